@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* operations.h - speaks AWS: from bytes on "/" to a handler and back.
+ * A request is verified (sigv4.h), its operation row found by target or action, its input turned
+ * into JSON and checked against the model's shape (types, required, ranges, enums, lengths), all on the connection's
+ * thread.  Then its handler runs: on the engine's thread if it reads or changes the core
+ * (ACCESS_READ, ACCESS_WRITE), else right there (ACCESS_LOCAL).  The answer is JSON with the members'
+ * wire names; the protocol writes it as JSON or as XML.
+ * Times in answers: aws_time(rq, ms), which gives what the protocol wants. */
+#pragma once
+#include "base/arena.h"
+#include "base/json.h"
+#include "core/core.h"
+#include "io/http_server.h"
+
+enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY };
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
+
+struct api;
+
+struct request {
+    struct arena *arena;
+    struct api *api;
+    enum protocol protocol;
+    const char *account;   /* "000000000000" */
+    const char *region;    /* of the signature's scope */
+    const char *principal; /* "arn:aws:iam::000000000000:root"-like, who signed */
+    const char *access_key_id;
+    const char *operation; /* "CreateService" */
+    char request_id[37];
+    const struct json *input; /* conforms to the operation's input shape; absent members are absent */
+    int64_t now_ms;
+    const struct core *core;  /* NULL for ACCESS_LOCAL */
+};
+
+/* Fills `out` (a JSON object, given empty) or sets err and returns false, having changed nothing. */
+typedef bool operation_handler(struct request *rq, struct json *out, struct err *err);
+
+/* One step of the core, from an ACCESS_WRITE handler. The answer is sent after the commit. */
+void request_step(struct request *rq, const struct event *event);
+struct json *aws_time(const struct request *rq, int64_t ms);
+
+struct operation {
+    const char *name;
+    enum access access;
+    operation_handler *handler; /* NULL: known and not built; answers UnsupportedFeatureException */
+};
+
+/* The tables, one a service, in ecs_*.c, ecr.c, elbv2.c, sts.c; ends with a NULL name. */
+extern const struct operation ecs_operations[], ecr_operations[], elbv2_operations[], sts_operations[];
+
+struct api_config {
+    const char *account, *default_region;
+    const char *endpoint_url;   /* "http://localhost:4566" */
+    unsigned port;
+    const char *access_key_id, *secret_access_key;
+    /* Runs call(arg) on the engine's thread and returns when what it changed is durable; false: the
+     * engine is stopping or the commit failed (then nothing it said may be told). */
+    bool (*run)(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
+    void (*step)(void *ctx, const struct event *event); /* only inside run() */
+    void *ctx;
+    void *registry;             /* struct registry *, for ecr.c */
+};
+
+struct api *api_new(const struct api_config *config);
+void api_free(struct api *api);
+struct http_route api_route(struct api *api); /* prefix "/" */
+const struct api_config *api_get_config(const struct api *api);
+/* Verifies the SigV4 signature of any exchange with a collected body (service `naru`): for the routes
+ * of other rooms; replies 401/403 with JSON {"message"} and returns false. */
+bool api_authorise(struct api *api, struct http_exchange *x);

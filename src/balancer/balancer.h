@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* balancer.h - hands on traffic: our own HAProxy under supervision, and the health checks.
+ * Works from snapshots: balancer_apply() gets the whole wanted state and makes the least change that
+ * makes the data plane true (alb.md part B: fixed slots, maps, gated reloads; never add/del server).
+ * What happened comes back as events (TARGET_HEALTH, TARGET_DRAINED) through `report`, from the
+ * balancer's thread.  HAProxy outlives naru: balancer_new() finds a running one by its pid file and
+ * admin socket and adopts it; nothing in rotation changes by that. */
+#pragma once
+#include "core/event.h"
+
+struct balancer;
+
+struct balancer_config {
+    const char *data_dir;      /* <data_dir>/haproxy/ holds configuration, maps, sockets, pid */
+    const char *haproxy;       /* the program; NULL: found in PATH */
+    const char *bind_address;  /* of listeners: "0.0.0.0" by default */
+    void (*report)(void *ctx, const struct event *event);
+    void *ctx;
+};
+
+struct view_target {
+    char id[ADDRESS_SIZE];      /* as registered; names it in events */
+    int port;
+    char address[ADDRESS_SIZE]; /* numeric; where to connect */
+    bool is_draining;
+    enum target_state state;    /* as the core knows it: a restart starts from here, not from initial */
+};
+
+struct view_group {
+    char arn[ARN_SIZE];
+    char id[17];
+    char algorithm[32];
+    struct health_check check;
+    int deregistration_delay_s;
+    bool in_use;                /* some listener leads to it: checked and served */
+    struct view_target *targets;
+    int target_count;
+};
+
+struct view_listener {
+    char arn[ARN_SIZE];
+    char id[17];                /* last part of the ARN */
+    int port;
+    int idle_timeout_s;         /* of its load balancer */
+    struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
+};
+
+struct balancer_view {
+    struct view_listener *listeners;
+    int listener_count;
+    struct view_group *groups;
+    int group_count;
+};
+void balancer_view_free(struct balancer_view *v);
+
+struct balancer *balancer_new(const struct balancer_config *config, struct err *err) MUST_CHECK;
+void balancer_apply(struct balancer *b, struct balancer_view *view); /* any thread; takes it over */
+void balancer_free(struct balancer *b); /* leaves HAProxy and its traffic running */
+/* Is the newest view in force (HAProxy runs with it)?  For status and doctor. */
+bool balancer_is_ready(struct balancer *b);
+/* Ends the HAProxy of `data_dir` (naru down); blocking. Success if none runs. */
+bool balancer_shutdown(const char *data_dir, struct err *err) MUST_CHECK;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* crypto.h - SHA-256, HMAC, base64, hex; the only user of OpenSSL. */
+#pragma once
+#include "base/str.h"
+
+#define SHA256_LEN 32
+#define SHA256_HEX 64
+
+struct sha256;
+struct sha256 *sha256_new(void);
+void sha256_add(struct sha256 *h, const void *data, size_t len);
+void sha256_finish(struct sha256 *h, unsigned char out[static SHA256_LEN]); /* once */
+struct sha256 *sha256_copy(const struct sha256 *h);
+void sha256_free(struct sha256 *h);
+void sha256_of(struct str data, unsigned char out[static SHA256_LEN]);
+void sha256_hex(struct str data, char out[static SHA256_HEX + 1]);
+void hmac_sha256(struct str key, struct str data, unsigned char out[static SHA256_LEN]);
+void hex_encode(const void *data, size_t len, char *out); /* 2 * len and a NUL */
+bool hex_decode(struct str hex, unsigned char *out);      /* hex.len / 2 bytes */
+void base64_encode(struct strbuf *out, struct str data);
+bool base64_decode(struct strbuf *out, struct str text);  /* strict, padding required */
+bool crypto_equal(struct str a, struct str b);            /* constant time for equal lengths */

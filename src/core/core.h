@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* core.h - decides.  All state of clusters, task definitions, services, tasks and load balancing,
+ * and the one function that changes it.
+ * Start at core_step().  Pure: no clock, no I/O, no dice but the seeded generator, whose state is
+ * part of what is stored, so that the same history always gives the same ids and effects.
+ * Readers (the API's handlers) run on the thread that steps and read the lists directly; they never
+ * change anything: every change is an event.
+ * Ownership: the core owns all it points to.  Unknown ids in requests are the door's to refuse:
+ * core_step() asserts on them; in reports of the world they are ignored. */
+#pragma once
+#include "base/random.h"
+#include "core/effect.h"
+#include "core/event.h"
+
+struct core_options {
+    char account[16];          /* "000000000000" */
+    char default_region[REGION_SIZE];
+    uint64_t seed;
+    int64_t steady_after_ms;   /* RUNNING so long counts as healthy without any check: 40000 (ecs.md 5.3) */
+    int64_t start_timeout_ms;  /* PENDING longer than that has failed to start: 3 h (pull 2 h, create, start) */
+};
+
+struct core {
+    struct core_options options;
+    struct rng rng;
+    int64_t now_ms;
+    uint64_t last_id;           /* ecs-svc and revision numbers only rise */
+    struct cluster *clusters;
+    struct container_instance *instances;
+    struct task_definition *task_definitions; /* newest revision of a family first */
+    struct service *services;
+    struct task *tasks;         /* newest first; STOPPED ones too, until forgotten */
+    struct load_balancer *load_balancers;
+    struct listener *listeners;
+    struct target_group *target_groups;
+    struct json *families;      /* {"region/family": highest revision ever}; in META */
+    /* what the last TASK_RUN made, for the answer */
+    char created_arns[10][ARN_SIZE];
+    int created_count;
+};
+
+struct core *core_new(const struct core_options *options);
+void core_free(struct core *core);
+
+/* The only door.  Changes `core` for `event` and appends to `out` what the world has to do about it.
+ * `now_ms` never goes back (the caller clamps). */
+void core_step(struct core *core, const struct event *event, int64_t now_ms, struct effects *out);
+
+/* When EVENT_CLOCK is next due (a deadline, a back-off, a grace period), or INT64_MAX. */
+int64_t core_deadline_ms(const struct core *core);
+
+/* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).
+ * core_load() takes rows back, any order, before core_resume(), which makes the effects that bring the
+ * hands up to date after a restart: resolve, start/adopt, stop, forget, register, deregister. */
+struct json *core_row(const struct core *core, enum row_kind kind, const char *key);
+bool core_load(struct core *core, enum row_kind kind, const struct json *row, struct err *err) MUST_CHECK;
+void core_resume(struct core *core, int64_t now_ms, struct effects *out);
+
+/* Finders: by ARN, or by name within a region / cluster. NULL: not there. */
+struct cluster *core_cluster(const struct core *core, const char *region, struct str name_or_arn);
+struct service *core_service(const struct core *core, const struct cluster *cluster, struct str name_or_arn);
+struct service *core_service_by_arn(const struct core *core, const char *arn);
+struct service *core_service_of_deployment(const struct core *core, const char *service_deployment_arn,
+                                           struct service_deployment **out);
+struct task *core_task(const struct core *core, const struct cluster *cluster, struct str id_or_arn);
+struct task *core_task_by_id(const struct core *core, const char *id);
+struct task *core_task_by_arn(const struct core *core, const char *arn);
+/* "family" (newest ACTIVE), "family:revision", or an ARN. */
+struct task_definition *core_task_definition(const struct core *core, const char *region, struct str name);
+struct container_instance *core_instance(const struct core *core, const char *arn);
+struct load_balancer *core_load_balancer(const struct core *core, const char *arn);
+struct listener *core_listener(const struct core *core, const char *arn);
+struct target_group *core_target_group(const struct core *core, const char *arn);
+/* Is some listener's action leading to the group? */
+bool core_target_group_in_use(const struct core *core, const char *arn);
+/* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
+struct deployment *core_rollback_target(const struct core *core, const struct service *service);
+
+/* Counts of a deployment's (or, with NULL, the service's) tasks as ECS shows them (ecs.md 4.1). */
+struct task_counts {
+    int desired_running; /* desired RUNNING, any state */
+    int running, pending, healthy;
+    int stopping;        /* desired STOPPED, not yet STOPPED */
+};
+struct task_counts core_counts(const struct core *core, const struct service *service,
+                               const struct deployment *deployment);
+bool core_task_is_healthy(const struct core *core, const struct task *task); /* ecs.md 5.3 */
+
+/* Asserts every invariant; called after each step, and by tests. */
+void core_check(const struct core *core);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* event.h - everything that can come into the core.
+ * Requests were checked by the API door, so their fields are in range; a report of the world may be
+ * late, repeated, out of order or about things long gone, and is then ignored.
+ * Ownership: events and what they point to are borrowed for the step; the core copies or refs. */
+#pragma once
+#include "model/balancing.h"
+#include "model/cluster.h"
+#include "model/service.h"
+#include "model/task.h"
+#include "model/task_definition.h"
+
+/* ---- requests ---- */
+struct ev_cluster_create {
+    const char *region, *name;
+    const struct json *doc, *tags;
+};
+struct ev_cluster_delete {
+    const char *arn; /* the door saw that it is empty */
+};
+struct ev_cluster_update {
+    const char *arn;
+    const struct json *doc;
+};
+struct ev_task_definition_register {
+    /* revision, arn, registeredAt are filled in by the core; doc lacks them */
+    const char *region, *family;
+    const struct json *doc, *tags;
+};
+struct ev_task_definition_deregister {
+    const char *arn;
+};
+struct ev_service_create {
+    const char *cluster_arn, *name, *created_by, *client_token;
+    int desired_count, health_check_grace_s;
+    const char *task_definition_arn;
+    enum launch_type launch_type;
+    const struct service_load_balancer *load_balancers;
+    int load_balancer_count;
+    const struct deployment_config *config; /* complete, defaults written out */
+    const struct json *doc, *revision_doc, *tags;
+};
+/* NULL or -1: keep. A deployment starts if `starts_deployment` (the door compared). */
+struct ev_service_update {
+    const char *service_arn;
+    int desired_count, health_check_grace_s;
+    const struct deployment_config *config;
+    const struct json *doc;
+    bool starts_deployment;
+    const char *task_definition_arn;
+    int launch_type; /* enum launch_type or -1 */
+    bool has_load_balancers;
+    const struct service_load_balancer *load_balancers;
+    int load_balancer_count;
+    const struct json *revision_doc;
+};
+/* Roll back to the last COMPLETED deployment before the present one, by its digests. Refused by
+ * the door if there is none (core_rollback_target). desired_count -1: keep. */
+struct ev_service_rollback {
+    const char *service_arn;
+    int desired_count;
+    const char *reason;
+};
+struct ev_service_delete {
+    const char *service_arn;
+};
+struct ev_service_deployment_stop {
+    const char *arn; /* of the service deployment */
+    bool rolls_back; /* ROLLBACK, else ABORT: freeze as it is */
+};
+struct ev_task_run {
+    const char *cluster_arn, *task_definition_arn, *group, *started_by;
+    int count;
+    enum launch_type launch_type;
+    const struct json *overrides, *doc, *tags;
+};
+struct ev_task_stop_request {
+    const char *task_arn, *reason;
+};
+struct ev_tags_set {
+    const char *arn;         /* any taggable resource of the core */
+    const struct json *tags; /* the whole new array */
+};
+struct ev_load_balancer_put {
+    struct load_balancer *load_balancer; /* new or changed; the core takes it over (replaces by arn) */
+};
+struct ev_load_balancer_delete {
+    const char *arn; /* and its listeners */
+};
+struct ev_listener_put {
+    struct listener *listener; /* taken over */
+};
+struct ev_listener_delete {
+    const char *arn;
+};
+struct ev_target_group_put {
+    struct target_group *target_group; /* taken over; targets of an existing one are kept */
+};
+struct ev_target_group_delete {
+    const char *arn;
+};
+struct ev_targets_change { /* RegisterTargets, DeregisterTargets by hand */
+    const char *target_group_arn;
+    bool registers;
+    const struct target *targets; /* array: id and port (0 in a deregistration: every port) */
+    int target_count;
+};
+
+/* ---- reports ---- */
+struct ev_instance_report { /* the host's agent came, went or changed */
+    const char *host;
+    bool is_connected;
+    int cpu_total, memory_total_mib;
+    const struct json *doc;
+};
+struct ev_image_resolved {
+    const char *service_arn, *revision_arn;
+    /* One a container, in the revision's order; digest empty: the image has none (local only). */
+    const char (*digests)[DIGEST_SIZE];
+    int digest_count;
+    const char *error; /* not NULL: could not be resolved, with the reason */
+};
+/* The agent's view of one task, always complete. Only PENDING, RUNNING, STOPPED occur. */
+struct ev_task_state {
+    const char *task_id;
+    enum task_status status;
+    enum health_status health;
+    const struct task_container *containers; /* name, runtime_id, digest, last_status, health, exit
+                                                code, reason, bindings; in the definition's order */
+    int container_count;
+    const char *address, *mac_address; /* awsvpc; else NULL */
+    int64_t pull_started_at_ms, pull_stopped_at_ms; /* 0: not */
+    const char *reason; /* of a task that failed to start: "CannotPullContainerError: ..." */
+    bool is_infrastructure; /* Docker was not there: not the application's fault */
+};
+struct ev_target_health {
+    const char *target_group_arn, *target_id;
+    int port;
+    enum target_state state; /* initial, healthy, unhealthy, unused, unavailable */
+    const char *reason, *description;
+};
+/* Nothing is in flight any more and it is out of rotation, in every worker. */
+struct ev_target_drained {
+    const char *target_group_arn, *target_id;
+    int port;
+};
+
+#define EVENTS(X)                                                                                  \
+    X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
+    X(CLUSTER_UPDATE, cluster_update)                                                              \
+    X(TASK_DEFINITION_REGISTER, task_definition_register)                                          \
+    X(TASK_DEFINITION_DEREGISTER, task_definition_deregister)                                      \
+    X(SERVICE_CREATE, service_create) X(SERVICE_UPDATE, service_update)                            \
+    X(SERVICE_ROLLBACK, service_rollback) X(SERVICE_DELETE, service_delete)                        \
+    X(SERVICE_DEPLOYMENT_STOP, service_deployment_stop)                                            \
+    X(TASK_RUN, task_run) X(TASK_STOP_REQUEST, task_stop_request) X(TAGS_SET, tags_set)            \
+    X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \
+    X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
+    X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
+    X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
+    X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \
+    X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)
+
+enum event_type {
+    EVENT_CLOCK, /* only time passed */
+#define X(NAME, member) EVENT_##NAME,
+    EVENTS(X)
+#undef X
+};
+
+struct event {
+    enum event_type type;
+    union {
+#define X(NAME, member) struct ev_##member member;
+        EVENTS(X)
+#undef X
+    };
+};
+
+const char *event_name(enum event_type type);

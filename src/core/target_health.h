@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* target_health.h - the health of one target, and who of a group gets traffic (alb.md A6).
+ * Pure: the balancer feeds it check results and applies its verdicts; the simulator does the same. */
+#pragma once
+#include "model/balancing.h"
+
+struct target_health {
+    enum target_state state; /* initial, healthy, unhealthy */
+    int successes, failures; /* in a row */
+    char reason[64];
+    char description[256];
+};
+
+enum check_result { CHECK_OK, CHECK_BAD_CODE, CHECK_TIMED_OUT, CHECK_FAILED };
+
+void target_health_init(struct target_health *h);
+/* Takes in one check; true if state, reason or description changed. `status` is the HTTP code of
+ * CHECK_BAD_CODE.  From initial one success is enough; thresholds count for later changes. */
+bool target_health_checked(struct target_health *h, const struct health_check *check,
+                           enum check_result result, int status);
+/* Does `status` match "200", "200-299", "200,301-302"? */
+bool matcher_accepts(const char *matcher, int status);
+bool matcher_is_valid(const char *matcher);
+/* When to probe again, in ms after the start of the last probe: 250 until the first answer decided
+ * it (a fast first check), then the interval. */
+int64_t target_health_next_ms(const struct target_health *h, const struct health_check *check);
+/* In rotation?  Healthy ones are; if none of the group's registered targets is healthy, all that are
+ * past `initial` are (fail open). */
+bool target_in_rotation(enum target_state state, int healthy_in_group);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* file.h - whole files, durably.  Paths are C strings; `err` names the path. */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+
+bool file_read(const char *path, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
+/* Temporary file, fsync, rename, fsync of the directory: the old or the new content, never half. */
+bool file_write_atomic(const char *path, struct str content, unsigned mode, struct err *err) MUST_CHECK;
+bool file_write_all(int fd, struct str content, struct err *err) MUST_CHECK;
+bool file_make_dirs(const char *path, unsigned mode, struct err *err) MUST_CHECK; /* mkdir -p */
+bool file_remove_tree(const char *path, struct err *err) MUST_CHECK; /* absent is success; never follows links */
+bool file_exists(const char *path);
+bool file_sync_dir(const char *path, struct err *err) MUST_CHECK;

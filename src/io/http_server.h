@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* http_server.h - an HTTP/1.1 server (libmicrohttpd), one thread a connection.
+ * A route owns a path prefix; the longest matching prefix wins.  For each request the server
+ * calls, on that connection's thread: route->begin() once the head is there, body() for each
+ * piece of the body, end() when the body is complete, done() always last.  Handlers may block (that
+ * is what the thread is for).  Exactly one http_reply*() per exchange, in begin() (the body is
+ * then read and dropped) or in end().
+ * A route without body() gets the whole body in x->body at end(), up to `body_limit`; a larger one
+ * is answered 413 by the server. */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct http_server;
+
+struct http_exchange {
+    struct arena arena;  /* freed after done() */
+    struct str method;
+    struct str path;     /* as sent, still percent-encoded, without the query */
+    struct str query;    /* as sent, without '?' */
+    struct str peer;     /* "127.0.0.1" */
+    struct str body;     /* routes without body() */
+    int64_t body_size;   /* Content-Length, or -1 */
+    char request_id[37];
+    void *state;         /* the route's own */
+    void *impl;
+};
+
+struct http_route {
+    const char *prefix;
+    size_t body_limit; /* for collected bodies; 0: 1 MiB */
+    void (*begin)(struct http_exchange *x, void *ctx);                   /* may be NULL */
+    void (*body)(struct http_exchange *x, struct str data, void *ctx);   /* NULL: collect */
+    void (*end)(struct http_exchange *x, void *ctx);
+    void (*done)(struct http_exchange *x, void *ctx);                    /* may be NULL */
+    void *ctx;
+};
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+/* Header by name without case; empty view when absent (at == NULL). */
+struct str http_header_get(const struct http_exchange *x, const char *name);
+/* All headers in the order received, repeated ones too. */
+void http_header_each(const struct http_exchange *x,
+                      void (*call)(void *arg, struct str name, struct str value), void *arg);
+bool http_has_replied(const struct http_exchange *x);
+
+/* `headers` ends with {NULL, NULL} and may be NULL; the body is copied. Content-Length is set. HEAD
+ * answers drop the body and keep its length. */
+void http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body);
+/* Sends `size` bytes of `fd` from `offset`; takes the descriptor. For HEAD, pass fd -1: Content-Length is
+ * `size`, no body. */
+void http_reply_file(struct http_exchange *x, int status, const struct http_header *headers, int fd,
+                     int64_t offset, int64_t size);
+/* Streams until next() gives 0 bytes (end) or <0 (abort); next() may block; called on the
+ * connection's thread, done_arg() when over. Chunked. */
+void http_reply_stream(struct http_exchange *x, int status, const struct http_header *headers,
+                       ptrdiff_t (*next)(void *arg, char *buffer, size_t size), void (*done_arg)(void *arg),
+                       void *arg);
+
+/* `listen` is "127.0.0.1" or "0.0.0.0" or "::". The routes are copied. Port 0 picks a free one. */
+struct http_server *http_server_start(const char *listen, unsigned port, const struct http_route *routes,
+                                      size_t route_count, struct err *err) MUST_CHECK;
+unsigned http_server_port(const struct http_server *s);
+void http_server_stop(struct http_server *s); /* refuses new ones, waits for running exchanges */

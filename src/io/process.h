@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* process.h - child processes, each in a process group of its own.
+ * Blocking API for worker threads.  posix_spawn-like: safe in a threaded program.  The child gets
+ * default signals, no inherited descriptors but 0-2, and (unless detached) dies with us only if
+ * the caller kills it: process_kill_group(). */
+#pragma once
+#include <sys/types.h>
+#include "base/err.h"
+#include "base/str.h"
+
+struct process_spec {
+    const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH of env (or ours) */
+    const char *const *env;   /* NULL: ours */
+    const char *directory;    /* NULL: ours */
+    struct str input;         /* written to stdin, then closed; none: /dev/null */
+    int64_t timeout_ms;       /* 0: none; then SIGTERM to the group, 5 s later SIGKILL */
+    size_t output_limit;      /* of the collected output; 0: 1 MiB; more is dropped */
+    bool merge_stderr;        /* stderr goes with stdout */
+    /* Gets output as it comes instead of collecting it; `is_error` tells stderr. */
+    void (*on_output)(void *arg, struct str data, bool is_error);
+    /* Asked about ten times a second; true ends the child as the timeout does. */
+    bool (*is_cancelled)(void *arg);
+    void *arg;
+};
+
+struct process_result {
+    int exit_code; /* 128 + signal when killed by one */
+    bool timed_out, cancelled;
+    struct strbuf output, error;
+};
+
+/* Runs to the end. False only if it could not be started. After the leader ends, what is left of
+ * its group is killed. */
+bool process_run(const struct process_spec *spec, struct process_result *out, struct err *err) MUST_CHECK;
+void process_result_done(struct process_result *r);
+
+/* Starts a daemon of its own session that outlives us; stdout and stderr go to `log_path`. */
+bool process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
+                            pid_t *pid_out, struct err *err) MUST_CHECK;
+bool process_is_alive(pid_t pid);                    /* zombies are reaped and count as dead */
+bool process_start_time(pid_t pid, uint64_t *out);   /* field 22 of /proc/pid/stat: guards against reuse */
+void process_kill_group(pid_t pgid, int signal);
+/* Full path of `program` in PATH; false if there is none. `skip_directory` (may be NULL) is passed over. */
+bool process_find(const char *program, const char *skip_directory, char *out, size_t size);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* balancing.h - load balancers, listeners, target groups and targets (alb.md A2, A3, A6). */
+#pragma once
+#include "model/types.h"
+
+struct load_balancer {
+    char arn[ARN_SIZE];
+    char name[64];
+    char dns_name[256];
+    char region[REGION_SIZE];
+    bool is_internal;
+    int64_t created_at_ms;
+    struct json *doc;        /* Subnets, SecurityGroups, VpcId, IpAddressType ...: kept and echoed */
+    struct json *attributes; /* {key: "value"}, every default written out */
+    struct json *tags;       /* array of {Key,Value} */
+    struct load_balancer *next;
+};
+
+struct listener {
+    char arn[ARN_SIZE];
+    char load_balancer_arn[ARN_SIZE];
+    int port;
+    char protocol[8]; /* "HTTP" */
+    struct json *actions; /* DefaultActions as DescribeListeners shows them */
+    struct json *tags;
+    struct listener *next;
+};
+
+struct health_check {
+    bool enabled;
+    char protocol[8];
+    int port;            /* 0: traffic-port */
+    char path[1025];
+    int interval_s, timeout_s;
+    int healthy_threshold, unhealthy_threshold;
+    char matcher[256];   /* "200", "200-299,302" */
+};
+
+struct target {
+    char id[ADDRESS_SIZE]; /* address, or instance id */
+    int port;
+    enum target_state state;
+    char reason[64];       /* "Target.Timeout", empty when healthy */
+    char description[256];
+    int64_t registered_at_ms;
+    int64_t draining_since_ms; /* 0: not draining */
+    struct target *next;
+};
+
+struct target_group {
+    char arn[ARN_SIZE];
+    char name[64];
+    char id[17];           /* 16 hex: names HAProxy's backend */
+    char region[REGION_SIZE];
+    char protocol[8];
+    char protocol_version[8];
+    int port;
+    enum target_type target_type;
+    struct health_check check;
+    int deregistration_delay_s;
+    char algorithm[32];    /* round_robin, least_outstanding_requests */
+    struct json *doc;        /* VpcId, IpAddressType: kept and echoed */
+    struct json *attributes; /* {key: "value"}, every default written out */
+    struct json *tags;
+    struct target *targets;  /* identity is (id, port) */
+    int target_count;
+    struct target_group *next;
+};
+
+void load_balancer_free(struct load_balancer *lb);
+void listener_free(struct listener *l);
+void target_group_free(struct target_group *tg);
+struct target *target_group_find(const struct target_group *tg, const char *id, int port);
+struct json *load_balancer_encode(const struct load_balancer *lb);
+struct load_balancer *load_balancer_decode(const struct json *row, struct err *err);
+struct json *listener_encode(const struct listener *l);
+struct listener *listener_decode(const struct json *row, struct err *err);
+struct json *target_group_encode(const struct target_group *tg); /* with its targets */
+struct target_group *target_group_decode(const struct json *row, struct err *err);
+/* Does the listener's default action forward to the group?  Weight out (0 if not given as 1). */
+bool listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out);

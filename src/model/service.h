@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* service.h - a service, its revisions, deployments and service deployments.
+ * ECS shows a rollout in two ways (ecs.md head): `deployments[]` items with ids ecs-svc/N, and
+ * service deployments with ARNs of their own.  A rollback re-activates the old `deployment`
+ * under its old id, while the one `service_deployment` goes on as ROLLBACK_IN_PROGRESS. */
+#pragma once
+#include "model/types.h"
+
+struct service_load_balancer {
+    char target_group_arn[ARN_SIZE];
+    char container_name[NAME_SIZE];
+    int container_port;
+};
+
+struct breaker_config {
+    bool enable, rollback, reset_on_healthy_task;
+    enum threshold_type type;
+    int value;
+};
+
+struct deployment_config {
+    int minimum_healthy_percent, maximum_percent;
+    struct breaker_config breaker;
+    struct json *doc; /* as DescribeServices shows it, every default written out */
+};
+
+/* What a deployment rolls out; immutable but for the digests, which are resolved once. */
+struct revision {
+    char arn[ARN_SIZE];
+    char id[ID_SIZE]; /* 19 digits */
+    char task_definition_arn[ARN_SIZE];
+    enum launch_type launch_type;
+    struct service_load_balancer load_balancers[LOAD_BALANCERS_MAX];
+    int load_balancer_count;
+    struct json *doc; /* networkConfiguration, platformVersion, ... : API members the core only keeps */
+    int64_t created_at_ms;
+    /* One entry a container of the definition. `digest` empty: not resolved or not pinned. */
+    struct {
+        char container[NAME_SIZE];
+        char image[IMAGE_SIZE];
+        char digest[DIGEST_SIZE];
+    } images[CONTAINERS_MAX];
+    int image_count;
+    bool is_resolved;       /* tasks may start */
+    int resolve_failures;
+    int64_t resolve_at_ms;  /* next try; 0: one is under way */
+};
+
+struct deployment {
+    char id[ID_SIZE]; /* ecs-svc/N */
+    enum deployment_status status;
+    enum rollout_state rollout_state;
+    char rollout_reason[REASON_SIZE];
+    struct revision *revision; /* owned by the service */
+    int desired_count;
+    int failed_tasks;      /* consecutive, as shown; the breaker's counter is here too */
+    bool has_run;          /* one of its tasks reached RUNNING */
+    bool is_failed;        /* no further launches */
+    bool is_rollback;      /* re-activated by a rollback */
+    int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
+    struct deployment *next; /* newest first */
+};
+
+struct service_deployment {
+    char arn[ARN_SIZE];
+    char id[ID_SIZE];
+    char deployment_id[ID_SIZE];      /* ecs-svc/N that it made */
+    char target_revision_arn[ARN_SIZE];
+    char source_revision_arns[4][ARN_SIZE];
+    int source_count;
+    enum sd_status status;
+    char status_reason[REASON_SIZE];
+    enum breaker_status breaker_status;
+    int breaker_failures, breaker_threshold;
+    char rollback_reason[REASON_SIZE];       /* empty: none */
+    char rollback_revision_arn[ARN_SIZE];
+    char rollback_deployment_id[ID_SIZE];
+    int64_t rollback_started_at_ms;
+    int64_t created_at_ms, started_at_ms, updated_at_ms, finished_at_ms, stopped_at_ms; /* 0: not yet */
+    struct json *config; /* the deploymentConfiguration it ran under */
+    struct service_deployment *next; /* newest first */
+};
+
+struct service_event {
+    char id[37];
+    int64_t created_at_ms;
+    char *message;
+};
+
+struct service {
+    char arn[ARN_SIZE];
+    char name[NAME_SIZE];
+    char cluster_arn[ARN_SIZE];
+    char cluster_name[NAME_SIZE];
+    char region[REGION_SIZE];
+    char created_by[ARN_SIZE];
+    enum service_status status;
+    int desired_count;
+    int health_check_grace_s;
+    struct deployment_config config;
+    struct json *doc;  /* schedulingStrategy, placement*, propagateTags, ...: what the core only keeps */
+    struct json *tags; /* array of {key,value} */
+    char client_token[64];
+    int64_t created_at_ms, deleted_at_ms;
+
+    struct revision *revisions[512]; /* newest last; oldest unused are forgotten */
+    int revision_count;
+    struct deployment *deployments;  /* PRIMARY first, INACTIVE ones kept for rollback and history */
+    struct service_deployment *history;
+    struct service_event events[EVENTS_MAX]; /* newest first */
+    int event_count;
+
+    int start_failures;        /* in a row without RUNNING: launch back-off (ecs.md 5.9) */
+    int64_t launch_after_ms;   /* 0: at once */
+    bool is_steady;            /* "has reached a steady state." was said */
+    char last_complaint[REASON_SIZE]; /* the last 'was unable to' event, not repeated for 6 h */
+    int64_t last_complaint_ms;
+    uint64_t version;          /* rises with every change; readers compare */
+    struct service *next;
+};
+
+struct service *service_new(void);
+void service_free(struct service *s);
+struct deployment *service_primary(const struct service *s); /* NULL once INACTIVE */
+struct deployment *service_find_deployment(const struct service *s, const char *id);
+struct revision *service_find_revision(const struct service *s, const char *arn);
+struct service_deployment *service_current(const struct service *s); /* newest, or NULL */
+struct json *service_encode(const struct service *s); /* all of it, events too: one store row */
+struct service *service_decode(const struct json *row, struct err *err);

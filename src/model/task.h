@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h - a task and its containers as the control plane knows them. */
+#pragma once
+#include "model/types.h"
+
+struct network_binding {
+    int container_port, host_port;
+    bool is_udp;
+};
+
+struct task_container {
+    char name[NAME_SIZE];
+    char id[40];         /* uuid of its ARN */
+    char image[IMAGE_SIZE + DIGEST_SIZE];
+    char digest[DIGEST_SIZE];
+    char runtime_id[72]; /* Docker's id, empty before it exists */
+    enum task_status last_status; /* PENDING, RUNNING or STOPPED */
+    enum health_status health;
+    bool has_exit_code;
+    int exit_code;
+    char reason[REASON_SIZE];
+    struct network_binding bindings[BINDINGS_MAX];
+    int binding_count;
+};
+
+/* Where one load balancer entry of the service leads to, once the task runs. */
+struct task_target {
+    char target_group_arn[ARN_SIZE];
+    char target_id[ADDRESS_SIZE]; /* address of the task, or the instance id */
+    int port;
+    bool is_registered; /* we asked for it and have not seen it drained */
+    bool is_draining;
+    enum target_state state;
+    bool was_healthy;   /* once, since registration */
+};
+
+struct task {
+    char id[ID_SIZE]; /* 32 hex; also names its containers in Docker */
+    char arn[ARN_SIZE];
+    char cluster_arn[ARN_SIZE];
+    char cluster_name[NAME_SIZE];
+    char region[REGION_SIZE];
+    char service_arn[ARN_SIZE];   /* empty: standalone */
+    char service_name[NAME_SIZE];
+    char deployment_id[ID_SIZE];  /* of a service task; shown as startedBy */
+    char revision_arn[ARN_SIZE];  /* service revision */
+    char task_definition_arn[ARN_SIZE];
+    char group[NAME_SIZE];
+    char started_by[136];
+    char instance_arn[ARN_SIZE];
+    enum launch_type launch_type;
+    enum task_status last_status, desired_status; /* desired: RUNNING or STOPPED */
+    enum health_status health;
+    bool has_stop_code;
+    enum stop_code stop_code;
+    char stopped_reason[REASON_SIZE];
+    char address[ADDRESS_SIZE];   /* awsvpc: its own */
+    char mac_address[32];
+    char attachment_id[40];
+    int cpu, memory_mib;
+    struct task_container containers[CONTAINERS_MAX];
+    int container_count;
+    struct task_target targets[LOAD_BALANCERS_MAX];
+    int target_count;
+    int64_t created_at_ms, pull_started_at_ms, pull_stopped_at_ms, started_at_ms,
+        execution_stopped_at_ms, stopping_at_ms, stopped_at_ms; /* 0: not yet */
+    int64_t healthy_at_ms;        /* first time it counted as healthy (ecs.md 5.3); 0: never */
+    int64_t drain_deadline_ms;    /* while DEACTIVATING */
+    int64_t stop_deadline_ms;     /* while STOPPING: then it is asked again */
+    int stop_tries;
+    bool is_failure_counted;      /* the breaker and back-off have seen it */
+    bool is_unhealthy_marked;     /* to be replaced */
+    char unhealthy_reason[REASON_SIZE]; /* stoppedReason when it is */
+    int64_t protected_until_ms;
+    int version;
+    struct json *overrides;       /* as DescribeTasks shows it */
+    struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */
+    struct json *tags;
+    struct task *next;
+};
+
+struct task *task_new(void);
+void task_free(struct task *t);
+bool task_is_wanted(const struct task *t); /* desired RUNNING */
+struct json *task_encode(const struct task *t);
+struct task *task_decode(const struct json *row, struct err *err);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* types.h - sizes and enums that all of the model shares.
+ * Every enum is one X-list: value, wire name.  `<enum>_name()` gives the wire name, and
+ * `<enum>_parse()` finds the value (false if unknown). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/json.h"
+#include "base/str.h"
+
+#define NAME_SIZE 256   /* cluster, service, family, container names: up to 255 and a NUL */
+#define ARN_SIZE 768
+#define ID_SIZE 64      /* 32 hex task ids, "ecs-svc/<19 digits>", uuids */
+#define REGION_SIZE 32
+#define DIGEST_SIZE 80  /* "sha256:" and 64 hex */
+#define IMAGE_SIZE 512
+#define REASON_SIZE 1024
+#define ADDRESS_SIZE 64
+
+#define CONTAINERS_MAX 10       /* a task definition */
+#define LOAD_BALANCERS_MAX 5    /* target groups of a service */
+#define PORTS_MAX 100           /* port mappings of a container definition */
+#define BINDINGS_MAX 32         /* published ports of one running container kept in the model */
+#define EVENTS_MAX 100          /* service events kept, as ECS */
+#define STOPPED_TASKS_MAX 500   /* stopped tasks kept per service or standalone, newest first */
+
+#define CLUSTER_STATUS(X) X(ACTIVE) X(INACTIVE)
+#define SERVICE_STATUS(X) X(ACTIVE) X(DRAINING) X(INACTIVE)
+#define TASK_DEFINITION_STATUS(X) X(ACTIVE) X(INACTIVE) X(DELETE_IN_PROGRESS)
+#define TASK_STATUS(X)                                                                             \
+    X(PROVISIONING) X(PENDING) X(ACTIVATING) X(RUNNING) X(DEACTIVATING) X(STOPPING)                \
+    X(DEPROVISIONING) X(STOPPED)
+#define HEALTH_STATUS(X) X(UNKNOWN) X(HEALTHY) X(UNHEALTHY)
+#define LAUNCH_TYPE(X) X(EC2) X(FARGATE)
+#define NETWORK_MODE(X) X(bridge) X(host) X(awsvpc) X(none)
+#define DEPLOYMENT_STATUS(X) X(PRIMARY) X(ACTIVE) X(INACTIVE)
+#define ROLLOUT_STATE(X) X(IN_PROGRESS) X(COMPLETED) X(FAILED)
+#define SERVICE_DEPLOYMENT_STATUS(X)                                                               \
+    X(PENDING) X(SUCCESSFUL) X(STOPPED) X(STOP_REQUESTED) X(IN_PROGRESS) X(ROLLBACK_REQUESTED)     \
+    X(ROLLBACK_IN_PROGRESS) X(ROLLBACK_SUCCESSFUL) X(ROLLBACK_FAILED)
+#define BREAKER_STATUS(X) X(DISABLED) X(MONITORING) X(TRIGGERED) X(MONITORING_COMPLETE)
+#define THRESHOLD_TYPE(X) X(BOUNDED_PERCENT) X(UNBOUNDED_PERCENT) X(COUNT)
+/* alb.md A6; the wire names are lower case and come from target_state_name(). */
+#define TARGET_STATE(X) X(initial) X(healthy) X(unhealthy) X(unused) X(draining) X(unavailable)
+#define TARGET_TYPE(X) X(instance) X(ip)
+/* Why a task stops: stopCode of ecs.md 4.5. */
+#define STOP_CODE(X)                                                                               \
+    X(TaskFailedToStart) X(EssentialContainerExited) X(UserInitiated) X(ServiceSchedulerInitiated) \
+    X(TerminationNotice)
+
+#define DECLARE_ENUM(prefix, PREFIX, LIST)                                                         \
+    enum prefix { LIST(ENUM_VALUE_##PREFIX) PREFIX##_COUNT };                                      \
+    const char *prefix##_name(enum prefix value);                                                  \
+    bool prefix##_parse(struct str name, enum prefix *out);
+
+#define ENUM_VALUE_CLUSTER(n) CLUSTER_##n,
+#define ENUM_VALUE_SERVICE(n) SERVICE_##n,
+#define ENUM_VALUE_TASK_DEFINITION(n) TASK_DEFINITION_##n,
+#define ENUM_VALUE_TASK(n) TASK_##n,
+#define ENUM_VALUE_HEALTH(n) HEALTH_##n,
+#define ENUM_VALUE_LAUNCH(n) LAUNCH_##n,
+#define ENUM_VALUE_NETWORK(n) NETWORK_##n,
+#define ENUM_VALUE_DEPLOYMENT(n) DEPLOYMENT_##n,
+#define ENUM_VALUE_ROLLOUT(n) ROLLOUT_##n,
+#define ENUM_VALUE_SD(n) SD_##n,
+#define ENUM_VALUE_BREAKER(n) BREAKER_##n,
+#define ENUM_VALUE_THRESHOLD(n) THRESHOLD_##n,
+#define ENUM_VALUE_TARGET(n) TARGET_##n,
+#define ENUM_VALUE_TARGET_TYPE(n) TARGET_TYPE_##n,
+#define ENUM_VALUE_STOP(n) STOP_##n,
+
+DECLARE_ENUM(cluster_status, CLUSTER, CLUSTER_STATUS)
+DECLARE_ENUM(service_status, SERVICE, SERVICE_STATUS)
+DECLARE_ENUM(task_definition_status, TASK_DEFINITION, TASK_DEFINITION_STATUS)
+DECLARE_ENUM(task_status, TASK, TASK_STATUS)
+DECLARE_ENUM(health_status, HEALTH, HEALTH_STATUS)
+DECLARE_ENUM(launch_type, LAUNCH, LAUNCH_TYPE)
+DECLARE_ENUM(network_mode, NETWORK, NETWORK_MODE)
+DECLARE_ENUM(deployment_status, DEPLOYMENT, DEPLOYMENT_STATUS)
+DECLARE_ENUM(rollout_state, ROLLOUT, ROLLOUT_STATE)
+DECLARE_ENUM(sd_status, SD, SERVICE_DEPLOYMENT_STATUS)
+DECLARE_ENUM(breaker_status, BREAKER, BREAKER_STATUS)
+DECLARE_ENUM(threshold_type, THRESHOLD, THRESHOLD_TYPE)
+DECLARE_ENUM(target_state, TARGET, TARGET_STATE)
+DECLARE_ENUM(target_type, TARGET_TYPE, TARGET_TYPE)
+DECLARE_ENUM(stop_code, STOP, STOP_CODE)

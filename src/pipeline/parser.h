@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* parser.h - what parser.c (statements) and parser_expression.c share. */
+#pragma once
+#include "pipeline/syntax.h"
+
+struct parser {
+    struct arena *arena;
+    const struct token *at; /* ends with T_END */
+    const struct token *end;
+    struct diagnostics *d;
+    unsigned depth;
+    unsigned inside;        /* > 0 inside ( or [: line ends mean nothing */
+    bool no_named_command;  /* after `return` */
+    bool failed;
+};
+
+void parser_fail(struct parser *p, const struct token *at, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+bool parser_is(const struct parser *p, enum token_type type);
+bool parser_word(const struct parser *p, const char *word); /* keyword or name */
+bool parser_accept(struct parser *p, enum token_type type);
+void parser_expect(struct parser *p, enum token_type type, const char *where);
+bool parser_enter(struct parser *p); /* counts depth; false (and failed) beyond the limit */
+void parser_leave(struct parser *p);
+bool parser_continues(const struct parser *p); /* the current token stands on the same line */
+
+struct node *parse_expression(struct parser *p);
+/* As an expression, or a call without brackets: `echo 'x'`. */
+struct node *parse_command(struct parser *p);
+/* "{ a, b -> statements }", the brace is the current token. */
+struct node *parse_closure(struct parser *p);
+void parse_statements(struct parser *p, struct node *parent); /* until '}' or the end */
+void parse_parameters(struct parser *p, struct node *owner, enum token_type closing);
+bool parser_is_type_name(struct str name); /* String, int, boolean ... */
+struct str parse_type(struct parser *p);   /* a.b.C<X>[] -> "C" */
+/* How many tokens a type takes from `offset`; 0 if there is none. */
+size_t parser_type_length(const struct parser *p, size_t offset);

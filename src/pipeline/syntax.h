@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* syntax.h - the Groovy that Jenkinsfiles use, from text to tree.
+ * lexer.c cuts the text into tokens, parser.c and parser_expression.c make nodes of them.  One
+ * grammar serves declarative and scripted files; jenkinsfile.c reads the declarative meaning out
+ * of the tree, interp.c runs it.  Everything lives in one arena.
+ * Syntax errors stop at the first one; the parser then jumps to the end of the input, so that no
+ * function needs to look for failure in the middle.
+ * Limits: SYNTAX_TEXT_MAX bytes, SYNTAX_DEPTH_MAX nested brackets, SYNTAX_CHAIN_MAX operators in a
+ * row (they make a deep tree without nesting). */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define SYNTAX_TEXT_MAX (1u << 20)
+#define SYNTAX_DEPTH_MAX 120
+#define SYNTAX_CHAIN_MAX 500
+#define DIAGNOSTICS_MAX 40
+
+/* What is wrong with a file, each with its place. Line and column count from 1, columns in
+ * characters. `count` goes on beyond DIAGNOSTICS_MAX; only so many are kept. */
+struct diagnostic {
+    unsigned line, column;
+    char code[32]; /* "E-DUP-STAGE", or "E-SYNTAX" */
+    char message[400];
+};
+struct diagnostics {
+    struct diagnostic items[DIAGNOSTICS_MAX];
+    size_t count;
+};
+void diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
+                     const char *format, ...) PRINTF_LIKE(5, 6);
+/* One "name:line:column: message [code]" a line. */
+void diagnostics_format(const struct diagnostics *d, const char *name, struct strbuf *out);
+
+/* clang-format off */
+#define PUNCTUATION(X)                                                                             \
+    X(USHR_ASSIGN, ">>>=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(POW_ASSIGN, "**=")          \
+    X(IDENTICAL, "===") X(NOT_IDENTICAL, "!==") X(FULL_MATCH, "==~") X(COMPARE, "<=>")             \
+    X(RANGE_OPEN, "..<") X(USHR, ">>>") X(ELLIPSIS, "...")                                         \
+    X(SPREAD_DOT, "*.") X(SAFE_DOT, "?.") X(ELVIS, "?:") X(ARROW, "->") X(METHOD_POINTER, ".&")    \
+    X(EQUAL, "==") X(NOT_EQUAL, "!=") X(LESS_EQUAL, "<=") X(GREATER_EQUAL, ">=") X(FIND, "=~")     \
+    X(RANGE, "..") X(AND_AND, "&&") X(OR_OR, "||") X(INCREMENT, "++") X(DECREMENT, "--")           \
+    X(SHL, "<<") X(SHR, ">>") X(POW, "**") X(ADD_ASSIGN, "+=") X(SUB_ASSIGN, "-=")                 \
+    X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=") X(OR_ASSIGN, "|=")                 \
+    X(AND_ASSIGN, "&=") X(XOR_ASSIGN, "^=")                                                        \
+    X(LPAREN, "(") X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]") X(LBRACE, "{") X(RBRACE, "}")  \
+    X(COMMA, ",") X(SEMICOLON, ";") X(DOT, ".") X(COLON, ":") X(QUESTION, "?") X(AT, "@")          \
+    X(ASSIGN, "=") X(LESS, "<") X(GREATER, ">") X(NOT, "!") X(TILDE, "~") X(ADD, "+") X(SUB, "-")  \
+    X(MUL, "*") X(DIV, "/") X(MOD, "%") X(AND, "&") X(OR, "|") X(XOR, "^")
+/* clang-format on */
+
+enum token_type {
+    T_END,
+    T_NAME,
+    T_KEYWORD,
+    T_INT,     /* number; `is_long` */
+    T_DECIMAL, /* number / 10^scale */
+    T_BIG,     /* an integer beyond 64 bits, or a decimal beyond 18 digits */
+    T_TEXT,    /* a string without interpolation, decoded */
+    T_GSTRING, /* then T_TEXT and T_INTERPOLATE .. T_INTERPOLATED, then T_GSTRING_END */
+    T_GSTRING_END,
+    T_INTERPOLATE,
+    T_INTERPOLATED,
+#define X(name, text) T_##name,
+    PUNCTUATION(X)
+#undef X
+};
+
+struct token {
+    enum token_type type;
+    unsigned line, column;
+    struct str text;
+    int64_t number;
+    unsigned char scale;
+    bool is_long;
+    bool newline; /* a line ended between the token before and this one */
+};
+
+struct tokens {
+    struct token *at;
+    size_t count, capacity;
+};
+
+/* False with one diagnostic. The tokens are malloc'd, what they point at is in `arena`. */
+bool lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagnostics *d)
+    MUST_CHECK;
+const char *token_name(enum token_type type); /* "'{'", "a name" */
+
+enum node_type {
+    /* expressions */
+    N_NULL,
+    N_BOOL,    /* number */
+    N_INT,     /* number, is_long */
+    N_DECIMAL, /* number, scale */
+    N_TEXT,    /* text */
+    N_GSTRING, /* first: N_TEXT and expressions in turn */
+    N_NAME,    /* text */
+    N_PROPERTY, /* a.text, or a."b"; is_safe, is_spread */
+    N_INDEX,    /* a[first...] */
+    N_CALL,     /* [a.]text(first...), or [a.]"b"(...); is_safe, is_spread; is_command: no brackets */
+    N_NAMED,    /* text: b, or (a): b; in calls and maps */
+    N_LIST,     /* first */
+    N_MAP,      /* first: N_NAMED */
+    N_UNARY,    /* op a */
+    N_BINARY,   /* a op b; also && || */
+    N_IN,
+    N_INSTANCEOF, /* a, text */
+    N_CAST,       /* a, text; `as` and (T) */
+    N_TERNARY,    /* a ? b : c; a == NULL never; elvis has b == NULL */
+    N_ASSIGN,     /* a op b; op T_ASSIGN, T_ADD_ASSIGN ... */
+    N_PREFIX,     /* op a */
+    N_POSTFIX,    /* a op */
+    N_CLOSURE,    /* params: N_PARAMETER; first: statements; has_params */
+    N_PARAMETER,  /* text, b: default; c unused; type in type_text */
+    N_NEW,        /* text, first: arguments */
+    N_UNSUPPORTED, /* text names the feature; fails when it is reached */
+    /* statements */
+    N_BLOCK,   /* first */
+    N_DECLARE, /* text = b; type_text; is_field */
+    N_DECLARE_MANY, /* first: N_DECLARE; b */
+    N_IF,      /* a, b, c */
+    N_FOR_IN,  /* text in a; b */
+    N_FOR,     /* a; b; c; d: body */
+    N_WHILE,   /* a; b */
+    N_SWITCH,  /* a; first: N_CASE */
+    N_CASE,    /* a (NULL: default); first */
+    N_TRY,     /* a; first: N_CATCH; b: finally */
+    N_CATCH,   /* text: variable; params: N_NAME types; b */
+    N_THROW,   /* a */
+    N_RETURN,  /* a or NULL */
+    N_BREAK,
+    N_CONTINUE,
+    N_ASSERT, /* a, b: message or NULL; text: source */
+    N_METHOD, /* text, params, first: statements */
+    N_IMPORT, /* text */
+    N_PASS,   /* nothing */
+};
+
+struct node {
+    enum node_type type;
+    enum token_type op;
+    unsigned line, column;
+    struct str text, type_text;
+    int64_t number;
+    unsigned char scale;
+    bool is_long, is_safe, is_spread, is_command, has_params, is_field, is_block_arg, is_big;
+    struct node *a, *b, *c, *d;
+    struct node *first, *last; /* children, linked by next */
+    struct node *params;
+    struct node *next;
+};
+
+/* The whole file as an N_BLOCK; NULL with one diagnostic. */
+struct node *syntax_parse(struct str text, struct arena *arena, struct diagnostics *d) MUST_CHECK;
+struct node *node_new(struct arena *arena, enum node_type type, const struct token *at);
+void node_append(struct node *parent, struct node *child);
+size_t node_count(const struct node *parent); /* children */
