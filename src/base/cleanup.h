@@ -8,7 +8,7 @@
 
 #define cleanup(fn) __attribute__((cleanup(fn)))
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 #define UNUSED __attribute__((unused))
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,12 +8,24 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* jansson exports functions of these names; at link time ours would take the place of those that
+ * jansson itself calls. */
+#define json_object naru_json_object
+#define json_array naru_json_array
+#define json_real naru_json_real
+#define json_copy naru_json_copy
+#define json_equal naru_json_equal
+#define json_delete naru_json_delete
+
 struct json;
 enum json_type { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_TEXT, JSON_ARRAY, JSON_OBJECT };
 
 #define JSON_DEPTH_MAX 64
 
-/* Strict RFC 8259, duplicate keys refused, no NUL in texts, depth at most JSON_DEPTH_MAX.
+#define JSON_TEXT_MAX (64u * 1024u * 1024u)
+
+/* Strict RFC 8259, duplicate keys refused, no NUL in texts, depth at most JSON_DEPTH_MAX, at
+ * most JSON_TEXT_MAX bytes.
  * Fails with ERR_SERIALIZATION. */
 struct json *json_parse(struct str text, struct err *err) MUST_CHECK;
 char *json_format(const struct json *j);        /* compact, malloc'd */

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/uri.h"
+
+TEST(str_compares_and_cuts)
+{
+    struct str rest = STR("a,,b"), part;
+
+    CHECK(str_equal(STR(""), (struct str){NULL, 0}));
+    CHECK(str_equal_nocase(STR("Content-Type"), STR("content-type")));
+    CHECK(!str_equal_nocase(STR("a"), STR("ab")));
+    CHECK(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")));
+    CHECK(str_ends(STR("abc"), STR("bc")) && !str_ends(STR("c"), STR("bc")));
+    CHECK(str_is(str_trim(STR(" \t x y\r\n")), "x y"));
+    CHECK(str_is(str_trim(STR("  ")), ""));
+    CHECK(str_is(str_slice(STR("abc"), 1, 99), "bc"));
+    CHECK(str_is(str_slice(STR("abc"), 9, 2), ""));
+    CHECK_EQ(str_index(STR("a.b.c"), '.'), 1);
+    CHECK_EQ(str_rindex(STR("a.b.c"), '.'), 3);
+    CHECK_EQ(str_find(STR("hello"), STR("llo")), 2);
+    CHECK_EQ(str_find(STR("he"), STR("llo")), -1);
+    CHECK(str_split(&rest, ',', &part) && str_is(part, "a"));
+    CHECK(str_split(&rest, ',', &part) && str_is(part, ""));
+    CHECK(str_split(&rest, ',', &part) && str_is(part, "b"));
+    CHECK(!str_split(&rest, ',', &part));
+    rest = STR("a,");
+    CHECK(str_split(&rest, ',', &part) && str_is(part, "a"));
+    CHECK(str_split(&rest, ',', &part) && str_is(part, ""));
+    CHECK(!str_split(&rest, ',', &part));
+}
+
+TEST(numbers_are_read_exactly_or_refused)
+{
+    int64_t n = 7;
+
+    CHECK(str_to_i64(STR("9223372036854775807"), &n) && n == INT64_MAX);
+    CHECK(str_to_i64(STR("-9223372036854775808"), &n) && n == INT64_MIN);
+    CHECK(str_to_i64(STR("-0"), &n) && n == 0);
+    n = 7;
+    CHECK(!str_to_i64(STR("9223372036854775808"), &n));
+    CHECK(!str_to_i64(STR("-9223372036854775809"), &n));
+    CHECK(!str_to_i64(STR(""), &n) && !str_to_i64(STR("-"), &n) && !str_to_i64(STR("+1"), &n));
+    CHECK(!str_to_i64(STR(" 1"), &n) && !str_to_i64(STR("1x"), &n));
+    CHECK_EQ(n, 7);
+}
+
+TEST(strbuf_grows_and_hands_over)
+{
+    struct strbuf b = {0};
+    cleanup_free char *taken = NULL;
+    char text[4];
+
+    CHECK_TEXT(strbuf_cstr(&b), "");
+    for (int i = 0; i < 1000; i++)
+        strbuf_addf(&b, "%d,", i);
+    CHECK_EQ(b.len, 10 * 2 + 90 * 3 + 900 * 4);
+    CHECK(str_ends(strbuf_str(&b), STR(",998,999,")));
+    strbuf_clear(&b);
+    strbuf_add_char(&b, 'x');
+    taken = strbuf_take(&b);
+    CHECK_TEXT(taken, "x");
+    CHECK(b.at == NULL && b.len == 0);
+    CHECK(text_copy(text, sizeof(text), STR("abc")) && strcmp(text, "abc") == 0);
+    CHECK(!text_copy(text, sizeof(text), STR("abcd")) && text[0] == '\0');
+}
+
+TEST(arena_keeps_what_it_gave)
+{
+    cleanup(arena_done) struct arena a = {0};
+    char *first = arena_format(&a, "%s-%d", "first", 1);
+    struct str dup = arena_dup(&a, STR("view"));
+
+    for (size_t size = 0; size < 3000; size += 7) {
+        char *p = arena_alloc(&a, size);
+
+        CHECK_EQ((uintptr_t)p % 16, 0);
+        for (size_t i = 0; i < size; i++)
+            CHECK(p[i] == 0);
+        memset(p, 0xee, size);
+    }
+    CHECK_TEXT(first, "first-1");
+    CHECK_TEXT(dup.at, "view");
+    CHECK(a.used > 600000);
+}
+
+TEST(an_error_says_what_failed)
+{
+    struct err err = {0};
+
+    CHECK(!err_set(&err, ERR_CLUSTER_NOT_FOUND, "no cluster '%s'", "c"));
+    CHECK_TEXT(err.message, "no cluster 'c'");
+    CHECK_TEXT(err_wire(err.code), "ClusterNotFoundException");
+    CHECK_EQ(err_http(err.code), 400);
+    CHECK(!err_context(&err, "creating %s", "x"));
+    CHECK_TEXT(err.message, "creating x: no cluster 'c'");
+    CHECK_EQ(err.code, ERR_CLUSTER_NOT_FOUND);
+    CHECK(!err_set(&err, ERR_INTERNAL, "again: %s", err.message)); /* its own text as argument */
+    CHECK_TEXT(err.message, "again: creating x: no cluster 'c'");
+    errno = ENOENT;
+    CHECK(!err_errno(&err, "cannot open 'f'"));
+    CHECK_TEXT(err.message, "cannot open 'f': No such file or directory");
+    CHECK_EQ(err.sys_errno, ENOENT);
+    CHECK(!err_set(NULL, ERR_INTERNAL, "nobody listens") && !err_context(NULL, "x"));
+    for (int i = 0; i < 400; i++)
+        err_context(&err, "long context %d", i);
+    CHECK(strlen(err.message) < sizeof(err.message));
+}
+
+static const char *
+parsed(const char *text, char **out)
+{
+    struct err err = {0};
+    cleanup_json struct json *j = json_parse(str_of(text), &err);
+
+    free(*out);
+    *out = NULL;
+    if (j == NULL) {
+        CHECK_EQ(err.code, ERR_SERIALIZATION);
+        return NULL;
+    }
+    *out = json_format(j);
+    return *out;
+}
+
+TEST(json_survives_a_round_trip)
+{
+    cleanup_free char *out = NULL;
+
+    CHECK_TEXT(parsed(" { \"b\" : [1, -2.5, 1e3], \"a\" : {\"x\":null,\"y\":true} } ", &out),
+               "{\"b\":[1,-2.5,1000.0],\"a\":{\"x\":null,\"y\":true}}");
+    CHECK_TEXT(parsed("\"\\u00e9\\n\\\"\\\\\\u0001/\"", &out), "\"\xc3\xa9\\n\\\"\\\\\\u0001/\"");
+    CHECK_TEXT(parsed("[0.1,1700000000.123,0.30000000000000004]", &out),
+               "[0.1,1700000000.123,0.30000000000000004]");
+    CHECK_TEXT(parsed("[]", &out), "[]");
+    CHECK_TEXT(parsed("{}", &out), "{}");
+    CHECK_TEXT(parsed("12", &out), "12");
+}
+
+TEST(json_refuses_what_is_not_json)
+{
+    static const char *const broken[] = {
+        "",       "{",         "[1,]",          "{\"a\":1,}", "{'a':1}",        "[01]",
+        "nul",    "[1] x",     "\"\\u0000\"",   "\"\xff\"",   "{\"a\":1,\"a\":2}", "[1e999]",
+        "\"\n\"", "[9999999999999999999]", "NaN", "\"\\ud800\"", "{\"a\" 1}", "]",
+    };
+    cleanup_free char *out = NULL;
+    cleanup(strbuf_done) struct strbuf deep = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(broken); i++)
+        if (parsed(broken[i], &out) != NULL)
+            check_fail(__FILE__, __LINE__, "accepted %s", broken[i]);
+    for (int i = 0; i < JSON_DEPTH_MAX; i++)
+        strbuf_add_char(&deep, '[');
+    for (int i = 0; i < JSON_DEPTH_MAX; i++)
+        strbuf_add_char(&deep, ']');
+    CHECK(parsed(strbuf_cstr(&deep), &out) != NULL);
+    strbuf_add_char(&deep, ']');
+    deep.at[0] = '[';
+    cleanup_free char *deeper = text_format("[%.*s]", JSON_DEPTH_MAX * 2, deep.at);
+    CHECK(parsed(deeper, &out) == NULL);
+    CHECK(parsed("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"",
+                 &out) != NULL);
+}
+
+TEST(json_readers_accept_anything)
+{
+    struct err err;
+    cleanup_json struct json *j =
+        json_parse(STR("{\"n\":5,\"t\":\"x\",\"l\":[1,2],\"b\":true,\"f\":1.5}"), &err);
+
+    CHECK_EQ(json_get_i64(j, "n", -1), 5);
+    CHECK_EQ(json_get_i64(j, "t", -1), -1);
+    CHECK_TEXT(json_get_cstr(j, "t", ""), "x");
+    CHECK_TEXT(json_get_cstr(j, "n", "none"), "none");
+    CHECK(json_get_bool(j, "b", false) && !json_get_bool(j, "n", false));
+    CHECK(json_f64(json_get(j, "f"), 0) == 1.5 && json_f64(json_get(j, "n"), 0) == 5.0);
+    CHECK_EQ(json_i64(json_at(json_get(j, "l"), 1), 0), 2);
+    CHECK(json_at(json_get(j, "l"), 2) == NULL);
+    CHECK(json_get(json_get(json_get(NULL, "a"), "b"), "c") == NULL);
+    CHECK_EQ(json_size(j), 5);
+    CHECK_EQ(json_size(NULL), 0);
+    CHECK_EQ(json_type(json_get(j, "f")), JSON_REAL);
+    CHECK(json_first(NULL) == NULL && json_first(json_get(j, "l")) == NULL);
+}
+
+TEST(json_is_built_in_order)
+{
+    cleanup_json struct json *j = json_object(), *copy = NULL;
+    cleanup_free char *text = NULL, *pretty = NULL, *other = NULL;
+    struct json *list = json_array();
+    int members = 0;
+
+    json_append(list, json_int(1));
+    json_append(list, json_text(NULL));
+    json_set(j, "z", list);
+    json_set(j, "a", json_text("bad \xff utf8"));
+    json_set(j, "gone", json_bool(true));
+    json_set(j, "skip", NULL);
+    json_set(j, "t", json_time_ms(1700000000123));
+    json_delete(j, "gone");
+    json_delete(j, "gone");
+    text = json_format(j);
+    CHECK_TEXT(text, "{\"z\":[1,null],\"a\":\"bad ? utf8\",\"t\":1700000000.123}");
+    copy = json_copy(j);
+    CHECK(json_equal(j, copy));
+    json_set(copy, "z", json_int(2));
+    CHECK(!json_equal(j, copy));
+    CHECK_EQ(json_size(json_get(j, "z")), 2);
+    json_delete(copy, "a");
+    pretty = json_format_pretty(copy);
+    CHECK_TEXT(pretty, "{\n  \"z\": 2,\n  \"t\": 1700000000.123\n}");
+    for (void *it = json_first(j); it != NULL; it = json_next(j, it))
+        members += json_key(it)[0] != '\0' && json_value(it) != NULL;
+    CHECK_EQ(members, 3);
+    other = json_format(NULL);
+    CHECK_TEXT(other, "null");
+}
+
+static void *
+take_and_drop(void *arg)
+{
+    for (int i = 0; i < 20000; i++)
+        json_unref(json_ref(arg));
+    return NULL;
+}
+
+TEST(json_is_shared_between_threads)
+{
+    struct json *j = json_object();
+    pthread_t threads[3];
+
+    json_set(j, "a", json_text("b"));
+    for (size_t i = 0; i < 3; i++)
+        CHECK(pthread_create(&threads[i], NULL, take_and_drop, j) == 0);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_TEXT(json_get_cstr(j, "a", ""), "b");
+    json_unref(j);
+}
+
+TEST(time_is_printed_and_read_back)
+{
+    char iso[32], basic[24];
+    int64_t ms = 0;
+
+    clock_format_iso(1767323045678, iso);
+    CHECK_TEXT(iso, "2026-01-02T03:04:05.678Z");
+    CHECK(clock_parse_iso(str_of(iso), &ms));
+    CHECK_EQ(ms, 1767323045678);
+    clock_format_basic(1767323045678, basic);
+    CHECK_TEXT(basic, "20260102T030405Z");
+    CHECK(clock_parse_basic(str_of(basic), &ms));
+    CHECK_EQ(ms, 1767323045000);
+    CHECK(clock_parse_iso(STR("2026-01-02T12:04:05+09:00"), &ms));
+    CHECK_EQ(ms, 1767323045000);
+    CHECK(clock_parse_iso(STR("2024-02-29T00:00:00.5Z"), &ms));
+    CHECK_EQ(ms % 1000, 500);
+    CHECK(!clock_parse_iso(STR("2026-02-29T00:00:00Z"), &ms));
+    CHECK(!clock_parse_iso(STR("2026-01-02T03:04:05"), &ms));
+    CHECK(!clock_parse_iso(STR("2026-01-02T03:04:05.Z"), &ms));
+    CHECK(!clock_parse_iso(STR("2026-01-02T25:04:05Z"), &ms));
+    CHECK(!clock_parse_basic(STR("20260102T030405"), &ms));
+    CHECK(!clock_parse_basic(STR("20261302T030405Z"), &ms));
+    CHECK(!clock_parse_basic(STR("20260102T030405Zx"), &ms));
+    CHECK(clock_monotonic_us() / 1000 <= clock_monotonic_ms() + 1);
+}
+
+TEST(random_texts_have_their_form)
+{
+    char uuid[37], other[37], hex[33], token[41];
+
+    random_uuid(uuid);
+    random_uuid(other);
+    CHECK(strcmp(uuid, other) != 0);
+    CHECK_EQ(strlen(uuid), 36);
+    CHECK(uuid[14] == '4' && strchr("89ab", uuid[19]) != NULL);
+    random_hex(hex, 32);
+    CHECK_EQ(strspn(hex, "0123456789abcdef"), 32);
+    random_token(token, 40);
+    CHECK_EQ(strlen(token), 40);
+}
+
+TEST(the_seeded_generator_repeats_itself)
+{
+    struct rng a, b;
+    char x[37], y[37];
+    unsigned seen[5] = {0};
+
+    rng_seed(&a, 42);
+    rng_seed(&b, 42);
+    CHECK(rng_next(&a) == UINT64_C(1546998764402558742)); /* published xoshiro256** + splitmix64 */
+    (void)rng_next(&b);
+    rng_uuid(&a, x);
+    rng_uuid(&b, y);
+    CHECK_TEXT(x, y);
+    rng_hex(&a, x, 32);
+    rng_token(&b, y, 32);
+    CHECK(strcmp(x, y) != 0);
+    for (int i = 0; i < 5000; i++)
+        seen[rng_below(&a, 5)]++;
+    for (size_t i = 0; i < 5; i++)
+        CHECK(seen[i] > 800 && seen[i] < 1200);
+    CHECK_EQ(rng_below(&a, 1), 0);
+}
+
+/* FIPS 180-2 and RFC 4231 known answers. */
+TEST(sha256_gives_the_known_answers)
+{
+    char hex[SHA256_HEX + 1], again[SHA256_HEX + 1];
+    unsigned char digest[SHA256_LEN];
+    struct sha256 *h = sha256_new(), *fork_point;
+    cleanup(strbuf_done) struct strbuf a = {0};
+
+    sha256_hex(STR(""), hex);
+    CHECK_TEXT(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    sha256_hex(STR("abc"), hex);
+    CHECK_TEXT(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    for (int i = 0; i < 1000; i++) {
+        strbuf_reserve(&a, 1000);
+        memset(a.at + a.len, 'a', 1000);
+        a.len += 1000;
+    }
+    sha256_hex(strbuf_str(&a), hex);
+    CHECK_TEXT(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    sha256_add(h, a.at, 1);
+    sha256_add(h, "", 0);
+    fork_point = sha256_copy(h);
+    sha256_add(h, a.at + 1, a.len - 1);
+    sha256_finish(h, digest);
+    hex_encode(digest, sizeof(digest), again);
+    CHECK_TEXT(again, hex);
+    sha256_finish(fork_point, digest);
+    hex_encode(digest, sizeof(digest), again);
+    sha256_hex(STR("a"), hex);
+    CHECK_TEXT(again, hex);
+    sha256_free(h);
+    sha256_free(fork_point);
+    sha256_free(NULL);
+}
+
+TEST(hmac_gives_the_known_answers)
+{
+    unsigned char mac[SHA256_LEN];
+    char hex[SHA256_HEX + 1];
+
+    hmac_sha256(STR("Jefe"), STR("what do ya want for nothing?"), mac);
+    hex_encode(mac, sizeof(mac), hex);
+    CHECK_TEXT(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    hmac_sha256(STR(""), STR(""), mac);
+    hex_encode(mac, sizeof(mac), hex);
+    CHECK_TEXT(hex, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+/* The signing key of AWS's documentation: 20120215, us-east-1, iam. */
+TEST(the_sigv4_signing_key_is_derived)
+{
+    unsigned char key[SHA256_LEN];
+    char hex[SHA256_HEX + 1];
+    static const char *const scope[] = {"us-east-1", "iam", "aws4_request"};
+
+    hmac_sha256(STR("AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), STR("20120215"), key);
+    for (size_t i = 0; i < ARRAY_COUNT(scope); i++) {
+        struct str previous = {(const char *)key, sizeof(key)};
+        unsigned char next[SHA256_LEN];
+
+        hmac_sha256(previous, str_of(scope[i]), next);
+        memcpy(key, next, sizeof(key));
+    }
+    hex_encode(key, sizeof(key), hex);
+    CHECK_TEXT(hex, "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d");
+}
+
+TEST(base64_and_hex_are_strict)
+{
+    static const char *const pairs[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},
+                                           {"\xff\xfe", "//4="}};
+    static const char *const broken[] = {"Zg", "Zg=", "Zg===", "Z===", "Zh==", "Zm9=", "Zm 9v",
+                                         "====", "Zg==Zg==", "Zm9v\n"};
+    unsigned char bytes[2] = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        cleanup(strbuf_done) struct strbuf out = {0}, back = {0};
+
+        base64_encode(&out, str_of(pairs[i][0]));
+        CHECK_TEXT(strbuf_cstr(&out), pairs[i][1]);
+        CHECK(base64_decode(&back, strbuf_str(&out)));
+        CHECK_TEXT(strbuf_cstr(&back), pairs[i][0]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(broken); i++) {
+        cleanup(strbuf_done) struct strbuf out = {0};
+
+        strbuf_add_cstr(&out, "keep");
+        if (base64_decode(&out, str_of(broken[i])))
+            check_fail(__FILE__, __LINE__, "accepted %s", broken[i]);
+        CHECK_TEXT(strbuf_cstr(&out), "keep");
+    }
+    CHECK(hex_decode(STR("0aFF"), bytes) && bytes[0] == 10 && bytes[1] == 255);
+    CHECK(!hex_decode(STR("0"), bytes) && !hex_decode(STR("0g"), bytes));
+    CHECK(crypto_equal(STR("ab"), STR("ab")) && !crypto_equal(STR("ab"), STR("ac")) &&
+          !crypto_equal(STR("ab"), STR("abc")));
+}
+
+TEST(uri_escapes_go_both_ways)
+{
+    cleanup(strbuf_done) struct strbuf out = {0}, back = {0};
+
+    uri_encode(&out, STR("a b/c~d\xc3\xa9+"), false);
+    CHECK_TEXT(strbuf_cstr(&out), "a%20b%2Fc~d%C3%A9%2B");
+    CHECK(uri_decode(&back, strbuf_str(&out), false));
+    CHECK_TEXT(strbuf_cstr(&back), "a b/c~d\xc3\xa9+");
+    strbuf_clear(&out);
+    uri_encode(&out, STR("a/b c"), true);
+    CHECK_TEXT(strbuf_cstr(&out), "a/b%20c");
+    CHECK(!uri_decode(&back, STR("%4"), false) && !uri_decode(&back, STR("%zz"), false) &&
+          !uri_decode(&back, STR("%00"), false));
+    strbuf_clear(&back);
+    CHECK(uri_query_get(STR("x=1&na%6De=a+b%21&e"), "name", &back));
+    CHECK_TEXT(strbuf_cstr(&back), "a b!");
+    strbuf_clear(&back);
+    CHECK(uri_query_get(STR("x=1&e"), "e", &back));
+    CHECK_TEXT(strbuf_cstr(&back), "");
+    CHECK(!uri_query_get(STR("x=1"), "y", &back));
+    CHECK(!uri_query_get(STR("y=%"), "y", &back));
+    CHECK(!uri_query_get((struct str){NULL, 0}, "y", &back));
+}
+
+TEST(a_log_line_is_one_line)
+{
+    int ends[2];
+    char line[512];
+    ssize_t n;
+
+    CHECK(pipe(ends) == 0);
+    CHECK(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_debug("too.quiet", "x=1");
+    log_info("test.ran", "name=%s other=%s", log_quote("a \"b\"\n\x01"), "c\nd");
+    n = read(ends[0], line, sizeof(line) - 1);
+    CHECK(n > 0);
+    line[n] = '\0';
+    CHECK(strstr(line, " level=info at=test.ran name=\"a \\\"b\\\"\\n\\x01\" other=c d\n") != NULL);
+    CHECK(strstr(line, "too.quiet") == NULL);
+    CHECK(line[n - 1] == '\n');
+}
