@@ -48,8 +48,9 @@
     X(TaskFailedToStart) X(EssentialContainerExited) X(UserInitiated) X(ServiceSchedulerInitiated) \
     X(TerminationNotice)
 
+/* <PREFIX>_ENUM_SIZE is the number of values (not _COUNT: a threshold type has that name). */
 #define DECLARE_ENUM(prefix, PREFIX, LIST)                                                         \
-    enum prefix { LIST(ENUM_VALUE_##PREFIX) PREFIX##_COUNT };                                      \
+    enum prefix { LIST(ENUM_VALUE_##PREFIX) PREFIX##_ENUM_SIZE };                                      \
     const char *prefix##_name(enum prefix value);                                                  \
     bool prefix##_parse(struct str name, enum prefix *out);
 

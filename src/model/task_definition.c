@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/task_definition.h"
+#include <assert.h>
+#include "model/row.h"
+
+static const struct row_field row_fields[] = {
+    TEXT_FIELD(struct task_definition, region),
+    ENUM_FIELD(struct task_definition, status, task_definition_status),
+    I64_FIELD(struct task_definition, registered_at_ms),
+    I64_FIELD(struct task_definition, deregistered_at_ms),
+    JSON_FIELD(struct task_definition, doc),
+    JSON_FIELD(struct task_definition, tags),
+    FIELDS_END,
+};
+
+static void
+copy_text(char *to, size_t size, const char *from)
+{
+    const bool fits = text_copy(to, size, str_of(from));
+
+    assert(fits); /* the door checked its length */
+}
+
+/* A member that the API gives as text ("256"), or as a number in older documents. */
+static int
+number_of(const struct json *doc, const char *key)
+{
+    const struct json *value = json_get(doc, key);
+    int64_t n = 0;
+
+    if (json_type(value) == JSON_TEXT && str_to_i64(str_of(json_cstr(value, "")), &n))
+        return (int)n;
+    return (int)json_i64(value, 0);
+}
+
+static void
+read_ports(struct container_definition *c, const struct json *mappings)
+{
+    const size_t count = json_size(mappings);
+
+    assert(count <= PORTS_MAX);
+    if (count == 0)
+        return;
+    c->ports = mem_new(count * sizeof(*c->ports));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *m = json_at(mappings, i);
+        struct port_mapping *p = &c->ports[c->port_count];
+        p->container_port = (int)json_get_i64(m, "containerPort", 0);
+        p->host_port = (int)json_get_i64(m, "hostPort", 0);
+        p->is_udp = strcmp(json_get_cstr(m, "protocol", "tcp"), "udp") == 0;
+        if (p->container_port != 0) /* a containerPortRange reserves nothing on the host */
+            c->port_count++;
+    }
+}
+
+static void
+read_container(struct container_definition *c, const struct json *doc)
+{
+    copy_text(c->name, sizeof(c->name), json_get_cstr(doc, "name", ""));
+    copy_text(c->image, sizeof(c->image), json_get_cstr(doc, "image", ""));
+    assert(c->name[0] != '\0');
+    c->essential = json_get_bool(doc, "essential", true);
+    c->has_health_check = json_get(doc, "healthCheck") != NULL;
+    c->pins_digest = strcmp(json_get_cstr(doc, "versionConsistency", "enabled"), "disabled") != 0;
+    c->stop_timeout_s = (int)json_get_i64(doc, "stopTimeout", 30);
+    read_ports(c, json_get(doc, "portMappings"));
+}
+
+static int
+container_memory(const struct json *container)
+{
+    const int64_t soft = json_get_i64(container, "memoryReservation", 0);
+
+    return (int)(soft > 0 ? soft : json_get_i64(container, "memory", 0));
+}
+
+static void
+read_sizes(struct task_definition *td, const struct json *containers)
+{
+    td->cpu = number_of(td->doc, "cpu");
+    td->memory_mib = number_of(td->doc, "memory");
+    if (td->cpu == 0) {
+        for (size_t i = 0; i < json_size(containers); i++)
+            td->cpu += (int)json_get_i64(json_at(containers, i), "cpu", 0);
+    }
+    if (td->memory_mib == 0) {
+        for (size_t i = 0; i < json_size(containers); i++)
+            td->memory_mib += container_memory(json_at(containers, i));
+    }
+}
+
+static void
+read_doc(struct task_definition *td)
+{
+    const struct json *containers = json_get(td->doc, "containerDefinitions");
+    const struct json *fits = json_get(td->doc, "compatibilities");
+
+    copy_text(td->arn, sizeof(td->arn), json_get_cstr(td->doc, "taskDefinitionArn", ""));
+    copy_text(td->family, sizeof(td->family), json_get_cstr(td->doc, "family", ""));
+    td->revision = (int)json_get_i64(td->doc, "revision", 0);
+    if (!network_mode_parse(str_of(json_get_cstr(td->doc, "networkMode", "bridge")),
+                            &td->network_mode))
+        assert(!"the door accepted an unknown networkMode");
+    for (size_t i = 0; i < json_size(fits); i++) {
+        const struct str name = str_of(json_cstr(json_at(fits, i), ""));
+        td->fits_ec2 |= str_is(name, "EC2");
+        td->fits_fargate |= str_is(name, "FARGATE");
+    }
+    assert(json_size(containers) >= 1 && json_size(containers) <= CONTAINERS_MAX);
+    td->container_count = (int)json_size(containers);
+    for (int i = 0; i < td->container_count; i++)
+        read_container(&td->containers[i], json_at(containers, (size_t)i));
+    read_sizes(td, containers);
+}
+
+struct task_definition *
+task_definition_new(const char *region, const struct json *doc, const struct json *tags)
+{
+    struct task_definition *td = mem_new(sizeof(*td));
+
+    copy_text(td->region, sizeof(td->region), region);
+    td->status = TASK_DEFINITION_ACTIVE;
+    td->doc = json_ref(doc);
+    td->tags = tags == NULL ? NULL : json_ref(tags);
+    read_doc(td);
+    return td;
+}
+
+void
+task_definition_free(struct task_definition *td)
+{
+    if (td == NULL)
+        return;
+    for (int i = 0; i < td->container_count; i++)
+        free(td->containers[i].ports);
+    row_free_documents(row_fields, td);
+    free(td);
+}
+
+const struct container_definition *
+task_definition_container(const struct task_definition *td, const char *name)
+{
+    for (int i = 0; i < td->container_count; i++) {
+        if (strcmp(td->containers[i].name, name) == 0)
+            return &td->containers[i];
+    }
+    return NULL;
+}
+
+bool
+task_definition_has_health_check(const struct task_definition *td)
+{
+    for (int i = 0; i < td->container_count; i++) {
+        if (td->containers[i].essential && td->containers[i].has_health_check)
+            return true;
+    }
+    return false;
+}
+
+struct json *
+task_definition_encode(const struct task_definition *td)
+{
+    return row_encode(row_fields, td);
+}
+
+/* task_definition_new() asserts, since the door checked; a row comes from a disk. */
+static bool
+doc_is_sound(const struct json *doc, struct err *err)
+{
+    const struct json *containers = json_get(doc, "containerDefinitions");
+    enum network_mode mode;
+
+    if (json_size(containers) < 1 || json_size(containers) > CONTAINERS_MAX)
+        return err_set(err, ERR_INTERNAL, "a stored task definition has %zu containers",
+                       json_size(containers));
+    if (strlen(json_get_cstr(doc, "taskDefinitionArn", "")) >= ARN_SIZE ||
+        strlen(json_get_cstr(doc, "family", "")) >= NAME_SIZE ||
+        !network_mode_parse(str_of(json_get_cstr(doc, "networkMode", "bridge")), &mode))
+        return err_set(err, ERR_INTERNAL, "a stored task definition is damaged");
+    for (size_t i = 0; i < json_size(containers); i++) {
+        const struct json *c = json_at(containers, i);
+        const size_t name_len = strlen(json_get_cstr(c, "name", ""));
+        if (name_len == 0 || name_len >= NAME_SIZE ||
+            strlen(json_get_cstr(c, "image", "")) >= IMAGE_SIZE ||
+            json_size(json_get(c, "portMappings")) > PORTS_MAX)
+            return err_set(err, ERR_INTERNAL, "a stored container definition is damaged");
+    }
+    return true;
+}
+
+struct task_definition *
+task_definition_decode(const struct json *row, struct err *err)
+{
+    struct task_definition *td = row_decode_new(row_fields, row, sizeof(*td), err);
+
+    if (td == NULL)
+        return NULL;
+    if (!doc_is_sound(td->doc, err)) {
+        task_definition_free(td);
+        return NULL;
+    }
+    read_doc(td);
+    return td;
+}
