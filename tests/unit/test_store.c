@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/store.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include "check.h"
+
+static const char *
+fresh_path(void)
+{
+    static char path[128];
+
+    snprintf(path, sizeof(path), "test_store_%d.db", (int)getpid());
+    for (int i = 0; i < 3; i++) {
+        static const char *const tails[] = {"", "-wal", "-shm"};
+        char name[160];
+
+        snprintf(name, sizeof(name), "%s%s", path, tails[i]);
+        unlink(name);
+    }
+    return path;
+}
+
+static void
+put(struct store *s, const char *kind, const char *key, int n)
+{
+    cleanup_json struct json *doc = json_object();
+    struct err err = {0};
+
+    json_set(doc, "n", json_int(n));
+    CHECK(store_begin(s, &err));
+    CHECK(store_put(s, kind, key, doc, &err));
+    CHECK(store_commit(s, &err));
+}
+
+static bool
+collect(void *arg, const char *kind, const char *key, const struct json *doc, struct err *err)
+{
+    strbuf_addf(arg, "%s/%s=%d ", kind, key, (int)json_get_i64(doc, "n", -1));
+    (void)err;
+    return true;
+}
+
+static char *
+rows(struct store *s)
+{
+    struct strbuf all = {0};
+    struct err err = {0};
+
+    CHECK(store_each(s, collect, &all, &err));
+    return strbuf_take(&all);
+}
+
+TEST(rows_come_back_in_order_after_a_reopen)
+{
+    const char *path = fresh_path();
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+
+    CHECK(s != NULL);
+    put(s, "task", "b", 1);
+    put(s, "task", "a", 2);
+    put(s, "cluster", "z", 3);
+    put(s, "task", "b", 4);
+    store_close(s);
+    s = store_open(path, &err);
+    cleanup_free char *all = rows(s);
+    CHECK_TEXT(all, "cluster/z=3 task/a=2 task/b=4 ");
+    store_close(s);
+}
+
+TEST(a_rollback_leaves_nothing)
+{
+    struct err err = {0};
+    struct store *s = store_open(fresh_path(), &err);
+    cleanup_json struct json *doc = json_object();
+
+    put(s, "task", "a", 1);
+    CHECK(store_begin(s, &err));
+    CHECK(store_delete(s, "task", "a", &err));
+    CHECK(store_put(s, "task", "b", doc, &err));
+    store_rollback(s);
+    cleanup_free char *all = rows(s);
+    CHECK_TEXT(all, "task/a=1 ");
+    store_close(s);
+}
+
+TEST(what_was_committed_survives_a_kill)
+{
+    cleanup_free char *path = text_dup(fresh_path());
+    int ready[2];
+    pid_t child;
+    char byte;
+    int status;
+
+    CHECK(pipe(ready) == 0);
+    child = fork();
+    if (child == 0) {
+        struct err err = {0};
+        struct store *s = store_open(path, &err);
+        cleanup_json struct json *doc = json_object();
+
+        put(s, "task", "kept", 7);
+        CHECK(store_begin(s, &err) && store_put(s, "task", "lost", doc, &err));
+        CHECK(write(ready[1], "x", 1) == 1);
+        pause();
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+    CHECK(s != NULL);
+    cleanup_free char *all = rows(s);
+    CHECK_TEXT(all, "task/kept=7 ");
+    store_close(s);
+}
+
+TEST(a_damaged_file_is_refused)
+{
+    const char *path = fresh_path();
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+
+    for (int i = 0; i < 500; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "key%d", i);
+        put(s, "task", key, i);
+    }
+    store_close(s);
+    int fd = open(path, O_WRONLY);
+    char garbage[8192];
+    memset(garbage, 0x5a, sizeof(garbage));
+    CHECK(pwrite(fd, garbage, sizeof(garbage), 4096) == (ssize_t)sizeof(garbage));
+    close(fd);
+    CHECK(store_open(path, &err) == NULL);
+    CHECK(strstr(err.message, "damaged") != NULL || strstr(err.message, "malformed") != NULL);
+}
+
+TEST(a_newer_schema_is_refused)
+{
+    const char *path = fresh_path();
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+    sqlite3 *db = NULL;
+
+    store_close(s);
+    CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+    CHECK(store_open(path, &err) == NULL);
+    CHECK(strstr(err.message, "schema version 99") != NULL);
+}
+
+TEST(a_second_owner_is_refused)
+{
+    const char *path = fresh_path();
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+    int status;
+
+    put(s, "task", "a", 1);
+    pid_t child = fork();
+    if (child == 0) {
+        struct err second = {0};
+
+        _exit(store_open(path, &second) == NULL ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    store_close(s);
+}
