@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include "base/json.h"
+#include "base/random.h"
+#include "io/file.h"
+
+struct option_row {
+    const char *option;   /* NULL: only in the environment */
+    const char *variable; /* NULL: only as an option */
+    const char *fallback;
+    size_t offset, size;
+};
+
+#define ROW(option, variable, fallback, member)                                                    \
+    {option, variable, fallback, offsetof(struct config, member), sizeof(((struct config *)0)->member)}
+
+static const struct option_row option_rows[] = {
+    ROW("--data-dir", "NARU_DATA_DIR", "/var/lib/naru", data_dir),
+    ROW("--listen", "NARU_LISTEN", "127.0.0.1", listen),
+    ROW("--region", "NARU_REGION", "ap-northeast-2", region),
+    ROW(NULL, "NARU_ACCOUNT_ID", "000000000000", account),
+    ROW("--docker-socket", "NARU_DOCKER_SOCKET", "", docker_socket),
+    ROW(NULL, "NARU_HAPROXY", "", haproxy),
+    ROW("--listener-address", "NARU_LISTENER_ADDRESS", "0.0.0.0", balancer_address),
+    ROW(NULL, "NARU_GITHUB_SECRET", "", github_secret),
+    ROW(NULL, "NARU_ACCESS_KEY_ID", "", access_key_id),
+    ROW(NULL, "NARU_SECRET_ACCESS_KEY", "", secret_access_key),
+};
+
+static bool
+set_row(struct config *c, const struct option_row *row, const char *value, struct err *err)
+{
+    const char *name = row->option != NULL ? row->option : row->variable;
+
+    if (!text_copy((char *)c + row->offset, row->size, str_of(value)))
+        return err_set(err, ERR_USAGE, "the value of %s is too long (at most %zu bytes)", name, row->size - 1);
+    return true;
+}
+
+static bool
+set_port(struct config *c, const char *text, struct err *err)
+{
+    int64_t port;
+
+    if (!str_to_i64(str_of(text), &port) || port < 1 || port > 65535)
+        return err_set(err, ERR_USAGE, "'%s' is not a port (1 to 65535)", text);
+    c->port = (unsigned)port;
+    return true;
+}
+
+static bool
+set_option(struct config *c, const char *option, const char *value, struct err *err)
+{
+    if (strcmp(option, "--port") == 0)
+        return set_port(c, value, err);
+    for (size_t i = 0; i < ARRAY_COUNT(option_rows); i++)
+        if (option_rows[i].option != NULL && strcmp(option_rows[i].option, option) == 0)
+            return set_row(c, &option_rows[i], value, err);
+    return err_set(err, ERR_USAGE, "unknown option '%s'; see 'naru server --help'", option);
+}
+
+static bool
+check_account(const struct config *c, struct err *err)
+{
+    size_t digits = strspn(c->account, "0123456789");
+
+    if (digits != 12 || c->account[12] != '\0')
+        return err_set(err, ERR_USAGE, "NARU_ACCOUNT_ID '%s' is not twelve digits", c->account);
+    return true;
+}
+
+static bool
+set_docker_socket(struct config *c, struct err *err)
+{
+    const char *host = getenv("DOCKER_HOST");
+
+    if (c->docker_socket[0] != '\0')
+        return true;
+    if (host != NULL && strncmp(host, "unix://", 7) != 0)
+        return err_set(err, ERR_USAGE, "DOCKER_HOST '%s' is no unix socket; naru needs unix:///path", host);
+    text_copy(c->docker_socket, sizeof(c->docker_socket),
+              str_of(host != NULL ? host + 7 : "/var/run/docker.sock"));
+    return true;
+}
+
+bool
+config_read(struct config *c, int argc, char **argv, struct err *err)
+{
+    const char *port = getenv("NARU_PORT");
+
+    memset(c, 0, sizeof(*c));
+    c->port = 4566;
+    if (port != NULL && !set_port(c, port, err))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(option_rows); i++) {
+        const char *value = option_rows[i].variable != NULL ? getenv(option_rows[i].variable) : NULL;
+
+        if (!set_row(c, &option_rows[i], value != NULL ? value : option_rows[i].fallback, err))
+            return false;
+    }
+    for (int i = 1; i < argc; i++) {
+        const char *equals = strchr(argv[i], '=');
+        char name[64];
+
+        if (strcmp(argv[i], "--verbose") == 0) {
+            c->is_verbose = true;
+        } else if (equals != NULL) {
+            if (!text_copy(name, sizeof(name), str_range(argv[i], equals)) ||
+                !set_option(c, name, equals + 1, err))
+                return false;
+        } else if (i + 1 < argc) {
+            if (!set_option(c, argv[i], argv[i + 1], err))
+                return false;
+            i++;
+        } else {
+            return err_set(err, ERR_USAGE, "option '%s' is unknown or lacks its value", argv[i]);
+        }
+    }
+    snprintf(c->endpoint_url, sizeof(c->endpoint_url), "http://localhost:%u", c->port);
+    snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
+    return check_account(c, err) && set_docker_socket(c, err);
+}
+
+static bool
+take_lock(const struct config *c, struct err *err)
+{
+    char path[600];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/lock", c->data_dir);
+    fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, "cannot open '%s'", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true; /* kept open on purpose: the lock ends with the process */
+    close(fd);
+    if (errno == EWOULDBLOCK)
+        return err_set(err, ERR_INTERNAL,
+                       "another naru already serves '%s'; 'naru down' ends it, or choose another --data-dir",
+                       c->data_dir);
+    return err_errno(err, "cannot lock '%s'", path);
+}
+
+/* A file of one short word, made by make() at the first start. */
+static bool
+read_or_make_id(const struct config *c, char out[static 17], struct err *err)
+{
+    char path[600];
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    snprintf(path, sizeof(path), "%s/installation", c->data_dir);
+    if (!file_exists(path)) {
+        random_hex(out, 16);
+        return file_write_atomic(path, str_of(out), 0600, err);
+    }
+    if (!file_read(path, 64, &text, err))
+        return false;
+    if (!text_copy(out, 17, str_trim(strbuf_str(&text))) || strspn(out, "0123456789abcdef") != 16)
+        return err_set(err, ERR_INTERNAL, "'%s' does not hold 16 hex digits", path);
+    return true;
+}
+
+static void
+make_keys(struct config *c)
+{
+    if (c->access_key_id[0] == '\0') {
+        char hex[17];
+
+        random_hex(hex, 16);
+        for (char *p = hex; *p != '\0'; p++)
+            *p = (char)toupper((unsigned char)*p);
+        snprintf(c->access_key_id, sizeof(c->access_key_id), "AKIA%s", hex);
+    }
+    if (c->secret_access_key[0] == '\0')
+        random_token(c->secret_access_key, 40);
+}
+
+static bool
+read_keys(struct config *c, const char *path, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *doc = NULL;
+
+    if (!file_read(path, 65536, &text, err))
+        return false;
+    doc = json_parse(strbuf_str(&text), err);
+    if (doc == NULL)
+        return err_context(err, "%s", path);
+    if (c->access_key_id[0] == '\0' || c->secret_access_key[0] == '\0') {
+        text_copy(c->access_key_id, sizeof(c->access_key_id), str_of(json_get_cstr(doc, "access_key_id", "")));
+        text_copy(c->secret_access_key, sizeof(c->secret_access_key),
+                  str_of(json_get_cstr(doc, "secret_access_key", "")));
+    }
+    if (c->access_key_id[0] == '\0' || c->secret_access_key[0] == '\0')
+        return err_set(err, ERR_INTERNAL, "'%s' holds no keys; remove it to have new ones made", path);
+    return true;
+}
+
+/* Written at every start: the port or the region may have changed. */
+static bool
+write_credentials(const struct config *c, const char *path, struct err *err)
+{
+    cleanup_json struct json *doc = json_object();
+    cleanup_free char *text = NULL;
+
+    json_set(doc, "endpoint_url", json_text(c->endpoint_url));
+    json_set(doc, "access_key_id", json_text(c->access_key_id));
+    json_set(doc, "secret_access_key", json_text(c->secret_access_key));
+    json_set(doc, "region", json_text(c->region));
+    json_set(doc, "account", json_text(c->account));
+    json_set(doc, "installation", json_text(c->installation));
+    json_set(doc, "docker_socket", json_text(c->docker_socket));
+    text = json_format_pretty(doc);
+    return file_write_atomic(path, str_of(text), 0600, err);
+}
+
+bool
+config_open_data(struct config *c, struct err *err)
+{
+    static const char *const folders[] = {"blobs", "builds", "git", "haproxy", "log", "bin"};
+    char path[600];
+
+    if (!file_make_dirs(c->data_dir, 0755, err))
+        return false;
+    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
+        snprintf(path, sizeof(path), "%s/%s", c->data_dir, folders[i]);
+        if (!file_make_dirs(path, 0755, err))
+            return false;
+    }
+    if (!take_lock(c, err) || !read_or_make_id(c, c->installation, err))
+        return false;
+    snprintf(path, sizeof(path), "%s/credentials.json", c->data_dir);
+    if (!file_exists(path))
+        make_keys(c);
+    else if (!read_keys(c, path, err))
+        return false;
+    return write_credentials(c, path, err);
+}

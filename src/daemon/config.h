@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* config.h - what `naru server` was told: options, then the environment, then defaults; and the
+ * installation in the data directory: keys and identity, made at the first start. */
+#pragma once
+#include "base/err.h"
+#include "model/types.h"
+
+struct config {
+    char data_dir[512];       /* --data-dir, NARU_DATA_DIR, /var/lib/naru */
+    char listen[ADDRESS_SIZE];/* --listen, NARU_LISTEN, 127.0.0.1 */
+    unsigned port;            /* --port, NARU_PORT, 4566 */
+    char region[REGION_SIZE]; /* --region, NARU_REGION, ap-northeast-2 */
+    char account[16];         /* NARU_ACCOUNT_ID, 000000000000 */
+    char docker_socket[256];  /* --docker-socket, DOCKER_HOST (unix://), /var/run/docker.sock */
+    char haproxy[256];        /* NARU_HAPROXY; empty: in PATH */
+    char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
+    char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
+    bool is_verbose;          /* --verbose */
+    /* from the installation */
+    char access_key_id[64], secret_access_key[128];
+    char installation[17];    /* 16 hex: labels containers */
+    char endpoint_url[128];   /* http://localhost:<port> */
+    char ecr_registry[128];   /* <account>.dkr.ecr.<region>.amazonaws.com */
+};
+
+/* Reads options and environment.  ERR_USAGE names what is wrong. */
+bool config_read(struct config *c, int argc, char **argv, struct err *err) MUST_CHECK;
+/* Makes the data directory, takes its lock (held until the process ends; a second server on the same data is
+ * refused), and reads or makes credentials.json and the installation's id. */
+bool config_open_data(struct config *c, struct err *err) MUST_CHECK;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/effects.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include "model/arn.h"
+
+static void
+copy_images(struct agent_task *t, const struct task_definition *td, const struct revision *revision)
+{
+    for (int i = 0; i < td->container_count; i++) {
+        const struct container_definition *c = &td->containers[i];
+
+        text_copy(t->images[i].name, sizeof(t->images[i].name), str_of(c->name));
+        text_copy(t->images[i].image, sizeof(t->images[i].image), str_of(c->image));
+        for (int k = 0; revision != NULL && k < revision->image_count; k++)
+            if (strcmp(revision->images[k].container, c->name) == 0)
+                text_copy(t->images[i].digest, sizeof(t->images[i].digest),
+                          str_of(revision->images[k].digest));
+    }
+    t->image_count = td->container_count;
+}
+
+struct agent_task *
+agent_task_of(const struct core *core, const struct ef_task_start *start)
+{
+    const struct task *task = core_task_by_arn(core, start->task_arn);
+    const struct task_definition *td;
+    const struct service *service;
+    struct agent_task *t;
+
+    if (task == NULL || task->last_status == TASK_STOPPED)
+        return NULL;
+    td = core_task_definition(core, task->region, str_of(task->task_definition_arn));
+    assert(td != NULL); /* a definition in use is never forgotten */
+    t = mem_new(sizeof(*t));
+    text_copy(t->id, sizeof(t->id), str_of(task->id));
+    text_copy(t->arn, sizeof(t->arn), str_of(task->arn));
+    text_copy(t->cluster_name, sizeof(t->cluster_name), str_of(task->cluster_name));
+    text_copy(t->cluster_arn, sizeof(t->cluster_arn), str_of(task->cluster_arn));
+    text_copy(t->region, sizeof(t->region), str_of(task->region));
+    text_copy(t->service_name, sizeof(t->service_name), str_of(task->service_name));
+    text_copy(t->family, sizeof(t->family), str_of(td->family));
+    t->revision = td->revision;
+    t->launch_type = task->launch_type;
+    t->definition = json_ref(td->doc);
+    t->overrides = json_ref(task->overrides);
+    t->only_adopt = start->only_adopt;
+    service = task->service_arn[0] != '\0' ? core_service_by_arn(core, task->service_arn) : NULL;
+    copy_images(t, td, service != NULL ? service_find_revision(service, task->revision_arn) : NULL);
+    return t;
+}
+
+static void
+fill_target(struct view_target *to, const struct target_group *tg, const struct target *from)
+{
+    text_copy(to->id, sizeof(to->id), str_of(from->id));
+    to->port = from->port;
+    /* A target of type `instance` is a published port of this machine. */
+    text_copy(to->address, sizeof(to->address),
+              tg->target_type == TARGET_TYPE_instance ? STR("127.0.0.1") : str_of(from->id));
+    to->is_draining = from->draining_since_ms != 0;
+    to->state = from->state;
+}
+
+static void
+fill_group(struct view_group *to, const struct core *core, const struct target_group *tg)
+{
+    int i = 0;
+
+    text_copy(to->arn, sizeof(to->arn), str_of(tg->arn));
+    text_copy(to->id, sizeof(to->id), str_of(tg->id));
+    text_copy(to->algorithm, sizeof(to->algorithm), str_of(tg->algorithm));
+    to->check = tg->check;
+    to->deregistration_delay_s = tg->deregistration_delay_s;
+    to->in_use = core_target_group_in_use(core, tg->arn);
+    to->target_count = tg->target_count;
+    to->targets = mem_new(sizeof(*to->targets) * (size_t)(tg->target_count + 1));
+    for (const struct target *t = tg->targets; t != NULL; t = t->next)
+        fill_target(&to->targets[i++], tg, t);
+    assert(i == tg->target_count);
+}
+
+static void
+fill_listener(struct view_listener *to, const struct core *core, const struct listener *l)
+{
+    const struct load_balancer *lb = core_load_balancer(core, l->load_balancer_arn);
+
+    text_copy(to->arn, sizeof(to->arn), str_of(l->arn));
+    text_copy(to->id, sizeof(to->id), arn_last(str_of(l->arn)));
+    to->port = l->port;
+    to->idle_timeout_s = lb == NULL ? 60
+                                    : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
+    to->actions = json_ref(l->actions);
+}
+
+struct balancer_view *
+balancer_view_of(const struct core *core)
+{
+    struct balancer_view *v = mem_new(sizeof(*v));
+    int groups = 0, listeners = 0;
+
+    for (const struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next)
+        groups++;
+    for (const struct listener *l = core->listeners; l != NULL; l = l->next)
+        listeners++;
+    v->groups = mem_new(sizeof(*v->groups) * (size_t)(groups + 1));
+    v->listeners = mem_new(sizeof(*v->listeners) * (size_t)(listeners + 1));
+    for (const struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next)
+        fill_group(&v->groups[v->group_count++], core, tg);
+    for (const struct listener *l = core->listeners; l != NULL; l = l->next)
+        fill_listener(&v->listeners[v->listener_count++], core, l);
+    return v;
+}
+
+/* Digest of one image: from its own name, or from our registry.  Sets `left_out` for the agent. */
+static bool
+resolve_one(struct registry *registry, const char *image, char digest[static DIGEST_SIZE], bool *left_out,
+            struct err *err)
+{
+    const char *at = strrchr(image, '@');
+    struct registry_image ours;
+
+    if (at != NULL) {
+        if (!text_copy(digest, DIGEST_SIZE, str_of(at + 1)))
+            return err_set(err, ERR_DIGEST_INVALID, "the digest of image '%s' is too long", image);
+        return true;
+    }
+    if (!registry_parse_image(registry, str_of(image), &ours)) {
+        *left_out = true;
+        return true;
+    }
+    if (!registry_resolve(registry, ours.region, ours.repository, ours.tag, digest, err))
+        return err_context(err, "%s", image);
+    return true;
+}
+
+bool
+resolve_images(const struct core *core, struct registry *registry, const struct ef_image_resolve *effect,
+               struct agent_resolve *ask, struct err *err)
+{
+    const struct service *service = core_service_by_arn(core, effect->service_arn);
+    const struct revision *revision =
+        service != NULL ? service_find_revision(service, effect->revision_arn) : NULL;
+    const struct task_definition *td;
+    bool left_out = false;
+
+    memset(ask, 0, sizeof(*ask));
+    text_copy(ask->service_arn, sizeof(ask->service_arn), str_of(effect->service_arn));
+    text_copy(ask->revision_arn, sizeof(ask->revision_arn), str_of(effect->revision_arn));
+    if (revision == NULL)
+        return true; /* gone meanwhile: the answer will be ignored */
+    td = core_task_definition(core, service->region, str_of(revision->task_definition_arn));
+    assert(td != NULL);
+    ask->image_count = revision->image_count;
+    for (int i = 0; i < revision->image_count; i++) {
+        const struct container_definition *c = task_definition_container(td, revision->images[i].container);
+
+        text_copy(ask->images[i].image, sizeof(ask->images[i].image), str_of(revision->images[i].image));
+        ask->images[i].skip = c == NULL || !c->pins_digest;
+        if (!ask->images[i].skip &&
+            !resolve_one(registry, revision->images[i].image, ask->images[i].digest, &left_out, err))
+            return false;
+    }
+    return !left_out;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* effects.h - from the core's effects to the hands: copies of what they need to know.
+ * Runs on the engine's thread, after the commit. */
+#pragma once
+#include "agent/agent.h"
+#include "balancer/balancer.h"
+#include "core/core.h"
+#include "registry/registry.h"
+
+/* What a task needs to start, or NULL if it is gone or stopped meanwhile. */
+struct agent_task *agent_task_of(const struct core *core, const struct ef_task_start *start);
+/* The whole of load balancing as the balancer wants it. */
+struct balancer_view *balancer_view_of(const struct core *core);
+/* Tags of our own repositories become digests here and now; the rest is left for the agent.  True if all are
+ * answered: then `digests` (one a container) holds them, or `error` says what is missing. */
+bool resolve_images(const struct core *core, struct registry *registry,
+                    const struct ef_image_resolve *effect, struct agent_resolve *ask_out,
+                    struct err *error);

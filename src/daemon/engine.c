@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/engine.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/effects.h"
+#include "daemon/envelope.h"
+#include "io/loop.h"
+
+#define COMMIT_RETRY_MS 1000
+#define DEADLINE_MAX_MS 60000
+
+/* A caller that waits on its own stack for the commit of what it did. */
+struct caller {
+    struct engine *engine;
+    void (*call)(void *arg, struct core *core, int64_t now_ms);
+    void *arg;
+    struct caller *next;
+    pthread_mutex_t lock;
+    pthread_cond_t done_changed;
+    bool is_done, is_good;
+};
+
+struct report {
+    struct engine *engine;
+    struct envelope *envelope;
+};
+
+struct engine {
+    struct engine_config config;
+    struct loop *loop;
+    struct loop_timer *deadline, *retry;
+    struct core *core;
+    struct agent *agent;
+    struct balancer *balancer;
+    struct effects fresh;    /* of the steps since the last commit */
+    struct caller *waiting;  /* ran, not answered yet */
+    bool is_flush_posted, is_commit_failing;
+    int64_t wall_at_start_ms, monotonic_at_start_ms;
+    atomic_bool is_stopping;
+};
+
+/* Wall time that never jumps: the wall clock at the start, and from there the monotonic one. */
+static int64_t
+engine_now_ms(const struct engine *e)
+{
+    const int64_t now = e->wall_at_start_ms + clock_monotonic_ms() - e->monotonic_at_start_ms;
+
+    return now > e->core->now_ms ? now : e->core->now_ms;
+}
+
+static bool
+load_row(void *arg, const char *kind, const char *key, const struct json *doc, struct err *err)
+{
+    struct engine *e = arg;
+
+    for (int k = 0; k < ROW_KIND_COUNT; k++)
+        if (strcmp(row_kind_name((enum row_kind)k), kind) == 0)
+            return core_load(e->core, (enum row_kind)k, doc, err) ||
+                   err_context(err, "loading %s '%s'", kind, key);
+    return err_set(err, ERR_INTERNAL, "the database holds a row of the unknown kind '%s'", kind);
+}
+
+struct engine *
+engine_new(const struct engine_config *config, struct err *err)
+{
+    struct engine *e = mem_new(sizeof(*e));
+
+    e->config = *config;
+    e->core = core_new(&config->options);
+    if (!store_each(config->store, load_row, e, err)) {
+        engine_free(e);
+        return NULL;
+    }
+    e->loop = loop_new();
+    e->wall_at_start_ms = clock_wall_ms();
+    e->monotonic_at_start_ms = clock_monotonic_ms();
+    return e;
+}
+
+void
+engine_free(struct engine *e)
+{
+    if (e == NULL)
+        return;
+    if (e->loop != NULL)
+        loop_free(e->loop);
+    effects_done(&e->fresh);
+    core_free(e->core);
+    free(e);
+}
+
+/* ---- committing ---- */
+
+static bool
+write_row(struct engine *e, const struct ef_persist *row, struct err *err)
+{
+    cleanup_json struct json *doc = core_row(e->core, row->kind, row->key);
+    const char *kind = row_kind_name(row->kind);
+
+    return doc != NULL ? store_put(e->config.store, kind, row->key, doc, err)
+                       : store_delete(e->config.store, kind, row->key, err);
+}
+
+/* A row named by several steps is written once: the last word counts, and it is the same for all. */
+static bool
+is_named_later(const struct effects *all, int index)
+{
+    const struct ef_persist *row = &all->at[index].persist;
+
+    for (int i = index + 1; i < all->count; i++)
+        if (all->at[i].type == EFFECT_PERSIST && all->at[i].persist.kind == row->kind &&
+            strcmp(all->at[i].persist.key, row->key) == 0)
+            return true;
+    return false;
+}
+
+static bool
+commit(struct engine *e, struct err *err)
+{
+    bool has_rows = false;
+
+    for (int i = 0; i < e->fresh.count && !has_rows; i++)
+        has_rows = e->fresh.at[i].type == EFFECT_PERSIST;
+    if (!has_rows)
+        return true;
+    if (!store_begin(e->config.store, err))
+        return false;
+    for (int i = 0; i < e->fresh.count; i++) {
+        if (e->fresh.at[i].type != EFFECT_PERSIST || is_named_later(&e->fresh, i))
+            continue;
+        if (!write_row(e, &e->fresh.at[i].persist, err)) {
+            store_rollback(e->config.store);
+            return false;
+        }
+    }
+    if (!store_commit(e->config.store, err)) {
+        store_rollback(e->config.store);
+        return false;
+    }
+    return true;
+}
+
+static void
+answer_all(struct engine *e, bool is_good)
+{
+    struct caller *c;
+
+    while ((c = e->waiting) != NULL) {
+        e->waiting = c->next;
+        pthread_mutex_lock(&c->lock);
+        c->is_done = true;
+        c->is_good = is_good;
+        pthread_cond_signal(&c->done_changed);
+        pthread_mutex_unlock(&c->lock);
+    }
+}
+
+/* ---- performing ---- */
+
+static void
+report_resolved(struct engine *e, const struct agent_resolve *ask, const char *error)
+{
+    char digests[CONTAINERS_MAX][DIGEST_SIZE];
+    struct event event = {.type = EVENT_IMAGE_RESOLVED};
+
+    for (int i = 0; i < ask->image_count; i++)
+        memcpy(digests[i], ask->images[i].digest, DIGEST_SIZE);
+    event.image_resolved = (struct ev_image_resolved){
+        .service_arn = ask->service_arn, .revision_arn = ask->revision_arn,
+        .digests = digests, .digest_count = ask->image_count, .error = error,
+    };
+    engine_report(e, &event);
+}
+
+static void
+perform_resolve(struct engine *e, const struct ef_image_resolve *effect)
+{
+    struct agent_resolve *ask = mem_new(sizeof(*ask));
+    struct err err = {0};
+
+    if (resolve_images(e->core, e->config.registry, effect, ask, &err)) {
+        report_resolved(e, ask, NULL);
+    } else if (err.code != ERR_NONE) {
+        report_resolved(e, ask, err.message);
+    } else {
+        agent_resolve_images(e->agent, ask);
+        return;
+    }
+    free(ask);
+}
+
+/* True if the balancer needs a new view. */
+static bool
+perform_one(struct engine *e, const struct effect *effect)
+{
+    switch (effect->type) {
+    case EFFECT_PERSIST:
+        return false;
+    case EFFECT_IMAGE_RESOLVE:
+        perform_resolve(e, &effect->image_resolve);
+        return false;
+    case EFFECT_TASK_START: {
+        struct agent_task *task = agent_task_of(e->core, &effect->task_start);
+
+        if (task != NULL)
+            agent_start_task(e->agent, task);
+        return false;
+    }
+    case EFFECT_TASK_STOP: {
+        const struct task *task = core_task_by_arn(e->core, effect->task_stop.task_arn);
+
+        if (task != NULL)
+            agent_stop_task(e->agent, task->id);
+        return false;
+    }
+    case EFFECT_TASK_FORGET:
+        agent_forget_task(e->agent, effect->task_forget.task_id);
+        return false;
+    case EFFECT_TARGET_REGISTER:
+    case EFFECT_TARGET_DEREGISTER:
+    case EFFECT_BALANCER_CONFIG:
+        return true;
+    }
+    assert(!"an effect that nobody performs");
+    return false;
+}
+
+static void
+perform(struct engine *e)
+{
+    bool has_balancer_change = false;
+
+    for (int i = 0; i < e->fresh.count; i++) {
+        const struct effect *effect = &e->fresh.at[i];
+
+        if (effect->type != EFFECT_PERSIST)
+            log_debug("core.effect", "effect=%s", effect_name(effect->type));
+        if (perform_one(e, effect))
+            has_balancer_change = true;
+    }
+    effects_clear(&e->fresh);
+    if (has_balancer_change)
+        balancer_apply(e->balancer, balancer_view_of(e->core));
+}
+
+static void
+arm_deadline(struct engine *e)
+{
+    const int64_t due = core_deadline_ms(e->core);
+    int64_t delay = due == INT64_MAX ? DEADLINE_MAX_MS : due - engine_now_ms(e);
+
+    if (delay > DEADLINE_MAX_MS)
+        delay = DEADLINE_MAX_MS;
+    loop_timer_set(e->deadline, delay < 1 ? 1 : delay);
+}
+
+static void
+flush(void *arg)
+{
+    struct engine *e = arg;
+    struct err err = {0};
+
+    e->is_flush_posted = false;
+    if (!commit(e, &err)) {
+        if (!e->is_commit_failing)
+            log_error("engine.commit_failed", "error=%s", log_quote(err.message));
+        e->is_commit_failing = true;
+        answer_all(e, false);
+        loop_timer_set(e->retry, COMMIT_RETRY_MS);
+        return;
+    }
+    if (e->is_commit_failing)
+        log_info("engine.commit_works_again", "rows=%d", e->fresh.count);
+    e->is_commit_failing = false;
+    answer_all(e, true);
+    perform(e);
+    arm_deadline(e);
+}
+
+/* Runs behind all that is queued now, so that one commit serves them all. */
+static void
+post_flush(struct engine *e)
+{
+    if (e->is_flush_posted)
+        return;
+    e->is_flush_posted = true;
+    loop_post(e->loop, flush, e);
+}
+
+/* ---- coming in ---- */
+
+void
+engine_step(struct engine *e, const struct event *event)
+{
+    if (event->type != EVENT_CLOCK)
+        log_debug("core.event", "event=%s", event_name(event->type));
+    core_step(e->core, event, engine_now_ms(e), &e->fresh);
+}
+
+static void
+run_caller(void *arg)
+{
+    struct caller *c = arg;
+    struct engine *e = c->engine;
+
+    /* While commits fail, what the core holds may never be told. */
+    if (!e->is_commit_failing)
+        c->call(c->arg, e->core, engine_now_ms(e));
+    c->next = e->waiting;
+    e->waiting = c;
+    if (e->is_commit_failing)
+        answer_all(e, false);
+    else
+        post_flush(e);
+}
+
+bool
+engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg)
+{
+    struct caller c = {.engine = e, .call = call, .arg = arg};
+
+    if (atomic_load(&e->is_stopping))
+        return false;
+    assert(!loop_is_mine(e->loop));
+    pthread_mutex_init(&c.lock, NULL);
+    pthread_cond_init(&c.done_changed, NULL);
+    loop_post(e->loop, run_caller, &c);
+    pthread_mutex_lock(&c.lock);
+    while (!c.is_done)
+        pthread_cond_wait(&c.done_changed, &c.lock);
+    pthread_mutex_unlock(&c.lock);
+    pthread_cond_destroy(&c.done_changed);
+    pthread_mutex_destroy(&c.lock);
+    return c.is_good;
+}
+
+static void
+run_report(void *arg)
+{
+    struct report *r = arg;
+
+    engine_step(r->engine, &r->envelope->event);
+    post_flush(r->engine);
+    envelope_free(r->envelope);
+    free(r);
+}
+
+void
+engine_report(struct engine *e, const struct event *event)
+{
+    struct report *r = mem_new(sizeof(*r));
+
+    r->engine = e;
+    r->envelope = envelope_new(event);
+    loop_post(e->loop, run_report, r);
+}
+
+static void
+on_deadline(void *arg)
+{
+    struct engine *e = arg;
+    const struct event event = {.type = EVENT_CLOCK};
+
+    engine_step(e, &event);
+    post_flush(e);
+}
+
+/* ---- life ---- */
+
+static void
+begin_agent(struct engine *e)
+{
+    const char **ids = NULL;
+    int count = 0;
+
+    for (const struct task *t = e->core->tasks; t != NULL; t = t->next) {
+        ids = mem_grow(ids, (size_t)count + 1, sizeof(*ids));
+        ids[count++] = t->id;
+    }
+    agent_begin(e->agent, ids, count);
+    free(ids);
+}
+
+static void
+resume(void *arg)
+{
+    struct engine *e = arg;
+
+    begin_agent(e);
+    core_resume(e->core, engine_now_ms(e), &e->fresh);
+    balancer_apply(e->balancer, balancer_view_of(e->core));
+    flush(e);
+}
+
+void
+engine_start(struct engine *e, struct agent *agent, struct balancer *balancer)
+{
+    e->agent = agent;
+    e->balancer = balancer;
+    e->deadline = loop_timer_new(e->loop, on_deadline, e);
+    e->retry = loop_timer_new(e->loop, flush, e);
+    loop_post(e->loop, resume, e);
+    loop_start(e->loop, "engine");
+}
+
+void
+engine_stop(struct engine *e)
+{
+    atomic_store(&e->is_stopping, true);
+    loop_stop(e->loop);
+    loop_join(e->loop);
+    answer_all(e, false);
+}

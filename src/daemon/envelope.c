@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/envelope.h"
+
+#include <assert.h>
+#include "base/arena.h"
+
+static const char *
+keep(struct arena *arena, const char *text)
+{
+    return text == NULL ? NULL : arena_cstr(arena, str_of(text));
+}
+
+static void *
+keep_bytes(struct arena *arena, const void *bytes, size_t size)
+{
+    void *copy = size > 0 ? arena_alloc(arena, size) : NULL;
+
+    if (size > 0)
+        memcpy(copy, bytes, size);
+    return copy;
+}
+
+static void
+keep_task_state(struct arena *a, struct ev_task_state *ev)
+{
+    ev->task_id = keep(a, ev->task_id);
+    ev->containers = keep_bytes(a, ev->containers, sizeof(*ev->containers) * (size_t)ev->container_count);
+    ev->address = keep(a, ev->address);
+    ev->mac_address = keep(a, ev->mac_address);
+    ev->reason = keep(a, ev->reason);
+}
+
+static void
+keep_image_resolved(struct arena *a, struct ev_image_resolved *ev)
+{
+    ev->service_arn = keep(a, ev->service_arn);
+    ev->revision_arn = keep(a, ev->revision_arn);
+    ev->digests = keep_bytes(a, ev->digests, sizeof(*ev->digests) * (size_t)ev->digest_count);
+    ev->error = keep(a, ev->error);
+}
+
+struct envelope *
+envelope_new(const struct event *event)
+{
+    struct envelope *e = mem_new(sizeof(*e));
+    struct arena *a = e->arena = mem_new(sizeof(*a));
+
+    e->event = *event;
+    switch (event->type) {
+    case EVENT_TASK_STATE:
+        keep_task_state(a, &e->event.task_state);
+        break;
+    case EVENT_IMAGE_RESOLVED:
+        keep_image_resolved(a, &e->event.image_resolved);
+        break;
+    case EVENT_INSTANCE_REPORT: {
+        struct ev_instance_report *ev = &e->event.instance_report;
+
+        ev->host = keep(a, ev->host);
+        ev->doc = json_ref(ev->doc);
+        break;
+    }
+    case EVENT_TARGET_HEALTH: {
+        struct ev_target_health *ev = &e->event.target_health;
+
+        ev->target_group_arn = keep(a, ev->target_group_arn);
+        ev->target_id = keep(a, ev->target_id);
+        ev->reason = keep(a, ev->reason);
+        ev->description = keep(a, ev->description);
+        break;
+    }
+    case EVENT_TARGET_DRAINED: {
+        struct ev_target_drained *ev = &e->event.target_drained;
+
+        ev->target_group_arn = keep(a, ev->target_group_arn);
+        ev->target_id = keep(a, ev->target_id);
+        break;
+    }
+    default:
+        assert(!"only reports travel in envelopes");
+    }
+    return e;
+}
+
+void
+envelope_free(struct envelope *e)
+{
+    if (e == NULL)
+        return;
+    if (e->event.type == EVENT_INSTANCE_REPORT)
+        json_unref((struct json *)(uintptr_t)e->event.instance_report.doc);
+    arena_done(e->arena);
+    free(e->arena);
+    free(e);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* envelope.h - a report's own copy, so that it can cross threads. */
+#pragma once
+#include "core/event.h"
+
+struct envelope {
+    struct event event; /* points into the envelope */
+    struct arena *arena;
+};
+
+/* Reports only (INSTANCE_REPORT, IMAGE_RESOLVED, TASK_STATE, TARGET_HEALTH, TARGET_DRAINED). */
+struct envelope *envelope_new(const struct event *event);
+void envelope_free(struct envelope *e);

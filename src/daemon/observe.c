@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/observe.h"
+
+#include <stdio.h>
+#include "base/clock.h"
+
+static void
+reply(struct http_exchange *x, int status, const char *type, struct str body)
+{
+    const struct http_header headers[] = {{"Content-Type", type}, {NULL, NULL}};
+
+    http_reply(x, status, headers, body);
+}
+
+static bool
+refuses_method(struct http_exchange *x)
+{
+    if (str_is(x->method, "GET") || str_is(x->method, "HEAD"))
+        return false;
+    reply(x, 405, "text/plain", STR("only GET\n"));
+    return true;
+}
+
+static void
+look(void *arg, struct core *core, int64_t now_ms)
+{
+    *(bool *)arg = core != NULL;
+    (void)now_ms;
+}
+
+/* Healthy means that a request would be answered: the engine turns and its commits work. */
+static void
+answer_health(struct http_exchange *x, void *ctx)
+{
+    struct observe *o = ctx;
+    bool is_seen = false;
+    const bool is_up = engine_run(o->engine, look, &is_seen) && is_seen;
+    const bool has_traffic = balancer_is_ready(o->balancer);
+    char body[160];
+
+    if (refuses_method(x))
+        return;
+    snprintf(body, sizeof(body), "{\"status\":\"%s\",\"balancer\":\"%s\",\"version\":\"%s\"}\n",
+             is_up ? "ok" : "failing", has_traffic ? "ready" : "starting", NARU_VERSION);
+    reply(x, is_up ? 200 : 503, "application/json", str_of(body));
+}
+
+struct http_route
+observe_health_route(struct observe *o)
+{
+    return (struct http_route){.prefix = "/healthz", .end = answer_health, .ctx = o};
+}
+
+struct metrics {
+    struct strbuf text;
+    int64_t uptime_ms;
+};
+
+static void
+add_head(struct strbuf *text, const char *name, const char *type, const char *help)
+{
+    strbuf_addf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+add_services(struct strbuf *text, const struct core *core)
+{
+    add_head(text, "naru_service_tasks", "gauge", "Tasks of a service by state.");
+    for (const struct service *s = core->services; s != NULL; s = s->next) {
+        const struct task_counts n = core_counts(core, s, NULL);
+        const struct {
+            const char *state;
+            int count;
+        } rows[] = {{"desired", s->desired_count}, {"running", n.running}, {"pending", n.pending},
+                    {"healthy", n.healthy}, {"stopping", n.stopping}};
+
+        if (s->status == SERVICE_INACTIVE)
+            continue;
+        for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+            strbuf_addf(text, "naru_service_tasks{cluster=\"%s\",service=\"%s\",state=\"%s\"} %d\n",
+                        s->cluster_name, s->name, rows[i].state, rows[i].count);
+    }
+}
+
+static void
+add_deployments(struct strbuf *text, const struct core *core)
+{
+    add_head(text, "naru_service_deployments", "counter", "Service deployments by their present status.");
+    for (const struct service *s = core->services; s != NULL; s = s->next) {
+        int count[SD_ENUM_SIZE] = {0};
+
+        for (const struct service_deployment *d = s->history; d != NULL; d = d->next)
+            count[d->status]++;
+        for (int i = 0; i < SD_ENUM_SIZE; i++)
+            if (count[i] > 0)
+                strbuf_addf(text, "naru_service_deployments{cluster=\"%s\",service=\"%s\",status=\"%s\"} %d\n",
+                            s->cluster_name, s->name, sd_status_name((enum sd_status)i), count[i]);
+    }
+}
+
+static void
+add_targets(struct strbuf *text, const struct core *core)
+{
+    add_head(text, "naru_targets", "gauge", "Targets of a target group by state.");
+    for (const struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next) {
+        int count[TARGET_ENUM_SIZE] = {0};
+
+        for (const struct target *t = tg->targets; t != NULL; t = t->next)
+            count[t->state]++;
+        for (int i = 0; i < TARGET_ENUM_SIZE; i++)
+            strbuf_addf(text, "naru_targets{target_group=\"%s\",state=\"%s\"} %d\n", tg->name,
+                        target_state_name((enum target_state)i), count[i]);
+    }
+}
+
+static void
+collect(void *arg, struct core *core, int64_t now_ms)
+{
+    struct metrics *m = arg;
+
+    strbuf_clear(&m->text);
+    add_head(&m->text, "naru_uptime_seconds", "gauge", "Seconds since this process started.");
+    strbuf_addf(&m->text, "naru_uptime_seconds %.3f\n", (double)m->uptime_ms / 1000);
+    add_services(&m->text, core);
+    add_deployments(&m->text, core);
+    add_targets(&m->text, core);
+    (void)now_ms;
+}
+
+static void
+answer_metrics(struct http_exchange *x, void *ctx)
+{
+    struct observe *o = ctx;
+    struct metrics m = {.uptime_ms = clock_monotonic_ms() - o->started_at_ms};
+
+    if (refuses_method(x))
+        return;
+    if (engine_run(o->engine, collect, &m))
+        reply(x, 200, "text/plain; version=0.0.4", strbuf_str(&m.text));
+    else
+        reply(x, 503, "text/plain", STR("the engine cannot commit; see the log\n"));
+    strbuf_done(&m.text);
+}
+
+struct http_route
+observe_metrics_route(struct observe *o)
+{
+    return (struct http_route){.prefix = "/metrics", .end = answer_metrics, .ctx = o};
+}

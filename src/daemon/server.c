@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "api/operations.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/observe.h"
+
+/* Everything a running server consists of, in the order in which it is made; undone backwards. */
+struct server {
+    struct config config;
+    int64_t started_at_ms;
+    struct store *store;
+    struct registry *registry;
+    struct engine *engine;
+    struct agent *agent;
+    struct balancer *balancer;
+    struct api *api;
+    struct observe observe;
+    struct http_server *http;
+};
+
+static void
+report(void *ctx, const struct event *event)
+{
+    engine_report(((struct server *)ctx)->engine, event);
+}
+
+static void
+registry_password(void *ctx, struct strbuf *out)
+{
+    registry_token(((struct server *)ctx)->registry, clock_wall_ms(), out);
+}
+
+static bool
+run_on_engine(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg)
+{
+    return engine_run(((struct server *)ctx)->engine, call, arg);
+}
+
+static void
+step_engine(void *ctx, const struct event *event)
+{
+    engine_step(((struct server *)ctx)->engine, event);
+}
+
+/* ---- images in use: roots of the registry (DESIGN promise 8) ---- */
+
+struct in_use {
+    const char *digest;
+    bool is_found;
+};
+
+static bool
+revision_uses(const struct revision *r, const char *digest)
+{
+    for (int i = 0; r != NULL && i < r->image_count; i++)
+        if (strcmp(r->images[i].digest, digest) == 0)
+            return true;
+    return false;
+}
+
+/* Running tasks, and every deployment that is rolled out, being rolled out, or may be rolled back to. */
+static void
+find_use(void *arg, struct core *core, int64_t now_ms)
+{
+    struct in_use *ask = arg;
+
+    for (const struct task *t = core->tasks; t != NULL && !ask->is_found; t = t->next)
+        for (int i = 0; i < t->container_count && t->last_status != TASK_STOPPED; i++)
+            ask->is_found |= strcmp(t->containers[i].digest, ask->digest) == 0;
+    for (const struct service *s = core->services; s != NULL && !ask->is_found; s = s->next) {
+        const struct deployment *target = core_rollback_target(core, s);
+
+        if (s->status == SERVICE_INACTIVE)
+            continue;
+        ask->is_found |= target != NULL && revision_uses(target->revision, ask->digest);
+        for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+            ask->is_found |= d->status != DEPLOYMENT_INACTIVE && revision_uses(d->revision, ask->digest);
+    }
+    (void)now_ms;
+}
+
+static bool
+is_in_use(void *ctx, const char *region, const char *repository, const char *digest)
+{
+    struct in_use ask = {.digest = digest};
+
+    /* An engine that cannot answer keeps the image: deleting is what can't be undone. */
+    if (!engine_run(((struct server *)ctx)->engine, find_use, &ask))
+        return true;
+    (void)region;
+    (void)repository;
+    return ask.is_found;
+}
+
+/* ---- making the rooms ---- */
+
+/* `aws` and `docker` for the steps of builds: this binary under other names. */
+static bool
+link_tools(const struct config *c, struct err *err)
+{
+    static const char *const names[] = {"aws", "docker", "naru"};
+    char self[512], path[600];
+    const ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (len < 0)
+        return err_errno(err, "cannot read /proc/self/exe");
+    self[len] = '\0';
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        snprintf(path, sizeof(path), "%s/bin/%s", c->data_dir, names[i]);
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_errno(err, "cannot replace '%s'", path);
+        if (symlink(self, path) < 0)
+            return err_errno(err, "cannot link '%s'", path);
+    }
+    return true;
+}
+
+static bool
+open_state(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct engine_config engine = {0};
+    char path[600], host[64];
+
+    snprintf(path, sizeof(path), "%s/naru.db", c->data_dir);
+    s->store = store_open(path, err);
+    if (s->store == NULL)
+        return false;
+    s->registry = registry_open(c->data_dir, c->account, c->region, err);
+    if (s->registry == NULL)
+        return false;
+    snprintf(host, sizeof(host), "localhost:%u", c->port);
+    registry_set_host(s->registry, host);
+    engine.store = s->store;
+    engine.registry = s->registry;
+    text_copy(engine.options.account, sizeof(engine.options.account), str_of(c->account));
+    text_copy(engine.options.default_region, sizeof(engine.options.default_region), str_of(c->region));
+    random_bytes(&engine.options.seed, sizeof(engine.options.seed));
+    engine.options.steady_after_ms = 40000;
+    engine.options.start_timeout_ms = 3LL * 3600 * 1000;
+    s->engine = engine_new(&engine, err);
+    if (s->engine == NULL)
+        return false;
+    registry_set_in_use(s->registry, is_in_use, s);
+    return true;
+}
+
+static bool
+start_hands(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    const struct agent_config agent = {
+        .docker_socket = c->docker_socket, .data_dir = c->data_dir, .installation = c->installation,
+        .account = c->account, .region = c->region, .endpoint_url = c->endpoint_url,
+        .registry_port = c->port, .registry_password = registry_password, .report = report, .ctx = s,
+    };
+    const struct balancer_config balancer = {
+        .data_dir = c->data_dir, .haproxy = c->haproxy[0] != '\0' ? c->haproxy : NULL,
+        .bind_address = c->balancer_address, .report = report, .ctx = s,
+    };
+
+    s->agent = agent_new(&agent, err);
+    if (s->agent == NULL)
+        return false;
+    s->balancer = balancer_new(&balancer, err);
+    if (s->balancer == NULL)
+        return false;
+    engine_start(s->engine, s->agent, s->balancer);
+    return true;
+}
+
+static bool
+start_doors(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    const struct api_config api = {
+        .account = c->account, .default_region = c->region, .endpoint_url = c->endpoint_url,
+        .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
+        .run = run_on_engine, .step = step_engine, .ctx = s, .registry = s->registry,
+    };
+    struct http_route routes[4];
+    size_t count = 0;
+
+    s->api = api_new(&api);
+    s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms};
+    routes[count++] = api_route(s->api);
+    routes[count++] = registry_route(s->registry);
+    routes[count++] = observe_health_route(&s->observe);
+    routes[count++] = observe_metrics_route(&s->observe);
+    s->http = http_server_start(c->listen, c->port, routes, count, err);
+    return s->http != NULL;
+}
+
+/* The doors close first, so that nobody comes in; then nothing more is decided; then the hands rest.
+ * Containers and HAProxy go on: traffic does not need naru to be up. */
+static void
+stop(struct server *s)
+{
+    if (s->http != NULL)
+        http_server_stop(s->http);
+    if (s->engine != NULL && s->balancer != NULL)
+        engine_stop(s->engine);
+    agent_free(s->agent);
+    balancer_free(s->balancer);
+    api_free(s->api);
+    engine_free(s->engine);
+    if (s->registry != NULL)
+        registry_close(s->registry);
+    store_close(s->store);
+}
+
+static void
+wait_for_signal(const sigset_t *signals)
+{
+    int number = 0;
+
+    while (sigwait(signals, &number) != 0)
+        ;
+    log_info("server.stopping", "signal=%d", number);
+}
+
+int
+server_main(int argc, char **argv)
+{
+    struct server s = {.started_at_ms = clock_monotonic_ms()};
+    struct err err = {0};
+    sigset_t signals;
+
+    /* Blocked before the first thread starts, so that only sigwait() below hears them. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (!config_read(&s.config, argc, argv, &err)) {
+        fprintf(stderr, "Usage: %s\n", err.message);
+        return 2;
+    }
+    if (s.config.is_verbose)
+        log_set_level(LOG_DEBUG);
+    if (!config_open_data(&s.config, &err) || !link_tools(&s.config, &err) || !open_state(&s, &err) ||
+        !start_hands(&s, &err) || !start_doors(&s, &err)) {
+        log_error("server.failed", "error=%s", log_quote(err.message));
+        stop(&s);
+        return 1;
+    }
+    log_info("server.started", "port=%u data_dir=%s took_ms=%lld", http_server_port(s.http),
+             s.config.data_dir, (long long)(clock_monotonic_ms() - s.started_at_ms));
+    wait_for_signal(&signals);
+    stop(&s);
+    return 0;
+}
