@@ -7,6 +7,7 @@
  * wire names; the protocol writes it as JSON or as XML.
  * Times in answers: aws_time(rq, ms), which gives what the protocol wants. */
 #pragma once
+#include "api/sigv4.h"
 #include "base/arena.h"
 #include "base/json.h"
 #include "core/core.h"
@@ -32,7 +33,9 @@ struct request {
     const struct core *core;  /* NULL for ACCESS_LOCAL */
 };
 
-/* Fills `out` (a JSON object, given empty) or sets err and returns false, having changed nothing. */
+/* Fills `out` (a JSON object, given empty) or sets err and returns false, having changed nothing.
+ * What a failing handler put into `out` stands beside the error's message (ConflictException's
+ * resourceIds), in JSON only. */
 typedef bool operation_handler(struct request *rq, struct json *out, struct err *err);
 
 /* One step of the core, from an ACCESS_WRITE handler. The answer is sent after the commit. */
@@ -65,6 +68,20 @@ struct api *api_new(const struct api_config *config);
 void api_free(struct api *api);
 struct http_route api_route(struct api *api); /* prefix "/" */
 const struct api_config *api_get_config(const struct api *api);
+
+/* One call without HTTP: what api_route() does for each exchange, and tests too. */
+struct api_request {
+    struct sigv4_request signed_part;
+    const char *request_id; /* 36 characters */
+};
+struct api_answer {
+    int status;
+    const char *content_type;
+    char error_type[128]; /* empty: success */
+    struct strbuf body;   /* the caller's */
+};
+void api_call(struct api *api, const struct api_request *http, struct api_answer *answer);
+
 /* Verifies the SigV4 signature of any exchange with a collected body (service `naru`): for the routes
  * of other rooms; replies 401/403 with JSON {"message"} and returns false. */
 bool api_authorise(struct api *api, struct http_exchange *x);

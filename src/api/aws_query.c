@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/protocol.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/uri.h"
+
+/* A tree of names: "A.member.2.B=x" is {"A": {"member": {"2": {"B": "x"}}}}. */
+struct query_form {
+    struct json *tree;
+};
+
+/* ---- from the form to the tree ---- */
+
+static bool
+fail_malformed(struct err *err, const char *name)
+{
+    return err_set(err, ERR_SERIALIZATION, "The request form is malformed at '%.100s'.", name);
+}
+
+static bool
+insert(struct json *tree, const char *name, const char *value, struct err *err)
+{
+    struct str rest = str_of(name), part;
+    struct json *node = tree;
+    int depth = 0;
+
+    while (str_split(&rest, '.', &part)) {
+        char key[QUERY_NAME_MAX + 1];
+        struct json *child;
+
+        if (part.len == 0 || ++depth > QUERY_DEPTH_MAX || !text_copy(key, sizeof(key), part))
+            return fail_malformed(err, name);
+        child = json_get(node, key);
+        if (rest.at == NULL) { /* the last part */
+            if (child != NULL && json_type(child) == JSON_TEXT)
+                return fail_malformed(err, name); /* twice */
+            if (child == NULL)
+                json_set(node, key, json_text(value));
+            else if (value[0] != '\0')
+                return fail_malformed(err, name); /* a value and members */
+            return true;
+        }
+        if (child != NULL && json_type(child) != JSON_OBJECT) {
+            /* "A=" (an empty list) beside "A.member.1": the members win. */
+            if (json_cstr(child, "")[0] != '\0')
+                return fail_malformed(err, name);
+            child = NULL;
+        }
+        if (child == NULL) {
+            json_set(node, key, json_object());
+            child = json_get(node, key);
+        }
+        node = child;
+    }
+    return fail_malformed(err, name); /* the empty name */
+}
+
+struct query_form *
+query_parse(struct str form, struct err *err)
+{
+    cleanup_json struct json *tree = json_object();
+    cleanup(strbuf_done) struct strbuf name = {0}, value = {0};
+    struct str rest = form, pair;
+    struct query_form *out;
+    int count = 0;
+
+    while (str_split(&rest, '&', &pair)) {
+        const ptrdiff_t equals = str_index(pair, '=');
+        const struct str left = equals < 0 ? pair : str_slice(pair, 0, (size_t)equals);
+
+        if (str_trim(pair).len == 0)
+            continue;
+        if (++count > QUERY_PARAMETERS_MAX) {
+            err_set(err, ERR_SERIALIZATION, "The request has more than %d parameters.",
+                    QUERY_PARAMETERS_MAX);
+            return NULL;
+        }
+        strbuf_clear(&name);
+        strbuf_clear(&value);
+        if (!uri_decode(&name, left, true) || name.len > QUERY_NAME_MAX ||
+            (equals >= 0 && !uri_decode(&value, str_slice(pair, (size_t)equals + 1, pair.len), true))) {
+            fail_malformed(err, name.len > 0 ? strbuf_cstr(&name) : "a percent escape");
+            return NULL;
+        }
+        if (!insert(tree, strbuf_cstr(&name), strbuf_cstr(&value), err))
+            return NULL;
+    }
+    out = mem_new(sizeof(*out));
+    out->tree = TAKE(tree);
+    return out;
+}
+
+void
+query_free(struct query_form *form)
+{
+    if (form == NULL)
+        return;
+    json_unref(form->tree);
+    free(form);
+}
+
+const char *
+query_get(const struct query_form *form, const char *name)
+{
+    return json_get_cstr(form->tree, name, NULL);
+}
+
+/* ---- from the tree to typed JSON ---- */
+
+struct decoding {
+    enum err_code invalid;
+    struct err *err;
+};
+
+static struct json *decode_value(struct decoding *d, const struct shape *shape, const char *name,
+                                 const struct json *node);
+
+static struct json *
+fail_value(struct decoding *d, const char *name, const struct json *node, const char *must)
+{
+    err_set(d->err, d->invalid,
+            "1 validation error detected: Value '%.100s' at '%.100s' failed to satisfy constraint: "
+            "Member must %s",
+            json_cstr(node, "(members)"), name, must);
+    return NULL;
+}
+
+static struct json *
+decode_scalar(struct decoding *d, const struct shape *shape, const char *name, const struct json *node)
+{
+    const char *text = json_cstr(node, NULL);
+    int64_t n;
+
+    if (text == NULL)
+        return fail_value(d, name, node, "be a single value");
+    switch (shape->type) {
+    case SHAPE_INTEGER:
+    case SHAPE_LONG:
+        if (!str_to_i64(str_of(text), &n))
+            return fail_value(d, name, node, "be an integer");
+        if (shape->type == SHAPE_INTEGER && (n < INT32_MIN || n > INT32_MAX))
+            return fail_value(d, name, node, "be in the range of an integer");
+        return json_int(n);
+    case SHAPE_BOOLEAN:
+        if (str_equal_nocase(str_of(text), STR("true")))
+            return json_bool(true);
+        if (str_equal_nocase(str_of(text), STR("false")))
+            return json_bool(false);
+        return fail_value(d, name, node, "be true or false");
+    case SHAPE_DOUBLE: {
+        char *end;
+        const double real = strtod(text, &end);
+        if (text[0] == '\0' || *end != '\0')
+            return fail_value(d, name, node, "be a number");
+        return json_real(real);
+    }
+    default: /* texts; no Query input that we play has times */
+        return json_ref(node);
+    }
+}
+
+static int
+compare_indexes(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* "A.member.N", with gaps and in any order; "A=" alone is the empty list. */
+static struct json *
+decode_list(struct decoding *d, const struct shape *shape, const char *name, const struct json *node)
+{
+    cleanup_json struct json *list = json_array();
+    cleanup_free int64_t *indexes = NULL;
+    const struct json *items = json_get(node, "member");
+    const size_t count = json_size(items);
+    size_t used = 0;
+
+    if (json_type(node) == JSON_TEXT && json_cstr(node, "")[0] == '\0')
+        return TAKE(list);
+    if (json_type(items) != JSON_OBJECT)
+        return fail_value(d, name, node, "be a list: Name.member.N");
+    if (count > QUERY_ITEMS_MAX)
+        return fail_value(d, name, node, "have length less than or equal to 2000");
+    indexes = mem_grow(NULL, count, sizeof(*indexes));
+    for (void *it = json_first(items); it != NULL; it = json_next(items, it)) {
+        if (!str_to_i64(str_of(json_key(it)), &indexes[used]) || indexes[used] < 0)
+            return fail_value(d, name, node, "be a list: Name.member.N");
+        used++;
+    }
+    qsort(indexes, used, sizeof(*indexes), compare_indexes);
+    for (size_t i = 0; i < used; i++) {
+        char key[32], place[QUERY_NAME_MAX + 64];
+        struct json *item;
+
+        snprintf(key, sizeof(key), "%lld", (long long)indexes[i]);
+        if (json_get(items, key) == NULL) /* "01" */
+            return fail_value(d, name, node, "be a list: Name.member.N");
+        snprintf(place, sizeof(place), "%.500s.%s.member", name, key);
+        item = decode_value(d, shape->members[0].shape, place, json_get(items, key));
+        if (item == NULL)
+            return NULL;
+        json_append(list, item);
+    }
+    return TAKE(list);
+}
+
+static struct json *
+decode_structure(struct decoding *d, const struct shape *shape, const char *name,
+                 const struct json *node)
+{
+    cleanup_json struct json *object = json_object();
+
+    if (json_type(node) == JSON_TEXT && json_cstr(node, "")[0] == '\0')
+        return TAKE(object);
+    if (json_type(node) != JSON_OBJECT)
+        return fail_value(d, name, node, "be a structure: Name.Member");
+    for (int i = 0; i < shape->member_count; i++) {
+        const struct shape_member *m = &shape->members[i];
+        char place[QUERY_NAME_MAX + 64];
+        struct json *value;
+
+        if (json_get(node, m->name) == NULL)
+            continue;
+        snprintf(place, sizeof(place), "%.400s%s%s", name, name[0] != '\0' ? "." : "", m->name);
+        value = decode_value(d, m->shape, place, json_get(node, m->name));
+        if (value == NULL)
+            return NULL;
+        json_set(object, m->name, value);
+    }
+    return TAKE(object);
+}
+
+static struct json *
+decode_value(struct decoding *d, const struct shape *shape, const char *name, const struct json *node)
+{
+    switch (shape->type) {
+    case SHAPE_STRUCTURE:
+        return decode_structure(d, shape, name, node);
+    case SHAPE_LIST:
+        return decode_list(d, shape, name, node);
+    case SHAPE_MAP:
+    case SHAPE_DOCUMENT:
+        return fail_value(d, name, node, "not be a map: maps are not supported in Query requests");
+    default:
+        return decode_scalar(d, shape, name, node);
+    }
+}
+
+bool
+query_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
+             struct json **out, struct err *err)
+{
+    struct decoding d = {.invalid = invalid, .err = err};
+    struct json *value = decode_structure(&d, input, "", form->tree);
+
+    if (value == NULL)
+        return false;
+    *out = value;
+    return true;
+}
+
+/* ---- answers ---- */
+
+static void
+xml_text(struct strbuf *out, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        switch (*p) {
+        case '&':
+            strbuf_add_cstr(out, "&amp;");
+            break;
+        case '<':
+            strbuf_add_cstr(out, "&lt;");
+            break;
+        case '>':
+            strbuf_add_cstr(out, "&gt;");
+            break;
+        case '"':
+            strbuf_add_cstr(out, "&quot;");
+            break;
+        case '\r':
+            strbuf_add_cstr(out, "&#xD;");
+            break;
+        default: /* XML 1.0 has no way to write the other control characters */
+            strbuf_add_char(out, (unsigned char)*p < 0x20 && *p != '\t' && *p != '\n' ? '?' : *p);
+        }
+    }
+}
+
+static void
+xml_value(struct strbuf *out, const struct json *value)
+{
+    switch (json_type(value)) {
+    case JSON_OBJECT:
+        for (void *it = json_first(value); it != NULL; it = json_next(value, it)) {
+            if (json_type(json_value(it)) == JSON_NULL)
+                continue;
+            strbuf_addf(out, "<%s>", json_key(it));
+            xml_value(out, json_value(it));
+            strbuf_addf(out, "</%s>", json_key(it));
+        }
+        break;
+    case JSON_ARRAY:
+        for (size_t i = 0; i < json_size(value); i++) {
+            strbuf_add_cstr(out, "<member>");
+            xml_value(out, json_at(value, i));
+            strbuf_add_cstr(out, "</member>");
+        }
+        break;
+    case JSON_TEXT:
+        xml_text(out, json_cstr(value, ""));
+        break;
+    case JSON_BOOL:
+        strbuf_add_cstr(out, json_truth(value, false) ? "true" : "false");
+        break;
+    case JSON_INT:
+        strbuf_addf(out, "%lld", (long long)json_i64(value, 0));
+        break;
+    case JSON_REAL:
+        strbuf_addf(out, "%.15g", json_f64(value, 0));
+        break;
+    case JSON_NULL:
+    case JSON_NONE:
+        break;
+    }
+}
+
+void
+query_write(struct strbuf *out, const char *operation, const char *xml_namespace,
+            const struct json *answer, const char *request_id)
+{
+    /* The result element stands even when it is empty: clients look it up by name. */
+    strbuf_addf(out, "<%sResponse xmlns=\"%s\"><%sResult>", operation, xml_namespace, operation);
+    xml_value(out, answer);
+    strbuf_addf(out,
+                "</%sResult><ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>"
+                "</%sResponse>",
+                operation, request_id, operation);
+}
+
+void
+query_write_error(struct strbuf *out, const char *xml_namespace, const char *code,
+                  const char *message, bool is_ours, const char *request_id)
+{
+    strbuf_addf(out, "<ErrorResponse xmlns=\"%s\"><Error><Type>%s</Type><Code>" STR_FMT "</Code><Message>",
+                xml_namespace, is_ours ? "Receiver" : "Sender", STR_ARG(query_error_code(code)));
+    xml_text(out, message);
+    strbuf_addf(out, "</Message></Error><RequestId>%s</RequestId></ErrorResponse>", request_id);
+}
+
+struct str
+query_error_code(const char *wire)
+{
+    const struct str code = str_of(wire);
+
+    if (str_ends(code, STR("Exception")))
+        return str_slice(code, 0, code.len - (sizeof("Exception") - 1));
+    return code;
+}

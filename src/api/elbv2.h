@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* elbv2.h - what the handlers of load balancing share (alb.md part A).
+ * Names of members are the wire's; lists are JSON arrays.  A setting that naru does not act upon
+ * is refused unless it has the default's value: what is stored is done. */
+#pragma once
+#include "api/operations.h"
+#include "model/arn.h"
+
+/* ---- names and finding ---- */
+bool elb_name_check(const char *what, const char *name, bool refuses_double_hyphen, struct err *err);
+struct load_balancer *elb_find_load_balancer(const struct request *rq, const char *arn, struct err *err);
+struct target_group *elb_find_target_group(const struct request *rq, const char *arn, struct err *err);
+struct listener *elb_find_listener(const struct request *rq, const char *arn, struct err *err);
+
+/* ---- tags: arrays of {Key, Value} ---- */
+bool elb_tags_check(const struct json *tags, struct err *err);
+
+/* ---- attributes: a JSON object {key: "value"} with every key of the table ---- */
+struct attribute_row {
+    const char *key, *fallback;
+    /* "int:MIN:MAX", "bool", "one:a,b,c", or "fixed": only the default can be had */
+    const char *rule;
+};
+struct json *attributes_default(const struct attribute_row *rows, size_t count);
+/* A changed copy of `old`, or NULL and err; `list` is [{Key, Value}]. */
+struct json *attributes_change(const struct attribute_row *rows, size_t count, const struct json *old,
+                               const struct json *list, struct err *err) MUST_CHECK;
+/* [{Key, Value}] of an attributes object. */
+struct json *attributes_list(const struct json *attributes);
+
+/* ---- paging: sorted texts; the marker is the last one given ---- */
+struct page {
+    const char *after; /* "" at the first page */
+    int64_t size;
+};
+bool page_read(const struct request *rq, struct page *out, struct err *err);
+/* `items` is a sorted array of objects whose member `key` is the sort text; moves one page into
+ * out[name], and sets NextMarker if there is more. Frees `items`. */
+void page_write(const struct page *page, struct json *items, const char *key, const char *name, struct json *out);
+/* Sorts an array of objects by the text of `key`. Gives a new array and frees the old one. */
+struct json *sorted_by(struct json *items, const char *key);
+
+/* ---- describing ---- */
+struct json *load_balancer_json(const struct request *rq, const struct load_balancer *lb);
+struct json *target_group_json(const struct request *rq, const struct target_group *tg);
+struct json *listener_json(const struct listener *l);
+/* The load balancer that serves the group, or NULL. */
+const struct load_balancer *target_group_load_balancer(const struct core *core, const char *arn);
+
+/* ---- handlers, one file a noun ---- */
+operation_handler elb_create_load_balancer, elb_describe_load_balancers, elb_delete_load_balancer,
+    elb_describe_load_balancer_attributes, elb_modify_load_balancer_attributes;
+operation_handler elb_create_target_group, elb_describe_target_groups, elb_modify_target_group,
+    elb_delete_target_group, elb_describe_target_group_attributes, elb_modify_target_group_attributes;
+operation_handler elb_register_targets, elb_deregister_targets, elb_describe_target_health;
+operation_handler elb_create_listener, elb_describe_listeners, elb_modify_listener, elb_delete_listener;
+operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/operations.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/protocol.h"
+#include "api/shapes.h"
+#include "api/sigv4.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define BODY_LIMIT (1024 * 1024)
+#define HEADERS_MAX SIGV4_HEADERS_MAX
+
+struct api {
+    struct api_config config;
+    char principal[64];
+};
+
+/* One request on its way through; lives on the connection's thread's stack. */
+struct call {
+    struct api *api;
+    const struct api_request *http;
+    struct arena arena;
+    enum protocol protocol;
+    const struct model *model; /* NULL until it is known */
+    const struct model_operation *operation;
+    const struct operation *row; /* of the handlers' table */
+    struct sigv4_authorization auth;
+    struct request rq;
+    struct json *input, *output;
+    bool succeeded;
+    struct err err;
+};
+
+/* ---- life ---- */
+
+struct api *
+api_new(const struct api_config *config)
+{
+    struct api *api = mem_new(sizeof(*api));
+
+    api->config = *config;
+    snprintf(api->principal, sizeof(api->principal), "arn:aws:iam::%s:root", config->account);
+    /* A handler without a row in its model would never be found: a mistake of ours. */
+    for (size_t m = 0; m < model_count; m++) {
+        for (const struct operation *row = models[m].handlers; row->name != NULL; row++)
+            assert(model_find_operation(&models[m], str_of(row->name)) != NULL);
+    }
+    return api;
+}
+
+void
+api_free(struct api *api)
+{
+    free(api);
+}
+
+const struct api_config *
+api_get_config(const struct api *api)
+{
+    return &api->config;
+}
+
+/* ---- for handlers ---- */
+
+void
+request_step(struct request *rq, const struct event *event)
+{
+    assert(rq->core != NULL);
+    rq->api->config.step(rq->api->config.ctx, event);
+}
+
+struct json *
+aws_time(const struct request *rq, int64_t ms)
+{
+    char iso[32];
+
+    if (rq->protocol == PROTOCOL_JSON_1_1)
+        return json_time_ms(ms);
+    clock_format_iso(ms, iso);
+    return json_text(iso);
+}
+
+/* ---- finding the operation ---- */
+
+static const struct operation *
+find_row(const struct model *model, const char *name)
+{
+    for (const struct operation *row = model->handlers; row->name != NULL; row++) {
+        if (strcmp(row->name, name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* "AmazonEC2ContainerServiceV20141113.UpdateService" */
+static bool
+find_by_target(struct call *c, struct str target)
+{
+    const ptrdiff_t dot = str_rindex(target, '.');
+    const struct str prefix = dot < 0 ? target : str_slice(target, 0, (size_t)dot);
+
+    for (size_t m = 0; m < model_count && dot >= 0; m++) {
+        if (models[m].is_query || !str_is(prefix, models[m].target_prefix))
+            continue;
+        c->model = &models[m];
+        c->operation = model_find_operation(c->model, str_slice(target, (size_t)dot + 1, target.len));
+    }
+    if (c->operation == NULL)
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The operation '" STR_FMT "' is not known here.",
+                       STR_ARG(str_slice(target, 0, 200)));
+    return sigv4_check_service(&c->auth, c->model->signing_name, &c->err);
+}
+
+/* Query requests do not name their service but in the signature's scope. */
+static bool
+find_by_action(struct call *c, const struct query_form *form)
+{
+    const char *action = query_get(form, "Action"), *version = query_get(form, "Version");
+
+    for (size_t m = 0; m < model_count; m++) {
+        if (models[m].is_query && str_is(c->auth.service, models[m].signing_name))
+            c->model = &models[m];
+    }
+    if (c->model == NULL)
+        return err_set(&c->err, ERR_INVALID_SIGNATURE,
+                       "Credential should be scoped to a service that is played here, not '" STR_FMT
+                       "'.",
+                       STR_ARG(str_slice(c->auth.service, 0, 60)));
+    if (action == NULL)
+        return err_set(&c->err, ERR_ELB_INVALID_ACTION, "The request does not name an Action.");
+    if (version == NULL || strcmp(version, c->model->version) == 0)
+        c->operation = model_find_operation(c->model, str_of(action));
+    if (c->operation == NULL)
+        return err_set(&c->err, ERR_ELB_INVALID_ACTION,
+                       "Could not find operation %.100s for version %.20s", action,
+                       version != NULL ? version : c->model->version);
+    return true;
+}
+
+/* ---- decoding ---- */
+
+static bool
+accept_input(struct call *c, struct json *raw)
+{
+    cleanup_json struct json *given = raw;
+
+    c->row = find_row(c->model, c->operation->name);
+    if (c->row == NULL || c->row->handler == NULL)
+        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE, "The operation %s is not built in naru yet.",
+                       c->operation->name);
+    if (c->operation->input == NULL) {
+        c->input = json_object();
+        return true;
+    }
+    return shape_accept(c->operation->input, given, c->operation->invalid, &c->input, &c->err);
+}
+
+static bool
+decode_json(struct call *c)
+{
+    struct json *raw;
+
+    if (!find_by_target(c, sigv4_header(&c->http->signed_part, "x-amz-target")) ||
+        !json_protocol_read(c->http->signed_part.body, &raw, &c->err))
+        return false;
+    return accept_input(c, raw);
+}
+
+static void
+query_free_(struct query_form **form)
+{
+    query_free(*form);
+}
+
+static bool
+decode_query(struct call *c)
+{
+    const struct sigv4_request *http = &c->http->signed_part;
+    cleanup(query_free_) struct query_form *form =
+        query_parse(str_is(http->method, "GET") ? http->query : http->body, &c->err);
+    struct json *raw = NULL;
+
+    if (form == NULL || !find_by_action(c, form))
+        return false;
+    if (c->operation->input != NULL &&
+        !query_decode(form, c->operation->input, c->operation->invalid, &raw, &c->err))
+        return false;
+    return accept_input(c, raw);
+}
+
+/* ---- calling ---- */
+
+static void
+call_handler(void *arg, struct core *core, int64_t now_ms)
+{
+    struct call *c = arg;
+
+    c->rq.core = core;
+    c->rq.now_ms = now_ms;
+    c->succeeded = c->row->handler(&c->rq, c->output, &c->err);
+    assert(c->succeeded || c->err.code != ERR_NONE);
+}
+
+static void
+fill_request(struct call *c)
+{
+    const struct api_config *config = &c->api->config;
+
+    c->rq = (struct request){
+        .arena = &c->arena,
+        .api = c->api,
+        .protocol = c->protocol,
+        .account = config->account,
+        .region = arena_cstr(&c->arena, c->auth.region),
+        .principal = c->api->principal,
+        .access_key_id = config->access_key_id,
+        .operation = c->operation->name,
+        .input = c->input,
+    };
+    memcpy(c->rq.request_id, c->http->request_id, sizeof(c->rq.request_id));
+}
+
+static bool
+run_call(struct call *c)
+{
+    const struct api_config *config = &c->api->config;
+    const struct sigv4_request *http = &c->http->signed_part;
+
+    if (!sigv4_verify(http, config->access_key_id, config->secret_access_key, clock_wall_ms(), &c->auth,
+                      &c->err))
+        return false;
+    if (!str_is(http->path, "/"))
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs are at the path '/' only.");
+    if (!(c->protocol == PROTOCOL_JSON_1_1 ? decode_json(c) : decode_query(c)))
+        return false;
+    fill_request(c);
+    c->output = json_object();
+    if (c->row->access == ACCESS_LOCAL) {
+        call_handler(c, NULL, clock_wall_ms());
+        return c->succeeded;
+    }
+    if (!config->run(config->ctx, call_handler, c))
+        return err_set(&c->err, ERR_UNAVAILABLE,
+                       "The server is stopping or could not store the change; try again.");
+    return c->succeeded;
+}
+
+/* ---- answering ---- */
+
+/* The same faults have other names in the Query services. */
+static enum err_code
+query_code(enum err_code code)
+{
+    switch (code) {
+    case ERR_MISSING_AUTHENTICATION_TOKEN:
+        return ERR_ELB_MISSING_TOKEN;
+    case ERR_INCOMPLETE_SIGNATURE:
+        return ERR_ELB_INCOMPLETE_SIGNATURE;
+    case ERR_INVALID_SIGNATURE:
+        return ERR_ELB_SIGNATURE;
+    case ERR_UNRECOGNIZED_CLIENT:
+        return ERR_ELB_INVALID_CLIENT_TOKEN;
+    case ERR_UNKNOWN_OPERATION:
+        return ERR_ELB_INVALID_ACTION;
+    case ERR_SERIALIZATION:
+    case ERR_VALIDATION:
+        return ERR_ELB_VALIDATION;
+    case ERR_INTERNAL:
+        return ERR_ELB_INTERNAL;
+    default:
+        return code;
+    }
+}
+
+static void
+write_error(const struct call *c, struct api_answer *answer)
+{
+    const bool is_query = c->protocol == PROTOCOL_QUERY;
+    const enum err_code code = is_query ? query_code(c->err.code) : c->err.code;
+    const bool is_ours = err_http(code) >= 500;
+    const char *message = c->err.message;
+
+    if (is_ours) {
+        log_error("api.failed", "operation=%s request=%s error=%s",
+                  c->operation != NULL ? c->operation->name : "-", c->http->request_id,
+                  log_quote(c->err.message));
+        if (code != ERR_UNAVAILABLE) /* the details are for the log */
+            message = "The server could not do this; its log names the request id.";
+    }
+    answer->status = err_http(code);
+    if (is_query)
+        query_write_error(&answer->body, c->model != NULL ? c->model->xml_namespace : "", err_wire(code),
+                          message, is_ours, c->http->request_id);
+    else
+        json_protocol_write_error(&answer->body, err_wire(code), message, c->output);
+}
+
+static bool
+has_prefix(struct str s, const char *prefix)
+{
+    return str_equal_nocase(str_slice(s, 0, strlen(prefix)), str_of(prefix));
+}
+
+static enum protocol
+choose_protocol(const struct sigv4_request *http)
+{
+    const struct str type = str_trim(sigv4_header(http, "content-type"));
+
+    if (sigv4_header(http, "x-amz-target").at != NULL)
+        return PROTOCOL_JSON_1_1;
+    if (has_prefix(type, "application/x-www-form-urlencoded") ||
+        (str_is(http->method, "GET") && str_find(http->query, STR("Action=")) >= 0))
+        return PROTOCOL_QUERY;
+    return PROTOCOL_JSON_1_1;
+}
+
+void
+api_call(struct api *api, const struct api_request *http, struct api_answer *answer)
+{
+    struct call c = {.api = api, .http = http, .protocol = choose_protocol(&http->signed_part)};
+    const int64_t started_us = clock_monotonic_us();
+
+    answer->content_type =
+        c.protocol == PROTOCOL_QUERY ? "text/xml" : "application/x-amz-json-1.1";
+    if (run_call(&c)) {
+        answer->status = 200;
+        if (c.protocol == PROTOCOL_QUERY)
+            query_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output,
+                        http->request_id);
+        else
+            json_protocol_write(&answer->body, c.output);
+    } else {
+        write_error(&c, answer);
+        snprintf(answer->error_type, sizeof(answer->error_type), "%s", err_wire(c.err.code));
+    }
+    log_debug("api.call", "operation=%s status=%d took_us=%lld request=%s",
+              c.operation != NULL ? c.operation->name : "-", answer->status,
+              (long long)(clock_monotonic_us() - started_us), http->request_id);
+    json_unref(c.input);
+    json_unref(c.output);
+    arena_done(&c.arena);
+}
+
+/* ---- the HTTP door ---- */
+
+struct header_list {
+    struct sigv4_header at[HEADERS_MAX];
+    size_t count;
+    bool overflow;
+};
+
+static void
+collect_header(void *arg, struct str name, struct str value)
+{
+    struct header_list *list = arg;
+
+    if (list->count == HEADERS_MAX) {
+        list->overflow = true;
+        return;
+    }
+    list->at[list->count++] = (struct sigv4_header){name, value};
+}
+
+static struct sigv4_request
+view_exchange(const struct http_exchange *x, struct header_list *list)
+{
+    http_header_each(x, collect_header, list);
+    return (struct sigv4_request){
+        .method = x->method,
+        .path = x->path,
+        .query = x->query,
+        .headers = list->at,
+        .header_count = list->count,
+        .body = x->body,
+    };
+}
+
+static void
+answer_exchange(struct http_exchange *x, void *ctx)
+{
+    struct api *api = ctx;
+    struct header_list list = {.count = 0};
+    struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
+    cleanup(strbuf_done) struct strbuf body = {0};
+    struct api_answer answer = {0};
+
+    if (list.overflow) {
+        http_reply(x, 400, NULL, STR("too many headers\n"));
+        return;
+    }
+    api_call(api, &http, &answer);
+    body = answer.body;
+    const struct http_header headers[] = {
+        {"Content-Type", answer.content_type},
+        {"x-amzn-RequestId", x->request_id},
+        {answer.error_type[0] != '\0' ? "x-amzn-ErrorType" : NULL, answer.error_type},
+        {NULL, NULL},
+    };
+    http_reply(x, answer.status, headers, strbuf_str(&body));
+}
+
+struct http_route
+api_route(struct api *api)
+{
+    return (struct http_route){
+        .prefix = "/", .body_limit = BODY_LIMIT, .end = answer_exchange, .ctx = api};
+}
+
+bool
+api_authorise(struct api *api, struct http_exchange *x)
+{
+    struct header_list list = {.count = 0};
+    const struct sigv4_request http = view_exchange(x, &list);
+    struct sigv4_authorization auth;
+    struct err err = {0};
+    cleanup_json struct json *body = NULL;
+    cleanup_free char *text = NULL;
+    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
+
+    if (!list.overflow &&
+        sigv4_verify(&http, api->config.access_key_id, api->config.secret_access_key, clock_wall_ms(),
+                     &auth, &err) &&
+        sigv4_check_service(&auth, "naru", &err))
+        return true;
+    if (list.overflow)
+        err_set(&err, ERR_BAD_REQUEST, "The request has too many headers.");
+    body = json_object();
+    json_set(body, "message", json_text(err.message));
+    text = json_format(body);
+    http_reply(x, err.code == ERR_MISSING_AUTHENTICATION_TOKEN ? 401 : 403, headers, str_of(text));
+    return false;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* protocol.h - the two wire forms: JSON 1.1 (aws_json.c) and Query with XML answers (aws_query.c).
+ * Inputs become JSON, which shapes.h checks; answers are JSON that is written in the protocol's form.
+ * Limits: QUERY_* below; JSON_DEPTH_MAX for JSON.  Ownership: outputs are the caller's. */
+#pragma once
+#include "api/shapes.h"
+
+#define QUERY_PARAMETERS_MAX 5000
+#define QUERY_NAME_MAX 512
+#define QUERY_DEPTH_MAX 32
+#define QUERY_ITEMS_MAX 2000 /* of one list */
+
+/* ---- JSON 1.1 ---- */
+/* An empty body counts as {}. */
+bool json_protocol_read(struct str body, struct json **out, struct err *err) MUST_CHECK;
+void json_protocol_write(struct strbuf *out, const struct json *answer);
+/* {"__type": code, "message": text} and the members of `extra` (may be NULL). */
+void json_protocol_write_error(struct strbuf *out, const char *code, const char *message,
+                               const struct json *extra);
+
+/* ---- Query ---- */
+struct query_form;
+/* "Action=X&Version=Y&A.member.1=b" into a tree of names. Fails with ERR_SERIALIZATION. */
+struct query_form *query_parse(struct str form, struct err *err) MUST_CHECK;
+void query_free(struct query_form *form);
+/* The value of a parameter without dots in its name, or NULL. */
+const char *query_get(const struct query_form *form, const char *name);
+/* What the shape knows of the form, with the types that it names; unknown names are left out. */
+bool query_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
+                  struct json **out, struct err *err) MUST_CHECK;
+/* <OpResponse xmlns><OpResult>...</OpResult><ResponseMetadata>...: objects are elements, lists hold
+ * <member> elements. */
+void query_write(struct strbuf *out, const char *operation, const char *xml_namespace,
+                 const struct json *answer, const char *request_id);
+void query_write_error(struct strbuf *out, const char *xml_namespace, const char *code,
+                       const char *message, bool is_ours, const char *request_id);
+/* "RepositoryNotFoundException" -> "RepositoryNotFound". */
+struct str query_error_code(const char *wire);

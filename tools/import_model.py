@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turns a public AWS service model (botocore's service-2.json[.gz]) into our form, src/api/models/.
+
+usage: import_model.py MODEL --service NAME [--operations A,B,...] > src/api/models/NAME.json
+
+The shapes of the inputs of the named operations (default: all) are taken, with types, members, what
+is required, ranges and enums, but none of the prose; the other operations are listed by name, so that
+they answer "not built" rather than "unknown". Run once; afterwards the file is ours and edited by hand.
+
+The form, read by gen_shapes.py:
+  service        our name: <service>_operations[] in C holds the handlers
+  signing_name   what the signature's scope says
+  protocol       "json" (with target_prefix) or "query" (with version and namespace)
+  invalid        the row of codes.def that a broken constraint answers; an operation may have its own
+  operations     {name: {"input": shape}}; {} is known and not built
+  shapes         {name: {"type", "members": {name: shape}, "required", "member", "key", "value",
+                 "min", "max", "enum", "chars"}}; "chars" is the class of characters of a string,
+                 ranges allowed: "A-Za-z0-9_-"
+"""
+import argparse
+import gzip
+import json
+import sys
+
+KEPT = ("type", "required", "min", "max", "enum")
+
+
+def our_shape(shape):
+    out = {k: shape[k] for k in KEPT if k in shape and shape[k] != []}
+    if shape.get("document"):
+        return {"type": "document"}
+    if "members" in shape:
+        out["members"] = {name: m["shape"] for name, m in shape["members"].items()}
+    for key in ("member", "key", "value"):
+        if key in shape:
+            out[key] = shape[key]["shape"]
+    return out
+
+
+def reachable(shapes, name, found):
+    if name in found:
+        return
+    found[name] = our_shape(shapes[name])
+    shape = found[name]
+    for child in list(shape.get("members", {}).values()) + [
+        shape[k] for k in ("member", "key", "value") if k in shape
+    ]:
+        reachable(shapes, child, found)
+
+
+def write(model, file):
+    """One line an operation or shape: the file is read and edited by people."""
+    parts = []
+    for key, value in model.items():
+        if isinstance(value, dict):
+            rows = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()]
+            parts.append(f" {json.dumps(key)}: {{\n" + ",\n".join(rows) + "\n }")
+        else:
+            parts.append(f" {json.dumps(key)}: {json.dumps(value)}")
+    file.write("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="import a service model")
+    parser.add_argument("model")
+    parser.add_argument("--service", required=True)
+    parser.add_argument("--operations", default="")
+    args = parser.parse_args()
+    opener = gzip.open if args.model.endswith(".gz") else open
+    with opener(args.model, "rt", encoding="utf-8") as file:
+        model = json.load(file)
+    meta = model["metadata"]
+    wanted = [o for o in args.operations.split(",") if o] or sorted(model["operations"])
+    unknown = [o for o in wanted if o not in model["operations"]]
+    if unknown:
+        sys.exit("the model has no operation " + ", ".join(unknown))
+    out = {
+        "service": args.service,
+        "signing_name": meta.get("signingName", meta["endpointPrefix"]),
+        "protocol": "json" if meta["protocol"] == "json" else "query",
+        "version": meta["apiVersion"],
+        "invalid": "INVALID_PARAMETER" if meta["protocol"] == "json" else "ELB_VALIDATION",
+    }
+    if "targetPrefix" in meta:
+        out["target_prefix"] = meta["targetPrefix"]
+    if "xmlNamespace" in meta:
+        out["namespace"] = meta["xmlNamespace"]
+    shapes = {}
+    operations = {}
+    for name in sorted(model["operations"]):
+        operations[name] = {}
+        if name in wanted and "input" in model["operations"][name]:
+            operations[name]["input"] = model["operations"][name]["input"]["shape"]
+            reachable(model["shapes"], operations[name]["input"], shapes)
+    out["operations"] = operations
+    out["shapes"] = dict(sorted(shapes.items()))
+    write(out, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
