@@ -2,9 +2,13 @@
 /* http_server.h - an HTTP/1.1 server (libmicrohttpd), one thread a connection.
  * A route owns a path prefix; the longest matching prefix wins.  For each request the server
  * calls, on that connection's thread: route->begin() once the head is there, body() for each
- * piece of the body, end() when the body is complete, done() always last.  Handlers may block (that
- * is what the thread is for).  Exactly one http_reply*() per exchange, in begin() (the body is
- * then read and dropped) or in end().
+ * piece of the body, end() when the body is complete, done() always last (also when the client
+ * left half-way, then without end()).  Handlers may block (that is what the thread is for).
+ * Exactly one http_reply*() per exchange: in end(), or earlier; after an early one neither body()
+ * nor end() is called and the rest of the body is read and dropped (more than 1 MiB announced:
+ * the answer goes out at once and the connection closes).  No reply at all is answered 500.
+ * The server itself answers 404 without a route, 413, 431 for a head over 64 KiB, 503 while it
+ * stops; none of a route's functions are called for those that come before begin().
  * A route without body() gets the whole body in x->body at end(), up to `body_limit`; a larger one
  * is answered 413 by the server. */
 #pragma once
@@ -49,7 +53,8 @@ void http_header_each(const struct http_exchange *x,
                       void (*call)(void *arg, struct str name, struct str value), void *arg);
 bool http_has_replied(const struct http_exchange *x);
 
-/* `headers` ends with {NULL, NULL} and may be NULL; the body is copied. Content-Length is set. HEAD
+/* `headers` ends with {NULL, NULL} and may be NULL; one with an empty value is left out. The
+ * body is copied. Content-Length is set. HEAD
  * answers drop the body and keep its length. */
 void http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body);
 /* Sends `size` bytes of `fd` from `offset`; takes the descriptor. For HEAD, pass fd -1: Content-Length is
@@ -66,4 +71,6 @@ void http_reply_stream(struct http_exchange *x, int status, const struct http_he
 struct http_server *http_server_start(const char *listen, unsigned port, const struct http_route *routes,
                                       size_t route_count, struct err *err) MUST_CHECK;
 unsigned http_server_port(const struct http_server *s);
-void http_server_stop(struct http_server *s); /* refuses new ones, waits for running exchanges */
+/* Refuses new requests, waits for running exchanges (10 s at most, then their connections are cut;
+ * a next() or handler that blocks for ever would still hold it up). */
+void http_server_stop(struct http_server *s);

@@ -2,7 +2,8 @@
 /* loop.h - one event loop a thread (libuv behind it).
  * A room that waits for things runs a loop on a thread of its own.  The only way in from another
  * thread is loop_post(): it queues a call, in order, and wakes the loop.  All else must be called
- * on the loop's own thread.  Posts after loop_stop() are run before the thread ends. */
+ * on the loop's own thread, or before it has started.  Posts after loop_stop() are run before the
+ * thread ends; what is posted when it has ended is dropped. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +24,7 @@ void loop_join(struct loop *loop);
 bool loop_is_mine(const struct loop *loop);  /* am I on its thread? */
 
 void loop_post(struct loop *loop, loop_call *call, void *arg); /* any thread */
-/* As loop_post(), and waits until the call has returned. Not from the loop's own thread. */
+/* As loop_post(), and waits until the call has returned; calls here if the loop has ended. Not from the loop's own thread. */
 void loop_call_and_wait(struct loop *loop, loop_call *call, void *arg);
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_call *call, void *arg);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include "base/random.h"
+
+#define READ_PIECE ((size_t)64 * 1024)
+#define TREE_DEPTH_MAX 256 /* one descriptor a level */
+
+bool
+file_read(const char *path, size_t limit, struct strbuf *out, struct err *err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cleanup(strbuf_done) struct strbuf content = {0};
+
+    if (fd < 0)
+        return err_errno(err, "cannot open '%s'", path);
+    for (;;) {
+        ssize_t n;
+
+        strbuf_reserve(&content, READ_PIECE);
+        n = read(fd, content.at + content.len, READ_PIECE);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, "cannot read '%s'", path);
+        if (n == 0)
+            break;
+        content.len += (size_t)n;
+        if (content.len > limit)
+            return err_set(err, ERR_LIMIT_EXCEEDED, "'%s' is larger than %zu bytes", path, limit);
+    }
+    content.at[content.len] = '\0';
+    strbuf_add(out, strbuf_str(&content));
+    return true;
+}
+
+bool
+file_write_all(int fd, struct str content, struct err *err)
+{
+    while (content.len > 0) {
+        ssize_t n = write(fd, content.at, content.len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, "cannot write %zu bytes", content.len);
+        content = str_slice(content, (size_t)n, content.len);
+    }
+    return true;
+}
+
+/* The folder of `path`, "." for a bare name. */
+static bool
+parent_of(const char *path, char out[PATH_MAX], struct err *err)
+{
+    struct str s = str_of(path);
+    ptrdiff_t slash = str_rindex(s, '/');
+    struct str parent = slash < 0 ? STR(".") : slash == 0 ? STR("/") : str_slice(s, 0, (size_t)slash);
+
+    if (!text_copy(out, PATH_MAX, parent))
+        return err_set(err, ERR_INTERNAL, "the path '%.64s...' is too long", path);
+    return true;
+}
+
+static bool
+write_new(const char *path, struct str content, unsigned mode, struct err *err)
+{
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+
+    if (fd < 0)
+        return err_errno(err, "cannot create '%s'", path);
+    if (!file_write_all(fd, content, err))
+        return err_context(err, "writing '%s'", path);
+    if (fchmod(fd, (mode_t)mode) != 0) /* the umask may have taken bits away */
+        return err_errno(err, "cannot set the mode of '%s'", path);
+    if (fsync(fd) != 0)
+        return err_errno(err, "cannot flush '%s'", path);
+    return true;
+}
+
+bool
+file_write_atomic(const char *path, struct str content, unsigned mode, struct err *err)
+{
+    char parent[PATH_MAX], suffix[13];
+    cleanup_free char *temporary = NULL;
+
+    if (!parent_of(path, parent, err))
+        return false;
+    random_hex(suffix, sizeof(suffix) - 1);
+    temporary = text_format("%s.%s.tmp", path, suffix);
+    if (!write_new(temporary, content, mode, err)) {
+        (void)unlink(temporary);
+        return false;
+    }
+    if (rename(temporary, path) != 0) {
+        err_errno(err, "cannot replace '%s'", path);
+        (void)unlink(temporary);
+        return false;
+    }
+    return file_sync_dir(parent, err);
+}
+
+bool
+file_make_dirs(const char *path, unsigned mode, struct err *err)
+{
+    char part[PATH_MAX];
+    struct stat st;
+
+    if (path[0] == '\0' || !text_copy(part, sizeof(part), str_of(path)))
+        return err_set(err, ERR_INTERNAL, "'%.64s' is no path for a folder", path);
+    for (char *p = part + 1;; p++) {
+        char c = *p;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(part, (mode_t)mode) != 0 && errno != EEXIST)
+            return err_errno(err, "cannot make the folder '%s'", part);
+        if (c == '\0')
+            break;
+        *p = c;
+    }
+    if (stat(part, &st) != 0)
+        return err_errno(err, "cannot look at '%s'", part);
+    if (!S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return err_errno(err, "cannot make the folder '%s'", part);
+    }
+    return true;
+}
+
+static bool remove_at(int dir_fd, const char *name, int depth, struct err *err);
+
+static bool
+remove_children(int fd, int depth, struct err *err)
+{
+    DIR *dir = fdopendir(fd);
+    struct dirent *entry;
+    bool ok = true;
+
+    if (dir == NULL) {
+        close(fd);
+        return err_errno(err, "cannot list a folder");
+    }
+    while (ok && (errno = 0, entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            ok = remove_at(dirfd(dir), entry->d_name, depth + 1, err);
+    }
+    if (ok && errno != 0)
+        ok = err_errno(err, "cannot list a folder");
+    (void)closedir(dir);
+    return ok;
+}
+
+static bool
+remove_at(int dir_fd, const char *name, int depth, struct err *err)
+{
+    int fd;
+
+    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+        return true;
+    if (errno != EISDIR && errno != EPERM)
+        return err_errno(err, "cannot remove '%s'", name);
+    if (depth > TREE_DEPTH_MAX)
+        return err_set(err, ERR_INTERNAL, "'%s' lies deeper than %d folders", name, TREE_DEPTH_MAX);
+    fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && fchmodat(dir_fd, name, 0700, 0) == 0)
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open '%s'", name);
+    (void)fchmod(fd, 0700); /* builds leave read-only folders behind; the removal says if it mattered */
+    if (!remove_children(fd, depth, err))
+        return err_context(err, "in '%s'", name);
+    if (unlinkat(dir_fd, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return err_errno(err, "cannot remove the folder '%s'", name);
+    return true;
+}
+
+bool
+file_remove_tree(const char *path, struct err *err)
+{
+    return remove_at(AT_FDCWD, path, 0, err);
+}
+
+bool
+file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool
+file_sync_dir(const char *path, struct err *err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, "cannot open the folder '%s'", path);
+    if (fsync(fd) != 0)
+        return err_errno(err, "cannot flush the folder '%s'", path);
+    return true;
+}

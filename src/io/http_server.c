@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/http_server.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+
+#define CONNECTIONS_MAX 1024u
+#define IDLE_SECONDS 300u
+#define BACKLOG 1024
+#define HEAD_AND_READ_BUFFER ((size_t)64 * 1024) /* a larger head is answered 431 */
+#define BODY_LIMIT_DEFAULT ((size_t)1024 * 1024)
+#define STREAM_PIECE ((size_t)32 * 1024)
+/* After an early reply a body up to this size is read and dropped, so the connection stays. */
+#define DROP_POLITELY_MAX ((int64_t)1024 * 1024)
+/* A chunked body has no announced size; beyond this the connection is cut. */
+#define DROP_CHUNKED_MAX ((uint64_t)64 * 1024 * 1024)
+#define LINGER_MS 2000
+#define STOP_WAIT_S 10
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_SIZE ((size_t)4 * 1024 * 1024)
+#else
+#define STACK_SIZE ((size_t)512 * 1024) /* address space; a page counts once it is touched */
+#endif
+
+struct http_server {
+    struct MHD_Daemon *mhd;
+    unsigned port;
+    size_t route_count;
+    struct http_route *routes;
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t idle_cond;
+    unsigned running;
+    bool stopping;
+};
+
+/* One request, from its first line to its end. */
+struct exchange {
+    struct http_exchange x; /* what handlers see; x.impl points back here */
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    const struct http_route *route;
+    struct strbuf collected;
+    struct MHD_Response *reply;
+    int status;
+    bool has_begun, replied, is_stream, lingers;
+    uint64_t dropped;
+};
+
+static struct exchange *
+impl_of(const struct http_exchange *x)
+{
+    return x->impl;
+}
+
+/* --- replies --- */
+
+static void
+add_headers(struct MHD_Response *response, const struct http_header *headers)
+{
+    for (; headers != NULL && headers->name != NULL; headers++)
+        if (headers->value[0] != '\0' && /* MHD knows no empty ones */
+            MHD_add_response_header(response, headers->name, headers->value) != MHD_YES)
+            log_error("http.bad_header", "name=%s value=%s", log_quote(headers->name),
+                      log_quote(headers->value));
+}
+
+/* The answer waits here until MHD may take it: in the middle of a body it may not. */
+static void
+set_reply(struct http_exchange *x, int status, const struct http_header *headers,
+          struct MHD_Response *response)
+{
+    struct exchange *e = impl_of(x);
+
+    assert(!e->replied);
+    assert(status >= 200 && status <= 599);
+    if (response == NULL)
+        abort();
+    add_headers(response, headers);
+    e->reply = response;
+    e->status = status;
+    e->replied = true;
+}
+
+void
+http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body)
+{
+    set_reply(x, status, headers,
+              MHD_create_response_from_buffer(body.len,
+                                              (void *)(uintptr_t)(body.len == 0 ? "" : body.at),
+                                              MHD_RESPMEM_MUST_COPY));
+}
+
+static ssize_t
+read_nothing(void *arg, uint64_t at, char *buffer, size_t size)
+{
+    (void)arg;
+    (void)at;
+    (void)buffer;
+    (void)size;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+void
+http_reply_file(struct http_exchange *x, int status, const struct http_header *headers, int fd,
+                int64_t offset, int64_t size)
+{
+    struct MHD_Response *response;
+
+    assert(offset >= 0 && size >= 0);
+    if (fd < 0) {
+        assert(str_is(x->method, "HEAD"));
+        response = MHD_create_response_from_callback((uint64_t)size, 1024, read_nothing, NULL, NULL);
+    } else if (size == 0) {
+        close(fd);
+        http_reply(x, status, headers, STR(""));
+        return;
+    } else {
+        response = MHD_create_response_from_fd_at_offset64((uint64_t)size, fd, (uint64_t)offset);
+    }
+    set_reply(x, status, headers, response);
+}
+
+struct stream {
+    ptrdiff_t (*next)(void *arg, char *buffer, size_t size);
+    void (*done_arg)(void *arg);
+    void *arg;
+};
+
+static ssize_t
+stream_read(void *arg, uint64_t at, char *buffer, size_t size)
+{
+    struct stream *s = arg;
+    ptrdiff_t n = s->next(s->arg, buffer, size);
+
+    (void)at;
+    assert(n <= (ptrdiff_t)size);
+    if (n > 0)
+        return n;
+    return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void
+stream_free(void *arg)
+{
+    struct stream *s = arg;
+
+    if (s->done_arg != NULL)
+        s->done_arg(s->arg);
+    free(s);
+}
+
+void
+http_reply_stream(struct http_exchange *x, int status, const struct http_header *headers,
+                  ptrdiff_t (*next)(void *arg, char *buffer, size_t size),
+                  void (*done_arg)(void *arg), void *arg)
+{
+    struct stream *s = mem_new(sizeof(*s));
+
+    *s = (struct stream){next, done_arg, arg};
+    impl_of(x)->is_stream = true;
+    set_reply(x, status, headers,
+              MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE, stream_read, s,
+                                                stream_free));
+}
+
+bool
+http_has_replied(const struct http_exchange *x)
+{
+    return impl_of(x)->replied;
+}
+
+/* --- requests --- */
+
+struct str
+http_header_get(const struct http_exchange *x, const char *name)
+{
+    return str_trim(
+        str_of(MHD_lookup_connection_value(impl_of(x)->connection, MHD_HEADER_KIND, name)));
+}
+
+struct each {
+    void (*call)(void *arg, struct str name, struct str value);
+    void *arg;
+};
+
+static enum MHD_Result
+each_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct each *each = cls;
+
+    (void)kind;
+    each->call(each->arg, str_of(name), value == NULL ? STR("") : str_trim(str_of(value)));
+    return MHD_YES;
+}
+
+void
+http_header_each(const struct http_exchange *x,
+                 void (*call)(void *arg, struct str name, struct str value), void *arg)
+{
+    struct each each = {call, arg};
+
+    (void)MHD_get_connection_values(impl_of(x)->connection, MHD_HEADER_KIND, each_header, &each);
+}
+
+/* MHD would decode %XX in place; a signature is made over what was sent. */
+static size_t
+keep_escaped(void *cls, struct MHD_Connection *connection, char *s)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(s);
+}
+
+/* "http://host/path" is allowed in a request line as well; routes look at the path. */
+static struct str
+without_authority(struct str target)
+{
+    struct str rest = target;
+    ptrdiff_t slash;
+
+    if (str_equal_nocase(str_slice(target, 0, 7), STR("http://")))
+        rest = str_slice(target, 7, target.len);
+    else if (str_equal_nocase(str_slice(target, 0, 8), STR("https://")))
+        rest = str_slice(target, 8, target.len);
+    else
+        return target;
+    slash = str_index(rest, '/');
+    return slash < 0 ? STR("/") : str_slice(rest, (size_t)slash, rest.len);
+}
+
+/* First sight of a request; MHD hands what is returned to every later callback. */
+static void *
+on_target(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_server *server = cls;
+    struct exchange *e = mem_new(sizeof(*e));
+    struct str target = without_authority(arena_dup(&e->x.arena, str_of(uri)));
+    ptrdiff_t mark = str_index(target, '?');
+
+    e->server = server;
+    e->connection = connection;
+    e->x.impl = e;
+    e->x.path = mark < 0 ? target : str_slice(target, 0, (size_t)mark);
+    e->x.query = mark < 0 ? STR("") : str_slice(target, (size_t)mark + 1, target.len);
+    e->x.body_size = -1;
+    random_uuid(e->x.request_id);
+    pthread_mutex_lock(&server->lock);
+    server->running++;
+    pthread_mutex_unlock(&server->lock);
+    return e;
+}
+
+static struct str
+peer_of(struct exchange *e)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[INET6_ADDRSTRLEN] = "";
+    struct str peer;
+
+    if (info == NULL || info->client_addr == NULL)
+        return STR("");
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *in4 = (const void *)info->client_addr;
+
+        (void)inet_ntop(AF_INET, &in4->sin_addr, text, sizeof(text));
+    } else if (info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)info->client_addr;
+
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+    }
+    peer = str_of(text);
+    if (str_starts(peer, STR("::ffff:")) && str_index(peer, '.') > 0)
+        peer = str_slice(peer, 7, peer.len);
+    return arena_dup(&e->x.arena, peer);
+}
+
+static const struct http_route *
+find_route(const struct http_server *server, struct str path)
+{
+    const struct http_route *best = NULL;
+
+    for (size_t i = 0; i < server->route_count; i++) {
+        const struct http_route *route = &server->routes[i];
+
+        if (str_starts(path, str_of(route->prefix)) &&
+            (best == NULL || strlen(route->prefix) > strlen(best->prefix)))
+            best = route;
+    }
+    return best;
+}
+
+static bool
+has_body(const struct exchange *e)
+{
+    return e->x.body_size > 0 || http_header_get(&e->x, "Transfer-Encoding").at != NULL;
+}
+
+static size_t
+collect_limit(const struct http_route *route)
+{
+    return route->body_limit == 0 ? BODY_LIMIT_DEFAULT : route->body_limit;
+}
+
+static void
+reply_text(struct exchange *e, int status, const char *text, bool close_connection)
+{
+    const struct http_header headers[] = {{"Content-Type", "text/plain; charset=utf-8"},
+                                          {close_connection ? "Connection" : NULL, "close"},
+                                          {NULL, NULL}};
+
+    http_reply(&e->x, status, headers, str_of(text));
+}
+
+static bool
+is_stopping(struct http_server *server)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&server->lock);
+    stopping = server->stopping;
+    pthread_mutex_unlock(&server->lock);
+    return stopping;
+}
+
+/* Handlers may block for longer than a silent client may: the clock stands still for them.  MHD
+ * starts it anew when a timeout follows none. */
+static void
+set_timeout(const struct exchange *e, unsigned seconds)
+{
+    (void)MHD_set_connection_option(e->connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
+static void
+begin(struct exchange *e, const char *method)
+{
+    struct http_exchange *x = &e->x;
+
+    x->method = arena_dup(&x->arena, str_of(method));
+    x->peer = peer_of(e);
+    if (!str_to_i64(http_header_get(x, "Content-Length"), &x->body_size) || x->body_size < 0)
+        x->body_size = http_header_get(x, "Transfer-Encoding").at == NULL ? 0 : -1;
+    e->route = find_route(e->server, x->path);
+    if (is_stopping(e->server)) {
+        reply_text(e, 503, "shutting down\n", true);
+    } else if (e->route == NULL) {
+        reply_text(e, 404, "not found\n", false);
+    } else if (e->route->body == NULL && x->body_size > (int64_t)collect_limit(e->route)) {
+        reply_text(e, 413, "the body is too large\n", false);
+    } else {
+        e->has_begun = true;
+        if (e->route->begin != NULL)
+            e->route->begin(x, e->route->ctx);
+    }
+}
+
+static void
+receive(struct exchange *e, struct str data)
+{
+    if (e->route->body != NULL) {
+        e->route->body(&e->x, data, e->route->ctx);
+    } else if (data.len > collect_limit(e->route) - e->collected.len) {
+        reply_text(e, 413, "the body is too large\n", false);
+    } else {
+        strbuf_add(&e->collected, data);
+    }
+}
+
+static void
+end(struct exchange *e)
+{
+    e->x.body = strbuf_str(&e->collected);
+    if (e->route->end != NULL)
+        e->route->end(&e->x, e->route->ctx);
+    if (e->replied)
+        return;
+    log_error("http.no_reply", "method=" STR_FMT " path=%s request_id=%s", STR_ARG(e->x.method),
+              log_quote(arena_cstr(&e->x.arena, e->x.path)), e->x.request_id);
+    reply_text(e, 500, "internal error\n", false);
+}
+
+static enum MHD_Result
+send_reply(struct exchange *e)
+{
+    enum MHD_Result result =
+        MHD_queue_response(e->connection, (unsigned)e->status, e->reply);
+
+    if (e->is_stream)
+        set_timeout(e, 0); /* a log may be silent for hours */
+    return result;
+}
+
+/* A client that asked before sending, or that has much to send, hears the answer now; MHD then
+ * closes the connection, because what follows on it would be a body. */
+static bool
+answers_early(const struct exchange *e)
+{
+    if (!e->replied || !has_body(e))
+        return false;
+    return e->x.body_size > DROP_POLITELY_MAX || http_header_get(&e->x, "Expect").at != NULL;
+}
+
+static enum MHD_Result
+on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+           const char *version, const char *upload_data, size_t *upload_size, void **con_cls)
+{
+    struct exchange *e = *con_cls;
+
+    (void)cls;
+    (void)connection;
+    (void)url;
+    (void)version;
+    if (e->x.method.at == NULL) {
+        set_timeout(e, 0);
+        begin(e, method);
+        set_timeout(e, IDLE_SECONDS);
+        if (!answers_early(e))
+            return MHD_YES;
+        e->lingers = true;
+        return send_reply(e);
+    }
+    if (*upload_size > 0) {
+        struct str data = {upload_data, *upload_size};
+
+        *upload_size = 0;
+        if (!e->replied) {
+            receive(e, data);
+            return MHD_YES;
+        }
+        e->dropped += data.len;
+        return e->dropped > DROP_CHUNKED_MAX ? MHD_NO : MHD_YES;
+    }
+    set_timeout(e, 0);
+    if (!e->replied)
+        end(e);
+    set_timeout(e, IDLE_SECONDS);
+    return send_reply(e);
+}
+
+/* Closing a socket with unread bytes resets it, and the reset can overtake the answer.  So say
+ * that nothing more comes, and read what the client still sends for a moment. */
+static void
+linger(struct exchange *e)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int64_t end_ms = clock_monotonic_ms() + LINGER_MS, now_ms;
+    char waste[16384];
+
+    if (info == NULL || shutdown(info->connect_fd, SHUT_WR) != 0)
+        return;
+    while ((now_ms = clock_monotonic_ms()) < end_ms) {
+        struct pollfd p = {.fd = info->connect_fd, .events = POLLIN};
+        ssize_t n;
+
+        if (poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
+            return;
+        n = recv(info->connect_fd, waste, sizeof(waste), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+    }
+}
+
+static void
+on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+             enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = cls;
+    struct exchange *e = *con_cls;
+
+    (void)connection;
+    if (e == NULL)
+        return;
+    *con_cls = NULL;
+    if (e->lingers && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        linger(e);
+    if (e->has_begun && e->route->done != NULL)
+        e->route->done(&e->x, e->route->ctx);
+    if (e->reply != NULL)
+        MHD_destroy_response(e->reply);
+    strbuf_done(&e->collected);
+    arena_done(&e->x.arena);
+    free(e);
+    pthread_mutex_lock(&server->lock);
+    if (--server->running == 0)
+        pthread_cond_signal(&server->idle_cond);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* --- the server --- */
+
+static int
+open_listener(const char *listen_at, unsigned port, struct err *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *address = NULL;
+    char service[8];
+    int fd, on = 1, off = 0;
+
+    (void)snprintf(service, sizeof(service), "%u", port);
+    if (port > 65535 || getaddrinfo(listen_at, service, &hints, &address) != 0) {
+        err_set(err, ERR_INTERNAL, "'%s' port %u is no address to listen on", listen_at, port);
+        return -1;
+    }
+    fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (address->ai_family == AF_INET6)
+            (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    }
+    if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        err_errno(err, "cannot listen on %s port %u", listen_at, port);
+        cleanup_close_(&fd);
+        fd = -1;
+    }
+    freeaddrinfo(address);
+    return fd;
+}
+
+static unsigned
+port_of(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        abort();
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static void
+server_free(struct http_server *s)
+{
+    pthread_cond_destroy(&s->idle_cond);
+    pthread_mutex_destroy(&s->lock);
+    free(s->routes);
+    free(s);
+}
+
+static struct http_server *
+server_new(const struct http_route *routes, size_t route_count)
+{
+    struct http_server *s = mem_new(sizeof(*s));
+    pthread_condattr_t attr;
+
+    s->routes = mem_new(route_count * sizeof(*routes));
+    memcpy(s->routes, routes, route_count * sizeof(*routes));
+    s->route_count = route_count;
+    if (pthread_mutex_init(&s->lock, NULL) != 0 || pthread_condattr_init(&attr) != 0 ||
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 ||
+        pthread_cond_init(&s->idle_cond, &attr) != 0)
+        abort();
+    pthread_condattr_destroy(&attr);
+    return s;
+}
+
+struct http_server *
+http_server_start(const char *listen, unsigned port, const struct http_route *routes,
+                  size_t route_count, struct err *err)
+{
+    int fd = open_listener(listen, port, err);
+    struct http_server *s;
+
+    if (fd < 0)
+        return NULL;
+    (void)signal(SIGPIPE, SIG_IGN); /* sendfile() has no MSG_NOSIGNAL */
+    s = server_new(routes, route_count);
+    s->port = port_of(fd);
+    s->mhd = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
+            MHD_USE_ITC,
+        0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_AND_READ_BUFFER, MHD_OPTION_THREAD_STACK_SIZE,
+        STACK_SIZE, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+    if (s->mhd == NULL) {
+        err_set(err, ERR_INTERNAL, "cannot start the HTTP server on %s port %u", listen, s->port);
+        close(fd);
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+unsigned
+http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+/* Waits for what runs, but not for ever: a follower of a log may never hang up. */
+static void
+wait_until_idle(struct http_server *s)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STOP_WAIT_S;
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    while (s->running > 0)
+        if (pthread_cond_timedwait(&s->idle_cond, &s->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void
+http_server_stop(struct http_server *s)
+{
+    int fd;
+
+    if (s == NULL)
+        return;
+    fd = MHD_quiesce_daemon(s->mhd);
+    wait_until_idle(s);
+    MHD_stop_daemon(s->mhd);
+    cleanup_close_(&fd);
+    server_free(s);
+}

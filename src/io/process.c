@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "base/clock.h"
+#include "io/file.h"
+
+#define OUTPUT_LIMIT_DEFAULT ((size_t)1024 * 1024)
+#define READ_PIECE 16384
+#define CANCEL_POLL_MS 100
+#define REAP_POLL_MS 20 /* where the kernel has no pidfd */
+#define TERM_GRACE_MS 5000
+
+extern char **environ;
+
+/* One running child, from start to reaping. */
+struct run {
+    const struct process_spec *spec;
+    struct process_result *result;
+    pid_t pid;
+    int pidfd; /* -1 where there is none */
+    int out_fd, err_fd;
+    int64_t deadline_ms; /* 0: none */
+    int64_t kill_ms;     /* SIGTERM went out, SIGKILL is due then; 0: not yet */
+};
+
+static bool
+is_program(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool
+is_same_directory(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Empty parts of PATH mean the current folder; we do not run programs from there by accident. */
+static bool
+find_in(const char *path_list, const char *program, const char *skip_directory, char *out,
+        size_t size)
+{
+    struct str rest = str_of(path_list), part;
+
+    while (str_split(&rest, ':', &part)) {
+        char directory[PATH_MAX];
+        int len;
+
+        if (part.len == 0 || !text_copy(directory, sizeof(directory), part))
+            continue;
+        if (skip_directory != NULL && is_same_directory(directory, skip_directory))
+            continue;
+        len = snprintf(out, size, "%s/%s", directory, program);
+        if (len > 0 && (size_t)len < size && is_program(out))
+            return true;
+    }
+    out[0] = '\0';
+    return false;
+}
+
+static const char *
+path_of(const char *const *env)
+{
+    static const char fallback[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    const char *path;
+
+    for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+        if (strncmp(env[i], "PATH=", 5) == 0)
+            return env[i] + 5;
+    path = env == NULL ? getenv("PATH") : NULL;
+    return path == NULL ? fallback : path;
+}
+
+static bool
+resolve(const char *program, const char *const *env, char out[PATH_MAX], struct err *err)
+{
+    if (strchr(program, '/') != NULL) {
+        if (!text_copy(out, PATH_MAX, str_of(program)))
+            return err_set(err, ERR_INTERNAL, "the path of a program is too long");
+        return true;
+    }
+    if (!find_in(path_of(env), program, NULL, out, PATH_MAX)) {
+        errno = ENOENT;
+        return err_errno(err, "cannot start '%s'", program);
+    }
+    return true;
+}
+
+static void
+must(int result)
+{
+    if (result != 0)
+        abort(); /* the attribute calls fail for want of memory only */
+}
+
+/* Default signals and an empty mask: a daemon that ignores SIGPIPE or blocks SIGTERM for its own
+ * reasons must not hand that on. */
+static void
+set_attributes(posix_spawnattr_t *attr, bool new_session)
+{
+    sigset_t all, none;
+
+    sigfillset(&all);
+    sigemptyset(&none);
+    must(posix_spawnattr_init(attr));
+    must(posix_spawnattr_setsigdefault(attr, &all));
+    must(posix_spawnattr_setsigmask(attr, &none));
+    must(posix_spawnattr_setpgroup(attr, 0));
+    must(posix_spawnattr_setflags(
+        attr, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                      (new_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP))));
+}
+
+static void
+set_actions(posix_spawn_file_actions_t *actions, const char *directory, const int fds[3])
+{
+    must(posix_spawn_file_actions_init(actions));
+    for (int i = 0; i < 3; i++)
+        must(posix_spawn_file_actions_adddup2(actions, fds[i], i));
+    must(posix_spawn_file_actions_addclosefrom_np(actions, 3));
+    if (directory != NULL)
+        must(posix_spawn_file_actions_addchdir_np(actions, directory));
+}
+
+static bool
+spawn(const char *const *argv, const char *const *env, const char *directory, const int fds[3],
+      bool new_session, pid_t *pid_out, struct err *err)
+{
+    char program[PATH_MAX];
+    posix_spawnattr_t attr;
+    posix_spawn_file_actions_t actions;
+    int failure;
+
+    if (!resolve(argv[0], env, program, err))
+        return false;
+    set_attributes(&attr, new_session);
+    set_actions(&actions, directory, fds);
+    failure = posix_spawn(pid_out, program, &actions, &attr, (char *const *)(uintptr_t)argv,
+                          env == NULL ? environ : (char *const *)(uintptr_t)env);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    if (failure == 0)
+        return true;
+    errno = failure;
+    if (directory != NULL && access(directory, X_OK) != 0)
+        return err_errno(err, "cannot start '%s' in '%s'", argv[0], directory);
+    errno = failure;
+    return err_errno(err, "cannot start '%s'", argv[0]);
+}
+
+/* The input as a file without a name: the child reads at its pace and nobody has to feed it. */
+static int
+open_input(struct str input, struct err *err)
+{
+    int fd;
+
+    if (input.len == 0) {
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            err_errno(err, "cannot open /dev/null");
+        return fd;
+    }
+    fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd < 0) {
+        err_errno(err, "cannot hold the input of a process");
+        return -1;
+    }
+    if (!file_write_all(fd, input, err) || lseek(fd, 0, SEEK_SET) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool
+start(struct run *run, struct err *err)
+{
+    cleanup_close int in = open_input(run->spec->input, err);
+    int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
+    bool ok = false;
+
+    if (in < 0)
+        return false;
+    if (pipe2(out_pipe, O_CLOEXEC) != 0 ||
+        (!run->spec->merge_stderr && pipe2(err_pipe, O_CLOEXEC) != 0)) {
+        err_errno(err, "cannot make a pipe");
+    } else {
+        int fds[3] = {in, out_pipe[1], run->spec->merge_stderr ? out_pipe[1] : err_pipe[1]};
+
+        ok = spawn(run->spec->argv, run->spec->env, run->spec->directory, fds, false, &run->pid,
+                   err);
+    }
+    cleanup_close_(&out_pipe[1]);
+    cleanup_close_(&err_pipe[1]);
+    if (!ok) {
+        cleanup_close_(&out_pipe[0]);
+        cleanup_close_(&err_pipe[0]);
+        return false;
+    }
+    run->out_fd = out_pipe[0];
+    run->err_fd = err_pipe[0];
+    (void)fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
+    if (run->err_fd >= 0)
+        (void)fcntl(run->err_fd, F_SETFL, O_NONBLOCK);
+    run->pidfd = (int)syscall(SYS_pidfd_open, run->pid, 0);
+    return true;
+}
+
+static void
+deliver(struct run *run, struct str data, bool is_error)
+{
+    const struct process_spec *spec = run->spec;
+    struct strbuf *to = is_error ? &run->result->error : &run->result->output;
+    size_t limit = spec->output_limit == 0 ? OUTPUT_LIMIT_DEFAULT : spec->output_limit;
+
+    if (spec->on_output != NULL)
+        spec->on_output(spec->arg, data, is_error);
+    else if (to->len < limit)
+        strbuf_add(to, str_slice(data, 0, limit - to->len));
+}
+
+/* One read; closes the descriptor at its end.  True if there may be more. */
+static bool
+pump(struct run *run, int *fd, bool is_error)
+{
+    char piece[READ_PIECE];
+    ssize_t n;
+
+    if (*fd < 0)
+        return false;
+    n = read(*fd, piece, sizeof(piece));
+    if (n > 0) {
+        deliver(run, (struct str){piece, (size_t)n}, is_error);
+        return true;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    close(*fd);
+    *fd = -1;
+    return false;
+}
+
+static bool
+leader_has_ended(const struct run *run)
+{
+    siginfo_t info = {0};
+
+    /* It stays a zombie, so that its group id cannot be anybody else's when we kill the rest. */
+    return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == run->pid;
+}
+
+/* Decides whether it is time to end the child, and how hard. */
+static void
+enforce(struct run *run)
+{
+    const struct process_spec *spec = run->spec;
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (run->kill_ms != 0) {
+        if (now_ms >= run->kill_ms)
+            process_kill_group(run->pid, SIGKILL);
+        return;
+    }
+    if (run->deadline_ms != 0 && now_ms >= run->deadline_ms)
+        run->result->timed_out = true;
+    else if (spec->is_cancelled != NULL && spec->is_cancelled(spec->arg))
+        run->result->cancelled = true;
+    else
+        return;
+    run->kill_ms = now_ms + TERM_GRACE_MS;
+    process_kill_group(run->pid, SIGTERM);
+}
+
+static int
+wait_ms(const struct run *run)
+{
+    int64_t wait = INT_MAX, now_ms = clock_monotonic_ms();
+    int64_t until_ms = run->kill_ms != 0 ? run->kill_ms : run->deadline_ms;
+
+    if (until_ms != 0)
+        wait = until_ms > now_ms ? until_ms - now_ms : 0;
+    if (run->kill_ms != 0 && wait == 0)
+        wait = CANCEL_POLL_MS; /* SIGKILL is out; the kernel takes its time */
+    if (run->kill_ms == 0 && run->spec->is_cancelled != NULL && wait > CANCEL_POLL_MS)
+        wait = CANCEL_POLL_MS;
+    if (run->pidfd < 0 && wait > REAP_POLL_MS)
+        wait = REAP_POLL_MS;
+    return wait == INT_MAX ? -1 : (int)(wait < INT_MAX ? wait : INT_MAX - 1);
+}
+
+static void
+run_until_end(struct run *run)
+{
+    while (!leader_has_ended(run)) {
+        struct pollfd fds[3] = {{.fd = run->out_fd, .events = POLLIN},
+                                {.fd = run->err_fd, .events = POLLIN},
+                                {.fd = run->pidfd, .events = POLLIN}};
+
+        (void)poll(fds, 3, wait_ms(run));
+        if (fds[0].revents != 0)
+            (void)pump(run, &run->out_fd, false);
+        if (fds[1].revents != 0)
+            (void)pump(run, &run->err_fd, true);
+        enforce(run);
+    }
+}
+
+static int
+reap(pid_t pid)
+{
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            abort(); /* somebody else waited for our child */
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool
+process_run(const struct process_spec *spec, struct process_result *out, struct err *err)
+{
+    struct run run = {.spec = spec, .result = out, .pidfd = -1, .out_fd = -1, .err_fd = -1};
+
+    assert(spec->argv != NULL && spec->argv[0] != NULL);
+    *out = (struct process_result){0};
+    if (spec->timeout_ms > 0)
+        run.deadline_ms = clock_monotonic_ms() + spec->timeout_ms;
+    if (!start(&run, err))
+        return false;
+    run_until_end(&run);
+    process_kill_group(run.pid, SIGKILL);
+    /* What was written stands in the pipes.  A grandchild that left the group may hold them open
+     * for ever, so nobody waits for their end. */
+    while (pump(&run, &run.out_fd, false))
+        ;
+    while (pump(&run, &run.err_fd, true))
+        ;
+    out->exit_code = reap(run.pid);
+    cleanup_close_(&run.out_fd);
+    cleanup_close_(&run.err_fd);
+    cleanup_close_(&run.pidfd);
+    return true;
+}
+
+void
+process_result_done(struct process_result *r)
+{
+    strbuf_done(&r->output);
+    strbuf_done(&r->error);
+}
+
+bool
+process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
+                       pid_t *pid_out, struct err *err)
+{
+    cleanup_close int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    cleanup_close int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+    if (in < 0)
+        return err_errno(err, "cannot open /dev/null");
+    if (log < 0)
+        return err_errno(err, "cannot open '%s'", log_path);
+    return spawn(argv, NULL, directory, (int[3]){in, log, log}, true, pid_out, err);
+}
+
+/* State letter and start time out of /proc/pid/stat.  The name in parentheses may itself hold
+ * blanks and parentheses, so counting starts behind the last one. */
+static bool
+read_stat(pid_t pid, char *state_out, uint64_t *start_out)
+{
+    char path[64], text[1024];
+    struct str rest, field = {NULL, 0};
+    ptrdiff_t close_at;
+    ssize_t n;
+    int64_t value;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof(text));
+    if (n <= 0)
+        return false;
+    rest = (struct str){text, (size_t)n};
+    close_at = str_rindex(rest, ')');
+    if (close_at < 0)
+        return false;
+    rest = str_slice(rest, (size_t)close_at + 2, rest.len);
+    for (int i = 3; i <= 22; i++) {
+        if (!str_split(&rest, ' ', &field) || field.len == 0)
+            return false;
+        if (i == 3)
+            *state_out = field.at[0];
+    }
+    if (!str_to_i64(field, &value))
+        return false;
+    *start_out = (uint64_t)value;
+    return true;
+}
+
+bool
+process_is_alive(pid_t pid)
+{
+    uint64_t start_time;
+    char state;
+
+    if (pid <= 0)
+        return false;
+    (void)waitpid(pid, NULL, WNOHANG);
+    return read_stat(pid, &state, &start_time) && state != 'Z' && state != 'X';
+}
+
+bool
+process_start_time(pid_t pid, uint64_t *out)
+{
+    char state;
+
+    return pid > 0 && read_stat(pid, &state, out);
+}
+
+void
+process_kill_group(pid_t pgid, int signal)
+{
+    assert(pgid > 1); /* -1 would be everybody */
+    (void)kill(-pgid, signal);
+}
+
+bool
+process_find(const char *program, const char *skip_directory, char *out, size_t size)
+{
+    return find_in(path_of(NULL), program, skip_directory, out, size);
+}
