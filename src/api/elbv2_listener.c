@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/elbv2.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include "base/random.h"
+
+#define LISTENERS_PER_LOAD_BALANCER 50
+#define GROUPS_PER_ACTION 5
+
+struct json *
+listener_json(const struct listener *l)
+{
+    struct json *o = json_object();
+
+    json_set(o, "ListenerArn", json_text(l->arn));
+    json_set(o, "LoadBalancerArn", json_text(l->load_balancer_arn));
+    json_set(o, "Port", json_int(l->port));
+    json_set(o, "Protocol", json_text(l->protocol));
+    json_set(o, "DefaultActions", json_ref(l->actions));
+    return o;
+}
+
+/* ---- actions (alb.md A4): checked, and written out in full ---- */
+
+static bool
+check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
+{
+    const struct load_balancer *of;
+
+    if (elb_find_target_group(rq, arn, err) == NULL)
+        return false;
+    of = target_group_load_balancer(rq->core, arn);
+    if (of != NULL && strcmp(of->arn, load_balancer_arn) != 0)
+        return err_set(err, ERR_TARGET_GROUP_ASSOCIATION_LIMIT,
+                       "The following target groups cannot be associated with more than one load balancer: %s", arn);
+    return true;
+}
+
+/* [{TargetGroupArn, Weight}] of either form. */
+static struct json *
+forward_groups(const struct json *action)
+{
+    const struct json *given = json_get(json_get(action, "ForwardConfig"), "TargetGroups");
+    const char *single = json_get_cstr(action, "TargetGroupArn", NULL);
+    struct json *groups = json_array();
+
+    for (size_t i = 0; i < json_size(given); i++) {
+        struct json *group = json_object();
+
+        json_set(group, "TargetGroupArn", json_text(json_get_cstr(json_at(given, i), "TargetGroupArn", "")));
+        json_set(group, "Weight", json_int(json_get_i64(json_at(given, i), "Weight", 1)));
+        json_append(groups, group);
+    }
+    if (json_size(groups) == 0 && single != NULL) {
+        struct json *group = json_object();
+
+        json_set(group, "TargetGroupArn", json_text(single));
+        json_set(group, "Weight", json_int(1));
+        json_append(groups, group);
+    }
+    return groups;
+}
+
+static bool
+accept_forward(const struct request *rq, const char *lb_arn, const struct json *action, struct json *out,
+               struct err *err)
+{
+    const struct json *stickiness = json_get(json_get(action, "ForwardConfig"), "TargetGroupStickinessConfig");
+    cleanup_json struct json *groups = forward_groups(action);
+    struct json *config, *off;
+
+    if (json_size(groups) < 1 || json_size(groups) > GROUPS_PER_ACTION)
+        return err_set(err, ERR_ELB_VALIDATION, "A forward action must name 1 to %d target groups", GROUPS_PER_ACTION);
+    if (json_get_bool(stickiness, "Enabled", false))
+        return err_set(err, ERR_INVALID_CONFIGURATION, "Target group stickiness is not built in naru");
+    for (size_t i = 0; i < json_size(groups); i++) {
+        const int64_t weight = json_get_i64(json_at(groups, i), "Weight", 1);
+
+        if (weight < 0 || weight > 999)
+            return err_set(err, ERR_ELB_VALIDATION, "Weight '%lld' must be in the range from 0 to 999", (long long)weight);
+        if (!check_group(rq, json_get_cstr(json_at(groups, i), "TargetGroupArn", ""), lb_arn, err))
+            return false;
+    }
+    config = json_object();
+    off = json_object();
+    if (json_size(groups) == 1)
+        json_set(out, "TargetGroupArn", json_ref(json_get(json_at(groups, 0), "TargetGroupArn")));
+    json_set(config, "TargetGroups", TAKE(groups));
+    json_set(off, "Enabled", json_bool(false));
+    json_set(config, "TargetGroupStickinessConfig", off);
+    json_set(out, "ForwardConfig", config);
+    return true;
+}
+
+static bool
+accept_fixed_response(const struct json *action, struct json *out, struct err *err)
+{
+    const struct json *config = json_get(action, "FixedResponseConfig");
+    const char *status = json_get_cstr(config, "StatusCode", "");
+    const char *body = json_get_cstr(config, "MessageBody", "");
+
+    if (strlen(status) != 3 || strchr("245", status[0]) == NULL || !isdigit((unsigned char)status[1]) ||
+        !isdigit((unsigned char)status[2]))
+        return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a fixed response must be 2XX, 4XX or 5XX", status);
+    if (strlen(body) > 1024)
+        return err_set(err, ERR_ELB_VALIDATION, "MessageBody of a fixed response can have at most 1024 characters");
+    json_set(out, "FixedResponseConfig", json_copy(config));
+    return true;
+}
+
+static bool
+accept_redirect(const struct json *action, struct json *out, struct err *err)
+{
+    static const struct {
+        const char *name, *fallback;
+    } parts[] = {{"Protocol", "#{protocol}"}, {"Port", "#{port}"}, {"Host", "#{host}"},
+                 {"Path", "/#{path}"}, {"Query", "#{query}"}};
+    const struct json *config = json_get(action, "RedirectConfig");
+    const char *status = json_get_cstr(config, "StatusCode", "");
+    struct json *full = json_object();
+    bool has_change = false;
+
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        const char *value = json_get_cstr(config, parts[i].name, parts[i].fallback);
+
+        has_change |= strcmp(value, parts[i].fallback) != 0;
+        json_set(full, parts[i].name, json_text(value));
+    }
+    json_set(full, "StatusCode", json_text(status));
+    json_set(out, "RedirectConfig", full);
+    if (strcmp(status, "HTTP_301") != 0 && strcmp(status, "HTTP_302") != 0)
+        return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a redirect must be HTTP_301 or HTTP_302", status);
+    if (!has_change)
+        return err_set(err, ERR_INVALID_LB_ACTION, "The redirect would loop: it changes neither protocol, port, host, path nor query");
+    return true;
+}
+
+static struct json *
+accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions, struct err *err)
+{
+    const struct json *action = json_at(actions, 0);
+    const char *type = json_get_cstr(action, "Type", "");
+    cleanup_json struct json *full = json_object();
+    struct json *all;
+    bool ok;
+
+    if (json_size(actions) != 1) {
+        err_set(err, ERR_INVALID_LB_ACTION, "A listener must have exactly one default action: forward, redirect or "
+                                            "fixed-response (authentication is not built in naru)");
+        return NULL;
+    }
+    json_set(full, "Type", json_text(type));
+    json_set(full, "Order", json_int(json_get_i64(action, "Order", 1)));
+    if (strcmp(type, "forward") == 0)
+        ok = accept_forward(rq, lb_arn, action, full, err);
+    else if (strcmp(type, "fixed-response") == 0)
+        ok = accept_fixed_response(action, full, err);
+    else if (strcmp(type, "redirect") == 0)
+        ok = accept_redirect(action, full, err);
+    else
+        ok = err_set(err, ERR_INVALID_LB_ACTION, "Actions of type '%s' are not built in naru", type);
+    if (!ok)
+        return NULL;
+    all = json_array();
+    json_append(all, TAKE(full));
+    return all;
+}
+
+/* ---- CreateListener ---- */
+
+static bool
+check_port(const struct request *rq, const char *lb_arn, const struct listener *self, int64_t port, struct err *err)
+{
+    if (port < 1 || port > 65535)
+        return err_set(err, ERR_ELB_VALIDATION, "Port '%lld' must be in the range from 1 to 65535", (long long)port);
+    if (port == (int64_t)api_get_config(rq->api)->port)
+        return err_set(err, ERR_INVALID_CONFIGURATION, "Port %lld is naru's own", (long long)port);
+    for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next) {
+        if (l == self || l->port != port)
+            continue;
+        if (strcmp(l->load_balancer_arn, lb_arn) == 0)
+            return err_set(err, ERR_DUPLICATE_LISTENER, "A listener already exists on this port for this load balancer '%s'", lb_arn);
+        return err_set(err, ERR_INVALID_CONFIGURATION,
+                       "Port %lld of this machine is taken by the listener '%s'; load balancers share the machine's ports",
+                       (long long)port, l->arn);
+    }
+    return true;
+}
+
+static bool
+check_protocol(const struct json *in, struct err *err)
+{
+    const char *protocol = json_get_cstr(in, "Protocol", "HTTP");
+
+    if (strcmp(protocol, "HTTP") != 0)
+        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Listeners of protocol '%s' are not built in naru; use HTTP", protocol);
+    if (json_size(json_get(in, "Certificates")) > 0 || json_get(in, "SslPolicy") != NULL ||
+        json_size(json_get(in, "AlpnPolicy")) > 0)
+        return err_set(err, ERR_INVALID_CONFIGURATION, "Certificates, SSL and ALPN policies belong to HTTPS listeners, which are not built in naru");
+    return true;
+}
+
+static void
+answer_one(const struct listener *l, struct json *out)
+{
+    struct json *all = json_array();
+
+    json_append(all, listener_json(l));
+    json_set(out, "Listeners", all);
+}
+
+static const struct listener *
+find_repeat(const struct request *rq, const char *lb_arn, int64_t port, const struct json *actions)
+{
+    for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
+        if (l->port == port && strcmp(l->load_balancer_arn, lb_arn) == 0 && json_equal(l->actions, actions))
+            return l;
+    return NULL;
+}
+
+static struct listener *
+make(const struct request *rq, const struct load_balancer *lb, struct json *actions)
+{
+    struct listener *l = mem_new(sizeof(*l));
+    const struct str lb_id = arn_last(str_of(lb->arn));
+    char id[17];
+
+    random_hex(id, 16);
+    arn_format(l->arn, "elasticloadbalancing", rq->region, rq->account, "listener/app/%s/" STR_FMT "/%s", lb->name,
+               STR_ARG(lb_id), id);
+    text_copy(l->load_balancer_arn, sizeof(l->load_balancer_arn), str_of(lb->arn));
+    l->port = (int)json_get_i64(rq->input, "Port", 0);
+    text_copy(l->protocol, sizeof(l->protocol), STR("HTTP"));
+    l->actions = actions;
+    l->tags = json_get(rq->input, "Tags") != NULL ? json_copy(json_get(rq->input, "Tags")) : json_array();
+    return l;
+}
+
+bool
+elb_create_listener(struct request *rq, struct json *out, struct err *err)
+{
+    const char *lb_arn = json_get_cstr(rq->input, "LoadBalancerArn", "");
+    const struct load_balancer *lb = elb_find_load_balancer(rq, lb_arn, err);
+    const int64_t port = json_get_i64(rq->input, "Port", 0);
+    struct event event = {.type = EVENT_LISTENER_PUT};
+    cleanup_json struct json *actions = NULL;
+    const struct listener *old;
+    char arn[ARN_SIZE];
+    int count = 0;
+
+    if (lb == NULL || !check_protocol(rq->input, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
+        return false;
+    actions = accept_actions(rq, lb_arn, json_get(rq->input, "DefaultActions"), err);
+    if (actions == NULL)
+        return false;
+    old = find_repeat(rq, lb_arn, port, actions);
+    if (old != NULL) {
+        answer_one(old, out);
+        return true;
+    }
+    if (!check_port(rq, lb_arn, NULL, port, err))
+        return false;
+    for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
+        count += strcmp(l->load_balancer_arn, lb_arn) == 0;
+    if (count >= LISTENERS_PER_LOAD_BALANCER)
+        return err_set(err, ERR_TOO_MANY_LISTENERS, "The limit of %d listeners a load balancer is reached",
+                       LISTENERS_PER_LOAD_BALANCER);
+    event.listener_put.listener = make(rq, lb, TAKE(actions));
+    memcpy(arn, event.listener_put.listener->arn, sizeof(arn));
+    request_step(rq, &event);
+    answer_one(core_listener(rq->core, arn), out);
+    return true;
+}
+
+bool
+elb_describe_listeners(struct request *rq, struct json *out, struct err *err)
+{
+    const char *lb_arn = json_get_cstr(rq->input, "LoadBalancerArn", NULL);
+    const struct json *arns = json_get(rq->input, "ListenerArns");
+    cleanup_json struct json *all = json_array();
+    struct page page;
+
+    if (!page_read(rq, &page, err))
+        return false;
+    if ((lb_arn != NULL) == (json_size(arns) > 0))
+        return err_set(err, ERR_ELB_VALIDATION, "You must specify either listener ARNs or a load balancer ARN");
+    if (lb_arn != NULL && elb_find_load_balancer(rq, lb_arn, err) == NULL)
+        return false;
+    for (const struct listener *l = rq->core->listeners; lb_arn != NULL && l != NULL; l = l->next)
+        if (strcmp(l->load_balancer_arn, lb_arn) == 0)
+            json_append(all, listener_json(l));
+    for (size_t i = 0; i < json_size(arns); i++) {
+        const struct listener *l = elb_find_listener(rq, json_cstr(json_at(arns, i), ""), err);
+
+        if (l == NULL)
+            return false;
+        json_append(all, listener_json(l));
+    }
+    page_write(&page, sorted_by(TAKE(all), "ListenerArn"), "ListenerArn", "Listeners", out);
+    return true;
+}
+
+bool
+elb_modify_listener(struct request *rq, struct json *out, struct err *err)
+{
+    const char *arn = json_get_cstr(rq->input, "ListenerArn", "");
+    const struct listener *l = elb_find_listener(rq, arn, err);
+    const struct json *given = json_get(rq->input, "DefaultActions");
+    struct event event = {.type = EVENT_LISTENER_PUT};
+    cleanup_json struct json *actions = NULL, *row = NULL;
+    struct listener *copy;
+    int64_t port;
+
+    if (l == NULL || !check_protocol(rq->input, err))
+        return false;
+    port = json_get_i64(rq->input, "Port", l->port);
+    if (port != l->port && !check_port(rq, l->load_balancer_arn, l, port, err))
+        return false;
+    actions = given != NULL ? accept_actions(rq, l->load_balancer_arn, given, err) : json_ref(l->actions);
+    if (actions == NULL)
+        return false;
+    row = listener_encode(l);
+    copy = listener_decode(row, err);
+    if (copy == NULL)
+        return false;
+    copy->port = (int)port;
+    json_unref(copy->actions);
+    copy->actions = TAKE(actions);
+    event.listener_put.listener = copy;
+    request_step(rq, &event);
+    answer_one(core_listener(rq->core, arn), out);
+    return true;
+}
+
+bool
+elb_delete_listener(struct request *rq, struct json *out, struct err *err)
+{
+    const char *arn = json_get_cstr(rq->input, "ListenerArn", "");
+    const struct event event = {.type = EVENT_LISTENER_DELETE, .listener_delete = {.arn = arn}};
+
+    if (elb_find_listener(rq, arn, err) == NULL)
+        return false;
+    request_step(rq, &event);
+    return true;
+}
