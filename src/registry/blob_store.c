@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* blob_store.c - bytes under their SHA-256, once each. A blob that has a name is whole and durable. */
+#include "registry/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/random.h"
+#include "io/file.h"
+#include "registry/reference.h"
+
+char *
+blob_path(const struct registry *reg, struct str digest)
+{
+    struct str hex = digest_hex(digest);
+    return text_format("%s/sha256/%.2s/" STR_FMT, reg->blobs_dir, hex.at, STR_ARG(hex));
+}
+
+bool
+blob_size(const struct registry *reg, struct str digest, int64_t *size_out)
+{
+    cleanup_free char *path = blob_path(reg, digest);
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    if (size_out != NULL)
+        *size_out = st.st_size;
+    return true;
+}
+
+bool
+blob_touch(struct registry *reg, struct str digest, int64_t *size_out)
+{
+    cleanup_free char *path = blob_path(reg, digest);
+
+    /* Under the lock, so that gc either sees the new time or has removed the blob already. */
+    pthread_rwlock_rdlock(&reg->collect_lock);
+    bool is_there = utimensat(AT_FDCWD, path, NULL, 0) == 0 && blob_size(reg, digest, size_out);
+    pthread_rwlock_unlock(&reg->collect_lock);
+    return is_there;
+}
+
+static bool
+name_blob(struct registry *reg, const char *temporary, const char *path, struct err *err)
+{
+    /* The lock keeps gc from removing an older file of that name after we have replaced it. */
+    pthread_rwlock_rdlock(&reg->collect_lock);
+    bool is_named = rename(temporary, path) == 0 || err_errno(err, "cannot name the blob '%s'", path);
+    pthread_rwlock_unlock(&reg->collect_lock);
+    return is_named && disk_sync_parent(path, err);
+}
+
+bool
+blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest, struct err *err)
+{
+    cleanup_free char *path = blob_path(reg, digest);
+    int64_t existing = -1;
+
+    if (blob_touch(reg, digest, &existing) && existing == size) {
+        /* Whoever brought it may not have flushed its name yet. */
+        unlink(temporary);
+        return disk_sync_parent(path, err);
+    }
+    /* Durable before visible; and with a fresh time, however long the upload took. */
+    if (futimens(fd, NULL) < 0 || fsync(fd) < 0)
+        return err_errno(err, "cannot flush a blob");
+    return name_blob(reg, temporary, path, err);
+}
+
+bool
+blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *err)
+{
+    char id[33];
+
+    random_hex(id, 32);
+    cleanup_free char *temporary = text_format("%s/%s", reg->uploads_dir, id);
+    cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);
+    if (file_write_all(fd, bytes, err) && blob_commit(reg, fd, temporary, (int64_t)bytes.len, digest, err))
+        return true;
+    unlink(temporary);
+    return false;
+}
+
+bool
+blob_read(struct registry *reg, struct str digest, struct strbuf *out, struct err *err)
+{
+    cleanup_free char *path = blob_path(reg, digest);
+    return file_read(path, REGISTRY_MANIFEST_MAX, out, err);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* gc.c - removes bytes that nobody can reach.  Marks first (all manifests of all repositories, the roots, what
+ * lies in repositories that are being pushed to), then removes blob by blob what is unmarked and old.
+ * A push that begins to need a blob touches it, so whatever is marked too late is too young to go.
+ * Anything unreadable ends the collection before a byte is removed. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/manifest.h"
+#include "registry/reference.h"
+
+#define HOUR_MS (3600LL * 1000)
+#define INDEX_DEPTH_MAX 8
+
+/* A set of digests: open addressing on their own (random) bits. */
+struct digest_set {
+    unsigned char (*slots)[SHA256_LEN];
+    unsigned char *used;
+    size_t capacity, count; /* capacity is a power of two */
+};
+
+struct collection {
+    struct registry *reg;
+    struct digest_set marks;
+    int64_t oldest_kept_ms; /* whatever was touched after this stays */
+    struct registry_gc result;
+};
+
+static size_t
+set_slot(const struct digest_set *set, const unsigned char *hash)
+{
+    uint64_t start;
+
+    memcpy(&start, hash, sizeof start);
+    size_t i = (size_t)start & (set->capacity - 1);
+    while (set->used[i] && memcmp(set->slots[i], hash, SHA256_LEN) != 0)
+        i = (i + 1) & (set->capacity - 1);
+    return i;
+}
+
+static void
+set_grow(struct digest_set *set)
+{
+    struct digest_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 256, .count = set->count};
+
+    bigger.slots = mem_new(bigger.capacity * SHA256_LEN);
+    bigger.used = mem_new(bigger.capacity);
+    for (size_t i = 0; i < set->capacity; i++) {
+        if (!set->used[i])
+            continue;
+        size_t slot = set_slot(&bigger, set->slots[i]);
+        memcpy(bigger.slots[slot], set->slots[i], SHA256_LEN);
+        bigger.used[slot] = 1;
+    }
+    free(set->slots);
+    free(set->used);
+    *set = bigger;
+}
+
+/* False if it was there already. `hex` is valid. */
+static bool
+set_add(struct digest_set *set, struct str hex)
+{
+    unsigned char hash[SHA256_LEN];
+
+    if (!hex_decode(hex, hash))
+        return false;
+    if (set->count * 2 >= set->capacity)
+        set_grow(set);
+    size_t slot = set_slot(set, hash);
+    if (set->used[slot])
+        return false;
+    memcpy(set->slots[slot], hash, SHA256_LEN);
+    set->used[slot] = 1;
+    set->count++;
+    return true;
+}
+
+static bool
+set_has(const struct digest_set *set, struct str hex)
+{
+    unsigned char hash[SHA256_LEN];
+
+    return set->capacity > 0 && hex_decode(hex, hash) && set->used[set_slot(set, hash)];
+}
+
+static bool
+mark_manifest(struct collection *c, struct str digest, int depth, struct err *err)
+{
+    cleanup(arena_done) struct arena arena = {0};
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct manifest m;
+
+    if (!set_add(&c->marks, digest_hex(digest)) && depth > 0)
+        return true;
+    if (depth > INDEX_DEPTH_MAX)
+        return err_set(err, ERR_INTERNAL, "indexes are nested more than %d deep", INDEX_DEPTH_MAX);
+    if (!blob_read(c->reg, digest, &bytes, err) ||
+        !manifest_parse(strbuf_str(&bytes), (struct str){0}, &arena, &m, err))
+        return err_context(err, "marking '" STR_FMT "'", STR_ARG(digest));
+    for (size_t i = 0; i < m.reference_count; i++) {
+        if (!m.references[i].is_manifest)
+            set_add(&c->marks, digest_hex(m.references[i].digest));
+        else if (!mark_manifest(c, m.references[i].digest, depth + 1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+repository_mark(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct collection *c = arg;
+    cleanup_free char *manifests_path = repository_path(c->reg, region, name, "_manifests");
+    cleanup_free char *layers_path = repository_path(c->reg, region, name, "_layers");
+    cleanup_json struct json *manifests = NULL, *layers = NULL;
+
+    /* Uploads before manifests: a push that ends in between has its layers marked. */
+    if (upload_is_going_on(c->reg, region, name) && !disk_list(layers_path, &layers, err))
+        return false;
+    for (size_t i = 0; i < json_size(layers); i++)
+        set_add(&c->marks, str_of(json_cstr(json_at(layers, i), "")));
+    if (!disk_list(manifests_path, &manifests, err))
+        return false;
+    for (size_t i = 0; i < json_size(manifests); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(manifests, i), ""));
+        if (!digest_is_valid(str_of(digest)))
+            continue;
+        struct err why = {0};
+        if (!mark_manifest(c, str_of(digest), 0, &why) &&
+            manifest_is_linked(c->reg, region, name, str_of(digest))) {
+            if (err != NULL)
+                *err = why;
+            return false; /* not just deleted under our eyes, but damaged: remove nothing */
+        }
+    }
+    return true;
+}
+
+static int64_t
+mtime_ms(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
+static bool
+blob_sweep(struct collection *c, const char *path, struct err *err)
+{
+    struct stat st;
+    bool done = true;
+
+    pthread_rwlock_wrlock(&c->reg->collect_lock);
+    if (stat(path, &st) < 0) {
+        done = errno == ENOENT || err_errno(err, "cannot look at '%s'", path);
+    } else if (mtime_ms(&st) > c->oldest_kept_ms) {
+        c->result.blobs_kept++;
+    } else if (unlink(path) < 0) {
+        done = err_errno(err, "cannot remove '%s'", path);
+    } else {
+        c->result.blobs_removed++;
+        c->result.bytes_removed += st.st_size;
+    }
+    pthread_rwlock_unlock(&c->reg->collect_lock);
+    return done;
+}
+
+static bool
+blobs_sweep(struct collection *c, struct err *err)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        cleanup_free char *directory = text_format("%s/sha256/%02x", c->reg->blobs_dir, i);
+        cleanup_json struct json *names = NULL;
+        if (!disk_list(directory, &names, err))
+            return false;
+        for (size_t n = 0; n < json_size(names); n++) {
+            const char *name = json_cstr(json_at(names, n), "");
+            cleanup_free char *path = text_format("%s/%s", directory, name);
+            if (strlen(name) != SHA256_HEX || set_has(&c->marks, str_of(name)))
+                c->result.blobs_kept++;
+            else if (!blob_sweep(c, path, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Links to blobs that are gone. A link is made after its blob, so one without a blob has lost it. */
+static bool
+links_sweep(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct collection *c = arg;
+    cleanup_free char *directory = repository_path(c->reg, region, name, "_layers");
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(directory, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *hex = json_cstr(json_at(names, i), "");
+        char digest[REGISTRY_DIGEST_SIZE];
+        snprintf(digest, sizeof digest, "sha256:%s", hex);
+        if (!digest_is_valid(str_of(digest)) || blob_size(c->reg, str_of(digest), NULL))
+            continue;
+        cleanup_free char *path = text_format("%s/%s", directory, hex);
+        if (!disk_remove(path, err))
+            return false;
+        c->result.links_removed++;
+    }
+    return true;
+}
+
+static bool
+collect(struct collection *c, const char *const *roots, size_t root_count, struct err *err)
+{
+    for (size_t i = 0; i < root_count; i++) {
+        struct str digest = str_of(roots[i]);
+        if (!digest_is_valid(digest))
+            return err_set(err, ERR_INVALID_PARAMETER, "the root '%.100s' is no digest", roots[i]);
+        /* A root of another registry's image has no bytes here. */
+        if (blob_size(c->reg, digest, NULL) && !mark_manifest(c, digest, 0, err))
+            return false;
+    }
+    return repository_each(c->reg, repository_mark, c, err) && blobs_sweep(c, err) &&
+           repository_each(c->reg, links_sweep, c, err);
+}
+
+bool
+registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms, int64_t now_ms,
+                 struct registry_gc *out, struct err *err)
+{
+    struct collection c = {.reg = reg, .oldest_kept_ms = now_ms - (age_ms > 0 ? age_ms : HOUR_MS)};
+
+    upload_expire(reg, 24 * HOUR_MS);
+    bool done = collect(&c, roots, root_count, err);
+    free(c.marks.slots);
+    free(c.marks.used);
+    if (done && out != NULL)
+        *out = c.result;
+    return done;
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/* image.c - manifests and tags of a repository. A manifest's bytes are a blob; its record in
+ * _manifests/ makes it an image of the repository; a tag names a digest. Written in that order and
+ * removed in the other, so that a name never leads nowhere. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/manifest.h"
+#include "registry/reference.h"
+
+#define RECORD_MAX 4096
+
+/* The paths of one image's files. */
+static char *
+record_path(const struct registry *reg, const char *region, const char *name, struct str digest)
+{
+    cleanup_free char *leaf = text_format("_manifests/" STR_FMT, STR_ARG(digest_hex(digest)));
+    return repository_path(reg, region, name, leaf);
+}
+
+static char *
+tag_path(const struct registry *reg, const char *region, const char *name, const char *tag)
+{
+    cleanup_free char *leaf = text_format("_tags/%s", tag);
+    return repository_path(reg, region, name, leaf);
+}
+
+bool
+manifest_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest)
+{
+    cleanup_free char *path = record_path(reg, region, name, digest);
+    return file_exists(path);
+}
+
+/* The digest that a tag names; false if there is no such tag. */
+static bool
+tag_read(const struct registry *reg, const char *region, const char *name, const char *tag,
+         char digest_out[static REGISTRY_DIGEST_SIZE])
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup_free char *path = tag_path(reg, region, name, tag);
+
+    if (!tag_is_valid(str_of(tag)) || !file_exists(path) || !file_read(path, RECORD_MAX, &bytes, NULL))
+        return false;
+    struct str digest = str_trim(strbuf_str(&bytes));
+    return digest_is_valid(digest) && text_copy(digest_out, REGISTRY_DIGEST_SIZE, digest);
+}
+
+static bool
+image_not_found(const struct registry *reg, const char *name, const char *reference, struct err *err)
+{
+    const bool is_digest = str_starts(str_of(reference), STR("sha256:"));
+
+    return err_set(err, ERR_IMAGE_NOT_FOUND,
+                   "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository "
+                   "with name '%s' in the registry with id '%s'",
+                   is_digest ? reference : "null", is_digest ? "null" : reference, name, reg->account_id);
+}
+
+bool
+registry_resolve(struct registry *reg, const char *region, const char *repository, const char *reference,
+                 char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    if (!repository_check(reg, region, repository, err))
+        return false;
+    if (digest_is_valid(str_of(reference)))
+        snprintf(digest, sizeof digest, "%s", reference);
+    else if (!tag_read(reg, region, repository, reference, digest))
+        return image_not_found(reg, repository, reference, err);
+    if (!manifest_is_linked(reg, region, repository, str_of(digest)))
+        return image_not_found(reg, repository, reference, err);
+    memcpy(digest_out, digest, sizeof digest);
+    return true;
+}
+
+static bool
+record_read(const struct registry *reg, const char *region, const char *name, struct str digest, struct json **out,
+            struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup_free char *path = record_path(reg, region, name, digest);
+
+    if (!file_read(path, RECORD_MAX, &bytes, err))
+        return false;
+    *out = json_parse(strbuf_str(&bytes), err);
+    if (*out != NULL)
+        return true;
+    if (err != NULL)
+        err->code = ERR_INTERNAL;
+    return err_context(err, "'%s' is damaged", path);
+}
+
+bool
+registry_manifest_get(struct registry *reg, const char *region, const char *repository, const char *reference,
+                      struct strbuf *bytes_out, char digest_out[static REGISTRY_DIGEST_SIZE],
+                      char *media_type_out, struct err *err)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *record = NULL;
+
+    if (!registry_resolve(reg, region, repository, reference, digest, err) ||
+        !record_read(reg, region, repository, str_of(digest), &record, err) ||
+        !blob_read(reg, str_of(digest), bytes_out, err))
+        return false;
+    if (media_type_out != NULL)
+        snprintf(media_type_out, REGISTRY_MEDIA_TYPE_SIZE, "%s", json_get_cstr(record, "mediaType", ""));
+    memcpy(digest_out, digest, sizeof digest);
+    return true;
+}
+
+/* ---- put ---- */
+
+static bool
+reference_check(struct registry *reg, const char *region, const char *repository,
+                const struct manifest_reference *r, struct err *err)
+{
+    int64_t size = -1;
+
+    if (r->is_manifest) {
+        if (!manifest_is_linked(reg, region, repository, r->digest) || !blob_touch(reg, r->digest, &size))
+            return err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
+                           "the image '" STR_FMT "' that the index names is not in the repository",
+                           STR_ARG(r->digest));
+    } else if (!layer_is_linked(reg, region, repository, r->digest) || !blob_touch(reg, r->digest, &size)) {
+        return r->is_foreign || err_set(err, ERR_MANIFEST_BLOB_UNKNOWN,
+                                        "the blob '" STR_FMT "' that the manifest names is not in the repository",
+                                        STR_ARG(r->digest));
+    }
+    return size == r->size ||
+           err_set(err, ERR_MANIFEST_INVALID,
+                   "the manifest gives '" STR_FMT "' %lld bytes, but it has %lld", STR_ARG(r->digest),
+                   (long long)r->size, (long long)size);
+}
+
+static bool
+record_store(struct registry *reg, const char *region, const char *repository, const struct manifest *m,
+             struct str bytes, struct str digest, struct err *err)
+{
+    cleanup_free char *path = record_path(reg, region, repository, digest);
+    cleanup_json struct json *record = json_object();
+
+    if (file_exists(path))
+        return true;
+    json_set(record, "mediaType", json_text(m->media_type));
+    if (m->artifact_type[0] != '\0')
+        json_set(record, "artifactType", json_text(m->artifact_type));
+    json_set(record, "size", json_int((int64_t)bytes.len));
+    json_set(record, "imageSize", json_int(m->image_size));
+    json_set(record, "pushedAt", json_int(clock_wall_ms()));
+    cleanup_free char *text = json_format(record);
+    return disk_store(reg, path, str_of(text), err);
+}
+
+/* May `tag` name `digest` from now on? `*is_set_out`: it does already. */
+static bool
+tag_check(struct registry *reg, const char *region, const struct registry_repository *r,
+          const struct registry_put *put, const char *digest, bool *is_set_out, struct err *err)
+{
+    char current[REGISTRY_DIGEST_SIZE];
+    bool has_tag = put->tag != NULL && tag_read(reg, region, r->name, put->tag, current);
+    bool is_set = put->tag != NULL ? has_tag && strcmp(current, digest) == 0
+                                   : manifest_is_linked(reg, region, r->name, str_of(digest));
+
+    if (is_set && put->refuse_existing)
+        return err_set(err, ERR_IMAGE_EXISTS,
+                       "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in "
+                       "registry with id '%s'", digest, put->tag ? put->tag : "null", r->name, reg->account_id);
+    if (has_tag && !is_set && r->immutable_tags)
+        return err_set(err, ERR_IMAGE_TAG_EXISTS,
+                       "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because "
+                       "the repository is immutable.", put->tag, r->name);
+    *is_set_out = is_set;
+    return true;
+}
+
+static bool
+put_locked(struct registry *reg, const char *region, const char *repository, const struct registry_put *put,
+           const struct manifest *m, const char *digest, struct err *err)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    bool is_set;
+
+    if (!registry_repository_get(reg, region, repository, &r, err))
+        return false;
+    for (size_t i = 0; i < m->reference_count; i++)
+        if (!reference_check(reg, region, repository, &m->references[i], err))
+            return false;
+    if (!tag_check(reg, region, &r, put, digest, &is_set, err) ||
+        !blob_put(reg, put->manifest, str_of(digest), err) ||
+        !record_store(reg, region, repository, m, put->manifest, str_of(digest), err))
+        return false;
+    if (put->tag == NULL || is_set)
+        return true;
+    cleanup_free char *path = tag_path(reg, region, repository, put->tag);
+    cleanup_free char *line = text_format("%s\n", digest);
+    return disk_store(reg, path, str_of(line), err);
+}
+
+bool
+registry_manifest_put(struct registry *reg, const char *region, const char *repository,
+                      const struct registry_put *put, char digest_out[static REGISTRY_DIGEST_SIZE],
+                      struct err *err)
+{
+    cleanup(arena_done) struct arena arena = {0};
+    struct manifest m;
+    char digest[REGISTRY_DIGEST_SIZE] = "sha256:";
+
+    if (!repository_check(reg, region, repository, err))
+        return false;
+    if (put->tag != NULL && !tag_is_valid(str_of(put->tag)))
+        return err_set(err, ERR_TAG_INVALID, "'%.140s' is no tag", put->tag);
+    if (put->digest != NULL && !digest_is_valid(str_of(put->digest)))
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", put->digest);
+    if (!manifest_parse(put->manifest, put->media_type, &arena, &m, err))
+        return false;
+    sha256_hex(put->manifest, digest + 7);
+    if (put->digest != NULL && strcmp(put->digest, digest) != 0)
+        return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest, put->digest);
+    if (!put_locked(reg, region, repository, put, &m, digest, err))
+        return false;
+    memcpy(digest_out, digest, sizeof digest);
+    return true;
+}
+
+/* ---- lists ---- */
+
+/* All tags as an object of tag to digest, in order. */
+static bool
+tags_read(struct registry *reg, const char *region, const char *repository, struct json **out, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, repository, "_tags");
+    cleanup_json struct json *names = NULL;
+    struct json *tags = NULL;
+
+    if (!disk_list(path, &names, err))
+        return false;
+    tags = json_object();
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *tag = json_cstr(json_at(names, i), "");
+        char digest[REGISTRY_DIGEST_SIZE];
+        if (tag_read(reg, region, repository, tag, digest))
+            json_set(tags, tag, json_text(digest));
+    }
+    *out = tags;
+    return true;
+}
+
+static bool
+image_describe(struct registry *reg, const char *region, const char *repository, const char *digest,
+               const struct json *tags, struct json **out, struct err *err)
+{
+    struct json *own = json_array();
+
+    if (!record_read(reg, region, repository, str_of(digest), out, err)) {
+        json_unref(own);
+        return false;
+    }
+    for (void *it = json_first(tags); it != NULL; it = json_next(tags, it))
+        if (strcmp(json_cstr(json_value(it), ""), digest) == 0)
+            json_append(own, json_text(json_key(it)));
+    json_set(*out, "digest", json_text(digest));
+    json_set(*out, "tags", own);
+    return true;
+}
+
+struct listed {
+    int64_t pushed_ms;
+    const char *digest;
+    struct json *image;
+};
+
+static int
+newest_first(const void *a, const void *b)
+{
+    const struct listed *x = a, *y = b;
+    if (x->pushed_ms != y->pushed_ms)
+        return x->pushed_ms < y->pushed_ms ? 1 : -1;
+    return strcmp(x->digest, y->digest);
+}
+
+/* Tags of one image each, found by digest without asking every image about every tag. */
+static struct json *
+tags_by_digest(const struct json *tags)
+{
+    struct json *by_digest = json_object();
+
+    for (void *it = json_first(tags); it != NULL; it = json_next(tags, it)) {
+        const char *digest = json_cstr(json_value(it), "");
+        if (json_get(by_digest, digest) == NULL)
+            json_set(by_digest, digest, json_array());
+        json_append(json_get(by_digest, digest), json_text(json_key(it)));
+    }
+    return by_digest;
+}
+
+bool
+registry_images(struct registry *reg, const char *region, const char *repository, struct json **out,
+                struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, repository, "_manifests");
+    cleanup_json struct json *tags = NULL, *names = NULL;
+
+    if (!repository_check(reg, region, repository, err) || !tags_read(reg, region, repository, &tags, err) ||
+        !disk_list(path, &names, err))
+        return false;
+    cleanup_json struct json *by_digest = tags_by_digest(tags);
+    size_t count = 0;
+    cleanup_free struct listed *listed = mem_new((json_size(names) + 1) * sizeof *listed);
+    for (size_t i = 0; i < json_size(names); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        struct json *image;
+        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(names, i), ""));
+        if (!digest_is_valid(str_of(digest)) ||
+            !record_read(reg, region, repository, str_of(digest), &image, NULL))
+            continue; /* removed while we read */
+        struct json *own = json_get(by_digest, digest);
+        json_set(image, "digest", json_text(digest));
+        json_set(image, "tags", own ? json_ref(own) : json_array());
+        listed[count++] = (struct listed){json_get_i64(image, "pushedAt", 0),
+                                          json_get_cstr(image, "digest", ""), image};
+    }
+    qsort(listed, count, sizeof *listed, newest_first);
+    struct json *images = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_append(images, listed[i].image);
+    *out = images;
+    return true;
+}
+
+bool
+registry_image_get(struct registry *reg, const char *region, const char *repository, const char *reference,
+                   struct json **out, struct err *err)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *tags = NULL;
+
+    return registry_resolve(reg, region, repository, reference, digest, err) &&
+           tags_read(reg, region, repository, &tags, err) &&
+           image_describe(reg, region, repository, digest, tags, out, err);
+}
+
+/* ---- who names whom ---- */
+
+/* Calls `call` for every manifest of the repository, parsed; stops at false. */
+static bool
+manifests_each(struct registry *reg, const char *region, const char *repository, bool only_indexes,
+               bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, repository, "_manifests");
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(path, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        cleanup(arena_done) struct arena arena = {0};
+        cleanup(strbuf_done) struct strbuf bytes = {0};
+        cleanup_json struct json *record = NULL;
+        struct manifest m;
+        char digest[REGISTRY_DIGEST_SIZE];
+        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(names, i), ""));
+        if (!digest_is_valid(str_of(digest)))
+            continue;
+        if (!record_read(reg, region, repository, str_of(digest), &record, err))
+            return false;
+        struct str type = str_of(json_get_cstr(record, "mediaType", ""));
+        if (only_indexes && !media_type_is_index(type))
+            continue;
+        if (!blob_read(reg, str_of(digest), &bytes, err) ||
+            !manifest_parse(strbuf_str(&bytes), type, &arena, &m, err))
+            return err_context(err, "reading '%s' of '%s'", digest, repository);
+        if (!call(arg, digest, &m))
+            return true;
+    }
+    return true;
+}
+
+struct search {
+    struct str digest;
+    char found_in[REGISTRY_DIGEST_SIZE];
+};
+
+static bool
+search_one(void *arg, const char *digest, const struct manifest *m)
+{
+    struct search *s = arg;
+
+    for (size_t i = 0; i < m->reference_count; i++)
+        if (str_equal(m->references[i].digest, s->digest)) {
+            snprintf(s->found_in, sizeof s->found_in, "%s", digest);
+            return false;
+        }
+    return true;
+}
+
+bool
+layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest, bool *out,
+               struct err *err)
+{
+    struct search s = {.digest = digest};
+
+    if (!manifests_each(reg, region, name, /* only_indexes= */ false, search_one, &s, err))
+        return false;
+    *out = s.found_in[0] != '\0';
+    return true;
+}
+
+/* ---- delete ---- */
+
+static void
+removed_add(struct json *removed, const char *digest, const char *tag)
+{
+    if (removed == NULL)
+        return;
+    struct json *id = json_object();
+    json_set(id, "imageDigest", json_text(digest));
+    if (tag != NULL)
+        json_set(id, "imageTag", json_text(tag));
+    json_append(removed, id);
+}
+
+/* May the manifest go? */
+static bool
+removal_check(struct registry *reg, const char *region, const char *repository, const char *digest,
+              struct err *err)
+{
+    struct search s = {.digest = str_of(digest)};
+
+    if (reg->in_use != NULL && reg->in_use(reg->in_use_ctx, region, repository, digest))
+        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by a service or a running task", digest);
+    if (!manifests_each(reg, region, repository, /* only_indexes= */ true, search_one, &s, err))
+        return false;
+    if (s.found_in[0] != '\0')
+        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]", s.found_in);
+    return true;
+}
+
+static bool
+tag_remove(struct registry *reg, const char *region, const char *repository, const char *tag, struct err *err)
+{
+    cleanup_free char *path = tag_path(reg, region, repository, tag);
+    return disk_remove(path, err) && disk_sync_parent(path, err);
+}
+
+static bool
+image_remove(struct registry *reg, const char *region, const char *repository, const struct json *image,
+             struct json *removed, struct err *err)
+{
+    const char *digest = json_get_cstr(image, "digest", "");
+    const struct json *tags = json_get(image, "tags");
+    cleanup_free char *path = record_path(reg, region, repository, str_of(digest));
+
+    for (size_t i = 0; i < json_size(tags); i++)
+        if (!tag_remove(reg, region, repository, json_cstr(json_at(tags, i), ""), err))
+            return false;
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err))
+        return false;
+    for (size_t i = 0; i < json_size(tags); i++)
+        removed_add(removed, digest, json_cstr(json_at(tags, i), ""));
+    if (json_size(tags) == 0)
+        removed_add(removed, digest, NULL);
+    return true;
+}
+
+bool
+registry_image_delete(struct registry *reg, const char *region, const char *repository, const char *reference,
+                      struct json *removed_out, struct err *err)
+{
+    cleanup_json struct json *image = NULL;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+
+    if (!registry_image_get(reg, region, repository, reference, &image, err))
+        return false;
+    const char *digest = json_get_cstr(image, "digest", "");
+    if (digest_is_valid(str_of(reference)))
+        return removal_check(reg, region, repository, digest, err) &&
+               image_remove(reg, region, repository, image, removed_out, err);
+    /* The last tag takes the image with it, unless somebody still needs the image. */
+    struct err why = {0};
+    if (json_size(json_get(image, "tags")) == 1) {
+        if (removal_check(reg, region, repository, digest, &why))
+            return image_remove(reg, region, repository, image, removed_out, err);
+        if (why.code == ERR_INTERNAL) {
+            if (err != NULL)
+                *err = why;
+            return false;
+        }
+    }
+    if (!tag_remove(reg, region, repository, reference, err))
+        return false;
+    removed_add(removed_out, digest, reference);
+    return true;
+}

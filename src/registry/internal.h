@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h - what the files of this room share: the registry itself and its directory layout.
+ * Locks, in the order they are taken:
+ *   tree_lock         creates and deletes repositories, one at a time
+ *   repository lock   (by hash of region and name) changes tags and manifests of one repository
+ *   uploads_lock      the table of uploads; held for pointers only
+ *   collect_lock      read: says that a blob is needed now; write: gc removes one blob
+ * Reading takes none: every file is whole from the moment it has a name. */
+#pragma once
+#include <dirent.h>
+#include <pthread.h>
+
+#include "base/crypto.h"
+#include "registry/registry.h"
+
+#define REPOSITORY_LOCKS 32
+
+struct upload;
+
+struct registry {
+    const char *account_id, *default_region;
+    char *key_path, *blobs_dir, *uploads_dir, *root_dir;
+    char host[256];
+    unsigned char key[32];
+    int lock_fd;
+    int64_t blob_limit;
+    registry_in_use *in_use;
+    void *in_use_ctx;
+    pthread_mutex_t tree_lock;
+    pthread_mutex_t repository_locks[REPOSITORY_LOCKS];
+    pthread_mutex_t uploads_lock;
+    pthread_rwlock_t collect_lock;
+    struct upload *uploads;
+    int upload_count;
+};
+
+/* ---- registry.c ---- */
+/* A repository as it is named after "/v2/" or after the host: the region may stand in front. */
+bool registry_name_split(const struct registry *reg, struct str name, struct str *region_out,
+                         struct str *repository_out);
+
+/* ---- disk.c ---- */
+/* Writes `content` aside, flushes it and gives it the name `path`; the directory is flushed too. ENOENT
+ * (in err->sys_errno) if the directory is not there. */
+bool disk_store(struct registry *reg, const char *path, struct str content, struct err *err) MUST_CHECK;
+bool disk_sync_parent(const char *path, struct err *err) MUST_CHECK;
+/* Makes `path` and its parents below `root`, and flushes every directory on the way. */
+bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CHECK;
+/* Names in `path` but "." and "..", sorted, as an array of texts; what is no directory is empty. */
+bool disk_list(const char *path, struct json **out, struct err *err) MUST_CHECK;
+struct json *texts_sorted(const struct json *texts); /* a new array, in the order of bytes */
+bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
+
+/* ---- blob_store.c ---- */
+char *blob_path(const struct registry *reg, struct str digest);
+bool blob_size(const struct registry *reg, struct str digest, int64_t *size_out); /* false: not there */
+/* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. */
+bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
+/* Gives the whole and hashed file `fd` at `temporary` its name; the temporary name is gone on success. */
+bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest,
+                 struct err *err) MUST_CHECK;
+bool blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *err) MUST_CHECK;
+bool blob_read(struct registry *reg, struct str digest, struct strbuf *out, struct err *err) MUST_CHECK;
+
+/* ---- repository.c ---- */
+char *region_path(const struct registry *reg, const char *region);
+/* `leaf` such as "_tags/latest", or NULL for the repository's own directory. */
+char *repository_path(const struct registry *reg, const char *region, const char *name, const char *leaf);
+pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
+bool repository_check(struct registry *reg, const char *region, const char *name, struct err *err) MUST_CHECK;
+bool layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
+                struct err *err) MUST_CHECK;
+bool layer_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest);
+/* Calls `call` for every repository of every region; stops at false. */
+bool repository_each(struct registry *reg,
+                     bool (*call)(void *arg, const char *region, const char *name, struct err *err), void *arg,
+                     struct err *err) MUST_CHECK;
+static inline void unlock_(pthread_mutex_t **lock) { pthread_mutex_unlock(*lock); }
+
+/* ---- image.c ---- */
+bool manifest_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest);
+/* Does a manifest of this repository name the blob? */
+bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest, bool *out,
+                    struct err *err) MUST_CHECK;
+
+/* ---- upload.c ---- */
+struct upload {
+    char id[37];
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    char *path;
+    int fd;
+    int64_t size;
+    int64_t flushed; /* write-back was begun up to here */
+    int64_t last_ms; /* monotonic, of the last sign of life */
+    struct sha256 *hash;
+    bool busy;       /* a request holds it */
+    struct upload *next;
+};
+/* Both give the upload to the caller, who ends with release, discard or finish. */
+bool upload_start(struct registry *reg, const char *region, const char *repository, struct upload **out,
+                  struct err *err) MUST_CHECK;
+bool upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
+                 struct upload **out, struct err *err) MUST_CHECK;
+bool upload_add(struct registry *reg, struct upload *u, struct str data, struct err *err) MUST_CHECK;
+/* Checks the digest, makes the blob durable and links it into the repository. The upload is gone
+ * afterwards, whatever comes out. */
+bool upload_finish(struct registry *reg, struct upload *u, struct str digest, struct err *err) MUST_CHECK;
+void upload_release(struct registry *reg, struct upload *u);
+void upload_discard(struct registry *reg, struct upload *u);
+void upload_expire(struct registry *reg, int64_t age_ms);
+bool upload_is_going_on(struct registry *reg, const char *region, const char *repository);

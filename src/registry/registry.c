@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "registry/registry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/random.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/reference.h"
+
+#define BLOB_LIMIT_DEFAULT (32LL << 30)
+
+static bool
+key_load(struct registry *reg, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+
+    if (!file_exists(reg->key_path)) {
+        unsigned char key[sizeof reg->key];
+        random_bytes(key, sizeof key);
+        if (!file_write_atomic(reg->key_path, (struct str){(const char *)key, sizeof key}, 0600, err))
+            return false;
+    }
+    if (!file_read(reg->key_path, sizeof reg->key + 1, &bytes, err))
+        return false;
+    if (bytes.len != sizeof reg->key)
+        return err_set(err, ERR_INTERNAL, "'%s' does not hold a key of %zu bytes; remove it for a new one",
+                       reg->key_path, sizeof reg->key);
+    memcpy(reg->key, bytes.at, sizeof reg->key);
+    return true;
+}
+
+/* All 256 at once, so that no push has to make (and flush) one. */
+static bool
+blob_dirs_make(struct registry *reg, struct err *err)
+{
+    cleanup_free char *sha256 = text_format("%s/sha256", reg->blobs_dir);
+    bool is_new = false;
+
+    if (!file_make_dirs(sha256, 0750, err))
+        return false;
+    for (unsigned i = 0; i < 256; i++) {
+        cleanup_free char *path = text_format("%s/%02x", sha256, i);
+        if (mkdir(path, 0750) == 0)
+            is_new = true;
+        else if (errno != EEXIST)
+            return err_errno(err, "cannot make '%s'", path);
+    }
+    return !is_new || (file_sync_dir(sha256, err) && file_sync_dir(reg->blobs_dir, err));
+}
+
+/* Two processes would empty each other's uploads. */
+static bool
+lock_take(struct registry *reg, struct err *err)
+{
+    reg->lock_fd = open(reg->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (reg->lock_fd < 0)
+        return err_errno(err, "cannot open '%s'", reg->root_dir);
+    if (flock(reg->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno == EWOULDBLOCK)
+        return err_set(err, ERR_INTERNAL, "another process has the registry in '%s' open", reg->root_dir);
+    return err_errno(err, "cannot lock '%s'", reg->root_dir);
+}
+
+static bool
+open_in(struct registry *reg, const char *data_dir, struct err *err)
+{
+    return file_make_dirs(reg->blobs_dir, 0750, err) && file_make_dirs(reg->root_dir, 0750, err) &&
+           lock_take(reg, err) && blob_dirs_make(reg, err) && file_remove_tree(reg->uploads_dir, err) &&
+           file_make_dirs(reg->uploads_dir, 0750, err) && key_load(reg, err) && file_sync_dir(data_dir, err);
+}
+
+struct registry *
+registry_open(const char *data_dir, const char *account_id, const char *default_region, struct err *err)
+{
+    struct registry *reg = mem_new(sizeof *reg);
+
+    reg->account_id = account_id;
+    reg->default_region = default_region;
+    reg->key_path = text_format("%s/registry.key", data_dir);
+    reg->blobs_dir = text_format("%s/blobs", data_dir);
+    reg->uploads_dir = text_format("%s/blobs/uploads", data_dir);
+    reg->root_dir = text_format("%s/registry", data_dir);
+    reg->lock_fd = -1;
+    reg->blob_limit = BLOB_LIMIT_DEFAULT;
+    registry_set_host(reg, "localhost:4566");
+    pthread_mutex_init(&reg->tree_lock, NULL);
+    pthread_mutex_init(&reg->uploads_lock, NULL);
+    pthread_rwlock_init(&reg->collect_lock, NULL);
+    for (int i = 0; i < REPOSITORY_LOCKS; i++)
+        pthread_mutex_init(&reg->repository_locks[i], NULL);
+    if (region_is_valid(str_of(default_region)) ? open_in(reg, data_dir, err)
+                                                : err_set(err, ERR_INVALID_PARAMETER,
+                                                          "'%s' is no region", default_region))
+        return reg;
+    registry_close(reg);
+    err_context(err, "cannot open the registry");
+    return NULL;
+}
+
+void
+registry_close(struct registry *reg)
+{
+    if (reg == NULL)
+        return;
+    upload_expire(reg, 0);
+    if (reg->lock_fd >= 0)
+        close(reg->lock_fd);
+    pthread_mutex_destroy(&reg->tree_lock);
+    pthread_mutex_destroy(&reg->uploads_lock);
+    pthread_rwlock_destroy(&reg->collect_lock);
+    for (int i = 0; i < REPOSITORY_LOCKS; i++)
+        pthread_mutex_destroy(&reg->repository_locks[i]);
+    explicit_bzero(reg->key, sizeof reg->key);
+    free(reg->key_path);
+    free(reg->blobs_dir);
+    free(reg->uploads_dir);
+    free(reg->root_dir);
+    free(reg);
+}
+
+void
+registry_set_blob_limit(struct registry *reg, int64_t bytes)
+{
+    reg->blob_limit = bytes;
+}
+
+void
+registry_set_host(struct registry *reg, const char *host)
+{
+    bool fits = text_copy(reg->host, sizeof reg->host, str_of(host));
+    assert(fits);
+    (void)fits;
+}
+
+void
+registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx)
+{
+    reg->in_use = in_use;
+    reg->in_use_ctx = ctx;
+}
+
+/* ---- tokens: "v1.<expiry in seconds>.<hmac of what stands before>" ---- */
+
+static void
+token_sign(const struct registry *reg, struct str text, char out[static SHA256_HEX + 1])
+{
+    unsigned char mac[SHA256_LEN];
+
+    hmac_sha256((struct str){(const char *)reg->key, sizeof reg->key}, text, mac);
+    hex_encode(mac, sizeof mac, out);
+}
+
+void
+registry_token(struct registry *reg, int64_t now_ms, struct strbuf *out)
+{
+    char text[64], mac[SHA256_HEX + 1];
+
+    snprintf(text, sizeof text, "v1.%lld", (long long)((now_ms + REGISTRY_TOKEN_LIFE_MS) / 1000));
+    token_sign(reg, str_of(text), mac);
+    strbuf_addf(out, "%s.%s", text, mac);
+}
+
+bool
+registry_token_check(struct registry *reg, struct str token, int64_t now_ms)
+{
+    char mac[SHA256_HEX + 1];
+    int64_t expiry_s;
+
+    ptrdiff_t dot = token.len < 128 ? str_rindex(token, '.') : -1;
+    if (dot < 0 || !str_starts(token, STR("v1.")))
+        return false;
+    struct str text = str_slice(token, 0, (size_t)dot);
+    token_sign(reg, text, mac);
+    if (!crypto_equal(str_slice(token, (size_t)dot + 1, token.len), (struct str){mac, SHA256_HEX}))
+        return false;
+    return str_to_i64(str_slice(text, 3, text.len), &expiry_s) && now_ms / 1000 < expiry_s;
+}
+
+/* ---- images by name ---- */
+
+/* Is `host` an address that our own server answers on? Only the port of registry_set_host() counts. */
+static bool
+host_is_ours(const struct registry *reg, struct str host)
+{
+    struct str own = str_of(reg->host);
+
+    if (str_equal(host, own))
+        return true;
+    ptrdiff_t own_colon = str_rindex(own, ':'), colon = str_rindex(host, ':');
+    if (own_colon < 0 || colon < 0)
+        return false;
+    struct str name = str_slice(host, 0, (size_t)colon);
+    return (str_is(name, "localhost") || str_is(name, "127.0.0.1") || str_is(name, "[::1]")) &&
+           str_equal(str_slice(host, (size_t)colon + 1, host.len), str_slice(own, (size_t)own_colon + 1, own.len));
+}
+
+/* Takes "<account>.dkr.ecr.<region>.amazonaws.com" off the front of `*rest`, if it is there and ours. */
+static bool
+region_cut(const struct registry *reg, struct str *rest, struct str *region_out)
+{
+    struct str account, region;
+    ptrdiff_t slash = str_index(*rest, '/');
+
+    if (slash < 0 || !ecr_host_parse(str_slice(*rest, 0, (size_t)slash), &account, &region) ||
+        !str_is(account, reg->account_id))
+        return false;
+    *rest = str_slice(*rest, (size_t)slash + 1, rest->len);
+    *region_out = region;
+    return true;
+}
+
+bool
+registry_name_split(const struct registry *reg, struct str name, struct str *region_out, struct str *repository_out)
+{
+    *region_out = str_of(reg->default_region);
+    region_cut(reg, &name, region_out);
+    *repository_out = name;
+    return name_is_valid(name);
+}
+
+bool
+registry_parse_image(const struct registry *reg, struct str image, struct registry_image *out)
+{
+    struct str region = str_of(reg->default_region), rest = image, tag = {0}, digest = {0};
+
+    if (image.len >= REGISTRY_IMAGE_SIZE)
+        return false;
+    if (!region_cut(reg, &rest, &region)) {
+        ptrdiff_t slash = str_index(rest, '/');
+        if (slash < 0 || !host_is_ours(reg, str_slice(rest, 0, (size_t)slash)))
+            return false;
+        rest = str_slice(rest, (size_t)slash + 1, rest.len);
+        region_cut(reg, &rest, &region);
+    }
+    ptrdiff_t at = str_index(rest, '@');
+    if (at >= 0) {
+        digest = str_slice(rest, (size_t)at + 1, rest.len);
+        rest = str_slice(rest, 0, (size_t)at);
+        if (!digest_is_valid(digest))
+            return false;
+    }
+    ptrdiff_t colon = str_index(rest, ':');
+    if (colon >= 0) {
+        tag = str_slice(rest, (size_t)colon + 1, rest.len);
+        rest = str_slice(rest, 0, (size_t)colon);
+        if (!tag_is_valid(tag))
+            return false;
+    } else if (at < 0) {
+        tag = STR("latest");
+    }
+    if (!name_is_valid(rest))
+        return false;
+    return text_copy(out->region, sizeof out->region, region) &&
+           text_copy(out->repository, sizeof out->repository, rest) &&
+           text_copy(out->tag, sizeof out->tag, tag) && text_copy(out->digest, sizeof out->digest, digest);
+}
+
+void
+registry_repository_uri(const struct registry *reg, const char *region, const char *name,
+                        char out[static REGISTRY_IMAGE_SIZE])
+{
+    if (strcmp(region, reg->default_region) == 0)
+        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s", reg->host, name);
+    else
+        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s.dkr.ecr.%s.amazonaws.com/%s", reg->host, reg->account_id, region,
+                 name);
+}
+
+void
+registry_format_image(const struct registry *reg, const struct registry_image *image,
+                      char out[static REGISTRY_IMAGE_SIZE])
+{
+    char uri[REGISTRY_IMAGE_SIZE];
+    const bool has_tag = image->tag[0] != '\0', has_digest = image->digest[0] != '\0';
+
+    registry_repository_uri(reg, image->region, image->repository, uri);
+    /* With a digest the tag says nothing to the puller, and Docker up to 20.10 refuses both together in
+     * some of its calls. */
+    cleanup_free char *text = text_format("%s%s%s", uri, has_digest ? "@" : has_tag ? ":" : "",
+                                          has_digest ? image->digest : image->tag);
+    bool fits = text_copy(out, REGISTRY_IMAGE_SIZE, str_of(text));
+    assert(fits || strlen(reg->host) > 100);
+    (void)fits;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* repository.c - repositories as directories. One exists if its _repository.json does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/reference.h"
+
+#define DOCUMENT_MAX (256 << 10)
+#define NAME_COMPONENTS_MAX 128 /* 256 characters hold no more */
+
+char *
+region_path(const struct registry *reg, const char *region)
+{
+    return text_format("%s/%s", reg->root_dir, region);
+}
+
+char *
+repository_path(const struct registry *reg, const char *region, const char *name, const char *leaf)
+{
+    return text_format("%s/%s/%s%s%s", reg->root_dir, region, name, leaf ? "/" : "", leaf ? leaf : "");
+}
+
+pthread_mutex_t *
+repository_lock(struct registry *reg, const char *region, const char *name)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (const char *c = region; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    hash = (hash ^ '/') * 16777619u;
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    pthread_mutex_t *lock = &reg->repository_locks[hash % REPOSITORY_LOCKS];
+    pthread_mutex_lock(lock);
+    return lock;
+}
+
+bool
+repository_check(struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    if (name_is_valid(str_of(name)) && region_is_valid(str_of(region))) {
+        cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+        if (file_exists(path))
+            return true;
+    }
+    return err_set(err, ERR_REPOSITORY_NOT_FOUND,
+                   "The repository with name '%s' does not exist in the registry with id '%s'", name,
+                   reg->account_id);
+}
+
+void
+registry_repository_done(struct registry_repository *r)
+{
+    json_unref(r->document);
+    r->document = NULL;
+}
+
+bool
+registry_repository_get(struct registry *reg, const char *region, const char *name,
+                        struct registry_repository *out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+
+    if (!repository_check(reg, region, name, err))
+        return false;
+    cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+    if (!file_read(path, DOCUMENT_MAX, &bytes, err))
+        return false;
+    struct json *document = json_parse(strbuf_str(&bytes), err);
+    if (document == NULL) {
+        if (err != NULL)
+            err->code = ERR_INTERNAL; /* our file, our fault */
+        return err_context(err, "'%s' is damaged", path);
+    }
+    snprintf(out->name, sizeof out->name, "%s", name);
+    out->created_ms = json_get_i64(document, "createdAt", 0);
+    out->immutable_tags = strcmp(json_get_cstr(document, "imageTagMutability", "MUTABLE"), "IMMUTABLE") == 0;
+    out->document = document;
+    return true;
+}
+
+static bool
+document_store(struct registry *reg, const char *region, const char *name, const struct json *document,
+               struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+    cleanup_free char *text = json_format(document);
+
+    if (strlen(text) > DOCUMENT_MAX)
+        return err_set(err, ERR_LIMIT_EXCEEDED, "the repository's description is too large");
+    return disk_store(reg, path, str_of(text), err);
+}
+
+static bool
+leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    static const char *const leaves[] = {"_tags", "_manifests", "_layers"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
+        if (!file_remove_tree(path, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+leaves_make(const struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    static const char *const leaves[] = {"_tags", "_manifests", "_layers"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
+        cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
+        if (!disk_make_dirs(reg->root_dir, path, err))
+            return false;
+    }
+    return true;
+}
+
+bool
+registry_repository_create(struct registry *reg, const char *region, const char *name, const struct json *document,
+                           struct err *err)
+{
+    struct str account, host_region, first = str_of(name);
+    ptrdiff_t slash = str_index(first, '/');
+
+    if (!name_is_valid(str_of(name)) || !region_is_valid(str_of(region)))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular "
+                       "expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''");
+    /* Such a first component is how another region's repository is named. */
+    if (ecr_host_parse(slash < 0 ? first : str_slice(first, 0, (size_t)slash), &account, &host_region))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'repositoryName': a name may not begin with a registry's host name");
+    pthread_mutex_lock(&reg->tree_lock);
+    cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
+    if (repository_check(reg, region, name, NULL))
+        return err_set(err, ERR_REPOSITORY_EXISTS,
+                       "The repository with name '%s' already exists in the registry with id '%s'", name,
+                       reg->account_id);
+    /* What a deletion that was cut short left behind is not ours to inherit. */
+    if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err))
+        return false;
+    cleanup_json struct json *copy = document ? json_copy(document) : json_object();
+    json_set(copy, "createdAt", json_int(clock_wall_ms()));
+    return document_store(reg, region, name, copy, err);
+}
+
+bool
+registry_repository_change(struct registry *reg, const char *region, const char *name,
+                           bool (*change)(void *arg, struct json *document, struct err *err), void *arg,
+                           struct err *err)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
+
+    return registry_repository_get(reg, region, name, &r, err) && change(arg, r.document, err) &&
+           document_store(reg, region, name, r.document, err);
+}
+
+/* Empty parents of "a/b/c" go too, up to the region; a parent that is a repository itself is not empty. */
+static void
+parents_remove(const struct registry *reg, const char *region, const char *name)
+{
+    cleanup_free char *path = repository_path(reg, region, name, NULL);
+    size_t stop = strlen(reg->root_dir) + 1 + strlen(region);
+
+    while (strlen(path) > stop && rmdir(path) == 0)
+        *strrchr(path, '/') = '\0';
+}
+
+static bool
+nothing_is_used(struct registry *reg, const char *region, const char *name, bool force, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, name, "_manifests");
+    cleanup_json struct json *manifests = NULL;
+
+    if (!disk_list(path, &manifests, err))
+        return false;
+    if (!force && json_size(manifests) > 0)
+        return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
+                       "The repository with name '%s' in registry with id '%s' cannot be deleted because it still "
+                       "contains images", name, reg->account_id);
+    for (size_t i = 0; reg->in_use != NULL && i < json_size(manifests); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(manifests, i), ""));
+        if (reg->in_use(reg->in_use_ctx, region, name, digest))
+            return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
+                           "The repository with name '%s' in registry with id '%s' cannot be deleted because its "
+                           "image '%s' is in use by a service or a running task", name, reg->account_id, digest);
+    }
+    return true;
+}
+
+bool
+registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force, struct err *err)
+{
+    pthread_mutex_lock(&reg->tree_lock);
+    cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
+    if (!repository_check(reg, region, name, err) || !nothing_is_used(reg, region, name, force, err))
+        return false;
+    cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
+    /* With this file the repository is gone; the rest may be cut short at any point. */
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
+        return false;
+    parents_remove(reg, region, name);
+    return true;
+}
+
+/* ---- layers ---- */
+
+static char *
+layer_path(const struct registry *reg, const char *region, const char *name, struct str digest)
+{
+    cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
+    return repository_path(reg, region, name, leaf);
+}
+
+bool
+layer_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest)
+{
+    cleanup_free char *path = layer_path(reg, region, name, digest);
+    return file_exists(path);
+}
+
+bool
+layer_link(struct registry *reg, const char *region, const char *name, struct str digest, struct err *err)
+{
+    cleanup_free char *path = layer_path(reg, region, name, digest);
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+
+    if (fd < 0 && errno == ENOENT && !repository_check(reg, region, name, err))
+        return false; /* deleted meanwhile */
+    if (fd < 0 || futimens(fd, NULL) < 0)
+        return err_errno(err, "cannot link a layer into '%s'", name);
+    return disk_sync_parent(path, err);
+}
+
+/* ---- walking ---- */
+
+struct walk {
+    struct registry *reg;
+    const char *region;
+    bool (*call)(void *arg, const char *region, const char *name, struct err *err);
+    void *arg;
+};
+
+static bool
+walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
+{
+    cleanup_json struct json *names = NULL;
+    cleanup_free char *path = prefix[0] ? repository_path(w->reg, w->region, prefix, NULL)
+                                        : region_path(w->reg, w->region);
+
+    if (depth > NAME_COMPONENTS_MAX || !disk_list(path, &names, err))
+        return depth > NAME_COMPONENTS_MAX;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *part = json_cstr(json_at(names, i), "");
+        if (part[0] == '_' || strlen(prefix) + strlen(part) + 2 > REGISTRY_NAME_SIZE)
+            continue;
+        cleanup_free char *name = text_format("%s%s%s", prefix, prefix[0] ? "/" : "", part);
+        if (repository_check(w->reg, w->region, name, NULL) && !w->call(w->arg, w->region, name, err))
+            return false;
+        if (!walk_below(w, name, depth + 1, err))
+            return false;
+    }
+    return true;
+}
+
+bool
+repository_each(struct registry *reg, bool (*call)(void *arg, const char *region, const char *name, struct err *err),
+                void *arg, struct err *err)
+{
+    cleanup_json struct json *regions = NULL;
+
+    if (!disk_list(reg->root_dir, &regions, err))
+        return false;
+    for (size_t i = 0; i < json_size(regions); i++) {
+        struct walk w = {reg, json_cstr(json_at(regions, i), ""), call, arg};
+        if (region_is_valid(str_of(w.region)) && !walk_below(&w, "", 0, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+list_one(void *arg, const char *region, const char *name, struct err *err)
+{
+    (void)region, (void)err;
+    json_append(arg, json_text(name));
+    return true;
+}
+
+bool
+registry_repository_list(struct registry *reg, const char *region, struct json **out, struct err *err)
+{
+    cleanup_json struct json *names = json_array();
+    struct walk w = {reg, region, list_one, names};
+
+    if (!region_is_valid(str_of(region)))
+        return err_set(err, ERR_INVALID_PARAMETER, "'%s' is no region", region);
+    if (!walk_below(&w, "", 0, err))
+        return false;
+    *out = texts_sorted(names); /* the walk gives "a/b" before "a-b" */
+    return true;
+}

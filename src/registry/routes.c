@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* routes.c - from a request on /v2/ to its handler and back: who may enter, which place is meant, and how
+ * errors look there. */
+#include "registry/routes.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uri.h"
+
+/* ECR's codes as the registry protocol has them; what is not here keeps its own row of codes.def. */
+static const struct {
+    enum err_code code;
+    const char *wire;
+    int status;
+} registry_codes[] = {
+    {ERR_REPOSITORY_NOT_FOUND, "NAME_UNKNOWN", 404},
+    {ERR_IMAGE_NOT_FOUND, "MANIFEST_UNKNOWN", 404},
+    {ERR_REFERENCED_IMAGES_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", 404},
+    {ERR_IMAGE_TAG_EXISTS, "TAG_INVALID", 400},
+    {ERR_RESOURCE_IN_USE, "DENIED", 403},
+    {ERR_CONFLICT, "DENIED", 403},
+    {ERR_INVALID_PARAMETER, "UNSUPPORTED", 400},
+    {ERR_THROTTLING, "TOOMANYREQUESTS", 429},
+    {ERR_NOT_FOUND, "UNSUPPORTED", 404},
+};
+
+void
+reply_header(struct reply *r, const char *name, const char *value)
+{
+    assert(r->count < REPLY_HEADERS_MAX);
+    r->headers[r->count++] = (struct http_header){name, value};
+}
+
+void
+reply_send(struct call *c, struct reply *r, int status, struct str body)
+{
+    reply_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
+    http_reply(c->x, status, r->headers, body);
+}
+
+static void
+error_send(struct http_exchange *x, const struct err *err, struct reply *r)
+{
+    const char *wire = err_wire(err->code), *message = err->message;
+    int status = err_http(err->code);
+
+    for (size_t i = 0; i < ARRAY_COUNT(registry_codes); i++) {
+        if (registry_codes[i].code == err->code) {
+            wire = registry_codes[i].wire;
+            status = registry_codes[i].status;
+        }
+    }
+    if (err->code == ERR_INTERNAL) {
+        log_error("registry.failed", "request_id=%s method=" STR_FMT " path=%s error=%s", x->request_id,
+                  STR_ARG(x->method), log_quote(arena_cstr(&x->arena, x->path)), log_quote(err->message));
+        wire = "UNKNOWN";
+        message = "the registry could not do this; see the server's log for the request id";
+    }
+    cleanup_json struct json *answer = json_object();
+    struct json *one = json_object();
+    json_set(one, "code", json_text(wire));
+    json_set(one, "message", json_text(message));
+    json_set(one, "detail", err->code == ERR_INTERNAL ? json_text(x->request_id) : json_text(NULL));
+    json_set(answer, "errors", json_array());
+    json_append(json_get(answer, "errors"), one);
+    cleanup_free char *text = json_format(answer);
+    reply_header(r, "Content-Type", "application/json; charset=utf-8");
+    reply_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
+    http_reply(x, status, r->headers, str_of(text));
+}
+
+void
+reply_error(struct call *c, const struct err *err)
+{
+    struct reply r = {0};
+    error_send(c->x, err, &r);
+}
+
+const char *
+call_query(struct call *c, const char *name)
+{
+    cleanup(strbuf_done) struct strbuf value = {0};
+
+    if (!uri_query_get(c->x->query, name, &value) || value.len == 0)
+        return NULL;
+    return arena_cstr(&c->x->arena, strbuf_str(&value));
+}
+
+/* ---- who may enter ---- */
+
+static bool
+is_authorised(struct registry *reg, const struct http_exchange *x)
+{
+    cleanup(strbuf_done) struct strbuf pair = {0};
+    struct str header = str_trim(http_header_get(x, "Authorization"));
+    ptrdiff_t blank = str_index(header, ' ');
+
+    if (blank < 0 || header.len > 1024)
+        return false;
+    struct str scheme = str_slice(header, 0, (size_t)blank);
+    struct str value = str_trim(str_slice(header, (size_t)blank, header.len));
+    if (str_equal_nocase(scheme, STR("Bearer")))
+        return registry_token_check(reg, value, clock_wall_ms());
+    if (!str_equal_nocase(scheme, STR("Basic")) || !base64_decode(&pair, value) ||
+        !str_starts(strbuf_str(&pair), STR("AWS:")))
+        return false;
+    return registry_token_check(reg, str_slice(strbuf_str(&pair), 4, pair.len), clock_wall_ms());
+}
+
+static void
+refuse_entry(struct http_exchange *x)
+{
+    struct reply r = {0};
+    struct err err;
+
+    reply_header(&r, "Www-Authenticate", "Basic realm=\"naru\"");
+    err_set(&err, ERR_REGISTRY_UNAUTHORIZED,
+            "Your authorization token is missing, wrong or has expired. Run 'aws ecr get-login-password' and log "
+            "in with user AWS again.");
+    error_send(x, &err, &r);
+}
+
+/* ---- which place is meant ---- */
+
+/* The repository and its region. Another region is named by the host that was asked or in front of the
+ * repository. */
+static bool
+place_find(struct call *c, struct err *err)
+{
+    struct str region, repository, account, host_region;
+    struct str host = http_header_get(c->x, "Host");
+    ptrdiff_t colon = str_index(host, ':');
+
+    if (!registry_name_split(c->reg, c->route.name, &region, &repository))
+        return err_set(err, ERR_NAME_INVALID, "'" STR_FMT "' is no name of a repository",
+                       STR_ARG(str_slice(c->route.name, 0, REGISTRY_NAME_SIZE)));
+    if (repository.at == c->route.name.at &&
+        ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account, &host_region) &&
+        str_is(account, c->reg->account_id))
+        region = host_region;
+    if (!text_copy(c->region, sizeof c->region, region) ||
+        !text_copy(c->repository, sizeof c->repository, repository))
+        return err_set(err, ERR_NAME_INVALID, "the name of the repository is too long");
+    return true;
+}
+
+static bool
+argument_check(struct call *c, struct err *err)
+{
+    const struct str a = c->route.argument;
+
+    switch (c->route.kind) {
+    case ROUTE_BLOB:
+    case ROUTE_REFERRERS:
+        if (!digest_is_valid(a))
+            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no sha256 digest",
+                           STR_ARG(str_slice(a, 0, 140)));
+        break;
+    case ROUTE_MANIFEST:
+        if (!digest_is_valid(a) && str_index(a, ':') >= 0)
+            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no sha256 digest",
+                           STR_ARG(str_slice(a, 0, 140)));
+        if (!digest_is_valid(a) && !tag_is_valid(a))
+            return err_set(err, ERR_TAG_INVALID, "'" STR_FMT "' is no tag", STR_ARG(str_slice(a, 0, 140)));
+        break;
+    case ROUTE_UPLOAD:
+        if (a.len != 36)
+            return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN, "there is no such upload in this repository");
+        break;
+    default: break;
+    }
+    return text_copy(c->argument, sizeof c->argument, a) ||
+           err_set(err, ERR_NAME_INVALID, "the last part of the path is too long");
+}
+
+static bool
+route_find(struct call *c, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf decoded = {0};
+
+    if (c->x->path.len > 4096 || !uri_decode(&decoded, c->x->path, /* plus_is_space= */ false))
+        return err_set(err, ERR_NAME_INVALID, "the path is too long or not properly encoded");
+    struct str path = arena_dup(&c->x->arena, strbuf_str(&decoded));
+    if (!route_path_parse(path, &c->route))
+        return err_set(err, ERR_NOT_FOUND, "the registry has no such place");
+    if (c->route.kind == ROUTE_BASE)
+        return true;
+    if (c->route.kind == ROUTE_CATALOG)
+        return err_set(err, ERR_NOT_FOUND,
+                       "the catalog is not offered, as in ECR; use 'aws ecr describe-repositories'");
+    return place_find(c, err) && argument_check(c, err) &&
+           repository_check(c->reg, c->region, c->repository, err);
+}
+
+/* ---- the exchange ---- */
+
+static bool
+base_end(struct call *c, struct err *err)
+{
+    struct reply r = {0};
+
+    if (!str_is(c->x->method, "GET") && !str_is(c->x->method, "HEAD"))
+        return err_set(err, ERR_REGISTRY_UNSUPPORTED, "only GET is known here");
+    reply_header(&r, "Content-Type", "application/json; charset=utf-8");
+    reply_send(c, &r, 200, STR("{}"));
+    return true;
+}
+
+static bool
+call_begin(struct call *c, struct err *err)
+{
+    if (!route_find(c, err))
+        return false;
+    switch (c->route.kind) {
+    case ROUTE_UPLOADS:
+    case ROUTE_UPLOAD: return blob_begin(c, err);
+    case ROUTE_MANIFEST: return manifest_begin(c, err);
+    case ROUTE_REFERRERS:
+        return err_set(err, ERR_NOT_FOUND, "the referrers API is not offered; use the referrers tag schema");
+    default: return true;
+    }
+}
+
+static void
+registry_begin(struct http_exchange *x, void *ctx)
+{
+    struct call *c;
+    struct err err = {0};
+
+    if (!is_authorised(ctx, x)) {
+        refuse_entry(x);
+        return;
+    }
+    c = mem_new(sizeof *c);
+    c->reg = ctx;
+    c->x = x;
+    c->chunk_size = -1;
+    x->state = c;
+    if (!call_begin(c, &err))
+        reply_error(c, &err);
+}
+
+static void
+registry_body(struct http_exchange *x, struct str data, void *ctx)
+{
+    struct call *c = x->state;
+
+    (void)ctx;
+    if (c == NULL || c->has_failed || http_has_replied(x))
+        return;
+    c->received += (int64_t)data.len;
+    if (c->upload != NULL)
+        blob_body(c, data);
+    else if (!c->collects)
+        return; /* nobody asked for a body; it changes nothing */
+    else if (c->body.len + data.len > REGISTRY_MANIFEST_MAX)
+        c->has_failed = !err_set(&c->err, ERR_SIZE_INVALID, "the manifest is larger than %d bytes",
+                                 REGISTRY_MANIFEST_MAX);
+    else
+        strbuf_add(&c->body, data);
+}
+
+static bool
+call_end(struct call *c, struct err *err)
+{
+    switch (c->route.kind) {
+    case ROUTE_BASE: return base_end(c, err);
+    case ROUTE_TAGS: return tags_end(c, err);
+    case ROUTE_MANIFEST: return manifest_end(c, err);
+    case ROUTE_BLOB:
+    case ROUTE_UPLOADS:
+    case ROUTE_UPLOAD: return blob_end(c, err);
+    default: return err_set(err, ERR_NOT_FOUND, "the registry has no such place");
+    }
+}
+
+static void
+registry_end(struct http_exchange *x, void *ctx)
+{
+    struct call *c = x->state;
+    struct err err = {0};
+
+    (void)ctx;
+    if (http_has_replied(x))
+        return;
+    if (c->has_failed)
+        reply_error(c, &c->err);
+    else if (!call_end(c, &err))
+        reply_error(c, &err);
+}
+
+static void
+registry_done(struct http_exchange *x, void *ctx)
+{
+    struct call *c = x->state;
+
+    (void)ctx;
+    if (c == NULL)
+        return;
+    blob_done(c);
+    strbuf_done(&c->body);
+    free(c);
+    x->state = NULL;
+}
+
+struct http_route
+registry_route(struct registry *reg)
+{
+    return (struct http_route){
+        .prefix = "/v2/",
+        .begin = registry_begin,
+        .body = registry_body,
+        .end = registry_end,
+        .done = registry_done,
+        .ctx = reg,
+    };
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* routes.h - the HTTP side of the registry, shared by its files: one `struct call` a request. */
+#pragma once
+#include "base/err.h"
+#include "registry/internal.h"
+#include "registry/reference.h"
+
+#define REPLY_HEADERS_MAX 10
+
+struct call {
+    struct registry *reg;
+    struct http_exchange *x;
+    struct route_path route;                  /* as the client wrote it */
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    char argument[REGISTRY_TAG_SIZE];         /* digest, tag or upload id; "" if there is none */
+    struct upload *upload;                    /* held by this request */
+    bool upload_is_ours;                      /* begun by this very request: a cut-off body ends it */
+    bool collects;                            /* a manifest's body goes to `body` */
+    int64_t chunk_size;                       /* of Content-Range, or -1 */
+    int64_t received;
+    struct strbuf body;
+    struct err err;                           /* the first thing that went wrong while receiving */
+    bool has_failed;
+};
+
+/* ---- routes.c ---- */
+struct reply {
+    struct http_header headers[REPLY_HEADERS_MAX + 1];
+    int count;
+};
+void reply_header(struct reply *r, const char *name, const char *value);
+void reply_send(struct call *c, struct reply *r, int status, struct str body);
+void reply_error(struct call *c, const struct err *err);
+/* The value of a query parameter, in the exchange's arena; NULL if absent or empty. */
+const char *call_query(struct call *c, const char *name);
+
+/* ---- routes_blob.c: begin gives true if the request goes on to its end ---- */
+bool blob_begin(struct call *c, struct err *err);
+bool blob_end(struct call *c, struct err *err);
+void blob_body(struct call *c, struct str data);
+void blob_done(struct call *c);
+
+/* ---- routes_manifest.c ---- */
+bool manifest_begin(struct call *c, struct err *err);
+bool manifest_end(struct call *c, struct err *err);
+bool tags_end(struct call *c, struct err *err);

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* routes_blob.c - uploads (whole, in chunks, mounted) and downloads of blobs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/uri.h"
+#include "registry/routes.h"
+
+static const char *
+upload_location(struct call *c, const struct upload *u)
+{
+    return arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/uploads/%s", STR_ARG(c->route.name), u->id);
+}
+
+/* Where an upload stands: for the answers to POST, PATCH and GET. */
+static void
+upload_reply(struct call *c, const struct upload *u, int status)
+{
+    struct reply r = {0};
+
+    reply_header(&r, "Location", upload_location(c, u));
+    /* Nothing yet is also "0-0": the protocol has no words for an empty range. */
+    reply_header(&r, "Range", arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
+    reply_header(&r, "Docker-Upload-UUID", arena_cstr(&c->x->arena, str_of(u->id)));
+    reply_send(c, &r, status, (struct str){0});
+}
+
+static void
+created_reply(struct call *c, const char *digest)
+{
+    struct reply r = {0};
+
+    reply_header(&r, "Location", arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/%s",
+                                              STR_ARG(c->route.name), digest));
+    reply_header(&r, "Docker-Content-Digest", digest);
+    reply_send(c, &r, 201, (struct str){0});
+}
+
+/* A 416 must say where the upload stands, so that the client can go on from there. */
+static void
+range_refuse(struct call *c, const struct err *err)
+{
+    struct reply r = {0};
+    struct upload *u = c->upload;
+    cleanup_json struct json *answer = json_object();
+    struct json *one = json_object();
+
+    json_set(one, "code", json_text(err_wire(err->code)));
+    json_set(one, "message", json_text(err->message));
+    json_set(one, "detail", json_text(NULL));
+    json_set(answer, "errors", json_array());
+    json_append(json_get(answer, "errors"), one);
+    cleanup_free char *text = json_format(answer);
+    reply_header(&r, "Content-Type", "application/json; charset=utf-8");
+    reply_header(&r, "Location", upload_location(c, u));
+    reply_header(&r, "Range", arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
+    reply_header(&r, "Docker-Upload-UUID", u->id);
+    reply_send(c, &r, err_http(err->code), str_of(text));
+}
+
+/* ---- the head of an upload ---- */
+
+/* Digest from the query: required by PUT. */
+static bool
+digest_query(struct call *c, const char **out, struct err *err)
+{
+    const char *digest = call_query(c, "digest");
+
+    if (digest == NULL || !digest_is_valid(str_of(digest)))
+        return err_set(err, ERR_DIGEST_INVALID, "the query has no valid sha256 'digest'");
+    *out = digest;
+    return true;
+}
+
+static bool
+chunk_check(struct call *c)
+{
+    struct str header = http_header_get(c->x, "Content-Range");
+    int64_t first, last;
+    struct err err = {0};
+
+    if (header.at == NULL)
+        return true;
+    if (!content_range_parse(header, &first, &last)) {
+        err_set(&err, ERR_BLOB_UPLOAD_INVALID, "the Content-Range '" STR_FMT "' is not understood",
+                STR_ARG(str_slice(header, 0, 80)));
+        reply_error(c, &err);
+        return false;
+    }
+    if (first != c->upload->size) {
+        err_set(&err, ERR_RANGE_INVALID, "the upload stands at byte %lld, the chunk begins at %lld",
+                (long long)c->upload->size, (long long)first);
+        range_refuse(c, &err);
+        return false;
+    }
+    c->chunk_size = last - first + 1;
+    if (c->x->body_size >= 0 && c->x->body_size != c->chunk_size) {
+        err_set(&err, ERR_BLOB_UPLOAD_INVALID, "the Content-Range has %lld bytes, the Content-Length %lld",
+                (long long)c->chunk_size, (long long)c->x->body_size);
+        reply_error(c, &err);
+        return false;
+    }
+    return true;
+}
+
+/* Layers of another repository need not travel: 201 if it has the blob, else an ordinary upload. */
+static bool
+mount_try(struct call *c, const char *digest, const char *from, bool *mounted_out, struct err *err)
+{
+    struct str region, repository;
+    char region_text[REGISTRY_REGION_SIZE], repository_text[REGISTRY_NAME_SIZE];
+
+    *mounted_out = false;
+    if (!digest_is_valid(str_of(digest)))
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", digest);
+    if (!registry_name_split(c->reg, str_of(from), &region, &repository))
+        return err_set(err, ERR_NAME_INVALID, "'%.256s' is no name of a repository", from);
+    if (str_equal(repository, str_of(from)))
+        region = str_of(c->region); /* no region named: the one of the target */
+    if (!text_copy(region_text, sizeof region_text, region) ||
+        !text_copy(repository_text, sizeof repository_text, repository))
+        return err_set(err, ERR_NAME_INVALID, "'%.256s' is no name of a repository", from);
+    if (!repository_check(c->reg, region_text, repository_text, NULL) ||
+        !layer_is_linked(c->reg, region_text, repository_text, str_of(digest)) ||
+        !blob_touch(c->reg, str_of(digest), NULL))
+        return true;
+    if (!layer_link(c->reg, c->region, c->repository, str_of(digest), err))
+        return false;
+    *mounted_out = true;
+    return true;
+}
+
+static bool
+post_begin(struct call *c, struct err *err)
+{
+    const char *mount = call_query(c, "mount"), *from = call_query(c, "from");
+    const char *digest = call_query(c, "digest");
+    bool mounted = false;
+
+    if (mount != NULL && from != NULL && !mount_try(c, mount, from, &mounted, err))
+        return false;
+    if (mounted) {
+        created_reply(c, mount);
+        return true;
+    }
+    if (digest != NULL && !digest_is_valid(str_of(digest)))
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", digest);
+    if (!upload_start(c->reg, c->region, c->repository, &c->upload, err))
+        return false;
+    c->upload_is_ours = true;
+    return true;
+}
+
+bool
+blob_begin(struct call *c, struct err *err)
+{
+    const struct str method = c->x->method;
+
+    if (c->route.kind == ROUTE_UPLOADS)
+        return str_is(method, "POST") ? post_begin(c, err)
+                                      : err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload begins with POST");
+    if (!str_is(method, "PATCH") && !str_is(method, "PUT") && !str_is(method, "GET") && !str_is(method, "DELETE"))
+        return err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload knows GET, PATCH, PUT and DELETE");
+    const char *digest;
+    if (str_is(method, "PUT") && !digest_query(c, &digest, err))
+        return false;
+    if (!upload_take(c->reg, c->region, c->repository, c->route.argument, &c->upload, err))
+        return false;
+    if (str_is(method, "PATCH") || str_is(method, "PUT"))
+        chunk_check(c); /* has replied if not */
+    return true;
+}
+
+/* ---- the body ---- */
+
+static void
+upload_fail(struct call *c)
+{
+    c->has_failed = true;
+    upload_discard(c->reg, c->upload);
+    c->upload = NULL;
+}
+
+void
+blob_body(struct call *c, struct str data)
+{
+    if (c->chunk_size >= 0 && c->received > c->chunk_size) {
+        err_set(&c->err, ERR_BLOB_UPLOAD_INVALID, "the chunk is longer than its Content-Range");
+        upload_fail(c);
+    } else if (!upload_add(c->reg, c->upload, data, &c->err)) {
+        upload_fail(c); /* the file and the hash may have parted */
+    }
+}
+
+void
+blob_done(struct call *c)
+{
+    if (c->upload == NULL)
+        return;
+    /* A chunk that was cut off stays: the client asks where the upload stands and goes on. */
+    if (c->upload_is_ours)
+        upload_discard(c->reg, c->upload);
+    else
+        upload_release(c->reg, c->upload);
+    c->upload = NULL;
+}
+
+/* ---- the end of an upload ---- */
+
+static bool
+chunk_is_short(struct call *c, struct err *err)
+{
+    if (c->chunk_size < 0 || c->received == c->chunk_size)
+        return false;
+    upload_discard(c->reg, TAKE(c->upload));
+    err_set(err, ERR_BLOB_UPLOAD_INVALID, "the chunk has %lld bytes, its Content-Range %lld",
+            (long long)c->received, (long long)c->chunk_size);
+    return true;
+}
+
+static bool
+upload_end(struct call *c, const char *digest, struct err *err)
+{
+    if (!upload_finish(c->reg, TAKE(c->upload), str_of(digest), err))
+        return false;
+    created_reply(c, digest);
+    return true;
+}
+
+static bool
+uploads_end(struct call *c, struct err *err)
+{
+    const char *digest = call_query(c, "digest");
+
+    if (digest != NULL)
+        return upload_end(c, digest, err);
+    if (c->received > 0)
+        return err_set(err, ERR_BLOB_UPLOAD_INVALID, "a POST with a body needs the query 'digest'");
+    upload_reply(c, c->upload, 202);
+    c->upload_is_ours = false; /* it outlives this request */
+    return true;
+}
+
+static bool
+one_upload_end(struct call *c, struct err *err)
+{
+    const struct str method = c->x->method;
+    struct reply r = {0};
+    const char *digest;
+
+    if (str_is(method, "GET")) {
+        upload_reply(c, c->upload, 204);
+        return true;
+    }
+    if (str_is(method, "DELETE")) {
+        upload_discard(c->reg, TAKE(c->upload));
+        reply_send(c, &r, 204, (struct str){0});
+        return true;
+    }
+    if (chunk_is_short(c, err))
+        return false;
+    if (str_is(method, "PATCH")) {
+        upload_reply(c, c->upload, 202);
+        return true;
+    }
+    return digest_query(c, &digest, err) && upload_end(c, digest, err);
+}
+
+/* ---- blobs ---- */
+
+static void
+blob_headers(struct call *c, struct reply *r)
+{
+    reply_header(r, "Content-Type", "application/octet-stream");
+    reply_header(r, "Docker-Content-Digest", c->argument);
+    reply_header(r, "Etag", arena_format(&c->x->arena, "\"%s\"", c->argument));
+    reply_header(r, "Accept-Ranges", "bytes");
+    reply_header(r, "Cache-Control", "max-age=31536000");
+    reply_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
+}
+
+static bool
+blob_unknown(const struct call *c, struct err *err)
+{
+    return err_set(err, ERR_BLOB_UNKNOWN, "the blob '%s' is not in the repository '%s'", c->argument, c->repository);
+}
+
+static bool
+blob_head(struct call *c, struct err *err)
+{
+    struct reply r = {0};
+    int64_t size;
+
+    /* HEAD asks before a push: an answer of yes is counted upon, so gc is told. */
+    if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
+        !blob_touch(c->reg, str_of(c->argument), &size))
+        return blob_unknown(c, err);
+    blob_headers(c, &r);
+    http_reply_file(c->x, 200, r.headers, -1, 0, size);
+    return true;
+}
+
+static bool
+blob_get(struct call *c, struct err *err)
+{
+    struct reply r = {0};
+    int64_t size, first = 0, count;
+
+    if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
+        !blob_size(c->reg, str_of(c->argument), &size))
+        return blob_unknown(c, err);
+    cleanup_free char *path = blob_path(c->reg, str_of(c->argument));
+    enum range_kind kind = range_parse(http_header_get(c->x, "Range"), size, &first, &count);
+    blob_headers(c, &r);
+    if (kind == RANGE_UNSATISFIABLE) {
+        reply_header(&r, "Content-Range", arena_format(&c->x->arena, "bytes */%lld", (long long)size));
+        http_reply(c->x, 416, r.headers, (struct str){0});
+        return true;
+    }
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? blob_unknown(c, err) : err_errno(err, "cannot open a blob");
+    if (kind == RANGE_PART)
+        reply_header(&r, "Content-Range",
+                     arena_format(&c->x->arena, "bytes %lld-%lld/%lld", (long long)first,
+                                  (long long)(first + count - 1), (long long)size));
+    else
+        count = size;
+    http_reply_file(c->x, kind == RANGE_PART ? 206 : 200, r.headers, fd, first, count);
+    fd = -1; /* the server's now */
+    return true;
+}
+
+static bool
+blob_delete(struct call *c, struct err *err)
+{
+    struct reply r = {0};
+    struct str digest = str_of(c->argument);
+    bool is_named;
+
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(c->reg, c->region, c->repository);
+    if (!layer_is_linked(c->reg, c->region, c->repository, digest))
+        return blob_unknown(c, err);
+    if (!layer_is_named(c->reg, c->region, c->repository, digest, &is_named, err))
+        return false;
+    if (is_named)
+        return err_set(err, ERR_REGISTRY_UNSUPPORTED, "an image of the repository needs the blob '%s'", c->argument);
+    cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
+    cleanup_free char *path = repository_path(c->reg, c->region, c->repository, leaf);
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err))
+        return false;
+    reply_header(&r, "Docker-Content-Digest", c->argument);
+    reply_send(c, &r, 202, (struct str){0});
+    return true;
+}
+
+bool
+blob_end(struct call *c, struct err *err)
+{
+    if (c->route.kind == ROUTE_UPLOADS)
+        return uploads_end(c, err);
+    if (c->route.kind == ROUTE_UPLOAD)
+        return one_upload_end(c, err);
+    if (str_is(c->x->method, "HEAD"))
+        return blob_head(c, err);
+    if (str_is(c->x->method, "GET"))
+        return blob_get(c, err);
+    if (str_is(c->x->method, "DELETE"))
+        return blob_delete(c, err);
+    return err_set(err, ERR_REGISTRY_UNSUPPORTED, "a blob knows GET, HEAD and DELETE");
+}

@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry as docker, skopeo and curl see it: a real server on a free port. */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "io/file.h"
+#include "io/http_client.h"
+#include "registry/registry.h"
+
+#define ACCOUNT "000000000000"
+#define REGION "ap-northeast-2"
+#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+
+struct world {
+    char dir[64];
+    struct registry *reg;
+    struct http_server *server;
+    struct http_client *client;
+    unsigned port;
+    char token[256];
+};
+
+static void
+world_open(struct world *w)
+{
+    struct err err = {0};
+    cleanup(strbuf_done) struct strbuf token = {0};
+
+    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
+    CHECK_TEXT(err.message, "");
+    CHECK(w->reg != NULL);
+    const struct http_route route = registry_route(w->reg);
+    w->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    CHECK_TEXT(err.message, "");
+    w->port = http_server_port(w->server);
+    w->client = http_client_new();
+    registry_token(w->reg, clock_wall_ms(), &token);
+    snprintf(w->token, sizeof w->token, "Authorization: Bearer %s", strbuf_cstr(&token));
+}
+
+static void
+world_close(struct world *w)
+{
+    http_client_free(w->client);
+    http_server_stop(w->server);
+    registry_close(w->reg);
+}
+
+static void
+world_new(struct world *w)
+{
+    struct err err = {0};
+
+    memset(w, 0, sizeof *w);
+    snprintf(w->dir, sizeof w->dir, "/tmp/naru-registry-XXXXXX");
+    CHECK(mkdtemp(w->dir) != NULL);
+    world_open(w);
+    CHECK(registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
+}
+
+static void
+world_end(struct world *w)
+{
+    struct err err = {0};
+
+    world_close(w);
+    CHECK(file_remove_tree(w->dir, &err));
+}
+#define WORLD(w) cleanup(world_end) struct world w; world_new(&w)
+
+/* One call with our token; `h1`, `h2` are further headers or NULL. */
+static int
+ask(struct world *w, const char *method, const char *path, struct str body, const char *h1, const char *h2,
+    struct http_answer *answer)
+{
+    cleanup_free char *url = text_format("http://127.0.0.1:%u%s", w->port, path);
+    const char *headers[] = {w->token, h1 ? h1 : h2, h1 ? h2 : NULL, NULL};
+    const struct http_call call = {.method = method, .url = url, .body = body, .headers = headers,
+                                   .timeout_ms = 20000, .limit = 64 << 20};
+    struct err err = {0};
+
+    http_answer_done(answer);
+    *answer = (struct http_answer){0};
+    CHECK(http_client_call(w->client, &call, answer, &err));
+    return answer->status;
+}
+
+static const char *
+error_code(const struct http_answer *a)
+{
+    static char code[64];
+    struct err err = {0};
+    cleanup_json struct json *j = json_parse(strbuf_str(&a->body), &err);
+
+    const struct json *first = json_at(json_get(j, "errors"), 0);
+    CHECK(json_get(first, "message") != NULL);
+    snprintf(code, sizeof code, "%s", json_get_cstr(first, "code", "none"));
+    return code;
+}
+
+static const char *
+header(const struct http_answer *a, const char *name)
+{
+    static char values[4][512];
+    static int next;
+    char *value = values[next++ % 4];
+
+    CHECK(text_copy(value, sizeof values[0], http_answer_header(a, name)));
+    return value;
+}
+
+static char *
+digest_of(struct str bytes)
+{
+    char hex[SHA256_HEX + 1];
+    sha256_hex(bytes, hex);
+    return text_format("sha256:%s", hex);
+}
+
+/* Pushes a blob in one POST; gives its digest. */
+static char *
+push_blob(struct world *w, const char *repository, struct str bytes)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    char *digest = digest_of(bytes);
+    cleanup_free char *path = text_format("/v2/%s/blobs/uploads/?digest=%s", repository, digest);
+
+    CHECK_EQ(ask(w, "POST", path, bytes, "Content-Type: application/octet-stream", NULL, &a), 201);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+    return digest;
+}
+
+static char *
+manifest_text(const char *config, size_t config_size, const char *layer, size_t layer_size)
+{
+    return text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
+                       "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
+                       "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
+                       config, config_size, layer, layer_size);
+}
+
+/* A whole small image; gives the manifest's digest. */
+static char *
+push_image(struct world *w, const char *repository, const char *tag, const char *content)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *config_bytes = text_format("{\"made\":\"%s\"}", content);
+    cleanup_free char *config = push_blob(w, repository, str_of(config_bytes));
+    cleanup_free char *layer = push_blob(w, repository, str_of(content));
+    cleanup_free char *manifest = manifest_text(config, strlen(config_bytes), layer, strlen(content));
+    cleanup_free char *path = text_format("/v2/%s/manifests/%s", repository, tag);
+
+    CHECK_EQ(ask(w, "PUT", path, str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 201);
+    return digest_of(str_of(manifest));
+}
+
+static int
+files_below(const char *path)
+{
+    cleanup_free char *command = text_format("find %s -type f | wc -l", path);
+    FILE *f = popen(command, "r");
+    int count = -1;
+
+    CHECK(f != NULL && fscanf(f, "%d", &count) == 1);
+    pclose(f);
+    return count;
+}
+
+static int
+files_in(const struct world *w, const char *leaf)
+{
+    cleanup_free char *path = text_format("%s/%s", w->dir, leaf);
+    return files_below(path);
+}
+
+TEST(nobody_gets_in_without_a_token)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup(strbuf_done) struct strbuf old = {0}, pair = {0}, basic = {0};
+
+    registry_token(w.reg, clock_wall_ms() - REGISTRY_TOKEN_LIFE_MS - 1000, &old);
+    CHECK(!registry_token_check(w.reg, strbuf_str(&old), clock_wall_ms()));
+    CHECK(!registry_token_check(w.reg, STR("v1.9999999999.00"), clock_wall_ms()));
+    CHECK(!registry_token_check(w.reg, STR(""), clock_wall_ms()));
+
+    char good[sizeof w.token];
+    memcpy(good, w.token, sizeof good);
+    CHECK_EQ(ask(&w, "GET", "/v2/", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(header(&a, "Docker-Distribution-Api-Version"), "registry/2.0");
+    strbuf_addf(&pair, "AWS:%s", strchr(strchr(good, ' ') + 1, ' ') + 1);
+    strbuf_add_cstr(&basic, "Authorization: Basic ");
+    base64_encode(&basic, strbuf_str(&pair));
+    snprintf(w.token, sizeof w.token, "%s", strbuf_cstr(&basic));
+    CHECK_EQ(ask(&w, "GET", "/v2/", (struct str){0}, NULL, NULL, &a), 200);
+
+    const char *const wrong[] = {"X-Nothing: 1", "Authorization: Bearer v1.9999999999.00", "Authorization: Basic QVdTOng=",
+                                 "Authorization: Basic ???", "Authorization: Bearer"};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        snprintf(w.token, sizeof w.token, "%s", wrong[i]);
+        CHECK_EQ(ask(&w, "GET", "/v2/", (struct str){0}, NULL, NULL, &a), 401);
+        CHECK_TEXT(error_code(&a), "UNAUTHORIZED");
+        CHECK_TEXT(header(&a, "Www-Authenticate"), "Basic realm=\"naru\"");
+        CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR("x"), NULL, NULL, &a), 401);
+    }
+    CHECK_EQ(files_in(&w, "blobs"), 0);
+}
+
+TEST(a_token_is_good_until_it_expires_and_after_a_restart)
+{
+    WORLD(w);
+    cleanup(strbuf_done) struct strbuf token = {0};
+    const int64_t now_ms = 1700000000000;
+
+    registry_token(w.reg, now_ms, &token);
+    CHECK(registry_token_check(w.reg, strbuf_str(&token), now_ms + REGISTRY_TOKEN_LIFE_MS - 1000));
+    CHECK(!registry_token_check(w.reg, strbuf_str(&token), now_ms + REGISTRY_TOKEN_LIFE_MS));
+    world_close(&w);
+    world_open(&w);
+    CHECK(registry_token_check(w.reg, strbuf_str(&token), now_ms));
+    token.at[5] ^= 1;
+    CHECK(!registry_token_check(w.reg, strbuf_str(&token), now_ms));
+
+    struct stat st;
+    cleanup_free char *key = text_format("%s/registry.key", w.dir);
+    CHECK(stat(key, &st) == 0);
+    CHECK_EQ(st.st_mode & 0777, 0600);
+    CHECK_EQ(st.st_size, 32);
+}
+
+TEST(an_image_goes_in_and_comes_out)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = push_image(&w, "my-app", "v1", "layer one");
+    cleanup_free char *by_digest = text_format("/v2/my-app/manifests/%s", digest);
+    cleanup_free char *layer = digest_of(STR("layer one"));
+    cleanup_free char *blob = text_format("/v2/my-app/blobs/%s", layer);
+
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v1", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+    CHECK_TEXT(header(&a, "Content-Type"), OCI_MANIFEST);
+    cleanup_free char *got = digest_of(strbuf_str(&a.body));
+    CHECK_TEXT(got, digest);
+    const size_t size = a.body.len;
+    CHECK_EQ(ask(&w, "HEAD", by_digest, (struct str){0}, "Accept: " DOCKER_MANIFEST, "Accept: " OCI_MANIFEST, &a), 200);
+    CHECK_EQ(atoi(header(&a, "Content-Length")), size);
+    CHECK_EQ(a.body.len, 0);
+    CHECK_EQ(ask(&w, "GET", by_digest, (struct str){0}, "Accept: " DOCKER_MANIFEST, NULL, &a), 404);
+    CHECK_TEXT(error_code(&a), "MANIFEST_UNKNOWN");
+
+    CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "layer one");
+    CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(header(&a, "Content-Length"), "9");
+    CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, "Range: bytes=6-", NULL, &a), 206);
+    CHECK_TEXT(strbuf_cstr(&a.body), "one");
+    CHECK_TEXT(header(&a, "Content-Range"), "bytes 6-8/9");
+    CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, "Range: bytes=9-", NULL, &a), 416);
+    CHECK_TEXT(header(&a, "Content-Range"), "bytes */9");
+}
+
+TEST(what_is_not_there_is_named)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    const char none[] = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    const struct {
+        const char *method, *path, *code;
+        int status;
+    } cases[] = {
+        {"GET", "/v2/my-app/manifests/none", "MANIFEST_UNKNOWN", 404},
+        {"GET", "/v2/my-app/blobs/sha256:abc", "DIGEST_INVALID", 400},
+        {"GET", "/v2/my-app/manifests/sha256:abc", "DIGEST_INVALID", 400},
+        {"GET", "/v2/my-app/manifests/-x", "TAG_INVALID", 400},
+        {"GET", "/v2/unknown/manifests/v1", "NAME_UNKNOWN", 404},
+        {"POST", "/v2/unknown/blobs/uploads/", "NAME_UNKNOWN", 404},
+        {"POST", "/v2/My-App/blobs/uploads/", "NAME_INVALID", 400},
+        {"POST", "/v2/a..b/blobs/uploads/", "NAME_INVALID", 400},
+        {"POST", "/v2/%2e%2e/%2e%2e/etc/blobs/uploads/", "NAME_INVALID", 400},
+        {"GET", "/v2/_uploads/tags/list", "NAME_INVALID", 400},
+        {"GET", "/v2/my-app/%zz/list", "NAME_INVALID", 400},
+        {"GET", "/v2/my-app/nothing", "UNSUPPORTED", 404},
+        {"GET", "/v2/_catalog", "UNSUPPORTED", 404},
+        {"DELETE", "/v2/", "UNSUPPORTED", 405},
+        {"PUT", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "DIGEST_INVALID", 400},
+        {"PATCH", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "BLOB_UPLOAD_UNKNOWN", 404},
+        {"PATCH", "/v2/my-app/blobs/uploads/x", "BLOB_UPLOAD_UNKNOWN", 404},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        int status = ask(&w, cases[i].method, cases[i].path, (struct str){0}, NULL, NULL, &a);
+        if (status != cases[i].status)
+            fprintf(stderr, "%s %s\n", cases[i].method, cases[i].path);
+        CHECK_EQ(status, cases[i].status);
+        CHECK_TEXT(error_code(&a), cases[i].code);
+    }
+    cleanup_free char *path = text_format("/v2/my-app/blobs/%s", none);
+    CHECK_EQ(ask(&w, "GET", path, (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_TEXT(error_code(&a), "BLOB_UNKNOWN");
+    CHECK_EQ(ask(&w, "GET", "/v2/unknown/manifests/v1", (struct str){0}, NULL, NULL, &a), 404);
+    CHECK(strstr(strbuf_cstr(&a.body), "The repository with name 'unknown' does not exist in the registry with "
+                                       "id '000000000000'") != NULL);
+}
+
+TEST(chunks_are_put_together_in_order)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = digest_of(STR("0123456789abcdef"));
+
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    CHECK(str_starts(str_of(location), STR("/v2/my-app/blobs/uploads/")));
+    CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), "Content-Range: 0-9", NULL, &a), 202);
+    CHECK_TEXT(header(&a, "Range"), "0-9");
+    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 4-4", NULL, &a), 416);
+    CHECK_TEXT(error_code(&a), "BLOB_UPLOAD_INVALID");
+    CHECK_TEXT(header(&a, "Range"), "0-9");
+    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 10-19", NULL, &a), 400);
+    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 9-1", NULL, &a), 400);
+    CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 204);
+    CHECK_TEXT(header(&a, "Range"), "0-9");
+    cleanup_free char *finish = text_format("%s?digest=%s", location, digest);
+    CHECK_EQ(ask(&w, "PUT", finish, STR("abcdef"), "Content-Range: 10-15", NULL, &a), 201);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+    CHECK_EQ(ask(&w, "GET", header(&a, "Location"), (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "0123456789abcdef");
+    CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+}
+
+TEST(an_upload_can_be_given_up_and_a_wrong_digest_leaves_nothing)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = digest_of(STR("right"));
+
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *first = text_dup(header(&a, "Location"));
+    CHECK_EQ(ask(&w, "DELETE", first, (struct str){0}, NULL, NULL, &a), 204);
+    CHECK_EQ(ask(&w, "DELETE", first, (struct str){0}, NULL, NULL, &a), 404);
+
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *finish = text_format("%s?digest=%s", header(&a, "Location"), digest);
+    CHECK_EQ(ask(&w, "PUT", finish, STR("wrong"), NULL, NULL, &a), 400);
+    CHECK_TEXT(error_code(&a), "DIGEST_INVALID");
+    cleanup_free char *post = text_format("/v2/my-app/blobs/uploads/?digest=%s", digest);
+    CHECK_EQ(ask(&w, "POST", post, STR("wrong"), NULL, NULL, &a), 400);
+    CHECK_EQ(files_in(&w, "blobs"), 0);
+    CHECK_EQ(ask(&w, "POST", post, STR("right"), NULL, NULL, &a), 201);
+    CHECK_EQ(files_in(&w, "blobs"), 1);
+}
+
+TEST(a_blob_over_the_limit_is_refused)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+
+    registry_set_blob_limit(w.reg, 10);
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), NULL, NULL, &a), 413);
+    CHECK_TEXT(error_code(&a), "SIZE_INVALID");
+    CHECK_EQ(files_in(&w, "blobs"), 0);
+}
+
+TEST(a_repository_sees_only_what_was_pushed_or_mounted_there)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.reg, REGION, "team/other", NULL, &err));
+    cleanup_free char *digest = push_blob(&w, "my-app", STR("shared"));
+    cleanup_free char *blob = text_format("/v2/team/other/blobs/%s", digest);
+    CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 404);
+    cleanup_free char *elsewhere = text_format("/v2/team/other/blobs/uploads/?mount=%s&from=nowhere", digest);
+    CHECK_EQ(ask(&w, "POST", elsewhere, STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *mount = text_format("/v2/team/other/blobs/uploads/?mount=%s&from=my-app", digest);
+    CHECK_EQ(ask(&w, "POST", mount, STR(""), NULL, NULL, &a), 201);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+    CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "shared");
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 1);
+    CHECK_EQ(ask(&w, "DELETE", blob, (struct str){0}, NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 1);
+}
+
+TEST(a_manifest_is_checked_before_it_is_named)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *config = push_blob(&w, "my-app", STR("{}"));
+    cleanup_free char *absent = digest_of(STR("absent"));
+    cleanup_free char *no_layer = manifest_text(config, 2, absent, 6);
+    cleanup_free char *wrong_size = manifest_text(config, 2, config, 3);
+    cleanup_free char *good = manifest_text(config, 2, config, 2);
+    cleanup_free char *index = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
+                                           "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":6}]}", absent);
+    const char *const type = "Content-Type: " OCI_MANIFEST;
+    const struct {
+        const char *body, *type, *code;
+        int status;
+    } cases[] = {
+        {no_layer, type, "MANIFEST_BLOB_UNKNOWN", 404},
+        {wrong_size, type, "MANIFEST_INVALID", 400},
+        {good, "Content-Type: " DOCKER_MANIFEST, "MANIFEST_INVALID", 400},
+        {good, "Content-Type: text/plain", "MANIFEST_INVALID", 400},
+        {index, "Content-Type: " OCI_INDEX, "MANIFEST_BLOB_UNKNOWN", 404},
+        {"", type, "MANIFEST_INVALID", 400},
+        {"{", type, "MANIFEST_INVALID", 400},
+        {"[]", type, "MANIFEST_INVALID", 400},
+        {"{\"schemaVersion\":1}", type, "MANIFEST_INVALID", 400},
+        {"{\"schemaVersion\":2}", type, "MANIFEST_INVALID", 400},
+        {"{\"schemaVersion\":2,\"layers\":[],\"manifests\":[]}", type, "MANIFEST_INVALID", 400},
+        {"{\"schemaVersion\":2,\"config\":{},\"layers\":[]}", type, "MANIFEST_INVALID", 400},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(cases[i].body), cases[i].type, NULL, &a),
+                 cases[i].status);
+        CHECK_TEXT(error_code(&a), cases[i].code);
+    }
+    cleanup_free char *other = text_format("/v2/my-app/manifests/%s", absent);
+    CHECK_EQ(ask(&w, "PUT", other, str_of(good), type, NULL, &a), 400);
+    CHECK_TEXT(error_code(&a), "DIGEST_INVALID");
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_manifests"), 0);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_tags"), 0);
+
+    size_t huge_len = REGISTRY_MANIFEST_MAX + 1;
+    cleanup_free char *huge = mem_new(huge_len);
+    memset(huge, ' ', huge_len);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", (struct str){huge, huge_len}, type, NULL, &a), 413);
+
+    cleanup_free char *digest = digest_of(str_of(good));
+    cleanup_free char *exact = text_format("/v2/my-app/manifests/%s", digest);
+    CHECK_EQ(ask(&w, "PUT", exact, str_of(good), "Content-Type: " OCI_MANIFEST "; charset=utf-8", NULL, &a), 201);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+    CHECK_EQ(ask(&w, "GET", exact, (struct str){0}, NULL, NULL, &a), 200);
+}
+
+TEST(an_index_holds_its_images)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *image = push_image(&w, "my-app", "amd64", "for amd64");
+    cleanup_free char *by_digest = text_format("/v2/my-app/manifests/%s", image);
+
+    CHECK_EQ(ask(&w, "GET", by_digest, (struct str){0}, NULL, NULL, &a), 200);
+    cleanup_free char *index = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
+                                           "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                                           image, a.body.len);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/all", str_of(index), "Content-Type: " OCI_INDEX, NULL, &a), 201);
+    CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 403);
+    CHECK_TEXT(error_code(&a), "DENIED");
+    CHECK_EQ(ask(&w, "DELETE", "/v2/my-app/manifests/all", (struct str){0}, NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/amd64", (struct str){0}, NULL, NULL, &a), 404);
+}
+
+TEST(tags_come_in_order_and_in_pages)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    const char *const tags[] = {"v2", "v1", "latest", "v10", "V1"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(tags); i++) {
+        char *digest = push_image(&w, "my-app", tags[i], "same");
+        free(digest);
+    }
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"V1\",\"latest\",\"v1\",\"v10\",\"v2\"]}");
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=2", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"V1\",\"latest\"]}");
+    CHECK_TEXT(header(&a, "Link"), "</v2/my-app/tags/list?last=latest&n=2>; rel=\"next\"");
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?last=latest&n=3", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"v1\",\"v10\",\"v2\"]}");
+    CHECK_TEXT(header(&a, "Link"), "");
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=-1", (struct str){0}, NULL, NULL, &a), 400);
+    CHECK_EQ(ask(&w, "DELETE", "/v2/my-app/manifests/v10", (struct str){0}, NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v10", (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v1", (struct str){0}, NULL, NULL, &a), 200);
+}
+
+TEST(another_region_is_named_in_front_or_by_host)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+    char uri[REGISTRY_IMAGE_SIZE];
+
+    CHECK(registry_repository_create(w.reg, "us-east-1", "far", NULL, &err));
+    registry_repository_uri(w.reg, "us-east-1", "far", uri);
+    CHECK_TEXT(uri, "localhost:4566/000000000000.dkr.ecr.us-east-1.amazonaws.com/far");
+    cleanup_free char *digest = push_image(&w, strchr(uri, '/') + 1, "v1", "far away");
+    CHECK_EQ(ask(&w, "GET", "/v2/far/manifests/v1", (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_TEXT(error_code(&a), "NAME_UNKNOWN");
+    CHECK_EQ(ask(&w, "GET", "/v2/far/manifests/v1", (struct str){0},
+                 "Host: 000000000000.dkr.ecr.us-east-1.amazonaws.com:4566", NULL, &a), 200);
+    CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
+}
+
+/* ---- bodies that end too early ---- */
+
+static int
+raw_connect(const struct world *w)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)w->port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    return fd;
+}
+
+static void
+raw_half_body(const struct world *w, const char *method, const char *path, int announced, const char *sent)
+{
+    int fd = raw_connect(w);
+    cleanup_free char *text = text_format("%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+                                          method, path, w->token, announced, sent);
+
+    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+    clock_sleep_ms(100);
+    close(fd);
+    clock_sleep_ms(100);
+}
+
+TEST(a_truncated_upload_is_not_a_blob_but_can_go_on)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = digest_of(STR("0123456789"));
+
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    cleanup_free char *finish = text_format("%s?digest=%s", location, digest);
+    raw_half_body(&w, "PUT", finish, 10, "01234");
+    cleanup_free char *blob = text_format("/v2/my-app/blobs/%s", digest);
+    CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 204);
+    CHECK_TEXT(header(&a, "Range"), "0-4");
+    CHECK_EQ(ask(&w, "PUT", finish, STR("56789"), "Content-Range: 5-9", NULL, &a), 201);
+    CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "0123456789");
+
+    cleanup_free char *other = digest_of(STR("other"));
+    cleanup_free char *post = text_format("/v2/my-app/blobs/uploads/?digest=%s", other);
+    raw_half_body(&w, "POST", post, 5, "oth");
+    CHECK_EQ(files_in(&w, "blobs"), 1);
+    cleanup_free char *put = text_format("/v2/my-app/manifests/v1");
+    raw_half_body(&w, "PUT", put, 500, "{\"schemaVersion\":2");
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_manifests"), 0);
+}
+
+/* ---- crashes ---- */
+
+/* A registry in a process of its own; gives its port. */
+static pid_t
+child_registry(struct world *w)
+{
+    int pipe_fds[2];
+    CHECK(pipe(pipe_fds) == 0);
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        world_open(w);
+        if (write(pipe_fds[1], &w->port, sizeof w->port) != sizeof w->port)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    CHECK_EQ(read(pipe_fds[0], &w->port, sizeof w->port), sizeof w->port);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    return pid;
+}
+
+static void
+child_kill(pid_t pid)
+{
+    CHECK(kill(pid, SIGKILL) == 0);
+    CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+TEST(killed_in_the_middle_nothing_is_visible_and_what_was_told_is_kept)
+{
+    struct world w;
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+
+    world_new(&w);
+    char token[sizeof w.token];
+    memcpy(token, w.token, sizeof token);
+    world_close(&w);
+    for (int round = 0; round < 5; round++) {
+        pid_t pid = child_registry(&w);
+        memcpy(w.token, token, sizeof token);
+        w.client = http_client_new();
+        cleanup_free char *content = text_format("layer of round %d", round);
+        cleanup_free char *tag = text_format("v%d", round);
+        cleanup_free char *kept = push_image(&w, "my-app", tag, content);
+        CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+        cleanup_free char *location = text_dup(header(&a, "Location"));
+        int fd = raw_connect(&w);
+        cleanup_free char *half = text_format("PATCH %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 100000"
+                                              "\r\n\r\nhalf", location, w.token);
+        CHECK_EQ(write(fd, half, strlen(half)), strlen(half));
+        clock_sleep_ms(50);
+        child_kill(pid);
+        close(fd);
+        http_client_free(w.client);
+        CHECK_EQ(files_in(&w, "blobs/uploads"), 1);
+
+        world_open(&w);
+        CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+        CHECK_EQ(files_in(&w, "blobs/sha256"), 3 * (round + 1));
+        CHECK_EQ(ask(&w, "PATCH", location, STR("x"), NULL, NULL, &a), 404);
+        cleanup_free char *path = text_format("/v2/my-app/manifests/%s", tag);
+        CHECK_EQ(ask(&w, "GET", path, (struct str){0}, NULL, NULL, &a), 200);
+        CHECK_TEXT(header(&a, "Docker-Content-Digest"), kept);
+        world_close(&w);
+    }
+    CHECK(file_remove_tree(w.dir, &err));
+}
+
+/* Killed at any moment of a push: every name that is there leads to whole bytes. */
+TEST(killed_at_any_moment_every_name_leads_to_whole_bytes)
+{
+    struct world w;
+    struct err err = {0};
+
+    size_t image_count = 0;
+    world_new(&w);
+    world_close(&w);
+    for (int round = 0; round < 15; round++) {
+        pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            world_open(&w);
+            for (int i = 0;; i++) {
+                cleanup_free char *content = text_format("%d of %d", i, round);
+                cleanup_free char *tag = text_format("t%d", i % 7);
+                free(push_image(&w, "my-app", tag, content));
+            }
+        }
+        clock_sleep_ms(60 + round * 7);
+        child_kill(pid);
+        world_open(&w);
+        cleanup_json struct json *images = NULL;
+        CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+        for (size_t i = 0; i < json_size(images); i++) {
+            cleanup(strbuf_done) struct strbuf bytes = {0};
+            char digest[REGISTRY_DIGEST_SIZE];
+            const char *name = json_get_cstr(json_at(images, i), "digest", "");
+            CHECK(registry_manifest_get(w.reg, REGION, "my-app", name, &bytes, digest, NULL, &err));
+            cleanup_free char *got = digest_of(strbuf_str(&bytes));
+            CHECK_TEXT(got, name);
+        }
+        for (int i = 0; i < 7; i++) {
+            char tag[8], digest[REGISTRY_DIGEST_SIZE];
+            snprintf(tag, sizeof tag, "t%d", i);
+            cleanup_free char *path = text_format("%s/registry/" REGION "/my-app/_tags/%s", w.dir, tag);
+            CHECK_EQ(registry_resolve(w.reg, REGION, "my-app", tag, digest, &err), file_exists(path));
+        }
+        image_count += json_size(images);
+        struct registry_gc gc;
+        CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err)); /* reads them all */
+        world_close(&w);
+    }
+    CHECK(image_count > 0);
+    CHECK(file_remove_tree(w.dir, &err));
+}
