@@ -184,7 +184,7 @@ put_locked(struct registry *reg, const char *region, const char *repository, con
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
-    bool is_set;
+    bool is_set = false;
 
     if (!registry_repository_get(reg, region, repository, &r, err))
         return false;

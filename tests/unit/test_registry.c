@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry's own functions: names, repositories, images, garbage. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/manifest.h"
+#include "registry/reference.h"
+
+#define ACCOUNT "000000000000"
+#define REGION "ap-northeast-2"
+#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define HOUR_MS (3600LL * 1000)
+
+struct world {
+    char dir[64];
+    struct registry *reg;
+};
+
+static void
+world_new(struct world *w)
+{
+    struct err err = {0};
+
+    memset(w, 0, sizeof *w);
+    snprintf(w->dir, sizeof w->dir, "/tmp/naru-registry-XXXXXX");
+    CHECK(mkdtemp(w->dir) != NULL);
+    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
+    CHECK_TEXT(err.message, "");
+    CHECK(w->reg != NULL);
+    CHECK(registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
+}
+
+static void
+world_end(struct world *w)
+{
+    struct err err = {0};
+
+    registry_close(w->reg);
+    CHECK(file_remove_tree(w->dir, &err));
+}
+#define WORLD(w) cleanup(world_end) struct world w; world_new(&w)
+
+static void
+push_blob(struct world *w, const char *repository, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    struct upload *u;
+
+    memcpy(digest, "sha256:", 7);
+    sha256_hex(str_of(content), digest + 7);
+    CHECK(upload_start(w->reg, REGION, repository, &u, &err));
+    CHECK(upload_add(w->reg, u, str_of(content), &err));
+    CHECK(upload_finish(w->reg, u, str_of(digest), &err));
+}
+
+static char *
+manifest_of(struct world *w, const char *repository, const char *content)
+{
+    char config[REGISTRY_DIGEST_SIZE], layer[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", content);
+
+    push_blob(w, repository, config_text, config);
+    push_blob(w, repository, content, layer);
+    return text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
+                       "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
+                       "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
+                       config, strlen(config_text), layer, strlen(content));
+}
+
+static void
+push_image(struct world *w, const char *repository, const char *tag, const char *content,
+           char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    cleanup_free char *manifest = manifest_of(w, repository, content);
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+
+    CHECK(registry_manifest_put(w->reg, REGION, repository, &put, digest, &err));
+}
+
+static int
+blob_count(const struct world *w)
+{
+    cleanup_free char *command = text_format("find %s/blobs/sha256 -type f | wc -l", w->dir);
+    FILE *f = popen(command, "r");
+    int count = -1;
+
+    CHECK(f != NULL && fscanf(f, "%d", &count) == 1);
+    pclose(f);
+    return count;
+}
+
+TEST(names_follow_ecr_s_grammar)
+{
+    const char *const good[] = {"ab", "a1", "my-app", "team/my-app", "a.b_c-d/e1", "1/2/3"};
+    const char *const bad[] = {"", "a", "A", "a-", "-ab", "a//b", "/ab", "ab/", "a..b", "a__b", "a/_tags", ".ab",
+                               "a b", "ab\n", "../x", "a/../b", "ab:c", "a@b"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        CHECK(name_is_valid(str_of(good[i])));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        CHECK(!name_is_valid(str_of(bad[i])));
+    char longest[REGISTRY_NAME_SIZE + 1];
+    memset(longest, 'a', sizeof longest);
+    longest[100] = '/';
+    CHECK(name_is_valid((struct str){longest, 256}));
+    CHECK(!name_is_valid((struct str){longest, 257}));
+    CHECK(tag_is_valid(STR("v1.0-rc_1")) && tag_is_valid(STR("_")) && tag_is_valid(STR("V1")));
+    CHECK(!tag_is_valid(STR("")) && !tag_is_valid(STR(".v1")) && !tag_is_valid(STR("-")) && !tag_is_valid(STR("a/b")));
+    memset(longest, 'a', sizeof longest);
+    CHECK(tag_is_valid((struct str){longest, 128}) && !tag_is_valid((struct str){longest, 129}));
+}
+
+#define D "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+TEST(images_of_ours_are_recognised)
+{
+    WORLD(w);
+    const struct {
+        const char *image, *region, *repository, *tag, *digest;
+    } ours[] = {
+        {"localhost:4566/my-app", REGION, "my-app", "latest", ""},
+        {"localhost:4566/my-app:v1", REGION, "my-app", "v1", ""},
+        {"127.0.0.1:4566/team/my-app:v1", REGION, "team/my-app", "v1", ""},
+        {"localhost:4566/my-app@" D, REGION, "my-app", "", D},
+        {"localhost:4566/my-app:v1@" D, REGION, "my-app", "v1", D},
+        {ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
+        {ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app", "us-east-1", "my-app", "latest", ""},
+        {"localhost:4566/" ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
+    };
+    const char *const others[] = {"my-app", "nginx:1.25", "docker.io/library/nginx", "localhost:5000/my-app",
+                                  "localhost/my-app", "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app",
+                                  "localhost:4566/", "localhost:4566/My-App", "localhost:4566/my-app:",
+                                  "localhost:4566/my-app@sha256:12", "localhost:4566/my-app@", "", "/", ":", "@",
+                                  "localhost:4566/my-app:v1:v2", "localhost:45660/my-app", "evil.com/localhost:4566/ab",
+                                  ACCOUNT ".dkr.ecr..amazonaws.com/my-app"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(ours); i++) {
+        struct registry_image image;
+        CHECK(registry_parse_image(w.reg, str_of(ours[i].image), &image));
+        CHECK_TEXT(image.region, ours[i].region);
+        CHECK_TEXT(image.repository, ours[i].repository);
+        CHECK_TEXT(image.tag, ours[i].tag);
+        CHECK_TEXT(image.digest, ours[i].digest);
+        /* What is printed is read back as the same image. */
+        char text[REGISTRY_IMAGE_SIZE];
+        struct registry_image again;
+        registry_format_image(w.reg, &image, text);
+        CHECK(registry_parse_image(w.reg, str_of(text), &again));
+        CHECK_TEXT(again.repository, image.repository);
+        CHECK_TEXT(again.region, image.region);
+        CHECK_TEXT(again.digest, image.digest);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        struct registry_image image;
+        CHECK(!registry_parse_image(w.reg, str_of(others[i]), &image));
+    }
+    struct registry_image image = {.region = REGION, .repository = "my-app", .tag = "v1", .digest = D};
+    char text[REGISTRY_IMAGE_SIZE];
+    registry_format_image(w.reg, &image, text);
+    CHECK_TEXT(text, "localhost:4566/my-app@" D);
+}
+
+TEST(ranges_are_read_as_the_rfc_says)
+{
+    const struct {
+        const char *header;
+        enum range_kind kind;
+        long long first, count;
+    } cases[] = {
+        {"bytes=0-0", RANGE_PART, 0, 1}, {"bytes=2-5", RANGE_PART, 2, 4}, {"bytes=5-", RANGE_PART, 5, 5},
+        {"bytes=-3", RANGE_PART, 7, 3}, {"bytes=-30", RANGE_PART, 0, 10}, {"bytes=0-99", RANGE_PART, 0, 10},
+        {"bytes=10-", RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-0", RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=5-2", RANGE_WHOLE, 0, 0}, {"bytes=", RANGE_WHOLE, 0, 0}, {"bytes=a-b", RANGE_WHOLE, 0, 0},
+        {"bytes=0-1,3-4", RANGE_WHOLE, 0, 0}, {"lines=0-1", RANGE_WHOLE, 0, 0}, {"", RANGE_WHOLE, 0, 0},
+        {"bytes=99999999999999999999-", RANGE_WHOLE, 0, 0}, {"bytes=--1", RANGE_WHOLE, 0, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        int64_t first = 0, count = 0;
+        CHECK_EQ(range_parse(str_of(cases[i].header), 10, &first, &count), cases[i].kind);
+        CHECK_EQ(first, cases[i].first);
+        CHECK_EQ(count, cases[i].count);
+    }
+    int64_t first, last;
+    CHECK(content_range_parse(STR("0-9"), &first, &last) && first == 0 && last == 9);
+    CHECK(content_range_parse(STR("bytes 10-19/20"), &first, &last) && first == 10 && last == 19);
+    CHECK(!content_range_parse(STR("9-0"), &first, &last) && !content_range_parse(STR("-9"), &first, &last));
+    CHECK(!content_range_parse(STR("1"), &first, &last) && !content_range_parse(STR("0-x"), &first, &last));
+}
+
+TEST(repositories_come_and_go)
+{
+    WORLD(w);
+    struct err err = {0};
+    cleanup_json struct json *names = NULL;
+
+    CHECK(!registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_EXISTS);
+    CHECK_TEXT(err.message, "The repository with name 'my-app' already exists in the registry with id '000000000000'");
+    CHECK(registry_repository_create(w.reg, REGION, "my-app/sub", NULL, &err));
+    CHECK(registry_repository_create(w.reg, REGION, "my-app-2", NULL, &err));
+    CHECK(registry_repository_create(w.reg, "us-east-1", "far", NULL, &err));
+    CHECK(!registry_repository_create(w.reg, REGION, "No", NULL, &err));
+    CHECK_EQ(err.code, ERR_INVALID_PARAMETER);
+    CHECK(!registry_repository_create(w.reg, REGION, ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/x", NULL, &err));
+    CHECK(registry_repository_list(w.reg, REGION, &names, &err));
+    cleanup_free char *text = json_format(names);
+    CHECK_TEXT(text, "[\"my-app\",\"my-app-2\",\"my-app/sub\"]");
+
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", false, &err));
+    CHECK(!registry_repository_delete(w.reg, REGION, "my-app", false, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_NOT_FOUND);
+    struct registry_repository r;
+    CHECK(registry_repository_get(w.reg, REGION, "my-app/sub", &r, &err));
+    CHECK(r.created_ms > 0 && !r.immutable_tags);
+    registry_repository_done(&r);
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app/sub", false, &err));
+    cleanup_free char *path = text_format("%s/registry/" REGION "/my-app", w.dir);
+    CHECK(!file_exists(path));
+    CHECK(registry_repository_create(w.reg, REGION, "my-app/sub", NULL, &err));
+}
+
+TEST(a_new_repository_inherits_nothing)
+{
+    WORLD(w);
+    struct err err = {0};
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    push_image(&w, "my-app", "v1", "one", digest);
+    /* As after a deletion that was cut short behind its first step. */
+    cleanup_free char *document = text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
+    CHECK(unlink(document) == 0);
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "v1", digest, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_NOT_FOUND);
+    CHECK(registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "v1", digest, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
+}
+
+TEST(images_are_listed_described_and_resolved)
+{
+    WORLD(w);
+    struct err err = {0};
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *images = NULL, *image = NULL;
+
+    push_image(&w, "my-app", "v1", "one", one);
+    clock_sleep_ms(3);
+    push_image(&w, "my-app", "v2", "two!", two);
+    push_image(&w, "my-app", "latest", "two!", got);
+    CHECK_TEXT(got, two);
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+    CHECK_EQ(json_size(images), 2);
+    CHECK_TEXT(json_get_cstr(json_at(images, 0), "digest", ""), two);
+    cleanup_free char *tags = json_format(json_get(json_at(images, 0), "tags"));
+    CHECK_TEXT(tags, "[\"latest\",\"v2\"]");
+    CHECK(registry_image_get(w.reg, REGION, "my-app", "v1", &image, &err));
+    CHECK_TEXT(json_get_cstr(image, "digest", ""), one);
+    CHECK_EQ(json_get_i64(image, "imageSize", 0), strlen("{\"made\":\"one\"}") + 3);
+    CHECK_TEXT(json_get_cstr(image, "mediaType", ""), OCI_MANIFEST);
+    CHECK(registry_resolve(w.reg, REGION, "my-app", "latest", got, &err));
+    CHECK_TEXT(got, two);
+    CHECK(registry_resolve(w.reg, REGION, "my-app", one, got, &err));
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "v3", got, &err));
+    CHECK_TEXT(err.message, "The image with imageId {imageDigest:'null', imageTag:'v3'} does not exist within the "
+                            "repository with name 'my-app' in the registry with id '000000000000'");
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", D, got, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "../_repository.json", got, &err));
+
+    /* A tag moves to what was pushed last; the old image stays, untagged. */
+    push_image(&w, "my-app", "v1", "three", got);
+    json_unref(TAKE(image));
+    CHECK(registry_image_get(w.reg, REGION, "my-app", one, &image, &err));
+    CHECK_EQ(json_size(json_get(image, "tags")), 0);
+}
+
+TEST(an_immutable_tag_stays)
+{
+    WORLD(w);
+    struct err err = {0};
+    char digest[REGISTRY_DIGEST_SIZE], again[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *document = json_object();
+
+    json_set(document, "imageTagMutability", json_text("IMMUTABLE"));
+    CHECK(registry_repository_create(w.reg, REGION, "fixed", document, &err));
+    push_image(&w, "fixed", "v1", "one", digest);
+    push_image(&w, "fixed", "v1", "one", again); /* the same again is no change */
+    cleanup_free char *manifest = manifest_of(&w, "fixed", "two");
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = "v1"};
+    CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &put, again, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_TAG_EXISTS);
+    CHECK_TEXT(err.message, "The image tag 'v1' already exists in the 'fixed' repository and cannot be overwritten "
+                            "because the repository is immutable.");
+    CHECK(registry_resolve(w.reg, REGION, "fixed", "v1", again, &err));
+    CHECK_TEXT(again, digest);
+    cleanup_free char *same = manifest_of(&w, "fixed", "one");
+    const struct registry_put twice = {.manifest = str_of(same), .tag = "v1", .refuse_existing = true};
+    CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &twice, again, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_EXISTS);
+}
+
+static bool
+uses(void *ctx, const char *region, const char *repository, const char *digest)
+{
+    return strcmp(region, REGION) == 0 && strcmp(repository, "my-app") == 0 && strcmp(digest, ctx) == 0;
+}
+
+TEST(what_is_in_use_is_not_deleted)
+{
+    WORLD(w);
+    struct err err = {0};
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *removed = json_array();
+
+    push_image(&w, "my-app", "v1", "one", one);
+    push_image(&w, "my-app", "v2", "two", two);
+    registry_set_in_use(w.reg, uses, one);
+    CHECK(!registry_image_delete(w.reg, REGION, "my-app", one, removed, &err));
+    CHECK_EQ(err.code, ERR_RESOURCE_IN_USE);
+    CHECK(!registry_repository_delete(w.reg, REGION, "my-app", true, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_NOT_EMPTY);
+    /* Its tag may go: nothing that runs depends on it. */
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", "v1", removed, &err));
+    CHECK(registry_resolve(w.reg, REGION, "my-app", one, got, &err));
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "v1", got, &err));
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", "v2", removed, &err));
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", two, got, &err));
+    CHECK_EQ(json_size(removed), 2);
+    registry_set_in_use(w.reg, NULL, NULL);
+    CHECK(!registry_repository_delete(w.reg, REGION, "my-app", false, &err));
+    CHECK_EQ(err.code, ERR_REPOSITORY_NOT_EMPTY);
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", true, &err));
+}
+
+static bool
+collects(struct world *w, const char *const *roots, size_t count, int64_t later_ms, struct registry_gc *gc)
+{
+    struct err err = {0};
+    bool done = registry_collect(w->reg, roots, count, HOUR_MS, clock_wall_ms() + later_ms, gc, &err);
+
+    CHECK_TEXT(err.message, "");
+    return done;
+}
+
+TEST(garbage_is_what_nobody_names_for_an_hour)
+{
+    WORLD(w);
+    struct err err = {0};
+    struct registry_gc gc;
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], loose[REGISTRY_DIGEST_SIZE];
+
+    CHECK(registry_repository_create(w.reg, REGION, "other", NULL, &err));
+    push_image(&w, "my-app", "v1", "one", one);
+    push_image(&w, "my-app", "v2", "two", two);
+    push_image(&w, "other", "v1", "one", one);
+    push_blob(&w, "my-app", "loose", loose);
+    CHECK_EQ(blob_count(&w), 7);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", one, NULL, &err));
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", two, NULL, &err));
+
+    CHECK(collects(&w, NULL, 0, HOUR_MS / 2, &gc)); /* too young */
+    CHECK_EQ(gc.blobs_removed, 0);
+    CHECK_EQ(gc.blobs_kept, 7);
+
+    const char *const roots[] = {two, D}; /* a rollback window still holds 'two'; D is not here at all */
+    CHECK(collects(&w, roots, 2, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 1); /* 'loose' only: 'one' is the other repository's as well */
+    CHECK_EQ(gc.bytes_removed, 5);
+    CHECK_EQ(gc.links_removed, 1);
+
+    CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 3);
+    CHECK_EQ(blob_count(&w), 3);
+    char digest[REGISTRY_DIGEST_SIZE];
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    CHECK(registry_manifest_get(w.reg, REGION, "other", "v1", &bytes, digest, NULL, &err));
+
+    const char *const wrong[] = {"v1"};
+    CHECK(!registry_collect(w.reg, wrong, 1, HOUR_MS, clock_wall_ms(), &gc, &err));
+}
+
+TEST(a_push_under_way_keeps_its_layers)
+{
+    WORLD(w);
+    struct err err = {0};
+    struct registry_gc gc;
+    struct upload *u;
+    char first[REGISTRY_DIGEST_SIZE];
+
+    push_blob(&w, "my-app", "first layer", first);
+    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK(upload_add(w.reg, u, STR("second la"), &err));
+    upload_release(w.reg, u);
+    CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 0);
+    struct upload *again;
+    CHECK(upload_take(w.reg, REGION, "my-app", str_of(u->id), &again, &err));
+    CHECK(!upload_take(w.reg, REGION, "my-app", str_of(u->id), &again, &err)); /* one writer at a time */
+    CHECK_EQ(err.code, ERR_BLOB_UPLOAD_INVALID);
+    upload_discard(w.reg, u);
+    CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 1);
+}
+
+TEST(garbage_is_left_alone_where_a_manifest_cannot_be_read)
+{
+    WORLD(w);
+    struct err err = {0};
+    struct registry_gc gc;
+    char one[REGISTRY_DIGEST_SIZE], loose[REGISTRY_DIGEST_SIZE];
+
+    push_image(&w, "my-app", "v1", "one", one);
+    push_blob(&w, "my-app", "loose", loose);
+    cleanup_free char *path = blob_path(w.reg, str_of(one));
+    CHECK(file_write_atomic(path, STR("{\"schema"), 0640, &err));
+    CHECK(!registry_collect(w.reg, NULL, 0, HOUR_MS, clock_wall_ms() + 2 * HOUR_MS, &gc, &err));
+    CHECK_EQ(blob_count(&w), 4);
+}
+
+TEST(only_so_many_uploads_at_once_and_old_ones_are_forgotten)
+{
+    WORLD(w);
+    struct err err = {0};
+    struct upload *u;
+    int count = 0;
+
+    while (upload_start(w.reg, REGION, "my-app", &u, &err)) {
+        upload_release(w.reg, u);
+        count++;
+    }
+    CHECK_EQ(err.code, ERR_THROTTLING);
+    CHECK_EQ(count, 512);
+    upload_expire(w.reg, HOUR_MS);
+    CHECK(!upload_start(w.reg, REGION, "my-app", &u, &err));
+    upload_expire(w.reg, 0);
+    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    upload_discard(w.reg, u);
+}
+
+TEST(one_process_at_a_time)
+{
+    WORLD(w);
+    struct err err = {0};
+
+    CHECK(registry_open(w.dir, ACCOUNT, REGION, &err) == NULL);
+    CHECK(strstr(err.message, "another process") != NULL);
+}
+
+struct pusher {
+    struct world *w;
+    int index;
+};
+
+static void *
+pusher_run(void *arg)
+{
+    struct pusher *p = arg;
+
+    for (int i = 0; i < 40; i++) {
+        char digest[REGISTRY_DIGEST_SIZE], tag[16];
+        cleanup_free char *content = text_format("content %d", i); /* the same bytes from all threads */
+        snprintf(tag, sizeof tag, "t%d-%d", p->index, i % 5);
+        push_image(p->w, "my-app", tag, content, digest);
+        if (i % 10 == 9) {
+            struct err err = {0};
+            struct registry_gc gc;
+            CHECK(registry_collect(p->w->reg, NULL, 0, HOUR_MS, clock_wall_ms(), &gc, &err));
+        }
+    }
+    return NULL;
+}
+
+TEST(many_push_the_same_at_once)
+{
+    WORLD(w);
+    struct err err = {0};
+    pthread_t threads[4];
+    struct pusher pushers[4];
+    cleanup_json struct json *images = NULL;
+
+    for (int i = 0; i < 4; i++) {
+        pushers[i] = (struct pusher){&w, i};
+        CHECK(pthread_create(&threads[i], NULL, pusher_run, &pushers[i]) == 0);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+    CHECK_EQ(json_size(images), 40);
+    CHECK_EQ(blob_count(&w), 120);
+}
