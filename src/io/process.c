@@ -18,6 +18,7 @@
 
 #define OUTPUT_LIMIT_DEFAULT ((size_t)1024 * 1024)
 #define READ_PIECE 16384
+#define PIPE_SIZE_MAX ((size_t)1024 * 1024) /* of an unprivileged process */
 #define CANCEL_POLL_MS 100
 #define REAP_POLL_MS 20 /* where the kernel has no pidfd */
 #define TERM_GRACE_MS 5000
@@ -322,6 +323,15 @@ run_until_end(struct run *run)
     }
 }
 
+/* What was written stands in the pipe.  A grandchild that left the group may hold it open, or even
+ * write on, for ever, so nobody waits for its end: a pipe's fill is all there is to get. */
+static void
+drain(struct run *run, int *fd, bool is_error)
+{
+    for (size_t left = PIPE_SIZE_MAX; left >= READ_PIECE && pump(run, fd, is_error);)
+        left -= READ_PIECE;
+}
+
 static int
 reap(pid_t pid)
 {
@@ -345,13 +355,10 @@ process_run(const struct process_spec *spec, struct process_result *out, struct 
     if (!start(&run, err))
         return false;
     run_until_end(&run);
-    process_kill_group(run.pid, SIGKILL);
-    /* What was written stands in the pipes.  A grandchild that left the group may hold them open
-     * for ever, so nobody waits for their end. */
-    while (pump(&run, &run.out_fd, false))
-        ;
-    while (pump(&run, &run.err_fd, true))
-        ;
+    if (!spec->keep_group || out->timed_out || out->cancelled)
+        process_kill_group(run.pid, SIGKILL);
+    drain(&run, &run.out_fd, false);
+    drain(&run, &run.err_fd, true);
     out->exit_code = reap(run.pid);
     cleanup_close_(&run.out_fd);
     cleanup_close_(&run.err_fd);

@@ -16,6 +16,7 @@ struct process_spec {
     int64_t timeout_ms;       /* 0: none; then SIGTERM to the group, 5 s later SIGKILL */
     size_t output_limit;      /* of the collected output; 0: 1 MiB; more is dropped */
     bool merge_stderr;        /* stderr goes with stdout */
+    bool keep_group;          /* what is left of the group when the leader ends may go on */
     /* Gets output as it comes instead of collecting it; `is_error` tells stderr. */
     void (*on_output)(void *arg, struct str data, bool is_error);
     /* Asked about ten times a second; true ends the child as the timeout does. */
@@ -30,7 +31,7 @@ struct process_result {
 };
 
 /* Runs to the end. False only if it could not be started. After the leader ends, what is left of
- * its group is killed. */
+ * its group is killed, unless `keep_group` (a timeout or a cancellation kills it all the same). */
 bool process_run(const struct process_spec *spec, struct process_result *out, struct err *err) MUST_CHECK;
 void process_result_done(struct process_result *r);
 

@@ -641,6 +641,41 @@ TEST(a_huge_head_is_refused)
     CHECK_EQ(begun, 0);
 }
 
+TEST(what_is_not_http_is_refused_and_forgotten)
+{
+    static const char *const broken[] = {
+        "GET / HTTP/1.1\r\nno colon here\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", /* no Host */
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    };
+    cleanup(world_done) struct world w = world_new();
+
+    for (size_t i = 0; i < ARRAY_COUNT(broken); i++) {
+        cleanup(strbuf_done) struct strbuf got = {0};
+
+        exchange_raw(&w, broken[i], &got);
+        if (got.len > 0 && !str_starts(strbuf_str(&got), STR("HTTP/1.1 4")))
+            check_fail(__FILE__, __LINE__, "%zu: %s", i, strbuf_cstr(&got));
+    }
+    CHECK_EQ(ended, 0);
+    wait_for(&finished, atomic_load(&begun));
+}
+
+TEST(two_requests_in_one_packet_get_two_answers)
+{
+    cleanup(world_done) struct world w = world_new();
+    cleanup(strbuf_done) struct strbuf got = {0};
+
+    exchange_raw(&w,
+                 "POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                 "GET /two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &got);
+    CHECK(str_find(strbuf_str(&got), STR("X-Path: /one\r\n")) > 0);
+    CHECK(str_find(strbuf_str(&got), STR("abcHTTP/1.1 200 ")) > 0);
+    CHECK(str_find(strbuf_str(&got), STR("X-Path: /two\r\n")) > 0);
+}
+
 TEST(a_client_that_leaves_half_way_is_noticed)
 {
     cleanup(world_done) struct world w = world_new();

@@ -425,6 +425,43 @@ TEST(nobody_of_the_group_outlives_the_leader)
     CHECK(wait_dead(pid));
 }
 
+TEST(a_kept_group_lives_on_until_it_is_killed)
+{
+    const char *argv[4];
+    struct process_spec spec = sh(shell, "sleep 40 & echo $! $$", argv);
+    cleanup(process_result_done) struct process_result r;
+    int pid = 0, group = 0;
+
+    spec.keep_group = true;
+    MUST(process_run(&spec, &r, &err));
+    CHECK(sscanf(strbuf_cstr(&r.output), "%d %d", &pid, &group) == 2);
+    clock_sleep_ms(100);
+    CHECK(process_is_alive(pid));
+    process_kill_group(group, SIGKILL);
+    CHECK(wait_dead(pid));
+}
+
+TEST(a_deserter_that_writes_for_ever_holds_nobody_up)
+{
+    cleanup(scratch_done) struct scratch dir = scratch_new();
+    const char *argv[4];
+    cleanup_free char *script =
+        text_format("setsid sh -c 'echo $$ >%s/pid; exec yes' & while [ ! -s %s/pid ]; do :; done",
+                    dir.path, dir.path);
+    struct process_spec spec = sh(shell, script, argv);
+    cleanup(process_result_done) struct process_result r;
+    cleanup(strbuf_done) struct strbuf pid = {0};
+    int64_t start_ms = clock_monotonic_ms(), number = 0;
+
+    spec.output_limit = 100;
+    MUST(process_run(&spec, &r, &err));
+    CHECK(clock_monotonic_ms() - start_ms < 3000);
+    CHECK_EQ(r.exit_code, 0);
+    MUST(file_read(in_scratch(&dir, "pid"), 100, &pid, &err));
+    CHECK(str_to_i64(str_trim(strbuf_str(&pid)), &number) && number > 1);
+    CHECK(wait_dead((pid_t)number)); /* SIGPIPE, once nobody reads */
+}
+
 static void
 count_output(void *arg, struct str data, bool is_error)
 {
