@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* drain.c - nothing in flight any more, in no worker?  Then a target may be stopped.
+ * The truth is `used_cur` of `show servers conn`, of the present worker and of every old one that
+ * still has clients, found by address.  It must be zero twice in a row: a request that was on its
+ * way to the target when the slot closed shows up by the second look. */
+#include <assert.h>
+#include <stdio.h>
+#include "balancer/traffic.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define FIRST_PAUSE_MS 8
+#define LONGEST_PAUSE_MS 100
+#define LEAVING_PAUSE_MS 500 /* nobody waits for those */
+#define IDLE_POLLS 2
+#define CUT_MS 250           /* connections that were cut need a moment to go */
+
+void
+drain_soon(struct balancer *b)
+{
+    b->drain_pause_ms = FIRST_PAUSE_MS;
+    loop_timer_set(b->drain_timer, FIRST_PAUSE_MS / 4);
+}
+
+static bool
+is_draining(const struct member *m)
+{
+    return m->is_draining && !m->is_drained;
+}
+
+static bool
+needs_count(const struct group *g)
+{
+    for (const struct member *m = g->members; m != NULL; m = m->next)
+        if (is_draining(m))
+            return true;
+    return slots_count(&g->slots, SLOT_LEAVING) > 0;
+}
+
+/* ---- counting ---- */
+
+static void
+reset_counts(struct group *g)
+{
+    for (struct member *m = g->members; m != NULL; m = m->next)
+        m->used = 0;
+    for (int i = 0; i < g->slots.count; i++)
+        g->slots.at[i].used = 0;
+}
+
+static void
+add_count(void *arg, const struct haproxy_server *row)
+{
+    struct group *g = arg;
+
+    if (row->used == 0)
+        return;
+    for (struct member *m = g->members; m != NULL; m = m->next)
+        if (m->port == row->port && strcmp(m->address, row->address) == 0)
+            m->used += row->used;
+    const int slot = slots_find(&g->slots, row->address, row->port);
+    if (slot >= 0)
+        g->slots.at[slot].used += row->used;
+}
+
+static bool
+count_present(struct balancer *b, struct group *g, struct err *err)
+{
+    char command[64];
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    snprintf(command, sizeof(command), "show servers conn group_%s", g->id);
+    return haproxy_process_ask(b->haproxy, command, &answer, err) &&
+           haproxy_parse_connections(strbuf_str(&answer), add_count, g, err);
+}
+
+static bool
+count_old(struct balancer *b, struct group *g, pid_t worker, struct err *err)
+{
+    char command[96];
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    snprintf(command, sizeof(command), "@!%d show servers conn group_%s", (int)worker, g->id);
+    if (!haproxy_process_ask_master(b->haproxy, command, &answer, err))
+        return false;
+    const struct str text = str_trim(strbuf_str(&answer));
+    /* It did not know the group, or has gone since we asked who is there. */
+    if (text.len == 0 || str_starts(text, STR("Can't find")))
+        return true;
+    return haproxy_parse_connections(text, add_count, g, err);
+}
+
+static bool
+ask_old_workers(struct balancer *b, struct haproxy_processes *out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    return haproxy_process_ask_master(b->haproxy, "show proc", &answer, err) &&
+           haproxy_parse_processes(strbuf_str(&answer), out, err);
+}
+
+/* False if somebody did not answer: then nothing may be concluded. */
+static bool
+count_all(struct balancer *b, struct haproxy_processes *processes, struct err *err)
+{
+    const bool is_running = haproxy_process_state(b->haproxy) == HAPROXY_RUNNING;
+
+    if (is_running && !ask_old_workers(b, processes, err))
+        return false;
+    for (struct group *g = b->groups; g != NULL; g = g->next) {
+        if (!needs_count(g))
+            continue;
+        reset_counts(g);
+        if (is_running && g->has_slots > 0 && !count_present(b, g, err))
+            return false;
+        for (int i = 0; i < processes->old_worker_count; i++)
+            if (!count_old(b, g, processes->old_workers[i], err))
+                return false;
+    }
+    return true;
+}
+
+/* ---- deciding ---- */
+
+/* The deregistration delay is over: its requests and WebSockets end now. */
+static void
+cut(struct balancer *b, struct member *m, const struct haproxy_processes *processes)
+{
+    const struct group *g = m->group;
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    struct err err = {0};
+    char command[128];
+
+    log_info("target.cut", "group=%s target=%s port=%d in_flight=%d", g->id, m->id, m->port, m->used);
+    m->cut_ms = clock_monotonic_ms();
+    if (m->slot >= 0 && m->slot < g->has_slots) {
+        snprintf(command, sizeof(command), "shutdown sessions server group_%s/s%d", g->id, m->slot + 1);
+        if (!haproxy_process_ask(b->haproxy, command, &answer, &err) ||
+            !haproxy_did_set_quietly(strbuf_str(&answer)))
+            log_warn("target.cut_failed", "error=%s answer=%s", log_quote(err.message),
+                     log_quote(strbuf_cstr(&answer)));
+    }
+    /* An old worker may have had the target in another slot. It can't be asked to cut just that
+     * one; hard-stop-after ends what is left. */
+    if (processes->old_worker_count > 0)
+        log_debug("target.cut_old", "old_workers=%d", processes->old_worker_count);
+}
+
+static void
+member_drained(struct balancer *b, struct member *m)
+{
+    log_info("target.drained", "group=%s target=%s port=%d", m->group->id, m->id, m->port);
+    m->is_drained = true;
+    if (m->slot >= 0)
+        slots_free(&m->group->slots, m->slot);
+    m->slot = -1;
+    member_tell_drained(b, m);
+}
+
+static void
+judge_member(struct balancer *b, struct member *m, const struct haproxy_processes *processes)
+{
+    const struct group *g = m->group;
+    const int64_t now_ms = clock_monotonic_ms();
+    const bool is_gated = processes->old_worker_count > 0 && now_ms < m->gate_until_ms;
+
+    if (m->slot >= 0 && (g->slots.at[m->slot].has_ready || g->slots.at[m->slot].wants_ready))
+        return; /* HAProxy was not told yet */
+    m->idle_polls = m->used == 0 ? m->idle_polls + 1 : 0;
+    if (m->used > 0 && now_ms >= m->deadline_ms && m->cut_ms == 0)
+        cut(b, m, processes);
+    const bool is_over =
+        m->idle_polls >= IDLE_POLLS || (m->cut_ms != 0 && now_ms - m->cut_ms > CUT_MS);
+    if (is_over && !is_gated)
+        member_drained(b, m);
+}
+
+static void
+judge_leaving(struct group *g)
+{
+    for (int i = 0; i < g->slots.count; i++) {
+        struct slot *s = &g->slots.at[i];
+        if (s->use != SLOT_LEAVING || s->has_ready || s->wants_ready)
+            continue;
+        s->idle_polls = s->used == 0 ? s->idle_polls + 1 : 0;
+        if (s->idle_polls >= IDLE_POLLS)
+            slots_free(&g->slots, i);
+    }
+}
+
+static void
+poll_again(struct balancer *b)
+{
+    bool is_any_draining = false, is_any_leaving = false;
+
+    for (const struct group *g = b->groups; g != NULL; g = g->next) {
+        is_any_leaving |= slots_count(&g->slots, SLOT_LEAVING) > 0;
+        for (const struct member *m = g->members; m != NULL; m = m->next)
+            is_any_draining |= is_draining(m);
+    }
+    if (is_any_draining) {
+        loop_timer_set(b->drain_timer, b->drain_pause_ms);
+        b->drain_pause_ms += b->drain_pause_ms / 2;
+        if (b->drain_pause_ms > LONGEST_PAUSE_MS)
+            b->drain_pause_ms = LONGEST_PAUSE_MS;
+    } else if (is_any_leaving) {
+        loop_timer_set(b->drain_timer, LEAVING_PAUSE_MS);
+    }
+}
+
+void
+drain_poll(void *arg)
+{
+    struct balancer *b = arg;
+    const enum haproxy_state state = haproxy_process_state(b->haproxy);
+    struct haproxy_processes processes = {0};
+    struct err err;
+
+    /* While a worker takes over from another, or before we know what it has: wait. */
+    if (state == HAPROXY_STARTING || state == HAPROXY_RELOADING || b->must_learn) {
+        poll_again(b);
+        return;
+    }
+    if (!count_all(b, &processes, &err)) {
+        log_debug("drain.count", "error=%s", log_quote(err.message));
+        poll_again(b);
+        return;
+    }
+    for (struct group *g = b->groups; g != NULL; g = g->next) {
+        for (struct member *m = g->members; m != NULL; m = m->next)
+            if (is_draining(m))
+                judge_member(b, m, &processes);
+        judge_leaving(g);
+    }
+    poll_again(b);
+}

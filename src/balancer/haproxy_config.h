@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* haproxy_config.h - from what is wanted to HAProxy's configuration text and map files.
+ * The recipe is alb.md B3.  What changes often is not in the text but in maps (which group a
+ * listener leads to, and with what weights) and in server slots (addresses, in rotation or not),
+ * both changed at run time.  What is left, the *structure*, needs a reload to change; its
+ * fingerprint stands in the text as `description`, so a running HAProxy tells which one it has.
+ * Every path is relative to HAProxy's folder, which is its working directory: socket paths stay
+ * short, and the folder may move.
+ * Names: frontend listener_<id>_<port>, backend group_<id>, servers s1..sN, map maps/<id>.actions
+ * with the one key <id>.default (rules will add more).
+ * Pure. Ownership: everything is borrowed. */
+#pragma once
+#include "balancer/slots.h"
+#include "model/types.h"
+
+/* An old worker's idle clients may each send one more request (alb.md B8); so long after a reload
+ * a target that it knew must not be stopped. */
+#define HAPROXY_KEEP_ALIVE_MS 5000
+#define HAPROXY_FINGERPRINT_SIZE 64
+#define HAPROXY_ACTION_SIZE 512
+
+struct config_group {
+    const char *id, *arn;
+    const char *algorithm;
+    const struct slots *slots;
+};
+
+struct config_listener {
+    const char *id;
+    int port;
+    int idle_timeout_s;
+    const struct json *actions; /* DefaultActions */
+};
+
+struct config_setup {
+    const char *bind_address;
+    int longest_drain_s;
+    const struct config_listener *listeners;
+    int listener_count;
+    const struct config_group *groups;
+    int group_count;
+};
+
+/* "naru-<32 hex>" of everything that needs a reload. */
+void haproxy_config_fingerprint(const struct config_setup *setup, char out[static HAPROXY_FINGERPRINT_SIZE]);
+/* The whole text, with the slots as they should be now. */
+void haproxy_config_format(const struct config_setup *setup, struct strbuf *out);
+/* The value of <id>.default: "fwd|group_x", "split|group_x|900|group_y|1000" (cumulative of 1000),
+ * "fixed", "redirect" or "none" (answers 503). */
+void haproxy_config_action(const struct config_setup *setup, const struct config_listener *listener,
+                           char out[static HAPROXY_ACTION_SIZE]);
+/* The file (relative) and text of a fixed response with a body; false: it has none. */
+bool haproxy_config_body(const struct config_listener *listener, char path_out[static 64],
+                         struct str *body_out);

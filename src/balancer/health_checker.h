@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* health_checker.h - asks one target for its health, over and over.
+ * A checker probes at once, then whenever core/target_health.h says, counted from start to start, one
+ * probe at a time.  A probe is one GET on a connection of its own; what it means is decided there.
+ * Everything happens on the loop's thread. Ownership: the checker copies what it is given. */
+#pragma once
+#include "core/target_health.h"
+#include "io/loop.h"
+
+struct checker;
+
+struct checker_spec {
+    struct loop *loop;
+    const char *address; /* numeric, IPv4 or IPv6 */
+    int port;            /* of the target; health_check.port goes before it */
+    const struct health_check *check;
+    enum target_state state; /* what is known from before: initial, healthy or unhealthy */
+    void (*changed)(void *arg); /* state, reason or description; may free the checker */
+    void *arg;
+};
+
+struct checker *checker_new(const struct checker_spec *spec);
+void checker_free(struct checker *c);
+void checker_set_check(struct checker *c, const struct health_check *check); /* from the next probe on */
+const struct target_health *checker_health(const struct checker *c);

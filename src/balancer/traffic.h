@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* traffic.h - what the balancer knows, shared by the files of this room only.
+ *   balancer.c    the door: views come in, lists are brought up to date, reports go out
+ *   traffic.c     the turn: compares what is wanted with what HAProxy has, does the difference
+ *   drain.c       waits until nothing is in flight any more
+ * Everything here belongs to the loop's thread, except where said.
+ * A `member` is one target of one group; what of it is wanted comes from views and checks, what is
+ * stands in its slot. */
+#pragma once
+#include <stdatomic.h>
+#include "balancer/balancer.h"
+#include "balancer/haproxy_config.h"
+#include "balancer/haproxy_process.h"
+#include "balancer/health_checker.h"
+#include "balancer/slots.h"
+#include "io/loop.h"
+
+struct member {
+    struct group *group;
+    char id[ADDRESS_SIZE];
+    char address[ADDRESS_SIZE];
+    int port;
+    bool is_seen; /* in the view being applied */
+    bool is_draining;
+    bool is_drained;              /* said so; kept until the view forgets it, to say it again */
+    enum target_state known_state; /* what the view said when it came */
+    struct checker *checker;      /* while registered in a group that is in use */
+    int slot;                     /* -1: none yet */
+
+    /* What the core was last told. */
+    bool has_told;
+    enum target_state told;
+    char told_reason[64], told_description[256];
+
+    /* Draining. */
+    int64_t deadline_ms; /* of the deregistration delay */
+    int64_t cut_ms;      /* when its connections were cut; 0: not */
+    int idle_polls, used;
+    bool is_in_old;         /* in rotation while a reload is under way: the old worker knows it */
+    int64_t gate_until_ms;  /* idle clients of an old worker may still reach it (alb.md B8) */
+    struct member *next;
+};
+
+struct group {
+    struct balancer *balancer;
+    char arn[ARN_SIZE];
+    char id[17];
+    char algorithm[32];
+    struct health_check check;
+    int drain_delay_s;
+    bool is_seen, in_use;
+    int has_slots;     /* how many the running configuration has; 0: no backend */
+    int written_slots; /* and the one being loaded */
+    struct slots slots;
+    struct member *members;
+    struct group *next; /* by id, so that the same view always gives the same text */
+};
+
+struct frontend { /* a listener */
+    char id[17];
+    int port, idle_timeout_s;
+    struct json *actions;
+    bool is_seen;
+    bool is_served;        /* the running configuration has it */
+    bool is_written;       /* and the one being loaded */
+    char blocked[256];     /* why it is left out: its port is taken; empty: it is not */
+    char has_action[HAPROXY_ACTION_SIZE]; /* in HAProxy's map; empty: not known */
+    char written_action[HAPROXY_ACTION_SIZE];
+    struct frontend *next; /* by port, then id */
+};
+
+struct balancer {
+    struct balancer_config config;
+    char *folder, *bind_address;
+    int lock_fd;
+    struct loop *loop;
+    struct haproxy_process *haproxy;
+    struct group *groups;
+    struct frontend *frontends;
+    struct loop_timer *turn_timer;  /* another turn is due: retry, ports */
+    struct loop_timer *drain_timer;
+    int64_t drain_pause_ms;
+    bool has_looked;                /* for a running HAProxy */
+    bool must_learn;                /* what HAProxy has is not what we think */
+    bool is_dirty;                  /* `wanted` is to be computed again */
+    char wanted[HAPROXY_FINGERPRINT_SIZE], running[HAPROXY_FINGERPRINT_SIZE];
+    int64_t retry_at_ms, died_ms;
+    bool is_adopting;          /* the first turn after HAProxy was found running */
+    int *has_ports, *written_ports; /* that HAProxy listens on; 0 ends them; may be NULL */
+    long long views_applied;
+    atomic_llong views_posted; /* any thread */
+    atomic_llong ready_view;   /* the view in force, or -1; any thread reads */
+};
+
+/* balancer.c */
+void member_tell(struct balancer *b, struct member *m); /* its health, if the core does not know it */
+void member_tell_drained(struct balancer *b, struct member *m);
+enum target_state member_state(const struct member *m);
+void member_checked(void *arg);
+
+/* traffic.c */
+void traffic_turn(struct balancer *b); /* after any change */
+void traffic_turn_due(void *arg);      /* the same, for the timer */
+void traffic_ready(void *ctx);
+void traffic_failed(void *ctx, const char *why);
+void traffic_died(void *ctx);
+
+/* drain.c */
+void drain_poll(void *arg);
+void drain_soon(struct balancer *b); /* something began to drain */
