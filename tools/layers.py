@@ -150,6 +150,8 @@ class Checker:
             if not any(home.exists() for home in homes) and not self.is_generated(here, header):
                 self.fault(name, number, f'"{header}" does not exist (paths are relative to src/)')
             return
+        if parts[0] == "tests" and (self.root / "tests" / header).exists():
+            return
         if not (self.root / "src" / header).exists():
             self.fault(name, number, f'"{header}" does not exist in src/')
         if parts[0] == "src":
