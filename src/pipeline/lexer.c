@@ -12,6 +12,8 @@ struct lexer {
     const char *at, *end;
     unsigned line;
     const char *line_start;
+    const char *mark; /* a place on this line whose column is known: columns cost little */
+    unsigned mark_column;
     struct arena *arena;
     struct tokens *out;
     struct diagnostics *d;
@@ -92,14 +94,16 @@ token_name(enum token_type type)
 }
 
 static unsigned
-column_of(const struct lexer *lx, const char *at)
+column_of(struct lexer *lx, const char *at)
 {
-    unsigned column = 1;
-
-    for (const char *c = lx->line_start; c < at; c++)
-        if (((unsigned char)*c & 0xC0) != 0x80)
-            column++;
-    return column;
+    if (lx->mark < lx->line_start || lx->mark > at) {
+        lx->mark = lx->line_start;
+        lx->mark_column = 1;
+    }
+    for (; lx->mark < at; lx->mark++)
+        if (((unsigned char)*lx->mark & 0xC0) != 0x80)
+            lx->mark_column++;
+    return lx->mark_column;
 }
 
 static void lex_fail(struct lexer *lx, const char *at, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -704,12 +708,16 @@ lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagn
         return false;
     }
     text = normalized(text, arena);
-    lx.at = lx.line_start = text.at;
+    lx.at = lx.line_start = lx.mark = text.at;
+    lx.mark_column = 1;
     lx.end = text.at + text.len;
     lex_code(&lx, false, false);
     if (!lx.failed) {
-        lx.newline = true;
-        emit(&lx, T_END, lx.at);
+        /* Three of them: the parser looks two tokens ahead without asking. */
+        for (int i = 0; i < 3; i++) {
+            lx.newline = true;
+            emit(&lx, T_END, lx.at);
+        }
     }
     return !lx.failed;
 }

@@ -15,6 +15,7 @@
 #define SYNTAX_TEXT_MAX (1u << 20)
 #define SYNTAX_DEPTH_MAX 120
 #define SYNTAX_CHAIN_MAX 500
+#define SYNTAX_TREE_MAX 900
 #define DIAGNOSTICS_MAX 40
 
 /* What is wrong with a file, each with its place. Line and column count from 1, columns in

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT */
+/* declarative.c - runs the stages of a declarative pipeline: agents, environment, options, when,
+ * failure and post, in the order Jenkins does. */
+#include <assert.h>
+#include <stdio.h>
+#include "base/clock.h"
+#include "io/file.h"
+#include "pipeline/run.h"
+#include "pipeline/when.h"
+
+static bool run_stages(struct run *run, const struct stage *parent);
+
+static void
+report(struct run *run, const struct stage *stage, enum stage_state state, const char *reason,
+       int64_t started_ms)
+{
+    struct stage_report r = {.name = stage->name, .depth = run->depth, .state = state,
+                             .reason = reason, .started_ms = started_ms};
+
+    run_log_flush(run);
+    r.took_ms = state == STAGE_RUNNING || state == STAGE_SKIPPED ? 0 : clock_wall_ms() - started_ms;
+    if (run->config->on_stage != NULL)
+        run->config->on_stage(run->config->ctx, &r);
+}
+
+static void
+report_skipped(struct run *run, const struct stage *stage, const char *reason)
+{
+    report(run, stage, STAGE_SKIPPED, reason, clock_wall_ms());
+    run->depth++;
+    for (const struct stage *s = stage->stages; s != NULL; s = s->next)
+        report_skipped(run, s, reason);
+    run->depth--;
+}
+
+/* The statements of a section in a scope of their own. */
+static bool
+run_section(struct run *run, const struct node *call)
+{
+    struct value ignored;
+
+    return interp_block(&run->in, section_block(call), &ignored);
+}
+
+static bool
+bind_environment(struct run *run, const struct node *call)
+{
+    struct env_layer *layer;
+
+    if (call == NULL)
+        return true;
+    layer = run_env_push(run);
+    /* credentials() first: the other entries may use them. */
+    for (const struct node *n = section_block(call)->first; n != NULL; n = n->next) {
+        struct str id;
+        if (n->b->type != N_CALL || n->b->a != NULL || !str_is(n->b->text, "credentials"))
+            continue;
+        if (!interp_eval_text(&run->in, n->b->first, &id) ||
+            !credentials_bind(run, n, layer, n->a->text, id))
+            return false;
+    }
+    for (const struct node *n = section_block(call)->first; n != NULL; n = n->next) {
+        struct env_entry *e;
+        if (n->b->type == N_CALL && n->b->a == NULL && str_is(n->b->text, "credentials"))
+            continue;
+        e = arena_alloc(&run->arena, sizeof(*e));
+        e->name = n->a->text;
+        e->source = n->b;
+        e->state = ENV_TODO;
+        e->next = layer->entries;
+        layer->entries = e;
+    }
+    return run_env_evaluate(run, layer);
+}
+
+/* There is one machine: a tool is whatever PATH holds. */
+static void
+check_tools(struct run *run, const struct node *call)
+{
+    if (call == NULL || run->directory == NULL)
+        return;
+    for (const struct node *n = section_block(call)->first; n != NULL; n = n->next)
+        run_logf(run,
+                 "WARNING: tools: '" STR_FMT "' is taken from PATH; tool versions are not managed",
+                 STR_ARG(n->text));
+}
+
+struct agent_before {
+    const char *workspace, *directory;
+    struct env_layer *env;
+    bool took;
+};
+
+static bool
+checkout_implicitly(struct run *run, const struct node *at)
+{
+    struct map *values = arena_alloc(&run->arena, sizeof(*values));
+    const char *before = run->directory;
+    struct env_layer *layer;
+    bool ok;
+
+    if (run->config->git_url == NULL && !run->config->in_place)
+        return true;
+    if (run->checkout_subdirectory != NULL)
+        run->directory = arena_format(&run->arena, "%s/%s", before, run->checkout_subdirectory);
+    int64_t started_ms = clock_wall_ms();
+    struct stage checkout = {.name = STR("Declarative: Checkout SCM")};
+    if (!run->config->in_place)
+        report(run, &checkout, STAGE_RUNNING, NULL, started_ms);
+    ok = workspace_checkout(run, at, values);
+    if (!run->config->in_place)
+        report(run, &checkout, ok ? STAGE_SUCCESS : STAGE_FAILED, NULL, started_ms);
+    run->directory = before;
+    if (!ok)
+        return false;
+    layer = run_env_push(run);
+    for (size_t i = 0; i < values->count; i++)
+        run_env_set(run, layer, values->at[i].key.text, values->at[i].value.text);
+    return true;
+}
+
+static bool
+skips_checkout(const struct stage *stage)
+{
+    const struct node *n = section_entry(stage->section[SECTION_OPTIONS], "skipDefaultCheckout");
+
+    return n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
+}
+
+/* Another agent of the same build works in a directory of its own: web/main, then web/main@2. */
+static bool
+enter_agent(struct run *run, const struct stage *stage, struct agent_before *before)
+{
+    const struct node *at = stage->section[SECTION_AGENT];
+    struct env_layer *layer;
+    struct err err;
+
+    *before = (struct agent_before){run->workspace, run->directory, run->env, true};
+    if (stage->agent == AGENT_INHERIT)
+        return true;
+    if (stage->agent == AGENT_NONE)
+        return true;
+    if (stage->agent != AGENT_ANY && stage->agent != AGENT_LABEL)
+        return interp_throw(&run->in, at, "UnsupportedFeature", "a %s agent is not supported yet",
+                            stage->agent == AGENT_DOCKER       ? "docker"
+                            : stage->agent == AGENT_DOCKERFILE ? "dockerfile"
+                                                               : "kubernetes");
+    run->workspaces++;
+    run->workspace = run->workspaces == 1 || run->config->in_place
+                         ? run->config->workspace
+                         : arena_format(&run->arena, "%s@%u", run->config->workspace,
+                                        run->workspaces);
+    if (stage->custom_workspace != NULL) {
+        struct str path;
+        if (!interp_eval_text(&run->in, stage->custom_workspace, &path))
+            return false;
+        if (path.len == 0 || str_find(path, STR("..")) >= 0)
+            return interp_throw(&run->in, at, "AbortException", "customWorkspace '" STR_FMT
+                                "' is not a usable path", STR_ARG(path));
+        run->workspace = path.at[0] == '/'
+                             ? arena_cstr(&run->arena, path)
+                             : arena_format(&run->arena, "%s/" STR_FMT, run->config->workspace,
+                                            STR_ARG(path));
+    }
+    if (!file_make_dirs(run->workspace, 0755, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
+    run->directory = run->workspace;
+    layer = run_env_push(run);
+    run_env_set(run, layer, STR("WORKSPACE"), str_of(run->workspace));
+    run_env_set(run, layer, STR("WORKSPACE_TMP"),
+                str_of(arena_format(&run->arena, "%s@tmp", run->workspace)));
+    run_logf(run, "Running in %s", run->workspace);
+    if (run->skip_checkout || skips_checkout(stage))
+        return true;
+    return checkout_implicitly(run, at);
+}
+
+static void
+leave_agent(struct run *run, const struct stage *stage, const struct agent_before *before)
+{
+    run->workspace = before->workspace;
+    run->directory = before->directory;
+    run->env = before->env;
+    if (stage->agent == AGENT_ANY || stage->agent == AGENT_LABEL)
+        run->workspaces--;
+}
+
+/* Options that are wrappers lie around the body, the first one outermost. */
+struct wrapping {
+    const struct node *option;
+    struct body body;
+};
+
+static bool
+run_wrapped(struct run *run, void *arg, struct value *out)
+{
+    const struct wrapping *w = arg;
+    const struct node *option = w->option;
+
+    for (; option != NULL; option = option->next) {
+        struct wrapping inner = {option->next, w->body};
+        struct body body = {run_wrapped, &inner};
+        bool found;
+        bool ok = step_wrap(run, option, &body, out, &found);
+        if (found || !ok)
+            return ok;
+    }
+    return w->body.run(run, w->body.arg, out);
+}
+
+static bool
+run_with_options(struct run *run, const struct stage *stage, bool (*body)(struct run *, void *, struct value *),
+                 void *arg)
+{
+    const struct node *options = stage->section[SECTION_OPTIONS];
+    struct wrapping w = {options == NULL ? NULL : section_block(options)->first, {body, arg}};
+    struct value ignored;
+
+    return run_wrapped(run, &w, &ignored);
+}
+
+/* The result conditions of post see: the build's, this error's and this stage's warnings. */
+static enum build_result
+combined_result(const struct run *run, const struct exception *e)
+{
+    enum build_result r = run->result;
+
+    if (run_error_result(e) > r)
+        r = run_error_result(e);
+    if (run->stage != NULL && run->stage->mark > r)
+        r = run->stage->mark;
+    return r;
+}
+
+static bool
+post_matches(const struct run *run, const char *name, enum build_result now)
+{
+    enum build_result before = RESULT_SUCCESS;
+    bool has_before = run->config->previous_result != NULL &&
+                      build_result_parse(str_of(run->config->previous_result), &before);
+
+    if (strcmp(name, "always") == 0 || strcmp(name, "cleanup") == 0)
+        return true;
+    if (strcmp(name, "changed") == 0)
+        return !has_before || now != before;
+    if (strcmp(name, "fixed") == 0)
+        return has_before && now == RESULT_SUCCESS &&
+               (before == RESULT_FAILURE || before == RESULT_UNSTABLE);
+    if (strcmp(name, "regression") == 0)
+        return has_before && now > before;
+    if (strcmp(name, "aborted") == 0)
+        return now == RESULT_ABORTED;
+    if (strcmp(name, "success") == 0)
+        return now == RESULT_SUCCESS;
+    if (strcmp(name, "unsuccessful") == 0)
+        return now != RESULT_SUCCESS;
+    if (strcmp(name, "unstable") == 0)
+        return now == RESULT_UNSTABLE;
+    if (strcmp(name, "failure") == 0)
+        return now == RESULT_FAILURE;
+    return now == RESULT_NOT_BUILT;
+}
+
+/* Runs what matches; gives the first error of stage or post. */
+static struct exception *
+run_post(struct run *run, const struct node *post, struct exception *first)
+{
+    static const char *const order[] = {"always",  "changed", "fixed",        "regression",
+                                        "aborted", "success", "unsuccessful", "unstable",
+                                        "failure", "notBuilt", "cleanup"};
+    bool shows = run->shows_result;
+    enum build_result shown = run->shown;
+
+    if (post == NULL)
+        return first;
+    for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
+        const struct node *block = section_entry(post, order[i]);
+        enum build_result now = combined_result(run, first);
+        struct exception *e;
+        if (block == NULL || !post_matches(run, order[i], now))
+            continue;
+        run_logf(run, "[post] %s", order[i]);
+        run->shows_result = true;
+        run->shown = now;
+        if (!run_section(run, block)) {
+            if (run->in.completion != COMPLETION_THROW) {
+                run->in.completion = COMPLETION_NONE;
+            } else {
+                e = interp_catch(&run->in);
+                run_log_error(run, e);
+                run_logf(run, "Error when executing the '%s' post condition", order[i]);
+                first = first == NULL ? e : first;
+            }
+        }
+        run->shows_result = shows;
+        run->shown = shown;
+    }
+    return first;
+}
+
+static bool
+run_body(struct run *run, const struct stage *stage)
+{
+    const struct node *const *s = stage->section;
+
+    if (s[SECTION_STEPS] != NULL)
+        return run_section(run, s[SECTION_STEPS]);
+    if (s[SECTION_STAGES] != NULL)
+        return run_stages(run, stage);
+    return interp_throw(&run->in, s[SECTION_PARALLEL] != NULL ? s[SECTION_PARALLEL] : s[SECTION_MATRIX],
+                        "UnsupportedFeature", "'%s' is not supported yet",
+                        s[SECTION_PARALLEL] != NULL ? "parallel" : "matrix");
+}
+
+struct stage_frame {
+    const struct stage *stage;
+    bool is_skipped; /* by when */
+};
+
+static bool
+check_when(struct run *run, const struct stage *stage, const char *before, bool *holds)
+{
+    const struct node *when = stage->section[SECTION_WHEN];
+
+    *holds = true;
+    if (when == NULL || strcmp(when_place(when), before) != 0)
+        return true;
+    return when_holds(run, when, holds);
+}
+
+/* Environment, tools, steps, post: inside the agent. */
+static bool
+run_inside_agent(struct run *run, struct stage_frame *frame)
+{
+    const struct stage *stage = frame->stage;
+    struct exception *error = NULL;
+    bool holds;
+
+    if (!check_when(run, stage, "", &holds))
+        return false;
+    if (!holds) {
+        frame->is_skipped = true;
+        return true;
+    }
+    if (!bind_environment(run, stage->section[SECTION_ENVIRONMENT])) {
+        error = interp_catch(&run->in);
+    } else {
+        check_tools(run, stage->section[SECTION_TOOLS]);
+        if (!run_body(run, stage)) {
+            if (run->in.completion == COMPLETION_THROW)
+                error = interp_catch(&run->in);
+            else
+                run->in.completion = COMPLETION_NONE; /* `return` in steps ends the stage */
+        }
+    }
+    error = run_post(run, stage->section[SECTION_POST], error);
+    return error == NULL || interp_rethrow(&run->in, error);
+}
+
+static bool
+run_inside_options(struct run *run, void *arg, struct value *out)
+{
+    struct stage_frame *frame = arg;
+    const struct stage *stage = frame->stage;
+    struct agent_before before;
+    bool holds, ok;
+
+    *out = value_null();
+    if (!check_when(run, stage, "beforeInput", &holds))
+        return false;
+    if (holds && stage->section[SECTION_INPUT] != NULL)
+        return interp_throw(&run->in, stage->section[SECTION_INPUT], "UnsupportedFeature",
+                            "'input' is not supported yet");
+    if (holds && !check_when(run, stage, "beforeAgent", &holds))
+        return false;
+    if (!holds) {
+        frame->is_skipped = true;
+        return true;
+    }
+    ok = enter_agent(run, stage, &before) && run_inside_agent(run, frame);
+    leave_agent(run, stage, &before);
+    return ok;
+}
+
+static enum stage_state
+state_of(const struct stage_run *own, const struct exception *e)
+{
+    enum build_result r = run_error_result(e);
+
+    if (own->mark > r)
+        r = own->mark;
+    switch (r) {
+    case RESULT_SUCCESS: return STAGE_SUCCESS;
+    case RESULT_UNSTABLE: return STAGE_UNSTABLE;
+    case RESULT_ABORTED: return STAGE_ABORTED;
+    default: return STAGE_FAILED;
+    }
+}
+
+static bool
+run_stage(struct run *run, const struct stage *stage)
+{
+    struct stage_run own = {.outer = run->stage};
+    struct stage_frame frame = {stage, false};
+    struct env_layer *env = run->env, *layer;
+    int64_t started_ms = clock_wall_ms();
+    bool holds = true, ok;
+
+    report(run, stage, STAGE_RUNNING, NULL, started_ms);
+    run->stage = &own;
+    run->depth++;
+    layer = run_env_push(run);
+    run_env_set(run, layer, STR("STAGE_NAME"), stage->name);
+    ok = check_when(run, stage, "beforeOptions", &holds);
+    if (ok && !holds)
+        frame.is_skipped = true;
+    else if (ok)
+        ok = run_with_options(run, stage, run_inside_options, &frame);
+    run->env = env;
+    run->depth--;
+    run->stage = own.outer;
+    if (frame.is_skipped && ok) {
+        run_logf(run, "Stage \"" STR_FMT "\" skipped due to when conditional", STR_ARG(stage->name));
+        report_skipped(run, stage, "WHEN");
+        return true;
+    }
+    if (!ok)
+        run_log_error(run, run->in.thrown);
+    report(run, stage, state_of(&own, ok ? NULL : run->in.thrown), NULL, started_ms);
+    return ok;
+}
+
+static bool
+run_stages(struct run *run, const struct stage *parent)
+{
+    struct exception *first = NULL;
+
+    for (const struct stage *s = parent->stages; s != NULL; s = s->next) {
+        if (first != NULL) {
+            run_logf(run, "Stage \"" STR_FMT "\" skipped due to earlier failure(s)",
+                     STR_ARG(s->name));
+            report_skipped(run, s, "FAILURE");
+        } else if (run->skip_after_unstable && run->result == RESULT_UNSTABLE) {
+            run_logf(run, "Stage \"" STR_FMT "\" skipped because the build is unstable",
+                     STR_ARG(s->name));
+            report_skipped(run, s, "UNSTABLE");
+        } else if (!run_stage(run, s)) {
+            assert(run->in.completion == COMPLETION_THROW);
+            first = interp_catch(&run->in);
+        }
+    }
+    return first == NULL || interp_rethrow(&run->in, first);
+}
+
+static bool
+bind_parameters(struct run *run, const struct node *call)
+{
+    if (call == NULL)
+        return true;
+    for (const struct node *n = section_block(call)->first; n != NULL; n = n->next) {
+        struct args args;
+        struct value v = value_text(STR("")), name = value_null();
+        const struct value *given;
+        if (!interp_args(&run->in, n, &args))
+            return false;
+        given = map_find_text(args.named, "name");
+        name = given != NULL ? *given : args.count > 0 ? args.at[0] : value_null();
+        given = map_find_text(args.named, "defaultValue");
+        if (given != NULL)
+            v = *given;
+        if (str_is(n->text, "booleanParam"))
+            v = value_bool(given != NULL && value_truth(*given));
+        if (str_is(n->text, "choice")) {
+            given = map_find_text(args.named, "choices");
+            if (given != NULL && given->type == V_LIST && given->list->count > 0) {
+                v = value_text(value_to_text(&run->arena, given->list->at[0]));
+            } else if (given != NULL && given->type == V_TEXT) {
+                struct str rest = given->text, one = {0};
+                (void)str_split(&rest, '\n', &one);
+                v = value_text(one);
+            }
+        }
+        if (name.type != V_TEXT)
+            return interp_throw(&run->in, n, "IllegalArgumentException", "a parameter needs a name");
+        if (v.type != V_BOOL)
+            v = value_text(value_to_text(&run->arena, v));
+        map_put(&run->arena, run->params, value_text(name.text), v);
+        run_env_set(run, &run->base, name.text, value_to_text(&run->arena, v));
+    }
+    return true;
+}
+
+static bool
+run_inside_pipeline_options(struct run *run, void *arg, struct value *out)
+{
+    const struct stage *pipeline = arg;
+    struct exception *error = NULL;
+
+    *out = value_null();
+    check_tools(run, pipeline->section[SECTION_TOOLS]);
+    if (!run_stages(run, pipeline))
+        error = interp_catch(&run->in);
+    error = run_post(run, pipeline->section[SECTION_POST], error);
+    return error == NULL || interp_rethrow(&run->in, error);
+}
+
+static bool
+read_options(struct run *run, const struct stage *pipeline)
+{
+    const struct node *options = pipeline->section[SECTION_OPTIONS];
+    const struct node *n = section_entry(options, "checkoutToSubdirectory");
+    struct str path;
+
+    run->skip_checkout = skips_checkout(pipeline);
+    n = section_entry(options, "skipStagesAfterUnstable");
+    run->skip_after_unstable = n != NULL && (n->first == NULL || n->first->type != N_BOOL ||
+                                             n->first->number != 0);
+    n = section_entry(options, "checkoutToSubdirectory");
+    if (n != NULL && n->first != NULL) {
+        if (!interp_eval_text(&run->in, n->first, &path))
+            return false;
+        run->checkout_subdirectory = arena_cstr(&run->arena, path);
+    }
+    return true;
+}
+
+bool
+declarative_run(struct run *run, const struct stage *pipeline)
+{
+    struct agent_before before;
+    struct exception *error = NULL;
+    bool ok;
+
+    if (pipeline->section[SECTION_LIBRARIES] != NULL)
+        return interp_throw(&run->in, pipeline->section[SECTION_LIBRARIES], "UnsupportedFeature",
+                            "shared libraries are not supported yet");
+    if (!bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
+        !read_options(run, pipeline))
+        return false;
+    ok = enter_agent(run, pipeline, &before) &&
+         bind_environment(run, pipeline->section[SECTION_ENVIRONMENT]);
+    if (!ok) { /* before the stages: post runs outside of what failed */
+        error = interp_catch(&run->in);
+        run_log_error(run, error);
+        error = run_post(run, pipeline->section[SECTION_POST], error);
+        interp_rethrow(&run->in, error);
+    } else {
+        ok = run_with_options(run, pipeline, run_inside_pipeline_options,
+                              (void *)(uintptr_t)pipeline);
+    }
+    leave_agent(run, pipeline, &before);
+    return ok;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/interp_scope.h"
+
+static bool
+run_body(struct interp *in, const struct node *n, struct value *out)
+{
+    return n->type == N_BLOCK ? interp_block(in, n, out) : interp_statement(in, n, out);
+}
+
+/* After a loop's body: false when the loop ends; `*ok` is then its result. */
+static bool
+loop_goes_on(struct interp *in, bool body_ok, bool *ok)
+{
+    if (body_ok)
+        return true;
+    if (in->completion == COMPLETION_CONTINUE) {
+        in->completion = COMPLETION_NONE;
+        return true;
+    }
+    *ok = in->completion == COMPLETION_BREAK;
+    if (*ok)
+        in->completion = COMPLETION_NONE;
+    return false;
+}
+
+static bool
+run_for_in(struct interp *in, const struct node *n)
+{
+    struct value over, ignored;
+    struct scope *before = in->scope;
+    struct variable *variable;
+    bool ok = true;
+    size_t count;
+
+    if (!interp_eval(in, n->a, &over))
+        return false;
+    in->scope = scope_new(in, before);
+    /* One variable for all rounds: closures made in the loop all see its last value. */
+    variable = scope_declare(in, in->scope, n->text, value_null());
+    count = over.type == V_LIST  ? over.list->count
+            : over.type == V_MAP ? over.map->count
+            : over.type == V_TEXT ? over.text.len
+            : over.type == V_NULL ? 0
+                                  : 1;
+    for (size_t i = 0; i < count; i++) {
+        if (over.type == V_LIST && i < over.list->count) {
+            variable->value = over.list->at[i];
+        } else if (over.type == V_MAP && i < over.map->count) {
+            variable->value = value_map(in->arena);
+            map_put_text(in->arena, variable->value.map, "key", over.map->at[i].key);
+            map_put_text(in->arena, variable->value.map, "value", over.map->at[i].value);
+        } else if (over.type == V_TEXT) {
+            variable->value = value_text(str_slice(over.text, i, i + 1));
+        } else if (over.type != V_LIST && over.type != V_MAP) {
+            variable->value = over;
+        } else {
+            break;
+        }
+        if (!loop_goes_on(in, run_body(in, n->d, &ignored), &ok))
+            break;
+    }
+    in->scope = before;
+    return ok;
+}
+
+static bool
+run_for(struct interp *in, const struct node *n)
+{
+    struct value v;
+    struct scope *before = in->scope;
+    bool ok = true;
+
+    in->scope = scope_new(in, before);
+    if (n->a != NULL)
+        ok = interp_statement(in, n->a, &v);
+    while (ok) {
+        if (n->b != NULL) {
+            ok = interp_eval(in, n->b, &v);
+            if (!ok || !value_truth(v))
+                break;
+        }
+        if (!interp_enter(in, n)) {
+            ok = false;
+            break;
+        }
+        in->depth--;
+        if (!loop_goes_on(in, run_body(in, n->d, &v), &ok))
+            break;
+        if (n->c != NULL)
+            ok = interp_eval(in, n->c, &v);
+    }
+    in->scope = before;
+    return ok;
+}
+
+static bool
+run_while(struct interp *in, const struct node *n)
+{
+    struct value v;
+    bool ok = true;
+
+    for (;;) {
+        if (!interp_eval(in, n->a, &v))
+            return false;
+        if (!value_truth(v))
+            return true;
+        if (!loop_goes_on(in, run_body(in, n->b, &v), &ok))
+            return ok;
+    }
+}
+
+static bool
+case_matches(struct interp *in, const struct node *at, struct value v, struct value test, bool *out)
+{
+    struct value result;
+
+    *out = false;
+    if (test.type == V_LIST)
+        return operator_in(in, v, test, out);
+    if (test.type == V_PATTERN)
+        return regex_matches(in, at, value_to_text(in->arena, v), test.text, out);
+    if (test.type == V_HOST && test.host == HOST_CLASS) {
+        *out = operator_instanceof(v, test.text);
+        return true;
+    }
+    if (test.type == V_CLOSURE) {
+        if (!interp_call_closure(in, test.closure, &v, 1, &result))
+            return false;
+        *out = value_truth(result);
+        return true;
+    }
+    *out = value_equal(v, test);
+    return true;
+}
+
+static bool
+run_switch(struct interp *in, const struct node *n, struct value *out)
+{
+    const struct node *start = NULL;
+    struct value v, test;
+    bool matches = false;
+
+    if (!interp_eval(in, n->a, &v))
+        return false;
+    for (const struct node *c = n->first; c != NULL && start == NULL; c = c->next) {
+        if (c->a == NULL)
+            continue;
+        if (!interp_eval(in, c->a, &test) || !case_matches(in, c, v, test, &matches))
+            return false;
+        if (matches)
+            start = c;
+    }
+    for (const struct node *c = n->first; c != NULL && start == NULL; c = c->next)
+        if (c->a == NULL)
+            start = c;
+    for (const struct node *c = start; c != NULL; c = c->next) {
+        if (interp_block(in, c, out))
+            continue;
+        if (in->completion != COMPLETION_BREAK)
+            return false;
+        in->completion = COMPLETION_NONE;
+        return true;
+    }
+    return true;
+}
+
+static bool
+catches(const struct node *c, const struct exception *e)
+{
+    static const char *const all[] = {"Exception", "Throwable", "Object"};
+
+    if (c->params == NULL)
+        return true;
+    for (const struct node *type = c->params; type != NULL; type = type->next) {
+        if (str_equal(type->text, e->class_name))
+            return true;
+        for (size_t i = 0; i < ARRAY_COUNT(all); i++)
+            if (str_is(type->text, all[i]) &&
+                (i > 0 || !str_ends(e->class_name, STR("Error"))))
+                return true;
+        if (str_is(type->text, "IOException") && str_is(e->class_name, "AbortException"))
+            return true;
+        if (str_is(type->text, "InterruptedException") && e->is_interruption)
+            return true;
+        if (str_is(type->text, "RuntimeException") && !e->is_interruption &&
+            !str_is(e->class_name, "AbortException") && !str_is(e->class_name, "Exception") &&
+            !str_ends(e->class_name, STR("Error")))
+            return true;
+    }
+    return false;
+}
+
+static bool
+run_try(struct interp *in, const struct node *n, struct value *out)
+{
+    bool ok = run_body(in, n->a, out);
+    enum completion completion;
+    struct exception *thrown;
+    struct value result, ignored;
+
+    if (!ok && in->completion == COMPLETION_THROW)
+        for (const struct node *c = n->first; c != NULL; c = c->next) {
+            struct scope *before = in->scope;
+            struct exception *e;
+            if (!catches(c, in->thrown))
+                continue;
+            e = interp_catch(in);
+            in->scope = scope_new(in, before);
+            scope_declare(in, in->scope, c->text,
+                          (struct value){.type = V_EXCEPTION, .exception = e});
+            ok = run_body(in, c->b, out);
+            in->scope = before;
+            break;
+        }
+    if (n->b == NULL)
+        return ok;
+    completion = in->completion;
+    thrown = in->thrown;
+    result = in->result;
+    in->completion = COMPLETION_NONE;
+    if (!run_body(in, n->b, &ignored))
+        return false; /* what `finally` throws or returns wins */
+    in->completion = completion;
+    in->thrown = thrown;
+    in->result = result;
+    return ok;
+}
+
+static bool
+run_throw(struct interp *in, const struct node *n)
+{
+    struct value v;
+
+    if (!interp_eval(in, n->a, &v))
+        return false;
+    if (v.type != V_EXCEPTION)
+        return interp_throw(in, n, "ClassCastException", "only an exception can be thrown, not %s",
+                            value_type_name(v));
+    return interp_rethrow(in, v.exception);
+}
+
+static bool
+run_declare(struct interp *in, const struct node *n, struct value *out)
+{
+    struct variable *variable;
+
+    *out = value_null();
+    if (n->b != NULL && !interp_eval(in, n->b, out))
+        return false;
+    if (n->b == NULL && (str_is(n->type_text, "int") || str_is(n->type_text, "long")))
+        *out = value_int(0);
+    if (n->b == NULL && str_is(n->type_text, "boolean"))
+        *out = value_bool(false);
+    if (n->type_text.len > 0 && !operator_cast(in, n, *out, n->type_text, true, out))
+        return false;
+    variable = scope_declare(in, n->is_field ? in->globals : in->scope, n->text, *out);
+    variable->type = n->type_text;
+    return true;
+}
+
+static bool
+run_declare_many(struct interp *in, const struct node *n, struct value *out)
+{
+    size_t i = 0;
+
+    if (n->b == NULL) { /* int a = 1, b = 2 */
+        for (const struct node *one = n->first; one != NULL; one = one->next)
+            if (!run_declare(in, one, out))
+                return false;
+        return true;
+    }
+    if (!interp_eval(in, n->b, out))
+        return false;
+    if (out->type != V_LIST)
+        return interp_throw(in, n, "MissingMethodException", "def (a, b) = needs a list");
+    for (const struct node *one = n->first; one != NULL; one = one->next, i++)
+        scope_declare(in, in->scope, one->text,
+                      i < out->list->count ? out->list->at[i] : value_null());
+    return true;
+}
+
+bool
+interp_statement(struct interp *in, const struct node *n, struct value *out)
+{
+    struct value v;
+
+    *out = value_null();
+    switch (n->type) {
+    case N_BLOCK: return interp_block(in, n, out);
+    case N_DECLARE: return run_declare(in, n, out);
+    case N_DECLARE_MANY: return run_declare_many(in, n, out);
+    case N_IF:
+        if (!interp_eval(in, n->a, &v))
+            return false;
+        if (value_truth(v))
+            return run_body(in, n->b, out);
+        return n->c == NULL || run_body(in, n->c, out);
+    case N_FOR_IN: return run_for_in(in, n);
+    case N_FOR: return run_for(in, n);
+    case N_WHILE: return run_while(in, n);
+    case N_SWITCH: return run_switch(in, n, out);
+    case N_TRY: return run_try(in, n, out);
+    case N_THROW: return run_throw(in, n);
+    case N_RETURN:
+        in->result = value_null();
+        if (n->a != NULL && !interp_eval(in, n->a, &in->result))
+            return false;
+        in->completion = COMPLETION_RETURN;
+        return false;
+    case N_BREAK: in->completion = COMPLETION_BREAK; return false;
+    case N_CONTINUE: in->completion = COMPLETION_CONTINUE; return false;
+    case N_ASSERT:
+        if (!interp_eval(in, n->a, &v))
+            return false;
+        if (value_truth(v))
+            return true;
+        if (n->b != NULL && !interp_eval(in, n->b, &v))
+            return false;
+        return interp_throw(in, n, "AssertionError", "assertion failed%s" STR_FMT,
+                            n->b != NULL ? ": " : "",
+                            STR_ARG(n->b != NULL ? value_to_text(in->arena, v) : STR("")));
+    case N_METHOD:
+    case N_IMPORT:
+    case N_PASS: return true;
+    default: return interp_eval(in, n, out);
+    }
+}

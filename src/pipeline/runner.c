@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/runner.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include "base/clock.h"
+#include "io/file.h"
+#include "pipeline/run.h"
+
+#define KILL_TERM_MS 2000
+#define KILL_GIVE_UP_MS 10000
+#define ENVIRON_MAX ((size_t)1 << 20)
+
+extern char **environ;
+
+static const char *const result_names[] = {"SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"};
+
+const char *
+build_result_name(enum build_result r)
+{
+    return result_names[r];
+}
+
+bool
+build_result_parse(struct str name, enum build_result *out)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(result_names); i++)
+        if (str_is(name, result_names[i])) {
+            *out = (enum build_result)i;
+            return true;
+        }
+    return false;
+}
+
+const char *
+stage_state_name(enum stage_state s)
+{
+    static const char *const names[] = {"RUNNING", "SUCCESS", "UNSTABLE", "FAILED", "ABORTED", "SKIPPED"};
+
+    return names[s];
+}
+
+static bool
+carries(const char *pid, const char *entry)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char path[300], buffer[4096];
+    size_t len = strlen(entry) + 1;
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "/proc/%s/environ", pid);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    while (text.len < ENVIRON_MAX && (n = read(fd, buffer, sizeof(buffer))) > 0)
+        strbuf_add(&text, (struct str){buffer, (size_t)n});
+    return text.len >= len && memmem(text.at, text.len, entry, len) != NULL;
+}
+
+/* One look at all processes. A pidfd first: the pid cannot become another process's meanwhile. */
+static unsigned
+kill_once(const char *entry, int signal)
+{
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    unsigned found = 0;
+
+    if (d == NULL)
+        return 0;
+    while ((e = readdir(d)) != NULL) {
+        int pid = isdigit((unsigned char)e->d_name[0]) ? atoi(e->d_name) : 0;
+        if (pid <= 1 || pid == getpid())
+            continue;
+        cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd < 0 || !carries(e->d_name, entry))
+            continue;
+        found++;
+        (void)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+    }
+    closedir(d);
+    return found;
+}
+
+unsigned
+runner_kill_cookie(const char *cookie)
+{
+    char entry[200];
+    int64_t start_ms = clock_monotonic_ms();
+    unsigned first;
+    bool termed = false;
+
+    snprintf(entry, sizeof(entry), "JENKINS_NODE_COOKIE=%s", cookie);
+    first = kill_once(entry, SIGTERM);
+    if (first == 0)
+        return 0;
+    for (;;) {
+        int64_t passed_ms = clock_monotonic_ms() - start_ms;
+        clock_sleep_ms(20);
+        termed = passed_ms < KILL_TERM_MS;
+        if (kill_once(entry, termed ? 0 : SIGKILL) == 0 || passed_ms > KILL_GIVE_UP_MS)
+            return first;
+    }
+}
+
+static bool
+is_private(struct str name)
+{
+    static const char *const hidden[] = {"NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM",
+                                         "LISTEN_FDS",    "LISTEN_PID",    "WATCHDOG_USEC",
+                                         "WATCHDOG_PID"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(hidden); i++)
+        if (str_is(name, hidden[i]))
+            return true;
+    /* What the daemon was started with is not the build's. */
+    return str_starts(name, STR("NARU_")) &&
+           (str_find(name, STR("SECRET")) >= 0 || str_find(name, STR("ACCESS_KEY")) >= 0);
+}
+
+static void
+set_base(struct run *run, const char *name, const char *value)
+{
+    if (value != NULL)
+        run_env_set(run, &run->base, str_of(name), str_of(value));
+}
+
+static void
+set_base_line(struct run *run, const char *line)
+{
+    struct str s = str_of(line);
+    ptrdiff_t equals = str_index(s, '=');
+
+    if (equals > 0 && !is_private(str_slice(s, 0, (size_t)equals)))
+        run_env_set(run, &run->base, str_slice(s, 0, (size_t)equals),
+                    str_slice(s, (size_t)equals + 1, s.len));
+}
+
+static const char *
+build_tag(struct run *run)
+{
+    char *tag = arena_format(&run->arena, "jenkins-%s-%lld", run->config->job_name,
+                             (long long)run->config->number);
+
+    for (char *c = tag; *c != '\0'; c++)
+        if (*c == '/')
+            *c = '-';
+    return tag;
+}
+
+static void
+set_base_env(struct run *run)
+{
+    const struct runner_config *c = run->config;
+    const char *number = arena_format(&run->arena, "%lld", (long long)c->number);
+    const char *slash = strrchr(c->job_name, '/');
+    struct value path;
+    bool found;
+
+    for (char **e = environ; *e != NULL; e++)
+        set_base_line(run, *e);
+    for (size_t i = 0; c->extra_env != NULL && c->extra_env[i] != NULL; i++) {
+        set_base_line(run, c->extra_env[i]);
+        if (strncmp(c->extra_env[i], "AWS_SECRET_ACCESS_KEY=", 22) == 0)
+            run_mask(run, str_of(c->extra_env[i] + 22));
+    }
+    (void)run_env_get(run, STR("PATH"), &path, &found);
+    if (!found)
+        path = value_text(STR("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+    if (c->tool_dir != NULL)
+        set_base(run, "PATH", arena_format(&run->arena, "%s:" STR_FMT, c->tool_dir, STR_ARG(path.text)));
+    else
+        run_env_set(run, &run->base, STR("PATH"), path.text);
+    set_base(run, "BUILD_NUMBER", number);
+    set_base(run, "BUILD_ID", number);
+    set_base(run, "BUILD_DISPLAY_NAME", arena_format(&run->arena, "#%s", number));
+    set_base(run, "BUILD_TAG", build_tag(run));
+    set_base(run, "JOB_NAME", c->job_name);
+    set_base(run, "JOB_BASE_NAME", slash == NULL ? c->job_name : slash + 1);
+    set_base(run, "BUILD_URL", c->build_url);
+    set_base(run, "RUN_DISPLAY_URL", c->build_url);
+    set_base(run, "BRANCH_NAME", c->branch);
+    set_base(run, "BRANCH_IS_PRIMARY", c->is_primary_branch ? "true" : NULL);
+    set_base(run, "CI", "true");
+    set_base(run, "EXECUTOR_NUMBER", "0");
+    set_base(run, "NODE_NAME", "built-in");
+    set_base(run, "NODE_LABELS", "built-in");
+    set_base(run, "JENKINS_SERVER_COOKIE", c->cookie);
+    set_base(run, "JENKINS_NODE_COOKIE", c->cookie);
+    set_base(run, "BUILD_COOKIE", c->cookie);
+}
+
+/* The Jenkinsfile of the commit, or of the user's directory. */
+static bool
+read_jenkinsfile(struct run *run, struct strbuf *out)
+{
+    const struct runner_config *c = run->config;
+    struct err err;
+
+    if (c->in_place) {
+        if (file_read(arena_format(&run->arena, "%s/%s", c->workspace, c->jenkinsfile_name),
+                      SYNTAX_TEXT_MAX + 1, out, &err))
+            return true;
+        return interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
+    }
+    if (!workspace_fetch(run, NULL, c->workspace))
+        return false;
+    if (workspace_show(run, c->workspace, c->jenkinsfile_name, out))
+        return true;
+    return interp_throw(&run->in, NULL, "AbortException", "commit %s has no file '%s'", c->commit,
+                        c->jenkinsfile_name);
+}
+
+static bool
+run_file(struct run *run)
+{
+    cleanup(strbuf_done) struct strbuf text = {0}, errors = {0};
+    struct diagnostics *d;
+    struct value ignored;
+
+    if (!read_jenkinsfile(run, &text))
+        return false;
+    d = arena_alloc(&run->arena, sizeof(*d));
+    run->file = jenkinsfile_parse(strbuf_str(&text), d);
+    if (run->file == NULL) {
+        diagnostics_format(d, run->config->jenkinsfile_name, &errors);
+        run_log(run, strbuf_str(&errors));
+        return interp_throw(&run->in, NULL, "AbortException", "%s:%u:%u: %s",
+                            run->config->jenkinsfile_name, d->items[0].line, d->items[0].column,
+                            d->items[0].message);
+    }
+    interp_hoist(&run->in, run->file->script);
+    for (const struct node *n = run->file->script->first; n != NULL; n = n->next) {
+        bool ok = n == run->file->pipeline_call ? declarative_run(run, run->file->pipeline)
+                                                : interp_statement(&run->in, n, &ignored);
+        if (!ok && run->in.completion != COMPLETION_THROW) {
+            run->in.completion = COMPLETION_NONE; /* `return` at the top ends the script */
+            return true;
+        }
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static void
+finish(struct run *run, bool ok, struct runner_outcome *out)
+{
+    enum build_result r = run->result;
+    bool aborted = run->abort_fired;
+
+    if (!ok) {
+        const struct exception *e = interp_catch(&run->in);
+        enum build_result of_error = run_error_result(e);
+        if (of_error > r)
+            r = of_error;
+        snprintf(out->reason, sizeof(out->reason), STR_FMT, STR_ARG(str_slice(e->message, 0, 390)));
+        if (run->file == NULL || run->file->pipeline == NULL)
+            run_log_error(run, e);
+    }
+    /* A script may have swallowed the interruption; the request to abort stands. */
+    if (aborted)
+        r = RESULT_ABORTED;
+    out->result = r;
+    snprintf(out->display_name, sizeof(out->display_name), "%s", run->display_name);
+    snprintf(out->description, sizeof(out->description), "%s", run->description);
+}
+
+void
+runner_run(const struct runner_config *config, struct runner_outcome *out)
+{
+    struct run *run = mem_new(sizeof(*run));
+    struct deadline whole = {0};
+    struct err err;
+    unsigned left;
+    bool ok;
+
+    *out = (struct runner_outcome){0};
+    run->config = config;
+    run->assigned.outer = &run->base;
+    run->env = &run->assigned;
+    interp_init(&run->in, &run->arena, &run_world);
+    run->params = arena_alloc(&run->arena, sizeof(*run->params));
+    run->started_ms = clock_wall_ms();
+    run->last_output_ms = clock_monotonic_ms();
+    whole.at_ms = clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS);
+    run->deadlines = &whole;
+    snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
+    set_base_env(run);
+
+    ok = run_file(run);
+    finish(run, ok, out);
+    left = runner_kill_cookie(config->cookie);
+    if (left > 0)
+        run_logf(run, "Ended %u process(es) that the build left behind", left);
+    run_logf(run, "Finished: %s", build_result_name(out->result));
+    run_log_flush(run);
+    if (!file_remove_tree(arena_format(&run->arena, "%s@tmp", config->workspace), &err))
+        run_logf(run, "WARNING: %s", err.message);
+    if (config->artifact_dir != NULL) /* stashes do not survive the run */
+        (void)!file_remove_tree(arena_format(&run->arena, "%s/../stashes", config->artifact_dir), &err);
+    strbuf_done(&run->line);
+    jenkinsfile_free(run->file);
+    arena_done(&run->arena);
+    free(run);
+}

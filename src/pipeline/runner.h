@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* runner.h - runs one build: a Jenkinsfile in a workspace, on the calling thread.
+ * runner_run() returns when everything has ended, post conditions included; the processes a build
+ * started and left behind are ended too.  It never fails: what goes wrong is the build's result,
+ * with the reason in its log.  Callbacks come on the calling thread.
+ * The thread needs RUNNER_STACK_SIZE of stack (the interpreter recurses). */
+#pragma once
+#include "pipeline/jenkinsfile.h"
+
+#define RUNNER_STACK_SIZE ((size_t)64 << 20)
+#define RUNNER_TIMEOUT_MS ((int64_t)60 * 60 * 1000) /* of a build, unless the config says more */
+#define RUNNER_GRACE_MS ((int64_t)60 * 1000)        /* for post after an abort or a timeout */
+
+/* From best to worst. */
+enum build_result { RESULT_SUCCESS, RESULT_UNSTABLE, RESULT_FAILURE, RESULT_NOT_BUILT, RESULT_ABORTED };
+const char *build_result_name(enum build_result r);
+bool build_result_parse(struct str name, enum build_result *out);
+
+enum stage_state { STAGE_RUNNING, STAGE_SUCCESS, STAGE_UNSTABLE, STAGE_FAILED, STAGE_ABORTED, STAGE_SKIPPED };
+const char *stage_state_name(enum stage_state s);
+
+struct stage_report {
+    struct str name;
+    unsigned depth; /* 0 for stages of the pipeline */
+    enum stage_state state;
+    const char *reason; /* of a skip: "WHEN", "FAILURE", "UNSTABLE"; else NULL */
+    int64_t started_ms, took_ms;
+};
+
+struct runner_config {
+    const char *jenkinsfile_name; /* for messages */
+    const char *workspace;        /* absolute; made if missing */
+    bool in_place;                /* the workspace is the user's own directory: no checkout */
+    const char *tool_dir;         /* first in PATH; may be NULL */
+    const char *const *extra_env; /* "NAME=value", NULL-terminated; may be NULL */
+    const char *artifact_dir;     /* archiveArtifacts and stash; may be NULL: those steps fail */
+    const char *credentials_path; /* JSON; may be NULL */
+    const char *cookie;           /* in the environment of every process of the build */
+    int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
+
+    /* Who we are; text may be NULL where it is unknown. */
+    int64_t number;
+    const char *job_name;  /* "web/main" */
+    const char *build_url; /* ends with '/' */
+    const char *branch, *commit, *git_url;
+    bool is_primary_branch;
+    const char *cause;             /* "BranchEventCause" */
+    const char *previous_result;   /* of the last completed build of the branch */
+    const char *previous_commit, *previous_successful_commit;
+    const struct str *changed_paths; /* of the push; for `changeset` */
+    size_t changed_path_count;
+
+    void *ctx;
+    void (*on_log)(void *ctx, struct str text); /* whole lines, secrets masked */
+    void (*on_stage)(void *ctx, const struct stage_report *report);
+    bool (*is_aborted)(void *ctx); /* may be NULL */
+};
+
+struct runner_outcome {
+    enum build_result result;
+    char reason[400]; /* one sentence, empty on success */
+    char display_name[100], description[400];
+};
+
+/* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it. */
+void runner_run(const struct runner_config *config, struct runner_outcome *out);
+
+/* Ends every process whose environment carries the cookie; gives how many were found. */
+unsigned runner_kill_cookie(const char *cookie);
