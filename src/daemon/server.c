@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "api/operations.h"
 #include "base/clock.h"
@@ -218,6 +219,19 @@ stop(struct server *s)
     store_close(s->store);
 }
 
+/* A descriptor for each of 1,024 client connections, and for files, checks and pipes beside them. */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warn("server.descriptor_limit", "wanted=%llu", (unsigned long long)limit.rlim_cur);
+}
+
 static void
 wait_for_signal(const sigset_t *signals)
 {
@@ -241,6 +255,7 @@ server_main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     if (!config_read(&s.config, argc, argv, &err)) {
         fprintf(stderr, "Usage: %s\n", err.message);
         return 2;
