@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Clusters, and the container instance that this machine is in each of them. */
+#include "api/ecs_describe.h"
+#include "api/ecs_operations.h"
+
+#include "model/arn.h"
+
+/* ---- CreateCluster ---- */
+
+static bool
+check_settings(const struct json *settings, struct err *err)
+{
+    for (size_t i = 0; i < json_size(settings); i++) {
+        const char *name = json_get_cstr(json_at(settings, i), "name", "");
+        const char *value = json_get_cstr(json_at(settings, i), "value", "");
+
+        if (strcmp(name, "containerInsights") != 0)
+            return err_set(err, ERR_INVALID_PARAMETER, "Cluster setting name must not be empty.");
+        if (strcmp(value, "enabled") != 0 && strcmp(value, "disabled") != 0 &&
+            strcmp(value, "enhanced") != 0)
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "Invalid value '%.40s' of the cluster setting containerInsights: enhanced, "
+                           "enabled or disabled.",
+                           value);
+    }
+    return true;
+}
+
+bool
+ecs_is_capacity_provider(const char *name)
+{
+    return strcmp(name, "FARGATE") == 0 || strcmp(name, "FARGATE_SPOT") == 0;
+}
+
+static bool
+check_providers(const struct json *names, const struct json *strategy, struct err *err)
+{
+    for (size_t i = 0; i < json_size(names) + json_size(strategy); i++) {
+        const char *name = i < json_size(names)
+                               ? json_cstr(json_at(names, i), "")
+                               : json_get_cstr(json_at(strategy, i - json_size(names)),
+                                               "capacityProvider", "");
+        if (!ecs_is_capacity_provider(name))
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "The specified capacity provider '%.255s' was not found. Specify a valid name "
+                           "and try again.",
+                           name);
+    }
+    return true;
+}
+
+static struct json *
+cluster_doc(const struct request *rq)
+{
+    static const char *const lists[] = {"capacityProviders", "defaultCapacityProviderStrategy"};
+    struct json *doc = json_object(), *settings;
+
+    settings = json_get(rq->input, "settings");
+    if (json_size(settings) > 0) {
+        json_set(doc, "settings", json_ref(settings));
+    } else {
+        struct json *insights = json_object();
+        settings = json_array();
+        json_set(insights, "name", json_text("containerInsights"));
+        json_set(insights, "value", json_text("disabled"));
+        json_append(settings, insights);
+        json_set(doc, "settings", settings);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
+        const struct json *given = json_get(rq->input, lists[i]);
+        json_set(doc, lists[i], given != NULL ? json_ref(given) : json_array());
+    }
+    if (json_get(rq->input, "configuration") != NULL)
+        json_set(doc, "configuration", json_ref(json_get(rq->input, "configuration")));
+    return doc;
+}
+
+bool
+ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "clusterName", "default");
+    const struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name));
+    cleanup_json struct json *doc = NULL, *tags = NULL;
+
+    if (!check_settings(json_get(rq->input, "settings"), err) ||
+        !check_providers(json_get(rq->input, "capacityProviders"),
+                         json_get(rq->input, "defaultCapacityProviderStrategy"), err) ||
+        !ecs_check_tags(json_get(rq->input, "tags"), err))
+        return false;
+    if (json_get(rq->input, "serviceConnectDefaults") != NULL)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "serviceConnectDefaults: Service Connect is not built in naru yet.");
+    if (cluster == NULL || cluster->status != CLUSTER_ACTIVE) {
+        doc = cluster_doc(rq);
+        tags = ecs_tags_or_empty(json_get(rq->input, "tags"));
+        request_step(rq, &(struct event){.type = EVENT_CLUSTER_CREATE,
+                                         .cluster_create = {.region = rq->region,
+                                                            .name = name,
+                                                            .doc = doc,
+                                                            .tags = tags}});
+        cluster = core_cluster(rq->core, rq->region, str_of(name));
+    }
+    json_set(out, "cluster", ecs_describe_cluster(rq, cluster));
+    return true;
+}
+
+/* ---- DescribeClusters, ListClusters ---- */
+
+/* The ARN that a missing cluster would have; an ARN given stands for itself. */
+static void
+cluster_arn_of(const struct request *rq, const char *name, char out[static ARN_SIZE])
+{
+    if (arn_is(str_of(name)) || !text_copy(out, ARN_SIZE, str_of(name)) || strlen(name) >= NAME_SIZE)
+        text_copy(out, ARN_SIZE, str_slice(str_of(name), 0, ARN_SIZE - 1));
+    else
+        arn_format(out, "ecs", rq->region, rq->account, "cluster/%s", name);
+}
+
+bool
+ecs_describe_clusters(struct request *rq, struct json *out, struct err *err)
+{
+    cleanup_json struct json *fallback = json_array();
+    const struct json *names = json_get(rq->input, "clusters");
+    struct json *clusters, *failures;
+
+    json_append(fallback, json_text("default"));
+    if (json_size(names) == 0)
+        names = fallback;
+    if (json_size(names) > 100)
+        return err_set(err, ERR_INVALID_PARAMETER, "clusters can have at most 100 items.");
+    clusters = json_array();
+    failures = json_array();
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        const struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name));
+        char arn[ARN_SIZE];
+
+        if (cluster != NULL) {
+            json_append(clusters, ecs_describe_cluster(rq, cluster));
+        } else {
+            cluster_arn_of(rq, name, arn);
+            json_append(failures, ecs_failure(arn, "MISSING"));
+        }
+    }
+    json_set(out, "clusters", clusters);
+    json_set(out, "failures", failures);
+    return true;
+}
+
+static void
+page_done(struct ecs_page *page)
+{
+    ecs_page_done(page);
+}
+
+bool
+ecs_list_clusters(struct request *rq, struct json *out, struct err *err)
+{
+    cleanup(page_done) struct ecs_page page = {0};
+
+    for (const struct cluster *c = rq->core->clusters; c != NULL; c = c->next) {
+        if (c->status == CLUSTER_ACTIVE && strcmp(c->region, rq->region) == 0)
+            ecs_page_add(&page, json_text(c->arn), "%s", c->arn);
+    }
+    return ecs_page_write(&page, rq, "clusterArns", 100, false, out, err);
+}
+
+/* ---- DeleteCluster ---- */
+
+/* The instance is no obstacle: it is this machine, and leaves with the cluster. */
+bool
+ecs_delete_cluster(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+
+    if (cluster == NULL)
+        return false;
+    for (const struct service *s = rq->core->services; s != NULL; s = s->next) {
+        if (strcmp(s->cluster_arn, cluster->arn) == 0 && s->status != SERVICE_INACTIVE)
+            return err_set(err, ERR_CLUSTER_CONTAINS_SERVICES,
+                           "The Cluster cannot be deleted while Services are active.");
+    }
+    for (const struct task *t = rq->core->tasks; t != NULL; t = t->next) {
+        if (strcmp(t->cluster_arn, cluster->arn) == 0 && t->last_status != TASK_STOPPED)
+            return err_set(err, ERR_CLUSTER_CONTAINS_TASKS,
+                           "The Cluster cannot be deleted while Tasks are active.");
+    }
+    json_set(out, "cluster", ecs_describe_cluster(rq, cluster));
+    json_set(json_get(out, "cluster"), "status", json_text("INACTIVE"));
+    request_step(rq, &(struct event){.type = EVENT_CLUSTER_DELETE,
+                                     .cluster_delete = {.arn = cluster->arn}});
+    return true;
+}
+
+/* ---- container instances ---- */
+
+bool
+ecs_list_container_instances(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const char *status = json_get_cstr(rq->input, "status", "ACTIVE");
+    cleanup(page_done) struct ecs_page page = {0};
+
+    if (cluster == NULL)
+        return false;
+    if (json_get(rq->input, "filter") != NULL)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "filter: the cluster query language is not built in naru yet.");
+    for (const struct container_instance *i = rq->core->instances; i != NULL; i = i->next) {
+        if (strcmp(i->cluster_arn, cluster->arn) == 0 && strcmp(status, "ACTIVE") == 0)
+            ecs_page_add(&page, json_text(i->arn), "%s", i->arn);
+    }
+    return ecs_page_write(&page, rq, "containerInstanceArns", 100, false, out, err);
+}
+
+bool
+ecs_describe_container_instances(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const struct json *names = json_get(rq->input, "containerInstances");
+    struct json *found, *failures;
+
+    if (cluster == NULL ||
+        !ecs_check_list(rq, "containerInstances", 100, "Container Instances cannot be empty.", err))
+        return false;
+    found = json_array();
+    failures = json_array();
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        const struct container_instance *instance = ecs_instance_of_cluster(rq->core, cluster);
+
+        if (instance != NULL &&
+            (strcmp(instance->arn, name) == 0 || strcmp(instance->id, name) == 0)) {
+            json_append(found, ecs_describe_instance(rq, instance));
+        } else {
+            char arn[ARN_SIZE];
+            if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
+                text_copy(arn, sizeof(arn), str_of(name));
+            else
+                arn_format(arn, "ecs", rq->region, rq->account, "container-instance/%s/%s",
+                           cluster->name, name);
+            json_append(failures, ecs_failure(arn, "MISSING"));
+        }
+    }
+    json_set(out, "containerInstances", found);
+    json_set(out, "failures", failures);
+    return true;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* ecs_describe.h - what the ECS handlers share: finding what a request names, tags, pages, and the
+ * one writer of each resource's wire form (ecs.md 14, 5.14).
+ * Errors: lookups fail with the exception that clients expect (ecs.md 10.2).
+ * Ownership: writers give a new object; parts of it may be shared with the core's own documents,
+ * which nobody changes. */
+#pragma once
+#include "api/operations.h"
+
+/* ---- finding ---- */
+/* The request's "cluster" (name or ARN, default "default"); only an ACTIVE one exists. */
+struct cluster *ecs_find_cluster(const struct request *rq, struct err *err);
+/* The request's "service" within the cluster; also DRAINING and INACTIVE ones. */
+struct service *ecs_find_service(const struct request *rq, const struct cluster *cluster,
+                                 const char *name_or_arn, struct err *err);
+/* A definition that may be started: ACTIVE.  `name` is family, family:revision or ARN. */
+struct task_definition *ecs_find_usable_definition(const struct request *rq, const char *name,
+                                                   struct err *err);
+struct container_instance *ecs_instance_of_cluster(const struct core *core,
+                                                   const struct cluster *cluster);
+bool ecs_includes(const struct request *rq, const char *field); /* in the member "include" */
+/* Fails with "The ARN provided is invalid." and friends if an ARN belongs to another cluster. */
+bool ecs_check_list(const struct request *rq, const char *member, size_t max, const char *empty_text,
+                    struct err *err);
+
+/* ---- tags ---- */
+bool ecs_check_tags(const struct json *tags, struct err *err); /* NULL is fine */
+/* A list of at most 50, those of `added` replacing those of the same key; both may be NULL. */
+struct json *ecs_merge_tags(const struct json *old, const struct json *added);
+struct json *ecs_tags_or_empty(const struct json *tags);
+
+/* ---- pages ---- */
+/* Items are sorted by key; a token names the last key given, so that what comes or goes between two
+ * pages neither repeats nor hides the rest. */
+struct ecs_page {
+    struct ecs_page_item {
+        char *key;
+        struct json *value;
+    } *at;
+    size_t count, capacity;
+};
+void ecs_page_add(struct ecs_page *page, struct json *value, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* Writes one page as `member` of `out`, and "nextToken" if there is more. */
+bool ecs_page_write(struct ecs_page *page, const struct request *rq, const char *member,
+                    size_t default_size, bool descending, struct json *out, struct err *err);
+void ecs_page_done(struct ecs_page *page);
+
+/* ---- writing ---- */
+struct json *ecs_failure(const char *arn, const char *reason);
+struct json *ecs_describe_cluster(const struct request *rq, const struct cluster *cluster);
+struct json *ecs_describe_instance(const struct request *rq, const struct container_instance *instance);
+struct json *ecs_describe_definition(const struct request *rq, const struct task_definition *td);
+struct json *ecs_describe_service(const struct request *rq, const struct service *service, bool with_tags);
+struct json *ecs_describe_task(const struct request *rq, const struct task *task, bool with_tags);
+struct json *ecs_describe_service_deployment(const struct request *rq, const struct service *service,
+                                             const struct service_deployment *sd);
+struct json *ecs_describe_revision(const struct request *rq, const struct service *service,
+                                   const struct revision *revision);
+/* The newest deployment's revision; also of an INACTIVE service. NULL only if there never was one. */
+const struct revision *ecs_current_revision(const struct service *service);
+struct json *ecs_load_balancers(const struct revision *revision);

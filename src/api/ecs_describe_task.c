@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/ecs_describe.h"
+
+#include <stdio.h>
+
+#include "model/arn.h"
+
+#define FARGATE_DISK_GIB 20
+#if defined(__aarch64__)
+#define CPU_ARCHITECTURE "arm64"
+#else
+#define CPU_ARCHITECTURE "x86_64"
+#endif
+
+static void
+set_text(struct json *o, const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        json_set(o, key, json_text(text));
+}
+
+static void
+set_time(const struct request *rq, struct json *o, const char *key, int64_t ms)
+{
+    if (ms != 0)
+        json_set(o, key, aws_time(rq, ms));
+}
+
+static void
+set_number_text(struct json *o, const char *key, int64_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%lld", (long long)n);
+    json_set(o, key, json_text(text));
+}
+
+static struct json *
+pair(const char *name, const char *value)
+{
+    struct json *o = json_object();
+
+    json_set(o, "name", json_text(name));
+    json_set(o, "value", json_text(value));
+    return o;
+}
+
+/* ---- containers ---- */
+
+static struct json *
+find_container_doc(const struct task_definition *td, const char *name)
+{
+    const struct json *list = td != NULL ? json_get(td->doc, "containerDefinitions") : NULL;
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
+            return json_at(list, i);
+    }
+    return NULL;
+}
+
+static struct json *
+network_bindings(const struct task_container *c)
+{
+    struct json *list = json_array();
+
+    for (int i = 0; i < c->binding_count; i++) {
+        struct json *o = json_object();
+        json_set(o, "bindIP", json_text("0.0.0.0"));
+        json_set(o, "containerPort", json_int(c->bindings[i].container_port));
+        json_set(o, "hostPort", json_int(c->bindings[i].host_port));
+        json_set(o, "protocol", json_text(c->bindings[i].is_udp ? "udp" : "tcp"));
+        json_append(list, o);
+    }
+    return list;
+}
+
+static struct json *
+network_interfaces(const struct task *t)
+{
+    struct json *list = json_array();
+
+    if (t->attachment_id[0] != '\0' && t->address[0] != '\0') {
+        struct json *o = json_object();
+        json_set(o, "attachmentId", json_text(t->attachment_id));
+        json_set(o, "privateIpv4Address", json_text(t->address));
+        json_append(list, o);
+    }
+    return list;
+}
+
+static void
+set_sizes(struct json *o, const struct json *doc)
+{
+    set_number_text(o, "cpu", json_get_i64(doc, "cpu", 0));
+    if (json_get(doc, "memory") != NULL)
+        set_number_text(o, "memory", json_get_i64(doc, "memory", 0));
+    if (json_get(doc, "memoryReservation") != NULL)
+        set_number_text(o, "memoryReservation", json_get_i64(doc, "memoryReservation", 0));
+}
+
+static struct json *
+describe_container(const struct request *rq, const struct task *t, const struct task_definition *td,
+                   const struct task_container *c)
+{
+    struct json *o = json_object();
+    char arn[ARN_SIZE];
+
+    arn_format(arn, "ecs", t->region, rq->account, "container/%s/%s/%s", t->cluster_name, t->id, c->id);
+    json_set(o, "containerArn", json_text(arn));
+    json_set(o, "taskArn", json_text(t->arn));
+    json_set(o, "name", json_text(c->name));
+    json_set(o, "image", json_text(c->image));
+    set_text(o, "imageDigest", c->digest);
+    set_text(o, "runtimeId", c->runtime_id);
+    json_set(o, "lastStatus", json_text(task_status_name(c->last_status)));
+    if (c->has_exit_code)
+        json_set(o, "exitCode", json_int(c->exit_code));
+    set_text(o, "reason", c->reason);
+    json_set(o, "networkBindings", network_bindings(c));
+    json_set(o, "networkInterfaces", network_interfaces(t));
+    json_set(o, "healthStatus", json_text(health_status_name(c->health)));
+    set_sizes(o, find_container_doc(td, c->name));
+    return o;
+}
+
+/* ---- the task ---- */
+
+static void
+add_detail(struct json *details, const char *name, const char *value)
+{
+    if (value[0] != '\0')
+        json_append(details, pair(name, value));
+}
+
+/* The network interface of awsvpc, as far as this machine has one. */
+static struct json *
+attachments(const struct task *t)
+{
+    struct json *list = json_array(), *o, *details;
+    const struct json *vpc =
+        json_get(json_get(t->doc, "networkConfiguration"), "awsvpcConfiguration");
+    const char *status = "PRECREATED";
+
+    if (t->attachment_id[0] == '\0')
+        return list;
+    if (t->last_status == TASK_STOPPED)
+        status = "DELETED";
+    else if (t->address[0] != '\0')
+        status = "ATTACHED";
+    o = json_object();
+    details = json_array();
+    json_set(o, "id", json_text(t->attachment_id));
+    json_set(o, "type", json_text("ElasticNetworkInterface"));
+    json_set(o, "status", json_text(status));
+    add_detail(details, "subnetId", json_cstr(json_at(json_get(vpc, "subnets"), 0), ""));
+    add_detail(details, "macAddress", t->mac_address);
+    add_detail(details, "privateIPv4Address", t->address);
+    json_set(o, "details", details);
+    json_append(list, o);
+    return list;
+}
+
+/* Every container is named, also those without an override (ecs.md 3.13). */
+static struct json *
+overrides(const struct task *t)
+{
+    struct json *o = json_object(), *list = json_array();
+    const struct json *given = json_get(t->overrides, "containerOverrides");
+
+    for (void *it = json_first(t->overrides); it != NULL; it = json_next(t->overrides, it))
+        json_set(o, json_key(it), json_ref(json_value(it)));
+    for (int i = 0; i < t->container_count; i++) {
+        struct json *entry = NULL;
+        for (size_t k = 0; k < json_size(given) && entry == NULL; k++) {
+            if (strcmp(json_get_cstr(json_at(given, k), "name", ""), t->containers[i].name) == 0)
+                entry = json_ref(json_at(given, k));
+        }
+        if (entry == NULL) {
+            entry = json_object();
+            json_set(entry, "name", json_text(t->containers[i].name));
+        }
+        json_append(list, entry);
+    }
+    json_set(o, "containerOverrides", list);
+    json_set(o, "inferenceAcceleratorOverrides", json_array());
+    return o;
+}
+
+static void
+set_times(const struct request *rq, struct json *o, const struct task *t)
+{
+    set_time(rq, o, "createdAt", t->created_at_ms);
+    set_time(rq, o, "connectivityAt", t->created_at_ms);
+    set_time(rq, o, "pullStartedAt", t->pull_started_at_ms);
+    set_time(rq, o, "pullStoppedAt", t->pull_stopped_at_ms);
+    set_time(rq, o, "startedAt", t->started_at_ms);
+    set_time(rq, o, "executionStoppedAt", t->execution_stopped_at_ms);
+    set_time(rq, o, "stoppingAt", t->stopping_at_ms);
+    set_time(rq, o, "stoppedAt", t->stopped_at_ms);
+}
+
+/* propagateTags of a service is applied when it is asked for: tasks carry no copy. */
+static struct json *
+task_tags(const struct request *rq, const struct task *t, const struct task_definition *td)
+{
+    const struct service *s =
+        t->service_arn[0] != '\0' ? core_service_by_arn(rq->core, t->service_arn) : NULL;
+    const char *from = s != NULL ? json_get_cstr(s->doc, "propagateTags", "NONE") : "NONE";
+    const struct json *inherited = NULL;
+
+    if (strcmp(from, "SERVICE") == 0)
+        inherited = s->tags;
+    else if (strcmp(from, "TASK_DEFINITION") == 0 && td != NULL)
+        inherited = td->tags;
+    return ecs_merge_tags(inherited, t->tags);
+}
+
+static void
+set_fargate(struct json *o, const struct task *t, const struct task_definition *td)
+{
+    const struct json *disk = td != NULL ? json_get(td->doc, "ephemeralStorage") : NULL;
+    struct json *storage = json_object();
+
+    json_set(storage, "sizeInGiB", json_int(json_get_i64(disk, "sizeInGiB", FARGATE_DISK_GIB)));
+    json_set(o, "ephemeralStorage", storage);
+    json_set(o, "platformVersion", json_text(json_get_cstr(t->doc, "platformVersion", "1.4.0")));
+    json_set(o, "platformFamily", json_text("Linux"));
+}
+
+struct json *
+ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags)
+{
+    const struct task_definition *td =
+        core_task_definition(rq->core, t->region, str_of(t->task_definition_arn));
+    const struct container_instance *instance = core_instance(rq->core, t->instance_arn);
+    struct json *o = json_object(), *containers = json_array(), *attributes = json_array();
+    char zone[REGION_SIZE + 1];
+
+    snprintf(zone, sizeof(zone), "%sa", t->region);
+    json_set(o, "attachments", attachments(t));
+    json_append(attributes, pair("ecs.cpu-architecture", CPU_ARCHITECTURE));
+    json_set(o, "attributes", attributes);
+    json_set(o, "availabilityZone", json_text(zone));
+    json_set(o, "clusterArn", json_text(t->cluster_arn));
+    json_set(o, "connectivity",
+             json_text(instance != NULL && !instance->is_connected ? "DISCONNECTED" : "CONNECTED"));
+    if (t->launch_type == LAUNCH_EC2)
+        set_text(o, "containerInstanceArn", t->instance_arn);
+    for (int i = 0; i < t->container_count; i++)
+        json_append(containers, describe_container(rq, t, td, &t->containers[i]));
+    json_set(o, "containers", containers);
+    set_number_text(o, "cpu", t->cpu);
+    set_number_text(o, "memory", t->memory_mib);
+    set_times(rq, o, t);
+    json_set(o, "desiredStatus", json_text(task_status_name(t->desired_status)));
+    json_set(o, "enableExecuteCommand", json_bool(json_get_bool(t->doc, "enableExecuteCommand", false)));
+    json_set(o, "group", json_text(t->group));
+    json_set(o, "healthStatus", json_text(health_status_name(t->health)));
+    json_set(o, "inferenceAccelerators", json_array());
+    json_set(o, "lastStatus", json_text(task_status_name(t->last_status)));
+    json_set(o, "launchType", json_text(launch_type_name(t->launch_type)));
+    json_set(o, "overrides", overrides(t));
+    if (t->launch_type == LAUNCH_FARGATE)
+        set_fargate(o, t, td);
+    set_text(o, "startedBy", t->deployment_id[0] != '\0' ? t->deployment_id : t->started_by);
+    if (t->has_stop_code)
+        json_set(o, "stopCode", json_text(stop_code_name(t->stop_code)));
+    set_text(o, "stoppedReason", t->stopped_reason);
+    json_set(o, "tags", with_tags ? task_tags(rq, t, td) : json_array());
+    json_set(o, "taskArn", json_text(t->arn));
+    json_set(o, "taskDefinitionArn", json_text(t->task_definition_arn));
+    json_set(o, "version", json_int(t->version));
+    return o;
+}

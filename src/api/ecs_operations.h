@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* ecs_operations.h - the ECS handlers; their rows stand in ecs_operations.c.
+ * See operations.h for what a handler may do. */
+#pragma once
+#include "api/operations.h"
+
+operation_handler ecs_create_cluster, ecs_describe_clusters, ecs_list_clusters, ecs_delete_cluster;
+operation_handler ecs_list_container_instances, ecs_describe_container_instances;
+operation_handler ecs_register_task_definition, ecs_describe_task_definition,
+    ecs_list_task_definitions, ecs_list_task_definition_families, ecs_deregister_task_definition;
+operation_handler ecs_create_service, ecs_update_service, ecs_describe_services, ecs_list_services,
+    ecs_delete_service;
+operation_handler ecs_run_task, ecs_stop_task, ecs_describe_tasks, ecs_list_tasks;
+operation_handler ecs_list_service_deployments, ecs_describe_service_deployments,
+    ecs_describe_service_revisions, ecs_stop_service_deployment;
+operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
+
+/* FARGATE and FARGATE_SPOT always exist; there are no others. */
+bool ecs_is_capacity_provider(const char *name);

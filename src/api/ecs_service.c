@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "api/ecs_describe.h"
+#include "api/ecs_operations.h"
+#include "api/ecs_service_input.h"
+#include "model/arn.h"
+
+#define TASKS_MAX 5000 /* of one service */
+#define SERVICES_MAX 10 /* of one DescribeServices */
+
+/* Members of a service that the core only keeps, with what they are when absent. */
+static const struct {
+    const char *name;
+    const char *text; /* NULL: a flag, false */
+} kept_members[] = {
+    {"schedulingStrategy", "REPLICA"}, {"propagateTags", "NONE"},
+    {"availabilityZoneRebalancing", "DISABLED"},
+    {"enableECSManagedTags", NULL},    {"enableExecuteCommand", NULL},
+};
+static const char *const kept_lists[] = {"placementConstraints", "placementStrategy"};
+
+static void
+page_done(struct ecs_page *page)
+{
+    ecs_page_done(page);
+}
+
+/* `old` (NULL: the defaults) with what the input gives. */
+static struct json *
+service_doc(const struct request *rq, const struct json *old)
+{
+    struct json *doc = json_object(), *controller = json_object();
+
+    for (void *it = json_first(old); it != NULL; it = json_next(old, it))
+        json_set(doc, json_key(it), json_ref(json_value(it)));
+    for (size_t i = 0; i < ARRAY_COUNT(kept_members); i++) {
+        const char *name = kept_members[i].name;
+        const struct json *given = json_get(rq->input, name);
+
+        if (given != NULL)
+            json_set(doc, name, json_ref(given));
+        else if (json_get(doc, name) == NULL)
+            json_set(doc, name, kept_members[i].text != NULL ? json_text(kept_members[i].text)
+                                                             : json_bool(false));
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(kept_lists); i++) {
+        const struct json *given = json_get(rq->input, kept_lists[i]);
+        if (given != NULL)
+            json_set(doc, kept_lists[i], json_ref(given));
+        else if (json_get(doc, kept_lists[i]) == NULL)
+            json_set(doc, kept_lists[i], json_array());
+    }
+    json_set(controller, "type", json_text("ECS"));
+    json_set(doc, "deploymentController", controller);
+    return doc;
+}
+
+static bool
+check_desired_count(int64_t count, struct err *err)
+{
+    if (count <= TASKS_MAX)
+        return true;
+    return err_set(err, ERR_INVALID_PARAMETER, "desiredCount can be at most %d.", TASKS_MAX);
+}
+
+static bool
+check_grace_period(const struct request *rq, int load_balancer_count, const struct task_definition *td,
+                   struct err *err)
+{
+    if (json_get_i64(rq->input, "healthCheckGracePeriodSeconds", 0) > 0 && load_balancer_count == 0 &&
+        (td == NULL || !task_definition_has_health_check(td)))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Health check grace period is only valid for services configured to use load "
+                       "balancers.");
+    return true;
+}
+
+/* ---- CreateService ---- */
+
+/* What makes two calls the same: the input without the token, names resolved. */
+static struct json *
+create_request(const struct request *rq, const struct workload *w)
+{
+    struct json *o = json_object();
+
+    for (void *it = json_first(rq->input); it != NULL; it = json_next(rq->input, it)) {
+        const char *key = json_key(it);
+        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0)
+            json_set(o, key, json_ref(json_value(it)));
+    }
+    json_set(o, "taskDefinition", json_text(w->definition->arn));
+    return o;
+}
+
+static bool
+answer_existing(struct request *rq, const struct service *service, const struct json *request,
+                struct json *out, struct err *err)
+{
+    if (service->status == SERVICE_DRAINING)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Unable to Start a service that is still Draining.");
+    if (!json_equal(json_get(service->doc, "request"), request))
+        return err_set(err, ERR_INVALID_PARAMETER, "Creation of service was not idempotent.");
+    json_set(out, "service", ecs_describe_service(rq, service, true));
+    return true;
+}
+
+static bool
+create(struct request *rq, const struct cluster *cluster, const struct workload *w,
+       const struct deployment_config *config, struct json *out, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "serviceName", "");
+    const struct json *tags = json_get(rq->input, "tags");
+    const struct service *service = core_service(rq->core, cluster, str_of(name));
+    cleanup_json struct json *request = create_request(rq, w), *doc = NULL, *all_tags = NULL;
+
+    if (service != NULL && service->status != SERVICE_INACTIVE)
+        return answer_existing(rq, service, request, out, err);
+    doc = service_doc(rq, NULL);
+    json_set(doc, "request", json_ref(request));
+    all_tags = ecs_tags_or_empty(tags);
+    request_step(rq, &(struct event){
+        .type = EVENT_SERVICE_CREATE,
+        .service_create = {
+            .cluster_arn = cluster->arn,
+            .name = name,
+            .created_by = rq->principal,
+            .client_token = json_get_cstr(rq->input, "clientToken", ""),
+            .desired_count = (int)json_get_i64(rq->input, "desiredCount", 0),
+            .health_check_grace_s =
+                (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", 0),
+            .task_definition_arn = w->definition->arn,
+            .launch_type = w->launch_type,
+            .load_balancers = w->load_balancers,
+            .load_balancer_count = w->load_balancer_count,
+            .config = config,
+            .doc = doc,
+            .revision_doc = w->doc,
+            .tags = all_tags,
+        }});
+    service = core_service(rq->core, cluster, str_of(name));
+    assert(service != NULL && service->status == SERVICE_ACTIVE);
+    json_set(out, "service", ecs_describe_service(rq, service, true));
+    return true;
+}
+
+bool
+ecs_create_service(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    cleanup(workload_done) struct workload w = {0};
+    cleanup(config_done) struct deployment_config config = {0};
+
+    if (cluster == NULL || !service_check_built(rq->input, err) ||
+        !ecs_check_tags(json_get(rq->input, "tags"), err))
+        return false;
+    if (json_get(rq->input, "desiredCount") == NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "desiredCount must be given for the scheduling strategy REPLICA.");
+    if (!check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err) ||
+        !workload_read(rq, cluster, NULL, &w, err) ||
+        !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
+        !config_read(json_get(rq->input, "deploymentConfiguration"), NULL, &config, err))
+        return false;
+    return create(rq, cluster, &w, &config, out, err);
+}
+
+/* ---- UpdateService ---- */
+
+static bool
+has_workload_members(const struct json *input)
+{
+    static const char *const members[] = {"taskDefinition", "networkConfiguration", "platformVersion",
+                                          "loadBalancers", "capacityProviderStrategy"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
+        if (json_get(input, members[i]) != NULL)
+            return true;
+    }
+    return json_get_bool(input, "forceNewDeployment", false);
+}
+
+static bool
+is_rolled_back(const struct service *s)
+{
+    const struct deployment *primary = service_primary(s);
+    const struct service_deployment *newest = service_current(s);
+
+    return (primary != NULL && primary->is_rollback) ||
+           (newest != NULL &&
+            (newest->status == SD_ROLLBACK_REQUESTED || newest->status == SD_ROLLBACK_IN_PROGRESS ||
+             newest->status == SD_ROLLBACK_SUCCESSFUL));
+}
+
+/* Ours, for `aws ecs update-service --rollback-deployment`: what is rolled back already stays so. */
+static bool
+roll_back(struct request *rq, const struct service *s, struct json *out, struct err *err)
+{
+    const int desired = (int)json_get_i64(rq->input, "desiredCount", -1);
+
+    if (has_workload_members(rq->input))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "rollbackDeployment can not be combined with members that start a deployment.");
+    if (is_rolled_back(s)) {
+        if (desired >= 0 && desired != s->desired_count)
+            request_step(rq, &(struct event){.type = EVENT_SERVICE_UPDATE,
+                                             .service_update = {.service_arn = s->arn,
+                                                                .desired_count = desired,
+                                                                .health_check_grace_s = -1,
+                                                                .launch_type = -1}});
+    } else if (core_rollback_target(rq->core, s) == NULL) {
+        return err_set(err, ERR_INVALID_PARAMETER, "No completed deployment to roll back to.");
+    } else {
+        request_step(rq, &(struct event){
+            .type = EVENT_SERVICE_ROLLBACK,
+            .service_rollback = {.service_arn = s->arn,
+                                 .desired_count = desired,
+                                 .reason = "Service deployment rolled back because of a user-initiated "
+                                           "rollback."}});
+    }
+    json_set(out, "service", ecs_describe_service(rq, s, false));
+    return true;
+}
+
+static bool
+update(struct request *rq, const struct cluster *cluster, const struct service *s, struct err *err)
+{
+    const struct revision *old = ecs_current_revision(s);
+    const struct json *config_given = json_get(rq->input, "deploymentConfiguration");
+    cleanup(workload_done) struct workload w = {0};
+    cleanup(config_done) struct deployment_config config = {0};
+    cleanup_json struct json *doc = NULL;
+    bool starts = false;
+    int load_balancer_count = old->load_balancer_count;
+    const struct task_definition *td =
+        core_task_definition(rq->core, rq->region, str_of(old->task_definition_arn));
+
+    if (has_workload_members(rq->input)) {
+        if (!workload_read(rq, cluster, old, &w, err))
+            return false;
+        starts = json_get_bool(rq->input, "forceNewDeployment", false) || !workload_equal(&w, old);
+        load_balancer_count = w.load_balancer_count;
+        td = w.definition;
+    }
+    if (!check_grace_period(rq, load_balancer_count, td, err) ||
+        (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
+        return false;
+    doc = service_doc(rq, s->doc);
+    request_step(rq, &(struct event){
+        .type = EVENT_SERVICE_UPDATE,
+        .service_update = {
+            .service_arn = s->arn,
+            .desired_count = (int)json_get_i64(rq->input, "desiredCount", -1),
+            .health_check_grace_s =
+                (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", -1),
+            .config = config_given != NULL ? &config : NULL,
+            .doc = json_equal(doc, s->doc) ? NULL : doc,
+            .starts_deployment = starts,
+            .task_definition_arn = starts ? w.definition->arn : NULL,
+            .launch_type = starts ? (int)w.launch_type : -1,
+            .has_load_balancers = starts,
+            .load_balancers = starts ? w.load_balancers : NULL,
+            .load_balancer_count = starts ? w.load_balancer_count : 0,
+            .revision_doc = starts ? w.doc : NULL,
+        }});
+    return true;
+}
+
+bool
+ecs_update_service(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const struct service *s = NULL;
+
+    if (cluster == NULL)
+        return false;
+    s = ecs_find_service(rq, cluster, json_get_cstr(rq->input, "service", ""), err);
+    if (s == NULL)
+        return false;
+    if (s->status != SERVICE_ACTIVE)
+        return err_set(err, ERR_SERVICE_NOT_ACTIVE, "Service was not ACTIVE.");
+    if (!service_check_built(rq->input, err) ||
+        !check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err))
+        return false;
+    if (json_get_bool(rq->input, "rollbackDeployment", false))
+        return roll_back(rq, s, out, err);
+    if (!update(rq, cluster, s, err))
+        return false;
+    json_set(out, "service", ecs_describe_service(rq, s, false));
+    return true;
+}
+
+/* ---- DescribeServices, ListServices ---- */
+
+bool
+ecs_describe_services(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const struct json *names = json_get(rq->input, "services");
+    struct json *services, *failures;
+
+    if (cluster == NULL ||
+        !ecs_check_list(rq, "services", SERVICES_MAX, "Services cannot be empty.", err))
+        return false;
+    services = json_array();
+    failures = json_array();
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        const struct service *s = ecs_find_service(rq, cluster, name, NULL);
+        char arn[ARN_SIZE];
+
+        if (s != NULL) {
+            json_append(services, ecs_describe_service(rq, s, ecs_includes(rq, "TAGS")));
+            continue;
+        }
+        if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
+            text_copy(arn, sizeof(arn), str_of(name));
+        else
+            arn_format(arn, "ecs", rq->region, rq->account, "service/%s/%s", cluster->name, name);
+        json_append(failures, ecs_failure(arn, "MISSING"));
+    }
+    json_set(out, "services", services);
+    json_set(out, "failures", failures);
+    return true;
+}
+
+bool
+ecs_list_services(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const char *launch = json_get_cstr(rq->input, "launchType", NULL);
+    const bool wants_replica =
+        strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "REPLICA") == 0 &&
+        strcmp(json_get_cstr(rq->input, "resourceManagementType", "CUSTOMER"), "CUSTOMER") == 0;
+    cleanup(page_done) struct ecs_page page = {0};
+
+    if (cluster == NULL)
+        return false;
+    for (const struct service *s = rq->core->services; s != NULL; s = s->next) {
+        const struct revision *r = ecs_current_revision(s);
+
+        if (strcmp(s->cluster_arn, cluster->arn) != 0 || s->status != SERVICE_ACTIVE || !wants_replica)
+            continue;
+        if (launch == NULL || (r != NULL && strcmp(launch_type_name(r->launch_type), launch) == 0))
+            ecs_page_add(&page, json_text(s->arn), "%s", s->arn);
+    }
+    return ecs_page_write(&page, rq, "serviceArns", 10, false, out, err);
+}
+
+/* ---- DeleteService ---- */
+
+static bool
+check_deletable(const struct request *rq, const struct service *s, struct err *err)
+{
+    const struct task_counts n = core_counts(rq->core, s, NULL);
+    int deployments = 0;
+
+    if (json_get_bool(rq->input, "force", false))
+        return true;
+    if (s->desired_count > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The service cannot be stopped while it is scaled above 0.");
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        deployments += d->status != DEPLOYMENT_INACTIVE;
+    if (deployments > 1)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The service cannot be stopped while deployments are active.");
+    if (n.running + n.pending > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The service cannot be stopped while the primary deployment is scaled above 0.");
+    return true;
+}
+
+bool
+ecs_delete_service(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const struct service *s;
+
+    if (cluster == NULL)
+        return false;
+    s = ecs_find_service(rq, cluster, json_get_cstr(rq->input, "service", ""), err);
+    if (s == NULL)
+        return false;
+    if (s->status == SERVICE_INACTIVE)
+        return err_set(err, ERR_SERVICE_NOT_FOUND, "Service not found.");
+    if (s->status == SERVICE_ACTIVE) {
+        if (!check_deletable(rq, s, err))
+            return false;
+        request_step(rq, &(struct event){.type = EVENT_SERVICE_DELETE,
+                                         .service_delete = {.service_arn = s->arn}});
+    }
+    json_set(out, "service", ecs_describe_service(rq, s, false));
+    return true;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/ecs_task_definition.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "api/ecs_describe.h"
+#include "api/ecs_operations.h"
+#include "model/arn.h"
+
+#define REVISIONS_MAX 1000000
+
+static void
+page_done(struct ecs_page *page)
+{
+    ecs_page_done(page);
+}
+
+/* ---- RegisterTaskDefinition ---- */
+
+static bool
+check_size(const struct json *input, struct err *err)
+{
+    cleanup_free char *text = json_format(input);
+
+    if (strlen(text) > DEFINITION_SIZE_MAX)
+        return err_set(err, ERR_CLIENT, "Actual length: '%zu'. Max allowed length is '%d' bytes.",
+                       strlen(text), DEFINITION_SIZE_MAX);
+    return true;
+}
+
+static const struct task_definition *
+newest_of_family(const struct request *rq, const char *family)
+{
+    const struct task_definition *newest = NULL;
+
+    for (const struct task_definition *td = rq->core->task_definitions; td != NULL; td = td->next) {
+        if (strcmp(td->family, family) == 0 && strcmp(td->region, rq->region) == 0 &&
+            (newest == NULL || td->revision > newest->revision))
+            newest = td;
+    }
+    return newest;
+}
+
+bool
+ecs_register_task_definition(struct request *rq, struct json *out, struct err *err)
+{
+    const char *family = json_get_cstr(rq->input, "family", "");
+    const struct json *tags = json_get(rq->input, "tags");
+    cleanup_json struct json *doc = NULL, *given_tags = NULL;
+    const struct task_definition *td;
+
+    if (!check_size(rq->input, err) || !definition_check(rq->input, err) || !ecs_check_tags(tags, err))
+        return false;
+    td = newest_of_family(rq, family);
+    if (td != NULL && td->revision >= REVISIONS_MAX)
+        return err_set(err, ERR_LIMIT_EXCEEDED, "The family '%s' has %d revisions, the most allowed.",
+                       family, REVISIONS_MAX);
+    doc = definition_normalise(rq->input, rq->account, rq->principal);
+    given_tags = ecs_tags_or_empty(tags);
+    request_step(rq, &(struct event){.type = EVENT_TASK_DEFINITION_REGISTER,
+                                     .task_definition_register = {.region = rq->region,
+                                                                  .family = family,
+                                                                  .doc = doc,
+                                                                  .tags = given_tags}});
+    td = newest_of_family(rq, family);
+    assert(td != NULL);
+    json_set(out, "taskDefinition", ecs_describe_definition(rq, td));
+    if (json_size(tags) > 0)
+        json_set(out, "tags", json_ref(tags));
+    return true;
+}
+
+/* ---- DescribeTaskDefinition, DeregisterTaskDefinition ---- */
+
+/* "family:revision" behind the last ':' of a name or of an ARN's last part. */
+static bool
+split_revision(const char *name, struct str *family, struct str *revision)
+{
+    const struct str last = arn_last(str_of(name));
+    const ptrdiff_t colon = str_rindex(last, ':');
+
+    *family = colon < 0 ? last : str_slice(last, 0, (size_t)colon);
+    *revision = colon < 0 ? (struct str){0} : str_slice(last, (size_t)colon + 1, last.len);
+    return colon >= 0;
+}
+
+static bool
+check_revision(const char *name, bool must_have, struct err *err)
+{
+    struct str family, revision;
+    int64_t n;
+
+    if (!split_revision(name, &family, &revision)) {
+        if (must_have)
+            return err_set(err, ERR_CLIENT, "Revision is missing.");
+        return true;
+    }
+    if (!str_to_i64(revision, &n) || n < 1 || n > INT32_MAX)
+        return err_set(err, ERR_INVALID_PARAMETER, "Invalid revision number. Number: " STR_FMT,
+                       STR_ARG(str_slice(revision, 0, 40)));
+    return true;
+}
+
+bool
+ecs_describe_task_definition(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "taskDefinition", "");
+    const struct task_definition *td;
+
+    if (!check_revision(name, false, err))
+        return false;
+    td = core_task_definition(rq->core, rq->region, str_of(name));
+    if (td == NULL)
+        return err_set(err, ERR_CLIENT, "Unable to describe task definition.");
+    json_set(out, "taskDefinition", ecs_describe_definition(rq, td));
+    if (ecs_includes(rq, "TAGS"))
+        json_set(out, "tags", ecs_tags_or_empty(td->tags));
+    return true;
+}
+
+bool
+ecs_deregister_task_definition(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "taskDefinition", "");
+    const struct task_definition *td;
+
+    if (!check_revision(name, true, err))
+        return false;
+    td = core_task_definition(rq->core, rq->region, str_of(name));
+    if (td == NULL)
+        return err_set(err, ERR_CLIENT, "The specified task definition does not exist.");
+    if (td->status == TASK_DEFINITION_ACTIVE)
+        request_step(rq, &(struct event){.type = EVENT_TASK_DEFINITION_DEREGISTER,
+                                         .task_definition_deregister = {.arn = td->arn}});
+    json_set(out, "taskDefinition", ecs_describe_definition(rq, td));
+    return true;
+}
+
+/* ---- lists ---- */
+
+/* '!' sorts before every character of a family name, so that "web" comes before "web-2". */
+bool
+ecs_list_task_definitions(struct request *rq, struct json *out, struct err *err)
+{
+    const char *family = json_get_cstr(rq->input, "familyPrefix", NULL);
+    const char *status = json_get_cstr(rq->input, "status", "ACTIVE");
+    const bool descending = strcmp(json_get_cstr(rq->input, "sort", "ASC"), "DESC") == 0;
+    cleanup(page_done) struct ecs_page page = {0};
+
+    for (const struct task_definition *td = rq->core->task_definitions; td != NULL; td = td->next) {
+        if (strcmp(td->region, rq->region) == 0 && (family == NULL || strcmp(td->family, family) == 0) &&
+            strcmp(task_definition_status_name(td->status), status) == 0)
+            ecs_page_add(&page, json_text(td->arn), "%s!%010d", td->family, td->revision);
+    }
+    return ecs_page_write(&page, rq, "taskDefinitionArns", 100, descending, out, err);
+}
+
+static int
+compare_families(const void *a, const void *b)
+{
+    const struct task_definition *x = *(const struct task_definition *const *)a;
+    const struct task_definition *y = *(const struct task_definition *const *)b;
+
+    return strcmp(x->family, y->family);
+}
+
+bool
+ecs_list_task_definition_families(struct request *rq, struct json *out, struct err *err)
+{
+    const struct str prefix = str_of(json_get_cstr(rq->input, "familyPrefix", ""));
+    const char *status = json_get_cstr(rq->input, "status", "ALL");
+    cleanup(page_done) struct ecs_page page = {0};
+    cleanup_free const struct task_definition **all = NULL;
+    size_t count = 0;
+
+    for (const struct task_definition *td = rq->core->task_definitions; td != NULL; td = td->next) {
+        if (strcmp(td->region, rq->region) != 0 || !str_starts(str_of(td->family), prefix))
+            continue;
+        all = mem_grow(all, count + 1, sizeof(*all));
+        all[count++] = td;
+    }
+    if (count > 0)
+        qsort(all, count, sizeof(*all), compare_families);
+    for (size_t i = 0, next; i < count; i = next) {
+        bool is_active = false;
+
+        for (next = i; next < count && strcmp(all[next]->family, all[i]->family) == 0; next++)
+            is_active = is_active || all[next]->status == TASK_DEFINITION_ACTIVE;
+        if (strcmp(status, "ALL") == 0 || is_active == (strcmp(status, "ACTIVE") == 0))
+            ecs_page_add(&page, json_text(all[i]->family), "%s", all[i]->family);
+    }
+    return ecs_page_write(&page, rq, "families", 100, false, out, err);
+}
