@@ -162,7 +162,7 @@ blob_begin(struct call *c, struct err *err)
                                       : err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload begins with POST");
     if (!str_is(method, "PATCH") && !str_is(method, "PUT") && !str_is(method, "GET") && !str_is(method, "DELETE"))
         return err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload knows GET, PATCH, PUT and DELETE");
-    const char *digest;
+    const char *digest = NULL;
     if (str_is(method, "PUT") && !digest_query(c, &digest, err))
         return false;
     if (!upload_take(c->reg, c->region, c->repository, c->route.argument, &c->upload, err))
@@ -247,7 +247,7 @@ one_upload_end(struct call *c, struct err *err)
 {
     const struct str method = c->x->method;
     struct reply r = {0};
-    const char *digest;
+    const char *digest = NULL;
 
     if (str_is(method, "GET")) {
         upload_reply(c, c->upload, 204);

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/* ecr.c - repositories, their tags, and the password for docker login. */
+#include "api/ecr.h"
+
+#include "base/crypto.h"
+#include "model/arn.h"
+
+#define TAGS_MAX 50
+#define PAGE_DEFAULT 100
+
+struct registry *
+ecr_registry(const struct request *rq)
+{
+    return api_get_config(rq->api)->registry;
+}
+
+static bool
+registry_id_check(struct request *rq, const char *repository, struct err *err)
+{
+    const char *id = json_get_cstr(rq->input, "registryId", rq->account);
+
+    if (strcmp(id, rq->account) == 0)
+        return true;
+    if (repository == NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'registryId': this is the registry with id '%s'", rq->account);
+    return err_set(err, ERR_REPOSITORY_NOT_FOUND,
+                   "The repository with name '%s' does not exist in the registry with id '%s'", repository, id);
+}
+
+const char *
+ecr_repository_name(struct request *rq, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "repositoryName", "");
+    return registry_id_check(rq, name, err) ? name : NULL;
+}
+
+/* ---- pages ---- */
+
+void
+ecr_page_add(struct ecr_page *page, const char *key, struct json *value)
+{
+    struct json *item = json_object();
+
+    if (page->items == NULL)
+        page->items = json_array();
+    json_set(item, "key", json_text(key));
+    json_set(item, "value", value);
+    json_append(page->items, item);
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+    return strcmp(json_get_cstr(*(struct json *const *)a, "key", ""),
+                  json_get_cstr(*(struct json *const *)b, "key", ""));
+}
+
+/* The key behind which the page begins; "" for the first page. The token is the last key that was told, so
+ * what comes or goes meanwhile neither hides nor repeats anything else. */
+static bool
+page_start(struct request *rq, struct strbuf *key, struct err *err)
+{
+    const char *token = json_get_cstr(rq->input, "nextToken", NULL);
+
+    if (token == NULL)
+        return true;
+    if (base64_decode(key, str_of(token)) && str_starts(strbuf_str(key), STR("ecr1:")) &&
+        memchr(key->at, '\0', key->len) == NULL)
+        return true;
+    return err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter at 'nextToken': it is none that was given out");
+}
+
+bool
+ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, struct err *err)
+{
+    cleanup_json struct json *items = page->items ? TAKE(page->items) : json_array();
+    cleanup(strbuf_done) struct strbuf start = {0};
+    const int64_t limit = json_get_i64(rq->input, "maxResults", PAGE_DEFAULT);
+    const size_t count = json_size(items);
+    cleanup_json struct json *list = json_array();
+    cleanup(strbuf_done) struct strbuf next = {0};
+
+    if (!page_start(rq, &start, err))
+        return false;
+    const char *last = start.len > 0 ? start.at + 5 : "";
+    cleanup_free struct json **sorted = mem_new((count + 1) * sizeof(struct json *));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = json_at(items, i);
+    qsort(sorted, count, sizeof *sorted, compare_items);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = json_get_cstr(sorted[i], "key", "");
+        if (strcmp(key, last) <= 0)
+            continue;
+        if ((int64_t)json_size(list) == limit) {
+            cleanup_free char *text = text_format("ecr1:%s", last);
+            base64_encode(&next, str_of(text));
+            break;
+        }
+        json_append(list, json_ref(json_get(sorted[i], "value")));
+        last = key;
+    }
+    json_set(out, page->member, TAKE(list));
+    if (next.len > 0)
+        json_set(out, "nextToken", json_text(strbuf_cstr(&next)));
+    return true;
+}
+
+/* ---- repositories ---- */
+
+static struct json *
+repository_json(struct request *rq, const struct registry_repository *r)
+{
+    struct json *j = json_object(), *scanning = json_object(), *encryption = json_object();
+    char arn[ARN_SIZE], uri[REGISTRY_IMAGE_SIZE];
+
+    arn_format(arn, "ecr", rq->region, rq->account, "repository/%s", r->name);
+    registry_repository_uri(ecr_registry(rq), rq->region, r->name, uri);
+    json_set(scanning, "scanOnPush", json_bool(json_get_bool(r->document, "scanOnPush", false)));
+    json_set(encryption, "encryptionType", json_text("AES256"));
+    json_set(j, "repositoryArn", json_text(arn));
+    json_set(j, "registryId", json_text(rq->account));
+    json_set(j, "repositoryName", json_text(r->name));
+    json_set(j, "repositoryUri", json_text(uri));
+    json_set(j, "createdAt", aws_time(rq, r->created_ms));
+    json_set(j, "imageTagMutability", json_text(r->immutable_tags ? "IMMUTABLE" : "MUTABLE"));
+    json_set(j, "imageScanningConfiguration", scanning);
+    json_set(j, "encryptionConfiguration", encryption);
+    return j;
+}
+
+static bool
+mutability_check(const struct json *input, struct err *err)
+{
+    const char *mutability = json_get_cstr(input, "imageTagMutability", "MUTABLE");
+
+    if (strcmp(mutability, "MUTABLE") == 0 || strcmp(mutability, "IMMUTABLE") == 0)
+        return json_get(input, "imageTagMutabilityExclusionFilters") == NULL ||
+               err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'imageTagMutabilityExclusionFilters': '%s' takes none", mutability);
+    return err_set(err, ERR_UNSUPPORTED_FEATURE, "imageTagMutability '%s' is not built; use MUTABLE or IMMUTABLE",
+                   mutability);
+}
+
+/* ---- tags of a repository ---- */
+
+static bool
+tag_check(const struct json *tag, struct err *err)
+{
+    const char *key = json_get_cstr(tag, "Key", ""), *value = json_get_cstr(tag, "Value", "");
+
+    if (key[0] == '\0' || strlen(key) > 128 || strlen(value) > 256)
+        return err_set(err, ERR_INVALID_TAG_PARAMETER,
+                       "The tag key has 1 to 128 characters, the value at most 256; got '%.150s'", key);
+    if (strncmp(key, "aws:", 4) == 0)
+        return err_set(err, ERR_INVALID_TAG_PARAMETER, "The tag key '%.150s' begins with 'aws:', which is reserved",
+                       key);
+    return true;
+}
+
+/* The place of `key` in the list, or its size. */
+static size_t
+tag_index(const struct json *tags, const char *key)
+{
+    size_t i = 0;
+
+    while (i < json_size(tags) && strcmp(json_get_cstr(json_at(tags, i), "Key", ""), key) != 0)
+        i++;
+    return i;
+}
+
+/* `now` and `added` together; a key that is there already gets the new value. */
+static bool
+tags_merge(const struct json *now, const struct json *added, struct json **out, struct err *err)
+{
+    cleanup_json struct json *merged = json_array();
+
+    for (size_t i = 0; i < json_size(added); i++) {
+        const struct json *tag = json_at(added, i);
+        if (!tag_check(tag, err))
+            return false;
+        if (tag_index(added, json_get_cstr(tag, "Key", "")) != i)
+            return err_set(err, ERR_INVALID_TAG_PARAMETER, "The tag key '%.150s' is given twice",
+                           json_get_cstr(tag, "Key", ""));
+    }
+    for (size_t i = 0; i < json_size(now); i++)
+        if (tag_index(added, json_get_cstr(json_at(now, i), "Key", "")) == json_size(added))
+            json_append(merged, json_ref(json_at(now, i)));
+    for (size_t i = 0; i < json_size(added); i++)
+        json_append(merged, json_copy(json_at(added, i)));
+    if (json_size(merged) > TAGS_MAX)
+        return err_set(err, ERR_TOO_MANY_TAGS, "A repository has at most %d tags", TAGS_MAX);
+    *out = TAKE(merged);
+    return true;
+}
+
+static bool
+tags_add(void *arg, struct json *document, struct err *err)
+{
+    struct json *merged;
+
+    if (!tags_merge(json_get(document, "tags"), arg, &merged, err))
+        return false;
+    json_set(document, "tags", merged);
+    return true;
+}
+
+static bool
+tags_remove(void *arg, struct json *document, struct err *err)
+{
+    const struct json *keys = arg, *now = json_get(document, "tags");
+    struct json *left = json_array();
+
+    (void)err;
+    for (size_t i = 0; i < json_size(now); i++) {
+        bool goes = false;
+        for (size_t k = 0; k < json_size(keys); k++)
+            goes |= strcmp(json_cstr(json_at(keys, k), ""), json_get_cstr(json_at(now, i), "Key", "")) == 0;
+        if (!goes)
+            json_append(left, json_ref(json_at(now, i)));
+    }
+    json_set(document, "tags", left);
+    return true;
+}
+
+/* The repository that "resourceArn" names. */
+static bool
+resource_name(struct request *rq, char name[static REGISTRY_NAME_SIZE], struct err *err)
+{
+    const char *text = json_get_cstr(rq->input, "resourceArn", "");
+    const struct str kind = STR("repository/");
+    struct arn arn;
+
+    if (!arn_parse(str_of(text), &arn) || !str_is(arn.service, "ecr") || !str_starts(arn.resource, kind))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'");
+    struct str found = str_slice(arn.resource, kind.len, arn.resource.len);
+    if (!str_is(arn.region, rq->region) || !str_is(arn.account, rq->account) ||
+        !text_copy(name, REGISTRY_NAME_SIZE, found))
+        return err_set(err, ERR_REPOSITORY_NOT_FOUND,
+                       "The repository with name '" STR_FMT "' does not exist in the registry with id '" STR_FMT "'",
+                       STR_ARG(str_slice(found, 0, 256)), STR_ARG(str_slice(arn.account, 0, 64)));
+    return true;
+}
+
+static bool
+tag_resource(struct request *rq, struct json *out, struct err *err)
+{
+    char name[REGISTRY_NAME_SIZE];
+
+    (void)out;
+    return resource_name(rq, name, err) &&
+           registry_repository_change(ecr_registry(rq), rq->region, name, tags_add, json_get(rq->input, "tags"), err);
+}
+
+static bool
+untag_resource(struct request *rq, struct json *out, struct err *err)
+{
+    char name[REGISTRY_NAME_SIZE];
+
+    (void)out;
+    return resource_name(rq, name, err) &&
+           registry_repository_change(ecr_registry(rq), rq->region, name, tags_remove,
+                                      json_get(rq->input, "tagKeys"), err);
+}
+
+static bool
+list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
+{
+    char name[REGISTRY_NAME_SIZE];
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+
+    if (!resource_name(rq, name, err) || !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
+        return false;
+    struct json *tags = json_get(r.document, "tags");
+    json_set(out, "tags", tags ? json_ref(tags) : json_array());
+    return true;
+}
+
+/* ---- the operations ---- */
+
+static bool
+create_repository(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = ecr_repository_name(rq, err);
+    const struct json *encryption = json_get(rq->input, "encryptionConfiguration");
+    const struct json *scanning = json_get(rq->input, "imageScanningConfiguration");
+    cleanup_json struct json *document = json_object();
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    struct json *tags;
+
+    if (name == NULL || !mutability_check(rq->input, err) ||
+        !tags_merge(NULL, json_get(rq->input, "tags"), &tags, err))
+        return false;
+    json_set(document, "tags", tags);
+    if (strcmp(json_get_cstr(encryption, "encryptionType", "AES256"), "AES256") != 0)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE, "encryptionType '%s' is not built",
+                       json_get_cstr(encryption, "encryptionType", ""));
+    json_set(document, "imageTagMutability", json_text(json_get_cstr(rq->input, "imageTagMutability", "MUTABLE")));
+    json_set(document, "scanOnPush", json_bool(json_get_bool(scanning, "scanOnPush", false)));
+    if (!registry_repository_create(ecr_registry(rq), rq->region, name, document, err) ||
+        !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
+        return false;
+    json_set(out, "repository", repository_json(rq, &r));
+    return true;
+}
+
+static bool
+describe_some(struct request *rq, const struct json *names, struct json *out, struct err *err)
+{
+    cleanup_json struct json *list = json_array();
+
+    if (json_get(rq->input, "nextToken") || json_get(rq->input, "maxResults"))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter: 'maxResults' and 'nextToken' do not go with 'repositoryNames'");
+    for (size_t i = 0; i < json_size(names); i++) {
+        cleanup(registry_repository_done) struct registry_repository r = {0};
+        if (!registry_repository_get(ecr_registry(rq), rq->region, json_cstr(json_at(names, i), ""), &r, err))
+            return false;
+        json_append(list, repository_json(rq, &r));
+    }
+    json_set(out, "repositories", TAKE(list));
+    return true;
+}
+
+static bool
+describe_repositories(struct request *rq, struct json *out, struct err *err)
+{
+    const struct json *wanted = json_get(rq->input, "repositoryNames");
+    cleanup_json struct json *names = NULL;
+    struct ecr_page page = {.member = "repositories"};
+
+    if (!registry_id_check(rq, json_cstr(json_at(wanted, 0), NULL), err))
+        return false;
+    if (wanted != NULL)
+        return describe_some(rq, wanted, out, err);
+    if (!registry_repository_list(ecr_registry(rq), rq->region, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        cleanup(registry_repository_done) struct registry_repository r = {0};
+        if (registry_repository_get(ecr_registry(rq), rq->region, name, &r, NULL)) /* else: just deleted */
+            ecr_page_add(&page, name, repository_json(rq, &r));
+    }
+    return ecr_page_write(rq, &page, out, err);
+}
+
+static bool
+delete_repository(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = ecr_repository_name(rq, err);
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+
+    if (name == NULL || !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err) ||
+        !registry_repository_delete(ecr_registry(rq), rq->region, name,
+                                    json_get_bool(rq->input, "force", false), err))
+        return false;
+    json_set(out, "repository", repository_json(rq, &r));
+    return true;
+}
+
+static bool
+mutability_set(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, "imageTagMutability", json_text(arg));
+    return true;
+}
+
+static bool
+put_image_tag_mutability(struct request *rq, struct json *out, struct err *err)
+{
+    const char *name = ecr_repository_name(rq, err);
+    const char *mutability = json_get_cstr(rq->input, "imageTagMutability", "MUTABLE");
+
+    if (name == NULL || !mutability_check(rq->input, err) ||
+        !registry_repository_change(ecr_registry(rq), rq->region, name, mutability_set,
+                                    arena_cstr(rq->arena, str_of(mutability)), err))
+        return false;
+    json_set(out, "registryId", json_text(rq->account));
+    json_set(out, "repositoryName", json_text(name));
+    json_set(out, "imageTagMutability", json_text(mutability));
+    return true;
+}
+
+static bool
+get_authorization_token(struct request *rq, struct json *out, struct err *err)
+{
+    const struct json *ids = json_get(rq->input, "registryIds");
+    cleanup(strbuf_done) struct strbuf pair = {0}, token = {0};
+    struct json *list, *data;
+
+    for (size_t i = 0; i < json_size(ids); i++)
+        if (strcmp(json_cstr(json_at(ids, i), ""), rq->account) != 0)
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "Invalid parameter at 'registryIds': this is the registry with id '%s'", rq->account);
+    strbuf_add_cstr(&pair, "AWS:");
+    registry_token(ecr_registry(rq), rq->now_ms, &pair);
+    base64_encode(&token, strbuf_str(&pair));
+    data = json_object();
+    json_set(data, "authorizationToken", json_text(strbuf_cstr(&token)));
+    json_set(data, "expiresAt", aws_time(rq, rq->now_ms + REGISTRY_TOKEN_LIFE_MS));
+    json_set(data, "proxyEndpoint", json_text(api_get_config(rq->api)->endpoint_url));
+    list = json_array();
+    json_append(list, data);
+    json_set(out, "authorizationData", list);
+    return true;
+}
+
+const struct operation ecr_operations[] = {
+    {"BatchDeleteImage", ACCESS_LOCAL, ecr_batch_delete_image},
+    {"BatchGetImage", ACCESS_LOCAL, ecr_batch_get_image},
+    {"CreateRepository", ACCESS_LOCAL, create_repository},
+    {"DeleteRepository", ACCESS_LOCAL, delete_repository},
+    {"DescribeImages", ACCESS_LOCAL, ecr_describe_images},
+    {"DescribeRepositories", ACCESS_LOCAL, describe_repositories},
+    {"GetAuthorizationToken", ACCESS_LOCAL, get_authorization_token},
+    {"ListImages", ACCESS_LOCAL, ecr_list_images},
+    {"ListTagsForResource", ACCESS_LOCAL, list_tags_for_resource},
+    {"PutImage", ACCESS_LOCAL, ecr_put_image},
+    {"PutImageTagMutability", ACCESS_LOCAL, put_image_tag_mutability},
+    {"TagResource", ACCESS_LOCAL, tag_resource},
+    {"UntagResource", ACCESS_LOCAL, untag_resource},
+    {0},
+};

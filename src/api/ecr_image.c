@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* ecr_image.c - images of a repository: lists, manifests, put and delete. */
+#include <stdio.h>
+
+#include "api/ecr.h"
+
+/* ---- one image, asked for by tag, digest or both ---- */
+
+/* Why an imageId leads nowhere, as the batch operations tell it. */
+struct image_failure {
+    const char *code;
+    const char *reason;
+};
+
+static bool
+digest_looks_right(const char *digest)
+{
+    struct str hex = str_of(digest);
+
+    if (!str_starts(hex, STR("sha256:")) || hex.len != REGISTRY_DIGEST_SIZE - 1)
+        return false;
+    for (size_t i = 7; i < hex.len; i++)
+        if (strchr("0123456789abcdef", hex.at[i]) == NULL)
+            return false;
+    return true;
+}
+
+/* Resolves `id` of the repository. False with `failure` filled if it cannot be (or with err, for a fault of ours;
+ * then failure->code stays NULL). */
+static bool
+image_find(struct request *rq, const char *repository, const struct json *id,
+           char digest[static REGISTRY_DIGEST_SIZE], struct image_failure *failure, struct err *err)
+{
+    const char *tag = json_get_cstr(id, "imageTag", NULL), *wanted = json_get_cstr(id, "imageDigest", NULL);
+    struct err why = {0};
+
+    *failure = (struct image_failure){0};
+    if (tag == NULL && wanted == NULL)
+        *failure = (struct image_failure){"MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"};
+    else if (wanted != NULL && !digest_looks_right(wanted))
+        *failure = (struct image_failure){"InvalidImageDigest", "Invalid request parameters: image digest should be 'sha256:' and 64 hexadecimal digits"};
+    else if (!registry_resolve(ecr_registry(rq), rq->region, repository, tag ? tag : wanted, digest, &why)) {
+        if (why.code == ERR_IMAGE_NOT_FOUND) {
+            *failure = (struct image_failure){"ImageNotFound", "Requested image not found"};
+        } else {
+            *err = why;
+            return false;
+        }
+    } else if (tag != NULL && wanted != NULL && strcmp(digest, wanted) != 0)
+        *failure = (struct image_failure){"ImageTagDoesNotMatchDigest", "Requested image tag does not name the requested image digest"};
+    return failure->code == NULL;
+}
+
+static void
+failure_add(struct json *failures, const struct json *id, const char *code, const char *reason)
+{
+    struct json *failure = json_object();
+
+    json_set(failure, "imageId", json_copy(id));
+    json_set(failure, "failureCode", json_text(code));
+    json_set(failure, "failureReason", json_text(reason));
+    json_append(failures, failure);
+}
+
+static struct json *
+image_id(const char *digest, const char *tag)
+{
+    struct json *id = json_object();
+
+    json_set(id, "imageDigest", json_text(digest));
+    if (tag != NULL)
+        json_set(id, "imageTag", json_text(tag));
+    return id;
+}
+
+static bool
+image_not_found(struct request *rq, const char *repository, const struct json *id, struct err *err)
+{
+    return err_set(err, ERR_IMAGE_NOT_FOUND,
+                   "The image with imageId {imageDigest:'%.80s', imageTag:'%.140s'} does not exist within the "
+                   "repository with name '%s' in the registry with id '%s'",
+                   json_get_cstr(id, "imageDigest", "null"), json_get_cstr(id, "imageTag", "null"), repository,
+                   rq->account);
+}
+
+/* ---- lists ---- */
+
+/* Oldest push first: later pushes come behind the page that was told. */
+static char *
+image_key(const struct json *image, const char *tag)
+{
+    return text_format("%016llx %s %s", (unsigned long long)json_get_i64(image, "pushedAt", 0),
+                       json_get_cstr(image, "digest", ""), tag);
+}
+
+static bool
+filter_takes(const struct request *rq, const struct json *image)
+{
+    const struct json *filter = json_get(rq->input, "filter");
+    const char *status = json_get_cstr(filter, "imageStatus", "ANY");
+    const char *wanted = json_get_cstr(filter, "tagStatus", "ANY");
+    const bool is_tagged = json_size(json_get(image, "tags")) > 0;
+
+    /* Nothing is ever archived here. */
+    if (strcmp(status, "ANY") != 0 && strcmp(status, "ACTIVE") != 0)
+        return false;
+    return strcmp(wanted, "ANY") == 0 || is_tagged == (strcmp(wanted, "TAGGED") == 0);
+}
+
+bool
+ecr_list_images(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    cleanup_json struct json *images = NULL;
+    struct ecr_page page = {.member = "imageIds"};
+
+    if (repository == NULL || !registry_images(ecr_registry(rq), rq->region, repository, &images, err))
+        return false;
+    for (size_t i = 0; i < json_size(images); i++) {
+        const struct json *image = json_at(images, i), *tags = json_get(image, "tags");
+        const char *digest = json_get_cstr(image, "digest", "");
+        if (!filter_takes(rq, image))
+            continue;
+        for (size_t t = 0; t < json_size(tags); t++) {
+            const char *tag = json_cstr(json_at(tags, t), "");
+            cleanup_free char *key = image_key(image, tag);
+            ecr_page_add(&page, key, image_id(digest, tag));
+        }
+        if (json_size(tags) == 0) {
+            cleanup_free char *key = image_key(image, "");
+            ecr_page_add(&page, key, image_id(digest, NULL));
+        }
+    }
+    return ecr_page_write(rq, &page, out, err);
+}
+
+static struct json *
+image_detail(struct request *rq, const char *repository, const struct json *image, bool scan_on_push)
+{
+    struct json *j = json_object();
+    const char *artifact = json_get_cstr(image, "artifactType", NULL);
+    struct json *tags = json_get(image, "tags");
+
+    json_set(j, "registryId", json_text(rq->account));
+    json_set(j, "repositoryName", json_text(repository));
+    json_set(j, "imageDigest", json_text(json_get_cstr(image, "digest", "")));
+    if (json_size(tags) > 0)
+        json_set(j, "imageTags", json_ref(tags));
+    json_set(j, "imageSizeInBytes", json_int(json_get_i64(image, "imageSize", 0)));
+    json_set(j, "imagePushedAt", aws_time(rq, json_get_i64(image, "pushedAt", 0)));
+    json_set(j, "imageManifestMediaType", json_text(json_get_cstr(image, "mediaType", "")));
+    if (artifact != NULL)
+        json_set(j, "artifactMediaType", json_text(artifact));
+    if (scan_on_push) {
+        /* The setting is kept for those who ask for it; that nothing was scanned is said here. */
+        struct json *scan = json_object();
+        json_set(scan, "status", json_text("UNSUPPORTED_IMAGE"));
+        json_set(scan, "description", json_text("This registry does not scan images."));
+        json_set(j, "imageScanStatus", scan);
+    }
+    return j;
+}
+
+static bool
+describe_some(struct request *rq, const char *repository, bool scan_on_push, struct json *out, struct err *err)
+{
+    const struct json *ids = json_get(rq->input, "imageIds");
+    cleanup_json struct json *seen = json_object(), *list = json_array();
+
+    if (json_get(rq->input, "nextToken") || json_get(rq->input, "maxResults") || json_get(rq->input, "filter"))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter: 'maxResults', 'nextToken' and 'filter' do not go with 'imageIds'");
+    for (size_t i = 0; i < json_size(ids); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        struct image_failure failure;
+        cleanup_json struct json *image = NULL;
+        if (!image_find(rq, repository, json_at(ids, i), digest, &failure, err)) {
+            if (failure.code == NULL)
+                return false;
+            if (strcmp(failure.code, "ImageNotFound") == 0 || strcmp(failure.code, "ImageTagDoesNotMatchDigest") == 0)
+                return image_not_found(rq, repository, json_at(ids, i), err);
+            return err_set(err, ERR_INVALID_PARAMETER, "%s", failure.reason);
+        }
+        if (json_get(seen, digest) != NULL)
+            continue;
+        json_set(seen, digest, json_bool(true));
+        if (!registry_image_get(ecr_registry(rq), rq->region, repository, digest, &image, err))
+            return false;
+        json_append(list, image_detail(rq, repository, image, scan_on_push));
+    }
+    json_set(out, "imageDetails", TAKE(list));
+    return true;
+}
+
+bool
+ecr_describe_images(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup_json struct json *images = NULL;
+    struct ecr_page page = {.member = "imageDetails"};
+
+    if (repository == NULL || !registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err))
+        return false;
+    const bool scan_on_push = json_get_bool(r.document, "scanOnPush", false);
+    if (json_get(rq->input, "imageIds") != NULL)
+        return describe_some(rq, repository, scan_on_push, out, err);
+    if (!registry_images(ecr_registry(rq), rq->region, repository, &images, err))
+        return false;
+    for (size_t i = 0; i < json_size(images); i++) {
+        const struct json *image = json_at(images, i);
+        cleanup_free char *key = image_key(image, "");
+        if (filter_takes(rq, image))
+            ecr_page_add(&page, key, image_detail(rq, repository, image, scan_on_push));
+    }
+    return ecr_page_write(rq, &page, out, err);
+}
+
+/* ---- batches ---- */
+
+static bool
+repository_check(struct request *rq, const char *repository, struct err *err)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    return registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err);
+}
+
+static bool
+type_is_accepted(const struct request *rq, const char *type)
+{
+    const struct json *accepted = json_get(rq->input, "acceptedMediaTypes");
+
+    for (size_t i = 0; i < json_size(accepted); i++)
+        if (strcmp(json_cstr(json_at(accepted, i), ""), type) == 0)
+            return true;
+    return json_size(accepted) == 0;
+}
+
+static struct json *
+image_json(struct request *rq, const char *repository, const char *digest, const char *tag, struct str manifest,
+           const char *type)
+{
+    struct json *j = json_object();
+
+    json_set(j, "registryId", json_text(rq->account));
+    json_set(j, "repositoryName", json_text(repository));
+    json_set(j, "imageId", image_id(digest, tag));
+    json_set(j, "imageManifest", json_str(manifest));
+    json_set(j, "imageManifestMediaType", json_text(type));
+    return j;
+}
+
+bool
+ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    const struct json *ids = json_get(rq->input, "imageIds");
+    cleanup_json struct json *images = json_array(), *failures = json_array();
+
+    if (repository == NULL || !repository_check(rq, repository, err))
+        return false;
+    for (size_t i = 0; i < json_size(ids); i++) {
+        const struct json *id = json_at(ids, i);
+        cleanup(strbuf_done) struct strbuf bytes = {0};
+        char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+        struct image_failure failure;
+        if (!image_find(rq, repository, id, digest, &failure, err)) {
+            if (failure.code == NULL)
+                return false;
+            failure_add(failures, id, failure.code, failure.reason);
+            continue;
+        }
+        if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type, err))
+            return false;
+        if (type_is_accepted(rq, type))
+            json_append(images, image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
+                                           strbuf_str(&bytes), type));
+        else
+            failure_add(failures, id, "ImageNotFound", "The requested image has none of the accepted media types");
+    }
+    json_set(out, "images", TAKE(images));
+    json_set(out, "failures", TAKE(failures));
+    return true;
+}
+
+/* One imageId of BatchDeleteImage. False only for a fault of ours. */
+static bool
+image_delete(struct request *rq, const char *repository, const struct json *id, struct json *removed,
+             struct json *failures, struct err *err)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct image_failure failure;
+    struct err why = {0};
+
+    if (!image_find(rq, repository, id, digest, &failure, err)) {
+        if (failure.code != NULL)
+            failure_add(failures, id, failure.code, failure.reason);
+        return failure.code != NULL;
+    }
+    /* With a tag only the tag goes (and the image with its last one); without, the image and all its tags. */
+    const char *reference = json_get_cstr(id, "imageTag", digest);
+    if (registry_image_delete(ecr_registry(rq), rq->region, repository, reference, removed, &why))
+        return true;
+    switch (why.code) {
+    case ERR_RESOURCE_IN_USE: failure_add(failures, id, "ImageInUse", why.message); return true;
+    case ERR_CONFLICT: failure_add(failures, id, "ImageReferencedByManifestList", why.message); return true;
+    case ERR_IMAGE_NOT_FOUND: failure_add(failures, id, "ImageNotFound", "Requested image not found"); return true;
+    default: *err = why; return false;
+    }
+}
+
+bool
+ecr_batch_delete_image(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    const struct json *ids = json_get(rq->input, "imageIds");
+    cleanup_json struct json *removed = json_array(), *failures = json_array();
+
+    if (repository == NULL || !repository_check(rq, repository, err))
+        return false;
+    for (size_t i = 0; i < json_size(ids); i++)
+        if (!image_delete(rq, repository, json_at(ids, i), removed, failures, err))
+            return false;
+    json_set(out, "imageIds", TAKE(removed));
+    json_set(out, "failures", TAKE(failures));
+    return true;
+}
+
+/* ---- put ---- */
+
+/* The registry's words for what is wrong with a manifest, as ECR's errors. */
+static bool
+put_failed(const struct json *input, struct err *err)
+{
+    switch (err->code) {
+    case ERR_MANIFEST_BLOB_UNKNOWN: err->code = ERR_LAYERS_NOT_FOUND; return false;
+    case ERR_MANIFEST_INVALID:
+    case ERR_SIZE_INVALID:
+        err->code = ERR_INVALID_PARAMETER;
+        return err_context(err, "Invalid parameter at 'imageManifest' failed to satisfy constraint");
+    case ERR_TAG_INVALID:
+        err->code = ERR_INVALID_PARAMETER;
+        return err_context(err, "Invalid parameter at 'imageTag' failed to satisfy constraint");
+    case ERR_DIGEST_INVALID:
+        if (digest_looks_right(json_get_cstr(input, "imageDigest", ""))) {
+            err->code = ERR_IMAGE_DIGEST_MISMATCH;
+            return false;
+        }
+        err->code = ERR_INVALID_PARAMETER;
+        return err_context(err, "Invalid parameter at 'imageDigest' failed to satisfy constraint");
+    default: return false;
+    }
+}
+
+bool
+ecr_put_image(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    const char *tag = json_get_cstr(rq->input, "imageTag", NULL);
+    const char *manifest = json_get_cstr(rq->input, "imageManifest", "");
+    char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    const struct registry_put put = {
+        .manifest = str_of(manifest),
+        .media_type = str_of(json_get_cstr(rq->input, "imageManifestMediaType", NULL)),
+        .tag = tag,
+        .digest = json_get_cstr(rq->input, "imageDigest", NULL),
+        .refuse_existing = true,
+    };
+
+    if (repository == NULL)
+        return false;
+    if (!registry_manifest_put(ecr_registry(rq), rq->region, repository, &put, digest, err))
+        return put_failed(rq->input, err);
+    if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type, err))
+        return false;
+    json_set(out, "image", image_json(rq, repository, digest, tag, strbuf_str(&bytes), type));
+    return true;
+}
