@@ -366,6 +366,13 @@ haproxy_process_fingerprint(const struct haproxy_process *p, char out[static 64]
     memcpy(out, p->fingerprint, sizeof(p->fingerprint));
 }
 
+void
+haproxy_process_kill(struct haproxy_process *p)
+{
+    if (p->master != 0)
+        process_kill_group(p->master, SIGKILL);
+}
+
 enum haproxy_state
 haproxy_process_state(const struct haproxy_process *p)
 {

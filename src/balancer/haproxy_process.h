@@ -36,6 +36,8 @@ void haproxy_process_start(struct haproxy_process *p, const char *fingerprint);
 void haproxy_process_reload(struct haproxy_process *p, const char *fingerprint);
 /* What was last asked for by start() or reload(). */
 void haproxy_process_fingerprint(const struct haproxy_process *p, char out[static 64]);
+/* It hangs; died() follows. */
+void haproxy_process_kill(struct haproxy_process *p);
 enum haproxy_state haproxy_process_state(const struct haproxy_process *p);
 
 /* Since when the newest worker serves, on the monotonic clock; its predecessor was told to stop then. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* traffic.h - what the balancer knows, shared by the files of this room only.
  *   balancer.c    the door: views come in, lists are brought up to date, reports go out
- *   traffic.c     the turn: compares what is wanted with what HAProxy has, does the difference
+ *   traffic.c     the turn: who should get traffic, and when HAProxy starts, reloads, is adopted
+ *   load.c        ports and files of a start or reload
+ *   sync.c        reads what HAProxy has, and changes what can be changed at run time
  *   drain.c       waits until nothing is in flight any more
  * Everything here belongs to the loop's thread, except where said.
  * A `member` is one target of one group; what of it is wanted comes from views and checks, what is
@@ -82,6 +84,9 @@ struct balancer {
     int64_t drain_pause_ms;
     bool has_looked;                /* for a running HAProxy */
     bool must_learn;                /* what HAProxy has is not what we think */
+    int learn_failures;             /* in a row */
+    int64_t audit_at_ms;            /* when to compare again, although nothing is known to differ */
+    int64_t unsure_until_ms;        /* a reload begun before an adoption may still be under way */
     bool is_dirty;                  /* `wanted` is to be computed again */
     char wanted[HAPROXY_FINGERPRINT_SIZE], running[HAPROXY_FINGERPRINT_SIZE];
     int64_t retry_at_ms, died_ms;
@@ -104,6 +109,25 @@ void traffic_turn_due(void *arg);      /* the same, for the timer */
 void traffic_ready(void *ctx);
 void traffic_failed(void *ctx, const char *why);
 void traffic_died(void *ctx);
+
+/* load.c */
+struct setup { /* the configuration wanted, with the arrays that it borrows */
+    struct config_setup config;
+    struct config_group *groups;
+    struct config_listener *listeners;
+};
+struct setup setup_make(const struct balancer *b);
+void setup_done(struct setup *s);
+#define LOAD_DYING_MS 300 /* so long the ports of a worker that died may still be taken */
+bool load_check_ports(struct balancer *b); /* true if a listener is left out */
+bool load_write(const struct balancer *b, const struct config_setup *c, struct err *err) MUST_CHECK;
+/* Notes what HAProxy will have once it has loaded what was just written. */
+void load_remember(struct balancer *b, const struct config_setup *c);
+
+/* sync.c */
+void sync_forget(struct group *g); /* HAProxy has nothing of it */
+void sync_learn(struct balancer *b); /* asks; failing leaves must_learn set */
+void sync_apply(struct balancer *b); /* the difference; failing sets must_learn */
 
 /* drain.c */
 void drain_poll(void *arg);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* load.c - what a start or a reload needs: free ports, the files, and a note of what will be. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include "balancer/traffic.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/file.h"
+
+/* ---- ports ---- */
+
+static bool
+is_port_ours(const int *ports, int port)
+{
+    for (; ports != NULL && *ports != 0; ports++)
+        if (*ports == port)
+            return true;
+    return false;
+}
+
+/* HAProxy binds with SO_REUSEPORT: beside a foreign listener it would start without an error and
+ * take half of its connections (alb.md B14).  So we try the port without it first. */
+static bool
+try_port(const char *bind_address, int port, char *why, size_t size)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    const bool is_v4 = inet_pton(AF_INET, bind_address, &v4.sin_addr) == 1;
+    const int on = 1;
+
+    if (!is_v4 && inet_pton(AF_INET6, bind_address, &v6.sin6_addr) != 1) {
+        snprintf(why, size, "'%s' is no address to bind to", bind_address);
+        return false;
+    }
+    cleanup_close int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true; /* not the port's fault; HAProxy will say what it is */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    const int got = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
+                          : bind(fd, (struct sockaddr *)&v6, sizeof(v6));
+    if (got == 0)
+        return true;
+    snprintf(why, size, "port %d of %s cannot be used: %s", port, bind_address,
+             errno == EADDRINUSE ? "another program listens on it" : strerror(errno));
+    return false;
+}
+
+static const struct frontend *
+find_rival(const struct balancer *b, const struct frontend *f)
+{
+    for (const struct frontend *o = b->frontends; o != NULL; o = o->next)
+        if (o != f && o->port == f->port && o->blocked[0] == '\0' && (o->is_served || !f->is_served))
+            return o;
+    return NULL;
+}
+
+/* Who is left out, and why. True if somebody is. */
+bool
+load_check_ports(struct balancer *b)
+{
+    bool is_any = false;
+
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        char why[sizeof(f->blocked)] = "";
+        if (!f->is_served) {
+            /* Blocked for now, so that of two new ones the first gets the port. */
+            char before[sizeof(f->blocked)];
+            memcpy(before, f->blocked, sizeof(before));
+            text_copy(f->blocked, sizeof(f->blocked), STR("not looked at"));
+            const struct frontend *rival = find_rival(b, f);
+            memcpy(f->blocked, before, sizeof(before));
+            if (rival != NULL)
+                snprintf(why, sizeof(why), "port %d is listener %s's", f->port, rival->id);
+            else if (!is_port_ours(b->has_ports, f->port))
+                try_port(b->bind_address, f->port, why, sizeof(why));
+        }
+        if (strcmp(why, f->blocked) != 0) {
+            b->is_dirty = true;
+            memcpy(f->blocked, why, sizeof(why));
+            /* A worker that just died may hold the port for a moment. */
+            if (why[0] != '\0' && clock_monotonic_ms() - b->died_ms > LOAD_DYING_MS)
+                log_error("listener.blocked", "listener=%s error=%s", f->id, log_quote(why));
+        }
+        is_any |= why[0] != '\0';
+    }
+    return is_any;
+}
+
+/* ---- the configuration ---- */
+
+void
+setup_done(struct setup *s)
+{
+    free(s->groups);
+    free(s->listeners);
+}
+
+struct setup
+setup_make(const struct balancer *b)
+{
+    struct setup s = {.config = {.bind_address = b->bind_address}};
+    struct config_setup *c = &s.config;
+    size_t group_count = 1, listener_count = 1;
+
+    for (const struct group *g = b->groups; g != NULL; g = g->next)
+        group_count++;
+    for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
+        listener_count++;
+    s.groups = mem_new(group_count * sizeof(*s.groups));
+    s.listeners = mem_new(listener_count * sizeof(*s.listeners));
+    for (const struct group *g = b->groups; g != NULL; g = g->next) {
+        if (g->drain_delay_s > c->longest_drain_s)
+            c->longest_drain_s = g->drain_delay_s;
+        if (g->in_use)
+            s.groups[c->group_count++] = (struct config_group){
+                .id = g->id, .arn = g->arn, .algorithm = g->algorithm, .slots = &g->slots};
+    }
+    for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
+        if (f->blocked[0] == '\0')
+            s.listeners[c->listener_count++] = (struct config_listener){
+                .id = f->id, .port = f->port, .idle_timeout_s = f->idle_timeout_s,
+                .actions = f->actions};
+    c->groups = s.groups;
+    c->listeners = s.listeners;
+    return s;
+}
+
+static bool
+write_file(const struct balancer *b, const char *name, struct str text, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/%s", b->folder, name);
+
+    return file_write_atomic(path, text, 0600, err);
+}
+
+/* Files of listeners gone by are of no use to anybody: HAProxy reads them only when it loads. */
+static bool
+empty_folder(const struct balancer *b, const char *name, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/%s", b->folder, name);
+
+    return file_remove_tree(path, err) && file_make_dirs(path, 0700, err);
+}
+
+static bool
+write_listener(const struct balancer *b, const struct config_setup *c, const struct config_listener *l,
+               struct err *err)
+{
+    char action[HAPROXY_ACTION_SIZE], body_path[64];
+    struct str body;
+    cleanup_free char *path = text_format("maps/%s.actions", l->id);
+
+    haproxy_config_action(c, l, action);
+    cleanup_free char *line = text_format("%s.default %s\n", l->id, action);
+    return write_file(b, path, str_of(line), err) &&
+           (!haproxy_config_body(l, body_path, &body) || write_file(b, body_path, body, err));
+}
+
+bool
+load_write(const struct balancer *b, const struct config_setup *c, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (!empty_folder(b, "maps", err) || !empty_folder(b, "bodies", err))
+        return false;
+    for (int i = 0; i < c->listener_count; i++)
+        if (!write_listener(b, c, &c->listeners[i], err))
+            return false;
+    haproxy_config_format(c, &text);
+    return write_file(b, "haproxy.cfg", strbuf_str(&text), err);
+}
+
+void
+load_remember(struct balancer *b, const struct config_setup *c)
+{
+    const bool is_unsure = clock_monotonic_ms() < b->unsure_until_ms;
+    int port_count = 0;
+
+    free(b->written_ports);
+    b->written_ports = mem_new((size_t)(c->listener_count + 1) * sizeof(*b->written_ports));
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        f->is_written = f->blocked[0] == '\0';
+        if (!f->is_written)
+            continue;
+        b->written_ports[port_count++] = f->port;
+        const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
+        haproxy_config_action(c, &l, f->written_action);
+    }
+    for (struct group *g = b->groups; g != NULL; g = g->next) {
+        for (struct member *m = g->members; m != NULL; m = m->next)
+            m->is_in_old = m->slot >= 0 && m->slot < g->has_slots &&
+                           (is_unsure || g->slots.at[m->slot].has_ready);
+        g->written_slots = g->in_use ? g->slots.count : 0;
+        if (g->in_use)
+            slots_loaded(&g->slots);
+    }
+}
