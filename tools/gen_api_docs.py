@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes docs/API.md from the tables: the models (src/api/models) and the handlers (src/api/*.c).
+
+usage: gen_api_docs.py [--check]     --check compares with the file and fails if it is stale"""
+import json
+import pathlib
+import re
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+ROW = re.compile(r'\{\s*"(\w+)",\s*(ACCESS_\w+),\s*(\w+)\s*\}')
+TABLE = re.compile(r"const struct operation (\w+)_operations\[\] = \{(.*?)\n\};", re.S)
+NAMES = {"ecs": "Amazon ECS", "ecr": "Amazon ECR", "elbv2": "Elastic Load Balancing v2", "sts": "AWS STS"}
+
+
+def handlers():
+    built = {}
+    for path in sorted((TOP / "src/api").glob("*.c")):
+        for service, rows in TABLE.findall(path.read_text()):
+            built[service] = {name: access for name, access, function in ROW.findall(rows) if function != "NULL"}
+    return built
+
+
+def members(model, operation):
+    shape = model["shapes"].get(model["operations"][operation].get("input", ""), {})
+    required = set(shape.get("required", []))
+    return ", ".join(f"**{m}**" if m in required else m for m in shape.get("members", {})) or "none"
+
+
+def page():
+    lines = ["# Operations", "",
+             "Made by `tools/gen_api_docs.py` from the tables that the server answers by; do not edit. Required members are bold.",
+             "What is listed as not built answers `UnsupportedFeatureException` (Query services: `UnsupportedFeature`).", ""]
+    built = handlers()
+    for service, title in NAMES.items():
+        path = TOP / "src/api/models" / f"{service}.json"
+        if not path.exists():
+            continue
+        model = json.loads(path.read_text())
+        done = [o for o in sorted(model["operations"]) if o in built.get(service, {})]
+        rest = [o for o in sorted(model["operations"]) if o not in built.get(service, {})]
+        protocol = "JSON 1.1" if model["protocol"] == "json" else "Query"
+        lines += [f"## {title} ({model['version']}, {protocol}): {len(done)} of {len(done) + len(rest)}", "",
+                  "| operation | input |", "|---|---|"]
+        lines += [f"| {o} | {members(model, o)} |" for o in done]
+        if rest:
+            lines += ["", "Not built: " + ", ".join(rest) + "."]
+        lines.append("")
+    lines += ["## An extension", "",
+              "ECS `UpdateService` takes one member more, **rollbackDeployment** (boolean): go back to the last completed deployment, by its",
+              "digests; with `desiredCount`, set that too. `naru aws ecs update-service --rollback-deployment` and `naru rollback` send it.", ""]
+    return "\n".join(lines)
+
+
+def main():
+    target = TOP / "docs/API.md"
+    text = page()
+    if "--check" in sys.argv[1:]:
+        if not target.exists() or target.read_text() != text:
+            sys.exit("docs/API.md is stale: run tools/gen_api_docs.py")
+        return
+    target.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
