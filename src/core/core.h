@@ -37,6 +37,8 @@ struct core {
     /* what the last TASK_RUN made, for the answer */
     char created_arns[10][ARN_SIZE];
     int created_count;
+    const char *run_failure; /* why it made fewer than asked: "RESOURCE:CPU", "AGENT", ...; else NULL */
+    struct core_index *index; /* the core's own: maps, lists and deadlines over all of the above */
 };
 
 struct core *core_new(const struct core_options *options);
@@ -78,7 +80,7 @@ struct deployment *core_rollback_target(const struct core *core, const struct se
 
 /* Counts of a deployment's (or, with NULL, the service's) tasks as ECS shows them (ecs.md 4.1). */
 struct task_counts {
-    int desired_running; /* desired RUNNING, any state */
+    int desired_running; /* desired RUNNING, any state; only these count towards the upper bound */
     int running, pending, healthy;
     int stopping;        /* desired STOPPED, not yet STOPPED */
 };

@@ -7,6 +7,8 @@
 struct target_health {
     enum target_state state; /* initial, healthy, unhealthy */
     int successes, failures; /* in a row */
+    int refusals;            /* while initial: probes that nobody answered */
+    bool has_answered;       /* anything at all, since registration */
     char reason[64];
     char description[256];
 };
@@ -21,8 +23,9 @@ bool target_health_checked(struct target_health *h, const struct health_check *c
 /* Does `status` match "200", "200-299", "200,301-302"? */
 bool matcher_accepts(const char *matcher, int status);
 bool matcher_is_valid(const char *matcher);
-/* When to probe again, in ms after the start of the last probe: 250 until the first answer decided
- * it (a fast first check), then the interval. */
+/* When to probe again, in ms after the start of the last probe: 250 until the first answer (a fast
+ * first check), then the interval.  Refused connections of the fast phase do not make a target
+ * unhealthy sooner than the interval times the threshold: it is just not listening yet. */
 int64_t target_health_next_ms(const struct target_health *h, const struct health_check *check);
 /* In rotation?  Healthy ones are; if none of the group's registered targets is healthy, all that are
  * past `initial` are (fail open). */

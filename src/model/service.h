@@ -43,7 +43,7 @@ struct revision {
     int image_count;
     bool is_resolved;       /* tasks may start */
     int resolve_failures;
-    int64_t resolve_at_ms;  /* next try; 0: one is under way */
+    int64_t resolve_at_ms;  /* when to ask (again); 0: not asked yet */
 };
 
 struct deployment {
@@ -59,7 +59,16 @@ struct deployment {
     bool is_rollback;      /* re-activated by a rollback */
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
     struct deployment *next; /* newest first */
+
+    struct {                 /* the core's own: counted anew in each of its advances, not stored */
+        int wanted;          /* desired RUNNING */
+        int marked;          /* of these, to be replaced for their health */
+        int healthy, running;
+        int before_stopping; /* any desire, not yet STOPPING: may still take traffic */
+    } count;
 };
+
+struct task;
 
 struct service_deployment {
     char arn[ARN_SIZE];
@@ -117,6 +126,19 @@ struct service {
     int64_t last_complaint_ms;
     uint64_t version;          /* rises with every change; readers compare */
     struct service *next;
+
+    /* The core's own; not stored. */
+    struct task *live;         /* tasks that are not settled, newest first */
+    struct task *settled;      /* the others, kept for post-mortems, newest first */
+    int settled_count;
+    struct service *next_queued;
+    bool is_queued, is_dirty;
+    bool is_waiting_for_place; /* a task could not be placed; tried again when one stops */
+    int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */
+    int infrastructure_streak; /* tasks lost to the runtime, in a row */
+    int64_t infrastructure_after_ms; /* until then nothing is launched: it would be lost, too */
+    int64_t wake_ms;           /* its next deadline */
+    int heap_index;            /* in the core's heap of deadlines; -1: not there */
 };
 
 struct service *service_new(void);

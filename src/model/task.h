@@ -34,6 +34,10 @@ struct task_target {
     bool was_healthy;   /* once, since registration */
 };
 
+struct service;
+struct deployment;
+struct task_definition;
+
 struct task {
     char id[ID_SIZE]; /* 32 hex; also names its containers in Docker */
     char arn[ARN_SIZE];
@@ -77,6 +81,18 @@ struct task {
     struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */
     struct json *tags;
     struct task *next;
+
+    /* The core's own; not stored. */
+    struct task *prev;                   /* in core->tasks */
+    struct task *next_live, *prev_live;  /* in its service's (or the standalone) list */
+    struct service *service;             /* NULL: standalone */
+    struct deployment *deployment;       /* NULL: standalone, or settled */
+    struct task_definition *definition;
+    int64_t ask_at_ms;                   /* when the hands are asked again what became of it */
+    bool is_healthy_now;                 /* as task_advance() last saw it; false once not wanted */
+    bool is_settled;                     /* STOPPED and out of every target group */
+    bool is_dirty;                       /* will be persisted at the end of this step */
+    bool holds_place;                    /* its cpu, memory and ports are taken on its host */
 };
 
 struct task *task_new(void);

@@ -100,7 +100,7 @@ read_doc(struct task_definition *td)
     td->revision = (int)json_get_i64(td->doc, "revision", 0);
     if (!network_mode_parse(str_of(json_get_cstr(td->doc, "networkMode", "bridge")),
                             &td->network_mode))
-        assert(!"the door accepted an unknown networkMode");
+        assert(false && "the door accepted an unknown networkMode");
     for (size_t i = 0; i < json_size(fits); i++) {
         const struct str name = str_of(json_cstr(json_at(fits, i), ""));
         td->fits_ec2 |= str_is(name, "EC2");

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/core.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include "core/deployment.h"
+#include "core/index.h"
+#include "core/placement.h"
+#include "core/requests.h"
+#include "core/rollout.h"
+#include "core/targets.h"
+#include "core/task_lifecycle.h"
+
+struct core *
+core_new(const struct core_options *options)
+{
+    struct core *core = mem_new(sizeof(*core));
+
+    core->options = *options;
+    if (core->options.steady_after_ms == 0)
+        core->options.steady_after_ms = 40000;
+    if (core->options.start_timeout_ms == 0)
+        core->options.start_timeout_ms = 3 * 3600 * 1000;
+    rng_seed(&core->rng, options->seed);
+    core->last_id = 1000000000000000000ULL;
+    core->families = json_object();
+    core->index = mem_new(sizeof(*core->index));
+    core->index->standalone_wake_ms = INT64_MAX;
+    return core;
+}
+
+#define FREE_LIST(list, free_one)                                                                  \
+    while ((list) != NULL) {                                                                       \
+        __auto_type head_ = (list);                                                                \
+        (list) = head_->next;                                                                      \
+        free_one(head_);                                                                           \
+    }
+
+static void
+host_free(struct host *h)
+{
+    json_unref(h->doc);
+    free(h);
+}
+
+static void
+index_free(struct core_index *x)
+{
+    strmap_done(&x->tasks);
+    strmap_done(&x->services);
+    strmap_done(&x->clusters);
+    strmap_done(&x->instances);
+    strmap_done(&x->definitions);
+    strmap_done(&x->target_groups);
+    strmap_done(&x->target_owners);
+    strmap_done(&x->load_balancers);
+    strmap_done(&x->listeners);
+    FREE_LIST(x->hosts, host_free);
+    free(x->heap);
+    effects_done(&x->persists);
+    free(x);
+}
+
+void
+core_free(struct core *core)
+{
+    if (core == NULL)
+        return;
+    FREE_LIST(core->clusters, cluster_free);
+    FREE_LIST(core->instances, container_instance_free);
+    FREE_LIST(core->task_definitions, task_definition_free);
+    FREE_LIST(core->services, service_free);
+    FREE_LIST(core->tasks, task_free);
+    FREE_LIST(core->load_balancers, load_balancer_free);
+    FREE_LIST(core->listeners, listener_free);
+    FREE_LIST(core->target_groups, target_group_free);
+    json_unref(core->families);
+    index_free(core->index);
+    free(core);
+}
+
+/* ---- one step ---- */
+
+static void
+handle(struct core *core, const struct event *ev)
+{
+    switch (ev->type) {
+    case EVENT_CLOCK:
+        break; /* only now_ms moved; a deadline may have passed */
+#define CASE(NAME, member, function)                                                               \
+    case EVENT_##NAME:                                                                             \
+        function(core, &ev->member);                                                               \
+        break;
+        CASE(CLUSTER_CREATE, cluster_create, cluster_create)
+        CASE(CLUSTER_DELETE, cluster_delete, cluster_delete)
+        CASE(CLUSTER_UPDATE, cluster_update, cluster_update)
+        CASE(TASK_DEFINITION_REGISTER, task_definition_register, task_definition_register)
+        CASE(TASK_DEFINITION_DEREGISTER, task_definition_deregister, task_definition_deregister)
+        CASE(SERVICE_CREATE, service_create, service_create)
+        CASE(SERVICE_UPDATE, service_update, service_update)
+        CASE(SERVICE_ROLLBACK, service_rollback, service_rollback)
+        CASE(SERVICE_DELETE, service_delete, service_delete)
+        CASE(SERVICE_DEPLOYMENT_STOP, service_deployment_stop, service_deployment_stop)
+        CASE(TASK_RUN, task_run, task_run)
+        CASE(TASK_STOP_REQUEST, task_stop_request, task_stop_request)
+        CASE(TAGS_SET, tags_set, tags_set)
+        CASE(LOAD_BALANCER_PUT, load_balancer_put, load_balancer_put)
+        CASE(LOAD_BALANCER_DELETE, load_balancer_delete, load_balancer_delete)
+        CASE(LISTENER_PUT, listener_put, listener_put)
+        CASE(LISTENER_DELETE, listener_delete, listener_delete)
+        CASE(TARGET_GROUP_PUT, target_group_put, target_group_put)
+        CASE(TARGET_GROUP_DELETE, target_group_delete, target_group_delete)
+        CASE(TARGETS_CHANGE, targets_change, targets_change)
+        CASE(INSTANCE_REPORT, instance_report, instance_reported)
+        CASE(IMAGE_RESOLVED, image_resolved, image_resolved)
+        CASE(TASK_STATE, task_state, task_state_changed)
+        CASE(TARGET_HEALTH, target_health, target_health_reported)
+#undef CASE
+    case EVENT_TARGET_DRAINED:
+        target_drained(core, ev->target_drained.target_group_arn, ev->target_drained.target_id,
+                       ev->target_drained.port);
+        break;
+    }
+}
+
+static void
+advance_standalone(struct core *core)
+{
+    struct core_index *x = core->index;
+
+    x->is_standalone_queued = false;
+    targets_advance(core);
+    x->standalone_wake_ms = targets_deadline_ms(core);
+    for (struct task *t = x->standalone, *next; t != NULL; t = next) {
+        next = t->next_live;
+        task_advance(core, t);
+    }
+    for (struct task *t = x->standalone; t != NULL; t = t->next_live)
+        x->standalone_wake_ms = earlier(x->standalone_wake_ms, task_deadline_ms(core, t));
+}
+
+static void
+advance(struct core *core, struct effects *out)
+{
+    struct core_index *x = core->index;
+    struct service *s;
+
+    while (x->heap_count > 0 && x->heap[0]->wake_ms <= core->now_ms) {
+        s = x->heap[0];
+        core_forget_wake(core, s);
+        core_queue(core, s);
+    }
+    if (x->is_standalone_queued || x->standalone_wake_ms <= core->now_ms)
+        advance_standalone(core);
+    while ((s = core_unqueue(core)) != NULL)
+        deployment_advance(core, s, out);
+    if (x->is_standalone_queued)
+        advance_standalone(core);
+}
+
+/* All touched rows, once each. */
+static void
+emit_persists(struct core *core)
+{
+    struct effects *persists = &core->index->persists;
+
+    for (int i = 0; i < persists->count; i++) {
+        const struct ef_persist *p = &persists->at[i].persist;
+        struct task *t = p->kind == ROW_TASK ? core_task_by_arn(core, p->key) : NULL;
+        struct service *s = p->kind == ROW_SERVICE ? core_service_by_arn(core, p->key) : NULL;
+        if (t != NULL)
+            t->is_dirty = false;
+        if (s != NULL)
+            s->is_dirty = false;
+        core_emit(core, EFFECT_PERSIST)->persist = *p;
+    }
+    effects_clear(persists);
+}
+
+void
+core_step(struct core *core, const struct event *event, int64_t now_ms, struct effects *out)
+{
+    const int first = out->count;
+
+    assert(now_ms >= core->now_ms);
+    core->now_ms = now_ms;
+    core->index->out = out;
+    handle(core, event);
+    advance(core, out);
+    emit_persists(core);
+    core->index->out = NULL;
+    core_check_touched(core, out, first);
+}
+
+int64_t
+core_deadline_ms(const struct core *core)
+{
+    const struct core_index *x = core->index;
+
+    return earlier(x->standalone_wake_ms, x->heap_count == 0 ? INT64_MAX : x->heap[0]->wake_ms);
+}
+
+/* ---- rows ---- */
+
+static struct json *
+meta_row(const struct core *core)
+{
+    struct json *row = json_object(), *dice = json_array();
+    char text[32];
+
+    for (int i = 0; i < 4; i++) {
+        snprintf(text, sizeof(text), "%016" PRIx64, core->rng.s[i]);
+        json_append(dice, json_text(text));
+    }
+    json_set(row, "rng", dice);
+    snprintf(text, sizeof(text), "%" PRIu64, core->last_id);
+    json_set(row, "last_id", json_text(text));
+    json_set(row, "families", json_ref(core->families));
+    return row;
+}
+
+struct json *
+core_row(const struct core *core, enum row_kind kind, const char *key)
+{
+    const struct core_index *x = core->index;
+    const void *object;
+
+    switch (kind) {
+    case ROW_META:
+        return meta_row(core);
+    case ROW_CLUSTER:
+        object = strmap_get(&x->clusters, key);
+        return object == NULL ? NULL : cluster_encode(object);
+    case ROW_INSTANCE:
+        object = core_instance(core, key);
+        return object == NULL ? NULL : container_instance_encode(object);
+    case ROW_TASK_DEFINITION:
+        object = strmap_get(&x->definitions, key);
+        return object == NULL ? NULL : task_definition_encode(object);
+    case ROW_SERVICE:
+        object = core_service_by_arn(core, key);
+        return object == NULL ? NULL : service_encode(object);
+    case ROW_TASK:
+        object = core_task_by_arn(core, key);
+        return object == NULL ? NULL : task_encode(object);
+    case ROW_LOAD_BALANCER:
+        object = core_load_balancer(core, key);
+        return object == NULL ? NULL : load_balancer_encode(object);
+    case ROW_LISTENER:
+        object = core_listener(core, key);
+        return object == NULL ? NULL : listener_encode(object);
+    case ROW_TARGET_GROUP:
+        object = core_target_group(core, key);
+        return object == NULL ? NULL : target_group_encode(object);
+    case ROW_KIND_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static bool
+load_meta(struct core *core, const struct json *row, struct err *err)
+{
+    const struct json *dice = json_get(row, "rng");
+    uint64_t last_id;
+
+    if (json_size(dice) != 4 ||
+        sscanf(json_get_cstr(row, "last_id", ""), "%" SCNu64, &last_id) != 1)
+        return err_set(err, ERR_INTERNAL, "the stored row of the core is damaged");
+    for (size_t i = 0; i < 4; i++) {
+        if (sscanf(json_cstr(json_at(dice, i), ""), "%" SCNx64, &core->rng.s[i]) != 1)
+            return err_set(err, ERR_INTERNAL, "the stored dice are damaged");
+    }
+    core->last_id = last_id;
+    json_unref(core->families);
+    core->families = json_type(json_get(row, "families")) == JSON_OBJECT
+                         ? json_copy(json_get(row, "families"))
+                         : json_object();
+    return true;
+}
+
+#define LOAD(type, decode, list, map)                                                              \
+    {                                                                                              \
+        struct type *object_ = decode(row, err);                                                   \
+        if (object_ == NULL)                                                                       \
+            return false;                                                                          \
+        object_->next = core->list;                                                                \
+        core->list = object_;                                                                      \
+        strmap_put(&core->index->map, object_->arn, object_);                                      \
+        return true;                                                                               \
+    }
+
+
+static bool
+load_task(struct core *core, const struct json *row, struct err *err)
+{
+    struct task *t = task_decode(row, err);
+
+    if (t == NULL)
+        return false;
+    core_add_task(core, t);
+    return true;
+}
+
+static bool
+load_service(struct core *core, const struct json *row, struct err *err)
+{
+    struct service *s = service_decode(row, err);
+
+    if (s == NULL)
+        return false;
+    service_add(core, s);
+    return true;
+}
+
+bool
+core_load(struct core *core, enum row_kind kind, const struct json *row, struct err *err)
+{
+    assert(!core->index->is_resumed);
+    switch (kind) {
+    case ROW_META:
+        return load_meta(core, row, err);
+    case ROW_CLUSTER:
+        LOAD(cluster, cluster_decode, clusters, clusters)
+    case ROW_INSTANCE:
+        LOAD(container_instance, container_instance_decode, instances, instances)
+    case ROW_TASK_DEFINITION:
+        LOAD(task_definition, task_definition_decode, task_definitions, definitions)
+    case ROW_SERVICE:
+        return load_service(core, row, err);
+    case ROW_TASK:
+        return load_task(core, row, err);
+    case ROW_LOAD_BALANCER:
+        LOAD(load_balancer, load_balancer_decode, load_balancers, load_balancers)
+    case ROW_LISTENER:
+        LOAD(listener, listener_decode, listeners, listeners)
+    case ROW_TARGET_GROUP:
+        LOAD(target_group, target_group_decode, target_groups, target_groups)
+    case ROW_KIND_COUNT:
+        break;
+    }
+    return err_set(err, ERR_INTERNAL, "a stored row of an unknown kind");
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* index.h - the core's own bookkeeping: finding things fast, knowing what changed and what is due.
+ * Private to core/.  Nothing here is stored; core_resume() builds it again from the rows.
+ * A step runs like this: the event's handler changes objects, calls core_touch_*() for each and
+ * core_queue() for each service that may have something to do; then all queued services and
+ * those whose deadline passed are advanced; then every touched row becomes one PERSIST. */
+#pragma once
+#include "core/core.h"
+
+struct strmap_entry;
+struct strmap {
+    struct strmap_entry **buckets;
+    size_t bucket_count, count;
+};
+void strmap_done(struct strmap *m);
+void *strmap_get(const struct strmap *m, const char *key);
+void strmap_put(struct strmap *m, const char *key, void *value); /* replaces; copies the key */
+void strmap_remove(struct strmap *m, const char *key);
+
+/* What containers of EC2 tasks take on a machine; shared by its instances in all clusters. */
+struct host {
+    char name[64];
+    bool is_connected;
+    int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
+    int cpu_used, memory_used_mib;
+    struct json *doc;
+    uint8_t ports[2][65536 / 8];     /* fixed host ports taken: tcp, udp */
+    struct host *next;
+};
+
+/* What one service did in one step, said in as few events as ECS uses (ecs.md 5.12). */
+#define SAID_TASKS_MAX 10
+struct moves {
+    struct service *service;
+    char started[SAID_TASKS_MAX][ID_SIZE], stopped[SAID_TASKS_MAX][ID_SIZE];
+    int started_count, stopped_count, pending_stopped_count, unhealthy_replaced;
+    struct {
+        char arn[ARN_SIZE];
+        int registered, deregistered;
+    } groups[LOAD_BALANCERS_MAX];
+    int group_count;
+    char draining_deployment[ID_SIZE];
+    int draining_count;
+};
+
+struct core_index {
+    struct strmap tasks;         /* id */
+    struct strmap services;      /* ARN */
+    struct strmap clusters;      /* ARN */
+    struct strmap instances;     /* ARN */
+    struct strmap definitions;   /* ARN */
+    struct strmap target_groups; /* ARN */
+    struct strmap load_balancers, listeners; /* ARN */
+    struct strmap target_owners; /* group ARN, id and port -> the task that is registered there */
+    struct host *hosts;
+    struct task *standalone, *standalone_settled; /* live and kept tasks without a service */
+    int standalone_settled_count;
+    int64_t standalone_wake_ms;
+    bool is_standalone_queued;
+    struct service *queue;
+    struct service **heap;       /* by wake_ms */
+    int heap_count, heap_capacity;
+    struct effects *out;         /* of the step under way */
+    struct effects persists;     /* rows touched in this step */
+    struct moves moves;
+    bool is_resumed;
+};
+
+struct effect *core_emit(struct core *core, enum effect_type type);
+void core_touch(struct core *core, enum row_kind kind, const char *key);
+void core_touch_task(struct core *core, struct task *t);          /* and version + 1 */
+void core_touch_service(struct core *core, struct service *s);    /* and version + 1 */
+void core_touch_group(struct core *core, const struct target_group *tg);
+void core_touch_meta(struct core *core);                          /* dice were thrown */
+void core_queue(struct core *core, struct service *s);            /* NULL: the standalone tasks */
+struct service *core_unqueue(struct core *core);
+void core_set_wake(struct core *core, struct service *s, int64_t wake_ms);
+void core_forget_wake(struct core *core, struct service *s);
+struct host *core_host(const struct core *core, const char *name);
+
+/* 19 digits that only rise: of deployments and service revisions. */
+void core_next_number(struct core *core, char out[static ID_SIZE]);
+
+void core_add_task(struct core *core, struct task *t); /* to core->tasks and the map */
+void core_drop_task(struct core *core, struct task *t); /* out of every list and map; freed */
+void core_link_task(struct core *core, struct task *t); /* to its service's live or settled list */
+void core_settle_task(struct core *core, struct task *t); /* from live to settled */
+void target_key(char out[static ARN_SIZE + ADDRESS_SIZE + 16], const char *group, const char *id,
+                int port);
+
+/* core_check() for the rows that `out` names from `first` on: what a step can afford. */
+void core_check_touched(const struct core *core, const struct effects *out, int first);
+
+static inline int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* requests.c - clusters, instances, task definitions, load balancing and tags. */
+#include "core/requests.h"
+#include <assert.h>
+#include <stdio.h>
+#include "core/targets.h"
+#include "model/arn.h"
+
+/* ---- clusters and instances ---- */
+
+static void
+set_instance(struct container_instance *i, const struct host *h)
+{
+    i->is_connected = h->is_connected;
+    i->cpu_total = h->cpu_total;
+    i->memory_total_mib = h->memory_total_mib;
+    replace_doc(&i->doc, h->doc);
+}
+
+static void
+add_instance(struct core *core, const struct cluster *c, const struct host *h)
+{
+    struct container_instance *i = mem_new(sizeof(*i));
+    struct container_instance **end = &core->instances;
+
+    rng_hex(&core->rng, i->id, 32);
+    arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s",
+               c->name, i->id);
+    text_copy(i->cluster_arn, sizeof(i->cluster_arn), str_of(c->arn));
+    text_copy(i->host, sizeof(i->host), str_of(h->name));
+    i->registered_at_ms = core->now_ms;
+    set_instance(i, h);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = i;
+    strmap_put(&core->index->instances, i->arn, i);
+    core_touch_meta(core);
+    core_touch(core, ROW_INSTANCE, i->arn);
+}
+
+void
+cluster_create(struct core *core, const struct ev_cluster_create *ev)
+{
+    struct cluster *c = mem_new(sizeof(*c)), *before;
+    struct cluster **end = &core->clusters;
+    bool fits;
+
+    arn_format(c->arn, "ecs", ev->region, core->options.account, "cluster/%s", ev->name);
+    before = strmap_get(&core->index->clusters, c->arn);
+    assert(before == NULL || before->status == CLUSTER_INACTIVE);
+    fits = text_copy(c->name, sizeof(c->name), str_of(ev->name)) &&
+           text_copy(c->region, sizeof(c->region), str_of(ev->region));
+    assert(fits);
+    c->status = CLUSTER_ACTIVE;
+    c->created_at_ms = core->now_ms;
+    replace_doc(&c->doc, ev->doc);
+    replace_doc(&c->tags, ev->tags);
+    while (*end != NULL && *end != before)
+        end = &(*end)->next;
+    if (before != NULL) { /* in the old one's place */
+        c->next = before->next;
+        cluster_free(before);
+    }
+    *end = c;
+    strmap_put(&core->index->clusters, c->arn, c);
+    core_touch(core, ROW_CLUSTER, c->arn);
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
+        add_instance(core, c, h);
+}
+
+static void
+remove_instances(struct core *core, const char *cluster_arn)
+{
+    for (struct container_instance **at = &core->instances; *at != NULL;) {
+        struct container_instance *i = *at;
+        if (strcmp(i->cluster_arn, cluster_arn) != 0) {
+            at = &i->next;
+            continue;
+        }
+        *at = i->next;
+        strmap_remove(&core->index->instances, i->arn);
+        core_touch(core, ROW_INSTANCE, i->arn);
+        container_instance_free(i);
+    }
+}
+
+void
+cluster_delete(struct core *core, const struct ev_cluster_delete *ev)
+{
+    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
+
+    assert(c != NULL);
+    c->status = CLUSTER_INACTIVE; /* and still described, as ECS does */
+    remove_instances(core, c->arn);
+    core_touch(core, ROW_CLUSTER, c->arn);
+}
+
+void
+cluster_update(struct core *core, const struct ev_cluster_update *ev)
+{
+    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
+
+    assert(c != NULL);
+    replace_doc(&c->doc, ev->doc);
+    core_touch(core, ROW_CLUSTER, c->arn);
+}
+
+static struct container_instance *
+instance_of(const struct core *core, const struct cluster *c, const struct host *h)
+{
+    for (struct container_instance *i = core->instances; i != NULL; i = i->next) {
+        if (strcmp(i->cluster_arn, c->arn) == 0 && strcmp(i->host, h->name) == 0)
+            return i;
+    }
+    return NULL;
+}
+
+/* Docker was away: what it says about our tasks may have got lost, so all of them are asked for. */
+static void
+ask_for_all(struct core *core)
+{
+    for (struct task *t = core->tasks; t != NULL; t = t->next) {
+        if (t->last_status > TASK_RUNNING)
+            continue;
+        t->ask_at_ms = core->now_ms;
+        core_queue(core, t->service);
+    }
+}
+
+void
+instance_reported(struct core *core, const struct ev_instance_report *ev)
+{
+    struct host *h = core_host(core, ev->host);
+    bool comes_back;
+
+    if (h == NULL) {
+        h = mem_new(sizeof(*h));
+        if (!text_copy(h->name, sizeof(h->name), str_of(ev->host))) {
+            free(h); /* no host has such a name */
+            return;
+        }
+        h->next = core->index->hosts;
+        core->index->hosts = h;
+    }
+    comes_back = ev->is_connected && !h->is_connected;
+    h->is_connected = ev->is_connected;
+    h->cpu_total = ev->cpu_total;
+    h->memory_total_mib = ev->memory_total_mib;
+    replace_doc(&h->doc, ev->doc);
+    for (struct cluster *c = core->clusters; c != NULL; c = c->next) {
+        struct container_instance *i = instance_of(core, c, h);
+        if (i != NULL) {
+            set_instance(i, h);
+            core_touch(core, ROW_INSTANCE, i->arn);
+        } else if (c->status == CLUSTER_ACTIVE) {
+            add_instance(core, c, h);
+        }
+    }
+    if (comes_back)
+        ask_for_all(core);
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (s->is_waiting_for_place)
+            core_queue(core, s);
+    }
+}
+
+/* ---- task definitions ---- */
+
+/* "region/family": the highest revision ever used, also by deregistered ones. */
+static int
+next_revision(struct core *core, const char *region, const char *family)
+{
+    char key[REGION_SIZE + NAME_SIZE + 2];
+    int64_t revision;
+
+    snprintf(key, sizeof(key), "%s/%s", region, family);
+    revision = json_get_i64(core->families, key, 0) + 1;
+    json_set(core->families, key, json_int(revision));
+    core_touch_meta(core);
+    return (int)revision;
+}
+
+void
+task_definition_register(struct core *core, const struct ev_task_definition_register *ev)
+{
+    struct json *doc = json_copy(ev->doc);
+    const int revision = next_revision(core, ev->region, ev->family);
+    struct task_definition *td, **at = &core->task_definitions;
+    char arn[ARN_SIZE];
+
+    arn_format(arn, "ecs", ev->region, core->options.account, "task-definition/%s:%d", ev->family,
+               revision);
+    json_set(doc, "taskDefinitionArn", json_text(arn));
+    json_set(doc, "family", json_text(ev->family));
+    json_set(doc, "revision", json_int(revision));
+    json_set(doc, "registeredAt", json_time_ms(core->now_ms));
+    td = task_definition_new(ev->region, doc, ev->tags);
+    json_unref(doc);
+    td->registered_at_ms = core->now_ms;
+    td->next = *at; /* at the head: the newest of its family comes first */
+    *at = td;
+    strmap_put(&core->index->definitions, td->arn, td);
+    core_touch(core, ROW_TASK_DEFINITION, td->arn);
+}
+
+void
+task_definition_deregister(struct core *core, const struct ev_task_definition_deregister *ev)
+{
+    struct task_definition *td = strmap_get(&core->index->definitions, ev->arn);
+
+    assert(td != NULL);
+    if (td->status != TASK_DEFINITION_ACTIVE)
+        return;
+    td->status = TASK_DEFINITION_INACTIVE;
+    td->deregistered_at_ms = core->now_ms;
+    core_touch(core, ROW_TASK_DEFINITION, td->arn);
+}
+
+/* ---- load balancing ---- */
+
+static void
+config_changed(struct core *core, enum row_kind kind, const char *arn)
+{
+    struct effect *e;
+
+    core_touch(core, kind, arn);
+    e = core_emit(core, EFFECT_BALANCER_CONFIG);
+    text_copy(e->balancer_config.arn, ARN_SIZE, str_of(arn));
+}
+
+void
+load_balancer_put(struct core *core, const struct ev_load_balancer_put *ev)
+{
+    struct load_balancer *lb = ev->load_balancer, **at = &core->load_balancers;
+
+    while (*at != NULL && strcmp((*at)->arn, lb->arn) != 0)
+        at = &(*at)->next;
+    lb->next = NULL;
+    if (*at != NULL && *at != lb) {
+        lb->next = (*at)->next;
+        load_balancer_free(*at);
+    }
+    *at = lb;
+    strmap_put(&core->index->load_balancers, lb->arn, lb);
+    config_changed(core, ROW_LOAD_BALANCER, lb->arn);
+}
+
+static void
+remove_listener(struct core *core, struct listener **at)
+{
+    struct listener *l = *at;
+
+    *at = l->next;
+    strmap_remove(&core->index->listeners, l->arn);
+    config_changed(core, ROW_LISTENER, l->arn);
+    listener_free(l);
+}
+
+void
+load_balancer_delete(struct core *core, const struct ev_load_balancer_delete *ev)
+{
+    struct load_balancer **at = &core->load_balancers, *lb;
+
+    for (struct listener **l = &core->listeners; *l != NULL;) {
+        if (strcmp((*l)->load_balancer_arn, ev->arn) == 0)
+            remove_listener(core, l);
+        else
+            l = &(*l)->next;
+    }
+    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
+        at = &(*at)->next;
+    lb = *at;
+    if (lb == NULL)
+        return; /* deleting an unknown one succeeds (alb.md A1) */
+    *at = lb->next;
+    strmap_remove(&core->index->load_balancers, lb->arn);
+    config_changed(core, ROW_LOAD_BALANCER, lb->arn);
+    load_balancer_free(lb);
+}
+
+void
+listener_put(struct core *core, const struct ev_listener_put *ev)
+{
+    struct listener *l = ev->listener, **at = &core->listeners;
+
+    while (*at != NULL && strcmp((*at)->arn, l->arn) != 0)
+        at = &(*at)->next;
+    l->next = NULL;
+    if (*at != NULL && *at != l) {
+        l->next = (*at)->next;
+        listener_free(*at);
+    }
+    *at = l;
+    strmap_put(&core->index->listeners, l->arn, l);
+    config_changed(core, ROW_LISTENER, l->arn);
+}
+
+void
+listener_delete(struct core *core, const struct ev_listener_delete *ev)
+{
+    struct listener **at = &core->listeners;
+
+    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
+        at = &(*at)->next;
+    assert(*at != NULL);
+    remove_listener(core, at);
+}
+
+void
+target_group_put(struct core *core, const struct ev_target_group_put *ev)
+{
+    struct target_group *tg = ev->target_group, **at = &core->target_groups;
+    struct target_group *before;
+
+    while (*at != NULL && strcmp((*at)->arn, tg->arn) != 0)
+        at = &(*at)->next;
+    before = *at;
+    tg->next = NULL;
+    if (before != NULL && before != tg) {
+        assert(tg->targets == NULL); /* targets come by targets_change only */
+        tg->targets = before->targets;
+        tg->target_count = before->target_count;
+        tg->next = before->next;
+        before->targets = NULL;
+        target_group_free(before);
+    }
+    *at = tg;
+    strmap_put(&core->index->target_groups, tg->arn, tg);
+    config_changed(core, ROW_TARGET_GROUP, tg->arn);
+}
+
+void
+target_group_delete(struct core *core, const struct ev_target_group_delete *ev)
+{
+    struct target_group **at = &core->target_groups, *tg;
+
+    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
+        at = &(*at)->next;
+    tg = *at;
+    assert(tg != NULL);
+    targets_forget_group(core, tg);
+    *at = tg->next;
+    strmap_remove(&core->index->target_groups, tg->arn);
+    config_changed(core, ROW_TARGET_GROUP, tg->arn);
+    target_group_free(tg);
+}
+
+/* ---- tags ---- */
+
+void
+tags_set(struct core *core, const struct ev_tags_set *ev)
+{
+    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
+    struct service *s = core_service_by_arn(core, ev->arn);
+    struct task *t = core_task_by_arn(core, ev->arn);
+    struct task_definition *td = strmap_get(&core->index->definitions, ev->arn);
+    struct target_group *tg = core_target_group(core, ev->arn);
+    struct load_balancer *lb = core_load_balancer(core, ev->arn);
+    struct listener *l = core_listener(core, ev->arn);
+
+    if (c != NULL)
+        replace_doc(&c->tags, ev->tags), core_touch(core, ROW_CLUSTER, c->arn);
+    if (s != NULL)
+        replace_doc(&s->tags, ev->tags), core_touch_service(core, s);
+    if (t != NULL)
+        replace_doc(&t->tags, ev->tags), core_touch_task(core, t);
+    if (td != NULL)
+        replace_doc(&td->tags, ev->tags), core_touch(core, ROW_TASK_DEFINITION, td->arn);
+    if (tg != NULL)
+        replace_doc(&tg->tags, ev->tags), core_touch_group(core, tg);
+    if (lb != NULL)
+        replace_doc(&lb->tags, ev->tags), core_touch(core, ROW_LOAD_BALANCER, lb->arn);
+    if (l != NULL)
+        replace_doc(&l->tags, ev->tags), core_touch(core, ROW_LISTENER, l->arn);
+}

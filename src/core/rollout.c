@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/rollout.h"
+#include <assert.h>
+#include <stdio.h>
+#include "core/deployment.h"
+#include "model/arn.h"
+#include "core/said.h"
+
+#define DEPLOYMENTS_KEPT 20
+#define HISTORY_KEPT 40
+#define REVISIONS_KEPT 60
+#define IN_PROGRESS_TEXT "ECS deployment %s in progress."
+
+bool
+sd_is_finished(const struct service_deployment *sd)
+{
+    switch (sd->status) {
+    case SD_SUCCESSFUL:
+    case SD_STOPPED:
+    case SD_ROLLBACK_SUCCESSFUL:
+    case SD_ROLLBACK_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+set_rollout(struct core *core, struct deployment *d, enum rollout_state state, const char *format)
+{
+    d->rollout_state = state;
+    d->updated_at_ms = core->now_ms;
+    d->rollout_reason[0] = '\0';
+    /* Every format is a literal of this file with at most one %s. */
+    for (const char *p = format; *p != '\0';) {
+        size_t len = strlen(d->rollout_reason);
+        const char *mark = strstr(p, "%s");
+        const size_t piece = mark == NULL ? strlen(p) : (size_t)(mark - p);
+        snprintf(d->rollout_reason + len, sizeof(d->rollout_reason) - len, "%.*s%s", (int)piece, p,
+                 mark == NULL ? "" : d->id);
+        p += piece + (mark == NULL ? 0 : 2);
+    }
+}
+
+static void
+sd_touch(struct core *core, struct service_deployment *sd, enum sd_status status)
+{
+    sd->status = status;
+    sd->updated_at_ms = core->now_ms;
+}
+
+static void
+sd_finish(struct core *core, struct service_deployment *sd, enum sd_status status,
+          const char *reason)
+{
+    assert(!sd_is_finished(sd));
+    sd_touch(core, sd, status);
+    assert(sd_is_finished(sd));
+    sd->finished_at_ms = core->now_ms;
+    if (status != SD_SUCCESSFUL)
+        sd->stopped_at_ms = core->now_ms;
+    if (sd->breaker_status == BREAKER_MONITORING)
+        sd->breaker_status = BREAKER_MONITORING_COMPLETE;
+    if (reason != NULL)
+        snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
+}
+
+static int
+count_wanted(const struct service *s, const struct deployment *d)
+{
+    int n = 0;
+
+    for (const struct task *t = s->live; t != NULL; t = t->next_live)
+        n += t->deployment == d && task_is_wanted(t);
+    return n;
+}
+
+/* The PRIMARY steps back and is drained like any source.  One that was complete keeps its whole count
+ * (what dies of it meanwhile is replaced, ecs.md 5.6); an unfinished one only what it has. */
+static void
+demote(struct core *core, struct service *s, struct deployment *d)
+{
+    d->status = DEPLOYMENT_ACTIVE;
+    d->updated_at_ms = core->now_ms;
+    d->desired_count =
+        d->rollout_state == ROLLOUT_COMPLETED ? s->desired_count : count_wanted(s, d);
+}
+
+/* ---- begin ---- */
+
+static void
+note_sources(struct service *s, struct service_deployment *sd)
+{
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->status == DEPLOYMENT_INACTIVE ||
+            sd->source_count == (int)ARRAY_COUNT(sd->source_revision_arns))
+            continue;
+        text_copy(sd->source_revision_arns[sd->source_count++], ARN_SIZE,
+                  str_of(d->revision->arn));
+    }
+}
+
+static struct service_deployment *
+sd_begin(struct core *core, struct service *s, const struct revision *target)
+{
+    struct service_deployment *sd = mem_new(sizeof(*sd));
+    const struct breaker_config *breaker = &s->config.breaker;
+
+    rng_token(&core->rng, sd->id, 21);
+    arn_format(sd->arn, "ecs", s->region, core->options.account, "service-deployment/%s/%s/%s",
+               s->cluster_name, s->name, sd->id);
+    text_copy(sd->target_revision_arn, ARN_SIZE, str_of(target->arn));
+    note_sources(s, sd);
+    sd->status = SD_IN_PROGRESS;
+    sd->breaker_status = breaker->enable ? BREAKER_MONITORING : BREAKER_DISABLED;
+    sd->breaker_threshold = deployment_breaker_threshold(breaker, s->desired_count);
+    sd->created_at_ms = sd->started_at_ms = sd->updated_at_ms = core->now_ms;
+    sd->config = s->config.doc == NULL ? NULL : json_ref(s->config.doc);
+    sd->next = s->history;
+    s->history = sd;
+    core_touch_meta(core);
+    return sd;
+}
+
+/* Every service update resets the throttle (ecs.md 5.9). */
+static void
+reset_launches(struct service *s)
+{
+    s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
+    s->launch_after_ms = s->infrastructure_after_ms = 0;
+    s->is_steady = false;
+    s->last_complaint[0] = '\0';
+}
+
+void
+rollout_begin(struct core *core, struct service *s, struct revision *revision)
+{
+    struct service_deployment *before = service_current(s);
+    struct deployment *old = service_primary(s);
+    struct deployment *d = mem_new(sizeof(*d));
+    struct service_deployment *sd;
+    char number[ID_SIZE];
+
+    if (before != NULL && !sd_is_finished(before))
+        sd_finish(core, before, SD_STOPPED,
+                  "Service deployment stopped because a newer service deployment started.");
+    sd = sd_begin(core, s, revision);
+    if (old != NULL)
+        demote(core, s, old);
+    core_next_number(core, number);
+    snprintf(d->id, sizeof(d->id), "ecs-svc/%.32s", number);
+    text_copy(sd->deployment_id, ID_SIZE, str_of(d->id));
+    d->status = DEPLOYMENT_PRIMARY;
+    d->revision = revision;
+    d->desired_count = s->desired_count;
+    d->created_at_ms = core->now_ms;
+    set_rollout(core, d, ROLLOUT_IN_PROGRESS, IN_PROGRESS_TEXT);
+    d->next = s->deployments;
+    s->deployments = d;
+    reset_launches(s);
+    rollout_prune(core, s);
+    core_touch_service(core, s);
+    core_queue(core, s);
+}
+
+/* ---- failure, rollback ---- */
+
+static void
+move_to_front(struct service *s, struct deployment *d)
+{
+    struct deployment **at = &s->deployments;
+
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    d->next = s->deployments;
+    s->deployments = d;
+}
+
+/* Makes `target` the PRIMARY again, under its old id and with its own digests (ecs.md 6.3). */
+static void
+restore(struct core *core, struct service *s, struct deployment *target, const char *text)
+{
+    struct deployment *old = service_primary(s);
+
+    assert(target->status != DEPLOYMENT_PRIMARY);
+    if (old != NULL)
+        demote(core, s, old);
+    move_to_front(s, target);
+    target->status = DEPLOYMENT_PRIMARY;
+    target->desired_count = s->desired_count;
+    target->failed_tasks = 0;
+    target->is_failed = false;
+    target->is_rollback = true;
+    set_rollout(core, target, ROLLOUT_IN_PROGRESS, text);
+    reset_launches(s);
+    said_event(core, s, "(service %s) rolling back to deployment %s.", s->name, target->id);
+    core_touch_service(core, s);
+    core_queue(core, s);
+}
+
+static void
+sd_roll_back(struct core *core, struct service_deployment *sd, const struct deployment *target,
+             const char *reason)
+{
+    sd_touch(core, sd, SD_ROLLBACK_IN_PROGRESS);
+    snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
+    snprintf(sd->rollback_reason, sizeof(sd->rollback_reason), "%s", reason);
+    text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
+    text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
+    sd->rollback_started_at_ms = core->now_ms;
+}
+
+static void
+fail_primary(struct core *core, struct service *s, struct deployment *d, const char *text)
+{
+    d->is_failed = true;
+    set_rollout(core, d, ROLLOUT_FAILED, text);
+    core_touch_service(core, s);
+    core_queue(core, s);
+}
+
+static void
+breaker_tripped(struct core *core, struct service *s, struct deployment *d,
+                struct service_deployment *sd)
+{
+    static const char reason[] =
+        "Service deployment rolled back because the circuit breaker threshold was exceeded.";
+    struct deployment *target = core_rollback_target(core, s);
+
+    fail_primary(core, s, d, "ECS deployment circuit breaker: tasks failed to start.");
+    said_event(core, s, "(service %s) (deployment %s) deployment failed: tasks failed to start.",
+               s->name, d->id);
+    sd->breaker_status = BREAKER_TRIGGERED;
+    if (sd->status == SD_ROLLBACK_IN_PROGRESS) {
+        /* What was restored failed, too: no second rollback, an operator has to decide. */
+        sd_finish(core, sd, SD_ROLLBACK_FAILED,
+                  "Service deployment rollback failed because the circuit breaker threshold was "
+                  "exceeded.");
+    } else if (!s->config.breaker.rollback) {
+        sd_finish(core, sd, SD_STOPPED,
+                  "Service deployment stopped because the circuit breaker threshold was "
+                  "exceeded.");
+    } else if (target == NULL) {
+        sd_finish(core, sd, SD_ROLLBACK_FAILED,
+                  "Service deployment failed because the circuit breaker threshold was exceeded; "
+                  "there is no completed deployment to roll back to.");
+    } else {
+        sd_roll_back(core, sd, target, reason);
+        restore(core, s, target,
+                "ECS deployment circuit breaker: rolling back to deploymentId %s.");
+    }
+}
+
+bool
+rollout_judge(struct core *core, struct service *s)
+{
+    struct deployment *d = service_primary(s);
+    struct service_deployment *sd = service_current(s);
+    int failures;
+
+    if (d == NULL || sd == NULL || d->rollout_state != ROLLOUT_IN_PROGRESS || sd_is_finished(sd))
+        return false;
+    sd->breaker_threshold = deployment_breaker_threshold(&s->config.breaker, s->desired_count);
+    if (!s->config.breaker.enable)
+        return false;
+    failures = sd->status == SD_ROLLBACK_IN_PROGRESS ? d->failed_tasks : sd->breaker_failures;
+    if (failures < sd->breaker_threshold)
+        return false;
+    breaker_tripped(core, s, d, sd);
+    return true;
+}
+
+void
+rollout_return(struct core *core, struct service *s, struct deployment *target,
+               const char *reason)
+{
+    struct deployment *d = service_primary(s);
+    struct service_deployment *sd = service_current(s);
+    const char *why =
+        reason != NULL ? reason : "Service deployment rolled back because an operator asked for it.";
+
+    assert(d != NULL);
+    if (target == NULL || target == d)
+        return; /* the door refuses it; a rollback under way goes on */
+    if (sd != NULL && !sd_is_finished(sd)) {
+        if (sd->status == SD_ROLLBACK_IN_PROGRESS)
+            return;
+        fail_primary(core, s, d, "ECS deployment %s was rolled back by an operator.");
+        sd_roll_back(core, sd, target, why);
+    } else {
+        /* The present one is complete (or failed and stalls): going back is a deployment of its own. */
+        sd = sd_begin(core, s, target->revision);
+        text_copy(sd->deployment_id, ID_SIZE, str_of(target->id));
+        snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", why);
+    }
+    restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
+}
+
+void
+rollout_stop(struct core *core, struct service *s, struct service_deployment *sd, bool rolls_back)
+{
+    struct deployment *d = service_primary(s);
+    struct deployment *target = core_rollback_target(core, s);
+
+    if (sd_is_finished(sd) || d == NULL || sd->status == SD_ROLLBACK_IN_PROGRESS)
+        return; /* the door refuses finished ones; a rollback under way goes on */
+    assert(sd == service_current(s));
+    if (rolls_back && target != NULL) {
+        rollout_return(core, s, target,
+                       "Service deployment rolled back because of a user-initiated stop.");
+        return;
+    }
+    fail_primary(core, s, d, "ECS deployment %s was stopped by a user.");
+    if (rolls_back)
+        sd_finish(core, sd, SD_ROLLBACK_FAILED,
+                  "Service deployment stopped by a user; there is no completed deployment to roll "
+                  "back to.");
+    else
+        sd_finish(core, sd, SD_STOPPED, "Service deployment stopped by a user.");
+}
+
+void
+rollout_abandon(struct core *core, struct service *s)
+{
+    struct service_deployment *sd = service_current(s);
+
+    if (sd != NULL && !sd_is_finished(sd))
+        sd_finish(core, sd, SD_STOPPED,
+                  "Service deployment stopped because the service was deleted.");
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next)
+        d->desired_count = 0;
+    core_touch_service(core, s);
+}
+
+/* ---- success ---- */
+
+void
+rollout_complete(struct core *core, struct service *s)
+{
+    struct deployment *d = service_primary(s);
+    struct service_deployment *sd = service_current(s);
+
+    set_rollout(core, d, ROLLOUT_COMPLETED, "ECS deployment %s completed.");
+    d->completed_at_ms = core->now_ms;
+    d->is_rollback = false;
+    for (struct deployment *other = s->deployments; other != NULL; other = other->next) {
+        if (other == d || other->status == DEPLOYMENT_INACTIVE)
+            continue;
+        other->status = DEPLOYMENT_INACTIVE;
+        other->desired_count = 0;
+        other->updated_at_ms = core->now_ms;
+    }
+    if (sd != NULL && !sd_is_finished(sd)) {
+        if (sd->status == SD_ROLLBACK_IN_PROGRESS)
+            sd_finish(core, sd, SD_ROLLBACK_SUCCESSFUL, NULL);
+        else
+            sd_finish(core, sd, SD_SUCCESSFUL, NULL);
+    }
+    s->crash_streak = 0;
+    said_event(core, s, "(service %s) (deployment %s) deployment completed.", s->name, d->id);
+    rollout_prune(core, s);
+    core_touch_service(core, s);
+}
+
+/* ---- what tasks go through ---- */
+
+/* Does the breaker watch?  Then launches are not slowed down: its threshold bounds how many can fail,
+ * and the verdict, which users wait for, would only come later (ecs.md 11, pain 1). */
+static bool
+breaker_watches(const struct service *s, const struct deployment *d)
+{
+    return s->config.breaker.enable && d->status == DEPLOYMENT_PRIMARY &&
+           d->rollout_state == ROLLOUT_IN_PROGRESS;
+}
+
+static void
+count_failure(struct core *core, struct service *s, struct deployment *d, struct task *t)
+{
+    struct service_deployment *sd = service_current(s);
+
+    if (t->is_failure_counted || d->status != DEPLOYMENT_PRIMARY ||
+        d->rollout_state != ROLLOUT_IN_PROGRESS)
+        return;
+    t->is_failure_counted = true;
+    d->failed_tasks++;
+    d->updated_at_ms = core->now_ms;
+    if (sd != NULL && sd->status == SD_IN_PROGRESS) {
+        sd->breaker_failures++;
+        sd->updated_at_ms = core->now_ms;
+    }
+    core_touch_service(core, s);
+}
+
+static void
+slow_down(struct core *core, struct service *s)
+{
+    static const int steps_s[] = {0, 10, 30, 60, 120, 240, 480, 900}; /* ecs.md 5.9 */
+    char text[REASON_SIZE];
+    int step;
+
+    /* Failures that come while it waits already belong to the same batch of launches. */
+    if (core->now_ms < s->launch_after_ms)
+        return;
+    step = s->start_failures < (int)ARRAY_COUNT(steps_s) ? s->start_failures
+                                                         : (int)ARRAY_COUNT(steps_s) - 1;
+    s->start_failures++;
+    s->launch_after_ms = core->now_ms + steps_s[step] * 1000;
+    core_touch_service(core, s);
+    if (s->start_failures < 3)
+        return;
+    snprintf(text, sizeof(text),
+             "(service %.255s) is unable to consistently start tasks successfully. For more "
+             "information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+             s->name);
+    said_complaint(core, s, text);
+}
+
+/* A task that runs and exits at once is started again as fast as the scheduler cycles; ECS's cycle is
+ * about 10 s, ours would be a hot loop. */
+static void
+slow_down_crashes(struct core *core, struct service *s)
+{
+    if (++s->crash_streak <= 3)
+        return;
+    if (s->launch_after_ms < core->now_ms + 10000)
+        s->launch_after_ms = core->now_ms + 10000;
+    core_touch_service(core, s);
+}
+
+static void
+slow_down_infrastructure(struct core *core, struct service *s)
+{
+    const int64_t wait_ms = s->infrastructure_streak < 12 ? 5000LL * s->infrastructure_streak : 60000;
+
+    s->infrastructure_streak++;
+    s->infrastructure_after_ms = core->now_ms + wait_ms;
+}
+
+void
+rollout_task_running(struct core *core, struct task *t)
+{
+    struct service *s = t->service;
+
+    s->infrastructure_streak = 0;
+    if (!t->deployment->has_run) {
+        t->deployment->has_run = true;
+        core_touch_service(core, s);
+    }
+    if (t->deployment->status == DEPLOYMENT_PRIMARY && s->start_failures > 0) {
+        s->start_failures = 0;
+        s->launch_after_ms = 0;
+        core_touch_service(core, s);
+    }
+}
+
+void
+rollout_task_healthy(struct core *core, struct task *t)
+{
+    struct service *s = t->service;
+    struct service_deployment *sd = service_current(s);
+    struct deployment *d = t->deployment;
+
+    if (d->status != DEPLOYMENT_PRIMARY)
+        return;
+    s->crash_streak = 0;
+    if (d->rollout_state != ROLLOUT_IN_PROGRESS)
+        return;
+    if (d->failed_tasks > 0) {
+        d->failed_tasks = 0;
+        core_touch_service(core, s);
+    }
+    if (sd != NULL && sd->status == SD_IN_PROGRESS && sd->breaker_failures > 0 &&
+        s->config.breaker.reset_on_healthy_task) {
+        sd->breaker_failures = 0;
+        core_touch_service(core, s);
+    }
+}
+
+void
+rollout_task_unhealthy(struct core *core, struct task *t)
+{
+    count_failure(core, t->service, t->deployment, t);
+}
+
+/* A source's task that is gone is replaced by its own revision only if that was complete once and its
+ * images still start; otherwise the deployment wants one less. */
+static void
+source_lost_task(struct core *core, struct service *s, struct deployment *d, bool failed_to_start,
+                 bool is_infrastructure)
+{
+    if (d->status != DEPLOYMENT_ACTIVE || d->desired_count == 0)
+        return;
+    if (d->rollout_state == ROLLOUT_COMPLETED && (!failed_to_start || is_infrastructure))
+        return;
+    d->desired_count--;
+    core_touch_service(core, s);
+}
+
+void
+rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure)
+{
+    struct service *s = t->service;
+    struct deployment *d = t->deployment;
+    const bool failed_to_start = t->started_at_ms == 0 && t->stop_code == STOP_TaskFailedToStart;
+    const bool crashed = t->started_at_ms != 0 && by_itself;
+    const bool was_good = t->healthy_at_ms != 0;
+
+    if (!failed_to_start && !crashed)
+        return;
+    source_lost_task(core, s, d, failed_to_start, is_infrastructure);
+    if (is_infrastructure) {
+        slow_down_infrastructure(core, s);
+        return;
+    }
+    /* Whoever turned resetOnHealthyTask off wants flapping tasks to add up. */
+    if (failed_to_start || !was_good || !s->config.breaker.reset_on_healthy_task)
+        count_failure(core, s, d, t);
+    if (d->status != DEPLOYMENT_PRIMARY || breaker_watches(s, d))
+        return;
+    if (failed_to_start)
+        slow_down(core, s);
+    else if (!was_good)
+        slow_down_crashes(core, s);
+}
+
+/* ---- forgetting ---- */
+
+static bool
+revision_is_used(const struct service *s, const struct revision *r)
+{
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->revision == r)
+            return true;
+    }
+    return false;
+}
+
+static void
+prune_revisions(struct service *s)
+{
+    for (int i = 0; s->revision_count > REVISIONS_KEPT && i < s->revision_count;) {
+        struct revision *r = s->revisions[i];
+        if (revision_is_used(s, r)) {
+            i++;
+            continue;
+        }
+        json_unref(r->doc);
+        free(r);
+        s->revision_count--;
+        memmove(&s->revisions[i], &s->revisions[i + 1],
+                (size_t)(s->revision_count - i) * sizeof(s->revisions[0]));
+    }
+}
+
+static bool
+deployment_has_tasks(const struct service *s, const struct deployment *d)
+{
+    for (const struct task *t = s->live; t != NULL; t = t->next_live) {
+        if (t->deployment == d)
+            return true;
+    }
+    return false;
+}
+
+/* Newest first: after the first DEPLOYMENTS_KEPT, what has no tasks goes, but never the newest
+ * completed one, to which a rollback would return. */
+static void
+prune_deployments(struct service *s)
+{
+    bool has_target = false;
+    int kept = 0;
+
+    for (struct deployment **at = &s->deployments; *at != NULL;) {
+        struct deployment *d = *at;
+        const bool is_target = !has_target && d->status != DEPLOYMENT_PRIMARY &&
+                               d->rollout_state == ROLLOUT_COMPLETED;
+        has_target |= is_target;
+        if (kept < DEPLOYMENTS_KEPT || is_target || d->status == DEPLOYMENT_PRIMARY ||
+            deployment_has_tasks(s, d)) {
+            kept++;
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        free(d);
+    }
+}
+
+void
+rollout_prune(struct core *core, struct service *s)
+{
+    struct service_deployment *sd = s->history;
+
+    prune_deployments(s);
+    prune_revisions(s);
+    assert(s->revision_count < (int)ARRAY_COUNT(s->revisions));
+    for (int i = 1; sd != NULL && i < HISTORY_KEPT; i++)
+        sd = sd->next;
+    while (sd != NULL && sd->next != NULL) {
+        struct service_deployment *oldest = sd->next;
+        sd->next = oldest->next;
+        json_unref(oldest->config);
+        free(oldest);
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* rollout.h - the course of a deployment: begun, judged, completed, failed, rolled back.
+ * deployment.c moves tasks; this file keeps the books: `deployments[]`, the service deployment, the
+ * failure counters, the circuit breaker and the launch back-off (ecs.md 5.5, 5.7, 5.9, 6.1 to 6.6).
+ *
+ * What fails a deployment: tasks of the PRIMARY that never reached RUNNING, that failed their health
+ * checks after the grace period, or (ours: users' pain 2 of ecs.md 11) that ran and exited before they
+ * were healthy even once.  What the runtime lost (is_infrastructure) never counts. */
+#pragma once
+#include "core/index.h"
+
+/* A new PRIMARY for `revision`, which belongs to `s` already, and its service deployment. */
+void rollout_begin(struct core *core, struct service *s, struct revision *revision);
+/* Has the breaker seen enough?  Then the deployment has failed, and is rolled back if so configured. */
+bool rollout_judge(struct core *core, struct service *s);
+void rollout_complete(struct core *core, struct service *s);
+/* An operator's rollback to `target`, whatever the state of the present deployment. */
+void rollout_return(struct core *core, struct service *s, struct deployment *target,
+                    const char *reason);
+void rollout_stop(struct core *core, struct service *s, struct service_deployment *sd,
+                  bool rolls_back);
+void rollout_abandon(struct core *core, struct service *s); /* the service is deleted */
+/* Forgets the oldest history; keeps what runs and what a rollback needs. */
+void rollout_prune(struct core *core, struct service *s);
+bool sd_is_finished(const struct service_deployment *sd);
+
+/* ---- what tasks go through ---- */
+void rollout_task_running(struct core *core, struct task *t);
+void rollout_task_healthy(struct core *core, struct task *t); /* for the first time */
+void rollout_task_unhealthy(struct core *core, struct task *t);
+void rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure);
+
+/* ---- digests ---- */
+struct revision *revision_new(struct core *core, struct service *s,
+                              const struct task_definition *td);
+/* Asks for the digests if it is time to; true once tasks may start. */
+bool revision_resolve(struct core *core, struct service *s, struct revision *r);
+void image_resolved(struct core *core, const struct ev_image_resolved *ev);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* service_scheduler.c - services and tasks as operators ask for them; deployment.c then makes it so. */
+#include <assert.h>
+#include <stdio.h>
+#include "core/placement.h"
+#include "core/requests.h"
+#include "core/rollout.h"
+#include "core/task_lifecycle.h"
+#include "model/arn.h"
+
+void
+replace_doc(struct json **at, const struct json *doc)
+{
+    struct json *before = *at;
+
+    if (doc == NULL)
+        return;
+    *at = json_ref(doc);
+    json_unref(before);
+}
+
+static void
+set_config(struct service *s, const struct deployment_config *config)
+{
+    struct json *doc = s->config.doc;
+
+    s->config = *config;
+    s->config.doc = config->doc == NULL ? NULL : json_ref(config->doc);
+    json_unref(doc);
+}
+
+void
+service_add(struct core *core, struct service *s)
+{
+    struct service **end = &core->services;
+
+    s->heap_index = -1;
+    s->next = NULL;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = s;
+    strmap_put(&core->index->services, s->arn, s);
+}
+
+/* A new service may take the name of an INACTIVE one; what is left of that one's tasks is history. */
+static void
+service_remove(struct core *core, struct service *s)
+{
+    struct service **at = &core->services;
+
+    assert(s->status == SERVICE_INACTIVE);
+    while (s->live != NULL) {
+        /* They are past their draining; the agent still ends them, asked for as standalone tasks. */
+        struct task *t = s->live;
+        s->live = t->next_live;
+        t->service = NULL;
+        t->deployment = NULL;
+        core_link_task(core, t);
+    }
+    while (s->settled != NULL)
+        core_drop_task(core, s->settled);
+    core_queue(core, /* service= */ NULL);
+    core_forget_wake(core, s);
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    strmap_remove(&core->index->services, s->arn);
+    service_free(s);
+}
+
+static struct revision *
+make_revision(struct core *core, struct service *s, const char *task_definition_arn,
+              enum launch_type launch_type, const struct service_load_balancer *load_balancers,
+              int load_balancer_count, const struct json *doc)
+{
+    const struct task_definition *td =
+        strmap_get(&core->index->definitions, task_definition_arn);
+    struct revision *r;
+
+    assert(td != NULL);
+    assert(load_balancer_count >= 0 && load_balancer_count <= LOAD_BALANCERS_MAX);
+    r = revision_new(core, s, td);
+    r->launch_type = launch_type;
+    for (int i = 0; i < load_balancer_count; i++)
+        r->load_balancers[i] = load_balancers[i];
+    r->load_balancer_count = load_balancer_count;
+    r->doc = doc == NULL ? NULL : json_ref(doc);
+    return r;
+}
+
+static void
+copy_name(char *to, size_t size, const char *from)
+{
+    const bool fits = text_copy(to, size, str_of(from));
+
+    assert(fits); /* the door checked its length */
+}
+
+void
+service_create(struct core *core, const struct ev_service_create *ev)
+{
+    const struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
+    struct service *s = service_new(), *before;
+
+    assert(c != NULL);
+    arn_format(s->arn, "ecs", c->region, core->options.account, "service/%s/%s", c->name,
+               ev->name);
+    before = strmap_get(&core->index->services, s->arn);
+    if (before != NULL)
+        service_remove(core, before);
+    copy_name(s->name, sizeof(s->name), ev->name);
+    copy_name(s->cluster_arn, sizeof(s->cluster_arn), c->arn);
+    copy_name(s->cluster_name, sizeof(s->cluster_name), c->name);
+    copy_name(s->region, sizeof(s->region), c->region);
+    copy_name(s->created_by, sizeof(s->created_by), ev->created_by);
+    copy_name(s->client_token, sizeof(s->client_token), ev->client_token);
+    s->status = SERVICE_ACTIVE;
+    s->desired_count = ev->desired_count;
+    s->health_check_grace_s = ev->health_check_grace_s;
+    set_config(s, ev->config);
+    replace_doc(&s->doc, ev->doc);
+    replace_doc(&s->tags, ev->tags);
+    s->created_at_ms = core->now_ms;
+    service_add(core, s);
+    rollout_begin(core, s,
+                  make_revision(core, s, ev->task_definition_arn, ev->launch_type,
+                                ev->load_balancers, ev->load_balancer_count, ev->revision_doc));
+}
+
+static struct deployment *
+newest_complete_source(const struct service *s)
+{
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->status == DEPLOYMENT_ACTIVE && d->rollout_state == ROLLOUT_COMPLETED)
+            return d;
+    }
+    return NULL;
+}
+
+/* A scale-out during a deployment reaches the old revision too (Nov 2025, ecs.md 5.6): its capacity is
+ * there even if the new one never gets healthy.  A scale-in takes from the sources what is more
+ * than desired, oldest first. */
+static void
+spread_desired_count(struct service *s, int before, int now)
+{
+    struct deployment *d = newest_complete_source(s);
+    int sum = 0;
+
+    if (d != NULL && now > before)
+        d->desired_count += now - before;
+    for (d = s->deployments; d != NULL; d = d->next) {
+        if (d->status != DEPLOYMENT_ACTIVE)
+            continue;
+        if (d->desired_count > now - sum)
+            d->desired_count = now - sum; /* newest first: the oldest give */
+        sum += d->desired_count;
+    }
+}
+
+static void
+set_desired_count(struct core *core, struct service *s, int count)
+{
+    struct deployment *p = service_primary(s);
+
+    if (count < 0 || count == s->desired_count)
+        return;
+    spread_desired_count(s, s->desired_count, count);
+    s->desired_count = count;
+    if (p != NULL) {
+        p->desired_count = count;
+        p->updated_at_ms = core->now_ms;
+    }
+    s->is_steady = false;
+}
+
+static void
+start_deployment(struct core *core, struct service *s, const struct ev_service_update *ev)
+{
+    const struct deployment *p = service_primary(s);
+    const struct revision *now = p->revision;
+    struct revision *r;
+
+    r = make_revision(
+        core, s, ev->task_definition_arn != NULL ? ev->task_definition_arn : now->task_definition_arn,
+        ev->launch_type >= 0 ? (enum launch_type)ev->launch_type : now->launch_type,
+        ev->has_load_balancers ? ev->load_balancers : now->load_balancers,
+        ev->has_load_balancers ? ev->load_balancer_count : now->load_balancer_count,
+        ev->revision_doc != NULL ? ev->revision_doc : now->doc);
+    rollout_begin(core, s, r);
+}
+
+void
+service_update(struct core *core, const struct ev_service_update *ev)
+{
+    struct service *s = core_service_by_arn(core, ev->service_arn);
+
+    assert(s != NULL && s->status == SERVICE_ACTIVE);
+    set_desired_count(core, s, ev->desired_count);
+    if (ev->health_check_grace_s >= 0)
+        s->health_check_grace_s = ev->health_check_grace_s;
+    if (ev->config != NULL)
+        set_config(s, ev->config); /* in force at once, also for the deployment under way */
+    replace_doc(&s->doc, ev->doc);
+    s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
+    s->launch_after_ms = s->infrastructure_after_ms = 0;
+    s->last_complaint[0] = '\0';
+    core_touch_service(core, s);
+    core_queue(core, s);
+    if (ev->starts_deployment)
+        start_deployment(core, s, ev);
+}
+
+void
+service_rollback(struct core *core, const struct ev_service_rollback *ev)
+{
+    struct service *s = core_service_by_arn(core, ev->service_arn);
+
+    assert(s != NULL && s->status == SERVICE_ACTIVE);
+    set_desired_count(core, s, ev->desired_count);
+    rollout_return(core, s, core_rollback_target(core, s), ev->reason);
+    core_touch_service(core, s);
+    core_queue(core, s);
+}
+
+void
+service_delete(struct core *core, const struct ev_service_delete *ev)
+{
+    struct service *s = core_service_by_arn(core, ev->service_arn);
+
+    assert(s != NULL);
+    if (s->status != SERVICE_ACTIVE)
+        return;
+    s->status = SERVICE_DRAINING;
+    s->desired_count = 0;
+    s->deleted_at_ms = core->now_ms;
+    rollout_abandon(core, s);
+    core_queue(core, s);
+}
+
+void
+service_deployment_stop(struct core *core, const struct ev_service_deployment_stop *ev)
+{
+    struct service_deployment *sd;
+    struct service *s = core_service_of_deployment(core, ev->arn, &sd);
+
+    assert(s != NULL);
+    rollout_stop(core, s, sd, ev->rolls_back);
+    core_touch_service(core, s);
+    core_queue(core, s);
+}
+
+/* ---- standalone tasks ---- */
+
+void
+task_run(struct core *core, const struct ev_task_run *ev)
+{
+    const struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
+    struct task_definition *td =
+        strmap_get(&core->index->definitions, ev->task_definition_arn);
+    char group[NAME_SIZE + 16];
+
+    assert(c != NULL && td != NULL);
+    assert(ev->count >= 1 && ev->count <= (int)ARRAY_COUNT(core->created_arns));
+    snprintf(group, sizeof(group), "family:%s", td->family);
+    core->created_count = 0;
+    core->run_failure = NULL;
+    for (int i = 0; i < ev->count; i++) {
+        struct container_instance *instance, *closest;
+        struct task *t;
+        if (!place_find(core, c->arn, td, ev->launch_type, &instance, &closest,
+                        &core->run_failure))
+            return;
+        t = task_create(
+            core, &(struct task_plan){.cluster_arn = c->arn,
+                                      .cluster_name = c->name,
+                                      .region = c->region,
+                                      .definition = td,
+                                      .launch_type = ev->launch_type,
+                                      .instance = instance,
+                                      .group = ev->group != NULL ? ev->group : group,
+                                      .started_by = ev->started_by != NULL ? ev->started_by : "",
+                                      .overrides = ev->overrides,
+                                      .doc = ev->doc,
+                                      .tags = ev->tags});
+        text_copy(core->created_arns[core->created_count++], ARN_SIZE, str_of(t->arn));
+    }
+}
+
+void
+task_stop_request(struct core *core, const struct ev_task_stop_request *ev)
+{
+    struct task *t = core_task_by_arn(core, ev->task_arn);
+
+    assert(t != NULL);
+    task_stop(core, t, STOP_UserInitiated,
+              ev->reason != NULL && ev->reason[0] != '\0' ? ev->reason : "Task stopped by user");
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* story.h - tells the core a story and writes down what it answers.
+ * A story has cluster "c", target group "tg" behind a listener, host "h" and service "web".  Tasks are
+ * named t1, t2, ... in the order of their creation.  Each told event makes one line:
+ *     "  900 running t2 | target_register t2"
+ * milliseconds since the start, the event, then the effects without PERSIST ("-" for none).
+ * CHECK_TRACE compares all lines since the last one. */
+#pragma once
+#include "check.h"
+#include "core/core.h"
+#include "core/deployment.h"
+
+#define STORY_TASKS_MAX 64
+
+struct story {
+    struct core *core;
+    int64_t start_ms, now_ms;
+    struct effects effects;
+    struct strbuf trace;
+    char ids[STORY_TASKS_MAX][ID_SIZE];
+    int task_count;
+    char cluster[ARN_SIZE], service[ARN_SIZE], group[ARN_SIZE];
+    char definitions[8][ARN_SIZE];
+    int definition_count;
+    int next_port;
+    bool resolves_by_itself; /* default: IMAGE_RESOLVE is answered in the same step */
+};
+
+struct story_options {
+    int desired_count, minimum_healthy_percent, maximum_percent;
+    bool has_load_balancer, has_breaker, rolls_back;
+    bool no_reset; /* resetOnHealthyTask: false */
+    bool keeps_unresolved;
+};
+
+struct story *story_new(const struct story_options *options);
+void story_free(struct story *st);
+static inline void story_free_(struct story **st) { story_free(*st); }
+#define cleanup_story cleanup(story_free_)
+
+void story_at(struct story *st, int64_t ms); /* later events happen then */
+void story_tell(struct story *st, const struct event *event, const char *words);
+void story_clock(struct story *st);
+void story_running(struct story *st, int task);
+void story_stopped(struct story *st, int task, int exit_code);
+void story_failed_to_start(struct story *st, int task);
+void story_lost(struct story *st, int task); /* by the runtime */
+void story_healthy(struct story *st, int task);
+void story_unhealthy(struct story *st, int task);
+void story_drained(struct story *st, int task);
+void story_update(struct story *st, int definition); /* 1.. */
+void story_desired(struct story *st, int count);
+void story_rollback(struct story *st);
+void story_stop_task(struct story *st, int task);
+void story_resolved(struct story *st, const char *digest, const char *error);
+void story_run_and_heal(struct story *st, int first, int last);
+/* Encodes all rows, drops the core, loads them into a new one and resumes it. */
+void story_restart(struct story *st);
+
+struct service *story_service(const struct story *st);
+struct task *story_task(const struct story *st, int task);
+bool story_has_event(const struct story *st, const char *part);
+void story_check_trace(struct story *st, const char *file, int line, const char *want);
+#define CHECK_TRACE(st, want) story_check_trace(st, __FILE__, __LINE__, want)
