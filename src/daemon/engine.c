@@ -253,6 +253,8 @@ arm_deadline(struct engine *e)
     const int64_t due = core_deadline_ms(e->core);
     int64_t delay = due == INT64_MAX ? DEADLINE_MAX_MS : due - engine_now_ms(e);
 
+    if (e->deadline == NULL)
+        return; /* stopping */
     if (delay > DEADLINE_MAX_MS)
         delay = DEADLINE_MAX_MS;
     loop_timer_set(e->deadline, delay < 1 ? 1 : delay);
@@ -270,7 +272,8 @@ flush(void *arg)
             log_error("engine.commit_failed", "error=%s", log_quote(err.message));
         e->is_commit_failing = true;
         answer_all(e, false);
-        loop_timer_set(e->retry, COMMIT_RETRY_MS);
+        if (e->retry != NULL)
+            loop_timer_set(e->retry, COMMIT_RETRY_MS);
         return;
     }
     if (e->is_commit_failing)
@@ -407,10 +410,20 @@ engine_start(struct engine *e, struct agent *agent, struct balancer *balancer)
     loop_start(e->loop, "engine");
 }
 
+static void
+end_timers(void *arg)
+{
+    struct engine *e = arg;
+
+    loop_timer_free(TAKE(e->deadline));
+    loop_timer_free(TAKE(e->retry));
+}
+
 void
 engine_stop(struct engine *e)
 {
     atomic_store(&e->is_stopping, true);
+    loop_call_and_wait(e->loop, end_timers, e);
     loop_stop(e->loop);
     loop_join(e->loop);
     answer_all(e, false);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine with hands that only write down what they were asked. */
+#include "daemon/engine.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "check.h"
+#include "io/file.h"
+
+/* ---- the hands ---- */
+
+static atomic_int views, starts, stops, begins, known;
+
+void
+agent_task_free(struct agent_task *t)
+{
+    if (t == NULL)
+        return;
+    json_unref(t->definition);
+    json_unref(t->overrides);
+    free(t);
+}
+
+void
+agent_begin(struct agent *agent, const char *const *task_ids, int count)
+{
+    atomic_fetch_add(&begins, 1);
+    atomic_store(&known, count);
+}
+
+void
+agent_start_task(struct agent *agent, struct agent_task *task)
+{
+    atomic_fetch_add(&starts, 1);
+    agent_task_free(task);
+}
+
+void
+agent_stop_task(struct agent *agent, const char *task_id)
+{
+    atomic_fetch_add(&stops, 1);
+}
+
+void
+agent_forget_task(struct agent *agent, const char *task_id)
+{
+}
+
+void
+agent_resolve_images(struct agent *agent, struct agent_resolve *ask)
+{
+    free(ask);
+}
+
+void
+balancer_apply(struct balancer *b, struct balancer_view *view)
+{
+    atomic_fetch_add(&views, 1);
+    for (int i = 0; i < view->listener_count; i++)
+        json_unref(view->listeners[i].actions);
+    for (int i = 0; i < view->group_count; i++)
+        free(view->groups[i].targets);
+    free(view->listeners);
+    free(view->groups);
+    free(view);
+}
+
+/* ---- a world ---- */
+
+struct world {
+    char dir[64], path[96];
+    struct store *store;
+    struct registry *registry;
+    struct engine *engine;
+};
+
+static void
+open_world(struct world *w)
+{
+    struct engine_config config = {0};
+    struct err err = {0};
+
+    w->store = store_open(w->path, &err);
+    CHECK(w->store != NULL);
+    w->registry = registry_open(w->dir, "000000000000", "eu-west-1", &err);
+    CHECK(w->registry != NULL);
+    config.store = w->store;
+    config.registry = w->registry;
+    config.options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = 7,
+                                           .steady_after_ms = 40000, .start_timeout_ms = 60000};
+    w->engine = engine_new(&config, &err);
+    CHECK(w->engine != NULL);
+    engine_start(w->engine, NULL, NULL);
+}
+
+static void
+close_world(struct world *w)
+{
+    engine_stop(w->engine);
+    engine_free(w->engine);
+    registry_close(w->registry);
+    store_close(w->store);
+}
+
+static struct world
+new_world(void)
+{
+    struct world w = {0};
+
+    snprintf(w.dir, sizeof(w.dir), "/tmp/test_engine_XXXXXX");
+    CHECK(mkdtemp(w.dir) != NULL);
+    snprintf(w.path, sizeof(w.path), "%s/naru.db", w.dir);
+    open_world(&w);
+    return w;
+}
+
+static void
+end_world(struct world *w)
+{
+    struct err err = {0};
+
+    close_world(w);
+    CHECK(file_remove_tree(w->dir, &err));
+}
+
+struct create {
+    struct engine *engine;
+    const char *name;
+    int seen; /* clusters after it */
+};
+
+static void
+create_cluster(void *arg, struct core *core, int64_t now_ms)
+{
+    struct create *c = arg;
+    struct json *doc = json_object();
+    const struct event event = {.type = EVENT_CLUSTER_CREATE,
+                                .cluster_create = {.region = "eu-west-1", .name = c->name, .doc = doc}};
+
+    engine_step(c->engine, &event);
+    json_unref(doc);
+    c->seen = 0;
+    for (const struct cluster *k = core->clusters; k != NULL; k = k->next)
+        c->seen++;
+}
+
+static void
+count_clusters(void *arg, struct core *core, int64_t now_ms)
+{
+    int *count = arg;
+
+    *count = 0;
+    for (const struct cluster *k = core->clusters; k != NULL; k = k->next)
+        (*count)++;
+}
+
+TEST(what_was_answered_is_there_after_a_restart)
+{
+    struct world w = new_world();
+    struct create create = {.engine = w.engine, .name = "a"};
+    int count = 0;
+
+    CHECK(engine_run(w.engine, create_cluster, &create));
+    CHECK_EQ(create.seen, 1);
+    close_world(&w);
+    open_world(&w);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 1);
+    end_world(&w);
+}
+
+static void *
+create_some(void *arg)
+{
+    struct create *c = arg;
+    char name[64];
+
+    for (int i = 0; i < 25; i++) {
+        struct create one = {.engine = c->engine, .name = name};
+
+        snprintf(name, sizeof(name), "%s-%d", c->name, i);
+        CHECK(engine_run(c->engine, create_cluster, &one));
+    }
+    return NULL;
+}
+
+TEST(calls_of_many_threads_are_all_answered)
+{
+    struct world w = new_world();
+    struct create creates[8];
+    pthread_t threads[8];
+    char names[8][8];
+    int count = 0;
+
+    for (int i = 0; i < 8; i++) {
+        snprintf(names[i], sizeof(names[i]), "t%d", i);
+        creates[i] = (struct create){.engine = w.engine, .name = names[i]};
+        pthread_create(&threads[i], NULL, create_some, &creates[i]);
+    }
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 200);
+    end_world(&w);
+}
+
+/* The file may not grow any more: what a full disk looks like to SQLite. */
+static void
+set_file_limit(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+TEST(a_failing_commit_is_told_and_heals)
+{
+    struct world w = new_world();
+    struct create create = {.engine = w.engine, .name = "lost-or-late"};
+    int count = 0;
+    int64_t until;
+
+    signal(SIGXFSZ, SIG_IGN);
+    set_file_limit(1024);
+    CHECK(!engine_run(w.engine, create_cluster, &create));
+    /* What could not be committed may not be told either. */
+    CHECK(!engine_run(w.engine, count_clusters, &count));
+    set_file_limit(RLIM_INFINITY);
+    until = clock_monotonic_ms() + 10000;
+    while (!engine_run(w.engine, count_clusters, &count) && clock_monotonic_ms() < until)
+        clock_sleep_ms(50);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    close_world(&w);
+    open_world(&w);
+    int after = -1;
+    CHECK(engine_run(w.engine, count_clusters, &after));
+    CHECK_EQ(after, count);
+    end_world(&w);
+}
+
+TEST(a_start_tells_the_hands_what_is_known)
+{
+    struct world w = new_world();
+    int count;
+
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(atomic_load(&begins), 1);
+    CHECK_EQ(atomic_load(&known), 0);
+    CHECK(atomic_load(&views) >= 1);
+    end_world(&w);
+}
+
+TEST(reports_about_strangers_change_nothing)
+{
+    struct world w = new_world();
+    char task_id[] = "00000000000000000000000000000000", reason[] = "gone";
+    struct event event = {.type = EVENT_TASK_STATE};
+    int count;
+
+    event.task_state = (struct ev_task_state){.task_id = task_id, .status = TASK_STOPPED, .reason = reason};
+    engine_report(w.engine, &event);
+    /* The report was copied: what it pointed to may change at once. */
+    memset(task_id, 'x', sizeof(task_id) - 1);
+    memset(reason, 'x', sizeof(reason) - 1);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 0);
+    end_world(&w);
+}
