@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* adopt.c - what Docker has of ours: found again after a restart, removed when nobody wants it.
+ * Ownership is the label naru.installation, and the task is the label naru.task; a container without
+ * them, or of another installation, is never touched. */
+#include <stdio.h>
+#include "agent/internal.h"
+#include "base/log.h"
+
+#define REMOVALS_AT_ONCE 2 /* starts go first: removing takes Docker longer than starting */
+
+const struct json *
+adopt_find(const struct agent *agent, const char *docker_name)
+{
+    for (size_t i = 0; i < json_size(agent->seen); i++) {
+        const struct json *row = json_at(agent->seen, i), *names = json_get(row, "Names");
+
+        for (size_t n = 0; n < json_size(names); n++) {
+            const char *name = json_cstr(json_at(names, n), "");
+
+            if (name[0] == '/' && strcmp(name + 1, docker_name) == 0)
+                return row;
+        }
+    }
+    return NULL;
+}
+
+void
+adopt_resync(struct agent *agent)
+{
+    for (int b = 0; b < RUNNER_BUCKETS; b++)
+        for (struct runner *r = agent->runners[b]; r != NULL; r = r->next)
+            r->is_found = false;
+}
+
+static bool
+is_known(const struct agent *agent, const char *task)
+{
+    for (int i = 0; i < agent->known_count; i++)
+        if (strcmp(agent->known[i], task) == 0)
+            return true;
+    return false;
+}
+
+/* Once: what ran for tasks that the control plane does not know goes away. */
+void
+adopt_begin(struct agent *agent)
+{
+    if (agent->is_swept)
+        return;
+    agent->is_swept = true;
+    for (size_t i = 0; i < json_size(agent->seen); i++) {
+        const char *task = json_get_cstr(json_get(json_at(agent->seen, i), "Labels"), LABEL_TASK, "");
+
+        if (task[0] == '\0' || is_known(agent, task) || agent_find(agent, task) != NULL)
+            continue;
+        log_info("task.unknown", "task=%s", task);
+        adopt_remove(agent, task);
+    }
+}
+
+/* ---- removal ---- */
+
+static bool
+is_ours(const struct json *row, const char *installation)
+{
+    return strcmp(json_get_cstr(json_get(row, "Labels"), LABEL_INSTALLATION, ""), installation) == 0;
+}
+
+/* Removes containers and then volumes that carry `label` and belong to the installation. */
+static bool
+remove_labelled(struct docker *d, const char *label, const char *installation, int *removed, struct err *err)
+{
+    cleanup_json struct json *containers = docker_container_list(d, label, err);
+
+    if (containers == NULL)
+        return false;
+    /* Docker lists the newest first, so a pause container goes after those that have joined it. */
+    for (size_t i = 0; i < json_size(containers); i++) {
+        const struct json *row = json_at(containers, i);
+
+        if (!is_ours(row, installation))
+            continue;
+        if (!docker_container_remove(d, json_get_cstr(row, "Id", ""), err))
+            return false;
+        (*removed)++;
+    }
+    cleanup_json struct json *volumes = docker_volume_list(d, label, err);
+    if (volumes == NULL)
+        return false;
+    for (size_t i = 0; i < json_size(volumes); i++) {
+        const struct json *row = json_at(volumes, i);
+
+        if (!is_ours(row, installation))
+            continue;
+        if (!docker_volume_remove(d, json_get_cstr(row, "Name", ""), err))
+            return false;
+        (*removed)++;
+    }
+    return true;
+}
+
+static void
+work_remove(struct job *job, struct docker *d)
+{
+    cleanup_free char *label = text_format(LABEL_TASK "=%s", job->reason);
+    int removed = 0;
+
+    job->is_ok = remove_labelled(d, label, job->host.installation, &removed, &job->err);
+}
+
+static void
+removed(struct job *job)
+{
+    struct agent *agent = job->agent;
+    struct pending_removal **at = &agent->removals;
+
+    while (*at != NULL && strcmp((*at)->task, job->reason) != 0)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    struct pending_removal *p = *at;
+    if (job->is_ok) {
+        container_logs_forget(agent->logs, p->task);
+        *at = p->next;
+        free(p);
+        adopt_retry_removals(agent);
+        return;
+    }
+    log_warn("task.remove_failed", "task=%s error=%s", p->task, log_quote(job->err.message));
+    p->is_busy = false; /* tried again at the next removal or connection */
+    link_suspect(agent);
+}
+
+void
+adopt_retry_removals(struct agent *agent)
+{
+    int busy = 0;
+
+    if (agent->link != LINK_UP)
+        return;
+    for (const struct pending_removal *p = agent->removals; p != NULL; p = p->next)
+        busy += p->is_busy;
+    for (struct pending_removal *p = agent->removals; p != NULL && busy < REMOVALS_AT_ONCE; p = p->next) {
+        if (p->is_busy)
+            continue;
+        struct job *job = job_new(agent, NULL, 0, work_remove, removed);
+
+        memcpy(job->reason, p->task, sizeof(p->task)); /* the task's id travels here */
+        p->is_busy = true;
+        busy++;
+        job_post(job, agent->workers);
+    }
+}
+
+void
+adopt_remove(struct agent *agent, const char *task_id)
+{
+    struct pending_removal **at = &agent->removals;
+
+    for (; *at != NULL; at = &(*at)->next)
+        if (strcmp((*at)->task, task_id) == 0)
+            break;
+    if (*at == NULL) {
+        *at = mem_new(sizeof(**at));
+        (void)text_copy((*at)->task, sizeof((*at)->task), str_of(task_id));
+    }
+    adopt_retry_removals(agent);
+}
+
+/* ---- purge ---- */
+
+bool
+agent_purge(const char *docker_socket, const char *installation, int *removed_out, struct err *err)
+{
+    cleanup(docker_done) struct docker docker = {0};
+    cleanup_free char *label = text_format(LABEL_INSTALLATION "=%s", installation);
+    struct docker_info info;
+    int count = 0;
+
+    if (installation[0] == '\0')
+        return err_set(err, ERR_INVALID_PARAMETER, "purge needs the id of an installation");
+    docker_init(&docker, docker_socket, 0);
+    if (!docker_negotiate(&docker, &info, err) ||
+        !remove_labelled(&docker, label, installation, &count, err))
+        return false;
+    cleanup_json struct json *networks = docker_network_list(&docker, label, err);
+    if (networks == NULL)
+        return false;
+    for (size_t i = 0; i < json_size(networks); i++) {
+        if (!is_ours(json_at(networks, i), installation))
+            continue;
+        if (!docker_network_remove(&docker, json_get_cstr(json_at(networks, i), "Id", ""), err))
+            return false;
+        count++;
+    }
+    *removed_out = count;
+    return true;
+}

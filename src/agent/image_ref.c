@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/image_ref.h"
+#include <stdio.h>
+
+/* The part before the first '/' is a host if it looks like one: that is Docker's own rule. */
+static struct str
+host_of(struct str name)
+{
+    const ptrdiff_t slash = str_index(name, '/');
+
+    if (slash <= 0)
+        return (struct str){0};
+    const struct str first = str_slice(name, 0, (size_t)slash);
+    if (str_index(first, '.') >= 0 || str_index(first, ':') >= 0 || str_is(first, "localhost"))
+        return first;
+    return (struct str){0};
+}
+
+static bool
+is_own_registry(struct str host, const char *account, unsigned registry_port)
+{
+    char local[32], prefix[64];
+
+    (void)snprintf(local, sizeof(local), "localhost:%u", registry_port);
+    if (str_is(host, local))
+        return true;
+    (void)snprintf(local, sizeof(local), "127.0.0.1:%u", registry_port);
+    if (str_is(host, local))
+        return true;
+    (void)snprintf(prefix, sizeof(prefix), "%s.dkr.ecr.", account);
+    return str_starts(host, str_of(prefix)) &&
+           (str_ends(host, STR(".amazonaws.com")) || str_ends(host, STR(".amazonaws.com.cn")));
+}
+
+bool
+image_ref_parse(const char *image, const char *digest, const char *account, unsigned registry_port,
+                struct image_ref *out, struct err *err)
+{
+    struct image_ref ref = {0};
+    struct str rest = str_of(image), tag = {0}, pinned = str_of(digest);
+    const ptrdiff_t at = str_index(rest, '@');
+
+    if (at >= 0) {
+        if (pinned.len == 0)
+            pinned = str_slice(rest, (size_t)at + 1, rest.len);
+        rest = str_slice(rest, 0, (size_t)at);
+    }
+    const ptrdiff_t colon = str_rindex(rest, ':'), slash = str_rindex(rest, '/');
+    if (colon > slash) {
+        tag = str_slice(rest, (size_t)colon + 1, rest.len);
+        rest = str_slice(rest, 0, (size_t)colon);
+    }
+    const struct str host = host_of(rest);
+    ref.is_ours = host.len > 0 && is_own_registry(host, account, registry_port);
+    if (ref.is_ours) {
+        const struct str repository = str_slice(rest, host.len + 1, rest.len);
+        const int n = snprintf(ref.name, sizeof(ref.name), "localhost:%u/" STR_FMT, registry_port,
+                               STR_ARG(repository));
+        if (n < 0 || (size_t)n >= sizeof(ref.name) || repository.len == 0)
+            return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);
+    } else if (rest.len == 0 || !text_copy(ref.name, sizeof(ref.name), rest)) {
+        return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);
+    }
+    if (pinned.len > 0) {
+        if (!str_starts(pinned, STR("sha256:")) || !text_copy(ref.digest, sizeof(ref.digest), pinned))
+            return err_set(err, ERR_CLIENT, "invalid image digest in '%s'", image);
+    } else if (!text_copy(ref.tag, sizeof(ref.tag), tag.len > 0 ? tag : STR("latest"))) {
+        return err_set(err, ERR_CLIENT, "invalid image tag in '%s'", image);
+    }
+    cleanup_free char *full = text_format("%s%s%s", ref.name, pinned.len > 0 ? "@" : ":",
+                                          pinned.len > 0 ? ref.digest : ref.tag);
+    if (!text_copy(ref.full, sizeof(ref.full), str_of(full)))
+        return err_set(err, ERR_CLIENT, "the image name '%.200s' is too long", image);
+    *out = ref;
+    return true;
+}
+
+static struct str
+familiar(struct str name)
+{
+    static const char *const prefixes[] = {"docker.io/", "index.docker.io/", "library/"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
+        if (str_starts(name, str_of(prefixes[i])))
+            name = str_slice(name, strlen(prefixes[i]), name.len);
+    return name;
+}
+
+bool
+image_ref_same_name(struct str a, struct str b)
+{
+    return str_equal(familiar(a), familiar(b));
+}
+
+void
+image_ref_repo_digest(const struct image_ref *ref, const struct json *repo_digests,
+                      char out[static DIGEST_SIZE])
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < json_size(repo_digests) && i < 1000; i++) {
+        const struct str entry = str_of(json_cstr(json_at(repo_digests, i), ""));
+        const ptrdiff_t at = str_index(entry, '@');
+
+        if (at > 0 && image_ref_same_name(str_slice(entry, 0, (size_t)at), str_of(ref->name)) &&
+            text_copy(out, DIGEST_SIZE, str_slice(entry, (size_t)at + 1, entry.len)))
+            return;
+    }
+}

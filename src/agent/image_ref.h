@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* image_ref.h - an image name of a task definition, as Docker has to be asked for it.
+ * Our own registry has two names, `localhost:<port>/<repository>` and
+ * `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`; both are asked for as the first, because
+ * Docker takes plain HTTP from localhost only.  A digest wins over a tag.  Pure. */
+#pragma once
+#include "base/err.h"
+#include "model/types.h"
+
+struct image_ref {
+    char name[IMAGE_SIZE];               /* without tag and digest, as Docker is asked for it */
+    char tag[132];                       /* "latest" if there was none; empty with a digest */
+    char digest[DIGEST_SIZE];            /* empty: by tag */
+    char full[IMAGE_SIZE + DIGEST_SIZE]; /* name:tag or name@digest */
+    bool is_ours;
+};
+
+/* `digest` pins the image if not empty; it wins over one in the name. */
+bool image_ref_parse(const char *image, const char *digest, const char *account,
+                     unsigned registry_port, struct image_ref *out, struct err *err) MUST_CHECK;
+/* Does `name` of a RepoDigests entry mean the same repository as `ref`?  Docker shortens
+ * docker.io/library/busybox to busybox. */
+bool image_ref_same_name(struct str a, struct str b);
+/* The digest of ref's repository among an image's RepoDigests; empty if there is none. */
+void image_ref_repo_digest(const struct image_ref *ref, const struct json *repo_digests,
+                           char out[static DIGEST_SIZE]);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* task_report.c - one task as the control plane is told of it, always complete. */
+#include <stdio.h>
+#include "agent/internal.h"
+#include "base/log.h"
+
+bool
+runner_all_stopped(const struct runner *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (!r->containers[i].is_stopped)
+            return false;
+    return true;
+}
+
+/* Has every container reached its steady state?  An assistant that ended counts, unless it never
+ * started; an essential one that ended is on the way to STOPPED. */
+static bool
+is_steady(const struct runner *r)
+{
+    for (int i = 0; i < r->count; i++) {
+        const struct runner_container *c = &r->containers[i];
+
+        if (!c->is_running && !(c->is_stopped && !c->plan.is_essential))
+            return false;
+    }
+    return r->count > 0;
+}
+
+/* Over essential containers with a check (ecs.md 4.6). */
+static enum health_status
+health_of(const struct runner *r)
+{
+    enum health_status worst = HEALTH_UNKNOWN;
+    bool has_any = false, has_unknown = false;
+
+    for (int i = 0; i < r->count; i++) {
+        const struct runner_container *c = &r->containers[i];
+
+        if (!c->plan.is_essential || !c->plan.has_health_check)
+            continue;
+        has_any = true;
+        if (c->health == HEALTH_UNHEALTHY)
+            return HEALTH_UNHEALTHY;
+        has_unknown = has_unknown || c->health == HEALTH_UNKNOWN;
+    }
+    if (has_any && !has_unknown)
+        worst = HEALTH_HEALTHY;
+    return worst;
+}
+
+/* In host mode the process binds by itself, so the definition is all there is to tell. */
+static void
+host_bindings(const struct runner *r, int index, struct task_container *out)
+{
+    const struct json *definition = json_at(json_get(r->task->definition, "containerDefinitions"), (size_t)index),
+                      *list = json_get(definition, "portMappings");
+
+    for (size_t i = 0; i < json_size(list) && out->binding_count < BINDINGS_MAX; i++) {
+        const int port = (int)json_get_i64(json_at(list, i), "containerPort", 0);
+        const bool is_udp = strcmp(json_get_cstr(json_at(list, i), "protocol", ""), "udp") == 0;
+
+        if (port > 0)
+            out->bindings[out->binding_count++] = (struct network_binding){port, port, is_udp};
+    }
+}
+
+static void
+describe(const struct runner *r, int index, struct task_container *out)
+{
+    const struct runner_container *c = &r->containers[index];
+
+    memcpy(out->name, c->plan.name, sizeof(out->name));
+    memcpy(out->runtime_id, c->id, sizeof(c->id));
+    memcpy(out->digest, c->digest, sizeof(out->digest));
+    out->last_status = c->is_stopped ? TASK_STOPPED : c->is_running ? TASK_RUNNING : TASK_PENDING;
+    out->health = c->health;
+    out->has_exit_code = c->has_exit_code;
+    out->exit_code = c->exit_code;
+    memcpy(out->reason, c->reason, sizeof(out->reason));
+    out->binding_count = c->binding_count;
+    memcpy(out->bindings, c->bindings, sizeof(out->bindings));
+    if (c->plan.is_host_network && c->is_running)
+        host_bindings(r, index, out);
+}
+
+void
+runner_report(struct runner *r)
+{
+    cleanup_free struct task_container *containers = mem_new(CONTAINERS_MAX * sizeof(*containers));
+    enum task_status status = TASK_PENDING;
+
+    r->is_dirty = false;
+    r->has_run = r->has_run || is_steady(r);
+    if (runner_all_stopped(r))
+        status = TASK_STOPPED;
+    else if (r->has_run)
+        status = TASK_RUNNING;
+    if (status == TASK_STOPPED && !r->is_over) {
+        r->is_over = true;
+        log_info("task.stopped", "task=%s reason=%s", r->id, log_quote(r->reason));
+    }
+    for (int i = 0; i < r->count; i++)
+        describe(r, i, &containers[i]);
+    const struct event e = {
+        .type = EVENT_TASK_STATE,
+        .task_state = {.task_id = r->id,
+                       .status = status,
+                       .health = health_of(r),
+                       .containers = containers,
+                       .container_count = r->count,
+                       .address = r->address[0] != '\0' ? r->address : NULL,
+                       .mac_address = r->address[0] != '\0' ? r->mac_address : NULL,
+                       .pull_started_at_ms = r->pull_started_at_ms,
+                       .pull_stopped_at_ms = r->pull_stopped_at_ms,
+                       .reason = r->reason[0] != '\0' ? r->reason : NULL,
+                       .is_infrastructure = r->is_infrastructure}};
+    r->agent->config.report(r->agent->config.ctx, &e);
+}
