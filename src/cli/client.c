@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/uri.h"
+#include "cli/xml.h"
+#include "io/file.h"
+#include "io/http_client.h"
+
+#define HEADERS_MAX 12
+#define ANSWER_LIMIT ((size_t)64 << 20)
+#define CALL_TIMEOUT_MS 60000
+
+struct client {
+    struct client_config config;
+    struct http_client *http;
+    char host[300]; /* "localhost:4566", as it is signed */
+};
+
+/* ---- where to, who as ---- */
+
+const char *
+client_data_dir(const char *data_dir)
+{
+    const char *from_env = getenv("NARU_DATA_DIR");
+
+    if (data_dir != NULL && data_dir[0] != '\0')
+        return data_dir;
+    return from_env != NULL && from_env[0] != '\0' ? from_env : "/var/lib/naru";
+}
+
+static void
+take_env(char *to, size_t size, const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value != NULL && value[0] != '\0' && to[0] == '\0')
+        text_copy(to, size, str_of(value));
+}
+
+static void
+take_member(char *to, size_t size, const struct json *doc, const char *name)
+{
+    const char *value = json_get_cstr(doc, name, "");
+
+    if (to[0] == '\0')
+        text_copy(to, size, str_of(value));
+}
+
+bool
+client_config_load(struct client_config *out, const char *data_dir, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *doc = NULL;
+    cleanup_free char *path = text_format("%s/credentials.json", client_data_dir(data_dir));
+    struct client_config c = {0};
+    size_t length;
+
+    take_env(c.endpoint_url, sizeof(c.endpoint_url), "AWS_ENDPOINT_URL");
+    take_env(c.access_key_id, sizeof(c.access_key_id), "AWS_ACCESS_KEY_ID");
+    take_env(c.secret_access_key, sizeof(c.secret_access_key), "AWS_SECRET_ACCESS_KEY");
+    take_env(c.session_token, sizeof(c.session_token), "AWS_SESSION_TOKEN");
+    take_env(c.region, sizeof(c.region), "AWS_DEFAULT_REGION");
+    take_env(c.region, sizeof(c.region), "AWS_REGION");
+    take_env(c.region, sizeof(c.region), "NARU_REGION");
+    take_env(c.account, sizeof(c.account), "NARU_ACCOUNT_ID");
+    take_env(c.account, sizeof(c.account), "AWS_ACCOUNT_ID");
+    if (file_read(path, 65536, &text, NULL)) {
+        doc = json_parse(strbuf_str(&text), err);
+        if (doc == NULL)
+            return err_context(err, "reading %s", path);
+        /* Half a pair of keys from here and half from there would never fit. */
+        if (c.access_key_id[0] == '\0' || c.secret_access_key[0] == '\0') {
+            c.access_key_id[0] = c.secret_access_key[0] = c.session_token[0] = '\0';
+            take_member(c.access_key_id, sizeof(c.access_key_id), doc, "access_key_id");
+            take_member(c.secret_access_key, sizeof(c.secret_access_key), doc, "secret_access_key");
+        }
+        take_member(c.endpoint_url, sizeof(c.endpoint_url), doc, "endpoint_url");
+        take_member(c.region, sizeof(c.region), doc, "region");
+        take_member(c.account, sizeof(c.account), doc, "account");
+    }
+    if (c.endpoint_url[0] == '\0') {
+        const char *port = getenv("NARU_PORT");
+
+        snprintf(c.endpoint_url, sizeof(c.endpoint_url), "http://localhost:%.5s",
+                 port != NULL && port[0] != '\0' ? port : "4566");
+    }
+    if (c.region[0] == '\0')
+        text_copy(c.region, sizeof(c.region), STR("ap-northeast-2"));
+    if (c.account[0] == '\0')
+        text_copy(c.account, sizeof(c.account), STR("000000000000"));
+    length = strlen(c.endpoint_url);
+    while (length > 0 && c.endpoint_url[length - 1] == '/')
+        c.endpoint_url[--length] = '\0';
+    c.has_keys = c.access_key_id[0] != '\0' && c.secret_access_key[0] != '\0';
+    *out = c;
+    return true;
+}
+
+/* ---- SigV4 (ecs.md 1.3) ---- */
+
+void
+client_sign(const struct client_config *config, const struct signing *what, struct strbuf *authorization)
+{
+    cleanup(strbuf_done) struct strbuf canonical = {0}, names = {0}, to_sign = {0};
+    cleanup_free char *first_key = text_format("AWS4%s", config->secret_access_key);
+    unsigned char key[SHA256_LEN];
+    char stamp[24], date[9], hash[SHA256_HEX + 1], signature[SHA256_HEX + 1];
+
+    clock_format_basic(what->now_ms, stamp);
+    snprintf(date, sizeof(date), "%.8s", stamp);
+    strbuf_addf(&canonical, "%s\n%s\n%s\n", what->method, what->path, what->query);
+    for (int i = 0; i < what->header_count; i++) {
+        const struct str header = str_of(what->headers[i]);
+
+        strbuf_addf(&canonical, "%s\n", what->headers[i]);
+        strbuf_addf(&names, "%s" STR_FMT, i > 0 ? ";" : "", (int)str_index(header, ':'), header.at);
+    }
+    sha256_hex(what->body, hash);
+    strbuf_addf(&canonical, "\n%s\n%s", strbuf_cstr(&names), hash);
+    sha256_hex(strbuf_str(&canonical), hash);
+    strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", stamp, date, what->region,
+                what->service, hash);
+    hmac_sha256(str_of(first_key), str_of(date), key);
+    hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->region), key);
+    hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->service), key);
+    hmac_sha256((struct str){(const char *)key, sizeof(key)}, STR("aws4_request"), key);
+    hmac_sha256((struct str){(const char *)key, sizeof(key)}, strbuf_str(&to_sign), key);
+    hex_encode(key, sizeof(key), signature);
+    strbuf_addf(authorization, "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s",
+                config->access_key_id, date, what->region, what->service, strbuf_cstr(&names), signature);
+}
+
+/* ---- one request ---- */
+
+/* What clients put into Host: the port is left out where it is the scheme's own. */
+static void
+host_of(const char *endpoint_url, char *out, size_t size)
+{
+    const bool is_tls = strncmp(endpoint_url, "https://", 8) == 0;
+    const char *host = strstr(endpoint_url, "://");
+    struct str text = str_of(host != NULL ? host + 3 : endpoint_url);
+    const ptrdiff_t slash = str_index(text, '/');
+
+    if (slash >= 0)
+        text = str_slice(text, 0, (size_t)slash);
+    if (str_ends(text, is_tls ? STR(":443") : STR(":80")))
+        text = str_slice(text, 0, text.len - (is_tls ? 4 : 3));
+    text_copy(out, size, text);
+}
+
+struct client *
+client_new(const struct client_config *config)
+{
+    struct client *c = mem_new(sizeof(*c));
+
+    c->config = *config;
+    c->http = http_client_new();
+    host_of(config->endpoint_url, c->host, sizeof(c->host));
+    return c;
+}
+
+void
+client_free(struct client *client)
+{
+    if (client == NULL)
+        return;
+    http_client_free(client->http);
+    free(client);
+}
+
+const struct client_config *
+client_get_config(const struct client *client)
+{
+    return &client->config;
+}
+
+struct http_parts {
+    const char *method, *path;   /* path with query */
+    const char *service;         /* NULL: unsigned */
+    const char *content_type, *target; /* may be NULL */
+    struct str body;
+    int64_t timeout_ms;
+};
+
+/* "name:value" of signing becomes "Name: value" on the wire; names have no case there. */
+static void
+add_header(char (*lines)[4096], const char **sent, int *count, const char *line)
+{
+    const char *colon = strchr(line, ':');
+
+    snprintf(lines[*count], 4096, "%.*s: %s", (int)(colon - line), line, colon + 1);
+    sent[*count] = lines[*count];
+    (*count)++;
+}
+
+static bool
+perform(struct client *c, const struct http_parts *parts, struct http_answer *out, struct err *err)
+{
+    cleanup_free char *url = text_format("%s%s", c->config.endpoint_url, parts->path);
+    cleanup_free char *host = text_format("host:%s", c->host), *type = NULL, *date = NULL, *token = NULL;
+    cleanup_free char *target = NULL, *path = NULL;
+    cleanup(strbuf_done) struct strbuf authorization = {0};
+    const char *query = strchr(parts->path, '?');
+    const int64_t now_ms = clock_wall_ms();
+    const char *signed_headers[HEADERS_MAX], *sent[HEADERS_MAX + 1] = {0};
+    char(*lines)[4096] = mem_new(sizeof(*lines) * HEADERS_MAX);
+    cleanup_free void *lines_owner = lines;
+    int signed_count = 0, sent_count = 0;
+    struct http_call call = {.method = parts->method, .url = url, .body = parts->body, .headers = sent,
+                             .connect_timeout_ms = 3000, .timeout_ms = parts->timeout_ms, .limit = ANSWER_LIMIT};
+    char stamp[24];
+
+    path = str_dup(str_range(parts->path, query != NULL ? query : parts->path + strlen(parts->path)));
+    if (parts->content_type != NULL) {
+        type = text_format("content-type:%s", parts->content_type);
+        signed_headers[signed_count++] = type;
+    }
+    signed_headers[signed_count++] = host;
+    clock_format_basic(now_ms, stamp);
+    date = text_format("x-amz-date:%s", stamp);
+    signed_headers[signed_count++] = date;
+    if (c->config.session_token[0] != '\0') {
+        token = text_format("x-amz-security-token:%s", c->config.session_token);
+        signed_headers[signed_count++] = token;
+    }
+    if (parts->target != NULL) {
+        target = text_format("x-amz-target:%s", parts->target);
+        signed_headers[signed_count++] = target;
+    }
+    for (int i = 0; i < signed_count; i++)
+        add_header(lines, sent, &sent_count, signed_headers[i]);
+    add_header(lines, sent, &sent_count, "expect:"); /* no 100-continue: one round trip */
+    if (parts->service != NULL) {
+        const struct signing signing = {
+            .method = parts->method, .path = path, .query = query != NULL ? query + 1 : "",
+            .headers = signed_headers, .header_count = signed_count, .body = parts->body,
+            .region = c->config.region, .service = parts->service, .now_ms = now_ms,
+        };
+
+        if (!c->config.has_keys)
+            return err_set(err, ERR_MISSING_AUTHENTICATION_TOKEN,
+                           "Unable to locate credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                           "(eval \"$(naru env)\"), or run as the owner of naru's data directory");
+        strbuf_add_cstr(&authorization, "authorization:");
+        client_sign(&c->config, &signing, &authorization);
+        add_header(lines, sent, &sent_count, strbuf_cstr(&authorization));
+    }
+    if (!http_client_call(c->http, &call, out, err)) {
+        if (err != NULL && err->code != ERR_TIMEOUT)
+            err->code = ERR_UNAVAILABLE;
+        return err_context(err, "Could not connect to the endpoint URL: \"%s/\"", c->config.endpoint_url);
+    }
+    return true;
+}
+
+/* ---- answers ---- */
+
+void
+client_answer_done(struct client_answer *a)
+{
+    json_unref(a->body);
+    strbuf_done(&a->text);
+    *a = (struct client_answer){0};
+}
+
+/* "com.amazonaws.ecs#ClusterNotFoundException" is ClusterNotFoundException. */
+static void
+set_code(struct client_answer *a, const char *type)
+{
+    const char *hash = strchr(type, '#');
+
+    text_copy(a->code, sizeof(a->code), str_of(hash != NULL ? hash + 1 : type));
+}
+
+static void
+read_refusal(struct client_answer *a, const struct json *body)
+{
+    const struct json *error = json_get(body, "Error");
+    const char *message = json_get_cstr(body, "message", json_get_cstr(body, "Message", NULL));
+
+    if (error != NULL) { /* Query */
+        set_code(a, json_get_cstr(error, "Code", "Unknown"));
+        message = json_get_cstr(error, "Message", "");
+    } else {
+        set_code(a, json_get_cstr(body, "__type", json_get_cstr(body, "code", "")));
+    }
+    if (a->code[0] == '\0')
+        snprintf(a->code, sizeof(a->code), "HTTP%d", a->status);
+    if (message == NULL)
+        message = strbuf_cstr(&a->text);
+    text_copy(a->message, sizeof(a->message), str_slice(str_of(message), 0, sizeof(a->message) - 1));
+}
+
+static bool
+read_answer(struct http_answer *http, bool is_xml, struct client_answer *out, struct err *err)
+{
+    const struct str text = strbuf_str(&http->body);
+    cleanup_json struct json *body = NULL;
+    struct client_answer a = {.status = http->status};
+    struct err cause = {0}; /* a refusal may be plain text */
+
+    if (is_xml)
+        body = xml_to_json(text, &cause);
+    else if (text.len > 0)
+        body = json_parse(text, &cause);
+    if (body == NULL && text.len > 0 && a.status < 400) {
+        if (err != NULL)
+            *err = cause;
+        return err_context(err, "the answer of the server cannot be read");
+    }
+    a.text.capacity = http->body.capacity;
+    a.text.len = http->body.len;
+    a.text.at = TAKE(http->body.at);
+    http->body = (struct strbuf){0};
+    if (a.status >= 400)
+        read_refusal(&a, body);
+    else
+        a.body = TAKE(body);
+    *out = a;
+    return true;
+}
+
+/* "CreateServiceResponse": {"CreateServiceResult": {...}, "ResponseMetadata": ...} -> {...} */
+static void
+unwrap_query_result(struct client_answer *a, const char *operation)
+{
+    cleanup_free char *result = text_format("%sResult", operation);
+    struct json *inner = json_get(a->body, result);
+
+    inner = inner != NULL && json_type(inner) == JSON_OBJECT ? json_ref(inner) : json_object();
+    json_unref(a->body);
+    a->body = inner;
+}
+
+bool
+client_send(struct client *client, const struct aws_service *service, const char *operation,
+            const struct json *input, struct client_answer *out, struct err *err)
+{
+    const bool is_query = service->target_prefix == NULL;
+    cleanup(http_answer_done) struct http_answer http = {0};
+    cleanup(strbuf_done) struct strbuf body = {0};
+    cleanup_free char *target = NULL;
+    struct http_parts parts = {.method = "POST", .path = "/", .service = service->signing_name,
+                               .timeout_ms = CALL_TIMEOUT_MS};
+
+    if (is_query) {
+        query_encode(&body, operation, service->version, input);
+        parts.content_type = "application/x-www-form-urlencoded; charset=utf-8";
+    } else {
+        cleanup_free char *text = input != NULL ? json_format(input) : text_dup("{}");
+
+        strbuf_add_cstr(&body, text);
+        target = text_format("%s.%s", service->target_prefix, operation);
+        parts.content_type = "application/x-amz-json-1.1";
+        parts.target = target;
+    }
+    parts.body = strbuf_str(&body);
+    if (!perform(client, &parts, &http, err) || !read_answer(&http, is_query, out, err))
+        return false;
+    if (is_query && out->code[0] == '\0')
+        unwrap_query_result(out, operation);
+    if (out->code[0] == '\0' && out->body == NULL)
+        out->body = json_object();
+    return true;
+}
+
+bool
+client_refused(const struct client_answer *a, struct err *err)
+{
+    static const struct {
+        enum err_code code;
+        const char *wire;
+    } codes[] = {
+#define CODE(name, wire, http) {ERR_##name, wire},
+#include "base/codes.def"
+#undef CODE
+    };
+
+    for (size_t i = 1; i < ARRAY_COUNT(codes); i++)
+        if (strcmp(codes[i].wire, a->code) == 0)
+            return err_set(err, codes[i].code, "%.900s", a->message);
+    return err_set(err, a->status >= 500 ? ERR_INTERNAL : ERR_BAD_REQUEST, "%s: %.800s", a->code, a->message);
+}
+
+struct json *
+client_call(struct client *client, const char *service, const char *operation,
+            const struct json *input, struct err *err)
+{
+    cleanup(client_answer_done) struct client_answer answer = {0};
+
+    if (!client_send(client, service_find(service), operation, input, &answer, err))
+        return NULL;
+    if (answer.code[0] != '\0') {
+        client_refused(&answer, err);
+        return NULL;
+    }
+    return TAKE(answer.body);
+}
+
+bool
+client_http(struct client *client, const char *method, const char *path, const struct json *body,
+            struct client_answer *out, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer http = {0};
+    cleanup_free char *text = body != NULL ? json_format(body) : NULL;
+    const struct http_parts parts = {.method = method, .path = path, .service = "naru",
+                                     .content_type = body != NULL ? "application/json" : NULL,
+                                     .body = str_of(text), .timeout_ms = CALL_TIMEOUT_MS};
+
+    return perform(client, &parts, &http, err) && read_answer(&http, false, out, err);
+}
+
+bool
+client_http_text(struct client *client, const char *path, struct strbuf *out, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer http = {0};
+    cleanup(client_answer_done) struct client_answer answer = {0};
+    const struct http_parts parts = {.method = "GET", .path = path, .service = "naru", .timeout_ms = CALL_TIMEOUT_MS};
+
+    if (!perform(client, &parts, &http, err))
+        return false;
+    if (http.status >= 400)
+        return read_answer(&http, false, &answer, err) && client_refused(&answer, err);
+    strbuf_clear(out);
+    strbuf_add(out, strbuf_str(&http.body));
+    return true;
+}
+
+bool
+client_probe(struct client *client, const char *path, int64_t timeout_ms, struct client_answer *out,
+             struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer http = {0};
+    const struct http_parts parts = {.method = "GET", .path = path, .timeout_ms = timeout_ms};
+
+    return perform(client, &parts, &http, err) && read_answer(&http, false, out, err);
+}
+
+/* ---- the Query protocol (alb.md A1) ---- */
+
+static void
+encode_value(struct strbuf *out, const char *name, const struct json *value)
+{
+    cleanup_free char *text = NULL;
+
+    switch (json_type(value)) {
+    case JSON_OBJECT:
+        for (void *it = json_first(value); it != NULL; it = json_next(value, it)) {
+            cleanup_free char *inner = text_format("%s.%s", name, json_key(it));
+
+            encode_value(out, inner, json_value(it));
+        }
+        return;
+    case JSON_ARRAY:
+        for (size_t i = 0; i < json_size(value); i++) {
+            cleanup_free char *inner = text_format("%s.member.%zu", name, i + 1);
+
+            encode_value(out, inner, json_at(value, i));
+        }
+        if (json_size(value) == 0)
+            strbuf_addf(out, "&%s=", name);
+        return;
+    case JSON_TEXT:
+        text = text_dup(json_cstr(value, ""));
+        break;
+    case JSON_NULL:
+    case JSON_NONE:
+        return;
+    default:
+        text = json_format(value); /* numbers, true, false */
+        break;
+    }
+    strbuf_addf(out, "&%s=", name);
+    uri_encode(out, str_of(text), false);
+}
+
+void
+query_encode(struct strbuf *out, const char *operation, const char *version, const struct json *input)
+{
+    strbuf_addf(out, "Action=%s&Version=%s", operation, version);
+    for (void *it = json_first(input); it != NULL; it = json_next(input, it))
+        encode_value(out, json_key(it), json_value(it));
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* naru down: ends what `naru up` started; --purge leaves nothing of the installation behind. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <fcntl.h>
+#include "agent/agent.h"
+#include "balancer/balancer.h"
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/local.h"
+#include "io/file.h"
+#include "io/process.h"
+
+#define SERVER_PATIENCE_MS 20000
+
+struct down {
+    const char *data_dir;
+    bool purges;
+    char installation[32], docker_socket[256];
+    int stopped; /* things that were there to be stopped */
+};
+
+static bool
+read_installation(struct down *d, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/credentials.json", d->data_dir);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *doc = NULL;
+
+    if (!file_exists(path)) {
+        local_docker_socket(d->docker_socket, sizeof(d->docker_socket));
+        return true;
+    }
+    if (!file_read(path, 65536, &text, err))
+        return false;
+    doc = json_parse(strbuf_str(&text), err);
+    if (doc == NULL)
+        return err_context(err, "%s", path);
+    text_copy(d->installation, sizeof(d->installation), str_of(json_get_cstr(doc, "installation", "")));
+    text_copy(d->docker_socket, sizeof(d->docker_socket), str_of(json_get_cstr(doc, "docker_socket", "/var/run/docker.sock")));
+    return true;
+}
+
+/* The server holds a lock on its data as long as it lives, whoever started it. */
+static bool
+data_is_locked(const struct down *d)
+{
+    cleanup_free char *path = text_format("%s/lock", d->data_dir);
+    cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static bool
+stop_server(struct down *d, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/naru.pid", d->data_dir);
+    const pid_t pid = local_pid_read(path);
+
+    if (pid != 0) {
+        if (!local_stop(pid, SERVER_PATIENCE_MS))
+            return err_set(err, ERR_INTERNAL, "the server (process %ld) does not end", (long)pid);
+        printf("stopped   naru server (process %ld)\n", (long)pid);
+        d->stopped++;
+    }
+    unlink(path);
+    if (data_is_locked(d))
+        return err_set(err, ERR_ACCESS_DENIED, "a naru server that `naru up` did not start uses %s: stop it first "
+                       "(systemctl stop naru)", d->data_dir);
+    return true;
+}
+
+/* Containers by the label of this installation only. */
+static bool
+list_containers(const struct down *d, struct json **out, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer answer = {0};
+    cleanup_free char *path = text_format("/containers/json?filters=%%7B%%22label%%22%%3A%%5B%%22naru.installation%%3D%s%%22%%5D%%7D",
+                                          d->installation);
+
+    if (!local_docker_get(d->docker_socket, path, &answer, err))
+        return false;
+    *out = json_parse(strbuf_str(&answer.body), err);
+    return *out != NULL;
+}
+
+static bool
+stop_container(struct http_client *http, const struct down *d, const char *id, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer answer = {0};
+    cleanup_free char *url = text_format("http://localhost/containers/%s/stop?t=30", id);
+    const struct http_call call = {.method = "POST", .url = url, .unix_socket = d->docker_socket, .timeout_ms = 60000,
+                                   .body = STR("")};
+
+    if (!http_client_call(http, &call, &answer, err))
+        return false;
+    return answer.status < 400 || answer.status == 404 ||
+           err_set(err, ERR_DOCKER, "Docker answered %d to stopping container %.12s", answer.status, id);
+}
+
+/* Nothing sends traffic any more: HAProxy is down by now. */
+static bool
+stop_containers(struct down *d, struct err *err)
+{
+    cleanup_json struct json *containers = NULL;
+    cleanup(http_answer_done) struct http_answer ping = {0};
+    struct http_client *http;
+    bool is_good = true;
+    size_t count;
+
+    if (d->installation[0] == '\0')
+        return true;
+    if (!local_docker_get(d->docker_socket, "/_ping", &ping, NULL)) { /* no Docker, no containers that run */
+        if (d->purges)
+            fprintf(stderr, "warning: no Docker answers on %s; containers of installation %s, if any, stay in it\n",
+                    d->docker_socket, d->installation);
+        return true;
+    }
+    if (d->purges) {
+        int removed = 0;
+
+        if (!agent_purge(d->docker_socket, d->installation, &removed, err))
+            return false;
+        if (removed > 0)
+            printf("removed   %d containers, networks and volumes\n", removed);
+        d->stopped += removed;
+        return true;
+    }
+    if (!list_containers(d, &containers, err))
+        return false;
+    count = json_size(containers);
+    http = http_client_new();
+    for (size_t i = 0; i < count && is_good; i++)
+        is_good = stop_container(http, d, json_get_cstr(json_at(containers, i), "Id", ""), err);
+    http_client_free(http);
+    if (is_good && count > 0)
+        printf("stopped   %zu containers\n", count);
+    d->stopped += (int)count;
+    return is_good;
+}
+
+/* Only the engine that `naru up` started: the marker says so. */
+static bool
+stop_docker(struct down *d, struct err *err)
+{
+    cleanup_free char *marker = text_format("%s/dockerd.started", d->data_dir);
+    char script[1024];
+    const char *const argv[] = {"sh", script, "stop", NULL};
+    const struct process_spec spec = {.argv = argv, .timeout_ms = 60000, .merge_stderr = true};
+    cleanup(process_result_done) struct process_result result = {0};
+
+    if (!file_exists(marker))
+        return true;
+    if (!local_find_asset("tools/dockerd.sh", script, sizeof(script)))
+        return err_set(err, ERR_NOT_FOUND, "tools/dockerd.sh is missing beside naru; stop dockerd by hand");
+    if (!process_run(&spec, &result, err))
+        return false;
+    if (result.exit_code != 0)
+        return err_set(err, ERR_DOCKER, "stopping dockerd failed: %.500s", strbuf_cstr(&result.output));
+    unlink(marker);
+    puts("stopped   dockerd");
+    d->stopped++;
+    return true;
+}
+
+/* Only what the server made; a directory that holds something else stays. */
+static bool
+remove_data(struct down *d, struct err *err)
+{
+    static const char *const names[] = {
+        "blobs", "builds", "git", "haproxy", "log", "bin", "sample", "registry", "uploads", "pipelines", "workspaces",
+        "naru.db", "naru.db-wal", "naru.db-shm", "credentials.json", "installation", "lock", "naru.pid", "dockerd.started",
+    };
+    bool was_there = file_exists(d->data_dir);
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        cleanup_free char *path = text_format("%s/%s", d->data_dir, names[i]);
+
+        if (!file_remove_tree(path, err))
+            return false;
+    }
+    if (rmdir(d->data_dir) < 0 && errno != ENOENT) {
+        fprintf(stderr, "%s is kept: %s\n", d->data_dir, errno == ENOTEMPTY ? "there is something in it that is not naru's"
+                                                                           : strerror(errno));
+        return true;
+    }
+    if (was_there)
+        printf("removed   %s\n", d->data_dir);
+    d->stopped += was_there;
+    return true;
+}
+
+static bool
+run_down(struct down *d, struct err *err)
+{
+    cleanup_free char *haproxy = text_format("%s/haproxy", d->data_dir);
+
+    if (!read_installation(d, err) || !stop_server(d, err))
+        return false;
+    if (file_exists(haproxy) && !balancer_shutdown(d->data_dir, err))
+        return err_context(err, "stopping HAProxy");
+    return stop_containers(d, err) && stop_docker(d, err) && (!d->purges || remove_data(d, err));
+}
+
+int
+command_down(int argc, char **argv)
+{
+    struct down d = {0};
+    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &d.data_dir}, {"purge", 0, OPTION_FLAG, &d.purges}, {0}};
+    struct err err = {0};
+    int status;
+
+    if (command_begin(argc, argv, rows, 0, &status) < 0)
+        return status;
+    d.data_dir = client_data_dir(d.data_dir);
+    if (!run_down(&d, &err))
+        return cli_fail(&err);
+    if (d.stopped == 0)
+        puts("nothing of naru's was running");
+    return EXIT_LIVE;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* naru git-hook: the post-receive hook of naru's bare repositories.  Git has already taken the
+ * commits, so nothing here may fail the push: what goes wrong is said, and the exit code is 0. */
+#include <stdlib.h>
+#include "cli/commands.h"
+
+#define COMMIT_LENGTH 40
+
+static void
+queue_build(struct client *client, const char *pipeline, struct str branch, struct str commit)
+{
+    cleanup_json struct json *body = json_object();
+    cleanup(client_answer_done) struct client_answer answer = {0};
+    struct err err = {0};
+
+    json_set(body, "pipeline", json_text(pipeline));
+    json_set(body, "branch", json_str(branch));
+    json_set(body, "commit", json_str(commit));
+    if (!client_http(client, "POST", "/naru/builds", body, &answer, &err)) {
+        printf("naru: the push is in, but no build was queued: %s\n", err.message);
+    } else if (answer.code[0] != '\0') {
+        printf("naru: the push is in, but no build was queued: %s: %s\n", answer.code, answer.message);
+    } else {
+        const struct json *build = json_get(answer.body, "build");
+
+        printf("naru: build #%lld of %s queued\n",
+               (long long)json_get_i64(answer.body, "number", json_get_i64(build, "number", 0)), pipeline);
+    }
+    fflush(stdout);
+}
+
+/* "<old> <new> <ref>"; deleted branches, tags and notes start nothing. */
+static void
+take_line(struct client *client, const char *pipeline, struct str line)
+{
+    struct str old, commit, ref, rest = str_trim(line);
+    const struct str heads = STR("refs/heads/");
+
+    if (!str_split(&rest, ' ', &old) || !str_split(&rest, ' ', &commit) || !str_split(&rest, ' ', &ref))
+        return;
+    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH || str_starts(commit, STR("0000000000000000000000000000000000000000")))
+        return;
+    queue_build(client, pipeline, str_slice(ref, heads.len, ref.len), commit);
+}
+
+int
+command_git_hook(int argc, char **argv)
+{
+    const char *data_dir = NULL;
+    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
+    struct client *client;
+    char line[8192];
+    int status;
+    const int count = command_begin(argc, argv, rows, 1, &status);
+
+    if (count < 0)
+        return status;
+    if (count != 1) {
+        struct err err = {0};
+
+        err_set(&err, ERR_USAGE, "usage: naru git-hook <pipeline>");
+        return cli_fail(&err);
+    }
+    client = cli_connect(data_dir, &status);
+    while (client != NULL && fgets(line, sizeof(line), stdin) != NULL)
+        take_line(client, argv[1], str_of(line));
+    client_free(client);
+    return EXIT_LIVE;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/local.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "io/file.h"
+#include "io/process.h"
+
+#define LEVELS_MAX 5 /* from the program upwards, looking for what ships with it */
+
+bool
+local_find_program(const char *program, char *out, size_t size)
+{
+    static const char *const folders[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
+    char found[PATH_MAX];
+
+    if (process_find(program, NULL, found, sizeof(found)))
+        return out == NULL || text_copy(out, size, str_of(found));
+    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
+        snprintf(found, sizeof(found), "%s/%s", folders[i], program);
+        if (access(found, X_OK) == 0)
+            return out == NULL || text_copy(out, size, str_of(found));
+    }
+    return false;
+}
+
+void
+local_docker_socket(char *out, size_t size)
+{
+    const char *host = getenv("DOCKER_HOST");
+
+    if (host == NULL || strncmp(host, "unix://", 7) != 0 || !text_copy(out, size, str_of(host + 7)))
+        text_copy(out, size, STR("/var/run/docker.sock"));
+}
+
+bool
+local_docker_get(const char *socket, const char *path, struct http_answer *out, struct err *err)
+{
+    struct http_client *http = http_client_new();
+    cleanup_free char *url = text_format("http://localhost%s", path);
+    const struct http_call call = {.method = "GET", .url = url, .unix_socket = socket, .timeout_ms = 10000};
+    const bool is_good = http_client_call(http, &call, out, err);
+
+    http_client_free(http);
+    return is_good && (out->status < 400 || err_set(err, ERR_DOCKER, "Docker answered %d to %s", out->status, path));
+}
+
+unsigned
+local_port(const struct client_config *config)
+{
+    const char *host = strstr(config->endpoint_url, "://");
+    const char *colon = host != NULL ? strrchr(host + 3, ':') : NULL;
+    int64_t port;
+
+    if (colon != NULL && str_to_i64(str_of(colon + 1), &port) && port > 0 && port < 65536)
+        return (unsigned)port;
+    return strncmp(config->endpoint_url, "https:", 6) == 0 ? 443 : 80;
+}
+
+bool
+local_server_answers(const struct client_config *config, char *version, size_t size)
+{
+    cleanup(client_free_) struct client *client = client_new(config);
+    cleanup(client_answer_done) struct client_answer answer = {0};
+
+    if (!client_probe(client, "/healthz", 3000, &answer, NULL) || json_get(answer.body, "version") == NULL)
+        return false;
+    return version == NULL || text_copy(version, size, str_of(json_get_cstr(answer.body, "version", "")));
+}
+
+bool
+local_find_asset(const char *name, char *out, size_t size)
+{
+    static const char *const below[] = {"share/naru/", ""};
+    cleanup_free char *self = realpath("/proc/self/exe", NULL);
+
+    for (int level = 0; self != NULL && level < LEVELS_MAX; level++) {
+        char *slash = strrchr(self, '/');
+
+        if (slash == NULL)
+            return false;
+        *slash = '\0';
+        for (size_t i = 0; i < ARRAY_COUNT(below); i++) {
+            cleanup_free char *path = text_format("%s/%s%s", self, below[i], name);
+
+            if (access(path, R_OK) == 0)
+                return text_copy(out, size, str_of(path));
+        }
+    }
+    return false;
+}
+
+pid_t
+local_pid_read(const char *path)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    unsigned long long started;
+    uint64_t now_started;
+    long pid;
+
+    if (!file_read(path, 64, &text, NULL) || sscanf(strbuf_cstr(&text), "%ld %llu", &pid, &started) != 2 || pid <= 1)
+        return 0;
+    /* The number may belong to somebody else by now. */
+    if (!process_is_alive((pid_t)pid) || !process_start_time((pid_t)pid, &now_started) || now_started != started)
+        return 0;
+    return (pid_t)pid;
+}
+
+bool
+local_pid_write(const char *path, pid_t pid, struct err *err)
+{
+    cleanup_free char *text = NULL;
+    uint64_t started;
+
+    if (!process_start_time(pid, &started))
+        return err_set(err, ERR_INTERNAL, "process %ld ended at once", (long)pid);
+    text = text_format("%ld %llu\n", (long)pid, (unsigned long long)started);
+    return file_write_atomic(path, str_of(text), 0644, err);
+}
+
+bool
+local_stop(pid_t pid, int64_t patience_ms)
+{
+    const int64_t kill_ms = clock_monotonic_ms() + patience_ms;
+    bool is_killed = false;
+
+    if (pid <= 1 || kill(pid, SIGTERM) < 0)
+        return errno == ESRCH;
+    while (process_is_alive(pid)) {
+        if (!is_killed && clock_monotonic_ms() > kill_ms) {
+            kill(pid, SIGKILL);
+            is_killed = true;
+        }
+        if (clock_monotonic_ms() > kill_ms + 5000)
+            return false;
+        clock_sleep_ms(50);
+    }
+    return true;
+}

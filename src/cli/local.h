@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* local.h - this machine, for up, down and doctor: programs, Docker's socket, the server's process.
+ * Only these commands look beyond the API; everything else is a client like any other. */
+#pragma once
+#include <sys/types.h>
+#include "cli/client.h"
+#include "io/http_client.h"
+
+/* In PATH or the sbin folders, which are not in every user's PATH. `out` may be NULL. */
+bool local_find_program(const char *program, char *out, size_t size);
+/* DOCKER_HOST if it is a unix socket, else /var/run/docker.sock. */
+void local_docker_socket(char *out, size_t size);
+bool local_docker_get(const char *socket, const char *path, struct http_answer *out, struct err *err) MUST_CHECK;
+unsigned local_port(const struct client_config *config);
+/* Does a naru answer at the endpoint?  Its version in `version`. */
+bool local_server_answers(const struct client_config *config, char *version, size_t size);
+/* What ships beside the program: "examples/my-app", "tools/dockerd.sh"; from an installation's share/naru
+ * or from the source tree that the program was built in. */
+bool local_find_asset(const char *name, char *out, size_t size);
+/* A process that a file remembers as "<pid> <start time>": 0 if it is gone. */
+pid_t local_pid_read(const char *path);
+bool local_pid_write(const char *path, pid_t pid, struct err *err) MUST_CHECK;
+/* SIGTERM, and SIGKILL after `patience_ms`. */
+bool local_stop(pid_t pid, int64_t patience_ms);
