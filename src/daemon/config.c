@@ -90,7 +90,7 @@ set_docker_socket(struct config *c, struct err *err)
 }
 
 bool
-config_read(struct config *c, int argc, char **argv, struct err *err)
+config_parse(struct config *c, int argc, char **argv, struct err *err)
 {
     const char *port = getenv("NARU_PORT");
 

@@ -24,7 +24,7 @@ struct config {
 };
 
 /* Reads options and environment.  ERR_USAGE names what is wrong. */
-bool config_read(struct config *c, int argc, char **argv, struct err *err) MUST_CHECK;
+bool config_parse(struct config *c, int argc, char **argv, struct err *err) MUST_CHECK;
 /* Makes the data directory, takes its lock (held until the process ends; a second server on the same data is
  * refused), and reads or makes credentials.json and the installation's id. */
 bool config_open_data(struct config *c, struct err *err) MUST_CHECK;

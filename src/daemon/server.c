@@ -256,7 +256,7 @@ server_main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    if (!config_read(&s.config, argc, argv, &err)) {
+    if (!config_parse(&s.config, argc, argv, &err)) {
         fprintf(stderr, "Usage: %s\n", err.message);
         return 2;
     }
