@@ -20,6 +20,17 @@ fail_malformed(struct err *err, const char *name)
     return err_set(err, ERR_SERIALIZATION, "The request form is malformed at '%.100s'.", name);
 }
 
+/* Member names are plain ASCII; anything else would not even be a JSON key. */
+static bool
+is_plain(struct str part)
+{
+    for (size_t i = 0; i < part.len; i++) {
+        if (part.at[i] <= ' ' || part.at[i] > '~')
+            return false;
+    }
+    return part.len > 0;
+}
+
 static bool
 insert(struct json *tree, const char *name, const char *value, struct err *err)
 {
@@ -31,7 +42,7 @@ insert(struct json *tree, const char *name, const char *value, struct err *err)
         char key[QUERY_NAME_MAX + 1];
         struct json *child;
 
-        if (part.len == 0 || ++depth > QUERY_DEPTH_MAX || !text_copy(key, sizeof(key), part))
+        if (!is_plain(part) || ++depth > QUERY_DEPTH_MAX || !text_copy(key, sizeof(key), part))
             return fail_malformed(err, name);
         child = json_get(node, key);
         if (rest.at == NULL) { /* the last part */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/protocol.h"
+
+#include "check.h"
+
+static const struct shape text = {.name = "Text", .type = SHAPE_STRING};
+static const struct shape number = {.name = "Number", .type = SHAPE_INTEGER, .has_min = true, .min = 1};
+static const struct shape truth = {.name = "Truth", .type = SHAPE_BOOLEAN};
+static const struct shape real = {.name = "Real", .type = SHAPE_DOUBLE};
+static const struct shape_member target_members[] = {{"Id", &text, true}, {"Port", &number, false}};
+static const struct shape target = {
+    .name = "Target", .type = SHAPE_STRUCTURE, .members = target_members, .member_count = 2};
+static const struct shape_member list_members[] = {{"member", &target, false}};
+static const struct shape targets = {
+    .name = "Targets", .type = SHAPE_LIST, .members = list_members, .member_count = 1};
+static const struct shape_member input_members[] = {{"Targets", &targets, false},
+                                                    {"Enabled", &truth, false},
+                                                    {"Weight", &real, false},
+                                                    {"Target", &target, false}};
+static const struct shape input = {
+    .name = "Input", .type = SHAPE_STRUCTURE, .members = input_members, .member_count = 4};
+
+/* The form as JSON text, or the error's message. */
+static const char *
+decode(const char *form)
+{
+    static char out[4096];
+    struct err err = {0};
+    struct query_form *tree = query_parse(str_of(form), &err);
+    struct json *value = NULL;
+
+    if (tree != NULL && query_decode(tree, &input, ERR_ELB_VALIDATION, &value, &err)) {
+        char *json = json_format(value);
+        snprintf(out, sizeof(out), "%s", json);
+        free(json);
+        json_unref(value);
+    } else {
+        snprintf(out, sizeof(out), "%s: %s", err_wire(err.code), err.message);
+    }
+    query_free(tree);
+    return out;
+}
+
+TEST(members_become_nested_json_with_the_types_of_the_shape)
+{
+    CHECK_TEXT(decode("Action=X&Targets.member.1.Id=10.0.0.1&Targets.member.1.Port=80&Enabled=true"
+                      "&Weight=0.5&Target.Id=a%20b+c&Unknown.member.1=x"),
+               "{\"Targets\":[{\"Id\":\"10.0.0.1\",\"Port\":80}],\"Enabled\":true,\"Weight\":0.5,"
+               "\"Target\":{\"Id\":\"a b c\"}}");
+}
+
+TEST(lists_may_have_gaps_any_order_and_be_explicitly_empty)
+{
+    CHECK_TEXT(decode("Targets.member.10.Id=j&Targets.member.2.Id=b"),
+               "{\"Targets\":[{\"Id\":\"b\"},{\"Id\":\"j\"}]}");
+    CHECK_TEXT(decode("Targets="), "{\"Targets\":[]}");
+    CHECK_TEXT(decode("Targets=&Targets.member.1.Id=a"), "{\"Targets\":[{\"Id\":\"a\"}]}");
+    CHECK_TEXT(decode(""), "{}");
+}
+
+TEST(what_does_not_fit_the_shape_is_named)
+{
+    CHECK_TEXT(decode("Targets.member.1.Port=many"),
+               "ValidationError: 1 validation error detected: Value 'many' at "
+               "'Targets.1.member.Port' failed to satisfy constraint: Member must be an integer");
+    CHECK(strstr(decode("Enabled=yes"), "'Enabled'") != NULL);
+    CHECK(strstr(decode("Weight=1.0x"), "a number") != NULL);
+    CHECK(strstr(decode("Target.Port=99999999999"), "range of an integer") != NULL);
+    CHECK(strstr(decode("Targets.member.x.Id=1"), "Name.member.N") != NULL);
+    CHECK(strstr(decode("Targets.member.01.Id=1"), "Name.member.N") != NULL);
+    CHECK(strstr(decode("Targets.1.Id=1"), "Name.member.N") != NULL);
+    CHECK(strstr(decode("Target=x"), "structure") != NULL);
+    CHECK(strstr(decode("Enabled.member.1=x"), "single value") != NULL);
+}
+
+TEST(malformed_forms_are_refused)
+{
+    cleanup(strbuf_done) struct strbuf many = {0}, deep = {0};
+
+    CHECK(strstr(decode("A=%zz"), "malformed") != NULL);
+    CHECK(strstr(decode("A=%00"), "malformed") != NULL);
+    CHECK(strstr(decode("A..B=1"), "malformed") != NULL);
+    CHECK(strstr(decode("A%ff.B=1"), "malformed") != NULL);
+    CHECK(strstr(decode("=1"), "malformed") != NULL);
+    CHECK(strstr(decode("A=1&A=2"), "malformed") != NULL);
+    CHECK(strstr(decode("A=1&A.B=2"), "malformed") != NULL);
+    for (int i = 0; i <= QUERY_PARAMETERS_MAX; i++)
+        strbuf_addf(&many, "A%d=1&", i);
+    CHECK(strstr(decode(strbuf_cstr(&many)), "more than 5000 parameters") != NULL);
+    for (int i = 0; i < 40; i++)
+        strbuf_add_cstr(&deep, "a.");
+    strbuf_add_cstr(&deep, "b=1");
+    CHECK(strstr(decode(strbuf_cstr(&deep)), "malformed") != NULL);
+}
+
+TEST(answers_are_xml_and_an_empty_result_keeps_its_element)
+{
+    cleanup(strbuf_done) struct strbuf out = {0}, empty = {0}, error = {0};
+    struct err err = {0};
+    struct json *answer =
+        json_parse(STR("{\"Name\":\"a<b>&\\\"c\\\"\\u0001\",\"List\":[{\"N\":1},\"x\"],\"B\":false,"
+                       "\"R\":0.25,\"Gone\":null,\"Empty\":[]}"), &err);
+
+    query_write(&out, "Op", "http://ns/", answer, "id");
+    CHECK_TEXT(strbuf_cstr(&out),
+               "<OpResponse xmlns=\"http://ns/\"><OpResult><Name>a&lt;b&gt;&amp;&quot;c&quot;?</Name>"
+               "<List><member><N>1</N></member><member>x</member></List><B>false</B><R>0.25</R>"
+               "<Empty></Empty></OpResult><ResponseMetadata><RequestId>id</RequestId>"
+               "</ResponseMetadata></OpResponse>");
+    json_unref(answer);
+    answer = json_object();
+    query_write(&empty, "Op", "http://ns/", answer, "id");
+    CHECK(strstr(strbuf_cstr(&empty), "<OpResult></OpResult>") != NULL);
+    json_unref(answer);
+    query_write_error(&error, "http://ns/", "TargetGroupNotFoundException", "no <x>", false, "id");
+    CHECK_TEXT(strbuf_cstr(&error),
+               "<ErrorResponse xmlns=\"http://ns/\"><Error><Type>Sender</Type><Code>TargetGroupNotFound"
+               "</Code><Message>no &lt;x&gt;</Message></Error><RequestId>id</RequestId>"
+               "</ErrorResponse>");
+}
