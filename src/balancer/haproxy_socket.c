@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include "base/clock.h"
 
-#define TIMEOUT_MS 2000
+#define TIMEOUT_MS 1500
 
 /* A path may be longer than sockaddr_un allows; the kernel's own name of its folder is not. */
 static bool

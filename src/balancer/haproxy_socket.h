@@ -2,7 +2,7 @@
 /* haproxy_socket.h - talks to HAProxy's admin and master sockets and reads their answers.
  * HAProxy has no status codes: success is often an empty line, failure any text.  So every answer is
  * compared with what is expected, and anything else is an error that carries the text.
- * The calls block, for one or two seconds at most; a healthy HAProxy answers in a millisecond, and
+ * The calls block, for a second and a half at most; a healthy HAProxy answers in a millisecond, and
  * one that doesn't serves no traffic either.  A new connection each time, because an old one stays
  * with the old worker across a reload (alb.md B14).
  * The parsers are pure; they accept any bytes and fail with ERR_HAPROXY. */

@@ -5,7 +5,7 @@
 
 #define RETRY_MS 1000       /* a configuration that HAProxy refused, a port that is taken */
 #define RELEARN_MS 100
-#define SILENT_MAX 5        /* so often in a row without an answer: it hangs */
+#define SILENT_MAX 4        /* so often in a row without an answer: it hangs */
 #define AUDIT_MS 10000      /* others may reach its socket; and we may be wrong */
 #define UNSURE_MS 1000
 #define CRASH_MS 1000       /* one that lives shorter is not started again at once */
@@ -161,7 +161,8 @@ run_haproxy(struct balancer *b, bool is_blocked)
             load(b);
         break;
     case HAPROXY_RUNNING:
-        sync_apply(b);
+        if (!b->must_learn)
+            sync_apply(b);
         if (strcmp(b->running, b->wanted) != 0 && may_load && !b->must_learn)
             load(b);
         break;

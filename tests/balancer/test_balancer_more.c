@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* More stories: weights, growth, what goes wrong around HAProxy. */
+#include <signal.h>
+#include "balancer/world.h"
+#include "base/log.h"
+
+#define WEIGHTED(one, two)                                                                         \
+    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                 \
+    "{\"TargetGroupArn\":\"" GROUP_ARN "\",\"Weight\":" one "},"                                     \
+    "{\"TargetGroupArn\":\"" OTHER_ARN "\",\"Weight\":" two "}]}}]"
+
+/* Of so many requests, how many does the second get? */
+static int
+count_second(struct world *w, int requests, struct app *second)
+{
+    const int before = atomic_load(&second->requests);
+    struct reply reply;
+    int fd = -1;
+
+    for (int i = 0; i < requests; i++) {
+        CHECK(client_get(&fd, w->port, "GET", "/", &reply));
+        CHECK_EQ(reply.status, 200);
+    }
+    if (fd >= 0)
+        close(fd);
+    return atomic_load(&second->requests) - before;
+}
+
+TEST(weights_are_exact_and_move_without_a_reload)
+{
+    WORLD;
+    struct app *one = app_start(w), *two = app_start(w);
+
+    two->group = 1;
+    w->actions = WEIGHTED("90", "10");
+    one->is_registered = two->is_registered = true;
+    world_apply(w);
+    world_wait_healthy(one);
+    world_wait_healthy(two);
+    const pid_t worker = haproxy_worker(w);
+    CHECK_EQ(count_second(w, 1000, two), 100);
+    static const char *const actions[] = {WEIGHTED("50", "50"), WEIGHTED("0", "7"), WEIGHTED("1", "0")};
+    static const int want[] = {500, 1000, 0};
+    for (size_t i = 0; i < ARRAY_COUNT(want); i++) {
+        w->actions = actions[i];
+        world_apply(w);
+        WAIT_FOR(balancer_is_ready(w->balancer), 1000);
+        const int got = count_second(w, 1000, two);
+        printf("   %d of 1000, want %d\n", got, want[i]);
+        CHECK(got >= want[i] - 1 && got <= want[i] + 1); /* the counter goes on from where it was */
+    }
+    CHECK_EQ(haproxy_worker(w), worker);
+}
+
+TEST(a_group_grows_beyond_its_slots)
+{
+    WORLD;
+    struct load load = {.path = "/", .pause_ms = 1};
+
+    world_register(w, app_start(w));
+    world_wait_healthy(&w->apps[0]);
+    load.port = w->port;
+    load_start(&load);
+    for (int i = 1; i < 20; i++)
+        world_register(w, app_start(w));
+    for (int i = 1; i < 20; i++)
+        world_wait_healthy(&w->apps[i]);
+    WAIT_FOR(atomic_load(&w->apps[19].requests) > 0, 2000);
+    for (int i = 0; i < 19; i++)
+        world_drain(w, &w->apps[i]);
+    for (int i = 0; i < 19; i++)
+        world_stop_app(w, &w->apps[i]);
+    load_stop(&load);
+    check_no_failures(&load, "keep-alive");
+    CHECK_TEXT(client_once(w->port, "GET", "/").body, "app20");
+}
+
+TEST(a_draining_target_may_come_back)
+{
+    WORLD;
+    struct app *app = app_start(w);
+    struct load slow = {.path = "/slow", .is_fresh = true};
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    slow.port = w->port;
+    load_start(&slow);
+    WAIT_FOR(atomic_load(&app->requests) > 0, 2000);
+    atomic_store(&slow.is_stopping, true);
+    world_drain(w, app);
+    WAIT_FOR(client_once(w->port, "GET", "/").status == 503, 1000);
+    app->is_draining = false;
+    app->state = TARGET_initial;
+    atomic_store(&app->told_state, -1);
+    world_apply(w);
+    world_wait_healthy(app);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+    load_stop(&slow);
+    CHECK_EQ(atomic_load(&slow.failures), 0);
+    CHECK_EQ(atomic_load(&app->drained), 0);
+}
+
+TEST(a_new_listener_while_naru_was_down_costs_nothing)
+{
+    WORLD;
+    struct app *app = app_start(w);
+    struct load loads[2] = {{.path = "/"}, {.path = "/", .is_fresh = true, .pause_ms = 1}};
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    for (int i = 0; i < 2; i++) {
+        loads[i].port = w->port;
+        load_start(&loads[i]);
+    }
+    clock_sleep_ms(100);
+    balancer_free(w->balancer);
+    w->has_second_listener = true;
+    w->second_port = pick_port();
+    world_open(w);
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    CHECK_EQ(client_once(w->second_port, "GET", "/").status, 200);
+    w->has_second_listener = false;
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    CHECK_EQ(client_once(w->second_port, "GET", "/").status, 0);
+    for (int i = 0; i < 2; i++)
+        load_stop(&loads[i]);
+    check_no_failures(&loads[0], "keep-alive");
+    check_no_failures(&loads[1], "fresh");
+}
+
+TEST(killing_haproxy_again_and_again_ends_well)
+{
+    WORLD;
+    struct app *serving = app_start(w);
+
+    log_set_level(LOG_ERROR + 1);
+    world_register(w, serving);
+    world_wait_healthy(serving);
+    for (int i = 0; i < 6; i++) {
+        struct app *next = app_start(w);
+        /* at any moment: while it serves, starts, or takes targets in */
+        CHECK(kill(i % 2 == 0 ? haproxy_master(w) : haproxy_worker(w), SIGKILL) == 0);
+        clock_sleep_ms(i * 9);
+        world_register(w, next);
+        world_wait_healthy(next);
+        world_drain(w, serving);
+        world_stop_app(w, serving);
+        serving = next;
+    }
+    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    CHECK_TEXT(client_once(w->port, "GET", "/").body, serving->name);
+}
+
+TEST(a_haproxy_that_hangs_is_replaced)
+{
+    WORLD;
+    struct app *app = app_start(w), *second = app_start(w);
+
+    log_set_level(LOG_ERROR + 1);
+    world_register(w, app);
+    world_wait_healthy(app);
+    const pid_t worker = haproxy_worker(w);
+    CHECK(kill(worker, SIGSTOP) == 0);
+    world_register(w, second);
+    WAIT_FOR(atomic_load(&second->told_state) == TARGET_healthy, 30000);
+    CHECK(haproxy_worker(w) != worker);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+}
+
+TEST(a_long_path_is_no_obstacle)
+{
+    cleanup(world_free) struct world *w =
+        world_new_at("naru-balancer-in-a-folder-whose-name-is-much-longer-than-the-hundred-and-eight-bytes-"
+                     "that-the-kernel-allows-in-the-address-of-a-unix-domain-socket");
+    struct app *app = app_start(w);
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+}
+
+TEST(two_control_planes_are_one_too_many)
+{
+    WORLD;
+    struct err err;
+    const struct balancer_config config = {.data_dir = w->dir, .report = NULL};
+
+    CHECK(balancer_new(&config, &err) == NULL);
+    CHECK(strstr(err.message, "another naru") != NULL);
+    const struct balancer_config lost = {.data_dir = w->dir, .haproxy = "/nowhere/haproxy"};
+    CHECK(balancer_new(&lost, &err) == NULL);
+    CHECK_TEXT(err.message, "'/nowhere/haproxy' is not a program");
+}
