@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "model/arn.h"
+#include "registry/registry.h"
 
 #define TAGS_MAX 50
 #define PAGE_DEFAULT 100
@@ -23,9 +24,11 @@ registry_id_check(struct request *rq, const char *repository, struct err *err)
         return true;
     if (repository == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'registryId': this is the registry with id '%s'", rq->account);
+                       "Invalid parameter at 'registryId': this is the registry with id '%s'",
+                       rq->account);
     return err_set(err, ERR_REPOSITORY_NOT_FOUND,
-                   "The repository with name '%s' does not exist in the registry with id '%s'", repository, id);
+                   "The repository with name '%s' does not exist in the registry with id '%s'",
+                   repository, id);
 }
 
 const char *
@@ -56,8 +59,8 @@ compare_items(const void *a, const void *b)
                   json_get_cstr(*(struct json *const *)b, "key", ""));
 }
 
-/* The key behind which the page begins; "" for the first page. The token is the last key that was told, so
- * what comes or goes meanwhile neither hides nor repeats anything else. */
+/* The key behind which the page begins; "" for the first page. The token is the last key that was
+ * told, so what comes or goes meanwhile neither hides nor repeats anything else. */
 static bool
 page_start(struct request *rq, struct strbuf *key, struct err *err)
 {
@@ -68,7 +71,8 @@ page_start(struct request *rq, struct strbuf *key, struct err *err)
     if (base64_decode(key, str_of(token)) && str_starts(strbuf_str(key), STR("ecr1:")) &&
         memchr(key->at, '\0', key->len) == NULL)
         return true;
-    return err_set(err, ERR_INVALID_PARAMETER, "Invalid parameter at 'nextToken': it is none that was given out");
+    return err_set(err, ERR_INVALID_PARAMETER,
+                   "Invalid parameter at 'nextToken': it is none that was given out");
 }
 
 bool
@@ -137,9 +141,10 @@ mutability_check(const struct json *input, struct err *err)
     if (strcmp(mutability, "MUTABLE") == 0 || strcmp(mutability, "IMMUTABLE") == 0)
         return json_get(input, "imageTagMutabilityExclusionFilters") == NULL ||
                err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'imageTagMutabilityExclusionFilters': '%s' takes none", mutability);
-    return err_set(err, ERR_UNSUPPORTED_FEATURE, "imageTagMutability '%s' is not built; use MUTABLE or IMMUTABLE",
-                   mutability);
+                       "Invalid parameter at 'imageTagMutabilityExclusionFilters': '%s' takes none",
+                       mutability);
+    return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                   "imageTagMutability '%s' is not built; use MUTABLE or IMMUTABLE", mutability);
 }
 
 /* ---- tags of a repository ---- */
@@ -151,10 +156,11 @@ tag_check(const struct json *tag, struct err *err)
 
     if (key[0] == '\0' || strlen(key) > 128 || strlen(value) > 256)
         return err_set(err, ERR_INVALID_TAG_PARAMETER,
-                       "The tag key has 1 to 128 characters, the value at most 256; got '%.150s'", key);
-    if (strncmp(key, "aws:", 4) == 0)
-        return err_set(err, ERR_INVALID_TAG_PARAMETER, "The tag key '%.150s' begins with 'aws:', which is reserved",
+                       "The tag key has 1 to 128 characters, the value at most 256; got '%.150s'",
                        key);
+    if (strncmp(key, "aws:", 4) == 0)
+        return err_set(err, ERR_INVALID_TAG_PARAMETER,
+                       "The tag key '%.150s' begins with 'aws:', which is reserved", key);
     return true;
 }
 
@@ -215,7 +221,8 @@ tags_remove(void *arg, struct json *document, struct err *err)
     for (size_t i = 0; i < json_size(now); i++) {
         bool goes = false;
         for (size_t k = 0; k < json_size(keys); k++)
-            goes |= strcmp(json_cstr(json_at(keys, k), ""), json_get_cstr(json_at(now, i), "Key", "")) == 0;
+            goes |= strcmp(json_cstr(json_at(keys, k), ""),
+                           json_get_cstr(json_at(now, i), "Key", "")) == 0;
         if (!goes)
             json_append(left, json_ref(json_at(now, i)));
     }
@@ -231,14 +238,17 @@ resource_name(struct request *rq, char name[static REGISTRY_NAME_SIZE], struct e
     const struct str kind = STR("repository/");
     struct arn arn;
 
-    if (!arn_parse(str_of(text), &arn) || !str_is(arn.service, "ecr") || !str_starts(arn.resource, kind))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'");
+    if (!arn_parse(str_of(text), &arn) || !str_is(arn.service, "ecr") ||
+        !str_starts(arn.resource, kind))
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'");
     struct str found = str_slice(arn.resource, kind.len, arn.resource.len);
     if (!str_is(arn.region, rq->region) || !str_is(arn.account, rq->account) ||
         !text_copy(name, REGISTRY_NAME_SIZE, found))
         return err_set(err, ERR_REPOSITORY_NOT_FOUND,
-                       "The repository with name '" STR_FMT "' does not exist in the registry with id '" STR_FMT "'",
+                       "The repository with name '" STR_FMT
+                       "' does not exist in the registry with id '" STR_FMT "'",
                        STR_ARG(str_slice(found, 0, 256)), STR_ARG(str_slice(arn.account, 0, 64)));
     return true;
 }
@@ -250,7 +260,8 @@ tag_resource(struct request *rq, struct json *out, struct err *err)
 
     (void)out;
     return resource_name(rq, name, err) &&
-           registry_repository_change(ecr_registry(rq), rq->region, name, tags_add, json_get(rq->input, "tags"), err);
+           registry_repository_change(ecr_registry(rq), rq->region, name, tags_add,
+                                      json_get(rq->input, "tags"), err);
 }
 
 static bool
@@ -270,7 +281,8 @@ list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
     char name[REGISTRY_NAME_SIZE];
     cleanup(registry_repository_done) struct registry_repository r = {0};
 
-    if (!resource_name(rq, name, err) || !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
+    if (!resource_name(rq, name, err) ||
+        !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
         return false;
     struct json *tags = json_get(r.document, "tags");
     json_set(out, "tags", tags ? json_ref(tags) : json_array());
@@ -296,7 +308,8 @@ create_repository(struct request *rq, struct json *out, struct err *err)
     if (strcmp(json_get_cstr(encryption, "encryptionType", "AES256"), "AES256") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE, "encryptionType '%s' is not built",
                        json_get_cstr(encryption, "encryptionType", ""));
-    json_set(document, "imageTagMutability", json_text(json_get_cstr(rq->input, "imageTagMutability", "MUTABLE")));
+    json_set(document, "imageTagMutability",
+             json_text(json_get_cstr(rq->input, "imageTagMutability", "MUTABLE")));
     json_set(document, "scanOnPush", json_bool(json_get_bool(scanning, "scanOnPush", false)));
     if (!registry_repository_create(ecr_registry(rq), rq->region, name, document, err) ||
         !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
@@ -311,11 +324,13 @@ describe_some(struct request *rq, const struct json *names, struct json *out, st
     cleanup_json struct json *list = json_array();
 
     if (json_get(rq->input, "nextToken") || json_get(rq->input, "maxResults"))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter: 'maxResults' and 'nextToken' do not go with 'repositoryNames'");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter: 'maxResults' and 'nextToken' do not go with 'repositoryNames'");
     for (size_t i = 0; i < json_size(names); i++) {
         cleanup(registry_repository_done) struct registry_repository r = {0};
-        if (!registry_repository_get(ecr_registry(rq), rq->region, json_cstr(json_at(names, i), ""), &r, err))
+        if (!registry_repository_get(ecr_registry(rq), rq->region, json_cstr(json_at(names, i), ""),
+                                     &r, err))
             return false;
         json_append(list, repository_json(rq, &r));
     }
@@ -339,7 +354,8 @@ describe_repositories(struct request *rq, struct json *out, struct err *err)
     for (size_t i = 0; i < json_size(names); i++) {
         const char *name = json_cstr(json_at(names, i), "");
         cleanup(registry_repository_done) struct registry_repository r = {0};
-        if (registry_repository_get(ecr_registry(rq), rq->region, name, &r, NULL)) /* else: just deleted */
+        if (registry_repository_get(ecr_registry(rq), rq->region, name, &r,
+                                    NULL)) /* else: just deleted */
             ecr_page_add(&page, name, repository_json(rq, &r));
     }
     return ecr_page_write(rq, &page, out, err);
@@ -393,7 +409,8 @@ get_authorization_token(struct request *rq, struct json *out, struct err *err)
     for (size_t i = 0; i < json_size(ids); i++)
         if (strcmp(json_cstr(json_at(ids, i), ""), rq->account) != 0)
             return err_set(err, ERR_INVALID_PARAMETER,
-                           "Invalid parameter at 'registryIds': this is the registry with id '%s'", rq->account);
+                           "Invalid parameter at 'registryIds': this is the registry with id '%s'",
+                           rq->account);
     strbuf_add_cstr(&pair, "AWS:");
     registry_token(ecr_registry(rq), rq->now_ms, &pair);
     base64_encode(&token, strbuf_str(&pair));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* ecr.h - what the files of the ECR handlers share. All of them run on the connection's thread
  * (ACCESS_LOCAL): the registry keeps its own state on disk, and none of it is the core's.
- * An image in use is not deleted: BatchDeleteImage answers the failure code ImageInUse, which AWS does not
- * have; a tag may always go, the image then stays untagged. */
+ * An image in use is not deleted: BatchDeleteImage answers the failure code ImageInUse, which AWS
+ * does not have; a tag may always go, the image then stays untagged. */
 #pragma once
 #include "api/operations.h"
-#include "registry/registry.h"
+
+struct registry;
 
 struct registry *ecr_registry(const struct request *rq);
 /* The name in the request, once "registryId" (if any) turns out to be ours. NULL with err set. */
@@ -13,8 +14,8 @@ const char *ecr_repository_name(struct request *rq, struct err *err);
 
 /* A list that is answered in pages: items in the order of their keys, which only grow. */
 struct ecr_page {
-    const char *member;  /* "imageIds" */
-    struct json *items;  /* of {"key", "value"}, any order */
+    const char *member; /* "imageIds" */
+    struct json *items; /* of {"key", "value"}, any order */
 };
 void ecr_page_add(struct ecr_page *page, const char *key, struct json *value);
 /* Writes the page that maxResults and nextToken ask for; frees the items. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ecr_image.c - images of a repository: lists, manifests, put and delete. */
-#include <stdio.h>
-
 #include "api/ecr.h"
+
+#include "registry/registry.h"
 
 /* ---- one image, asked for by tag, digest or both ---- */
 
@@ -25,21 +25,27 @@ digest_looks_right(const char *digest)
     return true;
 }
 
-/* Resolves `id` of the repository. False with `failure` filled if it cannot be (or with err, for a fault of ours;
- * then failure->code stays NULL). */
+/* Resolves `id` of the repository. False with `failure` filled if it cannot be (or with err, for a
+ * fault of ours; then failure->code stays NULL). */
 static bool
 image_find(struct request *rq, const char *repository, const struct json *id,
            char digest[static REGISTRY_DIGEST_SIZE], struct image_failure *failure, struct err *err)
 {
-    const char *tag = json_get_cstr(id, "imageTag", NULL), *wanted = json_get_cstr(id, "imageDigest", NULL);
+    const char *tag = json_get_cstr(id, "imageTag", NULL),
+               *wanted = json_get_cstr(id, "imageDigest", NULL);
     struct err why = {0};
 
     *failure = (struct image_failure){0};
     if (tag == NULL && wanted == NULL)
-        *failure = (struct image_failure){"MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"};
+        *failure = (struct image_failure){
+            "MissingDigestAndTag",
+            "Invalid request parameters: both tag and digest cannot be null"};
     else if (wanted != NULL && !digest_looks_right(wanted))
-        *failure = (struct image_failure){"InvalidImageDigest", "Invalid request parameters: image digest should be 'sha256:' and 64 hexadecimal digits"};
-    else if (!registry_resolve(ecr_registry(rq), rq->region, repository, tag ? tag : wanted, digest, &why)) {
+        *failure = (struct image_failure){"InvalidImageDigest",
+                                          "Invalid request parameters: image digest should be "
+                                          "'sha256:' and 64 hexadecimal digits"};
+    else if (!registry_resolve(ecr_registry(rq), rq->region, repository, tag ? tag : wanted, digest,
+                               &why)) {
         if (why.code == ERR_IMAGE_NOT_FOUND) {
             *failure = (struct image_failure){"ImageNotFound", "Requested image not found"};
         } else {
@@ -47,7 +53,9 @@ image_find(struct request *rq, const char *repository, const struct json *id,
             return false;
         }
     } else if (tag != NULL && wanted != NULL && strcmp(digest, wanted) != 0)
-        *failure = (struct image_failure){"ImageTagDoesNotMatchDigest", "Requested image tag does not name the requested image digest"};
+        *failure =
+            (struct image_failure){"ImageTagDoesNotMatchDigest",
+                                   "Requested image tag does not name the requested image digest"};
     return failure->code == NULL;
 }
 
@@ -76,11 +84,12 @@ image_id(const char *digest, const char *tag)
 static bool
 image_not_found(struct request *rq, const char *repository, const struct json *id, struct err *err)
 {
-    return err_set(err, ERR_IMAGE_NOT_FOUND,
-                   "The image with imageId {imageDigest:'%.80s', imageTag:'%.140s'} does not exist within the "
-                   "repository with name '%s' in the registry with id '%s'",
-                   json_get_cstr(id, "imageDigest", "null"), json_get_cstr(id, "imageTag", "null"), repository,
-                   rq->account);
+    return err_set(
+        err, ERR_IMAGE_NOT_FOUND,
+        "The image with imageId {imageDigest:'%.80s', imageTag:'%.140s'} does not exist within the "
+        "repository with name '%s' in the registry with id '%s'",
+        json_get_cstr(id, "imageDigest", "null"), json_get_cstr(id, "imageTag", "null"), repository,
+        rq->account);
 }
 
 /* ---- lists ---- */
@@ -114,7 +123,8 @@ ecr_list_images(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *images = NULL;
     struct ecr_page page = {.member = "imageIds"};
 
-    if (repository == NULL || !registry_images(ecr_registry(rq), rq->region, repository, &images, err))
+    if (repository == NULL ||
+        !registry_images(ecr_registry(rq), rq->region, repository, &images, err))
         return false;
     for (size_t i = 0; i < json_size(images); i++) {
         const struct json *image = json_at(images, i), *tags = json_get(image, "tags");
@@ -135,7 +145,8 @@ ecr_list_images(struct request *rq, struct json *out, struct err *err)
 }
 
 static struct json *
-image_detail(struct request *rq, const char *repository, const struct json *image, bool scan_on_push)
+image_detail(struct request *rq, const char *repository, const struct json *image,
+             bool scan_on_push)
 {
     struct json *j = json_object();
     const char *artifact = json_get_cstr(image, "artifactType", NULL);
@@ -162,14 +173,17 @@ image_detail(struct request *rq, const char *repository, const struct json *imag
 }
 
 static bool
-describe_some(struct request *rq, const char *repository, bool scan_on_push, struct json *out, struct err *err)
+describe_some(struct request *rq, const char *repository, bool scan_on_push, struct json *out,
+              struct err *err)
 {
     const struct json *ids = json_get(rq->input, "imageIds");
     cleanup_json struct json *seen = json_object(), *list = json_array();
 
-    if (json_get(rq->input, "nextToken") || json_get(rq->input, "maxResults") || json_get(rq->input, "filter"))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter: 'maxResults', 'nextToken' and 'filter' do not go with 'imageIds'");
+    if (json_get(rq->input, "nextToken") || json_get(rq->input, "maxResults") ||
+        json_get(rq->input, "filter"))
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter: 'maxResults', 'nextToken' and 'filter' do not go with 'imageIds'");
     for (size_t i = 0; i < json_size(ids); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
         struct image_failure failure;
@@ -177,7 +191,8 @@ describe_some(struct request *rq, const char *repository, bool scan_on_push, str
         if (!image_find(rq, repository, json_at(ids, i), digest, &failure, err)) {
             if (failure.code == NULL)
                 return false;
-            if (strcmp(failure.code, "ImageNotFound") == 0 || strcmp(failure.code, "ImageTagDoesNotMatchDigest") == 0)
+            if (strcmp(failure.code, "ImageNotFound") == 0 ||
+                strcmp(failure.code, "ImageTagDoesNotMatchDigest") == 0)
                 return image_not_found(rq, repository, json_at(ids, i), err);
             return err_set(err, ERR_INVALID_PARAMETER, "%s", failure.reason);
         }
@@ -200,7 +215,8 @@ ecr_describe_images(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *images = NULL;
     struct ecr_page page = {.member = "imageDetails"};
 
-    if (repository == NULL || !registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err))
+    if (repository == NULL ||
+        !registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err))
         return false;
     const bool scan_on_push = json_get_bool(r.document, "scanOnPush", false);
     if (json_get(rq->input, "imageIds") != NULL)
@@ -237,8 +253,8 @@ type_is_accepted(const struct request *rq, const char *type)
 }
 
 static struct json *
-image_json(struct request *rq, const char *repository, const char *digest, const char *tag, struct str manifest,
-           const char *type)
+image_json(struct request *rq, const char *repository, const char *digest, const char *tag,
+           struct str manifest, const char *type)
 {
     struct json *j = json_object();
 
@@ -270,13 +286,16 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
             failure_add(failures, id, failure.code, failure.reason);
             continue;
         }
-        if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type, err))
+        if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest,
+                                   type, err))
             return false;
         if (type_is_accepted(rq, type))
-            json_append(images, image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
-                                           strbuf_str(&bytes), type));
+            json_append(images,
+                        image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
+                                   strbuf_str(&bytes), type));
         else
-            failure_add(failures, id, "ImageNotFound", "The requested image has none of the accepted media types");
+            failure_add(failures, id, "ImageNotFound",
+                        "The requested image has none of the accepted media types");
     }
     json_set(out, "images", TAKE(images));
     json_set(out, "failures", TAKE(failures));
@@ -285,8 +304,8 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
 
 /* One imageId of BatchDeleteImage. False only for a fault of ours. */
 static bool
-image_delete(struct request *rq, const char *repository, const struct json *id, struct json *removed,
-             struct json *failures, struct err *err)
+image_delete(struct request *rq, const char *repository, const struct json *id,
+             struct json *removed, struct json *failures, struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
     struct image_failure failure;
@@ -297,15 +316,24 @@ image_delete(struct request *rq, const char *repository, const struct json *id, 
             failure_add(failures, id, failure.code, failure.reason);
         return failure.code != NULL;
     }
-    /* With a tag only the tag goes (and the image with its last one); without, the image and all its tags. */
+    /* With a tag only the tag goes (and the image with its last one); without, the image and all
+     * its tags. */
     const char *reference = json_get_cstr(id, "imageTag", digest);
     if (registry_image_delete(ecr_registry(rq), rq->region, repository, reference, removed, &why))
         return true;
     switch (why.code) {
-    case ERR_RESOURCE_IN_USE: failure_add(failures, id, "ImageInUse", why.message); return true;
-    case ERR_CONFLICT: failure_add(failures, id, "ImageReferencedByManifestList", why.message); return true;
-    case ERR_IMAGE_NOT_FOUND: failure_add(failures, id, "ImageNotFound", "Requested image not found"); return true;
-    default: *err = why; return false;
+    case ERR_RESOURCE_IN_USE:
+        failure_add(failures, id, "ImageInUse", why.message);
+        return true;
+    case ERR_CONFLICT:
+        failure_add(failures, id, "ImageReferencedByManifestList", why.message);
+        return true;
+    case ERR_IMAGE_NOT_FOUND:
+        failure_add(failures, id, "ImageNotFound", "Requested image not found");
+        return true;
+    default:
+        *err = why;
+        return false;
     }
 }
 
@@ -333,11 +361,14 @@ static bool
 put_failed(const struct json *input, struct err *err)
 {
     switch (err->code) {
-    case ERR_MANIFEST_BLOB_UNKNOWN: err->code = ERR_LAYERS_NOT_FOUND; return false;
+    case ERR_MANIFEST_BLOB_UNKNOWN:
+        err->code = ERR_LAYERS_NOT_FOUND;
+        return false;
     case ERR_MANIFEST_INVALID:
     case ERR_SIZE_INVALID:
         err->code = ERR_INVALID_PARAMETER;
-        return err_context(err, "Invalid parameter at 'imageManifest' failed to satisfy constraint");
+        return err_context(err,
+                           "Invalid parameter at 'imageManifest' failed to satisfy constraint");
     case ERR_TAG_INVALID:
         err->code = ERR_INVALID_PARAMETER;
         return err_context(err, "Invalid parameter at 'imageTag' failed to satisfy constraint");
@@ -348,7 +379,8 @@ put_failed(const struct json *input, struct err *err)
         }
         err->code = ERR_INVALID_PARAMETER;
         return err_context(err, "Invalid parameter at 'imageDigest' failed to satisfy constraint");
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -372,7 +404,8 @@ ecr_put_image(struct request *rq, struct json *out, struct err *err)
         return false;
     if (!registry_manifest_put(ecr_registry(rq), rq->region, repository, &put, digest, err))
         return put_failed(rq->input, err);
-    if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type, err))
+    if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest,
+                               type, err))
         return false;
     json_set(out, "image", image_json(rq, repository, digest, tag, strbuf_str(&bytes), type));
     return true;

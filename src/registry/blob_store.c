@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* blob_store.c - bytes under their SHA-256, once each. A blob that has a name is whole and durable. */
+/* blob_store.c - bytes under their SHA-256, once each. A blob that has a name is whole and durable.
+ */
 #include "registry/internal.h"
 
 #include <errno.h>
@@ -48,13 +49,15 @@ name_blob(struct registry *reg, const char *temporary, const char *path, struct 
 {
     /* The lock keeps gc from removing an older file of that name after we have replaced it. */
     pthread_rwlock_rdlock(&reg->collect_lock);
-    bool is_named = rename(temporary, path) == 0 || err_errno(err, "cannot name the blob '%s'", path);
+    bool is_named =
+        rename(temporary, path) == 0 || err_errno(err, "cannot name the blob '%s'", path);
     pthread_rwlock_unlock(&reg->collect_lock);
     return is_named && disk_sync_parent(path, err);
 }
 
 bool
-blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest, struct err *err)
+blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest,
+            struct err *err)
 {
     cleanup_free char *path = blob_path(reg, digest);
     int64_t existing = -1;
@@ -80,7 +83,8 @@ blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *
     cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
         return err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);
-    if (file_write_all(fd, bytes, err) && blob_commit(reg, fd, temporary, (int64_t)bytes.len, digest, err))
+    if (file_write_all(fd, bytes, err) &&
+        blob_commit(reg, fd, temporary, (int64_t)bytes.len, digest, err))
         return true;
     unlink(temporary);
     return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* gc.c - removes bytes that nobody can reach.  Marks first (all manifests of all repositories, the roots, what
- * lies in repositories that are being pushed to), then removes blob by blob what is unmarked and old.
- * A push that begins to need a blob touches it, so whatever is marked too late is too young to go.
- * Anything unreadable ends the collection before a byte is removed. */
+/* gc.c - removes bytes that nobody can reach.  Marks first (all manifests of all repositories, the
+ * roots, what lies in repositories that are being pushed to), then removes blob by blob what is
+ * unmarked and old. A push that begins to need a blob touches it, so whatever is marked too late is
+ * too young to go. Anything unreadable ends the collection before a byte is removed. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -44,7 +44,8 @@ set_slot(const struct digest_set *set, const unsigned char *hash)
 static void
 set_grow(struct digest_set *set)
 {
-    struct digest_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 256, .count = set->count};
+    struct digest_set bigger = {.capacity = set->capacity ? set->capacity * 2 : 256,
+                                .count = set->count};
 
     bigger.slots = mem_new(bigger.capacity * SHA256_LEN);
     bigger.used = mem_new(bigger.capacity);
@@ -188,7 +189,8 @@ blobs_sweep(struct collection *c, struct err *err)
     return true;
 }
 
-/* Links to blobs that are gone. A link is made after its blob, so one without a blob has lost it. */
+/* Links to blobs that are gone. A link is made after its blob, so one without a blob has lost it.
+ */
 static bool
 links_sweep(void *arg, const char *region, const char *name, struct err *err)
 {
@@ -228,8 +230,8 @@ collect(struct collection *c, const char *const *roots, size_t root_count, struc
 }
 
 bool
-registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms, int64_t now_ms,
-                 struct registry_gc *out, struct err *err)
+registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
+                 int64_t now_ms, struct registry_gc *out, struct err *err)
 {
     struct collection c = {.reg = reg, .oldest_kept_ms = now_ms - (age_ms > 0 ? age_ms : HOUR_MS)};
 

@@ -29,7 +29,8 @@ tag_path(const struct registry *reg, const char *region, const char *name, const
 }
 
 bool
-manifest_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest)
+manifest_is_linked(const struct registry *reg, const char *region, const char *name,
+                   struct str digest)
 {
     cleanup_free char *path = record_path(reg, region, name, digest);
     return file_exists(path);
@@ -43,26 +44,31 @@ tag_read(const struct registry *reg, const char *region, const char *name, const
     cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = tag_path(reg, region, name, tag);
 
-    if (!tag_is_valid(str_of(tag)) || !file_exists(path) || !file_read(path, RECORD_MAX, &bytes, NULL))
+    if (!tag_is_valid(str_of(tag)) || !file_exists(path) ||
+        !file_read(path, RECORD_MAX, &bytes, NULL))
         return false;
     struct str digest = str_trim(strbuf_str(&bytes));
     return digest_is_valid(digest) && text_copy(digest_out, REGISTRY_DIGEST_SIZE, digest);
 }
 
 static bool
-image_not_found(const struct registry *reg, const char *name, const char *reference, struct err *err)
+image_not_found(const struct registry *reg, const char *name, const char *reference,
+                struct err *err)
 {
     const bool is_digest = str_starts(str_of(reference), STR("sha256:"));
 
     return err_set(err, ERR_IMAGE_NOT_FOUND,
-                   "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository "
+                   "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within "
+                   "the repository "
                    "with name '%s' in the registry with id '%s'",
-                   is_digest ? reference : "null", is_digest ? "null" : reference, name, reg->account_id);
+                   is_digest ? reference : "null", is_digest ? "null" : reference, name,
+                   reg->account_id);
 }
 
 bool
-registry_resolve(struct registry *reg, const char *region, const char *repository, const char *reference,
-                 char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
+registry_resolve(struct registry *reg, const char *region, const char *repository,
+                 const char *reference, char digest_out[static REGISTRY_DIGEST_SIZE],
+                 struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
 
@@ -79,8 +85,8 @@ registry_resolve(struct registry *reg, const char *region, const char *repositor
 }
 
 static bool
-record_read(const struct registry *reg, const char *region, const char *name, struct str digest, struct json **out,
-            struct err *err)
+record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
+            struct json **out, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = record_path(reg, region, name, digest);
@@ -96,9 +102,10 @@ record_read(const struct registry *reg, const char *region, const char *name, st
 }
 
 bool
-registry_manifest_get(struct registry *reg, const char *region, const char *repository, const char *reference,
-                      struct strbuf *bytes_out, char digest_out[static REGISTRY_DIGEST_SIZE],
-                      char *media_type_out, struct err *err)
+registry_manifest_get(struct registry *reg, const char *region, const char *repository,
+                      const char *reference, struct strbuf *bytes_out,
+                      char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
+                      struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *record = NULL;
@@ -108,7 +115,8 @@ registry_manifest_get(struct registry *reg, const char *region, const char *repo
         !blob_read(reg, str_of(digest), bytes_out, err))
         return false;
     if (media_type_out != NULL)
-        snprintf(media_type_out, REGISTRY_MEDIA_TYPE_SIZE, "%s", json_get_cstr(record, "mediaType", ""));
+        snprintf(media_type_out, REGISTRY_MEDIA_TYPE_SIZE, "%s",
+                 json_get_cstr(record, "mediaType", ""));
     memcpy(digest_out, digest, sizeof digest);
     return true;
 }
@@ -122,24 +130,27 @@ reference_check(struct registry *reg, const char *region, const char *repository
     int64_t size = -1;
 
     if (r->is_manifest) {
-        if (!manifest_is_linked(reg, region, repository, r->digest) || !blob_touch(reg, r->digest, &size))
+        if (!manifest_is_linked(reg, region, repository, r->digest) ||
+            !blob_touch(reg, r->digest, &size))
             return err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
                            "the image '" STR_FMT "' that the index names is not in the repository",
                            STR_ARG(r->digest));
-    } else if (!layer_is_linked(reg, region, repository, r->digest) || !blob_touch(reg, r->digest, &size)) {
-        return r->is_foreign || err_set(err, ERR_MANIFEST_BLOB_UNKNOWN,
-                                        "the blob '" STR_FMT "' that the manifest names is not in the repository",
-                                        STR_ARG(r->digest));
+    } else if (!layer_is_linked(reg, region, repository, r->digest) ||
+               !blob_touch(reg, r->digest, &size)) {
+        return r->is_foreign ||
+               err_set(err, ERR_MANIFEST_BLOB_UNKNOWN,
+                       "the blob '" STR_FMT "' that the manifest names is not in the repository",
+                       STR_ARG(r->digest));
     }
     return size == r->size ||
            err_set(err, ERR_MANIFEST_INVALID,
-                   "the manifest gives '" STR_FMT "' %lld bytes, but it has %lld", STR_ARG(r->digest),
-                   (long long)r->size, (long long)size);
+                   "the manifest gives '" STR_FMT "' %lld bytes, but it has %lld",
+                   STR_ARG(r->digest), (long long)r->size, (long long)size);
 }
 
 static bool
-record_store(struct registry *reg, const char *region, const char *repository, const struct manifest *m,
-             struct str bytes, struct str digest, struct err *err)
+record_store(struct registry *reg, const char *region, const char *repository,
+             const struct manifest *m, struct str bytes, struct str digest, struct err *err)
 {
     cleanup_free char *path = record_path(reg, region, repository, digest);
     cleanup_json struct json *record = json_object();
@@ -168,19 +179,24 @@ tag_check(struct registry *reg, const char *region, const struct registry_reposi
 
     if (is_set && put->refuse_existing)
         return err_set(err, ERR_IMAGE_EXISTS,
-                       "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in "
-                       "registry with id '%s'", digest, put->tag ? put->tag : "null", r->name, reg->account_id);
+                       "Image with digest '%s' and tag '%s' already exists in the repository with "
+                       "name '%s' in "
+                       "registry with id '%s'",
+                       digest, put->tag ? put->tag : "null", r->name, reg->account_id);
     if (has_tag && !is_set && r->immutable_tags)
         return err_set(err, ERR_IMAGE_TAG_EXISTS,
-                       "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because "
-                       "the repository is immutable.", put->tag, r->name);
+                       "The image tag '%s' already exists in the '%s' repository and cannot be "
+                       "overwritten because "
+                       "the repository is immutable.",
+                       put->tag, r->name);
     *is_set_out = is_set;
     return true;
 }
 
 static bool
-put_locked(struct registry *reg, const char *region, const char *repository, const struct registry_put *put,
-           const struct manifest *m, const char *digest, struct err *err)
+put_locked(struct registry *reg, const char *region, const char *repository,
+           const struct registry_put *put, const struct manifest *m, const char *digest,
+           struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
@@ -221,7 +237,8 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
         return false;
     sha256_hex(put->manifest, digest + 7);
     if (put->digest != NULL && strcmp(put->digest, digest) != 0)
-        return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest, put->digest);
+        return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
+                       put->digest);
     if (!put_locked(reg, region, repository, put, &m, digest, err))
         return false;
     memcpy(digest_out, digest, sizeof digest);
@@ -232,7 +249,8 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
 
 /* All tags as an object of tag to digest, in order. */
 static bool
-tags_read(struct registry *reg, const char *region, const char *repository, struct json **out, struct err *err)
+tags_read(struct registry *reg, const char *region, const char *repository, struct json **out,
+          struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, repository, "_tags");
     cleanup_json struct json *names = NULL;
@@ -306,8 +324,8 @@ registry_images(struct registry *reg, const char *region, const char *repository
     cleanup_free char *path = repository_path(reg, region, repository, "_manifests");
     cleanup_json struct json *tags = NULL, *names = NULL;
 
-    if (!repository_check(reg, region, repository, err) || !tags_read(reg, region, repository, &tags, err) ||
-        !disk_list(path, &names, err))
+    if (!repository_check(reg, region, repository, err) ||
+        !tags_read(reg, region, repository, &tags, err) || !disk_list(path, &names, err))
         return false;
     cleanup_json struct json *by_digest = tags_by_digest(tags);
     size_t count = 0;
@@ -334,8 +352,8 @@ registry_images(struct registry *reg, const char *region, const char *repository
 }
 
 bool
-registry_image_get(struct registry *reg, const char *region, const char *repository, const char *reference,
-                   struct json **out, struct err *err)
+registry_image_get(struct registry *reg, const char *region, const char *repository,
+                   const char *reference, struct json **out, struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *tags = NULL;
@@ -350,7 +368,8 @@ registry_image_get(struct registry *reg, const char *region, const char *reposit
 /* Calls `call` for every manifest of the repository, parsed; stops at false. */
 static bool
 manifests_each(struct registry *reg, const char *region, const char *repository, bool only_indexes,
-               bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg, struct err *err)
+               bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
+               struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, repository, "_manifests");
     cleanup_json struct json *names = NULL;
@@ -399,8 +418,8 @@ search_one(void *arg, const char *digest, const struct manifest *m)
 }
 
 bool
-layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest, bool *out,
-               struct err *err)
+layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
+               bool *out, struct err *err)
 {
     struct search s = {.digest = digest};
 
@@ -432,24 +451,27 @@ removal_check(struct registry *reg, const char *region, const char *repository, 
     struct search s = {.digest = str_of(digest)};
 
     if (reg->in_use != NULL && reg->in_use(reg->in_use_ctx, region, repository, digest))
-        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by a service or a running task", digest);
+        return err_set(err, ERR_RESOURCE_IN_USE,
+                       "the image '%s' is in use by a service or a running task", digest);
     if (!manifests_each(reg, region, repository, /* only_indexes= */ true, search_one, &s, err))
         return false;
     if (s.found_in[0] != '\0')
-        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]", s.found_in);
+        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]",
+                       s.found_in);
     return true;
 }
 
 static bool
-tag_remove(struct registry *reg, const char *region, const char *repository, const char *tag, struct err *err)
+tag_remove(struct registry *reg, const char *region, const char *repository, const char *tag,
+           struct err *err)
 {
     cleanup_free char *path = tag_path(reg, region, repository, tag);
     return disk_remove(path, err) && disk_sync_parent(path, err);
 }
 
 static bool
-image_remove(struct registry *reg, const char *region, const char *repository, const struct json *image,
-             struct json *removed, struct err *err)
+image_remove(struct registry *reg, const char *region, const char *repository,
+             const struct json *image, struct json *removed, struct err *err)
 {
     const char *digest = json_get_cstr(image, "digest", "");
     const struct json *tags = json_get(image, "tags");
@@ -468,8 +490,8 @@ image_remove(struct registry *reg, const char *region, const char *repository, c
 }
 
 bool
-registry_image_delete(struct registry *reg, const char *region, const char *repository, const char *reference,
-                      struct json *removed_out, struct err *err)
+registry_image_delete(struct registry *reg, const char *region, const char *repository,
+                      const char *reference, struct json *removed_out, struct err *err)
 {
     cleanup_json struct json *image = NULL;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);

@@ -40,9 +40,10 @@ bool registry_name_split(const struct registry *reg, struct str name, struct str
                          struct str *repository_out);
 
 /* ---- disk.c ---- */
-/* Writes `content` aside, flushes it and gives it the name `path`; the directory is flushed too. ENOENT
- * (in err->sys_errno) if the directory is not there. */
-bool disk_store(struct registry *reg, const char *path, struct str content, struct err *err) MUST_CHECK;
+/* Writes `content` aside, flushes it and gives it the name `path`; the directory is flushed too.
+ * ENOENT (in err->sys_errno) if the directory is not there. */
+bool disk_store(struct registry *reg, const char *path, struct str content,
+                struct err *err) MUST_CHECK;
 bool disk_sync_parent(const char *path, struct err *err) MUST_CHECK;
 /* Makes `path` and its parents below `root`, and flushes every directory on the way. */
 bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CHECK;
@@ -53,35 +54,47 @@ bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is suc
 
 /* ---- blob_store.c ---- */
 char *blob_path(const struct registry *reg, struct str digest);
-bool blob_size(const struct registry *reg, struct str digest, int64_t *size_out); /* false: not there */
+bool blob_size(const struct registry *reg, struct str digest,
+               int64_t *size_out); /* false: not there */
 /* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. */
 bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
-/* Gives the whole and hashed file `fd` at `temporary` its name; the temporary name is gone on success. */
-bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest,
-                 struct err *err) MUST_CHECK;
-bool blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *err) MUST_CHECK;
-bool blob_read(struct registry *reg, struct str digest, struct strbuf *out, struct err *err) MUST_CHECK;
+/* Gives the whole and hashed file `fd` at `temporary` its name; the temporary name is gone on
+ * success. */
+bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size,
+                 struct str digest, struct err *err) MUST_CHECK;
+bool blob_put(struct registry *reg, struct str bytes, struct str digest,
+              struct err *err) MUST_CHECK;
+bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
+               struct err *err) MUST_CHECK;
 
 /* ---- repository.c ---- */
 char *region_path(const struct registry *reg, const char *region);
 /* `leaf` such as "_tags/latest", or NULL for the repository's own directory. */
-char *repository_path(const struct registry *reg, const char *region, const char *name, const char *leaf);
+char *repository_path(const struct registry *reg, const char *region, const char *name,
+                      const char *leaf);
 pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
-bool repository_check(struct registry *reg, const char *region, const char *name, struct err *err) MUST_CHECK;
+bool repository_check(struct registry *reg, const char *region, const char *name,
+                      struct err *err) MUST_CHECK;
 bool layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
                 struct err *err) MUST_CHECK;
-bool layer_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest);
+bool layer_is_linked(const struct registry *reg, const char *region, const char *name,
+                     struct str digest);
 /* Calls `call` for every repository of every region; stops at false. */
 bool repository_each(struct registry *reg,
-                     bool (*call)(void *arg, const char *region, const char *name, struct err *err), void *arg,
-                     struct err *err) MUST_CHECK;
-static inline void unlock_(pthread_mutex_t **lock) { pthread_mutex_unlock(*lock); }
+                     bool (*call)(void *arg, const char *region, const char *name, struct err *err),
+                     void *arg, struct err *err) MUST_CHECK;
+static inline void
+unlock_(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
 
 /* ---- image.c ---- */
-bool manifest_is_linked(const struct registry *reg, const char *region, const char *name, struct str digest);
+bool manifest_is_linked(const struct registry *reg, const char *region, const char *name,
+                        struct str digest);
 /* Does a manifest of this repository name the blob? */
-bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest, bool *out,
-                    struct err *err) MUST_CHECK;
+bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
+                    bool *out, struct err *err) MUST_CHECK;
 
 /* ---- upload.c ---- */
 struct upload {
@@ -94,18 +107,20 @@ struct upload {
     int64_t flushed; /* write-back was begun up to here */
     int64_t last_ms; /* monotonic, of the last sign of life */
     struct sha256 *hash;
-    bool busy;       /* a request holds it */
+    bool busy; /* a request holds it */
     struct upload *next;
 };
 /* Both give the upload to the caller, who ends with release, discard or finish. */
-bool upload_start(struct registry *reg, const char *region, const char *repository, struct upload **out,
-                  struct err *err) MUST_CHECK;
+bool upload_start(struct registry *reg, const char *region, const char *repository,
+                  struct upload **out, struct err *err) MUST_CHECK;
 bool upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
                  struct upload **out, struct err *err) MUST_CHECK;
-bool upload_add(struct registry *reg, struct upload *u, struct str data, struct err *err) MUST_CHECK;
+bool upload_add(struct registry *reg, struct upload *u, struct str data,
+                struct err *err) MUST_CHECK;
 /* Checks the digest, makes the blob durable and links it into the repository. The upload is gone
  * afterwards, whatever comes out. */
-bool upload_finish(struct registry *reg, struct upload *u, struct str digest, struct err *err) MUST_CHECK;
+bool upload_finish(struct registry *reg, struct upload *u, struct str digest,
+                   struct err *err) MUST_CHECK;
 void upload_release(struct registry *reg, struct upload *u);
 void upload_discard(struct registry *reg, struct upload *u);
 void upload_expire(struct registry *reg, int64_t age_ms);

@@ -48,19 +48,25 @@ descriptor_read(const struct json *descriptor, const char *what, struct arena *a
     struct json *size = json_get(descriptor, "size");
 
     if (json_type(descriptor) != JSON_OBJECT)
-        return err_set(err, ERR_MANIFEST_INVALID, "the manifest's %s is missing or no object", what);
+        return err_set(err, ERR_MANIFEST_INVALID, "the manifest's %s is missing or no object",
+                       what);
     if (!digest_is_valid(digest))
-        return err_set(err, ERR_MANIFEST_INVALID, "a digest of the manifest's %s is missing or not sha256", what);
+        return err_set(err, ERR_MANIFEST_INVALID,
+                       "a digest of the manifest's %s is missing or not sha256", what);
     if (json_type(size) != JSON_INT || json_i64(size, -1) < 0)
-        return err_set(err, ERR_MANIFEST_INVALID, "a size of the manifest's %s is missing or negative", what);
+        return err_set(err, ERR_MANIFEST_INVALID,
+                       "a size of the manifest's %s is missing or negative", what);
     if (json_type(json_get(descriptor, "mediaType")) != JSON_TEXT)
-        return err_set(err, ERR_MANIFEST_INVALID, "a mediaType of the manifest's %s is missing", what);
-    *out = (struct manifest_reference){.digest = arena_dup(arena, digest), .size = json_i64(size, 0)};
+        return err_set(err, ERR_MANIFEST_INVALID, "a mediaType of the manifest's %s is missing",
+                       what);
+    *out =
+        (struct manifest_reference){.digest = arena_dup(arena, digest), .size = json_i64(size, 0)};
     return true;
 }
 
 static bool
-references_read(const struct json *document, struct arena *arena, struct manifest *m, struct err *err)
+references_read(const struct json *document, struct arena *arena, struct manifest *m,
+                struct err *err)
 {
     const char *member = m->is_index ? "manifests" : "layers";
     const struct json *list = json_get(document, member);
@@ -69,7 +75,8 @@ references_read(const struct json *document, struct arena *arena, struct manifes
     if (json_type(list) != JSON_ARRAY)
         return err_set(err, ERR_MANIFEST_INVALID, "the manifest has no list '%s'", member);
     if (count >= MANIFEST_REFERENCES_MAX)
-        return err_set(err, ERR_MANIFEST_INVALID, "the manifest names more than %d things", MANIFEST_REFERENCES_MAX);
+        return err_set(err, ERR_MANIFEST_INVALID, "the manifest names more than %d things",
+                       MANIFEST_REFERENCES_MAX);
     m->references = arena_alloc(arena, (count + 1) * sizeof *m->references);
     if (!m->is_index && !descriptor_read(json_get(document, "config"), "config", arena,
                                          &m->references[used++], err))
@@ -85,12 +92,13 @@ references_read(const struct json *document, struct arena *arena, struct manifes
     m->reference_count = used;
     for (size_t i = 0; !m->is_index && i < used; i++)
         if (__builtin_add_overflow(m->image_size, m->references[i].size, &m->image_size))
-            return err_set(err, ERR_MANIFEST_INVALID, "the sizes in the manifest add up to no number");
+            return err_set(err, ERR_MANIFEST_INVALID,
+                           "the sizes in the manifest add up to no number");
     return true;
 }
 
-/* The client's Content-Type and the manifest's own word must agree: one of them decides how every later
- * client reads these bytes. */
+/* The client's Content-Type and the manifest's own word must agree: one of them decides how every
+ * later client reads these bytes. */
 static bool
 media_type_choose(const struct json *document, struct str sent, struct manifest *m, struct err *err)
 {
@@ -112,12 +120,14 @@ media_type_choose(const struct json *document, struct str sent, struct manifest 
 }
 
 bool
-manifest_parse(struct str bytes, struct str media_type, struct arena *arena, struct manifest *out, struct err *err)
+manifest_parse(struct str bytes, struct str media_type, struct arena *arena, struct manifest *out,
+               struct err *err)
 {
     struct manifest m = {0};
 
     if (bytes.len > REGISTRY_MANIFEST_MAX)
-        return err_set(err, ERR_SIZE_INVALID, "the manifest is larger than %d bytes", REGISTRY_MANIFEST_MAX);
+        return err_set(err, ERR_SIZE_INVALID, "the manifest is larger than %d bytes",
+                       REGISTRY_MANIFEST_MAX);
     cleanup_json struct json *document = json_parse(bytes, err);
     if (document == NULL) {
         if (err != NULL)

@@ -10,15 +10,17 @@
 struct manifest_reference {
     struct str digest; /* valid */
     int64_t size;
-    bool is_manifest;  /* of an index */
-    bool is_foreign;   /* a layer that lives elsewhere: its bytes need not be here */
+    bool is_manifest; /* of an index */
+    bool is_foreign;  /* a layer that lives elsewhere: its bytes need not be here */
 };
 
 struct manifest {
     char media_type[REGISTRY_MEDIA_TYPE_SIZE];
-    char artifact_type[REGISTRY_MEDIA_TYPE_SIZE]; /* artifactType, or the config's type; may be "" */
+    char
+        artifact_type[REGISTRY_MEDIA_TYPE_SIZE]; /* artifactType, or the config's type; may be "" */
     bool is_index;
-    struct manifest_reference *references; /* config first, then layers; or the manifests of an index */
+    struct manifest_reference
+        *references; /* config first, then layers; or the manifests of an index */
     size_t reference_count;
     int64_t image_size; /* config and layers; 0 for an index */
 };
@@ -26,7 +28,8 @@ struct manifest {
 bool media_type_is_manifest(struct str type);
 bool media_type_is_index(struct str type);
 
-/* Reads `bytes`, sent as `media_type` (without parameters; empty: the manifest says it itself). What `out`
- * points to lives in `arena`. Fails with MANIFEST_INVALID or SIZE_INVALID and a sentence for the client. */
-bool manifest_parse(struct str bytes, struct str media_type, struct arena *arena, struct manifest *out,
-                    struct err *err) MUST_CHECK;
+/* Reads `bytes`, sent as `media_type` (without parameters; empty: the manifest says it itself).
+ * What `out` points to lives in `arena`. Fails with MANIFEST_INVALID or SIZE_INVALID and a sentence
+ * for the client. */
+bool manifest_parse(struct str bytes, struct str media_type, struct arena *arena,
+                    struct manifest *out, struct err *err) MUST_CHECK;

@@ -61,7 +61,8 @@ region_is_valid(struct str region)
     if (region.len == 0 || region.len >= REGISTRY_REGION_SIZE)
         return false;
     for (size_t i = 0; i < region.len; i++)
-        if (!is_lower_or_digit(region.at[i]) && (region.at[i] != '-' || i == 0 || i + 1 == region.len))
+        if (!is_lower_or_digit(region.at[i]) &&
+            (region.at[i] != '-' || i == 0 || i + 1 == region.len))
             return false;
     return true;
 }
@@ -103,7 +104,8 @@ ecr_host_parse(struct str host, struct str *account_out, struct str *region_out)
 /* ---- URLs ---- */
 
 static bool
-route_from(struct str head, struct str word, enum route_kind kind, struct str argument, struct route_path *out)
+route_from(struct str head, struct str word, enum route_kind kind, struct str argument,
+           struct route_path *out)
 {
     /* `head` must be "<name>/<word>". */
     if (head.len < word.len + 2 || !str_ends(head, word) || head.at[head.len - word.len - 1] != '/')
@@ -134,9 +136,11 @@ route_path_parse(struct str path, struct route_path *out)
     struct str tail = str_slice(rest, (size_t)slash + 1, rest.len);
     if (str_is(tail, "list") && route_from(head, STR("tags"), ROUTE_TAGS, (struct str){0}, out))
         return true;
-    if (route_from(head, STR("blobs/uploads"), tail.len == 0 ? ROUTE_UPLOADS : ROUTE_UPLOAD, tail, out))
+    if (route_from(head, STR("blobs/uploads"), tail.len == 0 ? ROUTE_UPLOADS : ROUTE_UPLOAD, tail,
+                   out))
         return true;
-    if (route_from(head, STR("blobs"), str_is(tail, "uploads") ? ROUTE_UPLOADS : ROUTE_BLOB, tail, out))
+    if (route_from(head, STR("blobs"), str_is(tail, "uploads") ? ROUTE_UPLOADS : ROUTE_BLOB, tail,
+                   out))
         return true;
     return route_from(head, STR("manifests"), ROUTE_MANIFEST, tail, out) ||
            route_from(head, STR("referrers"), ROUTE_REFERRERS, tail, out);

@@ -23,13 +23,15 @@ key_load(struct registry *reg, struct err *err)
     if (!file_exists(reg->key_path)) {
         unsigned char key[sizeof reg->key];
         random_bytes(key, sizeof key);
-        if (!file_write_atomic(reg->key_path, (struct str){(const char *)key, sizeof key}, 0600, err))
+        if (!file_write_atomic(reg->key_path, (struct str){(const char *)key, sizeof key}, 0600,
+                               err))
             return false;
     }
     if (!file_read(reg->key_path, sizeof reg->key + 1, &bytes, err))
         return false;
     if (bytes.len != sizeof reg->key)
-        return err_set(err, ERR_INTERNAL, "'%s' does not hold a key of %zu bytes; remove it for a new one",
+        return err_set(err, ERR_INTERNAL,
+                       "'%s' does not hold a key of %zu bytes; remove it for a new one",
                        reg->key_path, sizeof reg->key);
     memcpy(reg->key, bytes.at, sizeof reg->key);
     return true;
@@ -64,7 +66,8 @@ lock_take(struct registry *reg, struct err *err)
     if (flock(reg->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return true;
     if (errno == EWOULDBLOCK)
-        return err_set(err, ERR_INTERNAL, "another process has the registry in '%s' open", reg->root_dir);
+        return err_set(err, ERR_INTERNAL, "another process has the registry in '%s' open",
+                       reg->root_dir);
     return err_errno(err, "cannot lock '%s'", reg->root_dir);
 }
 
@@ -72,12 +75,14 @@ static bool
 open_in(struct registry *reg, const char *data_dir, struct err *err)
 {
     return file_make_dirs(reg->blobs_dir, 0750, err) && file_make_dirs(reg->root_dir, 0750, err) &&
-           lock_take(reg, err) && blob_dirs_make(reg, err) && file_remove_tree(reg->uploads_dir, err) &&
-           file_make_dirs(reg->uploads_dir, 0750, err) && key_load(reg, err) && file_sync_dir(data_dir, err);
+           lock_take(reg, err) && blob_dirs_make(reg, err) &&
+           file_remove_tree(reg->uploads_dir, err) && file_make_dirs(reg->uploads_dir, 0750, err) &&
+           key_load(reg, err) && file_sync_dir(data_dir, err);
 }
 
 struct registry *
-registry_open(const char *data_dir, const char *account_id, const char *default_region, struct err *err)
+registry_open(const char *data_dir, const char *account_id, const char *default_region,
+              struct err *err)
 {
     struct registry *reg = mem_new(sizeof *reg);
 
@@ -95,9 +100,9 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     pthread_rwlock_init(&reg->collect_lock, NULL);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_init(&reg->repository_locks[i], NULL);
-    if (region_is_valid(str_of(default_region)) ? open_in(reg, data_dir, err)
-                                                : err_set(err, ERR_INVALID_PARAMETER,
-                                                          "'%s' is no region", default_region))
+    if (region_is_valid(str_of(default_region))
+            ? open_in(reg, data_dir, err)
+            : err_set(err, ERR_INVALID_PARAMETER, "'%s' is no region", default_region))
         return reg;
     registry_close(reg);
     err_context(err, "cannot open the registry");
@@ -185,7 +190,8 @@ registry_token_check(struct registry *reg, struct str token, int64_t now_ms)
 
 /* ---- images by name ---- */
 
-/* Is `host` an address that our own server answers on? Only the port of registry_set_host() counts. */
+/* Is `host` an address that our own server answers on? Only the port of registry_set_host() counts.
+ */
 static bool
 host_is_ours(const struct registry *reg, struct str host)
 {
@@ -198,10 +204,12 @@ host_is_ours(const struct registry *reg, struct str host)
         return false;
     struct str name = str_slice(host, 0, (size_t)colon);
     return (str_is(name, "localhost") || str_is(name, "127.0.0.1") || str_is(name, "[::1]")) &&
-           str_equal(str_slice(host, (size_t)colon + 1, host.len), str_slice(own, (size_t)own_colon + 1, own.len));
+           str_equal(str_slice(host, (size_t)colon + 1, host.len),
+                     str_slice(own, (size_t)own_colon + 1, own.len));
 }
 
-/* Takes "<account>.dkr.ecr.<region>.amazonaws.com" off the front of `*rest`, if it is there and ours. */
+/* Takes "<account>.dkr.ecr.<region>.amazonaws.com" off the front of `*rest`, if it is there and
+ * ours. */
 static bool
 region_cut(const struct registry *reg, struct str *rest, struct str *region_out)
 {
@@ -217,7 +225,8 @@ region_cut(const struct registry *reg, struct str *rest, struct str *region_out)
 }
 
 bool
-registry_name_split(const struct registry *reg, struct str name, struct str *region_out, struct str *repository_out)
+registry_name_split(const struct registry *reg, struct str name, struct str *region_out,
+                    struct str *repository_out)
 {
     *region_out = str_of(reg->default_region);
     region_cut(reg, &name, region_out);
@@ -259,7 +268,8 @@ registry_parse_image(const struct registry *reg, struct str image, struct regist
         return false;
     return text_copy(out->region, sizeof out->region, region) &&
            text_copy(out->repository, sizeof out->repository, rest) &&
-           text_copy(out->tag, sizeof out->tag, tag) && text_copy(out->digest, sizeof out->digest, digest);
+           text_copy(out->tag, sizeof out->tag, tag) &&
+           text_copy(out->digest, sizeof out->digest, digest);
 }
 
 void
@@ -269,8 +279,8 @@ registry_repository_uri(const struct registry *reg, const char *region, const ch
     if (strcmp(region, reg->default_region) == 0)
         snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s", reg->host, name);
     else
-        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s.dkr.ecr.%s.amazonaws.com/%s", reg->host, reg->account_id, region,
-                 name);
+        snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s.dkr.ecr.%s.amazonaws.com/%s", reg->host,
+                 reg->account_id, region, name);
 }
 
 void
@@ -281,9 +291,12 @@ registry_format_image(const struct registry *reg, const struct registry_image *i
     const bool has_tag = image->tag[0] != '\0', has_digest = image->digest[0] != '\0';
 
     registry_repository_uri(reg, image->region, image->repository, uri);
-    /* With a digest the tag says nothing to the puller, and Docker up to 20.10 refuses both together in
-     * some of its calls. */
-    cleanup_free char *text = text_format("%s%s%s", uri, has_digest ? "@" : has_tag ? ":" : "",
+    /* With a digest the tag says nothing to the puller, and Docker up to 20.10 refuses both
+     * together in some of its calls. */
+    cleanup_free char *text = text_format("%s%s%s", uri,
+                                          has_digest ? "@"
+                                          : has_tag  ? ":"
+                                                     : "",
                                           has_digest ? image->digest : image->tag);
     bool fits = text_copy(out, REGISTRY_IMAGE_SIZE, str_of(text));
     assert(fits || strlen(reg->host) > 100);

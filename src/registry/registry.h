@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* registry.h - the image registry: OCI distribution on /v2/, and what ECR's operations need of it.
  *
- * On disk, and nowhere else:
- *   <data>/registry.key                        the 32 bytes that sign tokens, mode 0600
- *   <data>/blobs/sha256/<ab>/<hex>             bytes of layers, configs and manifests, once each
- *   <data>/blobs/uploads/<id>                  bytes not yet visible; emptied at every start
- *   <data>/registry/<region>/<repository>/_repository.json
- *                                         .../_tags/<tag>        "sha256:<hex>"
- *                                         .../_manifests/<hex>   {"mediaType","size","pushedAt"}
- *                                         .../_layers/<hex>      empty: this repository may see the blob
- * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by side.
- * Every file is written aside, flushed and renamed, and its directory flushed, before success is
- * told: what was acknowledged survives a power cut, what was not is not there.
+ * On disk, and nowhere else (R is <data>/registry/<region>/<repository>):
+ *   <data>/registry.key              the 32 bytes that sign tokens, mode 0600
+ *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each
+ *   <data>/blobs/uploads/<id>        bytes not yet visible; emptied at every start
+ *   R/_repository.json               {"createdAt","imageTagMutability",...}: it exists
+ *   R/_tags/<tag>                    "sha256:<hex>"
+ *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it
+ *   R/_layers/<hex>                  empty: it may see the blob
+ *
+ * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
+ * side. Every file is written aside, flushed and renamed, and its directory flushed, before
+ * success is told: what was acknowledged survives a power cut, what was not is not there.
  *
  * Names: localhost:<port>/<repository> means the default region. Another region's repository is
  * localhost:<port>/<account>.dkr.ecr.<region>.amazonaws.com/<repository>; a plain
@@ -29,28 +30,30 @@
 
 struct registry;
 
-#define REGISTRY_DIGEST_SIZE 72      /* "sha256:" + 64 + NUL */
+#define REGISTRY_DIGEST_SIZE 72 /* "sha256:" + 64 + NUL */
 #define REGISTRY_NAME_SIZE 257
 #define REGISTRY_REGION_SIZE 33
 #define REGISTRY_TAG_SIZE 129
-#define REGISTRY_IMAGE_SIZE 768      /* a pullable name */
+#define REGISTRY_IMAGE_SIZE 768 /* a pullable name */
 #define REGISTRY_MEDIA_TYPE_SIZE 128
 #define REGISTRY_MANIFEST_MAX (4 << 20)
 #define REGISTRY_TOKEN_LIFE_MS (12LL * 3600 * 1000)
 
 /* Opens the registry under `data_dir` (made if missing; one process at a time) and clears what an
  * interrupted upload left. The three names must outlive it. */
-struct registry *registry_open(const char *data_dir, const char *account_id, const char *default_region,
-                               struct err *err) MUST_CHECK;
+struct registry *registry_open(const char *data_dir, const char *account_id,
+                               const char *default_region, struct err *err) MUST_CHECK;
 void registry_close(struct registry *reg); /* after the HTTP server has stopped */
 void registry_set_blob_limit(struct registry *reg, int64_t bytes); /* default 32 GiB a blob */
 /* "localhost:4566": what stands before the repository in URIs and pullable names. */
 void registry_set_host(struct registry *reg, const char *host);
 struct http_route registry_route(struct registry *reg); /* "/v2/" */
 
-/* Protection of what runs. `in_use` is asked before a manifest is removed; true refuses. It may wait
- * for the engine (no resolve or token call waits for whoever asks). NULL: nothing is in use. */
-typedef bool registry_in_use(void *ctx, const char *region, const char *repository, const char *digest);
+/* Protection of what runs. `in_use` is asked before a manifest is removed; true refuses. It may
+ * wait for the engine (no resolve or token call waits for whoever asks). NULL: nothing is in use.
+ */
+typedef bool registry_in_use(void *ctx, const char *region, const char *repository,
+                             const char *digest);
 void registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx);
 
 /* Appends a password for user AWS, valid for 12 hours. */
@@ -61,19 +64,20 @@ bool registry_token_check(struct registry *reg, struct str token, int64_t now_ms
 struct registry_image {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
-    char tag[REGISTRY_TAG_SIZE];        /* "latest" if neither tag nor digest is named; else maybe "" */
-    char digest[REGISTRY_DIGEST_SIZE];  /* or "" */
+    char tag[REGISTRY_TAG_SIZE]; /* "latest" if neither tag nor digest is named; else maybe "" */
+    char digest[REGISTRY_DIGEST_SIZE]; /* or "" */
 };
-/* Is `image` of our own registry? Then fills `out`. Names of other registries, and names that cannot
- * be images at all, give false. */
+/* Is `image` of our own registry? Then fills `out`. Names of other registries, and names that
+ * cannot be images at all, give false. */
 bool registry_parse_image(const struct registry *reg, struct str image, struct registry_image *out);
 /* "localhost:4566/<repository>[:tag][@digest]": what docker can pull or push. */
 void registry_format_image(const struct registry *reg, const struct registry_image *image,
                            char out[static REGISTRY_IMAGE_SIZE]);
 /* The digest that `reference` (a tag or a digest) names now. Fails with REPOSITORY_NOT_FOUND or
  * IMAGE_NOT_FOUND. */
-bool registry_resolve(struct registry *reg, const char *region, const char *repository, const char *reference,
-                      char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err) MUST_CHECK;
+bool registry_resolve(struct registry *reg, const char *region, const char *repository,
+                      const char *reference, char digest_out[static REGISTRY_DIGEST_SIZE],
+                      struct err *err) MUST_CHECK;
 
 /* ---- repositories ---- */
 struct registry_repository {
@@ -89,31 +93,36 @@ bool registry_repository_create(struct registry *reg, const char *region, const 
                                 const struct json *document, struct err *err) MUST_CHECK;
 bool registry_repository_get(struct registry *reg, const char *region, const char *name,
                              struct registry_repository *out, struct err *err) MUST_CHECK;
-/* Changes members of the document under the repository's lock; change() false gives up with its err. */
+/* Changes members of the document under the repository's lock; change() false gives up with its
+ * err. */
 bool registry_repository_change(struct registry *reg, const char *region, const char *name,
-                                bool (*change)(void *arg, struct json *document, struct err *err), void *arg,
-                                struct err *err) MUST_CHECK;
-/* REPOSITORY_NOT_EMPTY if it holds images and not `force`, or if an image is in use. Bytes go with gc. */
-bool registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force,
-                                struct err *err) MUST_CHECK;
+                                bool (*change)(void *arg, struct json *document, struct err *err),
+                                void *arg, struct err *err) MUST_CHECK;
+/* REPOSITORY_NOT_EMPTY if it holds images and not `force`, or if an image is in use. Bytes go with
+ * gc. */
+bool registry_repository_delete(struct registry *reg, const char *region, const char *name,
+                                bool force, struct err *err) MUST_CHECK;
 /* Names in order, as a JSON array of texts. */
-bool registry_repository_list(struct registry *reg, const char *region, struct json **out, struct err *err) MUST_CHECK;
+bool registry_repository_list(struct registry *reg, const char *region, struct json **out,
+                              struct err *err) MUST_CHECK;
 /* "localhost:4566/<name>", with the region in front where it is not the default. */
 void registry_repository_uri(const struct registry *reg, const char *region, const char *name,
                              char out[static REGISTRY_IMAGE_SIZE]);
 
 /* ---- images of a repository ---- */
-/* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the manifest),
- * "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "tags": [..sorted..]}. */
-bool registry_images(struct registry *reg, const char *region, const char *repository, struct json **out,
-                     struct err *err) MUST_CHECK;
+/* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
+ * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "tags":
+ * [..sorted..]}. */
+bool registry_images(struct registry *reg, const char *region, const char *repository,
+                     struct json **out, struct err *err) MUST_CHECK;
 /* One of them, by tag or digest. */
-bool registry_image_get(struct registry *reg, const char *region, const char *repository, const char *reference,
-                        struct json **out, struct err *err) MUST_CHECK;
+bool registry_image_get(struct registry *reg, const char *region, const char *repository,
+                        const char *reference, struct json **out, struct err *err) MUST_CHECK;
 /* The manifest's own bytes. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
-bool registry_manifest_get(struct registry *reg, const char *region, const char *repository, const char *reference,
-                           struct strbuf *bytes_out, char digest_out[static REGISTRY_DIGEST_SIZE],
-                           char *media_type_out, struct err *err) MUST_CHECK;
+bool registry_manifest_get(struct registry *reg, const char *region, const char *repository,
+                           const char *reference, struct strbuf *bytes_out,
+                           char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
+                           struct err *err) MUST_CHECK;
 struct registry_put {
     struct str manifest;
     struct str media_type; /* empty: what the manifest says of itself */
@@ -121,25 +130,28 @@ struct registry_put {
     const char *digest;    /* NULL: not checked */
     bool refuse_existing;  /* IMAGE_EXISTS if that tag already names that manifest (PutImage) */
 };
-/* Fails with MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (a layer or config is not
- * there), REFERENCED_IMAGES_NOT_FOUND (a manifest of an index is not there), IMAGE_TAG_EXISTS (immutable), IMAGE_EXISTS,
- * REPOSITORY_NOT_FOUND, SIZE_INVALID. */
+/* Fails with MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (a layer or
+ * config is not there), REFERENCED_IMAGES_NOT_FOUND (a manifest of an index is not there),
+ * IMAGE_TAG_EXISTS (immutable), IMAGE_EXISTS, REPOSITORY_NOT_FOUND, SIZE_INVALID. */
 bool registry_manifest_put(struct registry *reg, const char *region, const char *repository,
-                           const struct registry_put *put, char digest_out[static REGISTRY_DIGEST_SIZE],
+                           const struct registry_put *put,
+                           char digest_out[static REGISTRY_DIGEST_SIZE],
                            struct err *err) MUST_CHECK;
 /* By tag: removes the tag, and the image too if that was its last tag, nothing uses it and no index
- * names it. By digest: removes the image with all its tags; RESOURCE_IN_USE if it is in use, CONFLICT if an
- * index of the repository names it. `removed_out` (may be NULL) gets one {"imageDigest","imageTag"} a
- * removed tag, or {"imageDigest"} for an untagged image. */
+ * names it. By digest: removes the image with all its tags; RESOURCE_IN_USE if it is in use,
+ * CONFLICT if an index of the repository names it. `removed_out` (may be NULL) gets one
+ * {"imageDigest","imageTag"} a removed tag, or {"imageDigest"} for an untagged image. */
 bool registry_image_delete(struct registry *reg, const char *region, const char *repository,
-                           const char *reference, struct json *removed_out, struct err *err) MUST_CHECK;
+                           const char *reference, struct json *removed_out,
+                           struct err *err) MUST_CHECK;
 
 /* ---- garbage ---- */
 struct registry_gc {
     int64_t blobs_removed, bytes_removed, links_removed, blobs_kept;
 };
-/* Removes blobs that no manifest of any repository names, nor any manifest among `roots` (digests), and
- * that nobody has touched for `age_ms` (an hour, if 0 or less is given one hour). Also forgets uploads
- * without a byte for 24 h. Safe beside pushes. */
-bool registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
-                      int64_t now_ms, struct registry_gc *out, struct err *err) MUST_CHECK;
+/* Removes blobs that no manifest of any repository names, nor any manifest among `roots` (digests),
+ * and that nobody has touched for `age_ms` (an hour, if 0 or less is given one hour). Also forgets
+ * uploads without a byte for 24 h. Safe beside pushes. */
+bool registry_collect(struct registry *reg, const char *const *roots, size_t root_count,
+                      int64_t age_ms, int64_t now_ms, struct registry_gc *out,
+                      struct err *err) MUST_CHECK;

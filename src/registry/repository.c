@@ -22,7 +22,8 @@ region_path(const struct registry *reg, const char *region)
 char *
 repository_path(const struct registry *reg, const char *region, const char *name, const char *leaf)
 {
-    return text_format("%s/%s/%s%s%s", reg->root_dir, region, name, leaf ? "/" : "", leaf ? leaf : "");
+    return text_format("%s/%s/%s%s%s", reg->root_dir, region, name, leaf ? "/" : "",
+                       leaf ? leaf : "");
 }
 
 pthread_mutex_t *
@@ -49,8 +50,8 @@ repository_check(struct registry *reg, const char *region, const char *name, str
             return true;
     }
     return err_set(err, ERR_REPOSITORY_NOT_FOUND,
-                   "The repository with name '%s' does not exist in the registry with id '%s'", name,
-                   reg->account_id);
+                   "The repository with name '%s' does not exist in the registry with id '%s'",
+                   name, reg->account_id);
 }
 
 void
@@ -79,14 +80,15 @@ registry_repository_get(struct registry *reg, const char *region, const char *na
     }
     snprintf(out->name, sizeof out->name, "%s", name);
     out->created_ms = json_get_i64(document, "createdAt", 0);
-    out->immutable_tags = strcmp(json_get_cstr(document, "imageTagMutability", "MUTABLE"), "IMMUTABLE") == 0;
+    out->immutable_tags =
+        strcmp(json_get_cstr(document, "imageTagMutability", "MUTABLE"), "IMMUTABLE") == 0;
     out->document = document;
     return true;
 }
 
 static bool
-document_store(struct registry *reg, const char *region, const char *name, const struct json *document,
-               struct err *err)
+document_store(struct registry *reg, const char *region, const char *name,
+               const struct json *document, struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     cleanup_free char *text = json_format(document);
@@ -123,27 +125,31 @@ leaves_make(const struct registry *reg, const char *region, const char *name, st
 }
 
 bool
-registry_repository_create(struct registry *reg, const char *region, const char *name, const struct json *document,
-                           struct err *err)
+registry_repository_create(struct registry *reg, const char *region, const char *name,
+                           const struct json *document, struct err *err)
 {
     struct str account, host_region, first = str_of(name);
     ptrdiff_t slash = str_index(first, '/');
 
     if (!name_is_valid(str_of(name)) || !region_is_valid(str_of(region)))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular "
-                       "expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy "
+            "regular "
+            "expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''");
     /* Such a first component is how another region's repository is named. */
-    if (ecr_host_parse(slash < 0 ? first : str_slice(first, 0, (size_t)slash), &account, &host_region))
+    if (ecr_host_parse(slash < 0 ? first : str_slice(first, 0, (size_t)slash), &account,
+                       &host_region))
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'repositoryName': a name may not begin with a registry's host name");
+                       "Invalid parameter at 'repositoryName': a name may not begin with a "
+                       "registry's host name");
     pthread_mutex_lock(&reg->tree_lock);
     cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
     if (repository_check(reg, region, name, NULL))
         return err_set(err, ERR_REPOSITORY_EXISTS,
-                       "The repository with name '%s' already exists in the registry with id '%s'", name,
-                       reg->account_id);
+                       "The repository with name '%s' already exists in the registry with id '%s'",
+                       name, reg->account_id);
     /* What a deletion that was cut short left behind is not ours to inherit. */
     if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err))
         return false;
@@ -154,8 +160,8 @@ registry_repository_create(struct registry *reg, const char *region, const char 
 
 bool
 registry_repository_change(struct registry *reg, const char *region, const char *name,
-                           bool (*change)(void *arg, struct json *document, struct err *err), void *arg,
-                           struct err *err)
+                           bool (*change)(void *arg, struct json *document, struct err *err),
+                           void *arg, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
@@ -164,7 +170,8 @@ registry_repository_change(struct registry *reg, const char *region, const char 
            document_store(reg, region, name, r.document, err);
 }
 
-/* Empty parents of "a/b/c" go too, up to the region; a parent that is a repository itself is not empty. */
+/* Empty parents of "a/b/c" go too, up to the region; a parent that is a repository itself is not
+ * empty. */
 static void
 parents_remove(const struct registry *reg, const char *region, const char *name)
 {
@@ -176,7 +183,8 @@ parents_remove(const struct registry *reg, const char *region, const char *name)
 }
 
 static bool
-nothing_is_used(struct registry *reg, const char *region, const char *name, bool force, struct err *err)
+nothing_is_used(struct registry *reg, const char *region, const char *name, bool force,
+                struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, name, "_manifests");
     cleanup_json struct json *manifests = NULL;
@@ -185,30 +193,37 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
         return false;
     if (!force && json_size(manifests) > 0)
         return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
-                       "The repository with name '%s' in registry with id '%s' cannot be deleted because it still "
-                       "contains images", name, reg->account_id);
+                       "The repository with name '%s' in registry with id '%s' cannot be deleted "
+                       "because it still "
+                       "contains images",
+                       name, reg->account_id);
     for (size_t i = 0; reg->in_use != NULL && i < json_size(manifests); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
         snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(manifests, i), ""));
         if (reg->in_use(reg->in_use_ctx, region, name, digest))
             return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
-                           "The repository with name '%s' in registry with id '%s' cannot be deleted because its "
-                           "image '%s' is in use by a service or a running task", name, reg->account_id, digest);
+                           "The repository with name '%s' in registry with id '%s' cannot be "
+                           "deleted because its "
+                           "image '%s' is in use by a service or a running task",
+                           name, reg->account_id, digest);
     }
     return true;
 }
 
 bool
-registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force, struct err *err)
+registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force,
+                           struct err *err)
 {
     pthread_mutex_lock(&reg->tree_lock);
     cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
-    if (!repository_check(reg, region, name, err) || !nothing_is_used(reg, region, name, force, err))
+    if (!repository_check(reg, region, name, err) ||
+        !nothing_is_used(reg, region, name, force, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
-    if (!disk_remove(path, err) || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
+        !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);
     return true;
@@ -231,7 +246,8 @@ layer_is_linked(const struct registry *reg, const char *region, const char *name
 }
 
 bool
-layer_link(struct registry *reg, const char *region, const char *name, struct str digest, struct err *err)
+layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
+           struct err *err)
 {
     cleanup_free char *path = layer_path(reg, region, name, digest);
     cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
@@ -266,7 +282,8 @@ walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
         if (part[0] == '_' || strlen(prefix) + strlen(part) + 2 > REGISTRY_NAME_SIZE)
             continue;
         cleanup_free char *name = text_format("%s%s%s", prefix, prefix[0] ? "/" : "", part);
-        if (repository_check(w->reg, w->region, name, NULL) && !w->call(w->arg, w->region, name, err))
+        if (repository_check(w->reg, w->region, name, NULL) &&
+            !w->call(w->arg, w->region, name, err))
             return false;
         if (!walk_below(w, name, depth + 1, err))
             return false;
@@ -275,7 +292,8 @@ walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
 }
 
 bool
-repository_each(struct registry *reg, bool (*call)(void *arg, const char *region, const char *name, struct err *err),
+repository_each(struct registry *reg,
+                bool (*call)(void *arg, const char *region, const char *name, struct err *err),
                 void *arg, struct err *err)
 {
     cleanup_json struct json *regions = NULL;
@@ -299,7 +317,8 @@ list_one(void *arg, const char *region, const char *name, struct err *err)
 }
 
 bool
-registry_repository_list(struct registry *reg, const char *region, struct json **out, struct err *err)
+registry_repository_list(struct registry *reg, const char *region, struct json **out,
+                         struct err *err)
 {
     cleanup_json struct json *names = json_array();
     struct walk w = {reg, region, list_one, names};

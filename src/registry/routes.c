@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* routes.c - from a request on /v2/ to its handler and back: who may enter, which place is meant, and how
- * errors look there. */
+/* routes.c - from a request on /v2/ to its handler and back: who may enter, which place is meant,
+ * and how errors look there. */
 #include "registry/routes.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uri.h"
 
-/* ECR's codes as the registry protocol has them; what is not here keeps its own row of codes.def. */
+/* ECR's codes as the registry protocol has them; what is not here keeps its own row of codes.def.
+ */
 static const struct {
     enum err_code code;
     const char *wire;
@@ -53,10 +55,13 @@ error_send(struct http_exchange *x, const struct err *err, struct reply *r)
         }
     }
     if (err->code == ERR_INTERNAL) {
-        log_error("registry.failed", "request_id=%s method=" STR_FMT " path=%s error=%s", x->request_id,
-                  STR_ARG(x->method), log_quote(arena_cstr(&x->arena, x->path)), log_quote(err->message));
+        log_error("registry.failed", "request_id=%s method=" STR_FMT " path=%s error=%s",
+                  x->request_id, STR_ARG(x->method), log_quote(arena_cstr(&x->arena, x->path)),
+                  log_quote(err->message));
         wire = "UNKNOWN";
-        message = "the registry could not do this; see the server's log for the request id";
+        message = err->sys_errno == ENOSPC || err->sys_errno == EDQUOT
+                      ? "the registry's disk is full"
+                      : "the registry could not do this; see the server's log for the request id";
     }
     cleanup_json struct json *answer = json_object();
     struct json *one = json_object();
@@ -117,15 +122,16 @@ refuse_entry(struct http_exchange *x)
 
     reply_header(&r, "Www-Authenticate", "Basic realm=\"naru\"");
     err_set(&err, ERR_REGISTRY_UNAUTHORIZED,
-            "Your authorization token is missing, wrong or has expired. Run 'aws ecr get-login-password' and log "
+            "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
+            "get-login-password' and log "
             "in with user AWS again.");
     error_send(x, &err, &r);
 }
 
 /* ---- which place is meant ---- */
 
-/* The repository and its region. Another region is named by the host that was asked or in front of the
- * repository. */
+/* The repository and its region. Another region is named by the host that was asked or in front of
+ * the repository. */
 static bool
 place_find(struct call *c, struct err *err)
 {
@@ -137,7 +143,8 @@ place_find(struct call *c, struct err *err)
         return err_set(err, ERR_NAME_INVALID, "'" STR_FMT "' is no name of a repository",
                        STR_ARG(str_slice(c->route.name, 0, REGISTRY_NAME_SIZE)));
     if (repository.at == c->route.name.at &&
-        ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account, &host_region) &&
+        ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account,
+                       &host_region) &&
         str_is(account, c->reg->account_id))
         region = host_region;
     if (!text_copy(c->region, sizeof c->region, region) ||
@@ -163,13 +170,16 @@ argument_check(struct call *c, struct err *err)
             return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no sha256 digest",
                            STR_ARG(str_slice(a, 0, 140)));
         if (!digest_is_valid(a) && !tag_is_valid(a))
-            return err_set(err, ERR_TAG_INVALID, "'" STR_FMT "' is no tag", STR_ARG(str_slice(a, 0, 140)));
+            return err_set(err, ERR_TAG_INVALID, "'" STR_FMT "' is no tag",
+                           STR_ARG(str_slice(a, 0, 140)));
         break;
     case ROUTE_UPLOAD:
         if (a.len != 36)
-            return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN, "there is no such upload in this repository");
+            return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN,
+                           "there is no such upload in this repository");
         break;
-    default: break;
+    default:
+        break;
     }
     return text_copy(c->argument, sizeof c->argument, a) ||
            err_set(err, ERR_NAME_INVALID, "the last part of the path is too long");
@@ -188,8 +198,9 @@ route_find(struct call *c, struct err *err)
     if (c->route.kind == ROUTE_BASE)
         return true;
     if (c->route.kind == ROUTE_CATALOG)
-        return err_set(err, ERR_NOT_FOUND,
-                       "the catalog is not offered, as in ECR; use 'aws ecr describe-repositories'");
+        return err_set(
+            err, ERR_NOT_FOUND,
+            "the catalog is not offered, as in ECR; use 'aws ecr describe-repositories'");
     return place_find(c, err) && argument_check(c, err) &&
            repository_check(c->reg, c->region, c->repository, err);
 }
@@ -215,11 +226,15 @@ call_begin(struct call *c, struct err *err)
         return false;
     switch (c->route.kind) {
     case ROUTE_UPLOADS:
-    case ROUTE_UPLOAD: return blob_begin(c, err);
-    case ROUTE_MANIFEST: return manifest_begin(c, err);
+    case ROUTE_UPLOAD:
+        return blob_begin(c, err);
+    case ROUTE_MANIFEST:
+        return manifest_begin(c, err);
     case ROUTE_REFERRERS:
-        return err_set(err, ERR_NOT_FOUND, "the referrers API is not offered; use the referrers tag schema");
-    default: return true;
+        return err_set(err, ERR_NOT_FOUND,
+                       "the referrers API is not offered; use the referrers tag schema");
+    default:
+        return true;
     }
 }
 
@@ -266,13 +281,18 @@ static bool
 call_end(struct call *c, struct err *err)
 {
     switch (c->route.kind) {
-    case ROUTE_BASE: return base_end(c, err);
-    case ROUTE_TAGS: return tags_end(c, err);
-    case ROUTE_MANIFEST: return manifest_end(c, err);
+    case ROUTE_BASE:
+        return base_end(c, err);
+    case ROUTE_TAGS:
+        return tags_end(c, err);
+    case ROUTE_MANIFEST:
+        return manifest_end(c, err);
     case ROUTE_BLOB:
     case ROUTE_UPLOADS:
-    case ROUTE_UPLOAD: return blob_end(c, err);
-    default: return err_set(err, ERR_NOT_FOUND, "the registry has no such place");
+    case ROUTE_UPLOAD:
+        return blob_end(c, err);
+    default:
+        return err_set(err, ERR_NOT_FOUND, "the registry has no such place");
     }
 }
 

@@ -10,17 +10,17 @@
 struct call {
     struct registry *reg;
     struct http_exchange *x;
-    struct route_path route;                  /* as the client wrote it */
+    struct route_path route; /* as the client wrote it */
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
-    char argument[REGISTRY_TAG_SIZE];         /* digest, tag or upload id; "" if there is none */
-    struct upload *upload;                    /* held by this request */
-    bool upload_is_ours;                      /* begun by this very request: a cut-off body ends it */
-    bool collects;                            /* a manifest's body goes to `body` */
-    int64_t chunk_size;                       /* of Content-Range, or -1 */
+    char argument[REGISTRY_TAG_SIZE]; /* digest, tag or upload id; "" if there is none */
+    struct upload *upload;            /* held by this request */
+    bool upload_is_ours;              /* begun by this very request: a cut-off body ends it */
+    bool collects;                    /* a manifest's body goes to `body` */
+    int64_t chunk_size;               /* of Content-Range, or -1 */
     int64_t received;
     struct strbuf body;
-    struct err err;                           /* the first thing that went wrong while receiving */
+    struct err err; /* the first thing that went wrong while receiving */
     bool has_failed;
 };
 

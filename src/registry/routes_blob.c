@@ -10,7 +10,8 @@
 static const char *
 upload_location(struct call *c, const struct upload *u)
 {
-    return arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/uploads/%s", STR_ARG(c->route.name), u->id);
+    return arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/uploads/%s", STR_ARG(c->route.name),
+                        u->id);
 }
 
 /* Where an upload stands: for the answers to POST, PATCH and GET. */
@@ -21,7 +22,8 @@ upload_reply(struct call *c, const struct upload *u, int status)
 
     reply_header(&r, "Location", upload_location(c, u));
     /* Nothing yet is also "0-0": the protocol has no words for an empty range. */
-    reply_header(&r, "Range", arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
+    reply_header(&r, "Range",
+                 arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
     reply_header(&r, "Docker-Upload-UUID", arena_cstr(&c->x->arena, str_of(u->id)));
     reply_send(c, &r, status, (struct str){0});
 }
@@ -31,8 +33,9 @@ created_reply(struct call *c, const char *digest)
 {
     struct reply r = {0};
 
-    reply_header(&r, "Location", arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/%s",
-                                              STR_ARG(c->route.name), digest));
+    reply_header(
+        &r, "Location",
+        arena_format(&c->x->arena, "/v2/" STR_FMT "/blobs/%s", STR_ARG(c->route.name), digest));
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_send(c, &r, 201, (struct str){0});
 }
@@ -54,7 +57,8 @@ range_refuse(struct call *c, const struct err *err)
     cleanup_free char *text = json_format(answer);
     reply_header(&r, "Content-Type", "application/json; charset=utf-8");
     reply_header(&r, "Location", upload_location(c, u));
-    reply_header(&r, "Range", arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
+    reply_header(&r, "Range",
+                 arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
     reply_header(&r, "Docker-Upload-UUID", u->id);
     reply_send(c, &r, err_http(err->code), str_of(text));
 }
@@ -96,7 +100,8 @@ chunk_check(struct call *c)
     }
     c->chunk_size = last - first + 1;
     if (c->x->body_size >= 0 && c->x->body_size != c->chunk_size) {
-        err_set(&err, ERR_BLOB_UPLOAD_INVALID, "the Content-Range has %lld bytes, the Content-Length %lld",
+        err_set(&err, ERR_BLOB_UPLOAD_INVALID,
+                "the Content-Range has %lld bytes, the Content-Length %lld",
                 (long long)c->chunk_size, (long long)c->x->body_size);
         reply_error(c, &err);
         return false;
@@ -158,9 +163,11 @@ blob_begin(struct call *c, struct err *err)
     const struct str method = c->x->method;
 
     if (c->route.kind == ROUTE_UPLOADS)
-        return str_is(method, "POST") ? post_begin(c, err)
-                                      : err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload begins with POST");
-    if (!str_is(method, "PATCH") && !str_is(method, "PUT") && !str_is(method, "GET") && !str_is(method, "DELETE"))
+        return str_is(method, "POST")
+                   ? post_begin(c, err)
+                   : err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload begins with POST");
+    if (!str_is(method, "PATCH") && !str_is(method, "PUT") && !str_is(method, "GET") &&
+        !str_is(method, "DELETE"))
         return err_set(err, ERR_REGISTRY_UNSUPPORTED, "an upload knows GET, PATCH, PUT and DELETE");
     const char *digest = NULL;
     if (str_is(method, "PUT") && !digest_query(c, &digest, err))
@@ -283,7 +290,8 @@ blob_headers(struct call *c, struct reply *r)
 static bool
 blob_unknown(const struct call *c, struct err *err)
 {
-    return err_set(err, ERR_BLOB_UNKNOWN, "the blob '%s' is not in the repository '%s'", c->argument, c->repository);
+    return err_set(err, ERR_BLOB_UNKNOWN, "the blob '%s' is not in the repository '%s'",
+                   c->argument, c->repository);
 }
 
 static bool
@@ -314,7 +322,8 @@ blob_get(struct call *c, struct err *err)
     enum range_kind kind = range_parse(http_header_get(c->x, "Range"), size, &first, &count);
     blob_headers(c, &r);
     if (kind == RANGE_UNSATISFIABLE) {
-        reply_header(&r, "Content-Range", arena_format(&c->x->arena, "bytes */%lld", (long long)size));
+        reply_header(&r, "Content-Range",
+                     arena_format(&c->x->arena, "bytes */%lld", (long long)size));
         http_reply(c->x, 416, r.headers, (struct str){0});
         return true;
     }
@@ -339,13 +348,15 @@ blob_delete(struct call *c, struct err *err)
     struct str digest = str_of(c->argument);
     bool is_named;
 
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(c->reg, c->region, c->repository);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(c->reg, c->region, c->repository);
     if (!layer_is_linked(c->reg, c->region, c->repository, digest))
         return blob_unknown(c, err);
     if (!layer_is_named(c->reg, c->region, c->repository, digest, &is_named, err))
         return false;
     if (is_named)
-        return err_set(err, ERR_REGISTRY_UNSUPPORTED, "an image of the repository needs the blob '%s'", c->argument);
+        return err_set(err, ERR_REGISTRY_UNSUPPORTED,
+                       "an image of the repository needs the blob '%s'", c->argument);
     cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
     cleanup_free char *path = repository_path(c->reg, c->region, c->repository, leaf);
     if (!disk_remove(path, err) || !disk_sync_parent(path, err))

@@ -13,7 +13,8 @@ manifest_begin(struct call *c, struct err *err)
     if (str_is(method, "PUT")) {
         c->collects = true;
         if (c->x->body_size > REGISTRY_MANIFEST_MAX)
-            return err_set(err, ERR_SIZE_INVALID, "the manifest is larger than %d bytes", REGISTRY_MANIFEST_MAX);
+            return err_set(err, ERR_SIZE_INVALID, "the manifest is larger than %d bytes",
+                           REGISTRY_MANIFEST_MAX);
         return true;
     }
     return str_is(method, "GET") || str_is(method, "HEAD") || str_is(method, "DELETE") ||
@@ -38,12 +39,13 @@ manifest_get(struct call *c, struct err *err)
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct reply r = {0};
 
-    if (!registry_manifest_get(c->reg, c->region, c->repository, c->argument, &bytes, digest, type, err))
+    if (!registry_manifest_get(c->reg, c->region, c->repository, c->argument, &bytes, digest, type,
+                               err))
         return false;
     http_header_each(c->x, accept_add, &accept); /* some clients send one header a type */
     if (!accept_matches(strbuf_str(&accept), str_of(type)))
-        return err_set(err, ERR_MANIFEST_UNKNOWN, "the manifest is a '%s', which the Accept header does not take",
-                       type);
+        return err_set(err, ERR_MANIFEST_UNKNOWN,
+                       "the manifest is a '%s', which the Accept header does not take", type);
     reply_header(&r, "Content-Type", type);
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_header(&r, "Etag", arena_format(&c->x->arena, "\"%s\"", digest));
@@ -70,8 +72,9 @@ manifest_put(struct call *c, struct err *err)
     };
     if (!registry_manifest_put(c->reg, c->region, c->repository, &put, digest, err))
         return false;
-    reply_header(&r, "Location", arena_format(&c->x->arena, "/v2/" STR_FMT "/manifests/%s",
-                                              STR_ARG(c->route.name), digest));
+    reply_header(
+        &r, "Location",
+        arena_format(&c->x->arena, "/v2/" STR_FMT "/manifests/%s", STR_ARG(c->route.name), digest));
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_send(c, &r, 201, (struct str){0});
     return true;

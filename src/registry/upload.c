@@ -72,7 +72,8 @@ upload_take(struct registry *reg, const char *region, const char *repository, st
 
     pthread_mutex_lock(&reg->uploads_lock);
     for (struct upload *u = reg->uploads; u != NULL; u = u->next) {
-        if (!str_is(id, u->id) || strcmp(u->region, region) != 0 || strcmp(u->repository, repository) != 0)
+        if (!str_is(id, u->id) || strcmp(u->region, region) != 0 ||
+            strcmp(u->repository, repository) != 0)
             continue;
         is_busy = u->busy;
         if (!is_busy) {
@@ -116,14 +117,15 @@ upload_check(struct upload *u, struct str digest, struct err *err)
     sha256_finish(u->hash, hash);
     hex_encode(hash, sizeof hash, hex);
     return str_is(digest_hex(digest), hex) ||
-           err_set(err, ERR_DIGEST_INVALID, "the content's digest is 'sha256:%s', not '" STR_FMT "'", hex,
-                   STR_ARG(digest));
+           err_set(err, ERR_DIGEST_INVALID,
+                   "the content's digest is 'sha256:%s', not '" STR_FMT "'", hex, STR_ARG(digest));
 }
 
 bool
 upload_finish(struct registry *reg, struct upload *u, struct str digest, struct err *err)
 {
-    bool done = upload_check(u, digest, err) && repository_check(reg, u->region, u->repository, err) &&
+    bool done = upload_check(u, digest, err) &&
+                repository_check(reg, u->region, u->repository, err) &&
                 blob_commit(reg, u->fd, u->path, u->size, digest, err) &&
                 layer_link(reg, u->region, u->repository, digest, err);
     upload_discard(reg, u);

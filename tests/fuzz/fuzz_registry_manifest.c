@@ -10,10 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const types[] = {"", "application/vnd.oci.image.manifest.v1+json",
-                                        "application/vnd.oci.image.index.v1+json",
-                                        "application/vnd.docker.distribution.manifest.v2+json",
-                                        "application/vnd.docker.distribution.manifest.list.v2+json"};
+    static const char *const types[] = {
+        "", "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json"};
     cleanup(arena_done) struct arena arena = {0};
     struct manifest m;
     struct err err = {0};
@@ -23,7 +23,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str type = str_of(types[data[0] % ARRAY_COUNT(types)]);
     struct str bytes = {(const char *)data + 1, size - 1};
     if (!manifest_parse(bytes, type, &arena, &m, &err)) {
-        assert((err.code == ERR_MANIFEST_INVALID || err.code == ERR_SIZE_INVALID) && err.message[0] != '\0');
+        assert((err.code == ERR_MANIFEST_INVALID || err.code == ERR_SIZE_INVALID) &&
+               err.message[0] != '\0');
         return 0;
     }
     assert(media_type_is_manifest(str_of(m.media_type)) && m.image_size >= 0);

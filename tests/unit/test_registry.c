@@ -49,10 +49,13 @@ world_end(struct world *w)
     registry_close(w->reg);
     CHECK(file_remove_tree(w->dir, &err));
 }
-#define WORLD(w) cleanup(world_end) struct world w; world_new(&w)
+#define WORLD(w)                       \
+    cleanup(world_end) struct world w; \
+    world_new(&w)
 
 static void
-push_blob(struct world *w, const char *repository, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
+push_blob(struct world *w, const char *repository, const char *content,
+          char digest[static REGISTRY_DIGEST_SIZE])
 {
     struct err err = {0};
     struct upload *u;
@@ -72,10 +75,12 @@ manifest_of(struct world *w, const char *repository, const char *content)
 
     push_blob(w, repository, config_text, config);
     push_blob(w, repository, content, layer);
-    return text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
-                       "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
-                       "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
-                       config, strlen(config_text), layer, strlen(content));
+    return text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
+        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
+        "{\"mediaType\":\"application/"
+        "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
+        config, strlen(config_text), layer, strlen(content));
 }
 
 static void
@@ -104,8 +109,9 @@ blob_count(const struct world *w)
 TEST(names_follow_ecr_s_grammar)
 {
     const char *const good[] = {"ab", "a1", "my-app", "team/my-app", "a.b_c-d/e1", "1/2/3"};
-    const char *const bad[] = {"", "a", "A", "a-", "-ab", "a//b", "/ab", "ab/", "a..b", "a__b", "a/_tags", ".ab",
-                               "a b", "ab\n", "../x", "a/../b", "ab:c", "a@b"};
+    const char *const bad[] = {"",    "a",    "A",    "a-",     "-ab",     "a//b",
+                               "/ab", "ab/",  "a..b", "a__b",   "a/_tags", ".ab",
+                               "a b", "ab\n", "../x", "a/../b", "ab:c",    "a@b"};
 
     for (size_t i = 0; i < ARRAY_COUNT(good); i++)
         CHECK(name_is_valid(str_of(good[i])));
@@ -117,7 +123,8 @@ TEST(names_follow_ecr_s_grammar)
     CHECK(name_is_valid((struct str){longest, 256}));
     CHECK(!name_is_valid((struct str){longest, 257}));
     CHECK(tag_is_valid(STR("v1.0-rc_1")) && tag_is_valid(STR("_")) && tag_is_valid(STR("V1")));
-    CHECK(!tag_is_valid(STR("")) && !tag_is_valid(STR(".v1")) && !tag_is_valid(STR("-")) && !tag_is_valid(STR("a/b")));
+    CHECK(!tag_is_valid(STR("")) && !tag_is_valid(STR(".v1")) && !tag_is_valid(STR("-")) &&
+          !tag_is_valid(STR("a/b")));
     memset(longest, 'a', sizeof longest);
     CHECK(tag_is_valid((struct str){longest, 128}) && !tag_is_valid((struct str){longest, 129}));
 }
@@ -137,13 +144,27 @@ TEST(images_of_ours_are_recognised)
         {"localhost:4566/my-app:v1@" D, REGION, "my-app", "v1", D},
         {ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
         {ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app", "us-east-1", "my-app", "latest", ""},
-        {"localhost:4566/" ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
+        {"localhost:4566/" ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1",
+         "my-app", "v1", ""},
     };
-    const char *const others[] = {"my-app", "nginx:1.25", "docker.io/library/nginx", "localhost:5000/my-app",
-                                  "localhost/my-app", "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app",
-                                  "localhost:4566/", "localhost:4566/My-App", "localhost:4566/my-app:",
-                                  "localhost:4566/my-app@sha256:12", "localhost:4566/my-app@", "", "/", ":", "@",
-                                  "localhost:4566/my-app:v1:v2", "localhost:45660/my-app", "evil.com/localhost:4566/ab",
+    const char *const others[] = {"my-app",
+                                  "nginx:1.25",
+                                  "docker.io/library/nginx",
+                                  "localhost:5000/my-app",
+                                  "localhost/my-app",
+                                  "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app",
+                                  "localhost:4566/",
+                                  "localhost:4566/My-App",
+                                  "localhost:4566/my-app:",
+                                  "localhost:4566/my-app@sha256:12",
+                                  "localhost:4566/my-app@",
+                                  "",
+                                  "/",
+                                  ":",
+                                  "@",
+                                  "localhost:4566/my-app:v1:v2",
+                                  "localhost:45660/my-app",
+                                  "evil.com/localhost:4566/ab",
                                   ACCOUNT ".dkr.ecr..amazonaws.com/my-app"};
 
     for (size_t i = 0; i < ARRAY_COUNT(ours); i++) {
@@ -166,7 +187,8 @@ TEST(images_of_ours_are_recognised)
         struct registry_image image;
         CHECK(!registry_parse_image(w.reg, str_of(others[i]), &image));
     }
-    struct registry_image image = {.region = REGION, .repository = "my-app", .tag = "v1", .digest = D};
+    struct registry_image image = {
+        .region = REGION, .repository = "my-app", .tag = "v1", .digest = D};
     char text[REGISTRY_IMAGE_SIZE];
     registry_format_image(w.reg, &image, text);
     CHECK_TEXT(text, "localhost:4566/my-app@" D);
@@ -179,12 +201,22 @@ TEST(ranges_are_read_as_the_rfc_says)
         enum range_kind kind;
         long long first, count;
     } cases[] = {
-        {"bytes=0-0", RANGE_PART, 0, 1}, {"bytes=2-5", RANGE_PART, 2, 4}, {"bytes=5-", RANGE_PART, 5, 5},
-        {"bytes=-3", RANGE_PART, 7, 3}, {"bytes=-30", RANGE_PART, 0, 10}, {"bytes=0-99", RANGE_PART, 0, 10},
-        {"bytes=10-", RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-0", RANGE_UNSATISFIABLE, 0, 0},
-        {"bytes=5-2", RANGE_WHOLE, 0, 0}, {"bytes=", RANGE_WHOLE, 0, 0}, {"bytes=a-b", RANGE_WHOLE, 0, 0},
-        {"bytes=0-1,3-4", RANGE_WHOLE, 0, 0}, {"lines=0-1", RANGE_WHOLE, 0, 0}, {"", RANGE_WHOLE, 0, 0},
-        {"bytes=99999999999999999999-", RANGE_WHOLE, 0, 0}, {"bytes=--1", RANGE_WHOLE, 0, 0},
+        {"bytes=0-0", RANGE_PART, 0, 1},
+        {"bytes=2-5", RANGE_PART, 2, 4},
+        {"bytes=5-", RANGE_PART, 5, 5},
+        {"bytes=-3", RANGE_PART, 7, 3},
+        {"bytes=-30", RANGE_PART, 0, 10},
+        {"bytes=0-99", RANGE_PART, 0, 10},
+        {"bytes=10-", RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=-0", RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=5-2", RANGE_WHOLE, 0, 0},
+        {"bytes=", RANGE_WHOLE, 0, 0},
+        {"bytes=a-b", RANGE_WHOLE, 0, 0},
+        {"bytes=0-1,3-4", RANGE_WHOLE, 0, 0},
+        {"lines=0-1", RANGE_WHOLE, 0, 0},
+        {"", RANGE_WHOLE, 0, 0},
+        {"bytes=99999999999999999999-", RANGE_WHOLE, 0, 0},
+        {"bytes=--1", RANGE_WHOLE, 0, 0},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -196,8 +228,10 @@ TEST(ranges_are_read_as_the_rfc_says)
     int64_t first, last;
     CHECK(content_range_parse(STR("0-9"), &first, &last) && first == 0 && last == 9);
     CHECK(content_range_parse(STR("bytes 10-19/20"), &first, &last) && first == 10 && last == 19);
-    CHECK(!content_range_parse(STR("9-0"), &first, &last) && !content_range_parse(STR("-9"), &first, &last));
-    CHECK(!content_range_parse(STR("1"), &first, &last) && !content_range_parse(STR("0-x"), &first, &last));
+    CHECK(!content_range_parse(STR("9-0"), &first, &last) &&
+          !content_range_parse(STR("-9"), &first, &last));
+    CHECK(!content_range_parse(STR("1"), &first, &last) &&
+          !content_range_parse(STR("0-x"), &first, &last));
 }
 
 TEST(repositories_come_and_go)
@@ -208,13 +242,16 @@ TEST(repositories_come_and_go)
 
     CHECK(!registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
     CHECK_EQ(err.code, ERR_REPOSITORY_EXISTS);
-    CHECK_TEXT(err.message, "The repository with name 'my-app' already exists in the registry with id '000000000000'");
+    CHECK_TEXT(
+        err.message,
+        "The repository with name 'my-app' already exists in the registry with id '000000000000'");
     CHECK(registry_repository_create(w.reg, REGION, "my-app/sub", NULL, &err));
     CHECK(registry_repository_create(w.reg, REGION, "my-app-2", NULL, &err));
     CHECK(registry_repository_create(w.reg, "us-east-1", "far", NULL, &err));
     CHECK(!registry_repository_create(w.reg, REGION, "No", NULL, &err));
     CHECK_EQ(err.code, ERR_INVALID_PARAMETER);
-    CHECK(!registry_repository_create(w.reg, REGION, ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/x", NULL, &err));
+    CHECK(!registry_repository_create(w.reg, REGION, ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/x",
+                                      NULL, &err));
     CHECK(registry_repository_list(w.reg, REGION, &names, &err));
     cleanup_free char *text = json_format(names);
     CHECK_TEXT(text, "[\"my-app\",\"my-app-2\",\"my-app/sub\"]");
@@ -240,7 +277,8 @@ TEST(a_new_repository_inherits_nothing)
 
     push_image(&w, "my-app", "v1", "one", digest);
     /* As after a deletion that was cut short behind its first step. */
-    cleanup_free char *document = text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
+    cleanup_free char *document =
+        text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
     CHECK(unlink(document) == 0);
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "v1", digest, &err));
     CHECK_EQ(err.code, ERR_REPOSITORY_NOT_FOUND);
@@ -274,8 +312,10 @@ TEST(images_are_listed_described_and_resolved)
     CHECK_TEXT(got, two);
     CHECK(registry_resolve(w.reg, REGION, "my-app", one, got, &err));
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "v3", got, &err));
-    CHECK_TEXT(err.message, "The image with imageId {imageDigest:'null', imageTag:'v3'} does not exist within the "
-                            "repository with name 'my-app' in the registry with id '000000000000'");
+    CHECK_TEXT(
+        err.message,
+        "The image with imageId {imageDigest:'null', imageTag:'v3'} does not exist within the "
+        "repository with name 'my-app' in the registry with id '000000000000'");
     CHECK(!registry_resolve(w.reg, REGION, "my-app", D, got, &err));
     CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "../_repository.json", got, &err));
@@ -302,12 +342,15 @@ TEST(an_immutable_tag_stays)
     const struct registry_put put = {.manifest = str_of(manifest), .tag = "v1"};
     CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &put, again, &err));
     CHECK_EQ(err.code, ERR_IMAGE_TAG_EXISTS);
-    CHECK_TEXT(err.message, "The image tag 'v1' already exists in the 'fixed' repository and cannot be overwritten "
-                            "because the repository is immutable.");
+    CHECK_TEXT(
+        err.message,
+        "The image tag 'v1' already exists in the 'fixed' repository and cannot be overwritten "
+        "because the repository is immutable.");
     CHECK(registry_resolve(w.reg, REGION, "fixed", "v1", again, &err));
     CHECK_TEXT(again, digest);
     cleanup_free char *same = manifest_of(&w, "fixed", "one");
-    const struct registry_put twice = {.manifest = str_of(same), .tag = "v1", .refuse_existing = true};
+    const struct registry_put twice = {
+        .manifest = str_of(same), .tag = "v1", .refuse_existing = true};
     CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &twice, again, &err));
     CHECK_EQ(err.code, ERR_IMAGE_EXISTS);
 }
@@ -315,7 +358,8 @@ TEST(an_immutable_tag_stays)
 static bool
 uses(void *ctx, const char *region, const char *repository, const char *digest)
 {
-    return strcmp(region, REGION) == 0 && strcmp(repository, "my-app") == 0 && strcmp(digest, ctx) == 0;
+    return strcmp(region, REGION) == 0 && strcmp(repository, "my-app") == 0 &&
+           strcmp(digest, ctx) == 0;
 }
 
 TEST(what_is_in_use_is_not_deleted)
@@ -346,10 +390,12 @@ TEST(what_is_in_use_is_not_deleted)
 }
 
 static bool
-collects(struct world *w, const char *const *roots, size_t count, int64_t later_ms, struct registry_gc *gc)
+collects(struct world *w, const char *const *roots, size_t count, int64_t later_ms,
+         struct registry_gc *gc)
 {
     struct err err = {0};
-    bool done = registry_collect(w->reg, roots, count, HOUR_MS, clock_wall_ms() + later_ms, gc, &err);
+    bool done =
+        registry_collect(w->reg, roots, count, HOUR_MS, clock_wall_ms() + later_ms, gc, &err);
 
     CHECK_TEXT(err.message, "");
     return done;
@@ -375,7 +421,8 @@ TEST(garbage_is_what_nobody_names_for_an_hour)
     CHECK_EQ(gc.blobs_removed, 0);
     CHECK_EQ(gc.blobs_kept, 7);
 
-    const char *const roots[] = {two, D}; /* a rollback window still holds 'two'; D is not here at all */
+    const char *const roots[] = {two,
+                                 D}; /* a rollback window still holds 'two'; D is not here at all */
     CHECK(collects(&w, roots, 2, 2 * HOUR_MS, &gc));
     CHECK_EQ(gc.blobs_removed, 1); /* 'loose' only: 'one' is the other repository's as well */
     CHECK_EQ(gc.bytes_removed, 5);
@@ -390,6 +437,33 @@ TEST(garbage_is_what_nobody_names_for_an_hour)
 
     const char *const wrong[] = {"v1"};
     CHECK(!registry_collect(w.reg, wrong, 1, HOUR_MS, clock_wall_ms(), &gc, &err));
+}
+
+TEST(an_index_keeps_its_images_from_the_garbage)
+{
+    WORLD(w);
+    struct err err = {0};
+    struct registry_gc gc;
+    char image[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
+
+    push_image(&w, "my-app", "amd64", "for amd64", image);
+    int64_t size;
+    CHECK(blob_size(w.reg, str_of(image), &size));
+    cleanup_free char *text = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX
+                                          "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+                                          "\",\"digest\":\"%s\",\"size\":%lld}]}",
+                                          image, (long long)size);
+    const struct registry_put put = {.manifest = str_of(text), .tag = "all"};
+    CHECK(registry_manifest_put(w.reg, REGION, "my-app", &put, index, &err));
+    CHECK_EQ(blob_count(&w), 4);
+    /* Removed from the repository, but a task still runs what the index names. */
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", index, NULL, &err));
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", image, NULL, &err));
+    const char *const roots[] = {index};
+    CHECK(collects(&w, roots, 1, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 0);
+    CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
+    CHECK_EQ(gc.blobs_removed, 4);
 }
 
 TEST(a_push_under_way_keeps_its_layers)
@@ -408,7 +482,8 @@ TEST(a_push_under_way_keeps_its_layers)
     CHECK_EQ(gc.blobs_removed, 0);
     struct upload *again;
     CHECK(upload_take(w.reg, REGION, "my-app", str_of(u->id), &again, &err));
-    CHECK(!upload_take(w.reg, REGION, "my-app", str_of(u->id), &again, &err)); /* one writer at a time */
+    CHECK(!upload_take(w.reg, REGION, "my-app", str_of(u->id), &again,
+                       &err)); /* one writer at a time */
     CHECK_EQ(err.code, ERR_BLOB_UPLOAD_INVALID);
     upload_discard(w.reg, u);
     CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
@@ -471,7 +546,8 @@ pusher_run(void *arg)
 
     for (int i = 0; i < 40; i++) {
         char digest[REGISTRY_DIGEST_SIZE], tag[16];
-        cleanup_free char *content = text_format("content %d", i); /* the same bytes from all threads */
+        cleanup_free char *content =
+            text_format("content %d", i); /* the same bytes from all threads */
         snprintf(tag, sizeof tag, "t%d-%d", p->index, i % 5);
         push_image(p->w, "my-app", tag, content, digest);
         if (i % 10 == 9) {

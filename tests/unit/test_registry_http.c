@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -80,17 +81,23 @@ world_end(struct world *w)
     world_close(w);
     CHECK(file_remove_tree(w->dir, &err));
 }
-#define WORLD(w) cleanup(world_end) struct world w; world_new(&w)
+#define WORLD(w)                       \
+    cleanup(world_end) struct world w; \
+    world_new(&w)
 
 /* One call with our token; `h1`, `h2` are further headers or NULL. */
 static int
-ask(struct world *w, const char *method, const char *path, struct str body, const char *h1, const char *h2,
-    struct http_answer *answer)
+ask(struct world *w, const char *method, const char *path, struct str body, const char *h1,
+    const char *h2, struct http_answer *answer)
 {
     cleanup_free char *url = text_format("http://127.0.0.1:%u%s", w->port, path);
     const char *headers[] = {w->token, h1 ? h1 : h2, h1 ? h2 : NULL, NULL};
-    const struct http_call call = {.method = method, .url = url, .body = body, .headers = headers,
-                                   .timeout_ms = 20000, .limit = 64 << 20};
+    const struct http_call call = {.method = method,
+                                   .url = url,
+                                   .body = body,
+                                   .headers = headers,
+                                   .timeout_ms = 20000,
+                                   .limit = 64 << 20};
     struct err err = {0};
 
     http_answer_done(answer);
@@ -147,10 +154,12 @@ push_blob(struct world *w, const char *repository, struct str bytes)
 static char *
 manifest_text(const char *config, size_t config_size, const char *layer, size_t layer_size)
 {
-    return text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
-                       "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
-                       "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
-                       config, config_size, layer, layer_size);
+    return text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
+        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
+        "{\"mediaType\":\"application/"
+        "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
+        config, config_size, layer, layer_size);
 }
 
 /* A whole small image; gives the manifest's digest. */
@@ -161,7 +170,8 @@ push_image(struct world *w, const char *repository, const char *tag, const char 
     cleanup_free char *config_bytes = text_format("{\"made\":\"%s\"}", content);
     cleanup_free char *config = push_blob(w, repository, str_of(config_bytes));
     cleanup_free char *layer = push_blob(w, repository, str_of(content));
-    cleanup_free char *manifest = manifest_text(config, strlen(config_bytes), layer, strlen(content));
+    cleanup_free char *manifest =
+        manifest_text(config, strlen(config_bytes), layer, strlen(content));
     cleanup_free char *path = text_format("/v2/%s/manifests/%s", repository, tag);
 
     CHECK_EQ(ask(w, "PUT", path, str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 201);
@@ -208,8 +218,9 @@ TEST(nobody_gets_in_without_a_token)
     snprintf(w.token, sizeof w.token, "%s", strbuf_cstr(&basic));
     CHECK_EQ(ask(&w, "GET", "/v2/", (struct str){0}, NULL, NULL, &a), 200);
 
-    const char *const wrong[] = {"X-Nothing: 1", "Authorization: Bearer v1.9999999999.00", "Authorization: Basic QVdTOng=",
-                                 "Authorization: Basic ???", "Authorization: Bearer"};
+    const char *const wrong[] = {"X-Nothing: 1", "Authorization: Bearer v1.9999999999.00",
+                                 "Authorization: Basic QVdTOng=", "Authorization: Basic ???",
+                                 "Authorization: Bearer"};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         snprintf(w.token, sizeof w.token, "%s", wrong[i]);
         CHECK_EQ(ask(&w, "GET", "/v2/", (struct str){0}, NULL, NULL, &a), 401);
@@ -257,7 +268,9 @@ TEST(an_image_goes_in_and_comes_out)
     cleanup_free char *got = digest_of(strbuf_str(&a.body));
     CHECK_TEXT(got, digest);
     const size_t size = a.body.len;
-    CHECK_EQ(ask(&w, "HEAD", by_digest, (struct str){0}, "Accept: " DOCKER_MANIFEST, "Accept: " OCI_MANIFEST, &a), 200);
+    CHECK_EQ(ask(&w, "HEAD", by_digest, (struct str){0}, "Accept: " DOCKER_MANIFEST,
+                 "Accept: " OCI_MANIFEST, &a),
+             200);
     CHECK_EQ(atoi(header(&a, "Content-Length")), size);
     CHECK_EQ(a.body.len, 0);
     CHECK_EQ(ask(&w, "GET", by_digest, (struct str){0}, "Accept: " DOCKER_MANIFEST, NULL, &a), 404);
@@ -297,8 +310,10 @@ TEST(what_is_not_there_is_named)
         {"GET", "/v2/my-app/nothing", "UNSUPPORTED", 404},
         {"GET", "/v2/_catalog", "UNSUPPORTED", 404},
         {"DELETE", "/v2/", "UNSUPPORTED", 405},
-        {"PUT", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "DIGEST_INVALID", 400},
-        {"PATCH", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "BLOB_UPLOAD_UNKNOWN", 404},
+        {"PUT", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "DIGEST_INVALID",
+         400},
+        {"PATCH", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000",
+         "BLOB_UPLOAD_UNKNOWN", 404},
         {"PATCH", "/v2/my-app/blobs/uploads/x", "BLOB_UPLOAD_UNKNOWN", 404},
     };
 
@@ -313,8 +328,9 @@ TEST(what_is_not_there_is_named)
     CHECK_EQ(ask(&w, "GET", path, (struct str){0}, NULL, NULL, &a), 404);
     CHECK_TEXT(error_code(&a), "BLOB_UNKNOWN");
     CHECK_EQ(ask(&w, "GET", "/v2/unknown/manifests/v1", (struct str){0}, NULL, NULL, &a), 404);
-    CHECK(strstr(strbuf_cstr(&a.body), "The repository with name 'unknown' does not exist in the registry with "
-                                       "id '000000000000'") != NULL);
+    CHECK(strstr(strbuf_cstr(&a.body),
+                 "The repository with name 'unknown' does not exist in the registry with "
+                 "id '000000000000'") != NULL);
 }
 
 TEST(chunks_are_put_together_in_order)
@@ -390,9 +406,11 @@ TEST(a_repository_sees_only_what_was_pushed_or_mounted_there)
     cleanup_free char *digest = push_blob(&w, "my-app", STR("shared"));
     cleanup_free char *blob = text_format("/v2/team/other/blobs/%s", digest);
     CHECK_EQ(ask(&w, "HEAD", blob, (struct str){0}, NULL, NULL, &a), 404);
-    cleanup_free char *elsewhere = text_format("/v2/team/other/blobs/uploads/?mount=%s&from=nowhere", digest);
+    cleanup_free char *elsewhere =
+        text_format("/v2/team/other/blobs/uploads/?mount=%s&from=nowhere", digest);
     CHECK_EQ(ask(&w, "POST", elsewhere, STR(""), NULL, NULL, &a), 202);
-    cleanup_free char *mount = text_format("/v2/team/other/blobs/uploads/?mount=%s&from=my-app", digest);
+    cleanup_free char *mount =
+        text_format("/v2/team/other/blobs/uploads/?mount=%s&from=my-app", digest);
     CHECK_EQ(ask(&w, "POST", mount, STR(""), NULL, NULL, &a), 201);
     CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
     CHECK_EQ(ask(&w, "GET", blob, (struct str){0}, NULL, NULL, &a), 200);
@@ -412,8 +430,10 @@ TEST(a_manifest_is_checked_before_it_is_named)
     cleanup_free char *no_layer = manifest_text(config, 2, absent, 6);
     cleanup_free char *wrong_size = manifest_text(config, 2, config, 3);
     cleanup_free char *good = manifest_text(config, 2, config, 2);
-    cleanup_free char *index = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
-                                           "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":6}]}", absent);
+    cleanup_free char *index =
+        text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
+                    "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":6}]}",
+                    absent);
     const char *const type = "Content-Type: " OCI_MANIFEST;
     const struct {
         const char *body, *type, *code;
@@ -434,7 +454,8 @@ TEST(a_manifest_is_checked_before_it_is_named)
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(cases[i].body), cases[i].type, NULL, &a),
+        CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(cases[i].body), cases[i].type,
+                     NULL, &a),
                  cases[i].status);
         CHECK_TEXT(error_code(&a), cases[i].code);
     }
@@ -447,11 +468,15 @@ TEST(a_manifest_is_checked_before_it_is_named)
     size_t huge_len = REGISTRY_MANIFEST_MAX + 1;
     cleanup_free char *huge = mem_new(huge_len);
     memset(huge, ' ', huge_len);
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", (struct str){huge, huge_len}, type, NULL, &a), 413);
+    CHECK_EQ(
+        ask(&w, "PUT", "/v2/my-app/manifests/v1", (struct str){huge, huge_len}, type, NULL, &a),
+        413);
 
     cleanup_free char *digest = digest_of(str_of(good));
     cleanup_free char *exact = text_format("/v2/my-app/manifests/%s", digest);
-    CHECK_EQ(ask(&w, "PUT", exact, str_of(good), "Content-Type: " OCI_MANIFEST "; charset=utf-8", NULL, &a), 201);
+    CHECK_EQ(ask(&w, "PUT", exact, str_of(good), "Content-Type: " OCI_MANIFEST "; charset=utf-8",
+                 NULL, &a),
+             201);
     CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
     CHECK_EQ(ask(&w, "GET", exact, (struct str){0}, NULL, NULL, &a), 200);
 }
@@ -464,10 +489,13 @@ TEST(an_index_holds_its_images)
     cleanup_free char *by_digest = text_format("/v2/my-app/manifests/%s", image);
 
     CHECK_EQ(ask(&w, "GET", by_digest, (struct str){0}, NULL, NULL, &a), 200);
-    cleanup_free char *index = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
-                                           "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
-                                           image, a.body.len);
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/all", str_of(index), "Content-Type: " OCI_INDEX, NULL, &a), 201);
+    cleanup_free char *index =
+        text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{"
+                    "\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                    image, a.body.len);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/all", str_of(index), "Content-Type: " OCI_INDEX,
+                 NULL, &a),
+             201);
     CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 403);
     CHECK_TEXT(error_code(&a), "DENIED");
     CHECK_EQ(ask(&w, "DELETE", "/v2/my-app/manifests/all", (struct str){0}, NULL, NULL, &a), 202);
@@ -486,11 +514,14 @@ TEST(tags_come_in_order_and_in_pages)
         free(digest);
     }
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list", (struct str){0}, NULL, NULL, &a), 200);
-    CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"V1\",\"latest\",\"v1\",\"v10\",\"v2\"]}");
+    CHECK_TEXT(strbuf_cstr(&a.body),
+               "{\"name\":\"my-app\",\"tags\":[\"V1\",\"latest\",\"v1\",\"v10\",\"v2\"]}");
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=2", (struct str){0}, NULL, NULL, &a), 200);
     CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"V1\",\"latest\"]}");
     CHECK_TEXT(header(&a, "Link"), "</v2/my-app/tags/list?last=latest&n=2>; rel=\"next\"");
-    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?last=latest&n=3", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK_EQ(
+        ask(&w, "GET", "/v2/my-app/tags/list?last=latest&n=3", (struct str){0}, NULL, NULL, &a),
+        200);
     CHECK_TEXT(strbuf_cstr(&a.body), "{\"name\":\"my-app\",\"tags\":[\"v1\",\"v10\",\"v2\"]}");
     CHECK_TEXT(header(&a, "Link"), "");
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=-1", (struct str){0}, NULL, NULL, &a), 400);
@@ -513,7 +544,8 @@ TEST(another_region_is_named_in_front_or_by_host)
     CHECK_EQ(ask(&w, "GET", "/v2/far/manifests/v1", (struct str){0}, NULL, NULL, &a), 404);
     CHECK_TEXT(error_code(&a), "NAME_UNKNOWN");
     CHECK_EQ(ask(&w, "GET", "/v2/far/manifests/v1", (struct str){0},
-                 "Host: 000000000000.dkr.ecr.us-east-1.amazonaws.com:4566", NULL, &a), 200);
+                 "Host: 000000000000.dkr.ecr.us-east-1.amazonaws.com:4566", NULL, &a),
+             200);
     CHECK_TEXT(header(&a, "Docker-Content-Digest"), digest);
 }
 
@@ -522,7 +554,8 @@ TEST(another_region_is_named_in_front_or_by_host)
 static int
 raw_connect(const struct world *w)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)w->port),
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)w->port),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -531,11 +564,13 @@ raw_connect(const struct world *w)
 }
 
 static void
-raw_half_body(const struct world *w, const char *method, const char *path, int announced, const char *sent)
+raw_half_body(const struct world *w, const char *method, const char *path, int announced,
+              const char *sent)
 {
     int fd = raw_connect(w);
-    cleanup_free char *text = text_format("%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
-                                          method, path, w->token, announced, sent);
+    cleanup_free char *text =
+        text_format("%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+                    method, path, w->token, announced, sent);
 
     CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
     clock_sleep_ms(100);
@@ -568,6 +603,32 @@ TEST(a_truncated_upload_is_not_a_blob_but_can_go_on)
     cleanup_free char *put = text_format("/v2/my-app/manifests/v1");
     raw_half_body(&w, "PUT", put, 500, "{\"schemaVersion\":2");
     CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_manifests"), 0);
+}
+
+TEST(a_full_disk_leaves_nothing_and_heals)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    static char bytes[300000];
+    struct rlimit old, small;
+
+    memset(bytes, 'x', sizeof bytes);
+    const struct str content = {bytes, sizeof bytes};
+    cleanup_free char *digest = digest_of(content);
+    cleanup_free char *path = text_format("/v2/my-app/blobs/uploads/?digest=%s", digest);
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && getrlimit(RLIMIT_FSIZE, &old) == 0);
+    small = (struct rlimit){100000, old.rlim_max}; /* writes fail behind so many bytes of a file */
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    CHECK_EQ(ask(&w, "POST", path, content, NULL, NULL, &a), 500);
+    CHECK_TEXT(error_code(&a), "UNKNOWN");
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    CHECK_EQ(ask(&w, "PATCH", location, content, NULL, NULL, &a), 500);
+    CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 404);
+    CHECK_EQ(files_in(&w, "blobs"), 0);
+    CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+    CHECK_EQ(ask(&w, "POST", path, content, NULL, NULL, &a), 201);
+    CHECK_EQ(files_in(&w, "blobs"), 1);
 }
 
 /* ---- crashes ---- */
@@ -621,8 +682,10 @@ TEST(killed_in_the_middle_nothing_is_visible_and_what_was_told_is_kept)
         CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
         cleanup_free char *location = text_dup(header(&a, "Location"));
         int fd = raw_connect(&w);
-        cleanup_free char *half = text_format("PATCH %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 100000"
-                                              "\r\n\r\nhalf", location, w.token);
+        cleanup_free char *half =
+            text_format("PATCH %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 100000"
+                        "\r\n\r\nhalf",
+                        location, w.token);
         CHECK_EQ(write(fd, half, strlen(half)), strlen(half));
         clock_sleep_ms(50);
         child_kill(pid);
@@ -678,12 +741,15 @@ TEST(killed_at_any_moment_every_name_leads_to_whole_bytes)
         for (int i = 0; i < 7; i++) {
             char tag[8], digest[REGISTRY_DIGEST_SIZE];
             snprintf(tag, sizeof tag, "t%d", i);
-            cleanup_free char *path = text_format("%s/registry/" REGION "/my-app/_tags/%s", w.dir, tag);
-            CHECK_EQ(registry_resolve(w.reg, REGION, "my-app", tag, digest, &err), file_exists(path));
+            cleanup_free char *path =
+                text_format("%s/registry/" REGION "/my-app/_tags/%s", w.dir, tag);
+            CHECK_EQ(registry_resolve(w.reg, REGION, "my-app", tag, digest, &err),
+                     file_exists(path));
         }
         image_count += json_size(images);
         struct registry_gc gc;
-        CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err)); /* reads them all */
+        CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc,
+                               &err)); /* reads them all */
         world_close(&w);
     }
     CHECK(image_count > 0);
