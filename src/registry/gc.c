@@ -3,10 +3,13 @@
  * roots, what lies in repositories that are being pushed to), then removes blob by blob what is
  * unmarked and old. A push that begins to need a blob touches it, so whatever is marked too late is
  * too young to go. Anything unreadable ends the collection before a byte is removed. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/manifest.h"
@@ -242,4 +245,76 @@ registry_collect(struct registry *reg, const char *const *roots, size_t root_cou
     if (done && out != NULL)
         *out = c.result;
     return done;
+}
+
+/* ---- every so often ---- */
+
+void
+collector_init(struct registry *reg)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&reg->collector_lock, NULL);
+    pthread_cond_init(&reg->collector_stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* False: it is time to end. */
+static bool
+collector_wait(struct registry *reg)
+{
+    const int64_t end_ms = clock_monotonic_ms() + reg->collect_interval_ms;
+    const struct timespec end = {end_ms / 1000, end_ms % 1000 * 1000000};
+    int result = 0;
+
+    pthread_mutex_lock(&reg->collector_lock);
+    while (!reg->is_stopping && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&reg->collector_stop, &reg->collector_lock, &end);
+    bool goes_on = !reg->is_stopping;
+    pthread_mutex_unlock(&reg->collector_lock);
+    return goes_on;
+}
+
+static void *
+collector_run(void *arg)
+{
+    struct registry *reg = arg;
+
+    while (collector_wait(reg)) {
+        struct registry_gc gc = {0};
+        struct err err = {0};
+        const int64_t start_ms = clock_monotonic_ms();
+        if (!registry_collect(reg, NULL, 0, HOUR_MS, clock_wall_ms(), &gc, &err))
+            log_error("registry.collect_failed", "error=%s", log_quote(err.message));
+        else if (gc.blobs_removed > 0)
+            log_info("registry.collected", "blobs=%lld bytes=%lld kept=%lld took_ms=%lld",
+                     (long long)gc.blobs_removed, (long long)gc.bytes_removed,
+                     (long long)gc.blobs_kept, (long long)(clock_monotonic_ms() - start_ms));
+    }
+    return NULL;
+}
+
+void
+registry_start_collecting(struct registry *reg, int64_t interval_ms)
+{
+    assert(!reg->is_collecting && interval_ms > 0);
+    reg->collect_interval_ms = interval_ms;
+    reg->is_collecting = pthread_create(&reg->collector, NULL, collector_run, reg) == 0;
+    if (!reg->is_collecting)
+        log_error("registry.collect_failed", "error=\"cannot start a thread\"");
+}
+
+void
+collector_done(struct registry *reg)
+{
+    pthread_mutex_lock(&reg->collector_lock);
+    reg->is_stopping = true;
+    pthread_cond_signal(&reg->collector_stop);
+    pthread_mutex_unlock(&reg->collector_lock);
+    if (reg->is_collecting)
+        pthread_join(reg->collector, NULL);
+    pthread_mutex_destroy(&reg->collector_lock);
+    pthread_cond_destroy(&reg->collector_stop);
 }

@@ -32,6 +32,11 @@ struct registry {
     pthread_rwlock_t collect_lock;
     struct upload *uploads;
     int upload_count;
+    pthread_t collector;
+    pthread_mutex_t collector_lock; /* guards the two below; taken alone */
+    pthread_cond_t collector_stop;
+    bool is_collecting, is_stopping;
+    int64_t collect_interval_ms;
 };
 
 /* ---- registry.c ---- */
@@ -95,6 +100,10 @@ bool manifest_is_linked(const struct registry *reg, const char *region, const ch
 /* Does a manifest of this repository name the blob? */
 bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
                     bool *out, struct err *err) MUST_CHECK;
+
+/* ---- gc.c ---- */
+void collector_init(struct registry *reg);
+void collector_done(struct registry *reg); /* ends the thread, if there is one */
 
 /* ---- upload.c ---- */
 struct upload {

@@ -95,6 +95,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->lock_fd = -1;
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     registry_set_host(reg, "localhost:4566");
+    collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
     pthread_rwlock_init(&reg->collect_lock, NULL);
@@ -114,6 +115,7 @@ registry_close(struct registry *reg)
 {
     if (reg == NULL)
         return;
+    collector_done(reg);
     upload_expire(reg, 0);
     if (reg->lock_fd >= 0)
         close(reg->lock_fd);

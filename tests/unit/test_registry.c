@@ -490,6 +490,25 @@ TEST(a_push_under_way_keeps_its_layers)
     CHECK_EQ(gc.blobs_removed, 1);
 }
 
+TEST(garbage_goes_by_itself)
+{
+    WORLD(w);
+    char loose[REGISTRY_DIGEST_SIZE], one[REGISTRY_DIGEST_SIZE];
+    const struct timespec long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
+
+    push_blob(&w, "my-app", "loose", loose);
+    push_image(&w, "my-app", "v1", "one", one);
+    cleanup_free char *path = blob_path(w.reg, str_of(loose));
+    cleanup_free char *kept = blob_path(w.reg, str_of(one));
+    CHECK(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    CHECK(utimensat(AT_FDCWD, kept, long_ago, 0) == 0);
+    registry_start_collecting(w.reg, 20);
+    for (int i = 0; i < 300 && file_exists(path); i++)
+        clock_sleep_ms(10);
+    CHECK(!file_exists(path));
+    CHECK_EQ(blob_count(&w), 3);
+}
+
 TEST(garbage_is_left_alone_where_a_manifest_cannot_be_read)
 {
     WORLD(w);
