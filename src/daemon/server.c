@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/engine.h"
 #include "daemon/observe.h"
+#include "pipeline/pipeline.h"
 
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
 struct server {
@@ -24,6 +25,7 @@ struct server {
     struct agent *agent;
     struct balancer *balancer;
     struct api *api;
+    struct pipeline_room *pipeline;
     struct observe observe;
     struct http_server *http;
 };
@@ -180,6 +182,42 @@ start_hands(struct server *s, struct err *err)
 }
 
 static bool
+authorise(void *ctx, struct http_exchange *x)
+{
+    return api_authorise(((struct server *)ctx)->api, x);
+}
+
+/* What every step of a build finds in its environment; all that the seed's commands need. */
+static bool
+start_pipeline(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    const char *variables[][2] = {
+        {"AWS_ENDPOINT_URL", c->endpoint_url}, {"AWS_ACCESS_KEY_ID", c->access_key_id},
+        {"AWS_SECRET_ACCESS_KEY", c->secret_access_key}, {"AWS_DEFAULT_REGION", c->region},
+        {"AWS_REGION", c->region}, {"AWS_ACCOUNT_ID", c->account}, {"AWS_PAGER", ""},
+        {"ECR_REGISTRY", c->ecr_registry}, {"NARU_DATA_DIR", c->data_dir},
+    };
+    char *env[ARRAY_COUNT(variables) + 2] = {NULL};
+    char tools[600], self[620];
+    struct pipeline_config config = {
+        .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env,
+        .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
+        .ctx = s, .authorise = authorise,
+    };
+
+    snprintf(tools, sizeof(tools), "%s/bin", c->data_dir);
+    snprintf(self, sizeof(self), "%s/naru", tools);
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+        env[i] = text_format("%s=%s", variables[i][0], variables[i][1]);
+    env[ARRAY_COUNT(variables)] = text_format("DOCKER_HOST=unix://%s", c->docker_socket);
+    s->pipeline = pipeline_room_start(&config, err);
+    for (size_t i = 0; env[i] != NULL; i++)
+        free(env[i]);
+    return s->pipeline != NULL;
+}
+
+static bool
 start_doors(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
@@ -188,10 +226,13 @@ start_doors(struct server *s, struct err *err)
         .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
         .run = run_on_engine, .step = step_engine, .ctx = s, .registry = s->registry,
     };
-    struct http_route routes[4];
+    struct http_route routes[4 + PIPELINE_ROUTES_MAX];
     size_t count = 0;
 
     s->api = api_new(&api);
+    if (!start_pipeline(s, err))
+        return false;
+    count = pipeline_routes(s->pipeline, routes);
     s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms};
     routes[count++] = api_route(s->api);
     routes[count++] = registry_route(s->registry);
@@ -208,6 +249,8 @@ stop(struct server *s)
 {
     if (s->http != NULL)
         http_server_stop(s->http);
+    if (s->pipeline != NULL)
+        pipeline_room_stop(s->pipeline);
     if (s->engine != NULL && s->balancer != NULL)
         engine_stop(s->engine);
     agent_free(s->agent);
