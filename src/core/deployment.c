@@ -202,7 +202,10 @@ launch_new(struct core *core, struct service *s, struct scene *sc)
     struct deployment *p = sc->primary;
     const int count = smaller(sc->wanted_new, sc->total_max - sc->total);
 
-    if (count <= 0 || !may_launch(core, s, p) || !revision_resolve(core, s, p->revision))
+    /* The digests come first, even if there is no room yet: nothing old may go for an image that
+     * perhaps does not exist. */
+    if (sc->wanted_new <= 0 || !may_launch(core, s, p) ||
+        !revision_resolve(core, s, p->revision) || count <= 0)
         return 0;
     return launch(core, s, p, count, smaller(p->count.marked, count), sc);
 }

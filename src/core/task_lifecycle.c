@@ -497,6 +497,7 @@ task_resume(struct core *core, struct task *t)
         /* The effect of the order may have been lost with us: the balancer gets it again, and its
          * whole delay, before anything is signalled. */
         t->drain_deadline_ms = targets_drain_deadline_ms(core, t);
+        core_touch_task(core, t);
         t->ask_at_ms = core->now_ms + ASK_DRAINING_MS;
         targets_ask_again(core, t);
         break;

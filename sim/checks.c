@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* checks.c - the promises, judged by the world's own book.
+ * A decision is judged when it is taken, by what naru had been told by then; faults kill tasks too, and
+ * nobody may be blamed for those. */
+#include "world.h"
+#include <assert.h>
+
+/* ---- the book ---- */
+
+static struct sim_service *
+service_by_arn(struct world *w, const char *arn)
+{
+    for (int i = 0; i < w->service_count; i++) {
+        if (strcmp(w->services[i].arn, arn) == 0)
+            return &w->services[i];
+    }
+    return NULL;
+}
+
+static void
+told_task(struct world *w, const struct ev_task_state *ev)
+{
+    const int i = container_find(w, ev->task_id);
+    struct sim_container *c = i < 0 ? NULL : &w->containers[i];
+
+    if (c == NULL || c->told_stopped || (ev->status == TASK_PENDING && c->told_running_ms != 0))
+        return;
+    if (ev->status == TASK_STOPPED)
+        c->told_stopped = true;
+    if (ev->status == TASK_RUNNING && c->told_running_ms == 0)
+        c->told_running_ms = w->now_ms;
+    c->told_health = ev->health;
+}
+
+static void
+told_target(struct world *w, const struct ev_target_health *ev)
+{
+    const int i = target_find(w, ev->target_group_arn, ev->target_id, ev->port);
+
+    if (i >= 0 && w->targets[i].is_registered && !w->targets[i].is_draining)
+        w->targets[i].told = ev->state;
+}
+
+static void
+told_service(struct world *w, const char *arn, int desired_count,
+             const struct deployment_config *config)
+{
+    struct sim_service *s = service_by_arn(w, arn);
+
+    if (desired_count >= 0)
+        s->desired_count = desired_count;
+    if (config != NULL) {
+        s->minimum = config->minimum_healthy_percent;
+        s->maximum = config->maximum_percent;
+        s->has_breaker = config->breaker.enable;
+    }
+}
+
+/* Once the step is committed: what the core knows now, and what was asked of it. */
+void
+told(struct world *w, const struct event *ev)
+{
+    switch (ev->type) {
+    case EVENT_TASK_STATE:
+        told_task(w, &ev->task_state);
+        break;
+    case EVENT_TARGET_HEALTH:
+        told_target(w, &ev->target_health);
+        break;
+    case EVENT_SERVICE_CREATE:
+        for (int i = 0; i < w->service_count; i++) {
+            struct sim_service *s = &w->services[i];
+            if (strcmp(s->name, ev->service_create.name) != 0)
+                continue;
+            s->exists = true;
+            s->is_deleted = false;
+            told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config);
+        }
+        break;
+    case EVENT_SERVICE_UPDATE:
+        told_service(w, ev->service_update.service_arn, ev->service_update.desired_count,
+                     ev->service_update.config);
+        break;
+    case EVENT_SERVICE_ROLLBACK:
+        told_service(w, ev->service_rollback.service_arn, ev->service_rollback.desired_count, NULL);
+        break;
+    case EVENT_SERVICE_DELETE:
+        service_by_arn(w, ev->service_delete.service_arn)->is_deleted = true;
+        break;
+    case EVENT_TASK_STOP_REQUEST: {
+        const int i = container_find(w, strrchr(ev->task_stop_request.task_arn, '/') + 1);
+        if (i >= 0)
+            w->containers[i].by_user = true;
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+static bool
+is_wanted(const struct sim_container *c)
+{
+    return !c->asked_stop && !c->told_stopped;
+}
+
+static int
+target_of(const struct world *w, int container)
+{
+    for (int i = 0; i < w->target_count; i++) {
+        if (w->targets[i].is_registered && w->targets[i].container == container)
+            return i;
+    }
+    return -1;
+}
+
+static bool
+is_told_healthy(const struct world *w, int container)
+{
+    const struct sim_container *c = &w->containers[container];
+    const enum service_kind kind = w->services[c->service].kind;
+    int t;
+
+    if (!is_wanted(c) || c->told_running_ms == 0)
+        return false;
+    if (kind == CHECKED_NO_LB)
+        return c->told_health == HEALTH_HEALTHY;
+    if (kind == NO_LB)
+        return w->now_ms >= c->told_running_ms + 40000;
+    t = target_of(w, container);
+    return t >= 0 && !w->targets[t].is_draining && w->targets[t].told == TARGET_healthy;
+}
+
+/* ---- promise 2: the bounds, and 6: one digest a deployment ---- */
+
+static void
+judge_start(struct world *w, int container)
+{
+    const struct sim_container *c = &w->containers[container];
+    const struct sim_service *s = &w->services[c->service];
+    int total = 0;
+
+    for (int i = 0; i < w->container_count; i++)
+        total += w->containers[i].service == c->service && is_wanted(&w->containers[i]);
+    if (total > s->desired_count * s->maximum / 100)
+        world_fail(w, "promise 2: %s starts task %.8s: %d tasks, desired %d, maximum %d %%", s->name,
+                   c->id, total, s->desired_count, s->maximum);
+    if (s->is_deleted)
+        world_fail(w, "%s is deleted and starts task %.8s", s->name, c->id);
+}
+
+static void
+judge_stop(struct world *w, int container)
+{
+    struct sim_container *c = &w->containers[container];
+    const struct sim_service *s;
+    int healthy = 0, lower;
+    bool was_healthy;
+
+    if (!is_wanted(c))
+        return;
+    was_healthy = c->service >= 0 && is_told_healthy(w, container);
+    c->asked_stop = true;
+    if (!was_healthy || c->by_user)
+        return;
+    s = &w->services[c->service];
+    lower = (s->desired_count * s->minimum + 99) / 100;
+    for (int i = 0; i < w->container_count; i++)
+        healthy += w->containers[i].service == c->service && is_told_healthy(w, i);
+    if (healthy < lower && !s->is_deleted)
+        world_fail(w, "promise 2: %s stops healthy task %.8s: %d healthy left, desired %d, minimum "
+                      "%d %%",
+                   s->name, c->id, healthy, s->desired_count, s->minimum);
+}
+
+static void
+judge_digest(struct world *w, const struct sim_container *c)
+{
+    for (int i = 0; i < w->pinned_count; i++) {
+        if (strcmp(w->pinned[i].id, c->deployment_id) != 0)
+            continue;
+        if (strcmp(w->pinned[i].digest, c->digest) != 0)
+            world_fail(w, "promise 6: deployment %s runs %s and %s", c->deployment_id,
+                       w->pinned[i].digest, c->digest);
+        return;
+    }
+    if (w->pinned_count == w->pinned_capacity) {
+        w->pinned_capacity = w->pinned_capacity == 0 ? 16 : w->pinned_capacity * 2;
+        w->pinned = mem_grow(w->pinned, (size_t)w->pinned_capacity, sizeof(w->pinned[0]));
+    }
+    text_copy(w->pinned[w->pinned_count].id, ID_SIZE, str_of(c->deployment_id));
+    text_copy(w->pinned[w->pinned_count++].digest, DIGEST_SIZE, str_of(c->digest));
+}
+
+/* A task is seen for the first time: opens its page. */
+static void
+open_page(struct world *w, const struct task *t)
+{
+    const char *at = strchr(t->containers[0].image, '@');
+    struct sim_container *c;
+
+    if (w->container_count == w->container_capacity) {
+        w->container_capacity = w->container_capacity == 0 ? 64 : w->container_capacity * 2;
+        w->containers =
+            mem_grow(w->containers, (size_t)w->container_capacity, sizeof(w->containers[0]));
+    }
+    c = &w->containers[w->container_count++];
+    *c = (struct sim_container){.service = -1, .ignores_sigterm = chance(w, 1000)};
+    text_copy(c->id, ID_SIZE, str_of(t->id));
+    text_copy(c->arn, ARN_SIZE, str_of(t->arn));
+    text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
+    text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
+    for (int i = 0; i < w->service_count; i++) {
+        const struct sim_service *s = &w->services[i];
+        for (int v = 0; v < VERSIONS_MAX; v++) {
+            if (strcmp(s->definitions[v], t->task_definition_arn) != 0)
+                continue;
+            c->behaviour = s->behaviours[v];
+            if (t->service_arn[0] != '\0')
+                c->service = i;
+            c->has_check = s->kind == CHECKED_NO_LB;
+        }
+    }
+    world_trace(w, "  task %.8s of %.30s behaves %d", c->id, c->deployment_id, (int)c->behaviour);
+    if (c->service >= 0) {
+        judge_start(w, w->container_count - 1);
+        judge_digest(w, c);
+    }
+}
+
+static void
+stop_decided(struct world *w, const char *what, int container)
+{
+    if (container < 0)
+        return;
+    world_trace(w, "  %s %.8s", what, w->containers[container].id);
+    judge_stop(w, container);
+}
+
+void
+check_effects(struct world *w)
+{
+    for (int i = 0; i < w->effects.count; i++) {
+        const struct effect *e = &w->effects.at[i];
+        const struct ef_target_change *c = &e->target_deregister;
+        const struct task *t;
+        int at;
+        switch (e->type) {
+        case EFFECT_TASK_START:
+            t = core_task_by_arn(w->core, e->task_start.task_arn);
+            if (t != NULL && container_find(w, t->id) < 0)
+                open_page(w, t);
+            break;
+        case EFFECT_TASK_STOP:
+            stop_decided(w, "stop",
+                         container_find(w, strrchr(e->task_stop.task_arn, '/') + 1));
+            break;
+        case EFFECT_TARGET_DEREGISTER:
+            at = target_find(w, c->target_group_arn, c->target_id, c->port);
+            if (at >= 0 && w->targets[at].is_registered)
+                stop_decided(w, "deregister", w->targets[at].container);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* ---- promise 1 ---- */
+
+void
+check_signal(struct world *w, int container)
+{
+    for (int i = 0; i < w->target_count; i++) {
+        const struct sim_target *x = &w->targets[i];
+        if (!x->is_registered || x->container != container)
+            continue;
+        if (x->in_rotation)
+            world_fail(w, "promise 1: task %.8s is signalled while it takes traffic",
+                       w->containers[container].id);
+        else if (x->in_flight > 0)
+            world_fail(w, "promise 1: task %.8s is signalled with %d requests in flight",
+                       w->containers[container].id, x->in_flight);
+    }
+}
+
+/* ---- promises 3 and 5 ---- */
+
+/* Whoever says COMPLETED says that the old revisions take no traffic any more. */
+static void
+check_verdict(struct world *w, int service)
+{
+    const struct sim_service *s = &w->services[service];
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    const struct deployment *p = now == NULL ? NULL : service_primary(now);
+
+    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED)
+        return;
+    for (int i = 0; i < w->target_count; i++) {
+        const struct sim_target *x = &w->targets[i];
+        const struct sim_container *c = x->container < 0 ? NULL : &w->containers[x->container];
+        if (x->group == service && x->in_rotation && c != NULL && c->service == service &&
+            strcmp(c->deployment_id, p->id) != 0)
+            world_fail(w, "promise 5: %s is COMPLETED and task %.8s of %s still takes traffic",
+                       p->id, c->id, c->deployment_id);
+    }
+}
+
+void
+check_after_step(struct world *w)
+{
+    for (int i = 0; i < w->service_count; i++)
+        check_verdict(w, i);
+    if (w->steps % 16 == 0)
+        core_check(w->core);
+}
+
+/* ---- settled ---- */
+
+struct census {
+    int up, starting, foreign, in_rotation;
+};
+
+static struct census
+take_census(const struct world *w, int service, const char *deployment_id)
+{
+    struct census n = {0};
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        if (c->service != service)
+            continue;
+        n.up += c->state == UP;
+        n.starting += c->state == PULLING;
+        n.foreign += c->state == UP && strcmp(c->deployment_id, deployment_id) != 0;
+    }
+    for (int i = 0; i < w->target_count; i++)
+        n.in_rotation += w->targets[i].group == service && w->targets[i].in_rotation;
+    return n;
+}
+
+/* No deployment can move within such bounds; an operator has to change them (ecs.md 5.1). */
+static bool
+is_stuck(const struct sim_service *s)
+{
+    return s->desired_count * s->maximum / 100 <= s->desired_count &&
+           (s->desired_count * s->minimum + 99) / 100 >= s->desired_count;
+}
+
+static bool
+is_bad(const struct sim_service *s, const char *definition)
+{
+    for (int v = 0; v < VERSIONS_MAX; v++) {
+        if (strcmp(s->definitions[v], definition) == 0)
+            return s->behaviours[v] == CRASHES_AT_START || s->behaviours[v] == UNHEALTHY ||
+                   s->behaviours[v] == BAD_IMAGE || s->behaviours[v] == FLAKY;
+    }
+    return false;
+}
+
+static bool
+service_is_steady(struct world *w, int service, char *why, size_t why_size)
+{
+    const struct sim_service *s = &w->services[service];
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    const struct deployment *p = now == NULL ? NULL : service_primary(now);
+    const struct census n = take_census(w, service, p == NULL ? "" : p->id);
+    const bool has_lb = s->kind == BRIDGE_LB || s->kind == AWSVPC_LB || s->kind == FIXED_PORT_LB;
+
+    snprintf(why, why_size, "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired "
+                            "%d, bounds %d/%d, %s",
+             s->name, n.up, n.starting, n.foreign, n.in_rotation, s->desired_count, s->minimum,
+             s->maximum, p == NULL ? "no PRIMARY" : p->rollout_reason);
+    if (now == NULL)
+        return !s->exists;
+    if (s->is_deleted)
+        return now->status == SERVICE_INACTIVE && n.up + n.starting == 0;
+    if (p->is_failed)
+        return n.starting == 0;
+    if (is_bad(s, p->revision->task_definition_arn))
+        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
+    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s))
+        return true;
+    return p->rollout_state == ROLLOUT_COMPLETED && n.up == s->desired_count && n.starting == 0 &&
+           n.foreign == 0 && (!has_lb || n.in_rotation == s->desired_count);
+}
+
+bool
+world_is_steady(struct world *w, char *why, size_t why_size)
+{
+    if (w->core == NULL) {
+        snprintf(why, why_size, "naru is down");
+        return false;
+    }
+    for (int i = 0; i < w->service_count; i++) {
+        if (!service_is_steady(w, i, why, why_size))
+            return false;
+    }
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        snprintf(why, why_size, "task %.8s was stopped and still runs", c->id);
+        if (c->asked_stop && c->state == UP)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* fake_store.c - committed rows.  Every eighth seed stores each PERSIST as the engine does, and compares
+ * with the whole state when naru dies: a change that forgot its PERSIST is found there. */
+#include "world.h"
+#include <assert.h>
+
+static struct stored_row *
+row_find(struct world *w, enum row_kind kind, const char *key)
+{
+    for (int i = w->row_count - 1; i >= 0; i--) {
+        if (w->rows[i].kind == kind && strcmp(w->rows[i].key, key) == 0)
+            return &w->rows[i];
+    }
+    return NULL;
+}
+
+static void
+row_put(struct world *w, enum row_kind kind, const char *key, struct json *doc)
+{
+    struct stored_row *row = row_find(w, kind, key);
+
+    if (doc == NULL) { /* deleted */
+        if (row != NULL) {
+            json_unref(row->doc);
+            *row = w->rows[--w->row_count];
+        }
+        return;
+    }
+    if (row == NULL) {
+        if (w->row_count == w->row_capacity) {
+            w->row_capacity = w->row_capacity == 0 ? 64 : w->row_capacity * 2;
+            w->rows = mem_grow(w->rows, (size_t)w->row_capacity, sizeof(w->rows[0]));
+        }
+        row = &w->rows[w->row_count++];
+        *row = (struct stored_row){.kind = kind};
+        text_copy(row->key, ARN_SIZE, str_of(key));
+    }
+    json_unref(row->doc);
+    row->doc = doc;
+}
+
+void
+store_clear(struct world *w)
+{
+    for (int i = 0; i < w->row_count; i++)
+        json_unref(w->rows[i].doc);
+    w->row_count = 0;
+}
+
+void
+store_commit_rows(struct world *w)
+{
+    for (int i = 0; i < w->effects.count; i++) {
+        const struct effect *e = &w->effects.at[i];
+        if (e->type == EFFECT_PERSIST)
+            row_put(w, e->persist.kind, e->persist.key,
+                    core_row(w->core, e->persist.kind, e->persist.key));
+    }
+}
+
+static int
+keep(struct world *w, enum row_kind kind, const char *key)
+{
+    struct json *doc = core_row(w->core, kind, key);
+
+    if (w->stores_every_step) {
+        const struct stored_row *row = row_find(w, kind, key);
+        if (row == NULL || !json_equal(row->doc, doc))
+            world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind), key);
+        json_unref(doc);
+        return 1;
+    }
+    row_put(w, kind, key, doc);
+    return 1;
+}
+
+void
+store_take_all(struct world *w)
+{
+    const struct core *core = w->core;
+    int count = 0;
+
+    if (!w->stores_every_step)
+        store_clear(w);
+    count += keep(w, ROW_META, "core");
+#define KEEP(list, kind)                                                                           \
+    for (__auto_type o = core->list; o != NULL; o = o->next)                                       \
+        count += keep(w, kind, o->arn);
+    KEEP(clusters, ROW_CLUSTER)
+    KEEP(instances, ROW_INSTANCE)
+    KEEP(task_definitions, ROW_TASK_DEFINITION)
+    KEEP(services, ROW_SERVICE)
+    KEEP(tasks, ROW_TASK)
+    KEEP(target_groups, ROW_TARGET_GROUP)
+#undef KEEP
+    if (w->stores_every_step && count != w->row_count)
+        world_fail(w, "promise 7: %d rows are stored, %d should be", w->row_count, count);
+}

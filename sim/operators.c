@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* operators.c - people who create, update, scale, stop and delete at random. */
+#include "world.h"
+#include <assert.h>
+
+static const struct {
+    int minimum, maximum;
+} bounds[] = {{100, 200}, {50, 200}, {100, 150}, {50, 150}, {50, 100}, {75, 100}, {0, 100}, {0, 200}};
+
+static void
+register_definition(struct world *w, int service, int version)
+{
+    static const char *const modes[SERVICE_KINDS] = {"bridge", "awsvpc", "bridge", "bridge", "bridge"};
+    struct sim_service *s = &w->services[service];
+    struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
+    char text[1024];
+    cleanup_json struct json *doc = NULL;
+    struct err err;
+
+    snprintf(text, sizeof(text),
+             "{\"networkMode\":\"%s\",\"compatibilities\":[\"EC2\",\"FARGATE\"],"
+             "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"%s:v%d\",\"cpu\":10,"
+             "\"memory\":10,\"essential\":true,%s\"portMappings\":[{\"containerPort\":80,"
+             "\"hostPort\":%d,\"protocol\":\"tcp\"}]}]}",
+             modes[s->kind], s->name, version,
+             s->kind == CHECKED_NO_LB ? "\"healthCheck\":{\"command\":[\"CMD\",\"true\"]}," : "",
+             s->kind == AWSVPC_LB ? 80 : s->kind == FIXED_PORT_LB ? 8000 + service : 0);
+    doc = json_parse(str_of(text), &err);
+    assert(doc != NULL);
+    ev.task_definition_register.region = "eu-west-1";
+    ev.task_definition_register.family = s->name;
+    ev.task_definition_register.doc = doc;
+    world_step(w, &ev);
+    text_copy(s->definitions[version], ARN_SIZE, str_of(w->core->task_definitions->arn));
+    s->behaviours[version] =
+        version == 0 ? GOOD : (enum behaviour)between(w, GOOD, BEHAVIOURS - 1);
+}
+
+static bool
+has_load_balancer(const struct sim_service *s)
+{
+    return s->kind == BRIDGE_LB || s->kind == AWSVPC_LB || s->kind == FIXED_PORT_LB;
+}
+
+static void
+prepare_service(struct world *w, int service)
+{
+    struct sim_service *s = &w->services[service];
+
+    s->kind = (enum service_kind)between(w, 0, SERVICE_KINDS - 1);
+    snprintf(s->name, sizeof(s->name), "app%d", service);
+    snprintf(s->arn, sizeof(s->arn), "arn:aws:ecs:eu-west-1:000000000000:service/c/%s", s->name);
+    s->drain_s = (int)between(w, 0, 60);
+    snprintf(s->group, sizeof(s->group),
+             "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg%d/%016d", service,
+             service);
+    if (has_load_balancer(s)) {
+        struct target_group *tg = mem_new(sizeof(*tg));
+        struct event ev = {.type = EVENT_TARGET_GROUP_PUT};
+        text_copy(tg->arn, ARN_SIZE, str_of(s->group));
+        tg->deregistration_delay_s = s->drain_s;
+        ev.target_group_put.target_group = tg;
+        world_step(w, &ev);
+    }
+    for (int v = 0; v < VERSIONS_MAX; v++)
+        register_definition(w, service, v);
+}
+
+void
+operators_begin(struct world *w)
+{
+    struct event cluster = {.type = EVENT_CLUSTER_CREATE}, host = {.type = EVENT_INSTANCE_REPORT};
+
+    cluster.cluster_create.region = "eu-west-1";
+    cluster.cluster_create.name = "c";
+    world_step(w, &cluster);
+    text_copy(w->cluster, ARN_SIZE, str_of(w->core->clusters->arn));
+    host.instance_report.host = "host";
+    host.instance_report.is_connected = true;
+    host.instance_report.cpu_total = host.instance_report.memory_total_mib = 100000;
+    world_step(w, &host);
+    w->service_count = (int)between(w, 1, SERVICES_MAX);
+    for (int i = 0; i < w->service_count; i++)
+        prepare_service(w, i);
+}
+
+static int
+draw_count(struct world *w, const struct sim_service *s)
+{
+    return (int)between(w, 0, s->kind == FIXED_PORT_LB ? 1 : chance(w, 1000) ? 12 : 5);
+}
+
+/* One fixed port on one host: two tasks cannot be there at once, so min must leave none. */
+static void
+draw_config(struct world *w, const struct sim_service *s, struct deployment_config *config)
+{
+    const size_t i = (size_t)between(w, 0, ARRAY_COUNT(bounds) - 1);
+
+    config->minimum_healthy_percent = s->kind == FIXED_PORT_LB ? 0 : bounds[i].minimum;
+    config->maximum_percent = bounds[i].maximum;
+    config->breaker.enable = chance(w, 6500);
+    config->breaker.rollback = chance(w, 8500);
+    config->breaker.reset_on_healthy_task = chance(w, 8000);
+    config->breaker.value = 50;
+}
+
+static void
+create_service(struct world *w, struct sim_service *s)
+{
+    struct event ev = {.type = EVENT_SERVICE_CREATE};
+    struct ev_service_create *c = &ev.service_create;
+    struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
+    struct deployment_config config = {0};
+
+    draw_config(w, s, &config);
+    text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->group));
+    c->cluster_arn = w->cluster;
+    c->name = s->name;
+    c->created_by = "operator";
+    c->client_token = "";
+    c->desired_count = draw_count(w, s);
+    c->health_check_grace_s = chance(w, 3000) ? (int)between(w, 1, 60) : 0;
+    c->task_definition_arn = s->definitions[chance(w, 7000) ? 0 : between(w, 0, VERSIONS_MAX - 1)];
+    c->launch_type = s->kind == AWSVPC_LB ? LAUNCH_FARGATE : LAUNCH_EC2;
+    c->load_balancers = &lb;
+    c->load_balancer_count = has_load_balancer(s);
+    c->config = &config;
+    world_trace(w, "operator creates %s desired %d bounds %d/%d breaker %d", s->name,
+                c->desired_count, config.minimum_healthy_percent, config.maximum_percent,
+                config.breaker.enable);
+    world_step(w, &ev);
+}
+
+static void
+update_service(struct world *w, struct sim_service *s, int version, int desired_count,
+               const struct deployment_config *config)
+{
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+    struct ev_service_update *u = &ev.service_update;
+
+    u->service_arn = s->arn;
+    u->desired_count = desired_count;
+    u->health_check_grace_s = -1;
+    u->launch_type = -1;
+    u->config = config;
+    u->starts_deployment = version >= 0;
+    u->task_definition_arn = version >= 0 ? s->definitions[version] : NULL;
+    world_trace(w, "operator updates %s version %d (behaviour %d) desired %d", s->name, version,
+                version >= 0 ? (int)s->behaviours[version] : -1, desired_count);
+    world_step(w, &ev);
+}
+
+static void
+go_back(struct world *w, struct sim_service *s)
+{
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    struct event ev = {.type = EVENT_SERVICE_ROLLBACK};
+
+    if (core_rollback_target(w->core, now) == NULL)
+        return; /* the door refuses */
+    ev.service_rollback.service_arn = s->arn;
+    ev.service_rollback.desired_count = chance(w, 2000) ? draw_count(w, s) : -1;
+    world_trace(w, "operator rolls %s back", s->name);
+    world_step(w, &ev);
+}
+
+static void
+stop_deployment(struct world *w, struct sim_service *s)
+{
+    const struct service_deployment *sd =
+        service_current(core_service_by_arn(w->core, s->arn));
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
+    char arn[ARN_SIZE];
+
+    if (sd->finished_at_ms != 0)
+        return;
+    text_copy(arn, ARN_SIZE, str_of(sd->arn));
+    ev.service_deployment_stop.arn = arn;
+    ev.service_deployment_stop.rolls_back = chance(w, 7000);
+    world_trace(w, "operator stops the deployment of %s", s->name);
+    world_step(w, &ev);
+}
+
+static void
+stop_task(struct world *w)
+{
+    struct event ev = {.type = EVENT_TASK_STOP_REQUEST};
+    const int i = w->container_count == 0 ? -1 : (int)between(w, 0, w->container_count - 1);
+    char arn[ARN_SIZE];
+
+    if (i < 0 || core_task_by_arn(w->core, w->containers[i].arn) == NULL)
+        return;
+    text_copy(arn, ARN_SIZE, str_of(w->containers[i].arn));
+    ev.task_stop_request.task_arn = arn;
+    world_trace(w, "operator stops task %.8s", w->containers[i].id);
+    world_step(w, &ev);
+}
+
+static void
+run_task(struct world *w, const struct sim_service *s)
+{
+    struct event ev = {.type = EVENT_TASK_RUN};
+
+    if (s->kind == FIXED_PORT_LB)
+        return;
+    ev.task_run.cluster_arn = w->cluster;
+    ev.task_run.task_definition_arn = s->definitions[between(w, 0, VERSIONS_MAX - 1)];
+    ev.task_run.count = (int)between(w, 1, 3);
+    ev.task_run.launch_type = LAUNCH_EC2;
+    world_trace(w, "operator runs %d tasks", ev.task_run.count);
+    world_step(w, &ev);
+}
+
+static void
+change_config(struct world *w, struct sim_service *s)
+{
+    struct deployment_config config = {0};
+
+    draw_config(w, s, &config);
+    update_service(w, s, /* version= */ -1, /* desired_count= */ -1, &config);
+}
+
+static void
+delete_service(struct world *w, struct sim_service *s)
+{
+    struct event ev = {.type = EVENT_SERVICE_DELETE};
+
+    ev.service_delete.service_arn = s->arn;
+    world_trace(w, "operator deletes %s", s->name);
+    world_step(w, &ev);
+}
+
+static void
+act_on(struct world *w, struct sim_service *s)
+{
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    const int64_t dice = between(w, 0, 99);
+
+    if (now == NULL || now->status == SERVICE_INACTIVE)
+        create_service(w, s);
+    else if (now->status != SERVICE_ACTIVE)
+        return;
+    else if (dice < 40)
+        update_service(w, s, (int)between(w, 0, VERSIONS_MAX - 1), -1, NULL);
+    else if (dice < 60)
+        update_service(w, s, -1, draw_count(w, s), NULL);
+    else if (dice < 66)
+        go_back(w, s);
+    else if (dice < 72)
+        stop_deployment(w, s);
+    else if (dice < 84)
+        stop_task(w);
+    else if (dice < 90)
+        run_task(w, s);
+    else if (dice < 96)
+        change_config(w, s);
+    else if (dice < 98)
+        delete_service(w, s);
+}
+
+void
+operator_acts(struct world *w)
+{
+    if (w->now_ms >= w->operators_end_ms)
+        return;
+    if (w->core != NULL) {
+        act_on(w, &w->services[between(w, 0, w->service_count - 1)]);
+        if (w->core != NULL)
+            check_after_step(w);
+    }
+    happen(w, w->now_ms + (chance(w, 3000) ? between(w, 50, 2000) : between(w, 2000, 60000)),
+           OPERATOR, 0);
+}
+
+/* Half of the worlds end with a good version everywhere, the others with whatever they have. */
+void
+operators_finish(struct world *w)
+{
+    for (int i = 0; i < w->service_count; i++) {
+        struct sim_service *s = &w->services[i];
+        const struct service *now = core_service_by_arn(w->core, s->arn);
+        if (now != NULL && now->status == SERVICE_ACTIVE && chance(w, 5000))
+            update_service(w, s, 0, -1, NULL);
+    }
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+#include <assert.h>
+#include <stdarg.h>
+
+#define SETTLE_MS (4LL * 3600 * 1000) /* the longest back-off is 15 min; drains, stops and pulls come on top */
+#define STEPS_MAX 400000
+
+struct report {
+    struct event event;
+    char texts[3][ARN_SIZE];
+    char reason[128], description[128];
+    char digest[CONTAINERS_MAX][DIGEST_SIZE];
+    struct task_container container;
+    uint32_t epoch;
+    int target; /* or -1 */
+};
+
+void
+world_fail(struct world *w, const char *format, ...)
+{
+    va_list args;
+
+    if (w->has_failed)
+        return; /* the first one is the cause */
+    w->has_failed = true;
+    va_start(args, format);
+    vsnprintf(w->failure, sizeof(w->failure), format, args);
+    va_end(args);
+    world_trace(w, "VIOLATION %s", w->failure);
+}
+
+void
+world_trace(struct world *w, const char *format, ...)
+{
+    va_list args;
+
+    if (!w->traces)
+        return;
+    printf("%9lld ", (long long)(w->now_ms - w->start_ms));
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+bool
+chance(struct world *w, int in_10000)
+{
+    return in_10000 > 0 && rng_below(&w->rng, 10000) < (uint64_t)in_10000;
+}
+
+int64_t
+between(struct world *w, int64_t low, int64_t high)
+{
+    return low + (int64_t)rng_below(&w->rng, (uint64_t)(high - low + 1));
+}
+
+/* ---- the heap of happenings ---- */
+
+static bool
+comes_before(const struct happening *a, const struct happening *b)
+{
+    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
+}
+
+/* The pointer holds until the next call: set generation and report at once. Neither orders the heap. */
+struct happening *
+happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index)
+{
+    int at = w->heap_count++;
+    const struct happening h = {.at_ms = at_ms, .order = w->order++, .kind = kind, .index = index};
+
+    if (w->heap_count > w->heap_capacity) {
+        w->heap_capacity = w->heap_capacity == 0 ? 64 : w->heap_capacity * 2;
+        w->heap = mem_grow(w->heap, (size_t)w->heap_capacity, sizeof(w->heap[0]));
+    }
+    while (at > 0 && comes_before(&h, &w->heap[(at - 1) / 2])) {
+        w->heap[at] = w->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    w->heap[at] = h;
+    return &w->heap[at];
+}
+
+static struct happening
+take_next(struct world *w)
+{
+    const struct happening first = w->heap[0], last = w->heap[--w->heap_count];
+    int at = 0;
+
+    for (;;) {
+        int child = 2 * at + 1;
+        if (child >= w->heap_count)
+            break;
+        if (child + 1 < w->heap_count && comes_before(&w->heap[child + 1], &w->heap[child]))
+            child++;
+        if (!comes_before(&w->heap[child], &last))
+            break;
+        w->heap[at] = w->heap[child];
+        at = child;
+    }
+    if (w->heap_count > 0)
+        w->heap[at] = last;
+    return first;
+}
+
+/* ---- reports ---- */
+
+static struct report *
+report_new(struct world *w, enum event_type type)
+{
+    struct report *r = mem_new(sizeof(*r));
+
+    r->event.type = type;
+    r->epoch = w->epoch;
+    r->target = -1;
+    return r;
+}
+
+struct report *
+report_task(struct world *w, int container)
+{
+    const struct sim_container *c = &w->containers[container];
+    struct report *r = report_new(w, EVENT_TASK_STATE);
+    struct ev_task_state *ev = &r->event.task_state;
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(c->id));
+    ev->task_id = r->texts[0];
+    ev->status = c->state == UP ? TASK_RUNNING
+                 : c->state == EXITED || c->state == REMOVED ? TASK_STOPPED
+                                                             : TASK_PENDING;
+    ev->health = c->has_check && c->state == UP ? c->health : HEALTH_UNKNOWN;
+    ev->is_infrastructure = c->is_infrastructure;
+    text_copy(r->container.name, NAME_SIZE, STR("app"));
+    r->container.last_status = ev->status;
+    r->container.has_exit_code = c->state == EXITED;
+    r->container.exit_code = c->exit_code;
+    if (c->port != 0) {
+        r->container.binding_count = 1;
+        r->container.bindings[0].container_port = 80;
+        r->container.bindings[0].host_port = c->port;
+    }
+    if (c->address[0] != '\0') {
+        text_copy(r->texts[1], ARN_SIZE, str_of(c->address));
+        ev->address = r->texts[1];
+    }
+    if (c->behaviour == BAD_IMAGE && ev->status == TASK_STOPPED) {
+        snprintf(r->reason, sizeof(r->reason), "CannotPullContainerError: manifest unknown");
+        ev->reason = r->reason;
+    }
+    ev->containers = &r->container;
+    ev->container_count = 1;
+    return r;
+}
+
+static void
+send_target(struct world *w, struct report *r, int target, const char **group, const char **id)
+{
+    const struct sim_target *x = &w->targets[target];
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(w->services[x->group].group));
+    text_copy(r->texts[1], ARN_SIZE, str_of(x->id));
+    *group = r->texts[0];
+    *id = r->texts[1];
+    r->target = target;
+}
+
+void
+report_health(struct world *w, int target)
+{
+    const struct sim_target *x = &w->targets[target];
+    struct report *r = report_new(w, EVENT_TARGET_HEALTH);
+    struct ev_target_health *ev = &r->event.target_health;
+
+    send_target(w, r, target, &ev->target_group_arn, &ev->target_id);
+    ev->port = x->port;
+    ev->state = x->health.state;
+    snprintf(r->reason, sizeof(r->reason), "%s", x->health.reason);
+    snprintf(r->description, sizeof(r->description), "%.100s", x->health.description);
+    ev->reason = r->reason;
+    ev->description = r->description;
+    send_report(w, r);
+}
+
+void
+report_drained_target(struct world *w, int target, const struct ef_target_change *asked)
+{
+    struct report *r = report_new(w, EVENT_TARGET_DRAINED);
+    struct ev_target_drained *ev = &r->event.target_drained;
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(asked->target_group_arn));
+    text_copy(r->texts[1], ARN_SIZE, str_of(asked->target_id));
+    ev->target_group_arn = r->texts[0];
+    ev->target_id = r->texts[1];
+    ev->port = asked->port;
+    r->target = target;
+    send_report(w, r);
+}
+
+void
+send_report(struct world *w, struct report *r)
+{
+    int64_t at_ms = w->now_ms + between(w, 0, 5);
+    const bool is_ordered = r->target >= 0;
+    struct report *again = NULL;
+
+    if (chance(w, w->faults.lost) && r->event.type != EVENT_INSTANCE_REPORT) {
+        free(r);
+        return;
+    }
+    if (chance(w, w->faults.late))
+        at_ms += between(w, 10, 20000);
+    if (is_ordered) { /* the balancer's reports about one target come from one thread, in order */
+        struct sim_target *x = &w->targets[r->target];
+        if (at_ms < x->last_report_ms)
+            at_ms = x->last_report_ms;
+        x->last_report_ms = at_ms;
+    }
+    if (chance(w, w->faults.repeated) && r->event.type == EVENT_TASK_STATE) {
+        again = report_task(w, container_find(w, r->event.task_state.task_id));
+        happen(w, at_ms + between(w, 0, 30000), DELIVER, 0)->report = again;
+    }
+    happen(w, at_ms, DELIVER, 0)->report = r;
+}
+
+static void
+deliver(struct world *w, struct report *r)
+{
+    if (w->core != NULL && r->epoch == w->epoch && world_step(w, &r->event) && w->core != NULL)
+        check_after_step(w);
+    free(r);
+}
+
+static void
+image_effect(struct world *w, const struct effect *e)
+{
+    struct report *r = report_new(w, EVENT_IMAGE_RESOLVED);
+    struct ev_image_resolved *ev = &r->event.image_resolved;
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(e->image_resolve.service_arn));
+    text_copy(r->texts[1], ARN_SIZE, str_of(e->image_resolve.revision_arn));
+    ev->service_arn = r->texts[0];
+    ev->revision_arn = r->texts[1];
+    if (chance(w, w->faults.lost)) {
+        ev->error = "the registry is away";
+    } else { /* the tag moves on all the time: a second look-up would give another digest */
+        snprintf(r->digest[0], DIGEST_SIZE, "sha256:%064x", (unsigned)++w->image_version);
+        ev->digests = (const char(*)[DIGEST_SIZE])r->digest;
+        ev->digest_count = 1;
+    }
+    send_report(w, r);
+}
+
+void
+world_perform(struct world *w)
+{
+    for (int i = 0; i < w->effects.count && w->core != NULL; i++) {
+        const struct effect e = w->effects.at[i];
+        switch (e.type) {
+        case EFFECT_TASK_START:
+        case EFFECT_TASK_STOP:
+        case EFFECT_TASK_FORGET:
+            docker_effect(w, &e);
+            break;
+        case EFFECT_TARGET_REGISTER:
+            balancer_effect(w, &e);
+            break;
+        case EFFECT_TARGET_DEREGISTER: {
+            const struct ef_target_change *c = &e.target_deregister;
+            const int t = target_find(w, c->target_group_arn, c->target_id, c->port);
+            balancer_effect(w, &e);
+            if (t < 0 || !w->targets[t].is_registered)
+                report_drained_target(w, t, c);
+            break;
+        }
+        case EFFECT_IMAGE_RESOLVE:
+            image_effect(w, &e);
+            break;
+        case EFFECT_PERSIST:
+        case EFFECT_BALANCER_CONFIG:
+            break;
+        }
+    }
+}
+
+
+/* ---- naru's life ---- */
+
+static void
+report_instance(struct world *w)
+{
+    struct report *r = report_new(w, EVENT_INSTANCE_REPORT);
+    struct ev_instance_report *ev = &r->event.instance_report;
+
+    ev->host = "host";
+    ev->is_connected = w->docker_is_up;
+    ev->cpu_total = 100000;
+    ev->memory_total_mib = 100000;
+    send_report(w, r);
+}
+
+static void
+naru_dies(struct world *w)
+{
+    world_trace(w, "naru dies");
+    core_free(w->core);
+    w->core = NULL;
+    w->epoch++;
+    happen(w, w->now_ms + between(w, 50, chance(w, 2000) ? 120000 : 3000), NARU_BACK, 0);
+}
+
+static void
+naru_returns(struct world *w)
+{
+    struct err err;
+
+    world_trace(w, "naru returns");
+    w->core = core_new(&w->options);
+    for (int i = 0; i < w->row_count; i++) {
+        if (!core_load(w->core, w->rows[i].kind, w->rows[i].doc, &err))
+            world_fail(w, "row %s: %s", w->rows[i].key, err.message);
+    }
+    effects_clear(&w->effects);
+    core_resume(w->core, w->now_ms, &w->effects);
+    if (w->stores_every_step)
+        store_commit_rows(w);
+    check_effects(w);
+    world_perform(w);
+    report_instance(w);
+}
+
+bool
+world_step(struct world *w, const struct event *event)
+{
+    const int crash = chance(w, w->faults.naru_crash) ? (int)between(w, 1, 3) : 0;
+
+    if (crash == 1 && !w->stores_every_step)
+        store_take_all(w);
+    effects_clear(&w->effects);
+    core_step(w->core, event, w->now_ms, &w->effects);
+    w->steps++;
+    if (w->traces)
+        world_trace(w, "%s", event_name(event->type));
+    if (crash == 1) { /* nothing of it was committed: it never happened */
+        naru_dies(w);
+        return false;
+    }
+    if (w->stores_every_step)
+        store_commit_rows(w);
+    told(w, event);
+    check_effects(w);
+    if (crash == 0)
+        world_perform(w);
+    if (crash == 3)
+        world_perform(w);
+    if (crash != 0) {
+        store_take_all(w); /* and, if every step was stored, compares */
+        naru_dies(w);
+    }
+    return true;
+}
+
+/* ---- faults ---- */
+
+static void
+fault(struct world *w)
+{
+    if (chance(w, w->faults.docker_death) && w->docker_is_up) {
+        docker_dies(w);
+        report_instance(w);
+        happen(w, w->now_ms + between(w, 500, 90000), DOCKER_BACK, 0);
+    }
+    if (chance(w, w->faults.haproxy_restart)) {
+        /* What was in flight there is lost with it; the rotation comes back from its state file. */
+        world_trace(w, "haproxy restarts");
+        for (int i = 0; i < w->target_count; i++) {
+            struct sim_target *x = &w->targets[i];
+            x->in_flight = 0;
+            if (x->is_registered && x->is_draining)
+                happen(w, w->now_ms, DRAIN_END, i)->generation = x->generation;
+        }
+    }
+    if (w->now_ms < w->operators_end_ms)
+        happen(w, w->now_ms + between(w, 1000, 15000), FAULT, 0);
+}
+
+/* ---- the course ---- */
+
+static void
+happened(struct world *w, const struct happening *h)
+{
+    switch (h->kind) {
+    case DELIVER:
+        deliver(w, h->report);
+        break;
+    case DOCKER:
+        docker_happened(w, h->index, h->generation);
+        break;
+    case PROBE:
+        balancer_probe(w, h->index, h->generation);
+        break;
+    case TRAFFIC:
+        balancer_traffic(w);
+        break;
+    case REQUEST_END:
+        balancer_request_end(w, h->index, h->generation);
+        break;
+    case DRAIN_END:
+        balancer_drain_end(w, h->index, h->generation);
+        break;
+    case OPERATOR:
+        operator_acts(w);
+        break;
+    case FAULT:
+        fault(w);
+        break;
+    case DOCKER_BACK:
+        docker_returns(w);
+        report_instance(w);
+        break;
+    case NARU_BACK:
+        naru_returns(w);
+        break;
+    }
+}
+
+/* One happening, or the core's own deadline if that comes first; false if there is nothing left. */
+static bool
+advance(struct world *w)
+{
+    static const struct event clock = {.type = EVENT_CLOCK};
+    const int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
+    struct happening h;
+
+    if (w->heap_count == 0 && due_ms == INT64_MAX)
+        return false;
+    if (w->heap_count == 0 || due_ms < w->heap[0].at_ms) {
+        w->now_ms = due_ms > w->now_ms ? due_ms : w->now_ms;
+        if (world_step(w, &clock) && w->core != NULL)
+            check_after_step(w);
+        return true;
+    }
+    h = take_next(w);
+    assert(h.at_ms >= w->now_ms);
+    w->now_ms = h.at_ms;
+    happened(w, &h);
+    return true;
+}
+
+static void
+draw_faults(struct world *w)
+{
+    struct faults *f = &w->faults;
+
+    /* A third of the worlds are calm in each respect, so that one fault cannot hide another's bug. */
+#define DRAW(field, most) f->field = chance(w, 3300) ? 0 : (int)between(w, 1, most)
+    DRAW(lost, 800);
+    DRAW(repeated, 1000);
+    DRAW(late, 1000);
+    DRAW(slow_pull, 2000);
+    DRAW(docker_death, 800);
+    DRAW(haproxy_restart, 800);
+    DRAW(naru_crash, 200);
+    DRAW(probe_flake, 300);
+#undef DRAW
+}
+
+struct world *
+world_new(uint64_t seed, bool traces)
+{
+    struct world *w = mem_new(sizeof(*w));
+
+    w->seed = seed;
+    w->traces = traces;
+    rng_seed(&w->rng, seed);
+    w->start_ms = w->now_ms = 1767000000000;
+    w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1",
+                                       .seed = seed};
+    w->core = core_new(&w->options);
+    w->docker_is_up = w->haproxy_is_up = true;
+    w->next_port = 32768;
+    w->stores_every_step = seed % 8 == 0;
+    return w;
+}
+
+void
+world_free(struct world *w)
+{
+    if (w == NULL)
+        return;
+    for (int i = 0; i < w->heap_count; i++)
+        free(w->heap[i].report);
+    store_clear(w);
+    core_free(w->core);
+    effects_done(&w->effects);
+    free(w->rows);
+    free(w->heap);
+    free(w->containers);
+    free(w->targets);
+    free(w->pinned);
+    free(w);
+}
+
+bool
+world_run(struct world *w)
+{
+    char why[256] = "";
+
+    operators_begin(w);
+    draw_faults(w);
+    w->operators_end_ms = w->now_ms + between(w, 60, 900) * 1000;
+    happen(w, w->now_ms + 500, OPERATOR, 0);
+    happen(w, w->now_ms + 2000, FAULT, 0);
+    happen(w, w->now_ms, TRAFFIC, 0);
+    while (!w->has_failed && w->now_ms < w->operators_end_ms && advance(w) && w->steps < STEPS_MAX)
+        ;
+    world_trace(w, "faults end");
+    w->faults = (struct faults){0};
+    while (!w->has_failed && w->core == NULL && advance(w))
+        ;
+    if (!w->has_failed)
+        operators_finish(w);
+    for (const int64_t end_ms = w->now_ms + SETTLE_MS; !w->has_failed;) {
+        const int64_t until_ms = w->now_ms + 5000;
+        while (!w->has_failed && w->now_ms < until_ms && advance(w) && w->steps < STEPS_MAX)
+            ;
+        if (w->has_failed || world_is_steady(w, why, sizeof(why)))
+            break;
+        if (w->now_ms >= end_ms || w->steps >= STEPS_MAX)
+            world_fail(w, "it does not settle: %s", why);
+    }
+    if (!w->has_failed && w->core != NULL)
+        core_check(w->core);
+    return !w->has_failed;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* world.h - a seeded world around the core: Docker, HAProxy, the store, operators, and what goes wrong.
+ * Time is simulated: a heap of happenings, each at its millisecond.  Every choice is drawn from the
+ * seed.  The world keeps its own book of what it was told and what really runs; checks.c judges the
+ * core's decisions by that book only, never by the core's own view.
+ * Faults: slow pulls, crashing tasks, bad images, lost, late, repeated and reordered reports, a dying
+ * Docker, a HAProxy that restarts, naru dying before its commit, before its effects or after. */
+#pragma once
+#include <stdio.h>
+#include "core/core.h"
+#include "core/target_health.h"
+
+#define SERVICES_MAX 3
+#define VERSIONS_MAX 6
+
+enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMAGE, FLAKY, BEHAVIOURS };
+enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
+enum container_state { NOT_CREATED, PULLING, UP, EXITED, REMOVED };
+
+struct faults {
+    int lost, repeated, late, slow_pull, docker_death, haproxy_restart, naru_crash, probe_flake;
+    /* each: so many in 10,000 chances */
+};
+
+struct sim_container {
+    char id[ID_SIZE], arn[ARN_SIZE], deployment_id[ID_SIZE], digest[DIGEST_SIZE];
+    int service; /* -1: standalone */
+    enum behaviour behaviour;
+    enum container_state state;
+    bool ignores_sigterm, has_check, is_infrastructure, is_signalled, stop_is_pending;
+    int exit_code, port;
+    char address[ADDRESS_SIZE];
+    enum health_status health;
+    uint32_t generation; /* of its next happening */
+    /* the book: what the core was told (and has committed), what it decided */
+    bool told_stopped, asked_stop, by_user;
+    int64_t told_running_ms;
+    enum health_status told_health;
+};
+
+struct sim_target {
+    int group; /* = service */
+    char id[ADDRESS_SIZE];
+    int port, container;
+    bool is_registered, is_draining, in_rotation;
+    struct target_health health;
+    enum target_state told; /* by reports that the core has committed */
+    int in_flight;
+    int64_t last_report_ms; /* reports of one target stay in order */
+    uint32_t generation;
+};
+
+struct sim_service {
+    enum service_kind kind;
+    char name[32], arn[ARN_SIZE], group[ARN_SIZE];
+    char definitions[VERSIONS_MAX][ARN_SIZE];
+    enum behaviour behaviours[VERSIONS_MAX];
+    bool exists, is_deleted;
+    int desired_count, minimum, maximum, drain_s;
+    bool has_breaker;
+};
+
+enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
+                      NARU_BACK };
+
+struct report; /* an event on its way to the core */
+
+struct happening {
+    int64_t at_ms;
+    uint64_t order;
+    enum happening_kind kind;
+    int index;
+    uint32_t generation;
+    struct report *report;
+};
+
+struct stored_row {
+    enum row_kind kind;
+    char key[ARN_SIZE];
+    struct json *doc;
+};
+
+struct world {
+    uint64_t seed;
+    struct rng rng;
+    struct core *core; /* NULL while naru is dead */
+    struct core_options options;
+    uint32_t epoch;    /* of naru's life: reports of an earlier one are lost */
+    int64_t now_ms, start_ms;
+    struct effects effects;
+    struct faults faults;
+    struct stored_row *rows;
+    int row_count, row_capacity;
+    bool stores_every_step; /* else only when naru dies: faster */
+    struct happening *heap;
+    int heap_count, heap_capacity;
+    uint64_t order;
+    struct sim_container *containers;
+    int container_count, container_capacity;
+    struct sim_target *targets;
+    int target_count, target_capacity;
+    struct sim_service services[SERVICES_MAX];
+    int service_count;
+    char cluster[ARN_SIZE];
+    bool docker_is_up, haproxy_is_up;
+    int next_port, next_address, image_version;
+    uint64_t steps;
+    bool traces;
+    bool has_failed;
+    char failure[512];
+    /* deployment id -> digest, for promise 6 and 4 */
+    struct { char id[ID_SIZE]; char digest[DIGEST_SIZE]; } *pinned;
+    int pinned_count, pinned_capacity;
+    int64_t operators_end_ms;
+};
+
+struct world *world_new(uint64_t seed, bool traces);
+void world_free(struct world *w);
+/* Runs the whole course; false if a promise was broken (world.failure says which). */
+bool world_run(struct world *w);
+
+/* ---- among the files of sim/ ---- */
+void world_fail(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
+void world_trace(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
+bool chance(struct world *w, int in_10000);
+int64_t between(struct world *w, int64_t low, int64_t high);
+struct happening *happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index);
+/* Steps the core, commits, judges, performs; false if naru died before the commit. */
+bool world_step(struct world *w, const struct event *event);
+void world_perform(struct world *w);
+struct report *report_task(struct world *w, int container);
+void send_report(struct world *w, struct report *r);
+
+void docker_effect(struct world *w, const struct effect *e);
+void docker_happened(struct world *w, int container, uint32_t generation);
+void docker_dies(struct world *w);
+void docker_returns(struct world *w);
+int container_find(const struct world *w, const char *id);
+int container_of_target(const struct world *w, int group, const char *id, int port);
+bool container_answers(struct world *w, const struct sim_container *c);
+
+void balancer_effect(struct world *w, const struct effect *e);
+void balancer_probe(struct world *w, int target, uint32_t generation);
+void balancer_traffic(struct world *w);
+void balancer_request_end(struct world *w, int target, uint32_t generation);
+void balancer_drain_end(struct world *w, int target, uint32_t generation);
+int target_find(const struct world *w, const char *group, const char *id, int port);
+void report_health(struct world *w, int target);
+void report_drained_target(struct world *w, int target, const struct ef_target_change *asked);
+
+void operators_begin(struct world *w);
+void operator_acts(struct world *w);
+void operators_finish(struct world *w);
+
+void store_commit_rows(struct world *w);
+void store_take_all(struct world *w);
+void store_clear(struct world *w);
+
+/* checks.c: by the world's book */
+void check_effects(struct world *w);           /* decisions, before they are performed */
+void check_after_step(struct world *w);
+void check_signal(struct world *w, int container); /* a SIGTERM arrives */
+bool world_is_steady(struct world *w, char *why, size_t why_size);
+void told(struct world *w, const struct event *ev); /* the step of `ev` is committed */
