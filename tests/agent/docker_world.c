@@ -127,15 +127,25 @@ world_new(void)
         printf("skipped: NARU_TEST_DOCKER_SOCKET names no Docker Engine (tools/dockerd.sh start DIR)\n");
         return NULL;
     }
+    struct world *w = world_open(socket);
+    if (!docker_negotiate(&w->docker, &info, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    make_image(w);
+    world_start_agent(w);
+    world_wait_connected(w, true, 10);
+    return w;
+}
+
+struct world *
+world_open(const char *socket)
+{
     struct world *w = mem_new(sizeof(*w));
+
     CHECK(text_copy(w->socket, sizeof(w->socket), str_of(socket)));
     random_hex(w->installation, 16);
     (void)snprintf(w->data_dir, sizeof(w->data_dir), "/tmp/naru-test-%s", w->installation);
     CHECK(pthread_mutex_init(&w->lock, NULL) == 0 && pthread_cond_init(&w->changed, NULL) == 0);
     docker_init(&w->docker, socket, 0);
-    if (!docker_negotiate(&w->docker, &info, &err))
-        check_fail(__FILE__, __LINE__, "%s", err.message);
-    make_image(w);
     w->config = (struct agent_config){.docker_socket = w->socket,
                                       .data_dir = w->data_dir,
                                       .installation = w->installation,
@@ -145,8 +155,6 @@ world_new(void)
                                       .registry_password = password,
                                       .report = report,
                                       .ctx = w};
-    world_start_agent(w);
-    world_wait_connected(w, true, 10);
     return w;
 }
 
@@ -161,6 +169,15 @@ world_free(struct world *w)
     world_stop_agent(w);
     if (!agent_purge(w->socket, w->installation, &removed, &err))
         check_fail(__FILE__, __LINE__, "purge: %s", err.message);
+    world_close(w);
+}
+
+void
+world_close(struct world *w)
+{
+    struct err err = {0};
+
+    world_stop_agent(w);
     CHECK(file_remove_tree(w->data_dir, &err));
     docker_done(&w->docker);
     free(w);

@@ -41,7 +41,9 @@ struct world {
 };
 
 struct world *world_new(void);
+struct world *world_open(const char *socket); /* any socket; the agent is not started, nothing looked at */
 void world_free(struct world *w);
+void world_close(struct world *w); /* of world_open(): without a purge */
 void world_start_agent(struct world *w);
 void world_stop_agent(struct world *w);
 /* Starts a task from its JSON ("'" stands for '"'); `id` has 32 hex digits. */

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The agent against a Docker Engine that refuses, hangs, lies and dies: no exit code is lost, no task is
+ * declared dead because Docker is away, and what was done once is not done twice. */
+#include <stdio.h>
+#include "base/clock.h"
+#include "base/random.h"
+#include "check.h"
+#include "docker_world.h"
+#include "fake_docker.h"
+
+#define T1 "11111111111111111111111111111111"
+#define PLAIN "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64}]}"
+
+static struct fake_docker *fake;
+static struct world *w;
+
+static void
+begin(bool listens)
+{
+    char path[64], hex[9];
+
+    random_hex(hex, 8);
+    (void)snprintf(path, sizeof(path), "/tmp/naru-fake-%s.sock", hex);
+    fake = fake_docker_new(path);
+    if (listens)
+        fake_docker_listen(fake);
+    w = world_open(path);
+    world_start_agent(w);
+    if (listens)
+        world_wait_connected(w, true, 10);
+}
+
+static void
+end(void)
+{
+    world_stop_agent(w);
+    world_close(TAKE(w));
+    fake_docker_free(TAKE(fake));
+}
+
+TEST(a_docker_that_is_not_there_yet)
+{
+    begin(false);
+    world_wait_connected(w, false, 10);
+    world_start(w, T1, PLAIN, NULL, false);
+    clock_sleep_ms(300);
+    CHECK_EQ(world_task(w, T1)->status, TASK_PENDING);
+    fake_docker_listen(fake);
+    world_wait_connected(w, true, 10);
+    CHECK_EQ(w->cpu_total, 2048);
+    CHECK_EQ(w->memory_mib, 1024);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    end();
+}
+
+TEST(garbage_at_the_start_is_no_connection)
+{
+    begin(false);
+    fake_docker_fault(fake, "/version", FAKE_GARBAGE, 2);
+    fake_docker_listen(fake);
+    world_wait_connected(w, true, 10);
+    CHECK(fake_docker_count(fake, "/version") >= 3);
+    end();
+}
+
+static void
+survives(const char *part, enum fake_fault fault, int count)
+{
+    begin(true);
+    fake_docker_fault(fake, part, fault, count);
+    world_start(w, T1, PLAIN, NULL, false);
+    const struct told t = world_wait(w, T1, TASK_RUNNING, 20);
+    CHECK_EQ(t.containers[0].last_status, TASK_RUNNING);
+    CHECK_EQ((int)strlen(t.containers[0].runtime_id), 64);
+    end();
+}
+
+TEST(a_create_answered_with_garbage_is_tried_again) { survives("/containers/create", FAKE_GARBAGE, 2); }
+TEST(a_create_that_was_done_but_not_answered_is_adopted) { survives("/containers/create", FAKE_CLOSE, 1); }
+TEST(a_create_answer_cut_short_is_adopted) { survives("/containers/create", FAKE_CUT_JSON, 1); }
+TEST(a_start_that_was_done_but_not_answered_is_seen) { survives("/start", FAKE_CLOSE, 1); }
+TEST(an_inspection_cut_short_is_repeated) { survives("/json", FAKE_CUT_JSON, 1); }
+
+TEST(a_refused_create_is_the_tasks_failure)
+{
+    begin(true);
+    fake_docker_fault(fake, "/containers/create", FAKE_ERROR, 1);
+    world_start(w, T1, PLAIN, NULL, false);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_TEXT(t.reason, "CannotCreateContainerError: Error response from daemon: bang");
+    CHECK(!t.is_infrastructure && !t.containers[0].has_exit_code);
+    end();
+}
+
+TEST(a_pull_cut_short_is_repeated)
+{
+    begin(true);
+    fake_docker_set_image(fake, false);
+    fake_docker_fault(fake, "/images/create", FAKE_CUT_JSON, 2);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 20);
+    CHECK_EQ(fake_docker_count(fake, "/images/create"), 3);
+    end();
+}
+
+TEST(an_exit_while_docker_is_away_is_found_and_nothing_is_declared_dead)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    fake_docker_vanish(fake);
+    world_wait_connected(w, false, 10);
+    clock_sleep_ms(1500);
+    CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    fake_docker_listen(fake);
+    world_wait_connected(w, true, 10);
+    clock_sleep_ms(300);
+    CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    fake_docker_vanish(fake);
+    fake_docker_exit(fake, "app", 9, false);
+    fake_docker_listen(fake);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 15);
+    CHECK_EQ(t.containers[0].exit_code, 9);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 1);
+    end();
+}
+
+TEST(a_docker_that_hangs_is_noticed_and_comes_back)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    fake_docker_hang(fake, true);
+    world_wait_connected(w, false, 40);
+    CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    fake_docker_hang(fake, false);
+    world_wait_connected(w, true, 40);
+    fake_docker_exit(fake, "app", 4, true);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 4);
+    end();
+}
+
+TEST(broken_events_do_no_harm)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    fake_docker_send_event(fake, "}}}\n[]\n{\"Type\":\"container\",\"Action\":\"die\"}\n{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"nobody\","
+                                 "\"Attributes\":{\"naru.task\":\"" T1 "\"}}}\n{\"half");
+    clock_sleep_ms(300);
+    CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    CHECK(w->is_connected);
+    fake_docker_send_event(fake, "\n");
+    fake_docker_exit(fake, "app", 2, true);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 2);
+    end();
+}
+
+TEST(a_stop_while_docker_is_away_happens_afterwards)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    fake_docker_vanish(fake);
+    world_wait_connected(w, false, 10);
+    agent_stop_task(w->agent, T1);
+    clock_sleep_ms(500);
+    CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
+    fake_docker_listen(fake);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 143);
+    end();
+}
+
+TEST(a_stop_before_anything_was_created_needs_no_docker)
+{
+    begin(false);
+    world_wait_connected(w, false, 10);
+    world_start(w, T1, PLAIN, NULL, false);
+    agent_stop_task(w->agent, T1);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 5);
+    CHECK(!t.is_infrastructure && !t.containers[0].has_exit_code);
+    end();
+}
+
+TEST(told_twice_is_started_once)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    world_start(w, T1, PLAIN, NULL, false);
+    agent_stop_task(w->agent, T1);
+    agent_stop_task(w->agent, T1);
+    (void)world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 1);
+    CHECK_EQ(fake_docker_count(fake, "/kill"), 1);
+    end();
+}
+
+TEST(what_is_adopted_but_gone_has_stopped)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, true);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK(strstr(t.containers[0].reason, "DockerStateError") != NULL);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 0);
+    end();
+}
