@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "balancer/balancer.h"
+#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -154,12 +156,19 @@ static struct member *
 member_new(struct group *g, const struct view_target *t)
 {
     struct member *m = mem_new(sizeof(*m));
+    unsigned char ignored[16];
 
     m->group = g;
     memcpy(m->id, t->id, sizeof(m->id));
     memcpy(m->address, t->address, sizeof(m->address));
     m->port = t->port;
     m->slot = -1;
+    /* It goes into HAProxy's configuration and commands: nothing but an address may. */
+    m->is_numeric = inet_pton(AF_INET, m->address, ignored) == 1 ||
+                    inet_pton(AF_INET6, m->address, ignored) == 1;
+    if (!m->is_numeric)
+        log_error("target.address", "group=%s target=%s error=\"no numeric address\"", g->id,
+                  log_quote(m->id));
     m->known_state = t->state;
     m->next = g->members;
     g->members = m;
@@ -207,11 +216,19 @@ apply_target(struct balancer *b, struct group *g, const struct view_target *t)
         checker_set_check(m->checker, &g->check);
 }
 
+/* Ids are made by the core; another character would be a bug, and end up in commands. */
+static bool
+is_plain(const char *id)
+{
+    return id[0] != '\0' && id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
 static struct group *
 find_group(struct balancer *b, const char *id)
 {
     struct group **at = &b->groups;
 
+    assert(is_plain(id));
     while (*at != NULL && strcmp((*at)->id, id) < 0)
         at = &(*at)->next;
     if (*at == NULL || strcmp((*at)->id, id) != 0) {
@@ -256,6 +273,7 @@ find_frontend(struct balancer *b, const char *id, int port)
 {
     struct frontend **at = &b->frontends;
 
+    assert(is_plain(id));
     while (*at != NULL && ((*at)->port < port || ((*at)->port == port && strcmp((*at)->id, id) < 0)))
         at = &(*at)->next;
     if (*at == NULL || (*at)->port != port || strcmp((*at)->id, id) != 0) {
@@ -455,6 +473,30 @@ bool
 balancer_is_ready(struct balancer *b)
 {
     return atomic_load(&b->ready_view) == atomic_load(&b->views_posted);
+}
+
+struct question {
+    struct balancer *balancer;
+    char *out;
+    size_t size;
+};
+
+static void
+answer_question(void *arg)
+{
+    struct question *q = arg;
+
+    traffic_problem(q->balancer, q->out, q->size);
+}
+
+bool
+balancer_problem(struct balancer *b, char *out, size_t size)
+{
+    struct question q = {.balancer = b, .out = out, .size = size};
+
+    assert(size > 0);
+    loop_call_and_wait(b->loop, answer_question, &q);
+    return out[0] != '\0';
 }
 
 bool

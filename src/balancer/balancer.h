@@ -58,5 +58,8 @@ void balancer_apply(struct balancer *b, struct balancer_view *view); /* any thre
 void balancer_free(struct balancer *b); /* leaves HAProxy and its traffic running */
 /* Is the newest view in force (HAProxy runs with it)?  For status and doctor. */
 bool balancer_is_ready(struct balancer *b);
+/* Why it is not: a port that is taken, what HAProxy complained about. False: nothing known. Waits for
+ * the balancer's thread; not to be called from `report`. */
+bool balancer_problem(struct balancer *b, char *out, size_t size);
 /* Ends the HAProxy of `data_dir` (naru down); blocking. Success if none runs. */
 bool balancer_shutdown(const char *data_dir, struct err *err) MUST_CHECK;

@@ -237,6 +237,14 @@ add_redirect(const struct config_listener *listener, struct strbuf *out)
 
 /* ---- the text ---- */
 
+/* An old worker's last requests are let go after the longest drain. In two steps only, the usual and
+ * the greatest delay, because each other value would be a reload. */
+static int
+hard_stop_s(int longest_drain_s)
+{
+    return (longest_drain_s <= 300 ? 300 : 3600) + 10;
+}
+
 static void
 add_global(const struct config_setup *setup, const char *fingerprint, struct strbuf *out)
 {
@@ -248,9 +256,8 @@ add_global(const struct config_setup *setup, const char *fingerprint, struct str
                 "    stats socket unix@admin.sock mode 600 level admin expose-fd listeners\n"
                 "    stats timeout 1h\n"
                 "    fd-hard-limit 100000\n"
-                /* Longest drain and a margin: an old worker's last requests are let go then. */
                 "    hard-stop-after %ds\n\n",
-                fingerprint, setup->longest_drain_s + 10);
+                fingerprint, hard_stop_s(setup->longest_drain_s));
     strbuf_addf(out,
                 "defaults\n"
                 "    mode http\n"

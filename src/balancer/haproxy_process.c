@@ -213,15 +213,14 @@ write_pid_file(const struct haproxy_process *p)
 static bool
 spawn(struct haproxy_process *p, struct err *err)
 {
-    const char *const argv[] = {p->program, "-W", "-db", "-q", "-f", "haproxy.cfg",
+    const char *const argv[] = {p->program, "-W", "-db", "-f", "haproxy.cfg",
                                 "-S", "unix@master.sock,level,admin,mode,600", NULL};
     pid_t pid;
 
     /* Stale ones would be taken for answers, or refuse the bind. */
     unlink(p->admin_socket);
     unlink(p->master_socket);
-    if (file_size(p->log_file) > LOG_LIMIT)
-        unlink(p->log_file);
+    haproxy_process_trim_log(p);
     p->log_offset = file_size(p->log_file);
     if (!process_spawn_detached(argv, p->folder, p->log_file, &pid, err))
         return false;
@@ -364,6 +363,14 @@ void
 haproxy_process_fingerprint(const struct haproxy_process *p, char out[static 64])
 {
     memcpy(out, p->fingerprint, sizeof(p->fingerprint));
+}
+
+void
+haproxy_process_trim_log(struct haproxy_process *p)
+{
+    /* HAProxy appends, so it goes on at the new end. Errors show in the next attempt. */
+    if (file_size(p->log_file) > LOG_LIMIT && truncate(p->log_file, 0) < 0)
+        log_warn("haproxy.log", "errno=%d", errno);
 }
 
 void

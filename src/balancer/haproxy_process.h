@@ -36,6 +36,8 @@ void haproxy_process_start(struct haproxy_process *p, const char *fingerprint);
 void haproxy_process_reload(struct haproxy_process *p, const char *fingerprint);
 /* What was last asked for by start() or reload(). */
 void haproxy_process_fingerprint(const struct haproxy_process *p, char out[static 64]);
+/* HAProxy writes two lines for each target that comes and goes: now and then its log is emptied. */
+void haproxy_process_trim_log(struct haproxy_process *p);
 /* It hangs; died() follows. */
 void haproxy_process_kill(struct haproxy_process *p);
 enum haproxy_state haproxy_process_state(const struct haproxy_process *p);

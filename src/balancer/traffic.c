@@ -38,12 +38,12 @@ place_members(struct balancer *b, struct group *g)
     int needed = slots_count(&g->slots, SLOT_TAKEN) + slots_count(&g->slots, SLOT_LEAVING);
 
     for (struct member *m = g->members; m != NULL; m = m->next)
-        needed += m->slot < 0 && !m->is_draining &&
+        needed += m->slot < 0 && !m->is_draining && m->is_numeric &&
                   slots_find(&g->slots, m->address, m->port) < 0;
     if (slots_reserve(&g->slots, needed))
         b->is_dirty = true;
     for (struct member *m = g->members; m != NULL; m = m->next) {
-        if (m->slot >= 0 || m->is_drained)
+        if (m->slot >= 0 || m->is_drained || !m->is_numeric)
             continue;
         /* One that drains keeps the slot it had before we were killed, or needs none. */
         if (m->is_draining && slots_find(&g->slots, m->address, m->port) < 0)
@@ -199,6 +199,7 @@ audit(struct balancer *b)
 
     if (!b->must_learn && now_ms < b->audit_at_ms)
         return;
+    haproxy_process_trim_log(b->haproxy);
     sync_learn(b);
     b->audit_at_ms = now_ms + AUDIT_MS;
     if (b->learn_failures < SILENT_MAX)
@@ -266,6 +267,7 @@ traffic_ready(void *ctx)
             m->idle_polls = 0;
         }
     }
+    b->failure[0] = '\0';
     b->retry_at_ms = 0;
     b->audit_at_ms = now_ms + AUDIT_MS;
     drain_soon(b);
@@ -295,6 +297,7 @@ traffic_failed(void *ctx, const char *why)
     struct balancer *b = ctx;
 
     log_error("haproxy.failed", "does=retry in_ms=%d error=%s", RETRY_MS, log_quote(why));
+    text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
     b->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
     if (haproxy_process_state(b->haproxy) == HAPROXY_ABSENT)
         forget_all(b);
@@ -316,4 +319,16 @@ traffic_died(void *ctx)
     forget_all(b);
     drain_soon(b);
     traffic_turn(b);
+}
+
+void
+traffic_problem(const struct balancer *b, char *out, size_t size)
+{
+    out[0] = '\0';
+    for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
+        if (f->blocked[0] != '\0') {
+            text_copy(out, size, str_slice(str_of(f->blocked), 0, size - 1));
+            return;
+        }
+    text_copy(out, size, str_slice(str_of(b->failure), 0, size - 1));
 }

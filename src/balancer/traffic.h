@@ -24,6 +24,7 @@ struct member {
     int port;
     bool is_seen; /* in the view being applied */
     bool is_draining;
+    bool is_numeric;              /* its address is one; else it is never served */
     bool is_drained;              /* said so; kept until the view forgets it, to say it again */
     enum target_state known_state; /* what the view said when it came */
     struct checker *checker;      /* while registered in a group that is in use */
@@ -90,6 +91,7 @@ struct balancer {
     bool is_dirty;                  /* `wanted` is to be computed again */
     char wanted[HAPROXY_FINGERPRINT_SIZE], running[HAPROXY_FINGERPRINT_SIZE];
     int64_t retry_at_ms, died_ms;
+    char failure[512];              /* why the last start or reload failed; empty: it did not */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports, *written_ports; /* that HAProxy listens on; 0 ends them; may be NULL */
     long long views_applied;
@@ -109,6 +111,7 @@ void traffic_turn_due(void *arg);      /* the same, for the timer */
 void traffic_ready(void *ctx);
 void traffic_failed(void *ctx, const char *why);
 void traffic_died(void *ctx);
+void traffic_problem(const struct balancer *b, char *out, size_t size); /* empty: none */
 
 /* load.c */
 struct setup { /* the configuration wanted, with the arrays that it borrows */

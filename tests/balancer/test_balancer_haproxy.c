@@ -303,6 +303,9 @@ TEST(a_foreign_listener_on_the_port_is_respected)
     world_register(w, app);
     clock_sleep_ms(600);
     CHECK(!balancer_is_ready(w->balancer));
+    char why[200];
+    CHECK(balancer_problem(w->balancer, why, sizeof(why)));
+    CHECK(strstr(why, "another program listens on it") != NULL);
     for (int i = 0; i < 10; i++)
         CHECK_TEXT(client_once(stranger->port, "GET", "/").body, "app2");
     w->port = own_port;

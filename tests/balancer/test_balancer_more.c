@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* More stories: weights, growth, what goes wrong around HAProxy. */
 #include <signal.h>
+#include "balancer/haproxy_process.h"
 #include "balancer/world.h"
 #include "base/log.h"
+#include "base/random.h"
+#include "io/file.h"
 
 #define WEIGHTED(one, two)                                                                         \
     "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                 \
@@ -192,4 +195,175 @@ TEST(two_control_planes_are_one_too_many)
     const struct balancer_config lost = {.data_dir = w->dir, .haproxy = "/nowhere/haproxy"};
     CHECK(balancer_new(&lost, &err) == NULL);
     CHECK_TEXT(err.message, "'/nowhere/haproxy' is not a program");
+}
+
+TEST(listeners_come_and_go)
+{
+    WORLD;
+    struct app *app = app_start(w);
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    w->has_no_listener = true;
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    WAIT_FOR(atomic_load(&app->told_state) == TARGET_unused, 1000);
+    CHECK_TEXT(app->told_reason, "Target.NotInUse");
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 0);
+    world_drain(w, app); /* it has no slot any more */
+    world_stop_app(w, app);
+    app = app_start(w);
+    w->has_no_listener = false;
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
+    /* Two for one port: the first has it, until it goes. */
+    log_set_level(LOG_ERROR + 1);
+    w->has_second_listener = true;
+    w->second_port = w->port;
+    world_apply(w);
+    char why[200];
+    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 1000);
+    CHECK(strstr(why, "is listener aaaaaaaaaaaaaaaa's") != NULL);
+    CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
+    w->has_no_listener = true; /* the first */
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
+}
+
+TEST(what_is_no_address_never_reaches_haproxy)
+{
+    WORLD;
+    struct app *app = app_start(w), *odd = app_start(w);
+
+    log_set_level(LOG_ERROR + 1);
+    odd->address = "127.0.0.1;disable server x/y";
+    w->check.interval_s = 1;
+    world_register(w, odd);
+    world_register(w, app);
+    world_wait_healthy(app);
+    WAIT_FOR(atomic_load(&odd->told_state) == TARGET_unhealthy, 5000);
+    CHECK(balancer_is_ready(w->balancer));
+    for (int i = 0; i < 3; i++)
+        CHECK_TEXT(client_once(w->port, "GET", "/").body, "app1");
+    world_drain(w, odd);
+    WAIT_FOR(atomic_load(&odd->drained) > 0, 1000);
+}
+
+/* ---- the process alone ---- */
+
+struct outcome {
+    char folder[64];
+    struct loop *loop;
+    struct haproxy_process *process;
+    atomic_int ready, failed, died;
+    char why[1000];
+    const char *fingerprint;
+};
+
+static void
+note_ready(void *ctx)
+{
+    atomic_fetch_add(&((struct outcome *)ctx)->ready, 1);
+}
+
+static void
+note_failed(void *ctx, const char *why)
+{
+    struct outcome *o = ctx;
+
+    snprintf(o->why, sizeof(o->why), "%s", why);
+    atomic_fetch_add(&o->failed, 1);
+}
+
+static void
+note_died(void *ctx)
+{
+    atomic_fetch_add(&((struct outcome *)ctx)->died, 1);
+}
+
+static void
+write_config(struct outcome *o, const char *fingerprint, const char *more)
+{
+    struct err err;
+    cleanup_free char *path = text_format("%s/haproxy.cfg", o->folder);
+    cleanup_free char *text =
+        text_format("global\n    description %s\n    stats socket unix@admin.sock mode 600 level admin "
+                    "expose-fd listeners\ndefaults\n    mode http\n    timeout client 1s\n"
+                    "    timeout connect 1s\n    timeout server 1s\nbackend x\n%s\n",
+                    fingerprint, more);
+
+    o->fingerprint = fingerprint;
+    CHECK(file_write_atomic(path, str_of(text), 0600, &err));
+}
+
+static void
+do_start(void *arg)
+{
+    struct outcome *o = arg;
+
+    haproxy_process_start(o->process, o->fingerprint);
+}
+
+static void
+do_reload(void *arg)
+{
+    struct outcome *o = arg;
+
+    haproxy_process_reload(o->process, o->fingerprint);
+}
+
+static void
+do_new(void *arg)
+{
+    struct outcome *o = arg;
+    const struct haproxy_process_spec spec = {.loop = o->loop, .folder = o->folder,
+                                              .program = "/usr/sbin/haproxy", .ready = note_ready,
+                                              .failed = note_failed, .died = note_died, .ctx = o};
+
+    o->process = haproxy_process_new(&spec);
+}
+
+TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
+{
+    static struct outcome o;
+    struct guard guard;
+    char suffix[9], dir[48];
+    struct err err;
+
+    random_hex(suffix, 8);
+    snprintf(dir, sizeof(dir), "/tmp/naru-haproxy-%s", suffix);
+    snprintf(o.folder, sizeof(o.folder), "%s/haproxy", dir);
+    guard_begin(&guard, dir);
+    CHECK(file_make_dirs(o.folder, 0700, &err));
+    o.loop = loop_new();
+    loop_start(o.loop, "haproxy");
+    loop_call_and_wait(o.loop, do_new, &o);
+    write_config(&o, "first", "    nonsense here");
+    loop_call_and_wait(o.loop, do_start, &o);
+    WAIT_FOR(atomic_load(&o.failed) == 1, 5000);
+    CHECK(strstr(o.why, "unknown keyword 'nonsense'") != NULL);
+    write_config(&o, "second", "");
+    loop_call_and_wait(o.loop, do_start, &o);
+    WAIT_FOR(atomic_load(&o.ready) == 1, 5000);
+    write_config(&o, "third", "    rubbish here");
+    loop_call_and_wait(o.loop, do_reload, &o);
+    WAIT_FOR(atomic_load(&o.failed) == 2, 5000);
+    CHECK(strstr(o.why, "unknown keyword 'rubbish'") != NULL);
+    for (int i = 0; i < 5; i++) { /* at once after each other: signals get lost, reloads don't */
+        static const char *const names[] = {"a", "b", "c", "d", "e"};
+        write_config(&o, names[i], "");
+        loop_call_and_wait(o.loop, do_reload, &o);
+        WAIT_FOR(atomic_load(&o.ready) == 2 + i, 5000);
+    }
+    CHECK_EQ(atomic_load(&o.failed), 2);
+    CHECK(haproxy_process_stop(o.folder, &err));
+    WAIT_FOR(atomic_load(&o.died) == 1, 1000);
+    CHECK(haproxy_process_stop(o.folder, &err)); /* none runs */
+    loop_stop(o.loop);
+    loop_join(o.loop);
+    haproxy_process_free(o.process);
+    loop_free(o.loop);
+    guard_end(&guard, dir);
 }

@@ -119,7 +119,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
     snprintf(g->algorithm, sizeof(g->algorithm), "round_robin");
     g->check = w->check;
     g->deregistration_delay_s = w->drain_delay_s;
-    g->in_use = strstr(w->actions, arn) != NULL;
+    g->in_use = v->listener_count > 0 && strstr(w->actions, arn) != NULL;
     g->targets = mem_new(TARGETS_MAX * sizeof(*g->targets));
     for (int i = 0; i < w->app_count; i++) {
         const struct app *app = &w->apps[i];
@@ -127,7 +127,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
             continue;
         struct view_target *t = &g->targets[g->target_count++];
         snprintf(t->id, sizeof(t->id), "127.0.0.1");
-        snprintf(t->address, sizeof(t->address), "127.0.0.1");
+        snprintf(t->address, sizeof(t->address), "%s", app->address != NULL ? app->address : "127.0.0.1");
         t->port = app->port;
         t->is_draining = app->is_draining;
         t->state = app->state;
@@ -141,7 +141,8 @@ make_view(struct world *w)
 
     v.listeners = mem_new(2 * sizeof(*v.listeners));
     v.groups = mem_new(2 * sizeof(*v.groups));
-    add_listener(&v, "aaaaaaaaaaaaaaaa", w->port, w->actions);
+    if (!w->has_no_listener)
+        add_listener(&v, "aaaaaaaaaaaaaaaa", w->port, w->actions);
     if (w->has_second_listener)
         add_listener(&v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions);
     add_group(w, &v, 0, GROUP_ARN, "0123456789abcdef");
@@ -216,8 +217,8 @@ world_open(struct world *w)
 
 /* HAProxy is made to outlive its starter. A failed check ends the test at once, so a process of its
  * own waits for that and then cleans up. */
-static void
-start_guardian(struct world *w)
+void
+guard_begin(struct guard *g, const char *dir)
 {
     struct err err;
     int ends[2];
@@ -225,19 +226,28 @@ start_guardian(struct world *w)
 
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     fflush(stdout);
-    w->guardian = fork();
-    CHECK(w->guardian >= 0);
-    w->guardian_fd = ends[1];
-    if (w->guardian > 0) {
+    g->pid = fork();
+    CHECK(g->pid >= 0);
+    g->fd = ends[1];
+    if (g->pid > 0) {
         close(ends[0]);
         return;
     }
     setsid(); /* the test's own group is killed when it ends */
     close(ends[1]);
-    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(w->dir, &err) ||
-        !file_remove_tree(w->dir, &err))
+    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(dir, &err) || !file_remove_tree(dir, &err))
         _exit(1);
     _exit(0);
+}
+
+void
+guard_end(struct guard *g, const char *dir)
+{
+    int status = -1;
+
+    close(g->fd);
+    CHECK(waitpid(g->pid, &status, 0) == g->pid && status == 0);
+    CHECK(!file_exists(dir));
 }
 
 struct world *
@@ -256,7 +266,7 @@ world_new_at(const char *folder)
     log_set_level(getenv("BALANCER_LOG") != NULL ? LOG_DEBUG : LOG_ERROR);
     random_hex(suffix, 8);
     snprintf(w->dir, sizeof(w->dir), "/tmp/%s-%s", folder, suffix);
-    start_guardian(w);
+    guard_begin(&w->guard, w->dir);
     pthread_mutex_init(&w->lock, NULL);
     w->port = pick_port();
     w->drain_delay_s = 30;
@@ -272,15 +282,12 @@ void
 world_free(struct world **at)
 {
     struct world *w = *at;
-    int status = -1;
 
     balancer_free(w->balancer);
     for (int i = 0; i < w->app_count; i++)
         if (w->apps[i].server != NULL)
             app_stop(&w->apps[i]);
-    close(w->guardian_fd);
-    CHECK(waitpid(w->guardian, &status, 0) == w->guardian && status == 0);
-    CHECK(!file_exists(w->dir));
+    guard_end(&w->guard, w->dir);
     free(w);
 }
 static struct haproxy_processes

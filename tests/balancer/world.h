@@ -16,6 +16,7 @@ struct app { /* one target */
     struct http_server *server;
     int port;
     int group; /* 0 or 1 */
+    const char *address; /* NULL: 127.0.0.1 */
     char name[16];
     atomic_int health_status; /* of /health */
     atomic_int requests;
@@ -27,10 +28,16 @@ struct app { /* one target */
     int64_t told_ms, drained_ms;
 };
 
+struct guard { /* ends the HAProxy of a folder with the test, and removes the folder */
+    pid_t pid;
+    int fd;
+};
+void guard_begin(struct guard *g, const char *dir);
+void guard_end(struct guard *g, const char *dir);
+
 struct world {
     char dir[300];
-    pid_t guardian;
-    int guardian_fd;
+    struct guard guard;
     int port;
     struct balancer *balancer;
     struct app apps[TARGETS_MAX];
@@ -39,7 +46,7 @@ struct world {
     struct health_check check;
     int drain_delay_s;
     const char *actions; /* JSON */
-    bool has_second_listener;
+    bool has_no_listener, has_second_listener;
     int second_port;
 };
 
