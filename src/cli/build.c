@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* naru build: a directory's Jenkinsfile, here and now, as the server would run it. */
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include "base/random.h"
 #include "cli/commands.h"
-#include "io/process.h"
-#include "pipeline/runner.h"
-
-struct run {
-    struct runner_config config;
-    struct runner_outcome outcome;
-};
+#include "pipeline/pipeline.h"
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -51,27 +41,6 @@ on_stage(void *ctx, const struct stage_report *report)
         printf("  %.3f s", (double)report->took_ms / 1000);
     printf("%s\n", cli_colour(COLOUR_NONE));
     fflush(stdout);
-}
-
-static void *
-run_thread(void *arg)
-{
-    struct run *run = arg;
-
-    runner_run(&run->config, &run->outcome);
-    return NULL;
-}
-
-/* What `git` says in the directory, without its newline; NULL if it says nothing. */
-static char *
-git_says(const char *directory, const char *const *argv)
-{
-    const struct process_spec spec = {.argv = argv, .directory = directory, .timeout_ms = 10000};
-    cleanup(process_result_done) struct process_result result = {0};
-
-    if (!process_run(&spec, &result, NULL) || result.exit_code != 0 || str_trim(strbuf_str(&result.output)).len == 0)
-        return NULL;
-    return str_dup(str_trim(strbuf_str(&result.output)));
 }
 
 /* A folder that holds this program as `aws`, `docker` and `naru`. */
@@ -121,35 +90,18 @@ give_environment(const char *data_dir)
     setenv("AWS_ACCOUNT_ID", c.account, 0);
 }
 
-static int
-run_build(struct run *run)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, RUNNER_STACK_SIZE);
-    if (pthread_create(&thread, &attributes, run_thread, run) != 0)
-        abort();
-    pthread_join(thread, NULL);
-    pthread_attr_destroy(&attributes);
-    printf("%s%s%s%s%s\n", cli_colour(run->outcome.result == RESULT_SUCCESS ? COLOUR_GOOD : COLOUR_BAD),
-           build_result_name(run->outcome.result), cli_colour(COLOUR_NONE), run->outcome.reason[0] != '\0' ? ": " : "",
-           run->outcome.reason);
-    return run->outcome.result == RESULT_SUCCESS ? EXIT_LIVE : EXIT_ERROR;
-}
-
 int
 command_build(int argc, char **argv)
 {
-    const char *branch = NULL, *data_dir = NULL;
-    const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &branch}, {"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
-    cleanup_free char *directory = NULL, *commit = NULL, *found_branch = NULL;
-    char tools[64], cookie[33];
-    struct run run = {0};
+    const char *data_dir = NULL;
+    struct pipeline_local build = {.on_log = on_log, .on_stage = on_stage, .abort_request = abort_request};
+    const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &build.branch}, {"file", 'f', OPTION_TEXT, &build.jenkinsfile},
+                                      {"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
+    cleanup_free char *directory = NULL;
+    struct runner_outcome outcome;
+    char tools[64];
     struct err err = {0};
+    bool has_run;
     int status;
     const int count = command_begin(argc, argv, rows, 1, &status);
 
@@ -163,16 +115,15 @@ command_build(int argc, char **argv)
     if (!make_tools(tools, sizeof(tools), &err))
         return cli_fail(&err);
     give_environment(data_dir);
-    commit = git_says(directory, (const char *const[]){"git", "rev-parse", "HEAD", NULL});
-    found_branch = git_says(directory, (const char *const[]){"git", "rev-parse", "--abbrev-ref", "HEAD", NULL});
-    random_hex(cookie, 32);
-    run.config = (struct runner_config){
-        .jenkinsfile_name = "Jenkinsfile", .workspace = directory, .in_place = true, .tool_dir = tools, .cookie = cookie,
-        .number = 1, .job_name = strrchr(directory, '/') + 1, .branch = branch != NULL ? branch : found_branch,
-        .commit = commit, .is_primary_branch = true, .cause = "UserIdCause",
-        .on_log = on_log, .on_stage = on_stage, .abort_request = abort_request,
-    };
-    status = run_build(&run);
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    build.directory = directory;
+    build.tool_dir = tools;
+    has_run = pipeline_run_directory(&build, &outcome, &err);
     remove_tools(tools);
-    return status;
+    if (!has_run)
+        return cli_fail(&err);
+    printf("%s%s%s%s%s\n", cli_colour(outcome.result == RESULT_SUCCESS ? COLOUR_GOOD : COLOUR_BAD),
+           build_result_name(outcome.result), cli_colour(COLOUR_NONE), outcome.reason[0] != '\0' ? ": " : "", outcome.reason);
+    return outcome.result == RESULT_SUCCESS ? EXIT_LIVE : EXIT_ERROR;
 }

@@ -26,15 +26,23 @@ ask(struct client *client, const char *method, const char *path, const struct js
 bool
 builds_make_repository(struct client *client, const char *name, char *path, size_t size, bool *is_new, struct err *err)
 {
-    cleanup_json struct json *body = json_object(), *answer = NULL;
+    cleanup_json struct json *body = json_object(), *before = NULL, *answer = NULL;
+    const struct json *pipelines;
 
+    before = ask(client, "GET", "/naru/pipelines", NULL, err);
+    if (before == NULL)
+        return err_context(err, "listing the pipelines");
+    *is_new = true;
+    pipelines = json_get(before, "pipelines");
+    for (size_t i = 0; i < json_size(pipelines); i++)
+        if (strcmp(json_get_cstr(json_at(pipelines, i), "name", ""), name) == 0)
+            *is_new = false;
     json_set(body, "name", json_text(name));
-    answer = ask(client, "POST", "/naru/repositories", body, err);
+    answer = ask(client, "POST", "/naru/repositories", body, err); /* brings an existing one up to date */
     if (answer == NULL)
         return err_context(err, "making the git repository '%s'", name);
-    *is_new = json_get_bool(answer, "created", false);
-    if (!text_copy(path, size, str_of(json_get_cstr(answer, "path", ""))) || path[0] == '\0')
-        return err_set(err, ERR_INTERNAL, "the answer names no path for the repository '%s'", name);
+    if (!text_copy(path, size, str_of(json_get_cstr(answer, "url", ""))) || path[0] == '\0')
+        return err_set(err, ERR_INTERNAL, "the answer names no URL for the repository '%s'", name);
     return true;
 }
 
@@ -101,12 +109,12 @@ tell_stages(const struct json *build, size_t *told, struct progress *progress)
 
     for (; *told < json_size(stages); (*told)++) {
         const struct json *stage = json_at(stages, *told);
-        const char *state = json_get_cstr(stage, "state", "");
+        const char *state = json_get_cstr(stage, "status", "");
 
         if (strcmp(state, "RUNNING") == 0 || state[0] == '\0')
             return;
         progress_line(progress, "stage", "%-10s %-8s %lld ms", json_get_cstr(stage, "name", ""), state,
-                      (long long)json_get_i64(stage, "took_ms", 0));
+                      (long long)json_get_i64(stage, "tookMs", 0));
     }
 }
 

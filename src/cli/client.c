@@ -32,6 +32,16 @@ client_data_dir(const char *data_dir)
     return from_env != NULL && from_env[0] != '\0' ? from_env : "/var/lib/naru";
 }
 
+void
+client_forget_environment(void)
+{
+    static const char *const variables[] = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+                                            "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCOUNT_ID", "AWS_PROFILE"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+        unsetenv(variables[i]);
+}
+
 static void
 take_env(char *to, size_t size, const char *name)
 {

@@ -81,9 +81,8 @@ command_env(int argc, char **argv)
     if (command_begin(argc, argv, rows, 0, &status) < 0)
         return status;
     /* Another installation's environment must not shine through. */
-    if (data_dir != NULL)
-        for (size_t i = 0; i < 3; i++)
-            unsetenv((const char *const[]){"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}[i]);
+    if (data_dir != NULL || getenv("NARU_DATA_DIR") != NULL)
+        client_forget_environment();
     if (!client_config_load(&config, data_dir, &err))
         return cli_fail(&err);
     if (!config.has_keys) {

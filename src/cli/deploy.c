@@ -111,7 +111,7 @@ deploy_run(struct deploy *d)
 {
     char definition[1024] = "", deployment[1024] = "";
     struct follow f = {.client = d->client, .cluster = d->cluster_name, .service = d->service, .deployment_arn = deployment,
-                       .timeout_ms = d->timeout_s * 1000, .is_rollback = d->is_rollback, .is_quiet = d->wants_json};
+                       .timeout_ms = d->timeout_s * 1000, .is_rollback = d->is_rollback};
     struct err err = {0};
 
     if (!cli_wants_json(d->output, &err, &d->wants_json) ||
@@ -121,6 +121,7 @@ deploy_run(struct deploy *d)
         return cli_fail(&err);
     if (!update_service(d, definition, deployment, sizeof(deployment), &err))
         return cli_fail(&err);
+    f.is_quiet = d->wants_json;
     if (!d->waits)
         return report(d, definition, deployment, NULL, EXIT_LIVE);
     return report(d, definition, deployment, &f, follow_deployment(&f));

@@ -125,7 +125,7 @@ service_deployment_describe(struct client *client, const char *arn, struct err *
 
 struct watch {
     struct follow *f;
-    struct progress progress;
+    struct progress own, *progress;
     char seen[EVENTS_SEEN_MAX][64]; /* ids of events that were printed, or were there before us */
     int seen_count;
     char last_status[64], last_tasks[256];
@@ -143,6 +143,21 @@ saw_event(struct watch *w, const char *id)
     return false;
 }
 
+/* The texts are ECS's own; a whole ARN in the middle of a line is not for people. */
+static char *
+without_arns(const char *text)
+{
+    static const char begin[] = "arn:", middle[] = "targetgroup/";
+    const char *arn = strstr(text, begin), *name = arn != NULL ? strstr(arn, middle) : NULL;
+    const char *end = name != NULL ? strchr(name + sizeof(middle) - 1, '/') : NULL;
+    const char *rest = end != NULL ? strchr(end, ')') : NULL;
+
+    if (rest == NULL)
+        return text_dup(text);
+    name += sizeof(middle) - 1;
+    return text_format("%.*s%.*s%s", (int)(arn - text), text, (int)(end - name), name, rest);
+}
+
 /* Events come newest first, and are told oldest first. */
 static void
 tell_events(struct watch *w, const struct json *service)
@@ -152,9 +167,10 @@ tell_events(struct watch *w, const struct json *service)
 
     for (size_t i = count; i > 0; i--) {
         const struct json *event = json_at(events, i - 1);
+        cleanup_free char *text = without_arns(json_get_cstr(event, "message", ""));
 
         if (!saw_event(w, json_get_cstr(event, "id", "")) && w->has_looked && !w->f->is_quiet)
-            progress_line(&w->progress, "event", "%s", json_get_cstr(event, "message", ""));
+            progress_line(w->progress, "event", "%s", text);
     }
     w->has_looked = true;
 }
@@ -166,12 +182,12 @@ tell_tasks(struct watch *w, const struct json *service)
     char text[256] = "";
     size_t used = 0;
 
-    for (size_t i = 0; i < json_size(deployments) && used < sizeof(text) - 80; i++) {
+    for (size_t i = 0; i < json_size(deployments) && used < sizeof(text) - 90; i++) {
         const struct json *d = json_at(deployments, i);
         const char *definition = arn_tail(json_get_cstr(d, "taskDefinition", ""));
 
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.40s %lld/%lld running", i > 0 ? ", " : "",
-                                 definition, (long long)json_get_i64(d, "runningCount", 0),
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %.40s %lld/%lld running", i > 0 ? ", " : "",
+                                 i == 0 ? "new" : "old", definition, (long long)json_get_i64(d, "runningCount", 0),
                                  (long long)json_get_i64(d, "desiredCount", 0));
         if (used < sizeof(text) - 40 && json_get_i64(d, "pendingCount", 0) > 0)
             used += (size_t)snprintf(text + used, sizeof(text) - used, " %lld pending",
@@ -181,7 +197,7 @@ tell_tasks(struct watch *w, const struct json *service)
                                      (long long)json_get_i64(d, "failedTasks", 0));
     }
     if (strcmp(text, w->last_tasks) != 0 && !w->f->is_quiet)
-        progress_line(&w->progress, "tasks", "%s", text);
+        progress_line(w->progress, "tasks", "%s", text);
     memcpy(w->last_tasks, text, sizeof(text));
 }
 
@@ -193,7 +209,7 @@ conclude(struct watch *w, int code, const char *verdict, const char *reason)
     text_copy(w->f->verdict, sizeof(w->f->verdict), str_of(verdict));
     text_copy(w->f->reason, sizeof(w->f->reason), str_slice(str_of(reason), 0, sizeof(w->f->reason) - 1));
     if (!w->f->is_quiet)
-        progress_line(&w->progress, "verdict", "%s%s%s%s%s", cli_colour(colour), verdict, cli_colour(COLOUR_NONE),
+        progress_line(w->progress, "verdict", "%s%s%s%s%s", cli_colour(colour), verdict, cli_colour(COLOUR_NONE),
                       reason[0] != '\0' ? ": " : "", reason);
     return code;
 }
@@ -234,7 +250,7 @@ look(struct watch *w, struct err *err)
         return -2;
     status = json_get_cstr(deployment, "status", "");
     if (strcmp(status, w->last_status) != 0 && !w->f->is_quiet)
-        progress_line(&w->progress, "deployment", "%s", status);
+        progress_line(w->progress, "deployment", "%s", status);
     text_copy(w->last_status, sizeof(w->last_status), str_of(status));
     tell_tasks(w, service);
     tell_events(w, service);
@@ -248,7 +264,9 @@ follow_deployment(struct follow *f)
     const int64_t end_ms = clock_monotonic_ms() + f->timeout_ms;
     int64_t answered_ms = clock_monotonic_ms();
 
-    progress_begin(&w.progress);
+    w.progress = f->progress != NULL ? f->progress : &w.own;
+    if (f->progress == NULL)
+        progress_begin(&w.own);
     for (;;) {
         struct err err = {0};
         const int code = look(&w, &err);

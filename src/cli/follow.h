@@ -22,6 +22,7 @@ struct follow {
     int64_t timeout_ms;
     bool is_rollback; /* then a successful rollback is what was wanted */
     bool is_quiet;    /* no lines: the caller prints JSON */
+    struct progress *progress; /* the caller's clock; NULL: it starts now */
     char verdict[32]; /* out: "live", "rolled back", ... */
     char reason[512];
 };

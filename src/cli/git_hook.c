@@ -16,15 +16,13 @@ queue_build(struct client *client, const char *pipeline, struct str branch, stru
     json_set(body, "pipeline", json_text(pipeline));
     json_set(body, "branch", json_str(branch));
     json_set(body, "commit", json_str(commit));
+    json_set(body, "cause", json_text("push"));
     if (!client_http(client, "POST", "/naru/builds", body, &answer, &err)) {
         printf("naru: the push is in, but no build was queued: %s\n", err.message);
     } else if (answer.code[0] != '\0') {
         printf("naru: the push is in, but no build was queued: %s: %s\n", answer.code, answer.message);
     } else {
-        const struct json *build = json_get(answer.body, "build");
-
-        printf("naru: build #%lld of %s queued\n",
-               (long long)json_get_i64(answer.body, "number", json_get_i64(build, "number", 0)), pipeline);
+        printf("naru: build #%lld of %s queued\n", (long long)json_get_i64(answer.body, "number", 0), pipeline);
     }
     fflush(stdout);
 }
@@ -61,6 +59,7 @@ command_git_hook(int argc, char **argv)
         err_set(&err, ERR_USAGE, "usage: naru git-hook <pipeline>");
         return cli_fail(&err);
     }
+    client_forget_environment(); /* the pusher's shell may be set up for another AWS */
     client = cli_connect(data_dir, &status);
     while (client != NULL && fgets(line, sizeof(line), stdin) != NULL)
         take_line(client, argv[1], str_of(line));

@@ -225,11 +225,11 @@ print_builds(const struct json *builds)
     for (size_t i = 0; i < json_size(builds); i++) {
         const struct json *b = json_at(builds, i);
         cleanup_free char *commit = text_format("%.10s", json_get_cstr(b, "commit", ""));
-        cleanup_free char *took = text_format("%.1f", (double)json_get_i64(b, "duration_ms", json_get_i64(b, "took_ms", 0)) / 1000);
+        cleanup_free char *took = text_format("%.1f", (double)json_get_i64(b, "tookMs", 0) / 1000);
         char number[24];
 
         table_add(t, json_get_cstr(b, "pipeline", ""), number_cell(b, "number", number), json_get_cstr(b, "branch", ""),
-                  commit, json_get_cstr(b, "result", json_get_cstr(b, "state", json_get_cstr(b, "status", ""))), took);
+                  commit, json_get_cstr(b, "result", json_get_cstr(b, "state", "")), took);
     }
     table_print(t, stdout);
     table_free(t);

@@ -122,12 +122,9 @@ start_server(struct up *u, struct err *err)
 static bool
 choose_installation(struct up *u, struct err *err)
 {
-    static const char *const variables[] = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-                                            "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCOUNT_ID", "AWS_PROFILE"};
     cleanup_free char *port = text_format("%lld", (long long)u->port);
 
-    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
-        unsetenv(variables[i]);
+    client_forget_environment();
     if (u->port != 0) {
         cleanup_free char *url = text_format("http://localhost:%s", port);
 

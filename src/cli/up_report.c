@@ -113,7 +113,7 @@ print_times(struct client *client, const struct up_summary *s)
 
     read_times(client, &t);
     puts("\nfrom git push to live:");
-    row("queue", s->pushed_at_ms, json_get_i64(s->build, "startedAt", 0));
+    row("git push", s->pushed_at_ms, json_get_i64(s->build, "startedAtMs", 0));
     for (size_t i = 0; i < json_size(stages); i++) {
         const struct json *stage = json_at(stages, i);
         cleanup_free char *name = text_dup(json_get_cstr(stage, "name", ""));
@@ -121,11 +121,12 @@ print_times(struct client *client, const struct up_summary *s)
         for (char *c = name; *c != '\0'; c++)
             *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
         if (strcmp(name, "deploy") != 0) /* shown by its parts below */
-            printf("  %-10s %7.3f s\n", name, (double)json_get_i64(stage, "tookMs", 0) / 1000);
+            printf("  %-10s %7.3f s\n", strstr(name, "checkout") != NULL ? "checkout" : name,
+                   (double)json_get_i64(stage, "tookMs", 0) / 1000);
     }
     row("schedule", t.deployed, t.created);
     row("pull", t.pull_began, t.pull_ended);
-    row("start", t.pull_ended, t.started);
+    row("start", t.pull_ended != 0 ? t.pull_ended : t.created, t.started);
     row("healthy", t.started, t.draining);
     row("drained", t.draining, t.drained);
     row("completed", t.drained, t.completed);
