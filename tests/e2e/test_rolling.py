@@ -212,9 +212,9 @@ class Networks(unittest.TestCase):
         stranger = None
         try:
             with Naru("neighbours") as naru:
+                web = WebService(naru, count=1)
                 image = build_web(naru, "v1")
                 stranger = harness.DOCKER.run("run", "-d", "--label", "com.amazonaws.ecs.task-arn=theirs", image)
-                web = WebService(naru, count=1)
                 web.create(image)
                 web.wait_stable()
                 naru.kill()
