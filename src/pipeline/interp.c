@@ -119,17 +119,14 @@ interp_enter(struct interp *in, const struct node *at)
         in->depth--;
         return interp_throw(in, at, "StackOverflowError", "the script calls itself too deeply");
     }
-    if ((++in->polls & 63) == 0) {
-        if (in->arena->used > INTERP_MEMORY_MAX) {
-            in->depth--;
-            return interp_throw(in, at, "OutOfMemoryError",
-                                "the script uses more than %u MiB of values",
-                                INTERP_MEMORY_MAX >> 20);
-        }
-        if (in->world->poll != NULL && !in->world->poll(in, at)) {
-            in->depth--;
-            return false;
-        }
+    if (in->arena->used > INTERP_MEMORY_MAX) {
+        in->depth--;
+        return interp_throw(in, at, "OutOfMemoryError", "the script uses more than %u MiB of values",
+                            INTERP_MEMORY_MAX >> 20);
+    }
+    if ((++in->polls & 63) == 0 && in->world->poll != NULL && !in->world->poll(in, at)) {
+        in->depth--;
+        return false;
     }
     return true;
 }
@@ -428,7 +425,6 @@ static bool
 bind_parameters(struct interp *in, const struct node *node, const struct value *args, size_t count)
 {
     size_t params = 0, i = 0;
-    struct value spread[INTERP_ARGS_MAX];
 
     if (!node->has_params) { /* the implicit one */
         scope_declare(in, in->scope, STR("it"), count > 0 ? args[0] : value_null());
@@ -436,12 +432,10 @@ bind_parameters(struct interp *in, const struct node *node, const struct value *
     }
     for (const struct node *p = node->params; p != NULL; p = p->next)
         params++;
-    if (params > 1 && count == 1 && args[0].type == V_LIST && node->type == N_CLOSURE &&
-        args[0].list->count <= INTERP_ARGS_MAX) {
-        count = args[0].list->count;
-        if (count > 0)
-            memcpy(spread, args[0].list->at, count * sizeof(*spread));
-        args = spread;
+    if (params > 1 && count == 1 && args[0].type == V_LIST && node->type == N_CLOSURE) {
+        const struct list *spread = args[0].list;
+        count = spread->count;
+        args = spread->at;
     }
     if (count > params && (params > 0 || node->type == N_METHOD))
         return interp_throw(in, node, "MissingMethodException",
@@ -503,14 +497,14 @@ interp_call_closure(struct interp *in, const struct closure *c, const struct val
 static bool
 call_with(struct interp *in, const struct closure *c, const struct args *args, struct value *out)
 {
-    struct value all[INTERP_ARGS_MAX + 1];
-    size_t count = 0;
+    struct value *all;
 
-    if (args->named != NULL)
-        all[count++] = (struct value){.type = V_MAP, .map = args->named};
-    for (size_t i = 0; i < args->count; i++)
-        all[count++] = args->at[i];
-    return interp_call_closure(in, c, all, count < INTERP_ARGS_MAX ? count : INTERP_ARGS_MAX, out);
+    if (args->named == NULL)
+        return interp_call_closure(in, c, args->at, args->count, out);
+    all = arena_alloc(in->arena, (args->count + 1) * sizeof(*all));
+    all[0] = (struct value){.type = V_MAP, .map = args->named};
+    memcpy(&all[1], args->at, args->count * sizeof(*all));
+    return interp_call_closure(in, c, all, args->count + 1, out);
 }
 
 static bool

@@ -138,6 +138,8 @@ add(struct interp *in, const struct node *at, struct value a, struct value b, st
             return join(in, at, a, b, out);
     if (a.type == V_LIST) {
         struct value sum = value_list(in->arena);
+        if (a.list->count + (b.type == V_LIST ? b.list->count : 1) > VALUE_ITEMS_MAX)
+            return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
         for (size_t i = 0; i < a.list->count; i++)
             list_add(in->arena, sum.list, a.list->at[i]);
         if (b.type != V_LIST)

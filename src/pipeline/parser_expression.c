@@ -476,6 +476,8 @@ parse_member(struct parser *p, struct node *object)
     struct node *n = node_new(p->arena, N_PROPERTY, p->at);
 
     n->a = object;
+    n->line = object->line;
+    n->column = object->column;
     n->is_safe = parser_is(p, T_SAFE_DOT);
     n->is_spread = parser_is(p, T_SPREAD_DOT);
     if (parser_is(p, T_METHOD_POINTER)) {

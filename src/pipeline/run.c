@@ -280,9 +280,13 @@ deadline_is_due(const struct run *run, const struct deadline *d, int64_t now_ms)
 static bool
 abort_is_due(struct run *run, int64_t now_ms)
 {
-    if (run->config->is_aborted == NULL || !run->config->is_aborted(run->config->ctx))
+    enum abort_request r = run->config->abort_request == NULL
+                               ? ABORT_NO
+                               : run->config->abort_request(run->config->ctx);
+
+    if (r == ABORT_NO)
         return false;
-    return !run->abort_fired || now_ms >= run->abort_grace_ms;
+    return r == ABORT_NOW || !run->abort_fired || now_ms >= run->abort_grace_ms;
 }
 
 bool

@@ -27,6 +27,9 @@ struct stage_report {
     int64_t started_ms, took_ms;
 };
 
+/* ABORT_ASKED leaves RUNNER_GRACE_MS for the post conditions, ABORT_NOW leaves nothing. */
+enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW };
+
 struct runner_config {
     const char *jenkinsfile_name; /* for messages */
     const char *workspace;        /* absolute; made if missing */
@@ -53,7 +56,7 @@ struct runner_config {
     void *ctx;
     void (*on_log)(void *ctx, struct str text); /* whole lines, secrets masked */
     void (*on_stage)(void *ctx, const struct stage_report *report);
-    bool (*is_aborted)(void *ctx); /* may be NULL */
+    enum abort_request (*abort_request)(void *ctx); /* may be NULL */
 };
 
 struct runner_outcome {

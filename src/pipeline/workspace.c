@@ -98,15 +98,16 @@ bool
 workspace_fetch(struct run *run, const struct node *at, const char *directory)
 {
     const struct runner_config *c = run->config;
+    cleanup(strbuf_done) struct strbuf ignored = {0};
     int code;
 
     if (!prepare(run, at, directory))
         return false;
-    /* There already, for instance in a rebuild. */
     if (!is_commit(str_of(c->commit)))
         return interp_throw(&run->in, at, "AbortException", "'%s' is not a commit id",
                             c->commit == NULL ? "" : c->commit);
-    if (GIT(run, directory, &(struct strbuf){0}, &code, "cat-file", "-e",
+    /* There already, for instance in a rebuild. */
+    if (GIT(run, directory, &ignored, &code, "cat-file", "-e",
             arena_format(&run->arena, "%s^{tree}", c->commit))) {
         run->fetched = directory;
         return true;

@@ -32,12 +32,12 @@ on_stage(void *ctx, const struct stage_report *r)
                     r->reason != NULL ? r->reason : "");
 }
 
-static bool
-is_aborted(void *ctx)
+static enum abort_request
+abort_request(void *ctx)
 {
     const struct build *b = ctx;
 
-    return b->abort_at_ms != 0 && clock_monotonic_ms() >= b->abort_at_ms;
+    return b->abort_at_ms != 0 && clock_monotonic_ms() >= b->abort_at_ms ? ABORT_ASKED : ABORT_NO;
 }
 
 static void *
@@ -72,7 +72,7 @@ build_init(struct build *b)
         .is_primary_branch = true,
         .on_log = on_log,
         .on_stage = on_stage,
-        .is_aborted = is_aborted,
+        .abort_request = abort_request,
     };
     b->config.ctx = b;
     CHECK(file_make_dirs(b->config.workspace, 0755, NULL));

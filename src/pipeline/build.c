@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/build.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include "io/file.h"
+
+#define RECORD_MAX ((size_t)4 << 20)
+
+static const char *const state_names[] = {"QUEUED", "RUNNING", "ENDED"};
+static const char *const reasons[] = {"WHEN", "FAILURE", "UNSTABLE"};
+
+struct build *
+build_new(const char *pipeline, int64_t number)
+{
+    struct build *b = mem_new(sizeof(*b));
+
+    b->pipeline = text_dup(pipeline);
+    b->number = number;
+    b->attempt = 1;
+    return b;
+}
+
+void
+build_free(struct build *b)
+{
+    if (b == NULL)
+        return;
+    for (size_t i = 0; i < b->stage_count; i++)
+        free(b->stages[i].name);
+    for (size_t i = 0; i < b->path_count; i++)
+        free(b->paths[i]);
+    free(b->paths);
+    free(b->pipeline);
+    free(b->branch);
+    free(b->commit);
+    free(b->cause);
+    free(b->message);
+    free(b->author);
+    free(b->cookie);
+    free(b->reason);
+    free(b->display_name);
+    free(b->description);
+    free(b);
+}
+
+const char *
+build_state_name(enum build_state s)
+{
+    return state_names[s];
+}
+
+static void
+set_text(struct json *j, const char *key, const char *value)
+{
+    if (value != NULL)
+        json_set(j, key, json_text(value));
+}
+
+static void
+set_time(struct json *j, const char *key, int64_t ms)
+{
+    if (ms != 0)
+        json_set(j, key, json_int(ms));
+}
+
+static struct json *
+stages_to_json(const struct build *b)
+{
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < b->stage_count; i++) {
+        const struct build_stage *s = &b->stages[i];
+        struct json *one = json_object();
+        json_set(one, "name", json_text(s->name));
+        json_set(one, "depth", json_int(s->depth));
+        json_set(one, "status", json_text(stage_state_name(s->state)));
+        set_text(one, "skippedBecause", s->reason);
+        set_time(one, "startedAtMs", s->started_ms);
+        json_set(one, "tookMs", json_int(s->took_ms));
+        json_append(list, one);
+    }
+    return list;
+}
+
+struct json *
+build_to_public_json(const struct build *b, bool with_stages)
+{
+    struct json *j = json_object();
+
+    json_set(j, "pipeline", json_text(b->pipeline));
+    json_set(j, "number", json_int(b->number));
+    set_text(j, "branch", b->branch);
+    set_text(j, "commit", b->commit);
+    set_text(j, "cause", b->cause);
+    set_text(j, "message", b->message);
+    set_text(j, "author", b->author);
+    json_set(j, "state", json_text(build_state_name(b->state)));
+    if (b->state == BUILD_ENDED)
+        json_set(j, "result", json_text(build_result_name(b->result)));
+    set_text(j, "reason", b->reason);
+    set_text(j, "displayName", b->display_name);
+    set_text(j, "description", b->description);
+    set_time(j, "supersededBy", b->superseded_by);
+    set_time(j, "retryOf", b->retry_of);
+    json_set(j, "attempt", json_int(b->attempt));
+    set_time(j, "queuedAtMs", b->queued_ms);
+    set_time(j, "startedAtMs", b->started_ms);
+    set_time(j, "endedAtMs", b->ended_ms);
+    if (b->started_ms != 0 && b->ended_ms != 0)
+        json_set(j, "tookMs", json_int(b->ended_ms - b->started_ms));
+    if (with_stages)
+        json_set(j, "stages", stages_to_json(b));
+    return j;
+}
+
+struct json *
+build_to_json(const struct build *b)
+{
+    struct json *j = build_to_public_json(b, true), *paths = json_array();
+
+    set_text(j, "cookie", b->cookie);
+    for (size_t i = 0; i < b->path_count; i++)
+        json_append(paths, json_text(b->paths[i]));
+    json_set(j, "changedPaths", paths);
+    return j;
+}
+
+static int
+find_name(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static void
+stages_from_json(struct build *b, const struct json *list)
+{
+    for (size_t i = 0; i < json_size(list) && i < BUILD_STAGES_MAX; i++) {
+        const struct json *one = json_at(list, i);
+        struct build_stage *s = &b->stages[b->stage_count++];
+        const char *state = json_get_cstr(one, "status", "");
+        int reason = find_name(reasons, ARRAY_COUNT(reasons),
+                               json_get_cstr(one, "skippedBecause", ""));
+        s->name = text_dup(json_get_cstr(one, "name", ""));
+        s->depth = (unsigned)json_get_i64(one, "depth", 0);
+        for (enum stage_state k = STAGE_RUNNING; k <= STAGE_SKIPPED; k++)
+            if (strcmp(stage_state_name(k), state) == 0)
+                s->state = k;
+        s->reason = reason < 0 ? NULL : reasons[reason];
+        s->started_ms = json_get_i64(one, "startedAtMs", 0);
+        s->took_ms = json_get_i64(one, "tookMs", 0);
+    }
+}
+
+struct build *
+build_from_json(const struct json *j, struct err *err)
+{
+    struct build *b;
+    const struct json *paths = json_get(j, "changedPaths");
+    int state = find_name(state_names, ARRAY_COUNT(state_names), json_get_cstr(j, "state", ""));
+
+    if (state < 0 || json_get_i64(j, "number", 0) <= 0 ||
+        !build_name_is_valid(str_of(json_get_cstr(j, "pipeline", "")))) {
+        err_set(err, ERR_INTERNAL, "not a build record");
+        return NULL;
+    }
+    b = build_new(json_get_cstr(j, "pipeline", ""), json_get_i64(j, "number", 0));
+    b->state = (enum build_state)state;
+    b->branch = text_dup(json_get_cstr(j, "branch", ""));
+    b->commit = text_dup(json_get_cstr(j, "commit", ""));
+    b->cause = text_dup(json_get_cstr(j, "cause", "UserIdCause"));
+    b->message = text_dup(json_get_cstr(j, "message", NULL));
+    b->author = text_dup(json_get_cstr(j, "author", NULL));
+    b->cookie = text_dup(json_get_cstr(j, "cookie", NULL));
+    b->reason = text_dup(json_get_cstr(j, "reason", NULL));
+    b->display_name = text_dup(json_get_cstr(j, "displayName", NULL));
+    b->description = text_dup(json_get_cstr(j, "description", NULL));
+    if (!build_result_parse(str_of(json_get_cstr(j, "result", "SUCCESS")), &b->result))
+        b->result = RESULT_FAILURE;
+    b->superseded_by = json_get_i64(j, "supersededBy", 0);
+    b->retry_of = json_get_i64(j, "retryOf", 0);
+    b->attempt = (int)json_get_i64(j, "attempt", 1);
+    b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
+    b->started_ms = json_get_i64(j, "startedAtMs", 0);
+    b->ended_ms = json_get_i64(j, "endedAtMs", 0);
+    stages_from_json(b, json_get(j, "stages"));
+    if (json_size(paths) > 0)
+        b->paths = mem_new(json_size(paths) * sizeof(*b->paths));
+    for (size_t i = 0; i < json_size(paths) && i < BUILD_PATHS_MAX; i++)
+        b->paths[b->path_count++] = text_dup(json_cstr(json_at(paths, i), ""));
+    return b;
+}
+
+char *
+build_directory(const char *data_dir, const char *pipeline, int64_t number)
+{
+    return text_format("%s/builds/%s/%lld", data_dir, pipeline, (long long)number);
+}
+
+bool
+build_save(const struct build *b, const char *data_dir, struct err *err)
+{
+    cleanup_free char *directory = build_directory(data_dir, b->pipeline, b->number);
+    cleanup_free char *path = text_format("%s/build.json", directory);
+    cleanup_json struct json *j = build_to_json(b);
+    cleanup_free char *text = json_format_pretty(j);
+
+    return file_make_dirs(directory, 0755, err) &&
+           file_write_atomic(path, str_of(text), 0640, err);
+}
+
+struct build *
+build_load(const char *data_dir, const char *pipeline, int64_t number, struct err *err)
+{
+    cleanup_free char *directory = build_directory(data_dir, pipeline, number);
+    cleanup_free char *path = text_format("%s/build.json", directory);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *j = NULL;
+    struct build *b;
+
+    if (!file_read(path, RECORD_MAX, &text, err))
+        return NULL;
+    j = json_parse(strbuf_str(&text), err);
+    b = j == NULL ? NULL : build_from_json(j, err);
+    if (b != NULL && (b->number != number || strcmp(b->pipeline, pipeline) != 0)) {
+        build_free(b);
+        b = NULL;
+        err_set(err, ERR_INTERNAL, "the record is of another build");
+    }
+    if (b == NULL)
+        err_context(err, "%s", path);
+    return b;
+}
+
+void
+build_stage_report(struct build *b, const struct stage_report *r)
+{
+    struct build_stage *s = NULL;
+
+    /* The last one of this name and depth that still runs: siblings have different names. */
+    for (size_t i = b->stage_count; i > 0 && s == NULL; i--)
+        if (b->stages[i - 1].depth == r->depth && b->stages[i - 1].state == STAGE_RUNNING &&
+            str_is(r->name, b->stages[i - 1].name))
+            s = &b->stages[i - 1];
+    if (s == NULL) {
+        if (b->stage_count == BUILD_STAGES_MAX)
+            return;
+        s = &b->stages[b->stage_count++];
+        s->name = str_dup(r->name);
+        s->depth = r->depth;
+        s->started_ms = r->started_ms;
+    }
+    s->state = r->state;
+    s->took_ms = r->took_ms;
+    for (size_t i = 0; r->reason != NULL && i < ARRAY_COUNT(reasons); i++)
+        if (strcmp(reasons[i], r->reason) == 0)
+            s->reason = reasons[i];
+}
+
+bool
+build_name_is_valid(struct str name)
+{
+    if (name.len == 0 || name.len > 63 || !isalnum((unsigned char)name.at[0]))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.at[i];
+        if (!islower(c) && !isdigit(c) && c != '-' && c != '_' && c != '.')
+            return false;
+    }
+    return str_find(name, STR("..")) < 0 && !str_ends(name, STR(".git"));
+}
+
+bool
+build_branch_is_valid(struct str branch)
+{
+    if (branch.len == 0 || branch.len > 200 || branch.at[0] == '-' || branch.at[0] == '/' ||
+        branch.at[branch.len - 1] == '/' || branch.at[branch.len - 1] == '.')
+        return false;
+    for (size_t i = 0; i < branch.len; i++) {
+        unsigned char c = (unsigned char)branch.at[i];
+        if (c <= ' ' || c == 0x7F || strchr("~^:?*[\\", c) != NULL)
+            return false;
+    }
+    return str_find(branch, STR("..")) < 0 && str_find(branch, STR("//")) < 0 &&
+           str_find(branch, STR("@{")) < 0 && str_find(branch, STR("/.")) < 0 &&
+           branch.at[0] != '.' && !str_ends(branch, STR(".lock"));
+}
+
+bool
+build_commit_is_valid(struct str commit)
+{
+    bool zeros = true;
+
+    if (commit.len != 40)
+        return false;
+    for (size_t i = 0; i < commit.len; i++) {
+        if (!isxdigit((unsigned char)commit.at[i]))
+            return false;
+        zeros = zeros && commit.at[i] == '0';
+    }
+    return !zeros;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* build.h - the record of a build and its place on disk:
+ *   <data>/builds/<pipeline>/<number>/build.json   written before what it says is done
+ *   <data>/builds/<pipeline>/<number>/log
+ *   <data>/builds/<pipeline>/<number>/artifacts/
+ * A record is plain data; who may touch it when is pipeline.c's business. Times are in
+ * milliseconds since the epoch, 0 where it has not happened. */
+#pragma once
+#include "base/json.h"
+#include "pipeline/runner.h"
+
+#define BUILD_STAGES_MAX 200
+#define BUILD_PATHS_MAX 2000
+#define BUILD_ATTEMPTS_MAX 3 /* times a build is queued again after naru died under it */
+#define BUILD_LOG_MAX ((int64_t)64 << 20)
+
+enum build_state { BUILD_QUEUED, BUILD_RUNNING, BUILD_ENDED };
+
+struct build_stage {
+    char *name;
+    unsigned depth;
+    enum stage_state state;
+    const char *reason; /* a literal, or NULL */
+    int64_t started_ms, took_ms;
+};
+
+struct build {
+    char *pipeline;
+    int64_t number;
+    char *branch, *commit;
+    char *cause;           /* "BranchEventCause", "UserIdCause" */
+    char *message, *author; /* of the commit; may be NULL */
+    char *cookie;          /* carried by every process of the build */
+    enum build_state state;
+    enum build_result result;
+    char *reason;          /* one sentence; NULL on success */
+    char *display_name, *description;
+    int64_t superseded_by; /* a newer build of the branch, or 0 */
+    int64_t retry_of;      /* the build that was cut off, or 0 */
+    int attempt;           /* from 1 */
+    int64_t queued_ms, started_ms, ended_ms;
+    struct build_stage stages[BUILD_STAGES_MAX];
+    size_t stage_count;
+    char **paths; /* changed by the push */
+    size_t path_count;
+    bool abort_asked; /* not stored */
+};
+
+struct build *build_new(const char *pipeline, int64_t number);
+void build_free(struct build *b);
+struct json *build_to_json(const struct build *b);
+struct build *build_from_json(const struct json *j, struct err *err) MUST_CHECK;
+/* What the API shows: without paths and cookie; `with_stages` false for lists. */
+struct json *build_to_public_json(const struct build *b, bool with_stages);
+const char *build_state_name(enum build_state s);
+
+char *build_directory(const char *data_dir, const char *pipeline, int64_t number); /* malloc'd */
+bool build_save(const struct build *b, const char *data_dir, struct err *err) MUST_CHECK;
+struct build *build_load(const char *data_dir, const char *pipeline, int64_t number,
+                         struct err *err) MUST_CHECK;
+/* Enters or updates a stage from a runner's report. */
+void build_stage_report(struct build *b, const struct stage_report *r);
+/* A pipeline's or repository's name: a letter or digit, then up to 62 of [a-z0-9._-]. */
+bool build_name_is_valid(struct str name);
+bool build_branch_is_valid(struct str branch); /* as git check-ref-format, and not "-x" */
+bool build_commit_is_valid(struct str commit); /* 40 hex digits, not all zeros */

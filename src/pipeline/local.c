@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* local.c - `naru build`: a directory's Jenkinsfile in the foreground. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include "base/random.h"
+#include "io/file.h"
+#include "io/process.h"
+#include "pipeline/pipeline.h"
+
+struct local {
+    struct runner_config config;
+    struct runner_outcome *out;
+};
+
+static void *
+run_local(void *arg)
+{
+    struct local *l = arg;
+
+    runner_run(&l->config, l->out);
+    return NULL;
+}
+
+/* The branch that is checked out; NULL outside of a repository or on none. */
+static char *
+branch_of(const char *directory)
+{
+    const char *const argv[] = {"git", "symbolic-ref", "--quiet", "--short", "HEAD", NULL};
+    const struct process_spec spec = {.argv = argv, .directory = directory, .timeout_ms = 10000};
+    struct process_result result = {0};
+    char *branch = NULL;
+
+    if (!process_run(&spec, &result, NULL))
+        return NULL;
+    if (result.exit_code == 0)
+        branch = str_dup(str_trim(strbuf_str(&result.output)));
+    process_result_done(&result);
+    return branch;
+}
+
+static bool
+run_on_a_thread(struct local *l, struct err *err)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int failure;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, RUNNER_STACK_SIZE);
+    failure = pthread_create(&thread, &attr, run_local, l);
+    pthread_attr_destroy(&attr);
+    errno = failure;
+    if (failure != 0)
+        return err_errno(err, "cannot start a build thread");
+    pthread_join(thread, NULL);
+    return true;
+}
+
+bool
+pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome *out, struct err *err)
+{
+    const char *file = spec->jenkinsfile == NULL ? "Jenkinsfile" : spec->jenkinsfile;
+    const char *slash = strrchr(spec->directory, '/');
+    cleanup_free char *path = text_format("%s/%s", spec->directory, file);
+    cleanup_free char *branch = spec->branch != NULL ? text_dup(spec->branch) : branch_of(spec->directory);
+    struct local l = {.out = out};
+    char cookie[33];
+
+    if (spec->directory[0] != '/')
+        return err_set(err, ERR_VALIDATION, "'%s' is not an absolute path", spec->directory);
+    if (!file_exists(path))
+        return err_set(err, ERR_NOT_FOUND, "there is no file '%s'", path);
+    random_hex(cookie, 32);
+    l.config = (struct runner_config){
+        .jenkinsfile_name = file,
+        .workspace = spec->directory,
+        .in_place = true,
+        .tool_dir = spec->tool_dir,
+        .extra_env = spec->extra_env,
+        .artifact_dir = spec->artifact_dir,
+        .credentials_path = spec->credentials_path,
+        .cookie = cookie,
+        .timeout_ms = spec->timeout_ms,
+        .number = 1,
+        .job_name = spec->job_name != NULL ? spec->job_name
+                    : slash != NULL && slash[1] != '\0' ? slash + 1
+                                                        : "local",
+        .branch = branch,
+        .cause = "UserIdCause",
+        .ctx = spec->ctx,
+        .on_log = spec->on_log,
+        .on_stage = spec->on_stage,
+        .abort_request = spec->abort_request,
+    };
+    return run_on_a_thread(&l, err);
+}

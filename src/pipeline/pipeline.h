@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* pipeline.h - the front of this room: pipelines, their queue, and the threads that build.
+ * A pipeline is a repository (one of naru's own, or any URL) with a Jenkinsfile.  Builds of one
+ * branch run one after another, different branches side by side, at most `parallel_builds` at
+ * once.  The newest commit wins: a queued build gives way to a newer one of its branch (result
+ * NOT_BUILT, superseded); a running one goes on.
+ * Everything is on disk before it is acted upon (build.h).  After a crash the next start ends what
+ * the cut-off builds left running, marks them ABORTED, and queues their commits again where no
+ * newer build of the branch exists; pushes made meanwhile are found and built.
+ * All functions may be called on any thread; JSON results are the caller's.  `on_change` comes on
+ * a build's thread (or that of the request) with no lock held. */
+#pragma once
+#include "base/json.h"
+#include "io/http_server.h"
+#include "pipeline/runner.h"
+
+struct pipeline_room;
+
+struct pipeline_config {
+    const char *data_dir;
+    const char *tool_dir;         /* first in PATH of every step; may be NULL */
+    const char *const *extra_env; /* "AWS_ENDPOINT_URL=..." and so on, NULL-terminated */
+    const char *naru_path;        /* absolute; for the hooks of repositories */
+    const char *base_url;         /* "http://localhost:4566" */
+    const char *github_secret;    /* NULL or "": webhooks are refused */
+    unsigned parallel_builds;     /* 0: 2 */
+    int64_t build_timeout_ms;     /* 0: RUNNER_TIMEOUT_MS */
+    void *ctx;
+    void (*on_change)(void *ctx, const struct json *build); /* may be NULL */
+    /* Decides about a request to /naru/...; answers it itself when it gives false. */
+    bool (*authorise)(void *ctx, struct http_exchange *x);
+};
+
+/* Texts are copied. Starts the threads. */
+struct pipeline_room *pipeline_room_start(const struct pipeline_config *config,
+                                          struct err *err) MUST_CHECK;
+/* Cuts running builds off (they are queued again at the next start) and waits for the threads. */
+void pipeline_room_stop(struct pipeline_room *room);
+
+/* Creates naru's own repository `name` and its pipeline; existing ones are brought up to date.
+ * `url` set: a pipeline for that repository instead; `github` "owner/name" ties webhooks to it. */
+bool pipeline_create(struct pipeline_room *room, const char *name, const char *url,
+                     const char *github, struct json **out, struct err *err) MUST_CHECK;
+
+struct build_request {
+    const char *pipeline, *branch;
+    const char *commit; /* NULL: where the branch stands */
+    const char *cause;  /* "UserIdCause", "BranchEventCause" */
+    const char *message, *author; /* may be NULL: asked of git where possible */
+    char *const *paths;
+    size_t path_count;
+    bool unless_known; /* no new build if the branch's newest one is of this commit */
+};
+/* Queues a build; `number_out` gets its number (or the known one's). */
+bool pipeline_submit(struct pipeline_room *room, const struct build_request *request,
+                     int64_t *number_out, struct err *err) MUST_CHECK;
+bool pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
+                    struct err *err) MUST_CHECK;
+
+/* {"pipelines": [...]} and {"builds": [...]}, newest first; `pipeline` NULL: of all. */
+struct json *pipeline_list(struct pipeline_room *room);
+struct json *pipeline_builds(struct pipeline_room *room, const char *pipeline, size_t limit);
+/* One build with its stages; NULL with ERR_NOT_FOUND. */
+struct json *pipeline_build(struct pipeline_room *room, const char *pipeline, int64_t number,
+                            struct err *err) MUST_CHECK;
+/* The name of the pipeline tied to a GitHub repository; false if there is none. */
+bool pipeline_of_github(struct pipeline_room *room, const char *repository, char *name_out,
+                        size_t size);
+const char *pipeline_github_secret(const struct pipeline_room *room);
+const struct pipeline_config *pipeline_room_config(const struct pipeline_room *room);
+/* Waits up to `wait_ms` for something to change; false when the room stops. */
+bool pipeline_wait(struct pipeline_room *room, int64_t wait_ms);
+char *pipeline_log_path(struct pipeline_room *room, const char *pipeline, int64_t number);
+/* Webhook ids: `is_new` false if seen; then pipeline_delivery_seen() after it was acted upon. */
+bool pipeline_delivery_is_new(struct pipeline_room *room, struct str id);
+bool pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct err *err) MUST_CHECK;
+
+/* Routes for the daemon to mount: /github/webhook and /naru/{builds,pipelines,repositories}.
+ * Gives how many of `out` were filled. */
+#define PIPELINE_ROUTES_MAX 4
+size_t pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX]);
+
+/* Runs a directory's Jenkinsfile in the foreground, in that directory (no checkout; deleteDir is
+ * refused). Callbacks come on another thread, while this call waits. */
+struct pipeline_local {
+    const char *directory;   /* absolute */
+    const char *jenkinsfile; /* NULL: "Jenkinsfile" */
+    const char *job_name;    /* NULL: the directory's name */
+    const char *branch;      /* NULL: what git says */
+    const char *tool_dir;
+    const char *const *extra_env;
+    const char *credentials_path;
+    const char *artifact_dir;
+    int64_t timeout_ms;
+    void *ctx;
+    void (*on_log)(void *ctx, struct str text);
+    void (*on_stage)(void *ctx, const struct stage_report *report);
+    enum abort_request (*abort_request)(void *ctx);
+};
+bool pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome *out,
+                            struct err *err) MUST_CHECK;

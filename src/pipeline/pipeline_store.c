@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/pipeline_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include "base/log.h"
+#include "io/file.h"
+
+static void
+pipeline_free(struct pipeline *p)
+{
+    for (size_t i = 0; i < p->build_count; i++)
+        build_free(p->builds[i]);
+    free(p->builds);
+    free(p->name);
+    free(p->url);
+    free(p->github);
+    free(p->jenkinsfile);
+    free(p);
+}
+
+static void
+append(struct pipeline *p, struct build *b)
+{
+    if (p->build_count == p->build_capacity) {
+        p->build_capacity = p->build_capacity == 0 ? 16 : p->build_capacity * 2;
+        p->builds = mem_grow(p->builds, p->build_capacity, sizeof(struct build *));
+    }
+    p->builds[p->build_count++] = b;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    const struct build *x = *(struct build *const *)a, *y = *(struct build *const *)b;
+
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static void
+load_builds(struct pipeline_store *s, struct pipeline *p, const char *directory)
+{
+    DIR *d = opendir(directory);
+    struct dirent *e;
+
+    p->next_number = 1;
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        struct build *b;
+        int64_t number;
+        struct err err;
+        if (!str_to_i64(str_of(e->d_name), &number) || number <= 0)
+            continue;
+        /* The number is taken even if its record is not readable. */
+        if (number >= p->next_number)
+            p->next_number = number + 1;
+        b = build_load(s->data_dir, p->name, number, &err);
+        if (b != NULL)
+            append(p, b);
+        else
+            log_warn("pipeline.record", "error=%s", log_quote(err.message));
+    }
+    if (d != NULL)
+        closedir(d);
+    if (p->build_count > 0)
+        qsort((void *)p->builds, p->build_count, sizeof(struct build *), by_number);
+}
+
+static struct pipeline *
+load(struct pipeline_store *s, const char *name, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/builds/%s", s->data_dir, name);
+    cleanup_free char *path = text_format("%s/pipeline.json", directory);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *j = NULL;
+    struct pipeline *p;
+
+    if (!file_read(path, 65536, &text, err) || (j = json_parse(strbuf_str(&text), err)) == NULL) {
+        err_context(err, "%s", path);
+        return NULL;
+    }
+    if (json_get_cstr(j, "url", "")[0] == '\0') {
+        err_set(err, ERR_INTERNAL, "%s: no url", path);
+        return NULL;
+    }
+    p = mem_new(sizeof(*p));
+    p->name = text_dup(name);
+    p->url = text_dup(json_get_cstr(j, "url", ""));
+    p->github = text_dup(json_get_cstr(j, "github", NULL));
+    p->jenkinsfile = text_dup(json_get_cstr(j, "jenkinsfile", "Jenkinsfile"));
+    p->is_local = json_get_bool(j, "local", false);
+    load_builds(s, p, directory);
+    return p;
+}
+
+static void
+add(struct pipeline_store *s, struct pipeline *p)
+{
+    s->pipelines = mem_grow(s->pipelines, s->count + 1, sizeof(struct pipeline *));
+    s->pipelines[s->count++] = p;
+}
+
+bool
+pipeline_store_open(struct pipeline_store *s, const char *data_dir, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/builds", data_dir);
+    struct dirent *e;
+    DIR *d;
+
+    *s = (struct pipeline_store){.data_dir = text_dup(data_dir)};
+    d = opendir(directory);
+    if (d == NULL)
+        return errno == ENOENT || err_errno(err, "cannot open '%s'", directory);
+    while ((e = readdir(d)) != NULL && s->count < PIPELINES_MAX) {
+        cleanup_free char *path = text_format("%s/%s/pipeline.json", directory, e->d_name);
+        struct pipeline *p;
+        struct err why;
+        if (!build_name_is_valid(str_of(e->d_name)) || !file_exists(path))
+            continue;
+        p = load(s, e->d_name, &why);
+        if (p != NULL)
+            add(s, p);
+        else
+            log_error("pipeline.load", "error=%s", log_quote(why.message));
+    }
+    closedir(d);
+    return true;
+}
+
+void
+pipeline_store_done(struct pipeline_store *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        pipeline_free(s->pipelines[i]);
+    free(s->pipelines);
+    free(s->data_dir);
+}
+
+struct pipeline *
+pipeline_store_find(const struct pipeline_store *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->pipelines[i]->name, name) == 0)
+            return s->pipelines[i];
+    return NULL;
+}
+
+struct json *
+pipeline_to_json(const struct pipeline *p)
+{
+    struct json *j = json_object();
+    const struct build *last = p->build_count > 0 ? p->builds[p->build_count - 1] : NULL;
+
+    json_set(j, "name", json_text(p->name));
+    json_set(j, "url", json_text(p->url));
+    json_set(j, "local", json_bool(p->is_local));
+    if (p->github != NULL)
+        json_set(j, "github", json_text(p->github));
+    json_set(j, "jenkinsfile", json_text(p->jenkinsfile));
+    if (last != NULL)
+        json_set(j, "lastBuild", build_to_public_json(last, false));
+    return j;
+}
+
+static bool
+save(const struct pipeline_store *s, const struct pipeline *p, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/builds/%s", s->data_dir, p->name);
+    cleanup_free char *path = text_format("%s/pipeline.json", directory);
+    cleanup_json struct json *j = pipeline_to_json(p);
+    cleanup_free char *text = NULL;
+
+    json_delete(j, "lastBuild");
+    text = json_format_pretty(j);
+    return file_make_dirs(directory, 0755, err) && file_write_atomic(path, str_of(text), 0640, err);
+}
+
+bool
+pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, bool is_local,
+                   const char *github, struct pipeline **out, struct err *err)
+{
+    struct pipeline *p = pipeline_store_find(s, name);
+    bool is_new = p == NULL;
+
+    if (is_new && s->count >= PIPELINES_MAX)
+        return err_set(err, ERR_LIMIT_EXCEEDED, "there are %u pipelines already", PIPELINES_MAX);
+    if (!is_new && strcmp(p->url, url) != 0)
+        return err_set(err, ERR_CONFLICT, "pipeline '%s' exists with the repository '%s'", name, p->url);
+    if (is_new) {
+        p = mem_new(sizeof(*p));
+        p->name = text_dup(name);
+        p->url = text_dup(url);
+        p->is_local = is_local;
+        p->jenkinsfile = text_dup("Jenkinsfile");
+        p->next_number = 1;
+    }
+    if (github != NULL) {
+        free(p->github);
+        p->github = text_dup(github);
+    }
+    if (!save(s, p, err)) {
+        if (is_new)
+            pipeline_free(p);
+        return false;
+    }
+    if (is_new)
+        add(s, p);
+    *out = p;
+    return true;
+}
+
+struct build *
+pipeline_add_build(struct pipeline *p)
+{
+    struct build *b = build_new(p->name, p->next_number++);
+
+    append(p, b);
+    return b;
+}
+
+void
+pipeline_drop_last(struct pipeline *p)
+{
+    build_free(p->builds[--p->build_count]);
+}
+
+struct build *
+pipeline_newest(const struct pipeline *p, const char *branch)
+{
+    for (size_t i = p->build_count; i > 0; i--)
+        if (strcmp(p->builds[i - 1]->branch, branch) == 0)
+            return p->builds[i - 1];
+    return NULL;
+}
+
+bool
+pipeline_branch_is_running(const struct pipeline *p, const char *branch)
+{
+    for (size_t i = 0; i < p->build_count; i++)
+        if (p->builds[i]->state == BUILD_RUNNING && strcmp(p->builds[i]->branch, branch) == 0)
+            return true;
+    return false;
+}
+
+const struct build *
+pipeline_previous(const struct pipeline *p, const struct build *b, bool only_good)
+{
+    for (size_t i = p->build_count; i > 0; i--) {
+        const struct build *o = p->builds[i - 1];
+        if (o->number < b->number && o->state == BUILD_ENDED && o->superseded_by == 0 &&
+            strcmp(o->branch, b->branch) == 0 && (!only_good || o->result == RESULT_SUCCESS))
+            return o;
+    }
+    return NULL;
+}
+
+/* Is it the last good build of its branch? */
+static bool
+is_last_good(const struct pipeline *p, const struct build *b)
+{
+    for (size_t i = p->build_count; i > 0; i--) {
+        const struct build *o = p->builds[i - 1];
+        if (o->state == BUILD_ENDED && o->result == RESULT_SUCCESS && strcmp(o->branch, b->branch) == 0)
+            return o == b;
+    }
+    return false;
+}
+
+void
+pipeline_prune(struct pipeline_store *s, struct pipeline *p)
+{
+    for (size_t i = 0; i < p->build_count && p->build_count > BUILDS_KEPT;) {
+        struct build *b = p->builds[i];
+        cleanup_free char *directory = build_directory(s->data_dir, p->name, b->number);
+        struct err err;
+        /* What was just built, and what may still be shown as running, stays. */
+        if (b->state != BUILD_ENDED || i + 1 == p->build_count || is_last_good(p, b)) {
+            i++;
+            continue;
+        }
+        if (!file_remove_tree(directory, &err)) {
+            log_warn("pipeline.prune", "error=%s", log_quote(err.message));
+            return;
+        }
+        memmove((void *)&p->builds[i], (void *)&p->builds[i + 1],
+                (p->build_count - i - 1) * sizeof(struct build *));
+        p->build_count--;
+        build_free(b);
+    }
+}

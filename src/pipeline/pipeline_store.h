@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* pipeline_store.h - the pipelines and builds in memory, as they stand on disk.
+ * <data>/builds/<pipeline>/pipeline.json describes a pipeline; its builds lie beside it.
+ * Not thread safe: pipeline.c holds its lock around every call. */
+#pragma once
+#include "pipeline/build.h"
+
+#define PIPELINES_MAX 1000u
+#define BUILDS_KEPT 200u /* of a pipeline; older ones go, the last good one of a branch stays */
+
+struct pipeline {
+    char *name, *url, *github, *jenkinsfile;
+    bool is_local; /* url is naru's own bare repository */
+    struct build **builds; /* by number */
+    size_t build_count, build_capacity;
+    int64_t next_number;
+};
+
+struct pipeline_store {
+    char *data_dir;
+    struct pipeline **pipelines;
+    size_t count;
+};
+
+bool pipeline_store_open(struct pipeline_store *s, const char *data_dir, struct err *err) MUST_CHECK;
+void pipeline_store_done(struct pipeline_store *s);
+struct pipeline *pipeline_store_find(const struct pipeline_store *s, const char *name);
+/* Adds a pipeline or changes where it comes from. */
+bool pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, bool is_local,
+                        const char *github, struct pipeline **out, struct err *err) MUST_CHECK;
+struct json *pipeline_to_json(const struct pipeline *p);
+
+struct build *pipeline_add_build(struct pipeline *p); /* with the next number, not saved */
+void pipeline_drop_last(struct pipeline *p);          /* takes that back */
+struct build *pipeline_newest(const struct pipeline *p, const char *branch); /* NULL if none */
+bool pipeline_branch_is_running(const struct pipeline *p, const char *branch);
+/* The last completed build of the branch before `b`; superseded ones do not count. */
+const struct build *pipeline_previous(const struct pipeline *p, const struct build *b,
+                                      bool only_good);
+void pipeline_prune(struct pipeline_store *s, struct pipeline *p);

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* routes.c - this room's HTTP: GitHub's webhook, and the JSON the CLI uses.
+ *   POST /github/webhook
+ *   GET  /naru/pipelines          POST /naru/pipelines {"name", "url", "github"}
+ *   POST /naru/repositories {"name", "github"}
+ *   GET  /naru/builds?pipeline=&limit=
+ *   POST /naru/builds {"pipeline", "branch", "commit", "cause": "push"}
+ *   GET  /naru/builds/<pipeline>/<number>
+ *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
+ *   POST /naru/builds/<pipeline>/<number>/abort */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "base/log.h"
+#include "base/uri.h"
+#include "pipeline/build.h"
+#include "pipeline/github.h"
+#include "pipeline/pipeline.h"
+
+#define BODY_MAX 65536u
+#define LIST_DEFAULT 50
+#define LIST_MAX 1000
+#define FOLLOW_WAIT_MS 500
+
+static void
+reply_json(struct http_exchange *x, int status, struct json *j)
+{
+    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
+    cleanup_free char *text = json_format(j);
+
+    http_reply(x, status, headers, str_of(text));
+    json_unref(j);
+}
+
+static void
+reply_error(struct http_exchange *x, const struct err *err)
+{
+    struct json *j = json_object();
+
+    json_set(j, "code", json_text(err_wire(err->code)));
+    json_set(j, "message", json_text(err->message));
+    reply_json(x, err_http(err->code), j);
+}
+
+static void
+reply_message(struct http_exchange *x, int status, const char *message)
+{
+    struct json *j = json_object();
+
+    json_set(j, "message", json_text(message));
+    reply_json(x, status, j);
+}
+
+static bool
+is_allowed(struct pipeline_room *room, struct http_exchange *x)
+{
+    const struct pipeline_config *c = pipeline_room_config(room);
+
+    if (c->authorise == NULL) {
+        reply_message(x, 401, "this naru accepts no signed requests");
+        return false;
+    }
+    return c->authorise(c->ctx, x);
+}
+
+static bool
+is_get(const struct http_exchange *x)
+{
+    return str_is(x->method, "GET") || str_is(x->method, "HEAD");
+}
+
+static void
+reply_method(struct http_exchange *x)
+{
+    reply_message(x, 405, "this method is not allowed here");
+}
+
+/* The body as a JSON object, for the caller to unref; NULL after an error was answered. */
+static struct json *
+read_body(struct http_exchange *x)
+{
+    struct err err;
+    struct json *j = json_parse(x->body, &err);
+
+    if (j != NULL && json_type(j) != JSON_OBJECT) {
+        json_unref(j);
+        j = NULL;
+        err_set(&err, ERR_SERIALIZATION, "the body is not a JSON object");
+    }
+    if (j == NULL)
+        reply_error(x, &err);
+    return j;
+}
+
+/* An optional text member; false after an error was answered. */
+static bool
+text_member(struct http_exchange *x, const struct json *j, const char *key, bool required,
+            const char **out)
+{
+    const struct json *v = json_get(j, key);
+    struct err err;
+
+    *out = json_cstr(v, NULL);
+    if (*out != NULL || (!required && (v == NULL || json_type(v) == JSON_NULL)))
+        return true;
+    err_set(&err, ERR_VALIDATION, "'%s' must be a text", key);
+    reply_error(x, &err);
+    return false;
+}
+
+/* False if it should be delivered again. */
+static bool
+reply_push(struct http_exchange *x, struct pipeline_room *room, const struct github_push *push)
+{
+    char name[64];
+    int64_t number;
+    struct err err;
+    struct json *j;
+
+    if (push->is_deleted || !push->is_branch) {
+        reply_message(x, 200, push->is_deleted ? "ignored: the ref was deleted"
+                                               : "ignored: not a branch");
+        return true;
+    }
+    if (!pipeline_of_github(room, push->repository, name, sizeof(name))) {
+        err_set(&err, ERR_NOT_FOUND, "no pipeline is tied to the repository '%s'", push->repository);
+        reply_error(x, &err);
+        return false;
+    }
+    const struct build_request request = {
+        .pipeline = name, .branch = push->branch, .commit = push->commit,
+        .cause = "BranchEventCause", .message = push->message, .author = push->author,
+        .paths = push->paths, .path_count = push->path_count, .unless_known = true,
+    };
+    if (!pipeline_submit(room, &request, &number, &err)) {
+        reply_error(x, &err);
+        return false;
+    }
+    j = json_object();
+    json_set(j, "pipeline", json_text(name));
+    json_set(j, "build", json_int(number));
+    reply_json(x, 202, j);
+    return true;
+}
+
+/* The signature was right. Remembered as seen once it was acted upon: if we die in between, a
+ * redelivery still finds the build by its commit. */
+static bool
+accept_delivery(struct http_exchange *x, struct pipeline_room *room, struct str event)
+{
+    cleanup(strbuf_done) struct strbuf payload = {0};
+    struct github_push push;
+    struct err err;
+    bool done;
+
+    if (str_is(event, "ping")) {
+        reply_message(x, 200, "pong");
+        return true;
+    }
+    if (!str_is(event, "push")) {
+        reply_message(x, 200, "ignored: only pushes start builds");
+        return true;
+    }
+    if (!github_payload(x->body, http_header_get(x, "Content-Type"), &payload, &err) ||
+        !github_push_parse(strbuf_str(&payload), &push, &err)) {
+        err.code = ERR_BAD_REQUEST;
+        reply_error(x, &err);
+        return false;
+    }
+    done = reply_push(x, room, &push);
+    github_push_done(&push);
+    return done;
+}
+
+static void
+webhook(struct http_exchange *x, void *ctx)
+{
+    struct pipeline_room *room = ctx;
+    struct str delivery = http_header_get(x, "X-GitHub-Delivery");
+    struct str event = http_header_get(x, "X-GitHub-Event");
+    struct err err;
+
+    if (!str_is(x->method, "POST")) {
+        reply_method(x);
+        return;
+    }
+    if (pipeline_github_secret(room)[0] == '\0') {
+        reply_message(x, 403, "no webhook secret is configured");
+        return;
+    }
+    if (!github_signature_is_valid(str_of(pipeline_github_secret(room)), x->body,
+                                   http_header_get(x, "X-Hub-Signature-256"))) {
+        log_warn("github.refused", "peer=" STR_FMT, STR_ARG(x->peer));
+        reply_message(x, 401, "the signature in X-Hub-Signature-256 is missing or wrong");
+        return;
+    }
+    if (event.len == 0 || delivery.len == 0 || delivery.len > 100) {
+        reply_message(x, 400, "X-GitHub-Event and X-GitHub-Delivery are needed");
+        return;
+    }
+    if (!pipeline_delivery_is_new(room, delivery)) {
+        reply_message(x, 200, "ignored: this delivery was seen before");
+        return;
+    }
+    if (accept_delivery(x, room, event) && !pipeline_delivery_seen(room, delivery, &err))
+        log_error("github.delivery", "error=%s", log_quote(err.message));
+}
+
+static void
+pipelines(struct http_exchange *x, void *ctx)
+{
+    struct pipeline_room *room = ctx;
+    cleanup_json struct json *body = NULL;
+    const char *name, *url = NULL, *github;
+    struct json *j;
+    struct err err;
+    bool repository = str_starts(x->path, STR("/naru/repositories"));
+
+    if (!is_allowed(room, x))
+        return;
+    if (is_get(x)) {
+        reply_json(x, 200, pipeline_list(room));
+        return;
+    }
+    if (!str_is(x->method, "POST")) {
+        reply_method(x);
+        return;
+    }
+    body = read_body(x);
+    if (body == NULL || !text_member(x, body, "name", true, &name) ||
+        !text_member(x, body, "github", false, &github) ||
+        (!repository && !text_member(x, body, "url", true, &url)))
+        return;
+    if (pipeline_create(room, name, url, github, &j, &err))
+        reply_json(x, 200, j);
+    else
+        reply_error(x, &err);
+}
+
+static void
+list_builds(struct http_exchange *x, struct pipeline_room *room)
+{
+    cleanup(strbuf_done) struct strbuf name = {0}, limit = {0};
+    bool by_name = uri_query_get(x->query, "pipeline", &name);
+    int64_t n = LIST_DEFAULT;
+    struct err err;
+
+    if (uri_query_get(x->query, "limit", &limit) &&
+        (!str_to_i64(strbuf_str(&limit), &n) || n < 1 || n > LIST_MAX)) {
+        err_set(&err, ERR_VALIDATION, "'limit' must be from 1 to %d", LIST_MAX);
+        reply_error(x, &err);
+        return;
+    }
+    reply_json(x, 200, pipeline_builds(room, by_name ? strbuf_cstr(&name) : NULL, (size_t)n));
+}
+
+static void
+submit_build(struct http_exchange *x, struct pipeline_room *room)
+{
+    cleanup_json struct json *body = read_body(x);
+    struct build_request request = {.cause = "UserIdCause"};
+    const char *cause;
+    int64_t number;
+    struct json *j;
+    struct err err;
+
+    if (body == NULL || !text_member(x, body, "pipeline", true, &request.pipeline) ||
+        !text_member(x, body, "branch", true, &request.branch) ||
+        !text_member(x, body, "commit", false, &request.commit) ||
+        !text_member(x, body, "cause", false, &cause))
+        return;
+    if (cause != NULL && strcmp(cause, "push") == 0) {
+        request.cause = "BranchEventCause";
+        request.unless_known = true;
+    } else if (cause != NULL && strcmp(cause, "user") != 0) {
+        err_set(&err, ERR_VALIDATION, "'cause' is \"push\" or \"user\"");
+        reply_error(x, &err);
+        return;
+    }
+    if (!pipeline_submit(room, &request, &number, &err)) {
+        reply_error(x, &err);
+        return;
+    }
+    j = pipeline_build(room, request.pipeline, number, &err);
+    if (j != NULL)
+        reply_json(x, 202, j);
+    else
+        reply_error(x, &err);
+}
+
+/* A log that is being written: reads what is there, waits for more, ends with the build. */
+struct follow {
+    struct pipeline_room *room;
+    char *pipeline;
+    int64_t number;
+    char *path;
+    int fd;
+    int64_t offset;
+    bool waits;
+};
+
+static bool
+build_has_ended(const struct follow *f)
+{
+    struct err err;
+    cleanup_json struct json *j = pipeline_build(f->room, f->pipeline, f->number, &err);
+
+    return j == NULL || strcmp(json_get_cstr(j, "state", ""), "ENDED") == 0;
+}
+
+static ptrdiff_t
+follow_next(void *arg, char *buffer, size_t size)
+{
+    struct follow *f = arg;
+    bool last = false;
+
+    for (;;) {
+        ssize_t n = 0;
+        if (f->fd < 0)
+            f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+        if (f->fd >= 0)
+            n = pread(f->fd, buffer, size, f->offset);
+        if (n < 0)
+            return -1;
+        if (n > 0) {
+            f->offset += n;
+            return n;
+        }
+        if (last || !f->waits)
+            return 0;
+        /* Once more after the end: the last lines may have come between the read and now. */
+        last = build_has_ended(f);
+        if (!last && !pipeline_wait(f->room, FOLLOW_WAIT_MS))
+            last = true;
+    }
+}
+
+static void
+follow_done(void *arg)
+{
+    struct follow *f = arg;
+
+    cleanup_close_(&f->fd);
+    free(f->pipeline);
+    free(f->path);
+    free(f);
+}
+
+static void
+reply_log(struct http_exchange *x, struct pipeline_room *room, const char *pipeline, int64_t number)
+{
+    static const struct http_header headers[] = {{"Content-Type", "text/plain; charset=utf-8"},
+                                                 {NULL, NULL}};
+    cleanup(strbuf_done) struct strbuf offset = {0}, waits = {0};
+    struct follow *f;
+    int64_t from = 0;
+    struct err err;
+
+    if (uri_query_get(x->query, "offset", &offset) &&
+        (!str_to_i64(strbuf_str(&offset), &from) || from < 0)) {
+        err_set(&err, ERR_VALIDATION, "'offset' must be a number from 0");
+        reply_error(x, &err);
+        return;
+    }
+    f = mem_new(sizeof(*f));
+    f->room = room;
+    f->pipeline = text_dup(pipeline);
+    f->number = number;
+    f->path = pipeline_log_path(room, pipeline, number);
+    f->fd = -1;
+    f->offset = from;
+    f->waits = uri_query_get(x->query, "follow", &waits) && !str_is(strbuf_str(&waits), "0");
+    http_reply_stream(x, 200, headers, follow_next, follow_done, f);
+}
+
+/* Below /naru/builds/: "<pipeline>/<number>" and what follows. */
+static void
+one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
+{
+    struct str name, number_text;
+    struct json *j;
+    int64_t number;
+    struct err err;
+    char pipeline[64];
+
+    if (!str_split(&rest, '/', &name) || !str_split(&rest, '/', &number_text) ||
+        !build_name_is_valid(name) || !text_copy(pipeline, sizeof(pipeline), name) ||
+        !str_to_i64(number_text, &number)) {
+        err_set(&err, ERR_NOT_FOUND, "the path is /naru/builds/<pipeline>/<number>");
+        reply_error(x, &err);
+        return;
+    }
+    j = pipeline_build(room, pipeline, number, &err);
+    if (j == NULL) {
+        reply_error(x, &err);
+        return;
+    }
+    if (rest.len == 0 && is_get(x)) {
+        reply_json(x, 200, j);
+        return;
+    }
+    json_unref(j);
+    if (str_is(rest, "log") && is_get(x)) {
+        reply_log(x, room, pipeline, number);
+    } else if (str_is(rest, "abort") && str_is(x->method, "POST")) {
+        if (pipeline_abort(room, pipeline, number, &err))
+            reply_message(x, 202, "the build is being aborted");
+        else
+            reply_error(x, &err);
+    } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort")) {
+        reply_method(x);
+    } else {
+        err_set(&err, ERR_NOT_FOUND, "a build has 'log' and 'abort', nothing else");
+        reply_error(x, &err);
+    }
+}
+
+static void
+builds(struct http_exchange *x, void *ctx)
+{
+    struct pipeline_room *room = ctx;
+    struct str rest = str_slice(x->path, sizeof("/naru/builds") - 1, x->path.len);
+
+    if (!is_allowed(room, x))
+        return;
+    if (rest.len > 1 && rest.at[0] == '/')
+        one_build(x, room, str_slice(rest, 1, rest.len));
+    else if (rest.len > 0 && !str_is(rest, "/"))
+        reply_message(x, 404, "there is nothing here");
+    else if (is_get(x))
+        list_builds(x, room);
+    else if (str_is(x->method, "POST"))
+        submit_build(x, room);
+    else
+        reply_method(x);
+}
+
+size_t
+pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX])
+{
+    out[0] = (struct http_route){.prefix = "/github/webhook", .body_limit = GITHUB_BODY_MAX,
+                                 .end = webhook, .ctx = room};
+    out[1] = (struct http_route){.prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds,
+                                 .ctx = room};
+    out[2] = (struct http_route){.prefix = "/naru/pipelines", .body_limit = BODY_MAX,
+                                 .end = pipelines, .ctx = room};
+    out[3] = (struct http_route){.prefix = "/naru/repositories", .body_limit = BODY_MAX,
+                                 .end = pipelines, .ctx = room};
+    return 4;
+}
