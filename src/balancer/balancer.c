@@ -94,7 +94,7 @@ member_tell_drained(struct balancer *b, struct member *m)
 
 struct delivery { /* a call for the loop */
     struct balancer *balancer;
-    struct balancer_view view;
+    struct balancer_view *view;
 };
 
 void
@@ -106,7 +106,7 @@ balancer_view_free(struct balancer_view *v)
         free(v->groups[i].targets);
     free(v->listeners);
     free(v->groups);
-    *v = (struct balancer_view){0};
+    free(v);
 }
 
 static void
@@ -330,12 +330,12 @@ deliver(void *arg)
         g->is_seen = false;
     for (struct frontend *f = b->frontends; f != NULL; f = f->next)
         f->is_seen = false;
-    for (int i = 0; i < d->view.group_count; i++)
-        apply_group(b, &d->view.groups[i]);
-    for (int i = 0; i < d->view.listener_count; i++)
-        apply_listener(b, &d->view.listeners[i]);
+    for (int i = 0; i < d->view->group_count; i++)
+        apply_group(b, &d->view->groups[i]);
+    for (int i = 0; i < d->view->listener_count; i++)
+        apply_listener(b, &d->view->listeners[i]);
     drop_unseen(b);
-    balancer_view_free(&d->view);
+    balancer_view_free(d->view);
     free(d);
     b->views_applied++;
     b->is_dirty = true;
@@ -348,8 +348,7 @@ balancer_apply(struct balancer *b, struct balancer_view *view)
     struct delivery *d = mem_new(sizeof(*d));
 
     d->balancer = b;
-    d->view = *view;
-    *view = (struct balancer_view){0};
+    d->view = view;
     atomic_fetch_add(&b->views_posted, 1);
     loop_post(b->loop, deliver, d);
 }

@@ -47,7 +47,7 @@ TEST(weights_are_exact_and_move_without_a_reload)
     for (size_t i = 0; i < ARRAY_COUNT(want); i++) {
         w->actions = actions[i];
         world_apply(w);
-        WAIT_FOR(balancer_is_ready(w->balancer), 1000);
+        WAIT_FOR(balancer_is_ready(w->balancer), 5000);
         const int got = count_second(w, 1000, two);
         printf("   %d of 1000, want %d\n", got, want[i]);
         CHECK(got >= want[i] - 1 && got <= want[i] + 1); /* the counter goes on from where it was */
@@ -68,7 +68,7 @@ TEST(a_group_grows_beyond_its_slots)
         world_register(w, app_start(w));
     for (int i = 1; i < 20; i++)
         world_wait_healthy(&w->apps[i]);
-    WAIT_FOR(atomic_load(&w->apps[19].requests) > 0, 2000);
+    WAIT_FOR(atomic_load(&w->apps[19].requests) > 0, 5000);
     for (int i = 0; i < 19; i++)
         world_drain(w, &w->apps[i]);
     for (int i = 0; i < 19; i++)
@@ -88,10 +88,10 @@ TEST(a_draining_target_may_come_back)
     world_wait_healthy(app);
     slow.port = w->port;
     load_start(&slow);
-    WAIT_FOR(atomic_load(&app->requests) > 0, 2000);
+    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
     atomic_store(&slow.is_stopping, true);
     world_drain(w, app);
-    WAIT_FOR(client_once(w->port, "GET", "/").status == 503, 1000);
+    WAIT_FOR(client_once(w->port, "GET", "/").status == 503, 5000);
     app->is_draining = false;
     app->state = TARGET_initial;
     atomic_store(&app->told_state, -1);
@@ -121,11 +121,11 @@ TEST(a_new_listener_while_naru_was_down_costs_nothing)
     w->second_port = pick_port();
     world_open(w);
     world_apply(w);
-    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
     CHECK_EQ(client_once(w->second_port, "GET", "/").status, 200);
     w->has_second_listener = false;
     world_apply(w);
-    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
     CHECK_EQ(client_once(w->second_port, "GET", "/").status, 0);
     for (int i = 0; i < 2; i++)
         load_stop(&loads[i]);
@@ -152,7 +152,7 @@ TEST(killing_haproxy_again_and_again_ends_well)
         world_stop_app(w, serving);
         serving = next;
     }
-    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
     CHECK_TEXT(client_once(w->port, "GET", "/").body, serving->name);
 }
 
@@ -206,8 +206,8 @@ TEST(listeners_come_and_go)
     world_wait_healthy(app);
     w->has_no_listener = true;
     world_apply(w);
-    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
-    WAIT_FOR(atomic_load(&app->told_state) == TARGET_unused, 1000);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
+    WAIT_FOR(atomic_load(&app->told_state) == TARGET_unused, 5000);
     CHECK_TEXT(app->told_reason, "Target.NotInUse");
     CHECK_EQ(client_once(w->port, "GET", "/").status, 0);
     world_drain(w, app); /* it has no slot any more */
@@ -223,12 +223,12 @@ TEST(listeners_come_and_go)
     w->second_port = w->port;
     world_apply(w);
     char why[200];
-    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 1000);
+    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 5000);
     CHECK(strstr(why, "is listener aaaaaaaaaaaaaaaa's") != NULL);
     CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
     w->has_no_listener = true; /* the first */
     world_apply(w);
-    WAIT_FOR(balancer_is_ready(w->balancer), 3000);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
     CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
 }
 
@@ -248,7 +248,7 @@ TEST(what_is_no_address_never_reaches_haproxy)
     for (int i = 0; i < 3; i++)
         CHECK_TEXT(client_once(w->port, "GET", "/").body, "app1");
     world_drain(w, odd);
-    WAIT_FOR(atomic_load(&odd->drained) > 0, 1000);
+    WAIT_FOR(atomic_load(&odd->drained) > 0, 5000);
 }
 
 /* ---- the process alone ---- */
@@ -359,7 +359,7 @@ TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
     }
     CHECK_EQ(atomic_load(&o.failed), 2);
     CHECK(haproxy_process_stop(o.folder, &err));
-    WAIT_FOR(atomic_load(&o.died) == 1, 1000);
+    WAIT_FOR(atomic_load(&o.died) == 1, 5000);
     CHECK(haproxy_process_stop(o.folder, &err)); /* none runs */
     loop_stop(o.loop);
     loop_join(o.loop);

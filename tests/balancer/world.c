@@ -134,19 +134,19 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
     }
 }
 
-static struct balancer_view
+static struct balancer_view *
 make_view(struct world *w)
 {
-    struct balancer_view v = {0};
+    struct balancer_view *v = mem_new(sizeof(*v));
 
-    v.listeners = mem_new(2 * sizeof(*v.listeners));
-    v.groups = mem_new(2 * sizeof(*v.groups));
+    v->listeners = mem_new(2 * sizeof(*v->listeners));
+    v->groups = mem_new(2 * sizeof(*v->groups));
     if (!w->has_no_listener)
-        add_listener(&v, "aaaaaaaaaaaaaaaa", w->port, w->actions);
+        add_listener(v, "aaaaaaaaaaaaaaaa", w->port, w->actions);
     if (w->has_second_listener)
-        add_listener(&v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions);
-    add_group(w, &v, 0, GROUP_ARN, "0123456789abcdef");
-    add_group(w, &v, 1, OTHER_ARN, "fedcba9876543210");
+        add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions);
+    add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");
+    add_group(w, v, 1, OTHER_ARN, "fedcba9876543210");
     return v;
 }
 
@@ -154,9 +154,9 @@ void
 world_apply(struct world *w)
 {
     pthread_mutex_lock(&w->lock);
-    struct balancer_view view = make_view(w);
+    struct balancer_view *view = make_view(w);
     pthread_mutex_unlock(&w->lock);
-    balancer_apply(w->balancer, &view);
+    balancer_apply(w->balancer, view);
 }
 
 void
