@@ -228,3 +228,242 @@ TEST(the_first_failing_command_ends_the_script)
     CHECK(has(log, "ERROR: script returned exit code 1"));
     CHECK(has(log, "Finished: FAILURE"));
 }
+
+TEST(environment_follows_jenkins)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "withEnv(['A=1', 'PATH+X=/opt/x', 'B=']) {\n"
+        "  sh 'echo a=$A b=[$B] path=${PATH%%:*}'\n"
+        "  script { env.A = 'changed'; env.C = 5; echo \"groovy ${env.A} $A ${env.C} ${env.UNSET}\" }\n"
+        "}\n"
+        "sh 'echo outside a=$A c=$C literal=$D'\n"
+        "withEnv(['D=$A ${A}']) { sh 'echo \"d=$D\"' }\n"
+        "script { try { echo NOPE } catch (e) { echo 'caught ' + e.message } }\n"
+        "echo \"$BUILD_TAG ${params.X} ${env.JOB_BASE_NAME}\"\n",
+        RESULT_SUCCESS);
+    CHECK(has(log, "a=1 b=[] path=/opt/x"));
+    CHECK(has(log, "groovy 1 1 5 null"));
+    CHECK(has(log, "outside a=changed c=5 literal="));
+    CHECK(has(log, "d=$A ${A}"));
+    CHECK(has(log, "caught No such property: NOPE"));
+    CHECK(has(log, "jenkins-web-main-7 null main"));
+}
+
+TEST(errors_are_caught_retried_and_marked)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "retry(3) { sh 'echo x >> ../count; [ $(wc -l < ../count) -ge 3 ]' }\n"
+        "sh 'echo attempts $(wc -l < ../count)'\n"
+        "catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { error 'soft' }\n"
+        "warnError('warned') { sh 'false' }\n"
+        "script {\n"
+        "  try { sh 'exit 9' } catch (err) { echo \"got ${err.message}\" } finally { echo 'finally' }\n"
+        "  try { error 'mine' } catch (Exception e) { echo e.toString() }\n"
+        "  currentBuild.description = 'said'\n"
+        "  currentBuild.result = 'SUCCESS'\n"
+        "  echo \"now ${currentBuild.result}\"\n"
+        "}\n",
+        RESULT_UNSTABLE);
+    CHECK(has(log, "attempts 3"));
+    CHECK(has(log, "ERROR: soft"));
+    CHECK(has(log, "warned"));
+    CHECK(has(log, "got script returned exit code 9"));
+    CHECK(has(log, "finally"));
+    CHECK(has(log, "hudson.AbortException: mine"));
+    CHECK(has(log, "now UNSTABLE"));
+    CHECK_TEXT(b.outcome.description, "said");
+    CHECK_TEXT(strbuf_cstr(&b.stages), "One=UNSTABLE\n");
+}
+
+TEST(files_stashes_archives_and_reports)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "dir('a/b') { writeFile file: 'c/x.txt', text: 'hello\\n'\n sh 'cat c/x.txt; pwd | sed s,.*/ws,ws,' }\n"
+        "stash name: 's', includes: 'a/**/*.txt'\n"
+        "dir('other') { unstash 's'\n echo readFile('a/b/c/x.txt').trim() + ' back' }\n"
+        "script { echo \"${fileExists('a/b/c/x.txt')} ${fileExists('nope')}\" }\n"
+        "archiveArtifacts artifacts: '**/*.txt', excludes: 'other/**'\n"
+        "sh 'find ../keep/artifacts -type f | sort'\n"
+        "writeFile file: 'r.xml', text: '<testsuite><testcase/><testcase><failure/></testcase><testcase><skipped/></testcase></testsuite>'\n"
+        "script { def r = junit('r.xml'); echo \"${r.totalCount} ${r.failCount} ${r.skipCount} ${r.passCount}\" }\n"
+        "script { try { readFile 'missing' } catch (e) { echo 'no file' } }\n"
+        "script { try { unstash 'zzz' } catch (e) { echo e.message } }\n"
+        "script { try { deleteDir() } catch (e) { echo e.message } }\n",
+        RESULT_UNSTABLE);
+    CHECK(has(log, "hello"));
+    CHECK(has(log, "ws/a/b"));
+    CHECK(has(log, "hello back"));
+    CHECK(has(log, "true false"));
+    CHECK(has(log, "../keep/artifacts/a/b/c/x.txt"));
+    CHECK(strstr(log, "artifacts/other") == NULL);
+    CHECK(has(log, "3 1 1 1"));
+    CHECK(has(log, "no file"));
+    CHECK(has(log, "No such saved stash 'zzz'"));
+    CHECK(strstr(log, "runs in your own directory") != NULL);
+}
+
+TEST(a_timeout_aborts_and_post_still_runs)
+{
+    cleanup(build_done) struct build b = {0};
+    int64_t start_ms = clock_monotonic_ms();
+
+    build_init(&b);
+    build_run(&b, "pipeline {\nagent any\nstages {\nstage('Slow') {\n"
+                  "options { timeout(time: 300, unit: 'MILLISECONDS') }\n"
+                  "steps { sh 'sleep 30' }\npost { aborted { echo 'stage aborted' } } }\n"
+                  "stage('Next') { steps { echo 'next' } } }\n"
+                  "post { aborted { sh 'echo pipeline aborted' }\nfailure { echo 'failed' } } }");
+    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    CHECK_TEXT(strbuf_cstr(&b.stages), "Slow=ABORTED\nNext=SKIPPED FAILURE\n");
+    CHECK(has(strbuf_cstr(&b.log), "stage aborted"));
+    CHECK(has(strbuf_cstr(&b.log), "pipeline aborted"));
+    CHECK(!has(strbuf_cstr(&b.log), "failed"));
+    CHECK(clock_monotonic_ms() - start_ms < 10000);
+}
+
+TEST(an_abort_cannot_be_swallowed)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    b.abort_at_ms = clock_monotonic_ms() + 300;
+    build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') {\nsteps { script {\n"
+                  "try { sh 'sleep 30' } catch (e) { echo 'swallowed' } } } } } }");
+    CHECK(has(strbuf_cstr(&b.log), "swallowed"));
+    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+}
+
+TEST(a_loop_without_end_is_ended)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    b.config.timeout_ms = 300;
+    build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') {\nsteps { script {\n"
+                  "while (true) { } } } } } }");
+    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    CHECK_TEXT(b.outcome.reason, "the build ran out of time");
+}
+
+TEST(post_runs_in_its_fixed_order_and_survives_errors)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    b.config.previous_result = "FAILURE";
+    build_run(&b, "pipeline {\nagent any\nstages { stage('A') { steps { echo 'x' } } }\npost {\n"
+                  "cleanup { echo 'p5' }\nfailure { echo 'p4' }\nsuccess { echo 'wrong' }\n"
+                  "fixed { echo 'wrong too' }\nalways { echo 'p1'\nerror 'broken' }\n"
+                  "changed { echo 'wrong three' }\nunsuccessful { echo 'p3' }\n} }");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK(has(log, "p1") && has(log, "p3") && has(log, "p4") && has(log, "p5"));
+    CHECK(strstr(log, "\np1\n") < strstr(log, "\np3\n"));
+    CHECK(strstr(log, "\np3\n") < strstr(log, "\np4\n"));
+    CHECK(strstr(log, "\np4\n") < strstr(log, "\np5\n"));
+    CHECK(strstr(log, "wrong") == NULL);
+}
+
+TEST(when_decides_and_nested_stages_nest)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b,
+              "pipeline {\nagent any\nenvironment { MODE = 'blue' }\nstages {\n"
+              "stage('Main') { when { branch 'ma*' }\nsteps { echo 'x' } }\n"
+              "stage('Other') { when { branch 'release/*' }\nsteps { echo 'x' }\npost { always { echo 'no' } } }\n"
+              "stage('Env') { when { allOf { environment name: 'MODE', value: 'blue'\nnot { tag 'v*' } } }\nsteps { echo 'x' } }\n"
+              "stage('Truthy') { when { expression { return 'false' } }\nsteps { echo 'x' } }\n"
+              "stage('Outer') { stages {\nstage('In1') { steps { echo 'x' } }\nstage('In2') { steps { error 'e' } }\nstage('In3') { steps { echo 'x' } } } }\n"
+              "stage('Last') { stages { stage('Deep') { steps { echo 'x' } } } }\n} }");
+    CHECK_TEXT(strbuf_cstr(&b.stages),
+               "Main=SUCCESS\nOther=SKIPPED WHEN\nEnv=SUCCESS\nTruthy=SUCCESS\n  In1=SUCCESS\n  In2=FAILED\n"
+               "  In3=SKIPPED FAILURE\nOuter=FAILED\nLast=SKIPPED FAILURE\n  Deep=SKIPPED FAILURE\n");
+    CHECK(!has(strbuf_cstr(&b.log), "no"));
+}
+
+TEST(secrets_are_bound_and_masked)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put_file(&b, "credentials.json",
+             "{\"hub\":{\"kind\":\"usernamePassword\",\"username\":\"ann\",\"password\":\"s3cr3t-x\"},"
+             "\"tok\":{\"kind\":\"string\",\"secret\":\"tok-abc\"},"
+             "\"f\":{\"kind\":\"file\",\"name\":\"conf\",\"content\":\"inside\\n\"}}");
+    build_run(&b, "pipeline {\nagent any\nenvironment { HUB = credentials('hub') }\nstages { stage('A') { steps {\n"
+                  "sh 'echo user $HUB_USR pass $HUB_PSW both $HUB'\n"
+                  "withCredentials([string(credentialsId: 'tok', variable: 'T'), file(credentialsId: 'f', variable: 'F')]) {\n"
+                  "sh 'echo token=$T; cat $F; echo $F > ../where'\necho \"groovy ${T}\" }\n"
+                  "sh 'echo gone [$T]; test ! -e \"$(cat ../where)\"'\n"
+                  "withCredentials([string(credentialsId: 'none', variable: 'N')]) { echo 'x' }\n} } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK(has(log, "user ann pass **** both ****"));
+    CHECK(has(log, "token=****"));
+    CHECK(has(log, "inside"));
+    CHECK(has(log, "groovy ****"));
+    CHECK(has(log, "gone []"));
+    CHECK(strstr(log, "s3cr3t") == NULL && strstr(log, "tok-abc") == NULL);
+    CHECK_TEXT(b.outcome.reason, "Could not find credentials entry with ID 'none'");
+}
+
+TEST(what_is_not_built_fails_when_it_is_reached)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') { steps { echo 'first' } }\n"
+                  "stage('B') { parallel { stage('x') { steps { echo '1' } } } }\n} }");
+    CHECK(has(strbuf_cstr(&b.log), "first"));
+    CHECK_TEXT(b.outcome.reason, "'parallel' is not supported yet");
+    CHECK(strstr(strbuf_cstr(&b.log), "ERROR: Jenkinsfile:5:14: 'parallel' is not supported yet") != NULL);
+}
+
+TEST(unknown_steps_and_broken_files_are_named)
+{
+    cleanup(build_done) struct build b = {0}, c = {0};
+    const char *log = run_steps(&b, "ehco 'x'", RESULT_FAILURE);
+
+    CHECK(strstr(log, "No such DSL method 'ehco' found; did you mean 'echo'?") != NULL);
+    build_init(&c);
+    build_run(&c, "pipeline {\n agent any\n stages {\n  stage('A') { steps { sh \"$(date)\" } }\n }\n}\n");
+    CHECK(strstr(strbuf_cstr(&c.log), "Jenkinsfile:4:28: '$' in a double-quoted string") != NULL);
+    CHECK_TEXT(build_result_name(c.outcome.result), "FAILURE");
+}
+
+TEST(background_processes_live_until_the_build_ends)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(&b,
+                                "sh 'sleep 1000 > /dev/null 2>&1 & echo $! > ../pid'\n"
+                                "sh 'kill -0 $(cat ../pid) && echo alive'\n",
+                                RESULT_SUCCESS);
+
+    CHECK(has(log, "alive"));
+    if (strstr(log, "that the build left behind") == NULL)
+        check_fail(__FILE__, __LINE__, "nothing was ended:\n%s", log);
+}
+
+TEST(parameters_have_their_defaults)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    build_run(&b, "pipeline {\nagent any\nparameters { string(name: 'ENVIRONMENT', defaultValue: 'prod')\n"
+                  "booleanParam(name: 'DRY', defaultValue: false)\nchoice(name: 'SIZE', choices: ['s', 'm']) }\n"
+                  "stages { stage('A') { steps { sh 'echo $ENVIRONMENT $DRY $SIZE'\n"
+                  "script { if (!params.DRY) { echo \"${params.ENVIRONMENT} ${SIZE}\" } } } } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK(has(log, "prod false s"));
+    CHECK(has(log, "prod s"));
+}
