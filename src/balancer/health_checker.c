@@ -11,6 +11,7 @@
 /* After its verdict a probe reads the body for a while and drops it: closing on unread bytes sends
  * a reset, which fills the logs of applications. */
 #define BODY_LIMIT 65536
+#define FIRST_PAUSE_MS 10
 
 struct probe {
     struct checker *checker;
@@ -34,6 +35,8 @@ struct checker {
     struct probe *probe;      /* under way, without a verdict yet */
     struct probe *reading;    /* with its verdict, reading its body */
     int64_t probe_started_ms;
+    int64_t judged_ms; /* when an answer was last taken in; 0: never */
+    int64_t pause_ms;  /* before a target that does not listen yet is asked again */
     void (*changed)(void *arg);
     void *arg;
 };
@@ -248,21 +251,44 @@ probe_start(struct checker *c)
 
 /* ---- the checker ---- */
 
-static void
-checker_schedule(struct checker *c)
+/* It does not even listen yet, and has never answered. */
+static bool
+is_unborn(const struct checker *c, enum check_result result)
 {
-    const int64_t due_ms = c->probe_started_ms + target_health_next_ms(&c->health, &c->check);
-    const int64_t delay_ms = due_ms - clock_monotonic_ms();
+    return result == CHECK_FAILED &&
+           target_health_next_ms(&c->health, &c->check) < (int64_t)c->check.interval_s * 1000;
+}
 
-    loop_timer_set(c->timer, delay_ms > 0 ? delay_ms : 0);
+static void
+checker_schedule(struct checker *c, enum check_result result, int64_t now_ms)
+{
+    const int64_t next_ms = target_health_next_ms(&c->health, &c->check);
+    int64_t due_ms = c->probe_started_ms + next_ms;
+
+    if (is_unborn(c, result)) {
+        due_ms = c->judged_ms + next_ms; /* the next one that counts */
+        if (now_ms + c->pause_ms < due_ms) {
+            due_ms = now_ms + c->pause_ms;
+            c->pause_ms += c->pause_ms / 2;
+        }
+    }
+    loop_timer_set(c->timer, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
 static void
 checker_take(struct checker *c, enum check_result result, int status)
 {
-    const bool has_changed = target_health_checked(&c->health, &c->check, result, status);
+    const int64_t now_ms = clock_monotonic_ms();
+    const int64_t next_ms = target_health_next_ms(&c->health, &c->check);
+    const bool counts =
+        !is_unborn(c, result) || c->judged_ms == 0 || now_ms - c->judged_ms >= next_ms;
+    bool has_changed = false;
 
-    checker_schedule(c);
+    if (counts) {
+        has_changed = target_health_checked(&c->health, &c->check, result, status);
+        c->judged_ms = now_ms;
+    }
+    checker_schedule(c, result, now_ms);
     if (has_changed)
         c->changed(c->arg); /* last: it may free us */
 }
@@ -297,6 +323,7 @@ checker_new(const struct checker_spec *spec)
         text_copy(c->health.reason, sizeof(c->health.reason), STR("Target.FailedHealthChecks"));
         text_copy(c->health.description, sizeof(c->health.description), STR("Health checks failed"));
     }
+    c->pause_ms = FIRST_PAUSE_MS;
     c->timer = loop_timer_new(c->loop, checker_due, c);
     loop_timer_set(c->timer, 0); /* not from here: the caller does not hold us yet */
     return c;

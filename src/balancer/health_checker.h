@@ -2,6 +2,8 @@
 /* health_checker.h - asks one target for its health, over and over.
  * A checker probes at once, then whenever core/target_health.h says, counted from start to start, one
  * probe at a time.  A probe is one GET on a connection of its own; what it means is decided there.
+ * Only a target that does not listen yet is asked more often, from 10 ms up: most start within a
+ * tenth of a second, and a deployment waits for each.  Those refusals do not count.
  * Everything happens on the loop's thread. Ownership: the checker copies what it is given. */
 #pragma once
 #include "core/target_health.h"

@@ -210,31 +210,60 @@ TEST(a_closed_connection_fails)
     check_verdict(&t, TARGET_unhealthy, "Target.FailedHealthChecks", "Health checks failed");
 }
 
-TEST(a_slow_starter_is_found_soon_after_it_listens)
+/* From its first listen(), `delay_ms` after registration, to healthy. */
+static int64_t
+measure_slow_start(int delay_ms)
 {
     struct app t = {.answer = "HTTP/1.1 200 OK\r\n\r\n"};
     struct watch w = {.unhealthy_threshold = 2};
     struct app holder = {.answer = ""};
+    const int on = 1;
 
     /* Its port, refused for now: nothing listens after this one is gone. */
     app_start(&holder);
     app_stop(&holder);
     watch_start(&w, holder.port);
-    clock_sleep_ms(600);
+    clock_sleep_ms(delay_ms);
     CHECK(atomic_load(&w.said) != TARGET_healthy);
-    CHECK(atomic_load(&w.said) != TARGET_unhealthy); /* not sooner than an interval */
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)holder.port),
                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const int on = 1;
     t.fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(t.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     CHECK(bind(t.fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(t.fd, 10) == 0);
     CHECK(pthread_create(&t.thread, NULL, app_main, &t) == 0);
     const int64_t listening_ms = clock_monotonic_ms();
-    wait_until_said(&w, TARGET_healthy, 2000);
-    CHECK(w.said_ms - listening_ms < 350);
+    wait_until_said(&w, TARGET_healthy, 5000);
     watch_stop(&w);
     app_stop(&t);
+    return w.said_ms - listening_ms;
+}
+
+TEST(a_starter_is_found_soon_after_it_listens)
+{
+    int64_t fast_ms = INT64_MAX, slow_ms = INT64_MAX;
+
+    for (int i = 0; i < 5; i++) { /* the best of some: the machine may be busy */
+        const int64_t after_60_ms = measure_slow_start(60), after_600_ms = measure_slow_start(600);
+        fast_ms = after_60_ms < fast_ms ? after_60_ms : fast_ms;
+        slow_ms = after_600_ms < slow_ms ? after_600_ms : slow_ms;
+    }
+    printf("   found %d and %d ms after they listen\n", (int)fast_ms, (int)slow_ms);
+    CHECK(fast_ms < 60);
+    CHECK(slow_ms < 300);
+}
+
+TEST(refusals_make_a_target_unhealthy_no_sooner_than_its_interval_says)
+{
+    struct watch w = {0};
+    struct app holder = {.answer = ""};
+
+    app_start(&holder);
+    app_stop(&holder);
+    watch_start(&w, holder.port); /* interval 1 s, threshold 1: four refusals 250 ms apart */
+    wait_until_said(&w, TARGET_unhealthy, 8000);
+    watch_stop(&w);
+    CHECK(w.said_ms - w.began_ms >= 740);
+    CHECK_TEXT(w.reason, "Target.FailedHealthChecks");
 }
 
 TEST(an_unhealthy_target_needs_its_threshold_to_come_back)
