@@ -76,6 +76,8 @@ void container_spec_docker_name(const struct agent_task *task, const char *conta
 struct json *container_spec_create(const struct agent_task *task, int index, const char *image,
                                    const struct spec_host *host, struct err *err) MUST_CHECK;
 struct json *container_spec_create_pause(const struct agent_task *task, const struct spec_host *host);
+/* The host's path, the shared volume's own name, or one made for this task; malloc'd. */
+char *container_spec_volume_source(const struct agent_task *task, const struct json *volume);
 /* Volumes to be made before the containers: an array of bodies of POST /volumes/create, those that must
  * already exist as {"Name":..., "mustExist":true}. */
 struct json *container_spec_volumes(const struct agent_task *task, const struct spec_host *host,

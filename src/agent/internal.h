@@ -8,6 +8,7 @@
  *   docker_events.c the link: connect, events, pings, back-off; who is told what came
  *   adopt.c         what Docker has of ours: resync, sweep, removal, purge
  *   task_runner.c   one task: decides the next job of each container, level-triggered
+ *   task_outcome.c  one task: what jobs and inspections taught about it
  *   task_report.c   one task: what is told to the control plane
  *   task_jobs.c     the work of those jobs
  *   resolve.c       tags to digests */
@@ -176,9 +177,16 @@ void runner_event(struct runner *r, const struct docker_event *event);
 void runner_lost(struct runner *r); /* the link broke: what we know may be old */
 void runner_job_done(struct runner *r);
 struct runner_container *runner_at(struct runner *r, int index);
-/* Takes over what an inspection says. */
+
+/* task_outcome.c: outcome_*() are the ends of the jobs of task_jobs.c */
 void runner_apply(struct runner *r, struct runner_container *c, const struct docker_state *s);
 void runner_container_failed(struct runner *r, struct runner_container *c, const char *reason);
+void runner_container_stopped(struct runner *r, struct runner_container *c);
+void outcome_prepare(struct job *job);
+void outcome_image(struct job *job);
+void outcome_run(struct job *job);
+void outcome_inspect(struct job *job);
+void outcome_signal(struct job *job);
 
 /* task_report.c */
 void runner_report(struct runner *r);

@@ -71,7 +71,7 @@ describe(const struct runner *r, int index, struct task_container *out)
     const struct runner_container *c = &r->containers[index];
 
     memcpy(out->name, c->plan.name, sizeof(out->name));
-    memcpy(out->runtime_id, c->id, sizeof(c->id));
+    (void)text_copy(out->runtime_id, sizeof(out->runtime_id), str_of(c->id));
     memcpy(out->digest, c->digest, sizeof(out->digest));
     out->last_status = c->is_stopped ? TASK_STOPPED : c->is_running ? TASK_RUNNING : TASK_PENDING;
     out->health = c->health;

@@ -10,12 +10,8 @@
 #include <stdio.h>
 #include "agent/internal.h"
 #include "base/clock.h"
-#include "base/log.h"
 
-#define RETRY_MS 1000
 #define KILL_AGAIN_MS 10000
-#define PULL_TRIES 5
-#define PREPARE_TRIES 3
 #define NEVER INT64_MAX
 
 struct runner_container *
@@ -33,284 +29,6 @@ total(const struct runner *r)
 /* Walks the containers, and the pause container at last if there is one. */
 #define EACH_CONTAINER(r, i)                                                                       \
     for (int i = 0; (i) < total(r); (i) = (i) + 1 == (r)->count && (r)->has_pause ? PAUSE_INDEX : (i) + 1)
-
-/* ---- what is learnt ---- */
-
-static void
-stop_container(struct runner *r, struct runner_container *c)
-{
-    if (c->is_stopped)
-        return;
-    c->is_running = false;
-    c->is_stopped = r->is_dirty = true;
-    if (c->has_run && c->id[0] != '\0')
-        container_logs_finish(r->agent->logs, c->id);
-}
-
-void
-runner_container_failed(struct runner *r, struct runner_container *c, const char *reason)
-{
-    if (c->is_stopped)
-        return;
-    (void)snprintf(c->reason, sizeof(c->reason), "%s", reason);
-    stop_container(r, c);
-    /* The first thing that keeps an essential container from starting names the task's failure. */
-    if (c->plan.is_essential && !c->has_run && r->reason[0] == '\0')
-        (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
-}
-
-static bool
-may_restart(const struct runner *r, const struct runner_container *c, int exit_code)
-{
-    if (!c->plan.restarts || r->is_stopping || c->signalled_at_ms != 0 || !c->is_running)
-        return false;
-    for (int i = 0; i < c->plan.restart_ignored_count; i++)
-        if (c->plan.restart_ignored[i] == exit_code)
-            return false;
-    return clock_monotonic_ms() - c->started_at_ms >= c->plan.restart_period_s * 1000LL;
-}
-
-static void apply_ended(struct runner *r, struct runner_container *c, const struct docker_state *s);
-
-static void
-apply_running(struct runner *r, struct runner_container *c, const struct docker_state *s)
-{
-    if (!c->is_running) {
-        c->started_at_ms = clock_monotonic_ms();
-        if (c != &r->containers[PAUSE_INDEX])
-            container_logs_follow(r->agent->logs, r->agent->info.api_minor, r->id, c->plan.name, c->id, c->has_tty);
-    }
-    c->is_running = c->has_run = true;
-    c->health = c->plan.has_health_check ? s->health : HEALTH_UNKNOWN;
-    c->binding_count = s->binding_count;
-    memcpy(c->bindings, s->bindings, sizeof(c->bindings));
-    if (s->address[0] != '\0') {
-        memcpy(r->address, s->address, sizeof(r->address));
-        memcpy(r->mac_address, s->mac_address, sizeof(r->mac_address));
-    }
-}
-
-void
-runner_apply(struct runner *r, struct runner_container *c, const struct docker_state *s)
-{
-    memcpy(c->id, s->id, sizeof(c->id));
-    memcpy(c->stop_signal, s->stop_signal, sizeof(c->stop_signal));
-    c->has_tty = s->has_tty;
-    c->may_exist = false;
-    c->has_image = true;
-    if (c->is_stopped)
-        return; /* STOPPED is final, whatever Docker says later */
-    r->is_dirty = true;
-    if (s->is_running)
-        apply_running(r, c, s);
-    else if (s->has_ended)
-        apply_ended(r, c, s);
-    else if (s->error[0] != '\0') { /* created, and a start of before failed */
-        char reason[REASON_SIZE];
-
-        (void)snprintf(reason, sizeof(reason), "CannotStartContainerError: %.900s", s->error);
-        runner_container_failed(r, c, reason);
-    }
-}
-
-static void restart_done(struct job *job);
-
-static void
-apply_ended(struct runner *r, struct runner_container *c, const struct docker_state *s)
-{
-    if (may_restart(r, c, s->exit_code)) {
-        struct job *job = job_new(r->agent, r, (int)(c - r->containers), job_restart, restart_done);
-
-        (void)text_copy(job->id, sizeof(job->id), str_of(c->id));
-        c->is_busy = true;
-        c->is_running = false;
-        job_post(job, r->agent->workers);
-        return;
-    }
-    if (!c->has_run && c != &r->containers[PAUSE_INDEX]) /* it came and went between two looks */
-        container_logs_follow(r->agent->logs, r->agent->info.api_minor, r->id, c->plan.name, c->id, c->has_tty);
-    c->has_run = true;
-    c->has_exit_code = true;
-    c->exit_code = s->exit_code;
-    if (s->was_oom_killed && s->exit_code != 0)
-        (void)snprintf(c->reason, sizeof(c->reason), "OutOfMemoryError: Container killed due to memory usage");
-    else if (s->error[0] != '\0')
-        (void)snprintf(c->reason, sizeof(c->reason), "ContainerRuntimeError: %.900s", s->error);
-    stop_container(r, c);
-}
-
-/* ---- jobs come home ---- */
-
-/* The call went unanswered.  Docker may be gone, or this one call too slow: ask which, and try again;
- * every job can be done twice. True if it was that. */
-static bool
-was_unanswered(struct job *job, struct runner_container *c)
-{
-    if (job->is_ok || job->has_state || job->err.code != ERR_UNAVAILABLE) {
-        c->unanswered = 0;
-        return false;
-    }
-    c->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
-    if (job->agent->link == LINK_UP)
-        c->unanswered++;
-    link_suspect(job->agent);
-    return true;
-}
-
-static struct runner_container *
-come_home(struct job *job)
-{
-    struct runner_container *c = runner_at(job->runner, job->container);
-
-    c->is_busy = false;
-    if (c->recheck)
-        c->needs_inspect = true;
-    c->recheck = false;
-    if (job->id[0] != '\0')
-        memcpy(c->id, job->id, sizeof(c->id));
-    if (job->digest[0] != '\0')
-        memcpy(c->digest, job->digest, sizeof(c->digest));
-    return c;
-}
-
-static void
-give_up_unanswered(struct runner *r, struct runner_container *c, const char *what)
-{
-    char reason[REASON_SIZE];
-
-    (void)snprintf(reason, sizeof(reason), "DockerTimeoutError: Could not transition to %s; %s", what,
-                   "Docker Engine does not answer");
-    r->is_infrastructure = true;
-    runner_container_failed(r, c, reason);
-}
-
-static void
-run_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *c = come_home(job);
-
-    if (was_unanswered(job, c)) {
-        c->may_exist = c->id[0] == '\0';
-        if (c->unanswered >= UNANSWERED_MAX)
-            give_up_unanswered(r, c, "started");
-    } else if (job->is_ok) {
-        runner_apply(r, c, &job->state);
-    } else if (job->needs_image && !c->must_pull) {
-        c->must_pull = true;
-        c->has_image = false;
-    } else {
-        runner_container_failed(r, c, job->reason);
-    }
-}
-
-static void
-restart_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *c = come_home(job);
-
-    if (was_unanswered(job, c))
-        c->needs_inspect = true;
-    else if (job->is_ok)
-        runner_apply(r, c, &job->state);
-    else
-        runner_container_failed(r, c, job->reason);
-}
-
-static void
-inspect_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *c = come_home(job);
-
-    if (was_unanswered(job, c)) {
-        c->needs_inspect = true;
-    } else if (job->is_ok) {
-        runner_apply(r, c, &job->state);
-    } else if (job->err.code == ERR_RESOURCE_NOT_FOUND && c->id[0] == '\0') {
-        c->may_exist = false; /* the unanswered create did not happen */
-    } else if (job->err.code == ERR_RESOURCE_NOT_FOUND) {
-        runner_container_failed(r, c, "DockerStateError: the container was removed from outside");
-    } else {
-        char reason[REASON_SIZE];
-
-        (void)snprintf(reason, sizeof(reason), "CannotInspectContainerError: %.900s", job->err.message);
-        runner_container_failed(r, c, reason);
-    }
-}
-
-static void
-signal_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *c = come_home(job);
-
-    if (was_unanswered(job, c)) {
-        c->kill_at_ms = c->retry_at_ms; /* ask again; harmless if the first one arrived */
-        return;
-    }
-    if (job->has_state)
-        runner_apply(r, c, &job->state);
-    else if (!job->is_ok && job->err.code == ERR_RESOURCE_NOT_FOUND)
-        runner_container_failed(r, c, "DockerStateError: the container was removed from outside");
-}
-
-static void
-prepare_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *pause = runner_at(r, PAUSE_INDEX);
-    const bool is_network = container_spec_is_awsvpc(r->task);
-
-    r->is_preparing = false;
-    if (is_network)
-        r->agent->network_state = job->is_ok ? NETWORK_READY : NETWORK_UNKNOWN;
-    if (job->is_ok) {
-        r->is_prepared = true;
-        if (r->has_pause)
-            runner_apply(r, pause, &job->state);
-    } else if (job->err.code == ERR_UNAVAILABLE || ++r->prepare_tries < PREPARE_TRIES) {
-        r->prepare_retry_at_ms = clock_monotonic_ms() + RETRY_MS;
-        link_suspect(r->agent);
-    } else {
-        for (int i = 0; i < r->count; i++)
-            runner_container_failed(r, runner_at(r, i), job->reason);
-    }
-    if (is_network)
-        agent_advance_all(r->agent); /* others waited for the network */
-}
-
-static void
-image_done(struct job *job)
-{
-    struct runner *r = job->runner;
-    struct runner_container *c = come_home(job);
-    char reason[REASON_SIZE];
-
-    r->pull_stopped_at_ms = clock_wall_ms();
-    if (job->is_ok) {
-        c->has_image = true;
-        return;
-    }
-    if (r->is_stopping)
-        return; /* we broke it off ourselves */
-    if (was_unanswered(job, c) && r->agent->link != LINK_UP)
-        return; /* Docker went away: not the image's fault */
-    const bool is_final = job->err.code == ERR_RESOURCE_NOT_FOUND || job->err.code == ERR_CLIENT;
-    if (!is_final && ++c->pull_tries < PULL_TRIES) {
-        c->retry_at_ms = clock_monotonic_ms() + (1100LL << (c->pull_tries - 1) > 5000 ? 5000 : 1100LL << (c->pull_tries - 1));
-        return;
-    }
-    if (is_final)
-        (void)snprintf(reason, sizeof(reason), "CannotPullContainerError: Error response from daemon: %.900s",
-                       job->err.message);
-    else
-        (void)snprintf(reason, sizeof(reason),
-                       "CannotPullContainerError: pull image manifest has been retried %d time(s): %.900s",
-                       PULL_TRIES, job->err.message);
-    runner_container_failed(r, c, reason);
-}
 
 /* ---- what is due ---- */
 
@@ -331,7 +49,7 @@ static void
 send_signal(struct runner *r, int index, const char *name)
 {
     struct runner_container *c = runner_at(r, index);
-    struct job *job = job_new(r->agent, r, index, job_signal, signal_done);
+    struct job *job = job_new(r->agent, r, index, job_signal, outcome_signal);
 
     c->is_busy = true;
     memcpy(job->id, c->id, sizeof(job->id));
@@ -359,11 +77,11 @@ advance_stop(struct runner *r, int index, int64_t now)
         return;
     if (c->may_exist) {
         if (now >= c->retry_at_ms)
-            dispatch(r, index, job_inspect, inspect_done, r->agent->workers);
+            dispatch(r, index, job_inspect, outcome_inspect, r->agent->workers);
         return;
     }
     if (!c->is_running) {
-        stop_container(r, c); /* never started: nothing to signal, no exit code */
+        runner_container_stopped(r, c); /* never started: nothing to signal, no exit code */
         return;
     }
     if (index == PAUSE_INDEX ? !runner_all_stopped(r) : is_needed(r, index))
@@ -448,11 +166,11 @@ advance_start(struct runner *r, int index, int64_t now)
     if (!c->has_image) { /* all images come first, also while a dependency runs */
         if (r->pull_started_at_ms == 0)
             r->pull_started_at_ms = clock_wall_ms();
-        dispatch(r, index, job_image, image_done, r->agent->pullers);
+        dispatch(r, index, job_image, outcome_image, r->agent->pullers);
         return;
     }
     if (judge_all(r, c, now) == READY && r->is_prepared)
-        dispatch(r, index, job_run, run_done, r->agent->workers);
+        dispatch(r, index, job_run, outcome_run, r->agent->workers);
 }
 
 static void
@@ -476,7 +194,7 @@ advance_prepare(struct runner *r, int64_t now)
             r->agent->network_state = NETWORK_MAKING;
     }
     r->is_preparing = true;
-    job_post(job_new(r->agent, r, PAUSE_INDEX, job_prepare, prepare_done), r->agent->workers);
+    job_post(job_new(r->agent, r, PAUSE_INDEX, job_prepare, outcome_prepare), r->agent->workers);
 }
 
 /* Looks which of the task's containers Docker has already. */
@@ -531,7 +249,7 @@ advance_unreachable(struct runner *r, int64_t now)
         r->is_infrastructure = true;
     for (int i = 0; i < r->count; i++)
         if (r->is_stopping)
-            stop_container(r, runner_at(r, i));
+            runner_container_stopped(r, runner_at(r, i));
         else
             runner_container_failed(r, runner_at(r, i), "DockerTimeoutError: Docker Engine does not answer");
 }
@@ -576,7 +294,7 @@ advance_linked(struct runner *r, int64_t now)
 
         if (c->needs_inspect && !c->is_busy && !c->is_stopped && now >= c->retry_at_ms) {
             c->needs_inspect = false;
-            dispatch(r, i, job_inspect, inspect_done, r->agent->workers);
+            dispatch(r, i, job_inspect, outcome_inspect, r->agent->workers);
         }
         is_looking = is_looking || (!c->is_stopped && c->id[0] != '\0' && !c->has_run && (c->is_busy || c->needs_inspect));
     }
