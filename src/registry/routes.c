@@ -38,6 +38,8 @@ reply_header(struct reply *r, const char *name, const char *value)
 void
 reply_send(struct call *c, struct reply *r, int status, struct str body)
 {
+    /* Before the answer: with it the client goes on at once, often on another connection. */
+    blob_done(c);
     reply_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
     http_reply(c->x, status, r->headers, body);
 }
@@ -80,6 +82,8 @@ void
 reply_error(struct call *c, const struct err *err)
 {
     struct reply r = {0};
+
+    blob_done(c);
     error_send(c->x, err, &r);
 }
 
@@ -266,7 +270,7 @@ registry_body(struct http_exchange *x, struct str data, void *ctx)
     if (c == NULL || c->has_failed || http_has_replied(x))
         return;
     c->received += (int64_t)data.len;
-    if (c->upload != NULL)
+    if (c->receives)
         blob_body(c, data);
     else if (!c->collects)
         return; /* nobody asked for a body; it changes nothing */

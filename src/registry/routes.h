@@ -16,6 +16,7 @@ struct call {
     char argument[REGISTRY_TAG_SIZE]; /* digest, tag or upload id; "" if there is none */
     struct upload *upload;            /* held by this request */
     bool upload_is_ours;              /* begun by this very request: a cut-off body ends it */
+    bool receives;                    /* the body belongs to the upload */
     bool collects;                    /* a manifest's body goes to `body` */
     int64_t chunk_size;               /* of Content-Range, or -1 */
     int64_t received;
@@ -30,6 +31,7 @@ struct reply {
     int count;
 };
 void reply_header(struct reply *r, const char *name, const char *value);
+/* Both give the upload back first; what is sent must not lie in it. */
 void reply_send(struct call *c, struct reply *r, int status, struct str body);
 void reply_error(struct call *c, const struct err *err);
 /* The value of a query parameter, in the exchange's arena; NULL if absent or empty. */
@@ -39,6 +41,7 @@ const char *call_query(struct call *c, const char *name);
 bool blob_begin(struct call *c, struct err *err);
 bool blob_end(struct call *c, struct err *err);
 void blob_body(struct call *c, struct str data);
+/* Gives the upload back, if this request still holds one (or ends it, if it is ours). */
 void blob_done(struct call *c);
 
 /* ---- routes_manifest.c ---- */

@@ -59,7 +59,7 @@ range_refuse(struct call *c, const struct err *err)
     reply_header(&r, "Location", upload_location(c, u));
     reply_header(&r, "Range",
                  arena_format(&c->x->arena, "0-%lld", (long long)(u->size > 0 ? u->size - 1 : 0)));
-    reply_header(&r, "Docker-Upload-UUID", u->id);
+    reply_header(&r, "Docker-Upload-UUID", arena_cstr(&c->x->arena, str_of(u->id)));
     reply_send(c, &r, err_http(err->code), str_of(text));
 }
 
@@ -154,6 +154,7 @@ post_begin(struct call *c, struct err *err)
     if (!upload_start(c->reg, c->region, c->repository, &c->upload, err))
         return false;
     c->upload_is_ours = true;
+    c->receives = true;
     return true;
 }
 
@@ -174,7 +175,8 @@ blob_begin(struct call *c, struct err *err)
         return false;
     if (!upload_take(c->reg, c->region, c->repository, c->route.argument, &c->upload, err))
         return false;
-    if (str_is(method, "PATCH") || str_is(method, "PUT"))
+    c->receives = str_is(method, "PATCH") || str_is(method, "PUT");
+    if (c->receives)
         chunk_check(c); /* has replied if not */
     return true;
 }
@@ -244,8 +246,8 @@ uploads_end(struct call *c, struct err *err)
         return upload_end(c, digest, err);
     if (c->received > 0)
         return err_set(err, ERR_BLOB_UPLOAD_INVALID, "a POST with a body needs the query 'digest'");
-    upload_reply(c, c->upload, 202);
     c->upload_is_ours = false; /* it outlives this request */
+    upload_reply(c, c->upload, 202);
     return true;
 }
 

@@ -13,6 +13,7 @@
 
 #define UPLOADS_MAX 512
 #define UPLOAD_AGE_MAX_MS (24LL * 3600 * 1000)
+#define BUSY_WAIT_MS 1000
 #define WRITE_BACK_BYTES (8LL << 20)
 
 static void
@@ -63,30 +64,44 @@ upload_start(struct registry *reg, const char *region, const char *repository, s
     return true;
 }
 
-bool
-upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
-            struct upload **out, struct err *err)
+enum take { TAKE_NONE, TAKE_BUSY, TAKE_DONE };
+
+static enum take
+take_once(struct registry *reg, const char *region, const char *repository, struct str id,
+          struct upload **out)
 {
-    bool is_busy = false;
-    struct upload *found = NULL;
+    enum take result = TAKE_NONE;
 
     pthread_mutex_lock(&reg->uploads_lock);
     for (struct upload *u = reg->uploads; u != NULL; u = u->next) {
         if (!str_is(id, u->id) || strcmp(u->region, region) != 0 ||
             strcmp(u->repository, repository) != 0)
             continue;
-        is_busy = u->busy;
-        if (!is_busy) {
-            u->busy = true;
-            found = u;
-        }
+        result = u->busy ? TAKE_BUSY : TAKE_DONE;
+        u->busy = true;
+        *out = u;
     }
     pthread_mutex_unlock(&reg->uploads_lock);
-    if (is_busy)
+    return result;
+}
+
+bool
+upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
+            struct upload **out, struct err *err)
+{
+    struct upload *u = NULL;
+    enum take result = take_once(reg, region, repository, id, &u);
+
+    /* A client whose connection broke comes back before we have noticed. */
+    for (int i = 0; result == TAKE_BUSY && i < BUSY_WAIT_MS / 10; i++) {
+        clock_sleep_ms(10);
+        result = take_once(reg, region, repository, id, &u);
+    }
+    if (result == TAKE_BUSY)
         return err_set(err, ERR_BLOB_UPLOAD_INVALID, "another request is writing to this upload");
-    if (found == NULL)
+    if (result == TAKE_NONE)
         return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN, "there is no such upload in this repository");
-    *out = found;
+    *out = u;
     return true;
 }
 

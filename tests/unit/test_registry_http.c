@@ -349,6 +349,7 @@ TEST(chunks_are_put_together_in_order)
     CHECK_TEXT(header(&a, "Range"), "0-9");
     CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 10-19", NULL, &a), 400);
     CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 9-1", NULL, &a), 400);
+    CHECK_EQ(ask(&w, "GET", location, STR("not a chunk"), NULL, NULL, &a), 204);
     CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 204);
     CHECK_TEXT(header(&a, "Range"), "0-9");
     cleanup_free char *finish = text_format("%s?digest=%s", location, digest);
@@ -358,6 +359,28 @@ TEST(chunks_are_put_together_in_order)
     CHECK_TEXT(strbuf_cstr(&a.body), "0123456789abcdef");
     CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 404);
     CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+}
+
+/* Docker sends the PUT on another connection as soon as it has the PATCH's answer: by then the
+ * upload has to be free. */
+TEST(an_upload_is_free_once_its_answer_is_out)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct http_client *clients[] = {w.client, http_client_new()};
+    cleanup_free char *digest = digest_of(STR("0123456789"));
+
+    for (int i = 0; i < 300; i++) {
+        w.client = clients[0];
+        CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+        cleanup_free char *location = text_dup(header(&a, "Location"));
+        cleanup_free char *finish = text_format("%s?digest=%s", location, digest);
+        w.client = clients[1];
+        CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), NULL, NULL, &a), 202);
+        w.client = clients[0];
+        CHECK_EQ(ask(&w, "PUT", finish, STR(""), NULL, NULL, &a), 201);
+    }
+    http_client_free(clients[1]);
 }
 
 TEST(an_upload_can_be_given_up_and_a_wrong_digest_leaves_nothing)
