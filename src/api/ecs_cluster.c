@@ -5,7 +5,20 @@
 
 #include "model/arn.h"
 
+#define CLUSTERS_MAX 10000
+
 /* ---- CreateCluster ---- */
+
+static bool
+check_quota(const struct core *core, struct err *err)
+{
+    int count = 0;
+
+    for (const struct cluster *c = core->clusters; c != NULL; c = c->next)
+        count++;
+    return count < CLUSTERS_MAX ||
+           err_set(err, ERR_CLIENT, "There are %d clusters, the most that are kept.", count);
+}
 
 static bool
 check_settings(const struct json *settings, struct err *err)
@@ -79,7 +92,7 @@ bool
 ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = json_get_cstr(rq->input, "clusterName", "default");
-    const struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name));
+    const struct cluster *cluster = ecs_cluster_named(rq, name);
     cleanup_json struct json *doc = NULL, *tags = NULL;
 
     if (!check_settings(json_get(rq->input, "settings"), err) ||
@@ -91,6 +104,8 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "serviceConnectDefaults: Service Connect is not built in naru yet.");
     if (cluster == NULL || cluster->status != CLUSTER_ACTIVE) {
+        if (cluster == NULL && !check_quota(rq->core, err))
+            return false;
         doc = cluster_doc(rq);
         tags = ecs_tags_or_empty(json_get(rq->input, "tags"));
         request_step(rq, &(struct event){.type = EVENT_CLUSTER_CREATE,
@@ -98,7 +113,7 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
                                                             .name = name,
                                                             .doc = doc,
                                                             .tags = tags}});
-        cluster = core_cluster(rq->core, rq->region, str_of(name));
+        cluster = ecs_cluster_named(rq, name);
     }
     json_set(out, "cluster", ecs_describe_cluster(rq, cluster));
     return true;
@@ -110,7 +125,7 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
 static void
 cluster_arn_of(const struct request *rq, const char *name, char out[static ARN_SIZE])
 {
-    if (arn_is(str_of(name)) || !text_copy(out, ARN_SIZE, str_of(name)) || strlen(name) >= NAME_SIZE)
+    if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
         text_copy(out, ARN_SIZE, str_slice(str_of(name), 0, ARN_SIZE - 1));
     else
         arn_format(out, "ecs", rq->region, rq->account, "cluster/%s", name);
@@ -132,7 +147,7 @@ ecs_describe_clusters(struct request *rq, struct json *out, struct err *err)
     failures = json_array();
     for (size_t i = 0; i < json_size(names); i++) {
         const char *name = json_cstr(json_at(names, i), "");
-        const struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name));
+        const struct cluster *cluster = ecs_cluster_named(rq, name);
         char arn[ARN_SIZE];
 
         if (cluster != NULL) {

@@ -8,6 +8,9 @@
 #include "api/operations.h"
 
 /* ---- finding ---- */
+/* Within the request's region, in any state; NULL: not there. */
+struct cluster *ecs_cluster_named(const struct request *rq, const char *name_or_arn);
+struct task_definition *ecs_definition_named(const struct request *rq, const char *name_or_arn);
 /* The request's "cluster" (name or ARN, default "default"); only an ACTIVE one exists. */
 struct cluster *ecs_find_cluster(const struct request *rq, struct err *err);
 /* The request's "service" within the cluster; also DRAINING and INACTIVE ones. */
@@ -19,7 +22,7 @@ struct task_definition *ecs_find_usable_definition(const struct request *rq, con
 struct container_instance *ecs_instance_of_cluster(const struct core *core,
                                                    const struct cluster *cluster);
 bool ecs_includes(const struct request *rq, const char *field); /* in the member "include" */
-/* Fails with "The ARN provided is invalid." and friends if an ARN belongs to another cluster. */
+/* A list of 1 to `max` identifiers of sane length; `empty_text` says that it has none. */
 bool ecs_check_list(const struct request *rq, const char *member, size_t max, const char *empty_text,
                     struct err *err);
 

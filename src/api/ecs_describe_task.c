@@ -200,6 +200,16 @@ set_times(const struct request *rq, struct json *o, const struct task *t)
     set_time(rq, o, "stoppedAt", t->stopped_at_ms);
 }
 
+static void
+add_tag(struct json *tags, const char *key, const char *value)
+{
+    struct json *tag = json_object();
+
+    json_set(tag, "key", json_text(key));
+    json_set(tag, "value", json_text(value));
+    json_append(tags, tag);
+}
+
 /* propagateTags of a service is applied when it is asked for: tasks carry no copy. */
 static struct json *
 task_tags(const struct request *rq, const struct task *t, const struct task_definition *td)
@@ -208,12 +218,19 @@ task_tags(const struct request *rq, const struct task *t, const struct task_defi
         t->service_arn[0] != '\0' ? core_service_by_arn(rq->core, t->service_arn) : NULL;
     const char *from = s != NULL ? json_get_cstr(s->doc, "propagateTags", "NONE") : "NONE";
     const struct json *inherited = NULL;
+    struct json *merged;
 
     if (strcmp(from, "SERVICE") == 0)
         inherited = s->tags;
     else if (strcmp(from, "TASK_DEFINITION") == 0 && td != NULL)
         inherited = td->tags;
-    return ecs_merge_tags(inherited, t->tags);
+    merged = ecs_merge_tags(inherited, t->tags);
+    if (json_get_bool(s != NULL ? s->doc : t->doc, "enableECSManagedTags", false)) {
+        add_tag(merged, "aws:ecs:clusterName", t->cluster_name);
+        if (s != NULL)
+            add_tag(merged, "aws:ecs:serviceName", s->name);
+    }
+    return merged;
 }
 
 static void

@@ -13,11 +13,28 @@
 
 /* ---- finding ---- */
 
+/* An ARN of another region names something that this one does not know. */
+struct cluster *
+ecs_cluster_named(const struct request *rq, const char *name_or_arn)
+{
+    struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name_or_arn));
+
+    return cluster != NULL && strcmp(cluster->region, rq->region) == 0 ? cluster : NULL;
+}
+
+struct task_definition *
+ecs_definition_named(const struct request *rq, const char *name_or_arn)
+{
+    struct task_definition *td = core_task_definition(rq->core, rq->region, str_of(name_or_arn));
+
+    return td != NULL && strcmp(td->region, rq->region) == 0 ? td : NULL;
+}
+
 struct cluster *
 ecs_find_cluster(const struct request *rq, struct err *err)
 {
-    const char *name = json_get_cstr(rq->input, "cluster", "default");
-    struct cluster *cluster = core_cluster(rq->core, rq->region, str_of(name));
+    struct cluster *cluster =
+        ecs_cluster_named(rq, json_get_cstr(rq->input, "cluster", "default"));
 
     if (cluster != NULL && cluster->status == CLUSTER_ACTIVE)
         return cluster;
@@ -56,7 +73,7 @@ ecs_find_service(const struct request *rq, const struct cluster *cluster, const 
 struct task_definition *
 ecs_find_usable_definition(const struct request *rq, const char *name, struct err *err)
 {
-    struct task_definition *td = core_task_definition(rq->core, rq->region, str_of(name));
+    struct task_definition *td = ecs_definition_named(rq, name);
 
     if (td == NULL) {
         err_set(err, ERR_CLIENT, "TaskDefinition not found.");

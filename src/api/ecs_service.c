@@ -7,7 +7,8 @@
 #include "model/arn.h"
 
 #define TASKS_MAX 5000 /* of one service */
-#define SERVICES_MAX 10 /* of one DescribeServices */
+#define SERVICES_MAX 5000 /* of one cluster */
+#define DESCRIBED_MAX 10  /* of one DescribeServices */
 
 /* Members of a service that the core only keeps, with what they are when absent. */
 static const struct {
@@ -107,6 +108,17 @@ answer_existing(struct request *rq, const struct service *service, const struct 
 }
 
 static bool
+check_quota(const struct core *core, const struct cluster *cluster, struct err *err)
+{
+    int count = 0;
+
+    for (const struct service *s = core->services; s != NULL; s = s->next)
+        count += s->status != SERVICE_INACTIVE && strcmp(s->cluster_arn, cluster->arn) == 0;
+    return count < SERVICES_MAX ||
+           err_set(err, ERR_INVALID_PARAMETER, "The cluster has %d services, the most allowed.", count);
+}
+
+static bool
 create(struct request *rq, const struct cluster *cluster, const struct workload *w,
        const struct deployment_config *config, struct json *out, struct err *err)
 {
@@ -117,6 +129,8 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
 
     if (service != NULL && service->status != SERVICE_INACTIVE)
         return answer_existing(rq, service, request, out, err);
+    if (!check_quota(rq->core, cluster, err))
+        return false;
     doc = service_doc(rq, NULL);
     json_set(doc, "request", json_ref(request));
     all_tags = ecs_tags_or_empty(tags);
@@ -301,7 +315,7 @@ ecs_describe_services(struct request *rq, struct json *out, struct err *err)
     struct json *services, *failures;
 
     if (cluster == NULL ||
-        !ecs_check_list(rq, "services", SERVICES_MAX, "Services cannot be empty.", err))
+        !ecs_check_list(rq, "services", DESCRIBED_MAX, "Services cannot be empty.", err))
         return false;
     services = json_array();
     failures = json_array();

@@ -5,6 +5,12 @@
 #include "api/ecs_operations.h"
 #include "model/arn.h"
 
+#if defined(__aarch64__)
+#define CPU_ARCHITECTURE "ARM64"
+#else
+#define CPU_ARCHITECTURE "X86_64"
+#endif
+
 static const char *
 text_of(const struct json *o, const char *key)
 {
@@ -390,8 +396,7 @@ read_definition(const struct request *rq, const struct revision *old, struct wor
     const char *name = json_get_cstr(rq->input, "taskDefinition", NULL);
 
     if (name == NULL && old != NULL) /* a running service goes on with an INACTIVE revision */
-        w->definition =
-            core_task_definition(rq->core, rq->region, str_of(old->task_definition_arn));
+        w->definition = ecs_definition_named(rq, old->task_definition_arn);
     else if (name == NULL)
         return err_set(err, ERR_INVALID_PARAMETER, "TaskDefinition can not be blank.");
     else if ((w->definition = ecs_find_usable_definition(rq, name, err)) == NULL)
@@ -400,6 +405,24 @@ read_definition(const struct request *rq, const struct revision *old, struct wor
         return err_set(err, ERR_CLIENT, "TaskDefinition not found.");
     if (json_size(json_get(w->definition->doc, "placementConstraints")) > 0)
         return fail_unbuilt("placementConstraints of the task definition", err);
+    return true;
+}
+
+/* What is built for another machine would only fail at its start, or run slowly in emulation. */
+static bool
+check_platform(const struct task_definition *td, struct err *err)
+{
+    const struct json *platform = json_get(td->doc, "runtimePlatform");
+    const char *system = json_get_cstr(platform, "operatingSystemFamily", "LINUX");
+    const char *architecture = json_get_cstr(platform, "cpuArchitecture", CPU_ARCHITECTURE);
+
+    if (strcmp(system, "LINUX") != 0)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "runtimePlatform.operatingSystemFamily %s can not run here: LINUX can.", system);
+    if (strcmp(architecture, CPU_ARCHITECTURE) != 0)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "runtimePlatform.cpuArchitecture %s can not run here: this machine is "
+                       CPU_ARCHITECTURE ".", architecture);
     return true;
 }
 
@@ -419,9 +442,9 @@ workload_read(const struct request *rq, const struct cluster *cluster, const str
 {
     struct workload w = {.doc = json_object()};
 
-    if (read_definition(rq, old, &w, err) && read_launch_type(rq, cluster, old, &w, err) &&
-        check_launch_type(&w, err) && read_platform(rq, old, &w, err) &&
-        read_network(rq, old, &w, err) && read_load_balancers(rq, old, &w, err)) {
+    if (read_definition(rq, old, &w, err) && check_platform(w.definition, err) &&
+        read_launch_type(rq, cluster, old, &w, err) && check_launch_type(&w, err) &&
+        read_platform(rq, old, &w, err) && read_network(rq, old, &w, err) && read_load_balancers(rq, old, &w, err)) {
         *out = w;
         return true;
     }

@@ -28,6 +28,10 @@ check_override(const struct task_definition *td, const struct json *override, st
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Override for container named %.255s is not a container in the TaskDefinition.",
                        name);
+    if (json_size(json_get(override, "environmentFiles")) > 0 ||
+        json_size(json_get(override, "resourceRequirements")) > 0)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "Overrides of environmentFiles and resourceRequirements are not built in naru yet.");
     if (json_get_i64(override, "cpu", 0) < 0 || json_get_i64(override, "memory", 4) < 4 ||
         json_get_i64(override, "memoryReservation", 4) < 4)
         return err_set(err, ERR_INVALID_PARAMETER,
@@ -139,6 +143,9 @@ check_run(const struct request *rq, struct err *err)
 {
     const char *group = json_get_cstr(rq->input, "group", "");
 
+    if (strlen(group) >= NAME_SIZE)
+        return err_set(err, ERR_INVALID_PARAMETER, "The group of a task is longer than %d bytes.",
+                       NAME_SIZE - 1);
     if (strncmp(group, "service:", 8) == 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The group of a task must not start with 'service:', which is reserved.");

@@ -9,6 +9,7 @@
 #include "model/arn.h"
 
 #define REVISIONS_MAX 1000000
+#define DEFINITIONS_MAX 100000 /* of all families: each is kept in memory */
 
 static void
 page_done(struct ecs_page *page)
@@ -26,6 +27,20 @@ check_size(const struct json *input, struct err *err)
     if (strlen(text) > DEFINITION_SIZE_MAX)
         return err_set(err, ERR_CLIENT, "Actual length: '%zu'. Max allowed length is '%d' bytes.",
                        strlen(text), DEFINITION_SIZE_MAX);
+    return true;
+}
+
+static bool
+check_quota(const struct request *rq, const struct task_definition *newest, struct err *err)
+{
+    int count = 0;
+
+    for (const struct task_definition *td = rq->core->task_definitions; td != NULL; td = td->next)
+        count++;
+    if (count >= DEFINITIONS_MAX || (newest != NULL && newest->revision >= REVISIONS_MAX))
+        return err_set(err, ERR_LIMIT_EXCEEDED,
+                       "There are %d task definitions, and at most %d can be kept (%d of a family).", count,
+                       DEFINITIONS_MAX, REVISIONS_MAX);
     return true;
 }
 
@@ -52,10 +67,8 @@ ecs_register_task_definition(struct request *rq, struct json *out, struct err *e
 
     if (!check_size(rq->input, err) || !definition_check(rq->input, err) || !ecs_check_tags(tags, err))
         return false;
-    td = newest_of_family(rq, family);
-    if (td != NULL && td->revision >= REVISIONS_MAX)
-        return err_set(err, ERR_LIMIT_EXCEEDED, "The family '%s' has %d revisions, the most allowed.",
-                       family, REVISIONS_MAX);
+    if (!check_quota(rq, newest_of_family(rq, family), err))
+        return false;
     doc = definition_normalise(rq->input, rq->account, rq->principal);
     given_tags = ecs_tags_or_empty(tags);
     request_step(rq, &(struct event){.type = EVENT_TASK_DEFINITION_REGISTER,
@@ -110,7 +123,7 @@ ecs_describe_task_definition(struct request *rq, struct json *out, struct err *e
 
     if (!check_revision(name, false, err))
         return false;
-    td = core_task_definition(rq->core, rq->region, str_of(name));
+    td = ecs_definition_named(rq, name);
     if (td == NULL)
         return err_set(err, ERR_CLIENT, "Unable to describe task definition.");
     json_set(out, "taskDefinition", ecs_describe_definition(rq, td));
@@ -127,7 +140,7 @@ ecs_deregister_task_definition(struct request *rq, struct json *out, struct err 
 
     if (!check_revision(name, true, err))
         return false;
-    td = core_task_definition(rq->core, rq->region, str_of(name));
+    td = ecs_definition_named(rq, name);
     if (td == NULL)
         return err_set(err, ERR_CLIENT, "The specified task definition does not exist.");
     if (td->status == TASK_DEFINITION_ACTIVE)

@@ -11,6 +11,7 @@
 #define TASK_CPU_MIN 128
 #define TASK_CPU_MAX 196608
 #define IMAGE_CHARS_MAX 255
+#define ROLE_SIZE_MAX 600
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 /* ---- small readers ---- */
@@ -443,6 +444,12 @@ definition_check(const struct json *input, struct err *err)
     if (json_size(list) > CONTAINERS_MAX)
         return err_set(err, ERR_CLIENT, "A task definition can have at most %d containers.",
                        CONTAINERS_MAX);
+    if (json_size(json_get(input, "inferenceAccelerators")) > 0)
+        return err_set(err, ERR_CLIENT, "inferenceAccelerators are not built in naru.");
+    if (strlen(text_of(input, "taskRoleArn")) > ROLE_SIZE_MAX ||
+        strlen(text_of(input, "executionRoleArn")) > ROLE_SIZE_MAX)
+        return err_set(err, ERR_CLIENT, "A role's name or ARN can have at most %d characters.",
+                       ROLE_SIZE_MAX);
     if (json_get(input, "tags") != NULL && json_size(json_get(input, "tags")) == 0)
         return err_set(err, ERR_CLIENT, "Tags can not be empty.");
     for (size_t i = 0; i < json_size(list); i++) {

@@ -11,7 +11,6 @@
 #include "base/uri.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
-#define QUERY_PAIRS_MAX 1024
 
 static const char mismatch_text[] =
     "The request signature we calculated does not match the signature you provided. Check your AWS "
@@ -184,11 +183,11 @@ compare_pairs(const void *a, const void *b)
 static void
 canonical_query(struct strbuf *out, struct str query)
 {
-    struct query_pair pairs[QUERY_PAIRS_MAX];
+    struct query_pair pairs[SIGV4_QUERY_MAX];
     size_t count = 0;
     struct str rest = query, part;
 
-    while (count < QUERY_PAIRS_MAX && rest.len > 0 && str_split(&rest, '&', &part)) {
+    while (count < SIGV4_QUERY_MAX && rest.len > 0 && str_split(&rest, '&', &part)) {
         const ptrdiff_t equals = str_index(part, '=');
         if (part.len == 0)
             continue;
@@ -346,6 +345,16 @@ check_skew(int64_t then_ms, const char *then, int64_t now_ms, struct err *err)
     return true;
 }
 
+static size_t
+count_of(struct str text, char c)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        count += text.at[i] == c;
+    return count;
+}
+
 static bool
 is_signed(struct str signed_headers, const char *name)
 {
@@ -364,7 +373,6 @@ check_signed_headers(const struct sigv4_request *rq, struct str signed_headers, 
 {
     static const char *const must[] = {"host", "x-amz-date", "x-amz-target", "x-amz-security-token",
                                        "x-amz-content-sha256"};
-    size_t separators = 0;
 
     for (size_t i = 0; i < ARRAY_COUNT(must); i++) {
         if (i > 0 && sigv4_header(rq, must[i]).at == NULL)
@@ -373,11 +381,12 @@ check_signed_headers(const struct sigv4_request *rq, struct str signed_headers, 
             return err_set(err, ERR_INVALID_SIGNATURE,
                            "'%s' must be a 'SignedHeader' in the AWS Authorization header.", must[i]);
     }
-    for (size_t i = 0; i < signed_headers.len; i++)
-        separators += signed_headers.at[i] == ';';
-    if (separators >= SIGV4_HEADERS_MAX)
+    if (count_of(signed_headers, ';') >= SIGV4_HEADERS_MAX)
         return err_set(err, ERR_INCOMPLETE_SIGNATURE, "SignedHeaders names more than %d headers.",
                        SIGV4_HEADERS_MAX);
+    if (count_of(rq->query, '&') >= SIGV4_QUERY_MAX)
+        return err_set(err, ERR_INCOMPLETE_SIGNATURE, "The query has more than %d parameters.",
+                       SIGV4_QUERY_MAX);
     return true;
 }
 

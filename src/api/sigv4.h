@@ -10,6 +10,7 @@
 
 #define SIGV4_SKEW_MS (5 * 60 * 1000)
 #define SIGV4_HEADERS_MAX 128 /* of a request, and of SignedHeaders */
+#define SIGV4_QUERY_MAX 1024  /* parameters behind the '?' */
 
 struct sigv4_header {
     struct str name, value;

@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sigv4_authorization auth;
     struct err err = {0};
 
-    if (size > 65536)
+    if (size > SIGV4_QUERY_MAX) /* then there are not too many parameters either */
         return 0;
     str_split(&rest, '\n', &header);
     str_split(&rest, '?', &path);

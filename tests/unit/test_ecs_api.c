@@ -676,6 +676,18 @@ TEST(a_bad_task_is_refused_and_one_without_a_place_is_a_failure)
     CHECK_TEXT(text_at(json_at(json_get(a, "failures"), 0), "reason"), "RESOURCE:MEMORY");
 }
 
+TEST(what_is_made_for_another_machine_is_refused)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'win','runtimePlatform':{'operatingSystemFamily':'WINDOWS_SERVER_2022_CORE'},"
+               "'containerDefinitions':[{'name':'a','image':'i','memory':9}]}");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'win'}", "UnsupportedFeatureException",
+                 "WINDOWS_SERVER_2022_CORE can not run here");
+}
+
 TEST(a_client_token_runs_its_tasks_once)
 {
     cleanup(world_done) struct world w;
@@ -701,7 +713,7 @@ TEST(tags_are_merged_removed_and_inherited)
 
     prepare(&w);
     world_call(&w, "CreateService",
-               SERVICE(",'propagateTags':'SERVICE','tags':[{'key':'a','value':'1'}]"));
+               SERVICE(",'propagateTags':'SERVICE','enableECSManagedTags':true,'tags':[{'key':'a','value':'1'}]"));
     world_settle(&w);
     world_call(&w, "TagResource",
                "{'resourceArn':'" WORLD_ARN "service/c/s','tags':[{'key':'a','value':'2'},"
@@ -716,6 +728,7 @@ TEST(tags_are_merged_removed_and_inherited)
     a = json_at(json_get(world_call(&w, "DescribeTasks",
         "{'cluster':'c','tasks':['%s'],'include':['TAGS']}", task), "tasks"), 0);
     CHECK_TEXT(text_at(json_at(json_get(a, "tags"), 0), "value"), "2");
+    CHECK_TEXT(text_at(json_at(json_get(a, "tags"), 2), "key"), "aws:ecs:serviceName");
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'web'}", "InvalidParameterException",
                  "The ARN provided is invalid.");
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "service/s'}",
