@@ -58,6 +58,108 @@ adopt_begin(struct agent *agent)
     }
 }
 
+/* ---- stopping what nobody started here ---- */
+
+static void
+copy_label(char *to, size_t size, const struct json *row, const char *label)
+{
+    (void)text_copy(to, size, str_of(json_get_cstr(json_get(row, "Labels"), label, "")));
+}
+
+static struct json *
+definition_from_label(const struct json *row, const char *name)
+{
+    struct json *def = json_object();
+    int64_t seconds = STOP_TIMEOUT_DEFAULT_S;
+
+    (void)str_to_i64(str_of(json_get_cstr(json_get(row, "Labels"), LABEL_STOP_TIMEOUT, "")), &seconds);
+    json_set(def, "name", json_text(name));
+    json_set(def, "image", json_text("adopted")); /* never pulled: the task is only stopped */
+    json_set(def, "stopTimeout", json_int(seconds));
+    return def;
+}
+
+struct agent_task *
+adopt_task(const struct agent *agent, const char *task_id)
+{
+    struct json *definition = json_object(), *containers = json_array();
+    struct agent_task *t = mem_new(sizeof(*t));
+    int64_t revision = 0;
+
+    json_set(definition, "containerDefinitions", containers);
+    t->definition = definition;
+    t->only_adopt = true;
+    (void)text_copy(t->id, sizeof(t->id), str_of(task_id));
+    for (size_t i = json_size(agent->seen); i > 0; i--) { /* the oldest comes last: made first */
+        const struct json *row = json_at(agent->seen, i - 1), *labels = json_get(row, "Labels");
+        const char *name = json_get_cstr(labels, LABEL_CONTAINER, "");
+
+        if (strcmp(json_get_cstr(labels, LABEL_TASK, ""), task_id) != 0)
+            continue;
+        copy_label(t->arn, sizeof(t->arn), row, LABEL_TASK_ARN);
+        copy_label(t->family, sizeof(t->family), row, LABEL_FAMILY);
+        if (strcmp(name, PAUSE_NAME) == 0)
+            json_set(definition, "networkMode", json_text("awsvpc"));
+        else
+            json_append(containers, definition_from_label(row, name));
+        if (str_to_i64(str_of(json_get_cstr(labels, LABEL_REVISION, "")), &revision))
+            t->revision = (int)revision;
+    }
+    if (json_size(containers) > 0)
+        return t;
+    agent_task_free(t);
+    return NULL;
+}
+
+void
+adopt_stop(struct agent *agent, const char *task_id)
+{
+    struct pending_removal *p;
+
+    if (agent->link == LINK_UP) {
+        struct agent_task *t = adopt_task(agent, task_id);
+
+        if (t != NULL) {
+            struct runner *r = agent_add_runner(agent, t);
+
+            r->is_stopping = true;
+            runner_advance(r);
+            return;
+        }
+        const struct event e = {.type = EVENT_TASK_STATE,
+                                .task_state = {.task_id = task_id, .status = TASK_STOPPED}};
+        agent->config.report(agent->config.ctx, &e); /* nothing of it is left */
+        return;
+    }
+    for (p = agent->stops; p != NULL; p = p->next)
+        if (strcmp(p->task, task_id) == 0)
+            return; /* waits already */
+    p = mem_new(sizeof(*p));
+    (void)text_copy(p->task, sizeof(p->task), str_of(task_id));
+    p->next = agent->stops;
+    agent->stops = p;
+}
+
+void
+adopt_retry_stops(struct agent *agent)
+{
+    struct pending_removal *all = TAKE(agent->stops);
+
+    while (all != NULL) {
+        struct pending_removal *p = all;
+        struct runner *r = agent_find(agent, p->task);
+
+        all = p->next;
+        if (r == NULL) {
+            adopt_stop(agent, p->task);
+        } else { /* told of it meanwhile */
+            r->is_stopping = r->is_dirty = true;
+            atomic_store(&r->cancels_pulls, true);
+        }
+        free(p);
+    }
+}
+
 /* ---- removal ---- */
 
 static bool

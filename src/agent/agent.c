@@ -108,6 +108,16 @@ agent_find(struct agent *agent, const char *task_id)
     return r;
 }
 
+struct runner *
+agent_add_runner(struct agent *agent, struct agent_task *task)
+{
+    struct runner *r = runner_new(agent, task);
+
+    r->next = agent->runners[bucket_of(r->id)];
+    agent->runners[bucket_of(r->id)] = r;
+    return r;
+}
+
 static void
 unlink_runner(struct agent *agent, struct runner *r)
 {
@@ -183,10 +193,7 @@ do_start(void *arg)
         runner_advance(r);
         return;
     }
-    r = runner_new(o->agent, o->task);
-    r->next = o->agent->runners[bucket_of(r->id)];
-    o->agent->runners[bucket_of(r->id)] = r;
-    runner_advance(r);
+    runner_advance(agent_add_runner(o->agent, o->task));
 }
 
 static void
@@ -201,11 +208,7 @@ do_stop(void *arg)
         runner_advance(r);
         return;
     }
-    /* Nobody started it here: whatever carries its label goes, and it has stopped. */
-    adopt_remove(o->agent, o->id);
-    const struct event e = {.type = EVENT_TASK_STATE,
-                            .task_state = {.task_id = o->id, .status = TASK_STOPPED}};
-    o->agent->config.report(o->agent->config.ctx, &e);
+    adopt_stop(o->agent, o->id);
 }
 
 static void
@@ -346,6 +349,17 @@ do_close(void *arg)
 }
 
 static void
+free_pending(struct pending_removal *list)
+{
+    while (list != NULL) {
+        struct pending_removal *p = list;
+
+        list = p->next;
+        free(p);
+    }
+}
+
+static void
 do_free_runners(void *arg)
 {
     struct agent *agent = arg;
@@ -358,12 +372,8 @@ do_free_runners(void *arg)
             runner_free(r);
         }
     resolve_drop(agent);
-    while (agent->removals != NULL) {
-        struct pending_removal *p = agent->removals;
-
-        agent->removals = p->next;
-        free(p);
-    }
+    free_pending(agent->removals);
+    free_pending(agent->stops);
 }
 
 void

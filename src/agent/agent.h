@@ -49,6 +49,7 @@ void agent_free(struct agent *agent); /* stops the threads, leaves the container
  * forgotten), once after start and before any other call: containers of ours that belong to none are removed. */
 void agent_begin(struct agent *agent, const char *const *task_ids, int count);
 void agent_start_task(struct agent *agent, struct agent_task *task); /* takes it over */
+/* Also of a task that was never started here: it is then stopped as its containers' labels tell. */
 void agent_stop_task(struct agent *agent, const char *task_id);
 void agent_forget_task(struct agent *agent, const char *task_id);
 /* Resolves images that are not in our own registry (local images included); takes `ask` over. */

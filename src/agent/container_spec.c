@@ -161,7 +161,7 @@ spec_labels(const struct spec *s)
 {
     struct json *labels = json_object();
     const struct json *own = json_get(s->def, "dockerLabels");
-    char revision[16];
+    char revision[16], stop_timeout[24];
 
     for (void *it = json_first(own); it != NULL; it = json_next(own, it))
         json_set(labels, json_key(it), json_text(json_cstr(json_value(it), "")));
@@ -169,8 +169,11 @@ spec_labels(const struct spec *s)
     (void)snprintf(revision, sizeof(revision), "%d", s->task->revision);
     json_set(labels, LABEL_TASK_ARN, json_text(s->task->arn));
     json_set(labels, LABEL_CONTAINER, json_text(json_get_cstr(s->def, "name", "")));
-    json_set(labels, "com.amazonaws.ecs.task-definition-family", json_text(s->task->family));
-    json_set(labels, "com.amazonaws.ecs.task-definition-version", json_text(revision));
+    json_set(labels, LABEL_FAMILY, json_text(s->task->family));
+    json_set(labels, LABEL_REVISION, json_text(revision));
+    (void)snprintf(stop_timeout, sizeof(stop_timeout), "%lld",
+                   (long long)json_get_i64(s->def, "stopTimeout", STOP_TIMEOUT_DEFAULT_S));
+    json_set(labels, LABEL_STOP_TIMEOUT, json_text(stop_timeout));
     json_set(labels, "com.amazonaws.ecs.cluster", json_text(s->task->cluster_name));
     json_set(labels, LABEL_INSTALLATION, json_text(s->host->installation));
     json_set(labels, LABEL_TASK, json_text(s->task->id));
@@ -627,6 +630,7 @@ container_spec_create_pause(const struct agent_task *task, const struct spec_hos
     json_set(config, "Labels", labels);
     json_set(labels, LABEL_TASK_ARN, json_text(task->arn));
     json_set(labels, LABEL_CONTAINER, json_text(PAUSE_NAME));
+    json_set(labels, LABEL_FAMILY, json_text(task->family));
     json_set(labels, "com.amazonaws.ecs.cluster", json_text(task->cluster_name));
     json_set(labels, LABEL_INSTALLATION, json_text(host->installation));
     json_set(labels, LABEL_TASK, json_text(task->id));

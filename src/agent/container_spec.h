@@ -31,6 +31,9 @@
 #define LABEL_CONTAINER "com.amazonaws.ecs.container-name"
 #define LABEL_INSTALLATION "naru.installation"
 #define LABEL_TASK "naru.task"
+#define LABEL_FAMILY "com.amazonaws.ecs.task-definition-family"
+#define LABEL_REVISION "com.amazonaws.ecs.task-definition-version"
+#define LABEL_STOP_TIMEOUT "naru.stop-timeout" /* seconds: a task can be stopped well by its labels alone */
 
 struct spec_host {
     const char *installation, *account;

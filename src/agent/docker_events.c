@@ -172,6 +172,7 @@ listed(struct job *job)
     adopt_resync(agent);
     if (agent->has_begun)
         adopt_begin(agent);
+    adopt_retry_stops(agent);
     adopt_retry_removals(agent);
     resolve_retry(agent);
     agent_advance_all(agent);

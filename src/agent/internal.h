@@ -143,6 +143,7 @@ struct agent {
     enum network_state network_state;
     struct runner *runners[RUNNER_BUCKETS];
     struct pending_removal *removals;
+    struct pending_removal *stops; /* tasks to stop that nobody started here, until the link is up */
     struct pending_resolve *resolves;
     char (*known)[ID_SIZE]; /* of agent_begin() */
     int known_count;
@@ -153,6 +154,7 @@ struct agent {
 struct job *job_new(struct agent *agent, struct runner *runner, int container, job_work *work, job_done *done);
 void job_post(struct job *job, struct crew *crew); /* takes it over */
 struct runner *agent_find(struct agent *agent, const char *task_id);
+struct runner *agent_add_runner(struct agent *agent, struct agent_task *task); /* takes the task over */
 void agent_advance_all(struct agent *agent);
 /* The auth header for an image of our own registry; on a crew's thread. */
 void agent_registry_auth(const struct agent_config *config, struct strbuf *out);
@@ -168,6 +170,11 @@ const struct json *adopt_find(const struct agent *agent, const char *docker_name
 void adopt_remove(struct agent *agent, const char *task_id);
 void adopt_retry_removals(struct agent *agent);
 void adopt_begin(struct agent *agent);
+/* A task as far as its containers' labels tell, good enough to stop it; NULL if it has none. */
+struct agent_task *adopt_task(const struct agent *agent, const char *task_id);
+/* Stops a task that nobody started here: at once, or as soon as Docker answers. */
+void adopt_stop(struct agent *agent, const char *task_id);
+void adopt_retry_stops(struct agent *agent);
 
 /* task_runner.c */
 struct runner *runner_new(struct agent *agent, struct agent_task *task);

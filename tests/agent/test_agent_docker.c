@@ -216,6 +216,34 @@ TEST(a_new_agent_adopts_what_runs_and_learns_what_ended_meanwhile)
     CHECK(count > 30);
 }
 
+TEST(a_new_agent_stops_well_what_it_was_never_told_of)
+{
+    WORLD(w);
+    const char *const ids[] = {T1, T2};
+
+    world_start(w, T1, BRIDGE(ONE("trap `sleep 1; exit 21` TERM; while true; do sleep 0.1; done", ",'stopTimeout':20")), NULL, false);
+    world_start(w, T2, AWSVPC(ONE("trap : TERM; while true; do sleep 0.1; done", ",'stopTimeout':2") ","
+                              "{'name':'b_2'," IMAGE "," SH("trap `exit 22` TERM; while true; do sleep 0.1; done") ",'memory':64}"), NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 20);
+    (void)world_wait(w, T2, TASK_RUNNING, 20);
+    world_stop_agent(w);
+    memset(w->tasks, 0, sizeof(w->tasks));
+    w->task_count = 0;
+    world_start_agent(w);
+    agent_begin(w->agent, ids, 2);
+    agent_stop_task(w->agent, T1);
+    agent_stop_task(w->agent, T2);
+    struct told t = world_wait(w, T1, TASK_STOPPED, 20);
+    CHECK_TEXT(t.containers[0].name, "app");
+    CHECK_EQ(t.containers[0].exit_code, 21);
+    t = world_wait(w, T2, TASK_STOPPED, 20);
+    CHECK_EQ(t.container_count, 2);
+    CHECK_EQ(t.containers[0].exit_code, 137);
+    CHECK_EQ(t.containers[1].exit_code, 22);
+    agent_stop_task(w->agent, "33333333333333333333333333333333");
+    (void)world_wait(w, "33333333333333333333333333333333", TASK_STOPPED, 5);
+}
+
 TEST(what_belongs_to_no_known_task_is_removed_and_others_are_left_alone)
 {
     WORLD(w);
