@@ -247,6 +247,8 @@ start_doors(struct server *s, struct err *err)
 static void
 stop(struct server *s)
 {
+    if (s->pipeline != NULL)
+        pipeline_room_close(s->pipeline); /* or those who follow a log would hold the doors open */
     if (s->http != NULL)
         http_server_stop(s->http);
     if (s->pipeline != NULL)

@@ -501,14 +501,20 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
 }
 
 void
-pipeline_room_stop(struct pipeline_room *room)
+pipeline_room_close(struct pipeline_room *room)
 {
-    if (room == NULL)
-        return;
     lock(room);
     atomic_store(&room->stopping, true);
     pthread_cond_broadcast(&room->changed);
     unlock(room);
+}
+
+void
+pipeline_room_stop(struct pipeline_room *room)
+{
+    if (room == NULL)
+        return;
+    pipeline_room_close(room);
     for (unsigned i = 0; i < room->thread_count; i++)
         pthread_join(room->threads[i], NULL);
     room_free(room);

@@ -34,6 +34,9 @@ struct pipeline_config {
 /* Texts are copied. Starts the threads. */
 struct pipeline_room *pipeline_room_start(const struct pipeline_config *config,
                                           struct err *err) MUST_CHECK;
+/* Begins to stop and returns at once: builds are cut off, logs that are followed end.  Call it before
+ * http_server_stop(), which waits for those who follow. */
+void pipeline_room_close(struct pipeline_room *room);
 /* Cuts running builds off (they are queued again at the next start) and waits for the threads. */
 void pipeline_room_stop(struct pipeline_room *room);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,8 @@ room_up(struct world *w)
 static void
 room_down(struct world *w)
 {
+    if (w->room != NULL)
+        pipeline_room_close(w->room);
     if (w->server != NULL)
         http_server_stop(w->server);
     pipeline_room_stop(w->room);
@@ -197,6 +200,30 @@ expect_log(struct world *w, const char *name, int64_t number, const char *want)
         check_fail(__FILE__, __LINE__, "no '%s' in:\n%s", want, strbuf_cstr(&log));
 }
 
+static int
+call(const struct world *w, const char *method, const char *path, const char *body,
+     const char *const *headers, struct strbuf *out)
+{
+    cleanup_free char *url = text_format("http://127.0.0.1:%u%s", http_server_port(w->server), path);
+    struct http_client *c = http_client_new();
+    struct http_answer a = {0};
+    const struct http_call request = {.method = method, .url = url, .headers = headers,
+                                      .body = body == NULL ? (struct str){0} : str_of(body)};
+    struct err err;
+    int status;
+
+    if (!http_client_call(c, &request, &a, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    status = a.status;
+    if (out != NULL) {
+        strbuf_clear(out);
+        strbuf_add(out, strbuf_str(&a.body));
+    }
+    http_answer_done(&a);
+    http_client_free(c);
+    return status;
+}
+
 TEST(a_pushed_commit_is_built_and_recorded)
 {
     cleanup(world_done) struct world w = {0};
@@ -288,6 +315,42 @@ TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
     sh(&w, IS_GONE);
 }
 
+static void *
+follow_the_log(void *arg)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    (void)call(arg, "GET", "/naru/builds/web/1/log?follow=1", NULL, auth, NULL);
+    return NULL;
+}
+
+TEST(an_orderly_stop_is_quick_and_loses_no_build)
+{
+    cleanup(world_done) struct world w = {0};
+    struct world follower;
+    pthread_t thread;
+    int64_t start_ms;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
+    follower = w;
+    CHECK(pthread_create(&thread, NULL, follow_the_log, &follower) == 0);
+    clock_sleep_ms(300);
+    start_ms = clock_monotonic_ms();
+    room_down(&w);
+    CHECK(clock_monotonic_ms() - start_ms < 10000);
+    pthread_join(thread, NULL);
+    sh(&w, IS_GONE);
+    room_up(&w);
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_result(&w, "web", 2, "SUCCESS");
+}
+
 TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
 {
     cleanup(world_done) struct world w = {0};
@@ -319,30 +382,6 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
         cleanup_json struct json *j = pipeline_build(w.room, "web", 2, NULL);
         CHECK_EQ(json_get_i64(j, "retryOf", 0), 1);
     }
-}
-
-static int
-call(const struct world *w, const char *method, const char *path, const char *body,
-     const char *const *headers, struct strbuf *out)
-{
-    cleanup_free char *url = text_format("http://127.0.0.1:%u%s", http_server_port(w->server), path);
-    struct http_client *c = http_client_new();
-    struct http_answer a = {0};
-    const struct http_call request = {.method = method, .url = url, .headers = headers,
-                                      .body = body == NULL ? (struct str){0} : str_of(body)};
-    struct err err;
-    int status;
-
-    if (!http_client_call(c, &request, &a, &err))
-        check_fail(__FILE__, __LINE__, "%s", err.message);
-    status = a.status;
-    if (out != NULL) {
-        strbuf_clear(out);
-        strbuf_add(out, strbuf_str(&a.body));
-    }
-    http_answer_done(&a);
-    http_client_free(c);
-    return status;
 }
 
 static int
