@@ -15,6 +15,8 @@
 #include "daemon/observe.h"
 #include "pipeline/pipeline.h"
 
+#define GARBAGE_INTERVAL_MS (3600 * 1000)
+
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
 struct server {
     struct config config;
@@ -154,6 +156,7 @@ open_state(struct server *s, struct err *err)
     if (s->engine == NULL)
         return false;
     registry_set_in_use(s->registry, is_in_use, s);
+    registry_start_collecting(s->registry, GARBAGE_INTERVAL_MS);
     return true;
 }
 
