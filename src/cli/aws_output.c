@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/clock.h"
 #include "cli/cli.h"
 
 /* ---- times ---- */
@@ -58,9 +59,15 @@ aws_with_iso_times(const struct json *answer)
     for (void *it = json_first(answer); it != NULL; it = json_next(answer, it)) {
         const struct json *value = json_value(it);
         const bool is_number = json_type(value) == JSON_INT || json_type(value) == JSON_REAL;
+        const bool is_query_time = strcmp(json_key(it), "CreatedTime") == 0 || strcmp(json_key(it), "Expiration") == 0;
+        int64_t ms;
 
-        json_set(out, json_key(it),
-                 is_number && is_time_name(json_key(it)) ? iso_time(json_f64(value, 0)) : aws_with_iso_times(value));
+        if (is_number && is_time_name(json_key(it)))
+            json_set(out, json_key(it), iso_time(json_f64(value, 0)));
+        else if (is_query_time && clock_parse_iso(str_of(json_cstr(value, "")), &ms))
+            json_set(out, json_key(it), iso_time((double)ms / 1000));
+        else
+            json_set(out, json_key(it), aws_with_iso_times(value));
     }
     return out;
 }

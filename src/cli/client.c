@@ -218,7 +218,7 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     const int64_t now_ms = clock_wall_ms();
     const char *signed_headers[HEADERS_MAX], *sent[HEADERS_MAX + 1] = {0};
     char(*lines)[4096] = mem_new(sizeof(*lines) * HEADERS_MAX);
-    cleanup_free void *lines_owner = lines;
+    cleanup_free UNUSED void *lines_owner = lines;
     int signed_count = 0, sent_count = 0;
     struct http_call call = {.method = parts->method, .url = url, .body = parts->body, .headers = sent,
                              .connect_timeout_ms = 3000, .timeout_ms = parts->timeout_ms, .limit = ANSWER_LIMIT};

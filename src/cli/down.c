@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include "agent/agent.h"
 #include "balancer/balancer.h"
-#include "base/clock.h"
+#include "base/uri.h"
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "io/file.h"
@@ -20,6 +20,7 @@ struct down {
     const char *data_dir;
     bool purges;
     char installation[32], docker_socket[256];
+    char registry[128]; /* "localhost:4566/" */
     int stopped; /* things that were there to be stopped */
 };
 
@@ -29,6 +30,7 @@ read_installation(struct down *d, struct err *err)
     cleanup_free char *path = text_format("%s/credentials.json", d->data_dir);
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *doc = NULL;
+    const char *host;
 
     if (!file_exists(path)) {
         local_docker_socket(d->docker_socket, sizeof(d->docker_socket));
@@ -40,6 +42,9 @@ read_installation(struct down *d, struct err *err)
     if (doc == NULL)
         return err_context(err, "%s", path);
     text_copy(d->installation, sizeof(d->installation), str_of(json_get_cstr(doc, "installation", "")));
+    host = strstr(json_get_cstr(doc, "endpoint_url", ""), "://");
+    if (host != NULL)
+        snprintf(d->registry, sizeof(d->registry), "%.100s/", host + 3);
     text_copy(d->docker_socket, sizeof(d->docker_socket), str_of(json_get_cstr(doc, "docker_socket", "/var/run/docker.sock")));
     return true;
 }
@@ -101,6 +106,54 @@ stop_container(struct http_client *http, const struct down *d, const char *id, s
            err_set(err, ERR_DOCKER, "Docker answered %d to stopping container %.12s", answer.status, id);
 }
 
+static bool
+remove_image(struct http_client *http, const struct down *d, const char *reference, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer answer = {0};
+    cleanup(strbuf_done) struct strbuf url = {0};
+    struct http_call call = {.method = "DELETE", .unix_socket = d->docker_socket, .timeout_ms = 60000};
+
+    strbuf_add_cstr(&url, "http://localhost/images/");
+    uri_encode(&url, str_of(reference), /* keep_slash= */ true);
+    call.url = strbuf_cstr(&url);
+    if (!http_client_call(http, &call, &answer, err))
+        return false;
+    /* 409: a container of somebody else's runs from it; then it stays. */
+    return answer.status < 400 || answer.status == 404 || answer.status == 409 ||
+           err_set(err, ERR_DOCKER, "Docker answered %d to removing image %s", answer.status, reference);
+}
+
+/* Docker's copies of what our registry held, by their names: nobody could pull them again. */
+static bool
+remove_images(const struct down *d, struct err *err)
+{
+    static const char *const lists[] = {"RepoTags", "RepoDigests"};
+    cleanup(http_answer_done) struct http_answer answer = {0};
+    cleanup_json struct json *images = NULL;
+    struct http_client *http;
+    bool is_good = true;
+
+    if (d->registry[0] == '\0')
+        return true;
+    if (!local_docker_get(d->docker_socket, "/images/json", &answer, err))
+        return false;
+    images = json_parse(strbuf_str(&answer.body), err);
+    if (images == NULL)
+        return false;
+    http = http_client_new();
+    for (size_t i = 0; i < json_size(images) && is_good; i++) {
+        for (size_t l = 0; l < ARRAY_COUNT(lists) && is_good; l++) {
+            const struct json *names = json_get(json_at(images, i), lists[l]);
+
+            for (size_t k = 0; k < json_size(names) && is_good; k++)
+                if (str_starts(str_of(json_cstr(json_at(names, k), "")), str_of(d->registry)))
+                    is_good = remove_image(http, d, json_cstr(json_at(names, k), ""), err);
+        }
+    }
+    http_client_free(http);
+    return is_good;
+}
+
 /* Nothing sends traffic any more: HAProxy is down by now. */
 static bool
 stop_containers(struct down *d, struct err *err)
@@ -127,7 +180,7 @@ stop_containers(struct down *d, struct err *err)
         if (removed > 0)
             printf("removed   %d containers, networks and volumes\n", removed);
         d->stopped += removed;
-        return true;
+        return remove_images(d, err);
     }
     if (!list_containers(d, &containers, err))
         return false;
@@ -171,7 +224,7 @@ static bool
 remove_data(struct down *d, struct err *err)
 {
     static const char *const names[] = {
-        "blobs", "builds", "git", "haproxy", "log", "bin", "sample", "registry", "uploads", "pipelines", "workspaces",
+        "blobs", "builds", "git", "haproxy", "log", "bin", "sample", "registry", "registry.key", "pipelines", "workspaces",
         "naru.db", "naru.db-wal", "naru.db-shm", "credentials.json", "installation", "lock", "naru.pid", "dockerd.started",
     };
     bool was_there = file_exists(d->data_dir);

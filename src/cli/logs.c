@@ -249,7 +249,7 @@ int
 command_logs(int argc, char **argv)
 {
     struct logs *l = mem_new(sizeof(*l));
-    cleanup_free void *owner = l;
+    cleanup_free UNUSED void *owner = l;
     const struct option_row rows[] = {
         {"service", 's', OPTION_TEXT, &l->service},   {"task", 't', OPTION_TEXT, &l->task},
         {"build", 'b', OPTION_NUMBER, &l->build},     {"pipeline", 'p', OPTION_TEXT, &l->pipeline},

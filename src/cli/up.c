@@ -175,7 +175,7 @@ set_step_environment(struct up *u)
 static bool
 make_work_tree(struct up *u, struct err *err)
 {
-    cleanup_free char *parent = text_format("%s/sample", u->data_dir), *git = NULL, *from = NULL;
+    cleanup_free char *git = NULL, *from = NULL;
 
     snprintf(u->work_tree, sizeof(u->work_tree), "%s/sample/my-app", u->data_dir);
     git = text_format("%s/.git", u->work_tree);

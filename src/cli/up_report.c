@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "cli/follow.h"
 #include "cli/sample.h"
+#include "io/file.h"
 #include "io/http_client.h"
 
 #define ANSWER_TIMEOUT_MS 10000
+#define SERVES_TIMEOUT_MS 60000
 
 /* What the tasks and events of the newest deployment say, in ms since the epoch; 0: unknown. */
 struct times {
@@ -153,12 +155,40 @@ ask_version(int port, char *out, size_t size, struct err *err)
     return text_copy(out, size, http_answer_header(&answer, "X-Version")) || text_copy(out, size, STR("unknown"));
 }
 
+/* After a restart the tasks come back first: until then HAProxy answers 503, or nobody. */
+static bool
+wait_for_version(int port, char *out, size_t size, struct err *err)
+{
+    const int64_t end_ms = clock_monotonic_ms() + SERVES_TIMEOUT_MS;
+
+    while (!ask_version(port, out, size, err)) {
+        if (clock_monotonic_ms() > end_ms)
+            return false;
+        clock_sleep_ms(50);
+    }
+    return true;
+}
+
+/* What the next push would be called. */
+static int64_t
+next_version(const char *work_tree)
+{
+    cleanup_free char *path = text_format("%s/VERSION", work_tree);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t number = 1;
+
+    if (!file_read(path, 64, &text, NULL) || !str_to_i64(str_trim(strbuf_str(&text)), &number))
+        return 2;
+    return number + 1;
+}
+
 bool
 up_report(struct client *client, const struct up_summary *s, struct err *err)
 {
     char version[64];
+    int64_t next;
 
-    if (!ask_version(s->listener_port, version, sizeof(version), err))
+    if (!wait_for_version(s->listener_port, version, sizeof(version), err))
         return false;
     if (s->build != NULL)
         print_times(client, s);
@@ -166,9 +196,10 @@ up_report(struct client *client, const struct up_summary *s, struct err *err)
         puts("nothing to do: everything is there, and nothing was changed");
     printf("\n%shttp://localhost:%d/%s serves version %s\n\n", cli_colour(COLOUR_GOOD), s->listener_port,
            cli_colour(COLOUR_NONE), version);
+    next = next_version(s->work_tree);
     printf("try next:\n"
            "  curl http://localhost:%d/\n"
-           "  cd %s && echo 2 > VERSION && git commit -qam 'version 2' && git push naru main\n"
-           "  naru status\n", s->listener_port, s->work_tree);
+           "  cd %s && echo %lld > VERSION && echo well > CONDITION && git commit -qam 'version %lld' && git push naru main\n"
+           "  naru status\n", s->listener_port, s->work_tree, (long long)next, (long long)next);
     return true;
 }
