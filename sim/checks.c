@@ -299,7 +299,8 @@ check_verdict(struct world *w, int service)
     for (int i = 0; i < w->target_count; i++) {
         const struct sim_target *x = &w->targets[i];
         const struct sim_container *c = x->container < 0 ? NULL : &w->containers[x->container];
-        if (x->group == service && x->in_rotation && c != NULL && c->service == service &&
+        const bool serves = x->in_rotation || (x->is_registered && x->in_flight > 0);
+        if (x->group == service && serves && c != NULL && c->state == UP && c->service == service &&
             strcmp(c->deployment_id, p->id) != 0)
             world_fail(w, "promise 5: %s is COMPLETED and task %.8s of %s still takes traffic",
                        p->id, c->id, c->deployment_id);
@@ -377,10 +378,10 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return now->status == SERVICE_INACTIVE && n.up + n.starting == 0;
     if (p->is_failed)
         return n.starting == 0;
-    if (is_bad(s, p->revision->task_definition_arn))
-        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s))
         return true;
+    if (is_bad(s, p->revision->task_definition_arn))
+        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == s->desired_count && n.starting == 0 &&
            n.foreign == 0 && (!has_lb || n.in_rotation == s->desired_count);
 }

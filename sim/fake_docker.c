@@ -75,12 +75,14 @@ comes_up(struct world *w, int container)
         w->next_port = 32768;
     world_trace(w, "container %.8s is up", c->id);
     send_state(w, container);
-    if (c->behaviour == CRASHES_AT_START || (c->behaviour == FLAKY && chance(w, 3000)))
+    c->crashes_early =
+        c->behaviour == CRASHES_AT_START || (c->behaviour == FLAKY && chance(w, 3000));
+    if (c->crashes_early)
         next(w, container, between(w, 10, 2000));
-    else if (c->behaviour == CRASHES_LATER)
-        next(w, container, between(w, 5000, 300000));
     else if (c->has_check)
         next(w, container, between(w, 500, 5000));
+    else if (c->behaviour == CRASHES_LATER)
+        next(w, container, between(w, 5000, 300000));
 }
 
 /* Its next happening, by the state it is in. */
@@ -108,14 +110,15 @@ docker_happened(struct world *w, int container, uint32_t generation)
         return;
     if (c->is_signalled) {
         exits(w, container, c->ignores_sigterm ? 137 : 143);
-    } else if (c->behaviour == CRASHES_AT_START || c->behaviour == FLAKY) {
+    } else if (c->crashes_early) {
         exits(w, container, 1);
-    } else if (c->behaviour == CRASHES_LATER) {
-        if (w->now_ms < w->operators_end_ms) /* once the faults are over it behaves */
-            exits(w, container, 139);
     } else if (c->has_check && c->health == HEALTH_UNKNOWN) {
         c->health = c->behaviour == UNHEALTHY ? HEALTH_UNHEALTHY : HEALTH_HEALTHY;
         send_state(w, container);
+        if (c->behaviour == CRASHES_LATER)
+            next(w, container, between(w, 5000, 300000));
+    } else if (c->behaviour == CRASHES_LATER && w->now_ms < w->operators_end_ms) {
+        exits(w, container, 139); /* once the faults are over it behaves */
     }
 }
 

@@ -58,6 +58,22 @@ store_commit_rows(struct world *w)
     }
 }
 
+static void
+show_difference(const struct json *stored, const struct json *now)
+{
+    for (void *it = json_first(now); it != NULL; it = json_next(now, it)) {
+        const struct json *before = json_get(stored, json_key(it));
+        char *a, *b;
+        if (before != NULL && json_equal(before, json_value(it)))
+            continue;
+        a = before == NULL ? NULL : json_format(before);
+        b = json_format(json_value(it));
+        printf("%s: stored %.200s, now %.200s\n", json_key(it), a == NULL ? "nothing" : a, b);
+        free(a);
+        free(b);
+    }
+}
+
 static int
 keep(struct world *w, enum row_kind kind, const char *key)
 {
@@ -65,6 +81,8 @@ keep(struct world *w, enum row_kind kind, const char *key)
 
     if (w->stores_every_step) {
         const struct stored_row *row = row_find(w, kind, key);
+        if (row != NULL && w->traces && !json_equal(row->doc, doc))
+            show_difference(row->doc, doc);
         if (row == NULL || !json_equal(row->doc, doc))
             world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind), key);
         json_unref(doc);

@@ -201,7 +201,9 @@ report_drained_target(struct world *w, int target, const struct ef_target_change
 void
 send_report(struct world *w, struct report *r)
 {
-    int64_t at_ms = w->now_ms + between(w, 0, 5);
+    /* The agent speaks of its host from one thread, in order. */
+    int64_t at_ms =
+        w->now_ms + (r->event.type == EVENT_INSTANCE_REPORT ? 0 : between(w, 0, 5));
     const bool is_ordered = r->target >= 0;
     struct report *again = NULL;
 
@@ -209,7 +211,7 @@ send_report(struct world *w, struct report *r)
         free(r);
         return;
     }
-    if (chance(w, w->faults.late))
+    if (chance(w, w->faults.late) && r->event.type != EVENT_INSTANCE_REPORT)
         at_ms += between(w, 10, 20000);
     if (is_ordered) { /* the balancer's reports about one target come from one thread, in order */
         struct sim_target *x = &w->targets[r->target];
@@ -478,7 +480,7 @@ world_new(uint64_t seed, bool traces)
     w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1",
                                        .seed = seed};
     w->core = core_new(&w->options);
-    w->docker_is_up = w->haproxy_is_up = true;
+    w->docker_is_up = true;
     w->next_port = 32768;
     w->stores_every_step = seed % 8 == 0;
     return w;

@@ -27,7 +27,7 @@ struct sim_container {
     int service; /* -1: standalone */
     enum behaviour behaviour;
     enum container_state state;
-    bool ignores_sigterm, has_check, is_infrastructure, is_signalled, stop_is_pending;
+    bool ignores_sigterm, has_check, is_infrastructure, is_signalled, crashes_early;
     int exit_code, port;
     char address[ADDRESS_SIZE];
     enum health_status health;
@@ -102,7 +102,7 @@ struct world {
     struct sim_service services[SERVICES_MAX];
     int service_count;
     char cluster[ARN_SIZE];
-    bool docker_is_up, haproxy_is_up;
+    bool docker_is_up;
     int next_port, next_address, image_version;
     uint64_t steps;
     bool traces;

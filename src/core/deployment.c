@@ -114,6 +114,15 @@ look(const struct core *core, struct service *s)
 
 /* ---- launching ---- */
 
+static void
+lose_steadiness(struct core *core, struct service *s)
+{
+    if (!s->is_steady)
+        return;
+    s->is_steady = false;
+    core_touch_service(core, s);
+}
+
 static bool
 launch_one(struct core *core, struct service *s, struct deployment *d, bool replaces_unhealthy)
 {
@@ -144,7 +153,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
                                               .started_by = d->id,
                                               .doc = d->revision->doc});
     said_started(core, t, replaces_unhealthy);
-    s->is_steady = false;
+    lose_steadiness(core, s);
     return true;
 }
 
@@ -472,7 +481,7 @@ finish(struct core *core, struct service *s)
             is_whole = false; /* some of the old may still take traffic */
     }
     if (!is_whole) {
-        s->is_steady = false;
+        lose_steadiness(core, s);
         return;
     }
     if (!s->is_steady) {

@@ -133,11 +133,13 @@ link_tasks(struct core *core)
 }
 
 static void
-ask_for_digests(struct service *s)
+ask_for_digests(struct core *core, struct service *s)
 {
     for (int i = 0; i < s->revision_count; i++) {
-        if (!s->revisions[i]->is_resolved)
-            s->revisions[i]->resolve_at_ms = 0;
+        if (s->revisions[i]->is_resolved || s->revisions[i]->resolve_at_ms == 0)
+            continue;
+        s->revisions[i]->resolve_at_ms = 0;
+        core_touch_service(core, s);
     }
 }
 
@@ -161,7 +163,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
             task_resume(core, t);
     }
     for (struct service *s = core->services; s != NULL; s = s->next) {
-        ask_for_digests(s);
+        ask_for_digests(core, s);
         core_queue(core, s);
     }
     core_queue(core, /* service= */ NULL);

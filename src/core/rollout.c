@@ -257,15 +257,19 @@ rollout_judge(struct core *core, struct service *s)
 {
     struct deployment *d = service_primary(s);
     struct service_deployment *sd = service_current(s);
-    int failures;
+    int failures, threshold;
 
     if (d == NULL || sd == NULL || d->rollout_state != ROLLOUT_IN_PROGRESS || sd_is_finished(sd))
         return false;
-    sd->breaker_threshold = deployment_breaker_threshold(&s->config.breaker, s->desired_count);
+    threshold = deployment_breaker_threshold(&s->config.breaker, s->desired_count);
+    if (sd->breaker_threshold != threshold) {
+        sd->breaker_threshold = threshold;
+        core_touch_service(core, s);
+    }
     if (!s->config.breaker.enable)
         return false;
     failures = sd->status == SD_ROLLBACK_IN_PROGRESS ? d->failed_tasks : sd->breaker_failures;
-    if (failures < sd->breaker_threshold)
+    if (failures < threshold)
         return false;
     breaker_tripped(core, s, d, sd);
     return true;

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "core/target_health.h"
+
+static const struct health_check check = {
+    .interval_s = 5, .timeout_s = 2, .healthy_threshold = 3, .unhealthy_threshold = 2};
+
+TEST(one_success_makes_a_new_target_healthy)
+{
+    struct target_health h;
+
+    target_health_init(&h);
+    CHECK_EQ(h.state, TARGET_initial);
+    CHECK_TEXT(h.reason, "Elb.RegistrationInProgress");
+    CHECK(target_health_checked(&h, &check, CHECK_OK, 200));
+    CHECK_EQ(h.state, TARGET_healthy);
+    CHECK_TEXT(h.reason, "");
+    CHECK_TEXT(h.description, "");
+    CHECK(!target_health_checked(&h, &check, CHECK_OK, 200));
+}
+
+TEST(the_way_back_needs_the_thresholds)
+{
+    struct target_health h;
+
+    target_health_init(&h);
+    target_health_checked(&h, &check, CHECK_OK, 200);
+    CHECK(!target_health_checked(&h, &check, CHECK_BAD_CODE, 503));
+    CHECK_EQ(h.state, TARGET_healthy);
+    CHECK(target_health_checked(&h, &check, CHECK_BAD_CODE, 503));
+    CHECK_EQ(h.state, TARGET_unhealthy);
+    CHECK_TEXT(h.reason, "Target.ResponseCodeMismatch");
+    CHECK_TEXT(h.description, "Health checks failed with these codes: [503]");
+    CHECK(target_health_checked(&h, &check, CHECK_TIMED_OUT, 0));
+    CHECK_TEXT(h.reason, "Target.Timeout");
+    CHECK_TEXT(h.description, "Request timed out");
+    CHECK(!target_health_checked(&h, &check, CHECK_OK, 200));
+    CHECK(!target_health_checked(&h, &check, CHECK_OK, 200));
+    CHECK_EQ(h.state, TARGET_unhealthy);
+    CHECK(target_health_checked(&h, &check, CHECK_OK, 200));
+    CHECK_EQ(h.state, TARGET_healthy);
+}
+
+TEST(who_does_not_listen_yet_has_the_whole_interval_times_the_threshold)
+{
+    struct target_health h;
+    int64_t waited_ms = 0;
+
+    target_health_init(&h);
+    while (h.state == TARGET_initial && waited_ms < 60000) {
+        target_health_checked(&h, &check, CHECK_FAILED, 0);
+        waited_ms += target_health_next_ms(&h, &check);
+        if (h.state == TARGET_initial)
+            CHECK_TEXT(h.reason, "Elb.InitialHealthChecking");
+    }
+    CHECK_EQ(h.state, TARGET_unhealthy);
+    CHECK_TEXT(h.reason, "Target.FailedHealthChecks");
+    CHECK(waited_ms >= 10000);
+}
+
+TEST(probes_are_fast_until_the_first_answer)
+{
+    struct target_health h;
+
+    target_health_init(&h);
+    CHECK_EQ(target_health_next_ms(&h, &check), 250);
+    target_health_checked(&h, &check, CHECK_FAILED, 0);
+    CHECK_EQ(target_health_next_ms(&h, &check), 250);
+    target_health_checked(&h, &check, CHECK_BAD_CODE, 500); /* it is there, and it is not well */
+    CHECK_EQ(target_health_next_ms(&h, &check), 5000);
+    CHECK_EQ(h.state, TARGET_initial);
+    target_health_checked(&h, &check, CHECK_BAD_CODE, 500);
+    CHECK_EQ(h.state, TARGET_unhealthy);
+}
+
+TEST(matchers_take_codes_lists_and_ranges)
+{
+    CHECK(matcher_accepts("200", 200));
+    CHECK(!matcher_accepts("200", 201));
+    CHECK(matcher_accepts("200-299", 204));
+    CHECK(matcher_accepts("200,301-302", 302));
+    CHECK(!matcher_accepts("200,301-302", 300));
+    CHECK(matcher_is_valid("200") && matcher_is_valid("200-299,302") && matcher_is_valid("499"));
+    CHECK(!matcher_is_valid("") && !matcher_is_valid("abc") && !matcher_is_valid("200-"));
+    CHECK(!matcher_is_valid("299-200") && !matcher_is_valid("500") && !matcher_is_valid("100"));
+    CHECK(!matcher_is_valid("200,,201") && !matcher_is_valid("2000") && !matcher_is_valid("-200"));
+}
+
+TEST(a_group_without_healthy_targets_fails_open)
+{
+    CHECK(target_in_rotation(TARGET_healthy, 1));
+    CHECK(!target_in_rotation(TARGET_unhealthy, 1));
+    CHECK(target_in_rotation(TARGET_unhealthy, 0));
+    CHECK(!target_in_rotation(TARGET_initial, 0));
+    CHECK(!target_in_rotation(TARGET_draining, 0));
+    CHECK(!target_in_rotation(TARGET_unused, 0));
+}
