@@ -197,6 +197,79 @@ TEST(two_control_planes_are_one_too_many)
     CHECK_TEXT(err.message, "'/nowhere/haproxy' is not a program");
 }
 
+/* A drain asked for, whose target ends once it is reported; several may be under way. */
+static void
+end_drained(struct world *w)
+{
+    for (int i = 0; i < w->app_count; i++) {
+        struct app *app = &w->apps[i];
+        if (app->is_draining && app->is_registered && atomic_load(&app->drained) > 0)
+            world_stop_app(w, app);
+    }
+}
+
+/* Replacements, reloads and restarts of naru in any order: gates of several old workers overlap. */
+TEST(everything_at_once_loses_no_request)
+{
+    WORLD;
+    const char *more = getenv("BALANCER_SECONDS"); /* for a soak: up to 50 */
+    const int64_t until_ms = clock_monotonic_ms() + 1000 * (more != NULL ? atoi(more) : 12);
+    struct load loads[6] = {{.path = "/"},
+                            {.path = "/", .is_fresh = true, .pause_ms = 2},
+                            {.path = "/", .pause_ms = 30},
+                            {.path = "/", .pause_ms = 300},
+                            {.path = "/", .pause_ms = 1700},
+                            {.path = "/slow"}};
+    struct app *serving[3];
+    struct rng rng;
+    long requests = 0;
+
+    w->second_port = pick_port();
+    for (int i = 0; i < 3; i++)
+        world_register(w, serving[i] = app_start(w));
+    for (int i = 0; i < 3; i++)
+        world_wait_healthy(serving[i]);
+    for (int i = 0; i < 6; i++) {
+        loads[i].port = w->port;
+        load_start(&loads[i]);
+    }
+    rng_seed(&rng, 7);
+    while (clock_monotonic_ms() < until_ms && w->app_count < TARGETS_MAX) {
+        const uint64_t what = rng_below(&rng, 10);
+        if (what == 0) { /* naru dies and comes back */
+            balancer_free(w->balancer);
+            world_open(w);
+            world_apply(w);
+        } else if (what <= 2) { /* a reload */
+            w->has_second_listener = !w->has_second_listener;
+            world_apply(w);
+        } else {
+            struct app **old = &serving[rng_below(&rng, 3)], *next = app_start(w);
+            world_register(w, next);
+            world_wait_healthy(next);
+            world_drain(w, *old);
+            *old = next;
+        }
+        end_drained(w);
+        clock_sleep_ms((int64_t)rng_below(&rng, 120));
+    }
+    for (int i = 0; i < 6; i++)
+        atomic_store(&loads[i].is_stopping, true);
+    for (int i = 0; i < 6; i++) {
+        load_stop(&loads[i]);
+        requests += atomic_load(&loads[i].requests);
+        if (atomic_load(&loads[i].failures) != 0)
+            printf("   load %d: last bad status %d\n", i, atomic_load(&loads[i].last_bad_status));
+        CHECK_EQ(atomic_load(&loads[i].failures), 0);
+    }
+    printf("   %ld requests, %d targets\n", requests, w->app_count);
+    for (int i = 0; i < w->app_count; i++) { /* every drain ends */
+        struct app *app = &w->apps[i];
+        if (app->is_draining && app->is_registered)
+            WAIT_FOR(atomic_load(&app->drained) > 0, 8000);
+    }
+}
+
 TEST(listeners_come_and_go)
 {
     WORLD;
