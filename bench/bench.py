@@ -104,21 +104,23 @@ def takes_all_traffic(web, old):
 
 
 def measure_itself(rounds):
-    times = []
+    first, again = [], []
     for i in range(rounds):
         naru = harness.Naru("bench-self")
-        begin = time.monotonic()
-        naru.start()
-        times.append(time.monotonic() - begin)
-        if i == rounds - 1:
-            time.sleep(2)
-            status = pathlib.Path(f"/proc/{naru.process.pid}/status").read_text()
-            rss = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
-        naru.stop()
+        for times in (first, again):
+            begin = time.monotonic()
+            naru.start()
+            times.append(time.monotonic() - begin)
+            if i == rounds - 1:
+                time.sleep(2)
+                status = pathlib.Path(f"/proc/{naru.process.pid}/status").read_text()
+                rss = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+            naru.stop()
         naru.purge()
     stripped = harness.ROOT / "naru.stripped"
     subprocess.run(["strip", "-o", str(stripped), str(harness.BINARY)], check=True)
-    print(f"start      first answer after {statistics.median(times) * 1000:.0f} ms (median of {rounds}; wanted: under 100)")
+    print(f"start      first answer after {statistics.median(again) * 1000:.0f} ms, the very first time, when keys and files are "
+          f"made, {statistics.median(first) * 1000:.0f} ms (medians of {rounds}; wanted: under 100)")
     print(f"memory     {rss / 1024:.1f} MB resident at rest (wanted: under 20)")
     print(f"binary     {stripped.stat().st_size / 1e6:.2f} MB stripped (wanted: under 5)")
 
