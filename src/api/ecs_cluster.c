@@ -162,16 +162,10 @@ ecs_describe_clusters(struct request *rq, struct json *out, struct err *err)
     return true;
 }
 
-static void
-page_done(struct ecs_page *page)
-{
-    ecs_page_done(page);
-}
-
 bool
 ecs_list_clusters(struct request *rq, struct json *out, struct err *err)
 {
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
 
     for (const struct cluster *c = rq->core->clusters; c != NULL; c = c->next) {
         if (c->status == CLUSTER_ACTIVE && strcmp(c->region, rq->region) == 0)
@@ -214,7 +208,7 @@ ecs_list_container_instances(struct request *rq, struct json *out, struct err *e
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
     const char *status = json_get_cstr(rq->input, "status", "ACTIVE");
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
 
     if (cluster == NULL)
         return false;

@@ -6,12 +6,6 @@
 
 #define DESCRIBED_MAX 20
 
-static void
-page_done(struct ecs_page *page)
-{
-    ecs_page_done(page);
-}
-
 /* ---- ListServiceDeployments ---- */
 
 static bool
@@ -41,15 +35,12 @@ brief(const struct request *rq, const struct service *s, const struct service_de
     json_set(o, "serviceDeploymentArn", json_text(sd->arn));
     json_set(o, "serviceArn", json_text(s->arn));
     json_set(o, "clusterArn", json_text(s->cluster_arn));
-    if (sd->started_at_ms != 0)
-        json_set(o, "startedAt", aws_time(rq, sd->started_at_ms));
+    ecs_set_time(rq, o, "startedAt", sd->started_at_ms);
     json_set(o, "createdAt", aws_time(rq, sd->created_at_ms));
-    if (sd->finished_at_ms != 0)
-        json_set(o, "finishedAt", aws_time(rq, sd->finished_at_ms));
+    ecs_set_time(rq, o, "finishedAt", sd->finished_at_ms);
     json_set(o, "targetServiceRevisionArn", json_text(sd->target_revision_arn));
     json_set(o, "status", json_text(sd_status_name(sd->status)));
-    if (sd->status_reason[0] != '\0')
-        json_set(o, "statusReason", json_text(sd->status_reason));
+    ecs_set_text(o, "statusReason", sd->status_reason);
     return o;
 }
 
@@ -74,7 +65,7 @@ bool
 ecs_list_service_deployments(struct request *rq, struct json *out, struct err *err)
 {
     const struct service *s = find_service(rq, err);
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
 
     if (s == NULL)
         return false;

@@ -6,20 +6,6 @@
 #include "model/arn.h"
 
 static void
-set_text(struct json *o, const char *key, const char *text)
-{
-    if (text[0] != '\0')
-        json_set(o, key, json_text(text));
-}
-
-static void
-set_time(const struct request *rq, struct json *o, const char *key, int64_t ms)
-{
-    if (ms != 0)
-        json_set(o, key, aws_time(rq, ms));
-}
-
-static void
 set_int(struct json *o, const char *key, int64_t n)
 {
     json_set(o, key, json_int(n));
@@ -192,7 +178,7 @@ ecs_describe_instance(const struct request *rq, const struct container_instance 
     json_set(o, "agentConnected", json_bool(instance->is_connected));
     set_int(o, "runningTasksCount", running);
     set_int(o, "pendingTasksCount", pending);
-    set_time(rq, o, "registeredAt", instance->registered_at_ms);
+    ecs_set_time(rq, o, "registeredAt", instance->registered_at_ms);
     json_set(o, "attachments", json_array());
     json_set(o, "tags", json_array());
     json_set(o, "attributes", json_array());
@@ -210,8 +196,8 @@ ecs_describe_definition(const struct request *rq, const struct task_definition *
     for (void *it = json_first(td->doc); it != NULL; it = json_next(td->doc, it))
         json_set(o, json_key(it), json_ref(json_value(it)));
     json_set(o, "status", json_text(task_definition_status_name(td->status)));
-    set_time(rq, o, "registeredAt", td->registered_at_ms);
-    set_time(rq, o, "deregisteredAt", td->deregistered_at_ms);
+    ecs_set_time(rq, o, "registeredAt", td->registered_at_ms);
+    ecs_set_time(rq, o, "deregisteredAt", td->deregistered_at_ms);
     return o;
 }
 
@@ -271,11 +257,11 @@ describe_deployment(const struct request *rq, const struct service *service,
     set_int(o, "pendingCount", n.pending);
     set_int(o, "runningCount", n.running);
     set_int(o, "failedTasks", d->failed_tasks);
-    set_time(rq, o, "createdAt", d->created_at_ms);
-    set_time(rq, o, "updatedAt", d->updated_at_ms);
+    ecs_set_time(rq, o, "createdAt", d->created_at_ms);
+    ecs_set_time(rq, o, "updatedAt", d->updated_at_ms);
     set_workload(o, d->revision);
     json_set(o, "rolloutState", json_text(rollout_state_name(d->rollout_state)));
-    set_text(o, "rolloutStateReason", d->rollout_reason);
+    ecs_set_text(o, "rolloutStateReason", d->rollout_reason);
     return o;
 }
 
@@ -313,7 +299,7 @@ describe_events(const struct request *rq, const struct service *service)
         const struct service_event *e = &service->events[i];
         struct json *o = json_object();
         json_set(o, "id", json_text(e->id));
-        set_time(rq, o, "createdAt", e->created_at_ms);
+        ecs_set_time(rq, o, "createdAt", e->created_at_ms);
         json_set(o, "message", json_text(e->message));
         json_append(list, o);
     }
@@ -355,11 +341,11 @@ ecs_describe_service(const struct request *rq, const struct service *service, bo
         json_set(o, "roleArn", json_text(role));
     }
     json_set(o, "events", describe_events(rq, service));
-    set_time(rq, o, "createdAt", service->created_at_ms);
+    ecs_set_time(rq, o, "createdAt", service->created_at_ms);
     if ((revision != NULL && revision->load_balancer_count > 0) || service->health_check_grace_s > 0)
         set_int(o, "healthCheckGracePeriodSeconds", service->health_check_grace_s);
     copy_members(o, service->doc, kept, ARRAY_COUNT(kept));
-    set_text(o, "createdBy", service->created_by);
+    ecs_set_text(o, "createdBy", service->created_by);
     if (with_tags)
         json_set(o, "tags", ecs_tags_or_empty(service->tags));
     return o;
@@ -399,24 +385,24 @@ ecs_describe_service_deployment(const struct request *rq, const struct service *
     json_set(o, "serviceDeploymentArn", json_text(sd->arn));
     json_set(o, "serviceArn", json_text(service->arn));
     json_set(o, "clusterArn", json_text(service->cluster_arn));
-    set_time(rq, o, "createdAt", sd->created_at_ms);
-    set_time(rq, o, "startedAt", sd->started_at_ms);
-    set_time(rq, o, "finishedAt", sd->finished_at_ms);
-    set_time(rq, o, "stoppedAt", sd->stopped_at_ms);
-    set_time(rq, o, "updatedAt", sd->updated_at_ms);
+    ecs_set_time(rq, o, "createdAt", sd->created_at_ms);
+    ecs_set_time(rq, o, "startedAt", sd->started_at_ms);
+    ecs_set_time(rq, o, "finishedAt", sd->finished_at_ms);
+    ecs_set_time(rq, o, "stoppedAt", sd->stopped_at_ms);
+    ecs_set_time(rq, o, "updatedAt", sd->updated_at_ms);
     for (int i = 0; i < sd->source_count; i++)
         json_append(sources, revision_summary(rq, service, sd->source_revision_arns[i]));
     json_set(o, "sourceServiceRevisions", sources);
     json_set(o, "targetServiceRevision", revision_summary(rq, service, sd->target_revision_arn));
     json_set(o, "status", json_text(sd_status_name(sd->status)));
-    set_text(o, "statusReason", sd->status_reason);
+    ecs_set_text(o, "statusReason", sd->status_reason);
     if (sd->config != NULL)
         json_set(o, "deploymentConfiguration", json_ref(sd->config));
     if (sd->rollback_started_at_ms != 0) {
         struct json *rollback = json_object();
-        set_text(rollback, "reason", sd->rollback_reason);
-        set_time(rq, rollback, "startedAt", sd->rollback_started_at_ms);
-        set_text(rollback, "serviceRevisionArn", sd->rollback_revision_arn);
+        ecs_set_text(rollback, "reason", sd->rollback_reason);
+        ecs_set_time(rq, rollback, "startedAt", sd->rollback_started_at_ms);
+        ecs_set_text(rollback, "serviceRevisionArn", sd->rollback_revision_arn);
         json_set(o, "rollback", rollback);
     }
     json_set(breaker, "status", json_text(breaker_status_name(sd->breaker_status)));
@@ -441,12 +427,12 @@ ecs_describe_revision(const struct request *rq, const struct service *service,
     for (int i = 0; i < revision->image_count; i++) {
         struct json *image = json_object();
         json_set(image, "containerName", json_text(revision->images[i].container));
-        set_text(image, "imageDigest", revision->images[i].digest);
+        ecs_set_text(image, "imageDigest", revision->images[i].digest);
         json_set(image, "image", json_text(revision->images[i].image));
         json_append(images, image);
     }
     json_set(o, "containerImages", images);
     json_set(o, "guardDutyEnabled", json_bool(false));
-    set_time(rq, o, "createdAt", revision->created_at_ms);
+    ecs_set_time(rq, o, "createdAt", revision->created_at_ms);
     return o;
 }

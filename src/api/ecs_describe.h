@@ -50,6 +50,21 @@ bool ecs_page_write(struct ecs_page *page, const struct request *rq, const char 
 void ecs_page_done(struct ecs_page *page);
 
 /* ---- writing ---- */
+/* An empty text and a time of 0 are absent. */
+static inline void
+ecs_set_text(struct json *o, const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        json_set(o, key, json_text(text));
+}
+
+static inline void
+ecs_set_time(const struct request *rq, struct json *o, const char *key, int64_t ms)
+{
+    if (ms != 0)
+        json_set(o, key, aws_time(rq, ms));
+}
+
 struct json *ecs_failure(const char *arn, const char *reason);
 struct json *ecs_describe_cluster(const struct request *rq, const struct cluster *cluster);
 struct json *ecs_describe_instance(const struct request *rq, const struct container_instance *instance);

@@ -13,20 +13,6 @@
 #endif
 
 static void
-set_text(struct json *o, const char *key, const char *text)
-{
-    if (text[0] != '\0')
-        json_set(o, key, json_text(text));
-}
-
-static void
-set_time(const struct request *rq, struct json *o, const char *key, int64_t ms)
-{
-    if (ms != 0)
-        json_set(o, key, aws_time(rq, ms));
-}
-
-static void
 set_number_text(struct json *o, const char *key, int64_t n)
 {
     char text[24];
@@ -111,12 +97,12 @@ describe_container(const struct request *rq, const struct task *t, const struct 
     json_set(o, "taskArn", json_text(t->arn));
     json_set(o, "name", json_text(c->name));
     json_set(o, "image", json_text(c->image));
-    set_text(o, "imageDigest", c->digest);
-    set_text(o, "runtimeId", c->runtime_id);
+    ecs_set_text(o, "imageDigest", c->digest);
+    ecs_set_text(o, "runtimeId", c->runtime_id);
     json_set(o, "lastStatus", json_text(task_status_name(c->last_status)));
     if (c->has_exit_code)
         json_set(o, "exitCode", json_int(c->exit_code));
-    set_text(o, "reason", c->reason);
+    ecs_set_text(o, "reason", c->reason);
     json_set(o, "networkBindings", network_bindings(c));
     json_set(o, "networkInterfaces", network_interfaces(t));
     json_set(o, "healthStatus", json_text(health_status_name(c->health)));
@@ -190,14 +176,14 @@ overrides(const struct task *t)
 static void
 set_times(const struct request *rq, struct json *o, const struct task *t)
 {
-    set_time(rq, o, "createdAt", t->created_at_ms);
-    set_time(rq, o, "connectivityAt", t->created_at_ms);
-    set_time(rq, o, "pullStartedAt", t->pull_started_at_ms);
-    set_time(rq, o, "pullStoppedAt", t->pull_stopped_at_ms);
-    set_time(rq, o, "startedAt", t->started_at_ms);
-    set_time(rq, o, "executionStoppedAt", t->execution_stopped_at_ms);
-    set_time(rq, o, "stoppingAt", t->stopping_at_ms);
-    set_time(rq, o, "stoppedAt", t->stopped_at_ms);
+    ecs_set_time(rq, o, "createdAt", t->created_at_ms);
+    ecs_set_time(rq, o, "connectivityAt", t->created_at_ms);
+    ecs_set_time(rq, o, "pullStartedAt", t->pull_started_at_ms);
+    ecs_set_time(rq, o, "pullStoppedAt", t->pull_stopped_at_ms);
+    ecs_set_time(rq, o, "startedAt", t->started_at_ms);
+    ecs_set_time(rq, o, "executionStoppedAt", t->execution_stopped_at_ms);
+    ecs_set_time(rq, o, "stoppingAt", t->stopping_at_ms);
+    ecs_set_time(rq, o, "stoppedAt", t->stopped_at_ms);
 }
 
 static void
@@ -263,7 +249,7 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     json_set(o, "connectivity",
              json_text(instance != NULL && !instance->is_connected ? "DISCONNECTED" : "CONNECTED"));
     if (t->launch_type == LAUNCH_EC2)
-        set_text(o, "containerInstanceArn", t->instance_arn);
+        ecs_set_text(o, "containerInstanceArn", t->instance_arn);
     for (int i = 0; i < t->container_count; i++)
         json_append(containers, describe_container(rq, t, td, &t->containers[i]));
     json_set(o, "containers", containers);
@@ -280,10 +266,10 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     json_set(o, "overrides", overrides(t));
     if (t->launch_type == LAUNCH_FARGATE)
         set_fargate(o, t, td);
-    set_text(o, "startedBy", t->deployment_id[0] != '\0' ? t->deployment_id : t->started_by);
+    ecs_set_text(o, "startedBy", t->deployment_id[0] != '\0' ? t->deployment_id : t->started_by);
     if (t->has_stop_code)
         json_set(o, "stopCode", json_text(stop_code_name(t->stop_code)));
-    set_text(o, "stoppedReason", t->stopped_reason);
+    ecs_set_text(o, "stoppedReason", t->stopped_reason);
     json_set(o, "tags", with_tags ? task_tags(rq, t, td) : json_array());
     json_set(o, "taskArn", json_text(t->arn));
     json_set(o, "taskDefinitionArn", json_text(t->task_definition_arn));

@@ -21,12 +21,6 @@ static const struct {
 };
 static const char *const kept_lists[] = {"placementConstraints", "placementStrategy"};
 
-static void
-page_done(struct ecs_page *page)
-{
-    ecs_page_done(page);
-}
-
 /* `old` (NULL: the defaults) with what the input gives. */
 static struct json *
 service_doc(const struct request *rq, const struct json *old)
@@ -347,7 +341,7 @@ ecs_list_services(struct request *rq, struct json *out, struct err *err)
     const bool wants_replica =
         strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "REPLICA") == 0 &&
         strcmp(json_get_cstr(rq->input, "resourceManagementType", "CUSTOMER"), "CUSTOMER") == 0;
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
 
     if (cluster == NULL)
         return false;

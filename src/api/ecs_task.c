@@ -11,12 +11,6 @@
 #define OVERRIDES_SIZE_MAX 8192
 #define TASKS_MAX 100 /* of one DescribeTasks */
 
-static void
-page_done(struct ecs_page *page)
-{
-    ecs_page_done(page);
-}
-
 /* ---- RunTask ---- */
 
 static bool
@@ -346,7 +340,7 @@ bool
 ecs_list_tasks(struct request *rq, struct json *out, struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
     struct task_filter filter;
 
     if (cluster == NULL || !read_filter(rq, cluster, &filter, err))

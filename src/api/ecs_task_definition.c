@@ -11,12 +11,6 @@
 #define REVISIONS_MAX 1000000
 #define DEFINITIONS_MAX 100000 /* of all families: each is kept in memory */
 
-static void
-page_done(struct ecs_page *page)
-{
-    ecs_page_done(page);
-}
-
 /* ---- RegisterTaskDefinition ---- */
 
 static bool
@@ -159,7 +153,7 @@ ecs_list_task_definitions(struct request *rq, struct json *out, struct err *err)
     const char *family = json_get_cstr(rq->input, "familyPrefix", NULL);
     const char *status = json_get_cstr(rq->input, "status", "ACTIVE");
     const bool descending = strcmp(json_get_cstr(rq->input, "sort", "ASC"), "DESC") == 0;
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
 
     for (const struct task_definition *td = rq->core->task_definitions; td != NULL; td = td->next) {
         if (strcmp(td->region, rq->region) == 0 && (family == NULL || strcmp(td->family, family) == 0) &&
@@ -183,7 +177,7 @@ ecs_list_task_definition_families(struct request *rq, struct json *out, struct e
 {
     const struct str prefix = str_of(json_get_cstr(rq->input, "familyPrefix", ""));
     const char *status = json_get_cstr(rq->input, "status", "ALL");
-    cleanup(page_done) struct ecs_page page = {0};
+    cleanup(ecs_page_done) struct ecs_page page = {0};
     cleanup_free const struct task_definition **all = NULL;
     size_t count = 0;
 

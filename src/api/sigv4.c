@@ -163,7 +163,8 @@ reencode(struct str text)
     cleanup(strbuf_done) struct strbuf plain = {0};
     struct strbuf encoded = {0};
 
-    if (!uri_decode(&plain, text, /* plus_is_space= */ false)) {
+    /* Clients send a blank as '+' and sign it as %20; a plus itself is always sent as %2B. */
+    if (!uri_decode(&plain, text, /* plus_is_space= */ true)) {
         strbuf_clear(&plain);
         strbuf_add(&plain, text); /* a broken escape is signed as it stands */
     }

@@ -231,6 +231,16 @@ class Protocol(unittest.TestCase):
             client("sts").get_session_token()
         self.assertEqual(caught.exception.response["Error"]["Code"], "UnsupportedFeature")
 
+    def test_a_query_request_by_get(self):
+        request = botocore.awsrequest.AWSRequest("GET", ENDPOINT + "/", params={
+            "Action": "GetCallerIdentity", "Version": "2011-06-15", "Note": "a b~/+é"})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials(
+            os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]), "sts", REGION).add_auth(request)
+        prepared = request.prepare()
+        status, _, body = send(urllib.request.Request(prepared.url, headers=dict(prepared.headers)))
+        self.assertEqual(status, 200, body)
+        self.assertIn(b"<GetCallerIdentityResult>", body)
+
 
 class Clusters(Case):
     def test_life(self):

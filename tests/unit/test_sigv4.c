@@ -207,7 +207,7 @@ TEST(paths_queries_and_header_values_are_made_canonical)
     const struct sigv4_request rq = {
         .method = STR("GET"),
         .path = STR("/a/./b//../my%20file/"),
-        .query = STR("b=2&a=%7e&a=1&empty&c=x%20y"),
+        .query = STR("b=2&a=%7e&a=1&empty&c=x%20y&d=x+y%2Bz"),
         .headers = headers,
         .header_count = 2,
     };
@@ -215,7 +215,7 @@ TEST(paths_queries_and_header_values_are_made_canonical)
 
     sigv4_canonical(&rq, STR("my-header"), &out);
     CHECK_TEXT(strbuf_cstr(&out),
-               "GET\n/a/my%2520file/\na=1&a=~&b=2&c=x%20y&empty=\nmy-header:a b c,second\n\nmy-header\n"
+               "GET\n/a/my%2520file/\na=1&a=~&b=2&c=x%20y&d=x%20y%2Bz&empty=\nmy-header:a b c,second\n\nmy-header\n"
                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
