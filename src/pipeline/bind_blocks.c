@@ -40,8 +40,9 @@ bind_parallel_step(struct binder *b, const struct node *call, bool is_only)
     unsigned branches = 0;
 
     if (!is_only) {
-        bind_fail(b, call, "E-BLOCKED-STEP",
-                  "'parallel' cannot be used as a step here; use a parallel section, or script { }");
+        bind_fail(
+            b, call, "E-BLOCKED-STEP",
+            "'parallel' cannot be used as a step here; use a parallel section, or script { }");
         return;
     }
     for (const struct node *n = call->first; n != NULL; n = n->next) {
@@ -185,8 +186,7 @@ bind_environment(struct binder *b, const struct node *call)
             continue;
         }
         for (const struct node *o = block->first; o != n; o = o->next)
-            if (o->type == N_ASSIGN && o->a->type == N_NAME &&
-                str_equal(o->a->text, n->a->text)) {
+            if (o->type == N_ASSIGN && o->a->type == N_NAME && str_equal(o->a->text, n->a->text)) {
                 bind_fail(b, n, "E-DUP-ENV", "'" STR_FMT "' is set twice", STR_ARG(n->a->text));
                 break;
             }
@@ -197,9 +197,9 @@ bind_environment(struct binder *b, const struct node *call)
 void
 bind_post(struct binder *b, const struct node *call)
 {
-    static const char *const names[] = {"always",  "changed",      "fixed",    "regression",
-                                        "aborted", "success",      "unsuccessful", "unstable",
-                                        "failure", "notBuilt",     "cleanup"};
+    static const char *const names[] = {"always",  "changed",  "fixed",        "regression",
+                                        "aborted", "success",  "unsuccessful", "unstable",
+                                        "failure", "notBuilt", "cleanup"};
     const struct node *block = section_block(call);
 
     if (block->first == NULL)
@@ -399,8 +399,8 @@ bind_triggers(struct binder *b, const struct node *call)
 void
 bind_tools(struct binder *b, const struct node *call)
 {
-    static const char *const known[] = {"maven",     "jdk",        "gradle", "nodejs", "terraform",
-                                        "dockerTool", "git",       "ant",    "go",     "allure"};
+    static const char *const known[] = {"maven",      "jdk", "gradle", "nodejs", "terraform",
+                                        "dockerTool", "git", "ant",    "go",     "allure"};
     const struct node *block = section_block(call);
 
     if (block->first == NULL)
@@ -430,8 +430,8 @@ bind_libraries(struct binder *b, const struct node *call)
 void
 bind_input(struct binder *b, const struct node *call)
 {
-    static const char *const fields[] = {"message",   "id",                 "ok",
-                                         "submitter", "submitterParameter", "parameters"};
+    static const char *const fields[] = {"message",   "id", "ok", "submitter", "submitterParameter",
+                                         "parameters"};
     const struct node *block = section_block(call);
     bool has_message = false;
 
@@ -606,7 +606,8 @@ bind_matrix(struct binder *b, struct stage *stage)
     else if (axes != NULL)
         for (const struct node *n = section_block(axes)->first; n != NULL; n = n->next)
             bind_axis(b, n, false);
-    if (excludes != NULL && (section_block(excludes) == NULL || section_block(excludes)->first == NULL))
+    if (excludes != NULL &&
+        (section_block(excludes) == NULL || section_block(excludes)->first == NULL))
         bind_fail(b, excludes, "E-NO-EXCLUDES", "'excludes' is empty");
     else if (excludes != NULL)
         for (const struct node *e = section_block(excludes)->first; e != NULL; e = e->next) {

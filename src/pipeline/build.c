@@ -142,8 +142,8 @@ stages_from_json(struct build *b, const struct json *list)
         const struct json *one = json_at(list, i);
         struct build_stage *s = &b->stages[b->stage_count++];
         const char *state = json_get_cstr(one, "status", "");
-        int reason = find_name(reasons, ARRAY_COUNT(reasons),
-                               json_get_cstr(one, "skippedBecause", ""));
+        int reason =
+            find_name(reasons, ARRAY_COUNT(reasons), json_get_cstr(one, "skippedBecause", ""));
         s->name = text_dup(json_get_cstr(one, "name", ""));
         s->depth = (unsigned)json_get_i64(one, "depth", 0);
         for (enum stage_state k = STAGE_RUNNING; k <= STAGE_SKIPPED; k++)
@@ -208,8 +208,7 @@ build_save(const struct build *b, const char *data_dir, struct err *err)
     cleanup_json struct json *j = build_to_json(b);
     cleanup_free char *text = json_format_pretty(j);
 
-    return file_make_dirs(directory, 0755, err) &&
-           file_write_atomic(path, str_of(text), 0640, err);
+    return file_make_dirs(directory, 0755, err) && file_write_atomic(path, str_of(text), 0640, err);
 }
 
 struct build *

@@ -28,12 +28,12 @@ struct build {
     char *pipeline;
     int64_t number;
     char *branch, *commit;
-    char *cause;           /* "BranchEventCause", "UserIdCause" */
+    char *cause;            /* "BranchEventCause", "UserIdCause" */
     char *message, *author; /* of the commit; may be NULL */
-    char *cookie;          /* carried by every process of the build */
+    char *cookie;           /* carried by every process of the build */
     enum build_state state;
     enum build_result result;
-    char *reason;          /* one sentence; NULL on success */
+    char *reason; /* one sentence; NULL on success */
     char *display_name, *description;
     int64_t superseded_by; /* a newer build of the branch, or 0 */
     int64_t retry_of;      /* the build that was cut off, or 0 */

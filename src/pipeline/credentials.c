@@ -147,8 +147,7 @@ field(const struct binding *b, const char *name, const char *fallback)
 {
     const struct value *v = map_find_text(b->map, name);
 
-    return v == NULL || v->type == V_NULL ? str_of(fallback)
-                                          : value_to_text(&b->s->run->arena, *v);
+    return v == NULL || v->type == V_NULL ? str_of(fallback) : value_to_text(&b->s->run->arena, *v);
 }
 
 static bool
@@ -177,15 +176,18 @@ bind_one(const struct binding *b)
     } else if (str_is(type, "usernamePassword") || str_is(type, "UsernamePasswordMultiBinding")) {
         if (!is_kind(b, c, "usernamePassword"))
             return false;
-        bind(run, b->layer, field(b, "usernameVariable", ""), json_get_cstr(c, "username", ""), false);
-        bind(run, b->layer, field(b, "passwordVariable", ""), json_get_cstr(c, "password", ""), true);
+        bind(run, b->layer, field(b, "usernameVariable", ""), json_get_cstr(c, "username", ""),
+             false);
+        bind(run, b->layer, field(b, "passwordVariable", ""), json_get_cstr(c, "password", ""),
+             true);
     } else if (str_is(type, "usernameColonPassword")) {
         if (!is_kind(b, c, "usernamePassword"))
             return false;
         run_mask(run, str_of(json_get_cstr(c, "password", "")));
         bind(run, b->layer, field(b, "variable", ""),
              arena_format(&run->arena, "%s:%s", json_get_cstr(c, "username", ""),
-                          json_get_cstr(c, "password", "")), true);
+                          json_get_cstr(c, "password", "")),
+             true);
     } else if (str_is(type, "file") || str_is(type, "FileBinding")) {
         return is_kind(b, c, "file") &&
                bind_file(run, b->s->at, b->layer, field(b, "variable", ""),
@@ -193,8 +195,10 @@ bind_one(const struct binding *b)
     } else if (str_is(type, "sshUserPrivateKey")) {
         if (!is_kind(b, c, "ssh"))
             return false;
-        bind(run, b->layer, field(b, "usernameVariable", ""), json_get_cstr(c, "username", ""), false);
-        bind(run, b->layer, field(b, "passphraseVariable", ""), json_get_cstr(c, "passphrase", ""), true);
+        bind(run, b->layer, field(b, "usernameVariable", ""), json_get_cstr(c, "username", ""),
+             false);
+        bind(run, b->layer, field(b, "passphraseVariable", ""), json_get_cstr(c, "passphrase", ""),
+             true);
         return bind_file(run, b->s->at, b->layer, field(b, "keyFileVariable", ""),
                          json_get_cstr(c, "privateKey", ""), "key");
     } else if (str_is(type, "aws") || str_is(type, "AmazonWebServicesCredentialsBinding")) {
@@ -205,7 +209,8 @@ bind_one(const struct binding *b)
         bind(run, b->layer, field(b, "secretKeyVariable", "AWS_SECRET_ACCESS_KEY"),
              json_get_cstr(c, "secretAccessKey", ""), true);
     } else {
-        return step_fail(b->s, "the credentials binding '" STR_FMT "' is not supported yet", STR_ARG(type));
+        return step_fail(b->s, "the credentials binding '" STR_FMT "' is not supported yet",
+                         STR_ARG(type));
     }
     return true;
 }

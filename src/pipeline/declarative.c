@@ -14,8 +14,11 @@ static void
 report(struct run *run, const struct stage *stage, enum stage_state state, const char *reason,
        int64_t started_ms)
 {
-    struct stage_report r = {.name = stage->name, .depth = run->depth, .state = state,
-                             .reason = reason, .started_ms = started_ms};
+    struct stage_report r = {.name = stage->name,
+                             .depth = run->depth,
+                             .state = state,
+                             .reason = reason,
+                             .started_ms = started_ms};
 
     run_log_flush(run);
     r.took_ms = state == STAGE_RUNNING || state == STAGE_SKIPPED ? 0 : clock_wall_ms() - started_ms;
@@ -146,21 +149,21 @@ enter_agent(struct run *run, const struct stage *stage, struct agent_before *bef
                             : stage->agent == AGENT_DOCKERFILE ? "dockerfile"
                                                                : "kubernetes");
     run->workspaces++;
-    run->workspace = run->workspaces == 1 || run->config->in_place
-                         ? run->config->workspace
-                         : arena_format(&run->arena, "%s@%u", run->config->workspace,
-                                        run->workspaces);
+    run->workspace =
+        run->workspaces == 1 || run->config->in_place
+            ? run->config->workspace
+            : arena_format(&run->arena, "%s@%u", run->config->workspace, run->workspaces);
     if (stage->custom_workspace != NULL) {
         struct str path;
         if (!interp_eval_text(&run->in, stage->custom_workspace, &path))
             return false;
         if (path.len == 0 || str_find(path, STR("..")) >= 0)
-            return interp_throw(&run->in, at, "AbortException", "customWorkspace '" STR_FMT
-                                "' is not a usable path", STR_ARG(path));
-        run->workspace = path.at[0] == '/'
-                             ? arena_cstr(&run->arena, path)
-                             : arena_format(&run->arena, "%s/" STR_FMT, run->config->workspace,
-                                            STR_ARG(path));
+            return interp_throw(&run->in, at, "AbortException",
+                                "customWorkspace '" STR_FMT "' is not a usable path",
+                                STR_ARG(path));
+        run->workspace = path.at[0] == '/' ? arena_cstr(&run->arena, path)
+                                           : arena_format(&run->arena, "%s/" STR_FMT,
+                                                          run->config->workspace, STR_ARG(path));
     }
     if (!file_make_dirs(run->workspace, 0755, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
@@ -209,8 +212,8 @@ run_wrapped(struct run *run, void *arg, struct value *out)
 }
 
 static bool
-run_with_options(struct run *run, const struct stage *stage, bool (*body)(struct run *, void *, struct value *),
-                 void *arg)
+run_with_options(struct run *run, const struct stage *stage,
+                 bool (*body)(struct run *, void *, struct value *), void *arg)
 {
     const struct node *options = stage->section[SECTION_OPTIONS];
     struct wrapping w = {options == NULL ? NULL : section_block(options)->first, {body, arg}};
@@ -265,8 +268,8 @@ post_matches(const struct run *run, const char *name, enum build_result now)
 static struct exception *
 run_post(struct run *run, const struct node *post, struct exception *first)
 {
-    static const char *const order[] = {"always",  "changed", "fixed",        "regression",
-                                        "aborted", "success", "unsuccessful", "unstable",
+    static const char *const order[] = {"always",  "changed",  "fixed",        "regression",
+                                        "aborted", "success",  "unsuccessful", "unstable",
                                         "failure", "notBuilt", "cleanup"};
     bool shows = run->shows_result;
     enum build_result shown = run->shown;
@@ -307,7 +310,8 @@ run_body(struct run *run, const struct stage *stage)
         return run_section(run, s[SECTION_STEPS]);
     if (s[SECTION_STAGES] != NULL)
         return run_stages(run, stage);
-    return interp_throw(&run->in, s[SECTION_PARALLEL] != NULL ? s[SECTION_PARALLEL] : s[SECTION_MATRIX],
+    return interp_throw(&run->in,
+                        s[SECTION_PARALLEL] != NULL ? s[SECTION_PARALLEL] : s[SECTION_MATRIX],
                         "UnsupportedFeature", "'%s' is not supported yet",
                         s[SECTION_PARALLEL] != NULL ? "parallel" : "matrix");
 }
@@ -390,10 +394,14 @@ state_of(const struct stage_run *own, const struct exception *e)
     if (own->mark > r)
         r = own->mark;
     switch (r) {
-    case RESULT_SUCCESS: return STAGE_SUCCESS;
-    case RESULT_UNSTABLE: return STAGE_UNSTABLE;
-    case RESULT_ABORTED: return STAGE_ABORTED;
-    default: return STAGE_FAILED;
+    case RESULT_SUCCESS:
+        return STAGE_SUCCESS;
+    case RESULT_UNSTABLE:
+        return STAGE_UNSTABLE;
+    case RESULT_ABORTED:
+        return STAGE_ABORTED;
+    default:
+        return STAGE_FAILED;
     }
 }
 
@@ -420,7 +428,8 @@ run_stage(struct run *run, const struct stage *stage)
     run->depth--;
     run->stage = own.outer;
     if (frame.is_skipped && ok) {
-        run_logf(run, "Stage \"" STR_FMT "\" skipped due to when conditional", STR_ARG(stage->name));
+        run_logf(run, "Stage \"" STR_FMT "\" skipped due to when conditional",
+                 STR_ARG(stage->name));
         report_skipped(run, stage, "WHEN");
         return true;
     }
@@ -481,7 +490,8 @@ bind_parameters(struct run *run, const struct node *call)
             }
         }
         if (name.type != V_TEXT)
-            return interp_throw(&run->in, n, "IllegalArgumentException", "a parameter needs a name");
+            return interp_throw(&run->in, n, "IllegalArgumentException",
+                                "a parameter needs a name");
         if (v.type != V_BOOL)
             v = value_text(value_to_text(&run->arena, v));
         map_put(&run->arena, run->params, value_text(name.text), v);
@@ -513,8 +523,8 @@ read_options(struct run *run, const struct stage *pipeline)
 
     run->skip_checkout = skips_checkout(pipeline);
     n = section_entry(options, "skipStagesAfterUnstable");
-    run->skip_after_unstable = n != NULL && (n->first == NULL || n->first->type != N_BOOL ||
-                                             n->first->number != 0);
+    run->skip_after_unstable =
+        n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
     n = section_entry(options, "checkoutToSubdirectory");
     if (n != NULL && n->first != NULL) {
         if (!interp_eval_text(&run->in, n->first, &path))

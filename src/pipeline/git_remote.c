@@ -22,8 +22,8 @@ run_git(const char *const *arguments, struct strbuf *out, struct err *err)
     for (size_t i = 0; arguments[i] != NULL && i < ARGS_MAX; i++)
         argv[n++] = arguments[i];
     argv[n] = NULL;
-    const struct process_spec spec = {.argv = argv, .timeout_ms = GIT_TIMEOUT_MS,
-                                      .output_limit = GIT_OUTPUT_MAX};
+    const struct process_spec spec = {
+        .argv = argv, .timeout_ms = GIT_TIMEOUT_MS, .output_limit = GIT_OUTPUT_MAX};
     if (!process_run(&spec, &result, err))
         return false;
     ok = result.exit_code == 0 && !result.timed_out;
@@ -65,7 +65,8 @@ write_hook(const char *path, const char *data_dir, const char *name, const char 
     cleanup_free char *hook = text_format("%s/hooks/post-receive", path);
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    strbuf_add_cstr(&text, "#!/bin/sh\n# Written by naru; tells it what was pushed.\nNARU_DATA_DIR=");
+    strbuf_add_cstr(&text,
+                    "#!/bin/sh\n# Written by naru; tells it what was pushed.\nNARU_DATA_DIR=");
     add_quoted(&text, data_dir);
     strbuf_add_cstr(&text, " exec ");
     add_quoted(&text, naru_path);
@@ -80,9 +81,11 @@ git_remote_create(const char *data_dir, const char *name, const char *naru_path,
     cleanup_free char *hooks = text_format("%s/hooks", path);
 
     if (!build_name_is_valid(str_of(name)))
-        return err_set(err, ERR_VALIDATION,
-                       "'%s' is not a repository name: a letter or digit, then [a-z0-9._-], at most "
-                       "63 in all", name);
+        return err_set(
+            err, ERR_VALIDATION,
+            "'%s' is not a repository name: a letter or digit, then [a-z0-9._-], at most "
+            "63 in all",
+            name);
     if (!file_make_dirs(path, 0755, err) ||
         !GIT(NULL, err, "init", "--quiet", "--bare", "--initial-branch=main", path))
         return err_context(err, "repository '%s'", name);

@@ -16,8 +16,9 @@ bool git_remote_create(const char *data_dir, const char *name, const char *naru_
 bool git_hook_line(struct str line, char branch[static 256], char commit[static 41]);
 
 /* Calls for each branch of a repository (path or URL). False if git failed. */
-bool git_remote_heads(const char *url, void (*call)(void *arg, struct str branch, struct str commit),
-                      void *arg, struct err *err) MUST_CHECK;
+bool git_remote_heads(const char *url,
+                      void (*call)(void *arg, struct str branch, struct str commit), void *arg,
+                      struct err *err) MUST_CHECK;
 /* The commit a branch stands at; ERR_NOT_FOUND if there is no such branch. */
 bool git_remote_resolve(const char *url, const char *branch, char commit[static 41],
                         struct err *err) MUST_CHECK;

@@ -17,9 +17,9 @@ struct github_push {
     char branch[256];
     char commit[41];
     char message[512], author[128];
-    bool is_branch;  /* false: a tag */
+    bool is_branch; /* false: a tag */
     bool is_deleted;
-    char **paths;    /* changed, as far as the payload names them */
+    char **paths; /* changed, as far as the payload names them */
     size_t path_count;
 };
 
@@ -27,16 +27,16 @@ struct github_push {
 bool github_push_parse(struct str body, struct github_push *out, struct err *err) MUST_CHECK;
 void github_push_done(struct github_push *p);
 /* The JSON inside a request body: itself, or the form field `payload`. */
-bool github_payload(struct str body, struct str content_type, struct strbuf *out, struct err *err)
-    MUST_CHECK;
+bool github_payload(struct str body, struct str content_type, struct strbuf *out,
+                    struct err *err) MUST_CHECK;
 
 /* Delivery ids already seen, in a JSON file. Not thread safe. */
 struct github_deliveries {
     char *path;
     struct json *ids;
 };
-bool github_deliveries_open(struct github_deliveries *d, const char *path, struct err *err)
-    MUST_CHECK;
+bool github_deliveries_open(struct github_deliveries *d, const char *path,
+                            struct err *err) MUST_CHECK;
 bool github_deliveries_has(const struct github_deliveries *d, struct str id);
 bool github_deliveries_add(struct github_deliveries *d, struct str id, struct err *err) MUST_CHECK;
 void github_deliveries_done(struct github_deliveries *d);

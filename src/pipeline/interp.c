@@ -121,8 +121,8 @@ interp_enter(struct interp *in, const struct node *at)
     }
     if (in->arena->used > INTERP_MEMORY_MAX) {
         in->depth--;
-        return interp_throw(in, at, "OutOfMemoryError", "the script uses more than %u MiB of values",
-                            INTERP_MEMORY_MAX >> 20);
+        return interp_throw(in, at, "OutOfMemoryError",
+                            "the script uses more than %u MiB of values", INTERP_MEMORY_MAX >> 20);
     }
     if ((++in->polls & 63) == 0 && in->world->poll != NULL && !in->world->poll(in, at)) {
         in->depth--;
@@ -164,8 +164,8 @@ static bool
 is_class_name(struct str name)
 {
     static const char *const known[] = {
-        "String", "Integer", "Long",   "Boolean", "Math",      "System", "UUID",
-        "Date",   "Double",  "Object", "List",    "Map",       "Exception",
+        "String", "Integer", "Long",   "Boolean", "Math", "System",    "UUID",
+        "Date",   "Double",  "Object", "List",    "Map",  "Exception",
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(known); i++)
@@ -259,13 +259,15 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
             return true;
         }
         if (object.host == HOST_STEPS) {
-            struct node bare = {.type = N_NAME, .text = name, .line = at->line, .column = at->column};
+            struct node bare = {
+                .type = N_NAME, .text = name, .line = at->line, .column = at->column};
             return eval_name(in, &bare, out);
         }
         if (in->world->get != NULL)
             return in->world->get(in, at, object, name, out);
         break;
-    default: break;
+    default:
+        break;
     }
     return interp_throw(in, at, "MissingPropertyException",
                         "No such property: " STR_FMT " for class: %s", STR_ARG(name),
@@ -619,8 +621,7 @@ eval_list(struct interp *in, const struct node *n, struct value *out)
             continue;
         }
         key = value_text(item->text);
-        if ((item->a != NULL && !interp_eval(in, item->a, &key)) ||
-            !interp_eval(in, item->b, &one))
+        if ((item->a != NULL && !interp_eval(in, item->a, &key)) || !interp_eval(in, item->b, &one))
             return false;
         map_put(in->arena, v.map, key, one);
     }
@@ -653,8 +654,8 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
     }
     if (object.type == V_HOST && in->world->set != NULL)
         return in->world->set(in, at, object, value_to_text(in->arena, index), v);
-    return interp_throw(in, at, "MissingMethodException", "a %s takes no [%s] =",
-                        value_type_name(object), value_type_name(index));
+    return interp_throw(in, at, "MissingMethodException",
+                        "a %s takes no [%s] =", value_type_name(object), value_type_name(index));
 }
 
 /* Stores into what the left side of an assignment names. */
@@ -707,18 +708,30 @@ static enum token_type
 operator_of(enum token_type op)
 {
     switch (op) {
-    case T_ADD_ASSIGN: return T_ADD;
-    case T_SUB_ASSIGN: return T_SUB;
-    case T_MUL_ASSIGN: return T_MUL;
-    case T_DIV_ASSIGN: return T_DIV;
-    case T_MOD_ASSIGN: return T_MOD;
-    case T_POW_ASSIGN: return T_POW;
-    case T_SHL_ASSIGN: return T_SHL;
-    case T_SHR_ASSIGN: return T_SHR;
-    case T_USHR_ASSIGN: return T_USHR;
-    case T_OR_ASSIGN: return T_OR;
-    case T_AND_ASSIGN: return T_AND;
-    default: return T_XOR;
+    case T_ADD_ASSIGN:
+        return T_ADD;
+    case T_SUB_ASSIGN:
+        return T_SUB;
+    case T_MUL_ASSIGN:
+        return T_MUL;
+    case T_DIV_ASSIGN:
+        return T_DIV;
+    case T_MOD_ASSIGN:
+        return T_MOD;
+    case T_POW_ASSIGN:
+        return T_POW;
+    case T_SHL_ASSIGN:
+        return T_SHL;
+    case T_SHR_ASSIGN:
+        return T_SHR;
+    case T_USHR_ASSIGN:
+        return T_USHR;
+    case T_OR_ASSIGN:
+        return T_OR;
+    case T_AND_ASSIGN:
+        return T_AND;
+    default:
+        return T_XOR;
     }
 }
 
@@ -768,61 +781,44 @@ eval_binary(struct interp *in, const struct node *n, struct value *out)
 }
 
 static bool
-eval_new(struct interp *in, const struct node *n, struct value *out)
-{
-    struct args args;
-    struct str class_name = n->text;
-
-    if (!interp_args(in, n, &args))
-        return false;
-    if (str_ends(class_name, STR("Exception")) || str_ends(class_name, STR("Error"))) {
-        struct exception *e = arena_alloc(in->arena, sizeof(*e));
-        e->class_name = class_name;
-        e->message = args.count > 0 ? value_to_text(in->arena, args.at[0]) : STR("null");
-        e->line = n->line;
-        e->column = n->column;
-        *out = (struct value){.type = V_EXCEPTION, .exception = e};
-        return true;
-    }
-    if (str_is(class_name, "ArrayList")) {
-        *out = value_list(in->arena);
-        return true;
-    }
-    if (str_is(class_name, "HashMap") || str_is(class_name, "LinkedHashMap")) {
-        *out = value_map(in->arena);
-        return true;
-    }
-    if (str_is(class_name, "String")) {
-        *out = args.count > 0 ? args.at[0] : value_text(STR(""));
-        return true;
-    }
-    return interp_throw(in, n, "UnsupportedFeature", "class '" STR_FMT "' is not available",
-                        STR_ARG(class_name));
-}
-
-static bool
 eval_inner(struct interp *in, const struct node *n, struct value *out)
 {
     struct value v, w;
     bool truth;
 
     switch (n->type) {
-    case N_NULL: *out = value_null(); return true;
-    case N_BOOL: *out = value_bool(n->number != 0); return true;
-    case N_INT: *out = n->is_long ? value_long(n->number) : value_int(n->number); return true;
+    case N_NULL:
+        *out = value_null();
+        return true;
+    case N_BOOL:
+        *out = value_bool(n->number != 0);
+        return true;
+    case N_INT:
+        *out = n->is_long ? value_long(n->number) : value_int(n->number);
+        return true;
     case N_DECIMAL:
         *out = (struct value){.type = V_DECIMAL, .number = n->number, .scale = n->scale};
         return true;
-    case N_TEXT: *out = value_text(n->text); return true;
-    case N_GSTRING: return eval_gstring(in, n, out);
-    case N_NAME: return eval_name(in, n, out);
-    case N_PROPERTY: return eval_property(in, n, out);
-    case N_INDEX: return eval_index(in, n, out);
-    case N_CALL: return eval_call(in, n, out);
+    case N_TEXT:
+        *out = value_text(n->text);
+        return true;
+    case N_GSTRING:
+        return eval_gstring(in, n, out);
+    case N_NAME:
+        return eval_name(in, n, out);
+    case N_PROPERTY:
+        return eval_property(in, n, out);
+    case N_INDEX:
+        return eval_index(in, n, out);
+    case N_CALL:
+        return eval_call(in, n, out);
     case N_LIST:
-    case N_MAP: return eval_list(in, n, out);
-    case N_UNARY: return interp_eval(in, n->a, &v) && operator_unary(in, n, n->op, v, out);
-    case N_BINARY: return eval_binary(in, n, out);
+    case N_MAP:
+        return eval_list(in, n, out);
+    case N_UNARY:
+        return interp_eval(in, n->a, &v) && operator_unary(in, n, n->op, v, out);
+    case N_BINARY:
+        return eval_binary(in, n, out);
     case N_IN:
         if (!interp_eval(in, n->a, &v) || !interp_eval(in, n->b, &w) ||
             !operator_in(in, v, w, &truth))
@@ -842,9 +838,11 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         if (n->b == NULL)
             return value_truth(*out) || interp_eval(in, n->c, out);
         return interp_eval(in, value_truth(*out) ? n->b : n->c, out);
-    case N_ASSIGN: return eval_assign(in, n, out);
+    case N_ASSIGN:
+        return eval_assign(in, n, out);
     case N_PREFIX:
-    case N_POSTFIX: return eval_step(in, n, out);
+    case N_POSTFIX:
+        return eval_step(in, n, out);
     case N_CLOSURE: {
         struct closure *c = arena_alloc(in->arena, sizeof(*c));
         c->node = n;
@@ -852,11 +850,13 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         *out = (struct value){.type = V_CLOSURE, .closure = c};
         return true;
     }
-    case N_NEW: return eval_new(in, n, out);
+    case N_NEW:
+        return interp_new(in, n, out);
     case N_UNSUPPORTED:
         return interp_throw(in, n, "UnsupportedFeature", STR_FMT " is not supported",
                             STR_ARG(n->text));
-    default: return interp_throw(in, n, "UnsupportedFeature", "this is not an expression");
+    default:
+        return interp_throw(in, n, "UnsupportedFeature", "this is not an expression");
     }
 }
 

@@ -8,3 +8,5 @@ struct variable *scope_declare(struct interp *in, struct scope *s, struct str na
                                struct value value);
 /* Counts the depth (the caller lowers it) and now and then asks whether to go on. */
 bool interp_enter(struct interp *in, const struct node *at) MUST_CHECK;
+/* `new Exception('x')` and the few other classes there are. */
+bool interp_new(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;

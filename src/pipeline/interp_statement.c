@@ -1,6 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/interp_scope.h"
 
+bool
+interp_new(struct interp *in, const struct node *n, struct value *out)
+{
+    struct args args;
+    struct str class_name = n->text;
+
+    if (!interp_args(in, n, &args))
+        return false;
+    if (str_ends(class_name, STR("Exception")) || str_ends(class_name, STR("Error"))) {
+        struct exception *e = arena_alloc(in->arena, sizeof(*e));
+        e->class_name = class_name;
+        e->message = args.count > 0 ? value_to_text(in->arena, args.at[0]) : STR("null");
+        e->line = n->line;
+        e->column = n->column;
+        *out = (struct value){.type = V_EXCEPTION, .exception = e};
+        return true;
+    }
+    if (str_is(class_name, "ArrayList")) {
+        *out = value_list(in->arena);
+        return true;
+    }
+    if (str_is(class_name, "HashMap") || str_is(class_name, "LinkedHashMap")) {
+        *out = value_map(in->arena);
+        return true;
+    }
+    if (str_is(class_name, "String")) {
+        *out = args.count > 0 ? args.at[0] : value_text(STR(""));
+        return true;
+    }
+    return interp_throw(in, n, "UnsupportedFeature", "class '" STR_FMT "' is not available",
+                        STR_ARG(class_name));
+}
+
 static bool
 run_body(struct interp *in, const struct node *n, struct value *out)
 {
@@ -37,8 +70,8 @@ run_for_in(struct interp *in, const struct node *n)
     in->scope = scope_new(in, before);
     /* One variable for all rounds: closures made in the loop all see its last value. */
     variable = scope_declare(in, in->scope, n->text, value_null());
-    count = over.type == V_LIST  ? over.list->count
-            : over.type == V_MAP ? over.map->count
+    count = over.type == V_LIST   ? over.list->count
+            : over.type == V_MAP  ? over.map->count
             : over.type == V_TEXT ? over.text.len
             : over.type == V_NULL ? 0
                                   : 1;
@@ -175,8 +208,7 @@ catches(const struct node *c, const struct exception *e)
         if (str_equal(type->text, e->class_name))
             return true;
         for (size_t i = 0; i < ARRAY_COUNT(all); i++)
-            if (str_is(type->text, all[i]) &&
-                (i > 0 || !str_ends(e->class_name, STR("Error"))))
+            if (str_is(type->text, all[i]) && (i > 0 || !str_ends(e->class_name, STR("Error"))))
                 return true;
         if (str_is(type->text, "IOException") && str_is(e->class_name, "AbortException"))
             return true;
@@ -286,29 +318,42 @@ interp_statement(struct interp *in, const struct node *n, struct value *out)
 
     *out = value_null();
     switch (n->type) {
-    case N_BLOCK: return interp_block(in, n, out);
-    case N_DECLARE: return run_declare(in, n, out);
-    case N_DECLARE_MANY: return run_declare_many(in, n, out);
+    case N_BLOCK:
+        return interp_block(in, n, out);
+    case N_DECLARE:
+        return run_declare(in, n, out);
+    case N_DECLARE_MANY:
+        return run_declare_many(in, n, out);
     case N_IF:
         if (!interp_eval(in, n->a, &v))
             return false;
         if (value_truth(v))
             return run_body(in, n->b, out);
         return n->c == NULL || run_body(in, n->c, out);
-    case N_FOR_IN: return run_for_in(in, n);
-    case N_FOR: return run_for(in, n);
-    case N_WHILE: return run_while(in, n);
-    case N_SWITCH: return run_switch(in, n, out);
-    case N_TRY: return run_try(in, n, out);
-    case N_THROW: return run_throw(in, n);
+    case N_FOR_IN:
+        return run_for_in(in, n);
+    case N_FOR:
+        return run_for(in, n);
+    case N_WHILE:
+        return run_while(in, n);
+    case N_SWITCH:
+        return run_switch(in, n, out);
+    case N_TRY:
+        return run_try(in, n, out);
+    case N_THROW:
+        return run_throw(in, n);
     case N_RETURN:
         in->result = value_null();
         if (n->a != NULL && !interp_eval(in, n->a, &in->result))
             return false;
         in->completion = COMPLETION_RETURN;
         return false;
-    case N_BREAK: in->completion = COMPLETION_BREAK; return false;
-    case N_CONTINUE: in->completion = COMPLETION_CONTINUE; return false;
+    case N_BREAK:
+        in->completion = COMPLETION_BREAK;
+        return false;
+    case N_CONTINUE:
+        in->completion = COMPLETION_CONTINUE;
+        return false;
     case N_ASSERT:
         if (!interp_eval(in, n->a, &v))
             return false;
@@ -321,7 +366,9 @@ interp_statement(struct interp *in, const struct node *n, struct value *out)
                             STR_ARG(n->b != NULL ? value_to_text(in->arena, v) : STR("")));
     case N_METHOD:
     case N_IMPORT:
-    case N_PASS: return true;
-    default: return interp_eval(in, n, out);
+    case N_PASS:
+        return true;
+    default:
+        return interp_eval(in, n, out);
     }
 }

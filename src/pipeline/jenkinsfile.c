@@ -144,8 +144,8 @@ bind_sections(struct binder *b, struct stage *stage, const struct node *block,
                           "'?",
                           STR_ARG(n->text));
             else
-                bind_fail(b, n, "E-SECTION-DEF", "expected a section of the %s, such as 'steps { }'",
-                          what);
+                bind_fail(b, n, "E-SECTION-DEF",
+                          "expected a section of the %s, such as 'steps { }'", what);
             continue;
         }
         for (int s = 0; s < SECTION_COUNT; s++)
@@ -309,7 +309,8 @@ bind_pipeline(struct binder *b, const struct node *call)
     root->column = call->column;
     bind_sections(b, root, section_block(call), allowed_in_pipeline, "pipeline");
     if (root->section[SECTION_AGENT] == NULL)
-        bind_fail(b, call, "E-MISSING-AGENT", "the pipeline needs an agent, for example: agent any");
+        bind_fail(b, call, "E-MISSING-AGENT",
+                  "the pipeline needs an agent, for example: agent any");
     if (root->section[SECTION_STAGES] == NULL)
         bind_fail(b, call, "E-MISSING-STAGES", "the pipeline needs stages { }");
     bind_common(b, root, false);

@@ -58,7 +58,11 @@ struct jenkinsfile {
 /* NULL with at least one diagnostic. */
 struct jenkinsfile *jenkinsfile_parse(struct str text, struct diagnostics *d) MUST_CHECK;
 void jenkinsfile_free(struct jenkinsfile *j);
-static inline void jenkinsfile_free_(struct jenkinsfile **j) { jenkinsfile_free(*j); }
+static inline void
+jenkinsfile_free_(struct jenkinsfile **j)
+{
+    jenkinsfile_free(*j);
+}
 #define cleanup_jenkinsfile cleanup(jenkinsfile_free_)
 
 const char *section_name(enum section s);

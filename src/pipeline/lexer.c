@@ -23,12 +23,12 @@ struct lexer {
 };
 
 static const char *const keywords[] = {
-    "as",     "assert", "break",  "case",       "catch",     "class",    "continue", "def",
-    "default", "do",    "else",   "enum",       "extends",   "false",    "final",    "finally",
-    "for",    "if",     "implements", "import", "in",        "instanceof", "interface", "new",
-    "null",   "package", "return", "static",    "super",     "switch",   "this",     "throw",
-    "throws", "true",   "try",    "void",       "while",     "private",  "public",   "protected",
-    "int",    "long",   "boolean", "double",    "float",     "char",     "byte",     "short",
+    "as",      "assert",  "break",      "case",   "catch",   "class",      "continue",  "def",
+    "default", "do",      "else",       "enum",   "extends", "false",      "final",     "finally",
+    "for",     "if",      "implements", "import", "in",      "instanceof", "interface", "new",
+    "null",    "package", "return",     "static", "super",   "switch",     "this",      "throw",
+    "throws",  "true",    "try",        "void",   "while",   "private",    "public",    "protected",
+    "int",     "long",    "boolean",    "double", "float",   "char",       "byte",      "short",
 };
 
 static const struct {
@@ -74,20 +74,28 @@ const char *
 token_name(enum token_type type)
 {
     switch (type) {
-    case T_END: return "the end of the file";
-    case T_NAME: return "a name";
-    case T_KEYWORD: return "a keyword";
+    case T_END:
+        return "the end of the file";
+    case T_NAME:
+        return "a name";
+    case T_KEYWORD:
+        return "a keyword";
     case T_INT:
     case T_DECIMAL:
-    case T_BIG: return "a number";
+    case T_BIG:
+        return "a number";
     case T_TEXT:
     case T_GSTRING:
-    case T_GSTRING_END: return "a string";
-    case T_INTERPOLATE: return "'${'";
-    case T_INTERPOLATED: return "'}'";
-#define X(name, text)                                                                              \
-    case T_##name: return "'" text "'";
-    PUNCTUATION(X)
+    case T_GSTRING_END:
+        return "a string";
+    case T_INTERPOLATE:
+        return "'${'";
+    case T_INTERPOLATED:
+        return "'}'";
+#define X(name, text) \
+    case T_##name:    \
+        return "'" text "'";
+        PUNCTUATION(X)
 #undef X
     }
     return "?";
@@ -205,9 +213,12 @@ after_value(const struct lexer *lx)
     case T_RBRACKET:
     case T_RBRACE:
     case T_INCREMENT:
-    case T_DECREMENT: return true;
-    case T_TEXT: return true;
-    default: return false;
+    case T_DECREMENT:
+        return true;
+    case T_TEXT:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -456,9 +467,9 @@ static bool
 lex_any_string(struct lexer *lx)
 {
     static const struct string_form forms[] = {
-        {"'''", true, false, false, false},  {"\"\"\"", true, true, false, false},
-        {"'", false, false, false, false},   {"\"", false, true, false, false},
-        {"$/", true, true, false, true},     {"/", true, true, true, false},
+        {"'''", true, false, false, false}, {"\"\"\"", true, true, false, false},
+        {"'", false, false, false, false},  {"\"", false, true, false, false},
+        {"$/", true, true, false, true},    {"/", true, true, true, false},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {

@@ -58,12 +58,14 @@ run_on_a_thread(struct local *l, struct err *err)
 }
 
 bool
-pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome *out, struct err *err)
+pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome *out,
+                       struct err *err)
 {
     const char *file = spec->jenkinsfile == NULL ? "Jenkinsfile" : spec->jenkinsfile;
     const char *slash = strrchr(spec->directory, '/');
     cleanup_free char *path = text_format("%s/%s", spec->directory, file);
-    cleanup_free char *branch = spec->branch != NULL ? text_dup(spec->branch) : branch_of(spec->directory);
+    cleanup_free char *branch =
+        spec->branch != NULL ? text_dup(spec->branch) : branch_of(spec->directory);
     struct local l = {.out = out};
     char cookie[33];
 
@@ -83,7 +85,7 @@ pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome 
         .cookie = cookie,
         .timeout_ms = spec->timeout_ms,
         .number = 1,
-        .job_name = spec->job_name != NULL ? spec->job_name
+        .job_name = spec->job_name != NULL              ? spec->job_name
                     : slash != NULL && slash[1] != '\0' ? slash + 1
                                                         : "local",
         .branch = branch,

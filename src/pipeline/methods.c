@@ -68,16 +68,35 @@ keep(const struct call *c, size_t i, struct value item, struct value *to)
         map_put(c->in->arena, to->map, c->self.map->at[i].key, c->self.map->at[i].value);
 }
 
-enum each { EACH, COLLECT, FIND_ALL, FIND, ANY, EVERY, COUNT, FIND_INDEX, COLLECT_ENTRIES, GROUP_BY, SUM };
+enum each {
+    EACH,
+    COLLECT,
+    FIND_ALL,
+    FIND,
+    ANY,
+    EVERY,
+    COUNT,
+    FIND_INDEX,
+    COLLECT_ENTRIES,
+    GROUP_BY,
+    SUM
+};
 
 static const struct {
     const char *name;
     enum each what;
 } each_names[] = {
-    {"each", EACH},       {"collect", COLLECT}, {"findAll", FIND_ALL},
-    {"find", FIND},       {"any", ANY},         {"every", EVERY},
-    {"count", COUNT},     {"findIndexOf", FIND_INDEX}, {"collectEntries", COLLECT_ENTRIES},
-    {"groupBy", GROUP_BY}, {"sum", SUM},
+    {"each", EACH},
+    {"collect", COLLECT},
+    {"findAll", FIND_ALL},
+    {"find", FIND},
+    {"any", ANY},
+    {"every", EVERY},
+    {"count", COUNT},
+    {"findIndexOf", FIND_INDEX},
+    {"collectEntries", COLLECT_ENTRIES},
+    {"groupBy", GROUP_BY},
+    {"sum", SUM},
 };
 
 static bool
@@ -112,8 +131,11 @@ each_item(const struct call *c, enum each what, size_t i, bool *done)
     if (!call_item(c, i, &item, &result))
         return false;
     switch (what) {
-    case EACH: break;
-    case COLLECT: list_add(c->in->arena, out->list, result); break;
+    case EACH:
+        break;
+    case COLLECT:
+        list_add(c->in->arena, out->list, result);
+        break;
     case FIND_ALL:
         if (value_truth(result))
             keep(c, i, item, out);
@@ -129,13 +151,16 @@ each_item(const struct call *c, enum each what, size_t i, bool *done)
         if (*done)
             *out = value_bool(what == ANY);
         break;
-    case COUNT: out->number += value_truth(result); break;
+    case COUNT:
+        out->number += value_truth(result);
+        break;
     case FIND_INDEX:
         *done = value_truth(result);
         if (*done)
             *out = value_int((int64_t)i);
         break;
-    case COLLECT_ENTRIES: return put_entry(c, result);
+    case COLLECT_ENTRIES:
+        return put_entry(c, result);
     case GROUP_BY:
         group = map_find(out->map, result);
         if (group == NULL) {
@@ -168,19 +193,33 @@ method_each(const struct call *c, bool *ok)
     if (n == ARRAY_COUNT(each_names))
         return false;
     switch (each_names[n].what) {
-    case EACH: *c->out = c->self; break;
-    case COLLECT: *c->out = value_list(c->in->arena); break;
+    case EACH:
+        *c->out = c->self;
+        break;
+    case COLLECT:
+        *c->out = value_list(c->in->arena);
+        break;
     case FIND_ALL:
         *c->out = c->self.type == V_MAP ? value_map(c->in->arena) : value_list(c->in->arena);
         break;
     case FIND:
-    case SUM: *c->out = value_null(); break;
+    case SUM:
+        *c->out = value_null();
+        break;
     case ANY:
-    case EVERY: *c->out = value_bool(each_names[n].what == EVERY); break;
-    case COUNT: *c->out = value_int(0); break;
-    case FIND_INDEX: *c->out = value_int(-1); break;
+    case EVERY:
+        *c->out = value_bool(each_names[n].what == EVERY);
+        break;
+    case COUNT:
+        *c->out = value_int(0);
+        break;
+    case FIND_INDEX:
+        *c->out = value_int(-1);
+        break;
     case COLLECT_ENTRIES:
-    case GROUP_BY: *c->out = value_map(c->in->arena); break;
+    case GROUP_BY:
+        *c->out = value_map(c->in->arena);
+        break;
     }
     for (size_t i = 0; i < item_count(c->self) && !done && *ok; i++)
         *ok = each_item(c, each_names[n].what, i, &done);
@@ -195,8 +234,8 @@ method_each_with(const struct call *c, bool *ok)
     if (c->block != NULL && is(c, "eachWithIndex", 1)) {
         *c->out = c->self;
         for (size_t i = 0; i < item_count(c->self) && *ok; i++) {
-            pair[0] = c->self.type == V_LIST ? c->self.list->at[i]
-                                             : entry_of(c->in, &c->self.map->at[i]);
+            pair[0] =
+                c->self.type == V_LIST ? c->self.list->at[i] : entry_of(c->in, &c->self.map->at[i]);
             pair[1] = value_int((int64_t)i);
             *ok = interp_call_closure(c->in, c->block, pair, 2, &ignored);
         }
@@ -234,9 +273,8 @@ sort_list(const struct call *c, struct list *l)
                     return interp_throw(c->in, c->at, "ClassCastException",
                                         "sort() needs a number from its closure");
             } else {
-                if (c->block != NULL &&
-                    (!interp_call_closure(c->in, c->block, &pair[0], 1, &a) ||
-                     !interp_call_closure(c->in, c->block, &pair[1], 1, &b)))
+                if (c->block != NULL && (!interp_call_closure(c->in, c->block, &pair[0], 1, &a) ||
+                                         !interp_call_closure(c->in, c->block, &pair[1], 1, &b)))
                     return false;
                 if (!value_compare(a, b, &order))
                     return interp_throw(c->in, c->at, "ClassCastException",
@@ -300,8 +338,8 @@ list_change(const struct call *c, bool *ok)
     } else if (is(c, "remove", 1) && value_is_integer(arg[0])) {
         size_t i = (size_t)arg[0].number;
         if (arg[0].number < 0 || i >= l->count) {
-            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException",
-                               "Index: %lld, Size: %zu", (long long)arg[0].number, l->count);
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
+                               (long long)arg[0].number, l->count);
             return true;
         }
         *c->out = l->at[i];
@@ -420,8 +458,8 @@ list_read(const struct call *c, bool *ok)
             list_add(c->in->arena, c->out->list, pair);
         }
     } else if (is(c, "plus", 1) || is(c, "minus", 1)) {
-        *ok = operator_binary(c->in, c->at, str_is(c->name, "plus") ? T_ADD : T_SUB, c->self, arg[0],
-                              c->out);
+        *ok = operator_binary(c->in, c->at, str_is(c->name, "plus") ? T_ADD : T_SUB, c->self,
+                              arg[0], c->out);
     } else {
         return false;
     }
@@ -511,7 +549,8 @@ method_number(const struct call *c, bool *ok)
     } else if (is(c, "toInteger", 0) || is(c, "intValue", 0) || is(c, "toLong", 0) ||
                is(c, "longValue", 0)) {
         bool is_long = str_starts(c->name, STR("long")) || str_is(c->name, "toLong");
-        *ok = operator_cast(c->in, c->at, c->self, is_long ? STR("long") : STR("int"), false, c->out);
+        *ok =
+            operator_cast(c->in, c->at, c->self, is_long ? STR("long") : STR("int"), false, c->out);
     } else {
         return false;
     }
@@ -564,9 +603,15 @@ method_call(struct interp *in, const struct node *call, struct value object, str
         break;
     case V_INT:
     case V_LONG:
-    case V_DECIMAL: *found = method_number(&c, &ok); break;
-    case V_EXCEPTION: *found = method_exception(&c); break;
-    default: *found = false; break;
+    case V_DECIMAL:
+        *found = method_number(&c, &ok);
+        break;
+    case V_EXCEPTION:
+        *found = method_exception(&c);
+        break;
+    default:
+        *found = false;
+        break;
     }
     if (!ok || *found)
         return ok;

@@ -21,7 +21,8 @@ text_arg(const struct call *c, size_t i)
 static int64_t
 int_arg(const struct call *c, size_t i, int64_t fallback)
 {
-    return i < c->args->count && value_is_integer(c->args->at[i]) ? c->args->at[i].number : fallback;
+    return i < c->args->count && value_is_integer(c->args->at[i]) ? c->args->at[i].number
+                                                                  : fallback;
 }
 
 static bool
@@ -85,8 +86,8 @@ method_test(const struct call *c)
                 str_equal_nocase(str_trim(c->self), STR("y")) || str_is(str_trim(c->self), "1");
     else if (is(c, "isInteger", 0) || is(c, "isLong", 0) || is(c, "isNumber", 0)) {
         int64_t n;
-        truth = str_to_i64(str_trim(c->self), &n) &&
-                (!str_is(c->name, "isInteger") || n == (int32_t)n);
+        truth =
+            str_to_i64(str_trim(c->self), &n) && (!str_is(c->name, "isInteger") || n == (int32_t)n);
     } else
         return false;
     *c->out = value_bool(truth);
@@ -145,8 +146,9 @@ method_part(const struct call *c, bool *ok)
 
     if (is(c, "substring", 1) || is(c, "substring", 2)) {
         if (from < 0 || to > len || from > to) {
-            *ok = interp_throw(c->in, c->at, "StringIndexOutOfBoundsException",
-                               "String index out of range: %lld", (long long)(to > len ? to : from));
+            *ok =
+                interp_throw(c->in, c->at, "StringIndexOutOfBoundsException",
+                             "String index out of range: %lld", (long long)(to > len ? to : from));
             return true;
         }
     } else if (is(c, "take", 1)) {
@@ -189,7 +191,8 @@ method_build(const struct call *c, bool *ok)
     } else if (str_is(c->name, "padLeft") || str_is(c->name, "padRight")) {
         struct str pad = c->args->count > 1 ? text_arg(c, 1) : STR(" ");
         int64_t width = int_arg(c, 0, 0);
-        size_t fill = width > (int64_t)c->self.len && width < 10000 ? (size_t)width - c->self.len : 0;
+        size_t fill =
+            width > (int64_t)c->self.len && width < 10000 ? (size_t)width - c->self.len : 0;
         if (str_is(c->name, "padRight"))
             strbuf_add(&b, c->self);
         for (size_t i = 0; i < fill && pad.len > 0; i++)
@@ -253,8 +256,9 @@ method_list(const struct call *c, bool *ok)
         *c->out = value_list(c->in->arena);
         while (str_split(&rest, '\n', &one))
             if (rest.at != NULL || one.len > 0)
-                list_add(c->in->arena, c->out->list,
-                         value_text(str_ends(one, STR("\r")) ? str_slice(one, 0, one.len - 1) : one));
+                list_add(
+                    c->in->arena, c->out->list,
+                    value_text(str_ends(one, STR("\r")) ? str_slice(one, 0, one.len - 1) : one));
     } else if (is(c, "toList", 0)) {
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < rest.len; i++)

@@ -2,7 +2,8 @@
 #include "pipeline/interp.h"
 
 static bool
-not_defined(struct interp *in, const struct node *at, const char *op, struct value a, struct value b)
+not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
+            struct value b)
 {
     if (a.type == V_NULL)
         return interp_throw(in, at, "NullPointerException",
@@ -172,9 +173,9 @@ subtract(struct interp *in, const struct node *at, struct value a, struct value 
         if (found < 0 || cut.len == 0)
             *out = a;
         else
-            *out = value_text(str_of(arena_format(
-                in->arena, STR_FMT STR_FMT, (int)found, a.text.at,
-                STR_ARG(str_slice(a.text, (size_t)found + cut.len, a.text.len)))));
+            *out = value_text(str_of(
+                arena_format(in->arena, STR_FMT STR_FMT, (int)found, a.text.at,
+                             STR_ARG(str_slice(a.text, (size_t)found + cut.len, a.text.len)))));
         return true;
     }
     if (a.type == V_LIST) {
@@ -201,7 +202,8 @@ repeat(struct interp *in, const struct node *at, struct value a, struct value b,
 
     if (!value_is_integer(b) || b.number < 0)
         return not_defined(in, at, "multiply", a, b);
-    if (one > 0 && (uint64_t)b.number > (a.type == V_TEXT ? INTERP_TEXT_MAX : VALUE_ITEMS_MAX) / one)
+    if (one > 0 &&
+        (uint64_t)b.number > (a.type == V_TEXT ? INTERP_TEXT_MAX : VALUE_ITEMS_MAX) / one)
         return interp_throw(in, at, "OutOfMemoryError", "the result is too large");
     for (int64_t i = 0; i < b.number && one > 0; i++) {
         if (a.type == V_TEXT)
@@ -233,7 +235,8 @@ range(struct interp *in, const struct node *at, struct value a, struct value b, 
     }
     if (open)
         to -= step;
-    if ((to > from ? (uint64_t)to - (uint64_t)from : (uint64_t)from - (uint64_t)to) >= VALUE_ITEMS_MAX)
+    if ((to > from ? (uint64_t)to - (uint64_t)from : (uint64_t)from - (uint64_t)to) >=
+        VALUE_ITEMS_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the range is too large");
     for (int64_t i = from;; i += step) {
         char c = (char)i;
@@ -279,12 +282,24 @@ bits(struct interp *in, const struct node *at, enum token_type op, struct value 
     if (!value_is_integer(a) || !value_is_integer(b))
         return not_defined(in, at, token_name(op), a, b);
     switch (op) {
-    case T_AND: x &= y; break;
-    case T_OR: x |= y; break;
-    case T_XOR: x ^= y; break;
-    case T_SHL: x <<= y & width; break;
-    case T_SHR: x = (uint64_t)(a.number >> (y & width)); break;
-    default: x = (a.type == V_LONG ? x : (uint32_t)x) >> (y & width); break;
+    case T_AND:
+        x &= y;
+        break;
+    case T_OR:
+        x |= y;
+        break;
+    case T_XOR:
+        x ^= y;
+        break;
+    case T_SHL:
+        x <<= y & width;
+        break;
+    case T_SHR:
+        x = (uint64_t)(a.number >> (y & width));
+        break;
+    default:
+        x = (a.type == V_LONG ? x : (uint32_t)x) >> (y & width);
+        break;
     }
     *out = integer(a, a, x);
     return true;
@@ -310,20 +325,28 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
     case T_MOD:
     case T_POW:
         return both_numbers ? arithmetic(in, at, op, a, b, out)
-                            : not_defined(in, at, op == T_DIV   ? "div"
-                                                  : op == T_MOD ? "mod"
-                                                                : "power", a, b);
+                            : not_defined(in, at,
+                                          op == T_DIV   ? "div"
+                                          : op == T_MOD ? "mod"
+                                                        : "power",
+                                          a, b);
     case T_EQUAL:
-    case T_IDENTICAL: *out = value_bool(value_equal(a, b)); return true;
+    case T_IDENTICAL:
+        *out = value_bool(value_equal(a, b));
+        return true;
     case T_NOT_EQUAL:
-    case T_NOT_IDENTICAL: *out = value_bool(!value_equal(a, b)); return true;
+    case T_NOT_IDENTICAL:
+        *out = value_bool(!value_equal(a, b));
+        return true;
     case T_LESS:
     case T_LESS_EQUAL:
     case T_GREATER:
     case T_GREATER_EQUAL:
-    case T_COMPARE: return order(in, at, op, a, b, out);
+    case T_COMPARE:
+        return order(in, at, op, a, b, out);
     case T_RANGE:
-    case T_RANGE_OPEN: return range(in, at, a, b, op == T_RANGE_OPEN, out);
+    case T_RANGE_OPEN:
+        return range(in, at, a, b, op == T_RANGE_OPEN, out);
     case T_SHL:
         if (a.type == V_LIST) {
             if (a.list->count >= VALUE_ITEMS_MAX)
@@ -336,13 +359,16 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
             return join(in, at, a, b, out);
         return bits(in, at, op, a, b, out);
     case T_FULL_MATCH:
-        if (!regex_matches(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b), &truth))
+        if (!regex_matches(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+                           &truth))
             return false;
         *out = value_bool(truth);
         return true;
     case T_FIND:
-        return regex_find_all(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b), out);
-    default: return bits(in, at, op, a, b, out);
+        return regex_find_all(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+                              out);
+    default:
+        return bits(in, at, op, a, b, out);
     }
 }
 
@@ -388,11 +414,15 @@ operator_in(struct interp *in, struct value a, struct value b, bool *out)
         found = map_find(b.map, a);
         *out = found != NULL && value_truth(*found);
         break;
-    case V_NULL: *out = a.type == V_NULL; break;
+    case V_NULL:
+        *out = a.type == V_NULL;
+        break;
     case V_HOST:
         *out = b.host == HOST_CLASS && operator_instanceof(a, b.text);
         break;
-    default: *out = value_equal(a, b); break;
+    default:
+        *out = value_equal(a, b);
+        break;
     }
     (void)in;
     return true;
@@ -402,10 +432,14 @@ bool
 operator_instanceof(struct value v, struct str type)
 {
     switch (v.type) {
-    case V_NULL: return false;
-    case V_BOOL: return str_is(type, "Boolean") || str_is(type, "Object");
-    case V_INT: return str_is(type, "Integer") || str_is(type, "Number") || str_is(type, "Object");
-    case V_LONG: return str_is(type, "Long") || str_is(type, "Number") || str_is(type, "Object");
+    case V_NULL:
+        return false;
+    case V_BOOL:
+        return str_is(type, "Boolean") || str_is(type, "Object");
+    case V_INT:
+        return str_is(type, "Integer") || str_is(type, "Number") || str_is(type, "Object");
+    case V_LONG:
+        return str_is(type, "Long") || str_is(type, "Number") || str_is(type, "Object");
     case V_DECIMAL:
         return str_is(type, "BigDecimal") || str_is(type, "Number") || str_is(type, "Object");
     case V_TEXT:
@@ -417,12 +451,15 @@ operator_instanceof(struct value v, struct str type)
     case V_MAP:
         return str_is(type, "Map") || str_is(type, "LinkedHashMap") || str_is(type, "HashMap") ||
                str_is(type, "Object");
-    case V_CLOSURE: return str_is(type, "Closure") || str_is(type, "Object");
+    case V_CLOSURE:
+        return str_is(type, "Closure") || str_is(type, "Object");
     case V_EXCEPTION:
         return str_equal(type, v.exception->class_name) || str_is(type, "Exception") ||
                str_is(type, "Throwable") || str_is(type, "Object");
-    case V_PATTERN: return str_is(type, "Pattern");
-    case V_HOST: return str_is(type, "Object");
+    case V_PATTERN:
+        return str_is(type, "Pattern");
+    case V_HOST:
+        return str_is(type, "Object");
     }
     return false;
 }
@@ -439,8 +476,8 @@ cast_integer(struct interp *in, const struct node *at, struct value v, bool is_l
         n = (int64_t)(v.number / power_of_ten(v.scale));
     } else if (v.type == V_TEXT && !is_declaration && str_to_i64(str_trim(v.text), &n)) {
         if (!is_long && n != (int32_t)n)
-            return interp_throw(in, at, "NumberFormatException", "For input string: \"" STR_FMT "\"",
-                                STR_ARG(v.text));
+            return interp_throw(in, at, "NumberFormatException",
+                                "For input string: \"" STR_FMT "\"", STR_ARG(v.text));
     } else {
         return interp_throw(in, at, "GroovyCastException",
                             "Cannot cast object '" STR_FMT "' with class '%s' to class '%s'",
@@ -483,8 +520,9 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
                             str_is(type, "float") || str_is(type, "BigDecimal"))) {
         if (value_is_number(v))
             return true;
-        return interp_throw(in, at, "UnsupportedFeature", "a cast of %s to " STR_FMT " is not supported",
-                            value_type_name(v), STR_ARG(type));
+        return interp_throw(in, at, "UnsupportedFeature",
+                            "a cast of %s to " STR_FMT " is not supported", value_type_name(v),
+                            STR_ARG(type));
     }
     return true;
 }

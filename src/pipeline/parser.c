@@ -208,8 +208,8 @@ parse_for(struct parser *p)
         p->at++;
     if (parser_type_length(p, 0) > 0 && p->at[parser_type_length(p, 0)].type == T_NAME)
         (void)parse_type(p);
-    if (parser_is(p, T_NAME) && (p->at[1].type == T_COLON ||
-                                 (p->at[1].type == T_KEYWORD && str_is(p->at[1].text, "in")))) {
+    if (parser_is(p, T_NAME) &&
+        (p->at[1].type == T_COLON || (p->at[1].type == T_KEYWORD && str_is(p->at[1].text, "in")))) {
         n->type = N_FOR_IN;
         n->text = p->at->text;
         p->at += 2;
@@ -507,10 +507,10 @@ parse_keyword_statement(struct parser *p)
         const char *word;
         struct node *(*parse)(struct parser *p);
     } table[] = {
-        {"if", parse_if},         {"for", parse_for},          {"switch", parse_switch},
-        {"try", parse_try},       {"throw", parse_return},     {"return", parse_return},
-        {"assert", parse_assert}, {"import", parse_import},    {"package", parse_import},
-        {"class", skip_class},    {"interface", skip_class},   {"enum", skip_class},
+        {"if", parse_if},         {"for", parse_for},        {"switch", parse_switch},
+        {"try", parse_try},       {"throw", parse_return},   {"return", parse_return},
+        {"assert", parse_assert}, {"import", parse_import},  {"package", parse_import},
+        {"class", skip_class},    {"interface", skip_class}, {"enum", skip_class},
     };
     struct node *n;
 

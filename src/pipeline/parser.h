@@ -9,8 +9,8 @@ struct parser {
     const struct token *end;
     struct diagnostics *d;
     unsigned depth;
-    unsigned inside;        /* > 0 inside ( or [: line ends mean nothing */
-    bool no_named_command;  /* after `return` */
+    unsigned inside;       /* > 0 inside ( or [: line ends mean nothing */
+    bool no_named_command; /* after `return` */
     bool failed;
 };
 

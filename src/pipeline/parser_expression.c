@@ -10,45 +10,58 @@ precedence(const struct parser *p)
     const struct token *t = p->at;
 
     switch (t->type) {
-    case T_OR_OR: return 1;
-    case T_AND_AND: return 2;
-    case T_OR: return 3;
-    case T_XOR: return 4;
-    case T_AND: return 5;
+    case T_OR_OR:
+        return 1;
+    case T_AND_AND:
+        return 2;
+    case T_OR:
+        return 3;
+    case T_XOR:
+        return 4;
+    case T_AND:
+        return 5;
     case T_FIND:
-    case T_FULL_MATCH: return 6;
+    case T_FULL_MATCH:
+        return 6;
     case T_EQUAL:
     case T_NOT_EQUAL:
     case T_IDENTICAL:
     case T_NOT_IDENTICAL:
-    case T_COMPARE: return 7;
+    case T_COMPARE:
+        return 7;
     case T_LESS:
     case T_LESS_EQUAL:
     case T_GREATER:
-    case T_GREATER_EQUAL: return 8;
+    case T_GREATER_EQUAL:
+        return 8;
     case T_KEYWORD:
         return str_is(t->text, "in") || str_is(t->text, "instanceof") || str_is(t->text, "as") ? 8
-                                                                                              : 0;
+                                                                                               : 0;
     case T_SHL:
     case T_SHR:
     case T_USHR:
     case T_RANGE:
-    case T_RANGE_OPEN: return 9;
+    case T_RANGE_OPEN:
+        return 9;
     case T_ADD:
-    case T_SUB: return 10;
+    case T_SUB:
+        return 10;
     case T_MUL:
     case T_DIV:
-    case T_MOD: return 11;
-    case T_POW: return 12;
-    default: return 0;
+    case T_MOD:
+        return 11;
+    case T_POW:
+        return 12;
+    default:
+        return 0;
     }
 }
 
 bool
 parser_is_type_name(struct str name)
 {
-    static const char *const primitive[] = {"int",    "long", "boolean", "double", "float",
-                                            "char",   "byte", "short",   "void"};
+    static const char *const primitive[] = {"int",  "long", "boolean", "double", "float",
+                                            "char", "byte", "short",   "void"};
 
     for (size_t i = 0; i < ARRAY_COUNT(primitive); i++)
         if (str_is(name, primitive[i]))
@@ -127,13 +140,15 @@ starts_argument(const struct parser *p)
     case T_DECIMAL:
     case T_BIG:
     case T_TEXT:
-    case T_GSTRING: return true;
+    case T_GSTRING:
+        return true;
     case T_KEYWORD:
         if (peek(p, 1)->type == T_COLON)
             return true;
         return str_is(t->text, "true") || str_is(t->text, "false") || str_is(t->text, "null") ||
                str_is(t->text, "new") || str_is(t->text, "this");
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -269,7 +284,8 @@ closure_has_parameters(const struct parser *p)
 {
     for (size_t i = 1; i < 200; i++) {
         switch (peek(p, i)->type) {
-        case T_ARROW: return true;
+        case T_ARROW:
+            return true;
         case T_NAME:
         case T_KEYWORD:
         case T_COMMA:
@@ -281,8 +297,10 @@ closure_has_parameters(const struct parser *p)
         case T_DECIMAL:
         case T_DOT:
         case T_LESS:
-        case T_GREATER: continue;
-        default: return false;
+        case T_GREATER:
+            continue;
+        default:
+            return false;
         }
     }
     return false;
@@ -429,10 +447,14 @@ parse_primary(struct parser *p)
         n = node_new(p->arena, N_TEXT, t);
         n->text = t->text;
         break;
-    case T_KEYWORD: return parse_keyword(p);
-    case T_GSTRING: return parse_gstring(p);
-    case T_LBRACKET: return parse_list_or_map(p);
-    case T_LBRACE: return parse_closure(p);
+    case T_KEYWORD:
+        return parse_keyword(p);
+    case T_GSTRING:
+        return parse_gstring(p);
+    case T_LBRACKET:
+        return parse_list_or_map(p);
+    case T_LBRACE:
+        return parse_closure(p);
     case T_LPAREN:
         p->at++;
         p->inside++;
@@ -614,7 +636,9 @@ parse_unary(struct parser *p)
         }
         n = parse_postfix(p);
         break;
-    default: n = parse_postfix(p); break;
+    default:
+        n = parse_postfix(p);
+        break;
     }
     parser_leave(p);
     return n;
@@ -711,8 +735,10 @@ is_assignment(enum token_type type)
     case T_USHR_ASSIGN:
     case T_OR_ASSIGN:
     case T_AND_ASSIGN:
-    case T_XOR_ASSIGN: return true;
-    default: return false;
+    case T_XOR_ASSIGN:
+        return true;
+    default:
+        return false;
     }
 }
 

@@ -309,8 +309,11 @@ submit_head(void *arg, struct str branch, struct str commit)
     const struct head *h = arg;
     cleanup_free char *b = str_dup(branch);
     cleanup_free char *c = str_dup(commit);
-    const struct build_request request = {.pipeline = h->pipeline, .branch = b, .commit = c,
-                                          .cause = "BranchEventCause", .unless_known = true};
+    const struct build_request request = {.pipeline = h->pipeline,
+                                          .branch = b,
+                                          .commit = c,
+                                          .cause = "BranchEventCause",
+                                          .unless_known = true};
     struct pipeline *pipeline;
     bool known;
     int64_t number;
@@ -410,7 +413,8 @@ recover(struct pipeline_room *room, struct pipeline *p)
 static bool
 start_threads(struct pipeline_room *room, struct err *err)
 {
-    unsigned want = room->config.parallel_builds == 0 ? PARALLEL_DEFAULT : room->config.parallel_builds;
+    unsigned want =
+        room->config.parallel_builds == 0 ? PARALLEL_DEFAULT : room->config.parallel_builds;
     pthread_attr_t attr;
     int failure = 0;
 
@@ -529,15 +533,18 @@ pipeline_create(struct pipeline_room *room, const char *name, const char *url, c
     bool ok;
 
     if (!build_name_is_valid(str_of(name)))
-        return err_set(err, ERR_VALIDATION,
-                       "'%s' is not a pipeline name: a letter or digit, then [a-z0-9._-], at most 63 "
-                       "in all", name);
+        return err_set(
+            err, ERR_VALIDATION,
+            "'%s' is not a pipeline name: a letter or digit, then [a-z0-9._-], at most 63 "
+            "in all",
+            name);
     if (url != NULL && (url[0] == '-' || url[0] == '\0' || strlen(url) > 1000))
         return err_set(err, ERR_VALIDATION, "'%.100s' is not a repository", url);
     if (url == NULL && !git_remote_create(room->config.data_dir, name, room->config.naru_path, err))
         return false;
     lock(room);
-    ok = pipeline_store_put(&room->store, name, url == NULL ? local : url, url == NULL, github, &p, err);
+    ok = pipeline_store_put(&room->store, name, url == NULL ? local : url, url == NULL, github, &p,
+                            err);
     if (ok)
         *out = pipeline_to_json(p);
     unlock(room);
@@ -672,7 +679,8 @@ pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
     lock(room);
     b = find_build(room, pipeline, number);
     if (b == NULL) {
-        ok = err_set(err, ERR_NOT_FOUND, "there is no build %lld of '%s'", (long long)number, pipeline);
+        ok = err_set(err, ERR_NOT_FOUND, "there is no build %lld of '%s'", (long long)number,
+                     pipeline);
     } else if (b->state == BUILD_QUEUED) {
         end_build(b, RESULT_ABORTED, "aborted before it started");
         save_or_log(room, b);
@@ -743,7 +751,8 @@ pipeline_build(struct pipeline_room *room, const char *pipeline, int64_t number,
         j = build_to_public_json(b, true);
     unlock(room);
     if (j == NULL)
-        err_set(err, ERR_NOT_FOUND, "there is no build %lld of '%.63s'", (long long)number, pipeline);
+        err_set(err, ERR_NOT_FOUND, "there is no build %lld of '%.63s'", (long long)number,
+                pipeline);
     return j;
 }
 

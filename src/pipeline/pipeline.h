@@ -34,8 +34,8 @@ struct pipeline_config {
 /* Texts are copied. Starts the threads. */
 struct pipeline_room *pipeline_room_start(const struct pipeline_config *config,
                                           struct err *err) MUST_CHECK;
-/* Begins to stop and returns at once: builds are cut off, logs that are followed end.  Call it before
- * http_server_stop(), which waits for those who follow. */
+/* Begins to stop and returns at once: builds are cut off, logs that are followed end.  Call it
+ * before http_server_stop(), which waits for those who follow. */
 void pipeline_room_close(struct pipeline_room *room);
 /* Cuts running builds off (they are queued again at the next start) and waits for the threads. */
 void pipeline_room_stop(struct pipeline_room *room);
@@ -47,8 +47,8 @@ bool pipeline_create(struct pipeline_room *room, const char *name, const char *u
 
 struct build_request {
     const char *pipeline, *branch;
-    const char *commit; /* NULL: where the branch stands */
-    const char *cause;  /* "UserIdCause", "BranchEventCause" */
+    const char *commit;           /* NULL: where the branch stands */
+    const char *cause;            /* "UserIdCause", "BranchEventCause" */
     const char *message, *author; /* may be NULL: asked of git where possible */
     char *const *paths;
     size_t path_count;
@@ -81,7 +81,8 @@ bool pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct er
 /* Routes for the daemon to mount: /github/webhook and /naru/{builds,pipelines,repositories}.
  * Gives how many of `out` were filled. */
 #define PIPELINE_ROUTES_MAX 4
-size_t pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX]);
+size_t pipeline_routes(struct pipeline_room *room,
+                       struct http_route out[static PIPELINE_ROUTES_MAX]);
 
 /* Runs a directory's Jenkinsfile in the foreground, in that directory (no checkout; deleteDir is
  * refused). Callbacks come on another thread, while this call waits. */

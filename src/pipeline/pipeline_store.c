@@ -185,7 +185,8 @@ pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, 
     if (is_new && s->count >= PIPELINES_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "there are %u pipelines already", PIPELINES_MAX);
     if (!is_new && strcmp(p->url, url) != 0)
-        return err_set(err, ERR_CONFLICT, "pipeline '%s' exists with the repository '%s'", name, p->url);
+        return err_set(err, ERR_CONFLICT, "pipeline '%s' exists with the repository '%s'", name,
+                       p->url);
     if (is_new) {
         p = mem_new(sizeof(*p));
         p->name = text_dup(name);
@@ -260,7 +261,8 @@ is_last_good(const struct pipeline *p, const struct build *b)
 {
     for (size_t i = p->build_count; i > 0; i--) {
         const struct build *o = p->builds[i - 1];
-        if (o->state == BUILD_ENDED && o->result == RESULT_SUCCESS && strcmp(o->branch, b->branch) == 0)
+        if (o->state == BUILD_ENDED && o->result == RESULT_SUCCESS &&
+            strcmp(o->branch, b->branch) == 0)
             return o == b;
     }
     return false;

@@ -10,7 +10,7 @@
 
 struct pipeline {
     char *name, *url, *github, *jenkinsfile;
-    bool is_local; /* url is naru's own bare repository */
+    bool is_local;         /* url is naru's own bare repository */
     struct build **builds; /* by number */
     size_t build_count, build_capacity;
     int64_t next_number;
@@ -22,7 +22,8 @@ struct pipeline_store {
     size_t count;
 };
 
-bool pipeline_store_open(struct pipeline_store *s, const char *data_dir, struct err *err) MUST_CHECK;
+bool pipeline_store_open(struct pipeline_store *s, const char *data_dir,
+                         struct err *err) MUST_CHECK;
 void pipeline_store_done(struct pipeline_store *s);
 struct pipeline *pipeline_store_find(const struct pipeline_store *s, const char *name);
 /* Adds a pipeline or changes where it comes from. */

@@ -40,7 +40,8 @@ translate(struct interp *in, const struct node *at, struct str pattern, struct s
         if (!in_set && c == '(' && next == '?')
             return interp_throw(in, at, "UnsupportedFeature",
                                 "'(?' in a regular expression is not supported");
-        if (!in_set && (c == '*' || c == '+' || c == '?' || c == '}') && (next == '?' || next == '+'))
+        if (!in_set && (c == '*' || c == '+' || c == '?' || c == '}') &&
+            (next == '?' || next == '+'))
             return interp_throw(in, at, "UnsupportedFeature",
                                 "lazy repeats in a regular expression are not supported");
         if (c == '[' && !in_set) {

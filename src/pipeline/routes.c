@@ -25,7 +25,8 @@
 static void
 reply_json(struct http_exchange *x, int status, struct json *j)
 {
-    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
+    static const struct http_header headers[] = {{"Content-Type", "application/json"},
+                                                 {NULL, NULL}};
     cleanup_free char *text = json_format(j);
 
     http_reply(x, status, headers, str_of(text));
@@ -118,19 +119,26 @@ reply_push(struct http_exchange *x, struct pipeline_room *room, const struct git
     struct json *j;
 
     if (push->is_deleted || !push->is_branch) {
-        reply_message(x, 200, push->is_deleted ? "ignored: the ref was deleted"
-                                               : "ignored: not a branch");
+        reply_message(x, 200,
+                      push->is_deleted ? "ignored: the ref was deleted" : "ignored: not a branch");
         return true;
     }
     if (!pipeline_of_github(room, push->repository, name, sizeof(name))) {
-        err_set(&err, ERR_NOT_FOUND, "no pipeline is tied to the repository '%s'", push->repository);
+        err_set(&err, ERR_NOT_FOUND, "no pipeline is tied to the repository '%s'",
+                push->repository);
         reply_error(x, &err);
         return false;
     }
     const struct build_request request = {
-        .pipeline = name, .branch = push->branch, .commit = push->commit,
-        .cause = "BranchEventCause", .message = push->message, .author = push->author,
-        .paths = push->paths, .path_count = push->path_count, .unless_known = true,
+        .pipeline = name,
+        .branch = push->branch,
+        .commit = push->commit,
+        .cause = "BranchEventCause",
+        .message = push->message,
+        .author = push->author,
+        .paths = push->paths,
+        .path_count = push->path_count,
+        .unless_known = true,
     };
     if (!pipeline_submit(room, &request, &number, &err)) {
         reply_error(x, &err);
@@ -438,13 +446,13 @@ builds(struct http_exchange *x, void *ctx)
 size_t
 pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX])
 {
-    out[0] = (struct http_route){.prefix = "/github/webhook", .body_limit = GITHUB_BODY_MAX,
-                                 .end = webhook, .ctx = room};
-    out[1] = (struct http_route){.prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds,
-                                 .ctx = room};
-    out[2] = (struct http_route){.prefix = "/naru/pipelines", .body_limit = BODY_MAX,
-                                 .end = pipelines, .ctx = room};
-    out[3] = (struct http_route){.prefix = "/naru/repositories", .body_limit = BODY_MAX,
-                                 .end = pipelines, .ctx = room};
+    out[0] = (struct http_route){
+        .prefix = "/github/webhook", .body_limit = GITHUB_BODY_MAX, .end = webhook, .ctx = room};
+    out[1] = (struct http_route){
+        .prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds, .ctx = room};
+    out[2] = (struct http_route){
+        .prefix = "/naru/pipelines", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
+    out[3] = (struct http_route){
+        .prefix = "/naru/repositories", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
     return 4;
 }

@@ -386,13 +386,12 @@ current_build_get(struct interp *in, const struct node *at, struct str name, str
     else if (str_is(name, "description"))
         *out = run->description[0] == '\0' ? value_null() : value_cstr(in->arena, run->description);
     else if (str_is(name, "fullDisplayName"))
-        *out = value_cstr(in->arena,
-                          slash > 0 ? arena_format(in->arena, STR_FMT " » " STR_FMT " %s",
-                                                   (int)slash, job.at,
-                                                   STR_ARG(str_slice(job, (size_t)slash + 1, job.len)),
-                                                   run->display_name)
-                                    : arena_format(in->arena, STR_FMT " %s", STR_ARG(job),
-                                                   run->display_name));
+        *out = value_cstr(
+            in->arena,
+            slash > 0 ? arena_format(in->arena, STR_FMT " » " STR_FMT " %s", (int)slash, job.at,
+                                     STR_ARG(str_slice(job, (size_t)slash + 1, job.len)),
+                                     run->display_name)
+                      : arena_format(in->arena, STR_FMT " %s", STR_ARG(job), run->display_name));
     else if (str_is(name, "fullProjectName"))
         *out = value_text(job);
     else if (str_is(name, "projectName"))
@@ -436,13 +435,15 @@ world_get(struct interp *in, const struct node *at, struct value object, struct 
 
     *out = value_null();
     switch (object.host) {
-    case HOST_ENV: return run_env_get(run, name, out, &found);
+    case HOST_ENV:
+        return run_env_get(run, name, out, &found);
     case HOST_PARAMS:
         param = map_find(run->params, value_text(name));
         if (param != NULL)
             *out = *param;
         return true;
-    case HOST_CURRENT_BUILD: return current_build_get(in, at, name, out);
+    case HOST_CURRENT_BUILD:
+        return current_build_get(in, at, name, out);
     case HOST_SCM:
         if (str_is(name, "branches") || str_is(name, "userRemoteConfigs")) {
             struct value item = value_map(in->arena);
@@ -455,9 +456,11 @@ world_get(struct interp *in, const struct node *at, struct value object, struct 
         break;
     case HOST_DOCKER:
         return interp_throw(in, at, "UnsupportedFeature",
-                            "the docker object (docker." STR_FMT ") is not supported; use sh 'docker ...'",
+                            "the docker object (docker." STR_FMT
+                            ") is not supported; use sh 'docker ...'",
                             STR_ARG(name));
-    default: break;
+    default:
+        break;
     }
     return interp_throw(in, at, "MissingPropertyException", "No such property: " STR_FMT,
                         STR_ARG(name));

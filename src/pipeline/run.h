@@ -24,7 +24,7 @@ struct deadline {
     int64_t at_ms;       /* monotonic */
     int64_t activity_ms; /* > 0: counts from the last output */
     bool has_fired;
-    int64_t grace_ms;    /* when it fires again */
+    int64_t grace_ms; /* when it fires again */
     struct deadline *outer;
 };
 
@@ -112,7 +112,8 @@ bool run_env_get(struct run *run, struct str name, struct value *out, bool *foun
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
 /* NAME=value or PATH+X=/dir, as withEnv takes them. */
-bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer, struct str text);
+bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,
+                      struct str text);
 bool run_is_due(struct run *run); /* aborted or out of time */
 bool run_poll(struct interp *in, const struct node *at);
 struct run *run_of(struct interp *in);
@@ -128,16 +129,17 @@ struct value *step_value(const struct step_call *s, const char *name);
 struct str step_text(const struct step_call *s, const char *name, const char *fallback);
 bool step_truth(const struct step_call *s, const char *name, bool fallback);
 int64_t step_int(const struct step_call *s, const char *name, int64_t fallback);
-bool step_fail(const struct step_call *s, const char *format, ...) PRINTF_LIKE(2, 3); /* AbortException */
+bool step_fail(const struct step_call *s, const char *format, ...)
+    PRINTF_LIKE(2, 3); /* AbortException */
 bool step_needs_workspace(const struct step_call *s);
 /* An absolute path in the arena, from the current directory; "..": out of the workspace is refused
  * for writing steps. */
 const char *step_path(const struct step_call *s, struct str path);
 typedef bool step_function(struct step_call *s);
-step_function *step_flow_find(struct str name);  /* steps_flow.c */
-step_function *step_file_find(struct str name);  /* steps_file.c */
-step_function *step_scm_find(struct str name);   /* steps_scm.c */
-step_function *step_stash_find(struct str name); /* steps_stash.c */
+step_function *step_flow_find(struct str name);        /* steps_flow.c */
+step_function *step_file_find(struct str name);        /* steps_file.c */
+step_function *step_scm_find(struct str name);         /* steps_scm.c */
+step_function *step_stash_find(struct str name);       /* steps_stash.c */
 step_function *step_credentials_find(struct str name); /* credentials.c */
 bool step_sh(struct step_call *s);
 

@@ -17,7 +17,8 @@
 
 extern char **environ;
 
-static const char *const result_names[] = {"SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"};
+static const char *const result_names[] = {"SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT",
+                                           "ABORTED"};
 
 const char *
 build_result_name(enum build_result r)
@@ -39,7 +40,8 @@ build_result_parse(struct str name, enum build_result *out)
 const char *
 stage_state_name(enum stage_state s)
 {
-    static const char *const names[] = {"RUNNING", "SUCCESS", "UNSTABLE", "FAILED", "ABORTED", "SKIPPED"};
+    static const char *const names[] = {"RUNNING", "SUCCESS", "UNSTABLE",
+                                        "FAILED",  "ABORTED", "SKIPPED"};
 
     return names[s];
 }
@@ -171,7 +173,8 @@ set_base_env(struct run *run)
     if (!found)
         path = value_text(STR("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
     if (c->tool_dir != NULL)
-        set_base(run, "PATH", arena_format(&run->arena, "%s:" STR_FMT, c->tool_dir, STR_ARG(path.text)));
+        set_base(run, "PATH",
+                 arena_format(&run->arena, "%s:" STR_FMT, c->tool_dir, STR_ARG(path.text)));
     else
         run_env_set(run, &run->base, STR("PATH"), path.text);
     set_base(run, "BUILD_NUMBER", number);
@@ -286,7 +289,8 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->params = arena_alloc(&run->arena, sizeof(*run->params));
     run->started_ms = clock_wall_ms();
     run->last_output_ms = clock_monotonic_ms();
-    whole.at_ms = clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS);
+    whole.at_ms =
+        clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS);
     run->deadlines = &whole;
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
@@ -301,7 +305,8 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     if (!file_remove_tree(arena_format(&run->arena, "%s@tmp", config->workspace), &err))
         run_logf(run, "WARNING: %s", err.message);
     if (config->artifact_dir != NULL) /* stashes do not survive the run */
-        (void)!file_remove_tree(arena_format(&run->arena, "%s/../stashes", config->artifact_dir), &err);
+        (void)!file_remove_tree(arena_format(&run->arena, "%s/../stashes", config->artifact_dir),
+                                &err);
     strbuf_done(&run->line);
     jenkinsfile_free(run->file);
     arena_done(&run->arena);

@@ -12,11 +12,24 @@
 #define RUNNER_GRACE_MS ((int64_t)60 * 1000)        /* for post after an abort or a timeout */
 
 /* From best to worst. */
-enum build_result { RESULT_SUCCESS, RESULT_UNSTABLE, RESULT_FAILURE, RESULT_NOT_BUILT, RESULT_ABORTED };
+enum build_result {
+    RESULT_SUCCESS,
+    RESULT_UNSTABLE,
+    RESULT_FAILURE,
+    RESULT_NOT_BUILT,
+    RESULT_ABORTED
+};
 const char *build_result_name(enum build_result r);
 bool build_result_parse(struct str name, enum build_result *out);
 
-enum stage_state { STAGE_RUNNING, STAGE_SUCCESS, STAGE_UNSTABLE, STAGE_FAILED, STAGE_ABORTED, STAGE_SKIPPED };
+enum stage_state {
+    STAGE_RUNNING,
+    STAGE_SUCCESS,
+    STAGE_UNSTABLE,
+    STAGE_FAILED,
+    STAGE_ABORTED,
+    STAGE_SKIPPED
+};
 const char *stage_state_name(enum stage_state s);
 
 struct stage_report {
@@ -47,8 +60,8 @@ struct runner_config {
     const char *build_url; /* ends with '/' */
     const char *branch, *commit, *git_url;
     bool is_primary_branch;
-    const char *cause;             /* "BranchEventCause" */
-    const char *previous_result;   /* of the last completed build of the branch */
+    const char *cause;           /* "BranchEventCause" */
+    const char *previous_result; /* of the last completed build of the branch */
     const char *previous_commit, *previous_successful_commit;
     const struct str *changed_paths; /* of the push; for `changeset` */
     size_t changed_path_count;
@@ -65,7 +78,8 @@ struct runner_outcome {
     char display_name[100], description[400];
 };
 
-/* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it. */
+/* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it.
+ */
 void runner_run(const struct runner_config *config, struct runner_outcome *out);
 
 /* Ends every process whose environment carries the cookie; gives how many were found. */

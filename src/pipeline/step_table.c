@@ -146,8 +146,7 @@ static const struct step_type parameters[] = {
     {"password", STEP_PLAIN, "name!s defaultValue:a defaultValueAsSecret:a description:s"},
     {"file", STEP_PLAIN, "name!s description:s"},
     {"run", STEP_PLAIN, "name!s projectName:s description:s filter:s"},
-    {"credentials", STEP_PLAIN,
-     "name!s credentialType:s defaultValue:s description:s required:b"},
+    {"credentials", STEP_PLAIN, "name!s credentialType:s defaultValue:s description:s required:b"},
     {"gitParameter", STEP_PLAIN, NULL},
 };
 
@@ -280,13 +279,18 @@ literal_fits(const struct node *n, char type)
 {
     switch (n->type) {
     case N_TEXT:
-    case N_GSTRING: return type == 's' || type == 'a';
-    case N_INT: return type == 'i' || type == 'a';
-    case N_BOOL: return type == 'b' || type == 'a';
+    case N_GSTRING:
+        return type == 's' || type == 'a';
+    case N_INT:
+        return type == 'i' || type == 'a';
+    case N_BOOL:
+        return type == 'b' || type == 'a';
     case N_DECIMAL:
     case N_LIST:
-    case N_MAP: return type == 'a';
-    default: return true;
+    case N_MAP:
+        return type == 'a';
+    default:
+        return true;
     }
 }
 

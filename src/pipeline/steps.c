@@ -100,8 +100,8 @@ bind_values(struct step_call *s, const struct step_type *type)
     } else if (given == 1 && to != NULL) {
         map_put(&s->run->arena, s->values, value_text(to->name), s->args->at[0]);
     } else if (given > 0) {
-        return interp_throw(s->in, s->at, "IllegalArgumentException",
-                            "'" STR_FMT "' takes %s", STR_ARG(s->name),
+        return interp_throw(s->in, s->at, "IllegalArgumentException", "'" STR_FMT "' takes %s",
+                            STR_ARG(s->name),
                             to == NULL ? "no arguments" : "one unnamed argument; name the others");
     }
     for (size_t i = 0; i < s->values->count; i++) {
@@ -131,9 +131,8 @@ bind_values(struct step_call *s, const struct step_type *type)
 static step_function *
 find_function(struct str name)
 {
-    step_function *(*const tables[])(struct str name) = {step_flow_find, step_file_find,
-                                                         step_scm_find, step_stash_find,
-                                                         step_credentials_find};
+    step_function *(*const tables[])(struct str name) = {
+        step_flow_find, step_file_find, step_scm_find, step_stash_find, step_credentials_find};
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
         step_function *f = tables[i](name);
@@ -148,10 +147,23 @@ static bool
 describe(struct step_call *s)
 {
     static const char *const names[] = {
-        "string",    "usernamePassword", "usernameColonPassword", "file", "sshUserPrivateKey",
-        "certificate", "zip",            "aws",                   "gitUsernamePassword",
-        "scmGit",    "logRotator",       "booleanParam",          "choice", "text",
-        "modernSCM", "cron",             "pollSCM",
+        "string",
+        "usernamePassword",
+        "usernameColonPassword",
+        "file",
+        "sshUserPrivateKey",
+        "certificate",
+        "zip",
+        "aws",
+        "gitUsernamePassword",
+        "scmGit",
+        "logRotator",
+        "booleanParam",
+        "choice",
+        "text",
+        "modernSCM",
+        "cron",
+        "pollSCM",
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
@@ -200,8 +212,8 @@ bool
 step_call(struct interp *in, const struct node *call, const struct args *args, struct value *out,
           bool *found)
 {
-    struct step_call s = {.run = run_of(in), .in = in, .at = call, .name = call->text,
-                          .args = args, .out = out};
+    struct step_call s = {
+        .run = run_of(in), .in = in, .at = call, .name = call->text, .args = args, .out = out};
 
     *out = value_null();
     if (args->count > 0 && args->at[args->count - 1].type == V_CLOSURE) {
@@ -217,8 +229,8 @@ step_wrap(struct run *run, const struct node *option, const struct body *body, s
 {
     const struct step_type *type = option_type_find(option->text);
     struct args args = {0};
-    struct step_call s = {.run = run, .in = &run->in, .at = option, .name = option->text,
-                          .args = &args, .out = out};
+    struct step_call s = {
+        .run = run, .in = &run->in, .at = option, .name = option->text, .args = &args, .out = out};
 
     *found = type != NULL && type->kind == STEP_BLOCK;
     *out = value_null();

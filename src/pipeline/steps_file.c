@@ -88,10 +88,10 @@ step_pwd(struct step_call *s)
 {
     if (!step_needs_workspace(s))
         return false;
-    *s->out = value_cstr(&s->run->arena,
-                         step_truth(s, "tmp", false)
-                             ? arena_format(&s->run->arena, "%s@tmp", s->run->workspace)
-                             : s->run->directory);
+    *s->out =
+        value_cstr(&s->run->arena, step_truth(s, "tmp", false)
+                                       ? arena_format(&s->run->arena, "%s@tmp", s->run->workspace)
+                                       : s->run->directory);
     return true;
 }
 

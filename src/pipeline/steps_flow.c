@@ -180,7 +180,7 @@ duration_ms(const struct step_call *s, const char *unit)
         const char *name;
         int64_t ms;
     } units[] = {
-        {"NANOSECONDS", 0}, {"MICROSECONDS", 0}, {"MILLISECONDS", 1},   {"SECONDS", 1000},
+        {"NANOSECONDS", 0}, {"MICROSECONDS", 0}, {"MILLISECONDS", 1}, {"SECONDS", 1000},
         {"MINUTES", 60000}, {"HOURS", 3600000},  {"DAYS", 86400000},
     };
     struct str given = step_text(s, "unit", unit);
@@ -251,8 +251,7 @@ step_retry(struct step_call *s)
         if (s->in->completion != COMPLETION_THROW || attempt >= count)
             return false;
         /* An abort is meant; only a timeout set inside the block counts as a failure of it. */
-        if (s->in->thrown->is_interruption &&
-            (s->run->abort_fired || s->in->thrown->cause != NULL))
+        if (s->in->thrown->is_interruption && (s->run->abort_fired || s->in->thrown->cause != NULL))
             return false;
         e = interp_catch(s->in);
         run_log_error(s->run, e);

@@ -39,17 +39,22 @@ checkout_described(struct step_call *s, const struct map *scm, struct map *to)
     if (url == NULL || first_item(scm, "userRemoteConfigs", "credentialsId") != NULL)
         return step_fail(s, url == NULL ? "checkout needs userRemoteConfigs: [[url: '...']]"
                                         : "checkout with credentialsId is not supported yet");
-    for (size_t i = 0; extensions != NULL && extensions->type == V_LIST && i < extensions->list->count; i++) {
+    for (size_t i = 0;
+         extensions != NULL && extensions->type == V_LIST && i < extensions->list->count; i++) {
         const struct value *e = &extensions->list->at[i];
         const struct value *name = e->type == V_MAP ? map_find_text(e->map, "$class") : NULL;
-        const struct value *to_dir = e->type == V_MAP ? map_find_text(e->map, "relativeTargetDir") : NULL;
-        if (name != NULL && str_is(value_to_text(&run->arena, *name), "RelativeTargetDirectory") && to_dir != NULL)
+        const struct value *to_dir =
+            e->type == V_MAP ? map_find_text(e->map, "relativeTargetDir") : NULL;
+        if (name != NULL && str_is(value_to_text(&run->arena, *name), "RelativeTargetDirectory") &&
+            to_dir != NULL)
             run->directory = step_path(s, value_to_text(&run->arena, *to_dir));
         else if (name == NULL || !str_is(value_to_text(&run->arena, *name), "CloneOption"))
             run_logf(run, "WARNING: an extension of checkout is not supported and was skipped");
     }
-    ok = workspace_git(run, s->at, arena_cstr(&run->arena, value_to_text(&run->arena, *url)),
-                       branch == NULL ? "master" : arena_cstr(&run->arena, value_to_text(&run->arena, *branch)), to);
+    ok = workspace_git(
+        run, s->at, arena_cstr(&run->arena, value_to_text(&run->arena, *url)),
+        branch == NULL ? "master" : arena_cstr(&run->arena, value_to_text(&run->arena, *branch)),
+        to);
     run->directory = before;
     return ok;
 }

@@ -289,7 +289,8 @@ step_junit(struct step_call *s)
         if (!file_read(step_path(s, sel.found.at[i].text), REPORT_MAX, &xml, &err))
             return step_fail(s, "%s", err.message);
         if (!count_report(strbuf_str(&xml), &counts))
-            return step_fail(s, "'" STR_FMT "' is not a JUnit report", STR_ARG(sel.found.at[i].text));
+            return step_fail(s, "'" STR_FMT "' is not a JUnit report",
+                             STR_ARG(sel.found.at[i].text));
     }
     run_logf(s->run, "Tests: %lld, failed: %lld, skipped: %lld", (long long)counts.total,
              (long long)counts.failed, (long long)counts.skipped);

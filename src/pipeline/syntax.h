@@ -84,52 +84,52 @@ struct tokens {
 };
 
 /* False with one diagnostic. The tokens are malloc'd, what they point at is in `arena`. */
-bool lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagnostics *d)
-    MUST_CHECK;
+bool lexer_run(struct str text, struct arena *arena, struct tokens *out,
+               struct diagnostics *d) MUST_CHECK;
 const char *token_name(enum token_type type); /* "'{'", "a name" */
 
 enum node_type {
     /* expressions */
     N_NULL,
-    N_BOOL,    /* number */
-    N_INT,     /* number, is_long */
-    N_DECIMAL, /* number, scale */
-    N_TEXT,    /* text */
-    N_GSTRING, /* first: N_TEXT and expressions in turn */
-    N_NAME,    /* text */
+    N_BOOL,     /* number */
+    N_INT,      /* number, is_long */
+    N_DECIMAL,  /* number, scale */
+    N_TEXT,     /* text */
+    N_GSTRING,  /* first: N_TEXT and expressions in turn */
+    N_NAME,     /* text */
     N_PROPERTY, /* a.text, or a."b"; is_safe, is_spread */
     N_INDEX,    /* a[first...] */
-    N_CALL,     /* [a.]text(first...), or [a.]"b"(...); is_safe, is_spread; is_command: no brackets */
-    N_NAMED,    /* text: b, or (a): b; in calls and maps */
-    N_LIST,     /* first */
-    N_MAP,      /* first: N_NAMED */
-    N_UNARY,    /* op a */
-    N_BINARY,   /* a op b; also && || */
+    N_CALL,   /* [a.]text(first...), or [a.]"b"(...); is_safe, is_spread; is_command: no brackets */
+    N_NAMED,  /* text: b, or (a): b; in calls and maps */
+    N_LIST,   /* first */
+    N_MAP,    /* first: N_NAMED */
+    N_UNARY,  /* op a */
+    N_BINARY, /* a op b; also && || */
     N_IN,
-    N_INSTANCEOF, /* a, text */
-    N_CAST,       /* a, text; `as` and (T) */
-    N_TERNARY,    /* a ? b : c; a == NULL never; elvis has b == NULL */
-    N_ASSIGN,     /* a op b; op T_ASSIGN, T_ADD_ASSIGN ... */
-    N_PREFIX,     /* op a */
-    N_POSTFIX,    /* a op */
-    N_CLOSURE,    /* params: N_PARAMETER; first: statements; has_params */
-    N_PARAMETER,  /* text, b: default; c unused; type in type_text */
-    N_NEW,        /* text, first: arguments */
+    N_INSTANCEOF,  /* a, text */
+    N_CAST,        /* a, text; `as` and (T) */
+    N_TERNARY,     /* a ? b : c; a == NULL never; elvis has b == NULL */
+    N_ASSIGN,      /* a op b; op T_ASSIGN, T_ADD_ASSIGN ... */
+    N_PREFIX,      /* op a */
+    N_POSTFIX,     /* a op */
+    N_CLOSURE,     /* params: N_PARAMETER; first: statements; has_params */
+    N_PARAMETER,   /* text, b: default; c unused; type in type_text */
+    N_NEW,         /* text, first: arguments */
     N_UNSUPPORTED, /* text names the feature; fails when it is reached */
     /* statements */
-    N_BLOCK,   /* first */
-    N_DECLARE, /* text = b; type_text; is_field */
+    N_BLOCK,        /* first */
+    N_DECLARE,      /* text = b; type_text; is_field */
     N_DECLARE_MANY, /* first: N_DECLARE; b */
-    N_IF,      /* a, b, c */
-    N_FOR_IN,  /* text in a; b */
-    N_FOR,     /* a; b; c; d: body */
-    N_WHILE,   /* a; b */
-    N_SWITCH,  /* a; first: N_CASE */
-    N_CASE,    /* a (NULL: default); first */
-    N_TRY,     /* a; first: N_CATCH; b: finally */
-    N_CATCH,   /* text: variable; params: N_NAME types; b */
-    N_THROW,   /* a */
-    N_RETURN,  /* a or NULL */
+    N_IF,           /* a, b, c */
+    N_FOR_IN,       /* text in a; b */
+    N_FOR,          /* a; b; c; d: body */
+    N_WHILE,        /* a; b */
+    N_SWITCH,       /* a; first: N_CASE */
+    N_CASE,         /* a (NULL: default); first */
+    N_TRY,          /* a; first: N_CATCH; b: finally */
+    N_CATCH,        /* text: variable; params: N_NAME types; b */
+    N_THROW,        /* a */
+    N_RETURN,       /* a or NULL */
     N_BREAK,
     N_CONTINUE,
     N_ASSERT, /* a, b: message or NULL; text: source */

@@ -38,18 +38,25 @@ bool
 value_truth(struct value v)
 {
     switch (v.type) {
-    case V_NULL: return false;
-    case V_BOOL: return v.truth;
+    case V_NULL:
+        return false;
+    case V_BOOL:
+        return v.truth;
     case V_INT:
     case V_LONG:
-    case V_DECIMAL: return v.number != 0;
-    case V_TEXT: return v.text.len > 0;
-    case V_LIST: return v.list->count > 0;
-    case V_MAP: return v.map->count > 0;
+    case V_DECIMAL:
+        return v.number != 0;
+    case V_TEXT:
+        return v.text.len > 0;
+    case V_LIST:
+        return v.list->count > 0;
+    case V_MAP:
+        return v.map->count > 0;
     case V_CLOSURE:
     case V_EXCEPTION:
     case V_PATTERN:
-    case V_HOST: return true;
+    case V_HOST:
+        return true;
     }
     return false;
 }
@@ -76,10 +83,13 @@ equal_at(struct value a, struct value b, unsigned depth)
     if (a.type != b.type)
         return false;
     switch (a.type) {
-    case V_NULL: return true;
-    case V_BOOL: return a.truth == b.truth;
+    case V_NULL:
+        return true;
+    case V_BOOL:
+        return a.truth == b.truth;
     case V_TEXT:
-    case V_PATTERN: return str_equal(a.text, b.text);
+    case V_PATTERN:
+        return str_equal(a.text, b.text);
     case V_LIST:
         if (a.list->count != b.list->count)
             return false;
@@ -96,10 +106,14 @@ equal_at(struct value a, struct value b, unsigned depth)
                 return false;
         }
         return true;
-    case V_CLOSURE: return a.closure == b.closure;
-    case V_EXCEPTION: return a.exception == b.exception;
-    case V_HOST: return a.host == b.host && a.data == b.data;
-    default: return false;
+    case V_CLOSURE:
+        return a.closure == b.closure;
+    case V_EXCEPTION:
+        return a.exception == b.exception;
+    case V_HOST:
+        return a.host == b.host && a.data == b.data;
+    default:
+        return false;
     }
 }
 
@@ -171,13 +185,23 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         return;
     }
     switch (v.type) {
-    case V_NULL: strbuf_add_cstr(out, "null"); break;
-    case V_BOOL: strbuf_add_cstr(out, v.truth ? "true" : "false"); break;
+    case V_NULL:
+        strbuf_add_cstr(out, "null");
+        break;
+    case V_BOOL:
+        strbuf_add_cstr(out, v.truth ? "true" : "false");
+        break;
     case V_INT:
-    case V_LONG: strbuf_addf(out, "%" PRId64, v.number); break;
-    case V_DECIMAL: format_decimal(v, out); break;
+    case V_LONG:
+        strbuf_addf(out, "%" PRId64, v.number);
+        break;
+    case V_DECIMAL:
+        format_decimal(v, out);
+        break;
     case V_TEXT:
-    case V_PATTERN: strbuf_add(out, v.text); break;
+    case V_PATTERN:
+        strbuf_add(out, v.text);
+        break;
     case V_LIST:
         strbuf_add_char(out, '[');
         for (size_t i = 0; i < v.list->count; i++) {
@@ -202,7 +226,9 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         }
         strbuf_add_char(out, ']');
         break;
-    case V_CLOSURE: strbuf_add_cstr(out, "closure"); break;
+    case V_CLOSURE:
+        strbuf_add_cstr(out, "closure");
+        break;
     case V_EXCEPTION:
         strbuf_addf(out, "%s" STR_FMT ": " STR_FMT,
                     str_is(v.exception->class_name, "AbortException") ? "hudson." : "java.lang.",
@@ -238,18 +264,30 @@ const char *
 value_type_name(struct value v)
 {
     switch (v.type) {
-    case V_NULL: return "null";
-    case V_BOOL: return "java.lang.Boolean";
-    case V_INT: return "java.lang.Integer";
-    case V_LONG: return "java.lang.Long";
-    case V_DECIMAL: return "java.math.BigDecimal";
-    case V_TEXT: return v.is_gstring ? "org.codehaus.groovy.runtime.GStringImpl" : "java.lang.String";
-    case V_LIST: return "java.util.ArrayList";
-    case V_MAP: return "java.util.LinkedHashMap";
-    case V_CLOSURE: return "groovy.lang.Closure";
-    case V_EXCEPTION: return "java.lang.Exception";
-    case V_PATTERN: return "java.util.regex.Pattern";
-    case V_HOST: return "an object of the pipeline";
+    case V_NULL:
+        return "null";
+    case V_BOOL:
+        return "java.lang.Boolean";
+    case V_INT:
+        return "java.lang.Integer";
+    case V_LONG:
+        return "java.lang.Long";
+    case V_DECIMAL:
+        return "java.math.BigDecimal";
+    case V_TEXT:
+        return v.is_gstring ? "org.codehaus.groovy.runtime.GStringImpl" : "java.lang.String";
+    case V_LIST:
+        return "java.util.ArrayList";
+    case V_MAP:
+        return "java.util.LinkedHashMap";
+    case V_CLOSURE:
+        return "groovy.lang.Closure";
+    case V_EXCEPTION:
+        return "java.lang.Exception";
+    case V_PATTERN:
+        return "java.util.regex.Pattern";
+    case V_HOST:
+        return "an object of the pipeline";
     }
     return "?";
 }

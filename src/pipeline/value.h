@@ -80,20 +80,44 @@ struct exception {
     const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
 };
 
-static inline struct value value_null(void) { return (struct value){.type = V_NULL}; }
-static inline struct value value_bool(bool b) { return (struct value){.type = V_BOOL, .truth = b}; }
-static inline struct value value_int(int64_t n) { return (struct value){.type = V_INT, .number = (int32_t)n}; }
-static inline struct value value_long(int64_t n) { return (struct value){.type = V_LONG, .number = n}; }
-static inline struct value value_text(struct str s) { return (struct value){.type = V_TEXT, .text = s}; }
+static inline struct value
+value_null(void)
+{
+    return (struct value){.type = V_NULL};
+}
+static inline struct value
+value_bool(bool b)
+{
+    return (struct value){.type = V_BOOL, .truth = b};
+}
+static inline struct value
+value_int(int64_t n)
+{
+    return (struct value){.type = V_INT, .number = (int32_t)n};
+}
+static inline struct value
+value_long(int64_t n)
+{
+    return (struct value){.type = V_LONG, .number = n};
+}
+static inline struct value
+value_text(struct str s)
+{
+    return (struct value){.type = V_TEXT, .text = s};
+}
 struct value value_cstr(struct arena *a, const char *s); /* copied; NULL gives null */
 struct value value_list(struct arena *a);
 struct value value_map(struct arena *a);
-static inline struct value value_host(enum host h) { return (struct value){.type = V_HOST, .host = h}; }
+static inline struct value
+value_host(enum host h)
+{
+    return (struct value){.type = V_HOST, .host = h};
+}
 
 bool value_is_number(struct value v);
 bool value_is_integer(struct value v);
 bool value_truth(struct value v);
-bool value_equal(struct value a, struct value b);  /* Groovy's == */
+bool value_equal(struct value a, struct value b);    /* Groovy's == */
 bool value_same_key(struct value a, struct value b); /* as key or element: a GString misses */
 /* -1, 0, 1; false when the two cannot be ordered. */
 bool value_compare(struct value a, struct value b, int *out);

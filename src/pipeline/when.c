@@ -57,8 +57,9 @@ glob_match(struct str pattern, struct str path, bool ignore_case)
                 return true;
             return false;
         }
-        if (p < pattern.len && (folded(pattern.at[p], ignore_case) == folded(path.at[s], ignore_case) ||
-                                (pattern.at[p] == '?' && path.at[s] != '/'))) {
+        if (p < pattern.len &&
+            (folded(pattern.at[p], ignore_case) == folded(path.at[s], ignore_case) ||
+             (pattern.at[p] == '?' && path.at[s] != '/'))) {
             p++;
             s++;
             continue;
@@ -125,7 +126,8 @@ compare(const struct condition *c, struct str pattern, struct str text, const ch
         return interp_throw(&c->run->in, c->at, "IllegalArgumentException",
                             "'" STR_FMT "' is not a comparator; use GLOB, REGEXP or EQUALS",
                             STR_ARG(how));
-    *out = str_is(how, "EQUALS") ? str_equal(pattern, text) : glob_match(pattern, text, ignore_case);
+    *out =
+        str_is(how, "EQUALS") ? str_equal(pattern, text) : glob_match(pattern, text, ignore_case);
     return true;
 }
 
@@ -159,9 +161,14 @@ when_change_request(const struct condition *c, bool *out)
     static const struct {
         const char *field, *variable;
     } fields[] = {
-        {"id", "CHANGE_ID"},         {"target", "CHANGE_TARGET"}, {"branch", "CHANGE_BRANCH"},
-        {"fork", "CHANGE_FORK"},     {"url", "CHANGE_URL"},       {"title", "CHANGE_TITLE"},
-        {"author", "CHANGE_AUTHOR"}, {"authorDisplayName", "CHANGE_AUTHOR_DISPLAY_NAME"},
+        {"id", "CHANGE_ID"},
+        {"target", "CHANGE_TARGET"},
+        {"branch", "CHANGE_BRANCH"},
+        {"fork", "CHANGE_FORK"},
+        {"url", "CHANGE_URL"},
+        {"title", "CHANGE_TITLE"},
+        {"author", "CHANGE_AUTHOR"},
+        {"authorDisplayName", "CHANGE_AUTHOR_DISPLAY_NAME"},
         {"authorEmail", "CHANGE_AUTHOR_EMAIL"},
     };
     struct str id;
@@ -213,7 +220,8 @@ static bool
 when_triggered_by(const struct condition *c, bool *out)
 {
     struct str wanted = arg_text(c, "cause", true);
-    struct str cause = str_of(c->run->config->cause == NULL ? "UserIdCause" : c->run->config->cause);
+    struct str cause =
+        str_of(c->run->config->cause == NULL ? "UserIdCause" : c->run->config->cause);
 
     *out = wanted.len > 0 && wanted.len <= cause.len &&
            str_equal_nocase(wanted, str_slice(cause, 0, wanted.len));
@@ -255,9 +263,12 @@ holds(struct run *run, const struct node *n, bool *out)
         const char *name;
         bool (*check)(const struct condition *c, bool *out);
     } table[] = {
-        {"branch", when_branch},           {"tag", when_tag},
-        {"buildingTag", when_tag},         {"changeRequest", when_change_request},
-        {"changeset", when_changeset},     {"environment", when_environment},
+        {"branch", when_branch},
+        {"tag", when_tag},
+        {"buildingTag", when_tag},
+        {"changeRequest", when_change_request},
+        {"changeset", when_changeset},
+        {"environment", when_environment},
         {"triggeredBy", when_triggered_by},
     };
     struct condition c = {.run = run, .at = n};

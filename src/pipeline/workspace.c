@@ -20,8 +20,8 @@ static bool
 git(struct run *run, const char *directory, struct strbuf *out, int *code,
     const char *const *arguments)
 {
-    const char *argv[GIT_ARGS_MAX + 8] = {"git", "-c", "safe.directory=*", "-c", "gc.auto=0",
-                                          "-c", "advice.detachedHead=false"};
+    const char *argv[GIT_ARGS_MAX + 8] = {"git",       "-c", "safe.directory=*",         "-c",
+                                          "gc.auto=0", "-c", "advice.detachedHead=false"};
     const char *const *env;
     struct process_result result = {0};
     struct env_layer *outer = run->env, *layer = run_env_push(run);
@@ -35,9 +35,13 @@ git(struct run *run, const char *directory, struct strbuf *out, int *code,
     for (size_t i = 0; arguments[i] != NULL && i < GIT_ARGS_MAX; i++)
         argv[n++] = arguments[i];
     argv[n] = NULL;
-    const struct process_spec spec = {.argv = argv, .env = env, .directory = directory,
-                                      .timeout_ms = GIT_TIMEOUT_MS, .is_cancelled = is_cancelled,
-                                      .output_limit = SYNTAX_TEXT_MAX + 1, .arg = run};
+    const struct process_spec spec = {.argv = argv,
+                                      .env = env,
+                                      .directory = directory,
+                                      .timeout_ms = GIT_TIMEOUT_MS,
+                                      .is_cancelled = is_cancelled,
+                                      .output_limit = SYNTAX_TEXT_MAX + 1,
+                                      .arg = run};
     ok = process_run(&spec, &result, &err);
     if (!ok) {
         run_logf(run, "%s", err.message);
@@ -53,7 +57,7 @@ git(struct run *run, const char *directory, struct strbuf *out, int *code,
     return ok && *code == 0;
 }
 
-#define GIT(run, directory, out, code, ...)                                                        \
+#define GIT(run, directory, out, code, ...) \
     git(run, directory, out, code, (const char *const[]){__VA_ARGS__, NULL})
 
 static bool
@@ -61,7 +65,8 @@ git_failed(struct run *run, const struct node *at, const char *what, int code)
 {
     if (!run_poll(&run->in, at))
         return false;
-    return interp_throw(&run->in, at, "AbortException", "git %s failed with exit code %d", what, code);
+    return interp_throw(&run->in, at, "AbortException", "git %s failed with exit code %d", what,
+                        code);
 }
 
 static bool
@@ -173,7 +178,8 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
     if ((run->fetched == NULL || strcmp(run->fetched, run->directory) != 0) &&
         !workspace_fetch(run, at, run->directory))
         return false;
-    if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach", c->commit))
+    if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
+             c->commit))
         return git_failed(run, at, "checkout", code);
     run_logf(run, "Checked out %s%s%s", c->commit, c->branch == NULL ? "" : " of ",
              c->branch == NULL ? "" : c->branch);
@@ -210,22 +216,24 @@ workspace_git(struct run *run, const struct node *at, const char *url, const cha
     int code;
 
     if (branch[0] == '-' || url[0] == '-')
-        return interp_throw(&run->in, at, "AbortException", "a branch or URL cannot start with '-'");
+        return interp_throw(&run->in, at, "AbortException",
+                            "a branch or URL cannot start with '-'");
     if (!prepare(run, at, run->directory))
         return false;
     run_logf(run, "Fetching %s from %s", branch, url);
-    if (!GIT(run, run->directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
-             url, by_ref ? branch : arena_format(&run->arena, "refs/heads/%s", branch)))
+    if (!GIT(run, run->directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1",
+             "--force", url, by_ref ? branch : arena_format(&run->arena, "refs/heads/%s", branch)))
         return git_failed(run, at, "fetch", code);
-    if (by_ref ? !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
-                      "FETCH_HEAD")
+    if (by_ref ? !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                      "--detach", "FETCH_HEAD")
                : !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "-B",
                       branch, "FETCH_HEAD"))
         return git_failed(run, at, "checkout", code);
     if (!GIT(run, run->directory, &head, &code, "rev-parse", "HEAD"))
         return git_failed(run, at, "rev-parse", code);
     put(run, to, "GIT_COMMIT", arena_cstr(&run->arena, str_trim(strbuf_str(&head))));
-    put(run, to, "GIT_BRANCH", by_ref ? "detached" : arena_format(&run->arena, "origin/%s", branch));
+    put(run, to, "GIT_BRANCH",
+        by_ref ? "detached" : arena_format(&run->arena, "origin/%s", branch));
     put(run, to, "GIT_URL", url);
     return true;
 }

@@ -35,7 +35,8 @@ expect(const char *file, int line, const char *text, const char *want)
 #define ACCEPT(text) CHECK_TEXT(errors_of(text), "")
 #define STAGE(body) "pipeline {\nagent any\nstages {\nstage('a') {\n" body "\n}\n}\n}\n"
 #define STEPS(body) STAGE("steps {\n" body "\n}")
-#define TOP(body) "pipeline {\nagent any\n" body "\nstages { stage('a') { steps { echo 'x' } } }\n}\n"
+#define TOP(body) \
+    "pipeline {\nagent any\n" body "\nstages { stage('a') { steps { echo 'x' } } }\n}\n"
 
 static char result[2000];
 
@@ -102,9 +103,10 @@ TEST(strings_follow_their_quotes)
 
 TEST(bad_strings_name_their_place)
 {
-    CHECK_TEXT(run("def a = 1\n  sh \"x $(date)\""),
-               "2:9 '$' in a double-quoted string starts an interpolation; write '\\$' or use single "
-               "quotes to leave it to the shell");
+    CHECK_TEXT(
+        run("def a = 1\n  sh \"x $(date)\""),
+        "2:9 '$' in a double-quoted string starts an interpolation; write '\\$' or use single "
+        "quotes to leave it to the shell");
     CHECK(strstr(run("\n'C:\\Program'"), "2:4 '\\P' is not an escape") != NULL);
     CHECK(strstr(run("x = 'abc\ny"), "1:9 the string does not end on its line") != NULL);
     CHECK(strstr(run("a\n  /* b"), "2:3 the comment that starts here does not end") != NULL);
@@ -158,8 +160,9 @@ TEST(operators_compute_as_groovy_does)
     CHECK_TEXT(run("'v1.2.3' ==~ /v\\d+(\\.\\d+)*/"), "true");
     CHECK_TEXT(run("('a1b22' =~ /[0-9]+/)[1]"), "22");
     CHECK_TEXT(run("(int) 3.9"), "3");
-    CHECK_TEXT(run("int n = 'x'"),
-               "!Cannot cast object 'x' with class 'java.lang.String' to class 'java.lang.Integer'");
+    CHECK_TEXT(
+        run("int n = 'x'"),
+        "!Cannot cast object 'x' with class 'java.lang.String' to class 'java.lang.Integer'");
     CHECK_TEXT(run("null.foo()"), "!Cannot invoke method foo() on null object");
     CHECK_TEXT(run("def a = null\na.foo"), "!Cannot get property 'foo' on null object");
     CHECK_TEXT(run("1 < 'a'"), "!cannot compare java.lang.Integer with java.lang.String");
@@ -179,7 +182,8 @@ TEST(methods_do_what_their_names_say)
     CHECK_TEXT(run("['a', 'b']*.toUpperCase()"), "[A, B]");
     CHECK_TEXT(run("def m = [:]; m.get('x', 5); m"), "[x:5]");
     CHECK_TEXT(run("'abc'.substring(5)"), "!String index out of range: 5");
-    CHECK_TEXT(run("'x'.frobnicate()"), "!No such method: frobnicate() for class: java.lang.String");
+    CHECK_TEXT(run("'x'.frobnicate()"),
+               "!No such method: frobnicate() for class: java.lang.String");
     CHECK_TEXT(run("\"a$b.size()\""), "!No such property: b");
 }
 
@@ -189,13 +193,18 @@ TEST(control_flow_and_scope)
     CHECK_TEXT(run("x = 1\ndef f() { x }\nf()"), "1");
     CHECK_TEXT(run("def f(a, b = 2) { a + b }\n[f(1), f(1, 1)]"), "[3, 2]");
     CHECK_TEXT(run("def r = []\nfor (i in 1..3) { if (i == 2) continue; r << i }\nr"), "[1, 3]");
-    CHECK_TEXT(run("def r = []\nfor (int i = 0; i < 9; i++) { if (i == 2) break; r << i }\nr"), "[0, 1]");
-    CHECK_TEXT(run("def r = [:]\nfor (i in [1, 2]) { r[i] = { -> i } }\n[r[1](), r[2]()]"), "[2, 2]");
+    CHECK_TEXT(run("def r = []\nfor (int i = 0; i < 9; i++) { if (i == 2) break; r << i }\nr"),
+               "[0, 1]");
+    CHECK_TEXT(run("def r = [:]\nfor (i in [1, 2]) { r[i] = { -> i } }\n[r[1](), r[2]()]"),
+               "[2, 2]");
     CHECK_TEXT(run("def r = []\n[1, 2].each { i -> r << { -> i } }\nr.collect { it() }"), "[1, 2]");
-    CHECK_TEXT(run("switch ('b') { case 'a': return 1\ncase ['b', 'c']: return 2\ndefault: return 3 }"), "2");
-    CHECK_TEXT(run("def r = ''\ntry { throw new Exception('m') } catch (e) { r += e.message } finally "
-                   "{ r += '!' }\nr"),
-               "m!");
+    CHECK_TEXT(
+        run("switch ('b') { case 'a': return 1\ncase ['b', 'c']: return 2\ndefault: return 3 }"),
+        "2");
+    CHECK_TEXT(
+        run("def r = ''\ntry { throw new Exception('m') } catch (e) { r += e.message } finally "
+            "{ r += '!' }\nr"),
+        "m!");
     CHECK_TEXT(run("try { throw new Exception('m') } catch (IOException e) { 1 }"), "!m");
     CHECK_TEXT(run("def (a, b) = [1, 2]\na + b"), "3");
     CHECK_TEXT(run("def i = 0\nwhile (true) { if (++i > 4) break }\ni"), "5");
@@ -234,7 +243,8 @@ TEST(depth_and_length_have_limits)
 TEST(right_pipelines_are_accepted)
 {
     ACCEPT(STEPS("sh 'make'"));
-    ACCEPT("#!/usr/bin/env groovy\n// c\npipeline\n{\n agent { label 'x' }\n stages\n {\n stage('a')\n {\n steps\n {\n echo 'x'\n }}}}");
+    ACCEPT("#!/usr/bin/env groovy\n// c\npipeline\n{\n agent { label 'x' }\n stages\n {\n "
+           "stage('a')\n {\n steps\n {\n echo 'x'\n }}}}");
     ACCEPT(TOP("environment { A = \"${B}x\"\nB = 'y'\nC = credentials('id')\nD = sh(script: 'x', "
                "returnStdout: true).trim()\nE = 'a' + 1 }"));
     ACCEPT(TOP("options { timeout(time: 1, unit: 'HOURS'); timestamps(); "
@@ -244,7 +254,8 @@ TEST(right_pipelines_are_accepted)
     ACCEPT(STAGE("when { branch 'main'\nnot { tag 'x' }\nexpression { return params.X } }\nsteps { "
                  "script { def x = 1; if (x) { echo \"$x\" } } }\npost { always { echo 'x' } "
                  "\ncleanup { deleteDir() } }"));
-    ACCEPT(STAGE("parallel { stage('x') { steps { echo '1' } }\nstage('y') { steps { echo '2' } } }"));
+    ACCEPT(
+        STAGE("parallel { stage('x') { steps { echo '1' } }\nstage('y') { steps { echo '2' } } }"));
     ACCEPT(STEPS("unknownStep foo: 1\nwithCredentials([usernamePassword(credentialsId: 'a', "
                  "usernameVariable: 'U', passwordVariable: 'P')]) { sh 'x' }"));
     ACCEPT("node { stage('x') { sh 'y' } }");
@@ -253,28 +264,32 @@ TEST(right_pipelines_are_accepted)
 
 TEST(wrong_pipelines_name_the_rule_and_the_place)
 {
-    EXPECT("pipeline { stages { stage('a') { steps { echo 'x' } } } }",
-           "Jenkinsfile:1:1: the pipeline needs an agent, for example: agent any [E-MISSING-AGENT]");
+    EXPECT(
+        "pipeline { stages { stage('a') { steps { echo 'x' } } } }",
+        "Jenkinsfile:1:1: the pipeline needs an agent, for example: agent any [E-MISSING-AGENT]");
     EXPECT("pipeline { agent any }", "[E-MISSING-STAGES]");
     EXPECT("pipeline { agent any\nstages { } }", "[E-NO-STAGES]");
     EXPECT("pipeline { agent any stages { stage('a') { steps { echo 'x' } } } }", "E-");
     EXPECT(STAGE(""), "4:1: stage 'a' needs one of steps, stages, parallel or matrix [E-NO-BODY]");
     EXPECT(STAGE("steps { }"), "[E-NO-STEPS]");
-    EXPECT(STAGE("steps { echo 'x' }\nparallel { stage('b') { steps { echo 'x' } } }"), "[E-TWO-BODIES]");
+    EXPECT(STAGE("steps { echo 'x' }\nparallel { stage('b') { steps { echo 'x' } } }"),
+           "[E-TWO-BODIES]");
     EXPECT(STAGE("foo { }"), "5:1: 'foo' is not a section of a stage [E-UNKNOWN-STAGE-SECTION]");
     EXPECT(STAGE("agent\nsteps { echo 'x' }"), "[E-SECTION-DEF]");
     EXPECT(STAGE("steps { echo 'x' }\nsteps { echo 'x' }"), "6:1: 'steps' stands twice");
     EXPECT("pipeline { agent any\nstages { stage('a') { steps { echo 'x' } }\nstage('a') { steps { "
            "echo 'x' } } } }",
            "3:1: stage 'a' stands twice (first on line 2) [E-DUP-STAGE]");
-    EXPECT("pipeline { agent any\nstages { stage(\"a${1}\") { steps { echo 'x' } } } }", "[E-STAGE-NAME-LITERAL]");
+    EXPECT("pipeline { agent any\nstages { stage(\"a${1}\") { steps { echo 'x' } } } }",
+           "[E-STAGE-NAME-LITERAL]");
     EXPECT(TOP("notifications { }"), "'notifications' is called 'post' now [E-RENAMED]");
     EXPECT(STEPS("def x = 1"), "[E-STEP-EXPECTED]");
     EXPECT(STEPS("if (true) { echo 'x' }"), "[E-STEP-EXPECTED]");
     EXPECT(STEPS("docker.build('x')"), "[E-OBJECT-CALL]");
     EXPECT(STEPS("stage('b') { echo 'x' }"), "[E-BLOCKED-STEP]");
     EXPECT(STEPS("sh ${X}"), "[E-BARE-DOLLAR]");
-    EXPECT(STEPS("sh(scrpt: 'x')"), "'sh' has no argument 'scrpt'; did you mean 'script'? [E-STEP-PARAM]");
+    EXPECT(STEPS("sh(scrpt: 'x')"),
+           "'sh' has no argument 'scrpt'; did you mean 'script'? [E-STEP-PARAM]");
     EXPECT(STEPS("sh()"), "'sh' needs 'script' [E-STEP-MISSING-PARAM]");
     EXPECT(STEPS("sh(script: 'x', returnStdout: 'yes')"), "must be true or false [E-PARAM-TYPE]");
     EXPECT(STEPS("sh('x', returnStdout: true)"), "[E-MIXED-ARGS]");
@@ -296,10 +311,15 @@ TEST(wrong_pipelines_name_the_rule_and_the_place)
     EXPECT(STAGE("options { buildDiscarder(x) }\nsteps { echo 'x' }"), "[E-UNKNOWN-TYPE]");
     EXPECT(STAGE("when { }\nsteps { echo 'x' }"), "[E-EMPTY-WHEN]");
     EXPECT(STAGE("when { brunch 'x' }\nsteps { echo 'x' }"), "[E-UNKNOWN-WHEN]");
-    EXPECT(STAGE("when { not { branch 'a'\nbranch 'b' } }\nsteps { echo 'x' }"), "[E-WHEN-CHILD-COUNT]");
-    EXPECT(STAGE("parallel { stage('x') { parallel { stage('y') { steps { echo 'x' } } } } }"), "[E-NESTED-PARALLEL]");
-    EXPECT("pipeline { agent { docker { args 'x' } }\nstages { stage('a') { steps { echo 'x' } } } }", "[E-AGENT-MISSING-PARAM]");
-    EXPECT("pipeline { agent foo\nstages { stage('a') { steps { echo 'x' } } } }", "[E-INVALID-AGENT]");
+    EXPECT(STAGE("when { not { branch 'a'\nbranch 'b' } }\nsteps { echo 'x' }"),
+           "[E-WHEN-CHILD-COUNT]");
+    EXPECT(STAGE("parallel { stage('x') { parallel { stage('y') { steps { echo 'x' } } } } }"),
+           "[E-NESTED-PARALLEL]");
+    EXPECT(
+        "pipeline { agent { docker { args 'x' } }\nstages { stage('a') { steps { echo 'x' } } } }",
+        "[E-AGENT-MISSING-PARAM]");
+    EXPECT("pipeline { agent foo\nstages { stage('a') { steps { echo 'x' } } } }",
+           "[E-INVALID-AGENT]");
     EXPECT("node { pipeline { agent any } }", "[E-PIPELINE-NOT-TOP]");
     EXPECT(STEPS("echo 'x'\n}"), "[E-SYNTAX]");
     EXPECT("", "[E-EMPTY]");
@@ -309,5 +329,6 @@ TEST(all_errors_are_reported_at_once)
 {
     const char *got = errors_of(STEPS("sh()\necho()\ndocker.x()"));
 
-    CHECK(strstr(got, "6:1:") != NULL && strstr(got, "7:1:") != NULL && strstr(got, "8:1:") != NULL);
+    CHECK(strstr(got, "6:1:") != NULL && strstr(got, "7:1:") != NULL &&
+          strstr(got, "8:1:") != NULL);
 }

@@ -18,7 +18,7 @@
 #define SECRET "It's a Secret to Everybody"
 
 /* A zombie that its new parent has not collected yet is gone as well. */
-#define IS_GONE                                                                                    \
+#define IS_GONE \
     "p=/proc/$(cat ../data/workspaces/web/pid); [ ! -e $p ] || grep -q '^State:.Z' $p/status"
 
 /* A data directory, a clone to push from, and the room. */
@@ -148,7 +148,8 @@ push(const struct world *w, const char *name)
 static int64_t
 submit(struct world *w, const char *name, const char *branch)
 {
-    const struct build_request r = {.pipeline = name, .branch = branch, .cause = "BranchEventCause"};
+    const struct build_request r = {
+        .pipeline = name, .branch = branch, .cause = "BranchEventCause"};
     int64_t number = 0;
     struct err err;
 
@@ -204,10 +205,13 @@ static int
 call(const struct world *w, const char *method, const char *path, const char *body,
      const char *const *headers, struct strbuf *out)
 {
-    cleanup_free char *url = text_format("http://127.0.0.1:%u%s", http_server_port(w->server), path);
+    cleanup_free char *url =
+        text_format("http://127.0.0.1:%u%s", http_server_port(w->server), path);
     struct http_client *c = http_client_new();
     struct http_answer a = {0};
-    const struct http_call request = {.method = method, .url = url, .headers = headers,
+    const struct http_call request = {.method = method,
+                                      .url = url,
+                                      .headers = headers,
                                       .body = body == NULL ? (struct str){0} : str_of(body)};
     struct err err;
     int status;
@@ -232,7 +236,8 @@ TEST(a_pushed_commit_is_built_and_recorded)
     world_init(&w);
     room_up(&w);
     create(&w, "web", NULL);
-    commit(&w, "sh 'echo building $GIT_COMMIT of $BRANCH_NAME as $JOB_NAME; test -f Jenkinsfile'", "first");
+    commit(&w, "sh 'echo building $GIT_COMMIT of $BRANCH_NAME as $JOB_NAME; test -f Jenkinsfile'",
+           "first");
     push(&w, "web");
     number = submit(&w, "web", "main");
     expect_result(&w, "web", number, "SUCCESS");
@@ -304,11 +309,15 @@ TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
     world_init(&w);
     room_up(&w);
     create(&w, "web", NULL);
-    commit(&w, "sh 'sleep 1000 & echo $! > ../pid; touch ../up; sleep 1000'\n}\npost {\naborted { echo 'cleaned up' }", "slow");
+    commit(&w,
+           "sh 'sleep 1000 & echo $! > ../pid; touch ../up; sleep 1000'\n}\npost {\naborted { echo "
+           "'cleaned up' }",
+           "slow");
     push(&w, "web");
     number = submit(&w, "web", "main");
     json_unref(wait_for(&w, "web", number, "RUNNING"));
-    sh(&w, "for i in $(seq 200); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
+    sh(&w, "for i in $(seq 200); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
+           "exit 1");
     CHECK(pipeline_abort(w.room, "web", number, &err));
     expect_result(&w, "web", number, "ABORTED");
     expect_log(&w, "web", number, "cleaned up");
@@ -334,10 +343,14 @@ TEST(an_orderly_stop_is_quick_and_loses_no_build)
     world_init(&w);
     room_up(&w);
     create(&w, "web", NULL);
-    commit(&w, "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'", "x");
+    commit(
+        &w,
+        "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'",
+        "x");
     push(&w, "web");
     CHECK_EQ(submit(&w, "web", "main"), 1);
-    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
+    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
+           "exit 1");
     follower = w;
     CHECK(pthread_create(&thread, NULL, follow_the_log, &follower) == 0);
     clock_sleep_ms(300);
@@ -360,7 +373,10 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
     room_up(&w);
     create(&w, "web", NULL);
     room_down(&w);
-    commit(&w, "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'", "x");
+    commit(
+        &w,
+        "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'",
+        "x");
     push(&w, "web");
     child = fork();
     if (child == 0) { /* finds the push, builds it, and is killed in the middle */
@@ -369,7 +385,8 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
         clock_sleep_ms(60000);
         _exit(0);
     }
-    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
+    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
+           "exit 1");
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     sh(&w, "kill -0 $(cat ../data/workspaces/web/pid)");
@@ -385,8 +402,8 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
 }
 
 static int
-deliver(const struct world *w, const char *event, const char *id, const char *body, const char *secret,
-        struct strbuf *out)
+deliver(const struct world *w, const char *event, const char *id, const char *body,
+        const char *secret, struct strbuf *out)
 {
     unsigned char mac[SHA256_LEN];
     char hex[SHA256_HEX + 1];
@@ -397,7 +414,8 @@ deliver(const struct world *w, const char *event, const char *id, const char *bo
     hmac_sha256(str_of(secret), str_of(body), mac);
     hex_encode(mac, sizeof(mac), hex);
     signature = text_format("X-Hub-Signature-256: sha256=%s", hex);
-    const char *const headers[] = {event_line, id_line, signature, "Content-Type: application/json", NULL};
+    const char *const headers[] = {event_line, id_line, signature, "Content-Type: application/json",
+                                   NULL};
     return call(w, "POST", "/github/webhook", body, headers, out);
 }
 
@@ -417,9 +435,11 @@ TEST(a_webhook_starts_a_build_once)
         cleanup_free char *path = git_remote_path(w.data, "web");
         CHECK(git_remote_resolve(path, "main", head, NULL));
     }
-    body = text_format("{\"ref\":\"refs/heads/main\",\"after\":\"%s\",\"deleted\":false,\"repository\":"
-                       "{\"full_name\":\"acme/web\"},\"head_commit\":{\"message\":\"one\\ntwo\",\"author\":"
-                       "{\"name\":\"Bo\"}},\"commits\":[{\"added\":[\"a.txt\"]}]}", head);
+    body = text_format(
+        "{\"ref\":\"refs/heads/main\",\"after\":\"%s\",\"deleted\":false,\"repository\":"
+        "{\"full_name\":\"acme/web\"},\"head_commit\":{\"message\":\"one\\ntwo\",\"author\":"
+        "{\"name\":\"Bo\"}},\"commits\":[{\"added\":[\"a.txt\"]}]}",
+        head);
     CHECK_EQ(deliver(&w, "ping", "d0", "{}", SECRET, &out), 200);
     CHECK_EQ(deliver(&w, "push", "d1", body, "wrong", &out), 401);
     CHECK_EQ(call(&w, "POST", "/github/webhook", body, NULL, &out), 401);
@@ -432,12 +452,18 @@ TEST(a_webhook_starts_a_build_once)
     CHECK_EQ(deliver(&w, "push", "d3", body, SECRET, &out), 202); /* same commit: the same build */
     CHECK(strstr(strbuf_cstr(&out), "\"build\":1") != NULL);
     expect_result(&w, "web", 1, "SUCCESS");
-    CHECK_EQ(deliver(&w, "push", "d4",
-                     "{\"ref\":\"refs/heads/x\",\"after\":\"0000000000000000000000000000000000000000\","
-                     "\"deleted\":true,\"repository\":{\"full_name\":\"acme/web\"}}", SECRET, &out), 200);
-    CHECK_EQ(deliver(&w, "push", "d5",
-                     "{\"ref\":\"refs/heads/x\",\"after\":\"1111111111111111111111111111111111111111\","
-                     "\"repository\":{\"full_name\":\"acme/other\"}}", SECRET, &out), 404);
+    CHECK_EQ(
+        deliver(&w, "push", "d4",
+                "{\"ref\":\"refs/heads/x\",\"after\":\"0000000000000000000000000000000000000000\","
+                "\"deleted\":true,\"repository\":{\"full_name\":\"acme/web\"}}",
+                SECRET, &out),
+        200);
+    CHECK_EQ(
+        deliver(&w, "push", "d5",
+                "{\"ref\":\"refs/heads/x\",\"after\":\"1111111111111111111111111111111111111111\","
+                "\"repository\":{\"full_name\":\"acme/other\"}}",
+                SECRET, &out),
+        404);
     room_down(&w);
     room_up(&w);
     CHECK_EQ(deliver(&w, "push", "d2", body, SECRET, &out), 200); /* remembered over a restart */
@@ -445,7 +471,8 @@ TEST(a_webhook_starts_a_build_once)
 
 TEST(the_api_lists_triggers_and_follows)
 {
-    static const char *const auth[] = {"Authorization: let me in", "Content-Type: application/json", NULL};
+    static const char *const auth[] = {"Authorization: let me in", "Content-Type: application/json",
+                                       NULL};
     cleanup(world_done) struct world w = {0};
     cleanup(strbuf_done) struct strbuf out = {0};
 
@@ -455,10 +482,14 @@ TEST(the_api_lists_triggers_and_follows)
     CHECK_EQ(call(&w, "POST", "/naru/repositories", "{\"name\":\"web\"}", auth, &out), 200);
     CHECK_EQ(call(&w, "POST", "/naru/repositories", "{\"name\":\"../x\"}", auth, &out), 400);
     CHECK_EQ(call(&w, "POST", "/naru/repositories", "[]", auth, &out), 400);
-    CHECK_EQ(call(&w, "POST", "/naru/builds", "{\"pipeline\":\"web\",\"branch\":\"main\"}", auth, &out), 404);
+    CHECK_EQ(
+        call(&w, "POST", "/naru/builds", "{\"pipeline\":\"web\",\"branch\":\"main\"}", auth, &out),
+        404);
     commit(&w, "sh 'for i in 1 2 3; do echo line $i; sleep 0.1; done'", "one");
     push(&w, "web");
-    CHECK_EQ(call(&w, "POST", "/naru/builds", "{\"pipeline\":\"web\",\"branch\":\"main\"}", auth, &out), 202);
+    CHECK_EQ(
+        call(&w, "POST", "/naru/builds", "{\"pipeline\":\"web\",\"branch\":\"main\"}", auth, &out),
+        202);
     CHECK_EQ(call(&w, "GET", "/naru/builds/web/1/log?follow=1", NULL, auth, &out), 200);
     CHECK(strstr(strbuf_cstr(&out), "line 3") != NULL);
     CHECK(strstr(strbuf_cstr(&out), "Finished: SUCCESS") != NULL);
@@ -477,11 +508,18 @@ TEST(signatures_are_checked_to_the_letter)
     const struct str body = STR("Hello, World!");
     const struct str secret = STR(SECRET);
 
-    CHECK(github_signature_is_valid(secret, body, STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
-    CHECK(!github_signature_is_valid(secret, body, STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e18")));
-    CHECK(!github_signature_is_valid(secret, STR("Hello, World"), STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
+    CHECK(github_signature_is_valid(
+        secret, body,
+        STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
+    CHECK(!github_signature_is_valid(
+        secret, body,
+        STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e18")));
+    CHECK(!github_signature_is_valid(
+        secret, STR("Hello, World"),
+        STR("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
     CHECK(!github_signature_is_valid(secret, body, STR("sha256=")));
-    CHECK(!github_signature_is_valid(secret, body, STR("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
+    CHECK(!github_signature_is_valid(
+        secret, body, STR("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
     CHECK(!github_signature_is_valid(STR(""), body, STR("sha256=")));
     CHECK(!github_signature_is_valid(secret, body, (struct str){0}));
 }

@@ -27,8 +27,8 @@ static void
 on_stage(void *ctx, const struct stage_report *r)
 {
     if (r->state != STAGE_RUNNING)
-        strbuf_addf(&((struct build *)ctx)->stages, "%*s" STR_FMT "=%s%s%s\n", (int)r->depth * 2, "",
-                    STR_ARG(r->name), stage_state_name(r->state), r->reason != NULL ? " " : "",
+        strbuf_addf(&((struct build *)ctx)->stages, "%*s" STR_FMT "=%s%s%s\n", (int)r->depth * 2,
+                    "", STR_ARG(r->name), stage_state_name(r->state), r->reason != NULL ? " " : "",
                     r->reason != NULL ? r->reason : "");
 }
 
@@ -194,19 +194,19 @@ TEST(a_declarative_pipeline_runs_its_stages_and_its_post)
 TEST(sh_follows_its_manual)
 {
     cleanup(build_done) struct build b = {0};
-    const char *log = run_steps(
-        &b,
-        "sh 'false | true; echo piped'\n"
-        "script {\n"
-        "  def v = sh(script: 'echo value; echo noise >&2', returnStdout: true)\n"
-        "  echo \"[${v.trim()}] ${v.size()}\"\n"
-        "  echo 'code ' + sh(script: 'exit 42', returnStatus: true)\n"
-        "  echo 'killed ' + sh(script: 'kill -TERM $$', returnStatus: true)\n"
-        "}\n"
-        "sh '''#!/bin/bash\n[[ a == a ]] && echo direct\nfalse\necho goes on'''\n"
-        "sh ''\n"
-        "sh 'echo stage $STAGE_NAME in $(basename $WORKSPACE); cat'\n",
-        RESULT_SUCCESS);
+    const char *log =
+        run_steps(&b,
+                  "sh 'false | true; echo piped'\n"
+                  "script {\n"
+                  "  def v = sh(script: 'echo value; echo noise >&2', returnStdout: true)\n"
+                  "  echo \"[${v.trim()}] ${v.size()}\"\n"
+                  "  echo 'code ' + sh(script: 'exit 42', returnStatus: true)\n"
+                  "  echo 'killed ' + sh(script: 'kill -TERM $$', returnStatus: true)\n"
+                  "}\n"
+                  "sh '''#!/bin/bash\n[[ a == a ]] && echo direct\nfalse\necho goes on'''\n"
+                  "sh ''\n"
+                  "sh 'echo stage $STAGE_NAME in $(basename $WORKSPACE); cat'\n",
+                  RESULT_SUCCESS);
     CHECK(has(log, "piped"));
     CHECK(has(log, "[value] 6"));
     CHECK(has(log, "noise"));
@@ -232,17 +232,18 @@ TEST(the_first_failing_command_ends_the_script)
 TEST(environment_follows_jenkins)
 {
     cleanup(build_done) struct build b = {0};
-    const char *log = run_steps(
-        &b,
-        "withEnv(['A=1', 'PATH+X=/opt/x', 'B=']) {\n"
-        "  sh 'echo a=$A b=[$B] path=${PATH%%:*}'\n"
-        "  script { env.A = 'changed'; env.C = 5; echo \"groovy ${env.A} $A ${env.C} ${env.UNSET}\" }\n"
-        "}\n"
-        "sh 'echo outside a=$A c=$C literal=$D'\n"
-        "withEnv(['D=$A ${A}']) { sh 'echo \"d=$D\"' }\n"
-        "script { try { echo NOPE } catch (e) { echo 'caught ' + e.message } }\n"
-        "echo \"$BUILD_TAG ${params.X} ${env.JOB_BASE_NAME}\"\n",
-        RESULT_SUCCESS);
+    const char *log =
+        run_steps(&b,
+                  "withEnv(['A=1', 'PATH+X=/opt/x', 'B=']) {\n"
+                  "  sh 'echo a=$A b=[$B] path=${PATH%%:*}'\n"
+                  "  script { env.A = 'changed'; env.C = 5; echo \"groovy ${env.A} $A ${env.C} "
+                  "${env.UNSET}\" }\n"
+                  "}\n"
+                  "sh 'echo outside a=$A c=$C literal=$D'\n"
+                  "withEnv(['D=$A ${A}']) { sh 'echo \"d=$D\"' }\n"
+                  "script { try { echo NOPE } catch (e) { echo 'caught ' + e.message } }\n"
+                  "echo \"$BUILD_TAG ${params.X} ${env.JOB_BASE_NAME}\"\n",
+                  RESULT_SUCCESS);
     CHECK(has(log, "a=1 b=[] path=/opt/x"));
     CHECK(has(log, "groovy 1 1 5 null"));
     CHECK(has(log, "outside a=changed c=5 literal="));
@@ -254,20 +255,21 @@ TEST(environment_follows_jenkins)
 TEST(errors_are_caught_retried_and_marked)
 {
     cleanup(build_done) struct build b = {0};
-    const char *log = run_steps(
-        &b,
-        "retry(3) { sh 'echo x >> ../count; [ $(wc -l < ../count) -ge 3 ]' }\n"
-        "sh 'echo attempts $(wc -l < ../count)'\n"
-        "catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { error 'soft' }\n"
-        "warnError('warned') { sh 'false' }\n"
-        "script {\n"
-        "  try { sh 'exit 9' } catch (err) { echo \"got ${err.message}\" } finally { echo 'finally' }\n"
-        "  try { error 'mine' } catch (Exception e) { echo e.toString() }\n"
-        "  currentBuild.description = 'said'\n"
-        "  currentBuild.result = 'SUCCESS'\n"
-        "  echo \"now ${currentBuild.result}\"\n"
-        "}\n",
-        RESULT_UNSTABLE);
+    const char *log =
+        run_steps(&b,
+                  "retry(3) { sh 'echo x >> ../count; [ $(wc -l < ../count) -ge 3 ]' }\n"
+                  "sh 'echo attempts $(wc -l < ../count)'\n"
+                  "catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { error 'soft' }\n"
+                  "warnError('warned') { sh 'false' }\n"
+                  "script {\n"
+                  "  try { sh 'exit 9' } catch (err) { echo \"got ${err.message}\" } finally { "
+                  "echo 'finally' }\n"
+                  "  try { error 'mine' } catch (Exception e) { echo e.toString() }\n"
+                  "  currentBuild.description = 'said'\n"
+                  "  currentBuild.result = 'SUCCESS'\n"
+                  "  echo \"now ${currentBuild.result}\"\n"
+                  "}\n",
+                  RESULT_UNSTABLE);
     CHECK(has(log, "attempts 3"));
     CHECK(has(log, "ERROR: soft"));
     CHECK(has(log, "warned"));
@@ -282,20 +284,24 @@ TEST(errors_are_caught_retried_and_marked)
 TEST(files_stashes_archives_and_reports)
 {
     cleanup(build_done) struct build b = {0};
-    const char *log = run_steps(
-        &b,
-        "dir('a/b') { writeFile file: 'c/x.txt', text: 'hello\\n'\n sh 'cat c/x.txt; pwd | sed s,.*/ws,ws,' }\n"
-        "stash name: 's', includes: 'a/**/*.txt'\n"
-        "dir('other') { unstash 's'\n echo readFile('a/b/c/x.txt').trim() + ' back' }\n"
-        "script { echo \"${fileExists('a/b/c/x.txt')} ${fileExists('nope')}\" }\n"
-        "archiveArtifacts artifacts: '**/*.txt', excludes: 'other/**'\n"
-        "sh 'find ../keep/artifacts -type f | sort'\n"
-        "writeFile file: 'r.xml', text: '<testsuite><testcase/><testcase><failure/></testcase><testcase><skipped/></testcase></testsuite>'\n"
-        "script { def r = junit('r.xml'); echo \"${r.totalCount} ${r.failCount} ${r.skipCount} ${r.passCount}\" }\n"
-        "script { try { readFile 'missing' } catch (e) { echo 'no file' } }\n"
-        "script { try { unstash 'zzz' } catch (e) { echo e.message } }\n"
-        "script { try { deleteDir() } catch (e) { echo e.message } }\n",
-        RESULT_UNSTABLE);
+    const char *log =
+        run_steps(&b,
+                  "dir('a/b') { writeFile file: 'c/x.txt', text: 'hello\\n'\n sh 'cat c/x.txt; pwd "
+                  "| sed s,.*/ws,ws,' }\n"
+                  "stash name: 's', includes: 'a/**/*.txt'\n"
+                  "dir('other') { unstash 's'\n echo readFile('a/b/c/x.txt').trim() + ' back' }\n"
+                  "script { echo \"${fileExists('a/b/c/x.txt')} ${fileExists('nope')}\" }\n"
+                  "archiveArtifacts artifacts: '**/*.txt', excludes: 'other/**'\n"
+                  "sh 'find ../keep/artifacts -type f | sort'\n"
+                  "writeFile file: 'r.xml', text: "
+                  "'<testsuite><testcase/><testcase><failure/></testcase><testcase><skipped/></"
+                  "testcase></testsuite>'\n"
+                  "script { def r = junit('r.xml'); echo \"${r.totalCount} ${r.failCount} "
+                  "${r.skipCount} ${r.passCount}\" }\n"
+                  "script { try { readFile 'missing' } catch (e) { echo 'no file' } }\n"
+                  "script { try { unstash 'zzz' } catch (e) { echo e.message } }\n"
+                  "script { try { deleteDir() } catch (e) { echo e.message } }\n",
+                  RESULT_UNSTABLE);
     CHECK(has(log, "hello"));
     CHECK(has(log, "ws/a/b"));
     CHECK(has(log, "hello back"));
@@ -376,17 +382,21 @@ TEST(when_decides_and_nested_stages_nest)
     cleanup(build_done) struct build b = {0};
 
     build_init(&b);
-    build_run(&b,
-              "pipeline {\nagent any\nenvironment { MODE = 'blue' }\nstages {\n"
-              "stage('Main') { when { branch 'ma*' }\nsteps { echo 'x' } }\n"
-              "stage('Other') { when { branch 'release/*' }\nsteps { echo 'x' }\npost { always { echo 'no' } } }\n"
-              "stage('Env') { when { allOf { environment name: 'MODE', value: 'blue'\nnot { tag 'v*' } } }\nsteps { echo 'x' } }\n"
-              "stage('Truthy') { when { expression { return 'false' } }\nsteps { echo 'x' } }\n"
-              "stage('Outer') { stages {\nstage('In1') { steps { echo 'x' } }\nstage('In2') { steps { error 'e' } }\nstage('In3') { steps { echo 'x' } } } }\n"
-              "stage('Last') { stages { stage('Deep') { steps { echo 'x' } } } }\n} }");
-    CHECK_TEXT(strbuf_cstr(&b.stages),
-               "Main=SUCCESS\nOther=SKIPPED WHEN\nEnv=SUCCESS\nTruthy=SUCCESS\n  In1=SUCCESS\n  In2=FAILED\n"
-               "  In3=SKIPPED FAILURE\nOuter=FAILED\nLast=SKIPPED FAILURE\n  Deep=SKIPPED FAILURE\n");
+    build_run(&b, "pipeline {\nagent any\nenvironment { MODE = 'blue' }\nstages {\n"
+                  "stage('Main') { when { branch 'ma*' }\nsteps { echo 'x' } }\n"
+                  "stage('Other') { when { branch 'release/*' }\nsteps { echo 'x' }\npost { always "
+                  "{ echo 'no' } } }\n"
+                  "stage('Env') { when { allOf { environment name: 'MODE', value: 'blue'\nnot { "
+                  "tag 'v*' } } }\nsteps { echo 'x' } }\n"
+                  "stage('Truthy') { when { expression { return 'false' } }\nsteps { echo 'x' } }\n"
+                  "stage('Outer') { stages {\nstage('In1') { steps { echo 'x' } }\nstage('In2') { "
+                  "steps { error 'e' } }\nstage('In3') { steps { echo 'x' } } } }\n"
+                  "stage('Last') { stages { stage('Deep') { steps { echo 'x' } } } }\n} }");
+    CHECK_TEXT(
+        strbuf_cstr(&b.stages),
+        "Main=SUCCESS\nOther=SKIPPED WHEN\nEnv=SUCCESS\nTruthy=SUCCESS\n  In1=SUCCESS\n  "
+        "In2=FAILED\n"
+        "  In3=SKIPPED FAILURE\nOuter=FAILED\nLast=SKIPPED FAILURE\n  Deep=SKIPPED FAILURE\n");
     CHECK(!has(strbuf_cstr(&b.log), "no"));
 }
 
@@ -396,16 +406,21 @@ TEST(secrets_are_bound_and_masked)
     const char *log;
 
     build_init(&b);
-    put_file(&b, "credentials.json",
-             "{\"hub\":{\"kind\":\"usernamePassword\",\"username\":\"ann\",\"password\":\"s3cr3t-x\"},"
-             "\"tok\":{\"kind\":\"string\",\"secret\":\"tok-abc\"},"
-             "\"f\":{\"kind\":\"file\",\"name\":\"conf\",\"content\":\"inside\\n\"}}");
-    build_run(&b, "pipeline {\nagent any\nenvironment { HUB = credentials('hub') }\nstages { stage('A') { steps {\n"
-                  "sh 'echo user $HUB_USR pass $HUB_PSW both $HUB'\n"
-                  "withCredentials([string(credentialsId: 'tok', variable: 'T'), file(credentialsId: 'f', variable: 'F')]) {\n"
-                  "sh 'echo token=$T; cat $F; echo $F > ../where'\necho \"groovy ${T}\" }\n"
-                  "sh 'echo gone [$T]; test ! -e \"$(cat ../where)\"'\n"
-                  "withCredentials([string(credentialsId: 'none', variable: 'N')]) { echo 'x' }\n} } } }");
+    put_file(
+        &b, "credentials.json",
+        "{\"hub\":{\"kind\":\"usernamePassword\",\"username\":\"ann\",\"password\":\"s3cr3t-x\"},"
+        "\"tok\":{\"kind\":\"string\",\"secret\":\"tok-abc\"},"
+        "\"f\":{\"kind\":\"file\",\"name\":\"conf\",\"content\":\"inside\\n\"}}");
+    build_run(
+        &b,
+        "pipeline {\nagent any\nenvironment { HUB = credentials('hub') }\nstages { stage('A') { "
+        "steps {\n"
+        "sh 'echo user $HUB_USR pass $HUB_PSW both $HUB'\n"
+        "withCredentials([string(credentialsId: 'tok', variable: 'T'), file(credentialsId: 'f', "
+        "variable: 'F')]) {\n"
+        "sh 'echo token=$T; cat $F; echo $F > ../where'\necho \"groovy ${T}\" }\n"
+        "sh 'echo gone [$T]; test ! -e \"$(cat ../where)\"'\n"
+        "withCredentials([string(credentialsId: 'none', variable: 'N')]) { echo 'x' }\n} } } }");
     log = strbuf_cstr(&b.log);
     CHECK(has(log, "user ann pass **** both ****"));
     CHECK(has(log, "token=****"));
@@ -425,7 +440,8 @@ TEST(what_is_not_built_fails_when_it_is_reached)
                   "stage('B') { parallel { stage('x') { steps { echo '1' } } } }\n} }");
     CHECK(has(strbuf_cstr(&b.log), "first"));
     CHECK_TEXT(b.outcome.reason, "'parallel' is not supported yet");
-    CHECK(strstr(strbuf_cstr(&b.log), "ERROR: Jenkinsfile:5:14: 'parallel' is not supported yet") != NULL);
+    CHECK(strstr(strbuf_cstr(&b.log), "ERROR: Jenkinsfile:5:14: 'parallel' is not supported yet") !=
+          NULL);
 }
 
 TEST(unknown_steps_and_broken_files_are_named)
@@ -435,7 +451,9 @@ TEST(unknown_steps_and_broken_files_are_named)
 
     CHECK(strstr(log, "No such DSL method 'ehco' found; did you mean 'echo'?") != NULL);
     build_init(&c);
-    build_run(&c, "pipeline {\n agent any\n stages {\n  stage('A') { steps { sh \"$(date)\" } }\n }\n}\n");
+    build_run(
+        &c,
+        "pipeline {\n agent any\n stages {\n  stage('A') { steps { sh \"$(date)\" } }\n }\n}\n");
     CHECK(strstr(strbuf_cstr(&c.log), "Jenkinsfile:4:28: '$' in a double-quoted string") != NULL);
     CHECK_TEXT(build_result_name(c.outcome.result), "FAILURE");
 }
@@ -459,10 +477,13 @@ TEST(parameters_have_their_defaults)
     const char *log;
 
     build_init(&b);
-    build_run(&b, "pipeline {\nagent any\nparameters { string(name: 'ENVIRONMENT', defaultValue: 'prod')\n"
-                  "booleanParam(name: 'DRY', defaultValue: false)\nchoice(name: 'SIZE', choices: ['s', 'm']) }\n"
-                  "stages { stage('A') { steps { sh 'echo $ENVIRONMENT $DRY $SIZE'\n"
-                  "script { if (!params.DRY) { echo \"${params.ENVIRONMENT} ${SIZE}\" } } } } } }");
+    build_run(
+        &b,
+        "pipeline {\nagent any\nparameters { string(name: 'ENVIRONMENT', defaultValue: 'prod')\n"
+        "booleanParam(name: 'DRY', defaultValue: false)\nchoice(name: 'SIZE', choices: ['s', 'm']) "
+        "}\n"
+        "stages { stage('A') { steps { sh 'echo $ENVIRONMENT $DRY $SIZE'\n"
+        "script { if (!params.DRY) { echo \"${params.ENVIRONMENT} ${SIZE}\" } } } } } }");
     log = strbuf_cstr(&b.log);
     CHECK(has(log, "prod false s"));
     CHECK(has(log, "prod s"));
