@@ -753,3 +753,99 @@ TEST(the_instance_of_a_cluster_is_this_machine)
     CHECK_EQ(json_get_i64(json_at(json_get(a, "remainingResources"), 1), "integerValue", 0), 8192 - 64);
     CHECK_EQ(json_get_i64(a, "pendingTasksCount", 0), 1);
 }
+
+/* ---- whatever comes, in whatever order ---- */
+
+static const struct {
+    const char *operation, *input; /* %d is a small number, %s an ARN that the core made */
+} monkey_moves[] = {
+    {"CreateCluster", "{'clusterName':'c%d'}"},
+    {"DeleteCluster", "{'cluster':'c%d'}"},
+    {"RegisterTaskDefinition", "{'family':'web','containerDefinitions':[{'name':'app','image':'i:%d',"
+                               "'memory':64,'portMappings':[{'containerPort':80}]}]}"},
+    {"RegisterTaskDefinition",
+     "{'family':'web','networkMode':'awsvpc','cpu':'256','memory':'512','containerDefinitions':["
+     "{'name':'app','image':'i:%d','portMappings':[{'containerPort':80}]}]}"},
+    {"DeregisterTaskDefinition", "{'taskDefinition':'web:%d'}"},
+    {"CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':%d}"},
+    {"CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':%d,"
+                      "'launchType':'FARGATE','networkConfiguration':{'awsvpcConfiguration':{'subnets':['a']}},"
+                      "'deploymentConfiguration':{'deploymentCircuitBreaker':{'enable':true,"
+                      "'rollback':true}}}"},
+    {"UpdateService", "{'cluster':'c','service':'s','desiredCount':%d}"},
+    {"UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web:%d'}"},
+    {"UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web','desiredCount':%d,"
+                      "'networkConfiguration':{'awsvpcConfiguration':{'subnets':['a']}}}"},
+    {"UpdateService", "{'cluster':'c','service':'s','desiredCount':%d,'forceNewDeployment':true}"},
+    {"UpdateService", "{'cluster':'c','service':'s','desiredCount':%d,'rollbackDeployment':true}"},
+    {"UpdateService", "{'cluster':'c','service':'s','deploymentConfiguration':{'maximumPercent':1%d0,"
+                      "'minimumHealthyPercent':50}}"},
+    {"DeleteService", "{'cluster':'c','service':'s','force':true}"},
+    {"DeleteService", "{'cluster':'c','service':'s'}"},
+    {"RunTask", "{'cluster':'c','taskDefinition':'web:%d','count':2}"},
+    {"StopTask", "{'cluster':'c','task':'%s'}"},
+    {"StopServiceDeployment", "{'serviceDeploymentArn':'%s'}"},
+    {"StopServiceDeployment", "{'serviceDeploymentArn':'%s','stopType':'ABORT'}"},
+    {"DescribeServices", "{'cluster':'c','services':['s'],'include':['TAGS']}"},
+    {"DescribeServiceDeployments", "{'serviceDeploymentArns':['%s']}"},
+    {"ListServiceDeployments", "{'cluster':'c','service':'s'}"},
+    {"ListTasks", "{'cluster':'c'}"},
+    {"TagResource", "{'resourceArn':'" WORLD_ARN "service/c/s','tags':[{'key':'k','value':'%d'}]}"},
+};
+
+/* A task for StopTask, the newest service deployment for the others. */
+static const char *
+monkey_arn(const struct world *w, const char *operation)
+{
+    const struct service *s = w->core->services;
+
+    if (strcmp(operation, "StopTask") == 0)
+        return w->core->tasks != NULL ? w->core->tasks->arn : "none";
+    return s != NULL && s->history != NULL ? s->history->arn : "none";
+}
+
+/* True if the request was taken. */
+static bool
+monkey_move(struct world *w, struct rng *dice)
+{
+    const size_t pick = rng_below(dice, ARRAY_COUNT(monkey_moves));
+    const char *operation = monkey_moves[pick].operation;
+    cleanup(strbuf_done) struct strbuf input = {0};
+    int status;
+
+    for (const char *p = monkey_moves[pick].input; *p != '\0'; p++) {
+        if (strncmp(p, "%d", 2) == 0)
+            strbuf_addf(&input, "%d", (int)rng_below(dice, 5)), p++;
+        else if (strncmp(p, "%s", 2) == 0)
+            strbuf_add_cstr(&input, monkey_arn(w, operation)), p++;
+        else
+            strbuf_add_char(&input, *p == '\'' ? '"' : *p);
+    }
+    status = world_try(w, operation, strbuf_cstr(&input));
+    if (status != 200 && status != 400)
+        check_fail(__FILE__, __LINE__, "%s %s: %d %s", operation, strbuf_cstr(&input), status, w->body);
+    return status == 200;
+}
+
+TEST(no_order_of_requests_breaks_a_promise)
+{
+    int taken = 0;
+
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        cleanup(world_done) struct world w;
+        struct rng dice;
+
+        rng_seed(&dice, seed);
+        prepare(&w);
+        for (int step = 0; step < 150; step++) {
+            taken += monkey_move(&w, &dice);
+            if (rng_below(&dice, 10) == 0)
+                w.tasks_crash = !w.tasks_crash;
+            if (rng_below(&dice, 3) == 0)
+                world_settle(&w);
+            if (rng_below(&dice, 6) == 0)
+                world_wait(&w, (int64_t)rng_below(&dice, 90000));
+        }
+    }
+    CHECK(taken > 1000); /* of 3000: else they only knocked at the door */
+}
