@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* credentials.c - credentials by id, bound as environment variables and masked in the log.
- * They stand in a JSON file that only its owner may read:
+ * They stand in a JSON file (<data>/secrets.json) that only its owner may read:
  *   {"docker-hub": {"kind": "usernamePassword", "username": "u", "password": "p"},
  *    "token": {"kind": "string", "secret": "s"},
  *    "kubeconfig": {"kind": "file", "content": "...", "name": "config"},

@@ -212,7 +212,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),
-        .credentials_path = arena_format(a, "%s/credentials.json", room->config.data_dir),
+        .credentials_path = arena_format(a, "%s/secrets.json", room->config.data_dir),
         .cookie = arena_format(a, "%s", b->cookie),
         .timeout_ms = room->config.build_timeout_ms,
         .number = b->number,
