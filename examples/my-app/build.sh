@@ -9,4 +9,4 @@ unhealthy) condition=1 ;;
 crashing) condition=2 ;;
 *) echo "CONDITION is well, unhealthy or crashing" >&2; exit 1 ;;
 esac
-exec cc -O2 -static -pthread -DVERSION="\"$(cat VERSION)\"" -DCONDITION=$condition -o app app.c
+exec cc -O1 -static -pthread -DVERSION="\"$(cat VERSION)\"" -DCONDITION=$condition -o app app.c
