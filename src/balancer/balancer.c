@@ -63,6 +63,9 @@ member_tell(struct balancer *b, struct member *m)
     if (m->has_told && m->told == state && strcmp(m->told_reason, reason) == 0 &&
         strcmp(m->told_description, description) == 0)
         return;
+    const bool is_known = m->is_new && state == TARGET_initial &&
+                          strcmp(reason, "Elb.RegistrationInProgress") == 0;
+    m->is_new = false;
     if (!m->has_told || m->told != state)
         log_info("target.health", "group=%s target=%s port=%d state=%s reason=%s", m->group->id, m->id,
                  m->port, target_state_name(state), reason[0] != '\0' ? reason : "-");
@@ -70,6 +73,8 @@ member_tell(struct balancer *b, struct member *m)
     m->told = state;
     text_copy(m->told_reason, sizeof(m->told_reason), str_of(reason));
     text_copy(m->told_description, sizeof(m->told_description), str_of(description));
+    if (is_known)
+        return;
     const struct event event = {
         .type = EVENT_TARGET_HEALTH,
         .target_health = {.target_group_arn = m->group->arn, .target_id = m->id, .port = m->port,
@@ -170,6 +175,7 @@ member_new(struct group *g, const struct view_target *t)
         log_error("target.address", "group=%s target=%s error=\"no numeric address\"", g->id,
                   log_quote(m->id));
     m->known_state = t->state;
+    m->is_new = t->state == TARGET_initial;
     m->next = g->members;
     g->members = m;
     return m;

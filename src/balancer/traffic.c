@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #define RETRY_MS 1000       /* a configuration that HAProxy refused, a port that is taken */
+#define RETRY_MAX_MS 30000
 #define RELEARN_MS 100
 #define SILENT_MAX 4        /* so often in a row without an answer: it hangs */
 #define AUDIT_MS 10000      /* others may reach its socket; and we may be wrong */
@@ -268,7 +269,7 @@ traffic_ready(void *ctx)
         }
     }
     b->failure[0] = '\0';
-    b->retry_at_ms = 0;
+    b->retry_at_ms = b->retry_ms = 0;
     b->audit_at_ms = now_ms + AUDIT_MS;
     drain_soon(b);
     traffic_turn(b);
@@ -296,9 +297,12 @@ traffic_failed(void *ctx, const char *why)
 {
     struct balancer *b = ctx;
 
-    log_error("haproxy.failed", "does=retry in_ms=%d error=%s", RETRY_MS, log_quote(why));
+    b->retry_ms = b->retry_ms == 0 ? RETRY_MS : b->retry_ms * 2;
+    if (b->retry_ms > RETRY_MAX_MS)
+        b->retry_ms = RETRY_MAX_MS;
+    log_error("haproxy.failed", "does=retry in_ms=%d error=%s", (int)b->retry_ms, log_quote(why));
     text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
-    b->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
+    b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
     if (haproxy_process_state(b->haproxy) == HAPROXY_ABSENT)
         forget_all(b);
     else

@@ -30,7 +30,8 @@ struct member {
     struct checker *checker;      /* while registered in a group that is in use */
     int slot;                     /* -1: none yet */
 
-    /* What the core was last told. */
+    /* What the core was last told. A new one it knows to be `initial`: no need to say, and commit, it. */
+    bool is_new;
     bool has_told;
     enum target_state told;
     char told_reason[64], told_description[256];
@@ -90,7 +91,8 @@ struct balancer {
     int64_t unsure_until_ms;        /* a reload begun before an adoption may still be under way */
     bool is_dirty;                  /* `wanted` is to be computed again */
     char wanted[HAPROXY_FINGERPRINT_SIZE], running[HAPROXY_FINGERPRINT_SIZE];
-    int64_t retry_at_ms, died_ms;
+    int64_t retry_at_ms, retry_ms;  /* when, and after how long, a failed load is tried again */
+    int64_t died_ms;
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports, *written_ports; /* that HAProxy listens on; 0 ends them; may be NULL */

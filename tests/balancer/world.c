@@ -297,7 +297,7 @@ ask_processes(struct world *w)
     struct haproxy_processes processes;
     struct err err;
 
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) { /* a crash loop is held for a second */
         cleanup(strbuf_done) struct strbuf answer = {0};
         if (haproxy_ask(path, "show proc", &answer, &err) &&
             haproxy_parse_processes(strbuf_str(&answer), &processes, &err) && processes.worker != 0)
