@@ -317,11 +317,12 @@ target_group_put(struct core *core, const struct ev_target_group_put *ev)
     before = *at;
     tg->next = NULL;
     if (before != NULL && before != tg) {
-        assert(tg->targets == NULL); /* targets come by targets_change only */
+        /* Targets come by TARGETS_CHANGE only: those of the group stay, a copy's are dropped. */
+        struct target *copied = tg->targets;
         tg->targets = before->targets;
         tg->target_count = before->target_count;
         tg->next = before->next;
-        before->targets = NULL;
+        before->targets = copied;
         target_group_free(before);
     }
     *at = tg;
