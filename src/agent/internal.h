@@ -64,7 +64,7 @@ struct runner_container {
     bool may_exist;        /* a create went unanswered */
     bool is_running, is_stopped, has_run, has_tty;
     bool has_exit_code;
-    bool was_running_when_lost;
+    bool was_running_when_lost; /* the link broke while it ran, and nothing was seen of it since */
     int exit_code;
     int pull_tries, unanswered;
     char id[DOCKER_ID_SIZE];

@@ -56,6 +56,7 @@ apply_running(struct runner *r, struct runner_container *c, const struct docker_
             container_logs_follow(r->agent->logs, r->agent->info.api_minor, r->id, c->plan.name, c->id, c->has_tty);
     }
     c->is_running = c->has_run = true;
+    c->was_running_when_lost = false;
     c->health = c->plan.has_health_check ? s->health : HEALTH_UNKNOWN;
     c->binding_count = s->binding_count;
     memcpy(c->bindings, s->bindings, sizeof(c->bindings));
@@ -104,6 +105,9 @@ apply_ended(struct runner *r, struct runner_container *c, const struct docker_st
     }
     if (!c->has_run && c != &r->containers[PAUSE_INDEX]) /* it came and went between two looks */
         container_logs_follow(r->agent->logs, r->agent->info.api_minor, r->id, c->plan.name, c->id, c->has_tty);
+    /* A Docker that goes down takes its containers along: that says nothing about the application. */
+    if (c->was_running_when_lost && c->plan.is_essential && !r->is_stopping)
+        r->is_infrastructure = true;
     c->has_run = true;
     c->has_exit_code = true;
     c->exit_code = s->exit_code;

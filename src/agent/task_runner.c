@@ -373,6 +373,7 @@ runner_lost(struct runner *r)
 
         if (!c->is_stopped && c->id[0] != '\0')
             c->needs_inspect = true;
+        c->was_running_when_lost = c->is_running;
     }
 }
 

@@ -121,6 +121,7 @@ TEST(an_exit_while_docker_is_away_is_found_and_nothing_is_declared_dead)
     fake_docker_listen(fake);
     const struct told t = world_wait(w, T1, TASK_STOPPED, 15);
     CHECK_EQ(t.containers[0].exit_code, 9);
+    CHECK(t.is_infrastructure); /* it went down with Docker */
     CHECK_EQ(fake_docker_count(fake, "/containers/create"), 1);
     end();
 }
@@ -135,9 +136,11 @@ TEST(a_docker_that_hangs_is_noticed_and_comes_back)
     CHECK_EQ(world_task(w, T1)->status, TASK_RUNNING);
     fake_docker_hang(fake, false);
     world_wait_connected(w, true, 40);
+    clock_sleep_ms(500); /* it is looked at again, and runs */
     fake_docker_exit(fake, "app", 4, true);
     const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
     CHECK_EQ(t.containers[0].exit_code, 4);
+    CHECK(!t.is_infrastructure); /* seen running since: its own doing */
     end();
 }
 
