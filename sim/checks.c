@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* checks.c - the promises, judged by the world's own book.
- * A decision is judged when it is taken, by what naru had been told by then; faults kill tasks too, and
- * nobody may be blamed for those. */
+ * A decision is judged when it is taken, by what naru had been told by then; faults kill tasks too,
+ * and nobody may be blamed for those. */
 #include "world.h"
 #include <assert.h>
 
@@ -143,8 +143,8 @@ judge_start(struct world *w, int container)
     for (int i = 0; i < w->container_count; i++)
         total += w->containers[i].service == c->service && is_wanted(&w->containers[i]);
     if (total > s->desired_count * s->maximum / 100)
-        world_fail(w, "promise 2: %s starts task %.8s: %d tasks, desired %d, maximum %d %%", s->name,
-                   c->id, total, s->desired_count, s->maximum);
+        world_fail(w, "promise 2: %s starts task %.8s: %d tasks, desired %d, maximum %d %%",
+                   s->name, c->id, total, s->desired_count, s->maximum);
     if (s->is_deleted)
         world_fail(w, "%s is deleted and starts task %.8s", s->name, c->id);
 }
@@ -168,8 +168,9 @@ judge_stop(struct world *w, int container)
     for (int i = 0; i < w->container_count; i++)
         healthy += w->containers[i].service == c->service && is_told_healthy(w, i);
     if (healthy < lower && !s->is_deleted)
-        world_fail(w, "promise 2: %s stops healthy task %.8s: %d healthy left, desired %d, minimum "
-                      "%d %%",
+        world_fail(w,
+                   "promise 2: %s stops healthy task %.8s: %d healthy left, desired %d, minimum "
+                   "%d %%",
                    s->name, c->id, healthy, s->desired_count, s->minimum);
 }
 
@@ -252,8 +253,7 @@ check_effects(struct world *w)
                 open_page(w, t);
             break;
         case EFFECT_TASK_STOP:
-            stop_decided(w, "stop",
-                         container_find(w, strrchr(e->task_stop.task_arn, '/') + 1));
+            stop_decided(w, "stop", container_find(w, strrchr(e->task_stop.task_arn, '/') + 1));
             break;
         case EFFECT_TARGET_DEREGISTER:
             at = target_find(w, c->target_group_arn, c->target_id, c->port);
@@ -368,8 +368,9 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     const struct census n = take_census(w, service, p == NULL ? "" : p->id);
     const bool has_lb = s->kind == BRIDGE_LB || s->kind == AWSVPC_LB || s->kind == FIXED_PORT_LB;
 
-    snprintf(why, why_size, "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired "
-                            "%d, bounds %d/%d, %s",
+    snprintf(why, why_size,
+             "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired "
+             "%d, bounds %d/%d, %s",
              s->name, n.up, n.starting, n.foreign, n.in_rotation, s->desired_count, s->minimum,
              s->maximum, p == NULL ? "no PRIMARY" : p->rollout_reason);
     if (now == NULL)

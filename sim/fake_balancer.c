@@ -3,9 +3,11 @@
 #include "world.h"
 #include <assert.h>
 
-static const struct health_check check = {
-    .enabled = true, .interval_s = 5, .timeout_s = 2, .healthy_threshold = 2,
-    .unhealthy_threshold = 2};
+static const struct health_check check = {.enabled = true,
+                                          .interval_s = 5,
+                                          .timeout_s = 2,
+                                          .healthy_threshold = 2,
+                                          .unhealthy_threshold = 2};
 
 static int
 group_find(const struct world *w, const char *arn)
@@ -44,8 +46,8 @@ rotate(struct world *w, int group)
     for (int i = 0; i < w->target_count; i++) {
         struct sim_target *x = &w->targets[i];
         if (x->group == group)
-            x->in_rotation = x->is_registered && !x->is_draining &&
-                             target_in_rotation(x->health.state, healthy);
+            x->in_rotation =
+                x->is_registered && !x->is_draining && target_in_rotation(x->health.state, healthy);
     }
 }
 
@@ -67,8 +69,8 @@ register_target(struct world *w, const struct ef_target_change *c)
             w->targets = mem_grow(w->targets, (size_t)w->target_capacity, sizeof(w->targets[0]));
         }
         i = w->target_count++;
-        w->targets[i] = (struct sim_target){.group = group_find(w, c->target_group_arn),
-                                            .port = c->port};
+        w->targets[i] =
+            (struct sim_target){.group = group_find(w, c->target_group_arn), .port = c->port};
         text_copy(w->targets[i].id, ADDRESS_SIZE, str_of(c->target_id));
     }
     x = &w->targets[i];
@@ -120,8 +122,9 @@ deregister_target(struct world *w, const struct ef_target_change *c)
     x->is_draining = true;
     rotate(w, x->group);
     x->generation++;
-    happen(w, w->now_ms + (x->in_flight == 0 ? between(w, 0, 3)
-                                             : (int64_t)w->services[x->group].drain_s * 1000),
+    happen(w,
+           w->now_ms + (x->in_flight == 0 ? between(w, 0, 3)
+                                          : (int64_t)w->services[x->group].drain_s * 1000),
            DRAIN_END, i)
         ->generation = x->generation;
 }

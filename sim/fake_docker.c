@@ -212,7 +212,7 @@ docker_dies(struct world *w)
     for (int i = 0; i < w->container_count; i++) {
         struct sim_container *c = &w->containers[i];
         if (c->state != UP || chance(w, 5000))
-            continue; /* it survives, as with live-restore */
+            continue;      /* it survives, as with live-restore */
         c->state = EXITED; /* and nobody tells */
         c->exit_code = 255;
         c->is_infrastructure = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fake_store.c - committed rows.  Every eighth seed stores each PERSIST as the engine does, and compares
- * with the whole state when naru dies: a change that forgot its PERSIST is found there. */
+/* fake_store.c - committed rows.  Every eighth seed stores each PERSIST as the engine does, and
+ * compares with the whole state when naru dies: a change that forgot its PERSIST is found there. */
 #include "world.h"
 #include <assert.h>
 
@@ -84,7 +84,8 @@ keep(struct world *w, enum row_kind kind, const char *key)
         if (row != NULL && w->traces && !json_equal(row->doc, doc))
             show_difference(row->doc, doc);
         if (row == NULL || !json_equal(row->doc, doc))
-            world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind), key);
+            world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind),
+                       key);
         json_unref(doc);
         return 1;
     }
@@ -101,8 +102,8 @@ store_take_all(struct world *w)
     if (!w->stores_every_step)
         store_clear(w);
     count += keep(w, ROW_META, "core");
-#define KEEP(list, kind)                                                                           \
-    for (__auto_type o = core->list; o != NULL; o = o->next)                                       \
+#define KEEP(list, kind)                                     \
+    for (__auto_type o = core->list; o != NULL; o = o->next) \
         count += keep(w, kind, o->arn);
     KEEP(clusters, ROW_CLUSTER)
     KEEP(instances, ROW_INSTANCE)

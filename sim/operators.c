@@ -5,12 +5,14 @@
 
 static const struct {
     int minimum, maximum;
-} bounds[] = {{100, 200}, {50, 200}, {100, 150}, {50, 150}, {50, 100}, {75, 100}, {0, 100}, {0, 200}};
+} bounds[] = {{100, 200}, {50, 200}, {100, 150}, {50, 150},
+              {50, 100},  {75, 100}, {0, 100},   {0, 200}};
 
 static void
 register_definition(struct world *w, int service, int version)
 {
-    static const char *const modes[SERVICE_KINDS] = {"bridge", "awsvpc", "bridge", "bridge", "bridge"};
+    static const char *const modes[SERVICE_KINDS] = {"bridge", "awsvpc", "bridge", "bridge",
+                                                     "bridge"};
     struct sim_service *s = &w->services[service];
     struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
     char text[1024];
@@ -24,7 +26,9 @@ register_definition(struct world *w, int service, int version)
              "\"hostPort\":%d,\"protocol\":\"tcp\"}]}]}",
              modes[s->kind], s->name, version,
              s->kind == CHECKED_NO_LB ? "\"healthCheck\":{\"command\":[\"CMD\",\"true\"]}," : "",
-             s->kind == AWSVPC_LB ? 80 : s->kind == FIXED_PORT_LB ? 8000 + service : 0);
+             s->kind == AWSVPC_LB       ? 80
+             : s->kind == FIXED_PORT_LB ? 8000 + service
+                                        : 0);
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
     ev.task_definition_register.region = "eu-west-1";
@@ -32,8 +36,7 @@ register_definition(struct world *w, int service, int version)
     ev.task_definition_register.doc = doc;
     world_step(w, &ev);
     text_copy(s->definitions[version], ARN_SIZE, str_of(w->core->task_definitions->arn));
-    s->behaviours[version] =
-        version == 0 ? GOOD : (enum behaviour)between(w, GOOD, BEHAVIOURS - 1);
+    s->behaviours[version] = version == 0 ? GOOD : (enum behaviour)between(w, GOOD, BEHAVIOURS - 1);
 }
 
 static bool
@@ -167,8 +170,7 @@ go_back(struct world *w, struct sim_service *s)
 static void
 stop_deployment(struct world *w, struct sim_service *s)
 {
-    const struct service_deployment *sd =
-        service_current(core_service_by_arn(w->core, s->arn));
+    const struct service_deployment *sd = service_current(core_service_by_arn(w->core, s->arn));
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
     char arn[ARN_SIZE];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--trace] [--keep-going]
- * Each seed is one world (world.h).  A seed that breaks a promise is named with how to replay it. */
+ * Each seed is one world (world.h).  A seed that breaks a promise is named with how to replay it.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -14,9 +15,9 @@ static void
 on_abort(int signal_number)
 {
     char text[128];
-    const int len = snprintf(text, sizeof(text),
-                             "seed %llu: aborted; replay: naru-sim --first %llu --seeds 1 --trace\n",
-                             (unsigned long long)current_seed, (unsigned long long)current_seed);
+    const int len = snprintf(
+        text, sizeof(text), "seed %llu: aborted; replay: naru-sim --first %llu --seeds 1 --trace\n",
+        (unsigned long long)current_seed, (unsigned long long)current_seed);
 
     (void)signal_number;
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0)
@@ -53,9 +54,11 @@ main(int argc, char **argv)
             traces = true;
         else if (strcmp(argv[i], "--keep-going") == 0)
             keeps_going = true;
-        else if (i + 1 < argc && strcmp(argv[i], "--first") == 0 && parse_number(argv[i + 1], &first))
+        else if (i + 1 < argc && strcmp(argv[i], "--first") == 0 &&
+                 parse_number(argv[i + 1], &first))
             i++;
-        else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 && parse_number(argv[i + 1], &seeds))
+        else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 &&
+                 parse_number(argv[i + 1], &seeds))
             i++;
         else
             return usage();

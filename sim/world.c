@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <stdarg.h>
 
-#define SETTLE_MS (4LL * 3600 * 1000) /* the longest back-off is 15 min; drains, stops and pulls come on top */
+#define SETTLE_MS \
+    (4LL * 3600 * 1000) /* the longest back-off is 15 min; drains, stops and pulls come on top */
 #define STEPS_MAX 400000
 
 struct report {
@@ -64,7 +65,8 @@ comes_before(const struct happening *a, const struct happening *b)
     return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-/* The pointer holds until the next call: set generation and report at once. Neither orders the heap. */
+/* The pointer holds until the next call: set generation and report at once. Neither orders the
+ * heap. */
 struct happening *
 happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index)
 {
@@ -127,7 +129,7 @@ report_task(struct world *w, int container)
 
     text_copy(r->texts[0], ARN_SIZE, str_of(c->id));
     ev->task_id = r->texts[0];
-    ev->status = c->state == UP ? TASK_RUNNING
+    ev->status = c->state == UP                              ? TASK_RUNNING
                  : c->state == EXITED || c->state == REMOVED ? TASK_STOPPED
                                                              : TASK_PENDING;
     ev->health = c->has_check && c->state == UP ? c->health : HEALTH_UNKNOWN;
@@ -202,8 +204,7 @@ void
 send_report(struct world *w, struct report *r)
 {
     /* The agent speaks of its host from one thread, in order. */
-    int64_t at_ms =
-        w->now_ms + (r->event.type == EVENT_INSTANCE_REPORT ? 0 : between(w, 0, 5));
+    int64_t at_ms = w->now_ms + (r->event.type == EVENT_INSTANCE_REPORT ? 0 : between(w, 0, 5));
     const bool is_ordered = r->target >= 0;
     struct report *again = NULL;
 
@@ -285,7 +286,6 @@ world_perform(struct world *w)
         }
     }
 }
-
 
 /* ---- naru's life ---- */
 
@@ -455,7 +455,8 @@ draw_faults(struct world *w)
 {
     struct faults *f = &w->faults;
 
-    /* A third of the worlds are calm in each respect, so that one fault cannot hide another's bug. */
+    /* A third of the worlds are calm in each respect, so that one fault cannot hide another's bug.
+     */
 #define DRAW(field, most) f->field = chance(w, 3300) ? 0 : (int)between(w, 1, most)
     DRAW(lost, 800);
     DRAW(repeated, 1000);
@@ -477,8 +478,8 @@ world_new(uint64_t seed, bool traces)
     w->traces = traces;
     rng_seed(&w->rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
-    w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1",
-                                       .seed = seed};
+    w->options = (struct core_options){
+        .account = "000000000000", .default_region = "eu-west-1", .seed = seed};
     w->core = core_new(&w->options);
     w->docker_is_up = true;
     w->next_port = 32768;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - what must always be true (DESIGN promises 1 to 4 and 7, ecs.md 16), asserted in production
- * too: a supervised restart is a path we test, corrupt state is not. */
+/* check.c - what must always be true (DESIGN promises 1 to 4 and 7, ecs.md 16), asserted in
+ * production too: a supervised restart is a path we test, corrupt state is not. */
 #include <assert.h>
 #include "core/deployment.h"
 #include "core/index.h"

@@ -29,11 +29,11 @@ core_new(const struct core_options *options)
     return core;
 }
 
-#define FREE_LIST(list, free_one)                                                                  \
-    while ((list) != NULL) {                                                                       \
-        __auto_type head_ = (list);                                                                \
-        (list) = head_->next;                                                                      \
-        free_one(head_);                                                                           \
+#define FREE_LIST(list, free_one)   \
+    while ((list) != NULL) {        \
+        __auto_type head_ = (list); \
+        (list) = head_->next;       \
+        free_one(head_);            \
     }
 
 static void
@@ -87,9 +87,9 @@ handle(struct core *core, const struct event *ev)
     switch (ev->type) {
     case EVENT_CLOCK:
         break; /* only now_ms moved; a deadline may have passed */
-#define CASE(NAME, member, function)                                                               \
-    case EVENT_##NAME:                                                                             \
-        function(core, &ev->member);                                                               \
+#define CASE(NAME, member, function) \
+    case EVENT_##NAME:               \
+        function(core, &ev->member); \
         break;
         CASE(CLUSTER_CREATE, cluster_create, cluster_create)
         CASE(CLUSTER_DELETE, cluster_delete, cluster_delete)
@@ -279,17 +279,16 @@ load_meta(struct core *core, const struct json *row, struct err *err)
     return true;
 }
 
-#define LOAD(type, decode, list, map)                                                              \
-    {                                                                                              \
-        struct type *object_ = decode(row, err);                                                   \
-        if (object_ == NULL)                                                                       \
-            return false;                                                                          \
-        object_->next = core->list;                                                                \
-        core->list = object_;                                                                      \
-        strmap_put(&core->index->map, object_->arn, object_);                                      \
-        return true;                                                                               \
+#define LOAD(type, decode, list, map)                         \
+    {                                                         \
+        struct type *object_ = decode(row, err);              \
+        if (object_ == NULL)                                  \
+            return false;                                     \
+        object_->next = core->list;                           \
+        core->list = object_;                                 \
+        strmap_put(&core->index->map, object_->arn, object_); \
+        return true;                                          \
     }
-
 
 static bool
 load_task(struct core *core, const struct json *row, struct err *err)

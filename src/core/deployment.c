@@ -8,7 +8,8 @@
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 
-#define ROUNDS_MAX 64 /* of one advance; each makes at least one move, so this is a bug when reached */
+#define ROUNDS_MAX \
+    64 /* of one advance; each makes at least one move, so this is a bug when reached */
 
 struct deployment_limits
 deployment_limits(int desired_count, int minimum_healthy_percent, int maximum_percent)
@@ -43,17 +44,17 @@ deployment_breaker_threshold(const struct breaker_config *breaker, int desired_c
 
 struct scene {
     struct deployment *primary;
-    int desired;           /* D */
+    int desired; /* D */
     int healthy_min, total_max;
-    int total;             /* desired RUNNING, of all deployments */
-    int healthy, running;  /* of these */
-    int wanted_new;        /* tasks that the PRIMARY still lacks; marked ones do not count for it */
-    int new_in_flight;     /* its tasks that are neither healthy nor marked: wait for their verdict */
+    int total;            /* desired RUNNING, of all deployments */
+    int healthy, running; /* of these */
+    int wanted_new;       /* tasks that the PRIMARY still lacks; marked ones do not count for it */
+    int new_in_flight; /* its tasks that are neither healthy nor marked: wait for their verdict */
     int sources_in_flight; /* the same of sources that were complete once */
     int sources_total;
-    int places_leaving;    /* stopping tasks that still hold a place on a host */
-    bool can_launch;       /* the PRIMARY may start tasks now */
-    bool has_no_place;     /* it may, and no instance takes one */
+    int places_leaving; /* stopping tasks that still hold a place on a host */
+    bool can_launch;    /* the PRIMARY may start tasks now */
+    bool has_no_place;  /* it may, and no instance takes one */
 };
 
 static void
@@ -134,7 +135,8 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     struct task *t;
 
     assert(td != NULL);
-    if (!place_find(core, s->cluster_arn, td, d->revision->launch_type, &instance, &closest, &why)) {
+    if (!place_find(core, s->cluster_arn, td, d->revision->launch_type, &instance, &closest,
+                    &why)) {
         place_complaint(complaint, s, closest, why);
         said_complaint(core, s, complaint);
         s->is_waiting_for_place = true;
@@ -213,8 +215,8 @@ launch_new(struct core *core, struct service *s, struct scene *sc)
 
     /* The digests come first, even if there is no room yet: nothing old may go for an image that
      * perhaps does not exist. */
-    if (sc->wanted_new <= 0 || !may_launch(core, s, p) ||
-        !revision_resolve(core, s, p->revision) || count <= 0)
+    if (sc->wanted_new <= 0 || !may_launch(core, s, p) || !revision_resolve(core, s, p->revision) ||
+        count <= 0)
         return 0;
     return launch(core, s, p, count, smaller(p->count.marked, count), sc);
 }
@@ -226,7 +228,10 @@ launch_new(struct core *core, struct service *s, struct scene *sc)
 static int
 rank_of(const struct task *t)
 {
-    return t->is_unhealthy_marked ? 0 : t->last_status < TASK_RUNNING ? 1 : !t->is_healthy_now ? 2 : 3;
+    return t->is_unhealthy_marked          ? 0
+           : t->last_status < TASK_RUNNING ? 1
+           : !t->is_healthy_now            ? 2
+                                           : 3;
 }
 
 static bool
@@ -348,8 +353,8 @@ stop_surplus(struct core *core, struct service *s, struct scene *sc)
     return done;
 }
 
-/* Unhealthy tasks of the PRIMARY go once enough healthy ones are there without them.  If there is no
- * room for a replacement, one after the other makes it; where the bounds leave no room at all
+/* Unhealthy tasks of the PRIMARY go once enough healthy ones are there without them.  If there is
+ * no room for a replacement, one after the other makes it; where the bounds leave no room at all
  * (lower == upper == D) that is the only cure, and no healthy task is lost by it. */
 static int
 stop_marked(struct core *core, struct service *s, struct scene *sc)
@@ -392,9 +397,10 @@ stop_while(struct core *core, struct service *s, struct scene *sc, victim_filter
     return done;
 }
 
-/* The heart of a rolling update.  New tasks are started first whenever the upper bound allows, and old
- * ones go only as healthy new ones take their place (healthy > D).  Only if nothing can be started and
- * none is under way are old ones stopped first, down to the lower bound (ecs.md 5.2). */
+/* The heart of a rolling update.  New tasks are started first whenever the upper bound allows, and
+ * old ones go only as healthy new ones take their place (healthy > D).  Only if nothing can be
+ * started and none is under way are old ones stopped first, down to the lower bound (ecs.md 5.2).
+ */
 static int
 stop_sources(struct core *core, struct service *s, struct scene *sc)
 {
@@ -426,11 +432,12 @@ complain_if_stuck(struct core *core, struct service *s, const struct scene *sc)
     if (sc->wanted_new <= 0 || !sc->can_launch || sc->sources_total == 0 ||
         sc->total < sc->total_max || sc->healthy_min < sc->desired || sc->total_max > sc->desired)
         return;
-    snprintf(text, sizeof(text),
-             "(service %.255s) was unable to stop or start tasks during a deployment because of the "
-             "service deployment configuration. Update the minimumHealthyPercent or "
-             "maximumPercent value and try again.",
-             s->name);
+    snprintf(
+        text, sizeof(text),
+        "(service %.255s) was unable to stop or start tasks during a deployment because of the "
+        "service deployment configuration. Update the minimumHealthyPercent or "
+        "maximumPercent value and try again.",
+        s->name);
     said_complaint(core, s, text);
 }
 

@@ -46,8 +46,8 @@ const char *
 effect_name(enum effect_type type)
 {
     switch (type) {
-#define X(NAME, member, type)                                                                      \
-    case EFFECT_##NAME:                                                                            \
+#define X(NAME, member, type) \
+    case EFFECT_##NAME:       \
         return #member;
         EFFECTS(X)
 #undef X
@@ -61,8 +61,8 @@ event_name(enum event_type type)
     switch (type) {
     case EVENT_CLOCK:
         return "clock";
-#define X(NAME, member)                                                                            \
-    case EVENT_##NAME:                                                                             \
+#define X(NAME, member) \
+    case EVENT_##NAME:  \
         return #member;
         EVENTS(X)
 #undef X

@@ -303,8 +303,7 @@ list_of(struct core *core, const struct task *t)
 static int *
 settled_count(struct core *core, const struct task *t)
 {
-    return t->service == NULL ? &core->index->standalone_settled_count
-                              : &t->service->settled_count;
+    return t->service == NULL ? &core->index->standalone_settled_count : &t->service->settled_count;
 }
 
 void

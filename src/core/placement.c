@@ -90,7 +90,7 @@ place_find(const struct core *core, const char *cluster_arn, const struct task_d
     return false;
 }
 
-#define TROUBLE                                                                                    \
+#define TROUBLE \
     "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 
 void

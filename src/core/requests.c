@@ -24,8 +24,8 @@ add_instance(struct core *core, const struct cluster *c, const struct host *h)
     struct container_instance **end = &core->instances;
 
     rng_hex(&core->rng, i->id, 32);
-    arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s",
-               c->name, i->id);
+    arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s", c->name,
+               i->id);
     text_copy(i->cluster_arn, sizeof(i->cluster_arn), str_of(c->arn));
     text_copy(i->host, sizeof(i->host), str_of(h->name));
     i->registered_at_ms = core->now_ms;

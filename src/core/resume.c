@@ -10,23 +10,25 @@
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 
-#define FORGET_WITHIN_MS 600000 /* containers of tasks that stopped longer ago were removed already */
+#define FORGET_WITHIN_MS \
+    600000 /* containers of tasks that stopped longer ago were removed already */
 
-/* Sorts a singly linked list by `compare`: rows come in the order of their keys, not of their age. */
-#define SORT_LIST(type, list, compare)                                                             \
-    do {                                                                                           \
-        size_t count_ = 0, at_ = 0;                                                                \
-        struct type **all_;                                                                        \
-        for (struct type *o_ = (list); o_ != NULL; o_ = o_->next)                                  \
-            count_++;                                                                              \
-        all_ = mem_new((count_ + 1) * sizeof(*all_));                                              \
-        for (struct type *o_ = (list); o_ != NULL; o_ = o_->next)                                  \
-            all_[at_++] = o_;                                                                      \
-        qsort(all_, count_, sizeof(*all_), compare);                                               \
-        for (size_t i_ = 0; i_ < count_; i_++)                                                     \
-            all_[i_]->next = all_[i_ + 1];                                                         \
-        (list) = all_[0];                                                                          \
-        free(all_);                                                                                \
+/* Sorts a singly linked list by `compare`: rows come in the order of their keys, not of their age.
+ */
+#define SORT_LIST(type, list, compare)                            \
+    do {                                                          \
+        size_t count_ = 0, at_ = 0;                               \
+        struct type **all_;                                       \
+        for (struct type *o_ = (list); o_ != NULL; o_ = o_->next) \
+            count_++;                                             \
+        all_ = mem_new((count_ + 1) * sizeof(*all_));             \
+        for (struct type *o_ = (list); o_ != NULL; o_ = o_->next) \
+            all_[at_++] = o_;                                     \
+        qsort(all_, count_, sizeof(*all_), compare);              \
+        for (size_t i_ = 0; i_ < count_; i_++)                    \
+            all_[i_]->next = all_[i_ + 1];                        \
+        (list) = all_[0];                                         \
+        free(all_);                                               \
     } while (0)
 
 static int
@@ -117,8 +119,7 @@ static void
 forget_again(struct core *core, const struct task *t)
 {
     if (t->stopped_at_ms + FORGET_WITHIN_MS >= core->now_ms)
-        text_copy(core_emit(core, EFFECT_TASK_FORGET)->task_forget.task_id, ID_SIZE,
-                  str_of(t->id));
+        text_copy(core_emit(core, EFFECT_TASK_FORGET)->task_forget.task_id, ID_SIZE, str_of(t->id));
 }
 
 static void

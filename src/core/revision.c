@@ -9,7 +9,8 @@
 #define RESOLVE_AGAIN_MS 60000 /* no answer: asked again */
 #define RESOLVE_TRIES 3
 
-/* Still to be asked for?  Not what is pinned in the definition already, nor what must not be pinned. */
+/* Still to be asked for?  Not what is pinned in the definition already, nor what must not be
+ * pinned. */
 static bool
 wants_digest(const struct revision *r, int at, const struct task_definition *td)
 {
@@ -80,8 +81,8 @@ resolve_failed(struct core *core, struct service *s, struct revision *r, const c
     if (s->config.breaker.enable && d != NULL && d->revision == r && sd != NULL &&
         d->rollout_state == ROLLOUT_IN_PROGRESS && !sd_is_finished(sd)) {
         /* Nothing ran, so nothing else was counted: this is the whole verdict. */
-        const int threshold = sd->breaker_threshold > RESOLVE_TRIES ? sd->breaker_threshold
-                                                                    : RESOLVE_TRIES;
+        const int threshold =
+            sd->breaker_threshold > RESOLVE_TRIES ? sd->breaker_threshold : RESOLVE_TRIES;
         d->failed_tasks = threshold;
         if (sd->status == SD_IN_PROGRESS)
             sd->breaker_failures = threshold;

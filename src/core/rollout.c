@@ -75,8 +75,8 @@ count_wanted(const struct service *s, const struct deployment *d)
     return n;
 }
 
-/* The PRIMARY steps back and is drained like any source.  One that was complete keeps its whole count
- * (what dies of it meanwhile is replaced, ecs.md 5.6); an unfinished one only what it has. */
+/* The PRIMARY steps back and is drained like any source.  One that was complete keeps its whole
+ * count (what dies of it meanwhile is replaced, ecs.md 5.6); an unfinished one only what it has. */
 static void
 demote(struct core *core, struct service *s, struct deployment *d)
 {
@@ -95,8 +95,7 @@ note_sources(struct service *s, struct service_deployment *sd)
         if (d->status == DEPLOYMENT_INACTIVE ||
             sd->source_count == (int)ARRAY_COUNT(sd->source_revision_arns))
             continue;
-        text_copy(sd->source_revision_arns[sd->source_count++], ARN_SIZE,
-                  str_of(d->revision->arn));
+        text_copy(sd->source_revision_arns[sd->source_count++], ARN_SIZE, str_of(d->revision->arn));
     }
 }
 
@@ -276,13 +275,13 @@ rollout_judge(struct core *core, struct service *s)
 }
 
 void
-rollout_return(struct core *core, struct service *s, struct deployment *target,
-               const char *reason)
+rollout_return(struct core *core, struct service *s, struct deployment *target, const char *reason)
 {
     struct deployment *d = service_primary(s);
     struct service_deployment *sd = service_current(s);
-    const char *why =
-        reason != NULL ? reason : "Service deployment rolled back because an operator asked for it.";
+    const char *why = reason != NULL
+                          ? reason
+                          : "Service deployment rolled back because an operator asked for it.";
 
     assert(d != NULL);
     if (target == NULL || target == d)
@@ -293,7 +292,8 @@ rollout_return(struct core *core, struct service *s, struct deployment *target,
         fail_primary(core, s, d, "ECS deployment %s was rolled back by an operator.");
         sd_roll_back(core, sd, target, why);
     } else {
-        /* The present one is complete (or failed and stalls): going back is a deployment of its own. */
+        /* The present one is complete (or failed and stalls): going back is a deployment of its
+         * own. */
         sd = sd_begin(core, s, target->revision);
         text_copy(sd->deployment_id, ID_SIZE, str_of(target->id));
         snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", why);
@@ -369,8 +369,8 @@ rollout_complete(struct core *core, struct service *s)
 
 /* ---- what tasks go through ---- */
 
-/* Does the breaker watch?  Then launches are not slowed down: its threshold bounds how many can fail,
- * and the verdict, which users wait for, would only come later (ecs.md 11, pain 1). */
+/* Does the breaker watch?  Then launches are not slowed down: its threshold bounds how many can
+ * fail, and the verdict, which users wait for, would only come later (ecs.md 11, pain 1). */
 static bool
 breaker_watches(const struct service *s, const struct deployment *d)
 {
@@ -420,8 +420,8 @@ slow_down(struct core *core, struct service *s)
     said_complaint(core, s, text);
 }
 
-/* A task that runs and exits at once is started again as fast as the scheduler cycles; ECS's cycle is
- * about 10 s, ours would be a hot loop. */
+/* A task that runs and exits at once is started again as fast as the scheduler cycles; ECS's cycle
+ * is about 10 s, ours would be a hot loop. */
 static void
 slow_down_crashes(struct core *core, struct service *s)
 {
@@ -435,7 +435,8 @@ slow_down_crashes(struct core *core, struct service *s)
 static void
 slow_down_infrastructure(struct core *core, struct service *s)
 {
-    const int64_t wait_ms = s->infrastructure_streak < 12 ? 5000LL * s->infrastructure_streak : 60000;
+    const int64_t wait_ms =
+        s->infrastructure_streak < 12 ? 5000LL * s->infrastructure_streak : 60000;
 
     s->infrastructure_streak++;
     s->infrastructure_after_ms = core->now_ms + wait_ms;
@@ -487,8 +488,8 @@ rollout_task_unhealthy(struct core *core, struct task *t)
     count_failure(core, t->service, t->deployment, t);
 }
 
-/* A source's task that is gone is replaced by its own revision only if that was complete once and its
- * images still start; otherwise the deployment wants one less. */
+/* A source's task that is gone is replaced by its own revision only if that was complete once and
+ * its images still start; otherwise the deployment wants one less. */
 static void
 source_lost_task(struct core *core, struct service *s, struct deployment *d, bool failed_to_start,
                  bool is_infrastructure)
@@ -577,8 +578,8 @@ prune_deployments(struct service *s)
 
     for (struct deployment **at = &s->deployments; *at != NULL;) {
         struct deployment *d = *at;
-        const bool is_target = !has_target && d->status != DEPLOYMENT_PRIMARY &&
-                               d->rollout_state == ROLLOUT_COMPLETED;
+        const bool is_target =
+            !has_target && d->status != DEPLOYMENT_PRIMARY && d->rollout_state == ROLLOUT_COMPLETED;
         has_target |= is_target;
         if (kept < DEPLOYMENTS_KEPT || is_target || d->status == DEPLOYMENT_PRIMARY ||
             deployment_has_tasks(s, d)) {

@@ -54,7 +54,8 @@ said_no_complaint(struct core *core, struct service *s)
     core_touch_service(core, s);
 }
 
-/* The gathered moves of the task's service; NULL for a standalone task, of which nothing is said. */
+/* The gathered moves of the task's service; NULL for a standalone task, of which nothing is said.
+ */
 static struct moves *
 moves_of(struct core *core, const struct task *t)
 {
@@ -210,7 +211,6 @@ said_flush(struct core *core)
                        s->name, m.groups[i].deregistered, m.groups[i].arn);
     }
     if (m.draining_count > 0)
-        said_event(core, s,
-                   "(service %s, taskSet %s) has begun draining connections on %d tasks.", s->name,
-                   m.draining_deployment, m.draining_count);
+        said_event(core, s, "(service %s, taskSet %s) has begun draining connections on %d tasks.",
+                   s->name, m.draining_deployment, m.draining_count);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* service_scheduler.c - services and tasks as operators ask for them; deployment.c then makes it so. */
+/* service_scheduler.c - services and tasks as operators ask for them; deployment.c then makes it
+ * so. */
 #include <assert.h>
 #include <stdio.h>
 #include "core/placement.h"
@@ -42,7 +43,8 @@ service_add(struct core *core, struct service *s)
     strmap_put(&core->index->services, s->arn, s);
 }
 
-/* A new service may take the name of an INACTIVE one; what is left of that one's tasks is history. */
+/* A new service may take the name of an INACTIVE one; what is left of that one's tasks is history.
+ */
 static void
 service_remove(struct core *core, struct service *s)
 {
@@ -50,7 +52,8 @@ service_remove(struct core *core, struct service *s)
 
     assert(s->status == SERVICE_INACTIVE);
     while (s->live != NULL) {
-        /* They are past their draining; the agent still ends them, asked for as standalone tasks. */
+        /* They are past their draining; the agent still ends them, asked for as standalone tasks.
+         */
         struct task *t = s->live;
         s->live = t->next_live;
         t->service = NULL;
@@ -73,8 +76,7 @@ make_revision(struct core *core, struct service *s, const char *task_definition_
               enum launch_type launch_type, const struct service_load_balancer *load_balancers,
               int load_balancer_count, const struct json *doc)
 {
-    const struct task_definition *td =
-        strmap_get(&core->index->definitions, task_definition_arn);
+    const struct task_definition *td = strmap_get(&core->index->definitions, task_definition_arn);
     struct revision *r;
 
     assert(td != NULL);
@@ -103,8 +105,7 @@ service_create(struct core *core, const struct ev_service_create *ev)
     struct service *s = service_new(), *before;
 
     assert(c != NULL);
-    arn_format(s->arn, "ecs", c->region, core->options.account, "service/%s/%s", c->name,
-               ev->name);
+    arn_format(s->arn, "ecs", c->region, core->options.account, "service/%s/%s", c->name, ev->name);
     before = strmap_get(&core->index->services, s->arn);
     if (before != NULL)
         service_remove(core, before);
@@ -137,8 +138,8 @@ newest_complete_source(const struct service *s)
     return NULL;
 }
 
-/* A scale-out during a deployment reaches the old revision too (Nov 2025, ecs.md 5.6): its capacity is
- * there even if the new one never gets healthy.  A scale-in takes from the sources what is more
+/* A scale-out during a deployment reaches the old revision too (Nov 2025, ecs.md 5.6): its capacity
+ * is there even if the new one never gets healthy.  A scale-in takes from the sources what is more
  * than desired, oldest first. */
 static void
 spread_desired_count(struct service *s, int before, int now)
@@ -180,12 +181,13 @@ start_deployment(struct core *core, struct service *s, const struct ev_service_u
     const struct revision *now = p->revision;
     struct revision *r;
 
-    r = make_revision(
-        core, s, ev->task_definition_arn != NULL ? ev->task_definition_arn : now->task_definition_arn,
-        ev->launch_type >= 0 ? (enum launch_type)ev->launch_type : now->launch_type,
-        ev->has_load_balancers ? ev->load_balancers : now->load_balancers,
-        ev->has_load_balancers ? ev->load_balancer_count : now->load_balancer_count,
-        ev->revision_doc != NULL ? ev->revision_doc : now->doc);
+    r = make_revision(core, s,
+                      ev->task_definition_arn != NULL ? ev->task_definition_arn
+                                                      : now->task_definition_arn,
+                      ev->launch_type >= 0 ? (enum launch_type)ev->launch_type : now->launch_type,
+                      ev->has_load_balancers ? ev->load_balancers : now->load_balancers,
+                      ev->has_load_balancers ? ev->load_balancer_count : now->load_balancer_count,
+                      ev->revision_doc != NULL ? ev->revision_doc : now->doc);
     rollout_begin(core, s, r);
 }
 
@@ -255,8 +257,7 @@ void
 task_run(struct core *core, const struct ev_task_run *ev)
 {
     const struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
-    struct task_definition *td =
-        strmap_get(&core->index->definitions, ev->task_definition_arn);
+    struct task_definition *td = strmap_get(&core->index->definitions, ev->task_definition_arn);
     char group[NAME_SIZE + 16];
 
     assert(c != NULL && td != NULL);
@@ -267,8 +268,7 @@ task_run(struct core *core, const struct ev_task_run *ev)
     for (int i = 0; i < ev->count; i++) {
         struct container_instance *instance, *closest;
         struct task *t;
-        if (!place_find(core, c->arn, td, ev->launch_type, &instance, &closest,
-                        &core->run_failure))
+        if (!place_find(core, c->arn, td, ev->launch_type, &instance, &closest, &core->run_failure))
             return;
         t = task_create(
             core, &(struct task_plan){.cluster_arn = c->arn,

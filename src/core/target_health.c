@@ -138,8 +138,7 @@ target_health_next_ms(const struct target_health *h, const struct health_check *
 {
     const int64_t interval_ms = (int64_t)check->interval_s * 1000;
 
-    return h->state == TARGET_initial && !h->has_answered ? FIRST_PROBE_MS
-                                                          : interval_ms;
+    return h->state == TARGET_initial && !h->has_answered ? FIRST_PROBE_MS : interval_ms;
 }
 
 bool

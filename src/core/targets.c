@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include "core/said.h"
 
-#define DRAIN_MARGIN_MS 30000 /* beyond the deregistration delay: the balancer must be dead by then */
+#define DRAIN_MARGIN_MS \
+    30000 /* beyond the deregistration delay: the balancer must be dead by then */
 
 static void
 emit_target(struct core *core, enum effect_type type, const char *group, const char *id, int port)
@@ -290,8 +291,7 @@ targets_ask_again(struct core *core, struct task *t)
     for (int i = 0; i < t->target_count; i++) {
         const struct task_target *tt = &t->targets[i];
         if (tt->is_registered)
-            emit_target(core,
-                        tt->is_draining ? EFFECT_TARGET_DEREGISTER : EFFECT_TARGET_REGISTER,
+            emit_target(core, tt->is_draining ? EFFECT_TARGET_DEREGISTER : EFFECT_TARGET_REGISTER,
                         tt->target_group_arn, tt->target_id, tt->port);
     }
 }

@@ -9,7 +9,8 @@
 #include "model/arn.h"
 
 /* How long to wait for a report before the hands are asked again.  A second TASK_START of a pull
- * under way costs the agent a look-up, so it may come often; a running task is only looked after. */
+ * under way costs the agent a look-up, so it may come often; a running task is only looked after.
+ */
 #define ASK_PENDING_MS 30000
 #define ASK_RUNNING_MS 300000
 #define ASK_INITIAL_MS 30000 /* running, its targets not decided yet */
@@ -42,7 +43,8 @@ name_containers(struct core *core, struct task *t, const struct revision *r)
                 digest = r->images[k].digest;
         }
         text_copy(c->digest, sizeof(c->digest), str_of(digest));
-        /* As ECS shows a pinned image: repo:tag@sha256:... (5.7); one that is pinned already stays. */
+        /* As ECS shows a pinned image: repo:tag@sha256:... (5.7); one that is pinned already stays.
+         */
         snprintf(c->image, sizeof(c->image), "%s%s%s", td->containers[i].image,
                  digest[0] != '\0' && strchr(td->containers[i].image, '@') == NULL ? "@" : "",
                  strchr(td->containers[i].image, '@') == NULL ? digest : "");
@@ -93,8 +95,8 @@ task_create(struct core *core, const struct task_plan *plan)
     struct task *t = task_new();
 
     rng_hex(&core->rng, t->id, 32);
-    arn_format(t->arn, "ecs", plan->region, core->options.account, "task/%s/%s",
-               plan->cluster_name, t->id);
+    arn_format(t->arn, "ecs", plan->region, core->options.account, "task/%s/%s", plan->cluster_name,
+               t->id);
     text_copy(t->cluster_arn, sizeof(t->cluster_arn), str_of(plan->cluster_arn));
     text_copy(t->cluster_name, sizeof(t->cluster_name), str_of(plan->cluster_name));
     text_copy(t->region, sizeof(t->region), str_of(plan->region));
@@ -391,7 +393,8 @@ advance_running(struct core *core, struct task *t)
     if (core->now_ms >= t->ask_at_ms) {
         emit_start(core, t, /* only_adopt= */ true);
         targets_ask_again(core, t);
-        t->ask_at_ms = core->now_ms + (progress == TARGETS_DECIDED ? ASK_RUNNING_MS : ASK_INITIAL_MS);
+        t->ask_at_ms =
+            core->now_ms + (progress == TARGETS_DECIDED ? ASK_RUNNING_MS : ASK_INITIAL_MS);
     }
     if (progress == TARGETS_MISSING)
         t->ask_at_ms = earlier(t->ask_at_ms, core->now_ms + ASK_UNREGISTERED_MS);

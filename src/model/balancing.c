@@ -5,16 +5,11 @@
 #define TARGETS_MAX 1000 /* a target group (alb.md A2) */
 
 static const struct row_field load_balancer_fields[] = {
-    TEXT_FIELD(struct load_balancer, arn),
-    TEXT_FIELD(struct load_balancer, name),
-    TEXT_FIELD(struct load_balancer, dns_name),
-    TEXT_FIELD(struct load_balancer, region),
-    BOOL_FIELD(struct load_balancer, is_internal),
-    I64_FIELD(struct load_balancer, created_at_ms),
-    JSON_FIELD(struct load_balancer, doc),
-    JSON_FIELD(struct load_balancer, attributes),
-    JSON_FIELD(struct load_balancer, tags),
-    FIELDS_END,
+    TEXT_FIELD(struct load_balancer, arn),         TEXT_FIELD(struct load_balancer, name),
+    TEXT_FIELD(struct load_balancer, dns_name),    TEXT_FIELD(struct load_balancer, region),
+    BOOL_FIELD(struct load_balancer, is_internal), I64_FIELD(struct load_balancer, created_at_ms),
+    JSON_FIELD(struct load_balancer, doc),         JSON_FIELD(struct load_balancer, attributes),
+    JSON_FIELD(struct load_balancer, tags),        FIELDS_END,
 };
 
 static const struct row_field listener_fields[] = {

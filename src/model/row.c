@@ -91,8 +91,7 @@ decode_field(const struct row_field *f, const struct json *value, char *at, stru
 {
     switch (f->type) {
     case FIELD_TEXT:
-        if (json_type(value) != JSON_TEXT ||
-            !text_copy(at, f->size, str_of(json_cstr(value, ""))))
+        if (json_type(value) != JSON_TEXT || !text_copy(at, f->size, str_of(json_cstr(value, ""))))
             return wrong_member(f, err);
         return true;
     case FIELD_INT:
@@ -162,8 +161,7 @@ row_decode_array(const struct row_field *fields, const struct json *array, void 
 }
 
 void *
-row_decode_new(const struct row_field *fields, const struct json *row, size_t size,
-               struct err *err)
+row_decode_new(const struct row_field *fields, const struct json *row, size_t size, struct err *err)
 {
     void *object = mem_new(size);
 

@@ -111,8 +111,9 @@ encode_containers(const struct task *t)
     for (int i = 0; i < t->container_count; i++) {
         const struct task_container *c = &t->containers[i];
         struct json *row = row_encode(container_fields, c);
-        json_set(row, "bindings", row_encode_array(binding_fields, c->bindings, c->binding_count,
-                                                   sizeof(c->bindings[0])));
+        json_set(row, "bindings",
+                 row_encode_array(binding_fields, c->bindings, c->binding_count,
+                                  sizeof(c->bindings[0])));
         json_append(array, row);
     }
     return array;

@@ -4,23 +4,23 @@
 #include "model/row.h"
 
 #define ENUM_TEXT(n) #n,
-#define DEFINE_ENUM(prefix, PREFIX, LIST)                                                          \
-    static const char *const prefix##_texts[] = {LIST(ENUM_TEXT)};                                 \
-    const struct enum_names prefix##_names = {prefix##_texts, PREFIX##_ENUM_SIZE};                     \
-    const char *prefix##_name(enum prefix value)                                                   \
-    {                                                                                              \
-        assert((int)value >= 0 && (int)value < (int)PREFIX##_ENUM_SIZE);                               \
-        return prefix##_texts[value];                                                              \
-    }                                                                                              \
-    bool prefix##_parse(struct str name, enum prefix *out)                                         \
-    {                                                                                              \
-        for (int i = 0; i < (int)PREFIX##_ENUM_SIZE; i++) {                                            \
-            if (str_is(name, prefix##_texts[i])) {                                                 \
-                *out = (enum prefix)i;                                                             \
-                return true;                                                                       \
-            }                                                                                      \
-        }                                                                                          \
-        return false;                                                                              \
+#define DEFINE_ENUM(prefix, PREFIX, LIST)                                          \
+    static const char *const prefix##_texts[] = {LIST(ENUM_TEXT)};                 \
+    const struct enum_names prefix##_names = {prefix##_texts, PREFIX##_ENUM_SIZE}; \
+    const char *prefix##_name(enum prefix value)                                   \
+    {                                                                              \
+        assert((int)value >= 0 && (int)value < (int)PREFIX##_ENUM_SIZE);           \
+        return prefix##_texts[value];                                              \
+    }                                                                              \
+    bool prefix##_parse(struct str name, enum prefix *out)                         \
+    {                                                                              \
+        for (int i = 0; i < (int)PREFIX##_ENUM_SIZE; i++) {                        \
+            if (str_is(name, prefix##_texts[i])) {                                 \
+                *out = (enum prefix)i;                                             \
+                return true;                                                       \
+            }                                                                      \
+        }                                                                          \
+        return false;                                                              \
     }
 
 DEFINE_ENUM(cluster_status, CLUSTER, CLUSTER_STATUS)

@@ -151,8 +151,8 @@ add_balancing(struct story *st)
              "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg/0123456789abcdef");
     text_copy(st->group, sizeof(st->group), str_of(tg->arn));
     tg->deregistration_delay_s = 60;
-    tg->check = (struct health_check){.enabled = true, .interval_s = 5, .unhealthy_threshold = 2,
-                                      .healthy_threshold = 5};
+    tg->check = (struct health_check){
+        .enabled = true, .interval_s = 5, .unhealthy_threshold = 2, .healthy_threshold = 5};
     ev.target_group_put.target_group = tg;
     story_tell(st, &ev, "group");
 }
@@ -161,11 +161,12 @@ static void
 add_service(struct story *st, const struct story_options *o)
 {
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
-    struct deployment_config config = {
-        .minimum_healthy_percent = o->minimum_healthy_percent,
-        .maximum_percent = o->maximum_percent,
-        .breaker = {.enable = o->has_breaker, .rollback = o->rolls_back, .value = 50,
-                    .reset_on_healthy_task = !o->no_reset}};
+    struct deployment_config config = {.minimum_healthy_percent = o->minimum_healthy_percent,
+                                       .maximum_percent = o->maximum_percent,
+                                       .breaker = {.enable = o->has_breaker,
+                                                   .rollback = o->rolls_back,
+                                                   .value = 50,
+                                                   .reset_on_healthy_task = !o->no_reset}};
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
 
@@ -263,8 +264,8 @@ report(struct story *st, int task, enum task_status status, int exit_code, const
     if (status == TASK_RUNNING) {
         c.binding_count = 1;
         c.bindings[0].container_port = 80;
-        c.bindings[0].host_port = t != NULL && t->targets[0].port != 0 ? t->targets[0].port
-                                                                       : st->next_port++;
+        c.bindings[0].host_port =
+            t != NULL && t->targets[0].port != 0 ? t->targets[0].port : st->next_port++;
     }
     c.has_exit_code = status == TASK_STOPPED && reason == NULL;
     c.exit_code = exit_code;
@@ -460,8 +461,8 @@ take_rows(const struct core *core)
     struct rows *rows = mem_new(sizeof(*rows));
 
     keep_row(rows, core, ROW_META, "core");
-#define KEEP(list, kind)                                                                           \
-    for (__auto_type o = core->list; o != NULL; o = o->next)                                       \
+#define KEEP(list, kind)                                     \
+    for (__auto_type o = core->list; o != NULL; o = o->next) \
         keep_row(rows, core, kind, o->arn);
     KEEP(tasks, ROW_TASK)
     KEEP(services, ROW_SERVICE)

@@ -21,8 +21,8 @@ TEST(the_breaker_opens_at_half_of_desired_between_3_and_200)
 {
     static const struct {
         int desired_count, threshold;
-    } rows[] = {{1, 3}, {2, 3}, {5, 3}, {6, 3}, {7, 4}, {10, 5}, {20, 10}, {25, 13}, {100, 50},
-                {400, 200}, {800, 200}};
+    } rows[] = {{1, 3},   {2, 3},   {5, 3},    {6, 3},     {7, 4},    {10, 5},
+                {20, 10}, {25, 13}, {100, 50}, {400, 200}, {800, 200}};
     struct breaker_config breaker = {.type = THRESHOLD_BOUNDED_PERCENT, .value = 50};
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
@@ -46,8 +46,8 @@ starting(const struct story *st)
     return n;
 }
 
-/* Gives the world's answer to everything asked so far, one kind a call: all drains, then all starts and
- * health checks.  Writes down "+n" and "-n" as the table does. */
+/* Gives the world's answer to everything asked so far, one kind a call: all drains, then all starts
+ * and health checks.  Writes down "+n" and "-n" as the table does. */
 struct play {
     struct story *st;
     struct strbuf moves;
@@ -152,21 +152,26 @@ TEST(the_worked_examples_come_out_as_ecs_works_them)
     } rows[] = {
         {100, 200, {"+1 -1", "+2 -2", "+3 -3", "+4 -4", "+5 -5", "+10 -10"}},
         {50, 200, {"+1 -1", "+2 -2", "+3 -3", "+4 -4", "+5 -5", "+10 -10"}},
-        {100, 150,
+        {100,
+         150,
          {"stuck", "+1 -1 +1 -1", "+1 -1 +1 -1 +1 -1", "+2 -2 +2 -2", "+2 -2 +2 -2 +1 -1",
           "+5 -5 +5 -5"}},
-        {100, 125,
-         {"stuck", "stuck", "stuck", "+1 -1 +1 -1 +1 -1 +1 -1",
-          "+1 -1 +1 -1 +1 -1 +1 -1 +1 -1", "+2 -2 +2 -2 +2 -2 +2 -2 +2 -2"}},
-        {50, 150,
+        {100,
+         125,
+         {"stuck", "stuck", "stuck", "+1 -1 +1 -1 +1 -1 +1 -1", "+1 -1 +1 -1 +1 -1 +1 -1 +1 -1",
+          "+2 -2 +2 -2 +2 -2 +2 -2 +2 -2"}},
+        {50,
+         150,
          {"stuck", "+1 -1 +1 -1", "+1 -1 +1 -1 +1 -1", "+2 -2 +2 -2", "+2 -2 +2 -2 +1 -1",
           "+5 -5 +5 -5"}},
-        {50, 100,
+        {50,
+         100,
          {"stuck", "-1 +1 -1 +1", "-1 +1 -1 +1 -1 +1", "-2 +2 -2 +2", "-2 +2 -2 +2 -1 +1",
           "-5 +5 -5 +5"}},
-        {75, 100,
-         {"stuck", "stuck", "stuck", "-1 +1 -1 +1 -1 +1 -1 +1",
-          "-1 +1 -1 +1 -1 +1 -1 +1 -1 +1", "-2 +2 -2 +2 -2 +2 -2 +2 -2 +2"}},
+        {75,
+         100,
+         {"stuck", "stuck", "stuck", "-1 +1 -1 +1 -1 +1 -1 +1", "-1 +1 -1 +1 -1 +1 -1 +1 -1 +1",
+          "-2 +2 -2 +2 -2 +2 -2 +2 -2 +2"}},
         {0, 100, {"-1 +1", "-2 +2", "-3 +3", "-4 +4", "-5 +5", "-10 +10"}},
         {0, 200, {"+1 -1", "+2 -2", "+3 -3", "+4 -4", "+5 -5", "+10 -10"}},
     };

@@ -128,7 +128,7 @@ TEST(an_update_during_a_rollback_starts_a_new_deployment)
 
     story_update(st, 2);
     story_running(st, 2);
-    story_healthy(st, 2);        /* t1 is drained now */
+    story_healthy(st, 2); /* t1 is drained now */
     story_drained(st, 1);
     story_run_and_heal(st, 2, 2);
     story_update(st, 3);

@@ -66,8 +66,7 @@ TEST(a_rolling_update_stops_an_old_task_only_for_a_healthy_new_one)
                     "2400 stopped t2 | forget t2\n"
                     "2400 drained t1 | stop t1\n");
     CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
-    CHECK_TEXT(story_task(st, 1)->stopped_reason + 0,
-               story_task(st, 2)->stopped_reason);
+    CHECK_TEXT(story_task(st, 1)->stopped_reason + 0, story_task(st, 2)->stopped_reason);
     CHECK_EQ(story_task(st, 1)->stop_code, STOP_ServiceSchedulerInitiated);
     CHECK(story_has_event(st, "has begun draining connections on 1 tasks."));
     CHECK(story_has_event(st, "(service web) has stopped 1 running tasks: (task "));
@@ -194,8 +193,8 @@ TEST(an_unhealthy_task_goes_once_its_replacement_is_healthy)
                     "1000 running t3 | register t3\n");
     story_healthy(st, 3);
     CHECK_TRACE(st, "1000 healthy t3 | deregister t1\n");
-    CHECK(strncmp(story_task(st, 1)->stopped_reason, "Task failed ELB health checks in (target-group",
-                  46) == 0);
+    CHECK(strncmp(story_task(st, 1)->stopped_reason,
+                  "Task failed ELB health checks in (target-group", 46) == 0);
     CHECK(story_has_event(st, "Amazon ECS replaced 1 tasks due to an unhealthy status."));
     CHECK(story_has_event(st, "due to (reason Health checks failed with these codes: [500])"));
 }
@@ -301,8 +300,10 @@ TEST(a_first_deployment_that_fails_has_nowhere_to_go)
 
 TEST(an_image_is_resolved_once_before_the_first_task)
 {
-    const struct story_options o = {.desired_count = 1, .minimum_healthy_percent = 100,
-                                    .maximum_percent = 200, .keeps_unresolved = true};
+    const struct story_options o = {.desired_count = 1,
+                                    .minimum_healthy_percent = 100,
+                                    .maximum_percent = 200,
+                                    .keeps_unresolved = true};
     cleanup_story struct story *st = story_new(&o);
     char digest[DIGEST_SIZE];
 
