@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* naru-demo - shows the promise on the sample that `naru up` has made: under steady load, a good version
- * is pushed, then one whose health check fails, then one that crashes at its start.  A line per state
- * change; the last line is `requests=N failed=N versions=... live_s=S rollback_s=S`.  Exit status 0 only
- * if no request failed and every version ended as it had to.
- *   naru-demo [--data-dir DIR] */
+/* naru-demo - shows the promise on the sample that `naru up` has made: under steady load, a good
+ * version is pushed, then one whose health check fails, then one that crashes at its start.  A line
+ * per state change; the last line is `requests=N failed=N versions=... live_s=S rollback_s=S`. Exit
+ * status 0 only if no request failed and every version ended as it had to. naru-demo [--data-dir
+ * DIR] */
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -40,8 +40,9 @@ run(struct demo *d, struct strbuf *output, struct err *err, const char *const *a
         return false;
     if (output != NULL)
         strbuf_add(output, strbuf_str(&result.output));
-    return result.exit_code == 0 || err_set(err, ERR_INTERNAL, "'%s %s' failed: %.500s", argv[0], argv[1],
-                                            strbuf_cstr(result.error.len > 0 ? &result.error : &result.output));
+    return result.exit_code == 0 ||
+           err_set(err, ERR_INTERNAL, "'%s %s' failed: %.500s", argv[0], argv[1],
+                   strbuf_cstr(result.error.len > 0 ? &result.error : &result.output));
 }
 
 #define RUN(d, output, err, ...) run(d, output, err, (const char *const[]){__VA_ARGS__, NULL})
@@ -58,12 +59,14 @@ write_file(const struct demo *d, const char *name, const char *text, struct err 
 static bool
 push_version(struct demo *d, int version, const char *condition, struct err *err)
 {
-    cleanup_free char *number = text_format("%d\n", version), *well = text_format("%s\n", condition);
+    cleanup_free char *number = text_format("%d\n", version),
+                      *well = text_format("%s\n", condition);
     cleanup_free char *message = text_format("version %d (%s)", version, condition);
     cleanup(strbuf_done) struct strbuf head = {0};
 
     if (!write_file(d, "VERSION", number, err) || !write_file(d, "CONDITION", well, err) ||
-        !RUN(d, NULL, err, "git", "commit", "-q", "-a", "-m", message) || !RUN(d, &head, err, "git", "rev-parse", "HEAD"))
+        !RUN(d, NULL, err, "git", "commit", "-q", "-a", "-m", message) ||
+        !RUN(d, &head, err, "git", "rev-parse", "HEAD"))
         return false;
     text_copy(d->commit, sizeof(d->commit), str_trim(strbuf_str(&head)));
     progress_line(&d->progress, "git push", "%s", message);
@@ -73,9 +76,11 @@ push_version(struct demo *d, int version, const char *condition, struct err *err
 static bool
 current_deployment(struct demo *d, char *out, size_t size, struct err *err)
 {
-    cleanup_json struct json *service = service_describe(d->client, SAMPLE_CLUSTER, SAMPLE_SERVICE, err);
+    cleanup_json struct json *service =
+        service_describe(d->client, SAMPLE_CLUSTER, SAMPLE_SERVICE, err);
 
-    return service != NULL && text_copy(out, size, str_of(json_get_cstr(service, "currentServiceDeployment", "")));
+    return service != NULL &&
+           text_copy(out, size, str_of(json_get_cstr(service, "currentServiceDeployment", "")));
 }
 
 /* Until the build's own update-service has begun another deployment than `before`. */
@@ -92,11 +97,14 @@ wait_for_deployment(struct demo *d, const char *before, char *out, size_t size, 
         if (strcmp(out, before) != 0)
             return true;
         if (build_is_over(build))
-            return err_set(err, ERR_CLIENT, "the build ended with %s before it deployed (naru logs --build %lld --pipeline "
-                           SAMPLE_REPOSITORY ")", build_result(build), (long long)json_get_i64(build, "number", 0));
+            return err_set(err, ERR_CLIENT,
+                           "the build ended with %s before it deployed (naru logs --build %lld "
+                           "--pipeline " SAMPLE_REPOSITORY ")",
+                           build_result(build), (long long)json_get_i64(build, "number", 0));
         clock_sleep_ms(20);
     }
-    return err_set(err, ERR_TIMEOUT, "no deployment within %d s of the push", DEPLOY_STARTS_MS / 1000);
+    return err_set(err, ERR_TIMEOUT, "no deployment within %d s of the push",
+                   DEPLOY_STARTS_MS / 1000);
 }
 
 static bool
@@ -108,10 +116,12 @@ wait_for_build(struct demo *d, const char *wanted, struct err *err)
         cleanup_json struct json *build = builds_find(d->client, SAMPLE_REPOSITORY, d->commit, err);
 
         if (build_is_over(build)) {
-            progress_line(&d->progress, "build", "#%lld %s", (long long)json_get_i64(build, "number", 0), build_result(build));
+            progress_line(&d->progress, "build", "#%lld %s",
+                          (long long)json_get_i64(build, "number", 0), build_result(build));
             if (strcmp(build_result(build), wanted) == 0)
                 return true;
-            return err_set(err, ERR_CLIENT, "the build ended with %s instead of %s", build_result(build), wanted);
+            return err_set(err, ERR_CLIENT, "the build ended with %s instead of %s",
+                           build_result(build), wanted);
         }
         clock_sleep_ms(20);
     }
@@ -122,8 +132,10 @@ wait_for_build(struct demo *d, const char *wanted, struct err *err)
 static double
 seconds_to_rollback(struct demo *d, const char *deployment_arn)
 {
-    cleanup_json struct json *deployment = service_deployment_describe(d->client, deployment_arn, NULL);
-    const double began = json_f64(json_get(deployment, "startedAt"), json_f64(json_get(deployment, "createdAt"), 0));
+    cleanup_json struct json *deployment =
+        service_deployment_describe(d->client, deployment_arn, NULL);
+    const double began =
+        json_f64(json_get(deployment, "startedAt"), json_f64(json_get(deployment, "createdAt"), 0));
     const double ended = json_f64(json_get(deployment, "finishedAt"), 0);
 
     return ended > began ? ended - began : 0;
@@ -167,9 +179,11 @@ check_answers(struct demo *d, const struct expectation *e, int64_t pushed_ms, st
     load_look(d->load, &report);
     if (e->verdict == EXIT_LIVE) {
         if (!has_answered(&report, version))
-            return err_set(err, ERR_CLIENT, "version %s is said to be live, but never answered", version);
+            return err_set(err, ERR_CLIENT, "version %s is said to be live, but never answered",
+                           version);
         d->live_s = (double)(last_answer_of_others(&report, version) - pushed_ms) / 1000;
-        progress_line(&d->progress, "live", "version %s answers everything, %.3f s after the push", version, d->live_s);
+        progress_line(&d->progress, "live", "version %s answers everything, %.3f s after the push",
+                      version, d->live_s);
     } else if (has_answered(&report, version)) {
         return err_set(err, ERR_CLIENT, "version %s answered users, and must not have", version);
     }
@@ -180,23 +194,30 @@ static bool
 try_version(struct demo *d, const struct expectation *e, struct err *err)
 {
     char before[1024], deployment[1024];
-    struct follow f = {.client = d->client, .cluster = SAMPLE_CLUSTER, .service = SAMPLE_SERVICE, .deployment_arn = deployment,
-                       .timeout_ms = DEPLOY_ENDS_MS, .progress = &d->progress};
+    struct follow f = {.client = d->client,
+                       .cluster = SAMPLE_CLUSTER,
+                       .service = SAMPLE_SERVICE,
+                       .deployment_arn = deployment,
+                       .timeout_ms = DEPLOY_ENDS_MS,
+                       .progress = &d->progress};
     struct load_report report;
     int verdict;
 
     load_look(d->load, &report);
-    if (!current_deployment(d, before, sizeof(before), err) || !push_version(d, e->version, e->condition, err) ||
+    if (!current_deployment(d, before, sizeof(before), err) ||
+        !push_version(d, e->version, e->condition, err) ||
         !wait_for_deployment(d, before, deployment, sizeof(deployment), err))
         return false;
     verdict = follow_deployment(&f);
     if (verdict != e->verdict)
-        return err_set(err, ERR_CLIENT, "version %d (%s) ended as '%s': %s", e->version, e->condition, f.verdict, f.reason);
+        return err_set(err, ERR_CLIENT, "version %d (%s) ended as '%s': %s", e->version,
+                       e->condition, f.verdict, f.reason);
     if (verdict == EXIT_ROLLED_BACK) {
         const double seconds = seconds_to_rollback(d, deployment);
 
         d->rollback_s = seconds > d->rollback_s ? seconds : d->rollback_s;
-        progress_line(&d->progress, "rollback", "version %d rolled back after %.3f s", e->version, seconds);
+        progress_line(&d->progress, "rollback", "version %d rolled back after %.3f s", e->version,
+                      seconds);
     }
     return wait_for_build(d, e->build, err) && check_answers(d, e, report.elapsed_ms, err);
 }
@@ -204,18 +225,23 @@ try_version(struct demo *d, const struct expectation *e, struct err *err)
 static bool
 find_listener(struct demo *d, struct load_config *load, struct err *err)
 {
-    cleanup_json struct json *input = json_parse(STR("{\"Names\":[\"" SAMPLE_LOAD_BALANCER "\"]}"), err), *ask = json_object();
+    cleanup_json struct json *input =
+                                 json_parse(STR("{\"Names\":[\"" SAMPLE_LOAD_BALANCER "\"]}"), err),
+                             *ask = json_object();
     cleanup_json struct json *balancers = NULL, *listeners = NULL;
 
     balancers = client_call(d->client, "elbv2", "DescribeLoadBalancers", input, err);
     if (balancers == NULL)
         return err_context(err, "is the sample up (make up)?");
-    json_set(ask, "LoadBalancerArn", json_ref(json_get(json_at(json_get(balancers, "LoadBalancers"), 0), "LoadBalancerArn")));
+    json_set(
+        ask, "LoadBalancerArn",
+        json_ref(json_get(json_at(json_get(balancers, "LoadBalancers"), 0), "LoadBalancerArn")));
     listeners = client_call(d->client, "elbv2", "DescribeListeners", ask, err);
     if (listeners == NULL)
         return false;
     load->port = (int)json_get_i64(json_at(json_get(listeners, "Listeners"), 0), "Port", 0);
-    return load->port != 0 || err_set(err, ERR_LISTENER_NOT_FOUND, "the load balancer has no listener");
+    return load->port != 0 ||
+           err_set(err, ERR_LISTENER_NOT_FOUND, "the load balancer has no listener");
 }
 
 static bool
@@ -236,16 +262,24 @@ next_version(struct demo *d, int *out, struct err *err)
 static bool
 run_demo(struct demo *d, struct err *err)
 {
-    struct load_config load = {.host = "127.0.0.1", .path = "/", .slow_path = "/slow?ms=400", .keep_alive = 6, .fresh = 2,
-                               .slow = 2, .rate = 400, .timeout_ms = 10000};
+    struct load_config load = {.host = "127.0.0.1",
+                               .path = "/",
+                               .slow_path = "/slow?ms=400",
+                               .keep_alive = 6,
+                               .fresh = 2,
+                               .slow = 2,
+                               .rate = 400,
+                               .timeout_ms = 10000};
     int version = 0;
 
     if (!find_listener(d, &load, err) || !next_version(d, &version, err))
         return false;
     progress_begin(&d->progress);
     d->load = load_start(&load);
-    progress_line(&d->progress, "load", "%d requests a second on http://localhost:%d/: kept and fresh connections, slow answers",
-                  load.rate, load.port);
+    progress_line(
+        &d->progress, "load",
+        "%d requests a second on http://localhost:%d/: kept and fresh connections, slow answers",
+        load.rate, load.port);
     clock_sleep_ms(1000);
     const struct expectation expectations[] = {
         {version, "well", EXIT_LIVE, "SUCCESS"},
@@ -266,7 +300,8 @@ print_result(struct demo *d)
     load_stop(d->load, &r);
     for (int i = 0; i < r.sample_count; i++)
         printf("failure at %.3f s: %s\n", (double)r.samples[i].at_ms / 1000, r.samples[i].text);
-    printf("answers: p50 %.2f ms, p99 %.2f ms, longest %.1f ms (without the slow ones); %lld idle connections reopened\n",
+    printf("answers: p50 %.2f ms, p99 %.2f ms, longest %.1f ms (without the slow ones); %lld idle "
+           "connections reopened\n",
            r.p50_ms, r.p99_ms, r.max_ms, (long long)r.resent);
     printf("requests=%lld failed=%lld versions=", (long long)r.requests, (long long)r.failed);
     for (int i = 0; i < r.version_count; i++)

@@ -53,9 +53,10 @@ load_url_parse(const char *url, struct load_config *out, struct err *err)
 {
     int used = 0;
 
-    if (sscanf(url, "http://%127[^:/]:%d%n", out->host, &out->port, &used) != 2 || out->port < 1 || out->port > 65535 ||
-        (url[used] != '/' && url[used] != '\0'))
-        return err_set(err, ERR_USAGE, "the URL must look like http://127.0.0.1:8080/path, not '%s'", url);
+    if (sscanf(url, "http://%127[^:/]:%d%n", out->host, &out->port, &used) != 2 || out->port < 1 ||
+        out->port > 65535 || (url[used] != '/' && url[used] != '\0'))
+        return err_set(err, ERR_USAGE,
+                       "the URL must look like http://127.0.0.1:8080/path, not '%s'", url);
     if (!text_copy(out->path, sizeof(out->path), str_of(url[used] != '\0' ? url + used : "/")))
         return err_set(err, ERR_USAGE, "the URL's path is too long");
     return true;
@@ -152,8 +153,8 @@ count_bad(struct worker *w, enum load_failure kind, const char *detail)
     r->failures[kind]++;
     if (r->sample_count < LOAD_SAMPLES_MAX) {
         r->samples[r->sample_count].at_ms = at_ms;
-        snprintf(r->samples[r->sample_count].text, sizeof(r->samples[0].text), "%s: %s: %s", kinds[w->kind],
-                 load_failure_name(kind), detail);
+        snprintf(r->samples[r->sample_count].text, sizeof(r->samples[0].text), "%s: %s: %s",
+                 kinds[w->kind], load_failure_name(kind), detail);
         r->sample_count++;
     }
     pthread_mutex_unlock(&w->load->lock);
@@ -282,12 +283,15 @@ receive(struct worker *w, bool is_kept, int64_t end_ms, size_t *head_out, bool *
         if (got < 0 && errno == EAGAIN) {
             if (wait_for(w->fd, POLLIN, end_ms))
                 continue;
-            return count_bad(w, LOAD_TIMEOUT, w->len == 0 ? "no answer" : "half an answer"), OUTCOME_BAD;
+            return count_bad(w, LOAD_TIMEOUT, w->len == 0 ? "no answer" : "half an answer"),
+                   OUTCOME_BAD;
         }
         if (got <= 0) {
             if (w->len == 0 && is_kept)
                 return OUTCOME_STALE;
-            return count_bad(w, LOAD_CLOSED, w->len == 0 ? "before the answer" : "in the middle of the answer"), OUTCOME_BAD;
+            return count_bad(w, LOAD_CLOSED,
+                             w->len == 0 ? "before the answer" : "in the middle of the answer"),
+                   OUTCOME_BAD;
         }
         w->len += (size_t)got;
         w->answer[w->len] = '\0';
@@ -300,7 +304,8 @@ receive(struct worker *w, bool is_kept, int64_t end_ms, size_t *head_out, bool *
             head = (size_t)(end + 4 - w->answer);
             length = header_of(w, head, "Content-Length");
             if (!str_to_i64(length, &want) || want < 0)
-                return count_bad(w, LOAD_MALFORMED, "an answer without Content-Length"), OUTCOME_BAD;
+                return count_bad(w, LOAD_MALFORMED, "an answer without Content-Length"),
+                       OUTCOME_BAD;
             want += (int64_t)head;
         }
     }
@@ -466,14 +471,17 @@ load_stop(struct load *load, struct load_report *out)
 void
 load_print(const struct load_report *r, FILE *out)
 {
-    fprintf(out, "requests=%lld failed=%lld resent=%lld", (long long)r->requests, (long long)r->failed, (long long)r->resent);
+    fprintf(out, "requests=%lld failed=%lld resent=%lld", (long long)r->requests,
+            (long long)r->failed, (long long)r->resent);
     for (int i = 0; i < LOAD_FAILURES; i++)
         if (r->failures[i] > 0)
-            fprintf(out, " %s=%lld", load_failure_name((enum load_failure)i), (long long)r->failures[i]);
-    fprintf(out, " p50_ms=%.2f p99_ms=%.2f max_ms=%.2f seconds=%.1f versions=", r->p50_ms, r->p99_ms, r->max_ms,
-            (double)r->elapsed_ms / 1000);
+            fprintf(out, " %s=%lld", load_failure_name((enum load_failure)i),
+                    (long long)r->failures[i]);
+    fprintf(out, " p50_ms=%.2f p99_ms=%.2f max_ms=%.2f seconds=%.1f versions=", r->p50_ms,
+            r->p99_ms, r->max_ms, (double)r->elapsed_ms / 1000);
     for (int i = 0; i < r->version_count; i++)
-        fprintf(out, "%s%s:%lld", i > 0 ? "," : "", r->versions[i].name, (long long)r->versions[i].count);
+        fprintf(out, "%s%s:%lld", i > 0 ? "," : "", r->versions[i].name,
+                (long long)r->versions[i].count);
     if (r->version_count == 0)
         fputs("none", out);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* load.h - load as users make it, with every failure counted: for bench/loadgen and the demo.
- * Three kinds of workers, a thread each: *keep-alive* ones send request after request on one connection,
- * *fresh* ones connect for each, *slow* ones ask for an answer that takes its time.  All together keep
- * to `rate` requests a second.
- * A failure is everything that a user would notice: no connection, an answer cut short, none in time, a
- * status other than 2xx.  One thing is none, because every HTTP client hides it (RFC 9112 9.3.1): an idle kept connection
- * that the server closed before the first byte of an answer is opened again and the request sent once
- * more; `resent` counts them. */
+ * Three kinds of workers, a thread each: *keep-alive* ones send request after request on one
+ * connection, *fresh* ones connect for each, *slow* ones ask for an answer that takes its time. All
+ * together keep to `rate` requests a second. A failure is everything that a user would notice: no
+ * connection, an answer cut short, none in time, a status other than 2xx.  One thing is none,
+ * because every HTTP client hides it (RFC 9112 9.3.1): an idle kept connection that the server
+ * closed before the first byte of an answer is opened again and the request sent once more;
+ * `resent` counts them. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,18 +21,26 @@ struct load_config {
     char host[128];
     int port;
     char path[512];
-    char slow_path[512]; /* of slow workers */
+    char slow_path[512];         /* of slow workers */
     int keep_alive, fresh, slow; /* workers of each kind */
-    int rate;                    /* requests a second of keep-alive and fresh workers together; 0: as fast as it goes */
+    int rate; /* requests a second of keep-alive and fresh workers together; 0: as fast as it goes
+               */
     int timeout_ms;
 };
 
-enum load_failure { LOAD_CONNECT, LOAD_CLOSED, LOAD_TIMEOUT, LOAD_STATUS, LOAD_MALFORMED, LOAD_FAILURES };
+enum load_failure {
+    LOAD_CONNECT,
+    LOAD_CLOSED,
+    LOAD_TIMEOUT,
+    LOAD_STATUS,
+    LOAD_MALFORMED,
+    LOAD_FAILURES
+};
 
 struct load_version {
-    char name[32];               /* X-Version, or the first line of the body */
+    char name[32]; /* X-Version, or the first line of the body */
     int64_t count;
-    int64_t first_ms, last_ms;   /* since the load began: when its answers came */
+    int64_t first_ms, last_ms; /* since the load began: when its answers came */
 };
 
 struct load_report {
@@ -42,7 +50,7 @@ struct load_report {
     double p50_ms, p99_ms, max_ms; /* of good answers of keep-alive and fresh workers */
     struct load_version versions[LOAD_VERSIONS_MAX];
     int version_count;
-    struct {                     /* the first failures, for people */
+    struct { /* the first failures, for people */
         int64_t at_ms;
         char text[160];
     } samples[LOAD_SAMPLES_MAX];

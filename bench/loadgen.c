@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* loadgen - steady load on a URL, every failure counted (load.h says what one is).
- *   loadgen --url http://127.0.0.1:8080/ [--seconds N] [--connections N] [--fresh N] [--slow N] [--slow-path P]
+ *   loadgen --url http://127.0.0.1:8080/ [--seconds N] [--connections N] [--fresh N] [--slow N]
+ * [--slow-path P]
  *           [--rate N] [--timeout-ms N] [--verbose]
- * Ends after --seconds or at SIGINT or SIGTERM; its last line is `requests=N failed=N ...`.  Exit status
- * 1 if a request failed, 2 for wrong arguments. */
+ * Ends after --seconds or at SIGINT or SIGTERM; its last line is `requests=N failed=N ...`.  Exit
+ * status 1 if a request failed, 2 for wrong arguments. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,8 @@ take_number(const char *name, const char *value, int64_t max, int64_t *out, stru
 {
     if (str_to_i64(str_of(value), out) && *out >= 0 && *out <= max)
         return true;
-    return err_set(err, ERR_USAGE, "%s needs a number up to %lld, not '%s'", name, (long long)max, value);
+    return err_set(err, ERR_USAGE, "%s needs a number up to %lld, not '%s'", name, (long long)max,
+                   value);
 }
 
 static bool
@@ -42,8 +44,10 @@ take_option(struct options *o, const char *name, const char *value, struct err *
         int64_t max;
         int *target;
     } numbers[] = {
-        {"--connections", LOAD_WORKERS_MAX, &o->load.keep_alive}, {"--fresh", LOAD_WORKERS_MAX, &o->load.fresh},
-        {"--slow", LOAD_WORKERS_MAX, &o->load.slow},              {"--rate", 1000000, &o->load.rate},
+        {"--connections", LOAD_WORKERS_MAX, &o->load.keep_alive},
+        {"--fresh", LOAD_WORKERS_MAX, &o->load.fresh},
+        {"--slow", LOAD_WORKERS_MAX, &o->load.slow},
+        {"--rate", 1000000, &o->load.rate},
         {"--timeout-ms", 600000, &o->load.timeout_ms},
     };
     int64_t number;
@@ -93,7 +97,9 @@ read_options(struct options *o, int argc, char **argv, struct err *err)
 int
 main(int argc, char **argv)
 {
-    struct options o = {.seconds = 10, .load = {.keep_alive = 8, .rate = 4000, .timeout_ms = 10000, .slow_path = "/slow?ms=1000"}};
+    struct options o = {
+        .seconds = 10,
+        .load = {.keep_alive = 8, .rate = 4000, .timeout_ms = 10000, .slow_path = "/slow?ms=1000"}};
     struct load_report report;
     struct load *load;
     struct err err = {0};
@@ -120,7 +126,8 @@ main(int argc, char **argv)
     }
     load_stop(load, &report);
     for (int i = 0; i < report.sample_count; i++)
-        printf("failure at %.3f s: %s\n", (double)report.samples[i].at_ms / 1000, report.samples[i].text);
+        printf("failure at %.3f s: %s\n", (double)report.samples[i].at_ms / 1000,
+               report.samples[i].text);
     load_print(&report, stdout);
     putchar('\n');
     return report.failed > 0;

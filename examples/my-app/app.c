@@ -3,10 +3,10 @@
  *   GET /          version, host, task
  *   GET /health    200 while it can serve, 503 once it was told to stop
  *   GET /slow?ms=N answers after N milliseconds (at most 60000)
- * On SIGTERM it stops accepting, finishes what it has begun, and ends. One process a core is plenty for
- * an example; requests are served by threads so that slow ones hold up nobody.
- * VERSION and CONDITION come from the build (build.sh): CONDITION 1 answers its health check
- * with 503, CONDITION 2 crashes at the start. */
+ * On SIGTERM it stops accepting, finishes what it has begun, and ends. One process a core is plenty
+ * for an example; requests are served by threads so that slow ones hold up nobody. VERSION and
+ * CONDITION come from the build (build.sh): CONDITION 1 answers its health check with 503,
+ * CONDITION 2 crashes at the start. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -79,11 +79,15 @@ static bool
 answer(int fd, int status, const char *body, bool keeps)
 {
     char text[1024];
-    const int len = snprintf(text, sizeof(text),
-                             "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nX-Version: %s\r\n"
-                             "X-Task: %s\r\nConnection: %s\r\n\r\n%s",
-                             status, status == 200 ? "OK" : status == 404 ? "Not Found" : "Service Unavailable",
-                             strlen(body), VERSION, host, keeps ? "keep-alive" : "close", body);
+    const int len = snprintf(
+        text, sizeof(text),
+        "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nX-Version: %s\r\n"
+        "X-Task: %s\r\nConnection: %s\r\n\r\n%s",
+        status,
+        status == 200   ? "OK"
+        : status == 404 ? "Not Found"
+                        : "Service Unavailable",
+        strlen(body), VERSION, host, keeps ? "keep-alive" : "close", body);
 
     return len > 0 && (size_t)len < sizeof(text) && send_all(fd, text, (size_t)len);
 }
@@ -92,7 +96,8 @@ static bool
 serve(int fd, const char *request)
 {
     /* After SIGTERM a connection ends with its present answer. */
-    const bool keeps = !atomic_load(&is_stopping) && strcasestr(request, "\nConnection: close") == NULL;
+    const bool keeps =
+        !atomic_load(&is_stopping) && strcasestr(request, "\nConnection: close") == NULL;
     char body[512];
 
     if (strncmp(request, "GET /health ", 12) == 0) {
@@ -188,7 +193,8 @@ main(void)
     }
     find_task();
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (pipe(wake_pipe) < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+    if (pipe(wake_pipe) < 0 ||
+        bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(listener, 1024) < 0) {
         perror("my-app");
         return 1;

@@ -26,9 +26,11 @@ struct call {
 static int
 usage_error(const char *text)
 {
-    fprintf(stderr, "\nusage: aws [options] <command> <subcommand> [parameters]\n"
-                    "To see help text, you can run:\n\n  aws help\n  aws <command> help\n\n"
-                    "aws: error: %s\n", text);
+    fprintf(stderr,
+            "\nusage: aws [options] <command> <subcommand> [parameters]\n"
+            "To see help text, you can run:\n\n  aws help\n  aws <command> help\n\n"
+            "aws: error: %s\n",
+            text);
     return AWS_USAGE_ERROR;
 }
 
@@ -38,7 +40,8 @@ input_error(const struct err *err)
     if (err->code == ERR_USAGE)
         return usage_error(err->message);
     fprintf(stderr, "\n%s\n", err->message);
-    return err->code == ERR_MISSING_AUTHENTICATION_TOKEN ? AWS_CONFIGURATION_ERROR : AWS_GENERAL_ERROR;
+    return err->code == ERR_MISSING_AUTHENTICATION_TOKEN ? AWS_CONFIGURATION_ERROR
+                                                         : AWS_GENERAL_ERROR;
 }
 
 /* ---- help ---- */
@@ -46,14 +49,17 @@ input_error(const struct err *err)
 static int
 print_help(const struct aws_service *service)
 {
-    printf("aws, naru's own (" NARU_VERSION "): the AWS CLI's syntax for %s\n\n", service != NULL ? service->name : "naru");
+    printf("aws, naru's own (" NARU_VERSION "): the AWS CLI's syntax for %s\n\n",
+           service != NULL ? service->name : "naru");
     if (service == NULL) {
         printf("usage: aws [options] <service> <operation> [--member value ...]\n\nservices:");
         for (int i = 0; service_at(i) != NULL; i++)
             printf(" %s", service_at(i)->name);
-        printf("\noptions:  --region --endpoint-url --output json|text|table --query JMESPATH --no-cli-pager --no-paginate\n"
+        printf("\noptions:  --region --endpoint-url --output json|text|table --query JMESPATH "
+               "--no-cli-pager --no-paginate\n"
                "          --page-size; operations take --cli-input-json and file://\n\nexamples:\n"
-               "  aws ecs update-service --cluster my-cluster --service my-service --force-new-deployment\n"
+               "  aws ecs update-service --cluster my-cluster --service my-service "
+               "--force-new-deployment\n"
                "  aws ecs wait services-stable --cluster my-cluster --services my-service\n"
                "  aws sts get-caller-identity --query Account --output text\n");
         return 0;
@@ -72,8 +78,8 @@ print_operation_help(const struct aws_service *service, const struct aws_operati
     for (int i = 0; i < operation->input->member_count; i++) {
         const struct shape_member *m = &operation->input->members[i];
 
-        printf("  %s--%s <%s>%s\n", m->is_required ? "" : "[", m->option, shape_kind_name(m->shape->kind),
-               m->is_required ? "" : "]");
+        printf("  %s--%s <%s>%s\n", m->is_required ? "" : "[", m->option,
+               shape_kind_name(m->shape->kind), m->is_required ? "" : "]");
     }
     printf("  [--cli-input-json <json>]\n");
     return 0;
@@ -103,14 +109,16 @@ static bool
 connect_client(struct call *call, struct err *err)
 {
     const char *endpoint = call->globals.endpoint_url != NULL ? call->globals.endpoint_url
-                                                               : service_endpoint(call->service);
+                                                              : service_endpoint(call->service);
     struct client_config config;
 
     if (!client_config_load(&config, NULL, err))
         return false;
-    if (endpoint != NULL && !text_copy(config.endpoint_url, sizeof(config.endpoint_url), str_of(endpoint)))
+    if (endpoint != NULL &&
+        !text_copy(config.endpoint_url, sizeof(config.endpoint_url), str_of(endpoint)))
         return err_set(err, ERR_USAGE, "the endpoint URL is too long");
-    if (strncmp(config.endpoint_url, "http://", 7) != 0 && strncmp(config.endpoint_url, "https://", 8) != 0)
+    if (strncmp(config.endpoint_url, "http://", 7) != 0 &&
+        strncmp(config.endpoint_url, "https://", 8) != 0)
         return err_set(err, ERR_USAGE, "Invalid endpoint: %s", config.endpoint_url);
     while (str_ends(str_of(config.endpoint_url), STR("/")))
         config.endpoint_url[strlen(config.endpoint_url) - 1] = '\0';
@@ -152,7 +160,8 @@ call_operation(struct call *call, struct json *input, struct json **out)
 {
     const struct aws_operation *operation = call->operation;
     const bool pages = operation->result != NULL && !call->globals.no_paginate &&
-                       json_get(input, operation->token_in) == NULL && json_get(input, operation->limit) == NULL;
+                       json_get(input, operation->token_in) == NULL &&
+                       json_get(input, operation->limit) == NULL;
     struct json *all = NULL;
 
     if (pages && call->globals.page_size > 0)
@@ -189,7 +198,8 @@ call_operation(struct call *call, struct json *input, struct json **out)
 static int
 print_answer(const struct call *call, const struct json *answer)
 {
-    const char *format = call->globals.output != NULL ? call->globals.output : getenv("AWS_DEFAULT_OUTPUT");
+    const char *format =
+        call->globals.output != NULL ? call->globals.output : getenv("AWS_DEFAULT_OUTPUT");
     cleanup_json struct json *value = aws_with_iso_times(answer);
     struct err err = {0};
 
@@ -213,8 +223,8 @@ run_operation(struct call *call, int argc, char **argv)
     int status;
 
     if (call->operation->input == NULL) {
-        cleanup_free char *text = text_format("naru has not built the operation '%s %s'", call->service->name,
-                                              call->operation->option);
+        cleanup_free char *text = text_format("naru has not built the operation '%s %s'",
+                                              call->service->name, call->operation->option);
         return usage_error(text);
     }
     if (argc > 0 && strcmp(argv[0], "help") == 0)
@@ -238,13 +248,15 @@ run_wait(struct call *call, int argc, char **argv)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *input = NULL;
-    const struct aws_waiter *waiter = argc > 0 ? aws_waiter_find(call->service->name, argv[0]) : NULL;
+    const struct aws_waiter *waiter =
+        argc > 0 ? aws_waiter_find(call->service->name, argv[0]) : NULL;
     struct err err = {0};
 
     if (waiter == NULL) {
         strbuf_add_cstr(&text, "");
         aws_waiter_list(call->service->name, &text);
-        err_set(&err, ERR_USAGE, "argument waiter: Invalid choice, valid choices are: %s", strbuf_cstr(&text));
+        err_set(&err, ERR_USAGE, "argument waiter: Invalid choice, valid choices are: %s",
+                strbuf_cstr(&text));
         return input_error(&err);
     }
     call->operation = operation_named(call->service, aws_waiter_operation(waiter));
@@ -267,7 +279,8 @@ run_login(struct call *call, bool prints_command, int argc, char **argv)
     int status;
 
     for (int i = 0; i < argc; i++)
-        if (!prints_command || (strcmp(argv[i], "--no-include-email") != 0 && strcmp(argv[i], "--include-email") != 0))
+        if (!prints_command ||
+            (strcmp(argv[i], "--no-include-email") != 0 && strcmp(argv[i], "--include-email") != 0))
             return usage_error("Unknown options for the login commands");
     call->operation = operation_named(call->service, "GetAuthorizationToken");
     if (!connect_client(call, &err))
@@ -325,19 +338,22 @@ run_configure(int argc, char **argv)
         return configure_get(&config, argv[1]);
     if (argc == 1 && strcmp(argv[0], "list") == 0) {
         const size_t length = strlen(config.access_key_id);
-        const char *tail = config.access_key_id + (length > key_length ? length - key_length : length);
+        const char *tail =
+            config.access_key_id + (length > key_length ? length - key_length : length);
 
         printf("      Name                    Value             Type    Location\n"
                "      ----                    -----             ----    --------\n"
                "   profile                <not set>             None    None\n"
                "access_key     ****************%-4s              env\n"
                "secret_key     ****************%-4s              env\n"
-               "    region           %14s              env\n", config.has_keys ? tail : "none",
-               config.has_keys ? "****" : "none", config.region);
+               "    region           %14s              env\n",
+               config.has_keys ? tail : "none", config.has_keys ? "****" : "none", config.region);
         return 0;
     }
-    return usage_error("'aws configure' is built for 'list' and 'get'; set AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and "
-                       "AWS_SECRET_ACCESS_KEY in the environment (eval \"$(naru env)\") instead of 'set'");
+    return usage_error(
+        "'aws configure' is built for 'list' and 'get'; set AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID "
+        "and "
+        "AWS_SECRET_ACCESS_KEY in the environment (eval \"$(naru env)\") instead of 'set'");
 }
 
 int
@@ -360,7 +376,8 @@ aws_main(int argc, char **argv)
         return run_configure(count - 1, argv + 1);
     call.service = service_find(argv[0]);
     if (call.service == NULL) {
-        cleanup_free char *text = text_format("naru has not built the service '%s'; ecs, ecr, elbv2 and sts are built", argv[0]);
+        cleanup_free char *text = text_format(
+            "naru has not built the service '%s'; ecs, ecr, elbv2 and sts are built", argv[0]);
 
         return usage_error(text);
     }
@@ -374,8 +391,9 @@ aws_main(int argc, char **argv)
     } else if (strcmp(call.service->name, "ecr") == 0 && strncmp(argv[1], "get-login", 9) == 0) {
         status = run_login(&call, strcmp(argv[1], "get-login") == 0, count - 2, argv + 2);
     } else if (call.operation == NULL) {
-        cleanup_free char *text = text_format("argument operation: Invalid choice: '%s' (see: aws %s help)", argv[1],
-                                              call.service->name);
+        cleanup_free char *text =
+            text_format("argument operation: Invalid choice: '%s' (see: aws %s help)", argv[1],
+                        call.service->name);
         status = usage_error(text);
     } else {
         status = run_operation(&call, count - 2, argv + 2);

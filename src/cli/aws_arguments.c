@@ -22,11 +22,13 @@ global_value(const char *name, const char *value, struct aws_globals *out, struc
         out->query = value;
     else if (strcmp(name, "--profile") == 0)
         out->profile = value;
-    else if (strcmp(name, "--page-size") == 0 && (!str_to_i64(str_of(value), &out->page_size) || out->page_size < 1))
+    else if (strcmp(name, "--page-size") == 0 &&
+             (!str_to_i64(str_of(value), &out->page_size) || out->page_size < 1))
         return err_set(err, ERR_USAGE, "argument --page-size: invalid int value: '%s'", value);
-    if (out->output != NULL && strcmp(out->output, "json") != 0 && strcmp(out->output, "text") != 0 &&
-        strcmp(out->output, "table") != 0)
-        return err_set(err, ERR_USAGE, "--output %s is not built; json, text and table are", out->output);
+    if (out->output != NULL && strcmp(out->output, "json") != 0 &&
+        strcmp(out->output, "text") != 0 && strcmp(out->output, "table") != 0)
+        return err_set(err, ERR_USAGE, "--output %s is not built; json, text and table are",
+                       out->output);
     return true;
 }
 
@@ -37,17 +39,28 @@ global_kind(const char *name, enum global_kind *out)
         const char *name;
         enum global_kind kind;
     } rows[] = {
-        {"--region", GLOBAL_VALUE},           {"--endpoint-url", GLOBAL_VALUE},
-        {"--output", GLOBAL_VALUE},           {"--query", GLOBAL_VALUE},
-        {"--profile", GLOBAL_VALUE},          {"--page-size", GLOBAL_VALUE},
-        {"--color", GLOBAL_VALUE},            {"--ca-bundle", GLOBAL_VALUE},
-        {"--cli-read-timeout", GLOBAL_VALUE}, {"--cli-connect-timeout", GLOBAL_VALUE},
-        {"--cli-binary-format", GLOBAL_VALUE}, {"--no-cli-pager", GLOBAL_FLAG},
-        {"--no-paginate", GLOBAL_FLAG},       {"--no-verify-ssl", GLOBAL_FLAG},
-        {"--debug", GLOBAL_FLAG},             {"--no-cli-auto-prompt", GLOBAL_FLAG},
-        {"--no-sign-request", GLOBAL_REFUSED}, {"--max-items", GLOBAL_REFUSED},
-        {"--starting-token", GLOBAL_REFUSED}, {"--generate-cli-skeleton", GLOBAL_REFUSED},
-        {"--cli-input-yaml", GLOBAL_REFUSED}, {"--cli-auto-prompt", GLOBAL_REFUSED},
+        {"--region", GLOBAL_VALUE},
+        {"--endpoint-url", GLOBAL_VALUE},
+        {"--output", GLOBAL_VALUE},
+        {"--query", GLOBAL_VALUE},
+        {"--profile", GLOBAL_VALUE},
+        {"--page-size", GLOBAL_VALUE},
+        {"--color", GLOBAL_VALUE},
+        {"--ca-bundle", GLOBAL_VALUE},
+        {"--cli-read-timeout", GLOBAL_VALUE},
+        {"--cli-connect-timeout", GLOBAL_VALUE},
+        {"--cli-binary-format", GLOBAL_VALUE},
+        {"--no-cli-pager", GLOBAL_FLAG},
+        {"--no-paginate", GLOBAL_FLAG},
+        {"--no-verify-ssl", GLOBAL_FLAG},
+        {"--debug", GLOBAL_FLAG},
+        {"--no-cli-auto-prompt", GLOBAL_FLAG},
+        {"--no-sign-request", GLOBAL_REFUSED},
+        {"--max-items", GLOBAL_REFUSED},
+        {"--starting-token", GLOBAL_REFUSED},
+        {"--generate-cli-skeleton", GLOBAL_REFUSED},
+        {"--cli-input-yaml", GLOBAL_REFUSED},
+        {"--cli-auto-prompt", GLOBAL_REFUSED},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -66,7 +79,8 @@ aws_globals_parse(int *argc, char **argv, struct aws_globals *out, struct err *e
 
     for (int i = 0; i < *argc; i++) {
         const char *equals = strchr(argv[i], '=');
-        cleanup_free char *name = str_dup(str_range(argv[i], equals != NULL ? equals : argv[i] + strlen(argv[i])));
+        cleanup_free char *name =
+            str_dup(str_range(argv[i], equals != NULL ? equals : argv[i] + strlen(argv[i])));
         enum global_kind kind;
 
         if (!global_kind(name, &kind)) {
@@ -98,7 +112,8 @@ is_json(const char *text)
     return trimmed.len > 0 && (trimmed.at[0] == '[' || trimmed.at[0] == '{');
 }
 
-/* `file://path` is the file's content; fileb:// is for blobs, which none of the built operations takes. */
+/* `file://path` is the file's content; fileb:// is for blobs, which none of the built operations
+ * takes. */
 static bool
 expand(const char *name, const char *value, struct strbuf *out, struct err *err)
 {
@@ -110,8 +125,9 @@ expand(const char *name, const char *value, struct strbuf *out, struct err *err)
     }
     if (file_read(value + 7, FILE_LIMIT, out, &cause))
         return true;
-    return err_set(err, ERR_USAGE, "Error parsing parameter '--%s': Unable to load paramfile %s: %.600s", name, value,
-                   cause.message);
+    return err_set(err, ERR_USAGE,
+                   "Error parsing parameter '--%s': Unable to load paramfile %s: %.600s", name,
+                   value, cause.message);
 }
 
 static struct json *
@@ -121,14 +137,16 @@ parse_json(const char *name, struct str text, struct err *err)
     struct json *value = json_parse(text, &cause);
 
     if (value == NULL)
-        err_set(err, ERR_USAGE, "Error parsing parameter '--%s': Invalid JSON: %.600s\nJSON received: %.200s", name,
+        err_set(err, ERR_USAGE,
+                "Error parsing parameter '--%s': Invalid JSON: %.600s\nJSON received: %.200s", name,
                 cause.message, text.at);
     return value;
 }
 
 /* A structure, map or item of a list: JSON or shorthand. */
 static struct json *
-parse_complex(const struct shape *shape, const char *name, const char *wire, const char *argument, struct err *err)
+parse_complex(const struct shape *shape, const char *name, const char *wire, const char *argument,
+              struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *value = NULL;
@@ -137,12 +155,14 @@ parse_complex(const struct shape *shape, const char *name, const char *wire, con
     if (!expand(name, argument, &text, err))
         return NULL;
     has_json = is_json(strbuf_cstr(&text)) || shape->kind == SHAPE_DOCUMENT;
-    value = has_json ? parse_json(name, strbuf_str(&text), err) : shorthand_parse(strbuf_str(&text), err);
+    value = has_json ? parse_json(name, strbuf_str(&text), err)
+                     : shorthand_parse(strbuf_str(&text), err);
     return value != NULL ? shape_coerce(value, shape, wire, !has_json, err) : NULL;
 }
 
 static struct json *
-parse_scalar(const struct shape *shape, const char *name, const char *wire, const char *argument, struct err *err)
+parse_scalar(const struct shape *shape, const char *name, const char *wire, const char *argument,
+             struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *value = NULL;
@@ -156,11 +176,12 @@ parse_scalar(const struct shape *shape, const char *name, const char *wire, cons
 static bool
 is_complex(const struct shape *shape)
 {
-    return shape->kind == SHAPE_STRUCTURE || shape->kind == SHAPE_MAP || shape->kind == SHAPE_LIST ||
-           shape->kind == SHAPE_DOCUMENT;
+    return shape->kind == SHAPE_STRUCTURE || shape->kind == SHAPE_MAP ||
+           shape->kind == SHAPE_LIST || shape->kind == SHAPE_DOCUMENT;
 }
 
-/* `--services a b c`, `--services '["a"]'`, `--load-balancers targetGroupArn=..,containerName=..`. */
+/* `--services a b c`, `--services '["a"]'`, `--load-balancers targetGroupArn=..,containerName=..`.
+ */
 static struct json *
 parse_list(const struct shape_member *member, int count, char **values, struct err *err)
 {
@@ -175,14 +196,16 @@ parse_list(const struct shape_member *member, int count, char **values, struct e
         if (str_starts(str_trim(strbuf_str(&text)), STR("["))) {
             cleanup_json struct json *value = parse_json(member->option, strbuf_str(&text), err);
 
-            return value != NULL ? shape_coerce(value, member->shape, member->name, false, err) : NULL;
+            return value != NULL ? shape_coerce(value, member->shape, member->name, false, err)
+                                 : NULL;
         }
     }
     list = json_array();
     for (int i = 0; i < count; i++) {
-        struct json *item = is_complex(element)
-                                ? parse_complex(element, member->option, member->name, values[i], err)
-                                : parse_scalar(element, member->option, member->name, values[i], err);
+        struct json *item =
+            is_complex(element)
+                ? parse_complex(element, member->option, member->name, values[i], err)
+                : parse_scalar(element, member->option, member->name, values[i], err);
 
         if (item == NULL) {
             json_unref(list);
@@ -228,13 +251,15 @@ count_values(int argc, char **argv, int from)
 }
 
 static bool
-take_member(const struct shape_member *member, int count, char **values, struct json *out, struct err *err)
+take_member(const struct shape_member *member, int count, char **values, struct json *out,
+            struct err *err)
 {
     struct json *value;
 
     if (count == 0)
         return err_set(err, ERR_USAGE, "argument --%s: expected %s", member->option,
-                       member->shape->kind == SHAPE_LIST ? "at least one argument" : "one argument");
+                       member->shape->kind == SHAPE_LIST ? "at least one argument"
+                                                         : "one argument");
     if (member->shape->kind != SHAPE_LIST && count > 1)
         return unknown_option(values[1], err);
     if (member->shape->kind == SHAPE_LIST)
@@ -251,7 +276,8 @@ take_member(const struct shape_member *member, int count, char **values, struct 
 
 /* Arguments win over the members of --cli-input-json. */
 static bool
-take_input_json(const struct shape *input, int count, char **values, struct json *out, struct err *err)
+take_input_json(const struct shape *input, int count, char **values, struct json *out,
+                struct err *err)
 {
     cleanup_json struct json *given = NULL;
 
@@ -276,7 +302,8 @@ check_required(const struct shape *input, const struct json *out, struct err *er
             strbuf_addf(&missing, "%s--%s", missing.len > 0 ? ", " : "", input->members[i].option);
     if (missing.len == 0)
         return true;
-    return err_set(err, ERR_USAGE, "the following arguments are required: %s", strbuf_cstr(&missing));
+    return err_set(err, ERR_USAGE, "the following arguments are required: %s",
+                   strbuf_cstr(&missing));
 }
 
 struct json *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* aws_arguments.h - the AWS CLI's arguments of one operation, as its JSON input.
- * Options are the kebab-case names of the members; lists take several values or JSON; structures take
- * shorthand or JSON; `file://path` stands for a file's content; booleans are `--flag` and `--no-flag`.
- * Every mistake is ERR_USAGE with the AWS CLI's own words where they matter to people. */
+ * Options are the kebab-case names of the members; lists take several values or JSON; structures
+ * take shorthand or JSON; `file://path` stands for a file's content; booleans are `--flag` and
+ * `--no-flag`. Every mistake is ERR_USAGE with the AWS CLI's own words where they matter to people.
+ */
 #pragma once
 #include "base/err.h"
 #include "base/json.h"

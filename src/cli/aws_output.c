@@ -12,7 +12,8 @@
 static bool
 is_time_name(const char *name)
 {
-    static const char *const others[] = {"lastRecordedPullTime", "lastStatusChange", "lastUpdated", "expirationDate"};
+    static const char *const others[] = {"lastRecordedPullTime", "lastStatusChange", "lastUpdated",
+                                         "expirationDate"};
 
     if (str_ends(str_of(name), STR("At")))
         return true;
@@ -36,8 +37,8 @@ iso_time(double seconds)
     strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
     if (micros > 0)
         snprintf(fraction, sizeof(fraction), ".%06ld", micros);
-    snprintf(zone, sizeof(zone), "%c%02d:%02d", tm.tm_gmtoff < 0 ? '-' : '+', abs((int)tm.tm_gmtoff) / 3600 % 100,
-             abs((int)tm.tm_gmtoff) / 60 % 60);
+    snprintf(zone, sizeof(zone), "%c%02d:%02d", tm.tm_gmtoff < 0 ? '-' : '+',
+             abs((int)tm.tm_gmtoff) / 3600 % 100, abs((int)tm.tm_gmtoff) / 60 % 60);
     whole_text = text_format("%s%s%s", text, fraction, zone);
     return json_text(whole_text);
 }
@@ -59,7 +60,8 @@ aws_with_iso_times(const struct json *answer)
     for (void *it = json_first(answer); it != NULL; it = json_next(answer, it)) {
         const struct json *value = json_value(it);
         const bool is_number = json_type(value) == JSON_INT || json_type(value) == JSON_REAL;
-        const bool is_query_time = strcmp(json_key(it), "CreatedTime") == 0 || strcmp(json_key(it), "Expiration") == 0;
+        const bool is_query_time =
+            strcmp(json_key(it), "CreatedTime") == 0 || strcmp(json_key(it), "Expiration") == 0;
         int64_t ms;
 
         if (is_number && is_time_name(json_key(it)))
@@ -255,8 +257,9 @@ print_grid(const struct json *list, const struct names *columns, int indent)
     for (size_t row = 0; row <= json_size(list); row++) {
         printf("%*s|", indent, "");
         for (size_t c = 0; c < columns->count; c++) {
-            cleanup_free char *text = row == 0 ? text_dup(columns->list[c])
-                                               : scalar_text(json_get(json_at(list, row - 1), columns->list[c]));
+            cleanup_free char *text =
+                row == 0 ? text_dup(columns->list[c])
+                         : scalar_text(json_get(json_at(list, row - 1), columns->list[c]));
 
             printf("  %-*s  |", (int)width[c], text);
         }

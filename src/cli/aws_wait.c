@@ -25,37 +25,74 @@ struct aws_waiter {
 };
 
 static const struct aws_waiter waiters[] = {
-    {"ecs", "services-stable", "ServicesStable", "DescribeServices", 600000, {
-        {VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
-        {VERDICT_FAILURE, MATCH_ANY, "services[].status", "DRAINING"},
-        {VERDICT_FAILURE, MATCH_ANY, "services[].status", "INACTIVE"},
-        {VERDICT_SUCCESS, MATCH_PATH,
-         "length(services[?!(length(deployments) == `1` && runningCount == desiredCount)]) == `0`", "true"}}},
-    {"ecs", "services-inactive", "ServicesInactive", "DescribeServices", 600000, {
-        {VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
-        {VERDICT_SUCCESS, MATCH_ANY, "services[].status", "INACTIVE"}}},
-    {"ecs", "tasks-running", "TasksRunning", "DescribeTasks", 600000, {
-        {VERDICT_FAILURE, MATCH_ANY, "tasks[].lastStatus", "STOPPED"},
-        {VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
-        {VERDICT_SUCCESS, MATCH_ALL, "tasks[].lastStatus", "RUNNING"}}},
-    {"ecs", "tasks-stopped", "TasksStopped", "DescribeTasks", 600000, {
-        {VERDICT_SUCCESS, MATCH_ALL, "tasks[].lastStatus", "STOPPED"}}},
-    {"elbv2", "load-balancer-available", "LoadBalancerAvailable", "DescribeLoadBalancers", 600000, {
-        {VERDICT_SUCCESS, MATCH_ALL, "LoadBalancers[].State.Code", "active"},
-        {VERDICT_RETRY, MATCH_ANY, "LoadBalancers[].State.Code", "provisioning"},
-        {VERDICT_RETRY, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
-    {"elbv2", "load-balancer-exists", "LoadBalancerExists", "DescribeLoadBalancers", 600000, {
-        {VERDICT_SUCCESS, MATCH_PATH, "length(LoadBalancers) >= `0`", "true"},
-        {VERDICT_RETRY, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
-    {"elbv2", "load-balancers-deleted", "LoadBalancersDeleted", "DescribeLoadBalancers", 600000, {
-        {VERDICT_RETRY, MATCH_ALL, "LoadBalancers[].State.Code", "active"},
-        {VERDICT_SUCCESS, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
-    {"elbv2", "target-in-service", "TargetInService", "DescribeTargetHealth", 600000, {
-        {VERDICT_SUCCESS, MATCH_ALL, "TargetHealthDescriptions[].TargetHealth.State", "healthy"},
-        {VERDICT_RETRY, MATCH_ERROR, NULL, "InvalidInstance"}}},
-    {"elbv2", "target-deregistered", "TargetDeregistered", "DescribeTargetHealth", 600000, {
-        {VERDICT_SUCCESS, MATCH_ERROR, NULL, "InvalidTarget"},
-        {VERDICT_SUCCESS, MATCH_ALL, "TargetHealthDescriptions[].TargetHealth.State", "unused"}}},
+    {"ecs",
+     "services-stable",
+     "ServicesStable",
+     "DescribeServices",
+     600000,
+     {{VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
+      {VERDICT_FAILURE, MATCH_ANY, "services[].status", "DRAINING"},
+      {VERDICT_FAILURE, MATCH_ANY, "services[].status", "INACTIVE"},
+      {VERDICT_SUCCESS, MATCH_PATH,
+       "length(services[?!(length(deployments) == `1` && runningCount == desiredCount)]) == `0`",
+       "true"}}},
+    {"ecs",
+     "services-inactive",
+     "ServicesInactive",
+     "DescribeServices",
+     600000,
+     {{VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
+      {VERDICT_SUCCESS, MATCH_ANY, "services[].status", "INACTIVE"}}},
+    {"ecs",
+     "tasks-running",
+     "TasksRunning",
+     "DescribeTasks",
+     600000,
+     {{VERDICT_FAILURE, MATCH_ANY, "tasks[].lastStatus", "STOPPED"},
+      {VERDICT_FAILURE, MATCH_ANY, "failures[].reason", "MISSING"},
+      {VERDICT_SUCCESS, MATCH_ALL, "tasks[].lastStatus", "RUNNING"}}},
+    {"ecs",
+     "tasks-stopped",
+     "TasksStopped",
+     "DescribeTasks",
+     600000,
+     {{VERDICT_SUCCESS, MATCH_ALL, "tasks[].lastStatus", "STOPPED"}}},
+    {"elbv2",
+     "load-balancer-available",
+     "LoadBalancerAvailable",
+     "DescribeLoadBalancers",
+     600000,
+     {{VERDICT_SUCCESS, MATCH_ALL, "LoadBalancers[].State.Code", "active"},
+      {VERDICT_RETRY, MATCH_ANY, "LoadBalancers[].State.Code", "provisioning"},
+      {VERDICT_RETRY, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
+    {"elbv2",
+     "load-balancer-exists",
+     "LoadBalancerExists",
+     "DescribeLoadBalancers",
+     600000,
+     {{VERDICT_SUCCESS, MATCH_PATH, "length(LoadBalancers) >= `0`", "true"},
+      {VERDICT_RETRY, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
+    {"elbv2",
+     "load-balancers-deleted",
+     "LoadBalancersDeleted",
+     "DescribeLoadBalancers",
+     600000,
+     {{VERDICT_RETRY, MATCH_ALL, "LoadBalancers[].State.Code", "active"},
+      {VERDICT_SUCCESS, MATCH_ERROR, NULL, "LoadBalancerNotFound"}}},
+    {"elbv2",
+     "target-in-service",
+     "TargetInService",
+     "DescribeTargetHealth",
+     600000,
+     {{VERDICT_SUCCESS, MATCH_ALL, "TargetHealthDescriptions[].TargetHealth.State", "healthy"},
+      {VERDICT_RETRY, MATCH_ERROR, NULL, "InvalidInstance"}}},
+    {"elbv2",
+     "target-deregistered",
+     "TargetDeregistered",
+     "DescribeTargetHealth",
+     600000,
+     {{VERDICT_SUCCESS, MATCH_ERROR, NULL, "InvalidTarget"},
+      {VERDICT_SUCCESS, MATCH_ALL, "TargetHealthDescriptions[].TargetHealth.State", "unused"}}},
 };
 
 const struct aws_waiter *
@@ -135,7 +172,9 @@ aws_wait(struct client *client, const struct aws_service *service, const struct 
         if (a->expected != NULL && a->verdict == VERDICT_SUCCESS)
             return 0;
         if (a->expected != NULL && a->verdict == VERDICT_FAILURE)
-            return fail(waiter, "Waiter encountered a terminal failure state: For expression \"%s\" we matched expected path: \"%s\"%s",
+            return fail(waiter,
+                        "Waiter encountered a terminal failure state: For expression \"%s\" we "
+                        "matched expected path: \"%s\"%s",
                         a->path, a->expected, a->matcher == MATCH_ANY ? " at least once" : "");
         if (a->expected == NULL && answer.code[0] != '\0')
             return fail(waiter, "An error occurred (%s): %s", answer.code, answer.message);

@@ -9,7 +9,7 @@ struct aws_waiter;
 const struct aws_waiter *aws_waiter_find(const char *service, const char *name);
 const char *aws_waiter_operation(const struct aws_waiter *waiter); /* whose arguments it takes */
 /* Returns the AWS CLI's exit code: 0, or 255 with "Waiter X failed: ..." on stderr. */
-int aws_wait(struct client *client, const struct aws_service *service, const struct aws_waiter *waiter,
-             const struct json *input);
+int aws_wait(struct client *client, const struct aws_service *service,
+             const struct aws_waiter *waiter, const struct json *input);
 /* "services-stable, ..." for the usage message. */
 void aws_waiter_list(const char *service, struct strbuf *out);

@@ -35,8 +35,8 @@ on_stage(void *ctx, const struct stage_report *report)
                                    : report->state == STAGE_SUCCESS           ? COLOUR_GOOD
                                                                               : COLOUR_BAD;
 
-    printf("%s%*s[%s] " STR_FMT, cli_colour(colour), (int)report->depth * 2, "", stage_state_name(report->state),
-           STR_ARG(report->name));
+    printf("%s%*s[%s] " STR_FMT, cli_colour(colour), (int)report->depth * 2, "",
+           stage_state_name(report->state), STR_ARG(report->name));
     if (!is_start && report->state != STAGE_SKIPPED)
         printf("  %.3f s", (double)report->took_ms / 1000);
     printf("%s\n", cli_colour(COLOUR_NONE));
@@ -94,9 +94,12 @@ int
 command_build(int argc, char **argv)
 {
     const char *data_dir = NULL;
-    struct pipeline_local build = {.on_log = on_log, .on_stage = on_stage, .abort_request = abort_request};
-    const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &build.branch}, {"file", 'f', OPTION_TEXT, &build.jenkinsfile},
-                                      {"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
+    struct pipeline_local build = {
+        .on_log = on_log, .on_stage = on_stage, .abort_request = abort_request};
+    const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &build.branch},
+                                      {"file", 'f', OPTION_TEXT, &build.jenkinsfile},
+                                      {"data-dir", 0, OPTION_TEXT, &data_dir},
+                                      {0}};
     cleanup_free char *directory = NULL;
     struct runner_outcome outcome;
     char tools[64];
@@ -124,6 +127,7 @@ command_build(int argc, char **argv)
     if (!has_run)
         return cli_fail(&err);
     printf("%s%s%s%s%s\n", cli_colour(outcome.result == RESULT_SUCCESS ? COLOUR_GOOD : COLOUR_BAD),
-           build_result_name(outcome.result), cli_colour(COLOUR_NONE), outcome.reason[0] != '\0' ? ": " : "", outcome.reason);
+           build_result_name(outcome.result), cli_colour(COLOUR_NONE),
+           outcome.reason[0] != '\0' ? ": " : "", outcome.reason);
     return outcome.result == RESULT_SUCCESS ? EXIT_LIVE : EXIT_ERROR;
 }

@@ -10,7 +10,8 @@
 
 /* GET or POST; the JSON of a success, or NULL with err. */
 static struct json *
-ask(struct client *client, const char *method, const char *path, const struct json *body, struct err *err)
+ask(struct client *client, const char *method, const char *path, const struct json *body,
+    struct err *err)
 {
     cleanup(client_answer_done) struct client_answer answer = {0};
 
@@ -24,7 +25,8 @@ ask(struct client *client, const char *method, const char *path, const struct js
 }
 
 bool
-builds_make_repository(struct client *client, const char *name, char *path, size_t size, bool *is_new, struct err *err)
+builds_make_repository(struct client *client, const char *name, char *path, size_t size,
+                       bool *is_new, struct err *err)
 {
     cleanup_json struct json *body = json_object(), *before = NULL, *answer = NULL;
     const struct json *pipelines;
@@ -38,7 +40,8 @@ builds_make_repository(struct client *client, const char *name, char *path, size
         if (strcmp(json_get_cstr(json_at(pipelines, i), "name", ""), name) == 0)
             *is_new = false;
     json_set(body, "name", json_text(name));
-    answer = ask(client, "POST", "/naru/repositories", body, err); /* brings an existing one up to date */
+    answer = ask(client, "POST", "/naru/repositories", body,
+                 err); /* brings an existing one up to date */
     if (answer == NULL)
         return err_context(err, "making the git repository '%s'", name);
     if (!text_copy(path, size, str_of(json_get_cstr(answer, "url", ""))) || path[0] == '\0')
@@ -83,7 +86,8 @@ builds_get(struct client *client, const char *pipeline, int64_t number, struct e
 }
 
 bool
-builds_log(struct client *client, const char *pipeline, int64_t number, struct strbuf *out, struct err *err)
+builds_log(struct client *client, const char *pipeline, int64_t number, struct strbuf *out,
+           struct err *err)
 {
     cleanup_free char *path = build_path(pipeline, number, "/log");
 
@@ -113,14 +117,14 @@ tell_stages(const struct json *build, size_t *told, struct progress *progress)
 
         if (strcmp(state, "RUNNING") == 0 || state[0] == '\0')
             return;
-        progress_line(progress, "stage", "%-10s %-8s %lld ms", json_get_cstr(stage, "name", ""), state,
-                      (long long)json_get_i64(stage, "tookMs", 0));
+        progress_line(progress, "stage", "%-10s %-8s %lld ms", json_get_cstr(stage, "name", ""),
+                      state, (long long)json_get_i64(stage, "tookMs", 0));
     }
 }
 
 struct json *
-builds_follow(struct client *client, const char *pipeline, int64_t number, struct progress *progress,
-              int64_t timeout_ms, struct err *err)
+builds_follow(struct client *client, const char *pipeline, int64_t number,
+              struct progress *progress, int64_t timeout_ms, struct err *err)
 {
     const int64_t end_ms = clock_monotonic_ms() + timeout_ms;
     int64_t answered_ms = clock_monotonic_ms();
@@ -136,11 +140,13 @@ builds_follow(struct client *client, const char *pipeline, int64_t number, struc
             tell_stages(build, &told, progress);
             if (build_is_over(build))
                 return TAKE(build);
-        } else if (cli_exit_code(err) != EXIT_INFRASTRUCTURE || clock_monotonic_ms() - answered_ms > OUTAGE_MAX_MS) {
+        } else if (cli_exit_code(err) != EXIT_INFRASTRUCTURE ||
+                   clock_monotonic_ms() - answered_ms > OUTAGE_MAX_MS) {
             return NULL;
         }
         if (clock_monotonic_ms() > end_ms) {
-            err_set(err, ERR_TIMEOUT, "build #%lld of %s is not over yet", (long long)number, pipeline);
+            err_set(err, ERR_TIMEOUT, "build #%lld of %s is not over yet", (long long)number,
+                    pipeline);
             return NULL;
         }
         clock_sleep_ms(POLL_MS);

@@ -30,8 +30,8 @@ int
 cli_fail(const struct err *err)
 {
     fflush(stdout);
-    fprintf(stderr, "%s%s%s: %s\n", isatty(2) ? "\033[31m" : "", err_wire(err->code), isatty(2) ? "\033[0m" : "",
-            err->message);
+    fprintf(stderr, "%s%s%s: %s\n", isatty(2) ? "\033[31m" : "", err_wire(err->code),
+            isatty(2) ? "\033[0m" : "", err->message);
     return cli_exit_code(err);
 }
 
@@ -86,7 +86,8 @@ row_store(const struct option_row *row, const char *value, struct err *err)
 }
 
 int
-options_parse(int argc, char **argv, const struct option_row *rows, bool *wants_help, struct err *err)
+options_parse(int argc, char **argv, const struct option_row *rows, bool *wants_help,
+              struct err *err)
 {
     bool only_positional = false;
     int positional = 0;
@@ -243,7 +244,8 @@ table_print(const struct table *t, FILE *out)
 
         if (i < t->columns)
             fputs(out == stdout ? cli_colour(COLOUR_DIM) : "", out);
-        fprintf(out, "%-*s%s", is_last ? 0 : (int)t->width[column], t->cells[i], is_last ? "" : "  ");
+        fprintf(out, "%-*s%s", is_last ? 0 : (int)t->width[column], t->cells[i],
+                is_last ? "" : "  ");
         if (i < t->columns)
             fputs(out == stdout ? cli_colour(COLOUR_NONE) : "", out);
         if (is_last)

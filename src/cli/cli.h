@@ -36,20 +36,24 @@ struct option_row {
     const char *name; /* without dashes */
     char letter;      /* 0: none */
     enum option_kind kind;
-    void *target;     /* const char **, bool *, int64_t * */
+    void *target; /* const char **, bool *, int64_t * */
 };
 /* Ends with a row without a name. `--help` is understood for all: sets *wants_help. Positional
- * arguments are moved to the front of argv[1..]; their count is the result, -1 with err on a mistake. */
-int options_parse(int argc, char **argv, const struct option_row *rows, bool *wants_help, struct err *err);
-/* The usual beginning of a command: parses, prints help (result -2) or the mistake (-1; *status). */
-int command_begin(int argc, char **argv, const struct option_row *rows, int positional_max, int *status);
+ * arguments are moved to the front of argv[1..]; their count is the result, -1 with err on a
+ * mistake. */
+int options_parse(int argc, char **argv, const struct option_row *rows, bool *wants_help,
+                  struct err *err);
+/* The usual beginning of a command: parses, prints help (result -2) or the mistake (-1; *status).
+ */
+int command_begin(int argc, char **argv, const struct option_row *rows, int positional_max,
+                  int *status);
 
 /* A client for the data directory; NULL after having printed why (*status). */
 struct client *cli_connect(const char *data_dir, int *status);
 
 /* ---- output ---- */
 bool cli_wants_json(const char *output, struct err *err, bool *out); /* "table", "json" or NULL */
-void cli_print_json(const struct json *value);                       /* four spaces, as the AWS CLI */
+void cli_print_json(const struct json *value); /* four spaces, as the AWS CLI */
 enum cli_colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_BAD, COLOUR_DIM, COLOUR_BOLD };
 const char *cli_colour(enum cli_colour colour); /* an escape sequence on a terminal, else "" */
 
@@ -66,6 +70,7 @@ struct progress {
     char last[512];
 };
 void progress_begin(struct progress *p);
-void progress_line(struct progress *p, const char *subject, const char *format, ...) PRINTF_LIKE(3, 4);
+void progress_line(struct progress *p, const char *subject, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* "arn:...:service/c/web" -> "web" */
 const char *arn_tail(const char *arn);

@@ -35,8 +35,9 @@ client_data_dir(const char *data_dir)
 void
 client_forget_environment(void)
 {
-    static const char *const variables[] = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-                                            "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCOUNT_ID", "AWS_PROFILE"};
+    static const char *const variables[] = {
+        "AWS_ENDPOINT_URL",   "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+        "AWS_DEFAULT_REGION", "AWS_REGION",        "AWS_ACCOUNT_ID",        "AWS_PROFILE"};
 
     for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
         unsetenv(variables[i]);
@@ -113,7 +114,8 @@ client_config_load(struct client_config *out, const char *data_dir, struct err *
 /* ---- SigV4 (ecs.md 1.3) ---- */
 
 void
-client_sign(const struct client_config *config, const struct signing *what, struct strbuf *authorization)
+client_sign(const struct client_config *config, const struct signing *what,
+            struct strbuf *authorization)
 {
     cleanup(strbuf_done) struct strbuf canonical = {0}, names = {0}, to_sign = {0};
     cleanup_free char *first_key = text_format("AWS4%s", config->secret_access_key);
@@ -132,16 +134,18 @@ client_sign(const struct client_config *config, const struct signing *what, stru
     sha256_hex(what->body, hash);
     strbuf_addf(&canonical, "\n%s\n%s", strbuf_cstr(&names), hash);
     sha256_hex(strbuf_str(&canonical), hash);
-    strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", stamp, date, what->region,
-                what->service, hash);
+    strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", stamp, date,
+                what->region, what->service, hash);
     hmac_sha256(str_of(first_key), str_of(date), key);
     hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->region), key);
     hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->service), key);
     hmac_sha256((struct str){(const char *)key, sizeof(key)}, STR("aws4_request"), key);
     hmac_sha256((struct str){(const char *)key, sizeof(key)}, strbuf_str(&to_sign), key);
     hex_encode(key, sizeof(key), signature);
-    strbuf_addf(authorization, "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s",
-                config->access_key_id, date, what->region, what->service, strbuf_cstr(&names), signature);
+    strbuf_addf(
+        authorization,
+        "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s",
+        config->access_key_id, date, what->region, what->service, strbuf_cstr(&names), signature);
 }
 
 /* ---- one request ---- */
@@ -189,8 +193,8 @@ client_get_config(const struct client *client)
 }
 
 struct http_parts {
-    const char *method, *path;   /* path with query */
-    const char *service;         /* NULL: unsigned */
+    const char *method, *path;         /* path with query */
+    const char *service;               /* NULL: unsigned */
     const char *content_type, *target; /* may be NULL */
     struct str body;
     int64_t timeout_ms;
@@ -211,7 +215,8 @@ static bool
 perform(struct client *c, const struct http_parts *parts, struct http_answer *out, struct err *err)
 {
     cleanup_free char *url = text_format("%s%s", c->config.endpoint_url, parts->path);
-    cleanup_free char *host = text_format("host:%s", c->host), *type = NULL, *date = NULL, *token = NULL;
+    cleanup_free char *host = text_format("host:%s", c->host), *type = NULL, *date = NULL,
+                      *token = NULL;
     cleanup_free char *target = NULL, *path = NULL;
     cleanup(strbuf_done) struct strbuf authorization = {0};
     const char *query = strchr(parts->path, '?');
@@ -220,11 +225,17 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     char(*lines)[4096] = mem_new(sizeof(*lines) * HEADERS_MAX);
     cleanup_free UNUSED void *lines_owner = lines;
     int signed_count = 0, sent_count = 0;
-    struct http_call call = {.method = parts->method, .url = url, .body = parts->body, .headers = sent,
-                             .connect_timeout_ms = 3000, .timeout_ms = parts->timeout_ms, .limit = ANSWER_LIMIT};
+    struct http_call call = {.method = parts->method,
+                             .url = url,
+                             .body = parts->body,
+                             .headers = sent,
+                             .connect_timeout_ms = 3000,
+                             .timeout_ms = parts->timeout_ms,
+                             .limit = ANSWER_LIMIT};
     char stamp[24];
 
-    path = str_dup(str_range(parts->path, query != NULL ? query : parts->path + strlen(parts->path)));
+    path =
+        str_dup(str_range(parts->path, query != NULL ? query : parts->path + strlen(parts->path)));
     if (parts->content_type != NULL) {
         type = text_format("content-type:%s", parts->content_type);
         signed_headers[signed_count++] = type;
@@ -246,15 +257,22 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     add_header(lines, sent, &sent_count, "expect:"); /* no 100-continue: one round trip */
     if (parts->service != NULL) {
         const struct signing signing = {
-            .method = parts->method, .path = path, .query = query != NULL ? query + 1 : "",
-            .headers = signed_headers, .header_count = signed_count, .body = parts->body,
-            .region = c->config.region, .service = parts->service, .now_ms = now_ms,
+            .method = parts->method,
+            .path = path,
+            .query = query != NULL ? query + 1 : "",
+            .headers = signed_headers,
+            .header_count = signed_count,
+            .body = parts->body,
+            .region = c->config.region,
+            .service = parts->service,
+            .now_ms = now_ms,
         };
 
         if (!c->config.has_keys)
-            return err_set(err, ERR_MISSING_AUTHENTICATION_TOKEN,
-                           "Unable to locate credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-                           "(eval \"$(naru env)\"), or run as the owner of naru's data directory");
+            return err_set(
+                err, ERR_MISSING_AUTHENTICATION_TOKEN,
+                "Unable to locate credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                "(eval \"$(naru env)\"), or run as the owner of naru's data directory");
         strbuf_add_cstr(&authorization, "authorization:");
         client_sign(&c->config, &signing, &authorization);
         add_header(lines, sent, &sent_count, strbuf_cstr(&authorization));
@@ -262,7 +280,8 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     if (!http_client_call(c->http, &call, out, err)) {
         if (err != NULL && err->code != ERR_TIMEOUT)
             err->code = ERR_UNAVAILABLE;
-        return err_context(err, "Could not connect to the endpoint URL: \"%s/\"", c->config.endpoint_url);
+        return err_context(err, "Could not connect to the endpoint URL: \"%s/\"",
+                           c->config.endpoint_url);
     }
     return true;
 }
@@ -302,7 +321,8 @@ read_refusal(struct client_answer *a, const struct json *body)
         snprintf(a->code, sizeof(a->code), "HTTP%d", a->status);
     if (message == NULL)
         message = strbuf_cstr(&a->text);
-    text_copy(a->message, sizeof(a->message), str_slice(str_of(message), 0, sizeof(a->message) - 1));
+    text_copy(a->message, sizeof(a->message),
+              str_slice(str_of(message), 0, sizeof(a->message) - 1));
 }
 
 static bool
@@ -354,7 +374,9 @@ client_send(struct client *client, const struct aws_service *service, const char
     cleanup(http_answer_done) struct http_answer http = {0};
     cleanup(strbuf_done) struct strbuf body = {0};
     cleanup_free char *target = NULL;
-    struct http_parts parts = {.method = "POST", .path = "/", .service = service->signing_name,
+    struct http_parts parts = {.method = "POST",
+                               .path = "/",
+                               .service = service->signing_name,
                                .timeout_ms = CALL_TIMEOUT_MS};
 
     if (is_query) {
@@ -393,7 +415,8 @@ client_refused(const struct client_answer *a, struct err *err)
     for (size_t i = 1; i < ARRAY_COUNT(codes); i++)
         if (strcmp(codes[i].wire, a->code) == 0)
             return err_set(err, codes[i].code, "%.900s", a->message);
-    return err_set(err, a->status >= 500 ? ERR_INTERNAL : ERR_BAD_REQUEST, "%s: %.800s", a->code, a->message);
+    return err_set(err, a->status >= 500 ? ERR_INTERNAL : ERR_BAD_REQUEST, "%s: %.800s", a->code,
+                   a->message);
 }
 
 struct json *
@@ -417,9 +440,12 @@ client_http(struct client *client, const char *method, const char *path, const s
 {
     cleanup(http_answer_done) struct http_answer http = {0};
     cleanup_free char *text = body != NULL ? json_format(body) : NULL;
-    const struct http_parts parts = {.method = method, .path = path, .service = "naru",
+    const struct http_parts parts = {.method = method,
+                                     .path = path,
+                                     .service = "naru",
                                      .content_type = body != NULL ? "application/json" : NULL,
-                                     .body = str_of(text), .timeout_ms = CALL_TIMEOUT_MS};
+                                     .body = str_of(text),
+                                     .timeout_ms = CALL_TIMEOUT_MS};
 
     return perform(client, &parts, &http, err) && read_answer(&http, false, out, err);
 }
@@ -429,7 +455,8 @@ client_http_text(struct client *client, const char *path, struct strbuf *out, st
 {
     cleanup(http_answer_done) struct http_answer http = {0};
     cleanup(client_answer_done) struct client_answer answer = {0};
-    const struct http_parts parts = {.method = "GET", .path = path, .service = "naru", .timeout_ms = CALL_TIMEOUT_MS};
+    const struct http_parts parts = {
+        .method = "GET", .path = path, .service = "naru", .timeout_ms = CALL_TIMEOUT_MS};
 
     if (!perform(client, &parts, &http, err))
         return false;
@@ -489,7 +516,8 @@ encode_value(struct strbuf *out, const char *name, const struct json *value)
 }
 
 void
-query_encode(struct strbuf *out, const char *operation, const char *version, const struct json *input)
+query_encode(struct strbuf *out, const char *operation, const char *version,
+             const struct json *input)
 {
     strbuf_addf(out, "Action=%s&Version=%s", operation, version);
     for (void *it = json_first(input); it != NULL; it = json_next(input, it))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* client.h - an AWS API client: signs with SigV4, speaks JSON 1.1 and Query.
- * Where to and who as: AWS_ENDPOINT_URL (or NARU_PORT), AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
- * AWS_DEFAULT_REGION (or AWS_REGION); what the environment does not say comes from
- * <data dir>/credentials.json, which the server writes for its owner's eyes only.
- * Errors: `err` with ERR_UNAVAILABLE when nothing answered; a refusal of the server is an answer
+ * Where to and who as: AWS_ENDPOINT_URL (or NARU_PORT), AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+ * AWS_SESSION_TOKEN, AWS_DEFAULT_REGION (or AWS_REGION); what the environment does not say comes
+ * from <data dir>/credentials.json, which the server writes for its owner's eyes only. Errors:
+ * `err` with ERR_UNAVAILABLE when nothing answered; a refusal of the server is an answer
  * (client_send) or an error with the server's own code in front (client_call).
  * One thread; nothing is shared. */
 #pragma once
@@ -21,21 +21,24 @@ struct client_config {
 
 struct client_answer {
     int status;
-    char code[128];        /* "ClusterNotFoundException"; empty on success */
+    char code[128]; /* "ClusterNotFoundException"; empty on success */
     char message[2048];
-    struct json *body;     /* of a success; may be NULL for /naru routes without JSON */
-    struct strbuf text;    /* as it came */
+    struct json *body;  /* of a success; may be NULL for /naru routes without JSON */
+    struct strbuf text; /* as it came */
 };
 
 /* <data dir>: `data_dir` or NARU_DATA_DIR or /var/lib/naru. */
 const char *client_data_dir(const char *data_dir);
-/* Takes AWS_* out of the environment, so that the installation in the data directory is meant, whatever the
- * caller's shell is set up for: for up and git-hook. */
+/* Takes AWS_* out of the environment, so that the installation in the data directory is meant,
+ * whatever the caller's shell is set up for: for up and git-hook. */
 void client_forget_environment(void);
-/* Never fails for missing keys (has_keys tells); only for a credentials file that cannot be understood. */
-bool client_config_load(struct client_config *out, const char *data_dir, struct err *err) MUST_CHECK;
+/* Never fails for missing keys (has_keys tells); only for a credentials file that cannot be
+ * understood. */
+bool client_config_load(struct client_config *out, const char *data_dir,
+                        struct err *err) MUST_CHECK;
 
-/* The signature of SigV4: pure, for any clock. `headers` are "name:value" lines in lower case, sorted. */
+/* The signature of SigV4: pure, for any clock. `headers` are "name:value" lines in lower case,
+ * sorted. */
 struct signing {
     const char *method, *path, *query; /* path as sent; query sorted and encoded */
     const char *const *headers;
@@ -44,12 +47,17 @@ struct signing {
     const char *region, *service;
     int64_t now_ms;
 };
-void client_sign(const struct client_config *config, const struct signing *what, struct strbuf *authorization);
+void client_sign(const struct client_config *config, const struct signing *what,
+                 struct strbuf *authorization);
 
 struct client;
 struct client *client_new(const struct client_config *config);
 void client_free(struct client *client);
-static inline void client_free_(struct client **c) { client_free(*c); }
+static inline void
+client_free_(struct client **c)
+{
+    client_free(*c);
+}
 const struct client_config *client_get_config(const struct client *client);
 
 /* One operation; `input` may be NULL. False only if no answer came. */
@@ -58,17 +66,20 @@ bool client_send(struct client *client, const struct aws_service *service, const
 /* The answer of a success, or NULL and err: "ClusterNotFoundException: Cluster not found.". */
 struct json *client_call(struct client *client, const char *service, const char *operation,
                          const struct json *input, struct err *err) MUST_CHECK;
-/* naru's own routes: `path` is "/naru/builds?pipeline=x" (query encoded and sorted), signed as service `naru`. */
-bool client_http(struct client *client, const char *method, const char *path, const struct json *body,
-                 struct client_answer *out, struct err *err) MUST_CHECK;
+/* naru's own routes: `path` is "/naru/builds?pipeline=x" (query encoded and sorted), signed as
+ * service `naru`. */
+bool client_http(struct client *client, const char *method, const char *path,
+                 const struct json *body, struct client_answer *out, struct err *err) MUST_CHECK;
 /* GET of a text (a log), which need not be JSON. */
-bool client_http_text(struct client *client, const char *path, struct strbuf *out, struct err *err) MUST_CHECK;
+bool client_http_text(struct client *client, const char *path, struct strbuf *out,
+                      struct err *err) MUST_CHECK;
 /* As client_http() without a signature and with a limit of time: /healthz. */
-bool client_probe(struct client *client, const char *path, int64_t timeout_ms, struct client_answer *out,
-                  struct err *err) MUST_CHECK;
+bool client_probe(struct client *client, const char *path, int64_t timeout_ms,
+                  struct client_answer *out, struct err *err) MUST_CHECK;
 void client_answer_done(struct client_answer *a);
 /* Sets err to what the server said; false. */
 bool client_refused(const struct client_answer *a, struct err *err);
 
 /* Query form of `input`, for client_send() and its tests. */
-void query_encode(struct strbuf *out, const char *operation, const char *version, const struct json *input);
+void query_encode(struct strbuf *out, const char *operation, const char *version,
+                  const struct json *input);

@@ -42,7 +42,8 @@ command_begin(int argc, char **argv, const struct option_row *rows, int position
         return -2;
     }
     if (count > positional_max)
-        err_set(&err, ERR_USAGE, "unexpected argument '%s' (try: naru %s --help)", argv[1 + positional_max], argv[0]);
+        err_set(&err, ERR_USAGE, "unexpected argument '%s' (try: naru %s --help)",
+                argv[1 + positional_max], argv[0]);
     if (count < 0 || count > positional_max) {
         *status = cli_fail(&err);
         return -1;
@@ -86,7 +87,9 @@ command_env(int argc, char **argv)
     if (!client_config_load(&config, data_dir, &err))
         return cli_fail(&err);
     if (!config.has_keys) {
-        err_set(&err, ERR_ACCESS_DENIED, "cannot read %s/credentials.json: is naru installed there (naru up), and are you its owner?",
+        err_set(&err, ERR_ACCESS_DENIED,
+                "cannot read %s/credentials.json: is naru installed there (naru up), and are you "
+                "its owner?",
                 client_data_dir(data_dir));
         return cli_fail(&err);
     }

@@ -12,7 +12,7 @@ struct deploy {
     int64_t timeout_s;
     struct client *client;
     char cluster_name[512];
-    struct json *found;  /* the service as it was */
+    struct json *found; /* the service as it was */
 };
 
 /* Whose image changes: the one named, the one behind the load balancer, or the only one. */
@@ -25,9 +25,11 @@ choose_container(const struct deploy *d, const struct json *definition, struct e
     if (wanted == NULL && json_size(containers) == 1)
         return json_at(containers, 0);
     if (wanted == NULL)
-        wanted = json_get_cstr(json_at(json_get(d->found, "loadBalancers"), 0), "containerName", NULL);
+        wanted =
+            json_get_cstr(json_at(json_get(d->found, "loadBalancers"), 0), "containerName", NULL);
     if (wanted == NULL) {
-        err_set(err, ERR_USAGE, "the task definition has %zu containers: say --container", json_size(containers));
+        err_set(err, ERR_USAGE, "the task definition has %zu containers: say --container",
+                json_size(containers));
         return NULL;
     }
     for (size_t i = 0; i < json_size(containers); i++)
@@ -41,11 +43,14 @@ choose_container(const struct deploy *d, const struct json *definition, struct e
 static bool
 register_revision(const struct deploy *d, char *out, size_t size, struct err *err)
 {
-    const struct shape *input_shape = operation_named(service_find("ecs"), "RegisterTaskDefinition")->input;
-    cleanup_json struct json *described = NULL, *definition = NULL, *input = json_object(), *answer = NULL;
+    const struct shape *input_shape =
+        operation_named(service_find("ecs"), "RegisterTaskDefinition")->input;
+    cleanup_json struct json *described = NULL, *definition = NULL, *input = json_object(),
+                             *answer = NULL;
     struct json *container;
 
-    described = task_definition_describe(d->client, json_get_cstr(d->found, "taskDefinition", ""), err);
+    described =
+        task_definition_describe(d->client, json_get_cstr(d->found, "taskDefinition", ""), err);
     if (described == NULL)
         return false;
     definition = json_copy(json_get(described, "taskDefinition"));
@@ -63,11 +68,14 @@ register_revision(const struct deploy *d, char *out, size_t size, struct err *er
     answer = client_call(d->client, "ecs", "RegisterTaskDefinition", input, err);
     if (answer == NULL)
         return err_context(err, "registering the new revision");
-    return text_copy(out, size, str_of(json_get_cstr(json_get(answer, "taskDefinition"), "taskDefinitionArn", "")));
+    return text_copy(
+        out, size,
+        str_of(json_get_cstr(json_get(answer, "taskDefinition"), "taskDefinitionArn", "")));
 }
 
 static bool
-update_service(const struct deploy *d, const char *definition, char *deployment_out, size_t size, struct err *err)
+update_service(const struct deploy *d, const char *definition, char *deployment_out, size_t size,
+               struct err *err)
 {
     cleanup_json struct json *input = json_object(), *answer = NULL;
     const char *deployment;
@@ -88,7 +96,8 @@ update_service(const struct deploy *d, const char *definition, char *deployment_
 }
 
 static int
-report(const struct deploy *d, const char *definition, const char *deployment, const struct follow *f, int code)
+report(const struct deploy *d, const char *definition, const char *deployment,
+       const struct follow *f, int code)
 {
     if (d->wants_json) {
         cleanup_json struct json *out = json_object();
@@ -101,7 +110,8 @@ report(const struct deploy *d, const char *definition, const char *deployment, c
         json_set(out, "reason", f != NULL && f->reason[0] != '\0' ? json_text(f->reason) : NULL);
         cli_print_json(out);
     } else if (f == NULL) {
-        printf("%s of %s started: %s\n", d->is_rollback ? "rollback" : "deployment", d->service, deployment);
+        printf("%s of %s started: %s\n", d->is_rollback ? "rollback" : "deployment", d->service,
+               deployment);
     }
     return code;
 }
@@ -110,12 +120,17 @@ static int
 deploy_run(struct deploy *d)
 {
     char definition[1024] = "", deployment[1024] = "";
-    struct follow f = {.client = d->client, .cluster = d->cluster_name, .service = d->service, .deployment_arn = deployment,
-                       .timeout_ms = d->timeout_s * 1000, .is_rollback = d->is_rollback};
+    struct follow f = {.client = d->client,
+                       .cluster = d->cluster_name,
+                       .service = d->service,
+                       .deployment_arn = deployment,
+                       .timeout_ms = d->timeout_s * 1000,
+                       .is_rollback = d->is_rollback};
     struct err err = {0};
 
     if (!cli_wants_json(d->output, &err, &d->wants_json) ||
-        !service_locate(d->client, d->cluster, d->service, d->cluster_name, sizeof(d->cluster_name), &d->found, &err))
+        !service_locate(d->client, d->cluster, d->service, d->cluster_name, sizeof(d->cluster_name),
+                        &d->found, &err))
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);
@@ -132,11 +147,16 @@ deploy_main(int argc, char **argv, bool is_rollback)
 {
     struct deploy d = {.timeout_s = TIMEOUT_S, .is_rollback = is_rollback};
     const struct option_row rows[] = {
-        {"service", 's', OPTION_TEXT, &d.service},     {"cluster", 'c', OPTION_TEXT, &d.cluster},
-        {"wait", 'w', OPTION_FLAG, &d.waits},          {"timeout", 0, OPTION_NUMBER, &d.timeout_s},
-        {"data-dir", 0, OPTION_TEXT, &d.data_dir},     {"output", 'o', OPTION_TEXT, &d.output},
-        {is_rollback ? NULL : "image", 'i', OPTION_TEXT, &d.image}, /* a rollback's table ends here */
-        {"container", 0, OPTION_TEXT, &d.container},   {0},
+        {"service", 's', OPTION_TEXT, &d.service},
+        {"cluster", 'c', OPTION_TEXT, &d.cluster},
+        {"wait", 'w', OPTION_FLAG, &d.waits},
+        {"timeout", 0, OPTION_NUMBER, &d.timeout_s},
+        {"data-dir", 0, OPTION_TEXT, &d.data_dir},
+        {"output", 'o', OPTION_TEXT, &d.output},
+        {is_rollback ? NULL : "image", 'i', OPTION_TEXT,
+         &d.image}, /* a rollback's table ends here */
+        {"container", 0, OPTION_TEXT, &d.container},
+        {0},
     };
     struct err err = {0};
     int status;
@@ -144,7 +164,8 @@ deploy_main(int argc, char **argv, bool is_rollback)
     if (command_begin(argc, argv, rows, 0, &status) < 0)
         return status;
     if (d.service == NULL || (!is_rollback && d.image == NULL)) {
-        err_set(&err, ERR_USAGE, "say %s (try: naru %s --help)", d.service == NULL ? "--service" : "--image", argv[0]);
+        err_set(&err, ERR_USAGE, "say %s (try: naru %s --help)",
+                d.service == NULL ? "--service" : "--image", argv[0]);
         return cli_fail(&err);
     }
     d.client = cli_connect(d.data_dir, &status);

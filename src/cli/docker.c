@@ -112,7 +112,8 @@ wants_buildkit(const char *docker)
 
     if (getenv("DOCKER_BUILDKIT") != NULL || !process_run(&spec, &result, NULL))
         return false;
-    return sscanf(strbuf_cstr(&result.output), "Docker version %d.", &major) == 1 && major > 0 && major < 23;
+    return sscanf(strbuf_cstr(&result.output), "Docker version %d.", &major) == 1 && major > 0 &&
+           major < 23;
 }
 
 static bool

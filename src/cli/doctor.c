@@ -38,8 +38,8 @@ say(struct doctor *d, enum health health, const char *check, const char *detail,
     d->has_failed = d->has_failed || health == HEALTH_FAIL;
     if (d->wants_json)
         return;
-    printf("%s%-4s%s  %-8s  %s\n", cli_colour(health == HEALTH_OK ? COLOUR_GOOD : COLOUR_BAD), words[health],
-           cli_colour(COLOUR_NONE), check, detail);
+    printf("%s%-4s%s  %-8s  %s\n", cli_colour(health == HEALTH_OK ? COLOUR_GOOD : COLOUR_BAD),
+           words[health], cli_colour(COLOUR_NONE), check, detail);
     if (fix[0] != '\0')
         printf("                fix: %s\n", fix);
 }
@@ -58,14 +58,16 @@ check_docker(struct doctor *d)
     local_docker_socket(socket, sizeof(socket));
     if (!local_docker_get(socket, "/version", &answer, &err)) {
         detail = text_format("no Docker Engine answers on %s", socket);
-        say(d, HEALTH_FAIL, "docker", detail, access("/usr/sbin/dockerd", X_OK) == 0
-            ? "naru up starts it (as root); with systemd: systemctl start docker"
-            : "apt-get install docker.io");
+        say(d, HEALTH_FAIL, "docker", detail,
+            access("/usr/sbin/dockerd", X_OK) == 0
+                ? "naru up starts it (as root); with systemd: systemctl start docker"
+                : "apt-get install docker.io");
         return;
     }
     version = json_parse(strbuf_str(&answer.body), NULL);
     api = json_get_cstr(version, "ApiVersion", "0.0");
-    detail = text_format("Docker %s, API %s, on %s", json_get_cstr(version, "Version", "?"), api, socket);
+    detail = text_format("Docker %s, API %s, on %s", json_get_cstr(version, "Version", "?"), api,
+                         socket);
     if (sscanf(api, "1.%d", &minor) != 1 || minor < API_VERSION_MIN)
         say(d, HEALTH_FAIL, "docker", detail, "naru needs Docker 20.10 or newer");
     else
@@ -74,15 +76,16 @@ check_docker(struct doctor *d)
 
 /* Runs `program argument` and shows the first line of what it says. */
 static void
-check_program(struct doctor *d, const char *check, const char *program, const char *argument, const char *fix,
-              enum health absent)
+check_program(struct doctor *d, const char *check, const char *program, const char *argument,
+              const char *fix, enum health absent)
 {
     const char *const argv[] = {program, argument, NULL};
     const struct process_spec spec = {.argv = argv, .timeout_ms = 10000, .merge_stderr = true};
     cleanup(process_result_done) struct process_result result = {0};
     struct str text, line;
 
-    if (!local_find_program(program, NULL, 0) || !process_run(&spec, &result, NULL) || result.exit_code != 0) {
+    if (!local_find_program(program, NULL, 0) || !process_run(&spec, &result, NULL) ||
+        result.exit_code != 0) {
         cleanup_free char *detail = text_format("%s is not installed or does not run", program);
 
         say(d, absent, check, detail, fix);
@@ -101,14 +104,16 @@ check_haproxy(struct doctor *d)
 {
     const char *own = getenv("NARU_HAPROXY");
 
-    check_program(d, "haproxy", own != NULL && own[0] != '\0' ? own : "haproxy", "-v", "apt-get install haproxy", HEALTH_FAIL);
+    check_program(d, "haproxy", own != NULL && own[0] != '\0' ? own : "haproxy", "-v",
+                  "apt-get install haproxy", HEALTH_FAIL);
 }
 
 static bool
 is_port_taken(unsigned port)
 {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     bool is_taken;
 
@@ -131,11 +136,13 @@ check_server(struct doctor *d)
         say(d, HEALTH_OK, "server", detail, "");
         key = text_format("%s/credentials.json", client_data_dir(d->data_dir));
         if (!d->config.has_keys)
-            say(d, HEALTH_WARN, "keys", "no access key in the environment, and the credentials file cannot be read",
+            say(d, HEALTH_WARN, "keys",
+                "no access key in the environment, and the credentials file cannot be read",
                 "run as naru's owner, or eval \"$(sudo naru env)\"");
     } else if (is_port_taken(port)) {
         detail = text_format("port %u belongs to another program", port);
-        say(d, HEALTH_FAIL, "server", detail, "stop it, or choose another port: naru up --port N (NARU_PORT)");
+        say(d, HEALTH_FAIL, "server", detail,
+            "stop it, or choose another port: naru up --port N (NARU_PORT)");
     } else {
         detail = text_format("naru is not running; port %u is free", port);
         say(d, HEALTH_WARN, "server", detail, "naru up");
@@ -157,7 +164,8 @@ check_disk(struct doctor *d)
     bytes = (long long)fs.f_bavail * (long long)fs.f_frsize;
     detail = text_format("%.1f GiB free for %s", (double)bytes / (1 << 30), path);
     if (bytes < DISK_FAIL_BYTES)
-        say(d, HEALTH_FAIL, "disk", detail, "make room (docker image prune), or choose another --data-dir");
+        say(d, HEALTH_FAIL, "disk", detail,
+            "make room (docker image prune), or choose another --data-dir");
     else
         say(d, bytes < DISK_WARN_BYTES ? HEALTH_WARN : HEALTH_OK, "disk", detail,
             bytes < DISK_WARN_BYTES ? "images grow: keep 10 GiB free (docker image prune)" : "");
@@ -171,9 +179,11 @@ check_clock(struct doctor *d)
     const int result = adjtimex(&state);
 
     if (result < 0)
-        say(d, HEALTH_WARN, "clock", "the kernel does not say whether the clock is synchronised", "");
+        say(d, HEALTH_WARN, "clock", "the kernel does not say whether the clock is synchronised",
+            "");
     else if (result == TIME_ERROR || (state.status & STA_UNSYNC) != 0)
-        say(d, HEALTH_WARN, "clock", "the clock is not synchronised; clients on other machines may be refused",
+        say(d, HEALTH_WARN, "clock",
+            "the clock is not synchronised; clients on other machines may be refused",
             "apt-get install systemd-timesyncd (or chrony)");
     else
         say(d, HEALTH_OK, "clock", "synchronised", "");
@@ -184,20 +194,23 @@ command_doctor(int argc, char **argv)
 {
     const char *output = NULL;
     struct doctor d = {0};
-    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &d.data_dir}, {"output", 'o', OPTION_TEXT, &output}, {0}};
+    const struct option_row rows[] = {
+        {"data-dir", 0, OPTION_TEXT, &d.data_dir}, {"output", 'o', OPTION_TEXT, &output}, {0}};
     struct err err = {0};
     int status;
 
     if (command_begin(argc, argv, rows, 0, &status) < 0)
         return status;
-    if (!cli_wants_json(output, &err, &d.wants_json) || !client_config_load(&d.config, d.data_dir, &err))
+    if (!cli_wants_json(output, &err, &d.wants_json) ||
+        !client_config_load(&d.config, d.data_dir, &err))
         return cli_fail(&err);
     d.checks = json_array();
     check_server(&d);
     check_docker(&d);
     check_haproxy(&d);
     check_program(&d, "git", "git", "--version", "apt-get install git", HEALTH_FAIL);
-    check_program(&d, "client", "docker", "--version", "apt-get install docker.io (builds run `docker build`)", HEALTH_WARN);
+    check_program(&d, "client", "docker", "--version",
+                  "apt-get install docker.io (builds run `docker build`)", HEALTH_WARN);
     check_disk(&d);
     check_clock(&d);
     if (d.wants_json)

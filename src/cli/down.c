@@ -21,7 +21,7 @@ struct down {
     bool purges;
     char installation[32], docker_socket[256];
     char registry[128]; /* "localhost:4566/" */
-    int stopped; /* things that were there to be stopped */
+    int stopped;        /* things that were there to be stopped */
 };
 
 static bool
@@ -41,11 +41,13 @@ read_installation(struct down *d, struct err *err)
     doc = json_parse(strbuf_str(&text), err);
     if (doc == NULL)
         return err_context(err, "%s", path);
-    text_copy(d->installation, sizeof(d->installation), str_of(json_get_cstr(doc, "installation", "")));
+    text_copy(d->installation, sizeof(d->installation),
+              str_of(json_get_cstr(doc, "installation", "")));
     host = strstr(json_get_cstr(doc, "endpoint_url", ""), "://");
     if (host != NULL)
         snprintf(d->registry, sizeof(d->registry), "%.100s/", host + 3);
-    text_copy(d->docker_socket, sizeof(d->docker_socket), str_of(json_get_cstr(doc, "docker_socket", "/var/run/docker.sock")));
+    text_copy(d->docker_socket, sizeof(d->docker_socket),
+              str_of(json_get_cstr(doc, "docker_socket", "/var/run/docker.sock")));
     return true;
 }
 
@@ -73,8 +75,10 @@ stop_server(struct down *d, struct err *err)
     }
     unlink(path);
     if (data_is_locked(d))
-        return err_set(err, ERR_ACCESS_DENIED, "a naru server that `naru up` did not start uses %s: stop it first "
-                       "(systemctl stop naru)", d->data_dir);
+        return err_set(err, ERR_ACCESS_DENIED,
+                       "a naru server that `naru up` did not start uses %s: stop it first "
+                       "(systemctl stop naru)",
+                       d->data_dir);
     return true;
 }
 
@@ -83,8 +87,9 @@ static bool
 list_containers(const struct down *d, struct json **out, struct err *err)
 {
     cleanup(http_answer_done) struct http_answer answer = {0};
-    cleanup_free char *path = text_format("/containers/json?filters=%%7B%%22label%%22%%3A%%5B%%22naru.installation%%3D%s%%22%%5D%%7D",
-                                          d->installation);
+    cleanup_free char *path = text_format(
+        "/containers/json?filters=%%7B%%22label%%22%%3A%%5B%%22naru.installation%%3D%s%%22%%5D%%7D",
+        d->installation);
 
     if (!local_docker_get(d->docker_socket, path, &answer, err))
         return false;
@@ -97,13 +102,17 @@ stop_container(struct http_client *http, const struct down *d, const char *id, s
 {
     cleanup(http_answer_done) struct http_answer answer = {0};
     cleanup_free char *url = text_format("http://localhost/containers/%s/stop?t=30", id);
-    const struct http_call call = {.method = "POST", .url = url, .unix_socket = d->docker_socket, .timeout_ms = 60000,
+    const struct http_call call = {.method = "POST",
+                                   .url = url,
+                                   .unix_socket = d->docker_socket,
+                                   .timeout_ms = 60000,
                                    .body = STR("")};
 
     if (!http_client_call(http, &call, &answer, err))
         return false;
     return answer.status < 400 || answer.status == 404 ||
-           err_set(err, ERR_DOCKER, "Docker answered %d to stopping container %.12s", answer.status, id);
+           err_set(err, ERR_DOCKER, "Docker answered %d to stopping container %.12s", answer.status,
+                   id);
 }
 
 static bool
@@ -111,7 +120,8 @@ remove_image(struct http_client *http, const struct down *d, const char *referen
 {
     cleanup(http_answer_done) struct http_answer answer = {0};
     cleanup(strbuf_done) struct strbuf url = {0};
-    struct http_call call = {.method = "DELETE", .unix_socket = d->docker_socket, .timeout_ms = 60000};
+    struct http_call call = {
+        .method = "DELETE", .unix_socket = d->docker_socket, .timeout_ms = 60000};
 
     strbuf_add_cstr(&url, "http://localhost/images/");
     uri_encode(&url, str_of(reference), /* keep_slash= */ true);
@@ -120,7 +130,8 @@ remove_image(struct http_client *http, const struct down *d, const char *referen
         return false;
     /* 409: a container of somebody else's runs from it; then it stays. */
     return answer.status < 400 || answer.status == 404 || answer.status == 409 ||
-           err_set(err, ERR_DOCKER, "Docker answered %d to removing image %s", answer.status, reference);
+           err_set(err, ERR_DOCKER, "Docker answered %d to removing image %s", answer.status,
+                   reference);
 }
 
 /* Docker's copies of what our registry held, by their names: nobody could pull them again. */
@@ -166,9 +177,12 @@ stop_containers(struct down *d, struct err *err)
 
     if (d->installation[0] == '\0')
         return true;
-    if (!local_docker_get(d->docker_socket, "/_ping", &ping, NULL)) { /* no Docker, no containers that run */
+    if (!local_docker_get(d->docker_socket, "/_ping", &ping,
+                          NULL)) { /* no Docker, no containers that run */
         if (d->purges)
-            fprintf(stderr, "warning: no Docker answers on %s; containers of installation %s, if any, stay in it\n",
+            fprintf(stderr,
+                    "warning: no Docker answers on %s; containers of installation %s, if any, stay "
+                    "in it\n",
                     d->docker_socket, d->installation);
         return true;
     }
@@ -208,11 +222,13 @@ stop_docker(struct down *d, struct err *err)
     if (!file_exists(marker))
         return true;
     if (!local_find_asset("tools/dockerd.sh", script, sizeof(script)))
-        return err_set(err, ERR_NOT_FOUND, "tools/dockerd.sh is missing beside naru; stop dockerd by hand");
+        return err_set(err, ERR_NOT_FOUND,
+                       "tools/dockerd.sh is missing beside naru; stop dockerd by hand");
     if (!process_run(&spec, &result, err))
         return false;
     if (result.exit_code != 0)
-        return err_set(err, ERR_DOCKER, "stopping dockerd failed: %.500s", strbuf_cstr(&result.output));
+        return err_set(err, ERR_DOCKER, "stopping dockerd failed: %.500s",
+                       strbuf_cstr(&result.output));
     unlink(marker);
     puts("stopped   dockerd");
     d->stopped++;
@@ -224,8 +240,10 @@ static bool
 remove_data(struct down *d, struct err *err)
 {
     static const char *const names[] = {
-        "blobs", "builds", "git", "haproxy", "log", "bin", "sample", "registry", "registry.key", "pipelines", "workspaces",
-        "naru.db", "naru.db-wal", "naru.db-shm", "credentials.json", "installation", "lock", "naru.pid", "dockerd.started",
+        "blobs",        "builds",  "git",         "haproxy",         "log",
+        "bin",          "sample",  "registry",    "registry.key",    "pipelines",
+        "workspaces",   "naru.db", "naru.db-wal", "naru.db-shm",     "credentials.json",
+        "installation", "lock",    "naru.pid",    "dockerd.started",
     };
     bool was_there = file_exists(d->data_dir);
 
@@ -236,8 +254,9 @@ remove_data(struct down *d, struct err *err)
             return false;
     }
     if (rmdir(d->data_dir) < 0 && errno != ENOENT) {
-        fprintf(stderr, "%s is kept: %s\n", d->data_dir, errno == ENOTEMPTY ? "there is something in it that is not naru's"
-                                                                           : strerror(errno));
+        fprintf(stderr, "%s is kept: %s\n", d->data_dir,
+                errno == ENOTEMPTY ? "there is something in it that is not naru's"
+                                   : strerror(errno));
         return true;
     }
     if (was_there)
@@ -262,7 +281,8 @@ int
 command_down(int argc, char **argv)
 {
     struct down d = {0};
-    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &d.data_dir}, {"purge", 0, OPTION_FLAG, &d.purges}, {0}};
+    const struct option_row rows[] = {
+        {"data-dir", 0, OPTION_TEXT, &d.data_dir}, {"purge", 0, OPTION_FLAG, &d.purges}, {0}};
     struct err err = {0};
     int status;
 

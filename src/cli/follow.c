@@ -33,7 +33,8 @@ service_describe(struct client *client, const char *cluster, const char *service
         return NULL;
     if (found != NULL && strcmp(json_get_cstr(found, "status", ""), "INACTIVE") != 0)
         return json_ref(found);
-    err_set(err, ERR_SERVICE_NOT_FOUND, "there is no service '%s' in cluster '%s'", service, arn_tail(cluster));
+    err_set(err, ERR_SERVICE_NOT_FOUND, "there is no service '%s' in cluster '%s'", service,
+            arn_tail(cluster));
     return NULL;
 }
 
@@ -45,7 +46,8 @@ list_clusters(struct client *client, struct err *err)
 
     for (int page = 0; page < 1000; page++) {
         cleanup_json struct json *answer = client_call(client, "ecs", "ListClusters", input, err);
-        const struct json *arns = json_get(answer, "clusterArns"), *token = json_get(answer, "nextToken");
+        const struct json *arns = json_get(answer, "clusterArns"),
+                          *token = json_get(answer, "nextToken");
 
         if (answer == NULL)
             return NULL;
@@ -86,7 +88,8 @@ service_locate(struct client *client, const char *cluster, const char *service, 
         }
         if (here != NULL && found != NULL) {
             json_unref(here);
-            return err_set(err, ERR_USAGE, "service '%s' is in the clusters '%s' and '%s': say --cluster", service,
+            return err_set(err, ERR_USAGE,
+                           "service '%s' is in the clusters '%s' and '%s': say --cluster", service,
                            cluster_out, name);
         }
         if (here != NULL) {
@@ -95,7 +98,8 @@ service_locate(struct client *client, const char *cluster, const char *service, 
         }
     }
     if (found == NULL)
-        return err_set(err, ERR_SERVICE_NOT_FOUND, "there is no service '%s' in any cluster", service);
+        return err_set(err, ERR_SERVICE_NOT_FOUND, "there is no service '%s' in any cluster",
+                       service);
     *service_out = TAKE(found);
     return true;
 }
@@ -113,11 +117,13 @@ struct json *
 service_deployment_describe(struct client *client, const char *arn, struct err *err)
 {
     cleanup_json struct json *input = one_name("serviceDeploymentArns", arn, NULL);
-    cleanup_json struct json *answer = client_call(client, "ecs", "DescribeServiceDeployments", input, err);
+    cleanup_json struct json *answer =
+        client_call(client, "ecs", "DescribeServiceDeployments", input, err);
     struct json *found = json_at(json_get(answer, "serviceDeployments"), 0);
 
     if (answer != NULL && found == NULL)
-        err_set(err, ERR_SERVICE_DEPLOYMENT_NOT_FOUND, "the service deployment %s is not known", arn);
+        err_set(err, ERR_SERVICE_DEPLOYMENT_NOT_FOUND, "the service deployment %s is not known",
+                arn);
     return found != NULL ? json_ref(found) : NULL;
 }
 
@@ -163,7 +169,8 @@ static void
 tell_events(struct watch *w, const struct json *service)
 {
     const struct json *events = json_get(service, "events");
-    const size_t count = json_size(events) < EVENTS_SEEN_MAX / 2 ? json_size(events) : EVENTS_SEEN_MAX / 2;
+    const size_t count =
+        json_size(events) < EVENTS_SEEN_MAX / 2 ? json_size(events) : EVENTS_SEEN_MAX / 2;
 
     for (size_t i = count; i > 0; i--) {
         const struct json *event = json_at(events, i - 1);
@@ -186,8 +193,9 @@ tell_tasks(struct watch *w, const struct json *service)
         const struct json *d = json_at(deployments, i);
         const char *definition = arn_tail(json_get_cstr(d, "taskDefinition", ""));
 
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %.40s %lld/%lld running", i > 0 ? ", " : "",
-                                 i == 0 ? "new" : "old", definition, (long long)json_get_i64(d, "runningCount", 0),
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %.40s %lld/%lld running",
+                                 i > 0 ? ", " : "", i == 0 ? "new" : "old", definition,
+                                 (long long)json_get_i64(d, "runningCount", 0),
                                  (long long)json_get_i64(d, "desiredCount", 0));
         if (used < sizeof(text) - 40 && json_get_i64(d, "pendingCount", 0) > 0)
             used += (size_t)snprintf(text + used, sizeof(text) - used, " %lld pending",
@@ -207,10 +215,11 @@ conclude(struct watch *w, int code, const char *verdict, const char *reason)
     const enum cli_colour colour = code == EXIT_LIVE ? COLOUR_GOOD : COLOUR_BAD;
 
     text_copy(w->f->verdict, sizeof(w->f->verdict), str_of(verdict));
-    text_copy(w->f->reason, sizeof(w->f->reason), str_slice(str_of(reason), 0, sizeof(w->f->reason) - 1));
+    text_copy(w->f->reason, sizeof(w->f->reason),
+              str_slice(str_of(reason), 0, sizeof(w->f->reason) - 1));
     if (!w->f->is_quiet)
-        progress_line(w->progress, "verdict", "%s%s%s%s%s", cli_colour(colour), verdict, cli_colour(COLOUR_NONE),
-                      reason[0] != '\0' ? ": " : "", reason);
+        progress_line(w->progress, "verdict", "%s%s%s%s%s", cli_colour(colour), verdict,
+                      cli_colour(COLOUR_NONE), reason[0] != '\0' ? ": " : "", reason);
     return code;
 }
 
@@ -225,8 +234,9 @@ verdict_of(struct watch *w, const struct json *deployment, const struct json *se
     if (strcmp(status, "SUCCESSFUL") == 0)
         return conclude(w, EXIT_LIVE, "live", reason);
     if (strcmp(status, "ROLLBACK_SUCCESSFUL") == 0)
-        return w->f->is_rollback ? conclude(w, EXIT_LIVE, "live", "the previous revision runs again")
-                                 : conclude(w, EXIT_ROLLED_BACK, "rolled back", reason);
+        return w->f->is_rollback
+                   ? conclude(w, EXIT_LIVE, "live", "the previous revision runs again")
+                   : conclude(w, EXIT_ROLLED_BACK, "rolled back", reason);
     if (strcmp(status, "ROLLBACK_FAILED") == 0)
         return conclude(w, EXIT_INFRASTRUCTURE, "rollback failed", reason);
     if (strcmp(status, "STOPPED") != 0)
@@ -239,7 +249,8 @@ verdict_of(struct watch *w, const struct json *deployment, const struct json *se
 static int
 look(struct watch *w, struct err *err)
 {
-    cleanup_json struct json *deployment = service_deployment_describe(w->f->client, w->f->deployment_arn, err);
+    cleanup_json struct json *deployment =
+        service_deployment_describe(w->f->client, w->f->deployment_arn, err);
     cleanup_json struct json *service = NULL;
     const char *status;
 
@@ -281,7 +292,8 @@ follow_deployment(struct follow *f)
         else if (now_ms - answered_ms > OUTAGE_MAX_MS)
             return conclude(&w, EXIT_INFRASTRUCTURE, "unknown", err.message);
         if (now_ms > end_ms)
-            return conclude(&w, EXIT_INFRASTRUCTURE, "unknown", "timed out; the deployment goes on");
+            return conclude(&w, EXIT_INFRASTRUCTURE, "unknown",
+                            "timed out; the deployment goes on");
         clock_sleep_ms(POLL_MS);
     }
 }

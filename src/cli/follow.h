@@ -5,25 +5,30 @@
 #pragma once
 #include "cli/cli.h"
 
-/* Where a service is. ERR_SERVICE_NOT_FOUND if nowhere; ERR_USAGE if in several clusters. `cluster` may be NULL. */
-bool service_locate(struct client *client, const char *cluster, const char *service, char *cluster_out,
-                    size_t cluster_size, struct json **service_out, struct err *err) MUST_CHECK;
+/* Where a service is. ERR_SERVICE_NOT_FOUND if nowhere; ERR_USAGE if in several clusters. `cluster`
+ * may be NULL. */
+bool service_locate(struct client *client, const char *cluster, const char *service,
+                    char *cluster_out, size_t cluster_size, struct json **service_out,
+                    struct err *err) MUST_CHECK;
 /* DescribeServices of one ACTIVE service. */
-struct json *service_describe(struct client *client, const char *cluster, const char *service, struct err *err) MUST_CHECK;
-struct json *task_definition_describe(struct client *client, const char *name, struct err *err) MUST_CHECK;
+struct json *service_describe(struct client *client, const char *cluster, const char *service,
+                              struct err *err) MUST_CHECK;
+struct json *task_definition_describe(struct client *client, const char *name,
+                                      struct err *err) MUST_CHECK;
 
 /* [DescribeServiceDeployments].serviceDeployments[0] */
-struct json *service_deployment_describe(struct client *client, const char *arn, struct err *err) MUST_CHECK;
+struct json *service_deployment_describe(struct client *client, const char *arn,
+                                         struct err *err) MUST_CHECK;
 
 struct follow {
     struct client *client;
     const char *cluster, *service;
     const char *deployment_arn;
     int64_t timeout_ms;
-    bool is_rollback; /* then a successful rollback is what was wanted */
-    bool is_quiet;    /* no lines: the caller prints JSON */
+    bool is_rollback;          /* then a successful rollback is what was wanted */
+    bool is_quiet;             /* no lines: the caller prints JSON */
     struct progress *progress; /* the caller's clock; NULL: it starts now */
-    char verdict[32]; /* out: "live", "rolled back", ... */
+    char verdict[32];          /* out: "live", "rolled back", ... */
     char reason[512];
 };
 /* Prints a line per state change; gives an exit code of promise 5. */

@@ -20,9 +20,11 @@ queue_build(struct client *client, const char *pipeline, struct str branch, stru
     if (!client_http(client, "POST", "/naru/builds", body, &answer, &err)) {
         printf("naru: the push is in, but no build was queued: %s\n", err.message);
     } else if (answer.code[0] != '\0') {
-        printf("naru: the push is in, but no build was queued: %s: %s\n", answer.code, answer.message);
+        printf("naru: the push is in, but no build was queued: %s: %s\n", answer.code,
+               answer.message);
     } else {
-        printf("naru: build #%lld of %s queued\n", (long long)json_get_i64(answer.body, "number", 0), pipeline);
+        printf("naru: build #%lld of %s queued\n",
+               (long long)json_get_i64(answer.body, "number", 0), pipeline);
     }
     fflush(stdout);
 }
@@ -34,9 +36,11 @@ take_line(struct client *client, const char *pipeline, struct str line)
     struct str old, commit, ref, rest = str_trim(line);
     const struct str heads = STR("refs/heads/");
 
-    if (!str_split(&rest, ' ', &old) || !str_split(&rest, ' ', &commit) || !str_split(&rest, ' ', &ref))
+    if (!str_split(&rest, ' ', &old) || !str_split(&rest, ' ', &commit) ||
+        !str_split(&rest, ' ', &ref))
         return;
-    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH || str_starts(commit, STR("0000000000000000000000000000000000000000")))
+    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH ||
+        str_starts(commit, STR("0000000000000000000000000000000000000000")))
         return;
     queue_build(client, pipeline, str_slice(ref, heads.len, ref.len), commit);
 }

@@ -58,7 +58,8 @@ ref_or_null(const struct json *j)
 
 /* Applies `each` to every item and leaves nulls out, as projections do. */
 static struct json *
-project(const struct json *list, const struct node *condition, const struct node *each, struct err *err)
+project(const struct json *list, const struct node *condition, const struct node *each,
+        struct err *err)
 {
     struct json *out;
 
@@ -161,8 +162,9 @@ compare(const char *sign, const struct json *left, const struct json *right)
     double a, b;
 
     if (sign[0] == '=' || sign[0] == '!') {
-        const bool is_same = is_number(left) && is_number(right) ? json_f64(left, 0) == json_f64(right, 0)
-                                                                 : json_equal(left, right);
+        const bool is_same = is_number(left) && is_number(right)
+                                 ? json_f64(left, 0) == json_f64(right, 0)
+                                 : json_equal(left, right);
         return json_bool(is_same == (sign[0] == '='));
     }
     if (!is_number(left) || !is_number(right)) /* the order of other things is not defined */
@@ -208,7 +210,8 @@ call(const struct node *n, const struct json *value, struct err *err)
     bool is_good = true;
     int count = 0;
 
-    for (const struct node *item = n->items; item != NULL && is_good && count < ARGUMENTS_MAX; item = item->next) {
+    for (const struct node *item = n->items; item != NULL && is_good && count < ARGUMENTS_MAX;
+         item = item->next) {
         nodes[count] = item;
         if (item->kind == NODE_REFERENCE && !str_ends(str_of(n->text), STR("_by"))) {
             is_good = err_set(err, ERR_USAGE, "Bad value for --query: %s() takes no '&'", n->text);
@@ -228,7 +231,8 @@ call(const struct node *n, const struct json *value, struct err *err)
 }
 
 static struct json *
-eval_binary(const struct node *n, const struct json *left, const struct json *value, struct err *err)
+eval_binary(const struct node *n, const struct json *left, const struct json *value,
+            struct err *err)
 {
     cleanup_json struct json *right = NULL;
 

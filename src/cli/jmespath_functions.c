@@ -123,7 +123,8 @@ call_to_number(struct json **a, const struct node **nodes, int count, struct err
         return json_int(whole);
     errno = 0;
     real = text != NULL ? strtod(text, &end) : 0;
-    return text != NULL && end != text && *end == '\0' && errno == 0 ? json_real(real) : json_text(NULL);
+    return text != NULL && end != text && *end == '\0' && errno == 0 ? json_real(real)
+                                                                     : json_text(NULL);
 }
 
 static struct json *
@@ -139,8 +140,9 @@ static struct json *
 call_type(struct json **a, const struct node **nodes, int count, struct err *err)
 {
     static const char *const names[] = {
-        [JSON_NONE] = "null",   [JSON_NULL] = "null",  [JSON_BOOL] = "boolean", [JSON_INT] = "number",
-        [JSON_REAL] = "number", [JSON_TEXT] = "string", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object",
+        [JSON_NONE] = "null",   [JSON_NULL] = "null",     [JSON_BOOL] = "boolean",
+        [JSON_INT] = "number",  [JSON_REAL] = "number",   [JSON_TEXT] = "string",
+        [JSON_ARRAY] = "array", [JSON_OBJECT] = "object",
     };
     return json_text(names[json_type(a[0])]);
 }
@@ -224,8 +226,9 @@ keyed_sort(const struct json *list, const struct node *reference, struct err *er
 
         sorted[i].item = json_at(list, i);
         sorted[i].index = i;
-        sorted[i].key = reference != NULL ? jmespath_eval_node(reference->left, json_at(list, i), err)
-                                          : json_ref(json_at(list, i));
+        sorted[i].key = reference != NULL
+                            ? jmespath_eval_node(reference->left, json_at(list, i), err)
+                            : json_ref(json_at(list, i));
         if (sorted[i].key == NULL) {
             keyed_free(sorted, i);
             return NULL;
@@ -246,7 +249,8 @@ keyed_sort(const struct json *list, const struct node *reference, struct err *er
 enum pick { PICK_ALL, PICK_FIRST, PICK_LAST };
 
 static struct json *
-sort_and_pick(struct json **a, const struct node **nodes, int count, enum pick pick, struct err *err)
+sort_and_pick(struct json **a, const struct node **nodes, int count, enum pick pick,
+              struct err *err)
 {
     const struct node *reference = count > 1 ? nodes[1] : NULL;
     struct keyed *sorted;
@@ -298,15 +302,24 @@ const struct jmespath_function *
 jmespath_function_find(const char *name)
 {
     static const struct jmespath_function functions[] = {
-        {"length", 1, 1, call_length},       {"keys", 1, 1, call_keys},
-        {"values", 1, 1, call_values},       {"join", 2, 2, call_join},
-        {"contains", 2, 2, call_contains},   {"starts_with", 2, 2, call_starts_with},
-        {"ends_with", 2, 2, call_ends_with}, {"to_string", 1, 1, call_to_string},
-        {"to_number", 1, 1, call_to_number}, {"not_null", 1, 8, call_not_null},
-        {"type", 1, 1, call_type},           {"reverse", 1, 1, call_reverse},
-        {"sum", 1, 1, call_sum},             {"sort", 1, 1, call_sort},
-        {"min", 1, 1, call_min},             {"max", 1, 1, call_max},
-        {"sort_by", 2, 2, call_sort},        {"min_by", 2, 2, call_min},
+        {"length", 1, 1, call_length},
+        {"keys", 1, 1, call_keys},
+        {"values", 1, 1, call_values},
+        {"join", 2, 2, call_join},
+        {"contains", 2, 2, call_contains},
+        {"starts_with", 2, 2, call_starts_with},
+        {"ends_with", 2, 2, call_ends_with},
+        {"to_string", 1, 1, call_to_string},
+        {"to_number", 1, 1, call_to_number},
+        {"not_null", 1, 8, call_not_null},
+        {"type", 1, 1, call_type},
+        {"reverse", 1, 1, call_reverse},
+        {"sum", 1, 1, call_sum},
+        {"sort", 1, 1, call_sort},
+        {"min", 1, 1, call_min},
+        {"max", 1, 1, call_max},
+        {"sort_by", 2, 2, call_sort},
+        {"min_by", 2, 2, call_min},
         {"max_by", 2, 2, call_max},
     };
 

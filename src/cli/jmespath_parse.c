@@ -7,9 +7,31 @@
 #define EXPRESSION_MAX 16384
 
 enum token_kind {
-    T_END, T_NAME, T_QUOTED, T_LITERAL, T_RAW, T_NUMBER, T_DOT, T_STAR, T_LBRACKET, T_FLATTEN, T_FILTER,
-    T_RBRACKET, T_LBRACE, T_RBRACE, T_LPAREN, T_RPAREN, T_COMMA, T_COLON, T_COMPARE, T_AND, T_OR, T_NOT,
-    T_PIPE, T_AT, T_AMPERSAND,
+    T_END,
+    T_NAME,
+    T_QUOTED,
+    T_LITERAL,
+    T_RAW,
+    T_NUMBER,
+    T_DOT,
+    T_STAR,
+    T_LBRACKET,
+    T_FLATTEN,
+    T_FILTER,
+    T_RBRACKET,
+    T_LBRACE,
+    T_RBRACE,
+    T_LPAREN,
+    T_RPAREN,
+    T_COMMA,
+    T_COLON,
+    T_COMPARE,
+    T_AND,
+    T_OR,
+    T_NOT,
+    T_PIPE,
+    T_AT,
+    T_AMPERSAND,
 };
 
 struct token {
@@ -48,7 +70,8 @@ jmespath_parse(struct str expression, struct err *err)
         if (path->root != NULL && p.token.kind == T_END)
             return path;
         if (path->root != NULL)
-            err_set(err, ERR_USAGE, "Bad value for --query: unexpected '" STR_FMT "' at character %zu",
+            err_set(err, ERR_USAGE,
+                    "Bad value for --query: unexpected '" STR_FMT "' at character %zu",
                     STR_ARG(p.token.text), p.token.at + 1);
     }
     jmespath_free(path);
@@ -82,8 +105,8 @@ is_digit(char c)
 static bool
 fail(struct parser *p, const char *what)
 {
-    return err_set(p->err, ERR_USAGE, "Bad value for --query: %s at character %zu of '" STR_FMT "'", what,
-                   p->token.at + 1, STR_ARG(p->text));
+    return err_set(p->err, ERR_USAGE, "Bad value for --query: %s at character %zu of '" STR_FMT "'",
+                   what, p->token.at + 1, STR_ARG(p->text));
 }
 
 static bool
@@ -125,11 +148,12 @@ take_sign(struct parser *p)
         const char *text;
         enum token_kind kind;
     } signs[] = {
-        {"[?", T_FILTER}, {"[]", T_FLATTEN}, {"==", T_COMPARE}, {"!=", T_COMPARE}, {"<=", T_COMPARE},
-        {">=", T_COMPARE}, {"&&", T_AND},    {"||", T_OR},      {"<", T_COMPARE},  {">", T_COMPARE},
-        {"[", T_LBRACKET}, {"]", T_RBRACKET}, {"{", T_LBRACE},  {"}", T_RBRACE},   {"(", T_LPAREN},
-        {")", T_RPAREN},  {",", T_COMMA},    {":", T_COLON},    {"!", T_NOT},      {"|", T_PIPE},
-        {"@", T_AT},      {"&", T_AMPERSAND}, {".", T_DOT},     {"*", T_STAR},
+        {"[?", T_FILTER},  {"[]", T_FLATTEN},  {"==", T_COMPARE}, {"!=", T_COMPARE},
+        {"<=", T_COMPARE}, {">=", T_COMPARE},  {"&&", T_AND},     {"||", T_OR},
+        {"<", T_COMPARE},  {">", T_COMPARE},   {"[", T_LBRACKET}, {"]", T_RBRACKET},
+        {"{", T_LBRACE},   {"}", T_RBRACE},    {"(", T_LPAREN},   {")", T_RPAREN},
+        {",", T_COMMA},    {":", T_COLON},     {"!", T_NOT},      {"|", T_PIPE},
+        {"@", T_AT},       {"&", T_AMPERSAND}, {".", T_DOT},      {"*", T_STAR},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(signs); i++) {
@@ -216,19 +240,32 @@ static int
 power_of(enum token_kind kind)
 {
     switch (kind) {
-    case T_PIPE: return 1;
-    case T_OR: return 2;
-    case T_AND: return 3;
-    case T_COMPARE: return 5;
-    case T_FLATTEN: return 9;
-    case T_STAR: return 20;
-    case T_FILTER: return 21;
-    case T_DOT: return 40;
-    case T_NOT: return 45;
-    case T_LBRACE: return 50;
-    case T_LBRACKET: return 55;
-    case T_LPAREN: return 60;
-    default: return 0;
+    case T_PIPE:
+        return 1;
+    case T_OR:
+        return 2;
+    case T_AND:
+        return 3;
+    case T_COMPARE:
+        return 5;
+    case T_FLATTEN:
+        return 9;
+    case T_STAR:
+        return 20;
+    case T_FILTER:
+        return 21;
+    case T_DOT:
+        return 40;
+    case T_NOT:
+        return 45;
+    case T_LBRACE:
+        return 50;
+    case T_LBRACKET:
+        return 55;
+    case T_LPAREN:
+        return 60;
+    default:
+        return 0;
     }
 }
 
@@ -487,7 +524,8 @@ parse_prefix(struct parser *p)
     case T_STAR:
         if (!next_token(p))
             return NULL;
-        return node_binary(p, NODE_VALUES, node_new(p, NODE_CURRENT), parse_projected(p, power_of(T_STAR)));
+        return node_binary(p, NODE_VALUES, node_new(p, NODE_CURRENT),
+                           parse_projected(p, power_of(T_STAR)));
     case T_FLATTEN:
     case T_FILTER:
         return parse_suffix(p, node_new(p, NODE_CURRENT));

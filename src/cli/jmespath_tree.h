@@ -18,11 +18,11 @@ enum node_kind {
     NODE_COMPARE,    /* left text right */
     NODE_AND,
     NODE_OR,
-    NODE_NOT,        /* left */
-    NODE_LIST,       /* items */
-    NODE_HASH,       /* items with keys */
-    NODE_CALL,       /* text(items) */
-    NODE_REFERENCE,  /* &left */
+    NODE_NOT,       /* left */
+    NODE_LIST,      /* items */
+    NODE_HASH,      /* items with keys */
+    NODE_CALL,      /* text(items) */
+    NODE_REFERENCE, /* &left */
 };
 
 struct node {
@@ -46,7 +46,8 @@ struct jmespath_function {
     const char *name;
     int argument_min, argument_max;
     /* `arguments` are values; a NODE_REFERENCE argument arrives as NULL value with its node. */
-    struct json *(*call)(struct json **arguments, const struct node **nodes, int count, struct err *err);
+    struct json *(*call)(struct json **arguments, const struct node **nodes, int count,
+                         struct err *err);
 };
 const struct jmespath_function *jmespath_function_find(const char *name);
 struct json *jmespath_eval_node(const struct node *n, const struct json *value, struct err *err);

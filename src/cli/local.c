@@ -42,11 +42,13 @@ local_docker_get(const char *socket, const char *path, struct http_answer *out, 
 {
     struct http_client *http = http_client_new();
     cleanup_free char *url = text_format("http://localhost%s", path);
-    const struct http_call call = {.method = "GET", .url = url, .unix_socket = socket, .timeout_ms = 10000};
+    const struct http_call call = {
+        .method = "GET", .url = url, .unix_socket = socket, .timeout_ms = 10000};
     const bool is_good = http_client_call(http, &call, out, err);
 
     http_client_free(http);
-    return is_good && (out->status < 400 || err_set(err, ERR_DOCKER, "Docker answered %d to %s", out->status, path));
+    return is_good && (out->status < 400 ||
+                       err_set(err, ERR_DOCKER, "Docker answered %d to %s", out->status, path));
 }
 
 unsigned
@@ -67,9 +69,11 @@ local_server_answers(const struct client_config *config, char *version, size_t s
     cleanup(client_free_) struct client *client = client_new(config);
     cleanup(client_answer_done) struct client_answer answer = {0};
 
-    if (!client_probe(client, "/healthz", 3000, &answer, NULL) || json_get(answer.body, "version") == NULL)
+    if (!client_probe(client, "/healthz", 3000, &answer, NULL) ||
+        json_get(answer.body, "version") == NULL)
         return false;
-    return version == NULL || text_copy(version, size, str_of(json_get_cstr(answer.body, "version", "")));
+    return version == NULL ||
+           text_copy(version, size, str_of(json_get_cstr(answer.body, "version", "")));
 }
 
 bool
@@ -102,10 +106,12 @@ local_pid_read(const char *path)
     uint64_t now_started;
     long pid;
 
-    if (!file_read(path, 64, &text, NULL) || sscanf(strbuf_cstr(&text), "%ld %llu", &pid, &started) != 2 || pid <= 1)
+    if (!file_read(path, 64, &text, NULL) ||
+        sscanf(strbuf_cstr(&text), "%ld %llu", &pid, &started) != 2 || pid <= 1)
         return 0;
     /* The number may belong to somebody else by now. */
-    if (!process_is_alive((pid_t)pid) || !process_start_time((pid_t)pid, &now_started) || now_started != started)
+    if (!process_is_alive((pid_t)pid) || !process_start_time((pid_t)pid, &now_started) ||
+        now_started != started)
         return 0;
     return (pid_t)pid;
 }

@@ -10,12 +10,13 @@
 bool local_find_program(const char *program, char *out, size_t size);
 /* DOCKER_HOST if it is a unix socket, else /var/run/docker.sock. */
 void local_docker_socket(char *out, size_t size);
-bool local_docker_get(const char *socket, const char *path, struct http_answer *out, struct err *err) MUST_CHECK;
+bool local_docker_get(const char *socket, const char *path, struct http_answer *out,
+                      struct err *err) MUST_CHECK;
 unsigned local_port(const struct client_config *config);
 /* Does a naru answer at the endpoint?  Its version in `version`. */
 bool local_server_answers(const struct client_config *config, char *version, size_t size);
-/* What ships beside the program: "examples/my-app", "tools/dockerd.sh"; from an installation's share/naru
- * or from the source tree that the program was built in. */
+/* What ships beside the program: "examples/my-app", "tools/dockerd.sh"; from an installation's
+ * share/naru or from the source tree that the program was built in. */
 bool local_find_asset(const char *name, char *out, size_t size);
 /* A process that a file remembers as "<pid> <start time>": 0 if it is gone. */
 pid_t local_pid_read(const char *path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* naru logs: what containers and builds wrote, from the files that the agent and the builds keep. */
+/* naru logs: what containers and builds wrote, from the files that the agent and the builds keep.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -134,7 +135,8 @@ add_file(struct logs *l, const char *path, const char *label)
 static void
 add_task(struct logs *l, const char *task_id)
 {
-    cleanup_free char *folder = text_format("%s/log/tasks/%s", client_data_dir(l->data_dir), task_id);
+    cleanup_free char *folder =
+        text_format("%s/log/tasks/%s", client_data_dir(l->data_dir), task_id);
     DIR *dir = opendir(folder);
 
     for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
@@ -178,14 +180,18 @@ add_one_task(struct logs *l, struct err *err)
     if (dir == NULL)
         return err_errno(err, "cannot open '%s'", folder);
     for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        if (e->d_name[0] == '.' || strncmp(e->d_name, arn_tail(l->task), strlen(arn_tail(l->task))) != 0)
+        if (e->d_name[0] == '.' ||
+            strncmp(e->d_name, arn_tail(l->task), strlen(arn_tail(l->task))) != 0)
             continue;
         count++;
         text_copy(found, sizeof(found), str_of(e->d_name));
     }
     closedir(dir);
     if (count != 1)
-        return err_set(err, ERR_USAGE, count == 0 ? "no task '%s' has left a log" : "'%s' is the beginning of several tasks", l->task);
+        return err_set(err, ERR_USAGE,
+                       count == 0 ? "no task '%s' has left a log"
+                                  : "'%s' is the beginning of several tasks",
+                       l->task);
     add_task(l, found);
     return true;
 }
@@ -199,7 +205,8 @@ show_tasks(struct logs *l)
     if (l->service != NULL) {
         cleanup_json struct json *service = NULL;
 
-        if (!service_locate(l->client, l->cluster, l->service, l->cluster_name, sizeof(l->cluster_name), &service, &err))
+        if (!service_locate(l->client, l->cluster, l->service, l->cluster_name,
+                            sizeof(l->cluster_name), &service, &err))
             return cli_fail(&err);
     }
     if (!(l->service != NULL ? add_service_tasks(l, &err) : add_one_task(l, &err)))
@@ -251,10 +258,15 @@ command_logs(int argc, char **argv)
     struct logs *l = mem_new(sizeof(*l));
     cleanup_free UNUSED void *owner = l;
     const struct option_row rows[] = {
-        {"service", 's', OPTION_TEXT, &l->service},   {"task", 't', OPTION_TEXT, &l->task},
-        {"build", 'b', OPTION_NUMBER, &l->build},     {"pipeline", 'p', OPTION_TEXT, &l->pipeline},
-        {"cluster", 'c', OPTION_TEXT, &l->cluster},   {"follow", 'f', OPTION_FLAG, &l->follows},
-        {"lines", 'n', OPTION_NUMBER, &l->lines},     {"data-dir", 0, OPTION_TEXT, &l->data_dir}, {0},
+        {"service", 's', OPTION_TEXT, &l->service},
+        {"task", 't', OPTION_TEXT, &l->task},
+        {"build", 'b', OPTION_NUMBER, &l->build},
+        {"pipeline", 'p', OPTION_TEXT, &l->pipeline},
+        {"cluster", 'c', OPTION_TEXT, &l->cluster},
+        {"follow", 'f', OPTION_FLAG, &l->follows},
+        {"lines", 'n', OPTION_NUMBER, &l->lines},
+        {"data-dir", 0, OPTION_TEXT, &l->data_dir},
+        {0},
     };
     struct err err = {0};
     int status;

@@ -12,13 +12,16 @@
 static int
 print_usage(FILE *out)
 {
-    fputs("naru " NARU_VERSION ": from merge to live, on your own machine\n\nusage: naru <command> [options]\n\n", out);
+    fputs("naru " NARU_VERSION
+          ": from merge to live, on your own machine\n\nusage: naru <command> [options]\n\n",
+          out);
     command_list(out);
     fputs("\nexamples:\n"
           "  naru up                                  start, and take the sample application live\n"
           "  eval \"$(naru env)\"                       let aws, docker and the SDKs find naru\n"
           "  naru status                              what runs\n"
-          "\n`naru <command> --help` tells more.\n", out);
+          "\n`naru <command> --help` tells more.\n",
+          out);
     return out == stdout ? EXIT_LIVE : EXIT_USAGE;
 }
 
@@ -36,7 +39,8 @@ main(int argc, char **argv)
         return docker_main(argc, argv);
     if (argc < 2)
         return print_usage(stderr);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
         return print_usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {
         puts("naru " NARU_VERSION);

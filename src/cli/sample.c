@@ -7,12 +7,12 @@
 #include "io/file.h"
 
 /* Input as text with %s and %d: short, and it looks like the documentation. */
-static struct json *
-call_text(struct sample *s, const char *service, const char *operation, struct err *err, const char *format, ...)
-    PRINTF_LIKE(5, 6);
+static struct json *call_text(struct sample *s, const char *service, const char *operation,
+                              struct err *err, const char *format, ...) PRINTF_LIKE(5, 6);
 
 static struct json *
-call_text(struct sample *s, const char *service, const char *operation, struct err *err, const char *format, ...)
+call_text(struct sample *s, const char *service, const char *operation, struct err *err,
+          const char *format, ...)
 {
     cleanup_json struct json *input = NULL;
     char text[4096];
@@ -38,12 +38,14 @@ sample_make_repository(struct sample *s, struct err *err)
     cleanup_json struct json *found = NULL, *made = NULL;
     struct err cause = {0};
 
-    found = call_text(s, "ecr", "DescribeRepositories", &cause, "{\"repositoryNames\":[\"" SAMPLE_REPOSITORY "\"]}");
+    found = call_text(s, "ecr", "DescribeRepositories", &cause,
+                      "{\"repositoryNames\":[\"" SAMPLE_REPOSITORY "\"]}");
     if (found != NULL)
         return true;
     if (cause.code != ERR_REPOSITORY_NOT_FOUND)
         return *err = cause, false;
-    made = call_text(s, "ecr", "CreateRepository", err, "{\"repositoryName\":\"" SAMPLE_REPOSITORY "\"}");
+    made = call_text(s, "ecr", "CreateRepository", err,
+                     "{\"repositoryName\":\"" SAMPLE_REPOSITORY "\"}");
     if (made == NULL)
         return err_context(err, "creating the repository");
     tell(s, "ECR repository", SAMPLE_REPOSITORY);
@@ -75,25 +77,33 @@ make_target_group(struct sample *s, struct err *err)
     cleanup_json struct json *found = NULL, *made = NULL, *changed = NULL;
     struct err cause = {0};
 
-    found = call_text(s, "elbv2", "DescribeTargetGroups", &cause, "{\"Names\":[\"" SAMPLE_TARGET_GROUP "\"]}");
+    found = call_text(s, "elbv2", "DescribeTargetGroups", &cause,
+                      "{\"Names\":[\"" SAMPLE_TARGET_GROUP "\"]}");
     if (found == NULL && cause.code != ERR_TARGET_GROUP_NOT_FOUND)
         return *err = cause, false;
     if (found == NULL) {
         made = call_text(s, "elbv2", "CreateTargetGroup", err,
-                         "{\"Name\":\"" SAMPLE_TARGET_GROUP "\",\"Protocol\":\"HTTP\",\"Port\":80,\"VpcId\":\"vpc-00000000\","
-                         "\"TargetType\":\"instance\",\"HealthCheckPath\":\"/health\",\"HealthCheckIntervalSeconds\":5,"
-                         "\"HealthCheckTimeoutSeconds\":2,\"HealthyThresholdCount\":2,\"UnhealthyThresholdCount\":2}");
+                         "{\"Name\":\"" SAMPLE_TARGET_GROUP
+                         "\",\"Protocol\":\"HTTP\",\"Port\":80,\"VpcId\":\"vpc-00000000\","
+                         "\"TargetType\":\"instance\",\"HealthCheckPath\":\"/"
+                         "health\",\"HealthCheckIntervalSeconds\":5,"
+                         "\"HealthCheckTimeoutSeconds\":2,\"HealthyThresholdCount\":2,"
+                         "\"UnhealthyThresholdCount\":2}");
         if (made == NULL)
             return err_context(err, "creating the target group");
         tell(s, "target group", SAMPLE_TARGET_GROUP);
     }
-    text_copy(s->target_group_arn, sizeof(s->target_group_arn),
-              str_of(json_get_cstr(json_at(json_get(found != NULL ? found : made, "TargetGroups"), 0), "TargetGroupArn", "")));
+    text_copy(
+        s->target_group_arn, sizeof(s->target_group_arn),
+        str_of(json_get_cstr(json_at(json_get(found != NULL ? found : made, "TargetGroups"), 0),
+                             "TargetGroupArn", "")));
     if (found != NULL)
         return true;
     changed = call_text(s, "elbv2", "ModifyTargetGroupAttributes", err,
-                        "{\"TargetGroupArn\":\"%s\",\"Attributes\":[{\"Key\":\"deregistration_delay.timeout_seconds\","
-                        "\"Value\":\"5\"}]}", s->target_group_arn);
+                        "{\"TargetGroupArn\":\"%s\",\"Attributes\":[{\"Key\":\"deregistration_"
+                        "delay.timeout_seconds\","
+                        "\"Value\":\"5\"}]}",
+                        s->target_group_arn);
     return changed != NULL || err_context(err, "setting the deregistration delay");
 }
 
@@ -103,17 +113,21 @@ make_listener(struct sample *s, const char *load_balancer_arn, struct err *err)
     cleanup_json struct json *found = NULL, *made = NULL;
     cleanup_free char *name = text_format("on port %d", s->listener_port);
 
-    found = call_text(s, "elbv2", "DescribeListeners", err, "{\"LoadBalancerArn\":\"%s\"}", load_balancer_arn);
+    found = call_text(s, "elbv2", "DescribeListeners", err, "{\"LoadBalancerArn\":\"%s\"}",
+                      load_balancer_arn);
     if (found == NULL)
         return false;
-    if (json_size(json_get(found, "Listeners")) > 0) { /* whatever its port: it is there, and it stays */
-        s->listener_port = (int)json_get_i64(json_at(json_get(found, "Listeners"), 0), "Port", s->listener_port);
+    if (json_size(json_get(found, "Listeners")) >
+        0) { /* whatever its port: it is there, and it stays */
+        s->listener_port =
+            (int)json_get_i64(json_at(json_get(found, "Listeners"), 0), "Port", s->listener_port);
         return true;
     }
-    made = call_text(s, "elbv2", "CreateListener", err,
-                     "{\"LoadBalancerArn\":\"%s\",\"Protocol\":\"HTTP\",\"Port\":%d,\"DefaultActions\":"
-                     "[{\"Type\":\"forward\",\"TargetGroupArn\":\"%s\"}]}",
-                     load_balancer_arn, s->listener_port, s->target_group_arn);
+    made = call_text(
+        s, "elbv2", "CreateListener", err,
+        "{\"LoadBalancerArn\":\"%s\",\"Protocol\":\"HTTP\",\"Port\":%d,\"DefaultActions\":"
+        "[{\"Type\":\"forward\",\"TargetGroupArn\":\"%s\"}]}",
+        load_balancer_arn, s->listener_port, s->target_group_arn);
     if (made == NULL)
         return err_context(err, "creating the listener");
     tell(s, "listener", name);
@@ -126,12 +140,14 @@ sample_make_load_balancer(struct sample *s, struct err *err)
     cleanup_json struct json *found = NULL, *made = NULL;
     struct err cause = {0};
 
-    found = call_text(s, "elbv2", "DescribeLoadBalancers", &cause, "{\"Names\":[\"" SAMPLE_LOAD_BALANCER "\"]}");
+    found = call_text(s, "elbv2", "DescribeLoadBalancers", &cause,
+                      "{\"Names\":[\"" SAMPLE_LOAD_BALANCER "\"]}");
     if (found == NULL && cause.code != ERR_LOAD_BALANCER_NOT_FOUND)
         return *err = cause, false;
     if (found == NULL) {
         made = call_text(s, "elbv2", "CreateLoadBalancer", err,
-                         "{\"Name\":\"" SAMPLE_LOAD_BALANCER "\",\"Type\":\"application\",\"Scheme\":\"internet-facing\","
+                         "{\"Name\":\"" SAMPLE_LOAD_BALANCER
+                         "\",\"Type\":\"application\",\"Scheme\":\"internet-facing\","
                          "\"Subnets\":[\"subnet-00000001\",\"subnet-00000002\"]}");
         if (made == NULL)
             return err_context(err, "creating the load balancer");
@@ -139,8 +155,11 @@ sample_make_load_balancer(struct sample *s, struct err *err)
     }
     if (!make_target_group(s, err))
         return false;
-    return make_listener(s, json_get_cstr(json_at(json_get(found != NULL ? found : made, "LoadBalancers"), 0),
-                                          "LoadBalancerArn", ""), err);
+    return make_listener(
+        s,
+        json_get_cstr(json_at(json_get(found != NULL ? found : made, "LoadBalancers"), 0),
+                      "LoadBalancerArn", ""),
+        err);
 }
 
 bool
@@ -150,26 +169,30 @@ sample_has_image(struct sample *s, bool *out, struct err *err)
     struct err cause = {0};
 
     found = call_text(s, "ecr", "DescribeImages", &cause,
-                      "{\"repositoryName\":\"" SAMPLE_REPOSITORY "\",\"imageIds\":[{\"imageTag\":\"latest\"}]}");
+                      "{\"repositoryName\":\"" SAMPLE_REPOSITORY
+                      "\",\"imageIds\":[{\"imageTag\":\"latest\"}]}");
     if (found == NULL && cause.code != ERR_IMAGE_NOT_FOUND)
         return *err = cause, false;
     *out = found != NULL && json_size(json_get(found, "imageDetails")) > 0;
     return true;
 }
 
-/* The sample's own task-definition.json, with this installation's account and region in its image. */
+/* The sample's own task-definition.json, with this installation's account and region in its image.
+ */
 bool
 sample_make_task_definition(struct sample *s, struct err *err)
 {
     const struct client_config *config = client_get_config(s->client);
     cleanup_free char *path = text_format("%s/task-definition.json", s->sample_dir);
-    cleanup_free char *image = text_format("%s.dkr.ecr.%s.amazonaws.com/" SAMPLE_REPOSITORY ":latest", config->account,
-                                           config->region);
+    cleanup_free char *image =
+        text_format("%s.dkr.ecr.%s.amazonaws.com/" SAMPLE_REPOSITORY ":latest", config->account,
+                    config->region);
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *found = NULL, *read = NULL, *input = NULL, *made = NULL;
     struct err cause = {0};
 
-    found = call_text(s, "ecs", "DescribeTaskDefinition", &cause, "{\"taskDefinition\":\"" SAMPLE_REPOSITORY "\"}");
+    found = call_text(s, "ecs", "DescribeTaskDefinition", &cause,
+                      "{\"taskDefinition\":\"" SAMPLE_REPOSITORY "\"}");
     if (found != NULL)
         return true;
     if (cause.code != ERR_CLIENT)
@@ -201,14 +224,19 @@ sample_make_service(struct sample *s, char *deployment_arn, struct err *err)
     if (found == NULL && cause.code != ERR_SERVICE_NOT_FOUND)
         return *err = cause, false;
     made = call_text(s, "ecs", "CreateService", err,
-                     "{\"cluster\":\"" SAMPLE_CLUSTER "\",\"serviceName\":\"" SAMPLE_SERVICE "\",\"taskDefinition\":\""
-                     SAMPLE_REPOSITORY "\",\"desiredCount\":%d,\"launchType\":\"EC2\",\"loadBalancers\":[{\"targetGroupArn\":\"%s\","
-                     "\"containerName\":\"my-app\",\"containerPort\":8080}],\"deploymentConfiguration\":{\"maximumPercent\":200,"
-                     "\"minimumHealthyPercent\":100,\"deploymentCircuitBreaker\":{\"enable\":true,\"rollback\":true}}}",
+                     "{\"cluster\":\"" SAMPLE_CLUSTER "\",\"serviceName\":\"" SAMPLE_SERVICE
+                     "\",\"taskDefinition\":\"" SAMPLE_REPOSITORY
+                     "\",\"desiredCount\":%d,\"launchType\":\"EC2\",\"loadBalancers\":[{"
+                     "\"targetGroupArn\":\"%s\","
+                     "\"containerName\":\"my-app\",\"containerPort\":8080}],"
+                     "\"deploymentConfiguration\":{\"maximumPercent\":200,"
+                     "\"minimumHealthyPercent\":100,\"deploymentCircuitBreaker\":{\"enable\":true,"
+                     "\"rollback\":true}}}",
                      SAMPLE_DESIRED_COUNT, s->target_group_arn);
     if (made == NULL)
         return err_context(err, "creating the service");
     tell(s, "service", SAMPLE_SERVICE);
-    text_copy(deployment_arn, 1024, str_of(json_get_cstr(json_get(made, "service"), "currentServiceDeployment", "")));
+    text_copy(deployment_arn, 1024,
+              str_of(json_get_cstr(json_get(made, "service"), "currentServiceDeployment", "")));
     return true;
 }

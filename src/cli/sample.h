@@ -22,7 +22,8 @@ struct sample {
 
 bool sample_make_repository(struct sample *s, struct err *err) MUST_CHECK;
 bool sample_make_cluster(struct sample *s, struct err *err) MUST_CHECK;
-bool sample_make_load_balancer(struct sample *s, struct err *err) MUST_CHECK; /* with target group and listener */
+bool sample_make_load_balancer(struct sample *s,
+                               struct err *err) MUST_CHECK; /* with target group and listener */
 bool sample_has_image(struct sample *s, bool *out, struct err *err) MUST_CHECK;
 bool sample_make_task_definition(struct sample *s, struct err *err) MUST_CHECK;
 /* *deployment_arn (size 1024) is empty if the service was there. */

@@ -62,9 +62,9 @@ const char *
 shape_kind_name(enum shape_kind kind)
 {
     static const char *const names[] = {
-        [SHAPE_STRING] = "string",       [SHAPE_INTEGER] = "integer", [SHAPE_REAL] = "number",
+        [SHAPE_STRING] = "string",       [SHAPE_INTEGER] = "integer",     [SHAPE_REAL] = "number",
         [SHAPE_BOOLEAN] = "boolean",     [SHAPE_TIMESTAMP] = "timestamp", [SHAPE_BLOB] = "blob",
-        [SHAPE_DOCUMENT] = "document",   [SHAPE_LIST] = "list",       [SHAPE_MAP] = "map",
+        [SHAPE_DOCUMENT] = "document",   [SHAPE_LIST] = "list",           [SHAPE_MAP] = "map",
         [SHAPE_STRUCTURE] = "structure",
     };
     return names[kind];

@@ -22,7 +22,7 @@ enum shape_kind {
 struct shape_member;
 struct shape {
     enum shape_kind kind;
-    const struct shape *element; /* of lists and maps */
+    const struct shape *element;        /* of lists and maps */
     const struct shape_member *members; /* of structures; in the model's order */
     int member_count;
 };
@@ -35,8 +35,8 @@ struct shape_member {
 };
 
 struct aws_operation {
-    const char *name;   /* "UpdateService" */
-    const char *option; /* "update-service" */
+    const char *name;          /* "UpdateService" */
+    const char *option;        /* "update-service" */
     const struct shape *input; /* a structure; NULL: naru has not built the operation */
     /* Pagination as the AWS CLI does it by itself; all NULL where it does not. */
     const char *token_in, *token_out, *limit, *result;

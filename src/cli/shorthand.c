@@ -37,7 +37,8 @@ skip_blanks(struct cursor *c)
 static struct json *
 fail_at(const struct cursor *c, const char *expected)
 {
-    err_set(c->err, ERR_USAGE, "Error parsing parameter: Expected: '%s', received: '%.1s' for input: " STR_FMT
+    err_set(c->err, ERR_USAGE,
+            "Error parsing parameter: Expected: '%s', received: '%.1s' for input: " STR_FMT
             " at character %zu",
             expected, c->at < c->text.len ? c->text.at + c->at : "", STR_ARG(c->text), c->at + 1);
     return NULL;
@@ -90,13 +91,15 @@ parse_quoted(struct cursor *c)
     return json_str(strbuf_str(&out));
 }
 
-/* A bare word ends at ',' or at the bracket that encloses it; a backslash takes the next sign as it is. */
+/* A bare word ends at ',' or at the bracket that encloses it; a backslash takes the next sign as it
+ * is. */
 static struct json *
 parse_word(struct cursor *c, char end)
 {
     cleanup(strbuf_done) struct strbuf out = {0};
 
-    while (c->at < c->text.len && c->text.at[c->at] != ',' && (end == '\0' || c->text.at[c->at] != end)) {
+    while (c->at < c->text.len && c->text.at[c->at] != ',' &&
+           (end == '\0' || c->text.at[c->at] != end)) {
         if (c->text.at[c->at] == '\\' && c->at + 1 < c->text.len &&
             strchr(",\\]}", c->text.at[c->at + 1]) != NULL)
             c->at++;
@@ -230,7 +233,9 @@ parse_pairs(struct cursor *c, char end)
         if (json_get(object, key) != NULL) {
             json_unref(value);
             json_unref(object);
-            err_set(c->err, ERR_USAGE, "Error parsing parameter: Second instance of key \"%s\" encountered for input: " STR_FMT,
+            err_set(c->err, ERR_USAGE,
+                    "Error parsing parameter: Second instance of key \"%s\" encountered for "
+                    "input: " STR_FMT,
                     key, STR_ARG(c->text));
             return NULL;
         }
@@ -250,11 +255,14 @@ parse_pairs(struct cursor *c, char end)
 /* ---- types ---- */
 
 static struct json *
-type_mismatch(const struct json *value, const struct shape *shape, const char *path, struct err *err)
+type_mismatch(const struct json *value, const struct shape *shape, const char *path,
+              struct err *err)
 {
     cleanup_free char *text = json_format(value);
 
-    err_set(err, ERR_USAGE, "Parameter validation failed:\nInvalid type for parameter %s, value: %.200s, valid types: %s",
+    err_set(err, ERR_USAGE,
+            "Parameter validation failed:\nInvalid type for parameter %s, value: %.200s, valid "
+            "types: %s",
             path, text, shape_kind_name(shape->kind));
     return NULL;
 }
@@ -336,8 +344,10 @@ coerce_structure(const struct json *value, const struct shape *shape, const char
 
             for (int i = 0; i < shape->member_count && names.len < 600; i++)
                 strbuf_addf(&names, "%s%s", i > 0 ? ", " : "", shape->members[i].name);
-            err_set(err, ERR_USAGE, "Parameter validation failed:\nUnknown parameter in %s: \"%s\", must be one of: %s",
-                    path, json_key(it), strbuf_cstr(&names));
+            err_set(
+                err, ERR_USAGE,
+                "Parameter validation failed:\nUnknown parameter in %s: \"%s\", must be one of: %s",
+                path, json_key(it), strbuf_cstr(&names));
             json_unref(out);
             return NULL;
         }

@@ -11,6 +11,7 @@
 struct json *shorthand_parse(struct str text, struct err *err) MUST_CHECK;
 
 /* A new value like `value` in the types of `shape`; `path` ("loadBalancers[0]") is for messages.
- * `is_lenient` turns texts into numbers and booleans (shorthand); JSON input must have the right type. */
+ * `is_lenient` turns texts into numbers and booleans (shorthand); JSON input must have the right
+ * type. */
 struct json *shape_coerce(const struct json *value, const struct shape *shape, const char *path,
                           bool is_lenient, struct err *err) MUST_CHECK;

@@ -14,8 +14,8 @@ struct status {
 };
 
 static struct json *
-call1(struct client *client, const char *service, const char *operation, const char *member, const struct json *value,
-      struct err *err)
+call1(struct client *client, const char *service, const char *operation, const char *member,
+      const struct json *value, struct err *err)
 {
     cleanup_json struct json *input = json_object();
 
@@ -33,11 +33,13 @@ add_health(struct status *s, const struct json *service, struct json *row)
 
     for (size_t i = 0; i < json_size(groups); i++) {
         const struct json *arn = json_get(json_at(groups, i), "targetGroupArn");
-        cleanup_json struct json *answer = call1(s->client, "elbv2", "DescribeTargetHealth", "TargetGroupArn", arn, NULL);
+        cleanup_json struct json *answer =
+            call1(s->client, "elbv2", "DescribeTargetHealth", "TargetGroupArn", arn, NULL);
         const struct json *targets = json_get(answer, "TargetHealthDescriptions");
 
         for (size_t k = 0; k < json_size(targets); k++) {
-            const char *state = json_get_cstr(json_get(json_at(targets, k), "TargetHealth"), "State", "");
+            const char *state =
+                json_get_cstr(json_get(json_at(targets, k), "TargetHealth"), "State", "");
 
             healthy += strcmp(state, "healthy") == 0;
             all += strcmp(state, "draining") != 0;
@@ -55,29 +57,35 @@ static void
 add_image(struct status *s, const struct json *service, struct json *row)
 {
     const struct json *current = json_get(service, "currentServiceDeployment");
-    cleanup_json struct json *deployments = NULL, *revisions = NULL, *arns = json_array(), *revision_arns = json_array();
+    cleanup_json struct json *deployments = NULL, *revisions = NULL, *arns = json_array(),
+                             *revision_arns = json_array();
     const struct json *image;
     const char *name, *digest;
 
     if (current == NULL)
         return;
     json_append(arns, json_ref(current));
-    deployments = call1(s->client, "ecs", "DescribeServiceDeployments", "serviceDeploymentArns", arns, NULL);
+    deployments =
+        call1(s->client, "ecs", "DescribeServiceDeployments", "serviceDeploymentArns", arns, NULL);
     current = json_at(json_get(deployments, "serviceDeployments"), 0);
     json_set(row, "deploymentStatus", json_text(json_get_cstr(current, "status", "")));
-    image = json_get(json_get(current, "rollback"), "serviceRevisionArn"); /* what runs after a rollback */
+    image = json_get(json_get(current, "rollback"),
+                     "serviceRevisionArn"); /* what runs after a rollback */
     if (image == NULL)
         image = json_get(json_get(current, "targetServiceRevision"), "arn");
     if (image == NULL)
         return;
     json_append(revision_arns, json_ref(image));
-    revisions = call1(s->client, "ecs", "DescribeServiceRevisions", "serviceRevisionArns", revision_arns, NULL);
-    image = json_at(json_get(json_at(json_get(revisions, "serviceRevisions"), 0), "containerImages"), 0);
+    revisions = call1(s->client, "ecs", "DescribeServiceRevisions", "serviceRevisionArns",
+                      revision_arns, NULL);
+    image = json_at(
+        json_get(json_at(json_get(revisions, "serviceRevisions"), 0), "containerImages"), 0);
     name = arn_tail(json_get_cstr(image, "image", NULL));
     digest = json_get_cstr(image, "imageDigest", "");
     if (name != NULL) {
-        cleanup_free char *text = text_format("%s%s%.12s", name, digest[0] != '\0' ? "@" : "",
-                                              strncmp(digest, "sha256:", 7) == 0 ? digest + 7 : digest);
+        cleanup_free char *text =
+            text_format("%s%s%.12s", name, digest[0] != '\0' ? "@" : "",
+                        strncmp(digest, "sha256:", 7) == 0 ? digest + 7 : digest);
         json_set(row, "image", json_text(text));
         json_set(row, "imageDigest", digest[0] != '\0' ? json_text(digest) : NULL);
     }
@@ -98,7 +106,8 @@ add_service(struct status *s, const char *cluster, const struct json *service)
     json_set(row, "desiredCount", json_int(json_get_i64(service, "desiredCount", 0)));
     json_set(row, "runningCount", json_int(json_get_i64(service, "runningCount", 0)));
     json_set(row, "pendingCount", json_int(json_get_i64(service, "pendingCount", 0)));
-    json_set(row, "taskDefinition", json_text(arn_tail(json_get_cstr(service, "taskDefinition", ""))));
+    json_set(row, "taskDefinition",
+             json_text(arn_tail(json_get_cstr(service, "taskDefinition", ""))));
     json_set(row, "rolloutState", json_text(json_get_cstr(primary, "rolloutState", "")));
     add_image(s, service, row);
     add_health(s, service, row);
@@ -115,7 +124,8 @@ add_cluster(struct status *s, const char *cluster, struct err *err)
     for (;;) {
         cleanup_json struct json *page = client_call(s->client, "ecs", "ListServices", input, err);
         cleanup_json struct json *ask = json_object(), *described = NULL;
-        const struct json *arns = json_get(page, "serviceArns"), *token = json_get(page, "nextToken");
+        const struct json *arns = json_get(page, "serviceArns"),
+                          *token = json_get(page, "nextToken");
 
         if (page == NULL)
             return false;
@@ -145,7 +155,8 @@ add_clusters(struct status *s, struct err *err)
     if (clusters == NULL)
         return false;
     for (size_t i = 0; i < json_size(json_get(clusters, "clusterArns")); i++)
-        if (!add_cluster(s, arn_tail(json_cstr(json_at(json_get(clusters, "clusterArns"), i), "")), err))
+        if (!add_cluster(s, arn_tail(json_cstr(json_at(json_get(clusters, "clusterArns"), i), "")),
+                         err))
             return false;
     return true;
 }
@@ -153,23 +164,27 @@ add_clusters(struct status *s, struct err *err)
 static bool
 add_urls(struct status *s, struct err *err)
 {
-    cleanup_json struct json *answer = client_call(s->client, "elbv2", "DescribeLoadBalancers", NULL, err);
+    cleanup_json struct json *answer =
+        client_call(s->client, "elbv2", "DescribeLoadBalancers", NULL, err);
     const struct json *balancers = json_get(answer, "LoadBalancers");
 
     if (answer == NULL)
         return false;
     for (size_t i = 0; i < json_size(balancers); i++) {
         const struct json *arn = json_get(json_at(balancers, i), "LoadBalancerArn");
-        cleanup_json struct json *listeners = call1(s->client, "elbv2", "DescribeListeners", "LoadBalancerArn", arn, err);
+        cleanup_json struct json *listeners =
+            call1(s->client, "elbv2", "DescribeListeners", "LoadBalancerArn", arn, err);
 
         if (listeners == NULL)
             return false;
         for (size_t k = 0; k < json_size(json_get(listeners, "Listeners")); k++) {
             const struct json *listener = json_at(json_get(listeners, "Listeners"), k);
-            cleanup_free char *url = text_format("http://localhost:%lld/", (long long)json_get_i64(listener, "Port", 0));
+            cleanup_free char *url =
+                text_format("http://localhost:%lld/", (long long)json_get_i64(listener, "Port", 0));
             struct json *row = json_object();
 
-            json_set(row, "loadBalancer", json_text(json_get_cstr(json_at(balancers, i), "LoadBalancerName", "")));
+            json_set(row, "loadBalancer",
+                     json_text(json_get_cstr(json_at(balancers, i), "LoadBalancerName", "")));
             json_set(row, "url", json_text(url));
             json_append(json_get(s->out, "urls"), row);
         }
@@ -184,7 +199,8 @@ add_builds(struct status *s)
     cleanup(client_answer_done) struct client_answer answer = {0};
     const struct json *builds;
 
-    if (!client_http(s->client, "GET", "/naru/builds", NULL, &answer, NULL) || answer.code[0] != '\0')
+    if (!client_http(s->client, "GET", "/naru/builds", NULL, &answer, NULL) ||
+        answer.code[0] != '\0')
         return;
     builds = json_type(answer.body) == JSON_ARRAY ? answer.body : json_get(answer.body, "builds");
     for (size_t i = 0; i < json_size(builds) && i < 10; i++)
@@ -201,17 +217,20 @@ number_cell(const struct json *row, const char *name, char buffer[static 24])
 static void
 print_services(const struct json *services)
 {
-    struct table *t = table_new((const char *const[]){"CLUSTER", "SERVICE", "DESIRED", "RUNNING", "PENDING", "DEPLOYMENT",
-                                                      "REVISION", "IMAGE", "HEALTH", NULL});
+    struct table *t =
+        table_new((const char *const[]){"CLUSTER", "SERVICE", "DESIRED", "RUNNING", "PENDING",
+                                        "DEPLOYMENT", "REVISION", "IMAGE", "HEALTH", NULL});
     char desired[24], running[24], pending[24];
 
     for (size_t i = 0; i < json_size(services); i++) {
         const struct json *r = json_at(services, i);
 
-        table_add(t, json_get_cstr(r, "cluster", ""), json_get_cstr(r, "service", ""), number_cell(r, "desiredCount", desired),
-                  number_cell(r, "runningCount", running), number_cell(r, "pendingCount", pending),
+        table_add(t, json_get_cstr(r, "cluster", ""), json_get_cstr(r, "service", ""),
+                  number_cell(r, "desiredCount", desired), number_cell(r, "runningCount", running),
+                  number_cell(r, "pendingCount", pending),
                   json_get_cstr(r, "deploymentStatus", json_get_cstr(r, "rolloutState", "")),
-                  json_get_cstr(r, "taskDefinition", ""), json_get_cstr(r, "image", ""), json_get_cstr(r, "health", ""));
+                  json_get_cstr(r, "taskDefinition", ""), json_get_cstr(r, "image", ""),
+                  json_get_cstr(r, "health", ""));
     }
     table_print(t, stdout);
     table_free(t);
@@ -220,7 +239,8 @@ print_services(const struct json *services)
 static void
 print_builds(const struct json *builds)
 {
-    struct table *t = table_new((const char *const[]){"PIPELINE", "BUILD", "BRANCH", "COMMIT", "RESULT", "SECONDS", NULL});
+    struct table *t = table_new(
+        (const char *const[]){"PIPELINE", "BUILD", "BRANCH", "COMMIT", "RESULT", "SECONDS", NULL});
 
     for (size_t i = 0; i < json_size(builds); i++) {
         const struct json *b = json_at(builds, i);
@@ -228,8 +248,9 @@ print_builds(const struct json *builds)
         cleanup_free char *took = text_format("%.1f", (double)json_get_i64(b, "tookMs", 0) / 1000);
         char number[24];
 
-        table_add(t, json_get_cstr(b, "pipeline", ""), number_cell(b, "number", number), json_get_cstr(b, "branch", ""),
-                  commit, json_get_cstr(b, "result", json_get_cstr(b, "state", "")), took);
+        table_add(t, json_get_cstr(b, "pipeline", ""), number_cell(b, "number", number),
+                  json_get_cstr(b, "branch", ""), commit,
+                  json_get_cstr(b, "result", json_get_cstr(b, "state", "")), took);
     }
     table_print(t, stdout);
     table_free(t);
@@ -249,7 +270,8 @@ print_status(const struct json *out)
         print_builds(json_get(out, "builds"));
     }
     for (size_t i = 0; i < json_size(urls); i++)
-        printf("%s%s  %s\n", i == 0 ? "\n" : "", json_get_cstr(json_at(urls, i), "loadBalancer", ""),
+        printf("%s%s  %s\n", i == 0 ? "\n" : "",
+               json_get_cstr(json_at(urls, i), "loadBalancer", ""),
                json_get_cstr(json_at(urls, i), "url", ""));
 }
 
@@ -258,8 +280,10 @@ command_status(int argc, char **argv)
 {
     const char *data_dir = NULL, *output = NULL;
     struct status s = {0};
-    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &data_dir}, {"output", 'o', OPTION_TEXT, &output},
-                                      {"cluster", 'c', OPTION_TEXT, &s.only_cluster}, {0}};
+    const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &data_dir},
+                                      {"output", 'o', OPTION_TEXT, &output},
+                                      {"cluster", 'c', OPTION_TEXT, &s.only_cluster},
+                                      {0}};
     cleanup_json struct json *out = json_object();
     struct err err = {0};
     bool wants_json, is_good;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* naru up: Docker, naru, and the sample application from `git push` to live.  Each step looks first, so
- * that a second run changes nothing. */
+/* naru up: Docker, naru, and the sample application from `git push` to live.  Each step looks
+ * first, so that a second run changes nothing. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -48,14 +48,18 @@ start_docker(struct up *u, struct err *err)
     if (local_docker_get(socket, "/_ping", &ping, NULL))
         return true;
     if (!local_find_asset("tools/dockerd.sh", script, sizeof(script)))
-        return err_set(err, ERR_DOCKER, "no Docker Engine answers on %s; start one (systemctl start docker)", socket);
+        return err_set(err, ERR_DOCKER,
+                       "no Docker Engine answers on %s; start one (systemctl start docker)",
+                       socket);
     progress_line(&u->progress, "start", "dockerd");
     if (!process_run(&spec, &result, err))
         return false;
     if (result.exit_code != 0)
-        return err_set(err, ERR_DOCKER, "Docker Engine does not start: %.700s", strbuf_cstr(&result.error));
+        return err_set(err, ERR_DOCKER, "Docker Engine does not start: %.700s",
+                       strbuf_cstr(&result.error));
     u->has_changed = true;
-    return file_make_dirs(u->data_dir, 0755, err) && file_write_atomic(marker, str_of(socket), 0644, err);
+    return file_make_dirs(u->data_dir, 0755, err) &&
+           file_write_atomic(marker, str_of(socket), 0644, err);
 }
 
 /* The last lines of the server's log, for the error that says that it did not start. */
@@ -69,7 +73,8 @@ add_log_tail(const char *path, struct err *err)
         return;
     tail = strbuf_str(&text);
     tail = str_trim(str_slice(tail, tail.len > 600 ? tail.len - 600 : 0, tail.len));
-    err_set(err, ERR_INTERNAL, "the server ended at its start; the end of %s:\n" STR_FMT, path, STR_ARG(tail));
+    err_set(err, ERR_INTERNAL, "the server ended at its start; the end of %s:\n" STR_FMT, path,
+            STR_ARG(tail));
 }
 
 static bool
@@ -84,7 +89,8 @@ wait_for_server(struct up *u, pid_t pid, const char *log, struct err *err)
             return false;
         }
         if (clock_monotonic_ms() > end_ms)
-            return err_set(err, ERR_TIMEOUT, "the server does not answer on %s, see %s", u->config.endpoint_url, log);
+            return err_set(err, ERR_TIMEOUT, "the server does not answer on %s, see %s",
+                           u->config.endpoint_url, log);
         clock_sleep_ms(10);
     }
     return true;
@@ -93,8 +99,10 @@ wait_for_server(struct up *u, pid_t pid, const char *log, struct err *err)
 static bool
 start_server(struct up *u, struct err *err)
 {
-    cleanup_free char *folder = text_format("%s/log", u->data_dir), *log = text_format("%s/log/naru.log", u->data_dir);
-    cleanup_free char *pid_file = text_format("%s/naru.pid", u->data_dir), *self = realpath("/proc/self/exe", NULL);
+    cleanup_free char *folder = text_format("%s/log", u->data_dir),
+                      *log = text_format("%s/log/naru.log", u->data_dir);
+    cleanup_free char *pid_file = text_format("%s/naru.pid", u->data_dir),
+                      *self = realpath("/proc/self/exe", NULL);
     cleanup_free char *port = text_format("%u", local_port(&u->config));
     const char *const argv[] = {self, "server", "--data-dir", u->data_dir, "--port", port, NULL};
     pid_t pid;
@@ -104,8 +112,10 @@ start_server(struct up *u, struct err *err)
 
         if (file_exists(credentials))
             return true;
-        return err_set(err, ERR_USAGE, "another naru answers on %s, and its data is not in %s: say --port or --data-dir",
-                       u->config.endpoint_url, u->data_dir);
+        return err_set(
+            err, ERR_USAGE,
+            "another naru answers on %s, and its data is not in %s: say --port or --data-dir",
+            u->config.endpoint_url, u->data_dir);
     }
     if (self == NULL)
         return err_errno(err, "cannot find this program");
@@ -114,7 +124,8 @@ start_server(struct up *u, struct err *err)
     if (!process_spawn_detached(argv, "/", log, &pid, err) || !wait_for_server(u, pid, log, err))
         return false;
     u->has_changed = true;
-    progress_line(&u->progress, "start", "naru server on %s (log: %s)", u->config.endpoint_url, log);
+    progress_line(&u->progress, "start", "naru server on %s (log: %s)", u->config.endpoint_url,
+                  log);
     return local_pid_write(pid_file, pid, err);
 }
 
@@ -138,7 +149,8 @@ choose_installation(struct up *u, struct err *err)
 /* ---- programs ---- */
 
 static bool
-run_in(struct up *u, const char *directory, struct strbuf *output, struct err *err, const char *const *argv)
+run_in(struct up *u, const char *directory, struct strbuf *output, struct err *err,
+       const char *const *argv)
 {
     const struct process_spec spec = {.argv = argv, .directory = directory, .timeout_ms = 600000};
     cleanup(process_result_done) struct process_result result = {0};
@@ -149,18 +161,20 @@ run_in(struct up *u, const char *directory, struct strbuf *output, struct err *e
         strbuf_add(output, strbuf_str(&result.output));
     if (result.exit_code == 0)
         return true;
-    return err_set(err, ERR_INTERNAL, "'%s %s' failed with %d: %.600s", argv[0], argv[1], result.exit_code,
+    return err_set(err, ERR_INTERNAL, "'%s %s' failed with %d: %.600s", argv[0], argv[1],
+                   result.exit_code,
                    strbuf_cstr(result.error.len > 0 ? &result.error : &result.output));
 }
 
-#define RUN(u, directory, output, err, ...)                                                        \
+#define RUN(u, directory, output, err, ...) \
     run_in(u, directory, output, err, (const char *const[]){__VA_ARGS__, NULL})
 
 /* As a build's step has it: our tools first in PATH, our keys. */
 static void
 set_step_environment(struct up *u)
 {
-    cleanup_free char *path = text_format("%s/bin:%s", u->data_dir, getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin:/bin");
+    cleanup_free char *path = text_format(
+        "%s/bin:%s", u->data_dir, getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin:/bin");
 
     setenv("PATH", path, 1);
     setenv("AWS_ENDPOINT_URL", u->config.endpoint_url, 1);
@@ -182,7 +196,8 @@ make_work_tree(struct up *u, struct err *err)
     from = text_format("%s/.", u->sample_dir);
     if (file_exists(git))
         return true;
-    if (!file_make_dirs(u->work_tree, 0755, err) || !RUN(u, NULL, NULL, err, "cp", "-R", from, u->work_tree) ||
+    if (!file_make_dirs(u->work_tree, 0755, err) ||
+        !RUN(u, NULL, NULL, err, "cp", "-R", from, u->work_tree) ||
         !RUN(u, u->work_tree, NULL, err, "git", "init", "-q", "-b", "main", ".") ||
         !RUN(u, u->work_tree, NULL, err, "git", "config", "user.name", "naru") ||
         !RUN(u, u->work_tree, NULL, err, "git", "config", "user.email", "naru@localhost") ||
@@ -199,7 +214,8 @@ make_git_repository(struct up *u, struct err *err)
 {
     bool is_new = false;
 
-    if (!builds_make_repository(u->client, SAMPLE_REPOSITORY, u->repository, sizeof(u->repository), &is_new, err))
+    if (!builds_make_repository(u->client, SAMPLE_REPOSITORY, u->repository, sizeof(u->repository),
+                                &is_new, err))
         return false;
     if (is_new) {
         progress_line(&u->progress, "create", "git repository %s", u->repository);
@@ -207,20 +223,25 @@ make_git_repository(struct up *u, struct err *err)
     }
     /* Said every time: the data directory may have moved. */
     if (!RUN(u, u->work_tree, NULL, err, "git", "config", "remote.naru.url", u->repository) ||
-        !RUN(u, u->work_tree, NULL, err, "git", "config", "remote.naru.fetch", "+refs/heads/*:refs/remotes/naru/*"))
+        !RUN(u, u->work_tree, NULL, err, "git", "config", "remote.naru.fetch",
+             "+refs/heads/*:refs/remotes/naru/*"))
         return false;
     return true;
 }
 
-/* A service needs an image before its first push has been built; later ones come from the pipeline. */
+/* A service needs an image before its first push has been built; later ones come from the pipeline.
+ */
 static bool
 push_first_image(struct up *u, struct err *err)
 {
     static const char commands[] =
         "set -e\n./build.sh\ndocker build -q -t my-app:latest . >/dev/null\n"
-        "aws ecr get-login-password --region $AWS_DEFAULT_REGION | docker login --username AWS --password-stdin $REGISTRY >/dev/null 2>&1\n"
-        "docker tag my-app:latest $REGISTRY/my-app:latest\ndocker push -q $REGISTRY/my-app:latest >/dev/null\n";
-    cleanup_free char *registry = text_format("%s.dkr.ecr.%s.amazonaws.com", u->config.account, u->config.region);
+        "aws ecr get-login-password --region $AWS_DEFAULT_REGION | docker login --username AWS "
+        "--password-stdin $REGISTRY >/dev/null 2>&1\n"
+        "docker tag my-app:latest $REGISTRY/my-app:latest\ndocker push -q $REGISTRY/my-app:latest "
+        ">/dev/null\n";
+    cleanup_free char *registry =
+        text_format("%s.dkr.ecr.%s.amazonaws.com", u->config.account, u->config.region);
     bool has_image;
 
     if (!sample_has_image(&u->sample, &has_image, err))
@@ -242,18 +263,25 @@ make_resources(struct up *u, struct err *err)
     char deployment[1024];
     bool is_good;
 
-    is_good = sample_make_repository(s, err) && sample_make_cluster(s, err) && sample_make_load_balancer(s, err) &&
-              make_work_tree(u, err) && push_first_image(u, err) && sample_make_task_definition(s, err) &&
+    is_good = sample_make_repository(s, err) && sample_make_cluster(s, err) &&
+              sample_make_load_balancer(s, err) && make_work_tree(u, err) &&
+              push_first_image(u, err) && sample_make_task_definition(s, err) &&
               sample_make_service(s, deployment, err);
     if (!is_good)
         return false;
     u->has_changed = u->has_changed || s->made > 0;
     if (deployment[0] != '\0') {
-        struct follow f = {.client = u->client, .cluster = SAMPLE_CLUSTER, .service = SAMPLE_SERVICE, .is_quiet = true,
-                           .deployment_arn = deployment, .timeout_ms = LIVE_TIMEOUT_MS};
+        struct follow f = {.client = u->client,
+                           .cluster = SAMPLE_CLUSTER,
+                           .service = SAMPLE_SERVICE,
+                           .is_quiet = true,
+                           .deployment_arn = deployment,
+                           .timeout_ms = LIVE_TIMEOUT_MS};
 
         if (follow_deployment(&f) != EXIT_LIVE)
-            return err_set(err, ERR_INTERNAL, "the first tasks of " SAMPLE_SERVICE " do not get live: %s: %s", f.verdict, f.reason);
+            return err_set(err, ERR_INTERNAL,
+                           "the first tasks of " SAMPLE_SERVICE " do not get live: %s: %s",
+                           f.verdict, f.reason);
         progress_line(&u->progress, "live", "%d tasks of " SAMPLE_SERVICE, SAMPLE_DESIRED_COUNT);
     }
     return true;
@@ -292,7 +320,8 @@ wait_for_build(struct up *u, struct err *err)
         if (build != NULL)
             return build;
         if (clock_monotonic_ms() > end_ms) {
-            err_set(err, ERR_TIMEOUT, "the push started no build (is `naru git-hook` in %s/hooks?)", u->repository);
+            err_set(err, ERR_TIMEOUT, "the push started no build (is `naru git-hook` in %s/hooks?)",
+                    u->repository);
             return NULL;
         }
         clock_sleep_ms(50);
@@ -309,7 +338,8 @@ follow_build(struct up *u, struct err *err)
     if (found == NULL)
         return false;
     progress_line(&u->progress, "build", "#%lld of " SAMPLE_REPOSITORY, (long long)number);
-    u->build = builds_follow(u->client, SAMPLE_REPOSITORY, number, &u->progress, BUILD_TIMEOUT_MS, err);
+    u->build =
+        builds_follow(u->client, SAMPLE_REPOSITORY, number, &u->progress, BUILD_TIMEOUT_MS, err);
     if (u->build == NULL)
         return false;
     progress_line(&u->progress, "build", "#%lld %s", (long long)number, build_result(u->build));
@@ -317,7 +347,8 @@ follow_build(struct up *u, struct err *err)
         return true;
     if (builds_log(u->client, SAMPLE_REPOSITORY, number, &log, NULL))
         fprintf(stderr, "%s\n", strbuf_cstr(&log));
-    return err_set(err, ERR_CLIENT, "build #%lld ended with %s; its log is above", (long long)number, build_result(u->build));
+    return err_set(err, ERR_CLIENT, "build #%lld ended with %s; its log is above",
+                   (long long)number, build_result(u->build));
 }
 
 static bool
@@ -333,13 +364,17 @@ find_sample(struct up *u, struct err *err)
 {
     cleanup_free char *jenkinsfile = NULL;
 
-    if (u->sample_dir == NULL && local_find_asset("examples/my-app", u->found_sample, sizeof(u->found_sample)))
+    if (u->sample_dir == NULL &&
+        local_find_asset("examples/my-app", u->found_sample, sizeof(u->found_sample)))
         u->sample_dir = u->found_sample;
     if (u->sample_dir == NULL)
-        return err_set(err, ERR_USAGE, "the sample application is not beside naru: say --sample DIR, or --server-only");
+        return err_set(
+            err, ERR_USAGE,
+            "the sample application is not beside naru: say --sample DIR, or --server-only");
     jenkinsfile = text_format("%s/Jenkinsfile", u->sample_dir);
     if (!file_exists(jenkinsfile))
-        return err_set(err, ERR_USAGE, "there is no sample in %s: it has no Jenkinsfile", u->sample_dir);
+        return err_set(err, ERR_USAGE, "there is no sample in %s: it has no Jenkinsfile",
+                       u->sample_dir);
     return true;
 }
 
@@ -349,23 +384,30 @@ run_up(struct up *u, struct err *err)
     struct up_summary summary;
     bool has_pushed = false;
 
-    if (!check_listener_port(u, err) || (!u->server_only && !find_sample(u, err)) || !choose_installation(u, err) ||
-        !start_docker(u, err) || !start_server(u, err) || !client_config_load(&u->config, u->data_dir, err))
+    if (!check_listener_port(u, err) || (!u->server_only && !find_sample(u, err)) ||
+        !choose_installation(u, err) || !start_docker(u, err) || !start_server(u, err) ||
+        !client_config_load(&u->config, u->data_dir, err))
         return false;
     if (u->server_only) {
-        printf("%snaru is up on %s\n", u->has_changed ? "" : "nothing to do: ", u->config.endpoint_url);
+        printf("%snaru is up on %s\n",
+               u->has_changed ? "" : "nothing to do: ", u->config.endpoint_url);
         return true;
     }
     u->client = client_new(&u->config);
     set_step_environment(u);
-    u->sample = (struct sample){.client = u->client, .sample_dir = u->sample_dir, .listener_port = (int)u->listener_port,
+    u->sample = (struct sample){.client = u->client,
+                                .sample_dir = u->sample_dir,
+                                .listener_port = (int)u->listener_port,
                                 .progress = &u->progress};
     if (!make_resources(u, err) || !make_git_repository(u, err) || !push_main(u, &has_pushed, err))
         return false;
     if (has_pushed && !follow_build(u, err))
         return false;
-    summary = (struct up_summary){.build = u->build, .pushed_at_ms = u->pushed_at_ms, .has_changed = u->has_changed,
-                                  .listener_port = u->sample.listener_port, .work_tree = u->work_tree};
+    summary = (struct up_summary){.build = u->build,
+                                  .pushed_at_ms = u->pushed_at_ms,
+                                  .has_changed = u->has_changed,
+                                  .listener_port = u->sample.listener_port,
+                                  .work_tree = u->work_tree};
     return up_report(u->client, &summary, err);
 }
 
@@ -374,9 +416,12 @@ command_up(int argc, char **argv)
 {
     struct up u = {.listener_port = 8080};
     const struct option_row rows[] = {
-        {"sample", 0, OPTION_TEXT, &u.sample_dir},    {"port", 0, OPTION_NUMBER, &u.port},
-        {"listener-port", 0, OPTION_NUMBER, &u.listener_port}, {"data-dir", 0, OPTION_TEXT, &u.data_dir},
-        {"server-only", 0, OPTION_FLAG, &u.server_only}, {0},
+        {"sample", 0, OPTION_TEXT, &u.sample_dir},
+        {"port", 0, OPTION_NUMBER, &u.port},
+        {"listener-port", 0, OPTION_NUMBER, &u.listener_port},
+        {"data-dir", 0, OPTION_TEXT, &u.data_dir},
+        {"server-only", 0, OPTION_FLAG, &u.server_only},
+        {0},
     };
     cleanup_free char *data_dir = NULL;
     struct err err = {0};

@@ -84,14 +84,16 @@ read_old_tasks(struct client *client, struct times *t)
 static void
 read_times(struct client *client, struct times *t)
 {
-    cleanup_json struct json *service = service_describe(client, SAMPLE_CLUSTER, SAMPLE_SERVICE, NULL);
-    cleanup_json struct json *deployment =
-        service_deployment_describe(client, json_get_cstr(service, "currentServiceDeployment", ""), NULL);
+    cleanup_json struct json *service =
+        service_describe(client, SAMPLE_CLUSTER, SAMPLE_SERVICE, NULL);
+    cleanup_json struct json *deployment = service_deployment_describe(
+        client, json_get_cstr(service, "currentServiceDeployment", ""), NULL);
     const struct json *events = json_get(service, "events");
 
     t->deployed = time_ms(deployment, "createdAt");
     t->completed = time_ms(deployment, "finishedAt");
-    read_new_tasks(client, json_get_cstr(json_at(json_get(service, "deployments"), 0), "id", ""), t);
+    read_new_tasks(client, json_get_cstr(json_at(json_get(service, "deployments"), 0), "id", ""),
+                   t);
     read_old_tasks(client, t);
     for (size_t i = 0; i < json_size(events); i++)
         if (time_ms(json_at(events, i), "createdAt") >= t->started &&
@@ -152,7 +154,8 @@ ask_version(int port, char *out, size_t size, struct err *err)
         return false;
     if (answer.status != 200)
         return err_set(err, ERR_HAPROXY, "%s answers %d", url, answer.status);
-    return text_copy(out, size, http_answer_header(&answer, "X-Version")) || text_copy(out, size, STR("unknown"));
+    return text_copy(out, size, http_answer_header(&answer, "X-Version")) ||
+           text_copy(out, size, STR("unknown"));
 }
 
 /* After a restart the tasks come back first: until then HAProxy answers 503, or nobody. */
@@ -194,12 +197,14 @@ up_report(struct client *client, const struct up_summary *s, struct err *err)
         print_times(client, s);
     if (!s->has_changed)
         puts("nothing to do: everything is there, and nothing was changed");
-    printf("\n%shttp://localhost:%d/%s serves version %s\n\n", cli_colour(COLOUR_GOOD), s->listener_port,
-           cli_colour(COLOUR_NONE), version);
+    printf("\n%shttp://localhost:%d/%s serves version %s\n\n", cli_colour(COLOUR_GOOD),
+           s->listener_port, cli_colour(COLOUR_NONE), version);
     next = next_version(s->work_tree);
     printf("try next:\n"
            "  curl http://localhost:%d/\n"
-           "  cd %s && echo %lld > VERSION && echo well > CONDITION && git commit -qam 'version %lld' && git push naru main\n"
-           "  naru status\n", s->listener_port, s->work_tree, (long long)next, (long long)next);
+           "  cd %s && echo %lld > VERSION && echo well > CONDITION && git commit -qam 'version "
+           "%lld' && git push naru main\n"
+           "  naru status\n",
+           s->listener_port, s->work_tree, (long long)next, (long long)next);
     return true;
 }

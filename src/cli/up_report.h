@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* up_report.h - the end of `naru up`: URL, version served, where the time went, what to try next. */
+/* up_report.h - the end of `naru up`: URL, version served, where the time went, what to try next.
+ */
 #pragma once
 #include "cli/cli.h"
 

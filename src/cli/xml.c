@@ -18,20 +18,45 @@ static const struct {
     const char *name;
     enum member_kind kind;
 } members[] = {
-    {"DurationSeconds", MEMBER_INTEGER}, {"HealthCheckIntervalSeconds", MEMBER_INTEGER},
-    {"HealthCheckTimeoutSeconds", MEMBER_INTEGER}, {"HealthyThresholdCount", MEMBER_INTEGER},
-    {"Order", MEMBER_INTEGER}, {"UnhealthyThresholdCount", MEMBER_INTEGER}, {"Weight", MEMBER_INTEGER},
-    {"Port", MEMBER_INTEGER}, {"SessionTimeout", MEMBER_INTEGER}, {"PackedPolicySize", MEMBER_INTEGER},
-    {"Enabled", MEMBER_BOOLEAN}, {"HealthCheckEnabled", MEMBER_BOOLEAN}, {"IsDefault", MEMBER_BOOLEAN},
-    {"UseExistingClientSecret", MEMBER_BOOLEAN}, {"Actions", MEMBER_LIST}, {"Attributes", MEMBER_LIST},
-    {"AvailabilityZones", MEMBER_LIST}, {"Certificates", MEMBER_LIST}, {"Ciphers", MEMBER_LIST},
-    {"Conditions", MEMBER_LIST}, {"DefaultActions", MEMBER_LIST}, {"Limits", MEMBER_LIST},
-    {"Listeners", MEMBER_LIST}, {"LoadBalancerAddresses", MEMBER_LIST}, {"LoadBalancers", MEMBER_LIST},
-    {"Rules", MEMBER_LIST}, {"SslPolicies", MEMBER_LIST}, {"TagDescriptions", MEMBER_LIST},
-    {"Tags", MEMBER_LIST}, {"TargetGroups", MEMBER_LIST}, {"TargetHealthDescriptions", MEMBER_LIST},
-    {"AlpnPolicy", MEMBER_LIST}, {"LoadBalancerArns", MEMBER_LIST}, {"SecurityGroups", MEMBER_LIST},
-    {"SslProtocols", MEMBER_LIST}, {"Values", MEMBER_LIST}, {"ForwardConfig", MEMBER_OBJECT},
-    {"Matcher", MEMBER_OBJECT}, {"TargetGroupStickinessConfig", MEMBER_OBJECT},
+    {"DurationSeconds", MEMBER_INTEGER},
+    {"HealthCheckIntervalSeconds", MEMBER_INTEGER},
+    {"HealthCheckTimeoutSeconds", MEMBER_INTEGER},
+    {"HealthyThresholdCount", MEMBER_INTEGER},
+    {"Order", MEMBER_INTEGER},
+    {"UnhealthyThresholdCount", MEMBER_INTEGER},
+    {"Weight", MEMBER_INTEGER},
+    {"Port", MEMBER_INTEGER},
+    {"SessionTimeout", MEMBER_INTEGER},
+    {"PackedPolicySize", MEMBER_INTEGER},
+    {"Enabled", MEMBER_BOOLEAN},
+    {"HealthCheckEnabled", MEMBER_BOOLEAN},
+    {"IsDefault", MEMBER_BOOLEAN},
+    {"UseExistingClientSecret", MEMBER_BOOLEAN},
+    {"Actions", MEMBER_LIST},
+    {"Attributes", MEMBER_LIST},
+    {"AvailabilityZones", MEMBER_LIST},
+    {"Certificates", MEMBER_LIST},
+    {"Ciphers", MEMBER_LIST},
+    {"Conditions", MEMBER_LIST},
+    {"DefaultActions", MEMBER_LIST},
+    {"Limits", MEMBER_LIST},
+    {"Listeners", MEMBER_LIST},
+    {"LoadBalancerAddresses", MEMBER_LIST},
+    {"LoadBalancers", MEMBER_LIST},
+    {"Rules", MEMBER_LIST},
+    {"SslPolicies", MEMBER_LIST},
+    {"TagDescriptions", MEMBER_LIST},
+    {"Tags", MEMBER_LIST},
+    {"TargetGroups", MEMBER_LIST},
+    {"TargetHealthDescriptions", MEMBER_LIST},
+    {"AlpnPolicy", MEMBER_LIST},
+    {"LoadBalancerArns", MEMBER_LIST},
+    {"SecurityGroups", MEMBER_LIST},
+    {"SslProtocols", MEMBER_LIST},
+    {"Values", MEMBER_LIST},
+    {"ForwardConfig", MEMBER_OBJECT},
+    {"Matcher", MEMBER_OBJECT},
+    {"TargetGroupStickinessConfig", MEMBER_OBJECT},
     {"ResponseMetadata", MEMBER_OBJECT},
 };
 
@@ -136,7 +161,8 @@ add_entity(struct reader *r, struct strbuf *out)
     static const struct {
         const char *name;
         char sign;
-    } entities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&apos;", '\''}};
+    } entities[] = {
+        {"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&apos;", '\''}};
     char digits[12];
     char *end;
     long code;

@@ -4,8 +4,10 @@
 #include "cli/jmespath.h"
 
 static const char document[] =
-    "{\"services\":[{\"name\":\"a\",\"runningCount\":2,\"desiredCount\":2,\"deployments\":[{\"id\":1}],\"tags\":[]},"
-    "{\"name\":\"b\",\"runningCount\":1,\"desiredCount\":2,\"deployments\":[{\"id\":2},{\"id\":3}]}],"
+    "{\"services\":[{\"name\":\"a\",\"runningCount\":2,\"desiredCount\":2,\"deployments\":[{\"id\":"
+    "1}],\"tags\":[]},"
+    "{\"name\":\"b\",\"runningCount\":1,\"desiredCount\":2,\"deployments\":[{\"id\":2},{\"id\":3}]}"
+    "],"
     "\"failures\":[],\"Account\":\"000000000000\",\"map\":{\"x\":{\"v\":1},\"y\":{\"v\":2}},"
     "\"nested\":[[1,2],[3]],\"odd name\":5,\"nothing\":null}";
 
@@ -21,10 +23,10 @@ search(const char *expression)
     return found != NULL ? json_format(found) : text_dup(err.code == ERR_USAGE ? "refused" : "odd");
 }
 
-#define CHECK_SEARCH(expression, want)                                                             \
-    do {                                                                                           \
-        cleanup_free char *got_ = search(expression);                                              \
-        CHECK_TEXT(got_, want);                                                                    \
+#define CHECK_SEARCH(expression, want)                \
+    do {                                              \
+        cleanup_free char *got_ = search(expression); \
+        CHECK_TEXT(got_, want);                       \
     } while (0)
 
 TEST(names_and_indexes)
@@ -58,15 +60,19 @@ TEST(filters)
     CHECK_SEARCH("services[?name=='b'].runningCount", "[1]");
     CHECK_SEARCH("services[?name=='b'].runningCount | [0]", "1");
     CHECK_SEARCH("services[?runningCount<desiredCount].name", "[\"b\"]");
-    CHECK_SEARCH("services[?!(length(deployments) == `1` && runningCount == desiredCount)].name", "[\"b\"]");
-    CHECK_SEARCH("length(services[?!(length(deployments) == `1` && runningCount == desiredCount)]) == `0`", "false");
+    CHECK_SEARCH("services[?!(length(deployments) == `1` && runningCount == desiredCount)].name",
+                 "[\"b\"]");
+    CHECK_SEARCH(
+        "length(services[?!(length(deployments) == `1` && runningCount == desiredCount)]) == `0`",
+        "false");
     CHECK_SEARCH("services[?starts_with(name, 'a') || runningCount==`1`].name", "[\"a\",\"b\"]");
 }
 
 TEST(selections)
 {
     CHECK_SEARCH("services[].[name,runningCount]", "[[\"a\",2],[\"b\",1]]");
-    CHECK_SEARCH("services[].{n: name, \"r c\": runningCount}", "[{\"n\":\"a\",\"r c\":2},{\"n\":\"b\",\"r c\":1}]");
+    CHECK_SEARCH("services[].{n: name, \"r c\": runningCount}",
+                 "[{\"n\":\"a\",\"r c\":2},{\"n\":\"b\",\"r c\":1}]");
     CHECK_SEARCH("{a: Account, n: length(services)}", "{\"a\":\"000000000000\",\"n\":2}");
     CHECK_SEARCH("[Account, failures]", "[\"000000000000\",[]]");
 }
@@ -89,9 +95,13 @@ TEST(functions)
 TEST(what_is_not_understood_is_refused)
 {
     static const char *const refused[] = {
-        "",          "services[",   "services[0",    "a..b",          "a.",         "[a,]",     "{a}",
-        "'open",     "group_by(a)", "length()",      "length(`1`)",   "a ==",       "&a",       "(a",
-        "services[?name=='a'", "a b", "#",           "nested[::0]",   "sort(@)",    "length(&a)", "sort_by(services, name)",
+        "",         "services[",   "services[0",
+        "a..b",     "a.",          "[a,]",
+        "{a}",      "'open",       "group_by(a)",
+        "length()", "length(`1`)", "a ==",
+        "&a",       "(a",          "services[?name=='a'",
+        "a b",      "#",           "nested[::0]",
+        "sort(@)",  "length(&a)",  "sort_by(services, name)",
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
