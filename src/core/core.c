@@ -189,6 +189,7 @@ core_step(struct core *core, const struct event *event, int64_t now_ms, struct e
     advance(core, out);
     emit_persists(core);
     core->index->out = NULL;
+    assert(core_deadline_ms(core) > now_ms); /* else whoever drives us would spin */
     core_check_touched(core, out, first);
 }
 
