@@ -9,7 +9,7 @@
 #define SILENT_MAX 4        /* so often in a row without an answer: it hangs */
 #define AUDIT_MS 10000      /* others may reach its socket; and we may be wrong */
 #define UNSURE_MS 1000
-#define CRASH_MS 1000       /* one that lives shorter is not started again at once */
+#define CRASH_MS 1000       /* one that lives shorter, twice in a row, is not started again at once */
 #define GATE_MS (HAPROXY_KEEP_ALIVE_MS + 500)
 #define GATE_ADOPTED_MS (GATE_MS + 1000) /* the age of a found worker is in whole seconds */
 
@@ -317,8 +317,9 @@ traffic_died(void *ctx)
     const int64_t now_ms = clock_monotonic_ms();
 
     log_error("haproxy.died", "does=restart");
-    if (now_ms - haproxy_process_ready_ms(b->haproxy) < CRASH_MS)
-        b->retry_at_ms = now_ms + RETRY_MS;
+    b->early_deaths =
+        now_ms - haproxy_process_ready_ms(b->haproxy) < CRASH_MS ? b->early_deaths + 1 : 0;
+    b->retry_at_ms = now_ms + (b->early_deaths > 1 ? RETRY_MS : 0);
     b->died_ms = now_ms;
     forget_all(b);
     drain_soon(b);

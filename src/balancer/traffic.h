@@ -93,6 +93,7 @@ struct balancer {
     char wanted[HAPROXY_FINGERPRINT_SIZE], running[HAPROXY_FINGERPRINT_SIZE];
     int64_t retry_at_ms, retry_ms;  /* when, and after how long, a failed load is tried again */
     int64_t died_ms;
+    int early_deaths;               /* in a row, each soon after its start */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports, *written_ports; /* that HAProxy listens on; 0 ends them; may be NULL */

@@ -41,17 +41,20 @@ struct app *
 app_start(struct world *w)
 {
     CHECK(w->app_count < TARGETS_MAX);
-    struct app *app = &w->apps[w->app_count++];
+    struct app *app = &w->apps[w->app_count];
     const struct http_route route = {.prefix = "/", .end = app_answer, .ctx = app};
     struct err err;
 
-    snprintf(app->name, sizeof(app->name), "app%d", w->app_count);
+    snprintf(app->name, sizeof(app->name), "app%d", w->app_count + 1);
     atomic_store(&app->health_status, 200);
     atomic_store(&app->told_state, -1);
     app->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
     if (app->server == NULL)
         check_fail(__FILE__, __LINE__, "%s", err.message);
     app->port = (int)http_server_port(app->server);
+    pthread_mutex_lock(&w->lock); /* reports look for it */
+    w->app_count++;
+    pthread_mutex_unlock(&w->lock);
     return app;
 }
 

@@ -11,7 +11,7 @@
 /* A target that takes connections and answers each with the same bytes, in pieces. */
 struct app {
     int fd, port;
-    const char *answer;  /* NULL: never answers */
+    _Atomic(const char *) answer; /* NULL: never answers */
     bool closes_at_once;
     int piece;           /* bytes sent at a time; 0: all */
     atomic_int probes;
@@ -23,17 +23,18 @@ struct app {
 static void
 serve(struct app *t, int fd)
 {
-    const size_t len = t->answer != NULL ? strlen(t->answer) : 0;
+    const char *answer = atomic_load(&t->answer);
+    const size_t len = answer != NULL ? strlen(answer) : 0;
     const size_t piece = t->piece > 0 ? (size_t)t->piece : len;
     const ssize_t got = recv(fd, t->request, sizeof(t->request) - 1, 0);
 
     t->request[got > 0 ? got : 0] = '\0';
     atomic_fetch_add(&t->probes, 1);
     for (size_t at = 0; at < len && !t->closes_at_once; at += piece) {
-        send(fd, t->answer + at, len - at < piece ? len - at : piece, MSG_NOSIGNAL);
+        send(fd, answer + at, len - at < piece ? len - at : piece, MSG_NOSIGNAL);
         clock_sleep_ms(1);
     }
-    if (t->answer == NULL && !t->closes_at_once)
+    if (answer == NULL && !t->closes_at_once)
         clock_sleep_ms(1500);
     close(fd);
 }
@@ -274,7 +275,7 @@ TEST(an_unhealthy_target_needs_its_threshold_to_come_back)
     app_start(&t);
     watch_start(&w, t.port);
     wait_until_said(&w, TARGET_unhealthy, 2000);
-    t.answer = "HTTP/1.1 200 OK\r\n\r\n";
+    atomic_store(&t.answer, "HTTP/1.1 200 OK\r\n\r\n");
     const int probes = atomic_load(&t.probes);
     wait_until_said(&w, TARGET_healthy, 4000);
     watch_stop(&w);
