@@ -507,7 +507,8 @@ rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_in
 {
     struct service *s = t->service;
     struct deployment *d = t->deployment;
-    const bool failed_to_start = t->started_at_ms == 0 && t->stop_code == STOP_TaskFailedToStart;
+    const bool failed_to_start =
+        t->started_at_ms == 0 && (by_itself || t->stop_code == STOP_TaskFailedToStart);
     const bool crashed = t->started_at_ms != 0 && by_itself;
     const bool was_good = t->healthy_at_ms != 0;
 

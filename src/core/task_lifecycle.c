@@ -255,6 +255,17 @@ first_reason(const struct task *t, const char *fallback)
     return fallback;
 }
 
+/* Its process ran, perhaps too shortly to be seen RUNNING. */
+static bool
+has_exited(const struct task *t)
+{
+    for (int i = 0; i < t->container_count; i++) {
+        if (t->containers[i].has_exit_code)
+            return true;
+    }
+    return false;
+}
+
 static void
 name_cause(struct task *t, const struct ev_task_state *ev)
 {
@@ -263,7 +274,7 @@ name_cause(struct task *t, const struct ev_task_state *ev)
 
     t->desired_status = TASK_STOPPED;
     t->has_stop_code = true;
-    if (!ran) {
+    if (!ran && (reason != NULL || !has_exited(t))) {
         t->stop_code = STOP_TaskFailedToStart;
         reason = reason != NULL ? reason : first_reason(t, "Task failed to start");
     } else if (ev->is_infrastructure) {
