@@ -382,6 +382,8 @@ add_port(struct json *exposed, struct json *bindings, int64_t port, int64_t host
         list = json_get(bindings, key);
     }
     struct json *binding = json_object();
+    if (host_port <= 0) /* who follows a dynamic port asks us for it: one family, half the proxies */
+        json_set(binding, "HostIp", json_text("0.0.0.0"));
     json_set(binding, "HostPort", json_text(host)); /* empty: Docker picks a free one */
     json_append(list, binding);
 }

@@ -35,7 +35,24 @@ has_binding(const struct docker_state *s, const struct network_binding *b)
     for (int i = 0; i < s->binding_count; i++)
         if (s->bindings[i].container_port == b->container_port && s->bindings[i].host_port == b->host_port &&
             s->bindings[i].is_udp == b->is_udp)
-            return true; /* IPv4 and IPv6 are two entries of one port */
+            return true; /* bound to several addresses */
+    return false;
+}
+
+static bool
+is_ipv6(const struct json *binding)
+{
+    return strchr(json_get_cstr(binding, "HostIp", ""), ':') != NULL;
+}
+
+/* Docker picks a dynamic port for each address family, and after a restart of its own they differ.
+ * A binding of ours has no address: the IPv4 one is meant wherever there is one. */
+static bool
+has_ipv4(const struct json *list)
+{
+    for (size_t i = 0; i < json_size(list); i++)
+        if (!is_ipv6(json_at(list, i)))
+            return true;
     return false;
 }
 
@@ -50,6 +67,8 @@ parse_ports(struct docker_state *s, const struct json *ports)
         if (!str_split(&rest, '/', &number) || !str_to_i64(number, &port) || port < 1 || port > 65535)
             continue;
         for (size_t i = 0; i < json_size(list) && s->binding_count < BINDINGS_MAX; i++) {
+            if (is_ipv6(json_at(list, i)) && has_ipv4(list))
+                continue;
             if (!str_to_i64(str_of(json_get_cstr(json_at(list, i), "HostPort", "")), &host_port) ||
                 host_port < 1 || host_port > 65535)
                 continue;

@@ -208,7 +208,8 @@ world_start(struct world *w, const char *id, const char *definition, const char 
     (void)snprintf(t->arn, sizeof(t->arn), "arn:aws:ecs:ap-northeast-2:000000000000:task/c/%s", id);
     (void)text_copy(t->cluster_name, sizeof(t->cluster_name), STR("c"));
     (void)text_copy(t->region, sizeof(t->region), STR("ap-northeast-2"));
-    (void)text_copy(t->family, sizeof(t->family), STR("web"));
+    /* Names of containers follow from it: what a broken run left behind must not stand in our way. */
+    (void)snprintf(t->family, sizeof(t->family), "web-%s", w->installation);
     t->revision = 3;
     t->definition = parse(definition);
     t->overrides = overrides != NULL ? parse(overrides) : NULL;

@@ -222,10 +222,10 @@ TEST(labels_are_ours_whatever_the_user_says)
 TEST(ports_are_published_in_bridge_mode_only)
 {
     expect("'portMappings':[{'containerPort':80},{'containerPort':53,'hostPort':5353,'protocol':'udp'}]", "HostConfig|PortBindings",
-           "{\"80/tcp\":[{\"HostPort\":\"\"}],\"53/udp\":[{\"HostPort\":\"5353\"}]}");
+           "{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"\"}],\"53/udp\":[{\"HostPort\":\"5353\"}]}");
     expect("'portMappings':[{'containerPort':80}]", "ExposedPorts", "{\"80/tcp\":{}}");
     expect("'portMappings':[{'containerPortRange':'80-81'}]", "HostConfig|PortBindings",
-           "{\"80/tcp\":[{\"HostPort\":\"\"}],\"81/tcp\":[{\"HostPort\":\"\"}]}");
+           "{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"\"}],\"81/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"\"}]}");
     expect("'portMappings':[{'containerPort':80,'hostPort':1},{'containerPort':80,'hostPort':2}]", "HostConfig|PortBindings|80/tcp",
            "[{\"HostPort\":\"1\"},{\"HostPort\":\"2\"}]");
     TASK(t, "{'networkMode':'host','containerDefinitions':[{'name':'app','image':'i','portMappings':[{'containerPort':80}]}]}", NULL);

@@ -23,7 +23,7 @@ TEST(an_inspection_becomes_a_state)
         "{\"Id\":\"abc\",\"Name\":\"/ecs-web\",\"Image\":\"sha256:1\",\"State\":{\"Status\":\"exited\",\"Running\":false,\"OOMKilled\":true,"
         "\"ExitCode\":137,\"Error\":\"\",\"StartedAt\":\"2026-01-02T03:04:05.678Z\",\"Health\":{\"Status\":\"healthy\"}},"
         "\"Config\":{\"Tty\":true,\"StopSignal\":\"SIGQUIT\",\"Labels\":{\"naru.task\":\"t1\",\"naru.installation\":\"i1\"}},"
-        "\"NetworkSettings\":{\"Ports\":{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"32768\"},{\"HostIp\":\"::\",\"HostPort\":\"32768\"}],"
+        "\"NetworkSettings\":{\"Ports\":{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"32768\"},{\"HostIp\":\"::\",\"HostPort\":\"32770\"}],"
         "\"53/udp\":[{\"HostPort\":\"53\"}],\"81/tcp\":null,\"x/tcp\":[{\"HostPort\":\"1\"}],\"82/tcp\":[{\"HostPort\":\"99999\"}]},"
         "\"Networks\":{\"naru-1\":{\"IPAddress\":\"10.0.0.2\",\"MacAddress\":\"02:42\"}}}}");
     struct docker_state s;
@@ -39,7 +39,7 @@ TEST(an_inspection_becomes_a_state)
     CHECK_TEXT(s.stop_signal, "SIGQUIT");
     CHECK_EQ(s.health, HEALTH_HEALTHY);
     CHECK_EQ(s.started_at_ms, 1767323045678);
-    CHECK_EQ(s.binding_count, 2); /* both families are one; what is no port is none */
+    CHECK_EQ(s.binding_count, 2); /* IPv4 speaks for both families; what is no port is none */
     CHECK(s.bindings[0].container_port == 80 && s.bindings[0].host_port == 32768 && !s.bindings[0].is_udp);
     CHECK(s.bindings[1].is_udp);
     CHECK_TEXT(s.address, "10.0.0.2");
