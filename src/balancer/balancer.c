@@ -63,12 +63,12 @@ member_tell(struct balancer *b, struct member *m)
     if (m->has_told && m->told == state && strcmp(m->told_reason, reason) == 0 &&
         strcmp(m->told_description, description) == 0)
         return;
-    const bool is_known = m->is_new && state == TARGET_initial &&
-                          strcmp(reason, "Elb.RegistrationInProgress") == 0;
+    const bool is_known =
+        m->is_new && state == TARGET_initial && strcmp(reason, "Elb.RegistrationInProgress") == 0;
     m->is_new = false;
     if (!m->has_told || m->told != state)
-        log_info("target.health", "group=%s target=%s port=%d state=%s reason=%s", m->group->id, m->id,
-                 m->port, target_state_name(state), reason[0] != '\0' ? reason : "-");
+        log_info("target.health", "group=%s target=%s port=%d state=%s reason=%s", m->group->id,
+                 m->id, m->port, target_state_name(state), reason[0] != '\0' ? reason : "-");
     m->has_told = true;
     m->told = state;
     text_copy(m->told_reason, sizeof(m->told_reason), str_of(reason));
@@ -77,8 +77,11 @@ member_tell(struct balancer *b, struct member *m)
         return;
     const struct event event = {
         .type = EVENT_TARGET_HEALTH,
-        .target_health = {.target_group_arn = m->group->arn, .target_id = m->id, .port = m->port,
-                          .state = state, .reason = m->told_reason,
+        .target_health = {.target_group_arn = m->group->arn,
+                          .target_id = m->id,
+                          .port = m->port,
+                          .state = state,
+                          .reason = m->told_reason,
                           .description = m->told_description},
     };
     b->config.report(b->config.ctx, &event);
@@ -280,7 +283,8 @@ find_frontend(struct balancer *b, const char *id, int port)
     struct frontend **at = &b->frontends;
 
     assert(is_plain(id));
-    while (*at != NULL && ((*at)->port < port || ((*at)->port == port && strcmp((*at)->id, id) < 0)))
+    while (*at != NULL &&
+           ((*at)->port < port || ((*at)->port == port && strcmp((*at)->id, id) < 0)))
         at = &(*at)->next;
     if (*at == NULL || (*at)->port != port || strcmp((*at)->id, id) != 0) {
         struct frontend *f = mem_new(sizeof(*f));
@@ -439,8 +443,13 @@ balancer_new(const struct balancer_config *config, struct err *err)
     b->turn_timer = loop_timer_new(b->loop, traffic_turn_due, b);
     b->drain_timer = loop_timer_new(b->loop, drain_poll, b);
     const struct haproxy_process_spec spec = {
-        .loop = b->loop, .folder = b->folder, .program = program, .ready = traffic_ready,
-        .failed = traffic_failed, .died = traffic_died, .ctx = b,
+        .loop = b->loop,
+        .folder = b->folder,
+        .program = program,
+        .ready = traffic_ready,
+        .failed = traffic_failed,
+        .died = traffic_died,
+        .ctx = b,
     };
     b->haproxy = haproxy_process_new(&spec);
     loop_start(b->loop, "balancer");

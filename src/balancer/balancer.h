@@ -51,10 +51,12 @@ struct balancer_view {
     struct view_group *groups;
     int group_count;
 };
-void balancer_view_free(struct balancer_view *v); /* with all in it; all of it is malloc'd */
+/* With all in it; all of it is malloc'd. */
+void balancer_view_free(struct balancer_view *v);
 
 struct balancer *balancer_new(const struct balancer_config *config, struct err *err) MUST_CHECK;
-void balancer_apply(struct balancer *b, struct balancer_view *view); /* any thread; takes it over, as balancer_view_free() would */
+/* Any thread; takes the view over, as balancer_view_free() would. */
+void balancer_apply(struct balancer *b, struct balancer_view *view);
 void balancer_free(struct balancer *b); /* leaves HAProxy and its traffic running */
 /* Is the newest view in force (HAProxy runs with it)?  For status and doctor. */
 bool balancer_is_ready(struct balancer *b);

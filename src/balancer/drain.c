@@ -13,7 +13,7 @@
 #define LONGEST_PAUSE_MS 100
 #define LEAVING_PAUSE_MS 500 /* nobody waits for those */
 #define IDLE_POLLS 2
-#define CUT_MS 250           /* connections that were cut need a moment to go */
+#define CUT_MS 250 /* connections that were cut need a moment to go */
 
 void
 drain_soon(struct balancer *b)
@@ -131,10 +131,12 @@ cut(struct balancer *b, struct member *m, const struct haproxy_processes *proces
     struct err err = {0};
     char command[128];
 
-    log_info("target.cut", "group=%s target=%s port=%d in_flight=%d", g->id, m->id, m->port, m->used);
+    log_info("target.cut", "group=%s target=%s port=%d in_flight=%d", g->id, m->id, m->port,
+             m->used);
     m->cut_ms = clock_monotonic_ms();
     if (m->slot >= 0 && m->slot < g->has_slots) {
-        snprintf(command, sizeof(command), "shutdown sessions server group_%s/s%d", g->id, m->slot + 1);
+        snprintf(command, sizeof(command), "shutdown sessions server group_%s/s%d", g->id,
+                 m->slot + 1);
         if (!haproxy_process_ask(b->haproxy, command, &answer, &err) ||
             !haproxy_did_set_quietly(strbuf_str(&answer)))
             log_warn("target.cut_failed", "error=%s answer=%s", log_quote(err.message),

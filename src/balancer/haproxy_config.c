@@ -56,7 +56,8 @@ forward_shares(const struct config_setup *setup, const struct json *action, bool
             shares[count++] = (struct share){g, weight};
     }
     if (json_size(list) == 0) {
-        const struct config_group *g = find_group(setup, json_get_cstr(action, "TargetGroupArn", ""));
+        const struct config_group *g =
+            find_group(setup, json_get_cstr(action, "TargetGroupArn", ""));
         if (g != NULL)
             shares[count++] = (struct share){g, 1};
     }
@@ -169,8 +170,10 @@ add_template(struct strbuf *out, struct str text, int port)
         struct str keyword;
         const char *expression;
     } keywords[] = {
-        {STR("#{protocol}"), "%[var(txn.proto)]"}, {STR("#{host}"), "%[var(txn.host)]"},
-        {STR("#{path}"), "%[path,bytes(1)]"},      {STR("#{query}"), "%[query]"},
+        {STR("#{protocol}"), "%[var(txn.proto)]"},
+        {STR("#{host}"), "%[var(txn.host)]"},
+        {STR("#{path}"), "%[path,bytes(1)]"},
+        {STR("#{query}"), "%[query]"},
         {STR("#{port}"), NULL},
     };
 
@@ -237,8 +240,8 @@ add_redirect(const struct config_listener *listener, struct strbuf *out)
 
 /* ---- the text ---- */
 
-/* An old worker's last requests are let go after the longest drain. In two steps only, the usual and
- * the greatest delay, because each other value would be a reload. */
+/* An old worker's last requests are let go after the longest drain. In two steps only, the usual
+ * and the greatest delay, because each other value would be a reload. */
 static int
 hard_stop_s(int longest_drain_s)
 {
@@ -288,7 +291,8 @@ static const char forwarding_lines[] =
     "    http-request set-var-fmt(txn.id) \"1-%[date,hex,bytes(8,8),lower]-"
     "%[rand(4294967295),hex,bytes(8,8),lower]%[rand(4294967295),hex,bytes(8,8),lower]"
     "%[rand(4294967295),hex,bytes(8,8),lower]\"\n"
-    "    http-request set-header X-Amzn-Trace-Id \"Self=%[var(txn.id)];%[req.hdr(x-amzn-trace-id)]\""
+    "    http-request set-header X-Amzn-Trace-Id "
+    "\"Self=%[var(txn.id)];%[req.hdr(x-amzn-trace-id)]\""
     " if { req.hdr(x-amzn-trace-id) -m sub Root= }\n"
     "    http-request set-header X-Amzn-Trace-Id \"Root=%[var(txn.id)]\""
     " if !{ req.hdr(x-amzn-trace-id) -m sub Root= }\n"
@@ -310,14 +314,13 @@ add_choice(const struct config_listener *listener, struct strbuf *out)
                 "    http-request set-var(txn.act) var(txn.rule),map_str(maps/%s.actions,none)\n"
                 "    http-request set-var(txn.type) var(txn.act),field(1,|)\n",
                 listener->id, listener->id);
-    strbuf_add_cstr(out,
-                    "    http-request set-var(txn.tg) var(txn.act),field(2,|)"
-                    " if { var(txn.type) -m str fwd }\n"
-                    "    http-request track-sc0 var(txn.rule) table dice"
-                    " if { var(txn.type) -m str split }\n"
-                    "    http-request sc-inc-gpc0(0) if { var(txn.type) -m str split }\n"
-                    "    http-request set-var(txn.r) sc0_get_gpc0,mul(617),mod(1000)"
-                    " if { var(txn.type) -m str split }\n");
+    strbuf_add_cstr(out, "    http-request set-var(txn.tg) var(txn.act),field(2,|)"
+                         " if { var(txn.type) -m str fwd }\n"
+                         "    http-request track-sc0 var(txn.rule) table dice"
+                         " if { var(txn.type) -m str split }\n"
+                         "    http-request sc-inc-gpc0(0) if { var(txn.type) -m str split }\n"
+                         "    http-request set-var(txn.r) sc0_get_gpc0,mul(617),mod(1000)"
+                         " if { var(txn.type) -m str split }\n");
     for (int i = 0; i < GROUPS_PER_ACTION; i++) {
         const int name = 2 + 2 * i;
         strbuf_addf(out,
@@ -423,7 +426,8 @@ format_config(const struct config_setup *setup, const char *fingerprint, bool wi
 }
 
 void
-haproxy_config_fingerprint(const struct config_setup *setup, char out[static HAPROXY_FINGERPRINT_SIZE])
+haproxy_config_fingerprint(const struct config_setup *setup,
+                           char out[static HAPROXY_FINGERPRINT_SIZE])
 {
     char digest[SHA256_HEX + 1];
     cleanup(strbuf_done) struct strbuf text = {0};

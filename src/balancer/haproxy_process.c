@@ -12,9 +12,9 @@
 
 #define POLL_MS 4
 #define ADOPT_MS 2000
-#define CHANGE_MS 10000    /* a start or reload that takes longer has failed */
-#define RESIGNAL_MS 400    /* a reload of 200 backends takes up to 250 ms */
-#define SETTLE_MS 50       /* a signal in the first 20 ms after a reload is lost */
+#define CHANGE_MS 10000 /* a start or reload that takes longer has failed */
+#define RESIGNAL_MS 400 /* a reload of 200 backends takes up to 250 ms */
+#define SETTLE_MS 50    /* a signal in the first 20 ms after a reload is lost */
 #define STOP_MS 5000
 #define LOG_LIMIT (1 << 20)
 
@@ -28,9 +28,9 @@ struct haproxy_process {
     struct loop_timer *timer; /* of a start or reload under way */
     char fingerprint[64];
     pid_t old_worker;
-    int failed_before;       /* failed reloads before this one */
+    int failed_before; /* failed reloads before this one */
     int64_t began_ms, signalled_ms, ready_ms;
-    int64_t log_offset;      /* where this start's or reload's lines begin */
+    int64_t log_offset; /* where this start's or reload's lines begin */
 };
 
 /* ---- small parts ---- */
@@ -205,7 +205,8 @@ write_pid_file(const struct haproxy_process *p)
 
     if (!process_start_time(p->master, &start_time))
         return; /* gone already */
-    cleanup_free char *text = text_format("%d %llu\n", (int)p->master, (unsigned long long)start_time);
+    cleanup_free char *text =
+        text_format("%d %llu\n", (int)p->master, (unsigned long long)start_time);
     if (!file_write_atomic(p->pid_file, str_of(text), 0600, &err))
         log_warn("haproxy.pid_file", "error=%s", log_quote(err.message));
 }
@@ -213,8 +214,9 @@ write_pid_file(const struct haproxy_process *p)
 static bool
 spawn(struct haproxy_process *p, struct err *err)
 {
-    const char *const argv[] = {p->program, "-W", "-db", "-f", "haproxy.cfg",
-                                "-S", "unix@master.sock,level,admin,mode,600", NULL};
+    const char *const argv[] = {
+        p->program, "-W", "-db", "-f", "haproxy.cfg", "-S", "unix@master.sock,level,admin,mode,600",
+        NULL};
     pid_t pid;
 
     /* Stale ones would be taken for answers, or refuse the bind. */
@@ -393,8 +395,8 @@ haproxy_process_ready_ms(const struct haproxy_process *p)
 }
 
 bool
-haproxy_process_ask(const struct haproxy_process *p, const char *commands, struct strbuf *answer_out,
-                    struct err *err)
+haproxy_process_ask(const struct haproxy_process *p, const char *commands,
+                    struct strbuf *answer_out, struct err *err)
 {
     return haproxy_ask(p->admin_socket, commands, answer_out, err);
 }

@@ -88,7 +88,8 @@ read_all(int fd, struct strbuf *out, int64_t deadline_ms, struct err *err)
 }
 
 bool
-haproxy_ask(const char *socket_path, const char *commands, struct strbuf *answer_out, struct err *err)
+haproxy_ask(const char *socket_path, const char *commands, struct strbuf *answer_out,
+            struct err *err)
 {
     const int64_t deadline_ms = clock_monotonic_ms() + TIMEOUT_MS;
     struct sockaddr_un address = {0};
@@ -217,8 +218,8 @@ parse_state_row(struct str line, const int *at, struct haproxy_server *s)
     if (!text_copy(s->backend, sizeof(s->backend), words[at[0]]) ||
         !text_copy(s->name, sizeof(s->name), words[at[1]]) ||
         !text_copy(s->address, sizeof(s->address), words[at[2]]) ||
-        !parse_number(words[at[3]], 3, &op_state) || !parse_number(words[at[4]], 255, &admin_state) ||
-        !parse_number(words[at[5]], 65535, &port))
+        !parse_number(words[at[3]], 3, &op_state) ||
+        !parse_number(words[at[4]], 255, &admin_state) || !parse_number(words[at[5]], 65535, &port))
         return false;
     s->port = (int)port;
     /* 2 is running; 4 only says that it once was disabled by the configuration, and stays. */
@@ -262,7 +263,8 @@ parse_connections_row(struct str line, const int *at, struct haproxy_server *s)
             return false;
     const struct str name = words[at[0]];
     const ptrdiff_t slash = str_index(name, '/');
-    if (slash < 0 || !text_copy(s->backend, sizeof(s->backend), str_slice(name, 0, (size_t)slash)) ||
+    if (slash < 0 ||
+        !text_copy(s->backend, sizeof(s->backend), str_slice(name, 0, (size_t)slash)) ||
         !text_copy(s->name, sizeof(s->name), str_slice(name, (size_t)slash + 1, name.len)) ||
         !text_copy(s->address, sizeof(s->address), words[at[1]]) ||
         !parse_number(words[at[2]], 65535, &port) || !parse_number(words[at[3]], INT32_MAX, &used))
@@ -344,7 +346,8 @@ haproxy_parse_processes(struct str answer, struct haproxy_processes *out, struct
             struct str text = count > 4 ? words[4] : (struct str){0};
             text.len -= str_ends(text, STR("]"));
             p.master = (pid_t)pid;
-            if (count < 5 || !str_is(words[3], "[failed:") || !parse_number(text, INT32_MAX, &failed))
+            if (count < 5 || !str_is(words[3], "[failed:") ||
+                !parse_number(text, INT32_MAX, &failed))
                 return bad_row(line, err);
             p.failed_reloads = (int)failed;
         } else if (str_is(words[1], "worker") && !is_old) {
@@ -371,7 +374,8 @@ haproxy_parse_frontends(struct str answer, void (*call)(void *arg, struct str na
     if (!str_split(&rest, '\n', &line) || !str_starts(line, STR("# pxname,svname,")))
         return err_set(err, ERR_HAPROXY, "HAProxy's statistics have no header");
     while (str_split(&rest, '\n', &line))
-        if (str_split(&line, ',', &name) && str_split(&line, ',', &kind) && str_is(kind, "FRONTEND"))
+        if (str_split(&line, ',', &name) && str_split(&line, ',', &kind) &&
+            str_is(kind, "FRONTEND"))
             call(arg, name);
     return true;
 }

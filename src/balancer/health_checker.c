@@ -321,7 +321,8 @@ checker_new(const struct checker_spec *spec)
     if (spec->state == TARGET_unhealthy) {
         /* Why is not remembered; the next check says it anew. */
         text_copy(c->health.reason, sizeof(c->health.reason), STR("Target.FailedHealthChecks"));
-        text_copy(c->health.description, sizeof(c->health.description), STR("Health checks failed"));
+        text_copy(c->health.description, sizeof(c->health.description),
+                  STR("Health checks failed"));
     }
     c->pause_ms = FIRST_PAUSE_MS;
     c->timer = loop_timer_new(c->loop, checker_due, c);

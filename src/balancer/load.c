@@ -52,7 +52,8 @@ static const struct frontend *
 find_rival(const struct balancer *b, const struct frontend *f)
 {
     for (const struct frontend *o = b->frontends; o != NULL; o = o->next)
-        if (o != f && o->port == f->port && o->blocked[0] == '\0' && (o->is_served || !f->is_served))
+        if (o != f && o->port == f->port && o->blocked[0] == '\0' &&
+            (o->is_served || !f->is_served))
             return o;
     return NULL;
 }
@@ -120,9 +121,11 @@ setup_make(const struct balancer *b)
     }
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
         if (f->blocked[0] == '\0')
-            s.listeners[c->listener_count++] = (struct config_listener){
-                .id = f->id, .port = f->port, .idle_timeout_s = f->idle_timeout_s,
-                .actions = f->actions};
+            s.listeners[c->listener_count++] =
+                (struct config_listener){.id = f->id,
+                                         .port = f->port,
+                                         .idle_timeout_s = f->idle_timeout_s,
+                                         .actions = f->actions};
     c->groups = s.groups;
     c->listeners = s.listeners;
     return s;
@@ -146,8 +149,8 @@ empty_folder(const struct balancer *b, const char *name, struct err *err)
 }
 
 static bool
-write_listener(const struct balancer *b, const struct config_setup *c, const struct config_listener *l,
-               struct err *err)
+write_listener(const struct balancer *b, const struct config_setup *c,
+               const struct config_listener *l, struct err *err)
 {
     char action[HAPROXY_ACTION_SIZE], body_path[64];
     struct str body;

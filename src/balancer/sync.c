@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sync.c - what HAProxy has, and the least change that makes it what is wanted, without a reload. */
+/* sync.c - what HAProxy has, and the least change that makes it what is wanted, without a reload.
+ */
 #include "balancer/traffic.h"
 #include "base/log.h"
 
@@ -30,10 +31,11 @@ learn_server(void *arg, const struct haproxy_server *row)
     struct group *g = b->groups;
     int64_t number;
 
-    while (g != NULL && (strncmp(row->backend, "group_", 6) != 0 || strcmp(row->backend + 6, g->id) != 0))
+    while (g != NULL &&
+           (strncmp(row->backend, "group_", 6) != 0 || strcmp(row->backend + 6, g->id) != 0))
         g = g->next;
-    if (g == NULL || row->name[0] != 's' || !str_to_i64(str_of(row->name + 1), &number) || number < 1 ||
-        number > SLOTS_MAX)
+    if (g == NULL || row->name[0] != 's' || !str_to_i64(str_of(row->name + 1), &number) ||
+        number < 1 || number > SLOTS_MAX)
         return;
     slots_reserve(&g->slots, (int)number);
     if (number > g->has_slots)
@@ -195,10 +197,15 @@ format_change(const struct change *c, struct strbuf *out)
 
     strbuf_add_cstr(out, out->len > 0 ? ";" : "");
     switch (c->kind) {
-    case CHANGE_MAINT: strbuf_addf(out, "set server group_%s/s%d state maint", id, number); break;
-    case CHANGE_READY: strbuf_addf(out, "set server group_%s/s%d state ready", id, number); break;
+    case CHANGE_MAINT:
+        strbuf_addf(out, "set server group_%s/s%d state maint", id, number);
+        break;
+    case CHANGE_READY:
+        strbuf_addf(out, "set server group_%s/s%d state ready", id, number);
+        break;
     case CHANGE_ADDRESS:
-        strbuf_addf(out, "set server group_%s/s%d addr %s port %d", id, number, s->address, s->port);
+        strbuf_addf(out, "set server group_%s/s%d addr %s port %d", id, number, s->address,
+                    s->port);
         break;
     case CHANGE_ACTION:
         strbuf_addf(out, "set map maps/%s.actions %s.default %s", c->frontend->id, c->frontend->id,
@@ -220,13 +227,19 @@ take_answer(const struct change *c, struct str answer)
         return false;
     }
     switch (c->kind) {
-    case CHANGE_MAINT: s->has_ready = false; break;
-    case CHANGE_READY: s->has_ready = true; break;
+    case CHANGE_MAINT:
+        s->has_ready = false;
+        break;
+    case CHANGE_READY:
+        s->has_ready = true;
+        break;
     case CHANGE_ADDRESS:
         memcpy(s->has_address, s->address, sizeof(s->has_address));
         s->has_port = s->port;
         break;
-    case CHANGE_ACTION: memcpy(c->frontend->has_action, c->action, sizeof(c->action)); break;
+    case CHANGE_ACTION:
+        memcpy(c->frontend->has_action, c->action, sizeof(c->action));
+        break;
     }
     return true;
 }
@@ -269,4 +282,3 @@ sync_apply(struct balancer *b)
         first += done;
     }
 }
-

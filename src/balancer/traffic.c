@@ -3,13 +3,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RETRY_MS 1000       /* a configuration that HAProxy refused, a port that is taken */
+#define RETRY_MS 1000 /* a configuration that HAProxy refused, a port that is taken */
 #define RETRY_MAX_MS 30000
 #define RELEARN_MS 100
-#define SILENT_MAX 4        /* so often in a row without an answer: it hangs */
-#define AUDIT_MS 10000      /* others may reach its socket; and we may be wrong */
+#define SILENT_MAX 4   /* so often in a row without an answer: it hangs */
+#define AUDIT_MS 10000 /* others may reach its socket; and we may be wrong */
 #define UNSURE_MS 1000
-#define CRASH_MS 1000       /* one that lives shorter, twice in a row, is not started again at once */
+#define CRASH_MS 1000 /* one that lives shorter, twice in a row, is not started again at once */
 #define GATE_MS (HAPROXY_KEEP_ALIVE_MS + 500)
 #define GATE_ADOPTED_MS (GATE_MS + 1000) /* the age of a found worker is in whole seconds */
 
@@ -26,8 +26,13 @@ start_checks(struct balancer *b, struct member *m)
         m->known_state = TARGET_initial;
     } else if (wants && m->checker == NULL) {
         const struct checker_spec spec = {
-            .loop = b->loop, .address = m->address, .port = m->port, .check = &m->group->check,
-            .state = m->known_state, .changed = member_checked, .arg = m,
+            .loop = b->loop,
+            .address = m->address,
+            .port = m->port,
+            .check = &m->group->check,
+            .state = m->known_state,
+            .changed = member_checked,
+            .arg = m,
         };
         m->checker = checker_new(&spec);
     }

@@ -14,7 +14,8 @@
 static int
 client_connect(int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
     const struct timeval timeout = {.tv_sec = TIMEOUT_S};
     const int on = 1;
@@ -70,8 +71,8 @@ client_get(int *fd, int port, const char *method, const char *path, struct reply
 {
     char request[512];
     bool closes = true;
-    const int len = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: test.local:%d\r\n\r\n",
-                             method, path, port);
+    const int len = snprintf(request, sizeof(request),
+                             "%s %s HTTP/1.1\r\nHost: test.local:%d\r\n\r\n", method, path, port);
 
     *out = (struct reply){0};
     if (*fd < 0)

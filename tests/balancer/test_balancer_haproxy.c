@@ -117,7 +117,8 @@ TEST(fifty_replacements_and_a_reload_lose_no_request)
     const char *more = getenv("BALANCER_ROUNDS"); /* for a soak */
     const int rounds = more != NULL ? atoi(more) : 50;
     struct app *serving[3];
-    struct load loads[3] = {{.path = "/"}, {.path = "/", .is_fresh = true, .pause_ms = 2},
+    struct load loads[3] = {{.path = "/"},
+                            {.path = "/", .is_fresh = true, .pause_ms = 2},
                             {.path = "/", .pause_ms = 20}};
 
     for (int i = 0; i < 3; i++)

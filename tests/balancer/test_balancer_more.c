@@ -7,9 +7,9 @@
 #include "base/random.h"
 #include "io/file.h"
 
-#define WEIGHTED(one, two)                                                                         \
-    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                 \
-    "{\"TargetGroupArn\":\"" GROUP_ARN "\",\"Weight\":" one "},"                                     \
+#define WEIGHTED(one, two)                                         \
+    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[" \
+    "{\"TargetGroupArn\":\"" GROUP_ARN "\",\"Weight\":" one "},"   \
     "{\"TargetGroupArn\":\"" OTHER_ARN "\",\"Weight\":" two "}]}}]"
 
 /* Of so many requests, how many does the second get? */
@@ -42,7 +42,8 @@ TEST(weights_are_exact_and_move_without_a_reload)
     world_wait_healthy(two);
     const pid_t worker = haproxy_worker(w);
     CHECK_EQ(count_second(w, 1000, two), 100);
-    static const char *const actions[] = {WEIGHTED("50", "50"), WEIGHTED("0", "7"), WEIGHTED("1", "0")};
+    static const char *const actions[] = {WEIGHTED("50", "50"), WEIGHTED("0", "7"),
+                                          WEIGHTED("1", "0")};
     static const int want[] = {500, 1000, 0};
     for (size_t i = 0; i < ARRAY_COUNT(want); i++) {
         w->actions = actions[i];
@@ -174,9 +175,9 @@ TEST(a_haproxy_that_hangs_is_replaced)
 
 TEST(a_long_path_is_no_obstacle)
 {
-    cleanup(world_free) struct world *w =
-        world_new_at("naru-balancer-in-a-folder-whose-name-is-much-longer-than-the-hundred-and-eight-bytes-"
-                     "that-the-kernel-allows-in-the-address-of-a-unix-domain-socket");
+    cleanup(world_free) struct world *w = world_new_at(
+        "naru-balancer-in-a-folder-whose-name-is-much-longer-than-the-hundred-and-eight-bytes-"
+        "that-the-kernel-allows-in-the-address-of-a-unix-domain-socket");
     struct app *app = app_start(w);
 
     world_register(w, app);
@@ -361,11 +362,11 @@ write_config(struct outcome *o, const char *fingerprint, const char *more)
 {
     struct err err;
     cleanup_free char *path = text_format("%s/haproxy.cfg", o->folder);
-    cleanup_free char *text =
-        text_format("global\n    description %s\n    stats socket unix@admin.sock mode 600 level admin "
-                    "expose-fd listeners\ndefaults\n    mode http\n    timeout client 1s\n"
-                    "    timeout connect 1s\n    timeout server 1s\nbackend x\n%s\n",
-                    fingerprint, more);
+    cleanup_free char *text = text_format(
+        "global\n    description %s\n    stats socket unix@admin.sock mode 600 level admin "
+        "expose-fd listeners\ndefaults\n    mode http\n    timeout client 1s\n"
+        "    timeout connect 1s\n    timeout server 1s\nbackend x\n%s\n",
+        fingerprint, more);
 
     o->fingerprint = fingerprint;
     CHECK(file_write_atomic(path, str_of(text), 0600, &err));
@@ -391,9 +392,13 @@ static void
 do_new(void *arg)
 {
     struct outcome *o = arg;
-    const struct haproxy_process_spec spec = {.loop = o->loop, .folder = o->folder,
-                                              .program = "/usr/sbin/haproxy", .ready = note_ready,
-                                              .failed = note_failed, .died = note_died, .ctx = o};
+    const struct haproxy_process_spec spec = {.loop = o->loop,
+                                              .folder = o->folder,
+                                              .program = "/usr/sbin/haproxy",
+                                              .ready = note_ready,
+                                              .failed = note_failed,
+                                              .died = note_died,
+                                              .ctx = o};
 
     o->process = haproxy_process_new(&spec);
 }

@@ -130,7 +130,8 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
             continue;
         struct view_target *t = &g->targets[g->target_count++];
         snprintf(t->id, sizeof(t->id), "127.0.0.1");
-        snprintf(t->address, sizeof(t->address), "%s", app->address != NULL ? app->address : "127.0.0.1");
+        snprintf(t->address, sizeof(t->address), "%s",
+                 app->address != NULL ? app->address : "127.0.0.1");
         t->port = app->port;
         t->is_draining = app->is_draining;
         t->state = app->state;
@@ -210,8 +211,8 @@ void
 world_open(struct world *w)
 {
     struct err err;
-    const struct balancer_config config = {.data_dir = w->dir, .bind_address = "127.0.0.1",
-                                           .report = take_report, .ctx = w};
+    const struct balancer_config config = {
+        .data_dir = w->dir, .bind_address = "127.0.0.1", .report = take_report, .ctx = w};
 
     w->balancer = balancer_new(&config, &err);
     if (w->balancer == NULL)
@@ -238,7 +239,8 @@ guard_begin(struct guard *g, const char *dir)
     }
     setsid(); /* the test's own group is killed when it ends */
     close(ends[1]);
-    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(dir, &err) || !file_remove_tree(dir, &err))
+    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(dir, &err) ||
+        !file_remove_tree(dir, &err))
         _exit(1);
     _exit(0);
 }
@@ -274,9 +276,14 @@ world_new_at(const char *folder)
     w->port = pick_port();
     w->drain_delay_s = 30;
     w->actions = FORWARD;
-    w->check = (struct health_check){.enabled = true, .protocol = "HTTP", .path = "/health",
-                                     .interval_s = 5, .timeout_s = 2, .healthy_threshold = 2,
-                                     .unhealthy_threshold = 2, .matcher = "200"};
+    w->check = (struct health_check){.enabled = true,
+                                     .protocol = "HTTP",
+                                     .path = "/health",
+                                     .interval_s = 5,
+                                     .timeout_s = 2,
+                                     .healthy_threshold = 2,
+                                     .unhealthy_threshold = 2,
+                                     .matcher = "200"};
     world_open(w);
     return w;
 }

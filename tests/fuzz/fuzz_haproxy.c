@@ -42,15 +42,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data + 1, size - 1);
     const struct str text = {copy, size - 1};
     switch (data[0] % 6) {
-    case 0: (void)!haproxy_parse_state(text, take_server, NULL, &err); break;
-    case 1: (void)!haproxy_parse_connections(text, take_server, NULL, &err); break;
-    case 2: (void)!haproxy_parse_info(text, &info, &err); break;
+    case 0:
+        (void)!haproxy_parse_state(text, take_server, NULL, &err);
+        break;
+    case 1:
+        (void)!haproxy_parse_connections(text, take_server, NULL, &err);
+        break;
+    case 2:
+        (void)!haproxy_parse_info(text, &info, &err);
+        break;
     case 3:
         if (haproxy_parse_processes(text, &processes, &err))
             assert(processes.master > 0 && processes.old_worker_count <= HAPROXY_OLD_WORKERS_MAX);
         break;
-    case 4: (void)!haproxy_parse_frontends(text, take_name, NULL, &err); break;
-    default: cut_answers(text); break;
+    case 4:
+        (void)!haproxy_parse_frontends(text, take_name, NULL, &err);
+        break;
+    default:
+        cut_answers(text);
+        break;
     }
     free(copy);
     return 0;

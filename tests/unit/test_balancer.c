@@ -37,7 +37,7 @@ TEST(a_slot_is_free_only_after_its_target_has_left)
     CHECK_EQ(slots_take(&s, "10.0.0.2", 8015), -1); /* full */
     slots_leave(&s, 3);
     CHECK_EQ(slots_count(&s, SLOT_LEAVING), 1);
-    CHECK_EQ(slots_take(&s, "10.0.0.2", 80), -1); /* requests may still run on it */
+    CHECK_EQ(slots_take(&s, "10.0.0.2", 80), -1);  /* requests may still run on it */
     CHECK_EQ(slots_take(&s, "10.0.0.1", 8003), 3); /* but the same target may come back */
     CHECK_EQ(slots_count(&s, SLOT_LEAVING), 0);
     slots_leave(&s, 3);
@@ -99,9 +99,12 @@ setup_new(const char *actions)
                                              .algorithm = "round_robin",
                                              .slots = &s->slots[i]};
     }
-    s->config = (struct config_setup){.bind_address = "127.0.0.1", .longest_drain_s = 300,
-                                      .listeners = &s->listener, .listener_count = 1,
-                                      .groups = s->groups, .group_count = 2};
+    s->config = (struct config_setup){.bind_address = "127.0.0.1",
+                                      .longest_drain_s = 300,
+                                      .listeners = &s->listener,
+                                      .listener_count = 1,
+                                      .groups = s->groups,
+                                      .group_count = 2};
     return s;
 }
 
@@ -126,9 +129,9 @@ check_action(const char *actions, const char *want)
     CHECK_TEXT(action, want);
 }
 
-#define WEIGHTED(one, two)                                                                         \
-    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                 \
-    "{\"TargetGroupArn\":\"arn:one\",\"Weight\":" one "},"                                         \
+#define WEIGHTED(one, two)                                         \
+    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[" \
+    "{\"TargetGroupArn\":\"arn:one\",\"Weight\":" one "},"         \
     "{\"TargetGroupArn\":\"arn:two\",\"Weight\":" two "}]}}]"
 
 TEST(actions_become_map_values)
@@ -198,14 +201,15 @@ TEST(the_text_has_every_part)
 
 TEST(user_text_cannot_leave_its_quotes)
 {
-    cleanup(setup_free) struct setup *s =
-        setup_new("[{\"Type\":\"redirect\",\"RedirectConfig\":{\"Host\":\"a\\\"b%[env(HOME)]\\nc$x\\\\\","
-                  "\"Port\":\"#{port}\",\"Query\":\"q=#{query}\",\"StatusCode\":\"HTTP_302\"}}]");
+    cleanup(setup_free) struct setup *s = setup_new(
+        "[{\"Type\":\"redirect\",\"RedirectConfig\":{\"Host\":\"a\\\"b%[env(HOME)]\\nc$x\\\\\","
+        "\"Port\":\"#{port}\",\"Query\":\"q=#{query}\",\"StatusCode\":\"HTTP_302\"}}]");
     cleanup(strbuf_done) struct strbuf text = {0};
 
     haproxy_config_format(&s->config, &text);
-    CHECK(contains(&text, "redirect location \"%[var(txn.proto)]://a\\\"b%%[env(HOME)]\\x0ac\\$x\\\\:8080/"
-                          "%[path,bytes(1)]?q=%[query]\" code 302 if"));
+    CHECK(contains(&text,
+                   "redirect location \"%[var(txn.proto)]://a\\\"b%%[env(HOME)]\\x0ac\\$x\\\\:8080/"
+                   "%[path,bytes(1)]?q=%[query]\" code 302 if"));
 }
 
 TEST(a_fixed_response_is_named_by_its_body)
@@ -213,8 +217,8 @@ TEST(a_fixed_response_is_named_by_its_body)
     cleanup(setup_free) struct setup *s =
         setup_new("[{\"Type\":\"fixed-response\",\"FixedResponseConfig\":{\"StatusCode\":\"404\","
                   "\"ContentType\":\"text/html\",\"MessageBody\":\"gone\\n\"}}]");
-    cleanup(setup_free) struct setup *bare =
-        setup_new("[{\"Type\":\"fixed-response\",\"FixedResponseConfig\":{\"StatusCode\":\"204\"}}]");
+    cleanup(setup_free) struct setup *bare = setup_new(
+        "[{\"Type\":\"fixed-response\",\"FixedResponseConfig\":{\"StatusCode\":\"204\"}}]");
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup(strbuf_done) struct strbuf bare_text = {0};
     char path[64], line[200];
@@ -223,7 +227,8 @@ TEST(a_fixed_response_is_named_by_its_body)
     CHECK(haproxy_config_body(&s->listener, path, &body));
     CHECK(str_is(body, "gone\n"));
     CHECK(strncmp(path, "bodies/listen-", 14) == 0);
-    snprintf(line, sizeof(line), "return status 404 content-type \"text/html\" file \"%s\" if", path);
+    snprintf(line, sizeof(line), "return status 404 content-type \"text/html\" file \"%s\" if",
+             path);
     haproxy_config_format(&s->config, &text);
     CHECK(contains(&text, line));
     CHECK(!haproxy_config_body(&bare->listener, path, &body));
@@ -237,10 +242,11 @@ TEST(a_batch_of_answers_is_cut_at_empty_lines)
 {
     /* as 2.6.12 gave it: addr, state, a server that is not there, the same addr, a map key, a
      * missing one, a missing map */
-    struct str rest = STR("IP changed from '0.0.0.0' to '127.0.0.1', port changed from '1' to '18993' by "
-                          "'stats socket command'\n\n\nNo such server.\n\nno need to change the addr, no "
-                          "need to change the port by 'stats socket command'\n\n\nentry not found.\n\n"
-                          "Unknown map identifier. Please use #<id> or <file>.\n\n");
+    struct str rest =
+        STR("IP changed from '0.0.0.0' to '127.0.0.1', port changed from '1' to '18993' by "
+            "'stats socket command'\n\n\nNo such server.\n\nno need to change the addr, no "
+            "need to change the port by 'stats socket command'\n\n\nentry not found.\n\n"
+            "Unknown map identifier. Please use #<id> or <file>.\n\n");
     struct str answer;
 
     CHECK(haproxy_next_answer(&rest, &answer) && haproxy_did_set_address(answer));
@@ -272,9 +278,11 @@ take_row(void *arg, const struct haproxy_server *row)
     rows->at[rows->count++] = *row;
 }
 
-#define STATE_HEAD                                                                                 \
-    "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " \
-    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state "   \
+#define STATE_HEAD                                                                          \
+    "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " \
+    "srv_iweight "                                                                          \
+    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health "        \
+    "srv_check_state "                                                                      \
     "srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord\n"
 
 TEST(server_states_are_read)
@@ -282,9 +290,10 @@ TEST(server_states_are_read)
     struct rows rows = {0};
     struct err err;
 
-    CHECK(haproxy_parse_state(STR(STATE_HEAD "4 group_x 1 s1 127.0.0.1 2 0 1 1 0 1 0 2 0 0 0 0 - 18992 -\n"
-                                             "4 group_x 2 s2 fd00::1 2 4 1 1 0 1 0 0 8 0 0 0 - 18993 -\n"
-                                             "4 group_x 3 s3 0.0.0.0 0 5 1 1 0 1 0 0 8 0 0 0 - 1 -\n\n"),
+    CHECK(haproxy_parse_state(STR(STATE_HEAD
+                                  "4 group_x 1 s1 127.0.0.1 2 0 1 1 0 1 0 2 0 0 0 0 - 18992 -\n"
+                                  "4 group_x 2 s2 fd00::1 2 4 1 1 0 1 0 0 8 0 0 0 - 18993 -\n"
+                                  "4 group_x 3 s3 0.0.0.0 0 5 1 1 0 1 0 0 8 0 0 0 - 1 -\n\n"),
                               take_row, &rows, &err));
     CHECK_EQ(rows.count, 3);
     CHECK(rows.at[0].is_ready && rows.at[1].is_ready && !rows.at[2].is_ready);
@@ -301,10 +310,11 @@ TEST(connections_are_read)
     struct rows rows = {0};
     struct err err;
 
-    CHECK(haproxy_parse_connections(
-        STR("# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb "
-            "idle_lim idle_cur idle_per_thr[2]\ngroup_x/s1 4/1 127.0.0.1 18992 - 5000 3 7 0 0 0 -1 0 0 0\n\n"),
-        take_row, &rows, &err));
+    CHECK(haproxy_parse_connections(STR("# bkname/svname bkid/svid addr port - purge_delay "
+                                        "used_cur used_max need_est unsafe_nb safe_nb "
+                                        "idle_lim idle_cur idle_per_thr[2]\ngroup_x/s1 4/1 "
+                                        "127.0.0.1 18992 - 5000 3 7 0 0 0 -1 0 0 0\n\n"),
+                                    take_row, &rows, &err));
     CHECK_EQ(rows.count, 1);
     CHECK_EQ(rows.at[0].used, 3);
     CHECK_TEXT(rows.at[0].backend, "group_x");
@@ -320,10 +330,13 @@ TEST(the_process_list_is_read)
 
     CHECK(haproxy_parse_processes(
         STR("#<PID>          <type>          <reloads>       <uptime>        <version>      \n"
-            "17146           master          1 [failed: 2]   0d00h00m01s     2.6.12-1+deb12u4\n# workers\n"
+            "17146           master          1 [failed: 2]   0d00h00m01s     2.6.12-1+deb12u4\n# "
+            "workers\n"
             "17256           worker          0               0d00h00m00s     2.6.12-1+deb12u4\n"
-            "# old workers\n17171           worker          1               0d00h00m01s     2.6.12\n"
-            "17172           worker          2               0d00h00m01s     2.6.12\n# programs\n\n"),
+            "# old workers\n17171           worker          1               0d00h00m01s     "
+            "2.6.12\n"
+            "17172           worker          2               0d00h00m01s     2.6.12\n# "
+            "programs\n\n"),
         &p, &err));
     CHECK_EQ(p.master, 17146);
     CHECK_EQ(p.failed_reloads, 2);
@@ -365,18 +378,27 @@ TEST(heads_of_answers_are_read)
     CHECK_EQ(status, 200);
     CHECK(head_of("HTTP/1.0 404\n\n", &status) == HTTP_HEAD_DONE);
     CHECK_EQ(status, 404);
-    CHECK(head_of("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 503 No\r\n\r\n", &status) ==
-          HTTP_HEAD_DONE);
+    CHECK(head_of("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 503 No\r\n\r\n",
+                  &status) == HTTP_HEAD_DONE);
     CHECK_EQ(status, 503);
     CHECK(head_of("HTTP/1.1 101 Switching\r\n\r\n", &status) == HTTP_HEAD_DONE);
-    const char *const unfinished[] = {"", "HT", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n",
-                                      "HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 100 C\r\n\r\n"};
+    const char *const unfinished[] = {"",
+                                      "HT",
+                                      "HTTP/1.1 200 OK",
+                                      "HTTP/1.1 200 OK\r\n",
+                                      "HTTP/1.1 200 OK\r\nA: b\r\n",
+                                      "HTTP/1.1 100 C\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_COUNT(unfinished); i++)
         CHECK(head_of(unfinished[i], &status) == HTTP_HEAD_MORE);
-    const char *const bad[] = {"SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
-                               "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-                               "HTTP/1.1 200 OK\r\n folded: x\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n",
-                               "HTTP/1.1 200 OK\r\nA\x01: b\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n"};
+    const char *const bad[] = {"SSH-2.0-OpenSSH\r\n",
+                               "HTTP/2 200\r\n\r\n",
+                               "HTTP/1.1 20 OK\r\n\r\n",
+                               "HTTP/1.1 2000 OK\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\n folded: x\r\n\r\n",
+                               "HTTP/1.1 099 OK\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\nA\x01: b\r\n\r\n",
+                               "HTTP/1.1  200 OK\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         CHECK(head_of(bad[i], &status) == HTTP_HEAD_BAD);
 }

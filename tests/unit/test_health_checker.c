@@ -13,9 +13,9 @@ struct app {
     int fd, port;
     _Atomic(const char *) answer; /* NULL: never answers */
     bool closes_at_once;
-    int piece;           /* bytes sent at a time; 0: all */
+    int piece; /* bytes sent at a time; 0: all */
     atomic_int probes;
-    char request[1024];  /* the newest */
+    char request[1024]; /* the newest */
     atomic_bool is_stopping;
     pthread_t thread;
 };
@@ -82,7 +82,7 @@ struct watch {
     int unhealthy_threshold; /* 0: 1 */
     int port;
     enum target_state state;
-    atomic_int said;       /* newest state; -1: nothing yet */
+    atomic_int said; /* newest state; -1: nothing yet */
     char reason[64], description[256];
     int64_t began_ms, said_ms;
 };
@@ -103,8 +103,13 @@ static void
 begin(void *arg)
 {
     struct watch *w = arg;
-    const struct checker_spec spec = {.loop = w->loop, .address = "127.0.0.1", .port = w->port,
-                                      .check = &w->check, .state = w->state, .changed = hear, .arg = w};
+    const struct checker_spec spec = {.loop = w->loop,
+                                      .address = "127.0.0.1",
+                                      .port = w->port,
+                                      .check = &w->check,
+                                      .state = w->state,
+                                      .changed = hear,
+                                      .arg = w};
 
     w->began_ms = clock_monotonic_ms();
     w->checker = checker_new(&spec);
@@ -114,9 +119,15 @@ static void
 watch_start(struct watch *w, int port)
 {
     w->port = port;
-    w->check = (struct health_check){.enabled = true, .protocol = "HTTP", .path = "/ping?x=1",
-                                     .interval_s = 1, .timeout_s = 1, .healthy_threshold = 2,
-                                     .unhealthy_threshold = w->unhealthy_threshold > 0 ? w->unhealthy_threshold : 1, .matcher = "200-299"};
+    w->check = (struct health_check){.enabled = true,
+                                     .protocol = "HTTP",
+                                     .path = "/ping?x=1",
+                                     .interval_s = 1,
+                                     .timeout_s = 1,
+                                     .healthy_threshold = 2,
+                                     .unhealthy_threshold =
+                                         w->unhealthy_threshold > 0 ? w->unhealthy_threshold : 1,
+                                     .matcher = "200-299"};
     atomic_store(&w->said, -1);
     w->loop = loop_new();
     loop_start(w->loop, "checks");
@@ -139,7 +150,8 @@ wait_until_said(struct watch *w, enum target_state state, int64_t limit_ms)
 
     while (atomic_load(&w->said) != (int)state) {
         if (clock_monotonic_ms() > until_ms)
-            check_fail(__FILE__, __LINE__, "it says %d, want %d", atomic_load(&w->said), (int)state);
+            check_fail(__FILE__, __LINE__, "it says %d, want %d", atomic_load(&w->said),
+                       (int)state);
         clock_sleep_ms(1);
     }
 }
@@ -177,7 +189,8 @@ TEST(the_first_answer_counts_at_once)
 
 TEST(an_answer_may_come_byte_by_byte)
 {
-    struct app t = {.answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\nbody", .piece = 1};
+    struct app t = {.answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\nbody",
+                    .piece = 1};
 
     check_verdict(&t, TARGET_healthy, "", "");
 }
@@ -226,7 +239,8 @@ measure_slow_start(int delay_ms)
     watch_start(&w, holder.port);
     clock_sleep_ms(delay_ms);
     CHECK(atomic_load(&w.said) != TARGET_healthy);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)holder.port),
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)holder.port),
                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
     t.fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(t.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
