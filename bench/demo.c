@@ -97,10 +97,11 @@ wait_for_deployment(struct demo *d, const char *before, char *out, size_t size, 
         if (strcmp(out, before) != 0)
             return true;
         if (build_is_over(build))
-            return err_set(err, ERR_CLIENT,
-                           "the build ended with %s before it deployed (naru logs --build %lld "
-                           "--pipeline " SAMPLE_REPOSITORY ")",
-                           build_result(build), (long long)json_get_i64(build, "number", 0));
+            return err_set(
+                err, ERR_CLIENT,
+                "the build ended with %s before it deployed (naru logs --build " SAMPLE_REPOSITORY
+                "#%lld)",
+                build_result(build), (long long)json_get_i64(build, "number", 0));
         clock_sleep_ms(20);
     }
     return err_set(err, ERR_TIMEOUT, "no deployment within %d s of the push",

@@ -99,7 +99,7 @@ main(int argc, char **argv)
 {
     struct options o = {
         .seconds = 10,
-        .load = {.keep_alive = 8, .rate = 4000, .timeout_ms = 10000, .slow_path = "/slow?ms=1000"}};
+        .load = {.keep_alive = 8, .rate = 3000, .timeout_ms = 10000, .slow_path = "/slow?ms=1000"}};
     struct load_report report;
     struct load *load;
     struct err err = {0};

@@ -276,6 +276,47 @@ print_grid(const struct json *list, const struct names *columns, int indent)
     }
 }
 
+/* Is it a list of lists of scalars, as `[].[a, b]` makes it? */
+static bool
+is_matrix(const struct json *value)
+{
+    if (json_type(value) != JSON_ARRAY || json_size(value) == 0)
+        return false;
+    for (size_t i = 0; i < json_size(value); i++) {
+        if (json_type(json_at(value, i)) != JSON_ARRAY)
+            return false;
+        for (size_t k = 0; k < json_size(json_at(value, i)); k++)
+            if (!is_scalar(json_at(json_at(value, i), k)))
+                return false;
+    }
+    return true;
+}
+
+static void
+print_matrix(const struct json *rows, int indent)
+{
+    size_t width[64] = {0};
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < json_size(rows); i++) {
+            const struct json *row = json_at(rows, i);
+
+            if (pass == 1)
+                printf("%*s|", indent, "");
+            for (size_t k = 0; k < json_size(row) && k < ARRAY_COUNT(width); k++) {
+                cleanup_free char *text = scalar_text(json_at(row, k));
+
+                if (pass == 1)
+                    printf("  %-*s  |", (int)width[k], text);
+                else if (strlen(text) > width[k])
+                    width[k] = strlen(text);
+            }
+            if (pass == 1)
+                putchar('\n');
+        }
+    }
+}
+
 static void
 print_table(const struct json *value, const char *title, int indent)
 {
@@ -295,6 +336,10 @@ print_table(const struct json *value, const char *title, int indent)
         rows = json_ref(value);
     }
     printf("%*s%s\n", indent, "", title);
+    if (is_matrix(value)) {
+        print_matrix(value, indent);
+        return;
+    }
     for (size_t i = 0; i < json_size(rows); i++)
         names_of(json_at(rows, i), true, &columns);
     if (columns.count > 0)

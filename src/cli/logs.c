@@ -27,7 +27,9 @@ struct log_file {
 
 struct logs {
     const char *data_dir, *service, *task, *cluster, *pipeline;
-    int64_t build, lines;
+    const char *build;        /* "my-app", "my-app#3", or "3" with `pipeline` */
+    char build_pipeline[128]; /* what it means */
+    int64_t build_number, lines;
     bool follows;
     struct client *client;
     char cluster_name[512];
@@ -107,10 +109,10 @@ print_more(struct logs *l, struct log_file *f, bool is_first)
     while ((got = pread(fd, buffer, CHUNK, f->at)) > 0) {
         f->at += got;
         strbuf_add(&f->rest, (struct str){buffer, (size_t)got});
-        print_lines(f, l->build == 0, false);
+        print_lines(f, true, false);
     }
     if (!l->follows)
-        print_lines(f, l->build == 0, true);
+        print_lines(f, true, true);
 }
 
 static void
@@ -228,19 +230,50 @@ show_tasks(struct logs *l)
 
 /* ---- builds ---- */
 
+/* "my-app" is its newest build, "my-app#3" (or "my-app/3") that one. */
+static bool
+find_build(struct logs *l, struct err *err)
+{
+    const size_t name_length = strcspn(l->build, "#/");
+    const char *number = l->build[name_length] != '\0' ? l->build + name_length + 1 : NULL;
+    cleanup_json struct json *newest = NULL;
+    struct str name = {l->build, name_length};
+
+    if (l->pipeline != NULL) {
+        number = l->build;
+        name = str_of(l->pipeline);
+    }
+    if (!text_copy(l->build_pipeline, sizeof(l->build_pipeline), name))
+        return err_set(err, ERR_USAGE, "the pipeline's name is too long");
+    if (number != NULL) {
+        if (str_to_i64(str_of(number), &l->build_number) && l->build_number > 0)
+            return true;
+        return err_set(err, ERR_USAGE, "'%s' is no build's number", number);
+    }
+    newest = builds_find(l->client, l->build_pipeline, /* commit= */ NULL, err);
+    l->build_number = json_get_i64(newest, "number", 0);
+    if (newest == NULL && err->code == ERR_NONE)
+        return err_set(err, ERR_NOT_FOUND, "pipeline '%s' has no builds", l->build_pipeline);
+    return newest != NULL;
+}
+
 static int
 show_build(struct logs *l)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
+    struct err cause = {0};
     size_t printed = 0;
 
+    if (!find_build(l, &cause))
+        return cli_fail(&cause);
     for (;;) {
         cleanup_json struct json *build = NULL;
         struct err err = {0};
 
         /* First the state, then the log: what was written before the end is then surely seen. */
-        build = builds_get(l->client, l->pipeline, l->build, &err);
-        if (build == NULL || !builds_log(l->client, l->pipeline, l->build, &text, &err))
+        build = builds_get(l->client, l->build_pipeline, l->build_number, &err);
+        if (build == NULL ||
+            !builds_log(l->client, l->build_pipeline, l->build_number, &text, &err))
             return cli_fail(&err);
         if (text.len > printed)
             fwrite(text.at + printed, 1, text.len - printed, stdout);
@@ -260,7 +293,7 @@ command_logs(int argc, char **argv)
     const struct option_row rows[] = {
         {"service", 's', OPTION_TEXT, &l->service},
         {"task", 't', OPTION_TEXT, &l->task},
-        {"build", 'b', OPTION_NUMBER, &l->build},
+        {"build", 'b', OPTION_TEXT, &l->build},
         {"pipeline", 'p', OPTION_TEXT, &l->pipeline},
         {"cluster", 'c', OPTION_TEXT, &l->cluster},
         {"follow", 'f', OPTION_FLAG, &l->follows},
@@ -274,18 +307,14 @@ command_logs(int argc, char **argv)
     l->lines = 100;
     if (command_begin(argc, argv, rows, 0, &status) < 0)
         return status;
-    if ((l->service != NULL) + (l->task != NULL) + (l->build != 0) != 1) {
+    if ((l->service != NULL) + (l->task != NULL) + (l->build != NULL) != 1) {
         err_set(&err, ERR_USAGE, "say one of --service, --task, --build (try: naru logs --help)");
-        return cli_fail(&err);
-    }
-    if (l->build != 0 && l->pipeline == NULL) {
-        err_set(&err, ERR_USAGE, "--build needs --pipeline");
         return cli_fail(&err);
     }
     l->client = cli_connect(l->data_dir, &status);
     if (l->client == NULL)
         return status;
-    status = l->build != 0 ? show_build(l) : show_tasks(l);
+    status = l->build != NULL ? show_build(l) : show_tasks(l);
     for (int i = 0; i < l->file_count; i++)
         strbuf_done(&l->files[i].rest);
     client_free(l->client);
