@@ -256,6 +256,7 @@ rollout_judge(struct core *core, struct service *s)
 {
     struct deployment *d = service_primary(s);
     struct service_deployment *sd = service_current(s);
+    enum breaker_status watched;
     int failures, threshold;
 
     if (d == NULL || sd == NULL || d->rollout_state != ROLLOUT_IN_PROGRESS || sd_is_finished(sd))
@@ -263,6 +264,11 @@ rollout_judge(struct core *core, struct service *s)
     threshold = deployment_breaker_threshold(&s->config.breaker, s->desired_count);
     if (sd->breaker_threshold != threshold) {
         sd->breaker_threshold = threshold;
+        core_touch_service(core, s);
+    }
+    watched = s->config.breaker.enable ? BREAKER_MONITORING : BREAKER_DISABLED;
+    if (sd->status == SD_IN_PROGRESS && sd->breaker_status != watched) {
+        sd->breaker_status = watched; /* switched on or off under way */
         core_touch_service(core, s);
     }
     if (!s->config.breaker.enable)
