@@ -165,6 +165,19 @@ remove_images(const struct down *d, struct err *err)
     return is_good;
 }
 
+/* The password that steps gave `docker login` is worth nothing any more. */
+static void
+log_out(const struct down *d)
+{
+    cleanup_free char *host = text_format("%.*s", (int)strcspn(d->registry, "/"), d->registry);
+    const char *const argv[] = {"docker", "logout", host, NULL};
+    const struct process_spec spec = {.argv = argv, .timeout_ms = 10000};
+    cleanup(process_result_done) struct process_result result = {0};
+
+    if (host[0] != '\0')
+        (void)!process_run(&spec, &result, NULL);
+}
+
 /* Nothing sends traffic any more: HAProxy is down by now. */
 static bool
 stop_containers(struct down *d, struct err *err)
@@ -194,6 +207,7 @@ stop_containers(struct down *d, struct err *err)
         if (removed > 0)
             printf("removed   %d containers, networks and volumes\n", removed);
         d->stopped += removed;
+        log_out(d);
         return remove_images(d, err);
     }
     if (!list_containers(d, &containers, err))
