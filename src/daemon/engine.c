@@ -105,17 +105,54 @@ write_row(struct engine *e, const struct ef_persist *row, struct err *err)
                        : store_delete(e->config.store, kind, row->key, err);
 }
 
-/* A row named by several steps is written once: the last word counts, and it is the same for all. */
+/* Rows that were written in this commit: a row named by several steps is written once, as it is now.
+ * An open-addressed table of indexes into the effects, at most half full. */
+struct written {
+    int *slots; /* index + 1; 0: free */
+    size_t size;
+};
+
+static uint64_t
+row_hash(const struct ef_persist *row)
+{
+    uint64_t hash = 14695981039346656037u + (uint64_t)row->kind;
+
+    for (const char *p = row->key; *p != '\0'; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    return hash;
+}
+
+/* True the first time a row is seen. */
 static bool
-is_named_later(const struct effects *all, int index)
+is_first_mention(struct written *w, const struct effects *all, int index)
 {
     const struct ef_persist *row = &all->at[index].persist;
 
-    for (int i = index + 1; i < all->count; i++)
-        if (all->at[i].type == EFFECT_PERSIST && all->at[i].persist.kind == row->kind &&
-            strcmp(all->at[i].persist.key, row->key) == 0)
+    for (size_t i = row_hash(row) % w->size;; i = (i + 1) % w->size) {
+        const struct ef_persist *other;
+
+        if (w->slots[i] == 0) {
+            w->slots[i] = index + 1;
             return true;
-    return false;
+        }
+        other = &all->at[w->slots[i] - 1].persist;
+        if (other->kind == row->kind && strcmp(other->key, row->key) == 0)
+            return false;
+    }
+}
+
+static bool
+write_rows(struct engine *e, struct err *err)
+{
+    struct written w = {.size = (size_t)e->fresh.count * 2 + 1};
+    bool ok = true;
+
+    w.slots = mem_new(w.size * sizeof(*w.slots));
+    for (int i = 0; i < e->fresh.count && ok; i++)
+        if (e->fresh.at[i].type == EFFECT_PERSIST && is_first_mention(&w, &e->fresh, i))
+            ok = write_row(e, &e->fresh.at[i].persist, err);
+    free(w.slots);
+    return ok;
 }
 
 static bool
@@ -129,15 +166,7 @@ commit(struct engine *e, struct err *err)
         return true;
     if (!store_begin(e->config.store, err))
         return false;
-    for (int i = 0; i < e->fresh.count; i++) {
-        if (e->fresh.at[i].type != EFFECT_PERSIST || is_named_later(&e->fresh, i))
-            continue;
-        if (!write_row(e, &e->fresh.at[i].persist, err)) {
-            store_rollback(e->config.store);
-            return false;
-        }
-    }
-    if (!store_commit(e->config.store, err)) {
+    if (!write_rows(e, err) || !store_commit(e->config.store, err)) {
         store_rollback(e->config.store);
         return false;
     }
