@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include "base/clock.h"
 #include "io/file.h"
+#include "io/sink.h"
 
 #define OUTPUT_LIMIT_DEFAULT ((size_t)1024 * 1024)
 #define READ_PIECE 16384
@@ -332,6 +333,15 @@ drain(struct run *run, int *fd, bool is_error)
         left -= READ_PIECE;
 }
 
+/* Writers are left and may go on: their next line must not kill them. */
+static void
+leave_open(int *fd)
+{
+    if (*fd >= 0)
+        sink_pipe(*fd);
+    *fd = -1;
+}
+
 static int
 reap(pid_t pid)
 {
@@ -360,6 +370,10 @@ process_run(const struct process_spec *spec, struct process_result *out, struct 
     drain(&run, &run.out_fd, false);
     drain(&run, &run.err_fd, true);
     out->exit_code = reap(run.pid);
+    if (spec->keep_group) {
+        leave_open(&run.out_fd);
+        leave_open(&run.err_fd);
+    }
     cleanup_close_(&run.out_fd);
     cleanup_close_(&run.err_fd);
     cleanup_close_(&run.pidfd);

@@ -31,7 +31,8 @@ struct process_result {
 };
 
 /* Runs to the end. False only if it could not be started. After the leader ends, what is left of
- * its group is killed, unless `keep_group` (a timeout or a cancellation kills it all the same). */
+ * its group is killed, unless `keep_group` (a timeout or a cancellation kills it all the same); what
+ * goes on may go on writing, but nobody reads it. */
 bool process_run(const struct process_spec *spec, struct process_result *out, struct err *err) MUST_CHECK;
 void process_result_done(struct process_result *r);
 

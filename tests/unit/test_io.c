@@ -441,6 +441,24 @@ TEST(a_kept_group_lives_on_until_it_is_killed)
     CHECK(wait_dead(pid));
 }
 
+TEST(what_a_kept_group_writes_later_does_not_kill_it)
+{
+    cleanup(scratch_done) struct scratch dir = scratch_new();
+    const char *argv[4];
+    cleanup_free char *script = text_format(
+        "{ sleep 0.3; echo late; echo late >&2; head -c 300000 /dev/zero; echo done >%s/done; } &",
+        dir.path);
+    struct process_spec spec = sh(shell, script, argv);
+    cleanup(process_result_done) struct process_result r;
+    cleanup(strbuf_done) struct strbuf done = {0};
+
+    spec.keep_group = true;
+    MUST(process_run(&spec, &r, &err));
+    for (int i = 0; i < 1000 && access(in_scratch(&dir, "done"), F_OK) != 0; i++)
+        clock_sleep_ms(20);
+    MUST(file_read(in_scratch(&dir, "done"), 100, &done, &err));
+}
+
 TEST(a_deserter_that_writes_for_ever_holds_nobody_up)
 {
     cleanup(scratch_done) struct scratch dir = scratch_new();
