@@ -16,6 +16,7 @@
 #include "pipeline/build.h"
 #include "pipeline/git_remote.h"
 #include "pipeline/github.h"
+#include "pipeline/leftovers.h"
 #include "pipeline/pipeline_store.h"
 
 #define PARALLEL_DEFAULT 2u
@@ -390,7 +391,7 @@ recover(struct pipeline_room *room, struct pipeline *p)
         if (b->state != BUILD_RUNNING)
             continue;
         if (b->cookie != NULL)
-            left = runner_kill_cookie(b->cookie);
+            left = leftovers_end(b->cookie);
         end_build(b, RESULT_ABORTED, "naru ended while the build was running");
         save_or_log(room, b);
         log_warn("build.recovered", "pipeline=%s build=%lld processes=%u", b->pipeline,

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/runner.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include "base/clock.h"
 #include "io/file.h"
+#include "pipeline/leftovers.h"
 #include "pipeline/run.h"
-
-#define KILL_TERM_MS 2000
-#define KILL_GIVE_UP_MS 10000
-#define ENVIRON_MAX ((size_t)1 << 20)
 
 extern char **environ;
 
@@ -44,68 +36,6 @@ stage_state_name(enum stage_state s)
                                         "FAILED",  "ABORTED", "SKIPPED"};
 
     return names[s];
-}
-
-static bool
-carries(const char *pid, const char *entry)
-{
-    cleanup(strbuf_done) struct strbuf text = {0};
-    char path[300], buffer[4096];
-    size_t len = strlen(entry) + 1;
-    ssize_t n;
-
-    snprintf(path, sizeof(path), "/proc/%s/environ", pid);
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    while (text.len < ENVIRON_MAX && (n = read(fd, buffer, sizeof(buffer))) > 0)
-        strbuf_add(&text, (struct str){buffer, (size_t)n});
-    return text.len >= len && memmem(text.at, text.len, entry, len) != NULL;
-}
-
-/* One look at all processes. A pidfd first: the pid cannot become another process's meanwhile. */
-static unsigned
-kill_once(const char *entry, int signal)
-{
-    DIR *d = opendir("/proc");
-    struct dirent *e;
-    unsigned found = 0;
-
-    if (d == NULL)
-        return 0;
-    while ((e = readdir(d)) != NULL) {
-        int pid = isdigit((unsigned char)e->d_name[0]) ? atoi(e->d_name) : 0;
-        if (pid <= 1 || pid == getpid())
-            continue;
-        cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (fd < 0 || !carries(e->d_name, entry))
-            continue;
-        found++;
-        (void)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
-    }
-    closedir(d);
-    return found;
-}
-
-unsigned
-runner_kill_cookie(const char *cookie)
-{
-    char entry[200];
-    int64_t start_ms = clock_monotonic_ms();
-    unsigned first;
-    bool termed = false;
-
-    snprintf(entry, sizeof(entry), "JENKINS_NODE_COOKIE=%s", cookie);
-    first = kill_once(entry, SIGTERM);
-    if (first == 0)
-        return 0;
-    for (;;) {
-        int64_t passed_ms = clock_monotonic_ms() - start_ms;
-        clock_sleep_ms(20);
-        termed = passed_ms < KILL_TERM_MS;
-        if (kill_once(entry, termed ? 0 : SIGKILL) == 0 || passed_ms > KILL_GIVE_UP_MS)
-            return first;
-    }
 }
 
 static bool
@@ -297,7 +227,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
 
     ok = run_file(run);
     finish(run, ok, out);
-    left = runner_kill_cookie(config->cookie);
+    left = leftovers_end(config->cookie);
     if (left > 0)
         run_logf(run, "Ended %u process(es) that the build left behind", left);
     run_logf(run, "Finished: %s", build_result_name(out->result));

@@ -81,6 +81,3 @@ struct runner_outcome {
 /* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it.
  */
 void runner_run(const struct runner_config *config, struct runner_outcome *out);
-
-/* Ends every process whose environment carries the cookie; gives how many were found. */
-unsigned runner_kill_cookie(const char *cookie);

@@ -471,6 +471,20 @@ TEST(background_processes_live_until_the_build_ends)
         check_fail(__FILE__, __LINE__, "nothing was ended:\n%s", log);
 }
 
+/* A process that is loading its next program shows no environment. These do little else. */
+TEST(processes_in_the_middle_of_exec_are_found)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "sh '''echo '#!/bin/sh' > ../again; echo 'exec \"$0\"' >> ../again; chmod +x ../again\n"
+        "for i in 1 2 3 4 5; do ../again > /dev/null 2>&1 & done'''\n",
+        RESULT_SUCCESS);
+
+    if (strstr(log, "Ended 5 process(es) that the build left behind") == NULL)
+        check_fail(__FILE__, __LINE__, "not all were ended:\n%s", log);
+}
+
 TEST(parameters_have_their_defaults)
 {
     cleanup(build_done) struct build b = {0};
