@@ -39,8 +39,7 @@ job_new(struct agent *agent, struct runner *runner, int container, job_work *wor
     job->api_minor = agent->info.api_minor;
     job->info = agent->info;
     job->host = (struct spec_host){.installation = agent->config.installation,
-                                   .account = agent->config.account,
-                                   .registry_port = agent->config.registry_port,
+                                   .home = agent_image_home(&agent->config),
                                    .cpu_count = agent->info.cpu_count,
                                    .has_cpu_quota = agent->info.has_cpu_quota,
                                    .network = agent->network};
@@ -289,6 +288,14 @@ agent_resolve_images(struct agent *agent, struct agent_resolve *ask)
 
     o->resolve = ask;
     loop_post(agent->loop, do_resolve, o);
+}
+
+struct image_home
+agent_image_home(const struct agent_config *config)
+{
+    return (struct image_home){.account = config->account,
+                               .region = config->region,
+                               .registry_port = config->registry_port};
 }
 
 void

@@ -158,7 +158,7 @@ container_spec_plan(const struct agent_task *task, int index, const struct spec_
     for (int i = 0; i < task->image_count; i++)
         if (strcmp(task->images[i].name, plan.name) == 0)
             digest = task->images[i].digest;
-    if (!image_ref_parse(image, digest, host->account, host->registry_port, &plan.image, err))
+    if (!image_ref_parse(image, digest, &host->home, &plan.image, err))
         return false;
     container_spec_docker_name(task, plan.name, index, plan.docker_name);
     plan.is_essential = json_get_bool(def, "essential", true);

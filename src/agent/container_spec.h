@@ -36,8 +36,8 @@
 #define LABEL_STOP_TIMEOUT "naru.stop-timeout" /* seconds: a task can be stopped well by its labels alone */
 
 struct spec_host {
-    const char *installation, *account;
-    unsigned registry_port;
+    const char *installation;
+    struct image_home home;
     int cpu_count;       /* cores Docker would give at most */
     bool has_cpu_quota;  /* the kernel can limit cpu time */
     const char *network; /* of awsvpc tasks */

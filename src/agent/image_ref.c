@@ -17,27 +17,78 @@ host_of(struct str name)
 }
 
 static bool
-is_own_registry(struct str host, const char *account, unsigned registry_port)
+is_localhost(struct str host, unsigned registry_port)
 {
-    char local[32], prefix[64];
+    char local[32];
 
     (void)snprintf(local, sizeof(local), "localhost:%u", registry_port);
     if (str_is(host, local))
         return true;
     (void)snprintf(local, sizeof(local), "127.0.0.1:%u", registry_port);
-    if (str_is(host, local))
-        return true;
-    (void)snprintf(prefix, sizeof(prefix), "%s.dkr.ecr.", account);
-    return str_starts(host, str_of(prefix)) &&
-           (str_ends(host, STR(".amazonaws.com")) || str_ends(host, STR(".amazonaws.com.cn")));
+    return str_is(host, local);
+}
+
+/* The region of <account>.dkr.ecr.<region>.amazonaws.com; empty if `host` is no such name or another
+ * account's. */
+static struct str
+ecr_region(struct str host, const struct image_home *home)
+{
+    static const char *const domains[] = {".amazonaws.com", ".amazonaws.com.cn"};
+    char prefix[64];
+
+    (void)snprintf(prefix, sizeof(prefix), "%s.dkr.ecr.", home->account);
+    if (!str_starts(host, str_of(prefix)))
+        return (struct str){0};
+    const struct str rest = str_slice(host, strlen(prefix), host.len);
+    for (size_t i = 0; i < ARRAY_COUNT(domains); i++)
+        if (str_ends(rest, str_of(domains[i])))
+            return str_slice(rest, 0, rest.len - strlen(domains[i]));
+    return (struct str){0};
+}
+
+/* Takes our registry's host, and an ECR name of ours behind localhost, off the front of `*name`.
+ * `*region` is set if a name says one. False: another registry's image. */
+static bool
+cut_own_registry(struct str *name, const struct image_home *home, struct str *region)
+{
+    const struct str host = host_of(*name);
+
+    if (host.len == 0)
+        return false;
+    *region = ecr_region(host, home);
+    if (region->len == 0 && !is_localhost(host, home->registry_port))
+        return false;
+    *name = str_slice(*name, host.len + 1, name->len);
+    if (region->len == 0) {
+        const struct str inner = host_of(*name);
+
+        *region = ecr_region(inner, home);
+        if (region->len > 0)
+            *name = str_slice(*name, inner.len + 1, name->len);
+    }
+    return true;
+}
+
+static bool
+format_own_name(struct str repository, struct str region, const struct image_home *home,
+                char *out, size_t size)
+{
+    int n;
+
+    if (region.len == 0 || str_is(region, home->region))
+        n = snprintf(out, size, "localhost:%u/" STR_FMT, home->registry_port, STR_ARG(repository));
+    else
+        n = snprintf(out, size, "localhost:%u/%s.dkr.ecr." STR_FMT ".amazonaws.com/" STR_FMT,
+                     home->registry_port, home->account, STR_ARG(region), STR_ARG(repository));
+    return n > 0 && (size_t)n < size && repository.len > 0;
 }
 
 bool
-image_ref_parse(const char *image, const char *digest, const char *account, unsigned registry_port,
+image_ref_parse(const char *image, const char *digest, const struct image_home *home,
                 struct image_ref *out, struct err *err)
 {
     struct image_ref ref = {0};
-    struct str rest = str_of(image), tag = {0}, pinned = str_of(digest);
+    struct str rest = str_of(image), tag = {0}, region = {0}, pinned = str_of(digest);
     const ptrdiff_t at = str_index(rest, '@');
 
     if (at >= 0) {
@@ -50,13 +101,9 @@ image_ref_parse(const char *image, const char *digest, const char *account, unsi
         tag = str_slice(rest, (size_t)colon + 1, rest.len);
         rest = str_slice(rest, 0, (size_t)colon);
     }
-    const struct str host = host_of(rest);
-    ref.is_ours = host.len > 0 && is_own_registry(host, account, registry_port);
+    ref.is_ours = cut_own_registry(&rest, home, &region);
     if (ref.is_ours) {
-        const struct str repository = str_slice(rest, host.len + 1, rest.len);
-        const int n = snprintf(ref.name, sizeof(ref.name), "localhost:%u/" STR_FMT, registry_port,
-                               STR_ARG(repository));
-        if (n < 0 || (size_t)n >= sizeof(ref.name) || repository.len == 0)
+        if (!format_own_name(rest, region, home, ref.name, sizeof(ref.name)))
             return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);
     } else if (rest.len == 0 || !text_copy(ref.name, sizeof(ref.name), rest)) {
         return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* image_ref.h - an image name of a task definition, as Docker has to be asked for it.
  * Our own registry has two names, `localhost:<port>/<repository>` and
- * `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`; both are asked for as the first, because
- * Docker takes plain HTTP from localhost only.  A digest wins over a tag.  Pure. */
+ * `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`; both are asked for under localhost, because
+ * Docker takes plain HTTP from there only.  localhost:<port>/<repository> means the default region; a
+ * repository of another keeps its ECR name behind it, as the registry reads it:
+ * `localhost:<port>/<account>.dkr.ecr.<region>.amazonaws.com/<repository>`.
+ * A digest wins over a tag.  Pure. */
 #pragma once
 #include "base/err.h"
 #include "model/types.h"
+
+/* Who we are: the names of our own registry follow from it. Borrowed. */
+struct image_home {
+    const char *account, *region; /* the default region */
+    unsigned registry_port;
+};
 
 struct image_ref {
     char name[IMAGE_SIZE];               /* without tag and digest, as Docker is asked for it */
@@ -16,8 +25,8 @@ struct image_ref {
 };
 
 /* `digest` pins the image if not empty; it wins over one in the name. */
-bool image_ref_parse(const char *image, const char *digest, const char *account,
-                     unsigned registry_port, struct image_ref *out, struct err *err) MUST_CHECK;
+bool image_ref_parse(const char *image, const char *digest, const struct image_home *home,
+                     struct image_ref *out, struct err *err) MUST_CHECK;
 /* Does `name` of a RepoDigests entry mean the same repository as `ref`?  Docker shortens
  * docker.io/library/busybox to busybox. */
 bool image_ref_same_name(struct str a, struct str b);

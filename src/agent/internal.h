@@ -156,6 +156,8 @@ void job_post(struct job *job, struct crew *crew); /* takes it over */
 struct runner *agent_find(struct agent *agent, const char *task_id);
 struct runner *agent_add_runner(struct agent *agent, struct agent_task *task); /* takes the task over */
 void agent_advance_all(struct agent *agent);
+/* Where image names have to point; borrows from the config. */
+struct image_home agent_image_home(const struct agent_config *config);
 /* The auth header for an image of our own registry; on a crew's thread. */
 void agent_registry_auth(const struct agent_config *config, struct strbuf *out);
 

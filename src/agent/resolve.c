@@ -29,7 +29,7 @@ resolve_one(struct job *job, struct docker *d, const char *image, char digest[st
     struct err err = {0};
     cleanup(strbuf_done) struct strbuf auth = {0};
 
-    if (!image_ref_parse(image, "", job->host.account, job->host.registry_port, &ref, &job->err))
+    if (!image_ref_parse(image, "", &job->host.home, &ref, &job->err))
         return false;
     if (ref.digest[0] != '\0') {
         memcpy(digest, ref.digest, sizeof(ref.digest));

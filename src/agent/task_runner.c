@@ -413,8 +413,7 @@ runner_new(struct agent *agent, struct agent_task *task)
 {
     struct runner *r = mem_new(sizeof(*r));
     const struct spec_host host = {.installation = agent->config.installation,
-                                   .account = agent->config.account,
-                                   .registry_port = agent->config.registry_port,
+                                   .home = agent_image_home(&agent->config),
                                    .network = agent->network};
     struct err err = {0};
 

@@ -58,6 +58,9 @@ fuzz_answers(struct str rest)
 {
     struct json *j = json_parse(rest, NULL);
     struct docker_state state;
+    static const struct image_home home = {.account = "000000000000",
+                                           .region = "ap-northeast-2",
+                                           .registry_port = 4566};
     struct image_ref ref;
     char digest[DIGEST_SIZE], message[100];
     char *image = str_dup(rest);
@@ -68,7 +71,7 @@ fuzz_answers(struct str rest)
         assert(!(state.is_running && state.has_ended));
     }
     docker_parse_message(rest, message, sizeof(message));
-    if (image_ref_parse(image, "", "000000000000", 4566, &ref, NULL)) {
+    if (image_ref_parse(image, "", &home, &ref, NULL)) {
         assert((ref.digest[0] != '\0') == (ref.tag[0] == '\0'));
         image_ref_repo_digest(&ref, j, digest);
     }

@@ -10,8 +10,9 @@
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct spec_host host = {.installation = "feedfacefeedface",
-                                      .account = "000000000000",
-                                      .registry_port = 4566,
+                                      .home = {.account = "000000000000",
+                                               .region = "ap-northeast-2",
+                                               .registry_port = 4566},
                                       .cpu_count = 4,
                                       .has_cpu_quota = true,
                                       .network = "naru-feedface"};
@@ -376,14 +377,17 @@ expect_image(const char *image, const char *digest, const char *full, bool is_ou
     struct image_ref ref;
     struct err err = {0};
 
-    if (!image_ref_parse(image, digest, "000000000000", 4566, &ref, &err))
+    if (!image_ref_parse(image, digest, &host.home, &ref, &err))
         check_fail(__FILE__, __LINE__, "%s", err.message);
     CHECK_TEXT(ref.full, full);
     CHECK_EQ(ref.is_ours, is_ours);
 }
 
+#define ECR(region) "000000000000.dkr.ecr." region ".amazonaws.com"
+
 TEST(image_names)
 {
+    const struct image_home home = {.account = "0", .region = "r", .registry_port = 1};
     struct image_ref ref;
     struct err err = {0};
     char digest[DIGEST_SIZE];
@@ -397,16 +401,26 @@ TEST(image_names)
     expect_image("localhost:4566/team/app:1", "", "localhost:4566/team/app:1", true);
     expect_image("127.0.0.1:4566/app", "", "localhost:4566/app:latest", true);
     expect_image("localhost:5000/app", "", "localhost:5000/app:latest", false);
-    expect_image("000000000000.dkr.ecr.eu-west-1.amazonaws.com/app:2", DIGEST, "localhost:4566/app@" DIGEST, true);
+    expect_image(ECR("ap-northeast-2") "/app:2", DIGEST, "localhost:4566/app@" DIGEST, true);
+    expect_image("localhost:4566/" ECR("ap-northeast-2") "/app:2", "", "localhost:4566/app:2", true);
+    /* Another region's repository is another one. */
+    expect_image(ECR("eu-west-1") "/team/app:2", "", "localhost:4566/" ECR("eu-west-1") "/team/app:2", true);
+    expect_image(ECR("eu-west-1") "/app", DIGEST, "localhost:4566/" ECR("eu-west-1") "/app@" DIGEST, true);
+    expect_image("localhost:4566/" ECR("eu-west-1") "/app:2", "", "localhost:4566/" ECR("eu-west-1") "/app:2", true);
+    expect_image("127.0.0.1:4566/" ECR("eu-west-1") "/app:2", "", "localhost:4566/" ECR("eu-west-1") "/app:2", true);
+    expect_image(ECR("cn-north-1") ".cn/app:2", "", "localhost:4566/" ECR("cn-north-1") "/app:2", true);
     expect_image("111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", "", "111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", false);
-    CHECK(!image_ref_parse("", "", "0", 1, &ref, &err));
-    CHECK(!image_ref_parse("localhost:1/", "", "0", 1, &ref, &err));
-    CHECK(!image_ref_parse("x@md5:1", "", "0", 1, &ref, &err));
+    CHECK(!image_ref_parse("", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("0.dkr.ecr.r.amazonaws.com/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("0.dkr.ecr.other.amazonaws.com/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("localhost:1/0.dkr.ecr.r.amazonaws.com/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("localhost:1/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("x@md5:1", "", &home, &ref, &err));
     cleanup_json struct json *list = parse("['other@sha256:1','busybox@" DIGEST "',5]");
-    CHECK(image_ref_parse("docker.io/library/busybox:1", "", "0", 1, &ref, &err));
+    CHECK(image_ref_parse("docker.io/library/busybox:1", "", &home, &ref, &err));
     image_ref_repo_digest(&ref, list, digest);
     CHECK_TEXT(digest, DIGEST);
-    CHECK(image_ref_parse("nginx", "", "0", 1, &ref, &err));
+    CHECK(image_ref_parse("nginx", "", &home, &ref, &err));
     image_ref_repo_digest(&ref, list, digest);
     CHECK_TEXT(digest, "");
 }
