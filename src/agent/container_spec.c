@@ -472,8 +472,8 @@ spec_network(const struct spec *s)
             attach_network(s->config, s->host_config, s->host->network);
         else
             json_set(s->host_config, "NetworkMode", json_text(mode));
+        spec_namespace(s->def, s->config, s->host_config, !is_awsvpc);
         if (!is_host) {
-            spec_namespace(s->def, s->config, s->host_config, !is_awsvpc);
             add_sysctls(s->def, sysctls, true);
             spec_ports(s, is_bridge);
         }

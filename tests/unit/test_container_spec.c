@@ -233,6 +233,11 @@ TEST(ports_are_published_in_bridge_mode_only)
     cleanup_json struct json *spec = create(t, 0);
     CHECK_TEXT(at(spec, "HostConfig|NetworkMode"), "\"host\"");
     CHECK_TEXT(at(spec, "HostConfig|PortBindings"), "(absent)");
+    TASK(named, "{'networkMode':'host','containerDefinitions':[{'name':'app','image':'i','extraHosts':"
+                "[{'hostname':'h','ipAddress':'10.0.0.1'}],'dnsServers':['1.1.1.1']}]}", NULL);
+    cleanup_json struct json *with_names = create(named, 0);
+    CHECK_TEXT(at(with_names, "HostConfig|ExtraHosts"), "[\"h:10.0.0.1\"]");
+    CHECK_TEXT(at(with_names, "HostConfig|Dns"), "[\"1.1.1.1\"]");
 }
 
 TEST(network_modes)
