@@ -76,6 +76,8 @@ service_check_built(const struct json *input, struct err *err)
         return fail_unbuilt("monitoring", err);
     if (json_get_bool(json_get(input, "serviceConnectConfiguration"), "enabled", false))
         return fail_unbuilt("serviceConnectConfiguration", err);
+    if (json_get_bool(input, "enableExecuteCommand", false))
+        return fail_unbuilt("enableExecuteCommand (ExecuteCommand)", err);
     if (strcmp(controller, "ECS") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "deploymentController %s is not built in naru yet: ECS is.", controller);
@@ -403,8 +405,6 @@ read_definition(const struct request *rq, const struct revision *old, struct wor
         return false;
     if (w->definition == NULL)
         return err_set(err, ERR_CLIENT, "TaskDefinition not found.");
-    if (json_size(json_get(w->definition->doc, "placementConstraints")) > 0)
-        return fail_unbuilt("placementConstraints of the task definition", err);
     return true;
 }
 

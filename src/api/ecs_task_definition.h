@@ -10,6 +10,10 @@
 #define DEFINITION_SIZE_MAX (64 * 1024)
 
 bool definition_check(const struct json *input, struct err *err) MUST_CHECK;
+
+/* The part of it that refuses by name what no task of naru would get: secrets, EFS, GPUs... */
+bool definition_check_built(const struct json *input, struct err *err) MUST_CHECK;
+
 struct json *definition_normalise(const struct json *input, const char *account, const char *principal);
 
 /* Could it run with this launch type?  The error says why not. */

@@ -244,6 +244,8 @@ check_container(const struct json *c, const char *mode, struct err *err)
         return err_set(err, ERR_CLIENT, "Container name contains invalid characters.");
     if (json_size(json_get(c, "links")) > 0 && strcmp(mode, "bridge") != 0)
         return err_set(err, ERR_CLIENT, "Links are only supported when networkMode=bridge.");
+    if (json_size(json_get(c, "extraHosts")) > 0 && strcmp(mode, "awsvpc") == 0)
+        return err_set(err, ERR_CLIENT, "Extra hosts are not supported when networkMode=awsvpc.");
     return check_image(c, err) && check_sizes(c, err) && check_ports(c, mode, err) &&
            check_health(c, err) && check_logs(c, err) && check_lists(c, err);
 }
@@ -444,8 +446,6 @@ definition_check(const struct json *input, struct err *err)
     if (json_size(list) > CONTAINERS_MAX)
         return err_set(err, ERR_CLIENT, "A task definition can have at most %d containers.",
                        CONTAINERS_MAX);
-    if (json_size(json_get(input, "inferenceAccelerators")) > 0)
-        return err_set(err, ERR_CLIENT, "inferenceAccelerators are not built in naru.");
     if (strlen(text_of(input, "taskRoleArn")) > ROLE_SIZE_MAX ||
         strlen(text_of(input, "executionRoleArn")) > ROLE_SIZE_MAX)
         return err_set(err, ERR_CLIENT, "A role's name or ARN can have at most %d characters.",
@@ -457,7 +457,7 @@ definition_check(const struct json *input, struct err *err)
             return false;
     }
     return check_volumes(input, err) && check_task_sizes(input, err) && check_relations(input, err) &&
-           check_compatibilities(input, err);
+           definition_check_built(input, err) && check_compatibilities(input, err);
 }
 
 /* ---- launch types ---- */

@@ -101,19 +101,6 @@ require(struct json *list, const char *head, const char *tail)
 #define CAPABILITY "ecs.capability."
 
 static void
-require_for_secrets(struct json *list, const struct json *container)
-{
-    const struct json *secrets = json_get(container, "secrets");
-
-    for (size_t i = 0; i < json_size(secrets); i++) {
-        const char *from = json_get_cstr(json_at(secrets, i), "valueFrom", "");
-        require(list, CAPABILITY, strstr(from, ":secretsmanager:") != NULL
-                                      ? "secrets.asm.environment-variables"
-                                      : "secrets.ssm.environment-variables");
-    }
-}
-
-static void
 require_for_container(struct json *list, const struct json *input, const struct json *c)
 {
     const char *driver = json_get_cstr(json_get(c, "logConfiguration"), "logDriver", "");
@@ -137,16 +124,8 @@ require_for_container(struct json *list, const struct json *input, const struct 
     if (json_size(json_get(c, "dependsOn")) > 0 || json_get(c, "startTimeout") != NULL ||
         json_get(c, "stopTimeout") != NULL)
         require(list, CAPABILITY, "container-ordering");
-    if (json_size(json_get(c, "environmentFiles")) > 0)
-        require(list, CAPABILITY, "env-files.s3");
     if (json_get_bool(json_get(c, "restartPolicy"), "enabled", false))
         require(list, CAPABILITY, "container-restart-policy");
-    if (json_get(c, "repositoryCredentials") != NULL)
-        require(list, CAPABILITY, "private-registry-authentication.secretsmanager");
-    if (json_get(c, "firelensConfiguration") != NULL)
-        require(list, CAPABILITY "firelens.",
-                json_get_cstr(json_get(c, "firelensConfiguration"), "type", ""));
-    require_for_secrets(list, c);
 }
 
 static struct json *
@@ -165,14 +144,10 @@ required_attributes(const struct json *input, const char *mode)
         require(list, CAPABILITY, "pid-ipc-namespace-sharing");
     if (json_get(input, "cpu") != NULL || json_get(input, "memory") != NULL)
         require(list, CAPABILITY, "task-cpu-mem-limit");
-    if (json_get_bool(input, "enableFaultInjection", false))
-        require(list, CAPABILITY, "fault-injection");
     for (size_t i = 0; i < json_size(volumes); i++) {
-        const struct json *v = json_at(volumes, i), *docker = json_get(v, "dockerVolumeConfiguration");
+        const struct json *docker = json_get(json_at(volumes, i), "dockerVolumeConfiguration");
         if (docker != NULL)
             require(list, CAPABILITY "docker-plugin.", json_get_cstr(docker, "driver", "local"));
-        if (json_get(v, "efsVolumeConfiguration") != NULL)
-            require(list, CAPABILITY, "efs");
     }
     for (size_t i = 0; i < json_size(containers); i++)
         require_for_container(list, input, json_at(containers, i));

@@ -370,7 +370,7 @@ class Services(Case):
         def update(**members):
             return self.ecs.update_service(cluster=self.name, service=s, **members)["service"]
         self.assertEqual(update(taskDefinition=self.made["family"])["deployments"][0]["id"], first)
-        self.assertEqual(update(enableExecuteCommand=True)["deployments"][0]["id"], first)
+        self.assertEqual(update(enableECSManagedTags=True)["deployments"][0]["id"], first)
         changed = update(deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}})
         self.assertEqual(changed["deployments"][0]["id"], first)
         self.assertNotEqual(update(forceNewDeployment=True)["deployments"][0]["id"], first)

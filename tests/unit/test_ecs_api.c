@@ -254,6 +254,9 @@ TEST(a_bad_definition_is_refused_with_the_text_that_names_the_fault)
          "Fargate requires that 'cpu' be defined at the task level."},
         {"{'family':'f','requiresCompatibilities':['EXTERNAL'],'containerDefinitions':[{'name':'a',"
          "'image':'i','memory':9}]}", "EXTERNAL is not built"},
+        {"{'family':'f','networkMode':'awsvpc','containerDefinitions':[{'name':'a','image':'i','memory':9,"
+         "'extraHosts':[{'hostname':'h','ipAddress':'10.0.0.1'}]}]}",
+         "Extra hosts are not supported when networkMode=awsvpc."},
     };
     cleanup(world_done) struct world w;
 
@@ -267,6 +270,56 @@ TEST(a_bad_definition_is_refused_with_the_text_that_names_the_fault)
     }
     CHECK_EQ(json_size(json_get(world_call(&w, "ListTaskDefinitions", "{}"), "taskDefinitionArns")), 0);
     world_call(&w, "RegisterTaskDefinition", FARGATE("1024", "7168", ""));
+}
+
+TEST(what_no_task_would_get_is_refused_when_it_is_registered)
+{
+#define VOLUME(member)                                                                             \
+    "{'family':'f','volumes':[{'name':'v'," member "}],'containerDefinitions':[{'name':'a','image':'i'," \
+    "'memory':9}]}"
+#define TASK(member)                                                                               \
+    "{'family':'f'," member ",'containerDefinitions':[{'name':'a','image':'i','memory':9}]}"
+    static const struct {
+        const char *input, *message;
+    } cases[] = {
+        {ONE(",'memory':9,'secrets':[{'name':'A','valueFrom':'x'}]"),
+         "Container 'a': secrets is not built in naru yet."},
+        {ONE(",'memory':9,'environmentFiles':[{'value':'arn:aws:s3:::b/k.env','type':'s3'}]"),
+         "environmentFiles is not built"},
+        {ONE(",'memory':9,'resourceRequirements':[{'type':'GPU','value':'1'}]"),
+         "resourceRequirements is not built"},
+        {ONE(",'memory':9,'repositoryCredentials':{'credentialsParameter':'x'}"),
+         "repositoryCredentials is not built"},
+        {ONE(",'memory':9,'firelensConfiguration':{'type':'fluentbit'}"),
+         "firelensConfiguration is not built"},
+        {ONE(",'memory':9,'credentialSpecs':['credentialspec:x']"), "credentialSpecs is not built"},
+        {ONE(",'memory':9,'logConfiguration':{'logDriver':'awsfirelens'}"),
+         "logConfiguration.logDriver awsfirelens is not built"},
+        {ONE(",'memory':9,'logConfiguration':{'logDriver':'splunk','secretOptions':[{'name':'t',"
+             "'valueFrom':'x'}]}"), "logConfiguration.secretOptions is not built"},
+        {VOLUME("'efsVolumeConfiguration':{'fileSystemId':'fs-1'}"),
+         "Volume 'v': efsVolumeConfiguration is not built in naru yet."},
+        {VOLUME("'configuredAtLaunch':true"), "configuredAtLaunch is not built"},
+        {TASK("'enableFaultInjection':true"), "enableFaultInjection is not built in naru yet."},
+        {TASK("'proxyConfiguration':{'containerName':'a'}"), "proxyConfiguration is not built"},
+        {TASK("'placementConstraints':[{'type':'memberOf','expression':'x'}]"),
+         "placementConstraints is not built"},
+        {TASK("'inferenceAccelerators':[{'deviceName':'d','deviceType':'t'}]"),
+         "inferenceAccelerators is not built"},
+    };
+    cleanup(world_done) struct world w;
+
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        world_refuse(&w, "RegisterTaskDefinition", cases[i].input, "ClientException", cases[i].message);
+    CHECK_EQ(json_size(json_get(world_call(&w, "ListTaskDefinitions", "{}"), "taskDefinitionArns")), 0);
+    /* what describe-task-definition writes out for their absence */
+    world_call(&w, "RegisterTaskDefinition",
+               ONE(",'memory':9,'secrets':[],'environmentFiles':[],'resourceRequirements':[]"));
+    world_call(&w, "RegisterTaskDefinition", TASK("'enableFaultInjection':false,'placementConstraints':[]"));
+    world_call(&w, "RegisterTaskDefinition", VOLUME("'configuredAtLaunch':false"));
+#undef VOLUME
+#undef TASK
 }
 
 TEST(definitions_are_listed_in_order_and_deregistered)
@@ -346,7 +399,7 @@ TEST(creating_a_service_again_is_idempotent_or_refused)
     world_call(&w, "CreateService", SERVICE());
     world_call(&w, "CreateService", SERVICE());
     CHECK_EQ(json_size(json_get(world_call(&w, "ListServices", "{'cluster':'c'}"), "serviceArns")), 1);
-    world_refuse(&w, "CreateService", SERVICE(",'enableExecuteCommand':true"),
+    world_refuse(&w, "CreateService", SERVICE(",'enableECSManagedTags':true"),
                  "InvalidParameterException", "Creation of service was not idempotent.");
     world_refuse(&w, "DeleteService", "{'cluster':'c','service':'s'}", "InvalidParameterException",
                  "The service cannot be stopped while it is scaled above 0.");
@@ -466,6 +519,7 @@ TEST(a_bad_service_is_refused)
          "UnsupportedFeatureException", "BLUE_GREEN"},
         {SERVICE(",'serviceRegistries':[{'registryArn':'r'}]"), "UnsupportedFeatureException",
          "serviceRegistries"},
+        {SERVICE(",'enableExecuteCommand':true"), "UnsupportedFeatureException", "enableExecuteCommand"},
         {SERVICE(",'tags':[{'key':'aws:x','value':'1'}]"), "InvalidParameterException", "aws:"},
         {SERVICE(",'desiredCount':5001"), "SerializationException", ""}, /* twice in one object */
         {"{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':5001}",
