@@ -379,6 +379,25 @@ worker(void *arg)
     return NULL;
 }
 
+/* The log of a build that was killed along with naru stops anywhere; that of one cut off in an
+ * orderly way has its last line. */
+static void
+end_log(struct pipeline_room *room, const struct build *b)
+{
+    static const char last[] = "\nFinished: ABORTED\n";
+    const size_t length = sizeof(last) - 1;
+    cleanup_free char *path = pipeline_log_path(room, b->pipeline, b->number);
+    cleanup_close int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    const off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    char tail[sizeof(last)];
+
+    if (size >= (off_t)length && pread(fd, tail, length, size - (off_t)length) == (ssize_t)length &&
+        memcmp(tail, last, length) == 0)
+        return;
+    if (size < 0 || dprintf(fd, "\n%s%s", b->reason, last) < 0)
+        log_warn("build.log", "path=%s error=%s", path, strerror(errno));
+}
+
 /* Builds that ran when naru ended: their processes end, they are over, their commit may not be. */
 static void
 recover(struct pipeline_room *room, struct pipeline *p)
@@ -393,6 +412,7 @@ recover(struct pipeline_room *room, struct pipeline *p)
         if (b->cookie != NULL)
             left = leftovers_end(b->cookie);
         end_build(b, RESULT_ABORTED, "naru ended while the build was running");
+        end_log(room, b);
         save_or_log(room, b);
         log_warn("build.recovered", "pipeline=%s build=%lld processes=%u", b->pipeline,
                  (long long)b->number, left);

@@ -393,6 +393,7 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
     room_up(&w);
     sh(&w, IS_GONE);
     expect_result(&w, "web", 1, "ABORTED");
+    expect_log(&w, "web", 1, "naru ended while the build was running\nFinished: ABORTED\n");
     expect_result(&w, "web", 2, "SUCCESS");
     expect_log(&w, "web", 2, "again");
     {
