@@ -514,9 +514,9 @@ balancer_problem(struct balancer *b, char *out, size_t size)
 }
 
 bool
-balancer_shutdown(const char *data_dir, struct err *err)
+balancer_shutdown(const char *data_dir, bool *was_running, struct err *err)
 {
     cleanup_free char *folder = text_format("%s/haproxy", data_dir);
 
-    return haproxy_process_stop(folder, err);
+    return haproxy_process_stop(folder, was_running, err);
 }

@@ -64,4 +64,4 @@ bool balancer_is_ready(struct balancer *b);
  * the balancer's thread; not to be called from `report`. */
 bool balancer_problem(struct balancer *b, char *out, size_t size);
 /* Ends the HAProxy of `data_dir` (naru down); blocking. Success if none runs. */
-bool balancer_shutdown(const char *data_dir, struct err *err) MUST_CHECK;
+bool balancer_shutdown(const char *data_dir, bool *was_running, struct err *err) MUST_CHECK;

@@ -422,7 +422,7 @@ wait_for_end(pid_t pid, int64_t limit_ms)
 }
 
 bool
-haproxy_process_stop(const char *folder, struct err *err)
+haproxy_process_stop(const char *folder, bool *was_running, struct err *err)
 {
     cleanup_free char *pid_file = text_format("%s/haproxy.pid", folder);
     cleanup_free char *master_socket = text_format("%s/master.sock", folder);
@@ -430,6 +430,7 @@ haproxy_process_stop(const char *folder, struct err *err)
     const pid_t master =
         ask_processes(master_socket, &processes, NULL) ? processes.master : read_pid_file(pid_file);
 
+    *was_running = master != 0;
     if (master == 0)
         return true;
     kill(master, SIGTERM);

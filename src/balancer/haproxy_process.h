@@ -50,4 +50,4 @@ bool haproxy_process_ask_master(const struct haproxy_process *p, const char *com
                                 struct strbuf *answer_out, struct err *err) MUST_CHECK;
 
 /* Ends the HAProxy of `folder`, if one runs: SIGTERM, after five seconds SIGKILL. Blocking. */
-bool haproxy_process_stop(const char *folder, struct err *err) MUST_CHECK;
+bool haproxy_process_stop(const char *folder, bool *was_running, struct err *err) MUST_CHECK;

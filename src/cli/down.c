@@ -282,12 +282,15 @@ remove_data(struct down *d, struct err *err)
 static bool
 run_down(struct down *d, struct err *err)
 {
-    cleanup_free char *haproxy = text_format("%s/haproxy", d->data_dir);
+    bool was_running;
 
     if (!read_installation(d, err) || !stop_server(d, err))
         return false;
-    if (file_exists(haproxy) && !balancer_shutdown(d->data_dir, err))
+    if (!balancer_shutdown(d->data_dir, &was_running, err))
         return err_context(err, "stopping HAProxy");
+    if (was_running)
+        puts("stopped   HAProxy");
+    d->stopped += was_running;
     return stop_containers(d, err) && stop_docker(d, err) && (!d->purges || remove_data(d, err));
 }
 

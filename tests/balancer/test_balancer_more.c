@@ -409,6 +409,7 @@ TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
     struct guard guard;
     char suffix[9], dir[48];
     struct err err;
+    bool was_running;
 
     random_hex(suffix, 8);
     snprintf(dir, sizeof(dir), "/tmp/naru-haproxy-%s", suffix);
@@ -436,9 +437,9 @@ TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
         WAIT_FOR(atomic_load(&o.ready) == 2 + i, 5000);
     }
     CHECK_EQ(atomic_load(&o.failed), 2);
-    CHECK(haproxy_process_stop(o.folder, &err));
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && was_running);
     WAIT_FOR(atomic_load(&o.died) == 1, 5000);
-    CHECK(haproxy_process_stop(o.folder, &err)); /* none runs */
+    CHECK(haproxy_process_stop(o.folder, &was_running, &err) && !was_running);
     loop_stop(o.loop);
     loop_join(o.loop);
     haproxy_process_free(o.process);

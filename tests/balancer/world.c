@@ -226,6 +226,7 @@ guard_begin(struct guard *g, const char *dir)
 {
     struct err err;
     int ends[2];
+    bool was_running;
     char byte;
 
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -239,7 +240,7 @@ guard_begin(struct guard *g, const char *dir)
     }
     setsid(); /* the test's own group is killed when it ends */
     close(ends[1]);
-    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(dir, &err) ||
+    if (read(ends[0], &byte, 1) < 0 || !balancer_shutdown(dir, &was_running, &err) ||
         !file_remove_tree(dir, &err))
         _exit(1);
     _exit(0);
