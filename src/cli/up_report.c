@@ -9,7 +9,7 @@
 #include "io/http_client.h"
 
 #define ANSWER_TIMEOUT_MS 10000
-#define SERVES_TIMEOUT_MS 60000
+#define SERVES_TIMEOUT_MS 120000
 
 /* What the tasks and events of the newest deployment say, in ms since the epoch; 0: unknown. */
 struct times {
@@ -158,13 +158,53 @@ ask_version(int port, char *out, size_t size, struct err *err)
            text_copy(out, size, STR("unknown"));
 }
 
-/* After a restart the tasks come back first: until then HAProxy answers 503, or nobody. */
+static int64_t
+count_healthy(struct client *client, const struct json *service)
+{
+    cleanup_json struct json *input = json_object(), *answer = NULL;
+    const struct json *targets;
+    int64_t healthy = 0;
+
+    json_set(input, "TargetGroupArn",
+             json_text(json_get_cstr(json_at(json_get(service, "loadBalancers"), 0),
+                                     "targetGroupArn", "")));
+    answer = client_call(client, "elbv2", "DescribeTargetHealth", input, NULL);
+    targets = json_get(answer, "TargetHealthDescriptions");
+    for (size_t i = 0; i < json_size(targets); i++)
+        healthy += strcmp(json_get_cstr(json_get(json_at(targets, i), "TargetHealth"), "State", ""),
+                          "healthy") == 0;
+    return healthy;
+}
+
+/* After a restart the tasks come back one by one. */
 static bool
-wait_for_version(int port, char *out, size_t size, struct err *err)
+is_service_whole(struct client *client, struct err *err)
+{
+    cleanup_json struct json *service =
+        service_describe(client, SAMPLE_CLUSTER, SAMPLE_SERVICE, err);
+    const int64_t desired = json_get_i64(service, "desiredCount", 0),
+                  running = json_get_i64(service, "runningCount", 0);
+    int64_t healthy;
+
+    if (service == NULL)
+        return false;
+    healthy = count_healthy(client, service);
+    if (json_size(json_get(service, "deployments")) == 1 && running == desired &&
+        healthy >= desired)
+        return true;
+    return err_set(err, ERR_TIMEOUT,
+                   "of %lld tasks of " SAMPLE_SERVICE " %lld run and %lld are healthy; naru logs "
+                   "--service " SAMPLE_SERVICE " may say why",
+                   (long long)desired, (long long)running, (long long)healthy);
+}
+
+/* Until the service is whole and HAProxy has its new targets: before, it answers 503, or nobody. */
+static bool
+wait_for_version(struct client *client, int port, char *out, size_t size, struct err *err)
 {
     const int64_t end_ms = clock_monotonic_ms() + SERVES_TIMEOUT_MS;
 
-    while (!ask_version(port, out, size, err)) {
+    while (!is_service_whole(client, err) || !ask_version(port, out, size, err)) {
         if (clock_monotonic_ms() > end_ms)
             return false;
         clock_sleep_ms(50);
@@ -191,7 +231,7 @@ up_report(struct client *client, const struct up_summary *s, struct err *err)
     char version[64];
     int64_t next;
 
-    if (!wait_for_version(s->listener_port, version, sizeof(version), err))
+    if (!wait_for_version(client, s->listener_port, version, sizeof(version), err))
         return false;
     if (s->build != NULL)
         print_times(client, s);
