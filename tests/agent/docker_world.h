@@ -2,7 +2,8 @@
 /* docker_world.h - an agent against a real Docker Engine, for the tests of suite `docker`.
  * NARU_TEST_DOCKER_SOCKET names the engine (`tools/dockerd.sh start DIR` prints one); without it
  * world_new() gives NULL and the test says that it was skipped.  Every world is an installation of its
- * own and purges it at the end. */
+ * own, named after the test's process, and purges it at the end; what a failed test left behind, the
+ * next world purges. */
 #pragma once
 #include <pthread.h>
 #include "agent/agent.h"
@@ -29,6 +30,7 @@ struct world {
     struct agent *agent;
     struct agent_config config;
     char socket[108], data_dir[128], installation[17];
+    char other[17]; /* somebody else's installation, purged with ours */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct told tasks[TASKS_MAX];
@@ -55,4 +57,4 @@ struct told world_wait_health(struct world *w, const char *id, enum health_statu
 void world_wait_connected(struct world *w, bool is_connected, int seconds);
 /* "GET / HTTP/1.0" to the address, the whole answer; empty if it cannot be reached. */
 void world_get(const char *address, int port, struct strbuf *out);
-int world_count(struct world *w, const char *label); /* containers carrying it */
+int world_count(struct world *w, const char *label); /* containers of this installation carrying it */
