@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include "base/clock.h"
+#include "base/json.h"
 
 static void
 reply(struct http_exchange *x, int status, const char *type, struct str body)
@@ -28,20 +29,34 @@ look(void *arg, struct core *core, int64_t now_ms)
     (void)now_ms;
 }
 
-/* Healthy means that a request would be answered: the engine turns and its commits work. */
+static char *
+health_text(struct observe *o, bool is_up)
+{
+    cleanup_json struct json *j = json_object();
+    const bool has_traffic = balancer_is_ready(o->balancer);
+    char problem[512];
+
+    json_set(j, "status", json_text(is_up ? "ok" : "failing"));
+    json_set(j, "balancer", json_text(has_traffic ? "ready" : "starting"));
+    json_set(j, "version", json_text(NARU_VERSION));
+    if (!has_traffic && balancer_problem(o->balancer, problem, sizeof(problem)))
+        json_set(j, "problem", json_text(problem));
+    return json_format(j);
+}
+
+/* Healthy means that a request would be answered: the engine turns and its commits work. A port that
+ * the balancer cannot have is named, but restarting us would not free it. */
 static void
 answer_health(struct http_exchange *x, void *ctx)
 {
     struct observe *o = ctx;
     bool is_seen = false;
     const bool is_up = engine_run(o->engine, look, &is_seen) && is_seen;
-    const bool has_traffic = balancer_is_ready(o->balancer);
-    char body[160];
 
     if (refuses_method(x))
         return;
-    snprintf(body, sizeof(body), "{\"status\":\"%s\",\"balancer\":\"%s\",\"version\":\"%s\"}\n",
-             is_up ? "ok" : "failing", has_traffic ? "ready" : "starting", NARU_VERSION);
+    cleanup_free char *text = health_text(o, is_up);
+    cleanup_free char *body = text_format("%s\n", text);
     reply(x, is_up ? 200 : 503, "application/json", str_of(body));
 }
 

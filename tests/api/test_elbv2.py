@@ -2,7 +2,9 @@
 """Load balancers, target groups, listeners and targets through boto3 and the real CLI."""
 import json
 import os
+import socket
 import unittest
+import urllib.request
 import uuid
 
 import boto3
@@ -221,6 +223,24 @@ class Listeners(Case):
         out = subprocess.run(["/usr/bin/aws", "--endpoint-url", os.environ["AWS_ENDPOINT_URL"], "elbv2", "describe-load-balancers"],
                              check=True, stdout=subprocess.PIPE).stdout
         self.assertIn("LoadBalancers", json.loads(out))
+
+
+class Health(Case):
+    def health(self):
+        with urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/healthz", timeout=5) as answer:
+            self.assertEqual(answer.status, 200)
+            return json.load(answer)
+
+    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self):
+        lb, group = self.load_balancer(), self.target_group()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            listener = self.listener(lb, group, port)
+            harness.wait_until("the problem", lambda: str(port) in self.health().get("problem", ""), timeout=30)
+        self.addCleanup(self.elb.delete_listener, ListenerArn=listener["ListenerArn"])
+        harness.wait_until("no problem", lambda: "problem" not in self.health(), timeout=60)
 
 
 if __name__ == "__main__":
