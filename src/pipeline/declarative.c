@@ -88,6 +88,25 @@ check_tools(struct run *run, const struct node *call)
                  STR_ARG(n->text));
 }
 
+/* Settings of Jenkins that would change when or how often a build runs, and do nothing here: a
+ * nightly build that never comes must not be a surprise. */
+static void
+warn_without_effect(struct run *run, const struct stage *pipeline)
+{
+    static const char *const options[] = {"buildDiscarder", "quietPeriod", "rateLimitBuilds"};
+    const struct node *triggers = section_block(pipeline->section[SECTION_TRIGGERS]);
+
+    for (const struct node *n = triggers != NULL ? triggers->first : NULL; n != NULL; n = n->next)
+        if (!str_is(n->text, "githubPush"))
+            run_logf(run,
+                     "WARNING: triggers: '" STR_FMT
+                     "' has no effect here; a push or a webhook starts builds",
+                     STR_ARG(n->text));
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        if (section_entry(pipeline->section[SECTION_OPTIONS], options[i]) != NULL)
+            run_logf(run, "WARNING: options: '%s' has no effect here", options[i]);
+}
+
 struct agent_before {
     const char *workspace, *directory;
     struct env_layer *env;
@@ -544,6 +563,7 @@ declarative_run(struct run *run, const struct stage *pipeline)
     if (pipeline->section[SECTION_LIBRARIES] != NULL)
         return interp_throw(&run->in, pipeline->section[SECTION_LIBRARIES], "UnsupportedFeature",
                             "shared libraries are not supported yet");
+    warn_without_effect(run, pipeline);
     if (!bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
         !read_options(run, pipeline))
         return false;
