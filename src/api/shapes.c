@@ -36,16 +36,6 @@ model_find_operation(const struct model *model, struct str name)
     return NULL;
 }
 
-const struct shape_member *
-shape_find_member(const struct shape *structure, const char *name)
-{
-    for (int i = 0; i < structure->member_count; i++) {
-        if (strcmp(structure->members[i].name, name) == 0)
-            return &structure->members[i];
-    }
-    return NULL;
-}
-
 static void
 place_format(struct strbuf *out, const struct place *at)
 {

@@ -65,7 +65,6 @@ extern const struct model models[];
 extern const size_t model_count;
 
 const struct model_operation *model_find_operation(const struct model *model, struct str name);
-const struct shape_member *shape_find_member(const struct shape *structure, const char *name);
 
 /* Checks `value` against `shape` and gives a copy without what is unknown or null (both count as
  * absent, as the real services treat them).  `invalid` is the code of a broken constraint. */

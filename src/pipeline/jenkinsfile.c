@@ -26,12 +26,6 @@ static const struct {
     [SECTION_LIBRARIES] = {"libraries", true, false, false},
 };
 
-const char *
-section_name(enum section s)
-{
-    return sections[s].name;
-}
-
 const struct node *
 section_block(const struct node *call)
 {

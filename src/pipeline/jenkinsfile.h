@@ -65,7 +65,6 @@ jenkinsfile_free_(struct jenkinsfile **j)
 }
 #define cleanup_jenkinsfile cleanup(jenkinsfile_free_)
 
-const char *section_name(enum section s);
 /* The closure behind a call, or NULL. */
 const struct node *section_block(const struct node *call);
 /* The entry `name` of a post, options, when ... section; NULL when it is not there. */

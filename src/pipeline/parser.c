@@ -27,16 +27,6 @@ node_append(struct node *parent, struct node *child)
     parent->last = child;
 }
 
-size_t
-node_count(const struct node *parent)
-{
-    size_t count = 0;
-
-    for (const struct node *n = parent->first; n != NULL; n = n->next)
-        count++;
-    return count;
-}
-
 void
 parser_fail(struct parser *p, const struct token *at, const char *format, ...)
 {

@@ -156,4 +156,3 @@ struct node {
 struct node *syntax_parse(struct str text, struct arena *arena, struct diagnostics *d) MUST_CHECK;
 struct node *node_new(struct arena *arena, enum node_type type, const struct token *at);
 void node_append(struct node *parent, struct node *child);
-size_t node_count(const struct node *parent); /* children */
