@@ -51,16 +51,24 @@ def wait_until(what, check, timeout=60, interval=0.05):
 
 
 class Dockerd:
-    """A Docker Engine of the tests' own."""
+    """A Docker Engine of the tests' own, under ROOT/<name>."""
+
+    def __init__(self, name="docker"):
+        self.dir = ROOT / name
 
     def __enter__(self):
-        self.dir = ROOT / "docker"
-        done = subprocess.run([str(TOP / "tools/dockerd.sh"), "start", str(self.dir)], stdout=subprocess.PIPE, check=True)
-        self.socket = done.stdout.decode().strip().splitlines()[-1]
-        self.host = "unix://" + self.socket
+        self.start()
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        done = subprocess.run([str(TOP / "tools/dockerd.sh"), "start", str(self.dir)], stdout=subprocess.PIPE, check=True)
+        self.socket = done.stdout.decode().strip().splitlines()[-1]
+        self.host = "unix://" + self.socket
+
+    def stop(self):
         subprocess.run([str(TOP / "tools/dockerd.sh"), "stop", str(self.dir)], check=False)
 
     def run(self, *args, **options):

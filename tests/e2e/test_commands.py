@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: MIT
+"""Commands of the CLI one by one: help, doctor, env, status, build, deploy under failures, down and up again."""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+import urllib.error
+import urllib.request
+
+import harness
+from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
+
+COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "logs", "build", "git-hook")
+
+
+def run(*args, **env):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NARU_"))}
+    return subprocess.run([str(harness.BINARY), *args], env=dict(clean, DOCKER_HOST=harness.DOCKER.host, **env),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+
+
+class WithoutServer(unittest.TestCase):
+    """What needs no server, and what is said when there is none."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = harness.ROOT / "alone"
+        cls.dir.mkdir(exist_ok=True)
+        cls.env = {"NARU_DATA_DIR": str(cls.dir / "data"), "NARU_PORT": str(free_port())}
+
+    def test_help_of_every_command(self):
+        everything = run("--help")
+        self.assertEqual(everything.returncode, 0)
+        self.assertIn("examples:", everything.stdout)
+        for command in COMMANDS:
+            with self.subTest(command):
+                self.assertRegex(everything.stdout, rf"(?m)^  {command} ")
+                for flag in ("--help", "-h"):
+                    done = run(command, flag)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertTrue(done.stdout.startswith(f"usage: naru {command}"), done.stdout)
+                    self.assertIn("\nexamples:\n", done.stdout)
+        self.assertEqual(run("--version").returncode, 0)
+        self.assertEqual(run("help").stdout, everything.stdout)
+
+    def test_usage_errors_end_with_2(self):
+        for args in ((), ("dploy",), ("--dploy",), ("deploy",), ("deploy", "--service", "s"), ("deploy", "--srvice", "s"),
+                     ("deploy", "--service"), ("rollback",), ("rollback", "--service", "s", "--image", "i"), ("logs",),
+                     ("logs", "--service", "s", "--build", "b"), ("logs", "--service", "s", "--lines", "many"),
+                     ("status", "--output", "xml"), ("status", "more"), ("build", "/no/such/directory"),
+                     ("server", "--port", "70000"), ("up", "--port", "70000"), ("up", "--listener-port", "0"), ("git-hook",)):
+            with self.subTest(" ".join(args)):
+                done = run(*args, **self.env)
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertEqual(done.stdout, "")
+                self.assertNotEqual(done.stderr, "")
+        self.assertFalse((self.dir / "data").exists(), "nothing was started")
+
+    def test_without_a_server_the_infrastructure_is_at_fault(self):
+        keys = dict(self.env, AWS_ACCESS_KEY_ID="AKIAEXAMPLE", AWS_SECRET_ACCESS_KEY="secret")
+        for args in (("status",), ("deploy", "--service", "s", "--image", "i", "--wait"), ("rollback", "--service", "s", "--wait"),
+                     ("logs", "--service", "s"), ("logs", "--build", "my-app")):
+            with self.subTest(" ".join(args)):
+                done = run(*args, **keys)
+                self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+
+    def test_doctor_without_a_server(self):
+        done = run("doctor", "--output", "json", **self.env)
+        checks = {c["check"]: c for c in json.loads(done.stdout)}
+        self.assertEqual(checks["docker"]["result"], "ok")
+        self.assertEqual(checks["haproxy"]["result"], "ok")
+        self.assertEqual(checks["server"]["result"], "warn")
+        self.assertIn("naru up", checks["server"]["fix"])
+        self.assertEqual(done.returncode, 5 if any(c["result"] == "fail" for c in checks.values()) else 0)
+        broken = run("doctor", **dict(self.env, NARU_HAPROXY="/no/such/haproxy"))
+        self.assertEqual(broken.returncode, 5, broken.stdout)
+        self.assertRegex(broken.stdout, r"fail.* haproxy .*\n +fix: apt-get install haproxy")
+
+    def test_build_of_a_directory(self):
+        folder = self.dir / "project"
+        folder.mkdir(exist_ok=True)
+        flag = self.dir / "go"
+        flag.unlink(missing_ok=True)
+        (folder / "Jenkinsfile").write_text(
+            "pipeline { agent any\n stages {\n stage('First') { steps { sh 'echo from the first' } }\n"
+            f" stage('Second') {{ steps {{ sh 'while [ ! -e {flag} ]; do sleep 0.05; done' }} }} }} }}\n")
+        build = subprocess.Popen([str(harness.BINARY), "build", str(folder)], env=dict(os.environ, **self.env),
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        seen = []
+        try:
+            for line in build.stdout:  # stage by stage, while it runs
+                seen.append(line)
+                if "[RUNNING] Second" in line:
+                    self.assertRegex("".join(seen), r"\[SUCCESS\] First +\d+\.\d+ s")
+                    self.assertIn("from the first", "".join(seen))
+                    flag.touch()
+            self.assertEqual(build.wait(30), 0, "".join(seen))
+        finally:
+            flag.touch()
+            build.kill()
+            build.wait()
+            build.stdout.close()
+        self.assertEqual(seen[-1], "SUCCESS\n")
+        (folder / "Jenkinsfile").write_text("pipeline { agent any\n stages { stage('One') { steps { sh 'exit 7' } }\n"
+                                            " stage('Two') { steps { echo 'never' } } } }\n")
+        failed = run("build", str(folder), **self.env)
+        self.assertEqual(failed.returncode, 1, failed.stdout)
+        self.assertIn("[FAILED] One", failed.stdout)
+        self.assertIn("[SKIPPED] Two", failed.stdout)
+        self.assertNotIn("never", failed.stdout)
+        (folder / "Jenkinsfile").write_text("pipeline { stages {\n")
+        wrong = run("build", str(folder), **self.env)
+        self.assertNotEqual(wrong.returncode, 0)
+        self.assertIn("Jenkinsfile:", wrong.stdout + wrong.stderr)
+        (folder / "Jenkinsfile").unlink()
+        self.assertNotEqual(run("build", str(folder), **self.env).returncode, 0)
+
+
+class Deploy(unittest.TestCase):
+    """naru deploy, rollback, status, logs and aws on a service of the tests' own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.naru = Naru("commands")
+        cls.addClassCleanup(lambda: cls.naru.__exit__())
+        cls.naru.start()
+        cls.web = WebService(cls.naru, count=2)
+        cls.images = [build_web(cls.naru, v) for v in ("v1", "v2")]
+        cls.web.create(cls.images[0])
+        cls.web.wait_stable()
+
+    def cli(self, *args, code=0):
+        done = self.naru.cli(*args, check=False, timeout=120)
+        self.assertEqual(done.returncode, code, done.stdout)
+        return done.stdout
+
+    def test_deploy_rollback_and_status(self):
+        said = self.cli("deploy", "--service", "web", "--image", self.images[1], "--wait")
+        self.assertRegex(said, r"verdict +live")
+        self.assertEqual(self.web.version(), "v2")
+        status = json.loads(self.cli("status", "--output", "json"))
+        row = next(s for s in status["services"] if s["service"] == "web")
+        self.assertEqual((row["runningCount"], row["desiredCount"], row["health"], row["deploymentStatus"]),
+                         (2, 2, "2/2 healthy", "SUCCESSFUL"))
+        self.assertTrue(row["image"].startswith("web:v2@"), row)
+        table = self.cli("status")
+        self.assertRegex(table, r"(?m)^CLUSTER +SERVICE +DESIRED")
+        self.assertIn(f"http://localhost:{self.naru.listener_port}/", table)
+        self.assertRegex(self.cli("rollback", "--service", "web", "--wait"), r"verdict +live")
+        self.assertEqual(self.web.version(), "v1")
+        wait_until("lines of both tasks", lambda: self.cli("logs", "--service", "web") != "")
+        self.cli("logs", "--service", "none", code=1)
+        self.cli("status", "--cluster", "none", code=1)
+        self.cli("deploy", "--service", "web", "--cluster", "none", "--image", "x", code=1)
+        self.cli("deploy", "--service", "web", "--image", self.images[0], "--container", "none", code=2)
+
+    def test_a_bad_image_is_rolled_back(self):
+        before = self.web.version()
+        said = self.cli("deploy", "--service", "web", "--image", build_web(self.naru, "bad", WEB_HEALTH="503"), "--wait", code=3)
+        self.assertRegex(said, r"verdict +rolled back")
+        self.assertEqual(self.web.version(), before)
+        answer = json.loads(self.cli("deploy", "--service", "web", "--image", self.images[0], "--wait", "--output", "json"))
+        self.assertEqual((answer["service"], answer["verdict"]), ("web", "live"))
+
+    def test_a_timeout_is_no_verdict(self):
+        slow = build_web(self.naru, "slow", WEB_START_MS="8000")
+        said = self.cli("deploy", "--service", "web", "--image", slow, "--wait", "--timeout", "1", code=5)
+        self.assertIn("the deployment goes on", said)
+        self.cli("deploy", "--service", "web", "--image", self.images[0], "--wait")
+
+    def test_env_is_for_eval(self):
+        script = 'eval "$("$0" env --data-dir "$1")" && "$0" aws sts get-caller-identity --query Account --output text && ' \
+                 '/usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" ecs list-clusters --query "clusterArns[0]" --output text'
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NARU_"))}
+        done = subprocess.run(["sh", "-c", script, str(harness.BINARY), str(self.naru.dir / "data")], env=clean, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        account = self.naru.credentials["account"]
+        self.assertEqual(done.stdout.splitlines()[0], account)
+        self.assertTrue(done.stdout.splitlines()[1].endswith(f":{account}:cluster/test"), done.stdout)
+
+    def test_doctor_with_a_server(self):
+        checks = {c["check"]: c["result"] for c in json.loads(self.naru.cli("doctor", "--output", "json", check=False).stdout)}
+        self.assertEqual((checks["server"], checks["docker"]), ("ok", "ok"))
+        self.assertNotIn("keys", checks)
+
+    def test_naru_aws_and_a_program_called_aws_answer_alike_and_as_the_real_one(self):
+        called_aws = self.naru.dir / "aws"
+        if not called_aws.exists():
+            called_aws.symlink_to(harness.BINARY)
+        self.web.wait_stable()
+        env = dict(os.environ, **self.naru.environment())
+        group = self.web.group
+        for args in (("ecs", "describe-services", "--cluster", "test", "--services", "web"),
+                     ("ecs", "describe-task-definition", "--task-definition", "web"),
+                     ("ecs", "list-task-definitions", "--output", "text"),
+                     ("ecs", "describe-services", "--cluster", "test", "--services", "web", "none"),
+                     ("elbv2", "describe-load-balancers"), ("elbv2", "describe-target-groups", "--target-group-arns", group),
+                     ("elbv2", "describe-target-group-attributes", "--target-group-arn", group, "--output", "text"),
+                     ("ecr", "describe-images", "--repository-name", "web", "--image-ids", "imageTag=v1"),
+                     ("ecr", "describe-repositories"),
+                     ("ecr", "get-login-password", "--query", "x"),
+                     ("ecs", "describe-services"), ("ecs", "wait", "services-stable"), ("--version", "ecs"), ("nothing", "at-all")):
+            with self.subTest(" ".join(args)):
+                real = subprocess.run(["/usr/bin/aws", "--endpoint-url", self.naru.url(), *args], env=env, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                for ours in ([str(called_aws), *args], [str(harness.BINARY), "aws", *args]):
+                    done = subprocess.run(ours, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                    self.assertEqual(done.returncode, real.returncode, real.stderr + done.stderr)
+                    if args[0] != "--version" and args[:2] != ("ecr", "get-login-password"):
+                        self.agree(done.stdout, real.stdout)
+
+    def agree(self, ours, real):
+        """The real one orders the members by its own, older tables, and leaves out those that it does not know."""
+        if not real.startswith("{"):
+            self.assertEqual(ours, real)
+            return
+        ours, real = json.loads(ours), json.loads(real)
+        self.assertNotEqual(real, {})
+        self.assertEqual(self.known(ours, real), real)
+
+    def known(self, ours, real):
+        if isinstance(ours, dict) and isinstance(real, dict):
+            return {k: self.known(v, real[k]) for k, v in ours.items() if k in real}
+        if isinstance(ours, list) and isinstance(real, list) and len(ours) == len(real):
+            return [self.known(o, r) for o, r in zip(ours, real)]
+        return ours
+
+
+class WithoutDocker(unittest.TestCase):
+    """Docker's own failure is nobody's bad version: the verdict is the infrastructure's, and nothing rolls back."""
+
+    def test_docker_gone_in_mid_deployment(self):
+        private = Dockerd("docker-two")
+        first = harness.DOCKER
+        with private:
+            harness.DOCKER = private
+            try:
+                self.deploy_without_docker(private)
+            finally:
+                harness.DOCKER = first
+
+    def deploy_without_docker(self, private):
+        with Naru("nodocker") as naru:
+            web = WebService(naru, count=1)
+            images = [build_web(naru, v) for v in ("v1", "v2")]
+            web.create(images[0])
+            web.wait_stable()
+            private.stop()
+            done = naru.cli("deploy", "--service", "web", "--image", images[1], "--wait", "--timeout", "4", check=False)
+            self.assertEqual(done.returncode, 5, done.stdout)
+            doctor = naru.cli("doctor", check=False)
+            self.assertEqual(doctor.returncode, 5, doctor.stdout)
+            self.assertRegex(doctor.stdout, r"fail +docker")
+            private.start()
+            web.wait_stable()
+            self.assertEqual(web.version(), "v2")
+            self.assertEqual(web.primary()["rolloutState"], "COMPLETED")
+
+
+class UpAndDown(unittest.TestCase):
+    """up, up, down, up, down --purge: what is left at each step."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = harness.ROOT / "updown"
+        cls.dir.mkdir(exist_ok=True)
+        cls.data = cls.dir / "data"
+        cls.port, cls.listener = free_port(), free_port()
+        cls.env = {"NARU_DATA_DIR": str(cls.data), "HOME": str(cls.dir)}
+        cls.addClassCleanup(lambda: run("down", "--purge", **cls.env))
+
+    def up(self):
+        done = run("up", "--sample", str(TOP / "examples/my-app"), "--port", str(self.port), "--listener-port",
+                   str(self.listener), **self.env)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def version(self):
+        with urllib.request.urlopen(f"http://localhost:{self.listener}/", timeout=10) as answer:
+            return answer.headers["X-Version"]
+
+    def processes(self):
+        """Programs whose command line names our data."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            except OSError:
+                continue
+            if any(str(self.data).encode() in w for w in words):
+                found.append((int(entry.name), words[0].decode()))
+        return found
+
+    def docker(self, kind):
+        words = {"containers": ("ps", "-aq"), "networks": ("network", "ls", "-q"), "volumes": ("volume", "ls", "-q")}[kind]
+        return harness.DOCKER.run(*words, "--filter", f"label=naru.installation={self.installation}").split()
+
+    def test_up_up_down_up_purge(self):
+        first = self.up()
+        self.assertIn(f"http://localhost:{self.listener}/ serves version 1", first)
+        for part in ("git push", "checkout", "compile", "build", "push", "healthy", "in all"):
+            self.assertRegex(first, rf"(?m)^  {part} +\d+\.\d+ s$")
+        self.installation = json.loads((self.data / "credentials.json").read_text())["installation"]
+        stranger = harness.DOCKER.run("run", "-d", "-p", "127.0.0.1::8080", "--label", "com.amazonaws.ecs.cluster=theirs",
+                                      "my-app:latest")
+        self.addCleanup(lambda: harness.DOCKER.run("rm", "-f", stranger))
+        running = self.docker("containers")
+
+        again = self.up()
+        self.assertIn("nothing to do", again)
+        self.assertEqual(sorted(self.docker("containers")), sorted(running))
+
+        down = run("down", **self.env)
+        self.assertEqual(down.returncode, 0, down.stderr)
+        for what in ("naru server", "HAProxy", "containers"):
+            self.assertRegex(down.stdout, rf"stopped +.*{what}")
+        self.assertEqual(self.processes(), [])
+        self.assertEqual(harness.DOCKER.run("ps", "-q", "--filter", f"label=naru.installation={self.installation}"), "")
+        with self.assertRaises(OSError):
+            self.version()
+        self.assertIn("nothing of naru's was running", run("down", **self.env).stdout)
+
+        back = self.up()
+        self.assertIn(f"http://localhost:{self.listener}/ serves version 1", back)
+        self.assertNotIn("nothing to do", back)
+        status = json.loads(run("status", "--output", "json", **self.env).stdout)["services"][0]
+        self.assertEqual((status["runningCount"], status["health"]), (2, "2/2 healthy"), "up returns when all is up")
+        self.assertEqual({self.version() for _ in range(8)}, {"1"})
+
+        purged = run("down", "--purge", **self.env)
+        self.assertEqual((purged.returncode, purged.stderr), (0, ""))
+        self.assertFalse(self.data.exists(), list(self.data.glob("*")) if self.data.exists() else "")
+        self.assertEqual(self.processes(), [])
+        for kind in ("containers", "networks", "volumes"):
+            self.assertEqual(self.docker(kind), [], kind)
+        self.assertNotIn(f"localhost:{self.port}/", harness.DOCKER.run("images", "--format", "{{.Repository}}"))
+        self.assertEqual(harness.DOCKER.run("inspect", "-f", "{{.State.Running}}", stranger), "true")
+
+
+if __name__ == "__main__":
+    unittest.main()
