@@ -8,10 +8,9 @@
 #define POLL_MS 100
 #define OUTAGE_MAX_MS 30000
 
-/* GET or POST; the JSON of a success, or NULL with err. */
-static struct json *
-ask(struct client *client, const char *method, const char *path, const struct json *body,
-    struct err *err)
+struct json *
+builds_ask(struct client *client, const char *method, const char *path, const struct json *body,
+           struct err *err)
 {
     cleanup(client_answer_done) struct client_answer answer = {0};
 
@@ -31,7 +30,7 @@ builds_make_repository(struct client *client, const char *name, char *path, size
     cleanup_json struct json *body = json_object(), *before = NULL, *answer = NULL;
     const struct json *pipelines;
 
-    before = ask(client, "GET", "/naru/pipelines", NULL, err);
+    before = builds_ask(client, "GET", "/naru/pipelines", NULL, err);
     if (before == NULL)
         return err_context(err, "listing the pipelines");
     *is_new = true;
@@ -40,8 +39,8 @@ builds_make_repository(struct client *client, const char *name, char *path, size
         if (strcmp(json_get_cstr(json_at(pipelines, i), "name", ""), name) == 0)
             *is_new = false;
     json_set(body, "name", json_text(name));
-    answer = ask(client, "POST", "/naru/repositories", body,
-                 err); /* brings an existing one up to date */
+    /* brings an existing one up to date */
+    answer = builds_ask(client, "POST", "/naru/repositories", body, err);
     if (answer == NULL)
         return err_context(err, "making the git repository '%s'", name);
     if (!text_copy(path, size, str_of(json_get_cstr(answer, "url", ""))) || path[0] == '\0')
@@ -58,7 +57,7 @@ builds_find(struct client *client, const char *pipeline, const char *commit, str
 
     strbuf_add_cstr(&path, "/naru/builds?pipeline=");
     uri_encode(&path, str_of(pipeline), false);
-    answer = ask(client, "GET", strbuf_cstr(&path), NULL, err);
+    answer = builds_ask(client, "GET", strbuf_cstr(&path), NULL, err);
     builds = json_get(answer, "builds");
     for (size_t i = 0; i < json_size(builds); i++)
         if (commit == NULL || strcmp(json_get_cstr(json_at(builds, i), "commit", ""), commit) == 0)
@@ -82,7 +81,7 @@ builds_get(struct client *client, const char *pipeline, int64_t number, struct e
 {
     cleanup_free char *path = build_path(pipeline, number, "");
 
-    return ask(client, "GET", path, NULL, err);
+    return builds_ask(client, "GET", path, NULL, err);
 }
 
 bool

@@ -3,6 +3,9 @@
 #pragma once
 #include "cli/cli.h"
 
+/* GET or POST of one of those routes; the JSON of a success, or NULL with err. */
+struct json *builds_ask(struct client *client, const char *method, const char *path,
+                        const struct json *body, struct err *err) MUST_CHECK;
 /* A bare repository that builds what is pushed to it; there already is success. Its path in `path`.
  */
 bool builds_make_repository(struct client *client, const char *name, char *path, size_t size,

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* naru pipeline: which repositories are built, and their builds started and ended by hand. */
+#include <stdlib.h>
+#include "cli/builds.h"
+#include "cli/commands.h"
+
+#define TIMEOUT_S 3600
+
+struct pipelines {
+    struct client *client;
+    const char *url, *github, *branch, *commit, *output, *data_dir;
+    bool waits, wants_json;
+    int64_t timeout_s;
+};
+
+static bool
+list(struct pipelines *p, struct err *err)
+{
+    static const char *const titles[] = {"PIPELINE", "REPOSITORY", "GITHUB", NULL};
+    cleanup_json struct json *answer = builds_ask(p->client, "GET", "/naru/pipelines", NULL, err);
+    const struct json *all;
+    struct table *table;
+
+    if (answer == NULL)
+        return false;
+    if (p->wants_json) {
+        cli_print_json(answer);
+        return true;
+    }
+    all = json_get(answer, "pipelines");
+    table = table_new(titles);
+    for (size_t i = 0; i < json_size(all); i++)
+        table_add(table, json_get_cstr(json_at(all, i), "name", ""),
+                  json_get_cstr(json_at(all, i), "url", ""),
+                  json_get_cstr(json_at(all, i), "github", NULL));
+    table_print(table, stdout);
+    table_free(table);
+    return true;
+}
+
+/* A repository of naru's own to push to, or one that lies elsewhere. */
+static bool
+create(struct pipelines *p, const char *name, struct err *err)
+{
+    cleanup_json struct json *body = json_object(), *answer = NULL;
+    const char *url;
+
+    json_set(body, "name", json_text(name));
+    if (p->url != NULL)
+        json_set(body, "url", json_text(p->url));
+    if (p->github != NULL)
+        json_set(body, "github", json_text(p->github));
+    answer = builds_ask(p->client, "POST", p->url != NULL ? "/naru/pipelines" : "/naru/repositories",
+                        body, err);
+    if (answer == NULL)
+        return false;
+    if (p->wants_json) {
+        cli_print_json(answer);
+        return true;
+    }
+    url = json_get_cstr(answer, "url", "");
+    printf("pipeline %s builds %s\n", name, url);
+    if (p->url == NULL)
+        printf("\npush to it:\n  git remote add naru %s && git push naru main\n", url);
+    if (p->github != NULL)
+        printf("\npushes to github.com/%s build it, once their webhook points at /github/webhook here\n",
+               p->github);
+    return true;
+}
+
+static bool
+start(struct pipelines *p, const char *name, int *status, struct err *err)
+{
+    cleanup_json struct json *body = json_object(), *queued = NULL, *ended = NULL;
+    struct progress progress;
+    int64_t number;
+
+    json_set(body, "pipeline", json_text(name));
+    json_set(body, "branch", json_text(p->branch != NULL ? p->branch : "main"));
+    if (p->commit != NULL)
+        json_set(body, "commit", json_text(p->commit));
+    queued = builds_ask(p->client, "POST", "/naru/builds", body, err);
+    if (queued == NULL)
+        return false;
+    number = json_get_i64(queued, "number", 0);
+    if (p->waits) {
+        progress_begin(&progress);
+        ended = builds_follow(p->client, name, number, &progress, p->timeout_s * 1000, err);
+        if (ended == NULL)
+            return false;
+        *status = strcmp(build_result(ended), "SUCCESS") == 0 ? EXIT_LIVE : EXIT_ERROR;
+    }
+    if (p->wants_json)
+        cli_print_json(ended != NULL ? ended : queued);
+    else if (!p->waits)
+        printf("build #%lld of %s queued (naru logs --build %s#%lld -f)\n", (long long)number, name, name,
+               (long long)number);
+    return true;
+}
+
+static bool
+abort_build(struct pipelines *p, const char *name, const char *number, struct err *err)
+{
+    cleanup_free char *path = NULL;
+    cleanup_json struct json *answer = NULL;
+    int64_t n;
+
+    if (!str_to_i64(str_of(number), &n) || n < 1)
+        return err_set(err, ERR_USAGE, "'%s' is no number of a build", number);
+    path = text_format("/naru/builds/%s/%lld/abort", name, (long long)n);
+    answer = builds_ask(p->client, "POST", path, NULL, err);
+    if (answer == NULL)
+        return false;
+    printf("build #%lld of %s is being aborted\n", (long long)n, name);
+    return true;
+}
+
+/* A name goes into a path: what it may hold is checked here as the server will. */
+static bool
+check_name(const char *name, struct err *err)
+{
+    return name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0' ||
+           err_set(err, ERR_USAGE, "'%s' is not a pipeline name: [a-z0-9._-]", name);
+}
+
+static bool
+run(struct pipelines *p, int count, char **argv, int *status, struct err *err)
+{
+    const char *verb = count > 0 ? argv[1] : "list", *name = count > 1 ? argv[2] : "";
+
+    if (count > 1 && !check_name(name, err))
+        return false;
+    if (strcmp(verb, "list") == 0 && count < 2)
+        return list(p, err);
+    if (strcmp(verb, "create") == 0 && count == 2)
+        return create(p, name, err);
+    if (strcmp(verb, "start") == 0 && count == 2)
+        return start(p, name, status, err);
+    if (strcmp(verb, "abort") == 0 && count == 3)
+        return abort_build(p, name, argv[3], err);
+    return err_set(err, ERR_USAGE, "say list, create NAME, start NAME or abort NAME NUMBER "
+                                   "(try: naru pipeline --help)");
+}
+
+int
+command_pipeline(int argc, char **argv)
+{
+    struct pipelines p = {.timeout_s = TIMEOUT_S};
+    const struct option_row rows[] = {
+        {"url", 0, OPTION_TEXT, &p.url},
+        {"github", 0, OPTION_TEXT, &p.github},
+        {"branch", 'b', OPTION_TEXT, &p.branch},
+        {"commit", 0, OPTION_TEXT, &p.commit},
+        {"wait", 'w', OPTION_FLAG, &p.waits},
+        {"timeout", 0, OPTION_NUMBER, &p.timeout_s},
+        {"output", 'o', OPTION_TEXT, &p.output},
+        {"data-dir", 0, OPTION_TEXT, &p.data_dir},
+        {0},
+    };
+    struct err err = {0};
+    int status;
+    const int count = command_begin(argc, argv, rows, 3, &status);
+
+    if (count < 0)
+        return status;
+    if (!cli_wants_json(p.output, &err, &p.wants_json))
+        return cli_fail(&err);
+    p.client = cli_connect(p.data_dir, &status);
+    if (p.client == NULL)
+        return status;
+    status = EXIT_LIVE;
+    if (!run(&p, count, argv, &status, &err))
+        status = cli_fail(&err);
+    client_free(p.client);
+    return status;
+}
