@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* naru doctor: is this machine fit, and if not, what to do about it. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include "cli/commands.h"
@@ -108,28 +106,12 @@ check_haproxy(struct doctor *d)
                   "apt-get install haproxy", HEALTH_FAIL);
 }
 
-static bool
-is_port_taken(unsigned port)
-{
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons((uint16_t)port),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    bool is_taken;
-
-    if (fd < 0)
-        return false;
-    is_taken = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-    close(fd);
-    return is_taken;
-}
-
 static void
 check_server(struct doctor *d)
 {
     const unsigned port = local_port(&d->config);
     cleanup_free char *detail = NULL, *key = NULL;
-    char version[64];
+    char version[64], problem[512];
 
     if (local_server_answers(&d->config, version, sizeof(version))) {
         detail = text_format("naru %s answers on %s", version, d->config.endpoint_url);
@@ -139,7 +121,10 @@ check_server(struct doctor *d)
             say(d, HEALTH_WARN, "keys",
                 "no access key in the environment, and the credentials file cannot be read",
                 "run as naru's owner, or eval \"$(sudo naru env)\"");
-    } else if (is_port_taken(port)) {
+        if (local_server_problem(&d->config, problem, sizeof(problem)))
+            say(d, HEALTH_FAIL, "traffic", problem,
+                "stop the program that has the port, or give the listener another one");
+    } else if (local_port_is_taken(port)) {
         detail = text_format("port %u belongs to another program", port);
         say(d, HEALTH_FAIL, "server", detail,
             "stop it, or choose another port: naru up --port N (NARU_PORT)");

@@ -2,6 +2,7 @@
 #include "cli/local.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,6 +75,31 @@ local_server_answers(const struct client_config *config, char *version, size_t s
         return false;
     return version == NULL ||
            text_copy(version, size, str_of(json_get_cstr(answer.body, "version", "")));
+}
+
+bool
+local_server_problem(const struct client_config *config, char *out, size_t size)
+{
+    cleanup(client_free_) struct client *client = client_new(config);
+    cleanup(client_answer_done) struct client_answer answer = {0};
+    const char *problem;
+
+    if (!client_probe(client, "/healthz", 3000, &answer, NULL))
+        return false;
+    problem = json_get_cstr(answer.body, "problem", "");
+    snprintf(out, size, "%s", problem);
+    return problem[0] != '\0';
+}
+
+bool
+local_port_is_taken(unsigned port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    const int on = 1; /* connections that linger from before are no listeners */
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+           bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 && errno == EADDRINUSE;
 }
 
 bool

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include "cli/follow.h"
+#include "cli/local.h"
 #include "io/file.h"
 
 /* Input as text with %s and %d: short, and it looks like the documentation. */
@@ -123,6 +124,12 @@ make_listener(struct sample *s, const char *load_balancer_arn, struct err *err)
             (int)json_get_i64(json_at(json_get(found, "Listeners"), 0), "Port", s->listener_port);
         return true;
     }
+    /* AWS has no such case: its load balancers have addresses of their own. */
+    if (local_port_is_taken((unsigned)s->listener_port))
+        return err_set(err, ERR_USAGE,
+                       "port %d belongs to another program: stop it, or choose another port for "
+                       "the load balancer: naru up --listener-port N",
+                       s->listener_port);
     made = call_text(
         s, "elbv2", "CreateListener", err,
         "{\"LoadBalancerArn\":\"%s\",\"Protocol\":\"HTTP\",\"Port\":%d,\"DefaultActions\":"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/local.h"
 #include "base/uri.h"
 
 #define SERVICES_PER_CALL 10
@@ -10,7 +11,7 @@
 struct status {
     struct client *client;
     const char *only_cluster;
-    struct json *out; /* {"services": [...], "builds": [...], "urls": [...]} */
+    struct json *out; /* {"services": [...], "builds": [...], "urls": [...], "problem": "..."} */
 };
 
 static struct json *
@@ -192,6 +193,16 @@ add_urls(struct status *s, struct err *err)
     return true;
 }
 
+/* A port that another program has, say: the services may be well, and yet nobody reaches them. */
+static void
+add_problem(struct status *s)
+{
+    char problem[512];
+
+    if (local_server_problem(client_get_config(s->client), problem, sizeof(problem)))
+        json_set(s->out, "problem", json_text(problem));
+}
+
 /* Builds are naru's own, not Amazon's; a server without pipelines simply has none. */
 static void
 add_builds(struct status *s)
@@ -273,6 +284,9 @@ print_status(const struct json *out)
         printf("%s%s  %s\n", i == 0 ? "\n" : "",
                json_get_cstr(json_at(urls, i), "loadBalancer", ""),
                json_get_cstr(json_at(urls, i), "url", ""));
+    if (json_get(out, "problem") != NULL)
+        printf("\n%sproblem%s: %s\n", cli_colour(COLOUR_BAD), cli_colour(COLOUR_NONE),
+               json_get_cstr(out, "problem", ""));
 }
 
 int
@@ -301,8 +315,10 @@ command_status(int argc, char **argv)
     json_set(out, "builds", json_array());
     json_set(out, "urls", json_array());
     is_good = add_clusters(&s, &err) && add_urls(&s, &err);
-    if (is_good)
+    if (is_good) {
         add_builds(&s);
+        add_problem(&s);
+    }
     client_free(s.client);
     if (!is_good)
         return cli_fail(&err);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "cli/follow.h"
+#include "cli/local.h"
 #include "cli/sample.h"
 #include "io/file.h"
 #include "io/http_client.h"
@@ -144,6 +145,7 @@ static bool
 ask_version(int port, char *out, size_t size, struct err *err)
 {
     struct http_client *http = http_client_new();
+    struct str version;
     cleanup_free char *url = text_format("http://localhost:%d/", port);
     cleanup(http_answer_done) struct http_answer answer = {0};
     const struct http_call call = {.method = "GET", .url = url, .timeout_ms = ANSWER_TIMEOUT_MS};
@@ -154,8 +156,8 @@ ask_version(int port, char *out, size_t size, struct err *err)
         return false;
     if (answer.status != 200)
         return err_set(err, ERR_HAPROXY, "%s answers %d", url, answer.status);
-    return text_copy(out, size, http_answer_header(&answer, "X-Version")) ||
-           text_copy(out, size, STR("unknown"));
+    version = http_answer_header(&answer, "X-Version");
+    return text_copy(out, size, version.len > 0 && version.len < size ? version : STR("unknown"));
 }
 
 static int64_t
@@ -198,13 +200,24 @@ is_service_whole(struct client *client, struct err *err)
                    (long long)desired, (long long)running, (long long)healthy);
 }
 
+/* Another program on our port would answer, too. */
+static bool
+has_traffic(struct client *client, struct err *err)
+{
+    char problem[512];
+
+    return !local_server_problem(client_get_config(client), problem, sizeof(problem)) ||
+           err_set(err, ERR_HAPROXY, "%s", problem);
+}
+
 /* Until the service is whole and HAProxy has its new targets: before, it answers 503, or nobody. */
 static bool
 wait_for_version(struct client *client, int port, char *out, size_t size, struct err *err)
 {
     const int64_t end_ms = clock_monotonic_ms() + SERVES_TIMEOUT_MS;
 
-    while (!is_service_whole(client, err) || !ask_version(port, out, size, err)) {
+    while (!is_service_whole(client, err) || !ask_version(port, out, size, err) ||
+           !has_traffic(client, err)) {
         if (clock_monotonic_ms() > end_ms)
             return false;
         clock_sleep_ms(50);

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import unittest
 import urllib.error
@@ -296,6 +297,37 @@ class UpAndDown(unittest.TestCase):
     def docker(self, kind):
         words = {"containers": ("ps", "-aq"), "networks": ("network", "ls", "-q"), "volumes": ("volume", "ls", "-q")}[kind]
         return harness.DOCKER.run(*words, "--filter", f"label=naru.installation={self.installation}").split()
+
+    def test_a_port_that_belongs_to_somebody_else(self):
+        data = self.dir / "taken"
+        env = {"NARU_DATA_DIR": str(data), "HOME": str(self.dir)}
+        up = ("up", "--sample", str(TOP / "examples/my-app"), "--port", str(free_port()), "--listener-port")
+        self.addCleanup(lambda: run("down", "--purge", **env))
+        with socket.socket() as other:
+            other.bind(("0.0.0.0", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            refused = run(*up, str(port), **env)
+            self.assertEqual(refused.returncode, 2, refused.stdout + refused.stderr)
+            self.assertIn(f"port {port} belongs to another program", refused.stderr)
+        port = free_port()
+        self.assertEqual(run(*up, str(port), **env).returncode, 0)
+        run("down", **env)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("0.0.0.0", port))
+            other.listen()
+            self.assertEqual(run("up", "--server-only", **env).returncode, 0)
+            said = wait_until("the problem to be known", lambda: json.loads(
+                run("status", "--output", "json", **env).stdout).get("problem"), 20)
+            self.assertIn(f"port {port} of 0.0.0.0 cannot be used: another program listens on it", said)
+            self.assertIn("problem: port", run("status", **env).stdout)
+            doctor = run("doctor", **env)
+            self.assertEqual(doctor.returncode, 5)
+            self.assertRegex(doctor.stdout, r"fail +traffic +port")
+        wait_until("naru to have its port back", lambda: "problem" not in json.loads(
+            run("status", "--output", "json", **env).stdout), 60)
+        self.assertIn("serves version 1", run(*up, str(port), **env).stdout)
 
     def test_up_up_down_up_purge(self):
         first = self.up()
