@@ -98,6 +98,9 @@ check_create(const struct json *in, struct err *err)
     if (strcmp(type, "application") != 0)
         return err_set(err, ERR_INVALID_CONFIGURATION,
                        "Load balancers of type '%s' are not built in naru; the type must be 'application'", type);
+    if (strcmp(json_get_cstr(in, "IpAddressType", "ipv4"), "ipv4") != 0)
+        return err_set(err, ERR_INVALID_CONFIGURATION, "IpAddressType '%s' is not built in naru; use ipv4",
+                       json_get_cstr(in, "IpAddressType", ""));
     if (json_size(json_get(in, "Subnets")) > 0 && json_size(json_get(in, "SubnetMappings")) > 0)
         return err_set(err, ERR_ELB_VALIDATION, "Subnets and SubnetMappings cannot be given together");
     return elb_tags_check(json_get(in, "Tags"), err);

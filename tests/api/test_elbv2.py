@@ -76,6 +76,8 @@ class LoadBalancers(Case):
         for name in ("-a", "a-", "internal-a", "a_b", "x" * 33):
             self.refused("ValidationError", self.elb.create_load_balancer, Name=name)
         self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="net", Type="network")
+        self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="six", Subnets=["subnet-1"],
+                     IpAddressType="dualstack")
 
     def test_paging(self):
         made = sorted(self.load_balancer()["LoadBalancerArn"] for _ in range(5))
