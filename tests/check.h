@@ -9,6 +9,11 @@
 #include <stdio.h>
 #include "base/str.h"
 
+/* Limits of waiting and upper bounds of time are written down for a machine at rest and multiplied by
+ * this: a machine ten times slower passes. What must not take long has to take longer still when it is
+ * broken, or the bound says nothing. */
+#define CHECK_PATIENCE 10
+
 typedef void test_function(void);
 void check_register(const char *name, test_function *test);
 void check_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4)

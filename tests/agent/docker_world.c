@@ -273,7 +273,7 @@ wait_turn(struct world *w, int64_t deadline_ms)
 static struct told
 wait_for(struct world *w, const char *id, int status, int health, int seconds)
 {
-    const int64_t deadline = clock_monotonic_ms() + seconds * 1000;
+    const int64_t deadline = clock_monotonic_ms() + seconds * 1000 * CHECK_PATIENCE / 2;
 
     pthread_mutex_lock(&w->lock);
     const struct told *t = find_task(w, id);
@@ -302,7 +302,7 @@ world_wait_health(struct world *w, const char *id, enum health_status health, in
 void
 world_wait_connected(struct world *w, bool is_connected, int seconds)
 {
-    const int64_t deadline = clock_monotonic_ms() + seconds * 1000;
+    const int64_t deadline = clock_monotonic_ms() + seconds * 1000 * CHECK_PATIENCE / 2;
 
     pthread_mutex_lock(&w->lock);
     while (!w->has_instance || w->is_connected != is_connected)

@@ -40,7 +40,7 @@ TEST(bridge_task_runs_is_reached_and_stops_on_sigterm)
     CHECK_EQ(t.containers[0].last_status, TASK_RUNNING);
     CHECK_EQ(t.containers[0].binding_count, 2);
     CHECK_EQ(t.containers[0].bindings[0].container_port, 80);
-    for (int i = 0; i < 50 && answer.len == 0; i++) {
+    for (int i = 0; i < 50 * CHECK_PATIENCE && answer.len == 0; i++) {
         world_get("127.0.0.1", t.containers[0].bindings[0].host_port, &answer);
         clock_sleep_ms(20);
     }
@@ -50,7 +50,7 @@ TEST(bridge_task_runs_is_reached_and_stops_on_sigterm)
     t = world_wait(w, T1, TASK_STOPPED, 45);
     printf("stopped in %lld ms\n", (long long)(t.stopped_at_ms - asked));
     CHECK_EQ(t.containers[0].exit_code, 0);
-    CHECK(t.stopped_at_ms - asked < 5000);
+    CHECK(t.stopped_at_ms - asked < 25000); /* before its stop timeout of 30 s */
 }
 
 TEST(awsvpc_task_has_an_address_of_its_own)
@@ -63,7 +63,7 @@ TEST(awsvpc_task_has_an_address_of_its_own)
     const struct told one = world_wait(w, T1, TASK_RUNNING, 20), two = world_wait(w, T2, TASK_RUNNING, 20);
     CHECK(one.address[0] != '\0' && one.mac_address[0] != '\0');
     CHECK(strcmp(one.address, two.address) != 0);
-    for (int i = 0; i < 50 && answer.len == 0; i++) {
+    for (int i = 0; i < 50 * CHECK_PATIENCE && answer.len == 0; i++) {
         world_get(one.address, 80, &answer);
         clock_sleep_ms(20);
     }
@@ -81,7 +81,7 @@ TEST(containers_of_an_awsvpc_task_share_localhost)
                               ",'memory':64,'dependsOn':[{'containerName':'web','condition':'START'}]}"), NULL, false);
     struct told t = world_wait(w, T1, TASK_RUNNING, 30);
     CHECK(t.address[0] != '\0');
-    for (int i = 0; i < 200 && !t.containers[1].has_exit_code; i++) {
+    for (int i = 0; i < 200 * CHECK_PATIENCE && !t.containers[1].has_exit_code; i++) {
         clock_sleep_ms(50);
         t = world_wait(w, T1, TASK_RUNNING, 1);
     }
@@ -133,7 +133,7 @@ TEST(who_ignores_sigterm_is_killed_after_its_stop_timeout)
     agent_stop_task(w->agent, T1);
     t = world_wait(w, T1, TASK_STOPPED, 20);
     CHECK_EQ(t.containers[0].exit_code, 137);
-    CHECK(t.stopped_at_ms - asked >= 2000 && t.stopped_at_ms - asked < 5000);
+    CHECK(t.stopped_at_ms - asked >= 2000 && t.stopped_at_ms - asked < 25000);
 }
 
 TEST(dependencies_order_the_start)
@@ -267,14 +267,14 @@ TEST(what_belongs_to_no_known_task_is_removed_and_others_are_left_alone)
     world_stop_agent(w);
     world_start_agent(w);
     agent_begin(w->agent, ids, 1);
-    for (int i = 0; i < 100 && world_count(w, LABEL_TASK "=" T1) > 0; i++)
+    for (int i = 0; i < 100 * CHECK_PATIENCE && world_count(w, LABEL_TASK "=" T1) > 0; i++)
         clock_sleep_ms(100);
     CHECK_EQ(world_count(w, LABEL_TASK "=" T1), 0);
     CHECK_EQ(world_count(w, LABEL_TASK "=" T2), 1);
     world_start(w, T2, BRIDGE(ONE("sleep 100", ",'stopTimeout':1")), NULL, true);
     (void)world_wait(w, T2, TASK_RUNNING, 20);
     agent_forget_task(w->agent, T2);
-    for (int i = 0; i < 100 && world_count(w, LABEL_TASK "=" T2) > 0; i++)
+    for (int i = 0; i < 100 * CHECK_PATIENCE && world_count(w, LABEL_TASK "=" T2) > 0; i++)
         clock_sleep_ms(100);
     CHECK_EQ(world_count(w, LABEL_TASK "=" T2), 0);
     CHECK(docker_container_inspect(&w->docker, other, NULL, &state, &err));
@@ -335,7 +335,7 @@ TEST(images_are_resolved_or_refused)
     ask->image_count = 1;
     (void)text_copy(ask->images[0].image, IMAGE_SIZE, STR(TEST_IMAGE));
     agent_resolve_images(w->agent, ask);
-    for (int i = 0; i < 100 && w->resolved < 1; i++)
+    for (int i = 0; i < 100 * CHECK_PATIENCE && w->resolved < 1; i++)
         clock_sleep_ms(50);
     CHECK_EQ(w->resolved, 1);
     CHECK_TEXT(w->resolve_error, "");
@@ -344,7 +344,7 @@ TEST(images_are_resolved_or_refused)
     ask->image_count = 1;
     (void)text_copy(ask->images[0].image, IMAGE_SIZE, STR("localhost:1/nobody:1"));
     agent_resolve_images(w->agent, ask);
-    for (int i = 0; i < 400 && w->resolved < 2; i++)
+    for (int i = 0; i < 400 * CHECK_PATIENCE && w->resolved < 2; i++)
         clock_sleep_ms(50);
     CHECK(strstr(w->resolve_error, "CannotPullContainerError") == w->resolve_error);
 }

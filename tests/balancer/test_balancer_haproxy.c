@@ -31,7 +31,7 @@ TEST(a_target_is_served_soon_after_it_is_registered)
             best_ms = next->told_ms - began_ms;
     }
     printf("   healthy and in rotation after %d ms\n", (int)best_ms);
-    CHECK(best_ms < 100);
+    CHECK(best_ms < 100 * CHECK_PATIENCE);
 }
 
 TEST(an_idle_target_drains_at_once)
@@ -64,7 +64,7 @@ TEST(an_idle_target_drains_at_once)
             best_ms = next->drained_ms - began_ms;
     }
     printf("   drained after %d ms\n", (int)best_ms);
-    CHECK(best_ms < 50);
+    CHECK(best_ms < 50 * CHECK_PATIENCE);
 }
 
 TEST(a_drain_waits_for_the_request_in_flight)
@@ -85,7 +85,7 @@ TEST(a_drain_waits_for_the_request_in_flight)
     const int64_t took_ms = app->drained_ms - began_ms;
     printf("   drained after %d ms\n", (int)took_ms);
     load_stop(&slow);
-    CHECK(took_ms > 1000 && took_ms < 4000);
+    CHECK(atomic_load(&app->slow_ended_ms) > 0 && app->drained_ms >= atomic_load(&app->slow_ended_ms));
     CHECK_EQ(atomic_load(&slow.failures), 0);
     CHECK_EQ(client_once(w->port, "GET", "/").status, 503); /* nobody is left */
 }
@@ -94,7 +94,7 @@ TEST(the_deregistration_delay_cuts_what_does_not_end)
 {
     WORLD;
     struct app *app = app_start(w);
-    struct load slow = {.path = "/slow", .is_fresh = true};
+    struct load slow = {.path = "/held", .is_fresh = true};
 
     w->drain_delay_s = 0;
     world_register(w, app);
@@ -102,12 +102,11 @@ TEST(the_deregistration_delay_cuts_what_does_not_end)
     slow.port = w->port;
     load_start(&slow);
     WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
-    const int64_t began_ms = clock_monotonic_ms();
     atomic_store(&slow.is_stopping, true);
     world_drain(w, app);
     WAIT_FOR(atomic_load(&app->drained) > 0, 5000);
-    load_stop(&slow);
-    CHECK(app->drained_ms - began_ms < 1300); /* the request takes 1500 */
+    load_stop(&slow); /* although its answer is held: it was cut off */
+    atomic_store(&app->is_released, true);
     CHECK_EQ(atomic_load(&slow.failures), 1);
 }
 
@@ -183,7 +182,7 @@ TEST(a_request_in_an_old_worker_keeps_its_target)
 {
     WORLD;
     struct app *app = app_start(w);
-    struct load slow = {.path = "/slow", .is_fresh = true};
+    struct load slow = {.path = "/held", .is_fresh = true};
 
     world_register(w, app);
     world_wait_healthy(app);
@@ -198,6 +197,7 @@ TEST(a_request_in_an_old_worker_keeps_its_target)
     world_drain(w, app);
     clock_sleep_ms(400);
     CHECK_EQ(atomic_load(&app->drained), 0);
+    atomic_store(&app->is_released, true);
     world_stop_app(w, app);
     load_stop(&slow);
     CHECK_EQ(atomic_load(&slow.requests), 1);
@@ -291,7 +291,7 @@ TEST(a_killed_haproxy_is_back_within_a_second)
             best_ms = took_ms;
     }
     printf("   back after %d ms\n", (int)best_ms);
-    CHECK(best_ms < 1000);
+    CHECK(best_ms < 1000 * CHECK_PATIENCE);
 }
 
 TEST(reasons_are_told_and_a_group_without_healthy_targets_fails_open)

@@ -83,7 +83,7 @@ TEST(a_draining_target_may_come_back)
 {
     WORLD;
     struct app *app = app_start(w);
-    struct load slow = {.path = "/slow", .is_fresh = true};
+    struct load slow = {.path = "/held", .is_fresh = true};
 
     world_register(w, app);
     world_wait_healthy(app);
@@ -99,6 +99,7 @@ TEST(a_draining_target_may_come_back)
     world_apply(w);
     world_wait_healthy(app);
     CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+    atomic_store(&app->is_released, true);
     load_stop(&slow);
     CHECK_EQ(atomic_load(&slow.failures), 0);
     CHECK_EQ(atomic_load(&app->drained), 0);

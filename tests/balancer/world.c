@@ -24,8 +24,12 @@ app_answer(struct http_exchange *x, void *ctx)
         return;
     }
     atomic_fetch_add(&app->requests, 1);
-    if (str_is(x->path, "/slow"))
+    if (str_is(x->path, "/slow")) {
         clock_sleep_ms(1500);
+        atomic_store(&app->slow_ended_ms, clock_monotonic_ms());
+    }
+    while (str_is(x->path, "/held") && !atomic_load(&app->is_released))
+        clock_sleep_ms(5);
     if (str_is(x->path, "/xff")) {
         char text[256];
         const struct str xff = http_header_get(x, "X-Forwarded-For");

@@ -20,6 +20,8 @@ struct app { /* one target */
     char name[16];
     atomic_int health_status; /* of /health */
     atomic_int requests;
+    atomic_bool is_released; /* lets go of the answers to /held */
+    atomic_llong slow_ended_ms; /* when the newest /slow was answered */
     bool is_registered, is_draining;
     enum target_state state; /* as the core would know it */
     atomic_int told_state;   /* the newest report; -1: none */
@@ -56,10 +58,11 @@ struct world {
 
 #define WAIT_FOR(condition, limit_ms)                                                              \
     do {                                                                                           \
-        const int64_t until_ms_ = clock_monotonic_ms() + (limit_ms);                               \
+        const int64_t limit_ms_ = (int64_t)(limit_ms)*CHECK_PATIENCE;                              \
+        const int64_t until_ms_ = clock_monotonic_ms() + limit_ms_;                                \
         while (!(condition)) {                                                                     \
             if (clock_monotonic_ms() > until_ms_)                                                  \
-                check_fail(__FILE__, __LINE__, "waited %d ms for %s", (int)(limit_ms), #condition); \
+                check_fail(__FILE__, __LINE__, "waited %d ms for %s", (int)limit_ms_, #condition); \
             clock_sleep_ms(1);                                                                     \
         }                                                                                          \
     } while (0)

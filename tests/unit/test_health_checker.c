@@ -146,7 +146,7 @@ watch_stop(struct watch *w)
 static void
 wait_until_said(struct watch *w, enum target_state state, int64_t limit_ms)
 {
-    const int64_t until_ms = clock_monotonic_ms() + limit_ms;
+    const int64_t until_ms = clock_monotonic_ms() + limit_ms * CHECK_PATIENCE;
 
     while (atomic_load(&w->said) != (int)state) {
         if (clock_monotonic_ms() > until_ms)
@@ -180,7 +180,7 @@ TEST(the_first_answer_counts_at_once)
     wait_until_said(&w, TARGET_healthy, 1000);
     watch_stop(&w);
     app_stop(&t);
-    CHECK(w.said_ms - w.began_ms < 100);
+    CHECK(w.said_ms - w.began_ms < 1000); /* not an interval later */
     CHECK_TEXT(w.reason, "");
     CHECK(strncmp(t.request, "GET /ping?x=1 HTTP/1.1\r\nHost: 127.0.0.1:", 40) == 0);
     CHECK(strstr(t.request, "\r\nUser-Agent: ELB-HealthChecker/2.0\r\n") != NULL);
@@ -263,8 +263,8 @@ TEST(a_starter_is_found_soon_after_it_listens)
         slow_ms = after_600_ms < slow_ms ? after_600_ms : slow_ms;
     }
     printf("   found %d and %d ms after they listen\n", (int)fast_ms, (int)slow_ms);
-    CHECK(fast_ms < 60);
-    CHECK(slow_ms < 300);
+    CHECK(fast_ms < 60 * CHECK_PATIENCE);
+    CHECK(slow_ms < 300 * CHECK_PATIENCE);
 }
 
 TEST(refusals_make_a_target_unhealthy_no_sooner_than_its_interval_says)
@@ -289,10 +289,10 @@ TEST(an_unhealthy_target_needs_its_threshold_to_come_back)
     app_start(&t);
     watch_start(&w, t.port);
     wait_until_said(&w, TARGET_unhealthy, 2000);
+    const int probes = atomic_load(&t.probes); /* before the change: these were all refused */
     atomic_store(&t.answer, "HTTP/1.1 200 OK\r\n\r\n");
-    const int probes = atomic_load(&t.probes);
     wait_until_said(&w, TARGET_healthy, 4000);
     watch_stop(&w);
     app_stop(&t);
-    CHECK_EQ(atomic_load(&t.probes), probes + 2);
+    CHECK(atomic_load(&t.probes) >= probes + 2);
 }
