@@ -54,6 +54,13 @@ command_begin(int argc, char **argv, const struct option_row *rows, int position
 int
 command_aws(int argc, char **argv)
 {
+    static const struct option_row none[] = {{0}};
+    int status;
+
+    /* Behind an operation, and for a program called aws, these are the AWS CLI's own business. */
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) &&
+        command_begin(argc, argv, none, 0, &status) < 0)
+        return status;
     return aws_main(argc, argv);
 }
 

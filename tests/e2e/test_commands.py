@@ -12,7 +12,8 @@ import urllib.request
 import harness
 from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
 
-COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "logs", "build", "git-hook")
+COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "logs", "build", "pipeline",
+            "aws", "git-hook")
 
 
 def run(*args, **env):
@@ -42,6 +43,8 @@ class WithoutServer(unittest.TestCase):
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
                     self.assertTrue(done.stdout.startswith(f"usage: naru {command}"), done.stdout)
                     self.assertIn("\nexamples:\n", done.stdout)
+        self.assertEqual(run("aws", "help").returncode, 0)
+        self.assertEqual(run("aws", "ecs", "update-service", "help").returncode, 0)
         self.assertEqual(run("--version").returncode, 0)
         self.assertEqual(run("help").stdout, everything.stdout)
 
