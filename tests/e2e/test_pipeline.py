@@ -139,12 +139,11 @@ class MyApp(unittest.TestCase):
             self.assertIn(line, log)
         self.assertNotIn(self.naru.credentials["secret_access_key"], log)
         # What runs is what was pushed: by digest, not by whatever the tag says later.
-        pushed = self.naru.client("ecr").describe_images(repositoryName="my-app", imageIds=[{"imageTag": "latest"}])
         ecs = self.naru.client("ecs")
         tasks = ecs.list_tasks(cluster="my-cluster", serviceName="my-service")["taskArns"]
         digests = {c["imageDigest"] for t in ecs.describe_tasks(cluster="my-cluster", tasks=tasks)["tasks"]
                    for c in t["containers"] if t["lastStatus"] == "RUNNING"}
-        self.assertEqual(digests, {pushed["imageDetails"][0]["imageDigest"]})
+        self.assertEqual(digests, {self.digest_of_latest()})
 
     def test_an_unhealthy_version_fails_its_build_and_is_rolled_back(self):
         before, old = self.served(), self.service()["deployments"][0]
@@ -161,6 +160,27 @@ class MyApp(unittest.TestCase):
         self.assertEqual(self.all_served(), {before})
         self.assertEqual(self.service()["deployments"][0]["id"], old["id"])
         self.assertEqual(self.service()["desiredCount"], 2)
+
+    def test_another_branch_is_built_but_not_deployed(self):
+        before, pushed = self.service()["deployments"][0]["id"], self.digest_of_latest()
+        git(self.tree, "checkout", "-q", "-b", "feature/colours")
+        try:
+            (self.tree / "VERSION").write_text("colourful\n")
+            git(self.tree, "commit", "-qam", "Colours")
+            git(self.tree, "push", "-q", "naru", "feature/colours")
+        finally:
+            git(self.tree, "checkout", "-q", "main")
+        newest = self.naru.builds("my-app")[0]
+        self.assertEqual(newest["branch"], "feature/colours")
+        build = self.naru.ended("my-app", newest["number"])
+        stages = {s["name"]: s["status"] for s in build["stages"]}
+        self.assertEqual([build["result"]] + [stages[s] for s in ("Compile", "Build", "Push", "Deploy")],
+                         ["SUCCESS", "SUCCESS", "SKIPPED", "SKIPPED", "SKIPPED"])
+        self.assertEqual((self.service()["deployments"][0]["id"], self.digest_of_latest()), (before, pushed))
+
+    def digest_of_latest(self):
+        found = self.naru.client("ecr").describe_images(repositoryName="my-app", imageIds=[{"imageTag": "latest"}])
+        return found["imageDetails"][0]["imageDigest"]
 
     def test_a_version_that_crashes_fails_its_build(self):
         before = self.served()
