@@ -34,7 +34,7 @@ struct sim_container {
     uint32_t generation; /* of its next happening */
     /* the book: what the core was told (and has committed), what it decided */
     bool told_stopped, asked_stop, by_user;
-    int64_t told_running_ms;
+    int64_t told_running_ms, asked_stop_ms;
     enum health_status told_health;
 };
 
