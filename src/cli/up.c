@@ -15,6 +15,7 @@
 #include "io/process.h"
 
 #define SERVER_START_MS 20000
+#define OTHER_START_MS 3000
 #define BUILD_TIMEOUT_MS 900000
 #define LIVE_TIMEOUT_MS 180000
 
@@ -96,6 +97,24 @@ wait_for_server(struct up *u, pid_t pid, const char *log, struct err *err)
     return true;
 }
 
+/* Another `naru up` has started it a moment ago, or it runs on another port. */
+static bool
+wait_for_other(struct up *u, pid_t pid, struct err *err)
+{
+    const int64_t end_ms = clock_monotonic_ms() + OTHER_START_MS;
+
+    while (!local_server_answers(&u->config, NULL, 0)) {
+        if (clock_monotonic_ms() > end_ms)
+            return err_set(
+                err, ERR_USAGE,
+                "a naru server (process %ld) uses %s already, and does not answer on %s: "
+                "say its --port, or end it first (naru down)",
+                (long)pid, u->data_dir, u->config.endpoint_url);
+        clock_sleep_ms(50);
+    }
+    return true;
+}
+
 static bool
 start_server(struct up *u, struct err *err)
 {
@@ -119,14 +138,19 @@ start_server(struct up *u, struct err *err)
     }
     if (self == NULL)
         return err_errno(err, "cannot find this program");
+    pid = local_pid_read(pid_file);
+    if (pid != 0)
+        return wait_for_other(u, pid, err);
     if (!file_make_dirs(folder, 0755, err))
         return false;
-    if (!process_spawn_detached(argv, "/", log, &pid, err) || !wait_for_server(u, pid, log, err))
+    /* Its number first: if we end here, down still finds it. */
+    if (!process_spawn_detached(argv, "/", log, &pid, err) ||
+        !local_pid_write(pid_file, pid, err) || !wait_for_server(u, pid, log, err))
         return false;
     u->has_changed = true;
     progress_line(&u->progress, "start", "naru server on %s (log: %s)", u->config.endpoint_url,
                   log);
-    return local_pid_write(pid_file, pid, err);
+    return true;
 }
 
 /* The installation in the data directory, whatever AWS the caller's shell is set up for. */

@@ -332,6 +332,28 @@ class UpAndDown(unittest.TestCase):
             run("status", "--output", "json", **env).stdout), 60)
         self.assertIn("serves version 1", run(*up, str(port), **env).stdout)
 
+    def test_an_up_that_was_killed_is_taken_up_again(self):
+        data = self.dir / "killed"
+        env = {"NARU_DATA_DIR": str(data), "HOME": str(self.dir)}
+        up = ("up", "--sample", str(TOP / "examples/my-app"), "--port", str(free_port()), "--listener-port", str(free_port()))
+        self.addCleanup(lambda: run("down", "--purge", **env))
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NARU_"))}
+        for _ in range(3):
+            cut = subprocess.Popen([str(harness.BINARY), *up], env=dict(clean, DOCKER_HOST=harness.DOCKER.host, **env),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_until("the server's process", lambda: (data / "naru.pid").exists(), 10, 0.001)
+            cut.kill()
+            cut.communicate()
+            other = run("up", "--server-only", "--port", str(free_port()), **env)
+            self.assertEqual(other.returncode, 2, other.stdout + other.stderr)
+            self.assertIn("uses " + str(data) + " already", other.stderr)
+            again = run("up", "--server-only", *up[3:5], **env)
+            self.assertEqual(again.returncode, 0, again.stdout + again.stderr)
+            ended = run("down", **env)
+            self.assertIn("naru server", ended.stdout, ended.stderr)
+            self.assertFalse((data / "naru.pid").exists())
+        self.assertIn("serves version 1", run(*up, **env).stdout)
+
     def test_up_up_down_up_purge(self):
         first = self.up()
         self.assertIn(f"http://localhost:{self.listener}/ serves version 1", first)
