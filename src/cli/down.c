@@ -161,6 +161,8 @@ remove_images(const struct down *d, struct err *err)
                     is_good = remove_image(http, d, json_cstr(json_at(names, k), ""), err);
         }
     }
+    /* The agent's own, for tasks of several containers; another installation makes it again. */
+    is_good = is_good && remove_image(http, d, "naru-pause:1", err);
     http_client_free(http);
     return is_good;
 }
