@@ -37,7 +37,8 @@ told_target(struct world *w, const struct ev_target_health *ev)
 {
     const int i = target_find(w, ev->target_group_arn, ev->target_id, ev->port);
 
-    if (i >= 0 && w->targets[i].is_registered && !w->targets[i].is_draining)
+    if (i >= 0 && w->targets[i].is_registered && !w->targets[i].is_draining &&
+        w->targets[i].registration == ev->registration)
         w->targets[i].told = ev->state;
 }
 

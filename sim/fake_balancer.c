@@ -79,6 +79,8 @@ register_target(struct world *w, const struct ef_target_change *c)
     if (!x->is_registered) {
         x->is_registered = true;
         x->is_draining = false;
+        x->registration = c->registration;
+        x->last_report_ms = 0;
         x->in_flight = 0;
         x->container = container_of_target(w, x->group, x->id, x->port);
         x->told = TARGET_initial;
@@ -105,6 +107,7 @@ leave(struct world *w, int target)
     text_copy(e.target_deregister.target_group_arn, ARN_SIZE, str_of(w->services[x->group].group));
     text_copy(e.target_deregister.target_id, ADDRESS_SIZE, str_of(x->id));
     e.target_deregister.port = x->port;
+    e.target_deregister.registration = x->registration;
     report_drained_target(w, target, &e.target_deregister);
 }
 

@@ -177,6 +177,7 @@ report_health(struct world *w, int target)
 
     send_target(w, r, target, &ev->target_group_arn, &ev->target_id);
     ev->port = x->port;
+    ev->registration = x->registration;
     ev->state = x->health.state;
     snprintf(r->reason, sizeof(r->reason), "%s", x->health.reason);
     snprintf(r->description, sizeof(r->description), "%.100s", x->health.description);
@@ -196,6 +197,7 @@ report_drained_target(struct world *w, int target, const struct ef_target_change
     ev->target_group_arn = r->texts[0];
     ev->target_id = r->texts[1];
     ev->port = asked->port;
+    ev->registration = asked->registration;
     r->target = target;
     send_report(w, r);
 }
@@ -214,7 +216,7 @@ send_report(struct world *w, struct report *r)
     }
     if (chance(w, w->faults.late) && r->event.type != EVENT_INSTANCE_REPORT)
         at_ms += between(w, 10, 20000);
-    if (is_ordered) { /* the balancer's reports about one target come from one thread, in order */
+    if (is_ordered) { /* the balancer's reports about one registration come from one thread, in order */
         struct sim_target *x = &w->targets[r->target];
         if (at_ms < x->last_report_ms)
             at_ms = x->last_report_ms;

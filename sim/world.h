@@ -42,11 +42,12 @@ struct sim_target {
     int group; /* = service */
     char id[ADDRESS_SIZE];
     int port, container;
+    int64_t registration;
     bool is_registered, is_draining, in_rotation;
     struct target_health health;
     enum target_state told; /* by reports that the core has committed */
     int in_flight;
-    int64_t last_report_ms; /* reports of one target stay in order */
+    int64_t last_report_ms; /* reports of one registration stay in order */
     uint32_t generation;
 };
 

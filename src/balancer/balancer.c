@@ -80,6 +80,7 @@ member_tell(struct balancer *b, struct member *m)
         .target_health = {.target_group_arn = m->group->arn,
                           .target_id = m->id,
                           .port = m->port,
+                          .registration = m->registration,
                           .state = state,
                           .reason = m->told_reason,
                           .description = m->told_description},
@@ -92,7 +93,10 @@ member_tell_drained(struct balancer *b, struct member *m)
 {
     const struct event event = {
         .type = EVENT_TARGET_DRAINED,
-        .target_drained = {.target_group_arn = m->group->arn, .target_id = m->id, .port = m->port},
+        .target_drained = {.target_group_arn = m->group->arn,
+                           .target_id = m->id,
+                           .port = m->port,
+                           .registration = m->registration},
     };
 
     b->config.report(b->config.ctx, &event);
@@ -170,6 +174,7 @@ member_new(struct group *g, const struct view_target *t)
     memcpy(m->id, t->id, sizeof(m->id));
     memcpy(m->address, t->address, sizeof(m->address));
     m->port = t->port;
+    m->registration = t->registration;
     m->slot = -1;
     /* It goes into HAProxy's configuration and commands: nothing but an address may. */
     m->is_numeric = inet_pton(AF_INET, m->address, ignored) == 1 ||
@@ -196,13 +201,16 @@ member_begin_drain(struct balancer *b, struct member *m)
     drain_soon(b);
 }
 
-/* Registered again: what was known of it is old. */
+/* Registered again, perhaps for another process at the same address: what was known of it is old. */
 static void
-member_end_drain(struct member *m)
+member_renew(struct member *m, int64_t registration)
 {
+    m->registration = registration;
     m->is_draining = m->is_drained = false;
     m->has_told = false;
     m->known_state = TARGET_initial;
+    checker_free(m->checker);
+    m->checker = NULL;
 }
 
 static void
@@ -213,10 +221,10 @@ apply_target(struct balancer *b, struct group *g, const struct view_target *t)
     if (m == NULL)
         m = member_new(g, t);
     m->is_seen = true;
+    if (m->registration != t->registration)
+        member_renew(m, t->registration);
     if (t->is_draining && !m->is_draining)
         member_begin_drain(b, m);
-    else if (!t->is_draining && m->is_draining)
-        member_end_drain(m);
     else if (m->is_drained)
         member_tell_drained(b, m); /* it did not hear us */
     else if (m->has_told && m->told != t->state)

@@ -21,6 +21,7 @@ struct balancer_config {
 struct view_target {
     char id[ADDRESS_SIZE];      /* as registered; names it in events */
     int port;
+    int64_t registration;       /* comes back in events */
     char address[ADDRESS_SIZE]; /* numeric; where to connect */
     bool is_draining;
     enum target_state state;    /* as the core knows it: a restart starts from here, not from initial */

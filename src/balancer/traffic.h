@@ -22,6 +22,7 @@ struct member {
     char id[ADDRESS_SIZE];
     char address[ADDRESS_SIZE];
     int port;
+    int64_t registration;
     bool is_seen; /* in the view being applied */
     bool is_draining;
     bool is_numeric;              /* its address is one; else it is never served */

@@ -115,11 +115,8 @@ handle(struct core *core, const struct event *ev)
         CASE(IMAGE_RESOLVED, image_resolved, image_resolved)
         CASE(TASK_STATE, task_state, task_state_changed)
         CASE(TARGET_HEALTH, target_health, target_health_reported)
+        CASE(TARGET_DRAINED, target_drained, target_drained)
 #undef CASE
-    case EVENT_TARGET_DRAINED:
-        target_drained(core, ev->target_drained.target_group_arn, ev->target_drained.target_id,
-                       ev->target_drained.port);
-        break;
     }
 }
 

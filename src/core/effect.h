@@ -43,6 +43,7 @@ struct ef_target_change {    /* TARGET_REGISTER: check its health, let traffic i
     char target_group_arn[ARN_SIZE];
     char target_id[ADDRESS_SIZE];
     int port;
+    int64_t registration; /* comes back in every report about it */
 };
 struct ef_balancer_config {  /* load balancers, listeners or target groups changed */
     char arn[ARN_SIZE];

@@ -126,16 +126,19 @@ struct ev_task_state {
     enum task_status status;
     enum health_status health;
     const struct task_container *containers; /* name, runtime_id, digest, last_status, health, exit
-                                                code, reason, bindings; in the definition's order */
+                                                code, reason, bindings; found by name */
     int container_count;
     const char *address, *mac_address; /* awsvpc; else NULL */
     int64_t pull_started_at_ms, pull_stopped_at_ms; /* 0: not */
     const char *reason; /* of a task that failed to start: "CannotPullContainerError: ..." */
     bool is_infrastructure; /* Docker was not there: not the application's fault */
 };
+/* Of targets both reports say which registration they are about: the same (id, port) may be another
+ * task's by the time that they arrive. */
 struct ev_target_health {
     const char *target_group_arn, *target_id;
     int port;
+    int64_t registration;
     enum target_state state; /* initial, healthy, unhealthy, unused, unavailable */
     const char *reason, *description;
 };
@@ -143,6 +146,7 @@ struct ev_target_health {
 struct ev_target_drained {
     const char *target_group_arn, *target_id;
     int port;
+    int64_t registration;
 };
 
 #define EVENTS(X)                                                                                  \

@@ -321,6 +321,7 @@ target_group_put(struct core *core, const struct ev_target_group_put *ev)
         struct target *copied = tg->targets;
         tg->targets = before->targets;
         tg->target_count = before->target_count;
+        tg->registrations = before->registrations;
         tg->next = before->next;
         before->targets = copied;
         target_group_free(before);

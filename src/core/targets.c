@@ -8,15 +8,17 @@
     30000 /* beyond the deregistration delay: the balancer must be dead by then */
 
 static void
-emit_target(struct core *core, enum effect_type type, const char *group, const char *id, int port)
+emit_target(struct core *core, const struct target_group *tg, const struct target *x)
 {
-    struct effect *e = core_emit(core, type);
-    struct ef_target_change *c =
-        type == EFFECT_TARGET_REGISTER ? &e->target_register : &e->target_deregister;
+    const bool is_draining = x->state == TARGET_draining;
+    struct effect *e =
+        core_emit(core, is_draining ? EFFECT_TARGET_DEREGISTER : EFFECT_TARGET_REGISTER);
+    struct ef_target_change *c = is_draining ? &e->target_deregister : &e->target_register;
 
-    text_copy(c->target_group_arn, ARN_SIZE, str_of(group));
-    text_copy(c->target_id, ADDRESS_SIZE, str_of(id));
-    c->port = port;
+    text_copy(c->target_group_arn, ARN_SIZE, str_of(tg->arn));
+    text_copy(c->target_id, ADDRESS_SIZE, str_of(x->id));
+    c->port = x->port;
+    c->registration = x->registration;
 }
 
 static struct task *
@@ -61,6 +63,15 @@ set_target_state(struct target *x, enum target_state state, const char *reason,
     snprintf(x->description, sizeof(x->description), "%s", description);
 }
 
+static void
+begin_registration(struct target_group *tg, struct target *x)
+{
+    x->registration = ++tg->registrations;
+    x->draining_since_ms = 0;
+    set_target_state(x, TARGET_initial, "Elb.RegistrationInProgress",
+                     "Target registration is in progress");
+}
+
 static struct target *
 add_target(struct core *core, struct target_group *tg, const char *id, int port)
 {
@@ -70,8 +81,7 @@ add_target(struct core *core, struct target_group *tg, const char *id, int port)
     text_copy(x->id, sizeof(x->id), str_of(id));
     x->port = port;
     x->registered_at_ms = core->now_ms;
-    set_target_state(x, TARGET_initial, "Elb.RegistrationInProgress",
-                     "Target registration is in progress");
+    begin_registration(tg, x);
     while (*end != NULL)
         end = &(*end)->next;
     *end = x;
@@ -99,7 +109,7 @@ start_draining(struct core *core, struct target_group *tg, struct target *x)
     set_target_state(x, TARGET_draining, "Target.DeregistrationInProgress",
                      "Target deregistration is in progress");
     core_touch_group(core, tg);
-    emit_target(core, EFFECT_TARGET_DEREGISTER, tg->arn, x->id, x->port);
+    emit_target(core, tg, x);
 }
 
 /* ---- of one task ---- */
@@ -180,7 +190,7 @@ register_one(struct core *core, struct task *t, int at)
     tt->is_draining = tt->was_healthy = false;
     tt->state = x->state;
     set_target_owner(core, tg->arn, id, port, t);
-    emit_target(core, EFFECT_TARGET_REGISTER, tg->arn, id, port);
+    emit_target(core, tg, x);
     core_touch_group(core, tg);
     core_touch_task(core, t);
     said_registered(core, t, tg->arn);
@@ -290,34 +300,24 @@ targets_ask_again(struct core *core, struct task *t)
 {
     for (int i = 0; i < t->target_count; i++) {
         const struct task_target *tt = &t->targets[i];
-        if (tt->is_registered)
-            emit_target(core, tt->is_draining ? EFFECT_TARGET_DEREGISTER : EFFECT_TARGET_REGISTER,
-                        tt->target_group_arn, tt->target_id, tt->port);
+        const struct target_group *tg = core_target_group(core, tt->target_group_arn);
+        const struct target *x = !tt->is_registered || tg == NULL
+                                     ? NULL
+                                     : target_group_find(tg, tt->target_id, tt->port);
+        if (x != NULL)
+            emit_target(core, tg, x);
     }
 }
 
-void
-targets_give_up(struct core *core, struct task *t)
-{
-    for (int i = 0; i < t->target_count; i++) {
-        struct task_target *tt = &t->targets[i];
-        if (tt->is_registered)
-            target_drained(core, tt->target_group_arn, tt->target_id, tt->port);
-        tt->is_registered = tt->is_draining = false;
-    }
-}
-
-/* ---- of a group ---- */
-
-void
-target_drained(struct core *core, const char *group_arn, const char *id, int port)
+static void
+drained(struct core *core, const char *group_arn, const char *id, int port)
 {
     struct target_group *tg = core_target_group(core, group_arn);
     struct target *x = tg == NULL ? NULL : target_group_find(tg, id, port);
     struct task *t = owner_of(core, group_arn, id, port);
 
     if (x == NULL || x->state != TARGET_draining)
-        return; /* said before, or about an earlier registration */
+        return;
     remove_target(tg, x);
     core_touch_group(core, tg);
     if (t != NULL) {
@@ -332,10 +332,42 @@ target_drained(struct core *core, const char *group_arn, const char *id, int por
 }
 
 void
+targets_give_up(struct core *core, struct task *t)
+{
+    for (int i = 0; i < t->target_count; i++) {
+        struct task_target *tt = &t->targets[i];
+        if (tt->is_registered)
+            drained(core, tt->target_group_arn, tt->target_id, tt->port);
+        tt->is_registered = tt->is_draining = false;
+    }
+}
+
+/* ---- of a group ---- */
+
+/* The target that a report is about; NULL if it has gone, or its (id, port) is another one's now. */
+static struct target *
+reported_target(const struct core *core, const char *group_arn, const char *id, int port,
+                int64_t registration)
+{
+    const struct target_group *tg = core_target_group(core, group_arn);
+    struct target *x = tg == NULL ? NULL : target_group_find(tg, id, port);
+
+    return x != NULL && x->registration == registration ? x : NULL;
+}
+
+void
+target_drained(struct core *core, const struct ev_target_drained *ev)
+{
+    if (reported_target(core, ev->target_group_arn, ev->target_id, ev->port, ev->registration) !=
+        NULL)
+        drained(core, ev->target_group_arn, ev->target_id, ev->port);
+}
+
+void
 target_health_reported(struct core *core, const struct ev_target_health *ev)
 {
-    struct target_group *tg = core_target_group(core, ev->target_group_arn);
-    struct target *x = tg == NULL ? NULL : target_group_find(tg, ev->target_id, ev->port);
+    struct target *x = reported_target(core, ev->target_group_arn, ev->target_id, ev->port,
+                                       ev->registration);
     const char *reason = ev->reason == NULL ? "" : ev->reason;
     const char *description = ev->description == NULL ? "" : ev->description;
     struct task *t;
@@ -346,7 +378,7 @@ target_health_reported(struct core *core, const struct ev_target_health *ev)
         strcmp(x->description, description) == 0)
         return;
     set_target_state(x, ev->state, reason, description);
-    core_touch_group(core, tg);
+    core_touch_group(core, core_target_group(core, ev->target_group_arn));
     t = owner_of(core, ev->target_group_arn, ev->target_id, ev->port);
     if (t != NULL) {
         struct task_target *tt = task_target_of(t, ev->target_group_arn, ev->target_id, ev->port);
@@ -371,11 +403,9 @@ register_by_hand(struct core *core, struct target_group *tg, const char *id, int
     if (t != NULL && !task_is_wanted(t))
         return; /* it is being stopped: nobody may be sent to it again */
     if (x == NULL) {
-        add_target(core, tg, id, port);
+        x = add_target(core, tg, id, port);
     } else { /* a draining one becomes active again (alb.md A1) */
-        x->draining_since_ms = 0;
-        set_target_state(x, TARGET_initial, "Elb.RegistrationInProgress",
-                         "Target registration is in progress");
+        begin_registration(tg, x);
         if (t != NULL) {
             struct task_target *tt = task_target_of(t, tg->arn, id, port);
             assert(tt != NULL);
@@ -385,7 +415,7 @@ register_by_hand(struct core *core, struct target_group *tg, const char *id, int
         }
     }
     core_touch_group(core, tg);
-    emit_target(core, EFFECT_TARGET_REGISTER, tg->arn, id, port);
+    emit_target(core, tg, x);
 }
 
 static void
@@ -458,10 +488,7 @@ targets_resume(struct core *core)
                 continue; /* its task asks */
             if (x->state == TARGET_draining)
                 x->draining_since_ms = core->now_ms;
-            emit_target(core,
-                        x->state == TARGET_draining ? EFFECT_TARGET_DEREGISTER
-                                                    : EFFECT_TARGET_REGISTER,
-                        tg->arn, x->id, x->port);
+            emit_target(core, tg, x);
         }
     }
 }
@@ -480,7 +507,7 @@ targets_advance(struct core *core)
             next = x->next;
             if (x->state == TARGET_draining && core->now_ms >= drain_end_ms(tg, x) &&
                 owner_of(core, tg->arn, x->id, x->port) == NULL)
-                target_drained(core, tg->arn, x->id, x->port);
+                drained(core, tg->arn, x->id, x->port);
         }
     }
 }

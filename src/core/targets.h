@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* targets.h - where tasks meet target groups.
  * A target is (id, port) within its group.  Two tasks may want the same one in turn (a fixed or a
- * reused host port): the second waits until the first was seen drained, so that a report about
- * the old one can never be taken for the new one's. */
+ * reused host port): the second waits until the first was seen drained.  Each registration has a
+ * number of its own, so that a late report about the old one is never taken for the new one's. */
 #pragma once
 #include "core/index.h"
 
@@ -26,7 +26,7 @@ int64_t targets_drain_deadline_ms(const struct core *core, const struct task *t)
 /* ---- of a group: reports, and targets registered by hand ---- */
 void targets_change(struct core *core, const struct ev_targets_change *ev);
 void target_health_reported(struct core *core, const struct ev_target_health *ev);
-void target_drained(struct core *core, const char *group_arn, const char *id, int port);
+void target_drained(struct core *core, const struct ev_target_drained *ev);
 void targets_forget_group(struct core *core, struct target_group *tg);
 void targets_resume(struct core *core);  /* owners again; hand-made targets are asked for again */
 void targets_advance(struct core *core); /* hand-made ones whose drained report got lost */

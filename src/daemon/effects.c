@@ -56,6 +56,7 @@ fill_target(struct view_target *to, const struct target_group *tg, const struct 
 {
     text_copy(to->id, sizeof(to->id), str_of(from->id));
     to->port = from->port;
+    to->registration = from->registration;
     /* A target of type `instance` is a published port of this machine. */
     text_copy(to->address, sizeof(to->address),
               tg->target_type == TARGET_TYPE_instance ? STR("127.0.0.1") : str_of(from->id));

@@ -38,6 +38,7 @@ static const struct row_field check_fields[] = {
 static const struct row_field target_fields[] = {
     TEXT_FIELD(struct target, id),
     INT_FIELD(struct target, port),
+    I64_FIELD(struct target, registration),
     ENUM_FIELD(struct target, state, target_state),
     TEXT_FIELD(struct target, reason),
     TEXT_FIELD(struct target, description),
@@ -57,6 +58,7 @@ static const struct row_field target_group_fields[] = {
     ENUM_FIELD(struct target_group, target_type, target_type),
     INT_FIELD(struct target_group, deregistration_delay_s),
     TEXT_FIELD(struct target_group, algorithm),
+    I64_FIELD(struct target_group, registrations),
     JSON_FIELD(struct target_group, doc),
     JSON_FIELD(struct target_group, attributes),
     JSON_FIELD(struct target_group, tags),

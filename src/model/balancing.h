@@ -39,6 +39,7 @@ struct health_check {
 struct target {
     char id[ADDRESS_SIZE]; /* address, or instance id */
     int port;
+    int64_t registration;  /* which one of the group's; a report about an earlier one says nothing */
     enum target_state state;
     char reason[64];       /* "Target.Timeout", empty when healthy */
     char description[256];
@@ -64,6 +65,7 @@ struct target_group {
     struct json *tags;
     struct target *targets;  /* identity is (id, port) */
     int target_count;
+    int64_t registrations;   /* ever made; numbers the next one */
     struct target_group *next;
 };
 

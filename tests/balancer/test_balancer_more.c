@@ -94,15 +94,39 @@ TEST(a_draining_target_may_come_back)
     world_drain(w, app);
     WAIT_FOR(client_once(w->port, "GET", "/").status == 503, 5000);
     app->is_draining = false;
+    app->registration++;
     app->state = TARGET_initial;
     atomic_store(&app->told_state, -1);
     world_apply(w);
     world_wait_healthy(app);
+    CHECK_EQ(atomic_load(&app->told_registration), 1);
     CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
     atomic_store(&app->is_released, true);
     load_stop(&slow);
     CHECK_EQ(atomic_load(&slow.failures), 0);
     CHECK_EQ(atomic_load(&app->drained), 0);
+}
+
+/* The view between the two may never have come here: views are whole, and the newest one counts. */
+TEST(an_address_that_was_registered_anew_is_judged_anew)
+{
+    WORLD;
+    struct app *app = app_start(w);
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    app->state = TARGET_healthy;
+    world_apply(w);
+    atomic_store(&app->health_status, 500); /* another program answers there now */
+    app->registration++;
+    app->state = TARGET_initial;
+    atomic_store(&app->told_state, -1);
+    world_apply(w);
+    WAIT_FOR(atomic_load(&app->told_state) == TARGET_unhealthy, 5000);
+    CHECK_EQ(atomic_load(&app->told_registration), 1);
+    world_drain(w, app);
+    WAIT_FOR(atomic_load(&app->drained) == 1, 5000);
+    CHECK_EQ(atomic_load(&app->told_registration), 1);
 }
 
 TEST(a_new_listener_while_naru_was_down_costs_nothing)

@@ -92,11 +92,13 @@ take_report(void *ctx, const struct event *event)
         text_copy(app->told_description, sizeof(app->told_description),
                   str_of(event->target_health.description));
         app->told_ms = clock_monotonic_ms();
+        atomic_store(&app->told_registration, (int)event->target_health.registration);
         app->state = event->target_health.state;
         atomic_store(&app->told_state, (int)event->target_health.state);
     } else if (event->type == EVENT_TARGET_DRAINED) {
         struct app *app = find_app(w, event->target_drained.port);
         app->drained_ms = clock_monotonic_ms();
+        atomic_store(&app->told_registration, (int)event->target_drained.registration);
         atomic_fetch_add(&app->drained, 1);
     }
     pthread_mutex_unlock(&w->lock);
@@ -137,6 +139,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
         snprintf(t->address, sizeof(t->address), "%s",
                  app->address != NULL ? app->address : "127.0.0.1");
         t->port = app->port;
+        t->registration = app->registration;
         t->is_draining = app->is_draining;
         t->state = app->state;
     }

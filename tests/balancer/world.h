@@ -23,6 +23,8 @@ struct app { /* one target */
     atomic_bool is_released; /* lets go of the answers to /held */
     atomic_llong slow_ended_ms; /* when the newest /slow was answered */
     bool is_registered, is_draining;
+    int registration;
+    atomic_int told_registration; /* of the newest report */
     enum target_state state; /* as the core would know it */
     atomic_int told_state;   /* the newest report; -1: none */
     atomic_int drained;      /* reports of it */

@@ -304,6 +304,16 @@ story_lost(struct story *st, int task)
     report(st, task, TASK_STOPPED, 0, "DockerTimeoutError: no answer", true, "lost");
 }
 
+int64_t
+story_registration(const struct story *st, int task)
+{
+    const struct task_target *tt = &story_task(st, task)->targets[0];
+    const struct target *x =
+        target_group_find(core_target_group(st->core, st->group), tt->target_id, tt->port);
+
+    return x == NULL ? 0 : x->registration;
+}
+
 static void
 health(struct story *st, int task, enum target_state state)
 {
@@ -314,6 +324,7 @@ health(struct story *st, int task, enum target_state state)
     ev.target_health.target_group_arn = st->group;
     ev.target_health.target_id = tt->target_id;
     ev.target_health.port = tt->port;
+    ev.target_health.registration = story_registration(st, task);
     ev.target_health.state = state;
     if (state == TARGET_unhealthy) {
         ev.target_health.reason = "Target.ResponseCodeMismatch";
@@ -338,6 +349,12 @@ story_unhealthy(struct story *st, int task)
 void
 story_drained(struct story *st, int task)
 {
+    story_drained_of(st, task, story_registration(st, task));
+}
+
+void
+story_drained_of(struct story *st, int task, int64_t registration)
+{
     const struct task_target *tt = &story_task(st, task)->targets[0];
     struct event ev = {.type = EVENT_TARGET_DRAINED};
     char words[64];
@@ -345,6 +362,7 @@ story_drained(struct story *st, int task)
     ev.target_drained.target_group_arn = st->group;
     ev.target_drained.target_id = tt->target_id;
     ev.target_drained.port = tt->port;
+    ev.target_drained.registration = registration;
     snprintf(words, sizeof(words), "drained t%d", task);
     story_tell(st, &ev, words);
 }

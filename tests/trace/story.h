@@ -48,6 +48,8 @@ void story_lost(struct story *st, int task); /* by the runtime */
 void story_healthy(struct story *st, int task);
 void story_unhealthy(struct story *st, int task);
 void story_drained(struct story *st, int task);
+int64_t story_registration(const struct story *st, int task); /* of its target */
+void story_drained_of(struct story *st, int task, int64_t registration); /* perhaps an earlier one */
 void story_update(struct story *st, int definition); /* 1.. */
 void story_desired(struct story *st, int count);
 void story_rollback(struct story *st);

@@ -245,6 +245,28 @@ TEST(a_restart_in_the_middle_changes_nothing)
     CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
 }
 
+TEST(a_report_about_an_earlier_registration_says_nothing)
+{
+    cleanup_story struct story *st = two_running();
+    const int64_t before = story_registration(st, 1);
+    int port;
+
+    story_stopped(st, 1, 1);
+    port = story_task(st, 1)->targets[0].port;
+    story_drained(st, 1);
+    CHECK(story_task(st, 1)->targets[0].is_registered == false);
+    st->next_port = port; /* Docker gives it to the next one */
+    story_running(st, 3);
+    story_stop_task(st, 3);
+    CHECK_EQ(story_task(st, 3)->targets[0].port, port);
+    CHECK(story_registration(st, 3) > before);
+    strbuf_clear(&st->trace);
+    story_drained_of(st, 3, before); /* said twice, and late */
+    CHECK_TRACE(st, "1000 drained t3 | -\n");
+    story_drained(st, 3);
+    CHECK_TRACE(st, "1000 drained t3 | stop t3\n");
+}
+
 TEST(an_operator_can_go_back)
 {
     cleanup_story struct story *st = two_running();

@@ -218,6 +218,7 @@ world_report_health(struct world *w, const struct ef_target_change *target)
                                   .target_health = {.target_group_arn = target->target_group_arn,
                                                     .target_id = target->target_id,
                                                     .port = target->port,
+                                                    .registration = target->registration,
                                                     .state = TARGET_healthy,
                                                     .reason = "", .description = ""}});
 }
@@ -230,7 +231,8 @@ world_report_drained(struct world *w)
         world_step(w, &(struct event){.type = EVENT_TARGET_DRAINED,
                                       .target_drained = {.target_group_arn = target.target_group_arn,
                                                          .target_id = target.target_id,
-                                                         .port = target.port}});
+                                                         .port = target.port,
+                                                         .registration = target.registration}});
     }
 }
 
