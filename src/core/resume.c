@@ -144,6 +144,23 @@ ask_for_digests(struct core *core, struct service *s)
     }
 }
 
+/* What goes is ordered before what comes: a task may have been started for the room of another whose
+ * end was committed with it, and neither order had left when naru died. */
+static void
+resume_tasks(struct core *core)
+{
+    for (struct task *t = core->tasks; t != NULL; t = t->next) {
+        if (t->is_settled)
+            forget_again(core, t);
+        else if (!task_is_wanted(t))
+            task_resume(core, t);
+    }
+    for (struct task *t = core->tasks; t != NULL; t = t->next) {
+        if (!t->is_settled && task_is_wanted(t))
+            task_resume(core, t);
+    }
+}
+
 void
 core_resume(struct core *core, int64_t now_ms, struct effects *out)
 {
@@ -157,12 +174,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     make_hosts(core);
     link_tasks(core);
     targets_resume(core);
-    for (struct task *t = core->tasks; t != NULL; t = t->next) {
-        if (t->is_settled)
-            forget_again(core, t);
-        else
-            task_resume(core, t);
-    }
+    resume_tasks(core);
     for (struct service *s = core->services; s != NULL; s = s->next) {
         ask_for_digests(core, s);
         core_queue(core, s);

@@ -230,7 +230,7 @@ TEST(a_restart_in_the_middle_changes_nothing)
     strbuf_clear(&st->trace);
     story_at(st, 5000);
     story_restart(st);
-    CHECK_TRACE(st, "5000 restart | register t3 adopt t3 start t4 deregister t2 register t1 adopt "
+    CHECK_TRACE(st, "5000 restart | deregister t2 register t3 adopt t3 start t4 register t1 adopt "
                     "t1\n");
     s = story_service(st);
     CHECK_TEXT(service_primary(s)->id, primary);
@@ -243,6 +243,20 @@ TEST(a_restart_in_the_middle_changes_nothing)
                     "5000 drained t2 | stop t2\n"
                     "5000 drained t1 | stop t1\n");
     CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
+}
+
+TEST(after_a_restart_what_goes_is_ordered_before_what_comes)
+{
+    const struct story_options o = {
+        .desired_count = 1, .maximum_percent = 100, .has_load_balancer = true};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    story_update(st, 2);
+    CHECK_TRACE(st, "0 update web:2 | deregister t1 start t2\n");
+    story_at(st, 100); /* nothing of that was done: naru died after the commit */
+    story_restart(st);
+    CHECK_TRACE(st, "100 restart | deregister t1 start t2\n");
 }
 
 TEST(a_report_about_an_earlier_registration_says_nothing)
