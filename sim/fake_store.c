@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fake_store.c - committed rows.  Every eighth seed stores each PERSIST as the engine does, and
+/* fake_store.c - committed rows.  Every sixteenth seed stores each PERSIST as the engine does, and
  * compares with the whole state when naru dies: a change that forgot its PERSIST is found there. */
 #include "world.h"
 #include <assert.h>
@@ -15,6 +15,20 @@ row_find(struct world *w, enum row_kind kind, const char *key)
 }
 
 static void
+row_add(struct world *w, enum row_kind kind, const char *key, struct json *doc)
+{
+    struct stored_row *row;
+
+    if (w->row_count == w->row_capacity) {
+        w->row_capacity = w->row_capacity == 0 ? 64 : w->row_capacity * 2;
+        w->rows = mem_grow(w->rows, (size_t)w->row_capacity, sizeof(w->rows[0]));
+    }
+    row = &w->rows[w->row_count++];
+    *row = (struct stored_row){.kind = kind, .doc = doc};
+    text_copy(row->key, ARN_SIZE, str_of(key));
+}
+
+static void
 row_put(struct world *w, enum row_kind kind, const char *key, struct json *doc)
 {
     struct stored_row *row = row_find(w, kind, key);
@@ -27,13 +41,8 @@ row_put(struct world *w, enum row_kind kind, const char *key, struct json *doc)
         return;
     }
     if (row == NULL) {
-        if (w->row_count == w->row_capacity) {
-            w->row_capacity = w->row_capacity == 0 ? 64 : w->row_capacity * 2;
-            w->rows = mem_grow(w->rows, (size_t)w->row_capacity, sizeof(w->rows[0]));
-        }
-        row = &w->rows[w->row_count++];
-        *row = (struct stored_row){.kind = kind};
-        text_copy(row->key, ARN_SIZE, str_of(key));
+        row_add(w, kind, key, doc);
+        return;
     }
     json_unref(row->doc);
     row->doc = doc;
@@ -89,7 +98,7 @@ keep(struct world *w, enum row_kind kind, const char *key)
         json_unref(doc);
         return 1;
     }
-    row_put(w, kind, key, doc);
+    row_add(w, kind, key, doc); /* store_take_all() has cleared them */
     return 1;
 }
 

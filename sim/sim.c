@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--trace] [--keep-going]
+/* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] [--keep-going]
  * Each seed is one world (world.h).  A seed that breaks a promise is named with how to replay it.
- */
+ * With --jobs the seeds are shared among processes: an invariant of the core that asserts ends only
+ * the world it was found in. */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "world.h"
+
+#define FAILED_MAX 20 /* then it gives up, unless --keep-going */
+#define JOBS_MAX 256
+
+struct options {
+    uint64_t first, seeds, jobs;
+    bool traces, keeps_going;
+};
+
+/* Shared by the processes. */
+struct tally {
+    atomic_ullong next, done, failed, steps; /* next: counted from 0 */
+};
 
 static uint64_t current_seed;
 
@@ -25,6 +42,96 @@ on_abort(int signal_number)
     signal(SIGABRT, SIG_DFL);
 }
 
+static void
+run_seed(const struct options *o, struct tally *t, uint64_t seed)
+{
+    struct world *w = world_new(seed, o->traces);
+
+    current_seed = seed;
+    if (!world_run(w)) {
+        atomic_fetch_add(&t->failed, 1);
+        printf("seed %llu: %s\n  replay: naru-sim --first %llu --seeds 1 --trace\n",
+               (unsigned long long)seed, w->failure, (unsigned long long)seed);
+        fflush(stdout);
+    }
+    atomic_fetch_add(&t->done, 1);
+    atomic_fetch_add(&t->steps, w->steps);
+    world_free(w);
+}
+
+static bool
+has_given_up(const struct options *o, struct tally *t)
+{
+    return !o->keeps_going && atomic_load(&t->failed) >= FAILED_MAX;
+}
+
+static void
+work(const struct options *o, struct tally *t)
+{
+    while (!has_given_up(o, t)) {
+        const uint64_t at = atomic_fetch_add(&t->next, 1);
+        if (at >= o->seeds)
+            return;
+        run_seed(o, t, o->first + at);
+    }
+}
+
+static pid_t
+start_worker(const struct options *o, struct tally *t)
+{
+    const pid_t pid = fork();
+
+    if (pid < 0) {
+        perror("naru-sim: fork");
+        exit(2);
+    }
+    if (pid == 0) {
+        work(o, t);
+        exit(0);
+    }
+    return pid;
+}
+
+static void
+show_progress(const struct options *o, struct tally *t)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%llu of %llu seeds, %llu failed ", atomic_load(&t->done),
+                (unsigned long long)o->seeds, atomic_load(&t->failed));
+}
+
+/* Until no worker is left; one that an assertion ended is a failed seed, and another takes over. */
+static void
+share_work(const struct options *o, struct tally *t)
+{
+    uint64_t running = 0;
+
+    while (running < o->jobs) {
+        (void)start_worker(o, t);
+        running++;
+    }
+    while (running > 0) {
+        int status;
+        const pid_t ended = waitpid(-1, &status, WNOHANG);
+        if (ended == 0) {
+            show_progress(o, t);
+            clock_sleep_ms(200);
+            continue;
+        }
+        if (ended < 0)
+            break;
+        if (status == 0) {
+            running--;
+            continue;
+        }
+        atomic_fetch_add(&t->failed, 1);
+        atomic_fetch_add(&t->done, 1);
+        (void)start_worker(o, t);
+    }
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+}
+
 static bool
 parse_number(const char *text, uint64_t *out)
 {
@@ -35,56 +142,52 @@ parse_number(const char *text, uint64_t *out)
     return errno == 0 && end != text && *end == '\0';
 }
 
-static int
-usage(void)
+static bool
+parse_options(int argc, char **argv, struct options *o)
 {
-    fprintf(stderr, "usage: naru-sim [--first SEED] [--seeds N] [--trace] [--keep-going]\n");
-    return 2;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--trace") == 0)
+            o->traces = true;
+        else if (strcmp(argv[i], "--keep-going") == 0)
+            o->keeps_going = true;
+        else if ((strcmp(argv[i], "--first") == 0 && parse_number(value, &o->first)) ||
+                 (strcmp(argv[i], "--seeds") == 0 && parse_number(value, &o->seeds)) ||
+                 (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &o->jobs)))
+            i++;
+        else
+            return false;
+    }
+    return o->jobs >= 1 && o->jobs <= JOBS_MAX;
 }
 
 int
 main(int argc, char **argv)
 {
-    uint64_t first = 1, seeds = 100, failed = 0, steps = 0, done = 0;
-    bool traces = false, keeps_going = false;
+    struct options o = {.first = 1, .seeds = 100, .jobs = 1};
+    struct tally *t;
     int64_t started_ms, took_ms;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--trace") == 0)
-            traces = true;
-        else if (strcmp(argv[i], "--keep-going") == 0)
-            keeps_going = true;
-        else if (i + 1 < argc && strcmp(argv[i], "--first") == 0 &&
-                 parse_number(argv[i + 1], &first))
-            i++;
-        else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 &&
-                 parse_number(argv[i + 1], &seeds))
-            i++;
-        else
-            return usage();
+    if (!parse_options(argc, argv, &o)) {
+        fprintf(stderr, "usage: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] "
+                        "[--keep-going]\n");
+        return 2;
+    }
+    t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (t == MAP_FAILED) {
+        perror("naru-sim: mmap");
+        return 2;
     }
     signal(SIGABRT, on_abort);
     started_ms = clock_monotonic_ms();
-    for (uint64_t seed = first; seed < first + seeds; seed++) {
-        struct world *w = world_new(seed, traces);
-        current_seed = seed;
-        done++;
-        if (!world_run(w)) {
-            failed++;
-            printf("seed %llu: %s\n  replay: naru-sim --first %llu --seeds 1 --trace\n",
-                   (unsigned long long)seed, w->failure, (unsigned long long)seed);
-            fflush(stdout);
-        }
-        steps += w->steps;
-        world_free(w);
-        if (failed >= 20 && !keeps_going) {
-            printf("giving up after 20 failed seeds (--keep-going)\n");
-            break;
-        }
-    }
+    if (o.jobs == 1)
+        work(&o, t);
+    else
+        share_work(&o, t);
     took_ms = clock_monotonic_ms() - started_ms;
-    printf("%llu seeds, %llu failed, %llu steps/s\n", (unsigned long long)done,
-           (unsigned long long)failed,
-           (unsigned long long)(steps * 1000 / (uint64_t)(took_ms > 0 ? took_ms : 1)));
-    return failed == 0 ? 0 : 1;
+    if (has_given_up(&o, t))
+        printf("giving up after %llu failed seeds (--keep-going)\n", atomic_load(&t->failed));
+    printf("%llu seeds, %llu failed, %llu steps/s\n", atomic_load(&t->done), atomic_load(&t->failed),
+           atomic_load(&t->steps) * 1000 / (unsigned long long)(took_ms > 0 ? took_ms : 1));
+    return atomic_load(&t->failed) == 0 ? 0 : 1;
 }

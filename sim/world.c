@@ -485,7 +485,7 @@ world_new(uint64_t seed, bool traces)
     w->core = core_new(&w->options);
     w->docker_is_up = true;
     w->next_port = 32768;
-    w->stores_every_step = seed % 8 == 0;
+    w->stores_every_step = seed % 16 == 0;
     return w;
 }
 

@@ -330,9 +330,13 @@ utf8_valid_len(struct str s)
 {
     size_t at = 0, len;
 
-    while (at < s.len && (len = utf8_len(str_slice(s, at, s.len))) > 0)
+    for (;;) {
+        while (at < s.len && (signed char)s.at[at] > 0) /* nearly all of our text is ASCII */
+            at++;
+        if (at == s.len || (len = utf8_len(str_slice(s, at, s.len))) == 0)
+            return at;
         at += len;
-    return at;
+    }
 }
 
 static void
