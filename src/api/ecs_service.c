@@ -3,6 +3,7 @@
 
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
+#include "api/ecs_plan.h"
 #include "api/ecs_service_input.h"
 #include "model/arn.h"
 
@@ -211,28 +212,34 @@ roll_back(struct request *rq, const struct service *s, struct json *out, struct 
         return err_set(err, ERR_INVALID_PARAMETER,
                        "rollbackDeployment can not be combined with members that start a deployment.");
     if (is_rolled_back(s)) {
-        if (desired >= 0 && desired != s->desired_count)
-            request_step(rq, &(struct event){.type = EVENT_SERVICE_UPDATE,
-                                             .service_update = {.service_arn = s->arn,
-                                                                .desired_count = desired,
-                                                                .health_check_grace_s = -1,
-                                                                .launch_type = -1}});
+        const struct event event = {.type = EVENT_SERVICE_UPDATE,
+                                    .service_update = {.service_arn = s->arn,
+                                                       .desired_count = desired,
+                                                       .health_check_grace_s = -1,
+                                                       .launch_type = -1}};
+        if ((desired >= 0 && desired != s->desired_count) || json_get(rq->input, "plan") != NULL) {
+            if (!ecs_step_or_plan(rq, s, &event, out, err))
+                return false;
+        }
     } else if (core_rollback_target(rq->core, s) == NULL) {
         return err_set(err, ERR_INVALID_PARAMETER, "No completed deployment to roll back to.");
     } else {
-        request_step(rq, &(struct event){
+        const struct event event = {
             .type = EVENT_SERVICE_ROLLBACK,
             .service_rollback = {.service_arn = s->arn,
                                  .desired_count = desired,
                                  .reason = "Service deployment rolled back because of a user-initiated "
-                                           "rollback."}});
+                                           "rollback."}};
+        if (!ecs_step_or_plan(rq, s, &event, out, err))
+            return false;
     }
     json_set(out, "service", ecs_describe_service(rq, s, false));
     return true;
 }
 
 static bool
-update(struct request *rq, const struct cluster *cluster, const struct service *s, struct err *err)
+update(struct request *rq, const struct cluster *cluster, const struct service *s, struct json *out,
+       struct err *err)
 {
     const struct revision *old = ecs_current_revision(s);
     const struct json *config_given = json_get(rq->input, "deploymentConfiguration");
@@ -255,7 +262,7 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
         return false;
     doc = service_doc(rq, s->doc);
-    request_step(rq, &(struct event){
+    const struct event event = {
         .type = EVENT_SERVICE_UPDATE,
         .service_update = {
             .service_arn = s->arn,
@@ -271,8 +278,8 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
             .load_balancers = starts ? w.load_balancers : NULL,
             .load_balancer_count = starts ? w.load_balancer_count : 0,
             .revision_doc = starts ? w.doc : NULL,
-        }});
-    return true;
+        }};
+    return ecs_step_or_plan(rq, s, &event, out, err);
 }
 
 bool
@@ -293,7 +300,7 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
         return false;
     if (json_get_bool(rq->input, "rollbackDeployment", false))
         return roll_back(rq, s, out, err);
-    if (!update(rq, cluster, s, err))
+    if (!update(rq, cluster, s, out, err))
         return false;
     json_set(out, "service", ecs_describe_service(rq, s, false));
     return true;

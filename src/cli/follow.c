@@ -149,9 +149,8 @@ saw_event(struct watch *w, const char *id)
     return false;
 }
 
-/* The texts are ECS's own; a whole ARN in the middle of a line is not for people. */
-static char *
-without_arns(const char *text)
+char *
+event_without_arns(const char *text)
 {
     static const char begin[] = "arn:", middle[] = "targetgroup/";
     const char *arn = strstr(text, begin), *name = arn != NULL ? strstr(arn, middle) : NULL;
@@ -174,7 +173,7 @@ tell_events(struct watch *w, const struct json *service)
 
     for (size_t i = count; i > 0; i--) {
         const struct json *event = json_at(events, i - 1);
-        cleanup_free char *text = without_arns(json_get_cstr(event, "message", ""));
+        cleanup_free char *text = event_without_arns(json_get_cstr(event, "message", ""));
 
         if (!saw_event(w, json_get_cstr(event, "id", "")) && w->has_looked && !w->f->is_quiet)
             progress_line(w->progress, "event", "%s", text);

@@ -20,6 +20,10 @@ struct json *task_definition_describe(struct client *client, const char *name,
 struct json *service_deployment_describe(struct client *client, const char *arn,
                                          struct err *err) MUST_CHECK;
 
+/* A service event for people: the texts are ECS's own, and a whole target group's ARN in the middle of
+ * a line is not for reading. The caller frees. */
+char *event_without_arns(const char *text);
+
 struct follow {
     struct client *client;
     const char *cluster, *service;

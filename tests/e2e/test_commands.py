@@ -12,7 +12,7 @@ import urllib.request
 import harness
 from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
 
-COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "logs", "build", "pipeline",
+COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "plan", "simulate", "logs", "build", "pipeline",
             "aws", "git-hook")
 
 
@@ -50,7 +50,7 @@ class WithoutServer(unittest.TestCase):
 
     def test_usage_errors_end_with_2(self):
         for args in ((), ("dploy",), ("--dploy",), ("deploy",), ("deploy", "--service", "s"), ("deploy", "--srvice", "s"),
-                     ("deploy", "--service"), ("rollback",), ("rollback", "--service", "s", "--image", "i"), ("logs",),
+                     ("deploy", "--service"), ("rollback",), ("rollback", "--service", "s", "--image", "i"), ("plan",), ("plan", "--service", "s", "--fault", "none"), ("logs",),
                      ("logs", "--service", "s", "--build", "b"), ("logs", "--service", "s", "--lines", "many"),
                      ("status", "--output", "xml"), ("status", "more"), ("build", "/no/such/directory"),
                      ("server", "--port", "70000"), ("up", "--port", "70000"), ("up", "--listener-port", "0"), ("git-hook",)):
@@ -166,6 +166,33 @@ class Deploy(unittest.TestCase):
         self.assertEqual(self.web.version(), before)
         answer = json.loads(self.cli("deploy", "--service", "web", "--image", self.images[0], "--wait", "--output", "json"))
         self.assertEqual((answer["service"], answer["verdict"]), ("web", "live"))
+
+    def test_a_plan_says_what_comes_and_changes_nothing(self):
+        before = self.web.describe()
+        said = self.cli("plan", "--service", "web", "--image", self.images[0])
+        self.assertRegex(said, r"(?m)^AFTER +HEALTHY/TASKS +WHAT")
+        self.assertRegex(said, r"verdict +live after \d+\.\d\d s")
+        self.assertRegex(said, r"bounds +at least 2 healthy, at most 4 tasks; fewest 2 healthy, most 4 tasks")
+        self.assertRegex(self.cli("simulate", "--service", "web", "--fault", "never-healthy", code=3), r"verdict +rolled back")
+        plan = json.loads(self.cli("plan", "--service", "web", "--desired-count", "3", "--output", "json"))
+        self.assertEqual((plan["ends"], plan["startsDeployment"], plan["mostTasks"]), (True, False, 3))
+        self.assertIn("is already using a port",
+                      self.cli("simulate", "--service", "web", "--task-definition", self.fixed_port(), code=1))
+        self.assertIn("next: docker push", self.cli("plan", "--service", "web", "--image", self.images[0] + "-none", code=1))
+        self.assertIn("cannot be 100", self.cli("plan", "--service", "web", "--maximum", "100", code=1))
+        self.assertIn("TaskDefinition not found", self.cli("plan", "--service", "web", "--task-definition", "none", code=1))
+        self.assertEqual(self.web.describe(), before)
+
+    def fixed_port(self):
+        """A revision that wants one port of the host, which a standalone task has."""
+        definition = self.web.ecs.describe_task_definition(taskDefinition=self.web.describe()["taskDefinition"])
+        container = dict(definition["taskDefinition"]["containerDefinitions"][0])
+        container["portMappings"] = [dict(container["portMappings"][0], hostPort=free_port())]
+        arn = self.web.ecs.register_task_definition(family="fixed", networkMode="bridge",
+                                                             containerDefinitions=[container])
+        arn = arn["taskDefinition"]["taskDefinitionArn"]
+        self.web.ecs.run_task(cluster="test", taskDefinition=arn)
+        return arn
 
     def test_a_timeout_is_no_verdict(self):
         slow = build_web(self.naru, "slow", WEB_START_MS="8000")

@@ -447,6 +447,39 @@ TEST(our_own_rollback_goes_back_once)
                  "InvalidParameterException", "combined");
 }
 
+TEST(an_update_with_a_plan_changes_nothing)
+{
+    cleanup(world_done) struct world w;
+    const struct json *plan, *s;
+
+    prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_wait(&w, 60000);
+    plan = json_get(world_call(&w, "UpdateService",
+                               "{'cluster':'c','service':'s','forceNewDeployment':true,"
+                               "'plan':{'startMilliseconds':700}}"), "plan");
+    CHECK(json_get_bool(plan, "ends", false) && json_get_bool(plan, "startsDeployment", false));
+    CHECK_TEXT(text_at(plan, "status"), "SUCCESSFUL");
+    CHECK(json_get_i64(plan, "liveMilliseconds", 0) >= 700);
+    CHECK_EQ(json_get_i64(json_get(plan, "times"), "startMilliseconds", 0), 700);
+    plan = json_get(world_call(&w, "UpdateService",
+                               "{'cluster':'c','service':'s','desiredCount':7,'plan':{}}"), "plan");
+    CHECK_EQ(json_get_i64(plan, "mostTasks", 0), 7);
+    CHECK(!json_get_bool(plan, "startsDeployment", true));
+    s = json_at(json_get(world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}"),
+                         "services"), 0);
+    CHECK_EQ(json_size(json_get(s, "deployments")), 1);
+    CHECK(json_get_i64(s, "desiredCount", 0) < 7);
+    world_refuse(&w, "UpdateService", "{'cluster':'c','service':'s','plan':{'fault':'bad-luck'}}",
+                 "InvalidParameterException", "");
+    world_refuse(&w, "UpdateService",
+                 "{'cluster':'c','service':'s','taskDefinition':'none','plan':{}}",
+                 "ClientException", "");
+    world_refuse(&w, "UpdateService",
+                 "{'cluster':'c','service':'s','rollbackDeployment':true,'plan':{}}",
+                 "InvalidParameterException", "No completed deployment to roll back to.");
+}
+
 /* ---- tasks ---- */
 
 TEST(tasks_run_are_described_and_stop)

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include "core/forecast_world.h"
+#include "core/index.h"
+
+static bool
+copy_row(const struct core *from, struct core *to, enum row_kind kind, const char *key,
+         struct err *err)
+{
+    cleanup_json struct json *row = core_row(from, kind, key);
+
+    assert(row != NULL);
+    return core_load(to, kind, row, err);
+}
+
+static bool
+copy_definition(const struct core *from, struct core *to, const char *arn, struct err *err)
+{
+    if (strmap_get(&to->index->definitions, arn) != NULL ||
+        strmap_get(&from->index->definitions, arn) == NULL)
+        return true;
+    return copy_row(from, to, ROW_TASK_DEFINITION, arn, err);
+}
+
+static bool
+copy_tasks(const struct core *from, struct core *to, struct err *err)
+{
+    int count = 0;
+
+    for (const struct task *t = from->tasks; t != NULL; t = t->next) {
+        if (t->is_settled)
+            continue;
+        if (++count > FORECAST_TASKS_MAX)
+            return err_set(err, ERR_LIMIT_EXCEEDED,
+                           "There are more than %d tasks, the most that a forecast can copy.",
+                           FORECAST_TASKS_MAX);
+        if (!copy_definition(from, to, t->task_definition_arn, err) ||
+            !copy_row(from, to, ROW_TASK, t->arn, err))
+            return false;
+    }
+    return true;
+}
+
+#define COPY_ALL(list, kind)                                     \
+    for (__auto_type o_ = from->list; o_ != NULL; o_ = o_->next) \
+        if (!copy_row(from, to, kind, o_->arn, err))             \
+            return false;
+
+static bool
+copy_rows(const struct core *from, struct core *to, const char *service_arn, struct err *err)
+{
+    const struct service *s = core_service_by_arn(from, service_arn);
+
+    assert(s != NULL);
+    if (!copy_row(from, to, ROW_META, "core", err) ||
+        !copy_row(from, to, ROW_SERVICE, service_arn, err))
+        return false;
+    for (int i = 0; i < s->revision_count; i++) {
+        if (!copy_definition(from, to, s->revisions[i]->task_definition_arn, err))
+            return false;
+    }
+    COPY_ALL(clusters, ROW_CLUSTER)
+    COPY_ALL(instances, ROW_INSTANCE)
+    COPY_ALL(target_groups, ROW_TARGET_GROUP)
+    COPY_ALL(load_balancers, ROW_LOAD_BALANCER)
+    COPY_ALL(listeners, ROW_LISTENER)
+    return copy_tasks(from, to, err);
+}
+
+bool
+forecast_copy(const struct core *from, const struct event *event, const char *service_arn,
+              struct core **out, struct err *err)
+{
+    struct core *to = core_new(&from->options);
+    bool is_good = copy_rows(from, to, service_arn, err);
+
+    if (is_good && event->type == EVENT_SERVICE_UPDATE && event->service_update.starts_deployment)
+        is_good = copy_definition(from, to, event->service_update.task_definition_arn, err);
+    if (!is_good) {
+        core_free(to);
+        return false;
+    }
+    *out = to;
+    return true;
+}
