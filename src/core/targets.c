@@ -154,6 +154,25 @@ locate(const struct core *core, const struct task *t, const struct service_load_
     return text_copy(id_out, ADDRESS_SIZE, str_of(instance->id));
 }
 
+/* Does it answer somewhere else than where it is registered?  A container that was started again in place
+ * may have got another host port or address. */
+static bool
+has_moved(const struct core *core, const struct task *t, const struct service_load_balancer *lb,
+          const struct task_target *tt)
+{
+    char id[ADDRESS_SIZE];
+    int port;
+
+    for (int i = 0; i < t->container_count; i++) {
+        const struct task_container *c = &t->containers[i];
+        for (int k = 0; strcmp(c->name, lb->container_name) == 0 && k < c->binding_count; k++)
+            if (c->bindings[k].container_port == lb->container_port &&
+                c->bindings[k].host_port == tt->port)
+                return false; /* one of several that lead to the same port */
+    }
+    return locate(core, t, lb, id, &port) && (port != tt->port || strcmp(id, tt->target_id) != 0);
+}
+
 /* Registers one; false if it has to wait. */
 static bool
 register_one(struct core *core, struct task *t, int at)
@@ -197,12 +216,34 @@ register_one(struct core *core, struct task *t, int at)
     return true;
 }
 
+static void
+deregister_one(struct core *core, struct task *t, struct task_target *tt)
+{
+    struct target_group *tg = core_target_group(core, tt->target_group_arn);
+    struct target *x = tg == NULL ? NULL : target_group_find(tg, tt->target_id, tt->port);
+
+    core_touch_task(core, t);
+    if (x == NULL) { /* the group is gone, so nothing leads here */
+        tt->is_registered = false;
+        set_target_owner(core, tt->target_group_arn, tt->target_id, tt->port, NULL);
+        return;
+    }
+    tt->is_draining = true;
+    tt->state = TARGET_draining;
+    start_draining(core, tg, x);
+    said_deregistered(core, t, tg->arn);
+}
+
 enum targets_progress
 targets_register(struct core *core, struct task *t)
 {
     enum targets_progress progress = TARGETS_DECIDED;
 
     for (int i = 0; i < t->target_count; i++) {
+        struct task_target *tt = &t->targets[i];
+        if (tt->is_registered && !tt->is_draining &&
+            has_moved(core, t, &t->deployment->revision->load_balancers[i], tt))
+            deregister_one(core, t, tt); /* registered anew once it is drained */
         if (!t->targets[i].is_registered && !register_one(core, t, i))
             progress = TARGETS_MISSING;
         else if (t->targets[i].state == TARGET_initial && progress == TARGETS_DECIDED)
@@ -277,21 +318,8 @@ targets_deregister(struct core *core, struct task *t)
 {
     t->drain_deadline_ms = targets_drain_deadline_ms(core, t);
     for (int i = 0; i < t->target_count; i++) {
-        struct task_target *tt = &t->targets[i];
-        struct target_group *tg = core_target_group(core, tt->target_group_arn);
-        struct target *x;
-        if (!tt->is_registered || tt->is_draining)
-            continue;
-        x = tg == NULL ? NULL : target_group_find(tg, tt->target_id, tt->port);
-        if (x == NULL) { /* the group is gone, so nothing leads here */
-            tt->is_registered = false;
-            set_target_owner(core, tt->target_group_arn, tt->target_id, tt->port, NULL);
-            continue;
-        }
-        tt->is_draining = true;
-        tt->state = TARGET_draining;
-        start_draining(core, tg, x);
-        said_deregistered(core, t, tg->arn);
+        if (t->targets[i].is_registered && !t->targets[i].is_draining)
+            deregister_one(core, t, &t->targets[i]);
     }
 }
 

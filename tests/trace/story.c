@@ -253,10 +253,9 @@ story_service(const struct story *st)
 }
 
 static void
-report(struct story *st, int task, enum task_status status, int exit_code, const char *reason,
-       bool is_infrastructure, const char *verb)
+report_at(struct story *st, int task, int port, enum task_status status, int exit_code,
+          const char *reason, bool is_infrastructure, const char *verb)
 {
-    const struct task *t = story_task(st, task);
     struct task_container c = {.name = "app", .last_status = status};
     struct event ev = {.type = EVENT_TASK_STATE};
     char words[64];
@@ -264,8 +263,7 @@ report(struct story *st, int task, enum task_status status, int exit_code, const
     if (status == TASK_RUNNING) {
         c.binding_count = 1;
         c.bindings[0].container_port = 80;
-        c.bindings[0].host_port =
-            t != NULL && t->targets[0].port != 0 ? t->targets[0].port : st->next_port++;
+        c.bindings[0].host_port = port;
     }
     c.has_exit_code = status == TASK_STOPPED && reason == NULL;
     c.exit_code = exit_code;
@@ -277,6 +275,24 @@ report(struct story *st, int task, enum task_status status, int exit_code, const
     ev.task_state.is_infrastructure = is_infrastructure;
     snprintf(words, sizeof(words), "%s t%d", verb, task);
     story_tell(st, &ev, words);
+}
+
+static void
+report(struct story *st, int task, enum task_status status, int exit_code, const char *reason,
+       bool is_infrastructure, const char *verb)
+{
+    const struct task *t = story_task(st, task);
+    int port = t != NULL ? t->targets[0].port : 0;
+
+    if (port == 0 && status == TASK_RUNNING)
+        port = st->next_port++;
+    report_at(st, task, port, status, exit_code, reason, is_infrastructure, verb);
+}
+
+void
+story_moved(struct story *st, int task)
+{
+    report_at(st, task, st->next_port++, TASK_RUNNING, 0, NULL, false, "moved");
 }
 
 void

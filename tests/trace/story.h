@@ -42,6 +42,7 @@ void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
 void story_clock(struct story *st);
 void story_running(struct story *st, int task);
+void story_moved(struct story *st, int task); /* runs, at another host port than before */
 void story_stopped(struct story *st, int task, int exit_code);
 void story_failed_to_start(struct story *st, int task);
 void story_lost(struct story *st, int task); /* by the runtime */

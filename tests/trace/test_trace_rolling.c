@@ -372,3 +372,24 @@ TEST(an_image_that_cannot_be_resolved_fails_with_the_breaker_and_goes_on_without
                  with_breaker ? 0 : 2);
     }
 }
+
+/* Restarted in place (restartPolicy), a container with a dynamic host port gets another one. */
+TEST(a_target_follows_its_container_to_another_port)
+{
+    cleanup_story struct story *st = story_new(&two);
+
+    story_run_and_heal(st, 1, 2);
+    strbuf_clear(&st->trace);
+    story_moved(st, 1);
+    story_moved(st, 1); /* told again meanwhile, and moved again: the drain goes first */
+    story_drained(st, 1);
+    CHECK_EQ(story_task(st, 1)->targets[0].port, 32771);
+    story_healthy(st, 1);
+    story_running(st, 1); /* where it is registered: nothing to do */
+    CHECK_TRACE(st, "0 moved t1 | deregister t1\n"
+                    "0 moved t1 | -\n"
+                    "0 drained t1 | register t1\n"
+                    "0 healthy t1 | -\n"
+                    "0 running t1 | -\n");
+    CHECK_EQ(core_counts(st->core, story_service(st), NULL).healthy, 2);
+}
