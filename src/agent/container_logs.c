@@ -7,11 +7,14 @@
 #include "agent/docker.h"
 #include "agent/docker_stream.h"
 #include "agent/log_room.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "io/loop.h"
 
 #define RETRY_MS 1000
+#define DISK_RETRY_MS 5000
+#define ROOM_EVERY_MS 60000
 #define TAIL_SIZE ((size_t)2 * 1024 * 1024) /* holds the longest line there can be */
 
 struct follower {
@@ -29,7 +32,7 @@ struct follower {
     struct log_frames frames;
     struct strbuf out; /* lines of one piece of data, written at once */
     bool is_finishing; /* the container has stopped: the stream's next end is the end */
-    bool has_failed;   /* the disk refused; told once */
+    bool has_failed;   /* the disk refused; told once, and everything since is to be read again */
     struct follower *next;
 };
 
@@ -38,6 +41,7 @@ struct container_logs {
     char socket[108];
     char *data_dir;
     struct follower *followers;
+    int64_t room_made_ms; /* 0: not yet */
 };
 
 bool
@@ -75,9 +79,13 @@ read_tail(struct follower *f, int fd, bool may_cut)
 static void
 open_file(struct follower *f)
 {
+    cleanup_free char *folder = text_format("%s/log/tasks/%s", f->logs->data_dir, f->task);
     char older[PATH_MAX + 16];
     struct stat st;
+    struct err err = {0};
 
+    if (!file_make_dirs(folder, 0750, &err))
+        return;
     f->fd = open(f->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (f->fd < 0)
         return;
@@ -98,6 +106,7 @@ rotate(struct follower *f)
     char from[PATH_MAX + 16], to[PATH_MAX + 16];
 
     close(f->fd);
+    f->fd = -1;
     for (int i = LOG_FILES - 1; i > 0; i--) {
         (void)snprintf(to, sizeof(to), "%s.%d", f->path, i);
         if (i > 1)
@@ -109,25 +118,39 @@ rotate(struct follower *f)
     open_file(f);
 }
 
+/* Docker has it all: what the disk refuses now is read again later, from the last line that is there. */
 static void
-flush_lines(struct follower *f)
+disk_failed(struct follower *f, const char *written_time, const char *error)
+{
+    if (!f->has_failed)
+        log_error("logs.write_failed", "task=%s container=%s error=%s", f->task, f->container, log_quote(error));
+    f->has_failed = true;
+    if (f->fd >= 0 && ftruncate(f->fd, f->size) < 0) /* half a line may be there */
+        log_warn("logs.truncate_failed", "path=%s", log_quote(f->path));
+    memcpy(f->last_time, written_time, sizeof(f->last_time));
+    f->frames.is_broken = true; /* what the stream still brings is of no use */
+    loop_timer_set(f->retry, DISK_RETRY_MS);
+}
+
+/* `written_time` is that of the newest line on disk. */
+static void
+flush_lines(struct follower *f, const char *written_time)
 {
     struct err err = {0};
 
     if (f->out.len == 0)
         return;
-    if (f->fd < 0 || !file_write_all(f->fd, strbuf_str(&f->out), &err)) {
-        if (!f->has_failed)
-            log_error("logs.write_failed", "task=%s container=%s error=%s", f->task, f->container,
-                      log_quote(f->fd < 0 ? "cannot open the file" : err.message));
-        f->has_failed = true;
-    } else {
+    if (file_write_all(f->fd, strbuf_str(&f->out), &err)) {
         f->size += (int64_t)f->out.len;
         f->has_failed = false;
+    } else {
+        disk_failed(f, written_time, err.message);
     }
     strbuf_clear(&f->out);
-    if (f->fd >= 0 && f->size >= LOG_FILE_MAX)
+    if (f->size >= LOG_FILE_MAX)
         rotate(f);
+    if (f->fd < 0)
+        disk_failed(f, f->last_time, "cannot open the next file");
 }
 
 static void
@@ -164,9 +187,11 @@ static void
 stream_data(void *arg, struct str bytes)
 {
     struct follower *f = arg;
+    char written_time[LOG_TIME_SIZE];
 
+    memcpy(written_time, f->last_time, sizeof(written_time));
     log_frames_feed(&f->frames, bytes, take_message, f);
-    flush_lines(f);
+    flush_lines(f, written_time);
 }
 
 static void
@@ -193,14 +218,20 @@ follower_drop(struct follower *f)
 }
 
 static void
+close_stream(struct follower *f)
+{
+    docker_stream_free(TAKE(f->stream));
+    log_frames_done(&f->frames);
+    f->frames = (struct log_frames){.has_tty = f->has_tty};
+}
+
+static void
 stream_ended(void *arg, int status, const char *error)
 {
     struct follower *f = arg;
     const bool is_whole = error == NULL && !f->frames.is_broken;
 
-    docker_stream_free(TAKE(f->stream));
-    log_frames_done(&f->frames);
-    f->frames = (struct log_frames){.has_tty = f->has_tty};
+    close_stream(f);
     if (status == 404 || (is_whole && f->is_finishing)) {
         follower_drop(f);
         return;
@@ -214,7 +245,7 @@ stream_ended(void *arg, int status, const char *error)
         follower_drop(f);
         return;
     }
-    loop_timer_set(f->retry, RETRY_MS);
+    loop_timer_set(f->retry, f->has_failed ? DISK_RETRY_MS : RETRY_MS);
 }
 
 static void
@@ -225,8 +256,17 @@ open_stream(void *arg)
     cleanup(strbuf_done) struct strbuf path = {0};
     char since[LOG_TIME_SIZE];
 
+    if (f->stream != NULL && f->has_failed && f->frames.is_broken)
+        close_stream(f);
     if (f->stream != NULL)
         return;
+    if (f->fd < 0)
+        open_file(f);
+    if (f->fd < 0) {
+        disk_failed(f, f->last_time, "cannot open the file");
+        return;
+    }
+    f->frames.is_broken = false;
     memcpy(f->resume_time, f->last_time, sizeof(f->resume_time));
     log_since(f->last_time, since);
     docker_path_logs(f->api_minor, f->id, since, &path);
@@ -257,7 +297,6 @@ do_follow(void *arg)
 {
     cleanup_free struct order *o = arg;
     struct follower *f = find(o->logs, o->id);
-    struct err err = {0};
 
     if (f != NULL) {
         f->is_finishing = false; /* restarted in place */
@@ -275,13 +314,12 @@ do_follow(void *arg)
     f->retry = loop_timer_new(o->logs->loop, open_stream, f);
     f->next = o->logs->followers;
     o->logs->followers = f;
-    cleanup_free char *folder = text_format("%s/log/tasks/%s", o->logs->data_dir, f->task);
-    if (!container_logs_path(o->logs->data_dir, f->task, f->container, f->path, sizeof(f->path)) ||
-        !file_make_dirs(folder, 0750, &err))
-        log_error("logs.no_directory", "task=%s error=%s", f->task, log_quote(err.message));
-    else
-        open_file(f);
-    open_stream(f);
+    if (container_logs_path(o->logs->data_dir, f->task, f->container, f->path, sizeof(f->path))) {
+        open_stream(f);
+    } else {
+        log_error("logs.path_too_long", "task=%s container=%s", f->task, f->container);
+        follower_drop(f);
+    }
 }
 
 static void
@@ -296,6 +334,32 @@ do_finish(void *arg)
     open_stream(f); /* if it has ended, what came since is still there to be taken */
 }
 
+static bool
+is_followed(void *arg, const char *task)
+{
+    const struct container_logs *logs = arg;
+
+    for (const struct follower *f = logs->followers; f != NULL; f = f->next)
+        if (strcmp(f->task, task) == 0)
+            return true;
+    return false;
+}
+
+/* Not at each task's end: looking at thousands of folders takes its time. */
+static void
+make_room(struct container_logs *logs)
+{
+    const struct log_room room = {
+        .bytes_max = LOGS_TOTAL_MAX, .folders_max = LOGS_TASKS_MAX, .is_in_use = is_followed, .arg = logs};
+    cleanup_free char *folder = text_format("%s/log/tasks", logs->data_dir);
+    const int64_t now_ms = clock_monotonic_ms();
+
+    if (logs->room_made_ms != 0 && now_ms - logs->room_made_ms < ROOM_EVERY_MS)
+        return;
+    logs->room_made_ms = now_ms;
+    log_room_make(folder, &room);
+}
+
 static void
 do_forget(void *arg)
 {
@@ -307,8 +371,7 @@ do_forget(void *arg)
         if (strcmp(f->task, o->task) == 0)
             follower_drop(f);
     }
-    cleanup_free char *folder = text_format("%s/log/tasks", o->logs->data_dir);
-    log_room_make(folder, LOGS_TOTAL_MAX);
+    make_room(o->logs);
 }
 
 static void

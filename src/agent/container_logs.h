@@ -2,9 +2,9 @@
 /* container_logs.h - what containers say, kept on disk: <data_dir>/log/tasks/<task id>/<container>.log
  * One line a message: "2026-01-02T03:04:05.678901234Z stdout the text", Docker's own time; a message that
  * Docker cut (16 KiB) is several lines.  At LOG_FILE_MAX the file becomes .log.1 and that .log.2, whose
- * old content goes.  Logs outlive their task until all of them together pass LOGS_TOTAL_MAX; then the
- * longest untouched go first.
- * After a restart of ours or of Docker the capture goes on behind the last line on disk, so nothing is
+ * old content goes.  Logs outlive their task until all of them together pass LOGS_TOTAL_MAX, or are those
+ * of more than LOGS_TASKS_MAX tasks; then the longest untouched go first.
+ * What cannot be written (a full disk) is asked of Docker again until it can.  After a restart of ours or of Docker the capture goes on behind the last line on disk, so nothing is
  * lost that Docker still has, and nothing is doubled.
  * Its own loop thread: disk and log bytes never keep the runners waiting.  Calls from any thread. */
 #pragma once
@@ -14,6 +14,7 @@
 #define LOG_FILE_MAX (10LL * 1024 * 1024)
 #define LOG_FILES 3
 #define LOGS_TOTAL_MAX (1024LL * 1024 * 1024)
+#define LOGS_TASKS_MAX 5000
 
 struct container_logs;
 

@@ -47,7 +47,7 @@ older_first(const void *a, const void *b)
 }
 
 void
-log_room_make(const char *path, int64_t limit_bytes)
+log_room_make(const char *path, const struct log_room *room)
 {
     DIR *dir = opendir(path);
     struct dirent *entry;
@@ -71,15 +71,17 @@ log_room_make(const char *path, int64_t limit_bytes)
         total += all[count++].size;
     }
     closedir(dir);
-    if (total <= limit_bytes)
-        return;
     qsort(all, count, sizeof(*all), older_first);
-    for (size_t i = 0; i < count && total > limit_bytes; i++) {
+    size_t left = count;
+    for (size_t i = 0; i < count && (total > room->bytes_max || left > (size_t)room->folders_max); i++) {
         cleanup_free char *name = text_format("%s/%s", path, all[i].name);
         struct err err = {0};
 
+        if (room->is_in_use(room->arg, all[i].name))
+            continue; /* quiet for long, but its next line would go into a file without a name */
         if (!file_remove_tree(name, &err))
             log_warn("logs.remove_failed", "error=%s", log_quote(err.message));
         total -= all[i].size;
+        left--;
     }
 }

@@ -34,7 +34,7 @@ struct fake_docker {
     enum fake_fault fault;
     int fault_count;
     bool has_image, hangs;
-    struct strbuf seen;
+    struct strbuf seen, said;
 };
 
 struct connection {
@@ -161,6 +161,12 @@ container_call(struct fake_docker *f, int fd, struct str method, struct str path
     (void)str_split(&rest, '?', &what);
     (void)str_split(&first, '?', &key);
     struct fake_container *c = find(f, key);
+    if (str_is(what, "logs") && f->said.len > 0) {
+        put(fd, "HTTP/1.0 200 OK\r\n\r\n");
+        put(fd, strbuf_cstr(&f->said));
+        shutdown(fd, SHUT_RDWR);
+        return;
+    }
     if (c == NULL)
         return answer(fd, 404, "{\"message\":\"No such container\"}", FAKE_NONE);
     if (str_is(what, "logs")) {
@@ -396,6 +402,7 @@ fake_docker_free(struct fake_docker *f)
     for (int i = 0; i < f->container_count; i++)
         json_unref(f->containers[i].labels);
     strbuf_done(&f->seen);
+    strbuf_done(&f->said);
     free(f);
 }
 
@@ -459,4 +466,13 @@ fake_docker_count(struct fake_docker *f, const char *part)
         count++;
     pthread_mutex_unlock(&f->lock);
     return count;
+}
+
+void
+fake_docker_say(struct fake_docker *f, const char *lines)
+{
+    pthread_mutex_lock(&f->lock);
+    strbuf_clear(&f->said);
+    strbuf_add_cstr(&f->said, lines);
+    pthread_mutex_unlock(&f->lock);
 }

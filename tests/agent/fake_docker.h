@@ -25,3 +25,4 @@ void fake_docker_hang(struct fake_docker *f, int hangs);  /* accepts, never answ
 void fake_docker_exit(struct fake_docker *f, const char *name_part, int code, int tells); /* a container ends; `tells` sends the event */
 void fake_docker_send_event(struct fake_docker *f, const char *bytes);                  /* raw, to every event stream */
 int fake_docker_count(struct fake_docker *f, const char *part); /* requests seen that contain it */
+void fake_docker_say(struct fake_docker *f, const char *lines); /* what every container with a terminal has logged; then its log ends */
