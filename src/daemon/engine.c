@@ -38,7 +38,7 @@ struct engine {
     struct balancer *balancer;
     struct effects fresh;    /* of the steps since the last commit */
     struct caller *waiting;  /* ran, not answered yet */
-    bool is_flush_posted, is_commit_failing;
+    bool is_flush_posted, is_commit_failing, is_started;
     int64_t wall_at_start_ms, monotonic_at_start_ms;
     atomic_bool is_stopping;
 };
@@ -360,11 +360,12 @@ engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t 
     assert(!loop_is_mine(e->loop));
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.done_changed, NULL);
-    loop_post(e->loop, run_caller, &c);
-    pthread_mutex_lock(&c.lock);
-    while (!c.is_done)
-        pthread_cond_wait(&c.done_changed, &c.lock);
-    pthread_mutex_unlock(&c.lock);
+    if (loop_post(e->loop, run_caller, &c)) { /* else it has just stopped */
+        pthread_mutex_lock(&c.lock);
+        while (!c.is_done)
+            pthread_cond_wait(&c.done_changed, &c.lock);
+        pthread_mutex_unlock(&c.lock);
+    }
     pthread_cond_destroy(&c.done_changed);
     pthread_mutex_destroy(&c.lock);
     return c.is_good;
@@ -388,7 +389,10 @@ engine_report(struct engine *e, const struct event *event)
 
     r->engine = e;
     r->envelope = envelope_new(event);
-    loop_post(e->loop, run_report, r);
+    if (loop_post(e->loop, run_report, r))
+        return;
+    envelope_free(r->envelope); /* stopped: the hands tell it again after the next start */
+    free(r);
 }
 
 static void
@@ -418,10 +422,8 @@ begin_agent(struct engine *e)
 }
 
 static void
-resume(void *arg)
+resume(struct engine *e)
 {
-    struct engine *e = arg;
-
     begin_agent(e);
     core_resume(e->core, engine_now_ms(e), &e->fresh);
     balancer_apply(e->balancer, balancer_view_of(e->core));
@@ -435,7 +437,8 @@ engine_start(struct engine *e, struct agent *agent, struct balancer *balancer)
     e->balancer = balancer;
     e->deadline = loop_timer_new(e->loop, on_deadline, e);
     e->retry = loop_timer_new(e->loop, flush, e);
-    loop_post(e->loop, resume, e);
+    resume(e); /* before the reports that wait already: the core is not whole until then */
+    e->is_started = true;
     loop_start(e->loop, "engine");
 }
 
@@ -452,6 +455,10 @@ void
 engine_stop(struct engine *e)
 {
     atomic_store(&e->is_stopping, true);
+    if (!e->is_started) { /* never started; somebody may wait for an answer all the same */
+        e->is_commit_failing = true; /* it is no */
+        loop_start(e->loop, "engine");
+    }
     loop_call_and_wait(e->loop, end_timers, e);
     loop_stop(e->loop);
     loop_join(e->loop);

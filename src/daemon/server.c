@@ -256,14 +256,14 @@ stop(struct server *s)
         http_server_stop(s->http);
     if (s->pipeline != NULL)
         pipeline_room_stop(s->pipeline);
-    if (s->engine != NULL && s->balancer != NULL)
+    if (s->engine != NULL)
         engine_stop(s->engine);
     agent_free(s->agent);
     balancer_free(s->balancer);
     api_free(s->api);
-    engine_free(s->engine);
     if (s->registry != NULL)
-        registry_close(s->registry);
+        registry_close(s->registry); /* its collector asks the engine, which only says no by now */
+    engine_free(s->engine);
     store_close(s->store);
 }
 

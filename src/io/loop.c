@@ -233,15 +233,17 @@ enqueue(struct loop *loop, struct post *post)
     return is_open;
 }
 
-void
+bool
 loop_post(struct loop *loop, loop_call *call, void *arg)
 {
     struct post *post = mem_new(sizeof(*post));
 
     post->call = call;
     post->arg = arg;
-    if (!enqueue(loop, post))
-        free(post);
+    if (enqueue(loop, post))
+        return true;
+    free(post);
+    return false;
 }
 
 struct waiter {

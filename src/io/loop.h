@@ -3,7 +3,7 @@
  * A room that waits for things runs a loop on a thread of its own.  The only way in from another
  * thread is loop_post(): it queues a call, in order, and wakes the loop.  All else must be called
  * on the loop's own thread, or before it has started.  Posts after loop_stop() are run before the
- * thread ends; what is posted when it has ended is dropped. */
+ * thread ends; what is posted when it has ended is dropped, and loop_post() says so. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ void loop_stop(struct loop *loop);           /* any thread */
 void loop_join(struct loop *loop);
 bool loop_is_mine(const struct loop *loop);  /* am I on its thread? */
 
-void loop_post(struct loop *loop, loop_call *call, void *arg); /* any thread */
+bool loop_post(struct loop *loop, loop_call *call, void *arg); /* any thread */
 /* As loop_post(), and waits until the call has returned; calls here if the loop has ended. Not from the loop's own thread. */
 void loop_call_and_wait(struct loop *loop, loop_call *call, void *arg);
 

@@ -77,6 +77,7 @@ struct world {
     struct store *store;
     struct registry *registry;
     struct engine *engine;
+    bool is_never_started;
 };
 
 static void
@@ -95,7 +96,8 @@ open_world(struct world *w)
                                            .steady_after_ms = 40000, .start_timeout_ms = 60000};
     w->engine = engine_new(&config, &err);
     CHECK(w->engine != NULL);
-    engine_start(w->engine, NULL, NULL);
+    if (!w->is_never_started)
+        engine_start(w->engine, NULL, NULL);
 }
 
 static void
@@ -272,4 +274,56 @@ TEST(reports_about_strangers_change_nothing)
     CHECK(engine_run(w.engine, count_clusters, &count));
     CHECK_EQ(count, 0);
     end_world(&w);
+}
+
+/* ---- the end ---- */
+
+static void *
+ask_until_refused(void *arg)
+{
+    int count;
+
+    while (engine_run(arg, count_clusters, &count))
+        continue;
+    return NULL;
+}
+
+TEST(whoever_asks_during_a_stop_gets_an_answer)
+{
+    for (int i = 0; i < 4; i++) {
+        struct world w = new_world();
+        pthread_t threads[4];
+
+        for (int k = 0; k < 4; k++)
+            CHECK(pthread_create(&threads[k], NULL, ask_until_refused, w.engine) == 0);
+        clock_sleep_ms(5);
+        engine_stop(w.engine);
+        for (int k = 0; k < 4; k++)
+            pthread_join(threads[k], NULL);
+        engine_free(w.engine);
+        registry_close(w.registry);
+        store_close(w.store);
+        struct err err;
+        CHECK(file_remove_tree(w.dir, &err));
+    }
+}
+
+/* Another room could not be made: the registry's collector may be asking already. */
+TEST(an_engine_that_never_started_says_no)
+{
+    struct world w = new_world();
+    pthread_t thread;
+
+    close_world(&w);
+    w.is_never_started = true;
+    open_world(&w);
+    CHECK(pthread_create(&thread, NULL, ask_until_refused, w.engine) == 0);
+    clock_sleep_ms(50);
+    engine_stop(w.engine);
+    pthread_join(thread, NULL);
+    engine_free(w.engine);
+    registry_close(w.registry);
+    store_close(w.store);
+    struct err err;
+    CHECK(file_remove_tree(w.dir, &err));
 }

@@ -143,13 +143,13 @@ TEST(posts_run_in_order_even_after_stop)
         if (i < 500 && i % 100 == 0)
             loop_call_and_wait(notes.loop, take_note, &list[i]);
         else if (i < 990)
-            loop_post(notes.loop, take_note, &list[i]);
+            CHECK(loop_post(notes.loop, take_note, &list[i]));
     }
     loop_join(notes.loop);
     CHECK_EQ(notes.count, 990);
     for (int i = 0; i < 990; i++)
         CHECK_EQ(notes.calls[i], i);
-    loop_post(notes.loop, take_note, &list[0]); /* too late: dropped */
+    CHECK(!loop_post(notes.loop, take_note, &list[0])); /* too late: dropped */
     loop_free(notes.loop);
     CHECK_EQ(notes.count, 990);
 }
