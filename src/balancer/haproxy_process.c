@@ -35,12 +35,42 @@ struct haproxy_process {
 
 /* ---- small parts ---- */
 
+/* The worker by way of its master, who wants to be told so in front of each command. */
+static bool
+ask_by_master(const struct haproxy_process *p, const char *commands, struct strbuf *answer_out,
+              struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf line = {0};
+    struct str rest = str_of(commands), command;
+
+    while (str_split(&rest, ';', &command))
+        strbuf_addf(&line, "%s@1 " STR_FMT, line.len > 0 ? ";" : "", STR_ARG(command));
+    return haproxy_ask(p->master_socket, strbuf_cstr(&line), answer_out, err);
+}
+
+bool
+haproxy_process_ask(const struct haproxy_process *p, const char *commands,
+                    struct strbuf *answer_out, struct err *err)
+{
+    struct err cause = {0};
+
+    if (haproxy_ask(p->admin_socket, commands, answer_out, &cause))
+        return true;
+    /* A socket file that somebody removed comes back only with the next start of HAProxy: a reload takes
+     * over the descriptor, not the name. */
+    if (cause.sys_errno == ENOENT && ask_by_master(p, commands, answer_out, NULL))
+        return true;
+    if (err != NULL)
+        *err = cause;
+    return false;
+}
+
 static bool
 ask_info(const struct haproxy_process *p, struct haproxy_info *out, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf answer = {0};
 
-    return haproxy_ask(p->admin_socket, "show info", &answer, err) &&
+    return haproxy_process_ask(p, "show info", &answer, err) &&
            haproxy_parse_info(strbuf_str(&answer), out, err);
 }
 
@@ -392,13 +422,6 @@ int64_t
 haproxy_process_ready_ms(const struct haproxy_process *p)
 {
     return p->ready_ms;
-}
-
-bool
-haproxy_process_ask(const struct haproxy_process *p, const char *commands,
-                    struct strbuf *answer_out, struct err *err)
-{
-    return haproxy_ask(p->admin_socket, commands, answer_out, err);
 }
 
 bool

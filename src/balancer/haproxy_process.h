@@ -45,7 +45,7 @@ enum haproxy_state haproxy_process_state(const struct haproxy_process *p);
 /* Since when the newest worker serves, on the monotonic clock; its predecessor was told to stop then. */
 int64_t haproxy_process_ready_ms(const struct haproxy_process *p);
 bool haproxy_process_ask(const struct haproxy_process *p, const char *commands, struct strbuf *answer_out,
-                         struct err *err) MUST_CHECK; /* the worker */
+                         struct err *err) MUST_CHECK; /* the worker; by its master if its socket is gone */
 bool haproxy_process_ask_master(const struct haproxy_process *p, const char *commands,
                                 struct strbuf *answer_out, struct err *err) MUST_CHECK;
 

@@ -198,6 +198,39 @@ TEST(a_haproxy_that_hangs_is_replaced)
     CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
 }
 
+/* Whoever cleans up folders may take a socket along; that is no reason to end what serves. */
+TEST(a_lost_socket_costs_no_request)
+{
+    WORLD;
+    struct app *old = app_start(w), *new = app_start(w);
+    struct load load = {.path = "/", .pause_ms = 1};
+    cleanup_free char *path = text_format("%s/haproxy/admin.sock", w->dir);
+
+    world_register(w, old);
+    world_wait_healthy(old);
+    const pid_t master = haproxy_master(w);
+    load.port = w->port;
+    load_start(&load);
+    CHECK(unlink(path) == 0);
+    world_register(w, new);
+    world_wait_healthy(new);
+    WAIT_FOR(atomic_load(&new->requests) > 0, 5000);
+    world_drain(w, old);
+    world_stop_app(w, old);
+    w->second_port = pick_port(); /* and a reload */
+    w->has_second_listener = true;
+    world_apply(w);
+    WAIT_FOR(client_once(w->second_port, "GET", "/").status == 200, 5000);
+    balancer_free(w->balancer);
+    world_open(w);
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    clock_sleep_ms(500);
+    load_stop(&load);
+    check_no_failures(&load, "keep-alive");
+    CHECK_EQ(haproxy_master(w), master);
+}
+
 TEST(a_long_path_is_no_obstacle)
 {
     cleanup(world_free) struct world *w = world_new_at(
