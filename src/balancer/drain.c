@@ -13,6 +13,8 @@
 #define LONGEST_PAUSE_MS 100
 #define LEAVING_PAUSE_MS 500 /* nobody waits for those */
 #define IDLE_POLLS 2
+/* After a member's gate only clients that have not spoken yet can reach it by an old worker: so long. */
+#define SILENT_MS (HAPROXY_FIRST_REQUEST_MS - HAPROXY_KEEP_ALIVE_MS)
 #define CUT_MS 250 /* connections that were cut need a moment to go */
 
 void
@@ -99,6 +101,57 @@ ask_old_workers(struct balancer *b, struct haproxy_processes *out, struct err *e
            haproxy_parse_processes(strbuf_str(&answer), out, err);
 }
 
+static bool
+is_gated_by_silent(const struct member *m, int64_t now_ms)
+{
+    return is_draining(m) && m->gate_until_ms != 0 && now_ms >= m->gate_until_ms &&
+           now_ms < m->gate_until_ms + SILENT_MS;
+}
+
+static bool
+must_count_silent(const struct balancer *b)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+
+    for (const struct group *g = b->groups; g != NULL; g = g->next)
+        for (const struct member *m = g->members; m != NULL; m = m->next)
+            if (is_gated_by_silent(m, now_ms))
+                return true;
+    return false;
+}
+
+static bool
+count_silent(struct balancer *b, pid_t worker, int64_t *count_out, struct err *err)
+{
+    char command[64];
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    *count_out = 0;
+    snprintf(command, sizeof(command), "@!%d show stat -1 3 -1", (int)worker);
+    if (!haproxy_process_ask_master(b->haproxy, command, &answer, err))
+        return false;
+    return str_trim(strbuf_str(&answer)).len == 0 || /* it has gone */
+           haproxy_parse_waiting(strbuf_str(&answer), count_out, err);
+}
+
+/* Do clients of old workers wait with a request that those would send to old targets? */
+static bool
+look_for_silent(struct balancer *b, const struct haproxy_processes *processes, bool *has_silent_out,
+                struct err *err)
+{
+    int64_t count = 0;
+
+    *has_silent_out = false;
+    if (processes->old_worker_count == 0 || !must_count_silent(b))
+        return true;
+    for (int i = 0; i < processes->old_worker_count && !*has_silent_out; i++) {
+        if (!count_silent(b, processes->old_workers[i], &count, err))
+            return false;
+        *has_silent_out = count > 0;
+    }
+    return true;
+}
+
 /* False if somebody did not answer: then nothing may be concluded. */
 static bool
 count_all(struct balancer *b, struct haproxy_processes *processes, struct err *err)
@@ -160,11 +213,12 @@ member_drained(struct balancer *b, struct member *m)
 }
 
 static void
-judge_member(struct balancer *b, struct member *m, const struct haproxy_processes *processes)
+judge_member(struct balancer *b, struct member *m, const struct haproxy_processes *processes, bool has_silent)
 {
     const struct group *g = m->group;
     const int64_t now_ms = clock_monotonic_ms();
-    const bool is_gated = processes->old_worker_count > 0 && now_ms < m->gate_until_ms;
+    const bool is_gated = processes->old_worker_count > 0 &&
+                          (now_ms < m->gate_until_ms || (has_silent && is_gated_by_silent(m, now_ms)));
 
     if (m->slot >= 0 && (g->slots.at[m->slot].has_ready || g->slots.at[m->slot].wants_ready))
         return; /* HAProxy was not told yet */
@@ -216,6 +270,7 @@ drain_poll(void *arg)
     struct balancer *b = arg;
     const enum haproxy_state state = haproxy_process_state(b->haproxy);
     struct haproxy_processes processes = {0};
+    bool has_silent = false;
     struct err err;
 
     /* While a worker takes over from another, or before we know what it has: wait. */
@@ -223,7 +278,7 @@ drain_poll(void *arg)
         poll_again(b);
         return;
     }
-    if (!count_all(b, &processes, &err)) {
+    if (!count_all(b, &processes, &err) || !look_for_silent(b, &processes, &has_silent, &err)) {
         log_debug("drain.count", "error=%s", log_quote(err.message));
         poll_again(b);
         return;
@@ -231,7 +286,7 @@ drain_poll(void *arg)
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         for (struct member *m = g->members; m != NULL; m = m->next)
             if (is_draining(m))
-                judge_member(b, m, &processes);
+                judge_member(b, m, &processes, has_silent);
         judge_leaving(g);
     }
     poll_again(b);

@@ -268,13 +268,13 @@ add_global(const struct config_setup *setup, const char *fingerprint, struct str
                 "    timeout connect 10s\n"
                 "    timeout client 60s\n"
                 "    timeout server 60s\n"
-                "    timeout http-request 60s\n"
+                "    timeout http-request %dms\n"
                 "    timeout http-keep-alive %dms\n"
                 "    retries 3\n"
                 "    option redispatch 1\n"
                 "    retry-on conn-failure empty-response\n"
                 "    http-reuse safe\n\n",
-                HAPROXY_KEEP_ALIVE_MS);
+                HAPROXY_FIRST_REQUEST_MS, HAPROXY_KEEP_ALIVE_MS);
 }
 
 /* X-Forwarded-*, X-Amzn-Trace-Id (alb.md A7). */

@@ -16,6 +16,8 @@
 /* An old worker's idle clients may each send one more request (alb.md B8); so long after a reload
  * a target that it knew must not be stopped. */
 #define HAPROXY_KEEP_ALIVE_MS 5000
+/* And a client that had connected but not spoken yet has this long for its first one. */
+#define HAPROXY_FIRST_REQUEST_MS 60000
 #define HAPROXY_FINGERPRINT_SIZE 64
 #define HAPROXY_ACTION_SIZE 512
 

@@ -379,3 +379,36 @@ haproxy_parse_frontends(struct str answer, void (*call)(void *arg, struct str na
             call(arg, name);
     return true;
 }
+
+bool
+haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *err)
+{
+    struct str rest = answer, line, field;
+    int64_t count = 0, sessions;
+    int column = -1;
+
+    if (!str_split(&rest, '\n', &line) || !str_starts(line, STR("# pxname,svname,")))
+        return err_set(err, ERR_HAPROXY, "HAProxy's statistics have no header");
+    for (int i = 0; column < 0 && str_split(&line, ',', &field); i++)
+        if (str_is(field, "scur"))
+            column = i;
+    if (column < 2)
+        return err_set(err, ERR_HAPROXY, "HAProxy's statistics have no column 'scur'");
+    while (str_split(&rest, '\n', &line)) {
+        const struct str row = line;
+        int sign = 0;
+        bool is_there = false;
+        for (int i = 0; i <= column && str_split(&line, ',', &field); i++) {
+            if (i == 1)
+                sign = str_is(field, "FRONTEND") ? 1 : str_is(field, "BACKEND") ? -1 : 0;
+            is_there = i == column;
+        }
+        if (sign == 0)
+            continue;
+        if (!is_there || !parse_number(field, INT32_MAX, &sessions))
+            return bad_row(row, err);
+        count += sign * sessions;
+    }
+    *count_out = count > 0 ? count : 0;
+    return true;
+}

@@ -62,3 +62,5 @@ bool haproxy_parse_processes(struct str answer, struct haproxy_processes *out, s
 /* Names of the frontends in `show stat -1 1 -1`, called in order. */
 bool haproxy_parse_frontends(struct str answer, void (*call)(void *arg, struct str name), void *arg,
                              struct err *err) MUST_CHECK;
+/* Client connections that are in no backend, in `show stat -1 3 -1`: their next request is yet to come. */
+bool haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *err) MUST_CHECK;

@@ -42,7 +42,7 @@ struct member {
     int64_t cut_ms;      /* when its connections were cut; 0: not */
     int idle_polls, used;
     bool is_in_old;         /* in rotation while a reload is under way: the old worker knows it */
-    int64_t gate_until_ms;  /* idle clients of an old worker may still reach it (alb.md B8) */
+    int64_t gate_until_ms;  /* idle clients of an old worker may still reach it (alb.md B8); 0: none */
     struct member *next;
 };
 

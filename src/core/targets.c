@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include "core/said.h"
 
-#define DRAIN_MARGIN_MS \
-    30000 /* beyond the deregistration delay: the balancer must be dead by then */
+/* Beyond the deregistration delay.  The balancer may need 60 s of it, for clients that connected before a
+ * reload and have not spoken yet; after that it must be dead. */
+#define DRAIN_MARGIN_MS 70000
 
 static void
 emit_target(struct core *core, const struct target_group *tg, const struct target *x)

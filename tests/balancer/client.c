@@ -11,7 +11,7 @@
 
 #define TIMEOUT_S 20
 
-static int
+int
 client_connect(int port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,

@@ -12,6 +12,7 @@ struct reply {
     char head[2048]; /* its beginning */
 };
 
+int client_connect(int port); /* -1: nobody listens */
 /* One request on `*fd` (-1: connects first); leaves the connection in *fd if it may be reused. */
 bool client_get(int *fd, int port, const char *method, const char *path, struct reply *out);
 struct reply client_once(int port, const char *method, const char *path);

@@ -178,6 +178,32 @@ TEST(after_a_reload_old_targets_wait_for_idle_clients)
     WAIT_FOR(atomic_load(&old->drained) > 0, 5000);
 }
 
+/* Browsers connect ahead of their first request; until it comes, the old worker has not chosen a target. */
+TEST(after_a_reload_old_targets_wait_for_clients_that_have_not_spoken_yet)
+{
+    WORLD;
+    struct app *old = app_start(w), *next = app_start(w);
+    struct reply reply;
+
+    world_register(w, old);
+    world_wait_healthy(old);
+    int fd = client_connect(w->port);
+    CHECK(fd >= 0);
+    w->second_port = pick_port();
+    w->has_second_listener = true;
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 8000);
+    world_register(w, next);
+    world_wait_healthy(next);
+    world_drain(w, old);
+    clock_sleep_ms(7000);
+    if (atomic_load(&old->drained) > 0)
+        world_stop_app(w, old);
+    CHECK(client_get(&fd, w->port, "GET", "/", &reply));
+    CHECK_EQ(reply.status, 200);
+    WAIT_FOR(atomic_load(&old->drained) > 0, 5000);
+}
+
 TEST(a_request_in_an_old_worker_keeps_its_target)
 {
     WORLD;

@@ -212,9 +212,9 @@ TEST(a_stopped_task_drains_first_and_the_first_cause_wins)
     story_at(st, 20000); /* no word from the balancer: asked again */
     story_clock(st);
     CHECK_TRACE(st, "20000 clock | deregister t1\n");
-    story_at(st, 91000); /* its delay of 60 s and 30 s more are over */
+    story_at(st, 131000); /* its delay of 60 s and 70 s more are over */
     story_clock(st);
-    CHECK_TRACE(st, "91000 clock | start t3 adopt t2 register t2 stop t1\n");
+    CHECK_TRACE(st, "131000 clock | start t3 adopt t2 register t2 stop t1\n");
 }
 
 TEST(a_restart_in_the_middle_changes_nothing)

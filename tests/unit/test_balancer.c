@@ -346,6 +346,21 @@ TEST(the_process_list_is_read)
     CHECK(!haproxy_parse_processes(STR("Unknown command\n"), &p, &err));
 }
 
+TEST(clients_that_have_not_spoken_are_counted)
+{
+    int64_t count = -1;
+    struct err err;
+
+    CHECK(haproxy_parse_waiting(STR("# pxname,svname,qcur,qmax,scur,smax,\nlistener_a_80,FRONTEND,,,4,9,\n"
+                                    "group_a,BACKEND,0,0,1,2,\n\n"), &count, &err));
+    CHECK_EQ(count, 3);
+    CHECK(haproxy_parse_waiting(STR("# pxname,svname,scur,\nf,FRONTEND,0,\nb,BACKEND,1,\nb,s1,7,\n\n"), &count, &err));
+    CHECK_EQ(count, 0);
+    CHECK(!haproxy_parse_waiting(STR("# pxname,svname,scur,\nf,FRONTEND\n\n"), &count, &err));
+    CHECK(!haproxy_parse_waiting(STR("# pxname,svname,smax,\nf,FRONTEND,1,\n\n"), &count, &err));
+    CHECK(!haproxy_parse_waiting(STR("Unknown command\n\n"), &count, &err));
+}
+
 TEST(information_is_read)
 {
     struct haproxy_info info;
