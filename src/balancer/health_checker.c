@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include "balancer/http_head.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 /* After its verdict a probe reads the body for a while and drops it: closing on unread bytes sends
  * a reset, which fills the logs of applications. */
 #define BODY_LIMIT 65536
 #define FIRST_PAUSE_MS 10
+#define LATE_MS 50 /* a timer that fires so late tells that our loop was held up */
 
 struct probe {
     struct checker *checker;
@@ -19,6 +21,8 @@ struct probe {
     int fd;
     struct loop_fd *watch;
     struct loop_timer *timer; /* its timeout; then how long the body may take */
+    int64_t due_ms;           /* of the timer */
+    bool was_extended;
     struct str request;       /* what is left to send, in `request_text` */
     struct strbuf request_text;
     struct strbuf head;
@@ -95,7 +99,17 @@ probe_finish(struct probe *p, enum check_result result, int status, bool reads_o
 static void
 probe_timed_out(void *arg)
 {
-    probe_finish(arg, CHECK_TIMED_OUT, 0, false);
+    struct probe *p = arg;
+    const int64_t now_ms = clock_monotonic_ms(), late_ms = now_ms - p->due_ms;
+
+    /* The time that our own loop took away is given once more: the answer may have come long ago. */
+    if (late_ms > LATE_MS && !p->was_extended) {
+        p->was_extended = true;
+        p->due_ms = now_ms + late_ms;
+        loop_timer_set(p->timer, late_ms);
+        return;
+    }
+    probe_finish(p, CHECK_TIMED_OUT, 0, false);
 }
 
 static void
@@ -202,7 +216,15 @@ fill_address(const char *text, int port, struct sockaddr_storage *out, socklen_t
     return false;
 }
 
-/* A socket on its way to the target, or -1. */
+/* What failed was not the target: we have no descriptor, no port, no memory left. */
+static bool
+is_our_fault(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == EADDRNOTAVAIL;
+}
+
+/* A socket on its way to the target, or -1 and errno. */
 static int
 probe_connect(const char *address, int port)
 {
@@ -210,6 +232,7 @@ probe_connect(const char *address, int port)
     socklen_t len;
     const int on = 1;
 
+    errno = EINVAL;
     if (!fill_address(address, port, &to, &len))
         return -1;
     const int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -217,7 +240,9 @@ probe_connect(const char *address, int port)
         return -1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(fd, (struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS) {
+        const int error = errno;
         close(fd);
+        errno = error;
         return -1;
     }
     return fd;
@@ -230,6 +255,11 @@ probe_start(struct checker *c)
     const bool is_ipv6 = strchr(c->address, ':') != NULL;
     const int fd = probe_connect(c->address, port);
 
+    if (fd < 0 && is_our_fault(errno)) {
+        log_warn("check.not_made", "target=%s port=%d error=%s", c->address, port, log_quote(strerror(errno)));
+        loop_timer_set(c->timer, (int64_t)c->check.interval_s * 1000);
+        return;
+    }
     if (fd < 0) {
         checker_take(c, CHECK_FAILED, 0);
         return;
@@ -244,6 +274,7 @@ probe_start(struct checker *c)
     p->request = strbuf_str(&p->request_text);
     p->watch = loop_fd_new(c->loop, fd, probe_ready, p);
     p->timer = loop_timer_new(c->loop, probe_timed_out, p);
+    p->due_ms = c->probe_started_ms + (int64_t)c->check.timeout_s * 1000;
     loop_timer_set(p->timer, (int64_t)c->check.timeout_s * 1000);
     loop_fd_watch(p->watch, false, true);
     c->probe = p;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include "base/clock.h"
 #include "check.h"
@@ -208,6 +209,62 @@ TEST(silence_is_a_timeout)
     struct app t = {.answer = NULL};
 
     check_verdict(&t, TARGET_unhealthy, "Target.Timeout", "Request timed out");
+}
+
+static void
+hold_up(void *arg)
+{
+    (void)arg;
+    clock_sleep_ms(1500);
+}
+
+/* An answer that lies there in time is no timeout, only because our own loop was busy meanwhile. */
+TEST(a_loop_that_was_held_up_blames_nobody)
+{
+    struct app t = {.answer = "HTTP/1.1 200 OK\r\n\r\n", .piece = 1};
+    struct watch w = {0};
+
+    app_start(&t);
+    watch_start(&w, t.port);
+    while (atomic_load(&t.probes) == 0)
+        continue;
+    CHECK(loop_post(w.loop, hold_up, NULL));
+    while (atomic_load(&w.said) < 0)
+        clock_sleep_ms(1);
+    CHECK_EQ(atomic_load(&w.said), TARGET_healthy);
+    watch_stop(&w);
+    app_stop(&t);
+}
+
+static void
+limit_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = count;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+/* That we have no descriptor left says nothing about the target. */
+TEST(what_we_lack_ourselves_blames_nobody)
+{
+    struct app t = {.answer = "HTTP/1.1 200 OK\r\n\r\n"};
+    struct watch w = {.state = TARGET_healthy};
+
+    app_start(&t);
+    watch_start(&w, t.port);
+    while (atomic_load(&t.probes) < 1)
+        clock_sleep_ms(1);
+    limit_descriptors(3);
+    clock_sleep_ms(2500); /* two checks */
+    limit_descriptors(1000);
+    const int before = atomic_load(&t.probes);
+    while (atomic_load(&t.probes) == before)
+        clock_sleep_ms(1);
+    CHECK_EQ(atomic_load(&w.said), -1); /* healthy as before */
+    watch_stop(&w);
+    app_stop(&t);
 }
 
 TEST(a_stranger_fails)
