@@ -67,15 +67,10 @@ load_check_ports(struct balancer *b)
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         char why[sizeof(f->blocked)] = "";
         if (!f->is_served) {
-            /* Blocked for now, so that of two new ones the first gets the port. */
-            char before[sizeof(f->blocked)];
-            memcpy(before, f->blocked, sizeof(before));
-            text_copy(f->blocked, sizeof(f->blocked), STR("not looked at"));
             const struct frontend *rival = find_rival(b, f);
-            memcpy(f->blocked, before, sizeof(before));
             if (rival != NULL)
                 snprintf(why, sizeof(why), "port %d is listener %s's", f->port, rival->id);
-            else if (!is_port_ours(b->has_ports, f->port))
+            else if (!is_port_ours(b->has_ports, f->port) && !is_port_ours(b->written_ports, f->port))
                 try_port(b->bind_address, f->port, why, sizeof(why));
         }
         if (strcmp(why, f->blocked) != 0) {

@@ -286,6 +286,7 @@ forget_all(struct balancer *b)
     b->running[0] = '\0';
     b->must_learn = false;
     free(TAKE(b->has_ports));
+    free(TAKE(b->written_ports));
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
         f->has_action[0] = '\0';
@@ -308,6 +309,7 @@ traffic_failed(void *ctx, const char *why)
     log_error("haproxy.failed", "does=retry in_ms=%d error=%s", (int)b->retry_ms, log_quote(why));
     text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
     b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
+    free(TAKE(b->written_ports));
     if (haproxy_process_state(b->haproxy) == HAPROXY_ABSENT)
         forget_all(b);
     else

@@ -97,7 +97,8 @@ struct balancer {
     int early_deaths;               /* in a row, each soon after its start */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     bool is_adopting;          /* the first turn after HAProxy was found running */
-    int *has_ports, *written_ports; /* that HAProxy listens on; 0 ends them; may be NULL */
+    int *has_ports;     /* that HAProxy listens on; 0 ends them; may be NULL */
+    int *written_ports; /* that the configuration being loaded will listen on, and perhaps does already */
     long long views_applied;
     atomic_llong views_posted; /* any thread */
     atomic_llong ready_view;   /* the view in force, or -1; any thread reads */

@@ -364,6 +364,29 @@ TEST(listeners_come_and_go)
     CHECK_TEXT(client_once(w->port, "GET", "/").body, "app2");
 }
 
+/* While a reload is under way the new worker already listens; that is no stranger on the port. */
+TEST(a_new_listener_is_no_stranger_to_itself)
+{
+    WORLD;
+    char problem[512];
+
+    world_register(w, app_start(w));
+    world_wait_healthy(&w->apps[0]);
+    for (int i = 0; i < 6; i++) {
+        w->second_port = pick_port();
+        w->has_second_listener = true;
+        do {
+            world_apply(w);
+            if (balancer_problem(w->balancer, problem, sizeof(problem)))
+                check_fail(__FILE__, __LINE__, "%s", problem);
+            clock_sleep_ms(2);
+        } while (!balancer_is_ready(w->balancer));
+        w->has_second_listener = false;
+        world_apply(w);
+        WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    }
+}
+
 TEST(what_is_no_address_never_reaches_haproxy)
 {
     WORLD;
