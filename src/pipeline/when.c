@@ -24,6 +24,15 @@ folded(char c, bool ignore_case)
     return ignore_case ? (char)tolower((unsigned char)c) : c;
 }
 
+/* "**" crosses folders only where it is a segment by itself; "**.jar" is "*.jar". */
+static bool
+is_deep(struct str pattern, size_t p)
+{
+    return p + 1 < pattern.len && pattern.at[p] == '*' && pattern.at[p + 1] == '*' &&
+           (p == 0 || pattern.at[p - 1] == '/') &&
+           (p + 2 == pattern.len || pattern.at[p + 2] == '/');
+}
+
 /* Ant style: '*' and '?' within a segment, '**' across.  Backtracks over the last star only for
  * each kind, so the time is at most pattern times path. */
 bool
@@ -33,7 +42,7 @@ glob_match(struct str pattern, struct str path, bool ignore_case)
     size_t star_p = SIZE_MAX, star_s = 0, deep_p = SIZE_MAX, deep_s = 0;
 
     for (;;) {
-        if (p + 1 < pattern.len && pattern.at[p] == '*' && pattern.at[p + 1] == '*') {
+        if (is_deep(pattern, p)) {
             p += 2;
             if (p < pattern.len && pattern.at[p] == '/')
                 p++; /* "**" + "/" also stands for no directory at all */

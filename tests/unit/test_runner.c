@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
-#include "pipeline/runner.h"
+#include "pipeline/run.h"
 #include "check.h"
 
 /* A build in a directory of its own; what it logged and reported stays for the checks. */
@@ -312,6 +312,43 @@ TEST(files_stashes_archives_and_reports)
     CHECK(has(log, "no file"));
     CHECK(has(log, "No such saved stash 'zzz'"));
     CHECK(strstr(log, "runs in your own directory") != NULL);
+}
+
+TEST(patterns_are_those_of_ant)
+{
+    static const struct {
+        const char *pattern, *path;
+        bool matches;
+    } rows[] = {
+        {"*.jar", "a.jar", true},
+        {"*.jar", "x/a.jar", false},
+        {"**/*.jar", "a.jar", true},
+        {"**/*.jar", "x/y/a.jar", true},
+        {"**.jar", "a.jar", true},
+        {"**.jar", "x/a.jar", false},
+        {"src/**", "src/a/b", true},
+        {"src/**", "src", true},
+        {"src**", "src/a", false},
+        {"src**", "srcs", true},
+        {"a/**/b", "a/b", true},
+        {"a/**/b", "a/x/y/b", true},
+        {"a/**/b", "ab", false},
+        {"**/b/*.c", "a/b/x/b/y.c", true},
+        {"release/*", "release/1", true},
+        {"release/*", "release/1/2", false},
+        {"a?c", "abc", true},
+        {"a?c", "a/c", false},
+        {"**", "", true},
+        {"", "a", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const bool got = glob_match(str_of(rows[i].pattern), str_of(rows[i].path), false);
+        if (got != rows[i].matches)
+            fprintf(stderr, "'%s' and '%s': %d\n", rows[i].pattern, rows[i].path, got);
+        CHECK(got == rows[i].matches);
+    }
+    CHECK(glob_match(STR("REL-*"), STR("rel-1"), true));
 }
 
 TEST(a_timeout_aborts_and_post_still_runs)
