@@ -17,6 +17,7 @@ struct selection {
     struct step_call *s;
     struct str includes, excludes;
     bool default_excludes;
+    enum links { LINKS_SKIP, LINKS_KEEP, LINKS_FOLLOW } links;
     struct list found; /* paths relative to the directory */
 };
 
@@ -52,6 +53,19 @@ is_default_exclude(const char *name)
            strcmp(name, ".DS_Store") == 0 || strcmp(name, "CVS") == 0;
 }
 
+/* A link is kept as one (stash), or stands for the file it leads to (archive). */
+static bool
+is_selectable(const struct selection *sel, const char *path, const struct stat *st)
+{
+    struct stat target;
+
+    if (S_ISREG(st->st_mode))
+        return true;
+    if (!S_ISLNK(st->st_mode) || sel->links == LINKS_SKIP)
+        return false;
+    return sel->links == LINKS_KEEP || (stat(path, &target) == 0 && S_ISREG(target.st_mode));
+}
+
 static bool
 select_in(struct selection *sel, const char *relative, unsigned depth)
 {
@@ -65,18 +79,19 @@ select_in(struct selection *sel, const char *relative, unsigned depth)
         return depth > 0 || errno == ENOENT ||
                step_fail(sel->s, "cannot open '%s': %s", path, strerror(errno));
     while (ok && (e = readdir(d)) != NULL) {
-        const char *name;
+        const char *name, *full;
         struct stat st;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
             (sel->default_excludes && is_default_exclude(e->d_name)))
             continue;
         name = relative[0] == '\0' ? arena_format(a, "%s", e->d_name)
                                    : arena_format(a, "%s/%s", relative, e->d_name);
-        if (lstat(arena_format(a, "%s/%s", sel->s->run->directory, name), &st) != 0)
+        full = arena_format(a, "%s/%s", sel->s->run->directory, name);
+        if (lstat(full, &st) != 0)
             continue;
         if (S_ISDIR(st.st_mode)) {
             ok = depth >= DEPTH_MAX || select_in(sel, name, depth + 1);
-        } else if (S_ISREG(st.st_mode) && matches_any(sel->includes, str_of(name)) &&
+        } else if (is_selectable(sel, full, &st) && matches_any(sel->includes, str_of(name)) &&
                    !matches_any(sel->excludes, str_of(name))) {
             if (sel->found.count >= FILES_MAX)
                 ok = step_fail(sel->s, "more than %d files match", FILES_MAX);
@@ -88,21 +103,42 @@ select_in(struct selection *sel, const char *relative, unsigned depth)
     return ok;
 }
 
+/* Gives the link `from` a twin `to`; `is_link_out` false if it is none. */
 static bool
-copy_file(struct step_call *s, const char *from, const char *to)
+copy_link(struct step_call *s, const char *from, const char *to, bool *is_link_out)
 {
-    cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char target[4096];
+    const ssize_t n = readlink(from, target, sizeof(target) - 1);
+
+    *is_link_out = n >= 0;
+    if (n < 0)
+        return true;
+    target[n] = '\0';
+    return symlink(target, to) == 0 || step_fail(s, "cannot write '%s': %s", to, strerror(errno));
+}
+
+static bool
+copy_file(struct step_call *s, const char *from, const char *to, bool keeps_links)
+{
+    cleanup_close int in = -1;
     cleanup_close int out = -1;
     struct stat st;
     struct err err;
     struct str folder = str_range(to, strrchr(to, '/'));
     char buffer[65536];
+    bool is_link = false;
     ssize_t n;
 
-    if (in < 0 || fstat(in, &st) != 0)
-        return step_fail(s, "cannot read '%s': %s", from, strerror(errno));
     if (!file_make_dirs(arena_cstr(&s->run->arena, folder), 0755, &err))
         return step_fail(s, "%s", err.message);
+    unlink(to); /* never through a link that is there */
+    if (keeps_links && !copy_link(s, from, to, &is_link))
+        return false;
+    if (is_link)
+        return true;
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) != 0)
+        return step_fail(s, "cannot read '%s': %s", from, strerror(errno));
     out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
     if (out < 0)
         return step_fail(s, "cannot write '%s': %s", to, strerror(errno));
@@ -113,14 +149,15 @@ copy_file(struct step_call *s, const char *from, const char *to)
 }
 
 static bool
-copy_all(struct step_call *s, const struct list *files, const char *from, const char *to)
+copy_all(struct step_call *s, const struct selection *sel, const char *from, const char *to)
 {
-    for (size_t i = 0; i < files->count; i++) {
-        struct str name = files->at[i].text;
+    for (size_t i = 0; i < sel->found.count; i++) {
+        struct str name = sel->found.at[i].text;
         if ((i & 63) == 0 && !run_poll(s->in, s->at))
             return false;
         if (!copy_file(s, arena_format(&s->run->arena, "%s/" STR_FMT, from, STR_ARG(name)),
-                       arena_format(&s->run->arena, "%s/" STR_FMT, to, STR_ARG(name))))
+                       arena_format(&s->run->arena, "%s/" STR_FMT, to, STR_ARG(name)),
+                       sel->links == LINKS_KEEP))
             return false;
     }
     return true;
@@ -155,7 +192,8 @@ step_stash(struct step_call *s)
     struct selection sel = {.s = s,
                             .includes = step_text(s, "includes", "**"),
                             .excludes = step_text(s, "excludes", ""),
-                            .default_excludes = step_truth(s, "useDefaultExcludes", true)};
+                            .default_excludes = step_truth(s, "useDefaultExcludes", true),
+                            .links = LINKS_KEEP};
     const char *path;
     struct err err;
 
@@ -167,7 +205,7 @@ step_stash(struct step_call *s)
     if (!file_make_dirs(s->run->config->artifact_dir, 0755, &err) ||
         !file_remove_tree(path, &err) || !file_make_dirs(path, 0755, &err))
         return step_fail(s, "%s", err.message);
-    if (!copy_all(s, &sel.found, s->run->directory, path))
+    if (!copy_all(s, &sel, s->run->directory, path))
         return false;
     run_logf(s->run, "Stashed %zu file(s)", sel.found.count);
     return true;
@@ -177,7 +215,7 @@ static bool
 step_unstash(struct step_call *s)
 {
     const char *path, *before = s->run->directory;
-    struct selection sel = {.s = s, .includes = STR("**")};
+    struct selection sel = {.s = s, .includes = STR("**"), .links = LINKS_KEEP};
     bool ok;
 
     if (!needs_store(s) || (path = stash_path(s)) == NULL)
@@ -187,7 +225,7 @@ step_unstash(struct step_call *s)
     s->run->directory = path;
     ok = select_in(&sel, "", 0);
     s->run->directory = before;
-    return ok && copy_all(s, &sel.found, path, before);
+    return ok && copy_all(s, &sel, path, before);
 }
 
 static bool
@@ -196,7 +234,9 @@ step_archive(struct step_call *s)
     struct selection sel = {.s = s,
                             .includes = step_text(s, "artifacts", ""),
                             .excludes = step_text(s, "excludes", ""),
-                            .default_excludes = step_truth(s, "defaultExcludes", true)};
+                            .default_excludes = step_truth(s, "defaultExcludes", true),
+                            .links =
+                                step_truth(s, "followSymlinks", true) ? LINKS_FOLLOW : LINKS_SKIP};
 
     if (!needs_store(s))
         return false;
@@ -216,7 +256,7 @@ step_archive(struct step_call *s)
         return true;
     }
     run_logf(s->run, "Archiving %zu artifact(s)", sel.found.count);
-    return copy_all(s, &sel.found, s->run->directory, s->run->config->artifact_dir);
+    return copy_all(s, &sel, s->run->directory, s->run->config->artifact_dir);
 }
 
 struct counts {
@@ -272,7 +312,8 @@ count_report(struct str xml, struct counts *out)
 static bool
 step_junit(struct step_call *s)
 {
-    struct selection sel = {.s = s, .includes = step_text(s, "testResults", "")};
+    struct selection sel = {
+        .s = s, .includes = step_text(s, "testResults", ""), .links = LINKS_FOLLOW};
     struct counts counts = {0};
     struct arena *a = &s->run->arena;
     struct err err;

@@ -314,6 +314,28 @@ TEST(files_stashes_archives_and_reports)
     CHECK(strstr(log, "runs in your own directory") != NULL);
 }
 
+TEST(links_are_stashed_as_links_and_archived_as_files)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log =
+        run_steps(&b,
+                  "sh 'mkdir bin out; echo x > tool.js; ln -s ../tool.js bin/tool; ln -s nowhere "
+                  "bin/dangling'\n"
+                  "stash name: 'tools', includes: 'tool.js,bin/**'\n"
+                  "dir('out') { unstash 'tools'\n unstash 'tools'\n sh 'readlink bin/tool "
+                  "bin/dangling; cat bin/tool' }\n"
+                  "archiveArtifacts 'bin/*'\n"
+                  "sh 'cd ../keep/artifacts; find . -type f; find . -type l | wc -l'\n"
+                  "script { try { archiveArtifacts artifacts: 'bin/*', followSymlinks: false } "
+                  "catch (e) { echo e.message } }\n",
+                  RESULT_SUCCESS);
+    CHECK(has(log, "../tool.js\nnowhere"));
+    CHECK(has(log, "x"));
+    CHECK(has(log, "./bin/tool"));
+    CHECK(has(log, "0"));
+    CHECK(strstr(log, "No artifacts found") != NULL);
+}
+
 TEST(patterns_are_those_of_ant)
 {
     static const struct {
