@@ -370,6 +370,7 @@ jenkinsfile_parse(struct str text, struct diagnostics *d)
     if (j->pipeline_call != NULL && d->count == 0)
         bind_pipeline(&b, j->pipeline_call);
     if (d->count > 0) {
+        diagnostics_sort(d);
         jenkinsfile_free(j);
         return NULL;
     }

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
@@ -56,6 +57,23 @@ diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const cha
     va_start(args, format);
     vsnprintf(item->message, sizeof(item->message), format, args);
     va_end(args);
+}
+
+static int
+compare_places(const void *a, const void *b)
+{
+    const struct diagnostic *x = a, *y = b;
+
+    if (x->line != y->line)
+        return x->line < y->line ? -1 : 1;
+    return x->column < y->column ? -1 : x->column > y->column;
+}
+
+void
+diagnostics_sort(struct diagnostics *d)
+{
+    qsort(d->items, d->count < DIAGNOSTICS_MAX ? d->count : DIAGNOSTICS_MAX, sizeof(d->items[0]),
+          compare_places);
 }
 
 void

@@ -31,6 +31,7 @@ struct diagnostics {
 };
 void diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
                      const char *format, ...) PRINTF_LIKE(5, 6);
+void diagnostics_sort(struct diagnostics *d); /* into the order of the file */
 /* One "name:line:column: message [code]" a line. */
 void diagnostics_format(const struct diagnostics *d, const char *name, struct strbuf *out);
 

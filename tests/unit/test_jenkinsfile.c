@@ -331,4 +331,8 @@ TEST(all_errors_are_reported_at_once)
 
     CHECK(strstr(got, "6:1:") != NULL && strstr(got, "7:1:") != NULL &&
           strstr(got, "8:1:") != NULL);
+    /* From the top of the file to its end, whatever was checked first. */
+    got = errors_of("pipeline {\nstages {\nstage('a') {\nsteps {\nsh()\n}\n}\n}\npostt { }\n}");
+    CHECK(str_starts(str_of(got), STR("Jenkinsfile:1:1:")));
+    CHECK(strstr(got, "9:1:") != NULL && strstr(got, "5:1:") < strstr(got, "9:1:"));
 }
