@@ -376,6 +376,8 @@ run_inside_agent(struct run *run, struct stage_frame *frame)
                 run->in.completion = COMPLETION_NONE; /* `return` in steps ends the stage */
         }
     }
+    if (error != NULL)
+        run_log_error(run, error); /* before the post conditions that answer it */
     error = run_post(run, stage->section[SECTION_POST], error);
     return error == NULL || interp_rethrow(&run->in, error);
 }

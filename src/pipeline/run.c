@@ -129,10 +129,13 @@ run_error_result(const struct exception *e)
 }
 
 void
-run_log_error(struct run *run, const struct exception *e)
+run_log_error(struct run *run, struct exception *e)
 {
     bool by_step = str_is(e->class_name, "AbortException") || e->is_interruption;
 
+    if (e->is_logged)
+        return;
+    e->is_logged = true;
     if (by_step || e->line == 0)
         run_logf(run, "ERROR: " STR_FMT, STR_ARG(e->message));
     else

@@ -102,8 +102,9 @@ void run_mask(struct run *run, struct str secret);
 void run_worsen(struct run *run, enum build_result r);
 void run_mark(struct run *run, enum build_result r); /* this stage and those around it */
 enum build_result run_error_result(const struct exception *e);
-/* "ERROR: ..." with the place for errors of the script itself. */
-void run_log_error(struct run *run, const struct exception *e);
+/* "ERROR: ..." with the place for errors of the script itself; once, however often it is thrown on.
+ */
+void run_log_error(struct run *run, struct exception *e);
 struct env_layer *run_env_push(struct run *run);
 void run_env_set(struct run *run, struct env_layer *layer, struct str name, struct str value);
 bool run_env_evaluate(struct run *run, struct env_layer *layer);

@@ -186,13 +186,12 @@ finish(struct run *run, bool ok, struct runner_outcome *out)
     bool aborted = run->abort_fired;
 
     if (!ok) {
-        const struct exception *e = interp_catch(&run->in);
+        struct exception *e = interp_catch(&run->in);
         enum build_result of_error = run_error_result(e);
         if (of_error > r)
             r = of_error;
         snprintf(out->reason, sizeof(out->reason), STR_FMT, STR_ARG(str_slice(e->message, 0, 390)));
-        if (run->file == NULL || run->file->pipeline == NULL)
-            run_log_error(run, e);
+        run_log_error(run, e);
     }
     /* A script may have swallowed the interruption; the request to abort stands. */
     if (aborted)

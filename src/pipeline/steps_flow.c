@@ -245,7 +245,7 @@ step_retry(struct step_call *s)
     int64_t count = step_int(s, "count", 1);
 
     for (int64_t attempt = 1;; attempt++) {
-        const struct exception *e;
+        struct exception *e;
         if (s->body.run(s->run, s->body.arg, s->out))
             return true;
         if (s->in->completion != COMPLETION_THROW || attempt >= count)
@@ -278,7 +278,7 @@ parse_result(struct step_call *s, const char *name, enum build_result fallback,
 static bool
 catch_with(struct step_call *s, enum build_result build, enum build_result stage)
 {
-    const struct exception *e;
+    struct exception *e;
 
     if (s->body.run(s->run, s->body.arg, s->out))
         return true;

@@ -77,6 +77,7 @@ struct exception {
     struct str message;
     unsigned line, column;
     bool is_interruption;
+    bool is_logged;
     const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
 };
 

@@ -520,6 +520,28 @@ TEST(settings_without_effect_are_said)
     CHECK(strstr(strbuf_cstr(&b.log), "disableConcurrentBuilds") == NULL);
 }
 
+TEST(an_error_is_told_once_and_before_the_post_that_answers_it)
+{
+    cleanup(build_done) struct build b = {0}, c = {0};
+    const char *log, *at;
+
+    build_init(&b);
+    build_run(&b, "pipeline {\nagent any\nstages { stage('Outer') { stages { stage('In') {\n"
+                  "steps { error 'boom' }\npost { failure { echo 'answered' } } } } } } }");
+    log = strbuf_cstr(&b.log);
+    at = strstr(log, "ERROR: boom\n");
+    CHECK(at != NULL && strstr(at + 1, "ERROR: boom") == NULL);
+    CHECK(at < strstr(log, "answered"));
+
+    /* Outside of the stages, too. */
+    build_init(&c);
+    build_run(&c, "def x = nope\npipeline {\nagent any\nstages { stage('A') { steps { echo 'x' } } "
+                  "} }");
+    CHECK_TEXT(build_result_name(c.outcome.result), "FAILURE");
+    CHECK(has(strbuf_cstr(&c.log), "ERROR: Jenkinsfile:1:9: No such property: nope "
+                                   "(MissingPropertyException)"));
+}
+
 TEST(unknown_steps_and_broken_files_are_named)
 {
     cleanup(build_done) struct build b = {0}, c = {0};
