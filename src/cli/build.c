@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "cli/commands.h"
+#include "io/file.h"
 #include "pipeline/pipeline.h"
 
 static volatile sig_atomic_t is_interrupted;
@@ -90,17 +91,29 @@ give_environment(const char *data_dir)
     setenv("AWS_ACCOUNT_ID", c.account, 0);
 }
 
+/* Made if missing; NULL with err. */
+static char *
+make_artifact_dir(const char *path, struct err *err)
+{
+    char *real = NULL;
+
+    if (file_make_dirs(path, 0755, err) && (real = realpath(path, NULL)) == NULL)
+        err_errno(err, "cannot use '%s'", path);
+    return real;
+}
+
 int
 command_build(int argc, char **argv)
 {
-    const char *data_dir = NULL;
+    const char *data_dir = NULL, *artifacts = NULL;
     struct pipeline_local build = {
         .on_log = on_log, .on_stage = on_stage, .abort_request = abort_request};
     const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &build.branch},
                                       {"file", 'f', OPTION_TEXT, &build.jenkinsfile},
+                                      {"artifacts", 'a', OPTION_TEXT, &artifacts},
                                       {"data-dir", 0, OPTION_TEXT, &data_dir},
                                       {0}};
-    cleanup_free char *directory = NULL;
+    cleanup_free char *directory = NULL, *artifact_dir = NULL;
     struct runner_outcome outcome;
     char tools[64];
     struct err err = {0};
@@ -115,6 +128,9 @@ command_build(int argc, char **argv)
         err_set(&err, ERR_USAGE, "there is no directory '%s'", count == 1 ? argv[1] : ".");
         return cli_fail(&err);
     }
+    if (artifacts != NULL && (artifact_dir = make_artifact_dir(artifacts, &err)) == NULL)
+        return cli_fail(&err);
+    build.artifact_dir = artifact_dir;
     if (!make_tools(tools, sizeof(tools), &err))
         return cli_fail(&err);
     give_environment(data_dir);

@@ -84,8 +84,8 @@ bool pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct er
 size_t pipeline_routes(struct pipeline_room *room,
                        struct http_route out[static PIPELINE_ROUTES_MAX]);
 
-/* Runs a directory's Jenkinsfile in the foreground, in that directory (no checkout; deleteDir is
- * refused). Callbacks come on another thread, while this call waits. */
+/* Runs a directory's Jenkinsfile in the foreground, in that directory (no checkout; deleteDir and
+ * cleanWs are skipped). Callbacks come on another thread, while this call waits. */
 struct pipeline_local {
     const char *directory;   /* absolute */
     const char *jenkinsfile; /* NULL: "Jenkinsfile" */
@@ -94,7 +94,7 @@ struct pipeline_local {
     const char *tool_dir;
     const char *const *extra_env;
     const char *credentials_path;
-    const char *artifact_dir;
+    const char *artifact_dir; /* NULL: artifacts stay where they are */
     int64_t timeout_ms;
     void *ctx;
     void (*on_log)(void *ctx, struct str text);

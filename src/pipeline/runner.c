@@ -201,6 +201,13 @@ finish(struct run *run, bool ok, struct runner_outcome *out)
     snprintf(out->description, sizeof(out->description), "%s", run->description);
 }
 
+/* Scripts, secret files and stashes: none survives its build, however that ended. */
+static bool
+remove_temporary(struct run *run, struct err *err)
+{
+    return file_remove_tree(arena_format(&run->arena, "%s@tmp", run->config->workspace), err);
+}
+
 void
 runner_run(const struct runner_config *config, struct runner_outcome *out)
 {
@@ -224,18 +231,17 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
 
-    ok = run_file(run);
+    ok = remove_temporary(run, &err)
+             ? run_file(run)
+             : interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
     finish(run, ok, out);
     left = leftovers_end(config->cookie);
     if (left > 0)
         run_logf(run, "Ended %u process(es) that the build left behind", left);
     run_logf(run, "Finished: %s", build_result_name(out->result));
     run_log_flush(run);
-    if (!file_remove_tree(arena_format(&run->arena, "%s@tmp", config->workspace), &err))
+    if (!remove_temporary(run, &err))
         run_logf(run, "WARNING: %s", err.message);
-    if (config->artifact_dir != NULL) /* stashes do not survive the run */
-        (void)!file_remove_tree(arena_format(&run->arena, "%s/../stashes", config->artifact_dir),
-                                &err);
     strbuf_done(&run->line);
     jenkinsfile_free(run->file);
     arena_done(&run->arena);

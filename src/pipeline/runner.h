@@ -49,14 +49,14 @@ struct runner_config {
     bool in_place;                /* the workspace is the user's own directory: no checkout */
     const char *tool_dir;         /* first in PATH; may be NULL */
     const char *const *extra_env; /* "NAME=value", NULL-terminated; may be NULL */
-    const char *artifact_dir;     /* archiveArtifacts and stash; may be NULL: those steps fail */
+    const char *artifact_dir;     /* for archiveArtifacts; NULL: artifacts stay where they are */
     const char *credentials_path; /* JSON; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
 
     /* Who we are; text may be NULL where it is unknown. */
     int64_t number;
-    const char *job_name;  /* "web/main" */
+    const char *job_name;                         /* "web/main" */
     const char *build_url; /* ends with '/' */
     const char *branch, *commit, *git_url;
     bool is_primary_branch;

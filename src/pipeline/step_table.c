@@ -37,6 +37,7 @@ static const struct step_type steps[] = {
     {"archiveArtifacts", STEP_PLAIN,
      "artifacts!s allowEmptyArchive:b fingerprint:b onlyIfSuccessful:b excludes:s "
      "defaultExcludes:b caseSensitive:b followSymlinks:b"},
+    {"archive", STEP_PLAIN, "includes!s excludes:s"},
     {"junit", STEP_PLAIN,
      "testResults!s allowEmptyResults:b keepLongStdio:b healthScaleFactor:a "
      "skipPublishingChecks:b skipMarkingBuildUnstable:b checksName:s testDataPublishers:a"},

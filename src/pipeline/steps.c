@@ -59,9 +59,10 @@ step_needs_workspace(const struct step_call *s)
     if (s->run->directory != NULL)
         return true;
     return interp_throw(s->in, s->at, "MissingContextVariableException",
-                        "'" STR_FMT "' needs a workspace; the pipeline has 'agent none', so give "
-                        "the stage an agent",
-                        STR_ARG(s->name));
+                        "'" STR_FMT "' needs a workspace; %s", STR_ARG(s->name),
+                        s->run->file->pipeline != NULL
+                            ? "the pipeline has 'agent none', so give the stage an agent"
+                            : "only the agent of a declarative pipeline { } gives one");
 }
 
 const char *

@@ -134,9 +134,11 @@ step_delete_dir(struct step_call *s)
     if (!step_needs_workspace(s))
         return false;
     directory = str_is(s->name, "cleanWs") ? s->run->workspace : s->run->directory;
-    if (s->run->config->in_place)
-        return step_fail(s, "'" STR_FMT "' was refused: this build runs in your own directory",
-                         STR_ARG(s->name));
+    if (s->run->config->in_place) {
+        run_logf(s->run, "WARNING: '" STR_FMT "' is skipped: this build runs in your own directory",
+                 STR_ARG(s->name));
+        return true;
+    }
     if (!is_inside(s->run, directory))
         return step_fail(s, "'%s' lies outside of the workspace and is not deleted", directory);
     if (!empty_directory(s, directory))

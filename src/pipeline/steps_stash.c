@@ -163,15 +163,6 @@ copy_all(struct step_call *s, const struct selection *sel, const char *from, con
     return true;
 }
 
-static bool
-needs_store(struct step_call *s)
-{
-    if (!step_needs_workspace(s))
-        return false;
-    return s->run->config->artifact_dir != NULL ||
-           step_fail(s, "'" STR_FMT "' has no place to keep files in this build", STR_ARG(s->name));
-}
-
 /* A name becomes one path component. */
 static const char *
 stash_path(struct step_call *s)
@@ -182,7 +173,7 @@ stash_path(struct step_call *s)
         step_fail(s, "'" STR_FMT "' is not a usable name for a stash", STR_ARG(name));
         return NULL;
     }
-    return arena_format(&s->run->arena, "%s/../stashes/" STR_FMT, s->run->config->artifact_dir,
+    return arena_format(&s->run->arena, "%s@tmp/stashes/" STR_FMT, s->run->config->workspace,
                         STR_ARG(name));
 }
 
@@ -197,13 +188,11 @@ step_stash(struct step_call *s)
     const char *path;
     struct err err;
 
-    if (!needs_store(s) || (path = stash_path(s)) == NULL || !select_in(&sel, "", 0))
+    if (!step_needs_workspace(s) || (path = stash_path(s)) == NULL || !select_in(&sel, "", 0))
         return false;
     if (sel.found.count == 0 && !step_truth(s, "allowEmpty", false))
         return step_fail(s, "No files included in stash");
-    /* The artifact directory may not exist yet, and ".." needs it. */
-    if (!file_make_dirs(s->run->config->artifact_dir, 0755, &err) ||
-        !file_remove_tree(path, &err) || !file_make_dirs(path, 0755, &err))
+    if (!file_remove_tree(path, &err) || !file_make_dirs(path, 0755, &err))
         return step_fail(s, "%s", err.message);
     if (!copy_all(s, &sel, s->run->directory, path))
         return false;
@@ -218,7 +207,7 @@ step_unstash(struct step_call *s)
     struct selection sel = {.s = s, .includes = STR("**"), .links = LINKS_KEEP};
     bool ok;
 
-    if (!needs_store(s) || (path = stash_path(s)) == NULL)
+    if (!step_needs_workspace(s) || (path = stash_path(s)) == NULL)
         return false;
     if (!file_exists(path))
         return step_fail(s, "No such saved stash '" STR_FMT "'", STR_ARG(step_text(s, "name", "")));
@@ -231,14 +220,14 @@ step_unstash(struct step_call *s)
 static bool
 step_archive(struct step_call *s)
 {
-    struct selection sel = {.s = s,
-                            .includes = step_text(s, "artifacts", ""),
-                            .excludes = step_text(s, "excludes", ""),
-                            .default_excludes = step_truth(s, "defaultExcludes", true),
-                            .links =
-                                step_truth(s, "followSymlinks", true) ? LINKS_FOLLOW : LINKS_SKIP};
+    struct selection sel = {
+        .s = s,
+        .includes = step_text(s, str_is(s->name, "archive") ? "includes" : "artifacts", ""),
+        .excludes = step_text(s, "excludes", ""),
+        .default_excludes = step_truth(s, "defaultExcludes", true),
+        .links = step_truth(s, "followSymlinks", true) ? LINKS_FOLLOW : LINKS_SKIP};
 
-    if (!needs_store(s))
+    if (!step_needs_workspace(s))
         return false;
     if (step_truth(s, "onlyIfSuccessful", false) && s->run->result > RESULT_UNSTABLE) {
         run_logf(s->run, "Skipped archiving because build is not successful");
@@ -253,6 +242,11 @@ step_archive(struct step_call *s)
                              "\". Configuration error?",
                              STR_ARG(sel.includes));
         run_logf(s->run, "No artifacts found that match \"" STR_FMT "\"", STR_ARG(sel.includes));
+        return true;
+    }
+    if (s->run->config->artifact_dir == NULL) {
+        run_logf(s->run, "%zu artifact(s) match, and stay where they are: this build keeps none",
+                 sel.found.count);
         return true;
     }
     run_logf(s->run, "Archiving %zu artifact(s)", sel.found.count);
@@ -354,6 +348,7 @@ step_stash_find(struct str name)
     return str_is(name, "stash")              ? step_stash
            : str_is(name, "unstash")          ? step_unstash
            : str_is(name, "archiveArtifacts") ? step_archive
+           : str_is(name, "archive")          ? step_archive
            : str_is(name, "junit")            ? step_junit
                                               : NULL;
 }
