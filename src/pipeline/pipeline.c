@@ -218,6 +218,9 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .timeout_ms = room->config.build_timeout_ms,
         .number = b->number,
         .job_name = arena_format(a, "%s/%s", b->pipeline, strbuf_cstr(&branch)),
+        .server_url = arena_format(a, "%s/", room->config.base_url),
+        .job_url = arena_format(a, "%s/naru/builds/%s/", room->config.base_url, b->pipeline),
+        .home = arena_format(a, "%s", room->config.data_dir),
         .build_url = arena_format(a, "%s/naru/builds/%s/%lld/", room->config.base_url, b->pipeline,
                                   (long long)b->number),
         .branch = arena_format(a, "%s", b->branch),
@@ -231,6 +234,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     };
     if (previous != NULL) {
         brief->config.previous_result = build_result_name(previous->result);
+        brief->config.previous_number = previous->number;
         brief->config.previous_commit = arena_format(a, "%s", previous->commit);
     }
     if (good != NULL)

@@ -3,7 +3,7 @@
  *   POST /github/webhook
  *   GET  /naru/pipelines          POST /naru/pipelines {"name", "url", "github"}
  *   POST /naru/repositories {"name", "github"}
- *   GET  /naru/builds?pipeline=&limit=
+ *   GET  /naru/builds?pipeline=&limit=    GET /naru/builds/<pipeline>/?limit=
  *   POST /naru/builds {"pipeline", "branch", "commit", "cause": "push"}
  *   GET  /naru/builds/<pipeline>/<number>
  *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
@@ -246,10 +246,10 @@ pipelines(struct http_exchange *x, void *ctx)
 }
 
 static void
-list_builds(struct http_exchange *x, struct pipeline_room *room)
+list_builds(struct http_exchange *x, struct pipeline_room *room, struct str pipeline)
 {
     cleanup(strbuf_done) struct strbuf name = {0}, limit = {0};
-    bool by_name = uri_query_get(x->query, "pipeline", &name);
+    bool by_name = pipeline.len > 0 || uri_query_get(x->query, "pipeline", &name);
     int64_t n = LIST_DEFAULT;
     struct err err;
 
@@ -259,6 +259,8 @@ list_builds(struct http_exchange *x, struct pipeline_room *room)
         reply_error(x, &err);
         return;
     }
+    if (pipeline.len > 0)
+        strbuf_add(&name, pipeline);
     reply_json(x, 200, pipeline_builds(room, by_name ? strbuf_cstr(&name) : NULL, (size_t)n));
 }
 
@@ -431,12 +433,15 @@ builds(struct http_exchange *x, void *ctx)
 
     if (!is_allowed(room, x))
         return;
-    if (rest.len > 1 && rest.at[0] == '/')
+    if (rest.len > 2 && rest.at[0] == '/' &&
+        str_index(str_slice(rest, 1, rest.len), '/') == (ptrdiff_t)rest.len - 2 && is_get(x))
+        list_builds(x, room, str_slice(rest, 1, rest.len - 1));
+    else if (rest.len > 1 && rest.at[0] == '/')
         one_build(x, room, str_slice(rest, 1, rest.len));
     else if (rest.len > 0 && !str_is(rest, "/"))
         reply_message(x, 404, "there is nothing here");
     else if (is_get(x))
-        list_builds(x, room);
+        list_builds(x, room, (struct str){0});
     else if (str_is(x->method, "POST"))
         submit_build(x, room);
     else

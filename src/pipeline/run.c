@@ -416,6 +416,7 @@ current_build_get(struct interp *in, const struct node *at, struct str name, str
             map_put_text(in->arena, out->map, "result", value_cstr(in->arena, c->previous_result));
             map_put_text(in->arena, out->map, "currentResult",
                          value_cstr(in->arena, c->previous_result));
+            map_put_text(in->arena, out->map, "number", value_int(c->previous_number));
         }
     } else if (str_is(name, "changeSets"))
         *out = value_list(in->arena);

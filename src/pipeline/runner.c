@@ -115,6 +115,11 @@ set_base_env(struct run *run)
     set_base(run, "JOB_BASE_NAME", slash == NULL ? c->job_name : slash + 1);
     set_base(run, "BUILD_URL", c->build_url);
     set_base(run, "RUN_DISPLAY_URL", c->build_url);
+    set_base(run, "JOB_URL", c->job_url);
+    set_base(run, "JENKINS_URL", c->server_url);
+    set_base(run, "HUDSON_URL", c->server_url);
+    set_base(run, "JENKINS_HOME", c->home);
+    set_base(run, "HUDSON_HOME", c->home);
     set_base(run, "BRANCH_NAME", c->branch);
     set_base(run, "BRANCH_IS_PRIMARY", c->is_primary_branch ? "true" : NULL);
     set_base(run, "CI", "true");

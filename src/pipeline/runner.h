@@ -57,11 +57,13 @@ struct runner_config {
     /* Who we are; text may be NULL where it is unknown. */
     int64_t number;
     const char *job_name;                         /* "web/main" */
-    const char *build_url; /* ends with '/' */
+    const char *build_url, *job_url, *server_url; /* end with '/' */
+    const char *home;                             /* the data directory */
     const char *branch, *commit, *git_url;
     bool is_primary_branch;
     const char *cause;           /* "BranchEventCause" */
     const char *previous_result; /* of the last completed build of the branch */
+    int64_t previous_number;
     const char *previous_commit, *previous_successful_commit;
     const struct str *changed_paths; /* of the push; for `changeset` */
     size_t changed_path_count;

@@ -498,6 +498,10 @@ TEST(the_api_lists_triggers_and_follows)
     CHECK(strstr(strbuf_cstr(&out), "\"result\":\"SUCCESS\"") != NULL);
     CHECK_EQ(call(&w, "GET", "/naru/builds?pipeline=web&limit=5", NULL, auth, &out), 200);
     CHECK(strstr(strbuf_cstr(&out), "\"number\":1") != NULL);
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/", NULL, auth, &out), 200); /* JOB_URL */
+    CHECK(strstr(strbuf_cstr(&out), "\"number\":1") != NULL);
+    CHECK_EQ(call(&w, "GET", "/naru/builds/none/", NULL, auth, &out), 200);
+    CHECK_TEXT(strbuf_cstr(&out), "{\"builds\":[]}");
     CHECK_EQ(call(&w, "GET", "/naru/builds?limit=0", NULL, auth, &out), 400);
     CHECK_EQ(call(&w, "GET", "/naru/pipelines", NULL, auth, &out), 200);
     CHECK_EQ(call(&w, "GET", "/naru/builds/web/9", NULL, auth, &out), 404);

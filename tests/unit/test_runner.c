@@ -68,6 +68,11 @@ build_init(struct build *b)
         .number = 7,
         .job_name = "web/main",
         .build_url = "http://localhost:4566/naru/builds/web/7/",
+        .job_url = "http://localhost:4566/naru/builds/web/",
+        .server_url = "http://localhost:4566/",
+        .home = "/var/lib/naru",
+        .previous_result = "SUCCESS",
+        .previous_number = 6,
         .branch = "main",
         .is_primary_branch = true,
         .on_log = on_log,
@@ -540,6 +545,25 @@ TEST(settings_without_effect_are_said)
     CHECK(has(strbuf_cstr(&b.log), "WARNING: options: 'buildDiscarder' has no effect here"));
     CHECK(strstr(strbuf_cstr(&b.log), "githubPush") == NULL);
     CHECK(strstr(strbuf_cstr(&b.log), "disableConcurrentBuilds") == NULL);
+}
+
+TEST(the_environment_says_where_the_build_is)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(&b,
+                                "echo \"${JENKINS_URL} ${HUDSON_URL} ${JOB_URL} ${BUILD_URL} "
+                                "${RUN_DISPLAY_URL}\"\n"
+                                "echo \"${JENKINS_HOME} ${HUDSON_HOME} ${BUILD_TAG} "
+                                "${JOB_BASE_NAME} ${NODE_NAME}\"\n"
+                                "echo \"after ${currentBuild.previousBuild?.number}\"",
+                                RESULT_SUCCESS);
+
+    CHECK(has(log, "http://localhost:4566/ http://localhost:4566/ "
+                   "http://localhost:4566/naru/builds/web/ "
+                   "http://localhost:4566/naru/builds/web/7/ "
+                   "http://localhost:4566/naru/builds/web/7/"));
+    CHECK(has(log, "/var/lib/naru /var/lib/naru jenkins-web-main-7 main built-in"));
+    CHECK(has(log, "after 6"));
 }
 
 TEST(an_error_is_told_once_and_before_the_post_that_answers_it)
