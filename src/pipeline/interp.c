@@ -174,6 +174,18 @@ is_class_name(struct str name)
     return false;
 }
 
+static bool
+is_package_root(struct str name)
+{
+    static const char *const known[] = {"groovy",  "hudson", "java", "javax",
+                                        "jenkins", "org",    "com"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++)
+        if (str_is(name, known[i]))
+            return true;
+    return false;
+}
+
 bool
 interp_name(struct interp *in, const struct node *n, struct value *out)
 {
@@ -197,6 +209,10 @@ interp_name(struct interp *in, const struct node *n, struct value *out)
         out->text = n->text;
         return true;
     }
+    if (is_package_root(n->text))
+        return interp_throw(in, n, "UnsupportedFeature",
+                            "classes of '" STR_FMT ".*' are not available; naru runs no Java",
+                            STR_ARG(n->text));
     return interp_throw(in, n, "MissingPropertyException", "No such property: " STR_FMT,
                         STR_ARG(n->text));
 }
@@ -371,6 +387,9 @@ call_on(struct interp *in, const struct node *n, struct value object, struct str
     if (object.type == V_NULL)
         return interp_throw(in, n, "NullPointerException",
                             "Cannot invoke method " STR_FMT "() on null object", STR_ARG(name));
+    if (object.type == V_HOST && object.host == HOST_CLASS)
+        return interp_throw(in, n, "UnsupportedFeature", STR_FMT "." STR_FMT "() is not supported",
+                            STR_ARG(object.text), STR_ARG(name));
     return interp_throw(in, n, "MissingMethodException",
                         "No such method: " STR_FMT "() for class: %s", STR_ARG(name),
                         value_type_name(object));

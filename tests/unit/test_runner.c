@@ -547,6 +547,19 @@ TEST(settings_without_effect_are_said)
     CHECK(strstr(strbuf_cstr(&b.log), "disableConcurrentBuilds") == NULL);
 }
 
+TEST(classes_of_java_are_named)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script { try { String.format('%d', 1) } catch (e) { echo e.message } }\n"
+        "script { try { groovy.json.JsonOutput.toJson([]) } catch (e) { echo e.message } }",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "String.format() is not supported"));
+    CHECK(has(log, "classes of 'groovy.*' are not available; naru runs no Java"));
+}
+
 TEST(the_environment_says_where_the_build_is)
 {
     cleanup(build_done) struct build b = {0};
