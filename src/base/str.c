@@ -31,6 +31,32 @@ str_equal_nocase(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || strncasecmp(a.at, b.at, a.len) == 0);
 }
 
+unsigned
+str_distance(struct str a, struct str b)
+{
+    unsigned row[64];
+
+    if (a.len >= 60 || b.len >= 60)
+        return 99;
+    for (unsigned j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= b.len; j++) {
+            unsigned above = row[j];
+            unsigned best = diagonal + ((a.at[i - 1] | 32) != (b.at[j - 1] | 32));
+            if (above + 1 < best)
+                best = above + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+            diagonal = above;
+        }
+    }
+    return row[b.len];
+}
+
 bool
 str_is(struct str a, const char *cstr)
 {

@@ -27,6 +27,9 @@ bool str_equal_nocase(struct str a, struct str b);
 bool str_is(struct str a, const char *cstr);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
+/* How many letters to change, add or leave out until they are equal, whatever their case; for names
+ * that are nearly right. 99 for texts of 60 bytes and more. */
+unsigned str_distance(struct str a, struct str b);
 struct str str_trim(struct str s);                      /* blanks, tabs, CR, LF at both ends */
 struct str str_slice(struct str s, size_t from, size_t to); /* clamped */
 ptrdiff_t str_index(struct str s, char c);              /* first, or -1 */

@@ -225,33 +225,6 @@ step_args_positional(const struct arg_spec *specs, size_t count)
     return count > 0 ? &specs[0] : NULL;
 }
 
-/* Levenshtein, for names that are nearly right. */
-static unsigned
-distance(struct str a, struct str b)
-{
-    unsigned row[64];
-
-    if (a.len >= 60 || b.len >= 60)
-        return 99;
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j];
-            unsigned best = diagonal + ((a.at[i - 1] | 32) != (b.at[j - 1] | 32));
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 const char *
 step_name_near(struct str name)
 {
@@ -259,7 +232,7 @@ step_name_near(struct str name)
     unsigned least = name.len > 6 ? 3 : name.len > 3 ? 2 : 1;
 
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
-        unsigned d = distance(name, str_of(steps[i].name));
+        unsigned d = str_distance(name, str_of(steps[i].name));
         if (d <= least && (best == NULL || d < least)) {
             least = d;
             best = steps[i].name;
@@ -342,7 +315,7 @@ check_named(struct check *c, const struct node *arg)
     if (arg->a != NULL)
         return; /* a computed name */
     for (size_t i = 0; i < c->count; i++) {
-        unsigned d = distance(arg->text, c->specs[i].name);
+        unsigned d = str_distance(arg->text, c->specs[i].name);
         if (str_equal(arg->text, c->specs[i].name)) {
             if (c->seen[i]) {
                 snprintf(text, sizeof(text), "'" STR_FMT "' is given twice", STR_ARG(arg->text));

@@ -20,6 +20,10 @@ TEST(str_compares_and_cuts)
     CHECK(str_equal(STR(""), (struct str){NULL, 0}));
     CHECK(str_equal_nocase(STR("Content-Type"), STR("content-type")));
     CHECK(!str_equal_nocase(STR("a"), STR("ab")));
+    CHECK_EQ(str_distance(STR("status"), STR("statsu")), 2);
+    CHECK_EQ(str_distance(STR("Echo"), STR("ehco")), 2);
+    CHECK_EQ(str_distance(STR(""), STR("abc")), 3);
+    CHECK_EQ(str_distance(STR("deploy"), STR("deploy")), 0);
     CHECK(str_starts(STR("abc"), STR("ab")) && !str_starts(STR("a"), STR("ab")));
     CHECK(str_ends(STR("abc"), STR("bc")) && !str_ends(STR("c"), STR("bc")));
     CHECK(str_is(str_trim(STR(" \t x y\r\n")), "x y"));
