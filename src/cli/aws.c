@@ -49,6 +49,8 @@ input_error(const struct err *err)
 static int
 print_help(const struct aws_service *service)
 {
+    cleanup(strbuf_done) struct strbuf waiters = {0};
+
     printf("aws, naru's own (" NARU_VERSION "): the AWS CLI's syntax for %s\n\n",
            service != NULL ? service->name : "naru");
     if (service == NULL) {
@@ -68,6 +70,12 @@ print_help(const struct aws_service *service)
     for (int i = 0; i < service->operation_count; i++)
         if (service->operations[i].input != NULL)
             printf("  %s\n", service->operations[i].option);
+    if (strcmp(service->name, "ecr") == 0)
+        printf("  get-login\n  get-login-password\n");
+    aws_waiter_list(service->name, &waiters);
+    if (waiters.len > 0)
+        printf("  wait (%s)\n", strbuf_cstr(&waiters));
+    printf("\n`aws %s <operation> help` lists the members of one.\n", service->name);
     return 0;
 }
 

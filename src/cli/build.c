@@ -102,6 +102,16 @@ make_artifact_dir(const char *path, struct err *err)
     return real;
 }
 
+/* The file that is not there is the first thing to go wrong. */
+static bool
+check_file(const char *directory, const char *file, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/%s", directory, file != NULL ? file : "Jenkinsfile");
+
+    return file_exists(path) ||
+           err_set(err, ERR_NOT_FOUND, "there is no file '%s' (--file names another)", path);
+}
+
 int
 command_build(int argc, char **argv)
 {
@@ -128,6 +138,8 @@ command_build(int argc, char **argv)
         err_set(&err, ERR_USAGE, "there is no directory '%s'", count == 1 ? argv[1] : ".");
         return cli_fail(&err);
     }
+    if (!check_file(directory, build.jenkinsfile, &err))
+        return cli_fail(&err);
     if (artifacts != NULL && (artifact_dir = make_artifact_dir(artifacts, &err)) == NULL)
         return cli_fail(&err);
     build.artifact_dir = artifact_dir;

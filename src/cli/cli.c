@@ -26,12 +26,31 @@ cli_exit_code(const struct err *err)
     }
 }
 
+/* What to do about a fault of the machine. */
+static const char *
+hint_for(enum err_code code)
+{
+    switch (code) {
+    case ERR_UNAVAILABLE:
+        return "is naru running? `naru up` starts it, `naru doctor` says what is wrong";
+    case ERR_DOCKER:
+    case ERR_HAPROXY:
+        return "`naru doctor` says what is wrong";
+    default:
+        return NULL;
+    }
+}
+
 int
 cli_fail(const struct err *err)
 {
+    const char *hint = hint_for(err->code);
+
     fflush(stdout);
-    fprintf(stderr, "%s%s%s: %s\n", isatty(2) ? "\033[31m" : "", err_wire(err->code),
-            isatty(2) ? "\033[0m" : "", err->message);
+    fprintf(stderr, "%s%s%s: %s\n", cli_colour_on(stderr, COLOUR_BAD), err_wire(err->code),
+            cli_colour_on(stderr, COLOUR_NONE), err->message);
+    if (hint != NULL)
+        fprintf(stderr, "%s\n", hint);
     return cli_exit_code(err);
 }
 
@@ -123,13 +142,27 @@ options_parse(int argc, char **argv, const struct option_row *rows, bool *wants_
     return positional;
 }
 
+bool
+cli_has_keys(const struct client_config *config, const char *data_dir, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/credentials.json", client_data_dir(data_dir));
+
+    if (config->has_keys)
+        return true;
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return err_set(err, ERR_UNAVAILABLE, "no naru is set up in %s", client_data_dir(data_dir));
+    return err_set(err, ERR_ACCESS_DENIED,
+                   "cannot read %s: run this as its owner, or eval \"$(sudo naru env)\" first",
+                   path);
+}
+
 struct client *
 cli_connect(const char *data_dir, int *status)
 {
     struct client_config config;
     struct err err = {0};
 
-    if (!client_config_load(&config, data_dir, &err)) {
+    if (!client_config_load(&config, data_dir, &err) || !cli_has_keys(&config, data_dir, &err)) {
         *status = cli_fail(&err);
         return NULL;
     }
@@ -184,14 +217,17 @@ cli_print_json(const struct json *value)
 }
 
 const char *
-cli_colour(enum cli_colour colour)
+cli_colour_on(FILE *out, enum cli_colour colour)
 {
     static const char *const codes[] = {"\033[0m", "\033[32m", "\033[31m", "\033[2m", "\033[1m"};
-    static int is_terminal = -1;
 
-    if (is_terminal < 0)
-        is_terminal = isatty(1) && getenv("NO_COLOR") == NULL;
-    return is_terminal ? codes[colour] : "";
+    return isatty(fileno(out)) && getenv("NO_COLOR") == NULL ? codes[colour] : "";
+}
+
+const char *
+cli_colour(enum cli_colour colour)
+{
+    return cli_colour_on(stdout, colour);
 }
 
 struct table {
@@ -243,11 +279,11 @@ table_print(const struct table *t, FILE *out)
         const bool is_last = column + 1 == t->columns;
 
         if (i < t->columns)
-            fputs(out == stdout ? cli_colour(COLOUR_DIM) : "", out);
+            fputs(cli_colour_on(out, COLOUR_DIM), out);
         fprintf(out, "%-*s%s", is_last ? 0 : (int)t->width[column], t->cells[i],
                 is_last ? "" : "  ");
         if (i < t->columns)
-            fputs(out == stdout ? cli_colour(COLOUR_NONE) : "", out);
+            fputs(cli_colour_on(out, COLOUR_NONE), out);
         if (is_last)
             fputc('\n', out);
     }

@@ -24,9 +24,10 @@ struct command {
     const char *usage, *summary, *help; /* help: options and examples, ready to print */
 };
 const struct command *command_find(const char *name);
+const char *command_near(const char *name); /* one that is spelled much like it, or NULL */
 
-/* Prints `Code: message` and gives the exit code: 2 for usage, 5 where naru, Docker or the
- * network failed, else 1. */
+/* Prints `Code: message`, and what to try next where that is known; gives the exit code: 2 for
+ * usage, 5 where naru, Docker or the network failed, else 1. */
 int cli_fail(const struct err *err);
 int cli_exit_code(const struct err *err);
 
@@ -48,6 +49,9 @@ int options_parse(int argc, char **argv, const struct option_row *rows, bool *wa
 int command_begin(int argc, char **argv, const struct option_row *rows, int positional_max,
                   int *status);
 
+/* Is there an access key?  If not, says why: nothing is set up there, or it is another's. */
+bool cli_has_keys(const struct client_config *config, const char *data_dir,
+                  struct err *err) MUST_CHECK;
 /* A client for the data directory; NULL after having printed why (*status). */
 struct client *cli_connect(const char *data_dir, int *status);
 
@@ -55,7 +59,9 @@ struct client *cli_connect(const char *data_dir, int *status);
 bool cli_wants_json(const char *output, struct err *err, bool *out); /* "table", "json" or NULL */
 void cli_print_json(const struct json *value); /* four spaces, as the AWS CLI */
 enum cli_colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_BAD, COLOUR_DIM, COLOUR_BOLD };
-const char *cli_colour(enum cli_colour colour); /* an escape sequence on a terminal, else "" */
+/* An escape sequence where `out` is a terminal and NO_COLOR is not set, else "". */
+const char *cli_colour_on(FILE *out, enum cli_colour colour);
+const char *cli_colour(enum cli_colour colour); /* on stdout */
 
 struct table;
 /* Columns wide enough for their cells; `titles` ends with NULL. */

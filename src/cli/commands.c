@@ -19,6 +19,23 @@ command_find(const char *name)
     return NULL;
 }
 
+const char *
+command_near(const char *name)
+{
+    const char *near = NULL;
+    unsigned least = strlen(name) > 4 ? 3 : 2; /* so many letters may be wrong, less one */
+
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        const unsigned distance = str_distance(str_of(name), str_of(commands[i].name));
+
+        if (distance < least) {
+            least = distance;
+            near = commands[i].name;
+        }
+    }
+    return near;
+}
+
 void
 command_list(FILE *out)
 {
@@ -91,15 +108,8 @@ command_env(int argc, char **argv)
     /* Another installation's environment must not shine through. */
     if (data_dir != NULL || getenv("NARU_DATA_DIR") != NULL)
         client_forget_environment();
-    if (!client_config_load(&config, data_dir, &err))
+    if (!client_config_load(&config, data_dir, &err) || !cli_has_keys(&config, data_dir, &err))
         return cli_fail(&err);
-    if (!config.has_keys) {
-        err_set(&err, ERR_ACCESS_DENIED,
-                "cannot read %s/credentials.json: is naru installed there (naru up), and are you "
-                "its owner?",
-                client_data_dir(data_dir));
-        return cli_fail(&err);
-    }
     host = str_of(config.endpoint_url);
     if (str_find(host, STR("://")) >= 0)
         host = str_slice(host, (size_t)str_find(host, STR("://")) + 3, host.len);

@@ -38,9 +38,8 @@ service_describe(struct client *client, const char *cluster, const char *service
     return NULL;
 }
 
-/* All clusters of the region, page by page. */
-static struct json *
-list_clusters(struct client *client, struct err *err)
+struct json *
+clusters_list(struct client *client, struct err *err)
 {
     cleanup_json struct json *input = json_object(), *all = json_array();
 
@@ -74,7 +73,7 @@ service_locate(struct client *client, const char *cluster, const char *service, 
         *service_out = TAKE(found);
         return true;
     }
-    clusters = list_clusters(client, err);
+    clusters = clusters_list(client, err);
     if (clusters == NULL)
         return false;
     for (size_t i = 0; i < json_size(clusters); i++) {

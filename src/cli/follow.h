@@ -10,6 +10,8 @@
 bool service_locate(struct client *client, const char *cluster, const char *service,
                     char *cluster_out, size_t cluster_size, struct json **service_out,
                     struct err *err) MUST_CHECK;
+/* The ARNs of all clusters of the region. */
+struct json *clusters_list(struct client *client, struct err *err) MUST_CHECK;
 /* DescribeServices of one ACTIVE service. */
 struct json *service_describe(struct client *client, const char *cluster, const char *service,
                               struct err *err) MUST_CHECK;

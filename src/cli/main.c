@@ -25,12 +25,28 @@ print_usage(FILE *out)
     return out == stdout ? EXIT_LIVE : EXIT_USAGE;
 }
 
+static int
+run_command(int argc, char **argv)
+{
+    const struct command *command = command_find(argv[0]);
+    const char *near = command_near(argv[0]);
+    struct err err = {0};
+
+    if (command != NULL)
+        return command->run(argc, argv);
+    if (near != NULL)
+        err_set(&err, ERR_USAGE, "unknown command '%s': did you mean `naru %s`?", argv[0], near);
+    else
+        err_set(&err, ERR_USAGE, "unknown command '%s' (naru --help lists them)", argv[0]);
+    return cli_fail(&err);
+}
+
 int
 main(int argc, char **argv)
 {
     cleanup_free char *path = text_dup(argc > 0 ? argv[0] : "naru");
     const char *name = basename(path);
-    const struct command *command;
+    char help[] = "--help";
 
     signal(SIGPIPE, SIG_DFL);
     if (strcmp(name, "aws") == 0)
@@ -39,6 +55,8 @@ main(int argc, char **argv)
         return docker_main(argc, argv);
     if (argc < 2)
         return print_usage(stderr);
+    if (strcmp(argv[1], "help") == 0 && argc > 2) /* `naru help deploy` is `naru deploy --help` */
+        return run_command(2, (char *[]){argv[2], help, NULL});
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
         return print_usage(stdout);
@@ -46,12 +64,5 @@ main(int argc, char **argv)
         puts("naru " NARU_VERSION);
         return EXIT_LIVE;
     }
-    command = command_find(argv[1]);
-    if (command == NULL) {
-        struct err err = {0};
-
-        err_set(&err, ERR_USAGE, "unknown command '%s' (naru --help lists them)", argv[1]);
-        return cli_fail(&err);
-    }
-    return command->run(argc - 1, argv + 1);
+    return run_command(argc - 1, argv + 1);
 }

@@ -152,12 +152,11 @@ add_clusters(struct status *s, struct err *err)
 
     if (s->only_cluster != NULL)
         return add_cluster(s, s->only_cluster, err);
-    clusters = client_call(s->client, "ecs", "ListClusters", NULL, err);
+    clusters = clusters_list(s->client, err);
     if (clusters == NULL)
         return false;
-    for (size_t i = 0; i < json_size(json_get(clusters, "clusterArns")); i++)
-        if (!add_cluster(s, arn_tail(json_cstr(json_at(json_get(clusters, "clusterArns"), i), "")),
-                         err))
+    for (size_t i = 0; i < json_size(clusters); i++)
+        if (!add_cluster(s, arn_tail(json_cstr(json_at(clusters, i), "")), err))
             return false;
     return true;
 }

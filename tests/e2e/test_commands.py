@@ -47,6 +47,11 @@ class WithoutServer(unittest.TestCase):
         self.assertEqual(run("aws", "ecs", "update-service", "help").returncode, 0)
         self.assertEqual(run("--version").returncode, 0)
         self.assertEqual(run("help").stdout, everything.stdout)
+        self.assertEqual(run("help", "deploy").stdout, run("deploy", "--help").stdout)
+        self.assertRegex(run("aws", "ecs", "help").stdout, r"(?m)^  wait \(.*services-stable.*\)$")
+        self.assertIn("\n  get-login-password\n", run("aws", "ecr", "help").stdout)
+        self.assertIn("did you mean `naru deploy`?", run("dploy").stderr)
+        self.assertEqual(run("help", "dploy").returncode, 2)
 
     def test_usage_errors_end_with_2(self):
         for args in ((), ("dploy",), ("--dploy",), ("deploy",), ("deploy", "--service", "s"), ("deploy", "--srvice", "s"),
@@ -68,6 +73,13 @@ class WithoutServer(unittest.TestCase):
             with self.subTest(" ".join(args)):
                 done = run(*args, **keys)
                 self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+                self.assertIn("`naru up` starts it", done.stderr)
+        for command in ("status", "env", "pipeline"):  # nothing was ever set up
+            with self.subTest(command):
+                done = run(command, **self.env)
+                self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+                self.assertIn(f"no naru is set up in {self.env['NARU_DATA_DIR']}", done.stderr)
+                self.assertIn("`naru up` starts it", done.stderr)
 
     def test_doctor_without_a_server(self):
         done = run("doctor", "--output", "json", **self.env)
@@ -117,8 +129,16 @@ class WithoutServer(unittest.TestCase):
         wrong = run("build", str(folder), **self.env)
         self.assertNotEqual(wrong.returncode, 0)
         self.assertIn("Jenkinsfile:", wrong.stdout + wrong.stderr)
+        (folder / "Jenkinsfile").write_text("pipeline { agent any\n stages { stage('One') { steps { sh 'echo x > f; ln -s f l'\n"
+                                            " archiveArtifacts '?' } } }\n post { always { cleanWs() } } }\n")
+        kept = run("build", str(folder), "--artifacts", str(self.dir / "kept"), **self.env)
+        self.assertEqual(kept.returncode, 0, kept.stdout)
+        self.assertEqual(sorted(p.name for p in (self.dir / "kept").iterdir()), ["f", "l"])
+        self.assertTrue((folder / "f").exists(), "cleanWs is not for one's own directory")
         (folder / "Jenkinsfile").unlink()
-        self.assertNotEqual(run("build", str(folder), **self.env).returncode, 0)
+        absent = run("build", str(folder), **self.env)
+        self.assertEqual((absent.returncode, absent.stdout), (1, ""))
+        self.assertIn("--file", absent.stderr)
 
 
 class Deploy(unittest.TestCase):
