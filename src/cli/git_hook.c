@@ -5,9 +5,11 @@
 #include "cli/commands.h"
 
 #define COMMIT_LENGTH 40
+#define NO_COMMIT "0000000000000000000000000000000000000000" /* a branch that comes or goes */
 
 static void
-queue_build(struct client *client, const char *pipeline, struct str branch, struct str commit)
+queue_build(struct client *client, const char *pipeline, struct str branch, struct str before,
+            struct str commit)
 {
     cleanup_json struct json *body = json_object();
     cleanup(client_answer_done) struct client_answer answer = {0};
@@ -16,6 +18,8 @@ queue_build(struct client *client, const char *pipeline, struct str branch, stru
     json_set(body, "pipeline", json_text(pipeline));
     json_set(body, "branch", json_str(branch));
     json_set(body, "commit", json_str(commit));
+    if (!str_is(before, NO_COMMIT))
+        json_set(body, "before", json_str(before));
     json_set(body, "cause", json_text("push"));
     if (!client_http(client, "POST", "/naru/builds", body, &answer, &err)) {
         printf("naru: the push is in, but no build was queued: %s\n", err.message);
@@ -39,10 +43,9 @@ take_line(struct client *client, const char *pipeline, struct str line)
     if (!str_split(&rest, ' ', &old) || !str_split(&rest, ' ', &commit) ||
         !str_split(&rest, ' ', &ref))
         return;
-    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH ||
-        str_starts(commit, STR("0000000000000000000000000000000000000000")))
+    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH || str_is(commit, NO_COMMIT))
         return;
-    queue_build(client, pipeline, str_slice(ref, heads.len, ref.len), commit);
+    queue_build(client, pipeline, str_slice(ref, heads.len, ref.len), old, commit);
 }
 
 int

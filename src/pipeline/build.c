@@ -34,6 +34,7 @@ build_free(struct build *b)
     free(b->pipeline);
     free(b->branch);
     free(b->commit);
+    free(b->before);
     free(b->cause);
     free(b->message);
     free(b->author);
@@ -120,6 +121,7 @@ build_to_json(const struct build *b)
     struct json *j = build_to_public_json(b, true), *paths = json_array();
 
     set_text(j, "cookie", b->cookie);
+    set_text(j, "before", b->before);
     for (size_t i = 0; i < b->path_count; i++)
         json_append(paths, json_text(b->paths[i]));
     json_set(j, "changedPaths", paths);
@@ -171,6 +173,7 @@ build_from_json(const struct json *j, struct err *err)
     b->state = (enum build_state)state;
     b->branch = text_dup(json_get_cstr(j, "branch", ""));
     b->commit = text_dup(json_get_cstr(j, "commit", ""));
+    b->before = text_dup(json_get_cstr(j, "before", NULL));
     b->cause = text_dup(json_get_cstr(j, "cause", "UserIdCause"));
     b->message = text_dup(json_get_cstr(j, "message", NULL));
     b->author = text_dup(json_get_cstr(j, "author", NULL));

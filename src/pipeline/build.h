@@ -28,6 +28,7 @@ struct build {
     char *pipeline;
     int64_t number;
     char *branch, *commit;
+    char *before;           /* the commit that its push moved the branch from; may be NULL */
     char *cause;            /* "BranchEventCause", "UserIdCause" */
     char *message, *author; /* of the commit; may be NULL */
     char *cookie;           /* carried by every process of the build */

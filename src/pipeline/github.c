@@ -98,6 +98,9 @@ parse(const struct json *j, struct github_push *out, struct err *err)
     if (!build_commit_is_valid(str_of(after)) ||
         !text_copy(out->commit, sizeof(out->commit), str_of(after)))
         return err_set(err, ERR_BAD_REQUEST, "'after' of the push is not a commit id");
+    /* Only a hint at the order of pushes: what is no commit says nothing. */
+    if (build_commit_is_valid(str_of(json_get_cstr(j, "before", ""))))
+        (void)text_copy(out->before, sizeof(out->before), str_of(json_get_cstr(j, "before", "")));
     copy_line(out->message, sizeof(out->message), json_get_cstr(head, "message", ""));
     copy_line(out->author, sizeof(out->author),
               json_get_cstr(json_get(head, "author"), "name", ""));

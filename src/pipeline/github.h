@@ -15,7 +15,8 @@ bool github_signature_is_valid(struct str secret, struct str body, struct str he
 struct github_push {
     char repository[256]; /* "owner/name" */
     char branch[256];
-    char commit[41];
+    char commit[41],
+        before[41]; /* before: where the branch stood; "" if it was made by this push */
     char message[512], author[128];
     bool is_branch; /* false: a tag */
     bool is_deleted;

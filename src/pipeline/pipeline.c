@@ -425,6 +425,7 @@ recover(struct pipeline_room *room, struct pipeline *p)
         again = pipeline_add_build(p);
         again->branch = text_dup(b->branch);
         again->commit = text_dup(b->commit);
+        again->before = text_dup(b->before);
         again->cause = text_dup(b->cause);
         again->message = text_dup(b->message);
         again->author = text_dup(b->author);
@@ -603,6 +604,26 @@ queue_is_full(const struct pipeline_store *store)
     return waiting >= QUEUE_MAX;
 }
 
+/* Was the branch moved on from `commit` by pushes that are known already?  A push that says it
+ * comes after the newest one is no late one, whatever it goes back to. */
+static bool
+is_overtaken(const struct pipeline *p, const struct build *newest, const struct build_request *r,
+             const char *commit)
+{
+    const struct build *at = newest;
+
+    if (r->before != NULL && strcmp(r->before, newest->commit) == 0)
+        return false;
+    for (size_t i = p->build_count; i > 0 && at->before != NULL; i--) {
+        const struct build *older = p->builds[i - 1];
+        if (strcmp(at->before, commit) == 0)
+            return true;
+        if (strcmp(older->branch, r->branch) == 0 && strcmp(older->commit, at->before) == 0)
+            at = older;
+    }
+    return at->before != NULL && strcmp(at->before, commit) == 0;
+}
+
 static bool
 submit_locked(struct pipeline_room *room, const struct build_request *r, const char *commit,
               const char *message, const char *author, int64_t *number_out, struct json **out,
@@ -615,7 +636,8 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     if (p == NULL)
         return err_set(err, ERR_NOT_FOUND, "there is no pipeline '%s'", r->pipeline);
     newest = pipeline_newest(p, r->branch);
-    if (r->unless_known && newest != NULL && strcmp(newest->commit, commit) == 0) {
+    if (newest != NULL && ((r->unless_known && strcmp(newest->commit, commit) == 0) ||
+                           (r->may_be_late && is_overtaken(p, newest, r, commit)))) {
         *number_out = newest->number;
         return true;
     }
@@ -624,6 +646,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b = pipeline_add_build(p);
     b->branch = text_dup(r->branch);
     b->commit = text_dup(commit);
+    b->before = text_dup(r->before);
     b->cause = text_dup(r->cause);
     b->message = message == NULL || message[0] == '\0' ? NULL : text_dup(message);
     b->author = author == NULL || author[0] == '\0' ? NULL : text_dup(author);

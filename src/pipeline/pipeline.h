@@ -48,11 +48,15 @@ bool pipeline_create(struct pipeline_room *room, const char *name, const char *u
 struct build_request {
     const char *pipeline, *branch;
     const char *commit;           /* NULL: where the branch stands */
+    const char *before;           /* of a push: where the branch stood before it; NULL: not known */
     const char *cause;            /* "UserIdCause", "BranchEventCause" */
     const char *message, *author; /* may be NULL: asked of git where possible */
     char *const *paths;
     size_t path_count;
     bool unless_known; /* no new build if the branch's newest one is of this commit */
+    /* ... nor if it was pushed on top of this commit: news of pushes may come late and out of
+     * order, and the newest commit wins. */
+    bool may_be_late;
 };
 /* Queues a build; `number_out` gets its number (or the known one's). */
 bool pipeline_submit(struct pipeline_room *room, const struct build_request *request,

@@ -4,7 +4,7 @@
  *   GET  /naru/pipelines          POST /naru/pipelines {"name", "url", "github"}
  *   POST /naru/repositories {"name", "github"}
  *   GET  /naru/builds?pipeline=&limit=    GET /naru/builds/<pipeline>/?limit=
- *   POST /naru/builds {"pipeline", "branch", "commit", "cause": "push"}
+ *   POST /naru/builds {"pipeline", "branch", "commit", "before", "cause": "push"}
  *   GET  /naru/builds/<pipeline>/<number>
  *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
  *   POST /naru/builds/<pipeline>/<number>/abort */
@@ -133,12 +133,14 @@ reply_push(struct http_exchange *x, struct pipeline_room *room, const struct git
         .pipeline = name,
         .branch = push->branch,
         .commit = push->commit,
+        .before = push->before[0] != '\0' ? push->before : NULL,
         .cause = "BranchEventCause",
         .message = push->message,
         .author = push->author,
         .paths = push->paths,
         .path_count = push->path_count,
         .unless_known = true,
+        .may_be_late = true,
     };
     if (!pipeline_submit(room, &request, &number, &err)) {
         reply_error(x, &err);
@@ -277,11 +279,12 @@ submit_build(struct http_exchange *x, struct pipeline_room *room)
     if (body == NULL || !text_member(x, body, "pipeline", true, &request.pipeline) ||
         !text_member(x, body, "branch", true, &request.branch) ||
         !text_member(x, body, "commit", false, &request.commit) ||
+        !text_member(x, body, "before", false, &request.before) ||
         !text_member(x, body, "cause", false, &cause))
         return;
     if (cause != NULL && strcmp(cause, "push") == 0) {
         request.cause = "BranchEventCause";
-        request.unless_known = true;
+        request.unless_known = request.may_be_late = true;
     } else if (cause != NULL && strcmp(cause, "user") != 0) {
         err_set(&err, ERR_VALIDATION, "'cause' is \"push\" or \"user\"");
         reply_error(x, &err);

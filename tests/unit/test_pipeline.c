@@ -470,6 +470,46 @@ TEST(a_webhook_starts_a_build_once)
     CHECK_EQ(deliver(&w, "push", "d2", body, SECRET, &out), 200); /* remembered over a restart */
 }
 
+/* GitHub promises no order: the news of the second push may be there first. */
+TEST(a_late_webhook_does_not_bring_an_older_commit_back)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+    char commits[3][41];
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", "acme/web");
+    cleanup_free char *path = git_remote_path(w.data, "web");
+    for (int i = 0; i < 3; i++) {
+        commit(&w, i == 0 ? "echo 'a'" : i == 1 ? "echo 'b'" : "echo 'c'", "more");
+        push(&w, "web");
+        CHECK(git_remote_resolve(path, "main", commits[i], NULL));
+    }
+    const struct {
+        const char *delivery;
+        int before, after; /* -1: none */
+        const char *build;
+    } steps[] = {
+        {"d1", 0, 1, "\"build\":1"},  {"d2", 1, 2, "\"build\":2"},
+        {"d3", -1, 0, "\"build\":2"}, /* late by two */
+        {"d4", 0, 1, "\"build\":2"},  /* redelivered by hand */
+        {"d5", 2, 0, "\"build\":3"},  /* a forced push back is no late one */
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        cleanup_free char *body = text_format(
+            "{\"ref\":\"refs/heads/main\",\"before\":\"%s\",\"after\":\"%s\",\"repository\":"
+            "{\"full_name\":\"acme/web\"}}",
+            steps[i].before < 0 ? "0000000000000000000000000000000000000000"
+                                : commits[steps[i].before],
+            commits[steps[i].after]);
+        CHECK_EQ(deliver(&w, "push", steps[i].delivery, body, SECRET, &out), 202);
+        if (strstr(strbuf_cstr(&out), steps[i].build) == NULL)
+            fprintf(stderr, "%s: %s\n", steps[i].delivery, strbuf_cstr(&out));
+        CHECK(strstr(strbuf_cstr(&out), steps[i].build) != NULL);
+    }
+}
+
 TEST(the_api_lists_triggers_and_follows)
 {
     static const char *const auth[] = {"Authorization: let me in", "Content-Type: application/json",
