@@ -13,6 +13,7 @@ struct deploy {
     struct client *client;
     char cluster_name[512];
     struct json *found; /* the service as it was */
+    bool was_rolled_back;
 };
 
 /* Whose image changes: the one named, the one behind the load balancer, or the only one. */
@@ -108,12 +109,36 @@ report(const struct deploy *d, const char *definition, const char *deployment,
         json_set(out, "serviceDeployment", json_text(deployment));
         json_set(out, "verdict", json_text(f != NULL ? f->verdict : "started"));
         json_set(out, "reason", f != NULL && f->reason[0] != '\0' ? json_text(f->reason) : NULL);
+        json_set(out, "cause", f != NULL && f->cause[0] != '\0' ? json_text(f->cause) : NULL);
         cli_print_json(out);
     } else if (f == NULL) {
         printf("%s of %s started: %s\n", d->is_rollback ? "rollback" : "deployment", d->service,
                deployment);
     }
     return code;
+}
+
+/* Was the last deployment rolled back to its end?  Then asking again changes nothing, and must not
+ * look as if it had. */
+static bool
+is_rolled_back(const struct deploy *d)
+{
+    const char *current = json_get_cstr(d->found, "currentServiceDeployment", "");
+    cleanup_json struct json *deployment =
+        current[0] != '\0' ? service_deployment_describe(d->client, current, NULL) : NULL;
+
+    return strcmp(json_get_cstr(deployment, "status", ""), "ROLLBACK_SUCCESSFUL") == 0;
+}
+
+static int
+report_nothing_to_do(const struct deploy *d, const char *deployment)
+{
+    struct follow f = {.verdict = "live", .reason = "it was rolled back already; nothing changed"};
+
+    if (!d->wants_json)
+        printf("%s was rolled back already: %s runs, and nothing changed\n", d->service,
+               arn_tail(json_get_cstr(d->found, "taskDefinition", "")));
+    return d->wants_json ? report(d, "", deployment, &f, EXIT_LIVE) : EXIT_LIVE;
 }
 
 static int
@@ -124,6 +149,7 @@ deploy_run(struct deploy *d)
                        .cluster = d->cluster_name,
                        .service = d->service,
                        .deployment_arn = deployment,
+                       .before = d->found,
                        .timeout_ms = d->timeout_s * 1000,
                        .is_rollback = d->is_rollback};
     struct err err = {0};
@@ -134,8 +160,12 @@ deploy_run(struct deploy *d)
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);
+    d->was_rolled_back = d->is_rollback && is_rolled_back(d);
     if (!update_service(d, definition, deployment, sizeof(deployment), &err))
         return cli_fail(&err);
+    if (d->was_rolled_back &&
+        strcmp(deployment, json_get_cstr(d->found, "currentServiceDeployment", "")) == 0)
+        return report_nothing_to_do(d, deployment);
     f.is_quiet = d->wants_json;
     if (!d->waits)
         return report(d, definition, deployment, NULL, EXIT_LIVE);

@@ -97,8 +97,8 @@ service_locate(struct client *client, const char *cluster, const char *service, 
         }
     }
     if (found == NULL)
-        return err_set(err, ERR_SERVICE_NOT_FOUND, "there is no service '%s' in any cluster",
-                       service);
+        return err_set(err, ERR_SERVICE_NOT_FOUND,
+                       "there is no service '%s' in any cluster (naru status lists them)", service);
     *service_out = TAKE(found);
     return true;
 }
@@ -134,6 +134,7 @@ struct watch {
     char seen[EVENTS_SEEN_MAX][64]; /* ids of events that were printed, or were there before us */
     int seen_count;
     char last_status[64], last_tasks[256];
+    char deployment_id[128]; /* "ecs-svc/..." of what is deployed */
     bool has_looked;
 };
 
@@ -163,18 +164,38 @@ event_without_arns(const char *text)
 }
 
 /* Events come newest first, and are told oldest first. */
+static size_t
+event_count(const struct json *events)
+{
+    return json_size(events) < EVENTS_SEEN_MAX / 2 ? json_size(events) : EVENTS_SEEN_MAX / 2;
+}
+
+/* No task ever ran whose end could tell what is wrong with the image. */
+static void
+take_cause(struct watch *w, const char *text)
+{
+    const char *found = strstr(text, "could not resolve the images of (deployment "),
+               *why = found != NULL ? strstr(found, "): ") : NULL;
+
+    if (why != NULL && strstr(found, w->deployment_id) != NULL)
+        snprintf(w->f->cause, sizeof(w->f->cause), "%s", why + 3);
+}
+
 static void
 tell_events(struct watch *w, const struct json *service)
 {
     const struct json *events = json_get(service, "events");
-    const size_t count =
-        json_size(events) < EVENTS_SEEN_MAX / 2 ? json_size(events) : EVENTS_SEEN_MAX / 2;
+    const size_t count = event_count(events);
 
     for (size_t i = count; i > 0; i--) {
         const struct json *event = json_at(events, i - 1);
         cleanup_free char *text = event_without_arns(json_get_cstr(event, "message", ""));
 
-        if (!saw_event(w, json_get_cstr(event, "id", "")) && w->has_looked && !w->f->is_quiet)
+        if (saw_event(w, json_get_cstr(event, "id", "")) ||
+            (!w->has_looked && w->f->before == NULL))
+            continue;
+        take_cause(w, text);
+        if (!w->f->is_quiet)
             progress_line(w->progress, "event", "%s", text);
     }
     w->has_looked = true;
@@ -207,6 +228,74 @@ tell_tasks(struct watch *w, const struct json *service)
     memcpy(w->last_tasks, text, sizeof(text));
 }
 
+/* The newest task of the deployment that stopped by itself or for its health; NULL if none is
+ * known.
+ */
+static struct json *
+newest_failed(const struct watch *w)
+{
+    cleanup_json struct json *input = json_object(), *listed = NULL, *described = NULL;
+    struct json *newest = NULL;
+
+    json_set(input, "cluster", json_text(w->f->cluster));
+    json_set(input, "startedBy", json_text(w->deployment_id));
+    json_set(input, "desiredStatus", json_text("STOPPED"));
+    listed = client_call(w->f->client, "ecs", "ListTasks", input, NULL);
+    if (json_size(json_get(listed, "taskArns")) == 0)
+        return NULL;
+    json_delete(input, "startedBy");
+    json_delete(input, "desiredStatus");
+    json_set(input, "tasks", json_ref(json_get(listed, "taskArns")));
+    described = client_call(w->f->client, "ecs", "DescribeTasks", input, NULL);
+    for (size_t i = 0; i < json_size(json_get(described, "tasks")); i++) {
+        struct json *task = json_at(json_get(described, "tasks"), i);
+
+        if (str_starts(str_of(json_get_cstr(task, "stoppedReason", "")), STR("Scaling activity")))
+            continue; /* one that went with the others when they were rolled back */
+        if (newest == NULL ||
+            json_f64(json_get(task, "createdAt"), 0) > json_f64(json_get(newest, "createdAt"), 0))
+            newest = task;
+    }
+    return newest != NULL ? json_ref(newest) : NULL;
+}
+
+/* "Essential container in task exited (container app: exit code 1)" */
+static void
+describe_stop(struct watch *w, const struct json *task)
+{
+    cleanup_free char *reason = event_without_arns(json_get_cstr(task, "stoppedReason", ""));
+    const struct json *containers = json_get(task, "containers");
+
+    snprintf(w->f->cause, sizeof(w->f->cause), "%s", reason);
+    for (size_t i = 0; i < json_size(containers); i++) {
+        const struct json *c = json_at(containers, i);
+        const char *why = json_get_cstr(c, "reason", "");
+        const int64_t code = json_get_i64(c, "exitCode", 0);
+
+        if (why[0] == '\0' && code == 0)
+            continue;
+        if (why[0] != '\0')
+            snprintf(w->f->cause, sizeof(w->f->cause), "%s (container %s: %s)", reason,
+                     json_get_cstr(c, "name", ""), why);
+        else
+            snprintf(w->f->cause, sizeof(w->f->cause), "%s (container %s: exit code %lld)", reason,
+                     json_get_cstr(c, "name", ""), (long long)code);
+        return;
+    }
+}
+
+/* That a breaker opened is no answer to "what is wrong with my version?". */
+static void
+find_cause(struct watch *w)
+{
+    cleanup_json struct json *task = newest_failed(w);
+
+    if (task != NULL)
+        describe_stop(w, task);
+    if (w->f->cause[0] != '\0' && !w->f->is_quiet)
+        progress_line(w->progress, "cause", "%s", w->f->cause);
+}
+
 static int
 conclude(struct watch *w, int code, const char *verdict, const char *reason)
 {
@@ -229,6 +318,9 @@ verdict_of(struct watch *w, const struct json *deployment, const struct json *se
     const char *reason = json_get_cstr(deployment, "statusReason", "");
     const char *current = json_get_cstr(service, "currentServiceDeployment", w->f->deployment_arn);
 
+    if (!w->f->is_rollback && str_starts(str_of(status), STR("ROLLBACK_")) &&
+        (str_ends(str_of(status), STR("_SUCCESSFUL")) || str_ends(str_of(status), STR("_FAILED"))))
+        find_cause(w);
     if (strcmp(status, "SUCCESSFUL") == 0)
         return conclude(w, EXIT_LIVE, "live", reason);
     if (strcmp(status, "ROLLBACK_SUCCESSFUL") == 0)
@@ -261,6 +353,9 @@ look(struct watch *w, struct err *err)
     if (strcmp(status, w->last_status) != 0 && !w->f->is_quiet)
         progress_line(w->progress, "deployment", "%s", status);
     text_copy(w->last_status, sizeof(w->last_status), str_of(status));
+    if (!w->has_looked)
+        text_copy(w->deployment_id, sizeof(w->deployment_id),
+                  str_of(json_get_cstr(json_at(json_get(service, "deployments"), 0), "id", "")));
     tell_tasks(w, service);
     tell_events(w, service);
     return verdict_of(w, deployment, service);
@@ -273,6 +368,8 @@ follow_deployment(struct follow *f)
     const int64_t end_ms = clock_monotonic_ms() + f->timeout_ms;
     int64_t answered_ms = clock_monotonic_ms();
 
+    for (size_t i = 0; i < event_count(json_get(f->before, "events")); i++)
+        (void)saw_event(&w, json_get_cstr(json_at(json_get(f->before, "events"), i), "id", ""));
     w.progress = f->progress != NULL ? f->progress : &w.own;
     if (f->progress == NULL)
         progress_begin(&w.own);

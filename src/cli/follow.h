@@ -22,20 +22,23 @@ struct json *task_definition_describe(struct client *client, const char *name,
 struct json *service_deployment_describe(struct client *client, const char *arn,
                                          struct err *err) MUST_CHECK;
 
-/* A service event for people: the texts are ECS's own, and a whole target group's ARN in the middle of
- * a line is not for reading. The caller frees. */
+/* A service event for people: the texts are ECS's own, and a whole target group's ARN in the middle
+ * of a line is not for reading. The caller frees. */
 char *event_without_arns(const char *text);
 
 struct follow {
     struct client *client;
     const char *cluster, *service;
     const char *deployment_arn;
+    const struct json
+        *before; /* the service before the update: its events are old news; may be NULL */
     int64_t timeout_ms;
     bool is_rollback;          /* then a successful rollback is what was wanted */
     bool is_quiet;             /* no lines: the caller prints JSON */
     struct progress *progress; /* the caller's clock; NULL: it starts now */
     char verdict[32];          /* out: "live", "rolled back", ... */
     char reason[512];
+    char cause[512]; /* out: why the newest task of what failed stopped; "" if it is not known */
 };
 /* Prints a line per state change; gives an exit code of promise 5. */
 int follow_deployment(struct follow *f);

@@ -190,7 +190,7 @@ add_one_task(struct logs *l, struct err *err)
     }
     closedir(dir);
     if (count != 1)
-        return err_set(err, ERR_USAGE,
+        return err_set(err, count == 0 ? ERR_NOT_FOUND : ERR_USAGE,
                        count == 0 ? "no task '%s' has left a log"
                                   : "'%s' is the beginning of several tasks",
                        l->task);

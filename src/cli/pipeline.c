@@ -16,7 +16,7 @@ struct pipelines {
 static bool
 list(struct pipelines *p, struct err *err)
 {
-    static const char *const titles[] = {"PIPELINE", "REPOSITORY", "GITHUB", NULL};
+    static const char *const titles[] = {"PIPELINE", "LAST BUILD", "REPOSITORY", "GITHUB", NULL};
     cleanup_json struct json *answer = builds_ask(p->client, "GET", "/naru/pipelines", NULL, err);
     const struct json *all;
     struct table *table;
@@ -29,10 +29,17 @@ list(struct pipelines *p, struct err *err)
     }
     all = json_get(answer, "pipelines");
     table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++)
-        table_add(table, json_get_cstr(json_at(all, i), "name", ""),
+    for (size_t i = 0; i < json_size(all); i++) {
+        const struct json *last = json_get(json_at(all, i), "lastBuild");
+        cleanup_free char *build =
+            last == NULL ? NULL
+                         : text_format("#%lld %s", (long long)json_get_i64(last, "number", 0),
+                                       json_get_cstr(last, "result", json_get_cstr(last, "state", "")));
+
+        table_add(table, json_get_cstr(json_at(all, i), "name", ""), build,
                   json_get_cstr(json_at(all, i), "url", ""),
                   json_get_cstr(json_at(all, i), "github", NULL));
+    }
     table_print(table, stdout);
     table_free(table);
     return true;
@@ -68,6 +75,19 @@ create(struct pipelines *p, const char *name, struct err *err)
     return true;
 }
 
+static void
+tell_end(struct progress *progress, const struct json *build, const char *name, int64_t number)
+{
+    const char *result = build_result(build), *reason = json_get_cstr(build, "reason", "");
+    const bool is_good = strcmp(result, "SUCCESS") == 0;
+
+    progress_line(progress, "build", "#%lld %s%s%s%s%s", (long long)number,
+                  cli_colour(is_good ? COLOUR_GOOD : COLOUR_BAD), result, cli_colour(COLOUR_NONE),
+                  reason[0] != '\0' ? ": " : "", reason);
+    if (!is_good)
+        printf("its log: naru logs --build %s#%lld\n", name, (long long)number);
+}
+
 static bool
 start(struct pipelines *p, const char *name, int *status, struct err *err)
 {
@@ -89,6 +109,8 @@ start(struct pipelines *p, const char *name, int *status, struct err *err)
         if (ended == NULL)
             return false;
         *status = strcmp(build_result(ended), "SUCCESS") == 0 ? EXIT_LIVE : EXIT_ERROR;
+        if (!p->wants_json)
+            tell_end(&progress, ended, name, number);
     }
     if (p->wants_json)
         cli_print_json(ended != NULL ? ended : queued);

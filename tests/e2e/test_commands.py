@@ -182,6 +182,7 @@ class Deploy(unittest.TestCase):
     def test_a_bad_image_is_rolled_back(self):
         before = self.web.version()
         said = self.cli("deploy", "--service", "web", "--image", build_web(self.naru, "bad", WEB_HEALTH="503"), "--wait", code=3)
+        self.assertRegex(said, r"cause +Task failed ELB health checks")
         self.assertRegex(said, r"verdict +rolled back")
         self.assertEqual(self.web.version(), before)
         answer = json.loads(self.cli("deploy", "--service", "web", "--image", self.images[0], "--wait", "--output", "json"))

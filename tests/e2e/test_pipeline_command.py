@@ -54,8 +54,13 @@ class PipelineCommand(unittest.TestCase):
         self.assertEqual((made["local"], made["github"]), (False, "acme/elsewhere"))
         done = self.naru.cli("pipeline", "start", "elsewhere", "--wait")
         self.assertRegex(done.stdout, r"stage +One +SUCCESS")
+        self.assertRegex(done.stdout, r"build +#1 SUCCESS\n")
+        self.assertRegex(self.naru.cli("pipeline").stdout, r"elsewhere +#1 SUCCESS")
         self.commit(tree, "bad")
-        self.assertEqual(self.naru.cli("pipeline", "start", "elsewhere", "--wait", check=False).returncode, 1)
+        failed = self.naru.cli("pipeline", "start", "elsewhere", "--wait", check=False)
+        self.assertEqual(failed.returncode, 1)
+        self.assertRegex(failed.stdout, r"build +#2 FAILURE: .+\n")
+        self.assertIn("naru logs --build elsewhere#2", failed.stdout)
 
     def test_mistakes_are_named(self):
         for code, text, args in ((2, "create NAME", ("make", "it")), (2, "not a pipeline name", ("create", "a/b")),
