@@ -6,6 +6,7 @@
 #include <sys/timex.h>
 #include "cli/commands.h"
 #include "cli/local.h"
+#include "cli/sample.h"
 #include "io/http_client.h"
 #include "io/process.h"
 
@@ -106,6 +107,21 @@ check_haproxy(struct doctor *d)
                   "apt-get install haproxy", HEALTH_FAIL);
 }
 
+/* What `naru up` will want next.  HAProxy of a naru that was killed has its listeners still. */
+static void
+check_sample_port(struct doctor *d)
+{
+    cleanup_free char *own = text_format("%s/haproxy/haproxy.pid", client_data_dir(d->data_dir));
+    cleanup_free char *detail = NULL;
+
+    if (!local_port_is_taken(SAMPLE_LISTENER_PORT) || access(own, F_OK) == 0)
+        return;
+    detail = text_format("port %d, for the sample's load balancer, belongs to another program",
+                         SAMPLE_LISTENER_PORT);
+    say(d, HEALTH_WARN, "ports", detail,
+        "stop it, or choose another port: naru up --listener-port N");
+}
+
 static void
 check_server(struct doctor *d)
 {
@@ -131,6 +147,7 @@ check_server(struct doctor *d)
     } else {
         detail = text_format("naru is not running; port %u is free", port);
         say(d, HEALTH_WARN, "server", detail, "naru up");
+        check_sample_port(d);
     }
 }
 

@@ -19,6 +19,7 @@ struct sample {
 #define SAMPLE_TARGET_GROUP "my-targets"
 #define SAMPLE_SERVICE "my-service"
 #define SAMPLE_DESIRED_COUNT 2
+#define SAMPLE_LISTENER_PORT 8080
 
 bool sample_make_repository(struct sample *s, struct err *err) MUST_CHECK;
 bool sample_make_cluster(struct sample *s, struct err *err) MUST_CHECK;

@@ -438,7 +438,7 @@ run_up(struct up *u, struct err *err)
 int
 command_up(int argc, char **argv)
 {
-    struct up u = {.listener_port = 8080};
+    struct up u = {.listener_port = SAMPLE_LISTENER_PORT};
     const struct option_row rows[] = {
         {"sample", 0, OPTION_TEXT, &u.sample_dir},
         {"port", 0, OPTION_NUMBER, &u.port},

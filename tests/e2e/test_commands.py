@@ -89,6 +89,15 @@ class WithoutServer(unittest.TestCase):
         self.assertEqual(checks["server"]["result"], "warn")
         self.assertIn("naru up", checks["server"]["fix"])
         self.assertEqual(done.returncode, 5 if any(c["result"] == "fail" for c in checks.values()) else 0)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", 8080))
+                listener.listen()
+            except OSError:
+                pass  # somebody else has it: just as well
+            taken = {c["check"]: c for c in json.loads(run("doctor", "--output", "json", **self.env).stdout)}
+        self.assertEqual(taken["ports"]["result"], "warn")
+        self.assertIn("--listener-port", taken["ports"]["fix"])
         broken = run("doctor", **dict(self.env, NARU_HAPROXY="/no/such/haproxy"))
         self.assertEqual(broken.returncode, 5, broken.stdout)
         self.assertRegex(broken.stdout, r"fail.* haproxy .*\n +fix: apt-get install haproxy")
