@@ -194,10 +194,9 @@ ecs_delete_cluster(struct request *rq, struct json *out, struct err *err)
             return err_set(err, ERR_CLUSTER_CONTAINS_TASKS,
                            "The Cluster cannot be deleted while Tasks are active.");
     }
-    json_set(out, "cluster", ecs_describe_cluster(rq, cluster));
-    json_set(json_get(out, "cluster"), "status", json_text("INACTIVE"));
     request_step(rq, &(struct event){.type = EVENT_CLUSTER_DELETE,
                                      .cluster_delete = {.arn = cluster->arn}});
+    json_set(out, "cluster", ecs_describe_cluster(rq, cluster)); /* INACTIVE, still describable */
     return true;
 }
 

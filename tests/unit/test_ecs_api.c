@@ -122,6 +122,7 @@ TEST(a_cluster_is_created_once_listed_and_deleted)
     CHECK_TEXT(text_at(json_at(json_get(a, "failures"), 0), "arn"), WORLD_ARN "cluster/default");
     a = json_get(world_call(&w, "DeleteCluster", "{'cluster':'c'}"), "cluster");
     CHECK_TEXT(text_at(a, "status"), "INACTIVE");
+    CHECK_EQ(json_get_i64(a, "registeredContainerInstancesCount", -1), 0);
     CHECK_EQ(json_size(json_get(world_call(&w, "ListClusters", "{}"), "clusterArns")), 0);
     world_refuse(&w, "DeleteCluster", "{'cluster':'c'}", "ClusterNotFoundException",
                  "Cluster not found.");
@@ -632,6 +633,8 @@ TEST(the_instance_of_a_cluster_is_this_machine)
     CHECK_EQ(json_get_i64(json_at(json_get(a, "remainingResources"), 1), "integerValue", 0), 8192 - 64);
     CHECK_EQ(json_get_i64(a, "pendingTasksCount", 0), 1);
 }
+
+/* ---- where operations meet ---- */
 
 /* ---- whatever comes, in whatever order ---- */
 
