@@ -52,7 +52,8 @@ find_service(const struct request *rq, struct err *err)
     const struct cluster *cluster;
 
     if (arn_is(str_of(name)) && json_get(rq->input, "cluster") == NULL) {
-        const struct service *s = core_service_by_arn(rq->core, name);
+        const struct service *s =
+            request_is_region_of(rq, name) ? core_service_by_arn(rq->core, name) : NULL;
         if (s == NULL)
             err_set(err, ERR_SERVICE_NOT_FOUND, "Service not found.");
         return s;
@@ -79,6 +80,12 @@ ecs_list_service_deployments(struct request *rq, struct json *out, struct err *e
 
 /* ---- Describe... ---- */
 
+static const struct service *
+find_deployment(const struct request *rq, const char *arn, struct service_deployment **out)
+{
+    return request_is_region_of(rq, arn) ? core_service_of_deployment(rq->core, arn, out) : NULL;
+}
+
 bool
 ecs_describe_service_deployments(struct request *rq, struct json *out, struct err *err)
 {
@@ -93,9 +100,9 @@ ecs_describe_service_deployments(struct request *rq, struct json *out, struct er
     for (size_t i = 0; i < json_size(arns); i++) {
         const char *arn = json_cstr(json_at(arns, i), "");
         struct service_deployment *sd = NULL;
-        const struct service *s = core_service_of_deployment(rq->core, arn, &sd);
+        const struct service *s = find_deployment(rq, arn, &sd);
 
-        if (s != NULL && sd != NULL)
+        if (s != NULL)
             json_append(found, ecs_describe_service_deployment(rq, s, sd));
         else
             json_append(failures, ecs_failure(arn, "MISSING"));
@@ -106,9 +113,11 @@ ecs_describe_service_deployments(struct request *rq, struct json *out, struct er
 }
 
 static const struct service *
-find_revision(const struct core *core, const char *arn, const struct revision **out)
+find_revision(const struct request *rq, const char *arn, const struct revision **out)
 {
-    for (const struct service *s = core->services; s != NULL; s = s->next) {
+    if (!request_is_region_of(rq, arn))
+        return NULL;
+    for (const struct service *s = rq->core->services; s != NULL; s = s->next) {
         *out = service_find_revision(s, arn);
         if (*out != NULL)
             return s;
@@ -130,7 +139,7 @@ ecs_describe_service_revisions(struct request *rq, struct json *out, struct err 
     for (size_t i = 0; i < json_size(arns); i++) {
         const char *arn = json_cstr(json_at(arns, i), "");
         const struct revision *revision = NULL;
-        const struct service *s = find_revision(rq->core, arn, &revision);
+        const struct service *s = find_revision(rq, arn, &revision);
 
         if (s != NULL)
             json_append(found, ecs_describe_revision(rq, s, revision));
@@ -151,9 +160,9 @@ ecs_stop_service_deployment(struct request *rq, struct json *out, struct err *er
     const bool rolls_back =
         strcmp(json_get_cstr(rq->input, "stopType", "ROLLBACK"), "ROLLBACK") == 0;
     struct service_deployment *sd = NULL;
-    const struct service *s = core_service_of_deployment(rq->core, arn, &sd);
+    const struct service *s = find_deployment(rq, arn, &sd);
 
-    if (s == NULL || sd == NULL)
+    if (s == NULL)
         return err_set(err, ERR_SERVICE_DEPLOYMENT_NOT_FOUND, "Service deployment not found.");
     switch (sd->status) {
     case SD_PENDING:

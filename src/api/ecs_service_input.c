@@ -316,7 +316,9 @@ check_load_balancer(const struct request *rq, const struct task_definition *td,
                     const struct service_load_balancer *lb, struct err *err)
 {
     const struct container_definition *c = task_definition_container(td, lb->container_name);
-    const struct target_group *group = core_target_group(rq->core, lb->target_group_arn);
+    const struct target_group *group = request_is_region_of(rq, lb->target_group_arn)
+                                           ? core_target_group(rq->core, lb->target_group_arn)
+                                           : NULL;
     const enum target_type wanted =
         td->network_mode == NETWORK_awsvpc ? TARGET_TYPE_ip : TARGET_TYPE_instance;
 

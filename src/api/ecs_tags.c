@@ -53,7 +53,7 @@ find_tags(const struct request *rq, const struct json **tags, struct err *err)
                        "Tags of a " STR_FMT " are not built in naru yet.",
                        STR_ARG(str_slice(kind, 0, 60)));
     *tags = tags_of(rq, kind, arn, &found);
-    if (!found)
+    if (!found || !str_is(parts.region, rq->region))
         return err_set(err, ERR_RESOURCE_NOT_FOUND, "The specified resource could not be found: %s", arn);
     return true;
 }

@@ -10,6 +10,7 @@
 #include "api/sigv4.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "model/arn.h"
 
 #define BODY_LIMIT (1024 * 1024)
 #define HEADERS_MAX SIGV4_HEADERS_MAX
@@ -82,6 +83,14 @@ aws_time(const struct request *rq, int64_t ms)
         return json_time_ms(ms);
     clock_format_iso(ms, iso);
     return json_text(iso);
+}
+
+bool
+request_is_region_of(const struct request *rq, const char *arn)
+{
+    struct arn parts;
+
+    return arn_parse(str_of(arn), &parts) && str_is(parts.region, rq->region);
 }
 
 /* ---- finding the operation ---- */

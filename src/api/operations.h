@@ -41,6 +41,8 @@ typedef bool operation_handler(struct request *rq, struct json *out, struct err 
 /* One step of the core, from an ACCESS_WRITE handler. The answer is sent after the commit. */
 void request_step(struct request *rq, const struct event *event);
 struct json *aws_time(const struct request *rq, int64_t ms);
+/* Is the ARN one of the request's region?  What belongs to another one does not exist for it. */
+bool request_is_region_of(const struct request *rq, const char *arn);
 
 struct operation {
     const char *name;

@@ -27,6 +27,7 @@ struct world {
     bool drains_hang;    /* targets go on draining until this is false again */
     struct ef_target_change draining[64];
     int draining_count;
+    const char *region;  /* of the signatures; NULL: WORLD_REGION */
     struct json *answer; /* of the last call */
     char *body;
 };
@@ -97,7 +98,7 @@ world_send(struct world *w, const char *service, const char *content_type, const
     http.signed_part = (struct sigv4_request){.method = STR("POST"), .path = STR("/"),
                                               .headers = headers, .header_count = n,
                                               .body = str_of(body)};
-    sigv4_sign(&http.signed_part, WORLD_KEY, WORLD_SECRET, WORLD_REGION, service, stamp,
+    sigv4_sign(&http.signed_part, WORLD_KEY, WORLD_SECRET, w->region != NULL ? w->region : WORLD_REGION, service, stamp,
                target != NULL ? "content-type;host;x-amz-date;x-amz-target"
                               : "content-type;host;x-amz-date", &authorization);
     headers[n++] = (struct sigv4_header){STR("Authorization"), strbuf_str(&authorization)};

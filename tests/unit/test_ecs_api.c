@@ -636,6 +636,52 @@ TEST(the_instance_of_a_cluster_is_this_machine)
 
 /* ---- where operations meet ---- */
 
+TEST(what_belongs_to_another_region_is_not_seen)
+{
+    cleanup(world_done) struct world w;
+    cleanup_free char *sd = NULL, *revision = NULL, *task = NULL;
+    const struct json *s;
+
+    prepare(&w);
+    s = json_get(world_call(&w, "CreateService", SERVICE()), "service");
+    sd = text_dup(text_at(s, "currentServiceDeployment"));
+    revision = text_dup(text_at(json_at(json_get(s, "currentServiceRevisions"), 0), "arn"));
+    world_settle(&w);
+    task = text_dup(json_cstr(json_at(json_get(world_call(&w, "ListTasks", "{'cluster':'c'}"), "taskArns"), 0), ""));
+    w.region = "us-west-2";
+    world_refuse(&w, "StopServiceDeployment", arena_format(&test_arena, "{'serviceDeploymentArn':'%s'}", sd),
+                 "ServiceDeploymentNotFoundException", "Service deployment not found.");
+    world_refuse(&w, "ListServiceDeployments", "{'service':'" WORLD_ARN "service/c/s'}",
+                 "ServiceNotFoundException", "Service not found.");
+    CHECK_EQ(json_size(json_get(world_call(&w, "DescribeServiceDeployments",
+                                           "{'serviceDeploymentArns':['%s']}", sd), "failures")), 1);
+    CHECK_EQ(json_size(json_get(world_call(&w, "DescribeServiceRevisions",
+                                           "{'serviceRevisionArns':['%s']}", revision), "failures")), 1);
+    world_refuse(&w, "TagResource",
+                 "{'resourceArn':'" WORLD_ARN "service/c/s','tags':[{'key':'a','value':'b'}]}",
+                 "ResourceNotFoundException", "");
+    world_refuse(&w, "ListTagsForResource", arena_format(&test_arena, "{'resourceArn':'%s'}", task),
+                 "ResourceNotFoundException", "");
+    world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "cluster/c'}",
+                 "ResourceNotFoundException", "");
+    world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "task-definition/web:1'}",
+                 "ResourceNotFoundException", "");
+}
+
+TEST(a_service_scaled_to_zero_can_be_deleted_at_once)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_wait(&w, 60000);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':0}");
+    world_call(&w, "DeleteService", "{'cluster':'c','service':'s'}");
+    world_wait(&w, 60000);
+    CHECK_TEXT(text_at(json_at(json_get(world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}"),
+                                        "services"), 0), "status"), "INACTIVE");
+}
+
 /* ---- whatever comes, in whatever order ---- */
 
 static const struct {
