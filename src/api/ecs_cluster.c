@@ -40,20 +40,31 @@ check_settings(const struct json *settings, struct err *err)
 }
 
 bool
-ecs_is_capacity_provider(const char *name)
+ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err)
 {
-    return strcmp(name, "FARGATE") == 0 || strcmp(name, "FARGATE_SPOT") == 0;
+    for (size_t i = 0; i < json_size(strategy); i++) {
+        const char *name = json_get_cstr(json_at(strategy, i), "capacityProvider", "");
+        bool is_associated = false;
+
+        for (size_t k = 0; k < json_size(providers); k++)
+            is_associated = is_associated || strcmp(json_cstr(json_at(providers, k), ""), name) == 0;
+        if (!is_associated)
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "The specified capacity provider strategy cannot contain a capacity provider "
+                           "that is not associated with the cluster. Associate the capacity provider "
+                           "'%.200s' with the cluster and try again.", name);
+    }
+    return true;
 }
 
+/* FARGATE and FARGATE_SPOT always exist; there are no others. */
 static bool
-check_providers(const struct json *names, const struct json *strategy, struct err *err)
+check_providers(const struct json *names, struct err *err)
 {
-    for (size_t i = 0; i < json_size(names) + json_size(strategy); i++) {
-        const char *name = i < json_size(names)
-                               ? json_cstr(json_at(names, i), "")
-                               : json_get_cstr(json_at(strategy, i - json_size(names)),
-                                               "capacityProvider", "");
-        if (!ecs_is_capacity_provider(name))
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+
+        if (strcmp(name, "FARGATE") != 0 && strcmp(name, "FARGATE_SPOT") != 0)
             return err_set(err, ERR_INVALID_PARAMETER,
                            "The specified capacity provider '%.255s' was not found. Specify a valid name "
                            "and try again.",
@@ -96,8 +107,9 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *doc = NULL, *tags = NULL;
 
     if (!check_settings(json_get(rq->input, "settings"), err) ||
-        !check_providers(json_get(rq->input, "capacityProviders"),
-                         json_get(rq->input, "defaultCapacityProviderStrategy"), err) ||
+        !check_providers(json_get(rq->input, "capacityProviders"), err) ||
+        !ecs_check_strategy(json_get(rq->input, "defaultCapacityProviderStrategy"),
+                            json_get(rq->input, "capacityProviders"), err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err))
         return false;
     if (json_get(rq->input, "serviceConnectDefaults") != NULL)

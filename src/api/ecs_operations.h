@@ -15,5 +15,5 @@ operation_handler ecs_list_service_deployments, ecs_describe_service_deployments
     ecs_describe_service_revisions, ecs_stop_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
 
-/* FARGATE and FARGATE_SPOT always exist; there are no others. */
-bool ecs_is_capacity_provider(const char *name);
+/* Every provider of the strategy must be one of the cluster's, `providers`; both may be NULL. */
+bool ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err);

@@ -183,27 +183,8 @@ config_done(struct deployment_config *config)
 
 /* ---- launch type ---- */
 
-static bool
-check_strategy(const struct json *strategy, const struct cluster *cluster, struct err *err)
-{
-    const struct json *associated = json_get(cluster->doc, "capacityProviders");
-
-    for (size_t i = 0; i < json_size(strategy); i++) {
-        const char *name = text_of(json_at(strategy, i), "capacityProvider");
-        bool is_associated = false;
-
-        for (size_t k = 0; k < json_size(associated); k++)
-            is_associated = is_associated || strcmp(json_cstr(json_at(associated, k), ""), name) == 0;
-        if (!ecs_is_capacity_provider(name) || !is_associated)
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "The specified capacity provider strategy cannot contain a capacity provider "
-                           "that is not associated with the cluster. Associate the capacity provider "
-                           "'%.200s' with the cluster and try again.", name);
-    }
-    return true;
-}
-
-/* Given, else the old one's, else the cluster's default, else EC2.  Every provider is Fargate's. */
+/* Given, else the old one's, else the cluster's default, else EC2.  Every provider is Fargate's, so a
+ * service whose strategy is taken away stays on Fargate. */
 static bool
 read_launch_type(const struct request *rq, const struct cluster *cluster, const struct revision *old,
                  struct workload *w, struct err *err)
@@ -218,16 +199,16 @@ read_launch_type(const struct request *rq, const struct cluster *cluster, const 
     if (given != NULL)
         return launch_type_parse(str_of(given), &w->launch_type) ||
                err_set(err, ERR_UNSUPPORTED_FEATURE, "launchType %s is not built in naru yet.", given);
-    if (strategy == NULL && old != NULL) {
+    if (json_size(strategy) == 0 && old != NULL) {
         w->launch_type = old->launch_type;
-        if (json_get(old->doc, "capacityProviderStrategy") != NULL)
+        if (strategy == NULL && json_get(old->doc, "capacityProviderStrategy") != NULL)
             json_set(w->doc, "capacityProviderStrategy",
                      json_ref(json_get(old->doc, "capacityProviderStrategy")));
         return true;
     }
-    if (strategy == NULL)
+    if (json_size(strategy) == 0)
         strategy = json_get(cluster->doc, "defaultCapacityProviderStrategy");
-    if (!check_strategy(strategy, cluster, err))
+    if (!ecs_check_strategy(strategy, json_get(cluster->doc, "capacityProviders"), err))
         return false;
     w->launch_type = json_size(strategy) > 0 ? LAUNCH_FARGATE : LAUNCH_EC2;
     if (json_size(strategy) > 0)

@@ -668,6 +668,36 @@ TEST(what_belongs_to_another_region_is_not_seen)
                  "ResourceNotFoundException", "");
 }
 
+TEST(an_empty_strategy_goes_back_to_the_launch_type)
+{
+    cleanup(world_done) struct world w;
+    const struct json *s;
+
+    prepare(&w);
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512','requiresCompatibilities':['FARGATE'],"
+               "'containerDefinitions':[{'name':'app','image':'i'}]}");
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'far','desiredCount':1,'launchType':'FARGATE',"
+               "'networkConfiguration':{'awsvpcConfiguration':{'subnets':['a']}}}");
+    s = json_get(world_call(&w, "UpdateService", "{'cluster':'c','service':'s','capacityProviderStrategy':[]}"), "service");
+    CHECK_TEXT(text_at(s, "launchType"), "FARGATE");
+    CHECK_EQ(json_size(json_get(s, "deployments")), 1);
+}
+
+TEST(a_default_strategy_names_providers_of_its_cluster)
+{
+    cleanup(world_done) struct world w;
+
+    world_init(&w);
+    world_refuse(&w, "CreateCluster",
+                 "{'clusterName':'c','defaultCapacityProviderStrategy':[{'capacityProvider':'FARGATE','weight':1}]}",
+                 "InvalidParameterException", "not associated with the cluster");
+    world_call(&w, "CreateCluster",
+               "{'clusterName':'c','capacityProviders':['FARGATE'],'defaultCapacityProviderStrategy':"
+               "[{'capacityProvider':'FARGATE','weight':1}]}");
+}
+
 TEST(a_service_scaled_to_zero_can_be_deleted_at_once)
 {
     cleanup(world_done) struct world w;
