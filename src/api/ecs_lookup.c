@@ -22,10 +22,18 @@ ecs_cluster_named(const struct request *rq, const char *name_or_arn)
     return cluster != NULL && strcmp(cluster->region, rq->region) == 0 ? cluster : NULL;
 }
 
+/* An ARN may leave the revision out, as a family does: the newest ACTIVE one. */
 struct task_definition *
 ecs_definition_named(const struct request *rq, const char *name_or_arn)
 {
-    struct task_definition *td = core_task_definition(rq->core, rq->region, str_of(name_or_arn));
+    struct str name = str_of(name_or_arn);
+    struct arn arn;
+    struct task_definition *td;
+
+    if (arn_parse(name, &arn) && str_is(arn.region, rq->region) && str_is(arn.account, rq->account) &&
+        str_starts(arn.resource, STR("task-definition/")) && str_index(arn.resource, ':') < 0)
+        name = arn_last(name);
+    td = core_task_definition(rq->core, rq->region, name);
 
     return td != NULL && strcmp(td->region, rq->region) == 0 ? td : NULL;
 }

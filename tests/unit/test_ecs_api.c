@@ -698,6 +698,26 @@ TEST(a_default_strategy_names_providers_of_its_cluster)
                "[{'capacityProvider':'FARGATE','weight':1}]}");
 }
 
+TEST(an_arn_without_a_revision_is_the_newest_active_one)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a;
+
+    prepare(&w);
+    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    a = json_get(world_call(&w, "DescribeTaskDefinition", "{'taskDefinition':'" WORLD_ARN "task-definition/web'}"),
+                 "taskDefinition");
+    CHECK_EQ(json_get_i64(a, "revision", 0), 2);
+    world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'web:2'}");
+    a = json_at(json_get(world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'" WORLD_ARN "task-definition/web'}"),
+                         "tasks"), 0);
+    CHECK_TEXT(text_at(a, "taskDefinitionArn"), WORLD_ARN "task-definition/web:1");
+    world_refuse(&w, "DeregisterTaskDefinition", "{'taskDefinition':'" WORLD_ARN "task-definition/web'}",
+                 "ClientException", "Revision is missing.");
+    world_refuse(&w, "DescribeTaskDefinition", "{'taskDefinition':'arn:aws:ecs:us-west-2:000000000000:task-definition/web'}",
+                 "ClientException", "Unable to describe task definition.");
+}
+
 TEST(a_service_scaled_to_zero_can_be_deleted_at_once)
 {
     cleanup(world_done) struct world w;
