@@ -197,9 +197,11 @@ add_tag(struct json *tags, const char *key, const char *value)
 }
 
 /* propagateTags of a service is applied when it is asked for: tasks carry no copy. */
-static struct json *
-task_tags(const struct request *rq, const struct task *t, const struct task_definition *td)
+struct json *
+ecs_task_tags(const struct request *rq, const struct task *t)
 {
+    const struct task_definition *td =
+        core_task_definition(rq->core, t->region, str_of(t->task_definition_arn));
     const struct service *s =
         t->service_arn[0] != '\0' ? core_service_by_arn(rq->core, t->service_arn) : NULL;
     const char *from = s != NULL ? json_get_cstr(s->doc, "propagateTags", "NONE") : "NONE";
@@ -270,7 +272,7 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     if (t->has_stop_code)
         json_set(o, "stopCode", json_text(stop_code_name(t->stop_code)));
     ecs_set_text(o, "stoppedReason", t->stopped_reason);
-    json_set(o, "tags", with_tags ? task_tags(rq, t, td) : json_array());
+    json_set(o, "tags", with_tags ? ecs_task_tags(rq, t) : json_array());
     json_set(o, "taskArn", json_text(t->arn));
     json_set(o, "taskDefinitionArn", json_text(t->task_definition_arn));
     json_set(o, "version", json_int(t->version));

@@ -109,9 +109,11 @@ bool
 ecs_list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
 {
     const struct json *tags = NULL;
+    const struct task *task;
 
     if (!find_tags(rq, &tags, err))
         return false;
-    json_set(out, "tags", ecs_tags_or_empty(tags));
+    task = core_task_by_arn(rq->core, json_get_cstr(rq->input, "resourceArn", ""));
+    json_set(out, "tags", task != NULL ? ecs_task_tags(rq, task) : ecs_tags_or_empty(tags));
     return true;
 }

@@ -732,6 +732,23 @@ TEST(a_service_scaled_to_zero_can_be_deleted_at_once)
                                         "services"), 0), "status"), "INACTIVE");
 }
 
+TEST(the_tags_of_a_service_task_are_the_same_by_both_ways)
+{
+    cleanup(world_done) struct world w;
+    cleanup_free char *task = NULL;
+    const struct json *a;
+
+    prepare(&w);
+    world_call(&w, "CreateService", SERVICE(",'propagateTags':'SERVICE','tags':[{'key':'a','value':'1'}]"));
+    world_settle(&w);
+    task = text_dup(json_cstr(json_at(json_get(world_call(&w, "ListTasks", "{'cluster':'c'}"), "taskArns"), 0), ""));
+    a = json_get(world_call(&w, "ListTagsForResource", "{'resourceArn':'%s'}", task), "tags");
+    CHECK_EQ(json_size(a), 1);
+    world_call(&w, "TagResource", "{'resourceArn':'%s','tags':[{'key':'b','value':'2'}]}", task);
+    a = json_get(world_call(&w, "ListTagsForResource", "{'resourceArn':'%s'}", task), "tags");
+    CHECK_EQ(json_size(a), 2);
+}
+
 /* ---- whatever comes, in whatever order ---- */
 
 static const struct {
