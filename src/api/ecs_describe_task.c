@@ -6,6 +6,7 @@
 #include "model/arn.h"
 
 #define FARGATE_DISK_GIB 20
+#define FARGATE_LATEST "1.4.0" /* a service asks for LATEST, a task runs on a version */
 #if defined(__aarch64__)
 #define CPU_ARCHITECTURE "arm64"
 #else
@@ -225,11 +226,12 @@ static void
 set_fargate(struct json *o, const struct task *t, const struct task_definition *td)
 {
     const struct json *disk = td != NULL ? json_get(td->doc, "ephemeralStorage") : NULL;
+    const char *platform = json_get_cstr(t->doc, "platformVersion", "LATEST");
     struct json *storage = json_object();
 
     json_set(storage, "sizeInGiB", json_int(json_get_i64(disk, "sizeInGiB", FARGATE_DISK_GIB)));
     json_set(o, "ephemeralStorage", storage);
-    json_set(o, "platformVersion", json_text(json_get_cstr(t->doc, "platformVersion", "1.4.0")));
+    json_set(o, "platformVersion", json_text(strcmp(platform, "LATEST") == 0 ? FARGATE_LATEST : platform));
     json_set(o, "platformFamily", json_text("Linux"));
 }
 

@@ -749,6 +749,22 @@ TEST(the_tags_of_a_service_task_are_the_same_by_both_ways)
     CHECK_EQ(json_size(a), 2);
 }
 
+TEST(a_fargate_task_shows_the_platform_it_runs_on)
+{
+    cleanup(world_done) struct world w;
+    const struct json *t;
+
+    prepare(&w);
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512',"
+               "'containerDefinitions':[{'name':'app','image':'i'}]}");
+    t = json_at(json_get(world_call(&w, "RunTask",
+        "{'cluster':'c','taskDefinition':'far','launchType':'FARGATE','networkConfiguration':"
+        "{'awsvpcConfiguration':{'subnets':['a']}}}"), "tasks"), 0);
+    CHECK_TEXT(text_at(t, "platformVersion"), "1.4.0");
+    CHECK(json_get(t, "containerInstanceArn") == NULL);
+}
+
 /* ---- whatever comes, in whatever order ---- */
 
 static const struct {
