@@ -26,6 +26,10 @@ check_override(const struct task_definition *td, const struct json *override, st
         json_size(json_get(override, "resourceRequirements")) > 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "Overrides of environmentFiles and resourceRequirements are not built in naru yet.");
+    if (!definition_is_environment(json_get(override, "environment")))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid override for container %s: Environment variable names must not be empty or "
+                       "contain '='.", name);
     if (json_get_i64(override, "cpu", 0) < 0 || json_get_i64(override, "memory", 4) < 4 ||
         json_get_i64(override, "memoryReservation", 4) < 4)
         return err_set(err, ERR_INVALID_PARAMETER,

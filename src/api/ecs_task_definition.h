@@ -16,6 +16,9 @@ bool definition_check_built(const struct json *input, struct err *err) MUST_CHEC
 
 struct json *definition_normalise(const struct json *input, const char *account, const char *principal);
 
+/* Do all variables of the list have a name that an environment can hold?  Overrides bring some too. */
+bool definition_is_environment(const struct json *list);
+
 /* Could it run with this launch type?  The error says why not. */
 bool definition_fits_ec2(const struct json *input, struct err *err);
 bool definition_fits_fargate(const struct json *input, struct err *err);

@@ -88,6 +88,17 @@ definition_parse_memory(const char *text, int64_t *mib_out)
     return parse_size(text, "GB", mib_out);
 }
 
+bool
+definition_is_environment(const struct json *list)
+{
+    for (size_t i = 0; i < json_size(list); i++) {
+        const char *key = text_of(json_at(list, i), "name");
+        if (key[0] == '\0' || strchr(key, '=') != NULL)
+            return false;
+    }
+    return true;
+}
+
 /* ---- one container ---- */
 
 static bool
@@ -212,13 +223,10 @@ check_lists(const struct json *c, struct err *err)
     const struct json *environment = json_get(c, "environment"), *ulimits = json_get(c, "ulimits");
     const int64_t stop = json_get_i64(c, "stopTimeout", 0), start = json_get_i64(c, "startTimeout", 2);
 
-    for (size_t i = 0; i < json_size(environment); i++) {
-        const char *key = text_of(json_at(environment, i), "name");
-        if (key[0] == '\0' || strchr(key, '=') != NULL)
-            return err_set(err, ERR_CLIENT,
-                           "Invalid setting for container '%s'. Environment variable names must not be "
-                           "empty or contain '='.", text_of(c, "name"));
-    }
+    if (!definition_is_environment(environment))
+        return err_set(err, ERR_CLIENT,
+                       "Invalid setting for container '%s'. Environment variable names must not be "
+                       "empty or contain '='.", text_of(c, "name"));
     for (size_t i = 0; i < json_size(ulimits); i++) {
         if (json_get_i64(json_at(ulimits, i), "softLimit", 0) >
             json_get_i64(json_at(ulimits, i), "hardLimit", 0))

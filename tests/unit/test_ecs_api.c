@@ -765,6 +765,17 @@ TEST(a_fargate_task_shows_the_platform_it_runs_on)
     CHECK(json_get(t, "containerInstanceArn") == NULL);
 }
 
+TEST(overrides_are_checked_like_definitions)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':["
+                 "{'name':'app','environment':[{'name':'A=B','value':'x'}]}]}}", "InvalidParameterException", "Environment");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':["
+                 "{'name':'app','environment':[{'value':'x'}]}]}}", "InvalidParameterException", "Environment");
+}
+
 /* ---- whatever comes, in whatever order ---- */
 
 static const struct {
