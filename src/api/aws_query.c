@@ -96,6 +96,10 @@ query_parse(struct str form, struct err *err)
             fail_malformed(err, name.len > 0 ? strbuf_cstr(&name) : "a percent escape");
             return NULL;
         }
+        if (!json_is_utf8(strbuf_str(&value))) {
+            err_set(err, ERR_SERIALIZATION, "The value of '%.100s' is not UTF-8.", strbuf_cstr(&name));
+            return NULL;
+        }
         if (!insert(tree, strbuf_cstr(&name), strbuf_cstr(&value), err))
             return NULL;
     }
@@ -358,9 +362,11 @@ void
 query_write_error(struct strbuf *out, const char *xml_namespace, const char *code,
                   const char *message, bool is_ours, const char *request_id)
 {
+    cleanup_json struct json *text = json_text(message); /* mends what was cut in a character */
+
     strbuf_addf(out, "<ErrorResponse xmlns=\"%s\"><Error><Type>%s</Type><Code>" STR_FMT "</Code><Message>",
                 xml_namespace, is_ours ? "Receiver" : "Sender", STR_ARG(query_error_code(code)));
-    xml_text(out, message);
+    xml_text(out, json_cstr(text, ""));
     strbuf_addf(out, "</Message></Error><RequestId>%s</RequestId></ErrorResponse>", request_id);
 }
 

@@ -339,6 +339,12 @@ utf8_valid_len(struct str s)
     }
 }
 
+bool
+json_is_utf8(struct str s)
+{
+    return utf8_valid_len(s) == s.len;
+}
+
 static void
 utf8_repair(struct strbuf *b, struct str s)
 {

@@ -35,6 +35,7 @@ struct json *json_object(void);
 struct json *json_array(void);
 struct json *json_text(const char *s); /* NULL gives JSON null; invalid UTF-8 is replaced by '?' */
 struct json *json_str(struct str s);
+bool json_is_utf8(struct str s); /* would json_str() keep it as it is? */
 struct json *json_int(int64_t n);
 struct json *json_real(double n);
 struct json *json_bool(bool b);

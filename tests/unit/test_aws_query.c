@@ -82,6 +82,8 @@ TEST(malformed_forms_are_refused)
     CHECK(strstr(decode("A..B=1"), "malformed") != NULL);
     CHECK(strstr(decode("A%ff.B=1"), "malformed") != NULL);
     CHECK(strstr(decode("=1"), "malformed") != NULL);
+    CHECK(strstr(decode("Target.Id=a%c3"), "'Target.Id' is not UTF-8") != NULL);
+    CHECK(strstr(decode("Target.Id=%c3%bc"), "{\"Target\":{\"Id\":\"ü\"}}") != NULL);
     CHECK(strstr(decode("A=1&A=2"), "malformed") != NULL);
     CHECK(strstr(decode("A=1&A.B=2"), "malformed") != NULL);
     for (int i = 0; i <= QUERY_PARAMETERS_MAX; i++)
@@ -117,4 +119,13 @@ TEST(answers_are_xml_and_an_empty_result_keeps_its_element)
                "<ErrorResponse xmlns=\"http://ns/\"><Error><Type>Sender</Type><Code>TargetGroupNotFound"
                "</Code><Message>no &lt;x&gt;</Message></Error><RequestId>id</RequestId>"
                "</ErrorResponse>");
+}
+
+/* A text cut in the middle of a character, or one that a client spoilt: the XML must still be read. */
+TEST(an_error_is_xml_whatever_its_text_holds)
+{
+    cleanup(strbuf_done) struct strbuf out = {0};
+
+    query_write_error(&out, "urn:x", "ValidationError", "\xc3\xbc <a> \xff \xc3", false, "id");
+    CHECK(strstr(strbuf_cstr(&out), "<Message>\xc3\xbc &lt;a&gt; ? ?</Message>") != NULL);
 }
