@@ -76,7 +76,7 @@ arn_is_of(const char *arn, const char *kind)
 struct load_balancer *
 elb_find_load_balancer(const struct request *rq, const char *arn, struct err *err)
 {
-    struct load_balancer *lb = core_load_balancer(rq->core, arn);
+    struct load_balancer *lb = request_is_region_of(rq, arn) ? core_load_balancer(rq->core, arn) : NULL;
 
     if (lb == NULL && !arn_is_of(arn, "loadbalancer/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid load balancer ARN", arn);
@@ -88,7 +88,7 @@ elb_find_load_balancer(const struct request *rq, const char *arn, struct err *er
 struct target_group *
 elb_find_target_group(const struct request *rq, const char *arn, struct err *err)
 {
-    struct target_group *tg = core_target_group(rq->core, arn);
+    struct target_group *tg = request_is_region_of(rq, arn) ? core_target_group(rq->core, arn) : NULL;
 
     if (tg == NULL && !arn_is_of(arn, "targetgroup/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid target group ARN", arn);
@@ -100,7 +100,7 @@ elb_find_target_group(const struct request *rq, const char *arn, struct err *err
 struct listener *
 elb_find_listener(const struct request *rq, const char *arn, struct err *err)
 {
-    struct listener *l = core_listener(rq->core, arn);
+    struct listener *l = request_is_region_of(rq, arn) ? core_listener(rq->core, arn) : NULL;
 
     if (l == NULL && !arn_is_of(arn, "listener/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid listener ARN", arn);

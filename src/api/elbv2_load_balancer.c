@@ -234,10 +234,10 @@ elb_delete_load_balancer(struct request *rq, struct json *out, struct err *err)
 {
     const char *arn = json_get_cstr(rq->input, "LoadBalancerArn", "");
     const struct event event = {.type = EVENT_LOAD_BALANCER_DELETE, .load_balancer_delete = {.arn = arn}};
-    const struct load_balancer *lb = core_load_balancer(rq->core, arn);
+    const struct load_balancer *lb = elb_find_load_balancer(rq, arn, err);
 
-    if (lb == NULL)
-        return true; /* as AWS: deleting what is not there succeeds */
+    if (lb == NULL) /* as AWS: deleting what is not there succeeds */
+        return err->code == ERR_LOAD_BALANCER_NOT_FOUND;
     if (strcmp(json_get_cstr(lb->attributes, "deletion_protection.enabled", "false"), "true") == 0)
         return err_set(err, ERR_OPERATION_NOT_PERMITTED,
                        "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn);

@@ -359,10 +359,10 @@ elb_delete_target_group(struct request *rq, struct json *out, struct err *err)
 {
     const char *arn = json_get_cstr(rq->input, "TargetGroupArn", "");
     const struct event event = {.type = EVENT_TARGET_GROUP_DELETE, .target_group_delete = {.arn = arn}};
-    const struct target_group *tg = core_target_group(rq->core, arn);
+    const struct target_group *tg = elb_find_target_group(rq, arn, err);
 
-    if (tg == NULL)
-        return true;
+    if (tg == NULL) /* as with load balancers */
+        return err->code == ERR_TARGET_GROUP_NOT_FOUND;
     if (core_target_group_in_use(rq->core, arn))
         return err_set(err, ERR_ELB_RESOURCE_IN_USE, "Target group '%s' is currently in use by a listener or a rule", arn);
     for (const struct service *s = rq->core->services; s != NULL; s = s->next)

@@ -61,6 +61,39 @@ tg_arn(const struct world *w)
 /* A CreateListener with the rest of its first default action. */
 #define LISTENER "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTP&Port=8080&DefaultActions.member.1."
 
+TEST(what_belongs_to_another_region_is_not_seen)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s", lb_arn(&w), tg_arn(&w));
+    w.region = "us-west-2";
+    refused(&w, "LoadBalancerNotFound", "", "Action=DescribeLoadBalancers&LoadBalancerArns.member.1=%s", lb_arn(&w));
+    refused(&w, "TargetGroupNotFound", "", "Action=DescribeTargetHealth&TargetGroupArn=%s", tg_arn(&w));
+    refused(&w, "ListenerNotFound", "", "Action=DeleteListener&ListenerArn=%s", w.core->listeners->arn);
+    refused(&w, "LoadBalancerNotFound", "", "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key=a", lb_arn(&w));
+    works(&w, "Action=DeleteLoadBalancer&LoadBalancerArn=%s", lb_arn(&w));
+    works(&w, "Action=DeleteTargetGroup&TargetGroupArn=%s", tg_arn(&w));
+    CHECK(w.core->load_balancers != NULL && w.core->target_groups != NULL);
+}
+
+TEST(deleting_what_is_gone_succeeds_and_a_name_is_no_arn)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "'lb' is not a valid load balancer ARN",
+            "Action=DeleteLoadBalancer&LoadBalancerArn=lb");
+    refused(&w, "ValidationError", "'tg' is not a valid target group ARN",
+            "Action=DeleteTargetGroup&TargetGroupArn=tg");
+    works(&w, "Action=DeleteLoadBalancer&LoadBalancerArn=%sx", lb_arn(&w));
+    works(&w, "Action=DeleteTargetGroup&TargetGroupArn=%sx", tg_arn(&w));
+    CHECK(w.core->load_balancers != NULL && w.core->target_groups != NULL);
+    works(&w, "Action=DeleteLoadBalancer&LoadBalancerArn=%s", lb_arn(&w));
+    works(&w, "Action=DeleteTargetGroup&TargetGroupArn=%s", tg_arn(&w));
+    CHECK(w.core->load_balancers == NULL && w.core->target_groups == NULL);
+}
+
 TEST(pages_and_waiters_see_what_they_expect)
 {
     cleanup(world_done) struct world w;
