@@ -67,20 +67,29 @@ accept_forward(const struct request *rq, const char *lb_arn, const struct json *
                struct err *err)
 {
     const struct json *stickiness = json_get(json_get(action, "ForwardConfig"), "TargetGroupStickinessConfig");
+    const char *single = json_get_cstr(action, "TargetGroupArn", NULL);
     cleanup_json struct json *groups = forward_groups(action);
     struct json *config, *off;
 
     if (json_size(groups) < 1 || json_size(groups) > GROUPS_PER_ACTION)
         return err_set(err, ERR_ELB_VALIDATION, "A forward action must name 1 to %d target groups", GROUPS_PER_ACTION);
+    if (single != NULL &&
+        (json_size(groups) > 1 || strcmp(json_get_cstr(json_at(groups, 0), "TargetGroupArn", ""), single) != 0))
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "ForwardConfig beside TargetGroupArn must name one target group, the same");
     if (json_get_bool(stickiness, "Enabled", false))
         return err_set(err, ERR_INVALID_CONFIGURATION, "Target group stickiness is not built in naru");
     for (size_t i = 0; i < json_size(groups); i++) {
         const int64_t weight = json_get_i64(json_at(groups, i), "Weight", 1);
+        const char *arn = json_get_cstr(json_at(groups, i), "TargetGroupArn", "");
 
         if (weight < 0 || weight > 999)
             return err_set(err, ERR_ELB_VALIDATION, "Weight '%lld' must be in the range from 0 to 999", (long long)weight);
-        if (!check_group(rq, json_get_cstr(json_at(groups, i), "TargetGroupArn", ""), lb_arn, err))
+        if (!check_group(rq, arn, lb_arn, err))
             return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(json_get_cstr(json_at(groups, k), "TargetGroupArn", ""), arn) == 0)
+                return err_set(err, ERR_ELB_VALIDATION, "Target group '%s' is named more than once", arn);
     }
     config = json_object();
     off = json_object();
@@ -96,16 +105,46 @@ accept_forward(const struct request *rq, const char *lb_arn, const struct json *
 static bool
 accept_fixed_response(const struct json *action, struct json *out, struct err *err)
 {
+    static const char *const content_types[] = {"text/plain", "text/css", "text/html", "application/javascript",
+                                                "application/json"};
     const struct json *config = json_get(action, "FixedResponseConfig");
     const char *status = json_get_cstr(config, "StatusCode", "");
     const char *body = json_get_cstr(config, "MessageBody", "");
+    const char *type = json_get_cstr(config, "ContentType", "text/plain");
+    bool is_known = false;
 
+    for (size_t i = 0; i < ARRAY_COUNT(content_types); i++)
+        is_known = is_known || strcmp(content_types[i], type) == 0;
+    if (!is_known)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "ContentType '%s' of a fixed response must be one of: text/plain, text/css, text/html, "
+                       "application/javascript, application/json", type);
     if (strlen(status) != 3 || strchr("245", status[0]) == NULL || !isdigit((unsigned char)status[1]) ||
         !isdigit((unsigned char)status[2]))
         return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a fixed response must be 2XX, 4XX or 5XX", status);
     if (strlen(body) > 1024)
         return err_set(err, ERR_ELB_VALIDATION, "MessageBody of a fixed response can have at most 1024 characters");
     json_set(out, "FixedResponseConfig", json_copy(config));
+    return true;
+}
+
+static bool
+check_redirect(const struct json *r, struct err *err)
+{
+    static const char *const words[] = {"Host", "Path", "Query"};
+    const char *protocol = json_get_cstr(r, "Protocol", ""), *port = json_get_cstr(r, "Port", "");
+    int64_t number;
+
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0 && strcmp(protocol, "#{protocol}") != 0)
+        return err_set(err, ERR_ELB_VALIDATION, "Protocol '%s' of a redirect must be HTTP, HTTPS or #{protocol}", protocol);
+    if (strcmp(port, "#{port}") != 0 && (!str_to_i64(str_of(port), &number) || number < 1 || number > 65535))
+        return err_set(err, ERR_ELB_VALIDATION, "Port '%s' of a redirect must be #{port} or in the range from 1 to 65535", port);
+    if (json_get_cstr(r, "Path", "")[0] != '/')
+        return err_set(err, ERR_ELB_VALIDATION, "Path '%s' of a redirect must begin with '/'", json_get_cstr(r, "Path", ""));
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        for (const char *p = json_get_cstr(r, words[i], ""); *p != '\0'; p++)
+            if ((unsigned char)*p <= ' ' || (unsigned char)*p > '~')
+                return err_set(err, ERR_ELB_VALIDATION, "%s of a redirect can hold printable ASCII without blanks only", words[i]);
     return true;
 }
 
@@ -131,6 +170,8 @@ accept_redirect(const struct json *action, struct json *out, struct err *err)
     json_set(out, "RedirectConfig", full);
     if (strcmp(status, "HTTP_301") != 0 && strcmp(status, "HTTP_302") != 0)
         return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a redirect must be HTTP_301 or HTTP_302", status);
+    if (!check_redirect(full, err))
+        return false;
     if (!has_change)
         return err_set(err, ERR_INVALID_LB_ACTION, "The redirect would loop: it changes neither protocol, port, host, path nor query");
     return true;

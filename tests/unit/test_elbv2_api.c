@@ -94,6 +94,45 @@ TEST(deleting_what_is_gone_succeeds_and_a_name_is_no_arn)
     CHECK(w.core->load_balancers == NULL && w.core->target_groups == NULL);
 }
 
+TEST(a_forward_action_says_one_thing)
+{
+    cleanup(world_done) struct world w;
+    const char *a, *b;
+
+    prepare(&w);
+    works(&w, "Action=CreateTargetGroup&Name=other&Protocol=HTTP&Port=80&VpcId=vpc-1&TargetType=ip");
+    a = tg_arn(&w);
+    b = w.core->target_groups->next->arn;
+    refused(&w, "ValidationError", "TargetGroupArn",
+            LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
+                     "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s", lb_arn(&w), a, b);
+    refused(&w, "ValidationError", "more than once",
+            LISTENER "Type=forward&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s"
+                     "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.TargetGroupArn=%s", lb_arn(&w), a, a);
+    works(&w, LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
+                       "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s", lb_arn(&w), a, a);
+    CHECK(says(&w, "<Weight>1</Weight>"));
+}
+
+TEST(fixed_responses_and_redirects_are_checked)
+{
+    cleanup(world_done) struct world w;
+#define FIXED LISTENER "Type=fixed-response&DefaultActions.member.1.FixedResponseConfig."
+#define REDIRECT LISTENER "Type=redirect&DefaultActions.member.1.RedirectConfig.StatusCode=HTTP_301" \
+                          "&DefaultActions.member.1.RedirectConfig."
+
+    prepare(&w);
+    refused(&w, "ValidationError", "ContentType",
+            FIXED "StatusCode=200&DefaultActions.member.1.FixedResponseConfig.ContentType=text/plain%%0d%%0aX:1", lb_arn(&w));
+    refused(&w, "ValidationError", "StatusCode", FIXED "StatusCode=301", lb_arn(&w));
+    refused(&w, "ValidationError", "Port", REDIRECT "Port=no", lb_arn(&w));
+    refused(&w, "ValidationError", "Protocol", REDIRECT "Protocol=FTP", lb_arn(&w));
+    refused(&w, "ValidationError", "Path", REDIRECT "Path=x", lb_arn(&w));
+    refused(&w, "ValidationError", "Host", REDIRECT "Host=a%%20b", lb_arn(&w));
+    refused(&w, "InvalidLoadBalancerAction", "loop", REDIRECT "Path=/%%23%%7Bpath%%7D", lb_arn(&w));
+    works(&w, REDIRECT "Port=443&DefaultActions.member.1.RedirectConfig.Protocol=HTTPS", lb_arn(&w));
+}
+
 TEST(pages_and_waiters_see_what_they_expect)
 {
     cleanup(world_done) struct world w;
