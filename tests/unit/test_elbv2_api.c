@@ -133,6 +133,24 @@ TEST(fixed_responses_and_redirects_are_checked)
     works(&w, REDIRECT "Port=443&DefaultActions.member.1.RedirectConfig.Protocol=HTTPS", lb_arn(&w));
 }
 
+TEST(attributes_that_tools_write_out_may_have_their_defaults)
+{
+    static const char *const keys[] = {"connection_logs.s3.bucket", "connection_logs.s3.prefix",
+                                       "health_check_logs.s3.bucket", "health_check_logs.s3.prefix"};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        works(&w, "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=%s"
+                  "&Attributes.member.1.Value=", lb_arn(&w), keys[i]);
+    works(&w, "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_check_logs.s3.enabled"
+              "&Attributes.member.1.Value=false&Attributes.member.2.Key=ipv6.deny_all_igw_traffic"
+              "&Attributes.member.2.Value=false", lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "health_check_logs",
+            "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_check_logs.s3.enabled"
+            "&Attributes.member.1.Value=true", lb_arn(&w));
+}
+
 TEST(pages_and_waiters_see_what_they_expect)
 {
     cleanup(world_done) struct world w;
