@@ -60,14 +60,17 @@ elb_register_targets(struct request *rq, struct json *out, struct err *err)
     const struct target_group *tg = elb_find_target_group(rq, arn, err);
     struct event event = {.type = EVENT_TARGETS_CHANGE};
     struct target *targets;
-    int count;
+    int count, total;
 
     if (tg == NULL || !read_targets(rq, tg->port, &targets, &count, err))
         return false;
-    for (int i = 0; i < count; i++)
+    total = tg->target_count;
+    for (int i = 0; i < count; i++) {
         if (!check_target(rq, tg, &targets[i], err))
             return false;
-    if (tg->target_count + count > TARGETS_PER_GROUP)
+        total += target_group_find(tg, targets[i].id, targets[i].port) == NULL;
+    }
+    if (total > TARGETS_PER_GROUP)
         return err_set(err, ERR_TOO_MANY_TARGETS, "The limit of %d targets a target group would be exceeded",
                        TARGETS_PER_GROUP);
     event.targets_change = (struct ev_targets_change){arn, true, targets, count};

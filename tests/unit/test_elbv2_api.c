@@ -7,8 +7,8 @@ static struct arena test_arena; /* each test is a process */
 static int
 query(struct world *w, const char *form)
 {
-    return world_send(w, "elasticloadbalancing", "application/x-www-form-urlencoded; charset=utf-8", NULL,
-                      arena_format(&test_arena, "Version=2015-12-01&%s", form));
+    return world_send(w, "elasticloadbalancing", "application/x-www-form-urlencoded; charset=utf-8",
+                      NULL, arena_format(&test_arena, "Version=2015-12-01&%s", form));
 }
 
 static void
@@ -42,7 +42,8 @@ static void
 prepare(struct world *w)
 {
     world_init(w);
-    works(w, "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b");
+    works(w,
+          "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b");
     works(w, "Action=CreateTargetGroup&Name=tg&Protocol=HTTP&Port=80&VpcId=vpc-1&TargetType=ip");
 }
 
@@ -59,19 +60,25 @@ tg_arn(const struct world *w)
 }
 
 /* A CreateListener with the rest of its first default action. */
-#define LISTENER "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTP&Port=8080&DefaultActions.member.1."
+#define LISTENER \
+    "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTP&Port=8080&DefaultActions.member.1."
 
 TEST(what_belongs_to_another_region_is_not_seen)
 {
     cleanup(world_done) struct world w;
 
     prepare(&w);
-    works(&w, LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s", lb_arn(&w), tg_arn(&w));
+    works(&w, LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s", lb_arn(&w),
+          tg_arn(&w));
     w.region = "us-west-2";
-    refused(&w, "LoadBalancerNotFound", "", "Action=DescribeLoadBalancers&LoadBalancerArns.member.1=%s", lb_arn(&w));
-    refused(&w, "TargetGroupNotFound", "", "Action=DescribeTargetHealth&TargetGroupArn=%s", tg_arn(&w));
-    refused(&w, "ListenerNotFound", "", "Action=DeleteListener&ListenerArn=%s", w.core->listeners->arn);
-    refused(&w, "LoadBalancerNotFound", "", "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key=a", lb_arn(&w));
+    refused(&w, "LoadBalancerNotFound", "",
+            "Action=DescribeLoadBalancers&LoadBalancerArns.member.1=%s", lb_arn(&w));
+    refused(&w, "TargetGroupNotFound", "", "Action=DescribeTargetHealth&TargetGroupArn=%s",
+            tg_arn(&w));
+    refused(&w, "ListenerNotFound", "", "Action=DeleteListener&ListenerArn=%s",
+            w.core->listeners->arn);
+    refused(&w, "LoadBalancerNotFound", "",
+            "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key=a", lb_arn(&w));
     works(&w, "Action=DeleteLoadBalancer&LoadBalancerArn=%s", lb_arn(&w));
     works(&w, "Action=DeleteTargetGroup&TargetGroupArn=%s", tg_arn(&w));
     CHECK(w.core->load_balancers != NULL && w.core->target_groups != NULL);
@@ -100,17 +107,25 @@ TEST(a_forward_action_says_one_thing)
     const char *a, *b;
 
     prepare(&w);
-    works(&w, "Action=CreateTargetGroup&Name=other&Protocol=HTTP&Port=80&VpcId=vpc-1&TargetType=ip");
+    works(&w,
+          "Action=CreateTargetGroup&Name=other&Protocol=HTTP&Port=80&VpcId=vpc-1&TargetType=ip");
     a = tg_arn(&w);
     b = w.core->target_groups->next->arn;
     refused(&w, "ValidationError", "TargetGroupArn",
-            LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
-                     "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s", lb_arn(&w), a, b);
-    refused(&w, "ValidationError", "more than once",
-            LISTENER "Type=forward&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s"
-                     "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.TargetGroupArn=%s", lb_arn(&w), a, a);
-    works(&w, LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
-                       "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s", lb_arn(&w), a, a);
+            LISTENER
+            "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s",
+            lb_arn(&w), a, b);
+    refused(
+        &w, "ValidationError", "more than once",
+        LISTENER
+        "Type=forward&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s"
+        "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.TargetGroupArn=%s",
+        lb_arn(&w), a, a);
+    works(&w,
+          LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s"
+                   "&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn=%s",
+          lb_arn(&w), a, a);
     CHECK(says(&w, "<Weight>1</Weight>"));
 }
 
@@ -118,37 +133,65 @@ TEST(fixed_responses_and_redirects_are_checked)
 {
     cleanup(world_done) struct world w;
 #define FIXED LISTENER "Type=fixed-response&DefaultActions.member.1.FixedResponseConfig."
-#define REDIRECT LISTENER "Type=redirect&DefaultActions.member.1.RedirectConfig.StatusCode=HTTP_301" \
-                          "&DefaultActions.member.1.RedirectConfig."
+#define REDIRECT                                                                        \
+    LISTENER "Type=redirect&DefaultActions.member.1.RedirectConfig.StatusCode=HTTP_301" \
+             "&DefaultActions.member.1.RedirectConfig."
 
     prepare(&w);
     refused(&w, "ValidationError", "ContentType",
-            FIXED "StatusCode=200&DefaultActions.member.1.FixedResponseConfig.ContentType=text/plain%%0d%%0aX:1", lb_arn(&w));
+            FIXED "StatusCode=200&DefaultActions.member.1.FixedResponseConfig.ContentType=text/"
+                  "plain%%0d%%0aX:1",
+            lb_arn(&w));
     refused(&w, "ValidationError", "StatusCode", FIXED "StatusCode=301", lb_arn(&w));
     refused(&w, "ValidationError", "Port", REDIRECT "Port=no", lb_arn(&w));
     refused(&w, "ValidationError", "Protocol", REDIRECT "Protocol=FTP", lb_arn(&w));
     refused(&w, "ValidationError", "Path", REDIRECT "Path=x", lb_arn(&w));
     refused(&w, "ValidationError", "Host", REDIRECT "Host=a%%20b", lb_arn(&w));
     refused(&w, "InvalidLoadBalancerAction", "loop", REDIRECT "Path=/%%23%%7Bpath%%7D", lb_arn(&w));
-    works(&w, REDIRECT "Port=443&DefaultActions.member.1.RedirectConfig.Protocol=HTTPS", lb_arn(&w));
+    works(&w, REDIRECT "Port=443&DefaultActions.member.1.RedirectConfig.Protocol=HTTPS",
+          lb_arn(&w));
 }
 
 TEST(attributes_that_tools_write_out_may_have_their_defaults)
 {
     static const char *const keys[] = {"connection_logs.s3.bucket", "connection_logs.s3.prefix",
-                                       "health_check_logs.s3.bucket", "health_check_logs.s3.prefix"};
+                                       "health_check_logs.s3.bucket",
+                                       "health_check_logs.s3.prefix"};
     cleanup(world_done) struct world w;
 
     prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
-        works(&w, "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=%s"
-                  "&Attributes.member.1.Value=", lb_arn(&w), keys[i]);
-    works(&w, "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_check_logs.s3.enabled"
-              "&Attributes.member.1.Value=false&Attributes.member.2.Key=ipv6.deny_all_igw_traffic"
-              "&Attributes.member.2.Value=false", lb_arn(&w));
+        works(&w,
+              "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=%s"
+              "&Attributes.member.1.Value=",
+              lb_arn(&w), keys[i]);
+    works(&w,
+          "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_"
+          "check_logs.s3.enabled"
+          "&Attributes.member.1.Value=false&Attributes.member.2.Key=ipv6.deny_all_igw_traffic"
+          "&Attributes.member.2.Value=false",
+          lb_arn(&w));
     refused(&w, "InvalidConfigurationRequest", "health_check_logs",
-            "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_check_logs.s3.enabled"
-            "&Attributes.member.1.Value=true", lb_arn(&w));
+            "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=health_"
+            "check_logs.s3.enabled"
+            "&Attributes.member.1.Value=true",
+            lb_arn(&w));
+}
+
+TEST(targets_that_are_registered_already_do_not_count_twice)
+{
+    cleanup(world_done) struct world w;
+    cleanup(strbuf_done) struct strbuf form = {0};
+
+    prepare(&w);
+    strbuf_addf(&form, "Action=RegisterTargets&TargetGroupArn=%s", tg_arn(&w));
+    for (int i = 1; i <= 1000; i++)
+        strbuf_addf(&form, "&Targets.member.%d.Id=10.0.0.1&Targets.member.%d.Port=%d", i, i, i);
+    works(&w, "%s", strbuf_cstr(&form));
+    works(&w, "%s", strbuf_cstr(&form));
+    CHECK_EQ(w.core->target_groups->target_count, 1000);
+    refused(&w, "TooManyTargets", "1000",
+            "Action=RegisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.2", tg_arn(&w));
 }
 
 TEST(pages_and_waiters_see_what_they_expect)
@@ -164,11 +207,14 @@ TEST(pages_and_waiters_see_what_they_expect)
     refused(&w, "ValidationError", "PageSize", "Action=DescribeTargetGroups&PageSize=401");
     refused(&w, "LoadBalancerNotFound", "", "Action=DescribeLoadBalancers&Names.member.1=gone");
     works(&w, "Action=DescribeListeners&LoadBalancerArn=%s", lb_arn(&w));
-    works(&w, "Action=DescribeTargetHealth&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.9", tg_arn(&w));
+    works(&w, "Action=DescribeTargetHealth&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.9",
+          tg_arn(&w));
     CHECK(says(&w, "<State>unused</State><Reason>Target.NotRegistered</Reason>"));
     works(&w, "Action=RegisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.9", tg_arn(&w));
     CHECK(says(&w, "<RegisterTargetsResult></RegisterTargetsResult>"));
-    works(&w, "Action=DeregisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.7", tg_arn(&w));
-    refused(&w, "ValidationError", "UTF-8", "Action=CreateTargetGroup&Name=tg3&Protocol=HTTP&Port=80"
+    works(&w, "Action=DeregisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.7",
+          tg_arn(&w));
+    refused(&w, "ValidationError", "UTF-8",
+            "Action=CreateTargetGroup&Name=tg3&Protocol=HTTP&Port=80"
             "&Tags.member.1.Key=a&Tags.member.1.Value=%%ff");
 }
