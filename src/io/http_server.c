@@ -317,13 +317,49 @@ collect_limit(const struct http_route *route)
 }
 
 static void
-reply_text(struct exchange *e, int status, const char *text, bool close_connection)
+reply_text(struct exchange *e, int status, const char *text)
 {
-    const struct http_header headers[] = {{"Content-Type", "text/plain; charset=utf-8"},
-                                          {close_connection ? "Connection" : NULL, "close"},
-                                          {NULL, NULL}};
+    static const struct http_header headers[] = {{"Content-Type", "text/plain; charset=utf-8"},
+                                                 {NULL, NULL}};
 
     http_reply(&e->x, status, headers, str_of(text));
+}
+
+static void
+refuse(struct exchange *e, int status, const char *why)
+{
+    if (e->route != NULL && e->route->refuse != NULL)
+        e->route->refuse(&e->x, status, why, e->route->ctx);
+    else
+        reply_text(e, status, arena_format(&e->x.arena, "%s\n", why));
+}
+
+/* The same, and nothing more on this connection. */
+static void
+refuse_and_close(struct exchange *e, int status, const char *why)
+{
+    static const struct http_header headers[] = {{"Connection", "close"}, {NULL, NULL}};
+
+    refuse(e, status, why);
+    add_headers(e->reply, headers);
+}
+
+static void
+count_length(void *arg, struct str name, struct str value)
+{
+    (void)value;
+    *(int *)arg += str_equal_nocase(name, STR("Content-Length")) ||
+                   str_equal_nocase(name, STR("Transfer-Encoding"));
+}
+
+/* Whoever stands before us may have taken the other of two lengths: what follows is no request. */
+static bool
+has_two_lengths(const struct exchange *e)
+{
+    int count = 0;
+
+    http_header_each(&e->x, count_length, &count);
+    return count > 1;
 }
 
 static bool
@@ -356,11 +392,13 @@ begin(struct exchange *e, const char *method)
         x->body_size = http_header_get(x, "Transfer-Encoding").at == NULL ? 0 : -1;
     e->route = find_route(e->server, x->path);
     if (is_stopping(e->server)) {
-        reply_text(e, 503, "shutting down\n", true);
+        refuse_and_close(e, 503, "The server is shutting down.");
+    } else if (has_two_lengths(e)) {
+        refuse_and_close(e, 400, "The length of the body is given twice.");
     } else if (e->route == NULL) {
-        reply_text(e, 404, "not found\n", false);
+        reply_text(e, 404, "not found\n");
     } else if (e->route->body == NULL && x->body_size > (int64_t)collect_limit(e->route)) {
-        reply_text(e, 413, "the body is too large\n", false);
+        refuse(e, 413, "The body is too large.");
     } else {
         e->has_begun = true;
         if (e->route->begin != NULL)
@@ -374,7 +412,7 @@ receive(struct exchange *e, struct str data)
     if (e->route->body != NULL) {
         e->route->body(&e->x, data, e->route->ctx);
     } else if (data.len > collect_limit(e->route) - e->collected.len) {
-        reply_text(e, 413, "the body is too large\n", false);
+        refuse(e, 413, "The body is too large.");
     } else {
         strbuf_add(&e->collected, data);
     }
@@ -390,7 +428,7 @@ end(struct exchange *e)
         return;
     log_error("http.no_reply", "method=" STR_FMT " path=%s request_id=%s", STR_ARG(e->x.method),
               log_quote(arena_cstr(&e->x.arena, e->x.path)), e->x.request_id);
-    reply_text(e, 500, "internal error\n", false);
+    reply_text(e, 500, "internal error\n");
 }
 
 static enum MHD_Result

@@ -7,8 +7,8 @@
  * Exactly one http_reply*() per exchange: in end(), or earlier; after an early one neither body()
  * nor end() is called and the rest of the body is read and dropped (more than 1 MiB announced:
  * the answer goes out at once and the connection closes).  No reply at all is answered 500.
- * The server itself answers 404 without a route, 413, 431 for a head over 64 KiB, 503 while it
- * stops; none of a route's functions are called for those that come before begin().
+ * The server itself answers 404 without a route, 400 if the body's length can be read in two ways,
+ * 413, 431 for a head over 64 KiB, 503 while it stops; of a route's functions only refuse() is called for those that come before begin().
  * A route without body() gets the whole body in x->body at end(), up to `body_limit`; a larger one
  * is answered 413 by the server. */
 #pragma once
@@ -38,6 +38,8 @@ struct http_route {
     void (*body)(struct http_exchange *x, struct str data, void *ctx);   /* NULL: collect */
     void (*end)(struct http_exchange *x, void *ctx);
     void (*done)(struct http_exchange *x, void *ctx);                    /* may be NULL */
+    /* Replies 400, 413 or 503 in the form that the route's clients read; NULL: as plain text. */
+    void (*refuse)(struct http_exchange *x, int status, const char *why, void *ctx);
     void *ctx;
 };
 

@@ -58,6 +58,15 @@ echo_end(struct http_exchange *x, void *ctx)
     http_reply(x, 200, headers, x->body);
 }
 
+static void
+refuse_in_words(struct http_exchange *x, int status, const char *why, void *ctx)
+{
+    static const struct http_header headers[] = {{"Content-Type", "text/words"}, {NULL, NULL}};
+
+    (void)ctx;
+    http_reply(x, status, headers, str_of(arena_format(&x->arena, "no: %s", why)));
+}
+
 struct digest {
     struct sha256 *hash;
     size_t size, pieces;
@@ -213,6 +222,7 @@ slow_end(struct http_exchange *x, void *ctx)
 static const struct http_route routes[] = {
     {.prefix = "/", .begin = count_begin, .end = echo_end, .done = count_done},
     {.prefix = "/small", .body_limit = 100, .end = echo_end},
+    {.prefix = "/worded", .body_limit = 100, .end = echo_end, .refuse = refuse_in_words},
     {.prefix = "/hash/", .begin = hash_begin, .body = hash_body, .end = hash_end, .done = hash_done},
     {.prefix = "/refuse", .begin = refuse_begin, .body = never_body, .end = never_end,
      .done = count_done},
@@ -442,6 +452,23 @@ TEST(a_collected_body_has_a_limit)
     CHECK_EQ(w.answer.status, 413);
 }
 
+TEST(a_route_refuses_in_its_own_words)
+{
+    cleanup(world_done) struct world w = world_new();
+    cleanup_free char *text = large_text(3 * MIB);
+    const char *const chunked[] = {"Transfer-Encoding: chunked", NULL};
+
+    call(&w, (struct http_call){.method = "POST", .url = url(&w, "/worded"), .body = {text, 101}});
+    CHECK_EQ(w.answer.status, 413);
+    CHECK_TEXT(strbuf_cstr(&w.answer.body), "no: The body is too large.");
+    CHECK_TEXT(header(&w, "content-type"), "text/words");
+    call(&w, (struct http_call){.method = "POST", .url = url(&w, "/worded"), .body = {text, 3 * MIB}});
+    CHECK_TEXT(strbuf_cstr(&w.answer.body), "no: The body is too large.");
+    call(&w, (struct http_call){.method = "POST", .url = url(&w, "/worded"), .body = {text, 3 * MIB},
+                                .headers = chunked});
+    CHECK_TEXT(strbuf_cstr(&w.answer.body), "no: The body is too large.");
+}
+
 TEST(an_early_reply_keeps_the_connection_when_the_body_is_small)
 {
     cleanup(world_done) struct world w = world_new();
@@ -649,6 +676,9 @@ TEST(what_is_not_http_is_refused_and_forgotten)
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        /* two readings of where the body ends: behind a proxy, the way to smuggle a request in */
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
     cleanup(world_done) struct world w = world_new();
 
@@ -751,16 +781,35 @@ call_slow(void *arg)
     return NULL;
 }
 
+static void *
+stop_server(void *arg)
+{
+    http_server_stop(arg);
+    return NULL;
+}
+
 TEST(stopping_waits_for_running_requests)
 {
     struct world w = world_new();
-    pthread_t thread;
+    cleanup_close int kept = connect_raw(&w);
+    cleanup(strbuf_done) struct strbuf got = {0};
+    pthread_t thread, stopper;
     int64_t start_ms = clock_monotonic_ms();
 
     (void)url(&w, "/slow");
     CHECK(pthread_create(&thread, NULL, call_slow, &w) == 0);
+    send_text(kept, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_until(kept, "\r\n\r\n", &got);
     clock_sleep_ms(150);
-    http_server_stop(w.server);
+    CHECK(pthread_create(&stopper, NULL, stop_server, w.server) == 0);
+    clock_sleep_ms(100);
+    strbuf_clear(&got); /* what comes meanwhile on an old connection hears so, in the route's words */
+    send_text(kept, "GET /worded HTTP/1.1\r\nHost: x\r\n\r\n");
+    read_until(kept, NULL, &got);
+    CHECK(str_starts(strbuf_str(&got), STR("HTTP/1.1 503 ")));
+    CHECK(str_find(strbuf_str(&got), STR("Connection: close\r\n")) > 0);
+    CHECK(str_ends(strbuf_str(&got), STR("no: The server is shutting down.")));
+    pthread_join(stopper, NULL);
     pthread_join(thread, NULL);
     CHECK(clock_monotonic_ms() - start_ms >= 450);
     CHECK_TEXT(strbuf_cstr(&w.answer.body), "done");
