@@ -285,6 +285,12 @@ query_code(enum err_code code)
     }
 }
 
+static const char *
+content_type_of(const struct call *c)
+{
+    return c->protocol == PROTOCOL_QUERY ? "text/xml" : "application/x-amz-json-1.1";
+}
+
 static void
 write_error(const struct call *c, struct api_answer *answer)
 {
@@ -301,11 +307,14 @@ write_error(const struct call *c, struct api_answer *answer)
             message = "The server could not do this; its log names the request id.";
     }
     answer->status = err_http(code);
-    if (is_query)
+    answer->content_type = content_type_of(c);
+    if (is_query) {
         query_write_error(&answer->body, c->model != NULL ? c->model->xml_namespace : "", err_wire(code),
                           message, is_ours, c->http->request_id);
-    else
+    } else {
         json_protocol_write_error(&answer->body, err_wire(code), message, c->output);
+        snprintf(answer->error_type, sizeof(answer->error_type), "%s", err_wire(code));
+    }
 }
 
 static bool
@@ -333,10 +342,9 @@ api_call(struct api *api, const struct api_request *http, struct api_answer *ans
     struct call c = {.api = api, .http = http, .protocol = choose_protocol(&http->signed_part)};
     const int64_t started_us = clock_monotonic_us();
 
-    answer->content_type =
-        c.protocol == PROTOCOL_QUERY ? "text/xml" : "application/x-amz-json-1.1";
     if (run_call(&c)) {
         answer->status = 200;
+        answer->content_type = content_type_of(&c);
         if (c.protocol == PROTOCOL_QUERY)
             query_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output,
                         http->request_id);
@@ -344,7 +352,6 @@ api_call(struct api *api, const struct api_request *http, struct api_answer *ans
             json_protocol_write(&answer->body, c.output);
     } else {
         write_error(&c, answer);
-        snprintf(answer->error_type, sizeof(answer->error_type), "%s", err_wire(c.err.code));
     }
     log_debug("api.call", "operation=%s status=%d took_us=%lld request=%s",
               c.operation != NULL ? c.operation->name : "-", answer->status,
@@ -389,34 +396,54 @@ view_exchange(const struct http_exchange *x, struct header_list *list)
 }
 
 static void
+reply(struct http_exchange *x, struct api_answer *answer)
+{
+    const struct http_header headers[] = {
+        {"Content-Type", answer->content_type},
+        {"x-amzn-RequestId", x->request_id},
+        {"x-amzn-ErrorType", answer->error_type},
+        {NULL, NULL},
+    };
+
+    http_reply(x, answer->status, headers, strbuf_str(&answer->body));
+    strbuf_done(&answer->body);
+}
+
+/* What no operation was asked for, in the form of the one that would have been. */
+static void
+refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
+{
+    struct header_list list = {.count = 0};
+    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
+    struct call c = {.api = ctx, .http = &http, .protocol = choose_protocol(&http.signed_part)};
+    struct api_answer answer = {0};
+
+    err_set(&c.err, status == 413 ? ERR_TOO_LARGE : status == 503 ? ERR_UNAVAILABLE : ERR_BAD_REQUEST, "%s",
+            why);
+    write_error(&c, &answer);
+    reply(x, &answer);
+}
+
+static void
 answer_exchange(struct http_exchange *x, void *ctx)
 {
-    struct api *api = ctx;
     struct header_list list = {.count = 0};
-    struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
-    cleanup(strbuf_done) struct strbuf body = {0};
+    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
     struct api_answer answer = {0};
 
     if (list.overflow) {
-        http_reply(x, 400, NULL, STR("too many headers\n"));
+        refuse_exchange(x, 400, "The request has too many headers.", ctx);
         return;
     }
-    api_call(api, &http, &answer);
-    body = answer.body;
-    const struct http_header headers[] = {
-        {"Content-Type", answer.content_type},
-        {"x-amzn-RequestId", x->request_id},
-        {answer.error_type[0] != '\0' ? "x-amzn-ErrorType" : NULL, answer.error_type},
-        {NULL, NULL},
-    };
-    http_reply(x, answer.status, headers, strbuf_str(&body));
+    api_call(ctx, &http, &answer);
+    reply(x, &answer);
 }
 
 struct http_route
 api_route(struct api *api)
 {
     return (struct http_route){
-        .prefix = "/", .body_limit = BODY_LIMIT, .end = answer_exchange, .ctx = api};
+        .prefix = "/", .body_limit = BODY_LIMIT, .end = answer_exchange, .refuse = refuse_exchange, .ctx = api};
 }
 
 bool

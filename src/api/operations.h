@@ -79,7 +79,7 @@ struct api_request {
 struct api_answer {
     int status;
     const char *content_type;
-    char error_type[128]; /* empty: success */
+    char error_type[128]; /* of the header x-amzn-ErrorType, JSON only; empty: none */
     struct strbuf body;   /* the caller's */
 };
 void api_call(struct api *api, const struct api_request *http, struct api_answer *answer);

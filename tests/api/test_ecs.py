@@ -215,13 +215,24 @@ class Protocol(unittest.TestCase):
         self.assertEqual(signed("ListClusters", b"")[0], 200)
 
     def test_too_large(self):
-        try:
-            status, _, _ = signed("ListClusters", b'{"x":"' + b"x" * (2 << 20) + b'"}')
-        except urllib.error.URLError as error:  # the server may hang up while we still send
-            self.assertIsInstance(error.reason, (BrokenPipeError, ConnectionResetError))
-        else:
-            self.assertEqual(status, 413)
+        form = {"service": "sts", "content_type": "application/x-www-form-urlencoded"}
+        for operation, options, want in (("ListClusters", {}, b'"__type":"RequestTooLarge"'),
+                                         (None, form, b"<Code>RequestTooLarge</Code>")):
+            try:
+                status, headers, body = signed(operation, b'{"x":"' + b"x" * (2 << 20) + b'"}', **options)
+            except urllib.error.URLError as error:  # the server may hang up while we still send
+                self.assertIsInstance(error.reason, (BrokenPipeError, ConnectionResetError))
+            else:
+                self.assertEqual(status, 413)
+                self.assertIn(want, body)
+                self.assertIn("x-amzn-RequestId", headers)
         self.assertEqual(signed("ListClusters", {})[0], 200)
+
+    def test_too_many_headers(self):
+        def add(request):
+            for i in range(200):
+                request.headers[f"X-Header-{i}"] = "x"
+        self.expect("BadRequest", "too many headers", "ListClusters", {}, tamper=add)
 
     def test_sts(self):
         identity = client("sts").get_caller_identity()
