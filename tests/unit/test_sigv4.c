@@ -125,6 +125,30 @@ TEST(the_clock_may_be_five_minutes_off_and_no_more)
                             "20260102T030400Z (20260102T025900Z + 5 min.)");
 }
 
+/* Whoever sends no X-Amz-Date: the time is Date's, and is under the signature all the same. */
+TEST(the_time_may_come_from_the_date_header)
+{
+    static const char names[] = "content-type;host;x-amz-target";
+    cleanup(strbuf_done) struct strbuf authorization = {0};
+    struct world w;
+    struct err err;
+
+    world_init(&w);
+    w.headers[2] = (struct sigv4_header){STR("Date"), STR("Fri, 02 Jan 2026 03:04:05 GMT")};
+    sigv4_sign(&w.rq, KEY_ID, SECRET, "us-east-1", "ecs", "20260102T030405Z", names, &authorization);
+    authorize(&w, strbuf_cstr(&authorization));
+    CHECK_EQ(verify(&w, &err), ERR_NONE);
+    w.headers[2].value = STR("Fri, 02 Jan 2026 03:04:06 GMT");
+    CHECK_EQ(verify(&w, &err), ERR_INVALID_SIGNATURE);
+    w.headers[2].value = STR("yesterday");
+    CHECK_EQ(verify(&w, &err), ERR_INCOMPLETE_SIGNATURE);
+    w.headers[2] = (struct sigv4_header){STR("X-Amz-Date"), STR("2026-01-02T03:04:05Z")};
+    CHECK_EQ(verify(&w, &err), ERR_INCOMPLETE_SIGNATURE);
+    w.headers[2].name = STR("X-Other");
+    CHECK_EQ(verify(&w, &err), ERR_INCOMPLETE_SIGNATURE);
+    CHECK(strstr(err.message, "either a 'X-Amz-Date' or a 'Date'") != NULL);
+}
+
 TEST(what_is_missing_is_named)
 {
     static const struct {
