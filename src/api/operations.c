@@ -244,6 +244,9 @@ run_call(struct call *c)
         return false;
     if (!str_is(http->path, "/"))
         return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs are at the path '/' only.");
+    if (!str_is(http->method, "POST") &&
+        !(c->protocol == PROTOCOL_QUERY && str_is(http->method, "GET")))
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs take POST, in the Query form also GET.");
     if (!(c->protocol == PROTOCOL_JSON_1_1 ? decode_json(c) : decode_query(c)))
         return false;
     fill_request(c);

@@ -28,6 +28,7 @@ struct world {
     struct ef_target_change draining[64];
     int draining_count;
     const char *region;  /* of the signatures; NULL: WORLD_REGION */
+    const char *method;  /* NULL: POST */
     struct json *answer; /* of the last call */
     char *body;
 };
@@ -95,7 +96,7 @@ world_send(struct world *w, const char *service, const char *content_type, const
     headers[n++] = (struct sigv4_header){STR("Content-Type"), str_of(content_type)};
     if (target != NULL)
         headers[n++] = (struct sigv4_header){STR("X-Amz-Target"), str_of(target)};
-    http.signed_part = (struct sigv4_request){.method = STR("POST"), .path = STR("/"),
+    http.signed_part = (struct sigv4_request){.method = str_of(w->method != NULL ? w->method : "POST"), .path = STR("/"),
                                               .headers = headers, .header_count = n,
                                               .body = str_of(body)};
     sigv4_sign(&http.signed_part, WORLD_KEY, WORLD_SECRET, w->region != NULL ? w->region : WORLD_REGION, service, stamp,

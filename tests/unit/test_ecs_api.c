@@ -37,6 +37,8 @@ TEST(unknown_and_unbuilt_operations_are_told_apart)
     CHECK(strstr(w.body, "UnknownOperationException") != NULL);
     CHECK_EQ(world_send(&w, "s3", "application/x-amz-json-1.1", ECS_TARGET "ListClusters", "{}"), 400);
     CHECK(strstr(w.body, "correct service: 'ecs'") != NULL);
+    w.method = "DELETE"; /* and GET with a body that nobody would look at */
+    world_refuse(&w, "ListClusters", "{}", "UnknownOperationException", "POST");
 }
 
 TEST(inputs_are_checked_by_their_shapes)
