@@ -282,10 +282,7 @@ elb_tags_check(const struct json *tags, struct err *err)
         return err_set(err, ERR_ELB_TOO_MANY_TAGS, "The maximum number of tags a resource can have is 50");
     for (size_t i = 0; i < json_size(tags); i++) {
         const char *key = json_get_cstr(json_at(tags, i), "Key", "");
-        const size_t value_len = strlen(json_get_cstr(json_at(tags, i), "Value", ""));
 
-        if (key[0] == '\0' || strlen(key) > 128 || value_len > 256)
-            return err_set(err, ERR_ELB_VALIDATION, "Tag keys have 1 to 128 characters and values up to 256");
         if (strncmp(key, "aws:", 4) == 0)
             return err_set(err, ERR_ELB_VALIDATION, "Tag keys beginning with 'aws:' are reserved");
         for (size_t k = 0; k < i; k++)

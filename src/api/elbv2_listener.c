@@ -109,7 +109,6 @@ accept_fixed_response(const struct json *action, struct json *out, struct err *e
                                                 "application/json"};
     const struct json *config = json_get(action, "FixedResponseConfig");
     const char *status = json_get_cstr(config, "StatusCode", "");
-    const char *body = json_get_cstr(config, "MessageBody", "");
     const char *type = json_get_cstr(config, "ContentType", "text/plain");
     bool is_known = false;
 
@@ -122,8 +121,6 @@ accept_fixed_response(const struct json *action, struct json *out, struct err *e
     if (strlen(status) != 3 || strchr("245", status[0]) == NULL || !isdigit((unsigned char)status[1]) ||
         !isdigit((unsigned char)status[2]))
         return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a fixed response must be 2XX, 4XX or 5XX", status);
-    if (strlen(body) > 1024)
-        return err_set(err, ERR_ELB_VALIDATION, "MessageBody of a fixed response can have at most 1024 characters");
     json_set(out, "FixedResponseConfig", json_copy(config));
     return true;
 }

@@ -194,6 +194,28 @@ TEST(targets_that_are_registered_already_do_not_count_twice)
             "Action=RegisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.2", tg_arn(&w));
 }
 
+TEST(lengths_are_counted_in_characters)
+{
+    cleanup(world_done) struct world w;
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    prepare(&w);
+    for (int i = 0; i < 250; i++)
+        strbuf_add_cstr(&text, "%EB%82%98"); /* three bytes */
+    works(&w, "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key=a&Tags.member.1.Value=%s",
+          lb_arn(&w), strbuf_cstr(&text));
+    works(&w,
+          LISTENER "Type=fixed-response"
+                   "&DefaultActions.member.1.FixedResponseConfig.StatusCode=503"
+                   "&DefaultActions.member.1.FixedResponseConfig.MessageBody=%s%s",
+          lb_arn(&w), strbuf_cstr(&text), strbuf_cstr(&text));
+    for (int i = 0; i < 10; i++)
+        strbuf_add_cstr(&text, "%EB%82%98");
+    refused(&w, "ValidationError", "length less than or equal to 256",
+            "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key=a&Tags.member.1.Value=%s",
+            lb_arn(&w), strbuf_cstr(&text));
+}
+
 TEST(pages_and_waiters_see_what_they_expect)
 {
     cleanup(world_done) struct world w;
