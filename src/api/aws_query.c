@@ -301,8 +301,13 @@ xml_text(struct strbuf *out, const char *text)
         case '\r':
             strbuf_add_cstr(out, "&#xD;");
             break;
-        default: /* XML 1.0 has no way to write the other control characters */
-            strbuf_add_char(out, (unsigned char)*p < 0x20 && *p != '\t' && *p != '\n' ? '?' : *p);
+        default: /* XML 1.0 has no way to write the other control characters, U+FFFE and U+FFFF */
+            if ((unsigned char)*p < 0x20 && *p != '\t' && *p != '\n')
+                strbuf_add_char(out, '?');
+            else if (strncmp(p, "\xef\xbf\xbe", 3) == 0 || strncmp(p, "\xef\xbf\xbf", 3) == 0)
+                strbuf_add_char(out, '?'), p += 2;
+            else
+                strbuf_add_char(out, *p);
         }
     }
 }
