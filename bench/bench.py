@@ -7,7 +7,9 @@ usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5]
 1. naru itself: start to first answer, resident memory at rest, size of the stripped binary.
 2. A rolling update of four tasks whose image is there: naru's `forceNewDeployment` until the new tasks take all
    traffic, and until COMPLETED; against a script that does the least with Docker's API alone: start four
-   containers, wait until each answers, stop the four old ones."""
+      containers, wait until each answers, stop the four old ones.
+3. The control plane (control-bench) and the core (core-bench): signed calls and durable changes a second, the opening
+   of a large store, what a decision costs, each beside what the parts alone do. Run first, while the machine is quiet."""
 import argparse
 import concurrent.futures
 import http.client
@@ -146,6 +148,11 @@ def measure_updates(rounds):
         print(f"update     {name}: naru {a:.2f} s, bare script {b:.2f} s, ratio {a / b:.2f} (median of {rounds})")
 
 
+def measure_programs():
+    for arguments in (["control-bench", "--naru", harness.BINARY], ["core-bench"]):
+        subprocess.run([harness.BINARY.parent / arguments[0], *arguments[1:]], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description="benchmarks")
     parser.add_argument("--naru", default=str(HERE.parent / "build" / "naru"))
@@ -153,6 +160,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     harness.configure(args.naru, args.root, False)
+    measure_programs()
     with harness.Dockerd() as docker:
         harness.DOCKER = docker
         measure_itself(args.rounds)

@@ -28,6 +28,7 @@ GOOD = {
     "src/daemon/main.c": SPDX + '#include "core/core.h"\n#include "io/loop.h"\n',
     "sim/sim.c": SPDX + '#include "core/core.h"\n',
     "tests/check.h": SPDX + "#pragma once\n",
+    "bench/floors.c": SPDX + "#include <microhttpd.h>\n#include <sqlite3.h>\n",
     "tests/unit/test_store.c": SPDX + '#include "check.h"\n#include <sqlite3.h>\n',
     "tools/check": "#!/bin/bash\n# SPDX-License-Identifier: MIT\n",
 }
@@ -52,6 +53,7 @@ BAD = [
     ("src/agent/a.c", SPDX + "#include <uv.h>\n", "belongs to src/io"),
     ("src/api/a.c", SPDX + "#include <microhttpd.h>\n", "belongs to src/io"),
     ("src/daemon/a.c", SPDX + "#include <sqlite3.h>\n", "belongs to src/store"),
+    ("bench/load.c", SPDX + "#include <sqlite3.h>\n", "belongs to src/store"),
     ("tests/unit/test_api.c", SPDX + "#include <sqlite3.h>\n", "belongs to src/store"),
     ("sim/a.c", SPDX + '#include "io/loop.h"\n', "sim may not include io"),
     ("src/api/a.c", SPDX + '#include "gone.h"\n', '"gone.h" does not exist'),
