@@ -19,8 +19,7 @@
 
 struct world {
     struct core *core;
-    struct effects effects; /* not obeyed yet, from `at` on */
-    int at;
+    struct effects effects, obeyed; /* to be obeyed; room for the next ones */
     int64_t now_ms;
     uint64_t steps, starts;
     int next_port, service_count;
@@ -113,20 +112,18 @@ obey(struct world *w, const struct effect *e)
     }
 }
 
-/* Obeys until nothing is asked any more.  What was obeyed makes room again. */
+/* Obeys until nothing is asked any more. */
 static void
 settle(struct world *w)
 {
-    while (w->at < w->effects.count) {
-        const struct effect e = w->effects.at[w->at++];
+    while (w->effects.count > 0) {
+        const struct effects asked = w->effects;
 
-        obey(w, &e);
-        if (w->at == w->effects.count || w->at > 4096) {
-            memmove(w->effects.at, w->effects.at + w->at,
-                    (size_t)(w->effects.count - w->at) * sizeof(w->effects.at[0]));
-            w->effects.count -= w->at;
-            w->at = 0;
-        }
+        w->effects = w->obeyed;
+        for (int i = 0; i < asked.count; i++)
+            obey(w, &asked.at[i]);
+        w->obeyed = asked;
+        effects_clear(&w->obeyed);
     }
 }
 
@@ -241,6 +238,7 @@ world_free(struct world *w)
 {
     core_free(w->core);
     effects_done(&w->effects);
+    effects_done(&w->obeyed);
     free(w->groups);
     free(w->services);
     free(w);

@@ -139,7 +139,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
                     &why)) {
         place_complaint(complaint, s, closest, why);
         said_complaint(core, s, complaint);
-        s->is_waiting_for_place = true;
+        core_wait_for_place(core, s);
         return false;
     }
     snprintf(group, sizeof(group), "service:%s", s->name);
@@ -172,7 +172,7 @@ launch(struct core *core, struct service *s, struct deployment *d, int count, in
     if (done < count && d == sc->primary)
         sc->has_no_place = true;
     if (done == count)
-        s->is_waiting_for_place = false;
+        core_stop_waiting(core, s);
     return done;
 }
 

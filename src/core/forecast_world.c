@@ -199,7 +199,7 @@ report_task(struct forecast_world *w, const struct task *t, enum task_status sta
     struct event ev = {.type = EVENT_TASK_STATE};
     struct ev_task_state *s = &ev.task_state;
 
-    memcpy(containers, t->containers, sizeof(containers));
+    memcpy(containers, t->containers, sizeof(containers[0]) * (size_t)t->container_count);
     for (int i = 0; i < t->container_count; i++) {
         struct task_container *c = &containers[i];
         c->last_status = status;

@@ -12,15 +12,23 @@ struct strmap_entry {
     char key[];
 };
 
-/* FNV-1a: the keys are ours (ids, ARNs), nobody outside can choose them to collide at will. */
+/* Eight bytes at a time: ARNs are long.  The keys are ours (ids, ARNs), nobody outside can choose them
+ * to collide at will. */
 static uint64_t
 hash_of(const char *key)
 {
     uint64_t h = 1469598103934665603ULL;
 
-    for (; *key != '\0'; key++)
-        h = (h ^ (unsigned char)*key) * 1099511628211ULL;
-    return h ^ (h >> 29);
+    for (size_t len = strlen(key); len > 0;) {
+        const size_t piece = len < sizeof(h) ? len : sizeof(h);
+        uint64_t word = 0;
+        memcpy(&word, key, piece);
+        h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+        h ^= h >> 32;
+        key += piece;
+        len -= piece;
+    }
+    return h;
 }
 
 void
@@ -211,6 +219,43 @@ core_unqueue(struct core *core)
     s->next_queued = NULL;
     s->is_queued = false;
     return s;
+}
+
+void
+core_wait_for_place(struct core *core, struct service *s)
+{
+    struct service *first = core->index->waiting;
+
+    if (s->is_waiting)
+        return;
+    s->is_waiting = true;
+    s->prev_waiting = NULL;
+    s->next_waiting = first;
+    if (first != NULL)
+        first->prev_waiting = s;
+    core->index->waiting = s;
+}
+
+void
+core_stop_waiting(struct core *core, struct service *s)
+{
+    if (!s->is_waiting)
+        return;
+    s->is_waiting = false;
+    if (s->prev_waiting != NULL)
+        s->prev_waiting->next_waiting = s->next_waiting;
+    else
+        core->index->waiting = s->next_waiting;
+    if (s->next_waiting != NULL)
+        s->next_waiting->prev_waiting = s->prev_waiting;
+}
+
+/* The queue gives back what was put in last: who waits longest is served first. */
+void
+core_queue_waiting(struct core *core)
+{
+    for (struct service *s = core->index->waiting; s != NULL; s = s->next_waiting)
+        core_queue(core, s);
 }
 
 static void

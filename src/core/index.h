@@ -58,6 +58,9 @@ struct core_index {
     int64_t standalone_wake_ms;
     bool is_standalone_queued;
     struct service *queue;
+    struct service *waiting;     /* for a place, the latest first */
+    struct service *last_service; /* of core->services */
+    struct target_group *draining_groups; /* with targets that drain and belong to no task */
     struct service **heap;       /* by wake_ms */
     int heap_count, heap_capacity;
     struct effects *out;         /* of the step under way */
@@ -76,6 +79,10 @@ void core_queue(struct core *core, struct service *s);            /* NULL: the s
 struct service *core_unqueue(struct core *core);
 void core_set_wake(struct core *core, struct service *s, int64_t wake_ms);
 void core_forget_wake(struct core *core, struct service *s);
+/* Services whose task no instance takes: tried again whenever a place comes free. */
+void core_wait_for_place(struct core *core, struct service *s);
+void core_stop_waiting(struct core *core, struct service *s);
+void core_queue_waiting(struct core *core);
 struct host *core_host(const struct core *core, const char *name);
 
 /* 19 digits that only rise: of deployments and service revisions. */

@@ -168,8 +168,5 @@ place_release(struct core *core, struct task *t)
         return;
     t->holds_place = false;
     account(core, t, false);
-    for (struct service *s = core->services; s != NULL; s = s->next) {
-        if (s->is_waiting_for_place)
-            core_queue(core, s);
-    }
+    core_queue_waiting(core);
 }

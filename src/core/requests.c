@@ -158,10 +158,7 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     }
     if (comes_back)
         ask_for_all(core);
-    for (struct service *s = core->services; s != NULL; s = s->next) {
-        if (s->is_waiting_for_place)
-            core_queue(core, s);
-    }
+    core_queue_waiting(core);
 }
 
 /* ---- task definitions ---- */
@@ -317,13 +314,8 @@ target_group_put(struct core *core, const struct ev_target_group_put *ev)
     before = *at;
     tg->next = NULL;
     if (before != NULL && before != tg) {
-        /* Targets come by TARGETS_CHANGE only: those of the group stay, a copy's are dropped. */
-        struct target *copied = tg->targets;
-        tg->targets = before->targets;
-        tg->target_count = before->target_count;
-        tg->registrations = before->registrations;
+        targets_replace_group(core, before, tg);
         tg->next = before->next;
-        before->targets = copied;
         target_group_free(before);
     }
     *at = tg;

@@ -76,6 +76,8 @@ sort_lists(struct core *core)
     }
     SORT_LIST(task_definition, core->task_definitions, newest_definition_first);
     SORT_LIST(service, core->services, oldest_service_first);
+    for (struct service *s = core->services; s != NULL; s = s->next)
+        core->index->last_service = s;
 }
 
 static void

@@ -33,13 +33,15 @@ set_config(struct service *s, const struct deployment_config *config)
 void
 service_add(struct core *core, struct service *s)
 {
-    struct service **end = &core->services;
+    struct core_index *x = core->index;
 
     s->heap_index = -1;
     s->next = NULL;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = s;
+    if (x->last_service != NULL)
+        x->last_service->next = s;
+    else
+        core->services = s;
+    x->last_service = s;
     strmap_put(&core->index->services, s->arn, s);
 }
 
@@ -48,7 +50,7 @@ service_add(struct core *core, struct service *s)
 static void
 service_remove(struct core *core, struct service *s)
 {
-    struct service **at = &core->services;
+    struct service **at = &core->services, *before = NULL;
 
     assert(s->status == SERVICE_INACTIVE);
     while (s->live != NULL) {
@@ -64,9 +66,14 @@ service_remove(struct core *core, struct service *s)
         core_drop_task(core, s->settled);
     core_queue(core, /* service= */ NULL);
     core_forget_wake(core, s);
-    while (*at != s)
-        at = &(*at)->next;
+    core_stop_waiting(core, s);
+    while (*at != s) {
+        before = *at;
+        at = &before->next;
+    }
     *at = s->next;
+    if (core->index->last_service == s)
+        core->index->last_service = before;
     strmap_remove(&core->index->services, s->arn);
     service_free(s);
 }

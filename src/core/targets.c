@@ -447,6 +447,31 @@ register_by_hand(struct core *core, struct target_group *tg, const char *id, int
     emit_target(core, tg, x);
 }
 
+/* Nobody but targets_advance() looks after a draining target without a task. */
+static void
+watch_group(struct core *core, struct target_group *tg)
+{
+    core_queue(core, /* service= */ NULL); /* its deadline */
+    if (tg->is_draining)
+        return;
+    tg->is_draining = true;
+    tg->next_draining = core->index->draining_groups;
+    core->index->draining_groups = tg;
+}
+
+static void
+unwatch_group(struct core *core, struct target_group *tg)
+{
+    struct target_group **at = &core->index->draining_groups;
+
+    if (!tg->is_draining)
+        return;
+    while (*at != tg)
+        at = &(*at)->next_draining;
+    *at = tg->next_draining;
+    tg->is_draining = false;
+}
+
 static void
 deregister_by_hand(struct core *core, struct target_group *tg, struct target *x)
 {
@@ -463,7 +488,8 @@ deregister_by_hand(struct core *core, struct target_group *tg, struct target *x)
         core_queue(core, t->service);
     }
     start_draining(core, tg, x);
-    core_queue(core, /* service= */ NULL); /* its deadline */
+    if (t == NULL)
+        watch_group(core, tg);
 }
 
 void
@@ -486,8 +512,26 @@ targets_change(struct core *core, const struct ev_targets_change *ev)
 }
 
 void
+targets_replace_group(struct core *core, struct target_group *before, struct target_group *tg)
+{
+    struct target *copied = tg->targets;
+
+    /* Targets come by TARGETS_CHANGE only. */
+    tg->targets = before->targets;
+    tg->target_count = before->target_count;
+    tg->registrations = before->registrations;
+    before->targets = copied;
+    tg->is_draining = false;
+    if (before->is_draining) {
+        unwatch_group(core, before);
+        watch_group(core, tg);
+    }
+}
+
+void
 targets_forget_group(struct core *core, struct target_group *tg)
 {
+    unwatch_group(core, tg);
     for (struct target *x = tg->targets; x != NULL; x = x->next) {
         struct task *t = owner_of(core, tg->arn, x->id, x->port);
         struct task_target *tt = t == NULL ? NULL : task_target_of(t, tg->arn, x->id, x->port);
@@ -515,8 +559,10 @@ targets_resume(struct core *core)
         for (struct target *x = tg->targets; x != NULL; x = x->next) {
             if (owner_of(core, tg->arn, x->id, x->port) != NULL)
                 continue; /* its task asks */
-            if (x->state == TARGET_draining)
+            if (x->state == TARGET_draining) {
                 x->draining_since_ms = core->now_ms;
+                watch_group(core, tg);
+            }
             emit_target(core, tg, x);
         }
     }
@@ -528,16 +574,29 @@ drain_end_ms(const struct target_group *tg, const struct target *x)
     return x->draining_since_ms + (int64_t)tg->deregistration_delay_s * 1000 + DRAIN_MARGIN_MS;
 }
 
+static bool
+drains_alone(const struct core *core, const struct target_group *tg, const struct target *x)
+{
+    return x->state == TARGET_draining && owner_of(core, tg->arn, x->id, x->port) == NULL;
+}
+
 void
 targets_advance(struct core *core)
 {
-    for (struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next) {
+    for (struct target_group *tg = core->index->draining_groups, *after; tg != NULL; tg = after) {
+        bool any = false;
+        after = tg->next_draining;
         for (struct target *x = tg->targets, *next; x != NULL; x = next) {
             next = x->next;
-            if (x->state == TARGET_draining && core->now_ms >= drain_end_ms(tg, x) &&
-                owner_of(core, tg->arn, x->id, x->port) == NULL)
+            if (!drains_alone(core, tg, x))
+                continue;
+            if (core->now_ms >= drain_end_ms(tg, x))
                 drained(core, tg->arn, x->id, x->port);
+            else
+                any = true;
         }
+        if (!any)
+            unwatch_group(core, tg);
     }
 }
 
@@ -546,9 +605,9 @@ targets_deadline_ms(const struct core *core)
 {
     int64_t due = INT64_MAX;
 
-    for (const struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next) {
+    for (const struct target_group *tg = core->index->draining_groups; tg != NULL; tg = tg->next_draining) {
         for (const struct target *x = tg->targets; x != NULL; x = x->next) {
-            if (x->state == TARGET_draining && owner_of(core, tg->arn, x->id, x->port) == NULL)
+            if (drains_alone(core, tg, x))
                 due = earlier(due, drain_end_ms(tg, x));
         }
     }

@@ -28,6 +28,8 @@ void targets_change(struct core *core, const struct ev_targets_change *ev);
 void target_health_reported(struct core *core, const struct ev_target_health *ev);
 void target_drained(struct core *core, const struct ev_target_drained *ev);
 void targets_forget_group(struct core *core, struct target_group *tg);
+/* `tg` takes the place of `before`, and its targets; a copy's are dropped with `before`. */
+void targets_replace_group(struct core *core, struct target_group *before, struct target_group *tg);
 void targets_resume(struct core *core);  /* owners again; hand-made targets are asked for again */
 void targets_advance(struct core *core); /* hand-made ones whose drained report got lost */
 int64_t targets_deadline_ms(const struct core *core);

@@ -31,7 +31,6 @@ name_containers(struct core *core, struct task *t, const struct revision *r)
 {
     const struct task_definition *td = t->definition;
 
-    t->container_count = td->container_count;
     for (int i = 0; i < td->container_count; i++) {
         struct task_container *c = &t->containers[i];
         const char *digest = "";
@@ -74,7 +73,6 @@ set_owner(struct task *t, const struct task_plan *plan)
     text_copy(t->service_name, sizeof(t->service_name), str_of(s->name));
     text_copy(t->deployment_id, sizeof(t->deployment_id), str_of(plan->deployment->id));
     text_copy(t->revision_arn, sizeof(t->revision_arn), str_of(plan->deployment->revision->arn));
-    t->target_count = plan->deployment->revision->load_balancer_count;
     for (int i = 0; i < t->target_count; i++)
         text_copy(t->targets[i].target_group_arn, ARN_SIZE,
                   str_of(plan->deployment->revision->load_balancers[i].target_group_arn));
@@ -118,6 +116,8 @@ task_create(struct core *core, const struct task_plan *plan)
     t->tags = plan->tags == NULL ? NULL : json_ref(plan->tags);
     if (plan->definition->network_mode == NETWORK_awsvpc)
         rng_uuid(&core->rng, t->attachment_id);
+    task_make_parts(t, plan->definition->container_count,
+                    plan->deployment == NULL ? 0 : plan->deployment->revision->load_balancer_count);
     set_owner(t, plan);
     name_containers(core, t, plan->deployment == NULL ? NULL : plan->deployment->revision);
     core_add_task(core, t);
@@ -194,16 +194,16 @@ task_stop(struct core *core, struct task *t, enum stop_code code, const char *re
 static bool
 take_containers(struct task *t, const struct ev_task_state *ev)
 {
-    struct task_container before[CONTAINERS_MAX];
-    bool changed;
+    bool changed = false;
 
-    memcpy(before, t->containers, sizeof(before));
     for (int i = 0; i < ev->container_count; i++) {
         const struct task_container *from = &ev->containers[i];
         for (int k = 0; k < t->container_count; k++) {
             struct task_container *to = &t->containers[k];
+            struct task_container before;
             if (strcmp(to->name, from->name) != 0)
                 continue;
+            before = *to;
             text_copy(to->runtime_id, sizeof(to->runtime_id), str_of(from->runtime_id));
             if (from->digest[0] != '\0')
                 text_copy(to->digest, sizeof(to->digest), str_of(from->digest));
@@ -214,9 +214,9 @@ take_containers(struct task *t, const struct ev_task_state *ev)
             to->exit_code = from->exit_code;
             memcpy(to->bindings, from->bindings, sizeof(to->bindings));
             to->binding_count = from->binding_count;
+            changed |= memcmp(&before, to, sizeof(before)) != 0;
         }
     }
-    changed = memcmp(before, t->containers, sizeof(before)) != 0;
     return changed;
 }
 

@@ -67,6 +67,10 @@ struct target_group {
     int target_count;
     int64_t registrations;   /* ever made; numbers the next one */
     struct target_group *next;
+
+    /* The core's own; not stored. */
+    bool is_draining; /* in its list of groups with targets that drain and belong to no task */
+    struct target_group *next_draining;
 };
 
 void load_balancer_free(struct load_balancer *lb);

@@ -133,7 +133,8 @@ struct service {
     int settled_count;
     struct service *next_queued;
     bool is_queued, is_dirty;
-    bool is_waiting_for_place; /* a task could not be placed; tried again when one stops */
+    bool is_waiting;           /* a task could not be placed: in the core's list of those that wait */
+    struct service *next_waiting, *prev_waiting;
     int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */
     int infrastructure_streak; /* tasks lost to the runtime, in a row */
     int64_t infrastructure_after_ms; /* until then nothing is launched: it would be lost, too */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/task.h"
+#include <assert.h>
 #include "model/row.h"
 
 static const struct row_field binding_fields[] = {
@@ -94,7 +95,21 @@ task_free(struct task *t)
     if (t == NULL)
         return;
     row_free_documents(task_fields, t);
+    free(t->containers);
+    free(t->targets);
     free(t);
+}
+
+void
+task_make_parts(struct task *t, int container_count, int target_count)
+{
+    assert(t->containers == NULL && t->targets == NULL);
+    assert(container_count >= 0 && container_count <= CONTAINERS_MAX);
+    assert(target_count >= 0 && target_count <= LOAD_BALANCERS_MAX);
+    t->containers = mem_new((size_t)container_count * sizeof(t->containers[0]));
+    t->container_count = container_count;
+    t->targets = mem_new((size_t)target_count * sizeof(t->targets[0]));
+    t->target_count = target_count;
 }
 
 bool
@@ -150,12 +165,19 @@ struct task *
 task_decode(const struct json *row, struct err *err)
 {
     struct task *t = row_decode_new(task_fields, row, sizeof(*t), err);
+    const struct json *containers = json_get(row, "containers"), *targets = json_get(row, "targets");
 
     if (t == NULL)
         return NULL;
-    if (!decode_containers(t, json_get(row, "containers"), err) ||
-        !row_decode_array(target_fields, json_get(row, "targets"), t->targets, LOAD_BALANCERS_MAX,
-                          sizeof(t->targets[0]), &t->target_count, err)) {
+    if (json_size(containers) > CONTAINERS_MAX || json_size(targets) > LOAD_BALANCERS_MAX) {
+        err_set(err, ERR_INTERNAL, "a stored task has too many containers or targets");
+        task_free(t);
+        return NULL;
+    }
+    task_make_parts(t, (int)json_size(containers), (int)json_size(targets));
+    if (!decode_containers(t, containers, err) ||
+        !row_decode_array(target_fields, targets, t->targets, LOAD_BALANCERS_MAX, sizeof(t->targets[0]),
+                          &t->target_count, err)) {
         task_free(t);
         return NULL;
     }

@@ -62,9 +62,9 @@ struct task {
     char mac_address[32];
     char attachment_id[40];
     int cpu, memory_mib;
-    struct task_container containers[CONTAINERS_MAX];
+    struct task_container *containers; /* as many as there are: task_make_parts() */
     int container_count;
-    struct task_target targets[LOAD_BALANCERS_MAX];
+    struct task_target *targets;
     int target_count;
     int64_t created_at_ms, pull_started_at_ms, pull_stopped_at_ms, started_at_ms,
         execution_stopped_at_ms, stopping_at_ms, stopped_at_ms; /* 0: not yet */
@@ -97,6 +97,8 @@ struct task {
 
 struct task *task_new(void);
 void task_free(struct task *t);
+/* Zeroed containers and targets, once. */
+void task_make_parts(struct task *t, int container_count, int target_count);
 bool task_is_wanted(const struct task *t); /* desired RUNNING */
 struct json *task_encode(const struct task *t);
 struct task *task_decode(const struct json *row, struct err *err);

@@ -282,7 +282,7 @@ report(struct story *st, int task, enum task_status status, int exit_code, const
        bool is_infrastructure, const char *verb)
 {
     const struct task *t = story_task(st, task);
-    int port = t != NULL ? t->targets[0].port : 0;
+    int port = t != NULL && t->target_count > 0 ? t->targets[0].port : 0;
 
     if (port == 0 && status == TASK_RUNNING)
         port = st->next_port++;

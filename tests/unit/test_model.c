@@ -197,6 +197,7 @@ TEST(a_task_round_trips)
 {
     struct task *t = task_new();
 
+    task_make_parts(t, /* container_count= */ 2, /* target_count= */ 1);
     SET(t->id, "0123");
     SET(t->arn, "arn:t");
     SET(t->stopped_reason, "because");
@@ -204,12 +205,10 @@ TEST(a_task_round_trips)
     t->desired_status = TASK_STOPPED;
     t->has_stop_code = true;
     t->stop_code = STOP_UserInitiated;
-    t->container_count = 2;
     SET(t->containers[0].name, "app");
     t->containers[0].binding_count = 2;
     t->containers[0].bindings[1] = (struct network_binding){53, 32769, true};
     t->containers[1].has_exit_code = true; /* of 0: not the same as none */
-    t->target_count = 1;
     SET(t->targets[0].target_id, "i");
     t->targets[0].is_registered = t->targets[0].is_draining = true;
     t->drain_deadline_ms = 17;
