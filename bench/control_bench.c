@@ -235,13 +235,20 @@ static bool
 make_services(const struct server *s, struct target_services *young, struct target_services *old,
               struct err *err)
 {
-    return run_calls(s, TARGET "CreateCluster", cluster_body, "bench", 1, err) &&
-           run_calls(s, TARGET "RegisterTaskDefinition", definition_body, NULL, 1, err) &&
-           run_calls(s, TARGET "CreateService", create_body, young, young->count, err) &&
-           run_calls(s, TARGET "CreateService", create_body, old, old->count, err) &&
-           run_calls(s, TARGET "UpdateService", deploy_body, old,
-                     (int64_t)old->count * OLD_DEPLOYMENTS, err) &&
-           run_calls(s, TARGET "UpdateService", update_body, old, (int64_t)old->count * 40, err);
+    const int64_t begin_ms = clock_monotonic_ms();
+    const bool ok =
+        run_calls(s, TARGET "CreateCluster", cluster_body, "bench", 1, err) &&
+        run_calls(s, TARGET "RegisterTaskDefinition", definition_body, NULL, 1, err) &&
+        run_calls(s, TARGET "CreateService", create_body, young, young->count, err) &&
+        run_calls(s, TARGET "CreateService", create_body, old, old->count, err) &&
+        run_calls(s, TARGET "UpdateService", deploy_body, old,
+                  (int64_t)old->count * OLD_DEPLOYMENTS, err) &&
+        run_calls(s, TARGET "UpdateService", update_body, old, (int64_t)old->count * 40, err);
+
+    if (ok)
+        printf("prepared   %d young services and %d old ones in %lld ms\n", young->count, old->count,
+               (long long)(clock_monotonic_ms() - begin_ms));
+    return ok;
 }
 
 /* Processor time of a process so far, all its threads. */
@@ -279,7 +286,6 @@ measure(const struct server *s, const char *name, const char *target,
            "call: server %.1f us, client %.1f us%s\n",
            name, t->age, out->a_second, out->p50_ms, out->p99_ms, (double)out->answer_size / 1000, server_us,
            client_us, wanted);
-    fflush(stdout);
     return true;
 }
 
@@ -374,6 +380,7 @@ main(int argc, char **argv)
     struct err err = {0};
     bool ok;
 
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!read_options(&o, argc, argv, &err)) {
         fprintf(stderr, "Usage: %s\n", err.message);
         return 2;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -209,17 +210,21 @@ canonical_query(struct strbuf *out, struct str query)
 static void
 add_header_value(struct strbuf *out, struct str value)
 {
-    bool was_blank = false;
+    size_t from = 0, i = 0;
 
     value = str_trim(value);
-    for (size_t i = 0; i < value.len; i++) {
-        const bool is_blank = value.at[i] == ' ' || value.at[i] == '\t';
-        if (!is_blank)
-            strbuf_add_char(out, value.at[i]);
-        else if (!was_blank)
-            strbuf_add_char(out, ' ');
-        was_blank = is_blank;
+    while (i < value.len) {
+        if (value.at[i] != ' ' && value.at[i] != '\t') {
+            i++;
+            continue;
+        }
+        strbuf_add(out, str_slice(value, from, i));
+        strbuf_add_char(out, ' ');
+        while (value.at[i] == ' ' || value.at[i] == '\t')
+            i++; /* the trimmed value does not end so */
+        from = i;
     }
+    strbuf_add(out, str_slice(value, from, value.len));
 }
 
 static void
@@ -271,19 +276,19 @@ sigv4_canonical(const struct sigv4_request *rq, struct str signed_headers, struc
 
 /* ---- the signature ---- */
 
-static void
-calculate(const struct sigv4_request *rq, const struct sigv4_authorization *auth, const char *secret,
-          const char *amz_date, char out[static SHA256_HEX + 1])
-{
-    cleanup(strbuf_done) struct strbuf canonical = {0}, to_sign = {0}, first = {0};
+/* What a signing key is made of, in one text, and the key: four HMACs for one day, region and service.
+ * A thread serves one connection, and a client keeps to one scope: the last one is what is asked for. */
+struct known_key {
+    char made_of[256]; /* empty: none yet */
     unsigned char key[SHA256_LEN];
-    char hex[SHA256_HEX + 1];
+};
+
+static void
+derive_key(const struct sigv4_authorization *auth, const char *secret, unsigned char key[static SHA256_LEN])
+{
+    cleanup(strbuf_done) struct strbuf first = {0};
     const struct str chain[] = {auth->region, auth->service, STR("aws4_request")};
 
-    sigv4_canonical(rq, auth->signed_headers, &canonical);
-    sha256_hex(strbuf_str(&canonical), hex);
-    strbuf_addf(&to_sign, ALGORITHM "\n%s\n" STR_FMT "/" STR_FMT "/" STR_FMT "/aws4_request\n%s",
-                amz_date, STR_ARG(auth->date), STR_ARG(auth->region), STR_ARG(auth->service), hex);
     strbuf_addf(&first, "AWS4%s", secret);
     hmac_sha256(strbuf_str(&first), auth->date, key);
     for (size_t i = 0; i < ARRAY_COUNT(chain); i++) {
@@ -291,7 +296,41 @@ calculate(const struct sigv4_request *rq, const struct sigv4_authorization *auth
         hmac_sha256((struct str){(const char *)key, SHA256_LEN}, chain[i], next);
         memcpy(key, next, SHA256_LEN);
     }
-    unsigned char signature[SHA256_LEN];
+}
+
+static void
+signing_key(const struct sigv4_authorization *auth, const char *secret, unsigned char key[static SHA256_LEN])
+{
+    static _Thread_local struct known_key known;
+    char made_of[sizeof(known.made_of)];
+    /* None of the parts holds a '/', for the scope was split at them; the secret comes last. */
+    const int len = snprintf(made_of, sizeof(made_of), STR_FMT "/" STR_FMT "/" STR_FMT "/%s",
+                             STR_ARG(auth->date), STR_ARG(auth->region), STR_ARG(auth->service), secret);
+
+    if ((size_t)len >= sizeof(made_of)) {
+        derive_key(auth, secret, key);
+        return;
+    }
+    if (strcmp(known.made_of, made_of) != 0) {
+        derive_key(auth, secret, known.key);
+        memcpy(known.made_of, made_of, sizeof(made_of));
+    }
+    memcpy(key, known.key, SHA256_LEN);
+}
+
+static void
+calculate(const struct sigv4_request *rq, const struct sigv4_authorization *auth, const char *secret,
+          const char *amz_date, char out[static SHA256_HEX + 1])
+{
+    cleanup(strbuf_done) struct strbuf canonical = {0}, to_sign = {0};
+    unsigned char key[SHA256_LEN], signature[SHA256_LEN];
+    char hex[SHA256_HEX + 1];
+
+    sigv4_canonical(rq, auth->signed_headers, &canonical);
+    sha256_hex(strbuf_str(&canonical), hex);
+    strbuf_addf(&to_sign, ALGORITHM "\n%s\n" STR_FMT "/" STR_FMT "/" STR_FMT "/aws4_request\n%s",
+                amz_date, STR_ARG(auth->date), STR_ARG(auth->region), STR_ARG(auth->service), hex);
+    signing_key(auth, secret, key);
     hmac_sha256((struct str){(const char *)key, SHA256_LEN}, strbuf_str(&to_sign), signature);
     hex_encode(signature, SHA256_LEN, out);
 }

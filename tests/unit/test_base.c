@@ -366,6 +366,19 @@ TEST(hmac_gives_the_known_answers)
     CHECK_TEXT(hex, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+/* RFC 4231, test case 6. */
+TEST(a_key_longer_than_a_block_is_hashed_first)
+{
+    unsigned char key[131], mac[SHA256_LEN];
+    char hex[SHA256_HEX + 1];
+
+    memset(key, 0xaa, sizeof(key));
+    hmac_sha256((struct str){(const char *)key, sizeof(key)},
+                STR("Test Using Larger Than Block-Size Key - Hash Key First"), mac);
+    hex_encode(mac, sizeof(mac), hex);
+    CHECK_TEXT(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 /* The signing key of AWS's documentation: 20120215, us-east-1, iam. */
 TEST(the_sigv4_signing_key_is_derived)
 {

@@ -71,6 +71,32 @@ TEST(the_vector_gives_the_canonical_request_and_the_signature)
     CHECK_EQ(verify(&w, &err), ERR_NONE);
 }
 
+/* The key of the last scope is remembered; another scope or secret must not get it. */
+TEST(scopes_and_secrets_may_alternate)
+{
+    static const char *const services[] = {"ecs", "ecr", "ecs", "sts", "ecs"};
+    static const char *const dates[] = {"20260102T030405Z", "20260103T030405Z", "20260102T030405Z"};
+    struct world w;
+    struct err err;
+
+    for (int i = 0; i < 30; i++) {
+        cleanup(strbuf_done) struct strbuf text = {0};
+        struct sigv4_authorization auth;
+        const char *date = dates[i % 3], *secret = i % 7 == 0 ? "another secret" : SECRET;
+
+        world_init(&w);
+        w.headers[2].value = str_of(date);
+        CHECK(clock_parse_basic(str_of(date), &w.now_ms));
+        sigv4_sign(&w.rq, KEY_ID, secret, i % 2 == 0 ? "us-east-1" : "eu-west-1", services[i % 5], date, SIGNED,
+                   &text);
+        w.headers[4].value = strbuf_str(&text);
+        err = (struct err){0};
+        CHECK_EQ(sigv4_verify(&w.rq, KEY_ID, SECRET, w.now_ms, &auth, &err), i % 7 != 0);
+        world_init(&w); /* and what AWS's arithmetic gives is the same in between */
+        CHECK_EQ(verify(&w, &err), ERR_NONE);
+    }
+}
+
 TEST(spaces_after_commas_are_optional_and_parts_come_in_any_order)
 {
     struct world w;
