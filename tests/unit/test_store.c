@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <fcntl.h>
@@ -9,20 +10,29 @@
 #include <sqlite3.h>
 #include "check.h"
 
+static char path_of_test[128];
+
+static void
+remove_files(void)
+{
+    static const char *const tails[] = {"", "-wal", "-shm"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(tails); i++) {
+        char name[160];
+
+        snprintf(name, sizeof(name), "%s%s", path_of_test, tails[i]);
+        unlink(name);
+    }
+}
+
+/* Gone again when the test ends; each runs in a process of its own. */
 static const char *
 fresh_path(void)
 {
-    static char path[128];
-
-    snprintf(path, sizeof(path), "test_store_%d.db", (int)getpid());
-    for (int i = 0; i < 3; i++) {
-        static const char *const tails[] = {"", "-wal", "-shm"};
-        char name[160];
-
-        snprintf(name, sizeof(name), "%s%s", path, tails[i]);
-        unlink(name);
-    }
-    return path;
+    snprintf(path_of_test, sizeof(path_of_test), "test_store_%d.db", (int)getpid());
+    remove_files();
+    (void)atexit(remove_files);
+    return path_of_test;
 }
 
 static void
