@@ -149,7 +149,6 @@ deploy_run(struct deploy *d)
                        .cluster = d->cluster_name,
                        .service = d->service,
                        .deployment_arn = deployment,
-                       .before = d->found,
                        .timeout_ms = d->timeout_s * 1000,
                        .is_rollback = d->is_rollback};
     struct err err = {0};
@@ -167,6 +166,7 @@ deploy_run(struct deploy *d)
         strcmp(deployment, json_get_cstr(d->found, "currentServiceDeployment", "")) == 0)
         return report_nothing_to_do(d, deployment);
     f.is_quiet = d->wants_json;
+    f.before = d->found;
     if (!d->waits)
         return report(d, definition, deployment, NULL, EXIT_LIVE);
     return report(d, definition, deployment, &f, follow_deployment(&f));

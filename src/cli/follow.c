@@ -163,7 +163,6 @@ event_without_arns(const char *text)
     return text_format("%.*s%.*s%s", (int)(arn - text), text, (int)(end - name), name, rest);
 }
 
-/* Events come newest first, and are told oldest first. */
 static size_t
 event_count(const struct json *events)
 {
@@ -181,6 +180,7 @@ take_cause(struct watch *w, const char *text)
         snprintf(w->f->cause, sizeof(w->f->cause), "%s", why + 3);
 }
 
+/* Events come newest first, and are told oldest first. */
 static void
 tell_events(struct watch *w, const struct json *service)
 {
