@@ -338,6 +338,7 @@ agent_new(const struct agent_config *config, struct err *err)
         (void)text_copy(agent->host_name, sizeof(agent->host_name), STR("localhost"));
     agent->loop = loop_new();
     agent->workers = crew_new("naru-docker", WORKERS);
+    agent->quick = crew_new("naru-quick", QUICK_WORKERS);
     agent->pullers = crew_new("naru-pull", PULLERS);
     agent->watcher = crew_new("naru-watch", 1);
     agent->logs = container_logs_new(config->docker_socket, config->data_dir);
@@ -391,6 +392,7 @@ agent_free(struct agent *agent)
     loop_call_and_wait(agent->loop, do_close, agent);
     crew_free(agent->watcher);
     crew_free(agent->workers);
+    crew_free(agent->quick);
     crew_free(agent->pullers);
     container_logs_free(agent->logs);
     loop_call_and_wait(agent->loop, do_free_runners, agent); /* after the last job came home */

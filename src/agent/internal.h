@@ -21,6 +21,7 @@
 #include "io/loop.h"
 
 #define WORKERS 6
+#define QUICK_WORKERS 4
 #define PULLERS 3
 #define PAUSE_INDEX CONTAINERS_MAX /* the pause container's place behind the others */
 #define RUNNER_BUCKETS 256
@@ -124,7 +125,9 @@ struct agent {
     char host_name[64];
     char network[32];
     struct loop *loop;
-    struct crew *workers, *pullers, *watcher;
+    struct crew *workers; /* create, start, remove: may take minutes */
+    struct crew *quick;   /* inspections and signals, which must not wait behind those */
+    struct crew *pullers, *watcher;
     struct container_logs *logs;
     atomic_bool is_closing;
     /* the link to Docker */

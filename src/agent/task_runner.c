@@ -54,7 +54,7 @@ send_signal(struct runner *r, int index, const char *name)
     c->is_busy = true;
     memcpy(job->id, c->id, sizeof(job->id));
     (void)text_copy(job->signal, sizeof(job->signal), str_of(name));
-    job_post(job, r->agent->workers);
+    job_post(job, r->agent->quick);
 }
 
 /* Does anything that depends on `index` still live?  Then it is not yet its turn to stop. */
@@ -77,7 +77,7 @@ advance_stop(struct runner *r, int index, int64_t now)
         return;
     if (c->may_exist) {
         if (now >= c->retry_at_ms)
-            dispatch(r, index, job_inspect, outcome_inspect, r->agent->workers);
+            dispatch(r, index, job_inspect, outcome_inspect, r->agent->quick);
         return;
     }
     if (!c->is_running) {
@@ -294,7 +294,7 @@ advance_linked(struct runner *r, int64_t now)
 
         if (c->needs_inspect && !c->is_busy && !c->is_stopped && now >= c->retry_at_ms) {
             c->needs_inspect = false;
-            dispatch(r, i, job_inspect, outcome_inspect, r->agent->workers);
+            dispatch(r, i, job_inspect, outcome_inspect, r->agent->quick);
         }
         is_looking = is_looking || (!c->is_stopped && c->id[0] != '\0' && !c->has_run && (c->is_busy || c->needs_inspect));
     }

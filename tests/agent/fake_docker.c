@@ -238,6 +238,8 @@ serve(struct fake_docker *f, int fd, struct str method, struct str path, struct 
         f->fault_count--;
         fault = f->fault;
     }
+    if (fault == FAKE_HANG)
+        return true;
     if (fault == FAKE_GARBAGE) {
         put(fd, "\x16\x03\x01garbage\r\n\r\n{{{{");
         return false;

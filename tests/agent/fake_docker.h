@@ -11,6 +11,7 @@ enum fake_fault {
     FAKE_CUT_JSON, /* the answer's JSON ends in the middle, the length says so too */
     FAKE_CLOSE,    /* closes instead of answering, after it did what was asked */
     FAKE_ERROR,    /* 500 with a message */
+    FAKE_HANG,     /* this one request is never answered */
 };
 
 struct fake_docker;

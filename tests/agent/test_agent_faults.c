@@ -212,3 +212,25 @@ TEST(what_is_adopted_but_gone_has_stopped)
     CHECK_EQ(fake_docker_count(fake, "/containers/create"), 0);
     end();
 }
+
+/* A bad volume driver may hold up starts for minutes, while Docker answers all else. */
+TEST(starts_that_hang_keep_nobody_from_stopping)
+{
+    char id[ID_SIZE];
+
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    fake_docker_fault(fake, "/start", FAKE_HANG, 100);
+    for (int i = 0; i < 8; i++) {
+        (void)snprintf(id, sizeof(id), "%d%031d", i + 2, 0);
+        world_start(w, id, PLAIN, NULL, false);
+    }
+    for (int i = 0; fake_docker_count(fake, "/start") < 7 && i < 1000 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    CHECK(fake_docker_count(fake, "/start") >= 7);
+    agent_stop_task(w->agent, T1);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK_EQ(t.containers[0].exit_code, 143);
+    end();
+}
