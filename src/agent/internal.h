@@ -53,6 +53,7 @@ struct job {
     struct docker_info info;
     struct json *json;
     struct agent_resolve *resolve;
+    int64_t deadline_ms; /* of `resolve` */
 };
 
 struct runner_container {
@@ -116,7 +117,8 @@ struct pending_removal {
 };
 struct pending_resolve {
     struct agent_resolve *ask;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* then it has failed */
+    int64_t retry_at_ms;
     struct pending_resolve *next;
 };
 

@@ -4,6 +4,8 @@
 #include "agent/internal.h"
 #include "base/clock.h"
 
+#define RETRY_MS 1000
+
 static void
 tell(struct agent *agent, const struct agent_resolve *ask, const char *error)
 {
@@ -72,12 +74,13 @@ work_resolve(struct job *job, struct docker *d)
 }
 
 static void
-queue(struct agent *agent, struct agent_resolve *ask, int64_t deadline_ms)
+queue(struct agent *agent, struct agent_resolve *ask, int64_t deadline_ms, int64_t retry_at_ms)
 {
     struct pending_resolve *p = mem_new(sizeof(*p));
 
     p->ask = ask;
     p->deadline_ms = deadline_ms;
+    p->retry_at_ms = retry_at_ms;
     p->next = agent->resolves;
     agent->resolves = p;
 }
@@ -85,8 +88,10 @@ queue(struct agent *agent, struct agent_resolve *ask, int64_t deadline_ms)
 static void
 resolved(struct job *job)
 {
-    if (!job->is_ok && job->err.code == ERR_UNAVAILABLE) {
-        queue(job->agent, TAKE(job->resolve), clock_monotonic_ms() + UNREACHABLE_MS);
+    const int64_t now = clock_monotonic_ms();
+
+    if (!job->is_ok && job->err.code == ERR_UNAVAILABLE && now < job->deadline_ms) {
+        queue(job->agent, TAKE(job->resolve), job->deadline_ms, now + RETRY_MS);
         link_suspect(job->agent);
         return;
     }
@@ -104,16 +109,17 @@ resolve_retry(struct agent *agent)
         struct pending_resolve *p = all;
 
         all = p->next;
-        if (agent->link == LINK_UP) {
+        if (agent->link == LINK_UP && now >= p->retry_at_ms) {
             struct job *job = job_new(agent, NULL, 0, work_resolve, resolved);
 
             job->resolve = p->ask;
+            job->deadline_ms = p->deadline_ms;
             job_post(job, agent->pullers);
         } else if (now >= p->deadline_ms) {
             tell(agent, p->ask, "Docker Engine does not answer");
             free(p->ask);
         } else {
-            queue(agent, p->ask, p->deadline_ms);
+            queue(agent, p->ask, p->deadline_ms, p->retry_at_ms);
         }
         free(p);
     }
@@ -122,7 +128,7 @@ resolve_retry(struct agent *agent)
 void
 resolve_start(struct agent *agent, struct agent_resolve *ask)
 {
-    queue(agent, ask, clock_monotonic_ms() + UNREACHABLE_MS);
+    queue(agent, ask, clock_monotonic_ms() + UNREACHABLE_MS, 0);
     resolve_retry(agent);
 }
 
