@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/uri.h"
@@ -59,6 +60,14 @@ take_member(char *to, size_t size, const struct json *doc, const char *name)
 
     if (to[0] == '\0')
         text_copy(to, size, str_of(value));
+}
+
+bool
+client_has_credentials(const char *data_dir)
+{
+    cleanup_free char *path = text_format("%s/credentials.json", client_data_dir(data_dir));
+
+    return access(path, R_OK) == 0;
 }
 
 bool

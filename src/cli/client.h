@@ -32,6 +32,7 @@ const char *client_data_dir(const char *data_dir);
 /* Takes AWS_* out of the environment, so that the installation in the data directory is meant,
  * whatever the caller's shell is set up for: for up and git-hook. */
 void client_forget_environment(void);
+bool client_has_credentials(const char *data_dir); /* an installation on this machine wrote its own */
 /* Never fails for missing keys (has_keys tells); only for a credentials file that cannot be
  * understood. */
 bool client_config_load(struct client_config *out, const char *data_dir,

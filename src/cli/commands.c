@@ -105,8 +105,8 @@ command_env(int argc, char **argv)
 
     if (command_begin(argc, argv, rows, 0, &status) < 0)
         return status;
-    /* Another installation's environment must not shine through. */
-    if (data_dir != NULL || getenv("NARU_DATA_DIR") != NULL)
+    /* Another installation's environment, or a real account's, must not shine through. */
+    if (data_dir != NULL || getenv("NARU_DATA_DIR") != NULL || client_has_credentials(data_dir))
         client_forget_environment();
     if (!client_config_load(&config, data_dir, &err) || !cli_has_keys(&config, data_dir, &err))
         return cli_fail(&err);
@@ -117,7 +117,9 @@ command_env(int argc, char **argv)
     print_export("AWS_ACCESS_KEY_ID", config.access_key_id);
     print_export("AWS_SECRET_ACCESS_KEY", config.secret_access_key);
     print_export("AWS_DEFAULT_REGION", config.region);
+    print_export("AWS_REGION", config.region); /* some SDKs read only this one */
     print_export("AWS_ACCOUNT_ID", config.account);
     print_export("ECR_REGISTRY", host.at);
+    puts("unset AWS_SESSION_TOKEN AWS_PROFILE"); /* they go before the keys */
     return EXIT_LIVE;
 }

@@ -234,6 +234,7 @@ class Deploy(unittest.TestCase):
         script = 'eval "$("$0" env --data-dir "$1")" && "$0" aws sts get-caller-identity --query Account --output text && ' \
                  '/usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" ecs list-clusters --query "clusterArns[0]" --output text'
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NARU_"))}
+        clean.update(AWS_SESSION_TOKEN="stale", AWS_PROFILE="none", AWS_REGION="mars-1") # of another account
         done = subprocess.run(["sh", "-c", script, str(harness.BINARY), str(self.naru.dir / "data")], env=clean, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
