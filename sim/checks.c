@@ -94,6 +94,13 @@ told(struct world *w, const struct event *ev)
             w->containers[i].by_user = true;
         break;
     }
+    case EVENT_TASK_PROTECT: {
+        const int i = container_find(w, strrchr(ev->task_protect.task_arn, '/') + 1);
+        if (i >= 0)
+            w->containers[i].protected_until_ms =
+                ev->task_protect.duration_ms == 0 ? 0 : w->now_ms + ev->task_protect.duration_ms;
+        break;
+    }
     default:
         break;
     }
@@ -163,6 +170,9 @@ judge_stop(struct world *w, int container)
     was_healthy = c->service >= 0 && is_told_healthy(w, container);
     c->asked_stop = true;
     c->asked_stop_ms = w->now_ms;
+    if (c->service >= 0 && !c->by_user && !w->services[c->service].is_deleted &&
+        w->now_ms < c->protected_until_ms)
+        world_fail(w, "task %.8s is stopped while it is protected", c->id);
     if (!was_healthy || c->by_user)
         return;
     s = &w->services[c->service];

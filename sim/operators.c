@@ -198,6 +198,33 @@ stop_task(struct world *w)
     world_step(w, &ev);
 }
 
+/* Shorter than a world may take to settle. */
+static void
+protect_task(struct world *w)
+{
+    struct event ev = {.type = EVENT_TASK_PROTECT};
+    const bool turns_on = chance(w, 8000);
+    const struct task *t = NULL;
+    const char *detail;
+    char arn[ARN_SIZE];
+    int i = -1;
+
+    for (int tries = 0; tries < 8 && (t == NULL || !task_is_wanted(t)); tries++) {
+        if (w->container_count == 0)
+            return;
+        i = (int)between(w, 0, w->container_count - 1);
+        t = core_task_by_arn(w->core, w->containers[i].arn);
+    }
+    if (t == NULL || core_protection_obstacle(t, turns_on, &detail) != NULL)
+        return; /* the door refuses */
+    text_copy(arn, ARN_SIZE, str_of(w->containers[i].arn));
+    ev.task_protect.task_arn = arn;
+    ev.task_protect.duration_ms = turns_on ? between(w, 1, 20) * 60 * 1000 : 0;
+    world_trace(w, "operator protects task %.8s for %lld ms", w->containers[i].id,
+                (long long)ev.task_protect.duration_ms);
+    world_step(w, &ev);
+}
+
 static void
 run_task(struct world *w, const struct sim_service *s)
 {
@@ -236,7 +263,7 @@ static void
 act_on(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
-    const int64_t dice = between(w, 0, 99);
+    const int64_t dice = between(w, 0, 109);
 
     if (now == NULL || now->status == SERVICE_INACTIVE)
         create_service(w, s);
@@ -258,6 +285,8 @@ act_on(struct world *w, struct sim_service *s)
         change_config(w, s);
     else if (dice < 98)
         delete_service(w, s);
+    else if (dice >= 100)
+        protect_task(w);
 }
 
 void

@@ -35,6 +35,7 @@ struct sim_container {
     /* the book: what the core was told (and has committed), what it decided */
     bool told_stopped, asked_stop, by_user;
     int64_t told_running_ms, asked_stop_ms;
+    int64_t protected_until_ms;
     enum health_status told_health;
 };
 

@@ -32,6 +32,19 @@ ecs_failure(const char *arn, const char *reason)
     return failure;
 }
 
+struct json *
+ecs_failure_missing(const struct request *rq, const struct cluster *cluster, const char *kind,
+                    const char *name)
+{
+    char arn[ARN_SIZE];
+
+    if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
+        text_copy(arn, sizeof(arn), str_of(name));
+    else
+        arn_format(arn, "ecs", rq->region, rq->account, "%s/%s/%s", kind, cluster->name, name);
+    return ecs_failure(arn, "MISSING");
+}
+
 /* ---- clusters and instances ---- */
 
 static void

@@ -66,6 +66,9 @@ ecs_set_time(const struct request *rq, struct json *o, const char *key, int64_t 
 }
 
 struct json *ecs_failure(const char *arn, const char *reason);
+/* The ARN that what is missing would have: an ARN given stands for itself.  `kind` is "task", ... */
+struct json *ecs_failure_missing(const struct request *rq, const struct cluster *cluster,
+                                 const char *kind, const char *name);
 struct json *ecs_describe_cluster(const struct request *rq, const struct cluster *cluster);
 struct json *ecs_describe_instance(const struct request *rq, const struct container_instance *instance);
 struct json *ecs_describe_definition(const struct request *rq, const struct task_definition *td);

@@ -15,6 +15,7 @@ const struct operation ecs_operations[] = {
     {"DescribeServices", ACCESS_READ, ecs_describe_services},
     {"DescribeTaskDefinition", ACCESS_READ, ecs_describe_task_definition},
     {"DescribeTasks", ACCESS_READ, ecs_describe_tasks},
+    {"GetTaskProtection", ACCESS_READ, ecs_get_task_protection},
     {"ListClusters", ACCESS_READ, ecs_list_clusters},
     {"ListContainerInstances", ACCESS_READ, ecs_list_container_instances},
     {"ListServiceDeployments", ACCESS_READ, ecs_list_service_deployments},
@@ -30,5 +31,6 @@ const struct operation ecs_operations[] = {
     {"TagResource", ACCESS_WRITE, ecs_tag_resource},
     {"UntagResource", ACCESS_WRITE, ecs_untag_resource},
     {"UpdateService", ACCESS_WRITE, ecs_update_service},
+    {"UpdateTaskProtection", ACCESS_WRITE, ecs_update_task_protection},
     {0},
 };

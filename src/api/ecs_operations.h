@@ -11,6 +11,7 @@ operation_handler ecs_register_task_definition, ecs_describe_task_definition,
 operation_handler ecs_create_service, ecs_update_service, ecs_describe_services, ecs_list_services,
     ecs_delete_service;
 operation_handler ecs_run_task, ecs_stop_task, ecs_describe_tasks, ecs_list_tasks;
+operation_handler ecs_update_task_protection, ecs_get_task_protection;
 operation_handler ecs_list_service_deployments, ecs_describe_service_deployments,
     ecs_describe_service_revisions, ecs_stop_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;

@@ -263,17 +263,11 @@ ecs_describe_tasks(struct request *rq, struct json *out, struct err *err)
     for (size_t i = 0; i < json_size(names); i++) {
         const char *name = json_cstr(json_at(names, i), "");
         const struct task *task = core_task(rq->core, cluster, str_of(name));
-        char arn[ARN_SIZE];
 
-        if (task != NULL) {
+        if (task != NULL)
             json_append(tasks, ecs_describe_task(rq, task, ecs_includes(rq, "TAGS")));
-            continue;
-        }
-        if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
-            text_copy(arn, sizeof(arn), str_of(name));
         else
-            arn_format(arn, "ecs", rq->region, rq->account, "task/%s/%s", cluster->name, name);
-        json_append(failures, ecs_failure(arn, "MISSING"));
+            json_append(failures, ecs_failure_missing(rq, cluster, "task", name));
     }
     json_set(out, "tasks", tasks);
     json_set(out, "failures", failures);

@@ -6,6 +6,7 @@
 #include "core/deployment.h"
 #include "core/index.h"
 #include "core/placement.h"
+#include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
 #include "core/targets.h"
@@ -103,6 +104,7 @@ handle(struct core *core, const struct event *ev)
         CASE(SERVICE_DEPLOYMENT_STOP, service_deployment_stop, service_deployment_stop)
         CASE(TASK_RUN, task_run, task_run)
         CASE(TASK_STOP_REQUEST, task_stop_request, task_stop_request)
+        CASE(TASK_PROTECT, task_protect, task_protect)
         CASE(TAGS_SET, tags_set, tags_set)
         CASE(LOAD_BALANCER_PUT, load_balancer_put, load_balancer_put)
         CASE(LOAD_BALANCER_DELETE, load_balancer_delete, load_balancer_delete)

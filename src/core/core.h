@@ -78,6 +78,12 @@ bool core_target_group_in_use(const struct core *core, const char *arn);
 /* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
 struct deployment *core_rollback_target(const struct core *core, const struct service *service);
 
+/* May the task be protected now?  NULL: yes; else the reason of the failure that UpdateTaskProtection
+ * answers, and *detail_out says it in a sentence.  Turning protection off is refused for standalone
+ * tasks only. */
+const char *core_protection_obstacle(const struct task *task, bool turns_on, const char **detail_out);
+bool core_task_is_protected(const struct core *core, const struct task *task);
+
 /* Counts of a deployment's (or, with NULL, the service's) tasks as ECS shows them (ecs.md 4.1). */
 struct task_counts {
     int desired_running; /* desired RUNNING, any state; only these count towards the upper bound */

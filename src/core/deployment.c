@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/placement.h"
+#include "core/protection.h"
 #include "core/rollout.h"
 #include "core/said.h"
 #include "core/targets.h"
@@ -244,17 +245,23 @@ goes_before(const struct task *a, const struct task *b)
 
 typedef bool victim_filter(const struct service *s, const struct task *t);
 
+/* If only protected tasks could be chosen, their deployment is held back by them. */
 static struct task *
-pick_victim(const struct core *core, const struct service *s, victim_filter *filter)
+pick_victim(const struct core *core, const struct service *s, const struct scene *sc,
+            victim_filter *filter)
 {
-    struct task *best = NULL;
+    struct task *best = NULL, *spared = NULL;
 
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
-        if (!task_is_wanted(t) || core->now_ms < t->protected_until_ms || !filter(s, t))
+        struct task **choice = core_task_is_protected(core, t) ? &spared : &best;
+        if (!task_is_wanted(t) || !filter(s, t))
             continue;
-        if (best == NULL || goes_before(t, best))
-            best = t;
+        if (*choice == NULL || goes_before(t, *choice))
+            *choice = t;
     }
+    if (best == NULL && spared != NULL &&
+        (!spared->is_healthy_now || sc->healthy - 1 >= sc->healthy_min))
+        spared->deployment->is_held = true;
     return best;
 }
 
@@ -336,13 +343,13 @@ stop_surplus(struct core *core, struct service *s, struct scene *sc)
     int done = 0;
 
     while (p->count.wanted - p->count.marked > sc->desired &&
-           (t = pick_victim(core, s, is_good_of_primary)) != NULL) {
+           (t = pick_victim(core, s, sc, is_good_of_primary)) != NULL) {
         if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
             break;
         scale_in(core, sc, t);
         done++;
     }
-    while ((t = pick_victim(core, s, is_surplus_source)) != NULL) {
+    while ((t = pick_victim(core, s, sc, is_surplus_source)) != NULL) {
         if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
             break;
         /* its desired_count fell already */
@@ -363,7 +370,7 @@ stop_marked(struct core *core, struct service *s, struct scene *sc)
     int done = 0;
 
     while (sc->primary->count.marked > 0 && sc->healthy >= sc->desired &&
-           (t = pick_victim(core, s, is_marked_of_primary)) != NULL) {
+           (t = pick_victim(core, s, sc, is_marked_of_primary)) != NULL) {
         scale_in(core, sc, t);
         done++;
     }
@@ -375,7 +382,7 @@ stop_marked(struct core *core, struct service *s, struct scene *sc)
         return 0;
     if (sc->running - 1 < sc->healthy_min && sc->total_max > sc->desired)
         return 0;
-    t = pick_victim(core, s, is_marked_of_primary);
+    t = pick_victim(core, s, sc, is_marked_of_primary);
     if (t == NULL)
         return 0;
     scale_in(core, sc, t);
@@ -388,7 +395,7 @@ stop_while(struct core *core, struct service *s, struct scene *sc, victim_filter
     struct task *t;
     int done = 0;
 
-    while (done < max && (t = pick_victim(core, s, filter)) != NULL) {
+    while (done < max && (t = pick_victim(core, s, sc, filter)) != NULL) {
         if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
             break;
         scale_in(core, sc, t);
@@ -451,6 +458,8 @@ move(struct core *core, struct service *s)
     if (rollout_judge(core, s))
         return true;
     sc = look(core, s);
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next)
+        d->is_held = false;
     if (sc.primary == NULL)
         return false;
     /* Old capacity below the lower bound comes before new: that is what users feel. */
@@ -464,8 +473,10 @@ move(struct core *core, struct service *s)
         moved = stop_marked(core, s, &sc);
     if (moved == 0)
         moved = stop_sources(core, s, &sc);
-    if (moved == 0)
+    if (moved == 0) {
         complain_if_stuck(core, s, &sc);
+        protection_complain(core, s);
+    }
     return moved > 0;
 }
 
@@ -529,8 +540,11 @@ next_deadline_ms(const struct core *core, const struct service *s)
     const struct deployment *p = service_primary(s);
     int64_t due = INT64_MAX;
 
-    for (const struct task *t = s->live; t != NULL; t = t->next_live)
+    for (const struct task *t = s->live; t != NULL; t = t->next_live) {
         due = earlier(due, task_deadline_ms(core, t));
+        if (core_task_is_protected(core, t))
+            due = earlier(due, t->protected_until_ms);
+    }
     if (s->status != SERVICE_ACTIVE || p == NULL)
         return due;
     if (s->launch_after_ms > core->now_ms)

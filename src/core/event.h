@@ -77,6 +77,10 @@ struct ev_task_run {
 struct ev_task_stop_request {
     const char *task_arn, *reason;
 };
+struct ev_task_protect {
+    const char *task_arn; /* of a service; the door asked core_protection_obstacle() */
+    int64_t duration_ms;  /* from now on; 0: protected no more */
+};
 struct ev_tags_set {
     const char *arn;         /* any taggable resource of the core */
     const struct json *tags; /* the whole new array */
@@ -157,7 +161,8 @@ struct ev_target_drained {
     X(SERVICE_CREATE, service_create) X(SERVICE_UPDATE, service_update)                            \
     X(SERVICE_ROLLBACK, service_rollback) X(SERVICE_DELETE, service_delete)                        \
     X(SERVICE_DEPLOYMENT_STOP, service_deployment_stop)                                            \
-    X(TASK_RUN, task_run) X(TASK_STOP_REQUEST, task_stop_request) X(TAGS_SET, tags_set)            \
+    X(TASK_RUN, task_run) X(TASK_STOP_REQUEST, task_stop_request)                                  \
+    X(TASK_PROTECT, task_protect) X(TAGS_SET, tags_set)                                            \
     X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \
     X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \

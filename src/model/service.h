@@ -66,6 +66,7 @@ struct deployment {
         int healthy, running;
         int before_stopping; /* any desire, not yet STOPPING: may still take traffic */
     } count;
+    bool is_held;            /* likewise: protected tasks keep it from scaling in */
 };
 
 struct task;

@@ -75,7 +75,7 @@ struct task {
     bool is_failure_counted;      /* the breaker and back-off have seen it */
     bool is_unhealthy_marked;     /* to be replaced */
     char unhealthy_reason[REASON_SIZE]; /* stoppedReason when it is */
-    int64_t protected_until_ms;
+    int64_t protected_until_ms;   /* until then no scale-in and no deployment stops it; 0: never set */
     int version;
     struct json *overrides;       /* as DescribeTasks shows it */
     struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */

@@ -808,6 +808,9 @@ static const struct {
     {"DeleteService", "{'cluster':'c','service':'s'}"},
     {"RunTask", "{'cluster':'c','taskDefinition':'web:%d','count':2}"},
     {"StopTask", "{'cluster':'c','task':'%s'}"},
+    {"UpdateTaskProtection", "{'cluster':'c','tasks':['%s'],'protectionEnabled':true,'expiresInMinutes':3}"},
+    {"UpdateTaskProtection", "{'cluster':'c','tasks':['%s'],'protectionEnabled':false}"},
+    {"GetTaskProtection", "{'cluster':'c'}"},
     {"StopServiceDeployment", "{'serviceDeploymentArn':'%s'}"},
     {"StopServiceDeployment", "{'serviceDeploymentArn':'%s','stopType':'ABORT'}"},
     {"DescribeServices", "{'cluster':'c','services':['s'],'include':['TAGS']}"},
@@ -817,13 +820,13 @@ static const struct {
     {"TagResource", "{'resourceArn':'" WORLD_ARN "service/c/s','tags':[{'key':'k','value':'%d'}]}"},
 };
 
-/* A task for StopTask, the newest service deployment for the others. */
+/* A task for what is about tasks, the newest service deployment for the others. */
 static const char *
 monkey_arn(const struct world *w, const char *operation)
 {
     const struct service *s = w->core->services;
 
-    if (strcmp(operation, "StopTask") == 0)
+    if (strcmp(operation, "StopTask") == 0 || strcmp(operation, "UpdateTaskProtection") == 0)
         return w->core->tasks != NULL ? w->core->tasks->arn : "none";
     return s != NULL && s->history != NULL ? s->history->arn : "none";
 }
