@@ -20,25 +20,6 @@ check_quota(const struct core *core, struct err *err)
            err_set(err, ERR_CLIENT, "There are %d clusters, the most that are kept.", count);
 }
 
-static bool
-check_settings(const struct json *settings, struct err *err)
-{
-    for (size_t i = 0; i < json_size(settings); i++) {
-        const char *name = json_get_cstr(json_at(settings, i), "name", "");
-        const char *value = json_get_cstr(json_at(settings, i), "value", "");
-
-        if (strcmp(name, "containerInsights") != 0)
-            return err_set(err, ERR_INVALID_PARAMETER, "Cluster setting name must not be empty.");
-        if (strcmp(value, "enabled") != 0 && strcmp(value, "disabled") != 0 &&
-            strcmp(value, "enhanced") != 0)
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "Invalid value '%.40s' of the cluster setting containerInsights: enhanced, "
-                           "enabled or disabled.",
-                           value);
-    }
-    return true;
-}
-
 bool
 ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err)
 {
@@ -106,15 +87,12 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
     const struct cluster *cluster = ecs_cluster_named(rq, name);
     cleanup_json struct json *doc = NULL, *tags = NULL;
 
-    if (!check_settings(json_get(rq->input, "settings"), err) ||
+    if (!ecs_check_cluster(rq->input, err) ||
         !check_providers(json_get(rq->input, "capacityProviders"), err) ||
         !ecs_check_strategy(json_get(rq->input, "defaultCapacityProviderStrategy"),
                             json_get(rq->input, "capacityProviders"), err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err))
         return false;
-    if (json_get(rq->input, "serviceConnectDefaults") != NULL)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "serviceConnectDefaults: Service Connect is not built in naru yet.");
     if (cluster == NULL || cluster->status != CLUSTER_ACTIVE) {
         if (cluster == NULL && !check_quota(rq->core, err))
             return false;

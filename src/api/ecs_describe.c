@@ -113,7 +113,9 @@ ecs_describe_cluster(const struct request *rq, const struct cluster *cluster)
 {
     static const char *const always[] = {"capacityProviders", "defaultCapacityProviderStrategy"};
     static const char *const settings[] = {"settings"}, *const configuration[] = {"configuration"};
-    const bool is_create = strcmp(rq->operation, "CreateCluster") == 0;
+    /* CreateCluster and the updates show what was set. */
+    const bool shows_all = strcmp(rq->operation, "CreateCluster") == 0 ||
+                           strncmp(rq->operation, "UpdateCluster", 13) == 0;
     const struct cluster_counts n = count_cluster(rq->core, cluster);
     struct json *o = json_object();
     int instances = 0;
@@ -130,13 +132,15 @@ ecs_describe_cluster(const struct request *rq, const struct cluster *cluster)
     set_int(o, "activeServicesCount", n.active[LAUNCH_EC2] + n.active[LAUNCH_FARGATE]);
     json_set(o, "statistics", ecs_includes(rq, "STATISTICS") ? cluster_statistics(&n) : json_array());
     json_set(o, "tags",
-             is_create || ecs_includes(rq, "TAGS") ? ecs_tags_or_empty(cluster->tags) : json_array());
-    if (is_create || ecs_includes(rq, "SETTINGS"))
+             shows_all || ecs_includes(rq, "TAGS") ? ecs_tags_or_empty(cluster->tags) : json_array());
+    if (shows_all || ecs_includes(rq, "SETTINGS"))
         copy_members(o, cluster->doc, settings, ARRAY_COUNT(settings));
     else
         json_set(o, "settings", json_array());
-    if (is_create || ecs_includes(rq, "CONFIGURATIONS"))
+    if (shows_all || ecs_includes(rq, "CONFIGURATIONS"))
         copy_members(o, cluster->doc, configuration, ARRAY_COUNT(configuration));
+    if (ecs_includes(rq, "ATTACHMENTS")) /* of capacity providers that scale; there is none */
+        json_set(o, "attachments", json_array());
     copy_members(o, cluster->doc, always, ARRAY_COUNT(always));
     return o;
 }

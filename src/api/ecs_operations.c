@@ -30,6 +30,8 @@ const struct operation ecs_operations[] = {
     {"StopTask", ACCESS_WRITE, ecs_stop_task},
     {"TagResource", ACCESS_WRITE, ecs_tag_resource},
     {"UntagResource", ACCESS_WRITE, ecs_untag_resource},
+    {"UpdateCluster", ACCESS_WRITE, ecs_update_cluster},
+    {"UpdateClusterSettings", ACCESS_WRITE, ecs_update_cluster_settings},
     {"UpdateService", ACCESS_WRITE, ecs_update_service},
     {"UpdateTaskProtection", ACCESS_WRITE, ecs_update_task_protection},
     {0},

@@ -5,6 +5,7 @@
 #include "api/operations.h"
 
 operation_handler ecs_create_cluster, ecs_describe_clusters, ecs_list_clusters, ecs_delete_cluster;
+operation_handler ecs_update_cluster, ecs_update_cluster_settings;
 operation_handler ecs_list_container_instances, ecs_describe_container_instances;
 operation_handler ecs_register_task_definition, ecs_describe_task_definition,
     ecs_list_task_definitions, ecs_list_task_definition_families, ecs_deregister_task_definition;
@@ -16,5 +17,7 @@ operation_handler ecs_list_service_deployments, ecs_describe_service_deployments
     ecs_describe_service_revisions, ecs_stop_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
 
+/* settings, configuration and serviceConnectDefaults of a cluster. */
+bool ecs_check_cluster(const struct json *input, struct err *err);
 /* Every provider of the strategy must be one of the cluster's, `providers`; both may be NULL. */
 bool ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err);

@@ -190,3 +190,203 @@ TEST(bad_protection_requests_are_refused)
     world_refuse(&w, "GetTaskProtection", strbuf_cstr(&many), "InvalidParameterException",
                  "at most 100 items");
 }
+
+/* ---- clusters ---- */
+
+#define DESCRIBE(include) \
+    world_call(&w, "DescribeClusters", "{'clusters':['c'],'include':[" include "]}")
+
+TEST(a_cluster_shows_what_is_asked_for)
+{
+    cleanup(world_done) struct world w;
+    const struct json *c;
+
+    world_init(&w);
+    world_call(&w, "CreateCluster",
+               "{'clusterName':'c','tags':[{'key':'k','value':'v'}],"
+               "'configuration':{'managedStorageConfiguration':{'kmsKeyId':'key'}},"
+               "'capacityProviders':['FARGATE'],'serviceConnectDefaults':{'namespace':''}}");
+    DESCRIBE("");
+    c = item(&w, "clusters", 0);
+    CHECK_EQ(json_size(json_get(c, "tags")), 0);
+    CHECK_EQ(json_size(json_get(c, "settings")), 0);
+    CHECK_EQ(json_size(json_get(c, "statistics")), 0);
+    CHECK(json_get(c, "configuration") == NULL && json_get(c, "attachments") == NULL);
+    CHECK_EQ(json_size(json_get(c, "capacityProviders")), 1);
+    DESCRIBE("'ATTACHMENTS'");
+    c = item(&w, "clusters", 0);
+    CHECK_EQ(json_type(json_get(c, "attachments")), JSON_ARRAY);
+    CHECK_EQ(json_size(json_get(c, "tags")), 0);
+    DESCRIBE("'CONFIGURATIONS'");
+    c = json_get(item(&w, "clusters", 0), "configuration");
+    CHECK_TEXT(text_at(json_get(c, "managedStorageConfiguration"), "kmsKeyId"), "key");
+    DESCRIBE("'SETTINGS'");
+    c = json_at(json_get(item(&w, "clusters", 0), "settings"), 0);
+    CHECK_TEXT(text_at(c, "name"), "containerInsights");
+    CHECK_TEXT(text_at(c, "value"), "disabled");
+    DESCRIBE("'TAGS'");
+    CHECK_TEXT(text_at(json_at(json_get(item(&w, "clusters", 0), "tags"), 0), "value"), "v");
+    world_refuse(&w, "DescribeClusters", "{'include':['EVERYTHING']}", "InvalidParameterException",
+                 "ATTACHMENTS, CONFIGURATIONS, SETTINGS, STATISTICS, TAGS");
+}
+
+/* Of the eight of ecs.md 2.2, in that order. */
+static const char *
+statistic(const struct world *w, const char *name)
+{
+    const struct json *list = json_get(item(w, "clusters", 0), "statistics");
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (strcmp(text_at(json_at(list, i), "name"), name) == 0)
+            return text_at(json_at(list, i), "value");
+    }
+    return "(none)";
+}
+
+static void
+query(struct world *w, const char *form)
+{
+    if (world_send(w, "elasticloadbalancing", "application/x-www-form-urlencoded", NULL, form) !=
+        200)
+        check_fail(__FILE__, __LINE__, "%s: %s", form, w->body);
+}
+
+/* A target group behind a listener; gives its ARN. */
+static const char *
+prepare_target_group(struct world *w)
+{
+    char form[2048];
+
+    query(w, "Action=CreateLoadBalancer&Version=2015-12-01&Name=lb&Subnets.member.1=subnet-a"
+             "&Subnets.member.2=subnet-b");
+    query(w, "Action=CreateTargetGroup&Version=2015-12-01&Name=tg&Protocol=HTTP&Port=80"
+             "&VpcId=vpc-1&TargetType=instance");
+    snprintf(form, sizeof(form),
+             "Action=CreateListener&Version=2015-12-01&LoadBalancerArn=%s&Protocol=HTTP&Port=8080"
+             "&DefaultActions.member.1.Type=forward&DefaultActions.member.1.TargetGroupArn=%s",
+             w->core->load_balancers->arn, w->core->target_groups->arn);
+    query(w, form);
+    return w->core->target_groups->arn;
+}
+
+TEST(the_statistics_of_a_cluster_tell_launch_types_apart)
+{
+    cleanup(world_done) struct world w;
+
+    prepare_service(&w);
+    world_call(
+        &w, "RegisterTaskDefinition",
+        "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512',"
+        "'requiresCompatibilities':['FARGATE'],'containerDefinitions':[{'name':'a','image':'i'}]}");
+    world_call(&w, "RunTask",
+               "{'cluster':'c','taskDefinition':'far','launchType':'FARGATE','count':3,"
+               "'networkConfiguration':{'awsvpcConfiguration':{'subnets':['s']}}}");
+    world_settle(&w);
+    world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
+    world_call(
+        &w, "CreateService",
+        "{'cluster':'c','serviceName':'f','taskDefinition':'far','launchType':'FARGATE',"
+        "'desiredCount':0,'networkConfiguration':{'awsvpcConfiguration':{'subnets':['s']}}}");
+    DESCRIBE("'STATISTICS'");
+    CHECK_TEXT(statistic(&w, "runningEC2TasksCount"), "2");
+    CHECK_TEXT(statistic(&w, "RunningFargateTasksCount"), "3");
+    CHECK_TEXT(statistic(&w, "pendingEC2TasksCount"), "1");
+    CHECK_TEXT(statistic(&w, "pendingFargateTasksCount"), "0");
+    CHECK_TEXT(statistic(&w, "activeEC2ServiceCount"), "1");
+    CHECK_TEXT(statistic(&w, "activeFargateServiceCount"), "1");
+    CHECK_TEXT(statistic(&w, "drainingEC2ServiceCount"), "0");
+    CHECK_TEXT(statistic(&w, "drainingFargateServiceCount"), "0");
+    CHECK_EQ(json_size(json_get(item(&w, "clusters", 0), "statistics")), 8);
+    world_call(
+        &w, "CreateService",
+        "{'cluster':'c','serviceName':'l','taskDefinition':'web','desiredCount':1,"
+        "'loadBalancers':[{'targetGroupArn':'%s','containerName':'app','containerPort':80}]}",
+        prepare_target_group(&w));
+    world_settle(&w);
+    w.drains_hang = true;
+    world_call(&w, "DeleteService", "{'cluster':'c','service':'l','force':true}");
+    DESCRIBE("'STATISTICS'");
+    CHECK_TEXT(statistic(&w, "activeEC2ServiceCount"), "1");
+    CHECK_TEXT(statistic(&w, "drainingEC2ServiceCount"), "1");
+}
+
+TEST(a_cluster_is_updated_member_by_member)
+{
+    cleanup(world_done) struct world w;
+    const struct json *c;
+
+    world_init(&w);
+    world_call(&w, "CreateCluster", "{'clusterName':'c','capacityProviders':['FARGATE']}");
+    world_call(
+        &w, "UpdateCluster",
+        "{'cluster':'c','configuration':{'executeCommandConfiguration':{'logging':'OVERRIDE',"
+        "'logConfiguration':{'s3BucketName':'b'}}}}");
+    c = json_get(w.answer, "cluster");
+    CHECK_TEXT(
+        text_at(json_get(json_get(c, "configuration"), "executeCommandConfiguration"), "logging"),
+        "OVERRIDE");
+    CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "disabled"); /* kept */
+    world_call(&w, "UpdateCluster",
+               "{'cluster':'" WORLD_ARN "cluster/c','settings':[{'name':'containerInsights',"
+               "'value':'enhanced'}],'serviceConnectDefaults':{'namespace':''}}");
+    c = json_get(w.answer, "cluster");
+    CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "enhanced");
+    CHECK(json_get(c, "configuration") != NULL);
+    CHECK_EQ(json_size(json_get(c, "capacityProviders")), 1);
+    world_call(&w, "UpdateClusterSettings",
+               "{'cluster':'c','settings':[{'name':'containerInsights','value':'enabled'}]}");
+    c = json_get(w.answer, "cluster");
+    CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "enabled");
+    world_call(&w, "UpdateCluster", "{'cluster':'c'}");
+    DESCRIBE("'SETTINGS','CONFIGURATIONS'");
+    c = item(&w, "clusters", 0);
+    CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "enabled");
+    CHECK(json_get(c, "configuration") != NULL);
+}
+
+TEST(a_bad_update_of_a_cluster_is_refused)
+{
+    static const struct {
+        const char *operation, *input, *type, *message;
+    } cases[] = {
+        {"UpdateCluster", "{}", "InvalidParameterException", "'cluster'"},
+        {"UpdateCluster", "{'cluster':'x'}", "ClusterNotFoundException", "Cluster not found."},
+        {"UpdateCluster",
+         "{'cluster':'c','settings':[{'name':'containerInsights','value':'a lot'}]}",
+         "InvalidParameterException", "enhanced, enabled or disabled"},
+        {"UpdateCluster", "{'cluster':'c','settings':[{'name':'other','value':'enabled'}]}",
+         "InvalidParameterException", "containerInsights"},
+        {"UpdateCluster", "{'cluster':'c','settings':[{'value':'enabled'}]}",
+         "InvalidParameterException", "Cluster setting name must not be empty."},
+        {"UpdateCluster",
+         "{'cluster':'c','configuration':{'executeCommandConfiguration':{'logging':'OVERRIDE'}}}",
+         "InvalidParameterException", "logging OVERRIDE needs a logConfiguration"},
+        {"UpdateCluster",
+         "{'cluster':'c','configuration':{'executeCommandConfiguration':{'logging':'LOUD'}}}",
+         "InvalidParameterException", "NONE, DEFAULT, OVERRIDE"},
+        {"UpdateCluster", "{'cluster':'c','serviceConnectDefaults':{'namespace':'n'}}",
+         "UnsupportedFeatureException", "serviceConnectDefaults"},
+        {"CreateCluster", "{'clusterName':'d','serviceConnectDefaults':{'namespace':'n'}}",
+         "UnsupportedFeatureException", "serviceConnectDefaults"},
+        {"UpdateCluster", "{'cluster':'c','serviceConnectDefaults':{}}",
+         "InvalidParameterException", "serviceConnectDefaults.namespace"},
+        {"UpdateClusterSettings", "{'cluster':'c'}", "InvalidParameterException", "'settings'"},
+        {"UpdateClusterSettings", "{'cluster':'c','settings':[]}", "InvalidParameterException",
+         "Cluster settings cannot be empty."},
+        {"UpdateClusterSettings",
+         "{'cluster':'c','settings':[{'name':'containerInsights','value':'enabled'},"
+         "{'name':'containerInsights','value':'disabled'}]}",
+         "InvalidParameterException", "more than once"},
+        {"UpdateClusterSettings",
+         "{'cluster':'x','settings':[{'name':'containerInsights','value':'enabled'}]}",
+         "ClusterNotFoundException", "Cluster not found."},
+    };
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        world_refuse(&w, cases[i].operation, cases[i].input, cases[i].type, cases[i].message);
+    world_call(&w, "DeleteCluster", "{'cluster':'c'}");
+    world_refuse(&w, "UpdateCluster", "{'cluster':'c'}", "ClusterNotFoundException",
+                 "Cluster not found.");
+}
