@@ -225,14 +225,13 @@ open_page(struct world *w, const struct task *t)
     text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
     for (int i = 0; i < w->service_count; i++) {
         const struct sim_service *s = &w->services[i];
-        for (int v = 0; v < VERSIONS_MAX; v++) {
-            if (strcmp(s->definitions[v], t->task_definition_arn) != 0)
-                continue;
-            c->behaviour = s->behaviours[v];
-            if (t->service_arn[0] != '\0')
-                c->service = i;
-            c->has_check = s->kind == CHECKED_NO_LB;
-        }
+        const int v = version_of(s, t->task_definition_arn);
+        if (v < 0)
+            continue;
+        c->behaviour = s->behaviours[v];
+        if (t->service_arn[0] != '\0')
+            c->service = i;
+        c->has_check = s->kind == CHECKED_NO_LB;
     }
     world_trace(w, "  task %.8s of %.30s behaves %d", c->id, c->deployment_id, (int)c->behaviour);
     if (c->service >= 0) {
@@ -366,12 +365,10 @@ is_stuck(const struct sim_service *s)
 static bool
 is_bad(const struct sim_service *s, const char *definition)
 {
-    for (int v = 0; v < VERSIONS_MAX; v++) {
-        if (strcmp(s->definitions[v], definition) == 0)
-            return s->behaviours[v] == CRASHES_AT_START || s->behaviours[v] == UNHEALTHY ||
-                   s->behaviours[v] == BAD_IMAGE || s->behaviours[v] == FLAKY;
-    }
-    return false;
+    const int v = version_of(s, definition);
+
+    return v >= 0 && (s->behaviours[v] == CRASHES_AT_START || s->behaviours[v] == UNHEALTHY ||
+                      s->behaviours[v] == BAD_IMAGE || s->behaviours[v] == FLAKY);
 }
 
 static bool

@@ -8,6 +8,20 @@ static const struct {
 } bounds[] = {{100, 200}, {50, 200}, {100, 150}, {50, 150},
               {50, 100},  {75, 100}, {0, 100},   {0, 200}};
 
+int
+version_of(const struct sim_service *s, const char *definition_arn)
+{
+    for (int v = 0; v < VERSIONS_MAX; v++) {
+        if (strcmp(s->definitions[v], definition_arn) == 0)
+            return v;
+    }
+    for (int i = 0; i < s->deleted_count; i++) {
+        if (strcmp(s->deleted[i].arn, definition_arn) == 0)
+            return s->deleted[i].version;
+    }
+    return -1;
+}
+
 static void
 register_definition(struct world *w, int service, int version)
 {
@@ -34,9 +48,9 @@ register_definition(struct world *w, int service, int version)
     ev.task_definition_register.region = "eu-west-1";
     ev.task_definition_register.family = s->name;
     ev.task_definition_register.doc = doc;
-    world_step(w, &ev);
+    if (!world_step(w, &ev) || w->core == NULL)
+        return; /* naru died, perhaps before it was kept */
     text_copy(s->definitions[version], ARN_SIZE, str_of(w->core->task_definitions->arn));
-    s->behaviours[version] = version == 0 ? GOOD : (enum behaviour)between(w, GOOD, BEHAVIOURS - 1);
 }
 
 static bool
@@ -65,8 +79,10 @@ prepare_service(struct world *w, int service)
         ev.target_group_put.target_group = tg;
         world_step(w, &ev);
     }
-    for (int v = 0; v < VERSIONS_MAX; v++)
+    for (int v = 0; v < VERSIONS_MAX; v++) {
         register_definition(w, service, v);
+        s->behaviours[v] = v == 0 ? GOOD : (enum behaviour)between(w, GOOD, BEHAVIOURS - 1);
+    }
 }
 
 void
@@ -259,11 +275,35 @@ delete_service(struct world *w, struct sim_service *s)
     world_step(w, &ev);
 }
 
+/* The same version is registered again first, so that there always is one to update to. */
+static void
+delete_definition(struct world *w, int service)
+{
+    struct sim_service *s = &w->services[service];
+    const int version = (int)between(w, 0, VERSIONS_MAX - 1);
+    struct event deregister = {.type = EVENT_TASK_DEFINITION_DEREGISTER};
+    struct event delete = {.type = EVENT_TASK_DEFINITION_DELETE};
+    char arn[ARN_SIZE];
+
+    if (s->deleted_count == DELETIONS_MAX)
+        return;
+    text_copy(arn, sizeof(arn), str_of(s->definitions[version]));
+    register_definition(w, service, version);
+    if (w->core == NULL || strcmp(arn, s->definitions[version]) == 0)
+        return;
+    text_copy(s->deleted[s->deleted_count].arn, ARN_SIZE, str_of(arn));
+    s->deleted[s->deleted_count++].version = version;
+    world_trace(w, "operator deletes version %d of %s", version, s->name);
+    deregister.task_definition_deregister.arn = delete.task_definition_delete.arn = arn;
+    if (world_step(w, &deregister) && w->core != NULL)
+        world_step(w, &delete);
+}
+
 static void
 act_on(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
-    const int64_t dice = between(w, 0, 109);
+    const int64_t dice = between(w, 0, 113);
 
     if (now == NULL || now->status == SERVICE_INACTIVE)
         create_service(w, s);
@@ -285,6 +325,8 @@ act_on(struct world *w, struct sim_service *s)
         change_config(w, s);
     else if (dice < 98)
         delete_service(w, s);
+    else if (dice >= 110)
+        delete_definition(w, (int)(s - w->services));
     else if (dice >= 100)
         protect_task(w);
 }

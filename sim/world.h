@@ -12,6 +12,7 @@
 
 #define SERVICES_MAX 3
 #define VERSIONS_MAX 6
+#define DELETIONS_MAX 8
 
 enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMAGE, FLAKY, BEHAVIOURS };
 enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
@@ -57,6 +58,11 @@ struct sim_service {
     char name[32], arn[ARN_SIZE], group[ARN_SIZE];
     char definitions[VERSIONS_MAX][ARN_SIZE];
     enum behaviour behaviours[VERSIONS_MAX];
+    struct {
+        char arn[ARN_SIZE];
+        int version;
+    } deleted[DELETIONS_MAX]; /* definitions that were asked to go; what runs from them runs on */
+    int deleted_count;
     bool exists, is_deleted;
     int desired_count, minimum, maximum, drain_s;
     bool has_breaker;
@@ -151,6 +157,7 @@ void report_health(struct world *w, int target);
 void report_drained_target(struct world *w, int target, const struct ef_target_change *asked);
 
 void operators_begin(struct world *w);
+int version_of(const struct sim_service *s, const char *definition_arn); /* -1: not one of its */
 void operator_acts(struct world *w);
 void operators_finish(struct world *w);
 

@@ -215,6 +215,7 @@ ecs_describe_definition(const struct request *rq, const struct task_definition *
     json_set(o, "status", json_text(task_definition_status_name(td->status)));
     ecs_set_time(rq, o, "registeredAt", td->registered_at_ms);
     ecs_set_time(rq, o, "deregisteredAt", td->deregistered_at_ms);
+    ecs_set_time(rq, o, "deleteRequestedAt", td->delete_requested_at_ms);
     return o;
 }
 

@@ -7,6 +7,7 @@ const struct operation ecs_operations[] = {
     {"CreateService", ACCESS_WRITE, ecs_create_service},
     {"DeleteCluster", ACCESS_WRITE, ecs_delete_cluster},
     {"DeleteService", ACCESS_WRITE, ecs_delete_service},
+    {"DeleteTaskDefinitions", ACCESS_WRITE, ecs_delete_task_definitions},
     {"DeregisterTaskDefinition", ACCESS_WRITE, ecs_deregister_task_definition},
     {"DescribeClusters", ACCESS_READ, ecs_describe_clusters},
     {"DescribeContainerInstances", ACCESS_READ, ecs_describe_container_instances},

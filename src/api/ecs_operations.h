@@ -8,7 +8,8 @@ operation_handler ecs_create_cluster, ecs_describe_clusters, ecs_list_clusters, 
 operation_handler ecs_update_cluster, ecs_update_cluster_settings;
 operation_handler ecs_list_container_instances, ecs_describe_container_instances;
 operation_handler ecs_register_task_definition, ecs_describe_task_definition,
-    ecs_list_task_definitions, ecs_list_task_definition_families, ecs_deregister_task_definition;
+    ecs_list_task_definitions, ecs_list_task_definition_families, ecs_deregister_task_definition,
+    ecs_delete_task_definitions;
 operation_handler ecs_create_service, ecs_update_service, ecs_describe_services, ecs_list_services,
     ecs_delete_service;
 operation_handler ecs_run_task, ecs_stop_task, ecs_describe_tasks, ecs_list_tasks;

@@ -144,6 +144,76 @@ ecs_deregister_task_definition(struct request *rq, struct json *out, struct err 
     return true;
 }
 
+/* ---- DeleteTaskDefinitions ---- */
+
+#define DELETE_MAX 10
+
+/* The ones that do not name a revision fail the whole call, as in DeregisterTaskDefinition. */
+static bool
+check_references(const struct json *names, struct err *err)
+{
+    if (json_size(names) == 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "size of TaskDefinition references list must be greater than 0");
+    if (json_size(names) > DELETE_MAX)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Size of TaskDefinition references list cannot exceed %d", DELETE_MAX);
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        if (strlen(name) >= ARN_SIZE - 128)
+            return err_set(err, ERR_INVALID_PARAMETER, "Invalid identifier: %.100s", name);
+        if (!check_revision(name, true, err))
+            return false;
+    }
+    return true;
+}
+
+static struct json *
+delete_failure(const struct request *rq, const char *name, const struct task_definition *td)
+{
+    char arn[ARN_SIZE];
+
+    if (td != NULL)
+        return ecs_failure(td->arn, "The specified task definition is still in ACTIVE status. "
+                                    "Please deregister the target and try again.");
+    if (arn_is(str_of(name)))
+        text_copy(arn, sizeof(arn), str_of(name));
+    else
+        arn_format(arn, "ecs", rq->region, rq->account, "task-definition/%s", name);
+    return ecs_failure(arn, "The specified task definition does not exist.");
+}
+
+bool
+ecs_delete_task_definitions(struct request *rq, struct json *out, struct err *err)
+{
+    const struct json *names = json_get(rq->input, "taskDefinitions");
+    struct json *deleted, *failures;
+
+    if (!check_references(names, err))
+        return false;
+    deleted = json_array();
+    failures = json_array();
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        const struct task_definition *td = ecs_definition_named(rq, name);
+        char arn[ARN_SIZE];
+
+        if (td == NULL || td->status == TASK_DEFINITION_ACTIVE) {
+            json_append(failures, delete_failure(rq, name, td));
+            continue;
+        }
+        text_copy(arn, sizeof(arn), str_of(td->arn));
+        request_step(rq, &(struct event){.type = EVENT_TASK_DEFINITION_DELETE,
+                                         .task_definition_delete = {.arn = arn}});
+        td = ecs_definition_named(rq, arn);
+        if (td != NULL) /* else it was on its way already, and went in this very step */
+            json_append(deleted, ecs_describe_definition(rq, td));
+    }
+    json_set(out, "taskDefinitions", deleted);
+    json_set(out, "failures", failures);
+    return true;
+}
+
 /* ---- lists ---- */
 
 /* '!' sorts before every character of a family name, so that "web" comes before "web-2". */

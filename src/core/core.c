@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/index.h"
 #include "core/placement.h"
@@ -97,6 +98,7 @@ handle(struct core *core, const struct event *ev)
         CASE(CLUSTER_UPDATE, cluster_update, cluster_update)
         CASE(TASK_DEFINITION_REGISTER, task_definition_register, task_definition_register)
         CASE(TASK_DEFINITION_DEREGISTER, task_definition_deregister, task_definition_deregister)
+        CASE(TASK_DEFINITION_DELETE, task_definition_delete, task_definition_delete)
         CASE(SERVICE_CREATE, service_create, service_create)
         CASE(SERVICE_UPDATE, service_update, service_update)
         CASE(SERVICE_ROLLBACK, service_rollback, service_rollback)
@@ -129,7 +131,7 @@ advance_standalone(struct core *core)
 
     x->is_standalone_queued = false;
     targets_advance(core);
-    x->standalone_wake_ms = targets_deadline_ms(core);
+    x->standalone_wake_ms = earlier(targets_deadline_ms(core), definitions_sweep(core));
     for (struct task *t = x->standalone, *next; t != NULL; t = next) {
         next = t->next_live;
         task_advance(core, t);

@@ -30,6 +30,9 @@ struct ev_task_definition_register {
 struct ev_task_definition_deregister {
     const char *arn;
 };
+struct ev_task_definition_delete {
+    const char *arn; /* INACTIVE: the door checked it */
+};
 struct ev_service_create {
     const char *cluster_arn, *name, *created_by, *client_token;
     int desired_count, health_check_grace_s;
@@ -158,6 +161,7 @@ struct ev_target_drained {
     X(CLUSTER_UPDATE, cluster_update)                                                              \
     X(TASK_DEFINITION_REGISTER, task_definition_register)                                          \
     X(TASK_DEFINITION_DEREGISTER, task_definition_deregister)                                      \
+    X(TASK_DEFINITION_DELETE, task_definition_delete)                                              \
     X(SERVICE_CREATE, service_create) X(SERVICE_UPDATE, service_update)                            \
     X(SERVICE_ROLLBACK, service_rollback) X(SERVICE_DELETE, service_delete)                        \
     X(SERVICE_DEPLOYMENT_STOP, service_deployment_stop)                                            \

@@ -162,7 +162,8 @@ core_rollback_target(const struct core *core, const struct service *service)
     if (p == NULL)
         return NULL;
     for (struct deployment *d = service->deployments; d != NULL; d = d->next) {
-        if (d == p || d->rollout_state != ROLLOUT_COMPLETED)
+        if (d == p || d->rollout_state != ROLLOUT_COMPLETED ||
+            strmap_get(&core->index->definitions, d->revision->task_definition_arn) == NULL)
             continue;
         if (p->rollout_state == ROLLOUT_COMPLETED && strcmp(d->id, p->id) > 0)
             continue;

@@ -66,6 +66,7 @@ struct core_index {
     struct effects *out;         /* of the step under way */
     struct effects persists;     /* rows touched in this step */
     struct moves moves;
+    int64_t sweep_at_ms;         /* when definitions are looked at that shall go; 0: none shall */
     bool is_resumed;
 };
 

@@ -3,6 +3,7 @@
  * they must know.  What was committed but not yet performed when naru died is performed now. */
 #include <assert.h>
 #include <stdio.h>
+#include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/index.h"
 #include "core/placement.h"
@@ -104,10 +105,10 @@ link_task(struct core *core, struct task *t)
     struct service *s = core_service_by_arn(core, t->service_arn);
 
     t->definition = strmap_get(&core->index->definitions, t->task_definition_arn);
-    assert(t->definition != NULL); /* definitions are never deleted while tasks name them */
     t->is_settled = t->last_status == TASK_STOPPED && !targets_are_registered(t);
     t->service = s;
     if (!t->is_settled) {
+        assert(t->definition != NULL); /* never deleted while a task that is not over names it */
         t->deployment = s == NULL ? NULL : service_find_deployment(s, t->deployment_id);
         if (t->deployment == NULL)
             t->service = NULL; /* of a service that was deleted; a new one has its name */
@@ -175,6 +176,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     sort_lists(core);
     make_hosts(core);
     link_tasks(core);
+    definitions_resume(core);
     targets_resume(core);
     resume_tasks(core);
     for (struct service *s = core->services; s != NULL; s = s->next) {

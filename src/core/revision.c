@@ -102,7 +102,8 @@ image_resolved(struct core *core, const struct ev_image_resolved *ev)
     if (r == NULL || r->is_resolved)
         return; /* the first answer holds: never two digests in one deployment */
     td = strmap_get(&core->index->definitions, r->task_definition_arn);
-    assert(td != NULL);
+    if (td == NULL)
+        return; /* deleted: no deployment needs the revision any more */
     core_touch_service(core, s);
     core_queue(core, s);
     if (ev->error != NULL) {

@@ -152,7 +152,8 @@ resolve_images(const struct core *core, struct registry *registry, const struct 
     if (revision == NULL)
         return true; /* gone meanwhile: the answer will be ignored */
     td = core_task_definition(core, service->region, str_of(revision->task_definition_arn));
-    assert(td != NULL);
+    if (td == NULL)
+        return true; /* likewise */
     ask->image_count = revision->image_count;
     for (int i = 0; i < revision->image_count; i++) {
         const struct container_definition *c = task_definition_container(td, revision->images[i].container);

@@ -87,7 +87,7 @@ struct task {
     struct task *next_live, *prev_live;  /* in its service's (or the standalone) list */
     struct service *service;             /* NULL: standalone */
     struct deployment *deployment;       /* NULL: standalone, or settled */
-    struct task_definition *definition;
+    struct task_definition *definition;  /* NULL: settled, and deleted meanwhile */
     int64_t ask_at_ms;                   /* when the hands are asked again what became of it */
     bool is_healthy_now;                 /* as task_advance() last saw it; false once not wanted */
     bool is_settled;                     /* STOPPED and out of every target group */

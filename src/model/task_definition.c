@@ -8,6 +8,7 @@ static const struct row_field row_fields[] = {
     ENUM_FIELD(struct task_definition, status, task_definition_status),
     I64_FIELD(struct task_definition, registered_at_ms),
     I64_FIELD(struct task_definition, deregistered_at_ms),
+    I64_FIELD(struct task_definition, delete_requested_at_ms),
     JSON_FIELD(struct task_definition, doc),
     JSON_FIELD(struct task_definition, tags),
     FIELDS_END,

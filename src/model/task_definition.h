@@ -32,6 +32,7 @@ struct task_definition {
     enum task_definition_status status;
     int64_t registered_at_ms;
     int64_t deregistered_at_ms; /* 0: never */
+    int64_t delete_requested_at_ms; /* 0: never */
     enum network_mode network_mode;
     int cpu;        /* of the task: its own setting, else the sum of its containers' */
     int memory_mib; /* likewise; memoryReservation counts before memory (ecs.md 3.2) */

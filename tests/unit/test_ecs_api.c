@@ -791,6 +791,7 @@ static const struct {
      "{'family':'web','networkMode':'awsvpc','cpu':'256','memory':'512','containerDefinitions':["
      "{'name':'app','image':'i:%d','portMappings':[{'containerPort':80}]}]}"},
     {"DeregisterTaskDefinition", "{'taskDefinition':'web:%d'}"},
+    {"DeleteTaskDefinitions", "{'taskDefinitions':['web:%d']}"},
     {"CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':%d}"},
     {"CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':%d,"
                       "'launchType':'FARGATE','networkConfiguration':{'awsvpcConfiguration':{'subnets':['a']}},"

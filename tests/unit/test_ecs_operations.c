@@ -390,3 +390,85 @@ TEST(a_bad_update_of_a_cluster_is_refused)
     world_refuse(&w, "UpdateCluster", "{'cluster':'c'}", "ClusterNotFoundException",
                  "Cluster not found.");
 }
+
+/* ---- task definitions that go ---- */
+
+TEST(a_definition_is_deleted_once_nobody_uses_it)
+{
+    cleanup(world_done) struct world w;
+    const struct json *td;
+
+    prepare_service(&w);
+    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "DeleteTaskDefinitions",
+               "{'taskDefinitions':['web:1','web:7','" WORLD_ARN "task-definition/none:1']}");
+    CHECK_EQ(count(&w, "taskDefinitions"), 0);
+    CHECK_TEXT(text_at(item(&w, "failures", 0), "arn"), WORLD_ARN "task-definition/web:1");
+    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"),
+               "The specified task definition is still in ACTIVE status. Please deregister the "
+               "target and try again.");
+    CHECK_TEXT(text_at(item(&w, "failures", 1), "arn"), WORLD_ARN "task-definition/web:7");
+    CHECK_TEXT(text_at(item(&w, "failures", 1), "reason"),
+               "The specified task definition does not exist.");
+    CHECK_TEXT(text_at(item(&w, "failures", 2), "arn"), WORLD_ARN "task-definition/none:1");
+    world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'web:1'}");
+    world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'web:2'}");
+    world_call(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web:1','web:2']}");
+    CHECK_EQ(count(&w, "failures"), 0);
+    td = item(&w, "taskDefinitions", 0);
+    CHECK_TEXT(text_at(td, "status"), "DELETE_IN_PROGRESS");
+    CHECK(seconds_at(td, "deleteRequestedAt") > 0);
+    world_call(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web:1']}"); /* again: the same */
+    CHECK_EQ(count(&w, "taskDefinitions"), 1);
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web:1'}", "ClientException",
+                 "TaskDefinition is inactive");
+    world_call(&w, "ListTaskDefinitions", "{'status':'DELETE_IN_PROGRESS','sort':'DESC'}");
+    CHECK_EQ(count(&w, "taskDefinitionArns"), 2);
+    world_call(&w, "ListTaskDefinitions", "{'status':'INACTIVE'}");
+    CHECK_EQ(count(&w, "taskDefinitionArns"), 0);
+    world_call(&w, "ListTaskDefinitionFamilies", "{'status':'ACTIVE'}");
+    CHECK_EQ(count(&w, "families"), 0);
+    world_call(&w, "ListTaskDefinitionFamilies", "{'status':'INACTIVE'}");
+    CHECK_EQ(count(&w, "families"), 1);
+    world_wait(&w, 15000);
+    world_call(&w, "ListTaskDefinitions", "{'status':'DELETE_IN_PROGRESS'}"); /* of the service */
+    CHECK_TEXT(json_cstr(item(&w, "taskDefinitionArns", 0), ""), WORLD_ARN "task-definition/web:1");
+    CHECK_EQ(count(&w, "taskDefinitionArns"), 1);
+    world_refuse(&w, "DescribeTaskDefinition", "{'taskDefinition':'web:2'}", "ClientException",
+                 "Unable to describe task definition.");
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':3}");
+    world_settle(&w); /* an existing service may still scale with it */
+    CHECK_EQ(core_counts(w.core, w.core->services, NULL).running, 3);
+    world_call(&w, "DeleteService", "{'cluster':'c','service':'s','force':true}");
+    world_wait(&w, 60000);
+    world_refuse(&w, "DescribeTaskDefinition", "{'taskDefinition':'web:1'}", "ClientException",
+                 "Unable to describe task definition.");
+    world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s']}", w.core->tasks->id);
+    CHECK_TEXT(text_at(item(&w, "tasks", 0), "taskDefinitionArn"),
+               WORLD_ARN "task-definition/web:1");
+    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    CHECK_EQ(json_get_i64(json_get(w.answer, "taskDefinition"), "revision", 0),
+             3); /* never again 1 */
+}
+
+TEST(bad_deletions_of_definitions_are_refused)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    world_refuse(&w, "DeleteTaskDefinitions", "{}", "InvalidParameterException",
+                 "'taskDefinitions'");
+    world_refuse(&w, "DeleteTaskDefinitions", "{'taskDefinitions':[]}", "InvalidParameterException",
+                 "size of TaskDefinition references list must be greater than 0");
+    world_refuse(&w, "DeleteTaskDefinitions",
+                 "{'taskDefinitions':['a:1','a:2','a:3','a:4','a:5','a:6','a:7','a:8','a:9','a:10',"
+                 "'a:11']}",
+                 "InvalidParameterException",
+                 "Size of TaskDefinition references list cannot exceed 10");
+    world_refuse(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web']}", "ClientException",
+                 "Revision is missing.");
+    world_refuse(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web:x']}",
+                 "InvalidParameterException", "Invalid revision number. Number: x");
+    world_refuse(&w, "ListTaskDefinitions", "{'status':'GONE'}", "ClientException",
+                 "ACTIVE, INACTIVE, DELETE_IN_PROGRESS");
+}
