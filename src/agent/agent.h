@@ -32,6 +32,7 @@ struct agent_task {
     enum launch_type launch_type;
     struct json *definition; /* task_definition.doc, a reference */
     struct json *overrides;  /* may be NULL */
+    char log_mode[16];       /* of a logConfiguration that has none: "non-blocking", or empty */
     struct {
         char name[NAME_SIZE];
         char image[IMAGE_SIZE]; /* as in the definition */

@@ -369,6 +369,21 @@ spec_mounts(const struct spec *s, struct err *err)
 
 /* ---- logs, and all of it ---- */
 
+/* Docker's options for every driver: awslogs, which json-file plays, has them too.  Docker refuses a
+ * buffer without the mode that uses it. */
+static void
+set_log_mode(const struct agent_task *task, const struct json *log, struct json *config)
+{
+    const struct json *options = json_get(log, "options");
+    const char *mode = json_get_cstr(options, "mode", log == NULL ? "" : task->log_mode);
+    const char *buffer = json_get_cstr(options, "max-buffer-size", NULL);
+
+    if (mode[0] != '\0')
+        json_set(config, "mode", json_text(mode));
+    if (buffer != NULL && strcmp(mode, "non-blocking") == 0)
+        json_set(config, "max-buffer-size", json_text(buffer));
+}
+
 static void
 spec_logging(const struct spec *s)
 {
@@ -388,6 +403,7 @@ spec_logging(const struct spec *s)
         for (void *it = json_first(options); it != NULL; it = json_next(options, it))
             json_set(config, json_key(it), json_text(json_cstr(json_value(it), "")));
     }
+    set_log_mode(s->task, log, config);
     json_set(out, "Config", config);
     json_set(s->host_config, "LogConfig", out);
 }

@@ -67,7 +67,8 @@ cluster_doc(const struct request *rq)
         struct json *insights = json_object();
         settings = json_array();
         json_set(insights, "name", json_text("containerInsights"));
-        json_set(insights, "value", json_text("disabled"));
+        json_set(insights, "value",
+                 json_text(ecs_account_setting(rq, rq->principal, "containerInsights")));
         json_append(settings, insights);
         json_set(doc, "settings", settings);
     }

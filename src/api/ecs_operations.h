@@ -4,6 +4,7 @@
 #pragma once
 #include "api/operations.h"
 
+operation_handler ecs_put_account_setting, ecs_delete_account_setting, ecs_list_account_settings;
 operation_handler ecs_create_cluster, ecs_describe_clusters, ecs_list_clusters, ecs_delete_cluster;
 operation_handler ecs_update_cluster, ecs_update_cluster_settings;
 operation_handler ecs_list_container_instances, ecs_describe_container_instances;
@@ -18,6 +19,8 @@ operation_handler ecs_list_service_deployments, ecs_describe_service_deployments
     ecs_describe_service_revisions, ecs_stop_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
 
+/* What holds for the principal: set for it, for everybody, or the default; "" if there is no such. */
+const char *ecs_account_setting(const struct request *rq, const char *principal, const char *name);
 /* settings, configuration and serviceConnectDefaults of a cluster. */
 bool ecs_check_cluster(const struct json *input, struct err *err);
 /* Every provider of the strategy must be one of the cluster's, `providers`; both may be NULL. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include "core/account.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/index.h"
@@ -68,6 +69,7 @@ core_free(struct core *core)
 {
     if (core == NULL)
         return;
+    FREE_LIST(core->accounts, account_free);
     FREE_LIST(core->clusters, cluster_free);
     FREE_LIST(core->instances, container_instance_free);
     FREE_LIST(core->task_definitions, task_definition_free);
@@ -93,6 +95,7 @@ handle(struct core *core, const struct event *ev)
     case EVENT_##NAME:               \
         function(core, &ev->member); \
         break;
+        CASE(ACCOUNT_SETTING_PUT, account_setting_put, account_setting_put)
         CASE(CLUSTER_CREATE, cluster_create, cluster_create)
         CASE(CLUSTER_DELETE, cluster_delete, cluster_delete)
         CASE(CLUSTER_UPDATE, cluster_update, cluster_update)
@@ -254,6 +257,9 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
+    case ROW_ACCOUNT:
+        object = account_of(core, key);
+        return object == NULL ? NULL : account_encode(object);
     case ROW_KIND_COUNT:
         break;
     }
@@ -337,6 +343,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(listener, listener_decode, listeners, listeners)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
+    case ROW_ACCOUNT:
+        return account_load(core, row, err);
     case ROW_KIND_COUNT:
         break;
     }

@@ -25,6 +25,7 @@ struct core {
     struct rng rng;
     int64_t now_ms;
     uint64_t last_id;           /* ecs-svc and revision numbers only rise */
+    struct account *accounts;   /* one a region that has settings */
     struct cluster *clusters;
     struct container_instance *instances;
     struct task_definition *task_definitions; /* newest revision of a family first */
@@ -77,6 +78,11 @@ struct target_group *core_target_group(const struct core *core, const char *arn)
 bool core_target_group_in_use(const struct core *core, const char *arn);
 /* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
 struct deployment *core_rollback_target(const struct core *core, const struct service *service);
+
+/* What was set for the principal (its ARN), {name: value}, or NULL; the root's are everybody's default. */
+const struct json *core_account_settings(const struct core *core, const char *region,
+                                         const char *principal);
+const char *core_account_default(const struct core *core, const char *region, const char *name);
 
 /* May the task be protected now?  NULL: yes; else the reason of the failure that UpdateTaskProtection
  * answers, and *detail_out says it in a sentence.  Turning protection off is refused for standalone

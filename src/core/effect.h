@@ -7,11 +7,12 @@
 #pragma once
 #include "model/types.h"
 
-/* Kinds of rows in the store; the key is the ARN (task: its ARN too; meta: "core"). */
+/* Kinds of rows in the store; the key is the ARN (task: its ARN too; meta: "core"; account: the
+ * region). */
 #define ROWS(X)                                                                                    \
     X(META, meta) X(CLUSTER, cluster) X(INSTANCE, instance) X(TASK_DEFINITION, task_definition)    \
     X(SERVICE, service) X(TASK, task) X(LOAD_BALANCER, load_balancer) X(LISTENER, listener)        \
-    X(TARGET_GROUP, target_group)
+    X(TARGET_GROUP, target_group) X(ACCOUNT, account)
 enum row_kind {
 #define X(NAME, name) ROW_##NAME,
     ROWS(X)

@@ -4,6 +4,7 @@
  * late, repeated, out of order or about things long gone, and is then ignored.
  * Ownership: events and what they point to are borrowed for the step; the core copies or refs. */
 #pragma once
+#include "model/account.h"
 #include "model/balancing.h"
 #include "model/cluster.h"
 #include "model/service.h"
@@ -11,6 +12,10 @@
 #include "model/task_definition.h"
 
 /* ---- requests ---- */
+struct ev_account_setting_put {
+    const char *region, *principal, *name;
+    const char *value; /* NULL: not set any more */
+};
 struct ev_cluster_create {
     const char *region, *name;
     const struct json *doc, *tags;
@@ -157,6 +162,7 @@ struct ev_target_drained {
 };
 
 #define EVENTS(X)                                                                                  \
+    X(ACCOUNT_SETTING_PUT, account_setting_put)                                                    \
     X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
     X(CLUSTER_UPDATE, cluster_update)                                                              \
     X(TASK_DEFINITION_REGISTER, task_definition_register)                                          \

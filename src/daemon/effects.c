@@ -27,6 +27,7 @@ agent_task_of(const struct core *core, const struct ef_task_start *start)
     const struct task *task = core_task_by_arn(core, start->task_arn);
     const struct task_definition *td;
     const struct service *service;
+    const char *log_mode;
     struct agent_task *t;
 
     if (task == NULL || task->last_status == TASK_STOPPED)
@@ -46,6 +47,9 @@ agent_task_of(const struct core *core, const struct ef_task_start *start)
     t->definition = json_ref(td->doc);
     t->overrides = json_ref(task->overrides);
     t->only_adopt = start->only_adopt;
+    log_mode = core_account_default(core, task->region, "defaultLogDriverMode");
+    if (log_mode != NULL)
+        text_copy(t->log_mode, sizeof(t->log_mode), str_of(log_mode));
     service = task->service_arn[0] != '\0' ? core_service_by_arn(core, task->service_arn) : NULL;
     copy_images(t, td, service != NULL ? service_find_revision(service, task->revision_arn) : NULL);
     return t;

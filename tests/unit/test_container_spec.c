@@ -292,6 +292,25 @@ TEST(logging)
            "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"3\"}}");
     expect("'logConfiguration':{'logDriver':'syslog','options':{'tag':'t'}}", "HostConfig|LogConfig",
            "{\"Type\":\"syslog\",\"Config\":{\"tag\":\"t\"}}");
+#define AWSLOGS "'logConfiguration':{'logDriver':'awslogs','options':{'awslogs-group':'g'"
+    expect(AWSLOGS ",'mode':'non-blocking','max-buffer-size':'2m'}}", "HostConfig|LogConfig|Config|max-buffer-size",
+           "\"2m\"");
+    expect(AWSLOGS ",'mode':'non-blocking','max-buffer-size':'2m'}}", "HostConfig|LogConfig|Config|mode",
+           "\"non-blocking\"");
+    expect(AWSLOGS ",'max-buffer-size':'2m'}}", "HostConfig|LogConfig", PLAIN);
+}
+
+TEST(the_accounts_log_mode_is_for_those_that_name_none)
+{
+    TASK(t, "{'containerDefinitions':[{'name':'a','image':'i','logConfiguration':{'logDriver':'awslogs'}},"
+            "{'name':'b','image':'i','logConfiguration':{'logDriver':'awslogs','options':{'mode':'blocking'}}},"
+            "{'name':'c','image':'i'}]}", NULL);
+    snprintf(t->log_mode, sizeof(t->log_mode), "non-blocking");
+    cleanup_json struct json *a = create(t, 0), *b = create(t, 1), *c = create(t, 2);
+
+    CHECK_TEXT(at(a, "HostConfig|LogConfig|Config|mode"), "\"non-blocking\"");
+    CHECK_TEXT(at(b, "HostConfig|LogConfig|Config|mode"), "\"blocking\"");
+    CHECK_TEXT(at(c, "HostConfig|LogConfig|Config|mode"), "(absent)"); /* no logConfiguration at all */
 }
 
 TEST(volumes_and_mounts)

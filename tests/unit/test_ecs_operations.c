@@ -472,3 +472,185 @@ TEST(bad_deletions_of_definitions_are_refused)
     world_refuse(&w, "ListTaskDefinitions", "{'status':'GONE'}", "ClientException",
                  "ACTIVE, INACTIVE, DELETE_IN_PROGRESS");
 }
+
+/* ---- account settings ---- */
+
+#define ROOT "arn:aws:iam::" WORLD_ACCOUNT ":root"
+#define USER "arn:aws:iam::" WORLD_ACCOUNT ":user/ann"
+
+/* The value that is in force for the principal; of all pages. */
+static const char *
+effective(struct world *w, const char *principal, const char *name)
+{
+    world_call(w, "ListAccountSettings",
+               "{'name':'%s','effectiveSettings':true,'principalArn':'%s'}", name, principal);
+    CHECK_EQ(count(w, "settings"), 1);
+    CHECK_TEXT(text_at(item(w, "settings", 0), "principalArn"), principal);
+    return text_at(item(w, "settings", 0), "value");
+}
+
+TEST(account_settings_are_put_shown_and_deleted)
+{
+    cleanup(world_done) struct world w;
+    const struct json *s;
+
+    world_init(&w);
+    CHECK_TEXT(effective(&w, ROOT, "awsvpcTrunking"), "disabled");
+    world_call(&w, "ListAccountSettings", "{}");
+    CHECK_EQ(count(&w, "settings"), 0); /* nobody set anything */
+    world_call(&w, "PutAccountSetting", "{'name':'awsvpcTrunking','value':'enabled'}");
+    s = json_get(w.answer, "setting");
+    CHECK_TEXT(text_at(s, "name"), "awsvpcTrunking");
+    CHECK_TEXT(text_at(s, "value"), "enabled");
+    CHECK_TEXT(text_at(s, "principalArn"), ROOT);
+    CHECK_TEXT(text_at(s, "type"), "user");
+    CHECK_TEXT(effective(&w, USER, "awsvpcTrunking"), "enabled"); /* the root's is the default */
+    world_call(&w, "PutAccountSetting",
+               "{'name':'awsvpcTrunking','value':'disabled','principalArn':'" USER "'}");
+    CHECK_TEXT(effective(&w, USER, "awsvpcTrunking"), "disabled");
+    CHECK_TEXT(effective(&w, ROOT, "awsvpcTrunking"), "enabled");
+    world_call(&w, "PutAccountSettingDefault", "{'name':'fargateFIPSMode','value':'enabled'}");
+    CHECK_TEXT(text_at(json_get(w.answer, "setting"), "principalArn"), ROOT);
+    world_call(&w, "ListAccountSettings", "{}");
+    CHECK_EQ(count(&w, "settings"), 2);
+    CHECK_TEXT(text_at(item(&w, "settings", 0), "name"), "awsvpcTrunking");
+    CHECK_TEXT(text_at(item(&w, "settings", 1), "name"), "fargateFIPSMode");
+    world_call(&w, "ListAccountSettings", "{'principalArn':'" USER "'}");
+    CHECK_EQ(count(&w, "settings"), 1);
+    world_call(&w, "ListAccountSettings", "{'name':'fargateFIPSMode','value':'disabled'}");
+    CHECK_EQ(count(&w, "settings"), 0);
+    world_call(&w, "ListAccountSettings", "{'name':'fargateFIPSMode','value':'enabled'}");
+    CHECK_EQ(count(&w, "settings"), 1);
+    world_call(&w, "DeleteAccountSetting", "{'name':'awsvpcTrunking','principalArn':'" USER "'}");
+    CHECK_TEXT(text_at(json_get(w.answer, "setting"), "value"), "enabled"); /* what holds now */
+    world_call(&w, "DeleteAccountSetting", "{'name':'awsvpcTrunking'}");
+    CHECK_TEXT(text_at(json_get(w.answer, "setting"), "value"), "disabled");
+    world_call(&w, "DeleteAccountSetting", "{'name':'awsvpcTrunking'}"); /* nothing to delete */
+    CHECK_TEXT(effective(&w, USER, "awsvpcTrunking"), "disabled");
+}
+
+TEST(every_account_setting_has_a_value_and_takes_its_own_ones)
+{
+    static const struct {
+        const char *name, *fallback, *value;
+    } all[] = {
+        {"serviceLongArnFormat", "enabled", "enabled"},
+        {"taskLongArnFormat", "enabled", "enabled"},
+        {"containerInstanceLongArnFormat", "enabled", "enabled"},
+        {"awsvpcTrunking", "disabled", "enabled"},
+        {"containerInsights", "disabled", "enhanced"},
+        {"fargateFIPSMode", "disabled", "enabled"},
+        {"tagResourceAuthorization", "off", "on"},
+        {"fargateTaskRetirementWaitPeriod", "7", "14"},
+        {"guardDutyActivate", "off", NULL},
+        {"defaultLogDriverMode", "blocking", "non-blocking"},
+        {"fargateEventWindows", "disabled", "enabled"},
+    };
+    cleanup(world_done) struct world w;
+    cleanup_free char *token = NULL;
+    char input[256];
+
+    world_init(&w);
+    world_call(&w, "ListAccountSettings", "{'effectiveSettings':true}");
+    CHECK_EQ(count(&w, "settings"), 10);
+    token = text_dup(text_at(w.answer, "nextToken"));
+    world_call(&w, "ListAccountSettings", "{'effectiveSettings':true,'nextToken':'%s'}", token);
+    CHECK_EQ(count(&w, "settings"), 1);
+    CHECK(json_get(w.answer, "nextToken") == NULL);
+    world_call(&w, "ListAccountSettings", "{'effectiveSettings':true,'maxResults':1}");
+    CHECK_EQ(count(&w, "settings"), 1);
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        CHECK_TEXT(effective(&w, ROOT, all[i].name), all[i].fallback);
+        CHECK_TEXT(text_at(item(&w, "settings", 0), "type"),
+                   all[i].value == NULL ? "aws_managed" : "user");
+        snprintf(input, sizeof(input), "{'name':'%s','value':'perhaps'}", all[i].name);
+        world_refuse(&w, "PutAccountSetting", input, "InvalidParameterException",
+                     all[i].value == NULL ? "managed by AWS" : "Valid values: ");
+        if (all[i].value == NULL)
+            continue;
+        world_call(&w, "PutAccountSetting", "{'name':'%s','value':'%s'}", all[i].name,
+                   all[i].value);
+        CHECK_TEXT(effective(&w, ROOT, all[i].name), all[i].value);
+    }
+    world_refuse(&w, "PutAccountSetting", "{'name':'taskLongArnFormat','value':'disabled'}",
+                 "InvalidParameterException", "Valid values: enabled.");
+}
+
+TEST(the_accounts_insights_are_those_of_new_clusters)
+{
+    cleanup(world_done) struct world w;
+
+    world_init(&w);
+    world_call(&w, "PutAccountSettingDefault", "{'name':'containerInsights','value':'enhanced'}");
+    world_call(&w, "CreateCluster", "{'clusterName':'c'}");
+    CHECK_TEXT(text_at(json_at(json_get(json_get(w.answer, "cluster"), "settings"), 0), "value"),
+               "enhanced");
+    world_call(&w, "CreateCluster",
+               "{'clusterName':'d','settings':[{'name':'containerInsights','value':'disabled'}]}");
+    CHECK_TEXT(text_at(json_at(json_get(json_get(w.answer, "cluster"), "settings"), 0), "value"),
+               "disabled");
+}
+
+TEST(bad_account_settings_are_refused)
+{
+    cleanup(world_done) struct world w;
+
+    world_init(&w);
+    world_refuse(&w, "PutAccountSetting", "{'value':'enabled'}", "InvalidParameterException",
+                 "'name'");
+    world_refuse(&w, "PutAccountSetting", "{'name':'awsvpcTrunking'}", "InvalidParameterException",
+                 "'value'");
+    world_refuse(&w, "PutAccountSetting", "{'name':'colour','value':'red'}",
+                 "InvalidParameterException", "Member must satisfy enum value set");
+    world_refuse(&w, "PutAccountSetting",
+                 "{'name':'awsvpcTrunking','value':'enabled','principalArn':'ann'}",
+                 "InvalidParameterException", "The ARN provided is invalid.");
+    world_refuse(&w, "PutAccountSetting",
+                 "{'name':'awsvpcTrunking','value':'enabled','principalArn':"
+                 "'arn:aws:iam::111111111111:root'}",
+                 "InvalidParameterException", "of account " WORLD_ACCOUNT);
+    world_refuse(&w, "PutAccountSetting",
+                 "{'name':'awsvpcTrunking','value':'enabled','principalArn':'" WORLD_ARN
+                 "cluster/c'}",
+                 "InvalidParameterException", "The ARN provided is invalid.");
+    world_refuse(&w, "PutAccountSettingDefault", "{'name':'awsvpcTrunking','value':'maybe'}",
+                 "InvalidParameterException", "Valid values: enabled, disabled.");
+    world_refuse(&w, "DeleteAccountSetting", "{}", "InvalidParameterException", "'name'");
+    world_refuse(&w, "DeleteAccountSetting", "{'name':'awsvpcTrunking','principalArn':'ann'}",
+                 "InvalidParameterException", "The ARN provided is invalid.");
+    world_refuse(&w, "ListAccountSettings", "{'value':'enabled'}", "InvalidParameterException",
+                 "together with the name");
+    world_refuse(&w, "ListAccountSettings", "{'maxResults':11}", "InvalidParameterException",
+                 "less than or equal to 10");
+    world_refuse(&w, "ListAccountSettings", "{'principalArn':'ann'}", "InvalidParameterException",
+                 "The ARN provided is invalid.");
+    world_refuse(&w, "ListAccountSettings", "{'nextToken':'nonsense'}", "InvalidParameterException",
+                 "Invalid token.");
+    for (int i = 0; i < ACCOUNT_PRINCIPALS_MAX; i++)
+        world_call(&w, "PutAccountSetting",
+                   "{'name':'awsvpcTrunking','value':'enabled','principalArn':'" USER "%d'}", i);
+    world_refuse(&w, "PutAccountSetting", "{'name':'awsvpcTrunking','value':'enabled'}",
+                 "ClientException", "1000 principals have settings");
+    world_call(&w, "PutAccountSetting",
+               "{'name':'awsvpcTrunking','value':'disabled','principalArn':'" USER "7'}");
+}
+
+TEST(account_settings_are_kept_by_region)
+{
+    cleanup(world_done) struct world w;
+    const struct core_options options = {.account = WORLD_ACCOUNT, .default_region = WORLD_REGION};
+    struct core *again = core_new(&options);
+    cleanup_json struct json *row = NULL;
+    struct err err;
+
+    world_init(&w);
+    CHECK(core_row(w.core, ROW_ACCOUNT, WORLD_REGION) == NULL);
+    world_call(&w, "PutAccountSetting", "{'name':'defaultLogDriverMode','value':'non-blocking'}");
+    row = core_row(w.core, ROW_ACCOUNT, WORLD_REGION);
+    CHECK(core_load(again, ROW_ACCOUNT, row, &err));
+    CHECK_TEXT(core_account_default(again, WORLD_REGION, "defaultLogDriverMode"), "non-blocking");
+    CHECK(core_account_default(again, "us-east-1", "defaultLogDriverMode") == NULL);
+    json_set(row, "settings", json_text("damaged"));
+    CHECK(!core_load(again, ROW_ACCOUNT, row, &err));
+    core_free(again);
+}
