@@ -9,6 +9,7 @@
 #include "model/arn.h"
 
 #define OVERRIDES_SIZE_MAX 8192
+#define RUN_MAX 10    /* of one RunTask */
 #define TASKS_MAX 100 /* of one DescribeTasks */
 
 /* ---- RunTask ---- */
@@ -81,6 +82,16 @@ read_overrides(const struct request *rq, const struct task_definition *td, struc
     return true;
 }
 
+/* What has to be the same when a client token comes again; the cluster may be named either way. */
+static struct json *
+request_of(const struct request *rq)
+{
+    struct json *request = json_copy(rq->input);
+
+    json_delete(request, "cluster");
+    return request;
+}
+
 static struct json *
 task_doc(const struct request *rq, const struct workload *w)
 {
@@ -94,8 +105,26 @@ task_doc(const struct request *rq, const struct workload *w)
             json_set(doc, kept[i], json_ref(json_get(rq->input, kept[i])));
     }
     if (json_get(rq->input, "clientToken") != NULL)
-        json_set(doc, "request", json_ref(rq->input));
+        json_set(doc, "request", request_of(rq));
     return doc;
+}
+
+/* The tasks that a client token started, in the order of the first answer; as long as they are kept. */
+static int
+find_by_token(const struct request *rq, const struct cluster *cluster, const char *token,
+              const struct task *found[static RUN_MAX])
+{
+    int count = 0;
+
+    for (const struct task *t = rq->core->tasks; t != NULL && count < RUN_MAX; t = t->next) {
+        if (strcmp(json_get_cstr(t->doc, "clientToken", ""), token) != 0 ||
+            strcmp(t->cluster_arn, cluster->arn) != 0)
+            continue;
+        memmove(&found[1], &found[0], (size_t)count * sizeof(found[0])); /* newest first there */
+        found[0] = t;
+        count++;
+    }
+    return count;
 }
 
 /* The same token again: the same tasks, or a conflict if it came with other parameters. */
@@ -104,35 +133,27 @@ answer_token(struct request *rq, const struct cluster *cluster, bool *is_answere
              struct err *err)
 {
     const char *token = json_get_cstr(rq->input, "clientToken", NULL);
-    struct json *tasks, *ids;
-    bool is_same = true;
+    const struct task *found[RUN_MAX];
+    const int count = token == NULL ? 0 : find_by_token(rq, cluster, token, found);
+    cleanup_json struct json *request = count == 0 ? NULL : request_of(rq);
+    struct json *tasks;
 
-    if (token == NULL)
+    if (count == 0)
         return true;
-    tasks = json_array();
-    ids = json_array();
-    for (const struct task *t = rq->core->tasks; t != NULL; t = t->next) {
-        if (strcmp(json_get_cstr(t->doc, "clientToken", ""), token) != 0 ||
-            strcmp(t->cluster_arn, cluster->arn) != 0)
-            continue;
-        is_same = is_same && json_equal(json_get(t->doc, "request"), rq->input);
-        json_append(ids, json_text(t->id));
-        json_append(tasks, ecs_describe_task(rq, t, true));
-    }
-    *is_answered = json_size(ids) > 0;
-    if (!is_same) {
+    if (!json_equal(json_get(found[0]->doc, "request"), request)) {
+        struct json *ids = json_array();
+        for (int i = 0; i < count; i++)
+            json_append(ids, json_text(found[i]->id));
         json_set(out, "resourceIds", ids);
-        json_unref(tasks);
         return err_set(err, ERR_CONFLICT,
                        "The client token was used before with other parameters.");
     }
-    json_unref(ids);
-    if (*is_answered) {
-        json_set(out, "tasks", tasks);
-        json_set(out, "failures", json_array());
-    } else {
-        json_unref(tasks);
-    }
+    tasks = json_array();
+    for (int i = 0; i < count; i++)
+        json_append(tasks, ecs_describe_task(rq, found[i], true));
+    json_set(out, "tasks", tasks);
+    json_set(out, "failures", json_array());
+    *is_answered = true;
     return true;
 }
 

@@ -654,3 +654,70 @@ TEST(account_settings_are_kept_by_region)
     CHECK(!core_load(again, ROW_ACCOUNT, row, &err));
     core_free(again);
 }
+
+/* ---- client tokens of RunTask ---- */
+
+TEST(a_token_answers_with_the_same_tasks_in_the_same_order)
+{
+    cleanup(world_done) struct world w;
+    char first[3][ARN_SIZE];
+
+    prepare(&w);
+    world_call(&w, "RunTask",
+               "{'cluster':'c','taskDefinition':'web','count':3,'clientToken':'!~'}");
+    for (size_t i = 0; i < 3; i++)
+        text_copy(first[i], ARN_SIZE, str_of(text_at(item(&w, "tasks", i), "taskArn")));
+    world_settle(&w);
+    /* whichever way the cluster is named; and later than the tasks */
+    world_call(&w, "RunTask",
+               "{'cluster':'" WORLD_ARN "cluster/c','taskDefinition':'web','count':3,"
+               "'clientToken':'!~'}");
+    CHECK_EQ(count(&w, "tasks"), 3);
+    CHECK_EQ(count(&w, "failures"), 0);
+    for (size_t i = 0; i < 3; i++)
+        CHECK_TEXT(text_at(item(&w, "tasks", i), "taskArn"), first[i]);
+    CHECK_TEXT(text_at(item(&w, "tasks", 0), "lastStatus"), "RUNNING");
+    world_call(&w, "StopTask", "{'cluster':'c','task':'%s'}", first[1]);
+    world_settle(&w);
+    world_call(&w, "RunTask",
+               "{'cluster':'c','taskDefinition':'web','count':3,'clientToken':'!~'}");
+    CHECK_TEXT(text_at(item(&w, "tasks", 1), "lastStatus"), "STOPPED"); /* not run again */
+    world_call(&w, "ListTasks", "{'cluster':'c'}");
+    CHECK_EQ(count(&w, "taskArns"), 2);
+}
+
+TEST(a_token_with_other_parameters_is_a_conflict)
+{
+    static const char *const others[] = {
+        "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t','startedBy':'me'}",
+        "{'cluster':'c','taskDefinition':'web','count':1,'clientToken':'t'}",
+        "{'cluster':'c','taskDefinition':'web:1','count':2,'clientToken':'t'}",
+        "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t',"
+        "'overrides':{'containerOverrides':[{'name':'app','command':['x']}]}}",
+    };
+    cleanup(world_done) struct world w;
+    char ids[2][ARN_SIZE];
+
+    prepare(&w);
+    world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t'}");
+    for (size_t i = 0; i < 2; i++)
+        text_copy(ids[i], ARN_SIZE,
+                  str_of(strrchr(text_at(item(&w, "tasks", i), "taskArn"), '/') + 1));
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        world_refuse(&w, "RunTask", others[i], "ConflictException",
+                     "The client token was used before with other parameters.");
+        CHECK_EQ(count(&w, "resourceIds"), 2);
+        CHECK_TEXT(json_cstr(item(&w, "resourceIds", 0), ""), ids[0]);
+        CHECK_TEXT(json_cstr(item(&w, "resourceIds", 1), ""), ids[1]);
+    }
+    CHECK_EQ(w.core->created_count, 2);
+    world_call(&w, "CreateCluster", "{'clusterName':'d'}"); /* a token is a cluster's own */
+    world_call(&w, "RunTask", "{'cluster':'d','taskDefinition':'web','clientToken':'t'}");
+    CHECK_EQ(count(&w, "tasks"), 1);
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','clientToken':'a b'}",
+                 "InvalidParameterException", "'clientToken'");
+    world_refuse(&w, "RunTask",
+                 "{'cluster':'c','taskDefinition':'web','clientToken':"
+                 "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
+                 "InvalidParameterException", "length less than or equal to 64");
+}
