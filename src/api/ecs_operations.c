@@ -23,6 +23,7 @@ const struct operation ecs_operations[] = {
     {"ListContainerInstances", ACCESS_READ, ecs_list_container_instances},
     {"ListServiceDeployments", ACCESS_READ, ecs_list_service_deployments},
     {"ListServices", ACCESS_READ, ecs_list_services},
+    {"ListServicesByNamespace", ACCESS_READ, ecs_list_services_by_namespace},
     {"ListTagsForResource", ACCESS_READ, ecs_list_tags_for_resource},
     {"ListTaskDefinitionFamilies", ACCESS_READ, ecs_list_task_definition_families},
     {"ListTaskDefinitions", ACCESS_READ, ecs_list_task_definitions},

@@ -363,6 +363,18 @@ ecs_list_services(struct request *rq, struct json *out, struct err *err)
     return ecs_page_write(&page, rq, "serviceArns", 10, false, out, err);
 }
 
+/* A service names a namespace by serviceConnectConfiguration or serviceRegistries only; both are
+ * refused, so there is no namespace.  An empty list would say that there is one. */
+bool
+ecs_list_services_by_namespace(struct request *rq, struct json *out, struct err *err)
+{
+    (void)out;
+    return err_set(err, ERR_NAMESPACE_NOT_FOUND,
+                   "The namespace '%.255s' was not found: Service Connect and Cloud Map are not "
+                   "built in naru yet.",
+                   json_get_cstr(rq->input, "namespace", ""));
+}
+
 /* ---- DeleteService ---- */
 
 static bool

@@ -721,3 +721,70 @@ TEST(a_token_with_other_parameters_is_a_conflict)
                  "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
                  "InvalidParameterException", "length less than or equal to 64");
 }
+
+/* ---- what is not built ---- */
+
+TEST(no_service_names_a_namespace)
+{
+    cleanup(world_done) struct world w;
+
+    prepare_service(&w);
+    world_refuse(&w, "ListServicesByNamespace", "{'namespace':'shop'}",
+                 "NamespaceNotFoundException", "The namespace 'shop' was not found");
+    world_refuse(&w, "ListServicesByNamespace", "{}", "InvalidParameterException", "'namespace'");
+    world_refuse(&w, "ListServicesByNamespace", "{'namespace':'shop','maxResults':101}",
+                 "InvalidParameterException", "less than or equal to 100");
+    /* the only two ways to name one */
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'n','taskDefinition':'web','desiredCount':1,"
+                 "'serviceConnectConfiguration':{'enabled':true,'namespace':'shop'}}",
+                 "UnsupportedFeatureException", "serviceConnectConfiguration");
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'n','taskDefinition':'web','desiredCount':1,"
+                 "'serviceRegistries':[{'registryArn':'a'}]}",
+                 "UnsupportedFeatureException", "serviceRegistries");
+}
+
+TEST(what_is_not_built_is_named)
+{
+    static const char *const operations[] = {
+        "ExecuteCommand",
+        "CreateDaemon",
+        "UpdateDaemon",
+        "DeleteDaemon",
+        "DescribeDaemon",
+        "ListDaemons",
+        "DescribeDaemonDeployments",
+        "ListDaemonDeployments",
+        "DescribeDaemonRevisions",
+        "RegisterDaemonTaskDefinition",
+        "DescribeDaemonTaskDefinition",
+        "DeleteDaemonTaskDefinition",
+        "ListDaemonTaskDefinitions",
+        "CreateExpressGatewayService",
+        "UpdateExpressGatewayService",
+        "DeleteExpressGatewayService",
+        "DescribeExpressGatewayService",
+        "CreateGateway",
+        "UpdateGateway",
+        "DeleteGateway",
+        "DescribeGateway",
+        "ListGateways",
+        "AssociateGatewayWithCluster",
+        "DisassociateGatewayFromCluster",
+        "ListGatewayClusterAssociations",
+        "DescribeGatewayResources",
+        "DescribeGatewayRoute",
+        "ListGatewayRoutes",
+    };
+    cleanup(world_done) struct world w;
+    char text[128];
+
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(operations); i++) {
+        snprintf(text, sizeof(text), "The operation %s is not built in naru yet.", operations[i]);
+        world_refuse(&w, operations[i], "{}", "UnsupportedFeatureException", text);
+        world_refuse(&w, operations[i], "{'anything':[1,{'at':'all'}]}",
+                     "UnsupportedFeatureException", text);
+    }
+}
