@@ -79,6 +79,27 @@ parse_ports(struct docker_state *s, const struct json *ports)
     }
 }
 
+/* Docker keeps the last five results, the newest at the end.  What does not fit is left out. */
+static void
+parse_health_log(struct docker_state *s, const struct json *log)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    for (size_t i = json_size(log); i-- > 0;) {
+        const struct json *probe = json_at(log, i);
+        const struct str output = str_trim(str_of(json_get_cstr(probe, "Output", "")));
+
+        strbuf_addf(&text, "%.19sZ exit %d", json_get_cstr(probe, "End", ""),
+                    (int)json_get_i64(probe, "ExitCode", 0));
+        if (output.len > 0)
+            strbuf_addf(&text, ": " STR_FMT, STR_ARG(str_slice(output, 0, HEALTH_LOG_SIZE)));
+        strbuf_add_char(&text, '\n');
+        if (text.len >= HEALTH_LOG_SIZE)
+            break;
+    }
+    copy_cut(s->health_log, sizeof(s->health_log), strbuf_str(&text));
+}
+
 bool
 docker_parse_state(const struct json *answer, const char *network, struct docker_state *out, struct err *err)
 {
@@ -112,6 +133,7 @@ docker_parse_state(const struct json *answer, const char *network, struct docker
     s.has_ended = !s.is_running && (strcmp(s.status, "exited") == 0 || strcmp(s.status, "dead") == 0 ||
                                     (strcmp(s.status, "removing") == 0 && s.started_at_ms > 0));
     s.health = health_of(str_of(json_get_cstr(json_get(state, "Health"), "Status", "")));
+    parse_health_log(&s, json_get(json_get(state, "Health"), "Log"));
     parse_ports(&s, json_get(net, "Ports"));
     if (network != NULL) {
         const struct json *endpoint = json_get(json_get(net, "Networks"), network);

@@ -9,6 +9,8 @@
 #define DOCKER_LINE_MAX ((size_t)1024 * 1024) /* of a stream of JSON lines */
 
 /* One container as GET /containers/<id>/json tells it. */
+#define HEALTH_LOG_SIZE 1024 /* what is kept of the output of health checks, as ECS does */
+
 struct docker_state {
     char id[DOCKER_ID_SIZE];
     char name[640];                /* without the leading '/' */
@@ -23,6 +25,7 @@ struct docker_state {
     char error[REASON_SIZE];       /* why it could not be started */
     char stop_signal[32];          /* "SIGTERM" unless the image says otherwise */
     enum health_status health;
+    char health_log[HEALTH_LOG_SIZE]; /* "<time> exit 1: output", newest first; empty: no check */
     int64_t started_at_ms;         /* 0: never */
     struct network_binding bindings[BINDINGS_MAX];
     int binding_count;

@@ -74,6 +74,7 @@ struct runner_container {
     char reason[REASON_SIZE];
     char stop_signal[32];
     enum health_status health;
+    char health_log[HEALTH_LOG_SIZE];
     struct network_binding bindings[BINDINGS_MAX];
     int binding_count;
     int64_t started_at_ms;  /* monotonic: 0 not yet */

@@ -72,6 +72,8 @@ runner_apply(struct runner *r, struct runner_container *c, const struct docker_s
     memcpy(c->id, s->id, sizeof(c->id));
     memcpy(c->stop_signal, s->stop_signal, sizeof(c->stop_signal));
     c->has_tty = s->has_tty;
+    if (s->health_log[0] != '\0')
+        memcpy(c->health_log, s->health_log, sizeof(c->health_log));
     c->may_exist = false;
     c->has_image = true;
     if (c->is_stopped)

@@ -84,9 +84,27 @@ describe(const struct runner *r, int index, struct task_container *out)
         host_bindings(r, index, out);
 }
 
+/* "app: <time> exit 1: output" of every container, once it matters: it is unhealthy, or over. */
+static void
+add_health_log(const struct runner *r, struct strbuf *out)
+{
+    for (int i = 0; i < r->count; i++) {
+        const struct runner_container *c = &r->containers[i];
+        struct str rest = str_of(c->health_log), line;
+
+        if (c->health != HEALTH_UNHEALTHY && !c->is_stopped)
+            continue;
+        while (str_split(&rest, '\n', &line)) {
+            if (line.len > 0)
+                strbuf_addf(out, "%s: " STR_FMT "\n", c->plan.name, STR_ARG(line));
+        }
+    }
+}
+
 void
 runner_report(struct runner *r)
 {
+    cleanup(strbuf_done) struct strbuf health_log = {0};
     cleanup_free struct task_container *containers = mem_new(CONTAINERS_MAX * sizeof(*containers));
     enum task_status status = TASK_PENDING;
 
@@ -102,6 +120,7 @@ runner_report(struct runner *r)
     }
     for (int i = 0; i < r->count; i++)
         describe(r, i, &containers[i]);
+    add_health_log(r, &health_log);
     const struct event e = {
         .type = EVENT_TASK_STATE,
         .task_state = {.task_id = r->id,
@@ -114,6 +133,7 @@ runner_report(struct runner *r)
                        .pull_started_at_ms = r->pull_started_at_ms,
                        .pull_stopped_at_ms = r->pull_stopped_at_ms,
                        .reason = r->reason[0] != '\0' ? r->reason : NULL,
+                       .health_log = health_log.len > 0 ? strbuf_cstr(&health_log) : NULL,
                        .is_infrastructure = r->is_infrastructure}};
     r->agent->config.report(r->agent->config.ctx, &e);
 }

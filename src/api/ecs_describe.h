@@ -76,6 +76,8 @@ struct json *ecs_describe_service(const struct request *rq, const struct service
 struct json *ecs_describe_task(const struct request *rq, const struct task *task, bool with_tags);
 /* Its own and what it has from its service or task definition, as DescribeTasks shows them. */
 struct json *ecs_task_tags(const struct request *rq, const struct task *task);
+/* Ours: what is known beside the task's own members about why it ended (include POSTMORTEM). */
+struct json *ecs_postmortem(const struct request *rq, const struct task *task);
 struct json *ecs_describe_service_deployment(const struct request *rq, const struct service *service,
                                              const struct service_deployment *sd);
 struct json *ecs_describe_revision(const struct request *rq, const struct service *service,

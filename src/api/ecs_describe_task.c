@@ -280,3 +280,38 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     json_set(o, "version", json_int(t->version));
     return o;
 }
+
+/* ---- ours: why it ended ---- */
+
+/* The deployment before the task's own that was complete once: what ran when all was well. */
+static const struct deployment *
+deployment_before(const struct request *rq, const struct task *t)
+{
+    const struct service *s = core_service_by_arn(rq->core, t->service_arn);
+    const struct deployment *best = NULL;
+
+    for (const struct deployment *d = s == NULL ? NULL : s->deployments; d != NULL; d = d->next) {
+        if (d->completed_at_ms == 0 || strcmp(d->id, t->deployment_id) >= 0)
+            continue;
+        if (best == NULL || strcmp(d->id, best->id) > 0)
+            best = d; /* ids only rise */
+    }
+    return best;
+}
+
+struct json *
+ecs_postmortem(const struct request *rq, const struct task *task)
+{
+    const struct deployment *before = deployment_before(rq, task);
+    const struct json *targets = json_get(task->evidence, "targets");
+    struct json *o = json_object();
+
+    ecs_set_text(o, "healthLog", json_get_cstr(task->evidence, "healthLog", ""));
+    json_set(o, "targets", targets != NULL ? json_ref(targets) : json_array());
+    ecs_set_text(o, "serviceRevisionArn", task->revision_arn);
+    if (before != NULL) {
+        json_set(o, "previousServiceRevisionArn", json_text(before->revision->arn));
+        json_set(o, "previousTaskDefinitionArn", json_text(before->revision->task_definition_arn));
+    }
+    return o;
+}

@@ -285,10 +285,14 @@ ecs_describe_tasks(struct request *rq, struct json *out, struct err *err)
         const char *name = json_cstr(json_at(names, i), "");
         const struct task *task = core_task(rq->core, cluster, str_of(name));
 
-        if (task != NULL)
-            json_append(tasks, ecs_describe_task(rq, task, ecs_includes(rq, "TAGS")));
-        else
+        if (task != NULL) {
+            struct json *o = ecs_describe_task(rq, task, ecs_includes(rq, "TAGS"));
+            if (ecs_includes(rq, "POSTMORTEM"))
+                json_set(o, "postmortem", ecs_postmortem(rq, task));
+            json_append(tasks, o);
+        } else {
             json_append(failures, ecs_failure_missing(rq, cluster, "task", name));
+        }
     }
     json_set(out, "tasks", tasks);
     json_set(out, "failures", failures);

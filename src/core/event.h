@@ -143,6 +143,7 @@ struct ev_task_state {
     const char *address, *mac_address; /* awsvpc; else NULL */
     int64_t pull_started_at_ms, pull_stopped_at_ms; /* 0: not */
     const char *reason; /* of a task that failed to start: "CannotPullContainerError: ..." */
+    const char *health_log; /* what its health checks said last, a line a probe; NULL: nothing new */
     bool is_infrastructure; /* Docker was not there: not the application's fault */
 };
 /* Of targets both reports say which registration they are about: the same (id, port) may be another

@@ -2,6 +2,7 @@
 #include "core/targets.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/evidence.h"
 #include "core/said.h"
 
 /* Beyond the deregistration delay.  The balancer may need 60 s of it, for clients that connected before a
@@ -319,8 +320,15 @@ targets_deregister(struct core *core, struct task *t)
 {
     t->drain_deadline_ms = targets_drain_deadline_ms(core, t);
     for (int i = 0; i < t->target_count; i++) {
-        if (t->targets[i].is_registered && !t->targets[i].is_draining)
-            deregister_one(core, t, &t->targets[i]);
+        struct task_target *tt = &t->targets[i];
+        const struct target_group *tg = core_target_group(core, tt->target_group_arn);
+        const struct target *x;
+        if (!tt->is_registered || tt->is_draining)
+            continue;
+        x = tg == NULL ? NULL : target_group_find(tg, tt->target_id, tt->port);
+        if (x != NULL)
+            evidence_target(t, tt, x);
+        deregister_one(core, t, tt);
     }
 }
 

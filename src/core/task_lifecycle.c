@@ -2,6 +2,7 @@
 #include "core/task_lifecycle.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/evidence.h"
 #include "core/placement.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -242,6 +243,8 @@ take_report(struct task *t, const struct ev_task_state *ev)
         t->pull_stopped_at_ms = ev->pull_stopped_at_ms;
         changed = true;
     }
+    if (ev->health_log != NULL && evidence_health_log(t, ev->health_log))
+        changed = true;
     return changed;
 }
 

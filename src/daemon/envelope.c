@@ -28,6 +28,7 @@ keep_task_state(struct arena *a, struct ev_task_state *ev)
     ev->address = keep(a, ev->address);
     ev->mac_address = keep(a, ev->mac_address);
     ev->reason = keep(a, ev->reason);
+    ev->health_log = keep(a, ev->health_log);
 }
 
 static void

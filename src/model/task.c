@@ -80,6 +80,7 @@ static const struct row_field task_fields[] = {
     JSON_FIELD(struct task, overrides),
     JSON_FIELD(struct task, doc),
     JSON_FIELD(struct task, tags),
+    JSON_FIELD(struct task, evidence),
     FIELDS_END,
 };
 

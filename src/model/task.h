@@ -80,6 +80,7 @@ struct task {
     struct json *overrides;       /* as DescribeTasks shows it */
     struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */
     struct json *tags;
+    struct json *evidence;        /* {"healthLog": text, "targets": [what the balancer saw last]} or NULL */
     struct task *next;
 
     /* The core's own; not stored. */

@@ -225,3 +225,36 @@ TEST(paths_are_encoded)
     docker_auth("AWS", "p", "localhost:1", &auth);
     CHECK(strpbrk(strbuf_cstr(&auth), "+/") == NULL && auth.len > 40);
 }
+
+TEST(the_output_of_health_checks_is_kept_newest_first)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char output[5001];
+    struct docker_state s;
+    struct err err = {0};
+
+    memset(output, 'x', sizeof(output));
+    output[sizeof(output) - 1] = '\0';
+    strbuf_add_cstr(&text, "{\"Id\":\"abc\",\"State\":{\"Status\":\"running\",\"Health\":{\"Status\":"
+                           "\"unhealthy\",\"Log\":[");
+    strbuf_add_cstr(&text, "{\"End\":\"2026-01-02T03:04:05.678Z\",\"ExitCode\":1,\"Output\":\"refused\\n\"},"
+                           "{\"End\":\"2026-01-02T03:04:15.678Z\",\"ExitCode\":-1,\"Output\":\"\"}]}}}");
+    {
+        cleanup_json struct json *j = parse(strbuf_cstr(&text));
+        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK_TEXT(s.health_log, "2026-01-02T03:04:15Z exit -1\n2026-01-02T03:04:05Z exit 1: refused\n");
+    }
+    strbuf_clear(&text);
+    strbuf_addf(&text, "{\"Id\":\"abc\",\"State\":{\"Health\":{\"Log\":[{\"End\":\"never\",\"ExitCode\":2,"
+                       "\"Output\":\"%s\"}]}}}", output);
+    {
+        cleanup_json struct json *j = parse(strbuf_cstr(&text));
+        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK_EQ(strlen(s.health_log), sizeof(s.health_log) - 1); /* cut */
+    }
+    {
+        cleanup_json struct json *j = parse("{\"Id\":\"abc\",\"State\":{}}");
+        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK_TEXT(s.health_log, "");
+    }
+}

@@ -788,3 +788,97 @@ TEST(what_is_not_built_is_named)
                      "UnsupportedFeatureException", text);
     }
 }
+
+/* ---- post-mortems ---- */
+
+static void
+report_stopped(struct world *w, const struct task *t, int exit_code, const char *health_log)
+{
+    struct task_container c = t->containers[0];
+
+    c.last_status = TASK_STOPPED;
+    c.has_exit_code = true;
+    c.exit_code = exit_code;
+    snprintf(c.reason, sizeof(c.reason), "OutOfMemoryError: Container killed due to memory usage");
+    world_step(w, &(struct event){.type = EVENT_TASK_STATE,
+                                  .task_state = {.task_id = t->id,
+                                                 .status = TASK_STOPPED,
+                                                 .containers = &c,
+                                                 .container_count = 1,
+                                                 .health_log = health_log}});
+}
+
+TEST(a_stopped_task_keeps_why_it_ended)
+{
+    cleanup(world_done) struct world w;
+    const struct json *task, *post, *target;
+    struct ef_target_change change = {0};
+    char id[ID_SIZE];
+
+    prepare(&w);
+    world_call(
+        &w, "CreateService",
+        "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+        "'loadBalancers':[{'targetGroupArn':'%s','containerName':'app','containerPort':80}]}",
+        prepare_target_group(&w));
+    world_wait(&w, 5000);
+    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web:2'}");
+    world_wait(&w, 5000);
+    text_copy(id, sizeof(id), str_of(w.core->services->live->id));
+    const struct task *t = core_task_by_id(w.core, id);
+    text_copy(change.target_group_arn, ARN_SIZE, str_of(w.core->target_groups->arn));
+    text_copy(change.target_id, ADDRESS_SIZE, str_of(t->targets[0].target_id));
+    change.port = t->targets[0].port;
+    change.registration = w.core->target_groups->targets->registration;
+    world_step(&w, &(struct event){.type = EVENT_TARGET_HEALTH,
+                                   .target_health = {.target_group_arn = change.target_group_arn,
+                                                     .target_id = change.target_id,
+                                                     .port = change.port,
+                                                     .registration = change.registration,
+                                                     .state = TARGET_unhealthy,
+                                                     .reason = "Target.Timeout",
+                                                     .description = "Request timed out"}});
+    report_stopped(&w, t, 137, "app: 2026-01-02T03:04:05Z exit 1: refused\n");
+    world_settle(&w);
+    world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s']}", id);
+    CHECK(json_get(item(&w, "tasks", 0), "postmortem") == NULL); /* only who asks gets it */
+    world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s'],'include':['POSTMORTEM']}", id);
+    task = item(&w, "tasks", 0);
+    CHECK_TEXT(text_at(json_at(json_get(task, "containers"), 0), "reason"),
+               "OutOfMemoryError: Container killed due to memory usage");
+    post = json_get(task, "postmortem");
+    CHECK_TEXT(text_at(post, "healthLog"), "app: 2026-01-02T03:04:05Z exit 1: refused\n");
+    CHECK_TEXT(text_at(post, "previousTaskDefinitionArn"), WORLD_ARN "task-definition/web:1");
+    CHECK(json_get(post, "previousServiceRevisionArn") != NULL);
+    target = json_at(json_get(post, "targets"), 0);
+    CHECK_TEXT(text_at(target, "state"), "unhealthy");
+    CHECK_TEXT(text_at(target, "reason"), "Target.Timeout");
+    CHECK_TEXT(text_at(target, "description"), "Request timed out");
+    CHECK(json_get_bool(target, "wasHealthy", false));
+    CHECK_EQ(json_get_i64(target, "port", 0), change.port);
+    {
+        cleanup_json struct json *row =
+            core_row(w.core, ROW_TASK, core_task_by_id(w.core, id)->arn);
+        CHECK(json_get(json_get(row, "evidence"), "targets") != NULL); /* and survives a restart */
+    }
+}
+
+TEST(a_task_without_a_service_has_no_revision_before)
+{
+    cleanup(world_done) struct world w;
+    const struct json *post;
+    cleanup(strbuf_done) struct strbuf log = {0};
+
+    prepare(&w);
+    world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
+    while (log.len < 10000)
+        strbuf_add_cstr(&log, "app: a long story\n");
+    report_stopped(&w, w.core->tasks, 1, strbuf_cstr(&log));
+    world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s'],'include':['POSTMORTEM']}",
+               w.core->tasks->id);
+    post = json_get(item(&w, "tasks", 0), "postmortem");
+    CHECK_EQ(json_size(json_get(post, "targets")), 0);
+    CHECK(json_get(post, "previousTaskDefinitionArn") == NULL);
+    CHECK_EQ(strlen(text_at(post, "healthLog")), 4096); /* the rest is left out */
+}
