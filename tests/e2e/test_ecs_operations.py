@@ -114,6 +114,46 @@ class Operations(unittest.TestCase):
         config = json.loads(harness.DOCKER.run("inspect", "--format", "{{json .HostConfig.LogConfig}}", runtime))
         self.assertEqual((config["Type"], config["Config"]["mode"]), ("json-file", "non-blocking"))
 
+    def test_a_stopped_task_is_explained(self):
+        bad = build_web(self.naru, "v3", WEB_HEALTH="500")
+        wanted = self.web.register(bad)
+        before = self.web.describe()["taskDefinition"].rsplit("/", 1)[1]
+        self.web.update(taskDefinition=wanted)
+        stopped = wait_until("a task of the bad revision to be stopped", lambda: [
+            t for t in self.stopped() if t["taskDefinitionArn"] == wanted], 90)[0]
+        self.web.wait_stable()
+        told = self.naru.cli("explain", stopped["taskArn"].rsplit("/", 1)[1][:12]).stdout
+        self.assertIn("service:web", told)
+        self.assertIn(stopped["stoppedReason"], told)
+        self.assertIn("was unhealthy", told)
+        self.assertIn(f"Changed since {before}", told)
+        self.assertIn("containerDefinitions.web.image", told)
+        self.assertIn("digest.web", told)
+        self.assertIn("The end of its logs:", told)
+        found = json.loads(self.naru.cli("explain", stopped["taskArn"], "--output", "json").stdout)
+        self.assertEqual(found["task"]["taskArn"], stopped["taskArn"])
+        self.assertIn("containerDefinitions.web.image", [c["member"] for c in found["changes"]])
+        self.assertEqual(found["task"]["postmortem"]["targets"][0]["state"], "unhealthy")
+        self.assertEqual(self.naru.cli("explain", "nothing", check=False).returncode, 1)
+        self.assertEqual(self.naru.cli("explain", check=False).returncode, 2)
+
+    def test_what_health_checks_said_is_kept(self):
+        self.ecs.register_task_definition(family="checked", containerDefinitions=[dict(
+            name="a", image=self.images[0], memory=16,  # a second server on its port: it fails
+            healthCheck={"command": ["CMD", "/web"], "interval": 5, "timeout": 2, "retries": 1})])
+        task = self.ecs.run_task(cluster="test", taskDefinition="checked")["tasks"][0]["taskArn"]
+        wait_until("the task to be unhealthy", lambda: self.ecs.describe_tasks(
+            cluster="test", tasks=[task])["tasks"][0]["healthStatus"] == "UNHEALTHY", 60)
+        self.ecs.stop_task(cluster="test", task=task, reason="seen enough")
+        self.ecs.get_waiter("tasks_stopped").wait(cluster="test", tasks=[task], WaiterConfig={"Delay": 1})
+        told = self.naru.cli("explain", task).stdout
+        self.assertIn("seen enough (UserInitiated)", told)
+        self.assertRegex(told, r"Health checks, newest first:\n  a: 20\d\d-[-0-9]*T[0-9:]*Z exit -?[1-9]")
+
+    def stopped(self):
+        arns = self.ecs.list_tasks(cluster="test", serviceName="web", desiredStatus="STOPPED")["taskArns"]
+        return [t for t in self.ecs.describe_tasks(cluster="test", tasks=arns)["tasks"] if t.get("stoppedAt")] if arns else []
+
 
 if __name__ == "__main__":
     unittest.main()

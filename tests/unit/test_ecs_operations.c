@@ -692,8 +692,8 @@ TEST(a_token_with_other_parameters_is_a_conflict)
         "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t','startedBy':'me'}",
         "{'cluster':'c','taskDefinition':'web','count':1,'clientToken':'t'}",
         "{'cluster':'c','taskDefinition':'web:1','count':2,'clientToken':'t'}",
-        "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t',"
-        "'overrides':{'containerOverrides':[{'name':'app','command':['x']}]}}",
+        ("{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t',"
+         "'overrides':{'containerOverrides':[{'name':'app','command':['x']}]}}"),
     };
     cleanup(world_done) struct world w;
     char ids[2][ARN_SIZE];
