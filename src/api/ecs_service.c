@@ -5,6 +5,7 @@
 #include "api/ecs_operations.h"
 #include "api/ecs_plan.h"
 #include "api/ecs_service_input.h"
+#include "api/ecs_shown.h"
 #include "model/arn.h"
 
 #define TASKS_MAX 5000 /* of one service */
@@ -326,7 +327,7 @@ ecs_describe_services(struct request *rq, struct json *out, struct err *err)
         char arn[ARN_SIZE];
 
         if (s != NULL) {
-            json_append(services, ecs_describe_service(rq, s, ecs_includes(rq, "TAGS")));
+            json_append(services, ecs_shown_service(rq, s, ecs_includes(rq, "TAGS")));
             continue;
         }
         if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/ecs_shown.h"
 #include "api/protocol.h"
 #include "api/shapes.h"
 #include "api/sigv4.h"
@@ -18,6 +19,7 @@
 struct api {
     struct api_config config;
     char principal[64];
+    struct ecs_shown *shown;
 };
 
 /* One request on its way through; lives on the connection's thread's stack. */
@@ -44,6 +46,7 @@ api_new(const struct api_config *config)
     struct api *api = mem_new(sizeof(*api));
 
     api->config = *config;
+    api->shown = ecs_shown_new();
     snprintf(api->principal, sizeof(api->principal), "arn:aws:iam::%s:root", config->account);
     /* A handler without a row in its model would never be found: a mistake of ours. */
     for (size_t m = 0; m < model_count; m++) {
@@ -56,6 +59,9 @@ api_new(const struct api_config *config)
 void
 api_free(struct api *api)
 {
+    if (api == NULL)
+        return;
+    ecs_shown_free(api->shown);
     free(api);
 }
 
@@ -66,6 +72,12 @@ api_get_config(const struct api *api)
 }
 
 /* ---- for handlers ---- */
+
+struct ecs_shown *
+api_shown(const struct api *api)
+{
+    return api->shown;
+}
 
 void
 request_step(struct request *rq, const struct event *event)
@@ -255,7 +267,7 @@ run_call(struct call *c)
         call_handler(c, NULL, clock_wall_ms());
         return c->succeeded;
     }
-    if (!config->run(config->ctx, call_handler, c))
+    if (!(c->row->access == ACCESS_WRITE ? config->run : config->read)(config->ctx, call_handler, c))
         return err_set(&c->err, ERR_UNAVAILABLE,
                        "The server is stopping or could not store the change; try again.");
     return c->succeeded;

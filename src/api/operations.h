@@ -2,8 +2,8 @@
 /* operations.h - speaks AWS: from bytes on "/" to a handler and back.
  * A request is verified (sigv4.h), its operation row found by target or action, its input turned
  * into JSON and checked against the model's shape (types, required, ranges, enums, lengths), all on the connection's
- * thread.  Then its handler runs: on the engine's thread if it reads or changes the core
- * (ACCESS_READ, ACCESS_WRITE), else right there (ACCESS_LOCAL).  The answer is JSON with the members'
+ * thread.  Then its handler runs: on the engine's thread if it changes the core (ACCESS_WRITE), under the
+ * core's lock if it reads it (ACCESS_READ), else right there (ACCESS_LOCAL).  The answer is JSON with the members'
  * wire names; the protocol writes it as JSON or as XML.
  * Times in answers: aws_time(rq, ms), which gives what the protocol wants. */
 #pragma once
@@ -17,6 +17,7 @@ enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY };
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
 
 struct api;
+struct ecs_shown;
 
 struct request {
     struct arena *arena;
@@ -61,6 +62,8 @@ struct api_config {
     /* Runs call(arg) on the engine's thread and returns when what it changed is durable; false: the
      * engine is stopping or the commit failed (then nothing it said may be told). */
     bool (*run)(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
+    /* As run(), for a call that changes nothing; on any thread. */
+    bool (*read)(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
     void (*step)(void *ctx, const struct event *event); /* only inside run() */
     void *ctx;
     void *registry;             /* struct registry *, for ecr.c */
@@ -70,6 +73,7 @@ struct api *api_new(const struct api_config *config);
 void api_free(struct api *api);
 struct http_route api_route(struct api *api); /* prefix "/" */
 const struct api_config *api_get_config(const struct api *api);
+struct ecs_shown *api_shown(const struct api *api); /* ecs_shown.h */
 
 /* One call without HTTP: what api_route() does for each exchange, and tests too. */
 struct api_request {

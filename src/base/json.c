@@ -71,6 +71,15 @@ out(json_t *j)
     return (struct json *)j;
 }
 
+/* No UTF-8 text begins with this byte, so no other text looks like a formatted one. */
+#define FORMATTED_MARK '\xff'
+
+static bool
+is_formatted(json_t *j)
+{
+    return json_string_value(j)[0] == FORMATTED_MARK;
+}
+
 static struct json *
 made(json_t *j)
 {
@@ -155,6 +164,42 @@ format_text(struct strbuf *b, const char *s, size_t len)
     strbuf_add_char(b, '"');
 }
 
+static void
+format_int(struct strbuf *b, int64_t n)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (n < 0)
+        digits[--at] = '-';
+    strbuf_add(b, (struct str){digits + at, sizeof(digits) - at});
+}
+
+/* A time: whole milliseconds, which is what nearly all of our reals are.  Digits below 1e15 in all read
+ * back as the same number, so these are the shortest. */
+static bool
+format_time(struct strbuf *b, double n)
+{
+    const int64_t ms = n >= 1 && n < 1e11 ? (int64_t)(n * 1000 + 0.5) : 0;
+    char part[4] = {'.', '0', '0', '0'};
+    size_t len = sizeof(part);
+
+    if (ms == 0 || (double)ms / 1000 != n)
+        return false;
+    for (int64_t i = 3, left = ms % 1000; i > 0; i--, left /= 10)
+        part[i] = (char)('0' + left % 10);
+    while (len > 2 && part[len - 1] == '0')
+        len--;
+    format_int(b, ms / 1000);
+    strbuf_add(b, (struct str){part, len});
+    return true;
+}
+
 /* The shortest digits that read back as the same number: 0.1 and 1700000000.123, not
  * 0.10000000000000001. A real keeps its point, so that it does not come back as an integer. */
 static void
@@ -162,6 +207,8 @@ format_real(struct strbuf *b, double n)
 {
     char text[40];
 
+    if (format_time(b, n))
+        return;
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof(text), "%.*g", digits, n);
         if (strtod(text, NULL) == n)
@@ -236,10 +283,13 @@ format_value(struct strbuf *b, json_t *j, int indent, int level)
         format_array(b, j, indent, level);
         break;
     case JANSSON_STRING:
-        format_text(b, json_string_value(j), json_string_length(j));
+        if (is_formatted(j))
+            strbuf_add(b, (struct str){json_string_value(j) + 1, json_string_length(j) - 1});
+        else
+            format_text(b, json_string_value(j), json_string_length(j));
         break;
     case JANSSON_INTEGER:
-        strbuf_addf(b, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+        format_int(b, json_integer_value(j));
         break;
     case JANSSON_REAL:
         format_real(b, json_real_value(j));
@@ -381,6 +431,19 @@ json_str(struct str s)
 }
 
 struct json *
+json_formatted(struct str text)
+{
+    char *marked = mem_new(text.len + 2);
+    json_t *j;
+
+    marked[0] = FORMATTED_MARK;
+    memcpy(marked + 1, text.at, text.len);
+    j = json_stringn_nocheck(marked, text.len + 1);
+    free(marked);
+    return made(j);
+}
+
+struct json *
 json_int(int64_t n)
 {
     return made(json_integer(n));
@@ -449,7 +512,7 @@ json_type(const struct json *j)
     case JANSSON_ARRAY:
         return JSON_ARRAY;
     case JANSSON_STRING:
-        return JSON_TEXT;
+        return is_formatted(in(j)) ? JSON_NULL : JSON_TEXT;
     case JANSSON_INTEGER:
         return JSON_INT;
     case JANSSON_REAL:

@@ -30,19 +30,19 @@ struct service *
 core_service(const struct core *core, const struct cluster *cluster, struct str name_or_arn)
 {
     struct service *s;
+    char arn[ARN_SIZE];
 
     if (cluster == NULL)
         return NULL;
     if (arn_is(name_or_arn)) {
         s = find_by_view(&core->index->services, name_or_arn);
-        if (s != NULL)
-            return strcmp(s->cluster_arn, cluster->arn) == 0 ? s : NULL;
+        return s != NULL && strcmp(s->cluster_arn, cluster->arn) == 0 ? s : NULL;
     }
-    for (s = core->services; s != NULL; s = s->next) {
-        if (strcmp(s->cluster_arn, cluster->arn) == 0 && str_is(name_or_arn, s->name))
-            return s;
-    }
-    return NULL;
+    if (name_or_arn.len == 0 || name_or_arn.len >= NAME_SIZE)
+        return NULL;
+    arn_format(arn, "ecs", cluster->region, core->options.account, "service/%s/" STR_FMT, cluster->name,
+               STR_ARG(name_or_arn));
+    return strmap_get(&core->index->services, arn);
 }
 
 struct service *
@@ -51,18 +51,38 @@ core_service_by_arn(const struct core *core, const char *arn)
     return strmap_get(&core->index->services, arn);
 }
 
+/* "arn:...:service-deployment/CLUSTER/NAME/ID" belongs to "arn:...:service/CLUSTER/NAME". */
+static struct service *
+service_of_part(const struct core *core, const char *part_arn)
+{
+    struct arn arn;
+    struct str rest, kind;
+    ptrdiff_t slash;
+    char text[ARN_SIZE];
+
+    if (!arn_parse(str_of(part_arn), &arn))
+        return NULL;
+    rest = arn.resource;
+    slash = str_split(&rest, '/', &kind) ? str_rindex(rest, '/') : -1;
+    if (slash < 0 || strlen(part_arn) >= ARN_SIZE)
+        return NULL;
+    snprintf(text, sizeof(text), "%.*sservice/%.*s", (int)(arn.resource.at - part_arn), part_arn, (int)slash,
+             rest.at);
+    return core_service_by_arn(core, text);
+}
+
 struct service *
 core_service_of_deployment(const struct core *core, const char *service_deployment_arn,
                            struct service_deployment **out)
 {
-    for (struct service *s = core->services; s != NULL; s = s->next) {
-        for (struct service_deployment *sd = s->history; sd != NULL; sd = sd->next) {
-            if (strcmp(sd->arn, service_deployment_arn) != 0)
-                continue;
-            if (out != NULL)
-                *out = sd;
-            return s;
-        }
+    struct service *s = service_of_part(core, service_deployment_arn);
+
+    for (struct service_deployment *sd = s == NULL ? NULL : s->history; sd != NULL; sd = sd->next) {
+        if (strcmp(sd->arn, service_deployment_arn) != 0)
+            continue;
+        if (out != NULL)
+            *out = sd;
+        return s;
     }
     return NULL;
 }

@@ -154,6 +154,8 @@ void
 core_touch_task(struct core *core, struct task *t)
 {
     t->version++;
+    if (t->service != NULL)
+        t->service->change = ++core->index->last_change;
     if (t->is_dirty)
         return;
     t->is_dirty = true;
@@ -164,6 +166,7 @@ void
 core_touch_service(struct core *core, struct service *s)
 {
     s->version++;
+    s->change = ++core->index->last_change;
     if (s->is_dirty)
         return;
     s->is_dirty = true;

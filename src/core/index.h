@@ -67,6 +67,7 @@ struct core_index {
     struct effects persists;     /* rows touched in this step */
     struct moves moves;
     int64_t sweep_at_ms;         /* when definitions are looked at that shall go; 0: none shall */
+    uint64_t last_change; /* of any service */
     bool is_resumed;
 };
 

@@ -36,6 +36,7 @@ service_add(struct core *core, struct service *s)
     struct core_index *x = core->index;
 
     s->heap_index = -1;
+    s->change = ++x->last_change;
     s->next = NULL;
     if (x->last_service != NULL)
         x->last_service->next = s;

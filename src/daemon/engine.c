@@ -38,7 +38,11 @@ struct engine {
     struct balancer *balancer;
     struct effects fresh;    /* of the steps since the last commit */
     struct caller *waiting;  /* ran, not answered yet */
-    bool is_flush_posted, is_commit_failing, is_started;
+    bool is_flush_posted;
+    pthread_mutex_t lock;    /* of the core, and of is_commit_failing */
+    bool has_lock;           /* the engine's thread, in the middle of a turn */
+    bool is_commit_failing;
+    atomic_bool is_started;  /* and the core whole */
     int64_t wall_at_start_ms, monotonic_at_start_ms;
     atomic_bool is_stopping;
 };
@@ -50,6 +54,23 @@ engine_now_ms(const struct engine *e)
     const int64_t now = e->wall_at_start_ms + clock_monotonic_ms() - e->monotonic_at_start_ms;
 
     return now > e->core->now_ms ? now : e->core->now_ms;
+}
+
+/* A turn: from the first step after a commit until the next one is over. */
+static void
+begin_turn(struct engine *e)
+{
+    if (!e->has_lock)
+        pthread_mutex_lock(&e->lock);
+    e->has_lock = true;
+}
+
+static void
+end_turn(struct engine *e)
+{
+    assert(e->has_lock);
+    e->has_lock = false;
+    pthread_mutex_unlock(&e->lock);
 }
 
 static bool
@@ -70,6 +91,7 @@ engine_new(const struct engine_config *config, struct err *err)
     struct engine *e = mem_new(sizeof(*e));
 
     e->config = *config;
+    pthread_mutex_init(&e->lock, NULL);
     e->core = core_new(&config->options);
     if (!store_each(config->store, load_row, e, err)) {
         engine_free(e);
@@ -90,6 +112,7 @@ engine_free(struct engine *e)
         loop_free(e->loop);
     effects_done(&e->fresh);
     core_free(e->core);
+    pthread_mutex_destroy(&e->lock);
     free(e);
 }
 
@@ -295,11 +318,13 @@ flush(void *arg)
     struct engine *e = arg;
     struct err err = {0};
 
+    begin_turn(e); /* a try of the timer's has none yet */
     e->is_flush_posted = false;
     if (!commit(e, &err)) {
         if (!e->is_commit_failing)
             log_error("engine.commit_failed", "error=%s", log_quote(err.message));
         e->is_commit_failing = true;
+        end_turn(e);
         answer_all(e, false);
         if (e->retry != NULL)
             loop_timer_set(e->retry, COMMIT_RETRY_MS);
@@ -308,6 +333,7 @@ flush(void *arg)
     if (e->is_commit_failing)
         log_info("engine.commit_works_again", "rows=%d", e->fresh.count);
     e->is_commit_failing = false;
+    end_turn(e);
     answer_all(e, true);
     perform(e);
     arm_deadline(e);
@@ -340,8 +366,10 @@ run_caller(void *arg)
     struct engine *e = c->engine;
 
     /* While commits fail, what the core holds may never be told. */
-    if (!e->is_commit_failing)
+    if (!e->is_commit_failing) {
+        begin_turn(e);
         c->call(c->arg, e->core, engine_now_ms(e));
+    }
     c->next = e->waiting;
     e->waiting = c;
     if (e->is_commit_failing)
@@ -371,11 +399,29 @@ engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t 
     return c.is_good;
 }
 
+bool
+engine_read(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg)
+{
+    bool is_good;
+
+    if (!atomic_load(&e->is_started))
+        return engine_run(e, call, arg); /* queued until it is */
+    if (atomic_load(&e->is_stopping))
+        return false;
+    pthread_mutex_lock(&e->lock);
+    is_good = !e->is_commit_failing;
+    if (is_good)
+        call(arg, e->core, engine_now_ms(e));
+    pthread_mutex_unlock(&e->lock);
+    return is_good;
+}
+
 static void
 run_report(void *arg)
 {
     struct report *r = arg;
 
+    begin_turn(r->engine);
     engine_step(r->engine, &r->envelope->event);
     post_flush(r->engine);
     envelope_free(r->envelope);
@@ -401,6 +447,7 @@ on_deadline(void *arg)
     struct engine *e = arg;
     const struct event event = {.type = EVENT_CLOCK};
 
+    begin_turn(e);
     engine_step(e, &event);
     post_flush(e);
 }
@@ -424,6 +471,7 @@ begin_agent(struct engine *e)
 static void
 resume(struct engine *e)
 {
+    begin_turn(e);
     begin_agent(e);
     core_resume(e->core, engine_now_ms(e), &e->fresh);
     balancer_apply(e->balancer, balancer_view_of(e->core));
@@ -438,7 +486,7 @@ engine_start(struct engine *e, struct agent *agent, struct balancer *balancer)
     e->deadline = loop_timer_new(e->loop, on_deadline, e);
     e->retry = loop_timer_new(e->loop, flush, e);
     resume(e); /* before the reports that wait already: the core is not whole until then */
-    e->is_started = true;
+    atomic_store(&e->is_started, true);
     loop_start(e->loop, "engine");
 }
 
@@ -455,8 +503,10 @@ void
 engine_stop(struct engine *e)
 {
     atomic_store(&e->is_stopping, true);
-    if (!e->is_started) { /* never started; somebody may wait for an answer all the same */
+    if (!atomic_load(&e->is_started)) { /* somebody may wait for an answer all the same */
+        begin_turn(e);
         e->is_commit_failing = true; /* it is no */
+        end_turn(e);
         loop_start(e->loop, "engine");
     }
     loop_call_and_wait(e->loop, end_timers, e);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* engine.h - step, commit, perform: the one thread that owns the core.
+/* engine.h - step, commit, perform: the one thread that changes the core.
  * Callers hand in calls (requests) and events (reports); the engine runs all that wait, steps the
  * core, commits the changed rows in ONE transaction, and only then answers the callers and performs
  * the other effects.  A kill between commit and act loses nothing: core_resume() makes the effects
  * of what is unfinished again at the next start.
+ * Who only reads need not wake it: engine_read() runs on the caller's thread, under the lock that the engine
+ * holds from the first step of a turn until its commit.  So readers see what is durable, and nothing else.
  * If a commit fails, nobody is answered with success and no effect is performed until a later try
  * succeeds; it is tried every second. */
 #pragma once
@@ -32,6 +34,9 @@ void engine_free(struct engine *e);
 /* Runs call(arg) on the engine's thread; true once everything it changed is durable.  False: stopping, or the
  * commit failed, and nothing it found out may be told.  Any thread but the engine's. */
 bool engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
+/* Runs call(arg), which changes nothing, on this thread; soon, for whoever holds the core meanwhile waits.
+ * False as above.  Any thread but the engine's. */
+bool engine_read(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
 /* One step; only inside a call of engine_run(). */
 void engine_step(struct engine *e, const struct event *event);
 /* A report of the hands: copied, stepped soon. Any thread. */

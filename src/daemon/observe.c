@@ -150,7 +150,7 @@ answer_metrics(struct http_exchange *x, void *ctx)
 
     if (refuses_method(x))
         return;
-    if (engine_run(o->engine, collect, &m))
+    if (engine_read(o->engine, collect, &m))
         reply(x, 200, "text/plain; version=0.0.4", strbuf_str(&m.text));
     else
         reply(x, 503, "text/plain", STR("the engine cannot commit; see the log\n"));

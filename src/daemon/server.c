@@ -50,6 +50,12 @@ run_on_engine(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_
     return engine_run(((struct server *)ctx)->engine, call, arg);
 }
 
+static bool
+read_on_engine(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg)
+{
+    return engine_read(((struct server *)ctx)->engine, call, arg);
+}
+
 static void
 step_engine(void *ctx, const struct event *event)
 {
@@ -99,7 +105,7 @@ is_in_use(void *ctx, const char *region, const char *repository, const char *dig
     struct in_use ask = {.digest = digest};
 
     /* An engine that cannot answer keeps the image: deleting is what can't be undone. */
-    if (!engine_run(((struct server *)ctx)->engine, find_use, &ask))
+    if (!engine_read(((struct server *)ctx)->engine, find_use, &ask))
         return true;
     (void)region;
     (void)repository;
@@ -227,7 +233,7 @@ start_doors(struct server *s, struct err *err)
     const struct api_config api = {
         .account = c->account, .default_region = c->region, .endpoint_url = c->endpoint_url,
         .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
-        .run = run_on_engine, .step = step_engine, .ctx = s, .registry = s->registry,
+        .run = run_on_engine, .read = read_on_engine, .step = step_engine, .ctx = s, .registry = s->registry,
     };
     struct http_route routes[4 + PIPELINE_ROUTES_MAX];
     size_t count = 0;

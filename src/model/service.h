@@ -134,6 +134,7 @@ struct service {
     int settled_count;
     struct service *next_queued;
     bool is_queued, is_dirty;
+    uint64_t change;           /* numbers its state and its tasks': no other state of any service has it */
     bool is_waiting;           /* a task could not be placed: in the core's list of those that wait */
     struct service *next_waiting, *prev_waiting;
     int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */

@@ -61,7 +61,7 @@ world_init(struct world *w)
         .account = WORLD_ACCOUNT, .default_region = WORLD_REGION,
         .endpoint_url = "http://localhost:4566", .port = 4566,
         .access_key_id = WORLD_KEY, .secret_access_key = WORLD_SECRET,
-        .run = world_run, .step = world_step, .ctx = w};
+        .run = world_run, .read = world_run, .step = world_step, .ctx = w};
     w->api = api_new(&config);
     world_step(w, &(struct event){.type = EVENT_INSTANCE_REPORT,
                                   .instance_report = {.host = "here", .is_connected = true,

@@ -239,6 +239,57 @@ take_and_drop(void *arg)
     return NULL;
 }
 
+static void
+check_number(struct json *made, const char *want)
+{
+    cleanup_json struct json *j = made;
+    cleanup_free char *text = json_format(j);
+
+    CHECK_TEXT(text, want);
+}
+
+TEST(numbers_are_written_shortest_and_exactly)
+{
+    check_number(json_int(0), "0");
+    check_number(json_int(-7), "-7");
+    check_number(json_int(INT64_MAX), "9223372036854775807");
+    check_number(json_int(INT64_MIN), "-9223372036854775808");
+    check_number(json_real(0), "0.0");
+    check_number(json_real(0.1), "0.1");
+    check_number(json_real(-1.5), "-1.5");
+    check_number(json_real(1), "1.0");
+    check_number(json_real(1.0005), "1.0005");
+    check_number(json_real(1e300), "1e+300");
+    check_number(json_real(123456789012.5), "123456789012.5");
+    check_number(json_time_ms(1700000000000), "1700000000.0");
+    check_number(json_time_ms(1700000000100), "1700000000.1");
+    check_number(json_time_ms(1700000000020), "1700000000.02");
+    check_number(json_time_ms(1700000000123), "1700000000.123");
+    for (int64_t ms = 1000; ms < 100000000000000; ms = ms * 7 / 5 + 13) {
+        char want[40];
+        snprintf(want, sizeof(want), "%.15g", (double)ms / 1000);
+        if (strchr(want, '.') == NULL)
+            strcat(want, ".0");
+        check_number(json_time_ms(ms), want);
+    }
+}
+
+TEST(formatted_json_is_written_as_it_stands)
+{
+    cleanup_json struct json *list = json_array(), *object = json_object();
+    cleanup_free char *inner = NULL, *text = NULL;
+
+    json_set(object, "a", json_text("\"x\""));
+    json_set(object, "at", json_time_ms(1500));
+    inner = json_format(object);
+    json_append(list, json_formatted(str_of(inner)));
+    json_append(list, json_text("\xff{}")); /* what is no UTF-8 can not pass for it */
+    text = json_format(list);
+    CHECK_TEXT(text, "[{\"a\":\"\\\"x\\\"\",\"at\":1.5},\"?{}\"]");
+    CHECK_EQ(json_type(json_at(list, 0)), JSON_NULL);
+    CHECK_TEXT(json_cstr(json_at(list, 0), "none"), "none");
+}
+
 TEST(json_is_shared_between_threads)
 {
     struct json *j = json_object();

@@ -211,6 +211,50 @@ TEST(calls_of_many_threads_are_all_answered)
     end_world(&w);
 }
 
+struct race {
+    struct engine *engine;
+    atomic_bool is_over;
+    atomic_int reads;
+};
+
+/* Sees clusters come and never go: what was read once is durable. */
+static void *
+read_all_along(void *arg)
+{
+    struct race *race = arg;
+    int before = 0;
+
+    while (!atomic_load(&race->is_over)) {
+        int count = 0;
+
+        CHECK(engine_read(race->engine, count_clusters, &count));
+        CHECK(count >= before);
+        before = count;
+        atomic_fetch_add(&race->reads, 1);
+    }
+    return NULL;
+}
+
+TEST(readers_run_beside_the_engine)
+{
+    struct world w = new_world();
+    struct race race = {.engine = w.engine};
+    struct create some = {.engine = w.engine, .name = "c"};
+    pthread_t readers[4];
+    int count = 0;
+
+    for (int i = 0; i < 4; i++)
+        pthread_create(&readers[i], NULL, read_all_along, &race);
+    create_some(&some);
+    CHECK(engine_read(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 25); /* what was answered is seen */
+    atomic_store(&race.is_over, true);
+    for (int i = 0; i < 4; i++)
+        pthread_join(readers[i], NULL);
+    CHECK(atomic_load(&race.reads) > 0);
+    end_world(&w);
+}
+
 /* The file may not grow any more: what a full disk looks like to SQLite. */
 static void
 set_file_limit(rlim_t bytes)
@@ -234,11 +278,13 @@ TEST(a_failing_commit_is_told_and_heals)
     CHECK(!engine_run(w.engine, create_cluster, &create));
     /* What could not be committed may not be told either. */
     CHECK(!engine_run(w.engine, count_clusters, &count));
+    CHECK(!engine_read(w.engine, count_clusters, &count));
     set_file_limit(RLIM_INFINITY);
     until = clock_monotonic_ms() + 10000;
     while (!engine_run(w.engine, count_clusters, &count) && clock_monotonic_ms() < until)
         clock_sleep_ms(50);
     CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK(engine_read(w.engine, count_clusters, &count));
     close_world(&w);
     open_world(&w);
     int after = -1;
