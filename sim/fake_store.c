@@ -83,44 +83,33 @@ show_difference(const struct json *stored, const struct json *now)
     }
 }
 
-static int
-keep(struct world *w, enum row_kind kind, const char *key)
+static void
+keep(void *arg, enum row_kind kind, const char *key)
 {
+    struct world *w = arg;
     struct json *doc = core_row(w->core, kind, key);
+    const struct stored_row *row;
 
-    if (w->stores_every_step) {
-        const struct stored_row *row = row_find(w, kind, key);
-        if (row != NULL && w->traces && !json_equal(row->doc, doc))
-            show_difference(row->doc, doc);
-        if (row == NULL || !json_equal(row->doc, doc))
-            world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind),
-                       key);
-        json_unref(doc);
-        return 1;
+    w->kept_count++;
+    if (!w->stores_every_step) {
+        row_add(w, kind, key, doc); /* store_take_all() has cleared them */
+        return;
     }
-    row_add(w, kind, key, doc); /* store_take_all() has cleared them */
-    return 1;
+    row = row_find(w, kind, key);
+    if (row != NULL && w->traces && !json_equal(row->doc, doc))
+        show_difference(row->doc, doc);
+    if (row == NULL || !json_equal(row->doc, doc))
+        world_fail(w, "promise 7: a change of %s %s was not persisted", row_kind_name(kind), key);
+    json_unref(doc);
 }
 
 void
 store_take_all(struct world *w)
 {
-    const struct core *core = w->core;
-    int count = 0;
-
     if (!w->stores_every_step)
         store_clear(w);
-    count += keep(w, ROW_META, "core");
-#define KEEP(list, kind)                                     \
-    for (__auto_type o = core->list; o != NULL; o = o->next) \
-        count += keep(w, kind, o->arn);
-    KEEP(clusters, ROW_CLUSTER)
-    KEEP(instances, ROW_INSTANCE)
-    KEEP(task_definitions, ROW_TASK_DEFINITION)
-    KEEP(services, ROW_SERVICE)
-    KEEP(tasks, ROW_TASK)
-    KEEP(target_groups, ROW_TARGET_GROUP)
-#undef KEEP
-    if (w->stores_every_step && count != w->row_count)
-        world_fail(w, "promise 7: %d rows are stored, %d should be", w->row_count, count);
+    w->kept_count = 0;
+    core_each_row(w->core, keep, w);
+    if (w->stores_every_step && w->kept_count != w->row_count)
+        world_fail(w, "promise 7: %d rows are stored, %d should be", w->row_count, w->kept_count);
 }

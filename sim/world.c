@@ -325,6 +325,8 @@ naru_returns(struct world *w)
         if (!core_load(w->core, w->rows[i].kind, w->rows[i].doc, &err))
             world_fail(w, "row %s: %s", w->rows[i].key, err.message);
     }
+    if (!core_link(w->core, &err))
+        world_fail(w, "linking: %s", err.message);
     effects_clear(&w->effects);
     core_resume(w->core, w->now_ms, &w->effects);
     if (w->stores_every_step)

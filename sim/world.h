@@ -98,7 +98,7 @@ struct world {
     struct effects effects;
     struct faults faults;
     struct stored_row *rows;
-    int row_count, row_capacity;
+    int row_count, row_capacity, kept_count;
     bool stores_every_step; /* else only when naru dies: faster */
     struct happening *heap;
     int heap_count, heap_capacity;

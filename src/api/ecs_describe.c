@@ -313,7 +313,7 @@ describe_events(const struct request *rq, const struct service *service)
 {
     struct json *list = json_array();
 
-    for (int i = 0; i < service->event_count; i++) {
+    for (int i = 0; i < service->event_count && i < EVENTS_MAX; i++) {
         const struct service_event *e = &service->events[i];
         struct json *o = json_object();
         json_set(o, "id", json_text(e->id));

@@ -7,6 +7,7 @@
 #include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/index.h"
+#include "core/parts.h"
 #include "core/placement.h"
 #include "core/protection.h"
 #include "core/requests.h"
@@ -61,6 +62,8 @@ index_free(struct core_index *x)
     FREE_LIST(x->hosts, host_free);
     free(x->heap);
     effects_done(&x->persists);
+    for (size_t i = 0; i < ARRAY_COUNT(x->loaded_parts); i++)
+        json_unref(x->loaded_parts[i]);
     free(x);
 }
 
@@ -168,15 +171,18 @@ emit_persists(struct core *core)
 {
     struct effects *persists = &core->index->persists;
 
+    core->index->is_meta_touched = false;
     for (int i = 0; i < persists->count; i++) {
         const struct ef_persist *p = &persists->at[i].persist;
         struct task *t = p->kind == ROW_TASK ? core_task_by_arn(core, p->key) : NULL;
         struct service *s = p->kind == ROW_SERVICE ? core_service_by_arn(core, p->key) : NULL;
         if (t != NULL)
             t->is_dirty = false;
-        if (s != NULL)
-            s->is_dirty = false;
         core_emit(core, EFFECT_PERSIST)->persist = *p;
+        if (s != NULL) {
+            s->is_dirty = false;
+            parts_sort(core, s); /* may add to the list, and move it */
+        }
     }
     effects_clear(persists);
 }
@@ -260,10 +266,36 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_ACCOUNT:
         object = account_of(core, key);
         return object == NULL ? NULL : account_encode(object);
+    case ROW_SERVICE_REVISION:
+    case ROW_DEPLOYMENT:
+    case ROW_SERVICE_DEPLOYMENT:
+    case ROW_SERVICE_EVENTS:
+        return parts_row(core, kind, key);
     case ROW_KIND_COUNT:
         break;
     }
     return NULL;
+}
+
+void
+core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kind, const char *key),
+              void *arg)
+{
+    each(arg, ROW_META, "core");
+#define EACH(list, kind)                                           \
+    for (__auto_type o_ = core->list; o_ != NULL; o_ = o_->next) \
+        each(arg, kind, o_->arn);
+    EACH(clusters, ROW_CLUSTER)
+    EACH(instances, ROW_INSTANCE)
+    EACH(task_definitions, ROW_TASK_DEFINITION)
+    EACH(services, ROW_SERVICE)
+    EACH(tasks, ROW_TASK)
+    EACH(load_balancers, ROW_LOAD_BALANCER)
+    EACH(listeners, ROW_LISTENER)
+    EACH(target_groups, ROW_TARGET_GROUP)
+#undef EACH
+    for (const struct service *s = core->services; s != NULL; s = s->next)
+        parts_each(core, s, each, arg);
 }
 
 static bool
@@ -323,7 +355,7 @@ load_service(struct core *core, const struct json *row, struct err *err)
 bool
 core_load(struct core *core, enum row_kind kind, const struct json *row, struct err *err)
 {
-    assert(!core->index->is_resumed);
+    assert(!core->index->is_linked);
     switch (kind) {
     case ROW_META:
         return load_meta(core, row, err);
@@ -345,8 +377,27 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(target_group, target_group_decode, target_groups, target_groups)
     case ROW_ACCOUNT:
         return account_load(core, row, err);
+    case ROW_SERVICE_REVISION:
+    case ROW_DEPLOYMENT:
+    case ROW_SERVICE_DEPLOYMENT:
+    case ROW_SERVICE_EVENTS:
+        parts_load(core, kind, row);
+        return true;
     case ROW_KIND_COUNT:
         break;
     }
     return err_set(err, ERR_INTERNAL, "a stored row of an unknown kind");
+}
+
+bool
+core_link(struct core *core, struct err *err)
+{
+    assert(!core->index->is_linked);
+    core->index->is_linked = true;
+    parts_link(core);
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (!service_link(s, err))
+            return false;
+    }
+    return true;
 }

@@ -53,16 +53,23 @@ void core_step(struct core *core, const struct event *event, int64_t now_ms, str
 int64_t core_deadline_ms(const struct core *core);
 
 /* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).
- * core_load() takes rows back, any order, before core_resume(), which makes the effects that bring the
- * hands up to date after a restart: resolve, start/adopt, stop, forget, register, deregister. */
+ * core_load() takes rows back, any order; core_link() puts together what belongs together, false if
+ * something is missing; then core_resume() makes the effects that bring the hands up to date after a
+ * restart: resolve, start/adopt, stop, forget, register, deregister. */
 struct json *core_row(const struct core *core, enum row_kind kind, const char *key);
 bool core_load(struct core *core, enum row_kind kind, const struct json *row, struct err *err) MUST_CHECK;
+bool core_link(struct core *core, struct err *err) MUST_CHECK;
+/* The rows that there should be, all of them. */
+void core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kind, const char *key),
+                   void *arg);
 void core_resume(struct core *core, int64_t now_ms, struct effects *out);
 
 /* Finders: by ARN, or by name within a region / cluster. NULL: not there. */
 struct cluster *core_cluster(const struct core *core, const char *region, struct str name_or_arn);
 struct service *core_service(const struct core *core, const struct cluster *cluster, struct str name_or_arn);
 struct service *core_service_by_arn(const struct core *core, const char *arn);
+/* Of a service revision, service deployment, ...: whatever is named kind/CLUSTER/SERVICE/id. */
+struct service *core_service_of_part(const struct core *core, const char *part_arn);
 struct service *core_service_of_deployment(const struct core *core, const char *service_deployment_arn,
                                            struct service_deployment **out);
 struct task *core_task(const struct core *core, const struct cluster *cluster, struct str id_or_arn);

@@ -52,8 +52,8 @@ core_service_by_arn(const struct core *core, const char *arn)
 }
 
 /* "arn:...:service-deployment/CLUSTER/NAME/ID" belongs to "arn:...:service/CLUSTER/NAME". */
-static struct service *
-service_of_part(const struct core *core, const char *part_arn)
+struct service *
+core_service_of_part(const struct core *core, const char *part_arn)
 {
     struct arn arn;
     struct str rest, kind;
@@ -75,7 +75,7 @@ struct service *
 core_service_of_deployment(const struct core *core, const char *service_deployment_arn,
                            struct service_deployment **out)
 {
-    struct service *s = service_of_part(core, service_deployment_arn);
+    struct service *s = core_service_of_part(core, service_deployment_arn);
 
     for (struct service_deployment *sd = s == NULL ? NULL : s->history; sd != NULL; sd = sd->next) {
         if (strcmp(sd->arn, service_deployment_arn) != 0)

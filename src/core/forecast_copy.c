@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include "core/forecast_world.h"
-#include "core/index.h"
+#include "core/parts.h"
 
 static bool
 copy_row(const struct core *from, struct core *to, enum row_kind kind, const char *key,
@@ -11,6 +11,30 @@ copy_row(const struct core *from, struct core *to, enum row_kind kind, const cha
 
     assert(row != NULL);
     return core_load(to, kind, row, err);
+}
+
+struct copying {
+    const struct core *from;
+    struct core *to;
+    bool is_good;
+    struct err *err;
+};
+
+static void
+copy_part(void *arg, enum row_kind kind, const char *key)
+{
+    struct copying *c = arg;
+
+    c->is_good = c->is_good && copy_row(c->from, c->to, kind, key, c->err);
+}
+
+static bool
+copy_service(const struct core *from, struct core *to, const struct service *s, struct err *err)
+{
+    struct copying c = {from, to, copy_row(from, to, ROW_SERVICE, s->arn, err), err};
+
+    parts_each(from, s, copy_part, &c);
+    return c.is_good;
 }
 
 static bool
@@ -53,7 +77,7 @@ copy_rows(const struct core *from, struct core *to, const char *service_arn, str
 
     assert(s != NULL);
     if (!copy_row(from, to, ROW_META, "core", err) ||
-        !copy_row(from, to, ROW_SERVICE, service_arn, err))
+        !copy_service(from, to, s, err))
         return false;
     for (int i = 0; i < s->revision_count; i++) {
         if (!copy_definition(from, to, s->revisions[i]->task_definition_arn, err))
@@ -76,7 +100,7 @@ forecast_copy(const struct core *from, const struct event *event, const char *se
 
     if (is_good && event->type == EVENT_SERVICE_UPDATE && event->service_update.starts_deployment)
         is_good = copy_definition(from, to, event->service_update.task_definition_arn, err);
-    if (!is_good) {
+    if (!is_good || !core_link(to, err)) {
         core_free(to);
         return false;
     }

@@ -2,6 +2,7 @@
 #include "core/index.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/parts.h"
 
 /* ---- a map from text to pointer ---- */
 
@@ -137,8 +138,8 @@ core_touch(struct core *core, enum row_kind kind, const char *key)
     struct effects *persists = &core->index->persists;
     struct effect *e;
 
-    /* Tasks and services, of which a step may touch many, have a flag of their own. */
-    if (kind != ROW_TASK && kind != ROW_SERVICE) {
+    /* Those of which a step may touch many have a flag of their own, or are seldom touched twice. */
+    if (kind != ROW_TASK && kind != ROW_SERVICE && kind != ROW_META && !row_is_part(kind)) {
         for (int i = 0; i < persists->count; i++) {
             if (persists->at[i].persist.kind == kind &&
                 strcmp(persists->at[i].persist.key, key) == 0)
@@ -182,7 +183,9 @@ core_touch_group(struct core *core, const struct target_group *tg)
 void
 core_touch_meta(struct core *core)
 {
-    core_touch(core, ROW_META, "core");
+    if (!core->index->is_meta_touched)
+        core_touch(core, ROW_META, "core");
+    core->index->is_meta_touched = true;
 }
 
 void

@@ -68,7 +68,8 @@ struct core_index {
     struct moves moves;
     int64_t sweep_at_ms;         /* when definitions are looked at that shall go; 0: none shall */
     uint64_t last_change; /* of any service */
-    bool is_resumed;
+    struct json *loaded_parts[PART_EVENTS + 1]; /* parts.h */
+    bool is_linked, is_resumed, is_meta_touched;
 };
 
 struct effect *core_emit(struct core *core, enum effect_type type);

@@ -169,7 +169,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
 
-    assert(!core->index->is_resumed);
+    assert(core->index->is_linked && !core->index->is_resumed);
     core->index->is_resumed = true;
     core->now_ms = now_ms;
     core->index->out = out;

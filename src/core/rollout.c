@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/deployment.h"
+#include "core/parts.h"
 #include "model/arn.h"
 #include "core/said.h"
 
@@ -549,7 +550,7 @@ revision_is_used(const struct service *s, const struct revision *r)
 }
 
 static void
-prune_revisions(struct service *s)
+prune_revisions(struct core *core, struct service *s)
 {
     for (int i = 0; s->revision_count > REVISIONS_KEPT && i < s->revision_count;) {
         struct revision *r = s->revisions[i];
@@ -557,6 +558,7 @@ prune_revisions(struct service *s)
             i++;
             continue;
         }
+        parts_drop(core, s, ROW_SERVICE_REVISION, r->id);
         json_unref(r->doc);
         free(r);
         s->revision_count--;
@@ -578,7 +580,7 @@ deployment_has_tasks(const struct service *s, const struct deployment *d)
 /* Newest first: after the first DEPLOYMENTS_KEPT, what has no tasks goes, but never the newest
  * completed one, to which a rollback would return. */
 static void
-prune_deployments(struct service *s)
+prune_deployments(struct core *core, struct service *s)
 {
     bool has_target = false;
     int kept = 0;
@@ -595,6 +597,7 @@ prune_deployments(struct service *s)
             continue;
         }
         *at = d->next;
+        parts_drop(core, s, ROW_DEPLOYMENT, deployment_number(d));
         free(d);
     }
 }
@@ -604,14 +607,15 @@ rollout_prune(struct core *core, struct service *s)
 {
     struct service_deployment *sd = s->history;
 
-    prune_deployments(s);
-    prune_revisions(s);
+    prune_deployments(core, s);
+    prune_revisions(core, s);
     assert(s->revision_count < (int)ARRAY_COUNT(s->revisions));
     for (int i = 1; sd != NULL && i < HISTORY_KEPT; i++)
         sd = sd->next;
     while (sd != NULL && sd->next != NULL) {
         struct service_deployment *oldest = sd->next;
         sd->next = oldest->next;
+        parts_drop(core, s, ROW_SERVICE_DEPLOYMENT, oldest->id);
         json_unref(oldest->config);
         free(oldest);
     }

@@ -9,15 +9,10 @@
 static void
 add_event(struct core *core, struct service *s, char *message)
 {
-    struct service_event *e = &s->events[0];
+    char id[37];
 
-    if (s->event_count == EVENTS_MAX)
-        free(s->events[--s->event_count].message);
-    memmove(&s->events[1], &s->events[0], (size_t)s->event_count * sizeof(s->events[0]));
-    s->event_count++;
-    rng_uuid(&core->rng, e->id);
-    e->created_at_ms = core->now_ms;
-    e->message = message;
+    rng_uuid(&core->rng, id);
+    service_add_event(s, id, core->now_ms, message);
     core_touch_meta(core);
     core_touch_service(core, s);
 }

@@ -3,6 +3,7 @@
  * so. */
 #include <assert.h>
 #include <stdio.h>
+#include "core/parts.h"
 #include "core/placement.h"
 #include "core/requests.h"
 #include "core/rollout.h"
@@ -68,6 +69,7 @@ service_remove(struct core *core, struct service *s)
     core_queue(core, /* service= */ NULL);
     core_forget_wake(core, s);
     core_stop_waiting(core, s);
+    parts_drop_all(core, s);
     while (*at != s) {
         before = *at;
         at = &before->next;

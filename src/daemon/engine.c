@@ -93,7 +93,7 @@ engine_new(const struct engine_config *config, struct err *err)
     e->config = *config;
     pthread_mutex_init(&e->lock, NULL);
     e->core = core_new(&config->options);
-    if (!store_each(config->store, load_row, e, err)) {
+    if (!store_each(config->store, load_row, e, err) || !core_link(e->core, err)) {
         engine_free(e);
         return NULL;
     }

@@ -115,6 +115,8 @@ static const struct row_field service_fields[] = {
     TEXT_FIELD(struct service, last_complaint),
     I64_FIELD(struct service, last_complaint_ms),
     I64_FIELD(struct service, version),
+    I64_FIELD(struct service, events_ever),
+    I64_FIELD(struct service, event_rows),
     FIELDS_END,
 };
 
@@ -131,6 +133,17 @@ revision_free(struct revision *r)
         return;
     row_free_documents(revision_fields, r);
     free(r);
+}
+
+static void
+forget_loaded(struct service *s)
+{
+    json_unref(s->loaded_row);
+    s->loaded_row = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(s->loaded_parts); i++) {
+        json_unref(s->loaded_parts[i]);
+        s->loaded_parts[i] = NULL;
+    }
 }
 
 void
@@ -155,7 +168,25 @@ service_free(struct service *s)
         free(s->events[i].message);
     row_free_documents(config_fields, &s->config);
     row_free_documents(service_fields, s);
+    forget_loaded(s);
     free(s);
+}
+
+void
+service_add_event(struct service *s, const char *id, int64_t now_ms, char *message)
+{
+    struct service_event *e = &s->events[0];
+
+    memmove(&s->events[1], &s->events[0], (size_t)s->event_count * sizeof(s->events[0]));
+    s->event_count++;
+    s->events_ever++;
+    text_copy(e->id, sizeof(e->id), str_of(id));
+    e->created_at_ms = now_ms;
+    e->message = message;
+    /* A whole row of them goes at once, and the row that is full by now takes its place in the store. */
+    while (s->event_count >= (int)ARRAY_COUNT(s->events))
+        for (int i = 0; i < EVENTS_A_ROW; i++)
+            free(s->events[--s->event_count].message);
 }
 
 struct deployment *
@@ -178,6 +209,14 @@ service_find_deployment(const struct service *s, const char *id)
     return NULL;
 }
 
+const char *
+deployment_number(const struct deployment *d)
+{
+    const char *slash = strchr(d->id, '/');
+
+    return slash == NULL ? d->id : slash + 1;
+}
+
 struct revision *
 service_find_revision(const struct service *s, const char *arn)
 {
@@ -194,61 +233,48 @@ service_current(const struct service *s)
     return s->history;
 }
 
-/* ---- to a row ---- */
+/* ---- to rows ---- */
 
 static struct json *
-encode_revisions(const struct service *s)
+encode_revision(const struct revision *r)
 {
-    struct json *array = json_array();
+    struct json *row = row_encode(revision_fields, r);
 
-    for (int i = 0; i < s->revision_count; i++) {
-        const struct revision *r = s->revisions[i];
-        struct json *row = row_encode(revision_fields, r);
-        json_set(row, "load_balancers",
-                 row_encode_array(load_balancer_fields, r->load_balancers, r->load_balancer_count,
-                                  sizeof(r->load_balancers[0])));
-        json_set(row, "images",
-                 row_encode_array(image_fields, r->images, r->image_count, sizeof(r->images[0])));
-        json_append(array, row);
-    }
-    return array;
+    json_set(row, "load_balancers",
+             row_encode_array(load_balancer_fields, r->load_balancers, r->load_balancer_count,
+                              sizeof(r->load_balancers[0])));
+    json_set(row, "images",
+             row_encode_array(image_fields, r->images, r->image_count, sizeof(r->images[0])));
+    return row;
 }
 
 static struct json *
-encode_deployments(const struct service *s)
+encode_deployment(const struct deployment *d)
 {
-    struct json *array = json_array();
+    struct json *row = row_encode(deployment_fields, d);
 
-    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        struct json *row = row_encode(deployment_fields, d);
-        json_set(row, "revision", json_text(d->revision->arn));
-        json_append(array, row);
-    }
-    return array;
+    json_set(row, "revision", json_text(d->revision->arn));
+    return row;
 }
 
 static struct json *
-encode_history(const struct service *s)
+encode_service_deployment(const struct service_deployment *sd)
 {
-    struct json *array = json_array();
+    struct json *row = row_encode(history_fields, sd), *sources = json_array();
 
-    for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next) {
-        struct json *row = row_encode(history_fields, sd);
-        struct json *sources = json_array();
-        for (int i = 0; i < sd->source_count; i++)
-            json_append(sources, json_text(sd->source_revision_arns[i]));
-        json_set(row, "sources", sources);
-        json_append(array, row);
-    }
-    return array;
+    for (int i = 0; i < sd->source_count; i++)
+        json_append(sources, json_text(sd->source_revision_arns[i]));
+    json_set(row, "sources", sources);
+    return row;
 }
 
+/* Those from `first` to before `end`, counted from the newest. */
 static struct json *
-encode_events(const struct service *s)
+encode_events(const struct service *s, int64_t first, int64_t end)
 {
     struct json *array = json_array();
 
-    for (int i = 0; i < s->event_count; i++) {
+    for (int64_t i = first; i < end; i++) {
         struct json *row = json_object();
         json_set(row, "id", json_text(s->events[i].id));
         json_set(row, "at_ms", json_int(s->events[i].created_at_ms));
@@ -256,6 +282,78 @@ encode_events(const struct service *s)
         json_append(array, row);
     }
     return array;
+}
+
+/* Of the newest five that any row took, or of the one before ... that stands in this slot. */
+static struct json *
+encode_event_row(const struct service *s, int64_t slot)
+{
+    const int64_t last = s->event_rows - 1;
+    const int64_t number = last - (last - slot + EVENT_ROWS_MAX) % EVENT_ROWS_MAX;
+    const int64_t end = s->events_ever - number * EVENTS_A_ROW; /* counted from the newest */
+    struct json *row;
+
+    if (last < 0 || slot < 0 || slot >= EVENT_ROWS_MAX || number < 0 || end > s->event_count)
+        return NULL;
+    row = json_object();
+    json_set(row, "number", json_int(number));
+    json_set(row, "events", encode_events(s, end - EVENTS_A_ROW, end));
+    return row;
+}
+
+static struct json *
+encode_any_part(const struct service *s, enum service_part kind, const char *id)
+{
+    int64_t slot;
+
+    switch (kind) {
+    case PART_REVISION:
+        for (int i = 0; i < s->revision_count; i++)
+            if (s->revisions[i]->has_row && strcmp(s->revisions[i]->id, id) == 0)
+                return encode_revision(s->revisions[i]);
+        return NULL;
+    case PART_DEPLOYMENT:
+        for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+            if (d->has_row && strcmp(deployment_number(d), id) == 0)
+                return encode_deployment(d);
+        return NULL;
+    case PART_SERVICE_DEPLOYMENT:
+        for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next)
+            if (sd->has_row && strcmp(sd->id, id) == 0)
+                return encode_service_deployment(sd);
+        return NULL;
+    case PART_EVENTS:
+        return str_to_i64(str_of(id), &slot) ? encode_event_row(s, slot) : NULL;
+    }
+    return NULL;
+}
+
+struct json *
+service_encode_part(const struct service *s, enum service_part kind, const char *id)
+{
+    struct json *row = encode_any_part(s, kind, id);
+
+    if (row != NULL)
+        json_set(row, "service", json_text(s->arn));
+    return row;
+}
+
+/* In the service's own row a part that has its row is only named, in its place. */
+static void
+encode_lists(const struct service *s, struct json *row)
+{
+    struct json *revisions = json_array(), *deployments = json_array(), *history = json_array();
+
+    for (int i = 0; i < s->revision_count; i++)
+        if (!s->revisions[i]->has_row) /* their ids tell their order */
+            json_append(revisions, encode_revision(s->revisions[i]));
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        json_append(deployments, d->has_row ? json_text(d->id) : encode_deployment(d));
+    for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next)
+        json_append(history, sd->has_row ? json_text(sd->id) : encode_service_deployment(sd));
+    json_set(row, "revisions", revisions);
+    json_set(row, "deployments", deployments);
+    json_set(row, "history", history);
 }
 
 struct json *
@@ -266,23 +364,26 @@ service_encode(const struct service *s)
 
     json_set(config, "breaker", row_encode(breaker_fields, &s->config.breaker));
     json_set(row, "config", config);
-    json_set(row, "revisions", encode_revisions(s));
-    json_set(row, "deployments", encode_deployments(s));
-    json_set(row, "history", encode_history(s));
-    json_set(row, "events", encode_events(s));
+    encode_lists(s, row);
+    json_set(row, "events",
+             encode_events(s, 0, s->events_ever - s->event_rows * EVENTS_A_ROW));
     return row;
 }
 
 /* ---- and back ---- */
 
 static bool
-decode_revision(struct service *s, const struct json *row, struct err *err)
+decode_revision(struct service *s, const struct json *row, bool has_row, struct err *err)
 {
-    struct revision *r = row_decode_new(revision_fields, row, sizeof(*r), err);
+    struct revision *r;
 
+    if (s->revision_count == (int)ARRAY_COUNT(s->revisions))
+        return err_set(err, ERR_INTERNAL, "a stored service has too many revisions");
+    r = row_decode_new(revision_fields, row, sizeof(*r), err);
     if (r == NULL)
         return false;
     s->revisions[s->revision_count++] = r;
+    r->has_row = has_row;
     return row_decode_array(load_balancer_fields, json_get(row, "load_balancers"),
                             r->load_balancers, LOAD_BALANCERS_MAX, sizeof(r->load_balancers[0]),
                             &r->load_balancer_count, err) &&
@@ -290,32 +391,69 @@ decode_revision(struct service *s, const struct json *row, struct err *err)
                             sizeof(r->images[0]), &r->image_count, err);
 }
 
-static bool
-decode_revisions(struct service *s, const struct json *array, struct err *err)
+static int
+older_revision_first(const void *a, const void *b)
 {
-    if (json_size(array) > ARRAY_COUNT(s->revisions))
-        return err_set(err, ERR_INTERNAL, "a stored service has too many revisions");
-    for (size_t i = 0; i < json_size(array); i++) {
-        if (!decode_revision(s, json_at(array, i), err))
-            return false;
-    }
-    return true;
+    return strcmp((*(struct revision *const *)a)->id, (*(struct revision *const *)b)->id);
 }
 
 static bool
-decode_deployments(struct service *s, const struct json *array, struct err *err)
+decode_revisions(struct service *s, const struct json *array, const struct json *parts, struct err *err)
+{
+    for (size_t i = 0; i < json_size(array); i++) {
+        if (!decode_revision(s, json_at(array, i), false, err))
+            return false;
+    }
+    for (size_t i = 0; i < json_size(parts); i++) {
+        if (!decode_revision(s, json_at(parts, i), true, err))
+            return false;
+    }
+    qsort(s->revisions, (size_t)s->revision_count, sizeof(s->revisions[0]), older_revision_first);
+    return true;
+}
+
+/* An item of a list: itself, or the part that it names; NULL if that is missing. */
+static const struct json *
+find_item(const struct json *item, const struct json *parts, bool *has_row_out)
+{
+    const char *id = json_cstr(item, NULL);
+
+    *has_row_out = id != NULL;
+    if (id == NULL)
+        return item;
+    for (size_t i = 0; i < json_size(parts); i++) {
+        if (strcmp(json_get_cstr(json_at(parts, i), "id", ""), id) == 0)
+            return json_at(parts, i);
+    }
+    return NULL;
+}
+
+static bool
+missing_part(const struct service *s, const struct json *item, struct err *err)
+{
+    return err_set(err, ERR_INTERNAL, "the row of '%.100s' of stored service '%s' is missing",
+                   json_cstr(item, "?"), s->name);
+}
+
+static bool
+decode_deployments(struct service *s, const struct json *array, const struct json *parts, struct err *err)
 {
     struct deployment **end = &s->deployments;
 
     if (json_size(array) > DEPLOYMENTS_MAX)
         return err_set(err, ERR_INTERNAL, "a stored service has too many deployments");
     for (size_t i = 0; i < json_size(array); i++) {
-        const struct json *row = json_at(array, i);
-        struct deployment *d = row_decode_new(deployment_fields, row, sizeof(*d), err);
+        bool has_row;
+        const struct json *row = find_item(json_at(array, i), parts, &has_row);
+        struct deployment *d;
+        if (row == NULL)
+            return missing_part(s, json_at(array, i), err);
+        d = row_decode_new(deployment_fields, row, sizeof(*d), err);
         if (d == NULL)
             return false;
         *end = d;
         end = &d->next;
+        d->has_row = has_row;
         d->revision = service_find_revision(s, json_get_cstr(row, "revision", ""));
         if (d->revision == NULL)
             return err_set(err, ERR_INTERNAL, "stored deployment '%s' has no revision", d->id);
@@ -340,19 +478,24 @@ decode_sources(struct service_deployment *sd, const struct json *array, struct e
 }
 
 static bool
-decode_history(struct service *s, const struct json *array, struct err *err)
+decode_history(struct service *s, const struct json *array, const struct json *parts, struct err *err)
 {
     struct service_deployment **end = &s->history;
 
     if (json_size(array) > DEPLOYMENTS_MAX)
         return err_set(err, ERR_INTERNAL, "a stored service has too many service deployments");
     for (size_t i = 0; i < json_size(array); i++) {
-        const struct json *row = json_at(array, i);
-        struct service_deployment *sd = row_decode_new(history_fields, row, sizeof(*sd), err);
+        bool has_row;
+        const struct json *row = find_item(json_at(array, i), parts, &has_row);
+        struct service_deployment *sd;
+        if (row == NULL)
+            return missing_part(s, json_at(array, i), err);
+        sd = row_decode_new(history_fields, row, sizeof(*sd), err);
         if (sd == NULL)
             return false;
         *end = sd;
         end = &sd->next;
+        sd->has_row = has_row;
         if (!decode_sources(sd, json_get(row, "sources"), err))
             return false;
     }
@@ -362,7 +505,7 @@ decode_history(struct service *s, const struct json *array, struct err *err)
 static bool
 decode_events(struct service *s, const struct json *array, struct err *err)
 {
-    if (json_size(array) > EVENTS_MAX)
+    if (json_size(array) > ARRAY_COUNT(s->events) - (size_t)s->event_count)
         return err_set(err, ERR_INTERNAL, "a stored service has too many events");
     for (size_t i = 0; i < json_size(array); i++) {
         const struct json *row = json_at(array, i);
@@ -371,6 +514,36 @@ decode_events(struct service *s, const struct json *array, struct err *err)
         e->created_at_ms = json_get_i64(row, "at_ms", 0);
         if (!text_copy(e->id, sizeof(e->id), str_of(json_get_cstr(row, "id", ""))))
             return err_set(err, ERR_INTERNAL, "a stored service event has a damaged id");
+    }
+    return true;
+}
+
+static const struct json *
+find_event_row(const struct json *parts, int64_t number)
+{
+    for (size_t i = 0; i < json_size(parts); i++) {
+        if (json_get_i64(json_at(parts, i), "number", -1) == number)
+            return json_get(json_at(parts, i), "events");
+    }
+    return NULL;
+}
+
+/* Newest first: those of the service's own row, then row by row. */
+static bool
+decode_all_events(struct service *s, const struct json *array, const struct json *parts, struct err *err)
+{
+    if (!decode_events(s, array, err))
+        return false;
+    if (s->events_ever == 0)
+        s->events_ever = s->event_count; /* by a naru that did not count them */
+    if (s->event_rows < 0 || s->event_count != s->events_ever - s->event_rows * EVENTS_A_ROW)
+        return err_set(err, ERR_INTERNAL, "the events of stored service '%s' are damaged", s->name);
+    for (int64_t n = s->event_rows - 1; n >= 0 && n >= s->event_rows - EVENT_ROWS_MAX; n--) {
+        const struct json *events = find_event_row(parts, n);
+        if (json_size(events) != EVENTS_A_ROW)
+            return err_set(err, ERR_INTERNAL, "older events of stored service '%s' are missing", s->name);
+        if (!decode_events(s, events, err))
+            return false;
     }
     return true;
 }
@@ -389,13 +562,33 @@ service_decode(const struct json *row, struct err *err)
 
     if (s == NULL)
         return NULL;
-    if (!decode_config(&s->config, json_get(row, "config"), err) ||
-        !decode_revisions(s, json_get(row, "revisions"), err) ||
-        !decode_deployments(s, json_get(row, "deployments"), err) ||
-        !decode_history(s, json_get(row, "history"), err) ||
-        !decode_events(s, json_get(row, "events"), err)) {
+    if (!decode_config(&s->config, json_get(row, "config"), err)) {
         service_free(s);
         return NULL;
     }
+    s->loaded_row = json_ref(row);
     return s;
+}
+
+void
+service_add_part(struct service *s, enum service_part kind, const struct json *row)
+{
+    if (s->loaded_parts[kind] == NULL)
+        s->loaded_parts[kind] = json_array();
+    json_append(s->loaded_parts[kind], json_ref(row));
+}
+
+bool
+service_link(struct service *s, struct err *err)
+{
+    const struct json *row = s->loaded_row;
+    struct json *const *parts = s->loaded_parts;
+
+    if (!decode_revisions(s, json_get(row, "revisions"), parts[PART_REVISION], err) ||
+        !decode_deployments(s, json_get(row, "deployments"), parts[PART_DEPLOYMENT], err) ||
+        !decode_history(s, json_get(row, "history"), parts[PART_SERVICE_DEPLOYMENT], err) ||
+        !decode_all_events(s, json_get(row, "events"), parts[PART_EVENTS], err))
+        return false;
+    forget_loaded(s);
+    return true;
 }

@@ -42,6 +42,7 @@ struct revision {
     } images[CONTAINERS_MAX];
     int image_count;
     bool is_resolved;       /* tasks may start */
+    bool has_row;           /* of its own: it does not change any more */
     int resolve_failures;
     int64_t resolve_at_ms;  /* when to ask (again); 0: not asked yet */
 };
@@ -60,6 +61,7 @@ struct deployment {
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
     struct deployment *next; /* newest first */
 
+    bool has_row;            /* of its own: it is INACTIVE */
     struct {                 /* the core's own: counted anew in each of its advances, not stored */
         int wanted;          /* desired RUNNING */
         int marked;          /* of these, to be replaced for their health */
@@ -88,6 +90,7 @@ struct service_deployment {
     int64_t rollback_started_at_ms;
     int64_t created_at_ms, started_at_ms, updated_at_ms, finished_at_ms, stopped_at_ms; /* 0: not yet */
     struct json *config; /* the deploymentConfiguration it ran under */
+    bool has_row;        /* of its own: it is over, and not the newest */
     struct service_deployment *next; /* newest first */
 };
 
@@ -96,6 +99,8 @@ struct service_event {
     int64_t created_at_ms;
     char *message;
 };
+
+enum service_part { PART_REVISION, PART_DEPLOYMENT, PART_SERVICE_DEPLOYMENT, PART_EVENTS };
 
 struct service {
     char arn[ARN_SIZE];
@@ -117,8 +122,10 @@ struct service {
     int revision_count;
     struct deployment *deployments;  /* PRIMARY first, INACTIVE ones kept for rollback and history */
     struct service_deployment *history;
-    struct service_event events[EVENTS_MAX]; /* newest first */
+    struct service_event events[EVENTS_MAX + EVENTS_A_ROW]; /* newest first; EVENTS_MAX are shown */
     int event_count;
+    int64_t events_ever;       /* ever said: numbers them */
+    int64_t event_rows;        /* so many fives of them were ever put into rows of their own */
 
     int start_failures;        /* in a row without RUNNING: launch back-off (ecs.md 5.9) */
     int64_t launch_after_ms;   /* 0: at once */
@@ -129,6 +136,8 @@ struct service {
     struct service *next;
 
     /* The core's own; not stored. */
+    struct json *loaded_row;   /* until service_link() */
+    struct json *loaded_parts[PART_EVENTS + 1]; /* arrays, or NULL */
     struct task *live;         /* tasks that are not settled, newest first */
     struct task *settled;      /* the others, kept for post-mortems, newest first */
     int settled_count;
@@ -148,7 +157,20 @@ struct service *service_new(void);
 void service_free(struct service *s);
 struct deployment *service_primary(const struct service *s); /* NULL once INACTIVE */
 struct deployment *service_find_deployment(const struct service *s, const char *id);
+const char *deployment_number(const struct deployment *d); /* of "ecs-svc/123": "123" */
 struct revision *service_find_revision(const struct service *s, const char *arn);
 struct service_deployment *service_current(const struct service *s); /* newest, or NULL */
-struct json *service_encode(const struct service *s); /* all of it, events too: one store row */
+void service_add_event(struct service *s, const char *id, int64_t now_ms, char *message); /* takes it */
+
+/* Store rows.  The service's own row holds what may still change; what is settled for good (`has_row`, and
+ * all but the newest few events) is written once, as a part: else each change of a count would write a
+ * hundred events and sixty revisions again.
+ * service_decode() keeps the row and service_add_part() the parts, in any order, until service_link()
+ * makes one service of them.  A row of a naru that knew no parts holds everything: that is fine. */
+struct json *service_encode(const struct service *s);
+/* `id`: of the revision or service deployment, the number of a deployment's id, the slot of events.
+ * NULL: the part is not there, or has no row of its own. */
+struct json *service_encode_part(const struct service *s, enum service_part kind, const char *id);
 struct service *service_decode(const struct json *row, struct err *err);
+void service_add_part(struct service *s, enum service_part kind, const struct json *row);
+bool service_link(struct service *s, struct err *err) MUST_CHECK;

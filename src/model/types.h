@@ -21,7 +21,9 @@
 #define LOAD_BALANCERS_MAX 5    /* target groups of a service */
 #define PORTS_MAX 100           /* port mappings of a container definition */
 #define BINDINGS_MAX 32         /* published ports of one running container kept in the model */
-#define EVENTS_MAX 100          /* service events kept, as ECS */
+#define EVENTS_MAX 100          /* service events shown, as ECS */
+#define EVENTS_A_ROW 5          /* older ones are stored by fives */
+#define EVENT_ROWS_MAX (EVENTS_MAX / EVENTS_A_ROW)
 #define STOPPED_TASKS_MAX 500   /* stopped tasks kept per service or standalone, newest first */
 
 #define CLUSTER_STATUS(X) X(ACTIVE) X(INACTIVE)

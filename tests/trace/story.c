@@ -471,41 +471,39 @@ story_run_and_heal(struct story *st, int first, int last)
     strbuf_clear(&st->trace);
 }
 
+#define ROWS_MAX 1024
+
 struct rows {
-    enum row_kind kinds[256];
-    struct json *docs[256];
+    enum row_kind kinds[ROWS_MAX];
+    struct json *docs[ROWS_MAX];
     int count;
 };
 
+struct taking {
+    const struct core *core;
+    struct rows *rows;
+};
+
 static void
-keep_row(struct rows *rows, const struct core *core, enum row_kind kind, const char *key)
+keep_row(void *arg, enum row_kind kind, const char *key)
 {
-    cleanup_json struct json *row = core_row(core, kind, key);
+    const struct taking *t = arg;
+    cleanup_json struct json *row = core_row(t->core, kind, key);
     char *text = json_format(row);
 
-    assert(rows->count < 256);
-    rows->kinds[rows->count] = kind;
-    rows->docs[rows->count++] = parse(text); /* through text, as through the store */
+    assert(t->rows->count < ROWS_MAX);
+    t->rows->kinds[t->rows->count] = kind;
+    t->rows->docs[t->rows->count++] = parse(text); /* through text, as through the store */
     free(text);
 }
 
 static struct rows *
 take_rows(const struct core *core)
 {
-    struct rows *rows = mem_new(sizeof(*rows));
+    struct taking t = {core, mem_new(sizeof(struct rows))};
 
-    keep_row(rows, core, ROW_META, "core");
-#define KEEP(list, kind)                                     \
-    for (__auto_type o = core->list; o != NULL; o = o->next) \
-        keep_row(rows, core, kind, o->arn);
-    KEEP(tasks, ROW_TASK)
-    KEEP(services, ROW_SERVICE)
-    KEEP(target_groups, ROW_TARGET_GROUP)
-    KEEP(task_definitions, ROW_TASK_DEFINITION)
-    KEEP(instances, ROW_INSTANCE)
-    KEEP(clusters, ROW_CLUSTER)
-#undef KEEP
-    return rows;
+    core_each_row(core, keep_row, &t);
+    return t.rows;
 }
 
 void
@@ -523,6 +521,8 @@ story_restart(struct story *st)
         json_unref(rows->docs[i]);
     }
     free(rows);
+    if (!core_link(st->core, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
     effects_clear(&st->effects);
     core_resume(st->core, st->now_ms, &st->effects);
     if (st->resolves_by_itself)

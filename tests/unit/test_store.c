@@ -152,6 +152,44 @@ TEST(a_damaged_file_is_refused)
     CHECK(strstr(err.message, "damaged") != NULL || strstr(err.message, "malformed") != NULL);
 }
 
+static int
+schema_version(const char *path)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    int version;
+
+    CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+    CHECK(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK);
+    CHECK(sqlite3_step(statement) == SQLITE_ROW);
+    version = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return version;
+}
+
+TEST(an_older_file_is_migrated_with_its_rows)
+{
+    const char *path = fresh_path();
+    struct err err = {0};
+    struct store *s = store_open(path, &err);
+    sqlite3 *db = NULL;
+    int newest;
+
+    put(s, "service", "a", 1);
+    store_close(s);
+    newest = schema_version(path);
+    CHECK(newest >= 2);
+    CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+    s = store_open(path, &err);
+    CHECK(s != NULL);
+    put(s, "service", "b", 2);
+    store_close(s);
+    CHECK_EQ(schema_version(path), newest);
+}
+
 TEST(a_newer_schema_is_refused)
 {
     const char *path = fresh_path();
