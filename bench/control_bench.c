@@ -385,11 +385,9 @@ main(int argc, char **argv)
         fprintf(stderr, "Usage: %s\n", err.message);
         return 2;
     }
-    if (o.root == NULL)
-        o.root = mkdtemp(made);
-    if (o.root == NULL || (mkdir(o.root, 0750) < 0 && errno != EEXIST)) {
-        fprintf(stderr, "cannot make a directory for the bench\n");
-        return 1;
+    if (o.root == NULL ? (o.root = mkdtemp(made)) == NULL : mkdir(o.root, 0750) < 0) {
+        fprintf(stderr, "cannot make the directory '%s': %s\n", o.root == NULL ? made : o.root, strerror(errno));
+        return 1; /* nor use one that is there: it is removed at the end */
     }
     ok = measure_floors(&o, &err) && measure_calls(&o, &err) && measure_opening(&o, &err);
     if (!ok)

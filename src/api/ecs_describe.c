@@ -309,17 +309,29 @@ set_deployments(const struct request *rq, struct json *o, const struct service *
 }
 
 static struct json *
+describe_event(const struct request *rq, const struct service_event *e)
+{
+    cleanup_json struct json *o = json_object();
+    cleanup_free char *text = NULL;
+
+    json_set(o, "id", json_text(e->id));
+    ecs_set_time(rq, o, "createdAt", e->created_at_ms);
+    json_set(o, "message", json_text(e->message));
+    text = json_format(o);
+    return json_formatted(str_of(text));
+}
+
+/* An event never changes and a hundred are shown each time: each is written once. */
+static struct json *
 describe_events(const struct request *rq, const struct service *service)
 {
     struct json *list = json_array();
 
     for (int i = 0; i < service->event_count && i < EVENTS_MAX; i++) {
-        const struct service_event *e = &service->events[i];
-        struct json *o = json_object();
-        json_set(o, "id", json_text(e->id));
-        ecs_set_time(rq, o, "createdAt", e->created_at_ms);
-        json_set(o, "message", json_text(e->message));
-        json_append(list, o);
+        struct service_event *e = &service->events[i];
+        if (e->shown == NULL)
+            e->shown = describe_event(rq, e);
+        json_append(list, json_ref(e->shown));
     }
     return list;
 }

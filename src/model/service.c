@@ -2,6 +2,7 @@
 #include "model/service.h"
 #include "model/row.h"
 
+#define EVENTS_KEPT (EVENTS_MAX + EVENTS_A_ROW)
 #define DEPLOYMENTS_MAX 1000 /* far above what the core keeps: a limit for damaged rows */
 
 static const struct row_field load_balancer_fields[] = {
@@ -135,6 +136,26 @@ revision_free(struct revision *r)
     free(r);
 }
 
+/* Keeps the newest `count`. */
+static void
+forget_events(struct service *s, int count)
+{
+    while (s->event_count > count) {
+        struct service_event *e = &s->events[--s->event_count];
+        free(e->message);
+        json_unref(e->shown);
+    }
+}
+
+static void
+reserve_event(struct service *s)
+{
+    if (s->event_count < s->event_capacity)
+        return;
+    s->event_capacity = s->event_capacity == 0 ? 8 : s->event_capacity * 2;
+    s->events = mem_grow(s->events, (size_t)s->event_capacity, sizeof(s->events[0]));
+}
+
 static void
 forget_loaded(struct service *s)
 {
@@ -164,8 +185,8 @@ service_free(struct service *s)
         row_free_documents(history_fields, sd);
         free(sd);
     }
-    for (int i = 0; i < s->event_count; i++)
-        free(s->events[i].message);
+    forget_events(s, 0);
+    free(s->events);
     row_free_documents(config_fields, &s->config);
     row_free_documents(service_fields, s);
     forget_loaded(s);
@@ -175,18 +196,18 @@ service_free(struct service *s)
 void
 service_add_event(struct service *s, const char *id, int64_t now_ms, char *message)
 {
-    struct service_event *e = &s->events[0];
+    struct service_event *e;
 
-    memmove(&s->events[1], &s->events[0], (size_t)s->event_count * sizeof(s->events[0]));
+    reserve_event(s);
+    e = &s->events[0];
+    memmove(&s->events[1], e, (size_t)s->event_count * sizeof(*e));
+    *e = (struct service_event){.created_at_ms = now_ms, .message = message};
     s->event_count++;
     s->events_ever++;
     text_copy(e->id, sizeof(e->id), str_of(id));
-    e->created_at_ms = now_ms;
-    e->message = message;
     /* A whole row of them goes at once, and the row that is full by now takes its place in the store. */
-    while (s->event_count >= (int)ARRAY_COUNT(s->events))
-        for (int i = 0; i < EVENTS_A_ROW; i++)
-            free(s->events[--s->event_count].message);
+    if (s->event_count == EVENTS_KEPT)
+        forget_events(s, EVENTS_MAX);
 }
 
 struct deployment *
@@ -505,13 +526,15 @@ decode_history(struct service *s, const struct json *array, const struct json *p
 static bool
 decode_events(struct service *s, const struct json *array, struct err *err)
 {
-    if (json_size(array) > ARRAY_COUNT(s->events) - (size_t)s->event_count)
+    if (json_size(array) + (size_t)s->event_count > EVENTS_KEPT)
         return err_set(err, ERR_INTERNAL, "a stored service has too many events");
     for (size_t i = 0; i < json_size(array); i++) {
         const struct json *row = json_at(array, i);
-        struct service_event *e = &s->events[s->event_count++];
-        e->message = text_dup(json_get_cstr(row, "message", ""));
-        e->created_at_ms = json_get_i64(row, "at_ms", 0);
+        struct service_event *e;
+        reserve_event(s);
+        e = &s->events[s->event_count++];
+        *e = (struct service_event){.created_at_ms = json_get_i64(row, "at_ms", 0),
+                                    .message = text_dup(json_get_cstr(row, "message", ""))};
         if (!text_copy(e->id, sizeof(e->id), str_of(json_get_cstr(row, "id", ""))))
             return err_set(err, ERR_INTERNAL, "a stored service event has a damaged id");
     }

@@ -98,6 +98,7 @@ struct service_event {
     char id[37];
     int64_t created_at_ms;
     char *message;
+    struct json *shown; /* a reader's own, while it holds the core: as it writes the event; or NULL */
 };
 
 enum service_part { PART_REVISION, PART_DEPLOYMENT, PART_SERVICE_DEPLOYMENT, PART_EVENTS };
@@ -122,8 +123,8 @@ struct service {
     int revision_count;
     struct deployment *deployments;  /* PRIMARY first, INACTIVE ones kept for rollback and history */
     struct service_deployment *history;
-    struct service_event events[EVENTS_MAX + EVENTS_A_ROW]; /* newest first; EVENTS_MAX are shown */
-    int event_count;
+    struct service_event *events; /* newest first; EVENTS_MAX are shown */
+    int event_count, event_capacity;
     int64_t events_ever;       /* ever said: numbers them */
     int64_t event_rows;        /* so many fives of them were ever put into rows of their own */
 
