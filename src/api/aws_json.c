@@ -22,9 +22,7 @@ json_protocol_read(struct str body, struct json **out, struct err *err)
 void
 json_protocol_write(struct strbuf *out, const struct json *answer)
 {
-    cleanup_free char *text = json_format(answer);
-
-    strbuf_add_cstr(out, text);
+    json_write(out, answer);
 }
 
 void

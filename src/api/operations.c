@@ -399,6 +399,8 @@ collect_header(void *arg, struct str name, struct str value)
 static struct sigv4_request
 view_exchange(const struct http_exchange *x, struct header_list *list)
 {
+    list->count = 0; /* and not all of it, for each request */
+    list->overflow = false;
     http_header_each(x, collect_header, list);
     return (struct sigv4_request){
         .method = x->method,
@@ -428,7 +430,7 @@ reply(struct http_exchange *x, struct api_answer *answer)
 static void
 refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
 {
-    struct header_list list = {.count = 0};
+    struct header_list list;
     const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
     struct call c = {.api = ctx, .http = &http, .protocol = choose_protocol(&http.signed_part)};
     struct api_answer answer = {0};
@@ -442,7 +444,7 @@ refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
 static void
 answer_exchange(struct http_exchange *x, void *ctx)
 {
-    struct header_list list = {.count = 0};
+    struct header_list list;
     const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
     struct api_answer answer = {0};
 
@@ -464,7 +466,7 @@ api_route(struct api *api)
 bool
 api_authorise(struct api *api, struct http_exchange *x)
 {
-    struct header_list list = {.count = 0};
+    struct header_list list;
     const struct sigv4_request http = view_exchange(x, &list);
     struct sigv4_authorization auth;
     struct err err = {0};

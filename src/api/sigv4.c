@@ -370,19 +370,17 @@ check_skew(int64_t then_ms, const char *then, int64_t now_ms, struct err *err)
 {
     char now[24], edge[24];
 
+    if (then_ms >= now_ms - SIGV4_SKEW_MS && then_ms <= now_ms + SIGV4_SKEW_MS)
+        return true;
     clock_format_basic(now_ms, now);
     if (then_ms < now_ms - SIGV4_SKEW_MS) {
         clock_format_basic(now_ms - SIGV4_SKEW_MS, edge);
         return err_set(err, ERR_INVALID_SIGNATURE,
                        "Signature expired: %s is now earlier than %s (%s - 5 min.)", then, edge, now);
     }
-    if (then_ms > now_ms + SIGV4_SKEW_MS) {
-        clock_format_basic(now_ms + SIGV4_SKEW_MS, edge);
-        return err_set(err, ERR_INVALID_SIGNATURE,
-                       "Signature not yet current: %s is still later than %s (%s + 5 min.)", then, edge,
-                       now);
-    }
-    return true;
+    clock_format_basic(now_ms + SIGV4_SKEW_MS, edge);
+    return err_set(err, ERR_INVALID_SIGNATURE,
+                   "Signature not yet current: %s is still later than %s (%s + 5 min.)", then, edge, now);
 }
 
 static size_t

@@ -116,21 +116,28 @@ take_char(struct str *s, char c)
     return true;
 }
 
-/* timegm() accepts February 30th and makes it March; a date that does not come back is none. */
+/* Days from 1970-01-01 to the first of a month, by years that begin in March. */
+static int64_t
+days_to_month(int year, int month)
+{
+    const int years = month <= 2 ? year - 1 : year, months = month <= 2 ? month + 9 : month - 3;
+
+    return (int64_t)years * 365 + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 - 719468;
+}
+
+/* Not by timegm(), which takes the time zone's lock: every signed request is dated. */
 static bool
 date_to_ms(int year, int month, int day, int hour, int minute, int second, int64_t *ms_out)
 {
-    struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-                    .tm_hour = hour, .tm_min = minute, .tm_sec = second};
-    struct tm back;
-    time_t t = timegm(&tm);
+    int64_t days, length;
 
-    if (year < 1970 || gmtime_r(&t, &back) == NULL)
+    if (year < 1970 || month < 1 || month > 12)
         return false;
-    if (back.tm_year != year - 1900 || back.tm_mon != month - 1 || back.tm_mday != day ||
-        back.tm_hour != hour || back.tm_min != minute || back.tm_sec != second)
+    days = days_to_month(year, month);
+    length = (month == 12 ? days_to_month(year + 1, 1) : days_to_month(year, month + 1)) - days;
+    if (day < 1 || day > length || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
         return false;
-    *ms_out = (int64_t)t * 1000;
+    *ms_out = (((days + day - 1) * 24 + hour) * 60 + minute) * 60000 + second * 1000;
     return true;
 }
 

@@ -306,28 +306,37 @@ format_value(struct strbuf *b, json_t *j, int indent, int level)
     }
 }
 
-static char *
-format(const struct json *j, int indent)
+static void
+write_value(struct strbuf *out, const struct json *j, int indent)
 {
-    struct strbuf b = {0};
-
     if (j == NULL)
-        strbuf_add_cstr(&b, "null");
+        strbuf_add_cstr(out, "null");
     else
-        format_value(&b, in(j), indent, 0);
-    return strbuf_take(&b);
+        format_value(out, in(j), indent, 0);
+}
+
+void
+json_write(struct strbuf *out, const struct json *j)
+{
+    write_value(out, j, 0);
 }
 
 char *
 json_format(const struct json *j)
 {
-    return format(j, 0);
+    struct strbuf b = {0};
+
+    write_value(&b, j, 0);
+    return strbuf_take(&b);
 }
 
 char *
 json_format_pretty(const struct json *j)
 {
-    return format(j, 2);
+    struct strbuf b = {0};
+
+    write_value(&b, j, 2);
+    return strbuf_take(&b);
 }
 
 struct json *
@@ -555,12 +564,13 @@ void
 json_set(struct json *object, const char *key, struct json *value)
 {
     cleanup(strbuf_done) struct strbuf repaired = {0};
+    const struct str name = str_of(key);
 
     assert(json_type(object) == JSON_OBJECT);
     if (value == NULL)
         return;
-    if (utf8_valid_len(str_of(key)) < strlen(key)) {
-        utf8_repair(&repaired, str_of(key));
+    if (utf8_valid_len(name) < name.len) {
+        utf8_repair(&repaired, name);
         key = strbuf_cstr(&repaired);
     }
     if (json_object_set_new_nocheck(in(object), key, in(value)) != 0)

@@ -29,6 +29,7 @@ enum json_type { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_TEXT
  * Fails with ERR_SERIALIZATION. */
 struct json *json_parse(struct str text, struct err *err) MUST_CHECK;
 char *json_format(const struct json *j);        /* compact, malloc'd */
+void json_write(struct strbuf *out, const struct json *j); /* the same, appended */
 char *json_format_pretty(const struct json *j); /* indented by two, malloc'd */
 
 struct json *json_object(void);

@@ -137,6 +137,19 @@ parsed(const char *text, char **out)
     return *out;
 }
 
+TEST(every_day_is_read_as_it_is_written)
+{
+    for (int64_t day = 0; day < 200000; day += 1 + day / 3000) { /* up to the year 2500 */
+        const int64_t ms = day * 86400000 + day % 86400 * 1000;
+        char text[24];
+        int64_t back = -1;
+
+        clock_format_basic(ms, text);
+        CHECK(clock_parse_basic(str_of(text), &back));
+        CHECK_EQ(back, ms);
+    }
+}
+
 TEST(json_survives_a_round_trip)
 {
     cleanup_free char *out = NULL;
