@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* control_bench - the control plane's speed, beside what its parts do alone on the same machine.
  *   control_bench --naru build/naru [--root DIRECTORY] [--seconds N] [--services N]
- * Starts servers of its own below --root (removed at the end), without Docker: what is measured are
- * signed calls, durable changes and the opening of a large store.  `young` services are as CreateService
- * leaves them, `old` ones have as many deployments and events behind them as are kept. */
+ * Starts servers of its own below --root (which must not exist; removed at the end), without Docker: what
+ * is measured are signed calls, durable changes and the opening of a large store.  `young` services are as
+ * CreateService leaves them, `old` ones have as many deployments and events behind them as are kept. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,7 +26,7 @@
 #define REGION "eu-west-1"
 #define TARGET "AmazonEC2ContainerServiceV20141113."
 #define CLIENTS 32
-#define YOUNG 256 /* services that are measured, of either kind */
+#define YOUNG 1024 /* services that are measured, of either kind */
 #define OLD 64
 #define OLD_DEPLOYMENTS 60
 #define SERVICES_A_CLUSTER 5000
@@ -53,7 +53,7 @@ free_port(void)
     static int next;
 
     if (next == 0)
-        next = 20000 + (int)(getpid() % 20000);
+        next = 20000 + (int)(getpid() % 10000); /* below those that connections get */
     return next++;
 }
 
@@ -153,7 +153,7 @@ describe_body(void *arg, int64_t number, struct strbuf *out)
                 (int)(number % t->count));
 }
 
-/* Each call changes the count of its service: 1, 2, 1, ... */
+/* Each call changes the count of its service: 2, 3, 2, ... */
 static void
 update_body(void *arg, int64_t number, struct strbuf *out)
 {
@@ -179,7 +179,7 @@ create_body(void *arg, int64_t number, struct strbuf *out)
 
     strbuf_addf(out,
                 "{\"cluster\":\"bench\",\"serviceName\":\"%s-%d\",\"taskDefinition\":\"web\","
-                "\"desiredCount\":1}",
+                "\"desiredCount\":0}", /* so that deployments complete, without a task */
                 t->age, (int)(number % t->count));
 }
 
@@ -242,8 +242,7 @@ make_services(const struct server *s, struct target_services *young, struct targ
         run_calls(s, TARGET "CreateService", create_body, young, young->count, err) &&
         run_calls(s, TARGET "CreateService", create_body, old, old->count, err) &&
         run_calls(s, TARGET "UpdateService", deploy_body, old,
-                  (int64_t)old->count * OLD_DEPLOYMENTS, err) &&
-        run_calls(s, TARGET "UpdateService", update_body, old, (int64_t)old->count * 40, err);
+                  (int64_t)old->count * OLD_DEPLOYMENTS, err);
 
     if (ok)
         printf("prepared   %d young services and %d old ones in %lld ms\n", young->count, old->count,
@@ -344,9 +343,9 @@ measure_opening(const struct options *o, struct err *err)
     server_stop(&s);
     if (!ok || !server_start(&s, o, "open", err))
         return false;
-    printf("open       a store of %lld services: %.0f ms from start to first answer, an empty one %.0f ms "
-           "(wanted: under 1000 ms)\n",
-           (long long)o->services, s.open_ms, empty_ms);
+    printf("open       a store of %lld services: %.0f ms from start to first answer (processor time %.0f ms), an "
+           "empty one %.0f ms (wanted: under 1000 ms)\n",
+           (long long)o->services, s.open_ms, cpu_us(s.pid) / 1000, empty_ms);
     server_stop(&s);
     return true;
 }
