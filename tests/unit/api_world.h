@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/ecs_describe.h"
+#include "api/ecs_shown.h"
 #include "api/operations.h"
 #include "base/clock.h"
 #include "check.h"
@@ -33,12 +35,30 @@ struct world {
     char *body;
 };
 
+/* After every step: what is kept of services as they were shown (ecs_shown.h) is what they are now. */
+static void
+world_check_shown(const struct world *w)
+{
+    cleanup_json struct json *input = json_object();
+    const struct request rq = {.api = w->api, .core = w->core, .now_ms = w->now_ms, .account = WORLD_ACCOUNT,
+                               .region = WORLD_REGION, .operation = "DescribeServices", .input = input};
+
+    for (const struct service *s = w->core->services; s != NULL && w->api != NULL; s = s->next) {
+        cleanup_json struct json *now = ecs_describe_service(&rq, s, true);
+        cleanup_json struct json *shown = ecs_shown_service(&rq, s, true);
+        cleanup_free char *now_text = json_format(now), *shown_text = json_format(shown);
+
+        CHECK_TEXT(shown_text, now_text);
+    }
+}
+
 static void
 world_step(void *ctx, const struct event *event)
 {
     struct world *w = ctx;
 
     core_step(w->core, event, ++w->now_ms, &w->effects);
+    world_check_shown(w);
 }
 
 static bool
