@@ -354,6 +354,7 @@ post_flush(struct engine *e)
 void
 engine_step(struct engine *e, const struct event *event)
 {
+    assert(loop_is_mine(e->loop)); /* who only reads has no commit behind it */
     if (event->type != EVENT_CLOCK)
         log_debug("core.event", "event=%s", event_name(event->type));
     core_step(e->core, event, engine_now_ms(e), &e->fresh);
