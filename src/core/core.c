@@ -330,6 +330,14 @@ load_meta(struct core *core, const struct json *row, struct err *err)
         return true;                                          \
     }
 
+/* The clock of the host may have been set back while we were down: ours goes on from the latest moment
+ * that was written. */
+static void
+was_seen(struct core *core, int64_t ms)
+{
+    core->now_ms = ms > core->now_ms ? ms : core->now_ms;
+}
+
 static bool
 load_task(struct core *core, const struct json *row, struct err *err)
 {
@@ -337,6 +345,10 @@ load_task(struct core *core, const struct json *row, struct err *err)
 
     if (t == NULL)
         return false;
+    was_seen(core, t->created_at_ms);
+    was_seen(core, t->started_at_ms);
+    was_seen(core, t->stopping_at_ms);
+    was_seen(core, t->stopped_at_ms);
     core_add_task(core, t);
     return true;
 }
@@ -398,6 +410,11 @@ core_link(struct core *core, struct err *err)
     for (struct service *s = core->services; s != NULL; s = s->next) {
         if (!service_link(s, err))
             return false;
+        was_seen(core, s->created_at_ms);
+        if (s->event_count > 0)
+            was_seen(core, s->events[0].created_at_ms);
+        for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+            was_seen(core, d->updated_at_ms);
     }
     return true;
 }

@@ -54,7 +54,8 @@ int64_t core_deadline_ms(const struct core *core);
 
 /* Store rows.  core_row() gives the row's document, or NULL if the object is gone (delete it).
  * core_load() takes rows back, any order; core_link() puts together what belongs together, false if
- * something is missing; then core_resume() makes the effects that bring the hands up to date after a
+ * something is missing, and core->now_ms is then the latest moment that the rows know; then core_resume(),
+ * which may not be given an earlier one, makes the effects that bring the hands up to date after a
  * restart: resolve, start/adopt, stop, forget, register, deregister. */
 struct json *core_row(const struct core *core, enum row_kind kind, const char *key);
 bool core_load(struct core *core, enum row_kind kind, const struct json *row, struct err *err) MUST_CHECK;

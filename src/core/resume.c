@@ -171,6 +171,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
 
     assert(core->index->is_linked && !core->index->is_resumed);
     core->index->is_resumed = true;
+    assert(now_ms >= core->now_ms);
     core->now_ms = now_ms;
     core->index->out = out;
     sort_lists(core);

@@ -49,15 +49,14 @@ said_no_complaint(struct core *core, struct service *s)
     core_touch_service(core, s);
 }
 
-/* The gathered moves of the task's service; NULL for a standalone task, of which nothing is said.
- */
+/* The gathered moves of the task's service.  Of a standalone task nothing is said: the scheduler
+ * neither starts nor stops it, and it has no targets. */
 static struct moves *
 moves_of(struct core *core, const struct task *t)
 {
     struct moves *m = &core->index->moves;
 
-    if (t->service == NULL)
-        return NULL;
+    assert(t->service != NULL);
     if (m->service != t->service)
         said_flush(core);
     m->service = t->service;
@@ -69,8 +68,6 @@ said_started(struct core *core, struct task *t, bool replaces_unhealthy)
 {
     struct moves *m = moves_of(core, t);
 
-    if (m == NULL)
-        return;
     if (m->started_count == SAID_TASKS_MAX) { /* ECS launches at most ten a call, too */
         said_flush(core);
         m->service = t->service;
@@ -84,8 +81,6 @@ said_stopped(struct core *core, struct task *t, bool was_running)
 {
     struct moves *m = moves_of(core, t);
 
-    if (m == NULL)
-        return;
     if (!was_running) {
         m->pending_stopped_count++;
         return;
@@ -115,7 +110,7 @@ void
 said_registered(struct core *core, struct task *t, const char *group_arn)
 {
     struct moves *m = moves_of(core, t);
-    const int i = m == NULL ? -1 : group_index(m, group_arn);
+    const int i = group_index(m, group_arn);
 
     if (i >= 0)
         m->groups[i].registered++;
@@ -125,7 +120,7 @@ void
 said_deregistered(struct core *core, struct task *t, const char *group_arn)
 {
     struct moves *m = moves_of(core, t);
-    const int i = m == NULL ? -1 : group_index(m, group_arn);
+    const int i = group_index(m, group_arn);
 
     if (i >= 0)
         m->groups[i].deregistered++;
@@ -136,8 +131,6 @@ said_draining(struct core *core, struct task *t)
 {
     struct moves *m = moves_of(core, t);
 
-    if (m == NULL)
-        return;
     if (m->draining_count > 0 && strcmp(m->draining_deployment, t->deployment_id) != 0) {
         said_flush(core);
         m->service = t->service;

@@ -569,6 +569,7 @@ targets_resume(struct core *core)
                 continue; /* its task asks */
             if (x->state == TARGET_draining) {
                 x->draining_since_ms = core->now_ms;
+                core_touch_group(core, tg);
                 watch_group(core, tg);
             }
             emit_target(core, tg, x);

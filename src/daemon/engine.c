@@ -47,7 +47,8 @@ struct engine {
     atomic_bool is_stopping;
 };
 
-/* Wall time that never jumps: the wall clock at the start, and from there the monotonic one. */
+/* Wall time that never jumps: the wall clock at the start, and from there the monotonic one.  If the wall
+ * clock was set back while we were down, it goes on from the latest moment that the rows know. */
 static int64_t
 engine_now_ms(const struct engine *e)
 {
@@ -99,6 +100,8 @@ engine_new(const struct engine_config *config, struct err *err)
     }
     e->loop = loop_new();
     e->wall_at_start_ms = clock_wall_ms();
+    if (e->wall_at_start_ms < e->core->now_ms)
+        e->wall_at_start_ms = e->core->now_ms;
     e->monotonic_at_start_ms = clock_monotonic_ms();
     return e;
 }

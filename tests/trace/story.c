@@ -70,7 +70,6 @@ add_effect(struct story *st, const struct effect *e)
 static void
 write_line(struct story *st, const char *words)
 {
-    const size_t before = st->trace.len;
     size_t bare;
 
     strbuf_addf(&st->trace, "%lld %s |", (long long)(st->now_ms - st->start_ms), words);
@@ -80,7 +79,6 @@ write_line(struct story *st, const char *words)
     if (st->trace.len == bare)
         strbuf_add_cstr(&st->trace, " -");
     strbuf_add_char(&st->trace, '\n');
-    (void)before;
 }
 
 static void
@@ -92,13 +90,88 @@ answer_resolve(struct story *st)
         struct event ev = {.type = EVENT_IMAGE_RESOLVED};
         if (e.type != EFFECT_IMAGE_RESOLVE)
             continue;
-        st->effects.at[i].type = EFFECT_PERSIST; /* not part of the story */
+        st->effects.count--; /* not part of the story */
+        memmove(&st->effects.at[i], &st->effects.at[i + 1],
+                (size_t)(st->effects.count - i) * sizeof(e));
+        i--;
         ev.image_resolved.service_arn = e.image_resolve.service_arn;
         ev.image_resolved.revision_arn = e.image_resolve.revision_arn;
         ev.image_resolved.digests = (const char(*)[DIGEST_SIZE])digests;
         ev.image_resolved.digest_count = 1;
         core_step(st->core, &ev, st->now_ms, &st->effects);
     }
+}
+
+/* ---- the store: what was committed, as text ---- */
+
+static int
+row_find(const struct story *st, enum row_kind kind, const char *key)
+{
+    int i = 0;
+
+    while (i < st->row_count && (st->rows[i].kind != kind || strcmp(st->rows[i].key, key) != 0))
+        i++;
+    return i;
+}
+
+static void
+commit_row(struct story *st, const struct ef_persist *p)
+{
+    cleanup_json struct json *doc = core_row(st->core, p->kind, p->key);
+    const int at = row_find(st, p->kind, p->key);
+    struct story_row *row;
+
+    if (at == st->row_count) {
+        if (doc == NULL)
+            return;
+        st->rows = mem_grow(st->rows, (size_t)++st->row_count, sizeof(st->rows[0]));
+        st->rows[at] = (struct story_row){.kind = p->kind};
+        text_copy(st->rows[at].key, ARN_SIZE, str_of(p->key));
+    }
+    row = &st->rows[at];
+    free(row->text);
+    row->text = doc == NULL ? NULL : json_format(doc);
+    if (doc == NULL)
+        *row = st->rows[--st->row_count];
+}
+
+struct checking {
+    struct story *st;
+    int count;
+};
+
+static void
+check_row(void *arg, enum row_kind kind, const char *key)
+{
+    struct checking *c = arg;
+    cleanup_json struct json *doc = core_row(c->st->core, kind, key);
+    const int at = row_find(c->st, kind, key);
+    char *text = json_format(doc);
+
+    check_equal_text(__FILE__, __LINE__, row_kind_name(kind),
+                     at == c->st->row_count ? "never persisted" : c->st->rows[at].text, text);
+    free(text);
+    c->count++;
+}
+
+/* Promise 7: whatever a step changed, it persisted. */
+static void
+check_rows(struct story *st)
+{
+    struct checking c = {.st = st};
+
+    core_each_row(st->core, check_row, &c);
+    check_equal_int(__FILE__, __LINE__, "rows", st->row_count, c.count);
+}
+
+static void
+commit(struct story *st)
+{
+    for (int i = 0; i < st->effects.count; i++) {
+        if (st->effects.at[i].type == EFFECT_PERSIST)
+            commit_row(st, &st->effects.at[i].persist);
+    }
+    check_rows(st);
 }
 
 void
@@ -109,6 +182,7 @@ story_tell(struct story *st, const struct event *event, const char *words)
     if (st->resolves_by_itself)
         answer_resolve(st);
     core_check(st->core);
+    commit(st);
     write_line(st, words);
 }
 
@@ -126,30 +200,23 @@ parse(const char *text)
 static void
 add_definition(struct story *st)
 {
-    struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
-    cleanup_json struct json *doc =
-        parse("{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
-              "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\",\"cpu\":10,"
-              "\"memory\":16,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
-              "\"hostPort\":0,\"protocol\":\"tcp\"}]}]}");
-
-    ev.task_definition_register.region = REGION;
-    ev.task_definition_register.family = "web";
-    ev.task_definition_register.doc = doc;
-    story_tell(st, &ev, "definition");
-    text_copy(st->definitions[st->definition_count++], ARN_SIZE,
-              str_of(st->core->task_definitions->arn));
+    story_define(st,
+                 "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
+                 "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\",\"cpu\":10,"
+                 "\"memory\":16,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
+                 "\"hostPort\":0,\"protocol\":\"tcp\"}]}]}");
 }
 
 static void
-add_balancing(struct story *st)
+add_balancing(struct story *st, const char *name, char out[static ARN_SIZE])
 {
     struct target_group *tg = mem_new(sizeof(*tg));
     struct event ev = {.type = EVENT_TARGET_GROUP_PUT};
 
     snprintf(tg->arn, sizeof(tg->arn),
-             "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg/0123456789abcdef");
-    text_copy(st->group, sizeof(st->group), str_of(tg->arn));
+             "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/%s/0123456789abcdef",
+             name);
+    text_copy(out, ARN_SIZE, str_of(tg->arn));
     tg->deregistration_delay_s = 60;
     tg->check = (struct health_check){
         .enabled = true, .interval_s = 5, .unhealthy_threshold = 2, .healthy_threshold = 5};
@@ -160,7 +227,8 @@ add_balancing(struct story *st)
 static void
 add_service(struct story *st, const struct story_options *o)
 {
-    struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
+    struct service_load_balancer lb[2] = {{.container_name = "app", .container_port = 80},
+                                          {.container_name = "app", .container_port = 80}};
     struct deployment_config config = {.minimum_healthy_percent = o->minimum_healthy_percent,
                                        .maximum_percent = o->maximum_percent,
                                        .breaker = {.enable = o->has_breaker,
@@ -170,7 +238,8 @@ add_service(struct story *st, const struct story_options *o)
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
 
-    text_copy(lb.target_group_arn, sizeof(lb.target_group_arn), str_of(st->group));
+    text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
+    text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
     c->cluster_arn = st->cluster;
     c->name = "web";
     c->created_by = "arn:aws:iam::000000000000:root";
@@ -178,8 +247,8 @@ add_service(struct story *st, const struct story_options *o)
     c->desired_count = o->desired_count;
     c->task_definition_arn = st->definitions[0];
     c->launch_type = LAUNCH_EC2;
-    c->load_balancers = &lb;
-    c->load_balancer_count = o->has_load_balancer ? 1 : 0;
+    c->load_balancers = lb;
+    c->load_balancer_count = o->has_second_group ? 2 : o->has_load_balancer ? 1 : 0;
     c->config = &config;
     story_tell(st, &ev, "create");
     text_copy(st->service, sizeof(st->service), str_of(st->core->services->arn));
@@ -191,9 +260,10 @@ story_new(const struct story_options *options)
     const struct core_options core_options = {
         .account = "000000000000", .default_region = REGION, .seed = 7};
     struct story *st = mem_new(sizeof(*st));
-    struct event cluster = {.type = EVENT_CLUSTER_CREATE}, host = {.type = EVENT_INSTANCE_REPORT};
+    struct event cluster = {.type = EVENT_CLUSTER_CREATE};
 
     st->core = core_new(&core_options);
+    commit_row(st, &(struct ef_persist){.kind = ROW_META, .key = "core"}); /* made by the seed */
     st->start_ms = st->now_ms = 1767000000000;
     st->next_port = 32768;
     st->resolves_by_itself = !options->keeps_unresolved;
@@ -201,12 +271,10 @@ story_new(const struct story_options *options)
     cluster.cluster_create.name = "c";
     story_tell(st, &cluster, "cluster");
     text_copy(st->cluster, sizeof(st->cluster), str_of(st->core->clusters->arn));
-    host.instance_report.host = "h";
-    host.instance_report.is_connected = true;
-    host.instance_report.cpu_total = 4096;
-    host.instance_report.memory_total_mib = 4096;
-    story_tell(st, &host, "host");
-    add_balancing(st);
+    story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
+    add_balancing(st, "tg", st->group);
+    if (options->has_second_group)
+        add_balancing(st, "tg2", st->second_group);
     for (int i = 0; i < 4; i++)
         add_definition(st);
     strbuf_clear(&st->trace);
@@ -222,6 +290,9 @@ story_free(struct story *st)
     core_free(st->core);
     effects_done(&st->effects);
     strbuf_done(&st->trace);
+    for (int i = 0; i < st->row_count; i++)
+        free(st->rows[i].text);
+    free(st->rows);
     free(st);
 }
 
@@ -296,6 +367,24 @@ story_moved(struct story *st, int task)
 }
 
 void
+story_host(struct story *st, int cpu, bool is_connected)
+{
+    struct event ev = {.type = EVENT_INSTANCE_REPORT};
+
+    ev.instance_report.host = "h";
+    ev.instance_report.is_connected = is_connected;
+    ev.instance_report.cpu_total = cpu;
+    ev.instance_report.memory_total_mib = 4096;
+    story_tell(st, &ev, "host");
+}
+
+void
+story_pending(struct story *st, int task)
+{
+    report(st, task, TASK_PENDING, 0, NULL, false, "pending");
+}
+
+void
 story_running(struct story *st, int task)
 {
     report(st, task, TASK_RUNNING, 0, NULL, false, "running");
@@ -320,27 +409,32 @@ story_lost(struct story *st, int task)
     report(st, task, TASK_STOPPED, 0, "DockerTimeoutError: no answer", true, "lost");
 }
 
-int64_t
-story_registration(const struct story *st, int task)
+static int64_t
+registration_in(const struct story *st, const struct task_target *tt)
 {
-    const struct task_target *tt = &story_task(st, task)->targets[0];
-    const struct target *x =
-        target_group_find(core_target_group(st->core, st->group), tt->target_id, tt->port);
+    const struct target *x = target_group_find(core_target_group(st->core, tt->target_group_arn),
+                                               tt->target_id, tt->port);
 
     return x == NULL ? 0 : x->registration;
 }
 
-static void
-health(struct story *st, int task, enum target_state state)
+int64_t
+story_registration(const struct story *st, int task)
 {
-    const struct task_target *tt = &story_task(st, task)->targets[0];
+    return registration_in(st, &story_task(st, task)->targets[0]);
+}
+
+static void
+health(struct story *st, int task, int at, enum target_state state)
+{
+    const struct task_target *tt = &story_task(st, task)->targets[at];
     struct event ev = {.type = EVENT_TARGET_HEALTH};
     char words[64];
 
-    ev.target_health.target_group_arn = st->group;
+    ev.target_health.target_group_arn = tt->target_group_arn;
     ev.target_health.target_id = tt->target_id;
     ev.target_health.port = tt->port;
-    ev.target_health.registration = story_registration(st, task);
+    ev.target_health.registration = registration_in(st, tt);
     ev.target_health.state = state;
     if (state == TARGET_unhealthy) {
         ev.target_health.reason = "Target.ResponseCodeMismatch";
@@ -353,13 +447,14 @@ health(struct story *st, int task, enum target_state state)
 void
 story_healthy(struct story *st, int task)
 {
-    health(st, task, TARGET_healthy);
+    for (int i = 0; i < story_task(st, task)->target_count; i++)
+        health(st, task, i, TARGET_healthy);
 }
 
 void
 story_unhealthy(struct story *st, int task)
 {
-    health(st, task, TARGET_unhealthy);
+    health(st, task, 0, TARGET_unhealthy);
 }
 
 void
@@ -441,6 +536,54 @@ story_stop_task(struct story *st, int task)
 }
 
 void
+story_delete(struct story *st)
+{
+    struct event ev = {.type = EVENT_SERVICE_DELETE};
+
+    ev.service_delete.service_arn = st->service;
+    story_tell(st, &ev, "delete");
+}
+
+void
+story_targets(struct story *st, int port, bool registers)
+{
+    struct target x = {.port = port};
+    struct event ev = {.type = EVENT_TARGETS_CHANGE};
+
+    text_copy(x.id, sizeof(x.id), str_of(st->core->instances->id));
+    ev.targets_change = (struct ev_targets_change){.target_group_arn = st->group,
+                                                   .registers = registers,
+                                                   .targets = &x,
+                                                   .target_count = 1};
+    story_tell(st, &ev, registers ? "register-targets" : "deregister-targets");
+}
+
+void
+story_run_task(struct story *st, int definition, int count)
+{
+    struct event ev = {.type = EVENT_TASK_RUN};
+
+    ev.task_run.cluster_arn = st->cluster;
+    ev.task_run.task_definition_arn = st->definitions[definition - 1];
+    ev.task_run.count = count;
+    story_tell(st, &ev, "run");
+}
+
+void
+story_define(struct story *st, const char *doc)
+{
+    struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
+    cleanup_json struct json *parsed = parse(doc);
+
+    ev.task_definition_register.region = REGION;
+    ev.task_definition_register.family = "web";
+    ev.task_definition_register.doc = parsed;
+    story_tell(st, &ev, "definition");
+    text_copy(st->definitions[st->definition_count++], ARN_SIZE,
+              str_of(st->core->task_definitions->arn));
+}
+
+void
 story_resolved(struct story *st, const char *digest, const char *error)
 {
     const struct deployment *p = service_primary(story_service(st));
@@ -471,62 +614,28 @@ story_run_and_heal(struct story *st, int first, int last)
     strbuf_clear(&st->trace);
 }
 
-#define ROWS_MAX 1024
-
-struct rows {
-    enum row_kind kinds[ROWS_MAX];
-    struct json *docs[ROWS_MAX];
-    int count;
-};
-
-struct taking {
-    const struct core *core;
-    struct rows *rows;
-};
-
-static void
-keep_row(void *arg, enum row_kind kind, const char *key)
-{
-    const struct taking *t = arg;
-    cleanup_json struct json *row = core_row(t->core, kind, key);
-    char *text = json_format(row);
-
-    assert(t->rows->count < ROWS_MAX);
-    t->rows->kinds[t->rows->count] = kind;
-    t->rows->docs[t->rows->count++] = parse(text); /* through text, as through the store */
-    free(text);
-}
-
-static struct rows *
-take_rows(const struct core *core)
-{
-    struct taking t = {core, mem_new(sizeof(struct rows))};
-
-    core_each_row(core, keep_row, &t);
-    return t.rows;
-}
-
 void
 story_restart(struct story *st)
 {
     const struct core_options options = st->core->options;
-    struct rows *rows = take_rows(st->core);
     struct err err;
 
     core_free(st->core);
     st->core = core_new(&options);
-    for (int i = 0; i < rows->count; i++) {
-        if (!core_load(st->core, rows->kinds[i], rows->docs[i], &err))
+    for (int i = 0; i < st->row_count; i++) {
+        cleanup_json struct json *doc = parse(st->rows[i].text);
+        if (!core_load(st->core, st->rows[i].kind, doc, &err))
             check_fail(__FILE__, __LINE__, "%s", err.message);
-        json_unref(rows->docs[i]);
     }
-    free(rows);
     if (!core_link(st->core, &err))
         check_fail(__FILE__, __LINE__, "%s", err.message);
+    if (st->now_ms < st->core->now_ms)
+        st->now_ms = st->core->now_ms; /* the clock was set back: as the engine does */
     effects_clear(&st->effects);
     core_resume(st->core, st->now_ms, &st->effects);
     if (st->resolves_by_itself)
         answer_resolve(st);
+    commit(st);
     write_line(st, "restart");
 }
 

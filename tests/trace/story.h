@@ -4,13 +4,20 @@
  * named t1, t2, ... in the order of their creation.  Each told event makes one line:
  *     "  900 running t2 | target_register t2"
  * milliseconds since the start, the event, then the effects without PERSIST ("-" for none).
- * CHECK_TRACE compares all lines since the last one. */
+ * CHECK_TRACE compares all lines since the last one.  After each event the invariants are checked, and that
+ * every row that changed was persisted; story_restart() has only what was. */
 #pragma once
 #include "check.h"
 #include "core/core.h"
 #include "core/deployment.h"
 
-#define STORY_TASKS_MAX 64
+#define STORY_TASKS_MAX 640
+
+struct story_row { /* in the store */
+    enum row_kind kind;
+    char key[ARN_SIZE];
+    char *text;
+};
 
 struct story {
     struct core *core;
@@ -19,16 +26,19 @@ struct story {
     struct strbuf trace;
     char ids[STORY_TASKS_MAX][ID_SIZE];
     int task_count;
-    char cluster[ARN_SIZE], service[ARN_SIZE], group[ARN_SIZE];
+    char cluster[ARN_SIZE], service[ARN_SIZE], group[ARN_SIZE], second_group[ARN_SIZE];
     char definitions[8][ARN_SIZE];
     int definition_count;
     int next_port;
+    struct story_row *rows;
+    int row_count;
     bool resolves_by_itself; /* default: IMAGE_RESOLVE is answered in the same step */
 };
 
 struct story_options {
     int desired_count, minimum_healthy_percent, maximum_percent;
     bool has_load_balancer, has_breaker, rolls_back;
+    bool has_second_group; /* a second entry for the same port, in target group "tg2" */
     bool no_reset; /* resetOnHealthyTask: false */
     bool keeps_unresolved;
 };
@@ -41,12 +51,14 @@ static inline void story_free_(struct story **st) { story_free(*st); }
 void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
 void story_clock(struct story *st);
+void story_host(struct story *st, int cpu, bool is_connected);
+void story_pending(struct story *st, int task);
 void story_running(struct story *st, int task);
 void story_moved(struct story *st, int task); /* runs, at another host port than before */
 void story_stopped(struct story *st, int task, int exit_code);
 void story_failed_to_start(struct story *st, int task);
 void story_lost(struct story *st, int task); /* by the runtime */
-void story_healthy(struct story *st, int task);
+void story_healthy(struct story *st, int task); /* in every group */
 void story_unhealthy(struct story *st, int task);
 void story_drained(struct story *st, int task);
 int64_t story_registration(const struct story *st, int task); /* of its target */
@@ -55,9 +67,13 @@ void story_update(struct story *st, int definition); /* 1.. */
 void story_desired(struct story *st, int count);
 void story_rollback(struct story *st);
 void story_stop_task(struct story *st, int task);
+void story_delete(struct story *st);
+void story_define(struct story *st, const char *doc); /* one more revision of "web" */
+void story_run_task(struct story *st, int definition, int count);
+void story_targets(struct story *st, int port, bool registers); /* of the host, by hand */
 void story_resolved(struct story *st, const char *digest, const char *error);
 void story_run_and_heal(struct story *st, int first, int last);
-/* Encodes all rows, drops the core, loads them into a new one and resumes it. */
+/* Drops the core, loads what was persisted into a new one and resumes it. */
 void story_restart(struct story *st);
 
 struct service *story_service(const struct story *st);

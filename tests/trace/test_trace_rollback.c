@@ -207,23 +207,11 @@ TEST(bad_health_counts_only_after_the_grace_period)
     CHECK(strstr(strbuf_cstr(&st->trace), "deregister t2 start t3") != NULL);
 }
 
-static void
-report_host(struct story *st, int cpu, bool is_connected)
-{
-    struct event ev = {.type = EVENT_INSTANCE_REPORT};
-
-    ev.instance_report.host = "h";
-    ev.instance_report.is_connected = is_connected;
-    ev.instance_report.cpu_total = cpu;
-    ev.instance_report.memory_total_mib = 4096;
-    story_tell(st, &ev, "host");
-}
-
 TEST(a_task_without_a_place_waits_and_says_why)
 {
     cleanup_story struct story *st = one_running(&one);
 
-    report_host(st, 15, true); /* room for one task of 10 units */
+    story_host(st, 15, true); /* room for one task of 10 units */
     strbuf_clear(&st->trace);
     story_desired(st, 2);
     CHECK_TRACE(st, "0 desired 2 | -\n");
@@ -231,14 +219,14 @@ TEST(a_task_without_a_place_waits_and_says_why)
                               "instance met all of its requirements. The closest matching "
                               "(container-instance "));
     CHECK(story_has_event(st, "has insufficient CPU units available."));
-    report_host(st, 20, true);
+    story_host(st, 20, true);
     CHECK_TRACE(st, "0 host | start t2\n");
-    report_host(st, 30, false);
+    story_host(st, 30, false);
     story_desired(st, 3);
     CHECK(story_has_event(st, "doesn't have the agent connected."));
     strbuf_clear(&st->trace);
     story_at(st, 1000);
-    report_host(st, 30, true); /* and the tasks are asked for: what died meanwhile went unsaid */
+    story_host(st, 30, true); /* and the tasks are asked for: what died meanwhile went unsaid */
     CHECK_TRACE(st, "1000 host | start t2 adopt t1 register t1 start t3\n");
 }
 

@@ -73,6 +73,27 @@ TEST(probes_are_fast_until_the_first_answer)
     CHECK_EQ(h.state, TARGET_unhealthy);
 }
 
+TEST(only_failures_in_a_row_count)
+{
+    struct target_health h;
+
+    target_health_init(&h);
+    target_health_checked(&h, &check, CHECK_OK, 200);
+    for (int i = 0; i < 5; i++) {
+        target_health_checked(&h, &check, CHECK_BAD_CODE, 500);
+        CHECK_EQ(h.state, TARGET_healthy);
+        target_health_checked(&h, &check, CHECK_OK, 200);
+    }
+    for (int i = 0; i < check.unhealthy_threshold; i++)
+        target_health_checked(&h, &check, CHECK_TIMED_OUT, 0);
+    CHECK_EQ(h.state, TARGET_unhealthy);
+    CHECK_TEXT(h.reason, "Target.Timeout");
+    CHECK(target_health_checked(&h, &check, CHECK_BAD_CODE, 500));
+    CHECK(!target_health_checked(&h, &check, CHECK_BAD_CODE, 500)); /* nothing new */
+    CHECK(target_health_checked(&h, &check, CHECK_BAD_CODE, 503));
+    CHECK_TEXT(h.description, "Health checks failed with these codes: [503]");
+}
+
 TEST(matchers_take_codes_lists_and_ranges)
 {
     CHECK(matcher_accepts("200", 200));
@@ -84,6 +105,9 @@ TEST(matchers_take_codes_lists_and_ranges)
     CHECK(!matcher_is_valid("") && !matcher_is_valid("abc") && !matcher_is_valid("200-"));
     CHECK(!matcher_is_valid("299-200") && !matcher_is_valid("500") && !matcher_is_valid("100"));
     CHECK(!matcher_is_valid("200,,201") && !matcher_is_valid("2000") && !matcher_is_valid("-200"));
+    CHECK(!matcher_is_valid("2x0") && !matcher_is_valid("200-2x0") && !matcher_is_valid("200-2999"));
+    CHECK(!matcher_is_valid("099-200") && !matcher_is_valid("200-600") && !matcher_is_valid("150"));
+    CHECK(!matcher_accepts("2x0,404", 200) && !matcher_accepts("300-399", 200));
 }
 
 TEST(a_group_without_healthy_targets_fails_open)
@@ -94,4 +118,5 @@ TEST(a_group_without_healthy_targets_fails_open)
     CHECK(!target_in_rotation(TARGET_initial, 0));
     CHECK(!target_in_rotation(TARGET_draining, 0));
     CHECK(!target_in_rotation(TARGET_unused, 0));
+    CHECK(target_in_rotation(TARGET_unavailable, 0)); /* checks are off: served unchecked */
 }
