@@ -1,7 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* checks.c - the promises, judged by the world's own book.
  * A decision is judged when it is taken, by what naru had been told by then; faults kill tasks too,
- * and nobody may be blamed for those. */
+ * and nobody may be blamed for those.
+ *
+ * What is checked where (promises of the README and docs; # of the invariants derived from ECS):
+ *   1  no request is lost           check_signal(), balancer_traffic(): nobody is signalled in traffic (#4)
+ *   2  the bounds hold              judge_start(), judge_stop() (#1, #2)
+ *   3  every rollout ends           world_is_steady(); check_service_shown(): of deleted services, too;
+ *                                   check_launch_allowed(): not beyond the breaker (#7)
+ *   4  rollback restores what ran   check_service_shown(): only what was COMPLETED; judge_digest() (#8)
+ *   5  the verdict is honest        check_verdict(); check_service_shown(): not stable before COMPLETED (#9)
+ *   6  what runs was resolved once  judge_digest() (#6)
+ *   7  killing naru is harmless     store_take_all(): every change was persisted; check_rows_read_back(): same
+ *                                   ids, counters and events (#10); start(): nothing is created twice
+ *   8  nothing in use is deleted    forget(): no running task; check_service_shown(): what a rollback needs
+ *   #3 one PRIMARY                  core_check(), check_service_shown()
+ *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
+ *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */
 #include "world.h"
 #include <assert.h>
 
@@ -28,7 +43,7 @@ told_task(struct world *w, const struct ev_task_state *ev)
     if (ev->status == TASK_STOPPED)
         c->told_stopped = true;
     if (ev->status == TASK_RUNNING && c->told_running_ms == 0)
-        c->told_running_ms = w->now_ms;
+        c->told_running_ms = naru_now(w);
     c->told_health = ev->health;
 }
 
@@ -88,6 +103,13 @@ told(struct world *w, const struct event *ev)
     case EVENT_SERVICE_DELETE:
         service_by_arn(w, ev->service_delete.service_arn)->is_deleted = true;
         break;
+    case EVENT_TARGETS_CHANGE: {
+        const struct ev_targets_change *c = &ev->targets_change;
+        const int i = target_find(w, c->target_group_arn, c->targets[0].id, c->targets[0].port);
+        if (i >= 0 && !c->registers)
+            w->targets[i].by_hand = true;
+        break;
+    }
     case EVENT_TASK_STOP_REQUEST: {
         const int i = container_find(w, strrchr(ev->task_stop_request.task_arn, '/') + 1);
         if (i >= 0)
@@ -98,7 +120,7 @@ told(struct world *w, const struct event *ev)
         const int i = container_find(w, strrchr(ev->task_protect.task_arn, '/') + 1);
         if (i >= 0)
             w->containers[i].protected_until_ms =
-                ev->task_protect.duration_ms == 0 ? 0 : w->now_ms + ev->task_protect.duration_ms;
+                ev->task_protect.duration_ms == 0 ? 0 : naru_now(w) + ev->task_protect.duration_ms;
         break;
     }
     default:
@@ -134,7 +156,7 @@ is_told_healthy(const struct world *w, int container)
     if (kind == CHECKED_NO_LB)
         return c->told_health == HEALTH_HEALTHY;
     if (kind == NO_LB)
-        return w->now_ms >= c->told_running_ms + 40000;
+        return naru_now(w) >= c->told_running_ms + 40000;
     t = target_of(w, container);
     return t >= 0 && !w->targets[t].is_draining && w->targets[t].told == TARGET_healthy;
 }
@@ -171,7 +193,7 @@ judge_stop(struct world *w, int container)
     c->asked_stop = true;
     c->asked_stop_ms = w->now_ms;
     if (c->service >= 0 && !c->by_user && !w->services[c->service].is_deleted &&
-        w->now_ms < c->protected_until_ms)
+        naru_now(w) < c->protected_until_ms)
         world_fail(w, "task %.8s is stopped while it is protected", c->id);
     if (!was_healthy || c->by_user)
         return;
@@ -235,6 +257,7 @@ open_page(struct world *w, const struct task *t)
     }
     world_trace(w, "  task %.8s of %.30s behaves %d", c->id, c->deployment_id, (int)c->behaviour);
     if (c->service >= 0) {
+        check_launch_allowed(w, t);
         judge_start(w, w->container_count - 1);
         judge_digest(w, c);
     }
@@ -249,10 +272,35 @@ stop_decided(struct world *w, const char *what, int container)
     judge_stop(w, container);
 }
 
+/* A task whose target an operator took out already is stopped without a DEREGISTER of its own. */
+static void
+note_stops_by_hand(struct world *w, int first)
+{
+    for (int i = first; i < w->effects.count; i++) {
+        const struct effect *e = &w->effects.at[i];
+        const struct task *t = e->type == EFFECT_PERSIST && e->persist.kind == ROW_TASK
+                                   ? core_task_by_arn(w->core, e->persist.key)
+                                   : NULL;
+        const int c = t == NULL || task_is_wanted(t) ? -1 : container_find(w, t->id);
+        for (int x = 0; c >= 0 && x < w->target_count; x++) {
+            if (w->targets[x].container == c && w->targets[x].by_hand)
+                w->containers[c].asked_stop = true;
+        }
+    }
+}
+
 void
 check_effects(struct world *w)
 {
-    for (int i = 0; i < w->effects.count; i++) {
+    check_effects_from(w, 0);
+}
+
+void
+check_effects_from(struct world *w, int first)
+{
+    note_stops_by_hand(w, first);
+    check_task_rows(w, first);
+    for (int i = first; i < w->effects.count; i++) {
         const struct effect *e = &w->effects.at[i];
         const struct ef_target_change *c = &e->target_deregister;
         const struct task *t;
@@ -268,7 +316,7 @@ check_effects(struct world *w)
             break;
         case EFFECT_TARGET_DEREGISTER:
             at = target_find(w, c->target_group_arn, c->target_id, c->port);
-            if (at >= 0 && w->targets[at].is_registered)
+            if (at >= 0 && w->targets[at].is_registered && !w->targets[at].by_hand)
                 stop_decided(w, "deregister", w->targets[at].container);
             break;
         default:
@@ -292,6 +340,9 @@ check_signal(struct world *w, int container)
         else if (x->in_flight > 0)
             world_fail(w, "promise 1: task %.8s is signalled with %d requests in flight",
                        w->containers[container].id, x->in_flight);
+        else if (!x->is_draining) /* idle, and about to say so, is as good as gone */
+            world_fail(w, "promise 1: task %.8s is signalled while its target is registered",
+                       w->containers[container].id);
     }
 }
 
@@ -321,8 +372,10 @@ check_verdict(struct world *w, int service)
 void
 check_after_step(struct world *w)
 {
-    for (int i = 0; i < w->service_count; i++)
+    for (int i = 0; i < w->service_count; i++) {
         check_verdict(w, i);
+        check_service_shown(w, i);
+    }
     if (w->steps % 16 == 0)
         core_check(w->core);
 }

@@ -74,11 +74,13 @@ register_target(struct world *w, const struct ef_target_change *c)
         text_copy(w->targets[i].id, ADDRESS_SIZE, str_of(c->target_id));
     }
     x = &w->targets[i];
+    if (x->is_registered && x->is_draining && x->by_hand && c->registration > x->registration)
+        x->is_registered = false; /* an operator lets it in again, as a registration of its own */
     if (x->is_registered && x->is_draining)
         world_fail(w, "target %s:%d goes back into rotation while draining", x->id, x->port);
     if (!x->is_registered) {
         x->is_registered = true;
-        x->is_draining = false;
+        x->is_draining = x->by_hand = false;
         x->registration = c->registration;
         x->last_report_ms = 0;
         x->in_flight = 0;
@@ -153,7 +155,7 @@ balancer_probe(struct world *w, int target, uint32_t generation)
         result = CHECK_FAILED;
     else if (!container_answers(w, &w->containers[x->container]))
         result = CHECK_BAD_CODE;
-    else if (chance(w, w->faults.probe_flake))
+    else if (strikes(w, probe_flake))
         result = CHECK_TIMED_OUT;
     if (target_health_checked(&x->health, &check, result, 500)) {
         rotate(w, x->group);

@@ -37,6 +37,8 @@ next(struct world *w, int container, int64_t in_ms)
 {
     struct sim_container *c = &w->containers[container];
 
+    if (strikes(w, docker_hangs))
+        in_ms += between(w, 30, 900) * 1000;
     happen(w, w->now_ms + in_ms, DOCKER, container)->generation = ++c->generation;
 }
 
@@ -100,7 +102,7 @@ docker_happened(struct world *w, int container, uint32_t generation)
     if (c->state == PULLING) {
         if (c->is_signalled)
             exits(w, container, 137);
-        else if (c->behaviour == BAD_IMAGE)
+        else if (c->behaviour == BAD_IMAGE || (c->image_is_gone = strikes(w, image_gone)))
             exits(w, container, 0);
         else
             comes_up(w, container);
@@ -128,12 +130,12 @@ create(struct world *w, int container)
     struct sim_container *c = &w->containers[container];
     int64_t pull_ms = between(w, 50, 600);
 
-    if (!w->docker_is_up && chance(w, 5000)) {
+    if ((!w->docker_is_up && chance(w, 5000)) || strikes(w, docker_refuses)) {
         c->is_infrastructure = true;
         exits(w, container, 0);
         return;
     }
-    if (chance(w, w->faults.slow_pull) || c->behaviour == SLOW)
+    if (strikes(w, slow_pull) || c->behaviour == SLOW)
         pull_ms += between(w, 1000, 60000);
     c->state = PULLING;
     next(w, container, pull_ms);

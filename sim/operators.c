@@ -99,6 +99,8 @@ operators_begin(struct world *w)
     host.instance_report.cpu_total = host.instance_report.memory_total_mib = 100000;
     world_step(w, &host);
     w->service_count = (int)between(w, 1, SERVICES_MAX);
+    if (w->cut.services_max > 0 && w->service_count > w->cut.services_max)
+        w->service_count = w->cut.services_max;
     for (int i = 0; i < w->service_count; i++)
         prepare_service(w, i);
 }
@@ -275,6 +277,27 @@ delete_service(struct world *w, struct sim_service *s)
     world_step(w, &ev);
 }
 
+/* Takes a task's target out by hand, or lets one in again that drains: also one that is being stopped. */
+static void
+change_target(struct world *w)
+{
+    const int i = w->target_count == 0 ? -1 : (int)between(w, 0, w->target_count - 1);
+    struct event ev = {.type = EVENT_TARGETS_CHANGE};
+    struct target asked = {0};
+
+    if (i < 0 || !w->targets[i].is_registered)
+        return;
+    text_copy(asked.id, sizeof(asked.id), str_of(w->targets[i].id));
+    asked.port = w->targets[i].port;
+    ev.targets_change.target_group_arn = w->services[w->targets[i].group].group;
+    ev.targets_change.registers = w->targets[i].is_draining;
+    ev.targets_change.targets = &asked;
+    ev.targets_change.target_count = 1;
+    world_trace(w, "operator %s %s:%d", ev.targets_change.registers ? "registers" : "deregisters",
+                asked.id, asked.port);
+    world_step(w, &ev);
+}
+
 /* The same version is registered again first, so that there always is one to update to. */
 static void
 delete_definition(struct world *w, int service)
@@ -325,22 +348,43 @@ act_on(struct world *w, struct sim_service *s)
         change_config(w, s);
     else if (dice < 98)
         delete_service(w, s);
+    else if (dice < 100)
+        change_target(w);
     else if (dice >= 110)
         delete_definition(w, (int)(s - w->services));
-    else if (dice >= 100)
+    else
         protect_task(w);
 }
 
+static void
+act(struct world *w)
+{
+    act_on(w, &w->services[between(w, 0, w->service_count - 1)]);
+    if (w->core != NULL)
+        check_after_step(w);
+}
+
+/* Each act draws from dice of its own, so that leaving one out changes no other one. */
 void
 operator_acts(struct world *w)
 {
+    const int number = w->acts++;
+    const bool is_hasty = chance(w, 1000);
+    struct rng after;
+
     if (w->now_ms >= w->operators_end_ms)
         return;
-    if (w->core != NULL) {
-        act_on(w, &w->services[between(w, 0, w->service_count - 1)]);
-        if (w->core != NULL)
-            check_after_step(w);
+    after = w->rng;
+    /* While commits fail the engine refuses whoever calls. */
+    if (w->core != NULL && !w->store_is_away &&
+        (!w->cut.has_acts || (number < ACTS_MAX && w->cut.acts[number]))) {
+        rng_seed(&w->rng, w->seed * 1000003 + (uint64_t)number);
+        world_trace(w, "act %d", number);
+        act(w);
+        if (is_hasty && w->core != NULL && !w->store_is_away)
+            act(w); /* and another thing, in the same moment */
     }
+    w->rng = after;
     happen(w, w->now_ms + (chance(w, 3000) ? between(w, 50, 2000) : between(w, 2000, 60000)),
            OPERATOR, 0);
 }
@@ -354,5 +398,6 @@ operators_finish(struct world *w)
         const struct service *now = core_service_by_arn(w->core, s->arn);
         if (now != NULL && now->status == SERVICE_ACTIVE && chance(w, 5000))
             update_service(w, s, 0, -1, NULL);
+        check_after_step(w);
     }
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] [--keep-going]
+/* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] [--keep-going | --give-up N]
+ *                                         [--shrink SEED] [--without FAULT,...] [--services N] [--acts N,...]
  * Each seed is one world (world.h).  A seed that breaks a promise is named with how to replay it.
  * With --jobs the seeds are shared among processes: an invariant of the core that asserts ends only
- * the world it was found in. */
+ * the world it was found in.
+ * --shrink looks for the shortest story in which the seed breaks the same promise, and tells it: the
+ * other three options are what it cuts (shrink.c), and replay what it found. */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,12 +15,14 @@
 #include "base/clock.h"
 #include "world.h"
 
-#define FAILED_MAX 20 /* then it gives up, unless --keep-going */
+#define FAILED_MAX 20 /* then it gives up, unless told otherwise */
 #define JOBS_MAX 256
 
 struct options {
-    uint64_t first, seeds, jobs;
-    bool traces, keeps_going;
+    uint64_t first, seeds, jobs, failed_max;
+    uint64_t shrinks, services_max;
+    bool traces;
+    struct cut cut;
 };
 
 /* Shared by the processes. */
@@ -45,7 +50,7 @@ on_abort(int signal_number)
 static void
 run_seed(const struct options *o, struct tally *t, uint64_t seed)
 {
-    struct world *w = world_new(seed, o->traces);
+    struct world *w = world_new(seed, &o->cut, o->traces);
 
     current_seed = seed;
     if (!world_run(w)) {
@@ -62,7 +67,7 @@ run_seed(const struct options *o, struct tally *t, uint64_t seed)
 static bool
 has_given_up(const struct options *o, struct tally *t)
 {
-    return !o->keeps_going && atomic_load(&t->failed) >= FAILED_MAX;
+    return atomic_load(&t->failed) >= o->failed_max;
 }
 
 static void
@@ -150,29 +155,39 @@ parse_options(int argc, char **argv, struct options *o)
         if (strcmp(argv[i], "--trace") == 0)
             o->traces = true;
         else if (strcmp(argv[i], "--keep-going") == 0)
-            o->keeps_going = true;
+            o->failed_max = UINT64_MAX;
         else if ((strcmp(argv[i], "--first") == 0 && parse_number(value, &o->first)) ||
                  (strcmp(argv[i], "--seeds") == 0 && parse_number(value, &o->seeds)) ||
+                 (strcmp(argv[i], "--give-up") == 0 && parse_number(value, &o->failed_max)) ||
+                 (strcmp(argv[i], "--shrink") == 0 && parse_number(value, &o->shrinks)) ||
+                 (strcmp(argv[i], "--services") == 0 && parse_number(value, &o->services_max)) ||
+                 (strcmp(argv[i], "--without") == 0 && cut_parse_without(&o->cut, value)) ||
+                 (strcmp(argv[i], "--acts") == 0 && cut_parse_acts(&o->cut, value)) ||
                  (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &o->jobs)))
             i++;
         else
             return false;
     }
+    o->cut.services_max = o->services_max < SERVICES_MAX ? (int)o->services_max : SERVICES_MAX;
     return o->jobs >= 1 && o->jobs <= JOBS_MAX;
 }
 
 int
 main(int argc, char **argv)
 {
-    struct options o = {.first = 1, .seeds = 100, .jobs = 1};
+    struct options o = {.first = 1, .seeds = 100, .jobs = 1, .failed_max = FAILED_MAX};
     struct tally *t;
     int64_t started_ms, took_ms;
 
     if (!parse_options(argc, argv, &o)) {
         fprintf(stderr, "usage: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] "
-                        "[--keep-going]\n");
+                        "[--keep-going | --give-up N]\n"
+                        "                [--shrink SEED] [--without FAULT,...] [--services N] "
+                        "[--acts N,... | none]\n");
         return 2;
     }
+    if (o.shrinks > 0)
+        return shrink(o.shrinks, &o.cut);
     t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t == MAP_FAILED) {
         perror("naru-sim: mmap");
@@ -186,7 +201,7 @@ main(int argc, char **argv)
         share_work(&o, t);
     took_ms = clock_monotonic_ms() - started_ms;
     if (has_given_up(&o, t))
-        printf("giving up after %llu failed seeds (--keep-going)\n", atomic_load(&t->failed));
+        printf("giving up after %llu failed seeds (--keep-going goes on)\n", atomic_load(&t->failed));
     printf("%llu seeds, %llu failed, %llu steps/s\n", atomic_load(&t->done), atomic_load(&t->failed),
            atomic_load(&t->steps) * 1000 / (unsigned long long)(took_ms > 0 ? took_ms : 1));
     return atomic_load(&t->failed) == 0 ? 0 : 1;

@@ -51,6 +51,13 @@ chance(struct world *w, int in_10000)
     return in_10000 > 0 && rng_below(&w->rng, 10000) < (uint64_t)in_10000;
 }
 
+/* What naru takes for the time; the world's own never jumps. */
+int64_t
+naru_now(const struct world *w)
+{
+    return w->now_ms + w->skew_ms;
+}
+
 int64_t
 between(struct world *w, int64_t low, int64_t high)
 {
@@ -147,7 +154,7 @@ report_task(struct world *w, int container)
         text_copy(r->texts[1], ARN_SIZE, str_of(c->address));
         ev->address = r->texts[1];
     }
-    if (c->behaviour == BAD_IMAGE && ev->status == TASK_STOPPED) {
+    if ((c->behaviour == BAD_IMAGE || c->image_is_gone) && ev->status == TASK_STOPPED) {
         snprintf(r->reason, sizeof(r->reason), "CannotPullContainerError: manifest unknown");
         ev->reason = r->reason;
     }
@@ -210,11 +217,11 @@ send_report(struct world *w, struct report *r)
     const bool is_ordered = r->target >= 0;
     struct report *again = NULL;
 
-    if (chance(w, w->faults.lost) && r->event.type != EVENT_INSTANCE_REPORT) {
+    if (strikes(w, lost) && r->event.type != EVENT_INSTANCE_REPORT) {
         free(r);
         return;
     }
-    if (chance(w, w->faults.late) && r->event.type != EVENT_INSTANCE_REPORT)
+    if (strikes(w, late) && r->event.type != EVENT_INSTANCE_REPORT)
         at_ms += between(w, 10, 20000);
     if (is_ordered) { /* the balancer's reports about one registration come from one thread, in order */
         struct sim_target *x = &w->targets[r->target];
@@ -222,7 +229,7 @@ send_report(struct world *w, struct report *r)
             at_ms = x->last_report_ms;
         x->last_report_ms = at_ms;
     }
-    if (chance(w, w->faults.repeated) && r->event.type == EVENT_TASK_STATE) {
+    if (strikes(w, repeated) && r->event.type == EVENT_TASK_STATE) {
         again = report_task(w, container_find(w, r->event.task_state.task_id));
         happen(w, at_ms + between(w, 0, 30000), DELIVER, 0)->report = again;
     }
@@ -247,7 +254,7 @@ image_effect(struct world *w, const struct effect *e)
     text_copy(r->texts[1], ARN_SIZE, str_of(e->image_resolve.revision_arn));
     ev->service_arn = r->texts[0];
     ev->revision_arn = r->texts[1];
-    if (chance(w, w->faults.lost)) {
+    if (strikes(w, lost)) {
         ev->error = "the registry is away";
     } else { /* the tag moves on all the time: a second look-up would give another digest */
         snprintf(r->digest[0], DIGEST_SIZE, "sha256:%064x", (unsigned)++w->image_version);
@@ -310,8 +317,21 @@ naru_dies(struct world *w)
     world_trace(w, "naru dies");
     core_free(w->core);
     w->core = NULL;
+    if (w->store_is_away)
+        book_return(w);
+    w->store_is_away = false;
     w->epoch++;
     happen(w, w->now_ms + between(w, 50, chance(w, 2000) ? 120000 : 3000), NARU_BACK, 0);
+}
+
+/* The host's clock may have been set meanwhile; the engine never goes back behind what is written. */
+static void
+set_clock(struct world *w)
+{
+    if (strikes(w, clock_set))
+        w->skew_ms += between(w, -7200, 7200) * 1000;
+    if (naru_now(w) < w->core->now_ms)
+        w->skew_ms = w->core->now_ms - w->now_ms;
 }
 
 static void
@@ -319,7 +339,6 @@ naru_returns(struct world *w)
 {
     struct err err;
 
-    world_trace(w, "naru returns");
     w->core = core_new(&w->options);
     for (int i = 0; i < w->row_count; i++) {
         if (!core_load(w->core, w->rows[i].kind, w->rows[i].doc, &err))
@@ -327,34 +346,78 @@ naru_returns(struct world *w)
     }
     if (!core_link(w->core, &err))
         world_fail(w, "linking: %s", err.message);
+    check_rows_read_back(w);
+    set_clock(w);
+    world_trace(w, "naru returns, its clock %lld ms off", (long long)w->skew_ms);
     effects_clear(&w->effects);
-    core_resume(w->core, w->now_ms, &w->effects);
+    core_resume(w->core, naru_now(w), &w->effects);
     if (w->stores_every_step)
         store_commit_rows(w);
     check_effects(w);
+    check_after_step(w);
     world_perform(w);
     report_instance(w);
+}
+
+/* The store refuses from now on: what the core does is neither performed nor told to anybody. */
+static void
+store_goes_away(struct world *w)
+{
+    world_trace(w, "commits fail");
+    if (!w->stores_every_step)
+        store_take_all(w);
+    book_keep(w);
+    w->store_is_away = true;
+    effects_clear(&w->effects);
+    happen(w, w->now_ms + 1000, STORE_BACK, 0)->generation = w->epoch;
+}
+
+/* As the engine tries again: all that gathered is committed, then performed. */
+static void
+store_returns(struct world *w, uint32_t epoch)
+{
+    if (!w->store_is_away || epoch != w->epoch)
+        return;
+    if (strikes(w, commit_fails) || chance(w, w->faults.commit_fails == 0 ? 0 : 3000)) {
+        happen(w, w->now_ms + 1000, STORE_BACK, 0)->generation = w->epoch;
+        return;
+    }
+    world_trace(w, "commits work again");
+    w->store_is_away = false;
+    book_forget(w);
+    if (w->stores_every_step)
+        store_commit_rows(w);
+    world_perform(w);
 }
 
 bool
 world_step(struct world *w, const struct event *event)
 {
-    const int crash = chance(w, w->faults.naru_crash) ? (int)between(w, 1, 3) : 0;
+    const int crash = strikes(w, naru_crash) ? (int)between(w, 1, 3) : 0;
+    int first;
 
-    if (crash == 1 && !w->stores_every_step)
+    if (!w->store_is_away && strikes(w, commit_fails))
+        store_goes_away(w);
+    if (crash == 1 && !w->stores_every_step && !w->store_is_away)
         store_take_all(w);
-    effects_clear(&w->effects);
-    core_step(w->core, event, w->now_ms, &w->effects);
+    if (!w->store_is_away)
+        effects_clear(&w->effects);
+    first = w->effects.count;
+    core_step(w->core, event, naru_now(w), &w->effects);
     w->steps++;
     if (w->traces)
         world_trace(w, "%s", event_name(event->type));
-    if (crash == 1) { /* nothing of it was committed: it never happened */
+    if (crash == 1 || (crash != 0 && w->store_is_away)) { /* not committed: it never happened */
         naru_dies(w);
         return false;
     }
+    told(w, event);
+    if (w->store_is_away) {
+        check_effects_from(w, first);
+        return true;
+    }
     if (w->stores_every_step)
         store_commit_rows(w);
-    told(w, event);
     check_effects(w);
     if (crash == 0)
         world_perform(w);
@@ -369,15 +432,37 @@ world_step(struct world *w, const struct event *event)
 
 /* ---- faults ---- */
 
+/* `docker rm -f` by somebody, or a bug of Docker: gone, and nobody says so. */
+static void
+lose_container(struct world *w)
+{
+    const int i = w->container_count == 0 ? -1 : (int)between(w, 0, w->container_count - 1);
+    struct sim_container *c = i < 0 ? NULL : &w->containers[i];
+
+    if (c == NULL || c->state != UP || c->is_signalled)
+        return;
+    world_trace(w, "container %.8s is lost", c->id);
+    c->state = EXITED;
+    c->exit_code = 137;
+    c->is_infrastructure = true;
+    c->generation++;
+}
+
 static void
 fault(struct world *w)
 {
-    if (chance(w, w->faults.docker_death) && w->docker_is_up) {
+    if (strikes(w, container_lost))
+        lose_container(w);
+    if (strikes(w, naru_stalls) && w->now_ms >= w->stalled_until_ms) {
+        w->stalled_until_ms = w->now_ms + between(w, 1, 600) * 1000;
+        world_trace(w, "naru stands still for %lld ms", (long long)(w->stalled_until_ms - w->now_ms));
+    }
+    if (strikes(w, docker_death) && w->docker_is_up) {
         docker_dies(w);
         report_instance(w);
         happen(w, w->now_ms + between(w, 500, 90000), DOCKER_BACK, 0);
     }
-    if (chance(w, w->faults.haproxy_restart)) {
+    if (strikes(w, haproxy_restart)) {
         /* What was in flight there is lost with it; the rotation comes back from its state file. */
         world_trace(w, "haproxy restarts");
         for (int i = 0; i < w->target_count; i++) {
@@ -393,9 +478,26 @@ fault(struct world *w)
 
 /* ---- the course ---- */
 
+/* What needs naru waits until it runs again. */
+static bool
+is_put_off(struct world *w, const struct happening *h)
+{
+    struct happening *later;
+
+    if (w->now_ms >= w->stalled_until_ms ||
+        (h->kind != DELIVER && h->kind != PROBE && h->kind != OPERATOR && h->kind != STORE_BACK))
+        return false;
+    later = happen(w, w->stalled_until_ms, h->kind, h->index);
+    later->generation = h->generation;
+    later->report = h->report;
+    return true;
+}
+
 static void
 happened(struct world *w, const struct happening *h)
 {
+    if (is_put_off(w, h))
+        return;
     switch (h->kind) {
     case DELIVER:
         deliver(w, h->report);
@@ -428,6 +530,9 @@ happened(struct world *w, const struct happening *h)
     case NARU_BACK:
         naru_returns(w);
         break;
+    case STORE_BACK:
+        store_returns(w, h->generation);
+        break;
     }
 }
 
@@ -436,9 +541,13 @@ static bool
 advance(struct world *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
-    const int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
+    int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
     struct happening h;
 
+    if (due_ms != INT64_MAX)
+        due_ms -= w->skew_ms;
+    if (due_ms < w->stalled_until_ms)
+        due_ms = w->stalled_until_ms;
     if (w->heap_count == 0 && due_ms == INT64_MAX)
         return false;
     if (w->heap_count == 0 || due_ms < w->heap[0].at_ms) {
@@ -461,23 +570,18 @@ draw_faults(struct world *w)
 
     /* A third of the worlds are calm in each respect, so that one fault cannot hide another's bug.
      */
-#define DRAW(field, most) f->field = chance(w, 3300) ? 0 : (int)between(w, 1, most)
-    DRAW(lost, 800);
-    DRAW(repeated, 1000);
-    DRAW(late, 1000);
-    DRAW(slow_pull, 2000);
-    DRAW(docker_death, 800);
-    DRAW(haproxy_restart, 800);
-    DRAW(naru_crash, 200);
-    DRAW(probe_flake, 300);
-#undef DRAW
+#define X(field, most) f->field = chance(w, 3300) ? 0 : (int)between(w, 1, most);
+    FAULTS(X)
+#undef X
 }
 
 struct world *
-world_new(uint64_t seed, bool traces)
+world_new(uint64_t seed, const struct cut *cut, bool traces)
 {
     struct world *w = mem_new(sizeof(*w));
 
+    if (cut != NULL)
+        w->cut = *cut;
     w->seed = seed;
     w->traces = traces;
     rng_seed(&w->rng, seed);
@@ -506,6 +610,8 @@ world_free(struct world *w)
     free(w->containers);
     free(w->targets);
     free(w->pinned);
+    free(w->completed);
+    book_forget(w);
     free(w);
 }
 
@@ -524,7 +630,7 @@ world_run(struct world *w)
         ;
     world_trace(w, "faults end");
     w->faults = (struct faults){0};
-    while (!w->has_failed && w->core == NULL && advance(w))
+    while (!w->has_failed && (w->core == NULL || w->store_is_away) && advance(w))
         ;
     if (!w->has_failed)
         operators_finish(w);

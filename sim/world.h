@@ -4,7 +4,11 @@
  * seed.  The world keeps its own book of what it was told and what really runs; checks.c judges the
  * core's decisions by that book only, never by the core's own view.
  * Faults: slow pulls, crashing tasks, bad images, lost, late, repeated and reordered reports, a dying
- * Docker, a HAProxy that restarts, naru dying before its commit, before its effects or after. */
+ * Docker (or one that refuses, hangs or forgets), images that are gone, a HAProxy that restarts, commits that
+ * fail, naru dying before its commit, before its effects or after, naru standing still, a clock that was set
+ * while it was down.
+ * A world can be cut (shrink.c): its faults of a kind, services or acts of operators are left out while
+ * every other choice stays as it was drawn. */
 #pragma once
 #include <stdio.h>
 #include "core/core.h"
@@ -18,9 +22,32 @@ enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMA
 enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
 enum container_state { NOT_CREATED, PULLING, UP, EXITED, REMOVED };
 
+/* Name, and how many in 10,000 chances at most. */
+#define FAULTS(X)                                                                             \
+    X(lost, 800) X(repeated, 1000) X(late, 1000) X(slow_pull, 2000) X(docker_death, 800)      \
+    X(haproxy_restart, 800) X(naru_crash, 200) X(probe_flake, 300) X(docker_refuses, 300)     \
+    X(docker_hangs, 200) X(container_lost, 800) X(image_gone, 300) X(commit_fails, 100)       \
+    X(naru_stalls, 300) X(clock_set, 3000)
 struct faults {
-    int lost, repeated, late, slow_pull, docker_death, haproxy_restart, naru_crash, probe_flake;
-    /* each: so many in 10,000 chances */
+#define X(name, most) int name;
+    FAULTS(X)
+#undef X
+};
+enum fault_kind {
+#define X(name, most) FAULT_##name,
+    FAULTS(X)
+#undef X
+    FAULT_KINDS
+};
+
+#define ACTS_MAX 1024 /* of operators, in one world */
+
+/* What is left out of a world. */
+struct cut {
+    uint32_t without;         /* bits of enum fault_kind */
+    int services_max;         /* 0: as drawn */
+    bool has_acts;            /* only those of `acts` happen */
+    bool acts[ACTS_MAX];
 };
 
 struct sim_container {
@@ -38,6 +65,8 @@ struct sim_container {
     int64_t told_running_ms, asked_stop_ms;
     int64_t protected_until_ms;
     enum health_status told_health;
+    int version;
+    bool image_is_gone;
 };
 
 struct sim_target {
@@ -46,6 +75,7 @@ struct sim_target {
     int port, container;
     int64_t registration;
     bool is_registered, is_draining, in_rotation;
+    bool by_hand; /* an operator deregistered it */
     struct target_health health;
     enum target_state told; /* by reports that the core has committed */
     int in_flight;
@@ -69,7 +99,7 @@ struct sim_service {
 };
 
 enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
-                      NARU_BACK };
+                      NARU_BACK, STORE_BACK };
 
 struct report; /* an event on its way to the core */
 
@@ -95,6 +125,12 @@ struct world {
     struct core_options options;
     uint32_t epoch;    /* of naru's life: reports of an earlier one are lost */
     int64_t now_ms, start_ms;
+    int64_t skew_ms;          /* of naru's clock: naru_now() */
+    int64_t stalled_until_ms; /* naru stands still */
+    bool store_is_away;       /* commits fail: nothing is performed, and a death loses all of it */
+    struct book *book;        /* as it was when they began to fail */
+    struct cut cut;
+    int acts;                 /* of operators, so far */
     struct effects effects;
     struct faults faults;
     struct stored_row *rows;
@@ -119,10 +155,12 @@ struct world {
     /* deployment id -> digest, for promise 6 and 4 */
     struct { char id[ID_SIZE]; char digest[DIGEST_SIZE]; } *pinned;
     int pinned_count, pinned_capacity;
+    char (*completed)[ID_SIZE]; /* deployments that were COMPLETED once, oldest first */
+    int completed_count, completed_capacity;
     int64_t operators_end_ms;
 };
 
-struct world *world_new(uint64_t seed, bool traces);
+struct world *world_new(uint64_t seed, const struct cut *cut, bool traces); /* cut: or NULL */
 void world_free(struct world *w);
 /* Runs the whole course; false if a promise was broken (world.failure says which). */
 bool world_run(struct world *w);
@@ -131,6 +169,9 @@ bool world_run(struct world *w);
 void world_fail(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 void world_trace(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 bool chance(struct world *w, int in_10000);
+/* Does a fault strike now?  One that was cut is drawn all the same, and does not. */
+#define strikes(w, fault) (chance((w), (w)->faults.fault) && ((w)->cut.without >> FAULT_##fault & 1) == 0)
+int64_t naru_now(const struct world *w);
 int64_t between(struct world *w, int64_t low, int64_t high);
 struct happening *happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index);
 /* Steps the core, commits, judges, performs; false if naru died before the commit. */
@@ -170,4 +211,21 @@ void check_effects(struct world *w);           /* decisions, before they are per
 void check_after_step(struct world *w);
 void check_signal(struct world *w, int container); /* a SIGTERM arrives */
 bool world_is_steady(struct world *w, char *why, size_t why_size);
+void check_effects_from(struct world *w, int first);
 void told(struct world *w, const struct event *ev); /* the step of `ev` is committed */
+
+/* invariants.c: of what the core shows */
+void check_task_rows(struct world *w, int first);
+void check_service_shown(struct world *w, int service);
+void check_launch_allowed(struct world *w, const struct task *t);
+void check_rows_read_back(struct world *w); /* loaded, not resumed yet */
+
+/* book.c: commits that fail */
+void book_keep(struct world *w);
+void book_forget(struct world *w);
+void book_return(struct world *w); /* naru died: none of it happened */
+
+/* shrink.c */
+int shrink(uint64_t seed, const struct cut *cut); /* the exit status */
+bool cut_parse_acts(struct cut *cut, const char *text);
+bool cut_parse_without(struct cut *cut, const char *text);
