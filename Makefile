@@ -3,6 +3,8 @@
 #   make up      install what is missing, build, start, take the sample from git push to live
 #   make demo    three deployments under load: good, unhealthy, crashing
 #   make check   every test      make soak    the long ones      make bench   measurements
+#   make mutate  breaks the core in a hundred ways; the tests have to notice each
+#   make coverage  which lines and branches of the core no test reaches
 #   make build   only the build  make install to PREFIX (default /usr/local), with a systemd unit
 #   make down    stop what `up` started (PURGE=1: and remove its data)
 
@@ -10,7 +12,7 @@ BUILD := build
 PREFIX ?= /usr/local
 NARU := $(BUILD)/naru
 
-.PHONY: all build up demo down check soak bench install fuzz clean
+.PHONY: all build up demo down check soak mutate coverage bench install fuzz clean
 
 all: build
 
@@ -35,6 +37,13 @@ check:
 soak: build
 	@tools/packages test
 	@tools/soak $(BUILD)
+
+mutate: build
+	@/usr/bin/python3 tools/mutate --build $(BUILD)
+
+coverage:
+	@tools/packages build
+	@/usr/bin/python3 tools/coverage
 
 bench: build
 	@tools/packages test
