@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 
 #define FAILED_MAX 20 /* then it gives up, unless told otherwise */
 #define JOBS_MAX 256
+#define HANG_S 300 /* a world takes milliseconds, under a sanitizer a second */
 
 struct options {
     uint64_t first, seeds, jobs, failed_max;
@@ -32,19 +34,30 @@ struct tally {
 
 static uint64_t current_seed;
 
-/* An invariant of the core asserted: say which world it was before the process ends. */
+/* An invariant of the core asserted, or a world hangs: say which it was before the process ends. */
 static void
-on_abort(int signal_number)
+on_end(int signal_number)
 {
     char text[128];
     const int len = snprintf(
-        text, sizeof(text), "seed %llu: aborted; replay: naru-sim --first %llu --seeds 1 --trace\n",
-        (unsigned long long)current_seed, (unsigned long long)current_seed);
+        text, sizeof(text), "seed %llu: %s; replay: naru-sim --first %llu --seeds 1 --trace\n",
+        (unsigned long long)current_seed, signal_number == SIGABRT ? "aborted" : "it does not end",
+        (unsigned long long)current_seed);
 
-    (void)signal_number;
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0)
         _exit(3);
+    if (signal_number != SIGABRT)
+        _exit(3);
     signal(SIGABRT, SIG_DFL);
+}
+
+/* Seconds of our own computing, so that a busy machine is no hang; 0: no limit. */
+static void
+limit_computing(int seconds)
+{
+    const struct itimerval limit = {.it_value.tv_sec = seconds};
+
+    setitimer(ITIMER_VIRTUAL, &limit, NULL);
 }
 
 static void
@@ -53,12 +66,14 @@ run_seed(const struct options *o, struct tally *t, uint64_t seed)
     struct world *w = world_new(seed, &o->cut, o->traces);
 
     current_seed = seed;
+    limit_computing(HANG_S);
     if (!world_run(w)) {
         atomic_fetch_add(&t->failed, 1);
         printf("seed %llu: %s\n  replay: naru-sim --first %llu --seeds 1 --trace\n",
                (unsigned long long)seed, w->failure, (unsigned long long)seed);
         fflush(stdout);
     }
+    limit_computing(0);
     atomic_fetch_add(&t->done, 1);
     atomic_fetch_add(&t->steps, w->steps);
     world_free(w);
@@ -193,7 +208,8 @@ main(int argc, char **argv)
         perror("naru-sim: mmap");
         return 2;
     }
-    signal(SIGABRT, on_abort);
+    signal(SIGABRT, on_end);
+    signal(SIGVTALRM, on_end);
     started_ms = clock_monotonic_ms();
     if (o.jobs == 1)
         work(&o, t);
