@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Clusters, and the container instance that this machine is in each of them. */
+/* Clusters; ecs_instance.c has the container instances in them. */
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 
@@ -167,7 +167,7 @@ ecs_list_clusters(struct request *rq, struct json *out, struct err *err)
 
 /* ---- DeleteCluster ---- */
 
-/* The instance is no obstacle: it is this machine, and leaves with the cluster. */
+/* Instances are no obstacle: they are machines of every cluster, and leave with this one. */
 bool
 ecs_delete_cluster(struct request *rq, struct json *out, struct err *err)
 {
@@ -188,60 +188,5 @@ ecs_delete_cluster(struct request *rq, struct json *out, struct err *err)
     request_step(rq, &(struct event){.type = EVENT_CLUSTER_DELETE,
                                      .cluster_delete = {.arn = cluster->arn}});
     json_set(out, "cluster", ecs_describe_cluster(rq, cluster)); /* INACTIVE, still describable */
-    return true;
-}
-
-/* ---- container instances ---- */
-
-bool
-ecs_list_container_instances(struct request *rq, struct json *out, struct err *err)
-{
-    const struct cluster *cluster = ecs_find_cluster(rq, err);
-    const char *status = json_get_cstr(rq->input, "status", "ACTIVE");
-    cleanup(ecs_page_done) struct ecs_page page = {0};
-
-    if (cluster == NULL)
-        return false;
-    if (json_get(rq->input, "filter") != NULL)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "filter: the cluster query language is not built in naru yet.");
-    for (const struct container_instance *i = rq->core->instances; i != NULL; i = i->next) {
-        if (strcmp(i->cluster_arn, cluster->arn) == 0 && strcmp(status, "ACTIVE") == 0)
-            ecs_page_add(&page, json_text(i->arn), "%s", i->arn);
-    }
-    return ecs_page_write(&page, rq, "containerInstanceArns", 100, false, out, err);
-}
-
-bool
-ecs_describe_container_instances(struct request *rq, struct json *out, struct err *err)
-{
-    const struct cluster *cluster = ecs_find_cluster(rq, err);
-    const struct json *names = json_get(rq->input, "containerInstances");
-    struct json *found, *failures;
-
-    if (cluster == NULL ||
-        !ecs_check_list(rq, "containerInstances", 100, "Container Instances cannot be empty.", err))
-        return false;
-    found = json_array();
-    failures = json_array();
-    for (size_t i = 0; i < json_size(names); i++) {
-        const char *name = json_cstr(json_at(names, i), "");
-        const struct container_instance *instance = ecs_instance_of_cluster(rq->core, cluster);
-
-        if (instance != NULL &&
-            (strcmp(instance->arn, name) == 0 || strcmp(instance->id, name) == 0)) {
-            json_append(found, ecs_describe_instance(rq, instance));
-        } else {
-            char arn[ARN_SIZE];
-            if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)
-                text_copy(arn, sizeof(arn), str_of(name));
-            else
-                arn_format(arn, "ecs", rq->region, rq->account, "container-instance/%s/%s",
-                           cluster->name, name);
-            json_append(failures, ecs_failure(arn, "MISSING"));
-        }
-    }
-    json_set(out, "containerInstances", found);
-    json_set(out, "failures", failures);
     return true;
 }

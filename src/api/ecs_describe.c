@@ -45,7 +45,7 @@ ecs_failure_missing(const struct request *rq, const struct cluster *cluster, con
     return ecs_failure(arn, "MISSING");
 }
 
-/* ---- clusters and instances ---- */
+/* ---- clusters ---- */
 
 static void
 add_statistic(struct json *list, const char *name, int value)
@@ -120,13 +120,12 @@ ecs_describe_cluster(const struct request *rq, const struct cluster *cluster)
     struct json *o = json_object();
     int instances = 0;
 
-    for (const struct container_instance *i = rq->core->instances; i != NULL; i = i->next)
-        instances += strcmp(i->cluster_arn, cluster->arn) == 0;
+    for (const struct container_instance *i = cluster->instances; i != NULL; i = i->next_in_cluster)
+        instances++;
     json_set(o, "clusterArn", json_text(cluster->arn));
     json_set(o, "clusterName", json_text(cluster->name));
     json_set(o, "status", json_text(cluster_status_name(cluster->status)));
-    set_int(o, "registeredContainerInstancesCount",
-            cluster->status == CLUSTER_ACTIVE ? instances : 0);
+    set_int(o, "registeredContainerInstancesCount", instances);
     set_int(o, "runningTasksCount", n.running[LAUNCH_EC2] + n.running[LAUNCH_FARGATE]);
     set_int(o, "pendingTasksCount", n.pending[LAUNCH_EC2] + n.pending[LAUNCH_FARGATE]);
     set_int(o, "activeServicesCount", n.active[LAUNCH_EC2] + n.active[LAUNCH_FARGATE]);
@@ -142,64 +141,6 @@ ecs_describe_cluster(const struct request *rq, const struct cluster *cluster)
     if (ecs_includes(rq, "ATTACHMENTS")) /* of capacity providers that scale; there is none */
         json_set(o, "attachments", json_array());
     copy_members(o, cluster->doc, always, ARRAY_COUNT(always));
-    return o;
-}
-
-static struct json *
-integer_resource(const char *name, int64_t value)
-{
-    struct json *r = json_object();
-
-    json_set(r, "name", json_text(name));
-    json_set(r, "type", json_text("INTEGER"));
-    json_set(r, "doubleValue", json_real(0));
-    set_int(r, "longValue", 0);
-    set_int(r, "integerValue", value);
-    return r;
-}
-
-static struct json *
-resources(int cpu, int memory_mib)
-{
-    struct json *list = json_array();
-
-    json_append(list, integer_resource("CPU", cpu));
-    json_append(list, integer_resource("MEMORY", memory_mib));
-    return list;
-}
-
-struct json *
-ecs_describe_instance(const struct request *rq, const struct container_instance *instance)
-{
-    static const char *const kept[] = {"versionInfo", "attributes"};
-    struct json *o = json_object();
-    int cpu = instance->cpu_total, memory = instance->memory_total_mib, running = 0, pending = 0;
-
-    /* Capacity is the host's: EC2 tasks of every cluster use it. */
-    for (const struct task *t = rq->core->tasks; t != NULL; t = t->next) {
-        if (t->last_status == TASK_STOPPED)
-            continue;
-        cpu -= t->launch_type == LAUNCH_EC2 ? t->cpu : 0;
-        memory -= t->launch_type == LAUNCH_EC2 ? t->memory_mib : 0;
-        if (strcmp(t->cluster_arn, instance->cluster_arn) != 0)
-            continue;
-        running += t->last_status == TASK_RUNNING;
-        pending += is_pending(t);
-    }
-    json_set(o, "containerInstanceArn", json_text(instance->arn));
-    json_set(o, "ec2InstanceId", json_text(instance->id));
-    set_int(o, "version", 1);
-    json_set(o, "remainingResources", resources(cpu, memory));
-    json_set(o, "registeredResources", resources(instance->cpu_total, instance->memory_total_mib));
-    json_set(o, "status", json_text("ACTIVE"));
-    json_set(o, "agentConnected", json_bool(instance->is_connected));
-    set_int(o, "runningTasksCount", running);
-    set_int(o, "pendingTasksCount", pending);
-    ecs_set_time(rq, o, "registeredAt", instance->registered_at_ms);
-    json_set(o, "attachments", json_array());
-    json_set(o, "tags", json_array());
-    json_set(o, "attributes", json_array());
-    copy_members(o, instance->doc, kept, ARRAY_COUNT(kept));
     return o;
 }
 

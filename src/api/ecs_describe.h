@@ -19,8 +19,8 @@ struct service *ecs_find_service(const struct request *rq, const struct cluster 
 /* A definition that may be started: ACTIVE.  `name` is family, family:revision or ARN. */
 struct task_definition *ecs_find_usable_definition(const struct request *rq, const char *name,
                                                    struct err *err);
-struct container_instance *ecs_instance_of_cluster(const struct core *core,
-                                                   const struct cluster *cluster);
+struct container_instance *ecs_find_instance(const struct request *rq, const struct cluster *cluster,
+                                             const char *id_or_arn); /* NULL: not there */
 bool ecs_includes(const struct request *rq, const char *field); /* in the member "include" */
 /* A list of 1 to `max` identifiers of sane length; `empty_text` says that it has none. */
 bool ecs_check_list(const struct request *rq, const char *member, size_t max, const char *empty_text,

@@ -243,12 +243,16 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     const struct container_instance *instance = core_instance(rq->core, t->instance_arn);
     struct json *o = json_object(), *containers = json_array(), *attributes = json_array();
     char zone[REGION_SIZE + 1];
+    struct str of_instance;
 
     snprintf(zone, sizeof(zone), "%sa", t->region);
     json_set(o, "attachments", attachments(t));
     json_append(attributes, pair("ecs.cpu-architecture", CPU_ARCHITECTURE));
     json_set(o, "attributes", attributes);
-    json_set(o, "availabilityZone", json_text(zone));
+    json_set(o, "availabilityZone",
+             instance != NULL && container_instance_attribute(instance, STR(ZONE_ATTRIBUTE), &of_instance)
+                 ? json_str(of_instance)
+                 : json_text(zone));
     json_set(o, "clusterArn", json_text(t->cluster_arn));
     json_set(o, "connectivity",
              json_text(instance != NULL && !instance->is_connected ? "DISCONNECTED" : "CONNECTED"));

@@ -94,16 +94,6 @@ ecs_find_usable_definition(const struct request *rq, const char *name, struct er
     return td;
 }
 
-struct container_instance *
-ecs_instance_of_cluster(const struct core *core, const struct cluster *cluster)
-{
-    for (struct container_instance *i = core->instances; i != NULL; i = i->next) {
-        if (strcmp(i->cluster_arn, cluster->arn) == 0)
-            return i;
-    }
-    return NULL;
-}
-
 bool
 ecs_includes(const struct request *rq, const char *field)
 {

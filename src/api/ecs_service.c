@@ -161,6 +161,7 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
     const struct cluster *cluster = ecs_find_cluster(rq, err);
     cleanup(workload_done) struct workload w = {0};
     cleanup(config_done) struct deployment_config config = {0};
+    cleanup(placement_rules_done) struct placement_rules rules = {0};
 
     if (cluster == NULL || !service_check_built(rq->input, err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err))
@@ -170,6 +171,7 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
                        "desiredCount must be given for the scheduling strategy REPLICA.");
     if (!check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err) ||
         !workload_read(rq, cluster, NULL, &w, err) ||
+        !placement_read(rq->input, w.launch_type, &rules, err) ||
         !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
         !config_read(json_get(rq->input, "deploymentConfiguration"), NULL, &config, err))
         return false;
@@ -246,6 +248,7 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
     const struct json *config_given = json_get(rq->input, "deploymentConfiguration");
     cleanup(workload_done) struct workload w = {0};
     cleanup(config_done) struct deployment_config config = {0};
+    cleanup(placement_rules_done) struct placement_rules rules = {0};
     cleanup_json struct json *doc = NULL;
     bool starts = false;
     int load_balancer_count = old->load_balancer_count;
@@ -260,6 +263,7 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         td = w.definition;
     }
     if (!check_grace_period(rq, load_balancer_count, td, err) ||
+        !placement_read(rq->input, starts ? w.launch_type : old->launch_type, &rules, err) ||
         (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
         return false;
     doc = service_doc(rq, s->doc);

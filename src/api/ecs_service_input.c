@@ -63,7 +63,7 @@ service_check_built(const struct json *input, struct err *err)
 {
     static const char *const lists[] = {
         "serviceRegistries", "volumeConfigurations", "vpcLatticeConfigurations",
-        "gatewayConnectors", "placementConstraints",
+        "gatewayConnectors",
     };
     const char *controller = json_get_cstr(json_get(input, "deploymentController"), "type", "ECS");
     const char *launch = json_get_cstr(input, "launchType", "EC2");
@@ -88,6 +88,25 @@ service_check_built(const struct json *input, struct err *err)
                        "launchType %s is not built in naru yet: EC2 and FARGATE are.", launch);
     return check_load_balancers_built(json_get(input, "loadBalancers"), err) &&
            check_config_built(json_get(input, "deploymentConfiguration"), err);
+}
+
+/* ---- placement ---- */
+
+bool
+placement_read(const struct json *input, enum launch_type launch_type, struct placement_rules *out,
+               struct err *err)
+{
+    const struct json *strategies = json_get(input, "placementStrategy");
+    const struct json *constraints = json_get(input, "placementConstraints");
+
+    *out = (struct placement_rules){0};
+    if (launch_type == LAUNCH_FARGATE && json_size(constraints) > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Placement constraints are not supported with FARGATE launch type.");
+    if (launch_type == LAUNCH_FARGATE && json_size(strategies) > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Placement strategies are not supported with FARGATE launch type.");
+    return placement_rules_read(strategies, constraints, out, err);
 }
 
 /* ---- deploymentConfiguration ---- */
@@ -192,6 +211,8 @@ read_launch_type(const struct request *rq, const struct cluster *cluster, const 
     const char *given = json_get_cstr(rq->input, "launchType", NULL);
     const struct json *strategy = json_get(rq->input, "capacityProviderStrategy");
 
+    if (json_get(rq->input, "containerInstances") != NULL)
+        return true; /* StartTask: on those, so EC2 */
     if (given != NULL && json_size(strategy) > 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Specifying both a launch type and capacity provider strategy is not supported. "

@@ -21,6 +21,10 @@ bool workload_read(const struct request *rq, const struct cluster *cluster,
                    const struct revision *old, struct workload *out, struct err *err) MUST_CHECK;
 bool workload_equal(const struct workload *w, const struct revision *old);
 
+/* placementStrategy and placementConstraints of the input; both are for instances only. */
+bool placement_read(const struct json *input, enum launch_type launch_type,
+                    struct placement_rules *out, struct err *err) MUST_CHECK;
+
 /* Members of the input that name features without an implementation. */
 bool service_check_built(const struct json *input, struct err *err) MUST_CHECK;
 

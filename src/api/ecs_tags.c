@@ -22,6 +22,10 @@ tags_of(const struct request *rq, struct str kind, const char *arn, bool *found)
         const struct task *task = core_task_by_arn(rq->core, arn);
         if (task != NULL)
             return task->tags;
+    } else if (str_is(kind, "container-instance")) {
+        const struct container_instance *instance = core_instance(rq->core, arn);
+        if (instance != NULL)
+            return instance->tags;
     } else {
         const struct task_definition *td = core_task_definition(rq->core, rq->region, str_of(arn));
         if (td != NULL && strcmp(td->arn, arn) == 0)
@@ -44,11 +48,12 @@ find_tags(const struct request *rq, const struct json **tags, struct err *err)
     rest = parts.resource;
     if (!str_split(&rest, '/', &kind) || rest.at == NULL || rest.len == 0)
         return err_set(err, ERR_INVALID_PARAMETER, "The ARN provided is invalid.");
-    if ((str_is(kind, "service") || str_is(kind, "task")) && str_index(rest, '/') < 0)
+    if ((str_is(kind, "service") || str_is(kind, "task") || str_is(kind, "container-instance")) &&
+        str_index(rest, '/') < 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Long arn format must be used for tagging operations");
     if (!str_is(kind, "service") && !str_is(kind, "task") && !str_is(kind, "cluster") &&
-        !str_is(kind, "task-definition"))
+        !str_is(kind, "task-definition") && !str_is(kind, "container-instance"))
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "Tags of a " STR_FMT " are not built in naru yet.",
                        STR_ARG(str_slice(kind, 0, 60)));

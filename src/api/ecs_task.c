@@ -6,11 +6,13 @@
 #include "api/ecs_service_input.h"
 #include "api/ecs_task_definition.h"
 #include "core/placement.h"
+#include "core/task_lifecycle.h"
 #include "model/arn.h"
 
 #define OVERRIDES_SIZE_MAX 8192
-#define RUN_MAX 10    /* of one RunTask */
-#define TASKS_MAX 100 /* of one DescribeTasks */
+#define RUN_MAX 10     /* of one RunTask */
+#define TASKS_MAX 100  /* of one DescribeTasks */
+#define STARTED_MAX 10 /* instances of one StartTask */
 
 /* ---- RunTask ---- */
 
@@ -174,73 +176,162 @@ check_run(const struct request *rq, struct err *err)
     return service_check_built(rq->input, err) && ecs_check_tags(json_get(rq->input, "tags"), err);
 }
 
-/* Why the last ones of a RunTask found no place. */
-static struct json *
-placement_failures(const struct request *rq, const struct cluster *cluster, const struct workload *w,
-                   int count)
-{
-    struct container_instance *instance, *closest;
-    struct json *failures = json_array();
-    const char *why;
-
-    if (count > 0 && !place_find(rq->core, cluster->arn, w->definition, w->launch_type, &instance,
-                                 &closest, &why))
-        json_append(failures, ecs_failure(closest != NULL ? closest->arn : cluster->arn, why));
-    return failures;
-}
+/* What all tasks of a call have in common. */
+struct launch {
+    const struct cluster *cluster;
+    struct workload w;
+    struct placement_rules rules;
+    struct json *overrides, *doc, *tags;
+    const char *group;
+};
 
 static void
-run(struct request *rq, const struct cluster *cluster, const struct workload *w,
-    const struct json *overrides, struct json *out)
+launch_done(struct launch *l)
+{
+    workload_done(&l->w);
+    placement_rules_done(&l->rules);
+    json_unref(l->overrides);
+    json_unref(l->doc);
+    json_unref(l->tags);
+}
+
+static bool
+launch_read(struct request *rq, const struct cluster *cluster, struct launch *l, struct err *err)
 {
     const bool inherits =
         strcmp(json_get_cstr(rq->input, "propagateTags", "NONE"), "TASK_DEFINITION") == 0;
-    cleanup_json struct json *doc = task_doc(rq, w);
-    cleanup_json struct json *tags =
-        ecs_merge_tags(inherits ? w->definition->tags : NULL, json_get(rq->input, "tags"));
-    const char *family = arena_format(rq->arena, "family:%s", w->definition->family);
-    const int count = (int)json_get_i64(rq->input, "count", 1);
-    struct json *tasks = json_array();
 
+    if (!workload_read(rq, cluster, NULL, &l->w, err) ||
+        !read_overrides(rq, l->w.definition, &l->overrides, err) ||
+        !placement_read(rq->input, l->w.launch_type, &l->rules, err))
+        return false;
+    l->cluster = cluster;
+    l->doc = task_doc(rq, &l->w);
+    l->tags = ecs_merge_tags(inherits ? l->w.definition->tags : NULL, json_get(rq->input, "tags"));
+    l->group = json_get_cstr(rq->input, "group",
+                             arena_format(rq->arena, "family:%s", l->w.definition->family));
+    return true;
+}
+
+/* How many of `count` were started; `instance_arn` NULL: wherever the scheduler puts them. */
+static int
+launch(struct request *rq, const struct launch *l, int count, const char *instance_arn,
+       struct json *tasks)
+{
     request_step(rq, &(struct event){
         .type = EVENT_TASK_RUN,
-        .task_run = {.cluster_arn = cluster->arn,
-                     .task_definition_arn = w->definition->arn,
-                     .group = json_get_cstr(rq->input, "group", family),
+        .task_run = {.cluster_arn = l->cluster->arn,
+                     .task_definition_arn = l->w.definition->arn,
+                     .group = l->group,
                      .started_by = json_get_cstr(rq->input, "startedBy", ""),
                      .count = count,
-                     .launch_type = w->launch_type,
-                     .overrides = overrides,
-                     .doc = doc,
-                     .tags = tags}});
+                     .launch_type = l->w.launch_type,
+                     .instance_arn = instance_arn,
+                     .rules = &l->rules,
+                     .overrides = l->overrides,
+                     .doc = l->doc,
+                     .tags = l->tags}});
     for (int i = 0; i < rq->core->created_count; i++) {
         const struct task *t = core_task_by_arn(rq->core, rq->core->created_arns[i]);
         if (t != NULL)
             json_append(tasks, ecs_describe_task(rq, t, true));
     }
-    json_set(out, "tasks", tasks);
-    json_set(out, "failures", placement_failures(rq, cluster, w, count - rq->core->created_count));
+    return rq->core->created_count;
+}
+
+/* Why `i` took no (further) task. */
+static void
+add_failure(const struct request *rq, const struct launch *l, const struct container_instance *i,
+            struct json *failures)
+{
+    const struct task_definition *td = l->w.definition;
+    const enum place_lack lack = place_lack(
+        &(struct place_request){.cluster = l->cluster,
+                                .definition = td,
+                                .launch_type = l->w.launch_type,
+                                .cpu = task_override(l->overrides, "cpu", td->cpu),
+                                .memory_mib = task_override(l->overrides, "memory", td->memory_mib),
+                                .rules = &l->rules,
+                                .group = l->group},
+        i);
+    struct json *failure;
+
+    if (lack == PLACE_FITS)
+        return;
+    failure = ecs_failure(i->arn, place_reason(lack));
+    if (place_detail(lack) != NULL)
+        json_set(failure, "detail", json_text(place_detail(lack)));
+    json_append(failures, failure);
+}
+
+/* An entry for each instance that was considered (ecs.md 4.5). */
+static void
+add_failures(const struct request *rq, const struct launch *l, struct json *failures)
+{
+    if (l->w.launch_type == LAUNCH_FARGATE) { /* only a lost agent is in the way of those */
+        json_append(failures, ecs_failure(l->cluster->arn, "AGENT"));
+        return;
+    }
+    for (const struct container_instance *i = l->cluster->instances; i != NULL;
+         i = i->next_in_cluster)
+        add_failure(rq, l, i, failures);
 }
 
 bool
 ecs_run_task(struct request *rq, struct json *out, struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
-    cleanup(workload_done) struct workload w = {0};
-    cleanup_json struct json *overrides = NULL;
+    cleanup(launch_done) struct launch l = {0};
+    const int count = (int)json_get_i64(rq->input, "count", 1);
+    struct json *tasks, *failures;
     bool is_answered = false;
 
     if (cluster == NULL || !check_run(rq, err) || !answer_token(rq, cluster, &is_answered, out, err))
         return false;
     if (is_answered)
         return true;
-    if (!workload_read(rq, cluster, NULL, &w, err) ||
-        !read_overrides(rq, w.definition, &overrides, err))
+    if (!launch_read(rq, cluster, &l, err))
         return false;
-    if (w.launch_type == LAUNCH_EC2 && ecs_instance_of_cluster(rq->core, cluster) == NULL)
+    if (l.w.launch_type == LAUNCH_EC2 && cluster->instances == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "No Container Instances were found in your cluster.");
-    run(rq, cluster, &w, overrides, out);
+    tasks = json_array();
+    failures = json_array();
+    if (launch(rq, &l, count, /* instance_arn= */ NULL, tasks) < count)
+        add_failures(rq, &l, failures);
+    json_set(out, "tasks", tasks);
+    json_set(out, "failures", failures);
+    return true;
+}
+
+/* ---- StartTask ---- */
+
+/* On the instances that are named, without the scheduler; constraints of the definition hold. */
+bool
+ecs_start_task(struct request *rq, struct json *out, struct err *err)
+{
+    const struct cluster *cluster = ecs_find_cluster(rq, err);
+    const struct json *names = json_get(rq->input, "containerInstances");
+    cleanup(launch_done) struct launch l = {0};
+    struct json *tasks, *failures;
+
+    if (cluster == NULL || !check_run(rq, err) ||
+        !ecs_check_list(rq, "containerInstances", STARTED_MAX, "Container Instances cannot be empty.",
+                        err) ||
+        !launch_read(rq, cluster, &l, err))
+        return false;
+    tasks = json_array();
+    failures = json_array();
+    for (size_t k = 0; k < json_size(names); k++) {
+        const char *name = json_cstr(json_at(names, k), "");
+        const struct container_instance *i = ecs_find_instance(rq, cluster, name);
+        if (i == NULL)
+            json_append(failures, ecs_failure_missing(rq, cluster, "container-instance", name));
+        else if (launch(rq, &l, 1, i->arn, tasks) == 0)
+            add_failure(rq, &l, i, failures);
+    }
+    json_set(out, "tasks", tasks);
+    json_set(out, "failures", failures);
     return true;
 }
 

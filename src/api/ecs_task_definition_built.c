@@ -12,7 +12,6 @@ struct unbuilt {
 static const struct unbuilt of_task[] = {
     {"proxyConfiguration", NULL},
     {"inferenceAccelerators", NULL},
-    {"placementConstraints", NULL},
     {"enableFaultInjection", NULL},
 };
 

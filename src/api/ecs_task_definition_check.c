@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "model/placement_rules.h"
 #include "model/types.h"
 
 #define CONTAINER_CPU_MAX 262144
@@ -439,6 +440,19 @@ check_compatibilities(const struct json *input, struct err *err)
            (!wants_ec2 || definition_fits_ec2(input, err));
 }
 
+static bool
+check_constraints(const struct json *input, struct err *err)
+{
+    struct placement_rules rules;
+    struct err why = {0};
+
+    if (!placement_rules_read(/* strategies= */ NULL, json_get(input, "placementConstraints"), &rules,
+                              &why))
+        return err_set(err, ERR_CLIENT, "%s", why.message);
+    placement_rules_done(&rules);
+    return true;
+}
+
 bool
 definition_check(const struct json *input, struct err *err)
 {
@@ -464,7 +478,7 @@ definition_check(const struct json *input, struct err *err)
         if (!check_container(json_at(list, i), mode, err))
             return false;
     }
-    return check_volumes(input, err) && check_task_sizes(input, err) && check_relations(input, err) &&
+    return check_constraints(input, err) && check_volumes(input, err) && check_task_sizes(input, err) && check_relations(input, err) &&
            definition_check_built(input, err) && check_compatibilities(input, err);
 }
 

@@ -38,7 +38,6 @@ struct core {
     /* what the last TASK_RUN made, for the answer */
     char created_arns[10][ARN_SIZE];
     int created_count;
-    const char *run_failure; /* why it made fewer than asked: "RESOURCE:CPU", "AGENT", ...; else NULL */
     struct core_index *index; /* the core's own: maps, lists and deadlines over all of the above */
 };
 

@@ -49,8 +49,9 @@ struct scene {
     int healthy_min, total_max;
     int total;            /* desired RUNNING, of all deployments */
     int healthy, running; /* of these */
-    int wanted_new;       /* tasks that the PRIMARY still lacks; marked ones do not count for it */
-    int new_in_flight; /* its tasks that are neither healthy nor marked: wait for their verdict */
+    int wanted_new;       /* tasks that the PRIMARY still lacks; those to be replaced do not count */
+    int new_in_flight; /* its tasks that are not healthy yet and will stay: wait for their verdict */
+    int leaving;       /* tasks of any deployment on instances that are being drained */
     int sources_in_flight; /* the same of sources that were complete once */
     int sources_total;
     int places_leaving; /* stopping tasks that still hold a place on a host */
@@ -67,12 +68,16 @@ count_tasks(struct service *s, struct scene *sc)
         struct deployment *d = t->deployment;
         d->count.before_stopping += t->last_status < TASK_STOPPING;
         if (!task_is_wanted(t)) {
-            sc->places_leaving += t->holds_place;
+            sc->places_leaving += t->instance != NULL;
             continue;
         }
         d->count.wanted++;
         d->count.marked += t->is_unhealthy_marked;
         d->count.running += t->last_status == TASK_RUNNING;
+        if (place_is_leaving(t) && !t->is_unhealthy_marked) {
+            d->count.leaving++;
+            d->count.leaving_healthy += t->is_healthy_now;
+        }
         d->count.healthy += t->is_healthy_now;
     }
 }
@@ -99,6 +104,7 @@ look(const struct core *core, struct service *s)
         sc.total += d->count.wanted;
         sc.healthy += d->count.healthy;
         sc.running += d->count.running;
+        sc.leaving += d->count.leaving;
         if (d == sc.primary)
             continue;
         sc.sources_total += d->count.wanted;
@@ -107,8 +113,9 @@ look(const struct core *core, struct service *s)
     }
     if (sc.primary != NULL) {
         const struct deployment *p = sc.primary;
-        sc.new_in_flight = p->count.wanted - p->count.marked - p->count.healthy;
-        sc.wanted_new = sc.desired - (p->count.wanted - p->count.marked);
+        const int staying = p->count.wanted - p->count.marked - p->count.leaving;
+        sc.new_in_flight = staying - (p->count.healthy - p->count.leaving_healthy);
+        sc.wanted_new = sc.desired - staying;
         sc.can_launch = may_launch(core, s, p) && p->revision->is_resolved;
     }
     return sc;
@@ -132,13 +139,21 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
         strmap_get(&core->index->definitions, d->revision->task_definition_arn);
     struct container_instance *instance, *closest;
     char group[NAME_SIZE + 16], complaint[REASON_SIZE];
-    const char *why;
+    enum place_lack lack;
     struct task *t;
 
     assert(td != NULL);
-    if (!place_find(core, s->cluster_arn, td, d->revision->launch_type, &instance, &closest,
-                    &why)) {
-        place_complaint(complaint, s, closest, why);
+    lack = place_find(core,
+                      &(struct place_request){.cluster = s->cluster,
+                                              .definition = td,
+                                              .launch_type = d->revision->launch_type,
+                                              .cpu = td->cpu,
+                                              .memory_mib = td->memory_mib,
+                                              .rules = &s->rules,
+                                              .service = s},
+                      &instance, &closest);
+    if (lack != PLACE_FITS) {
+        place_complaint(complaint, s, closest, lack);
         said_complaint(core, s, complaint);
         core_wait_for_place(core, s);
         return false;
@@ -224,8 +239,9 @@ launch_new(struct core *core, struct service *s, struct scene *sc)
 
 /* ---- stopping ---- */
 
-/* Who goes first: the marked, then those not healthy yet, then the healthy; within that the oldest
- * deployment (ids only rise), and the newest task. */
+/* Who goes first: the marked, then those not healthy yet, then the healthy; within that those on
+ * instances that are being drained, then the oldest deployment (ids only rise), then as the placement
+ * strategies want it (ecs.md 7.6), and the newest task. */
 static int
 rank_of(const struct task *t)
 {
@@ -235,28 +251,48 @@ rank_of(const struct task *t)
                                            : 3;
 }
 
-static bool
-goes_before(const struct task *a, const struct task *b)
+/* Greater than 0: `a` goes before `b`. */
+static int
+goes_before(const struct service *s, const struct task *a, const struct task *b)
 {
-    if (rank_of(a) != rank_of(b))
-        return rank_of(a) < rank_of(b);
-    return strcmp(a->deployment_id, b->deployment_id) < 0;
+    int order = rank_of(b) - rank_of(a);
+
+    if (order == 0)
+        order = place_is_leaving(a) - place_is_leaving(b);
+    if (order == 0)
+        order = strcmp(b->deployment_id, a->deployment_id);
+    return order != 0 ? order : place_gives_way(s, a, b);
+}
+
+/* Strategy random: each of the `count` equals seen so far has the same chance to be the one. */
+static bool
+takes_its_turn(struct core *core, const struct service *s, int count)
+{
+    if (!place_is_random(s))
+        return false;
+    core_touch_meta(core);
+    return rng_below(&core->rng, (uint64_t)count) == 0;
 }
 
 typedef bool victim_filter(const struct service *s, const struct task *t);
 
 /* If only protected tasks could be chosen, their deployment is held back by them. */
 static struct task *
-pick_victim(const struct core *core, const struct service *s, const struct scene *sc,
+pick_victim(struct core *core, const struct service *s, const struct scene *sc,
             victim_filter *filter)
 {
     struct task *best = NULL, *spared = NULL;
+    int equals[2] = {1, 1};
 
+    place_rank(s);
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
         struct task **choice = core_task_is_protected(core, t) ? &spared : &best;
         if (!task_is_wanted(t) || !filter(s, t))
             continue;
-        if (*choice == NULL || goes_before(t, *choice))
+        const int order = *choice == NULL ? 1 : goes_before(s, t, *choice);
+        int *count = &equals[choice == &spared];
+        *count = order > 0 ? 1 : *count + (order == 0);
+        if (order > 0 || (order == 0 && takes_its_turn(core, s, *count)))
             *choice = t;
     }
     if (best == NULL && spared != NULL &&
@@ -281,6 +317,11 @@ scale_in(struct core *core, struct scene *sc, struct task *t)
     d->count.wanted--;
     d->count.marked -= t->is_unhealthy_marked;
     d->count.healthy -= t->is_healthy_now;
+    if (place_is_leaving(t) && !t->is_unhealthy_marked) {
+        sc->leaving--;
+        d->count.leaving--;
+        d->count.leaving_healthy -= t->is_healthy_now;
+    }
     if (d->status == DEPLOYMENT_ACTIVE && d->desired_count > 0) {
         d->desired_count--;
         core_touch_service(core, t->service);
@@ -303,7 +344,7 @@ is_marked_of_primary(const struct service *s, const struct task *t)
 static bool
 is_good_of_primary(const struct service *s, const struct task *t)
 {
-    return is_of_primary(s, t) && !t->is_unhealthy_marked;
+    return is_of_primary(s, t) && !t->is_unhealthy_marked && !place_is_leaving(t);
 }
 
 static bool
@@ -320,10 +361,23 @@ is_useless_source(const struct service *s, const struct task *t)
            rank_of(t) < 2;
 }
 
+/* Not needed once its replacement is healthy: of a source, or on an instance that is being drained. */
 static bool
-is_unhealthy_source(const struct service *s, const struct task *t)
+is_going(const struct service *s, const struct task *t)
 {
-    return is_of_source(s, t) && !t->is_healthy_now;
+    return is_of_source(s, t) || place_is_leaving(t);
+}
+
+static bool
+is_going_unhealthy(const struct service *s, const struct task *t)
+{
+    return is_going(s, t) && !t->is_healthy_now;
+}
+
+static bool
+is_starting_to_leave(const struct service *s, const struct task *t)
+{
+    return place_is_leaving(t) && t->last_status < TASK_RUNNING;
 }
 
 static bool
@@ -342,7 +396,7 @@ stop_surplus(struct core *core, struct service *s, struct scene *sc)
     struct task *t;
     int done = 0;
 
-    while (p->count.wanted - p->count.marked > sc->desired &&
+    while (p->count.wanted - p->count.marked - p->count.leaving > sc->desired &&
            (t = pick_victim(core, s, sc, is_good_of_primary)) != NULL) {
         if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
             break;
@@ -404,7 +458,8 @@ stop_while(struct core *core, struct service *s, struct scene *sc, victim_filter
     return done;
 }
 
-/* The heart of a rolling update.  New tasks are started first whenever the upper bound allows, and
+/* The heart of a rolling update, and of draining an instance (ecs.md 5.11): there the new tasks are of
+ * the same revision.  New tasks are started first whenever the upper bound allows, and
  * old ones go only as healthy new ones take their place (healthy > D).  Only if nothing can be
  * started and none is under way are old ones stopped first, down to the lower bound (ecs.md 5.2).
  */
@@ -413,19 +468,19 @@ stop_sources(struct core *core, struct service *s, struct scene *sc)
 {
     const bool is_full = sc->total >= sc->total_max;
     bool is_blocked;
-    int done = 0;
+    int done = stop_while(core, s, sc, is_starting_to_leave, INT32_MAX);
 
     if (sc->primary->is_failed)
-        return 0; /* what runs stays (ecs.md 5.5): nothing will replace it */
+        return done; /* what runs stays (ecs.md 5.5): nothing will replace it */
     done += stop_while(core, s, sc, is_useless_source, INT32_MAX);
     if (sc->healthy >= sc->desired && sc->total > sc->desired)
-        done += stop_while(core, s, sc, is_unhealthy_source, sc->total - sc->desired);
+        done += stop_while(core, s, sc, is_going_unhealthy, sc->total - sc->desired);
     if (sc->healthy > sc->desired)
-        done += stop_while(core, s, sc, is_of_source, sc->healthy - sc->desired);
+        done += stop_while(core, s, sc, is_going, sc->healthy - sc->desired);
     is_blocked = sc->can_launch && sc->wanted_new > 0 && sc->new_in_flight == 0 &&
                  (is_full || (sc->has_no_place && sc->places_leaving == 0));
     if (done == 0 && is_blocked)
-        done += stop_while(core, s, sc, is_of_source, sc->wanted_new);
+        done += stop_while(core, s, sc, is_going, sc->wanted_new);
     return done;
 }
 
@@ -436,7 +491,7 @@ complain_if_stuck(struct core *core, struct service *s, const struct scene *sc)
 {
     char text[REASON_SIZE];
 
-    if (sc->wanted_new <= 0 || !sc->can_launch || sc->sources_total == 0 ||
+    if (sc->wanted_new <= 0 || !sc->can_launch || (sc->sources_total == 0 && sc->leaving == 0) ||
         sc->total < sc->total_max || sc->healthy_min < sc->desired || sc->total_max > sc->desired)
         return;
     snprintf(

@@ -27,6 +27,14 @@ struct ev_cluster_update {
     const char *arn;
     const struct json *doc;
 };
+struct ev_instance_status {
+    const char *arn;
+    enum instance_status status;
+};
+struct ev_instance_attributes {
+    const char *arn;
+    const struct json *custom; /* the whole new array of {name,value} */
+};
 struct ev_task_definition_register {
     /* revision, arn, registeredAt are filled in by the core; doc lacks them */
     const char *region, *family;
@@ -80,6 +88,8 @@ struct ev_task_run {
     const char *cluster_arn, *task_definition_arn, *group, *started_by;
     int count;
     enum launch_type launch_type;
+    const char *instance_arn;            /* StartTask: there and nowhere else, one task; else NULL */
+    const struct placement_rules *rules; /* of the call; NULL: none */
     const struct json *overrides, *doc, *tags;
 };
 struct ev_task_stop_request {
@@ -165,7 +175,8 @@ struct ev_target_drained {
 #define EVENTS(X)                                                                                  \
     X(ACCOUNT_SETTING_PUT, account_setting_put)                                                    \
     X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
-    X(CLUSTER_UPDATE, cluster_update)                                                              \
+    X(CLUSTER_UPDATE, cluster_update) X(INSTANCE_STATUS, instance_status)                          \
+    X(INSTANCE_ATTRIBUTES, instance_attributes)                                                    \
     X(TASK_DEFINITION_REGISTER, task_definition_register)                                          \
     X(TASK_DEFINITION_DEREGISTER, task_definition_deregister)                                      \
     X(TASK_DEFINITION_DELETE, task_definition_delete)                                              \

@@ -1,12 +1,78 @@
 /* SPDX-License-Identifier: MIT */
+/* placement.c - what fits, and the account of each machine; placement_choice.c chooses. */
 #include "core/placement.h"
 #include <assert.h>
 #include <stdio.h>
+
+/* ---- an instance as the cluster query language sees it ---- */
+
+static bool
+subject_attribute(const void *ctx, struct str name, struct str *value_out)
+{
+    return container_instance_attribute(ctx, name, value_out);
+}
+
+static const char *
+subject_group(const void *ctx, int index)
+{
+    const struct task *t = ((const struct container_instance *)ctx)->tasks;
+
+    while (t != NULL && index-- > 0)
+        t = t->next_here;
+    return t == NULL ? NULL : t->group;
+}
+
+int
+place_running(const struct container_instance *i)
+{
+    int n = 0;
+
+    for (const struct task *t = i->tasks; t != NULL; t = t->next_here)
+        n += t->last_status == TASK_RUNNING;
+    return n;
+}
+
+struct query_instance
+place_subject(const struct container_instance *i)
+{
+    return (struct query_instance){
+        .is_connected = i->is_connected,
+        .agent_version = json_get_cstr(json_get(i->doc, "versionInfo"), "agentVersion", ""),
+        .ec2_instance_id = i->id,
+        .registered_at_ms = i->registered_at_ms,
+        .running_tasks = place_running(i),
+        .ctx = i,
+        .attribute = subject_attribute,
+        .task_group = subject_group,
+    };
+}
+
+static bool
+are_members(const struct placement_rules *rules, const struct container_instance *i)
+{
+    const struct query_instance subject = rules == NULL || rules->member_count == 0
+                                              ? (struct query_instance){0}
+                                              : place_subject(i);
+
+    for (int k = 0; rules != NULL && k < rules->member_count; k++) {
+        if (!cluster_query_matches(rules->members[k], &subject))
+            return false;
+    }
+    return true;
+}
+
+/* ---- what a machine has left ---- */
 
 static bool
 port_is_taken(const struct host *h, int port, bool is_udp)
 {
     return (h->ports[is_udp][port / 8] & (1 << (port % 8))) != 0;
+}
+
+bool
+place_port_is_taken(const struct container_instance *i, int port, bool is_udp)
+{
+    return port_is_taken(i->machine, port, is_udp);
 }
 
 static void
@@ -41,53 +107,66 @@ ports_are_free(const struct host *h, const struct task_definition *td)
     return true;
 }
 
-static const char *
-lacks(const struct host *h, const struct task_definition *td)
+/* Also a task that is about to stop still is where it is. */
+static bool
+has_peer(const struct place_request *rq, const struct container_instance *i)
 {
-    if (h == NULL || !h->is_connected)
-        return "AGENT";
-    if (h->cpu_total > 0 && h->cpu_used + td->cpu > h->cpu_total)
-        return "RESOURCE:CPU";
-    if (h->memory_total_mib > 0 && h->memory_used_mib + td->memory_mib > h->memory_total_mib)
-        return "RESOURCE:MEMORY";
-    if (!ports_are_free(h, td))
-        return "RESOURCE:PORTS";
-    return NULL;
+    for (const struct task *t = i->tasks; t != NULL; t = t->next_here) {
+        if (rq->service != NULL ? t->service == rq->service : strcmp(t->group, rq->group) == 0)
+            return true;
+    }
+    return false;
 }
 
-bool
-place_find(const struct core *core, const char *cluster_arn, const struct task_definition *td,
-           enum launch_type launch_type, struct container_instance **instance_out,
-           struct container_instance **closest_out, const char **why)
+enum place_lack
+place_lack(const struct place_request *rq, const struct container_instance *i)
 {
-    bool any_disconnected = false, any_connected = false;
+    const struct host *h = i->machine;
 
-    *instance_out = *closest_out = NULL;
-    *why = NULL;
-    for (struct container_instance *i = core->instances; i != NULL; i = i->next) {
-        const char *lack;
-        if (strcmp(i->cluster_arn, cluster_arn) != 0)
-            continue;
-        any_connected |= i->is_connected;
-        any_disconnected |= !i->is_connected;
-        if (launch_type == LAUNCH_FARGATE)
-            continue;
-        lack = lacks(core_host(core, i->host), td);
-        if (lack == NULL) {
-            *instance_out = i;
-            return true;
-        }
-        if (*closest_out == NULL || strcmp(*why, "AGENT") == 0) {
-            *closest_out = i;
-            *why = lack;
-        }
-    }
-    /* A FARGATE task runs on this machine too: without its agent it could only fail. */
-    if (launch_type == LAUNCH_FARGATE && (any_connected || !any_disconnected))
-        return true;
-    if (*why == NULL)
-        *why = launch_type == LAUNCH_FARGATE ? "AGENT" : "EMPTY";
-    return false;
+    if (h == NULL || !h->is_connected)
+        return LACK_AGENT;
+    if (i->status != INSTANCE_ACTIVE)
+        return LACK_ACTIVE;
+    if (!are_members(&rq->definition->rules, i) || !are_members(rq->rules, i))
+        return LACK_MEMBER_OF;
+    if (rq->rules != NULL && rq->rules->is_distinct && has_peer(rq, i))
+        return LACK_DISTINCT;
+    if (h->cpu_total > 0 && h->cpu_used + rq->cpu > h->cpu_total)
+        return LACK_CPU;
+    if (h->memory_total_mib > 0 && h->memory_used_mib + rq->memory_mib > h->memory_total_mib)
+        return LACK_MEMORY;
+    return ports_are_free(h, rq->definition) ? PLACE_FITS : LACK_PORTS;
+}
+
+/* ---- words ---- */
+
+static const struct {
+    const char *reason, *words, *detail;
+} lacks[] = {
+    [LACK_CPU] = {"RESOURCE:CPU", "has insufficient CPU units available", NULL},
+    [LACK_MEMORY] = {"RESOURCE:MEMORY", "has insufficient memory available", NULL},
+    [LACK_PORTS] = {"RESOURCE:PORTS", "is already using a port required by your task", NULL},
+    [LACK_MEMBER_OF] = {"ATTRIBUTE",
+                        "encountered error \"MemberOf placement constraint unsatisfied.\"",
+                        "MemberOf placement constraint unsatisfied."},
+    [LACK_DISTINCT] = {"ATTRIBUTE",
+                       "encountered error \"DistinctInstance placement constraint unsatisfied.\"",
+                       "DistinctInstance placement constraint unsatisfied."},
+    [LACK_ACTIVE] = {"INACTIVE", "encountered error \"INACTIVE\"", NULL},
+    [LACK_AGENT] = {"AGENT", "doesn't have the agent connected", NULL},
+    [LACK_INSTANCES] = {"EMPTY", NULL, NULL},
+};
+
+const char *
+place_reason(enum place_lack lack)
+{
+    return lacks[lack].reason;
+}
+
+const char *
+place_detail(enum place_lack lack)
+{
+    return lacks[lack].detail;
 }
 
 #define TROUBLE \
@@ -95,19 +174,10 @@ place_find(const struct core *core, const char *cluster_arn, const struct task_d
 
 void
 place_complaint(char out[static REASON_SIZE], const struct service *s,
-                const struct container_instance *closest, const char *why)
+                const struct container_instance *closest, enum place_lack lack)
 {
-    static const struct {
-        const char *why, *words;
-    } words[] = {
-        {"RESOURCE:CPU", "has insufficient CPU units available"},
-        {"RESOURCE:MEMORY", "has insufficient memory available"},
-        {"RESOURCE:PORTS", "is already using a port required by your task"},
-        {"AGENT", "doesn't have the agent connected"},
-    };
-
     if (closest == NULL) {
-        const char *reason = strcmp(why, "AGENT") == 0
+        const char *reason = lack == LACK_AGENT
                                  ? "The agent of this machine is not connected."
                                  : "No Container Instances were found in your cluster.";
         snprintf(out, REASON_SIZE,
@@ -116,31 +186,26 @@ place_complaint(char out[static REASON_SIZE], const struct service *s,
                  s->name, reason);
         return;
     }
-    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
-        if (strcmp(why, words[i].why) == 0) {
-            snprintf(out, REASON_SIZE,
-                     "(service %.255s) was unable to place a task because no container instance "
-                     "met all of its requirements. The closest matching (container-instance %s) "
-                     "%s. " TROUBLE,
-                     s->name, closest->id, words[i].words);
-            return;
-        }
-    }
-    assert(false && "a reason without words");
+    assert(lacks[lack].words != NULL);
+    snprintf(out, REASON_SIZE,
+             "(service %.255s) was unable to place a task because no container instance "
+             "met all of its requirements. The closest matching (container-instance %s) "
+             "%s. " TROUBLE,
+             s->name, closest->id, lacks[lack].words);
 }
 
-/* Takes (or gives back) what `t` needs on its host. */
+/* ---- the account ---- */
+
+/* Takes (or gives back) what `t` needs on its machine. */
 static void
-account(struct core *core, const struct task *t, bool taking)
+account(const struct task *t, bool taking)
 {
-    const struct container_instance *i = core_instance(core, t->instance_arn);
-    struct host *h = i == NULL ? NULL : core_host(core, i->host);
+    struct host *h = t->instance->machine;
     const struct task_definition *td = t->definition;
 
-    if (h == NULL)
-        return;
     h->cpu_used += taking ? t->cpu : -t->cpu;
     h->memory_used_mib += taking ? t->memory_mib : -t->memory_mib;
+    assert(h->cpu_used >= 0 && h->memory_used_mib >= 0);
     if (!reserves_ports(td))
         return;
     for (int c = 0; c < td->container_count; c++) {
@@ -153,20 +218,43 @@ account(struct core *core, const struct task *t, bool taking)
 }
 
 void
-place_take(struct core *core, struct task *t)
+place_take(struct core *core, struct task *t, struct container_instance *i)
 {
-    if (t->holds_place || t->launch_type != LAUNCH_EC2 || t->instance_arn[0] == '\0')
-        return;
-    t->holds_place = true;
-    account(core, t, true);
+    assert(t->instance == NULL && t->launch_type == LAUNCH_EC2 && i->machine != NULL);
+    t->instance = i;
+    t->prev_here = NULL;
+    t->next_here = i->tasks;
+    if (i->tasks != NULL)
+        i->tasks->prev_here = t;
+    i->tasks = t;
+    account(t, true);
 }
 
 void
 place_release(struct core *core, struct task *t)
 {
-    if (!t->holds_place)
+    if (t->instance == NULL)
         return;
-    t->holds_place = false;
-    account(core, t, false);
+    account(t, false);
+    if (t->prev_here != NULL)
+        t->prev_here->next_here = t->next_here;
+    else
+        t->instance->tasks = t->next_here;
+    if (t->next_here != NULL)
+        t->next_here->prev_here = t->prev_here;
+    t->instance = NULL;
+    t->next_here = t->prev_here = NULL;
     core_queue_waiting(core);
+}
+
+void
+place_changed(struct core *core)
+{
+    core_queue_waiting(core);
+}
+
+bool
+place_is_leaving(const struct task *t)
+{
+    return t->instance != NULL && t->instance->status == INSTANCE_DRAINING;
 }

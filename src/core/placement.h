@@ -1,18 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/* placement.h - which instance takes a task, and what it takes of the machine (ecs.md 7.7).
+/* placement.h - which instance takes a task, what it takes of the machine, and who gives way (ecs.md 7).
  * EC2 tasks reserve cpu, memory and fixed host ports until they are STOPPED; FARGATE tasks run on the
- * same machine and are not counted. */
+ * machine of naru itself and are not counted.
+ * An instance must be ACTIVE, its agent connected, satisfy all constraints, and have room; among
+ * those the strategies choose, one after the other; what is left equal goes to the oldest instance.
+ * Start at place_find(). */
 #pragma once
 #include "core/index.h"
 
-/* The instance for a task of `td`; NULL on failure and for FARGATE (then true is returned).
- * On failure `why` names the lacking resource as in ecs.md 4.5 ("RESOURCE:CPU", "AGENT", ...) and
- * *closest_out the instance that came closest, if there is any. */
-bool place_find(const struct core *core, const char *cluster_arn, const struct task_definition *td,
-                enum launch_type launch_type, struct container_instance **instance_out,
-                struct container_instance **closest_out, const char **why);
-/* The words of the service event for `why` (ecs.md 5.12). */
+struct place_request {
+    const struct cluster *cluster;
+    const struct task_definition *definition;
+    enum launch_type launch_type;
+    int cpu, memory_mib;                 /* of the task, overrides included */
+    const struct placement_rules *rules; /* of the service or the call, beside the definition's own */
+    const struct service *service;       /* NULL: standalone; */
+    const char *group;                   /* then this says whose tasks count as peers */
+};
+
+/* Why an instance does not take a task; the first that applies. */
+enum place_lack {
+    PLACE_FITS,
+    LACK_CPU, LACK_MEMORY, LACK_PORTS, LACK_MEMBER_OF, LACK_DISTINCT, LACK_ACTIVE, LACK_AGENT,
+    LACK_INSTANCES, /* of place_find(): there are none */
+};
+/* "RESOURCE:CPU", "AGENT", ... of ecs.md 4.5, and for two of them more words (else NULL). */
+const char *place_reason(enum place_lack lack);
+const char *place_detail(enum place_lack lack);
+
+enum place_lack place_lack(const struct place_request *rq, const struct container_instance *i);
+
+/* The instance for a task; PLACE_FITS with NULL for FARGATE.  Else what the closest instance lacks
+ * (*closest_out, if there is any).  Throws dice for the strategy random. */
+enum place_lack place_find(struct core *core, const struct place_request *rq,
+                           struct container_instance **instance_out,
+                           struct container_instance **closest_out);
+/* The words of the service event (ecs.md 5.12). */
 void place_complaint(char out[static REASON_SIZE], const struct service *s,
-                     const struct container_instance *closest, const char *why);
-void place_take(struct core *core, struct task *t);
+                     const struct container_instance *closest, enum place_lack lack);
+void place_take(struct core *core, struct task *t, struct container_instance *i);
 void place_release(struct core *core, struct task *t); /* wakes services that wait for a place */
+/* What instances there are, or what they are, changed: services that wait for it look again. */
+void place_changed(struct core *core);
+
+/* On an instance that is being drained: to be replaced elsewhere (ecs.md 5.11). */
+bool place_is_leaving(const struct task *t);
+
+/* The order in which tasks of a service give way, as its strategies want it (ecs.md 7.6). place_rank()
+ * first, for each choice; then `a` goes before `b` if it is greater, they are equal at 0. */
+void place_rank(const struct service *s);
+int place_gives_way(const struct service *s, const struct task *a, const struct task *b);
+bool place_is_random(const struct service *s);
+
+/* What is asked about an instance in the cluster query language. */
+struct query_instance place_subject(const struct container_instance *i);
+/* Fixed host ports; `i` is linked to its machine. */
+bool place_port_is_taken(const struct container_instance *i, int port, bool is_udp);
+int place_running(const struct container_instance *i); /* its RUNNING tasks */

@@ -1,165 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* requests.c - clusters, instances, task definitions, load balancing and tags. */
+/* requests.c - task definitions, load balancing and tags; instances.c has clusters and their instances. */
 #include "core/requests.h"
 #include <assert.h>
 #include <stdio.h>
 #include "core/targets.h"
 #include "model/arn.h"
-
-/* ---- clusters and instances ---- */
-
-static void
-set_instance(struct container_instance *i, const struct host *h)
-{
-    i->is_connected = h->is_connected;
-    i->cpu_total = h->cpu_total;
-    i->memory_total_mib = h->memory_total_mib;
-    replace_doc(&i->doc, h->doc);
-}
-
-static void
-add_instance(struct core *core, const struct cluster *c, const struct host *h)
-{
-    struct container_instance *i = mem_new(sizeof(*i));
-    struct container_instance **end = &core->instances;
-
-    rng_hex(&core->rng, i->id, 32);
-    arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s", c->name,
-               i->id);
-    text_copy(i->cluster_arn, sizeof(i->cluster_arn), str_of(c->arn));
-    text_copy(i->host, sizeof(i->host), str_of(h->name));
-    i->registered_at_ms = core->now_ms;
-    set_instance(i, h);
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = i;
-    strmap_put(&core->index->instances, i->arn, i);
-    core_touch_meta(core);
-    core_touch(core, ROW_INSTANCE, i->arn);
-}
-
-void
-cluster_create(struct core *core, const struct ev_cluster_create *ev)
-{
-    struct cluster *c = mem_new(sizeof(*c)), *before;
-    struct cluster **end = &core->clusters;
-    bool fits;
-
-    arn_format(c->arn, "ecs", ev->region, core->options.account, "cluster/%s", ev->name);
-    before = strmap_get(&core->index->clusters, c->arn);
-    assert(before == NULL || before->status == CLUSTER_INACTIVE);
-    fits = text_copy(c->name, sizeof(c->name), str_of(ev->name)) &&
-           text_copy(c->region, sizeof(c->region), str_of(ev->region));
-    assert(fits);
-    c->status = CLUSTER_ACTIVE;
-    c->created_at_ms = core->now_ms;
-    replace_doc(&c->doc, ev->doc);
-    replace_doc(&c->tags, ev->tags);
-    while (*end != NULL && *end != before)
-        end = &(*end)->next;
-    if (before != NULL) { /* in the old one's place */
-        c->next = before->next;
-        cluster_free(before);
-    }
-    *end = c;
-    strmap_put(&core->index->clusters, c->arn, c);
-    core_touch(core, ROW_CLUSTER, c->arn);
-    for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
-        add_instance(core, c, h);
-}
-
-static void
-remove_instances(struct core *core, const char *cluster_arn)
-{
-    for (struct container_instance **at = &core->instances; *at != NULL;) {
-        struct container_instance *i = *at;
-        if (strcmp(i->cluster_arn, cluster_arn) != 0) {
-            at = &i->next;
-            continue;
-        }
-        *at = i->next;
-        strmap_remove(&core->index->instances, i->arn);
-        core_touch(core, ROW_INSTANCE, i->arn);
-        container_instance_free(i);
-    }
-}
-
-void
-cluster_delete(struct core *core, const struct ev_cluster_delete *ev)
-{
-    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
-
-    assert(c != NULL);
-    c->status = CLUSTER_INACTIVE; /* and still described, as ECS does */
-    remove_instances(core, c->arn);
-    core_touch(core, ROW_CLUSTER, c->arn);
-}
-
-void
-cluster_update(struct core *core, const struct ev_cluster_update *ev)
-{
-    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
-
-    assert(c != NULL);
-    replace_doc(&c->doc, ev->doc);
-    core_touch(core, ROW_CLUSTER, c->arn);
-}
-
-static struct container_instance *
-instance_of(const struct core *core, const struct cluster *c, const struct host *h)
-{
-    for (struct container_instance *i = core->instances; i != NULL; i = i->next) {
-        if (strcmp(i->cluster_arn, c->arn) == 0 && strcmp(i->host, h->name) == 0)
-            return i;
-    }
-    return NULL;
-}
-
-/* Docker was away: what it says about our tasks may have got lost, so all of them are asked for. */
-static void
-ask_for_all(struct core *core)
-{
-    for (struct task *t = core->tasks; t != NULL; t = t->next) {
-        if (t->last_status > TASK_RUNNING)
-            continue;
-        t->ask_at_ms = core->now_ms;
-        core_queue(core, t->service);
-    }
-}
-
-void
-instance_reported(struct core *core, const struct ev_instance_report *ev)
-{
-    struct host *h = core_host(core, ev->host);
-    bool comes_back;
-
-    if (h == NULL) {
-        h = mem_new(sizeof(*h));
-        if (!text_copy(h->name, sizeof(h->name), str_of(ev->host))) {
-            free(h); /* no host has such a name */
-            return;
-        }
-        h->next = core->index->hosts;
-        core->index->hosts = h;
-    }
-    comes_back = ev->is_connected && !h->is_connected;
-    h->is_connected = ev->is_connected;
-    h->cpu_total = ev->cpu_total;
-    h->memory_total_mib = ev->memory_total_mib;
-    replace_doc(&h->doc, ev->doc);
-    for (struct cluster *c = core->clusters; c != NULL; c = c->next) {
-        struct container_instance *i = instance_of(core, c, h);
-        if (i != NULL) {
-            set_instance(i, h);
-            core_touch(core, ROW_INSTANCE, i->arn);
-        } else if (c->status == CLUSTER_ACTIVE) {
-            add_instance(core, c, h);
-        }
-    }
-    if (comes_back)
-        ask_for_all(core);
-    core_queue_waiting(core);
-}
 
 /* ---- task definitions ---- */
 
@@ -351,9 +196,12 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct target_group *tg = core_target_group(core, ev->arn);
     struct load_balancer *lb = core_load_balancer(core, ev->arn);
     struct listener *l = core_listener(core, ev->arn);
+    struct container_instance *i = core_instance(core, ev->arn);
 
     if (c != NULL)
         replace_doc(&c->tags, ev->tags), core_touch(core, ROW_CLUSTER, c->arn);
+    if (i != NULL)
+        replace_doc(&i->tags, ev->tags), instance_touch(core, i);
     if (s != NULL)
         replace_doc(&s->tags, ev->tags), core_touch_service(core, s);
     if (t != NULL)

@@ -6,6 +6,8 @@
 void cluster_create(struct core *core, const struct ev_cluster_create *ev);
 void cluster_delete(struct core *core, const struct ev_cluster_delete *ev);
 void cluster_update(struct core *core, const struct ev_cluster_update *ev);
+void instance_status_set(struct core *core, const struct ev_instance_status *ev);
+void instance_attributes_set(struct core *core, const struct ev_instance_attributes *ev);
 void instance_reported(struct core *core, const struct ev_instance_report *ev);
 void task_definition_register(struct core *core, const struct ev_task_definition_register *ev);
 void task_definition_deregister(struct core *core, const struct ev_task_definition_deregister *ev);
@@ -24,6 +26,9 @@ void service_delete(struct core *core, const struct ev_service_delete *ev);
 void service_deployment_stop(struct core *core, const struct ev_service_deployment_stop *ev);
 void task_run(struct core *core, const struct ev_task_run *ev);
 void task_stop_request(struct core *core, const struct ev_task_stop_request *ev);
+
+void instance_link(struct core *core, struct container_instance *i); /* to cluster and machine */
+void instance_touch(struct core *core, struct container_instance *i); /* and version + 1 */
 
 /* Puts a service into the lists and maps; used by creation and by loading. */
 void service_add(struct core *core, struct service *s);

@@ -99,9 +99,29 @@ make_hosts(struct core *core)
     }
 }
 
+static int
+oldest_instance_first(const void *a, const void *b)
+{
+    const struct container_instance *x = *(struct container_instance *const *)a;
+    const struct container_instance *y = *(struct container_instance *const *)b;
+
+    return order(x->registered_at_ms, y->registered_at_ms, x->arn, y->arn);
+}
+
+static void
+link_instances(struct core *core)
+{
+    SORT_LIST(container_instance, core->instances, oldest_instance_first);
+    for (struct container_instance *i = core->instances; i != NULL; i = i->next)
+        instance_link(core, i);
+    for (struct service *s = core->services; s != NULL; s = s->next)
+        s->cluster = strmap_get(&core->index->clusters, s->cluster_arn);
+}
+
 static void
 link_task(struct core *core, struct task *t)
 {
+    struct container_instance *i = core_instance(core, t->instance_arn);
     struct service *s = core_service_by_arn(core, t->service_arn);
 
     t->definition = strmap_get(&core->index->definitions, t->task_definition_arn);
@@ -112,8 +132,8 @@ link_task(struct core *core, struct task *t)
         t->deployment = s == NULL ? NULL : service_find_deployment(s, t->deployment_id);
         if (t->deployment == NULL)
             t->service = NULL; /* of a service that was deleted; a new one has its name */
-        if (t->last_status != TASK_STOPPED)
-            place_take(core, t);
+        if (t->last_status != TASK_STOPPED && t->launch_type == LAUNCH_EC2 && i != NULL)
+            place_take(core, t, i);
     }
     core_link_task(core, t);
 }
@@ -176,6 +196,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     core->index->out = out;
     sort_lists(core);
     make_hosts(core);
+    link_instances(core);
     link_tasks(core);
     definitions_resume(core);
     targets_resume(core);

@@ -31,11 +31,21 @@ set_config(struct service *s, const struct deployment_config *config)
     json_unref(doc);
 }
 
+/* The door checked them; those of a row from before it did bind nothing. */
+static void
+read_rules(struct service *s)
+{
+    placement_rules_done(&s->rules);
+    (void)placement_rules_read(json_get(s->doc, "placementStrategy"),
+                               json_get(s->doc, "placementConstraints"), &s->rules, /* err= */ NULL);
+}
+
 void
 service_add(struct core *core, struct service *s)
 {
     struct core_index *x = core->index;
 
+    read_rules(s);
     s->heap_index = -1;
     s->change = ++x->last_change;
     s->next = NULL;
@@ -111,7 +121,7 @@ copy_name(char *to, size_t size, const char *from)
 void
 service_create(struct core *core, const struct ev_service_create *ev)
 {
-    const struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
+    struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
     struct service *s = service_new(), *before;
 
     assert(c != NULL);
@@ -125,6 +135,7 @@ service_create(struct core *core, const struct ev_service_create *ev)
     copy_name(s->region, sizeof(s->region), c->region);
     copy_name(s->created_by, sizeof(s->created_by), ev->created_by);
     copy_name(s->client_token, sizeof(s->client_token), ev->client_token);
+    s->cluster = c;
     s->status = SERVICE_ACTIVE;
     s->desired_count = ev->desired_count;
     s->health_check_grace_s = ev->health_check_grace_s;
@@ -213,6 +224,7 @@ service_update(struct core *core, const struct ev_service_update *ev)
     if (ev->config != NULL)
         set_config(s, ev->config); /* in force at once, also for the deployment under way */
     replace_doc(&s->doc, ev->doc);
+    read_rules(s);
     s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
     s->launch_after_ms = s->infrastructure_after_ms = 0;
     s->last_complaint[0] = '\0';
@@ -263,22 +275,43 @@ service_deployment_stop(struct core *core, const struct ev_service_deployment_st
 
 /* ---- standalone tasks ---- */
 
+/* Where the next one goes; false: nowhere. */
+static bool
+find_place(struct core *core, const struct ev_task_run *ev, const struct place_request *rq,
+           struct container_instance **instance_out)
+{
+    struct container_instance *closest;
+
+    if (ev->instance_arn == NULL)
+        return place_find(core, rq, instance_out, &closest) == PLACE_FITS;
+    *instance_out = core_instance(core, ev->instance_arn);
+    assert(*instance_out != NULL);
+    return place_lack(rq, *instance_out) == PLACE_FITS;
+}
+
 void
 task_run(struct core *core, const struct ev_task_run *ev)
 {
     const struct cluster *c = strmap_get(&core->index->clusters, ev->cluster_arn);
     struct task_definition *td = strmap_get(&core->index->definitions, ev->task_definition_arn);
     char group[NAME_SIZE + 16];
+    struct place_request rq;
 
     assert(c != NULL && td != NULL);
     assert(ev->count >= 1 && ev->count <= (int)ARRAY_COUNT(core->created_arns));
     snprintf(group, sizeof(group), "family:%s", td->family);
     core->created_count = 0;
-    core->run_failure = NULL;
+    rq = (struct place_request){.cluster = c,
+                                .definition = td,
+                                .launch_type = ev->launch_type,
+                                .cpu = task_override(ev->overrides, "cpu", td->cpu),
+                                .memory_mib = task_override(ev->overrides, "memory", td->memory_mib),
+                                .rules = ev->rules,
+                                .group = ev->group != NULL ? ev->group : group};
     for (int i = 0; i < ev->count; i++) {
-        struct container_instance *instance, *closest;
+        struct container_instance *instance;
         struct task *t;
-        if (!place_find(core, c->arn, td, ev->launch_type, &instance, &closest, &core->run_failure))
+        if (!find_place(core, ev, &rq, &instance))
             return;
         t = task_create(
             core, &(struct task_plan){.cluster_arn = c->arn,
@@ -287,7 +320,7 @@ task_run(struct core *core, const struct ev_task_run *ev)
                                       .definition = td,
                                       .launch_type = ev->launch_type,
                                       .instance = instance,
-                                      .group = ev->group != NULL ? ev->group : group,
+                                      .group = rq.group,
                                       .started_by = ev->started_by != NULL ? ev->started_by : "",
                                       .overrides = ev->overrides,
                                       .doc = ev->doc,

@@ -51,8 +51,8 @@ name_containers(struct core *core, struct task *t, const struct revision *r)
     }
 }
 
-static int
-override_size(const struct json *overrides, const char *key, int fallback)
+int
+task_override(const struct json *overrides, const char *key, int fallback)
 {
     int64_t n;
 
@@ -110,8 +110,8 @@ task_create(struct core *core, const struct task_plan *plan)
     t->last_status = TASK_PENDING;
     t->desired_status = TASK_RUNNING;
     t->created_at_ms = core->now_ms;
-    t->cpu = override_size(plan->overrides, "cpu", plan->definition->cpu);
-    t->memory_mib = override_size(plan->overrides, "memory", plan->definition->memory_mib);
+    t->cpu = task_override(plan->overrides, "cpu", plan->definition->cpu);
+    t->memory_mib = task_override(plan->overrides, "memory", plan->definition->memory_mib);
     t->overrides = plan->overrides == NULL ? NULL : json_ref(plan->overrides);
     t->doc = plan->doc == NULL ? NULL : json_ref(plan->doc);
     t->tags = plan->tags == NULL ? NULL : json_ref(plan->tags);
@@ -123,7 +123,8 @@ task_create(struct core *core, const struct task_plan *plan)
     name_containers(core, t, plan->deployment == NULL ? NULL : plan->deployment->revision);
     core_add_task(core, t);
     core_link_task(core, t);
-    place_take(core, t);
+    if (plan->instance != NULL)
+        place_take(core, t, plan->instance);
     t->ask_at_ms = core->now_ms + ASK_PENDING_MS;
     emit_start(core, t, /* only_adopt= */ false);
     core_touch_meta(core);

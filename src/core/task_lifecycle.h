@@ -15,13 +15,15 @@ struct task_plan {
     const char *cluster_arn, *cluster_name, *region;
     struct task_definition *definition;
     enum launch_type launch_type;
-    const struct container_instance *instance; /* NULL for FARGATE */
+    struct container_instance *instance;       /* NULL for FARGATE */
     struct service *service;                   /* NULL: standalone */
     struct deployment *deployment;
     const char *group, *started_by;
     const struct json *overrides, *doc, *tags;
 };
 
+/* The size "cpu" or "memory" as the overrides of a task have it, else `fallback`. */
+int task_override(const struct json *overrides, const char *key, int fallback);
 struct task *task_create(struct core *core, const struct task_plan *plan); /* and TASK_START */
 void task_stop(struct core *core, struct task *t, enum stop_code code, const char *reason);
 void task_state_changed(struct core *core, const struct ev_task_state *ev);

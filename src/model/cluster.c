@@ -18,7 +18,11 @@ static const struct row_field instance_fields[] = {
     INT_FIELD(struct container_instance, memory_total_mib),
     BOOL_FIELD(struct container_instance, is_connected),
     I64_FIELD(struct container_instance, registered_at_ms),
+    ENUM_FIELD(struct container_instance, status, instance_status),
+    I64_FIELD(struct container_instance, version),
     JSON_FIELD(struct container_instance, doc),
+    JSON_FIELD(struct container_instance, custom),
+    JSON_FIELD(struct container_instance, tags),
     FIELDS_END,
 };
 
@@ -62,4 +66,25 @@ struct container_instance *
 container_instance_decode(const struct json *row, struct err *err)
 {
     return row_decode_new(instance_fields, row, sizeof(struct container_instance), err);
+}
+
+static bool
+find_attribute(const struct json *list, struct str name, struct str *value_out)
+{
+    for (size_t i = 0; i < json_size(list); i++) {
+        const struct json *a = json_at(list, i);
+        if (!str_is(name, json_get_cstr(a, "name", "")))
+            continue;
+        *value_out = str_of(json_get_cstr(a, "value", NULL));
+        return true;
+    }
+    return false;
+}
+
+bool
+container_instance_attribute(const struct container_instance *i, struct str name,
+                             struct str *value_out)
+{
+    return find_attribute(i->custom, name, value_out) ||
+           find_attribute(json_get(i->doc, "attributes"), name, value_out);
 }

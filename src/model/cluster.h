@@ -12,10 +12,15 @@ struct cluster {
     struct json *doc;  /* settings, configuration, capacityProviders, ... as DescribeClusters shows */
     struct json *tags; /* array of {key,value} */
     struct cluster *next;
+
+    struct container_instance *instances; /* the core's own, not stored: oldest first */
 };
 
-/* This machine, once in every cluster: the same host registers with each (one host, many
- * instances; capacity is the host's and shared). */
+struct host;
+struct task;
+
+/* A machine, once in every cluster: the same host registers with each (one host, many instances;
+ * capacity is the host's and shared). */
 struct container_instance {
     char arn[ARN_SIZE];
     char id[ID_SIZE];      /* 32 hex, also the target id of type `instance` */
@@ -25,9 +30,24 @@ struct container_instance {
     int memory_total_mib;
     bool is_connected;     /* its agent answers and Docker does */
     int64_t registered_at_ms;
-    struct json *doc;      /* versionInfo, attributes */
+    enum instance_status status;
+    int64_t version;       /* rises with every change */
+    struct json *doc;      /* versionInfo, attributes: what its agent says */
+    struct json *custom;   /* array of {name,value}: what PutAttributes added */
+    struct json *tags;     /* array of {key,value} */
     struct container_instance *next;
+
+    /* The core's own; not stored. */
+    struct cluster *cluster;
+    struct container_instance *next_in_cluster;
+    struct host *machine;
+    struct task *tasks;    /* those that hold a place here, newest first */
+    int peer_count;        /* of the tasks that the present decision is about; counted anew in each */
 };
+
+/* An attribute of its agent or of a user; the value is empty if it has none. */
+bool container_instance_attribute(const struct container_instance *i, struct str name,
+                                  struct str *value_out);
 
 void cluster_free(struct cluster *c);
 struct json *cluster_encode(const struct cluster *c);

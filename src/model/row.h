@@ -51,6 +51,7 @@ void row_free_documents(const struct row_field *fields, void *object); /* its FI
 
 #define DECLARE_NAMES(prefix) extern const struct enum_names prefix##_names;
 DECLARE_NAMES(cluster_status)
+DECLARE_NAMES(instance_status)
 DECLARE_NAMES(service_status)
 DECLARE_NAMES(task_definition_status)
 DECLARE_NAMES(task_status)

@@ -187,6 +187,7 @@ service_free(struct service *s)
     }
     forget_events(s, 0);
     free(s->events);
+    placement_rules_done(&s->rules);
     row_free_documents(config_fields, &s->config);
     row_free_documents(service_fields, s);
     forget_loaded(s);

@@ -4,6 +4,7 @@
  * service deployments with ARNs of their own.  A rollback re-activates the old `deployment`
  * under its old id, while the one `service_deployment` goes on as ROLLBACK_IN_PROGRESS. */
 #pragma once
+#include "model/placement_rules.h"
 #include "model/types.h"
 
 struct service_load_balancer {
@@ -65,7 +66,9 @@ struct deployment {
     struct {                 /* the core's own: counted anew in each of its advances, not stored */
         int wanted;          /* desired RUNNING */
         int marked;          /* of these, to be replaced for their health */
+        int leaving;         /* of the others, on an instance that is being drained */
         int healthy, running;
+        int leaving_healthy; /* of the leaving */
         int before_stopping; /* any desire, not yet STOPPING: may still take traffic */
     } count;
     bool is_held;            /* likewise: protected tasks keep it from scaling in */
@@ -139,6 +142,8 @@ struct service {
     /* The core's own; not stored. */
     struct json *loaded_row;   /* until service_link() */
     struct json *loaded_parts[PART_EVENTS + 1]; /* arrays, or NULL */
+    struct placement_rules rules; /* placementStrategy and placementConstraints of doc */
+    struct cluster *cluster;
     struct task *live;         /* tasks that are not settled, newest first */
     struct task *settled;      /* the others, kept for post-mortems, newest first */
     int settled_count;

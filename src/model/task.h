@@ -34,6 +34,7 @@ struct task_target {
     bool was_healthy;   /* once, since registration */
 };
 
+struct container_instance;
 struct service;
 struct deployment;
 struct task_definition;
@@ -89,11 +90,13 @@ struct task {
     struct service *service;             /* NULL: standalone */
     struct deployment *deployment;       /* NULL: standalone, or settled */
     struct task_definition *definition;  /* NULL: settled, and deleted meanwhile */
+    struct container_instance *instance; /* where it holds a place; NULL: FARGATE, or STOPPED */
+    struct task *next_here, *prev_here;  /* in the instance's list */
+    int64_t give_key[STRATEGIES_MAX];    /* of one choice of a victim: the greater goes first */
     int64_t ask_at_ms;                   /* when the hands are asked again what became of it */
     bool is_healthy_now;                 /* as task_advance() last saw it; false once not wanted */
     bool is_settled;                     /* STOPPED and out of every target group */
     bool is_dirty;                       /* will be persisted at the end of this step */
-    bool holds_place;                    /* its cpu, memory and ports are taken on its host */
 };
 
 struct task *task_new(void);

@@ -112,6 +112,9 @@ read_doc(struct task_definition *td)
     for (int i = 0; i < td->container_count; i++)
         read_container(&td->containers[i], json_at(containers, (size_t)i));
     read_sizes(td, containers);
+    /* The door checked them; those of a damaged row bind nothing. */
+    (void)placement_rules_read(/* strategies= */ NULL, json_get(td->doc, "placementConstraints"),
+                               &td->rules, /* err= */ NULL);
 }
 
 struct task_definition *
@@ -134,6 +137,7 @@ task_definition_free(struct task_definition *td)
         return;
     for (int i = 0; i < td->container_count; i++)
         free(td->containers[i].ports);
+    placement_rules_done(&td->rules);
     row_free_documents(row_fields, td);
     free(td);
 }

@@ -5,6 +5,7 @@
  * deregisteredAt.  The other fields are read from it once, for those who decide.
  * Units: cpu in ECS units (1024 a core), memory in MiB. */
 #pragma once
+#include "model/placement_rules.h"
 #include "model/types.h"
 
 struct port_mapping {
@@ -39,6 +40,7 @@ struct task_definition {
     bool fits_ec2, fits_fargate; /* compatibilities */
     struct container_definition containers[CONTAINERS_MAX];
     int container_count;
+    struct placement_rules rules; /* its placementConstraints */
     struct json *doc;
     struct json *tags; /* array of {key,value} */
     struct task_definition *next;

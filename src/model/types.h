@@ -18,6 +18,8 @@
 #define ADDRESS_SIZE 64
 
 #define CONTAINERS_MAX 10       /* a task definition */
+#define STRATEGIES_MAX 5         /* of placement: of a service or a RunTask */
+#define CONSTRAINTS_MAX 10       /* likewise, and of a task definition */
 #define LOAD_BALANCERS_MAX 5    /* target groups of a service */
 #define PORTS_MAX 100           /* port mappings of a container definition */
 #define BINDINGS_MAX 32         /* published ports of one running container kept in the model */
@@ -27,6 +29,7 @@
 #define STOPPED_TASKS_MAX 500   /* stopped tasks kept per service or standalone, newest first */
 
 #define CLUSTER_STATUS(X) X(ACTIVE) X(INACTIVE)
+#define INSTANCE_STATUS(X) X(ACTIVE) X(DRAINING)
 #define SERVICE_STATUS(X) X(ACTIVE) X(DRAINING) X(INACTIVE)
 #define TASK_DEFINITION_STATUS(X) X(ACTIVE) X(INACTIVE) X(DELETE_IN_PROGRESS)
 #define TASK_STATUS(X)                                                                             \
@@ -57,6 +60,7 @@
     bool prefix##_parse(struct str name, enum prefix *out);
 
 #define ENUM_VALUE_CLUSTER(n) CLUSTER_##n,
+#define ENUM_VALUE_INSTANCE(n) INSTANCE_##n,
 #define ENUM_VALUE_SERVICE(n) SERVICE_##n,
 #define ENUM_VALUE_TASK_DEFINITION(n) TASK_DEFINITION_##n,
 #define ENUM_VALUE_TASK(n) TASK_##n,
@@ -73,6 +77,7 @@
 #define ENUM_VALUE_STOP(n) STOP_##n,
 
 DECLARE_ENUM(cluster_status, CLUSTER, CLUSTER_STATUS)
+DECLARE_ENUM(instance_status, INSTANCE, INSTANCE_STATUS)
 DECLARE_ENUM(service_status, SERVICE, SERVICE_STATUS)
 DECLARE_ENUM(task_definition_status, TASK_DEFINITION, TASK_DEFINITION_STATUS)
 DECLARE_ENUM(task_status, TASK, TASK_STATUS)

@@ -48,6 +48,8 @@ add_effect(struct story *st, const struct effect *e)
     case EFFECT_TASK_START:
         strbuf_addf(out, " %s t%d", e->task_start.only_adopt ? "adopt" : "start",
                     name_arn(st, e->task_start.task_arn));
+        if (st->names_hosts)
+            strbuf_addf(out, "@%s", story_place(st, name_arn(st, e->task_start.task_arn)));
         return;
     case EFFECT_TASK_STOP:
         strbuf_addf(out, " stop t%d", name_arn(st, e->task_stop.task_arn));
@@ -198,13 +200,17 @@ parse(const char *text)
 }
 
 static void
-add_definition(struct story *st)
+add_definition(struct story *st, int port)
 {
-    story_define(st,
-                 "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
-                 "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\",\"cpu\":10,"
-                 "\"memory\":16,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
-                 "\"hostPort\":0,\"protocol\":\"tcp\"}]}]}");
+    char text[512];
+
+    snprintf(text, sizeof(text),
+             "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
+             "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\",\"cpu\":10,"
+             "\"memory\":16,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
+             "\"hostPort\":%d,\"protocol\":\"tcp\"}]}]}",
+             port);
+    story_define(st, text);
 }
 
 static void
@@ -237,6 +243,7 @@ add_service(struct story *st, const struct story_options *o)
                                                    .reset_on_healthy_task = !o->no_reset}};
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
+    cleanup_json struct json *doc = o->doc == NULL ? NULL : parse(o->doc);
 
     text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
     text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
@@ -250,6 +257,7 @@ add_service(struct story *st, const struct story_options *o)
     c->load_balancers = lb;
     c->load_balancer_count = o->has_second_group ? 2 : o->has_load_balancer ? 1 : 0;
     c->config = &config;
+    c->doc = doc;
     story_tell(st, &ev, "create");
     text_copy(st->service, sizeof(st->service), str_of(st->core->services->arn));
 }
@@ -271,12 +279,16 @@ story_new(const struct story_options *options)
     cluster.cluster_create.name = "c";
     story_tell(st, &cluster, "cluster");
     text_copy(st->cluster, sizeof(st->cluster), str_of(st->core->clusters->arn));
-    story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
+    st->names_hosts = options->hosts != NULL;
+    for (const struct story_host *h = options->hosts; h != NULL && h->name != NULL; h++)
+        story_machine(st, h, true);
+    if (options->hosts == NULL)
+        story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
     add_balancing(st, "tg", st->group);
     if (options->has_second_group)
         add_balancing(st, "tg2", st->second_group);
     for (int i = 0; i < 4; i++)
-        add_definition(st);
+        add_definition(st, options->fixed_port);
     strbuf_clear(&st->trace);
     add_service(st, options);
     return st;
@@ -301,6 +313,100 @@ story_at(struct story *st, int64_t ms)
 {
     assert(st->start_ms + ms >= st->now_ms);
     st->now_ms = st->start_ms + ms;
+}
+
+static struct json *
+host_doc(const struct story_host *h)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"%s\"},"
+             "{\"name\":\"color\",\"value\":\"%s\"}]}",
+             h->zone == NULL ? "z" : h->zone, h->color == NULL ? "none" : h->color);
+    return parse(text);
+}
+
+void
+story_machine(struct story *st, const struct story_host *host, bool is_connected)
+{
+    struct event ev = {.type = EVENT_INSTANCE_REPORT};
+    cleanup_json struct json *doc = host_doc(host);
+    char words[64];
+
+    ev.instance_report.host = host->name;
+    ev.instance_report.is_connected = is_connected;
+    ev.instance_report.cpu_total = host->cpu;
+    ev.instance_report.memory_total_mib = host->memory_mib;
+    ev.instance_report.doc = doc;
+    snprintf(words, sizeof(words), "%s %s", host->name, is_connected ? "connects" : "is lost");
+    story_tell(st, &ev, words);
+}
+
+struct container_instance *
+story_instance(const struct story *st, const char *host)
+{
+    for (struct container_instance *i = st->core->instances; i != NULL; i = i->next) {
+        if (strcmp(i->host, host) == 0)
+            return i;
+    }
+    return NULL;
+}
+
+void
+story_status(struct story *st, const char *host, enum instance_status status)
+{
+    struct event ev = {.type = EVENT_INSTANCE_STATUS};
+    char words[64];
+
+    ev.instance_status.arn = story_instance(st, host)->arn;
+    ev.instance_status.status = status;
+    snprintf(words, sizeof(words), "%s %s", host, instance_status_name(status));
+    story_tell(st, &ev, words);
+}
+
+void
+story_color(struct story *st, const char *host, const char *color)
+{
+    struct event ev = {.type = EVENT_INSTANCE_ATTRIBUTES};
+    char text[128];
+    cleanup_json struct json *custom = NULL;
+
+    snprintf(text, sizeof(text), "[{\"name\":\"color\",\"value\":\"%s\"}]", color);
+    custom = parse(text);
+    ev.instance_attributes.arn = story_instance(st, host)->arn;
+    ev.instance_attributes.custom = custom;
+    snprintf(text, sizeof(text), "%s is %s", host, color);
+    story_tell(st, &ev, text);
+}
+
+void
+story_run(struct story *st, int count, const char *instance_host, const char *rules_text)
+{
+    struct event ev = {.type = EVENT_TASK_RUN};
+    cleanup_json struct json *doc = rules_text == NULL ? NULL : parse(rules_text);
+    cleanup(placement_rules_done) struct placement_rules rules = {0};
+    struct err err;
+
+    if (!placement_rules_read(json_get(doc, "placementStrategy"), json_get(doc, "placementConstraints"),
+                              &rules, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    ev.task_run.cluster_arn = st->cluster;
+    ev.task_run.task_definition_arn = st->definitions[0];
+    ev.task_run.count = count;
+    ev.task_run.launch_type = LAUNCH_EC2;
+    ev.task_run.rules = &rules;
+    if (instance_host != NULL)
+        ev.task_run.instance_arn = story_instance(st, instance_host)->arn;
+    story_tell(st, &ev, "run");
+}
+
+const char *
+story_place(const struct story *st, int task)
+{
+    const struct container_instance *i = core_instance(st->core, story_task(st, task)->instance_arn);
+
+    return i == NULL ? "nowhere" : i->host;
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* story.h - tells the core a story and writes down what it answers.
- * A story has cluster "c", target group "tg" behind a listener, host "h" and service "web".  Tasks are
+ * A story has cluster "c", target group "tg" behind a listener, host "h" (or those of its options) and
+ * service "web".  Tasks are
  * named t1, t2, ... in the order of their creation.  Each told event makes one line:
  *     "  900 running t2 | target_register t2"
  * milliseconds since the start, the event, then the effects without PERSIST ("-" for none).
@@ -32,7 +33,14 @@ struct story {
     int next_port;
     struct story_row *rows;
     int row_count;
+    bool names_hosts;        /* several: TASK_START is told as "start t1@h2" */
     bool resolves_by_itself; /* default: IMAGE_RESOLVE is answered in the same step */
+};
+
+/* A machine: its zone and colour are attributes of its agent. */
+struct story_host {
+    const char *name, *zone, *color; /* the last two may be NULL */
+    int cpu, memory_mib;
 };
 
 struct story_options {
@@ -41,6 +49,9 @@ struct story_options {
     bool has_second_group; /* a second entry for the same port, in target group "tg2" */
     bool no_reset; /* resetOnHealthyTask: false */
     bool keeps_unresolved;
+    const struct story_host *hosts; /* ends with a NULL name; NULL: one, "h" */
+    const char *doc;                /* placementStrategy, ... of the service, as JSON */
+    int fixed_port;                 /* host port of definition 1 and all others; 0: dynamic */
 };
 
 struct story *story_new(const struct story_options *options);
@@ -50,6 +61,13 @@ static inline void story_free_(struct story **st) { story_free(*st); }
 
 void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
+/* The agent of a host speaks (again); a new name is a new host. */
+void story_machine(struct story *st, const struct story_host *host, bool is_connected);
+void story_status(struct story *st, const char *host, enum instance_status status);
+void story_color(struct story *st, const char *host, const char *color); /* PutAttributes */
+void story_run(struct story *st, int count, const char *instance_host, const char *rules); /* RunTask */
+const char *story_place(const struct story *st, int task); /* the host's name */
+struct container_instance *story_instance(const struct story *st, const char *host);
 void story_clock(struct story *st);
 void story_host(struct story *st, int cpu, bool is_connected);
 void story_pending(struct story *st, int task);

@@ -812,6 +812,11 @@ static const struct {
     {"UpdateTaskProtection", "{'cluster':'c','tasks':['%s'],'protectionEnabled':true,'expiresInMinutes':3}"},
     {"UpdateTaskProtection", "{'cluster':'c','tasks':['%s'],'protectionEnabled':false}"},
     {"GetTaskProtection", "{'cluster':'c'}"},
+    {"UpdateContainerInstancesState", "{'cluster':'c','containerInstances':['%s'],'status':'DRAINING'}"},
+    {"UpdateContainerInstancesState", "{'cluster':'c','containerInstances':['%s'],'status':'ACTIVE'}"},
+    {"StartTask", "{'cluster':'c','taskDefinition':'web','containerInstances':['%s']}"},
+    {"UpdateService", "{'cluster':'c','service':'s','placementStrategy':[{'type':'random'}],"
+                      "'desiredCount':%d}"},
     {"StopServiceDeployment", "{'serviceDeploymentArn':'%s'}"},
     {"StopServiceDeployment", "{'serviceDeploymentArn':'%s','stopType':'ABORT'}"},
     {"DescribeServices", "{'cluster':'c','services':['s'],'include':['TAGS']}"},

@@ -170,7 +170,8 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
         {TASK("'enableFaultInjection':true"), "enableFaultInjection is not built in naru yet."},
         {TASK("'proxyConfiguration':{'containerName':'a'}"), "proxyConfiguration is not built"},
         {TASK("'placementConstraints':[{'type':'memberOf','expression':'x'}]"),
-         "placementConstraints is not built"},
+         "Invalid expression: a subject"},
+        {TASK("'placementConstraints':[{'type':'memberOf'}]"), "Invalid expression: a subject"},
         {TASK("'inferenceAccelerators':[{'deviceName':'d','deviceType':'t'}]"),
          "inferenceAccelerators is not built"},
     };
@@ -184,6 +185,8 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
     world_call(&w, "RegisterTaskDefinition",
                ONE(",'memory':9,'secrets':[],'environmentFiles':[],'resourceRequirements':[]"));
     world_call(&w, "RegisterTaskDefinition", TASK("'enableFaultInjection':false,'placementConstraints':[]"));
+    world_call(&w, "RegisterTaskDefinition",
+               TASK("'placementConstraints':[{'type':'memberOf','expression':'attribute:a == b'}]"));
     world_call(&w, "RegisterTaskDefinition", VOLUME("'configuredAtLaunch':false"));
 #undef VOLUME
 #undef TASK

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* instances.c - clusters, and the container instances that machines are in each of them. */
+#include <assert.h>
+#include "core/placement.h"
+#include "core/requests.h"
+#include "model/arn.h"
+
+void
+instance_touch(struct core *core, struct container_instance *i)
+{
+    i->version++;
+    core_touch(core, ROW_INSTANCE, i->arn);
+}
+
+/* Behind the others of its cluster, and on its machine. */
+void
+instance_link(struct core *core, struct container_instance *i)
+{
+    struct container_instance **end;
+
+    i->cluster = strmap_get(&core->index->clusters, i->cluster_arn);
+    i->machine = core_host(core, i->host);
+    assert(i->cluster != NULL && i->machine != NULL);
+    for (end = &i->cluster->instances; *end != NULL;)
+        end = &(*end)->next_in_cluster;
+    *end = i;
+}
+
+static void
+set_instance(struct container_instance *i, const struct host *h)
+{
+    i->is_connected = h->is_connected;
+    i->cpu_total = h->cpu_total;
+    i->memory_total_mib = h->memory_total_mib;
+    replace_doc(&i->doc, h->doc);
+}
+
+static void
+add_instance(struct core *core, struct cluster *c, const struct host *h)
+{
+    struct container_instance *i = mem_new(sizeof(*i));
+    struct container_instance **end = &core->instances;
+
+    rng_hex(&core->rng, i->id, 32);
+    arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s", c->name,
+               i->id);
+    text_copy(i->cluster_arn, sizeof(i->cluster_arn), str_of(c->arn));
+    text_copy(i->host, sizeof(i->host), str_of(h->name));
+    i->registered_at_ms = core->now_ms;
+    set_instance(i, h);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = i;
+    strmap_put(&core->index->instances, i->arn, i);
+    instance_link(core, i);
+    core_touch_meta(core);
+    instance_touch(core, i);
+}
+
+void
+cluster_create(struct core *core, const struct ev_cluster_create *ev)
+{
+    struct cluster *c = mem_new(sizeof(*c)), *before;
+    struct cluster **end = &core->clusters;
+    bool fits;
+
+    arn_format(c->arn, "ecs", ev->region, core->options.account, "cluster/%s", ev->name);
+    before = strmap_get(&core->index->clusters, c->arn);
+    assert(before == NULL || before->status == CLUSTER_INACTIVE);
+    fits = text_copy(c->name, sizeof(c->name), str_of(ev->name)) &&
+           text_copy(c->region, sizeof(c->region), str_of(ev->region));
+    assert(fits);
+    c->status = CLUSTER_ACTIVE;
+    c->created_at_ms = core->now_ms;
+    replace_doc(&c->doc, ev->doc);
+    replace_doc(&c->tags, ev->tags);
+    while (*end != NULL && *end != before)
+        end = &(*end)->next;
+    if (before != NULL) { /* in the old one's place */
+        for (struct service *s = core->services; s != NULL; s = s->next)
+            s->cluster = s->cluster == before ? c : s->cluster;
+        c->next = before->next;
+        cluster_free(before);
+    }
+    *end = c;
+    strmap_put(&core->index->clusters, c->arn, c);
+    core_touch(core, ROW_CLUSTER, c->arn);
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
+        add_instance(core, c, h);
+}
+
+static void
+remove_instances(struct core *core, struct cluster *c)
+{
+    c->instances = NULL;
+    for (struct container_instance **at = &core->instances; *at != NULL;) {
+        struct container_instance *i = *at;
+        if (i->cluster != c) {
+            at = &i->next;
+            continue;
+        }
+        assert(i->tasks == NULL);
+        *at = i->next;
+        strmap_remove(&core->index->instances, i->arn);
+        core_touch(core, ROW_INSTANCE, i->arn);
+        container_instance_free(i);
+    }
+}
+
+void
+cluster_delete(struct core *core, const struct ev_cluster_delete *ev)
+{
+    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
+
+    assert(c != NULL);
+    c->status = CLUSTER_INACTIVE; /* and still described, as ECS does */
+    remove_instances(core, c);
+    core_touch(core, ROW_CLUSTER, c->arn);
+}
+
+void
+cluster_update(struct core *core, const struct ev_cluster_update *ev)
+{
+    struct cluster *c = strmap_get(&core->index->clusters, ev->arn);
+
+    assert(c != NULL);
+    replace_doc(&c->doc, ev->doc);
+    core_touch(core, ROW_CLUSTER, c->arn);
+}
+
+static struct container_instance *
+instance_of(const struct cluster *c, const struct host *h)
+{
+    for (struct container_instance *i = c->instances; i != NULL; i = i->next_in_cluster) {
+        if (i->machine == h)
+            return i;
+    }
+    return NULL;
+}
+
+/* Docker was away: what it says about its tasks may have got lost, so all of them are asked for. */
+static void
+ask_for_all(struct core *core, const struct host *h)
+{
+    for (struct task *t = core->tasks; t != NULL; t = t->next) {
+        if (t->last_status > TASK_RUNNING || (t->instance != NULL && t->instance->machine != h))
+            continue;
+        t->ask_at_ms = core->now_ms;
+        core_queue(core, t->service);
+    }
+}
+
+void
+instance_reported(struct core *core, const struct ev_instance_report *ev)
+{
+    struct host *h = core_host(core, ev->host);
+    bool comes_back;
+
+    if (h == NULL) {
+        h = mem_new(sizeof(*h));
+        if (!text_copy(h->name, sizeof(h->name), str_of(ev->host))) {
+            free(h); /* no host has such a name */
+            return;
+        }
+        h->next = core->index->hosts;
+        core->index->hosts = h;
+    }
+    comes_back = ev->is_connected && !h->is_connected;
+    h->is_connected = ev->is_connected;
+    h->cpu_total = ev->cpu_total;
+    h->memory_total_mib = ev->memory_total_mib;
+    replace_doc(&h->doc, ev->doc);
+    for (struct cluster *c = core->clusters; c != NULL; c = c->next) {
+        struct container_instance *i = instance_of(c, h);
+        if (i != NULL) {
+            set_instance(i, h);
+            instance_touch(core, i);
+        } else if (c->status == CLUSTER_ACTIVE) {
+            add_instance(core, c, h);
+        }
+    }
+    if (comes_back)
+        ask_for_all(core, h);
+    place_changed(core);
+}
+
+/* DRAINING: nothing new comes, and the services whose tasks are there replace them (deployment.c).
+ * ACTIVE again: nothing comes back by itself, but what waits for a place may find one. */
+void
+instance_status_set(struct core *core, const struct ev_instance_status *ev)
+{
+    struct container_instance *i = core_instance(core, ev->arn);
+
+    assert(i != NULL);
+    if (i->status == ev->status)
+        return;
+    i->status = ev->status;
+    instance_touch(core, i);
+    for (struct task *t = i->tasks; t != NULL; t = t->next_here) {
+        if (t->service != NULL)
+            core_queue(core, t->service);
+    }
+    place_changed(core);
+}
+
+/* Tasks that run stay where they are, even if a constraint does not hold any more. */
+void
+instance_attributes_set(struct core *core, const struct ev_instance_attributes *ev)
+{
+    struct container_instance *i = core_instance(core, ev->arn);
+
+    assert(i != NULL);
+    replace_doc(&i->custom, ev->custom);
+    instance_touch(core, i);
+    place_changed(core);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Several machines: where tasks go, who gives way, what draining an instance does (ecs.md 5.11, 7). */
+#include "story.h"
+
+#define STRATEGY(text) "{\"placementStrategy\":[" text "]}"
+#define CONSTRAINT(text) "{\"placementConstraints\":[" text "]}"
+
+static const struct story_host two_zones[] = {{"a1", "a", "red", 100, 1000},
+                                              {"a2", "a", "blue", 100, 1000},
+                                              {"b1", "b", "red", 100, 1000},
+                                              {NULL}};
+static const struct story_host two_hosts[] = {{"h1", "a", "red", 100, 1000},
+                                              {"h2", "a", "blue", 100, 1000},
+                                              {NULL}};
+
+/* How many tasks of all kinds are on a host. */
+static int
+tasks_on(const struct story *st, const char *host)
+{
+    int n = 0;
+
+    for (const struct task *t = story_instance(st, host)->tasks; t != NULL; t = t->next_here)
+        n++;
+    return n;
+}
+
+static int
+wanted_on(const struct story *st, const char *host)
+{
+    int n = 0;
+
+    for (const struct task *t = story_instance(st, host)->tasks; t != NULL; t = t->next_here)
+        n += task_is_wanted(t);
+    return n;
+}
+
+/* ---- strategies ---- */
+
+TEST(without_a_strategy_tasks_spread_over_zones_then_instances)
+{
+    cleanup_story struct story *st = story_new(
+        &(struct story_options){4, 100, 200, .hosts = two_zones});
+
+    CHECK_TRACE(st, "0 create | start t1@a1 start t2@b1 start t3@a2 start t4@b1\n");
+}
+
+TEST(binpack_fills_the_fullest_instance_first)
+{
+    const struct story_host hosts[] = {{"big", "a", NULL, 100, 1000}, {"small", "a", NULL, 25, 1000}, {NULL}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        4, 100, 200, .hosts = hosts, .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@small start t2@small start t3@big start t4@big\n");
+}
+
+TEST(binpack_by_memory_looks_at_memory)
+{
+    const struct story_host hosts[] = {{"low-cpu", "a", NULL, 50, 1000}, {"low-memory", "a", NULL, 100, 40}, {NULL}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        3, 100, 200, .hosts = hosts, .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"MEMORY\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@low-memory start t2@low-memory start t3@low-cpu\n");
+}
+
+TEST(spread_by_an_attribute_counts_its_values)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        4, 100, 200, .hosts = two_zones,
+        .doc = STRATEGY("{\"type\":\"spread\",\"field\":\"attribute:color\"}")});
+
+    /* blue has one instance, red two: as many tasks for each colour */
+    CHECK_TRACE(st, "0 create | start t1@a1 start t2@a2 start t3@a1 start t4@a2\n");
+}
+
+TEST(strategies_are_applied_one_after_the_other)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        4, 100, 200, .hosts = two_zones,
+        .doc = STRATEGY("{\"type\":\"spread\",\"field\":\"attribute:ecs.availability-zone\"},"
+                        "{\"type\":\"binpack\",\"field\":\"memory\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@a1 start t2@b1 start t3@a1 start t4@b1\n");
+}
+
+TEST(random_uses_every_instance_sooner_or_later)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        20, 100, 200, .hosts = two_zones, .doc = STRATEGY("{\"type\":\"random\"}")});
+
+    CHECK(tasks_on(st, "a1") > 0 && tasks_on(st, "a2") > 0 && tasks_on(st, "b1") > 0);
+    CHECK_EQ(tasks_on(st, "a1") + tasks_on(st, "a2") + tasks_on(st, "b1"), 20);
+    CHECK(tasks_on(st, "a1") <= 10 && tasks_on(st, "a2") <= 10 && tasks_on(st, "b1") <= 10);
+}
+
+/* ---- constraints and accounts ---- */
+
+TEST(distinct_instances_take_one_task_each_and_the_next_waits)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        3, 0, 100, .hosts = two_hosts, .doc = CONSTRAINT("{\"type\":\"distinctInstance\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2\n");
+    CHECK(story_has_event(st, "DistinctInstance placement constraint unsatisfied."));
+    story_at(st, 1000);
+    story_machine(st, &(struct story_host){"h3", "a", NULL, 100, 1000}, true);
+    CHECK_TRACE(st, "1000 h3 connects | start t3@h3\n");
+    story_at(st, 2000);
+    story_stop_task(st, 1); /* its successor waits until it is gone */
+    story_stopped(st, 1, 0);
+    CHECK_TRACE(st, "2000 stop-task t1 | stop t1\n"
+                    "2000 stopped t1 | forget t1 start t4@h1\n");
+}
+
+TEST(member_of_binds_and_is_looked_at_again_when_attributes_change)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        2, 100, 200, .hosts = two_hosts,
+        .doc = CONSTRAINT("{\"type\":\"memberOf\",\"expression\":\"attribute:color == green\"}")});
+
+    CHECK_TRACE(st, "0 create | -\n");
+    CHECK(story_has_event(st, "MemberOf placement constraint unsatisfied."));
+    story_color(st, "h2", "green");
+    CHECK_TRACE(st, "0 h2 is green | start t1@h2 start t2@h2\n");
+    story_color(st, "h2", "red"); /* what runs stays */
+    CHECK_TRACE(st, "0 h2 is red | -\n");
+}
+
+TEST(a_constraint_may_keep_groups_apart)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){1, 100, 200, .hosts = two_hosts});
+
+    CHECK_TRACE(st, "0 create | start t1@h1\n");
+    story_run(st, 2, NULL,
+              CONSTRAINT("{\"type\":\"memberOf\",\"expression\":\"not(task:group == service:web)\"}"));
+    story_run(st, 1, NULL,
+              CONSTRAINT("{\"type\":\"memberOf\",\"expression\":\"task:group == service:web\"}"));
+    CHECK_TRACE(st, "0 run | start t2@h2 start t3@h2\n"
+                    "0 run | start t4@h1\n");
+}
+
+TEST(cpu_and_ports_are_counted_on_each_machine)
+{
+    const struct story_host hosts[] = {{"h1", "a", NULL, 25, 1000}, {"h2", "a", NULL, 10, 1000}, {NULL}};
+    cleanup_story struct story *st = story_new(&(struct story_options){4, 0, 100, .hosts = hosts});
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2 start t3@h1\n");
+    CHECK(story_has_event(st, "has insufficient CPU units available"));
+    story_at(st, 1000);
+    story_stop_task(st, 2);
+    CHECK_TRACE(st, "1000 stop-task t2 | stop t2\n");
+    story_stopped(st, 2, 0); /* its place is free only now */
+    CHECK_TRACE(st, "1000 stopped t2 | forget t2 start t4@h2\n");
+}
+
+TEST(a_fixed_port_is_taken_once_on_each_machine)
+{
+    cleanup_story struct story *st = story_new(
+        &(struct story_options){3, 0, 100, .hosts = two_hosts, .fixed_port = 8080});
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2\n");
+    CHECK(story_has_event(st, "is already using a port required by your task"));
+}
+
+TEST(start_task_goes_where_it_is_told_or_nowhere)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){0, 100, 200, .hosts = two_hosts});
+
+    CHECK_TRACE(st, "0 create | -\n");
+    story_run(st, 1, "h2", NULL);
+    story_status(st, "h2", INSTANCE_DRAINING);
+    story_run(st, 1, "h2", NULL);
+    CHECK_TRACE(st, "0 run | start t1@h2\n"
+                    "0 h2 DRAINING | -\n"
+                    "0 run | -\n");
+}
+
+/* ---- scale-in ---- */
+
+static struct story *
+six_spread(const char *doc)
+{
+    struct story *st = story_new(&(struct story_options){6, 0, 200, .has_load_balancer = true,
+                                                         .hosts = two_zones, .doc = doc});
+
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 6);
+    return st;
+}
+
+TEST(scale_in_takes_from_the_fullest_zone_then_the_fullest_instance)
+{
+    cleanup_story struct story *st = six_spread(NULL);
+
+    CHECK_EQ(wanted_on(st, "b1"), 3);
+    CHECK_EQ(wanted_on(st, "a1"), 2);
+    story_at(st, 2000);
+    story_desired(st, 5); /* both zones have three: then the fullest instance */
+    CHECK_EQ(wanted_on(st, "b1"), 2);
+    story_desired(st, 4);
+    CHECK_EQ(wanted_on(st, "a1"), 1);
+    story_desired(st, 2);
+    CHECK_EQ(wanted_on(st, "b1"), 1);
+    CHECK_EQ(wanted_on(st, "a1") + wanted_on(st, "a2"), 1);
+}
+
+TEST(scale_in_of_binpack_empties_the_emptiest_instance)
+{
+    const struct story_host hosts[] = {{"h1", "a", NULL, 35, 1000}, {"h2", "a", NULL, 100, 1000}, {NULL}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        4, 0, 200, .hosts = hosts, .has_load_balancer = true,
+        .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h1 start t3@h1 start t4@h2\n");
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 4);
+    story_desired(st, 3);
+    CHECK_TRACE(st, "1000 desired 3 | deregister t4\n");
+}
+
+TEST(scale_in_takes_the_unhealthy_first_wherever_they_are)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        3, 0, 200, .has_load_balancer = true, .hosts = two_zones});
+
+    CHECK_TRACE(st, "0 create | start t1@a1 start t2@b1 start t3@a2\n");
+    story_at(st, 1000);
+    story_running(st, 1);
+    story_running(st, 2);
+    story_running(st, 3);
+    story_healthy(st, 1);
+    story_healthy(st, 3);
+    strbuf_clear(&st->trace);
+    story_desired(st, 2); /* zone a has more, but t2 is not healthy yet */
+    CHECK_TRACE(st, "1000 desired 2 | deregister t2\n");
+}
+
+TEST(scale_in_of_random_takes_anyone)
+{
+    int hosts_hit = 0;
+    cleanup_story struct story *st = six_spread(STRATEGY("{\"type\":\"random\"}"));
+    const int before[] = {wanted_on(st, "a1"), wanted_on(st, "a2"), wanted_on(st, "b1")};
+
+    story_desired(st, 1);
+    hosts_hit += wanted_on(st, "a1") < before[0];
+    hosts_hit += wanted_on(st, "a2") < before[1];
+    hosts_hit += wanted_on(st, "b1") < before[2];
+    CHECK(hosts_hit >= 2);
+    CHECK_EQ(wanted_on(st, "a1") + wanted_on(st, "a2") + wanted_on(st, "b1"), 1);
+}
+
+/* ---- draining ---- */
+
+static struct story *
+two_on_two(int minimum, int maximum)
+{
+    struct story *st = story_new(&(struct story_options){2, minimum, maximum, .has_load_balancer = true,
+                                                         .hosts = two_hosts});
+
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 2);
+    CHECK_TEXT(story_place(st, 1), "h1");
+    CHECK_TEXT(story_place(st, 2), "h2");
+    return st;
+}
+
+TEST(a_draining_instance_gives_its_tasks_up_for_healthy_ones_elsewhere)
+{
+    cleanup_story struct story *st = two_on_two(100, 200);
+
+    story_at(st, 2000);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    story_at(st, 2300);
+    story_running(st, 3);
+    CHECK_TRACE(st, "2000 h1 DRAINING | start t3@h2\n"
+                    "2300 running t3 | register t3\n");
+    story_healthy(st, 3);
+    story_drained(st, 1);
+    story_stopped(st, 1, 143);
+    CHECK_TRACE(st, "2300 healthy t3 | deregister t1\n"
+                    "2300 drained t1 | stop t1\n"
+                    "2300 stopped t1 | forget t1\n");
+    CHECK_EQ(tasks_on(st, "h1"), 0);
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
+    story_desired(st, 4); /* nothing new there */
+    CHECK_TRACE(st, "2300 desired 4 | start t4@h2 start t5@h2\n");
+    story_status(st, "h1", INSTANCE_ACTIVE); /* nothing returns by itself */
+    CHECK_TRACE(st, "2300 h1 ACTIVE | -\n");
+    story_desired(st, 5);
+    CHECK_TRACE(st, "2300 desired 5 | start t6@h1\n");
+}
+
+TEST(draining_with_a_full_upper_bound_stops_first)
+{
+    cleanup_story struct story *st = two_on_two(50, 100);
+
+    story_at(st, 2000);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "2000 h1 DRAINING | deregister t1 start t3@h2\n");
+}
+
+TEST(pending_tasks_on_a_draining_instance_stop_at_once)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){2, 100, 100, .hosts = two_hosts});
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2\n");
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "0 h1 DRAINING | stop t1 start t3@h2\n");
+    CHECK_EQ(story_task(st, 1)->stop_code, STOP_ServiceSchedulerInitiated);
+}
+
+TEST(standalone_tasks_stay_on_a_draining_instance)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){0, 100, 200, .hosts = two_hosts});
+
+    story_run(st, 1, "h1", NULL);
+    story_running(st, 1);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "0 create | -\n"
+                    "0 run | start t1@h1\n"
+                    "0 running t1 | -\n"
+                    "0 h1 DRAINING | -\n");
+    CHECK(task_is_wanted(story_task(st, 1)));
+}
+
+TEST(a_drain_that_the_bounds_forbid_is_said)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){1, 100, 150, .has_load_balancer = true,
+                                                                       .hosts = two_hosts});
+
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 1);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "1000 h1 DRAINING | -\n");
+    CHECK(story_has_event(st, "was unable to stop or start tasks during a deployment"));
+}
+
+TEST(an_instance_back_in_time_keeps_its_tasks)
+{
+    cleanup_story struct story *st = two_on_two(100, 200);
+
+    story_at(st, 2000);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    story_status(st, "h1", INSTANCE_ACTIVE);
+    CHECK_TRACE(st, "2000 h1 DRAINING | start t3@h2\n"
+                    "2000 h1 ACTIVE | stop t3\n");
+    CHECK(task_is_wanted(story_task(st, 1)));
+}
+
+TEST(a_drain_goes_on_after_a_restart)
+{
+    cleanup_story struct story *st = two_on_two(100, 200);
+
+    story_at(st, 2000);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    story_restart(st);
+    CHECK_TRACE(st, "2000 h1 DRAINING | start t3@h2\n"
+                    "2000 restart | start t3@h2 register t2 adopt t2@h2 register t1 adopt t1@h1\n");
+    story_running(st, 3);
+    story_healthy(st, 3);
+    CHECK_TRACE(st, "2000 running t3 | register t3\n"
+                    "2000 healthy t3 | deregister t1\n");
+}
+
+TEST(a_rolling_update_takes_from_the_draining_instance_first)
+{
+    cleanup_story struct story *st = two_on_two(50, 150);
+
+    story_at(st, 2000);
+    story_update(st, 2);
+    story_status(st, "h2", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "2000 update web:2 | start t3@h1\n"
+                    "2000 h2 DRAINING | -\n");
+    story_running(st, 3);
+    story_healthy(st, 3);
+    CHECK_TRACE(st, "2000 running t3 | register t3\n"
+                    "2000 healthy t3 | deregister t2 start t4@h1\n");
+}
