@@ -58,17 +58,48 @@ told_target(struct world *w, const struct ev_target_health *ev)
 }
 
 static void
+told_placement(struct sim_service *s, const struct json *doc)
+{
+    const struct json *constraint = json_at(json_get(doc, "placementConstraints"), 0);
+    const char *type = json_get_cstr(constraint, "type", "");
+
+    s->strategy = (enum sim_strategy)json_get_i64(doc, "drawn", NO_STRATEGY);
+    s->constraint = strcmp(type, "distinctInstance") == 0 ? DISTINCT
+                    : strcmp(type, "memberOf") == 0       ? RED
+                                                          : NO_CONSTRAINT;
+}
+
+static void
 told_service(struct world *w, const char *arn, int desired_count,
-             const struct deployment_config *config)
+             const struct deployment_config *config, const struct json *doc)
 {
     struct sim_service *s = service_by_arn(w, arn);
 
+    if (doc != NULL)
+        told_placement(s, doc);
     if (desired_count >= 0)
         s->desired_count = desired_count;
     if (config != NULL) {
         s->minimum = config->minimum_healthy_percent;
         s->maximum = config->maximum_percent;
         s->has_breaker = config->breaker.enable;
+    }
+}
+
+static void
+told_host(struct world *w, const struct ev_instance_report *ev)
+{
+    for (int i = 0; i < w->host_count; i++) {
+        struct sim_host *h = &w->hosts[i];
+        if (strcmp(h->name, ev->host) != 0)
+            continue;
+        h->told_connected = ev->is_connected;
+        for (const struct container_instance *c = w->core->instances; c != NULL; c = c->next) {
+            if (strcmp(c->host, h->name) != 0)
+                continue;
+            text_copy(h->instance, sizeof(h->instance), str_of(c->id));
+            text_copy(h->instance_arn, sizeof(h->instance_arn), str_of(c->arn));
+        }
     }
 }
 
@@ -83,6 +114,17 @@ told(struct world *w, const struct event *ev)
     case EVENT_TARGET_HEALTH:
         told_target(w, &ev->target_health);
         break;
+    case EVENT_INSTANCE_REPORT:
+        told_host(w, &ev->instance_report);
+        break;
+    case EVENT_INSTANCE_STATUS:
+        w->hosts[host_find(w, ev->instance_status.arn)].told_draining =
+            ev->instance_status.status == INSTANCE_DRAINING;
+        break;
+    case EVENT_INSTANCE_ATTRIBUTES:
+        w->hosts[host_find(w, ev->instance_attributes.arn)].told_red =
+            json_size(ev->instance_attributes.custom) > 0;
+        break;
     case EVENT_SERVICE_CREATE:
         for (int i = 0; i < w->service_count; i++) {
             struct sim_service *s = &w->services[i];
@@ -90,15 +132,17 @@ told(struct world *w, const struct event *ev)
                 continue;
             s->exists = true;
             s->is_deleted = false;
-            told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config);
+            told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
+                         ev->service_create.doc);
         }
         break;
     case EVENT_SERVICE_UPDATE:
         told_service(w, ev->service_update.service_arn, ev->service_update.desired_count,
-                     ev->service_update.config);
+                     ev->service_update.config, ev->service_update.doc);
         break;
     case EVENT_SERVICE_ROLLBACK:
-        told_service(w, ev->service_rollback.service_arn, ev->service_rollback.desired_count, NULL);
+        told_service(w, ev->service_rollback.service_arn, ev->service_rollback.desired_count, NULL,
+                     NULL);
         break;
     case EVENT_SERVICE_DELETE:
         service_by_arn(w, ev->service_delete.service_arn)->is_deleted = true;
@@ -179,6 +223,72 @@ judge_start(struct world *w, int container)
         world_fail(w, "%s is deleted and starts task %.8s", s->name, c->id);
 }
 
+/* ---- where a task goes (ecs.md 7) ---- */
+
+/* May the service have another task on this host?  Those that are told to stop count until they are. */
+static bool
+has_room(const struct world *w, int service, int host)
+{
+    const enum sim_constraint constraint =
+        service < 0 ? NO_CONSTRAINT : w->services[service].constraint;
+    const bool is_alone =
+        service >= 0 && (constraint == DISTINCT || w->services[service].kind == FIXED_PORT_LB);
+    int cpu = TASK_CPU;
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        if (!c->is_placed || c->host != host || c->told_stopped)
+            continue;
+        cpu += TASK_CPU;
+        if (is_alone && c->service == service)
+            return false;
+    }
+    return cpu <= w->host_cpu;
+}
+
+static bool
+is_eligible(const struct world *w, int service, int host)
+{
+    const struct sim_host *h = &w->hosts[host];
+
+    return h->told_connected && !h->told_draining &&
+           (service < 0 || w->services[service].constraint != RED || h->told_red) &&
+           has_room(w, service, host);
+}
+
+static int
+wanted_on(const struct world *w, int service, int host)
+{
+    int n = 0;
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        n += c->service == service && c->host == host && is_wanted(c);
+    }
+    return n;
+}
+
+/* Judged before the task is in the book. */
+static void
+judge_place(struct world *w, const struct task *t, int service, int host)
+{
+    if (host < 0) {
+        world_fail(w, "task %.8s is on no host", t->id);
+        return;
+    }
+    if (!is_eligible(w, service, host))
+        world_fail(w, "task %.8s goes to %s: connected %d, draining %d, red %d, room %d", t->id,
+                   w->hosts[host].name, w->hosts[host].told_connected, w->hosts[host].told_draining,
+                   w->hosts[host].told_red, has_room(w, service, host));
+    if (service < 0 || w->services[service].strategy != OVER_INSTANCES)
+        return;
+    for (int i = 0; i < w->host_count; i++) {
+        if (is_eligible(w, service, i) && wanted_on(w, service, i) < wanted_on(w, service, host))
+            world_fail(w, "task %.8s goes to %s and %s has fewer of its service", t->id,
+                       w->hosts[host].name, w->hosts[i].name);
+    }
+}
+
 static void
 judge_stop(struct world *w, int container)
 {
@@ -233,14 +343,23 @@ open_page(struct world *w, const struct task *t)
 {
     const char *at = strchr(t->containers[0].image, '@');
     struct sim_container *c;
+    int service = -1;
 
+    for (int i = 0; i < w->service_count; i++)
+        service = strcmp(w->services[i].arn, t->service_arn) == 0 ? i : service;
+    if (t->launch_type == LAUNCH_EC2)
+        judge_place(w, t, service, host_find(w, t->instance_arn));
     if (w->container_count == w->container_capacity) {
         w->container_capacity = w->container_capacity == 0 ? 64 : w->container_capacity * 2;
         w->containers =
             mem_grow(w->containers, (size_t)w->container_capacity, sizeof(w->containers[0]));
     }
     c = &w->containers[w->container_count++];
-    *c = (struct sim_container){.service = -1, .ignores_sigterm = chance(w, 1000)};
+    *c = (struct sim_container){.service = -1,
+                                .is_placed = t->launch_type == LAUNCH_EC2,
+                                .ignores_sigterm = chance(w, 1000)};
+    if (c->is_placed && host_find(w, t->instance_arn) >= 0)
+        c->host = host_find(w, t->instance_arn);
     text_copy(c->id, ID_SIZE, str_of(t->id));
     text_copy(c->arn, ARN_SIZE, str_of(t->arn));
     text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
@@ -387,6 +506,7 @@ check_after_step(struct world *w)
 
 struct census {
     int up, starting, foreign, in_rotation;
+    int leaving; /* on hosts that are being drained */
 };
 
 static struct census
@@ -400,6 +520,7 @@ take_census(const struct world *w, int service, const char *deployment_id)
             continue;
         n.up += c->state == UP;
         n.starting += c->state == PULLING;
+        n.leaving += c->state == UP && c->is_placed && w->hosts[c->host].told_draining;
         n.foreign += c->state == UP && strcmp(c->deployment_id, deployment_id) != 0;
     }
     for (int i = 0; i < w->target_count; i++)
@@ -434,9 +555,9 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     const bool has_lb = s->kind == BRIDGE_LB || s->kind == AWSVPC_LB || s->kind == FIXED_PORT_LB;
 
     snprintf(why, why_size,
-             "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired "
+             "%s: %d up, %d starting, %d of other deployments, %d in rotation, %d leaving, desired "
              "%d, bounds %d/%d, %s",
-             s->name, n.up, n.starting, n.foreign, n.in_rotation, s->desired_count, s->minimum,
+             s->name, n.up, n.starting, n.foreign, n.in_rotation, n.leaving, s->desired_count, s->minimum,
              s->maximum, p == NULL ? "no PRIMARY" : p->rollout_reason);
     if (now == NULL)
         return !s->exists;
@@ -449,7 +570,7 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     if (is_bad(s, p->revision->task_definition_arn))
         return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == s->desired_count && n.starting == 0 &&
-           n.foreign == 0 && (!has_lb || n.in_rotation == s->desired_count);
+           n.foreign == 0 && (n.leaving == 0 || is_stuck(s)) && (!has_lb || n.in_rotation == s->desired_count);
 }
 
 bool

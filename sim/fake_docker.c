@@ -20,7 +20,9 @@ container_of_target(const struct world *w, int group, const char *id, int port)
         const struct sim_container *c = &w->containers[i];
         if (c->service != group)
             continue;
-        if (c->address[0] != '\0' ? strcmp(c->address, id) == 0 : c->port == port)
+        if (c->address[0] != '\0'
+                ? strcmp(c->address, id) == 0
+                : c->port == port && strcmp(w->hosts[c->host].instance, id) == 0)
             return i;
     }
     return -1;
@@ -95,7 +97,7 @@ docker_happened(struct world *w, int container, uint32_t generation)
 
     if (c->generation != generation)
         return;
-    if (!w->docker_is_up) { /* frozen with it */
+    if (!w->hosts[c->host].docker_is_up) { /* frozen with it */
         next(w, container, 1000);
         return;
     }
@@ -130,7 +132,7 @@ create(struct world *w, int container)
     struct sim_container *c = &w->containers[container];
     int64_t pull_ms = between(w, 50, 600);
 
-    if ((!w->docker_is_up && chance(w, 5000)) || strikes(w, docker_refuses)) {
+    if ((!w->hosts[c->host].docker_is_up && chance(w, 5000)) || strikes(w, docker_refuses)) {
         c->is_infrastructure = true;
         exits(w, container, 0);
         return;
@@ -207,13 +209,15 @@ docker_effect(struct world *w, const struct effect *e)
 }
 
 void
-docker_dies(struct world *w)
+docker_dies(struct world *w, int host)
 {
-    world_trace(w, "docker dies");
-    w->docker_is_up = false;
+    const bool all = chance(w, 2000); /* the machine was off */
+
+    world_trace(w, "docker of %s dies", w->hosts[host].name);
+    w->hosts[host].docker_is_up = false;
     for (int i = 0; i < w->container_count; i++) {
         struct sim_container *c = &w->containers[i];
-        if (c->state != UP || chance(w, 5000))
+        if (c->host != host || c->state != UP || (!all && chance(w, 5000)))
             continue;      /* it survives, as with live-restore */
         c->state = EXITED; /* and nobody tells */
         c->exit_code = 255;
@@ -223,8 +227,8 @@ docker_dies(struct world *w)
 }
 
 void
-docker_returns(struct world *w)
+docker_returns(struct world *w, int host)
 {
-    world_trace(w, "docker returns");
-    w->docker_is_up = true;
+    world_trace(w, "docker of %s returns", w->hosts[host].name);
+    w->hosts[host].docker_is_up = true;
 }

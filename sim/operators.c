@@ -22,6 +22,8 @@ version_of(const struct sim_service *s, const char *definition_arn)
     return -1;
 }
 
+#define TIGHT_COUNT 3 /* the most desired of a service in a tight world */
+
 static void
 register_definition(struct world *w, int service, int version)
 {
@@ -85,19 +87,104 @@ prepare_service(struct world *w, int service)
     }
 }
 
+/* ---- hosts ---- */
+
+static void
+add_host(struct world *w)
+{
+    struct sim_host *h = &w->hosts[w->host_count];
+    struct event ev = {.type = EVENT_INSTANCE_REPORT};
+
+    *h = (struct sim_host){.docker_is_up = true};
+    snprintf(h->name, sizeof(h->name), "host%d", w->host_count++);
+    ev.instance_report.host = h->name;
+    ev.instance_report.is_connected = true;
+    ev.instance_report.cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;
+    ev.instance_report.memory_total_mib = w->seed % 2 == 0 ? ROOMY : w->host_cpu;
+    world_trace(w, "%s comes", h->name);
+    world_step(w, &ev);
+}
+
+static void
+set_color(struct world *w, int host, bool is_red)
+{
+    struct event ev = {.type = EVENT_INSTANCE_ATTRIBUTES};
+    struct err err;
+    cleanup_json struct json *custom =
+        json_parse(is_red ? STR("[{\"name\":\"color\",\"value\":\"red\"}]") : STR("[]"), &err);
+
+    ev.instance_attributes.arn = w->hosts[host].instance_arn;
+    ev.instance_attributes.custom = custom;
+    world_trace(w, "operator makes %s %s", w->hosts[host].name, is_red ? "red" : "plain");
+    world_step(w, &ev);
+}
+
+static void
+set_draining(struct world *w, int host, bool is_draining)
+{
+    struct event ev = {.type = EVENT_INSTANCE_STATUS};
+
+    ev.instance_status.arn = w->hosts[host].instance_arn;
+    ev.instance_status.status = is_draining ? INSTANCE_DRAINING : INSTANCE_ACTIVE;
+    world_trace(w, "operator sets %s %s", w->hosts[host].name,
+                instance_status_name(ev.instance_status.status));
+    world_step(w, &ev);
+}
+
+/* A task on a host of the operator's choice, if that takes it. */
+static void
+start_task(struct world *w, const struct sim_service *s, int host)
+{
+    struct event ev = {.type = EVENT_TASK_RUN};
+
+    if (s->kind == FIXED_PORT_LB || w->is_tight)
+        return;
+    ev.task_run.cluster_arn = w->cluster;
+    ev.task_run.task_definition_arn = s->definitions[0];
+    ev.task_run.count = 1;
+    ev.task_run.launch_type = LAUNCH_EC2;
+    ev.task_run.instance_arn = w->hosts[host].instance_arn;
+    world_trace(w, "operator starts a task on %s", w->hosts[host].name);
+    world_step(w, &ev);
+}
+
+/* The first one stays red: what binds to red always has a place. */
+static void
+act_on_host(struct world *w)
+{
+    const int host = (int)between(w, 0, w->host_count - 1);
+    const int64_t dice = between(w, 0, 99);
+
+    if (w->hosts[host].instance_arn[0] == '\0')
+        return; /* it came when naru died */
+    if (dice < 40)
+        set_draining(w, host, !w->hosts[host].told_draining);
+    else if (dice < 60 && host > 0)
+        set_color(w, host, !w->hosts[host].told_red);
+    else if (dice < 75)
+        start_task(w, &w->services[between(w, 0, w->service_count - 1)], host);
+    else if (dice < 85 && w->host_count < HOSTS_MAX)
+        add_host(w);
+}
+
 void
 operators_begin(struct world *w)
 {
-    struct event cluster = {.type = EVENT_CLUSTER_CREATE}, host = {.type = EVENT_INSTANCE_REPORT};
+    struct event cluster = {.type = EVENT_CLUSTER_CREATE};
 
+    w->is_tight = chance(w, 2000);
+    w->host_cpu = ROOMY;
     cluster.cluster_create.region = "eu-west-1";
     cluster.cluster_create.name = "c";
     world_step(w, &cluster);
     text_copy(w->cluster, ARN_SIZE, str_of(w->core->clusters->arn));
-    host.instance_report.host = "host";
-    host.instance_report.is_connected = true;
-    host.instance_report.cpu_total = host.instance_report.memory_total_mib = 100000;
-    world_step(w, &host);
+    for (int n = chance(w, 5000) ? 1 : (int)between(w, 2, HOSTS_MAX); n > 0; n--)
+        add_host(w);
+    if (w->is_tight)
+        w->host_cpu = TASK_CPU * (2 * SERVICES_MAX * TIGHT_COUNT / w->host_count + 1);
+    for (int i = 0; i < w->host_count; i++)
+        report_host(w, i);
+    set_color(w, 0, /* is_red= */ true);
     w->service_count = (int)between(w, 1, SERVICES_MAX);
     if (w->cut.services_max > 0 && w->service_count > w->cut.services_max)
         w->service_count = w->cut.services_max;
@@ -105,19 +192,64 @@ operators_begin(struct world *w)
         prepare_service(w, i);
 }
 
+/* One task a host at most: by its port, or because it wants so. */
+static bool
+is_alone(const struct sim_service *s)
+{
+    return s->kind == FIXED_PORT_LB || s->constraint == DISTINCT;
+}
+
 static int
 draw_count(struct world *w, const struct sim_service *s)
 {
-    return (int)between(w, 0, s->kind == FIXED_PORT_LB ? 1 : chance(w, 1000) ? 12 : 5);
+    const int most = s->kind == FIXED_PORT_LB && s->constraint == RED ? 1
+                     : is_alone(s) && (!w->is_tight || w->host_count < TIGHT_COUNT) ? w->host_count
+                     : w->is_tight                                    ? TIGHT_COUNT
+                     : chance(w, 1000)                                ? 12
+                                                                      : 5;
+
+    return (int)between(w, 0, most);
 }
 
-/* One fixed port on one host: two tasks cannot be there at once, so min must leave none. */
+#define OVER_ZONES_THEN_PACKED                                              \
+    "{\"type\":\"spread\",\"field\":\"attribute:ecs.availability-zone\"}," \
+    "{\"type\":\"binpack\",\"field\":\"memory\"}"
+
+/* placementStrategy and placementConstraints as the API stores them; what was drawn beside them. */
+static struct json *
+draw_placement(struct world *w, struct sim_service *s)
+{
+    static const char *const strategies[SIM_STRATEGIES] = {
+        "", "{\"type\":\"binpack\",\"field\":\"cpu\"}", "{\"type\":\"binpack\",\"field\":\"memory\"}",
+        "{\"type\":\"spread\",\"field\":\"instanceId\"}",
+        OVER_ZONES_THEN_PACKED,
+        "{\"type\":\"spread\",\"field\":\"attribute:color\"}", "{\"type\":\"random\"}"};
+    static const char *const constraints[SIM_CONSTRAINTS] = {
+        "", "{\"type\":\"distinctInstance\"}",
+        "{\"type\":\"memberOf\",\"expression\":\"attribute:color == red\"}"};
+    const int strategy = (int)between(w, 0, SIM_STRATEGIES - 1);
+    char text[512];
+    struct json *doc;
+    struct err err;
+
+    s->constraint = s->kind == AWSVPC_LB || chance(w, 7000)
+                        ? NO_CONSTRAINT
+                        : (enum sim_constraint)between(w, 0, SIM_CONSTRAINTS - 1);
+    snprintf(text, sizeof(text),
+             "{\"placementStrategy\":[%s],\"placementConstraints\":[%s],\"drawn\":%d}",
+             strategies[strategy], constraints[s->constraint], strategy);
+    doc = json_parse(str_of(text), &err);
+    assert(doc != NULL);
+    return doc;
+}
+
+/* Where two tasks cannot be on one host, min must leave none; nor where others may hold the room. */
 static void
 draw_config(struct world *w, const struct sim_service *s, struct deployment_config *config)
 {
     const size_t i = (size_t)between(w, 0, ARRAY_COUNT(bounds) - 1);
 
-    config->minimum_healthy_percent = s->kind == FIXED_PORT_LB ? 0 : bounds[i].minimum;
+    config->minimum_healthy_percent = is_alone(s) || w->is_tight ? 0 : bounds[i].minimum;
     config->maximum_percent = bounds[i].maximum;
     config->breaker.enable = chance(w, 6500);
     config->breaker.rollback = chance(w, 8500);
@@ -132,6 +264,7 @@ create_service(struct world *w, struct sim_service *s)
     struct ev_service_create *c = &ev.service_create;
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
     struct deployment_config config = {0};
+    cleanup_json struct json *doc = draw_placement(w, s);
 
     draw_config(w, s, &config);
     text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->group));
@@ -146,6 +279,7 @@ create_service(struct world *w, struct sim_service *s)
     c->load_balancers = &lb;
     c->load_balancer_count = has_load_balancer(s);
     c->config = &config;
+    c->doc = doc;
     world_trace(w, "operator creates %s desired %d bounds %d/%d breaker %d", s->name,
                 c->desired_count, config.minimum_healthy_percent, config.maximum_percent,
                 config.breaker.enable);
@@ -248,7 +382,7 @@ run_task(struct world *w, const struct sim_service *s)
 {
     struct event ev = {.type = EVENT_TASK_RUN};
 
-    if (s->kind == FIXED_PORT_LB)
+    if (s->kind == FIXED_PORT_LB || w->is_tight)
         return;
     ev.task_run.cluster_arn = w->cluster;
     ev.task_run.task_definition_arn = s->definitions[between(w, 0, VERSIONS_MAX - 1)];
@@ -359,7 +493,10 @@ act_on(struct world *w, struct sim_service *s)
 static void
 act(struct world *w)
 {
-    act_on(w, &w->services[between(w, 0, w->service_count - 1)]);
+    if (w->host_count > 1 && chance(w, 2000))
+        act_on_host(w);
+    else
+        act_on(w, &w->services[between(w, 0, w->service_count - 1)]);
     if (w->core != NULL)
         check_after_step(w);
 }
@@ -393,6 +530,14 @@ operator_acts(struct world *w)
 void
 operators_finish(struct world *w)
 {
+    bool all = w->is_tight;
+
+    for (int i = 0; i < w->service_count; i++)
+        all |= is_alone(&w->services[i]);
+    for (int i = 0; i < w->host_count; i++) {
+        if (w->hosts[i].told_draining && (all || i == 0 || chance(w, 5000)))
+            set_draining(w, i, false);
+    }
     for (int i = 0; i < w->service_count; i++) {
         struct sim_service *s = &w->services[i];
         const struct service *now = core_service_by_arn(w->core, s->arn);

@@ -10,6 +10,7 @@
 struct report {
     struct event event;
     char texts[3][ARN_SIZE];
+    struct json *doc;
     char reason[128], description[128];
     char digest[CONTAINERS_MAX][DIGEST_SIZE];
     struct task_container container;
@@ -127,6 +128,14 @@ report_new(struct world *w, enum event_type type)
     return r;
 }
 
+static void
+report_free(struct report *r)
+{
+    if (r != NULL)
+        json_unref(r->doc);
+    free(r);
+}
+
 struct report *
 report_task(struct world *w, int container)
 {
@@ -218,7 +227,7 @@ send_report(struct world *w, struct report *r)
     struct report *again = NULL;
 
     if (strikes(w, lost) && r->event.type != EVENT_INSTANCE_REPORT) {
-        free(r);
+        report_free(r);
         return;
     }
     if (strikes(w, late) && r->event.type != EVENT_INSTANCE_REPORT)
@@ -241,7 +250,7 @@ deliver(struct world *w, struct report *r)
 {
     if (w->core != NULL && r->epoch == w->epoch && world_step(w, &r->event) && w->core != NULL)
         check_after_step(w);
-    free(r);
+    report_free(r);
 }
 
 static void
@@ -298,16 +307,33 @@ world_perform(struct world *w)
 
 /* ---- naru's life ---- */
 
-static void
-report_instance(struct world *w)
+int
+host_find(const struct world *w, const char *instance_arn)
+{
+    for (int i = 0; i < w->host_count; i++) {
+        if (strcmp(w->hosts[i].instance_arn, instance_arn) == 0)
+            return i;
+    }
+    return -1;
+}
+
+void
+report_host(struct world *w, int host)
 {
     struct report *r = report_new(w, EVENT_INSTANCE_REPORT);
     struct ev_instance_report *ev = &r->event.instance_report;
+    char text[128];
+    struct err err;
 
-    ev->host = "host";
-    ev->is_connected = w->docker_is_up;
-    ev->cpu_total = 100000;
-    ev->memory_total_mib = 100000;
+    snprintf(text, sizeof(text),
+             "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"zone%d\"}]}", host % 2);
+    r->doc = json_parse(str_of(text), &err);
+    assert(r->doc != NULL);
+    ev->host = w->hosts[host].name;
+    ev->is_connected = w->hosts[host].docker_is_up;
+    ev->cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;
+    ev->memory_total_mib = w->seed % 2 == 0 ? ROOMY : w->host_cpu;
+    ev->doc = r->doc;
     send_report(w, r);
 }
 
@@ -356,7 +382,8 @@ naru_returns(struct world *w)
     check_effects(w);
     check_after_step(w);
     world_perform(w);
-    report_instance(w);
+    for (int i = 0; i < w->host_count; i++)
+        report_host(w, i);
 }
 
 /* The store refuses from now on: what the core does is neither performed nor told to anybody. */
@@ -451,16 +478,19 @@ lose_container(struct world *w)
 static void
 fault(struct world *w)
 {
+    const int host = (int)between(w, 0, w->host_count - 1);
+
     if (strikes(w, container_lost))
         lose_container(w);
     if (strikes(w, naru_stalls) && w->now_ms >= w->stalled_until_ms) {
         w->stalled_until_ms = w->now_ms + between(w, 1, 600) * 1000;
         world_trace(w, "naru stands still for %lld ms", (long long)(w->stalled_until_ms - w->now_ms));
     }
-    if (strikes(w, docker_death) && w->docker_is_up) {
-        docker_dies(w);
-        report_instance(w);
-        happen(w, w->now_ms + between(w, 500, 90000), DOCKER_BACK, 0);
+    if (strikes(w, docker_death) && w->hosts[host].docker_is_up) {
+        docker_dies(w, host);
+        report_host(w, host);
+        happen(w, w->now_ms + between(w, 500, w->host_count > 1 && chance(w, 2000) ? 900000 : 90000),
+               DOCKER_BACK, host);
     }
     if (strikes(w, haproxy_restart)) {
         /* What was in flight there is lost with it; the rotation comes back from its state file. */
@@ -524,8 +554,8 @@ happened(struct world *w, const struct happening *h)
         fault(w);
         break;
     case DOCKER_BACK:
-        docker_returns(w);
-        report_instance(w);
+        docker_returns(w, h->index);
+        report_host(w, h->index);
         break;
     case NARU_BACK:
         naru_returns(w);
@@ -589,7 +619,6 @@ world_new(uint64_t seed, const struct cut *cut, bool traces)
     w->options = (struct core_options){
         .account = "000000000000", .default_region = "eu-west-1", .seed = seed};
     w->core = core_new(&w->options);
-    w->docker_is_up = true;
     w->next_port = 32768;
     w->stores_every_step = seed % 16 == 0;
     return w;
@@ -601,7 +630,7 @@ world_free(struct world *w)
     if (w == NULL)
         return;
     for (int i = 0; i < w->heap_count; i++)
-        free(w->heap[i].report);
+        report_free(w->heap[i].report);
     store_clear(w);
     core_free(w->core);
     effects_done(&w->effects);

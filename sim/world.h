@@ -7,6 +7,7 @@
  * Docker (or one that refuses, hangs or forgets), images that are gone, a HAProxy that restarts, commits that
  * fail, naru dying before its commit, before its effects or after, naru standing still, a clock that was set
  * while it was down.
+ * Half of the worlds have several hosts, which come, go, are drained and get attributes.
  * A world can be cut (shrink.c): its faults of a kind, services or acts of operators are left out while
  * every other choice stays as it was drawn. */
 #pragma once
@@ -17,10 +18,25 @@
 #define SERVICES_MAX 3
 #define VERSIONS_MAX 6
 #define DELETIONS_MAX 8
+#define HOSTS_MAX 5
+#define TASK_CPU 10   /* of every task; its memory, too */
+#define ROOMY 100000  /* the cpu and memory of a host where neither is short */
 
 enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMAGE, FLAKY, BEHAVIOURS };
 enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
 enum container_state { NOT_CREATED, PULLING, UP, EXITED, REMOVED };
+
+/* What a service asks of placement: one strategy, at most one constraint. */
+enum sim_strategy { NO_STRATEGY, BY_CPU, BY_MEMORY, OVER_INSTANCES, OVER_ZONES, OVER_COLORS, AT_RANDOM,
+                    SIM_STRATEGIES };
+enum sim_constraint { NO_CONSTRAINT, DISTINCT, RED, SIM_CONSTRAINTS };
+
+struct sim_host {
+    char name[16], instance[ID_SIZE], instance_arn[ARN_SIZE];
+    bool docker_is_up;
+    /* the book */
+    bool told_connected, told_draining, told_red;
+};
 
 /* Name, and how many in 10,000 chances at most. */
 #define FAULTS(X)                                                                             \
@@ -53,6 +69,8 @@ struct cut {
 struct sim_container {
     char id[ID_SIZE], arn[ARN_SIZE], deployment_id[ID_SIZE], digest[DIGEST_SIZE];
     int service; /* -1: standalone */
+    int host;
+    bool is_placed; /* EC2: it takes of its host */
     enum behaviour behaviour;
     enum container_state state;
     bool ignores_sigterm, has_check, is_infrastructure, is_signalled, crashes_early;
@@ -96,6 +114,8 @@ struct sim_service {
     bool exists, is_deleted;
     int desired_count, minimum, maximum, drain_s;
     bool has_breaker;
+    enum sim_strategy strategy;
+    enum sim_constraint constraint;
 };
 
 enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
@@ -146,7 +166,10 @@ struct world {
     struct sim_service services[SERVICES_MAX];
     int service_count;
     char cluster[ARN_SIZE];
-    bool docker_is_up;
+    struct sim_host hosts[HOSTS_MAX];
+    int host_count;
+    int host_cpu;  /* of each; or its memory, in the worlds with odd seeds */
+    bool is_tight; /* there is room for all upper bounds on all hosts, and not for more */
     int next_port, next_address, image_version;
     uint64_t steps;
     bool traces;
@@ -182,8 +205,10 @@ void send_report(struct world *w, struct report *r);
 
 void docker_effect(struct world *w, const struct effect *e);
 void docker_happened(struct world *w, int container, uint32_t generation);
-void docker_dies(struct world *w);
-void docker_returns(struct world *w);
+void docker_dies(struct world *w, int host);
+void docker_returns(struct world *w, int host);
+void report_host(struct world *w, int host);
+int host_find(const struct world *w, const char *instance_arn); /* -1: none */
 int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);
 bool container_answers(struct world *w, const struct sim_container *c);

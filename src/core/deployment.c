@@ -143,6 +143,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     struct task *t;
 
     assert(td != NULL);
+    snprintf(group, sizeof(group), "service:%s", s->name);
     lack = place_find(core,
                       &(struct place_request){.cluster = s->cluster,
                                               .definition = td,
@@ -150,6 +151,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
                                               .cpu = td->cpu,
                                               .memory_mib = td->memory_mib,
                                               .rules = &s->rules,
+                                              .group = group,
                                               .service = s},
                       &instance, &closest);
     if (lack != PLACE_FITS) {
@@ -158,7 +160,6 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
         core_wait_for_place(core, s);
         return false;
     }
-    snprintf(group, sizeof(group), "service:%s", s->name);
     t = task_create(core, &(struct task_plan){.cluster_arn = s->cluster_arn,
                                               .cluster_name = s->cluster_name,
                                               .region = s->region,

@@ -107,12 +107,12 @@ ports_are_free(const struct host *h, const struct task_definition *td)
     return true;
 }
 
-/* Also a task that is about to stop still is where it is. */
+/* Also a task that is about to stop still is where it is, be it of a service of that name before. */
 static bool
 has_peer(const struct place_request *rq, const struct container_instance *i)
 {
     for (const struct task *t = i->tasks; t != NULL; t = t->next_here) {
-        if (rq->service != NULL ? t->service == rq->service : strcmp(t->group, rq->group) == 0)
+        if (strcmp(t->group, rq->group) == 0)
             return true;
     }
     return false;

@@ -14,8 +14,8 @@ struct place_request {
     enum launch_type launch_type;
     int cpu, memory_mib;                 /* of the task, overrides included */
     const struct placement_rules *rules; /* of the service or the call, beside the definition's own */
-    const struct service *service;       /* NULL: standalone; */
-    const char *group;                   /* then this says whose tasks count as peers */
+    const char *group;                   /* "service:NAME", "family:NAME": those are its peers */
+    const struct service *service;       /* NULL: standalone */
 };
 
 /* Why an instance does not take a task; the first that applies. */
