@@ -280,9 +280,13 @@ judge_place(struct world *w, const struct task *t, int service, int host)
         world_fail(w, "task %.8s goes to %s: connected %d, draining %d, red %d, room %d", t->id,
                    w->hosts[host].name, w->hosts[host].told_connected, w->hosts[host].told_draining,
                    w->hosts[host].told_red, has_room(w, service, host));
+    if (t->capacity_provider[0] != '\0' && t->capacity_provider[strlen("group")] - '0' != host % 2)
+        world_fail(w, "task %.8s of %s goes to %s", t->id, t->capacity_provider, w->hosts[host].name);
     if (service < 0 || w->services[service].strategy != OVER_INSTANCES)
         return;
     for (int i = 0; i < w->host_count; i++) {
+        if (t->capacity_provider[0] != '\0' && i % 2 != host % 2)
+            continue;
         if (is_eligible(w, service, i) && wanted_on(w, service, i) < wanted_on(w, service, host))
             world_fail(w, "task %.8s goes to %s and %s has fewer of its service", t->id,
                        w->hosts[host].name, w->hosts[i].name);

@@ -94,14 +94,26 @@ add_host(struct world *w)
 {
     struct sim_host *h = &w->hosts[w->host_count];
     struct event ev = {.type = EVENT_INSTANCE_REPORT};
+    cleanup_json struct json *doc = host_doc(w->host_count);
 
     *h = (struct sim_host){.docker_is_up = true};
     snprintf(h->name, sizeof(h->name), "host%d", w->host_count++);
     ev.instance_report.host = h->name;
     ev.instance_report.is_connected = true;
+    ev.instance_report.doc = doc;
     ev.instance_report.cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;
     ev.instance_report.memory_total_mib = w->seed % 2 == 0 ? ROOMY : w->host_cpu;
     world_trace(w, "%s comes", h->name);
+    world_step(w, &ev);
+}
+
+static void
+add_provider(struct world *w, const char *name)
+{
+    struct event ev = {.type = EVENT_CAPACITY_PROVIDER_PUT};
+
+    ev.capacity_provider_put.region = "eu-west-1";
+    ev.capacity_provider_put.name = ev.capacity_provider_put.host_group = name;
     world_step(w, &ev);
 }
 
@@ -185,6 +197,8 @@ operators_begin(struct world *w)
     for (int i = 0; i < w->host_count; i++)
         report_host(w, i);
     set_color(w, 0, /* is_red= */ true);
+    add_provider(w, "group0");
+    add_provider(w, "group1");
     w->service_count = (int)between(w, 1, SERVICES_MAX);
     if (w->cut.services_max > 0 && w->service_count > w->cut.services_max)
         w->service_count = w->cut.services_max;
@@ -243,6 +257,28 @@ draw_placement(struct world *w, struct sim_service *s)
     return doc;
 }
 
+/* By capacity providers; the places of each group of hosts suffice for all that could be drawn. */
+static struct json *
+draw_providers(struct world *w, struct sim_service *s)
+{
+    char text[256];
+    struct json *doc;
+    struct err err;
+
+    s->has_providers = !w->is_tight && !is_alone(s) && s->constraint == NO_CONSTRAINT && chance(w, 3000);
+    if (!s->has_providers)
+        return NULL;
+    snprintf(text, sizeof(text),
+             "{\"capacityProviderStrategy\":[{\"capacityProvider\":\"%s\",\"base\":%d,\"weight\":%d},"
+             "{\"capacityProvider\":\"%s\",\"weight\":%d}]}",
+             s->kind == AWSVPC_LB ? "FARGATE" : "group0", (int)between(w, 0, 2), (int)between(w, 1, 3),
+             s->kind == AWSVPC_LB ? "FARGATE_SPOT" : "group1",
+             w->host_count > 1 || s->kind == AWSVPC_LB ? (int)between(w, 0, 3) : 0);
+    doc = json_parse(str_of(text), &err);
+    assert(doc != NULL);
+    return doc;
+}
+
 /* Where two tasks cannot be on one host, min must leave none; nor where others may hold the room. */
 static void
 draw_config(struct world *w, const struct sim_service *s, struct deployment_config *config)
@@ -264,7 +300,7 @@ create_service(struct world *w, struct sim_service *s)
     struct ev_service_create *c = &ev.service_create;
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
     struct deployment_config config = {0};
-    cleanup_json struct json *doc = draw_placement(w, s);
+    cleanup_json struct json *doc = draw_placement(w, s), *providers = draw_providers(w, s);
 
     draw_config(w, s, &config);
     text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->group));
@@ -280,6 +316,7 @@ create_service(struct world *w, struct sim_service *s)
     c->load_balancer_count = has_load_balancer(s);
     c->config = &config;
     c->doc = doc;
+    c->revision_doc = providers;
     world_trace(w, "operator creates %s desired %d bounds %d/%d breaker %d", s->name,
                 c->desired_count, config.minimum_healthy_percent, config.maximum_percent,
                 config.breaker.enable);
@@ -533,7 +570,7 @@ operators_finish(struct world *w)
     bool all = w->is_tight;
 
     for (int i = 0; i < w->service_count; i++)
-        all |= is_alone(&w->services[i]);
+        all |= is_alone(&w->services[i]) || w->services[i].has_providers;
     for (int i = 0; i < w->host_count; i++) {
         if (w->hosts[i].told_draining && (all || i == 0 || chance(w, 5000)))
             set_draining(w, i, false);

@@ -317,18 +317,29 @@ host_find(const struct world *w, const char *instance_arn)
     return -1;
 }
 
+struct json *
+host_doc(int host)
+{
+    char text[192];
+    struct json *doc;
+    struct err err;
+
+    snprintf(text, sizeof(text),
+             "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"zone%d\"},"
+             "{\"name\":\"" HOST_GROUP_ATTRIBUTE "\",\"value\":\"group%d\"}]}",
+             host % 2, host % 2);
+    doc = json_parse(str_of(text), &err);
+    assert(doc != NULL);
+    return doc;
+}
+
 void
 report_host(struct world *w, int host)
 {
     struct report *r = report_new(w, EVENT_INSTANCE_REPORT);
     struct ev_instance_report *ev = &r->event.instance_report;
-    char text[128];
-    struct err err;
 
-    snprintf(text, sizeof(text),
-             "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"zone%d\"}]}", host % 2);
-    r->doc = json_parse(str_of(text), &err);
-    assert(r->doc != NULL);
+    r->doc = host_doc(host);
     ev->host = w->hosts[host].name;
     ev->is_connected = w->hosts[host].docker_is_up;
     ev->cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;

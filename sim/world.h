@@ -116,6 +116,7 @@ struct sim_service {
     bool has_breaker;
     enum sim_strategy strategy;
     enum sim_constraint constraint;
+    bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
 };
 
 enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
@@ -208,6 +209,7 @@ void docker_happened(struct world *w, int container, uint32_t generation);
 void docker_dies(struct world *w, int host);
 void docker_returns(struct world *w, int host);
 void report_host(struct world *w, int host);
+struct json *host_doc(int host); /* its zone and its group, by its number */
 int host_find(const struct world *w, const char *instance_arn); /* -1: none */
 int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);

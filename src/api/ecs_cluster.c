@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Clusters; ecs_instance.c has the container instances in them. */
+#include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 
@@ -18,40 +19,6 @@ check_quota(const struct core *core, struct err *err)
         count++;
     return count < CLUSTERS_MAX ||
            err_set(err, ERR_CLIENT, "There are %d clusters, the most that are kept.", count);
-}
-
-bool
-ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err)
-{
-    for (size_t i = 0; i < json_size(strategy); i++) {
-        const char *name = json_get_cstr(json_at(strategy, i), "capacityProvider", "");
-        bool is_associated = false;
-
-        for (size_t k = 0; k < json_size(providers); k++)
-            is_associated = is_associated || strcmp(json_cstr(json_at(providers, k), ""), name) == 0;
-        if (!is_associated)
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "The specified capacity provider strategy cannot contain a capacity provider "
-                           "that is not associated with the cluster. Associate the capacity provider "
-                           "'%.200s' with the cluster and try again.", name);
-    }
-    return true;
-}
-
-/* FARGATE and FARGATE_SPOT always exist; there are no others. */
-static bool
-check_providers(const struct json *names, struct err *err)
-{
-    for (size_t i = 0; i < json_size(names); i++) {
-        const char *name = json_cstr(json_at(names, i), "");
-
-        if (strcmp(name, "FARGATE") != 0 && strcmp(name, "FARGATE_SPOT") != 0)
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "The specified capacity provider '%.255s' was not found. Specify a valid name "
-                           "and try again.",
-                           name);
-    }
-    return true;
 }
 
 static struct json *
@@ -89,9 +56,9 @@ ecs_create_cluster(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *doc = NULL, *tags = NULL;
 
     if (!ecs_check_cluster(rq->input, err) ||
-        !check_providers(json_get(rq->input, "capacityProviders"), err) ||
-        !ecs_check_strategy(json_get(rq->input, "defaultCapacityProviderStrategy"),
-                            json_get(rq->input, "capacityProviders"), err) ||
+        !capacity_check_names(rq, json_get(rq->input, "capacityProviders"), err) ||
+        !capacity_check_strategy(json_get(rq->input, "defaultCapacityProviderStrategy"),
+                                 json_get(rq->input, "capacityProviders"), err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err))
         return false;
     if (cluster == NULL || cluster->status != CLUSTER_ACTIVE) {

@@ -256,6 +256,7 @@ ecs_describe_task(const struct request *rq, const struct task *t, bool with_tags
     json_set(o, "clusterArn", json_text(t->cluster_arn));
     json_set(o, "connectivity",
              json_text(instance != NULL && !instance->is_connected ? "DISCONNECTED" : "CONNECTED"));
+    ecs_set_text(o, "capacityProviderName", t->capacity_provider);
     if (t->launch_type == LAUNCH_EC2)
         ecs_set_text(o, "containerInstanceArn", t->instance_arn);
     for (int i = 0; i < t->container_count; i++)

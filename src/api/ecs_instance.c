@@ -2,6 +2,7 @@
 /* Container instances: what machines are in a cluster, and their attributes. */
 #include <stdio.h>
 
+#include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 #include "core/placement.h"
@@ -99,12 +100,15 @@ struct json *
 ecs_describe_instance(const struct request *rq, const struct container_instance *i)
 {
     struct json *o = json_object();
+    const struct capacity_provider *p = capacity_of_instance(rq, i);
     int pending = 0;
 
     for (const struct task *t = i->tasks; t != NULL; t = t->next_here)
         pending += task_is_wanted(t) && t->last_status < TASK_RUNNING;
     json_set(o, "containerInstanceArn", json_text(i->arn));
     json_set(o, "ec2InstanceId", json_text(i->id));
+    if (p != NULL)
+        json_set(o, "capacityProviderName", json_text(p->name));
     json_set(o, "version", json_int(i->version));
     if (json_get(i->doc, "versionInfo") != NULL)
         json_set(o, "versionInfo", json_ref(json_get(i->doc, "versionInfo")));

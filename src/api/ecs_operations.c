@@ -3,14 +3,17 @@
 
 /* Operations of the model without a row here are known and not built. */
 const struct operation ecs_operations[] = {
+    {"CreateCapacityProvider", ACCESS_WRITE, ecs_create_capacity_provider},
     {"CreateCluster", ACCESS_WRITE, ecs_create_cluster},
     {"CreateService", ACCESS_WRITE, ecs_create_service},
     {"DeleteAccountSetting", ACCESS_WRITE, ecs_delete_account_setting},
     {"DeleteAttributes", ACCESS_WRITE, ecs_delete_attributes},
+    {"DeleteCapacityProvider", ACCESS_WRITE, ecs_delete_capacity_provider},
     {"DeleteCluster", ACCESS_WRITE, ecs_delete_cluster},
     {"DeleteService", ACCESS_WRITE, ecs_delete_service},
     {"DeleteTaskDefinitions", ACCESS_WRITE, ecs_delete_task_definitions},
     {"DeregisterTaskDefinition", ACCESS_WRITE, ecs_deregister_task_definition},
+    {"DescribeCapacityProviders", ACCESS_READ, ecs_describe_capacity_providers},
     {"DescribeClusters", ACCESS_READ, ecs_describe_clusters},
     {"DescribeContainerInstances", ACCESS_READ, ecs_describe_container_instances},
     {"DescribeServiceDeployments", ACCESS_READ, ecs_describe_service_deployments},
@@ -33,6 +36,7 @@ const struct operation ecs_operations[] = {
     {"PutAccountSetting", ACCESS_WRITE, ecs_put_account_setting},
     {"PutAccountSettingDefault", ACCESS_WRITE, ecs_put_account_setting},
     {"PutAttributes", ACCESS_WRITE, ecs_put_attributes},
+    {"PutClusterCapacityProviders", ACCESS_WRITE, ecs_put_cluster_capacity_providers},
     {"RegisterTaskDefinition", ACCESS_WRITE, ecs_register_task_definition},
     {"RunTask", ACCESS_WRITE, ecs_run_task},
     {"StartTask", ACCESS_WRITE, ecs_start_task},
@@ -40,6 +44,7 @@ const struct operation ecs_operations[] = {
     {"StopTask", ACCESS_WRITE, ecs_stop_task},
     {"TagResource", ACCESS_WRITE, ecs_tag_resource},
     {"UntagResource", ACCESS_WRITE, ecs_untag_resource},
+    {"UpdateCapacityProvider", ACCESS_WRITE, ecs_update_capacity_provider},
     {"UpdateCluster", ACCESS_WRITE, ecs_update_cluster},
     {"UpdateClusterSettings", ACCESS_WRITE, ecs_update_cluster_settings},
     {"UpdateContainerInstancesState", ACCESS_WRITE, ecs_update_container_instances_state},

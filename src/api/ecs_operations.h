@@ -20,10 +20,10 @@ operation_handler ecs_update_task_protection, ecs_get_task_protection;
 operation_handler ecs_list_service_deployments, ecs_describe_service_deployments,
     ecs_describe_service_revisions, ecs_stop_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
+operation_handler ecs_create_capacity_provider, ecs_describe_capacity_providers,
+    ecs_update_capacity_provider, ecs_delete_capacity_provider, ecs_put_cluster_capacity_providers;
 
 /* What holds for the principal: set for it, for everybody, or the default; "" if there is no such. */
 const char *ecs_account_setting(const struct request *rq, const char *principal, const char *name);
 /* settings, configuration and serviceConnectDefaults of a cluster. */
 bool ecs_check_cluster(const struct json *input, struct err *err);
-/* Every provider of the strategy must be one of the cluster's, `providers`; both may be NULL. */
-bool ecs_check_strategy(const struct json *strategy, const struct json *providers, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 #include "api/ecs_plan.h"
@@ -172,6 +173,8 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
     if (!check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err) ||
         !workload_read(rq, cluster, NULL, &w, err) ||
         !placement_read(rq->input, w.launch_type, &rules, err) ||
+        !capacity_check_count(json_get(w.doc, "capacityProviderStrategy"),
+                              json_get_i64(rq->input, "desiredCount", 0), err) ||
         !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
         !config_read(json_get(rq->input, "deploymentConfiguration"), NULL, &config, err))
         return false;
@@ -263,6 +266,8 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         td = w.definition;
     }
     if (!check_grace_period(rq, load_balancer_count, td, err) ||
+        !capacity_check_count(json_get(starts ? w.doc : old->doc, "capacityProviderStrategy"),
+                              json_get_i64(rq->input, "desiredCount", s->desired_count), err) ||
         !placement_read(rq->input, starts ? w.launch_type : old->launch_type, &rules, err) ||
         (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
         return false;

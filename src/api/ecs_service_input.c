@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/ecs_service_input.h"
 
+#include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 #include "model/arn.h"
@@ -202,13 +203,12 @@ config_done(struct deployment_config *config)
 
 /* ---- launch type ---- */
 
-/* Given, else the old one's, else the cluster's default, else EC2.  Every provider is Fargate's, so a
- * service whose strategy is taken away stays on Fargate. */
+/* Given, else the old one's, also if its strategy is taken away, else the cluster's default, else EC2. */
 static bool
 read_launch_type(const struct request *rq, const struct cluster *cluster, const struct revision *old,
                  struct workload *w, struct err *err)
 {
-    const char *given = json_get_cstr(rq->input, "launchType", NULL);
+    const char *given = json_get_cstr(rq->input, "launchType", NULL), *first;
     const struct json *strategy = json_get(rq->input, "capacityProviderStrategy");
 
     if (json_get(rq->input, "containerInstances") != NULL)
@@ -229,9 +229,10 @@ read_launch_type(const struct request *rq, const struct cluster *cluster, const 
     }
     if (json_size(strategy) == 0)
         strategy = json_get(cluster->doc, "defaultCapacityProviderStrategy");
-    if (!ecs_check_strategy(strategy, json_get(cluster->doc, "capacityProviders"), err))
+    if (!capacity_check_strategy(strategy, json_get(cluster->doc, "capacityProviders"), err))
         return false;
-    w->launch_type = json_size(strategy) > 0 ? LAUNCH_FARGATE : LAUNCH_EC2;
+    first = json_get_cstr(json_at(strategy, 0), "capacityProvider", "");
+    w->launch_type = capacity_provider_is_fargate(first) ? LAUNCH_FARGATE : LAUNCH_EC2;
     if (json_size(strategy) > 0)
         json_set(w->doc, "capacityProviderStrategy", json_ref(strategy));
     return true;

@@ -22,6 +22,10 @@ tags_of(const struct request *rq, struct str kind, const char *arn, bool *found)
         const struct task *task = core_task_by_arn(rq->core, arn);
         if (task != NULL)
             return task->tags;
+    } else if (str_is(kind, "capacity-provider")) {
+        const struct capacity_provider *p = core_capacity_provider(rq->core, rq->region, arn);
+        if (p != NULL)
+            return p->tags;
     } else if (str_is(kind, "container-instance")) {
         const struct container_instance *instance = core_instance(rq->core, arn);
         if (instance != NULL)
@@ -53,7 +57,8 @@ find_tags(const struct request *rq, const struct json **tags, struct err *err)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Long arn format must be used for tagging operations");
     if (!str_is(kind, "service") && !str_is(kind, "task") && !str_is(kind, "cluster") &&
-        !str_is(kind, "task-definition") && !str_is(kind, "container-instance"))
+        !str_is(kind, "task-definition") && !str_is(kind, "container-instance") &&
+        !str_is(kind, "capacity-provider"))
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "Tags of a " STR_FMT " are not built in naru yet.",
                        STR_ARG(str_slice(kind, 0, 60)));

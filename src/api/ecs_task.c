@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
 #include "api/ecs_service_input.h"
@@ -213,6 +214,12 @@ launch_read(struct request *rq, const struct cluster *cluster, struct launch *l,
     return true;
 }
 
+static const struct json *
+launch_providers(const struct launch *l)
+{
+    return json_get(l->w.doc, "capacityProviderStrategy");
+}
+
 /* How many of `count` were started; `instance_arn` NULL: wherever the scheduler puts them. */
 static int
 launch(struct request *rq, const struct launch *l, int count, const char *instance_arn,
@@ -228,6 +235,7 @@ launch(struct request *rq, const struct launch *l, int count, const char *instan
                      .launch_type = l->w.launch_type,
                      .instance_arn = instance_arn,
                      .rules = &l->rules,
+                     .providers = launch_providers(l),
                      .overrides = l->overrides,
                      .doc = l->doc,
                      .tags = l->tags}});
@@ -237,6 +245,30 @@ launch(struct request *rq, const struct launch *l, int count, const char *instan
             json_append(tasks, ecs_describe_task(rq, t, true));
     }
     return rq->core->created_count;
+}
+
+/* Of which a call without any could start nothing ever. */
+static bool
+check_instances(const struct request *rq, const struct launch *l, struct err *err)
+{
+    const struct json *strategy = launch_providers(l);
+
+    if (l->w.launch_type != LAUNCH_EC2)
+        return true;
+    if (l->cluster->instances == NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "No Container Instances were found in your cluster.");
+    for (const struct container_instance *i = l->cluster->instances;
+         json_size(strategy) > 0 && i != NULL; i = i->next_in_cluster) {
+        const struct capacity_provider *p = capacity_of_instance(rq, i);
+        for (size_t k = 0; p != NULL && k < json_size(strategy); k++) {
+            if (strcmp(json_get_cstr(json_at(strategy, k), "capacityProvider", ""), p->name) == 0)
+                return true;
+        }
+    }
+    return json_size(strategy) == 0 ||
+           err_set(err, ERR_INVALID_PARAMETER,
+                   "No Container Instances were found in your capacity provider.");
 }
 
 /* Why `i` took no (further) task. */
@@ -264,17 +296,15 @@ add_failure(const struct request *rq, const struct launch *l, const struct conta
     json_append(failures, failure);
 }
 
-/* An entry for each instance that was considered (ecs.md 4.5). */
+/* An entry for each instance that was considered (ecs.md 4.5); if it was none's fault, the cluster's. */
 static void
 add_failures(const struct request *rq, const struct launch *l, struct json *failures)
 {
-    if (l->w.launch_type == LAUNCH_FARGATE) { /* only a lost agent is in the way of those */
-        json_append(failures, ecs_failure(l->cluster->arn, "AGENT"));
-        return;
-    }
-    for (const struct container_instance *i = l->cluster->instances; i != NULL;
-         i = i->next_in_cluster)
+    for (const struct container_instance *i = l->cluster->instances;
+         l->w.launch_type == LAUNCH_EC2 && i != NULL; i = i->next_in_cluster)
         add_failure(rq, l, i, failures);
+    if (json_size(failures) == 0)
+        json_append(failures, ecs_failure(l->cluster->arn, rq->core->run_failure));
 }
 
 bool
@@ -292,9 +322,8 @@ ecs_run_task(struct request *rq, struct json *out, struct err *err)
         return true;
     if (!launch_read(rq, cluster, &l, err))
         return false;
-    if (l.w.launch_type == LAUNCH_EC2 && cluster->instances == NULL)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "No Container Instances were found in your cluster.");
+    if (!check_instances(rq, &l, err) || !capacity_check_count(launch_providers(&l), count, err))
+        return false;
     tasks = json_array();
     failures = json_array();
     if (launch(rq, &l, count, /* instance_arn= */ NULL, tasks) < count)

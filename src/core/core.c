@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "core/account.h"
+#include "core/capacity.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/index.h"
@@ -74,6 +75,7 @@ core_free(struct core *core)
         return;
     FREE_LIST(core->accounts, account_free);
     FREE_LIST(core->clusters, cluster_free);
+    FREE_LIST(core->capacity_providers, capacity_provider_free);
     FREE_LIST(core->instances, container_instance_free);
     FREE_LIST(core->task_definitions, task_definition_free);
     FREE_LIST(core->services, service_free);
@@ -104,6 +106,8 @@ handle(struct core *core, const struct event *ev)
         CASE(CLUSTER_UPDATE, cluster_update, cluster_update)
         CASE(INSTANCE_STATUS, instance_status, instance_status_set)
         CASE(INSTANCE_ATTRIBUTES, instance_attributes, instance_attributes_set)
+        CASE(CAPACITY_PROVIDER_PUT, capacity_provider_put, capacity_provider_put)
+        CASE(CAPACITY_PROVIDER_DELETE, capacity_provider_delete, capacity_provider_delete)
         CASE(TASK_DEFINITION_REGISTER, task_definition_register, task_definition_register)
         CASE(TASK_DEFINITION_DEREGISTER, task_definition_deregister, task_definition_deregister)
         CASE(TASK_DEFINITION_DELETE, task_definition_delete, task_definition_delete)
@@ -265,6 +269,12 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
+    case ROW_CAPACITY_PROVIDER:
+        for (const struct capacity_provider *p = core->capacity_providers; p != NULL; p = p->next) {
+            if (strcmp(p->arn, key) == 0)
+                return capacity_provider_encode(p);
+        }
+        return NULL;
     case ROW_ACCOUNT:
         object = account_of(core, key);
         return object == NULL ? NULL : account_encode(object);
@@ -288,6 +298,7 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     for (__auto_type o_ = core->list; o_ != NULL; o_ = o_->next) \
         each(arg, kind, o_->arn);
     EACH(clusters, ROW_CLUSTER)
+    EACH(capacity_providers, ROW_CAPACITY_PROVIDER)
     EACH(instances, ROW_INSTANCE)
     EACH(task_definitions, ROW_TASK_DEFINITION)
     EACH(services, ROW_SERVICE)
@@ -341,6 +352,18 @@ was_seen(struct core *core, int64_t ms)
 }
 
 static bool
+load_capacity_provider(struct core *core, const struct json *row, struct err *err)
+{
+    struct capacity_provider *p = capacity_provider_decode(row, err);
+
+    if (p == NULL)
+        return false;
+    p->next = core->capacity_providers;
+    core->capacity_providers = p;
+    return true;
+}
+
+static bool
 load_task(struct core *core, const struct json *row, struct err *err)
 {
     struct task *t = task_decode(row, err);
@@ -389,6 +412,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(listener, listener_decode, listeners, listeners)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
+    case ROW_CAPACITY_PROVIDER:
+        return load_capacity_provider(core, row, err);
     case ROW_ACCOUNT:
         return account_load(core, row, err);
     case ROW_SERVICE_REVISION:

@@ -27,6 +27,7 @@ struct core {
     uint64_t last_id;           /* ecs-svc and revision numbers only rise */
     struct account *accounts;   /* one a region that has settings */
     struct cluster *clusters;
+    struct capacity_provider *capacity_providers; /* own ones, oldest first */
     struct container_instance *instances;
     struct task_definition *task_definitions; /* newest revision of a family first */
     struct service *services;
@@ -38,6 +39,7 @@ struct core {
     /* what the last TASK_RUN made, for the answer */
     char created_arns[10][ARN_SIZE];
     int created_count;
+    const char *run_failure; /* why it made fewer than asked ("CAPACITY", "AGENT", ...), else NULL */
     struct core_index *index; /* the core's own: maps, lists and deadlines over all of the above */
 };
 
@@ -77,6 +79,9 @@ struct task *core_task_by_id(const struct core *core, const char *id);
 struct task *core_task_by_arn(const struct core *core, const char *arn);
 /* "family" (newest ACTIVE), "family:revision", or an ARN. */
 struct task_definition *core_task_definition(const struct core *core, const char *region, struct str name);
+/* An own one, by name or ARN. */
+struct capacity_provider *core_capacity_provider(const struct core *core, const char *region,
+                                                 const char *name_or_arn);
 struct container_instance *core_instance(const struct core *core, const char *arn);
 struct load_balancer *core_load_balancer(const struct core *core, const char *arn);
 struct listener *core_listener(const struct core *core, const char *arn);

@@ -2,7 +2,7 @@
 #include "core/deployment.h"
 #include <assert.h>
 #include <stdio.h>
-#include "core/placement.h"
+#include "core/capacity.h"
 #include "core/protection.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -139,21 +139,24 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
         strmap_get(&core->index->definitions, d->revision->task_definition_arn);
     struct container_instance *instance, *closest;
     char group[NAME_SIZE + 16], complaint[REASON_SIZE];
+    struct place_request rq = {.cluster = s->cluster,
+                               .definition = td,
+                               .launch_type = d->revision->launch_type,
+                               .rules = &s->rules,
+                               .group = group,
+                               .service = s};
+    const char *provider;
     enum place_lack lack;
     struct task *t;
 
     assert(td != NULL);
+    rq.cpu = td->cpu;
+    rq.memory_mib = td->memory_mib;
     snprintf(group, sizeof(group), "service:%s", s->name);
-    lack = place_find(core,
-                      &(struct place_request){.cluster = s->cluster,
-                                              .definition = td,
-                                              .launch_type = d->revision->launch_type,
-                                              .cpu = td->cpu,
-                                              .memory_mib = td->memory_mib,
-                                              .rules = &s->rules,
-                                              .group = group,
-                                              .service = s},
-                      &instance, &closest);
+    closest = NULL;
+    lack = capacity_for_service(core, s, d, &rq, &provider);
+    if (lack == PLACE_FITS)
+        lack = place_find(core, &rq, &instance, &closest);
     if (lack != PLACE_FITS) {
         place_complaint(complaint, s, closest, lack);
         said_complaint(core, s, complaint);
@@ -166,6 +169,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
                                               .definition = td,
                                               .launch_type = d->revision->launch_type,
                                               .instance = instance,
+                                              .provider = provider,
                                               .service = s,
                                               .deployment = d,
                                               .group = group,

@@ -12,7 +12,7 @@
 #define ROWS(X)                                                                                    \
     X(META, meta) X(CLUSTER, cluster) X(INSTANCE, instance) X(TASK_DEFINITION, task_definition)    \
     X(SERVICE, service) X(TASK, task) X(LOAD_BALANCER, load_balancer) X(LISTENER, listener)        \
-    X(TARGET_GROUP, target_group) X(ACCOUNT, account)                                              \
+    X(TARGET_GROUP, target_group) X(ACCOUNT, account) X(CAPACITY_PROVIDER, capacity_provider)      \
     /* parts of services, see core/parts.h */                                                      \
     X(SERVICE_REVISION, service_revision) X(DEPLOYMENT, deployment)                                \
     X(SERVICE_DEPLOYMENT, service_deployment) X(SERVICE_EVENTS, service_events)

@@ -6,6 +6,7 @@
 #pragma once
 #include "model/account.h"
 #include "model/balancing.h"
+#include "model/capacity_provider.h"
 #include "model/cluster.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -34,6 +35,13 @@ struct ev_instance_status {
 struct ev_instance_attributes {
     const char *arn;
     const struct json *custom; /* the whole new array of {name,value} */
+};
+struct ev_capacity_provider_put { /* new, or its doc and tags changed */
+    const char *region, *name, *host_group;
+    const struct json *doc, *tags; /* NULL: keep */
+};
+struct ev_capacity_provider_delete {
+    const char *arn; /* the door saw that no cluster has it */
 };
 struct ev_task_definition_register {
     /* revision, arn, registeredAt are filled in by the core; doc lacks them */
@@ -90,6 +98,7 @@ struct ev_task_run {
     enum launch_type launch_type;
     const char *instance_arn;            /* StartTask: there and nowhere else, one task; else NULL */
     const struct placement_rules *rules; /* of the call; NULL: none */
+    const struct json *providers;        /* capacityProviderStrategy; NULL: none */
     const struct json *overrides, *doc, *tags;
 };
 struct ev_task_stop_request {
@@ -176,7 +185,8 @@ struct ev_target_drained {
     X(ACCOUNT_SETTING_PUT, account_setting_put)                                                    \
     X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
     X(CLUSTER_UPDATE, cluster_update) X(INSTANCE_STATUS, instance_status)                          \
-    X(INSTANCE_ATTRIBUTES, instance_attributes)                                                    \
+    X(INSTANCE_ATTRIBUTES, instance_attributes) X(CAPACITY_PROVIDER_PUT, capacity_provider_put)    \
+    X(CAPACITY_PROVIDER_DELETE, capacity_provider_delete)                                          \
     X(TASK_DEFINITION_REGISTER, task_definition_register)                                          \
     X(TASK_DEFINITION_DEREGISTER, task_definition_deregister)                                      \
     X(TASK_DEFINITION_DELETE, task_definition_delete)                                              \

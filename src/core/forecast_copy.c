@@ -85,6 +85,7 @@ copy_rows(const struct core *from, struct core *to, const char *service_arn, str
     }
     COPY_ALL(clusters, ROW_CLUSTER)
     COPY_ALL(instances, ROW_INSTANCE)
+    COPY_ALL(capacity_providers, ROW_CAPACITY_PROVIDER)
     COPY_ALL(target_groups, ROW_TARGET_GROUP)
     COPY_ALL(load_balancers, ROW_LOAD_BALANCER)
     COPY_ALL(listeners, ROW_LISTENER)

@@ -118,6 +118,16 @@ has_peer(const struct place_request *rq, const struct container_instance *i)
     return false;
 }
 
+bool
+place_is_of_provider(const struct place_request *rq, const struct container_instance *i)
+{
+    struct str value;
+
+    return rq->host_group == NULL ||
+           (container_instance_attribute(i, STR(HOST_GROUP_ATTRIBUTE), &value) &&
+            str_is(value, rq->host_group));
+}
+
 enum place_lack
 place_lack(const struct place_request *rq, const struct container_instance *i)
 {
@@ -155,6 +165,8 @@ static const struct {
     [LACK_ACTIVE] = {"INACTIVE", "encountered error \"INACTIVE\"", NULL},
     [LACK_AGENT] = {"AGENT", "doesn't have the agent connected", NULL},
     [LACK_INSTANCES] = {"EMPTY", NULL, NULL},
+    [LACK_PROVIDER_INSTANCES] = {"EMPTY CAPACITY PROVIDER", NULL, NULL},
+    [LACK_CAPACITY] = {"CAPACITY", NULL, NULL},
 };
 
 const char *
@@ -176,10 +188,18 @@ void
 place_complaint(char out[static REASON_SIZE], const struct service *s,
                 const struct container_instance *closest, enum place_lack lack)
 {
+    if (lack == LACK_CAPACITY) {
+        snprintf(out, REASON_SIZE,
+                 "(service %.255s) was unable to place a task. Reason: No capacity provider of its "
+                 "strategy has a weight.", s->name);
+        return;
+    }
     if (closest == NULL) {
-        const char *reason = lack == LACK_AGENT
-                                 ? "The agent of this machine is not connected."
-                                 : "No Container Instances were found in your cluster.";
+        const char *reason =
+            lack == LACK_AGENT ? "The agent of this machine is not connected."
+            : lack == LACK_PROVIDER_INSTANCES
+                ? "No Container Instances were found in your capacity provider."
+                : "No Container Instances were found in your cluster.";
         snprintf(out, REASON_SIZE,
                  "(service %.255s) was unable to place a task because no container instance met "
                  "all of its requirements. Reason: %s " TROUBLE,

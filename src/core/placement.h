@@ -14,6 +14,7 @@ struct place_request {
     enum launch_type launch_type;
     int cpu, memory_mib;                 /* of the task, overrides included */
     const struct placement_rules *rules; /* of the service or the call, beside the definition's own */
+    const char *host_group;              /* of a capacity provider: only there; NULL: anywhere */
     const char *group;                   /* "service:NAME", "family:NAME": those are its peers */
     const struct service *service;       /* NULL: standalone */
 };
@@ -22,12 +23,15 @@ struct place_request {
 enum place_lack {
     PLACE_FITS,
     LACK_CPU, LACK_MEMORY, LACK_PORTS, LACK_MEMBER_OF, LACK_DISTINCT, LACK_ACTIVE, LACK_AGENT,
-    LACK_INSTANCES, /* of place_find(): there are none */
+    LACK_INSTANCES, LACK_PROVIDER_INSTANCES, /* of place_find(): there are none (of the provider) */
+    LACK_CAPACITY, /* the strategy names no provider for it (capacity.h) */
 };
 /* "RESOURCE:CPU", "AGENT", ... of ecs.md 4.5, and for two of them more words (else NULL). */
 const char *place_reason(enum place_lack lack);
 const char *place_detail(enum place_lack lack);
 
+/* Does the instance belong to the capacity provider of the request? */
+bool place_is_of_provider(const struct place_request *rq, const struct container_instance *i);
 enum place_lack place_lack(const struct place_request *rq, const struct container_instance *i);
 
 /* The instance for a task; PLACE_FITS with NULL for FARGATE.  Else what the closest instance lacks

@@ -157,7 +157,7 @@ place_find(struct core *core, const struct place_request *rq,
 {
     cleanup_free struct container_instance **fitting = NULL;
     struct candidates c = {0};
-    enum place_lack best = LACK_INSTANCES;
+    enum place_lack best = rq->host_group != NULL ? LACK_PROVIDER_INSTANCES : LACK_INSTANCES;
     int count = 0;
 
     *instance_out = *closest_out = NULL;
@@ -168,7 +168,10 @@ place_find(struct core *core, const struct place_request *rq,
         count++;
     c.at = fitting = mem_new((size_t)(count + 1) * sizeof(struct container_instance *));
     for (struct container_instance *i = rq->cluster->instances; i != NULL; i = i->next_in_cluster) {
-        const enum place_lack lack = place_lack(rq, i);
+        enum place_lack lack;
+        if (!place_is_of_provider(rq, i))
+            continue;
+        lack = place_lack(rq, i);
         if (lack == PLACE_FITS) {
             c.at[c.count++] = i;
         } else if (lack < best) { /* they are declared from close to far */

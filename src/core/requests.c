@@ -198,6 +198,10 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct listener *l = core_listener(core, ev->arn);
     struct container_instance *i = core_instance(core, ev->arn);
 
+    for (struct capacity_provider *p = core->capacity_providers; p != NULL; p = p->next) {
+        if (strcmp(p->arn, ev->arn) == 0)
+            replace_doc(&p->tags, ev->tags), core_touch(core, ROW_CAPACITY_PROVIDER, p->arn);
+    }
     if (c != NULL)
         replace_doc(&c->tags, ev->tags), core_touch(core, ROW_CLUSTER, c->arn);
     if (i != NULL)

@@ -3,8 +3,8 @@
  * so. */
 #include <assert.h>
 #include <stdio.h>
+#include "core/capacity.h"
 #include "core/parts.h"
-#include "core/placement.h"
 #include "core/requests.h"
 #include "core/rollout.h"
 #include "core/task_lifecycle.h"
@@ -275,18 +275,23 @@ service_deployment_stop(struct core *core, const struct ev_service_deployment_st
 
 /* ---- standalone tasks ---- */
 
-/* Where the next one goes; false: nowhere. */
-static bool
-find_place(struct core *core, const struct ev_task_run *ev, const struct place_request *rq,
-           struct container_instance **instance_out)
+/* Where the next one goes, and by which provider. */
+static enum place_lack
+find_place(struct core *core, const struct ev_task_run *ev, struct place_request *rq,
+           int counts[static PROVIDERS_MAX], struct container_instance **instance_out,
+           const char **provider_out)
 {
     struct container_instance *closest;
+    enum place_lack lack =
+        capacity_for_run(core, rq->cluster->region, ev->providers, counts, rq, provider_out);
 
+    if (lack != PLACE_FITS)
+        return lack;
     if (ev->instance_arn == NULL)
-        return place_find(core, rq, instance_out, &closest) == PLACE_FITS;
+        return place_find(core, rq, instance_out, &closest);
     *instance_out = core_instance(core, ev->instance_arn);
     assert(*instance_out != NULL);
-    return place_lack(rq, *instance_out) == PLACE_FITS;
+    return place_lack(rq, *instance_out);
 }
 
 void
@@ -296,11 +301,13 @@ task_run(struct core *core, const struct ev_task_run *ev)
     struct task_definition *td = strmap_get(&core->index->definitions, ev->task_definition_arn);
     char group[NAME_SIZE + 16];
     struct place_request rq;
+    int counts[PROVIDERS_MAX] = {0};
 
     assert(c != NULL && td != NULL);
     assert(ev->count >= 1 && ev->count <= (int)ARRAY_COUNT(core->created_arns));
     snprintf(group, sizeof(group), "family:%s", td->family);
     core->created_count = 0;
+    core->run_failure = NULL;
     rq = (struct place_request){.cluster = c,
                                 .definition = td,
                                 .launch_type = ev->launch_type,
@@ -310,9 +317,13 @@ task_run(struct core *core, const struct ev_task_run *ev)
                                 .group = ev->group != NULL ? ev->group : group};
     for (int i = 0; i < ev->count; i++) {
         struct container_instance *instance;
+        const char *provider;
+        const enum place_lack lack = find_place(core, ev, &rq, counts, &instance, &provider);
         struct task *t;
-        if (!find_place(core, ev, &rq, &instance))
+        if (lack != PLACE_FITS) {
+            core->run_failure = place_reason(lack);
             return;
+        }
         t = task_create(
             core, &(struct task_plan){.cluster_arn = c->arn,
                                       .cluster_name = c->name,
@@ -320,6 +331,7 @@ task_run(struct core *core, const struct ev_task_run *ev)
                                       .definition = td,
                                       .launch_type = ev->launch_type,
                                       .instance = instance,
+                                      .provider = provider,
                                       .group = rq.group,
                                       .started_by = ev->started_by != NULL ? ev->started_by : "",
                                       .overrides = ev->overrides,

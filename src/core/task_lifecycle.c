@@ -103,6 +103,7 @@ task_create(struct core *core, const struct task_plan *plan)
               str_of(plan->definition->arn));
     text_copy(t->group, sizeof(t->group), str_of(plan->group));
     text_copy(t->started_by, sizeof(t->started_by), str_of(plan->started_by));
+    text_copy(t->capacity_provider, sizeof(t->capacity_provider), str_of(plan->provider));
     if (plan->instance != NULL)
         text_copy(t->instance_arn, sizeof(t->instance_arn), str_of(plan->instance->arn));
     t->definition = plan->definition;

@@ -16,6 +16,7 @@ struct task_plan {
     struct task_definition *definition;
     enum launch_type launch_type;
     struct container_instance *instance;       /* NULL for FARGATE */
+    const char *provider;                      /* of its capacity; "" or NULL: none */
     struct service *service;                   /* NULL: standalone */
     struct deployment *deployment;
     const char *group, *started_by;

@@ -49,6 +49,7 @@ static const struct row_field task_fields[] = {
     TEXT_FIELD(struct task, group),
     TEXT_FIELD(struct task, started_by),
     TEXT_FIELD(struct task, instance_arn),
+    TEXT_FIELD(struct task, capacity_provider),
     ENUM_FIELD(struct task, launch_type, launch_type),
     ENUM_FIELD(struct task, last_status, task_status),
     ENUM_FIELD(struct task, desired_status, task_status),

@@ -53,6 +53,7 @@ struct task {
     char group[NAME_SIZE];
     char started_by[136];
     char instance_arn[ARN_SIZE];
+    char capacity_provider[NAME_SIZE]; /* its name; empty: a launch type was asked for */
     enum launch_type launch_type;
     enum task_status last_status, desired_status; /* desired: RUNNING or STOPPED */
     enum health_status health;

@@ -230,6 +230,21 @@ add_balancing(struct story *st, const char *name, char out[static ARN_SIZE])
     story_tell(st, &ev, "group");
 }
 
+/* "pa" and "pb": the hosts of the groups "a" and "b". */
+static void
+add_providers(struct story *st)
+{
+    static const char *const names[][2] = {{"pa", "a"}, {"pb", "b"}};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct event ev = {.type = EVENT_CAPACITY_PROVIDER_PUT};
+        ev.capacity_provider_put.region = REGION;
+        ev.capacity_provider_put.name = names[i][0];
+        ev.capacity_provider_put.host_group = names[i][1];
+        story_tell(st, &ev, "provider");
+    }
+}
+
 static void
 add_service(struct story *st, const struct story_options *o)
 {
@@ -243,7 +258,7 @@ add_service(struct story *st, const struct story_options *o)
                                                    .reset_on_healthy_task = !o->no_reset}};
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
-    cleanup_json struct json *doc = o->doc == NULL ? NULL : parse(o->doc);
+    cleanup_json struct json *doc = o->doc == NULL ? NULL : parse(o->doc), *revision = NULL;
 
     text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
     text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
@@ -256,7 +271,12 @@ add_service(struct story *st, const struct story_options *o)
     c->launch_type = LAUNCH_EC2;
     c->load_balancers = lb;
     c->load_balancer_count = o->has_second_group ? 2 : o->has_load_balancer ? 1 : 0;
+    if (o->providers != NULL) {
+        revision = json_object();
+        json_set(revision, "capacityProviderStrategy", parse(o->providers));
+    }
     c->config = &config;
+    c->revision_doc = revision;
     c->doc = doc;
     story_tell(st, &ev, "create");
     text_copy(st->service, sizeof(st->service), str_of(st->core->services->arn));
@@ -289,6 +309,8 @@ story_new(const struct story_options *options)
         add_balancing(st, "tg2", st->second_group);
     for (int i = 0; i < 4; i++)
         add_definition(st, options->fixed_port);
+    if (options->providers != NULL)
+        add_providers(st);
     strbuf_clear(&st->trace);
     add_service(st, options);
     return st;
@@ -322,8 +344,10 @@ host_doc(const struct story_host *h)
 
     snprintf(text, sizeof(text),
              "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"%s\"},"
-             "{\"name\":\"color\",\"value\":\"%s\"}]}",
-             h->zone == NULL ? "z" : h->zone, h->color == NULL ? "none" : h->color);
+             "{\"name\":\"color\",\"value\":\"%s\"},"
+             "{\"name\":\"naru.auto-scaling-group\",\"value\":\"%s\"}]}",
+             h->zone == NULL ? "z" : h->zone, h->color == NULL ? "none" : h->color,
+             h->zone == NULL ? "" : h->zone);
     return parse(text);
 }
 

@@ -37,7 +37,7 @@ struct story {
     bool resolves_by_itself; /* default: IMAGE_RESOLVE is answered in the same step */
 };
 
-/* A machine: its zone and colour are attributes of its agent. */
+/* A machine: its zone and colour are attributes of its agent; its host group is named like its zone. */
 struct story_host {
     const char *name, *zone, *color; /* the last two may be NULL */
     int cpu, memory_mib;
@@ -50,6 +50,7 @@ struct story_options {
     bool no_reset; /* resetOnHealthyTask: false */
     bool keeps_unresolved;
     const struct story_host *hosts; /* ends with a NULL name; NULL: one, "h" */
+    const char *providers;          /* capacityProviderStrategy, as JSON */
     const char *doc;                /* placementStrategy, ... of the service, as JSON */
     int fixed_port;                 /* host port of definition 1 and all others; 0: dynamic */
 };

@@ -375,3 +375,63 @@ TEST(a_rolling_update_takes_from_the_draining_instance_first)
     CHECK_TRACE(st, "2000 running t3 | register t3\n"
                     "2000 healthy t3 | deregister t2 start t4@h1\n");
 }
+
+/* ---- capacity providers ---- */
+
+#define ITEM(name, base, weight) \
+    "{\"capacityProvider\":\"" name "\",\"base\":" #base ",\"weight\":" #weight "}"
+
+TEST(the_base_goes_first_and_the_rest_by_weight)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        8, 100, 200, .hosts = two_zones,
+        .providers = "[" ITEM("pa", 0, 3) "," ITEM("pb", 2, 1) "]"});
+
+    /* two to pb, then three to pa for one to pb */
+    CHECK_TRACE(st, "0 create | start t1@b1 start t2@b1 start t3@a1 start t4@a2 start t5@b1 start t6@a1 "
+                    "start t7@a2 start t8@a1\n");
+    CHECK_TEXT(story_task(st, 1)->capacity_provider, "pb");
+    CHECK_TEXT(story_task(st, 3)->capacity_provider, "pa");
+}
+
+TEST(a_lost_task_comes_back_by_its_own_share)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        4, 0, 100, .hosts = two_zones,
+        .providers = "[" ITEM("pa", 0, 1) "," ITEM("pb", 0, 1) "]"});
+
+    CHECK_TRACE(st, "0 create | start t1@a1 start t2@b1 start t3@a2 start t4@b1\n");
+    story_at(st, 1000);
+    story_stop_task(st, 4);
+    CHECK_TRACE(st, "1000 stop-task t4 | stop t4 start t5@b1\n");
+    story_restart(st); /* the names of the providers are stored with the tasks */
+    story_at(st, 2000);
+    strbuf_clear(&st->trace);
+    story_stop_task(st, 1);
+    CHECK_TRACE(st, "2000 stop-task t1 | stop t1 start t6@a1\n");
+}
+
+TEST(a_provider_without_instances_is_said_and_waited_for)
+{
+    const struct story_host hosts[] = {{"a1", "a", NULL, 100, 1000}, {NULL}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        2, 100, 200, .hosts = hosts, .providers = "[" ITEM("pb", 0, 1) "]"});
+
+    CHECK_TRACE(st, "0 create | -\n");
+    CHECK(story_has_event(st, "No Container Instances were found in your capacity provider."));
+    story_at(st, 5000);
+    story_machine(st, &(struct story_host){"b1", "b", NULL, 100, 1000}, true);
+    CHECK_TRACE(st, "5000 b1 connects | start t1@b1 start t2@b1\n");
+}
+
+TEST(a_strategy_without_weight_ends_at_its_base)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        1, 100, 200, .hosts = two_zones, .providers = "[" ITEM("pa", 1, 0) "]"});
+
+    story_at(st, 1000);
+    story_desired(st, 2);
+    CHECK_TRACE(st, "0 create | start t1@a1\n"
+                    "1000 desired 2 | -\n");
+    CHECK(story_has_event(st, "No capacity provider of its strategy has a weight."));
+}

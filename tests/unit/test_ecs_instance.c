@@ -569,3 +569,277 @@ TEST(a_service_keeps_shows_and_changes_its_placement_without_a_deployment)
     CHECK_EQ(json_get_i64(describe(&w, "two", ""), "runningTasksCount", 0) +
                  json_get_i64(describe(&w, "three", ""), "runningTasksCount", 0), 4);
 }
+
+/* ---- capacity providers ---- */
+
+#define ASG "arn:aws:autoscaling:eu-west-1:000000000000:autoScalingGroup:1:autoScalingGroupName/"
+
+static void
+put_group(struct world *w, const char *host, const char *group)
+{
+    world_call(w, "PutAttributes",
+               "{'cluster':'c','attributes':[{'name':'naru.auto-scaling-group','value':'%s','targetId':'%s'}]}",
+               group, instance(w, host)->id);
+}
+
+/* cluster c has "big" (host two) and "small" (host three) and Fargate's. */
+static void
+prepare_providers(struct world *w)
+{
+    prepare(w);
+    world_call(w, "CreateCapacityProvider",
+               "{'name':'big','autoScalingGroupProvider':{'autoScalingGroupArn':'" ASG "large'}}");
+    world_call(w, "CreateCapacityProvider",
+               "{'name':'small','autoScalingGroupProvider':{'autoScalingGroupArn':'little'}}");
+    put_group(w, "two", "large");
+    put_group(w, "three", "little");
+    world_call(w, "PutClusterCapacityProviders",
+               "{'cluster':'c','capacityProviders':['big','small','FARGATE','FARGATE_SPOT'],"
+               "'defaultCapacityProviderStrategy':[{'capacityProvider':'big','weight':1}]}");
+}
+
+TEST(a_capacity_provider_is_created_described_tagged_and_deleted)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a, *p;
+
+    prepare(&w);
+    a = world_call(&w, "CreateCapacityProvider",
+                   "{'name':'big','autoScalingGroupProvider':{'autoScalingGroupArn':'" ASG "large',"
+                   "'managedScaling':{'status':'DISABLED'},'managedTerminationProtection':'DISABLED',"
+                   "'managedDraining':'DISABLED'},'tags':[{'key':'k','value':'v'}]}");
+    p = json_get(a, "capacityProvider");
+    CHECK_TEXT(text_at(p, "capacityProviderArn"), WORLD_ARN "capacity-provider/big");
+    CHECK_TEXT(text_at(p, "name"), "big");
+    CHECK_TEXT(text_at(p, "status"), "ACTIVE");
+    CHECK_TEXT(text_at(p, "type"), "EC2_AUTOSCALING");
+    CHECK_TEXT(text_at(json_get(p, "autoScalingGroupProvider"), "autoScalingGroupArn"), ASG "large");
+    CHECK_TEXT(text_at(json_get(json_get(p, "autoScalingGroupProvider"), "managedScaling"), "status"), "DISABLED");
+    CHECK_TEXT(text_at(first(p, "tags"), "value"), "v");
+    a = world_call(&w, "DescribeCapacityProviders", "{}");
+    CHECK_EQ(json_size(json_get(a, "capacityProviders")), 3);
+    CHECK_TEXT(text_at(first(a, "capacityProviders"), "name"), "FARGATE");
+    CHECK_TEXT(text_at(first(a, "capacityProviders"), "type"), "FARGATE");
+    a = world_call(&w, "DescribeCapacityProviders",
+                   "{'capacityProviders':['big','" WORLD_ARN "capacity-provider/FARGATE_SPOT','none'],"
+                   "'include':['TAGS']}");
+    CHECK_EQ(json_size(json_get(a, "capacityProviders")), 2);
+    CHECK_TEXT(text_at(first(a, "failures"), "reason"), "MISSING");
+    CHECK_TEXT(text_at(first(a, "failures"), "arn"), "none");
+    a = world_call(&w, "DescribeCapacityProviders", "{'maxResults':2}");
+    CHECK_EQ(json_size(json_get(a, "capacityProviders")), 2);
+    CHECK(json_get(a, "nextToken") != NULL);
+    a = world_call(&w, "DescribeCapacityProviders", "{'cluster':'c'}");
+    CHECK_EQ(json_size(json_get(a, "capacityProviders")), 0);
+    world_call(&w, "TagResource", "{'resourceArn':'" WORLD_ARN "capacity-provider/big',"
+                                  "'tags':[{'key':'two','value':'2'}]}");
+    a = world_call(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "capacity-provider/big'}");
+    CHECK_EQ(json_size(json_get(a, "tags")), 2);
+    a = world_call(&w, "UpdateCapacityProvider",
+                   "{'name':'big','autoScalingGroupProvider':{'managedDraining':'DISABLED'}}");
+    CHECK_TEXT(text_at(json_get(a, "capacityProvider"), "name"), "big");
+    a = world_call(&w, "DeleteCapacityProvider", "{'capacityProvider':'" WORLD_ARN "capacity-provider/big'}");
+    CHECK_TEXT(text_at(json_get(a, "capacityProvider"), "status"), "INACTIVE");
+    CHECK_TEXT(text_at(json_get(a, "capacityProvider"), "updateStatus"), "DELETE_COMPLETE");
+    a = world_call(&w, "DescribeCapacityProviders", "{'capacityProviders':['big']}");
+    CHECK_EQ(json_size(json_get(a, "capacityProviders")), 0);
+}
+
+TEST(capacity_providers_that_can_not_be_are_refused)
+{
+    static const struct {
+        const char *input, *type, *message;
+    } rows[] = {
+        {"{'name':'x'}", "InvalidParameterException", "autoScalingGroupProvider must be given"},
+        {"{'name':'awsome','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}",
+         "InvalidParameterException", "cannot begin with"},
+        {"{'name':'FARGATE','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}",
+         "InvalidParameterException", "cannot begin with"},
+        {"{'name':'x y','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}", "InvalidParameterException",
+         "name"},
+        {"{'autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}", "InvalidParameterException", "name"},
+        {"{'name':'x','autoScalingGroupProvider':{}}", "InvalidParameterException", "autoScalingGroupArn"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'arn:aws:s3:::b'}}",
+         "InvalidParameterException", "autoScalingGroupName/NAME"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'" ASG "'}}",
+         "InvalidParameterException", "1 to 128"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g g'}}", "InvalidParameterException",
+         "letters, digits"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g','managedScaling':"
+         "{'status':'ENABLED'}}}", "UnsupportedFeatureException", "managedScaling"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g','managedScaling':"
+         "{'targetCapacity':101}}}", "InvalidParameterException", "targetCapacity"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g',"
+         "'managedTerminationProtection':'ENABLED'}}", "UnsupportedFeatureException",
+         "managedTerminationProtection"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g','managedDraining':'ENABLED'}}",
+         "UnsupportedFeatureException", "managedDraining"},
+        {"{'name':'x','managedInstancesProvider':{}}", "UnsupportedFeatureException", "managedInstancesProvider"},
+        {"{'name':'x','cluster':'c','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}",
+         "UnsupportedFeatureException", "cluster"},
+        {"{'name':'big','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}", "InvalidParameterException",
+         "already exists"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'large'}}", "ClientException",
+         "already used by the capacity provider 'big'"},
+        {"{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g'},'tags':[{'key':'aws:x'}]}",
+         "InvalidParameterException", "aws:"},
+    };
+    cleanup(world_done) struct world w;
+
+    prepare_providers(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        world_refuse(&w, "CreateCapacityProvider", rows[i].input, rows[i].type, rows[i].message);
+    world_refuse(&w, "UpdateCapacityProvider", "{'name':'none'}", "InvalidParameterException", "was not found");
+    world_refuse(&w, "UpdateCapacityProvider", "{'name':'FARGATE'}", "ClientException", "reserved");
+    world_refuse(&w, "UpdateCapacityProvider",
+                 "{'name':'big','autoScalingGroupProvider':{'managedScaling':{'status':'ENABLED'}}}",
+                 "UnsupportedFeatureException", "managedScaling");
+    world_refuse(&w, "DeleteCapacityProvider", "{'capacityProvider':'none'}", "InvalidParameterException",
+                 "was not found");
+    world_refuse(&w, "DeleteCapacityProvider", "{'capacityProvider':'FARGATE_SPOT'}", "ClientException", "reserved");
+    world_refuse(&w, "DeleteCapacityProvider", "{'capacityProvider':'big'}", "ClientException", "in use");
+    world_refuse(&w, "DeleteCapacityProvider", "{'capacityProvider':'big','cluster':'c'}",
+                 "UnsupportedFeatureException", "cluster");
+    world_refuse(&w, "DescribeCapacityProviders", "{'cluster':'none'}", "ClusterNotFoundException", "");
+    world_refuse(&w, "DescribeCapacityProviders", "{'maxResults':11}", "InvalidParameterException", "maxResults");
+    for (int i = 0; i < 98; i++)
+        world_call(&w, "CreateCapacityProvider",
+                   "{'name':'p%d','autoScalingGroupProvider':{'autoScalingGroupArn':'g%d'}}", i, i);
+    world_refuse(&w, "CreateCapacityProvider",
+                 "{'name':'x','autoScalingGroupProvider':{'autoScalingGroupArn':'g'}}", "LimitExceededException",
+                 "100 capacity providers");
+}
+
+TEST(a_cluster_gets_providers_and_a_default_strategy)
+{
+    static const struct {
+        const char *lists, *type, *message;
+    } rows[] = {
+        {"'capacityProviders':['none'],'defaultCapacityProviderStrategy':[]", "InvalidParameterException",
+         "was not found"},
+        {"'capacityProviders':['big'],'defaultCapacityProviderStrategy':[{'capacityProvider':'small'}]",
+         "InvalidParameterException", "not associated"},
+        {"'capacityProviders':['big','FARGATE'],'defaultCapacityProviderStrategy':[{'capacityProvider':'big'},"
+         "{'capacityProvider':'FARGATE'}]", "InvalidParameterException", "mix"},
+        {"'capacityProviders':['big'],'defaultCapacityProviderStrategy':[{'capacityProvider':'big'},"
+         "{'capacityProvider':'big'}]", "InvalidParameterException", "twice"},
+        {"'capacityProviders':['big','small'],'defaultCapacityProviderStrategy':[{'capacityProvider':'big',"
+         "'base':1},{'capacityProvider':'small','base':1}]", "InvalidParameterException", "base"},
+        {"'capacityProviders':['big'],'defaultCapacityProviderStrategy':[{'capacityProvider':'big',"
+         "'weight':1001}]", "InvalidParameterException", "weight"},
+        {"'capacityProviders':['big']", "InvalidParameterException", "defaultCapacityProviderStrategy"},
+    };
+    cleanup(world_done) struct world w;
+    const struct json *a;
+
+    prepare_providers(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        char input[512];
+        snprintf(input, sizeof(input), "{'cluster':'c',%s}", rows[i].lists);
+        world_refuse(&w, "PutClusterCapacityProviders", input, rows[i].type, rows[i].message);
+    }
+    world_refuse(&w, "PutClusterCapacityProviders",
+                 "{'cluster':'none','capacityProviders':[],'defaultCapacityProviderStrategy':[]}",
+                 "ClusterNotFoundException", "");
+    CHECK_TEXT(text_at(describe(&w, "two", ""), "capacityProviderName"), "big");
+    CHECK(json_get(describe(&w, "here", ""), "capacityProviderName") == NULL);
+    world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}"); /* by the default strategy */
+    world_refuse(&w, "PutClusterCapacityProviders",
+                 "{'cluster':'c','capacityProviders':['small'],'defaultCapacityProviderStrategy':[]}",
+                 "ResourceInUseException", "in use");
+    a = world_call(&w, "PutClusterCapacityProviders",
+                   "{'cluster':'c','capacityProviders':['big'],'defaultCapacityProviderStrategy':[]}");
+    CHECK_EQ(json_size(json_get(json_get(a, "cluster"), "capacityProviders")), 1);
+    CHECK_EQ(json_size(json_get(json_get(a, "cluster"), "defaultCapacityProviderStrategy")), 0);
+    world_call(&w, "DeleteCapacityProvider", "{'capacityProvider':'small'}");
+    world_refuse(&w, "CreateCluster", "{'clusterName':'d','capacityProviders':['small']}",
+                 "InvalidParameterException", "was not found");
+    world_refuse(&w, "CreateCluster", "{'clusterName':'d','capacityProviders':['big'],"
+                                      "'defaultCapacityProviderStrategy':[{'capacityProvider':'FARGATE'}]}",
+                 "InvalidParameterException", "not associated");
+    world_call(&w, "CreateCluster", "{'clusterName':'d','capacityProviders':['big'],"
+                                    "'defaultCapacityProviderStrategy':[{'capacityProvider':'big','weight':2}]}");
+}
+
+#define MIX                                                                                        \
+    "'capacityProviderStrategy':[{'capacityProvider':'big','base':1,'weight':1},"                    \
+    "{'capacityProvider':'small','weight':3}]"
+
+TEST(tasks_are_shared_among_the_providers_of_a_strategy)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a, *s;
+
+    prepare_providers(&w);
+    a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':5," MIX "}");
+    CHECK_EQ(json_size(json_get(a, "tasks")), 5);
+    CHECK_TEXT(text_at(first(a, "tasks"), "capacityProviderName"), "big");
+    CHECK_TEXT(text_at(first(a, "tasks"), "launchType"), "EC2");
+    CHECK_EQ(json_get_i64(describe(&w, "two", ""), "pendingTasksCount", 0), 2);
+    CHECK_EQ(json_get_i64(describe(&w, "three", ""), "pendingTasksCount", 0), 3);
+    s = json_get(world_call(&w, "CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web',"
+                                                 "'desiredCount':5," MIX "}"), "service");
+    CHECK_EQ(json_size(json_get(s, "capacityProviderStrategy")), 2);
+    CHECK(json_get(s, "launchType") == NULL);
+    world_wait(&w, 60000);
+    CHECK_EQ(json_get_i64(describe(&w, "two", ""), "runningTasksCount", 0), 4);
+    CHECK_EQ(json_get_i64(describe(&w, "three", ""), "runningTasksCount", 0), 6);
+    s = json_get(world_call(&w, "UpdateService",
+                            "{'cluster':'c','service':'s','capacityProviderStrategy':"
+                            "[{'capacityProvider':'small','weight':1}]}"), "service");
+    CHECK_TEXT(text_at(first(s, "capacityProviderStrategy"), "capacityProvider"), "small");
+    world_wait(&w, 120000);
+    CHECK_EQ(json_get_i64(describe(&w, "two", ""), "runningTasksCount", 0), 2);
+    CHECK_EQ(json_get_i64(describe(&w, "three", ""), "runningTasksCount", 0), 8);
+}
+
+TEST(strategies_that_can_not_place_are_refused)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a;
+
+    prepare_providers(&w);
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':2,'capacityProviderStrategy':"
+                                "[{'capacityProvider':'big','base':1}]}",
+                 "InvalidParameterException", "weight greater than 0");
+    world_refuse(&w, "CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+                                      "'capacityProviderStrategy':[{'capacityProvider':'big'}]}",
+                 "InvalidParameterException", "weight greater than 0");
+    world_call(&w, "CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+                                    "'capacityProviderStrategy':[{'capacityProvider':'big','base':1}]}");
+    world_refuse(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':2}",
+                 "InvalidParameterException", "weight greater than 0");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','launchType':'EC2'," MIX "}",
+                 "InvalidParameterException", "both a launch type and capacity provider strategy");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','capacityProviderStrategy':"
+                                "[{'capacityProvider':'FARGATE','weight':1}]}",
+                 "InvalidParameterException", "does not support launch_type FARGATE");
+    put_group(&w, "three", "elsewhere");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','capacityProviderStrategy':"
+                                "[{'capacityProvider':'small','weight':1}]}",
+                 "InvalidParameterException", "No Container Instances were found in your capacity provider.");
+    a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':2," MIX "}");
+    CHECK_EQ(json_size(json_get(a, "tasks")), 1);
+    CHECK_TEXT(text_at(first(a, "failures"), "reason"), "EMPTY CAPACITY PROVIDER");
+}
+
+TEST(fargate_providers_share_tasks_too)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a;
+    int spot = 0;
+
+    prepare_providers(&w);
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512','requiresCompatibilities':"
+               "['FARGATE'],'containerDefinitions':[{'name':'app','image':'i'}]}");
+    a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'far','count':4,'networkConfiguration':"
+                                  "{'awsvpcConfiguration':{'subnets':['a']}},'capacityProviderStrategy':"
+                                  "[{'capacityProvider':'FARGATE','base':1,'weight':0},"
+                                  "{'capacityProvider':'FARGATE_SPOT','weight':1}]}");
+    CHECK_EQ(json_size(json_get(a, "tasks")), 4);
+    for (size_t i = 0; i < 4; i++)
+        spot += strcmp(text_at(json_at(json_get(a, "tasks"), i), "capacityProviderName"), "FARGATE_SPOT") == 0;
+    CHECK_EQ(spot, 3);
+    CHECK_TEXT(text_at(first(a, "tasks"), "launchType"), "FARGATE");
+}
