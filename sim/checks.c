@@ -207,6 +207,35 @@ is_told_healthy(const struct world *w, int container)
 
 /* ---- promise 2: the bounds, and 6: one digest a deployment ---- */
 
+static int
+wanted_on(const struct world *w, int service, int host)
+{
+    int n = 0;
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        n += c->service == service && c->host == host && is_wanted(c);
+    }
+    return n;
+}
+
+/* A daemon wants as many as there are instances for it. */
+static int
+desired_of(const struct world *w, int service)
+{
+    const struct sim_service *s = &w->services[service];
+    int n = 0;
+
+    if (!s->is_daemon)
+        return s->desired_count;
+    for (int i = 0; i < w->host_count; i++) {
+        const struct sim_host *h = &w->hosts[i];
+        n += !h->told_draining && (s->constraint != RED || h->told_red) &&
+             (h->told_connected || wanted_on(w, service, i) > 0);
+    }
+    return n;
+}
+
 static void
 judge_start(struct world *w, int container)
 {
@@ -216,7 +245,7 @@ judge_start(struct world *w, int container)
 
     for (int i = 0; i < w->container_count; i++)
         total += w->containers[i].service == c->service && is_wanted(&w->containers[i]);
-    if (total > s->desired_count * s->maximum / 100)
+    if (!s->is_daemon && total > s->desired_count * s->maximum / 100)
         world_fail(w, "promise 2: %s starts task %.8s: %d tasks, desired %d, maximum %d %%",
                    s->name, c->id, total, s->desired_count, s->maximum);
     if (s->is_deleted)
@@ -232,7 +261,8 @@ has_room(const struct world *w, int service, int host)
     const enum sim_constraint constraint =
         service < 0 ? NO_CONSTRAINT : w->services[service].constraint;
     const bool is_alone =
-        service >= 0 && (constraint == DISTINCT || w->services[service].kind == FIXED_PORT_LB);
+        service >= 0 && (constraint == DISTINCT || w->services[service].is_daemon ||
+                         w->services[service].kind == FIXED_PORT_LB);
     int cpu = TASK_CPU;
 
     for (int i = 0; i < w->container_count; i++) {
@@ -254,18 +284,6 @@ is_eligible(const struct world *w, int service, int host)
     return h->told_connected && !h->told_draining &&
            (service < 0 || w->services[service].constraint != RED || h->told_red) &&
            has_room(w, service, host);
-}
-
-static int
-wanted_on(const struct world *w, int service, int host)
-{
-    int n = 0;
-
-    for (int i = 0; i < w->container_count; i++) {
-        const struct sim_container *c = &w->containers[i];
-        n += c->service == service && c->host == host && is_wanted(c);
-    }
-    return n;
 }
 
 /* Judged before the task is in the book. */
@@ -312,7 +330,7 @@ judge_stop(struct world *w, int container)
     if (!was_healthy || c->by_user)
         return;
     s = &w->services[c->service];
-    lower = (s->desired_count * s->minimum + 99) / 100;
+    lower = (desired_of(w, c->service) * s->minimum + 99) / 100;
     for (int i = 0; i < w->container_count; i++)
         healthy += w->containers[i].service == c->service && is_told_healthy(w, i);
     if (healthy < lower && !s->is_deleted)
@@ -534,10 +552,11 @@ take_census(const struct world *w, int service, const char *deployment_id)
 
 /* No deployment can move within such bounds; an operator has to change them (ecs.md 5.1). */
 static bool
-is_stuck(const struct sim_service *s)
+is_stuck(const struct world *w, const struct sim_service *s)
 {
-    return s->desired_count * s->maximum / 100 <= s->desired_count &&
-           (s->desired_count * s->minimum + 99) / 100 >= s->desired_count;
+    const int desired = desired_of(w, (int)(s - w->services));
+
+    return desired * s->maximum / 100 <= desired && (desired * s->minimum + 99) / 100 >= desired;
 }
 
 static bool
@@ -557,6 +576,7 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
     const struct census n = take_census(w, service, p == NULL ? "" : p->id);
     const bool has_lb = s->kind == BRIDGE_LB || s->kind == AWSVPC_LB || s->kind == FIXED_PORT_LB;
+    int desired;
 
     snprintf(why, why_size,
              "%s: %d up, %d starting, %d of other deployments, %d in rotation, %d leaving, desired "
@@ -569,12 +589,13 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return now->status == SERVICE_INACTIVE && n.up + n.starting == 0;
     if (p->is_failed)
         return n.starting == 0;
-    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s))
+    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s))
         return true;
     if (is_bad(s, p->revision->task_definition_arn))
         return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
-    return p->rollout_state == ROLLOUT_COMPLETED && n.up == s->desired_count && n.starting == 0 &&
-           n.foreign == 0 && (n.leaving == 0 || is_stuck(s)) && (!has_lb || n.in_rotation == s->desired_count);
+    desired = desired_of(w, service);
+    return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&
+           n.foreign == 0 && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);
 }
 
 bool

@@ -69,6 +69,7 @@ prepare_service(struct world *w, int service)
     s->kind = (enum service_kind)between(w, 0, SERVICE_KINDS - 1);
     snprintf(s->name, sizeof(s->name), "app%d", service);
     snprintf(s->arn, sizeof(s->arn), "arn:aws:ecs:eu-west-1:000000000000:service/c/%s", s->name);
+    s->is_daemon = s->kind != AWSVPC_LB && !w->is_tight && chance(w, 1500);
     s->drain_s = (int)between(w, 0, 60);
     snprintf(s->group, sizeof(s->group),
              "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg%d/%016d", service,
@@ -216,7 +217,8 @@ is_alone(const struct sim_service *s)
 static int
 draw_count(struct world *w, const struct sim_service *s)
 {
-    const int most = s->kind == FIXED_PORT_LB && s->constraint == RED ? 1
+    const int most = s->is_daemon                                     ? 0
+                     : s->kind == FIXED_PORT_LB && s->constraint == RED ? 1
                      : is_alone(s) && (!w->is_tight || w->host_count < TIGHT_COUNT) ? w->host_count
                      : w->is_tight                                    ? TIGHT_COUNT
                      : chance(w, 1000)                                ? 12
@@ -241,7 +243,7 @@ draw_placement(struct world *w, struct sim_service *s)
     static const char *const constraints[SIM_CONSTRAINTS] = {
         "", "{\"type\":\"distinctInstance\"}",
         "{\"type\":\"memberOf\",\"expression\":\"attribute:color == red\"}"};
-    const int strategy = (int)between(w, 0, SIM_STRATEGIES - 1);
+    const int strategy = s->is_daemon ? NO_STRATEGY : (int)between(w, 0, SIM_STRATEGIES - 1);
     char text[512];
     struct json *doc;
     struct err err;
@@ -250,8 +252,9 @@ draw_placement(struct world *w, struct sim_service *s)
                         ? NO_CONSTRAINT
                         : (enum sim_constraint)between(w, 0, SIM_CONSTRAINTS - 1);
     snprintf(text, sizeof(text),
-             "{\"placementStrategy\":[%s],\"placementConstraints\":[%s],\"drawn\":%d}",
-             strategies[strategy], constraints[s->constraint], strategy);
+             "{\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
+             "\"drawn\":%d}",
+             s->is_daemon ? "DAEMON" : "REPLICA", strategies[strategy], constraints[s->constraint], strategy);
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
     return doc;
@@ -265,7 +268,7 @@ draw_providers(struct world *w, struct sim_service *s)
     struct json *doc;
     struct err err;
 
-    s->has_providers = !w->is_tight && !is_alone(s) && s->constraint == NO_CONSTRAINT && chance(w, 3000);
+    s->has_providers = !s->is_daemon && !w->is_tight && !is_alone(s) && s->constraint == NO_CONSTRAINT && chance(w, 3000);
     if (!s->has_providers)
         return NULL;
     snprintf(text, sizeof(text),
@@ -287,6 +290,10 @@ draw_config(struct world *w, const struct sim_service *s, struct deployment_conf
 
     config->minimum_healthy_percent = is_alone(s) || w->is_tight ? 0 : bounds[i].minimum;
     config->maximum_percent = bounds[i].maximum;
+    if (s->is_daemon) {
+        config->minimum_healthy_percent = chance(w, 5000) ? 50 : 0;
+        config->maximum_percent = 100;
+    }
     config->breaker.enable = chance(w, 6500);
     config->breaker.rollback = chance(w, 8500);
     config->breaker.reset_on_healthy_task = chance(w, 8000);
@@ -331,7 +338,7 @@ update_service(struct world *w, struct sim_service *s, int version, int desired_
     struct ev_service_update *u = &ev.service_update;
 
     u->service_arn = s->arn;
-    u->desired_count = desired_count;
+    u->desired_count = s->is_daemon ? -1 : desired_count;
     u->health_check_grace_s = -1;
     u->launch_type = -1;
     u->config = config;
@@ -351,7 +358,7 @@ go_back(struct world *w, struct sim_service *s)
     if (core_rollback_target(w->core, now) == NULL)
         return; /* the door refuses */
     ev.service_rollback.service_arn = s->arn;
-    ev.service_rollback.desired_count = chance(w, 2000) ? draw_count(w, s) : -1;
+    ev.service_rollback.desired_count = chance(w, 2000) && !s->is_daemon ? draw_count(w, s) : -1;
     world_trace(w, "operator rolls %s back", s->name);
     world_step(w, &ev);
 }
@@ -570,7 +577,7 @@ operators_finish(struct world *w)
     bool all = w->is_tight;
 
     for (int i = 0; i < w->service_count; i++)
-        all |= is_alone(&w->services[i]) || w->services[i].has_providers;
+        all |= is_alone(&w->services[i]) || w->services[i].is_daemon || w->services[i].has_providers;
     for (int i = 0; i < w->host_count; i++) {
         if (w->hosts[i].told_draining && (all || i == 0 || chance(w, 5000)))
             set_draining(w, i, false);

@@ -116,6 +116,7 @@ struct sim_service {
     bool has_breaker;
     enum sim_strategy strategy;
     enum sim_constraint constraint;
+    bool is_daemon;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
 };
 

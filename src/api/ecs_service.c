@@ -167,16 +167,20 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
     if (cluster == NULL || !service_check_built(rq->input, err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err))
         return false;
-    if (json_get(rq->input, "desiredCount") == NULL)
+    const bool is_daemon =
+        strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
+    if (!is_daemon && json_get(rq->input, "desiredCount") == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "desiredCount must be given for the scheduling strategy REPLICA.");
     if (!check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err) ||
         !workload_read(rq, cluster, NULL, &w, err) ||
+        (is_daemon && !daemon_check(rq->input, &w, err)) ||
         !placement_read(rq->input, w.launch_type, &rules, err) ||
         !capacity_check_count(json_get(w.doc, "capacityProviderStrategy"),
                               json_get_i64(rq->input, "desiredCount", 0), err) ||
         !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
-        !config_read(json_get(rq->input, "deploymentConfiguration"), NULL, &config, err))
+        !config_read(json_get(rq->input, "deploymentConfiguration"),
+                     is_daemon ? &daemon_defaults : NULL, &config, err))
         return false;
     return create(rq, cluster, &w, &config, out, err);
 }
@@ -308,6 +312,8 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
     if (!service_check_built(rq->input, err) ||
         !check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err))
         return false;
+    if (s->is_daemon && !daemon_check(rq->input, NULL, err))
+        return false;
     if (json_get_bool(rq->input, "rollbackDeployment", false))
         return roll_back(rq, s, out, err);
     if (!update(rq, cluster, s, out, err))
@@ -355,8 +361,8 @@ ecs_list_services(struct request *rq, struct json *out, struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
     const char *launch = json_get_cstr(rq->input, "launchType", NULL);
-    const bool wants_replica =
-        strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "REPLICA") == 0 &&
+    const char *strategy = json_get_cstr(rq->input, "schedulingStrategy", NULL);
+    const bool is_ours =
         strcmp(json_get_cstr(rq->input, "resourceManagementType", "CUSTOMER"), "CUSTOMER") == 0;
     cleanup(ecs_page_done) struct ecs_page page = {0};
 
@@ -365,7 +371,8 @@ ecs_list_services(struct request *rq, struct json *out, struct err *err)
     for (const struct service *s = rq->core->services; s != NULL; s = s->next) {
         const struct revision *r = ecs_current_revision(s);
 
-        if (strcmp(s->cluster_arn, cluster->arn) != 0 || s->status != SERVICE_ACTIVE || !wants_replica)
+        if (strcmp(s->cluster_arn, cluster->arn) != 0 || s->status != SERVICE_ACTIVE || !is_ours ||
+            (strategy != NULL && s->is_daemon != (strcmp(strategy, "DAEMON") == 0)))
             continue;
         if (launch == NULL || (r != NULL && strcmp(launch_type_name(r->launch_type), launch) == 0))
             ecs_page_add(&page, json_text(s->arn), "%s", s->arn);
@@ -393,7 +400,7 @@ check_deletable(const struct request *rq, const struct service *s, struct err *e
     const struct task_counts n = core_counts(rq->core, s, NULL);
     int deployments = 0;
 
-    if (json_get_bool(rq->input, "force", false))
+    if (json_get_bool(rq->input, "force", false) || s->is_daemon)
         return true;
     if (s->desired_count > 0)
         return err_set(err, ERR_INVALID_PARAMETER,

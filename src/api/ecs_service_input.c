@@ -82,8 +82,6 @@ service_check_built(const struct json *input, struct err *err)
     if (strcmp(controller, "ECS") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "deploymentController %s is not built in naru yet: ECS is.", controller);
-    if (strcmp(json_get_cstr(input, "schedulingStrategy", "REPLICA"), "REPLICA") != 0)
-        return fail_unbuilt("schedulingStrategy DAEMON", err);
     if (strcmp(launch, "EC2") != 0 && strcmp(launch, "FARGATE") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "launchType %s is not built in naru yet: EC2 and FARGATE are.", launch);
@@ -109,6 +107,40 @@ placement_read(const struct json *input, enum launch_type launch_type, struct pl
                        "Placement strategies are not supported with FARGATE launch type.");
     return placement_rules_read(strategies, constraints, out, err);
 }
+
+/* ---- scheduling strategy DAEMON ---- */
+
+bool
+daemon_check(const struct json *input, const struct workload *w, struct err *err)
+{
+    const struct json *config = json_get(input, "deploymentConfiguration");
+
+    if (json_get(input, "desiredCount") != NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The daemon scheduling strategy does not support a desired count for services. Remove the "
+                       "desired count value and try again.");
+    if (json_size(json_get(input, "placementStrategy")) > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Placement strategies are not supported with the DAEMON scheduling strategy.");
+    if (json_size(json_get(input, "capacityProviderStrategy")) > 0)
+        return fail_unbuilt("capacityProviderStrategy with the DAEMON scheduling strategy", err);
+    if (w != NULL && w->launch_type != LAUNCH_EC2)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The DAEMON scheduling strategy is not supported with FARGATE launch type.");
+    if (json_get_i64(config, "maximumPercent", 100) != 100)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "maximumPercent must be 100 with the DAEMON scheduling strategy.");
+    if (strcmp(json_get_cstr(input, "availabilityZoneRebalancing", "DISABLED"), "DISABLED") != 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Availability Zone rebalancing is not supported with the DAEMON scheduling strategy.");
+    return true;
+}
+
+const struct deployment_config daemon_defaults = {
+    .minimum_healthy_percent = 0,
+    .maximum_percent = 100,
+    .breaker = {.reset_on_healthy_task = true, .type = THRESHOLD_BOUNDED_PERCENT, .value = 50},
+};
 
 /* ---- deploymentConfiguration ---- */
 
@@ -203,6 +235,12 @@ config_done(struct deployment_config *config)
 
 /* ---- launch type ---- */
 
+static bool
+is_daemon(const struct json *input)
+{
+    return strcmp(json_get_cstr(input, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
+}
+
 /* Given, else the old one's, also if its strategy is taken away, else the cluster's default, else EC2. */
 static bool
 read_launch_type(const struct request *rq, const struct cluster *cluster, const struct revision *old,
@@ -227,6 +265,8 @@ read_launch_type(const struct request *rq, const struct cluster *cluster, const 
                      json_ref(json_get(old->doc, "capacityProviderStrategy")));
         return true;
     }
+    if (json_size(strategy) == 0 && is_daemon(rq->input))
+        return true; /* on instances, whatever the cluster's default */
     if (json_size(strategy) == 0)
         strategy = json_get(cluster->doc, "defaultCapacityProviderStrategy");
     if (!capacity_check_strategy(strategy, json_get(cluster->doc, "capacityProviders"), err))

@@ -25,6 +25,10 @@ bool workload_equal(const struct workload *w, const struct revision *old);
 bool placement_read(const struct json *input, enum launch_type launch_type,
                     struct placement_rules *out, struct err *err) MUST_CHECK;
 
+/* What does not go with schedulingStrategy DAEMON, of a new service or (`w` may be NULL) an old one. */
+bool daemon_check(const struct json *input, const struct workload *w, struct err *err) MUST_CHECK;
+extern const struct deployment_config daemon_defaults; /* for config_read(), as what was before */
+
 /* Members of the input that name features without an implementation. */
 bool service_check_built(const struct json *input, struct err *err) MUST_CHECK;
 

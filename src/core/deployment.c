@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/capacity.h"
+#include "core/daemon.h"
 #include "core/protection.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -82,8 +83,8 @@ count_tasks(struct service *s, struct scene *sc)
     }
 }
 
-static bool
-may_launch(const struct core *core, const struct service *s, const struct deployment *d)
+bool
+deployment_may_launch(const struct core *core, const struct service *s, const struct deployment *d)
 {
     return !d->is_failed && core->now_ms >= s->launch_after_ms &&
            core->now_ms >= s->infrastructure_after_ms;
@@ -116,7 +117,7 @@ look(const struct core *core, struct service *s)
         const int staying = p->count.wanted - p->count.marked - p->count.leaving;
         sc.new_in_flight = staying - (p->count.healthy - p->count.leaving_healthy);
         sc.wanted_new = sc.desired - staying;
-        sc.can_launch = may_launch(core, s, p) && p->revision->is_resolved;
+        sc.can_launch = deployment_may_launch(core, s, p) && p->revision->is_resolved;
     }
     return sc;
 }
@@ -133,7 +134,8 @@ lose_steadiness(struct core *core, struct service *s)
 }
 
 static bool
-launch_one(struct core *core, struct service *s, struct deployment *d, bool replaces_unhealthy)
+launch_one(struct core *core, struct service *s, struct deployment *d, bool replaces_unhealthy,
+           struct container_instance *only)
 {
     struct task_definition *td =
         strmap_get(&core->index->definitions, d->revision->task_definition_arn);
@@ -155,8 +157,12 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     snprintf(group, sizeof(group), "service:%s", s->name);
     closest = NULL;
     lack = capacity_for_service(core, s, d, &rq, &provider);
-    if (lack == PLACE_FITS)
+    if (only != NULL) {
+        instance = closest = only;
+        lack = place_lack(&rq, only);
+    } else if (lack == PLACE_FITS) {
         lack = place_find(core, &rq, &instance, &closest);
+    }
     if (lack != PLACE_FITS) {
         place_complaint(complaint, s, closest, lack);
         said_complaint(core, s, complaint);
@@ -180,6 +186,13 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     return true;
 }
 
+bool
+deployment_launch_on(struct core *core, struct service *s, struct deployment *d,
+                     struct container_instance *i)
+{
+    return launch_one(core, s, d, /* replaces_unhealthy= */ false, i);
+}
+
 static int
 launch(struct core *core, struct service *s, struct deployment *d, int count, int replaced,
        struct scene *sc)
@@ -187,7 +200,7 @@ launch(struct core *core, struct service *s, struct deployment *d, int count, in
     int done = 0;
 
     assert(sc->total + count <= sc->total_max); /* promise 2 */
-    while (done < count && launch_one(core, s, d, done < replaced))
+    while (done < count && launch_one(core, s, d, done < replaced, /* only= */ NULL))
         done++;
     sc->total += done;
     if (done < count && d == sc->primary)
@@ -236,7 +249,7 @@ launch_new(struct core *core, struct service *s, struct scene *sc)
 
     /* The digests come first, even if there is no room yet: nothing old may go for an image that
      * perhaps does not exist. */
-    if (sc->wanted_new <= 0 || !may_launch(core, s, p) || !revision_resolve(core, s, p->revision) ||
+    if (sc->wanted_new <= 0 || !deployment_may_launch(core, s, p) || !revision_resolve(core, s, p->revision) ||
         count <= 0)
         return 0;
     return launch(core, s, p, count, smaller(p->count.marked, count), sc);
@@ -627,7 +640,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         task_advance(core, t);
     }
     if (s->status == SERVICE_ACTIVE) {
-        while (move(core, s)) {
+        while (s->is_daemon ? daemon_move(core, s) : move(core, s)) {
             rounds++;
             assert(rounds < ROUNDS_MAX);
         }

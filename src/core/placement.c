@@ -47,8 +47,8 @@ place_subject(const struct container_instance *i)
     };
 }
 
-static bool
-are_members(const struct placement_rules *rules, const struct container_instance *i)
+bool
+place_is_member(const struct placement_rules *rules, const struct container_instance *i)
 {
     const struct query_instance subject = rules == NULL || rules->member_count == 0
                                               ? (struct query_instance){0}
@@ -137,7 +137,7 @@ place_lack(const struct place_request *rq, const struct container_instance *i)
         return LACK_AGENT;
     if (i->status != INSTANCE_ACTIVE)
         return LACK_ACTIVE;
-    if (!are_members(&rq->definition->rules, i) || !are_members(rq->rules, i))
+    if (!place_is_member(&rq->definition->rules, i) || !place_is_member(rq->rules, i))
         return LACK_MEMBER_OF;
     if (rq->rules != NULL && rq->rules->is_distinct && has_peer(rq, i))
         return LACK_DISTINCT;
@@ -256,6 +256,10 @@ place_release(struct core *core, struct task *t)
     if (t->instance == NULL)
         return;
     account(t, false);
+    for (struct task *other = t->instance->tasks; other != NULL; other = other->next_here) {
+        if (place_is_leaving(other) && other->service != NULL && other->service->is_daemon)
+            core_queue(core, other->service); /* perhaps only daemons are left now */
+    }
     if (t->prev_here != NULL)
         t->prev_here->next_here = t->next_here;
     else
@@ -271,6 +275,10 @@ void
 place_changed(struct core *core)
 {
     core_queue_waiting(core);
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (s->is_daemon)
+            core_queue(core, s); /* queued last, so first: daemons come before others (ecs.md 5.11) */
+    }
 }
 
 bool

@@ -32,6 +32,7 @@ const char *place_detail(enum place_lack lack);
 
 /* Does the instance belong to the capacity provider of the request? */
 bool place_is_of_provider(const struct place_request *rq, const struct container_instance *i);
+bool place_is_member(const struct placement_rules *rules, const struct container_instance *i);
 enum place_lack place_lack(const struct place_request *rq, const struct container_instance *i);
 
 /* The instance for a task; PLACE_FITS with NULL for FARGATE.  Else what the closest instance lacks

@@ -36,6 +36,7 @@ static void
 read_rules(struct service *s)
 {
     placement_rules_done(&s->rules);
+    s->is_daemon = strcmp(json_get_cstr(s->doc, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
     (void)placement_rules_read(json_get(s->doc, "placementStrategy"),
                                json_get(s->doc, "placementConstraints"), &s->rules, /* err= */ NULL);
 }
@@ -186,6 +187,7 @@ set_desired_count(struct core *core, struct service *s, int count)
 
     if (count < 0 || count == s->desired_count)
         return;
+    assert(!s->is_daemon); /* its count is that of the instances; the door refuses another */
     spread_desired_count(s, s->desired_count, count);
     s->desired_count = count;
     if (p != NULL) {

@@ -435,3 +435,146 @@ TEST(a_strategy_without_weight_ends_at_its_base)
                     "1000 desired 2 | -\n");
     CHECK(story_has_event(st, "No capacity provider of its strategy has a weight."));
 }
+
+/* ---- DAEMON ---- */
+
+#define DAEMON "{\"schedulingStrategy\":\"DAEMON\"}"
+
+static struct story *
+daemon_on(const struct story_host *hosts, int minimum)
+{
+    struct story *st = story_new(&(struct story_options){0, minimum, 100, .has_load_balancer = true,
+                                                         .has_breaker = true, .rolls_back = true,
+                                                         .hosts = hosts, .doc = DAEMON});
+
+    story_at(st, 1000);
+    return st;
+}
+
+TEST(a_daemon_runs_once_on_each_instance_and_on_each_that_comes)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2\n");
+    CHECK_EQ(story_service(st)->desired_count, 2);
+    story_run_and_heal(st, 1, 2);
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
+    story_machine(st, &(struct story_host){"h3", "a", NULL, 100, 1000}, true);
+    CHECK_TRACE(st, "1000 h3 connects | start t3@h3\n");
+    CHECK_EQ(story_service(st)->desired_count, 3);
+    story_stop_task(st, 1); /* back only when it is gone */
+    story_drained(st, 1);
+    CHECK_TRACE(st, "1000 stop-task t1 | deregister t1\n"
+                    "1000 drained t1 | stop t1\n");
+    story_stopped(st, 1, 0);
+    CHECK_TRACE(st, "1000 stopped t1 | forget t1 start t4@h1\n");
+}
+
+TEST(a_daemon_is_updated_instance_by_instance_within_its_lower_bound)
+{
+    cleanup_story struct story *st = daemon_on(two_zones, 50); /* ceil(3 * 50 %) = 2 stay */
+
+    story_run_and_heal(st, 1, 3);
+    story_at(st, 2000);
+    story_update(st, 2);
+    story_drained(st, 3);
+    story_stopped(st, 3, 143);
+    CHECK_TRACE(st, "2000 update web:2 | deregister t3\n"
+                    "2000 drained t3 | stop t3\n"
+                    "2000 stopped t3 | forget t3 start t4@b1\n");
+    story_running(st, 4);
+    story_healthy(st, 4);
+    CHECK_TRACE(st, "2000 running t4 | register t4\n"
+                    "2000 healthy t4 | deregister t2\n");
+    story_drained(st, 2);
+    story_stopped(st, 2, 143);
+    story_running(st, 5);
+    story_healthy(st, 5);
+    strbuf_clear(&st->trace);
+    story_drained(st, 1);
+    story_stopped(st, 1, 143);
+    story_running(st, 6);
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_IN_PROGRESS);
+    story_healthy(st, 6);
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
+    CHECK_EQ(tasks_on(st, "a1") + tasks_on(st, "a2") + tasks_on(st, "b1"), 3);
+}
+
+TEST(a_daemon_that_fails_rolls_back_on_every_instance)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    story_run_and_heal(st, 1, 2);
+    story_at(st, 2000);
+    story_update(st, 2);
+    for (int t = 1; t <= 2; t++) {
+        story_drained(st, t);
+        story_stopped(st, t, 143);
+    }
+    for (int t = 3; t <= 5; t++)
+        story_failed_to_start(st, t);
+    CHECK_EQ(service_current(story_service(st))->status, SD_ROLLBACK_IN_PROGRESS);
+    story_failed_to_start(st, 6); /* was under way */
+    strbuf_clear(&st->trace);
+    story_run_and_heal(st, 7, 8);
+    CHECK_EQ(service_current(story_service(st))->status, SD_ROLLBACK_SUCCESSFUL);
+    CHECK_TEXT(story_task(st, 7)->task_definition_arn, st->definitions[0]);
+}
+
+TEST(a_daemon_is_the_last_to_leave_a_draining_instance)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    story_run_and_heal(st, 1, 2);
+    story_run(st, 1, "h1", NULL);
+    story_running(st, 3);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "1000 run | start t3@h1\n"
+                    "1000 running t3 | -\n"
+                    "1000 h1 DRAINING | -\n");
+    CHECK_EQ(story_service(st)->desired_count, 1);
+    story_stopped(st, 3, 0);
+    CHECK_TRACE(st, "1000 stopped t3 | forget t3 deregister t1\n");
+    story_drained(st, 1);
+    story_stopped(st, 1, 0);
+    story_status(st, "h1", INSTANCE_ACTIVE);
+    CHECK_TRACE(st, "1000 drained t1 | stop t1\n"
+                    "1000 stopped t1 | forget t1\n"
+                    "1000 h1 ACTIVE | start t4@h1\n");
+}
+
+TEST(a_daemon_leaves_an_instance_that_no_longer_meets_its_constraint)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        0, 0, 100, .hosts = two_hosts,
+        .doc = "{\"schedulingStrategy\":\"DAEMON\",\"placementConstraints\":[{\"type\":\"memberOf\","
+               "\"expression\":\"attribute:color == red\"}]}"});
+
+    CHECK_TRACE(st, "0 create | start t1@h1\n");
+    story_running(st, 1);
+    story_color(st, "h2", "red");
+    story_color(st, "h1", "green");
+    CHECK_TRACE(st, "0 running t1 | -\n"
+                    "0 h2 is red | start t2@h2\n"
+                    "0 h1 is green | stop t1\n");
+    CHECK_TEXT(story_task(st, 1)->stopped_reason, "MemberOf placement constraint unsatisfied.");
+    CHECK(story_has_event(st, "does not meet its placement constraints any more."));
+}
+
+TEST(a_lost_machine_does_not_hold_a_daemon_up)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    story_run_and_heal(st, 1, 2);
+    story_machine(st, &(struct story_host){"h2", "a", "blue", 100, 1000}, false);
+    CHECK_EQ(story_service(st)->desired_count, 2); /* its task is there, as far as anybody knows */
+    story_lost(st, 2);
+    CHECK_EQ(story_service(st)->desired_count, 1);
+    story_drained(st, 2);
+    strbuf_clear(&st->trace);
+    story_machine(st, &(struct story_host){"h2", "a", "blue", 100, 1000}, true);
+    story_at(st, 10000);
+    story_clock(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3@h2") != NULL);
+    CHECK_EQ(story_service(st)->desired_count, 2);
+}

@@ -843,3 +843,80 @@ TEST(fargate_providers_share_tasks_too)
     CHECK_EQ(spot, 3);
     CHECK_TEXT(text_at(first(a, "tasks"), "launchType"), "FARGATE");
 }
+
+/* ---- DAEMON ---- */
+
+#define DAEMON(extra) \
+    "{'cluster':'c','serviceName':'d','taskDefinition':'web','schedulingStrategy':'DAEMON'" extra "}"
+
+TEST(a_daemon_service_runs_on_every_instance)
+{
+    cleanup(world_done) struct world w;
+    const struct json *s;
+
+    prepare(&w);
+    s = json_get(world_call(&w, "CreateService", "%s", DAEMON("")), "service");
+    CHECK_TEXT(text_at(s, "schedulingStrategy"), "DAEMON");
+    CHECK_TEXT(text_at(s, "launchType"), "EC2");
+    CHECK_EQ(json_get_i64(json_get(s, "deploymentConfiguration"), "minimumHealthyPercent", -1), 0);
+    CHECK_EQ(json_get_i64(json_get(s, "deploymentConfiguration"), "maximumPercent", -1), 100);
+    world_wait(&w, 60000);
+    s = first(world_call(&w, "DescribeServices", "{'cluster':'c','services':['d']}"), "services");
+    CHECK_EQ(json_get_i64(s, "desiredCount", 0), 3);
+    CHECK_EQ(json_get_i64(s, "runningCount", 0), 3);
+    CHECK_TEXT(text_at(first(s, "deployments"), "rolloutState"), "COMPLETED");
+    world_call(&w, "CreateService", "%s", DAEMON("")); /* the same again */
+    world_call(&w, "CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0}");
+    s = world_call(&w, "ListServices", "{'cluster':'c','schedulingStrategy':'DAEMON'}");
+    CHECK_EQ(json_size(json_get(s, "serviceArns")), 1);
+    CHECK_EQ(json_size(json_get(world_call(&w, "ListServices", "{'cluster':'c'}"), "serviceArns")), 2);
+    s = world_call(&w, "ListServices", "{'cluster':'c','schedulingStrategy':'REPLICA'}");
+    CHECK_EQ(json_size(json_get(s, "serviceArns")), 1);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'d','forceNewDeployment':true,"
+                                    "'deploymentConfiguration':{'minimumHealthyPercent':50}}");
+    world_wait(&w, 400000);
+    s = first(world_call(&w, "DescribeServices", "{'cluster':'c','services':['d']}"), "services");
+    CHECK_EQ(json_size(json_get(s, "deployments")), 1);
+    CHECK_EQ(json_get_i64(s, "runningCount", 0), 3);
+    add_host(&w, "four", true, 1000);
+    world_wait(&w, 60000);
+    CHECK_EQ(json_get_i64(describe(&w, "four", ""), "runningTasksCount", 0), 1);
+    world_call(&w, "DeleteService", "{'cluster':'c','service':'d'}"); /* without force */
+    world_wait(&w, 60000);
+    CHECK_EQ(json_get_i64(describe(&w, "four", ""), "runningTasksCount", -1), 0);
+}
+
+TEST(what_a_daemon_service_can_not_have_is_refused)
+{
+    static const struct {
+        const char *members, *type, *message;
+    } rows[] = {
+        {",'desiredCount':2", "InvalidParameterException", "does not support a desired count"},
+        {",'placementStrategy':[{'type':'random'}]", "InvalidParameterException", "Placement strategies"},
+        {",'deploymentConfiguration':{'maximumPercent':200}", "InvalidParameterException", "must be 100"},
+        {",'deploymentConfiguration':{'minimumHealthyPercent':100}", "InvalidParameterException",
+         "cannot be 100"},
+        {",'availabilityZoneRebalancing':'ENABLED'", "InvalidParameterException", "Availability Zone rebalancing"},
+        {",'capacityProviderStrategy':[{'capacityProvider':'big','weight':1}]", "UnsupportedFeatureException",
+         "capacityProviderStrategy with the DAEMON"},
+    };
+    cleanup(world_done) struct world w;
+    char input[512];
+
+    prepare_providers(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        snprintf(input, sizeof(input), DAEMON("%s"), rows[i].members);
+        world_refuse(&w, "CreateService", input, rows[i].type, rows[i].message);
+    }
+    world_call(&w, "CreateService", "%s", DAEMON(""));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        snprintf(input, sizeof(input), "{'cluster':'c','service':'d'%s}", rows[i].members);
+        world_refuse(&w, "UpdateService", input, rows[i].type, rows[i].message);
+    }
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512','requiresCompatibilities':"
+               "['FARGATE'],'containerDefinitions':[{'name':'app','image':'i'}]}");
+    world_refuse(&w, "CreateService", "{'cluster':'c','serviceName':'f','taskDefinition':'far',"
+                                      "'schedulingStrategy':'DAEMON'," FARGATE "}",
+                 "InvalidParameterException", "not supported with FARGATE");
+}
