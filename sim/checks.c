@@ -63,6 +63,8 @@ told_placement(struct sim_service *s, const struct json *doc)
     const struct json *constraint = json_at(json_get(doc, "placementConstraints"), 0);
     const char *type = json_get_cstr(constraint, "type", "");
 
+    s->balances_zones =
+        strcmp(json_get_cstr(doc, "availabilityZoneRebalancing", ""), "ENABLED") == 0;
     s->strategy = (enum sim_strategy)json_get_i64(doc, "drawn", NO_STRATEGY);
     s->constraint = strcmp(type, "distinctInstance") == 0 ? DISTINCT
                     : strcmp(type, "memberOf") == 0       ? RED
@@ -568,6 +570,23 @@ is_bad(const struct sim_service *s, const char *definition)
                       s->behaviours[v] == BAD_IMAGE || s->behaviours[v] == FLAKY);
 }
 
+/* Zones 0 and 1 differ by less than two, as far as both have a host with room (ecs.md 7.5). */
+static bool
+is_balanced(const struct world *w, int service)
+{
+    const struct sim_service *s = &w->services[service];
+    int tasks[2] = {0}, room[2] = {0};
+
+    if (!s->balances_zones || s->kind == AWSVPC_LB || s->has_providers ||
+        s->desired_count * s->maximum / 100 <= s->desired_count)
+        return true;
+    for (int i = 0; i < w->host_count; i++) {
+        tasks[i % 2] += wanted_on(w, service, i);
+        room[i % 2] += is_eligible(w, service, i);
+    }
+    return (tasks[0] - tasks[1] < 2 || room[1] == 0) && (tasks[1] - tasks[0] < 2 || room[0] == 0);
+}
+
 static bool
 service_is_steady(struct world *w, int service, char *why, size_t why_size)
 {
@@ -595,7 +614,7 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
     desired = desired_of(w, service);
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&
-           n.foreign == 0 && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);
+           n.foreign == 0 && is_balanced(w, service) && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);
 }
 
 bool

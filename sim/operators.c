@@ -244,6 +244,8 @@ draw_placement(struct world *w, struct sim_service *s)
         "", "{\"type\":\"distinctInstance\"}",
         "{\"type\":\"memberOf\",\"expression\":\"attribute:color == red\"}"};
     const int strategy = s->is_daemon ? NO_STRATEGY : (int)between(w, 0, SIM_STRATEGIES - 1);
+    const bool balances = !s->is_daemon && s->kind != AWSVPC_LB && chance(w, 5000) &&
+                          (strategy == NO_STRATEGY || strategy == OVER_ZONES);
     char text[512];
     struct json *doc;
     struct err err;
@@ -252,9 +254,9 @@ draw_placement(struct world *w, struct sim_service *s)
                         ? NO_CONSTRAINT
                         : (enum sim_constraint)between(w, 0, SIM_CONSTRAINTS - 1);
     snprintf(text, sizeof(text),
-             "{\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
+             "{\"availabilityZoneRebalancing\":\"%s\",\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
              "\"drawn\":%d}",
-             s->is_daemon ? "DAEMON" : "REPLICA", strategies[strategy], constraints[s->constraint], strategy);
+             balances ? "ENABLED" : "DISABLED", s->is_daemon ? "DAEMON" : "REPLICA", strategies[strategy], constraints[s->constraint], strategy);
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
     return doc;

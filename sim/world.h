@@ -117,6 +117,7 @@ struct sim_service {
     enum sim_strategy strategy;
     enum sim_constraint constraint;
     bool is_daemon;
+    bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
 };
 

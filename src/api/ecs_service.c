@@ -7,6 +7,7 @@
 #include "api/ecs_plan.h"
 #include "api/ecs_service_input.h"
 #include "api/ecs_shown.h"
+#include "core/zone_balance.h"
 #include "model/arn.h"
 
 #define TASKS_MAX 5000 /* of one service */
@@ -19,7 +20,6 @@ static const struct {
     const char *text; /* NULL: a flag, false */
 } kept_members[] = {
     {"schedulingStrategy", "REPLICA"}, {"propagateTags", "NONE"},
-    {"availabilityZoneRebalancing", "DISABLED"},
     {"enableECSManagedTags", NULL},    {"enableExecuteCommand", NULL},
 };
 static const char *const kept_lists[] = {"placementConstraints", "placementStrategy"};
@@ -74,6 +74,30 @@ check_grace_period(const struct request *rq, int load_balancer_count, const stru
     return true;
 }
 
+/* ---- availability zone rebalancing ---- */
+
+/* Writes the setting into `doc` (ecs.md 7.5): what is given, if it can be; else what was before, as long as
+ * the rest still allows it; else, for a new service, ENABLED where it can be. */
+static bool
+set_rebalancing(const struct request *rq, struct json *doc, const struct placement_rules *rules,
+                enum launch_type launch_type, int maximum_percent, struct err *err)
+{
+    const bool is_daemon =
+        strcmp(json_get_cstr(doc, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
+    const bool is_possible = zones_can_balance(rules, launch_type, is_daemon, maximum_percent);
+    const char *given = json_get_cstr(rq->input, "availabilityZoneRebalancing", NULL);
+    const char *before = json_get_cstr(doc, "availabilityZoneRebalancing", "ENABLED");
+    const char *setting = given != NULL ? given : before;
+
+    if (given != NULL && strcmp(given, "ENABLED") == 0 && !is_possible)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Availability Zone rebalancing needs the REPLICA scheduling strategy, launch type EC2, no "
+                       "placement strategy or spread over attribute:ecs.availability-zone as the first, and a "
+                       "maximumPercent above 100.");
+    json_set(doc, "availabilityZoneRebalancing", json_text(is_possible ? setting : "DISABLED"));
+    return true;
+}
+
 /* ---- CreateService ---- */
 
 /* What makes two calls the same: the input without the token, names resolved. */
@@ -117,7 +141,7 @@ check_quota(const struct core *core, const struct cluster *cluster, struct err *
 
 static bool
 create(struct request *rq, const struct cluster *cluster, const struct workload *w,
-       const struct deployment_config *config, struct json *out, struct err *err)
+       const struct placement_rules *rules, const struct deployment_config *config, struct json *out, struct err *err)
 {
     const char *name = json_get_cstr(rq->input, "serviceName", "");
     const struct json *tags = json_get(rq->input, "tags");
@@ -129,6 +153,8 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
     if (!check_quota(rq->core, cluster, err))
         return false;
     doc = service_doc(rq, NULL);
+    if (!set_rebalancing(rq, doc, rules, w->launch_type, config->maximum_percent, err))
+        return false;
     json_set(doc, "request", json_ref(request));
     all_tags = ecs_tags_or_empty(tags);
     request_step(rq, &(struct event){
@@ -182,7 +208,7 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
         !config_read(json_get(rq->input, "deploymentConfiguration"),
                      is_daemon ? &daemon_defaults : NULL, &config, err))
         return false;
-    return create(rq, cluster, &w, &config, out, err);
+    return create(rq, cluster, &w, &rules, &config, out, err);
 }
 
 /* ---- UpdateService ---- */
@@ -276,6 +302,12 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
         return false;
     doc = service_doc(rq, s->doc);
+    placement_rules_done(&rules);
+    (void)placement_rules_read(json_get(doc, "placementStrategy"), /* constraints= */ NULL, &rules,
+                               /* err= */ NULL);
+    if (!set_rebalancing(rq, doc, &rules, starts ? w.launch_type : old->launch_type,
+                         config_given != NULL ? config.maximum_percent : s->config.maximum_percent, err))
+        return false;
     const struct event event = {
         .type = EVENT_SERVICE_UPDATE,
         .service_update = {

@@ -168,7 +168,7 @@ is_missing_somewhere(const struct round *r)
 {
     for (const struct container_instance *i = r->s->cluster->instances; i != NULL;
          i = i->next_in_cluster) {
-        if (is_eligible(r, i) && i->is_connected && is_free_of(i, r->s))
+        if (is_eligible(r, i) && i->is_connected && i->peer_count == 0)
             return true;
     }
     return false;

@@ -9,6 +9,7 @@
 #include "core/said.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
+#include "core/zone_balance.h"
 
 #define ROUNDS_MAX \
     64 /* of one advance; each makes at least one move, so this is a bug when reached */
@@ -327,6 +328,9 @@ scale_in(struct core *core, struct scene *sc, struct task *t)
 
     snprintf(reason, sizeof(reason), "Scaling activity initiated by (deployment %s)",
              t->deployment_id);
+    if (t->is_moving && t->instance != NULL && t->instance->status == INSTANCE_ACTIVE)
+        snprintf(reason, sizeof(reason), "Availability-zone rebalancing initiated by (deployment %s)",
+                 t->deployment_id);
     if (t->is_unhealthy_marked)
         snprintf(reason, sizeof(reason), "%s", t->unhealthy_reason);
     sc->total--;
@@ -577,6 +581,8 @@ finish(struct core *core, struct service *s)
     }
     if (!s->is_steady) {
         s->is_steady = true;
+        if (s->balances_zones)
+            core_queue(core, s); /* once more, for zones_balance() */
         said_flush(core);
         said_no_complaint(core, s);
         said_event(core, s, "(service %s) has reached a steady state.", s->name);
@@ -640,6 +646,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         task_advance(core, t);
     }
     if (s->status == SERVICE_ACTIVE) {
+        zones_balance(core, s);
         while (s->is_daemon ? daemon_move(core, s) : move(core, s)) {
             rounds++;
             assert(rounds < ROUNDS_MAX);

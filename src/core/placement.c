@@ -276,6 +276,10 @@ place_changed(struct core *core)
 {
     core_queue_waiting(core);
     for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (s->balances_zones && !s->is_daemon)
+            core_queue(core, s);
+    }
+    for (struct service *s = core->services; s != NULL; s = s->next) {
         if (s->is_daemon)
             core_queue(core, s); /* queued last, so first: daemons come before others (ecs.md 5.11) */
     }
@@ -284,5 +288,5 @@ place_changed(struct core *core)
 bool
 place_is_leaving(const struct task *t)
 {
-    return t->instance != NULL && t->instance->status == INSTANCE_DRAINING;
+    return t->instance != NULL && (t->is_moving || t->instance->status == INSTANCE_DRAINING);
 }

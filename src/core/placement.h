@@ -48,7 +48,8 @@ void place_release(struct core *core, struct task *t); /* wakes services that wa
 /* What instances there are, or what they are, changed: services that wait for it look again. */
 void place_changed(struct core *core);
 
-/* On an instance that is being drained: to be replaced elsewhere (ecs.md 5.11). */
+/* On an instance that is being drained (ecs.md 5.11), or chosen to move to another zone (7.5): to be
+ * replaced elsewhere. */
 bool place_is_leaving(const struct task *t);
 
 /* The order in which tasks of a service give way, as its strategies want it (ecs.md 7.6). place_rank()

@@ -36,6 +36,8 @@ static void
 read_rules(struct service *s)
 {
     placement_rules_done(&s->rules);
+    s->balances_zones =
+        strcmp(json_get_cstr(s->doc, "availabilityZoneRebalancing", ""), "ENABLED") == 0;
     s->is_daemon = strcmp(json_get_cstr(s->doc, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
     (void)placement_rules_read(json_get(s->doc, "placementStrategy"),
                                json_get(s->doc, "placementConstraints"), &s->rules, /* err= */ NULL);

@@ -142,6 +142,8 @@ struct service {
     /* The core's own; not stored. */
     struct json *loaded_row;   /* until service_link() */
     struct json *loaded_parts[PART_EVENTS + 1]; /* arrays, or NULL */
+    bool balances_zones;          /* availabilityZoneRebalancing of doc is ENABLED */
+    bool is_unbalanced;           /* and this was said */
     bool is_daemon;               /* schedulingStrategy of doc */
     struct placement_rules rules; /* placementStrategy and placementConstraints of doc */
     struct cluster *cluster;

@@ -76,6 +76,7 @@ static const struct row_field task_fields[] = {
     BOOL_FIELD(struct task, is_failure_counted),
     BOOL_FIELD(struct task, is_unhealthy_marked),
     TEXT_FIELD(struct task, unhealthy_reason),
+    BOOL_FIELD(struct task, is_moving),
     I64_FIELD(struct task, protected_until_ms),
     INT_FIELD(struct task, version),
     JSON_FIELD(struct task, overrides),

@@ -77,6 +77,7 @@ struct task {
     bool is_failure_counted;      /* the breaker and back-off have seen it */
     bool is_unhealthy_marked;     /* to be replaced */
     char unhealthy_reason[REASON_SIZE]; /* stoppedReason when it is */
+    bool is_moving;               /* to another zone: replaced like one on a draining instance */
     int64_t protected_until_ms;   /* until then no scale-in and no deployment stops it; 0: never set */
     int version;
     struct json *overrides;       /* as DescribeTasks shows it */

@@ -8,10 +8,10 @@
 static const struct story_host two_zones[] = {{"a1", "a", "red", 100, 1000},
                                               {"a2", "a", "blue", 100, 1000},
                                               {"b1", "b", "red", 100, 1000},
-                                              {NULL}};
+                                              {0}};
 static const struct story_host two_hosts[] = {{"h1", "a", "red", 100, 1000},
                                               {"h2", "a", "blue", 100, 1000},
-                                              {NULL}};
+                                              {0}};
 
 /* How many tasks of all kinds are on a host. */
 static int
@@ -46,7 +46,7 @@ TEST(without_a_strategy_tasks_spread_over_zones_then_instances)
 
 TEST(binpack_fills_the_fullest_instance_first)
 {
-    const struct story_host hosts[] = {{"big", "a", NULL, 100, 1000}, {"small", "a", NULL, 25, 1000}, {NULL}};
+    const struct story_host hosts[] = {{"big", "a", NULL, 100, 1000}, {"small", "a", NULL, 25, 1000}, {0}};
     cleanup_story struct story *st = story_new(&(struct story_options){
         4, 100, 200, .hosts = hosts, .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"}")});
 
@@ -55,7 +55,7 @@ TEST(binpack_fills_the_fullest_instance_first)
 
 TEST(binpack_by_memory_looks_at_memory)
 {
-    const struct story_host hosts[] = {{"low-cpu", "a", NULL, 50, 1000}, {"low-memory", "a", NULL, 100, 40}, {NULL}};
+    const struct story_host hosts[] = {{"low-cpu", "a", NULL, 50, 1000}, {"low-memory", "a", NULL, 100, 40}, {0}};
     cleanup_story struct story *st = story_new(&(struct story_options){
         3, 100, 200, .hosts = hosts, .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"MEMORY\"}")});
 
@@ -140,7 +140,7 @@ TEST(a_constraint_may_keep_groups_apart)
 
 TEST(cpu_and_ports_are_counted_on_each_machine)
 {
-    const struct story_host hosts[] = {{"h1", "a", NULL, 25, 1000}, {"h2", "a", NULL, 10, 1000}, {NULL}};
+    const struct story_host hosts[] = {{"h1", "a", NULL, 25, 1000}, {"h2", "a", NULL, 10, 1000}, {0}};
     cleanup_story struct story *st = story_new(&(struct story_options){4, 0, 100, .hosts = hosts});
 
     CHECK_TRACE(st, "0 create | start t1@h1 start t2@h2 start t3@h1\n");
@@ -205,7 +205,7 @@ TEST(scale_in_takes_from_the_fullest_zone_then_the_fullest_instance)
 
 TEST(scale_in_of_binpack_empties_the_emptiest_instance)
 {
-    const struct story_host hosts[] = {{"h1", "a", NULL, 35, 1000}, {"h2", "a", NULL, 100, 1000}, {NULL}};
+    const struct story_host hosts[] = {{"h1", "a", NULL, 35, 1000}, {"h2", "a", NULL, 100, 1000}, {0}};
     cleanup_story struct story *st = story_new(&(struct story_options){
         4, 0, 200, .hosts = hosts, .has_load_balancer = true,
         .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"}")});
@@ -413,7 +413,7 @@ TEST(a_lost_task_comes_back_by_its_own_share)
 
 TEST(a_provider_without_instances_is_said_and_waited_for)
 {
-    const struct story_host hosts[] = {{"a1", "a", NULL, 100, 1000}, {NULL}};
+    const struct story_host hosts[] = {{"a1", "a", NULL, 100, 1000}, {0}};
     cleanup_story struct story *st = story_new(&(struct story_options){
         2, 100, 200, .hosts = hosts, .providers = "[" ITEM("pb", 0, 1) "]"});
 
@@ -577,4 +577,109 @@ TEST(a_lost_machine_does_not_hold_a_daemon_up)
     story_clock(st);
     CHECK(strstr(strbuf_cstr(&st->trace), "start t3@h2") != NULL);
     CHECK_EQ(story_service(st)->desired_count, 2);
+}
+
+/* ---- zones ---- */
+
+#define BALANCED "{\"availabilityZoneRebalancing\":\"ENABLED\"}"
+
+/* Four tasks in zone a; then a host in zone b comes. */
+static struct story *
+crowded(const char *doc, int maximum)
+{
+    struct story *st = story_new(&(struct story_options){4, 50, maximum, .has_load_balancer = true,
+                                                         .hosts = two_hosts, .doc = doc});
+
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 4);
+    story_at(st, 2000);
+    story_machine(st, &(struct story_host){"b1", "b", NULL, 100, 1000}, true);
+    return st;
+}
+
+TEST(tasks_move_to_a_starved_zone_one_after_the_other)
+{
+    cleanup_story struct story *st = crowded(BALANCED, 200);
+
+    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
+    CHECK(story_has_event(st, "is not AZ balanced with 4 tasks in a, 0 tasks in b. AZ Rebalancing in progress."));
+    story_running(st, 5);
+    CHECK_TRACE(st, "2000 running t5 | register t5\n");
+    story_healthy(st, 5); /* only now does one go, and then the next one comes */
+    CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
+    CHECK(strstr(story_task(st, 4)->stopped_reason, "Availability-zone rebalancing initiated by") != NULL);
+    story_running(st, 6);
+    story_healthy(st, 6);
+    CHECK_EQ(wanted_on(st, "b1"), 2);
+    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 2);
+    CHECK(story_has_event(st, "is AZ balanced with 2 tasks in a, 2 tasks in b."));
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
+    story_restart(st);
+    strbuf_clear(&st->trace);
+    story_clock(st);
+    CHECK_TRACE(st, "2000 clock | -\n");
+}
+
+TEST(a_move_goes_on_after_a_restart)
+{
+    cleanup_story struct story *st = crowded(BALANCED, 200);
+
+    story_restart(st);
+    CHECK_EQ(wanted_on(st, "b1"), 1);
+    story_running(st, 5);
+    strbuf_clear(&st->trace);
+    story_healthy(st, 5);
+    CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
+}
+
+TEST(zones_are_left_alone_where_balancing_is_off_or_has_no_room)
+{
+    cleanup_story struct story *off = crowded("{\"availabilityZoneRebalancing\":\"DISABLED\"}", 200);
+    cleanup_story struct story *full = crowded(BALANCED, 100);
+    cleanup_story struct story *packed = crowded(
+        "{\"availabilityZoneRebalancing\":\"ENABLED\",\"placementStrategy\":[{\"type\":\"binpack\","
+        "\"field\":\"cpu\"}]}", 200);
+
+    CHECK_TRACE(off, "2000 b1 connects | -\n");
+    CHECK_TRACE(full, "2000 b1 connects | -\n");
+    CHECK_TRACE(packed, "2000 b1 connects | -\n");
+}
+
+/* Its second try was under way: that one goes on elsewhere, and there it ends. */
+TEST(a_move_that_lost_its_place_ends)
+{
+    cleanup_story struct story *st = crowded(BALANCED, 200);
+
+    story_lost(st, 5);
+    strbuf_clear(&st->trace);
+    story_status(st, "b1", INSTANCE_DRAINING);
+    CHECK_TRACE(st, "2000 b1 DRAINING | start t7@h1 stop t6\n");
+    story_stopped(st, 6, 0);
+    story_running(st, 7);
+    strbuf_clear(&st->trace);
+    story_healthy(st, 7);
+    CHECK_TRACE(st, "2000 healthy t7 | deregister t4\n");
+    story_drained(st, 4);
+    story_stopped(st, 4, 0);
+    strbuf_clear(&st->trace);
+    story_at(st, 600000);
+    story_clock(st);
+    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 4);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start") == NULL);
+}
+
+TEST(a_mark_is_taken_back_when_the_other_zone_has_no_room_any_more)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){4, 50, 200, .has_load_balancer = true,
+                                                                       .hosts = two_hosts, .doc = BALANCED});
+    int marked = 0;
+
+    story_at(st, 1000);
+    story_run_and_heal(st, 1, 4);
+    story_task(st, 4)->is_moving = true; /* as if naru had died right after the mark */
+    story_restart(st);
+    for (int t = 1; t <= 4; t++)
+        marked += story_task(st, t)->is_moving;
+    CHECK_EQ(marked, 0);
+    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 4);
 }
