@@ -44,9 +44,7 @@ ports(const struct container_instance *i, const char *name, bool is_udp, bool wi
     struct json *r = resource(name, "STRINGSET", 0), *taken = json_array();
     char text[8];
 
-    for (int port = 1; with_taken && port < 65536; port++) {
-        if (!place_port_is_taken(i, port, is_udp))
-            continue;
+    for (int port = 0; with_taken && (port = place_next_port(i, port, is_udp)) != 0;) {
         snprintf(text, sizeof(text), "%d", port);
         json_append(taken, json_text(text));
     }

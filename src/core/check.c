@@ -126,20 +126,21 @@ core_check_touched(const struct core *core, const struct effects *out, int first
 
 /* What a machine has given away is what the tasks on its instances hold (ecs.md 7.7). */
 static void
-check_machine(const struct core *core, const struct host *h)
+check_machines(const struct core *core)
 {
-    int cpu = 0, memory_mib = 0;
-
+    for (struct host *h = core->index->hosts; h != NULL; h = h->next)
+        h->cpu_found = h->memory_found_mib = 0;
     for (const struct container_instance *i = core->instances; i != NULL; i = i->next) {
         assert(i->machine != NULL && i->cluster != NULL);
-        for (const struct task *t = i->tasks; i->machine == h && t != NULL; t = t->next_here) {
+        for (const struct task *t = i->tasks; t != NULL; t = t->next_here) {
             assert(t->instance == i && t->last_status != TASK_STOPPED);
             assert(strcmp(t->instance_arn, i->arn) == 0);
-            cpu += t->cpu;
-            memory_mib += t->memory_mib;
+            i->machine->cpu_found += t->cpu;
+            i->machine->memory_found_mib += t->memory_mib;
         }
     }
-    assert(cpu == h->cpu_used && memory_mib == h->memory_used_mib);
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
+        assert(h->cpu_found == h->cpu_used && h->memory_found_mib == h->memory_used_mib);
 }
 
 void
@@ -164,7 +165,6 @@ core_check(const struct core *core)
         assert(core_task_by_id(core, t->id) == t);
         count++;
     }
-    for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
-        check_machine(core, h);
+    check_machines(core);
     assert(count == listed && count == core->index->tasks.count);
 }

@@ -23,6 +23,7 @@ struct host {
     bool is_connected;
     int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
     int cpu_used, memory_used_mib;
+    int cpu_found, memory_found_mib; /* by core_check() */
     struct json *doc;
     uint8_t ports[2][65536 / 8];     /* fixed host ports taken: tcp, udp */
     struct host *next;

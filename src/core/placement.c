@@ -69,10 +69,18 @@ port_is_taken(const struct host *h, int port, bool is_udp)
     return (h->ports[is_udp][port / 8] & (1 << (port % 8))) != 0;
 }
 
-bool
-place_port_is_taken(const struct container_instance *i, int port, bool is_udp)
+int
+place_next_port(const struct container_instance *i, int port, bool is_udp)
 {
-    return port_is_taken(i->machine, port, is_udp);
+    const uint8_t *taken = i->machine->ports[is_udp];
+
+    for (port++; port < 65536; port++) {
+        if (taken[port / 8] == 0)
+            port |= 7; /* none of these eight */
+        else if (port_is_taken(i->machine, port, is_udp))
+            return port;
+    }
+    return 0;
 }
 
 static void

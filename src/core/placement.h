@@ -60,6 +60,6 @@ bool place_is_random(const struct service *s);
 
 /* What is asked about an instance in the cluster query language. */
 struct query_instance place_subject(const struct container_instance *i);
-/* Fixed host ports; `i` is linked to its machine. */
-bool place_port_is_taken(const struct container_instance *i, int port, bool is_udp);
+/* The next fixed host port behind `port` that is taken on its machine; 0: none. */
+int place_next_port(const struct container_instance *i, int port, bool is_udp);
 int place_running(const struct container_instance *i); /* its RUNNING tasks */
