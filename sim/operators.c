@@ -581,8 +581,11 @@ operators_finish(struct world *w)
     for (int i = 0; i < w->service_count; i++)
         all |= is_alone(&w->services[i]) || w->services[i].is_daemon || w->services[i].has_providers;
     for (int i = 0; i < w->host_count; i++) {
-        if (w->hosts[i].told_draining && (all || i == 0 || chance(w, 5000)))
-            set_draining(w, i, false);
+        if (w->core == NULL || !w->hosts[i].told_draining || !(all || i == 0 || chance(w, 5000)))
+            continue;
+        set_draining(w, i, false);
+        if (w->core != NULL)
+            check_after_step(w);
     }
     for (int i = 0; i < w->service_count; i++) {
         struct sim_service *s = &w->services[i];

@@ -405,7 +405,7 @@ class Services(Case):
             return self.refused(code, self.ecs.create_service, **options)
         refused("ClusterNotFoundException", cluster="none")
         refused("ClientException", taskDefinition="none")
-        refused("UnsupportedFeatureException", schedulingStrategy="DAEMON")
+        refused("InvalidParameterException", schedulingStrategy="DAEMON")
         self.assertIn("Network Configuration is not valid", refused(
             "InvalidParameterException", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-1"]}}))
         self.assertIn("cannot be 100", refused("InvalidParameterException", deploymentConfiguration={
