@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/deployment.h"
+#include "core/moves.h"
 #include "core/placement.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -154,7 +155,7 @@ start_tasks(struct round *r)
         if (!is_eligible(r, i) || !i->is_connected)
             continue;
         if (is_free_of(i, r->s))
-            started += deployment_launch_on(r->core, r->s, r->primary, i);
+            started += moves_launch_on(r->core, r->s, r->primary, i);
         else if (i->peer_count == 0)
             core_wait_for_place(r->core, r->s);
     }
@@ -216,7 +217,7 @@ daemon_move(struct core *core, struct service *s)
         return true;
     for (const struct task *t = s->live; t != NULL; t = t->next_live)
         r.healthy += t->is_healthy_now;
-    r.can_replace = deployment_may_launch(core, s, r.primary) && is_behind(&r) &&
+    r.can_replace = moves_may_launch(core, s, r.primary) && is_behind(&r) &&
                     revision_resolve(core, s, r.primary->revision);
     moved = stop_tasks(&r);
     if (r.can_replace)

@@ -19,10 +19,5 @@ struct deployment_limits deployment_limits(int desired_count, int minimum_health
                                            int maximum_percent);
 /* The circuit breaker opens at this many failed tasks (ecs.md 6.1). */
 int deployment_breaker_threshold(const struct breaker_config *breaker, int desired_count);
-/* Is there nothing against launches of `d` now: a verdict, a back-off? */
-bool deployment_may_launch(const struct core *core, const struct service *s, const struct deployment *d);
-/* Starts one of its tasks on that instance; false, and a complaint is said, if that takes none. */
-bool deployment_launch_on(struct core *core, struct service *s, struct deployment *d,
-                          struct container_instance *i);
 /* Makes every move that is possible now for `service` and appends the effects. */
 void deployment_advance(struct core *core, struct service *service, struct effects *out);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/deployment.h"
+#include "core/moves.h"
 #include "core/placement.h"
 #include "core/said.h"
 
@@ -172,7 +173,7 @@ zones_balance(struct core *core, struct service *s)
     assert(td != NULL);
     look(s, p, td, &z);
     moving = find_moving(s);
-    if (!find_imbalance(&z, &crowded, &starved) || !deployment_may_launch(core, s, p) ||
+    if (!find_imbalance(&z, &crowded, &starved) || !moves_may_launch(core, s, p) ||
         deployment_limits(s->desired_count, /* minimum_healthy_percent= */ 0, s->config.maximum_percent)
                 .total_max <= s->desired_count) {
         if (moving != NULL)
