@@ -85,6 +85,8 @@ told_service(struct world *w, const char *arn, int desired_count,
         s->minimum = config->minimum_healthy_percent;
         s->maximum = config->maximum_percent;
         s->has_breaker = config->breaker.enable;
+        s->has_rolled |= config->strategy.strategy == STRATEGY_ROLLING;
+        s->has_shifted |= config->strategy.strategy != STRATEGY_ROLLING;
     }
 }
 
@@ -133,7 +135,7 @@ told(struct world *w, const struct event *ev)
             if (strcmp(s->name, ev->service_create.name) != 0)
                 continue;
             s->exists = true;
-            s->is_deleted = false;
+            s->is_deleted = s->has_rolled = s->has_shifted = false;
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
         }
@@ -243,11 +245,13 @@ judge_start(struct world *w, int container)
 {
     const struct sim_container *c = &w->containers[container];
     const struct sim_service *s = &w->services[c->service];
-    int total = 0;
+    int total = 0, most = s->desired_count * s->maximum / 100;
 
     for (int i = 0; i < w->container_count; i++)
         total += w->containers[i].service == c->service && is_wanted(&w->containers[i]);
-    if (!s->is_daemon && total > s->desired_count * s->maximum / 100)
+    if (s->has_shifted && most < 2 * s->desired_count)
+        most = 2 * s->desired_count; /* both revisions at full strength (ecs.md 6.7) */
+    if (!s->is_daemon && total > most)
         world_fail(w, "promise 2: %s starts task %.8s: %d tasks, desired %d, maximum %d %%",
                    s->name, c->id, total, s->desired_count, s->maximum);
     if (s->is_deleted)
@@ -313,6 +317,45 @@ judge_place(struct world *w, const struct task *t, int service, int host)
     }
 }
 
+/* Promise 1 where traffic is moved: as long as HAProxy leads requests to a group, naru leaves enough
+ * tasks there.  A service that never rolled has no bounds to go below. */
+static void
+judge_group(struct world *w, int container)
+{
+    const struct sim_service *s = &w->services[w->containers[container].service];
+    const int t = target_of(w, container);
+    int healthy = 0, lower = (s->desired_count * s->minimum + 99) / 100;
+
+    if (!service_has_pair(s) || t < 0 ||
+        s->weights[w->targets[t].group % 2] == 0 || s->is_deleted)
+        return;
+    if (!s->has_rolled && lower == 0 && s->desired_count > 0)
+        lower = 1;
+    for (int i = 0; i < w->container_count; i++) {
+        const int other = w->containers[i].service != w->containers[container].service
+                              ? -1
+                              : target_of(w, i);
+        healthy += i != container && other >= 0 &&
+                   w->targets[other].group == w->targets[t].group && is_told_healthy(w, i);
+    }
+    if (healthy < lower)
+        world_fail(w,
+                   "promise 1: %s stops healthy task %.8s: HAProxy leads requests to its group, "
+                   "where %d healthy are left, desired %d, minimum %d %%",
+                   s->name, w->containers[container].id, healthy, s->desired_count, s->minimum);
+}
+
+/* In a group without any weight, or in none: it serves nobody. */
+static bool
+nobody_is_led_to(const struct world *w, int container)
+{
+    const struct sim_service *s = &w->services[w->containers[container].service];
+    const int t = target_of(w, container);
+
+    return service_has_pair(s) && t >= 0 && s->weights[w->targets[t].group % 2] == 0 &&
+           s->weights[1 - w->targets[t].group % 2] > 0;
+}
+
 static void
 judge_stop(struct world *w, int container)
 {
@@ -324,6 +367,8 @@ judge_stop(struct world *w, int container)
     if (!is_wanted(c))
         return;
     was_healthy = c->service >= 0 && is_told_healthy(w, container);
+    if (was_healthy && !c->by_user)
+        judge_group(w, container);
     c->asked_stop = true;
     c->asked_stop_ms = w->now_ms;
     if (c->service >= 0 && !c->by_user && !w->services[c->service].is_deleted &&
@@ -335,7 +380,7 @@ judge_stop(struct world *w, int container)
     lower = (desired_of(w, c->service) * s->minimum + 99) / 100;
     for (int i = 0; i < w->container_count; i++)
         healthy += w->containers[i].service == c->service && is_told_healthy(w, i);
-    if (healthy < lower && !s->is_deleted)
+    if (healthy < lower && !s->is_deleted && !nobody_is_led_to(w, container))
         world_fail(w,
                    "promise 2: %s stops healthy task %.8s: %d healthy left, desired %d, minimum "
                    "%d %%",
@@ -491,6 +536,18 @@ check_signal(struct world *w, int container)
 
 /* ---- promises 3 and 5 ---- */
 
+/* ... and that all requests are led to it. */
+static void
+check_led(struct world *w, const struct sim_service *s, const struct deployment *p)
+{
+    const int group = service_has_pair(s) &&
+                      strcmp(deployment_target_group(p, 0), s->groups[1]) == 0;
+
+    if (service_has_pair(s) && !s->has_rolled && s->weights[1 - group] > 0)
+        world_fail(w, "promise 5: %s is COMPLETED and HAProxy leads %d/%d", p->id, s->weights[0],
+                   s->weights[1]);
+}
+
 /* Whoever says COMPLETED says that the old revisions take no traffic any more. */
 static void
 check_verdict(struct world *w, int service)
@@ -499,13 +556,14 @@ check_verdict(struct world *w, int service)
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
 
-    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED)
+    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED || service_current(now)->is_early)
         return;
+    check_led(w, s, p);
     for (int i = 0; i < w->target_count; i++) {
         const struct sim_target *x = &w->targets[i];
         const struct sim_container *c = x->container < 0 ? NULL : &w->containers[x->container];
         const bool serves = x->in_rotation || (x->is_registered && x->in_flight > 0);
-        if (x->group == service && serves && c != NULL && c->state == UP && c->service == service &&
+        if (x->group / 2 == service && serves && c != NULL && c->state == UP && c->service == service &&
             strcmp(c->deployment_id, p->id) != 0)
             world_fail(w, "promise 5: %s is COMPLETED and task %.8s of %s still takes traffic",
                        p->id, c->id, c->deployment_id);
@@ -548,7 +606,7 @@ take_census(const struct world *w, int service, const char *deployment_id)
         n.foreign += c->state == UP && strcmp(c->deployment_id, deployment_id) != 0;
     }
     for (int i = 0; i < w->target_count; i++)
-        n.in_rotation += w->targets[i].group == service && w->targets[i].in_rotation;
+        n.in_rotation += w->targets[i].group / 2 == service && w->targets[i].in_rotation;
     return n;
 }
 
@@ -599,9 +657,10 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
 
     snprintf(why, why_size,
              "%s: %d up, %d starting, %d of other deployments, %d in rotation, %d leaving, desired "
-             "%d, bounds %d/%d, %s",
-             s->name, n.up, n.starting, n.foreign, n.in_rotation, n.leaving, s->desired_count, s->minimum,
-             s->maximum, p == NULL ? "no PRIMARY" : p->rollout_reason);
+             "%d, bounds %d/%d, stage %s, %s",
+             s->name, n.up, n.starting, n.foreign, n.in_rotation, n.leaving, s->desired_count,
+             s->minimum, s->maximum, now == NULL ? "-" : lifecycle_stage_name(now->course.stage),
+             p == NULL ? "no PRIMARY" : p->rollout_reason);
     if (now == NULL)
         return !s->exists;
     if (s->is_deleted)

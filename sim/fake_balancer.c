@@ -12,8 +12,8 @@ static const struct health_check check = {.enabled = true,
 static int
 group_find(const struct world *w, const char *arn)
 {
-    for (int i = 0; i < w->service_count; i++) {
-        if (strcmp(w->services[i].group, arn) == 0)
+    for (int i = 0; i < 2 * w->service_count; i++) {
+        if (strcmp(w->services[i / 2].groups[i % 2], arn) == 0)
             return i;
     }
     return -1;
@@ -106,7 +106,8 @@ leave(struct world *w, int target)
     x->generation++;
     if (w->core == NULL)
         return; /* nobody to tell; it will ask again */
-    text_copy(e.target_deregister.target_group_arn, ARN_SIZE, str_of(w->services[x->group].group));
+    text_copy(e.target_deregister.target_group_arn, ARN_SIZE,
+              str_of(w->services[x->group / 2].groups[x->group % 2]));
     text_copy(e.target_deregister.target_id, ADDRESS_SIZE, str_of(x->id));
     e.target_deregister.port = x->port;
     e.target_deregister.registration = x->registration;
@@ -129,7 +130,7 @@ deregister_target(struct world *w, const struct ef_target_change *c)
     x->generation++;
     happen(w,
            w->now_ms + (x->in_flight == 0 ? between(w, 0, 3)
-                                          : (int64_t)w->services[x->group].drain_s * 1000),
+                                          : (int64_t)w->services[x->group / 2].drain_s * 1000),
            DRAIN_END, i)
         ->generation = x->generation;
 }
@@ -164,13 +165,75 @@ balancer_probe(struct world *w, int target, uint32_t generation)
     probe_in(w, target, target_health_next_ms(&x->health, &check));
 }
 
+/* ---- the weights of listeners ---- */
+
+bool
+service_has_pair(const struct sim_service *s)
+{
+    return s->kind == BRIDGE_LB || s->kind == AWSVPC_LB;
+}
+
+/* What naru orders takes a while: until then requests go where they went. */
+void
+balancer_weights_ordered(struct world *w, const char *listener_arn)
+{
+    for (int i = 0; i < w->service_count; i++) {
+        if (strcmp(w->services[i].listener, listener_arn) == 0)
+            happen(w, w->now_ms + (chance(w, 500) ? between(w, 1000, 30000) : between(w, 0, 50)),
+                   WEIGHTS, i)
+                ->generation = w->epoch;
+    }
+}
+
+/* The balancer works from whole views, so what is in force is what is wanted by now. */
+void
+balancer_weights_set(struct world *w, int service, uint32_t epoch)
+{
+    struct sim_service *s = &w->services[service];
+    const struct listener *l;
+
+    if (w->core == NULL || w->epoch != epoch)
+        return; /* naru died with the order in its hands */
+    l = core_listener(w->core, s->listener);
+    for (int g = 0; g < 2; g++) {
+        s->weights[g] = 0;
+        (void)listener_forwards_to(l, s->groups[g], &s->weights[g]);
+    }
+    world_trace(w, "listener of %s leads %d/%d", s->name, s->weights[0], s->weights[1]);
+    if (l->in_force < l->generation)
+        report_in_force(w, l);
+}
+
+void
+balancer_view_again(struct world *w)
+{
+    for (int i = 0; i < w->service_count; i++) {
+        if (service_has_pair(&w->services[i]))
+            balancer_weights_ordered(w, w->services[i].listener);
+    }
+}
+
+/* The group that the next request to the service is led to. */
+static int
+draw_group(struct world *w, int service)
+{
+    const struct sim_service *s = &w->services[service];
+    const int sum = s->weights[0] + s->weights[1];
+
+    if (!service_has_pair(s) || sum == 0)
+        return 2 * service;
+    return 2 * service + (between(w, 0, sum - 1) >= s->weights[0]);
+}
+
 void
 balancer_traffic(struct world *w)
 {
+    const int group = draw_group(w, (int)between(w, 0, w->service_count - 1));
     int chosen = -1, seen = 0;
 
     for (int i = 0; i < w->target_count; i++) {
-        if (w->targets[i].in_rotation && rng_below(&w->rng, (uint64_t)++seen) == 0)
+        if (w->targets[i].group == group && w->targets[i].in_rotation &&
+            rng_below(&w->rng, (uint64_t)++seen) == 0)
             chosen = i;
     }
     if (chosen >= 0) {

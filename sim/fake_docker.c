@@ -18,7 +18,7 @@ container_of_target(const struct world *w, int group, const char *id, int port)
 {
     for (int i = w->container_count - 1; i >= 0; i--) {
         const struct sim_container *c = &w->containers[i];
-        if (c->service != group)
+        if (c->service != group / 2)
             continue;
         if (c->address[0] != '\0'
                 ? strcmp(c->address, id) == 0
@@ -81,8 +81,9 @@ comes_up(struct world *w, int container)
     send_state(w, container);
     c->crashes_early =
         c->behaviour == CRASHES_AT_START || (c->behaviour == FLAKY && chance(w, 3000));
-    if (c->crashes_early)
-        next(w, container, between(w, 10, 2000));
+    if (c->crashes_early) /* more slowly once all only waits for the end: it is seen by then */
+        next(w, container,
+             w->now_ms < w->operators_end_ms ? between(w, 10, 2000) : between(w, 2000, 60000));
     else if (c->has_check)
         next(w, container, between(w, 500, 5000));
     else if (c->behaviour == CRASHES_LATER)

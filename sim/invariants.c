@@ -105,7 +105,8 @@ check_service_shown(struct world *w, int service)
         world_fail(w, "%s has no PRIMARY", s->name);
         return;
     }
-    note_completed(w, p);
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        note_completed(w, d); /* one that is in CLEAN_UP completes when a newer one comes */
     if (p->is_rollback && !was_completed(w, p->id))
         world_fail(w, "promise 4: %s returned to %s, which never was COMPLETED", s->name, p->id);
     check_way_back(w, s, p);

@@ -62,6 +62,37 @@ has_load_balancer(const struct sim_service *s)
 }
 
 static void
+add_group(struct world *w, struct sim_service *s, int which)
+{
+    struct target_group *tg = mem_new(sizeof(*tg));
+    struct event ev = {.type = EVENT_TARGET_GROUP_PUT};
+
+    text_copy(tg->arn, ARN_SIZE, str_of(s->groups[which]));
+    tg->deregistration_delay_s = s->drain_s;
+    ev.target_group_put.target_group = tg;
+    world_step(w, &ev);
+}
+
+static void
+add_listener(struct world *w, struct sim_service *s)
+{
+    struct listener *l = mem_new(sizeof(*l));
+    struct event ev = {.type = EVENT_LISTENER_PUT, .listener_put = {.listener = l}};
+    char text[1024];
+    struct err err;
+
+    snprintf(text, sizeof(text),
+             "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":"
+             "\"%s\",\"Weight\":1},{\"TargetGroupArn\":\"%s\",\"Weight\":0}]}}]",
+             s->groups[0], s->groups[1]);
+    text_copy(l->arn, ARN_SIZE, str_of(s->listener));
+    l->actions = json_parse(str_of(text), &err);
+    assert(l->actions != NULL);
+    s->weights[0] = 1;
+    world_step(w, &ev);
+}
+
+static void
 prepare_service(struct world *w, int service)
 {
     struct sim_service *s = &w->services[service];
@@ -71,16 +102,17 @@ prepare_service(struct world *w, int service)
     snprintf(s->arn, sizeof(s->arn), "arn:aws:ecs:eu-west-1:000000000000:service/c/%s", s->name);
     s->is_daemon = s->kind != AWSVPC_LB && !w->is_tight && chance(w, 1500);
     s->drain_s = (int)between(w, 0, 60);
-    snprintf(s->group, sizeof(s->group),
-             "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg%d/%016d", service,
-             service);
-    if (has_load_balancer(s)) {
-        struct target_group *tg = mem_new(sizeof(*tg));
-        struct event ev = {.type = EVENT_TARGET_GROUP_PUT};
-        text_copy(tg->arn, ARN_SIZE, str_of(s->group));
-        tg->deregistration_delay_s = s->drain_s;
-        ev.target_group_put.target_group = tg;
-        world_step(w, &ev);
+    for (int g = 0; g < 2; g++)
+        snprintf(s->groups[g], sizeof(s->groups[g]),
+                 "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg%d/%016d", g,
+                 service);
+    if (has_load_balancer(s))
+        add_group(w, s, 0);
+    if (service_has_pair(s)) {
+        add_group(w, s, 1);
+        snprintf(s->listener, sizeof(s->listener),
+                 "arn:aws:elasticloadbalancing:eu-west-1:000000000000:listener/app/lb/%d", service);
+        add_listener(w, s);
     }
     for (int v = 0; v < VERSIONS_MAX; v++) {
         register_definition(w, service, v);
@@ -284,9 +316,56 @@ draw_providers(struct world *w, struct sim_service *s)
     return doc;
 }
 
+/* Both revisions at once at full strength would not fit. */
+static bool
+has_no_room_for_two(const struct world *w, const struct sim_service *s)
+{
+    return s->is_daemon || w->is_tight || is_alone(s);
+}
+
+/* Times are short, so that even what nobody answers has ended when the world is judged. */
+static void
+draw_strategy(struct world *w, const struct sim_service *s, struct strategy_config *c)
+{
+    c->bake_min = chance(w, 5000) ? (int)between(w, 1, 5) : 0;
+    if (has_no_room_for_two(w, s) || chance(w, 5000)) {
+        c->bake_min = chance(w, 3000) ? c->bake_min : 0;
+        c->succeeds_early = !has_no_room_for_two(w, s) && chance(w, 2000);
+        c->cleans_up_later = chance(w, 5000);
+        c->early_percent = 100; /* never below the minimum, see draw_config() */
+        return;
+    }
+    c->strategy = service_has_pair(s)
+                      ? (enum deployment_strategy)between(w, STRATEGY_BLUE_GREEN, STRATEGY_CANARY)
+                      : STRATEGY_BLUE_GREEN;
+    c->step_permille = (int)between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
+                       (c->strategy == STRATEGY_LINEAR ? 100 : 10);
+    c->step_bake_min = (int)between(w, 0, 3);
+    while (c->hook_count < 3 && chance(w, 2500))
+        c->hooks[c->hook_count++] = (struct hook_config){
+            .stages = (int)between(w, 0, 1 << STAGE_ENUM_SIZE) &
+                      (1 << STAGE_RECONCILE_SERVICE | 1 << STAGE_PRE_SCALE_UP |
+                       1 << STAGE_POST_SCALE_UP | 1 << STAGE_PRE_PRODUCTION_TRAFFIC_SHIFT |
+                       1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT),
+            .timeout_min = (int)between(w, 1, 5),
+            .continues = chance(w, 6000)};
+}
+
+static struct json *
+alarm_names(void)
+{
+    struct json *doc = json_object(), *alarms = json_object(), *names = json_array();
+
+    json_append(names, json_text("errors"));
+    json_set(alarms, "alarmNames", names);
+    json_set(doc, "alarms", alarms);
+    return doc;
+}
+
 /* Where two tasks cannot be on one host, min must leave none; nor where others may hold the room. */
 static void
-draw_config(struct world *w, const struct sim_service *s, struct deployment_config *config)
+draw_config(struct world *w, const struct sim_service *s, struct deployment_config *config,
+            struct json *alarm_doc)
 {
     const size_t i = (size_t)between(w, 0, ARRAY_COUNT(bounds) - 1);
 
@@ -300,6 +379,12 @@ draw_config(struct world *w, const struct sim_service *s, struct deployment_conf
     config->breaker.rollback = chance(w, 8500);
     config->breaker.reset_on_healthy_task = chance(w, 8000);
     config->breaker.value = 50;
+    config->watches_alarms = chance(w, 2000);
+    config->alarms_roll_back = chance(w, 8000);
+    config->doc = alarm_doc;
+    draw_strategy(w, s, &config->strategy);
+    if (config->strategy.succeeds_early)
+        config->strategy.early_percent = (int)between(w, config->minimum_healthy_percent, 100);
 }
 
 static void
@@ -310,9 +395,14 @@ create_service(struct world *w, struct sim_service *s)
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
     struct deployment_config config = {0};
     cleanup_json struct json *doc = draw_placement(w, s), *providers = draw_providers(w, s);
+    cleanup_json struct json *alarms = alarm_names();
 
-    draw_config(w, s, &config);
-    text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->group));
+    draw_config(w, s, &config, alarms);
+    text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->groups[0]));
+    if (service_has_pair(s)) {
+        text_copy(lb.alternate_group_arn, BALANCING_ARN_SIZE, str_of(s->groups[1]));
+        text_copy(lb.production_listener_arn, BALANCING_ARN_SIZE, str_of(s->listener));
+    }
     c->cluster_arn = w->cluster;
     c->name = s->name;
     c->created_by = "operator";
@@ -326,9 +416,9 @@ create_service(struct world *w, struct sim_service *s)
     c->config = &config;
     c->doc = doc;
     c->revision_doc = providers;
-    world_trace(w, "operator creates %s desired %d bounds %d/%d breaker %d", s->name,
+    world_trace(w, "operator creates %s desired %d bounds %d/%d breaker %d %s", s->name,
                 c->desired_count, config.minimum_healthy_percent, config.maximum_percent,
-                config.breaker.enable);
+                config.breaker.enable, deployment_strategy_name(config.strategy.strategy));
     world_step(w, &ev);
 }
 
@@ -378,6 +468,37 @@ stop_deployment(struct world *w, struct sim_service *s)
     ev.service_deployment_stop.arn = arn;
     ev.service_deployment_stop.rolls_back = chance(w, 7000);
     world_trace(w, "operator stops the deployment of %s", s->name);
+    world_step(w, &ev);
+}
+
+/* Some people look after their hooks. */
+static void
+answer_hook(struct world *w, struct sim_service *s)
+{
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
+    char arn[ARN_SIZE], id[40];
+
+    if (!now->course.is_on || now->course.hook_count == 0)
+        return;
+    text_copy(arn, ARN_SIZE, str_of(service_current(now)->arn));
+    memcpy(id, now->course.hooks[between(w, 0, now->course.hook_count - 1)].id, sizeof(id));
+    ev.service_deployment_continue.arn = arn;
+    ev.service_deployment_continue.hook_id = id;
+    ev.service_deployment_continue.rolls_back = chance(w, 2000);
+    world_trace(w, "operator answers a hook of %s", s->name);
+    world_step(w, &ev);
+}
+
+static void
+ring(struct world *w, bool is_alarm)
+{
+    struct event ev = {.type = EVENT_ALARM_STATE};
+
+    ev.alarm_state.region = "eu-west-1";
+    ev.alarm_state.name = "errors";
+    ev.alarm_state.is_alarm = is_alarm;
+    world_trace(w, "alarm %d", is_alarm);
     world_step(w, &ev);
 }
 
@@ -442,8 +563,9 @@ static void
 change_config(struct world *w, struct sim_service *s)
 {
     struct deployment_config config = {0};
+    cleanup_json struct json *doc = alarm_names();
 
-    draw_config(w, s, &config);
+    draw_config(w, s, &config, doc);
     update_service(w, s, /* version= */ -1, /* desired_count= */ -1, &config);
 }
 
@@ -469,7 +591,7 @@ change_target(struct world *w)
         return;
     text_copy(asked.id, sizeof(asked.id), str_of(w->targets[i].id));
     asked.port = w->targets[i].port;
-    ev.targets_change.target_group_arn = w->services[w->targets[i].group].group;
+    ev.targets_change.target_group_arn = w->services[w->targets[i].group / 2].groups[w->targets[i].group % 2];
     ev.targets_change.registers = w->targets[i].is_draining;
     ev.targets_change.targets = &asked;
     ev.targets_change.target_count = 1;
@@ -506,7 +628,7 @@ static void
 act_on(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
-    const int64_t dice = between(w, 0, 113);
+    const int64_t dice = between(w, 0, 121);
 
     if (now == NULL || now->status == SERVICE_INACTIVE)
         create_service(w, s);
@@ -530,6 +652,10 @@ act_on(struct world *w, struct sim_service *s)
         delete_service(w, s);
     else if (dice < 100)
         change_target(w);
+    else if (dice >= 120)
+        ring(w, chance(w, 5000));
+    else if (dice >= 114)
+        answer_hook(w, s);
     else if (dice >= 110)
         delete_definition(w, (int)(s - w->services));
     else

@@ -177,7 +177,8 @@ send_target(struct world *w, struct report *r, int target, const char **group, c
 {
     const struct sim_target *x = &w->targets[target];
 
-    text_copy(r->texts[0], ARN_SIZE, str_of(w->services[x->group].group));
+    text_copy(r->texts[0], ARN_SIZE,
+              str_of(w->services[x->group / 2].groups[x->group % 2]));
     text_copy(r->texts[1], ARN_SIZE, str_of(x->id));
     *group = r->texts[0];
     *id = r->texts[1];
@@ -199,6 +200,17 @@ report_health(struct world *w, int target)
     snprintf(r->description, sizeof(r->description), "%.100s", x->health.description);
     ev->reason = r->reason;
     ev->description = r->description;
+    send_report(w, r);
+}
+
+void
+report_in_force(struct world *w, const struct listener *l)
+{
+    struct report *r = report_new(w, EVENT_LISTENER_IN_FORCE);
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(l->arn));
+    r->event.listener_in_force.listener_arn = r->texts[0];
+    r->event.listener_in_force.generation = l->generation;
     send_report(w, r);
 }
 
@@ -298,8 +310,10 @@ world_perform(struct world *w)
         case EFFECT_IMAGE_RESOLVE:
             image_effect(w, &e);
             break;
-        case EFFECT_PERSIST:
         case EFFECT_BALANCER_CONFIG:
+            balancer_weights_ordered(w, e.balancer_config.arn);
+            break;
+        case EFFECT_PERSIST:
             break;
         }
     }
@@ -393,6 +407,7 @@ naru_returns(struct world *w)
     check_effects(w);
     check_after_step(w);
     world_perform(w);
+    balancer_view_again(w);
     for (int i = 0; i < w->host_count; i++)
         report_host(w, i);
 }
@@ -573,6 +588,9 @@ happened(struct world *w, const struct happening *h)
         break;
     case STORE_BACK:
         store_returns(w, h->generation);
+        break;
+    case WEIGHTS:
+        balancer_weights_set(w, h->index, h->generation);
         break;
     }
 }

@@ -88,7 +88,7 @@ struct sim_container {
 };
 
 struct sim_target {
-    int group; /* = service */
+    int group; /* 2 * service, + 1: its alternate one */
     char id[ADDRESS_SIZE];
     int port, container;
     int64_t registration;
@@ -103,7 +103,8 @@ struct sim_target {
 
 struct sim_service {
     enum service_kind kind;
-    char name[32], arn[ARN_SIZE], group[ARN_SIZE];
+    char name[32], arn[ARN_SIZE];
+    char groups[2][BALANCING_ARN_SIZE], listener[BALANCING_ARN_SIZE];
     char definitions[VERSIONS_MAX][ARN_SIZE];
     enum behaviour behaviours[VERSIONS_MAX];
     struct {
@@ -119,10 +120,12 @@ struct sim_service {
     bool is_daemon;
     bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
+    bool has_rolled, has_shifted; /* was it ever configured so? */
+    int weights[2];               /* that HAProxy acts by: where requests really go */
 };
 
 enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
-                      NARU_BACK, STORE_BACK };
+                      NARU_BACK, STORE_BACK, WEIGHTS };
 
 struct report; /* an event on its way to the core */
 
@@ -221,9 +224,14 @@ void balancer_effect(struct world *w, const struct effect *e);
 void balancer_probe(struct world *w, int target, uint32_t generation);
 void balancer_traffic(struct world *w);
 void balancer_request_end(struct world *w, int target, uint32_t generation);
+void balancer_weights_ordered(struct world *w, const char *listener_arn);
+void balancer_weights_set(struct world *w, int service, uint32_t epoch);
+void balancer_view_again(struct world *w); /* after a restart of naru */
+bool service_has_pair(const struct sim_service *s);
 void balancer_drain_end(struct world *w, int target, uint32_t generation);
 int target_find(const struct world *w, const char *group, const char *id, int port);
 void report_health(struct world *w, int target);
+void report_in_force(struct world *w, const struct listener *l);
 void report_drained_target(struct world *w, int target, const struct ef_target_change *asked);
 
 void operators_begin(struct world *w);

@@ -5,6 +5,7 @@
 #include "core/deployment.h"
 #include "core/index.h"
 #include "core/rollout.h"
+#include "core/strategy.h"
 #include "core/targets.h"
 
 static void
@@ -61,6 +62,22 @@ check_digests(const struct task *t)
 }
 
 static void
+check_course(const struct service *s, const struct deployment *p)
+{
+    const struct course *c = &s->course;
+
+    if (!c->is_on)
+        return;
+    assert(c->stage != STAGE_NONE && c->share >= 0 && c->share <= 1000);
+    assert(c->is_frozen == p->is_failed);
+    assert(!c->is_returning || c->share == 0);
+    assert(c->is_frozen || p->rollout_state == ROLLOUT_IN_PROGRESS);
+    /* Promise 4: until it is proved, what ran before is still there to return to. */
+    assert(c->base_id[0] == '\0' || c->stage == STAGE_CLEAN_UP ||
+           service_find_deployment(s, c->base_id) != NULL);
+}
+
+static void
 check_deployments(const struct service *s)
 {
     const struct service_deployment *sd = service_current(s);
@@ -83,10 +100,11 @@ check_deployments(const struct service *s)
     assert(sd != NULL);
     /* Promise 3, and ecs.md 16 #3: under way together, ended together. */
     assert((p->rollout_state == ROLLOUT_IN_PROGRESS) == !sd_is_finished(sd));
-    assert(p->rollout_state != ROLLOUT_COMPLETED || others == 0);
+    assert(p->rollout_state != ROLLOUT_COMPLETED || others == 0 || sd->is_early);
+    check_course(s, p);
     assert(p->desired_count == s->desired_count || p->is_failed);
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && s->config.breaker.enable &&
-        sd->status == SD_IN_PROGRESS)
+        sd->status == SD_IN_PROGRESS && !strategy_is_cleaning_up(s))
         assert(sd->breaker_failures <
                deployment_breaker_threshold(&s->config.breaker, s->desired_count));
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "core/account.h"
+#include "core/alarms.h"
 #include "core/capacity.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
@@ -13,8 +14,10 @@
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
+#include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
+#include "core/traffic_shift.h"
 
 struct core *
 core_new(const struct core_options *options)
@@ -29,6 +32,7 @@ core_new(const struct core_options *options)
     rng_seed(&core->rng, options->seed);
     core->last_id = 1000000000000000000ULL;
     core->families = json_object();
+    core->alarms = json_object();
     core->index = mem_new(sizeof(*core->index));
     core->index->standalone_wake_ms = INT64_MAX;
     return core;
@@ -84,6 +88,7 @@ core_free(struct core *core)
     FREE_LIST(core->listeners, listener_free);
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
+    json_unref(core->alarms);
     index_free(core->index);
     free(core);
 }
@@ -116,6 +121,7 @@ handle(struct core *core, const struct event *ev)
         CASE(SERVICE_ROLLBACK, service_rollback, service_rollback)
         CASE(SERVICE_DELETE, service_delete, service_delete)
         CASE(SERVICE_DEPLOYMENT_STOP, service_deployment_stop, service_deployment_stop)
+        CASE(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue, strategy_hook_answered)
         CASE(TASK_RUN, task_run, task_run)
         CASE(TASK_STOP_REQUEST, task_stop_request, task_stop_request)
         CASE(TASK_PROTECT, task_protect, task_protect)
@@ -132,6 +138,8 @@ handle(struct core *core, const struct event *ev)
         CASE(TASK_STATE, task_state, task_state_changed)
         CASE(TARGET_HEALTH, target_health, target_health_reported)
         CASE(TARGET_DRAINED, target_drained, target_drained)
+        CASE(LISTENER_IN_FORCE, listener_in_force, traffic_in_force)
+        CASE(ALARM_STATE, alarm_state, alarm_changed)
 #undef CASE
     }
 }
@@ -233,6 +241,7 @@ meta_row(const struct core *core)
     snprintf(text, sizeof(text), "%" PRIu64, core->last_id);
     json_set(row, "last_id", json_text(text));
     json_set(row, "families", json_ref(core->families));
+    json_set(row, "alarms", json_copy(core->alarms)); /* ours goes on changing */
     return row;
 }
 
@@ -329,6 +338,10 @@ load_meta(struct core *core, const struct json *row, struct err *err)
     core->families = json_type(json_get(row, "families")) == JSON_OBJECT
                          ? json_copy(json_get(row, "families"))
                          : json_object();
+    json_unref(core->alarms);
+    core->alarms = json_type(json_get(row, "alarms")) == JSON_OBJECT
+                       ? json_copy(json_get(row, "alarms"))
+                       : json_object();
     return true;
 }
 

@@ -36,6 +36,7 @@ struct core {
     struct listener *listeners;
     struct target_group *target_groups;
     struct json *families;      /* {"region/family": highest revision ever}; in META */
+    struct json *alarms;        /* {"region/name": true} of those in ALARM; in META */
     /* what the last TASK_RUN made, for the answer */
     char created_arns[10][ARN_SIZE];
     int created_count;
@@ -88,6 +89,8 @@ struct listener *core_listener(const struct core *core, const char *arn);
 struct target_group *core_target_group(const struct core *core, const char *arn);
 /* Is some listener's action leading to the group? */
 bool core_target_group_in_use(const struct core *core, const char *arn);
+/* The service whose deployment under way owns the weights of the listener; NULL: they are nobody's. */
+const struct service *core_listener_owner(const struct core *core, const char *listener_arn);
 /* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
 struct deployment *core_rollback_target(const struct core *core, const struct service *service);
 

@@ -8,6 +8,7 @@
 #include "core/protection.h"
 #include "core/rollout.h"
 #include "core/said.h"
+#include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 #include "core/zone_balance.h"
@@ -42,6 +43,19 @@ deployment_breaker_threshold(const struct breaker_config *breaker, int desired_c
         return part < 3 ? 3 : part > 200 ? 200 : (int)part;
     }
     return 3;
+}
+
+/* The PRIMARY's healthy tasks that early success asks for; -1: it does not apply (ecs.md 5.13). */
+static int
+early_count(const struct service *s)
+{
+    const struct strategy_config *config = &s->config.strategy;
+    const struct service_deployment *sd = service_current(s);
+    const int64_t part = ((int64_t)s->desired_count * config->early_percent + 99) / 100;
+
+    if (!config->succeeds_early || s->course.is_on || sd == NULL || sd->status != SD_IN_PROGRESS)
+        return -1;
+    return part < 1 && s->desired_count > 0 ? 1 : (int)part;
 }
 
 /* ---- launching ---- */
@@ -215,6 +229,9 @@ stop_sources(struct core *core, struct service *s, struct scene *sc)
 
     if (sc->primary->is_failed)
         return done; /* what runs stays (ecs.md 5.5): nothing will replace it */
+    if (early_count(s) >= 0 && !s->config.strategy.cleans_up_later &&
+        sc->primary->count.healthy >= early_count(s))
+        return done + moves_stop_while(core, s, sc, is_of_source, INT32_MAX);
     done += moves_stop_while(core, s, sc, is_useless_source, INT32_MAX);
     if (sc->healthy >= sc->desired && sc->total > sc->desired)
         done += moves_stop_while(core, s, sc, is_going_unhealthy, sc->total - sc->desired);
@@ -255,6 +272,8 @@ move(struct core *core, struct service *s)
 
     if (rollout_judge(core, s))
         return true;
+    if (s->course.is_on)
+        return strategy_move(core, s);
     sc = moves_look(core, s);
     for (struct deployment *d = s->deployments; d != NULL; d = d->next)
         d->is_held = false;
@@ -278,6 +297,48 @@ move(struct core *core, struct service *s)
     return moved > 0;
 }
 
+static bool
+sources_are_gone(const struct service *s)
+{
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->status != DEPLOYMENT_PRIMARY &&
+            (d->count.wanted > 0 || d->count.before_stopping > 0))
+            return false; /* some of the old may still take traffic */
+    }
+    return true;
+}
+
+static void
+note_steadiness(struct core *core, struct service *s, bool is_whole)
+{
+    if (!is_whole) {
+        moves_lose_steadiness(core, s);
+        return;
+    }
+    if (s->is_steady)
+        return;
+    s->is_steady = true;
+    if (s->balances_zones)
+        core_queue(core, s); /* once more, for zones_balance() */
+    said_flush(core);
+    said_no_complaint(core, s);
+    said_event(core, s, "(service %s) has reached a steady state.", s->name);
+}
+
+static bool
+has_succeeded(struct core *core, struct service *s, const struct deployment *p, bool is_whole)
+{
+    const int early = early_count(s);
+
+    if (s->course.is_on) /* on its way forward it was whole, and proved, before CLEAN_UP */
+        return s->course.stage == STAGE_CLEAN_UP && !s->course.is_frozen &&
+               (is_whole || (!s->course.is_returning && sources_are_gone(s)));
+    if (!is_whole && (early < 0 || p->count.healthy < early ||
+                      (!s->config.strategy.cleans_up_later && !sources_are_gone(s))))
+        return false;
+    return rollout_has_baked(core, s);
+}
+
 static void
 finish(struct core *core, struct service *s)
 {
@@ -291,25 +352,13 @@ finish(struct core *core, struct service *s)
         p->desired_count = sc.desired;
         core_touch_service(core, s);
     }
-    is_whole = p->count.wanted == sc.desired && p->count.healthy == sc.desired;
-    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d != p && (d->count.wanted > 0 || d->count.before_stopping > 0))
-            is_whole = false; /* some of the old may still take traffic */
-    }
-    if (!is_whole) {
-        moves_lose_steadiness(core, s);
-        return;
-    }
-    if (!s->is_steady) {
-        s->is_steady = true;
-        if (s->balances_zones)
-            core_queue(core, s); /* once more, for zones_balance() */
-        said_flush(core);
-        said_no_complaint(core, s);
-        said_event(core, s, "(service %s) has reached a steady state.", s->name);
-    }
-    if (p->rollout_state == ROLLOUT_IN_PROGRESS)
+    is_whole =
+        p->count.wanted == sc.desired && p->count.healthy == sc.desired && sources_are_gone(s);
+    note_steadiness(core, s, is_whole);
+    if (p->rollout_state == ROLLOUT_IN_PROGRESS && has_succeeded(core, s, p, is_whole))
         rollout_complete(core, s);
+    else if (p->rollout_state == ROLLOUT_COMPLETED)
+        rollout_retire_sources(core, s);
 }
 
 static void
@@ -347,6 +396,9 @@ next_deadline_ms(const struct core *core, const struct service *s)
     }
     if (s->status != SERVICE_ACTIVE || p == NULL)
         return due;
+    due = earlier(due, strategy_deadline_ms(core, s));
+    if (service_current(s)->bake_until_ms > core->now_ms)
+        due = earlier(due, service_current(s)->bake_until_ms);
     if (s->launch_after_ms > core->now_ms)
         due = earlier(due, s->launch_after_ms);
     if (s->infrastructure_after_ms > core->now_ms)
@@ -367,7 +419,8 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         task_advance(core, t);
     }
     if (s->status == SERVICE_ACTIVE) {
-        zones_balance(core, s);
+        if (!s->course.is_on)
+            zones_balance(core, s);
         while (s->is_daemon ? daemon_move(core, s) : move(core, s)) {
             rounds++;
             assert(rounds < ROUNDS_MAX);

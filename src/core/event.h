@@ -92,6 +92,11 @@ struct ev_service_deployment_stop {
     const char *arn; /* of the service deployment */
     bool rolls_back; /* ROLLBACK, else ABORT: freeze as it is */
 };
+/* The answer to a PAUSE hook that waits (AWAITING_ACTION); others are ignored. */
+struct ev_service_deployment_continue {
+    const char *arn, *hook_id;
+    bool rolls_back; /* else the deployment goes on */
+};
 struct ev_task_run {
     const char *cluster_arn, *task_definition_arn, *group, *started_by;
     int count;
@@ -181,6 +186,18 @@ struct ev_target_drained {
     int64_t registration;
 };
 
+/* HAProxy acts by these weights: whoever comes now is led by them. */
+struct ev_listener_in_force {
+    const char *listener_arn;
+    int64_t generation;
+};
+
+/* Of an alarm as a deployment may name it (ecs.md 6.4); repeats do no harm. */
+struct ev_alarm_state {
+    const char *region, *name;
+    bool is_alarm; /* ALARM; else OK or INSUFFICIENT_DATA, which are no failure */
+};
+
 #define EVENTS(X)                                                                                  \
     X(ACCOUNT_SETTING_PUT, account_setting_put)                                                    \
     X(CLUSTER_CREATE, cluster_create) X(CLUSTER_DELETE, cluster_delete)                            \
@@ -193,6 +210,7 @@ struct ev_target_drained {
     X(SERVICE_CREATE, service_create) X(SERVICE_UPDATE, service_update)                            \
     X(SERVICE_ROLLBACK, service_rollback) X(SERVICE_DELETE, service_delete)                        \
     X(SERVICE_DEPLOYMENT_STOP, service_deployment_stop)                                            \
+    X(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue)                                    \
     X(TASK_RUN, task_run) X(TASK_STOP_REQUEST, task_stop_request)                                  \
     X(TASK_PROTECT, task_protect) X(TAGS_SET, tags_set)                                            \
     X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \
@@ -200,7 +218,8 @@ struct ev_target_drained {
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
     X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \
-    X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)
+    X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)                              \
+    X(LISTENER_IN_FORCE, listener_in_force) X(ALARM_STATE, alarm_state)
 
 enum event_type {
     EVENT_CLOCK, /* only time passed */

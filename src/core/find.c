@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/index.h"
+#include "core/strategy.h"
 #include "core/targets.h"
 #include "model/arn.h"
 
@@ -181,6 +182,8 @@ core_rollback_target(const struct core *core, const struct service *service)
 
     if (p == NULL)
         return NULL;
+    if (service->course.is_on)
+        return strategy_rollback_target(service);
     for (struct deployment *d = service->deployments; d != NULL; d = d->next) {
         if (d == p || d->rollout_state != ROLLOUT_COMPLETED ||
             strmap_get(&core->index->definitions, d->revision->task_definition_arn) == NULL)

@@ -5,6 +5,7 @@
 #include "core/index.h"
 
 #define CRASH_MS 2000 /* of FORECAST_CRASHES_LATER, from RUNNING */
+#define WEIGHTS_MS 10 /* until HAProxy acts by other weights */
 #define FIRST_PORT 49152
 
 /* ---- ports ---- */
@@ -159,9 +160,13 @@ forecast_expect_all(struct forecast_world *w)
             expect(w, (struct happening){.kind = DRAINED, .target = e->target_deregister},
                    w->options->drain_ms);
             break;
+        case EFFECT_BALANCER_CONFIG:
+            h.kind = IN_FORCE;
+            text_copy(h.arn, ARN_SIZE, str_of(e->balancer_config.arn));
+            expect(w, h, WEIGHTS_MS);
+            break;
         case EFFECT_TASK_FORGET:
         case EFFECT_PERSIST:
-        case EFFECT_BALANCER_CONFIG:
             break;
         }
     }
@@ -298,6 +303,19 @@ now_drained(struct forecast_world *w, const struct ef_target_change *c)
     forecast_step(w, &ev);
 }
 
+static void
+now_in_force(struct forecast_world *w, const char *arn)
+{
+    const struct listener *l = core_listener(w->core, arn);
+    struct event ev = {.type = EVENT_LISTENER_IN_FORCE};
+
+    if (l == NULL)
+        return;
+    ev.listener_in_force.listener_arn = arn;
+    ev.listener_in_force.generation = l->generation;
+    forecast_step(w, &ev);
+}
+
 void
 forecast_happens(struct forecast_world *w, const struct happening *h)
 {
@@ -324,6 +342,9 @@ forecast_happens(struct forecast_world *w, const struct happening *h)
         break;
     case DRAINED:
         now_drained(w, &h->target);
+        break;
+    case IN_FORCE:
+        now_in_force(w, h->arn);
         break;
     }
 }

@@ -7,13 +7,13 @@
 #include "core/forecast.h"
 
 /* Something that will be reported to the core. */
-enum happening_kind { RESOLVED, RUNS, EXITS, STOPS, HEALTHY, UNHEALTHY, DRAINED };
+enum happening_kind { RESOLVED, RUNS, EXITS, STOPS, HEALTHY, UNHEALTHY, DRAINED, IN_FORCE };
 
 struct happening {
     int64_t at_ms;
     uint64_t order;
     enum happening_kind kind;
-    char arn[ARN_SIZE];             /* of the task; of the revision, if it is RESOLVED */
+    char arn[ARN_SIZE];             /* of the task; of the revision, if RESOLVED; of the listener, if IN_FORCE */
     struct ef_target_change target; /* of those about targets */
 };
 

@@ -60,7 +60,7 @@ task_definition_deregister(struct core *core, const struct ev_task_definition_de
 
 /* ---- load balancing ---- */
 
-static void
+void
 config_changed(struct core *core, enum row_kind kind, const char *arn)
 {
     struct effect *e;
@@ -130,6 +130,8 @@ listener_put(struct core *core, const struct ev_listener_put *ev)
     l->next = NULL;
     if (*at != NULL && *at != l) {
         l->next = (*at)->next;
+        l->generation = (*at)->generation;
+        l->in_force = (*at)->in_force;
         listener_free(*at);
     }
     *at = l;

@@ -18,6 +18,8 @@ void listener_put(struct core *core, const struct ev_listener_put *ev);
 void listener_delete(struct core *core, const struct ev_listener_delete *ev);
 void target_group_put(struct core *core, const struct ev_target_group_put *ev);
 void target_group_delete(struct core *core, const struct ev_target_group_delete *ev);
+/* The balancer gets a new view, and the row is written. */
+void config_changed(struct core *core, enum row_kind kind, const char *arn);
 
 void service_create(struct core *core, const struct ev_service_create *ev);
 void service_update(struct core *core, const struct ev_service_update *ev);

@@ -2,10 +2,13 @@
 #include "core/rollout.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/alarms.h"
 #include "core/deployment.h"
 #include "core/parts.h"
 #include "model/arn.h"
 #include "core/said.h"
+#include "core/strategy.h"
+#include "core/traffic_shift.h"
 
 #define DEPLOYMENTS_KEPT 20
 #define HISTORY_KEPT 40
@@ -62,6 +65,8 @@ sd_finish(struct core *core, struct service_deployment *sd, enum sd_status statu
         sd->stopped_at_ms = core->now_ms;
     if (sd->breaker_status == BREAKER_MONITORING)
         sd->breaker_status = BREAKER_MONITORING_COMPLETE;
+    if (sd->alarm_status == BREAKER_MONITORING)
+        sd->alarm_status = BREAKER_MONITORING_COMPLETE;
     if (reason != NULL)
         snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
 }
@@ -114,6 +119,9 @@ sd_begin(struct core *core, struct service *s, const struct revision *target)
     sd->status = SD_IN_PROGRESS;
     sd->breaker_status = breaker->enable ? BREAKER_MONITORING : BREAKER_DISABLED;
     sd->breaker_threshold = deployment_breaker_threshold(breaker, s->desired_count);
+    sd->alarm_status = s->config.watches_alarms && alarms_triggered(core, s) == NULL
+                           ? BREAKER_MONITORING
+                           : BREAKER_DISABLED;
     sd->created_at_ms = sd->started_at_ms = sd->updated_at_ms = core->now_ms;
     sd->config = s->config.doc == NULL ? NULL : json_ref(s->config.doc);
     sd->next = s->history;
@@ -132,6 +140,18 @@ reset_launches(struct service *s)
     s->last_complaint[0] = '\0';
 }
 
+/* It has all the traffic and was proved; what is left of its CLEAN_UP is the newer one's. */
+static void
+end_proved(struct core *core, struct service *s)
+{
+    struct deployment *d = service_primary(s);
+
+    set_rollout(core, d, ROLLOUT_COMPLETED, "ECS deployment %s completed.");
+    d->completed_at_ms = core->now_ms;
+    sd_finish(core, service_current(s), SD_SUCCESSFUL,
+              "Service deployment succeeded; a newer service deployment started during CLEAN_UP.");
+}
+
 void
 rollout_begin(struct core *core, struct service *s, struct revision *revision)
 {
@@ -141,7 +161,9 @@ rollout_begin(struct core *core, struct service *s, struct revision *revision)
     struct service_deployment *sd;
     char number[ID_SIZE];
 
-    if (before != NULL && !sd_is_finished(before))
+    if (strategy_is_cleaning_up(s))
+        end_proved(core, s);
+    else if (before != NULL && !sd_is_finished(before))
         sd_finish(core, before, SD_STOPPED,
                   "Service deployment stopped because a newer service deployment started.");
     sd = sd_begin(core, s, revision);
@@ -158,6 +180,7 @@ rollout_begin(struct core *core, struct service *s, struct revision *revision)
     d->next = s->deployments;
     s->deployments = d;
     reset_launches(s);
+    strategy_begin(core, s);
     rollout_prune(core, s);
     core_touch_service(core, s);
     core_queue(core, s);
@@ -199,6 +222,18 @@ restore(struct core *core, struct service *s, struct deployment *target, const c
     core_queue(core, s);
 }
 
+/* A deployment under way is undone by its own means: where the traffic was moved, it moves back. */
+static void
+undo(struct core *core, struct service *s)
+{
+    struct deployment *p = service_primary(s), *live = service_find_deployment(s, s->live_id);
+
+    if (s->course.is_on)
+        strategy_return(core, s);
+    else if (live != NULL && live != p)
+        traffic_choose_groups(p, live, /* is_beside= */ false);
+}
+
 static void
 sd_roll_back(struct core *core, struct service_deployment *sd, const struct deployment *target,
              const char *reason)
@@ -215,41 +250,102 @@ static void
 fail_primary(struct core *core, struct service *s, struct deployment *d, const char *text)
 {
     d->is_failed = true;
+    strategy_freeze(s);
     set_rollout(core, d, ROLLOUT_FAILED, text);
     core_touch_service(core, s);
     core_queue(core, s);
 }
 
-static void
-breaker_tripped(struct core *core, struct service *s, struct deployment *d,
-                struct service_deployment *sd)
-{
-    static const char reason[] =
-        "Service deployment rolled back because the circuit breaker threshold was exceeded.";
-    struct deployment *target = core_rollback_target(core, s);
+/* Why a deployment failed, in the words of its three readers. */
+struct failure {
+    const char *rollout;   /* of the deployment, with at most one %s: its id */
+    const char *returning; /* of the one restored */
+    const char *event;     /* "deployment failed: ..." */
+    const char *because;   /* "Service deployment rolled back because ..." */
+    bool rolls_back;
+};
 
-    fail_primary(core, s, d, "ECS deployment circuit breaker: tasks failed to start.");
-    said_event(core, s, "(service %s) (deployment %s) deployment failed: tasks failed to start.",
-               s->name, d->id);
-    sd->breaker_status = BREAKER_TRIGGERED;
+static void
+fail_deployment(struct core *core, struct service *s, const struct failure *f)
+{
+    struct deployment *d = service_primary(s), *target = core_rollback_target(core, s);
+    struct service_deployment *sd = service_current(s);
+    char reason[REASON_SIZE];
+
+    fail_primary(core, s, d, f->rollout);
+    said_event(core, s, "(service %s) (deployment %s) deployment failed: %s.", s->name, d->id,
+               f->event);
     if (sd->status == SD_ROLLBACK_IN_PROGRESS) {
         /* What was restored failed, too: no second rollback, an operator has to decide. */
-        sd_finish(core, sd, SD_ROLLBACK_FAILED,
-                  "Service deployment rollback failed because the circuit breaker threshold was "
-                  "exceeded.");
-    } else if (!s->config.breaker.rollback) {
-        sd_finish(core, sd, SD_STOPPED,
-                  "Service deployment stopped because the circuit breaker threshold was "
-                  "exceeded.");
+        snprintf(reason, sizeof(reason), "Service deployment rollback failed because %s.",
+                 f->because);
+        sd_finish(core, sd, SD_ROLLBACK_FAILED, reason);
+    } else if (!f->rolls_back) {
+        snprintf(reason, sizeof(reason), "Service deployment stopped because %s.", f->because);
+        sd_finish(core, sd, SD_STOPPED, reason);
     } else if (target == NULL) {
-        sd_finish(core, sd, SD_ROLLBACK_FAILED,
-                  "Service deployment failed because the circuit breaker threshold was exceeded; "
-                  "there is no completed deployment to roll back to.");
+        snprintf(reason, sizeof(reason),
+                 "Service deployment failed because %s; there is no completed deployment to roll "
+                 "back to.",
+                 f->because);
+        sd_finish(core, sd, SD_ROLLBACK_FAILED, reason);
     } else {
+        snprintf(reason, sizeof(reason), "Service deployment rolled back because %s.", f->because);
         sd_roll_back(core, sd, target, reason);
-        restore(core, s, target,
-                "ECS deployment circuit breaker: rolling back to deploymentId %s.");
+        restore(core, s, target, f->returning);
+        undo(core, s);
     }
+}
+
+static void
+breaker_tripped(struct core *core, struct service *s)
+{
+    service_current(s)->breaker_status = BREAKER_TRIGGERED;
+    fail_deployment(
+        core, s,
+        &(struct failure){.rollout = "ECS deployment circuit breaker: tasks failed to start.",
+                          .returning =
+                              "ECS deployment circuit breaker: rolling back to deploymentId %s.",
+                          .event = "tasks failed to start",
+                          .because = "the circuit breaker threshold was exceeded",
+                          .rolls_back = s->config.breaker.rollback});
+}
+
+void
+rollout_fail(struct core *core, struct service *s, const char *because)
+{
+    fail_deployment(core, s,
+                    &(struct failure){.rollout = "ECS deployment %s failed.",
+                                      .returning =
+                                          "ECS deployment rolling back to deploymentId %s.",
+                                      .event = because,
+                                      .because = because,
+                                      .rolls_back = true});
+}
+
+/* Until the end of the bake time; a rollback is not watched (ecs.md 6.4). */
+static bool
+judge_alarms(struct core *core, struct service *s, struct service_deployment *sd)
+{
+    const char *alarm = sd->alarm_status == BREAKER_MONITORING && sd->status == SD_IN_PROGRESS &&
+                                !strategy_is_cleaning_up(s)
+                            ? alarms_triggered(core, s)
+                            : NULL;
+    char because[NAME_SIZE + 64];
+
+    if (alarm == NULL)
+        return false;
+    sd->alarm_status = BREAKER_TRIGGERED;
+    snprintf(sd->triggered_alarm, sizeof(sd->triggered_alarm), "%s", alarm);
+    snprintf(because, sizeof(because), "alarm %s was detected", sd->triggered_alarm);
+    fail_deployment(core, s,
+                    &(struct failure){.rollout = "ECS deployment failed: alarm detected.",
+                                      .returning = "ECS deployment failed: alarm detected. "
+                                                   "Rolling back to deploymentId %s.",
+                                      .event = "alarm detected",
+                                      .because = because,
+                                      .rolls_back = s->config.alarms_roll_back});
+    return true;
 }
 
 bool
@@ -262,6 +358,8 @@ rollout_judge(struct core *core, struct service *s)
 
     if (d == NULL || sd == NULL || d->rollout_state != ROLLOUT_IN_PROGRESS || sd_is_finished(sd))
         return false;
+    if (judge_alarms(core, s, sd))
+        return true;
     threshold = deployment_breaker_threshold(&s->config.breaker, s->desired_count);
     if (sd->breaker_threshold != threshold) {
         sd->breaker_threshold = threshold;
@@ -272,12 +370,12 @@ rollout_judge(struct core *core, struct service *s)
         sd->breaker_status = watched; /* switched on or off under way */
         core_touch_service(core, s);
     }
-    if (!s->config.breaker.enable)
+    if (!s->config.breaker.enable || strategy_is_cleaning_up(s))
         return false;
     failures = sd->status == SD_ROLLBACK_IN_PROGRESS ? d->failed_tasks : sd->breaker_failures;
     if (failures < threshold)
         return false;
-    breaker_tripped(core, s, d, sd);
+    breaker_tripped(core, s);
     return true;
 }
 
@@ -298,14 +396,17 @@ rollout_return(struct core *core, struct service *s, struct deployment *target, 
             return;
         fail_primary(core, s, d, "ECS deployment %s was rolled back by an operator.");
         sd_roll_back(core, sd, target, why);
+        restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
+        undo(core, s);
     } else {
         /* The present one is complete (or failed and stalls): going back is a deployment of its
          * own. */
         sd = sd_begin(core, s, target->revision);
         text_copy(sd->deployment_id, ID_SIZE, str_of(target->id));
         snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", why);
+        restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
+        strategy_begin(core, s);
     }
-    restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
 }
 
 void
@@ -314,7 +415,8 @@ rollout_stop(struct core *core, struct service *s, struct service_deployment *sd
     struct deployment *d = service_primary(s);
     struct deployment *target = core_rollback_target(core, s);
 
-    if (sd_is_finished(sd) || d == NULL || sd->status == SD_ROLLBACK_IN_PROGRESS)
+    if (sd_is_finished(sd) || d == NULL || sd->status == SD_ROLLBACK_IN_PROGRESS ||
+        strategy_is_cleaning_up(s))
         return; /* the door refuses finished ones; a rollback under way goes on */
     assert(sd == service_current(s));
     if (rolls_back && target != NULL) {
@@ -341,10 +443,47 @@ rollout_abandon(struct core *core, struct service *s)
                   "Service deployment stopped because the service was deleted.");
     for (struct deployment *d = s->deployments; d != NULL; d = d->next)
         d->desired_count = 0;
+    s->course.is_on = false;
     core_touch_service(core, s);
 }
 
 /* ---- success ---- */
+
+bool
+rollout_retire_sources(struct core *core, struct service *s)
+{
+    bool all = true;
+
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->status != DEPLOYMENT_ACTIVE)
+            continue;
+        if (d->count.wanted > 0 || d->count.before_stopping > 0) {
+            all = false;
+            continue;
+        }
+        d->status = DEPLOYMENT_INACTIVE;
+        d->desired_count = 0;
+        d->updated_at_ms = core->now_ms;
+        core_touch_service(core, s);
+    }
+    return all;
+}
+
+bool
+rollout_has_baked(struct core *core, struct service *s)
+{
+    struct service_deployment *sd = service_current(s);
+
+    if (sd == NULL || sd->status != SD_IN_PROGRESS)
+        return true; /* nobody watches what was restored */
+    if (sd->bake_until_ms == 0 && s->config.strategy.bake_min > 0) {
+        sd->bake_until_ms = core->now_ms + s->config.strategy.bake_min * 60000LL;
+        sd->stage = STAGE_BAKE_TIME;
+        sd->updated_at_ms = core->now_ms;
+        core_touch_service(core, s);
+    }
+    return core->now_ms >= sd->bake_until_ms;
+}
 
 void
 rollout_complete(struct core *core, struct service *s)
@@ -355,13 +494,10 @@ rollout_complete(struct core *core, struct service *s)
     set_rollout(core, d, ROLLOUT_COMPLETED, "ECS deployment %s completed.");
     d->completed_at_ms = core->now_ms;
     d->is_rollback = false;
-    for (struct deployment *other = s->deployments; other != NULL; other = other->next) {
-        if (other == d || other->status == DEPLOYMENT_INACTIVE)
-            continue;
-        other->status = DEPLOYMENT_INACTIVE;
-        other->desired_count = 0;
-        other->updated_at_ms = core->now_ms;
-    }
+    text_copy(s->live_id, ID_SIZE, str_of(d->id));
+    s->course.is_on = false;
+    if (!rollout_retire_sources(core, s) && sd != NULL)
+        sd->is_early = true;
     if (sd != NULL && !sd_is_finished(sd)) {
         if (sd->status == SD_ROLLBACK_IN_PROGRESS)
             sd_finish(core, sd, SD_ROLLBACK_SUCCESSFUL, NULL);
@@ -391,7 +527,7 @@ count_failure(struct core *core, struct service *s, struct deployment *d, struct
     struct service_deployment *sd = service_current(s);
 
     if (t->is_failure_counted || d->status != DEPLOYMENT_PRIMARY ||
-        d->rollout_state != ROLLOUT_IN_PROGRESS)
+        d->rollout_state != ROLLOUT_IN_PROGRESS || strategy_is_cleaning_up(s))
         return;
     t->is_failure_counted = true;
     d->failed_tasks++;
@@ -501,9 +637,12 @@ static void
 source_lost_task(struct core *core, struct service *s, struct deployment *d, bool failed_to_start,
                  bool is_infrastructure)
 {
+    const bool was_complete = d->rollout_state == ROLLOUT_COMPLETED ||
+                              (s->course.is_on && strcmp(s->live_id, d->id) == 0);
+
     if (d->status != DEPLOYMENT_ACTIVE || d->desired_count == 0)
         return;
-    if (d->rollout_state == ROLLOUT_COMPLETED && (!failed_to_start || is_infrastructure))
+    if (was_complete && (!failed_to_start || is_infrastructure))
         return;
     d->desired_count--;
     core_touch_service(core, s);

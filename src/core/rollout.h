@@ -13,7 +13,14 @@
 void rollout_begin(struct core *core, struct service *s, struct revision *revision);
 /* Has the breaker seen enough?  Then the deployment has failed, and is rolled back if so configured. */
 bool rollout_judge(struct core *core, struct service *s);
+/* Something else than the breaker failed it: rolled back, if there is anything to return to. */
+void rollout_fail(struct core *core, struct service *s, const char *because);
 void rollout_complete(struct core *core, struct service *s);
+/* Sources that have no task in traffic any more are INACTIVE; false if some still have.  By the
+ * counts of the last look. */
+bool rollout_retire_sources(struct core *core, struct service *s);
+/* Is the bake time of a rolling update over?  The first question begins it. */
+bool rollout_has_baked(struct core *core, struct service *s);
 /* An operator's rollback to `target`, whatever the state of the present deployment. */
 void rollout_return(struct core *core, struct service *s, struct deployment *target,
                     const char *reason);

@@ -7,6 +7,7 @@
 #include "core/parts.h"
 #include "core/requests.h"
 #include "core/rollout.h"
+#include "core/strategy.h"
 #include "core/task_lifecycle.h"
 #include "model/arn.h"
 
@@ -152,11 +153,24 @@ service_create(struct core *core, const struct ev_service_create *ev)
                                 ev->load_balancers, ev->load_balancer_count, ev->revision_doc));
 }
 
+/* In the group of a pair that has no traffic: more tasks there would serve nobody. */
+static bool
+is_out_of_traffic(const struct service *s, const struct deployment *d)
+{
+    const struct deployment *p = service_primary(s);
+
+    return !s->course.is_on && p != NULL && p->revision->load_balancer_count > 0 &&
+           d->revision->load_balancer_count > 0 &&
+           p->revision->load_balancers[0].alternate_group_arn[0] != '\0' &&
+           strcmp(deployment_target_group(p, 0), deployment_target_group(d, 0)) != 0;
+}
+
 static struct deployment *
 newest_complete_source(const struct service *s)
 {
     for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->status == DEPLOYMENT_ACTIVE && d->rollout_state == ROLLOUT_COMPLETED)
+        if (d->status == DEPLOYMENT_ACTIVE && d->rollout_state == ROLLOUT_COMPLETED &&
+            !is_out_of_traffic(s, d))
             return d;
     }
     return NULL;
@@ -192,6 +206,7 @@ set_desired_count(struct core *core, struct service *s, int count)
     assert(!s->is_daemon); /* its count is that of the instances; the door refuses another */
     spread_desired_count(s, s->desired_count, count);
     s->desired_count = count;
+    strategy_size_changed(s);
     if (p != NULL) {
         p->desired_count = count;
         p->updated_at_ms = core->now_ms;

@@ -76,7 +76,7 @@ set_owner(struct task *t, const struct task_plan *plan)
     text_copy(t->revision_arn, sizeof(t->revision_arn), str_of(plan->deployment->revision->arn));
     for (int i = 0; i < t->target_count; i++)
         text_copy(t->targets[i].target_group_arn, ARN_SIZE,
-                  str_of(plan->deployment->revision->load_balancers[i].target_group_arn));
+                  str_of(deployment_target_group(plan->deployment, i)));
 }
 
 static void

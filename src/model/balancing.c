@@ -18,6 +18,7 @@ static const struct row_field listener_fields[] = {
     INT_FIELD(struct listener, port),
     TEXT_FIELD(struct listener, protocol),
     JSON_FIELD(struct listener, actions),
+    I64_FIELD(struct listener, generation),
     JSON_FIELD(struct listener, tags),
     FIELDS_END,
 };

@@ -22,6 +22,8 @@ struct listener {
     int port;
     char protocol[8]; /* "HTTP" */
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
+    int64_t generation;   /* rises when a deployment moves its weights */
+    int64_t in_force;     /* not stored: the generation that the balancer last said it acts by */
     struct json *tags;
     struct listener *next;
 };

@@ -9,6 +9,9 @@ static const struct row_field load_balancer_fields[] = {
     TEXT_FIELD(struct service_load_balancer, target_group_arn),
     TEXT_FIELD(struct service_load_balancer, container_name),
     INT_FIELD(struct service_load_balancer, container_port),
+    TEXT_FIELD(struct service_load_balancer, alternate_group_arn),
+    TEXT_FIELD(struct service_load_balancer, production_listener_arn),
+    TEXT_FIELD(struct service_load_balancer, test_listener_arn),
     FIELDS_END,
 };
 
@@ -21,9 +24,54 @@ static const struct row_field breaker_fields[] = {
     FIELDS_END,
 };
 
+static const struct row_field hook_config_fields[] = {
+    INT_FIELD(struct hook_config, stages),
+    INT_FIELD(struct hook_config, timeout_min),
+    BOOL_FIELD(struct hook_config, continues),
+    FIELDS_END,
+};
+
+static const struct row_field strategy_fields[] = {
+    ENUM_FIELD(struct strategy_config, strategy, deployment_strategy),
+    INT_FIELD(struct strategy_config, bake_min),
+    INT_FIELD(struct strategy_config, step_permille),
+    INT_FIELD(struct strategy_config, step_bake_min),
+    BOOL_FIELD(struct strategy_config, succeeds_early),
+    BOOL_FIELD(struct strategy_config, cleans_up_later),
+    INT_FIELD(struct strategy_config, early_percent),
+    FIELDS_END,
+};
+
+static const struct row_field hook_run_fields[] = {
+    TEXT_FIELD(struct hook_run, id),
+    INT_FIELD(struct hook_run, hook),
+    ENUM_FIELD(struct hook_run, status, hook_status),
+    I64_FIELD(struct hook_run, expires_at_ms),
+    FIELDS_END,
+};
+
+static const struct row_field course_fields[] = {
+    BOOL_FIELD(struct course, is_on),
+    BOOL_FIELD(struct course, is_returning),
+    BOOL_FIELD(struct course, is_frozen),
+    ENUM_FIELD(struct course, stage, lifecycle_stage),
+    BOOL_FIELD(struct course, has_begun),
+    BOOL_FIELD(struct course, has_hooks),
+    TEXT_FIELD(struct course, base_id),
+    TEXT_FIELD(struct course, via_id),
+    INT_FIELD(struct course, share),
+    INT_FIELD(struct course, test_share),
+    I64_FIELD(struct course, began_at_ms),
+    I64_FIELD(struct course, stage_at_ms),
+    I64_FIELD(struct course, wait_until_ms),
+    FIELDS_END,
+};
+
 static const struct row_field config_fields[] = {
     INT_FIELD(struct deployment_config, minimum_healthy_percent),
     INT_FIELD(struct deployment_config, maximum_percent),
+    BOOL_FIELD(struct deployment_config, watches_alarms),
+    BOOL_FIELD(struct deployment_config, alarms_roll_back),
     JSON_FIELD(struct deployment_config, doc),
     FIELDS_END,
 };
@@ -66,6 +114,7 @@ static const struct row_field deployment_fields[] = {
     BOOL_FIELD(struct deployment, has_run),
     BOOL_FIELD(struct deployment, is_failed),
     BOOL_FIELD(struct deployment, is_rollback),
+    INT_FIELD(struct deployment, alternates),
     I64_FIELD(struct deployment, created_at_ms),
     I64_FIELD(struct deployment, updated_at_ms),
     I64_FIELD(struct deployment, completed_at_ms),
@@ -82,6 +131,8 @@ static const struct row_field history_fields[] = {
     ENUM_FIELD(struct service_deployment, breaker_status, breaker_status),
     INT_FIELD(struct service_deployment, breaker_failures),
     INT_FIELD(struct service_deployment, breaker_threshold),
+    ENUM_FIELD(struct service_deployment, alarm_status, breaker_status),
+    TEXT_FIELD(struct service_deployment, triggered_alarm),
     TEXT_FIELD(struct service_deployment, rollback_reason),
     TEXT_FIELD(struct service_deployment, rollback_revision_arn),
     TEXT_FIELD(struct service_deployment, rollback_deployment_id),
@@ -92,6 +143,9 @@ static const struct row_field history_fields[] = {
     I64_FIELD(struct service_deployment, finished_at_ms),
     I64_FIELD(struct service_deployment, stopped_at_ms),
     JSON_FIELD(struct service_deployment, config),
+    ENUM_FIELD(struct service_deployment, stage, lifecycle_stage),
+    I64_FIELD(struct service_deployment, bake_until_ms),
+    BOOL_FIELD(struct service_deployment, is_early),
     FIELDS_END,
 };
 
@@ -116,6 +170,7 @@ static const struct row_field service_fields[] = {
     TEXT_FIELD(struct service, last_complaint),
     I64_FIELD(struct service, last_complaint_ms),
     I64_FIELD(struct service, version),
+    TEXT_FIELD(struct service, live_id),
     I64_FIELD(struct service, events_ever),
     I64_FIELD(struct service, event_rows),
     FIELDS_END,
@@ -255,7 +310,40 @@ service_current(const struct service *s)
     return s->history;
 }
 
+const char *
+deployment_target_group(const struct deployment *d, int at)
+{
+    const struct service_load_balancer *lb = &d->revision->load_balancers[at];
+
+    return (d->alternates & 1 << at) != 0 ? lb->alternate_group_arn : lb->target_group_arn;
+}
+
 /* ---- to rows ---- */
+
+static struct json *
+encode_strategy(const struct strategy_config *config)
+{
+    struct json *row = row_encode(strategy_fields, config);
+
+    json_set(row, "hooks",
+             row_encode_array(hook_config_fields, config->hooks, config->hook_count,
+                              sizeof(config->hooks[0])));
+    return row;
+}
+
+static struct json *
+encode_course(const struct course *c)
+{
+    struct json *row;
+
+    if (!c->is_on)
+        return NULL;
+    row = row_encode(course_fields, c);
+    json_set(row, "plan", encode_strategy(&c->plan));
+    json_set(row, "hooks",
+             row_encode_array(hook_run_fields, c->hooks, c->hook_count, sizeof(c->hooks[0])));
+    return row;
+}
 
 static struct json *
 encode_revision(const struct revision *r)
@@ -385,7 +473,9 @@ service_encode(const struct service *s)
     struct json *config = row_encode(config_fields, &s->config);
 
     json_set(config, "breaker", row_encode(breaker_fields, &s->config.breaker));
+    json_set(config, "strategy", encode_strategy(&s->config.strategy));
     json_set(row, "config", config);
+    json_set(row, "course", encode_course(&s->course));
     encode_lists(s, row);
     json_set(row, "events",
              encode_events(s, 0, s->events_ever - s->event_rows * EVENTS_A_ROW));
@@ -542,6 +632,26 @@ decode_events(struct service *s, const struct json *array, struct err *err)
     return true;
 }
 
+/* A row of before there were strategies has none: ROLLING. */
+static bool
+decode_strategy(struct strategy_config *config, const struct json *row, struct err *err)
+{
+    return row == NULL ||
+           (row_decode(strategy_fields, row, config, err) &&
+            row_decode_array(hook_config_fields, json_get(row, "hooks"), config->hooks, HOOKS_MAX,
+                             sizeof(config->hooks[0]), &config->hook_count, err));
+}
+
+static bool
+decode_course(struct course *c, const struct json *row, struct err *err)
+{
+    return row == NULL ||
+           (row_decode(course_fields, row, c, err) &&
+            decode_strategy(&c->plan, json_get(row, "plan"), err) &&
+            row_decode_array(hook_run_fields, json_get(row, "hooks"), c->hooks, HOOKS_MAX,
+                             sizeof(c->hooks[0]), &c->hook_count, err));
+}
+
 static const struct json *
 find_event_row(const struct json *parts, int64_t number)
 {
@@ -576,7 +686,8 @@ static bool
 decode_config(struct deployment_config *config, const struct json *row, struct err *err)
 {
     return row_decode(config_fields, row, config, err) &&
-           row_decode(breaker_fields, json_get(row, "breaker"), &config->breaker, err);
+           row_decode(breaker_fields, json_get(row, "breaker"), &config->breaker, err) &&
+           decode_strategy(&config->strategy, json_get(row, "strategy"), err);
 }
 
 struct service *
@@ -586,7 +697,8 @@ service_decode(const struct json *row, struct err *err)
 
     if (s == NULL)
         return NULL;
-    if (!decode_config(&s->config, json_get(row, "config"), err)) {
+    if (!decode_config(&s->config, json_get(row, "config"), err) ||
+        !decode_course(&s->course, json_get(row, "course"), err)) {
         service_free(s);
         return NULL;
     }

@@ -2,7 +2,9 @@
 /* service.h - a service, its revisions, deployments and service deployments.
  * ECS shows a rollout in two ways (ecs.md head): `deployments[]` items with ids ecs-svc/N, and
  * service deployments with ARNs of their own.  A rollback re-activates the old `deployment`
- * under its old id, while the one `service_deployment` goes on as ROLLBACK_IN_PROGRESS. */
+ * under its old id, while the one `service_deployment` goes on as ROLLBACK_IN_PROGRESS.
+ * All strategies but ROLLING run the new revision beside the old one and move the traffic between the
+ * two target groups of a load balancer entry; where they stand is the service's `course`. */
 #pragma once
 #include "model/placement_rules.h"
 #include "model/types.h"
@@ -11,6 +13,28 @@ struct service_load_balancer {
     char target_group_arn[ARN_SIZE];
     char container_name[NAME_SIZE];
     int container_port;
+    /* Only if the service may use other strategies than ROLLING; else empty. */
+    char alternate_group_arn[BALANCING_ARN_SIZE];
+    char production_listener_arn[BALANCING_ARN_SIZE], test_listener_arn[BALANCING_ARN_SIZE];
+};
+
+/* PAUSE: waits in each of its stages until somebody says how to go on. */
+struct hook_config {
+    int stages; /* bit 1 << enum lifecycle_stage */
+    int timeout_min;
+    bool continues; /* when the time is over; else it rolls back */
+};
+
+struct strategy_config {
+    enum deployment_strategy strategy;
+    int bake_min;
+    int step_permille; /* LINEAR: each step; CANARY: the first one */
+    int step_bake_min; /* after each step but the last */
+    /* ROLLING: success before all tasks are replaced (ecs.md 5.13) */
+    bool succeeds_early, cleans_up_later;
+    int early_percent;
+    struct hook_config hooks[HOOKS_MAX];
+    int hook_count;
 };
 
 struct breaker_config {
@@ -22,6 +46,8 @@ struct breaker_config {
 struct deployment_config {
     int minimum_healthy_percent, maximum_percent;
     struct breaker_config breaker;
+    struct strategy_config strategy;
+    bool watches_alarms, alarms_roll_back; /* those that `doc` names */
     struct json *doc; /* as DescribeServices shows it, every default written out */
 };
 
@@ -59,6 +85,7 @@ struct deployment {
     bool has_run;          /* one of its tasks reached RUNNING */
     bool is_failed;        /* no further launches */
     bool is_rollback;      /* re-activated by a rollback */
+    int alternates;        /* bit i: load balancer i of its revision leads to the alternate group */
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
     struct deployment *next; /* newest first */
 
@@ -87,14 +114,49 @@ struct service_deployment {
     char status_reason[REASON_SIZE];
     enum breaker_status breaker_status;
     int breaker_failures, breaker_threshold;
+    enum breaker_status alarm_status;        /* the alarms are watched in the same way */
+    char triggered_alarm[NAME_SIZE];         /* empty: none */
     char rollback_reason[REASON_SIZE];       /* empty: none */
     char rollback_revision_arn[ARN_SIZE];
     char rollback_deployment_id[ID_SIZE];
     int64_t rollback_started_at_ms;
     int64_t created_at_ms, started_at_ms, updated_at_ms, finished_at_ms, stopped_at_ms; /* 0: not yet */
     struct json *config; /* the deploymentConfiguration it ran under */
+    enum lifecycle_stage stage; /* the one reached; NONE in a rolling update without bake time */
+    int64_t bake_until_ms;      /* of a rolling update; 0: not begun */
+    bool is_early;              /* succeeded while old tasks still ran */
     bool has_row;        /* of its own: it is over, and not the newest */
     struct service_deployment *next; /* newest first */
+};
+
+struct hook_run {
+    char id[40]; /* uuid; hookId */
+    int hook;    /* of the plan */
+    enum hook_status status;
+    int64_t expires_at_ms;
+};
+
+/* Where a deployment that moves traffic stands: all of it is stored, so that a restart goes on.
+ *   forward     stage after stage; the base, if there is one, runs on until CLEAN_UP
+ *   returning   rolled back: the PRIMARY is the base again; traffic goes back, then the rest goes
+ *   frozen      failed with nothing to return to, or not asked to: traffic stays where it is */
+struct course {
+    bool is_on;
+    bool is_returning, is_frozen;
+    struct strategy_config plan; /* as it was configured when it began */
+    enum lifecycle_stage stage;
+    bool has_begun; /* its own work: the weights are ordered, the bake time runs */
+    bool has_hooks; /* its own work is done, its hooks are under way */
+    char base_id[ID_SIZE]; /* the deployment that had the traffic before; empty: none */
+    char via_id[ID_SIZE];  /* the deployment whose load balancer entries name the listeners */
+    int share;             /* of production traffic led to the new deployment, in 1/1000 */
+    int test_share;
+    int64_t began_at_ms;   /* the whole */
+    int64_t stage_at_ms;   /* its present stage */
+    int64_t wait_until_ms; /* bake time; 0: none */
+    struct hook_run hooks[HOOKS_MAX]; /* of the present stage */
+    int hook_count;
+    int64_t ask_at_ms; /* not stored: when the balancer is asked again whether the weights are in force */
 };
 
 struct service_event {
@@ -126,6 +188,9 @@ struct service {
     int revision_count;
     struct deployment *deployments;  /* PRIMARY first, INACTIVE ones kept for rollback and history */
     struct service_deployment *history;
+    struct course course;
+    char live_id[ID_SIZE];           /* the deployment that was last proved and given all traffic, or
+                                      * whatever of the service still answered when that one did not */
     struct service_event *events; /* newest first; EVENTS_MAX are shown */
     int event_count, event_capacity;
     int64_t events_ever;       /* ever said: numbers them */
@@ -169,6 +234,8 @@ struct deployment *service_find_deployment(const struct service *s, const char *
 const char *deployment_number(const struct deployment *d); /* of "ecs-svc/123": "123" */
 struct revision *service_find_revision(const struct service *s, const char *arn);
 struct service_deployment *service_current(const struct service *s); /* newest, or NULL */
+/* The target group that tasks of `d` are registered in, for entry `at` of its load balancers. */
+const char *deployment_target_group(const struct deployment *d, int at);
 void service_add_event(struct service *s, const char *id, int64_t now_ms, char *message); /* takes it */
 
 /* Store rows.  The service's own row holds what may still change; what is settled for good (`has_row`, and

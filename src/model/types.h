@@ -10,6 +10,7 @@
 
 #define NAME_SIZE 256   /* cluster, service, family, container names: up to 255 and a NUL */
 #define ARN_SIZE 768
+#define BALANCING_ARN_SIZE 256 /* of a listener or target group, which have short names */
 #define ID_SIZE 64      /* 32 hex task ids, "ecs-svc/<19 digits>", uuids */
 #define REGION_SIZE 32
 #define DIGEST_SIZE 80  /* "sha256:" and 64 hex */
@@ -23,6 +24,7 @@
 #define LOAD_BALANCERS_MAX 5    /* target groups of a service */
 #define PORTS_MAX 100           /* port mappings of a container definition */
 #define BINDINGS_MAX 32         /* published ports of one running container kept in the model */
+#define HOOKS_MAX 10            /* lifecycle hooks of a service */
 #define EVENTS_MAX 100          /* service events shown, as ECS */
 #define EVENTS_A_ROW 5          /* older ones are stored by fives */
 #define EVENT_ROWS_MAX (EVENTS_MAX / EVENTS_A_ROW)
@@ -45,6 +47,13 @@
     X(ROLLBACK_IN_PROGRESS) X(ROLLBACK_SUCCESSFUL) X(ROLLBACK_FAILED)
 #define BREAKER_STATUS(X) X(DISABLED) X(MONITORING) X(TRIGGERED) X(MONITORING_COMPLETE)
 #define THRESHOLD_TYPE(X) X(BOUNDED_PERCENT) X(UNBOUNDED_PERCENT) X(COUNT)
+#define DEPLOYMENT_STRATEGY(X) X(ROLLING) X(BLUE_GREEN) X(LINEAR) X(CANARY)
+/* In the order of their course (ecs.md 6.8). */
+#define LIFECYCLE_STAGE(X)                                                                         \
+    X(NONE) X(RECONCILE_SERVICE) X(PRE_SCALE_UP) X(SCALE_UP) X(POST_SCALE_UP)                      \
+    X(TEST_TRAFFIC_SHIFT) X(POST_TEST_TRAFFIC_SHIFT) X(PRE_PRODUCTION_TRAFFIC_SHIFT)               \
+    X(PRODUCTION_TRAFFIC_SHIFT) X(POST_PRODUCTION_TRAFFIC_SHIFT) X(BAKE_TIME) X(CLEAN_UP)
+#define HOOK_STATUS(X) X(AWAITING_ACTION) X(IN_PROGRESS) X(SUCCEEDED) X(FAILED) X(TIMED_OUT)
 /* alb.md A6; the wire names are lower case and come from target_state_name(). */
 #define TARGET_STATE(X) X(initial) X(healthy) X(unhealthy) X(unused) X(draining) X(unavailable)
 #define TARGET_TYPE(X) X(instance) X(ip)
@@ -72,6 +81,9 @@
 #define ENUM_VALUE_SD(n) SD_##n,
 #define ENUM_VALUE_BREAKER(n) BREAKER_##n,
 #define ENUM_VALUE_THRESHOLD(n) THRESHOLD_##n,
+#define ENUM_VALUE_STRATEGY(n) STRATEGY_##n,
+#define ENUM_VALUE_STAGE(n) STAGE_##n,
+#define ENUM_VALUE_HOOK(n) HOOK_##n,
 #define ENUM_VALUE_TARGET(n) TARGET_##n,
 #define ENUM_VALUE_TARGET_TYPE(n) TARGET_TYPE_##n,
 #define ENUM_VALUE_STOP(n) STOP_##n,
@@ -89,6 +101,9 @@ DECLARE_ENUM(rollout_state, ROLLOUT, ROLLOUT_STATE)
 DECLARE_ENUM(sd_status, SD, SERVICE_DEPLOYMENT_STATUS)
 DECLARE_ENUM(breaker_status, BREAKER, BREAKER_STATUS)
 DECLARE_ENUM(threshold_type, THRESHOLD, THRESHOLD_TYPE)
+DECLARE_ENUM(deployment_strategy, STRATEGY, DEPLOYMENT_STRATEGY)
+DECLARE_ENUM(lifecycle_stage, STAGE, LIFECYCLE_STAGE)
+DECLARE_ENUM(hook_status, HOOK, HOOK_STATUS)
 DECLARE_ENUM(target_state, TARGET, TARGET_STATE)
 DECLARE_ENUM(target_type, TARGET_TYPE, TARGET_TYPE)
 DECLARE_ENUM(stop_code, STOP, STOP_CODE)

@@ -35,6 +35,22 @@ name_arn(struct story *st, const char *arn)
 }
 
 static void
+add_weights(struct story *st, const char *arn)
+{
+    const struct listener *l = core_listener(st->core, arn);
+    int first = 0, second = 0;
+
+    if (l == NULL) {
+        strbuf_add_cstr(&st->trace, " balancer");
+        return;
+    }
+    (void)listener_forwards_to(l, st->group, &first);
+    (void)listener_forwards_to(l, st->group2, &second);
+    strbuf_addf(&st->trace, " %s %d/%d", strcmp(arn, st->test) == 0 ? "test" : "production", first,
+                second);
+}
+
+static void
 add_effect(struct story *st, const struct effect *e)
 {
     struct strbuf *out = &st->trace;
@@ -64,7 +80,7 @@ add_effect(struct story *st, const struct effect *e)
         strbuf_addf(out, " deregister t%d", name_target(st, &e->target_deregister));
         return;
     case EFFECT_BALANCER_CONFIG:
-        strbuf_add_cstr(out, " balancer");
+        add_weights(st, e->balancer_config.arn);
         return;
     }
 }
@@ -246,6 +262,38 @@ add_providers(struct story *st)
 }
 
 static void
+add_listener(struct story *st, const char *name, char arn[static ARN_SIZE])
+{
+    struct listener *l = mem_new(sizeof(*l));
+    struct event ev = {.type = EVENT_LISTENER_PUT, .listener_put = {.listener = l}};
+    char text[2 * ARN_SIZE + 256];
+
+    snprintf(l->arn, sizeof(l->arn),
+             "arn:aws:elasticloadbalancing:eu-west-1:000000000000:listener/app/lb/0/%s", name);
+    text_copy(arn, ARN_SIZE, str_of(l->arn));
+    snprintf(text, sizeof(text),
+             "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":"
+             "\"%s\",\"Weight\":1},{\"TargetGroupArn\":\"%s\",\"Weight\":0}]}}]",
+             st->group, st->group2);
+    l->actions = parse(text);
+    story_tell(st, &ev, "listener");
+}
+
+static void
+prepare_balancing(struct story *st, const struct story_options *o)
+{
+    add_balancing(st, "tg", st->group);
+    if (o->has_second_group)
+        add_balancing(st, "tg2", st->second_group);
+    if (o->strategy.strategy == STRATEGY_ROLLING)
+        return;
+    add_balancing(st, "tg2", st->group2);
+    add_listener(st, "production", st->production);
+    if (o->has_test_listener)
+        add_listener(st, "test", st->test);
+}
+
+static void
 add_service(struct story *st, const struct story_options *o)
 {
     struct service_load_balancer lb[2] = {{.container_name = "app", .container_port = 80},
@@ -255,13 +303,20 @@ add_service(struct story *st, const struct story_options *o)
                                        .breaker = {.enable = o->has_breaker,
                                                    .rollback = o->rolls_back,
                                                    .value = 50,
-                                                   .reset_on_healthy_task = !o->no_reset}};
+                                                   .reset_on_healthy_task = !o->no_reset},
+                                       .strategy = o->strategy,
+                                       .watches_alarms = o->watches_alarms,
+                                       .alarms_roll_back = o->watches_alarms};
+    cleanup_json struct json *alarms = parse("{\"alarms\":{\"alarmNames\":[\"bad\",\"worse\"]}}");
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
     cleanup_json struct json *doc = o->doc == NULL ? NULL : parse(o->doc), *revision = NULL;
 
     text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
     text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
+    text_copy(lb[0].alternate_group_arn, BALANCING_ARN_SIZE, str_of(st->group2));
+    text_copy(lb[0].production_listener_arn, BALANCING_ARN_SIZE, str_of(st->production));
+    text_copy(lb[0].test_listener_arn, BALANCING_ARN_SIZE, str_of(st->test));
     c->cluster_arn = st->cluster;
     c->name = "web";
     c->created_by = "arn:aws:iam::000000000000:root";
@@ -275,6 +330,7 @@ add_service(struct story *st, const struct story_options *o)
         revision = json_object();
         json_set(revision, "capacityProviderStrategy", parse(o->providers));
     }
+    config.doc = alarms;
     c->config = &config;
     c->revision_doc = revision;
     c->doc = doc;
@@ -304,9 +360,7 @@ story_new(const struct story_options *options)
         story_machine(st, h, true);
     if (options->hosts == NULL)
         story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
-    add_balancing(st, "tg", st->group);
-    if (options->has_second_group)
-        add_balancing(st, "tg2", st->second_group);
+    prepare_balancing(st, options);
     for (int i = 0; i < 4; i++)
         add_definition(st, options->fixed_port);
     if (options->providers != NULL)
@@ -600,7 +654,7 @@ story_drained_of(struct story *st, int task, int64_t registration)
     struct event ev = {.type = EVENT_TARGET_DRAINED};
     char words[64];
 
-    ev.target_drained.target_group_arn = st->group;
+    ev.target_drained.target_group_arn = tt->target_group_arn;
     ev.target_drained.target_id = tt->target_id;
     ev.target_drained.port = tt->port;
     ev.target_drained.registration = registration;
@@ -651,6 +705,92 @@ story_rollback(struct story *st)
     ev.service_rollback.service_arn = st->service;
     ev.service_rollback.desired_count = -1;
     story_tell(st, &ev, "rollback");
+}
+
+void
+story_in_force(struct story *st)
+{
+    int64_t generations[2] = {0};
+    int count = 0;
+
+    effects_clear(&st->effects);
+    for (const struct listener *l = st->core->listeners; l != NULL; l = l->next)
+        generations[count++] = l->generation; /* the balancer has not seen what comes of its word */
+    count = 0;
+    for (const struct listener *l = st->core->listeners; l != NULL; l = l->next) {
+        struct event ev = {.type = EVENT_LISTENER_IN_FORCE};
+        ev.listener_in_force.listener_arn = l->arn;
+        ev.listener_in_force.generation = generations[count++];
+        core_step(st->core, &ev, st->now_ms, &st->effects);
+        if (st->resolves_by_itself)
+            answer_resolve(st);
+    }
+    core_check(st->core);
+    commit(st);
+    write_line(st, "in force");
+}
+
+void
+story_continue(struct story *st, bool rolls_back)
+{
+    const struct service *s = story_service(st);
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
+    char id[40] = "none", arn[ARN_SIZE];
+
+    for (int i = 0; i < s->course.hook_count; i++) {
+        if (s->course.hooks[i].status == HOOK_AWAITING_ACTION) {
+            memcpy(id, s->course.hooks[i].id, sizeof(id));
+            break;
+        }
+    }
+    text_copy(arn, sizeof(arn), str_of(service_current(s)->arn));
+    ev.service_deployment_continue.arn = arn;
+    ev.service_deployment_continue.hook_id = id;
+    ev.service_deployment_continue.rolls_back = rolls_back;
+    story_tell(st, &ev, rolls_back ? "continue ROLLBACK" : "continue");
+}
+
+void
+story_stop_deployment(struct story *st, bool rolls_back)
+{
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
+    char arn[ARN_SIZE];
+
+    text_copy(arn, sizeof(arn), str_of(service_current(story_service(st))->arn));
+    ev.service_deployment_stop.arn = arn;
+    ev.service_deployment_stop.rolls_back = rolls_back;
+    story_tell(st, &ev, rolls_back ? "stop ROLLBACK" : "stop ABORT");
+}
+
+void
+story_strategy(struct story *st, const struct strategy_config *strategy)
+{
+    struct deployment_config config = story_service(st)->config;
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+
+    config.strategy = *strategy;
+    ev.service_update.service_arn = st->service;
+    ev.service_update.desired_count = ev.service_update.health_check_grace_s = -1;
+    ev.service_update.launch_type = -1;
+    ev.service_update.config = &config;
+    story_tell(st, &ev, "strategy");
+}
+
+enum lifecycle_stage
+story_stage(const struct story *st)
+{
+    return service_current(story_service(st))->stage;
+}
+
+void
+story_alarm(struct story *st, const char *name, bool is_alarm)
+{
+    struct event ev = {.type = EVENT_ALARM_STATE};
+
+    ev.alarm_state.region = REGION;
+    ev.alarm_state.name = name;
+    ev.alarm_state.is_alarm = is_alarm;
+    story_tell(st, &ev, is_alarm ? "alarm" : "ok");
 }
 
 void

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* story.h - tells the core a story and writes down what it answers.
  * A story has cluster "c", target group "tg" behind a listener, host "h" (or those of its options) and
- * service "web".  Tasks are
+ * service "web"; one with another strategy than ROLLING also has the group "tg2", and perhaps a test
+ * listener; what its listeners are told is written as "production 90/10" or "test 0/100": of tg and
+ * of tg2.  Tasks are
  * named t1, t2, ... in the order of their creation.  Each told event makes one line:
  *     "  900 running t2 | target_register t2"
  * milliseconds since the start, the event, then the effects without PERSIST ("-" for none).
@@ -28,6 +30,7 @@ struct story {
     char ids[STORY_TASKS_MAX][ID_SIZE];
     int task_count;
     char cluster[ARN_SIZE], service[ARN_SIZE], group[ARN_SIZE], second_group[ARN_SIZE];
+    char group2[ARN_SIZE], production[ARN_SIZE], test[ARN_SIZE]; /* alternate group, listeners */
     char definitions[8][ARN_SIZE];
     int definition_count;
     int next_port;
@@ -53,6 +56,9 @@ struct story_options {
     const char *providers;          /* capacityProviderStrategy, as JSON */
     const char *doc;                /* placementStrategy, ... of the service, as JSON */
     int fixed_port;                 /* host port of definition 1 and all others; 0: dynamic */
+    struct strategy_config strategy;
+    bool has_test_listener;
+    bool watches_alarms; /* "bad" and "worse", with rollback */
 };
 
 struct story *story_new(const struct story_options *options);
@@ -85,6 +91,12 @@ void story_drained_of(struct story *st, int task, int64_t registration); /* perh
 void story_update(struct story *st, int definition); /* 1.. */
 void story_desired(struct story *st, int count);
 void story_rollback(struct story *st);
+void story_in_force(struct story *st); /* the balancer acts by the weights as they are now */
+void story_continue(struct story *st, bool rolls_back); /* the first hook that waits */
+void story_stop_deployment(struct story *st, bool rolls_back);
+void story_strategy(struct story *st, const struct strategy_config *strategy); /* of the next one */
+enum lifecycle_stage story_stage(const struct story *st);
+void story_alarm(struct story *st, const char *name, bool is_alarm);
 void story_stop_task(struct story *st, int task);
 void story_delete(struct story *st);
 void story_define(struct story *st, const char *doc); /* one more revision of "web" */

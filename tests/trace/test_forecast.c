@@ -184,3 +184,30 @@ TEST(names_of_faults_are_read_back)
     }
     CHECK(!forecast_fault_parse("crashes", &fault));
 }
+
+TEST(a_blue_green_deployment_is_foretold_to_its_end)
+{
+    struct story_options o = two;
+    cleanup_story struct story *st = NULL;
+    cleanup(strbuf_done) struct strbuf lines = {0};
+    cleanup(forecast_done) struct forecast f;
+
+    o.strategy = (struct strategy_config){.strategy = STRATEGY_BLUE_GREEN, .bake_min = 5};
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 2);
+    story_in_force(st);
+    story_at(st, 300000);
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    ask(st, 2, -1, FORECAST_NONE, &f);
+    CHECK(f.ends);
+    write_lines(&f, &lines);
+    CHECK_TEXT(strbuf_cstr(&lines), "0 status IN_PROGRESS (2/4)\n"
+                                    "0 start 2 web:2 (2/4)\n"
+                                    "300 running 2 web:2 (2/4)\n"
+                                    "400 healthy 2 web:2 (4/4)\n"
+                                    "300410 drain 2 web:1 (2/2)\n"
+                                    "300460 stop 2 web:1 (2/2)\n"
+                                    "300460 status SUCCESSFUL (2/2)\n"
+                                    "300480 stopped 2 web:1 (2/2)\n");
+}
