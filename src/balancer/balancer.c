@@ -102,6 +102,21 @@ member_tell_drained(struct balancer *b, struct member *m)
     b->config.report(b->config.ctx, &event);
 }
 
+void
+frontend_tell(struct balancer *b, struct frontend *f)
+{
+    const struct event event = {
+        .type = EVENT_LISTENER_IN_FORCE,
+        .listener_in_force = {.listener_arn = f->arn, .generation = f->generation},
+    };
+
+    if (!f->must_tell || !sync_is_in_force(b, f))
+        return;
+    f->must_tell = false;
+    log_info("listener.in_force", "listener=%s action=%s", f->id, f->has_action);
+    b->config.report(b->config.ctx, &event);
+}
+
 /* ---- a new view ---- */
 
 struct delivery { /* a call for the loop */
@@ -313,6 +328,9 @@ apply_listener(struct balancer *b, const struct view_listener *v)
     f->idle_timeout_s = v->idle_timeout_s;
     json_unref(f->actions);
     f->actions = json_ref(v->actions);
+    memcpy(f->arn, v->arn, sizeof(f->arn));
+    f->generation = v->generation;
+    f->must_tell = v->is_awaited;
 }
 
 static void

@@ -2,8 +2,8 @@
 /* balancer.h - hands on traffic: our own HAProxy under supervision, and the health checks.
  * Works from snapshots: balancer_apply() gets the whole wanted state and makes the least change that
  * makes the data plane true (alb.md part B: fixed slots, maps, gated reloads; never add/del server).
- * What happened comes back as events (TARGET_HEALTH, TARGET_DRAINED) through `report`, from the
- * balancer's thread.  HAProxy outlives naru: balancer_new() finds a running one by its pid file and
+ * What happened comes back as events (TARGET_HEALTH, TARGET_DRAINED, LISTENER_IN_FORCE) through
+ * `report`, from the balancer's thread.  HAProxy outlives naru: balancer_new() finds a running one by its pid file and
  * admin socket and adopts it; nothing in rotation changes by that. */
 #pragma once
 #include "core/event.h"
@@ -44,6 +44,8 @@ struct view_listener {
     int port;
     int idle_timeout_s;         /* of its load balancer */
     struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
+    int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
+    bool is_awaited;            /* the core waits for that: it is said (again) */
 };
 
 struct balancer_view {

@@ -267,6 +267,20 @@ send_changes(struct balancer *b, const struct changes *c, int first)
     return end - first;
 }
 
+bool
+sync_is_in_force(const struct balancer *b, const struct frontend *f)
+{
+    cleanup(setup_done) struct setup s = setup_make(b);
+    const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
+    char action[HAPROXY_ACTION_SIZE];
+
+    if (haproxy_process_state(b->haproxy) != HAPROXY_RUNNING || b->must_learn || !f->is_served ||
+        strcmp(b->running, b->wanted) != 0)
+        return false;
+    haproxy_config_action(&s.config, &l, action);
+    return strcmp(action, f->has_action) == 0;
+}
+
 void
 sync_apply(struct balancer *b)
 {

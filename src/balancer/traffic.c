@@ -237,6 +237,8 @@ traffic_turn(struct balancer *b)
     for (struct group *g = b->groups; g != NULL; g = g->next)
         for (struct member *m = g->members; m != NULL; m = m->next)
             member_tell(b, m);
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next)
+        frontend_tell(b, f);
     end_turn(b, is_blocked);
 }
 

@@ -65,6 +65,9 @@ struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
     struct json *actions;
+    char arn[ARN_SIZE];
+    int64_t generation;    /* of its weights */
+    bool must_tell;        /* as soon as they are in force */
     bool is_seen;
     bool is_served;        /* the running configuration has it */
     bool is_written;       /* and the one being loaded */
@@ -107,6 +110,7 @@ struct balancer {
 /* balancer.c */
 void member_tell(struct balancer *b, struct member *m); /* its health, if the core does not know it */
 void member_tell_drained(struct balancer *b, struct member *m);
+void frontend_tell(struct balancer *b, struct frontend *f);
 enum target_state member_state(const struct member *m);
 void member_checked(void *arg);
 
@@ -135,6 +139,7 @@ void load_remember(struct balancer *b, const struct config_setup *c);
 /* sync.c */
 void sync_forget(struct group *g); /* HAProxy has nothing of it */
 void sync_learn(struct balancer *b); /* asks; failing leaves must_learn set */
+bool sync_is_in_force(const struct balancer *b, const struct frontend *f); /* its action, in HAProxy */
 void sync_apply(struct balancer *b); /* the difference; failing sets must_learn */
 
 /* drain.c */

@@ -97,6 +97,8 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     to->idle_timeout_s = lb == NULL ? 60
                                     : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
     to->actions = json_ref(l->actions);
+    to->generation = l->generation;
+    to->is_awaited = l->in_force < l->generation;
 }
 
 struct balancer_view *

@@ -77,6 +77,12 @@ envelope_new(const struct event *event)
         ev->target_id = keep(a, ev->target_id);
         break;
     }
+    case EVENT_LISTENER_IN_FORCE: {
+        struct ev_listener_in_force *ev = &e->event.listener_in_force;
+
+        ev->listener_arn = keep(a, ev->listener_arn);
+        break;
+    }
     default:
         assert(!"only reports travel in envelopes");
     }

@@ -56,6 +56,66 @@ TEST(weights_are_exact_and_move_without_a_reload)
     CHECK_EQ(haproxy_worker(w), worker);
 }
 
+static void
+shift(struct world *w, const char *actions)
+{
+    pthread_mutex_lock(&w->lock);
+    w->actions = actions;
+    w->generation++;
+    pthread_mutex_unlock(&w->lock);
+    world_apply(w);
+    WAIT_FOR(atomic_load(&w->in_force) == w->generation, 5000);
+}
+
+/* What a blue/green deployment does, again and again: whoever lost the traffic goes the moment that
+ * the balancer said so. */
+TEST(traffic_that_moves_between_groups_loses_no_request)
+{
+    WORLD;
+    struct load loads[3] = {{.path = "/"},
+                            {.path = "/", .is_fresh = true, .pause_ms = 2},
+                            {.path = "/", .pause_ms = 20}};
+    struct app *sides[2][2];
+    pid_t worker;
+
+    w->actions = WEIGHTED("1", "0");
+    for (int i = 0; i < 4; i++) {
+        sides[i / 2][i % 2] = app_start(w);
+        sides[i / 2][i % 2]->group = i / 2;
+        world_register(w, sides[i / 2][i % 2]);
+    }
+    for (int i = 0; i < 4; i++)
+        world_wait_healthy(sides[i / 2][i % 2]);
+    worker = haproxy_worker(w);
+    for (int i = 0; i < 3; i++) {
+        loads[i].port = w->port;
+        load_start(&loads[i]);
+    }
+    for (int round = 0; round < 20; round++) {
+        const int to = 1 - round % 2, from = 1 - to;
+        if (round % 4 == 0)
+            shift(w, WEIGHTED("90", "10"));
+        shift(w, to == 1 ? WEIGHTED("0", "100") : WEIGHTED("100", "0"));
+        for (int i = 0; i < 2; i++)
+            world_drain(w, sides[from][i]);
+        for (int i = 0; i < 2; i++) {
+            world_stop_app(w, sides[from][i]);
+            sides[from][i] = app_start(w);
+            sides[from][i]->group = from;
+            world_register(w, sides[from][i]);
+        }
+        for (int i = 0; i < 2; i++)
+            world_wait_healthy(sides[from][i]);
+        CHECK_EQ(atomic_load(&sides[from][0]->requests), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        load_stop(&loads[i]);
+    check_no_failures(&loads[0], "keep-alive");
+    check_no_failures(&loads[1], "fresh");
+    check_no_failures(&loads[2], "pausing");
+    CHECK_EQ(haproxy_worker(w), worker); /* without a reload */
+}
+
 TEST(a_group_grows_beyond_its_slots)
 {
     WORLD;

@@ -100,12 +100,15 @@ take_report(void *ctx, const struct event *event)
         app->drained_ms = clock_monotonic_ms();
         atomic_store(&app->told_registration, (int)event->target_drained.registration);
         atomic_fetch_add(&app->drained, 1);
+    } else if (event->type == EVENT_LISTENER_IN_FORCE) {
+        atomic_store(&w->in_force, (int)event->listener_in_force.generation);
     }
     pthread_mutex_unlock(&w->lock);
 }
 
 static void
-add_listener(struct balancer_view *v, const char *id, int port, const char *actions)
+add_listener(struct balancer_view *v, const char *id, int port, const char *actions, int generation,
+             bool is_awaited)
 {
     struct view_listener *l = &v->listeners[v->listener_count++];
     struct err err;
@@ -116,6 +119,8 @@ add_listener(struct balancer_view *v, const char *id, int port, const char *acti
     l->idle_timeout_s = 60;
     l->actions = json_parse(str_of(actions), &err);
     CHECK(l->actions != NULL);
+    l->generation = generation;
+    l->is_awaited = is_awaited;
 }
 
 static void
@@ -153,9 +158,10 @@ make_view(struct world *w)
     v->listeners = mem_new(2 * sizeof(*v->listeners));
     v->groups = mem_new(2 * sizeof(*v->groups));
     if (!w->has_no_listener)
-        add_listener(v, "aaaaaaaaaaaaaaaa", w->port, w->actions);
+        add_listener(v, "aaaaaaaaaaaaaaaa", w->port, w->actions, w->generation,
+                     atomic_load(&w->in_force) < w->generation);
     if (w->has_second_listener)
-        add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions);
+        add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");
     add_group(w, v, 1, OTHER_ARN, "fedcba9876543210");
     return v;

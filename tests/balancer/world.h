@@ -50,6 +50,8 @@ struct world {
     struct health_check check;
     int drain_delay_s;
     const char *actions; /* JSON */
+    int generation;      /* of the first listener's weights; raise it with `actions` */
+    atomic_int in_force; /* the one that the balancer said */
     bool has_no_listener, has_second_listener;
     int second_port;
 };

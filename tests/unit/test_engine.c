@@ -373,3 +373,22 @@ TEST(an_engine_that_never_started_says_no)
     struct err err;
     CHECK(file_remove_tree(w.dir, &err));
 }
+
+TEST(every_report_of_the_hands_crosses_to_the_engine)
+{
+    struct world w = new_world();
+    const struct event reports[] = {
+        {.type = EVENT_INSTANCE_REPORT, .instance_report = {.host = "h"}},
+        {.type = EVENT_IMAGE_RESOLVED, .image_resolved = {.service_arn = "s", .revision_arn = "r"}},
+        {.type = EVENT_TASK_STATE, .task_state = {.task_id = "t"}},
+        {.type = EVENT_TARGET_HEALTH, .target_health = {.target_group_arn = "g", .target_id = "t"}},
+        {.type = EVENT_TARGET_DRAINED, .target_drained = {.target_group_arn = "g", .target_id = "t"}},
+        {.type = EVENT_LISTENER_IN_FORCE, .listener_in_force = {.listener_arn = "l", .generation = 1}},
+    };
+    int count;
+
+    for (size_t i = 0; i < ARRAY_COUNT(reports); i++)
+        engine_report(w.engine, &reports[i]);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    end_world(&w);
+}
