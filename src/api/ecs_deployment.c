@@ -167,6 +167,10 @@ ecs_stop_service_deployment(struct request *rq, struct json *out, struct err *er
     switch (sd->status) {
     case SD_PENDING:
     case SD_IN_PROGRESS:
+        if (sd->stage == STAGE_CLEAN_UP)
+            return err_set(err, ERR_CONFLICT,
+                           "The service deployment is in stage CLEAN_UP: it has all the traffic, and only a "
+                           "new deployment leads back.");
         if (rolls_back && core_rollback_target(rq->core, s) == NULL)
             return err_set(err, ERR_CONFLICT,
                            "There is no completed deployment to roll back to; stopType ABORT stops "
@@ -184,6 +188,48 @@ ecs_stop_service_deployment(struct request *rq, struct json *out, struct err *er
                        "The service deployment is in a terminal state (%s) and can not be stopped.",
                        sd_status_name(sd->status));
     }
+    json_set(out, "serviceDeploymentArn", json_text(arn));
+    return true;
+}
+
+/* ---- ContinueServiceDeployment ---- */
+
+static const struct hook_run *
+find_hook(const struct service *s, const struct service_deployment *sd, const char *hook_id)
+{
+    if (sd != service_current(s) || !s->course.is_on)
+        return NULL;
+    for (int i = 0; i < s->course.hook_count; i++) {
+        if (strcmp(s->course.hooks[i].id, hook_id) == 0)
+            return &s->course.hooks[i];
+    }
+    return NULL;
+}
+
+bool
+ecs_continue_service_deployment(struct request *rq, struct json *out, struct err *err)
+{
+    const char *arn = json_get_cstr(rq->input, "serviceDeploymentArn", "");
+    const char *hook_id = json_get_cstr(rq->input, "hookId", "");
+    const bool rolls_back =
+        strcmp(json_get_cstr(rq->input, "action", "CONTINUE"), "ROLLBACK") == 0;
+    struct service_deployment *sd = NULL;
+    const struct service *s = core_service_of_deployment(rq->core, arn, &sd);
+    const struct hook_run *run;
+
+    if (s == NULL || sd == NULL)
+        return err_set(err, ERR_SERVICE_DEPLOYMENT_NOT_FOUND, "Service deployment not found.");
+    run = find_hook(s, sd, hook_id);
+    if (run == NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The service deployment has no lifecycle hook with hookId %.100s in its present "
+                       "stage.", hook_id);
+    if (run->status != HOOK_AWAITING_ACTION || s->course.is_frozen || s->course.is_returning)
+        return err_set(err, ERR_CONFLICT, "The lifecycle hook %s is not awaiting an action.", hook_id);
+    request_step(rq, &(struct event){.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE,
+                                     .service_deployment_continue = {.arn = sd->arn,
+                                                                     .hook_id = hook_id,
+                                                                     .rolls_back = rolls_back}});
     json_set(out, "serviceDeploymentArn", json_text(arn));
     return true;
 }

@@ -162,6 +162,20 @@ ecs_describe_definition(const struct request *rq, const struct task_definition *
 
 /* ---- services ---- */
 
+static struct json *
+advanced_configuration(const struct revision *revision, int at)
+{
+    const struct service_load_balancer *lb = &revision->load_balancers[at];
+    const struct json *roles = json_get(revision->doc, "loadBalancerRoles");
+    struct json *o = json_object();
+
+    json_set(o, "alternateTargetGroupArn", json_text(lb->alternate_group_arn));
+    json_set(o, "productionListenerRule", json_text(lb->production_listener_arn));
+    ecs_set_text(o, "testListenerRule", lb->test_listener_arn);
+    ecs_set_text(o, "roleArn", json_cstr(json_at(roles, (size_t)at), ""));
+    return o;
+}
+
 struct json *
 ecs_load_balancers(const struct revision *revision)
 {
@@ -173,6 +187,8 @@ ecs_load_balancers(const struct revision *revision)
         json_set(o, "targetGroupArn", json_text(lb->target_group_arn));
         json_set(o, "containerName", json_text(lb->container_name));
         set_int(o, "containerPort", lb->container_port);
+        if (lb->alternate_group_arn[0] != '\0')
+            json_set(o, "advancedConfiguration", advanced_configuration(revision, i));
         json_append(list, o);
     }
     return list;
@@ -325,7 +341,8 @@ ecs_describe_service(const struct request *rq, const struct service *service, bo
 /* ---- service deployments and revisions ---- */
 
 static struct json *
-revision_summary(const struct request *rq, const struct service *service, const char *revision_arn)
+revision_summary(const struct request *rq, const struct service *service,
+                 const struct service_deployment *sd, const char *revision_arn)
 {
     struct json *o = json_object();
     int requested = 0, running = 0, pending = 0;
@@ -344,6 +361,7 @@ revision_summary(const struct request *rq, const struct service *service, const 
     set_int(o, "requestedTaskCount", requested);
     set_int(o, "runningTaskCount", running);
     set_int(o, "pendingTaskCount", pending);
+    ecs_describe_weights(service, sd, revision_arn, o);
     return o;
 }
 
@@ -362,9 +380,9 @@ ecs_describe_service_deployment(const struct request *rq, const struct service *
     ecs_set_time(rq, o, "stoppedAt", sd->stopped_at_ms);
     ecs_set_time(rq, o, "updatedAt", sd->updated_at_ms);
     for (int i = 0; i < sd->source_count; i++)
-        json_append(sources, revision_summary(rq, service, sd->source_revision_arns[i]));
+        json_append(sources, revision_summary(rq, service, sd, sd->source_revision_arns[i]));
     json_set(o, "sourceServiceRevisions", sources);
-    json_set(o, "targetServiceRevision", revision_summary(rq, service, sd->target_revision_arn));
+    json_set(o, "targetServiceRevision", revision_summary(rq, service, sd, sd->target_revision_arn));
     json_set(o, "status", json_text(sd_status_name(sd->status)));
     ecs_set_text(o, "statusReason", sd->status_reason);
     if (sd->config != NULL)
@@ -376,10 +394,36 @@ ecs_describe_service_deployment(const struct request *rq, const struct service *
         ecs_set_text(rollback, "serviceRevisionArn", sd->rollback_revision_arn);
         json_set(o, "rollback", rollback);
     }
+    ecs_describe_course(rq, service, sd, o);
     json_set(breaker, "status", json_text(breaker_status_name(sd->breaker_status)));
     set_int(breaker, "failureCount", sd->breaker_failures);
     set_int(breaker, "threshold", sd->breaker_threshold);
     json_set(o, "deploymentCircuitBreaker", breaker);
+    return o;
+}
+
+/* Which of each pair its tasks are in; NULL: it has none, or they were never to start. */
+static struct json *
+resolved_configuration(const struct service *service, const struct revision *revision)
+{
+    const struct deployment *d = service->deployments;
+    struct json *o, *list;
+
+    while (d != NULL && d->revision != revision)
+        d = d->next;
+    if (d == NULL || revision->load_balancer_count == 0 ||
+        revision->load_balancers[0].alternate_group_arn[0] == '\0')
+        return NULL;
+    o = json_object();
+    list = json_array();
+    for (int i = 0; i < revision->load_balancer_count; i++) {
+        struct json *lb = json_object();
+        json_set(lb, "targetGroupArn", json_text(deployment_target_group(d, i)));
+        json_set(lb, "productionListenerRule",
+                 json_text(revision->load_balancers[i].production_listener_arn));
+        json_append(list, lb);
+    }
+    json_set(o, "loadBalancers", list);
     return o;
 }
 
@@ -403,6 +447,7 @@ ecs_describe_revision(const struct request *rq, const struct service *service,
         json_append(images, image);
     }
     json_set(o, "containerImages", images);
+    json_set(o, "resolvedConfiguration", resolved_configuration(service, revision));
     json_set(o, "guardDutyEnabled", json_bool(false));
     ecs_set_time(rq, o, "createdAt", revision->created_at_ms);
     return o;

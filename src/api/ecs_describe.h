@@ -82,6 +82,11 @@ struct json *ecs_describe_service_deployment(const struct request *rq, const str
                                              const struct service_deployment *sd);
 struct json *ecs_describe_revision(const struct request *rq, const struct service *service,
                                    const struct revision *revision);
+/* Stage and hooks of a service deployment; the share of the traffic that a revision of it has. */
+void ecs_describe_course(const struct request *rq, const struct service *service,
+                         const struct service_deployment *sd, struct json *out);
+void ecs_describe_weights(const struct service *service, const struct service_deployment *sd,
+                          const char *revision_arn, struct json *out);
 /* The newest deployment's revision; also of an INACTIVE service. NULL only if there never was one. */
 const struct revision *ecs_current_revision(const struct service *service);
 struct json *ecs_load_balancers(const struct revision *revision);

@@ -3,6 +3,7 @@
 
 /* Operations of the model without a row here are known and not built. */
 const struct operation ecs_operations[] = {
+    {"ContinueServiceDeployment", ACCESS_WRITE, ecs_continue_service_deployment},
     {"CreateCapacityProvider", ACCESS_WRITE, ecs_create_capacity_provider},
     {"CreateCluster", ACCESS_WRITE, ecs_create_cluster},
     {"CreateService", ACCESS_WRITE, ecs_create_service},

@@ -18,7 +18,7 @@ operation_handler ecs_create_service, ecs_update_service, ecs_describe_services,
 operation_handler ecs_run_task, ecs_start_task, ecs_stop_task, ecs_describe_tasks, ecs_list_tasks;
 operation_handler ecs_update_task_protection, ecs_get_task_protection;
 operation_handler ecs_list_service_deployments, ecs_describe_service_deployments,
-    ecs_describe_service_revisions, ecs_stop_service_deployment;
+    ecs_describe_service_revisions, ecs_stop_service_deployment, ecs_continue_service_deployment;
 operation_handler ecs_tag_resource, ecs_untag_resource, ecs_list_tags_for_resource;
 operation_handler ecs_create_capacity_provider, ecs_describe_capacity_providers,
     ecs_update_capacity_provider, ecs_delete_capacity_provider, ecs_put_cluster_capacity_providers;

@@ -7,6 +7,7 @@
 #include "api/ecs_plan.h"
 #include "api/ecs_service_input.h"
 #include "api/ecs_shown.h"
+#include "api/ecs_strategy_input.h"
 #include "core/zone_balance.h"
 #include "model/arn.h"
 
@@ -182,6 +183,19 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
     return true;
 }
 
+/* A repeated call finds itself, and what it made. */
+static bool
+check_strategy(const struct request *rq, const struct cluster *cluster, const struct workload *w,
+               const struct deployment_config *config, struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "serviceName", "");
+    const struct service *s = core_service(rq->core, cluster, str_of(name));
+
+    if (s != NULL && s->status != SERVICE_INACTIVE)
+        return true;
+    return strategy_check(rq, &config->strategy, w->load_balancers, w->load_balancer_count, NULL, err);
+}
+
 bool
 ecs_create_service(struct request *rq, struct json *out, struct err *err)
 {
@@ -206,7 +220,8 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
                               json_get_i64(rq->input, "desiredCount", 0), err) ||
         !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
         !config_read(json_get(rq->input, "deploymentConfiguration"),
-                     is_daemon ? &daemon_defaults : NULL, &config, err))
+                     is_daemon ? &daemon_defaults : NULL, &config, err) ||
+        !check_strategy(rq, cluster, &w, &config, err))
         return false;
     return create(rq, cluster, &w, &rules, &config, out, err);
 }
@@ -299,7 +314,10 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         !capacity_check_count(json_get(starts ? w.doc : old->doc, "capacityProviderStrategy"),
                               json_get_i64(rq->input, "desiredCount", s->desired_count), err) ||
         !placement_read(rq->input, starts ? w.launch_type : old->launch_type, &rules, err) ||
-        (config_given != NULL && !config_read(config_given, &s->config, &config, err)))
+        (config_given != NULL && !config_read(config_given, &s->config, &config, err)) ||
+        !strategy_check(rq, config_given != NULL ? &config.strategy : &s->config.strategy,
+                        w.doc != NULL ? w.load_balancers : old->load_balancers, load_balancer_count, s,
+                        err))
         return false;
     doc = service_doc(rq, s->doc);
     placement_rules_done(&rules);

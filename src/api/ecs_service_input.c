@@ -4,6 +4,7 @@
 #include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
 #include "api/ecs_operations.h"
+#include "api/ecs_strategy_input.h"
 #include "model/arn.h"
 
 #if defined(__aarch64__)
@@ -29,20 +30,8 @@ fail_unbuilt(const char *what, struct err *err)
 static bool
 check_config_built(const struct json *config, struct err *err)
 {
-    const char *strategy = json_get_cstr(config, "strategy", "ROLLING");
-
-    if (strcmp(strategy, "ROLLING") != 0)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "deploymentConfiguration.strategy %s is not built in naru yet: ROLLING is.",
-                       strategy);
     if (json_get_bool(json_get(config, "alarms"), "enable", false))
         return fail_unbuilt("deploymentConfiguration.alarms", err);
-    if (json_size(json_get(config, "lifecycleHooks")) > 0)
-        return fail_unbuilt("deploymentConfiguration.lifecycleHooks", err);
-    if (json_get_i64(config, "bakeTimeInMinutes", 0) > 0)
-        return fail_unbuilt("deploymentConfiguration.bakeTimeInMinutes", err);
-    if (json_get_bool(json_get(config, "earlySuccessCriteria"), "enable", false))
-        return fail_unbuilt("deploymentConfiguration.earlySuccessCriteria", err);
     return true;
 }
 
@@ -51,10 +40,12 @@ check_load_balancers_built(const struct json *list, struct err *err)
 {
     for (size_t i = 0; i < json_size(list); i++) {
         const struct json *lb = json_at(list, i);
+        if (text_of(lb, "loadBalancerName")[0] != '\0' &&
+            json_size(json_get(lb, "advancedConfiguration")) > 0)
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "advancedConfiguration field is not allowed with ELBv1 loadBalancers");
         if (text_of(lb, "loadBalancerName")[0] != '\0')
             return fail_unbuilt("loadBalancers.loadBalancerName (classic load balancers)", err);
-        if (json_size(json_get(lb, "advancedConfiguration")) > 0)
-            return fail_unbuilt("loadBalancers.advancedConfiguration", err);
     }
     return true;
 }
@@ -130,6 +121,11 @@ daemon_check(const struct json *input, const struct workload *w, struct err *err
     if (json_get_i64(config, "maximumPercent", 100) != 100)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "maximumPercent must be 100 with the DAEMON scheduling strategy.");
+    if (strcmp(json_get_cstr(config, "strategy", "ROLLING"), "ROLLING") != 0 ||
+        json_get(config, "earlySuccessCriteria") != NULL)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The DAEMON scheduling strategy supports the deployment strategy ROLLING only, without early "
+                       "success criteria.");
     if (strcmp(json_get_cstr(input, "availabilityZoneRebalancing", "DISABLED"), "DISABLED") != 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Availability Zone rebalancing is not supported with the DAEMON scheduling strategy.");
@@ -171,10 +167,10 @@ alarms_off(void)
 }
 
 /* As DescribeServices shows it: every default written out. */
-static struct json *
-config_doc(const struct deployment_config *c, const struct json *alarms)
+static void
+show_config(const struct deployment_config *c, const struct json *alarms, struct json *doc)
 {
-    struct json *doc = json_object(), *breaker = json_object(), *threshold = json_object();
+    struct json *breaker = json_object(), *threshold = json_object();
 
     json_set(threshold, "type", json_text(threshold_type_name(c->breaker.type)));
     json_set(threshold, "value", json_int(c->breaker.value));
@@ -185,10 +181,7 @@ config_doc(const struct deployment_config *c, const struct json *alarms)
     json_set(doc, "deploymentCircuitBreaker", breaker);
     json_set(doc, "maximumPercent", json_int(c->maximum_percent));
     json_set(doc, "minimumHealthyPercent", json_int(c->minimum_healthy_percent));
-    json_set(doc, "strategy", json_text("ROLLING"));
-    json_set(doc, "bakeTimeInMinutes", json_int(0));
     json_set(doc, "alarms", alarms != NULL ? json_ref(alarms) : alarms_off());
-    return doc;
 }
 
 bool
@@ -202,6 +195,7 @@ config_read(const struct json *given, const struct deployment_config *old,
     };
     const struct json *breaker = json_get(given, "deploymentCircuitBreaker");
     const struct json *alarms = json_get(given, "alarms");
+    cleanup_json struct json *doc = json_object();
 
     if (old != NULL)
         c = *old;
@@ -221,7 +215,10 @@ config_read(const struct json *given, const struct deployment_config *old,
                        "deployments.");
     if (alarms == NULL && old != NULL)
         alarms = json_get(old->doc, "alarms");
-    c.doc = config_doc(&c, alarms);
+    show_config(&c, alarms, doc);
+    if (!strategy_read(given, old, c.minimum_healthy_percent, &c.strategy, doc, err))
+        return false;
+    c.doc = TAKE(doc);
     *out = c;
     return true;
 }
@@ -355,15 +352,32 @@ has_port(const struct container_definition *c, int port)
 }
 
 static bool
+check_group(const struct request *rq, const struct task_definition *td, const char *arn, struct err *err)
+{
+    const struct target_group *group =
+        request_is_region_of(rq, arn) ? core_target_group(rq->core, arn) : NULL;
+    const enum target_type wanted =
+        td->network_mode == NETWORK_awsvpc ? TARGET_TYPE_ip : TARGET_TYPE_instance;
+
+    if (group == NULL)
+        return err_set(err, ERR_INVALID_PARAMETER, "The target group %s does not exist.", arn);
+    if (group->target_type != wanted)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The provided target group %s has target type %s, which is incompatible with the "
+                       "%s network mode specified in the task definition.",
+                       arn, target_type_name(group->target_type), network_mode_name(td->network_mode));
+    if (!core_target_group_in_use(rq->core, arn))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The target group with targetGroupArn %s does not have an associated load "
+                       "balancer.", arn);
+    return true;
+}
+
+static bool
 check_load_balancer(const struct request *rq, const struct task_definition *td,
                     const struct service_load_balancer *lb, struct err *err)
 {
     const struct container_definition *c = task_definition_container(td, lb->container_name);
-    const struct target_group *group = request_is_region_of(rq, lb->target_group_arn)
-                                           ? core_target_group(rq->core, lb->target_group_arn)
-                                           : NULL;
-    const enum target_type wanted =
-        td->network_mode == NETWORK_awsvpc ? TARGET_TYPE_ip : TARGET_TYPE_instance;
 
     if (c == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
@@ -372,20 +386,8 @@ check_load_balancer(const struct request *rq, const struct task_definition *td,
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The container %s did not have a container port %d defined.", lb->container_name,
                        lb->container_port);
-    if (group == NULL)
-        return err_set(err, ERR_INVALID_PARAMETER, "The target group %s does not exist.",
-                       lb->target_group_arn);
-    if (group->target_type != wanted)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "The provided target group %s has target type %s, which is incompatible with the "
-                       "%s network mode specified in the task definition.",
-                       lb->target_group_arn, target_type_name(group->target_type),
-                       network_mode_name(td->network_mode));
-    if (!core_target_group_in_use(rq->core, lb->target_group_arn))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "The target group with targetGroupArn %s does not have an associated load "
-                       "balancer.", lb->target_group_arn);
-    return true;
+    return check_group(rq, td, lb->target_group_arn, err) &&
+           (lb->alternate_group_arn[0] == '\0' || check_group(rq, td, lb->alternate_group_arn, err));
 }
 
 static bool
@@ -403,7 +405,23 @@ read_one_load_balancer(const struct json *o, struct service_load_balancer *lb, s
         !text_copy(lb->container_name, sizeof(lb->container_name), str_of(text_of(o, "containerName"))))
         return err_set(err, ERR_INVALID_PARAMETER, "A load balancer's targetGroupArn or containerName is "
                                                    "too long.");
-    return true;
+    return strategy_read_pair(o, lb, err);
+}
+
+/* The roles that AWS needs to touch load balancers; shown again, in the order of the entries. */
+static void
+keep_roles(const struct json *given, const struct revision *old, struct workload *w)
+{
+    struct json *roles;
+
+    if (given == NULL && old != NULL && json_get(old->doc, "loadBalancerRoles") != NULL)
+        json_set(w->doc, "loadBalancerRoles", json_ref(json_get(old->doc, "loadBalancerRoles")));
+    if (json_size(given) == 0)
+        return;
+    roles = json_array();
+    for (size_t i = 0; i < json_size(given); i++)
+        json_append(roles, json_text(text_of(json_get(json_at(given, i), "advancedConfiguration"), "roleArn")));
+    json_set(w->doc, "loadBalancerRoles", roles);
 }
 
 static bool
@@ -431,7 +449,8 @@ read_load_balancers(const struct request *rq, const struct revision *old, struct
                                "loadBalancers names a target group and container port twice.");
         }
     }
-    return true;
+    keep_roles(given, old, w);
+    return strategy_check_pairs(rq, w, err);
 }
 
 /* ---- all of it ---- */
@@ -514,7 +533,10 @@ workload_equal(const struct workload *w, const struct revision *old)
     for (int i = 0; i < w->load_balancer_count; i++) {
         const struct service_load_balancer *a = &w->load_balancers[i], *b = &old->load_balancers[i];
         if (strcmp(a->target_group_arn, b->target_group_arn) != 0 ||
-            strcmp(a->container_name, b->container_name) != 0 || a->container_port != b->container_port)
+            strcmp(a->container_name, b->container_name) != 0 || a->container_port != b->container_port ||
+            strcmp(a->alternate_group_arn, b->alternate_group_arn) != 0 ||
+            strcmp(a->production_listener_arn, b->production_listener_arn) != 0 ||
+            strcmp(a->test_listener_arn, b->test_listener_arn) != 0)
             return false;
     }
     return true;

@@ -339,6 +339,17 @@ elb_describe_listeners(struct request *rq, struct json *out, struct err *err)
     return true;
 }
 
+/* While a deployment moves its traffic, the weights are the deployment's. */
+bool
+listener_check_owner(const struct request *rq, const char *arn, struct err *err)
+{
+    const struct service *s = core_listener_owner(rq->core, arn);
+
+    return s == NULL || err_set(err, ERR_ELB_RESOURCE_IN_USE,
+                                "Listener '%s' is in use by a deployment of the service '%s', which moves its "
+                                "traffic", arn, s->name);
+}
+
 bool
 elb_modify_listener(struct request *rq, struct json *out, struct err *err)
 {
@@ -350,7 +361,8 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     struct listener *copy;
     int64_t port;
 
-    if (l == NULL || !check_protocol(rq->input, err))
+    if (l == NULL || !check_protocol(rq->input, err) ||
+        (given != NULL && !listener_check_owner(rq, arn, err)))
         return false;
     port = json_get_i64(rq->input, "Port", l->port);
     if (port != l->port && !check_port(rq, l->load_balancer_arn, l, port, err))
@@ -377,7 +389,7 @@ elb_delete_listener(struct request *rq, struct json *out, struct err *err)
     const char *arn = json_get_cstr(rq->input, "ListenerArn", "");
     const struct event event = {.type = EVENT_LISTENER_DELETE, .listener_delete = {.arn = arn}};
 
-    if (elb_find_listener(rq, arn, err) == NULL)
+    if (elb_find_listener(rq, arn, err) == NULL || !listener_check_owner(rq, arn, err))
         return false;
     request_step(rq, &event);
     return true;

@@ -247,6 +247,9 @@ elb_delete_load_balancer(struct request *rq, struct json *out, struct err *err)
     if (strcmp(json_get_cstr(lb->attributes, "deletion_protection.enabled", "false"), "true") == 0)
         return err_set(err, ERR_OPERATION_NOT_PERMITTED,
                        "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn);
+    for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
+        if (strcmp(l->load_balancer_arn, arn) == 0 && !listener_check_owner(rq, l->arn, err))
+            return false;
     request_step(rq, &event);
     return true;
 }

@@ -246,6 +246,17 @@ world_report_health(struct world *w, const struct ef_target_change *target)
 }
 
 static void
+world_report_in_force(struct world *w, const char *arn)
+{
+    const struct listener *l = core_listener(w->core, arn);
+
+    if (l != NULL)
+        world_step(w, &(struct event){.type = EVENT_LISTENER_IN_FORCE,
+                                      .listener_in_force = {.listener_arn = arn,
+                                                            .generation = l->generation}});
+}
+
+static void
 world_report_drained(struct world *w)
 {
     while (w->draining_count > 0 && !w->drains_hang) {
@@ -276,6 +287,8 @@ world_settle(struct world *w)
             world_report_task(w, e.task_stop.task_arn, TASK_STOPPED, 0);
         else if (e.type == EFFECT_TARGET_REGISTER)
             world_report_health(w, &e.target_register);
+        else if (e.type == EFFECT_BALANCER_CONFIG)
+            world_report_in_force(w, e.balancer_config.arn);
         else if (e.type == EFFECT_TARGET_DEREGISTER && w->draining_count < 64)
             w->draining[w->draining_count++] = e.target_deregister;
         world_report_drained(w);

@@ -311,8 +311,9 @@ TEST(a_bad_service_is_refused)
          "The daemon scheduling strategy does not support a desired count"},
         {SERVICE(",'deploymentController':{'type':'CODE_DEPLOY'}"), "UnsupportedFeatureException",
          "CODE_DEPLOY"},
-        {SERVICE(",'deploymentConfiguration':{'strategy':'BLUE_GREEN'}"),
-         "UnsupportedFeatureException", "BLUE_GREEN"},
+        {SERVICE(",'deploymentConfiguration':{'alarms':{'alarmNames':['a'],'enable':true,"
+                 "'rollback':true}}"),
+         "UnsupportedFeatureException", "alarms"},
         {SERVICE(",'serviceRegistries':[{'registryArn':'r'}]"), "UnsupportedFeatureException",
          "serviceRegistries"},
         {SERVICE(",'enableExecuteCommand':true"), "UnsupportedFeatureException", "enableExecuteCommand"},
