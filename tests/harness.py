@@ -15,7 +15,10 @@ import urllib.error
 import urllib.request
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
 import botocore.config
+import botocore.credentials
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BINARY = None
@@ -159,6 +162,22 @@ class Naru:
         return boto3.client(service, endpoint_url=c["endpoint_url"], region_name=c["region"],
                             aws_access_key_id=c["access_key_id"], aws_secret_access_key=c["secret_access_key"],
                             config=botocore.config.Config(retries={"max_attempts": 0}, read_timeout=60))
+
+    def ecs(self, operation, **members):
+        """A signed call of its own: the Debian package's boto3 is older than some members and operations."""
+        c = self.credentials
+        request = botocore.awsrequest.AWSRequest(
+            "POST", self.url("/"), data=json.dumps(members).encode(),
+            headers={"Content-Type": "application/x-amz-json-1.1",
+                     "X-Amz-Target": f"AmazonEC2ContainerServiceV20141113.{operation}"})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials(c["access_key_id"], c["secret_access_key"]), "ecs",
+                                c["region"]).add_auth(request)
+        sent = urllib.request.Request(request.url, data=request.data, headers=dict(request.headers.items()))
+        try:
+            with urllib.request.urlopen(sent, timeout=30) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{operation}: {error.code} {error.read().decode()}") from None
 
     def cli(self, *args, check=True, **options):
         """Our own command line."""
