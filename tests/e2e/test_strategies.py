@@ -111,7 +111,8 @@ class MovingTraffic(unittest.TestCase):
             self.assertEqual(self.current()["lifecycleStage"], "POST_TEST_TRAFFIC_SHIFT")
             self.assertEqual(self.version_under_test(), after)
             self.assertEqual(self.share_of(before, 50), 1)
-            self.answer(hook)
+            self.naru.cli("aws", "ecs", "continue-service-deployment", "--service-deployment-arn",
+                          self.current()["serviceDeploymentArn"], "--hook-id", hook["hookId"])
             self.wait_for("SUCCESSFUL")
             self.assertEqual(self.share_of(after, 50), 1)
             self.check_load(load)
