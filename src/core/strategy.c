@@ -167,6 +167,14 @@ strategy_freeze(struct service *s)
         s->course.is_frozen = true;
 }
 
+/* Are they reached by the same traffic?  All are in a service without load balancers. */
+static bool
+share_group(const struct deployment *a, const struct deployment *b)
+{
+    return a->revision->load_balancer_count == 0 || b->revision->load_balancer_count == 0 ||
+           strcmp(deployment_target_group(a, 0), deployment_target_group(b, 0)) == 0;
+}
+
 /* Tasks of an unfinished rolling update are in the same group as the base: they serve beside it until
  * CLEAN_UP. */
 static bool
@@ -176,8 +184,7 @@ is_of_base(const struct service *s, const struct deployment *d)
 
     if (d == base || base == NULL || d->status == DEPLOYMENT_PRIMARY)
         return d == base;
-    return base->revision->load_balancer_count == 0 || d->revision->load_balancer_count == 0 ||
-           strcmp(deployment_target_group(base, 0), deployment_target_group(d, 0)) == 0;
+    return share_group(base, d);
 }
 
 /* Counts of the base and of what serves beside it. */
@@ -352,17 +359,24 @@ shed(struct core *core, struct service *s, struct scene *sc)
 }
 
 /* Of all but the PRIMARY: at once what is not healthy, the others as far as enough healthy ones are
- * there without them. */
+ * there without them; for those that serve beside the PRIMARY only such count that serve. */
 static int
 stop_sources(struct core *core, struct service *s, struct scene *sc)
 {
-    int done = 0;
+    int done = 0, serving = 0;
 
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        serving += share_group(d, sc->primary) ? d->count.healthy : 0;
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
         if (!task_is_wanted(t) || t->deployment == sc->primary ||
             core_task_is_protected(core, t) ||
             (t->is_healthy_now && sc->healthy <= sc->desired))
             continue;
+        if (t->is_healthy_now && share_group(t->deployment, sc->primary)) {
+            if (serving <= sc->desired)
+                continue;
+            serving--;
+        }
         moves_scale_in(core, sc, t);
         done++;
     }
@@ -723,18 +737,11 @@ static bool
 advance_stage(struct core *core, struct service *s, const struct scene *sc)
 {
     const struct course *c = &s->course;
-    char because[128];
 
     if (!c->has_hooks) {
         if (!work(core, s, sc))
             return c->is_frozen || c->is_returning; /* it failed, and that changed much */
         start_hooks(core, s);
-    }
-    if (!expire_hooks(core, s)) {
-        snprintf(because, sizeof(because), "%s lifecycle hook(s) failed",
-                 lifecycle_stage_name(c->stage));
-        rollout_fail(core, s, because);
-        return true;
     }
     if (!hooks_are_over(c))
         return false;
@@ -789,12 +796,26 @@ stay(struct core *core, struct service *s, struct scene *sc)
            keep_fleet(core, s, live, sc) > 0;
 }
 
+/* Before anything is started for a deployment that has failed by now. */
+static bool
+fail_by_hooks(struct core *core, struct service *s)
+{
+    char because[128];
+
+    if (s->course.is_frozen || s->course.is_returning || expire_hooks(core, s))
+        return false;
+    snprintf(because, sizeof(because), "%s lifecycle hook(s) failed",
+             lifecycle_stage_name(s->course.stage));
+    rollout_fail(core, s, because);
+    return true;
+}
+
 bool
 strategy_move(struct core *core, struct service *s)
 {
     struct scene sc;
 
-    if (fail_if_late(core, s))
+    if (fail_if_late(core, s) || fail_by_hooks(core, s))
         return true;
     sc = moves_look(core, s);
     sc.total_max = 2 * sc.desired; /* the percentages bound a rolling update only (ecs.md 6.7) */

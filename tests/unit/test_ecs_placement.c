@@ -440,6 +440,8 @@ TEST(what_a_daemon_service_can_not_have_is_refused)
         {",'availabilityZoneRebalancing':'ENABLED'", "InvalidParameterException", "Availability Zone rebalancing"},
         {",'capacityProviderStrategy':[{'capacityProvider':'big','weight':1}]", "UnsupportedFeatureException",
          "capacityProviderStrategy with the DAEMON"},
+        {",'deploymentConfiguration':{'strategy':'BLUE_GREEN'}", "InvalidParameterException",
+         "supports the deployment strategy ROLLING only"},
     };
     cleanup(world_done) struct world w;
     char input[512];
