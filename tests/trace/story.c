@@ -204,8 +204,8 @@ story_tell(struct story *st, const struct event *event, const char *words)
     write_line(st, words);
 }
 
-static struct json *
-parse(const char *text)
+struct json *
+story_json(const char *text)
 {
     struct err err;
     struct json *j = json_parse(str_of(text), &err);
@@ -275,7 +275,7 @@ add_listener(struct story *st, const char *name, char arn[static ARN_SIZE])
              "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":"
              "\"%s\",\"Weight\":1},{\"TargetGroupArn\":\"%s\",\"Weight\":0}]}}]",
              st->group, st->group2);
-    l->actions = parse(text);
+    l->actions = story_json(text);
     story_tell(st, &ev, "listener");
 }
 
@@ -307,10 +307,10 @@ add_service(struct story *st, const struct story_options *o)
                                        .strategy = o->strategy,
                                        .watches_alarms = o->watches_alarms,
                                        .alarms_roll_back = o->watches_alarms};
-    cleanup_json struct json *alarms = parse("{\"alarms\":{\"alarmNames\":[\"bad\",\"worse\"]}}");
+    cleanup_json struct json *alarms = story_json("{\"alarms\":{\"alarmNames\":[\"bad\",\"worse\"]}}");
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
-    cleanup_json struct json *doc = o->doc == NULL ? NULL : parse(o->doc), *revision = NULL;
+    cleanup_json struct json *doc = o->doc == NULL ? NULL : story_json(o->doc), *revision = NULL;
 
     text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
     text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
@@ -328,7 +328,7 @@ add_service(struct story *st, const struct story_options *o)
     c->load_balancer_count = o->has_second_group ? 2 : o->has_load_balancer ? 1 : 0;
     if (o->providers != NULL) {
         revision = json_object();
-        json_set(revision, "capacityProviderStrategy", parse(o->providers));
+        json_set(revision, "capacityProviderStrategy", story_json(o->providers));
     }
     config.doc = alarms;
     c->config = &config;
@@ -389,102 +389,6 @@ story_at(struct story *st, int64_t ms)
 {
     assert(st->start_ms + ms >= st->now_ms);
     st->now_ms = st->start_ms + ms;
-}
-
-static struct json *
-host_doc(const struct story_host *h)
-{
-    char text[256];
-
-    snprintf(text, sizeof(text),
-             "{\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"%s\"},"
-             "{\"name\":\"color\",\"value\":\"%s\"},"
-             "{\"name\":\"naru.auto-scaling-group\",\"value\":\"%s\"}]}",
-             h->zone == NULL ? "z" : h->zone, h->color == NULL ? "none" : h->color,
-             h->zone == NULL ? "" : h->zone);
-    return parse(text);
-}
-
-void
-story_machine(struct story *st, const struct story_host *host, bool is_connected)
-{
-    struct event ev = {.type = EVENT_INSTANCE_REPORT};
-    cleanup_json struct json *doc = host_doc(host);
-    char words[64];
-
-    ev.instance_report.host = host->name;
-    ev.instance_report.is_connected = is_connected;
-    ev.instance_report.cpu_total = host->cpu;
-    ev.instance_report.memory_total_mib = host->memory_mib;
-    ev.instance_report.doc = doc;
-    snprintf(words, sizeof(words), "%s %s", host->name, is_connected ? "connects" : "is lost");
-    story_tell(st, &ev, words);
-}
-
-struct container_instance *
-story_instance(const struct story *st, const char *host)
-{
-    for (struct container_instance *i = st->core->instances; i != NULL; i = i->next) {
-        if (strcmp(i->host, host) == 0)
-            return i;
-    }
-    return NULL;
-}
-
-void
-story_status(struct story *st, const char *host, enum instance_status status)
-{
-    struct event ev = {.type = EVENT_INSTANCE_STATUS};
-    char words[64];
-
-    ev.instance_status.arn = story_instance(st, host)->arn;
-    ev.instance_status.status = status;
-    snprintf(words, sizeof(words), "%s %s", host, instance_status_name(status));
-    story_tell(st, &ev, words);
-}
-
-void
-story_color(struct story *st, const char *host, const char *color)
-{
-    struct event ev = {.type = EVENT_INSTANCE_ATTRIBUTES};
-    char text[128];
-    cleanup_json struct json *custom = NULL;
-
-    snprintf(text, sizeof(text), "[{\"name\":\"color\",\"value\":\"%s\"}]", color);
-    custom = parse(text);
-    ev.instance_attributes.arn = story_instance(st, host)->arn;
-    ev.instance_attributes.custom = custom;
-    snprintf(text, sizeof(text), "%s is %s", host, color);
-    story_tell(st, &ev, text);
-}
-
-void
-story_run(struct story *st, int count, const char *instance_host, const char *rules_text)
-{
-    struct event ev = {.type = EVENT_TASK_RUN};
-    cleanup_json struct json *doc = rules_text == NULL ? NULL : parse(rules_text);
-    cleanup(placement_rules_done) struct placement_rules rules = {0};
-    struct err err;
-
-    if (!placement_rules_read(json_get(doc, "placementStrategy"), json_get(doc, "placementConstraints"),
-                              &rules, &err))
-        check_fail(__FILE__, __LINE__, "%s", err.message);
-    ev.task_run.cluster_arn = st->cluster;
-    ev.task_run.task_definition_arn = st->definitions[0];
-    ev.task_run.count = count;
-    ev.task_run.launch_type = LAUNCH_EC2;
-    ev.task_run.rules = &rules;
-    if (instance_host != NULL)
-        ev.task_run.instance_arn = story_instance(st, instance_host)->arn;
-    story_tell(st, &ev, "run");
-}
-
-const char *
-story_place(const struct story *st, int task)
-{
-    const struct container_instance *i = core_instance(st->core, story_task(st, task)->instance_arn);
-
-    return i == NULL ? "nowhere" : i->host;
 }
 
 void
@@ -843,7 +747,7 @@ void
 story_define(struct story *st, const char *doc)
 {
     struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
-    cleanup_json struct json *parsed = parse(doc);
+    cleanup_json struct json *parsed = story_json(doc);
 
     ev.task_definition_register.region = REGION;
     ev.task_definition_register.family = "web";
@@ -893,7 +797,7 @@ story_restart(struct story *st)
     core_free(st->core);
     st->core = core_new(&options);
     for (int i = 0; i < st->row_count; i++) {
-        cleanup_json struct json *doc = parse(st->rows[i].text);
+        cleanup_json struct json *doc = story_json(st->rows[i].text);
         if (!core_load(st->core, st->rows[i].kind, doc, &err))
             check_fail(__FILE__, __LINE__, "%s", err.message);
     }

@@ -66,6 +66,7 @@ void story_free(struct story *st);
 static inline void story_free_(struct story **st) { story_free(*st); }
 #define cleanup_story cleanup(story_free_)
 
+struct json *story_json(const char *text); /* fails the test if it is none */
 void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
 /* The agent of a host speaks (again); a new name is a new host. */
