@@ -317,8 +317,17 @@ judge_place(struct world *w, const struct task *t, int service, int host)
     }
 }
 
+static bool
+is_drained_away(const struct world *w, int container)
+{
+    const struct sim_container *c = &w->containers[container];
+
+    return c->is_placed && w->hosts[c->host].told_draining;
+}
+
 /* Promise 1 where traffic is moved: as long as HAProxy leads requests to a group, naru leaves enough
- * tasks there.  A service that never rolled has no bounds to go below. */
+ * tasks there.  A service that never rolled has no bounds to go below, but for an instance that is
+ * being drained, where the percentages say what may go (ecs.md 5.11). */
 static void
 judge_group(struct world *w, int container)
 {
@@ -329,7 +338,7 @@ judge_group(struct world *w, int container)
     if (!service_has_pair(s) || t < 0 ||
         s->weights[w->targets[t].group % 2] == 0 || s->is_deleted)
         return;
-    if (!s->has_rolled && lower == 0 && s->desired_count > 0)
+    if (!s->has_rolled && lower == 0 && s->desired_count > 0 && !is_drained_away(w, container))
         lower = 1;
     for (int i = 0; i < w->container_count; i++) {
         const int other = w->containers[i].service != w->containers[container].service
