@@ -31,7 +31,7 @@ class CommandLine(unittest.TestCase):
         cls.env.update(DOCKER_HOST=harness.DOCKER.host, NARU_DATA_DIR=str(cls.data), HOME=str(cls.dir))
         cls.addClassCleanup(lambda: cls.naru("down", "--purge"))
         cls.up()
-        lines = cls.naru("env").stdout.splitlines()
+        lines = [line for line in cls.naru("env").stdout.splitlines() if line.startswith("export ")]
         cls.step_env = dict(cls.env, AWS_PAGER="", PATH=f"{cls.data}/bin:{cls.env['PATH']}",
                             **{k: v.strip("'") for k, v in (line.removeprefix("export ").split("=", 1) for line in lines)})
 

@@ -138,7 +138,7 @@ class WithoutServer(unittest.TestCase):
         wrong = run("build", str(folder), **self.env)
         self.assertNotEqual(wrong.returncode, 0)
         self.assertIn("Jenkinsfile:", wrong.stdout + wrong.stderr)
-        (folder / "Jenkinsfile").write_text("pipeline { agent any\n stages { stage('One') { steps { sh 'echo x > f; ln -s f l'\n"
+        (folder / "Jenkinsfile").write_text("pipeline { agent any\n stages { stage('One') { steps { sh 'echo x > f; ln -sf f l'\n"
                                             " archiveArtifacts '?' } } }\n post { always { cleanWs() } } }\n")
         kept = run("build", str(folder), "--artifacts", str(self.dir / "kept"), **self.env)
         self.assertEqual(kept.returncode, 0, kept.stdout)
