@@ -297,7 +297,9 @@ stop_surplus(struct core *core, struct service *s, struct deployment *d, struct 
 
     while (d->count.wanted - d->count.marked > fleet_size(s, d, sc) &&
            (t = pick(core, d, s, /* is_marked= */ false)) != NULL) {
-        if (t->is_healthy_now && d->count.healthy - 1 < sc->healthy_min)
+        /* The others may be protected, and serve nobody yet. */
+        if (t->is_healthy_now && (d->count.healthy - 1 < sc->healthy_min ||
+                                  d->count.healthy <= fleet_size(s, d, sc)))
             break;
         fleet_stop(core, sc, t);
         done++;

@@ -698,6 +698,18 @@ story_alarm(struct story *st, const char *name, bool is_alarm)
 }
 
 void
+story_protect(struct story *st, int task, int minutes)
+{
+    struct event ev = {.type = EVENT_TASK_PROTECT};
+    char words[64];
+
+    ev.task_protect.task_arn = story_task(st, task)->arn;
+    ev.task_protect.duration_ms = minutes * 60000LL;
+    snprintf(words, sizeof(words), "protect t%d", task);
+    story_tell(st, &ev, words);
+}
+
+void
 story_stop_task(struct story *st, int task)
 {
     struct event ev = {.type = EVENT_TASK_STOP_REQUEST};

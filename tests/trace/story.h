@@ -98,6 +98,7 @@ void story_stop_deployment(struct story *st, bool rolls_back);
 void story_strategy(struct story *st, const struct strategy_config *strategy); /* of the next one */
 enum lifecycle_stage story_stage(const struct story *st);
 void story_alarm(struct story *st, const char *name, bool is_alarm);
+void story_protect(struct story *st, int task, int minutes);
 void story_stop_task(struct story *st, int task);
 void story_delete(struct story *st);
 void story_define(struct story *st, const char *doc); /* one more revision of "web" */

@@ -21,18 +21,6 @@ running(int count)
     return st;
 }
 
-static void
-protect(struct story *st, int task, int minutes)
-{
-    struct event ev = {.type = EVENT_TASK_PROTECT};
-    char words[64];
-
-    ev.task_protect.task_arn = story_task(st, task)->arn;
-    ev.task_protect.duration_ms = (int64_t)minutes * MINUTE;
-    snprintf(words, sizeof(words), "protect t%d", task);
-    story_tell(st, &ev, words);
-}
-
 static const char *
 obstacle(struct story *st, int task, bool turns_on)
 {
@@ -74,7 +62,7 @@ TEST(a_scale_in_takes_the_unprotected_and_waits_for_the_others)
     const char *id = service_primary(story_service(st))->id;
 
     for (int i = 2; i <= 4; i++)
-        protect(st, i, 10);
+        story_protect(st, i, 10);
     strbuf_clear(&st->trace);
     story_desired(st, 3);
     CHECK_TRACE(st, "0 desired 3 | deregister t1\n");
@@ -85,7 +73,7 @@ TEST(a_scale_in_takes_the_unprotected_and_waits_for_the_others)
     CHECK(!story_service(st)->is_steady);
     CHECK_TEXT(obstacle(st, 2, true), "DEPLOYMENT_BLOCKED"); /* else it could wait for ever */
     CHECK_TEXT(obstacle(st, 2, false), "none");
-    protect(st, 3, 0);
+    story_protect(st, 3, 0);
     CHECK_TRACE(st, "0 protect t3 | deregister t3\n");
     for (int i = 1; i <= 3; i += 2)
         story_drained(st, i);
@@ -106,8 +94,8 @@ TEST(a_deployment_waits_for_protected_tasks_and_says_so)
     char old[ID_SIZE];
 
     text_copy(old, sizeof(old), str_of(service_primary(story_service(st))->id));
-    protect(st, 1, 30);
-    protect(st, 2, 60);
+    story_protect(st, 1, 30);
+    story_protect(st, 2, 60);
     story_update(st, 2);
     CHECK_TEXT(obstacle(st, 1, true), "none"); /* nothing waits for it yet */
     story_run_and_heal(st, 3, 4);
@@ -132,13 +120,13 @@ TEST(protected_tasks_count_towards_the_upper_bound)
     cleanup_story struct story *st = running(4);
 
     for (int i = 1; i <= 4; i++)
-        protect(st, i, 30);
+        story_protect(st, i, 30);
     story_desired(st, 2);
     strbuf_clear(&st->trace);
     story_update(st, 2); /* four run, four may: no place for a new one */
     CHECK_TRACE(st, "0 update web:2 | -\n");
     CHECK_EQ(core_counts(st->core, story_service(st), NULL).desired_running, 4);
-    protect(st, 4, 0);
+    story_protect(st, 4, 0);
     CHECK_TRACE(st, "0 protect t4 | deregister t4 start t5\n");
     story_running(st, 5);
     story_healthy(st, 5);
@@ -156,7 +144,7 @@ TEST(a_bound_that_leaves_no_room_is_not_blamed_on_protection)
     st = story_new(&o);
     story_run_and_heal(st, 1, 1);
     text_copy(old, sizeof(old), str_of(service_primary(story_service(st))->id));
-    protect(st, 1, 30);
+    story_protect(st, 1, 30);
     story_update(st, 2);
     CHECK(!has_complaint(st, old));
     CHECK(story_has_event(st, "because of the service deployment configuration"));
@@ -167,7 +155,7 @@ TEST(an_unhealthy_protected_task_is_replaced_and_goes_on)
 {
     cleanup_story struct story *st = running(2);
 
-    protect(st, 1, 5);
+    story_protect(st, 1, 5);
     story_unhealthy(st, 1);
     story_run_and_heal(st, 3, 3);
     CHECK(task_is_wanted(story_task(st, 1)));
@@ -185,7 +173,7 @@ TEST(an_operators_stop_its_own_end_and_a_deletion_are_not_held_up)
     struct event ev = {.type = EVENT_SERVICE_DELETE};
 
     for (int i = 1; i <= 3; i++)
-        protect(st, i, 30);
+        story_protect(st, i, 30);
     strbuf_clear(&st->trace);
     story_stop_task(st, 1);
     story_stopped(st, 2, 0);
@@ -217,8 +205,8 @@ TEST(protection_survives_a_restart)
     cleanup_story struct story *st = running(2);
     int left;
 
-    protect(st, 1, 30);
-    protect(st, 2, 30);
+    story_protect(st, 1, 30);
+    story_protect(st, 2, 30);
     story_desired(st, 1);
     story_at(st, 10 * MINUTE);
     story_restart(st);

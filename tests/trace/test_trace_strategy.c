@@ -672,6 +672,24 @@ TEST(a_smaller_desired_count_leaves_the_base_its_tasks)
     CHECK(task_is_wanted(story_task(st, 1)));
 }
 
+TEST(a_protected_task_that_serves_nobody_costs_none_that_does)
+{
+    struct story_options o = blue_green;
+    cleanup_story struct story *st = NULL;
+
+    o.minimum_healthy_percent = 0;
+    st = green_baking(&o);
+    story_stopped(st, 3, 1); /* t5 takes its place */
+    story_protect(st, 5, 60);
+    strbuf_clear(&st->trace);
+    story_desired(st, 1); /* t4 is what users have, and the only one that could go */
+    CHECK_TRACE(st, "0 desired 1 | deregister t2\n");
+    story_running(st, 5);
+    story_healthy(st, 5);
+    CHECK_TRACE(st, "0 running t5 | register t5\n"
+                    "0 healthy t5 | deregister t4\n");
+}
+
 TEST(a_service_without_a_load_balancer_only_waits)
 {
     struct story_options o = blue_green;
