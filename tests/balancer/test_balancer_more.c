@@ -108,8 +108,10 @@ TEST(traffic_that_moves_between_groups_loses_no_request)
             world_wait_healthy(sides[from][i]);
         CHECK_EQ(atomic_load(&sides[from][0]->requests), 0);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
+        WAIT_FOR(atomic_load(&loads[i].requests) > 20, 5000);
         load_stop(&loads[i]);
+    }
     check_no_failures(&loads[0], "keep-alive");
     check_no_failures(&loads[1], "fresh");
     check_no_failures(&loads[2], "pausing");
