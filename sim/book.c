@@ -9,6 +9,7 @@ struct book {
     struct sim_container *containers;
     struct sim_target *targets;
     struct sim_service services[SERVICES_MAX];
+    struct sim_host hosts[HOSTS_MAX];
     int container_count, target_count, pinned_count, completed_count;
 };
 
@@ -30,6 +31,7 @@ book_keep(struct world *w)
     b->containers = copy_of(w->containers, (size_t)w->container_count, sizeof(w->containers[0]));
     b->targets = copy_of(w->targets, (size_t)w->target_count, sizeof(w->targets[0]));
     memcpy(b->services, w->services, sizeof(b->services));
+    memcpy(b->hosts, w->hosts, sizeof(b->hosts));
     b->container_count = w->container_count;
     b->target_count = w->target_count;
     b->pinned_count = w->pinned_count;
@@ -71,7 +73,16 @@ book_return(struct world *w)
         w->targets[i].told = b->targets[i].told;
         w->targets[i].by_hand = b->targets[i].by_hand;
     }
-    memcpy(w->services, b->services, sizeof(b->services));
+    for (int i = 0; i < w->service_count; i++) {
+        const struct sim_service now = w->services[i];
+        w->services[i] = b->services[i];
+        memcpy(w->services[i].weights, now.weights, sizeof(now.weights)); /* HAProxy's own */
+    }
+    for (int i = 0; i < w->host_count; i++) {
+        w->hosts[i].told_connected = b->hosts[i].told_connected;
+        w->hosts[i].told_draining = b->hosts[i].told_draining;
+        w->hosts[i].told_red = b->hosts[i].told_red;
+    }
     w->pinned_count = b->pinned_count;
     w->completed_count = b->completed_count;
     book_forget(w);

@@ -486,6 +486,22 @@ note_stops_by_hand(struct world *w, int first)
     }
 }
 
+/* By the same effects, whose commit came late: the balancer has not heard of it yet. */
+static bool
+is_registered_before(const struct world *w, int effect)
+{
+    const int64_t registration = w->effects.at[effect].target_deregister.registration;
+    const char *group = w->effects.at[effect].target_deregister.target_group_arn;
+
+    for (int i = 0; i < effect; i++) {
+        const struct effect *e = &w->effects.at[i];
+        if (e->type == EFFECT_TARGET_REGISTER && e->target_register.registration == registration &&
+            strcmp(e->target_register.target_group_arn, group) == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 check_effects(struct world *w)
 {
@@ -515,6 +531,10 @@ check_effects_from(struct world *w, int first)
             at = target_find(w, c->target_group_arn, c->target_id, c->port);
             if (at >= 0 && w->targets[at].is_registered && !w->targets[at].by_hand)
                 stop_decided(w, "deregister", w->targets[at].container);
+            else if (is_registered_before(w, i))
+                stop_decided(w, "deregister",
+                             container_of_target(w, group_find(w, c->target_group_arn), c->target_id,
+                                                 c->port));
             break;
         default:
             break;

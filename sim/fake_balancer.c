@@ -9,7 +9,7 @@ static const struct health_check check = {.enabled = true,
                                           .healthy_threshold = 2,
                                           .unhealthy_threshold = 2};
 
-static int
+int
 group_find(const struct world *w, const char *arn)
 {
     for (int i = 0; i < 2 * w->service_count; i++) {

@@ -285,6 +285,8 @@ draw_placement(struct world *w, struct sim_service *s)
     s->constraint = s->kind == AWSVPC_LB || chance(w, 7000)
                         ? NO_CONSTRAINT
                         : (enum sim_constraint)between(w, 0, SIM_CONSTRAINTS - 1);
+    if (w->is_tight && s->constraint == RED)
+        s->constraint = NO_CONSTRAINT; /* its room is that of all hosts, not of the red one */
     snprintf(text, sizeof(text),
              "{\"availabilityZoneRebalancing\":\"%s\",\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
              "\"drawn\":%d}",

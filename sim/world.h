@@ -229,6 +229,7 @@ void balancer_weights_set(struct world *w, int service, uint32_t epoch);
 void balancer_view_again(struct world *w); /* after a restart of naru */
 bool service_has_pair(const struct sim_service *s);
 void balancer_drain_end(struct world *w, int target, uint32_t generation);
+int group_find(const struct world *w, const char *arn); /* 2 * service + which of its pair */
 int target_find(const struct world *w, const char *group, const char *id, int port);
 void report_health(struct world *w, int target);
 void report_in_force(struct world *w, const struct listener *l);
