@@ -1,32 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* BLUE_GREEN, LINEAR and CANARY: blue are t1 and t2 in tg, green comes into tg2. */
-#include "story.h"
-
-#define MINUTES(n) ((n) * 60000LL)
-
-static const struct story_options blue_green = {
-    .desired_count = 2,
-    .minimum_healthy_percent = 100,
-    .maximum_percent = 200,
-    .has_load_balancer = true,
-    .has_breaker = true,
-    .rolls_back = true,
-    .strategy = {.strategy = STRATEGY_BLUE_GREEN, .bake_min = 5}};
-
-static struct story *
-blue_running(const struct story_options *o)
-{
-    struct story *st = story_new(o);
-
-    story_run_and_heal(st, 1, 2);
-    story_in_force(st);
-    story_at(st, MINUTES(o->strategy.bake_min));
-    story_clock(st);
-    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
-    strbuf_clear(&st->trace);
-    st->start_ms = st->now_ms; /* the story begins here */
-    return st;
-}
+#include "blue_green.h"
 
 TEST(the_first_deployment_needs_nothing_beside_it)
 {
@@ -94,32 +67,6 @@ TEST(blue_green_moves_all_traffic_at_once_and_blue_goes_after_the_bake_time)
     story_update(st, 3);
     story_running(st, 5);
     CHECK_TEXT(story_task(st, 5)->targets[0].target_group_arn, st->group);
-}
-
-/* Green runs, all traffic is led to it and it bakes. */
-static struct story *
-green_baking(const struct story_options *o)
-{
-    struct story *st = blue_running(o);
-
-    story_update(st, 2);
-    story_run_and_heal(st, 3, 4);
-    story_in_force(st);
-    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
-    strbuf_clear(&st->trace);
-    return st;
-}
-
-static void
-check_rolled_back(struct story *st)
-{
-    const struct service *s = story_service(st);
-
-    CHECK_EQ(service_current(s)->status, SD_ROLLBACK_SUCCESSFUL);
-    CHECK_TEXT(service_primary(s)->revision->task_definition_arn, st->definitions[0]);
-    CHECK_EQ(service_primary(s)->rollout_state, ROLLOUT_COMPLETED);
-    CHECK(task_is_wanted(story_task(st, 1)) && task_is_wanted(story_task(st, 2)));
-    CHECK(!s->course.is_on);
 }
 
 TEST(the_breaker_moves_the_traffic_back_before_green_goes)
@@ -862,42 +809,3 @@ TEST(a_restart_while_it_returns_goes_on_returning)
 }
 
 /* ---- alarms ---- */
-
-TEST(an_alarm_in_the_bake_time_leads_back)
-{
-    struct story_options o = blue_green;
-    cleanup_story struct story *st = NULL;
-    const struct service_deployment *sd;
-
-    o.watches_alarms = true;
-    st = green_baking(&o);
-    story_alarm(st, "other", true); /* nobody named it */
-    story_alarm(st, "worse", true);
-    CHECK_TRACE(st, "0 alarm | -\n"
-                    "0 alarm | production 100/0\n");
-    story_in_force(st);
-    story_drained(st, 3);
-    story_drained(st, 4);
-    check_rolled_back(st);
-    sd = service_current(story_service(st));
-    CHECK_EQ(sd->alarm_status, BREAKER_TRIGGERED);
-    CHECK_TEXT(sd->triggered_alarm, "worse");
-    CHECK(story_has_event(st, "deployment failed: alarm detected."));
-}
-
-TEST(an_alarm_that_rings_already_does_not_hold_up_the_fix)
-{
-    struct story_options o = blue_green;
-    cleanup_story struct story *st = NULL;
-
-    o.watches_alarms = true;
-    st = blue_running(&o);
-    story_alarm(st, "bad", true);
-    story_update(st, 2);
-    story_restart(st);
-    story_alarm(st, "bad", false);
-    story_alarm(st, "worse", true); /* the whole set is ignored for this one */
-    story_run_and_heal(st, 3, 4);
-    CHECK_EQ(story_stage(st), STAGE_PRODUCTION_TRAFFIC_SHIFT);
-    CHECK_EQ(service_current(story_service(st))->alarm_status, BREAKER_DISABLED);
-}
