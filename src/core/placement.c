@@ -258,16 +258,24 @@ place_take(struct core *core, struct task *t, struct container_instance *i)
     account(t, true);
 }
 
+/* Perhaps only they are left now. */
+static void
+queue_daemons(struct core *core, const struct container_instance *i)
+{
+    for (struct task *t = i->tasks; t != NULL; t = t->next_here) {
+        if (place_is_leaving(t) && t->service != NULL && t->service->is_daemon)
+            core_queue(core, t->service);
+    }
+}
+
 void
 place_release(struct core *core, struct task *t)
 {
     if (t->instance == NULL)
         return;
     account(t, false);
-    for (struct task *other = t->instance->tasks; other != NULL; other = other->next_here) {
-        if (place_is_leaving(other) && other->service != NULL && other->service->is_daemon)
-            core_queue(core, other->service); /* perhaps only daemons are left now */
-    }
+    if (t->instance->status == INSTANCE_DRAINING)
+        queue_daemons(core, t->instance);
     if (t->prev_here != NULL)
         t->prev_here->next_here = t->next_here;
     else
