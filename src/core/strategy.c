@@ -751,6 +751,19 @@ advance_stage(struct core *core, struct service *s, const struct scene *sc)
     return true;
 }
 
+/* More than are desired, since that was lowered, would keep from the base the room to be whole. */
+static int
+shrink_others(struct core *core, struct service *s, struct scene *sc)
+{
+    int done = 0;
+
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->status == DEPLOYMENT_ACTIVE && !is_of_base(s, d))
+            done += stop_surplus(core, s, d, sc);
+    }
+    return done;
+}
+
 static bool
 move_back(struct core *core, struct service *s, struct scene *sc)
 {
@@ -760,6 +773,8 @@ move_back(struct core *core, struct service *s, struct scene *sc)
     if (kept > 0)
         return true;
     if (s->course.stage == STAGE_PRODUCTION_TRAFFIC_SHIFT) {
+        if (shrink_others(core, s, sc) > 0)
+            return true;
         if (!lead_to_base(core, s, sc))
             return false;
         enter(core, s, STAGE_CLEAN_UP);

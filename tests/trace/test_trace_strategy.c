@@ -637,6 +637,20 @@ TEST(a_protected_task_that_serves_nobody_costs_none_that_does)
                     "0 healthy t5 | deregister t4\n");
 }
 
+TEST(on_the_way_back_green_shrinks_with_the_desired_count)
+{
+    cleanup_story struct story *st = green_baking(&blue_green);
+
+    story_desired(st, 3);
+    story_run_and_heal(st, 5, 6);
+    story_stopped(st, 1, 1); /* t1 and t2 were blue; t7 and t8 take their places */
+    story_stopped(st, 2, 1);
+    story_stop_deployment(st, /* rolls_back= */ true); /* blue can not serve yet */
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    CHECK_TRACE(st, "0 desired 2 | stop t8 deregister t6\n"); /* t7 has room, and could be replaced */
+}
+
 TEST(a_service_without_a_load_balancer_only_waits)
 {
     struct story_options o = blue_green;
