@@ -170,7 +170,9 @@ stop_surplus(struct core *core, struct service *s, struct scene *sc)
 
     while (p->count.wanted - p->count.marked - p->count.leaving > sc->desired &&
            (t = moves_pick_victim(core, s, sc, is_good_of_primary)) != NULL) {
-        if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
+        /* The others may be protected, and not healthy yet. */
+        if (t->is_healthy_now &&
+            (sc->healthy - 1 < sc->healthy_min || p->count.healthy <= sc->desired))
             break;
         moves_scale_in(core, sc, t);
         done++;

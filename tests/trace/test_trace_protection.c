@@ -88,6 +88,22 @@ TEST(a_scale_in_takes_the_unprotected_and_waits_for_the_others)
     CHECK_EQ(count_events(st, "unable to scale in"), 1); /* the same is not said twice */
 }
 
+TEST(a_protected_task_that_is_not_healthy_yet_costs_no_healthy_one)
+{
+    cleanup_story struct story *st = running(2);
+
+    story_service(st)->config.minimum_healthy_percent = 0;
+    story_stopped(st, 2, 1); /* t3 takes its place */
+    story_protect(st, 3, 10);
+    strbuf_clear(&st->trace);
+    story_desired(st, 1);
+    CHECK_TRACE(st, "0 desired 1 | -\n");
+    story_running(st, 3);
+    story_healthy(st, 3);
+    CHECK_TRACE(st, "0 running t3 | register t3\n"
+                    "0 healthy t3 | deregister t1\n");
+}
+
 TEST(a_deployment_waits_for_protected_tasks_and_says_so)
 {
     cleanup_story struct story *st = running(2);
