@@ -425,10 +425,22 @@ store_goes_away(struct world *w)
     happen(w, w->now_ms + 1000, STORE_BACK, 0)->generation = w->epoch;
 }
 
+/* As the engine does: nothing is stopped by orders as old as those to take it out of traffic. */
+static void
+hold_back_stops(struct world *w)
+{
+    for (int i = 0; i < w->effects.count; i++) {
+        if (w->effects.at[i].type == EFFECT_TASK_STOP)
+            w->effects.at[i].type = EFFECT_PERSIST;
+    }
+}
+
 /* As the engine tries again: all that gathered is committed, then performed. */
 static void
 store_returns(struct world *w, uint32_t epoch)
 {
+    static const struct event late = {.type = EVENT_ORDERS_LATE};
+
     if (!w->store_is_away || epoch != w->epoch)
         return;
     if (strikes(w, commit_fails) || chance(w, w->faults.commit_fails == 0 ? 0 : 3000)) {
@@ -440,7 +452,10 @@ store_returns(struct world *w, uint32_t epoch)
     book_forget(w);
     if (w->stores_every_step)
         store_commit_rows(w);
+    hold_back_stops(w);
     world_perform(w);
+    if (w->core != NULL && world_step(w, &late) && w->core != NULL)
+        check_after_step(w);
 }
 
 bool

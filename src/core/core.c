@@ -101,6 +101,9 @@ handle(struct core *core, const struct event *ev)
     switch (ev->type) {
     case EVENT_CLOCK:
         break; /* only now_ms moved; a deadline may have passed */
+    case EVENT_ORDERS_LATE:
+        targets_drain_anew(core);
+        break;
 #define CASE(NAME, member, function) \
     case EVENT_##NAME:               \
         function(core, &ev->member); \

@@ -61,6 +61,8 @@ event_name(enum event_type type)
     switch (type) {
     case EVENT_CLOCK:
         return "clock";
+    case EVENT_ORDERS_LATE:
+        return "orders_late";
 #define X(NAME, member) \
     case EVENT_##NAME:  \
         return #member;

@@ -223,6 +223,9 @@ struct ev_alarm_state {
 
 enum event_type {
     EVENT_CLOCK, /* only time passed */
+    /* Commits failed for a while, and what was decided meanwhile was performed only now: whatever waits
+     * for the balancer waits from now on. */
+    EVENT_ORDERS_LATE,
 #define X(NAME, member) EVENT_##NAME,
     EVENTS(X)
 #undef X

@@ -577,6 +577,27 @@ targets_resume(struct core *core)
     }
 }
 
+void
+targets_drain_anew(struct core *core)
+{
+    for (struct task *t = core->tasks; t != NULL; t = t->next) {
+        if (t->is_settled || !targets_are_registered(t) || task_is_wanted(t))
+            continue;
+        t->drain_deadline_ms = targets_drain_deadline_ms(core, t);
+        core_touch_task(core, t);
+        core_queue(core, t->service);
+    }
+    for (struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next) {
+        for (struct target *x = tg->targets; x != NULL; x = x->next) {
+            if (x->state != TARGET_draining)
+                continue;
+            x->draining_since_ms = core->now_ms;
+            core_touch_group(core, tg);
+        }
+    }
+    core_queue(core, /* service= */ NULL);
+}
+
 static int64_t
 drain_end_ms(const struct target_group *tg, const struct target *x)
 {

@@ -31,5 +31,6 @@ void targets_forget_group(struct core *core, struct target_group *tg);
 /* `tg` takes the place of `before`, and its targets; a copy's are dropped with `before`. */
 void targets_replace_group(struct core *core, struct target_group *before, struct target_group *tg);
 void targets_resume(struct core *core);  /* owners again; hand-made targets are asked for again */
+void targets_drain_anew(struct core *core); /* every drain under way has its whole time again */
 void targets_advance(struct core *core); /* hand-made ones whose drained report got lost */
 int64_t targets_deadline_ms(const struct core *core);

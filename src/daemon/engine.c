@@ -284,8 +284,11 @@ perform_one(struct engine *e, const struct effect *effect)
     return false;
 }
 
+/* While commits failed, time went on for the core, and it may have given up waiting for a balancer that
+ * never got the order.  So what `is_late` stops nothing: the core asks again within a minute or so
+ * (its stop deadline), and by then the balancer has taken it out of traffic.  See EVENT_ORDERS_LATE. */
 static void
-perform(struct engine *e)
+perform(struct engine *e, bool is_late)
 {
     bool has_balancer_change = false;
 
@@ -294,6 +297,8 @@ perform(struct engine *e)
 
         if (effect->type != EFFECT_PERSIST)
             log_debug("core.effect", "effect=%s", effect_name(effect->type));
+        if (is_late && effect->type == EFFECT_TASK_STOP)
+            continue;
         if (perform_one(e, effect))
             has_balancer_change = true;
     }
@@ -315,6 +320,8 @@ arm_deadline(struct engine *e)
     loop_timer_set(e->deadline, delay < 1 ? 1 : delay);
 }
 
+static void step_now(struct engine *e, const struct event *event);
+
 static void
 flush(void *arg)
 {
@@ -333,12 +340,15 @@ flush(void *arg)
             loop_timer_set(e->retry, COMMIT_RETRY_MS);
         return;
     }
-    if (e->is_commit_failing)
+    const bool is_late = e->is_commit_failing;
+    if (is_late)
         log_info("engine.commit_works_again", "rows=%d", e->fresh.count);
     e->is_commit_failing = false;
     end_turn(e);
     answer_all(e, true);
-    perform(e);
+    perform(e, is_late);
+    if (is_late)
+        step_now(e, &(struct event){.type = EVENT_ORDERS_LATE});
     arm_deadline(e);
 }
 
@@ -446,14 +456,17 @@ engine_report(struct engine *e, const struct event *event)
 }
 
 static void
+step_now(struct engine *e, const struct event *event)
+{
+    begin_turn(e);
+    engine_step(e, event);
+    post_flush(e);
+}
+
+static void
 on_deadline(void *arg)
 {
-    struct engine *e = arg;
-    const struct event event = {.type = EVENT_CLOCK};
-
-    begin_turn(e);
-    engine_step(e, &event);
-    post_flush(e);
+    step_now(arg, &(struct event){.type = EVENT_CLOCK});
 }
 
 /* ---- life ---- */

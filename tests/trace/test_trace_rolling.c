@@ -217,6 +217,26 @@ TEST(a_stopped_task_drains_first_and_the_first_cause_wins)
     CHECK_TRACE(st, "131000 clock | start t3 adopt t2 register t2 stop t1\n");
 }
 
+/* Commits failed for minutes, so that the balancer hears of it only now. */
+TEST(a_drain_that_was_ordered_late_has_its_whole_time)
+{
+    const struct event late = {.type = EVENT_ORDERS_LATE};
+    cleanup_story struct story *st = two_running();
+
+    story_stop_task(st, 1);
+    strbuf_clear(&st->trace);
+    story_at(st, 500000);
+    story_tell(st, &late, "late");
+    CHECK_TRACE(st, "500000 late | start t3 adopt t2 register t2 deregister t1\n"); /* no stop */
+    CHECK_EQ(story_task(st, 1)->last_status, TASK_DEACTIVATING);
+    story_at(st, 500000 + 129000);
+    story_clock(st);
+    CHECK_EQ(story_task(st, 1)->last_status, TASK_DEACTIVATING);
+    story_at(st, 500000 + 130000);
+    story_clock(st);
+    CHECK_EQ(story_task(st, 1)->last_status, TASK_STOPPING);
+}
+
 TEST(a_restart_in_the_middle_changes_nothing)
 {
     cleanup_story struct story *st = two_running();
