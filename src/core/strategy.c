@@ -290,16 +290,16 @@ stop_marked(struct core *core, struct service *s, struct deployment *d, struct s
 }
 
 static int
-stop_surplus(struct core *core, struct service *s, struct deployment *d, struct scene *sc)
+stop_surplus(struct core *core, struct service *s, struct deployment *d, struct scene *sc, int size)
 {
     struct task *t;
     int done = 0;
 
-    while (d->count.wanted - d->count.marked > fleet_size(s, d, sc) &&
+    while (d->count.wanted - d->count.marked > size &&
            (t = pick(core, d, s, /* is_marked= */ false)) != NULL) {
         /* The others may be protected, and serve nobody yet. */
-        if (t->is_healthy_now && (d->count.healthy - 1 < sc->healthy_min ||
-                                  d->count.healthy <= fleet_size(s, d, sc)))
+        if (t->is_healthy_now &&
+            (d->count.healthy - 1 < sc->healthy_min || d->count.healthy <= size))
             break;
         fleet_stop(core, sc, t);
         done++;
@@ -319,7 +319,7 @@ keep_fleet(struct core *core, struct service *s, struct deployment *d, struct sc
         if (done > 0)
             return done;
     }
-    return stop_surplus(core, s, d, sc) + stop_marked(core, s, d, sc);
+    return stop_surplus(core, s, d, sc, fleet_size(s, d, sc)) + stop_marked(core, s, d, sc);
 }
 
 static struct task *
@@ -759,7 +759,7 @@ shrink_others(struct core *core, struct service *s, struct scene *sc)
 
     for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
         if (d->status == DEPLOYMENT_ACTIVE && !is_of_base(s, d))
-            done += stop_surplus(core, s, d, sc);
+            done += stop_surplus(core, s, d, sc, sc->desired); /* users may still be led there */
     }
     return done;
 }
