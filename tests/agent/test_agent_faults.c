@@ -236,6 +236,15 @@ TEST(starts_that_hang_keep_nobody_from_stopping)
 }
 
 /* A deployment waits for this answer: there has to be one, also from a registry that gives none. */
+static int
+resolved_count(void)
+{
+    pthread_mutex_lock(&w->lock);
+    const int count = w->resolved;
+    pthread_mutex_unlock(&w->lock);
+    return count;
+}
+
 TEST(an_image_whose_registry_is_silent_is_given_up)
 {
     struct agent_resolve *ask = mem_new(sizeof(*ask));
@@ -245,9 +254,9 @@ TEST(an_image_whose_registry_is_silent_is_given_up)
     (void)text_copy(ask->images[0].image, sizeof(ask->images[0].image), STR("far.example/app:1"));
     ask->image_count = 1;
     agent_resolve_images(w->agent, ask);
-    for (int i = 0; i < 9000 * CHECK_PATIENCE && w->resolved < 1; i++)
+    for (int i = 0; i < 9000 * CHECK_PATIENCE && resolved_count() < 1; i++)
         clock_sleep_ms(10);
-    CHECK_EQ(w->resolved, 1);
+    CHECK_EQ(resolved_count(), 1);
     CHECK(strstr(w->resolve_error, "does not answer") != NULL);
     CHECK(fake_docker_count(fake, "/distribution") < 100);
     end();
