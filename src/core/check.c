@@ -3,6 +3,7 @@
  * production too: a supervised restart is a path we test, corrupt state is not. */
 #include <assert.h>
 #include "core/deployment.h"
+#include "core/gpus.h"
 #include "core/index.h"
 #include "core/rollout.h"
 #include "core/strategy.h"
@@ -147,7 +148,7 @@ static void
 check_machines(const struct core *core)
 {
     for (struct host *h = core->index->hosts; h != NULL; h = h->next)
-        h->cpu_found = h->memory_found_mib = 0;
+        h->cpu_found = h->memory_found_mib = 0, h->gpus_found = 0;
     for (const struct container_instance *i = core->instances; i != NULL; i = i->next) {
         assert(i->machine != NULL && i->cluster != NULL);
         for (const struct task *t = i->tasks; t != NULL; t = t->next_here) {
@@ -155,10 +156,13 @@ check_machines(const struct core *core)
             assert(strcmp(t->instance_arn, i->arn) == 0);
             i->machine->cpu_found += t->cpu;
             i->machine->memory_found_mib += t->memory_mib;
+            assert((i->machine->gpus_found & gpus_of(i->machine, t)) == 0); /* each is one task's */
+            i->machine->gpus_found |= gpus_of(i->machine, t);
         }
     }
     for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
-        assert(h->cpu_found == h->cpu_used && h->memory_found_mib == h->memory_used_mib);
+        assert(h->cpu_found == h->cpu_used && h->memory_found_mib == h->memory_used_mib &&
+               h->gpus_found == h->gpus_taken);
 }
 
 void

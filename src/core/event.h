@@ -147,7 +147,7 @@ struct ev_instance_report { /* the host's agent came, went or changed */
     const char *host;
     bool is_connected;
     int cpu_total, memory_total_mib;
-    const struct json *doc;
+    const struct json *doc; /* see struct container_instance */
 };
 struct ev_image_resolved {
     const char *service_arn, *revision_arn;

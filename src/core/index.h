@@ -24,6 +24,7 @@ struct host {
     int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
     int cpu_used, memory_used_mib;
     int cpu_found, memory_found_mib; /* by core_check() */
+    uint64_t gpus_taken, gpus_found; /* a bit each, in the order of `gpus` of `doc`; see gpus.h */
     struct json *doc;
     uint8_t ports[2][65536 / 8];     /* fixed host ports taken: tcp, udp */
     struct host *next;

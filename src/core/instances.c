@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* instances.c - clusters, and the container instances that machines are in each of them. */
 #include <assert.h>
+#include "core/gpus.h"
 #include "core/placement.h"
 #include "core/requests.h"
 #include "model/arn.h"
@@ -170,10 +171,12 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     h->cpu_total = ev->cpu_total;
     h->memory_total_mib = ev->memory_total_mib;
     replace_doc(&h->doc, ev->doc);
+    h->gpus_taken = 0; /* other places mean other bits */
     for (struct cluster *c = core->clusters; c != NULL; c = c->next) {
         struct container_instance *i = instance_of(c, h);
         if (i != NULL) {
             set_instance(i, h);
+            gpus_mark_all(h, i);
             instance_touch(core, i);
         } else if (c->status == CLUSTER_ACTIVE) {
             add_instance(core, c, h);

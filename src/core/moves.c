@@ -104,8 +104,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     struct task *t;
 
     assert(td != NULL);
-    rq.cpu = td->cpu;
-    rq.memory_mib = td->memory_mib;
+    place_size(&rq, /* overrides= */ NULL);
     snprintf(group, sizeof(group), "service:%s", s->name);
     closest = NULL;
     lack = capacity_for_service(core, s, d, &rq, &provider);

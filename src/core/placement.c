@@ -3,6 +3,8 @@
 #include "core/placement.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/gpus.h"
+#include "core/task_lifecycle.h"
 
 /* ---- an instance as the cluster query language sees it ---- */
 
@@ -136,6 +138,14 @@ place_is_of_provider(const struct place_request *rq, const struct container_inst
             str_is(value, rq->host_group));
 }
 
+void
+place_size(struct place_request *rq, const struct json *overrides)
+{
+    rq->cpu = task_override(overrides, "cpu", rq->definition->cpu);
+    rq->memory_mib = task_override(overrides, "memory", rq->definition->memory_mib);
+    rq->gpu_count = gpus_wanted(rq->definition, overrides);
+}
+
 enum place_lack
 place_lack(const struct place_request *rq, const struct container_instance *i)
 {
@@ -153,6 +163,8 @@ place_lack(const struct place_request *rq, const struct container_instance *i)
         return LACK_CPU;
     if (h->memory_total_mib > 0 && h->memory_used_mib + rq->memory_mib > h->memory_total_mib)
         return LACK_MEMORY;
+    if (rq->gpu_count > 0 && rq->gpu_count > gpus_free(h))
+        return LACK_GPU;
     return ports_are_free(h, rq->definition) ? PLACE_FITS : LACK_PORTS;
 }
 
@@ -163,6 +175,7 @@ static const struct {
 } lacks[] = {
     [LACK_CPU] = {"RESOURCE:CPU", "has insufficient CPU units available", NULL},
     [LACK_MEMORY] = {"RESOURCE:MEMORY", "has insufficient memory available", NULL},
+    [LACK_GPU] = {"RESOURCE:GPU", "has insufficient GPU resource available", NULL},
     [LACK_PORTS] = {"RESOURCE:PORTS", "is already using a port required by your task", NULL},
     [LACK_MEMBER_OF] = {"ATTRIBUTE",
                         "encountered error \"MemberOf placement constraint unsatisfied.\"",
@@ -234,6 +247,7 @@ account(const struct task *t, bool taking)
     h->cpu_used += taking ? t->cpu : -t->cpu;
     h->memory_used_mib += taking ? t->memory_mib : -t->memory_mib;
     assert(h->cpu_used >= 0 && h->memory_used_mib >= 0);
+    gpus_mark(h, t, taking);
     if (!reserves_ports(td))
         return;
     for (int c = 0; c < td->container_count; c++) {

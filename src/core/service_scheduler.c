@@ -330,10 +330,9 @@ task_run(struct core *core, const struct ev_task_run *ev)
     rq = (struct place_request){.cluster = c,
                                 .definition = td,
                                 .launch_type = ev->launch_type,
-                                .cpu = task_override(ev->overrides, "cpu", td->cpu),
-                                .memory_mib = task_override(ev->overrides, "memory", td->memory_mib),
                                 .rules = ev->rules,
                                 .group = ev->group != NULL ? ev->group : group};
+    place_size(&rq, ev->overrides);
     for (int i = 0; i < ev->count; i++) {
         struct container_instance *instance;
         const char *provider;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/evidence.h"
+#include "core/gpus.h"
 #include "core/placement.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -124,8 +125,10 @@ task_create(struct core *core, const struct task_plan *plan)
     name_containers(core, t, plan->deployment == NULL ? NULL : plan->deployment->revision);
     core_add_task(core, t);
     core_link_task(core, t);
-    if (plan->instance != NULL)
+    if (plan->instance != NULL) {
+        gpus_choose(t, plan->instance->machine);
         place_take(core, t, plan->instance);
+    }
     t->ask_at_ms = core->now_ms + ASK_PENDING_MS;
     emit_start(core, t, /* only_adopt= */ false);
     core_touch_meta(core);

@@ -52,15 +52,14 @@ static void
 look(struct service *s, const struct deployment *p, const struct task_definition *td, struct zones *z)
 {
     char group[NAME_SIZE + 16];
-    const struct place_request rq = {.cluster = s->cluster,
-                                     .definition = td,
-                                     .launch_type = p->revision->launch_type,
-                                     .cpu = td->cpu,
-                                     .memory_mib = td->memory_mib,
-                                     .rules = &s->rules,
-                                     .group = group,
-                                     .service = s};
+    struct place_request rq = {.cluster = s->cluster,
+                               .definition = td,
+                               .launch_type = p->revision->launch_type,
+                               .rules = &s->rules,
+                               .group = group,
+                               .service = s};
 
+    place_size(&rq, /* overrides= */ NULL);
     snprintf(group, sizeof(group), "service:%s", s->name);
     for (const struct container_instance *i = s->cluster->instances; i != NULL; i = i->next_in_cluster) {
         struct zone *zone = zone_of(z, i);

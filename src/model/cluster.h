@@ -32,7 +32,7 @@ struct container_instance {
     int64_t registered_at_ms;
     enum instance_status status;
     int64_t version;       /* rises with every change */
-    struct json *doc;      /* versionInfo, attributes: what its agent says */
+    struct json *doc;      /* versionInfo, attributes, gpus (identifiers): what its agent says */
     struct json *custom;   /* array of {name,value}: what PutAttributes added */
     struct json *tags;     /* array of {key,value} */
     struct container_instance *next;

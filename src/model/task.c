@@ -80,6 +80,7 @@ static const struct row_field task_fields[] = {
     I64_FIELD(struct task, protected_until_ms),
     INT_FIELD(struct task, version),
     JSON_FIELD(struct task, overrides),
+    JSON_FIELD(struct task, gpus),
     JSON_FIELD(struct task, doc),
     JSON_FIELD(struct task, tags),
     JSON_FIELD(struct task, evidence),
@@ -119,6 +120,18 @@ bool
 task_is_wanted(const struct task *t)
 {
     return t->desired_status == TASK_RUNNING;
+}
+
+const struct json *
+task_container_override(const struct json *overrides, const char *container)
+{
+    const struct json *list = json_get(overrides, "containerOverrides");
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), container) == 0)
+            return json_at(list, i);
+    }
+    return NULL;
 }
 
 static struct json *

@@ -81,6 +81,7 @@ struct task {
     int64_t protected_until_ms;   /* until then no scale-in and no deployment stops it; 0: never set */
     int version;
     struct json *overrides;       /* as DescribeTasks shows it */
+    struct json *gpus;            /* {container: [identifier, ...]} of those that it was given; or NULL */
     struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */
     struct json *tags;
     struct json *evidence;        /* {"healthLog": text, "targets": [what the balancer saw last]} or NULL */
@@ -106,5 +107,7 @@ void task_free(struct task *t);
 /* Zeroed containers and targets, once. */
 void task_make_parts(struct task *t, int container_count, int target_count);
 bool task_is_wanted(const struct task *t); /* desired RUNNING */
+/* What the overrides of a task (may be NULL) have for one of its containers; NULL: nothing. */
+const struct json *task_container_override(const struct json *overrides, const char *container);
 struct json *task_encode(const struct task *t);
 struct task *task_decode(const struct json *row, struct err *err);

@@ -64,6 +64,7 @@ read_container(struct container_definition *c, const struct json *doc)
     c->has_health_check = json_get(doc, "healthCheck") != NULL;
     c->pins_digest = strcmp(json_get_cstr(doc, "versionConsistency", "enabled"), "disabled") != 0;
     c->stop_timeout_s = (int)json_get_i64(doc, "stopTimeout", 30);
+    c->gpu_count = task_definition_gpus(doc);
     read_ports(c, json_get(doc, "portMappings"));
 }
 
@@ -111,6 +112,8 @@ read_doc(struct task_definition *td)
     td->container_count = (int)json_size(containers);
     for (int i = 0; i < td->container_count; i++)
         read_container(&td->containers[i], json_at(containers, (size_t)i));
+    for (int i = 0; i < td->container_count; i++)
+        td->gpu_count += td->containers[i].gpu_count;
     read_sizes(td, containers);
     /* The door checked them; those of a damaged row bind nothing. */
     (void)placement_rules_read(/* strategies= */ NULL, json_get(td->doc, "placementConstraints"),
@@ -150,6 +153,21 @@ task_definition_container(const struct task_definition *td, const char *name)
             return &td->containers[i];
     }
     return NULL;
+}
+
+int
+task_definition_gpus(const struct json *container)
+{
+    const struct json *list = json_get(container, "resourceRequirements");
+    int64_t n;
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        const struct json *r = json_at(list, i);
+        if (strcmp(json_get_cstr(r, "type", ""), "GPU") == 0 &&
+            str_to_i64(str_of(json_get_cstr(r, "value", "")), &n) && n >= 1)
+            return (int)(n < GPU_COUNT_MAX ? n : GPU_COUNT_MAX);
+    }
+    return 0;
 }
 
 bool

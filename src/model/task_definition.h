@@ -21,6 +21,7 @@ struct container_definition {
     bool has_health_check;
     bool pins_digest;   /* versionConsistency is not "disabled" */
     int stop_timeout_s; /* default 30 */
+    int gpu_count;      /* resourceRequirements */
     struct port_mapping *ports;
     int port_count;
 };
@@ -37,6 +38,7 @@ struct task_definition {
     enum network_mode network_mode;
     int cpu;        /* of the task: its own setting, else the sum of its containers' */
     int memory_mib; /* likewise; memoryReservation counts before memory (ecs.md 3.2) */
+    int gpu_count;  /* the sum of its containers' */
     bool fits_ec2, fits_fargate; /* compatibilities */
     struct container_definition containers[CONTAINERS_MAX];
     int container_count;
@@ -53,6 +55,8 @@ struct task_definition *task_definition_new(const char *region, const struct jso
 void task_definition_free(struct task_definition *td);
 const struct container_definition *task_definition_container(const struct task_definition *td,
                                                              const char *name);
+/* The GPUs that a container definition asks for, or the override of one; 0: it names none. */
+int task_definition_gpus(const struct json *container);
 /* Any essential container with a health check? (ecs.md 5.3) */
 bool task_definition_has_health_check(const struct task_definition *td);
 struct json *task_definition_encode(const struct task_definition *td);       /* a store row */

@@ -19,6 +19,8 @@
 #define ADDRESS_SIZE 64
 
 #define CONTAINERS_MAX 10       /* a task definition */
+#define GPUS_MAX 64              /* of a host */
+#define GPU_COUNT_MAX 1024       /* that a container can ask for */
 #define STRATEGIES_MAX 5         /* of placement: of a service or a RunTask */
 #define CONSTRAINTS_MAX 10       /* likewise, and of a task definition */
 #define LOAD_BALANCERS_MAX 5    /* target groups of a service */

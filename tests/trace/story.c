@@ -216,16 +216,19 @@ story_json(const char *text)
 }
 
 static void
-add_definition(struct story *st, int port)
+add_definition(struct story *st, int port, int gpus)
 {
-    char text[512];
+    char text[640], required[80] = "";
 
+    if (gpus > 0)
+        snprintf(required, sizeof(required),
+                 "\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"%d\"}],", gpus);
     snprintf(text, sizeof(text),
              "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
              "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\",\"cpu\":10,"
-             "\"memory\":16,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
+             "\"memory\":16,\"essential\":true,%s\"portMappings\":[{\"containerPort\":80,"
              "\"hostPort\":%d,\"protocol\":\"tcp\"}]}]}",
-             port);
+             required, port);
     story_define(st, text);
 }
 
@@ -362,7 +365,7 @@ story_new(const struct story_options *options)
         story_host(st, /* cpu= */ 4096, /* is_connected= */ true);
     prepare_balancing(st, options);
     for (int i = 0; i < 4; i++)
-        add_definition(st, options->fixed_port);
+        add_definition(st, options->fixed_port, options->gpus);
     if (options->providers != NULL)
         add_providers(st);
     strbuf_clear(&st->trace);

@@ -56,6 +56,7 @@ struct story_options {
     const char *providers;          /* capacityProviderStrategy, as JSON */
     const char *doc;                /* placementStrategy, ... of the service, as JSON */
     int fixed_port;                 /* host port of definition 1 and all others; 0: dynamic */
+    int gpus;                       /* that each of their tasks asks for */
     struct strategy_config strategy;
     bool has_test_listener;
     bool watches_alarms; /* "bad" and "worse", with rollback */
@@ -71,6 +72,8 @@ void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
 /* The agent of a host speaks (again); a new name is a new host. */
 void story_machine(struct story *st, const struct story_host *host, bool is_connected);
+/* The same of a host without a zone, with room, and with these GPUs: identifiers, separated by blanks. */
+void story_gpus(struct story *st, const char *host, const char *gpus);
 void story_status(struct story *st, const char *host, enum instance_status status);
 void story_color(struct story *st, const char *host, const char *color); /* PutAttributes */
 void story_run(struct story *st, int count, const char *instance_host, const char *rules); /* RunTask */

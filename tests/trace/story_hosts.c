@@ -16,11 +16,10 @@ host_doc(const struct story_host *h)
     return story_json(text);
 }
 
-void
-story_machine(struct story *st, const struct story_host *host, bool is_connected)
+static void
+report(struct story *st, const struct story_host *host, bool is_connected, const struct json *doc)
 {
     struct event ev = {.type = EVENT_INSTANCE_REPORT};
-    cleanup_json struct json *doc = host_doc(host);
     char words[64];
 
     ev.instance_report.host = host->name;
@@ -30,6 +29,30 @@ story_machine(struct story *st, const struct story_host *host, bool is_connected
     ev.instance_report.doc = doc;
     snprintf(words, sizeof(words), "%s %s", host->name, is_connected ? "connects" : "is lost");
     story_tell(st, &ev, words);
+}
+
+void
+story_machine(struct story *st, const struct story_host *host, bool is_connected)
+{
+    cleanup_json struct json *doc = host_doc(host);
+
+    report(st, host, is_connected, doc);
+}
+
+void
+story_gpus(struct story *st, const char *host, const char *gpus)
+{
+    const struct story_host roomy = {.name = host};
+    cleanup_json struct json *doc = host_doc(&roomy);
+    struct str rest = str_of(gpus), gpu;
+    struct json *list = json_array();
+
+    while (rest.len > 0 && str_split(&rest, ' ', &gpu)) {
+        cleanup_free char *id = str_dup(gpu);
+        json_append(list, json_text(id));
+    }
+    json_set(doc, "gpus", list);
+    report(st, &roomy, /* is_connected= */ true, doc);
 }
 
 struct container_instance *

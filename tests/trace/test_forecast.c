@@ -15,6 +15,8 @@ running(const struct story_options *options)
 {
     struct story *st = story_new(options);
 
+    if (options->gpus > 0)
+        story_gpus(st, "h", "g1 g2");
     story_run_and_heal(st, 1, options->desired_count);
     story_at(st, 60000);
     story_clock(st);
@@ -157,6 +159,24 @@ TEST(a_host_that_is_full_is_named)
     CHECK(!f.ends);
     CHECK(strstr(f.reason, "has insufficient memory available") != NULL);
     CHECK_EQ(f.most_memory_mib, 2 * 16);
+}
+
+TEST(a_lack_of_gpus_is_named_and_ends_when_an_old_task_may_go_first)
+{
+    struct story_options o = two;
+    cleanup_story struct story *st = NULL;
+    cleanup(forecast_done) struct forecast f, cured;
+
+    o.gpus = 1;
+    st = running(&o);
+    ask(st, 2, -1, FORECAST_NONE, &f);
+    CHECK(!f.ends);
+    CHECK(strstr(f.reason, "has insufficient GPU resource available") != NULL);
+    story_free(TAKE(st));
+    o.minimum_healthy_percent = 50;
+    st = running(&o);
+    ask(st, 2, -1, FORECAST_NONE, &cured);
+    CHECK(cured.ends && cured.status == SD_SUCCESSFUL);
 }
 
 TEST(a_changed_count_is_foretold_without_a_deployment)

@@ -193,6 +193,32 @@ TEST(a_task_definition_is_read_from_its_document)
     task_definition_free(td);
 }
 
+TEST(gpus_are_read_from_containers_and_overrides)
+{
+    cleanup_json struct json *doc = parse(
+        "{\"taskDefinitionArn\":\"a\",\"family\":\"f\",\"containerDefinitions\":["
+        "{\"name\":\"a\",\"image\":\"i\",\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"2\"}]},"
+        "{\"name\":\"b\",\"image\":\"i\",\"resourceRequirements\":[{\"type\":\"NeuronDevice\",\"value\":\"1\"}]},"
+        /* of a version that did not look at them */
+        "{\"name\":\"c\",\"image\":\"i\",\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"99999999999\"}]},"
+        "{\"name\":\"d\",\"image\":\"i\",\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"-1\"}]}]}");
+    cleanup_json struct json *overrides = parse(
+        "{\"containerOverrides\":[{\"name\":\"b\"},"
+        "{\"name\":\"a\",\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"3\"}]}]}");
+    struct task_definition *td = task_definition_new("r", doc, /* tags= */ NULL);
+
+    CHECK_EQ(td->containers[0].gpu_count, 2);
+    CHECK_EQ(td->containers[1].gpu_count, 0);
+    CHECK_EQ(td->containers[2].gpu_count, GPU_COUNT_MAX);
+    CHECK_EQ(td->containers[3].gpu_count, 0);
+    CHECK_EQ(td->gpu_count, 2 + GPU_COUNT_MAX);
+    CHECK_EQ(task_definition_gpus(task_container_override(overrides, "a")), 3);
+    CHECK_EQ(task_definition_gpus(task_container_override(overrides, "b")), 0);
+    CHECK(task_container_override(overrides, "c") == NULL);
+    CHECK(task_container_override(NULL, "a") == NULL);
+    task_definition_free(td);
+}
+
 TEST(a_task_round_trips)
 {
     struct task *t = task_new();
@@ -213,6 +239,7 @@ TEST(a_task_round_trips)
     t->targets[0].is_registered = t->targets[0].is_draining = true;
     t->drain_deadline_ms = 17;
     t->overrides = parse("{\"cpu\":\"1\"}");
+    t->gpus = parse("{\"app\":[\"GPU-1\"]}");
     CHECK(!task_is_wanted(t));
     CHECK_ROUND_TRIP(task, t);
     task_free(t);
