@@ -82,6 +82,7 @@ book_return(struct world *w)
         w->hosts[i].told_connected = b->hosts[i].told_connected;
         w->hosts[i].told_draining = b->hosts[i].told_draining;
         w->hosts[i].told_red = b->hosts[i].told_red;
+        w->hosts[i].told_gpus = b->hosts[i].told_gpus;
     }
     w->pinned_count = b->pinned_count;
     w->completed_count = b->completed_count;

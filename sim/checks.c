@@ -98,6 +98,7 @@ told_host(struct world *w, const struct ev_instance_report *ev)
         if (strcmp(h->name, ev->host) != 0)
             continue;
         h->told_connected = ev->is_connected;
+        h->told_gpus = gpu_bits(json_get(ev->doc, "gpus"), i);
         for (const struct container_instance *c = w->core->instances; c != NULL; c = c->next) {
             if (strcmp(c->host, h->name) != 0)
                 continue;
@@ -260,6 +261,20 @@ judge_start(struct world *w, int container)
 
 /* ---- where a task goes (ecs.md 7) ---- */
 
+/* Those that no task holds: a task that is told to stop does so until it is said to be STOPPED. */
+static uint64_t
+free_gpus(const struct world *w, int host)
+{
+    uint64_t free_ones = w->hosts[host].told_gpus;
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        if (c->is_placed && c->host == host && !c->told_stopped)
+            free_ones &= ~c->gpus;
+    }
+    return free_ones;
+}
+
 /* May the service have another task on this host?  Those that are told to stop count until they are. */
 static bool
 has_room(const struct world *w, int service, int host)
@@ -279,7 +294,8 @@ has_room(const struct world *w, int service, int host)
         if (is_alone && c->service == service)
             return false;
     }
-    return cpu <= w->host_cpu;
+    return cpu <= w->host_cpu &&
+           gpus_wanted_by(w, service) <= __builtin_popcountll(free_gpus(w, host));
 }
 
 static bool
@@ -290,6 +306,23 @@ is_eligible(const struct world *w, int service, int host)
     return h->told_connected && !h->told_draining &&
            (service < 0 || w->services[service].constraint != RED || h->told_red) &&
            has_room(w, service, host);
+}
+
+/* As many as its definition or the operator asked for, of its own host, and nobody else's; `service` is
+ * that of its definition. */
+static uint64_t
+judge_gpus(struct world *w, const struct task *t, int service, int host)
+{
+    const struct json *given = json_get(t->gpus, "app");
+    const int wanted = t->overrides != NULL ? GPU_OVERRIDE : gpus_wanted_by(w, service);
+    const uint64_t gpus = gpu_bits(given, host);
+
+    if (__builtin_popcountll(gpus) != wanted || json_size(given) != (size_t)wanted)
+        world_fail(w, "task %.8s wants %d GPUs and has %d of its host", t->id, wanted,
+                   __builtin_popcountll(gpus));
+    if ((gpus & ~free_gpus(w, host)) != 0)
+        world_fail(w, "task %.8s is given a GPU that is not free", t->id);
+    return gpus;
 }
 
 /* Judged before the task is in the book. */
@@ -421,7 +454,7 @@ open_page(struct world *w, const struct task *t)
 {
     const char *at = strchr(t->containers[0].image, '@');
     struct sim_container *c;
-    int service = -1;
+    int service = -1, of = -1;
 
     for (int i = 0; i < w->service_count; i++)
         service = strcmp(w->services[i].arn, t->service_arn) == 0 ? i : service;
@@ -447,11 +480,14 @@ open_page(struct world *w, const struct task *t)
         const int v = version_of(s, t->task_definition_arn);
         if (v < 0)
             continue;
+        of = i;
         c->behaviour = s->behaviours[v];
         if (t->service_arn[0] != '\0')
             c->service = i;
         c->has_check = s->kind == CHECKED_NO_LB;
     }
+    if (c->is_placed)
+        c->gpus = judge_gpus(w, t, of, c->host);
     world_trace(w, "  task %.8s of %.30s behaves %d", c->id, c->deployment_id, (int)c->behaviour);
     if (c->service >= 0) {
         check_launch_allowed(w, t);

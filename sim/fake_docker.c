@@ -127,12 +127,27 @@ docker_happened(struct world *w, int container, uint32_t generation)
     }
 }
 
+/* What the book says was given back may still be in use here. */
+static void
+check_gpus(struct world *w, int container)
+{
+    const struct sim_container *c = &w->containers[container];
+
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *other = &w->containers[i];
+        if (i != container && other->is_placed && other->host == c->host && (other->gpus & c->gpus) != 0 &&
+            (other->state == UP || other->state == PULLING))
+            world_fail(w, "task %.8s is created with a GPU that task %.8s uses", c->id, other->id);
+    }
+}
+
 static void
 create(struct world *w, int container)
 {
     struct sim_container *c = &w->containers[container];
     int64_t pull_ms = between(w, 50, 600);
 
+    check_gpus(w, container);
     if ((!w->hosts[c->host].docker_is_up && chance(w, 5000)) || strikes(w, docker_refuses)) {
         c->is_infrastructure = true;
         exits(w, container, 0);

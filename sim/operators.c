@@ -38,10 +38,12 @@ register_definition(struct world *w, int service, int version)
     snprintf(text, sizeof(text),
              "{\"networkMode\":\"%s\",\"compatibilities\":[\"EC2\",\"FARGATE\"],"
              "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"%s:v%d\",\"cpu\":10,"
-             "\"memory\":10,\"essential\":true,%s\"portMappings\":[{\"containerPort\":80,"
+             "\"memory\":10,\"essential\":true,%s%s\"portMappings\":[{\"containerPort\":80,"
              "\"hostPort\":%d,\"protocol\":\"tcp\"}]}]}",
              modes[s->kind], s->name, version,
              s->kind == CHECKED_NO_LB ? "\"healthCheck\":{\"command\":[\"CMD\",\"true\"]}," : "",
+             gpus_wanted_by(w, service) > 0
+                 ? "\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"1\"}]," : "",
              s->kind == AWSVPC_LB       ? 80
              : s->kind == FIXED_PORT_LB ? 8000 + service
                                         : 0);
@@ -127,15 +129,14 @@ add_host(struct world *w)
 {
     struct sim_host *h = &w->hosts[w->host_count];
     struct event ev = {.type = EVENT_INSTANCE_REPORT};
-    cleanup_json struct json *doc = host_doc(w->host_count);
+    cleanup_json struct json *doc = host_doc(w, w->host_count);
 
     *h = (struct sim_host){.docker_is_up = true};
     snprintf(h->name, sizeof(h->name), "host%d", w->host_count++);
     ev.instance_report.host = h->name;
     ev.instance_report.is_connected = true;
     ev.instance_report.doc = doc;
-    ev.instance_report.cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;
-    ev.instance_report.memory_total_mib = w->seed % 2 == 0 ? ROOMY : w->host_cpu;
+    host_sizes(w, &ev.instance_report);
     world_trace(w, "%s comes", h->name);
     world_step(w, &ev);
 }
@@ -218,6 +219,7 @@ operators_begin(struct world *w)
     struct event cluster = {.type = EVENT_CLUSTER_CREATE};
 
     w->is_tight = chance(w, 2000);
+    w->has_gpus = w->seed % 3 == 0;
     w->host_cpu = ROOMY;
     cluster.cluster_create.region = "eu-west-1";
     cluster.cluster_create.name = "c";
@@ -546,10 +548,23 @@ protect_task(struct world *w)
     world_step(w, &ev);
 }
 
+static struct json *
+gpu_overrides(void)
+{
+    char text[160];
+    struct err err;
+
+    snprintf(text, sizeof(text),
+             "{\"containerOverrides\":[{\"name\":\"app\",\"resourceRequirements\":[{\"type\":\"GPU\","
+             "\"value\":\"%d\"}]}]}", GPU_OVERRIDE);
+    return json_parse(str_of(text), &err);
+}
+
 static void
 run_task(struct world *w, const struct sim_service *s)
 {
     struct event ev = {.type = EVENT_TASK_RUN};
+    cleanup_json struct json *overrides = gpu_overrides();
 
     if (s->kind == FIXED_PORT_LB || w->is_tight)
         return;
@@ -557,6 +572,8 @@ run_task(struct world *w, const struct sim_service *s)
     ev.task_run.task_definition_arn = s->definitions[between(w, 0, VERSIONS_MAX - 1)];
     ev.task_run.count = (int)between(w, 1, 3);
     ev.task_run.launch_type = LAUNCH_EC2;
+    if (w->has_gpus && chance(w, 2000))
+        ev.task_run.overrides = overrides;
     world_trace(w, "operator runs %d tasks", ev.task_run.count);
     world_step(w, &ev);
 }

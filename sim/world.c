@@ -331,8 +331,52 @@ host_find(const struct world *w, const char *instance_arn)
     return -1;
 }
 
+int
+host_gpu_count(const struct world *w)
+{
+    const int fitting = w->host_cpu / TASK_CPU;
+
+    return !w->has_gpus ? 0 : w->is_tight && fitting < GPUS_MAX ? fitting : GPUS_MAX;
+}
+
+int
+gpus_wanted_by(const struct world *w, int service)
+{
+    return w->has_gpus && service >= 0 && w->services[service].kind != AWSVPC_LB &&
+           (w->is_tight || service == 0);
+}
+
+/* In another order in each of naru's lives; where there are plenty, one of them is missing. */
+static struct json *
+host_gpus(const struct world *w, int host)
+{
+    struct json *list = json_array();
+    const int count = host_gpu_count(w);
+    char text[32];
+
+    for (int i = w->is_tight ? 0 : 1; i < count; i++) {
+        snprintf(text, sizeof(text), "GPU-%d-%d", host, (int)((w->epoch + (uint32_t)i) % (uint32_t)count));
+        json_append(list, json_text(text));
+    }
+    return list;
+}
+
+uint64_t
+gpu_bits(const struct json *list, int host)
+{
+    uint64_t bits = 0;
+    int of, gpu;
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        const int read = sscanf(json_cstr(json_at(list, i), ""), "GPU-%d-%d", &of, &gpu);
+        assert(read == 2 && gpu >= 0 && gpu < GPUS_MAX);
+        bits |= of == host ? (uint64_t)1 << gpu : 0;
+    }
+    return bits;
+}
+
 struct json *
-host_doc(int host)
+host_doc(const struct world *w, int host)
 {
     char text[192];
     struct json *doc;
@@ -344,7 +388,16 @@ host_doc(int host)
              host % 2, host % 2);
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
+    json_set(doc, "gpus", host_gpus(w, host));
     return doc;
+}
+
+/* Only one of cpu, memory and GPUs is ever short. */
+void
+host_sizes(const struct world *w, struct ev_instance_report *ev)
+{
+    ev->cpu_total = w->seed % 2 == 0 && !w->has_gpus ? w->host_cpu : ROOMY;
+    ev->memory_total_mib = w->seed % 2 == 0 || w->has_gpus ? ROOMY : w->host_cpu;
 }
 
 void
@@ -353,11 +406,10 @@ report_host(struct world *w, int host)
     struct report *r = report_new(w, EVENT_INSTANCE_REPORT);
     struct ev_instance_report *ev = &r->event.instance_report;
 
-    r->doc = host_doc(host);
+    r->doc = host_doc(w, host);
     ev->host = w->hosts[host].name;
     ev->is_connected = w->hosts[host].docker_is_up;
-    ev->cpu_total = w->seed % 2 == 0 ? w->host_cpu : ROOMY;
-    ev->memory_total_mib = w->seed % 2 == 0 ? ROOMY : w->host_cpu;
+    host_sizes(w, ev);
     ev->doc = r->doc;
     send_report(w, r);
 }

@@ -7,7 +7,8 @@
  * Docker (or one that refuses, hangs or forgets), images that are gone, a HAProxy that restarts, commits that
  * fail, naru dying before its commit, before its effects or after, naru standing still, a clock that was set
  * while it was down.
- * Half of the worlds have several hosts, which come, go, are drained and get attributes.
+ * Half of the worlds have several hosts, which come, go, are drained and get attributes.  In a third of them
+ * hosts have GPUs, which their agents name in another order after each restart.
  * A world can be cut (shrink.c): its faults of a kind, services or acts of operators are left out while
  * every other choice stays as it was drawn. */
 #pragma once
@@ -21,6 +22,7 @@
 #define HOSTS_MAX 5
 #define TASK_CPU 10   /* of every task; its memory, too */
 #define ROOMY 100000  /* the cpu and memory of a host where neither is short */
+#define GPU_OVERRIDE 2 /* GPUs that some standalone tasks ask for by an override */
 
 enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMAGE, FLAKY, BEHAVIOURS };
 enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
@@ -36,6 +38,7 @@ struct sim_host {
     bool docker_is_up;
     /* the book */
     bool told_connected, told_draining, told_red;
+    uint64_t told_gpus; /* bits: which GPUs its agent names */
 };
 
 /* Name, and how many in 10,000 chances at most. */
@@ -71,6 +74,7 @@ struct sim_container {
     int service; /* -1: standalone */
     int host;
     bool is_placed; /* EC2: it takes of its host */
+    uint64_t gpus;  /* bits: which of its host's it was given */
     enum behaviour behaviour;
     enum container_state state;
     bool ignores_sigterm, has_check, is_infrastructure, is_signalled, crashes_early;
@@ -176,6 +180,7 @@ struct world {
     int host_count;
     int host_cpu;  /* of each; or its memory, in the worlds with odd seeds */
     bool is_tight; /* there is room for all upper bounds on all hosts, and not for more */
+    bool has_gpus; /* then it is they that are tight */
     int next_port, next_address, image_version;
     uint64_t steps;
     bool traces;
@@ -214,7 +219,11 @@ void docker_happened(struct world *w, int container, uint32_t generation);
 void docker_dies(struct world *w, int host);
 void docker_returns(struct world *w, int host);
 void report_host(struct world *w, int host);
-struct json *host_doc(int host); /* its zone and its group, by its number */
+struct json *host_doc(const struct world *w, int host); /* its zone and its group, by its number; its GPUs */
+void host_sizes(const struct world *w, struct ev_instance_report *ev);
+int host_gpu_count(const struct world *w);                  /* of each host */
+int gpus_wanted_by(const struct world *w, int service);     /* that a task of its definitions asks for */
+uint64_t gpu_bits(const struct json *list, int host);       /* of identifiers; another host's are left out */
 int host_find(const struct world *w, const char *instance_arn); /* -1: none */
 int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);
