@@ -12,6 +12,7 @@ agent_task_free(struct agent_task *t)
         return;
     json_unref(t->definition);
     json_unref(t->overrides);
+    json_unref(t->gpus);
     free(t);
 }
 
@@ -333,6 +334,7 @@ agent_new(const struct agent_config *config, struct err *err)
     agent->config.account = text_dup(config->account);
     agent->config.region = text_dup(config->region);
     agent->config.endpoint_url = text_dup(config->endpoint_url);
+    agent->config.gpu_directory = text_dup(config->gpu_directory);
     (void)snprintf(agent->network, sizeof(agent->network), "naru-%.8s", config->installation);
     if (gethostname(agent->host_name, sizeof(agent->host_name) - 1) < 0 || agent->host_name[0] == '\0')
         (void)text_copy(agent->host_name, sizeof(agent->host_name), STR("localhost"));
@@ -407,5 +409,6 @@ agent_free(struct agent *agent)
     free((char *)(uintptr_t)agent->config.account);
     free((char *)(uintptr_t)agent->config.region);
     free((char *)(uintptr_t)agent->config.endpoint_url);
+    free((char *)(uintptr_t)agent->config.gpu_directory);
     free(agent);
 }

@@ -16,6 +16,7 @@ struct agent_config {
     const char *installation;   /* 16 hex, made once for a data directory */
     const char *account, *region;
     const char *endpoint_url;   /* AWS_ENDPOINT_URL is not given to tasks; used for nothing but logs */
+    const char *gpu_directory;  /* host_gpus.h; NULL: it has none */
     unsigned registry_port;     /* images of our own registry are localhost:<port>/... */
     /* A fresh password for user AWS of our own registry, appended to `out`. */
     void (*registry_password)(void *ctx, struct strbuf *out);
@@ -32,6 +33,7 @@ struct agent_task {
     enum launch_type launch_type;
     struct json *definition; /* task_definition.doc, a reference */
     struct json *overrides;  /* may be NULL */
+    struct json *gpus;       /* {container: [identifier, ...]}; may be NULL */
     char log_mode[16];       /* of a logConfiguration that has none: "non-blocking", or empty */
     struct {
         char name[NAME_SIZE];

@@ -19,17 +19,6 @@ spec_definition_of(const struct agent_task *task, const char *name)
     return NULL;
 }
 
-static const struct json *
-override_of(const struct agent_task *task, const char *name)
-{
-    const struct json *list = json_get(task->overrides, "containerOverrides");
-
-    for (size_t i = 0; i < json_size(list); i++)
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return json_at(list, i);
-    return NULL;
-}
-
 /* The override's member if it has one, else the definition's. */
 static struct json *
 effective(const struct spec *s, const char *key)
@@ -84,8 +73,6 @@ check_supported(const struct spec *s, struct err *err)
         return refuse(err, s, "secrets");
     if (json_size(effective(s, "environmentFiles")) > 0)
         return refuse(err, s, "environment files");
-    if (json_size(effective(s, "resourceRequirements")) > 0)
-        return refuse(err, s, "resource requirements (GPU)");
     if (json_size(json_get(s->def, "repositoryCredentials")) > 0)
         return refuse(err, s, "repository credentials");
     if (json_size(json_get(s->def, "firelensConfiguration")) > 0 ||
@@ -107,6 +94,23 @@ env_put(struct json *env, const struct json *pairs)
     }
 }
 
+/* Identifiers that the container was given; NULL: none. */
+static struct json *
+gpus_of(const struct spec *s)
+{
+    return json_get(s->task->gpus, json_get_cstr(s->def, "name", ""));
+}
+
+static char *
+joined(const struct json *texts)
+{
+    cleanup(strbuf_done) struct strbuf line = {0};
+
+    for (size_t i = 0; i < json_size(texts); i++)
+        strbuf_addf(&line, "%s%s", i > 0 ? "," : "", json_cstr(json_at(texts, i), ""));
+    return text_dup(strbuf_cstr(&line));
+}
+
 /* Later wins: definition, then override; the region only where nobody named one (ecs.md 3.4). */
 static void
 spec_environment(const struct spec *s)
@@ -122,6 +126,11 @@ spec_environment(const struct spec *s)
         s->task->region[0] != '\0') {
         json_set(env, "AWS_REGION", json_text(s->task->region));
         json_set(env, "AWS_DEFAULT_REGION", json_text(s->task->region));
+    }
+    if (gpus_of(s) != NULL) {
+        cleanup_free char *ids = joined(gpus_of(s));
+
+        json_set(env, "NVIDIA_VISIBLE_DEVICES", json_text(ids));
     }
     for (void *it = json_first(env); it != NULL; it = json_next(env, it)) {
         cleanup_free char *line = text_format("%s=%s", json_key(it), json_cstr(json_value(it), ""));
@@ -320,6 +329,27 @@ spec_linux(const struct spec *s)
         spec_tmpfs(s, json_get(linux_parameters, "tmpfs"));
 }
 
+/* By the driver's name: another one that can "gpu", too, does not know these identifiers. */
+static void
+spec_gpus(const struct spec *s)
+{
+    struct json *requests, *request, *capabilities, *all;
+
+    if (gpus_of(s) == NULL)
+        return;
+    requests = json_array();
+    request = json_object();
+    capabilities = json_array();
+    all = json_array(); /* of these lists one has to be met whole */
+    json_append(capabilities, json_text("gpu"));
+    json_append(all, capabilities);
+    json_set(request, "Driver", json_text("nvidia"));
+    json_set(request, "DeviceIDs", json_ref(gpus_of(s)));
+    json_set(request, "Capabilities", all);
+    json_append(requests, request);
+    json_set(s->host_config, "DeviceRequests", requests);
+}
+
 /* ---- mounts ---- */
 
 static const struct json *
@@ -427,7 +457,7 @@ container_spec_create(const struct agent_task *task, int index, const char *imag
     const struct json *def = json_at(json_get(task->definition, "containerDefinitions"), (size_t)index);
     const struct spec s = {.task = task,
                            .def = def,
-                           .override = override_of(task, json_get_cstr(def, "name", "")),
+                           .override = task_container_override(task->overrides, json_get_cstr(def, "name", "")),
                            .host = host,
                            .index = index,
                            .config = config,
@@ -443,6 +473,7 @@ container_spec_create(const struct agent_task *task, int index, const char *imag
     spec_limits(&s);
     spec_ulimits(&s);
     spec_linux(&s);
+    spec_gpus(&s);
     spec_network(&s);
     spec_namespaces(&s);
     spec_logging(&s);

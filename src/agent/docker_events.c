@@ -3,6 +3,7 @@
  * DOWN -> CONNECTING (version, info) -> LISTING (the event stream is open, so nothing that happens from
  * now on is missed; then what exists is listed) -> UP.  Any failure leads back to DOWN and a timer. */
 #include <stdio.h>
+#include "agent/host_gpus.h"
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -53,6 +54,8 @@ instance_doc(const struct agent *agent)
     add_attribute(attributes, "ecs.capability.container-ordering", NULL);
     add_attribute(attributes, "ecs.capability.container-restart-policy", NULL);
     json_set(doc, "attributes", attributes);
+    if (agent->config.gpu_directory != NULL)
+        json_set(doc, "gpus", host_gpus(agent->config.gpu_directory));
     return doc;
 }
 

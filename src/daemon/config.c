@@ -27,6 +27,7 @@ static const struct option_row option_rows[] = {
     ROW(NULL, "NARU_ACCOUNT_ID", "000000000000", account),
     ROW("--docker-socket", "NARU_DOCKER_SOCKET", "", docker_socket),
     ROW(NULL, "NARU_HAPROXY", "", haproxy),
+    ROW(NULL, "NARU_GPU_DIRECTORY", "/proc/driver/nvidia/gpus", gpu_directory),
     ROW("--listener-address", "NARU_LISTENER_ADDRESS", "0.0.0.0", balancer_address),
     ROW(NULL, "NARU_GITHUB_SECRET", "", github_secret),
     ROW(NULL, "NARU_ACCESS_KEY_ID", "", access_key_id),

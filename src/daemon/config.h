@@ -13,6 +13,7 @@ struct config {
     char account[16];         /* NARU_ACCOUNT_ID, 000000000000 */
     char docker_socket[256];  /* --docker-socket, DOCKER_HOST (unix://), /var/run/docker.sock */
     char haproxy[256];        /* NARU_HAPROXY; empty: in PATH */
+    char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */
     char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
     char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
     bool is_verbose;          /* --verbose */

@@ -46,6 +46,7 @@ agent_task_of(const struct core *core, const struct ef_task_start *start)
     t->launch_type = task->launch_type;
     t->definition = json_ref(td->doc);
     t->overrides = json_ref(task->overrides);
+    t->gpus = json_ref(task->gpus);
     t->only_adopt = start->only_adopt;
     log_mode = core_account_default(core, task->region, "defaultLogDriverMode");
     if (log_mode != NULL)

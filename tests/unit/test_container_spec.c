@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include "agent/container_spec.h"
 #include "agent/docker.h"
+#include "agent/host_gpus.h"
 #include "agent/pause_image.h"
 #include "check.h"
+#include "io/file.h"
 
 #define TASK_ID "0123456789abcdef0123456789abcdef"
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -340,11 +342,59 @@ TEST(volumes_and_mounts)
     CHECK(strstr(err.message, "efsVolumeConfiguration") != NULL);
 }
 
+TEST(a_container_gets_the_gpus_that_it_was_given_and_no_others)
+{
+    TASK(t, "{'containerDefinitions':[{'name':'app','image':'i','environment':[{'name':'NVIDIA_VISIBLE_DEVICES',"
+            "'value':'all'}],'resourceRequirements':[{'type':'GPU','value':'2'}]},{'name':'side','image':'i'}]}",
+         "{'containerOverrides':[{'name':'app','environment':[{'name':'NVIDIA_VISIBLE_DEVICES','value':'x'}]}]}");
+    t->gpus = parse("{'app':['GPU-a','GPU-b']}");
+    cleanup_json struct json *app = create(t, 0), *side = create(t, 1);
+
+    CHECK_TEXT(at(app, "HostConfig|DeviceRequests"),
+               "[{\"Driver\":\"nvidia\",\"DeviceIDs\":[\"GPU-a\",\"GPU-b\"],\"Capabilities\":[[\"gpu\"]]}]");
+    CHECK(strstr(at(app, "Env"), "\"NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b\"") != NULL);
+    CHECK(strstr(at(app, "Env"), "=all") == NULL && strstr(at(app, "Env"), "=x") == NULL);
+    CHECK_TEXT(at(side, "HostConfig|DeviceRequests"), "(absent)");
+    CHECK(strstr(at(side, "Env"), "NVIDIA") == NULL);
+}
+
+/* ---- the machine's GPUs ---- */
+
+static void
+add_gpu(const char *directory, const char *address, const char *information)
+{
+    char path[256];
+    struct err err = {0};
+
+    snprintf(path, sizeof(path), "%s/%s", directory, address);
+    CHECK(file_make_dirs(path, 0755, &err));
+    snprintf(path, sizeof(path), "%s/%s/information", directory, address);
+    CHECK(file_write_atomic(path, str_of(information), 0644, &err));
+}
+
+TEST(the_driver_lists_the_gpus_of_the_machine)
+{
+    char directory[] = "/tmp/naru-test-gpus.XXXXXX";
+    struct err err = {0};
+
+    CHECK(mkdtemp(directory) != NULL);
+    add_gpu(directory, "0000:41:00.0", "Model: \t\t NVIDIA L4\nIRQ:   \t\t 24\nGPU UUID: \t GPU-bbbb-2\nBus Type: \t PCIe\n");
+    add_gpu(directory, "0000:01:00.0", "Model: \t\t NVIDIA L4\nGPU UUID: \t GPU-aaaa-1\n");
+    add_gpu(directory, "0000:81:00.0", "GPU UUID: \t GPU-?\?\?\?\n"); /* not woken up yet */
+    add_gpu(directory, "0000:91:00.0", "Model: \t\t NVIDIA L4\n");
+    add_gpu(directory, "0000:a1:00.0", "GPU UUID: GPU-aaaa-1\n"); /* once is enough */
+    cleanup_json struct json *gpus = host_gpus(directory);
+    cleanup_json struct json *none = host_gpus("/no/such/directory");
+    cleanup_free char *text = json_format(gpus);
+    CHECK_TEXT(text, "[\"GPU-aaaa-1\",\"GPU-bbbb-2\"]");
+    CHECK_EQ(json_size(none), 0);
+    CHECK(file_remove_tree(directory, &err));
+}
+
 TEST(what_is_not_built_is_refused_by_name)
 {
     expect_refusal("'secrets':[{'name':'A','valueFrom':'x'}]", "secrets");
     expect_refusal("'environmentFiles':[{'value':'x','type':'s3'}]", "environment files");
-    expect_refusal("'resourceRequirements':[{'type':'GPU','value':'1'}]", "GPU");
     expect_refusal("'repositoryCredentials':{'credentialsParameter':'x'}", "repository credentials");
     expect_refusal("'logConfiguration':{'logDriver':'awsfirelens'}", "FireLens");
 }
