@@ -108,6 +108,8 @@ describe_container(const struct request *rq, const struct task *t, const struct 
     json_set(o, "networkInterfaces", network_interfaces(t));
     json_set(o, "healthStatus", json_text(health_status_name(c->health)));
     set_sizes(o, find_container_doc(td, c->name));
+    if (json_get(t->gpus, c->name) != NULL)
+        json_set(o, "gpuIds", json_ref(json_get(t->gpus, c->name)));
     return o;
 }
 

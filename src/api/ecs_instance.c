@@ -52,6 +52,21 @@ ports(const struct container_instance *i, const char *name, bool is_udp, bool wi
     return r;
 }
 
+/* All that the agent told of, or those of them that no task holds. */
+static struct json *
+gpus(const struct container_instance *i, bool is_remaining)
+{
+    struct json *r = resource("GPU", "STRINGSET", 0), *list = json_array();
+    const struct json *all = json_get(i->doc, "gpus");
+
+    for (size_t k = 0; k < json_size(all) && k < GPUS_MAX; k++) {
+        if (!is_remaining || (i->machine->gpus_taken >> k & 1) == 0)
+            json_append(list, json_ref(json_at(all, k)));
+    }
+    json_set(r, "stringSetValue", list);
+    return r;
+}
+
 static struct json *
 resources(const struct container_instance *i, bool is_remaining)
 {
@@ -63,6 +78,8 @@ resources(const struct container_instance *i, bool is_remaining)
     json_append(list, resource("MEMORY", "INTEGER", i->memory_total_mib - memory));
     json_append(list, ports(i, "PORTS", /* is_udp= */ false, is_remaining));
     json_append(list, ports(i, "PORTS_UDP", /* is_udp= */ true, is_remaining));
+    if (json_size(json_get(i->doc, "gpus")) > 0)
+        json_append(list, gpus(i, is_remaining));
     return list;
 }
 

@@ -7,7 +7,6 @@
 #include "api/ecs_service_input.h"
 #include "api/ecs_task_definition.h"
 #include "core/placement.h"
-#include "core/task_lifecycle.h"
 #include "model/arn.h"
 
 #define OVERRIDES_SIZE_MAX 8192
@@ -18,18 +17,24 @@
 /* ---- RunTask ---- */
 
 static bool
-check_override(const struct task_definition *td, const struct json *override, struct err *err)
+check_override(const struct workload *w, const struct json *override, struct err *err)
 {
     const char *name = json_get_cstr(override, "name", "");
+    struct err why = {0};
 
-    if (task_definition_container(td, name) == NULL)
+    if (task_definition_container(w->definition, name) == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Override for container named %.255s is not a container in the TaskDefinition.",
                        name);
-    if (json_size(json_get(override, "environmentFiles")) > 0 ||
-        json_size(json_get(override, "resourceRequirements")) > 0)
+    if (json_size(json_get(override, "environmentFiles")) > 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "Overrides of environmentFiles and resourceRequirements are not built in naru yet.");
+                       "Overrides of environmentFiles are not built in naru yet.");
+    if (!definition_check_requirements(override, &why))
+        return err_set(err, ERR_INVALID_PARAMETER, "%s", why.message);
+    if (w->launch_type != LAUNCH_EC2 && json_size(json_get(override, "resourceRequirements")) > 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid override for container %s: Fargate does not support "
+                       "'resourceRequirements'.", name);
     if (!definition_is_environment(json_get(override, "environment")))
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Invalid override for container %s: Environment variable names must not be empty or "
@@ -62,7 +67,7 @@ set_size(struct json *overrides, const char *member, bool (*parse)(const char *t
 
 /* The overrides as the core keeps them: sizes as plain numbers. */
 static bool
-read_overrides(const struct request *rq, const struct task_definition *td, struct json **out,
+read_overrides(const struct request *rq, const struct workload *w, struct json **out,
                struct err *err)
 {
     const struct json *given = json_get(rq->input, "overrides");
@@ -75,7 +80,7 @@ read_overrides(const struct request *rq, const struct task_definition *td, struc
                        "The overrides are %zu characters long; at most %d are allowed.", strlen(text),
                        OVERRIDES_SIZE_MAX);
     for (size_t i = 0; i < json_size(list); i++) {
-        if (!check_override(td, json_at(list, i), err))
+        if (!check_override(w, json_at(list, i), err))
             return false;
     }
     if (!set_size(overrides, "cpu", definition_parse_cpu, err) ||
@@ -203,7 +208,7 @@ launch_read(struct request *rq, const struct cluster *cluster, struct launch *l,
         strcmp(json_get_cstr(rq->input, "propagateTags", "NONE"), "TASK_DEFINITION") == 0;
 
     if (!workload_read(rq, cluster, NULL, &l->w, err) ||
-        !read_overrides(rq, l->w.definition, &l->overrides, err) ||
+        !read_overrides(rq, &l->w, &l->overrides, err) ||
         !placement_read(rq->input, l->w.launch_type, &l->rules, err))
         return false;
     l->cluster = cluster;
@@ -276,18 +281,16 @@ static void
 add_failure(const struct request *rq, const struct launch *l, const struct container_instance *i,
             struct json *failures)
 {
-    const struct task_definition *td = l->w.definition;
-    const enum place_lack lack = place_lack(
-        &(struct place_request){.cluster = l->cluster,
-                                .definition = td,
-                                .launch_type = l->w.launch_type,
-                                .cpu = task_override(l->overrides, "cpu", td->cpu),
-                                .memory_mib = task_override(l->overrides, "memory", td->memory_mib),
-                                .rules = &l->rules,
-                                .group = l->group},
-        i);
+    struct place_request wanted = {.cluster = l->cluster,
+                                   .definition = l->w.definition,
+                                   .launch_type = l->w.launch_type,
+                                   .rules = &l->rules,
+                                   .group = l->group};
+    enum place_lack lack;
     struct json *failure;
 
+    place_size(&wanted, l->overrides);
+    lack = place_lack(&wanted, i);
     if (lack == PLACE_FITS)
         return;
     failure = ecs_failure(i->arn, place_reason(lack));

@@ -11,10 +11,13 @@
 
 bool definition_check(const struct json *input, struct err *err) MUST_CHECK;
 
-/* The part of it that refuses by name what no task of naru would get: secrets, EFS, GPUs... */
+/* The part of it that refuses by name what no task of naru would get: secrets, EFS, FireLens... */
 bool definition_check_built(const struct json *input, struct err *err) MUST_CHECK;
 
 struct json *definition_normalise(const struct json *input, const char *account, const char *principal);
+
+/* Are the resourceRequirements of a container, or of the override of one, a number of GPUs each? */
+bool definition_check_requirements(const struct json *container, struct err *err) MUST_CHECK;
 
 /* Do all variables of the list have a name that an environment can hold?  Overrides bring some too. */
 bool definition_is_environment(const struct json *list);

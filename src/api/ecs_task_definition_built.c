@@ -18,7 +18,6 @@ static const struct unbuilt of_task[] = {
 static const struct unbuilt of_container[] = {
     {"secrets", NULL},
     {"environmentFiles", NULL},
-    {"resourceRequirements", NULL},
     {"repositoryCredentials", NULL},
     {"firelensConfiguration", NULL},
     {"credentialSpecs", NULL},

@@ -243,6 +243,41 @@ check_lists(const struct json *c, struct err *err)
 }
 
 static bool
+check_requirement(const struct json *c, const struct json *r, struct err *err)
+{
+    const char *type = text_of(r, "type"), *value = text_of(r, "value");
+    int64_t count;
+
+    if (strcmp(type, "GPU") != 0)
+        return err_set(err, ERR_CLIENT, "Container '%s': a resource requirement of type %s is not built in "
+                                        "naru yet.", text_of(c, "name"), type);
+    if (json_get(r, "sharingStrategy") != NULL || strcmp(value, "ALL") == 0)
+        return err_set(err, ERR_CLIENT, "Container '%s': %s of a GPU requirement is not built in naru yet.",
+                       text_of(c, "name"), strcmp(value, "ALL") == 0 ? "ALL" : "sharingStrategy");
+    if (strspn(value, "0123456789") != strlen(value) || !str_to_i64(str_of(value), &count) ||
+        count < 1 || count > GPU_COUNT_MAX)
+        return err_set(err, ERR_CLIENT,
+                       "Invalid setting for container '%s'. The value of its GPU requirement must be a "
+                       "positive integer of at most %d: '%.40s'.", text_of(c, "name"), GPU_COUNT_MAX, value);
+    return true;
+}
+
+bool
+definition_check_requirements(const struct json *container, struct err *err)
+{
+    const struct json *list = json_get(container, "resourceRequirements");
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (!check_requirement(container, json_at(list, i), err))
+            return false;
+    }
+    return json_size(list) <= 1 ||
+           err_set(err, ERR_CLIENT,
+                   "Invalid setting for container '%s'. It has more than one GPU requirement.",
+                   text_of(container, "name"));
+}
+
+static bool
 check_container(const struct json *c, const char *mode, struct err *err)
 {
     const char *name = text_of(c, "name");
@@ -256,7 +291,8 @@ check_container(const struct json *c, const char *mode, struct err *err)
     if (json_size(json_get(c, "extraHosts")) > 0 && strcmp(mode, "awsvpc") == 0)
         return err_set(err, ERR_CLIENT, "Extra hosts are not supported when networkMode=awsvpc.");
     return check_image(c, err) && check_sizes(c, err) && check_ports(c, mode, err) &&
-           check_health(c, err) && check_logs(c, err) && check_lists(c, err);
+           check_health(c, err) && check_logs(c, err) && check_lists(c, err) &&
+           definition_check_requirements(c, err);
 }
 
 /* ---- between containers ---- */
@@ -523,7 +559,8 @@ is_fargate_size(int64_t cpu, int64_t memory)
 static bool
 check_fargate_container(const struct json *input, const struct json *c, struct err *err)
 {
-    static const char *const refused[] = {"links", "dockerSecurityOptions", "extraHosts"};
+    static const char *const refused[] = {"links", "dockerSecurityOptions", "extraHosts",
+                                           "resourceRequirements"};
     const struct json *linux_parameters = json_get(c, "linuxParameters");
     static const char *const refused_linux[] = {"devices", "sharedMemorySize", "swappiness", "maxSwap"};
     const char *driver = text_of(json_get(c, "logConfiguration"), "logDriver");

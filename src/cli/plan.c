@@ -172,6 +172,10 @@ print_cure(const struct plan *p, const char *reason)
         {"insufficient CPU",
          "free CPU on the host, give the task less, or let an old task go first\n"
          "            (try: naru plan --service %s --minimum 50)"},
+        {"insufficient GPU",
+         "its tasks want more GPUs than are free on any host: let an old task go first, ask for\n"
+         "            fewer, or add a host that has some\n"
+         "            (try: naru plan --service %s --minimum 50)"},
         {"already using a port",
          "a fixed host port fits one task a host: use hostPort 0, or let the old task go first\n"
          "            (try: naru plan --service %s --minimum 0 --maximum 100)"},

@@ -153,8 +153,14 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
          "Container 'a': secrets is not built in naru yet."},
         {ONE(",'memory':9,'environmentFiles':[{'value':'arn:aws:s3:::b/k.env','type':'s3'}]"),
          "environmentFiles is not built"},
-        {ONE(",'memory':9,'resourceRequirements':[{'type':'GPU','value':'1'}]"),
-         "resourceRequirements is not built"},
+        {ONE(",'memory':9,'resourceRequirements':[{'type':'NeuronDevice','value':'ALL'}]"),
+         "Container 'a': a resource requirement of type NeuronDevice is not built in naru yet."},
+        {ONE(",'memory':9,'resourceRequirements':[{'type':'InferenceAccelerator','value':'d'}]"),
+         "InferenceAccelerator is not built"},
+        {ONE(",'memory':9,'resourceRequirements':[{'type':'GPU','value':'ALL'}]"),
+         "Container 'a': ALL of a GPU requirement is not built in naru yet."},
+        {ONE(",'memory':9,'resourceRequirements':[{'type':'GPU','value':'1','sharingStrategy':{}}]"),
+         "sharingStrategy of a GPU requirement is not built"},
         {ONE(",'memory':9,'repositoryCredentials':{'credentialsParameter':'x'}"),
          "repositoryCredentials is not built"},
         {ONE(",'memory':9,'firelensConfiguration':{'type':'fluentbit'}"),
@@ -190,6 +196,40 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
     world_call(&w, "RegisterTaskDefinition", VOLUME("'configuredAtLaunch':false"));
 #undef VOLUME
 #undef TASK
+}
+
+TEST(gpus_are_a_positive_number_and_no_fargate_task_has_any)
+{
+#define REQUIRED(list) ",'memory':9,'resourceRequirements':[" list "]"
+    static const char *const values[] = {"0", "-1", "+1", "1.5", "", "one", " 1", "1025", "99999999999999999999"};
+    cleanup(world_done) struct world w;
+    const struct json *td;
+
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        cleanup_free char *input = text_format(ONE(REQUIRED("{'type':'GPU','value':'%s'}")), values[i]);
+        world_refuse(&w, "RegisterTaskDefinition", input, "ClientException",
+                     "Invalid setting for container 'a'. The value of its GPU requirement must be a positive integer");
+    }
+    world_refuse(&w, "RegisterTaskDefinition", ONE(REQUIRED("{'type':'GPU'}")), "ClientException",
+                 "must be a positive integer");
+    world_refuse(&w, "RegisterTaskDefinition", ONE(REQUIRED("{'type':'GPU','value':'1'},{'type':'GPU','value':'1'}")),
+                 "ClientException", "Invalid setting for container 'a'. It has more than one GPU requirement.");
+    world_refuse(&w, "RegisterTaskDefinition",
+                 "{'family':'f','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256',"
+                 "'memory':'512','containerDefinitions':[{'name':'a','image':'i',"
+                 "'resourceRequirements':[{'type':'GPU','value':'1'}]}]}",
+                 "ClientException", "Fargate does not support 'resourceRequirements'.");
+    td = json_get(world_call(&w, "RegisterTaskDefinition",
+                             "{'family':'f','networkMode':'awsvpc','cpu':'256','memory':'512',"
+                             "'containerDefinitions':[{'name':'a','image':'i',"
+                             "'resourceRequirements':[{'type':'GPU','value':'2'}]}]}"), "taskDefinition");
+    CHECK_EQ(json_size(json_get(td, "compatibilities")), 1);
+    CHECK_TEXT(json_cstr(json_at(json_get(td, "compatibilities"), 0), ""), "EC2");
+    td = json_at(json_get(json_at(json_get(td, "containerDefinitions"), 0), "resourceRequirements"), 0);
+    CHECK_TEXT(json_get_cstr(td, "type", ""), "GPU");
+    CHECK_TEXT(json_get_cstr(td, "value", ""), "2");
+#undef REQUIRED
 }
 
 TEST(definitions_are_listed_in_order_and_deregistered)

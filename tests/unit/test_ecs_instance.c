@@ -64,6 +64,92 @@ TEST(what_tasks_take_is_missing_from_what_remains)
     CHECK_EQ(json_get_i64(describe(&w, "three", ""), "runningTasksCount", -1), 0);
 }
 
+/* ---- GPUs ---- */
+
+static void
+add_gpu_host(struct world *w, const char *name)
+{
+    struct err err;
+    cleanup_json struct json *doc = json_parse(STR("{\"gpus\":[\"GPU-1\",\"GPU-2\",\"GPU-3\"]}"), &err);
+
+    CHECK(doc != NULL);
+    world_step(w, &(struct event){.type = EVENT_INSTANCE_REPORT,
+                                  .instance_report = {.host = name, .is_connected = true, .cpu_total = 1000,
+                                                      .memory_total_mib = 8192, .doc = doc}});
+}
+
+static const struct json *
+gpus_of(const struct json *described, const char *list)
+{
+    const struct json *r = named(json_get(described, list), "GPU");
+
+    CHECK_TEXT(text_at(r, "type"), "STRINGSET");
+    return json_get(r, "stringSetValue");
+}
+
+TEST(gpus_are_given_shown_and_missing_from_what_remains)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a, *t;
+    char arn[ARN_SIZE];
+
+    prepare(&w);
+    add_gpu_host(&w, "gpu");
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'ml','containerDefinitions':[{'name':'app','image':'i','memory':64,"
+               "'resourceRequirements':[{'type':'GPU','value':'1'}]},{'name':'side','image':'i','memory':64}]}");
+    CHECK_EQ(json_size(gpus_of(describe(&w, "gpu", ""), "registeredResources")), 3);
+    CHECK_EQ(json_size(gpus_of(describe(&w, "gpu", ""), "remainingResources")), 3);
+    CHECK(named(json_get(describe(&w, "two", ""), "registeredResources"), "GPU") == NULL);
+    a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'ml','count':4}");
+    CHECK_EQ(json_size(json_get(a, "tasks")), 3);
+    CHECK_EQ(json_size(json_get(a, "failures")), 4); /* one an instance */
+    CHECK_TEXT(text_at(first(a, "failures"), "reason"), "RESOURCE:GPU");
+    t = json_at(json_get(a, "tasks"), 1);
+    CHECK_TEXT(text_at(t, "containerInstanceArn"), instance(&w, "gpu")->arn);
+    CHECK_EQ(json_size(json_get(first(t, "containers"), "gpuIds")), 1);
+    CHECK_TEXT(json_cstr(json_at(json_get(first(t, "containers"), "gpuIds"), 0), ""), "GPU-2");
+    CHECK(json_get(json_at(json_get(t, "containers"), 1), "gpuIds") == NULL);
+    text_copy(arn, sizeof(arn), str_of(text_at(t, "taskArn")));
+    CHECK_EQ(json_size(gpus_of(describe(&w, "gpu", ""), "registeredResources")), 3);
+    CHECK_EQ(json_size(gpus_of(describe(&w, "gpu", ""), "remainingResources")), 0);
+    world_settle(&w);
+    world_call(&w, "StopTask", "{'cluster':'c','task':'%s'}", arn);
+    world_settle(&w);
+    a = gpus_of(describe(&w, "gpu", ""), "remainingResources");
+    CHECK_EQ(json_size(a), 1);
+    CHECK_TEXT(json_cstr(json_at(a, 0), ""), "GPU-2");
+}
+
+#define OVERRIDE(member) \
+    "'overrides':{'containerOverrides':[{'name':'app','resourceRequirements':[" member "]}]}"
+
+TEST(an_override_asks_for_another_number_of_gpus)
+{
+    cleanup(world_done) struct world w;
+    const struct json *a;
+
+    prepare(&w);
+    add_gpu_host(&w, "gpu");
+    a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'," OVERRIDE("{'type':'GPU','value':'2'}") "}");
+    CHECK_EQ(json_size(json_get(first(first(a, "tasks"), "containers"), "gpuIds")), 2);
+    a = world_call(&w, "StartTask", "{'cluster':'c','taskDefinition':'web','containerInstances':['%s'],"
+                   OVERRIDE("{'type':'GPU','value':'2'}") "}", instance(&w, "gpu")->id);
+    CHECK_TEXT(text_at(first(a, "failures"), "reason"), "RESOURCE:GPU");
+    world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'," OVERRIDE("{'type':'GPU','value':'0'}") "}",
+                 "InvalidParameterException", "must be a positive integer");
+    world_refuse(&w, "RunTask",
+                 "{'cluster':'c','taskDefinition':'web'," OVERRIDE("{'type':'NeuronDevice','value':'1'}") "}",
+                 "InvalidParameterException", "NeuronDevice is not built");
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'both','networkMode':'awsvpc','cpu':'256','memory':'512','containerDefinitions':["
+               "{'name':'app','image':'i'}]}");
+    world_refuse(&w, "RunTask",
+                 "{'cluster':'c','taskDefinition':'both','launchType':'FARGATE','networkConfiguration':"
+                 "{'awsvpcConfiguration':{'subnets':['a']}}," OVERRIDE("{'type':'GPU','value':'1'}") "}",
+                 "InvalidParameterException", "Fargate does not support 'resourceRequirements'.");
+}
+
 TEST(instances_are_found_by_id_or_arn_and_missing_ones_are_failures)
 {
     cleanup(world_done) struct world w;
