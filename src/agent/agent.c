@@ -331,13 +331,12 @@ agent_new(const struct agent_config *config, struct err *err)
     agent->config.docker_socket = text_dup(config->docker_socket);
     agent->config.data_dir = text_dup(config->data_dir);
     agent->config.installation = text_dup(config->installation);
+    agent->config.host = text_dup(config->host);
     agent->config.account = text_dup(config->account);
     agent->config.region = text_dup(config->region);
     agent->config.endpoint_url = text_dup(config->endpoint_url);
     agent->config.gpu_directory = text_dup(config->gpu_directory);
     (void)snprintf(agent->network, sizeof(agent->network), "naru-%.8s", config->installation);
-    if (gethostname(agent->host_name, sizeof(agent->host_name) - 1) < 0 || agent->host_name[0] == '\0')
-        (void)text_copy(agent->host_name, sizeof(agent->host_name), STR("localhost"));
     agent->loop = loop_new();
     agent->workers = crew_new("naru-docker", WORKERS);
     agent->quick = crew_new("naru-quick", QUICK_WORKERS);
@@ -406,6 +405,7 @@ agent_free(struct agent *agent)
     free((char *)(uintptr_t)agent->config.docker_socket);
     free((char *)(uintptr_t)agent->config.data_dir);
     free((char *)(uintptr_t)agent->config.installation);
+    free((char *)(uintptr_t)agent->config.host);
     free((char *)(uintptr_t)agent->config.account);
     free((char *)(uintptr_t)agent->config.region);
     free((char *)(uintptr_t)agent->config.endpoint_url);

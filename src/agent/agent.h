@@ -14,6 +14,7 @@ struct agent_config {
     const char *docker_socket;  /* "/var/run/docker.sock" */
     const char *data_dir;       /* logs go to <data_dir>/log/tasks/<task id>/<container>.log */
     const char *installation;   /* 16 hex, made once for a data directory */
+    const char *host;           /* the machine's name in what is reported of it */
     const char *account, *region;
     const char *endpoint_url;   /* AWS_ENDPOINT_URL is not given to tasks; used for nothing but logs */
     const char *gpu_directory;  /* host_gpus.h; NULL: it has none */

@@ -65,7 +65,7 @@ tell_instance(struct agent *agent, bool is_connected)
     cleanup_json struct json *doc = instance_doc(agent);
     const struct event e = {
         .type = EVENT_INSTANCE_REPORT,
-        .instance_report = {.host = agent->host_name,
+        .instance_report = {.host = agent->config.host,
                             .is_connected = is_connected,
                             .cpu_total = agent->info.cpu_count * 1024,
                             .memory_total_mib = (int)(agent->info.memory_bytes / (1024 * 1024)),

@@ -125,7 +125,6 @@ struct pending_resolve {
 
 struct agent {
     struct agent_config config; /* its texts are copies */
-    char host_name[64];
     char network[32];
     struct loop *loop;
     struct crew *workers; /* create, start, remove: may take minutes */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <unistd.h>
 #include "base/json.h"
 #include "base/random.h"
 #include "io/file.h"
@@ -148,23 +149,46 @@ take_lock(const struct config *c, struct err *err)
     return err_errno(err, "cannot lock '%s'", path);
 }
 
-/* A file of one short word, made by make() at the first start. */
+/* A file of one short word, which is `made` at the first start. */
 static bool
-read_or_make_id(const struct config *c, char out[static 17], struct err *err)
+read_or_make_word(const struct config *c, const char *file, const char *made, char *out, size_t size,
+                  struct err *err)
 {
     char path[600];
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    snprintf(path, sizeof(path), "%s/installation", c->data_dir);
-    if (!file_exists(path)) {
-        random_hex(out, 16);
-        return file_write_atomic(path, str_of(out), 0600, err);
-    }
-    if (!file_read(path, 64, &text, err))
+    snprintf(path, sizeof(path), "%s/%s", c->data_dir, file);
+    if (!file_exists(path) && !file_write_atomic(path, str_of(made), 0600, err))
         return false;
-    if (!text_copy(out, 17, str_trim(strbuf_str(&text))) || strspn(out, "0123456789abcdef") != 16)
-        return err_set(err, ERR_INTERNAL, "'%s' does not hold 16 hex digits", path);
+    if (!file_read(path, 256, &text, err))
+        return false;
+    if (!text_copy(out, size, str_trim(strbuf_str(&text))) || out[0] == '\0')
+        return err_set(err, ERR_INTERNAL, "'%s' does not hold a word of at most %zu bytes", path, size - 1);
     return true;
+}
+
+static bool
+read_or_make_id(struct config *c, struct err *err)
+{
+    char made[17];
+
+    random_hex(made, 16);
+    if (!read_or_make_word(c, "installation", made, c->installation, sizeof(c->installation), err))
+        return false;
+    return strspn(c->installation, "0123456789abcdef") == 16 ||
+           err_set(err, ERR_INTERNAL, "'%s/installation' does not hold 16 hex digits", c->data_dir);
+}
+
+/* Its instances keep the name by which they were registered: under another one the machine would be
+ * there twice, and its room with it. */
+static bool
+read_or_make_host(struct config *c, struct err *err)
+{
+    char made[sizeof(c->host)] = "";
+
+    if (gethostname(made, sizeof(made) - 1) < 0 || made[0] == '\0')
+        snprintf(made, sizeof(made), "localhost");
+    return read_or_make_word(c, "host", made, c->host, sizeof(c->host), err);
 }
 
 static void
@@ -234,7 +258,7 @@ config_open_data(struct config *c, struct err *err)
         if (!file_make_dirs(path, 0755, err))
             return false;
     }
-    if (!take_lock(c, err) || !read_or_make_id(c, c->installation, err))
+    if (!take_lock(c, err) || !read_or_make_id(c, err) || !read_or_make_host(c, err))
         return false;
     snprintf(path, sizeof(path), "%s/credentials.json", c->data_dir);
     if (!file_exists(path))

@@ -172,7 +172,7 @@ start_hands(struct server *s, struct err *err)
     const struct config *c = &s->config;
     const struct agent_config agent = {
         .docker_socket = c->docker_socket, .data_dir = c->data_dir, .installation = c->installation,
-        .gpu_directory = c->gpu_directory,
+        .host = c->host, .gpu_directory = c->gpu_directory,
         .account = c->account, .region = c->region, .endpoint_url = c->endpoint_url,
         .registry_port = c->port, .registry_password = registry_password, .report = report, .ctx = s,
     };

@@ -172,6 +172,7 @@ world_open(const char *socket)
     CHECK(pthread_mutex_init(&w->lock, NULL) == 0 && pthread_cond_init(&w->changed, NULL) == 0);
     docker_init(&w->docker, socket, 0);
     w->config = (struct agent_config){.docker_socket = w->socket,
+                                      .host = "machine",
                                       .data_dir = w->data_dir,
                                       .installation = w->installation,
                                       .account = "000000000000",

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What a data directory keeps of the machine and of the installation from its first start on. */
+#include "daemon/config.h"
+
+#include <stdio.h>
+#include <unistd.h>
+#include "check.h"
+#include "io/file.h"
+
+static void
+make_directory(struct config *c)
+{
+    char path[] = "/tmp/naru-test-config.XXXXXX";
+
+    memset(c, 0, sizeof(*c));
+    CHECK(mkdtemp(path) != NULL);
+    (void)text_copy(c->data_dir, sizeof(c->data_dir), str_of(path));
+}
+
+static void
+write_file(const struct config *c, const char *name, const char *text)
+{
+    char path[600];
+    struct err err = {0};
+
+    snprintf(path, sizeof(path), "%s/%s", c->data_dir, name);
+    CHECK(file_write_atomic(path, str_of(text), 0600, &err));
+}
+
+static void
+check_file(const struct config *c, const char *name, const char *want)
+{
+    char path[600];
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct err err = {0};
+
+    snprintf(path, sizeof(path), "%s/%s", c->data_dir, name);
+    CHECK(file_read(path, 1000, &text, &err));
+    CHECK_TEXT(strbuf_cstr(&text), want);
+}
+
+static void
+check_refused(struct config *c, const char *part)
+{
+    struct err err = {0};
+
+    CHECK(!config_open_data(c, &err));
+    if (strstr(err.message, part) == NULL)
+        check_fail(__FILE__, __LINE__, "'%s' is not in '%s'", part, err.message);
+    CHECK(file_remove_tree(c->data_dir, &err));
+}
+
+TEST(the_first_start_makes_what_the_next_ones_read)
+{
+    struct config c;
+    struct err err = {0};
+    char name[64] = "";
+
+    make_directory(&c);
+    CHECK(config_open_data(&c, &err));
+    CHECK_EQ(gethostname(name, sizeof(name) - 1), 0);
+    CHECK_TEXT(c.host, name);
+    check_file(&c, "host", name);
+    CHECK_EQ(strlen(c.installation), 16);
+    check_file(&c, "installation", c.installation);
+    CHECK(file_remove_tree(c.data_dir, &err));
+}
+
+TEST(a_machine_that_was_renamed_keeps_the_name_of_its_instances)
+{
+    struct config c;
+    struct err err = {0};
+
+    make_directory(&c);
+    write_file(&c, "host", "as-it-was\n");
+    write_file(&c, "installation", "0123456789abcdef\n");
+    CHECK(config_open_data(&c, &err));
+    CHECK_TEXT(c.host, "as-it-was");
+    CHECK_TEXT(c.installation, "0123456789abcdef");
+    check_file(&c, "host", "as-it-was\n");
+    CHECK(file_remove_tree(c.data_dir, &err));
+}
+
+TEST(words_that_are_none_are_refused_by_file)
+{
+    struct config c;
+    char long_name[80];
+
+    make_directory(&c);
+    write_file(&c, "host", "\n");
+    check_refused(&c, "/host' does not hold a word of at most 63 bytes");
+    make_directory(&c);
+    memset(long_name, 'x', sizeof(long_name));
+    long_name[64] = '\0';
+    write_file(&c, "host", long_name);
+    check_refused(&c, "/host' does not hold a word");
+    make_directory(&c);
+    write_file(&c, "installation", "0123456789abcdeg");
+    check_refused(&c, "/installation' does not hold 16 hex digits");
+}
