@@ -11,12 +11,7 @@
 const struct json *
 spec_definition_of(const struct agent_task *task, const char *name)
 {
-    const struct json *list = json_get(task->definition, "containerDefinitions");
-
-    for (size_t i = 0; i < json_size(list); i++)
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return json_at(list, i);
-    return NULL;
+    return json_find(json_get(task->definition, "containerDefinitions"), "name", name);
 }
 
 /* The override's member if it has one, else the definition's. */
@@ -352,17 +347,6 @@ spec_gpus(const struct spec *s)
 
 /* ---- mounts ---- */
 
-static const struct json *
-volume_find(const struct agent_task *task, const char *name)
-{
-    const struct json *list = json_get(task->definition, "volumes");
-
-    for (size_t i = 0; i < json_size(list); i++)
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return json_at(list, i);
-    return NULL;
-}
-
 static bool
 spec_mounts(const struct spec *s, struct err *err)
 {
@@ -373,7 +357,8 @@ spec_mounts(const struct spec *s, struct err *err)
     json_set(s->host_config, "VolumesFrom", sources);
     for (size_t i = 0; i < json_size(mounts); i++) {
         const struct json *m = json_at(mounts, i),
-                          *volume = volume_find(s->task, json_get_cstr(m, "sourceVolume", ""));
+                          *volume = json_find(json_get(s->task->definition, "volumes"), "name",
+                                              json_get_cstr(m, "sourceVolume", ""));
 
         if (volume == NULL)
             return err_set(err, ERR_CLIENT, "Unknown volume '%s'.", json_get_cstr(m, "sourceVolume", ""));

@@ -37,13 +37,7 @@ pair(const char *name, const char *value)
 static struct json *
 find_container_doc(const struct task_definition *td, const char *name)
 {
-    const struct json *list = td != NULL ? json_get(td->doc, "containerDefinitions") : NULL;
-
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return json_at(list, i);
-    }
-    return NULL;
+    return td == NULL ? NULL : json_find(json_get(td->doc, "containerDefinitions"), "name", name);
 }
 
 static struct json *
@@ -155,16 +149,11 @@ static struct json *
 overrides(const struct task *t)
 {
     struct json *o = json_object(), *list = json_array();
-    const struct json *given = json_get(t->overrides, "containerOverrides");
 
     for (void *it = json_first(t->overrides); it != NULL; it = json_next(t->overrides, it))
         json_set(o, json_key(it), json_ref(json_value(it)));
     for (int i = 0; i < t->container_count; i++) {
-        struct json *entry = NULL;
-        for (size_t k = 0; k < json_size(given) && entry == NULL; k++) {
-            if (strcmp(json_get_cstr(json_at(given, k), "name", ""), t->containers[i].name) == 0)
-                entry = json_ref(json_at(given, k));
-        }
+        struct json *entry = json_ref(task_container_override(t->overrides, t->containers[i].name));
         if (entry == NULL) {
             entry = json_object();
             json_set(entry, "name", json_text(t->containers[i].name));

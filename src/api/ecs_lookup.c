@@ -147,16 +147,6 @@ ecs_check_tags(const struct json *tags, struct err *err)
     return true;
 }
 
-static struct json *
-find_tag(const struct json *tags, const char *key)
-{
-    for (size_t i = 0; i < json_size(tags); i++) {
-        if (strcmp(json_get_cstr(json_at(tags, i), "key", ""), key) == 0)
-            return json_at(tags, i);
-    }
-    return NULL;
-}
-
 struct json *
 ecs_merge_tags(const struct json *old, const struct json *added)
 {
@@ -164,12 +154,12 @@ ecs_merge_tags(const struct json *old, const struct json *added)
 
     for (size_t i = 0; i < json_size(old); i++) {
         const struct json *tag = json_at(old, i);
-        const struct json *newer = find_tag(added, json_get_cstr(tag, "key", ""));
+        const struct json *newer = json_find(added, "key", json_get_cstr(tag, "key", ""));
         json_append(merged, json_ref(newer != NULL ? newer : tag));
     }
     for (size_t i = 0; i < json_size(added); i++) {
         const struct json *tag = json_at(added, i);
-        if (find_tag(old, json_get_cstr(tag, "key", "")) == NULL)
+        if (json_find(old, "key", json_get_cstr(tag, "key", "")) == NULL)
             json_append(merged, json_ref(tag));
     }
     return merged;

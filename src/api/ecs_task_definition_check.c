@@ -32,13 +32,7 @@ containers_of(const struct json *input)
 static const struct json *
 find_container(const struct json *input, const char *name)
 {
-    const struct json *list = containers_of(input);
-
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (strcmp(text_of(json_at(list, i), "name"), name) == 0)
-            return json_at(list, i);
-    }
-    return NULL;
+    return json_find(containers_of(input), "name", name);
 }
 
 static bool
@@ -350,25 +344,13 @@ check_cycles(const struct json *input, struct err *err)
 }
 
 static bool
-has_volume(const struct json *input, const char *name)
-{
-    const struct json *volumes = json_get(input, "volumes");
-
-    for (size_t i = 0; i < json_size(volumes); i++) {
-        if (strcmp(text_of(json_at(volumes, i), "name"), name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool
 check_mounts(const struct json *input, const struct json *c, struct err *err)
 {
     const struct json *mounts = json_get(c, "mountPoints"), *from = json_get(c, "volumesFrom");
 
     for (size_t i = 0; i < json_size(mounts); i++) {
         const char *volume = text_of(json_at(mounts, i), "sourceVolume");
-        if (!has_volume(input, volume))
+        if (json_find(json_get(input, "volumes"), "name", volume) == NULL)
             return err_set(err, ERR_CLIENT, "Unknown volume '%s'.", volume);
         if (text_of(json_at(mounts, i), "containerPath")[0] != '/')
             return err_set(err, ERR_CLIENT,
@@ -420,10 +402,8 @@ check_volumes(const struct json *input, struct err *err)
         if (!is_name(name))
             return err_set(err, ERR_CLIENT, "Volume name '%.255s' is empty or contains invalid "
                                             "characters.", name);
-        for (size_t k = 0; k < i; k++) {
-            if (strcmp(text_of(json_at(volumes, k), "name"), name) == 0)
-                return err_set(err, ERR_CLIENT, "Volume name '%s' is not unique.", name);
-        }
+        if (json_find(volumes, "name", name) != v)
+            return err_set(err, ERR_CLIENT, "Volume name '%s' is not unique.", name);
         if (path[0] != '\0' && path[0] != '/')
             return err_set(err, ERR_CLIENT, "Invalid 'sourcePath' of volume '%s': it must be an absolute "
                                             "path.", name);

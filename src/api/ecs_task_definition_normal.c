@@ -88,10 +88,8 @@ require(struct json *list, const char *head, const char *tail)
     struct json *o;
 
     snprintf(name, sizeof(name), "%s%s", head, tail);
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return;
-    }
+    if (json_find(list, "name", name) != NULL)
+        return;
     o = json_object();
     json_set(o, "name", json_text(name));
     json_append(list, o);

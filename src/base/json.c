@@ -560,6 +560,17 @@ json_at(const struct json *array, size_t index)
     return json_type(array) == JSON_ARRAY ? out(json_array_get(in(array), index)) : NULL;
 }
 
+struct json *
+json_find(const struct json *array, const char *key, const char *text)
+{
+    for (size_t i = 0; i < json_size(array); i++) {
+        const char *here = json_get_cstr(json_at(array, i), key, NULL);
+        if (here != NULL && strcmp(here, text) == 0)
+            return json_at(array, i);
+    }
+    return NULL;
+}
+
 void
 json_set(struct json *object, const char *key, struct json *value)
 {

@@ -55,6 +55,8 @@ enum json_type json_type(const struct json *j);
 size_t json_size(const struct json *j); /* members or items; 0 for scalars */
 struct json *json_get(const struct json *object, const char *key);
 struct json *json_at(const struct json *array, size_t index);
+/* The first object of an array whose member `key` is this text; NULL if there is none. */
+struct json *json_find(const struct json *array, const char *key, const char *text);
 void json_set(struct json *object, const char *key, struct json *value); /* NULL value: no-op */
 void json_delete(struct json *object, const char *key);
 void json_append(struct json *array, struct json *value);

@@ -28,16 +28,11 @@ builds_make_repository(struct client *client, const char *name, char *path, size
                        bool *is_new, struct err *err)
 {
     cleanup_json struct json *body = json_object(), *before = NULL, *answer = NULL;
-    const struct json *pipelines;
 
     before = builds_ask(client, "GET", "/naru/pipelines", NULL, err);
     if (before == NULL)
         return err_context(err, "listing the pipelines");
-    *is_new = true;
-    pipelines = json_get(before, "pipelines");
-    for (size_t i = 0; i < json_size(pipelines); i++)
-        if (strcmp(json_get_cstr(json_at(pipelines, i), "name", ""), name) == 0)
-            *is_new = false;
+    *is_new = json_find(json_get(before, "pipelines"), "name", name) == NULL;
     json_set(body, "name", json_text(name));
     /* brings an existing one up to date */
     answer = builds_ask(client, "POST", "/naru/repositories", body, err);

@@ -33,11 +33,9 @@ choose_container(const struct deploy *d, const struct json *definition, struct e
                 json_size(containers));
         return NULL;
     }
-    for (size_t i = 0; i < json_size(containers); i++)
-        if (strcmp(json_get_cstr(json_at(containers, i), "name", ""), wanted) == 0)
-            return json_at(containers, i);
-    err_set(err, ERR_USAGE, "the task definition has no container '%s'", wanted);
-    return NULL;
+    if (json_find(containers, "name", wanted) == NULL)
+        err_set(err, ERR_USAGE, "the task definition has no container '%s'", wanted);
+    return json_find(containers, "name", wanted);
 }
 
 /* The newest revision with another image; the ARN in `out`. */

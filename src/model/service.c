@@ -531,13 +531,7 @@ find_item(const struct json *item, const struct json *parts, bool *has_row_out)
     const char *id = json_cstr(item, NULL);
 
     *has_row_out = id != NULL;
-    if (id == NULL)
-        return item;
-    for (size_t i = 0; i < json_size(parts); i++) {
-        if (strcmp(json_get_cstr(json_at(parts, i), "id", ""), id) == 0)
-            return json_at(parts, i);
-    }
-    return NULL;
+    return id == NULL ? item : json_find(parts, "id", id);
 }
 
 static bool

@@ -125,13 +125,7 @@ task_is_wanted(const struct task *t)
 const struct json *
 task_container_override(const struct json *overrides, const char *container)
 {
-    const struct json *list = json_get(overrides, "containerOverrides");
-
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), container) == 0)
-            return json_at(list, i);
-    }
-    return NULL;
+    return json_find(json_get(overrides, "containerOverrides"), "name", container);
 }
 
 static struct json *

@@ -211,6 +211,19 @@ TEST(json_readers_accept_anything)
     CHECK(json_first(NULL) == NULL && json_first(json_get(j, "l")) == NULL);
 }
 
+TEST(json_objects_are_found_in_their_array)
+{
+    struct err err = {0};
+    cleanup_json struct json *list =
+        json_parse(STR("[1,{\"a\":\"x\"},{\"name\":7},{\"name\":\"x\",\"n\":1},{\"name\":\"x\",\"n\":2},{\"name\":\"\"}]"), &err);
+
+    CHECK_EQ(json_get_i64(json_find(list, "name", "x"), "n", 0), 1);
+    CHECK(json_find(list, "name", "") == json_at(list, 5)); /* not one without a name */
+    CHECK(json_find(list, "name", "y") == NULL);
+    CHECK(json_find(json_at(list, 1), "a", "x") == NULL);
+    CHECK(json_find(NULL, "name", "x") == NULL);
+}
+
 TEST(json_is_built_in_order)
 {
     cleanup_json struct json *j = json_object(), *copy = NULL;
