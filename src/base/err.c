@@ -31,6 +31,19 @@ append(char *message, size_t size, const char *text)
     message[len + 2 + more] = '\0';
 }
 
+/* The message; `reason` may be NULL.  Through a copy, because the arguments may point into the message
+ * that is there. */
+static void
+say(struct err *err, const char *format, va_list args, const char *reason)
+{
+    char message[sizeof(err->message)];
+
+    (void)vsnprintf(message, sizeof(message), format, args);
+    if (reason != NULL)
+        append(message, sizeof(message), reason);
+    memcpy(err->message, message, sizeof(message));
+}
+
 bool
 err_set(struct err *err, enum err_code code, const char *format, ...)
 {
@@ -39,12 +52,9 @@ err_set(struct err *err, enum err_code code, const char *format, ...)
     assert(code != ERR_NONE);
     if (err == NULL)
         return false;
-    /* Through a copy, because the arguments may point into the message that is there. */
-    char message[sizeof(err->message)];
     va_start(args, format);
-    (void)vsnprintf(message, sizeof(message), format, args);
+    say(err, format, args, /* reason= */ NULL);
     va_end(args);
-    memcpy(err->message, message, sizeof(message));
     err->code = code;
     err->sys_errno = 0;
     return false;
@@ -59,12 +69,9 @@ err_errno(struct err *err, const char *format, ...)
 
     if (err == NULL)
         return false;
-    char message[sizeof(err->message)];
     va_start(args, format);
-    (void)vsnprintf(message, sizeof(message), format, args);
+    say(err, format, args, strerror_r(sys_errno, reason, sizeof(reason)));
     va_end(args);
-    append(message, sizeof(message), strerror_r(sys_errno, reason, sizeof(reason)));
-    memcpy(err->message, message, sizeof(message));
     err->code = ERR_INTERNAL;
     err->sys_errno = sys_errno;
     return false;
@@ -77,12 +84,9 @@ err_context(struct err *err, const char *format, ...)
 
     if (err == NULL)
         return false;
-    char message[sizeof(err->message)];
     va_start(args, format);
-    (void)vsnprintf(message, sizeof(message), format, args);
+    say(err, format, args, err->message);
     va_end(args);
-    append(message, sizeof(message), err->message);
-    memcpy(err->message, message, sizeof(message));
     return false;
 }
 
