@@ -247,8 +247,7 @@ base64_decode(struct strbuf *out, struct str text)
     return true;
 
 broken:
-    out->len = before;
-    out->at[before] = '\0';
+    strbuf_cut(out, before);
     return false;
 }
 

@@ -259,6 +259,15 @@ strbuf_clear(struct strbuf *b)
 }
 
 void
+strbuf_cut(struct strbuf *b, size_t len)
+{
+    assert(len <= b->len);
+    b->len = len;
+    if (b->at != NULL)
+        b->at[len] = '\0';
+}
+
+void
 strbuf_reserve(struct strbuf *b, size_t extra)
 {
     size_t need, capacity = b->capacity < 32 ? 32 : b->capacity;

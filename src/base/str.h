@@ -56,6 +56,7 @@ struct strbuf {
 
 void strbuf_done(struct strbuf *b);
 void strbuf_clear(struct strbuf *b);
+void strbuf_cut(struct strbuf *b, size_t len); /* back to its first `len` bytes */
 void strbuf_reserve(struct strbuf *b, size_t extra);
 void strbuf_add(struct strbuf *b, struct str s);
 void strbuf_add_cstr(struct strbuf *b, const char *s);

@@ -47,8 +47,7 @@ uri_decode(struct strbuf *out, struct str s, bool plus_is_space)
     return true;
 
 broken:
-    out->len = before;
-    out->at[before] = '\0';
+    strbuf_cut(out, before);
     return false;
 }
 
