@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/random.h"
 #include "io/file.h"
 #include "registry/reference.h"
 
@@ -76,13 +75,11 @@ blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, s
 bool
 blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *err)
 {
-    char id[33];
+    cleanup_free char *temporary = NULL;
+    cleanup_close int fd = disk_open_aside(reg, &temporary, err);
 
-    random_hex(id, 32);
-    cleanup_free char *temporary = text_format("%s/%s", reg->uploads_dir, id);
-    cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
-        return err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);
+        return false;
     if (file_write_all(fd, bytes, err) &&
         blob_commit(reg, fd, temporary, (int64_t)bytes.len, digest, err))
         return true;

@@ -24,6 +24,20 @@ disk_sync_parent(const char *path, struct err *err)
     return file_sync_dir(parent, err);
 }
 
+int
+disk_open_aside(struct registry *reg, char **path_out, struct err *err)
+{
+    char id[33];
+    int fd;
+
+    random_hex(id, 32);
+    *path_out = text_format("%s/%s", reg->uploads_dir, id);
+    fd = open(*path_out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);
+    return fd;
+}
+
 static bool
 store_aside(int fd, struct str content, struct err *err)
 {
@@ -35,14 +49,11 @@ store_aside(int fd, struct str content, struct err *err)
 bool
 disk_store(struct registry *reg, const char *path, struct str content, struct err *err)
 {
-    char id[33];
+    cleanup_free char *temporary = NULL;
+    cleanup_close int fd = disk_open_aside(reg, &temporary, err);
 
-    /* Aside means in uploads/, not next to `path`: a leftover there would look like a tag. */
-    random_hex(id, 32);
-    cleanup_free char *temporary = text_format("%s/%s", reg->uploads_dir, id);
-    cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
-        return err_errno(err, "cannot create a file in '%s'", reg->uploads_dir);
+        return false;
     bool is_named = store_aside(fd, content, err);
     if (is_named && rename(temporary, path) < 0)
         is_named = err_errno(err, "cannot name the file '%s'", path);
