@@ -5,6 +5,8 @@
 
 #include "api/ecs_describe.h"
 
+#define WAYS 4 /* slots in which one change may stand */
+
 struct slot {
     uint64_t change; /* 0: empty */
     bool with_tags;
@@ -15,6 +17,7 @@ struct slot {
 struct ecs_shown {
     struct slot slots[SHOWN_SLOTS];
     size_t bytes;
+    size_t hand; /* whose turn it is to go when there is no room for more */
 };
 
 struct ecs_shown *
@@ -31,11 +34,30 @@ forget(struct ecs_shown *shown, struct slot *slot)
     *slot = (struct slot){0};
 }
 
+/* One after the other: whoever reads more services in turn than fit still finds some of them kept. */
 static void
-forget_all(struct ecs_shown *shown)
+make_room(struct ecs_shown *shown, size_t size)
 {
-    for (size_t i = 0; i < SHOWN_SLOTS; i++)
-        forget(shown, &shown->slots[i]);
+    while (shown->bytes > 0 && shown->bytes + size > SHOWN_BYTES_MAX)
+        forget(shown, &shown->slots[shown->hand++ % SHOWN_SLOTS]);
+}
+
+/* Changes are numbered, and services that are made alike are so many numbers apart: taken as they are, they
+ * would meet in few slots.  An empty way is taken first, else the number says which goes. */
+static struct slot *
+find_slot(struct ecs_shown *shown, uint64_t change, bool with_tags)
+{
+    const uint64_t hash = (change * 0x9e3779b97f4a7c15ULL) >> 32;
+    struct slot *ways = &shown->slots[hash % (SHOWN_SLOTS / WAYS) * WAYS];
+    struct slot *empty = &ways[change % WAYS];
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (ways[i].change == change && ways[i].with_tags == with_tags)
+            return &ways[i];
+        if (ways[i].change == 0)
+            empty = &ways[i];
+    }
+    return empty;
 }
 
 void
@@ -43,7 +65,8 @@ ecs_shown_free(struct ecs_shown *shown)
 {
     if (shown == NULL)
         return;
-    forget_all(shown);
+    for (size_t i = 0; i < SHOWN_SLOTS; i++)
+        forget(shown, &shown->slots[i]);
     free(shown);
 }
 
@@ -51,7 +74,7 @@ struct json *
 ecs_shown_service(const struct request *rq, const struct service *service, bool with_tags)
 {
     struct ecs_shown *shown = api_shown(rq->api);
-    struct slot *slot = &shown->slots[service->change % SHOWN_SLOTS];
+    struct slot *slot = find_slot(shown, service->change, with_tags);
     cleanup_json struct json *described = NULL;
     cleanup_free char *text = NULL;
     size_t size;
@@ -62,8 +85,7 @@ ecs_shown_service(const struct request *rq, const struct service *service, bool 
     text = json_format(described);
     size = strlen(text);
     forget(shown, slot);
-    if (shown->bytes + size > SHOWN_BYTES_MAX)
-        forget_all(shown);
+    make_room(shown, size);
     *slot = (struct slot){service->change, with_tags, size,
                           json_formatted((struct str){text, size})};
     shown->bytes += size;

@@ -3,12 +3,12 @@
  * Whoever waits for a deployment asks again and again for a service that did not change meanwhile; what
  * was written once is kept until it does.  The key is service->change, so nothing has to be dropped.
  * What ecs_describe_service() shows must come from the service and its tasks alone.
- * Limits: SHOWN_BYTES_MAX of text in all.  Used under the core's lock. */
+ * Limits: SHOWN_BYTES_MAX of text in all, then some of it makes room.  Used under the core's lock. */
 #pragma once
 #include "api/operations.h"
 
-#define SHOWN_SLOTS 1024
-#define SHOWN_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define SHOWN_SLOTS 16384
+#define SHOWN_BYTES_MAX ((size_t)24 * 1024 * 1024)
 
 struct ecs_shown;
 struct ecs_shown *ecs_shown_new(void);
