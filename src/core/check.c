@@ -8,6 +8,7 @@
 #include "core/rollout.h"
 #include "core/strategy.h"
 #include "core/targets.h"
+#include "core/task_set.h"
 
 static void
 check_targets(const struct core *core, const struct task *t)
@@ -85,6 +86,10 @@ check_deployments(const struct service *s)
     const struct deployment *p = service_primary(s);
     int primaries = 0, others = 0;
 
+    if (s->is_external) {
+        task_sets_check(s);
+        return;
+    }
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
         primaries += d->status == DEPLOYMENT_PRIMARY;
         others += d->status == DEPLOYMENT_ACTIVE;

@@ -17,6 +17,7 @@
 #include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
+#include "core/task_set.h"
 #include "core/traffic_shift.h"
 
 struct core *
@@ -125,6 +126,10 @@ handle(struct core *core, const struct event *ev)
         CASE(SERVICE_DELETE, service_delete, service_delete)
         CASE(SERVICE_DEPLOYMENT_STOP, service_deployment_stop, service_deployment_stop)
         CASE(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue, strategy_hook_answered)
+        CASE(TASK_SET_CREATE, task_set_create, task_set_create)
+        CASE(TASK_SET_SCALE, task_set_scale, task_set_scale)
+        CASE(TASK_SET_PROMOTE, task_set_promote, task_set_promote)
+        CASE(TASK_SET_DELETE, task_set_delete, task_set_delete)
         CASE(TASK_RUN, task_run, task_run)
         CASE(TASK_STOP_REQUEST, task_stop_request, task_stop_request)
         CASE(TASK_PROTECT, task_protect, task_protect)

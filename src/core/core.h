@@ -78,6 +78,8 @@ struct service *core_service_of_deployment(const struct core *core, const char *
 struct task *core_task(const struct core *core, const struct cluster *cluster, struct str id_or_arn);
 struct task *core_task_by_id(const struct core *core, const char *id);
 struct task *core_task_by_arn(const struct core *core, const char *arn);
+/* A task set, and of which service; NULL: not there (any more). */
+struct deployment *core_task_set(const struct core *core, const char *arn, struct service **service_out);
 /* "family" (newest ACTIVE), "family:revision", or an ARN. */
 struct task_definition *core_task_definition(const struct core *core, const char *region, struct str name);
 /* An own one, by name or ARN. */

@@ -11,6 +11,7 @@
 #include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
+#include "core/task_set.h"
 #include "core/zone_balance.h"
 
 #define ROUNDS_MAX \
@@ -371,8 +372,8 @@ drain_service(struct core *core, struct service *s)
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
         char reason[REASON_SIZE];
         if (task_is_wanted(t)) {
-            snprintf(reason, sizeof(reason), "Scaling activity initiated by (deployment %s)",
-                     t->deployment_id);
+            snprintf(reason, sizeof(reason), "Scaling activity initiated by (%s %s)",
+                     deployment_word(t->deployment), t->deployment_id);
             task_stop(core, t, STOP_ServiceSchedulerInitiated, reason);
         }
         is_empty &= t->last_status >= TASK_STOPPING;
@@ -396,6 +397,8 @@ next_deadline_ms(const struct core *core, const struct service *s)
         if (core_task_is_protected(core, t))
             due = earlier(due, t->protected_until_ms);
     }
+    if (s->status == SERVICE_ACTIVE && s->is_external)
+        return earlier(due, task_sets_deadline_ms(core, s));
     if (s->status != SERVICE_ACTIVE || p == NULL)
         return due;
     due = earlier(due, strategy_deadline_ms(core, s));
@@ -420,7 +423,9 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         next = t->next_live;
         task_advance(core, t);
     }
-    if (s->status == SERVICE_ACTIVE) {
+    if (s->status == SERVICE_ACTIVE && s->is_external) {
+        task_sets_advance(core, s);
+    } else if (s->status == SERVICE_ACTIVE) {
         if (!s->course.is_on)
             zones_balance(core, s);
         while (s->is_daemon ? daemon_move(core, s) : move(core, s)) {

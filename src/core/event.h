@@ -57,7 +57,7 @@ struct ev_task_definition_delete {
 struct ev_service_create {
     const char *cluster_arn, *name, *created_by, *client_token;
     int desired_count, health_check_grace_s;
-    const char *task_definition_arn;
+    const char *task_definition_arn; /* NULL: its controller is EXTERNAL, task sets will have theirs */
     enum launch_type launch_type;
     const struct service_load_balancer *load_balancers;
     int load_balancer_count;
@@ -96,6 +96,26 @@ struct ev_service_deployment_stop {
 struct ev_service_deployment_continue {
     const char *arn, *hook_id;
     bool rolls_back; /* else the deployment goes on */
+};
+/* Of a service with the controller EXTERNAL; the door saw that it has room for one more. */
+struct ev_task_set_create {
+    const char *service_arn, *external_id, *client_token;
+    int scale; /* model/task_set.h */
+    const char *task_definition_arn;
+    enum launch_type launch_type;
+    const struct service_load_balancer *load_balancers;
+    int load_balancer_count;
+    const struct json *revision_doc, *tags, *request;
+};
+struct ev_task_set_scale {
+    const char *arn; /* not of one that drains */
+    int scale;
+};
+struct ev_task_set_promote {
+    const char *arn; /* it becomes the PRIMARY; not of one that drains */
+};
+struct ev_task_set_delete {
+    const char *arn;
 };
 struct ev_task_run {
     const char *cluster_arn, *task_definition_arn, *group, *started_by;
@@ -211,6 +231,8 @@ struct ev_alarm_state {
     X(SERVICE_ROLLBACK, service_rollback) X(SERVICE_DELETE, service_delete)                        \
     X(SERVICE_DEPLOYMENT_STOP, service_deployment_stop)                                            \
     X(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue)                                    \
+    X(TASK_SET_CREATE, task_set_create) X(TASK_SET_SCALE, task_set_scale)                          \
+    X(TASK_SET_PROMOTE, task_set_promote) X(TASK_SET_DELETE, task_set_delete)                      \
     X(TASK_RUN, task_run) X(TASK_STOP_REQUEST, task_stop_request)                                  \
     X(TASK_PROTECT, task_protect) X(TAGS_SET, tags_set)                                            \
     X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \

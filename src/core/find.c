@@ -88,6 +88,26 @@ core_service_of_deployment(const struct core *core, const char *service_deployme
     return NULL;
 }
 
+/* "arn:...:task-set/CLUSTER/NAME/ecs-svc/NUMBER". */
+struct deployment *
+core_task_set(const struct core *core, const char *arn, struct service **service_out)
+{
+    const char *slash = strrchr(arn, '/');
+    struct service *s = NULL;
+    char text[ARN_SIZE];
+
+    if (slash != NULL && text_copy(text, sizeof(text), (struct str){arn, (size_t)(slash - arn)}))
+        s = core_service_of_part(core, text);
+    for (struct deployment *d = s == NULL ? NULL : s->deployments; d != NULL; d = d->next) {
+        if (d->set == NULL || strcmp(d->set->arn, arn) != 0)
+            continue;
+        if (service_out != NULL)
+            *service_out = s;
+        return d;
+    }
+    return NULL;
+}
+
 struct task *
 core_task(const struct core *core, const struct cluster *cluster, struct str id_or_arn)
 {

@@ -74,6 +74,27 @@ moves_look(const struct core *core, struct service *s)
     return sc;
 }
 
+struct scene
+moves_look_at(struct service *s, struct deployment *d)
+{
+    const struct deployment_limits limits = deployment_limits(
+        d->desired_count, s->config.minimum_healthy_percent, s->config.maximum_percent);
+    struct scene sc = {.primary = d, .desired = d->desired_count};
+    int staying;
+
+    count_tasks(s, &sc);
+    staying = d->count.wanted - d->count.marked - d->count.leaving;
+    sc.healthy_min = smaller(limits.healthy_min, sc.desired);
+    sc.total_max = limits.total_max > sc.desired ? limits.total_max : sc.desired;
+    sc.total = d->count.wanted;
+    sc.healthy = d->count.healthy;
+    sc.running = d->count.running;
+    sc.leaving = d->count.leaving;
+    sc.new_in_flight = staying - (d->count.healthy - d->count.leaving_healthy);
+    sc.wanted_new = sc.desired - staying;
+    return sc;
+}
+
 /* ---- launching ---- */
 
 void
@@ -229,7 +250,7 @@ moves_scale_in(struct core *core, struct scene *sc, struct task *t)
     struct deployment *d = t->deployment;
     char reason[REASON_SIZE];
 
-    snprintf(reason, sizeof(reason), "Scaling activity initiated by (deployment %s)",
+    snprintf(reason, sizeof(reason), "Scaling activity initiated by (%s %s)", deployment_word(d),
              t->deployment_id);
     if (t->is_moving && t->instance != NULL && t->instance->status == INSTANCE_ACTIVE)
         snprintf(reason, sizeof(reason), "Availability-zone rebalancing initiated by (deployment %s)",
@@ -247,7 +268,7 @@ moves_scale_in(struct core *core, struct scene *sc, struct task *t)
         d->count.leaving--;
         d->count.leaving_healthy -= t->is_healthy_now;
     }
-    if (d->status == DEPLOYMENT_ACTIVE && d->desired_count > 0) {
+    if (d->status == DEPLOYMENT_ACTIVE && d->desired_count > 0 && d->set == NULL) {
         d->desired_count--;
         core_touch_service(core, t->service);
     }

@@ -23,6 +23,8 @@ struct scene {
 };
 
 struct scene moves_look(const struct core *core, struct service *s);
+/* As if the task set was all of the service; whether it may launch is for the caller to say. */
+struct scene moves_look_at(struct service *s, struct deployment *set);
 /* Has its deployment failed, or must launches wait? */
 bool moves_may_launch(const struct core *core, const struct service *s, const struct deployment *d);
 /* Starts up to `count` tasks of `d`, `replaced` of them said to be for unhealthy ones; fewer if no

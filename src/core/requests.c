@@ -199,6 +199,8 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct load_balancer *lb = core_load_balancer(core, ev->arn);
     struct listener *l = core_listener(core, ev->arn);
     struct container_instance *i = core_instance(core, ev->arn);
+    struct service *owner = NULL;
+    struct deployment *set = core_task_set(core, ev->arn, &owner);
 
     for (struct capacity_provider *p = core->capacity_providers; p != NULL; p = p->next) {
         if (strcmp(p->arn, ev->arn) == 0)
@@ -210,6 +212,8 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&i->tags, ev->tags), instance_touch(core, i);
     if (s != NULL)
         replace_doc(&s->tags, ev->tags), core_touch_service(core, s);
+    if (set != NULL)
+        replace_doc(&set->set->tags, ev->tags), core_touch_service(core, owner);
     if (t != NULL)
         replace_doc(&t->tags, ev->tags), core_touch_task(core, t);
     if (td != NULL)

@@ -8,6 +8,7 @@
 #include "model/arn.h"
 #include "core/said.h"
 #include "core/strategy.h"
+#include "core/task_set.h"
 #include "core/traffic_shift.h"
 
 #define DEPLOYMENTS_KEPT 20
@@ -539,20 +540,27 @@ count_failure(struct core *core, struct service *s, struct deployment *d, struct
     core_touch_service(core, s);
 }
 
+int64_t
+rollout_back_off_ms(int failures)
+{
+    static const int steps_s[] = {0, 10, 30, 60, 120, 240, 480, 900};
+    const int last = (int)ARRAY_COUNT(steps_s) - 1;
+
+    return steps_s[failures < last ? failures : last] * 1000LL;
+}
+
 static void
 slow_down(struct core *core, struct service *s)
 {
-    static const int steps_s[] = {0, 10, 30, 60, 120, 240, 480, 900}; /* ecs.md 5.9 */
     char text[REASON_SIZE];
-    int step;
+    int64_t wait_ms;
 
     /* Failures that come while it waits already belong to the same batch of launches. */
     if (core->now_ms < s->launch_after_ms)
         return;
-    step = s->start_failures < (int)ARRAY_COUNT(steps_s) ? s->start_failures
-                                                         : (int)ARRAY_COUNT(steps_s) - 1;
+    wait_ms = rollout_back_off_ms(s->start_failures);
     s->start_failures++;
-    s->launch_after_ms = core->now_ms + steps_s[step] * 1000;
+    s->launch_after_ms = core->now_ms + wait_ms;
     core_touch_service(core, s);
     if (s->start_failures < 3)
         return;
@@ -595,6 +603,8 @@ rollout_task_running(struct core *core, struct task *t)
         t->deployment->has_run = true;
         core_touch_service(core, s);
     }
+    if (s->is_external)
+        task_set_started(core, t);
     if (t->deployment->status == DEPLOYMENT_PRIMARY && s->start_failures > 0) {
         s->start_failures = 0;
         s->launch_after_ms = 0;
@@ -609,7 +619,9 @@ rollout_task_healthy(struct core *core, struct task *t)
     struct service_deployment *sd = service_current(s);
     struct deployment *d = t->deployment;
 
-    if (d->status != DEPLOYMENT_PRIMARY)
+    if (s->is_external)
+        task_set_proved(core, t);
+    if (d->status != DEPLOYMENT_PRIMARY || s->is_external)
         return;
     s->crash_streak = 0;
     if (d->rollout_state != ROLLOUT_IN_PROGRESS)
@@ -628,7 +640,8 @@ rollout_task_healthy(struct core *core, struct task *t)
 void
 rollout_task_unhealthy(struct core *core, struct task *t)
 {
-    count_failure(core, t->service, t->deployment, t);
+    if (!t->service->is_external) /* of task sets somebody outside is the judge */
+        count_failure(core, t->service, t->deployment, t);
 }
 
 /* A source's task that is gone is replaced by its own revision only if that was complete once and
@@ -660,9 +673,14 @@ rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_in
 
     if (!failed_to_start && !crashed)
         return;
-    source_lost_task(core, s, d, failed_to_start, is_infrastructure);
+    if (!s->is_external)
+        source_lost_task(core, s, d, failed_to_start, is_infrastructure);
     if (is_infrastructure) {
         slow_down_infrastructure(core, s);
+        return;
+    }
+    if (s->is_external) {
+        task_set_lost_task(core, t, failed_to_start);
         return;
     }
     /* Whoever turned resetOnHealthyTask off wants flapping tasks to add up. */

@@ -36,6 +36,8 @@ void rollout_task_running(struct core *core, struct task *t);
 void rollout_task_healthy(struct core *core, struct task *t); /* for the first time */
 void rollout_task_unhealthy(struct core *core, struct task *t);
 void rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure);
+/* How long launches wait after so many failed ones in a row (ecs.md 5.9). */
+int64_t rollout_back_off_ms(int failures);
 
 /* ---- digests ---- */
 struct revision *revision_new(struct core *core, struct service *s,

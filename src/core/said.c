@@ -32,6 +32,10 @@ said_event(struct core *core, struct service *s, const char *format, ...)
 void
 said_complaint(struct core *core, struct service *s, const char *text)
 {
+    /* Of several task sets each may have its own, always in the same order: the first one is said. */
+    if (s->is_external && s->complained_at_ms == core->now_ms && strcmp(s->last_complaint, text) != 0)
+        return;
+    s->complained_at_ms = core->now_ms;
     if (strcmp(s->last_complaint, text) == 0 &&
         core->now_ms < s->last_complaint_ms + COMPLAINT_AGAIN_MS)
         return;

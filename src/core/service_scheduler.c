@@ -9,6 +9,7 @@
 #include "core/rollout.h"
 #include "core/strategy.h"
 #include "core/task_lifecycle.h"
+#include "core/task_set.h"
 #include "model/arn.h"
 
 void
@@ -40,6 +41,8 @@ read_rules(struct service *s)
     s->balances_zones =
         strcmp(json_get_cstr(s->doc, "availabilityZoneRebalancing", ""), "ENABLED") == 0;
     s->is_daemon = strcmp(json_get_cstr(s->doc, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
+    s->is_external = strcmp(json_get_cstr(json_get(s->doc, "deploymentController"), "type", "ECS"),
+                            "EXTERNAL") == 0;
     (void)placement_rules_read(json_get(s->doc, "placementStrategy"),
                                json_get(s->doc, "placementConstraints"), &s->rules, /* err= */ NULL);
 }
@@ -148,6 +151,11 @@ service_create(struct core *core, const struct ev_service_create *ev)
     replace_doc(&s->tags, ev->tags);
     s->created_at_ms = core->now_ms;
     service_add(core, s);
+    if (s->is_external) {
+        core_touch_service(core, s);
+        core_queue(core, s);
+        return;
+    }
     rollout_begin(core, s,
                   make_revision(core, s, ev->task_definition_arn, ev->launch_type,
                                 ev->load_balancers, ev->load_balancer_count, ev->revision_doc));
@@ -204,6 +212,11 @@ set_desired_count(struct core *core, struct service *s, int count)
     if (count < 0 || count == s->desired_count)
         return;
     assert(!s->is_daemon); /* its count is that of the instances; the door refuses another */
+    if (s->is_external) {
+        s->desired_count = count;
+        task_sets_resize(core, s);
+        return;
+    }
     spread_desired_count(s, s->desired_count, count);
     s->desired_count = count;
     strategy_size_changed(s);
@@ -247,6 +260,7 @@ service_update(struct core *core, const struct ev_service_update *ev)
     s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
     s->launch_after_ms = s->infrastructure_after_ms = 0;
     s->last_complaint[0] = '\0';
+    task_sets_reset_launches(s);
     core_touch_service(core, s);
     core_queue(core, s);
     if (ev->starts_deployment)
@@ -277,6 +291,7 @@ service_delete(struct core *core, const struct ev_service_delete *ev)
     s->desired_count = 0;
     s->deleted_at_ms = core->now_ms;
     rollout_abandon(core, s);
+    task_sets_abandon(s);
     core_queue(core, s);
 }
 

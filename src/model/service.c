@@ -232,7 +232,7 @@ service_free(struct service *s)
     while (s->deployments != NULL) {
         struct deployment *d = s->deployments;
         s->deployments = d->next;
-        free(d);
+        deployment_free(d);
     }
     while (s->history != NULL) {
         struct service_deployment *sd = s->history;
@@ -284,6 +284,19 @@ service_find_deployment(const struct service *s, const char *id)
             return d;
     }
     return NULL;
+}
+
+void
+deployment_free(struct deployment *d)
+{
+    task_set_free(d->set);
+    free(d);
+}
+
+const char *
+deployment_word(const struct deployment *d)
+{
+    return d->set != NULL ? "taskSet" : "deployment";
 }
 
 const char *
@@ -364,6 +377,8 @@ encode_deployment(const struct deployment *d)
     struct json *row = row_encode(deployment_fields, d);
 
     json_set(row, "revision", json_text(d->revision->arn));
+    if (d->set != NULL)
+        json_set(row, "set", task_set_encode(d->set));
     return row;
 }
 
@@ -563,6 +578,9 @@ decode_deployments(struct service *s, const struct json *array, const struct jso
         d->revision = service_find_revision(s, json_get_cstr(row, "revision", ""));
         if (d->revision == NULL)
             return err_set(err, ERR_INTERNAL, "stored deployment '%s' has no revision", d->id);
+        if (json_get(row, "set") != NULL &&
+            (d->set = task_set_decode(json_get(row, "set"), err)) == NULL)
+            return false;
     }
     return true;
 }

@@ -4,9 +4,12 @@
  * service deployments with ARNs of their own.  A rollback re-activates the old `deployment`
  * under its old id, while the one `service_deployment` goes on as ROLLBACK_IN_PROGRESS.
  * All strategies but ROLLING run the new revision beside the old one and move the traffic between the
- * two target groups of a load balancer entry; where they stand is the service's `course`. */
+ * two target groups of a load balancer entry; where they stand is the service's `course`.
+ * With the controller EXTERNAL each of its `deployments` is a task set (task_set.h): perhaps none of them is
+ * PRIMARY, and there are no service deployments. */
 #pragma once
 #include "model/placement_rules.h"
+#include "model/task_set.h"
 #include "model/types.h"
 
 struct service_load_balancer {
@@ -87,6 +90,7 @@ struct deployment {
     bool is_rollback;      /* re-activated by a rollback */
     int alternates;        /* bit i: load balancer i of its revision leads to the alternate group */
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
+    struct task_set *set;  /* owned; NULL: an ordinary one */
     struct deployment *next; /* newest first */
 
     bool has_row;            /* of its own: it is INACTIVE */
@@ -99,6 +103,7 @@ struct deployment {
         int before_stopping; /* any desire, not yet STOPPING: may still take traffic */
     } count;
     bool is_held;            /* likewise: protected tasks keep it from scaling in */
+    bool has_turn;           /* likewise: of several task sets the one that moves now */
 };
 
 struct task;
@@ -210,6 +215,8 @@ struct service {
     bool balances_zones;          /* availabilityZoneRebalancing of doc is ENABLED */
     bool is_unbalanced;           /* and this was said */
     bool is_daemon;               /* schedulingStrategy of doc */
+    bool is_external;             /* deploymentController of doc: its deployments are task sets */
+    int64_t complained_at_ms;     /* when there last was something to complain of */
     struct placement_rules rules; /* placementStrategy and placementConstraints of doc */
     struct cluster *cluster;
     struct task *live;         /* tasks that are not settled, newest first */
@@ -231,6 +238,9 @@ struct service *service_new(void);
 void service_free(struct service *s);
 struct deployment *service_primary(const struct service *s); /* NULL once INACTIVE */
 struct deployment *service_find_deployment(const struct service *s, const char *id);
+void deployment_free(struct deployment *d);
+/* As the reasons of its tasks name it: "deployment" or "taskSet". */
+const char *deployment_word(const struct deployment *d);
 const char *deployment_number(const struct deployment *d); /* of "ecs-svc/123": "123" */
 struct revision *service_find_revision(const struct service *s, const char *arn);
 struct service_deployment *service_current(const struct service *s); /* newest, or NULL */
