@@ -15,6 +15,7 @@
  *                                   ids, counters and events (#10); start(): nothing is created twice
  *   8  nothing in use is deleted    forget(): no running task; check_service_shown(): what a rollback needs
  *   #3 one PRIMARY                  core_check(), check_service_shown()
+ *   task sets                       task_sets.c: 2 of each set, 5 of its STEADY_STATE
  *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
  *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */
 #include "world.h"
@@ -63,6 +64,8 @@ told_placement(struct sim_service *s, const struct json *doc)
     const struct json *constraint = json_at(json_get(doc, "placementConstraints"), 0);
     const char *type = json_get_cstr(constraint, "type", "");
 
+    s->is_external = strcmp(json_get_cstr(json_get(doc, "deploymentController"), "type", "ECS"),
+                            "EXTERNAL") == 0;
     s->balances_zones =
         strcmp(json_get_cstr(doc, "availabilityZoneRebalancing", ""), "ENABLED") == 0;
     s->strategy = (enum sim_strategy)json_get_i64(doc, "drawn", NO_STRATEGY);
@@ -137,6 +140,7 @@ told(struct world *w, const struct event *ev)
                 continue;
             s->exists = true;
             s->is_deleted = s->has_rolled = s->has_shifted = false;
+            s->set_count = 0;
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
         }
@@ -151,6 +155,11 @@ told(struct world *w, const struct event *ev)
         break;
     case EVENT_SERVICE_DELETE:
         service_by_arn(w, ev->service_delete.service_arn)->is_deleted = true;
+        break;
+    case EVENT_TASK_SET_CREATE:
+    case EVENT_TASK_SET_SCALE:
+    case EVENT_TASK_SET_DELETE:
+        told_task_set(w, ev);
         break;
     case EVENT_TARGETS_CHANGE: {
         const struct ev_targets_change *c = &ev->targets_change;
@@ -177,7 +186,7 @@ told(struct world *w, const struct event *ev)
     }
 }
 
-static bool
+bool
 is_wanted(const struct sim_container *c)
 {
     return !c->asked_stop && !c->told_stopped;
@@ -193,7 +202,7 @@ target_of(const struct world *w, int container)
     return -1;
 }
 
-static bool
+bool
 is_told_healthy(const struct world *w, int container)
 {
     const struct sim_container *c = &w->containers[container];
@@ -248,6 +257,10 @@ judge_start(struct world *w, int container)
     const struct sim_service *s = &w->services[c->service];
     int total = 0, most = s->desired_count * s->maximum / 100;
 
+    if (s->is_external) {
+        judge_set_start(w, container);
+        return;
+    }
     for (int i = 0; i < w->container_count; i++)
         total += w->containers[i].service == c->service && is_wanted(&w->containers[i]);
     if (s->has_shifted && most < 2 * s->desired_count)
@@ -409,16 +422,20 @@ judge_stop(struct world *w, int container)
     if (!is_wanted(c))
         return;
     was_healthy = c->service >= 0 && is_told_healthy(w, container);
-    if (was_healthy && !c->by_user)
+    if (was_healthy && !c->by_user && !w->services[c->service].is_external)
         judge_group(w, container);
     c->asked_stop = true;
     c->asked_stop_ms = w->now_ms;
     if (c->service >= 0 && !c->by_user && !w->services[c->service].is_deleted &&
-        naru_now(w) < c->protected_until_ms)
+        !is_set_deleted(w, container) && naru_now(w) < c->protected_until_ms)
         world_fail(w, "task %.8s is stopped while it is protected", c->id);
     if (!was_healthy || c->by_user)
         return;
     s = &w->services[c->service];
+    if (s->is_external) {
+        judge_set_stop(w, container);
+        return;
+    }
     lower = (desired_of(w, c->service) * s->minimum + 99) / 100;
     for (int i = 0; i < w->container_count; i++)
         healthy += w->containers[i].service == c->service && is_told_healthy(w, i);
@@ -684,7 +701,7 @@ is_stuck(const struct world *w, const struct sim_service *s)
     return desired * s->maximum / 100 <= desired && (desired * s->minimum + 99) / 100 >= desired;
 }
 
-static bool
+bool
 is_bad(const struct sim_service *s, const char *definition)
 {
     const int v = version_of(s, definition);
@@ -730,6 +747,8 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return !s->exists;
     if (s->is_deleted)
         return now->status == SERVICE_INACTIVE && n.up + n.starting == 0;
+    if (s->is_external)
+        return sets_are_steady(w, service, why, why_size);
     if (p->is_failed)
         return n.starting == 0;
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s))

@@ -101,6 +101,10 @@ check_service_shown(struct world *w, int service)
             world_fail(w, "promise 3: %s is deleted and %s goes on", s->name, sd->id);
         return;
     }
+    if (s->is_external) {
+        check_sets_shown(w, service);
+        return;
+    }
     if (p == NULL) {
         world_fail(w, "%s has no PRIMARY", s->name);
         return;

@@ -248,6 +248,13 @@ is_alone(const struct sim_service *s)
     return s->kind == FIXED_PORT_LB || s->constraint == DISTINCT;
 }
 
+/* Both revisions at once at full strength would not fit. */
+static bool
+has_no_room_for_two(const struct world *w, const struct sim_service *s)
+{
+    return s->is_daemon || w->is_tight || is_alone(s);
+}
+
 static int
 draw_count(struct world *w, const struct sim_service *s)
 {
@@ -289,10 +296,11 @@ draw_placement(struct world *w, struct sim_service *s)
                         : (enum sim_constraint)between(w, 0, SIM_CONSTRAINTS - 1);
     if (w->is_tight && s->constraint == RED)
         s->constraint = NO_CONSTRAINT; /* its room is that of all hosts, not of the red one */
+    s->is_external = !has_no_room_for_two(w, s) && chance(w, 2000);
     snprintf(text, sizeof(text),
-             "{\"availabilityZoneRebalancing\":\"%s\",\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
+             "{\"deploymentController\":{\"type\":\"%s\"},\"availabilityZoneRebalancing\":\"%s\",\"schedulingStrategy\":\"%s\",\"placementStrategy\":[%s],\"placementConstraints\":[%s],"
              "\"drawn\":%d}",
-             balances ? "ENABLED" : "DISABLED", s->is_daemon ? "DAEMON" : "REPLICA", strategies[strategy], constraints[s->constraint], strategy);
+             s->is_external ? "EXTERNAL" : "ECS", balances && !s->is_external ? "ENABLED" : "DISABLED", s->is_daemon ? "DAEMON" : "REPLICA", strategies[strategy], constraints[s->constraint], strategy);
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
     return doc;
@@ -306,7 +314,7 @@ draw_providers(struct world *w, struct sim_service *s)
     struct json *doc;
     struct err err;
 
-    s->has_providers = !s->is_daemon && !w->is_tight && !is_alone(s) && s->constraint == NO_CONSTRAINT && chance(w, 3000);
+    s->has_providers = !s->is_external && !s->is_daemon && !w->is_tight && !is_alone(s) && s->constraint == NO_CONSTRAINT && chance(w, 3000);
     if (!s->has_providers)
         return NULL;
     snprintf(text, sizeof(text),
@@ -318,13 +326,6 @@ draw_providers(struct world *w, struct sim_service *s)
     doc = json_parse(str_of(text), &err);
     assert(doc != NULL);
     return doc;
-}
-
-/* Both revisions at once at full strength would not fit. */
-static bool
-has_no_room_for_two(const struct world *w, const struct sim_service *s)
-{
-    return s->is_daemon || w->is_tight || is_alone(s);
 }
 
 /* Times are short, so that even what nobody answers has ended when the world is judged. */
@@ -386,6 +387,10 @@ draw_config(struct world *w, const struct sim_service *s, struct deployment_conf
     config->watches_alarms = chance(w, 2000);
     config->alarms_roll_back = chance(w, 8000);
     config->doc = alarm_doc;
+    if (s->is_external) {
+        config->breaker.enable = config->watches_alarms = false;
+        return;
+    }
     draw_strategy(w, s, &config->strategy);
     if (config->strategy.succeeds_early)
         config->strategy.early_percent = (int)between(w, config->minimum_healthy_percent, 100);
@@ -414,9 +419,11 @@ create_service(struct world *w, struct sim_service *s)
     c->desired_count = draw_count(w, s);
     c->health_check_grace_s = chance(w, 3000) ? (int)between(w, 1, 60) : 0;
     c->task_definition_arn = s->definitions[chance(w, 7000) ? 0 : between(w, 0, VERSIONS_MAX - 1)];
+    if (s->is_external)
+        c->task_definition_arn = NULL;
     c->launch_type = s->kind == AWSVPC_LB ? LAUNCH_FARGATE : LAUNCH_EC2;
     c->load_balancers = &lb;
-    c->load_balancer_count = has_load_balancer(s);
+    c->load_balancer_count = !s->is_external && has_load_balancer(s);
     c->config = &config;
     c->doc = doc;
     c->revision_doc = providers;
@@ -653,6 +660,8 @@ act_on(struct world *w, struct sim_service *s)
         create_service(w, s);
     else if (now->status != SERVICE_ACTIVE)
         return;
+    else if (s->is_external && (dice < 40 || (dice >= 60 && dice < 72) || (dice >= 114 && dice < 120)))
+        deployer_acts(w, s); /* instead of what it cannot do */
     else if (dice < 40)
         update_service(w, s, (int)between(w, 0, VERSIONS_MAX - 1), -1, NULL);
     else if (dice < 60)
@@ -736,7 +745,7 @@ operators_finish(struct world *w)
         struct sim_service *s = &w->services[i];
         const struct service *now = core_service_by_arn(w->core, s->arn);
         if (now != NULL && now->status == SERVICE_ACTIVE && chance(w, 5000))
-            update_service(w, s, 0, -1, NULL);
+            update_service(w, s, s->is_external ? -1 : 0, -1, NULL);
         check_after_step(w);
     }
 }

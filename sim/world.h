@@ -20,6 +20,7 @@
 #define VERSIONS_MAX 6
 #define DELETIONS_MAX 8
 #define HOSTS_MAX 5
+#define SIM_SETS_MAX 32 /* ever made, of one service */
 #define TASK_CPU 10   /* of every task; its memory, too */
 #define ROOMY 100000  /* the cpu and memory of a host where neither is short */
 #define GPU_OVERRIDE 2 /* GPUs that some standalone tasks ask for by an override */
@@ -105,6 +106,13 @@ struct sim_target {
     uint32_t generation;
 };
 
+/* The book of a task set. */
+struct sim_set {
+    char arn[ARN_SIZE], definition[ARN_SIZE];
+    int scale;
+    bool is_deleted;
+};
+
 struct sim_service {
     enum service_kind kind;
     char name[32], arn[ARN_SIZE];
@@ -125,6 +133,9 @@ struct sim_service {
     bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
     bool has_rolled, has_shifted; /* was it ever configured so? */
+    bool is_external; /* its deployments are task sets */
+    struct sim_set sets[SIM_SETS_MAX];
+    int set_count;
     int weights[2];               /* that HAProxy acts by: where requests really go */
 };
 
@@ -260,6 +271,20 @@ void check_signal(struct world *w, int container); /* a SIGTERM arrives */
 bool world_is_steady(struct world *w, char *why, size_t why_size);
 void check_effects_from(struct world *w, int first);
 void told(struct world *w, const struct event *ev); /* the step of `ev` is committed */
+
+/* ... and for the judges of other files */
+bool is_wanted(const struct sim_container *c);
+bool is_told_healthy(const struct world *w, int container);
+bool is_bad(const struct sim_service *s, const char *definition);
+
+/* task_sets.c: the deployment controller EXTERNAL */
+void told_task_set(struct world *w, const struct event *ev);
+bool is_set_deleted(const struct world *w, int container);
+void judge_set_start(struct world *w, int container);
+void judge_set_stop(struct world *w, int container);
+void check_sets_shown(struct world *w, int service);
+bool sets_are_steady(struct world *w, int service, char *why, size_t why_size);
+void deployer_acts(struct world *w, struct sim_service *s);
 
 /* invariants.c: of what the core shows */
 void check_task_rows(struct world *w, int first);
