@@ -488,7 +488,7 @@ answer_hook(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
-    char arn[ARN_SIZE], id[40];
+    char arn[ARN_SIZE], id[HOOK_ID_SIZE];
 
     if (!now->course.is_on || now->course.hook_count == 0)
         return;

@@ -9,6 +9,8 @@
 
 #define ASK_WEIGHTS_MS 10000 /* no word from the balancer: asked again */
 #define MINUTE_MS 60000LL
+#define PAUSE_ID_HEAD "ecs-pause-"
+#define PAUSE_ID_CHARS 43
 
 /* ---- who is who ---- */
 
@@ -679,7 +681,8 @@ start_hooks(struct core *core, struct service *s)
                                  .status = HOOK_AWAITING_ACTION,
                                  .expires_at_ms =
                                      core->now_ms + config->timeout_min * MINUTE_MS};
-        rng_uuid(&core->rng, run->id);
+        memcpy(run->id, PAUSE_ID_HEAD, sizeof(PAUSE_ID_HEAD));
+        rng_token(&core->rng, run->id + sizeof(PAUSE_ID_HEAD) - 1, PAUSE_ID_CHARS);
         core_touch_meta(core);
     }
     core_touch_service(core, s);

@@ -134,9 +134,11 @@ struct service_deployment {
     struct service_deployment *next; /* newest first */
 };
 
+#define HOOK_ID_SIZE 64
+
 struct hook_run {
-    char id[40]; /* uuid; hookId */
-    int hook;    /* of the plan */
+    char id[HOOK_ID_SIZE]; /* hookId: "ecs-pause-" and 43 characters */
+    int hook;              /* of the plan */
     enum hook_status status;
     int64_t expires_at_ms;
 };

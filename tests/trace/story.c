@@ -642,7 +642,7 @@ story_continue(struct story *st, bool rolls_back)
 {
     const struct service *s = story_service(st);
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
-    char id[40] = "none", arn[ARN_SIZE];
+    char id[HOOK_ID_SIZE] = "none", arn[ARN_SIZE];
 
     for (int i = 0; i < s->course.hook_count; i++) {
         if (s->course.hooks[i].status == HOOK_AWAITING_ACTION) {

@@ -801,8 +801,8 @@ TEST(a_restart_in_any_stage_goes_on)
     CHECK_EQ(story_stage(st), STAGE_CLEAN_UP);
     strbuf_clear(&st->trace);
     story_restart(st);
-    CHECK_TRACE(st, "600000 restart | deregister t2 deregister t1 register t3 adopt t3 register t4 "
-                    "adopt t4\n");
+    CHECK_TRACE(st, "600000 restart | deregister t2 deregister t1 register t4 adopt t4 register t3 "
+                    "adopt t3\n");
     story_drained(st, 1);
     story_drained(st, 2);
     CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
