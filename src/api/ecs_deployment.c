@@ -214,7 +214,7 @@ ecs_continue_service_deployment(struct request *rq, struct json *out, struct err
     const bool rolls_back =
         strcmp(json_get_cstr(rq->input, "action", "CONTINUE"), "ROLLBACK") == 0;
     struct service_deployment *sd = NULL;
-    const struct service *s = core_service_of_deployment(rq->core, arn, &sd);
+    const struct service *s = find_deployment(rq, arn, &sd);
     const struct hook_run *run;
 
     if (s == NULL || sd == NULL)
@@ -225,7 +225,8 @@ ecs_continue_service_deployment(struct request *rq, struct json *out, struct err
                        "The service deployment has no lifecycle hook with hookId %.100s in its present "
                        "stage.", hook_id);
     if (run->status != HOOK_AWAITING_ACTION || s->course.is_frozen || s->course.is_returning)
-        return err_set(err, ERR_CONFLICT, "The lifecycle hook %s is not awaiting an action.", hook_id);
+        return err_set(err, ERR_INVALID_PARAMETER, "The lifecycle hook %s is not awaiting an action.",
+                       hook_id);
     request_step(rq, &(struct event){.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE,
                                      .service_deployment_continue = {.arn = sd->arn,
                                                                      .hook_id = hook_id,

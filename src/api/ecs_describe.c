@@ -332,6 +332,7 @@ ecs_describe_service(const struct request *rq, const struct service *service, bo
     if ((revision != NULL && revision->load_balancer_count > 0) || service->health_check_grace_s > 0)
         set_int(o, "healthCheckGracePeriodSeconds", service->health_check_grace_s);
     copy_members(o, service->doc, kept, ARRAY_COUNT(kept));
+    json_set(o, "resourceManagementType", json_text("CUSTOMER"));
     ecs_set_text(o, "createdBy", service->created_by);
     if (with_tags)
         json_set(o, "tags", ecs_tags_or_empty(service->tags));

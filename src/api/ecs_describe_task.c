@@ -222,6 +222,7 @@ set_fargate(struct json *o, const struct task *t, const struct task_definition *
 
     json_set(storage, "sizeInGiB", json_int(json_get_i64(disk, "sizeInGiB", FARGATE_DISK_GIB)));
     json_set(o, "ephemeralStorage", storage);
+    json_set(o, "fargateEphemeralStorage", json_ref(storage));
     json_set(o, "platformVersion", json_text(strcmp(platform, "LATEST") == 0 ? FARGATE_LATEST : platform));
     json_set(o, "platformFamily", json_text("Linux"));
 }

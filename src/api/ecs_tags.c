@@ -63,8 +63,11 @@ find_tags(const struct request *rq, const struct json **tags, struct err *err)
                        "Tags of a " STR_FMT " are not built in naru yet.",
                        STR_ARG(str_slice(kind, 0, 60)));
     *tags = tags_of(rq, kind, arn, &found);
+    /* ListTagsForResource has no error of its own for it. */
     if (!found || !str_is(parts.region, rq->region))
-        return err_set(err, ERR_RESOURCE_NOT_FOUND, "The specified resource could not be found: %s", arn);
+        return err_set(err, strcmp(rq->operation, "ListTagsForResource") == 0 ? ERR_INVALID_PARAMETER
+                                                                             : ERR_RESOURCE_NOT_FOUND,
+                       "The specified resource could not be found: %s", arn);
     return true;
 }
 
@@ -87,7 +90,7 @@ ecs_tag_resource(struct request *rq, struct json *out, struct err *err)
         return false;
     merged = ecs_merge_tags(old, given);
     if (json_size(merged) > TAGS_MAX)
-        return err_set(err, ERR_INVALID_PARAMETER, "A resource can have at most %d tags.", TAGS_MAX);
+        return err_set(err, ERR_LIMIT_EXCEEDED, "A resource can have at most %d tags.", TAGS_MAX);
     set_tags(rq, merged);
     return true;
 }

@@ -75,6 +75,9 @@ read_overrides(const struct request *rq, const struct workload *w, struct json *
     cleanup_json struct json *overrides = given != NULL ? json_copy(given) : json_object();
     cleanup_free char *text = json_format(overrides);
 
+    if (json_size(json_get(given, "inferenceAcceleratorOverrides")) > 0)
+        return err_set(err, ERR_UNSUPPORTED_FEATURE,
+                       "Overrides of inferenceAcceleratorOverrides are not built in naru yet.");
     if (strlen(text) > OVERRIDES_SIZE_MAX)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The overrides are %zu characters long; at most %d are allowed.", strlen(text),

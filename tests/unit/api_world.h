@@ -98,6 +98,22 @@ world_done(struct world *w)
     core_free(w->core);
 }
 
+/* What was sent and answered, for tests/unit/api_complete.py: a line a call, its parts apart by tabs. */
+static void
+world_record(const char *target, const char *input, const char *answer)
+{
+    const char *path = getenv("NARU_API_RECORD");
+    FILE *file = path != NULL && target != NULL ? fopen(path, "a") : NULL;
+
+    if (file == NULL)
+        return;
+    fprintf(file, "%s\t", target);
+    for (const char *p = input; *p != '\0'; p++)
+        fputc(*p == '\n' || *p == '\t' ? ' ' : *p, file);
+    fprintf(file, "\t%s\n", answer);
+    fclose(file);
+}
+
 /* Sends any request; gives the status, and leaves the body in w->body. */
 UNUSED static int
 world_send(struct world *w, const char *service, const char *content_type, const char *target,
@@ -127,6 +143,7 @@ world_send(struct world *w, const char *service, const char *content_type, const
     api_call(w->api, &http, &answer);
     free(w->body);
     w->body = strbuf_take(&answer.body);
+    world_record(target, body, w->body);
     return answer.status;
 }
 
@@ -269,6 +286,15 @@ world_report_drained(struct world *w)
     }
 }
 
+/* Then an order to start it only asks how it is. */
+static bool
+world_is_running(const struct world *w, const char *arn)
+{
+    const struct task *t = core_task_by_arn(w->core, arn);
+
+    return t != NULL && t->last_status == TASK_RUNNING;
+}
+
 UNUSED static void
 world_settle(struct world *w)
 {
@@ -279,7 +305,7 @@ world_settle(struct world *w)
         CHECK(i < 5000);
         if (e.type == EFFECT_IMAGE_RESOLVE)
             world_resolve(w, &e.image_resolve);
-        else if (e.type == EFFECT_TASK_START && w->tasks_crash)
+        else if (e.type == EFFECT_TASK_START && w->tasks_crash && !world_is_running(w, e.task_start.task_arn))
             world_report_task(w, e.task_start.task_arn, TASK_STOPPED, 1);
         else if (e.type == EFFECT_TASK_START)
             world_report_task(w, e.task_start.task_arn, TASK_RUNNING, 0);

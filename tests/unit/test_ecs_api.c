@@ -618,7 +618,7 @@ TEST(tags_are_merged_removed_and_inherited)
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "service/s'}",
                  "InvalidParameterException", "Long arn format must be used for tagging operations");
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "cluster/none'}",
-                 "ResourceNotFoundException", "");
+                 "InvalidParameterException", "");
 }
 
 TEST(the_instance_of_a_cluster_is_this_machine)
@@ -665,11 +665,11 @@ TEST(what_belongs_to_another_region_is_not_seen)
                  "{'resourceArn':'" WORLD_ARN "service/c/s','tags':[{'key':'a','value':'b'}]}",
                  "ResourceNotFoundException", "");
     world_refuse(&w, "ListTagsForResource", arena_format(&test_arena, "{'resourceArn':'%s'}", task),
-                 "ResourceNotFoundException", "");
+                 "InvalidParameterException", "");
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "cluster/c'}",
-                 "ResourceNotFoundException", "");
+                 "InvalidParameterException", "");
     world_refuse(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "task-definition/web:1'}",
-                 "ResourceNotFoundException", "");
+                 "InvalidParameterException", "");
 }
 
 TEST(an_empty_strategy_goes_back_to_the_launch_type)

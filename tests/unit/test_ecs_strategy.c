@@ -177,7 +177,9 @@ TEST(what_is_configured_is_shown_with_its_defaults)
     lb = json_get(json_at(json_get(config, "lifecycleHooks"), 0), "timeoutConfiguration");
     CHECK_EQ(json_get_i64(lb, "timeoutInMinutes", -1), 1440);
     CHECK_TEXT(text_at(lb, "action"), "ROLLBACK");
-    lb = json_get(json_at(json_get(s, "loadBalancers"), 0), "advancedConfiguration");
+    lb = json_at(json_get(s, "loadBalancers"), 0);
+    CHECK_EQ(json_get_i64(lb, "containerPort", -1), 80);
+    lb = json_get(lb, "advancedConfiguration");
     CHECK_TEXT(text_at(lb, "alternateTargetGroupArn"), n.green);
     CHECK_TEXT(text_at(lb, "productionListenerRule"), n.production);
     CHECK_TEXT(text_at(lb, "testListenerRule"), n.test);
