@@ -734,8 +734,18 @@ deployment_has_tasks(const struct service *s, const struct deployment *d)
     return false;
 }
 
+/* Where a course would lead users back to, and whose listeners it moves them by. */
+static bool
+is_returned_to(const struct service *s, const struct deployment *d)
+{
+    const struct course *c = &s->course;
+
+    return strcmp(d->id, s->live_id) == 0 ||
+           (c->is_on && (strcmp(d->id, c->base_id) == 0 || strcmp(d->id, c->via_id) == 0));
+}
+
 /* Newest first: after the first DEPLOYMENTS_KEPT, what has no tasks goes, but never the newest
- * completed one, to which a rollback would return. */
+ * completed one, to which a rollback would return, nor what users are led back to meanwhile. */
 static void
 prune_deployments(struct core *core, struct service *s)
 {
@@ -748,7 +758,7 @@ prune_deployments(struct core *core, struct service *s)
             !has_target && d->status != DEPLOYMENT_PRIMARY && d->rollout_state == ROLLOUT_COMPLETED;
         has_target |= is_target;
         if (kept < DEPLOYMENTS_KEPT || is_target || d->status == DEPLOYMENT_PRIMARY ||
-            deployment_has_tasks(s, d)) {
+            is_returned_to(s, d) || deployment_has_tasks(s, d)) {
             kept++;
             at = &d->next;
             continue;
