@@ -230,6 +230,15 @@ compare_keys(const void *a, const void *b)
     return strcmp(((const struct keyed *)a)->key, ((const struct keyed *)b)->key);
 }
 
+void
+elb_answer_one(struct json *out, const char *list, struct json *item)
+{
+    struct json *all = json_array();
+
+    json_append(all, item);
+    json_set(out, list, all);
+}
+
 struct json *
 sorted_by(struct json *items, const char *key)
 {

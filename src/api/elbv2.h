@@ -44,6 +44,8 @@ struct json *sorted_by(struct json *items, const char *key);
 struct json *load_balancer_json(const struct request *rq, const struct load_balancer *lb);
 struct json *target_group_json(const struct request *rq, const struct target_group *tg);
 struct json *listener_json(const struct listener *l);
+/* out[list] = [item]; takes `item` over. */
+void elb_answer_one(struct json *out, const char *list, struct json *item);
 bool listener_check_owner(const struct request *rq, const char *arn, struct err *err) MUST_CHECK;
 /* The load balancer that serves the group, or NULL. */
 const struct load_balancer *target_group_load_balancer(const struct core *core, const char *arn);

@@ -239,15 +239,6 @@ check_protocol(const struct json *in, struct err *err)
     return true;
 }
 
-static void
-answer_one(const struct listener *l, struct json *out)
-{
-    struct json *all = json_array();
-
-    json_append(all, listener_json(l));
-    json_set(out, "Listeners", all);
-}
-
 static const struct listener *
 find_repeat(const struct request *rq, const char *lb_arn, int64_t port, const struct json *actions)
 {
@@ -294,7 +285,7 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
         return false;
     old = find_repeat(rq, lb_arn, port, actions);
     if (old != NULL) {
-        answer_one(old, out);
+        elb_answer_one(out, "Listeners", listener_json(old));
         return true;
     }
     if (!check_port(rq, lb_arn, NULL, port, err))
@@ -307,7 +298,7 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
     event.listener_put.listener = make(rq, lb, TAKE(actions));
     memcpy(arn, event.listener_put.listener->arn, sizeof(arn));
     request_step(rq, &event);
-    answer_one(core_listener(rq->core, arn), out);
+    elb_answer_one(out, "Listeners", listener_json(core_listener(rq->core, arn)));
     return true;
 }
 
@@ -379,7 +370,7 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     copy->actions = TAKE(actions);
     event.listener_put.listener = copy;
     request_step(rq, &event);
-    answer_one(core_listener(rq->core, arn), out);
+    elb_answer_one(out, "Listeners", listener_json(core_listener(rq->core, arn)));
     return true;
 }
 

@@ -121,15 +121,6 @@ find_by_name(const struct request *rq, const char *name)
     return NULL;
 }
 
-static void
-answer_one(const struct request *rq, const struct load_balancer *lb, struct json *out)
-{
-    struct json *all = json_array();
-
-    json_append(all, load_balancer_json(rq, lb));
-    json_set(out, "LoadBalancers", all);
-}
-
 static struct load_balancer *
 make(const struct request *rq, struct json *doc)
 {
@@ -169,7 +160,7 @@ elb_create_load_balancer(struct request *rq, struct json *out, struct err *err)
         if (!json_equal(old->doc, doc) || old->is_internal != is_internal)
             return err_set(err, ERR_DUPLICATE_LOAD_BALANCER,
                            "A load balancer with the same name '%s' exists, but with different settings", name);
-        answer_one(rq, old, out);
+        elb_answer_one(out, "LoadBalancers", load_balancer_json(rq, old));
         return true;
     }
     for (const struct load_balancer *lb = rq->core->load_balancers; lb != NULL; lb = lb->next)
@@ -179,7 +170,7 @@ elb_create_load_balancer(struct request *rq, struct json *out, struct err *err)
                        LOAD_BALANCERS_PER_REGION);
     event.load_balancer_put.load_balancer = make(rq, TAKE(doc));
     request_step(rq, &event);
-    answer_one(rq, find_by_name(rq, name), out);
+    elb_answer_one(out, "LoadBalancers", load_balancer_json(rq, find_by_name(rq, name)));
     return true;
 }
 

@@ -173,15 +173,6 @@ find_by_name(const struct request *rq, const char *name)
     return NULL;
 }
 
-static void
-answer_one(const struct request *rq, const struct target_group *tg, struct json *out)
-{
-    struct json *all = json_array();
-
-    json_append(all, target_group_json(rq, tg));
-    json_set(out, "TargetGroups", all);
-}
-
 static struct target_group *
 make(const struct request *rq, struct err *err)
 {
@@ -246,7 +237,7 @@ elb_create_target_group(struct request *rq, struct json *out, struct err *err)
         if (!is_repeat)
             return err_set(err, ERR_DUPLICATE_TARGET_GROUP,
                            "A target group with the same name '%s' exists, but with different settings", name);
-        answer_one(rq, old, out);
+        elb_answer_one(out, "TargetGroups", target_group_json(rq, old));
         return true;
     }
     for (const struct target_group *g = rq->core->target_groups; g != NULL; g = g->next)
@@ -258,7 +249,7 @@ elb_create_target_group(struct request *rq, struct json *out, struct err *err)
     }
     event.target_group_put.target_group = tg;
     request_step(rq, &event);
-    answer_one(rq, find_by_name(rq, name), out);
+    elb_answer_one(out, "TargetGroups", target_group_json(rq, find_by_name(rq, name)));
     return true;
 }
 
@@ -350,7 +341,7 @@ elb_modify_target_group(struct request *rq, struct json *out, struct err *err)
     }
     event.target_group_put.target_group = copy;
     request_step(rq, &event);
-    answer_one(rq, core_target_group(rq->core, arn), out);
+    elb_answer_one(out, "TargetGroups", target_group_json(rq, core_target_group(rq->core, arn)));
     return true;
 }
 
