@@ -205,6 +205,26 @@ bad_row(struct str line, struct err *err)
                    STR_ARG(str_slice(line, 0, 200)));
 }
 
+typedef bool parse_row(struct str line, const int *at, struct haproxy_server *s);
+
+/* What follows the header: a server a line. */
+static bool
+read_rows(struct str rest, parse_row *parse, const int *at, haproxy_server_call *call, void *arg,
+          struct err *err)
+{
+    struct str line;
+
+    while (str_split(&rest, '\n', &line)) {
+        struct haproxy_server s = {0};
+        if (line.len == 0)
+            continue;
+        if (!parse(line, at, &s))
+            return bad_row(line, err);
+        call(arg, &s);
+    }
+    return true;
+}
+
 static bool
 parse_state_row(struct str line, const int *at, struct haproxy_server *s)
 {
@@ -239,15 +259,7 @@ haproxy_parse_state(struct str answer, haproxy_server_call *call, void *arg, str
         return err_set(err, ERR_HAPROXY, "HAProxy's server state is not of version 1");
     if (!str_split(&rest, '\n', &line) || !read_columns(line, names, 6, at, err))
         return err_context(err, "server state");
-    while (str_split(&rest, '\n', &line)) {
-        struct haproxy_server s = {0};
-        if (line.len == 0)
-            continue;
-        if (!parse_state_row(line, at, &s))
-            return bad_row(line, err);
-        call(arg, &s);
-    }
-    return true;
+    return read_rows(rest, parse_state_row, at, call, arg, err);
 }
 
 /* "backend/server 4/1 address port - ..." */
@@ -283,15 +295,7 @@ haproxy_parse_connections(struct str answer, haproxy_server_call *call, void *ar
 
     if (!str_split(&rest, '\n', &line) || !read_columns(line, names, 4, at, err))
         return err_context(err, "connections");
-    while (str_split(&rest, '\n', &line)) {
-        struct haproxy_server s = {0};
-        if (line.len == 0)
-            continue;
-        if (!parse_connections_row(line, at, &s))
-            return bad_row(line, err);
-        call(arg, &s);
-    }
-    return true;
+    return read_rows(rest, parse_connections_row, at, call, arg, err);
 }
 
 bool
