@@ -373,6 +373,19 @@ story_new(const struct story_options *options)
     return st;
 }
 
+struct story *
+story_new_running(const struct story_options *options, int desired_count)
+{
+    struct story_options o = *options;
+    struct story *st;
+
+    o.desired_count = desired_count;
+    st = story_new(&o);
+    story_run_and_heal(st, 1, desired_count);
+    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
+    return st;
+}
+
 void
 story_free(struct story *st)
 {

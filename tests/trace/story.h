@@ -62,7 +62,14 @@ struct story_options {
     bool watches_alarms; /* "bad" and "worse", with rollback */
 };
 
+/* What most stories begin with, beside a desired count. */
+#define STORY_USUAL                                                                                \
+    .minimum_healthy_percent = 100, .maximum_percent = 200, .has_load_balancer = true,             \
+    .has_breaker = true, .rolls_back = true
+
 struct story *story_new(const struct story_options *options);
+/* The same with another desired count; all tasks are healthy and the first deployment is COMPLETED. */
+struct story *story_new_running(const struct story_options *options, int desired_count);
 void story_free(struct story *st);
 static inline void story_free_(struct story **st) { story_free(*st); }
 #define cleanup_story cleanup(story_free_)

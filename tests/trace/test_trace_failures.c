@@ -2,24 +2,7 @@
 /* What fails, how it is counted, when it is tried again, and what is restored. */
 #include "story.h"
 
-static const struct story_options one = {.desired_count = 1,
-                                         .minimum_healthy_percent = 100,
-                                         .maximum_percent = 200,
-                                         .has_load_balancer = true,
-                                         .has_breaker = true,
-                                         .rolls_back = true};
-
-static struct story *
-running(struct story_options o, int desired_count)
-{
-    struct story *st;
-
-    o.desired_count = desired_count;
-    st = story_new(&o);
-    story_run_and_heal(st, 1, desired_count);
-    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
-    return st;
-}
+static const struct story_options one = {.desired_count = 1, STORY_USUAL};
 
 /* Rolls the one task of the service over to `definition`; gives the number of the new task. */
 static int
@@ -60,7 +43,7 @@ TEST(what_happens_to_the_old_revision_is_not_the_new_ones_failure)
     const struct service *s;
 
     o.no_reset = true;
-    st = running(o, 1);
+    st = story_new_running(&o, 1);
     s = story_service(st);
     story_update(st, 2);
     story_stopped(st, 1, 1);         /* replaced by its own kind: t3 */
@@ -79,7 +62,7 @@ TEST(what_happens_to_a_superseded_revision_is_not_the_new_ones_failure)
     const struct service *s;
 
     o.no_reset = true;
-    st = running(o, 1);
+    st = story_new_running(&o, 1);
     s = story_service(st);
     story_update(st, 2);
     story_running(st, 2);
@@ -106,7 +89,7 @@ TEST(an_exit_of_what_had_been_healthy_adds_up_only_if_nobody_resets)
 
 TEST(the_breaker_can_be_switched_off_and_on_under_way)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     struct deployment_config config = story_service(st)->config;
     struct event ev = {.type = EVENT_SERVICE_UPDATE};
     const struct service *s = story_service(st);
@@ -256,7 +239,7 @@ TEST(a_complaint_is_heard_once_in_six_hours)
     int said = 0;
 
     o.has_load_balancer = false;
-    st = running(o, 0);
+    st = story_new_running(&o, 0);
     s = story_service(st);
     story_host(st, 5, true); /* no room for anything */
     for (int hour = 0; hour <= 6; hour++) {
@@ -279,7 +262,7 @@ TEST(a_complaint_is_heard_once_in_six_hours)
 
 TEST(the_steady_state_is_said_once)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const int before = story_service(st)->event_count;
 
     story_at(st, 400000);
@@ -292,7 +275,7 @@ TEST(the_steady_state_is_said_once)
 
 TEST(only_what_was_complete_is_restored)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2); /* never gets anywhere */
@@ -304,7 +287,7 @@ TEST(only_what_was_complete_is_restored)
 
 TEST(what_is_restored_and_fails_is_not_rolled_back_to_an_older_one)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
     int second = roll_over(st, 2), third;
 
@@ -352,7 +335,7 @@ TEST(a_restored_deployment_starts_with_a_clean_sheet)
 
 TEST(an_old_revision_that_lacks_a_task_gets_it_before_the_new_one_starts)
 {
-    cleanup_story struct story *st = running(one, 2);
+    cleanup_story struct story *st = story_new_running(&one, 2);
 
     story_host(st, 4096, false);
     story_lost(st, 1); /* and there is no place for another one */
@@ -367,7 +350,7 @@ TEST(an_old_revision_that_lacks_a_task_gets_it_before_the_new_one_starts)
 /* The list of deployments is cut, but never what a rollback would return to, nor what is in use. */
 TEST(after_seventy_bad_updates_the_good_revision_is_still_there)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
     int deployments = 0, finished = 0;
 
@@ -389,7 +372,7 @@ TEST(after_seventy_bad_updates_the_good_revision_is_still_there)
 
 TEST(what_a_rollback_returns_to_is_kept_even_without_a_task)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_update(st, 2);
     story_stopped(st, 1, 1);
@@ -407,7 +390,7 @@ TEST(what_a_rollback_returns_to_is_kept_even_without_a_task)
 
 TEST(a_deleted_service_ends_its_deployment)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -423,7 +406,7 @@ TEST(a_deleted_service_ends_its_deployment)
 
 TEST(an_old_revisions_task_that_the_runtime_lost_is_started_again)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -435,7 +418,7 @@ TEST(an_old_revisions_task_that_the_runtime_lost_is_started_again)
 
 TEST(a_forced_deployment_takes_everything_from_the_present_one)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     struct event ev = {.type = EVENT_SERVICE_UPDATE}, stop = {.type = EVENT_TASK_STOP_REQUEST};
 
     ev.service_update = (struct ev_service_update){.service_arn = st->service, .desired_count = -1,
@@ -469,7 +452,7 @@ TEST(a_deployment_that_cannot_return_says_so_when_it_is_stopped)
 
 TEST(a_rollback_under_way_goes_on_whatever_is_asked)
 {
-    cleanup_story struct story *st = running(one, 1);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
     const struct deployment *restored;

@@ -4,11 +4,7 @@
 #include "story.h"
 #include "core/index.h"
 
-static const struct story_options none = {.minimum_healthy_percent = 100,
-                                          .maximum_percent = 200,
-                                          .has_load_balancer = true,
-                                          .has_breaker = true,
-                                          .rolls_back = true};
+static const struct story_options none = {STORY_USUAL};
 
 static struct json *
 parsed(const char *text)

@@ -11,12 +11,8 @@ static const struct story_options two = {.desired_count = 2,
 static struct story *
 running(int count)
 {
-    struct story_options o = two;
-    struct story *st;
+    struct story *st = story_new_running(&two, count);
 
-    o.desired_count = count;
-    st = story_new(&o);
-    story_run_and_heal(st, 1, count);
     strbuf_clear(&st->trace);
     return st;
 }

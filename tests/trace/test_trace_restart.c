@@ -2,25 +2,11 @@
 /* naru dies and comes back: what was committed is all it has. */
 #include "story.h"
 
-static const struct story_options one = {.desired_count = 1,
-                                         .minimum_healthy_percent = 100,
-                                         .maximum_percent = 200,
-                                         .has_load_balancer = true,
-                                         .has_breaker = true,
-                                         .rolls_back = true};
-
-static struct story *
-one_running(void)
-{
-    struct story *st = story_new(&one);
-
-    story_run_and_heal(st, 1, 1);
-    return st;
-}
+static const struct story_options one = {.desired_count = 1, STORY_USUAL};
 
 TEST(after_a_restart_a_drain_gets_its_whole_time_again)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_stop_task(st, 1);
     story_at(st, 129000); /* one second before its deadline of 130 s */
@@ -36,7 +22,7 @@ TEST(after_a_restart_a_drain_gets_its_whole_time_again)
 
 TEST(after_a_restart_a_stop_is_ordered_again)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_stop_task(st, 1);
     story_drained(st, 1);
@@ -48,7 +34,7 @@ TEST(after_a_restart_a_stop_is_ordered_again)
 
 TEST(after_a_restart_what_ended_is_removed_again)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_run_task(st, 1, 1);
     story_stopped(st, 2, 0);
@@ -63,7 +49,7 @@ TEST(after_a_restart_what_ended_is_removed_again)
 
 TEST(after_a_restart_places_are_still_taken)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_host(st, 15, true); /* room for one */
     story_restart(st);
@@ -110,7 +96,7 @@ TEST(an_image_without_a_digest_keeps_none)
 
 TEST(after_a_restart_the_counters_of_a_deployment_go_on)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
     char deployment[ID_SIZE];
 
     story_update(st, 2);
@@ -143,7 +129,7 @@ TEST(a_clock_that_was_set_back_does_not_stop_time)
 
 TEST(a_name_may_be_used_again_while_the_old_services_last_task_stops)
 {
-    cleanup_story struct story *st = one_running();
+    cleanup_story struct story *st = story_new_running(&one, 1);
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200};
 

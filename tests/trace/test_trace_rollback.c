@@ -2,22 +2,7 @@
 /* Who decides that a deployment is over, and what is restored. */
 #include "story.h"
 
-static const struct story_options one = {.desired_count = 1,
-                                         .minimum_healthy_percent = 100,
-                                         .maximum_percent = 200,
-                                         .has_load_balancer = true,
-                                         .has_breaker = true,
-                                         .rolls_back = true};
-
-static struct story *
-one_running(const struct story_options *options)
-{
-    struct story *st = story_new(options);
-
-    story_run_and_heal(st, 1, 1);
-    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
-    return st;
-}
+static const struct story_options one = {.desired_count = 1, STORY_USUAL};
 
 static void
 stop_deployment(struct story *st, bool rolls_back)
@@ -38,7 +23,7 @@ TEST(a_deployment_can_be_stopped_without_a_breaker)
     const struct service *s;
 
     o.has_breaker = false;
-    st = one_running(&o);
+    st = story_new_running(&o, 1);
     s = story_service(st);
     story_update(st, 2);
     strbuf_clear(&st->trace);
@@ -52,7 +37,7 @@ TEST(a_deployment_can_be_stopped_without_a_breaker)
 
 TEST(an_aborted_deployment_freezes_as_it_is)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -82,7 +67,7 @@ TEST(without_rollback_a_failed_deployment_stays_and_the_old_one_runs_on)
     const struct service *s;
 
     o.rolls_back = false;
-    st = one_running(&o);
+    st = story_new_running(&o, 1);
     s = story_service(st);
     story_update(st, 2);
     for (int i = 2; i <= 4; i++)
@@ -99,7 +84,7 @@ TEST(without_rollback_a_failed_deployment_stays_and_the_old_one_runs_on)
 
 TEST(what_was_restored_and_fails_too_is_not_rolled_back_again)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -123,7 +108,7 @@ TEST(what_was_restored_and_fails_too_is_not_rolled_back_again)
 
 TEST(an_update_during_a_rollback_starts_a_new_deployment)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -184,7 +169,7 @@ TEST(without_any_check_a_task_is_healthy_after_40_seconds)
 
 TEST(bad_health_counts_only_after_the_grace_period)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     struct event ev = {.type = EVENT_SERVICE_UPDATE};
     const struct service *s = story_service(st);
 
@@ -209,7 +194,7 @@ TEST(bad_health_counts_only_after_the_grace_period)
 
 TEST(a_task_without_a_place_waits_and_says_why)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
 
     story_host(st, 15, true); /* room for one task of 10 units */
     strbuf_clear(&st->trace);
@@ -255,7 +240,7 @@ TEST(without_a_breaker_failing_launches_slow_down)
 
 TEST(a_standalone_task_runs_and_is_stopped)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     struct event ev = {.type = EVENT_TASK_RUN};
 
     ev.task_run.cluster_arn = st->cluster;
@@ -285,7 +270,7 @@ TEST(a_standalone_task_runs_and_is_stopped)
 
 TEST(late_and_repeated_reports_change_nothing)
 {
-    cleanup_story struct story *st = one_running(&one);
+    cleanup_story struct story *st = story_new_running(&one, 1);
     int version;
 
     story_stop_task(st, 1);

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "story.h"
 
-static const struct story_options two = {.desired_count = 2,
-                                         .minimum_healthy_percent = 100,
-                                         .maximum_percent = 200,
-                                         .has_load_balancer = true,
-                                         .has_breaker = true,
-                                         .rolls_back = true};
+static const struct story_options two = {.desired_count = 2, STORY_USUAL};
 
 static struct story *
 two_running(void)

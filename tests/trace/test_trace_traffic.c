@@ -2,24 +2,7 @@
 /* Who gets traffic, who goes first, and that nobody is signalled before it is out of it. */
 #include "story.h"
 
-static const struct story_options two = {.desired_count = 2,
-                                         .minimum_healthy_percent = 100,
-                                         .maximum_percent = 200,
-                                         .has_load_balancer = true,
-                                         .has_breaker = true,
-                                         .rolls_back = true};
-
-static struct story *
-running(struct story_options o, int desired_count)
-{
-    struct story *st;
-
-    o.desired_count = desired_count;
-    st = story_new(&o);
-    story_run_and_heal(st, 1, desired_count);
-    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
-    return st;
-}
+static const struct story_options two = {.desired_count = 2, STORY_USUAL};
 
 static void
 drained_in(struct story *st, int task, int at)
@@ -45,7 +28,7 @@ TEST(a_task_in_two_groups_leaves_both_before_it_is_signalled)
     cleanup_story struct story *st = NULL;
 
     o.has_second_group = true;
-    st = running(o, 1);
+    st = story_new_running(&o, 1);
     story_stop_task(st, 1);
     CHECK_TRACE(st, "0 stop-task t1 | deregister t1 deregister t1 start t2\n");
     CHECK(story_task(st, 1)->targets[0].is_draining && story_task(st, 1)->targets[1].is_draining);
@@ -59,7 +42,7 @@ TEST(a_task_in_two_groups_leaves_both_before_it_is_signalled)
 
 TEST(a_task_that_dies_while_it_drains_is_over)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
 
     story_stop_task(st, 1);
     story_stopped(st, 1, 0);
@@ -72,7 +55,7 @@ TEST(a_task_that_dies_while_it_drains_is_over)
 
 TEST(the_first_of_two_causes_is_the_one_that_is_told)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
 
     story_update(st, 2);
     story_running(st, 2);
@@ -85,7 +68,7 @@ TEST(the_first_of_two_causes_is_the_one_that_is_told)
 
 TEST(containers_stop_one_after_the_other_so_their_timeouts_add_up)
 {
-    cleanup_story struct story *st = running(two, 0);
+    cleanup_story struct story *st = story_new_running(&two, 0);
 
     story_define(st, "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
                      "\"containerDefinitions\":["
@@ -100,7 +83,7 @@ TEST(containers_stop_one_after_the_other_so_their_timeouts_add_up)
 
 TEST(a_report_that_it_was_pending_comes_too_late)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     const int version = story_task(st, 1)->version;
 
     story_pending(st, 1);
@@ -111,7 +94,7 @@ TEST(a_report_that_it_was_pending_comes_too_late)
 
 TEST(a_group_that_is_deleted_sends_nobody_anywhere)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     struct event ev = {.type = EVENT_TARGET_GROUP_DELETE};
 
     ev.target_group_delete.arn = st->group;
@@ -125,7 +108,7 @@ TEST(a_group_that_is_deleted_sends_nobody_anywhere)
 
 TEST(a_group_that_is_deleted_under_a_draining_task_lets_it_go)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     struct event ev = {.type = EVENT_TARGET_GROUP_DELETE};
 
     story_stop_task(st, 1);
@@ -139,7 +122,7 @@ TEST(a_group_that_is_deleted_under_a_draining_task_lets_it_go)
 
 TEST(a_port_that_another_task_still_has_is_not_registered_again)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     const int port = story_task(st, 1)->targets[0].port;
 
     story_desired(st, 2);
@@ -155,7 +138,7 @@ TEST(a_port_that_another_task_still_has_is_not_registered_again)
 
 TEST(a_port_that_an_operator_drains_is_waited_for)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     const struct target_group *tg = core_target_group(st->core, st->group);
     const struct target *x;
     struct event ev = {.type = EVENT_TARGET_DRAINED};
@@ -181,7 +164,7 @@ TEST(a_port_that_an_operator_drains_is_waited_for)
 
 TEST(an_operators_target_is_kept_and_leaves_by_itself_when_nobody_says_so)
 {
-    cleanup_story struct story *st = running(two, 0);
+    cleanup_story struct story *st = story_new_running(&two, 0);
     const struct target_group *tg = core_target_group(st->core, st->group);
 
     story_targets(st, 5000, true);
@@ -198,7 +181,7 @@ TEST(an_operators_target_is_kept_and_leaves_by_itself_when_nobody_says_so)
 
 TEST(an_operator_cannot_send_traffic_to_a_task_that_stops)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     const int port = story_task(st, 1)->targets[0].port;
 
     story_stop_task(st, 1);
@@ -212,7 +195,7 @@ TEST(an_operator_cannot_send_traffic_to_a_task_that_stops)
 
 TEST(an_operator_takes_a_running_task_out_and_lets_it_in_again)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
     const struct task_target *tt = &story_task(st, 1)->targets[0];
     const int port = tt->port;
 
@@ -233,7 +216,7 @@ TEST(an_operator_takes_a_running_task_out_and_lets_it_in_again)
 
 TEST(a_task_that_recovers_stays_and_its_replacement_goes)
 {
-    cleanup_story struct story *st = running(two, 2);
+    cleanup_story struct story *st = story_new_running(&two, 2);
 
     story_unhealthy(st, 1);
     strbuf_clear(&st->trace);
@@ -245,7 +228,7 @@ TEST(a_task_that_recovers_stays_and_its_replacement_goes)
 
 TEST(an_unhealthy_task_stays_while_there_is_no_place_for_another)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
 
     story_host(st, 10, true); /* room for one */
     strbuf_clear(&st->trace);
@@ -259,7 +242,7 @@ TEST(an_unhealthy_task_stays_while_there_is_no_place_for_another)
 
 TEST(a_place_that_gets_free_goes_to_whoever_waits_for_it)
 {
-    cleanup_story struct story *st = running(two, 1);
+    cleanup_story struct story *st = story_new_running(&two, 1);
 
     story_run_task(st, 1, 1);
     story_running(st, 2);
@@ -272,7 +255,7 @@ TEST(a_place_that_gets_free_goes_to_whoever_waits_for_it)
 
 TEST(the_tasks_of_the_oldest_deployment_go_first)
 {
-    cleanup_story struct story *st = running(two, 2);
+    cleanup_story struct story *st = story_new_running(&two, 2);
 
     story_update(st, 2);
     story_running(st, 3);
@@ -293,7 +276,7 @@ TEST(a_minimum_above_one_hundred_percent_does_not_block_an_update)
     cleanup_story struct story *st = NULL;
 
     o.minimum_healthy_percent = 150;
-    st = running(o, 2);
+    st = story_new_running(&o, 2);
     story_update(st, 2);
     story_run_and_heal(st, 3, 4);
     story_drained(st, 1);
@@ -303,7 +286,7 @@ TEST(a_minimum_above_one_hundred_percent_does_not_block_an_update)
 
 TEST(a_scale_in_during_an_update_reaches_the_old_revision)
 {
-    cleanup_story struct story *st = running(two, 2);
+    cleanup_story struct story *st = story_new_running(&two, 2);
     const struct service *s = story_service(st);
 
     story_update(st, 2);
@@ -315,7 +298,7 @@ TEST(a_scale_in_during_an_update_reaches_the_old_revision)
 
 TEST(of_stopped_tasks_the_newest_five_hundred_are_kept)
 {
-    cleanup_story struct story *st = running(two, 0);
+    cleanup_story struct story *st = story_new_running(&two, 0);
     const struct task *t;
     int kept = 0;
 
