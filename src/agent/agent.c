@@ -5,17 +5,6 @@
 #include "agent/internal.h"
 #include "base/log.h"
 
-void
-agent_task_free(struct agent_task *t)
-{
-    if (t == NULL)
-        return;
-    json_unref(t->definition);
-    json_unref(t->overrides);
-    json_unref(t->gpus);
-    free(t);
-}
-
 /* ---- jobs ---- */
 
 static bool

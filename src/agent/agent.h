@@ -44,7 +44,16 @@ struct agent_task {
     int image_count;
     bool only_adopt; /* see effect.h */
 };
-void agent_task_free(struct agent_task *t);
+static inline void
+agent_task_free(struct agent_task *t)
+{
+    if (t == NULL)
+        return;
+    json_unref(t->definition);
+    json_unref(t->overrides);
+    json_unref(t->gpus);
+    free(t);
+}
 
 struct agent *agent_new(const struct agent_config *config, struct err *err) MUST_CHECK; /* starts its threads; Docker need not answer yet */
 void agent_free(struct agent *agent); /* stops the threads, leaves the containers alone */

@@ -35,6 +35,12 @@ struct world {
     char *body;
 };
 
+UNUSED static const char *
+text_at(const struct json *o, const char *key)
+{
+    return json_get_cstr(o, key, "(absent)");
+}
+
 /* After every step: what is kept of services as they were shown (ecs_shown.h) is what they are now. */
 static void
 world_check_shown(const struct world *w)

@@ -48,12 +48,6 @@ instance(const struct world *w, const char *host)
     check_fail(__FILE__, __LINE__, "no instance %s", host);
 }
 
-UNUSED static const char *
-text_at(const struct json *o, const char *key)
-{
-    return json_get_cstr(o, key, "(absent)");
-}
-
 UNUSED static const struct json *
 first(const struct json *answer, const char *list)
 {
@@ -71,9 +65,5 @@ describe(struct world *w, const char *host, const char *include)
 UNUSED static const struct json *
 named(const struct json *list, const char *name)
 {
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (strcmp(json_get_cstr(json_at(list, i), "name", ""), name) == 0)
-            return json_at(list, i);
-    }
-    return NULL;
+    return json_find(list, "name", name);
 }

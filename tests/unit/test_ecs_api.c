@@ -17,12 +17,6 @@ prepare(struct world *w)
     world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
 }
 
-static const char *
-text_at(const struct json *o, const char *key)
-{
-    return json_get_cstr(o, key, "(absent)");
-}
-
 /* ---- the door ---- */
 
 TEST(unknown_and_unbuilt_operations_are_told_apart)

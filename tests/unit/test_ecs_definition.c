@@ -14,12 +14,6 @@ prepare(struct world *w)
     world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
 }
 
-static const char *
-text_at(const struct json *o, const char *key)
-{
-    return json_get_cstr(o, key, "(absent)");
-}
-
 TEST(a_definition_is_normalised_and_can_be_registered_again)
 {
     static const char *const read_only[] = {"taskDefinitionArn", "revision", "status",

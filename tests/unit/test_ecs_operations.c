@@ -14,12 +14,6 @@ prepare(struct world *w)
     world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
 }
 
-static const char *
-text_at(const struct json *o, const char *key)
-{
-    return json_get_cstr(o, key, "(absent)");
-}
-
 /* Item `at` of the list `key` of the last answer. */
 static const struct json *
 item(const struct world *w, const char *key, size_t at)

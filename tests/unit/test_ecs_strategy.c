@@ -14,12 +14,6 @@ struct names { /* ARNs */
 
 static struct arena test_arena; /* each test is a process */
 
-static const char *
-text_at(const struct json *o, const char *key)
-{
-    return json_get_cstr(o, key, "(absent)");
-}
-
 static void PRINTF_LIKE(3, 4)
 query(struct world *w, int status, const char *format, ...)
 {

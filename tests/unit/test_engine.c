@@ -17,16 +17,6 @@
 static atomic_int views, starts, stops, begins, known;
 
 void
-agent_task_free(struct agent_task *t)
-{
-    if (t == NULL)
-        return;
-    json_unref(t->definition);
-    json_unref(t->overrides);
-    free(t);
-}
-
-void
 agent_begin(struct agent *agent, const char *const *task_ids, int count)
 {
     atomic_fetch_add(&begins, 1);
