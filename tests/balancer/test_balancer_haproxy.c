@@ -73,13 +73,8 @@ TEST(a_drain_waits_for_the_request_in_flight)
     struct app *app = app_start(w);
     struct load slow = {.path = "/slow", .is_fresh = true};
 
-    world_register(w, app);
-    world_wait_healthy(app);
-    slow.port = w->port;
-    load_start(&slow);
-    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
+    world_begin_request(w, app, &slow);
     const int64_t began_ms = clock_monotonic_ms();
-    atomic_store(&slow.is_stopping, true);
     world_drain(w, app);
     WAIT_FOR(atomic_load(&app->drained) > 0, 5000);
     const int64_t took_ms = app->drained_ms - began_ms;
@@ -97,12 +92,7 @@ TEST(the_deregistration_delay_cuts_what_does_not_end)
     struct load slow = {.path = "/held", .is_fresh = true};
 
     w->drain_delay_s = 0;
-    world_register(w, app);
-    world_wait_healthy(app);
-    slow.port = w->port;
-    load_start(&slow);
-    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
-    atomic_store(&slow.is_stopping, true);
+    world_begin_request(w, app, &slow);
     world_drain(w, app);
     WAIT_FOR(atomic_load(&app->drained) > 0, 5000);
     load_stop(&slow); /* although its answer is held: it was cut off */
@@ -210,12 +200,7 @@ TEST(a_request_in_an_old_worker_keeps_its_target)
     struct app *app = app_start(w);
     struct load slow = {.path = "/held", .is_fresh = true};
 
-    world_register(w, app);
-    world_wait_healthy(app);
-    slow.port = w->port;
-    load_start(&slow);
-    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
-    atomic_store(&slow.is_stopping, true);
+    world_begin_request(w, app, &slow);
     w->second_port = pick_port();
     w->has_second_listener = true;
     world_apply(w);

@@ -147,12 +147,7 @@ TEST(a_draining_target_may_come_back)
     struct app *app = app_start(w);
     struct load slow = {.path = "/held", .is_fresh = true};
 
-    world_register(w, app);
-    world_wait_healthy(app);
-    slow.port = w->port;
-    load_start(&slow);
-    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
-    atomic_store(&slow.is_stopping, true);
+    world_begin_request(w, app, &slow);
     world_drain(w, app);
     WAIT_FOR(client_once(w->port, "GET", "/").status == 503, 5000);
     app->is_draining = false;

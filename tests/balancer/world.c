@@ -41,6 +41,17 @@ app_answer(struct http_exchange *x, void *ctx)
     http_reply(x, 200, NULL, str_of(app->name));
 }
 
+void
+world_begin_request(struct world *w, struct app *app, struct load *load)
+{
+    world_register(w, app);
+    world_wait_healthy(app);
+    load->port = w->port;
+    load_start(load);
+    WAIT_FOR(atomic_load(&app->requests) > 0, 5000);
+    atomic_store(&load->is_stopping, true);
+}
+
 struct app *
 app_start(struct world *w)
 {

@@ -82,6 +82,8 @@ void world_drain(struct world *w, struct app *app);
 /* What the core does after it heard that it is drained: forgets the target; then the task may end. */
 void world_stop_app(struct world *w, struct app *app);
 void world_wait_healthy(struct app *app);
+/* Registers the target; once it is healthy, one request of `load` is on its way to it, and no further. */
+void world_begin_request(struct world *w, struct app *app, struct load *load);
 struct app *app_start(struct world *w);
 void app_stop(struct app *app);
 int pick_port(void);
