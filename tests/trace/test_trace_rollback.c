@@ -4,18 +4,6 @@
 
 static const struct story_options one = {.desired_count = 1, STORY_USUAL};
 
-static void
-stop_deployment(struct story *st, bool rolls_back)
-{
-    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
-    char arn[ARN_SIZE];
-
-    text_copy(arn, sizeof(arn), str_of(service_current(story_service(st))->arn));
-    ev.service_deployment_stop.arn = arn;
-    ev.service_deployment_stop.rolls_back = rolls_back;
-    story_tell(st, &ev, rolls_back ? "stop-deployment" : "abort-deployment");
-}
-
 TEST(a_deployment_can_be_stopped_without_a_breaker)
 {
     struct story_options o = one;
@@ -27,8 +15,8 @@ TEST(a_deployment_can_be_stopped_without_a_breaker)
     s = story_service(st);
     story_update(st, 2);
     strbuf_clear(&st->trace);
-    stop_deployment(st, true);
-    CHECK_TRACE(st, "0 stop-deployment | stop t2\n");
+    story_stop_deployment(st, true);
+    CHECK_TRACE(st, "0 stop ROLLBACK | stop t2\n");
     CHECK_EQ(service_current(s)->status, SD_ROLLBACK_SUCCESSFUL); /* the old task still ran */
     CHECK_TEXT(service_primary(s)->revision->task_definition_arn, st->definitions[0]);
     CHECK_EQ(s->history->breaker_status, BREAKER_DISABLED);
@@ -43,9 +31,9 @@ TEST(an_aborted_deployment_freezes_as_it_is)
     story_update(st, 2);
     story_running(st, 2);
     strbuf_clear(&st->trace);
-    stop_deployment(st, false);
+    story_stop_deployment(st, false);
     story_healthy(st, 2);
-    CHECK_TRACE(st, "0 abort-deployment | -\n"
+    CHECK_TRACE(st, "0 stop ABORT | -\n"
                     "0 healthy t2 | -\n");
     CHECK_EQ(service_current(s)->status, SD_STOPPED);
     CHECK_EQ(service_primary(s)->rollout_state, ROLLOUT_FAILED);
