@@ -321,8 +321,8 @@ is_eligible(const struct world *w, int service, int host)
            has_room(w, service, host);
 }
 
-/* As many as its definition or the operator asked for, of its own host, and nobody else's; `service` is
- * that of its definition. */
+/* As many as its definition or the operator asked for, of its own host, and nobody else's;
+ * `service` is that of its definition. */
 static uint64_t
 judge_gpus(struct world *w, const struct task *t, int service, int host)
 {

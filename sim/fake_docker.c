@@ -135,8 +135,8 @@ check_gpus(struct world *w, int container)
 
     for (int i = 0; i < w->container_count; i++) {
         const struct sim_container *other = &w->containers[i];
-        if (i != container && other->is_placed && other->host == c->host && (other->gpus & c->gpus) != 0 &&
-            (other->state == UP || other->state == PULLING))
+        if (i != container && other->is_placed && other->host == c->host &&
+            (other->gpus & c->gpus) != 0 && (other->state == UP || other->state == PULLING))
             world_fail(w, "task %.8s is created with a GPU that task %.8s uses", c->id, other->id);
     }
 }

@@ -562,8 +562,9 @@ gpu_overrides(void)
     struct err err;
 
     snprintf(text, sizeof(text),
-             "{\"containerOverrides\":[{\"name\":\"app\",\"resourceRequirements\":[{\"type\":\"GPU\","
-             "\"value\":\"%d\"}]}]}", GPU_OVERRIDE);
+             "{\"containerOverrides\":[{\"name\":\"app\",\"resourceRequirements\":["
+             "{\"type\":\"GPU\",\"value\":\"%d\"}]}]}",
+             GPU_OVERRIDE);
     return json_parse(str_of(text), &err);
 }
 

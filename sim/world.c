@@ -331,7 +331,7 @@ host_find(const struct world *w, const char *instance_arn)
     return -1;
 }
 
-int
+static int
 host_gpu_count(const struct world *w)
 {
     const int fitting = w->host_cpu / TASK_CPU;
@@ -355,7 +355,8 @@ host_gpus(const struct world *w, int host)
     char text[32];
 
     for (int i = w->is_tight ? 0 : 1; i < count; i++) {
-        snprintf(text, sizeof(text), "GPU-%d-%d", host, (int)((w->epoch + (uint32_t)i) % (uint32_t)count));
+        snprintf(text, sizeof(text), "GPU-%d-%d", host,
+                 (int)((w->epoch + (uint32_t)i) % (uint32_t)count));
         json_append(list, json_text(text));
     }
     return list;

@@ -7,8 +7,8 @@
  * Docker (or one that refuses, hangs or forgets), images that are gone, a HAProxy that restarts, commits that
  * fail, naru dying before its commit, before its effects or after, naru standing still, a clock that was set
  * while it was down.
- * Half of the worlds have several hosts, which come, go, are drained and get attributes.  In a third of them
- * hosts have GPUs, which their agents name in another order after each restart.
+ * Half of the worlds have several hosts, which come, go, are drained and get attributes.  In a
+ * third of them hosts have GPUs, which their agents name in another order after each restart.
  * A world can be cut (shrink.c): its faults of a kind, services or acts of operators are left out while
  * every other choice stays as it was drawn. */
 #pragma once
@@ -230,11 +230,10 @@ void docker_happened(struct world *w, int container, uint32_t generation);
 void docker_dies(struct world *w, int host);
 void docker_returns(struct world *w, int host);
 void report_host(struct world *w, int host);
-struct json *host_doc(const struct world *w, int host); /* its zone and its group, by its number; its GPUs */
+struct json *host_doc(const struct world *w, int host); /* zone and group, by its number; GPUs */
 void host_sizes(const struct world *w, struct ev_instance_report *ev);
-int host_gpu_count(const struct world *w);                  /* of each host */
-int gpus_wanted_by(const struct world *w, int service);     /* that a task of its definitions asks for */
-uint64_t gpu_bits(const struct json *list, int host);       /* of identifiers; another host's are left out */
+int gpus_wanted_by(const struct world *w, int service); /* that its definitions ask for */
+uint64_t gpu_bits(const struct json *list, int host);   /* identifiers; another host's are left out */
 int host_find(const struct world *w, const char *instance_arn); /* -1: none */
 int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);

@@ -442,7 +442,8 @@ container_spec_create(const struct agent_task *task, int index, const char *imag
     const struct json *def = json_at(json_get(task->definition, "containerDefinitions"), (size_t)index);
     const struct spec s = {.task = task,
                            .def = def,
-                           .override = task_container_override(task->overrides, json_get_cstr(def, "name", "")),
+                           .override = task_container_override(task->overrides,
+                                                               json_get_cstr(def, "name", "")),
                            .host = host,
                            .index = index,
                            .config = config,

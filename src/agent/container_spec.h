@@ -14,8 +14,8 @@
  *   logConfiguration.  Other drivers are passed on as they are.
  * - A HEALTHCHECK of the image is switched off unless the definition has one.
  * - The metadata and credentials endpoints are not served, so their variables are not set.
- * - GPUs are those that the task was given, by identifier: a device request of Docker's driver "nvidia",
- *   and NVIDIA_VISIBLE_DEVICES, which nothing in the definition overrides.
+ * - GPUs are those that the task was given, by identifier: a device request of Docker's driver
+ *   "nvidia", and NVIDIA_VISIBLE_DEVICES, which nothing in the definition overrides.
  * Not built, and refused by name: secrets, environmentFiles, repositoryCredentials, awsfirelens,
  * EFS, FSx, S3 and launch-time volumes.  Errors read "ResourceInitializationError: ...".
  * Ownership: documents returned are the caller's. */

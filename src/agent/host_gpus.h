@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* host_gpus.h - the GPUs that this machine has, as NVIDIA's kernel driver lists them: a directory for
- * each, named by its PCI address, with a file "information" in which "GPU UUID" is its identifier.
- * Identifiers are given in the order of the addresses, which is that of nvidia-smi.
+/* host_gpus.h - the GPUs that this machine has, as NVIDIA's kernel driver lists them: a directory
+ * for each, named by its PCI address, with a file "information" in which "GPU UUID" is its
+ * identifier.  They are given in the order of the addresses, which is that of nvidia-smi.
  * Errors: none; a machine without the driver has no GPUs.  One whose identifier the driver does not
  * know yet ("GPU-????...") is left out and logged.
  * Ownership: the document is the caller's. */

@@ -243,16 +243,19 @@ check_requirement(const struct json *c, const struct json *r, struct err *err)
     int64_t count;
 
     if (strcmp(type, "GPU") != 0)
-        return err_set(err, ERR_CLIENT, "Container '%s': a resource requirement of type %s is not built in "
-                                        "naru yet.", text_of(c, "name"), type);
+        return err_set(err, ERR_CLIENT,
+                       "Container '%s': a resource requirement of type %s is not built in naru yet.",
+                       text_of(c, "name"), type);
     if (json_get(r, "sharingStrategy") != NULL || strcmp(value, "ALL") == 0)
-        return err_set(err, ERR_CLIENT, "Container '%s': %s of a GPU requirement is not built in naru yet.",
+        return err_set(err, ERR_CLIENT,
+                       "Container '%s': %s of a GPU requirement is not built in naru yet.",
                        text_of(c, "name"), strcmp(value, "ALL") == 0 ? "ALL" : "sharingStrategy");
     if (strspn(value, "0123456789") != strlen(value) || !str_to_i64(str_of(value), &count) ||
         count < 1 || count > GPU_COUNT_MAX)
         return err_set(err, ERR_CLIENT,
-                       "Invalid setting for container '%s'. The value of its GPU requirement must be a "
-                       "positive integer of at most %d: '%.40s'.", text_of(c, "name"), GPU_COUNT_MAX, value);
+                       "Invalid setting for container '%s'. The value of its GPU requirement must be "
+                       "a positive integer of at most %d: '%.40s'.",
+                       text_of(c, "name"), GPU_COUNT_MAX, value);
     return true;
 }
 

@@ -31,8 +31,8 @@ append(char *message, size_t size, const char *text)
     message[len + 2 + more] = '\0';
 }
 
-/* The message; `reason` may be NULL.  Through a copy, because the arguments may point into the message
- * that is there. */
+/* The message; `reason` may be NULL.  Through a copy, because the arguments may point into the
+ * message that is there. */
 static void
 say(struct err *err, const char *format, va_list args, const char *reason)
 {

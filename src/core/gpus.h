@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* gpus.h - which GPUs of its machine a task holds (ecs.md 3.2, 7.7).
- * A machine has those that its agent names (`gpus` of its document; the first GPUS_MAX count).  A task is
- * given the first free ones when it is placed, and holds them by identifier until it is STOPPED,
- * whatever its agent says meanwhile: one that is not named any more is given to nobody, and when it is
- * named again it still is its task's.
+ * A machine has those that its agent names (`gpus` of its document; the first GPUS_MAX count).  A
+ * task is given the first free ones when it is placed, and holds them by identifier until it is
+ * STOPPED, whatever its agent says meanwhile: one that is not named any more is given to nobody,
+ * and when it is named again it still is its task's.
  * Start at gpus_choose().  Private to core/; pure, and nothing fails. */
 #pragma once
 #include "core/index.h"

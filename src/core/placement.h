@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* placement.h - which instance takes a task, what it takes of the machine, and who gives way (ecs.md 7).
- * EC2 tasks reserve cpu, memory, GPUs (gpus.h) and fixed host ports until they are STOPPED; FARGATE tasks run on the
- * machine of naru itself and are not counted.
+ * EC2 tasks reserve cpu, memory, GPUs (gpus.h) and fixed host ports until they are STOPPED; FARGATE
+ * tasks run on the machine of naru itself and are not counted.
  * An instance must be ACTIVE, its agent connected, satisfy all constraints, and have room; among
  * those the strategies choose, one after the other; what is left equal goes to the oldest instance.
  * Start at place_find(). */
@@ -25,7 +25,8 @@ void place_size(struct place_request *rq, const struct json *overrides);
 /* Why an instance does not take a task; the first that applies. */
 enum place_lack {
     PLACE_FITS,
-    LACK_CPU, LACK_MEMORY, LACK_GPU, LACK_PORTS, LACK_MEMBER_OF, LACK_DISTINCT, LACK_ACTIVE, LACK_AGENT,
+    LACK_CPU, LACK_MEMORY, LACK_GPU, LACK_PORTS, LACK_MEMBER_OF, LACK_DISTINCT, LACK_ACTIVE,
+    LACK_AGENT,
     LACK_INSTANCES, LACK_PROVIDER_INSTANCES, /* of place_find(): there are none (of the provider) */
     LACK_CAPACITY, /* the strategy names no provider for it (capacity.h) */
 };

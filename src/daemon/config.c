@@ -151,8 +151,8 @@ take_lock(const struct config *c, struct err *err)
 
 /* A file of one short word, which is `made` at the first start. */
 static bool
-read_or_make_word(const struct config *c, const char *file, const char *made, char *out, size_t size,
-                  struct err *err)
+read_or_make_word(const struct config *c, const char *file, const char *made, char *out,
+                  size_t size, struct err *err)
 {
     char path[600];
     cleanup(strbuf_done) struct strbuf text = {0};
@@ -163,7 +163,8 @@ read_or_make_word(const struct config *c, const char *file, const char *made, ch
     if (!file_read(path, 256, &text, err))
         return false;
     if (!text_copy(out, size, str_trim(strbuf_str(&text))) || out[0] == '\0')
-        return err_set(err, ERR_INTERNAL, "'%s' does not hold a word of at most %zu bytes", path, size - 1);
+        return err_set(err, ERR_INTERNAL, "'%s' does not hold a word of at most %zu bytes", path,
+                       size - 1);
     return true;
 }
 

@@ -20,7 +20,7 @@ struct config {
     /* from the installation */
     char access_key_id[64], secret_access_key[128];
     char installation[17];    /* 16 hex: labels containers */
-    char host[64];            /* of the machine, at the first start: names its container instances */
+    char host[64];            /* the machine's name at the first start: that of its instances */
     char endpoint_url[128];   /* http://localhost:<port> */
     char ecr_registry[128];   /* <account>.dkr.ecr.<region>.amazonaws.com */
 };

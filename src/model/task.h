@@ -81,7 +81,7 @@ struct task {
     int64_t protected_until_ms;   /* until then no scale-in and no deployment stops it; 0: never set */
     int version;
     struct json *overrides;       /* as DescribeTasks shows it */
-    struct json *gpus;            /* {container: [identifier, ...]} of those that it was given; or NULL */
+    struct json *gpus;            /* {container: [identifier, ...]} that it was given; or NULL */
     struct json *doc;             /* networkConfiguration, enableExecuteCommand, ...: kept only */
     struct json *tags;
     struct json *evidence;        /* {"healthLog": text, "targets": [what the balancer saw last]} or NULL */

@@ -45,8 +45,8 @@ bool registry_name_split(const struct registry *reg, struct str name, struct str
                          struct str *repository_out);
 
 /* ---- disk.c ---- */
-/* A new file in uploads/, not next to where it belongs: a leftover there would look like a tag.  Its
- * descriptor, or -1; its path is the caller's to free, also then. */
+/* A new file in uploads/, not next to where it belongs: a leftover there would look like a tag.
+ * Its descriptor, or -1; its path is the caller's to free, also then. */
 int disk_open_aside(struct registry *reg, char **path_out, struct err *err) MUST_CHECK;
 /* Writes `content` aside, flushes it and gives it the name `path`; the directory is flushed too.
  * ENOENT (in err->sys_errno) if the directory is not there. */

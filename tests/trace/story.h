@@ -68,7 +68,7 @@ struct story_options {
     .has_breaker = true, .rolls_back = true
 
 struct story *story_new(const struct story_options *options);
-/* The same with another desired count; all tasks are healthy and the first deployment is COMPLETED. */
+/* The same with another desired count; its tasks are healthy, its deployment is COMPLETED. */
 struct story *story_new_running(const struct story_options *options, int desired_count);
 void story_free(struct story *st);
 static inline void story_free_(struct story **st) { story_free(*st); }
@@ -79,7 +79,7 @@ void story_at(struct story *st, int64_t ms); /* later events happen then */
 void story_tell(struct story *st, const struct event *event, const char *words);
 /* The agent of a host speaks (again); a new name is a new host. */
 void story_machine(struct story *st, const struct story_host *host, bool is_connected);
-/* The same of a host without a zone, with room, and with these GPUs: identifiers, separated by blanks. */
+/* The same of a host without a zone, with room and these GPUs: identifiers, separated by blanks. */
 void story_gpus(struct story *st, const char *host, const char *gpus);
 void story_status(struct story *st, const char *host, enum instance_status status);
 void story_color(struct story *st, const char *host, const char *color); /* PutAttributes */

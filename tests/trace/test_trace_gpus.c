@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* GPUs: who is given which, who waits for one, and what an agent that changes its mind does (ecs.md 3.2, 7.7). */
+/* GPUs: who is given which, who waits for one, and what an agent that changes its mind does
+ * (ecs.md 3.2, 7.7). */
 #include "core/index.h"
 #include "story.h"
 
 #define GPUS(n) "\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"" #n "\"}],"
 #define CONTAINER(name, members) "{\"name\":\"" name "\",\"image\":\"i\"," members "\"memory\":1}"
-#define DEFINITION(containers) "{\"compatibilities\":[\"EC2\"],\"containerDefinitions\":[" containers "]}"
+#define DEFINITION(containers) \
+    "{\"compatibilities\":[\"EC2\"],\"containerDefinitions\":[" containers "]}"
 
 static const struct story_host one_host[] = {{"h", NULL, NULL, 100, 1000}, {0}};
 
@@ -41,7 +43,8 @@ check_gpus(const char *file, int line, const struct story *st, int task, const c
 static const char *
 run(struct story *st, int definition, const char *overrides_text)
 {
-    cleanup_json struct json *overrides = overrides_text == NULL ? NULL : story_json(overrides_text);
+    cleanup_json struct json *overrides =
+        overrides_text == NULL ? NULL : story_json(overrides_text);
     const struct event ev = {.type = EVENT_TASK_RUN,
                              .task_run = {.cluster_arn = st->core->clusters->arn,
                                           .task_definition_arn = st->definitions[definition - 1],
@@ -92,7 +95,8 @@ TEST(each_container_has_its_own_gpus)
 {
     cleanup_story struct story *st = three_gpus(0, 100);
 
-    story_define(st, DEFINITION(CONTAINER("a", GPUS(1)) "," CONTAINER("b", "") "," CONTAINER("c", GPUS(2))));
+    story_define(st, DEFINITION(CONTAINER("a", GPUS(1)) "," CONTAINER("b", "") ","
+                                CONTAINER("c", GPUS(2))));
     CHECK_TEXT(run(st, st->definition_count, NULL), "");
     CHECK_GPUS(st, 1, "{\"a\":[\"g1\"],\"c\":[\"g2\",\"g3\"]}");
     CHECK_TEXT(run(st, st->definition_count, NULL), "RESOURCE:GPU");
@@ -107,7 +111,8 @@ TEST(an_override_replaces_what_its_container_asks_for)
                    "{\"containerOverrides\":[{\"name\":\"b\"," GPUS(1) "\"cpu\":1}]}"), "");
     CHECK_GPUS(st, 1, "{\"a\":[\"g1\"],\"b\":[\"g2\"]}");
     CHECK_TEXT(run(st, st->definition_count,
-                   "{\"containerOverrides\":[{\"name\":\"b\"," GPUS(1) "\"cpu\":1}]}"), "RESOURCE:GPU");
+                   "{\"containerOverrides\":[{\"name\":\"b\"," GPUS(1) "\"cpu\":1}]}"),
+               "RESOURCE:GPU");
 }
 
 TEST(a_restart_leaves_every_task_its_gpus)
