@@ -133,6 +133,8 @@ TEST(an_override_asks_for_another_number_of_gpus)
     add_gpu_host(&w, "gpu");
     a = world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'," OVERRIDE("{'type':'GPU','value':'2'}") "}");
     CHECK_EQ(json_size(json_get(first(first(a, "tasks"), "containers"), "gpuIds")), 2);
+    a = first(json_get(first(a, "tasks"), "overrides"), "containerOverrides");
+    CHECK_TEXT(text_at(first(a, "resourceRequirements"), "value"), "2");
     a = world_call(&w, "StartTask", "{'cluster':'c','taskDefinition':'web','containerInstances':['%s'],"
                    OVERRIDE("{'type':'GPU','value':'2'}") "}", instance(&w, "gpu")->id);
     CHECK_TEXT(text_at(first(a, "failures"), "reason"), "RESOURCE:GPU");

@@ -164,9 +164,9 @@ TEST(what_a_definition_can_not_have_is_refused_with_all_it_was_given)
         {WITH("'portMappings':[{'containerPortRange':'8000-8010'}]"),
          "containerPortRange is not built"},
         {WITH("'resourceRequirements':[{'type':'NeuronDevice','value':'1','sharingStrategy':{}}]"),
-         "resourceRequirements is not built"},
+         "a resource requirement of type NeuronDevice is not built"},
         {WITH("'resourceRequirements':[{'type':'InferenceAccelerator','value':'device'}]"),
-         "resourceRequirements is not built"},
+         "a resource requirement of type InferenceAccelerator is not built"},
         {WITH("'firelensConfiguration':{'type':'fluentd','options':{'enable-ecs-log-metadata':'"
               "true'}}"),
          "firelensConfiguration is not built"},
@@ -575,8 +575,8 @@ TEST(overrides_that_are_not_built_are_refused_whole)
     world_refuse(
         &w, "RunTask",
         "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':[{'name':'app',"
-        "'resourceRequirements':[{'type':'GPU','value':'1'}]}]}}",
-        "UnsupportedFeatureException", "resourceRequirements");
+        "'resourceRequirements':[{'type':'NeuronDevice','value':'1'}]}]}}",
+        "InvalidParameterException", "NeuronDevice");
     world_refuse(
         &w, "RunTask",
         "{'cluster':'c','taskDefinition':'web','overrides':{'inferenceAcceleratorOverrides':[{"
