@@ -25,6 +25,10 @@ bool ecs_includes(const struct request *rq, const char *field); /* in the member
 /* A list of 1 to `max` identifiers of sane length; `empty_text` says that it has none. */
 bool ecs_check_list(const struct request *rq, const char *member, size_t max, const char *empty_text,
                     struct err *err);
+/* Is what an ARN names in this cluster?  Of one identifier, of each in a list of the input. */
+bool ecs_check_owner(const struct cluster *cluster, const char *name_or_arn, struct err *err);
+bool ecs_check_owners(const struct request *rq, const struct cluster *cluster, const char *member,
+                      struct err *err);
 
 /* ---- tags ---- */
 bool ecs_check_tags(const struct json *tags, struct err *err); /* NULL is fine */

@@ -183,7 +183,8 @@ answer_named(struct request *rq, size_t max, void (*change)(struct request *, co
     struct json *found, *failures;
 
     if (cluster == NULL ||
-        !ecs_check_list(rq, "containerInstances", max, "Container Instances cannot be empty.", err))
+        !ecs_check_list(rq, "containerInstances", max, "Container Instances cannot be empty.", err) ||
+        !ecs_check_owners(rq, cluster, "containerInstances", err))
         return false;
     found = json_array();
     failures = json_array();

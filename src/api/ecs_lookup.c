@@ -50,29 +50,45 @@ ecs_find_cluster(const struct request *rq, struct err *err)
     return NULL;
 }
 
-/* Does an ARN of the form kind/CLUSTER/... belong to this cluster?  Short names always do. */
-static bool
-is_of_cluster(struct str name, const struct cluster *cluster)
+/* An ARN of the form kind/CLUSTER/... has to be of this cluster; short names always are. */
+bool
+ecs_check_owner(const struct cluster *cluster, const char *name_or_arn, struct err *err)
 {
     struct arn arn;
     struct str rest, kind, owner;
 
-    if (!arn_parse(name, &arn))
+    if (!arn_parse(str_of(name_or_arn), &arn))
         return true;
     rest = arn.resource;
-    return str_split(&rest, '/', &kind) && str_split(&rest, '/', &owner) &&
-           (rest.at == NULL || str_is(owner, cluster->name));
+    if (!str_split(&rest, '/', &kind) || !str_split(&rest, '/', &owner) || rest.at == NULL ||
+        str_is(owner, cluster->name))
+        return true;
+    return err_set(err, ERR_INVALID_PARAMETER, "Identifier is for cluster " STR_FMT ". Your cluster is %s",
+                   STR_ARG(str_slice(owner, 0, 255)), cluster->name);
+}
+
+bool
+ecs_check_owners(const struct request *rq, const struct cluster *cluster, const char *member,
+                 struct err *err)
+{
+    const struct json *list = json_get(rq->input, member);
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (!ecs_check_owner(cluster, json_cstr(json_at(list, i), ""), err))
+            return false;
+    }
+    return true;
 }
 
 struct service *
 ecs_find_service(const struct request *rq, const struct cluster *cluster, const char *name_or_arn,
                  struct err *err)
 {
-    const struct str name = str_of(name_or_arn);
-    struct service *service = NULL;
+    struct service *service;
 
-    if (is_of_cluster(name, cluster))
-        service = core_service(rq->core, cluster, name);
+    if (!ecs_check_owner(cluster, name_or_arn, err))
+        return NULL;
+    service = core_service(rq->core, cluster, str_of(name_or_arn));
     if (service == NULL)
         err_set(err, ERR_SERVICE_NOT_FOUND, "Service not found.");
     return service;

@@ -74,6 +74,7 @@ ecs_update_task_protection(struct request *rq, struct json *out, struct err *err
 
     if (cluster == NULL ||
         !ecs_check_list(rq, "tasks", UPDATE_MAX, "Tasks cannot be empty.", err) ||
+        !ecs_check_owners(rq, cluster, "tasks", err) ||
         !read_duration(rq, &duration_ms, err))
         return false;
     done = json_array();
@@ -132,7 +133,8 @@ ecs_get_task_protection(struct request *rq, struct json *out, struct err *err)
     struct json *found, *failures;
 
     if (cluster == NULL ||
-        (names_tasks && !ecs_check_list(rq, "tasks", GET_MAX, "Tasks cannot be empty.", err)))
+        (names_tasks && !ecs_check_list(rq, "tasks", GET_MAX, "Tasks cannot be empty.", err)) ||
+        !ecs_check_owners(rq, cluster, "tasks", err))
         return false;
     found = json_array();
     failures = json_array();

@@ -382,7 +382,8 @@ ecs_describe_services(struct request *rq, struct json *out, struct err *err)
     struct json *services, *failures;
 
     if (cluster == NULL ||
-        !ecs_check_list(rq, "services", DESCRIBED_MAX, "Services cannot be empty.", err))
+        !ecs_check_list(rq, "services", DESCRIBED_MAX, "Services cannot be empty.", err) ||
+        !ecs_check_owners(rq, cluster, "services", err))
         return false;
     services = json_array();
     failures = json_array();

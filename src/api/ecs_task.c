@@ -353,6 +353,7 @@ ecs_start_task(struct request *rq, struct json *out, struct err *err)
     if (cluster == NULL || !check_run(rq, err) ||
         !ecs_check_list(rq, "containerInstances", STARTED_MAX, "Container Instances cannot be empty.",
                         err) ||
+        !ecs_check_owners(rq, cluster, "containerInstances", err) ||
         !launch_read(rq, cluster, &l, err))
         return false;
     tasks = json_array();
@@ -379,7 +380,7 @@ ecs_stop_task(struct request *rq, struct json *out, struct err *err)
     const char *name = json_get_cstr(rq->input, "task", "");
     const struct task *task;
 
-    if (cluster == NULL)
+    if (cluster == NULL || !ecs_check_owner(cluster, name, err))
         return false;
     task = core_task(rq->core, cluster, str_of(name));
     if (task == NULL)
@@ -403,7 +404,8 @@ ecs_describe_tasks(struct request *rq, struct json *out, struct err *err)
     const struct json *names = json_get(rq->input, "tasks");
     struct json *tasks, *failures;
 
-    if (cluster == NULL || !ecs_check_list(rq, "tasks", TASKS_MAX, "Tasks cannot be empty.", err))
+    if (cluster == NULL || !ecs_check_list(rq, "tasks", TASKS_MAX, "Tasks cannot be empty.", err) ||
+        !ecs_check_owners(rq, cluster, "tasks", err))
         return false;
     tasks = json_array();
     failures = json_array();

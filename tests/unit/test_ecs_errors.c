@@ -2,8 +2,8 @@
 /* What each operation refuses, by ECS's own error, and how its answers are cut into pages. */
 #include "api_expect.h"
 
-#define DEFINITION                                                                   \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1',"        \
+#define DEFINITION                                                                          \
+    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1'," \
     "'memory':16}]}"
 
 static void
@@ -199,6 +199,145 @@ TEST(tags_are_refused_by_what_is_wrong_with_them)
                "{'resourceArn':'" WORLD_ARN "cluster/c','tagKeys':['k0','never']}");
     world_call(&w, "ListTagsForResource", "{'resourceArn':'" WORLD_ARN "cluster/c'}");
     CHECK_EQ(json_size(json_get(w.answer, "tags")), 49);
+}
+
+TEST(an_arn_of_another_cluster_is_not_looked_for_in_this_one)
+{
+    static const struct {
+        const char *operation, *members;
+    } cases[] = {
+        {"DescribeTasks", "'tasks':['" WORLD_ARN "task/d/t']"},
+        {"StopTask", "'task':'" WORLD_ARN "task/d/t'"},
+        {"UpdateTaskProtection", "'tasks':['" WORLD_ARN "task/d/t'],'protectionEnabled':true"},
+        {"GetTaskProtection", "'tasks':['" WORLD_ARN "task/d/t']"},
+        {"DescribeServices", "'services':['s','" WORLD_ARN "service/d/s']"},
+        {"UpdateService", "'service':'" WORLD_ARN "service/d/s'"},
+        {"DeleteService", "'service':'" WORLD_ARN "service/d/s'"},
+        {"ListTasks", "'serviceName':'" WORLD_ARN "service/d/s'"},
+        {"ListServiceDeployments", "'service':'" WORLD_ARN "service/d/s'"},
+        {"DescribeContainerInstances",
+         "'containerInstances':['" WORLD_ARN "container-instance/d/i']"},
+        {"UpdateContainerInstancesState",
+         "'containerInstances':['" WORLD_ARN "container-instance/d/i'],'status':'ACTIVE'"},
+        {"StartTask",
+         "'taskDefinition':'web','containerInstances':['" WORLD_ARN "container-instance/d/i']"},
+    };
+    cleanup(world_done) struct world w;
+    char input[512];
+
+    prepare(&w);
+    world_call(&w, "CreateCluster", "{'clusterName':'d'}");
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        snprintf(input, sizeof(input), "{'cluster':'c',%s}", cases[i].members);
+        world_refuse(&w, cases[i].operation, input, "InvalidParameterException",
+                     "Identifier is for cluster d. Your cluster is c");
+    }
+    world_call(&w, "DescribeServices", "{'cluster':'c','services':['" WORLD_ARN "service/c/s']}");
+    world_expects(&w, "{'failures':[{'arn':'" WORLD_ARN "service/c/s','reason':'MISSING'}]}");
+}
+
+TEST(the_texts_that_deploy_tools_look_for)
+{
+#define NEW(rest) "{'cluster':'c','serviceName':'t','taskDefinition':" rest "}"
+    static const struct {
+        const char *operation, *input, *type, *message;
+    } cases[] = {
+        {"CreateService", NEW("'vpc','desiredCount':1"), "InvalidParameterException",
+         "Network Configuration must be provided when networkMode 'awsvpc' is specified."},
+        {"CreateService",
+         NEW("'web','desiredCount':1,'networkConfiguration':{'awsvpcConfiguration':{'subnets':['s']"
+             "}}"),
+         "InvalidParameterException",
+         "Network Configuration is not valid for the given networkMode of this task definition."},
+        {"CreateService", NEW("'web','desiredCount':1,'schedulingStrategy':'DAEMON'"),
+         "InvalidParameterException",
+         "The daemon scheduling strategy does not support a desired count for services. Remove the "
+         "desired count value and try again."},
+        {"CreateService",
+         NEW("'web','desiredCount':1,'launchType':'EC2',"
+             "'capacityProviderStrategy':[{'capacityProvider':'FARGATE','weight':1}]"),
+         "InvalidParameterException",
+         "Specifying both a launch type and capacity provider strategy is not supported. Remove "
+         "one "
+         "and try again."},
+        {"CreateService",
+         NEW("'web','desiredCount':1,'capacityProviderStrategy':[{'capacityProvider':'FARGATE'}]"),
+         "InvalidParameterException",
+         "The specified capacity provider strategy cannot contain a capacity provider that is not "
+         "associated with the cluster."},
+        {"CreateService",
+         NEW("'web','desiredCount':1,'deploymentConfiguration':{'maximumPercent':100,"
+             "'minimumHealthyPercent':100}"),
+         "InvalidParameterException",
+         "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block "
+         "deployments."},
+        {"CreateService", NEW("'web','desiredCount':1,'launchType':'FARGATE'"),
+         "InvalidParameterException", "Task definition does not support launch_type FARGATE."},
+        {"CreateService",
+         NEW("'web','desiredCount':1,'loadBalancers':[{'loadBalancerName':'classic',"
+             "'containerName':'app','containerPort':80,"
+             "'advancedConfiguration':{'alternateTargetGroupArn':'a'}}]"),
+         "InvalidParameterException",
+         "advancedConfiguration field is not allowed with ELBv1 loadBalancers"},
+        {"CreateService", NEW("'gone:1','desiredCount':1"), "ClientException",
+         "TaskDefinition is inactive"},
+        {"RunTask",
+         "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':[{'name':'b'}]}}",
+         "InvalidParameterException",
+         "Override for container named b is not a container in the TaskDefinition."},
+        {"DeleteService", "{'cluster':'c','service':'s'}", "InvalidParameterException",
+         "The service cannot be stopped while it is scaled above 0."},
+        {"DeleteTaskDefinitions", "{'taskDefinitions':[]}", "InvalidParameterException",
+         "size of TaskDefinition references list must be greater than 0"},
+        {"DeleteTaskDefinitions",
+         "{'taskDefinitions':['1','2','3','4','5','6','7','8','9','10','11']}",
+         "InvalidParameterException", "Size of TaskDefinition references list cannot exceed 10"},
+        {"RegisterTaskDefinition",
+         "{'family':'f','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256',"
+         "'memory':'512','pidMode':'host','containerDefinitions':[{'name':'a','image':'i'}]}",
+         "ClientException",
+         "Tasks using the Fargate launch type do not support pidMode 'host'. The supported value "
+         "for "
+         "pidMode is 'task'."},
+        {"RegisterTaskDefinition",
+         "{'family':'f','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256',"
+         "'memory':'512','containerDefinitions':[{'name':'a','image':'i','logConfiguration':{"
+         "'logDriver':'awslogs','options':{'awslogs-group':'g','awslogs-region':'r'}}}]}",
+         "ClientException",
+         "Fargate requires task definition to have execution role ARN to support log driver "
+         "awslogs."},
+    };
+    cleanup(world_done) struct world w;
+    char task[NAME_SIZE];
+
+    prepare(&w);
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'vpc','networkMode':'awsvpc','containerDefinitions':[{'name':'app',"
+               "'image':'i','memory':16}]}");
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'gone','containerDefinitions':[{'name':'app','image':'i','memory':16}]}");
+    world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'gone:1'}");
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1}");
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        world_refuse(&w, cases[i].operation, cases[i].input, cases[i].type, cases[i].message);
+    world_wait(&w, 60000);
+    snprintf(task, sizeof(task), "%s", w.core->services->live->id);
+    world_call(&w, "UpdateTaskProtection",
+               "{'cluster':'c','tasks':['%s'],'protectionEnabled':true}", task);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':0}");
+    world_refuse(&w, "DeleteService", "{'cluster':'c','service':'s'}", "InvalidParameterException",
+                 "The service cannot be stopped while the primary deployment is scaled above 0.");
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','forceNewDeployment':true}");
+    world_refuse(&w, "DeleteService", "{'cluster':'c','service':'s'}", "InvalidParameterException",
+                 "The service cannot be stopped while deployments are active.");
+    world_call(&w, "UpdateTaskProtection",
+               "{'cluster':'c','tasks':['%s'],'protectionEnabled':false}", task);
+    world_wait(&w, 60000);
+    world_call(&w, "DeleteService", "{'cluster':'c','service':'s'}");
+    world_expects(&w, "{'service':{'status':'INACTIVE'}}");
+    world_refuse(&w, "UpdateService", "{'cluster':'c','service':'s'}", "ServiceNotActiveException",
+                 "Service was not ACTIVE.");
 }
 
 /* ---- pages ---- */
