@@ -20,6 +20,8 @@ import botocore.awsrequest
 import botocore.config
 import botocore.credentials
 
+import newest
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BINARY = None
 ROOT = None
@@ -163,6 +165,13 @@ class Naru:
                             aws_access_key_id=c["access_key_id"], aws_secret_access_key=c["secret_access_key"],
                             config=botocore.config.Config(retries={"max_attempts": 0}, read_timeout=60))
 
+    def newest(self):
+        """boto3 for today's ECS (newest.py)."""
+        c = self.credentials
+        return newest.client(self.dir / "models", endpoint_url=c["endpoint_url"], region_name=c["region"],
+                             aws_access_key_id=c["access_key_id"], aws_secret_access_key=c["secret_access_key"],
+                             config=botocore.config.Config(retries={"max_attempts": 0}, read_timeout=60))
+
     def ecs(self, operation, **members):
         """A signed call of its own: the Debian package's boto3 is older than some members and operations."""
         c = self.credentials
@@ -179,17 +188,21 @@ class Naru:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{operation}: {error.code} {error.read().decode()}") from None
 
+    def aws_newest(self, *args, check=True):
+        """The real AWS CLI for today's ECS."""
+        return self.aws(*args, check=check, AWS_DATA_PATH=newest.write(self.dir / "models"))
+
     def cli(self, *args, check=True, **options):
         """Our own command line."""
         env = dict(os.environ, **self.environment(), **options.pop("env", {}))
         return subprocess.run([str(BINARY), *args], env=env, check=check, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, **options)
 
-    def aws(self, *args, check=True):
+    def aws(self, *args, check=True, **environment):
         """The real AWS CLI."""
         # The Debian package's CLI is older than AWS_ENDPOINT_URL.
         done = subprocess.run(["/usr/bin/aws", "--endpoint-url", self.url(), *args],
-                              env=dict(os.environ, **self.environment()), stdout=subprocess.PIPE,
+                              env=dict(os.environ, **self.environment(), **environment), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
         if check and done.returncode != 0:
             raise AssertionError(f"aws {' '.join(args)}: {done.returncode}\n{done.stderr}")
