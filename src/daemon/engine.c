@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "daemon/effects.h"
 #include "daemon/envelope.h"
+#include "daemon/turns.h"
 #include "io/loop.h"
 
 #define COMMIT_RETRY_MS 1000
 #define DEADLINE_MAX_MS 60000
+#define READ_PATIENCE_MS 10000
 
 /* A caller that waits on its own stack for the commit of what it did. */
 struct caller {
@@ -39,8 +41,8 @@ struct engine {
     struct effects fresh;    /* of the steps since the last commit */
     struct caller *waiting;  /* ran, not answered yet */
     bool is_flush_posted;
-    pthread_mutex_t lock;    /* of the core, and of is_commit_failing */
-    bool has_lock;           /* the engine's thread, in the middle of a turn */
+    struct turns *turns;     /* with the core, and with is_commit_failing */
+    bool has_turn;           /* the engine's thread, in the middle of one */
     bool is_commit_failing;
     atomic_bool is_started;  /* and the core whole */
     int64_t wall_at_start_ms, monotonic_at_start_ms;
@@ -61,17 +63,17 @@ engine_now_ms(const struct engine *e)
 static void
 begin_turn(struct engine *e)
 {
-    if (!e->has_lock)
-        pthread_mutex_lock(&e->lock);
-    e->has_lock = true;
+    if (!e->has_turn)
+        turns_begin(e->turns);
+    e->has_turn = true;
 }
 
 static void
 end_turn(struct engine *e)
 {
-    assert(e->has_lock);
-    e->has_lock = false;
-    pthread_mutex_unlock(&e->lock);
+    assert(e->has_turn);
+    e->has_turn = false;
+    turns_end(e->turns);
 }
 
 static bool
@@ -92,7 +94,9 @@ engine_new(const struct engine_config *config, struct err *err)
     struct engine *e = mem_new(sizeof(*e));
 
     e->config = *config;
-    pthread_mutex_init(&e->lock, NULL);
+    if (e->config.read_patience_ms == 0)
+        e->config.read_patience_ms = READ_PATIENCE_MS;
+    e->turns = turns_new();
     e->core = core_new(&config->options);
     if (!store_each(config->store, load_row, e, err) || !core_link(e->core, err)) {
         engine_free(e);
@@ -115,7 +119,7 @@ engine_free(struct engine *e)
         loop_free(e->loop);
     effects_done(&e->fresh);
     core_free(e->core);
-    pthread_mutex_destroy(&e->lock);
+    turns_free(e->turns);
     free(e);
 }
 
@@ -422,11 +426,12 @@ engine_read(struct engine *e, void (*call)(void *arg, struct core *core, int64_t
         return engine_run(e, call, arg); /* queued until it is */
     if (atomic_load(&e->is_stopping))
         return false;
-    pthread_mutex_lock(&e->lock);
+    if (!turns_read_begin(e->turns, e->config.read_patience_ms))
+        return false;
     is_good = !e->is_commit_failing;
     if (is_good)
         call(arg, e->core, engine_now_ms(e));
-    pthread_mutex_unlock(&e->lock);
+    turns_read_end(e->turns);
     return is_good;
 }
 

@@ -4,8 +4,9 @@
  * core, commits the changed rows in ONE transaction, and only then answers the callers and performs
  * the other effects.  A kill between commit and act loses nothing: core_resume() makes the effects
  * of what is unfinished again at the next start.
- * Who only reads need not wake it: engine_read() runs on the caller's thread, under the lock that the engine
- * holds from the first step of a turn until its commit.  So readers see what is durable, and nothing else.
+ * Who only reads need not wake it: engine_read() runs on the caller's thread, between two turns of the
+ * engine, each from the first step until its commit (turns.h).  So readers see what is durable, and
+ * nothing else.
  * If a commit fails, nobody is answered with success and no effect is performed until a later try
  * succeeds; it is tried every second. */
 #pragma once
@@ -21,6 +22,7 @@ struct engine_config {
     struct store *store;            /* borrowed, used by the engine's thread only from now on */
     struct registry *registry;      /* borrowed; resolves tags of our own repositories */
     struct core_options options;    /* seed: used at the first start only, then the stored state */
+    int64_t read_patience_ms;       /* how long who only reads waits for a commit; 0: 10 s */
 };
 
 /* Loads the core from the store. */
@@ -34,8 +36,9 @@ void engine_free(struct engine *e);
 /* Runs call(arg) on the engine's thread; true once everything it changed is durable.  False: stopping, or the
  * commit failed, and nothing it found out may be told.  Any thread but the engine's. */
 bool engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
-/* Runs call(arg), which changes nothing, on this thread; soon, for whoever holds the core meanwhile waits.
- * False as above.  Any thread but the engine's. */
+/* Runs call(arg), which changes nothing, on this thread; soon, for whoever holds the core meanwhile
+ * waits.  False as above, and if a commit takes longer than read_patience_ms: a disk that stalls shall
+ * not keep the threads of clients who only look.  Any thread but the engine's. */
 bool engine_read(struct engine *e, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
 /* One step; only inside a call of engine_run(). */
 void engine_step(struct engine *e, const struct event *event);

@@ -68,6 +68,7 @@ struct world {
     struct registry *registry;
     struct engine *engine;
     bool is_never_started;
+    int64_t read_patience_ms;
 };
 
 static void
@@ -82,6 +83,7 @@ open_world(struct world *w)
     CHECK(w->registry != NULL);
     config.store = w->store;
     config.registry = w->registry;
+    config.read_patience_ms = w->read_patience_ms;
     config.options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = 7,
                                            .steady_after_ms = 40000, .start_timeout_ms = 60000};
     w->engine = engine_new(&config, &err);
@@ -242,6 +244,108 @@ TEST(readers_run_beside_the_engine)
     for (int i = 0; i < 4; i++)
         pthread_join(readers[i], NULL);
     CHECK(atomic_load(&race.reads) > 0);
+    end_world(&w);
+}
+
+/* ---- a disk that takes its time ---- */
+
+static atomic_int syncs, sync_takes_ms;
+static atomic_bool is_disk_stuck;
+
+/* SQLite's, of this program: a commit is durable when it returns. */
+int
+fdatasync(int fd)
+{
+    const int takes_ms = atomic_load(&sync_takes_ms);
+
+    if (takes_ms > 0)
+        clock_sleep_ms(takes_ms);
+    while (atomic_load(&is_disk_stuck))
+        clock_sleep_ms(1);
+    atomic_fetch_add(&syncs, 1);
+    return fsync(fd);
+}
+
+struct writer {
+    struct engine *engine;
+    int number;
+    atomic_bool *is_over;
+};
+
+static void *
+write_all_along(void *arg)
+{
+    struct writer *writer = arg;
+    char name[32];
+
+    for (int i = 0; !atomic_load(writer->is_over); i++) {
+        struct create one = {.engine = writer->engine, .name = name};
+
+        snprintf(name, sizeof(name), "w%d-%d", writer->number, i);
+        CHECK(engine_run(writer->engine, create_cluster, &one));
+    }
+    return NULL;
+}
+
+TEST(who_reads_waits_for_the_commit_under_way_and_for_no_other)
+{
+    struct world w = new_world();
+    struct writer writers[4];
+    pthread_t threads[4];
+    atomic_bool is_over = false;
+    int count = 0, longest = 0;
+
+    atomic_store(&sync_takes_ms, 20);
+    for (int i = 0; i < 4; i++) {
+        writers[i] = (struct writer){w.engine, i, &is_over};
+        pthread_create(&threads[i], NULL, write_all_along, &writers[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        const int before = atomic_load(&syncs);
+
+        CHECK(engine_read(w.engine, count_clusters, &count));
+        const int commits = atomic_load(&syncs) - before;
+        longest = commits > longest ? commits : longest;
+        clock_sleep_ms(7);
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&sync_takes_ms, 0);
+    CHECK(count > 0);
+    CHECK(longest <= 1);
+    end_world(&w);
+}
+
+static void *
+write_one(void *arg)
+{
+    CHECK(engine_run(((struct create *)arg)->engine, create_cluster, arg));
+    return NULL;
+}
+
+TEST(a_disk_that_stalls_keeps_nobody_who_reads_for_ever)
+{
+    struct world w = new_world();
+    struct create create = {.name = "late"};
+    pthread_t writer;
+    int count = 0;
+
+    close_world(&w);
+    w.read_patience_ms = 50;
+    open_world(&w);
+    create.engine = w.engine;
+    atomic_store(&is_disk_stuck, true);
+    pthread_create(&writer, NULL, write_one, &create);
+    while (engine_read(w.engine, count_clusters, &count)) /* until the commit has begun */
+        continue;
+    for (int i = 0; i < 3; i++)
+        CHECK(!engine_read(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 0); /* what is not durable was not told */
+    atomic_store(&is_disk_stuck, false);
+    pthread_join(writer, NULL);
+    CHECK(engine_read(w.engine, count_clusters, &count));
+    CHECK_EQ(count, 1);
     end_world(&w);
 }
 
