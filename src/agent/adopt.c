@@ -204,23 +204,28 @@ remove_labelled(struct docker *d, const char *label, const char *installation, i
 static void
 work_remove(struct job *job, struct docker *d)
 {
-    cleanup_free char *label = text_format(LABEL_TASK "=%s", job->reason);
+    const struct pending_removal *p = job->removal;
+    cleanup_free char *label = text_format(LABEL_TASK "=%s", p->task);
     int removed = 0;
 
-    job->is_ok = remove_labelled(d, label, job->host.installation, &removed, &job->err);
+    if (p->id_count == 0) {
+        job->is_ok = remove_labelled(d, label, job->host.installation, &removed, &job->err);
+        return;
+    }
+    job->is_ok = true;
+    for (int i = p->id_count - 1; i >= 0 && job->is_ok; i--)
+        job->is_ok = docker_container_remove(d, p->ids[i], &job->err);
 }
 
 static void
 removed(struct job *job)
 {
     struct agent *agent = job->agent;
-    struct pending_removal **at = &agent->removals;
+    struct pending_removal **at = &agent->removals, *p;
 
-    while (*at != NULL && strcmp((*at)->task, job->reason) != 0)
+    while (*at != job->removal)
         at = &(*at)->next;
-    if (*at == NULL)
-        return;
-    struct pending_removal *p = *at;
+    p = *at;
     if (job->is_ok) {
         container_logs_forget(agent->logs, p->task);
         *at = p->next;
@@ -247,25 +252,53 @@ adopt_retry_removals(struct agent *agent)
             continue;
         struct job *job = job_new(agent, NULL, 0, work_remove, removed);
 
-        memcpy(job->reason, p->task, sizeof(p->task)); /* the task's id travels here */
+        job->removal = p;
         p->is_busy = true;
         busy++;
         job_post(job, agent->workers);
     }
 }
 
-void
-adopt_remove(struct agent *agent, const char *task_id)
+/* Puts it at the end of the queue; NULL if it waits there already. */
+static struct pending_removal *
+queue_removal(struct agent *agent, const char *task_id)
 {
     struct pending_removal **at = &agent->removals;
 
     for (; *at != NULL; at = &(*at)->next)
         if (strcmp((*at)->task, task_id) == 0)
-            break;
-    if (*at == NULL) {
-        *at = mem_new(sizeof(**at));
-        (void)text_copy((*at)->task, sizeof((*at)->task), str_of(task_id));
-    }
+            return NULL;
+    *at = mem_new(sizeof(**at));
+    (void)text_copy((*at)->task, sizeof((*at)->task), str_of(task_id));
+    return *at;
+}
+
+void
+adopt_remove(struct agent *agent, const char *task_id)
+{
+    (void)queue_removal(agent, task_id);
+    adopt_retry_removals(agent);
+}
+
+/* Does it know of all that may exist?  Not of volumes, nor of what others made before it, nor of a
+ * container whose creation was given up: that may still come, while a known one holds its name. */
+static bool
+knows_all(const struct runner *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->containers[i].id[0] == '\0')
+            return false;
+    return !r->needs_preparing && !r->task->only_adopt;
+}
+
+void
+adopt_remove_runner(struct agent *agent, const struct runner *r)
+{
+    struct pending_removal *p = queue_removal(agent, r->id);
+
+    if (p != NULL && knows_all(r))
+        for (int i = 0; i < r->count; i++)
+            memcpy(p->ids[p->id_count++], r->containers[i].id, DOCKER_ID_SIZE);
     adopt_retry_removals(agent);
 }
 

@@ -140,12 +140,9 @@ runner_job_done(struct runner *r)
     if (!r->is_forgotten) {
         runner_advance(r);
     } else if (r->jobs == 0) {
-        char id[ID_SIZE];
-
-        memcpy(id, r->id, sizeof(id));
         unlink_runner(agent, r);
+        adopt_remove_runner(agent, r);
         runner_free(r);
-        adopt_remove(agent, id);
     }
 }
 

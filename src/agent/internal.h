@@ -54,6 +54,7 @@ struct job {
     struct json *json;
     struct agent_resolve *resolve;
     int64_t deadline_ms; /* of `resolve` */
+    const struct pending_removal *removal; /* stays as it is while it is busy */
 };
 
 struct runner_container {
@@ -113,6 +114,9 @@ enum network_state { NETWORK_UNKNOWN, NETWORK_MAKING, NETWORK_READY };
 
 struct pending_removal {
     char task[ID_SIZE];
+    /* All that there is of the task, where its runner knows; else Docker is asked for its label. */
+    char ids[CONTAINERS_MAX][DOCKER_ID_SIZE];
+    int id_count;
     bool is_busy;
     struct pending_removal *next;
 };
@@ -175,6 +179,7 @@ void link_suspect(struct agent *agent); /* a call went unanswered: ask whether D
 void adopt_resync(struct agent *agent); /* `seen` is fresh */
 const struct json *adopt_find(const struct agent *agent, const char *docker_name);
 void adopt_remove(struct agent *agent, const char *task_id);
+void adopt_remove_runner(struct agent *agent, const struct runner *r); /* what belongs to its task */
 void adopt_retry_removals(struct agent *agent);
 void adopt_begin(struct agent *agent);
 /* A task as far as its containers' labels tell, good enough to stop it; NULL if it has none. */

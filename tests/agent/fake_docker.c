@@ -265,6 +265,8 @@ serve(struct fake_docker *f, int fd, struct str method, struct str path, struct 
         container_call(f, fd, method, path, fault);
     else if (str_starts(path, STR("/images/create")))
         pull(f, fd, fault);
+    else if (str_starts(path, STR("/volumes?")))
+        answer(fd, 200, "{\"Volumes\":null}", fault);
     else
         answer(fd, 404, "{\"message\":\"page not found\"}", fault);
     return true;

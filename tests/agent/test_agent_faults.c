@@ -213,6 +213,62 @@ TEST(what_is_adopted_but_gone_has_stopped)
     end();
 }
 
+static void
+wait_for_calls(const char *part, int count)
+{
+    for (int i = 0; fake_docker_count(fake, part) < count && i < 500 * CHECK_PATIENCE; i++)
+        clock_sleep_ms(10);
+    CHECK_EQ(fake_docker_count(fake, part), count);
+}
+
+static void
+run_and_stop(bool only_adopt)
+{
+    world_start(w, T1, PLAIN, NULL, only_adopt);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    agent_stop_task(w->agent, T1);
+    (void)world_wait(w, T1, TASK_STOPPED, 10);
+    agent_forget_task(w->agent, T1);
+}
+
+TEST(what_the_agent_made_is_removed_without_a_search)
+{
+    begin(true);
+    fake_docker_fault(fake, "DELETE ", FAKE_GARBAGE, 1); /* it asks until there is an answer */
+    run_and_stop(false);
+    wait_for_calls("DELETE ", 2);
+    CHECK_EQ(fake_docker_count(fake, "GET /v1.41/containers/json"), 1); /* the one of the connection */
+    CHECK_EQ(fake_docker_count(fake, "/volumes"), 0);
+    end();
+}
+
+TEST(what_an_earlier_agent_made_is_searched_for_all_that_belongs_to_it)
+{
+    begin(true);
+    world_start(w, T1, PLAIN, NULL, false);
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    world_stop_agent(w);
+    world_start_agent(w);
+    world_wait_connected(w, true, 10);
+    run_and_stop(true);
+    wait_for_calls("DELETE ", 1);
+    wait_for_calls("/volumes", 1);
+    CHECK_EQ(fake_docker_count(fake, "GET /v1.41/containers/json"), 3);
+    end();
+}
+
+TEST(what_may_exist_unseen_is_searched_for)
+{
+    begin(true);
+    fake_docker_fault(fake, "/containers/", FAKE_CLOSE, 1000000); /* created, and never told so */
+    world_start(w, T1, PLAIN, NULL, false);
+    wait_for_calls("/containers/create", 1);
+    agent_stop_task(w->agent, T1);
+    agent_forget_task(w->agent, T1);
+    wait_for_calls("DELETE /v1.41/containers/0", 1);
+    end();
+}
+
 /* A bad volume driver may hold up starts for minutes, while Docker answers all else. */
 TEST(starts_that_hang_keep_nobody_from_stopping)
 {
