@@ -2,21 +2,19 @@
 # SPDX-License-Identifier: MIT
 """Measures naru beside a bare script on the same machine in the same run, and prints medians and ratios.
 
-usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5]
+usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--rolls 3]
 
 1. naru itself: start to first answer, resident memory at rest, size of the stripped binary.
 2. A rolling update of four tasks whose image is there: naru's `forceNewDeployment` until the new tasks take all
    traffic, and until COMPLETED; against a script that does the least with Docker's API alone: start four
       containers, wait until each answers, stop the four old ones.
-3. The control plane (control-bench) and the core (core-bench): signed calls and durable changes a second, the opening
+3. The same at size: fifty tasks under load, beside a plain parallel loop with Docker's API (roll.py).
+4. The control plane (control-bench) and the core (core-bench): signed calls and durable changes a second, the opening
    of a large store, what a decision costs, each beside what the parts alone do. Run first, while the machine is quiet."""
 import argparse
 import concurrent.futures
-import http.client
-import json
 import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,31 +22,13 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "tests")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import harness  # noqa: E402
+import roll  # noqa: E402
+from docker_api import Engine  # noqa: E402
 
 TASKS = 4
-
-
-class Engine(http.client.HTTPConnection):
-    """Docker's API over its socket."""
-
-    def __init__(self, path):
-        super().__init__("localhost")
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-    def call(self, method, path, body=None):
-        self.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
-        answer = self.getresponse()
-        data = answer.read()
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data.decode()}")
-        return json.loads(data) if data else None
 
 
 def bare_start(image):
@@ -158,6 +138,7 @@ def main():
     parser.add_argument("--naru", default=str(HERE.parent / "build" / "naru"))
     parser.add_argument("--root", default=str(HERE.parent / "build" / "bench-data"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rolls", type=int, default=3, help="rounds of fifty tasks")
     args = parser.parse_args()
     harness.configure(args.naru, args.root, False)
     measure_programs()
@@ -165,6 +146,7 @@ def main():
         harness.DOCKER = docker
         measure_itself(args.rounds)
         measure_updates(args.rounds)
+        roll.measure(args.rolls)
     shutil.rmtree(args.root, ignore_errors=True)
 
 
