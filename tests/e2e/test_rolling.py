@@ -115,6 +115,41 @@ class Rolling(unittest.TestCase):
         self.web.wait_stable()
 
 
+class Scaling(unittest.TestCase):
+    """Many tasks come and go while naru is killed in the middle of it."""
+
+    def test_kills_while_scaling_in_and_out_lose_nothing(self):
+        many, rounds = (30, 6) if harness.SOAK else (9, 1)
+        with Naru("scaling") as naru:
+            web = WebService(naru, count=many)
+            web.create(build_web(naru, "v1"))
+            web.wait_stable(180)
+            slow = ("--fresh", "4", "--slow", "4", "--slow-path", "/slow?ms=700", "--rate", "300")
+            with Load(naru, seconds=3600, extra=slow) as load:
+                for i in range(rounds):
+                    self.scale_with_a_kill(naru, web, many // 3, 0.1 + 0.3 * i)
+                    self.scale_with_a_kill(naru, web, many, 0.1 + 0.5 * i)
+                result = load.stop()
+            self.assertEqual(result["failed"], "0", load.output[-3000:])
+            self.assertGreater(int(result["requests"]), 200 * rounds, load.output[-2000:])
+            print(f"\n  {2 * rounds} times between {many // 3} and {many} tasks, a kill in each: 0 failed of {result['requests']}")
+
+    def scale_with_a_kill(self, naru, web, count, kill_after):
+        web.update(desiredCount=count)
+        time.sleep(kill_after)
+        naru.kill()
+        time.sleep(0.2)
+        naru.start()
+        wait_until(f"{count} tasks in traffic, and no container but theirs", lambda: self.is_whole(naru, web, count), 180)
+
+    def is_whole(self, naru, web, count):
+        health = web.elb.describe_target_health(TargetGroupArn=web.group)["TargetHealthDescriptions"]
+        ours = harness.DOCKER.containers(f"label=naru.installation={naru.credentials['installation']}")
+        service = web.describe()
+        return (service["runningCount"] == count and service["pendingCount"] == 0 and len(ours) == count and
+                [h["TargetHealth"]["State"] for h in health] == ["healthy"] * count)
+
+
 class Failing(unittest.TestCase):
     """Bad revisions are rolled back by themselves, and nobody notices from outside."""
 
