@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/ecs_task_set.h"
 #include "model/arn.h"
 
 static void
@@ -201,14 +202,15 @@ ecs_current_revision(const struct service *service)
 
     if (primary != NULL)
         return primary->revision;
+    if (service->is_external)
+        return NULL;
     if (service->deployments != NULL)
         return service->deployments->revision;
     return service->revision_count > 0 ? service->revisions[service->revision_count - 1] : NULL;
 }
 
-/* launchType or the strategy, platform, network: the same members in four places. */
-static void
-set_workload(struct json *o, const struct revision *revision)
+void
+ecs_set_workload(struct json *o, const struct revision *revision)
 {
     static const char *const kept[] = {"capacityProviderStrategy", "platformVersion", "platformFamily",
                                        "networkConfiguration"};
@@ -234,7 +236,7 @@ describe_deployment(const struct request *rq, const struct service *service,
     set_int(o, "failedTasks", d->failed_tasks);
     ecs_set_time(rq, o, "createdAt", d->created_at_ms);
     ecs_set_time(rq, o, "updatedAt", d->updated_at_ms);
-    set_workload(o, d->revision);
+    ecs_set_workload(o, d->revision);
     json_set(o, "rolloutState", json_text(rollout_state_name(d->rollout_state)));
     ecs_set_text(o, "rolloutStateReason", d->rollout_reason);
     return o;
@@ -245,6 +247,12 @@ set_deployments(const struct request *rq, struct json *o, const struct service *
 {
     struct json *deployments = json_array(), *revisions = json_array();
 
+    if (service->is_external) { /* its sets are shown instead */
+        json_set(o, "deployments", deployments);
+        json_set(o, "taskSets", ecs_describe_task_sets_of(rq, service, /* with_tags= */ false));
+        json_unref(revisions);
+        return;
+    }
     for (const struct deployment *d = service->deployments; d != NULL; d = d->next) {
         const struct task_counts n = core_counts(rq->core, service, d);
         struct json *summary;
@@ -316,7 +324,7 @@ ecs_describe_service(const struct request *rq, const struct service *service, bo
     set_int(o, "runningCount", n.running);
     set_int(o, "pendingCount", n.pending);
     if (revision != NULL) {
-        set_workload(o, revision);
+        ecs_set_workload(o, revision);
         json_set(o, "taskDefinition", json_text(revision->task_definition_arn));
     }
     json_set(o, "deploymentConfiguration", json_ref(service->config.doc));
@@ -438,7 +446,7 @@ ecs_describe_revision(const struct request *rq, const struct service *service,
     json_set(o, "serviceArn", json_text(service->arn));
     json_set(o, "clusterArn", json_text(service->cluster_arn));
     json_set(o, "taskDefinition", json_text(revision->task_definition_arn));
-    set_workload(o, revision);
+    ecs_set_workload(o, revision);
     json_set(o, "loadBalancers", ecs_load_balancers(revision));
     for (int i = 0; i < revision->image_count; i++) {
         struct json *image = json_object();

@@ -91,6 +91,9 @@ void ecs_describe_course(const struct request *rq, const struct service *service
                          const struct service_deployment *sd, struct json *out);
 void ecs_describe_weights(const struct service *service, const struct service_deployment *sd,
                           const char *revision_arn, struct json *out);
-/* The newest deployment's revision; also of an INACTIVE service. NULL only if there never was one. */
+/* The newest deployment's revision; also of an INACTIVE service. NULL if there never was one, or no task set
+ * is the primary. */
 const struct revision *ecs_current_revision(const struct service *service);
 struct json *ecs_load_balancers(const struct revision *revision);
+/* launchType or the strategy, platform, network: the same members in five places. */
+void ecs_set_workload(struct json *o, const struct revision *revision);

@@ -15,6 +15,8 @@ operation_handler ecs_register_task_definition, ecs_describe_task_definition,
     ecs_delete_task_definitions;
 operation_handler ecs_create_service, ecs_update_service, ecs_describe_services, ecs_list_services,
     ecs_delete_service, ecs_list_services_by_namespace;
+operation_handler ecs_create_task_set, ecs_update_task_set, ecs_delete_task_set, ecs_describe_task_sets,
+    ecs_update_service_primary_task_set;
 operation_handler ecs_run_task, ecs_start_task, ecs_stop_task, ecs_describe_tasks, ecs_list_tasks;
 operation_handler ecs_update_task_protection, ecs_get_task_protection;
 operation_handler ecs_list_service_deployments, ecs_describe_service_deployments,

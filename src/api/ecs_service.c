@@ -8,6 +8,7 @@
 #include "api/ecs_service_input.h"
 #include "api/ecs_shown.h"
 #include "api/ecs_strategy_input.h"
+#include "api/ecs_task_set.h"
 #include "core/zone_balance.h"
 #include "model/arn.h"
 
@@ -30,6 +31,9 @@ static struct json *
 service_doc(const struct request *rq, const struct json *old)
 {
     struct json *doc = json_object(), *controller = json_object();
+    const struct json *controllers[] = {json_get(old, "deploymentController"),
+                                        json_get(rq->input, "deploymentController")};
+    const struct json *kept = controllers[old == NULL];
 
     for (void *it = json_first(old); it != NULL; it = json_next(old, it))
         json_set(doc, json_key(it), json_ref(json_value(it)));
@@ -50,7 +54,7 @@ service_doc(const struct request *rq, const struct json *old)
         else if (json_get(doc, kept_lists[i]) == NULL)
             json_set(doc, kept_lists[i], json_array());
     }
-    json_set(controller, "type", json_text("ECS"));
+    json_set(controller, "type", json_text(json_get_cstr(kept, "type", "ECS")));
     json_set(doc, "deploymentController", controller);
     return doc;
 }
@@ -112,7 +116,8 @@ create_request(const struct request *rq, const struct workload *w)
         if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0)
             json_set(o, key, json_ref(json_value(it)));
     }
-    json_set(o, "taskDefinition", json_text(w->definition->arn));
+    if (w->definition != NULL)
+        json_set(o, "taskDefinition", json_text(w->definition->arn));
     return o;
 }
 
@@ -154,7 +159,9 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
     if (!check_quota(rq->core, cluster, err))
         return false;
     doc = service_doc(rq, NULL);
-    if (!set_rebalancing(rq, doc, rules, w->launch_type, config->maximum_percent, err))
+    if (external_is_asked(rq->input))
+        json_set(doc, "availabilityZoneRebalancing", json_text("DISABLED"));
+    else if (!set_rebalancing(rq, doc, rules, w->launch_type, config->maximum_percent, err))
         return false;
     json_set(doc, "request", json_ref(request));
     all_tags = ecs_tags_or_empty(tags);
@@ -168,7 +175,7 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
             .desired_count = (int)json_get_i64(rq->input, "desiredCount", 0),
             .health_check_grace_s =
                 (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", 0),
-            .task_definition_arn = w->definition->arn,
+            .task_definition_arn = w->definition == NULL ? NULL : w->definition->arn,
             .launch_type = w->launch_type,
             .load_balancers = w->load_balancers,
             .load_balancer_count = w->load_balancer_count,
@@ -209,16 +216,18 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
         return false;
     const bool is_daemon =
         strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
-    if (!is_daemon && json_get(rq->input, "desiredCount") == NULL)
+    const bool is_external = external_is_asked(rq->input);
+    if (!is_daemon && !is_external && json_get(rq->input, "desiredCount") == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "desiredCount must be given for the scheduling strategy REPLICA.");
     if (!check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err) ||
-        !workload_read(rq, cluster, NULL, &w, err) ||
+        (is_external ? !external_check_create(rq->input, err)
+                     : !workload_read(rq, cluster, NULL, &w, err)) ||
         (is_daemon && !daemon_check(rq->input, &w, err)) ||
         !placement_read(rq->input, w.launch_type, &rules, err) ||
         !capacity_check_count(json_get(w.doc, "capacityProviderStrategy"),
                               json_get_i64(rq->input, "desiredCount", 0), err) ||
-        !check_grace_period(rq, w.load_balancer_count, w.definition, err) ||
+        (!is_external && !check_grace_period(rq, w.load_balancer_count, w.definition, err)) ||
         !config_read(json_get(rq->input, "deploymentConfiguration"),
                      is_daemon ? &daemon_defaults : NULL, &config, err) ||
         !check_strategy(rq, cluster, &w, &config, err))
@@ -346,6 +355,23 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
     return ecs_step_or_plan(rq, s, &event, out, err);
 }
 
+/* One given is the service's own. */
+static bool
+check_controller(const struct json *input, const struct service *s, struct err *err)
+{
+    return json_get(input, "deploymentController") == NULL || external_is_asked(input) == s->is_external ||
+           err_set(err, ERR_UNSUPPORTED_FEATURE,
+                   "Changing the deploymentController of a service is not built in naru yet.");
+}
+
+static bool
+update_external(struct request *rq, const struct service *s, struct err *err)
+{
+    cleanup_json struct json *doc = service_doc(rq, s->doc);
+
+    return external_update(rq, s, doc, err);
+}
+
 bool
 ecs_update_service(struct request *rq, struct json *out, struct err *err)
 {
@@ -364,9 +390,11 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
         return false;
     if (s->is_daemon && !daemon_check(rq->input, NULL, err))
         return false;
-    if (json_get_bool(rq->input, "rollbackDeployment", false))
+    if (!check_controller(rq->input, s, err))
+        return false;
+    if (!s->is_external && json_get_bool(rq->input, "rollbackDeployment", false))
         return roll_back(rq, s, out, err);
-    if (!update(rq, cluster, s, out, err))
+    if (s->is_external ? !update_external(rq, s, err) : !update(rq, cluster, s, out, err))
         return false;
     json_set(out, "service", ecs_describe_service(rq, s, false));
     return true;
@@ -457,7 +485,7 @@ check_deletable(const struct request *rq, const struct service *s, struct err *e
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The service cannot be stopped while it is scaled above 0.");
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
-        deployments += d->status != DEPLOYMENT_INACTIVE;
+        deployments += d->status != DEPLOYMENT_INACTIVE && d->set == NULL;
     if (deployments > 1)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The service cannot be stopped while deployments are active.");

@@ -70,9 +70,9 @@ service_check_built(const struct json *input, struct err *err)
         return fail_unbuilt("serviceConnectConfiguration", err);
     if (json_get_bool(input, "enableExecuteCommand", false))
         return fail_unbuilt("enableExecuteCommand (ExecuteCommand)", err);
-    if (strcmp(controller, "ECS") != 0)
+    if (strcmp(controller, "ECS") != 0 && strcmp(controller, "EXTERNAL") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "deploymentController %s is not built in naru yet: ECS is.", controller);
+                       "deploymentController %s is not built in naru yet: ECS and EXTERNAL are.", controller);
     if (strcmp(launch, "EC2") != 0 && strcmp(launch, "FARGATE") != 0)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "launchType %s is not built in naru yet: EC2 and FARGATE are.", launch);

@@ -18,6 +18,11 @@ tags_of(const struct request *rq, struct str kind, const char *arn, bool *found)
         const struct service *service = core_service_by_arn(rq->core, arn);
         if (service != NULL && service->status != SERVICE_INACTIVE)
             return service->tags;
+    } else if (str_is(kind, "task-set")) {
+        struct service *service = NULL;
+        const struct deployment *set = core_task_set(rq->core, arn, &service);
+        if (set != NULL && service->status != SERVICE_INACTIVE)
+            return set->set->tags;
     } else if (str_is(kind, "task")) {
         const struct task *task = core_task_by_arn(rq->core, arn);
         if (task != NULL)
@@ -52,13 +57,14 @@ find_tags(const struct request *rq, const struct json **tags, struct err *err)
     rest = parts.resource;
     if (!str_split(&rest, '/', &kind) || rest.at == NULL || rest.len == 0)
         return err_set(err, ERR_INVALID_PARAMETER, "The ARN provided is invalid.");
-    if ((str_is(kind, "service") || str_is(kind, "task") || str_is(kind, "container-instance")) &&
+    if ((str_is(kind, "service") || str_is(kind, "task") || str_is(kind, "task-set") ||
+         str_is(kind, "container-instance")) &&
         str_index(rest, '/') < 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Long arn format must be used for tagging operations");
     if (!str_is(kind, "service") && !str_is(kind, "task") && !str_is(kind, "cluster") &&
         !str_is(kind, "task-definition") && !str_is(kind, "container-instance") &&
-        !str_is(kind, "capacity-provider"))
+        !str_is(kind, "capacity-provider") && !str_is(kind, "task-set"))
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
                        "Tags of a " STR_FMT " are not built in naru yet.",
                        STR_ARG(str_slice(kind, 0, 60)));

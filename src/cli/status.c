@@ -92,6 +92,33 @@ add_image(struct status *s, const struct json *service, struct json *row)
     }
 }
 
+/* Of a service with the deployment controller EXTERNAL: what runs side by side. */
+static void
+add_task_sets(struct status *s, const struct json *service, struct json *row)
+{
+    const struct json *sets = json_get(service, "taskSets");
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < json_size(sets); i++) {
+        const struct json *set = json_at(sets, i), *scale = json_get(set, "scale");
+        struct json *o = json_object();
+
+        json_set(o, "id", json_text(json_get_cstr(set, "id", "")));
+        json_set(o, "status", json_text(json_get_cstr(set, "status", "")));
+        json_set(o, "stabilityStatus", json_text(json_get_cstr(set, "stabilityStatus", "")));
+        json_set(o, "desiredCount", json_int(json_get_i64(set, "computedDesiredCount", 0)));
+        json_set(o, "runningCount", json_int(json_get_i64(set, "runningCount", 0)));
+        json_set(o, "pendingCount", json_int(json_get_i64(set, "pendingCount", 0)));
+        json_set(o, "taskDefinition", json_text(arn_tail(json_get_cstr(set, "taskDefinition", ""))));
+        if (scale != NULL)
+            json_set(o, "scale", json_ref(scale));
+        add_health(s, set, o);
+        json_append(list, o);
+    }
+    json_set(row, "rolloutState", json_text("EXTERNAL"));
+    json_set(row, "taskSets", list);
+}
+
 static void
 add_service(struct status *s, const char *cluster, const struct json *service)
 {
@@ -112,6 +139,8 @@ add_service(struct status *s, const char *cluster, const struct json *service)
     json_set(row, "rolloutState", json_text(json_get_cstr(primary, "rolloutState", "")));
     add_image(s, service, row);
     add_health(s, service, row);
+    if (json_get(service, "taskSets") != NULL)
+        add_task_sets(s, service, row);
     json_append(json_get(s->out, "services"), row);
 }
 
@@ -225,6 +254,23 @@ number_cell(const struct json *row, const char *name, char buffer[static 24])
 }
 
 static void
+print_task_sets(struct table *t, const struct json *sets)
+{
+    char desired[24], running[24], pending[24];
+
+    for (size_t i = 0; i < json_size(sets); i++) {
+        const struct json *set = json_at(sets, i);
+        cleanup_free char *name = text_format("  %s", json_get_cstr(set, "id", ""));
+        cleanup_free char *state =
+            text_format("%s %s", json_get_cstr(set, "status", ""), json_get_cstr(set, "stabilityStatus", ""));
+
+        table_add(t, "", name, number_cell(set, "desiredCount", desired),
+                  number_cell(set, "runningCount", running), number_cell(set, "pendingCount", pending), state,
+                  json_get_cstr(set, "taskDefinition", ""), "", json_get_cstr(set, "health", ""));
+    }
+}
+
+static void
 print_services(const struct json *services)
 {
     struct table *t =
@@ -241,6 +287,7 @@ print_services(const struct json *services)
                   json_get_cstr(r, "deploymentStatus", json_get_cstr(r, "rolloutState", "")),
                   json_get_cstr(r, "taskDefinition", ""), json_get_cstr(r, "image", ""),
                   json_get_cstr(r, "health", ""));
+        print_task_sets(t, json_get(r, "taskSets"));
     }
     table_print(t, stdout);
     table_free(t);

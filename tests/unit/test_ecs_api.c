@@ -25,7 +25,7 @@ TEST(unknown_and_unbuilt_operations_are_told_apart)
 
     world_init(&w);
     world_refuse(&w, "MakeCoffee", "{}", "UnknownOperationException", "MakeCoffee");
-    world_refuse(&w, "CreateTaskSet", "{}", "UnsupportedFeatureException", "CreateTaskSet is not built");
+    world_refuse(&w, "CreateDaemon", "{}", "UnsupportedFeatureException", "CreateDaemon is not built");
     world_refuse(&w, "CreateGateway", "{}", "UnsupportedFeatureException", "CreateGateway");
     CHECK_EQ(world_send(&w, "ecs", "application/x-amz-json-1.1", NULL, "{}"), 400);
     CHECK(strstr(w.body, "UnknownOperationException") != NULL);
