@@ -10,7 +10,6 @@
 #include "core/deployment.h"
 #include "core/index.h"
 #include "core/parts.h"
-#include "core/placement.h"
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"

@@ -3,10 +3,13 @@
  * and the one function that changes it.
  * Start at core_step().  Pure: no clock, no I/O, no dice but the seeded generator, whose state is
  * part of what is stored, so that the same history always gives the same ids and effects.
- * Readers (the API's handlers) run on the thread that steps and read the lists directly; they never
- * change anything: every change is an event.
- * Ownership: the core owns all it points to.  Unknown ids in requests are the door's to refuse:
- * core_step() asserts on them; in reports of the world they are ignored. */
+ * Readers (the API's handlers) read the lists directly, under the lock that the engine holds while it
+ * steps and commits; they never change anything: every change is an event.
+ * Units: '_ms' is milliseconds since the epoch, 0 for never; counts are tasks, memory is MiB, cpu is
+ * 1/1024 of a core.
+ * Errors: only rows of a damaged store.  Unknown ids in requests are the door's to refuse:
+ * core_step() asserts on them; in reports of the world they are ignored.
+ * Ownership: the core owns all it points to. */
 #pragma once
 #include "base/random.h"
 #include "core/effect.h"
@@ -117,5 +120,5 @@ struct task_counts core_counts(const struct core *core, const struct service *se
                                const struct deployment *deployment);
 bool core_task_is_healthy(const struct core *core, const struct task *task); /* ecs.md 5.3 */
 
-/* Asserts every invariant; called after each step, and by tests. */
+/* Asserts every invariant: after a restart, and in tests.  A step looks at the rows that it touched. */
 void core_check(const struct core *core);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* find.c - what readers ask of the core; nothing here changes anything. */
-#include <assert.h>
 #include <stdio.h>
 #include "core/index.h"
 #include "core/strategy.h"

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* index.h - the core's own bookkeeping: finding things fast, knowing what changed and what is due.
- * Private to core/.  Nothing here is stored; core_resume() builds it again from the rows.
+ * Private to core/, like all headers that include this one.  What they have in common: nothing fails
+ * that takes no `err` (a bad argument is our bug, and asserts), pointers are borrowed for the call
+ * unless the function says that it takes them over, and times are '_ms' of core->now_ms.
+ * Nothing here is stored; core_resume() builds it again from the rows.
  * A step runs like this: the event's handler changes objects, calls core_touch_*() for each and
  * core_queue() for each service that may have something to do; then all queued services and
  * those whose deadline passed are advanced; then every touched row becomes one PERSIST. */

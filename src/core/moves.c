@@ -5,8 +5,6 @@
 #include "core/capacity.h"
 #include "core/deployment.h"
 #include "core/placement.h"
-#include "core/protection.h"
-#include "core/rollout.h"
 #include "core/said.h"
 #include "core/task_lifecycle.h"
 

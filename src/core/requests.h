@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* requests.h - what operators ask for, one function an event; called by core_step() only. */
+/* requests.h - what operators ask for, one function an event; called by core_step() only.
+ * Ids in an event were looked up by the API's door just before, so an unknown one asserts. */
 #pragma once
 #include "core/index.h"
 
+/* ---- instances.c ---- */
 void cluster_create(struct core *core, const struct ev_cluster_create *ev);
 void cluster_delete(struct core *core, const struct ev_cluster_delete *ev);
 void cluster_update(struct core *core, const struct ev_cluster_update *ev);
 void instance_status_set(struct core *core, const struct ev_instance_status *ev);
 void instance_attributes_set(struct core *core, const struct ev_instance_attributes *ev);
-void instance_reported(struct core *core, const struct ev_instance_report *ev);
+void instance_reported(struct core *core, const struct ev_instance_report *ev); /* any host */
+void instance_link(struct core *core, struct container_instance *i); /* to cluster and machine */
+void instance_touch(struct core *core, struct container_instance *i); /* and version + 1 */
+
+/* ---- requests.c ---- */
 void task_definition_register(struct core *core, const struct ev_task_definition_register *ev);
 void task_definition_deregister(struct core *core, const struct ev_task_definition_deregister *ev);
 void tags_set(struct core *core, const struct ev_tags_set *ev);
@@ -21,6 +27,7 @@ void target_group_delete(struct core *core, const struct ev_target_group_delete 
 /* The balancer gets a new view, and the row is written. */
 void config_changed(struct core *core, enum row_kind kind, const char *arn);
 
+/* ---- service_scheduler.c ---- */
 void service_create(struct core *core, const struct ev_service_create *ev);
 void service_update(struct core *core, const struct ev_service_update *ev);
 void service_rollback(struct core *core, const struct ev_service_rollback *ev);
@@ -28,9 +35,6 @@ void service_delete(struct core *core, const struct ev_service_delete *ev);
 void service_deployment_stop(struct core *core, const struct ev_service_deployment_stop *ev);
 void task_run(struct core *core, const struct ev_task_run *ev);
 void task_stop_request(struct core *core, const struct ev_task_stop_request *ev);
-
-void instance_link(struct core *core, struct container_instance *i); /* to cluster and machine */
-void instance_touch(struct core *core, struct container_instance *i); /* and version + 1 */
 
 /* Puts a service into the lists and maps; used by creation and by loading. */
 void service_add(struct core *core, struct service *s);

@@ -2,9 +2,7 @@
 /* resume.c - after the rows were loaded: everything is linked again, and the hands are told what
  * they must know.  What was committed but not yet performed when naru died is performed now. */
 #include <assert.h>
-#include <stdio.h>
 #include "core/definitions.h"
-#include "core/deployment.h"
 #include "core/index.h"
 #include "core/placement.h"
 #include "core/requests.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* revision.c - service revisions, and the one time their tags become digests (ecs.md 5.7). */
 #include <assert.h>
-#include <stdio.h>
 #include "core/rollout.h"
 #include "core/said.h"
 #include "core/task_set.h"

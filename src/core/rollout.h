@@ -39,7 +39,7 @@ void rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool 
 /* How long launches wait after so many failed ones in a row (ecs.md 5.9). */
 int64_t rollout_back_off_ms(int failures);
 
-/* ---- digests ---- */
+/* ---- revision.c: service revisions and their digests ---- */
 struct revision *revision_new(struct core *core, struct service *s,
                               const struct task_definition *td);
 /* Asks for the digests if it is time to; true once tasks may start. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/target_health.h"
-#include <assert.h>
 #include <stdio.h>
 
 /* Until a new target's first answer decided it, probing is cheap and waiting is what users feel:

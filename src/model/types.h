@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* types.h - sizes and enums that all of the model shares.
+ * What the nouns of model/ have in common: `_new()` and `_decode()` give an object that is the
+ * caller's, or `_decode()` NULL and ERR_INTERNAL for a damaged row; `_encode()` gives the caller a
+ * row for the store (row.h); `_free()` accepts NULL.  Other pointers are borrowed for the call.
  * Every enum is one X-list: value, wire name.  `<enum>_name()` gives the wire name, and
  * `<enum>_parse()` finds the value (false if unknown). */
 #pragma once
