@@ -217,10 +217,7 @@ static void
 begin_change(struct haproxy_process *p, enum haproxy_state state, const char *fingerprint,
              int64_t first_poll_ms)
 {
-    const bool fits = text_copy(p->fingerprint, sizeof(p->fingerprint), str_of(fingerprint));
-
-    assert(fits);
-    (void)fits;
+    text_copy_all(p->fingerprint, sizeof(p->fingerprint), fingerprint);
     p->state = state;
     p->began_ms = clock_monotonic_ms();
     p->signalled_ms = 0;

@@ -55,9 +55,7 @@ slots_take(struct slots *s, const char *address, int port)
     if (index < 0)
         return -1;
     s->at[index].use = SLOT_TAKEN;
-    bool fits = text_copy(s->at[index].address, sizeof(s->at[index].address), str_of(address));
-    assert(fits);
-    (void)fits;
+    text_copy_all(s->at[index].address, sizeof(s->at[index].address), address);
     s->at[index].port = port;
     return index;
 }

@@ -204,6 +204,14 @@ text_copy(char *to, size_t size, struct str from)
     return true;
 }
 
+void
+text_copy_all(char *to, size_t size, const char *from)
+{
+    const bool fits = text_copy(to, size, str_of(from));
+
+    assert(fits);
+}
+
 char *
 text_format(const char *format, ...)
 {

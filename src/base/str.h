@@ -44,6 +44,8 @@ char *str_dup(struct str s);   /* malloc'd C string */
 char *text_dup(const char *s); /* malloc'd copy; NULL stays NULL */
 /* Copies into `to[size]` with a NUL.  False (and an empty string) if it does not fit. */
 bool text_copy(char *to, size_t size, struct str from);
+/* The same of a text whose length somebody checked: asserts that it fits. */
+void text_copy_all(char *to, size_t size, const char *from);
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2); /* malloc'd */
 void *mem_new(size_t size);                                  /* zeroed, never NULL */
 void *mem_grow(void *p, size_t count, size_t size);          /* realloc that never fails */

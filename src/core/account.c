@@ -34,9 +34,8 @@ static struct account *
 add_account(struct core *core, const char *region)
 {
     struct account *a = mem_new(sizeof(*a));
-    const bool fits = text_copy(a->region, sizeof(a->region), str_of(region));
 
-    assert(fits);
+    text_copy_all(a->region, sizeof(a->region), region);
     a->settings = json_object();
     a->next = core->accounts;
     core->accounts = a;

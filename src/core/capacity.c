@@ -62,15 +62,13 @@ capacity_provider_put(struct core *core, const struct ev_capacity_provider_put *
 {
     struct capacity_provider *p = core_capacity_provider(core, ev->region, ev->name);
     struct capacity_provider **end = &core->capacity_providers;
-    bool fits = true;
 
     if (p == NULL) {
         p = mem_new(sizeof(*p));
         arn_format(p->arn, "ecs", ev->region, core->options.account, "capacity-provider/%s", ev->name);
-        fits = text_copy(p->name, sizeof(p->name), str_of(ev->name)) &&
-               text_copy(p->region, sizeof(p->region), str_of(ev->region)) &&
-               text_copy(p->host_group, sizeof(p->host_group), str_of(ev->host_group));
-        assert(fits);
+        text_copy_all(p->name, sizeof(p->name), ev->name);
+        text_copy_all(p->region, sizeof(p->region), ev->region);
+        text_copy_all(p->host_group, sizeof(p->host_group), ev->host_group);
         while (*end != NULL)
             end = &(*end)->next;
         *end = p;

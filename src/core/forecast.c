@@ -182,7 +182,7 @@ forecast_step(struct forecast_world *w, const struct event *event)
 /* ---- the course ---- */
 
 static bool
-is_over(const struct forecast_world *w, const struct service *s)
+is_over(const struct service *s)
 {
     const struct service_deployment *sd = service_current(s);
     const struct deployment *p = service_primary(s);
@@ -222,7 +222,7 @@ follow(struct forecast_world *w)
 
     for (int steps = 0; steps < STEPS_MAX; steps++) {
         const struct service *s = core_service_by_arn(w->core, w->options->service_arn);
-        if (is_over(w, s)) {
+        if (is_over(s)) {
             if (!f->ends)
                 f->live_ms = w->now_ms - w->start_ms;
             f->ends = true;

@@ -63,14 +63,12 @@ cluster_create(struct core *core, const struct ev_cluster_create *ev)
 {
     struct cluster *c = mem_new(sizeof(*c)), *before;
     struct cluster **end = &core->clusters;
-    bool fits;
 
     arn_format(c->arn, "ecs", ev->region, core->options.account, "cluster/%s", ev->name);
     before = strmap_get(&core->index->clusters, c->arn);
     assert(before == NULL || before->status == CLUSTER_INACTIVE);
-    fits = text_copy(c->name, sizeof(c->name), str_of(ev->name)) &&
-           text_copy(c->region, sizeof(c->region), str_of(ev->region));
-    assert(fits);
+    text_copy_all(c->name, sizeof(c->name), ev->name);
+    text_copy_all(c->region, sizeof(c->region), ev->region);
     c->status = CLUSTER_ACTIVE;
     c->created_at_ms = core->now_ms;
     replace_doc(&c->doc, ev->doc);

@@ -117,14 +117,6 @@ make_revision(struct core *core, struct service *s, const char *task_definition_
     return r;
 }
 
-static void
-copy_name(char *to, size_t size, const char *from)
-{
-    const bool fits = text_copy(to, size, str_of(from));
-
-    assert(fits); /* the door checked its length */
-}
-
 void
 service_create(struct core *core, const struct ev_service_create *ev)
 {
@@ -136,12 +128,12 @@ service_create(struct core *core, const struct ev_service_create *ev)
     before = strmap_get(&core->index->services, s->arn);
     if (before != NULL)
         service_remove(core, before);
-    copy_name(s->name, sizeof(s->name), ev->name);
-    copy_name(s->cluster_arn, sizeof(s->cluster_arn), c->arn);
-    copy_name(s->cluster_name, sizeof(s->cluster_name), c->name);
-    copy_name(s->region, sizeof(s->region), c->region);
-    copy_name(s->created_by, sizeof(s->created_by), ev->created_by);
-    copy_name(s->client_token, sizeof(s->client_token), ev->client_token);
+    text_copy_all(s->name, sizeof(s->name), ev->name);
+    text_copy_all(s->cluster_arn, sizeof(s->cluster_arn), c->arn);
+    text_copy_all(s->cluster_name, sizeof(s->cluster_name), c->name);
+    text_copy_all(s->region, sizeof(s->region), c->region);
+    text_copy_all(s->created_by, sizeof(s->created_by), ev->created_by);
+    text_copy_all(s->client_token, sizeof(s->client_token), ev->client_token);
     s->cluster = c;
     s->status = SERVICE_ACTIVE;
     s->desired_count = ev->desired_count;

@@ -76,11 +76,9 @@ make_set(const struct core *core, const struct service *s, const struct ev_task_
          const char *id)
 {
     struct task_set *set = mem_new(sizeof(*set));
-    const bool fits =
-        text_copy(set->external_id, sizeof(set->external_id), str_of(ev->external_id)) &&
-        text_copy(set->client_token, sizeof(set->client_token), str_of(ev->client_token));
 
-    assert(fits); /* the door checked their lengths */
+    text_copy_all(set->external_id, sizeof(set->external_id), ev->external_id);
+    text_copy_all(set->client_token, sizeof(set->client_token), ev->client_token);
     arn_format(set->arn, "ecs", s->region, core->options.account, "task-set/%s/%s/%s",
                s->cluster_name, s->name, id);
     set->scale = ev->scale;

@@ -14,14 +14,6 @@ static const struct row_field row_fields[] = {
     FIELDS_END,
 };
 
-static void
-copy_text(char *to, size_t size, const char *from)
-{
-    const bool fits = text_copy(to, size, str_of(from));
-
-    assert(fits); /* the door checked its length */
-}
-
 /* A member that the API gives as text ("256"), or as a number in older documents. */
 static int
 number_of(const struct json *doc, const char *key)
@@ -57,8 +49,8 @@ read_ports(struct container_definition *c, const struct json *mappings)
 static void
 read_container(struct container_definition *c, const struct json *doc)
 {
-    copy_text(c->name, sizeof(c->name), json_get_cstr(doc, "name", ""));
-    copy_text(c->image, sizeof(c->image), json_get_cstr(doc, "image", ""));
+    text_copy_all(c->name, sizeof(c->name), json_get_cstr(doc, "name", ""));
+    text_copy_all(c->image, sizeof(c->image), json_get_cstr(doc, "image", ""));
     assert(c->name[0] != '\0');
     c->essential = json_get_bool(doc, "essential", true);
     c->has_health_check = json_get(doc, "healthCheck") != NULL;
@@ -97,8 +89,8 @@ read_doc(struct task_definition *td)
     const struct json *containers = json_get(td->doc, "containerDefinitions");
     const struct json *fits = json_get(td->doc, "compatibilities");
 
-    copy_text(td->arn, sizeof(td->arn), json_get_cstr(td->doc, "taskDefinitionArn", ""));
-    copy_text(td->family, sizeof(td->family), json_get_cstr(td->doc, "family", ""));
+    text_copy_all(td->arn, sizeof(td->arn), json_get_cstr(td->doc, "taskDefinitionArn", ""));
+    text_copy_all(td->family, sizeof(td->family), json_get_cstr(td->doc, "family", ""));
     td->revision = (int)json_get_i64(td->doc, "revision", 0);
     if (!network_mode_parse(str_of(json_get_cstr(td->doc, "networkMode", "bridge")),
                             &td->network_mode))
@@ -125,7 +117,7 @@ task_definition_new(const char *region, const struct json *doc, const struct jso
 {
     struct task_definition *td = mem_new(sizeof(*td));
 
-    copy_text(td->region, sizeof(td->region), region);
+    text_copy_all(td->region, sizeof(td->region), region);
     td->status = TASK_DEFINITION_ACTIVE;
     td->doc = json_ref(doc);
     td->tags = tags == NULL ? NULL : json_ref(tags);
