@@ -407,13 +407,27 @@ uses(const struct json *doc, const char *name)
     return false;
 }
 
+/* Also a task set that runs nothing now: it may be scaled out again. */
+static bool
+service_uses(const struct service *s, const char *name)
+{
+    const struct revision *r = ecs_current_revision(s);
+
+    if (!s->is_external)
+        return r != NULL && uses(r->doc, name);
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (uses(d->revision->doc, name))
+            return true;
+    }
+    return false;
+}
+
 /* By a service's present revision, or by a task that has not stopped. */
 static bool
 is_in_use(const struct request *rq, const struct cluster *cluster, const char *name)
 {
     for (const struct service *s = rq->core->services; s != NULL; s = s->next) {
-        const struct revision *r = ecs_current_revision(s);
-        if (s->status != SERVICE_INACTIVE && s->cluster == cluster && r != NULL && uses(r->doc, name))
+        if (s->status != SERVICE_INACTIVE && s->cluster == cluster && service_uses(s, name))
             return true;
     }
     for (const struct task *t = rq->core->tasks; t != NULL; t = t->next) {

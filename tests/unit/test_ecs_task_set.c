@@ -336,6 +336,10 @@ TEST(a_set_by_capacity_providers)
     id = arena_format(&test_arena, "%s", text_at(set, "id"));
     CHECK(json_get(set, "launchType") == NULL);
     CHECK_EQ(int_at(json_at(json_get(set, "capacityProviderStrategy"), 0), "base"), 1);
+    /* It runs nothing, and may be asked to again. */
+    world_refuse(&w, "PutClusterCapacityProviders",
+                 "{'cluster':'c','capacityProviders':[],'defaultCapacityProviderStrategy':[]}",
+                 "ResourceInUseException", "");
     world_refuse(&w, "UpdateTaskSet",
                  arena_format(&test_arena, "{" SET ",'taskSet':'%s','scale':{'value':100}}", id),
                  "InvalidParameterException", "with a weight greater than 0");
