@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* task_sets.c - services with the deployment controller EXTERNAL: a careless external deployer, and what has to
- * be true of its task sets whatever it does.  Bounds are those of each set: its size by the book is its part of
- * the desired count; naru's own replacements keep within minimum and maximum of that. */
+/* task_sets.c - services with the deployment controller EXTERNAL: a careless external deployer, and
+ * what has to be true of its task sets whatever it does.  Bounds are those of each set: its size by
+ * the book is its part of the desired count; naru's own replacements keep within minimum and
+ * maximum of that. */
 #include "world.h"
 #include <assert.h>
 
@@ -97,7 +98,8 @@ judge_set_start(struct world *w, int container)
     int total = 0, size, most;
 
     if (set == NULL || set->is_deleted || s->is_deleted) {
-        world_fail(w, "%s starts task %.8s of %s, which is deleted", s->name, c->id, c->deployment_id);
+        world_fail(w, "%s starts task %.8s of %s, which is deleted", s->name, c->id,
+                   c->deployment_id);
         return;
     }
     size = size_of(s, set);
@@ -106,8 +108,8 @@ judge_set_start(struct world *w, int container)
         total += w->containers[i].service == c->service && is_wanted(&w->containers[i]) &&
                  strcmp(w->containers[i].deployment_id, c->deployment_id) == 0;
     if (total > most)
-        world_fail(w, "promise 2: %s starts task %.8s of %s: %d tasks, %d wanted, maximum %d %%", s->name,
-                   c->id, c->deployment_id, total, size, s->maximum);
+        world_fail(w, "promise 2: %s starts task %.8s of %s: %d tasks, %d wanted, maximum %d %%",
+                   s->name, c->id, c->deployment_id, total, size, s->maximum);
 }
 
 static int
@@ -132,11 +134,14 @@ judge_set_stop(struct world *w, int container)
     const int healthy = count_healthy(w, c->service, c->deployment_id);
 
     if (healthy < lower)
-        world_fail(w, "promise 2: %s stops healthy task %.8s of %s: %d healthy left, %d wanted, minimum %d %%",
+        world_fail(w,
+                   "promise 2: %s stops healthy task %.8s of %s: %d healthy left, %d wanted, "
+                   "minimum %d %%",
                    s->name, c->id, c->deployment_id, healthy, size, s->minimum);
 }
 
-/* Whoever says STEADY_STATE says that traffic can be led there: by what naru was told, all are well. */
+/* Whoever says STEADY_STATE says that traffic can be led there: by what naru was told, all are
+ * well. */
 static void
 check_stability(struct world *w, int service, const struct deployment *d)
 {
@@ -154,8 +159,8 @@ check_stability(struct world *w, int service, const struct deployment *d)
                 (!c->is_placed || !w->hosts[c->host].told_draining);
     }
     if (wanted != d->desired_count || well != wanted)
-        world_fail(w, "promise 5: %s is in STEADY_STATE with %d tasks, %d of them well, of %d", d->id, wanted,
-                   well, d->desired_count);
+        world_fail(w, "promise 5: %s is in STEADY_STATE with %d tasks, %d of them well, of %d",
+                   d->id, wanted, well, d->desired_count);
 }
 
 void
@@ -169,7 +174,8 @@ check_sets_shown(struct world *w, int service)
         if (set == NULL || set->is_deleted != d->set->is_draining)
             world_fail(w, "%s is shown, and it is not so in the book", d->id);
         else if (d->desired_count != size_of(s, set))
-            world_fail(w, "%s is to have %d tasks, not %d", d->id, size_of(s, set), d->desired_count);
+            world_fail(w, "%s is to have %d tasks, not %d", d->id, size_of(s, set),
+                       d->desired_count);
         check_stability(w, service, d);
     }
     for (int i = 0; i < s->set_count; i++) {
@@ -200,7 +206,8 @@ set_is_steady(struct world *w, int service, const struct sim_set *set, char *why
         in_rotation += x->in_rotation && x->container >= 0 &&
                        strcmp(w->containers[x->container].deployment_id, id) == 0;
     }
-    snprintf(why, why_size, "%s: %s has %d up, %d starting, %d leaving, %d in rotation; it shall have %d", s->name,
+    snprintf(why, why_size,
+             "%s: %s has %d up, %d starting, %d leaving, %d in rotation; it shall have %d", s->name,
              id, up, starting, leaving, in_rotation, size);
     if (set->is_deleted)
         return up + starting == 0 && core_task_set(w->core, set->arn, NULL) == NULL;
@@ -231,7 +238,8 @@ draw_scale(struct world *w)
     static const int scales[] = {0, 100, 100, 50, 33};
     const int64_t dice = between(w, 0, 9);
 
-    return dice < (int64_t)ARRAY_COUNT(scales) ? scales[dice] * SCALE_PERCENT : (int)between(w, 0, SCALE_WHOLE);
+    return dice < (int64_t)ARRAY_COUNT(scales) ? scales[dice] * SCALE_PERCENT
+                                               : (int)between(w, 0, SCALE_WHOLE);
 }
 
 static void
@@ -247,7 +255,8 @@ create_set(struct world *w, struct sim_service *s)
         count++;
     if (count == TASK_SETS_MAX || s->set_count == SIM_SETS_MAX)
         return; /* the door refuses */
-    text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->groups[service_has_pair(s) && chance(w, 5000)]));
+    text_copy(lb.target_group_arn, ARN_SIZE,
+              str_of(s->groups[service_has_pair(s) && chance(w, 5000)]));
     c->service_arn = s->arn;
     c->external_id = c->client_token = "";
     c->scale = draw_scale(w);

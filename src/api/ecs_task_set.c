@@ -15,7 +15,8 @@
 bool
 external_is_asked(const struct json *input)
 {
-    return strcmp(json_get_cstr(json_get(input, "deploymentController"), "type", "ECS"), "EXTERNAL") == 0;
+    return strcmp(json_get_cstr(json_get(input, "deploymentController"), "type", "ECS"),
+                  "EXTERNAL") == 0;
 }
 
 /* An empty list says nothing. */
@@ -42,31 +43,36 @@ static const struct {
 static bool
 check_rebalancing(const struct json *input, struct err *err)
 {
-    return strcmp(json_get_cstr(input, "availabilityZoneRebalancing", "DISABLED"), "ENABLED") != 0 ||
+    return strcmp(json_get_cstr(input, "availabilityZoneRebalancing", "DISABLED"), "ENABLED") !=
+               0 ||
            err_set(err, ERR_INVALID_PARAMETER,
-                   "Availability Zone rebalancing is not supported with the EXTERNAL deployment controller.");
+                   "Availability Zone rebalancing is not supported with the EXTERNAL deployment "
+                   "controller.");
 }
 
 /* Only the bounds mean anything: whoever deploys from outside decides the rest. */
 static bool
 check_config(const struct json *config, struct err *err)
 {
-    static const char *const members[] = {"lifecycleHooks", "linearConfiguration", "canaryConfiguration",
-                                          "earlySuccessCriteria"};
+    static const char *const members[] = {"lifecycleHooks", "linearConfiguration",
+                                          "canaryConfiguration", "earlySuccessCriteria"};
     const struct json *breaker = json_get(config, "deploymentCircuitBreaker");
 
     if (json_get_bool(breaker, "enable", false))
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "The deployment circuit breaker is not supported with the EXTERNAL deployment controller.");
+                       "The deployment circuit breaker is not supported with the EXTERNAL "
+                       "deployment controller.");
     if (strcmp(json_get_cstr(config, "strategy", "ROLLING"), "ROLLING") != 0 ||
         json_get_i64(config, "bakeTimeInMinutes", 0) > 0)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "A deployment strategy or bake time is not supported with the EXTERNAL deployment "
-                       "controller.");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "A deployment strategy or bake time is not supported with the EXTERNAL deployment "
+            "controller.");
     for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
         if (is_given(config, members[i]))
             return err_set(err, ERR_INVALID_PARAMETER,
-                           "%s is not supported with the EXTERNAL deployment controller.", members[i]);
+                           "%s is not supported with the EXTERNAL deployment controller.",
+                           members[i]);
     }
     return true;
 }
@@ -76,32 +82,40 @@ external_check_create(const struct json *input, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_COUNT(of_task_sets); i++) {
         if (is_given(input, of_task_sets[i].name))
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "%s can not be specified for a service with the EXTERNAL deployment controller: it "
-                           "belongs to each task set.", of_task_sets[i].name);
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "%s can not be specified for a service with the EXTERNAL deployment controller: it "
+                "belongs to each task set.",
+                of_task_sets[i].name);
     }
     if (strcmp(json_get_cstr(input, "schedulingStrategy", "REPLICA"), "DAEMON") == 0)
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "The DAEMON scheduling strategy is not supported with the EXTERNAL deployment controller.");
-    return check_rebalancing(input, err) && check_config(json_get(input, "deploymentConfiguration"), err);
+                       "The DAEMON scheduling strategy is not supported with the EXTERNAL "
+                       "deployment controller.");
+    return check_rebalancing(input, err) &&
+           check_config(json_get(input, "deploymentConfiguration"), err);
 }
 
 static bool
 check_update(const struct json *input, struct err *err)
 {
-    static const char *const others[] = {"deploymentConfiguration", "forceNewDeployment", "rollbackDeployment",
-                                         "plan"};
+    static const char *const others[] = {"deploymentConfiguration", "forceNewDeployment",
+                                         "rollbackDeployment", "plan"};
 
     for (size_t i = 0; i < ARRAY_COUNT(of_task_sets); i++) {
         if (is_given(input, of_task_sets[i].name))
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "Unable to update %s on services with an EXTERNAL deployment controller. Use "
-                           "CreateTaskSet.", of_task_sets[i].words);
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "Unable to update %s on services with an EXTERNAL deployment controller. Use "
+                "CreateTaskSet.",
+                of_task_sets[i].words);
     }
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (is_given(input, others[i]))
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "%s is not supported on services with an EXTERNAL deployment controller.", others[i]);
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "%s is not supported on services with an EXTERNAL deployment controller.",
+                others[i]);
     }
     return check_rebalancing(input, err);
 }
@@ -129,20 +143,21 @@ check_sets(const struct request *rq, const struct service *s, struct err *err)
 }
 
 bool
-external_update(struct request *rq, const struct service *s, const struct json *doc, struct err *err)
+external_update(struct request *rq, const struct service *s, const struct json *doc,
+                struct err *err)
 {
     if (!check_update(rq->input, err) || !check_sets(rq, s, err))
         return false;
     request_step(rq, &(struct event){
-        .type = EVENT_SERVICE_UPDATE,
-        .service_update = {
-            .service_arn = s->arn,
-            .desired_count = (int)json_get_i64(rq->input, "desiredCount", -1),
-            .health_check_grace_s =
-                (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", -1),
-            .doc = json_equal(doc, s->doc) ? NULL : doc,
-            .launch_type = -1,
-        }});
+                         .type = EVENT_SERVICE_UPDATE,
+                         .service_update = {
+                             .service_arn = s->arn,
+                             .desired_count = (int)json_get_i64(rq->input, "desiredCount", -1),
+                             .health_check_grace_s =
+                                 (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", -1),
+                             .doc = json_equal(doc, s->doc) ? NULL : doc,
+                             .launch_type = -1,
+                         }});
     return true;
 }
 
@@ -155,7 +170,8 @@ status_of(const struct deployment *d)
 }
 
 static struct json *
-describe(const struct request *rq, const struct service *s, const struct deployment *d, bool with_tags)
+describe(const struct request *rq, const struct service *s, const struct deployment *d,
+         bool with_tags)
 {
     const struct task_counts n = core_counts(rq->core, s, d);
     struct json *o = json_object(), *scale = json_object();
@@ -232,7 +248,8 @@ find_set(const struct service *s, const char *name)
 
 /* Both, as the three operations on one set name them; NULL: refused. */
 static struct deployment *
-find_named(const struct request *rq, const char *member, struct service **service_out, struct err *err)
+find_named(const struct request *rq, const char *member, struct service **service_out,
+           struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
     struct service *s = cluster == NULL ? NULL : find_service(rq, cluster, /* reads= */ false, err);
@@ -277,7 +294,8 @@ create_request(const struct request *rq, const struct workload *w)
 
     for (void *it = json_first(rq->input); it != NULL; it = json_next(rq->input, it)) {
         const char *key = json_key(it);
-        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0 && strcmp(key, "service") != 0)
+        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0 &&
+            strcmp(key, "service") != 0)
             json_set(o, key, json_ref(json_value(it)));
     }
     json_set(o, "taskDefinition", json_text(w->definition->arn));
@@ -289,8 +307,9 @@ check_load_balancers(const struct json *list, struct err *err)
 {
     for (size_t i = 0; i < json_size(list); i++) {
         if (json_size(json_get(json_at(list, i), "advancedConfiguration")) > 0)
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "advancedConfiguration is not supported in the load balancers of a task set.");
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "advancedConfiguration is not supported in the load balancers of a task set.");
     }
     return true;
 }
@@ -322,7 +341,8 @@ check_quota(const struct service *s, struct err *err)
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
         count++;
     return count < TASK_SETS_MAX ||
-           err_set(err, ERR_LIMIT_EXCEEDED, "The service has %d task sets, the most allowed.", count);
+           err_set(err, ERR_LIMIT_EXCEEDED, "The service has %d task sets, the most allowed.",
+                   count);
 }
 
 static const struct deployment *
@@ -341,39 +361,42 @@ step_create(struct request *rq, const struct service *s, const struct workload *
 {
     cleanup_json struct json *tags = ecs_tags_or_empty(json_get(rq->input, "tags"));
 
-    request_step(rq, &(struct event){
-        .type = EVENT_TASK_SET_CREATE,
-        .task_set_create = {
-            .service_arn = s->arn,
-            .external_id = json_get_cstr(rq->input, "externalId", ""),
-            .client_token = json_get_cstr(rq->input, "clientToken", ""),
-            .scale = scale,
-            .task_definition_arn = w->definition->arn,
-            .launch_type = w->launch_type,
-            .load_balancers = w->load_balancers,
-            .load_balancer_count = w->load_balancer_count,
-            .revision_doc = w->doc,
-            .tags = tags,
-            .request = request,
-        }});
+    request_step(rq,
+                 &(struct event){.type = EVENT_TASK_SET_CREATE,
+                                 .task_set_create = {
+                                     .service_arn = s->arn,
+                                     .external_id = json_get_cstr(rq->input, "externalId", ""),
+                                     .client_token = json_get_cstr(rq->input, "clientToken", ""),
+                                     .scale = scale,
+                                     .task_definition_arn = w->definition->arn,
+                                     .launch_type = w->launch_type,
+                                     .load_balancers = w->load_balancers,
+                                     .load_balancer_count = w->load_balancer_count,
+                                     .revision_doc = w->doc,
+                                     .tags = tags,
+                                     .request = request,
+                                 }});
 }
 
 bool
 ecs_create_task_set(struct request *rq, struct json *out, struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
-    const struct service *s = cluster == NULL ? NULL : find_service(rq, cluster, /* reads= */ false, err);
+    const struct service *s =
+        cluster == NULL ? NULL : find_service(rq, cluster, /* reads= */ false, err);
     cleanup(workload_done) struct workload w = {0};
     cleanup_json struct json *request = NULL;
     const struct deployment *made;
     int scale = 0;
 
-    if (s == NULL || !service_check_built(rq->input, err) || !ecs_check_tags(json_get(rq->input, "tags"), err) ||
+    if (s == NULL || !service_check_built(rq->input, err) ||
+        !ecs_check_tags(json_get(rq->input, "tags"), err) ||
         !check_load_balancers(json_get(rq->input, "loadBalancers"), err) ||
         !read_scale(json_get(rq->input, "scale"), 0, &scale, err) ||
         !workload_read(rq, cluster, NULL, &w, err) || !check_placement(s, &w, err) ||
         !capacity_check_count(json_get(w.doc, "capacityProviderStrategy"),
-                              task_set_count(&(struct task_set){.scale = scale}, s->desired_count), err))
+                              task_set_count(&(struct task_set){.scale = scale}, s->desired_count),
+                              err))
         return false;
     request = create_request(rq, &w);
     made = find_token(s, json_get_cstr(rq->input, "clientToken", ""));
@@ -402,7 +425,8 @@ ecs_update_task_set(struct request *rq, struct json *out, struct err *err)
     if (d == NULL || !check_not_draining(d, err) ||
         !read_scale(json_get(rq->input, "scale"), -1, &scale, err) ||
         !capacity_check_count(json_get(d->revision->doc, "capacityProviderStrategy"),
-                              task_set_count(&(struct task_set){.scale = scale}, s->desired_count), err))
+                              task_set_count(&(struct task_set){.scale = scale}, s->desired_count),
+                              err))
         return false;
     request_step(rq, &(struct event){.type = EVENT_TASK_SET_SCALE,
                                      .task_set_scale = {.arn = d->set->arn, .scale = scale}});
@@ -425,14 +449,16 @@ ecs_update_service_primary_task_set(struct request *rq, struct json *out, struct
 }
 
 static bool
-check_deletable(const struct request *rq, const struct service *s, const struct deployment *d, struct err *err)
+check_deletable(const struct request *rq, const struct service *s, const struct deployment *d,
+                struct err *err)
 {
     const struct task_counts n = core_counts(rq->core, s, d);
 
     if (json_get_bool(rq->input, "force", false))
         return true;
     if (d->desired_count > 0 || n.running + n.pending > 0)
-        return err_set(err, ERR_INVALID_PARAMETER, "The task set cannot be deleted while it is scaled above 0.");
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The task set cannot be deleted while it is scaled above 0.");
     if (d->status == DEPLOYMENT_PRIMARY)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The primary task set cannot be deleted without force.");
@@ -453,7 +479,8 @@ ecs_delete_task_set(struct request *rq, struct json *out, struct err *err)
     text_copy(arn, sizeof(arn), str_of(d->set->arn));
     before = describe(rq, s, d, /* with_tags= */ false);
     if (!d->set->is_draining)
-        request_step(rq, &(struct event){.type = EVENT_TASK_SET_DELETE, .task_set_delete = {.arn = arn}});
+        request_step(
+            rq, &(struct event){.type = EVENT_TASK_SET_DELETE, .task_set_delete = {.arn = arn}});
     d = core_task_set(rq->core, arn, NULL);
     if (d != NULL) {
         json_unref(before);
@@ -467,7 +494,8 @@ ecs_delete_task_set(struct request *rq, struct json *out, struct err *err)
 /* ---- DescribeTaskSets ---- */
 
 static bool
-describe_named(const struct request *rq, const struct service *s, bool with_tags, struct json *out, struct err *err)
+describe_named(const struct request *rq, const struct service *s, bool with_tags, struct json *out,
+               struct err *err)
 {
     const struct json *names = json_get(rq->input, "taskSets");
     struct json *sets, *failures;
@@ -488,7 +516,8 @@ describe_named(const struct request *rq, const struct service *s, bool with_tags
         if (arn_is(str_of(name)) || strlen(name) >= ID_SIZE)
             text_copy(arn, sizeof(arn), str_of(name));
         else
-            arn_format(arn, "ecs", rq->region, rq->account, "task-set/%s/%s/%s", s->cluster_name, s->name, name);
+            arn_format(arn, "ecs", rq->region, rq->account, "task-set/%s/%s/%s", s->cluster_name,
+                       s->name, name);
         json_append(failures, ecs_failure(arn, "MISSING"));
     }
     json_set(out, "taskSets", sets);
@@ -500,7 +529,8 @@ bool
 ecs_describe_task_sets(struct request *rq, struct json *out, struct err *err)
 {
     const struct cluster *cluster = ecs_find_cluster(rq, err);
-    const struct service *s = cluster == NULL ? NULL : find_service(rq, cluster, /* reads= */ true, err);
+    const struct service *s =
+        cluster == NULL ? NULL : find_service(rq, cluster, /* reads= */ true, err);
     const bool with_tags = ecs_includes(rq, "TAGS");
 
     if (s == NULL)

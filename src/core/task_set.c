@@ -12,8 +12,8 @@
 #include "core/task_lifecycle.h"
 #include "model/arn.h"
 
-#define ROUNDS_MAX 64      /* as of deployment_advance() */
-#define CRASHES_FREE 3     /* in a row; after that they are spaced */
+#define ROUNDS_MAX 64  /* as of deployment_advance() */
+#define CRASHES_FREE 3 /* in a row; after that they are spaced */
 #define CRASHES_APART_MS 10000
 
 /* ---- what operators ask for ---- */
@@ -31,7 +31,7 @@ note_stability(struct core *core, struct service *s, struct task_set *set, bool 
 {
     const enum stability_status now = is_steady ? STABILITY_STEADY_STATE : STABILITY_STABILIZING;
 
-    if (set->stability == now && set->stability_at_ms != 0)
+    if (set->stability == now)
         return;
     set->stability = now;
     set->stability_at_ms = core->now_ms;
@@ -230,7 +230,8 @@ launch(struct core *core, struct service *s, struct deployment *d, struct scene 
     const int count = smaller(sc->wanted_new, sc->total_max - sc->total);
 
     sc->can_launch = may_launch(core, s, d) && d->revision->is_resolved;
-    if (sc->wanted_new <= 0 || !may_launch(core, s, d) || !revision_resolve(core, s, d->revision) || count <= 0)
+    if (sc->wanted_new <= 0 || !may_launch(core, s, d) || !revision_resolve(core, s, d->revision) ||
+        count <= 0)
         return 0;
     return moves_launch(core, s, d, count, smaller(d->count.marked, count), sc);
 }
@@ -293,8 +294,8 @@ is_blocked(const struct scene *sc)
            (sc->total >= sc->total_max || (sc->has_no_place && sc->places_leaving == 0));
 }
 
-/* Unhealthy ones go once enough are healthy without them; where there is no room for a replacement, one
- * after the other makes it. */
+/* Unhealthy ones go once enough are healthy without them; where there is no room for a replacement,
+ * one after the other makes it. */
 static int
 stop_marked(struct core *core, struct service *s, struct deployment *d, struct scene *sc)
 {
@@ -530,8 +531,6 @@ task_set_lost_task(struct core *core, struct task *t, bool failed_to_start)
 {
     struct task_set *set = t->deployment->set;
 
-    if (set->is_draining)
-        return;
     if (failed_to_start) {
         slow_down(core, t->service, set);
         return;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* task_set.h - services with the deployment controller EXTERNAL: task sets side by side.
- * An external deployer decides what a rolling update would: which sets there are, how large each is (a
- * percentage of the service's desired count), which one is the primary, where the listeners lead.  The core
- * keeps each set at its size: it launches, places, registers, replaces what is unhealthy or on a draining
- * instance, and stops by the one stop path.  Nothing here is judged: no breaker, no rollback, no verdict; only
- * launches that fail are spaced, each set by itself, so that a bad new one never slows the one that serves.
+ * An external deployer decides what a rolling update would: which sets there are, how large each is
+ * (a percentage of the service's desired count), which one is the primary, where the listeners
+ * lead.  The core keeps each set at its size: it launches, places, registers, replaces what is
+ * unhealthy or on a draining instance, and stops by the one stop path.  Nothing here is judged: no
+ * breaker, no rollback, no verdict; only launches that fail are spaced, each set by itself, so that
+ * a bad new one never slows the one that serves.
  *
- * A set is a struct deployment with a struct task_set.  minimumHealthyPercent and maximumPercent bind the
- * replacements within one set, of its own size; a smaller scale is obeyed at once.
- * STEADY_STATE: as many tasks run as it shall have, none is on an instance that is being drained, and
- * whatever is checked (targets, containers) is healthy.
- * A deleted set is DRAINING and is forgotten with its last task; protection does not hold it up. */
+ * A set is a struct deployment with a struct task_set.  minimumHealthyPercent and maximumPercent
+ * bind the replacements within one set, of its own size; a smaller scale is obeyed at once.
+ * STEADY_STATE: as many tasks run as it shall have, none is on an instance that is being drained,
+ * and whatever is checked (targets, containers) is healthy. A deleted set is DRAINING and is
+ * forgotten with its last task; protection does not hold it up. */
 #pragma once
 #include "core/index.h"
 

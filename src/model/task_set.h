@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* task_set.h - what makes a deployment a task set: one of several that run side by side in a service with
- * the deployment controller EXTERNAL.  Somebody outside says how large each is and which is the primary.
- * Revision, counts and the status PRIMARY or ACTIVE are those of the struct deployment that owns it.
- * Units: a scale is in millionths of a percent, so that what clients give as a double comes back as it was. */
+/* task_set.h - what makes a deployment a task set: one of several that run side by side in a
+ * service with the deployment controller EXTERNAL.  Somebody outside says how large each is and
+ * which is the primary. Revision, counts and the status PRIMARY or ACTIVE are those of the struct
+ * deployment that owns it. Units: a scale is in millionths of a percent, so that what clients give
+ * as a double comes back as it was. */
 #pragma once
 #include "model/types.h"
 
@@ -14,8 +15,8 @@ struct task_set {
     char arn[ARN_SIZE];
     char external_id[NAME_SIZE]; /* empty: none */
     char client_token[64];
-    int scale;             /* of the service's desired count */
-    bool is_draining;      /* deleted: it goes with its last task */
+    int scale;        /* of the service's desired count */
+    bool is_draining; /* deleted: it goes with its last task */
     enum stability_status stability;
     int64_t stability_at_ms; /* of its last change */
     int start_failures;      /* in a row without RUNNING: launch back-off (ecs.md 5.9) */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Task sets (deployment controller EXTERNAL): an external deployer decides, the core keeps each set at its
- * size. */
+/* Task sets (deployment controller EXTERNAL): an external deployer decides, the core keeps each set
+ * at its size. */
 #include "story.h"
 
 #define MINUTE 60000LL
-#define PERCENT(n) ((n) * SCALE_PERCENT)
+#define PERCENT(n) ((n)*SCALE_PERCENT)
 
 static const struct story_options external = {
     .desired_count = 2,
@@ -150,7 +150,8 @@ TEST(a_service_without_sets_runs_nothing)
     CHECK_TRACE(st, "0 desired 3 | -\n");
     create(st, 1, 0);
     CHECK_TRACE(st, "0 create web:1 0% | -\n");
-    CHECK_EQ(set_of(st, 1)->set->stability, STABILITY_STEADY_STATE); /* none is what it shall have */
+    CHECK_EQ(set_of(st, 1)->set->stability,
+             STABILITY_STEADY_STATE); /* none is what it shall have */
 }
 
 TEST(blue_green_by_an_external_deployer)
@@ -177,7 +178,8 @@ TEST(blue_green_by_an_external_deployer)
     story_drained(st, 2);
     CHECK_TRACE(st, "0 drained t1 | stop t1\n"
                     "0 drained t2 | stop t2\n");
-    CHECK(strncmp(story_task(st, 1)->stopped_reason, "Scaling activity initiated by (taskSet ecs-svc/", 47) == 0);
+    CHECK(strncmp(story_task(st, 1)->stopped_reason,
+                  "Scaling activity initiated by (taskSet ecs-svc/", 47) == 0);
 }
 
 TEST(each_set_is_a_part_of_the_desired_count)
@@ -194,7 +196,8 @@ TEST(each_set_is_a_part_of_the_desired_count)
     story_desired(st, 1);
     CHECK_EQ(set_of(st, 2)->desired_count, 1);
     CHECK_EQ(wanted(st, 1, 8), 2);
-    CHECK(task_is_wanted(story_task(st, 1)) || task_is_wanted(story_task(st, 2))); /* a healthy one */
+    CHECK(task_is_wanted(story_task(st, 1)) ||
+          task_is_wanted(story_task(st, 2))); /* a healthy one */
 }
 
 TEST(the_same_scale_again_changes_nothing)
@@ -265,7 +268,8 @@ TEST(a_deleted_service_takes_its_sets_along)
     CHECK_EQ(story_service(st)->status, SERVICE_INACTIVE);
     for (int i = 1; i <= 3; i++)
         story_stopped(st, i, 0);
-    CHECK(strncmp(story_task(st, 1)->stopped_reason, "Scaling activity initiated by (taskSet ecs-svc/", 47) == 0);
+    CHECK(strncmp(story_task(st, 1)->stopped_reason,
+                  "Scaling activity initiated by (taskSet ecs-svc/", 47) == 0);
     story_restart(st);
 }
 
@@ -305,6 +309,78 @@ TEST(without_room_an_unhealthy_task_makes_it)
     CHECK_EQ(wanted(st, 2, 3), 2);
 }
 
+static const struct story_host small[] = {{"a", "za", NULL, 20, 4096}, {0}}; /* two tasks fit */
+
+TEST(where_no_instance_takes_another_an_unhealthy_task_makes_room)
+{
+    struct story_options o = external;
+    cleanup_story struct story *st = NULL;
+
+    o.hosts = small;
+    o.minimum_healthy_percent = 50;
+    st = story_new(&o);
+    create(st, 1, PERCENT(100));
+    story_run_and_heal(st, 1, 2);
+    story_unhealthy(st, 1);
+    CHECK_TRACE(st, "0 unhealthy t1 | deregister t1\n");
+    story_drained(st, 1);
+    story_stopped(st, 1, 0);
+    CHECK_TRACE(st, "0 drained t1 | stop t1\n"
+                    "0 stopped t1 | forget t1 start t3@a\n");
+}
+
+TEST(below_the_lower_bound_an_unhealthy_task_stays_until_there_is_room)
+{
+    struct story_options o = external;
+    cleanup_story struct story *st = NULL;
+
+    o.hosts = small;
+    st = story_new(&o);
+    create(st, 1, PERCENT(100));
+    story_run_and_heal(st, 1, 2);
+    story_unhealthy(st, 1);
+    CHECK_TRACE(st, "0 unhealthy t1 | -\n");
+    story_machine(st, &(struct story_host){"b", "zb", NULL, 20, 4096}, true);
+    CHECK_EQ(wanted(st, 1, 3), 3);
+    CHECK_TEXT(story_place(st, 3), "b");
+}
+
+TEST(a_protected_task_is_not_replaced_for_its_health)
+{
+    struct story_options o = external;
+    cleanup_story struct story *st = NULL;
+
+    o.maximum_percent = 100;
+    o.minimum_healthy_percent = 50;
+    st = story_new(&o);
+    create(st, 1, PERCENT(100));
+    story_run_and_heal(st, 1, 2);
+    story_protect(st, 1, 30);
+    strbuf_clear(&st->trace);
+    story_unhealthy(st, 1); /* no room for another */
+    CHECK_TRACE(st, "0 unhealthy t1 | -\n");
+    story_at(st, 30 * MINUTE);
+    story_clock(st);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+}
+
+TEST(a_protected_task_stays_beside_its_replacement)
+{
+    cleanup_story struct story *st = running();
+
+    story_protect(st, 1, 30);
+    story_unhealthy(st, 1);
+    story_running(st, 3);
+    strbuf_clear(&st->trace);
+    story_healthy(st, 3);
+    CHECK_TRACE(st, "0 healthy t3 | -\n");
+    CHECK_EQ(set_of(st, 1)->set->stability, STABILITY_STABILIZING);
+    story_at(st, 30 * MINUTE);
+    story_clock(st);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+    CHECK_EQ(set_of(st, 1)->set->stability, STABILITY_STEADY_STATE);
+}
+
 TEST(a_task_that_recovers_costs_its_replacement)
 {
     cleanup_story struct story *st = running();
@@ -329,7 +405,8 @@ TEST(a_task_that_ends_is_started_again_by_its_own_set)
 
 TEST(tasks_move_off_an_instance_that_is_drained)
 {
-    static const struct story_host hosts[] = {{"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
+    static const struct story_host hosts[] = {
+        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
     struct story_options o = external;
     cleanup_story struct story *st = NULL;
     const char *from;
@@ -347,6 +424,41 @@ TEST(tasks_move_off_an_instance_that_is_drained)
     story_healthy(st, 3);
     CHECK(!task_is_wanted(story_task(st, 1)));
     CHECK_EQ(set_of(st, 1)->set->stability, STABILITY_STEADY_STATE);
+}
+
+TEST(what_is_not_healthy_leaves_a_drained_instance_first)
+{
+    static const struct story_host hosts[] = {
+        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
+    struct story_options o = external;
+    cleanup_story struct story *st = NULL;
+
+    o.hosts = hosts;
+    st = story_new(&o);
+    create(st, 1, PERCENT(100));
+    story_run_and_heal(st, 2, 2);
+    story_running(st, 1); /* its targets are not healthy yet */
+    story_status(st, story_place(st, 1), INSTANCE_DRAINING);
+    CHECK_EQ(wanted(st, 1, 3), 3);
+    story_running(st, 3);
+    story_healthy(st, 3);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+    CHECK_EQ(wanted(st, 2, 3), 2);
+}
+
+TEST(what_has_not_started_leaves_a_drained_instance_at_once)
+{
+    static const struct story_host hosts[] = {
+        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
+    struct story_options o = external;
+    cleanup_story struct story *st = NULL;
+
+    o.hosts = hosts;
+    st = story_new(&o);
+    create(st, 1, PERCENT(50));
+    story_status(st, story_place(st, 1), INSTANCE_DRAINING);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+    CHECK(task_is_wanted(story_task(st, 2)));
 }
 
 TEST(nobody_is_steady_on_an_instance_that_is_drained)
@@ -387,6 +499,19 @@ TEST(a_bad_new_set_is_spaced_and_the_old_one_is_not)
     CHECK_EQ(set_of(st, 2)->set->start_failures, 0);
     CHECK_EQ(set_of(st, 2)->set->launch_after_ms, 0);
     CHECK_EQ(set_of(st, 2)->failed_tasks, 0); /* nobody judges it */
+}
+
+TEST(failures_of_one_batch_are_one_step)
+{
+    cleanup_story struct story *st = story_new(&external);
+
+    create(st, 1, PERCENT(100));
+    story_failed_to_start(st, 1);
+    story_failed_to_start(st, 2);
+    CHECK_EQ(set_of(st, 1)->set->start_failures, 2);
+    story_failed_to_start(st, 3); /* while it waits already */
+    CHECK_EQ(set_of(st, 1)->set->start_failures, 2);
+    CHECK_EQ(set_of(st, 1)->set->launch_after_ms, st->now_ms + 10000);
 }
 
 TEST(an_update_ends_the_back_off)
@@ -490,7 +615,8 @@ TEST(an_image_that_cannot_be_resolved_names_its_set)
     ev.image_resolved.revision_arn = set_of(st, 1)->revision->arn;
     ev.image_resolved.error = "no such tag";
     story_tell(st, &ev, "unresolved");
-    snprintf(part, sizeof(part), "could not resolve the images of (deployment %s): no such tag", set_of(st, 1)->id);
+    snprintf(part, sizeof(part), "could not resolve the images of (deployment %s): no such tag",
+             set_of(st, 1)->id);
     CHECK(story_has_event(st, part));
     story_tell(st, &ev, "unresolved");
     strbuf_clear(&st->trace);
@@ -563,9 +689,10 @@ TEST(of_two_complaints_one_is_said)
 
     o.hosts = hosts;
     st = story_new(&o);
-    story_define(st, "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],\"containerDefinitions\":[{"
-                     "\"name\":\"app\",\"image\":\"x\",\"cpu\":9999,\"memory\":1,\"portMappings\":"
-                     "[{\"containerPort\":80,\"hostPort\":0,\"protocol\":\"tcp\"}]}]}");
+    story_define(
+        st, "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],\"containerDefinitions\":[{"
+            "\"name\":\"app\",\"image\":\"x\",\"cpu\":9999,\"memory\":1,\"portMappings\":"
+            "[{\"containerPort\":80,\"hostPort\":0,\"protocol\":\"tcp\"}]}]}");
     create(st, 1, PERCENT(100)); /* 16 MiB each */
     create(st, 5, PERCENT(50));
     before = story_service(st)->event_count;
@@ -574,7 +701,8 @@ TEST(of_two_complaints_one_is_said)
         story_at(st, st->now_ms - st->start_ms + 1000);
         scale(st, 1, PERCENT(100));
     }
-    CHECK(story_service(st)->event_count - before <= 5); /* an update has it said again, once each */
+    CHECK(story_service(st)->event_count - before <=
+          5); /* an update has it said again, once each */
 }
 
 /* ---- what is the service's ---- */
