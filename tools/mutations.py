@@ -347,4 +347,9 @@ MUTATIONS = [
     ("sets take turns in complaining", "said.c",
      "    if (s->is_external && s->complained_at_ms == core->now_ms && strcmp(s->last_complaint, text) != 0)\n        return;\n", "",
      "ecs.md 5.12: once in six hours"),
+    ("a stage fails as soon as the protection ends that held it up", "strategy.c",
+     "    s->course.stage_at_ms = until_ms;\n", "", "promise 3: a clean-up that waited longer than a day"),
+    ("pauses may add up to more than thirty days", "strategy.c",
+     "c->began_at_ms + COURSE_MAX_MS && !c->is_returning", "c->began_at_ms + 2 * COURSE_MAX_MS && !c->is_returning",
+     "ecs.md 6.8: a whole deployment may last 30 days"),
 ]

@@ -441,15 +441,22 @@ work_end_ms(const struct course *c)
     return (c->wait_until_ms > c->stage_at_ms ? c->wait_until_ms : c->stage_at_ms) + STAGE_MAX_MS;
 }
 
-/* Protection ends by itself; until then nobody is to blame for waiting. */
+/* Protection ends by itself; until then nobody is to blame for waiting, and whoever was held up has
+ * the whole time of a stage from there. */
 static bool
-has_protected_tasks(const struct core *core, const struct service *s)
+waits_for_protected_tasks(struct core *core, struct service *s)
 {
+    int64_t until_ms = 0;
+
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
-        if (task_is_wanted(t) && core_task_is_protected(core, t))
-            return true;
+        if (core_task_is_protected(core, t) && t->protected_until_ms > until_ms)
+            until_ms = t->protected_until_ms;
     }
-    return false;
+    if (until_ms == 0)
+        return false;
+    s->course.stage_at_ms = until_ms;
+    core_touch_service(core, s);
+    return true;
 }
 
 static bool
@@ -465,7 +472,7 @@ fail_if_late(struct core *core, struct service *s)
         rollout_fail(core, s, "it lasted longer than 30 days");
         return true;
     }
-    if (c->has_hooks || core->now_ms < work_end_ms(c) || has_protected_tasks(core, s))
+    if (c->has_hooks || core->now_ms < work_end_ms(c) || waits_for_protected_tasks(core, s))
         return false;
     snprintf(because, sizeof(because), "stage %s lasted longer than 24 hours",
              lifecycle_stage_name(c->stage));
@@ -856,7 +863,7 @@ strategy_deadline_ms(const struct core *core, const struct service *s)
         return due;
     if (!c->is_returning && c->stage != STAGE_CLEAN_UP)
         due = earlier(due, c->began_at_ms + COURSE_MAX_MS);
-    if (!c->has_hooks && (work_end_ms(c) > core->now_ms || !has_protected_tasks(core, s)))
+    if (!c->has_hooks)
         due = earlier(due, work_end_ms(c));
     if (c->wait_until_ms > core->now_ms)
         due = earlier(due, c->wait_until_ms);

@@ -159,7 +159,7 @@ struct course {
     int share;             /* of production traffic led to the new deployment, in 1/1000 */
     int test_share;
     int64_t began_at_ms;   /* the whole */
-    int64_t stage_at_ms;   /* its present stage */
+    int64_t stage_at_ms;   /* its present stage, or when the protection that held it up ends */
     int64_t wait_until_ms; /* bake time; 0: none */
     struct hook_run hooks[HOOKS_MAX]; /* of the present stage */
     int hook_count;

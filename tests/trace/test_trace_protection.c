@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "story.h"
+#include "blue_green.h"
 
 #define MINUTE 60000
 
@@ -229,4 +229,33 @@ TEST(protection_survives_a_restart)
     story_clock(st);
     left = task_is_wanted(story_task(st, 1)) + task_is_wanted(story_task(st, 2));
     CHECK_EQ(left, 1);
+}
+
+/* A stage may last a day; but protection ends by itself, or somebody ends it, and until then waiting is
+ * what was asked for.  Then the day begins anew: a task that may go now needs its time to drain. */
+TEST(a_clean_up_waits_for_protected_tasks_longer_than_a_day)
+{
+    for (int by_hand = 0; by_hand < 2; by_hand++) {
+        cleanup_story struct story *st = green_baking(&blue_green);
+
+        story_protect(st, 1, 48 * 60);
+        story_at(st, MINUTES(5));
+        story_clock(st);
+        CHECK_EQ(story_stage(st), STAGE_CLEAN_UP);
+        story_drained(st, 2);
+        story_stopped(st, 2, 0);
+        story_at(st, MINUTES(26 * 60));
+        story_clock(st);
+        CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+        CHECK(task_is_wanted(story_task(st, 1)));
+        if (by_hand == 0)
+            story_at(st, MINUTES(48 * 60));
+        else
+            story_protect(st, 1, 0);
+        story_clock(st);
+        CHECK(!task_is_wanted(story_task(st, 1)));
+        CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+        story_drained(st, 1);
+        CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    }
 }

@@ -475,6 +475,41 @@ TEST(a_pause_that_nobody_answers_ends_as_it_is_configured)
     }
 }
 
+/* Each pause may be as long as its hook allows; all of them together not. */
+TEST(pauses_that_add_up_to_thirty_days_end_the_deployment)
+{
+    const int64_t days_14 = MINUTES(20160), days_30 = MINUTES(43200);
+    const struct strategy_config pauses = {
+        .strategy = STRATEGY_BLUE_GREEN,
+        .hooks = {{.stages = 1 << STAGE_PRE_SCALE_UP | 1 << STAGE_POST_SCALE_UP |
+                             1 << STAGE_POST_TEST_TRAFFIC_SHIFT,
+                   .timeout_min = 20160,
+                   .continues = true}},
+        .hook_count = 1};
+    cleanup_story struct story *st = blue_running(&blue_green);
+
+    story_strategy(st, &pauses);
+    story_update(st, 2);
+    CHECK_EQ(story_stage(st), STAGE_PRE_SCALE_UP);
+    story_at(st, days_14);
+    story_clock(st);
+    story_run_and_heal(st, 3, 4);
+    CHECK_EQ(story_stage(st), STAGE_POST_SCALE_UP);
+    story_at(st, 2 * days_14);
+    story_clock(st);
+    CHECK_EQ(story_stage(st), STAGE_POST_TEST_TRAFFIC_SHIFT);
+    story_at(st, days_30 - 1);
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    story_at(st, days_30);
+    story_clock(st);
+    CHECK(strstr(service_current(story_service(st))->status_reason,
+                 "it lasted longer than 30 days") != NULL);
+    story_drained(st, 3);
+    story_drained(st, 4);
+    check_rolled_back(st);
+}
+
 TEST(a_hook_runs_before_each_step)
 {
     struct story_options o = with_hook;
