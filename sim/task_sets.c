@@ -186,6 +186,13 @@ check_sets_shown(struct world *w, int service)
 
 /* ---- settled ---- */
 
+/* Within such bounds nothing leaves an instance that is being drained (ecs.md 5.1). */
+static bool
+is_stuck_at(const struct sim_service *s, int size)
+{
+    return size * s->maximum / 100 <= size && (size * s->minimum + 99) / 100 >= size;
+}
+
 static bool
 set_is_steady(struct world *w, int service, const struct sim_set *set, char *why, size_t why_size)
 {
@@ -209,6 +216,8 @@ set_is_steady(struct world *w, int service, const struct sim_set *set, char *why
     snprintf(why, why_size,
              "%s: %s has %d up, %d starting, %d leaving, %d in rotation; it shall have %d", s->name,
              id, up, starting, leaving, in_rotation, size);
+    if (is_stuck_at(s, size) && leaving > 0)
+        return up == size && starting == 0;
     if (set->is_deleted)
         return up + starting == 0 && core_task_set(w->core, set->arn, NULL) == NULL;
     if (is_bad(s, set->definition))
