@@ -8,12 +8,12 @@
 #include "core/capacity.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
+#include "core/hooks.h"
 #include "core/index.h"
 #include "core/parts.h"
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
-#include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 #include "core/task_set.h"
@@ -124,7 +124,7 @@ handle(struct core *core, const struct event *ev)
         CASE(SERVICE_ROLLBACK, service_rollback, service_rollback)
         CASE(SERVICE_DELETE, service_delete, service_delete)
         CASE(SERVICE_DEPLOYMENT_STOP, service_deployment_stop, service_deployment_stop)
-        CASE(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue, strategy_hook_answered)
+        CASE(SERVICE_DEPLOYMENT_CONTINUE, service_deployment_continue, hooks_continued)
         CASE(TASK_SET_CREATE, task_set_create, task_set_create)
         CASE(TASK_SET_SCALE, task_set_scale, task_set_scale)
         CASE(TASK_SET_PROMOTE, task_set_promote, task_set_promote)

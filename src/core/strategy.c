@@ -2,6 +2,7 @@
 #include "core/strategy.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/hooks.h"
 #include "core/moves.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -9,8 +10,6 @@
 
 #define ASK_WEIGHTS_MS 10000 /* no word from the balancer: asked again */
 #define MINUTE_MS 60000LL
-#define PAUSE_ID_HEAD "ecs-pause-"
-#define PAUSE_ID_CHARS 43
 
 /* ---- who is who ---- */
 
@@ -670,79 +669,6 @@ go_on(struct core *core, struct service *s)
     }
 }
 
-/* ---- hooks ---- */
-
-static void
-start_hooks(struct core *core, struct service *s)
-{
-    struct course *c = &s->course;
-
-    c->has_hooks = true;
-    for (int i = 0; i < c->plan.hook_count; i++) {
-        const struct hook_config *config = &c->plan.hooks[i];
-        struct hook_run *run;
-        if ((config->stages & 1 << c->stage) == 0)
-            continue;
-        run = &c->hooks[c->hook_count++];
-        *run = (struct hook_run){.hook = i,
-                                 .status = HOOK_AWAITING_ACTION,
-                                 .expires_at_ms =
-                                     core->now_ms + config->timeout_min * MINUTE_MS};
-        memcpy(run->id, PAUSE_ID_HEAD, sizeof(PAUSE_ID_HEAD));
-        rng_token(&core->rng, run->id + sizeof(PAUSE_ID_HEAD) - 1, PAUSE_ID_CHARS);
-        core_touch_meta(core);
-    }
-    core_touch_service(core, s);
-}
-
-/* Those whose time is over; false if one of all hooks failed, and the deployment with it. */
-static bool
-expire_hooks(struct core *core, struct service *s)
-{
-    struct course *c = &s->course;
-
-    for (int i = 0; i < c->hook_count; i++) {
-        struct hook_run *run = &c->hooks[i];
-        if (run->status == HOOK_AWAITING_ACTION && core->now_ms >= run->expires_at_ms) {
-            run->status = HOOK_TIMED_OUT;
-            core_touch_service(core, s);
-        }
-        if (run->status == HOOK_FAILED ||
-            (run->status == HOOK_TIMED_OUT && !c->plan.hooks[run->hook].continues))
-            return false;
-    }
-    return true;
-}
-
-static bool
-hooks_are_over(const struct course *c)
-{
-    for (int i = 0; i < c->hook_count; i++) {
-        if (c->hooks[i].status == HOOK_AWAITING_ACTION)
-            return false;
-    }
-    return true;
-}
-
-void
-strategy_hook_answered(struct core *core, const struct ev_service_deployment_continue *ev)
-{
-    struct service_deployment *sd = NULL;
-    struct service *s = core_service_of_deployment(core, ev->arn, &sd);
-    struct course *c = s == NULL ? NULL : &s->course;
-
-    if (c == NULL || sd != service_current(s) || !c->is_on || c->is_frozen || c->is_returning)
-        return;
-    for (int i = 0; i < c->hook_count; i++) {
-        if (strcmp(c->hooks[i].id, ev->hook_id) != 0 ||
-            c->hooks[i].status != HOOK_AWAITING_ACTION)
-            continue;
-        c->hooks[i].status = ev->rolls_back ? HOOK_FAILED : HOOK_SUCCEEDED;
-        core_touch_service(core, s);
-        core_queue(core, s);
-    }
-}
-
 /* ---- the round ---- */
 
 static bool
@@ -753,7 +679,7 @@ advance_stage(struct core *core, struct service *s, const struct scene *sc)
     if (!c->has_hooks) {
         if (!work(core, s, sc))
             return c->is_frozen || c->is_returning; /* it failed, and that changed much */
-        start_hooks(core, s);
+        hooks_start(core, s);
     }
     if (!hooks_are_over(c))
         return false;
@@ -829,7 +755,7 @@ fail_by_hooks(struct core *core, struct service *s)
 {
     char because[128];
 
-    if (s->course.is_frozen || s->course.is_returning || expire_hooks(core, s))
+    if (s->course.is_frozen || s->course.is_returning || hooks_expire(core, s))
         return false;
     snprintf(because, sizeof(because), "%s lifecycle hook(s) failed",
              lifecycle_stage_name(s->course.stage));
@@ -869,9 +795,5 @@ strategy_deadline_ms(const struct core *core, const struct service *s)
         due = earlier(due, c->wait_until_ms);
     if (c->ask_at_ms > core->now_ms)
         due = earlier(due, c->ask_at_ms);
-    for (int i = 0; i < c->hook_count; i++) {
-        if (c->hooks[i].status == HOOK_AWAITING_ACTION)
-            due = earlier(due, c->hooks[i].expires_at_ms);
-    }
-    return due;
+    return earlier(due, hooks_deadline_ms(s));
 }

@@ -34,5 +34,3 @@ bool strategy_is_cleaning_up(const struct service *s);
 int64_t strategy_deadline_ms(const struct core *core, const struct service *s);
 /* The base to which a rollback of the course would return; NULL: there is none, or not any more. */
 struct deployment *strategy_rollback_target(const struct service *s);
-
-void strategy_hook_answered(struct core *core, const struct ev_service_deployment_continue *ev);
