@@ -14,7 +14,7 @@ import pathlib
 import re
 import sys
 
-ROOMS = {"api", "registry", "pipeline", "agent", "balancer", "store"}
+ROOMS = {"api", "registry", "pipeline", "agent", "balancer", "hooks", "store"}
 BELOW_ROOMS = {"base", "model", "core", "io"}
 
 # folder of src/ -> the folders it may include, besides itself

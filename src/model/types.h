@@ -60,6 +60,9 @@
     X(TEST_TRAFFIC_SHIFT) X(POST_TEST_TRAFFIC_SHIFT) X(PRE_PRODUCTION_TRAFFIC_SHIFT)               \
     X(PRODUCTION_TRAFFIC_SHIFT) X(POST_PRODUCTION_TRAFFIC_SHIFT) X(BAKE_TIME) X(CLEAN_UP)
 #define HOOK_STATUS(X) X(AWAITING_ACTION) X(IN_PROGRESS) X(SUCCEEDED) X(FAILED) X(TIMED_OUT)
+#define HOOK_KIND(X) X(PAUSE) X(URL) X(COMMAND) X(TASK)
+/* What became of one call of a hook; UNREACHED: nobody was there who could have answered. */
+#define HOOK_OUTCOME(X) X(SUCCEEDED) X(FAILED) X(IN_PROGRESS) X(UNREACHED)
 /* alb.md A6; the wire names are lower case and come from target_state_name(). */
 #define TARGET_STATE(X) X(initial) X(healthy) X(unhealthy) X(unused) X(draining) X(unavailable)
 #define TARGET_TYPE(X) X(instance) X(ip)
@@ -91,6 +94,8 @@
 #define ENUM_VALUE_STRATEGY(n) STRATEGY_##n,
 #define ENUM_VALUE_STAGE(n) STAGE_##n,
 #define ENUM_VALUE_HOOK(n) HOOK_##n,
+#define ENUM_VALUE_HOOK_KIND(n) HOOK_KIND_##n,
+#define ENUM_VALUE_OUTCOME(n) OUTCOME_##n,
 #define ENUM_VALUE_TARGET(n) TARGET_##n,
 #define ENUM_VALUE_TARGET_TYPE(n) TARGET_TYPE_##n,
 #define ENUM_VALUE_STOP(n) STOP_##n,
@@ -112,6 +117,8 @@ DECLARE_ENUM(threshold_type, THRESHOLD, THRESHOLD_TYPE)
 DECLARE_ENUM(deployment_strategy, STRATEGY, DEPLOYMENT_STRATEGY)
 DECLARE_ENUM(lifecycle_stage, STAGE, LIFECYCLE_STAGE)
 DECLARE_ENUM(hook_status, HOOK, HOOK_STATUS)
+DECLARE_ENUM(hook_kind, HOOK_KIND, HOOK_KIND)
+DECLARE_ENUM(hook_outcome, OUTCOME, HOOK_OUTCOME)
 DECLARE_ENUM(target_state, TARGET, TARGET_STATE)
 DECLARE_ENUM(target_type, TARGET_TYPE, TARGET_TYPE)
 DECLARE_ENUM(stop_code, STOP, STOP_CODE)
