@@ -108,6 +108,8 @@ obey(struct world *w, const struct effect *e)
     case EFFECT_PERSIST:
     case EFFECT_TASK_FORGET:
     case EFFECT_BALANCER_CONFIG:
+    case EFFECT_HOOK_CALL:
+    case EFFECT_HOOK_CANCEL:
         break;
     }
 }

@@ -477,6 +477,10 @@ open_page(struct world *w, const struct task *t)
         service = strcmp(w->services[i].arn, t->service_arn) == 0 ? i : service;
     if (t->launch_type == LAUNCH_EC2)
         judge_place(w, t, service, host_find(w, t->instance_arn));
+    if (t->hook_id[0] != '\0')
+        check_hook_task(w, t);
+    if (service >= 0)
+        check_hooks_hold(w, t);
     if (w->container_count == w->container_capacity) {
         w->container_capacity = w->container_capacity == 0 ? 64 : w->container_capacity * 2;
         w->containers =
@@ -491,6 +495,7 @@ open_page(struct world *w, const struct task *t)
     text_copy(c->id, ID_SIZE, str_of(t->id));
     text_copy(c->arn, ARN_SIZE, str_of(t->arn));
     text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
+    memcpy(c->hook_id, t->hook_id, sizeof(c->hook_id));
     text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
     for (int i = 0; i < w->service_count; i++) {
         const struct sim_service *s = &w->services[i];

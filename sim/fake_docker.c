@@ -81,7 +81,11 @@ comes_up(struct world *w, int container)
     send_state(w, container);
     c->crashes_early =
         c->behaviour == CRASHES_AT_START || (c->behaviour == FLAKY && chance(w, 3000));
-    if (c->crashes_early) /* more slowly once all only waits for the end: it is seen by then */
+    if (c->hook_id[0] != '\0') { /* it does its work and ends, well or not, or never */
+        c->crashes_early = false;
+        if (!chance(w, 500))
+            next(w, container, between(w, 100, 90000));
+    } else if (c->crashes_early) /* more slowly once all only waits for the end: it is seen by then */
         next(w, container,
              w->now_ms < w->operators_end_ms ? between(w, 10, 2000) : between(w, 2000, 60000));
     else if (c->has_check)
@@ -115,6 +119,8 @@ docker_happened(struct world *w, int container, uint32_t generation)
         return;
     if (c->is_signalled) {
         exits(w, container, c->ignores_sigterm ? 137 : 143);
+    } else if (c->hook_id[0] != '\0') {
+        exits(w, container, c->behaviour == GOOD || c->behaviour == SLOW ? 0 : 1);
     } else if (c->crashes_early) {
         exits(w, container, 1);
     } else if (c->has_check && c->health == HEALTH_UNKNOWN) {

@@ -330,7 +330,7 @@ draw_providers(struct world *w, struct sim_service *s)
 
 /* Times are short, so that even what nobody answers has ended when the world is judged. */
 static void
-draw_strategy(struct world *w, const struct sim_service *s, struct strategy_config *c)
+draw_strategy(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc)
 {
     c->bake_min = chance(w, 5000) ? (int)between(w, 1, 5) : 0;
     if (has_no_room_for_two(w, s) || chance(w, 5000)) {
@@ -338,6 +338,7 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
         c->succeeds_early = !has_no_room_for_two(w, s) && chance(w, 2000);
         c->cleans_up_later = chance(w, 5000);
         c->early_percent = 100; /* never below the minimum, see draw_config() */
+        draw_hooks(w, s, c, doc);
         return;
     }
     c->strategy = service_has_pair(s)
@@ -346,14 +347,7 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
     c->step_permille = (int)between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
                        (c->strategy == STRATEGY_LINEAR ? 100 : 10);
     c->step_bake_min = (int)between(w, 0, 3);
-    while (c->hook_count < 3 && chance(w, 2500))
-        c->hooks[c->hook_count++] = (struct hook_config){
-            .stages = (int)between(w, 0, 1 << STAGE_ENUM_SIZE) &
-                      (1 << STAGE_RECONCILE_SERVICE | 1 << STAGE_PRE_SCALE_UP |
-                       1 << STAGE_POST_SCALE_UP | 1 << STAGE_PRE_PRODUCTION_TRAFFIC_SHIFT |
-                       1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT),
-            .timeout_min = (int)between(w, 1, 5),
-            .continues = chance(w, 6000)};
+    draw_hooks(w, s, c, doc);
 }
 
 static struct json *
@@ -391,7 +385,7 @@ draw_config(struct world *w, const struct sim_service *s, struct deployment_conf
         config->breaker.enable = config->watches_alarms = false;
         return;
     }
-    draw_strategy(w, s, &config->strategy);
+    draw_strategy(w, s, &config->strategy, alarm_doc);
     if (config->strategy.succeeds_early)
         config->strategy.early_percent = (int)between(w, config->minimum_healthy_percent, 100);
 }
@@ -490,7 +484,7 @@ answer_hook(struct world *w, struct sim_service *s)
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
     char arn[ARN_SIZE], id[HOOK_ID_SIZE];
 
-    if (!now->course.is_on || now->course.hook_count == 0)
+    if (now->course.hook_count == 0)
         return;
     text_copy(arn, ARN_SIZE, str_of(service_current(now)->arn));
     memcpy(id, now->course.hooks[between(w, 0, now->course.hook_count - 1)].id, sizeof(id));

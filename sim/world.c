@@ -215,6 +215,24 @@ report_in_force(struct world *w, const struct listener *l)
 }
 
 void
+report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
+            int64_t after_ms)
+{
+    struct report *r = report_new(w, EVENT_HOOK_ANSWERED);
+    struct ev_hook_answered *ev = &r->event.hook_answered;
+
+    text_copy(r->texts[0], ARN_SIZE, str_of(call->service_deployment_arn));
+    text_copy(r->texts[1], ARN_SIZE, str_of(call->hook_id));
+    ev->service_deployment_arn = r->texts[0];
+    ev->hook_id = r->texts[1];
+    ev->attempt = call->attempt;
+    ev->outcome = outcome;
+    ev->delay_s = delay_s;
+    ev->detail = "drawn";
+    happen(w, w->now_ms + after_ms, DELIVER, 0)->report = r;
+}
+
+void
 report_drained_target(struct world *w, int target, const struct ef_target_change *asked)
 {
     struct report *r = report_new(w, EVENT_TARGET_DRAINED);
@@ -309,6 +327,10 @@ world_perform(struct world *w)
         }
         case EFFECT_IMAGE_RESOLVE:
             image_effect(w, &e);
+            break;
+        case EFFECT_HOOK_CALL:
+        case EFFECT_HOOK_CANCEL:
+            hooks_effect(w, &e);
             break;
         case EFFECT_BALANCER_CONFIG:
             balancer_weights_ordered(w, e.balancer_config.arn);

@@ -78,6 +78,7 @@ struct sim_container {
     uint64_t gpus;  /* bits: which of its host's it was given */
     enum behaviour behaviour;
     enum container_state state;
+    char hook_id[ID_SIZE]; /* it is the task of a lifecycle hook */
     bool ignores_sigterm, has_check, is_infrastructure, is_signalled, crashes_early;
     int exit_code, port;
     char address[ADDRESS_SIZE];
@@ -238,6 +239,14 @@ int host_find(const struct world *w, const char *instance_arn); /* -1: none */
 int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);
 bool container_answers(struct world *w, const struct sim_container *c);
+
+/* fake_hooks.c: receivers that answer late, wrongly, twice or never. */
+void hooks_effect(struct world *w, const struct effect *e);
+void draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc);
+void report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
+                 int64_t after_ms);
+void check_hook_task(struct world *w, const struct task *t);
+void check_hooks_hold(struct world *w, const struct task *t);
 
 void balancer_effect(struct world *w, const struct effect *e);
 void balancer_probe(struct world *w, int target, uint32_t generation);

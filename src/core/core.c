@@ -146,6 +146,7 @@ handle(struct core *core, const struct event *ev)
         CASE(TARGET_HEALTH, target_health, target_health_reported)
         CASE(TARGET_DRAINED, target_drained, target_drained)
         CASE(LISTENER_IN_FORCE, listener_in_force, traffic_in_force)
+        CASE(HOOK_ANSWERED, hook_answered, hooks_answered)
         CASE(ALARM_STATE, alarm_state, alarm_changed)
 #undef CASE
     }

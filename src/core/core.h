@@ -99,6 +99,14 @@ const struct service *core_listener_owner(const struct core *core, const char *l
 /* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
 struct deployment *core_rollback_target(const struct core *core, const struct service *service);
 
+/* What a HOOK_CALL asks for.  False: it is not waited for any more.  The payload is the caller's. */
+struct hook_order {
+    const char *target;
+    struct json *payload; /* ecs.md 6.8 */
+    int64_t time_left_ms;
+};
+bool core_hook_order(const struct core *core, const struct ef_hook_call *call, struct hook_order *out);
+
 /* What was set for the principal (its ARN), {name: value}, or NULL; the root's are everybody's default. */
 const struct json *core_account_settings(const struct core *core, const char *region,
                                          const char *principal);

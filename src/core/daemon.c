@@ -5,6 +5,7 @@
 #include "core/deployment.h"
 #include "core/moves.h"
 #include "core/placement.h"
+#include "core/rolling_hooks.h"
 #include "core/rollout.h"
 #include "core/said.h"
 #include "core/task_lifecycle.h"
@@ -213,7 +214,7 @@ daemon_move(struct core *core, struct service *s)
     assert(r.definition != NULL);
     count_tasks(s);
     set_desired_counts(&r);
-    if (rollout_judge(core, s))
+    if (rollout_judge(core, s) || rolling_move(core, s))
         return true;
     for (const struct task *t = s->live; t != NULL; t = t->next_live)
         r.healthy += t->is_healthy_now;

@@ -6,6 +6,7 @@
 #include "core/moves.h"
 #include "core/placement.h"
 #include "core/protection.h"
+#include "core/rolling_hooks.h"
 #include "core/rollout.h"
 #include "core/said.h"
 #include "core/strategy.h"
@@ -230,6 +231,8 @@ stop_sources(struct core *core, struct service *s, struct scene *sc)
     bool is_blocked;
     int done = moves_stop_while(core, s, sc, is_starting_to_leave, INT32_MAX);
 
+    if (rolling_holds(s))
+        return done; /* nothing comes that could take their place */
     if (sc->primary->is_failed)
         return done; /* what runs stays (ecs.md 5.5): nothing will replace it */
     if (early_count(s) >= 0 && !s->config.strategy.cleans_up_later &&
@@ -277,6 +280,8 @@ move(struct core *core, struct service *s)
         return true;
     if (s->course.is_on)
         return strategy_move(core, s);
+    if (rolling_move(core, s))
+        return true;
     sc = moves_look(core, s);
     for (struct deployment *d = s->deployments; d != NULL; d = d->next)
         d->is_held = false;
@@ -339,7 +344,7 @@ has_succeeded(struct core *core, struct service *s, const struct deployment *p, 
     if (!is_whole && (early < 0 || p->count.healthy < early ||
                       (!s->config.strategy.cleans_up_later && !sources_are_gone(s))))
         return false;
-    return rollout_has_baked(core, s);
+    return rolling_has_passed(core, s) && rollout_has_baked(core, s);
 }
 
 static void

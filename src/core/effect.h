@@ -49,6 +49,14 @@ struct ef_target_change {    /* TARGET_REGISTER: check its health, let traffic i
     int port;
     int64_t registration; /* comes back in every report about it */
 };
+struct ef_hook_call {        /* core_hook_order() says what: EVENT_HOOK_ANSWERED */
+    char service_deployment_arn[ARN_SIZE];
+    char hook_id[ID_SIZE];
+    int attempt;
+};
+struct ef_hook_cancel {      /* nobody waits for its answer any more */
+    char hook_id[ID_SIZE];
+};
 struct ef_balancer_config {  /* load balancers, listeners or target groups changed */
     char arn[ARN_SIZE];
 };
@@ -59,7 +67,8 @@ struct ef_balancer_config {  /* load balancers, listeners or target groups chang
     X(TASK_FORGET, task_forget, task_forget)                                                       \
     X(TARGET_REGISTER, target_register, target_change)                                             \
     X(TARGET_DEREGISTER, target_deregister, target_change)                                         \
-    X(BALANCER_CONFIG, balancer_config, balancer_config)
+    X(BALANCER_CONFIG, balancer_config, balancer_config)                                           \
+    X(HOOK_CALL, hook_call, hook_call) X(HOOK_CANCEL, hook_cancel, hook_cancel)
 
 enum effect_type {
 #define X(NAME, member, type) EFFECT_##NAME,

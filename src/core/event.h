@@ -212,6 +212,15 @@ struct ev_listener_in_force {
     int64_t generation;
 };
 
+/* Of the call of a lifecycle hook; an attempt that is not the present one is ignored. */
+struct ev_hook_answered {
+    const char *service_deployment_arn, *hook_id;
+    int attempt;
+    enum hook_outcome outcome;
+    int delay_s;        /* IN_PROGRESS: to be called again after that */
+    const char *detail; /* why not SUCCEEDED, in a clause; "" or NULL: unknown */
+};
+
 /* Of an alarm as a deployment may name it (ecs.md 6.4); repeats do no harm. */
 struct ev_alarm_state {
     const char *region, *name;
@@ -241,7 +250,8 @@ struct ev_alarm_state {
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
     X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \
     X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)                              \
-    X(LISTENER_IN_FORCE, listener_in_force) X(ALARM_STATE, alarm_state)
+    X(LISTENER_IN_FORCE, listener_in_force) X(HOOK_ANSWERED, hook_answered)                        \
+    X(ALARM_STATE, alarm_state)
 
 enum event_type {
     EVENT_CLOCK, /* only time passed */

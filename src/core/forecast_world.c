@@ -6,6 +6,7 @@
 
 #define CRASH_MS 2000 /* of FORECAST_CRASHES_LATER, from RUNNING */
 #define WEIGHTS_MS 10 /* until HAProxy acts by other weights */
+#define HOOK_MS 1000  /* a lifecycle hook succeeds after that */
 #define FIRST_PORT 49152
 
 /* ---- ports ---- */
@@ -165,6 +166,14 @@ forecast_expect_all(struct forecast_world *w)
             text_copy(h.arn, ARN_SIZE, str_of(e->balancer_config.arn));
             expect(w, h, WEIGHTS_MS);
             break;
+        case EFFECT_HOOK_CALL:
+            h.kind = HOOK_SUCCEEDS;
+            text_copy(h.arn, ARN_SIZE, str_of(e->hook_call.service_deployment_arn));
+            text_copy(h.target.target_id, ADDRESS_SIZE, str_of(e->hook_call.hook_id));
+            h.target.port = e->hook_call.attempt;
+            expect(w, h, HOOK_MS);
+            break;
+        case EFFECT_HOOK_CANCEL:
         case EFFECT_TASK_FORGET:
         case EFFECT_PERSIST:
             break;
@@ -211,7 +220,7 @@ report_task(struct forecast_world *w, const struct task *t, enum task_status sta
         if (status == TASK_RUNNING && !has_run && t->definition->network_mode != NETWORK_awsvpc)
             bind_ports(w, t, c);
         c->has_exit_code = status == TASK_STOPPED && fault != FORECAST_CANNOT_PULL;
-        c->exit_code = task_is_wanted(t) ? 1 : 143;
+        c->exit_code = !task_is_wanted(t) ? 143 : t->hook_id[0] == '\0';
     }
     s->task_id = t->id;
     s->status = status;
@@ -251,6 +260,8 @@ now_runs(struct forecast_world *w, const struct task *t)
     later.kind = EXITS;
     if (fault_of(w, t) == FORECAST_CRASHES_LATER)
         expect(w, later, CRASH_MS);
+    else if (t->hook_id[0] != '\0')
+        expect(w, later, HOOK_MS);
 }
 
 static void
@@ -316,6 +327,18 @@ now_in_force(struct forecast_world *w, const char *arn)
     forecast_step(w, &ev);
 }
 
+static void
+now_hook(struct forecast_world *w, const struct happening *h)
+{
+    struct event ev = {.type = EVENT_HOOK_ANSWERED};
+
+    ev.hook_answered = (struct ev_hook_answered){.service_deployment_arn = h->arn,
+                                                 .hook_id = h->target.target_id,
+                                                 .attempt = h->target.port,
+                                                 .outcome = OUTCOME_SUCCEEDED};
+    forecast_step(w, &ev);
+}
+
 void
 forecast_happens(struct forecast_world *w, const struct happening *h)
 {
@@ -345,6 +368,9 @@ forecast_happens(struct forecast_world *w, const struct happening *h)
         break;
     case IN_FORCE:
         now_in_force(w, h->arn);
+        break;
+    case HOOK_SUCCEEDS:
+        now_hook(w, h);
         break;
     }
 }

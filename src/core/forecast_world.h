@@ -7,14 +7,16 @@
 #include "core/forecast.h"
 
 /* Something that will be reported to the core. */
-enum happening_kind { RESOLVED, RUNS, EXITS, STOPS, HEALTHY, UNHEALTHY, DRAINED, IN_FORCE };
+enum happening_kind { RESOLVED, RUNS, EXITS, STOPS, HEALTHY, UNHEALTHY, DRAINED, IN_FORCE,
+                      HOOK_SUCCEEDS };
 
 struct happening {
     int64_t at_ms;
     uint64_t order;
     enum happening_kind kind;
-    char arn[ARN_SIZE];             /* of the task; of the revision, if RESOLVED; of the listener, if IN_FORCE */
-    struct ef_target_change target; /* of those about targets */
+    char arn[ARN_SIZE];             /* of the task; of the revision, if RESOLVED; of the listener, if IN_FORCE;
+                                       of the service deployment, if HOOK_SUCCEEDS */
+    struct ef_target_change target; /* of those about targets; of a hook, the id and, as port, the attempt */
 };
 
 struct forecast_world {

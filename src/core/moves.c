@@ -5,6 +5,7 @@
 #include "core/capacity.h"
 #include "core/deployment.h"
 #include "core/placement.h"
+#include "core/rolling_hooks.h"
 #include "core/said.h"
 #include "core/task_lifecycle.h"
 
@@ -36,6 +37,8 @@ count_tasks(struct service *s, struct scene *sc)
 bool
 moves_may_launch(const struct core *core, const struct service *s, const struct deployment *d)
 {
+    if (d->status == DEPLOYMENT_PRIMARY && rolling_holds(s))
+        return false;
     return !d->is_failed && core->now_ms >= s->launch_after_ms &&
            core->now_ms >= s->infrastructure_after_ms;
 }

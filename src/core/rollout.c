@@ -251,7 +251,7 @@ static void
 fail_primary(struct core *core, struct service *s, struct deployment *d, const char *text)
 {
     d->is_failed = true;
-    strategy_freeze(s);
+    strategy_freeze(core, s);
     set_rollout(core, d, ROLLOUT_FAILED, text);
     core_touch_service(core, s);
     core_queue(core, s);
@@ -444,7 +444,7 @@ rollout_abandon(struct core *core, struct service *s)
                   "Service deployment stopped because the service was deleted.");
     for (struct deployment *d = s->deployments; d != NULL; d = d->next)
         d->desired_count = 0;
-    s->course.is_on = false;
+    strategy_end(core, s);
     core_touch_service(core, s);
 }
 
@@ -496,7 +496,7 @@ rollout_complete(struct core *core, struct service *s)
     d->completed_at_ms = core->now_ms;
     d->is_rollback = false;
     text_copy(s->live_id, ID_SIZE, str_of(d->id));
-    s->course.is_on = false;
+    strategy_end(core, s);
     if (!rollout_retire_sources(core, s) && sd != NULL)
         sd->is_early = true;
     if (sd != NULL && !sd_is_finished(sd)) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "core/hooks.h"
 #include "core/moves.h"
+#include "core/rolling_hooks.h"
 #include "core/rollout.h"
 #include "core/said.h"
 #include "core/traffic_shift.h"
@@ -61,7 +62,7 @@ enter(struct core *core, struct service *s, enum lifecycle_stage stage)
     c->stage_at_ms = core->now_ms;
     c->has_begun = c->has_hooks = false;
     c->wait_until_ms = c->ask_at_ms = 0;
-    c->hook_count = 0;
+    hooks_drop(core, s);
     service_current(s)->stage = stage;
     service_current(s)->updated_at_ms = core->now_ms;
     core_touch_service(core, s);
@@ -120,6 +121,7 @@ strategy_begin(struct core *core, struct service *s)
     const bool moves_traffic = s->config.strategy.strategy != STRATEGY_ROLLING;
     char via[ID_SIZE];
 
+    hooks_drop(core, s);
     memcpy(via, s->course.via_id, sizeof(via));
     s->course = (struct course){.is_on = moves_traffic || was_on,
                                 .plan = s->config.strategy,
@@ -127,8 +129,10 @@ strategy_begin(struct core *core, struct service *s)
     if (base != p)
         traffic_choose_groups(p, base, moves_traffic);
     core_touch_service(core, s);
-    if (!s->course.is_on)
+    if (!s->course.is_on) {
+        rolling_begin(core, s);
         return;
+    }
     set_via(s, p, was_on ? via : "");
     if (base != NULL)
         text_copy(s->course.base_id, ID_SIZE, str_of(base->id));
@@ -157,15 +161,27 @@ strategy_return(struct core *core, struct service *s)
     assert(c->is_on && base_of(s) == service_primary(s));
     c->is_returning = true;
     c->is_frozen = false;
+    c->again = (c->share > 0 ? 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT : 0) |
+               (c->test_share > 0 ? 1 << STAGE_TEST_TRAFFIC_SHIFT : 0);
     c->share = c->test_share = 0;
     enter(core, s, STAGE_PRODUCTION_TRAFFIC_SHIFT);
 }
 
 void
-strategy_freeze(struct service *s)
+strategy_freeze(struct core *core, struct service *s)
 {
+    hooks_drop(core, s);
     if (s->course.is_on)
         s->course.is_frozen = true;
+    else
+        s->course = (struct course){0};
+}
+
+void
+strategy_end(struct core *core, struct service *s)
+{
+    hooks_drop(core, s);
+    s->course = (struct course){0};
 }
 
 /* Are they reached by the same traffic?  All are in a service without load balancers. */
@@ -658,8 +674,7 @@ go_on(struct core *core, struct service *s)
 
     if (c->stage == STAGE_RECONCILE_SERVICE && c->plan.strategy == STRATEGY_ROLLING) {
         s->course.is_on = false; /* the traffic is in one place: the rolling update may begin */
-        service_current(s)->stage = STAGE_NONE;
-        core_touch_service(core, s);
+        rolling_begin(core, s);
     } else if (c->stage == STAGE_PRODUCTION_TRAFFIC_SHIFT && c->share < SHARE_ALL) {
         enter(core, s, STAGE_PRE_PRODUCTION_TRAFFIC_SHIFT);
     } else {
@@ -679,12 +694,36 @@ advance_stage(struct core *core, struct service *s, const struct scene *sc)
     if (!c->has_hooks) {
         if (!work(core, s, sc))
             return c->is_frozen || c->is_returning; /* it failed, and that changed much */
-        hooks_start(core, s);
+        hooks_start(core, s, c->stage);
+        if (!hooks_advance(core, s))
+            return true; /* the next round sees to it */
     }
     if (!hooks_are_over(c))
         return false;
     go_on(core, s);
     return true;
+}
+
+/* Those of the stages that led traffic to the new revision, now that it is led back: the later one
+ * first, the weights are those of before.  True once they are over; whether they succeeded changes
+ * nothing, there is no other way. */
+static bool
+run_hooks_again(struct core *core, struct service *s)
+{
+    static const enum lifecycle_stage stages[] = {STAGE_PRODUCTION_TRAFFIC_SHIFT,
+                                                  STAGE_TEST_TRAFFIC_SHIFT};
+    struct course *c = &s->course;
+
+    for (size_t i = 0; i < ARRAY_COUNT(stages); i++) {
+        if (!hooks_are_over(c))
+            return false;
+        if ((c->again & 1 << stages[i]) == 0)
+            continue;
+        c->again &= ~(1 << stages[i]);
+        hooks_start(core, s, stages[i]);
+        (void)hooks_advance(core, s);
+    }
+    return hooks_are_over(c);
 }
 
 /* More than are desired, since that was lowered, would keep from the base the room to be whole. */
@@ -706,12 +745,13 @@ move_back(struct core *core, struct service *s, struct scene *sc)
     struct deployment *p = sc->primary;
     const int kept = keep_fleet(core, s, p, sc);
 
+    (void)hooks_advance(core, s);
     if (kept > 0)
         return true;
     if (s->course.stage == STAGE_PRODUCTION_TRAFFIC_SHIFT) {
         if (shrink_others(core, s, sc) > 0)
             return true;
-        if (!lead_to_base(core, s, sc))
+        if (!lead_to_base(core, s, sc) || !run_hooks_again(core, s))
             return false;
         enter(core, s, STAGE_CLEAN_UP);
         return true;
@@ -753,13 +793,9 @@ stay(struct core *core, struct service *s, struct scene *sc)
 static bool
 fail_by_hooks(struct core *core, struct service *s)
 {
-    char because[128];
-
-    if (s->course.is_frozen || s->course.is_returning || hooks_expire(core, s))
+    if (s->course.is_frozen || s->course.is_returning || hooks_advance(core, s))
         return false;
-    snprintf(because, sizeof(because), "%s lifecycle hook(s) failed",
-             lifecycle_stage_name(s->course.stage));
-    rollout_fail(core, s, because);
+    hooks_fail(core, s);
     return true;
 }
 
@@ -786,7 +822,7 @@ strategy_deadline_ms(const struct core *core, const struct service *s)
     int64_t due = INT64_MAX;
 
     if (!c->is_on || c->is_frozen)
-        return due;
+        return hooks_deadline_ms(s);
     if (!c->is_returning && c->stage != STAGE_CLEAN_UP)
         due = earlier(due, c->began_at_ms + COURSE_MAX_MS);
     if (!c->has_hooks)

@@ -24,7 +24,9 @@ void strategy_begin(struct core *core, struct service *s);
 /* The base is PRIMARY again: its traffic comes back at once. */
 void strategy_return(struct core *core, struct service *s);
 /* The deployment failed and nothing is restored: what runs and what is led where stays. */
-void strategy_freeze(struct service *s);
+void strategy_freeze(struct core *core, struct service *s);
+/* It is over, one way or the other. */
+void strategy_end(struct core *core, struct service *s);
 /* The service's desired count is another one: the base follows, too. */
 void strategy_size_changed(struct service *s);
 /* One round, while s->course.is_on; false if nothing moves. */

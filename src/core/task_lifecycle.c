@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "core/evidence.h"
 #include "core/gpus.h"
+#include "core/hooks.h"
 #include "core/placement.h"
 #include "core/rollout.h"
 #include "core/said.h"
@@ -104,6 +105,7 @@ task_create(struct core *core, const struct task_plan *plan)
               str_of(plan->definition->arn));
     text_copy(t->group, sizeof(t->group), str_of(plan->group));
     text_copy(t->started_by, sizeof(t->started_by), str_of(plan->started_by));
+    text_copy(t->hook_id, sizeof(t->hook_id), str_of(plan->hook_id));
     text_copy(t->capacity_provider, sizeof(t->capacity_provider), str_of(plan->provider));
     if (plan->instance != NULL)
         text_copy(t->instance_arn, sizeof(t->instance_arn), str_of(plan->instance->arn));
@@ -181,7 +183,7 @@ task_stop(struct core *core, struct task *t, enum stop_code code, const char *re
     t->has_stop_code = true;
     t->stop_code = code;
     text_copy(t->stopped_reason, sizeof(t->stopped_reason), str_of(reason));
-    if (code == STOP_ServiceSchedulerInitiated)
+    if (code == STOP_ServiceSchedulerInitiated && t->service != NULL)
         said_stopped(core, t, !is_starting(t));
     core_touch_task(core, t);
     core_queue(core, t->service);
@@ -313,6 +315,8 @@ ended(struct core *core, struct task *t, const struct ev_task_state *ev)
     place_release(core, t);
     if (t->service != NULL)
         rollout_task_ended(core, t, by_itself, ev->is_infrastructure);
+    if (t->hook_id[0] != '\0')
+        hooks_task_ended(core, t);
     targets_deregister(core, t); /* after the fact: it died in traffic */
     t->ask_at_ms = core->now_ms + ASK_DRAINING_MS;
     core_touch_task(core, t);

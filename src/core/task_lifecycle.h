@@ -19,7 +19,7 @@ struct task_plan {
     const char *provider;                      /* of its capacity; "" or NULL: none */
     struct service *service;                   /* NULL: standalone */
     struct deployment *deployment;
-    const char *group, *started_by;
+    const char *group, *started_by, *hook_id;  /* hook_id NULL: of no lifecycle hook */
     const struct json *overrides, *doc, *tags;
 };
 

@@ -30,6 +30,7 @@ static const struct option_row option_rows[] = {
     ROW(NULL, "NARU_HAPROXY", "", haproxy),
     ROW(NULL, "NARU_GPU_DIRECTORY", "/proc/driver/nvidia/gpus", gpu_directory),
     ROW("--listener-address", "NARU_LISTENER_ADDRESS", "0.0.0.0", balancer_address),
+    ROW("--hooks-dir", "NARU_HOOKS_DIR", "", hooks_dir),
     ROW(NULL, "NARU_GITHUB_SECRET", "", github_secret),
     ROW(NULL, "NARU_ACCESS_KEY_ID", "", access_key_id),
     ROW(NULL, "NARU_SECRET_ACCESS_KEY", "", secret_access_key),
@@ -125,6 +126,8 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
         }
     }
     snprintf(c->endpoint_url, sizeof(c->endpoint_url), "http://localhost:%u", c->port);
+    if (c->hooks_dir[0] == '\0')
+        snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
     snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
     return check_account(c, err) && set_docker_socket(c, err);
 }

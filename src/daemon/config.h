@@ -15,6 +15,7 @@ struct config {
     char haproxy[256];        /* NARU_HAPROXY; empty: in PATH */
     char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */
     char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
+    char hooks_dir[600];      /* --hooks-dir, NARU_HOOKS_DIR, <data dir>/hooks: commands of lifecycle hooks */
     char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
     bool is_verbose;          /* --verbose */
     /* from the installation */

@@ -121,6 +121,28 @@ balancer_view_of(const struct core *core)
     return v;
 }
 
+/* The core is the one who says that a hook's time is over; the hands only see to it that nothing stays. */
+#define HOOK_MARGIN_MS 5000
+
+struct hook_call *
+hook_call_of(const struct core *core, const struct ef_hook_call *effect)
+{
+    struct hook_order order;
+    struct hook_call *c;
+
+    if (!core_hook_order(core, effect, &order))
+        return NULL;
+    c = mem_new(sizeof(*c));
+    text_copy(c->service_deployment_arn, sizeof(c->service_deployment_arn),
+              str_of(effect->service_deployment_arn));
+    text_copy(c->hook_id, sizeof(c->hook_id), str_of(effect->hook_id));
+    c->attempt = effect->attempt;
+    c->target = text_dup(order.target);
+    c->payload = order.payload;
+    c->timeout_ms = order.time_left_ms + HOOK_MARGIN_MS;
+    return c;
+}
+
 /* Digest of one image: from its own name, or from our registry.  Sets `left_out` for the agent. */
 static bool
 resolve_one(struct registry *registry, const char *image, char digest[static DIGEST_SIZE], bool *left_out,

@@ -38,6 +38,7 @@ struct engine {
     struct core *core;
     struct agent *agent;
     struct balancer *balancer;
+    struct hooks *hooks;
     struct effects fresh;    /* of the steps since the last commit */
     struct caller *waiting;  /* ran, not answered yet */
     bool is_flush_posted;
@@ -279,6 +280,16 @@ perform_one(struct engine *e, const struct effect *effect)
     case EFFECT_TASK_FORGET:
         agent_forget_task(e->agent, effect->task_forget.task_id);
         return false;
+    case EFFECT_HOOK_CALL: {
+        struct hook_call *call = hook_call_of(e->core, &effect->hook_call);
+
+        if (call != NULL)
+            hooks_call(e->hooks, call);
+        return false;
+    }
+    case EFFECT_HOOK_CANCEL:
+        hooks_cancel(e->hooks, effect->hook_cancel.hook_id);
+        return false;
     case EFFECT_TARGET_REGISTER:
     case EFFECT_TARGET_DEREGISTER:
     case EFFECT_BALANCER_CONFIG:
@@ -501,10 +512,11 @@ resume(struct engine *e)
 }
 
 void
-engine_start(struct engine *e, struct agent *agent, struct balancer *balancer)
+engine_start(struct engine *e, struct agent *agent, struct balancer *balancer, struct hooks *hooks)
 {
     e->agent = agent;
     e->balancer = balancer;
+    e->hooks = hooks;
     e->deadline = loop_timer_new(e->loop, on_deadline, e);
     e->retry = loop_timer_new(e->loop, flush, e);
     resume(e); /* before the reports that wait already: the core is not whole until then */

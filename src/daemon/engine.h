@@ -13,6 +13,7 @@
 #include "agent/agent.h"
 #include "balancer/balancer.h"
 #include "core/core.h"
+#include "hooks/hooks.h"
 #include "registry/registry.h"
 #include "store/store.h"
 
@@ -28,7 +29,7 @@ struct engine_config {
 /* Loads the core from the store. */
 struct engine *engine_new(const struct engine_config *config, struct err *err) MUST_CHECK;
 /* Hands the known tasks to the agent, gives the hands what is unfinished, and starts the thread. */
-void engine_start(struct engine *e, struct agent *agent, struct balancer *balancer);
+void engine_start(struct engine *e, struct agent *agent, struct balancer *balancer, struct hooks *hooks);
 /* Stops the thread; what it accepted is committed. The core stays readable until engine_free(). */
 void engine_stop(struct engine *e);
 void engine_free(struct engine *e);

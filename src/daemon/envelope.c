@@ -77,6 +77,14 @@ envelope_new(const struct event *event)
         ev->target_id = keep(a, ev->target_id);
         break;
     }
+    case EVENT_HOOK_ANSWERED: {
+        struct ev_hook_answered *ev = &e->event.hook_answered;
+
+        ev->service_deployment_arn = keep(a, ev->service_deployment_arn);
+        ev->hook_id = keep(a, ev->hook_id);
+        ev->detail = keep(a, ev->detail);
+        break;
+    }
     case EVENT_LISTENER_IN_FORCE: {
         struct ev_listener_in_force *ev = &e->event.listener_in_force;
 

@@ -26,6 +26,7 @@ struct server {
     struct engine *engine;
     struct agent *agent;
     struct balancer *balancer;
+    struct hooks *hooks;
     struct api *api;
     struct pipeline_room *pipeline;
     struct observe observe;
@@ -36,6 +37,18 @@ static void
 report(void *ctx, const struct event *event)
 {
     engine_report(((struct server *)ctx)->engine, event);
+}
+
+static void
+report_hook(void *ctx, const struct hook_report *r)
+{
+    struct event event = {.type = EVENT_HOOK_ANSWERED};
+
+    event.hook_answered = (struct ev_hook_answered){
+        .service_deployment_arn = r->service_deployment_arn, .hook_id = r->hook_id, .attempt = r->attempt,
+        .outcome = r->outcome, .delay_s = r->delay_s, .detail = r->detail,
+    };
+    report(ctx, &event);
 }
 
 static void
@@ -187,7 +200,10 @@ start_hands(struct server *s, struct err *err)
     s->balancer = balancer_new(&balancer, err);
     if (s->balancer == NULL)
         return false;
-    engine_start(s->engine, s->agent, s->balancer);
+    s->hooks = hooks_new(&(struct hooks_config){
+        .commands_dir = c->hooks_dir, .report = report_hook, .ctx = s,
+    });
+    engine_start(s->engine, s->agent, s->balancer, s->hooks);
     return true;
 }
 
@@ -265,6 +281,7 @@ stop(struct server *s)
         pipeline_room_stop(s->pipeline);
     if (s->engine != NULL)
         engine_stop(s->engine);
+    hooks_free(s->hooks);
     agent_free(s->agent);
     balancer_free(s->balancer);
     api_free(s->api);

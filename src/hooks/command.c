@@ -29,11 +29,14 @@ static bool
 find_command(const char *dir, const char *target, char path[static PATH_MAX], struct err *err)
 {
     const char *name = target + strlen(HOOK_COMMAND_PREFIX);
+    char whole[PATH_MAX]; /* it will run there, so a relative name would lead elsewhere */
     struct stat st;
 
     if (!hook_command_name_is_valid(str_of(name)))
         return err_set(err, ERR_INVALID_PARAMETER, "it is no name of a command");
-    if (snprintf(path, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+    if (realpath(dir, whole) == NULL)
+        return err_errno(err, "there is no directory of hooks");
+    if (snprintf(path, PATH_MAX, "%s/%s", whole, name) >= PATH_MAX)
         return err_set(err, ERR_INVALID_PARAMETER, "the path of the directory is too long");
     if (lstat(path, &st) < 0)
         return err_errno(err, "it is not in the directory of hooks");

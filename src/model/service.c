@@ -25,6 +25,7 @@ static const struct row_field breaker_fields[] = {
 };
 
 static const struct row_field hook_config_fields[] = {
+    ENUM_FIELD(struct hook_config, kind, hook_kind),
     INT_FIELD(struct hook_config, stages),
     INT_FIELD(struct hook_config, timeout_min),
     BOOL_FIELD(struct hook_config, continues),
@@ -47,6 +48,10 @@ static const struct row_field hook_run_fields[] = {
     INT_FIELD(struct hook_run, hook),
     ENUM_FIELD(struct hook_run, status, hook_status),
     I64_FIELD(struct hook_run, expires_at_ms),
+    INT_FIELD(struct hook_run, attempt),
+    I64_FIELD(struct hook_run, call_at_ms),
+    INT_FIELD(struct hook_run, unreached),
+    TEXT_FIELD(struct hook_run, task_id),
     FIELDS_END,
 };
 
@@ -64,6 +69,9 @@ static const struct row_field course_fields[] = {
     I64_FIELD(struct course, began_at_ms),
     I64_FIELD(struct course, stage_at_ms),
     I64_FIELD(struct course, wait_until_ms),
+    ENUM_FIELD(struct course, hook_stage, lifecycle_stage),
+    TEXT_FIELD(struct course, hook_note),
+    INT_FIELD(struct course, again),
     FIELDS_END,
 };
 
@@ -349,7 +357,7 @@ encode_course(const struct course *c)
 {
     struct json *row;
 
-    if (!c->is_on)
+    if (!c->is_on && c->stage == STAGE_NONE)
         return NULL;
     row = row_encode(course_fields, c);
     json_set(row, "plan", encode_strategy(&c->plan));

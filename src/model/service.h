@@ -21,8 +21,10 @@ struct service_load_balancer {
     char production_listener_arn[BALANCING_ARN_SIZE], test_listener_arn[BALANCING_ARN_SIZE];
 };
 
-/* PAUSE: waits in each of its stages until somebody says how to go on. */
+/* PAUSE waits in each of its stages until somebody says how to go on; the others are called.  What is
+ * called, and with which details, stands in the document of the configuration, at the same index. */
 struct hook_config {
+    enum hook_kind kind;
     int stages; /* bit 1 << enum lifecycle_stage */
     int timeout_min;
     bool continues; /* when the time is over; else it rolls back */
@@ -141,12 +143,18 @@ struct hook_run {
     int hook;              /* of the plan */
     enum hook_status status;
     int64_t expires_at_ms;
+    int attempt;          /* URL, COMMAND: the present call, or the next one */
+    int64_t call_at_ms;   /* when it is due; 0: it is under way (TASK: may be started) */
+    int unreached;        /* calls in a row that reached nobody */
+    char task_id[ID_SIZE];/* TASK: what was started for it, once; empty: not yet */
+    int64_t ask_at_ms;    /* not stored: when the hands are asked again what became of a call */
 };
 
 /* Where a deployment that moves traffic stands: all of it is stored, so that a restart goes on.
  *   forward     stage after stage; the base, if there is one, runs on until CLEAN_UP
  *   returning   rolled back: the PRIMARY is the base again; traffic goes back, then the rest goes
- *   frozen      failed with nothing to return to, or not asked to: traffic stays where it is */
+ *   frozen      failed with nothing to return to, or not asked to: traffic stays where it is
+ * A rolling update that has hooks is in a stage, too, without the course being on. */
 struct course {
     bool is_on;
     bool is_returning, is_frozen;
@@ -161,8 +169,11 @@ struct course {
     int64_t began_at_ms;   /* the whole */
     int64_t stage_at_ms;   /* its present stage, or when the protection that held it up ends */
     int64_t wait_until_ms; /* bake time; 0: none */
-    struct hook_run hooks[HOOKS_MAX]; /* of the present stage */
+    enum lifecycle_stage hook_stage;  /* whose hooks these are; NONE: of the present stage */
+    struct hook_run hooks[HOOKS_MAX];
     int hook_count;
+    char hook_note[512];   /* why one of them did not succeed: the first that failed, or the last word */
+    int again;             /* returning: bits of the stages whose hooks are to run once more */
     int64_t ask_at_ms; /* not stored: when the balancer is asked again whether the weights are in force */
 };
 

@@ -48,6 +48,7 @@ static const struct row_field task_fields[] = {
     TEXT_FIELD(struct task, task_definition_arn),
     TEXT_FIELD(struct task, group),
     TEXT_FIELD(struct task, started_by),
+    TEXT_FIELD(struct task, hook_id),
     TEXT_FIELD(struct task, instance_arn),
     TEXT_FIELD(struct task, capacity_provider),
     ENUM_FIELD(struct task, launch_type, launch_type),

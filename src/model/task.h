@@ -52,6 +52,7 @@ struct task {
     char task_definition_arn[ARN_SIZE];
     char group[NAME_SIZE];
     char started_by[136];
+    char hook_id[ID_SIZE];             /* of the lifecycle hook that it was started as; empty: none */
     char instance_arn[ARN_SIZE];
     char capacity_provider[NAME_SIZE]; /* its name; empty: a launch type was asked for */
     enum launch_type launch_type;

@@ -18,6 +18,18 @@ name_task(struct story *st, const char *id)
 }
 
 static int
+name_hook(struct story *st, const char *id)
+{
+    for (int i = 0; i < st->hook_count; i++) {
+        if (strcmp(st->hooks[i], id) == 0)
+            return i + 1;
+    }
+    assert(st->hook_count < (int)ARRAY_COUNT(st->hooks));
+    text_copy(st->hooks[st->hook_count++], sizeof(st->hooks[0]), str_of(id));
+    return st->hook_count;
+}
+
+static int
 name_target(struct story *st, const struct ef_target_change *c)
 {
     for (const struct task *t = st->core->tasks; t != NULL; t = t->next) {
@@ -81,6 +93,12 @@ add_effect(struct story *st, const struct effect *e)
         return;
     case EFFECT_BALANCER_CONFIG:
         add_weights(st, e->balancer_config.arn);
+        return;
+    case EFFECT_HOOK_CALL:
+        strbuf_addf(out, " call h%d#%d", name_hook(st, e->hook_call.hook_id), e->hook_call.attempt);
+        return;
+    case EFFECT_HOOK_CANCEL:
+        strbuf_addf(out, " cancel h%d", name_hook(st, e->hook_cancel.hook_id));
         return;
     }
 }
@@ -311,6 +329,7 @@ add_service(struct story *st, const struct story_options *o)
                                        .watches_alarms = o->watches_alarms,
                                        .alarms_roll_back = o->watches_alarms};
     cleanup_json struct json *alarms = story_json("{\"alarms\":{\"alarmNames\":[\"bad\",\"worse\"]}}");
+    cleanup_json struct json *hooks = o->hooks == NULL ? NULL : story_json(o->hooks);
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
     cleanup_json struct json *doc = o->doc == NULL ? NULL : story_json(o->doc), *revision = NULL;
@@ -333,6 +352,8 @@ add_service(struct story *st, const struct story_options *o)
         revision = json_object();
         json_set(revision, "capacityProviderStrategy", story_json(o->providers));
     }
+    if (hooks != NULL)
+        json_set(alarms, "lifecycleHooks", json_ref(hooks));
     config.doc = alarms;
     c->config = &config;
     c->revision_doc = revision;

@@ -34,6 +34,8 @@ struct story {
     char definitions[8][ARN_SIZE];
     int definition_count;
     int next_port;
+    char hooks[32][ID_SIZE]; /* ids of those that were called: h1, h2, ... */
+    int hook_count;
     struct story_row *rows;
     int row_count;
     bool names_hosts;        /* several: TASK_START is told as "start t1@h2" */
@@ -58,6 +60,7 @@ struct story_options {
     int fixed_port;                 /* host port of definition 1 and all others; 0: dynamic */
     int gpus;                       /* that each of their tasks asks for */
     struct strategy_config strategy;
+    const char *hooks; /* lifecycleHooks as the API shows them, as JSON: those of `strategy` */
     bool has_test_listener;
     bool watches_alarms; /* "bad" and "worse", with rollback */
 };
@@ -104,6 +107,8 @@ void story_desired(struct story *st, int count);
 void story_rollback(struct story *st);
 void story_in_force(struct story *st); /* the balancer acts by the weights as they are now */
 void story_continue(struct story *st, bool rolls_back); /* the first hook that waits */
+void story_answer(struct story *st, int hook, enum hook_outcome outcome); /* its first attempt */
+void story_answer_of(struct story *st, int hook, int attempt, enum hook_outcome outcome, int delay_s);
 void story_stop_deployment(struct story *st, bool rolls_back);
 void story_strategy(struct story *st, const struct strategy_config *strategy); /* of the next one */
 enum lifecycle_stage story_stage(const struct story *st);

@@ -14,7 +14,8 @@
 
 /* ---- the hands ---- */
 
-static atomic_int views, starts, stops, begins, known;
+static atomic_int views, starts, stops, begins, known, calls, cancels;
+static char called[256];
 
 void
 agent_begin(struct agent *agent, const char *const *task_ids, int count)
@@ -60,6 +61,22 @@ balancer_apply(struct balancer *b, struct balancer_view *view)
     free(view);
 }
 
+void
+hooks_call(struct hooks *h, struct hook_call *call)
+{
+    atomic_fetch_add(&calls, 1);
+    snprintf(called, sizeof(called), "%s", call->target);
+    free(call->target);
+    json_unref(call->payload);
+    free(call);
+}
+
+void
+hooks_cancel(struct hooks *h, const char *hook_id)
+{
+    atomic_fetch_add(&cancels, 1);
+}
+
 /* ---- a world ---- */
 
 struct world {
@@ -89,7 +106,7 @@ open_world(struct world *w)
     w->engine = engine_new(&config, &err);
     CHECK(w->engine != NULL);
     if (!w->is_never_started)
-        engine_start(w->engine, NULL, NULL);
+        engine_start(w->engine, NULL, NULL, NULL);
 }
 
 static void
@@ -416,6 +433,66 @@ TEST(reports_about_strangers_change_nothing)
     end_world(&w);
 }
 
+/* A service whose rolling updates begin with a hook. */
+static void
+create_hooked_service(void *arg, struct core *core, int64_t now_ms)
+{
+    struct world *w = arg;
+    struct err err;
+    cleanup_json struct json *td = json_parse(
+        STR("{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],\"containerDefinitions\":[{\"name\":"
+            "\"app\",\"image\":\"x\",\"cpu\":1,\"memory\":8,\"essential\":true}]}"), &err);
+    struct deployment_config config = {
+        .maximum_percent = 200,
+        .strategy = {.hooks = {{.kind = HOOK_KIND_COMMAND, .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 5}},
+                     .hook_count = 1},
+        .doc = json_parse(STR("{\"lifecycleHooks\":[{\"hookTargetArn\":\"naru:command/go\"}]}"), &err)};
+    const struct event cluster = {.type = EVENT_CLUSTER_CREATE,
+                                  .cluster_create = {.region = "eu-west-1", .name = "c"}};
+    const struct event definition = {
+        .type = EVENT_TASK_DEFINITION_REGISTER,
+        .task_definition_register = {.region = "eu-west-1", .family = "f", .doc = td}};
+    struct event service = {.type = EVENT_SERVICE_CREATE};
+
+    engine_step(w->engine, &cluster);
+    engine_step(w->engine, &definition);
+    service.service_create = (struct ev_service_create){
+        .cluster_arn = core->clusters->arn, .name = "s", .created_by = "", .client_token = "",
+        .desired_count = 1, .task_definition_arn = core->task_definitions->arn, .launch_type = LAUNCH_EC2,
+        .config = &config};
+    engine_step(w->engine, &service);
+    json_unref(config.doc);
+}
+
+static void
+delete_service(void *arg, struct core *core, int64_t now_ms)
+{
+    const struct event event = {.type = EVENT_SERVICE_DELETE,
+                                .service_delete = {.service_arn = core->services->arn}};
+
+    engine_step(((struct world *)arg)->engine, &event);
+}
+
+TEST(a_hook_is_called_once_and_after_a_restart_again)
+{
+    struct world w = new_world();
+    int count;
+
+    CHECK(engine_run(w.engine, create_hooked_service, &w));
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(atomic_load(&calls), 1);
+    CHECK_TEXT(called, "naru:command/go");
+    close_world(&w);
+    open_world(&w);
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(atomic_load(&calls), 2);
+    CHECK_EQ(atomic_load(&starts), 0);
+    CHECK(engine_run(w.engine, delete_service, &w));
+    CHECK(engine_run(w.engine, count_clusters, &count));
+    CHECK_EQ(atomic_load(&cancels), 1);
+    end_world(&w);
+}
+
 /* ---- the end ---- */
 
 static void *
@@ -477,6 +554,7 @@ TEST(every_report_of_the_hands_crosses_to_the_engine)
         {.type = EVENT_TASK_STATE, .task_state = {.task_id = "t"}},
         {.type = EVENT_TARGET_HEALTH, .target_health = {.target_group_arn = "g", .target_id = "t"}},
         {.type = EVENT_TARGET_DRAINED, .target_drained = {.target_group_arn = "g", .target_id = "t"}},
+        {.type = EVENT_HOOK_ANSWERED, .hook_answered = {.service_deployment_arn = "d", .hook_id = "h"}},
         {.type = EVENT_LISTENER_IN_FORCE, .listener_in_force = {.listener_arn = "l", .generation = 1}},
     };
     int count;
