@@ -197,7 +197,7 @@ ecs_stop_service_deployment(struct request *rq, struct json *out, struct err *er
 static const struct hook_run *
 find_hook(const struct service *s, const struct service_deployment *sd, const char *hook_id)
 {
-    if (sd != service_current(s) || !s->course.is_on)
+    if (sd != service_current(s))
         return NULL;
     for (int i = 0; i < s->course.hook_count; i++) {
         if (strcmp(s->course.hooks[i].id, hook_id) == 0)

@@ -12,12 +12,17 @@ shown_stage(enum lifecycle_stage stage)
 }
 
 static struct json *
-describe_hook(const struct request *rq, const struct course *course, const struct hook_run *run)
+describe_hook(const struct request *rq, const struct service_deployment *sd,
+              const struct course *course, const struct hook_run *run)
 {
+    const struct json *hook = json_at(json_get(sd->config, "lifecycleHooks"), (size_t)run->hook);
+    const bool is_pause = course->plan.hooks[run->hook].kind == HOOK_KIND_PAUSE;
     struct json *o = json_object();
 
     json_set(o, "hookId", json_text(run->id));
-    json_set(o, "targetType", json_text("PAUSE"));
+    json_set(o, "targetType", json_text(is_pause ? "PAUSE" : "AWS_LAMBDA"));
+    if (!is_pause)
+        json_set(o, "targetArn", json_text(json_get_cstr(hook, "hookTargetArn", "")));
     json_set(o, "status", json_text(hook_status_name(run->status)));
     ecs_set_time(rq, o, "expiresAt", run->expires_at_ms);
     json_set(o, "timeoutAction",
@@ -25,11 +30,13 @@ describe_hook(const struct request *rq, const struct course *course, const struc
     return o;
 }
 
-/* Only the newest service deployment can have a course. */
+/* Only the newest service deployment can have a course; a rolling update with hooks is in a stage of one. */
 static const struct course *
 course_of(const struct service *service, const struct service_deployment *sd)
 {
-    return sd == service_current(service) && service->course.is_on ? &service->course : NULL;
+    const struct course *course = &service->course;
+
+    return sd == service_current(service) && (course->is_on || course->stage != STAGE_NONE) ? course : NULL;
 }
 
 void
@@ -45,7 +52,7 @@ ecs_describe_course(const struct request *rq, const struct service *service,
         return;
     hooks = json_array();
     for (int i = 0; i < course->hook_count; i++)
-        json_append(hooks, describe_hook(rq, course, &course->hooks[i]));
+        json_append(hooks, describe_hook(rq, sd, course, &course->hooks[i]));
     json_set(out, "lifecycleHookDetails", hooks);
 }
 
@@ -61,7 +68,7 @@ ecs_describe_weights(const struct service *service, const struct service_deploym
 
     if (!is_target && !is_base)
         return;
-    if (course == NULL)
+    if (course == NULL || !course->is_on)
         return;
     json_set(out, "requestedProductionTrafficWeight",
              json_real((is_target ? course->share : 1000 - course->share) / 10.0));

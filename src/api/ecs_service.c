@@ -3,6 +3,7 @@
 
 #include "api/ecs_capacity.h"
 #include "api/ecs_describe.h"
+#include "api/ecs_hook_input.h"
 #include "api/ecs_operations.h"
 #include "api/ecs_plan.h"
 #include "api/ecs_service_input.h"
@@ -230,6 +231,7 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
         (!is_external && !check_grace_period(rq, w.load_balancer_count, w.definition, err)) ||
         !config_read(json_get(rq->input, "deploymentConfiguration"),
                      is_daemon ? &daemon_defaults : NULL, &config, err) ||
+        !hooks_resolve(rq, w.launch_type, &config, err) ||
         !check_strategy(rq, cluster, &w, &config, err))
         return false;
     return create(rq, cluster, &w, &rules, &config, out, err);
@@ -324,6 +326,8 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
                               json_get_i64(rq->input, "desiredCount", s->desired_count), err) ||
         !placement_read(rq->input, starts ? w.launch_type : old->launch_type, &rules, err) ||
         (config_given != NULL && !config_read(config_given, &s->config, &config, err)) ||
+        (json_get(config_given, "lifecycleHooks") != NULL &&
+         !hooks_resolve(rq, starts ? w.launch_type : old->launch_type, &config, err)) ||
         !strategy_check(rq, config_given != NULL ? &config.strategy : &s->config.strategy,
                         w.doc != NULL ? w.load_balancers : old->load_balancers, load_balancer_count, s,
                         err))

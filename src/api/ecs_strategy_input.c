@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/ecs_strategy_input.h"
 
+#include "api/ecs_hook_input.h"
 #include "model/arn.h"
 
 static const char *
@@ -79,80 +80,6 @@ show_steps(const struct strategy_config *c, struct json *doc)
     json_set(doc, is_linear ? "linearConfiguration" : "canaryConfiguration", o);
 }
 
-/* ---- hooks ---- */
-
-static bool
-read_stages(const struct json *list, int *out, struct err *err)
-{
-    const int shifts = 1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT;
-
-    *out = 0;
-    for (size_t i = 0; i < json_size(list); i++) {
-        enum lifecycle_stage stage;
-        if (!lifecycle_stage_parse(str_of(json_cstr(json_at(list, i), "")), &stage))
-            return err_set(err, ERR_INVALID_PARAMETER, "Unknown lifecycle stage.");
-        *out |= 1 << stage;
-    }
-    if (*out == 0)
-        return err_set(err, ERR_INVALID_PARAMETER, "lifecycleStages of a lifecycle hook can not be empty.");
-    if ((*out & shifts) != 0)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "A PAUSE hook can not be in TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT.");
-    return true;
-}
-
-static bool
-read_hook(const struct json *o, struct hook_config *hook, struct json *list, struct err *err)
-{
-    const char *type = json_get_cstr(o, "targetType", "AWS_LAMBDA");
-    const struct json *timeout = json_get(o, "timeoutConfiguration");
-    struct json *shown, *limits;
-
-    if (strcmp(type, "PAUSE") != 0)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "lifecycleHooks of targetType %s are not built in naru yet: PAUSE is.", type);
-    if (text_of(o, "hookTargetArn")[0] != '\0' || text_of(o, "roleArn")[0] != '\0')
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "hookTargetArn and roleArn do not apply to a lifecycle hook of targetType PAUSE.");
-    hook->timeout_min = (int)json_get_i64(timeout, "timeoutInMinutes", 1440);
-    hook->continues = strcmp(json_get_cstr(timeout, "action", "ROLLBACK"), "CONTINUE") == 0;
-    if (!read_stages(json_get(o, "lifecycleStages"), &hook->stages, err))
-        return false;
-    shown = json_copy(o);
-    limits = json_object();
-    json_set(limits, "timeoutInMinutes", json_int(hook->timeout_min));
-    json_set(limits, "action", json_text(hook->continues ? "CONTINUE" : "ROLLBACK"));
-    json_set(shown, "timeoutConfiguration", limits);
-    json_append(list, shown);
-    return true;
-}
-
-/* A list replaces the old one. */
-static bool
-read_hooks(const struct json *given, const struct deployment_config *old, struct strategy_config *c,
-           struct json *doc, struct err *err)
-{
-    const struct json *list = json_get(given, "lifecycleHooks");
-    cleanup_json struct json *shown = json_array();
-
-    if (list == NULL && old != NULL)
-        list = json_get(old->doc, "lifecycleHooks");
-    if (json_size(list) > HOOKS_MAX)
-        return err_set(err, ERR_INVALID_PARAMETER, "A service can have at most %d lifecycleHooks.",
-                       HOOKS_MAX);
-    if (json_size(list) > 0 && c->strategy == STRATEGY_ROLLING)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "lifecycleHooks with the ROLLING deployment strategy are not built in naru yet.");
-    c->hook_count = 0;
-    for (size_t i = 0; i < json_size(list); i++) {
-        if (!read_hook(json_at(list, i), &c->hooks[c->hook_count++], shown, err))
-            return false;
-    }
-    if (c->hook_count > 0)
-        json_set(doc, "lifecycleHooks", TAKE(shown));
-    return true;
-}
-
 /* ---- early success ---- */
 
 static bool
@@ -204,7 +131,7 @@ strategy_read(const struct json *given, const struct deployment_config *old,
         return err_set(err, ERR_INVALID_PARAMETER,
                        "bakeTimeInMinutes is required for the BLUE_GREEN deployment strategy.");
     if (!read_minutes(given, "bakeTimeInMinutes", c.bake_min, &c.bake_min, err) ||
-        !read_steps(given, before, &c, err) || !read_hooks(given, old, &c, doc, err) ||
+        !read_steps(given, before, &c, err) || !hooks_read(given, old, &c, doc, err) ||
         !read_early(given, minimum_healthy_percent, &c, doc, err))
         return false;
     json_set(doc, "strategy", json_text(deployment_strategy_name(c.strategy)));

@@ -316,7 +316,7 @@ TEST(hooks_that_can_not_be_are_refused)
     } cases[] = {
         {"{'targetType':'AWS_LAMBDA','hookTargetArn':'arn:f','roleArn':'arn:r','lifecycleStages':['"
          "POST_SCALE_UP']}",
-         "UnsupportedFeatureException", "targetType AWS_LAMBDA"},
+         "InvalidParameterException", "hookTargetArn arn:f is no"},
         {"{'targetType':'PAUSE','hookTargetArn':'arn:f','lifecycleStages':['POST_SCALE_UP']}",
          "InvalidParameterException", "hookTargetArn"},
         {"{'targetType':'PAUSE','lifecycleStages':[]}", "InvalidParameterException",

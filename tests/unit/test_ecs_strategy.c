@@ -128,9 +128,6 @@ TEST(a_pair_that_can_not_work_is_refused)
            "'deploymentConfiguration':{'strategy':'LINEAR','linearConfiguration':{'stepPercent':2.9}}");
     REFUSE("InvalidParameterException", "linearConfiguration is only valid", n.blue, n.green, n.production,
            "", "'deploymentConfiguration':{'strategy':'CANARY','linearConfiguration':{}}");
-    REFUSE("UnsupportedFeatureException", "AWS_LAMBDA are not built", n.blue, n.green, n.production, "",
-           BLUE_GREEN ",'lifecycleHooks':[{'hookTargetArn':'arn:f','roleArn':'arn:aws:iam::1:role/r',"
-                      "'lifecycleStages':['PRE_SCALE_UP']}]}");
     REFUSE("InvalidParameterException", "can not be in TEST_TRAFFIC_SHIFT", n.blue, n.green, n.production, "",
            BLUE_GREEN ",'lifecycleHooks':[{'targetType':'PAUSE','lifecycleStages':['TEST_TRAFFIC_SHIFT']}]}");
     REFUSE("InvalidParameterException", "only valid with the ROLLING", n.blue, n.green, n.production, "",
@@ -191,7 +188,7 @@ TEST(what_is_configured_is_shown_with_its_defaults)
     CHECK_EQ(json_size(json_get(config, "lifecycleHooks")), 1);
     world_refuse(&w, "UpdateService",
                  "{'cluster':'c','service':'s','deploymentConfiguration':{'strategy':'ROLLING'}}",
-                 "UnsupportedFeatureException", "lifecycleHooks with the ROLLING");
+                 "InvalidParameterException", "With the ROLLING deployment strategy");
     world_call(&w, "UpdateService",
                "{'cluster':'c','service':'s','deploymentConfiguration':{'strategy':'ROLLING',"
                "'lifecycleHooks':[]}}");
