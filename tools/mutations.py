@@ -358,7 +358,12 @@ MUTATIONS = [
     ("a rolling update ends before its last hook", "rolling_hooks.c",
      "return c->stage == STAGE_POST_PRODUCTION_TRAFFIC_SHIFT && hooks_are_over(c);", "return true;", "ecs.md 6.8"),
     ("the old tasks go while a hook runs", "deployment.c",
-     "    if (rolling_holds(s))\n        return done; /* nothing comes", "    if (false)\n        return done; /* nothing comes",
+     "    if (rolling_holds(s))\n        return replace_sources", "    if (false)\n        return replace_sources",
+     "docs/decisions/hooks.md"),
+    ("a hook that waits costs old tasks", "deployment.c",
+     "        t->deployment->desired_count++; /* moves_scale_in() takes it off again */\n        moves_scale_in(core, sc, t);\n"
+     "        done++;\n    }\n    return done;\n}\n\n/* The heart",
+     "        moves_scale_in(core, sc, t);\n        done++;\n    }\n    return done;\n}\n\n/* The heart",
      "docs/decisions/hooks.md"),
     ("a failed hook lets the deployment go on", "hooks.c",
      "is_good &= run->status != HOOK_FAILED &&", "is_good &= true &&", "ecs.md 6.8"),

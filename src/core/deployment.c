@@ -219,6 +219,23 @@ stop_marked(struct core *core, struct service *s, struct scene *sc)
     return 1;
 }
 
+/* While hooks hold the new ones up, the old ones are kept: what is not healthy goes once its
+ * replacement is, and their number stays. */
+static int
+replace_sources(struct core *core, struct service *s, struct scene *sc)
+{
+    struct task *t;
+    int done = 0;
+
+    while (sc->healthy >= sc->desired && sc->total > sc->desired &&
+           (t = moves_pick_victim(core, s, sc, is_going_unhealthy)) != NULL) {
+        t->deployment->desired_count++; /* moves_scale_in() takes it off again */
+        moves_scale_in(core, sc, t);
+        done++;
+    }
+    return done;
+}
+
 /* The heart of a rolling update, and of draining an instance (ecs.md 5.11): there the new tasks are of
  * the same revision.  New tasks are started first whenever the upper bound allows, and
  * old ones go only as healthy new ones take their place (healthy > D).  Only if nothing can be
@@ -229,10 +246,11 @@ stop_sources(struct core *core, struct service *s, struct scene *sc)
 {
     const bool is_full = sc->total >= sc->total_max;
     bool is_blocked;
-    int done = moves_stop_while(core, s, sc, is_starting_to_leave, INT32_MAX);
+    int done;
 
     if (rolling_holds(s))
-        return done; /* nothing comes that could take their place */
+        return replace_sources(core, s, sc);
+    done = moves_stop_while(core, s, sc, is_starting_to_leave, INT32_MAX);
     if (sc->primary->is_failed)
         return done; /* what runs stays (ecs.md 5.5): nothing will replace it */
     if (early_count(s) >= 0 && !s->config.strategy.cleans_up_later &&

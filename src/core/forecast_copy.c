@@ -46,6 +46,19 @@ copy_definition(const struct core *from, struct core *to, const char *arn, struc
     return copy_row(from, to, ROW_TASK_DEFINITION, arn, err);
 }
 
+/* Those that lifecycle hooks are tasks of; the names of other hooks name no definition. */
+static bool
+copy_hooks(const struct core *from, struct core *to, const struct json *config, struct err *err)
+{
+    const struct json *list = json_get(config, "lifecycleHooks");
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        if (!copy_definition(from, to, json_get_cstr(json_at(list, i), "hookTargetArn", ""), err))
+            return false;
+    }
+    return true;
+}
+
 static bool
 copy_tasks(const struct core *from, struct core *to, struct err *err)
 {
@@ -74,10 +87,13 @@ static bool
 copy_rows(const struct core *from, struct core *to, const char *service_arn, struct err *err)
 {
     const struct service *s = core_service_by_arn(from, service_arn);
+    const struct service_deployment *sd;
 
     assert(s != NULL);
+    sd = service_current(s); /* NULL: of task sets */
     if (!copy_row(from, to, ROW_META, "core", err) ||
-        !copy_service(from, to, s, err))
+        !copy_service(from, to, s, err) || !copy_hooks(from, to, s->config.doc, err) ||
+        (sd != NULL && !copy_hooks(from, to, sd->config, err)))
         return false;
     for (int i = 0; i < s->revision_count; i++) {
         if (!copy_definition(from, to, s->revisions[i]->task_definition_arn, err))
@@ -101,6 +117,8 @@ forecast_copy(const struct core *from, const struct event *event, const char *se
 
     if (is_good && event->type == EVENT_SERVICE_UPDATE && event->service_update.starts_deployment)
         is_good = copy_definition(from, to, event->service_update.task_definition_arn, err);
+    if (is_good && event->type == EVENT_SERVICE_UPDATE && event->service_update.config != NULL)
+        is_good = copy_hooks(from, to, event->service_update.config->doc, err);
     if (!is_good || !core_link(to, err)) {
         core_free(to);
         return false;

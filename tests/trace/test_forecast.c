@@ -92,6 +92,40 @@ TEST(a_rolling_update_is_foretold_and_nothing_is_touched)
     CHECK_TRACE(st, "60000 update web:2 | start t3 start t4\n");
 }
 
+/* It can not be known what a hook will say; that it lets the deployment go on is what is asked about. */
+TEST(hooks_are_foretold_to_succeed)
+{
+    static const char *const hooks[] = {"[{\"hookTargetArn\":\"http://h/\"}]",
+                                        "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                        "task-definition/web:3\"}]"};
+
+    for (int i = 0; i < 2; i++) {
+        struct story_options o = two;
+        cleanup_story struct story *st = NULL;
+        cleanup(strbuf_done) struct strbuf lines = {0};
+        cleanup(forecast_done) struct forecast f;
+        o.hooks = hooks[i];
+        o.strategy = (struct strategy_config){
+            .hooks = {{.kind = i == 0 ? HOOK_KIND_URL : HOOK_KIND_TASK,
+                       .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 10}},
+            .hook_count = 1};
+        st = story_new(&o);
+        if (i == 0)
+            story_answer(st, 1, OUTCOME_SUCCEEDED);
+        else
+            story_stopped(st, 1, 0);
+        story_run_and_heal(st, 1 + i, 2 + i);
+        story_at(st, 60000);
+        ask(st, 2, -1, FORECAST_NONE, &f);
+        write_lines(&f, &lines);
+        CHECK_TEXT(f.reason, "");
+        CHECK_EQ(f.status, SD_SUCCESSFUL);
+        CHECK_EQ(f.live_ms, i == 0 ? 1450 : 1750); /* the hook, or the start of its task on top */
+        CHECK(strstr(strbuf_cstr(&lines), i == 0 ? "1000 start 2 web:2 (2/4)\n"
+                                                 : "1300 start 2 web:2 (2/4)\n") != NULL);
+    }
+}
+
 TEST(a_crash_is_foretold_with_its_rollback)
 {
     const enum forecast_fault faults[] = {FORECAST_CRASHES_AT_START, FORECAST_CANNOT_PULL,

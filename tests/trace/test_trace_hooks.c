@@ -177,6 +177,52 @@ TEST(old_tasks_that_die_meanwhile_are_replaced_by_their_own)
     CHECK_TEXT(story_task(st, 3)->task_definition_arn, st->definitions[0]);
 }
 
+TEST(old_tasks_that_fall_ill_meanwhile_are_replaced_and_stay_as_many)
+{
+    const struct story_options o = rolling(HOOK_KIND_URL, url_hook);
+    cleanup_story struct story *st = first_is_through(&o);
+
+    story_update(st, 2);
+    story_unhealthy(st, 1);
+    story_running(st, 3);
+    story_healthy(st, 3);
+    story_drained(st, 1);
+    CHECK_TRACE(st, "0 update web:2 | call h3#1\n"
+                    "0 unhealthy t1 | start t3\n"
+                    "0 running t3 | register t3\n"
+                    "0 healthy t3 | deregister t1\n"
+                    "0 drained t1 | stop t1\n");
+    story_stopped(st, 2, 1); /* and again, as many times as it takes */
+    CHECK_TRACE(st, "0 stopped t2 | deregister t2 start t4\n");
+    CHECK_TEXT(story_task(st, 4)->task_definition_arn, st->definitions[0]);
+}
+
+TEST(a_daemon_waits_for_its_hook_as_well)
+{
+    struct story_options o = rolling(HOOK_KIND_URL, url_hook);
+    cleanup_story struct story *st = NULL;
+
+    o.doc = "{\"schedulingStrategy\":\"DAEMON\"}";
+    o.minimum_healthy_percent = 0;
+    o.maximum_percent = 100;
+    o.desired_count = 0;
+    st = story_new(&o);
+    story_clock(st);
+    story_answer(st, 1, OUTCOME_SUCCEEDED);
+    story_run_and_heal(st, 1, 1);
+    CHECK_EQ(story_stage(st), STAGE_POST_PRODUCTION_TRAFFIC_SHIFT);
+    story_answer(st, 2, OUTCOME_SUCCEEDED);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    strbuf_clear(&st->trace);
+    story_update(st, 2);
+    story_clock(st);
+    story_answer(st, 3, OUTCOME_FAILED);
+    CHECK_TRACE(st, "0 update web:2 | call h3#1\n"
+                    "0 clock | -\n"
+                    "0 FAILED h3#1 | -\n");
+    CHECK(task_is_wanted(story_task(st, 1)));
+}
+
 TEST(whoever_is_in_progress_is_called_again_after_his_delay)
 {
     const struct story_options o = rolling(HOOK_KIND_URL, url_hook);
@@ -529,6 +575,21 @@ TEST(what_was_not_shifted_needs_no_hook_on_the_way_back)
     CHECK(!task_is_wanted(story_task(st, 3)));
 }
 
+TEST(a_green_that_was_never_shifted_to_leaves_without_a_word)
+{
+    cleanup_story struct story *st = blue_with_hooks();
+
+    story_update(st, 2);
+    story_running(st, 3);
+    strbuf_clear(&st->trace);
+    story_stop_deployment(st, /* rolls_back= */ true);
+    story_in_force(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "call") == NULL);
+    story_stopped(st, 4, 143);
+    story_drained(st, 3);
+    check_rolled_back(st);
+}
+
 /* ---- tasks ---- */
 
 TEST(a_task_guards_a_rolling_update)
@@ -639,6 +700,22 @@ TEST(the_task_of_a_superseded_deployment_goes_before_the_next_one_starts)
                                           "0 stopped t5 | forget t5\n"
                                           "10000 clock | start t6") != NULL);
     CHECK_TEXT(story_task(st, 6)->started_by, service_current(story_service(st))->id);
+}
+
+TEST(a_task_of_another_family_may_stand_beside_those_of_a_distinct_service)
+{
+    struct story_options o = rolling(HOOK_KIND_TASK, task_hook);
+    cleanup_story struct story *st = NULL;
+
+    o.desired_count = 1;
+    o.minimum_healthy_percent = 0;
+    o.doc = "{\"placementConstraints\":[{\"type\":\"distinctInstance\"}]}";
+    st = story_new(&o);
+    story_running(st, 1);
+    story_stopped(st, 1, 0);
+    story_run_and_heal(st, 2, 2);
+    CHECK_EQ(story_stage(st), STAGE_POST_PRODUCTION_TRAFFIC_SHIFT);
+    CHECK_EQ(st->task_count, 3); /* on the only host */
 }
 
 TEST(a_task_waits_for_a_place)
