@@ -496,6 +496,7 @@ open_page(struct world *w, const struct task *t)
     text_copy(c->arn, ARN_SIZE, str_of(t->arn));
     text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
     memcpy(c->hook_id, t->hook_id, sizeof(c->hook_id));
+    c->hook_service = service_number_of_hook(w, t->hook_id);
     text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
     for (int i = 0; i < w->service_count; i++) {
         const struct sim_service *s = &w->services[i];

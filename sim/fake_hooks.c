@@ -88,15 +88,55 @@ hooks_effect(struct world *w, const struct effect *e)
 
 /* ---- judging ---- */
 
-/* One task a hook, whatever happened to naru. */
+static const struct service *
+service_of_hook(const struct world *w, const char *hook_id)
+{
+    for (const struct service *s = w->core->services; s != NULL; s = s->next) {
+        for (int i = 0; i < s->course.hook_count; i++) {
+            if (strcmp(s->course.hooks[i].id, hook_id) == 0)
+                return s;
+        }
+    }
+    return NULL;
+}
+
+/* One task a hook, whatever happened to naru; and only beside those that the same stage waits for. */
 void
 check_hook_task(struct world *w, const struct task *t)
 {
+    const struct service *s = service_of_hook(w, t->hook_id);
+
+    if (s == NULL) {
+        world_fail(w, "task %.8s is of hook %.8s, which nobody waits for", t->id, t->hook_id);
+        return;
+    }
     for (int i = 0; i < w->container_count; i++) {
         const struct sim_container *c = &w->containers[i];
         if (strcmp(c->hook_id, t->hook_id) == 0)
             world_fail(w, "hook %.8s has the tasks %.8s and %.8s", t->hook_id, c->id, t->id);
+        if (c->hook_id[0] != '\0' && !c->told_stopped && c->hook_service == service_number(w, s->arn) &&
+            service_of_hook(w, c->hook_id) == NULL)
+            world_fail(w, "task %.8s of %s starts beside %.8s of an earlier stage", t->id, s->name, c->id);
     }
+}
+
+int
+service_number(const struct world *w, const char *arn)
+{
+    for (int i = 0; i < w->service_count; i++) {
+        if (strcmp(w->services[i].arn, arn) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* Whose hook it is, noted when its page in the book is opened. */
+int
+service_number_of_hook(const struct world *w, const char *hook_id)
+{
+    const struct service *s = hook_id[0] == '\0' ? NULL : service_of_hook(w, hook_id);
+
+    return s == NULL ? -1 : service_number(w, s->arn);
 }
 
 /* No task of a deployment before the hooks of its PRE_SCALE_UP let it go on. */

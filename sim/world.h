@@ -79,6 +79,7 @@ struct sim_container {
     enum behaviour behaviour;
     enum container_state state;
     char hook_id[ID_SIZE]; /* it is the task of a lifecycle hook */
+    int hook_service; /* of this service, or -1 */
     bool ignores_sigterm, has_check, is_infrastructure, is_signalled, crashes_early;
     int exit_code, port;
     char address[ADDRESS_SIZE];
@@ -245,6 +246,8 @@ void hooks_effect(struct world *w, const struct effect *e);
 void draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc);
 void report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
                  int64_t after_ms);
+int service_number(const struct world *w, const char *arn); /* -1: none */
+int service_number_of_hook(const struct world *w, const char *hook_id);
 void check_hook_task(struct world *w, const struct task *t);
 void check_hooks_hold(struct world *w, const struct task *t);
 

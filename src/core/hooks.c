@@ -155,26 +155,46 @@ is_of_present_hooks(const struct service *s, const struct task *t)
     return false;
 }
 
+/* Or of a service of that name before. */
+static bool
+is_hook_of(const struct task *t, const struct service *s)
+{
+    return t->hook_id[0] != '\0' && strcmp(t->service_name, s->name) == 0 &&
+           strcmp(t->cluster_arn, s->cluster_arn) == 0;
+}
+
 /* Of a stage or a deployment that was left, and told to go: two migrations at once are what nobody
  * wants. */
 static bool
 has_older_tasks(const struct core *core, const struct service *s)
 {
     for (const struct task *t = core->index->standalone; t != NULL; t = t->next_live) {
-        if (t->hook_id[0] == '\0' || t->last_status == TASK_STOPPED || is_of_present_hooks(s, t))
-            continue;
-        for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next) {
-            if (strcmp(sd->id, t->started_by) == 0)
-                return true;
-        }
+        if (is_hook_of(t, s) && t->last_status != TASK_STOPPED && !is_of_present_hooks(s, t))
+            return true;
     }
     return false;
 }
 
-static bool
-fits_launch_type(const struct task_definition *td, enum launch_type type)
+static struct task_definition *
+definition_of(const struct core *core, const struct service *s, const struct hook_run *run)
 {
-    return type == LAUNCH_FARGATE ? td->fits_fargate : td->fits_ec2;
+    struct task_definition *td = strmap_get(&core->index->definitions, hooks_target(s, run));
+
+    return td == NULL || td->status == TASK_DEFINITION_DELETE_IN_PROGRESS ? NULL : td;
+}
+
+/* The door saw that it was there, and what launch type the service had then. */
+static void
+check_definition(struct core *core, struct service *s, struct hook_run *run)
+{
+    const struct task_definition *td = definition_of(core, s, run);
+    const enum launch_type type = service_primary(s)->revision->launch_type;
+
+    if (td == NULL)
+        fail_run(core, s, run, HOOK_FAILED, "the task definition does not exist any more");
+    else if (type == LAUNCH_FARGATE ? !td->fits_fargate : !td->fits_ec2)
+        fail_run(core, s, run, HOOK_FAILED,
+                 "the task definition does not support the launch type of the service");
 }
 
 /* Like a task of the service, but that it is one of its own family: it may stand beside theirs. */
@@ -208,7 +228,8 @@ static void
 start_task(struct core *core, struct service *s, struct hook_run *run)
 {
     const struct revision *r = service_primary(s)->revision;
-    struct task_definition *td = strmap_get(&core->index->definitions, hooks_target(s, run));
+    struct task_definition *td = definition_of(core, s, run);
+    struct task *t;
     char group[NAME_SIZE + 16];
     struct task_plan plan = {.cluster_arn = s->cluster_arn,
                              .cluster_name = s->cluster_name,
@@ -220,21 +241,15 @@ start_task(struct core *core, struct service *s, struct hook_run *run)
                              .hook_id = run->id,
                              .doc = r->doc};
 
-    if (td == NULL || td->status == TASK_DEFINITION_DELETE_IN_PROGRESS) {
-        fail_run(core, s, run, HOOK_FAILED, "the task definition does not exist any more");
-        return;
-    }
-    if (!fits_launch_type(td, r->launch_type)) {
-        fail_run(core, s, run, HOOK_FAILED,
-                 "the task definition does not support the launch type of the service");
-        return;
-    }
+    assert(td != NULL); /* check_definition() was there first */
     snprintf(group, sizeof(group), "family:%s", td->family);
     if (has_older_tasks(core, s) || !place(core, s, r, td, &plan)) {
         run->call_at_ms = core->now_ms + ASK_PLACE_MS;
     } else {
         run->call_at_ms = 0;
-        text_copy(run->task_id, ID_SIZE, str_of(task_create(core, &plan)->id));
+        t = task_create(core, &plan);
+        text_copy(t->service_name, sizeof(t->service_name), str_of(s->name));
+        text_copy(run->task_id, ID_SIZE, str_of(t->id));
         said_event(core, s, "(service %s) has started a task as lifecycle hook of stage %s: (task %s).",
                    s->name, lifecycle_stage_name(hooks_stage(&s->course)), run->task_id);
     }
@@ -272,17 +287,13 @@ judge_task(struct core *core, struct service *s, struct hook_run *run, const str
 }
 
 static void
-advance_task(struct core *core, struct service *s, struct hook_run *run)
+look_after_task(struct core *core, struct service *s, struct hook_run *run)
 {
-    const struct task *t;
+    const struct task *t = core_task_by_id(core, run->task_id);
 
-    if (run->task_id[0] == '\0') {
-        if (run->call_at_ms <= core->now_ms)
-            start_task(core, s, run);
-        return;
-    }
-    t = core_task_by_id(core, run->task_id);
-    if (t == NULL || t->definition == NULL)
+    if (run->task_id[0] == '\0')
+        check_definition(core, s, run);
+    else if (t == NULL || t->definition == NULL)
         fail_run(core, s, run, HOOK_FAILED, "its task is gone");
     else if (t->last_status == TASK_STOPPED)
         judge_task(core, s, run, t);
@@ -292,7 +303,7 @@ void
 hooks_task_ended(struct core *core, const struct task *t)
 {
     for (struct service *s = core->services; s != NULL; s = s->next) {
-        if (s->course.hook_count > 0 && strcmp(s->cluster_arn, t->cluster_arn) == 0)
+        if (is_hook_of(t, s))
             core_queue(core, s);
     }
 }
@@ -402,24 +413,49 @@ hooks_continued(struct core *core, const struct ev_service_deployment_continue *
 
 /* ---- all of a stage ---- */
 
+static bool
+is_task(const struct course *c, const struct hook_run *run)
+{
+    return config_of(c, run)->kind == HOOK_KIND_TASK;
+}
+
+static bool
+all_are_good(const struct course *c)
+{
+    bool is_good = true;
+
+    for (int i = 0; i < c->hook_count; i++) {
+        const struct hook_run *run = &c->hooks[i];
+        is_good &= run->status != HOOK_FAILED &&
+                   (run->status != HOOK_TIMED_OUT || config_of(c, run)->continues);
+    }
+    return is_good;
+}
+
 bool
 hooks_advance(struct core *core, struct service *s)
 {
     struct course *c = &s->course;
-    bool is_good = true;
 
     for (int i = 0; i < c->hook_count; i++) {
         struct hook_run *run = &c->hooks[i];
         if (is_waiting(run) && core->now_ms >= run->expires_at_ms)
             expire(core, s, run);
-        else if (run->status == HOOK_IN_PROGRESS && config_of(c, run)->kind == HOOK_KIND_TASK)
-            advance_task(core, s, run);
-        else if (run->status == HOOK_IN_PROGRESS)
-            advance_call(core, s, run);
-        is_good &= run->status != HOOK_FAILED &&
-                   (run->status != HOOK_TIMED_OUT || config_of(c, run)->continues);
+        else if (run->status == HOOK_IN_PROGRESS && is_task(c, run))
+            look_after_task(core, s, run);
     }
-    return is_good;
+    if (!all_are_good(c) && !c->is_returning)
+        return false; /* nothing more is begun for it */
+    for (int i = 0; i < c->hook_count; i++) {
+        struct hook_run *run = &c->hooks[i];
+        if (run->status != HOOK_IN_PROGRESS)
+            continue;
+        if (!is_task(c, run))
+            advance_call(core, s, run);
+        else if (run->task_id[0] == '\0' && run->call_at_ms <= core->now_ms)
+            start_task(core, s, run);
+    }
+    return all_are_good(c);
 }
 
 /* Of a PAUSE there is nothing to say: somebody decided so, or nobody came. */

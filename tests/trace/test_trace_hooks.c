@@ -603,6 +603,7 @@ TEST(a_task_guards_a_rolling_update)
     CHECK_TEXT(t->task_definition_arn, st->definitions[MIGRATION - 1]);
     CHECK_TEXT(t->started_by, service_current(story_service(st))->id);
     CHECK_TEXT(t->group, "family:web");
+    CHECK_TEXT(t->service_name, "web"); /* told to Docker; it is none of the service's tasks */
     CHECK_EQ(t->launch_type, LAUNCH_EC2);
     CHECK(t->service == NULL && t->target_count == 0);
     story_running(st, 5);
@@ -732,6 +733,50 @@ TEST(a_task_waits_for_a_place)
     story_clock(st);
     CHECK(strstr(strbuf_cstr(&st->trace), "0 update web:2 | -\n") != NULL);
     CHECK(strstr(strbuf_cstr(&st->trace), "10000 clock | start t5") != NULL);
+}
+
+TEST(nothing_is_begun_for_a_stage_that_has_failed_already)
+{
+    struct story_options o = rolling(HOOK_KIND_TASK,
+                                     "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                     "task-definition/web:3\"},{\"hookTargetArn\":\"" URL "\"},"
+                                     "{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                     "task-definition/web:99\"}]");
+    cleanup_story struct story *st = NULL;
+
+    o.strategy.hooks[1] = o.strategy.hooks[2] = o.strategy.hooks[0];
+    o.strategy.hooks[1].kind = HOOK_KIND_URL;
+    o.strategy.hook_count = 3;
+    st = story_new(&o);
+    CHECK_TRACE(st, "0 create | cancel h1\n"); /* which is none that was called, and does no harm */
+}
+
+TEST(the_task_of_a_deleted_service_goes_before_that_of_its_namesake)
+{
+    const struct story_options o = rolling(HOOK_KIND_TASK, task_hook);
+    cleanup_story struct story *st = story_new(&o);
+    struct deployment_config config = {.maximum_percent = 200, .strategy = o.strategy};
+    struct event ev = {.type = EVENT_SERVICE_CREATE};
+
+    story_running(st, 1);
+    story_delete(st);
+    config.doc = json_object();
+    json_set(config.doc, "lifecycleHooks", story_json(task_hook));
+    ev.service_create = (struct ev_service_create){
+        .cluster_arn = st->cluster, .name = "web", .created_by = "", .client_token = "",
+        .desired_count = 1, .task_definition_arn = st->definitions[0], .launch_type = LAUNCH_EC2,
+        .config = &config};
+    story_tell(st, &ev, "create");
+    story_stopped(st, 1, 143);
+    story_at(st, 10000);
+    story_clock(st);
+    CHECK_TRACE(st, "0 create | start t1\n"
+                    "0 running t1 | -\n"
+                    "0 delete | stop t1\n"
+                    "0 create | -\n"
+                    "0 stopped t1 | forget t1\n"
+                    "10000 clock | start t2\n");
+    json_unref(config.doc);
 }
 
 TEST(a_definition_that_is_gone_fails_the_hook)
