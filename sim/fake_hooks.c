@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* fake_hooks.c - lifecycle hooks: which ones a service has, and how those who are called answer.
- * A receiver may answer at once or late, wrongly, twice, with one attempt's answer to another one, or
- * never; a command may be cancelled and answer all the same.  Tasks that are hooks are Docker's. */
+ * A receiver may answer at once or late, wrongly, twice, with one attempt's answer to another one,
+ * or never; a command may be cancelled and answer all the same.  Tasks that are hooks are Docker's.
+ */
 #include "world.h"
 
 /* ---- drawing ---- */
 
 #define ROLLING_STAGES (1 << STAGE_PRE_SCALE_UP | 1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT)
-#define PAUSE_STAGES                                                                     \
-    (ROLLING_STAGES | 1 << STAGE_RECONCILE_SERVICE | 1 << STAGE_POST_SCALE_UP |          \
+#define PAUSE_STAGES                                                            \
+    (ROLLING_STAGES | 1 << STAGE_RECONCILE_SERVICE | 1 << STAGE_POST_SCALE_UP | \
      1 << STAGE_POST_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRE_PRODUCTION_TRAFFIC_SHIFT)
 #define ALL_STAGES \
     (PAUSE_STAGES | 1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT)
@@ -22,7 +23,8 @@ may_be_task(const struct world *w, const struct sim_service *s)
 
 /* Times are short, so that even what nobody answers has ended when the world is judged. */
 void
-draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc)
+draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config *c,
+           struct json *doc)
 {
     struct json *list = json_array();
 
@@ -33,7 +35,7 @@ draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config 
         hook->kind = (enum hook_kind)between(w, HOOK_KIND_PAUSE, HOOK_KIND_TASK);
         if (hook->kind == HOOK_KIND_TASK && !may_be_task(w, s))
             hook->kind = HOOK_KIND_COMMAND;
-        stages = c->strategy == STRATEGY_ROLLING   ? ROLLING_STAGES
+        stages = c->strategy == STRATEGY_ROLLING ? ROLLING_STAGES
                  : hook->kind == HOOK_KIND_PAUSE ? PAUSE_STAGES
                                                  : ALL_STAGES;
         hook->stages = (int)between(w, 0, 1 << STAGE_ENUM_SIZE) & stages;
@@ -79,7 +81,8 @@ void
 hooks_effect(struct world *w, const struct effect *e)
 {
     if (e->type == EFFECT_HOOK_CALL) {
-        world_trace(w, "hook %.8s is called, attempt %d", e->hook_call.hook_id, e->hook_call.attempt);
+        world_trace(w, "hook %.8s is called, attempt %d", e->hook_call.hook_id,
+                    e->hook_call.attempt);
         answer(w, &e->hook_call);
     } else {
         world_trace(w, "hook %.8s is called off", e->hook_cancel.hook_id);
@@ -100,7 +103,8 @@ service_of_hook(const struct world *w, const char *hook_id)
     return NULL;
 }
 
-/* One task a hook, whatever happened to naru; and only beside those that the same stage waits for. */
+/* One task a hook, whatever happened to naru; and only beside those that the same stage waits for.
+ */
 void
 check_hook_task(struct world *w, const struct task *t)
 {
@@ -114,9 +118,10 @@ check_hook_task(struct world *w, const struct task *t)
         const struct sim_container *c = &w->containers[i];
         if (strcmp(c->hook_id, t->hook_id) == 0)
             world_fail(w, "hook %.8s has the tasks %.8s and %.8s", t->hook_id, c->id, t->id);
-        if (c->hook_id[0] != '\0' && !c->told_stopped && c->hook_service == service_number(w, s->arn) &&
-            service_of_hook(w, c->hook_id) == NULL)
-            world_fail(w, "task %.8s of %s starts beside %.8s of an earlier stage", t->id, s->name, c->id);
+        if (c->hook_id[0] != '\0' && !c->told_stopped &&
+            c->hook_service == service_number(w, s->arn) && service_of_hook(w, c->hook_id) == NULL)
+            world_fail(w, "task %.8s of %s starts beside %.8s of an earlier stage", t->id, s->name,
+                       c->id);
     }
 }
 

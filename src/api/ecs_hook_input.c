@@ -4,7 +4,7 @@
 #include "api/ecs_describe.h"
 #include "model/hook_target.h"
 
-#define DETAILS_MAX 16384 /* bytes; a command finds them in its environment, too */
+#define DETAILS_MAX 16384    /* bytes; a command finds them in its environment, too */
 #define TIMEOUT_MAX_MIN 1440 /* a PAUSE may last longer, as long as the model allows */
 #define SHIFTS (1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT)
 #define ROLLING_STAGES (1 << STAGE_PRE_SCALE_UP | 1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT)
@@ -22,7 +22,8 @@ read_stages(const struct json *list, int *out, struct err *err)
         *out |= 1 << stage;
     }
     if (*out == 0)
-        return err_set(err, ERR_INVALID_PARAMETER, "lifecycleStages of a lifecycle hook can not be empty.");
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "lifecycleStages of a lifecycle hook can not be empty.");
     return true;
 }
 
@@ -31,12 +32,14 @@ static bool
 check_stages(const struct hook_config *hook, enum deployment_strategy strategy, struct err *err)
 {
     if (hook->kind == HOOK_KIND_PAUSE && (hook->stages & SHIFTS) != 0)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "A PAUSE hook can not be in TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT.");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "A PAUSE hook can not be in TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT.");
     if (strategy == STRATEGY_ROLLING && (hook->stages & ~ROLLING_STAGES) != 0)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "With the ROLLING deployment strategy a lifecycle hook can be in PRE_SCALE_UP and "
-                       "POST_PRODUCTION_TRAFFIC_SHIFT; it has no other stages.");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "With the ROLLING deployment strategy a lifecycle hook can be in PRE_SCALE_UP and "
+            "POST_PRODUCTION_TRAFFIC_SHIFT; it has no other stages.");
     return true;
 }
 
@@ -50,7 +53,8 @@ read_target(const struct json *o, struct hook_config *hook, struct err *err)
     if (hook->kind == HOOK_KIND_PAUSE)
         return (target[0] == '\0' && json_get(o, "roleArn") == NULL) ||
                err_set(err, ERR_INVALID_PARAMETER,
-                       "hookTargetArn and roleArn do not apply to a lifecycle hook of targetType PAUSE.");
+                       "hookTargetArn and roleArn do not apply to a lifecycle hook of targetType "
+                       "PAUSE.");
     if (target[0] == '\0')
         return err_set(err, ERR_INVALID_PARAMETER,
                        "hookTargetArn is required for a lifecycle hook of targetType AWS_LAMBDA.");
@@ -64,8 +68,8 @@ check_details(const struct json *o, struct err *err)
     cleanup_free char *text = details == NULL ? NULL : json_format(details);
 
     return text == NULL || strlen(text) <= DETAILS_MAX ||
-           err_set(err, ERR_INVALID_PARAMETER, "hookDetails of a lifecycle hook can have at most %d bytes.",
-                   DETAILS_MAX);
+           err_set(err, ERR_INVALID_PARAMETER,
+                   "hookDetails of a lifecycle hook can have at most %d bytes.", DETAILS_MAX);
 }
 
 static bool
@@ -77,7 +81,8 @@ read_timeout(const struct json *o, struct hook_config *hook, struct err *err)
     hook->continues = strcmp(json_get_cstr(timeout, "action", "ROLLBACK"), "CONTINUE") == 0;
     return hook->kind == HOOK_KIND_PAUSE || hook->timeout_min <= TIMEOUT_MAX_MIN ||
            err_set(err, ERR_INVALID_PARAMETER,
-                   "timeoutInMinutes of a lifecycle hook of targetType AWS_LAMBDA must be between 1 and %d.",
+                   "timeoutInMinutes of a lifecycle hook of targetType AWS_LAMBDA must be between "
+                   "1 and %d.",
                    TIMEOUT_MAX_MIN);
 }
 
@@ -86,7 +91,8 @@ show(const struct json *o, const struct hook_config *hook, struct json *list)
 {
     struct json *shown = json_copy(o), *timeout = json_object();
 
-    json_set(shown, "targetType", json_text(hook->kind == HOOK_KIND_PAUSE ? "PAUSE" : "AWS_LAMBDA"));
+    json_set(shown, "targetType",
+             json_text(hook->kind == HOOK_KIND_PAUSE ? "PAUSE" : "AWS_LAMBDA"));
     json_set(timeout, "timeoutInMinutes", json_int(hook->timeout_min));
     json_set(timeout, "action", json_text(hook->continues ? "CONTINUE" : "ROLLBACK"));
     json_set(shown, "timeoutConfiguration", timeout);
@@ -105,8 +111,10 @@ read_hook(const struct json *o, enum deployment_strategy strategy, struct hook_c
     else if (strcmp(type, "PAUSE") != 0)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE");
-    if (!read_target(o, &hook, err) || !read_stages(json_get(o, "lifecycleStages"), &hook.stages, err) ||
-        !check_stages(&hook, strategy, err) || !check_details(o, err) || !read_timeout(o, &hook, err))
+    if (!read_target(o, &hook, err) ||
+        !read_stages(json_get(o, "lifecycleStages"), &hook.stages, err) ||
+        !check_stages(&hook, strategy, err) || !check_details(o, err) ||
+        !read_timeout(o, &hook, err))
         return false;
     show(o, &hook, list);
     *out = hook;
@@ -145,18 +153,21 @@ resolve(const struct request *rq, enum launch_type launch_type, struct json *hoo
 
     if (td == NULL || td->status != TASK_DEFINITION_ACTIVE)
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "hookTargetArn %.200s: there is no active task definition of that ARN.", target);
+                       "hookTargetArn %.200s: there is no active task definition of that ARN.",
+                       target);
     if (launch_type == LAUNCH_FARGATE ? !td->fits_fargate : !td->fits_ec2)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "hookTargetArn %.200s: the task definition does not support launch_type %s, which the "
-                       "service has.", target, launch_type_name(launch_type));
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "hookTargetArn %.200s: the task definition does not support launch_type %s, which the "
+            "service has.",
+            target, launch_type_name(launch_type));
     json_set(hook, "hookTargetArn", json_text(td->arn));
     return true;
 }
 
 bool
-hooks_resolve(const struct request *rq, enum launch_type launch_type, struct deployment_config *config,
-              struct err *err)
+hooks_resolve(const struct request *rq, enum launch_type launch_type,
+              struct deployment_config *config, struct err *err)
 {
     struct json *list = json_get(config->doc, "lifecycleHooks");
 

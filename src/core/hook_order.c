@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hook_order.c - what a lifecycle hook is told (ecs.md 6.8).
- * The target is always the revision that the service deployment brings, also on the way back: then it
- * is the weights that are those of before. */
+ * The target is always the revision that the service deployment brings, also on the way back: then
+ * it is the weights that are those of before. */
 #include "core/hooks.h"
 #include "core/traffic_shift.h"
 

@@ -81,8 +81,7 @@ hooks_start(struct core *core, struct service *s, enum lifecycle_stage stage)
         *run = (struct hook_run){.hook = i,
                                  .status = config->kind == HOOK_KIND_PAUSE ? HOOK_AWAITING_ACTION
                                                                            : HOOK_IN_PROGRESS,
-                                 .expires_at_ms =
-                                     core->now_ms + config->timeout_min * MINUTE_MS,
+                                 .expires_at_ms = core->now_ms + config->timeout_min * MINUTE_MS,
                                  .attempt = config->kind == HOOK_KIND_PAUSE ? 0 : 1};
         name_run(core, run);
     }
@@ -97,7 +96,8 @@ cancel(struct core *core, const struct hook_run *run, enum hook_kind kind)
     struct task *t = run->task_id[0] == '\0' ? NULL : core_task_by_id(core, run->task_id);
 
     if (t != NULL)
-        task_stop(core, t, STOP_ServiceSchedulerInitiated, "Lifecycle hook is not waited for any more");
+        task_stop(core, t, STOP_ServiceSchedulerInitiated,
+                  "Lifecycle hook is not waited for any more");
     else if (kind == HOOK_KIND_URL || kind == HOOK_KIND_COMMAND)
         memcpy(core_emit(core, EFFECT_HOOK_CANCEL)->hook_cancel.hook_id, run->id, sizeof(run->id));
 }
@@ -213,8 +213,8 @@ place(struct core *core, struct service *s, const struct revision *r, struct tas
     enum place_lack lack;
 
     place_size(&rq, /* overrides= */ NULL);
-    lack = capacity_for_run(core, s->region, json_get(r->doc, "capacityProviderStrategy"), counts, &rq,
-                            &plan->provider);
+    lack = capacity_for_run(core, s->region, json_get(r->doc, "capacityProviderStrategy"), counts,
+                            &rq, &plan->provider);
     if (lack == PLACE_FITS)
         lack = place_find(core, &rq, &plan->instance, &closest);
     if (lack == PLACE_FITS)
@@ -250,7 +250,8 @@ start_task(struct core *core, struct service *s, struct hook_run *run)
         t = task_create(core, &plan);
         text_copy(t->service_name, sizeof(t->service_name), str_of(s->name));
         text_copy(run->task_id, ID_SIZE, str_of(t->id));
-        said_event(core, s, "(service %s) has started a task as lifecycle hook of stage %s: (task %s).",
+        said_event(core, s,
+                   "(service %s) has started a task as lifecycle hook of stage %s: (task %s).",
                    s->name, lifecycle_stage_name(hooks_stage(&s->course)), run->task_id);
     }
     core_touch_service(core, s);
@@ -343,7 +344,8 @@ reached_nobody(struct core *core, struct service *s, struct hook_run *run, const
 
     if (run->unreached == 0)
         said_event(core, s, "(service %s) lifecycle hook %.150s of stage %s is tried again: %.350s",
-                   s->name, hooks_target(s, run), lifecycle_stage_name(hooks_stage(&s->course)), why);
+                   s->name, hooks_target(s, run), lifecycle_stage_name(hooks_stage(&s->course)),
+                   why);
     run->unreached++;
     snprintf(s->course.hook_note, sizeof(s->course.hook_note), "%.500s", why);
     call_again(core, s, run, wait_ms);
@@ -353,7 +355,8 @@ static void
 judge_answer(struct core *core, struct service *s, struct hook_run *run,
              const struct ev_hook_answered *ev)
 {
-    const char *why = ev->detail != NULL && ev->detail[0] != '\0' ? ev->detail : "no reason was given";
+    const char *why =
+        ev->detail != NULL && ev->detail[0] != '\0' ? ev->detail : "no reason was given";
 
     switch (ev->outcome) {
     case OUTCOME_SUCCEEDED:
@@ -466,7 +469,8 @@ hooks_fail(struct core *core, struct service *s)
     char because[700];
 
     snprintf(because, sizeof(because), "%s lifecycle hook(s) failed%s%s",
-             lifecycle_stage_name(hooks_stage(c)), c->hook_note[0] != '\0' ? ": " : "", c->hook_note);
+             lifecycle_stage_name(hooks_stage(c)), c->hook_note[0] != '\0' ? ": " : "",
+             c->hook_note);
     rollout_fail(core, s, because);
 }
 

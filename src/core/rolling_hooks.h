@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rolling_hooks.h - the two stages in which a rolling update runs hooks.
- *   PRE_SCALE_UP                    before any of its tasks starts; the old ones are kept as they are
- *   POST_PRODUCTION_TRAFFIC_SHIFT   once it is whole and the old ones are gone, before the bake time
+ *   PRE_SCALE_UP                   before any of its tasks starts; the old ones are kept up
+ *   POST_PRODUCTION_TRAFFIC_SHIFT  when it is whole and the old ones are gone, before it bakes
  * A rolling update without hooks is in no stage, and all of this does nothing. */
 #pragma once
 #include "core/index.h"

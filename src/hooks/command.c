@@ -23,8 +23,8 @@ struct run {
 
 /* ---- which ---- */
 
-/* The directory is the operator's; what stands there under that name is run, if nobody else could have
- * put it there and it is no way to something outside. */
+/* The directory is the operator's; what stands there under that name is run, if nobody else could
+ * have put it there and it is no way to something outside. */
 static bool
 find_command(const char *dir, const char *target, char path[static PATH_MAX], struct err *err)
 {

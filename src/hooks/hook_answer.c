@@ -38,7 +38,8 @@ check_details(const struct json *answer, struct err *err)
 {
     const struct json *details = json_get(answer, "hookDetails");
 
-    return details == NULL || json_type(details) == JSON_OBJECT || json_type(details) == JSON_NULL ||
+    return details == NULL || json_type(details) == JSON_OBJECT ||
+           json_type(details) == JSON_NULL ||
            err_set(err, ERR_SERIALIZATION, "hookDetails is not an object");
 }
 

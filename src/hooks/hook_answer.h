@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hook_answer.h - what a URL that was called as a lifecycle hook answers (ecs.md 6.8):
- *   {"hookStatus": "SUCCEEDED" | "FAILED" | "IN_PROGRESS", "callBackDelay": seconds, "hookDetails": {}}
+ *   {"hookStatus": "SUCCEEDED" | "FAILED" | "IN_PROGRESS", "callBackDelay": s, "hookDetails": {}}
  * Pure: bytes in, a verdict or an error out. */
 #pragma once
 #include "base/err.h"

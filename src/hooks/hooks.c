@@ -77,14 +77,15 @@ make_call(void *arg)
     const struct hook_call *call = u->call;
     struct hook_verdict verdict = {0};
 
-    if (!is_cancelled(u) && strncmp(call->target, HOOK_COMMAND_PREFIX, strlen(HOOK_COMMAND_PREFIX)) == 0)
+    if (!is_cancelled(u) &&
+        strncmp(call->target, HOOK_COMMAND_PREFIX, strlen(HOOK_COMMAND_PREFIX)) == 0)
         hook_command_run(u->hooks->commands_dir, call, is_cancelled, u, &verdict);
     else if (!is_cancelled(u))
         hook_url_call(call, is_cancelled, u, &verdict);
     leave(u);
     if (!is_cancelled(u)) {
-        log_info("hook.called", "hook=%s attempt=%d target=%s outcome=%s", call->hook_id, call->attempt,
-                 log_quote(call->target), hook_outcome_name(verdict.outcome));
+        log_info("hook.called", "hook=%s attempt=%d target=%s outcome=%s", call->hook_id,
+                 call->attempt, log_quote(call->target), hook_outcome_name(verdict.outcome));
         u->hooks->config.report(u->hooks->config.ctx,
                                 &(struct hook_report){
                                     .service_deployment_arn = call->service_deployment_arn,
@@ -107,7 +108,8 @@ enter(struct hooks *h, struct under_way *u)
 
     pthread_mutex_lock(&h->lock);
     for (const struct under_way *x = h->list; x != NULL; x = x->next)
-        is_new &= strcmp(x->call->hook_id, u->call->hook_id) != 0 || x->call->attempt != u->call->attempt;
+        is_new &=
+            strcmp(x->call->hook_id, u->call->hook_id) != 0 || x->call->attempt != u->call->attempt;
     if (is_new) {
         u->next = h->list;
         h->list = u;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* hooks.h - the hands that call lifecycle hooks: URLs over HTTP, commands of the operator's directory.
- * Tasks that are hooks are the agent's, like any other task.
- * A call is named by (hook id, attempt); one that is under way already is not made twice.  What became
- * of it is reported once, from a thread of this room; nothing is reported of a call that was cancelled.
- * URL: one POST of the payload, at most HOOK_CALL_MAX_MS; a 2xx answer is read (hook_answer.h), every
- * other status fails the hook, but 429, 502, 503 and 504, which say like a refused connection that
- * nobody was there: UNREACHED.  Redirects are not followed.
- * Command: the payload is its stdin, and in part NARU_* of its environment; of the server's own only
- * PATH, HOME, LANG and TZ are handed on.  Exit code 0 is SUCCEEDED; the last lines of what it wrote
- * are the detail of the report.  When its time is over, and when the server stops, its process group is
- * ended: SIGTERM, five seconds later SIGKILL. */
+/* hooks.h - the hands that call lifecycle hooks: URLs over HTTP, commands of the operator's
+ * directory. Tasks that are hooks are the agent's, like any other task.
+ * A call is named by (hook id, attempt); one that is under way already is not made twice.  What
+ * became of it is reported once, from a thread of this room; nothing is reported of a call that
+ * was cancelled.
+ * URL: one POST of the payload, at most HOOK_CALL_MAX_MS; a 2xx answer is read
+ * (hook_answer.h), every other status fails the hook, but 429, 502, 503 and 504, which say like a
+ * refused connection that nobody was there: UNREACHED.  Redirects are not followed.
+ * Command: the payload is its stdin, and in part NARU_* of its environment; of the server's own
+ * only PATH, HOME, LANG and TZ are handed on.  Exit code 0 is SUCCEEDED; the last lines of what it
+ * wrote are the detail of the report.  When its time is over, and when the server stops, its
+ * process group is ended: SIGTERM, five seconds later SIGKILL. */
 #pragma once
 #include "base/json.h"
 #include "model/service.h"

@@ -16,6 +16,6 @@ void hook_url_call(const struct hook_call *call, hook_cancelled *is_cancelled, v
                    struct hook_verdict *out);
 void hook_command_run(const char *commands_dir, const struct hook_call *call,
                       hook_cancelled *is_cancelled, void *arg, struct hook_verdict *out);
-/* The last lines of `text` in one, separated by "; ", without control characters, at most `size` bytes
- * with the NUL. */
+/* The last lines of `text` in one, separated by "; ", without control characters, at most `size`
+ * bytes with the NUL. */
 void hook_last_lines(struct str text, char *out, size_t size);

@@ -20,7 +20,8 @@ judge(const struct http_answer *answer, struct hook_verdict *out)
     if (answer->status < 200 || answer->status > 299) {
         if (says_nobody_is_there(answer->status))
             out->outcome = OUTCOME_UNREACHED;
-        snprintf(out->detail, sizeof(out->detail), "it answered with HTTP status %d", answer->status);
+        snprintf(out->detail, sizeof(out->detail), "it answered with HTTP status %d",
+                 answer->status);
     } else if (!hook_answer_parse(strbuf_str(&answer->body), &parsed, &err)) {
         snprintf(out->detail, sizeof(out->detail), "its answer is invalid: %.400s", err.message);
     } else {
@@ -35,8 +36,8 @@ void
 hook_url_call(const struct hook_call *call, hook_cancelled *is_cancelled, void *arg,
               struct hook_verdict *out)
 {
-    static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json",
-                                          NULL};
+    static const char *const headers[] = {"Content-Type: application/json",
+                                          "Accept: application/json", NULL};
     cleanup_free char *body = json_format(call->payload);
     struct http_client *client = http_client_new();
     struct http_answer answer = {0};

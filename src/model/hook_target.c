@@ -21,8 +21,9 @@ hook_command_name_is_valid(struct str name)
     return true;
 }
 
-/* Who may be called is the operator's choice; here it is only seen that there is a host, and nothing
- * that could break the request apart.  A password in it would be shown by every Describe call. */
+/* Who may be called is the operator's choice; here it is only seen that there is a host, and
+ * nothing that could break the request apart.  A password in it would be shown by every Describe
+ * call. */
 static bool
 read_url(const char *url, struct err *err)
 {
@@ -31,13 +32,15 @@ read_url(const char *url, struct err *err)
 
     for (const char *p = url; *p != '\0'; p++) {
         if (*p <= ' ' || *p > '~')
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "hookTargetArn is no URL: blanks and others than ASCII have to be escaped.");
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "hookTargetArn is no URL: blanks and others than ASCII have to be escaped.");
     }
     if (memchr(host, '@', len) != NULL)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "A hookTargetArn can not hold a user or a password: everybody who describes the "
-                       "service would see it.");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "A hookTargetArn can not hold a user or a password: everybody who describes the "
+            "service would see it.");
     if (len == 0 || host[0] == ':')
         return err_set(err, ERR_INVALID_PARAMETER, "hookTargetArn %.200s names no host.", url);
     return true;
@@ -48,7 +51,8 @@ read_command(const char *target, struct err *err)
 {
     return hook_command_name_is_valid(str_of(target + strlen(HOOK_COMMAND_PREFIX))) ||
            err_set(err, ERR_INVALID_PARAMETER,
-                   "hookTargetArn %.200s: the name of a command has 1 to %d letters, digits, '.', '_' and "
+                   "hookTargetArn %.200s: the name of a command has 1 to %d letters, digits, '.', "
+                   "'_' and "
                    "'-', and begins with a letter or a digit.",
                    target, HOOK_COMMAND_MAX);
 }
@@ -72,13 +76,15 @@ hook_target_read(const char *target, enum hook_kind *out, struct err *err)
         return true;
     }
     if (starts_with(target, "arn:") && strstr(target, ":lambda:") != NULL)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "hookTargetArn %.200s: naru runs no Lambda functions. Name an http:// or https:// "
-                       "URL that answers as the function does, naru:command/<name>, or the ARN of a task "
-                       "definition.",
-                       target);
-    return err_set(err, ERR_INVALID_PARAMETER,
-                   "hookTargetArn %.200s is no http:// or https:// URL, no naru:command/<name> and no ARN "
-                   "of a task definition.",
-                   target);
+        return err_set(
+            err, ERR_UNSUPPORTED_FEATURE,
+            "hookTargetArn %.200s: naru runs no Lambda functions. Name an http:// or https:// "
+            "URL that answers as the function does, naru:command/<name>, or the ARN of a task "
+            "definition.",
+            target);
+    return err_set(
+        err, ERR_INVALID_PARAMETER,
+        "hookTargetArn %.200s is no http:// or https:// URL, no naru:command/<name> and no ARN "
+        "of a task definition.",
+        target);
 }

@@ -15,11 +15,11 @@ rolling(enum hook_kind kind, const char *hooks)
         .maximum_percent = 200,
         .has_load_balancer = true,
         .hooks = hooks,
-        .strategy = {.hooks = {{.kind = kind,
-                                .stages = 1 << STAGE_PRE_SCALE_UP |
-                                          1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT,
-                                .timeout_min = 10}},
-                     .hook_count = 1}};
+        .strategy = {
+            .hooks = {{.kind = kind,
+                       .stages = 1 << STAGE_PRE_SCALE_UP | 1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT,
+                       .timeout_min = 10}},
+            .hook_count = 1}};
 }
 
 static const char url_hook[] = "[{\"hookTargetArn\":\"" URL "\",\"hookDetails\":{\"team\":\"a\"}}]";
@@ -106,8 +106,9 @@ TEST(a_hook_that_fails_before_scale_up_leaves_the_old_tasks_alone)
     CHECK_TRACE(st, "0 update web:2 | call h3#1\n"
                     "0 FAILED h3#1 | -\n");
     check_rolled_back(st);
-    CHECK_TEXT(reason(st), "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed: "
-                           URL ": because.");
+    CHECK_TEXT(reason(st),
+               "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed: " URL
+               ": because.");
     CHECK(story_has_event(st, "lifecycle hook " URL " of stage PRE_SCALE_UP failed: because"));
     story_update(st, 2); /* and the next one begins anew */
     CHECK_TRACE(st, "0 update web:2 | call h4#1\n");
@@ -313,9 +314,9 @@ TEST(a_failed_one_is_not_let_through_by_continue)
 
 TEST(all_hooks_of_a_stage_run_at_once_and_all_have_to_succeed)
 {
-    struct story_options o = rolling(HOOK_KIND_URL,
-                                     "[{\"hookTargetArn\":\"http://a/\"},{\"hookTargetArn\":"
-                                     "\"naru:command/b\"},{}]");
+    struct story_options o =
+        rolling(HOOK_KIND_URL, "[{\"hookTargetArn\":\"http://a/\"},{\"hookTargetArn\":"
+                               "\"naru:command/b\"},{}]");
     cleanup_story struct story *st = NULL;
 
     o.strategy.hooks[1] = o.strategy.hooks[2] = o.strategy.hooks[0];
@@ -468,12 +469,13 @@ static const struct story_options shifting = {
     .has_load_balancer = true,
     .has_test_listener = true,
     .hooks = url_hook,
-    .strategy = {.strategy = STRATEGY_BLUE_GREEN,
-                 .bake_min = 5,
-                 .hooks = {{.kind = HOOK_KIND_URL,
-                            .stages = 1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT,
-                            .timeout_min = 60}},
-                 .hook_count = 1}};
+    .strategy = {
+        .strategy = STRATEGY_BLUE_GREEN,
+        .bake_min = 5,
+        .hooks = {{.kind = HOOK_KIND_URL,
+                   .stages = 1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT,
+                   .timeout_min = 60}},
+        .hook_count = 1}};
 
 static double
 weight(const struct story *st, int hook, const char *kind, const struct deployment *d)
@@ -482,7 +484,8 @@ weight(const struct story *st, int hook, const char *kind, const struct deployme
     cleanup_json struct json *p = told(st, hook, &left_ms);
 
     CHECK(p != NULL);
-    return json_f64(json_get(json_get(json_get(p, "executionDetails"), kind), d->revision->arn), -1);
+    return json_f64(json_get(json_get(json_get(p, "executionDetails"), kind), d->revision->arn),
+                    -1);
 }
 
 /* Blue runs; its own first deployment had the hooks h1 and h2. */
@@ -635,7 +638,8 @@ TEST(a_task_that_exits_badly_fails_the_deployment_before_anything_starts)
 TEST(a_task_that_does_not_start_or_is_stopped_or_lost_has_failed)
 {
     const struct story_options o = rolling(HOOK_KIND_TASK, task_hook);
-    static const char *const reasons[] = {"CannotPullContainerError", "because", "DockerTimeoutError"};
+    static const char *const reasons[] = {"CannotPullContainerError", "because",
+                                          "DockerTimeoutError"};
 
     for (int i = 0; i < 3; i++) {
         cleanup_story struct story *st = story_new(&o);
@@ -737,11 +741,11 @@ TEST(a_task_waits_for_a_place)
 
 TEST(nothing_is_begun_for_a_stage_that_has_failed_already)
 {
-    struct story_options o = rolling(HOOK_KIND_TASK,
-                                     "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
-                                     "task-definition/web:3\"},{\"hookTargetArn\":\"" URL "\"},"
-                                     "{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
-                                     "task-definition/web:99\"}]");
+    struct story_options o =
+        rolling(HOOK_KIND_TASK, "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                "task-definition/web:3\"},{\"hookTargetArn\":\"" URL "\"},"
+                                "{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                "task-definition/web:99\"}]");
     cleanup_story struct story *st = NULL;
 
     o.strategy.hooks[1] = o.strategy.hooks[2] = o.strategy.hooks[0];
@@ -762,10 +766,14 @@ TEST(the_task_of_a_deleted_service_goes_before_that_of_its_namesake)
     story_delete(st);
     config.doc = json_object();
     json_set(config.doc, "lifecycleHooks", story_json(task_hook));
-    ev.service_create = (struct ev_service_create){
-        .cluster_arn = st->cluster, .name = "web", .created_by = "", .client_token = "",
-        .desired_count = 1, .task_definition_arn = st->definitions[0], .launch_type = LAUNCH_EC2,
-        .config = &config};
+    ev.service_create = (struct ev_service_create){.cluster_arn = st->cluster,
+                                                   .name = "web",
+                                                   .created_by = "",
+                                                   .client_token = "",
+                                                   .desired_count = 1,
+                                                   .task_definition_arn = st->definitions[0],
+                                                   .launch_type = LAUNCH_EC2,
+                                                   .config = &config};
     story_tell(st, &ev, "create");
     story_stopped(st, 1, 143);
     story_at(st, 10000);
@@ -781,9 +789,9 @@ TEST(the_task_of_a_deleted_service_goes_before_that_of_its_namesake)
 
 TEST(a_definition_that_is_gone_fails_the_hook)
 {
-    const struct story_options o = rolling(HOOK_KIND_TASK,
-                                           "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
-                                           "task-definition/web:99\"}]");
+    const struct story_options o =
+        rolling(HOOK_KIND_TASK, "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                "task-definition/web:99\"}]");
     cleanup_story struct story *st = story_new(&o);
 
     CHECK_TRACE(st, "0 create | -\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lifecycle hooks through the API: what the door refuses, what it shows.  tests/trace/test_trace_hooks.c
- * tells how the core decides, test_hooks.c how they are called. */
+/* Lifecycle hooks through the API: what the door refuses, what it shows.
+ * tests/trace/test_trace_hooks.c tells how the core decides, test_hooks.c how they are called. */
 #include "api_expect.h"
 
 #define ARN "arn:aws:ecs:eu-west-1:000000000000:task-definition/"
@@ -14,8 +14,9 @@ prepare(struct world *w)
     world_call(w, "CreateCluster", "{'clusterName':'c'}");
     world_call(w, "RegisterTaskDefinition",
                "{'family':'web','containerDefinitions':[{'name':'app','image':'x','memory':64}]}");
-    world_call(w, "RegisterTaskDefinition",
-               "{'family':'migrate','containerDefinitions':[{'name':'m','image':'x','memory':64}]}");
+    world_call(
+        w, "RegisterTaskDefinition",
+        "{'family':'migrate','containerDefinitions':[{'name':'m','image':'x','memory':64}]}");
 }
 
 static const char *
@@ -23,30 +24,35 @@ create(const char *hooks)
 {
     return arena_format(&test_arena,
                         "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
-                        "'deploymentConfiguration':{'lifecycleHooks':[%s]}}", hooks);
+                        "'deploymentConfiguration':{'lifecycleHooks':[%s]}}",
+                        hooks);
 }
 
 static const char *
 hook(const char *target, const char *rest)
 {
-    return create(arena_format(&test_arena,
-                               "{'hookTargetArn':'%s','lifecycleStages':['PRE_SCALE_UP']%s}", target, rest));
+    return create(arena_format(
+        &test_arena, "{'hookTargetArn':'%s','lifecycleStages':['PRE_SCALE_UP']%s}", target, rest));
 }
 
 static const struct json *
 service(struct world *w)
 {
-    return json_at(json_get(world_call(w, "DescribeServices", "{'cluster':'c','services':['s']}"),
-                            "services"), 0);
+    return json_at(
+        json_get(world_call(w, "DescribeServices", "{'cluster':'c','services':['s']}"), "services"),
+        0);
 }
 
 static const struct json *
 current(struct world *w)
 {
-    const char *arn = arena_format(&test_arena, "%s", text_at(service(w), "currentServiceDeployment"));
+    const char *arn =
+        arena_format(&test_arena, "%s", text_at(service(w), "currentServiceDeployment"));
 
-    return json_at(json_get(world_call(w, "DescribeServiceDeployments", "{'serviceDeploymentArns':['%s']}",
-                                       arn), "serviceDeployments"), 0);
+    return json_at(json_get(world_call(w, "DescribeServiceDeployments",
+                                       "{'serviceDeploymentArns':['%s']}", arn),
+                            "serviceDeployments"),
+                   0);
 }
 
 TEST(what_is_no_hook_is_refused_by_name)
@@ -55,15 +61,16 @@ TEST(what_is_no_hook_is_refused_by_name)
         {"{'hookTargetArn':'arn:aws:lambda:eu-west-1:000000000000:function:f','roleArn':"
          "'arn:aws:iam::000000000000:role/r','lifecycleStages':['PRE_SCALE_UP']}",
          "UnsupportedFeatureException", "Name an http:// or https:// URL"},
-        {"{'lifecycleStages':['PRE_SCALE_UP']}", "InvalidParameterException", "hookTargetArn is required"},
+        {"{'lifecycleStages':['PRE_SCALE_UP']}", "InvalidParameterException",
+         "hookTargetArn is required"},
         {"{'hookTargetArn':'naru:command/../sh','lifecycleStages':['PRE_SCALE_UP']}",
          "InvalidParameterException", "the name of a command"},
         {"{'hookTargetArn':'http://u:p@h/','lifecycleStages':['PRE_SCALE_UP']}",
          "InvalidParameterException", "password"},
         {"{'hookTargetArn':'http://h/','lifecycleStages':[]}", "InvalidParameterException",
          "can not be empty"},
-        {"{'hookTargetArn':'http://h/','lifecycleStages':['POST_SCALE_UP']}", "InvalidParameterException",
-         "With the ROLLING deployment strategy"},
+        {"{'hookTargetArn':'http://h/','lifecycleStages':['POST_SCALE_UP']}",
+         "InvalidParameterException", "With the ROLLING deployment strategy"},
         {"{'targetType':'PAUSE','lifecycleStages':['PRE_SCALE_UP','RECONCILE_SERVICE']}",
          "InvalidParameterException", "With the ROLLING deployment strategy"},
         {"{'targetType':'PAUSE','hookTargetArn':'http://h/','lifecycleStages':['PRE_SCALE_UP']}",
@@ -71,19 +78,25 @@ TEST(what_is_no_hook_is_refused_by_name)
         {"{'targetType':'SNS','hookTargetArn':'http://h/','lifecycleStages':['PRE_SCALE_UP']}",
          "InvalidParameterException", "targetType"},
         {"{'hookTargetArn':'http://h/','lifecycleStages':['PRE_SCALE_UP'],'timeoutConfiguration':"
-         "{'timeoutInMinutes':1441}}", "InvalidParameterException", "between 1 and 1440"},
+         "{'timeoutInMinutes':1441}}",
+         "InvalidParameterException", "between 1 and 1440"},
         {"{'hookTargetArn':'http://h/','lifecycleStages':['PRE_SCALE_UP'],'timeoutConfiguration':"
-         "{'timeoutInMinutes':0}}", "InvalidParameterException", ""},
+         "{'timeoutInMinutes':0}}",
+         "InvalidParameterException", ""},
         {"{'targetType':'PAUSE','lifecycleStages':['PRE_SCALE_UP'],'timeoutConfiguration':"
-         "{'timeoutInMinutes':20161}}", "InvalidParameterException", ""},
+         "{'timeoutInMinutes':20161}}",
+         "InvalidParameterException", ""},
         {"{'hookTargetArn':'http://h/','lifecycleStages':['PRE_SCALE_UP'],'timeoutConfiguration':"
-         "{'action':'RETRY'}}", "InvalidParameterException", ""},
+         "{'action':'RETRY'}}",
+         "InvalidParameterException", ""},
         {"{'hookTargetArn':'" ARN "absent:1','lifecycleStages':['PRE_SCALE_UP']}",
          "InvalidParameterException", "there is no active task definition"},
         {"{'hookTargetArn':'" ARN "migrate:2','lifecycleStages':['PRE_SCALE_UP']}",
          "InvalidParameterException", "there is no active task definition"},
-        {"{'hookTargetArn':'arn:aws:ecs:us-east-1:000000000000:task-definition/migrate:1','lifecycleStages':"
-         "['PRE_SCALE_UP']}", "InvalidParameterException", "there is no active task definition"},
+        {"{'hookTargetArn':'arn:aws:ecs:us-east-1:000000000000:task-definition/"
+         "migrate:1','lifecycleStages':"
+         "['PRE_SCALE_UP']}",
+         "InvalidParameterException", "there is no active task definition"},
     };
     cleanup(world_done) struct world w;
     cleanup(strbuf_done) struct strbuf many = {0}, details = {0};
@@ -100,8 +113,8 @@ TEST(what_is_no_hook_is_refused_by_name)
     for (int i = 0; i < 16384; i++)
         strbuf_add_char(&details, 'x');
     strbuf_add_cstr(&details, "'}");
-    world_refuse(&w, "CreateService", hook("http://h/", strbuf_cstr(&details)), "InvalidParameterException",
-                 "at most 16384 bytes");
+    world_refuse(&w, "CreateService", hook("http://h/", strbuf_cstr(&details)),
+                 "InvalidParameterException", "at most 16384 bytes");
     CHECK(w.core->services == NULL);
 }
 
@@ -113,14 +126,15 @@ TEST(a_hook_that_is_called_is_shown_with_its_status)
 
     prepare(&w);
     world_call(&w, "CreateService", "%s",
-               hook("https://h/x",
-                    ",'targetType':'AWS_LAMBDA','hookDetails':{'team':'a'},"
-                    "'roleArn':'arn:aws:iam::000000000000:role/r'"));
-    world_expects(&w, "{'service':{'deploymentConfiguration':{'lifecycleHooks':[{'targetType':'AWS_LAMBDA',"
-                      "'hookTargetArn':'https://h/x','roleArn':'arn:aws:iam::000000000000:role/r',"
-                      "'lifecycleStages':['PRE_SCALE_UP'],'hookDetails':{'team':'a'},"
-                      "'timeoutConfiguration':{'timeoutInMinutes':1440,'action':'ROLLBACK'}}]}}}");
-    shown = json_at(json_get(json_get(service(&w), "deploymentConfiguration"), "lifecycleHooks"), 0);
+               hook("https://h/x", ",'targetType':'AWS_LAMBDA','hookDetails':{'team':'a'},"
+                                   "'roleArn':'arn:aws:iam::000000000000:role/r'"));
+    world_expects(
+        &w, "{'service':{'deploymentConfiguration':{'lifecycleHooks':[{'targetType':'AWS_LAMBDA',"
+            "'hookTargetArn':'https://h/x','roleArn':'arn:aws:iam::000000000000:role/r',"
+            "'lifecycleStages':['PRE_SCALE_UP'],'hookDetails':{'team':'a'},"
+            "'timeoutConfiguration':{'timeoutInMinutes':1440,'action':'ROLLBACK'}}]}}}");
+    shown =
+        json_at(json_get(json_get(service(&w), "deploymentConfiguration"), "lifecycleHooks"), 0);
     CHECK_TEXT(text_at(shown, "targetType"), "AWS_LAMBDA");
     CHECK_TEXT(text_at(shown, "hookTargetArn"), "https://h/x");
     CHECK_TEXT(text_at(shown, "roleArn"), "arn:aws:iam::000000000000:role/r");
@@ -128,9 +142,11 @@ TEST(a_hook_that_is_called_is_shown_with_its_status)
     CHECK_EQ(json_get_i64(json_get(shown, "timeoutConfiguration"), "timeoutInMinutes", 0), 1440);
     CHECK_TEXT(text_at(json_get(shown, "timeoutConfiguration"), "action"), "ROLLBACK");
     sd = current(&w);
-    world_expects(&w, "{'serviceDeployments':[{'lifecycleHookDetails':[{'hookId':'*','targetType':'AWS_LAMBDA',"
-                      "'targetArn':'https://h/x','status':'IN_PROGRESS','expiresAt':'*','timeoutAction':"
-                      "'ROLLBACK'}]}]}");
+    world_expects(
+        &w,
+        "{'serviceDeployments':[{'lifecycleHookDetails':[{'hookId':'*','targetType':'AWS_LAMBDA',"
+        "'targetArn':'https://h/x','status':'IN_PROGRESS','expiresAt':'*','timeoutAction':"
+        "'ROLLBACK'}]}]}");
     CHECK_TEXT(text_at(sd, "status"), "IN_PROGRESS");
     CHECK_TEXT(text_at(sd, "lifecycleStage"), "PRE_SCALE_UP");
     detail = json_at(json_get(sd, "lifecycleHookDetails"), 0);
@@ -139,10 +155,12 @@ TEST(a_hook_that_is_called_is_shown_with_its_status)
     CHECK_TEXT(text_at(detail, "status"), "IN_PROGRESS");
     CHECK_TEXT(text_at(detail, "timeoutAction"), "ROLLBACK");
     CHECK(json_f64(json_get(detail, "expiresAt"), 0) > 0);
-    CHECK(json_get(json_get(sd, "targetServiceRevision"), "requestedProductionTrafficWeight") == NULL);
+    CHECK(json_get(json_get(sd, "targetServiceRevision"), "requestedProductionTrafficWeight") ==
+          NULL);
     arn = arena_format(&test_arena, "{'serviceDeploymentArn':'%s','hookId':'%s'}",
                        text_at(sd, "serviceDeploymentArn"), text_at(detail, "hookId"));
-    world_refuse(&w, "ContinueServiceDeployment", arn, "InvalidParameterException", "not awaiting an action");
+    world_refuse(&w, "ContinueServiceDeployment", arn, "InvalidParameterException",
+                 "not awaiting an action");
 }
 
 TEST(a_task_definition_without_a_revision_is_the_newest_of_now)
@@ -156,7 +174,8 @@ TEST(a_task_definition_without_a_revision_is_the_newest_of_now)
     CHECK_TEXT(w.core->tasks->task_definition_arn, ARN "migrate:1");
     world_settle(&w); /* it runs */
     tasks = json_get(world_call(&w, "ListTasks", "{'cluster':'c','startedBy':'%s'}",
-                                service_current(w.core->services)->id), "taskArns");
+                                service_current(w.core->services)->id),
+                     "taskArns");
     CHECK_EQ(json_size(tasks), 1);
     detail = json_at(json_get(current(&w), "lifecycleHookDetails"), 0);
     CHECK_TEXT(text_at(detail, "targetArn"), ARN "migrate:1");
@@ -164,11 +183,14 @@ TEST(a_task_definition_without_a_revision_is_the_newest_of_now)
     world_report_task(&w, w.core->tasks->arn, TASK_STOPPED, 0);
     world_wait(&w, 60000);
     CHECK_TEXT(text_at(current(&w), "status"), "SUCCESSFUL");
-    world_call(&w, "RegisterTaskDefinition",
-               "{'family':'migrate','containerDefinitions':[{'name':'m','image':'x','memory':64}]}");
-    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','deploymentConfiguration':"
-                                    "{'maximumPercent':150}}"); /* keeps the hooks, and what they meant */
-    detail = json_at(json_get(json_get(service(&w), "deploymentConfiguration"), "lifecycleHooks"), 0);
+    world_call(
+        &w, "RegisterTaskDefinition",
+        "{'family':'migrate','containerDefinitions':[{'name':'m','image':'x','memory':64}]}");
+    world_call(&w, "UpdateService",
+               "{'cluster':'c','service':'s','deploymentConfiguration':"
+               "{'maximumPercent':150}}"); /* keeps the hooks, and what they meant */
+    detail =
+        json_at(json_get(json_get(service(&w), "deploymentConfiguration"), "lifecycleHooks"), 0);
     CHECK_TEXT(text_at(detail, "hookTargetArn"), ARN "migrate:1");
 }
 
@@ -177,15 +199,17 @@ TEST(a_task_that_can_not_run_where_the_service_does_is_refused)
     cleanup(world_done) struct world w;
 
     prepare(&w);
-    world_call(&w, "RegisterTaskDefinition",
-               "{'family':'far','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256',"
-               "'memory':'512','containerDefinitions':[{'name':'app','image':'x'}]}");
-    world_refuse(&w, "CreateService",
-                 "{'cluster':'c','serviceName':'s','taskDefinition':'far','launchType':'FARGATE',"
-                 "'networkConfiguration':{'awsvpcConfiguration':{'subnets':['subnet-a']}},'desiredCount':1,"
-                 "'deploymentConfiguration':{'lifecycleHooks':[{'hookTargetArn':'" ARN "migrate:1',"
-                 "'lifecycleStages':['PRE_SCALE_UP']}]}}",
-                 "InvalidParameterException", "does not support launch_type FARGATE");
+    world_call(
+        &w, "RegisterTaskDefinition",
+        "{'family':'far','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256',"
+        "'memory':'512','containerDefinitions':[{'name':'app','image':'x'}]}");
+    world_refuse(
+        &w, "CreateService",
+        "{'cluster':'c','serviceName':'s','taskDefinition':'far','launchType':'FARGATE',"
+        "'networkConfiguration':{'awsvpcConfiguration':{'subnets':['subnet-a']}},'desiredCount':1,"
+        "'deploymentConfiguration':{'lifecycleHooks':[{'hookTargetArn':'" ARN "migrate:1',"
+        "'lifecycleStages':['PRE_SCALE_UP']}]}}",
+        "InvalidParameterException", "does not support launch_type FARGATE");
 }
 
 TEST(a_failing_hook_is_the_reason_of_the_deployment)
@@ -208,7 +232,8 @@ TEST(a_pause_of_a_rolling_update_is_answered)
     const char *answer;
 
     prepare(&w);
-    world_call(&w, "CreateService", "%s", create("{'targetType':'PAUSE','lifecycleStages':['PRE_SCALE_UP']}"));
+    world_call(&w, "CreateService", "%s",
+               create("{'targetType':'PAUSE','lifecycleStages':['PRE_SCALE_UP']}"));
     sd = current(&w);
     detail = json_at(json_get(sd, "lifecycleHookDetails"), 0);
     CHECK_TEXT(text_at(detail, "status"), "AWAITING_ACTION");
@@ -221,5 +246,6 @@ TEST(a_pause_of_a_rolling_update_is_answered)
     CHECK(w.core->tasks != NULL);
     world_wait(&w, 60000);
     CHECK_TEXT(text_at(current(&w), "status"), "SUCCESSFUL");
-    world_refuse(&w, "ContinueServiceDeployment", answer, "InvalidParameterException", "in its present stage");
+    world_refuse(&w, "ContinueServiceDeployment", answer, "InvalidParameterException",
+                 "in its present stage");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hands that call lifecycle hooks: what an answer may be, a receiver that answers in every way, and
- * commands of a directory. */
+/* The hands that call lifecycle hooks: what an answer may be, a receiver that answers in every way,
+ * and commands of a directory. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +29,8 @@ TEST(an_answer_is_read_with_its_defaults)
         {"{\"hookStatus\":\"SUCCEEDED\"}", OUTCOME_SUCCEEDED, 0},
         {"{\"hookStatus\":\"FAILED\",\"hookDetails\":{\"a\":[1]}}", OUTCOME_FAILED, 0},
         {" {\"hookStatus\":\"IN_PROGRESS\"} ", OUTCOME_IN_PROGRESS, 30},
-        {"{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":5,\"hookDetails\":null}", OUTCOME_IN_PROGRESS, 5},
+        {"{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":5,\"hookDetails\":null}",
+         OUTCOME_IN_PROGRESS, 5},
         {"{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":0}", OUTCOME_IN_PROGRESS, 1},
         {"{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":null}", OUTCOME_IN_PROGRESS, 30},
         {"{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":86400}", OUTCOME_IN_PROGRESS, 86400},
@@ -92,7 +93,8 @@ TEST(a_target_says_of_what_kind_it_is)
         {"https://example.com", HOOK_KIND_URL, ""},
         {"naru:command/migrate_db-2.sh", HOOK_KIND_COMMAND, ""},
         {"arn:aws:ecs:eu-west-1:000000000000:task-definition/migrate:3", HOOK_KIND_TASK, ""},
-        {"arn:aws:lambda:eu-west-1:000000000000:function:f", -1, "URL that answers as the function does"},
+        {"arn:aws:lambda:eu-west-1:000000000000:function:f", -1,
+         "URL that answers as the function does"},
         {"http:///x", -1, "names no host"},
         {"http://:80/", -1, "names no host"},
         {"http://a b/", -1, "escaped"},
@@ -169,7 +171,8 @@ on_report(void *ctx, const struct hook_report *r)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* /status/N answers with that status and SUCCEEDED, /slow after a while, all others with their query. */
+/* /status/N answers with that status and SUCCEEDED, /slow after a while, all others with their
+ * query. */
 static void
 answer(struct http_exchange *x, void *ctx)
 {
@@ -207,7 +210,8 @@ world_init(struct world *w)
     pthread_mutex_init(&w->lock, NULL);
     snprintf(w->dir, sizeof(w->dir), "/tmp/test_hooks_XXXXXX");
     CHECK(mkdtemp(w->dir) != NULL);
-    w->hooks = hooks_new(&(struct hooks_config){.commands_dir = w->dir, .report = on_report, .ctx = w});
+    w->hooks =
+        hooks_new(&(struct hooks_config){.commands_dir = w->dir, .report = on_report, .ctx = w});
     w->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
     CHECK(w->server != NULL);
 }
@@ -243,10 +247,11 @@ call(struct world *w, const char *target, int attempt, int64_t timeout_ms)
     text_copy(c->service_deployment_arn, sizeof(c->service_deployment_arn), STR("arn:sd"));
     c->attempt = attempt;
     c->target = text_dup(target);
-    c->payload = json_parse(STR("{\"executionId\":\"hook-1\",\"lifecycleStage\":\"PRE_SCALE_UP\","
-                                "\"resourceArn\":\"arn:sd\",\"executionDetails\":{\"serviceArn\":\"arn:s\","
-                                "\"targetServiceRevisionArn\":\"arn:r\"},\"hookDetails\":{\"a\":1}}"),
-                            &err);
+    c->payload =
+        json_parse(STR("{\"executionId\":\"hook-1\",\"lifecycleStage\":\"PRE_SCALE_UP\","
+                       "\"resourceArn\":\"arn:sd\",\"executionDetails\":{\"serviceArn\":\"arn:s\","
+                       "\"targetServiceRevisionArn\":\"arn:r\"},\"hookDetails\":{\"a\":1}}"),
+                   &err);
     c->timeout_ms = timeout_ms;
     hooks_call(w->hooks, c);
 }
@@ -282,7 +287,8 @@ call_url(struct world *w, const char *path, enum hook_outcome outcome, const cha
     call(w, url, before + 1, 60000);
     wait_report(w, before + 1);
     if (w->last.outcome != outcome || strstr(w->detail, detail) == NULL)
-        check_fail(__FILE__, __LINE__, "%s: %s %s", path, hook_outcome_name(w->last.outcome), w->detail);
+        check_fail(__FILE__, __LINE__, "%s: %s %s", path, hook_outcome_name(w->last.outcome),
+                   w->detail);
 }
 
 TEST(a_url_gets_the_payload_and_its_answer_is_judged)
@@ -414,14 +420,16 @@ TEST(a_command_ends_with_its_whole_group_when_its_time_is_over_and_when_it_is_ca
     struct err err = {0};
 
     world_init(&w);
-    command(&w, "hangs", "#!/bin/sh\nsleep 600 & echo $! > pid.new; mv pid.new pid; echo waiting; wait\n", 0755);
+    command(&w, "hangs",
+            "#!/bin/sh\nsleep 600 & echo $! > pid.new; mv pid.new pid; echo waiting; wait\n", 0755);
     call(&w, "naru:command/hangs", 1, 500);
     wait_report(&w, 1);
     CHECK_EQ(w.last.outcome, OUTCOME_FAILED);
     CHECK_TEXT(w.detail, "its time was over: waiting");
     snprintf(path, sizeof(path), "%s/pid", w.dir);
     CHECK(file_read(path, 100, &pid, &err));
-    CHECK(kill((pid_t)atoi(strbuf_cstr(&pid)), 0) < 0 || !process_is_alive((pid_t)atoi(strbuf_cstr(&pid))));
+    CHECK(kill((pid_t)atoi(strbuf_cstr(&pid)), 0) < 0 ||
+          !process_is_alive((pid_t)atoi(strbuf_cstr(&pid))));
     CHECK_EQ(unlink(path), 0);
     call(&w, "naru:command/hangs", 2, 600000);
     while (!file_exists(path))
