@@ -34,7 +34,8 @@ forget(struct ecs_shown *shown, struct slot *slot)
     *slot = (struct slot){0};
 }
 
-/* One after the other: whoever reads more services in turn than fit still finds some of them kept. */
+/* One after the other: whoever reads more services in turn than fit still finds some of them kept.
+ */
 static void
 make_room(struct ecs_shown *shown, size_t size)
 {
@@ -42,8 +43,9 @@ make_room(struct ecs_shown *shown, size_t size)
         forget(shown, &shown->slots[shown->hand++ % SHOWN_SLOTS]);
 }
 
-/* Changes are numbered, and services that are made alike are so many numbers apart: taken as they are, they
- * would meet in few slots.  An empty way is taken first, else the number says which goes. */
+/* Changes are numbered, and services that are made alike are so many numbers apart: taken as they
+ * are, they would meet in few slots.  An empty way is taken first, else the number says which goes.
+ */
 static struct slot *
 find_slot(struct ecs_shown *shown, uint64_t change, bool with_tags)
 {

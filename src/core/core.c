@@ -11,6 +11,8 @@
 #include "core/hooks.h"
 #include "core/index.h"
 #include "core/parts.h"
+#include "core/place_index.h"
+#include "core/placement.h"
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
@@ -49,6 +51,8 @@ static void
 host_free(struct host *h)
 {
     json_unref(h->doc);
+    free(h->ports[0]);
+    free(h->ports[1]);
     free(h);
 }
 
@@ -64,6 +68,7 @@ index_free(struct core_index *x)
     strmap_done(&x->target_owners);
     strmap_done(&x->load_balancers);
     strmap_done(&x->listeners);
+    strmap_done(&x->hosts_by_name);
     FREE_LIST(x->hosts, host_free);
     free(x->heap);
     effects_done(&x->persists);
@@ -78,6 +83,10 @@ core_free(struct core *core)
     if (core == NULL)
         return;
     FREE_LIST(core->accounts, account_free);
+    for (struct container_instance *i = core->instances; i != NULL; i = i->next)
+        free(i->place);
+    for (struct cluster *c = core->clusters; c != NULL; c = c->next)
+        place_pool_free(c->pool);
     FREE_LIST(core->clusters, cluster_free);
     FREE_LIST(core->capacity_providers, capacity_provider_free);
     FREE_LIST(core->instances, container_instance_free);
@@ -89,6 +98,7 @@ core_free(struct core *core)
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
     json_unref(core->alarms);
+    place_index_done(core);
     index_free(core->index);
     free(core);
 }

@@ -417,12 +417,16 @@ target_key(char out[static ARN_SIZE + ADDRESS_SIZE + 16], const char *group, con
     snprintf(out, ARN_SIZE + ADDRESS_SIZE + 16, "%s %s %d", group, id, port);
 }
 
+void
+core_add_host(struct core *core, struct host *h)
+{
+    h->next = core->index->hosts;
+    core->index->hosts = h;
+    strmap_put(&core->index->hosts_by_name, h->name, h);
+}
+
 struct host *
 core_host(const struct core *core, const char *name)
 {
-    for (struct host *h = core->index->hosts; h != NULL; h = h->next) {
-        if (strcmp(h->name, name) == 0)
-            return h;
-    }
-    return NULL;
+    return strmap_get(&core->index->hosts_by_name, name);
 }

@@ -29,7 +29,8 @@ struct host {
     int cpu_found, memory_found_mib; /* by core_check() */
     uint64_t gpus_taken, gpus_found; /* a bit each, in the order of `gpus` of `doc`; see gpus.h */
     struct json *doc;
-    uint8_t ports[2][65536 / 8];     /* fixed host ports taken: tcp, udp */
+    uint8_t *ports[2];               /* a bit for each fixed host port taken: tcp, udp; NULL: none was yet */
+    struct container_instance *instances; /* what it is in each cluster */
     struct host *next;
 };
 
@@ -58,6 +59,10 @@ struct core_index {
     struct strmap load_balancers, listeners; /* ARN */
     struct strmap target_owners; /* group ARN, id and port -> the task that is registered there */
     struct host *hosts;
+    struct strmap hosts_by_name;
+    struct container_instance *last_instance; /* of core->instances */
+    struct host **notes;         /* which machines changed, for place_index.h: a ring */
+    uint64_t note_count;
     struct task *standalone, *standalone_settled; /* live and kept tasks without a service */
     int standalone_settled_count;
     int64_t standalone_wake_ms;
@@ -65,6 +70,7 @@ struct core_index {
     struct service *queue;
     struct service *waiting;     /* for a place, the latest first */
     struct service *last_service; /* of core->services */
+    int daemon_count, uneven_count; /* of them: is_daemon, is_uneven */
     struct target_group *draining_groups; /* with targets that drain and belong to no task */
     struct service **heap;       /* by wake_ms */
     int heap_count, heap_capacity;
@@ -91,6 +97,7 @@ void core_forget_wake(struct core *core, struct service *s);
 void core_wait_for_place(struct core *core, struct service *s);
 void core_stop_waiting(struct core *core, struct service *s);
 void core_queue_waiting(struct core *core);
+void core_add_host(struct core *core, struct host *h); /* takes it; its name is new */
 struct host *core_host(const struct core *core, const char *name);
 
 /* 19 digits that only rise: of deployments and service revisions. */

@@ -2,6 +2,7 @@
 /* instances.c - clusters, and the container instances that machines are in each of them. */
 #include <assert.h>
 #include "core/gpus.h"
+#include "core/place_index.h"
 #include "core/placement.h"
 #include "core/requests.h"
 #include "model/arn.h"
@@ -10,6 +11,7 @@ void
 instance_touch(struct core *core, struct container_instance *i)
 {
     i->version++;
+    place_index_note(core, i->machine);
     core_touch(core, ROW_INSTANCE, i->arn);
 }
 
@@ -17,14 +19,15 @@ instance_touch(struct core *core, struct container_instance *i)
 void
 instance_link(struct core *core, struct container_instance *i)
 {
-    struct container_instance **end;
-
     i->cluster = strmap_get(&core->index->clusters, i->cluster_arn);
     i->machine = core_host(core, i->host);
     assert(i->cluster != NULL && i->machine != NULL);
-    for (end = &i->cluster->instances; *end != NULL;)
-        end = &(*end)->next_in_cluster;
-    *end = i;
+    if (i->cluster->last_instance != NULL)
+        i->cluster->last_instance->next_in_cluster = i;
+    else
+        i->cluster->instances = i;
+    i->cluster->last_instance = i;
+    place_index_add(core, i);
 }
 
 static void
@@ -37,10 +40,37 @@ set_instance(struct container_instance *i, const struct host *h)
 }
 
 static void
+read_zone(const struct container_instance *i, char out[static ATTRIBUTE_NAME_MAX + 1])
+{
+    struct str zone = {0};
+
+    (void)container_instance_attribute(i, STR(ZONE_ATTRIBUTE), &zone);
+    (void)text_copy(out, ATTRIBUTE_NAME_MAX + 1, str_slice(zone, 0, ATTRIBUTE_NAME_MAX));
+}
+
+static bool
+is_new_zone(struct core *core, const struct cluster *c, const char *zone)
+{
+    const struct place_pool *pool = place_pool_of(core, c);
+
+    for (const struct place_class *class = pool == NULL ? NULL : pool->classes; class != NULL;
+         class = class->next) {
+        char other[ATTRIBUTE_NAME_MAX + 1];
+        read_zone(place_oldest(class)->instance, other);
+        if (strcmp(other, zone) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* True if it brings its cluster a zone. */
+static bool
 add_instance(struct core *core, struct cluster *c, const struct host *h)
 {
+    char zone[ATTRIBUTE_NAME_MAX + 1];
+    bool brings_zone;
+
     struct container_instance *i = mem_new(sizeof(*i));
-    struct container_instance **end = &core->instances;
 
     rng_hex(&core->rng, i->id, 32);
     arn_format(i->arn, "ecs", c->region, core->options.account, "container-instance/%s/%s", c->name,
@@ -49,13 +79,32 @@ add_instance(struct core *core, struct cluster *c, const struct host *h)
     text_copy(i->host, sizeof(i->host), str_of(h->name));
     i->registered_at_ms = core->now_ms;
     set_instance(i, h);
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = i;
+    read_zone(i, zone);
+    brings_zone = is_new_zone(core, c, zone);
+    if (core->index->last_instance != NULL)
+        core->index->last_instance->next = i;
+    else
+        core->instances = i;
+    core->index->last_instance = i;
     strmap_put(&core->index->instances, i->arn, i);
     instance_link(core, i);
     core_touch_meta(core);
     instance_touch(core, i);
+    return brings_zone;
+}
+
+/* True if it moved to another zone. */
+static bool
+take_report(struct core *core, struct container_instance *i, struct host *h)
+{
+    char before[ATTRIBUTE_NAME_MAX + 1], now[ATTRIBUTE_NAME_MAX + 1];
+
+    read_zone(i, before);
+    set_instance(i, h);
+    gpus_mark_all(h, i);
+    instance_touch(core, i);
+    read_zone(i, now);
+    return strcmp(before, now) != 0;
 }
 
 void
@@ -79,22 +128,25 @@ cluster_create(struct core *core, const struct ev_cluster_create *ev)
         for (struct service *s = core->services; s != NULL; s = s->next)
             s->cluster = s->cluster == before ? c : s->cluster;
         c->next = before->next;
+        place_pool_free(before->pool);
         cluster_free(before);
     }
     *end = c;
     strmap_put(&core->index->clusters, c->arn, c);
     core_touch(core, ROW_CLUSTER, c->arn);
     for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
-        add_instance(core, c, h);
+        (void)add_instance(core, c, h); /* nothing is there yet that could be moved to it */
 }
 
 static void
 remove_instances(struct core *core, struct cluster *c)
 {
-    c->instances = NULL;
+    c->instances = c->last_instance = NULL;
+    core->index->last_instance = NULL;
     for (struct container_instance **at = &core->instances; *at != NULL;) {
         struct container_instance *i = *at;
         if (i->cluster != c) {
+            core->index->last_instance = i;
             at = &i->next;
             continue;
         }
@@ -102,6 +154,7 @@ remove_instances(struct core *core, struct cluster *c)
         *at = i->next;
         strmap_remove(&core->index->instances, i->arn);
         core_touch(core, ROW_INSTANCE, i->arn);
+        place_index_remove(i);
         container_instance_free(i);
     }
 }
@@ -130,8 +183,8 @@ cluster_update(struct core *core, const struct ev_cluster_update *ev)
 static struct container_instance *
 instance_of(const struct cluster *c, const struct host *h)
 {
-    for (struct container_instance *i = c->instances; i != NULL; i = i->next_in_cluster) {
-        if (i->machine == h)
+    for (struct container_instance *i = h->instances; i != NULL; i = i->next_on_machine) {
+        if (i->cluster == c)
             return i;
     }
     return NULL;
@@ -153,7 +206,7 @@ void
 instance_reported(struct core *core, const struct ev_instance_report *ev)
 {
     struct host *h = core_host(core, ev->host);
-    bool comes_back;
+    bool comes_back, zones_changed = false;
 
     if (h == NULL) {
         h = mem_new(sizeof(*h));
@@ -161,8 +214,7 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
             free(h); /* no host has such a name */
             return;
         }
-        h->next = core->index->hosts;
-        core->index->hosts = h;
+        core_add_host(core, h);
     }
     comes_back = ev->is_connected && !h->is_connected;
     h->is_connected = ev->is_connected;
@@ -172,17 +224,14 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     h->gpus_taken = 0; /* other places mean other bits */
     for (struct cluster *c = core->clusters; c != NULL; c = c->next) {
         struct container_instance *i = instance_of(c, h);
-        if (i != NULL) {
-            set_instance(i, h);
-            gpus_mark_all(h, i);
-            instance_touch(core, i);
-        } else if (c->status == CLUSTER_ACTIVE) {
-            add_instance(core, c, h);
-        }
+        if (i != NULL)
+            zones_changed |= take_report(core, i, h);
+        else if (c->status == CLUSTER_ACTIVE)
+            zones_changed |= add_instance(core, c, h);
     }
     if (comes_back)
         ask_for_all(core, h);
-    place_changed(core);
+    place_changed(core, zones_changed);
 }
 
 /* DRAINING: nothing new comes, and the services whose tasks are there replace them (deployment.c).
@@ -201,7 +250,7 @@ instance_status_set(struct core *core, const struct ev_instance_status *ev)
         if (t->service != NULL)
             core_queue(core, t->service);
     }
-    place_changed(core);
+    place_changed(core, /* zones_changed= */ false);
 }
 
 /* Tasks that run stay where they are, even if a constraint does not hold any more. */
@@ -213,5 +262,5 @@ instance_attributes_set(struct core *core, const struct ev_instance_attributes *
     assert(i != NULL);
     replace_doc(&i->custom, ev->custom);
     instance_touch(core, i);
-    place_changed(core);
+    place_changed(core, /* zones_changed= */ false); /* its zone is the agent's to say */
 }

@@ -226,17 +226,20 @@ moves_pick_victim(struct core *core, const struct service *s, const struct scene
             victim_filter *filter)
 {
     struct task *best = NULL, *spared = NULL;
-    int equals[2] = {1, 1};
+    int equals[2] = {1, 1}, count = 0;
 
-    place_rank(s);
+    for (const struct task *t = s->live; t != NULL; t = t->next_live)
+        count += task_is_wanted(t) && filter(s, t);
+    if (count > 1)
+        place_rank(core, s); /* else there is nothing to compare */
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
         struct task **choice = core_task_is_protected(core, t) ? &spared : &best;
         if (!task_is_wanted(t) || !filter(s, t))
             continue;
         const int order = *choice == NULL ? 1 : goes_before(s, t, *choice);
-        int *count = &equals[choice == &spared];
-        *count = order > 0 ? 1 : *count + (order == 0);
-        if (order > 0 || (order == 0 && takes_its_turn(core, s, *count)))
+        int *equal = &equals[choice == &spared];
+        *equal = order > 0 ? 1 : *equal + (order == 0);
+        if (order > 0 || (order == 0 && takes_its_turn(core, s, *equal)))
             *choice = t;
     }
     if (best == NULL && spared != NULL &&

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* placement.c - what fits, and the account of each machine; placement_choice.c chooses. */
+#include "core/place_index.h"
 #include "core/placement.h"
 #include <assert.h>
 #include <stdio.h>
@@ -63,12 +64,26 @@ place_is_member(const struct placement_rules *rules, const struct container_inst
     return true;
 }
 
+bool
+place_may_be_member(const struct placement_rules *rules, const struct container_instance *i)
+{
+    for (int k = 0; rules != NULL && k < rules->member_count; k++) {
+        const struct query_instance subject = place_subject(i);
+        if (cluster_query_is_of_attributes(rules->members[k]) &&
+            !cluster_query_matches(rules->members[k], &subject))
+            return false;
+    }
+    return true;
+}
+
 /* ---- what a machine has left ---- */
+
+#define PORTS 65536
 
 static bool
 port_is_taken(const struct host *h, int port, bool is_udp)
 {
-    return (h->ports[is_udp][port / 8] & (1 << (port % 8))) != 0;
+    return h->ports[is_udp] != NULL && (h->ports[is_udp][port / 8] & (1 << (port % 8))) != 0;
 }
 
 int
@@ -76,7 +91,7 @@ place_next_port(const struct container_instance *i, int port, bool is_udp)
 {
     const uint8_t *taken = i->machine->ports[is_udp];
 
-    for (port++; port < 65536; port++) {
+    for (port++; taken != NULL && port < PORTS; port++) {
         if (taken[port / 8] == 0)
             port |= 7; /* none of these eight */
         else if (port_is_taken(i->machine, port, is_udp))
@@ -88,9 +103,12 @@ place_next_port(const struct container_instance *i, int port, bool is_udp)
 static void
 port_set(struct host *h, int port, bool is_udp, bool taken)
 {
-    uint8_t *byte = &h->ports[is_udp][port / 8];
     const uint8_t bit = (uint8_t)(1 << (port % 8));
+    uint8_t *byte;
 
+    if (h->ports[is_udp] == NULL)
+        h->ports[is_udp] = mem_new(PORTS / 8);
+    byte = &h->ports[is_udp][port / 8];
     *byte = (uint8_t)(taken ? *byte | bit : *byte & ~bit);
 }
 
@@ -239,7 +257,7 @@ place_complaint(char out[static REASON_SIZE], const struct service *s,
 
 /* Takes (or gives back) what `t` needs on its machine. */
 static void
-account(const struct task *t, bool taking)
+account(struct core *core, const struct task *t, bool taking)
 {
     struct host *h = t->instance->machine;
     const struct task_definition *td = t->definition;
@@ -248,6 +266,7 @@ account(const struct task *t, bool taking)
     h->memory_used_mib += taking ? t->memory_mib : -t->memory_mib;
     assert(h->cpu_used >= 0 && h->memory_used_mib >= 0);
     gpus_mark(h, t, taking);
+    place_index_note(core, h);
     if (!reserves_ports(td))
         return;
     for (int c = 0; c < td->container_count; c++) {
@@ -269,7 +288,7 @@ place_take(struct core *core, struct task *t, struct container_instance *i)
     if (i->tasks != NULL)
         i->tasks->prev_here = t;
     i->tasks = t;
-    account(t, true);
+    account(core, t, true);
 }
 
 /* Perhaps only they are left now. */
@@ -287,7 +306,7 @@ place_release(struct core *core, struct task *t)
 {
     if (t->instance == NULL)
         return;
-    account(t, false);
+    account(core, t, false);
     if (t->instance->status == INSTANCE_DRAINING)
         queue_daemons(core, t->instance);
     if (t->prev_here != NULL)
@@ -302,14 +321,17 @@ place_release(struct core *core, struct task *t)
 }
 
 void
-place_changed(struct core *core)
+place_changed(struct core *core, bool zones_changed)
 {
+    const struct core_index *x = core->index;
+
     core_queue_waiting(core);
-    for (struct service *s = core->services; s != NULL; s = s->next) {
-        if (s->balances_zones && !s->is_daemon)
+    for (struct service *s = zones_changed || x->uneven_count > 0 ? core->services : NULL;
+         s != NULL; s = s->next) {
+        if (s->balances_zones && !s->is_daemon && (zones_changed || s->is_uneven))
             core_queue(core, s);
     }
-    for (struct service *s = core->services; s != NULL; s = s->next) {
+    for (struct service *s = x->daemon_count > 0 ? core->services : NULL; s != NULL; s = s->next) {
         if (s->is_daemon)
             core_queue(core, s); /* queued last, so first: daemons come before others (ecs.md 5.11) */
     }

@@ -37,6 +37,8 @@ const char *place_detail(enum place_lack lack);
 /* Does the instance belong to the capacity provider of the request? */
 bool place_is_of_provider(const struct place_request *rq, const struct container_instance *i);
 bool place_is_member(const struct placement_rules *rules, const struct container_instance *i);
+/* Likewise, but only by what is asked about its attributes. */
+bool place_may_be_member(const struct placement_rules *rules, const struct container_instance *i);
 enum place_lack place_lack(const struct place_request *rq, const struct container_instance *i);
 
 /* The instance for a task; PLACE_FITS with NULL for FARGATE.  Else what the closest instance lacks
@@ -44,13 +46,17 @@ enum place_lack place_lack(const struct place_request *rq, const struct containe
 enum place_lack place_find(struct core *core, const struct place_request *rq,
                            struct container_instance **instance_out,
                            struct container_instance **closest_out);
+/* The instances by kind, the kind of the oldest first: its oldest one, and whether any takes the task. */
+typedef void place_class_seen(void *arg, const struct container_instance *oldest, bool has_room);
+void place_each_class(struct core *core, const struct place_request *rq, place_class_seen *seen, void *arg);
 /* The words of the service event (ecs.md 5.12). */
 void place_complaint(char out[static REASON_SIZE], const struct service *s,
                      const struct container_instance *closest, enum place_lack lack);
 void place_take(struct core *core, struct task *t, struct container_instance *i);
 void place_release(struct core *core, struct task *t); /* wakes services that wait for a place */
-/* What instances there are, or what they are, changed: services that wait for it look again. */
-void place_changed(struct core *core);
+/* What instances there are, or what they are, changed: services that wait for it look again.  With
+ * `zones_changed` also those whose tasks were even over the zones that there were. */
+void place_changed(struct core *core, bool zones_changed);
 
 /* On an instance that is being drained (ecs.md 5.11), or chosen to move to another zone (7.5): to be
  * replaced elsewhere. */
@@ -58,7 +64,7 @@ bool place_is_leaving(const struct task *t);
 
 /* The order in which tasks of a service give way, as its strategies want it (ecs.md 7.6). place_rank()
  * first, for each choice; then `a` goes before `b` if it is greater, they are equal at 0. */
-void place_rank(const struct service *s);
+void place_rank(struct core *core, const struct service *s);
 int place_gives_way(const struct service *s, const struct task *a, const struct task *b);
 bool place_is_random(const struct service *s);
 

@@ -92,8 +92,7 @@ make_hosts(struct core *core)
         h->cpu_total = i->cpu_total;
         h->memory_total_mib = i->memory_total_mib;
         replace_doc(&h->doc, i->doc);
-        h->next = core->index->hosts;
-        core->index->hosts = h;
+        core_add_host(core, h);
     }
 }
 
@@ -110,8 +109,10 @@ static void
 link_instances(struct core *core)
 {
     SORT_LIST(container_instance, core->instances, oldest_instance_first);
-    for (struct container_instance *i = core->instances; i != NULL; i = i->next)
+    for (struct container_instance *i = core->instances; i != NULL; i = i->next) {
+        core->index->last_instance = i;
         instance_link(core, i);
+    }
     for (struct service *s = core->services; s != NULL; s = s->next)
         s->cluster = strmap_get(&core->index->clusters, s->cluster_arn);
 }

@@ -10,6 +10,7 @@
 #include "core/strategy.h"
 #include "core/task_lifecycle.h"
 #include "core/task_set.h"
+#include "core/zone_balance.h"
 #include "model/arn.h"
 
 void
@@ -35,14 +36,16 @@ set_config(struct service *s, const struct deployment_config *config)
 
 /* The door checked them; those of a row from before it did bind nothing. */
 static void
-read_rules(struct service *s)
+read_rules(struct core *core, struct service *s)
 {
     placement_rules_done(&s->rules);
+    core->index->daemon_count -= s->is_daemon;
     s->balances_zones =
         strcmp(json_get_cstr(s->doc, "availabilityZoneRebalancing", ""), "ENABLED") == 0;
     s->is_daemon = strcmp(json_get_cstr(s->doc, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;
     s->is_external = strcmp(json_get_cstr(json_get(s->doc, "deploymentController"), "type", "ECS"),
                             "EXTERNAL") == 0;
+    core->index->daemon_count += s->is_daemon;
     (void)placement_rules_read(json_get(s->doc, "placementStrategy"),
                                json_get(s->doc, "placementConstraints"), &s->rules, /* err= */ NULL);
 }
@@ -52,7 +55,7 @@ service_add(struct core *core, struct service *s)
 {
     struct core_index *x = core->index;
 
-    read_rules(s);
+    read_rules(core, s);
     s->heap_index = -1;
     s->change = ++x->last_change;
     s->next = NULL;
@@ -87,6 +90,8 @@ service_remove(struct core *core, struct service *s)
     core_forget_wake(core, s);
     core_stop_waiting(core, s);
     parts_drop_all(core, s);
+    zones_set_uneven(core, s, false);
+    core->index->daemon_count -= s->is_daemon;
     while (*at != s) {
         before = *at;
         at = &before->next;
@@ -248,7 +253,7 @@ service_update(struct core *core, const struct ev_service_update *ev)
     if (ev->config != NULL)
         set_config(s, ev->config); /* in force at once, also for the deployment under way */
     replace_doc(&s->doc, ev->doc);
-    read_rules(s);
+    read_rules(core, s);
     s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
     s->launch_after_ms = s->infrastructure_after_ms = 0;
     s->last_complaint[0] = '\0';

@@ -47,9 +47,19 @@ zone_of(struct zones *z, const struct container_instance *i)
     return &z->at[z->count++];
 }
 
+static void
+look_at(void *arg, const struct container_instance *i, bool has_room)
+{
+    struct zone *zone = zone_of(arg, i);
+
+    if (zone != NULL)
+        zone->has_room |= has_room;
+}
+
 /* The zones of the cluster, with the tasks of the service and whether they take one more. */
 static void
-look(struct service *s, const struct deployment *p, const struct task_definition *td, struct zones *z)
+look(struct core *core, struct service *s, const struct deployment *p,
+     const struct task_definition *td, struct zones *z)
 {
     char group[NAME_SIZE + 16];
     struct place_request rq = {.cluster = s->cluster,
@@ -61,11 +71,7 @@ look(struct service *s, const struct deployment *p, const struct task_definition
 
     place_size(&rq, /* overrides= */ NULL);
     snprintf(group, sizeof(group), "service:%s", s->name);
-    for (const struct container_instance *i = s->cluster->instances; i != NULL; i = i->next_in_cluster) {
-        struct zone *zone = zone_of(z, i);
-        if (zone != NULL && !zone->has_room)
-            zone->has_room = place_lack(&rq, i) == PLACE_FITS;
-    }
+    place_each_class(core, &rq, look_at, z);
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
         struct zone *zone = t->instance == NULL || !task_is_wanted(t) ? NULL : zone_of(z, t->instance);
         if (zone != NULL)
@@ -86,6 +92,26 @@ find_imbalance(struct zones *z, struct zone **crowded_out, struct zone **starved
             *starved_out = zone;
     }
     return *starved_out != NULL && (*crowded_out)->tasks - (*starved_out)->tasks >= 2;
+}
+
+void
+zones_set_uneven(struct core *core, struct service *s, bool is_uneven)
+{
+    core->index->uneven_count += is_uneven - s->is_uneven;
+    s->is_uneven = is_uneven;
+}
+
+/* Whatever room there is. */
+static bool
+are_uneven(const struct zones *z)
+{
+    int most = 0, least = INT32_MAX;
+
+    for (int k = 0; k < z->count; k++) {
+        most = z->at[k].tasks > most ? z->at[k].tasks : most;
+        least = z->at[k].tasks < least ? z->at[k].tasks : least;
+    }
+    return z->count > 0 && most - least >= 2;
 }
 
 static void
@@ -113,11 +139,11 @@ find_moving(const struct service *s)
 
 /* The one that would give way anyway if the service were scaled in, of the crowded zone. */
 static struct task *
-choose(const struct core *core, struct service *s, struct zones *z, const struct zone *crowded)
+choose(struct core *core, struct service *s, struct zones *z, const struct zone *crowded)
 {
     struct task *best = NULL;
 
-    place_rank(s);
+    place_rank(core, s);
     for (struct task *t = s->live; t != NULL; t = t->next_live) {
         if (t->instance == NULL || !task_is_wanted(t) || core_task_is_protected(core, t) ||
             zone_of(z, t->instance) != crowded)
@@ -170,8 +196,9 @@ zones_balance(struct core *core, struct service *s)
         return;
     td = strmap_get(&core->index->definitions, p->revision->task_definition_arn);
     assert(td != NULL);
-    look(s, p, td, &z);
+    look(core, s, p, td, &z);
     moving = find_moving(s);
+    zones_set_uneven(core, s, are_uneven(&z) || moving != NULL || s->is_unbalanced);
     if (!find_imbalance(&z, &crowded, &starved) || !moves_may_launch(core, s, p) ||
         deployment_limits(s->desired_count, /* minimum_healthy_percent= */ 0, s->config.maximum_percent)
                 .total_max <= s->desired_count) {

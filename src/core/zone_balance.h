@@ -10,5 +10,7 @@
 void zones_balance(struct core *core, struct service *s);
 /* Can the setting be ENABLED: REPLICA on instances by launch type, without a strategy or spread over
  * zones first, room above the desired count? */
+/* What place_changed() asks: is it worth while to look at the service again? */
+void zones_set_uneven(struct core *core, struct service *s, bool is_uneven);
 bool zones_can_balance(const struct placement_rules *rules, enum launch_type launch_type,
                        bool is_daemon, int maximum_percent);

@@ -3,6 +3,9 @@
 #pragma once
 #include "model/types.h"
 
+struct place_pool;
+struct container_instance;
+
 struct cluster {
     char arn[ARN_SIZE];
     char name[NAME_SIZE];
@@ -13,10 +16,13 @@ struct cluster {
     struct json *tags; /* array of {key,value} */
     struct cluster *next;
 
-    struct container_instance *instances; /* the core's own, not stored: oldest first */
+    /* The core's own; not stored. */
+    struct container_instance *instances, *last_instance; /* oldest first */
+    struct place_pool *pool; /* place_index.h */
 };
 
 struct host;
+struct place_node;
 struct task;
 
 /* A machine, once in every cluster: the same host registers with each (one host, many instances;
@@ -39,8 +45,9 @@ struct container_instance {
 
     /* The core's own; not stored. */
     struct cluster *cluster;
-    struct container_instance *next_in_cluster;
+    struct container_instance *next_in_cluster, *next_on_machine;
     struct host *machine;
+    struct place_node *place; /* where it is filed */
     struct task *tasks;    /* those that hold a place here, newest first */
     int peer_count;        /* of the tasks that the present decision is about; counted anew in each */
 };

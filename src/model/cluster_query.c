@@ -605,3 +605,13 @@ cluster_query_matches(const struct cluster_query *q, const struct query_instance
     assert(q->count > 0);
     return node_holds(q, q->root, instance);
 }
+
+bool
+cluster_query_is_of_attributes(const struct cluster_query *q)
+{
+    for (int i = 0; i < q->count; i++) {
+        if (q->nodes[i].kind == NODE_TEST && q->nodes[i].subject != ATTRIBUTE)
+            return false;
+    }
+    return true;
+}

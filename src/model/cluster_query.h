@@ -40,4 +40,6 @@ struct query_instance {
 
 struct cluster_query *cluster_query_parse(struct str text, struct err *err) MUST_CHECK;
 bool cluster_query_matches(const struct cluster_query *q, const struct query_instance *instance);
+/* Asks for attributes of the instance only, so that those with the same ones have one answer. */
+bool cluster_query_is_of_attributes(const struct cluster_query *q);
 void cluster_query_free(struct cluster_query *q); /* NULL is fine */

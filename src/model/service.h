@@ -227,6 +227,7 @@ struct service {
     struct json *loaded_parts[PART_EVENTS + 1]; /* arrays, or NULL */
     bool balances_zones;          /* availabilityZoneRebalancing of doc is ENABLED */
     bool is_unbalanced;           /* and this was said */
+    bool is_uneven;               /* its zones differ, so that room in one of them matters to it */
     bool is_daemon;               /* schedulingStrategy of doc */
     bool is_external;             /* deploymentController of doc: its deployments are task sets */
     int64_t complained_at_ms;     /* when there last was something to complain of */

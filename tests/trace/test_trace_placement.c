@@ -583,9 +583,9 @@ TEST(a_lost_machine_does_not_hold_a_daemon_up)
 
 #define BALANCED "{\"availabilityZoneRebalancing\":\"ENABLED\"}"
 
-/* Four tasks in zone a; then a host in zone b comes. */
+/* Four tasks in zone a; then another host comes. */
 static struct story *
-crowded(const char *doc, int maximum)
+crowded_beside(const char *doc, int maximum, const struct story_host *host)
 {
     struct story *st = story_new(&(struct story_options){4, 50, maximum, .has_load_balancer = true,
                                                          .hosts = two_hosts, .doc = doc});
@@ -593,8 +593,14 @@ crowded(const char *doc, int maximum)
     story_at(st, 1000);
     story_run_and_heal(st, 1, 4);
     story_at(st, 2000);
-    story_machine(st, &(struct story_host){"b1", "b", NULL, 100, 1000}, true);
+    story_machine(st, host, true);
     return st;
+}
+
+static struct story *
+crowded(const char *doc, int maximum)
+{
+    return crowded_beside(doc, maximum, &(struct story_host){"b1", "b", NULL, 100, 1000});
 }
 
 TEST(tasks_move_to_a_starved_zone_one_after_the_other)
@@ -630,6 +636,26 @@ TEST(a_move_goes_on_after_a_restart)
     strbuf_clear(&st->trace);
     story_healthy(st, 5);
     CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
+}
+
+TEST(room_that_comes_to_a_starved_zone_is_seen)
+{
+    static const struct story_host full = {"b1", "b", NULL, 1, 1000}, empty = {"b1", "b", NULL, 1000, 1000};
+    cleanup_story struct story *st = crowded_beside(BALANCED, 200, &full);
+
+    CHECK_TRACE(st, "2000 b1 connects | -\n"); /* a new zone, and nothing fits there */
+    story_machine(st, &empty, true);
+    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
+}
+
+TEST(a_machine_that_moved_to_another_zone_is_seen)
+{
+    static const struct story_host other = {"b1", "a", NULL, 1000, 1000}, moved = {"b1", "b", NULL, 1000, 1000};
+    cleanup_story struct story *st = crowded_beside(BALANCED, 200, &other);
+
+    CHECK_TRACE(st, "2000 b1 connects | -\n");
+    story_machine(st, &moved, true);
+    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
 }
 
 TEST(zones_are_left_alone_where_balancing_is_off_or_has_no_room)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What DescribeServices wrote is kept for the next who asks: of how many services, and within which room. */
+/* What DescribeServices wrote is kept for the next who asks: of how many services, and within which
+ * room. */
 #include "api_world.h"
 
 #define TAGS 50
@@ -25,23 +26,27 @@ long_tags(void)
 static void
 make_services(struct world *w, int count, const struct json *tags)
 {
-    const struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200};
+    const struct deployment_config config = {.minimum_healthy_percent = 100,
+                                             .maximum_percent = 200};
     char name[NAME_SIZE];
 
     world_call(w, "CreateCluster", "{'clusterName':'c'}");
     world_call(w, "RegisterTaskDefinition",
-               "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1','memory':64}]}");
+               "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/"
+               "web:1','memory':64}]}");
     for (int i = 0; i < count; i++) {
         snprintf(name, sizeof(name), "service-%d", i);
-        core_step(w->core, &(struct event){.type = EVENT_SERVICE_CREATE,
-                                           .service_create = {.cluster_arn = w->core->clusters->arn,
-                                                              .name = name,
-                                                              .created_by = "test",
-                                                              .client_token = "",
-                                                              .task_definition_arn = w->core->task_definitions->arn,
-                                                              .launch_type = LAUNCH_EC2,
-                                                              .config = &config,
-                                                              .tags = tags}},
+        core_step(w->core,
+                  &(struct event){
+                      .type = EVENT_SERVICE_CREATE,
+                      .service_create = {.cluster_arn = w->core->clusters->arn,
+                                         .name = name,
+                                         .created_by = "test",
+                                         .client_token = "",
+                                         .task_definition_arn = w->core->task_definitions->arn,
+                                         .launch_type = LAUNCH_EC2,
+                                         .config = &config,
+                                         .tags = tags}},
                   ++w->now_ms, &w->effects);
         effects_clear(&w->effects);
     }
@@ -52,8 +57,13 @@ static int
 show_all(const struct world *w, struct json **shown)
 {
     cleanup_json struct json *input = json_object();
-    const struct request rq = {.api = w->api, .core = w->core, .now_ms = w->now_ms, .account = WORLD_ACCOUNT,
-                               .region = WORLD_REGION, .operation = "DescribeServices", .input = input};
+    const struct request rq = {.api = w->api,
+                               .core = w->core,
+                               .now_ms = w->now_ms,
+                               .account = WORLD_ACCOUNT,
+                               .region = WORLD_REGION,
+                               .operation = "DescribeServices",
+                               .input = input};
     int kept = 0, at = 0;
 
     for (const struct service *s = w->core->services; s != NULL; s = s->next, at++) {
