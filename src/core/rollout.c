@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "core/alarms.h"
+#include "core/backoff.h"
 #include "core/deployment.h"
 #include "core/parts.h"
 #include "model/arn.h"
@@ -131,16 +132,6 @@ sd_begin(struct core *core, struct service *s, const struct revision *target)
     return sd;
 }
 
-/* Every service update resets the throttle (ecs.md 5.9). */
-static void
-reset_launches(struct service *s)
-{
-    s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
-    s->launch_after_ms = s->infrastructure_after_ms = 0;
-    s->is_steady = false;
-    s->last_complaint[0] = '\0';
-}
-
 /* It has all the traffic and was proved; what is left of its CLEAN_UP is the newer one's. */
 static void
 end_proved(struct core *core, struct service *s)
@@ -180,7 +171,8 @@ rollout_begin(struct core *core, struct service *s, struct revision *revision)
     set_rollout(core, d, ROLLOUT_IN_PROGRESS, IN_PROGRESS_TEXT);
     d->next = s->deployments;
     s->deployments = d;
-    reset_launches(s);
+    backoff_end(s);
+    s->is_steady = false;
     strategy_begin(core, s);
     rollout_prune(core, s);
     core_touch_service(core, s);
@@ -217,7 +209,8 @@ restore(struct core *core, struct service *s, struct deployment *target, const c
     target->is_failed = false;
     target->is_rollback = true;
     set_rollout(core, target, ROLLOUT_IN_PROGRESS, text);
-    reset_launches(s);
+    backoff_end(s);
+    s->is_steady = false;
     said_event(core, s, "(service %s) rolling back to deployment %s.", s->name, target->id);
     core_touch_service(core, s);
     core_queue(core, s);
@@ -540,76 +533,18 @@ count_failure(struct core *core, struct service *s, struct deployment *d, struct
     core_touch_service(core, s);
 }
 
-int64_t
-rollout_back_off_ms(int failures)
-{
-    static const int steps_s[] = {0, 10, 30, 60, 120, 240, 480, 900};
-    const int last = (int)ARRAY_COUNT(steps_s) - 1;
-
-    return steps_s[failures < last ? failures : last] * 1000LL;
-}
-
-static void
-slow_down(struct core *core, struct service *s)
-{
-    char text[REASON_SIZE];
-    int64_t wait_ms;
-
-    /* Failures that come while it waits already belong to the same batch of launches. */
-    if (core->now_ms < s->launch_after_ms)
-        return;
-    wait_ms = rollout_back_off_ms(s->start_failures);
-    s->start_failures++;
-    s->launch_after_ms = core->now_ms + wait_ms;
-    core_touch_service(core, s);
-    if (s->start_failures < 3)
-        return;
-    snprintf(text, sizeof(text),
-             "(service %.255s) is unable to consistently start tasks successfully. For more "
-             "information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
-             s->name);
-    said_complaint(core, s, text);
-}
-
-/* A task that runs and exits at once is started again as fast as the scheduler cycles; ECS's cycle
- * is about 10 s, ours would be a hot loop. */
-static void
-slow_down_crashes(struct core *core, struct service *s)
-{
-    if (++s->crash_streak <= 3)
-        return;
-    if (s->launch_after_ms < core->now_ms + 10000)
-        s->launch_after_ms = core->now_ms + 10000;
-    core_touch_service(core, s);
-}
-
-static void
-slow_down_infrastructure(struct core *core, struct service *s)
-{
-    const int64_t wait_ms =
-        s->infrastructure_streak < 12 ? 5000LL * s->infrastructure_streak : 60000;
-
-    s->infrastructure_streak++;
-    s->infrastructure_after_ms = core->now_ms + wait_ms;
-}
-
 void
 rollout_task_running(struct core *core, struct task *t)
 {
     struct service *s = t->service;
 
-    s->infrastructure_streak = 0;
     if (!t->deployment->has_run) {
         t->deployment->has_run = true;
         core_touch_service(core, s);
     }
     if (s->is_external)
         task_set_started(core, t);
-    if (t->deployment->status == DEPLOYMENT_PRIMARY && s->start_failures > 0) {
-        s->start_failures = 0;
-        s->launch_after_ms = 0;
-        core_touch_service(core, s);
-    }
+    backoff_running(core, t);
 }
 
 void
@@ -676,7 +611,7 @@ rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_in
     if (!s->is_external)
         source_lost_task(core, s, d, failed_to_start, is_infrastructure);
     if (is_infrastructure) {
-        slow_down_infrastructure(core, s);
+        backoff_lost(core, s);
         return;
     }
     if (s->is_external) {
@@ -689,9 +624,9 @@ rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_in
     if (d->status != DEPLOYMENT_PRIMARY || breaker_watches(s, d))
         return;
     if (failed_to_start)
-        slow_down(core, s);
+        backoff_failed_to_start(core, s);
     else if (!was_good)
-        slow_down_crashes(core, s);
+        backoff_crashed(core, s);
 }
 
 /* ---- forgetting ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rollout.h - the course of a deployment: begun, judged, completed, failed, rolled back.
  * deployment.c moves tasks; this file keeps the books: `deployments[]`, the service deployment, the
- * failure counters, the circuit breaker and the launch back-off (ecs.md 5.5, 5.7, 5.9, 6.1 to 6.6).
+ * failure counters and the circuit breaker (ecs.md 5.5, 5.7, 6.1 to 6.6).
  *
  * What fails a deployment: tasks of the PRIMARY that never reached RUNNING, that failed their health
  * checks after the grace period, or (ours: users' pain 2 of ecs.md 11) that ran and exited before they
@@ -36,8 +36,6 @@ void rollout_task_running(struct core *core, struct task *t);
 void rollout_task_healthy(struct core *core, struct task *t); /* for the first time */
 void rollout_task_unhealthy(struct core *core, struct task *t);
 void rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure);
-/* How long launches wait after so many failed ones in a row (ecs.md 5.9). */
-int64_t rollout_back_off_ms(int failures);
 
 /* ---- revision.c: service revisions and their digests ---- */
 struct revision *revision_new(struct core *core, struct service *s,

@@ -3,6 +3,7 @@
  * so. */
 #include <assert.h>
 #include <stdio.h>
+#include "core/backoff.h"
 #include "core/capacity.h"
 #include "core/parts.h"
 #include "core/requests.h"
@@ -254,9 +255,7 @@ service_update(struct core *core, const struct ev_service_update *ev)
         set_config(s, ev->config); /* in force at once, also for the deployment under way */
     replace_doc(&s->doc, ev->doc);
     read_rules(core, s);
-    s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
-    s->launch_after_ms = s->infrastructure_after_ms = 0;
-    s->last_complaint[0] = '\0';
+    backoff_end(s);
     task_sets_reset_launches(s);
     core_touch_service(core, s);
     core_queue(core, s);

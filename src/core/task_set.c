@@ -2,6 +2,7 @@
 #include "core/task_set.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/backoff.h"
 #include "core/moves.h"
 #include "core/placement.h"
 #include "core/protection.h"
@@ -514,7 +515,7 @@ slow_down(struct core *core, struct service *s, struct task_set *set)
     /* Failures that come while it waits already belong to the same batch of launches. */
     if (core->now_ms < set->launch_after_ms)
         return;
-    set->launch_after_ms = core->now_ms + rollout_back_off_ms(set->start_failures);
+    set->launch_after_ms = core->now_ms + backoff_step_ms(set->start_failures);
     set->start_failures++;
     core_touch_service(core, s);
     if (set->start_failures < 3)
