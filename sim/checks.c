@@ -7,7 +7,8 @@
  *   1  no request is lost           check_signal(), balancer_traffic(): nobody is signalled in traffic (#4)
  *   2  the bounds hold              judge_start(), judge_stop() (#1, #2)
  *   3  every rollout ends           world_is_steady(); check_service_shown(): of deleted services, too;
- *                                   check_launch_allowed(): not beyond the breaker (#7)
+ *                                   check_launch_allowed(): not beyond the breaker (#7);
+ *                                   check_waits_ended(): what was waited for is over
  *   4  rollback restores what ran   check_service_shown(): only what was COMPLETED; judge_digest() (#8)
  *   5  the verdict is honest        check_verdict(); check_service_shown(): not stable before COMPLETED (#9)
  *   6  what runs was resolved once  judge_digest() (#6)
@@ -100,8 +101,11 @@ told_host(struct world *w, const struct ev_instance_report *ev)
         struct sim_host *h = &w->hosts[i];
         if (strcmp(h->name, ev->host) != 0)
             continue;
+        if (ev->is_connected && (!h->told_connected || h->told_epoch != w->epoch + 1))
+            check_waits_ended(w);
         h->told_connected = ev->is_connected;
         h->told_gpus = gpu_bits(json_get(ev->doc, "gpus"), i);
+        h->told_epoch = w->epoch + 1; /* 0: never */
         for (const struct container_instance *c = w->core->instances; c != NULL; c = c->next) {
             if (strcmp(c->host, h->name) != 0)
                 continue;

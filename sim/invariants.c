@@ -119,6 +119,18 @@ check_service_shown(struct world *w, int service)
         world_fail(w, "promise 5: %s looks stable while %s is IN_PROGRESS", s->name, p->id);
 }
 
+/* Promise 3: nobody waits on for what is over. */
+void
+check_waits_ended(struct world *w)
+{
+    for (const struct service *s = w->core->services; s != NULL; s = s->next) {
+        if (s->environment_failed &&
+            (s->launch_after_ms > naru_now(w) || s->infrastructure_after_ms > naru_now(w)))
+            world_fail(w, "promise 3: a host came back, and %s waits on for another %lld ms", s->name,
+                       (long long)(s->launch_after_ms - naru_now(w)));
+    }
+}
+
 void
 check_launch_allowed(struct world *w, const struct task *t)
 {

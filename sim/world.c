@@ -150,6 +150,7 @@ report_task(struct world *w, int container)
                                                              : TASK_PENDING;
     ev->health = c->has_check && c->state == UP ? c->health : HEALTH_UNKNOWN;
     ev->is_infrastructure = c->is_infrastructure;
+    ev->is_environment = c->image_is_gone;
     text_copy(r->container.name, NAME_SIZE, STR("app"));
     r->container.last_status = ev->status;
     r->container.has_exit_code = c->state == EXITED;

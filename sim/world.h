@@ -40,6 +40,7 @@ struct sim_host {
     /* the book */
     bool told_connected, told_draining, told_red;
     uint64_t told_gpus; /* bits: which GPUs its agent names */
+    uint32_t told_epoch; /* the last life of naru in which it was told of the host */
 };
 
 /* Name, and how many in 10,000 chances at most. */
@@ -300,6 +301,7 @@ void deployer_acts(struct world *w, struct sim_service *s);
 /* invariants.c: of what the core shows */
 void check_task_rows(struct world *w, int first);
 void check_service_shown(struct world *w, int service);
+void check_waits_ended(struct world *w); /* a host just came back */
 void check_launch_allowed(struct world *w, const struct task *t);
 void check_rows_read_back(struct world *w); /* loaded, not resumed yet */
 

@@ -97,7 +97,7 @@ struct runner {
     bool is_over;           /* STOPPED was reached */
     bool is_dirty;          /* to be reported */
     bool is_forgotten;
-    bool is_infrastructure;
+    bool is_infrastructure, is_environment; /* as of ev_task_state */
     atomic_bool cancels_pulls;
     int jobs;               /* under way */
     char reason[REASON_SIZE];

@@ -255,6 +255,7 @@ outcome_prepare(struct job *job)
         r->prepare_retry_at_ms = clock_monotonic_ms() + RETRY_MS;
         link_suspect(r->agent);
     } else {
+        r->is_environment = is_network;
         for (int i = 0; i < r->count; i++)
             runner_container_failed(r, runner_at(r, i), job->reason);
     }
@@ -290,5 +291,6 @@ outcome_image(struct job *job)
         (void)snprintf(reason, sizeof(reason),
                        "CannotPullContainerError: pull image manifest has been retried %d time(s): %.900s",
                        PULL_TRIES, job->err.message);
+    r->is_environment = !is_final; /* nobody said that there is no such image */
     runner_container_failed(r, c, reason);
 }

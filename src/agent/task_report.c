@@ -134,6 +134,7 @@ runner_report(struct runner *r)
                        .pull_stopped_at_ms = r->pull_stopped_at_ms,
                        .reason = r->reason[0] != '\0' ? r->reason : NULL,
                        .health_log = health_log.len > 0 ? strbuf_cstr(&health_log) : NULL,
-                       .is_infrastructure = r->is_infrastructure}};
+                       .is_infrastructure = r->is_infrastructure,
+                       .is_environment = r->is_environment}};
     r->agent->config.report(r->agent->config.ctx, &e);
 }

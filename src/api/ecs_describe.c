@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/ecs_task_set.h"
+#include "core/wait.h"
 #include "model/arn.h"
 
 static void
@@ -344,6 +345,23 @@ ecs_describe_service(const struct request *rq, const struct service *service, bo
     ecs_set_text(o, "createdBy", service->created_by);
     if (with_tags)
         json_set(o, "tags", ecs_tags_or_empty(service->tags));
+    return o;
+}
+
+struct json *
+ecs_service_wait(const struct request *rq, const struct service *service)
+{
+    const struct service_wait w = core_service_wait(rq->core, service);
+    struct json *o;
+
+    if (w.cause == WAIT_NOTHING)
+        return NULL;
+    o = json_object();
+    json_set(o, "cause", json_text(wait_cause_name(w.cause)));
+    set_int(o, "missingCount", w.missing);
+    ecs_set_text(o, "reason", w.reason);
+    ecs_set_time(rq, o, "nextTryAt", w.next_try_ms);
+    json_set(o, "endsWithContainerInstance", json_bool(w.ends_with_host));
     return o;
 }
 

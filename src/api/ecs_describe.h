@@ -77,6 +77,8 @@ struct json *ecs_describe_cluster(const struct request *rq, const struct cluster
 struct json *ecs_describe_instance(const struct request *rq, const struct container_instance *instance);
 struct json *ecs_describe_definition(const struct request *rq, const struct task_definition *td);
 struct json *ecs_describe_service(const struct request *rq, const struct service *service, bool with_tags);
+/* Ours: why tasks of it are missing, and when they are tried next (include WAIT); NULL: none are. */
+struct json *ecs_service_wait(const struct request *rq, const struct service *service);
 struct json *ecs_describe_task(const struct request *rq, const struct task *task, bool with_tags);
 /* Its own and what it has from its service or task definition, as DescribeTasks shows them. */
 struct json *ecs_task_tags(const struct request *rq, const struct task *task);

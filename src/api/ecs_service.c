@@ -406,6 +406,22 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
 
 /* ---- DescribeServices, ListServices ---- */
 
+/* What is waited for changes with time alone, so nothing shown before may stand for it. */
+static struct json *
+describe_one(const struct request *rq, const struct service *s)
+{
+    const bool with_tags = ecs_includes(rq, "TAGS");
+    struct json *o, *wait;
+
+    if (!ecs_includes(rq, "WAIT"))
+        return ecs_shown_service(rq, s, with_tags);
+    o = ecs_describe_service(rq, s, with_tags);
+    wait = ecs_service_wait(rq, s);
+    if (wait != NULL)
+        json_set(o, "wait", wait);
+    return o;
+}
+
 bool
 ecs_describe_services(struct request *rq, struct json *out, struct err *err)
 {
@@ -425,7 +441,7 @@ ecs_describe_services(struct request *rq, struct json *out, struct err *err)
         char arn[ARN_SIZE];
 
         if (s != NULL) {
-            json_append(services, ecs_shown_service(rq, s, ecs_includes(rq, "TAGS")));
+            json_append(services, describe_one(rq, s));
             continue;
         }
         if (arn_is(str_of(name)) || strlen(name) >= NAME_SIZE)

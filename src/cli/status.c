@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/local.h"
+#include "cli/waiting.h"
 #include "base/uri.h"
 
 #define SERVICES_PER_CALL 10
@@ -137,6 +138,8 @@ add_service(struct status *s, const char *cluster, const struct json *service)
     json_set(row, "taskDefinition",
              json_text(arn_tail(json_get_cstr(service, "taskDefinition", ""))));
     json_set(row, "rolloutState", json_text(json_get_cstr(primary, "rolloutState", "")));
+    if (json_get(service, "wait") != NULL)
+        json_set(row, "wait", json_ref(json_get(service, "wait")));
     add_image(s, service, row);
     add_health(s, service, row);
     if (json_get(service, "taskSets") != NULL)
@@ -160,6 +163,10 @@ add_cluster(struct status *s, const char *cluster, struct err *err)
         if (page == NULL)
             return false;
         if (json_size(arns) > 0) {
+            struct json *include = json_array();
+
+            json_append(include, json_text("WAIT"));
+            json_set(ask, "include", include);
             json_set(ask, "cluster", json_text(cluster));
             json_set(ask, "services", json_ref(arns));
             described = client_call(s->client, "ecs", "DescribeServices", ask, err);
@@ -291,6 +298,14 @@ print_services(const struct json *services)
     }
     table_print(t, stdout);
     table_free(t);
+    for (size_t i = 0; i < json_size(services); i++) {
+        const struct json *r = json_at(services, i), *wait = json_get(r, "wait");
+        cleanup_free char *words = wait == NULL ? NULL : waiting_words(wait);
+
+        if (wait != NULL)
+            printf("%s%s%s: %s\n", cli_colour(COLOUR_BAD), json_get_cstr(r, "service", ""),
+                   cli_colour(COLOUR_NONE), words);
+    }
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "cli/local.h"
 #include "cli/sample.h"
 #include "cli/up_report.h"
+#include "cli/waiting.h"
 #include "io/file.h"
 #include "io/process.h"
 
@@ -412,12 +413,12 @@ run_up(struct up *u, struct err *err)
         !choose_installation(u, err) || !start_docker(u, err) || !start_server(u, err) ||
         !client_config_load(&u->config, u->data_dir, err))
         return false;
+    u->client = client_new(&u->config);
     if (u->server_only) {
         printf("%snaru is up on %s\n",
                u->has_changed ? "" : "nothing to do: ", u->config.endpoint_url);
         return true;
     }
-    u->client = client_new(&u->config);
     set_step_environment(u);
     u->sample = (struct sample){.client = u->client,
                                 .sample_dir = u->sample_dir,
@@ -462,6 +463,8 @@ command_up(int argc, char **argv)
     }
     progress_begin(&u.progress);
     is_good = run_up(&u, &err);
+    if (u.client != NULL)
+        waiting_print(u.client, is_good ? stdout : stderr);
     json_unref(u.build);
     client_free(u.client);
     return is_good ? EXIT_LIVE : cli_fail(&err);

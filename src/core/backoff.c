@@ -2,6 +2,7 @@
 #include "core/backoff.h"
 #include <stdio.h>
 #include "core/said.h"
+#include "core/task_set.h"
 
 int64_t
 backoff_step_ms(int failures)
@@ -10,6 +11,15 @@ backoff_step_ms(int failures)
     const int last = (int)ARRAY_COUNT(steps_s) - 1;
 
     return steps_s[failures < last ? failures : last] * 1000LL;
+}
+
+void
+backoff_blame(struct core *core, struct service *s, bool is_environment)
+{
+    if (s->environment_failed == is_environment)
+        return;
+    s->environment_failed = is_environment;
+    core_touch_service(core, s);
 }
 
 void
@@ -62,6 +72,7 @@ backoff_running(struct core *core, struct task *t)
     struct service *s = t->service;
 
     s->infrastructure_streak = 0;
+    backoff_blame(core, s, /* is_environment= */ false);
     if (t->deployment->status != DEPLOYMENT_PRIMARY || s->start_failures == 0)
         return;
     s->start_failures = 0;
@@ -69,9 +80,29 @@ backoff_running(struct core *core, struct task *t)
     core_touch_service(core, s);
 }
 
+/* The wait ends, not the count of what was lost: a Docker that comes and goes gets no hot loop.  A
+ * registry may need a moment more than its machine, so its steps begin anew. */
+void
+backoff_host_returned(struct core *core)
+{
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (!s->environment_failed ||
+            (!s->is_external && core->now_ms >= s->launch_after_ms &&
+             core->now_ms >= s->infrastructure_after_ms))
+            continue;
+        if (s->is_external) /* each of its sets waits for itself */
+            task_sets_reset_launches(s);
+        s->start_failures = 0;
+        s->launch_after_ms = s->infrastructure_after_ms = 0;
+        core_touch_service(core, s);
+        core_queue(core, s);
+    }
+}
+
 void
 backoff_end(struct service *s)
 {
+    s->environment_failed = false;
     s->start_failures = s->crash_streak = s->infrastructure_streak = 0;
     s->launch_after_ms = s->infrastructure_after_ms = 0;
     s->last_complaint[0] = '\0';

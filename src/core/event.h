@@ -189,6 +189,9 @@ struct ev_task_state {
     const char *reason; /* of a task that failed to start: "CannotPullContainerError: ..." */
     const char *health_log; /* what its health checks said last, a line a probe; NULL: nothing new */
     bool is_infrastructure; /* Docker was not there: not the application's fault */
+    /* It did not start for what is around it, such as a registry that does not answer: a failure like
+     * others, but time or somebody else has to mend it. */
+    bool is_environment;
 };
 /* Of targets both reports say which registration they are about: the same (id, port) may be another
  * task's by the time that they arrive. */

@@ -24,6 +24,7 @@ void strmap_remove(struct strmap *m, const char *key);
 struct host {
     char name[64];
     bool is_connected;
+    bool is_heard; /* since naru's start: before, the rows say what was */
     int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
     int cpu_used, memory_used_mib;
     int cpu_found, memory_found_mib; /* by core_check() */

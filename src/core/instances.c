@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* instances.c - clusters, and the container instances that machines are in each of them. */
 #include <assert.h>
+#include "core/backoff.h"
 #include "core/gpus.h"
 #include "core/place_index.h"
 #include "core/placement.h"
@@ -206,7 +207,7 @@ void
 instance_reported(struct core *core, const struct ev_instance_report *ev)
 {
     struct host *h = core_host(core, ev->host);
-    bool comes_back, zones_changed = false;
+    bool comes_back, is_back, zones_changed = false;
 
     if (h == NULL) {
         h = mem_new(sizeof(*h));
@@ -217,7 +218,9 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
         core_add_host(core, h);
     }
     comes_back = ev->is_connected && !h->is_connected;
+    is_back = comes_back || (ev->is_connected && !h->is_heard);
     h->is_connected = ev->is_connected;
+    h->is_heard = true;
     h->cpu_total = ev->cpu_total;
     h->memory_total_mib = ev->memory_total_mib;
     replace_doc(&h->doc, ev->doc);
@@ -231,6 +234,8 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     }
     if (comes_back)
         ask_for_all(core, h);
+    if (is_back)
+        backoff_host_returned(core);
     place_changed(core, zones_changed);
 }
 

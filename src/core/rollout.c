@@ -597,20 +597,21 @@ source_lost_task(struct core *core, struct service *s, struct deployment *d, boo
 }
 
 void
-rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure)
+rollout_task_ended(struct core *core, struct task *t, const struct ending *e)
 {
     struct service *s = t->service;
     struct deployment *d = t->deployment;
     const bool failed_to_start =
-        t->started_at_ms == 0 && (by_itself || t->stop_code == STOP_TaskFailedToStart);
-    const bool crashed = t->started_at_ms != 0 && by_itself;
+        t->started_at_ms == 0 && (e->by_itself || t->stop_code == STOP_TaskFailedToStart);
+    const bool crashed = t->started_at_ms != 0 && e->by_itself;
     const bool was_good = t->healthy_at_ms != 0;
 
     if (!failed_to_start && !crashed)
         return;
     if (!s->is_external)
-        source_lost_task(core, s, d, failed_to_start, is_infrastructure);
-    if (is_infrastructure) {
+        source_lost_task(core, s, d, failed_to_start, e->is_infrastructure);
+    backoff_blame(core, s, e->is_infrastructure || (failed_to_start && e->is_environment));
+    if (e->is_infrastructure) {
         backoff_lost(core, s);
         return;
     }

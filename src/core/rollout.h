@@ -35,7 +35,12 @@ bool sd_is_finished(const struct service_deployment *sd);
 void rollout_task_running(struct core *core, struct task *t);
 void rollout_task_healthy(struct core *core, struct task *t); /* for the first time */
 void rollout_task_unhealthy(struct core *core, struct task *t);
-void rollout_task_ended(struct core *core, struct task *t, bool by_itself, bool is_infrastructure);
+/* By itself: nobody had asked for it.  Whose fault: of the infrastructure (it never counts), of the
+ * environment (it counts). */
+struct ending {
+    bool by_itself, is_infrastructure, is_environment;
+};
+void rollout_task_ended(struct core *core, struct task *t, const struct ending *e);
 
 /* ---- revision.c: service revisions and their digests ---- */
 struct revision *revision_new(struct core *core, struct service *s,

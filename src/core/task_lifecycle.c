@@ -314,7 +314,10 @@ ended(struct core *core, struct task *t, const struct ev_task_state *ev)
     t->stop_deadline_ms = 0;
     place_release(core, t);
     if (t->service != NULL)
-        rollout_task_ended(core, t, by_itself, ev->is_infrastructure);
+        rollout_task_ended(core, t,
+                           &(struct ending){.by_itself = by_itself,
+                                            .is_infrastructure = ev->is_infrastructure,
+                                            .is_environment = ev->is_environment});
     if (t->hook_id[0] != '\0')
         hooks_task_ended(core, t);
     targets_deregister(core, t); /* after the fact: it died in traffic */

@@ -174,6 +174,7 @@ static const struct row_field service_fields[] = {
     I64_FIELD(struct service, deleted_at_ms),
     INT_FIELD(struct service, start_failures),
     I64_FIELD(struct service, launch_after_ms),
+    BOOL_FIELD(struct service, environment_failed),
     BOOL_FIELD(struct service, is_steady),
     TEXT_FIELD(struct service, last_complaint),
     I64_FIELD(struct service, last_complaint_ms),

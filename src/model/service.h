@@ -216,6 +216,7 @@ struct service {
 
     int start_failures;        /* in a row without RUNNING: launch back-off (ecs.md 5.9) */
     int64_t launch_after_ms;   /* 0: at once */
+    bool environment_failed;   /* what failed last did so for what is around it: registry, runtime, machine */
     bool is_steady;            /* "has reached a steady state." was said */
     char last_complaint[REASON_SIZE]; /* the last 'was unable to' event, not repeated for 6 h */
     int64_t last_complaint_ms;

@@ -469,6 +469,7 @@ report_at(struct story *st, int task, int port, enum task_status status, int exi
     ev.task_state.container_count = 1;
     ev.task_state.reason = reason;
     ev.task_state.is_infrastructure = is_infrastructure;
+    ev.task_state.is_environment = strcmp(verb, "unanswered") == 0;
     snprintf(words, sizeof(words), "%s t%d", verb, task);
     story_tell(st, &ev, words);
 }
@@ -526,6 +527,14 @@ story_failed_to_start(struct story *st, int task)
 {
     report(st, task, TASK_STOPPED, 0, "CannotPullContainerError: manifest unknown", false,
            "failed");
+}
+
+void
+story_cannot_pull(struct story *st, int task)
+{
+    report(st, task, TASK_STOPPED, 0,
+           "CannotPullContainerError: pull image manifest has been retried 5 time(s)", false,
+           "unanswered");
 }
 
 void

@@ -96,6 +96,7 @@ void story_running(struct story *st, int task);
 void story_moved(struct story *st, int task); /* runs, at another host port than before */
 void story_stopped(struct story *st, int task, int exit_code);
 void story_failed_to_start(struct story *st, int task);
+void story_cannot_pull(struct story *st, int task); /* the registry does not answer */
 void story_lost(struct story *st, int task); /* by the runtime */
 void story_healthy(struct story *st, int task); /* in every group */
 void story_unhealthy(struct story *st, int task);

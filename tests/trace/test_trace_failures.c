@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What fails, how it is counted, when it is tried again, and what is restored. */
+#include "core/wait.h"
 #include "story.h"
 
 static const struct story_options one = {.desired_count = 1, STORY_USUAL};
@@ -166,6 +167,145 @@ TEST(an_update_of_the_count_alone_ends_the_back_off)
     strbuf_clear(&st->trace);
     story_desired(st, 2);
     CHECK_TRACE(st, "0 desired 2 | start t3 start t4\n");
+}
+
+static const struct story_host machine = {"h", NULL, NULL, 4096, 8192};
+
+/* A service without a breaker whose registry does not answer; it waits for the next try by now. */
+static struct story *
+waiting_for_the_registry(void)
+{
+    struct story_options o = one;
+    struct story *st;
+
+    o.has_breaker = false;
+    st = story_new(&o);
+    story_cannot_pull(st, 1);
+    story_at(st, 1000);
+    story_cannot_pull(st, 2);
+    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 11000);
+    strbuf_clear(&st->trace);
+    return st;
+}
+
+TEST(a_host_that_comes_back_ends_the_wait_for_the_environment)
+{
+    cleanup_story struct story *st = waiting_for_the_registry();
+
+    story_at(st, 2000);
+    story_machine(st, &machine, true); /* it was not away: nothing changed */
+    story_machine(st, &machine, false);
+    story_at(st, 3000);
+    story_machine(st, &machine, true);
+    CHECK_TRACE(st, "2000 h connects | -\n"
+                    "2000 h is lost | -\n"
+                    "3000 h connects | start t3\n");
+    story_cannot_pull(st, 3); /* the steps begin anew: at once, then 10 s */
+    story_cannot_pull(st, 4);
+    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 13000);
+}
+
+TEST(a_restart_ends_the_wait_for_the_environment_once_the_agent_speaks)
+{
+    cleanup_story struct story *st = waiting_for_the_registry();
+
+    story_at(st, 2000);
+    story_restart(st);
+    strbuf_clear(&st->trace);
+    CHECK(story_service(st)->environment_failed);
+    story_machine(st, &machine, true);
+    CHECK_TRACE(st, "2000 h connects | start t3\n");
+    story_running(st, 3);
+    CHECK(!story_service(st)->environment_failed);
+}
+
+TEST(a_host_that_comes_back_does_not_mend_an_application)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    o.has_breaker = false;
+    st = story_new(&o);
+    story_cannot_pull(st, 1);
+    story_at(st, 1000);
+    story_failed_to_start(st, 2); /* there is no such image */
+    story_machine(st, &machine, false);
+    strbuf_clear(&st->trace);
+    story_machine(st, &machine, true);
+    CHECK_TRACE(st, "1000 h connects | -\n");
+    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 11000);
+}
+
+TEST(a_host_that_comes_back_ends_the_wait_for_the_runtime_and_forgets_no_loss)
+{
+    cleanup_story struct story *st = story_new(&one);
+
+    for (int i = 1; i <= 4; i++) {
+        story_lost(st, i);
+        story_at(st, core_deadline_ms(st->core) - st->start_ms);
+        story_clock(st);
+    }
+    story_lost(st, 5);
+    CHECK_EQ(story_service(st)->infrastructure_after_ms - st->now_ms, 20000);
+    story_machine(st, &machine, false);
+    strbuf_clear(&st->trace);
+    story_machine(st, &machine, true);
+    CHECK_TRACE(st, "60000 h connects | start t6\n");
+    story_lost(st, 6);
+    CHECK_EQ(story_service(st)->infrastructure_after_ms - st->now_ms, 25000);
+}
+
+/* ---- what is said of it ---- */
+
+TEST(who_asks_hears_why_nothing_runs_and_when_it_is_tried_again)
+{
+    cleanup_story struct story *st = waiting_for_the_registry();
+    struct service_wait w = core_service_wait(st->core, story_service(st));
+
+    CHECK_EQ(w.cause, WAIT_START_FAILURES);
+    CHECK_EQ(w.missing, 1);
+    CHECK_EQ(w.next_try_ms - st->start_ms, 11000);
+    CHECK(w.ends_with_host);
+    CHECK_TEXT(w.reason, "CannotPullContainerError: pull image manifest has been retried 5 time(s)");
+    story_at(st, 11000);
+    story_clock(st);
+    CHECK_EQ(core_service_wait(st->core, story_service(st)).cause, WAIT_NOTHING); /* t3 is on its way */
+    story_lost(st, 3);
+    story_lost(st, 4);
+    w = core_service_wait(st->core, story_service(st));
+    CHECK_EQ(w.cause, WAIT_RUNTIME);
+    CHECK_EQ(w.next_try_ms - st->start_ms, 16000);
+    story_delete(st);
+    CHECK_EQ(core_service_wait(st->core, story_service(st)).cause, WAIT_NOTHING);
+}
+
+TEST(every_cause_of_a_wait_has_its_name)
+{
+    struct story_options o = one;
+    cleanup_story struct story *full = NULL, *unresolved = NULL, *failed = NULL, *crashing = NULL;
+
+    full = story_new(&o);
+    story_host(full, 1, true);
+    story_desired(full, 5);
+    CHECK_TEXT(wait_cause_name(core_service_wait(full->core, story_service(full)).cause), "PLACEMENT");
+    o.keeps_unresolved = true;
+    unresolved = story_new(&o);
+    CHECK_TEXT(wait_cause_name(core_service_wait(unresolved->core, story_service(unresolved)).cause),
+               "IMAGE");
+    o.keeps_unresolved = false;
+    failed = story_new(&o);
+    for (int i = 1; i <= 3; i++)
+        story_failed_to_start(failed, i);
+    CHECK_TEXT(wait_cause_name(core_service_wait(failed->core, story_service(failed)).cause), "FAILED");
+    CHECK_EQ(core_service_wait(failed->core, story_service(failed)).next_try_ms, 0);
+    o.has_breaker = false;
+    crashing = story_new(&o);
+    for (int i = 1; i <= 4; i++) {
+        story_running(crashing, i);
+        story_stopped(crashing, i, 1);
+    }
+    CHECK_TEXT(wait_cause_name(core_service_wait(crashing->core, story_service(crashing)).cause),
+               "CRASHES");
 }
 
 TEST(a_crash_loop_is_spaced_by_ten_seconds_after_the_third)
