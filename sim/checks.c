@@ -10,7 +10,8 @@
  *                                   check_launch_allowed(): not beyond the breaker (#7);
  *                                   check_waits_ended(): what was waited for is over
  *   4  rollback restores what ran   check_service_shown(): only what was COMPLETED; judge_digest() (#8)
- *   5  the verdict is honest        check_verdict(); check_service_shown(): not stable before COMPLETED (#9)
+ *   5  the verdict is honest        check_verdict(); check_progress(): not too slow before its time;
+ *                                   check_service_shown(): not stable before COMPLETED (#9)
  *   6  what runs was resolved once  judge_digest() (#6)
  *   7  killing naru is harmless     store_take_all(): every change was persisted; check_rows_read_back(): same
  *                                   ids, counters and events (#10); start(): nothing is created twice
@@ -145,6 +146,7 @@ told(struct world *w, const struct event *ev)
             s->exists = true;
             s->is_deleted = s->has_rolled = s->has_shifted = false;
             s->set_count = 0;
+            s->deadline_s = 0;
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
         }
@@ -170,6 +172,12 @@ told(struct world *w, const struct event *ev)
         const int i = target_find(w, c->target_group_arn, c->targets[0].id, c->targets[0].port);
         if (i >= 0 && !c->registers)
             w->targets[i].by_hand = true;
+        break;
+    }
+    case EVENT_TAGS_SET: {
+        struct service_options options;
+        (void)service_options_read(ev->tags_set.tags, &options, NULL);
+        service_by_arn(w, ev->tags_set.arn)->deadline_s = options.progress_deadline_s;
         break;
     }
     case EVENT_TASK_STOP_REQUEST: {
@@ -662,11 +670,53 @@ check_verdict(struct world *w, int service)
     }
 }
 
+static int
+healthy_of(const struct world *w, int service, const char *deployment_id)
+{
+    int n = 0;
+
+    for (int i = 0; i < w->container_count; i++)
+        n += w->containers[i].service == service && is_told_healthy(w, i) &&
+             strcmp(w->containers[i].deployment_id, deployment_id) == 0;
+    return n;
+}
+
+/* Nobody is called too slow before its time; that it is called so at all, world_is_steady() sees. */
+static void
+check_progress(struct world *w, int service)
+{
+    struct sim_service *s = &w->services[service];
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    const struct deployment *p = now == NULL ? NULL : service_primary(now);
+    const struct service_deployment *sd = now == NULL ? NULL : service_current(now);
+    const bool is_late =
+        sd != NULL && strstr(sd->status_reason, "no more of its tasks became healthy") != NULL;
+    int healthy;
+
+    if (p == NULL || sd == NULL || w->now_ms < w->stalled_until_ms)
+        return; /* naru looks at nothing */
+    if (is_late && strcmp(s->late_id, sd->id) != 0) {
+        text_copy(s->late_id, ID_SIZE, str_of(sd->id));
+        if (s->deadline_s == 0 || strcmp(s->watched_id, sd->id) != 0 ||
+            w->now_ms - s->progress_ms < s->deadline_s * 1000LL)
+            world_fail(w, "promise 5: %s is too slow after %lld ms, its deadline is %d s", p->id,
+                       (long long)(w->now_ms - s->progress_ms), s->deadline_s);
+    }
+    healthy = healthy_of(w, service, p->id);
+    if (strcmp(s->watched_id, sd->id) == 0 && healthy <= s->most_healthy &&
+        healthy < desired_of(w, service))
+        return;
+    text_copy(s->watched_id, ID_SIZE, str_of(sd->id));
+    s->most_healthy = healthy;
+    s->progress_ms = w->now_ms;
+}
+
 void
 check_after_step(struct world *w)
 {
     for (int i = 0; i < w->service_count; i++) {
         check_verdict(w, i);
+        check_progress(w, i);
         check_service_shown(w, i);
     }
     if (w->steps % 16 == 0)
@@ -761,10 +811,10 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return sets_are_steady(w, service, why, why_size);
     if (p->is_failed)
         return n.starting == 0;
-    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s))
+    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s) && s->deadline_s == 0)
         return true;
     if (is_bad(s, p->revision->task_definition_arn))
-        return !s->has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS ||
+        return (!s->has_breaker && s->deadline_s == 0) || p->rollout_state != ROLLOUT_IN_PROGRESS ||
                (now->course.is_on && now->course.stage == STAGE_CLEAN_UP); /* for a day */
     desired = desired_of(w, service);
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&

@@ -645,11 +645,31 @@ delete_definition(struct world *w, int service)
         world_step(w, &delete);
 }
 
+/* What naru offers beyond ECS; short, so that it strikes within the time of a world. */
+static void
+tag_service(struct world *w, struct sim_service *s)
+{
+    const int deadline_s = chance(w, 7000) ? (int)between(w, 60, 600) : 0;
+    struct event ev = {.type = EVENT_TAGS_SET};
+    char text[128];
+    struct err err;
+    cleanup_json struct json *tags = NULL;
+
+    snprintf(text, sizeof(text), "[{\"key\":\"" PROGRESS_DEADLINE_TAG "\",\"value\":\"%d\"}]",
+             deadline_s);
+    tags = json_parse(str_of(text), &err);
+    assert(tags != NULL);
+    ev.tags_set.arn = s->arn;
+    ev.tags_set.tags = tags;
+    world_trace(w, "operator tags %s: %s", s->name, text);
+    world_step(w, &ev);
+}
+
 static void
 act_on(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
-    const int64_t dice = between(w, 0, 121);
+    const int64_t dice = between(w, 0, 129);
 
     if (now == NULL || now->status == SERVICE_INACTIVE)
         create_service(w, s);
@@ -675,6 +695,8 @@ act_on(struct world *w, struct sim_service *s)
         delete_service(w, s);
     else if (dice < 100)
         change_target(w);
+    else if (dice >= 122)
+        tag_service(w, s);
     else if (dice >= 120)
         ring(w, chance(w, 5000));
     else if (dice >= 114)

@@ -779,7 +779,8 @@ world_run(struct world *w)
         ;
     world_trace(w, "faults end");
     w->faults = (struct faults){0};
-    while (!w->has_failed && (w->core == NULL || w->store_is_away) && advance(w))
+    while (!w->has_failed &&
+           (w->core == NULL || w->store_is_away || w->now_ms < w->stalled_until_ms) && advance(w))
         ;
     if (!w->has_failed)
         operators_finish(w);

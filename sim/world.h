@@ -135,6 +135,11 @@ struct sim_service {
     bool is_daemon;
     bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
+    int deadline_s; /* of progress, by its tags; 0: none within the time of a world */
+    char watched_id[ID_SIZE]; /* the service deployment whose progress is in the book, */
+    char late_id[ID_SIZE];    /* the last one that failed by its deadline */
+    int most_healthy;         /* tasks of its deployment, so far */
+    int64_t progress_ms;      /* when that rose, or none were missing; by the world's clock */
     bool has_rolled, has_shifted; /* was it ever configured so? */
     bool is_external; /* its deployments are task sets */
     struct sim_set sets[SIM_SETS_MAX];

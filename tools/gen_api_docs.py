@@ -52,7 +52,14 @@ def page():
               "digests; with `desiredCount`, set that too. `naru aws ecs update-service --rollback-deployment` and `naru rollback` send it.", "",
               "With the member **plan** (a structure) the update is only foretold: nothing changes, and the answer has a member `plan` with every",
               "step, its time, the counts and the end (`naru plan`, `naru simulate`). Its members give the times to reckon with (else what the",
-              "service's own tasks took lately) and a fault that befalls the new tasks.", ""]
+              "service's own tasks took lately) and a fault that befalls the new tasks.", "",
+              "ECS `DescribeServices` knows the include **WAIT**: while tasks are missing and none is on its way, a service has a member `wait` with",
+              "`cause` (FAILED, START_FAILURES, CRASHES, RUNTIME, IMAGE, PLACEMENT), `missingCount`, `reason`, `nextTryAt`,",
+              "`endsWithContainerInstance`.", "",
+              "Tags of a service, which every client can send, are options where ECS has none; a value that is none is an `InvalidParameterException`:", "",
+              "| tag | value | without it |", "|---|---|---|",
+              "| `naru:progressDeadlineSeconds` | 10 to 2592000; 0: never. A deployment in which no more tasks became healthy for so long fails | 86400 for ROLLING |",
+              ""]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@
 #include "core/parts.h"
 #include "core/place_index.h"
 #include "core/placement.h"
+#include "core/progress.h"
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
@@ -113,6 +114,7 @@ handle(struct core *core, const struct event *ev)
         break; /* only now_ms moved; a deadline may have passed */
     case EVENT_ORDERS_LATE:
         targets_drain_anew(core);
+        progress_anew(core);
         break;
 #define CASE(NAME, member, function) \
     case EVENT_##NAME:               \
@@ -223,10 +225,12 @@ void
 core_step(struct core *core, const struct event *event, int64_t now_ms, struct effects *out)
 {
     const int first = out->count;
+    const int64_t due_ms = core_deadline_ms(core);
 
     assert(now_ms >= core->now_ms);
     core->now_ms = now_ms;
     core->index->out = out;
+    progress_was_late(core, now_ms - due_ms);
     handle(core, event);
     advance(core, out);
     emit_persists(core);

@@ -5,6 +5,7 @@
 #include "core/daemon.h"
 #include "core/moves.h"
 #include "core/placement.h"
+#include "core/progress.h"
 #include "core/protection.h"
 #include "core/rolling_hooks.h"
 #include "core/rollout.h"
@@ -383,7 +384,7 @@ finish(struct core *core, struct service *s)
     note_steadiness(core, s, is_whole);
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && has_succeeded(core, s, p, is_whole))
         rollout_complete(core, s);
-    else if (p->rollout_state == ROLLOUT_COMPLETED)
+    else if (!progress_judge(core, s) && p->rollout_state == ROLLOUT_COMPLETED)
         rollout_retire_sources(core, s);
 }
 
@@ -425,6 +426,7 @@ next_deadline_ms(const struct core *core, const struct service *s)
     if (s->status != SERVICE_ACTIVE || p == NULL)
         return due;
     due = earlier(due, strategy_deadline_ms(core, s));
+    due = earlier(due, progress_deadline_ms(core, s));
     if (service_current(s)->bake_until_ms > core->now_ms)
         due = earlier(due, service_current(s)->bake_until_ms);
     if (s->launch_after_ms > core->now_ms)

@@ -5,6 +5,7 @@
 #include "core/gpus.h"
 #include "core/place_index.h"
 #include "core/placement.h"
+#include "core/progress.h"
 #include "core/requests.h"
 #include "model/arn.h"
 
@@ -207,7 +208,7 @@ void
 instance_reported(struct core *core, const struct ev_instance_report *ev)
 {
     struct host *h = core_host(core, ev->host);
-    bool comes_back, is_back, zones_changed = false;
+    bool comes_back, is_back, is_lost, zones_changed = false;
 
     if (h == NULL) {
         h = mem_new(sizeof(*h));
@@ -219,6 +220,7 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     }
     comes_back = ev->is_connected && !h->is_connected;
     is_back = comes_back || (ev->is_connected && !h->is_heard);
+    is_lost = !ev->is_connected && h->is_connected;
     h->is_connected = ev->is_connected;
     h->is_heard = true;
     h->cpu_total = ev->cpu_total;
@@ -234,6 +236,8 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
     }
     if (comes_back)
         ask_for_all(core, h);
+    if (comes_back || is_lost)
+        progress_agents_changed(core);
     if (is_back)
         backoff_host_returned(core);
     place_changed(core, zones_changed);

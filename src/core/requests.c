@@ -210,8 +210,11 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&c->tags, ev->tags), core_touch(core, ROW_CLUSTER, c->arn);
     if (i != NULL)
         replace_doc(&i->tags, ev->tags), instance_touch(core, i);
-    if (s != NULL)
+    if (s != NULL) {
         replace_doc(&s->tags, ev->tags), core_touch_service(core, s);
+        (void)service_options_read(s->tags, &s->options, /* err= */ NULL); /* the door checked them */
+        core_queue(core, s);
+    }
     if (set != NULL)
         replace_doc(&set->set->tags, ev->tags), core_touch_service(core, owner);
     if (t != NULL)

@@ -238,6 +238,8 @@ sd_roll_back(struct core *core, struct service_deployment *sd, const struct depl
     text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
     text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
     sd->rollback_started_at_ms = core->now_ms;
+    sd->stalled_ms = sd->clock_from_ms = 0;
+    sd->most_healthy = 0;
 }
 
 static void
@@ -315,6 +317,24 @@ rollout_fail(struct core *core, struct service *s, const char *because)
                                       .event = because,
                                       .because = because,
                                       .rolls_back = true});
+}
+
+void
+rollout_out_of_time(struct core *core, struct service *s, int seconds)
+{
+    const struct breaker_config *breaker = &s->config.breaker;
+    char because[96];
+
+    snprintf(because, sizeof(because), "no more of its tasks became healthy for %d seconds", seconds);
+    fail_deployment(
+        core, s,
+        &(struct failure){
+            .rollout = "ECS deployment %s failed: progress deadline exceeded.",
+            .returning =
+                "ECS deployment progress deadline exceeded: rolling back to deploymentId %s.",
+            .event = "progress deadline exceeded",
+            .because = because,
+            .rolls_back = breaker->enable && breaker->rollback});
 }
 
 /* Until the end of the bake time; a rollback is not watched (ecs.md 6.4). */

@@ -15,6 +15,8 @@ void rollout_begin(struct core *core, struct service *s, struct revision *revisi
 bool rollout_judge(struct core *core, struct service *s);
 /* Something else than the breaker failed it: rolled back, if there is anything to return to. */
 void rollout_fail(struct core *core, struct service *s, const char *because);
+/* It made no progress for so long (progress.h): rolled back if the breaker would do so. */
+void rollout_out_of_time(struct core *core, struct service *s, int seconds);
 void rollout_complete(struct core *core, struct service *s);
 /* Sources that have no task in traffic any more are INACTIVE; false if some still have.  By the
  * counts of the last look. */

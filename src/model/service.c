@@ -154,6 +154,7 @@ static const struct row_field history_fields[] = {
     ENUM_FIELD(struct service_deployment, stage, lifecycle_stage),
     I64_FIELD(struct service_deployment, bake_until_ms),
     BOOL_FIELD(struct service_deployment, is_early),
+    I64_FIELD(struct service_deployment, stalled_ms),
     FIELDS_END,
 };
 

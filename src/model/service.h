@@ -9,6 +9,7 @@
  * PRIMARY, and there are no service deployments. */
 #pragma once
 #include "model/placement_rules.h"
+#include "model/service_options.h"
 #include "model/task_set.h"
 #include "model/types.h"
 
@@ -132,6 +133,9 @@ struct service_deployment {
     enum lifecycle_stage stage; /* the one reached; NONE in a rolling update without bake time */
     int64_t bake_until_ms;      /* of a rolling update; 0: not begun */
     bool is_early;              /* succeeded while old tasks still ran */
+    int64_t stalled_ms;         /* without progress, before the clock stood last (progress.h) */
+    int64_t clock_from_ms;      /* not stored: when it began to run; 0: it stands */
+    int most_healthy;           /* not stored: tasks of the PRIMARY at once, so far */
     bool has_row;        /* of its own: it is over, and not the newest */
     struct service_deployment *next; /* newest first */
 };
@@ -232,6 +236,7 @@ struct service {
     bool is_daemon;               /* schedulingStrategy of doc */
     bool is_external;             /* deploymentController of doc: its deployments are task sets */
     int64_t complained_at_ms;     /* when there last was something to complain of */
+    struct service_options options; /* by its tags */
     struct placement_rules rules; /* placementStrategy and placementConstraints of doc */
     struct cluster *cluster;
     struct task *live;         /* tasks that are not settled, newest first */

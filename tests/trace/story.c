@@ -333,6 +333,7 @@ add_service(struct story *st, const struct story_options *o)
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
     cleanup_json struct json *doc = o->doc == NULL ? NULL : story_json(o->doc), *revision = NULL;
+    cleanup_json struct json *tags = o->tags == NULL ? NULL : story_json(o->tags);
 
     text_copy(lb[0].target_group_arn, ARN_SIZE, str_of(st->group));
     text_copy(lb[1].target_group_arn, ARN_SIZE, str_of(st->second_group));
@@ -358,6 +359,7 @@ add_service(struct story *st, const struct story_options *o)
     c->config = &config;
     c->revision_doc = revision;
     c->doc = doc;
+    c->tags = tags;
     story_tell(st, &ev, "create");
     text_copy(st->service, sizeof(st->service), str_of(st->core->services->arn));
 }
@@ -730,6 +732,15 @@ enum lifecycle_stage
 story_stage(const struct story *st)
 {
     return service_current(story_service(st))->stage;
+}
+
+void
+story_tag(struct story *st, const char *tags)
+{
+    cleanup_json struct json *doc = story_json(tags);
+    struct event ev = {.type = EVENT_TAGS_SET, .tags_set = {.arn = st->service, .tags = doc}};
+
+    story_tell(st, &ev, "tag");
 }
 
 void

@@ -62,6 +62,7 @@ struct story_options {
     struct strategy_config strategy;
     const char *hooks; /* lifecycleHooks as the API shows them, as JSON: those of `strategy` */
     bool has_test_listener;
+    const char *tags;    /* of the service, as JSON */
     bool watches_alarms; /* "bad" and "worse", with rollback */
 };
 
@@ -114,6 +115,7 @@ void story_stop_deployment(struct story *st, bool rolls_back);
 void story_strategy(struct story *st, const struct strategy_config *strategy); /* of the next one */
 enum lifecycle_stage story_stage(const struct story *st);
 void story_alarm(struct story *st, const char *name, bool is_alarm);
+void story_tag(struct story *st, const char *tags); /* all the service has from now on */
 void story_protect(struct story *st, int task, int minutes);
 void story_stop_task(struct story *st, int task);
 void story_delete(struct story *st);

@@ -53,3 +53,74 @@ TEST(a_service_says_what_it_waits_for_if_it_is_asked)
     world_wait(&w, 60000);
     CHECK(wait_of(&w) == NULL);
 }
+
+/* ---- options by tags ---- */
+
+TEST(an_option_that_is_none_is_refused_by_every_door)
+{
+    static const char *const bad[] = {"", "soon", "9", "2592001", "-1", "+60", " 60", "60s", "1e3",
+                                      "99999999999999999999"};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        cleanup_free char *input = text_format(
+            "{'cluster':'c','serviceName':'t','taskDefinition':'web','desiredCount':0,"
+            "'tags':[{'key':'naru:progressDeadlineSeconds','value':'%s'}]}",
+            bad[i]);
+        cleanup_free char *want = text_format(
+            "The tag naru:progressDeadlineSeconds must be 0 or a whole number of seconds from 10 to "
+            "2592000, not '%s'.",
+            bad[i]);
+
+        world_refuse(&w, "CreateService", input, "InvalidParameterException", want);
+        CHECK(w.core->services == NULL);
+    }
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0,"
+               "'tags':[{'key':'naru:progressDeadlineSeconds','value':'10'}]}");
+    CHECK_EQ(w.core->services->options.progress_deadline_s, 10);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        cleanup_free char *input =
+            text_format("{'resourceArn':'%s','tags':[{'key':'team','value':'x'},"
+                        "{'key':'naru:progressDeadlineSeconds','value':'%s'}]}",
+                        w.core->services->arn, bad[i]);
+
+        world_refuse(&w, "TagResource", input, "InvalidParameterException",
+                     "The tag naru:progressDeadlineSeconds must be 0 or");
+        CHECK_EQ(json_size(w.core->services->tags), 1);
+        CHECK_EQ(w.core->services->options.progress_deadline_s, 10);
+    }
+    world_call(&w, "TagResource",
+               "{'resourceArn':'%s','tags':[{'key':'naru:progressDeadlineSeconds','value':'0'}]}",
+               w.core->services->arn);
+    CHECK_EQ(w.core->services->options.progress_deadline_s, 0);
+    world_call(&w, "UntagResource",
+               "{'resourceArn':'%s','tagKeys':['naru:progressDeadlineSeconds']}", w.core->services->arn);
+    CHECK_EQ(w.core->services->options.progress_deadline_s, 86400);
+    world_call(&w, "TagResource", /* elsewhere it is a tag like any other */
+               "{'resourceArn':'%s','tags':[{'key':'naru:progressDeadlineSeconds','value':'soon'}]}",
+               w.core->clusters->arn);
+}
+
+TEST(a_deployment_that_gets_nowhere_says_so)
+{
+    cleanup(world_done) struct world w;
+    const struct json *deployment;
+
+    prepare(&w);
+    w.tasks_crash = true;
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+               "'tags':[{'key':'naru:progressDeadlineSeconds','value':'30'}]}");
+    world_wait(&w, 40000);
+    world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}");
+    deployment = json_at(json_get(item(&w, "services", 0), "deployments"), 0);
+    CHECK_TEXT(text_at(deployment, "rolloutState"), "FAILED");
+    CHECK(strstr(text_at(deployment, "rolloutStateReason"), "progress deadline exceeded") != NULL);
+    world_call(&w, "DescribeServiceDeployments", "{'serviceDeploymentArns':['%s']}",
+               w.core->services->history->arn);
+    CHECK_TEXT(text_at(item(&w, "serviceDeployments", 0), "status"), "STOPPED");
+    CHECK_TEXT(text_at(item(&w, "serviceDeployments", 0), "statusReason"),
+               "Service deployment stopped because no more of its tasks became healthy for 30 seconds.");
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/progress.h"
+#include "core/rollout.h"
+
+/* Woken so much after it had asked for, naru itself stood still; reports of progress may be on their way,
+ * and get a moment more. */
+#define LATE_MS 1000
+#define REPORTS_TAKE_MS 5000
+
+static struct service_deployment *
+watched(const struct service *s, const struct deployment *p)
+{
+    struct service_deployment *sd = service_current(s);
+
+    return p == NULL || p->rollout_state != ROLLOUT_IN_PROGRESS || sd == NULL || sd_is_finished(sd)
+               ? NULL
+               : sd;
+}
+
+/* Where traffic is moved, each stage has a limit anyway: only a deadline that was asked for is added. */
+static int64_t
+limit_ms(const struct service *s)
+{
+    if (s->course.is_on && !s->options.has_progress_deadline)
+        return 0;
+    return s->options.progress_deadline_s * 1000LL;
+}
+
+/* Only one stage of a course waits for tasks to come up; on its way back the others serve already. */
+static bool
+lacks_tasks(const struct service *s, const struct deployment *p)
+{
+    if (s->course.is_on &&
+        (s->course.stage != STAGE_SCALE_UP || s->course.is_returning || s->course.is_frozen))
+        return false;
+    return p->count.healthy < s->desired_count;
+}
+
+static bool
+any_agent_speaks(const struct core *core)
+{
+    for (const struct host *h = core->index->hosts; h != NULL; h = h->next) {
+        if (h->is_connected)
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_out_of_reach(const struct service *s, const struct deployment *p)
+{
+    for (const struct task *t = s->live; t != NULL; t = t->next_live) {
+        if (t->deployment == p && task_is_wanted(t) && !t->is_healthy_now && t->instance != NULL &&
+            !t->instance->is_connected)
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_held(const struct service *s)
+{
+    if (s->course.is_on || s->is_daemon)
+        return false; /* is_held is of the last look of a rolling update */
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->is_held)
+            return true;
+    }
+    return false;
+}
+
+static bool
+must_stand(const struct core *core, const struct service *s, const struct deployment *p)
+{
+    const struct revision *r = p->revision;
+
+    return s->environment_failed || s->is_waiting || (!r->is_resolved && r->resolve_failures > 0) ||
+           !any_agent_speaks(core) || is_out_of_reach(s, p) || is_held(s);
+}
+
+static void
+set_spent(struct core *core, struct service *s, struct service_deployment *sd, int64_t spent_ms)
+{
+    if (sd->stalled_ms == spent_ms)
+        return;
+    sd->stalled_ms = spent_ms;
+    core_touch_service(core, s);
+}
+
+static void
+stand(struct core *core, struct service *s, struct service_deployment *sd)
+{
+    if (sd->clock_from_ms == 0)
+        return;
+    set_spent(core, s, sd, sd->stalled_ms + core->now_ms - sd->clock_from_ms);
+    sd->clock_from_ms = 0;
+}
+
+bool
+progress_judge(struct core *core, struct service *s)
+{
+    const struct deployment *p = service_primary(s);
+    struct service_deployment *sd = watched(s, p);
+    const int64_t limit = limit_ms(s);
+    int64_t due_ms;
+
+    if (sd == NULL)
+        return false;
+    if (limit == 0 || !lacks_tasks(s, p) || p->count.healthy > sd->most_healthy) {
+        sd->most_healthy = p->count.healthy;
+        sd->clock_from_ms = 0;
+        set_spent(core, s, sd, 0);
+    }
+    if (limit == 0 || !lacks_tasks(s, p))
+        return false;
+    if (must_stand(core, s, p)) {
+        stand(core, s, sd);
+        return false;
+    }
+    if (sd->clock_from_ms == 0)
+        sd->clock_from_ms = core->now_ms;
+    due_ms = sd->clock_from_ms + limit - sd->stalled_ms;
+    if (core->now_ms < due_ms)
+        return false;
+    rollout_out_of_time(core, s, (int)(limit / 1000));
+    return true;
+}
+
+int64_t
+progress_deadline_ms(const struct core *core, const struct service *s)
+{
+    const struct service_deployment *sd = watched(s, service_primary(s));
+    int64_t due_ms;
+
+    if (sd == NULL || sd->clock_from_ms == 0)
+        return INT64_MAX;
+    due_ms = sd->clock_from_ms + limit_ms(s) - sd->stalled_ms;
+    return due_ms > core->now_ms ? due_ms : INT64_MAX;
+}
+
+void
+progress_agents_changed(struct core *core)
+{
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        if (s->status == SERVICE_ACTIVE && watched(s, service_primary(s)) != NULL)
+            core_queue(core, s);
+    }
+}
+
+void
+progress_was_late(struct core *core, int64_t late_ms)
+{
+    if (late_ms <= LATE_MS)
+        return;
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        struct service_deployment *sd = service_current(s);
+
+        if (sd != NULL && sd->clock_from_ms != 0)
+            sd->clock_from_ms += late_ms + REPORTS_TAKE_MS;
+    }
+}
+
+void
+progress_anew(struct core *core)
+{
+    for (struct service *s = core->services; s != NULL; s = s->next) {
+        struct service_deployment *sd = service_current(s);
+
+        if (sd == NULL || sd->clock_from_ms == 0)
+            continue;
+        sd->clock_from_ms = core->now_ms;
+        core_queue(core, s);
+    }
+}
