@@ -61,6 +61,7 @@ book_return(struct world *w)
         c->told_stopped = b->containers[i].told_stopped;
         c->asked_stop = b->containers[i].asked_stop;
         c->by_user = b->containers[i].by_user;
+        c->exited_early = b->containers[i].exited_early;
         c->protected_until_ms = b->containers[i].protected_until_ms;
         c->told_running_ms = b->containers[i].told_running_ms;
         c->asked_stop_ms = b->containers[i].asked_stop_ms;

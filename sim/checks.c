@@ -10,7 +10,7 @@
  *                                   check_launch_allowed(): not beyond the breaker (#7);
  *                                   check_waits_ended(): what was waited for is over
  *   4  rollback restores what ran   check_service_shown(): only what was COMPLETED; judge_digest() (#8)
- *   5  the verdict is honest        check_verdict(); check_progress(): not too slow before its time;
+ *   5  the verdict is honest        check_verdict(); check_progress(): not too slow before its time; check_probation();
  *                                   check_service_shown(): not stable before COMPLETED (#9)
  *   6  what runs was resolved once  judge_digest() (#6)
  *   7  killing naru is harmless     store_take_all(): every change was persisted; check_rows_read_back(): same
@@ -43,8 +43,13 @@ told_task(struct world *w, const struct ev_task_state *ev)
 
     if (c == NULL || c->told_stopped || (ev->status == TASK_PENDING && c->told_running_ms != 0))
         return;
-    if (ev->status == TASK_STOPPED)
+    if (ev->status == TASK_STOPPED) {
         c->told_stopped = true;
+        c->exited_early = c->service >= 0 && !c->asked_stop && c->told_running_ms != 0 &&
+                          !ev->is_infrastructure && ev->containers[0].exit_code != 0 &&
+                          naru_now(w) - c->told_running_ms <
+                              w->services[c->service].most_probation_s * 1000LL;
+    }
     if (ev->status == TASK_RUNNING && c->told_running_ms == 0)
         c->told_running_ms = naru_now(w);
     c->told_health = ev->health;
@@ -147,6 +152,7 @@ told(struct world *w, const struct event *ev)
             s->is_deleted = s->has_rolled = s->has_shifted = false;
             s->set_count = 0;
             s->deadline_s = 0;
+            s->most_probation_s = 60; /* by default */
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
         }
@@ -177,7 +183,10 @@ told(struct world *w, const struct event *ev)
     case EVENT_TAGS_SET: {
         struct service_options options;
         (void)service_options_read(ev->tags_set.tags, &options, NULL);
-        service_by_arn(w, ev->tags_set.arn)->deadline_s = options.progress_deadline_s;
+        struct sim_service *s = service_by_arn(w, ev->tags_set.arn);
+        s->deadline_s = options.progress_deadline_s;
+        if (s->most_probation_s < options.probation_s)
+            s->most_probation_s = options.probation_s;
         break;
     }
     case EVENT_TASK_STOP_REQUEST: {
@@ -697,6 +706,7 @@ check_progress(struct world *w, int service)
         return; /* naru looks at nothing */
     if (is_late && strcmp(s->late_id, sd->id) != 0) {
         text_copy(s->late_id, ID_SIZE, str_of(sd->id));
+        world_trace(w, "%s made no progress", now->name);
         if (s->deadline_s == 0 || strcmp(s->watched_id, sd->id) != 0 ||
             w->now_ms - s->progress_ms < s->deadline_s * 1000LL)
             world_fail(w, "promise 5: %s is too slow after %lld ms, its deadline is %d s", p->id,
@@ -711,11 +721,54 @@ check_progress(struct world *w, int service)
     s->progress_ms = w->now_ms;
 }
 
+static const struct deployment *
+failed_probation(const struct service *s)
+{
+    const struct deployment *newest = NULL;
+
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->rollout_state == ROLLOUT_FAILED && strstr(d->rollout_reason, "probation") != NULL &&
+            (newest == NULL || d->updated_at_ms > newest->updated_at_ms))
+            newest = d;
+    }
+    return newest;
+}
+
+/* A complete deployment is taken back for exits that were told, as many as the breaker asks for at
+ * least, and that is never called a success. */
+static void
+check_probation(struct world *w, int service)
+{
+    struct sim_service *s = &w->services[service];
+    const struct service *now = core_service_by_arn(w->core, s->arn);
+    const struct service_deployment *sd = now == NULL ? NULL : service_current(now);
+    const struct deployment *failed;
+    int exits = 0;
+
+    if (sd == NULL || strstr(sd->rollback_reason, "probation") == NULL)
+        return;
+    if (sd->status == SD_SUCCESSFUL)
+        world_fail(w, "promise 5: %s took a deployment back, and calls that a success", sd->id);
+    if (strcmp(s->taken_back_id, sd->id) == 0)
+        return;
+    text_copy(s->taken_back_id, ID_SIZE, str_of(sd->id));
+    world_trace(w, "%s takes a complete deployment back", now->name);
+    failed = failed_probation(now);
+    for (int i = 0; failed != NULL && i < w->container_count; i++)
+        exits += w->containers[i].service == service && w->containers[i].exited_early &&
+                 strcmp(w->containers[i].deployment_id, failed->id) == 0;
+    if (exits < 3)
+        world_fail(w, "promise 5: %s took a deployment back for %d early exits", sd->id, exits);
+    if (!now->config.breaker.enable || !now->config.breaker.rollback)
+        world_fail(w, "promise 5: %s took a deployment back unasked", sd->id);
+}
+
 void
 check_after_step(struct world *w)
 {
     for (int i = 0; i < w->service_count; i++) {
         check_verdict(w, i);
+        check_probation(w, i);
         check_progress(w, i);
         check_service_shown(w, i);
     }

@@ -651,12 +651,15 @@ tag_service(struct world *w, struct sim_service *s)
 {
     const int deadline_s = chance(w, 7000) ? (int)between(w, 60, 600) : 0;
     struct event ev = {.type = EVENT_TAGS_SET};
-    char text[128];
+    const int probation_s = chance(w, 7000) ? (int)between(w, 1, 400) : 0;
+    char text[192];
     struct err err;
     cleanup_json struct json *tags = NULL;
 
-    snprintf(text, sizeof(text), "[{\"key\":\"" PROGRESS_DEADLINE_TAG "\",\"value\":\"%d\"}]",
-             deadline_s);
+    snprintf(text, sizeof(text),
+             "[{\"key\":\"" PROGRESS_DEADLINE_TAG "\",\"value\":\"%d\"},"
+             "{\"key\":\"" PROBATION_TAG "\",\"value\":\"%d\"}]",
+             deadline_s, probation_s);
     tags = json_parse(str_of(text), &err);
     assert(tags != NULL);
     ev.tags_set.arn = s->arn;

@@ -87,7 +87,7 @@ struct sim_container {
     enum health_status health;
     uint32_t generation; /* of its next happening */
     /* the book: what the core was told (and has committed), what it decided */
-    bool told_stopped, asked_stop, by_user;
+    bool told_stopped, asked_stop, by_user, exited_early; /* early: within a probation, and badly */
     int64_t told_running_ms, asked_stop_ms;
     int64_t protected_until_ms;
     enum health_status told_health;
@@ -135,8 +135,10 @@ struct sim_service {
     bool is_daemon;
     bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
+    int most_probation_s; /* the longest of its life, by its tags */
     int deadline_s; /* of progress, by its tags; 0: none within the time of a world */
     char watched_id[ID_SIZE]; /* the service deployment whose progress is in the book, */
+    char taken_back_id[ID_SIZE]; /* the last service deployment that took a complete one back */
     char late_id[ID_SIZE];    /* the last one that failed by its deadline */
     int most_healthy;         /* tasks of its deployment, so far */
     int64_t progress_ms;      /* when that rose, or none were missing; by the world's clock */

@@ -6,6 +6,7 @@
 #include "core/backoff.h"
 #include "core/deployment.h"
 #include "core/parts.h"
+#include "core/probation.h"
 #include "model/arn.h"
 #include "core/said.h"
 #include "core/strategy.h"
@@ -71,6 +72,20 @@ sd_finish(struct core *core, struct service_deployment *sd, enum sd_status statu
         sd->alarm_status = BREAKER_MONITORING_COMPLETE;
     if (reason != NULL)
         snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
+}
+
+/* Is it about going back?  One that takes a complete deployment back is of its own, and goes its way like
+ * any other until it ends. */
+static bool
+sd_is_return(const struct service_deployment *sd)
+{
+    return sd->rollback_started_at_ms != 0;
+}
+
+static void
+sd_succeed(struct core *core, struct service_deployment *sd, const char *reason)
+{
+    sd_finish(core, sd, sd_is_return(sd) ? SD_ROLLBACK_SUCCESSFUL : SD_SUCCESSFUL, reason);
 }
 
 static int
@@ -140,8 +155,8 @@ end_proved(struct core *core, struct service *s)
 
     set_rollout(core, d, ROLLOUT_COMPLETED, "ECS deployment %s completed.");
     d->completed_at_ms = core->now_ms;
-    sd_finish(core, service_current(s), SD_SUCCESSFUL,
-              "Service deployment succeeded; a newer service deployment started during CLEAN_UP.");
+    sd_succeed(core, service_current(s),
+               "Service deployment succeeded; a newer service deployment started during CLEAN_UP.");
 }
 
 void
@@ -205,7 +220,7 @@ restore(struct core *core, struct service *s, struct deployment *target, const c
     move_to_front(s, target);
     target->status = DEPLOYMENT_PRIMARY;
     target->desired_count = s->desired_count;
-    target->failed_tasks = 0;
+    target->failed_tasks = target->probation_failures = 0;
     target->is_failed = false;
     target->is_rollback = true;
     set_rollout(core, target, ROLLOUT_IN_PROGRESS, text);
@@ -271,7 +286,7 @@ fail_deployment(struct core *core, struct service *s, const struct failure *f)
     fail_primary(core, s, d, f->rollout);
     said_event(core, s, "(service %s) (deployment %s) deployment failed: %s.", s->name, d->id,
                f->event);
-    if (sd->status == SD_ROLLBACK_IN_PROGRESS) {
+    if (sd_is_return(sd)) {
         /* What was restored failed, too: no second rollback, an operator has to decide. */
         snprintf(reason, sizeof(reason), "Service deployment rollback failed because %s.",
                  f->because);
@@ -370,6 +385,8 @@ rollout_judge(struct core *core, struct service *s)
     enum breaker_status watched;
     int failures, threshold;
 
+    if (probation_judge(core, s))
+        return true;
     if (d == NULL || sd == NULL || d->rollout_state != ROLLOUT_IN_PROGRESS || sd_is_finished(sd))
         return false;
     if (judge_alarms(core, s, sd))
@@ -391,6 +408,45 @@ rollout_judge(struct core *core, struct service *s)
         return false;
     breaker_tripped(core, s);
     return true;
+}
+
+/* Its service deployment was a success, and stays one: whoever waited for it was told so.  Going back is
+ * another one, of the revision that is restored; both say why. */
+static struct service_deployment *
+begin_return(struct core *core, struct service *s, const struct deployment *target, const char *why)
+{
+    struct service_deployment *sd = sd_begin(core, s, target->revision);
+
+    text_copy(sd->deployment_id, ID_SIZE, str_of(target->id));
+    snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", why);
+    return sd;
+}
+
+void
+rollout_take_back(struct core *core, struct service *s, struct deployment *target)
+{
+    static const char why[] =
+        "Service deployment rolled back because its tasks exited within their probation.";
+    struct deployment *d = service_primary(s);
+    struct service_deployment *sd = service_current(s);
+
+    set_rollout(core, d, ROLLOUT_FAILED, "ECS deployment %s failed: tasks exited within their probation.");
+    said_event(core, s,
+               "(service %s) (deployment %s) deployment failed: tasks exited within their probation.",
+               s->name, d->id);
+    snprintf(sd->status_reason, sizeof(sd->status_reason),
+             "Service deployment succeeded; later its tasks exited within their probation, and it was "
+             "rolled back.");
+    sd->updated_at_ms = core->now_ms;
+    sd = begin_return(core, s, target, why);
+    snprintf(sd->rollback_reason, sizeof(sd->rollback_reason), "%s", why);
+    text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
+    text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
+    sd->rollback_started_at_ms = core->now_ms;
+    restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
+    strategy_begin(core, s);
+    if (s->course.is_on)
+        d->desired_count = s->desired_count; /* it has the traffic until that is moved */
 }
 
 void
@@ -415,9 +471,7 @@ rollout_return(struct core *core, struct service *s, struct deployment *target, 
     } else {
         /* The present one is complete (or failed and stalls): going back is a deployment of its
          * own. */
-        sd = sd_begin(core, s, target->revision);
-        text_copy(sd->deployment_id, ID_SIZE, str_of(target->id));
-        snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", why);
+        begin_return(core, s, target, why);
         restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
         strategy_begin(core, s);
     }
@@ -507,17 +561,14 @@ rollout_complete(struct core *core, struct service *s)
 
     set_rollout(core, d, ROLLOUT_COMPLETED, "ECS deployment %s completed.");
     d->completed_at_ms = core->now_ms;
+    probation_begin(core, s, d, d->is_rollback);
     d->is_rollback = false;
     text_copy(s->live_id, ID_SIZE, str_of(d->id));
     strategy_end(core, s);
     if (!rollout_retire_sources(core, s) && sd != NULL)
         sd->is_early = true;
-    if (sd != NULL && !sd_is_finished(sd)) {
-        if (sd->status == SD_ROLLBACK_IN_PROGRESS)
-            sd_finish(core, sd, SD_ROLLBACK_SUCCESSFUL, NULL);
-        else
-            sd_finish(core, sd, SD_SUCCESSFUL, NULL);
-    }
+    if (sd != NULL && !sd_is_finished(sd))
+        sd_succeed(core, sd, NULL);
     s->crash_streak = 0;
     said_event(core, s, "(service %s) (deployment %s) deployment completed.", s->name, d->id);
     rollout_prune(core, s);
@@ -581,13 +632,14 @@ rollout_task_healthy(struct core *core, struct task *t)
     s->crash_streak = 0;
     if (d->rollout_state != ROLLOUT_IN_PROGRESS)
         return;
-    if (d->failed_tasks > 0) {
-        d->failed_tasks = 0;
+    /* What failed its probation had been as healthy as this one is now. */
+    if (d->failed_tasks > d->probation_failures) {
+        d->failed_tasks = d->probation_failures;
         core_touch_service(core, s);
     }
-    if (sd != NULL && sd->status == SD_IN_PROGRESS && sd->breaker_failures > 0 &&
+    if (sd != NULL && sd->status == SD_IN_PROGRESS && sd->breaker_failures > d->probation_failures &&
         s->config.breaker.reset_on_healthy_task) {
-        sd->breaker_failures = 0;
+        sd->breaker_failures = d->probation_failures;
         core_touch_service(core, s);
     }
 }
@@ -625,7 +677,9 @@ rollout_task_ended(struct core *core, struct task *t, const struct ending *e)
         t->started_at_ms == 0 && (e->by_itself || t->stop_code == STOP_TaskFailedToStart);
     const bool crashed = t->started_at_ms != 0 && e->by_itself;
     const bool was_good = t->healthy_at_ms != 0;
+    bool on_probation;
 
+    probation_forgive(core, t);
     if (!failed_to_start && !crashed)
         return;
     if (!s->is_external)
@@ -639,8 +693,9 @@ rollout_task_ended(struct core *core, struct task *t, const struct ending *e)
         task_set_lost_task(core, t, failed_to_start);
         return;
     }
+    on_probation = crashed && probation_failed(core, t);
     /* Whoever turned resetOnHealthyTask off wants flapping tasks to add up. */
-    if (failed_to_start || !was_good || !s->config.breaker.reset_on_healthy_task)
+    if (failed_to_start || !was_good || on_probation || !s->config.breaker.reset_on_healthy_task)
         count_failure(core, s, d, t);
     if (d->status != DEPLOYMENT_PRIMARY || breaker_watches(s, d))
         return;

@@ -5,7 +5,8 @@
  *
  * What fails a deployment: tasks of the PRIMARY that never reached RUNNING, that failed their health
  * checks after the grace period, or (ours: users' pain 2 of ecs.md 11) that ran and exited before they
- * were healthy even once.  What the runtime lost (is_infrastructure) never counts. */
+ * were healthy even once, or within their probation (probation.h).  What the runtime lost
+ * (is_infrastructure) never counts. */
 #pragma once
 #include "core/index.h"
 
@@ -23,6 +24,8 @@ void rollout_complete(struct core *core, struct service *s);
 bool rollout_retire_sources(struct core *core, struct service *s);
 /* Is the bake time of a rolling update over?  The first question begins it. */
 bool rollout_has_baked(struct core *core, struct service *s);
+/* The present deployment is complete and failed its probation: `target` is made the PRIMARY again. */
+void rollout_take_back(struct core *core, struct service *s, struct deployment *target);
 /* An operator's rollback to `target`, whatever the state of the present deployment. */
 void rollout_return(struct core *core, struct service *s, struct deployment *target,
                     const char *reason);

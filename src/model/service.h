@@ -91,6 +91,9 @@ struct deployment {
     bool has_run;          /* one of its tasks reached RUNNING */
     bool is_failed;        /* no further launches */
     bool is_rollback;      /* re-activated by a rollback */
+    int probation_failures;         /* probation.h */
+    int64_t probation_until_ms;     /* a loop of failures has to begin before; 0: not complete, or restored */
+    int64_t probation_failed_at_ms; /* the last one */
     int alternates;        /* bit i: load balancer i of its revision leads to the alternate group */
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
     struct task_set *set;  /* owned; NULL: an ordinary one */

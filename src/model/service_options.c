@@ -12,6 +12,7 @@ struct option {
 static const struct option options[] = {
     {PROGRESS_DEADLINE_TAG, 10, 2592000, offsetof(struct service_options, progress_deadline_s),
      offsetof(struct service_options, has_progress_deadline)},
+    {PROBATION_TAG, 1, 86400, offsetof(struct service_options, probation_s), 0},
 };
 
 static bool
@@ -34,7 +35,8 @@ read_option(const struct option *o, const char *text, struct service_options *ou
 bool
 service_options_read(const struct json *tags, struct service_options *out, struct err *err)
 {
-    static const struct service_options defaults = {.progress_deadline_s = 86400};
+    static const struct service_options defaults = {.progress_deadline_s = 86400,
+                                                    .probation_s = 60};
     struct service_options found = defaults;
 
     *out = defaults;

@@ -143,12 +143,27 @@ TEST(a_crash_is_foretold_with_its_rollback)
     }
 }
 
-/* Two tasks that start after hours of nothing are given up one after the other (3 h each); one that
- * is healthy for two seconds passes for good, and then nobody takes it back. */
-TEST(what_does_not_end_is_said_not_to_end)
+TEST(what_fails_its_probation_is_foretold_to_be_taken_back)
 {
     cleanup_story struct story *st = running(&two);
+    cleanup(forecast_done) struct forecast f;
+
+    ask(st, 2, -1, FORECAST_CRASHES_LATER, &f);
+    CHECK(f.ends);
+    CHECK_EQ(f.status, SD_ROLLBACK_SUCCESSFUL);
+    CHECK(f.reason[0] != '\0');
+}
+
+/* Two tasks that start after hours of nothing are given up one after the other (3 h each); without any
+ * probation one that is healthy for two seconds passes for good, and then nobody takes it back. */
+TEST(what_does_not_end_is_said_not_to_end)
+{
+    struct story_options o = two;
+    cleanup_story struct story *st = NULL;
     cleanup(forecast_done) struct forecast hangs, flaps;
+
+    o.tags = "[{\"key\":\"naru:probationSeconds\",\"value\":\"0\"}]";
+    st = running(&o);
 
     ask(st, 2, -1, FORECAST_HANGS_AT_START, &hangs);
     CHECK(!hangs.ends && hangs.status == SD_IN_PROGRESS);

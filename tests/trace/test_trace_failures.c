@@ -80,6 +80,7 @@ TEST(an_exit_of_what_had_been_healthy_adds_up_only_if_nobody_resets)
         cleanup_story struct story *st = NULL;
         o.desired_count = 2;
         o.no_reset = !resets;
+        o.tags = "[{\"key\":\"naru:probationSeconds\",\"value\":\"0\"}]";
         st = story_new(&o);
         story_running(st, 1);
         story_healthy(st, 1);

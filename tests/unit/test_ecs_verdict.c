@@ -103,6 +103,24 @@ TEST(an_option_that_is_none_is_refused_by_every_door)
                w.core->clusters->arn);
 }
 
+TEST(a_probation_has_limits_of_its_own)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0,"
+                 "'tags':[{'key':'naru:probationSeconds','value':'86401'}]}",
+                 "InvalidParameterException",
+                 "The tag naru:probationSeconds must be 0 or a whole number of seconds from 1 to 86400, "
+                 "not '86401'.");
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0,"
+               "'tags':[{'key':'naru:probationSeconds','value':'1'}]}");
+    CHECK_EQ(w.core->services->options.probation_s, 1);
+    CHECK_EQ(w.core->services->options.progress_deadline_s, 86400);
+}
+
 TEST(a_deployment_that_gets_nowhere_says_so)
 {
     cleanup(world_done) struct world w;
