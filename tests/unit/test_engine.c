@@ -404,6 +404,162 @@ TEST(a_failing_commit_is_told_and_heals)
     end_world(&w);
 }
 
+/* ---- orders that go out late ---- */
+
+#define GROUP "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/tg/0123456789abcdef"
+
+/* Two tasks of their own, and one of a service that is in traffic; then what is done to them. */
+struct late {
+    struct engine *engine;
+    char task_id[ID_SIZE];      /* of the service */
+    int64_t drain_deadline_ms;
+    int64_t first_deadline_ms;  /* as it was told to stop */
+};
+
+static void
+step(struct late *l, struct event event)
+{
+    engine_step(l->engine, &event);
+}
+
+static struct json *
+parsed(const char *text)
+{
+    struct err err = {0};
+    struct json *doc = json_parse(str_of(text), &err);
+
+    CHECK(doc != NULL);
+    return doc;
+}
+
+static void
+run_tasks(struct late *l, const struct core *core, int count)
+{
+    step(l, (struct event){.type = EVENT_TASK_RUN,
+                           .task_run = {.cluster_arn = core->clusters->arn,
+                                        .task_definition_arn = core->task_definitions->arn,
+                                        .count = count,
+                                        .launch_type = LAUNCH_FARGATE}});
+}
+
+static void
+create_tasks(void *arg, struct core *core, int64_t now_ms)
+{
+    struct late *l = arg;
+    struct service_load_balancer lb = {.target_group_arn = GROUP, .container_name = "app",
+                                       .container_port = 80};
+    cleanup_json struct json *empty = json_object(), *config_doc = json_object();
+    cleanup_json struct json *definition =
+        parsed("{\"networkMode\":\"awsvpc\",\"compatibilities\":[\"FARGATE\"],\"containerDefinitions\":[{"
+               "\"name\":\"app\",\"image\":\"app@sha256:"
+               "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"cpu\":10,"
+               "\"memory\":10,\"essential\":true,\"portMappings\":[{\"containerPort\":80,"
+               "\"hostPort\":80,\"protocol\":\"tcp\"}]}]}");
+    const struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200,
+                                             .doc = config_doc};
+    struct target_group *group = mem_new(sizeof(*group));
+
+    text_copy(group->arn, sizeof(group->arn), STR(GROUP));
+    group->deregistration_delay_s = 300;
+    step(l, (struct event){.type = EVENT_CLUSTER_CREATE,
+                           .cluster_create = {.region = "eu-west-1", .name = "c", .doc = empty}});
+    step(l, (struct event){.type = EVENT_TASK_DEFINITION_REGISTER,
+                           .task_definition_register = {.region = "eu-west-1", .family = "web",
+                                                        .doc = definition}});
+    step(l, (struct event){.type = EVENT_TARGET_GROUP_PUT, .target_group_put = {.target_group = group}});
+    run_tasks(l, core, 2);
+    step(l, (struct event){.type = EVENT_SERVICE_CREATE,
+                           .service_create = {.cluster_arn = core->clusters->arn, .name = "s",
+                                              .created_by = "", .client_token = "",
+                                              .desired_count = 1,
+                                              .task_definition_arn = core->task_definitions->arn,
+                                              .launch_type = LAUNCH_FARGATE, .load_balancers = &lb,
+                                              .load_balancer_count = 1, .config = &config,
+                                              .doc = empty}});
+    CHECK(core->services->live != NULL);
+    text_copy(l->task_id, sizeof(l->task_id), str_of(core->services->live->id));
+    struct task_container container = core->services->live->containers[0];
+    container.last_status = TASK_RUNNING;
+    step(l, (struct event){.type = EVENT_TASK_STATE,
+                           .task_state = {.task_id = l->task_id, .status = TASK_RUNNING,
+                                          .containers = &container, .container_count = 1,
+                                          .address = "10.0.0.1"}});
+    CHECK(core->target_groups->targets != NULL);
+}
+
+static void
+stop_standalone(struct late *l, const struct core *core)
+{
+    const struct task *t = core->tasks;
+
+    while (t->service != NULL || !task_is_wanted(t))
+        t = t->next;
+    step(l, (struct event){.type = EVENT_TASK_STOP_REQUEST, .task_stop_request = {.task_arn = t->arn}});
+}
+
+static void
+stop_one(void *arg, struct core *core, int64_t now_ms)
+{
+    stop_standalone(arg, core);
+}
+
+/* One call, so one commit: a task that no one is led to is signalled, another one starts, and the task
+ * of the service is taken out of traffic. */
+static void
+stop_and_start(void *arg, struct core *core, int64_t now_ms)
+{
+    struct late *l = arg;
+    const struct task *t = core_task_by_id(core, l->task_id);
+
+    stop_standalone(l, core);
+    run_tasks(l, core, 1);
+    step(l, (struct event){.type = EVENT_TASK_STOP_REQUEST, .task_stop_request = {.task_arn = t->arn}});
+    CHECK_EQ(t->last_status, TASK_DEACTIVATING);
+    l->first_deadline_ms = t->drain_deadline_ms;
+}
+
+static void
+read_drain(void *arg, struct core *core, int64_t now_ms)
+{
+    struct late *l = arg;
+
+    l->drain_deadline_ms = core_task_by_id(core, l->task_id)->drain_deadline_ms;
+}
+
+TEST(orders_that_go_out_late_stop_nothing_and_drains_begin_anew)
+{
+    struct world w = new_world();
+    struct late l = {.engine = w.engine};
+    int64_t until;
+    int begun, views_before;
+
+    CHECK(engine_run(w.engine, create_tasks, &l));
+    CHECK(engine_run(w.engine, read_drain, &l)); /* the orders of before are performed by now */
+    CHECK_EQ(atomic_load(&starts), 3);
+    CHECK(engine_run(w.engine, stop_one, &l));
+    CHECK(engine_run(w.engine, read_drain, &l));
+    CHECK_EQ(atomic_load(&stops), 1); /* a prompt one is performed */
+    begun = atomic_load(&starts);
+    views_before = atomic_load(&views);
+    signal(SIGXFSZ, SIG_IGN);
+    set_file_limit(1024);
+    CHECK(!engine_run(w.engine, stop_and_start, &l));
+    clock_sleep_ms(1200); /* a try of the timer's fails, too */
+    CHECK_EQ(atomic_load(&starts), begun);
+    CHECK_EQ(atomic_load(&views), views_before);
+    set_file_limit(RLIM_INFINITY);
+    until = clock_monotonic_ms() + 10000;
+    while (!engine_run(w.engine, read_drain, &l) && clock_monotonic_ms() < until)
+        clock_sleep_ms(50);
+    CHECK(engine_run(w.engine, read_drain, &l));
+    CHECK(atomic_load(&starts) > begun);       /* what is harmless is performed */
+    CHECK(atomic_load(&views) > views_before); /* and the balancer hears what goes out of traffic */
+    CHECK_EQ(atomic_load(&stops), 1);          /* but nothing is signalled */
+    /* The balancer has its whole delay from when it could hear of it. */
+    CHECK(l.drain_deadline_ms >= l.first_deadline_ms + 1000);
+    end_world(&w);
+}
+
 TEST(a_start_tells_the_hands_what_is_known)
 {
     struct world w = new_world();
