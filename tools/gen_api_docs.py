@@ -58,7 +58,7 @@ def page():
               "`endsWithContainerInstance`.", "",
               "Tags of a service, which every client can send, are options where ECS has none; a value that is none is an `InvalidParameterException`:", "",
               "| tag | value | without it |", "|---|---|---|",
-              "| `naru:progressDeadlineSeconds` | 10 to 2592000; 0: never. A deployment in which no more tasks became healthy for so long fails | 86400 for ROLLING |",
+              "| `naru:progressDeadlineSeconds` | 10 to 2592000; 0: never. A deployment in which no more tasks became healthy for so long fails | 86400 |",
               "| `naru:probationSeconds` | 1 to 86400; 0: none. For so long after RUNNING an exit with a code other than 0 is a failure of the deployment, even of a healthy task; and for so long after COMPLETED such a crash loop may begin | 60 |",
               ""]
     return "\n".join(lines)

@@ -141,8 +141,6 @@ MUTATIONS = [
      "    sd->stalled_ms = sd->clock_from_ms = 0;\n    sd->most_healthy = 0;\n", "", "promise 3"),
     ("a deadline rolls back unasked", "rollout.c",
      ".rolls_back = breaker->enable && breaker->rollback});", ".rolls_back = true});", "ecs.md 6.3"),
-    ("the default deadline shortens stages", "progress.c",
-     "    if (s->course.is_on && !s->options.has_progress_deadline)\n        return 0;\n", "", "ecs.md 6.8"),
     ("what was healthy may exit as it likes", "rollout.c",
      "!was_good || on_probation || !s->config", "!was_good || !s->config", "promise 3: it flaps for ever"),
     ("a healthy replacement makes a failed probation good", "rollout.c",

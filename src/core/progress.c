@@ -17,12 +17,9 @@ watched(const struct service *s, const struct deployment *p)
                : sd;
 }
 
-/* Where traffic is moved, each stage has a limit anyway: only a deadline that was asked for is added. */
 static int64_t
 limit_ms(const struct service *s)
 {
-    if (s->course.is_on && !s->options.has_progress_deadline)
-        return 0;
     return s->options.progress_deadline_s * 1000LL;
 }
 

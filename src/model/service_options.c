@@ -6,13 +6,12 @@
 struct option {
     const char *tag;
     int min, max; /* beside 0 */
-    size_t value, flag; /* offsets: int, and bool or 0 */
+    size_t value; /* offset of an int */
 };
 
 static const struct option options[] = {
-    {PROGRESS_DEADLINE_TAG, 10, 2592000, offsetof(struct service_options, progress_deadline_s),
-     offsetof(struct service_options, has_progress_deadline)},
-    {PROBATION_TAG, 1, 86400, offsetof(struct service_options, probation_s), 0},
+    {PROGRESS_DEADLINE_TAG, 10, 2592000, offsetof(struct service_options, progress_deadline_s)},
+    {PROBATION_TAG, 1, 86400, offsetof(struct service_options, probation_s)},
 };
 
 static bool
@@ -27,8 +26,6 @@ read_option(const struct option *o, const char *text, struct service_options *ou
                        "The tag %s must be 0 or a whole number of seconds from %d to %d, not '%.64s'.",
                        o->tag, o->min, o->max, text);
     *(int *)((char *)out + o->value) = (int)n;
-    if (o->flag != 0)
-        *(bool *)((char *)out + o->flag) = true;
     return true;
 }
 

@@ -11,9 +11,8 @@
 #define PROBATION_TAG "naru:probationSeconds"
 
 struct service_options {
-    int progress_deadline_s;      /* 0: none */
-    bool has_progress_deadline;   /* it was said, and is not the default */
-    int probation_s;              /* 0: none */
+    int progress_deadline_s; /* 0: none */
+    int probation_s;         /* 0: none */
 };
 
 /* `tags`: an array of {key,value}, or NULL. */
