@@ -7,6 +7,7 @@
 #include "agent/docker.h"
 #include "agent/docker_stream.h"
 #include "agent/log_room.h"
+#include "agent/log_tail.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
@@ -206,11 +207,13 @@ follower_free(struct follower *f)
     free(f);
 }
 
+/* Nothing more comes: what a post-mortem needs is put aside. */
 static void
 follower_drop(struct follower *f)
 {
     struct follower **at = &f->logs->followers;
 
+    log_tail_keep(f->logs->data_dir, f->task, f->container, f->path);
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
@@ -351,13 +354,19 @@ make_room(struct container_logs *logs)
 {
     const struct log_room room = {
         .bytes_max = LOGS_TOTAL_MAX, .folders_max = LOGS_TASKS_MAX, .is_in_use = is_followed, .arg = logs};
+    const struct log_room tails = {.bytes_max = LOG_TAILS_TOTAL_MAX,
+                                   .folders_max = LOG_TAILS_TASKS_MAX,
+                                   .is_in_use = is_followed,
+                                   .arg = logs};
     cleanup_free char *folder = text_format("%s/log/tasks", logs->data_dir);
+    cleanup_free char *tails_folder = text_format("%s/log/tails", logs->data_dir);
     const int64_t now_ms = clock_monotonic_ms();
 
     if (logs->room_made_ms != 0 && now_ms - logs->room_made_ms < ROOM_EVERY_MS)
         return;
     logs->room_made_ms = now_ms;
     log_room_make(folder, &room);
+    log_room_make(tails_folder, &tails);
 }
 
 static void

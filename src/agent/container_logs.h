@@ -4,6 +4,7 @@
  * Docker cut (16 KiB) is several lines.  At LOG_FILE_MAX the file becomes .log.1 and that .log.2, whose
  * old content goes.  Logs outlive their task until all of them together pass LOGS_TOTAL_MAX, or are those
  * of more than LOGS_TASKS_MAX tasks; then the longest untouched go first.
+ * The last lines of each container are kept for longer: log_tail.h.
  * What cannot be written (a full disk) is asked of Docker again until it can.  After a restart of ours or of Docker the capture goes on behind the last line on disk, so nothing is
  * lost that Docker still has, and nothing is doubled.
  * Its own loop thread: disk and log bytes never keep the runners waiting.  Calls from any thread. */
