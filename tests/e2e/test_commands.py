@@ -12,8 +12,8 @@ import urllib.request
 import harness
 from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
 
-COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "plan", "simulate", "logs", "build", "pipeline",
-            "aws", "git-hook")
+COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "plan", "simulate", "explain", "logs", "build",
+            "pipeline", "aws", "git-hook")
 
 
 def run(*args, **env):
