@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* naru explain of a service deployment, or of a service (its newest one): one paragraph, then the events, the
- * tasks that failed, what the load balancer sees, and what changed since the revision before. */
+/* naru explain of a service deployment, or of a service (its newest one): one paragraph, then the
+ * events, the tasks that failed, what the load balancer sees, and what changed since the revision
+ * before. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -17,7 +17,8 @@ struct explain {
 char *explain_task_story(const struct json *task); /* one sentence */
 void explain_print_containers(const struct json *task);
 void explain_print_evidence(const struct json *postmortem);
-/* The last lines of its containers, each as "container: line": from its logs, or what is kept of them. */
+/* The last lines of its containers, each as "container: line": from its logs, or what is kept of
+ * them. */
 struct json *explain_log(const char *data_dir, const char *task_id, int64_t lines);
 
 struct explain_versions {
@@ -28,6 +29,6 @@ struct explain_versions {
 struct json *explain_changes(struct client *client, const struct explain_versions *v);
 void explain_print_changes(const struct json *changes, const char *since);
 
-/* Is `x->name` a service, or a service deployment?  Then it is told, or *err says why not; else nothing is
- * done.  False on errors. */
+/* Is `x->name` a service, or a service deployment?  Then it is told, or *err says why not; else
+ * nothing is done.  False on errors. */
 bool explain_deployment(struct explain *x, bool *is_one, struct err *err);

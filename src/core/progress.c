@@ -2,8 +2,8 @@
 #include "core/progress.h"
 #include "core/rollout.h"
 
-/* Woken so much after it had asked for, naru itself stood still; reports of progress may be on their way,
- * and get a moment more. */
+/* Woken so much after it had asked for, naru itself stood still; reports of progress may be on
+ * their way, and get a moment more. */
 #define LATE_MS 1000
 #define REPORTS_TAKE_MS 5000
 
