@@ -713,8 +713,7 @@ check_progress(struct world *w, int service)
                        (long long)(w->now_ms - s->progress_ms), s->deadline_s);
     }
     healthy = healthy_of(w, service, p->id);
-    if (strcmp(s->watched_id, sd->id) == 0 && healthy <= s->most_healthy &&
-        healthy < desired_of(w, service))
+    if (strcmp(s->watched_id, sd->id) == 0 && healthy <= s->most_healthy)
         return;
     text_copy(s->watched_id, ID_SIZE, str_of(sd->id));
     s->most_healthy = healthy;

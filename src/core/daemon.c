@@ -151,14 +151,14 @@ start_tasks(struct round *r)
 {
     int started = 0;
 
-    core_stop_waiting(r->core, r->s);
+    r->s->lacks_place = false;
     for (struct container_instance *i = r->s->cluster->instances; i != NULL; i = i->next_in_cluster) {
         if (!is_eligible(r, i) || !i->is_connected)
             continue;
         if (is_free_of(i, r->s))
             started += moves_launch_on(r->core, r->s, r->primary, i);
         else if (i->peer_count == 0)
-            core_wait_for_place(r->core, r->s);
+            r->s->lacks_place = true;
     }
     return started;
 }

@@ -297,6 +297,7 @@ move(struct core *core, struct service *s)
 
     if (rollout_judge(core, s))
         return true;
+    s->lacks_place = false;
     if (s->course.is_on)
         return strategy_move(core, s);
     if (rolling_move(core, s))
@@ -450,6 +451,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
     }
     if (s->status == SERVICE_ACTIVE && s->is_external) {
         task_sets_advance(core, s);
+        core_wait_for_place(core, s);
     } else if (s->status == SERVICE_ACTIVE) {
         if (!s->course.is_on)
             zones_balance(core, s);
@@ -458,6 +460,7 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
             assert(rounds < ROUNDS_MAX);
         }
         finish(core, s);
+        core_wait_for_place(core, s);
     } else if (s->status == SERVICE_DRAINING) {
         drain_service(core, s);
     }

@@ -232,7 +232,9 @@ core_wait_for_place(struct core *core, struct service *s)
 {
     struct service *first = core->index->waiting;
 
-    if (s->is_waiting)
+    if (!s->lacks_place)
+        core_stop_waiting(core, s);
+    if (s->is_waiting || !s->lacks_place)
         return;
     s->is_waiting = true;
     s->prev_waiting = NULL;

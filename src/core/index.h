@@ -94,7 +94,7 @@ void core_queue(struct core *core, struct service *s);            /* NULL: the s
 struct service *core_unqueue(struct core *core);
 void core_set_wake(struct core *core, struct service *s, int64_t wake_ms);
 void core_forget_wake(struct core *core, struct service *s);
-/* Services whose task no instance takes: tried again whenever a place comes free. */
+/* Notes whether the service lacks a place: if so, it is tried again whenever one comes free. */
 void core_wait_for_place(struct core *core, struct service *s);
 void core_stop_waiting(struct core *core, struct service *s);
 void core_queue_waiting(struct core *core);

@@ -139,7 +139,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
     if (lack != PLACE_FITS) {
         place_complaint(complaint, s, closest, lack);
         said_complaint(core, s, complaint);
-        core_wait_for_place(core, s);
+        s->lacks_place = true;
         return false;
     }
     t = task_create(core, &(struct task_plan){.cluster_arn = s->cluster_arn,
@@ -178,8 +178,6 @@ moves_launch(struct core *core, struct service *s, struct deployment *d, int cou
     sc->total += done;
     if (done < count && d == sc->primary)
         sc->has_no_place = true;
-    if (done == count)
-        core_stop_waiting(core, s);
     return done;
 }
 

@@ -66,13 +66,22 @@ is_held(const struct service *s)
     return false;
 }
 
+/* Once all of its tasks have places, it is for them to be healthy; that none is left for whoever is
+ * to replace a failing one does not excuse that one. */
+static bool
+lacks_places(const struct service *s, const struct deployment *p)
+{
+    return s->lacks_place && p->count.wanted < s->desired_count;
+}
+
 static bool
 must_stand(const struct core *core, const struct service *s, const struct deployment *p)
 {
     const struct revision *r = p->revision;
 
-    return s->environment_failed || s->is_waiting || (!r->is_resolved && r->resolve_failures > 0) ||
-           !any_agent_speaks(core) || is_out_of_reach(s, p) || is_held(s);
+    return s->environment_failed || lacks_places(s, p) ||
+           (!r->is_resolved && r->resolve_failures > 0) || !any_agent_speaks(core) ||
+           is_out_of_reach(s, p) || is_held(s);
 }
 
 static void
@@ -103,14 +112,14 @@ progress_judge(struct core *core, struct service *s)
 
     if (sd == NULL)
         return false;
-    if (limit == 0 || !lacks_tasks(s, p) || p->count.healthy > sd->most_healthy) {
+    if (limit == 0 || p->count.healthy > sd->most_healthy) {
         sd->most_healthy = p->count.healthy;
         sd->clock_from_ms = 0;
         set_spent(core, s, sd, 0);
     }
-    if (limit == 0 || !lacks_tasks(s, p))
+    if (limit == 0)
         return false;
-    if (must_stand(core, s, p)) {
+    if (!lacks_tasks(s, p) || must_stand(core, s, p)) {
         stand(core, s, sd);
         return false;
     }

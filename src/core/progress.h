@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* progress.h - the progress deadline: a deployment that gets nowhere for so long has failed.
  * Progress is that more tasks of the PRIMARY are healthy than ever before in this deployment, so
- * flapping is none.  The clock runs while tasks are missing, and only then: not during drains,
+ * flapping is none.  The clock runs while tasks are missing, and stands else: during drains,
  * bake times and hooks, which have ends of their own.  It stands while the infrastructure is at
  * fault (nothing answers, no place, an agent is gone) or protected tasks hold the deployment back.
  * Nor does it run while naru itself stands still.  What is stored is the time that was spent

@@ -457,6 +457,7 @@ task_sets_advance(struct core *core, struct service *s)
 
     do {
         moved = 0;
+        s->lacks_place = false;
         for (struct deployment *d = s->deployments; d != NULL; d = d->next)
             moved += move(core, s, d);
         assert(++rounds < ROUNDS_MAX);

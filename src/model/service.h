@@ -248,7 +248,8 @@ struct service {
     struct service *next_queued;
     bool is_queued, is_dirty;
     uint64_t change;           /* numbers its state and its tasks': no other state of any service has it */
-    bool is_waiting;           /* a task could not be placed: in the core's list of those that wait */
+    bool lacks_place;          /* no instance took a task in the last round */
+    bool is_waiting;           /* for that: in the core's list of those that wait */
     struct service *next_waiting, *prev_waiting;
     int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */
     int infrastructure_streak; /* tasks lost to the runtime, in a row */

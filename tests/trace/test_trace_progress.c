@@ -282,6 +282,68 @@ TEST(bounds_within_which_nothing_can_move_do_not)
     CHECK(went_back(st));
 }
 
+TEST(whoever_starts_nothing_lacks_no_place)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 1);
+    story_host(st, 1, true);
+    story_update(st, 2); /* no place */
+    clock_at(st, 100000);
+    story_service(st)->config.maximum_percent = 100; /* and now no leave */
+    story_desired(st, 1);
+    clock_at(st, 159999);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    clock_at(st, 160000);
+    CHECK(went_back(st));
+}
+
+/* There is room for two tasks: its replacement waits for the verdict on the other one. */
+TEST(a_failing_task_is_not_excused_by_a_lack_of_room)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    o.desired_count = 2;
+    o.has_breaker = false;
+    st = story_new(&o);
+    story_host(st, 20, true);
+    clock_at(st, 10000);
+    story_running(st, 1);
+    story_running(st, 2);
+    story_healthy(st, 1); /* progress, the last */
+    clock_at(st, 20000);
+    story_unhealthy(st, 1);
+    CHECK_EQ(st->task_count, 2);
+    clock_at(st, 69999);
+    CHECK(!service_primary(story_service(st))->is_failed);
+    clock_at(st, 70000);
+    CHECK(service_primary(story_service(st))->is_failed);
+}
+
+TEST(flapping_while_it_bakes_adds_up)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    o.strategy = (struct strategy_config){.bake_min = 5};
+    o.has_breaker = false;
+    st = story_new(&o);
+    for (int i = 1; i <= 3; i++) {
+        clock_at(st, i * 40000);
+        story_running(st, i);
+        story_healthy(st, i);
+        clock_at(st, i * 40000 + 20000);
+        story_unhealthy(st, i);
+    }
+    clock_at(st, 159999);
+    CHECK(!service_primary(story_service(st))->is_failed);
+    clock_at(st, 160000);
+    CHECK(service_primary(story_service(st))->is_failed); /* thrice 20 s without a healthy one */
+}
+
 TEST(the_time_that_naru_was_away_is_not_the_deployments)
 {
     cleanup_story struct story *st = updating(&one);
