@@ -287,14 +287,19 @@ void store_clear(struct world *w);
 void check_effects(struct world *w);           /* decisions, before they are performed */
 void check_after_step(struct world *w);
 void check_signal(struct world *w, int container); /* a SIGTERM arrives */
-bool world_is_steady(struct world *w, char *why, size_t why_size);
 void check_effects_from(struct world *w, int first);
 void told(struct world *w, const struct event *ev); /* the step of `ev` is committed */
 
 /* ... and for the judges of other files */
 bool is_wanted(const struct sim_container *c);
 bool is_told_healthy(const struct world *w, int container);
+int wanted_on(const struct world *w, int service, int host);
+int desired_of(const struct world *w, int service);
+bool is_eligible(const struct world *w, int service, int host); /* takes one more task */
+
+/* steady.c: has come to rest */
 bool is_bad(const struct sim_service *s, const char *definition);
+bool world_is_steady(struct world *w, char *why, size_t why_size);
 
 /* task_sets.c: the deployment controller EXTERNAL */
 void told_task_set(struct world *w, const struct event *ev);
