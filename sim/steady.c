@@ -67,8 +67,7 @@ is_balanced(const struct world *w, int service)
     return (tasks[0] - tasks[1] < 2 || room[1] == 0) && (tasks[1] - tasks[0] < 2 || room[0] == 0);
 }
 
-/* No host takes one more: a deployment's clock stands, and only the limit of its stage ends it.
- * A provider's hosts may be full while others are not. */
+/* No host takes one more; a provider's hosts may be full while others are not. */
 static bool
 is_full(const struct world *w, int service)
 {
@@ -110,7 +109,7 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     if (is_bad(s, p->revision->task_definition_arn))
         return (!s->has_breaker && s->deadline_s == 0) || p->rollout_state != ROLLOUT_IN_PROGRESS ||
                (now->course.is_on && now->course.stage == STAGE_CLEAN_UP) || /* for a day */
-               (now->course.is_on && now->course.stage == STAGE_SCALE_UP && is_full(w, service));
+               (n.up == n.foreign && is_full(w, service)); /* its clock stands */
     desired = desired_of(w, service);
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&
            n.foreign == 0 && is_balanced(w, service) && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);

@@ -66,12 +66,12 @@ is_held(const struct service *s)
     return false;
 }
 
-/* Once all of its tasks have places, it is for them to be healthy; that none is left for whoever is
- * to replace a failing one does not excuse that one. */
+/* The lack of places is to blame as long as whoever has one is healthy: it does not excuse a task
+ * that fails, nor that its replacement has to wait. */
 static bool
 lacks_places(const struct service *s, const struct deployment *p)
 {
-    return s->lacks_place && p->count.wanted < s->desired_count;
+    return s->lacks_place && p->count.healthy >= p->count.wanted;
 }
 
 static bool
