@@ -72,7 +72,8 @@ probation_forgive(struct core *core, struct task *ended)
     struct deployment *d = ended->deployment;
     bool is_forgiven = false;
 
-    if (d->probation_failures == 0 || !s->config.breaker.reset_on_healthy_task)
+    if (d->status != DEPLOYMENT_PRIMARY || d->probation_failures == 0 ||
+        !s->config.breaker.reset_on_healthy_task)
         return;
     is_forgiven = has_stood(core, s, d, ended);
     for (const struct task *t = s->live; t != NULL && !is_forgiven; t = t->next_live)

@@ -332,3 +332,19 @@ TEST(where_traffic_was_moved_it_moves_back_by_the_same_stages)
     }
     CHECK_EQ(service_current(s)->status, SD_ROLLBACK_SUCCESSFUL);
 }
+
+/* The last one of its tasks to stop had run for long enough; nobody is to care any more. */
+TEST(a_deployment_that_is_over_stays_as_it_was)
+{
+    cleanup_story struct story *st = updated(&one);
+    const struct deployment *second = primary(st);
+
+    crash_at(st, 10000, 1);
+    story_update(st, 1);
+    story_run_and_heal(st, 4, 4);
+    story_drained(st, 3);
+    CHECK_EQ(second->status, DEPLOYMENT_INACTIVE);
+    story_at(st, 400000);
+    story_stopped(st, 3, 143);
+    CHECK_EQ(second->probation_failures, 1);
+}
