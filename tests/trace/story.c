@@ -4,6 +4,7 @@
 
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define REGION "eu-west-1"
+#define MANY_ROWS 200
 
 static int
 name_task(struct story *st, const char *id)
@@ -190,7 +191,8 @@ check_row(void *arg, enum row_kind kind, const char *key)
     c->count++;
 }
 
-/* Promise 7: whatever a step changed, it persisted. */
+/* Promise 7: whatever a step changed, it persisted.  What one forgot stays wrong until that row is
+ * written again, so with MANY_ROWS, where this takes its time, each sixteenth step is looked at. */
 static void
 check_rows(struct story *st)
 {
@@ -207,7 +209,10 @@ commit(struct story *st)
         if (st->effects.at[i].type == EFFECT_PERSIST)
             commit_row(st, &st->effects.at[i].persist);
     }
-    check_rows(st);
+    if (st->row_count < MANY_ROWS || ++st->unchecked == 16) {
+        check_rows(st);
+        st->unchecked = 0;
+    }
 }
 
 void

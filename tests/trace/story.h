@@ -38,6 +38,7 @@ struct story {
     int hook_count;
     struct story_row *rows;
     int row_count;
+    int unchecked; /* steps since all rows were compared */
     bool names_hosts;        /* several: TASK_START is told as "start t1@h2" */
     bool resolves_by_itself; /* default: IMAGE_RESOLVE is answered in the same step */
 };
