@@ -6,12 +6,13 @@ usage: tests/run.py [--naru build/naru] [--root DIR] [--soak] [PATTERN]
 
 Starts a private dockerd and one naru for tests/api; the tests of tests/e2e start servers of their own
 on that dockerd. Everything lives under DIR (default: build/real) and ends with this program. PATTERN keeps
-the tests whose id contains it. Ends with a line `N passed, N failed`."""
+the tests whose id contains it. Ends with the ten that took longest and a line `N passed, N failed`."""
 import argparse
 import os
 import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,11 +35,24 @@ def chosen_tests(folder, pattern):
     return unittest.TestSuite(t for t in flatten(found) if pattern in t.id())
 
 
+class TimedResult(unittest.TextTestResult):
+    """Also knows how long each test took; what a class prepares for its tests counts to the first."""
+    seconds = []
+    since = time.monotonic()
+
+    def stopTest(self, test):
+        now = time.monotonic()
+        TimedResult.seconds.append((now - TimedResult.since, test.id()))
+        TimedResult.since = now
+        super().stopTest(test)
+
+
 def run(folder, pattern, totals):
     suite = chosen_tests(folder, pattern)
     if suite.countTestCases() == 0:
         return
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    TimedResult.since = time.monotonic()
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=TimedResult).run(suite)
     bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     totals["failed"] += bad
     totals["skipped"] += len(result.skipped)
@@ -64,6 +78,8 @@ def main():
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         print(f"run.py: {error}", file=sys.stdout)
         totals["failed"] += 1
+    for seconds, name in sorted(TimedResult.seconds, reverse=True)[:10]:
+        print(f"{seconds:6.1f} s  {name}")
     skipped = f", {totals['skipped']} skipped" if totals["skipped"] else ""
     print(f"{totals['passed']} passed, {totals['failed']} failed{skipped}")
     return 1 if totals["failed"] else 0
