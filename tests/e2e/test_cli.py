@@ -172,6 +172,7 @@ class CommandLine(unittest.TestCase):
     def test_down_takes_only_what_is_ours(self):
         data, port = self.dir / "other", str(free_port())
         env = dict(self.env, NARU_DATA_DIR=str(data))
+        self.settle()
         mine = harness.DOCKER.containers("label=naru.installation")
         self.assertEqual(self.naru("up", "--server-only", "--port", port, env=env).returncode, 0)
         self.assertTrue((data / "credentials.json").exists())
