@@ -185,9 +185,10 @@ static bool
 is_over(const struct service *s)
 {
     const struct service_deployment *sd = service_current(s);
-    const struct deployment *p = service_primary(s);
 
-    return (sd == NULL || sd_is_finished(sd)) && (s->is_steady || p == NULL || p->is_failed);
+    if (sd == NULL) /* of task sets, perhaps of none */
+        return s->is_steady || s->deployments == NULL;
+    return sd_is_finished(sd) && (s->is_steady || service_primary(s)->is_failed);
 }
 
 /* The next thing that happens, or a deadline of the core; false if it is beyond the horizon. */

@@ -43,14 +43,14 @@ is_expected(const struct forecast_world *w, const struct happening *h)
     return false;
 }
 
-/* An order that is given again while it is carried out changes nothing. */
-static void
+/* An order that is given again while it is carried out changes nothing: false. */
+static bool
 expect(struct forecast_world *w, struct happening h, int64_t after_ms)
 {
     int at = w->due_count;
 
     if (is_expected(w, &h))
-        return;
+        return false;
     h.at_ms = w->now_ms + after_ms;
     h.order = w->order++;
     if (w->due_count == w->due_capacity) {
@@ -62,6 +62,7 @@ expect(struct forecast_world *w, struct happening h, int64_t after_ms)
     memmove(&w->due[at + 1], &w->due[at], (size_t)(w->due_count - at) * sizeof(w->due[0]));
     w->due[at] = h;
     w->due_count++;
+    return true;
 }
 
 static bool
@@ -85,7 +86,8 @@ expect_start(struct forecast_world *w, const struct task *t)
     struct happening h = {.kind = RUNS};
 
     text_copy(h.arn, ARN_SIZE, str_of(t->arn));
-    forecast_note_task(w, FORECAST_START, t);
+    if (t->created_at_ms == w->now_ms) /* else it is asked again */
+        forecast_note_task(w, FORECAST_START, t);
     switch (fault_of(w, t)) {
     case FORECAST_HANGS_AT_START:
         return;
@@ -149,17 +151,17 @@ forecast_expect_all(struct forecast_world *w)
                 expect_start(w, t);
             break;
         case EFFECT_TASK_STOP:
-            forecast_note_task(w, FORECAST_STOP, core_task_by_arn(w->core, e->task_stop.task_arn));
             text_copy(h.arn, ARN_SIZE, str_of(e->task_stop.task_arn));
-            expect(w, h, w->options->stop_ms);
+            if (expect(w, h, w->options->stop_ms))
+                forecast_note_task(w, FORECAST_STOP, core_task_by_arn(w->core, h.arn));
             break;
         case EFFECT_TARGET_REGISTER:
             expect_verdict(w, &e->target_register);
             break;
         case EFFECT_TARGET_DEREGISTER:
-            forecast_note_task(w, FORECAST_DRAIN, owner_of(w, &e->target_deregister));
-            expect(w, (struct happening){.kind = DRAINED, .target = e->target_deregister},
-                   w->options->drain_ms);
+            h = (struct happening){.kind = DRAINED, .target = e->target_deregister};
+            if (expect(w, h, w->options->drain_ms))
+                forecast_note_task(w, FORECAST_DRAIN, owner_of(w, &h.target));
             break;
         case EFFECT_BALANCER_CONFIG:
             h.kind = IN_FORCE;
