@@ -82,6 +82,63 @@ TEST(strategies_are_applied_one_after_the_other)
     CHECK_TRACE(st, "0 create | start t1@a1 start t2@b1 start t3@a1 start t4@b1\n");
 }
 
+/* The second strategy chooses among those that the first finds equally good. */
+TEST(equally_full_instances_are_told_apart_by_the_next_strategy)
+{
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        12, 100, 200, .hosts = two_zones,
+        .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"},"
+                        "{\"type\":\"spread\",\"field\":\"attribute:ecs.availability-zone\"}")});
+
+    CHECK_EQ(tasks_on(st, "a1"), 10); /* full */
+    CHECK_EQ(tasks_on(st, "a2"), 0);  /* as empty as b1, but in the zone of the other ten */
+    CHECK_EQ(tasks_on(st, "b1"), 2);
+}
+
+TEST(instances_with_equally_many_tasks_are_told_apart_by_the_next_strategy)
+{
+    static const struct story_host hosts[] = {{"large", "a", "red", 400, 4000},
+                                              {"short-of-cpu", "a", "red", 100, 3000},
+                                              {"short-of-memory", "a", "blue", 300, 1000},
+                                              {0}};
+    static const struct {
+        const char *next, *trace;
+    } rows[] = {
+        {"{\"type\":\"binpack\",\"field\":\"cpu\"}",
+         "0 create | start t1@short-of-cpu start t2@short-of-memory start t3@large"
+         " start t4@short-of-cpu start t5@short-of-memory\n"},
+        {"{\"type\":\"binpack\",\"field\":\"memory\"}",
+         "0 create | start t1@short-of-memory start t2@short-of-cpu start t3@large"
+         " start t4@short-of-memory start t5@short-of-cpu\n"},
+        {"{\"type\":\"spread\",\"field\":\"attribute:color\"}",
+         "0 create | start t1@large start t2@short-of-memory start t3@short-of-cpu"
+         " start t4@short-of-memory start t5@large\n"}};
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        cleanup_story struct story *st = NULL;
+        char doc[256];
+        snprintf(doc, sizeof(doc), STRATEGY("{\"type\":\"spread\",\"field\":\"instanceId\"},%s"),
+                 rows[i].next);
+        st = story_new(&(struct story_options){5, 100, 200, .hosts = hosts, .doc = doc});
+        CHECK_TRACE(st, rows[i].trace);
+    }
+}
+
+/* b1 has the least CPU, but more memory. */
+TEST(among_the_equally_full_of_memory_cpu_decides)
+{
+    static const struct story_host hosts[] = {{"a1", "a", "red", 400, 1000},
+                                              {"a2", "a", "red", 300, 1000},
+                                              {"b1", "b", "red", 200, 1200},
+                                              {0}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        2, 100, 200, .hosts = hosts,
+        .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"memory\"},"
+                        "{\"type\":\"binpack\",\"field\":\"cpu\"}")});
+
+    CHECK_TRACE(st, "0 create | start t1@a2 start t2@a2\n");
+}
+
 TEST(random_uses_every_instance_sooner_or_later)
 {
     cleanup_story struct story *st = story_new(&(struct story_options){
@@ -577,135 +634,4 @@ TEST(a_lost_machine_does_not_hold_a_daemon_up)
     story_clock(st);
     CHECK(strstr(strbuf_cstr(&st->trace), "start t3@h2") != NULL);
     CHECK_EQ(story_service(st)->desired_count, 2);
-}
-
-/* ---- zones ---- */
-
-#define BALANCED "{\"availabilityZoneRebalancing\":\"ENABLED\"}"
-
-/* Four tasks in zone a; then another host comes. */
-static struct story *
-crowded_beside(const char *doc, int maximum, const struct story_host *host)
-{
-    struct story *st = story_new(&(struct story_options){4, 50, maximum, .has_load_balancer = true,
-                                                         .hosts = two_hosts, .doc = doc});
-
-    story_at(st, 1000);
-    story_run_and_heal(st, 1, 4);
-    story_at(st, 2000);
-    story_machine(st, host, true);
-    return st;
-}
-
-static struct story *
-crowded(const char *doc, int maximum)
-{
-    return crowded_beside(doc, maximum, &(struct story_host){"b1", "b", NULL, 100, 1000});
-}
-
-TEST(tasks_move_to_a_starved_zone_one_after_the_other)
-{
-    cleanup_story struct story *st = crowded(BALANCED, 200);
-
-    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
-    CHECK(story_has_event(st, "is not AZ balanced with 4 tasks in a, 0 tasks in b. AZ Rebalancing in progress."));
-    story_running(st, 5);
-    CHECK_TRACE(st, "2000 running t5 | register t5\n");
-    story_healthy(st, 5); /* only now does one go, and then the next one comes */
-    CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
-    CHECK(strstr(story_task(st, 4)->stopped_reason, "Availability-zone rebalancing initiated by") != NULL);
-    story_running(st, 6);
-    story_healthy(st, 6);
-    CHECK_EQ(wanted_on(st, "b1"), 2);
-    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 2);
-    CHECK(story_has_event(st, "is AZ balanced with 2 tasks in a, 2 tasks in b."));
-    CHECK_EQ(service_primary(story_service(st))->rollout_state, ROLLOUT_COMPLETED);
-    story_restart(st);
-    strbuf_clear(&st->trace);
-    story_clock(st);
-    CHECK_TRACE(st, "2000 clock | -\n");
-}
-
-TEST(a_move_goes_on_after_a_restart)
-{
-    cleanup_story struct story *st = crowded(BALANCED, 200);
-
-    story_restart(st);
-    CHECK_EQ(wanted_on(st, "b1"), 1);
-    story_running(st, 5);
-    strbuf_clear(&st->trace);
-    story_healthy(st, 5);
-    CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
-}
-
-TEST(room_that_comes_to_a_starved_zone_is_seen)
-{
-    static const struct story_host full = {"b1", "b", NULL, 1, 1000}, empty = {"b1", "b", NULL, 1000, 1000};
-    cleanup_story struct story *st = crowded_beside(BALANCED, 200, &full);
-
-    CHECK_TRACE(st, "2000 b1 connects | -\n"); /* a new zone, and nothing fits there */
-    story_machine(st, &empty, true);
-    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
-}
-
-TEST(a_machine_that_moved_to_another_zone_is_seen)
-{
-    static const struct story_host other = {"b1", "a", NULL, 1000, 1000}, moved = {"b1", "b", NULL, 1000, 1000};
-    cleanup_story struct story *st = crowded_beside(BALANCED, 200, &other);
-
-    CHECK_TRACE(st, "2000 b1 connects | -\n");
-    story_machine(st, &moved, true);
-    CHECK_TRACE(st, "2000 b1 connects | start t5@b1\n");
-}
-
-TEST(zones_are_left_alone_where_balancing_is_off_or_has_no_room)
-{
-    cleanup_story struct story *off = crowded("{\"availabilityZoneRebalancing\":\"DISABLED\"}", 200);
-    cleanup_story struct story *full = crowded(BALANCED, 100);
-    cleanup_story struct story *packed = crowded(
-        "{\"availabilityZoneRebalancing\":\"ENABLED\",\"placementStrategy\":[{\"type\":\"binpack\","
-        "\"field\":\"cpu\"}]}", 200);
-
-    CHECK_TRACE(off, "2000 b1 connects | -\n");
-    CHECK_TRACE(full, "2000 b1 connects | -\n");
-    CHECK_TRACE(packed, "2000 b1 connects | -\n");
-}
-
-/* Its second try was under way: that one goes on elsewhere, and there it ends. */
-TEST(a_move_that_lost_its_place_ends)
-{
-    cleanup_story struct story *st = crowded(BALANCED, 200);
-
-    story_lost(st, 5);
-    strbuf_clear(&st->trace);
-    story_status(st, "b1", INSTANCE_DRAINING);
-    CHECK_TRACE(st, "2000 b1 DRAINING | start t7@h1 stop t6\n");
-    story_stopped(st, 6, 0);
-    story_running(st, 7);
-    strbuf_clear(&st->trace);
-    story_healthy(st, 7);
-    CHECK_TRACE(st, "2000 healthy t7 | deregister t4\n");
-    story_drained(st, 4);
-    story_stopped(st, 4, 0);
-    strbuf_clear(&st->trace);
-    story_at(st, 600000);
-    story_clock(st);
-    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 4);
-    CHECK(strstr(strbuf_cstr(&st->trace), "start") == NULL);
-}
-
-TEST(a_mark_is_taken_back_when_the_other_zone_has_no_room_any_more)
-{
-    cleanup_story struct story *st = story_new(&(struct story_options){4, 50, 200, .has_load_balancer = true,
-                                                                       .hosts = two_hosts, .doc = BALANCED});
-    int marked = 0;
-
-    story_at(st, 1000);
-    story_run_and_heal(st, 1, 4);
-    story_task(st, 4)->is_moving = true; /* as if naru had died right after the mark */
-    story_restart(st);
-    for (int t = 1; t <= 4; t++)
-        marked += story_task(st, t)->is_moving;
-    CHECK_EQ(marked, 0);
-    CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 4);
 }
