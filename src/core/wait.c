@@ -65,7 +65,7 @@ find_cause(const struct core *core, const struct service *s, const struct deploy
         snprintf(w->reason, sizeof(w->reason), "%s", s->last_complaint);
         return WAIT_PLACEMENT;
     }
-    if (!p->revision->is_resolved) {
+    if (!p->revision->is_resolved && p->revision->resolve_at_ms != 0) {
         w->next_try_ms = p->revision->resolve_at_ms;
         return WAIT_IMAGE;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* wait.h - why a service has fewer tasks than it wants, and until when: for whoever asks why
- * nothing runs.  Only reads.  Nothing is said of one whose missing tasks are on their way. */
+ * nothing runs.  Only reads.  Nothing is said of one whose missing tasks are on their way, or which
+ * a lifecycle hook holds back. */
 #pragma once
 #include "core/core.h"
 

@@ -611,3 +611,100 @@ TEST(a_rollback_under_way_goes_on_whatever_is_asked)
     CHECK_EQ(service_current(s)->status, SD_ROLLBACK_IN_PROGRESS);
     CHECK(service_primary(s) == restored);
 }
+
+/* One that drains is not settled yet, one that never ran is at once. */
+TEST(the_reason_of_a_wait_is_that_of_the_newest_failure)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+    struct service_wait w;
+
+    o.has_breaker = false;
+    o.desired_count = 2;
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 2);
+    story_at(st, 1000);
+    story_stopped(st, 1, 1);
+    story_failed_to_start(st, 3);
+    story_at(st, 2000);
+    story_failed_to_start(st, 4);
+    w = core_service_wait(st->core, story_service(st));
+    CHECK_EQ(w.cause, WAIT_START_FAILURES);
+    CHECK_EQ(w.missing, 1);
+    CHECK_TEXT(w.reason, "CannotPullContainerError: manifest unknown");
+    story_at(st, 3000);
+    story_stopped(st, 2, 1);
+    w = core_service_wait(st->core, story_service(st));
+    CHECK_EQ(w.missing, 2);
+    CHECK_TEXT(w.reason, "Essential container in task exited");
+}
+
+/* Nor is one of another deployment, or one that naru stopped itself. */
+TEST(what_was_stopped_is_no_reason_of_a_wait)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+    struct service_wait w;
+
+    o.has_breaker = false;
+    st = story_new(&o);
+    story_failed_to_start(st, 1);
+    story_at(st, 20000);
+    story_run_and_heal(st, 2, 2);
+    CHECK_EQ(roll_over(st, 2), 3);
+    story_stop_task(st, 3);
+    story_drained(st, 3);
+    story_stopped(st, 3, 143);
+    story_lost(st, 4);
+    story_lost(st, 5);
+    w = core_service_wait(st->core, story_service(st));
+    CHECK_EQ(w.cause, WAIT_RUNTIME);
+    CHECK_TEXT(w.reason, "DockerTimeoutError: no answer");
+}
+
+TEST(whoever_a_hook_holds_waits_for_no_task)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+    struct service_wait w;
+
+    o.hooks = "[{\"hookTargetArn\":\"http://h/\"}]";
+    o.strategy = (struct strategy_config){
+        .hooks = {{.kind = HOOK_KIND_URL, .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 10}},
+        .hook_count = 1};
+    st = story_new(&o);
+    w = core_service_wait(st->core, story_service(st));
+    CHECK_EQ(w.missing, 1);
+    CHECK_EQ(w.cause, WAIT_NOTHING);
+    CHECK_EQ(w.next_try_ms, 0);
+}
+
+/* ---- what is forgotten ---- */
+
+/* One of its tasks is protected.  Those after it are replaced before they have any. */
+TEST(a_deployment_whose_task_still_runs_is_not_forgotten)
+{
+    static const char digest[] =
+        "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    struct story_options o = {.desired_count = 2, STORY_USUAL, .keeps_unresolved = true};
+    cleanup_story struct story *st = story_new(&o);
+    const struct service *s = story_service(st);
+    char second[ID_SIZE], third[ID_SIZE];
+
+    story_resolved(st, digest, NULL);
+    story_run_and_heal(st, 1, 2);
+    story_update(st, 2);
+    story_resolved(st, digest, NULL);
+    text_copy(second, ID_SIZE, str_of(service_primary(s)->id));
+    story_running(st, 3);
+    story_healthy(st, 3);
+    story_protect(st, 3, 60);
+    story_update(st, 3);
+    text_copy(third, ID_SIZE, str_of(service_primary(s)->id));
+    for (int i = 0; i < 30; i++)
+        story_update(st, 3 + i % 2);
+    CHECK(service_find_deployment(s, third) == NULL);
+    CHECK(service_find_deployment(s, second) != NULL);
+    CHECK(task_is_wanted(story_task(st, 3)));
+    CHECK(story_task(st, 3)->deployment == service_find_deployment(s, second));
+}
