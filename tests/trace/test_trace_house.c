@@ -268,6 +268,37 @@ TEST(a_task_with_an_address_of_its_own_waits_for_it)
     CHECK(s->live->attachment_id[0] != '\0');
 }
 
+/* It was started again in place; whoever was sent to the old address is let go first. */
+TEST(a_task_that_got_another_address_is_registered_there)
+{
+    cleanup_story struct story *st = story_new(&none);
+    const struct service *s;
+    struct ev_task_state up = {.status = TASK_RUNNING, .address = "10.0.0.7"};
+    struct event sick = {.type = EVENT_TARGET_HEALTH};
+    char want[128];
+
+    story_define(st, DEFINITION("awsvpc", ""));
+    s = tell_service(st, "own", 5, LAUNCH_FARGATE, "app");
+    up.task_id = s->live->id;
+    tell_task(st, up, "up");
+    CHECK_TEXT(s->live->targets[0].target_id, "10.0.0.7");
+    strbuf_clear(&st->trace);
+    up.address = "10.0.0.8";
+    tell_task(st, up, "moved");
+    CHECK_TRACE(st, "0 moved | deregister t1\n");
+    story_drained(st, 1);
+    CHECK_TRACE(st, "0 drained t1 | register t1\n");
+    CHECK_TEXT(s->live->targets[0].target_id, "10.0.0.8");
+    sick.target_health = (struct ev_target_health){.target_group_arn = st->group,
+                                                   .target_id = "10.0.0.8",
+                                                   .port = 80,
+                                                   .registration = story_registration(st, 1),
+                                                   .state = TARGET_unhealthy};
+    snprintf(want, sizeof(want), "(service own) (task %s) (port 80) is unhealthy in", s->live->id);
+    story_tell(st, &sick, "unhealthy"); /* it has no instance that could be named */
+    CHECK(strstr(s->events[0].message, want) != NULL || strstr(s->events[1].message, want) != NULL);
+}
+
 TEST(a_task_on_the_hosts_network_listens_on_the_containers_port)
 {
     cleanup_story struct story *st = story_new(&none);
@@ -302,6 +333,13 @@ TEST(only_a_bound_tcp_port_of_the_named_container_takes_traffic)
     tell_task(st, ev, "up");
     CHECK(s->live->targets[0].is_registered);
     CHECK_EQ(s->live->targets[0].port, 1003);
+    strbuf_clear(&st->trace);
+    c[0].bindings[0].host_port = 2000; /* the other container's port is nobody's business */
+    tell_task(st, ev, "other moved");
+    c[1].bindings[2].host_port = 1004;
+    tell_task(st, ev, "moved");
+    CHECK_TRACE(st, "0 other moved | -\n"
+                    "0 moved | deregister t1\n");
 }
 
 /* ---- why a task stopped ---- */
@@ -338,6 +376,28 @@ TEST(a_running_task_that_the_runtime_lost_says_so)
                                          .is_infrastructure = true}, "lost");
     CHECK_EQ(t->stop_code, STOP_TerminationNotice);
     CHECK_TEXT(t->stopped_reason, "The container runtime lost the task.");
+}
+
+/* The log of a health check comes with each report; only a new one is written down. */
+TEST(what_a_health_check_said_is_kept_once)
+{
+    cleanup_story struct story *st = story_new(&none);
+    struct ev_task_state ev = {.status = TASK_RUNNING, .health_log = "cannot connect"};
+    const struct task *t;
+    int version;
+
+    story_run_task(st, 1, 1);
+    t = st->core->tasks;
+    ev.task_id = t->id;
+    tell_task(st, ev, "sick");
+    CHECK_TEXT(json_get_cstr(t->evidence, "healthLog", ""), "cannot connect");
+    version = t->version;
+    tell_task(st, ev, "sick");
+    CHECK_EQ(t->version, version);
+    ev.health_log = "cannot connect\nno answer";
+    tell_task(st, ev, "sick");
+    CHECK_TEXT(json_get_cstr(t->evidence, "healthLog", ""), "cannot connect\nno answer");
+    CHECK_EQ(t->version, version + 1);
 }
 
 TEST(an_override_of_the_size_counts_if_it_is_one)
@@ -421,6 +481,21 @@ TEST(a_second_host_takes_what_the_first_has_no_room_for)
     CHECK(tell_service(st, "own", 5, LAUNCH_FARGATE, "")->live != NULL); /* one agent is enough */
     story_restart(st);
     CHECK(!core_host(st->core, "h")->is_connected && core_host(st->core, "h2")->is_connected);
+}
+
+/* Where tasks may go is known by what changed; of more changes than are noted the last one counts all
+ * the same. */
+TEST(a_machine_that_changed_five_thousand_times_is_seen_as_it_is)
+{
+    cleanup_story struct story *st = story_new(&none);
+
+    story_run_task(st, 1, 1); /* the instances are looked at */
+    for (int i = 0; i < 5000; i++)
+        tell_host(st, "h", i % 2 == 0 ? 1000 : 2000, 4096, true);
+    tell_host(st, "h", 30, 4096, true);
+    strbuf_clear(&st->trace);
+    story_desired(st, 4);
+    CHECK_TRACE(st, "0 desired 4 | start t2 start t3\n"); /* ten for each, and t1 has ten */
 }
 
 TEST(without_an_instance_or_an_agent_a_service_says_so)

@@ -179,6 +179,51 @@ TEST(an_operators_target_is_kept_and_leaves_by_itself_when_nobody_says_so)
     CHECK_EQ(tg->target_count, 0);
 }
 
+/* Nobody says that they are drained; the first group is changed meanwhile, and gives less time. */
+TEST(each_of_an_operators_targets_leaves_at_its_own_time)
+{
+    struct story_options o = two;
+    cleanup_story struct story *st = NULL;
+    struct target_group *changed = mem_new(sizeof(*changed));
+    struct target x = {.port = 5000};
+    struct event ev = {.type = EVENT_TARGETS_CHANGE}, put = {.type = EVENT_TARGET_GROUP_PUT};
+    const struct target_group *first, *second;
+
+    o.has_second_group = true;
+    st = story_new_running(&o, 0);
+    second = core_target_group(st->core, st->second_group);
+    text_copy(x.id, sizeof(x.id), str_of(st->core->instances->id));
+    ev.targets_change = (struct ev_targets_change){
+        .target_group_arn = st->second_group, .targets = &x, .target_count = 1, .registers = true};
+    story_tell(st, &ev, "register in second");
+    story_targets(st, 5000, true);
+    story_targets(st, 5001, true);
+    story_targets(st, 5000, false);
+    story_at(st, 5000);
+    ev.targets_change.registers = false;
+    story_tell(st, &ev, "deregister in second");
+    story_at(st, 10000);
+    story_targets(st, 5001, false);
+    text_copy(changed->arn, ARN_SIZE, str_of(st->group));
+    changed->deregistration_delay_s = 30;
+    put.target_group_put.target_group = changed;
+    story_tell(st, &put, "group");
+    first = core_target_group(st->core, st->group);
+    CHECK_EQ(first->target_count, 2);
+    CHECK_EQ(core_deadline_ms(st->core) - st->start_ms, 100000); /* 30 s, and 70 s more */
+    story_at(st, 100000);
+    story_clock(st);
+    CHECK_EQ(first->target_count, 1);
+    CHECK_EQ(first->targets->port, 5001);
+    story_at(st, 110000);
+    story_clock(st);
+    CHECK_EQ(first->target_count, 0);
+    CHECK_EQ(second->target_count, 1);
+    story_at(st, 135000); /* its group gives 60 s */
+    story_clock(st);
+    CHECK_EQ(second->target_count, 0);
+}
+
 TEST(an_operator_cannot_send_traffic_to_a_task_that_stops)
 {
     cleanup_story struct story *st = story_new_running(&two, 1);
