@@ -524,26 +524,6 @@ story_in_force(struct story *st)
 }
 
 void
-story_continue(struct story *st, bool rolls_back)
-{
-    const struct service *s = story_service(st);
-    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
-    char id[HOOK_ID_SIZE] = "none", arn[ARN_SIZE];
-
-    for (int i = 0; i < s->course.hook_count; i++) {
-        if (s->course.hooks[i].status == HOOK_AWAITING_ACTION) {
-            memcpy(id, s->course.hooks[i].id, sizeof(id));
-            break;
-        }
-    }
-    text_copy(arn, sizeof(arn), str_of(service_current(s)->arn));
-    ev.service_deployment_continue.arn = arn;
-    ev.service_deployment_continue.hook_id = id;
-    ev.service_deployment_continue.rolls_back = rolls_back;
-    story_tell(st, &ev, rolls_back ? "continue ROLLBACK" : "continue");
-}
-
-void
 story_stop_deployment(struct story *st, bool rolls_back)
 {
     struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};

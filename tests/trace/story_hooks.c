@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What those who are called as lifecycle hooks say. */
+/* What those who are called as lifecycle hooks say, and those whom a PAUSE waits for. */
 #include "story.h"
 
 void
@@ -23,4 +23,24 @@ void
 story_answer(struct story *st, int hook, enum hook_outcome outcome)
 {
     story_answer_of(st, hook, /* attempt= */ 1, outcome, /* delay_s= */ 0);
+}
+
+void
+story_continue(struct story *st, bool rolls_back)
+{
+    const struct service *s = story_service(st);
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
+    char id[HOOK_ID_SIZE] = "none", arn[ARN_SIZE];
+
+    for (int i = 0; i < s->course.hook_count; i++) {
+        if (s->course.hooks[i].status == HOOK_AWAITING_ACTION) {
+            memcpy(id, s->course.hooks[i].id, sizeof(id));
+            break;
+        }
+    }
+    text_copy(arn, sizeof(arn), str_of(service_current(s)->arn));
+    ev.service_deployment_continue.arn = arn;
+    ev.service_deployment_continue.hook_id = id;
+    ev.service_deployment_continue.rolls_back = rolls_back;
+    story_tell(st, &ev, rolls_back ? "continue ROLLBACK" : "continue");
 }

@@ -462,6 +462,28 @@ TEST(a_hook_is_told_what_it_is_about)
     CHECK(told(st, 1, &left_ms) == NULL); /* answered: nobody waits for it */
 }
 
+/* The hands ask once more before they call: it may have been superseded while it was in their queue. */
+TEST(an_order_that_nobody_waits_for_is_none)
+{
+    const struct story_options o = rolling(HOOK_KIND_URL, url_hook);
+    cleanup_story struct story *st = story_new(&o);
+    struct ef_hook_call call = {.attempt = 1};
+    struct hook_order order;
+
+    text_copy(call.service_deployment_arn, ARN_SIZE,
+              str_of(service_current(story_service(st))->arn));
+    text_copy(call.hook_id, sizeof(call.hook_id), str_of(st->hooks[0]));
+    story_answer_of(st, 1, 1, OUTCOME_IN_PROGRESS, /* delay_s= */ 30);
+    CHECK(!core_hook_order(st->core, &call, &order)); /* answered: the next attempt is another one */
+    call.attempt = 2;
+    CHECK(core_hook_order(st->core, &call, &order));
+    json_unref(order.payload);
+    story_update(st, 2);
+    CHECK(!core_hook_order(st->core, &call, &order));
+    text_copy(call.service_deployment_arn, ARN_SIZE, STR("gone"));
+    CHECK(!core_hook_order(st->core, &call, &order));
+}
+
 static const struct story_options shifting = {
     .desired_count = 2,
     .minimum_healthy_percent = 100,
@@ -529,6 +551,34 @@ TEST(a_shift_calls_its_hook_once_the_weights_are_in_force)
                     "0 in force | call h4#1\n"
                     "0 SUCCEEDED h4#1 | -\n");
     CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+}
+
+TEST(a_share_of_a_percent_is_told_as_it_is)
+{
+    struct story_options o = shifting;
+    cleanup_story struct story *st = NULL;
+    const struct deployment *green;
+
+    o.strategy.strategy = STRATEGY_CANARY;
+    o.strategy.step_permille = 125;
+    o.strategy.step_bake_min = 10;
+    o.strategy.hooks[0].stages = 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT;
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 2);
+    story_in_force(st);
+    story_in_force(st);
+    story_answer(st, 1, OUTCOME_SUCCEEDED);
+    story_at(st, MINUTES(5));
+    story_clock(st);
+    story_update(st, 2);
+    green = service_primary(story_service(st));
+    story_run_and_heal(st, 3, 4);
+    story_in_force(st);
+    story_in_force(st);
+    story_at(st, MINUTES(15));
+    story_clock(st);
+    CHECK_EQ(weight(st, 2, "productionTrafficWeights", green) * 10, 125);
+    CHECK_EQ(weight(st, 2, "productionTrafficWeights", green->next) * 10, 875);
 }
 
 TEST(on_the_way_back_the_hooks_of_the_shifts_run_again_with_the_weights_of_before)
@@ -796,4 +846,35 @@ TEST(a_definition_that_is_gone_fails_the_hook)
 
     CHECK_TRACE(st, "0 create | -\n");
     CHECK(strstr(reason(st), "the task definition does not exist any more") != NULL);
+}
+
+TEST(a_definition_that_does_not_fit_the_launch_type_fails_the_hook)
+{
+    const struct story_options o =
+        rolling(HOOK_KIND_TASK, "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:"
+                                "task-definition/web:5\"}]");
+    cleanup_story struct story *st = story_new(&o);
+
+    story_define(st, "{\"networkMode\":\"awsvpc\",\"compatibilities\":[\"FARGATE\"],\"cpu\":\"256\","
+                     "\"memory\":\"512\",\"containerDefinitions\":[{\"name\":\"app\",\"image\":"
+                     "\"app:1\",\"essential\":true}]}");
+    story_update(st, 2); /* the first deployment came before there was a web:5 */
+    CHECK(strstr(reason(st), "does not support the launch type of the service") != NULL);
+    CHECK_EQ(service_current(story_service(st))->status, SD_ROLLBACK_FAILED);
+}
+
+TEST(a_failure_without_a_word_says_that)
+{
+    const struct story_options o = rolling(HOOK_KIND_URL, url_hook);
+    cleanup_story struct story *st = story_new(&o);
+    struct event ev = {.type = EVENT_HOOK_ANSWERED};
+    char arn[ARN_SIZE];
+
+    text_copy(arn, sizeof(arn), str_of(service_current(story_service(st))->arn));
+    ev.hook_answered = (struct ev_hook_answered){.service_deployment_arn = arn,
+                                                 .hook_id = st->hooks[0],
+                                                 .attempt = 1,
+                                                 .outcome = OUTCOME_FAILED};
+    story_tell(st, &ev, "failed");
+    CHECK(strstr(reason(st), "no reason was given") != NULL);
 }
