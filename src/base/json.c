@@ -80,6 +80,13 @@ is_formatted(json_t *j)
     return json_string_value(j)[0] == FORMATTED_MARK;
 }
 
+/* jansson draws the seed of its hash tables with the first object; so before there are threads. */
+__attribute__((constructor)) static void
+seed_hashes(void)
+{
+    json_object_seed(0);
+}
+
 static struct json *
 made(json_t *j)
 {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include "store/row_parser.h"
 
 /* One entry a schema version; entry i takes the file from version i to i + 1.  Never edit an entry
  * that was released: append. */
@@ -214,6 +215,7 @@ store_each(struct store *s,
            bool (*each)(void *arg, const char *kind, const char *key, const struct json *doc, struct err *err),
            void *arg, struct err *err)
 {
+    struct row_parser *parser = row_parser_new(each, arg);
     sqlite3_stmt *statement = NULL;
     int result = SQLITE_DONE;
     bool ok = prepare(s, "SELECT kind, key, doc FROM rows ORDER BY kind, key", &statement, err);
@@ -223,13 +225,13 @@ store_each(struct store *s,
         const char *key = (const char *)sqlite3_column_text(statement, 1);
         const struct str text = {(const char *)sqlite3_column_text(statement, 2),
                                  (size_t)sqlite3_column_bytes(statement, 2)};
-        cleanup_json struct json *doc = json_parse(text, err);
 
-        ok = doc != NULL ? each(arg, kind, key, doc, err)
-                         : err_context(err, "row %s '%s'", kind, key);
+        ok = row_parser_add(parser, kind, key, text, err);
     }
+    ok = ok && row_parser_finish(parser, err);
     if (ok && result != SQLITE_DONE)
         ok = fail(s, err, "read the rows");
+    row_parser_free(parser);
     sqlite3_finalize(statement);
     return ok;
 }

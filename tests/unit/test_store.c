@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include "check.h"
+#include "store/row_parser.h"
 
 static char path_of_test[128];
 
@@ -81,6 +82,120 @@ TEST(rows_come_back_in_order_after_a_reopen)
     cleanup_free char *all = rows(s);
     CHECK_TEXT(all, "cluster/z=3 task/a=2 task/b=4 ");
     store_close(s);
+}
+
+/* More than the threads that parse can hold at once, as rows and as bytes. */
+#define MANY 7000
+#define LARGE_SIZE (2u * ROW_BATCH_SIZE)
+
+static char *
+key_of(int i)
+{
+    return text_format("key%05d", i);
+}
+
+/* Rows of kind "task"; every 700th is larger than a batch. */
+static struct store *
+store_of_many(void)
+{
+    struct err err = {0};
+    struct store *s = store_open(fresh_path(), &err);
+    cleanup_free char *large = mem_new(LARGE_SIZE + 1);
+
+    memset(large, 'x', LARGE_SIZE);
+    CHECK(s != NULL);
+    CHECK(store_begin(s, &err));
+    for (int i = MANY - 1; i >= 0; i--) {
+        cleanup_json struct json *doc = json_object();
+        cleanup_free char *key = key_of(i);
+        json_set(doc, "n", json_int(i));
+        json_set(doc, "text", json_text(i % 700 == 0 ? large : "small"));
+        CHECK(store_put(s, "task", key, doc, &err));
+    }
+    CHECK(store_commit(s, &err));
+    return s;
+}
+
+struct walk {
+    int count, stop_at;
+};
+
+static bool
+follow(void *arg, const char *kind, const char *key, const struct json *doc, struct err *err)
+{
+    struct walk *w = arg;
+    cleanup_free char *wanted = key_of(w->count);
+
+    if (w->count == w->stop_at)
+        return err_set(err, ERR_INTERNAL, "stopped at %s", key);
+    CHECK_TEXT(kind, "task");
+    CHECK_TEXT(key, wanted);
+    CHECK_EQ(json_get_i64(doc, "n", -1), w->count);
+    CHECK_EQ(strlen(json_get_cstr(doc, "text", "")), w->count % 700 == 0 ? LARGE_SIZE : 5);
+    w->count++;
+    return true;
+}
+
+TEST(many_rows_come_back_in_order)
+{
+    struct store *s = store_of_many();
+    struct walk w = {.stop_at = -1};
+    struct err err = {0};
+
+    CHECK(store_each(s, follow, &w, &err));
+    CHECK_EQ(w.count, MANY);
+    store_close(s);
+}
+
+TEST(who_stops_a_walk_sees_no_more_rows)
+{
+    static const int stops[] = {0, 1, 701, 5000, MANY - 1};
+    struct store *s = store_of_many();
+
+    for (size_t i = 0; i < ARRAY_COUNT(stops); i++) {
+        cleanup_free char *wanted = text_format("stopped at key%05d", stops[i]);
+        struct walk w = {.stop_at = stops[i]};
+        struct err err = {0};
+        CHECK(!store_each(s, follow, &w, &err));
+        CHECK_EQ(w.count, stops[i]);
+        CHECK_TEXT(err.message, wanted);
+    }
+    store_close(s);
+}
+
+/* As a hand in the file would: no function of the store writes such a row. */
+static void
+spoil(const char *path, int i)
+{
+    cleanup_free char *sql =
+        text_format("UPDATE rows SET doc = '{\"n\":%d,' WHERE key = 'key%05d'", i, i);
+    sqlite3 *db = NULL;
+
+    CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+}
+
+TEST(the_first_bad_row_is_named)
+{
+    static const int bad[] = {MANY - 1, 6500, 2101, 2100, 3, 0}; /* each before the ones so far */
+
+    store_close(store_of_many());
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        cleanup_free char *wanted = text_format("row task 'key%05d'", bad[i]);
+        struct walk w = {.stop_at = -1};
+        struct err err = {0};
+        struct store *s;
+        spoil(path_of_test, bad[i]);
+        s = store_open(path_of_test, &err);
+        CHECK(s != NULL);
+        CHECK(!store_each(s, follow, &w, &err));
+        CHECK_EQ(w.count, bad[i]);
+        CHECK(strstr(err.message, wanted) != NULL);
+        CHECK(strstr(err.message, "JSON is broken at line 1") != NULL);
+        CHECK_EQ(err.code, ERR_SERIALIZATION);
+        store_close(s);
+    }
 }
 
 TEST(a_rollback_leaves_nothing)
