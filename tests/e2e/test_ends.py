@@ -18,6 +18,8 @@ STRATEGIES = {
     "LINEAR": {"bakeTimeInMinutes": 0, "linearConfiguration": {"stepPercent": 50, "stepBakeTimeInMinutes": 0}},
     "CANARY": {"bakeTimeInMinutes": 0, "canaryConfiguration": {"canaryPercent": 50, "canaryBakeTimeInMinutes": 0}},
 }
+HOOK_STAGES = {"ROLLING": "PRE_SCALE_UP", "BLUE_GREEN": "POST_SCALE_UP", "LINEAR": "PRE_PRODUCTION_TRAFFIC_SHIFT",
+               "CANARY": "PRE_PRODUCTION_TRAFFIC_SHIFT"}
 
 
 class Expected:
@@ -117,8 +119,7 @@ class Story:
         self.create()
         self.completed()
         self.by_breaker()
-        if self.strategy != "ROLLING":
-            self.by_hook()
+        self.by_hook()
         self.by_hand()
         self.superseded()
         self.stopped()
@@ -139,8 +140,7 @@ class Story:
         self.is_stable()  # as ECS's waiter does after a rollback; the verdict is the service deployment's
 
     def by_hook(self):
-        self.configure(lifecycleHooks=[{"targetType": "PAUSE", "lifecycleStages": [
-            "POST_SCALE_UP" if self.strategy == "BLUE_GREEN" else "PRE_PRODUCTION_TRAFFIC_SHIFT"]}])
+        self.configure(lifecycleHooks=[{"targetType": "PAUSE", "lifecycleStages": [HOOK_STAGES[self.strategy]]}])
         arn = self.deploy("v1")
         hook = self.waiting_hook(arn)
         if self.strategy == "BLUE_GREEN":
@@ -204,17 +204,16 @@ class Ends(unittest.TestCase):
         stories = {strategy: Story(cls.naru, strategy, images) for strategy in STRATEGIES}
         cls.runs = {strategy: cls.pool.submit(story.run) for strategy, story in stories.items()}
 
-    def check(self, strategy, hook=None):
+    def check(self, strategy):
         ends = self.runs[strategy].result(timeout=400).ends
         found = {end: (seen[0], seen[2]) for end, seen in ends.items() if end != "waiter"}
         expected = {"created": ("SUCCESSFUL", "v1"), "completed": ("SUCCESSFUL", "v2"),
-                    "breaker": ("ROLLBACK_SUCCESSFUL", "v2"), "hand": ("ROLLBACK_SUCCESSFUL", "v2"),
+                    "breaker": ("ROLLBACK_SUCCESSFUL", "v2"), "hook": ("ROLLBACK_SUCCESSFUL", "v2"),
+                    "hand": ("ROLLBACK_SUCCESSFUL", "v2"),
                     "superseded": ("STOPPED", "v1"), "superseding": ("SUCCESSFUL", "v1"), "stopped": ("STOPPED", "v1"),
                     "after": ("SUCCESSFUL", "v2")}
-        if hook:
-            expected["hook"] = ("ROLLBACK_SUCCESSFUL", "v2")
-            self.assertIn(f"because {hook} lifecycle hook(s) failed", ends["hook"][1])
         self.assertEqual(found, expected)
+        self.assertIn(f"because {HOOK_STAGES[strategy]} lifecycle hook(s) failed", ends["hook"][1])
         self.assertEqual(ends["breaker"][1],
                          "Service deployment rolled back because the circuit breaker threshold was exceeded.")
         self.assertIn("user-initiated", ends["hand"][1])
@@ -224,13 +223,13 @@ class Ends(unittest.TestCase):
         self.check("ROLLING")
 
     def test_blue_green(self):
-        self.check("BLUE_GREEN", "POST_SCALE_UP")
+        self.check("BLUE_GREEN")
 
     def test_linear(self):
-        self.check("LINEAR", "PRE_PRODUCTION_TRAFFIC_SHIFT")
+        self.check("LINEAR")
 
     def test_canary(self):
-        self.check("CANARY", "PRE_PRODUCTION_TRAFFIC_SHIFT")
+        self.check("CANARY")
 
 
 class Waiters(unittest.TestCase):
