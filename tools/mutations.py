@@ -126,6 +126,7 @@ MUTATIONS = [
      "limit == 0 || p->count.healthy > sd->most_healthy) {", "limit == 0 || p->count.healthy > 0) {",
      "promise 3: it flaps for ever"),
     ("who lacked a place once lacks one for ever", "deployment.c", "    s->lacks_place = false;\n", "", "promise 3"),
+    ("a hook's time is the deployment's", "progress.c", " && !rolling_holds(s);", ";", "docs/decisions/hooks.md"),
     ("a lack of room excuses whoever fails", "progress.c", "s->lacks_place && p->count.healthy >= p->count.wanted",
      "s->lacks_place", "promise 3"),
     ("what was spent is given back whenever all are healthy", "progress.c",

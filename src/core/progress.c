@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/progress.h"
+#include "core/rolling_hooks.h"
 #include "core/rollout.h"
 
 /* Woken so much after it had asked for, naru itself stood still; reports of progress may be on
@@ -30,7 +31,7 @@ lacks_tasks(const struct service *s, const struct deployment *p)
     if (s->course.is_on &&
         (s->course.stage != STAGE_SCALE_UP || s->course.is_returning || s->course.is_frozen))
         return false;
-    return p->count.healthy < s->desired_count;
+    return p->count.healthy < s->desired_count && !rolling_holds(s);
 }
 
 static bool

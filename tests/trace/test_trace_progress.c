@@ -323,6 +323,29 @@ TEST(a_failing_task_is_not_excused_by_a_lack_of_room)
     CHECK(service_primary(story_service(st))->is_failed);
 }
 
+TEST(a_hook_that_holds_it_has_a_time_of_its_own)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 1);
+    story_strategy(st, &(struct strategy_config){.hooks = {{.kind = HOOK_KIND_PAUSE,
+                                                            .stages = 1 << STAGE_PRE_SCALE_UP,
+                                                            .timeout_min = 10}},
+                                                 .hook_count = 1});
+    story_update(st, 2);
+    clock_at(st, 300000);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    CHECK_EQ(st->task_count, 1);
+    story_continue(st, false);
+    CHECK_EQ(st->task_count, 2);
+    clock_at(st, 359999);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    clock_at(st, 360000);
+    CHECK(went_back(st));
+}
+
 TEST(flapping_while_it_bakes_adds_up)
 {
     struct story_options o = one;
