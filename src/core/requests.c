@@ -78,7 +78,7 @@ load_balancer_put(struct core *core, const struct ev_load_balancer_put *ev)
     while (*at != NULL && strcmp((*at)->arn, lb->arn) != 0)
         at = &(*at)->next;
     lb->next = NULL;
-    if (*at != NULL && *at != lb) {
+    if (*at != NULL) {
         lb->next = (*at)->next;
         load_balancer_free(*at);
     }
@@ -128,7 +128,7 @@ listener_put(struct core *core, const struct ev_listener_put *ev)
     while (*at != NULL && strcmp((*at)->arn, l->arn) != 0)
         at = &(*at)->next;
     l->next = NULL;
-    if (*at != NULL && *at != l) {
+    if (*at != NULL) {
         l->next = (*at)->next;
         l->generation = (*at)->generation;
         l->in_force = (*at)->in_force;
@@ -160,7 +160,7 @@ target_group_put(struct core *core, const struct ev_target_group_put *ev)
         at = &(*at)->next;
     before = *at;
     tg->next = NULL;
-    if (before != NULL && before != tg) {
+    if (before != NULL) {
         targets_replace_group(core, before, tg);
         tg->next = before->next;
         target_group_free(before);

@@ -363,8 +363,8 @@ TEST(every_target_group_of_a_task_has_to_find_it_healthy)
 TEST(tasks_with_addresses_and_health_checks_are_foretold)
 {
     struct story_options o = two;
-    cleanup_story struct story *st = NULL;
-    cleanup(forecast_done) struct forecast f, sick;
+    cleanup_story struct story *st = NULL, *balanced = running(&two);
+    cleanup(forecast_done) struct forecast f, sick, led;
 
     o.has_load_balancer = false;
     st = running(&o);
@@ -372,6 +372,13 @@ TEST(tasks_with_addresses_and_health_checks_are_foretold)
                      "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\","
                      "\"cpu\":10,\"memory\":16,\"essential\":true,\"healthCheck\":{\"command\":"
                      "[\"CMD-SHELL\",\"true\"]},\"portMappings\":[{\"containerPort\":80}]}]}");
+    story_define(balanced, "{\"networkMode\":\"awsvpc\",\"compatibilities\":[\"EC2\"],"
+                           "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"my-app:latest\","
+                           "\"cpu\":10,\"memory\":16,\"essential\":true,\"portMappings\":"
+                           "[{\"containerPort\":80}]}]}");
+    ask(balanced, 5, -1, FORECAST_NONE, &led); /* two targets of one port, at two addresses */
+    CHECK(led.ends && led.status == SD_SUCCESSFUL);
+    CHECK_EQ(led.live_ms, 450);
     ask(st, 5, -1, FORECAST_NONE, &f);
     CHECK(f.ends && f.status == SD_SUCCESSFUL);
     CHECK_EQ(f.live_ms, 400); /* nothing to drain from */

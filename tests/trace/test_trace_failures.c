@@ -639,7 +639,7 @@ TEST(the_reason_of_a_wait_is_that_of_the_newest_failure)
     CHECK_TEXT(w.reason, "Essential container in task exited");
 }
 
-/* Nor is one of another deployment, or one that naru stopped itself. */
+/* Nor is one of another deployment, or one that somebody stopped. */
 TEST(what_was_stopped_is_no_reason_of_a_wait)
 {
     struct story_options o = one;
@@ -647,18 +647,27 @@ TEST(what_was_stopped_is_no_reason_of_a_wait)
     struct service_wait w;
 
     o.has_breaker = false;
+    o.desired_count = 2;
     st = story_new(&o);
-    story_failed_to_start(st, 1);
-    story_at(st, 20000);
-    story_run_and_heal(st, 2, 2);
-    CHECK_EQ(roll_over(st, 2), 3);
-    story_stop_task(st, 3);
-    story_drained(st, 3);
-    story_stopped(st, 3, 143);
-    story_lost(st, 4);
+    story_run_and_heal(st, 1, 2);
+    story_update(st, 2);
+    story_run_and_heal(st, 3, 4);
+    for (int i = 1; i <= 2; i++) {
+        story_drained(st, i);
+        story_stopped(st, i, 143);
+    }
+    story_at(st, 1000);
+    story_lost(st, 3);
+    story_running(st, 5);
     story_lost(st, 5);
+    story_lost(st, 6);
+    story_at(st, 2000);
+    story_stop_task(st, 4);
+    story_drained(st, 4);
+    story_stopped(st, 4, 143);
     w = core_service_wait(st->core, story_service(st));
     CHECK_EQ(w.cause, WAIT_RUNTIME);
+    CHECK_EQ(w.missing, 2);
     CHECK_TEXT(w.reason, "DockerTimeoutError: no answer");
 }
 

@@ -145,9 +145,10 @@ TEST(a_changed_target_group_keeps_its_targets)
     story_restart(st); /* a target made by hand is asked for again, and has its whole time again */
     CHECK_TRACE(st, "1000 restart | deregister t0\n");
     CHECK_EQ(core_deadline_ms(st->core) - st->start_ms, 1000 + 5000 + 70000);
-    gone.target_group_delete.arn = st->group; /* with a target that nobody owns */
+    gone.target_group_delete.arn = "other"; /* the younger one */
     story_tell(st, &gone, "delete-group");
-    gone.target_group_delete.arn = "other";
+    CHECK(core_target_group(st->core, st->group) != NULL);
+    gone.target_group_delete.arn = st->group; /* with a target that nobody owns */
     story_tell(st, &gone, "delete-group");
     CHECK(core_target_group(st->core, st->group) == NULL);
 }
@@ -628,6 +629,7 @@ TEST(a_task_and_a_deployment_are_found_by_name_or_arn)
     const struct cluster *c = st->core->clusters;
     const struct service_deployment *sd = service_current(story_service(st));
     const struct task *t;
+    struct event cluster = {.type = EVENT_CLUSTER_CREATE};
     char arn[ARN_SIZE];
 
     story_run_task(st, 1, 1);
@@ -639,6 +641,14 @@ TEST(a_task_and_a_deployment_are_found_by_name_or_arn)
     CHECK(core_service(st->core, c, STR("none")) == NULL);
     CHECK(core_service_of_deployment(st->core, sd->arn, NULL) == story_service(st));
     CHECK(core_service_of_deployment(st->core, "none", NULL) == NULL);
+    CHECK(core_service_of_deployment(st->core, "arn:aws:ecs:eu-west-1:000000000000:task", NULL) == NULL);
+    CHECK(core_task_set(st->core, "none", NULL) == NULL);
+    snprintf(arn, sizeof(arn), "arn:aws:ecs:eu-west-1:000000000000:task-set/c/web/ecs-svc/1");
+    CHECK(core_task_set(st->core, arn, NULL) == NULL); /* its deployments are no sets */
+    CHECK(core_service(st->core, c, STR("")) == NULL);
+    cluster.cluster_create = (struct ev_cluster_create){.region = "eu-west-1", .name = "d"};
+    story_tell(st, &cluster, "cluster");
+    CHECK(core_task(st->core, core_cluster(st->core, "eu-west-1", STR("d")), str_of(t->id)) == NULL);
     memset(arn, 'x', sizeof(arn) - 1);
     arn[sizeof(arn) - 1] = '\0';
     CHECK(core_task(st->core, c, (struct str){arn, sizeof(arn)}) == NULL); /* longer than any id */

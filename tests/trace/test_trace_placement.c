@@ -149,6 +149,59 @@ TEST(random_uses_every_instance_sooner_or_later)
     CHECK(tasks_on(st, "a1") <= 10 && tasks_on(st, "a2") <= 10 && tasks_on(st, "b1") <= 10);
 }
 
+/* Most room of all is where nothing is placed. */
+TEST(an_instance_that_takes_no_tasks_is_not_what_is_nearly_large_enough)
+{
+    static const struct story_host hosts[] = {{"leaving", "a", NULL, 1000, 1000},
+                                              {"short", "a", NULL, 9, 1000},
+                                              {0}};
+    static const struct story_host low = {"short", "a", NULL, 1000, 15};
+    cleanup_story struct story *st = story_new(&(struct story_options){0, 100, 200, .hosts = hosts});
+    char want[128];
+
+    story_status(st, "leaving", INSTANCE_DRAINING);
+    strbuf_clear(&st->trace);
+    story_status(st, "leaving", INSTANCE_DRAINING); /* said twice */
+    story_desired(st, 1);
+    snprintf(want, sizeof(want), "(container-instance %s) has insufficient CPU units available",
+             story_instance(st, "short")->id);
+    CHECK(story_has_event(st, want));
+    story_machine(st, &low, true);
+    snprintf(want, sizeof(want), "(container-instance %s) has insufficient memory available",
+             story_instance(st, "short")->id);
+    CHECK(story_has_event(st, want));
+    CHECK_TRACE(st, "0 leaving DRAINING | -\n"
+                    "0 desired 1 | -\n"
+                    "0 short connects | -\n");
+}
+
+TEST(a_provider_is_of_its_region_and_keeps_its_machines_when_it_is_changed)
+{
+    static const struct story_host hosts[] = {{"a1", "a", NULL, 100, 1000},
+                                              {"b1", "b", NULL, 100, 1000},
+                                              {0}};
+    cleanup_story struct story *st = story_new(&(struct story_options){
+        1, 100, 200, .hosts = hosts, .providers = "[{\"capacityProvider\":\"pb\",\"weight\":1}]"});
+    struct event put = {.type = EVENT_CAPACITY_PROVIDER_PUT};
+    struct event gone = {.type = EVENT_CAPACITY_PROVIDER_DELETE};
+    cleanup_json struct json *tags = story_json("[{\"key\":\"team\",\"value\":\"a\"}]");
+
+    put.capacity_provider_put.region = "us-east-1"; /* a namesake */
+    put.capacity_provider_put.name = "pb";
+    put.capacity_provider_put.host_group = "a";
+    story_tell(st, &put, "provider elsewhere");
+    put.capacity_provider_put.region = "eu-west-1";
+    put.capacity_provider_put.tags = tags;
+    story_tell(st, &put, "provider changed");
+    gone.capacity_provider_delete.arn = core_capacity_provider(st->core, "us-east-1", "pb")->arn;
+    story_tell(st, &gone, "provider gone");
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    CHECK_TRACE(st, "0 desired 2 | start t2@b1\n");
+    CHECK(json_equal(core_capacity_provider(st->core, "eu-west-1", "pb")->tags, tags));
+    CHECK(core_capacity_provider(st->core, "us-east-1", "pb") == NULL);
+}
+
 /* ---- constraints and accounts ---- */
 
 TEST(distinct_instances_take_one_task_each_and_the_next_waits)

@@ -348,3 +348,36 @@ TEST(a_deployment_that_is_over_stays_as_it_was)
     story_stopped(st, 3, 143);
     CHECK_EQ(second->probation_failures, 1);
 }
+
+/* "log" may fail as it likes; and 143 is how "app" ends where it was told to. */
+TEST(only_the_own_exit_of_an_essential_container_is_a_failure)
+{
+    static const struct {
+        int app, log, failures;
+    } rows[] = {{143, 1, 0}, {0, 1, 0}, {1, 0, 1}};
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        cleanup_story struct story *st = updated(&one);
+        struct task_container c[2] = {{.name = "app"}, {.name = "log"}};
+        struct event ev = {.type = EVENT_TASK_STATE};
+        story_define(st, "{\"networkMode\":\"bridge\",\"compatibilities\":[\"EC2\"],"
+                         "\"containerDefinitions\":[{\"name\":\"app\",\"image\":\"a:1\",\"cpu\":1,"
+                         "\"memory\":1,\"essential\":true},{\"name\":\"log\",\"image\":\"l:1\","
+                         "\"cpu\":1,\"memory\":1,\"essential\":false}]}");
+        story_update(st, 5);
+        story_run_and_heal(st, 3, 3);
+        story_drained(st, 2);
+        story_stopped(st, 2, 143);
+        CHECK_EQ(primary(st)->rollout_state, ROLLOUT_COMPLETED);
+        c[0].last_status = c[1].last_status = TASK_STOPPED;
+        c[0].has_exit_code = c[1].has_exit_code = true;
+        c[0].exit_code = rows[i].app;
+        c[1].exit_code = rows[i].log;
+        ev.task_state = (struct ev_task_state){.task_id = st->ids[2],
+                                               .status = TASK_STOPPED,
+                                               .containers = c,
+                                               .container_count = 2};
+        story_tell(st, &ev, "stopped t3");
+        CHECK_EQ(primary(st)->probation_failures, rows[i].failures);
+    }
+}
