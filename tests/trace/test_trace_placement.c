@@ -202,6 +202,35 @@ TEST(a_provider_is_of_its_region_and_keeps_its_machines_when_it_is_changed)
     CHECK(core_capacity_provider(st->core, "us-east-1", "pb") == NULL);
 }
 
+/* A tree over them holds the order (core/place_index.c); what it does must not be seen. */
+TEST(forty_machines_are_chosen_as_if_each_was_looked_at)
+{
+    static char names[40][8];
+    struct story_host hosts[41] = {{0}};
+    struct story_options o = {40, 100, 200, .hosts = hosts,
+                              .doc = STRATEGY("{\"type\":\"binpack\",\"field\":\"cpu\"}")};
+    cleanup_story struct story *st = NULL;
+    int cpu[40];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof(names[i]), "h%d", i);
+        cpu[i] = 20 + 10 * (i * 7 % 11); /* two to twelve tasks */
+        hosts[i] = (struct story_host){names[i], "a", NULL, cpu[i], 10000};
+    }
+    st = story_new(&o);
+    for (int task = 1; task <= 120; task++) {
+        int best = -1;
+        if (task > 40 && task % 10 == 1)
+            story_desired(st, task + 9);
+        for (int i = 0; i < 40; i++) {
+            if (cpu[i] >= 10 && (best < 0 || cpu[i] < cpu[best]))
+                best = i;
+        }
+        CHECK_TEXT(story_place(st, task), names[best]);
+        cpu[best] -= 10;
+    }
+}
+
 /* ---- constraints and accounts ---- */
 
 TEST(distinct_instances_take_one_task_each_and_the_next_waits)

@@ -152,3 +152,34 @@ TEST(a_name_may_be_used_again_while_the_old_services_last_task_stops)
     story_stopped(st, 1, 143);
     CHECK_TRACE(st, "0 stopped t1 | forget t1\n");
 }
+
+/* Rows of the version before do not say which deployment serves: it is the newest complete one, and where
+ * traffic is moved everything depends on it. */
+TEST(a_row_that_does_not_say_who_serves_is_read)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+    char served[ID_SIZE];
+
+    o.strategy = (struct strategy_config){.strategy = STRATEGY_BLUE_GREEN};
+    st = story_new(&o);
+    story_run_and_heal(st, 1, 1);
+    story_in_force(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    text_copy(served, ID_SIZE, str_of(story_service(st)->live_id));
+    CHECK_TEXT(served, service_primary(story_service(st))->id);
+    for (int i = 0; i < st->row_count; i++) {
+        cleanup_json struct json *row = story_json(st->rows[i].text);
+        if (st->rows[i].kind != ROW_SERVICE)
+            continue;
+        json_delete(row, "live_id");
+        free(st->rows[i].text);
+        st->rows[i].text = json_format(row);
+    }
+    story_restart(st);
+    CHECK_TEXT(story_service(st)->live_id, "");
+    story_update(st, 2);
+    CHECK_TEXT(story_service(st)->live_id, served);
+    CHECK_TEXT(story_service(st)->course.base_id, served);
+    CHECK(task_is_wanted(story_task(st, 1)));
+}

@@ -680,6 +680,23 @@ TEST(a_set_that_found_no_place_gets_the_one_that_comes_free)
 }
 
 /* Two sets that find no place for different reasons do not take turns in saying so. */
+TEST(of_two_sets_that_are_held_the_older_one_is_named)
+{
+    cleanup_story struct story *st = running();
+    char want[128];
+
+    create(st, 2, PERCENT(100));
+    story_run_and_heal(st, 3, 4);
+    for (int i = 1; i <= 4; i++)
+        story_protect(st, i, 30);
+    scale(st, 2, 0);
+    story_at(st, 1000); /* of one moment the first is said */
+    scale(st, 1, 0);
+    CHECK(set_of(st, 1)->is_held && set_of(st, 2)->is_held);
+    snprintf(want, sizeof(want), "because task set (%s) was unable to scale in", set_of(st, 1)->id);
+    CHECK(strstr(story_service(st)->last_complaint, want) != NULL);
+}
+
 TEST(of_two_complaints_one_is_said)
 {
     static const struct story_host hosts[] = {{"a", "za", NULL, 4096, 20}, {0}};
