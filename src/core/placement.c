@@ -159,8 +159,7 @@ place_is_of_provider(const struct place_request *rq, const struct container_inst
 void
 place_size(struct place_request *rq, const struct json *overrides)
 {
-    rq->cpu = task_override(overrides, "cpu", rq->definition->cpu);
-    rq->memory_mib = task_override(overrides, "memory", rq->definition->memory_mib);
+    task_definition_size(rq->definition, overrides, &rq->cpu, &rq->memory_mib);
     rq->gpu_count = gpus_wanted(rq->definition, overrides);
 }
 

@@ -53,16 +53,6 @@ name_containers(struct core *core, struct task *t, const struct revision *r)
     }
 }
 
-int
-task_override(const struct json *overrides, const char *key, int fallback)
-{
-    int64_t n;
-
-    if (str_to_i64(str_of(json_get_cstr(overrides, key, "")), &n) && n > 0 && n < INT32_MAX)
-        return (int)n;
-    return fallback;
-}
-
 static void
 set_owner(struct task *t, const struct task_plan *plan)
 {
@@ -114,8 +104,7 @@ task_create(struct core *core, const struct task_plan *plan)
     t->last_status = TASK_PENDING;
     t->desired_status = TASK_RUNNING;
     t->created_at_ms = core->now_ms;
-    t->cpu = task_override(plan->overrides, "cpu", plan->definition->cpu);
-    t->memory_mib = task_override(plan->overrides, "memory", plan->definition->memory_mib);
+    task_definition_size(plan->definition, plan->overrides, &t->cpu, &t->memory_mib);
     t->overrides = plan->overrides == NULL ? NULL : json_ref(plan->overrides);
     t->doc = plan->doc == NULL ? NULL : json_ref(plan->doc);
     t->tags = plan->tags == NULL ? NULL : json_ref(plan->tags);

@@ -23,8 +23,6 @@ struct task_plan {
     const struct json *overrides, *doc, *tags;
 };
 
-/* The size "cpu" or "memory" as the overrides of a task have it, else `fallback`. */
-int task_override(const struct json *overrides, const char *key, int fallback);
 struct task *task_create(struct core *core, const struct task_plan *plan); /* and TASK_START */
 void task_stop(struct core *core, struct task *t, enum stop_code code, const char *reason);
 void task_state_changed(struct core *core, const struct ev_task_state *ev);

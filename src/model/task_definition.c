@@ -21,9 +21,17 @@ number_of(const struct json *doc, const char *key)
     const struct json *value = json_get(doc, key);
     int64_t n = 0;
 
-    if (json_type(value) == JSON_TEXT && str_to_i64(str_of(json_cstr(value, "")), &n))
-        return (int)n;
-    return (int)json_i64(value, 0);
+    if (json_type(value) != JSON_TEXT)
+        n = json_i64(value, 0);
+    else if (!str_to_i64(str_of(json_cstr(value, "")), &n))
+        n = 0;
+    return n > 0 && n < INT32_MAX ? (int)n : 0;
+}
+
+static int
+first_set(int a, int b, int64_t c)
+{
+    return a > 0 ? a : b > 0 ? b : c < INT32_MAX ? (int)c : INT32_MAX;
 }
 
 static void
@@ -60,27 +68,40 @@ read_container(struct container_definition *c, const struct json *doc)
     read_ports(c, json_get(doc, "portMappings"));
 }
 
+/* Its own, else the container's. */
 static int
-container_memory(const struct json *container)
+effective(const struct json *override, const struct json *container, const char *key)
 {
-    const int64_t soft = json_get_i64(container, "memoryReservation", 0);
-
-    return (int)(soft > 0 ? soft : json_get_i64(container, "memory", 0));
+    return json_get(override, key) != NULL ? number_of(override, key) : number_of(container, key);
 }
 
 static void
-read_sizes(struct task_definition *td, const struct json *containers)
+read_size(const struct json *doc, const struct json *overrides, int *cpu_out, int *memory_mib_out)
 {
-    td->cpu = number_of(td->doc, "cpu");
-    td->memory_mib = number_of(td->doc, "memory");
-    if (td->cpu == 0) {
-        for (size_t i = 0; i < json_size(containers); i++)
-            td->cpu += (int)json_get_i64(json_at(containers, i), "cpu", 0);
+    const struct json *containers = json_get(doc, "containerDefinitions");
+    const struct json *list = json_get(overrides, "containerOverrides");
+    int64_t cpu = 0, memory_mib = 0;
+
+    for (size_t i = 0; i < json_size(containers); i++) {
+        const struct json *c = json_at(containers, i);
+        const struct json *override = json_find(list, "name", json_get_cstr(c, "name", ""));
+        cpu += effective(override, c, "cpu");
+        memory_mib += first_set(effective(override, c, "memoryReservation"),
+                                effective(override, c, "memory"), 0);
     }
-    if (td->memory_mib == 0) {
-        for (size_t i = 0; i < json_size(containers); i++)
-            td->memory_mib += container_memory(json_at(containers, i));
-    }
+    *cpu_out = first_set(number_of(overrides, "cpu"), number_of(doc, "cpu"), cpu);
+    *memory_mib_out =
+        first_set(number_of(overrides, "memory"), number_of(doc, "memory"), memory_mib);
+}
+
+void
+task_definition_size(const struct task_definition *td, const struct json *overrides, int *cpu_out,
+                     int *memory_mib_out)
+{
+    *cpu_out = td->cpu;
+    *memory_mib_out = td->memory_mib;
+    if (overrides != NULL)
+        read_size(td->doc, overrides, cpu_out, memory_mib_out);
 }
 
 static void
@@ -106,7 +127,7 @@ read_doc(struct task_definition *td)
         read_container(&td->containers[i], json_at(containers, (size_t)i));
     for (int i = 0; i < td->container_count; i++)
         td->gpu_count += td->containers[i].gpu_count;
-    read_sizes(td, containers);
+    read_size(td->doc, /* overrides= */ NULL, &td->cpu, &td->memory_mib);
     /* The door checked them; those of a damaged row bind nothing. */
     (void)placement_rules_read(/* strategies= */ NULL, json_get(td->doc, "placementConstraints"),
                                &td->rules, /* err= */ NULL);

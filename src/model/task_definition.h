@@ -55,6 +55,10 @@ struct task_definition *task_definition_new(const char *region, const struct jso
 void task_definition_free(struct task_definition *td);
 const struct container_definition *task_definition_container(const struct task_definition *td,
                                                              const char *name);
+/* What one of its tasks takes with these overrides of RunTask (may be NULL): what is set for the task,
+ * else the sum of its containers (ecs.md 7.7). */
+void task_definition_size(const struct task_definition *td, const struct json *overrides,
+                          int *cpu_out, int *memory_mib_out);
 /* The GPUs that a container definition asks for, or the override of one; 0: it names none. */
 int task_definition_gpus(const struct json *container);
 /* Any essential container with a health check? (ecs.md 5.3) */

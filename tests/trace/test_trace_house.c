@@ -409,7 +409,8 @@ TEST(an_override_of_the_size_counts_if_it_is_one)
         const char *overrides;
         int cpu;
     } rows[] = {{"{\"cpu\":\"128\"}", 128}, {"{\"cpu\":\"0\"}", 256}, {"{\"cpu\":\"x\"}", 256},
-                {"{\"cpu\":\"3000000000\"}", 256}};
+                {"{\"cpu\":\"3000000000\"}", 256},
+                {"{\"containerOverrides\":[{\"name\":\"app\",\"cpu\":64}]}", 256}}; /* within the task's */
 
     story_define(st, DEFINITION("bridge", ""));
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -423,6 +424,25 @@ TEST(an_override_of_the_size_counts_if_it_is_one)
         CHECK_EQ(st->core->tasks->cpu, rows[i].cpu);
         CHECK_TEXT(st->core->tasks->group, "mine");
     }
+}
+
+TEST(overrides_of_containers_add_up_where_the_task_has_no_size)
+{
+    cleanup_story struct story *st = story_new(&none);
+    cleanup_json struct json *overrides = parsed(
+        "{\"containerOverrides\":[{\"name\":\"app\",\"cpu\":64,\"memory\":128}]}");
+    struct event ev = {.type = EVENT_TASK_RUN};
+
+    ev.task_run = (struct ev_task_run){.cluster_arn = st->cluster,
+                                       .task_definition_arn = st->definitions[0],
+                                       .count = 1,
+                                       .group = "mine",
+                                       .overrides = overrides};
+    story_tell(st, &ev, "run");
+    CHECK_EQ(st->core->tasks->cpu, 64);
+    CHECK_EQ(st->core->tasks->memory_mib, 128);
+    CHECK_EQ(st->core->index->hosts->cpu_used, 64);
+    CHECK_EQ(st->core->index->hosts->memory_used_mib, 128);
 }
 
 /* ---- clusters and hosts ---- */
