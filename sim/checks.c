@@ -411,8 +411,11 @@ judge_group(struct world *w, int container)
         const int other = w->containers[i].service != w->containers[container].service
                               ? -1
                               : target_of(w, i);
-        healthy += i != container && other >= 0 &&
-                   w->targets[other].group == w->targets[t].group && is_told_healthy(w, i);
+        /* A protected task may have stayed in the group that its service had left; it has to be
+         * kept, and another one goes in its stead. */
+        healthy += i != container && other >= 0 && is_told_healthy(w, i) &&
+                   (w->targets[other].group == w->targets[t].group ||
+                    naru_now(w) < w->containers[i].protected_until_ms);
     }
     if (healthy < lower)
         world_fail(w,
@@ -700,11 +703,12 @@ check_progress(struct world *w, int service)
     const struct service_deployment *sd = now == NULL ? NULL : service_current(now);
     const bool is_late =
         sd != NULL && strstr(sd->status_reason, "no more of its tasks became healthy") != NULL;
+    const bool is_stalled = w->now_ms < w->stalled_until_ms; /* naru looks at nothing */
     int healthy;
 
-    if (p == NULL || sd == NULL || w->now_ms < w->stalled_until_ms)
-        return; /* naru looks at nothing */
-    if (is_late && strcmp(s->late_id, sd->id) != 0) {
+    if (p == NULL || sd == NULL)
+        return;
+    if (is_late && !is_stalled && strcmp(s->late_id, sd->id) != 0) {
         text_copy(s->late_id, ID_SIZE, str_of(sd->id));
         world_trace(w, "%s made no progress", now->name);
         if (s->deadline_s == 0 || strcmp(s->watched_id, sd->id) != 0 ||
@@ -713,7 +717,7 @@ check_progress(struct world *w, int service)
                        (long long)(w->now_ms - s->progress_ms), s->deadline_s);
     }
     healthy = healthy_of(w, service, p->id);
-    if (strcmp(s->watched_id, sd->id) == 0 && healthy <= s->most_healthy)
+    if (strcmp(s->watched_id, sd->id) == 0 && (is_stalled || healthy <= s->most_healthy))
         return;
     text_copy(s->watched_id, ID_SIZE, str_of(sd->id));
     s->most_healthy = healthy;

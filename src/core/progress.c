@@ -24,12 +24,15 @@ limit_ms(const struct service *s)
     return s->options.progress_deadline_s * 1000LL;
 }
 
-/* Only one stage of a course waits for tasks to come up; on its way back the others serve already. */
+/* A course has its fleet from SCALE_UP on, and is proved before CLEAN_UP; on its way back the others
+ * serve already. */
 static bool
 lacks_tasks(const struct service *s, const struct deployment *p)
 {
-    if (s->course.is_on &&
-        (s->course.stage != STAGE_SCALE_UP || s->course.is_returning || s->course.is_frozen))
+    const struct course *c = &s->course;
+
+    if (c->is_on && (c->stage < STAGE_SCALE_UP || c->stage >= STAGE_CLEAN_UP || c->is_returning ||
+                     c->is_frozen))
         return false;
     return p->count.healthy < s->desired_count && !rolling_holds(s);
 }

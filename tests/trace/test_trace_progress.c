@@ -518,7 +518,11 @@ TEST(bake_times_are_no_lack_of_progress)
     story_run_and_heal(st, 2, 2);
     story_in_force(st);
     CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
-    story_stopped(st, 2, 1); /* another one comes; the stage has its own end */
-    clock_at(st, 600000 + 599999);
+    clock_at(st, 600000 + 500000);
     CHECK_EQ(status(st), SD_IN_PROGRESS);
+    story_stopped(st, 2, 1); /* but that the fleet is not whole again for so long is */
+    clock_at(st, 600000 + 559999);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    clock_at(st, 600000 + 560000);
+    CHECK(went_back(st));
 }
