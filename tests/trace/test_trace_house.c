@@ -145,10 +145,10 @@ TEST(a_changed_target_group_keeps_its_targets)
     story_restart(st); /* a target made by hand is asked for again, and has its whole time again */
     CHECK_TRACE(st, "1000 restart | deregister t0\n");
     CHECK_EQ(core_deadline_ms(st->core) - st->start_ms, 1000 + 5000 + 70000);
-    gone.target_group_delete.arn = "other"; /* the younger one */
-    story_tell(st, &gone, "delete-group");
-    CHECK(core_target_group(st->core, st->group) != NULL);
     gone.target_group_delete.arn = st->group; /* with a target that nobody owns */
+    story_tell(st, &gone, "delete-group");
+    CHECK(core_target_group(st->core, "other") != NULL);
+    gone.target_group_delete.arn = "other";
     story_tell(st, &gone, "delete-group");
     CHECK(core_target_group(st->core, st->group) == NULL);
 }
@@ -641,6 +641,26 @@ TEST(an_image_of_a_superseded_revision_fails_nobody)
         story_tell(st, &ev, "unresolved");
     CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
     CHECK_EQ(service_current(story_service(st))->breaker_failures, 0);
+}
+
+/* Who stopped it was told so, and that is the verdict. */
+TEST(an_image_of_a_stopped_deployment_fails_it_no_more)
+{
+    struct story_options o = none;
+    cleanup_story struct story *st = NULL;
+
+    o.keeps_unresolved = true;
+    o.desired_count = 1;
+    st = story_new(&o);
+    story_resolved(st, NULL, "no such image");
+    story_stop_deployment(st, /* rolls_back= */ false);
+    for (int i = 0; i < 3; i++)
+        story_resolved(st, NULL, "no such image");
+    CHECK_EQ(service_current(story_service(st))->status, SD_STOPPED);
+    CHECK_TEXT(service_current(story_service(st))->status_reason,
+               "Service deployment stopped by a user.");
+    CHECK_EQ(service_primary(story_service(st))->failed_tasks, 0);
+    CHECK(story_service(st)->live == NULL);
 }
 
 TEST(a_task_and_a_deployment_are_found_by_name_or_arn)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who gets traffic, who goes first, and that nobody is signalled before it is out of it. */
-#include "story.h"
+#include "blue_green.h"
 
 static const struct story_options two = {.desired_count = 2, STORY_USUAL};
 
@@ -355,4 +355,25 @@ TEST(of_stopped_tasks_the_newest_five_hundred_are_kept)
         kept++;
     CHECK_EQ(kept, 500);
     CHECK(story_task(st, 10) == NULL && story_task(st, 11) != NULL);
+}
+
+/* ---- pairs ---- */
+
+/* Blue's group is deleted after green came up: there is no pair any more that weights could be of. */
+TEST(a_pair_that_lost_a_group_fails_the_shift)
+{
+    cleanup_story struct story *st = blue_running(&blue_green);
+    struct event gone = {.type = EVENT_TARGET_GROUP_DELETE, .target_group_delete = {st->group}};
+
+    story_update(st, 2);
+    story_running(st, 3);
+    story_running(st, 4);
+    story_healthy(st, 3);
+    story_tell(st, &gone, "delete-group");
+    strbuf_clear(&st->trace);
+    story_healthy(st, 4);
+    CHECK(strstr(service_current(story_service(st))->status_reason,
+                 "a listener or target group of its loadBalancers does not exist any more") != NULL);
+    CHECK(strstr(strbuf_cstr(&st->trace), "production") == NULL);
+    CHECK(task_is_wanted(story_task(st, 1)) && task_is_wanted(story_task(st, 2)));
 }
