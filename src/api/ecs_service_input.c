@@ -430,10 +430,8 @@ read_load_balancers(const struct request *rq, const struct revision *old, struct
 {
     const struct json *given = json_get(rq->input, "loadBalancers");
 
-    if (given == NULL && old != NULL) {
-        w->load_balancer_count = old->load_balancer_count;
-        memcpy(w->load_balancers, old->load_balancers, sizeof(w->load_balancers));
-    }
+    for (int i = 0; given == NULL && old != NULL && i < old->load_balancer_count; i++)
+        w->load_balancers[w->load_balancer_count++] = old->load_balancers[i];
     for (size_t i = 0; i < json_size(given); i++) {
         if (!read_one_load_balancer(json_at(given, i), &w->load_balancers[w->load_balancer_count], err))
             return false;

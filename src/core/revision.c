@@ -22,13 +22,13 @@ revision_new(struct core *core, struct service *s, const struct task_definition 
 {
     struct revision *r = mem_new(sizeof(*r));
 
-    assert(s->revision_count < (int)ARRAY_COUNT(s->revisions));
-    s->revisions[s->revision_count++] = r;
+    service_add_revision(s, r);
     core_next_number(core, r->id);
     arn_format(r->arn, "ecs", s->region, core->options.account, "service-revision/%s/%s/%s",
                s->cluster_name, s->name, r->id);
     text_copy(r->task_definition_arn, ARN_SIZE, str_of(td->arn));
     r->created_at_ms = core->now_ms;
+    r->images = mem_new((size_t)td->container_count * sizeof(r->images[0]));
     r->image_count = td->container_count;
     r->is_resolved = true;
     for (int i = 0; i < td->container_count; i++) {
@@ -42,6 +42,18 @@ revision_new(struct core *core, struct service *s, const struct task_definition 
             r->is_resolved = false;
     }
     return r;
+}
+
+void
+revision_set_load_balancers(struct revision *r, const struct service_load_balancer *list,
+                            int count)
+{
+    assert(r->load_balancers == NULL && count >= 0 && count <= LOAD_BALANCERS_MAX);
+    if (count == 0)
+        return;
+    r->load_balancers = mem_new((size_t)count * sizeof(*list));
+    memcpy(r->load_balancers, list, (size_t)count * sizeof(*list));
+    r->load_balancer_count = count;
 }
 
 bool

@@ -727,8 +727,7 @@ prune_revisions(struct core *core, struct service *s)
             continue;
         }
         parts_drop(core, s, ROW_SERVICE_REVISION, r->id);
-        json_unref(r->doc);
-        free(r);
+        revision_free(r);
         s->revision_count--;
         memmove(&s->revisions[i], &s->revisions[i + 1],
                 (size_t)(s->revision_count - i) * sizeof(s->revisions[0]));
@@ -787,7 +786,7 @@ rollout_prune(struct core *core, struct service *s)
 
     prune_deployments(core, s);
     prune_revisions(core, s);
-    assert(s->revision_count < (int)ARRAY_COUNT(s->revisions));
+    assert(s->revision_count < SERVICE_REVISIONS_MAX);
     for (int i = 1; sd != NULL && i < HISTORY_KEPT; i++)
         sd = sd->next;
     while (sd != NULL && sd->next != NULL) {

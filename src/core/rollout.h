@@ -50,6 +50,9 @@ void rollout_task_ended(struct core *core, struct task *t, const struct ending *
 /* ---- revision.c: service revisions and their digests ---- */
 struct revision *revision_new(struct core *core, struct service *s,
                               const struct task_definition *td);
+/* Copies them into one that has none yet. */
+void revision_set_load_balancers(struct revision *r, const struct service_load_balancer *list,
+                                 int count);
 /* Asks for the digests if it is time to; true once tasks may start. */
 bool revision_resolve(struct core *core, struct service *s, struct revision *r);
 void image_resolved(struct core *core, const struct ev_image_resolved *ev);

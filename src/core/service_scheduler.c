@@ -114,12 +114,9 @@ make_revision(struct core *core, struct service *s, const char *task_definition_
     struct revision *r;
 
     assert(td != NULL);
-    assert(load_balancer_count >= 0 && load_balancer_count <= LOAD_BALANCERS_MAX);
     r = revision_new(core, s, td);
     r->launch_type = launch_type;
-    for (int i = 0; i < load_balancer_count; i++)
-        r->load_balancers[i] = load_balancers[i];
-    r->load_balancer_count = load_balancer_count;
+    revision_set_load_balancers(r, load_balancers, load_balancer_count);
     r->doc = doc == NULL ? NULL : json_ref(doc);
     return r;
 }

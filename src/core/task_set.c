@@ -62,12 +62,9 @@ make_revision(struct core *core, struct service *s, const struct ev_task_set_cre
     struct revision *r;
 
     assert(td != NULL);
-    assert(ev->load_balancer_count >= 0 && ev->load_balancer_count <= LOAD_BALANCERS_MAX);
     r = revision_new(core, s, td);
     r->launch_type = ev->launch_type;
-    for (int i = 0; i < ev->load_balancer_count; i++)
-        r->load_balancers[i] = ev->load_balancers[i];
-    r->load_balancer_count = ev->load_balancer_count;
+    revision_set_load_balancers(r, ev->load_balancers, ev->load_balancer_count);
     r->doc = ev->revision_doc == NULL ? NULL : json_ref(ev->revision_doc);
     return r;
 }

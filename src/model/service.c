@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/service.h"
+#include <assert.h>
 #include "model/row.h"
 
 #define EVENTS_KEPT (EVENTS_MAX + EVENTS_A_ROW)
@@ -83,14 +84,6 @@ static const struct row_field config_fields[] = {
     JSON_FIELD(struct deployment_config, doc),
     FIELDS_END,
 };
-
-struct pinned_image { /* the members of revision.images, named so that a table can describe them */
-    char container[NAME_SIZE];
-    char image[IMAGE_SIZE];
-    char digest[DIGEST_SIZE];
-};
-_Static_assert(sizeof(struct pinned_image) == sizeof(((struct revision *)0)->images[0]),
-               "pinned_image follows revision.images");
 
 static const struct row_field image_fields[] = {
     TEXT_FIELD(struct pinned_image, container),
@@ -195,15 +188,6 @@ service_new(void)
     return mem_new(sizeof(struct service));
 }
 
-static void
-revision_free(struct revision *r)
-{
-    if (r == NULL)
-        return;
-    row_free_documents(revision_fields, r);
-    free(r);
-}
-
 /* Keeps the newest `count`. */
 static void
 forget_events(struct service *s, int count)
@@ -242,6 +226,7 @@ service_free(struct service *s)
         return;
     for (int i = 0; i < s->revision_count; i++)
         revision_free(s->revisions[i]);
+    free(s->revisions);
     while (s->deployments != NULL) {
         struct deployment *d = s->deployments;
         s->deployments = d->next;
@@ -318,6 +303,29 @@ deployment_number(const struct deployment *d)
     const char *slash = strchr(d->id, '/');
 
     return slash == NULL ? d->id : slash + 1;
+}
+
+void
+revision_free(struct revision *r)
+{
+    if (r == NULL)
+        return;
+    row_free_documents(revision_fields, r);
+    free(r->load_balancers);
+    free(r->images);
+    free(r);
+}
+
+void
+service_add_revision(struct service *s, struct revision *r)
+{
+    assert(s->revision_count < SERVICE_REVISIONS_MAX);
+    if (s->revision_count == s->revision_capacity) {
+        s->revision_capacity = s->revision_capacity == 0 ? 2 : s->revision_capacity * 2;
+        s->revisions =
+            mem_grow(s->revisions, (size_t)s->revision_capacity, sizeof(s->revisions[0]));
+    }
+    s->revisions[s->revision_count++] = r;
 }
 
 struct revision *
@@ -512,23 +520,36 @@ service_encode(const struct service *s)
 
 /* ---- and back ---- */
 
+/* For a list; NULL if it is empty, or longer than it may be: decoding it refuses that. */
+static void *
+room_for(const struct json *array, size_t max, size_t item_size)
+{
+    const size_t count = json_size(array);
+
+    return count == 0 || count > max ? NULL : mem_new(count * item_size);
+}
+
 static bool
 decode_revision(struct service *s, const struct json *row, bool has_row, struct err *err)
 {
+    const struct json *load_balancers = json_get(row, "load_balancers");
+    const struct json *images = json_get(row, "images");
     struct revision *r;
 
-    if (s->revision_count == (int)ARRAY_COUNT(s->revisions))
+    if (s->revision_count == SERVICE_REVISIONS_MAX)
         return err_set(err, ERR_INTERNAL, "a stored service has too many revisions");
     r = row_decode_new(revision_fields, row, sizeof(*r), err);
     if (r == NULL)
         return false;
-    s->revisions[s->revision_count++] = r;
+    service_add_revision(s, r);
     r->has_row = has_row;
-    return row_decode_array(load_balancer_fields, json_get(row, "load_balancers"),
-                            r->load_balancers, LOAD_BALANCERS_MAX, sizeof(r->load_balancers[0]),
+    r->load_balancers = room_for(load_balancers, LOAD_BALANCERS_MAX, sizeof(r->load_balancers[0]));
+    r->images = room_for(images, CONTAINERS_MAX, sizeof(r->images[0]));
+    return row_decode_array(load_balancer_fields, load_balancers, r->load_balancers,
+                            LOAD_BALANCERS_MAX, sizeof(r->load_balancers[0]),
                             &r->load_balancer_count, err) &&
-           row_decode_array(image_fields, json_get(row, "images"), r->images, CONTAINERS_MAX,
-                            sizeof(r->images[0]), &r->image_count, err);
+           row_decode_array(image_fields, images, r->images, CONTAINERS_MAX, sizeof(r->images[0]),
+                            &r->image_count, err);
 }
 
 static int
@@ -548,7 +569,9 @@ decode_revisions(struct service *s, const struct json *array, const struct json 
         if (!decode_revision(s, json_at(parts, i), true, err))
             return false;
     }
-    qsort(s->revisions, (size_t)s->revision_count, sizeof(s->revisions[0]), older_revision_first);
+    if (s->revision_count > 1)
+        qsort(s->revisions, (size_t)s->revision_count, sizeof(s->revisions[0]),
+              older_revision_first);
     return true;
 }
 

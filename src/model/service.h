@@ -57,22 +57,25 @@ struct deployment_config {
     struct json *doc; /* as DescribeServices shows it, every default written out */
 };
 
-/* What a deployment rolls out; immutable but for the digests, which are resolved once. */
+/* Of a container of the definition. `digest` empty: not resolved or not pinned. */
+struct pinned_image {
+    char container[NAME_SIZE];
+    char image[IMAGE_SIZE];
+    char digest[DIGEST_SIZE];
+};
+
+/* What a deployment rolls out; immutable but for the digests, which are resolved once.
+ * It owns its lists and `doc`; a list has room for what is in it; it may be NULL if empty. */
 struct revision {
     char arn[ARN_SIZE];
     char id[ID_SIZE]; /* 19 digits */
     char task_definition_arn[ARN_SIZE];
     enum launch_type launch_type;
-    struct service_load_balancer load_balancers[LOAD_BALANCERS_MAX];
+    struct service_load_balancer *load_balancers; /* LOAD_BALANCERS_MAX at most */
     int load_balancer_count;
     struct json *doc; /* networkConfiguration, platformVersion, ... : API members the core only keeps */
     int64_t created_at_ms;
-    /* One entry a container of the definition. `digest` empty: not resolved or not pinned. */
-    struct {
-        char container[NAME_SIZE];
-        char image[IMAGE_SIZE];
-        char digest[DIGEST_SIZE];
-    } images[CONTAINERS_MAX];
+    struct pinned_image *images; /* CONTAINERS_MAX at most */
     int image_count;
     bool is_resolved;       /* tasks may start */
     bool has_row;           /* of its own: it does not change any more */
@@ -191,6 +194,8 @@ struct service_event {
     struct json *shown; /* a reader's own, while it holds the core: as it writes the event; or NULL */
 };
 
+#define SERVICE_REVISIONS_MAX 512 /* far above what the core keeps */
+
 enum service_part { PART_REVISION, PART_DEPLOYMENT, PART_SERVICE_DEPLOYMENT, PART_EVENTS };
 
 struct service {
@@ -209,8 +214,8 @@ struct service {
     char client_token[64];
     int64_t created_at_ms, deleted_at_ms;
 
-    struct revision *revisions[512]; /* newest last; oldest unused are forgotten */
-    int revision_count;
+    struct revision **revisions; /* owned; newest last; oldest unused are forgotten */
+    int revision_count, revision_capacity;
     struct deployment *deployments;  /* PRIMARY first, INACTIVE ones kept for rollback and history */
     struct service_deployment *history;
     struct course course;
@@ -266,6 +271,8 @@ void deployment_free(struct deployment *d);
 /* As the reasons of its tasks name it: "deployment" or "taskSet". */
 const char *deployment_word(const struct deployment *d);
 const char *deployment_number(const struct deployment *d); /* of "ecs-svc/123": "123" */
+void service_add_revision(struct service *s, struct revision *r); /* the newest; takes it */
+void revision_free(struct revision *r); /* that no service has any more */
 struct revision *service_find_revision(const struct service *s, const char *arn);
 struct service_deployment *service_current(const struct service *s); /* newest, or NULL */
 /* The target group that tasks of `d` are registered in, for entry `at` of its load balancers. */

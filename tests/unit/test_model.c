@@ -261,13 +261,15 @@ full_service(void)
         .doc = parse("{\"maximumPercent\":150}")};
     SET(r->arn, "arn:r");
     r->launch_type = LAUNCH_FARGATE;
+    r->load_balancers = mem_new(sizeof(r->load_balancers[0]));
     r->load_balancer_count = 1;
     SET(r->load_balancers[0].container_name, "app");
+    r->images = mem_new(sizeof(r->images[0]));
     r->image_count = 1;
     SET(r->images[0].image, "a:1");
     SET(r->images[0].digest, "sha256:1");
     r->is_resolved = true;
-    s->revisions[s->revision_count++] = r;
+    service_add_revision(s, r);
     SET(d->id, "ecs-svc/1");
     d->revision = r;
     d->failed_tasks = 2;
@@ -400,9 +402,8 @@ TEST(parts_come_back_in_their_places)
     SET(s->revisions[0]->id, "0000000000000000002");
     SET(older->id, "0000000000000000001");
     SET(older->arn, "arn:older");
-    s->revisions[1] = s->revisions[0];
+    service_add_revision(s, s->revisions[0]);
     s->revisions[0] = older;
-    s->revision_count = 2;
     SET(d->id, "ecs-svc/0");
     d->status = DEPLOYMENT_INACTIVE;
     d->revision = older;
