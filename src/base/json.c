@@ -158,7 +158,7 @@ format_text(struct strbuf *b, const char *s, size_t len)
         if (i == len)
             break;
         if (c == '"' || c == '\\')
-            strbuf_addf(b, "\\%c", c);
+            strbuf_add(b, (struct str){(const char[]){'\\', (char)c}, 2});
         else if (c == '\n')
             strbuf_add_cstr(b, "\\n");
         else if (c == '\r')

@@ -311,7 +311,9 @@ strbuf_add_cstr(struct strbuf *b, const char *s)
 void
 strbuf_add_char(struct strbuf *b, char c)
 {
-    strbuf_add(b, (struct str){&c, 1});
+    strbuf_reserve(b, 1);
+    b->at[b->len++] = c;
+    b->at[b->len] = '\0';
 }
 
 void

@@ -19,6 +19,7 @@ static const char *const migrations[] = {
 struct store {
     sqlite3 *db;
     sqlite3_stmt *put, *delete, *begin, *commit, *rollback;
+    struct strbuf text; /* of the row that is being written: its room serves the next one */
     bool in_transaction;
 };
 
@@ -148,6 +149,7 @@ store_close(struct store *s)
     sqlite3_finalize(s->commit);
     sqlite3_finalize(s->rollback);
     sqlite3_close(s->db);
+    strbuf_done(&s->text);
     free(s);
 }
 
@@ -171,12 +173,12 @@ store_begin(struct store *s, struct err *err)
 bool
 store_put(struct store *s, const char *kind, const char *key, const struct json *doc, struct err *err)
 {
-    cleanup_free char *text = json_format(doc);
-
     assert(s->in_transaction);
+    strbuf_clear(&s->text);
+    json_write(&s->text, doc);
     sqlite3_bind_text(s->put, 1, kind, -1, SQLITE_STATIC);
     sqlite3_bind_text(s->put, 2, key, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s->put, 3, text, -1, SQLITE_STATIC);
+    sqlite3_bind_text64(s->put, 3, s->text.at, s->text.len, SQLITE_STATIC, SQLITE_UTF8);
     return run(s, s->put, "write a row", err);
 }
 
