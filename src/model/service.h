@@ -84,8 +84,11 @@ struct revision {
 };
 
 struct deployment {
-    char id[ID_SIZE]; /* ecs-svc/N */
+    /* First what is looked at of each of them with every change of the service. */
+    struct deployment *next; /* newest first */
     enum deployment_status status;
+    bool has_row; /* of its own: it is INACTIVE */
+    char id[ID_SIZE]; /* ecs-svc/N */
     enum rollout_state rollout_state;
     char rollout_reason[REASON_SIZE];
     struct revision *revision; /* owned by the service */
@@ -100,9 +103,7 @@ struct deployment {
     int alternates;        /* bit i: load balancer i of its revision leads to the alternate group */
     int64_t created_at_ms, updated_at_ms, completed_at_ms; /* completed 0: never */
     struct task_set *set;  /* owned; NULL: an ordinary one */
-    struct deployment *next; /* newest first */
 
-    bool has_row;            /* of its own: it is INACTIVE */
     struct {                 /* the core's own: counted anew in each of its advances, not stored */
         int wanted;          /* desired RUNNING */
         int marked;          /* of these, to be replaced for their health */
@@ -118,13 +119,16 @@ struct deployment {
 struct task;
 
 struct service_deployment {
-    char arn[ARN_SIZE];
+    /* First what is looked at of each of them with every change of the service. */
+    struct service_deployment *next; /* newest first */
+    enum sd_status status;
+    bool has_row; /* of its own: it is over, and not the newest */
     char id[ID_SIZE];
+    char arn[ARN_SIZE];
     char deployment_id[ID_SIZE];      /* ecs-svc/N that it made */
     char target_revision_arn[ARN_SIZE];
     char source_revision_arns[4][ARN_SIZE];
     int source_count;
-    enum sd_status status;
     char status_reason[REASON_SIZE];
     enum breaker_status breaker_status;
     int breaker_failures, breaker_threshold;
@@ -142,8 +146,6 @@ struct service_deployment {
     int64_t stalled_ms;         /* without progress, before the clock stood last (progress.h) */
     int64_t clock_from_ms;      /* not stored: when it began to run; 0: it stands */
     int most_healthy;           /* not stored: tasks of the PRIMARY at once, so far */
-    bool has_row;        /* of its own: it is over, and not the newest */
-    struct service_deployment *next; /* newest first */
 };
 
 #define HOOK_ID_SIZE 64
