@@ -29,6 +29,16 @@ traffic_choose_groups(struct deployment *d, const struct deployment *other, bool
     }
 }
 
+bool
+traffic_is_astray(const struct task *t)
+{
+    for (int i = 0; i < t->target_count; i++) {
+        if (!serves_in(t->deployment, t->targets[i].target_group_arn))
+            return true;
+    }
+    return false;
+}
+
 /* ---- orders ---- */
 
 static const char *

@@ -15,6 +15,8 @@ enum traffic_kind { TRAFFIC_PRODUCTION, TRAFFIC_TEST };
 /* Which group the tasks of `d` come into: where its traffic is `with` a sibling (they share it), or
  * beside it (the other one of the pair).  `other` NULL: the first of each pair. */
 void traffic_choose_groups(struct deployment *d, const struct deployment *other, bool is_beside);
+/* Is the task in the other group of a pair than its deployment?  It came before that was led there. */
+bool traffic_is_astray(const struct task *t);
 /* Orders: `share` of the requests to the groups of `to`, the rest to the others of the pairs that
  * the revision of `via` names.  False if a listener or a group is gone: then it can not be done. */
 bool traffic_order(struct core *core, const struct deployment *via, const struct deployment *to,
