@@ -411,11 +411,12 @@ judge_group(struct world *w, int container)
         const int other = w->containers[i].service != w->containers[container].service
                               ? -1
                               : target_of(w, i);
-        /* A protected task may have stayed in the group that its service had left; it has to be
-         * kept, and another one goes in its stead. */
+        /* A task that was protected may have stayed in the group that its deployment had left:
+         * it still is one of those that are to be kept. */
         healthy += i != container && other >= 0 && is_told_healthy(w, i) &&
                    (w->targets[other].group == w->targets[t].group ||
-                    naru_now(w) < w->containers[i].protected_until_ms);
+                    strcmp(w->containers[i].deployment_id,
+                           w->containers[container].deployment_id) == 0);
     }
     if (healthy < lower)
         world_fail(w,

@@ -108,7 +108,8 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
         return true;
     if (is_bad(s, p->revision->task_definition_arn))
         return (!s->has_breaker && s->deadline_s == 0) || p->rollout_state != ROLLOUT_IN_PROGRESS ||
-               (now->course.is_on && now->course.stage == STAGE_CLEAN_UP) || /* for a day */
+               (now->course.is_on && /* for a day */
+                (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
                (n.up == n.foreign && is_full(w, service)); /* its clock stands */
     desired = desired_of(w, service);
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&

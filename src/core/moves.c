@@ -184,9 +184,9 @@ moves_launch(struct core *core, struct service *s, struct deployment *d, int cou
 
 /* ---- stopping ---- */
 
-/* Who goes first: the marked, then those not healthy yet, then the healthy; within that those on
- * instances that are being drained, then the oldest deployment (ids only rise), then those in a target
- * group that their deployment has left, then as the placement strategies want it (ecs.md 7.6), and
+/* Who goes first: the marked, then those not healthy yet, then the healthy; within that those in a
+ * target group that their deployment has left, then those on instances that are being drained, then
+ * the oldest deployment (ids only rise), then as the placement strategies want it (ecs.md 7.6), and
  * the newest task. */
 int
 moves_rank(const struct task *t)
@@ -204,11 +204,11 @@ goes_before(const struct service *s, const struct task *a, const struct task *b)
     int order = moves_rank(b) - moves_rank(a);
 
     if (order == 0)
+        order = traffic_is_astray(a) - traffic_is_astray(b);
+    if (order == 0)
         order = place_is_leaving(a) - place_is_leaving(b);
     if (order == 0)
         order = strcmp(b->deployment_id, a->deployment_id);
-    if (order == 0)
-        order = traffic_is_astray(a) - traffic_is_astray(b);
     return order != 0 ? order : place_gives_way(s, a, b);
 }
 

@@ -78,14 +78,33 @@ lacks_places(const struct service *s, const struct deployment *p)
     return s->lacks_place && p->count.healthy >= p->count.wanted;
 }
 
+/* It failed last, and what comes of the next try is not known yet. */
+static bool
+lacks_environment(const struct core *core, const struct service *s, const struct deployment *p)
+{
+    return s->environment_failed &&
+           (core->now_ms < s->launch_after_ms || core->now_ms < s->infrastructure_after_ms ||
+            p->count.wanted > p->count.healthy);
+}
+
 static bool
 must_stand(const struct core *core, const struct service *s, const struct deployment *p)
 {
     const struct revision *r = p->revision;
 
-    return s->environment_failed || lacks_places(s, p) ||
+    return lacks_environment(core, s, p) || lacks_places(s, p) ||
            (!r->is_resolved && r->resolve_failures > 0) || !any_agent_speaks(core) ||
            is_out_of_reach(s, p) || is_held(s);
+}
+
+/* More than all may be spent when the clock begins to run again, since a tag has changed or a look
+ * came late; there is a moment left then, or a task would be started in the very step that fails. */
+static int64_t
+end_ms(const struct service *s, const struct service_deployment *sd)
+{
+    const int64_t left_ms = limit_ms(s) - sd->stalled_ms;
+
+    return sd->clock_from_ms + (left_ms > LATE_MS ? left_ms : LATE_MS);
 }
 
 static void
@@ -112,7 +131,6 @@ progress_judge(struct core *core, struct service *s)
     const struct deployment *p = service_primary(s);
     struct service_deployment *sd = watched(s, p);
     const int64_t limit = limit_ms(s);
-    int64_t due_ms;
 
     if (sd == NULL)
         return false;
@@ -129,8 +147,7 @@ progress_judge(struct core *core, struct service *s)
     }
     if (sd->clock_from_ms == 0)
         sd->clock_from_ms = core->now_ms;
-    due_ms = sd->clock_from_ms + limit - sd->stalled_ms;
-    if (core->now_ms < due_ms)
+    if (core->now_ms < end_ms(s, sd))
         return false;
     rollout_out_of_time(core, s, (int)(limit / 1000));
     return true;
@@ -144,7 +161,7 @@ progress_deadline_ms(const struct core *core, const struct service *s)
 
     if (sd == NULL || sd->clock_from_ms == 0)
         return INT64_MAX;
-    due_ms = sd->clock_from_ms + limit_ms(s) - sd->stalled_ms;
+    due_ms = end_ms(s, sd);
     return due_ms > core->now_ms ? due_ms : INT64_MAX;
 }
 

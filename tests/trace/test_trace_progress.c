@@ -187,6 +187,19 @@ TEST(what_the_runtime_loses_stops_it)
     CHECK_EQ(status(st), SD_IN_PROGRESS);
 }
 
+TEST(what_the_runtime_lost_is_no_excuse_once_nobody_tries_again)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    o.maximum_percent = 150; /* nothing can move */
+    st = updating(&o);
+    story_service(st)->environment_failed = true; /* as a task of the old revision left it */
+    story_tag(st, DEADLINE);
+    clock_at(st, 60000);
+    CHECK(went_back(st));
+}
+
 TEST(an_agent_that_is_gone_stops_it)
 {
     cleanup_story struct story *st = updating(&one);
@@ -461,6 +474,29 @@ TEST(a_tag_counts_at_once_and_its_removal_too)
     CHECK_EQ(status(st), SD_IN_PROGRESS);
     story_tag(st, DEADLINE);
     CHECK(went_back(st));
+}
+
+TEST(who_has_no_time_left_has_a_moment_all_the_same)
+{
+    struct story_options o = one;
+    cleanup_story struct story *st = NULL;
+
+    o.tags = "[]"; /* a day */
+    o.strategy = (struct strategy_config){.bake_min = 600};
+    st = story_new(&o);
+    clock_at(st, 100000);
+    story_run_and_heal(st, 1, 1);
+    clock_at(st, 200000);
+    story_unhealthy(st, 1);
+    clock_at(st, 300000);
+    story_run_and_heal(st, 2, 2);
+    story_tag(st, DEADLINE);
+    clock_at(st, 400000);
+    CHECK_EQ(status(st), SD_IN_PROGRESS);
+    story_unhealthy(st, 2);
+    CHECK_EQ(status(st), SD_IN_PROGRESS); /* its replacement has just been started */
+    clock_at(st, 401000);
+    CHECK(service_primary(story_service(st))->is_failed);
 }
 
 TEST(a_new_deployment_has_the_whole_time)
