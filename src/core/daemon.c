@@ -153,11 +153,11 @@ start_tasks(struct round *r)
 
     r->s->lacks_place = false;
     for (struct container_instance *i = r->s->cluster->instances; i != NULL; i = i->next_in_cluster) {
-        if (!is_eligible(r, i) || !i->is_connected)
+        if (i->peer_count > 0 || !i->is_connected || !is_eligible(r, i))
             continue;
         if (is_free_of(i, r->s))
             started += moves_launch_on(r->core, r->s, r->primary, i);
-        else if (i->peer_count == 0)
+        else
             r->s->lacks_place = true;
     }
     return started;
