@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* naru-sim - runs seeded worlds: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] [--keep-going | --give-up N]
  *                                         [--shrink SEED] [--without FAULT,...] [--services N] [--acts N,...]
- * Each seed is one world (world.h).  A seed that breaks a promise is named with how to replay it.
+ *            naru-sim --crowd [--services N] [--hosts N] [--first SEED] [--seeds N] [--jobs N] [--trace]
+ * Each seed is one world (world.h); with --crowd a large one (crowd.h).
+ * A seed that breaks a promise is named with how to replay it.
  * With --jobs the seeds are shared among processes: an invariant of the core that asserts ends only
  * the world it was found in.
  * --shrink looks for the shortest story in which the seed breaks the same promise, and tells it: the
@@ -14,16 +16,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "crowd.h"
 #include "world.h"
 
 #define FAILED_MAX 20 /* then it gives up, unless told otherwise */
 #define JOBS_MAX 256
+#define CROWD_MAX 100000 /* services or hosts */
 #define HANG_S 300 /* a world takes milliseconds, under a sanitizer a second */
 
 struct options {
     uint64_t first, seeds, jobs, failed_max;
-    uint64_t shrinks, services_max;
-    bool traces;
+    uint64_t shrinks, services_max, hosts;
+    bool traces, is_crowd;
+    struct crowd_size crowd;
     struct cut cut;
 };
 
@@ -33,15 +38,16 @@ struct tally {
 };
 
 static uint64_t current_seed;
+static char replay[96] = "naru-sim"; /* how, but for the seed */
 
 /* An invariant of the core asserted, or a world hangs: say which it was before the process ends. */
 static void
 on_end(int signal_number)
 {
-    char text[128];
+    char text[256];
     const int len = snprintf(
-        text, sizeof(text), "seed %llu: %s; replay: naru-sim --first %llu --seeds 1 --trace\n",
-        (unsigned long long)current_seed, signal_number == SIGABRT ? "aborted" : "it does not end",
+        text, sizeof(text), "seed %llu: %s; replay: %s --first %llu --seeds 1 --trace\n",
+        (unsigned long long)current_seed, signal_number == SIGABRT ? "aborted" : "it does not end", replay,
         (unsigned long long)current_seed);
 
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0)
@@ -60,23 +66,38 @@ limit_computing(int seconds)
     setitimer(ITIMER_VIRTUAL, &limit, NULL);
 }
 
+static bool
+run_small(const struct options *o, uint64_t seed, char *failure, size_t size, unsigned long long *steps)
+{
+    struct world *w = world_new(seed, &o->cut, o->traces);
+    const bool is_well = world_run(w);
+
+    text_copy(failure, size, str_of(w->failure));
+    *steps = w->steps;
+    world_free(w);
+    return is_well;
+}
+
 static void
 run_seed(const struct options *o, struct tally *t, uint64_t seed)
 {
-    struct world *w = world_new(seed, &o->cut, o->traces);
+    char failure[512];
+    unsigned long long steps = 0;
+    bool is_well;
 
     current_seed = seed;
     limit_computing(HANG_S);
-    if (!world_run(w)) {
+    is_well = o->is_crowd ? crowd_run(seed, &o->crowd, o->traces, failure, sizeof(failure), &steps)
+                          : run_small(o, seed, failure, sizeof(failure), &steps);
+    limit_computing(0);
+    if (!is_well) {
         atomic_fetch_add(&t->failed, 1);
-        printf("seed %llu: %s\n  replay: naru-sim --first %llu --seeds 1 --trace\n",
-               (unsigned long long)seed, w->failure, (unsigned long long)seed);
+        printf("seed %llu: %s\n  replay: %s --first %llu --seeds 1 --trace\n", (unsigned long long)seed, failure,
+               replay, (unsigned long long)seed);
         fflush(stdout);
     }
-    limit_computing(0);
     atomic_fetch_add(&t->done, 1);
-    atomic_fetch_add(&t->steps, w->steps);
-    world_free(w);
+    atomic_fetch_add(&t->steps, steps);
 }
 
 static bool
@@ -163,12 +184,25 @@ parse_number(const char *text, uint64_t *out)
 }
 
 static bool
+parse_crowd(struct options *o)
+{
+    if (o->shrinks > 0 || o->cut.without != 0 || o->cut.has_acts || o->services_max > CROWD_MAX || o->hosts > CROWD_MAX)
+        return false;
+    o->crowd.services = o->services_max == 0 ? 2000 : (int)o->services_max;
+    o->crowd.hosts = o->hosts > 0 ? (int)o->hosts : (o->crowd.services + 1) / 2;
+    snprintf(replay, sizeof(replay), "naru-sim --crowd --services %d --hosts %d", o->crowd.services, o->crowd.hosts);
+    return true;
+}
+
+static bool
 parse_options(int argc, char **argv, struct options *o)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--trace") == 0)
             o->traces = true;
+        else if (strcmp(argv[i], "--crowd") == 0)
+            o->is_crowd = true;
         else if (strcmp(argv[i], "--keep-going") == 0)
             o->failed_max = UINT64_MAX;
         else if ((strcmp(argv[i], "--first") == 0 && parse_number(value, &o->first)) ||
@@ -176,6 +210,7 @@ parse_options(int argc, char **argv, struct options *o)
                  (strcmp(argv[i], "--give-up") == 0 && parse_number(value, &o->failed_max)) ||
                  (strcmp(argv[i], "--shrink") == 0 && parse_number(value, &o->shrinks)) ||
                  (strcmp(argv[i], "--services") == 0 && parse_number(value, &o->services_max)) ||
+                 (strcmp(argv[i], "--hosts") == 0 && parse_number(value, &o->hosts)) ||
                  (strcmp(argv[i], "--without") == 0 && cut_parse_without(&o->cut, value)) ||
                  (strcmp(argv[i], "--acts") == 0 && cut_parse_acts(&o->cut, value)) ||
                  (strcmp(argv[i], "--jobs") == 0 && parse_number(value, &o->jobs)))
@@ -184,7 +219,7 @@ parse_options(int argc, char **argv, struct options *o)
             return false;
     }
     o->cut.services_max = o->services_max < SERVICES_MAX ? (int)o->services_max : SERVICES_MAX;
-    return o->jobs >= 1 && o->jobs <= JOBS_MAX;
+    return (o->is_crowd ? parse_crowd(o) : o->hosts == 0) && o->jobs >= 1 && o->jobs <= JOBS_MAX;
 }
 
 int
@@ -198,7 +233,10 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: naru-sim [--first SEED] [--seeds N] [--jobs N] [--trace] "
                         "[--keep-going | --give-up N]\n"
                         "                [--shrink SEED] [--without FAULT,...] [--services N] "
-                        "[--acts N,... | none]\n");
+                        "[--acts N,... | none]\n"
+                        "       naru-sim --crowd [--services N] [--hosts N] [--first SEED] [--seeds N] [--jobs N] "
+                        "[--trace]\n"
+                        "                [--keep-going | --give-up N]\n");
         return 2;
     }
     if (o.shrinks > 0)

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* crowd.h - a large world around the core: thousands of services, instances and tasks at once, and faults.
+ * The worlds of world.h are small and judged whole after each step.  Here a step is judged by what it touched:
+ * the services and tasks that its effects name.  Everything is reckoned with at intervals and after each restart.
+ * Start at crowd_run(); crowd.c has the course, crowd_make.c what there is, crowd_operators.c the people,
+ * crowd_hands.c Docker and the balancer, crowd_book.c the judge, crowd_rows.c the store and naru's deaths.
+ * As there, one seed draws everything, and the judge goes by a book of its own: what naru was told in steps that
+ * are committed, and what it decided.
+ * Units: '_ms' is milliseconds, '_s' seconds. */
+#pragma once
+#include "core/core.h"
+#include "core/index.h"
+
+struct crowd_size {
+    int services, hosts; /* services 0: no crowd */
+};
+
+/* One world; false if a promise was broken, which `failure` then says.  Adds to *steps. */
+bool crowd_run(uint64_t seed, const struct crowd_size *size, bool traces, char *failure, size_t failure_size,
+               unsigned long long *steps);
+
+/* ---- among the files of the crowd ---- */
+
+#define CROWD_STORY 48 /* lines kept of each service */
+#define CROWD_SIZES 2
+#define CROWD_FIXED_PORT 8000 /* and the number of the service: of daemons */
+
+enum crowd_behaviour { CROWD_GOOD, CROWD_SLOW, CROWD_CRASHES_AT_START, CROWD_CRASHES_LATER, CROWD_UNHEALTHY,
+                       CROWD_BAD_IMAGE, CROWD_BEHAVIOURS };
+enum crowd_kind { CROWD_PLAIN, CROWD_BRIDGE_LB, CROWD_FARGATE_LB, CROWD_SHIFTS, CROWD_DAEMON, CROWD_KINDS };
+enum crowd_state { CROWD_NOT_CREATED, CROWD_PULLING, CROWD_UP, CROWD_EXITED, CROWD_REMOVED };
+
+/* A task, as it really is and as the book has it; never freed within its world. */
+struct crowd_task {
+    char id[ID_SIZE], deployment_id[ID_SIZE], digest[DIGEST_SIZE];
+    int service, host; /* -1: standalone; FARGATE */
+    int cpu, memory_mib, fixed_port;
+    enum crowd_behaviour behaviour;
+    enum crowd_state state;
+    bool is_signalled, is_infrastructure;
+    int exit_code, port;
+    char address[ADDRESS_SIZE];
+    uint32_t generation; /* of its next happening */
+    struct { /* the balancer's */
+        int group; /* of the pair of its service */
+        char id[ADDRESS_SIZE];
+        int port;
+        int64_t registration, last_report_ms;
+        bool is_registered, is_draining;
+        bool has_requests; /* in flight, while it drains */
+        enum target_state state;
+        uint32_t generation;
+    } target;
+    struct { /* undone if naru dies before a commit */
+        bool told_stopped, asked_stop, by_user;
+        int64_t told_running_ms;
+        enum target_state told;
+        int version;
+    } book;
+    struct crowd_task *next_of_service, *next_here;
+};
+
+struct crowd_host {
+    char name[24], instance[ID_SIZE], instance_arn[ARN_SIZE];
+    int cpu, memory_mib, next_port;
+    int64_t back_ms; /* its machine or its agent is off until then; 0: it is not */
+    struct {
+        bool told_connected, told_draining;
+    } book;
+    struct crowd_task *tasks; /* those that hold a place here */
+};
+
+struct crowd_line {
+    int64_t at_ms;
+    uint64_t order;
+    char text[108];
+};
+
+struct crowd_story {
+    struct crowd_line lines[CROWD_STORY];
+    int count; /* ever */
+};
+
+struct crowd_service {
+    enum crowd_kind kind;
+    int size; /* of its tasks */
+    char name[32], arn[ARN_SIZE];
+    char groups[2][BALANCING_ARN_SIZE], listener[BALANCING_ARN_SIZE];
+    int weights[2]; /* that the balancer acts by */
+    int drain_s;
+    struct {
+        int desired_count, minimum, maximum;
+        bool has_breaker, is_created;
+    } book;
+    char counted_id[ID_SIZE]; /* the last service deployment whose outcome was counted */
+    struct crowd_task *tasks; /* that are not known to be over */
+};
+
+enum crowd_happening_kind { CROWD_DELIVER, CROWD_DOCKER, CROWD_VERDICT, CROWD_DRAIN_END, CROWD_WEIGHTS,
+                            CROWD_OPERATOR, CROWD_FAULT, CROWD_HOST_BACK, CROWD_NARU_BACK, CROWD_STORE_BACK };
+
+struct crowd_report {
+    struct event event;
+    char texts[2][BALANCING_ARN_SIZE * 2];
+    char digest[1][DIGEST_SIZE];
+    struct task_container container;
+    struct json *doc;
+    uint32_t epoch;
+};
+
+struct crowd_happening {
+    int64_t at_ms;
+    uint64_t order;
+    enum crowd_happening_kind kind;
+    int index;
+    uint32_t generation;
+    struct crowd_task *task;
+    struct crowd_report *report;
+};
+
+/* In 10,000 chances: of each report, start or look-up; the last four of each moment of crowd.c's faults. */
+struct crowd_faults {
+    int lost, late, repeated, refuses, image_fails, naru_dies, commit_fails, host_dies, flakes;
+};
+
+struct crowd_undo {
+    void *at;
+    void *was;
+    size_t size;
+};
+
+struct crowd {
+    uint64_t seed;
+    struct rng rng;
+    struct core *core; /* NULL while naru is dead */
+    struct core_options options;
+    uint32_t epoch; /* of naru's life */
+    int64_t now_ms, start_ms, operators_end_ms;
+    struct effects effects;
+    struct crowd_faults faults;
+    bool store_is_away, traces, has_failed, commit_fails_next;
+    int dies_next; /* in the next step: 1 before its commit, 2 before what it decided is done, 3 after; 0: no */
+    int acts_left; /* of operators */
+    char failure[512];
+    uint64_t steps, order, lines_told;
+
+    struct crowd_happening *heap;
+    int heap_count, heap_capacity;
+
+    struct crowd_service *services;
+    struct crowd_host *hosts;
+    int service_count, host_count;
+    struct strmap services_by_arn, services_by_listener, groups; /* group ARN -> service */
+    struct strmap hosts_by_arn;
+    char cluster[ARN_SIZE];
+    char definitions[CROWD_KINDS][CROWD_BEHAVIOURS][CROWD_SIZES][ARN_SIZE];
+    struct strmap behaviours; /* definition ARN -> where it is in `definitions`, and 1 */
+    int next_address, image_version;
+
+    struct crowd_task **tasks; /* all that ever were */
+    int task_count, task_capacity;
+    struct strmap tasks_by_id, tasks_by_target;
+
+    struct crowd_undo *undo; /* of the book, while commits fail */
+    int undo_count, undo_capacity, kept_task_count;
+
+    struct strmap rows; /* kind and key -> struct crowd_row, which stays when the row is deleted */
+    struct crowd_row **row_list, **dirty; /* dirty: those that changed since they were written */
+    int row_count, row_capacity, dirty_count, dirty_capacity, kept_count;
+
+    struct { /* to be told at the end */
+        uint64_t deaths, failed_commits, dead_hosts, outcomes[SD_ENUM_SIZE];
+        int most_tasks; /* not STOPPED at once, when everything was reckoned with */
+    } sum;
+    struct crowd_story *stories; /* one a service, and the world's own */
+};
+
+struct crowd_row {
+    enum row_kind kind;
+    char key[ARN_SIZE];
+    struct json *doc; /* NULL: there is none */
+    bool is_dirty;
+};
+
+/* crowd.c.  `service`: whose story it is, -1: everybody's. */
+void crowd_fail(struct crowd *w, int service, const char *format, ...) PRINTF_LIKE(3, 4);
+void crowd_tell(struct crowd *w, int service, const char *format, ...) PRINTF_LIKE(3, 4);
+bool crowd_chance(struct crowd *w, int in_10000);
+int64_t crowd_between(struct crowd *w, int64_t low, int64_t high);
+struct crowd_happening *crowd_happen(struct crowd *w, int64_t at_ms, enum crowd_happening_kind kind, int index);
+/* Steps the core, commits, judges, performs; false if naru died before the commit. */
+bool crowd_step(struct crowd *w, const struct event *event);
+struct json *crowd_parse(const char *text);
+
+/* crowd_make.c */
+extern const struct crowd_needs {
+    int cpu, memory_mib;
+} crowd_sizes[CROWD_SIZES];
+void crowd_make(struct crowd *w);
+void crowd_report_host(struct crowd *w, int host);
+struct crowd_service *crowd_service_of(const struct crowd *w, const char *arn); /* or NULL */
+
+/* crowd_operators.c */
+void crowd_operator_acts(struct crowd *w);
+void crowd_operators_finish(struct crowd *w);
+
+/* crowd_hands.c */
+void crowd_perform(struct crowd *w);
+void crowd_docker_happened(struct crowd *w, struct crowd_task *t);
+void crowd_verdict(struct crowd *w, struct crowd_task *t);
+void crowd_drain_ended(struct crowd *w, struct crowd_task *t);
+void crowd_weights_ordered(struct crowd *w, int service);
+void crowd_weights_set(struct crowd *w, int service);
+void crowd_host_dies(struct crowd *w, int host);
+void crowd_host_returns(struct crowd *w, int host);
+struct crowd_report *crowd_report_new(struct crowd *w, enum event_type type);
+void crowd_report_free(struct crowd_report *r);
+void crowd_send(struct crowd *w, struct crowd_report *r);
+
+/* crowd_book.c */
+struct crowd_task *crowd_task_by_arn(const struct crowd *w, const char *arn);
+void crowd_told(struct crowd *w, const struct event *ev); /* its step is committed */
+void crowd_note(struct crowd *w, void *at, size_t size);  /* of the book, and about to change */
+void crowd_judge(struct crowd *w, int first);             /* the effects from there on, before they are performed */
+void crowd_judge_services(struct crowd *w, int first);    /* ... after */
+void crowd_count_outcomes(struct crowd *w);
+enum crowd_behaviour crowd_behaviour_of(const struct crowd *w, const char *definition_arn);
+void crowd_book_forget(struct crowd *w); /* what was noted: it is committed */
+void crowd_book_return(struct crowd *w); /* to what it was when commits began to fail */
+bool crowd_is_wanted(const struct crowd_task *t);
+bool crowd_has_balancer(const struct crowd_service *s);
+int crowd_desired_of(struct crowd *w, int service);
+/* The first task that is not known to be over; what is over leaves the list for good. */
+struct crowd_task *crowd_first_of_service(const struct crowd *w, struct crowd_service *s);
+struct crowd_task *crowd_first_of_host(const struct crowd *w, struct crowd_host *h);
+
+/* crowd_reckon.c */
+void crowd_reckon(struct crowd *w); /* everything, against the core */
+bool crowd_is_steady(struct crowd *w, char *why, size_t why_size, int *service_out);
+
+/* crowd_rows.c */
+void crowd_rows_note(struct crowd *w, int first); /* what the effects from there on changed is committed */
+void crowd_rows_write(struct crowd *w);           /* ... and is written, before the next step */
+void crowd_rows_free(struct crowd *w);
+void crowd_naru_dies(struct crowd *w, bool is_committed); /* if so, the core is where the rows shall be */
+void crowd_naru_returns(struct crowd *w);

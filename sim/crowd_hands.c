@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/* crowd_hands.c - containers that really run and targets that really take requests, whatever naru believes. */
+#include "crowd.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JOB_S 120 /* a stand-alone task takes so long at most */
+
+/* ---- reports ---- */
+
+struct crowd_report *
+crowd_report_new(struct crowd *w, enum event_type type)
+{
+    struct crowd_report *r = mem_new(sizeof(*r));
+
+    r->event.type = type;
+    r->epoch = w->epoch;
+    return r;
+}
+
+void
+crowd_report_free(struct crowd_report *r)
+{
+    if (r != NULL)
+        json_unref(r->doc);
+    free(r);
+}
+
+/* Those of machines come at once and in order, as the agent speaks from one thread. */
+void
+crowd_send(struct crowd *w, struct crowd_report *r)
+{
+    const bool is_faulty = r->event.type != EVENT_INSTANCE_REPORT;
+    int64_t at_ms = w->now_ms + (is_faulty ? crowd_between(w, 0, 5) : 0);
+
+    if (is_faulty && crowd_chance(w, w->faults.lost)) {
+        crowd_report_free(r);
+        return;
+    }
+    if (is_faulty && crowd_chance(w, w->faults.late))
+        at_ms += crowd_between(w, 10, 20000);
+    crowd_happen(w, at_ms, CROWD_DELIVER, 0)->report = r;
+}
+
+static struct crowd_report *
+task_report(struct crowd *w, const struct crowd_task *t)
+{
+    struct crowd_report *r = crowd_report_new(w, EVENT_TASK_STATE);
+    struct ev_task_state *ev = &r->event.task_state;
+
+    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(t->id));
+    ev->task_id = r->texts[0];
+    ev->status = t->state == CROWD_UP                                  ? TASK_RUNNING
+                 : t->state == CROWD_EXITED || t->state == CROWD_REMOVED ? TASK_STOPPED
+                                                                         : TASK_PENDING;
+    ev->is_infrastructure = t->is_infrastructure;
+    text_copy(r->container.name, NAME_SIZE, STR("app"));
+    r->container.last_status = ev->status;
+    r->container.has_exit_code = t->state == CROWD_EXITED;
+    r->container.exit_code = t->exit_code;
+    if (t->port != 0) {
+        r->container.binding_count = 1;
+        r->container.bindings[0].container_port = 80;
+        r->container.bindings[0].host_port = t->port;
+    }
+    if (t->address[0] != '\0') {
+        text_copy(r->texts[1], sizeof(r->texts[1]), str_of(t->address));
+        ev->address = r->texts[1];
+    }
+    if (t->behaviour == CROWD_BAD_IMAGE && ev->status == TASK_STOPPED)
+        ev->reason = "CannotPullContainerError: manifest unknown";
+    ev->containers = &r->container;
+    ev->container_count = 1;
+    return r;
+}
+
+static void
+send_task(struct crowd *w, const struct crowd_task *t)
+{
+    if (crowd_chance(w, w->faults.repeated)) /* what is so now is told once more, much later */
+        crowd_happen(w, w->now_ms + crowd_between(w, 0, 30000), CROWD_DELIVER, 0)->report = task_report(w, t);
+    crowd_send(w, task_report(w, t));
+}
+
+/* Reports of one registration come from one thread, in order. */
+static void
+send_of_target(struct crowd *w, struct crowd_task *t, struct crowd_report *r)
+{
+    int64_t at_ms = w->now_ms + crowd_between(w, 0, 5);
+
+    if (crowd_chance(w, w->faults.lost)) {
+        crowd_report_free(r);
+        return;
+    }
+    if (crowd_chance(w, w->faults.late))
+        at_ms += crowd_between(w, 10, 20000);
+    if (t != NULL && at_ms < t->target.last_report_ms)
+        at_ms = t->target.last_report_ms;
+    if (t != NULL)
+        t->target.last_report_ms = at_ms;
+    crowd_happen(w, at_ms, CROWD_DELIVER, 0)->report = r;
+}
+
+static void
+send_health(struct crowd *w, struct crowd_task *t)
+{
+    struct crowd_report *r = crowd_report_new(w, EVENT_TARGET_HEALTH);
+    struct ev_target_health *ev = &r->event.target_health;
+
+    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(w->services[t->service].groups[t->target.group]));
+    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(t->target.id));
+    ev->target_group_arn = r->texts[0];
+    ev->target_id = r->texts[1];
+    ev->port = t->target.port;
+    ev->registration = t->target.registration;
+    ev->state = t->target.state;
+    ev->reason = ev->state == TARGET_unhealthy ? "Target.Timeout" : "";
+    ev->description = "";
+    send_of_target(w, t, r);
+}
+
+static void
+send_drained(struct crowd *w, struct crowd_task *t, const struct ef_target_change *c)
+{
+    struct crowd_report *r = crowd_report_new(w, EVENT_TARGET_DRAINED);
+    struct ev_target_drained *ev = &r->event.target_drained;
+
+    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(c->target_group_arn));
+    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(c->target_id));
+    ev->target_group_arn = r->texts[0];
+    ev->target_id = r->texts[1];
+    ev->port = c->port;
+    ev->registration = c->registration;
+    send_of_target(w, t, r);
+}
+
+/* ---- Docker ---- */
+
+static void
+next_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
+{
+    struct crowd_happening *h = crowd_happen(w, w->now_ms + in_ms, CROWD_DOCKER, 0);
+
+    h->task = t;
+    h->generation = ++t->generation;
+}
+
+static void
+verdict_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
+{
+    struct crowd_happening *h = crowd_happen(w, w->now_ms + in_ms, CROWD_VERDICT, 0);
+
+    h->task = t;
+    h->generation = ++t->target.generation;
+}
+
+static void
+is_over(struct crowd *w, struct crowd_task *t, int code)
+{
+    t->state = CROWD_EXITED;
+    t->exit_code = code;
+    t->generation++;
+    crowd_tell(w, t->service, "task %.8s exits with %d", t->id, code);
+    if (t->target.is_registered && !t->target.is_draining)
+        verdict_in(w, t, crowd_between(w, 5000, 15000));
+}
+
+static void
+exits(struct crowd *w, struct crowd_task *t, int code)
+{
+    is_over(w, t, code);
+    send_task(w, t);
+}
+
+static void
+target_name(char out[static 96], const char *id, int port)
+{
+    snprintf(out, 96, "%s:%d", id, port);
+}
+
+/* It can be reached from now on, by a name that nobody else has. */
+static void
+comes_up(struct crowd *w, struct crowd_task *t)
+{
+    char name[96];
+
+    t->state = CROWD_UP;
+    if (t->host < 0) {
+        snprintf(t->address, sizeof(t->address), "10.%d.%d.%d", w->next_address >> 16, w->next_address >> 8 & 255,
+                 w->next_address & 255);
+        w->next_address++;
+        target_name(name, t->address, 80);
+    } else {
+        t->port = t->fixed_port != 0 ? t->fixed_port : w->hosts[t->host].next_port++;
+        target_name(name, w->hosts[t->host].instance, t->port);
+    }
+    strmap_put(&w->tasks_by_target, name, t);
+    crowd_tell(w, t->service, "task %.8s is up at %s", t->id, name);
+    send_task(w, t);
+    if (t->service < 0)
+        next_in(w, t, crowd_between(w, 1, JOB_S) * 1000);
+    else if (t->behaviour == CROWD_CRASHES_AT_START)
+        next_in(w, t, w->acts_left > 0 ? crowd_between(w, 10, 2000) : crowd_between(w, 2000, 60000));
+    else if (t->behaviour == CROWD_CRASHES_LATER)
+        next_in(w, t, crowd_between(w, 5, 300) * 1000);
+}
+
+void
+crowd_docker_happened(struct crowd *w, struct crowd_task *t)
+{
+    const int64_t back_ms = t->host < 0 ? 0 : w->hosts[t->host].back_ms;
+
+    if (back_ms > w->now_ms) { /* nobody is there to do it */
+        next_in(w, t, back_ms - w->now_ms + crowd_between(w, 1, 5000));
+    } else if (t->state == CROWD_PULLING) {
+        if (t->is_signalled)
+            exits(w, t, 137);
+        else if (t->behaviour == CROWD_BAD_IMAGE)
+            exits(w, t, 0);
+        else
+            comes_up(w, t);
+    } else if (t->state == CROWD_EXITED) {
+        send_task(w, t); /* asked while the machine was off */
+    } else if (t->state == CROWD_UP) {
+        if (t->is_signalled)
+            exits(w, t, 143);
+        else if (t->service < 0)
+            exits(w, t, 0);
+        else if (t->behaviour == CROWD_CRASHES_AT_START)
+            exits(w, t, 1);
+        else if (w->operators_end_ms == 0) /* afterwards it behaves */
+            exits(w, t, 139);
+    }
+}
+
+static bool
+is_off(const struct crowd *w, const struct crowd_task *t)
+{
+    return t->host >= 0 && w->hosts[t->host].back_ms != 0;
+}
+
+static void
+start(struct crowd *w, struct crowd_task *t, bool only_adopt)
+{
+    if (t->state == CROWD_REMOVED)
+        crowd_fail(w, t->service, "task %.8s was forgotten and is started again", t->id);
+    if (is_off(w, t))
+        return; /* naru asks again when the machine is back */
+    if (t->state != CROWD_NOT_CREATED) {
+        send_task(w, t);
+    } else if (only_adopt || crowd_chance(w, w->faults.refuses)) {
+        t->is_infrastructure = true;
+        exits(w, t, 0);
+    } else {
+        t->state = CROWD_PULLING;
+        next_in(w, t, t->behaviour == CROWD_SLOW ? crowd_between(w, 1000, 60000) : crowd_between(w, 50, 3000));
+    }
+}
+
+/* Promise 1. */
+static void
+judge_signal(struct crowd *w, const struct crowd_task *t)
+{
+    if (t->target.is_registered && !t->target.is_draining)
+        crowd_fail(w, t->service, "promise 1: task %.8s is signalled while its target is registered", t->id);
+    else if (t->target.is_registered && t->target.has_requests)
+        crowd_fail(w, t->service, "promise 1: task %.8s is signalled with requests in flight", t->id);
+}
+
+static void
+stop(struct crowd *w, struct crowd_task *t)
+{
+    if (t->state == CROWD_UP && !t->is_signalled)
+        judge_signal(w, t);
+    if (t->state == CROWD_NOT_CREATED && !is_off(w, t)) {
+        exits(w, t, 0);
+    } else if (t->state == CROWD_UP || t->state == CROWD_PULLING) {
+        if (t->is_signalled)
+            return; /* under way */
+        t->is_signalled = true;
+        crowd_tell(w, t->service, "task %.8s is signalled", t->id);
+        next_in(w, t, crowd_chance(w, 500) ? 30000 : crowd_between(w, 10, 1500));
+    } else if (!is_off(w, t)) {
+        send_task(w, t);
+    } else {
+        next_in(w, t, 0); /* when the machine is back */
+    }
+}
+
+static void
+forget(struct crowd *w, const char *id)
+{
+    struct crowd_task *t = strmap_get(&w->tasks_by_id, id);
+
+    if (t == NULL)
+        return;
+    if (t->state == CROWD_UP || t->state == CROWD_PULLING)
+        crowd_fail(w, t->service, "task %.8s is removed while it runs", t->id);
+    t->state = CROWD_REMOVED;
+    t->generation++;
+}
+
+/* Either the machine is off, with all that ran there, or only its agent. */
+void
+crowd_host_dies(struct crowd *w, int host)
+{
+    struct crowd_host *h = &w->hosts[host];
+    const bool all = crowd_chance(w, 7000);
+
+    if (h->back_ms != 0)
+        return;
+    crowd_tell(w, -1, "%s dies, its %s", h->name, all ? "tasks too" : "agent only");
+    w->sum.dead_hosts++;
+    h->back_ms = w->now_ms + crowd_between(w, 5, 600) * 1000;
+    for (struct crowd_task *t = h->tasks; all && t != NULL; t = t->next_here) {
+        if (t->state != CROWD_UP && t->state != CROWD_PULLING)
+            continue;
+        t->is_infrastructure = true;
+        is_over(w, t, 255);
+    }
+    crowd_report_host(w, host);
+    crowd_happen(w, h->back_ms, CROWD_HOST_BACK, host);
+}
+
+void
+crowd_host_returns(struct crowd *w, int host)
+{
+    w->hosts[host].back_ms = 0;
+    crowd_tell(w, -1, "%s returns", w->hosts[host].name);
+    crowd_report_host(w, host);
+}
+
+/* ---- the balancer ---- */
+
+static struct crowd_task *
+task_of_target(const struct crowd *w, const struct ef_target_change *c)
+{
+    char name[96];
+
+    target_name(name, c->target_id, c->port);
+    return strmap_get(&w->tasks_by_target, name);
+}
+
+static void
+register_target(struct crowd *w, const struct ef_target_change *c)
+{
+    struct crowd_task *t = task_of_target(w, c);
+    const struct crowd_service *s = strmap_get(&w->groups, c->target_group_arn);
+
+    if (t == NULL || s == NULL || t->service != s - w->services) {
+        crowd_fail(w, t == NULL ? -1 : t->service, "a target is registered that is no task's of the group: %s:%d",
+                   c->target_id, c->port);
+        return;
+    }
+    if (t->target.is_registered && t->target.is_draining) {
+        crowd_fail(w, t->service, "target of task %.8s goes back into rotation while it drains", t->id);
+    } else if (t->target.is_registered) {
+        send_health(w, t); /* asked again: says what it knows */
+    } else {
+        t->target.group = strcmp(s->groups[1], c->target_group_arn) == 0;
+        t->target.is_registered = true;
+        t->target.registration = c->registration;
+        t->target.port = c->port;
+        t->target.last_report_ms = 0;
+        t->target.state = t->book.told = TARGET_initial;
+        text_copy(t->target.id, ADDRESS_SIZE, str_of(c->target_id));
+    }
+    verdict_in(w, t, crowd_between(w, 500, 20000));
+}
+
+/* naru checks the health: while it is down nobody does, and it asks for all of them when it is back. */
+void
+crowd_verdict(struct crowd *w, struct crowd_task *t)
+{
+    const enum target_state state =
+        t->state == CROWD_UP && t->behaviour != CROWD_UNHEALTHY ? TARGET_healthy
+                                                                                                    : TARGET_unhealthy;
+
+    if (!t->target.is_registered || t->target.is_draining || w->core == NULL || state == t->target.state)
+        return;
+    t->target.state = state;
+    crowd_tell(w, t->service, "target of task %.8s is %s", t->id, target_state_name(state));
+    send_health(w, t);
+}
+
+static void
+deregister_target(struct crowd *w, const struct ef_target_change *c)
+{
+    struct crowd_task *t = task_of_target(w, c);
+    struct crowd_happening *h;
+
+    if (t == NULL || !t->target.is_registered) {
+        send_drained(w, t, c);
+        return;
+    }
+    if (t->target.is_draining)
+        return; /* under way */
+    t->target.is_draining = true;
+    t->target.has_requests = t->state == CROWD_UP && crowd_chance(w, 5000);
+    t->target.generation++;
+    crowd_tell(w, t->service, "target of task %.8s drains", t->id);
+    h = crowd_happen(w, w->now_ms + (t->target.has_requests ? crowd_between(w, 0, w->services[t->service].drain_s * 1000)
+                                                            : crowd_between(w, 0, 3)), CROWD_DRAIN_END, 0);
+    h->task = t;
+    h->generation = t->target.generation;
+}
+
+void
+crowd_drain_ended(struct crowd *w, struct crowd_task *t)
+{
+    struct ef_target_change c = {.port = t->target.port, .registration = t->target.registration};
+
+    t->target.is_registered = t->target.is_draining = t->target.has_requests = false;
+    if (w->core == NULL)
+        return; /* nobody to tell; it asks again */
+    text_copy(c.target_group_arn, ARN_SIZE, str_of(w->services[t->service].groups[t->target.group]));
+    text_copy(c.target_id, ADDRESS_SIZE, str_of(t->target.id));
+    send_drained(w, t, &c);
+}
+
+void
+crowd_weights_ordered(struct crowd *w, int service)
+{
+    crowd_happen(w, w->now_ms + (crowd_chance(w, 500) ? crowd_between(w, 1000, 30000) : crowd_between(w, 0, 50)),
+                 CROWD_WEIGHTS, service)->generation = w->epoch;
+}
+
+/* The balancer works from whole views, so what is in force is what is wanted by now. */
+void
+crowd_weights_set(struct crowd *w, int service)
+{
+    struct crowd_service *s = &w->services[service];
+    const struct listener *l = core_listener(w->core, s->listener);
+    struct crowd_report *r;
+
+    if (w->store_is_away) { /* its view is of what is committed */
+        crowd_happen(w, w->now_ms + 1000, CROWD_WEIGHTS, service)->generation = w->epoch;
+        return;
+    }
+    for (int g = 0; g < 2; g++) {
+        s->weights[g] = 0;
+        (void)listener_forwards_to(l, s->groups[g], &s->weights[g]);
+    }
+    crowd_tell(w, service, "listener leads %d/%d", s->weights[0], s->weights[1]);
+    if (l->in_force >= l->generation)
+        return;
+    r = crowd_report_new(w, EVENT_LISTENER_IN_FORCE);
+    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(l->arn));
+    r->event.listener_in_force.listener_arn = r->texts[0];
+    r->event.listener_in_force.generation = l->generation;
+    crowd_send(w, r);
+}
+
+/* ---- what is asked of them ---- */
+
+static void
+resolve_image(struct crowd *w, const struct ef_image_resolve *e)
+{
+    struct crowd_report *r = crowd_report_new(w, EVENT_IMAGE_RESOLVED);
+    struct ev_image_resolved *ev = &r->event.image_resolved;
+
+    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(e->service_arn));
+    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(e->revision_arn));
+    ev->service_arn = r->texts[0];
+    ev->revision_arn = r->texts[1];
+    if (crowd_chance(w, w->faults.image_fails)) {
+        ev->error = "the registry is away";
+    } else { /* the tag moves on all the time: a second look-up gives another digest */
+        snprintf(r->digest[0], DIGEST_SIZE, "sha256:%064x", (unsigned)++w->image_version);
+        ev->digests = (const char(*)[DIGEST_SIZE])r->digest;
+        ev->digest_count = 1;
+    }
+    crowd_send(w, r);
+}
+
+static void
+perform(struct crowd *w, const struct effect *e)
+{
+    const struct crowd_service *s;
+
+    switch (e->type) {
+    case EFFECT_TASK_START:
+        start(w, crowd_task_by_arn(w, e->task_start.task_arn), e->task_start.only_adopt);
+        break;
+    case EFFECT_TASK_STOP:
+        stop(w, crowd_task_by_arn(w, e->task_stop.task_arn));
+        break;
+    case EFFECT_TASK_FORGET:
+        forget(w, e->task_forget.task_id);
+        break;
+    case EFFECT_TARGET_REGISTER:
+        register_target(w, &e->target_register);
+        break;
+    case EFFECT_TARGET_DEREGISTER:
+        deregister_target(w, &e->target_deregister);
+        break;
+    case EFFECT_IMAGE_RESOLVE:
+        resolve_image(w, &e->image_resolve);
+        break;
+    case EFFECT_BALANCER_CONFIG:
+        s = strmap_get(&w->services_by_listener, e->balancer_config.arn);
+        if (s != NULL)
+            crowd_weights_ordered(w, (int)(s - w->services));
+        break;
+    case EFFECT_HOOK_CALL:
+    case EFFECT_HOOK_CANCEL:
+    case EFFECT_PERSIST:
+        break; /* these worlds have no hooks */
+    }
+}
+
+void
+crowd_perform(struct crowd *w)
+{
+    for (int i = 0; i < w->effects.count; i++)
+        perform(w, &w->effects.at[i]);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* crowd_operators.c - people who make services, first one after the other, and then change whichever comes to mind. */
+#include "crowd.h"
+#include <stdio.h>
+#include <string.h>
+
+#define COURSE_MS (15 * 60 * 1000) /* within about so long all of it is done */
+
+static const struct {
+    int minimum, maximum;
+} bounds[] = {{100, 200}, {50, 200}, {100, 150}, {50, 150}, {50, 100}, {75, 100}, {0, 100}, {0, 200}};
+
+static int
+draw_count(struct crowd *w)
+{
+    return (int)crowd_between(w, 0, crowd_chance(w, 300) ? 30 : 7);
+}
+
+static void
+draw_config(struct crowd *w, const struct crowd_service *s, struct deployment_config *config)
+{
+    const size_t i = (size_t)crowd_between(w, 0, ARRAY_COUNT(bounds) - 1);
+    struct strategy_config *c = &config->strategy;
+
+    config->minimum_healthy_percent = s->kind == CROWD_DAEMON ? 90 : bounds[i].minimum;
+    config->maximum_percent = s->kind == CROWD_DAEMON ? 100 : bounds[i].maximum;
+    config->breaker.enable = crowd_chance(w, 7000);
+    config->breaker.rollback = crowd_chance(w, 8500);
+    config->breaker.reset_on_healthy_task = crowd_chance(w, 8000);
+    config->breaker.value = 50;
+    c->bake_min = crowd_chance(w, 5000) ? (int)crowd_between(w, 1, 3) : 0;
+    if (s->kind != CROWD_SHIFTS)
+        return;
+    c->strategy = (enum deployment_strategy)crowd_between(w, STRATEGY_BLUE_GREEN, STRATEGY_CANARY);
+    c->step_permille = (int)crowd_between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
+                       (c->strategy == STRATEGY_LINEAR ? 100 : 10);
+    c->step_bake_min = (int)crowd_between(w, 0, 2);
+}
+
+/* Most are good; a bad one is as likely as any other. */
+static const char *
+draw_definition(struct crowd *w, const struct crowd_service *s, int good_in_10000)
+{
+    const int b = crowd_chance(w, good_in_10000) ? CROWD_GOOD : (int)crowd_between(w, 0, CROWD_BEHAVIOURS - 1);
+
+    return w->definitions[s->kind][b][s->size];
+}
+
+#define BY_ZONE "{\"type\":\"spread\",\"field\":\"attribute:ecs.availability-zone\"}"
+
+static void
+create_service(struct crowd *w, struct crowd_service *s)
+{
+    static const char *const placements[] = {
+        "\"placementStrategy\":[{\"type\":\"binpack\",\"field\":\"cpu\"}]",
+        "\"availabilityZoneRebalancing\":\"ENABLED\",\"placementStrategy\":[" BY_ZONE
+        ",{\"type\":\"binpack\",\"field\":\"memory\"}]",
+        "\"placementStrategy\":[" BY_ZONE ",{\"type\":\"spread\",\"field\":\"instanceId\"}]",
+        "\"placementStrategy\":[{\"type\":\"random\"}]",
+        "\"placementConstraints\":[{\"type\":\"distinctInstance\"}]",
+        "\"placementConstraints\":[{\"type\":\"memberOf\",\"expression\":"
+        "\"attribute:ecs.availability-zone in [zone-0, zone-2]\"}]",
+    };
+    struct deployment_config config = {0};
+    struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
+    struct event ev = {.type = EVENT_SERVICE_CREATE};
+    struct ev_service_create *c = &ev.service_create;
+    const bool is_placed = s->kind != CROWD_DAEMON && s->kind != CROWD_FARGATE_LB;
+    const size_t drawn = (size_t)crowd_between(w, 0, ARRAY_COUNT(placements) - 1);
+    cleanup_json struct json *doc = NULL;
+    char text[512];
+
+    draw_config(w, s, &config);
+    snprintf(text, sizeof(text), "{\"schedulingStrategy\":\"%s\"%s%s}", s->kind == CROWD_DAEMON ? "DAEMON" : "REPLICA",
+             is_placed ? "," : "", is_placed ? placements[drawn] : "");
+    doc = crowd_parse(text);
+    text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->groups[0]));
+    text_copy(lb.alternate_group_arn, BALANCING_ARN_SIZE, str_of(s->groups[1]));
+    text_copy(lb.production_listener_arn, BALANCING_ARN_SIZE, str_of(s->listener));
+    c->cluster_arn = w->cluster;
+    c->name = s->name;
+    c->created_by = "operator";
+    c->client_token = "";
+    c->desired_count = s->kind == CROWD_DAEMON ? 0 : draw_count(w);
+    c->health_check_grace_s = crowd_chance(w, 3000) ? (int)crowd_between(w, 1, 60) : 0;
+    c->task_definition_arn = draw_definition(w, s, 9000);
+    c->launch_type = s->kind == CROWD_FARGATE_LB ? LAUNCH_FARGATE : LAUNCH_EC2;
+    c->load_balancers = &lb;
+    c->load_balancer_count = s->groups[0][0] != '\0';
+    c->config = &config;
+    c->doc = doc;
+    crowd_tell(w, (int)(s - w->services), "operator creates it, desired %d, bounds %d/%d, breaker %d, %s",
+               c->desired_count, config.minimum_healthy_percent, config.maximum_percent, config.breaker.enable,
+               deployment_strategy_name(config.strategy.strategy));
+    (void)crowd_step(w, &ev);
+}
+
+static void
+update_service(struct crowd *w, struct crowd_service *s, const char *definition, int desired_count,
+               const struct deployment_config *config)
+{
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+    struct ev_service_update *u = &ev.service_update;
+
+    u->service_arn = s->arn;
+    u->desired_count = s->kind == CROWD_DAEMON ? -1 : desired_count;
+    u->health_check_grace_s = -1;
+    u->launch_type = -1;
+    u->config = config;
+    u->task_definition_arn = definition;
+    u->starts_deployment = definition != NULL;
+    crowd_tell(w, (int)(s - w->services), "operator updates it: behaviour %d, desired %d, bounds %d/%d",
+               definition == NULL ? -1 : (int)crowd_behaviour_of(w, definition), u->desired_count,
+               config == NULL ? -1 : config->minimum_healthy_percent, config == NULL ? -1 : config->maximum_percent);
+    (void)crowd_step(w, &ev);
+}
+
+static void
+go_back(struct crowd *w, struct crowd_service *s)
+{
+    struct event ev = {.type = EVENT_SERVICE_ROLLBACK, .service_rollback = {.service_arn = s->arn, .desired_count = -1}};
+
+    if (core_rollback_target(w->core, core_service_by_arn(w->core, s->arn)) == NULL)
+        return; /* the door refuses */
+    crowd_tell(w, (int)(s - w->services), "operator rolls it back");
+    (void)crowd_step(w, &ev);
+}
+
+static void
+stop_deployment(struct crowd *w, struct crowd_service *s)
+{
+    const struct service_deployment *sd = service_current(core_service_by_arn(w->core, s->arn));
+    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_STOP};
+    char arn[ARN_SIZE];
+
+    if (sd->finished_at_ms != 0)
+        return;
+    text_copy(arn, sizeof(arn), str_of(sd->arn));
+    ev.service_deployment_stop.arn = arn;
+    ev.service_deployment_stop.rolls_back = crowd_chance(w, 7000);
+    crowd_tell(w, (int)(s - w->services), "operator stops its deployment");
+    (void)crowd_step(w, &ev);
+}
+
+static void
+change_config(struct crowd *w, struct crowd_service *s)
+{
+    struct deployment_config config = {0};
+
+    draw_config(w, s, &config);
+    update_service(w, s, NULL, -1, &config);
+}
+
+static void
+stop_task(struct crowd *w)
+{
+    const struct crowd_task *t = w->task_count == 0 ? NULL : w->tasks[crowd_between(w, 0, w->task_count - 1)];
+    const struct task *now = t == NULL ? NULL : core_task_by_id(w->core, t->id);
+    struct event ev = {.type = EVENT_TASK_STOP_REQUEST};
+    char arn[ARN_SIZE];
+
+    if (now == NULL)
+        return;
+    text_copy(arn, sizeof(arn), str_of(now->arn));
+    ev.task_stop_request.task_arn = arn;
+    ev.task_stop_request.reason = "because";
+    crowd_tell(w, t->service, "operator stops task %.8s", t->id);
+    (void)crowd_step(w, &ev);
+}
+
+static void
+run_task(struct crowd *w)
+{
+    const enum crowd_kind kind = crowd_chance(w, 5000) ? CROWD_PLAIN : CROWD_FARGATE_LB;
+    struct event ev = {.type = EVENT_TASK_RUN};
+
+    ev.task_run.cluster_arn = w->cluster;
+    ev.task_run.task_definition_arn = w->definitions[kind][CROWD_GOOD][crowd_between(w, 0, CROWD_SIZES - 1)];
+    ev.task_run.count = (int)crowd_between(w, 1, 10);
+    ev.task_run.launch_type = kind == CROWD_PLAIN ? LAUNCH_EC2 : LAUNCH_FARGATE;
+    (void)crowd_step(w, &ev);
+}
+
+static void
+set_draining(struct crowd *w, int host, bool is_draining)
+{
+    struct event ev = {.type = EVENT_INSTANCE_STATUS};
+
+    if (w->hosts[host].instance_arn[0] == '\0')
+        return;
+    ev.instance_status.arn = w->hosts[host].instance_arn;
+    ev.instance_status.status = is_draining ? INSTANCE_DRAINING : INSTANCE_ACTIVE;
+    crowd_tell(w, -1, "operator sets %s %s", w->hosts[host].name, instance_status_name(ev.instance_status.status));
+    (void)crowd_step(w, &ev);
+}
+
+static void
+change(struct crowd *w, struct crowd_service *s)
+{
+    const int64_t dice = crowd_between(w, 0, 99);
+    const int host = (int)crowd_between(w, 0, w->host_count - 1);
+
+    if (dice < 45)
+        update_service(w, s, draw_definition(w, s, 5000), crowd_chance(w, 1000) ? draw_count(w) : -1, NULL);
+    else if (dice < 62)
+        update_service(w, s, NULL, draw_count(w), NULL);
+    else if (dice < 68)
+        go_back(w, s);
+    else if (dice < 75)
+        stop_deployment(w, s);
+    else if (dice < 81)
+        change_config(w, s);
+    else if (dice < 86)
+        stop_task(w);
+    else if (dice < 92)
+        run_task(w);
+    else
+        set_draining(w, host, !w->hosts[host].book.told_draining);
+}
+
+void
+crowd_operator_acts(struct crowd *w)
+{
+    const int made = w->service_count * 5 / 2 - w->acts_left;
+    struct crowd_service *s;
+
+    if (w->acts_left <= 0)
+        return;
+    if (w->core != NULL && !w->store_is_away) { /* else whoever calls is refused */
+        s = &w->services[made < w->service_count ? made : (int)crowd_between(w, 0, w->service_count - 1)];
+        w->acts_left--;
+        if (core_service_by_arn(w->core, s->arn) == NULL)
+            create_service(w, s);
+        else
+            change(w, s);
+    }
+    crowd_happen(w, w->now_ms + (made < w->service_count
+                                     ? crowd_between(w, 1, 2 * COURSE_MS / 10 / w->service_count)
+                                     : crowd_between(w, 1, 2 * COURSE_MS * 2 / 3 / w->service_count)),
+                 CROWD_OPERATOR, 0);
+}
+
+/* All machines take tasks again, and two thirds of the services end with a good version. */
+void
+crowd_operators_finish(struct crowd *w)
+{
+    for (int i = 0; i < w->host_count; i++) {
+        if (w->hosts[i].book.told_draining)
+            set_draining(w, i, /* is_draining= */ false);
+    }
+    for (int i = 0; i < w->service_count; i++) {
+        struct crowd_service *s = &w->services[i];
+        if (!s->book.is_created)
+            create_service(w, s);
+        else if (crowd_chance(w, 6667))
+            update_service(w, s, w->definitions[s->kind][CROWD_GOOD][s->size], -1, NULL);
+    }
+}
