@@ -48,6 +48,8 @@ draw_definition(struct crowd *w, const struct crowd_service *s, int good_in_1000
 
 #define BY_ZONE "{\"type\":\"spread\",\"field\":\"attribute:ecs.availability-zone\"}"
 
+#define TWO_ZONES "attribute:ecs.availability-zone in [zone-0, zone-2]"
+
 static void
 create_service(struct crowd *w, struct crowd_service *s)
 {
@@ -58,8 +60,7 @@ create_service(struct crowd *w, struct crowd_service *s)
         "\"placementStrategy\":[" BY_ZONE ",{\"type\":\"spread\",\"field\":\"instanceId\"}]",
         "\"placementStrategy\":[{\"type\":\"random\"}]",
         "\"placementConstraints\":[{\"type\":\"distinctInstance\"}]",
-        "\"placementConstraints\":[{\"type\":\"memberOf\",\"expression\":"
-        "\"attribute:ecs.availability-zone in [zone-0, zone-2]\"}]",
+        "\"placementConstraints\":[{\"type\":\"memberOf\",\"expression\":\"" TWO_ZONES "\"}]",
     };
     struct deployment_config config = {0};
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
@@ -118,7 +119,8 @@ update_service(struct crowd *w, struct crowd_service *s, const char *definition,
 static void
 go_back(struct crowd *w, struct crowd_service *s)
 {
-    struct event ev = {.type = EVENT_SERVICE_ROLLBACK, .service_rollback = {.service_arn = s->arn, .desired_count = -1}};
+    struct event ev = {.type = EVENT_SERVICE_ROLLBACK,
+                       .service_rollback = {.service_arn = s->arn, .desired_count = -1}};
 
     if (core_rollback_target(w->core, core_service_by_arn(w->core, s->arn)) == NULL)
         return; /* the door refuses */
