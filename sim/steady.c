@@ -112,8 +112,9 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
                 (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
                (n.up == n.foreign && is_full(w, service)); /* its clock stands */
     desired = desired_of(w, service);
+    /* After an early success an old task may still be there that bounds do not let go. */
     return p->rollout_state == ROLLOUT_COMPLETED && n.up == desired && n.starting == 0 &&
-           n.foreign == 0 && is_balanced(w, service) && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);
+           (n.foreign == 0 || is_stuck(w, s)) && is_balanced(w, service) && (n.leaving == 0 || is_stuck(w, s)) && (!has_lb || n.in_rotation == desired);
 }
 
 bool
