@@ -230,6 +230,7 @@ core_step(struct core *core, const struct event *event, int64_t now_ms, struct e
     assert(now_ms >= core->now_ms);
     core->now_ms = now_ms;
     core->index->out = out;
+    core->index->step++;
     progress_was_late(core, now_ms - due_ms);
     handle(core, event);
     advance(core, out);

@@ -51,6 +51,7 @@ struct moves {
 };
 
 struct core_index {
+    uint64_t step;               /* counts core_step() */
     struct strmap tasks;         /* id */
     struct strmap services;      /* ARN */
     struct strmap clusters;      /* ARN */

@@ -155,6 +155,7 @@ launch_one(struct core *core, struct service *s, struct deployment *d, bool repl
                                               .group = group,
                                               .started_by = d->id,
                                               .doc = d->revision->doc});
+    s->launch_step = core->index->step;
     said_started(core, t, replaces_unhealthy);
     moves_lose_steadiness(core, s);
     return true;

@@ -49,6 +49,10 @@ rolling_has_passed(struct core *core, struct service *s)
 
     if (c->is_on || c->stage == STAGE_NONE)
         return true;
+    /* A hook that can not be begun fails at once.  What is started in this step is heard of, and
+     * then the question comes again. */
+    if (c->stage == STAGE_SCALE_UP && s->launch_step == core->index->step)
+        return false;
     if (c->stage == STAGE_SCALE_UP) {
         enter(core, s, STAGE_POST_PRODUCTION_TRAFFIC_SHIFT);
         hooks_start(core, s, STAGE_POST_PRODUCTION_TRAFFIC_SHIFT);

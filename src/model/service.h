@@ -256,6 +256,7 @@ struct service {
     bool is_queued, is_dirty;
     uint64_t change;           /* numbers its state and its tasks': no other state of any service has it */
     bool lacks_place;          /* no instance took a task in the last round */
+    uint64_t launch_step;      /* the step of the core in which a task was started last */
     bool is_waiting;           /* for that: in the core's list of those that wait */
     struct service *next_waiting, *prev_waiting;
     int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */

@@ -83,3 +83,38 @@ TEST(an_answer_for_a_task_is_none)
                     "0 answer | -\n");
     CHECK_EQ(s->course.hooks[0].status, HOOK_IN_PROGRESS);
 }
+
+/* With an early success the deployment may be proved while the rest of its tasks still comes. */
+TEST(nothing_is_started_in_the_step_that_asks_the_last_hook)
+{
+    struct story_options o = {.desired_count = 2,
+                              .minimum_healthy_percent = 50,
+                              .maximum_percent = 100,
+                              .strategy = {.succeeds_early = true, .early_percent = 50}};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_running(st, 1);
+    story_running(st, 2);
+    story_at(st, 40000);
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    o.strategy.hooks[0] = (struct hook_config){
+        .kind = HOOK_KIND_PAUSE,
+        .stages = 1 << STAGE_POST_PRODUCTION_TRAFFIC_SHIFT,
+        .timeout_min = 10};
+    o.strategy.hook_count = 1;
+    story_strategy(st, &o.strategy);
+    strbuf_clear(&st->trace);
+    story_update(st, 2);
+    story_stopped(st, 2, 143);
+    story_running(st, 3);
+    story_at(st, 80000);
+    story_clock(st);
+    CHECK_EQ(story_stage(st), STAGE_SCALE_UP);
+    CHECK_TRACE(st, "40000 update web:2 | stop t2 start t3\n"
+                    "40000 stopped t2 | forget t2\n"
+                    "40000 running t3 | -\n"
+                    "80000 clock | adopt t3 stop t1 start t4\n");
+    story_running(st, 4);
+    CHECK_EQ(story_stage(st), STAGE_POST_PRODUCTION_TRAFFIC_SHIFT);
+}
