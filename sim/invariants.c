@@ -125,9 +125,9 @@ check_waits_ended(struct world *w)
 {
     for (const struct service *s = w->core->services; s != NULL; s = s->next) {
         if (s->environment_failed &&
-            (s->launch_after_ms > naru_now(w) || s->infrastructure_after_ms > naru_now(w)))
+            (s->launches.after_ms > naru_now(w) || s->infrastructure_after_ms > naru_now(w)))
             world_fail(w, "promise 3: a host came back, and %s waits on for another %lld ms", s->name,
-                       (long long)(s->launch_after_ms - naru_now(w)));
+                       (long long)(s->launches.after_ms - naru_now(w)));
     }
 }
 

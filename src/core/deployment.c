@@ -2,6 +2,7 @@
 #include "core/deployment.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/backoff.h"
 #include "core/daemon.h"
 #include "core/moves.h"
 #include "core/placement.h"
@@ -183,41 +184,10 @@ stop_surplus(struct core *core, struct service *s, struct scene *sc)
     while ((t = moves_pick_victim(core, s, sc, is_surplus_source)) != NULL) {
         if (t->is_healthy_now && sc->healthy - 1 < sc->healthy_min)
             break;
-        /* its desired_count fell already */
-        t->deployment->desired_count++;
-        moves_scale_in(core, sc, t);
+        moves_take_out(core, sc, t); /* its desired_count fell already */
         done++;
     }
     return done;
-}
-
-/* Unhealthy tasks of the PRIMARY go once enough healthy ones are there without them.  If there is
- * no room for a replacement, one after the other makes it; where the bounds leave no room at all
- * (lower == upper == D) that is the only cure, and no healthy task is lost by it. */
-static int
-stop_marked(struct core *core, struct service *s, struct scene *sc)
-{
-    struct task *t;
-    int done = 0;
-
-    while (sc->primary->count.marked > 0 && sc->healthy >= sc->desired &&
-           (t = moves_pick_victim(core, s, sc, is_marked_of_primary)) != NULL) {
-        moves_scale_in(core, sc, t);
-        done++;
-    }
-    if (done > 0 || sc->primary->count.marked == 0 || !sc->can_launch || sc->wanted_new <= 0)
-        return done;
-    if (sc->total < sc->total_max && !(sc->has_no_place && sc->places_leaving == 0))
-        return 0;
-    if (sc->new_in_flight > 0 || sc->sources_in_flight > 0)
-        return 0;
-    if (sc->running - 1 < sc->healthy_min && sc->total_max > sc->desired)
-        return 0;
-    t = moves_pick_victim(core, s, sc, is_marked_of_primary);
-    if (t == NULL)
-        return 0;
-    moves_scale_in(core, sc, t);
-    return 1;
 }
 
 /* While hooks hold the new ones up, the old ones are kept: what is not healthy goes once its
@@ -230,8 +200,7 @@ replace_sources(struct core *core, struct service *s, struct scene *sc)
 
     while (sc->healthy >= sc->desired && sc->total > sc->desired &&
            (t = moves_pick_victim(core, s, sc, is_going_unhealthy)) != NULL) {
-        t->deployment->desired_count++; /* moves_scale_in() takes it off again */
-        moves_scale_in(core, sc, t);
+        moves_take_out(core, sc, t);
         done++;
     }
     return done;
@@ -245,8 +214,6 @@ replace_sources(struct core *core, struct service *s, struct scene *sc)
 static int
 stop_sources(struct core *core, struct service *s, struct scene *sc)
 {
-    const bool is_full = sc->total >= sc->total_max;
-    bool is_blocked;
     int done;
 
     if (rolling_holds(s))
@@ -262,9 +229,7 @@ stop_sources(struct core *core, struct service *s, struct scene *sc)
         done += moves_stop_while(core, s, sc, is_going_unhealthy, sc->total - sc->desired);
     if (sc->healthy > sc->desired)
         done += moves_stop_while(core, s, sc, is_going, sc->healthy - sc->desired);
-    is_blocked = sc->can_launch && sc->wanted_new > 0 && sc->new_in_flight == 0 &&
-                 (is_full || (sc->has_no_place && sc->places_leaving == 0));
-    if (done == 0 && is_blocked)
+    if (done == 0 && moves_is_blocked(sc))
         done += moves_stop_while(core, s, sc, is_going, sc->wanted_new);
     return done;
 }
@@ -315,7 +280,7 @@ move(struct core *core, struct service *s)
         return true;
     moved = stop_surplus(core, s, &sc);
     if (moved == 0)
-        moved = stop_marked(core, s, &sc);
+        moved = moves_stop_marked(core, s, &sc, is_marked_of_primary);
     if (moved == 0)
         moved = stop_sources(core, s, &sc);
     if (moved == 0) {
@@ -422,18 +387,17 @@ next_deadline_ms(const struct core *core, const struct service *s)
         if (core_task_is_protected(core, t))
             due = earlier(due, t->protected_until_ms);
     }
-    if (s->status == SERVICE_ACTIVE && s->is_external)
+    if (s->status != SERVICE_ACTIVE)
+        return due;
+    due = earlier(due, backoff_deadline_ms(core, s));
+    if (s->is_external)
         return earlier(due, task_sets_deadline_ms(core, s));
-    if (s->status != SERVICE_ACTIVE || p == NULL)
+    if (p == NULL)
         return due;
     due = earlier(due, strategy_deadline_ms(core, s));
     due = earlier(due, progress_deadline_ms(core, s));
     if (service_current(s)->bake_until_ms > core->now_ms)
         due = earlier(due, service_current(s)->bake_until_ms);
-    if (s->launch_after_ms > core->now_ms)
-        due = earlier(due, s->launch_after_ms);
-    if (s->infrastructure_after_ms > core->now_ms)
-        due = earlier(due, s->infrastructure_after_ms);
     if (!p->revision->is_resolved && p->revision->resolve_at_ms > core->now_ms)
         due = earlier(due, p->revision->resolve_at_ms);
     return due;

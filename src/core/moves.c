@@ -2,6 +2,7 @@
 #include "core/moves.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/backoff.h"
 #include "core/capacity.h"
 #include "core/deployment.h"
 #include "core/placement.h"
@@ -40,8 +41,7 @@ moves_may_launch(const struct core *core, const struct service *s, const struct 
 {
     if (d->status == DEPLOYMENT_PRIMARY && rolling_holds(s))
         return false;
-    return !d->is_failed && core->now_ms >= s->launch_after_ms &&
-           core->now_ms >= s->infrastructure_after_ms;
+    return !d->is_failed && backoff_is_over(core, s, d);
 }
 
 struct scene
@@ -252,7 +252,7 @@ moves_pick_victim(struct core *core, const struct service *s, const struct scene
 }
 
 void
-moves_scale_in(struct core *core, struct scene *sc, struct task *t)
+moves_take_out(struct core *core, struct scene *sc, struct task *t)
 {
     struct deployment *d = t->deployment;
     char reason[REASON_SIZE];
@@ -260,8 +260,8 @@ moves_scale_in(struct core *core, struct scene *sc, struct task *t)
     snprintf(reason, sizeof(reason), "Scaling activity initiated by (%s %s)", deployment_word(d),
              t->deployment_id);
     if (t->is_moving && t->instance != NULL && t->instance->status == INSTANCE_ACTIVE)
-        snprintf(reason, sizeof(reason), "Availability-zone rebalancing initiated by (deployment %s)",
-                 t->deployment_id);
+        snprintf(reason, sizeof(reason),
+                 "Availability-zone rebalancing initiated by (deployment %s)", t->deployment_id);
     if (t->is_unhealthy_marked)
         snprintf(reason, sizeof(reason), "%s", t->unhealthy_reason);
     sc->total--;
@@ -275,11 +275,19 @@ moves_scale_in(struct core *core, struct scene *sc, struct task *t)
         d->count.leaving--;
         d->count.leaving_healthy -= t->is_healthy_now;
     }
+    task_stop(core, t, STOP_ServiceSchedulerInitiated, reason);
+}
+
+void
+moves_scale_in(struct core *core, struct scene *sc, struct task *t)
+{
+    struct deployment *d = t->deployment;
+
     if (d->status == DEPLOYMENT_ACTIVE && d->desired_count > 0 && d->set == NULL) {
         d->desired_count--;
         core_touch_service(core, t->service);
     }
-    task_stop(core, t, STOP_ServiceSchedulerInitiated, reason);
+    moves_take_out(core, sc, t);
 }
 
 int
@@ -295,4 +303,34 @@ moves_stop_while(struct core *core, struct service *s, struct scene *sc, victim_
         done++;
     }
     return done;
+}
+
+bool
+moves_is_blocked(const struct scene *sc)
+{
+    return sc->can_launch && sc->wanted_new > 0 && sc->new_in_flight == 0 &&
+           (sc->total >= sc->total_max || (sc->has_no_place && sc->places_leaving == 0));
+}
+
+int
+moves_stop_marked(struct core *core, struct service *s, struct scene *sc, victim_filter *is_marked)
+{
+    struct task *t;
+    int done = 0;
+
+    while (sc->primary->count.marked > 0 && sc->healthy >= sc->desired &&
+           (t = moves_pick_victim(core, s, sc, is_marked)) != NULL) {
+        moves_take_out(core, sc, t);
+        done++;
+    }
+    if (done > 0 || sc->primary->count.marked == 0 || !moves_is_blocked(sc) ||
+        sc->sources_in_flight > 0)
+        return done;
+    if (sc->running - 1 < sc->healthy_min && sc->total_max > sc->desired)
+        return 0;
+    t = moves_pick_victim(core, s, sc, is_marked);
+    if (t == NULL)
+        return 0;
+    moves_take_out(core, sc, t);
+    return 1;
 }

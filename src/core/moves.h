@@ -43,7 +43,18 @@ int moves_rank(const struct task *t);
  * their deployment is held back by them. */
 struct task *moves_pick_victim(struct core *core, const struct service *s, const struct scene *sc,
                                victim_filter *filter);
+/* It goes, and its deployment still wants as many. */
+void moves_take_out(struct core *core, struct scene *sc, struct task *t);
+/* ... and one less, if it is an old one: a task set has the size that it was given. */
 void moves_scale_in(struct core *core, struct scene *sc, struct task *t);
+/* Nothing can be started, for want of leave or of a place, and nobody's verdict is waited for: then one
+ * has to go first. */
+bool moves_is_blocked(const struct scene *sc);
+/* Unhealthy tasks of the PRIMARY (`is_marked` knows them) go once enough healthy ones are there without
+ * them.  If there is no room for a replacement, one after the other makes it; where the bounds leave
+ * no room at all (lower == upper == D) that is the only cure, and no healthy task is lost by it. */
+int moves_stop_marked(struct core *core, struct service *s, struct scene *sc,
+                      victim_filter *is_marked);
 /* As many as `max`, but no healthy one below the lower bound. */
 int moves_stop_while(struct core *core, struct service *s, struct scene *sc, victim_filter *filter,
                      int max);

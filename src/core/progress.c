@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/progress.h"
+#include "core/backoff.h"
 #include "core/rolling_hooks.h"
 #include "core/rollout.h"
 
@@ -83,8 +84,7 @@ static bool
 lacks_environment(const struct core *core, const struct service *s, const struct deployment *p)
 {
     return s->environment_failed &&
-           (core->now_ms < s->launch_after_ms || core->now_ms < s->infrastructure_after_ms ||
-            p->count.wanted > p->count.healthy);
+           (!backoff_is_over(core, s, p) || p->count.wanted > p->count.healthy);
 }
 
 static bool

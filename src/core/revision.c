@@ -3,7 +3,6 @@
 #include <assert.h>
 #include "core/rollout.h"
 #include "core/said.h"
-#include "core/task_set.h"
 #include "model/arn.h"
 
 #define RESOLVE_AGAIN_MS 60000 /* no answer: asked again */
@@ -79,7 +78,7 @@ static void
 resolve_failed(struct core *core, struct service *s, struct revision *r, const char *error)
 {
     static const int wait_ms[RESOLVE_TRIES] = {1000, 3000, 0};
-    struct deployment *d = s->is_external ? task_set_of(s, r) : service_primary(s);
+    struct deployment *d = s->is_external ? service_deployment_of(s, r) : service_primary(s);
     struct service_deployment *sd = service_current(s);
 
     r->resolve_failures++;

@@ -244,15 +244,22 @@ undo(struct core *core, struct service *s)
 }
 
 static void
+sd_returns_to(struct core *core, struct service_deployment *sd, const struct deployment *target,
+              const char *reason)
+{
+    snprintf(sd->rollback_reason, sizeof(sd->rollback_reason), "%s", reason);
+    text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
+    text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
+    sd->rollback_started_at_ms = core->now_ms;
+}
+
+static void
 sd_roll_back(struct core *core, struct service_deployment *sd, const struct deployment *target,
              const char *reason)
 {
     sd_touch(core, sd, SD_ROLLBACK_IN_PROGRESS);
     snprintf(sd->status_reason, sizeof(sd->status_reason), "%s", reason);
-    snprintf(sd->rollback_reason, sizeof(sd->rollback_reason), "%s", reason);
-    text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
-    text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
-    sd->rollback_started_at_ms = core->now_ms;
+    sd_returns_to(core, sd, target, reason);
     sd->stalled_ms = sd->clock_from_ms = 0;
     sd->most_healthy = 0;
 }
@@ -439,10 +446,7 @@ rollout_take_back(struct core *core, struct service *s, struct deployment *targe
              "rolled back.");
     sd->updated_at_ms = core->now_ms;
     sd = begin_return(core, s, target, why);
-    snprintf(sd->rollback_reason, sizeof(sd->rollback_reason), "%s", why);
-    text_copy(sd->rollback_revision_arn, ARN_SIZE, str_of(target->revision->arn));
-    text_copy(sd->rollback_deployment_id, ID_SIZE, str_of(target->id));
-    sd->rollback_started_at_ms = core->now_ms;
+    sd_returns_to(core, sd, target, why);
     restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
     strategy_begin(core, s);
     if (s->course.is_on)
@@ -569,7 +573,7 @@ rollout_complete(struct core *core, struct service *s)
         sd->is_early = true;
     if (sd != NULL && !sd_is_finished(sd))
         sd_succeed(core, sd, NULL);
-    s->crash_streak = 0;
+    s->launches.crash_streak = 0;
     said_event(core, s, "(service %s) (deployment %s) deployment completed.", s->name, d->id);
     rollout_prune(core, s);
     core_touch_service(core, s);
@@ -613,8 +617,6 @@ rollout_task_running(struct core *core, struct task *t)
         t->deployment->has_run = true;
         core_touch_service(core, s);
     }
-    if (s->is_external)
-        task_set_started(core, t);
     backoff_running(core, t);
 }
 
@@ -625,11 +627,10 @@ rollout_task_healthy(struct core *core, struct task *t)
     struct service_deployment *sd = service_current(s);
     struct deployment *d = t->deployment;
 
-    if (s->is_external)
-        task_set_proved(core, t);
-    if (d->status != DEPLOYMENT_PRIMARY || s->is_external)
+    if (d->set != NULL || d->status == DEPLOYMENT_PRIMARY)
+        backoff_healthy(t);
+    if (d->set != NULL || d->status != DEPLOYMENT_PRIMARY)
         return;
-    s->crash_streak = 0;
     if (d->rollout_state != ROLLOUT_IN_PROGRESS)
         return;
     /* What failed its probation had been as healthy as this one is now. */
@@ -689,40 +690,29 @@ rollout_task_ended(struct core *core, struct task *t, const struct ending *e)
         backoff_lost(core, s);
         return;
     }
-    if (s->is_external) {
-        task_set_lost_task(core, t, failed_to_start);
-        return;
+    if (d->set == NULL) {
+        on_probation = crashed && probation_failed(core, t);
+        /* Whoever turned resetOnHealthyTask off wants flapping tasks to add up. */
+        if (failed_to_start || !was_good || on_probation ||
+            !s->config.breaker.reset_on_healthy_task)
+            count_failure(core, s, d, t);
+        if (d->status != DEPLOYMENT_PRIMARY || breaker_watches(s, d))
+            return;
     }
-    on_probation = crashed && probation_failed(core, t);
-    /* Whoever turned resetOnHealthyTask off wants flapping tasks to add up. */
-    if (failed_to_start || !was_good || on_probation || !s->config.breaker.reset_on_healthy_task)
-        count_failure(core, s, d, t);
-    if (d->status != DEPLOYMENT_PRIMARY || breaker_watches(s, d))
-        return;
     if (failed_to_start)
-        backoff_failed_to_start(core, s);
+        backoff_failed_to_start(core, t);
     else if (!was_good)
-        backoff_crashed(core, s);
+        backoff_crashed(core, t);
 }
 
 /* ---- forgetting ---- */
-
-static bool
-revision_is_used(const struct service *s, const struct revision *r)
-{
-    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->revision == r)
-            return true;
-    }
-    return false;
-}
 
 static void
 prune_revisions(struct core *core, struct service *s)
 {
     for (int i = 0; s->revision_count > REVISIONS_KEPT && i < s->revision_count;) {
         struct revision *r = s->revisions[i];
-        if (revision_is_used(s, r)) {
+        if (service_deployment_of(s, r) != NULL) {
             i++;
             continue;
         }
@@ -734,7 +724,7 @@ prune_revisions(struct core *core, struct service *s)
     }
 }
 
-static bool
+bool
 deployment_has_tasks(const struct service *s, const struct deployment *d)
 {
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {

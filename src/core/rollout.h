@@ -34,6 +34,8 @@ void rollout_stop(struct core *core, struct service *s, struct service_deploymen
 void rollout_abandon(struct core *core, struct service *s); /* the service is deleted */
 /* Forgets the oldest history; keeps what runs and what a rollback needs. */
 void rollout_prune(struct core *core, struct service *s);
+/* Any that is not settled? */
+bool deployment_has_tasks(const struct service *s, const struct deployment *d);
 bool sd_is_finished(const struct service_deployment *sd);
 
 /* ---- what tasks go through ---- */

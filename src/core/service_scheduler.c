@@ -254,7 +254,6 @@ service_update(struct core *core, const struct ev_service_update *ev)
     replace_doc(&s->doc, ev->doc);
     read_rules(core, s);
     backoff_end(s);
-    task_sets_reset_launches(s);
     core_touch_service(core, s);
     core_queue(core, s);
     if (ev->starts_deployment)

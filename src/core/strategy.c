@@ -243,7 +243,7 @@ fleet_may_launch(struct core *core, struct service *s, struct deployment *d)
     const bool is_primary = d->status == DEPLOYMENT_PRIMARY;
 
     if (core->now_ms < s->infrastructure_after_ms ||
-        (is_primary && core->now_ms < s->launch_after_ms))
+        (is_primary && core->now_ms < s->launches.after_ms))
         return false;
     return (is_live(s, d) || is_primary) && !d->is_failed &&
            revision_resolve(core, s, d->revision);
@@ -272,15 +272,6 @@ room_for(const struct service *s, const struct deployment *d, const struct scene
     return sc->total_max - sc->total - (reserves && lacking > 0 ? lacking : 0);
 }
 
-/* It is not the fleet that gets smaller. */
-static void
-fleet_stop(struct core *core, struct scene *sc, struct task *t)
-{
-    if (t->deployment->status == DEPLOYMENT_ACTIVE)
-        t->deployment->desired_count++; /* moves_scale_in() takes it off again */
-    moves_scale_in(core, sc, t);
-}
-
 /* Those whose replacement is healthy; else, where there is no room for one, all of them if they take
  * no traffic, or one after the other. */
 static int
@@ -300,7 +291,7 @@ stop_marked(struct core *core, struct service *s, struct deployment *d, struct s
     else if (is_full && good == d->count.healthy && d->count.marked > 0)
         count = 1;
     while (done < count && (t = pick(core, d, s, /* is_marked= */ true)) != NULL) {
-        fleet_stop(core, sc, t);
+        moves_take_out(core, sc, t);
         done++;
     }
     return done;
@@ -318,7 +309,7 @@ stop_surplus(struct core *core, struct service *s, struct deployment *d, struct 
         if (t->is_healthy_now &&
             (d->count.healthy - 1 < sc->healthy_min || d->count.healthy <= size))
             break;
-        fleet_stop(core, sc, t);
+        moves_take_out(core, sc, t);
         done++;
     }
     return done;

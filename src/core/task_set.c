@@ -2,7 +2,6 @@
 #include "core/task_set.h"
 #include <assert.h>
 #include <stdio.h>
-#include "core/backoff.h"
 #include "core/moves.h"
 #include "core/placement.h"
 #include "core/protection.h"
@@ -13,19 +12,9 @@
 #include "core/task_lifecycle.h"
 #include "model/arn.h"
 
-#define ROUNDS_MAX 64  /* as of deployment_advance() */
-#define CRASHES_FREE 3 /* in a row; after that they are spaced */
-#define CRASHES_APART_MS 10000
+#define ROUNDS_MAX 64 /* as of deployment_advance() */
 
 /* ---- what operators ask for ---- */
-
-/* What it is made of changed: it starts anew, as after every update of a service (ecs.md 5.9). */
-static void
-reset_launches(struct task_set *set)
-{
-    set->start_failures = set->crash_streak = 0;
-    set->launch_after_ms = 0;
-}
 
 static void
 note_stability(struct core *core, struct service *s, struct task_set *set, bool is_steady)
@@ -128,7 +117,7 @@ task_set_scale(struct core *core, const struct ev_task_set_scale *ev)
 
     assert(d != NULL && s->status == SERVICE_ACTIVE && !d->set->is_draining);
     assert(ev->scale >= 0 && ev->scale <= SCALE_WHOLE);
-    reset_launches(d->set);
+    d->set->launches = (struct launches){0}; /* as after every update of a service (ecs.md 5.9) */
     if (d->set->scale != ev->scale) {
         d->set->scale = ev->scale;
         d->updated_at_ms = core->now_ms;
@@ -185,15 +174,6 @@ task_sets_resize(struct core *core, struct service *s)
 }
 
 void
-task_sets_reset_launches(struct service *s)
-{
-    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->set != NULL)
-            reset_launches(d->set);
-    }
-}
-
-void
 task_sets_abandon(struct service *s)
 {
     for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
@@ -204,31 +184,15 @@ task_sets_abandon(struct service *s)
     }
 }
 
-struct deployment *
-task_set_of(const struct service *s, const struct revision *r)
-{
-    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->revision == r)
-            return d;
-    }
-    return NULL;
-}
-
 /* ---- launching ---- */
-
-static bool
-may_launch(const struct core *core, const struct service *s, const struct deployment *d)
-{
-    return core->now_ms >= d->set->launch_after_ms && core->now_ms >= s->infrastructure_after_ms;
-}
 
 static int
 launch(struct core *core, struct service *s, struct deployment *d, struct scene *sc)
 {
     const int count = smaller(sc->wanted_new, sc->total_max - sc->total);
 
-    sc->can_launch = may_launch(core, s, d) && d->revision->is_resolved;
-    if (sc->wanted_new <= 0 || !may_launch(core, s, d) || !revision_resolve(core, s, d->revision) ||
+    sc->can_launch = moves_may_launch(core, s, d) && d->revision->is_resolved;
+    if (sc->wanted_new <= 0 || !moves_may_launch(core, s, d) || !revision_resolve(core, s, d->revision) ||
         count <= 0)
         return 0;
     return moves_launch(core, s, d, count, smaller(d->count.marked, count), sc);
@@ -278,42 +242,10 @@ stop_surplus(struct core *core, struct service *s, struct deployment *d, struct 
         /* The others may be protected, and not healthy yet. */
         if (t->is_healthy_now && d->count.healthy <= sc->desired)
             break;
-        moves_scale_in(core, sc, t);
+        moves_take_out(core, sc, t);
         done++;
     }
     return done;
-}
-
-/* Could one be started if one less was there? */
-static bool
-is_blocked(const struct scene *sc)
-{
-    return sc->can_launch && sc->wanted_new > 0 && sc->new_in_flight == 0 &&
-           (sc->total >= sc->total_max || (sc->has_no_place && sc->places_leaving == 0));
-}
-
-/* Unhealthy ones go once enough are healthy without them; where there is no room for a replacement,
- * one after the other makes it. */
-static int
-stop_marked(struct core *core, struct service *s, struct deployment *d, struct scene *sc)
-{
-    struct task *t;
-    int done = 0;
-
-    while (d->count.marked > 0 && sc->healthy >= sc->desired &&
-           (t = moves_pick_victim(core, s, sc, is_marked)) != NULL) {
-        moves_scale_in(core, sc, t);
-        done++;
-    }
-    if (done > 0 || d->count.marked == 0 || !is_blocked(sc))
-        return done;
-    if (sc->running - 1 < sc->healthy_min && sc->total_max > sc->desired)
-        return 0;
-    t = moves_pick_victim(core, s, sc, is_marked);
-    if (t == NULL)
-        return 0;
-    moves_scale_in(core, sc, t);
-    return 1;
 }
 
 /* Off the instances that are being drained (ecs.md 5.11), as others take their place. */
@@ -326,7 +258,7 @@ stop_leaving(struct core *core, struct service *s, struct scene *sc)
         done += moves_stop_while(core, s, sc, is_going_unhealthy, sc->total - sc->desired);
     if (sc->healthy > sc->desired)
         done += moves_stop_while(core, s, sc, is_going, sc->healthy - sc->desired);
-    if (done == 0 && is_blocked(sc))
+    if (done == 0 && moves_is_blocked(sc))
         done += moves_stop_while(core, s, sc, is_going, sc->wanted_new);
     return done;
 }
@@ -362,7 +294,7 @@ move(struct core *core, struct service *s, struct deployment *d)
     if (moved == 0)
         moved = stop_surplus(core, s, d, &sc);
     if (moved == 0)
-        moved = stop_marked(core, s, d, &sc);
+        moved = moves_stop_marked(core, s, &sc, is_marked);
     if (moved == 0)
         moved = stop_leaving(core, s, &sc);
     d->has_turn = false;
@@ -395,16 +327,6 @@ is_stable(const struct core *core, const struct service *s, const struct deploym
     return running == d->desired_count;
 }
 
-static bool
-has_tasks(const struct service *s, const struct deployment *d)
-{
-    for (const struct task *t = s->live; t != NULL; t = t->next_live) {
-        if (t->deployment == d)
-            return true;
-    }
-    return false;
-}
-
 static void
 forget_drained(struct core *core, struct service *s)
 {
@@ -412,7 +334,7 @@ forget_drained(struct core *core, struct service *s)
 
     for (struct deployment **at = &s->deployments; *at != NULL;) {
         struct deployment *d = *at;
-        if (!d->set->is_draining || has_tasks(s, d)) {
+        if (!d->set->is_draining || deployment_has_tasks(s, d)) {
             at = &d->next;
             continue;
         }
@@ -469,77 +391,11 @@ task_sets_deadline_ms(const struct core *core, const struct service *s)
 {
     int64_t due = INT64_MAX;
 
-    if (s->infrastructure_after_ms > core->now_ms)
-        due = s->infrastructure_after_ms;
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->set->launch_after_ms > core->now_ms)
-            due = earlier(due, d->set->launch_after_ms);
         if (!d->revision->is_resolved && d->revision->resolve_at_ms > core->now_ms)
             due = earlier(due, d->revision->resolve_at_ms);
     }
     return due;
-}
-
-/* ---- what their tasks go through ---- */
-
-void
-task_set_started(struct core *core, struct task *t)
-{
-    struct task_set *set = t->deployment->set;
-
-    if (set->start_failures == 0)
-        return;
-    set->start_failures = 0;
-    set->launch_after_ms = 0;
-    core_touch_service(core, t->service);
-}
-
-void
-task_set_proved(struct core *core, struct task *t)
-{
-    struct task_set *set = t->deployment->set;
-
-    if (set->crash_streak == 0)
-        return;
-    set->crash_streak = 0;
-    core_touch_service(core, t->service);
-}
-
-static void
-slow_down(struct core *core, struct service *s, struct task_set *set)
-{
-    char text[REASON_SIZE];
-
-    /* Failures that come while it waits already belong to the same batch of launches. */
-    if (core->now_ms < set->launch_after_ms)
-        return;
-    set->launch_after_ms = core->now_ms + backoff_step_ms(set->start_failures);
-    set->start_failures++;
-    core_touch_service(core, s);
-    if (set->start_failures < 3)
-        return;
-    snprintf(text, sizeof(text),
-             "(service %.255s) is unable to consistently start tasks successfully. For more "
-             "information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
-             s->name);
-    said_complaint(core, s, text);
-}
-
-void
-task_set_lost_task(struct core *core, struct task *t, bool failed_to_start)
-{
-    struct task_set *set = t->deployment->set;
-
-    if (failed_to_start) {
-        slow_down(core, t->service, set);
-        return;
-    }
-    if (t->healthy_at_ms != 0)
-        return;
-    core_touch_service(core, t->service);
-    if (++set->crash_streak > CRASHES_FREE &&
-        set->launch_after_ms < core->now_ms + CRASHES_APART_MS)
-        set->launch_after_ms = core->now_ms + CRASHES_APART_MS;
 }
 
 /* ---- what must always be true ---- */

@@ -4,8 +4,7 @@
  * (a percentage of the service's desired count), which one is the primary, where the listeners
  * lead.  The core keeps each set at its size: it launches, places, registers, replaces what is
  * unhealthy or on a draining instance, and stops by the one stop path.  Nothing here is judged: no
- * breaker, no rollback, no verdict; only launches that fail are spaced, each set by itself, so that
- * a bad new one never slows the one that serves.
+ * breaker, no rollback, no verdict; only launches that fail are spaced (backoff.h).
  *
  * A set is a struct deployment with a struct task_set.  minimumHealthyPercent and maximumPercent
  * bind the replacements within one set, of its own size; a smaller scale is obeyed at once.
@@ -25,13 +24,5 @@ void task_sets_advance(struct core *core, struct service *s);
 int64_t task_sets_deadline_ms(const struct core *core, const struct service *s);
 /* The service's desired count is another one. */
 void task_sets_resize(struct core *core, struct service *s);
-void task_sets_reset_launches(struct service *s); /* any update ends their back-off */
-void task_sets_abandon(struct service *s);        /* the service is deleted */
-void task_sets_check(const struct service *s);    /* asserts what must always be true */
-struct deployment *task_set_of(const struct service *s, const struct revision *r); /* NULL: none */
-
-/* ---- what their tasks go through ---- */
-void task_set_started(struct core *core, struct task *t);
-void task_set_proved(struct core *core, struct task *t); /* healthy for the first time */
-/* By itself, before RUNNING or after; not by the runtime's fault. */
-void task_set_lost_task(struct core *core, struct task *t, bool failed_to_start);
+void task_sets_abandon(struct service *s);     /* the service is deleted */
+void task_sets_check(const struct service *s); /* asserts what must always be true */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/wait.h"
 #include <stdio.h>
+#include "core/backoff.h"
 
 const char *
 wait_cause_name(enum wait_cause cause)
@@ -52,13 +53,14 @@ find_cause(const struct core *core, const struct service *s, const struct deploy
         snprintf(w->reason, sizeof(w->reason), "%s", p->rollout_reason);
         return WAIT_FAILED;
     }
-    if (core->now_ms < s->launch_after_ms || core->now_ms < s->infrastructure_after_ms) {
-        const bool is_runtime = s->infrastructure_after_ms > s->launch_after_ms;
-        w->next_try_ms = is_runtime ? s->infrastructure_after_ms : s->launch_after_ms;
+    if (!backoff_is_over(core, s, p)) {
+        const int64_t after_ms = s->launches.after_ms;
+        const bool is_runtime = s->infrastructure_after_ms > after_ms;
+        w->next_try_ms = is_runtime ? s->infrastructure_after_ms : after_ms;
         w->ends_with_host = s->environment_failed;
         snprintf(w->reason, sizeof(w->reason), "%s", last_failure(s, p));
         return is_runtime              ? WAIT_RUNTIME
-               : s->start_failures > 0 ? WAIT_START_FAILURES
+               : s->launches.start_failures > 0 ? WAIT_START_FAILURES
                                        : WAIT_CRASHES;
     }
     if (s->is_waiting) {

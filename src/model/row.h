@@ -32,6 +32,11 @@ struct row_field {
 #define I64_FIELD(type, member) FIELD_OF(I64, type, member, NULL)
 #define BOOL_FIELD(type, member) FIELD_OF(BOOL, type, member, NULL)
 #define JSON_FIELD(type, member) FIELD_OF(JSON, type, member, NULL)
+/* Of a part of the object, with a name of its own in the row. */
+#define NAMED_FIELD(kind, type, name, member)                                                      \
+    {                                                                                              \
+        #name, FIELD_##kind, offsetof(type, member), sizeof(((type *)0)->member), NULL             \
+    }
 #define ENUM_FIELD(type, member, prefix) FIELD_OF(ENUM, type, member, &prefix##_names)
 #define FIELDS_END {NULL, FIELD_TEXT, 0, 0, NULL}
 

@@ -169,8 +169,8 @@ static const struct row_field service_fields[] = {
     TEXT_FIELD(struct service, client_token),
     I64_FIELD(struct service, created_at_ms),
     I64_FIELD(struct service, deleted_at_ms),
-    INT_FIELD(struct service, start_failures),
-    I64_FIELD(struct service, launch_after_ms),
+    NAMED_FIELD(INT, struct service, start_failures, launches.start_failures),
+    NAMED_FIELD(I64, struct service, launch_after_ms, launches.after_ms),
     BOOL_FIELD(struct service, environment_failed),
     BOOL_FIELD(struct service, is_steady),
     TEXT_FIELD(struct service, last_complaint),
@@ -279,6 +279,16 @@ service_find_deployment(const struct service *s, const char *id)
 {
     for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
         if (strcmp(d->id, id) == 0)
+            return d;
+    }
+    return NULL;
+}
+
+struct deployment *
+service_deployment_of(const struct service *s, const struct revision *r)
+{
+    for (struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->revision == r)
             return d;
     }
     return NULL;

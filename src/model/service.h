@@ -228,8 +228,7 @@ struct service {
     int64_t events_ever;       /* ever said: numbers them */
     int64_t event_rows;        /* so many fives of them were ever put into rows of their own */
 
-    int start_failures;        /* in a row without RUNNING: launch back-off (ecs.md 5.9) */
-    int64_t launch_after_ms;   /* 0: at once */
+    struct launches launches;  /* each task set has its own */
     bool environment_failed;   /* what failed last did so for what is around it: registry, runtime, machine */
     bool is_steady;            /* "has reached a steady state." was said */
     char last_complaint[REASON_SIZE]; /* the last 'was unable to' event, not repeated for 6 h */
@@ -259,7 +258,6 @@ struct service {
     uint64_t launch_step;      /* the step of the core in which a task was started last */
     bool is_waiting;           /* for that: in the core's list of those that wait */
     struct service *next_waiting, *prev_waiting;
-    int crash_streak;          /* exits after RUNNING, in a row, of tasks that were never healthy */
     int infrastructure_streak; /* tasks lost to the runtime, in a row */
     int64_t infrastructure_after_ms; /* until then nothing is launched: it would be lost, too */
     int64_t wake_ms;           /* its next deadline */
@@ -270,6 +268,8 @@ struct service *service_new(void);
 void service_free(struct service *s);
 struct deployment *service_primary(const struct service *s); /* NULL once INACTIVE */
 struct deployment *service_find_deployment(const struct service *s, const char *id);
+/* The newest of that revision; NULL: none has it any more. */
+struct deployment *service_deployment_of(const struct service *s, const struct revision *r);
 void deployment_free(struct deployment *d);
 /* As the reasons of its tasks name it: "deployment" or "taskSet". */
 const char *deployment_word(const struct deployment *d);

@@ -2,6 +2,7 @@
 #include "model/task_definition.h"
 #include <assert.h>
 #include "model/row.h"
+#include "model/task.h"
 
 static const struct row_field row_fields[] = {
     TEXT_FIELD(struct task_definition, region),
@@ -79,12 +80,12 @@ static void
 read_size(const struct json *doc, const struct json *overrides, int *cpu_out, int *memory_mib_out)
 {
     const struct json *containers = json_get(doc, "containerDefinitions");
-    const struct json *list = json_get(overrides, "containerOverrides");
     int64_t cpu = 0, memory_mib = 0;
 
     for (size_t i = 0; i < json_size(containers); i++) {
         const struct json *c = json_at(containers, i);
-        const struct json *override = json_find(list, "name", json_get_cstr(c, "name", ""));
+        const struct json *override =
+            task_container_override(overrides, json_get_cstr(c, "name", ""));
         cpu += effective(override, c, "cpu");
         memory_mib += first_set(effective(override, c, "memoryReservation"),
                                 effective(override, c, "memory"), 0);

@@ -11,6 +11,13 @@
 #define SCALE_PERCENT 1000000
 #define SCALE_WHOLE (100 * SCALE_PERCENT)
 
+/* How launches are spaced after failures (ecs.md 5.9): those of a service, or of one task set. */
+struct launches {
+    int start_failures; /* in a row without RUNNING */
+    int crash_streak;   /* not stored: exits after RUNNING, in a row, of tasks that were never healthy */
+    int64_t after_ms;   /* nothing is launched before; 0: at once */
+};
+
 struct task_set {
     char arn[ARN_SIZE];
     char external_id[NAME_SIZE]; /* empty: none */
@@ -19,11 +26,9 @@ struct task_set {
     bool is_draining; /* deleted: it goes with its last task */
     enum stability_status stability;
     int64_t stability_at_ms; /* of its last change */
-    int start_failures;      /* in a row without RUNNING: launch back-off (ecs.md 5.9) */
-    int crash_streak;        /* exits after RUNNING, in a row, of tasks that were never healthy */
-    int64_t launch_after_ms; /* 0: at once */
-    struct json *tags;       /* array of {key,value} */
-    struct json *request;    /* what made it: a repeated call has the same */
+    struct launches launches;
+    struct json *tags;    /* array of {key,value} */
+    struct json *request; /* what made it: a repeated call has the same */
 };
 
 void task_set_free(struct task_set *set); /* NULL is fine */

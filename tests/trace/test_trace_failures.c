@@ -130,10 +130,10 @@ TEST(a_batch_of_failures_is_one_step_of_the_back_off)
     s = story_service(st);
     story_failed_to_start(st, 1); /* step 0: again at once */
     story_failed_to_start(st, 2); /* 10 s */
-    CHECK_EQ(s->start_failures, 2);
+    CHECK_EQ(s->launches.start_failures, 2);
     story_failed_to_start(st, 3); /* launched before that: the same batch */
-    CHECK_EQ(s->start_failures, 2);
-    CHECK_EQ(s->launch_after_ms - st->start_ms, 10000);
+    CHECK_EQ(s->launches.start_failures, 2);
+    CHECK_EQ(s->launches.after_ms - st->start_ms, 10000);
 }
 
 TEST(one_good_start_ends_the_back_off)
@@ -148,11 +148,11 @@ TEST(one_good_start_ends_the_back_off)
     s = story_service(st);
     story_failed_to_start(st, 1);
     story_failed_to_start(st, 2);
-    CHECK_EQ(s->launch_after_ms - st->start_ms, 10000);
+    CHECK_EQ(s->launches.after_ms - st->start_ms, 10000);
     strbuf_clear(&st->trace);
     story_running(st, 3);
     CHECK_TRACE(st, "0 running t3 | register t3 start t4\n");
-    CHECK_EQ(s->start_failures, 0);
+    CHECK_EQ(s->launches.start_failures, 0);
 }
 
 TEST(an_update_of_the_count_alone_ends_the_back_off)
@@ -184,7 +184,7 @@ waiting_for_the_registry(void)
     story_cannot_pull(st, 1);
     story_at(st, 1000);
     story_cannot_pull(st, 2);
-    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 11000);
+    CHECK_EQ(story_service(st)->launches.after_ms - st->start_ms, 11000);
     strbuf_clear(&st->trace);
     return st;
 }
@@ -203,7 +203,7 @@ TEST(a_host_that_comes_back_ends_the_wait_for_the_environment)
                     "3000 h connects | start t3\n");
     story_cannot_pull(st, 3); /* the steps begin anew: at once, then 10 s */
     story_cannot_pull(st, 4);
-    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 13000);
+    CHECK_EQ(story_service(st)->launches.after_ms - st->start_ms, 13000);
 }
 
 TEST(a_restart_ends_the_wait_for_the_environment_once_the_agent_speaks)
@@ -234,7 +234,7 @@ TEST(a_host_that_comes_back_does_not_mend_an_application)
     strbuf_clear(&st->trace);
     story_machine(st, &machine, true);
     CHECK_TRACE(st, "1000 h connects | -\n");
-    CHECK_EQ(story_service(st)->launch_after_ms - st->start_ms, 11000);
+    CHECK_EQ(story_service(st)->launches.after_ms - st->start_ms, 11000);
 }
 
 TEST(a_host_that_comes_back_ends_the_wait_for_the_runtime_and_forgets_no_loss)
@@ -321,18 +321,18 @@ TEST(a_crash_loop_is_spaced_by_ten_seconds_after_the_third)
     for (int i = 1; i <= 3; i++) {
         story_running(st, i);
         story_stopped(st, i, 1);
-        CHECK_EQ(s->launch_after_ms, 0);
+        CHECK_EQ(s->launches.after_ms, 0);
     }
     story_running(st, 4);
     story_stopped(st, 4, 1);
-    CHECK_EQ(s->launch_after_ms - st->start_ms, 10000);
+    CHECK_EQ(s->launches.after_ms - st->start_ms, 10000);
     CHECK_EQ(core_counts(st->core, s, NULL).desired_running, 0);
     story_at(st, 10000);
     story_clock(st);
     CHECK_EQ(core_counts(st->core, s, NULL).desired_running, 1);
     story_running(st, 5);
     story_healthy(st, 5); /* it works: forgotten */
-    CHECK_EQ(s->crash_streak, 0);
+    CHECK_EQ(s->launches.crash_streak, 0);
 }
 
 TEST(what_the_runtime_loses_is_started_again_after_longer_and_longer)

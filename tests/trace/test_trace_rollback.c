@@ -216,14 +216,14 @@ TEST(without_a_breaker_failing_launches_slow_down)
     for (int i = 0; i < 4; i++) {
         story_failed_to_start(st, st->task_count);
         if (i > 0)
-            CHECK_EQ(s->launch_after_ms - st->start_ms, due_s[i] * 1000);
+            CHECK_EQ(s->launches.after_ms - st->start_ms, due_s[i] * 1000);
         story_at(st, due_s[i] * 1000);
         story_clock(st);
     }
     CHECK(story_has_event(st, "(service web) is unable to consistently start tasks successfully."));
     CHECK_EQ(service_primary(s)->rollout_state, ROLLOUT_IN_PROGRESS);
     story_update(st, 2); /* any update resets it */
-    CHECK_EQ(s->start_failures, 0);
+    CHECK_EQ(s->launches.start_failures, 0);
 }
 
 TEST(a_standalone_task_runs_and_is_stopped)

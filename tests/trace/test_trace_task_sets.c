@@ -486,8 +486,8 @@ TEST(a_bad_new_set_is_spaced_and_the_old_one_is_not)
     story_failed_to_start(st, 3);
     story_failed_to_start(st, 4);
     strbuf_clear(&st->trace);
-    CHECK_EQ(set_of(st, 2)->set->start_failures, 2);
-    CHECK_EQ(set_of(st, 2)->set->launch_after_ms, st->now_ms + 10000);
+    CHECK_EQ(set_of(st, 2)->set->launches.start_failures, 2);
+    CHECK_EQ(set_of(st, 2)->set->launches.after_ms, st->now_ms + 10000);
     story_stopped(st, 1, 1); /* of the one that serves: replaced at once */
     CHECK_TRACE(st, "0 stopped t1 | deregister t1 start t5\n");
     story_drained(st, 1);
@@ -496,8 +496,8 @@ TEST(a_bad_new_set_is_spaced_and_the_old_one_is_not)
     story_clock(st);
     CHECK_TRACE(st, "10000 clock | start t6\n");
     story_running(st, 6);
-    CHECK_EQ(set_of(st, 2)->set->start_failures, 0);
-    CHECK_EQ(set_of(st, 2)->set->launch_after_ms, 0);
+    CHECK_EQ(set_of(st, 2)->set->launches.start_failures, 0);
+    CHECK_EQ(set_of(st, 2)->set->launches.after_ms, 0);
     CHECK_EQ(set_of(st, 2)->failed_tasks, 0); /* nobody judges it */
 }
 
@@ -508,10 +508,10 @@ TEST(failures_of_one_batch_are_one_step)
     create(st, 1, PERCENT(100));
     story_failed_to_start(st, 1);
     story_failed_to_start(st, 2);
-    CHECK_EQ(set_of(st, 1)->set->start_failures, 2);
+    CHECK_EQ(set_of(st, 1)->set->launches.start_failures, 2);
     story_failed_to_start(st, 3); /* while it waits already */
-    CHECK_EQ(set_of(st, 1)->set->start_failures, 2);
-    CHECK_EQ(set_of(st, 1)->set->launch_after_ms, st->now_ms + 10000);
+    CHECK_EQ(set_of(st, 1)->set->launches.start_failures, 2);
+    CHECK_EQ(set_of(st, 1)->set->launches.after_ms, st->now_ms + 10000);
 }
 
 TEST(an_update_ends_the_back_off)
@@ -555,15 +555,15 @@ TEST(what_crashes_after_it_ran_is_spaced)
         story_stopped(st, i, 1);
         story_drained(st, i);
     }
-    CHECK_EQ(set_of(st, 1)->set->crash_streak, 4);
-    CHECK_EQ(set_of(st, 1)->set->launch_after_ms, st->now_ms + 10000);
+    CHECK_EQ(set_of(st, 1)->set->launches.crash_streak, 4);
+    CHECK_EQ(set_of(st, 1)->set->launches.after_ms, st->now_ms + 10000);
     strbuf_clear(&st->trace);
     story_at(st, 10000);
     story_clock(st);
     CHECK_TRACE(st, "10000 clock | start t5\n");
     story_running(st, 5);
     story_healthy(st, 5);
-    CHECK_EQ(set_of(st, 1)->set->crash_streak, 0);
+    CHECK_EQ(set_of(st, 1)->set->launches.crash_streak, 0);
 }
 
 TEST(what_the_runtime_lost_is_no_fault_of_the_set)
@@ -571,8 +571,8 @@ TEST(what_the_runtime_lost_is_no_fault_of_the_set)
     cleanup_story struct story *st = running();
 
     story_lost(st, 1);
-    CHECK_EQ(set_of(st, 1)->set->start_failures, 0);
-    CHECK_EQ(set_of(st, 1)->set->crash_streak, 0);
+    CHECK_EQ(set_of(st, 1)->set->launches.start_failures, 0);
+    CHECK_EQ(set_of(st, 1)->set->launches.crash_streak, 0);
     CHECK_EQ(wanted(st, 2, 3), 2);
     story_lost(st, 2);
     CHECK_EQ(story_service(st)->infrastructure_after_ms, st->now_ms + 5000);

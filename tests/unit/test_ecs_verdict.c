@@ -46,7 +46,7 @@ TEST(a_service_says_what_it_waits_for_if_it_is_asked)
     CHECK(!json_get_bool(wait, "endsWithContainerInstance", true));
     CHECK_TEXT(text_at(wait, "reason"), "Essential container in task exited");
     CHECK_EQ((int64_t)(json_f64(json_get(wait, "nextTryAt"), 0) * 1000 + 0.5),
-             w.core->services->launch_after_ms);
+             w.core->services->launches.after_ms);
     world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}");
     CHECK(json_get(item(&w, "services", 0), "wait") == NULL); /* only who asks gets it */
     w.tasks_crash = false;
