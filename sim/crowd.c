@@ -82,18 +82,6 @@ crowd_fail(struct crowd *w, int service, const char *format, ...)
     print_story(w, service);
 }
 
-bool
-crowd_chance(struct crowd *w, int in_10000)
-{
-    return in_10000 > 0 && rng_below(&w->rng, 10000) < (uint64_t)in_10000;
-}
-
-int64_t
-crowd_between(struct crowd *w, int64_t low, int64_t high)
-{
-    return low + (int64_t)rng_below(&w->rng, (uint64_t)(high - low + 1));
-}
-
 struct json *
 crowd_parse(const char *text)
 {
@@ -102,55 +90,6 @@ crowd_parse(const char *text)
 
     assert(doc != NULL);
     return doc;
-}
-
-/* ---- the heap of happenings ---- */
-
-static bool
-comes_before(const struct crowd_happening *a, const struct crowd_happening *b)
-{
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
-}
-
-/* The pointer holds until the next call: the other members are set at once. */
-struct crowd_happening *
-crowd_happen(struct crowd *w, int64_t at_ms, enum crowd_happening_kind kind, int index)
-{
-    const struct crowd_happening h = {.at_ms = at_ms, .order = w->order++, .kind = kind, .index = index};
-    int at = w->heap_count++;
-
-    if (w->heap_count > w->heap_capacity) {
-        w->heap_capacity = w->heap_capacity == 0 ? 1024 : w->heap_capacity * 2;
-        w->heap = mem_grow(w->heap, (size_t)w->heap_capacity, sizeof(w->heap[0]));
-    }
-    while (at > 0 && comes_before(&h, &w->heap[(at - 1) / 2])) {
-        w->heap[at] = w->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    w->heap[at] = h;
-    return &w->heap[at];
-}
-
-static struct crowd_happening
-take_next(struct crowd *w)
-{
-    const struct crowd_happening first = w->heap[0], last = w->heap[--w->heap_count];
-    int at = 0;
-
-    for (;;) {
-        int child = 2 * at + 1;
-        if (child >= w->heap_count)
-            break;
-        if (child + 1 < w->heap_count && comes_before(&w->heap[child + 1], &w->heap[child]))
-            child++;
-        if (!comes_before(&w->heap[child], &last))
-            break;
-        w->heap[at] = w->heap[child];
-        at = child;
-    }
-    if (w->heap_count > 0)
-        w->heap[at] = last;
-    return first;
 }
 
 /* ---- steps ---- */
@@ -168,7 +107,7 @@ commits_begin_to_fail(struct crowd *w)
     w->store_is_away = true;
     w->kept_task_count = w->task_count;
     effects_clear(&w->effects);
-    crowd_happen(w, w->now_ms + crowd_between(w, 1, 8) * 1000, CROWD_STORE_BACK, 0)->generation = w->epoch;
+    happen(w, w->now_ms + between(w, 1, 8) * 1000, STORE_BACK, 0)->generation = w->epoch;
 }
 
 bool
@@ -244,15 +183,15 @@ draw_faults(struct crowd *w)
 
     static_assert(sizeof(most) == 9 * sizeof(int), "all of them are drawn");
     for (int i = 0; i < 9; i++) /* some worlds are calm in a respect, so that no fault hides another's bug */
-        to[i] = crowd_chance(w, 2500) ? 0 : (int)crowd_between(w, 1, from[i]);
+        to[i] = chance(w, 2500) ? 0 : (int)between(w, 1, from[i]);
 }
 
 static void
 flake(struct crowd *w)
 {
-    for (int n = (int)crowd_between(w, 1, 10); n > 0 && w->task_count > 0; n--) {
-        struct crowd_task *t = w->tasks[crowd_between(w, 0, w->task_count - 1)];
-        if (!t->target.is_registered || t->target.is_draining || t->state != CROWD_UP)
+    for (int n = (int)between(w, 1, 10); n > 0 && w->task_count > 0; n--) {
+        struct crowd_task *t = w->tasks[between(w, 0, w->task_count - 1)];
+        if (!t->target.is_registered || t->target.is_draining || t->state != UP)
             continue;
         t->target.generation++;
         t->target.state = TARGET_initial; /* whatever it was: the verdict comes anew, and late */
@@ -263,69 +202,72 @@ flake(struct crowd *w)
 static void
 fault(struct crowd *w)
 {
-    if (crowd_chance(w, w->faults.host_dies)) {
-        const int count = crowd_chance(w, 500) ? w->host_count / 30 + 1 : 1; /* a rack */
-        for (int i = 0, first = (int)crowd_between(w, 0, w->host_count - count); i < count; i++)
+    if (chance(w, w->faults.host_dies)) {
+        const int count = chance(w, 500) ? w->host_count / 30 + 1 : 1; /* a rack */
+        for (int i = 0, first = (int)between(w, 0, w->host_count - count); i < count; i++)
             crowd_host_dies(w, first + i);
     }
-    if (crowd_chance(w, w->faults.flakes))
+    if (chance(w, w->faults.flakes))
         flake(w);
-    if (crowd_chance(w, w->faults.commit_fails))
+    if (chance(w, w->faults.commit_fails))
         w->commit_fails_next = true;
-    if (crowd_chance(w, w->faults.naru_dies))
-        w->dies_next = (int)crowd_between(w, 1, 3);
+    if (chance(w, w->faults.naru_dies))
+        w->dies_next = (int)between(w, 1, 3);
     if (w->acts_left > 0)
-        crowd_happen(w, w->now_ms + crowd_between(w, 500, 8000), CROWD_FAULT, 0);
+        happen(w, w->now_ms + between(w, 500, 8000), FAULT, 0);
 }
 
 /* ---- the course ---- */
 
 static void
-deliver(struct crowd *w, struct crowd_report *r)
+deliver(struct crowd *w, struct report *r)
 {
     if (w->core != NULL && r->epoch == w->epoch)
         (void)crowd_step(w, &r->event);
-    crowd_report_free(r);
+    report_free(r);
 }
 
 static void
-happened(struct crowd *w, const struct crowd_happening *h)
+happened(struct crowd *w, const struct happening *h)
 {
     switch (h->kind) {
-    case CROWD_DELIVER:
+    case DELIVER:
         deliver(w, h->report);
         break;
-    case CROWD_DOCKER:
+    case DOCKER:
         if (h->generation == h->task->generation)
             crowd_docker_happened(w, h->task);
         break;
-    case CROWD_VERDICT:
+    case PROBE:
         if (h->generation == h->task->target.generation)
             crowd_verdict(w, h->task);
         break;
-    case CROWD_DRAIN_END:
+    case DRAIN_END:
         if (h->generation == h->task->target.generation)
             crowd_drain_ended(w, h->task);
         break;
-    case CROWD_WEIGHTS:
+    case WEIGHTS:
         if (h->generation == w->epoch && w->core != NULL)
             crowd_weights_set(w, h->index);
         break;
-    case CROWD_OPERATOR:
+    case OPERATOR:
         crowd_operator_acts(w);
         break;
-    case CROWD_FAULT:
+    case FAULT:
         fault(w);
         break;
-    case CROWD_HOST_BACK:
+    case DOCKER_BACK:
         crowd_host_returns(w, h->index);
         break;
-    case CROWD_NARU_BACK:
+    case NARU_BACK:
         crowd_naru_returns(w);
         break;
-    case CROWD_STORE_BACK:
+    case STORE_BACK:
         store_returns(w, h->generation);
         break;
+    case TRAFFIC:
+    case REQUEST_END:
+        assert(false); /* requests are not counted one by one here */
     }
 }
 
@@ -335,16 +277,16 @@ advance(struct crowd *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
     const int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
-    struct crowd_happening h;
+    struct happening h;
 
-    if (w->has_failed || w->steps >= STEPS_MAX || (w->heap_count == 0 && due_ms == INT64_MAX))
+    if (w->has_failed || w->steps >= STEPS_MAX || (w->fate.count == 0 && due_ms == INT64_MAX))
         return false;
-    if (w->heap_count == 0 || due_ms < w->heap[0].at_ms) {
+    if (w->fate.count == 0 || due_ms < w->fate.heap[0].at_ms) {
         w->now_ms = due_ms > w->now_ms ? due_ms : w->now_ms;
         (void)crowd_step(w, &clock);
         return true;
     }
-    h = take_next(w);
+    h = fate_take(&w->fate);
     w->now_ms = h.at_ms;
     happened(w, &h);
     return true;
@@ -363,7 +305,7 @@ settle(struct crowd *w)
             ;
         if (w->has_failed || crowd_is_steady(w, why, sizeof(why), &service))
             return;
-        if (w->now_ms >= end_ms || w->steps >= STEPS_MAX || (w->heap_count == 0 && w->now_ms < until_ms))
+        if (w->now_ms >= end_ms || w->steps >= STEPS_MAX || (w->fate.count == 0 && w->now_ms < until_ms))
             crowd_fail(w, service, "promise 3: it does not settle: %s", why);
     }
 }
@@ -375,7 +317,7 @@ crowd_new(uint64_t seed, const struct crowd_size *size, bool traces)
 
     w->seed = seed;
     w->traces = traces;
-    rng_seed(&w->rng, seed);
+    rng_seed(&w->fate.rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
     w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = seed};
     w->core = core_new(&w->options);
@@ -394,8 +336,7 @@ crowd_free(struct crowd *w)
     struct strmap *maps[] = {&w->services_by_arn, &w->services_by_listener, &w->groups, &w->hosts_by_arn,
                              &w->behaviours, &w->tasks_by_id, &w->tasks_by_target};
 
-    for (int i = 0; i < w->heap_count; i++)
-        crowd_report_free(w->heap[i].report);
+    fate_done(&w->fate);
     for (int i = 0; i < w->task_count; i++)
         free(w->tasks[i]);
     for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
@@ -406,7 +347,6 @@ crowd_free(struct crowd *w)
     effects_done(&w->effects);
     free(w->undo);
     free(w->tasks);
-    free(w->heap);
     free(w->services);
     free(w->hosts);
     free(w->stories);
@@ -439,8 +379,8 @@ crowd_run(uint64_t seed, const struct crowd_size *size, bool traces, char *failu
 
     crowd_make(w);
     draw_faults(w);
-    crowd_happen(w, w->now_ms + 10, CROWD_OPERATOR, 0);
-    crowd_happen(w, w->now_ms + 2000, CROWD_FAULT, 0);
+    happen(w, w->now_ms + 10, OPERATOR, 0);
+    happen(w, w->now_ms + 2000, FAULT, 0);
     while (w->acts_left > 0 && advance(w))
         ;
     crowd_tell(w, -1, "faults end");

@@ -10,6 +10,7 @@
 #pragma once
 #include "core/core.h"
 #include "core/index.h"
+#include "fate.h"
 
 struct crowd_size {
     int services, hosts; /* services 0: no crowd */
@@ -28,7 +29,6 @@ bool crowd_run(uint64_t seed, const struct crowd_size *size, bool traces, char *
 enum crowd_behaviour { CROWD_GOOD, CROWD_SLOW, CROWD_CRASHES_AT_START, CROWD_CRASHES_LATER, CROWD_UNHEALTHY,
                        CROWD_BAD_IMAGE, CROWD_BEHAVIOURS };
 enum crowd_kind { CROWD_PLAIN, CROWD_BRIDGE_LB, CROWD_FARGATE_LB, CROWD_SHIFTS, CROWD_DAEMON, CROWD_KINDS };
-enum crowd_state { CROWD_NOT_CREATED, CROWD_PULLING, CROWD_UP, CROWD_EXITED, CROWD_REMOVED };
 
 /* A task, as it really is and as the book has it; never freed within its world. */
 struct crowd_task {
@@ -36,7 +36,7 @@ struct crowd_task {
     int service, host; /* -1: standalone; FARGATE */
     int cpu, memory_mib, fixed_port;
     enum crowd_behaviour behaviour;
-    enum crowd_state state;
+    enum container_state state;
     bool is_signalled, is_infrastructure;
     int exit_code, port;
     char address[ADDRESS_SIZE];
@@ -96,28 +96,6 @@ struct crowd_service {
     struct crowd_task *tasks; /* that are not known to be over */
 };
 
-enum crowd_happening_kind { CROWD_DELIVER, CROWD_DOCKER, CROWD_VERDICT, CROWD_DRAIN_END, CROWD_WEIGHTS,
-                            CROWD_OPERATOR, CROWD_FAULT, CROWD_HOST_BACK, CROWD_NARU_BACK, CROWD_STORE_BACK };
-
-struct crowd_report {
-    struct event event;
-    char texts[2][BALANCING_ARN_SIZE * 2];
-    char digest[1][DIGEST_SIZE];
-    struct task_container container;
-    struct json *doc;
-    uint32_t epoch;
-};
-
-struct crowd_happening {
-    int64_t at_ms;
-    uint64_t order;
-    enum crowd_happening_kind kind;
-    int index;
-    uint32_t generation;
-    struct crowd_task *task;
-    struct crowd_report *report;
-};
-
 /* In 10,000 chances: of each report, start or look-up; the last four of each moment of crowd.c's faults. */
 struct crowd_faults {
     int lost, late, repeated, refuses, image_fails, naru_dies, commit_fails, host_dies, flakes;
@@ -131,7 +109,7 @@ struct crowd_undo {
 
 struct crowd {
     uint64_t seed;
-    struct rng rng;
+    struct fate fate;
     struct core *core; /* NULL while naru is dead */
     struct core_options options;
     uint32_t epoch; /* of naru's life */
@@ -142,10 +120,7 @@ struct crowd {
     int dies_next; /* in the next step: 1 before its commit, 2 before what it decided is done, 3 after; 0: no */
     int acts_left; /* of operators */
     char failure[512];
-    uint64_t steps, order, lines_told;
-
-    struct crowd_happening *heap;
-    int heap_count, heap_capacity;
+    uint64_t steps, lines_told;
 
     struct crowd_service *services;
     struct crowd_host *hosts;
@@ -185,9 +160,6 @@ struct crowd_row {
 /* crowd.c.  `service`: whose story it is, -1: everybody's. */
 void crowd_fail(struct crowd *w, int service, const char *format, ...) PRINTF_LIKE(3, 4);
 void crowd_tell(struct crowd *w, int service, const char *format, ...) PRINTF_LIKE(3, 4);
-bool crowd_chance(struct crowd *w, int in_10000);
-int64_t crowd_between(struct crowd *w, int64_t low, int64_t high);
-struct crowd_happening *crowd_happen(struct crowd *w, int64_t at_ms, enum crowd_happening_kind kind, int index);
 /* Steps the core, commits, judges, performs; false if naru died before the commit. */
 bool crowd_step(struct crowd *w, const struct event *event);
 struct json *crowd_parse(const char *text);
@@ -213,9 +185,7 @@ void crowd_weights_ordered(struct crowd *w, int service);
 void crowd_weights_set(struct crowd *w, int service);
 void crowd_host_dies(struct crowd *w, int host);
 void crowd_host_returns(struct crowd *w, int host);
-struct crowd_report *crowd_report_new(struct crowd *w, enum event_type type);
-void crowd_report_free(struct crowd_report *r);
-void crowd_send(struct crowd *w, struct crowd_report *r);
+void crowd_send(struct crowd *w, struct report *r);
 
 /* crowd_book.c */
 struct crowd_task *crowd_task_by_arn(const struct crowd *w, const char *arn);

@@ -213,7 +213,7 @@ crowd_first_of_service(const struct crowd *w, struct crowd_service *s)
     struct crowd_task **at = &s->tasks;
 
     while (!w->store_is_away && *at != NULL) {
-        if ((*at)->book.told_stopped && (*at)->state >= CROWD_EXITED)
+        if ((*at)->book.told_stopped && (*at)->state >= EXITED)
             *at = (*at)->next_of_service;
         else
             at = &(*at)->next_of_service;
@@ -227,7 +227,7 @@ crowd_first_of_host(const struct crowd *w, struct crowd_host *h)
     struct crowd_task **at = &h->tasks;
 
     while (!w->store_is_away && *at != NULL) {
-        if ((*at)->book.told_stopped && (*at)->state >= CROWD_EXITED)
+        if ((*at)->book.told_stopped && (*at)->state >= EXITED)
             *at = (*at)->next_here;
         else
             at = &(*at)->next_here;
@@ -450,7 +450,7 @@ judge_verdict(struct crowd *w, int service)
     if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED || service_current(now)->is_early)
         return;
     for (const struct crowd_task *t = crowd_first_of_service(w, s); t != NULL; t = t->next_of_service) {
-        const bool serves = t->target.is_registered && t->state == CROWD_UP &&
+        const bool serves = t->target.is_registered && t->state == UP &&
                             (t->target.is_draining ? t->target.has_requests : t->target.state == TARGET_healthy);
         if (serves && strcmp(t->deployment_id, p->id) != 0)
             crowd_fail(w, service, "promise 5: %s is COMPLETED and task %.8s of %s still takes traffic", p->id, t->id,

@@ -9,130 +9,62 @@
 
 /* ---- reports ---- */
 
-struct crowd_report *
-crowd_report_new(struct crowd *w, enum event_type type)
-{
-    struct crowd_report *r = mem_new(sizeof(*r));
-
-    r->event.type = type;
-    r->epoch = w->epoch;
-    return r;
-}
-
-void
-crowd_report_free(struct crowd_report *r)
-{
-    if (r != NULL)
-        json_unref(r->doc);
-    free(r);
-}
-
-/* Those of machines come at once and in order, as the agent speaks from one thread. */
-void
-crowd_send(struct crowd *w, struct crowd_report *r)
+/* What an agent says of its machine comes at once and in order; so does what is said of one target: each has one
+ * thread that speaks. */
+static void
+send_of_target(struct crowd *w, struct crowd_task *t, struct report *r)
 {
     const bool is_faulty = r->event.type != EVENT_INSTANCE_REPORT;
-    int64_t at_ms = w->now_ms + (is_faulty ? crowd_between(w, 0, 5) : 0);
+    int64_t at_ms = w->now_ms + (is_faulty ? between(w, 0, 5) : 0);
 
-    if (is_faulty && crowd_chance(w, w->faults.lost)) {
-        crowd_report_free(r);
+    if (is_faulty && chance(w, w->faults.lost)) {
+        report_free(r);
         return;
     }
-    if (is_faulty && crowd_chance(w, w->faults.late))
-        at_ms += crowd_between(w, 10, 20000);
-    crowd_happen(w, at_ms, CROWD_DELIVER, 0)->report = r;
+    if (is_faulty && chance(w, w->faults.late))
+        at_ms += between(w, 10, 20000);
+    if (t != NULL && at_ms < t->target.last_report_ms)
+        at_ms = t->target.last_report_ms;
+    if (t != NULL)
+        t->target.last_report_ms = at_ms;
+    happen(w, at_ms, DELIVER, 0)->report = r;
 }
 
-static struct crowd_report *
+void
+crowd_send(struct crowd *w, struct report *r)
+{
+    send_of_target(w, NULL, r);
+}
+
+static struct report *
 task_report(struct crowd *w, const struct crowd_task *t)
 {
-    struct crowd_report *r = crowd_report_new(w, EVENT_TASK_STATE);
+    struct report *r = report_of_task(w->epoch, t->id, t->state, t->exit_code, t->port, t->address);
     struct ev_task_state *ev = &r->event.task_state;
 
-    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(t->id));
-    ev->task_id = r->texts[0];
-    ev->status = t->state == CROWD_UP                                  ? TASK_RUNNING
-                 : t->state == CROWD_EXITED || t->state == CROWD_REMOVED ? TASK_STOPPED
-                                                                         : TASK_PENDING;
     ev->is_infrastructure = t->is_infrastructure;
-    text_copy(r->container.name, NAME_SIZE, STR("app"));
-    r->container.last_status = ev->status;
-    r->container.has_exit_code = t->state == CROWD_EXITED;
-    r->container.exit_code = t->exit_code;
-    if (t->port != 0) {
-        r->container.binding_count = 1;
-        r->container.bindings[0].container_port = 80;
-        r->container.bindings[0].host_port = t->port;
-    }
-    if (t->address[0] != '\0') {
-        text_copy(r->texts[1], sizeof(r->texts[1]), str_of(t->address));
-        ev->address = r->texts[1];
-    }
     if (t->behaviour == CROWD_BAD_IMAGE && ev->status == TASK_STOPPED)
         ev->reason = "CannotPullContainerError: manifest unknown";
-    ev->containers = &r->container;
-    ev->container_count = 1;
     return r;
 }
 
 static void
 send_task(struct crowd *w, const struct crowd_task *t)
 {
-    if (crowd_chance(w, w->faults.repeated)) /* what is so now is told once more, much later */
-        crowd_happen(w, w->now_ms + crowd_between(w, 0, 30000), CROWD_DELIVER, 0)->report = task_report(w, t);
+    if (chance(w, w->faults.repeated)) /* what is so now is told once more, much later */
+        happen(w, w->now_ms + between(w, 0, 30000), DELIVER, 0)->report = task_report(w, t);
     crowd_send(w, task_report(w, t));
-}
-
-/* Reports of one registration come from one thread, in order. */
-static void
-send_of_target(struct crowd *w, struct crowd_task *t, struct crowd_report *r)
-{
-    int64_t at_ms = w->now_ms + crowd_between(w, 0, 5);
-
-    if (crowd_chance(w, w->faults.lost)) {
-        crowd_report_free(r);
-        return;
-    }
-    if (crowd_chance(w, w->faults.late))
-        at_ms += crowd_between(w, 10, 20000);
-    if (t != NULL && at_ms < t->target.last_report_ms)
-        at_ms = t->target.last_report_ms;
-    if (t != NULL)
-        t->target.last_report_ms = at_ms;
-    crowd_happen(w, at_ms, CROWD_DELIVER, 0)->report = r;
 }
 
 static void
 send_health(struct crowd *w, struct crowd_task *t)
 {
-    struct crowd_report *r = crowd_report_new(w, EVENT_TARGET_HEALTH);
-    struct ev_target_health *ev = &r->event.target_health;
+    const struct ev_target_health health = {
+        .target_group_arn = w->services[t->service].groups[t->target.group], .target_id = t->target.id,
+        .port = t->target.port, .registration = t->target.registration, .state = t->target.state,
+        .reason = t->target.state == TARGET_unhealthy ? "Target.Timeout" : "", .description = ""};
 
-    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(w->services[t->service].groups[t->target.group]));
-    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(t->target.id));
-    ev->target_group_arn = r->texts[0];
-    ev->target_id = r->texts[1];
-    ev->port = t->target.port;
-    ev->registration = t->target.registration;
-    ev->state = t->target.state;
-    ev->reason = ev->state == TARGET_unhealthy ? "Target.Timeout" : "";
-    ev->description = "";
-    send_of_target(w, t, r);
-}
-
-static void
-send_drained(struct crowd *w, struct crowd_task *t, const struct ef_target_change *c)
-{
-    struct crowd_report *r = crowd_report_new(w, EVENT_TARGET_DRAINED);
-    struct ev_target_drained *ev = &r->event.target_drained;
-
-    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(c->target_group_arn));
-    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(c->target_id));
-    ev->target_group_arn = r->texts[0];
-    ev->target_id = r->texts[1];
-    ev->port = c->port;
-    ev->registration = c->registration;
-    send_of_target(w, t, r);
+    send_of_target(w, t, report_of_health(w->epoch, &health));
 }
 
 /* ---- Docker ---- */
@@ -140,7 +72,7 @@ send_drained(struct crowd *w, struct crowd_task *t, const struct ef_target_chang
 static void
 next_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
 {
-    struct crowd_happening *h = crowd_happen(w, w->now_ms + in_ms, CROWD_DOCKER, 0);
+    struct happening *h = happen(w, w->now_ms + in_ms, DOCKER, 0);
 
     h->task = t;
     h->generation = ++t->generation;
@@ -149,7 +81,7 @@ next_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
 static void
 verdict_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
 {
-    struct crowd_happening *h = crowd_happen(w, w->now_ms + in_ms, CROWD_VERDICT, 0);
+    struct happening *h = happen(w, w->now_ms + in_ms, PROBE, 0);
 
     h->task = t;
     h->generation = ++t->target.generation;
@@ -158,12 +90,12 @@ verdict_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
 static void
 is_over(struct crowd *w, struct crowd_task *t, int code)
 {
-    t->state = CROWD_EXITED;
+    t->state = EXITED;
     t->exit_code = code;
     t->generation++;
     crowd_tell(w, t->service, "task %.8s exits with %d", t->id, code);
     if (t->target.is_registered && !t->target.is_draining)
-        verdict_in(w, t, crowd_between(w, 5000, 15000));
+        verdict_in(w, t, between(w, 5000, 15000));
 }
 
 static void
@@ -185,7 +117,7 @@ comes_up(struct crowd *w, struct crowd_task *t)
 {
     char name[96];
 
-    t->state = CROWD_UP;
+    t->state = UP;
     if (t->host < 0) {
         snprintf(t->address, sizeof(t->address), "10.%d.%d.%d", w->next_address >> 16, w->next_address >> 8 & 255,
                  w->next_address & 255);
@@ -199,11 +131,11 @@ comes_up(struct crowd *w, struct crowd_task *t)
     crowd_tell(w, t->service, "task %.8s is up at %s", t->id, name);
     send_task(w, t);
     if (t->service < 0)
-        next_in(w, t, crowd_between(w, 1, JOB_S) * 1000);
+        next_in(w, t, between(w, 1, JOB_S) * 1000);
     else if (t->behaviour == CROWD_CRASHES_AT_START)
-        next_in(w, t, w->acts_left > 0 ? crowd_between(w, 10, 2000) : crowd_between(w, 2000, 60000));
+        next_in(w, t, w->acts_left > 0 ? between(w, 10, 2000) : between(w, 2000, 60000));
     else if (t->behaviour == CROWD_CRASHES_LATER)
-        next_in(w, t, crowd_between(w, 5, 300) * 1000);
+        next_in(w, t, between(w, 5, 300) * 1000);
 }
 
 void
@@ -212,17 +144,17 @@ crowd_docker_happened(struct crowd *w, struct crowd_task *t)
     const int64_t back_ms = t->host < 0 ? 0 : w->hosts[t->host].back_ms;
 
     if (back_ms > w->now_ms) { /* nobody is there to do it */
-        next_in(w, t, back_ms - w->now_ms + crowd_between(w, 1, 5000));
-    } else if (t->state == CROWD_PULLING) {
+        next_in(w, t, back_ms - w->now_ms + between(w, 1, 5000));
+    } else if (t->state == PULLING) {
         if (t->is_signalled)
             exits(w, t, 137);
         else if (t->behaviour == CROWD_BAD_IMAGE)
             exits(w, t, 0);
         else
             comes_up(w, t);
-    } else if (t->state == CROWD_EXITED) {
+    } else if (t->state == EXITED) {
         send_task(w, t); /* asked while the machine was off */
-    } else if (t->state == CROWD_UP) {
+    } else if (t->state == UP) {
         if (t->is_signalled)
             exits(w, t, 143);
         else if (t->service < 0)
@@ -243,18 +175,18 @@ is_off(const struct crowd *w, const struct crowd_task *t)
 static void
 start(struct crowd *w, struct crowd_task *t, bool only_adopt)
 {
-    if (t->state == CROWD_REMOVED)
+    if (t->state == REMOVED)
         crowd_fail(w, t->service, "task %.8s was forgotten and is started again", t->id);
     if (is_off(w, t))
         return; /* naru asks again when the machine is back */
-    if (t->state != CROWD_NOT_CREATED) {
+    if (t->state != NOT_CREATED) {
         send_task(w, t);
-    } else if (only_adopt || crowd_chance(w, w->faults.refuses)) {
+    } else if (only_adopt || chance(w, w->faults.refuses)) {
         t->is_infrastructure = true;
         exits(w, t, 0);
     } else {
-        t->state = CROWD_PULLING;
-        next_in(w, t, t->behaviour == CROWD_SLOW ? crowd_between(w, 1000, 60000) : crowd_between(w, 50, 3000));
+        t->state = PULLING;
+        next_in(w, t, t->behaviour == CROWD_SLOW ? between(w, 1000, 60000) : between(w, 50, 3000));
     }
 }
 
@@ -271,16 +203,16 @@ judge_signal(struct crowd *w, const struct crowd_task *t)
 static void
 stop(struct crowd *w, struct crowd_task *t)
 {
-    if (t->state == CROWD_UP && !t->is_signalled)
+    if (t->state == UP && !t->is_signalled)
         judge_signal(w, t);
-    if (t->state == CROWD_NOT_CREATED && !is_off(w, t)) {
+    if (t->state == NOT_CREATED && !is_off(w, t)) {
         exits(w, t, 0);
-    } else if (t->state == CROWD_UP || t->state == CROWD_PULLING) {
+    } else if (t->state == UP || t->state == PULLING) {
         if (t->is_signalled)
             return; /* under way */
         t->is_signalled = true;
         crowd_tell(w, t->service, "task %.8s is signalled", t->id);
-        next_in(w, t, crowd_chance(w, 500) ? 30000 : crowd_between(w, 10, 1500));
+        next_in(w, t, chance(w, 500) ? 30000 : between(w, 10, 1500));
     } else if (!is_off(w, t)) {
         send_task(w, t);
     } else {
@@ -295,9 +227,9 @@ forget(struct crowd *w, const char *id)
 
     if (t == NULL)
         return;
-    if (t->state == CROWD_UP || t->state == CROWD_PULLING)
+    if (t->state == UP || t->state == PULLING)
         crowd_fail(w, t->service, "task %.8s is removed while it runs", t->id);
-    t->state = CROWD_REMOVED;
+    t->state = REMOVED;
     t->generation++;
 }
 
@@ -306,21 +238,21 @@ void
 crowd_host_dies(struct crowd *w, int host)
 {
     struct crowd_host *h = &w->hosts[host];
-    const bool all = crowd_chance(w, 7000);
+    const bool all = chance(w, 7000);
 
     if (h->back_ms != 0)
         return;
     crowd_tell(w, -1, "%s dies, its %s", h->name, all ? "tasks too" : "agent only");
     w->sum.dead_hosts++;
-    h->back_ms = w->now_ms + crowd_between(w, 5, 600) * 1000;
+    h->back_ms = w->now_ms + between(w, 5, 600) * 1000;
     for (struct crowd_task *t = h->tasks; all && t != NULL; t = t->next_here) {
-        if (t->state != CROWD_UP && t->state != CROWD_PULLING)
+        if (t->state != UP && t->state != PULLING)
             continue;
         t->is_infrastructure = true;
         is_over(w, t, 255);
     }
     crowd_report_host(w, host);
-    crowd_happen(w, h->back_ms, CROWD_HOST_BACK, host);
+    happen(w, h->back_ms, DOCKER_BACK, host);
 }
 
 void
@@ -366,16 +298,15 @@ register_target(struct crowd *w, const struct ef_target_change *c)
         t->target.state = t->book.told = TARGET_initial;
         text_copy(t->target.id, ADDRESS_SIZE, str_of(c->target_id));
     }
-    verdict_in(w, t, crowd_between(w, 500, 20000));
+    verdict_in(w, t, between(w, 500, 20000));
 }
 
 /* naru checks the health: while it is down nobody does, and it asks for all of them when it is back. */
 void
 crowd_verdict(struct crowd *w, struct crowd_task *t)
 {
-    const enum target_state state =
-        t->state == CROWD_UP && t->behaviour != CROWD_UNHEALTHY ? TARGET_healthy
-                                                                                                    : TARGET_unhealthy;
+    const bool answers = t->state == UP && t->behaviour != CROWD_UNHEALTHY;
+    const enum target_state state = answers ? TARGET_healthy : TARGET_unhealthy;
 
     if (!t->target.is_registered || t->target.is_draining || w->core == NULL || state == t->target.state)
         return;
@@ -388,20 +319,20 @@ static void
 deregister_target(struct crowd *w, const struct ef_target_change *c)
 {
     struct crowd_task *t = task_of_target(w, c);
-    struct crowd_happening *h;
+    struct happening *h;
 
     if (t == NULL || !t->target.is_registered) {
-        send_drained(w, t, c);
+        send_of_target(w, t, report_of_drained(w->epoch, c));
         return;
     }
     if (t->target.is_draining)
         return; /* under way */
     t->target.is_draining = true;
-    t->target.has_requests = t->state == CROWD_UP && crowd_chance(w, 5000);
+    t->target.has_requests = t->state == UP && chance(w, 5000);
     t->target.generation++;
     crowd_tell(w, t->service, "target of task %.8s drains", t->id);
-    h = crowd_happen(w, w->now_ms + (t->target.has_requests ? crowd_between(w, 0, w->services[t->service].drain_s * 1000)
-                                                            : crowd_between(w, 0, 3)), CROWD_DRAIN_END, 0);
+    h = happen(w, w->now_ms + (t->target.has_requests ? between(w, 0, w->services[t->service].drain_s * 1000)
+                                                      : between(w, 0, 3)), DRAIN_END, 0);
     h->task = t;
     h->generation = t->target.generation;
 }
@@ -416,14 +347,14 @@ crowd_drain_ended(struct crowd *w, struct crowd_task *t)
         return; /* nobody to tell; it asks again */
     text_copy(c.target_group_arn, ARN_SIZE, str_of(w->services[t->service].groups[t->target.group]));
     text_copy(c.target_id, ADDRESS_SIZE, str_of(t->target.id));
-    send_drained(w, t, &c);
+    send_of_target(w, t, report_of_drained(w->epoch, &c));
 }
 
 void
 crowd_weights_ordered(struct crowd *w, int service)
 {
-    crowd_happen(w, w->now_ms + (crowd_chance(w, 500) ? crowd_between(w, 1000, 30000) : crowd_between(w, 0, 50)),
-                 CROWD_WEIGHTS, service)->generation = w->epoch;
+    happen(w, w->now_ms + (chance(w, 500) ? between(w, 1000, 30000) : between(w, 0, 50)), WEIGHTS,
+           service)->generation = w->epoch;
 }
 
 /* The balancer works from whole views, so what is in force is what is wanted by now. */
@@ -432,10 +363,9 @@ crowd_weights_set(struct crowd *w, int service)
 {
     struct crowd_service *s = &w->services[service];
     const struct listener *l = core_listener(w->core, s->listener);
-    struct crowd_report *r;
 
     if (w->store_is_away) { /* its view is of what is committed */
-        crowd_happen(w, w->now_ms + 1000, CROWD_WEIGHTS, service)->generation = w->epoch;
+        happen(w, w->now_ms + 1000, WEIGHTS, service)->generation = w->epoch;
         return;
     }
     for (int g = 0; g < 2; g++) {
@@ -445,11 +375,7 @@ crowd_weights_set(struct crowd *w, int service)
     crowd_tell(w, service, "listener leads %d/%d", s->weights[0], s->weights[1]);
     if (l->in_force >= l->generation)
         return;
-    r = crowd_report_new(w, EVENT_LISTENER_IN_FORCE);
-    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(l->arn));
-    r->event.listener_in_force.listener_arn = r->texts[0];
-    r->event.listener_in_force.generation = l->generation;
-    crowd_send(w, r);
+    crowd_send(w, report_of_listener(w->epoch, l));
 }
 
 /* ---- what is asked of them ---- */
@@ -457,21 +383,9 @@ crowd_weights_set(struct crowd *w, int service)
 static void
 resolve_image(struct crowd *w, const struct ef_image_resolve *e)
 {
-    struct crowd_report *r = crowd_report_new(w, EVENT_IMAGE_RESOLVED);
-    struct ev_image_resolved *ev = &r->event.image_resolved;
+    const bool fails = chance(w, w->faults.image_fails);
 
-    text_copy(r->texts[0], sizeof(r->texts[0]), str_of(e->service_arn));
-    text_copy(r->texts[1], sizeof(r->texts[1]), str_of(e->revision_arn));
-    ev->service_arn = r->texts[0];
-    ev->revision_arn = r->texts[1];
-    if (crowd_chance(w, w->faults.image_fails)) {
-        ev->error = "the registry is away";
-    } else { /* the tag moves on all the time: a second look-up gives another digest */
-        snprintf(r->digest[0], DIGEST_SIZE, "sha256:%064x", (unsigned)++w->image_version);
-        ev->digests = (const char(*)[DIGEST_SIZE])r->digest;
-        ev->digest_count = 1;
-    }
-    crowd_send(w, r);
+    crowd_send(w, report_of_image(w->epoch, e, fails ? 0 : ++w->image_version));
 }
 
 static void

@@ -17,7 +17,7 @@ crowd_service_of(const struct crowd *w, const char *arn)
 void
 crowd_report_host(struct crowd *w, int host)
 {
-    struct crowd_report *r = crowd_report_new(w, EVENT_INSTANCE_REPORT);
+    struct report *r = report_new(w->epoch, EVENT_INSTANCE_REPORT);
     struct ev_instance_report *ev = &r->event.instance_report;
     char text[160];
 
@@ -38,7 +38,7 @@ make_host(struct crowd *w, int index)
     struct crowd_host *h = &w->hosts[index];
 
     snprintf(h->name, sizeof(h->name), "host-%d", index);
-    h->cpu = (int)crowd_between(w, 16, 24) * 128;
+    h->cpu = (int)between(w, 16, 24) * 128;
     h->memory_mib = h->cpu * 4;
     h->next_port = 32768;
     crowd_report_host(w, index);
@@ -119,7 +119,7 @@ static void
 prepare_service(struct crowd *w, int index)
 {
     struct crowd_service *s = &w->services[index];
-    const int64_t dice = crowd_between(w, 0, 99);
+    const int64_t dice = between(w, 0, 99);
 
     s->kind = index < CROWD_SIZES ? CROWD_DAEMON
               : dice < 30         ? CROWD_PLAIN
@@ -127,7 +127,7 @@ prepare_service(struct crowd *w, int index)
               : dice < 80         ? CROWD_FARGATE_LB
                                   : CROWD_SHIFTS;
     s->size = index % CROWD_SIZES;
-    s->drain_s = (int)crowd_between(w, 0, 60);
+    s->drain_s = (int)between(w, 0, 60);
     snprintf(s->name, sizeof(s->name), "service-%d", index);
     snprintf(s->arn, sizeof(s->arn), "arn:aws:ecs:eu-west-1:000000000000:service/crowd/%s", s->name);
     strmap_put(&w->services_by_arn, s->arn, s);

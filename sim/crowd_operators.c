@@ -13,35 +13,35 @@ static const struct {
 static int
 draw_count(struct crowd *w)
 {
-    return (int)crowd_between(w, 0, crowd_chance(w, 300) ? 30 : 7);
+    return (int)between(w, 0, chance(w, 300) ? 30 : 7);
 }
 
 static void
 draw_config(struct crowd *w, const struct crowd_service *s, struct deployment_config *config)
 {
-    const size_t i = (size_t)crowd_between(w, 0, ARRAY_COUNT(bounds) - 1);
+    const size_t i = (size_t)between(w, 0, ARRAY_COUNT(bounds) - 1);
     struct strategy_config *c = &config->strategy;
 
     config->minimum_healthy_percent = s->kind == CROWD_DAEMON ? 90 : bounds[i].minimum;
     config->maximum_percent = s->kind == CROWD_DAEMON ? 100 : bounds[i].maximum;
-    config->breaker.enable = crowd_chance(w, 7000);
-    config->breaker.rollback = crowd_chance(w, 8500);
-    config->breaker.reset_on_healthy_task = crowd_chance(w, 8000);
+    config->breaker.enable = chance(w, 7000);
+    config->breaker.rollback = chance(w, 8500);
+    config->breaker.reset_on_healthy_task = chance(w, 8000);
     config->breaker.value = 50;
-    c->bake_min = crowd_chance(w, 5000) ? (int)crowd_between(w, 1, 3) : 0;
+    c->bake_min = chance(w, 5000) ? (int)between(w, 1, 3) : 0;
     if (s->kind != CROWD_SHIFTS)
         return;
-    c->strategy = (enum deployment_strategy)crowd_between(w, STRATEGY_BLUE_GREEN, STRATEGY_CANARY);
-    c->step_permille = (int)crowd_between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
+    c->strategy = (enum deployment_strategy)between(w, STRATEGY_BLUE_GREEN, STRATEGY_CANARY);
+    c->step_permille = (int)between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
                        (c->strategy == STRATEGY_LINEAR ? 100 : 10);
-    c->step_bake_min = (int)crowd_between(w, 0, 2);
+    c->step_bake_min = (int)between(w, 0, 2);
 }
 
 /* Most are good; a bad one is as likely as any other. */
 static const char *
 draw_definition(struct crowd *w, const struct crowd_service *s, int good_in_10000)
 {
-    const int b = crowd_chance(w, good_in_10000) ? CROWD_GOOD : (int)crowd_between(w, 0, CROWD_BEHAVIOURS - 1);
+    const int b = chance(w, good_in_10000) ? CROWD_GOOD : (int)between(w, 0, CROWD_BEHAVIOURS - 1);
 
     return w->definitions[s->kind][b][s->size];
 }
@@ -67,7 +67,7 @@ create_service(struct crowd *w, struct crowd_service *s)
     struct event ev = {.type = EVENT_SERVICE_CREATE};
     struct ev_service_create *c = &ev.service_create;
     const bool is_placed = s->kind != CROWD_DAEMON && s->kind != CROWD_FARGATE_LB;
-    const size_t drawn = (size_t)crowd_between(w, 0, ARRAY_COUNT(placements) - 1);
+    const size_t drawn = (size_t)between(w, 0, ARRAY_COUNT(placements) - 1);
     cleanup_json struct json *doc = NULL;
     char text[512];
 
@@ -83,7 +83,7 @@ create_service(struct crowd *w, struct crowd_service *s)
     c->created_by = "operator";
     c->client_token = "";
     c->desired_count = s->kind == CROWD_DAEMON ? 0 : draw_count(w);
-    c->health_check_grace_s = crowd_chance(w, 3000) ? (int)crowd_between(w, 1, 60) : 0;
+    c->health_check_grace_s = chance(w, 3000) ? (int)between(w, 1, 60) : 0;
     c->task_definition_arn = draw_definition(w, s, 9000);
     c->launch_type = s->kind == CROWD_FARGATE_LB ? LAUNCH_FARGATE : LAUNCH_EC2;
     c->load_balancers = &lb;
@@ -139,7 +139,7 @@ stop_deployment(struct crowd *w, struct crowd_service *s)
         return;
     text_copy(arn, sizeof(arn), str_of(sd->arn));
     ev.service_deployment_stop.arn = arn;
-    ev.service_deployment_stop.rolls_back = crowd_chance(w, 7000);
+    ev.service_deployment_stop.rolls_back = chance(w, 7000);
     crowd_tell(w, (int)(s - w->services), "operator stops its deployment");
     (void)crowd_step(w, &ev);
 }
@@ -156,7 +156,7 @@ change_config(struct crowd *w, struct crowd_service *s)
 static void
 stop_task(struct crowd *w)
 {
-    const struct crowd_task *t = w->task_count == 0 ? NULL : w->tasks[crowd_between(w, 0, w->task_count - 1)];
+    const struct crowd_task *t = w->task_count == 0 ? NULL : w->tasks[between(w, 0, w->task_count - 1)];
     const struct task *now = t == NULL ? NULL : core_task_by_id(w->core, t->id);
     struct event ev = {.type = EVENT_TASK_STOP_REQUEST};
     char arn[ARN_SIZE];
@@ -173,12 +173,12 @@ stop_task(struct crowd *w)
 static void
 run_task(struct crowd *w)
 {
-    const enum crowd_kind kind = crowd_chance(w, 5000) ? CROWD_PLAIN : CROWD_FARGATE_LB;
+    const enum crowd_kind kind = chance(w, 5000) ? CROWD_PLAIN : CROWD_FARGATE_LB;
     struct event ev = {.type = EVENT_TASK_RUN};
 
     ev.task_run.cluster_arn = w->cluster;
-    ev.task_run.task_definition_arn = w->definitions[kind][CROWD_GOOD][crowd_between(w, 0, CROWD_SIZES - 1)];
-    ev.task_run.count = (int)crowd_between(w, 1, 10);
+    ev.task_run.task_definition_arn = w->definitions[kind][CROWD_GOOD][between(w, 0, CROWD_SIZES - 1)];
+    ev.task_run.count = (int)between(w, 1, 10);
     ev.task_run.launch_type = kind == CROWD_PLAIN ? LAUNCH_EC2 : LAUNCH_FARGATE;
     (void)crowd_step(w, &ev);
 }
@@ -199,11 +199,11 @@ set_draining(struct crowd *w, int host, bool is_draining)
 static void
 change(struct crowd *w, struct crowd_service *s)
 {
-    const int64_t dice = crowd_between(w, 0, 99);
-    const int host = (int)crowd_between(w, 0, w->host_count - 1);
+    const int64_t dice = between(w, 0, 99);
+    const int host = (int)between(w, 0, w->host_count - 1);
 
     if (dice < 45)
-        update_service(w, s, draw_definition(w, s, 5000), crowd_chance(w, 1000) ? draw_count(w) : -1, NULL);
+        update_service(w, s, draw_definition(w, s, 5000), chance(w, 1000) ? draw_count(w) : -1, NULL);
     else if (dice < 62)
         update_service(w, s, NULL, draw_count(w), NULL);
     else if (dice < 68)
@@ -229,17 +229,16 @@ crowd_operator_acts(struct crowd *w)
     if (w->acts_left <= 0)
         return;
     if (w->core != NULL && !w->store_is_away) { /* else whoever calls is refused */
-        s = &w->services[made < w->service_count ? made : (int)crowd_between(w, 0, w->service_count - 1)];
+        s = &w->services[made < w->service_count ? made : (int)between(w, 0, w->service_count - 1)];
         w->acts_left--;
         if (core_service_by_arn(w->core, s->arn) == NULL)
             create_service(w, s);
         else
             change(w, s);
     }
-    crowd_happen(w, w->now_ms + (made < w->service_count
-                                     ? crowd_between(w, 1, 2 * COURSE_MS / 10 / w->service_count)
-                                     : crowd_between(w, 1, 2 * COURSE_MS * 2 / 3 / w->service_count)),
-                 CROWD_OPERATOR, 0);
+    happen(w, w->now_ms + (made < w->service_count ? between(w, 1, 2 * COURSE_MS / 10 / w->service_count)
+                                                   : between(w, 1, 2 * COURSE_MS * 2 / 3 / w->service_count)),
+           OPERATOR, 0);
 }
 
 /* All machines take tasks again, and two thirds of the services end with a good version. */
@@ -254,7 +253,7 @@ crowd_operators_finish(struct crowd *w)
         struct crowd_service *s = &w->services[i];
         if (!s->book.is_created)
             create_service(w, s);
-        else if (crowd_chance(w, 6667))
+        else if (chance(w, 6667))
             update_service(w, s, w->definitions[s->kind][CROWD_GOOD][s->size], -1, NULL);
     }
 }

@@ -111,9 +111,9 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
     if (p == NULL)
         return false;
     for (const struct crowd_task *t = crowd_first_of_service(w, s); t != NULL; t = t->next_of_service) {
-        up += t->state == CROWD_UP;
-        starting += t->state == CROWD_PULLING;
-        foreign += t->state == CROWD_UP && strcmp(t->deployment_id, p->id) != 0;
+        up += t->state == UP;
+        starting += t->state == PULLING;
+        foreign += t->state == UP && strcmp(t->deployment_id, p->id) != 0;
         in_rotation += t->target.is_registered && !t->target.is_draining && t->target.state == TARGET_healthy;
     }
     snprintf(why, why_size, "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired %d, bounds %d/%d, "

@@ -124,7 +124,7 @@ crowd_naru_dies(struct crowd *w, bool is_committed)
         crowd_book_return(w);
     w->store_is_away = false;
     w->epoch++;
-    crowd_happen(w, w->now_ms + crowd_between(w, 50, crowd_chance(w, 2000) ? 120000 : 3000), CROWD_NARU_BACK, 0);
+    happen(w, w->now_ms + between(w, 50, chance(w, 2000) ? 120000 : 3000), NARU_BACK, 0);
 }
 
 static void

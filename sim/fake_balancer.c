@@ -233,7 +233,7 @@ balancer_traffic(struct world *w)
 
     for (int i = 0; i < w->target_count; i++) {
         if (w->targets[i].group == group && w->targets[i].in_rotation &&
-            rng_below(&w->rng, (uint64_t)++seen) == 0)
+            rng_below(&w->fate.rng, (uint64_t)++seen) == 0)
             chosen = i;
     }
     if (chosen >= 0) {

@@ -731,17 +731,17 @@ operator_acts(struct world *w)
 
     if (w->now_ms >= w->operators_end_ms)
         return;
-    after = w->rng;
+    after = w->fate.rng;
     /* While commits fail the engine refuses whoever calls. */
     if (w->core != NULL && !w->store_is_away &&
         (!w->cut.has_acts || (number < ACTS_MAX && w->cut.acts[number]))) {
-        rng_seed(&w->rng, w->seed * 1000003 + (uint64_t)number);
+        rng_seed(&w->fate.rng, w->seed * 1000003 + (uint64_t)number);
         world_trace(w, "act %d", number);
         act(w);
         if (is_hasty && w->core != NULL && !w->store_is_away)
             act(w); /* and another thing, in the same moment */
     }
-    w->rng = after;
+    w->fate.rng = after;
     happen(w, w->now_ms + (chance(w, 3000) ? between(w, 50, 2000) : between(w, 2000, 60000)),
            OPERATOR, 0);
 }

@@ -7,17 +7,6 @@
     (4LL * 3600 * 1000) /* the longest back-off is 15 min; drains, stops and pulls come on top */
 #define STEPS_MAX 400000
 
-struct report {
-    struct event event;
-    char texts[3][ARN_SIZE];
-    struct json *doc;
-    char reason[128], description[128];
-    char digest[CONTAINERS_MAX][DIGEST_SIZE];
-    struct task_container container;
-    uint32_t epoch;
-    int target; /* or -1 */
-};
-
 void
 world_fail(struct world *w, const char *format, ...)
 {
@@ -46,12 +35,6 @@ world_trace(struct world *w, const char *format, ...)
     putchar('\n');
 }
 
-bool
-chance(struct world *w, int in_10000)
-{
-    return in_10000 > 0 && rng_below(&w->rng, 10000) < (uint64_t)in_10000;
-}
-
 /* What naru takes for the time; the world's own never jumps. */
 int64_t
 naru_now(const struct world *w)
@@ -59,167 +42,54 @@ naru_now(const struct world *w)
     return w->now_ms + w->skew_ms;
 }
 
-int64_t
-between(struct world *w, int64_t low, int64_t high)
-{
-    return low + (int64_t)rng_below(&w->rng, (uint64_t)(high - low + 1));
-}
-
-/* ---- the heap of happenings ---- */
-
-static bool
-comes_before(const struct happening *a, const struct happening *b)
-{
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
-}
-
-/* The pointer holds until the next call: set generation and report at once. Neither orders the
- * heap. */
-struct happening *
-happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index)
-{
-    int at = w->heap_count++;
-    const struct happening h = {.at_ms = at_ms, .order = w->order++, .kind = kind, .index = index};
-
-    if (w->heap_count > w->heap_capacity) {
-        w->heap_capacity = w->heap_capacity == 0 ? 64 : w->heap_capacity * 2;
-        w->heap = mem_grow(w->heap, (size_t)w->heap_capacity, sizeof(w->heap[0]));
-    }
-    while (at > 0 && comes_before(&h, &w->heap[(at - 1) / 2])) {
-        w->heap[at] = w->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    w->heap[at] = h;
-    return &w->heap[at];
-}
-
-static struct happening
-take_next(struct world *w)
-{
-    const struct happening first = w->heap[0], last = w->heap[--w->heap_count];
-    int at = 0;
-
-    for (;;) {
-        int child = 2 * at + 1;
-        if (child >= w->heap_count)
-            break;
-        if (child + 1 < w->heap_count && comes_before(&w->heap[child + 1], &w->heap[child]))
-            child++;
-        if (!comes_before(&w->heap[child], &last))
-            break;
-        w->heap[at] = w->heap[child];
-        at = child;
-    }
-    if (w->heap_count > 0)
-        w->heap[at] = last;
-    return first;
-}
-
 /* ---- reports ---- */
-
-static struct report *
-report_new(struct world *w, enum event_type type)
-{
-    struct report *r = mem_new(sizeof(*r));
-
-    r->event.type = type;
-    r->epoch = w->epoch;
-    r->target = -1;
-    return r;
-}
-
-static void
-report_free(struct report *r)
-{
-    if (r != NULL)
-        json_unref(r->doc);
-    free(r);
-}
 
 struct report *
 report_task(struct world *w, int container)
 {
     const struct sim_container *c = &w->containers[container];
-    struct report *r = report_new(w, EVENT_TASK_STATE);
+    struct report *r = report_of_task(w->epoch, c->id, c->state, c->exit_code, c->port, c->address);
     struct ev_task_state *ev = &r->event.task_state;
 
-    text_copy(r->texts[0], ARN_SIZE, str_of(c->id));
-    ev->task_id = r->texts[0];
-    ev->status = c->state == UP                              ? TASK_RUNNING
-                 : c->state == EXITED || c->state == REMOVED ? TASK_STOPPED
-                                                             : TASK_PENDING;
     ev->health = c->has_check && c->state == UP ? c->health : HEALTH_UNKNOWN;
     ev->is_infrastructure = c->is_infrastructure;
     ev->is_environment = c->image_is_gone;
-    text_copy(r->container.name, NAME_SIZE, STR("app"));
-    r->container.last_status = ev->status;
-    r->container.has_exit_code = c->state == EXITED;
-    r->container.exit_code = c->exit_code;
-    if (c->port != 0) {
-        r->container.binding_count = 1;
-        r->container.bindings[0].container_port = 80;
-        r->container.bindings[0].host_port = c->port;
-    }
-    if (c->address[0] != '\0') {
-        text_copy(r->texts[1], ARN_SIZE, str_of(c->address));
-        ev->address = r->texts[1];
-    }
-    if ((c->behaviour == BAD_IMAGE || c->image_is_gone) && ev->status == TASK_STOPPED) {
-        snprintf(r->reason, sizeof(r->reason), "CannotPullContainerError: manifest unknown");
-        ev->reason = r->reason;
-    }
-    ev->containers = &r->container;
-    ev->container_count = 1;
+    if ((c->behaviour == BAD_IMAGE || c->image_is_gone) && ev->status == TASK_STOPPED)
+        ev->reason = "CannotPullContainerError: manifest unknown";
     return r;
 }
 
 static void
-send_target(struct world *w, struct report *r, int target, const char **group, const char **id)
+send_of_target(struct world *w, struct report *r, int target)
 {
-    const struct sim_target *x = &w->targets[target];
-
-    text_copy(r->texts[0], ARN_SIZE,
-              str_of(w->services[x->group / 2].groups[x->group % 2]));
-    text_copy(r->texts[1], ARN_SIZE, str_of(x->id));
-    *group = r->texts[0];
-    *id = r->texts[1];
     r->target = target;
+    send_report(w, r);
 }
 
 void
 report_health(struct world *w, int target)
 {
     const struct sim_target *x = &w->targets[target];
-    struct report *r = report_new(w, EVENT_TARGET_HEALTH);
-    struct ev_target_health *ev = &r->event.target_health;
+    const struct ev_target_health health = {
+        .target_group_arn = w->services[x->group / 2].groups[x->group % 2],
+        .target_id = x->id, .port = x->port, .registration = x->registration,
+        .state = x->health.state, .reason = x->health.reason,
+        .description = x->health.description};
 
-    send_target(w, r, target, &ev->target_group_arn, &ev->target_id);
-    ev->port = x->port;
-    ev->registration = x->registration;
-    ev->state = x->health.state;
-    snprintf(r->reason, sizeof(r->reason), "%s", x->health.reason);
-    snprintf(r->description, sizeof(r->description), "%.100s", x->health.description);
-    ev->reason = r->reason;
-    ev->description = r->description;
-    send_report(w, r);
+    send_of_target(w, report_of_health(w->epoch, &health), target);
 }
 
 void
 report_in_force(struct world *w, const struct listener *l)
 {
-    struct report *r = report_new(w, EVENT_LISTENER_IN_FORCE);
-
-    text_copy(r->texts[0], ARN_SIZE, str_of(l->arn));
-    r->event.listener_in_force.listener_arn = r->texts[0];
-    r->event.listener_in_force.generation = l->generation;
-    send_report(w, r);
+    send_report(w, report_of_listener(w->epoch, l));
 }
 
 void
 report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
             int64_t after_ms)
 {
-    struct report *r = report_new(w, EVENT_HOOK_ANSWERED);
+    struct report *r = report_new(w->epoch, EVENT_HOOK_ANSWERED);
     struct ev_hook_answered *ev = &r->event.hook_answered;
 
     text_copy(r->texts[0], ARN_SIZE, str_of(call->service_deployment_arn));
@@ -236,17 +106,7 @@ report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome 
 void
 report_drained_target(struct world *w, int target, const struct ef_target_change *asked)
 {
-    struct report *r = report_new(w, EVENT_TARGET_DRAINED);
-    struct ev_target_drained *ev = &r->event.target_drained;
-
-    text_copy(r->texts[0], ARN_SIZE, str_of(asked->target_group_arn));
-    text_copy(r->texts[1], ARN_SIZE, str_of(asked->target_id));
-    ev->target_group_arn = r->texts[0];
-    ev->target_id = r->texts[1];
-    ev->port = asked->port;
-    ev->registration = asked->registration;
-    r->target = target;
-    send_report(w, r);
+    send_of_target(w, report_of_drained(w->epoch, asked), target);
 }
 
 void
@@ -287,21 +147,9 @@ deliver(struct world *w, struct report *r)
 static void
 image_effect(struct world *w, const struct effect *e)
 {
-    struct report *r = report_new(w, EVENT_IMAGE_RESOLVED);
-    struct ev_image_resolved *ev = &r->event.image_resolved;
+    const bool fails = strikes(w, lost);
 
-    text_copy(r->texts[0], ARN_SIZE, str_of(e->image_resolve.service_arn));
-    text_copy(r->texts[1], ARN_SIZE, str_of(e->image_resolve.revision_arn));
-    ev->service_arn = r->texts[0];
-    ev->revision_arn = r->texts[1];
-    if (strikes(w, lost)) {
-        ev->error = "the registry is away";
-    } else { /* the tag moves on all the time: a second look-up would give another digest */
-        snprintf(r->digest[0], DIGEST_SIZE, "sha256:%064x", (unsigned)++w->image_version);
-        ev->digests = (const char(*)[DIGEST_SIZE])r->digest;
-        ev->digest_count = 1;
-    }
-    send_report(w, r);
+    send_report(w, report_of_image(w->epoch, &e->image_resolve, fails ? 0 : ++w->image_version));
 }
 
 void
@@ -427,7 +275,7 @@ host_sizes(const struct world *w, struct ev_instance_report *ev)
 void
 report_host(struct world *w, int host)
 {
-    struct report *r = report_new(w, EVENT_INSTANCE_REPORT);
+    struct report *r = report_new(w->epoch, EVENT_INSTANCE_REPORT);
     struct ev_instance_report *ev = &r->event.instance_report;
 
     r->doc = host_doc(w, host);
@@ -698,15 +546,15 @@ advance(struct world *w)
         due_ms -= w->skew_ms;
     if (due_ms < w->stalled_until_ms)
         due_ms = w->stalled_until_ms;
-    if (w->heap_count == 0 && due_ms == INT64_MAX)
+    if (w->fate.count == 0 && due_ms == INT64_MAX)
         return false;
-    if (w->heap_count == 0 || due_ms < w->heap[0].at_ms) {
+    if (w->fate.count == 0 || due_ms < w->fate.heap[0].at_ms) {
         w->now_ms = due_ms > w->now_ms ? due_ms : w->now_ms;
         if (world_step(w, &clock) && w->core != NULL)
             check_after_step(w);
         return true;
     }
-    h = take_next(w);
+    h = fate_take(&w->fate);
     assert(h.at_ms >= w->now_ms);
     w->now_ms = h.at_ms;
     happened(w, &h);
@@ -734,7 +582,7 @@ world_new(uint64_t seed, const struct cut *cut, bool traces)
         w->cut = *cut;
     w->seed = seed;
     w->traces = traces;
-    rng_seed(&w->rng, seed);
+    rng_seed(&w->fate.rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
     w->options = (struct core_options){
         .account = "000000000000", .default_region = "eu-west-1", .seed = seed};
@@ -749,13 +597,11 @@ world_free(struct world *w)
 {
     if (w == NULL)
         return;
-    for (int i = 0; i < w->heap_count; i++)
-        report_free(w->heap[i].report);
+    fate_done(&w->fate);
     store_clear(w);
     core_free(w->core);
     effects_done(&w->effects);
     free(w->rows);
-    free(w->heap);
     free(w->containers);
     free(w->targets);
     free(w->pinned);

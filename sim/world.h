@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include "core/core.h"
 #include "core/target_health.h"
+#include "fate.h"
 
 #define SERVICES_MAX 3
 #define VERSIONS_MAX 6
@@ -27,7 +28,6 @@
 
 enum behaviour { GOOD, SLOW, CRASHES_AT_START, CRASHES_LATER, UNHEALTHY, BAD_IMAGE, FLAKY, BEHAVIOURS };
 enum service_kind { BRIDGE_LB, AWSVPC_LB, FIXED_PORT_LB, NO_LB, CHECKED_NO_LB, SERVICE_KINDS };
-enum container_state { NOT_CREATED, PULLING, UP, EXITED, REMOVED };
 
 /* What a service asks of placement: one strategy, at most one constraint. */
 enum sim_strategy { NO_STRATEGY, BY_CPU, BY_MEMORY, OVER_INSTANCES, OVER_ZONES, OVER_COLORS, AT_RANDOM,
@@ -149,20 +149,6 @@ struct sim_service {
     int weights[2];               /* that HAProxy acts by: where requests really go */
 };
 
-enum happening_kind { DELIVER, DOCKER, PROBE, TRAFFIC, REQUEST_END, DRAIN_END, OPERATOR, FAULT, DOCKER_BACK,
-                      NARU_BACK, STORE_BACK, WEIGHTS };
-
-struct report; /* an event on its way to the core */
-
-struct happening {
-    int64_t at_ms;
-    uint64_t order;
-    enum happening_kind kind;
-    int index;
-    uint32_t generation;
-    struct report *report;
-};
-
 struct stored_row {
     enum row_kind kind;
     char key[ARN_SIZE];
@@ -171,7 +157,7 @@ struct stored_row {
 
 struct world {
     uint64_t seed;
-    struct rng rng;
+    struct fate fate;
     struct core *core; /* NULL while naru is dead */
     struct core_options options;
     uint32_t epoch;    /* of naru's life: reports of an earlier one are lost */
@@ -187,9 +173,6 @@ struct world {
     struct stored_row *rows;
     int row_count, row_capacity, kept_count;
     bool stores_every_step; /* else only when naru dies: faster */
-    struct happening *heap;
-    int heap_count, heap_capacity;
-    uint64_t order;
     struct sim_container *containers;
     int container_count, container_capacity;
     struct sim_target *targets;
@@ -223,12 +206,9 @@ bool world_run(struct world *w);
 /* ---- among the files of sim/ ---- */
 void world_fail(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 void world_trace(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
-bool chance(struct world *w, int in_10000);
 /* Does a fault strike now?  One that was cut is drawn all the same, and does not. */
 #define strikes(w, fault) (chance((w), (w)->faults.fault) && ((w)->cut.without >> FAULT_##fault & 1) == 0)
 int64_t naru_now(const struct world *w);
-int64_t between(struct world *w, int64_t low, int64_t high);
-struct happening *happen(struct world *w, int64_t at_ms, enum happening_kind kind, int index);
 /* Steps the core, commits, judges, performs; false if naru died before the commit. */
 bool world_step(struct world *w, const struct event *event);
 void world_perform(struct world *w);
