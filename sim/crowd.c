@@ -103,7 +103,6 @@ commits_begin_to_fail(struct crowd *w)
         return;
     crowd_tell(w, -1, "commits fail");
     w->sum.failed_commits++;
-    crowd_rows_write(w);
     w->store_is_away = true;
     w->kept_task_count = w->task_count;
     effects_clear(&w->effects);
@@ -119,8 +118,6 @@ crowd_step(struct crowd *w, const struct event *event)
     w->dies_next = 0;
     if (w->commit_fails_next)
         commits_begin_to_fail(w);
-    if (dies == 1 && !w->store_is_away)
-        crowd_rows_write(w);
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
@@ -136,7 +133,7 @@ crowd_step(struct crowd *w, const struct event *event)
         crowd_judge_services(w, first);
         return true;
     }
-    crowd_rows_note(w, 0);
+    crowd_rows_commit(w);
     crowd_count_outcomes(w);
     if (dies != 2)
         crowd_perform(w);
@@ -160,7 +157,7 @@ store_returns(struct crowd *w, uint32_t epoch)
     crowd_tell(w, -1, "commits work again");
     w->store_is_away = false;
     crowd_book_forget(w);
-    crowd_rows_note(w, 0);
+    crowd_rows_commit(w);
     crowd_count_outcomes(w);
     for (int i = 0; i < w->effects.count; i++) {
         if (w->effects.at[i].type == EFFECT_TASK_STOP)

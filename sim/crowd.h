@@ -140,8 +140,8 @@ struct crowd {
     int undo_count, undo_capacity, kept_task_count;
 
     struct strmap rows; /* kind and key -> struct crowd_row, which stays when the row is deleted */
-    struct crowd_row **row_list, **dirty; /* dirty: those that changed since they were written */
-    int row_count, row_capacity, dirty_count, dirty_capacity, kept_count;
+    struct crowd_row **row_list;
+    int row_count, row_capacity, kept_count;
 
     struct { /* to be told at the end */
         uint64_t deaths, failed_commits, dead_hosts, outcomes[SD_ENUM_SIZE];
@@ -154,7 +154,6 @@ struct crowd_row {
     enum row_kind kind;
     char key[ARN_SIZE];
     struct json *doc; /* NULL: there is none */
-    bool is_dirty;
 };
 
 /* crowd.c.  `service`: whose story it is, -1: everybody's. */
@@ -209,8 +208,7 @@ void crowd_reckon(struct crowd *w); /* everything, against the core */
 bool crowd_is_steady(struct crowd *w, char *why, size_t why_size, int *service_out);
 
 /* crowd_rows.c */
-void crowd_rows_note(struct crowd *w, int first); /* what the effects from there on changed is committed */
-void crowd_rows_write(struct crowd *w);           /* ... and is written, before the next step */
+void crowd_rows_commit(struct crowd *w); /* writes what its effects say has changed */
 void crowd_rows_free(struct crowd *w);
 void crowd_naru_dies(struct crowd *w, bool is_committed); /* if so, the core is where the rows shall be */
 void crowd_naru_returns(struct crowd *w);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* crowd_rows.c - the store, and naru's deaths.  A commit notes which rows changed; they are written when what was
- * committed last may be needed: before the core goes where no commit follows it, and when naru dies.  Then all rows
- * are counted and a part of them compared with the core: a change that forgot its PERSIST is found there. */
+/* crowd_rows.c - the store, and naru's deaths.  When naru dies all rows are counted and a part of them is compared with
+ * the core: a change that forgot its PERSIST is found there. */
 #include "crowd.h"
 #include <stdio.h>
 #include <string.h>
@@ -31,35 +30,17 @@ row_of(struct crowd *w, enum row_kind kind, const char *key)
 }
 
 void
-crowd_rows_note(struct crowd *w, int first)
+crowd_rows_commit(struct crowd *w)
 {
-    for (int i = first; i < w->effects.count; i++) {
+    for (int i = 0; i < w->effects.count; i++) {
         const struct effect *e = &w->effects.at[i];
         struct crowd_row *row;
         if (e->type != EFFECT_PERSIST)
             continue;
         row = row_of(w, e->persist.kind, e->persist.key);
-        if (row->is_dirty)
-            continue;
-        if (w->dirty_count == w->dirty_capacity) {
-            w->dirty_capacity = w->dirty_capacity == 0 ? 1024 : w->dirty_capacity * 2;
-            w->dirty = mem_grow(w->dirty, (size_t)w->dirty_capacity, sizeof(struct crowd_row *));
-        }
-        row->is_dirty = true;
-        w->dirty[w->dirty_count++] = row;
-    }
-}
-
-void
-crowd_rows_write(struct crowd *w)
-{
-    for (int i = 0; i < w->dirty_count; i++) {
-        struct crowd_row *row = w->dirty[i];
         json_unref(row->doc);
         row->doc = core_row(w->core, row->kind, row->key);
-        row->is_dirty = false;
     }
-    w->dirty_count = 0;
 }
 
 void
@@ -70,7 +51,6 @@ crowd_rows_free(struct crowd *w)
         free(w->row_list[i]);
     }
     free(w->row_list);
-    free(w->dirty);
     strmap_done(&w->rows);
 }
 
@@ -114,10 +94,8 @@ crowd_naru_dies(struct crowd *w, bool is_committed)
 {
     crowd_tell(w, -1, "naru dies");
     w->sum.deaths++;
-    if (is_committed) {
-        crowd_rows_write(w);
+    if (is_committed)
         compare_rows(w);
-    }
     core_free(w->core);
     w->core = NULL;
     if (w->store_is_away)
@@ -153,7 +131,7 @@ crowd_naru_returns(struct crowd *w)
     effects_clear(&w->effects);
     core_resume(w->core, w->now_ms, &w->effects);
     crowd_judge(w, 0);
-    crowd_rows_note(w, 0);
+    crowd_rows_commit(w);
     crowd_perform(w);
     crowd_judge_services(w, 0);
     crowd_reckon(w);
