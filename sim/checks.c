@@ -97,6 +97,7 @@ told_service(struct world *w, const char *arn, int desired_count,
         s->has_breaker = config->breaker.enable;
         s->has_rolled |= config->strategy.strategy == STRATEGY_ROLLING;
         s->has_shifted |= config->strategy.strategy != STRATEGY_ROLLING;
+        s->may_be_early |= config->strategy.succeeds_early;
     }
 }
 
@@ -149,7 +150,7 @@ told(struct world *w, const struct event *ev)
             if (strcmp(s->name, ev->service_create.name) != 0)
                 continue;
             s->exists = true;
-            s->is_deleted = s->has_rolled = s->has_shifted = false;
+            s->is_deleted = s->has_rolled = s->has_shifted = s->may_be_early = false;
             s->set_count = 0;
             s->deadline_s = 0;
             s->most_probation_s = 60; /* by default */
@@ -669,7 +670,7 @@ check_verdict(struct world *w, int service)
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
 
-    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED || service_current(now)->is_early)
+    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED || (service_current(now)->is_early && s->may_be_early))
         return;
     check_led(w, s, p);
     for (int i = 0; i < w->target_count; i++) {

@@ -447,7 +447,7 @@ judge_verdict(struct crowd *w, int service)
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
 
-    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED || service_current(now)->is_early)
+    if (p == NULL || p->rollout_state != ROLLOUT_COMPLETED)
         return;
     for (const struct crowd_task *t = crowd_first_of_service(w, s); t != NULL; t = t->next_of_service) {
         const bool serves = t->target.is_registered && t->state == UP &&

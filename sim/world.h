@@ -142,7 +142,7 @@ struct sim_service {
     char late_id[ID_SIZE];    /* the last one that failed by its deadline */
     int most_healthy;         /* tasks of its deployment, so far */
     int64_t progress_ms;      /* when that rose, or none were missing; by the world's clock */
-    bool has_rolled, has_shifted; /* was it ever configured so? */
+    bool has_rolled, has_shifted, may_be_early; /* was it ever configured so? */
     bool is_external; /* its deployments are task sets */
     struct sim_set sets[SIM_SETS_MAX];
     int set_count;
