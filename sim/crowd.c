@@ -316,7 +316,8 @@ crowd_new(uint64_t seed, const struct crowd_size *size, bool traces)
     w->traces = traces;
     rng_seed(&w->fate.rng, seed);
     w->start_ms = w->now_ms = 1767000000000;
-    w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = seed};
+    w->options = (struct core_options){.account = "000000000000", .default_region = "eu-west-1", .seed = seed,
+                                       .start_timeout_ms = 2 * SETTLE_MS}; /* no way out for a start that got lost */
     w->core = core_new(&w->options);
     w->service_count = size->services;
     w->host_count = size->hosts;
