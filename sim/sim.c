@@ -22,7 +22,7 @@
 #define FAILED_MAX 20 /* then it gives up, unless told otherwise */
 #define JOBS_MAX 256
 #define CROWD_MAX 100000 /* services or hosts */
-#define HANG_S 300 /* a world takes milliseconds, under a sanitizer a second */
+#define HANG_S 300 /* a world takes milliseconds, under a sanitizer a second; a large one grows */
 
 struct options {
     uint64_t first, seeds, jobs, failed_max;
@@ -86,7 +86,7 @@ run_seed(const struct options *o, struct tally *t, uint64_t seed)
     bool is_well;
 
     current_seed = seed;
-    limit_computing(HANG_S);
+    limit_computing(HANG_S + o->crowd.services);
     is_well = o->is_crowd ? crowd_run(seed, &o->crowd, o->traces, failure, sizeof(failure), &steps)
                           : run_small(o, seed, failure, sizeof(failure), &steps);
     limit_computing(0);
