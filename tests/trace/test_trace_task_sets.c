@@ -57,6 +57,22 @@ create(struct story *st, int definition, int scale)
     story_tell(st, &ev, words);
 }
 
+static const struct story_host two_machines[] = {
+    {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
+
+/* With one set, of definition 1. */
+static struct story *
+on_machines(const struct story_host *hosts, int scale)
+{
+    struct story_options o = external;
+    struct story *st;
+
+    o.hosts = hosts;
+    st = story_new(&o);
+    create(st, 1, scale);
+    return st;
+}
+
 static void
 scale(struct story *st, int set, int value)
 {
@@ -405,15 +421,9 @@ TEST(a_task_that_ends_is_started_again_by_its_own_set)
 
 TEST(tasks_move_off_an_instance_that_is_drained)
 {
-    static const struct story_host hosts[] = {
-        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
-    struct story_options o = external;
-    cleanup_story struct story *st = NULL;
+    cleanup_story struct story *st = on_machines(two_machines, PERCENT(100));
     const char *from;
 
-    o.hosts = hosts;
-    st = story_new(&o);
-    create(st, 1, PERCENT(100));
     story_run_and_heal(st, 1, 2);
     from = story_place(st, 1);
     CHECK(strcmp(from, story_place(st, 2)) != 0);
@@ -428,14 +438,8 @@ TEST(tasks_move_off_an_instance_that_is_drained)
 
 TEST(what_is_not_healthy_leaves_a_drained_instance_first)
 {
-    static const struct story_host hosts[] = {
-        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
-    struct story_options o = external;
-    cleanup_story struct story *st = NULL;
+    cleanup_story struct story *st = on_machines(two_machines, PERCENT(100));
 
-    o.hosts = hosts;
-    st = story_new(&o);
-    create(st, 1, PERCENT(100));
     story_run_and_heal(st, 2, 2);
     story_running(st, 1); /* its targets are not healthy yet */
     story_status(st, story_place(st, 1), INSTANCE_DRAINING);
@@ -448,14 +452,8 @@ TEST(what_is_not_healthy_leaves_a_drained_instance_first)
 
 TEST(what_has_not_started_leaves_a_drained_instance_at_once)
 {
-    static const struct story_host hosts[] = {
-        {"a", "za", NULL, 4096, 4096}, {"b", "zb", NULL, 4096, 4096}, {0}};
-    struct story_options o = external;
-    cleanup_story struct story *st = NULL;
+    cleanup_story struct story *st = on_machines(two_machines, PERCENT(50));
 
-    o.hosts = hosts;
-    st = story_new(&o);
-    create(st, 1, PERCENT(50));
     story_status(st, story_place(st, 1), INSTANCE_DRAINING);
     CHECK(!task_is_wanted(story_task(st, 1)));
     CHECK(task_is_wanted(story_task(st, 2)));
@@ -464,12 +462,8 @@ TEST(what_has_not_started_leaves_a_drained_instance_at_once)
 TEST(nobody_is_steady_on_an_instance_that_is_drained)
 {
     static const struct story_host hosts[] = {{"a", "za", NULL, 4096, 4096}, {0}};
-    struct story_options o = external;
-    cleanup_story struct story *st = NULL;
+    cleanup_story struct story *st = on_machines(hosts, PERCENT(100));
 
-    o.hosts = hosts;
-    st = story_new(&o);
-    create(st, 1, PERCENT(100));
     story_run_and_heal(st, 1, 2);
     story_status(st, "a", INSTANCE_DRAINING); /* and there is no other */
     CHECK_EQ(wanted(st, 1, 2), 2);
@@ -661,12 +655,8 @@ TEST(a_scale_in_waits_for_a_protected_task_rather_than_take_the_healthy_one)
 TEST(a_set_that_found_no_place_gets_the_one_that_comes_free)
 {
     static const struct story_host hosts[] = {{"a", "za", NULL, 20, 4096}, {0}};
-    struct story_options o = external;
-    cleanup_story struct story *st = NULL;
+    cleanup_story struct story *st = on_machines(hosts, PERCENT(100));
 
-    o.hosts = hosts;
-    st = story_new(&o);
-    create(st, 1, PERCENT(100));
     story_run_and_heal(st, 1, 2);
     create(st, 2, PERCENT(50));
     CHECK_TRACE(st, "0 create web:2 50% | -\n");
