@@ -182,8 +182,7 @@ told(struct world *w, const struct event *ev)
         break;
     }
     case EVENT_TAGS_SET: {
-        struct service_options options;
-        (void)service_options_read(ev->tags_set.tags, &options, NULL);
+        const struct service_options options = service_options_read(ev->tags_set.tags);
         struct sim_service *s = service_by_arn(w, ev->tags_set.arn);
         s->deadline_s = options.progress_deadline_s;
         if (s->most_probation_s < options.probation_s)

@@ -211,11 +211,10 @@ ecs_create_service(struct request *rq, struct json *out, struct err *err)
     cleanup(workload_done) struct workload w = {0};
     cleanup(config_done) struct deployment_config config = {0};
     cleanup(placement_rules_done) struct placement_rules rules = {0};
-    struct service_options options;
 
     if (cluster == NULL || !service_check_built(rq->input, err) ||
         !ecs_check_tags(json_get(rq->input, "tags"), err) ||
-        !service_options_read(json_get(rq->input, "tags"), &options, err))
+        !service_options_check(json_get(rq->input, "tags"), err))
         return false;
     const bool is_daemon =
         strcmp(json_get_cstr(rq->input, "schedulingStrategy", "REPLICA"), "DAEMON") == 0;

@@ -90,13 +90,12 @@ ecs_tag_resource(struct request *rq, struct json *out, struct err *err)
 {
     const struct json *given = json_get(rq->input, "tags"), *old = NULL;
     cleanup_json struct json *merged = NULL;
-    struct service_options options;
 
     (void)out;
     if (!find_tags(rq, &old, err) || !ecs_check_tags(given, err))
         return false;
     if (core_service_by_arn(rq->core, json_get_cstr(rq->input, "resourceArn", "")) != NULL &&
-        !service_options_read(given, &options, err))
+        !service_options_check(given, err))
         return false;
     merged = ecs_merge_tags(old, given);
     if (json_size(merged) > TAGS_MAX)

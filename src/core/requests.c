@@ -212,7 +212,7 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&i->tags, ev->tags), instance_touch(core, i);
     if (s != NULL) {
         replace_doc(&s->tags, ev->tags), core_touch_service(core, s);
-        (void)service_options_read(s->tags, &s->options, /* err= */ NULL); /* the door checked them */
+        s->options = service_options_read(s->tags);
         core_queue(core, s);
     }
     if (set != NULL)

@@ -57,7 +57,7 @@ service_add(struct core *core, struct service *s)
     struct core_index *x = core->index;
 
     read_rules(core, s);
-    (void)service_options_read(s->tags, &s->options, /* err= */ NULL);
+    s->options = service_options_read(s->tags);
     s->heap_index = -1;
     s->change = ++x->last_change;
     s->next = NULL;

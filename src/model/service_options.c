@@ -2,6 +2,7 @@
 #include "model/service_options.h"
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 struct option {
     const char *tag;
@@ -15,7 +16,7 @@ static const struct option options[] = {
 };
 
 static bool
-read_option(const struct option *o, const char *text, struct service_options *out, struct err *err)
+read_value(const struct option *o, const char *text, int *out, struct err *err)
 {
     int64_t n;
 
@@ -25,26 +26,62 @@ read_option(const struct option *o, const char *text, struct service_options *ou
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The tag %s must be 0 or a whole number of seconds from %d to %d, not '%.64s'.",
                        o->tag, o->min, o->max, text);
-    *(int *)((char *)out + o->value) = (int)n;
+    *out = (int)n;
     return true;
 }
 
-bool
-service_options_read(const struct json *tags, struct service_options *out, struct err *err)
+/* NULL: there is none of that name. */
+static const struct option *
+find_option(const char *key)
 {
-    static const struct service_options defaults = {.progress_deadline_s = 86400,
-                                                    .probation_s = 60};
-    struct service_options found = defaults;
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
+        if (strcmp(options[i].tag, key) == 0)
+            return &options[i];
+    }
+    return NULL;
+}
 
-    *out = defaults;
+/* One that is mistyped would be kept, shown and never acted upon. */
+static bool
+refuse_unknown(const char *key, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf known = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        strbuf_addf(&known, "%s%s", i > 0 ? ", " : "", options[i].tag);
+    return err_set(err, ERR_INVALID_PARAMETER,
+                   "The tag %.128s is no option of a service. Those that begin with '" OPTION_PREFIX
+                   "' are: %s.",
+                   key, strbuf_cstr(&known));
+}
+
+bool
+service_options_check(const struct json *tags, struct err *err)
+{
     for (size_t i = 0; i < json_size(tags); i++) {
         const char *key = json_get_cstr(json_at(tags, i), "key", "");
-        for (size_t k = 0; k < ARRAY_COUNT(options); k++) {
-            if (strcmp(options[k].tag, key) == 0 &&
-                !read_option(&options[k], json_get_cstr(json_at(tags, i), "value", ""), &found, err))
-                return false;
-        }
+        const struct option *o = find_option(key);
+        int value;
+
+        if (o != NULL && !read_value(o, json_get_cstr(json_at(tags, i), "value", ""), &value, err))
+            return false;
+        if (o == NULL && strncasecmp(key, OPTION_PREFIX, strlen(OPTION_PREFIX)) == 0)
+            return refuse_unknown(key, err);
     }
-    *out = found;
     return true;
+}
+
+struct service_options
+service_options_read(const struct json *tags)
+{
+    struct service_options out = {.progress_deadline_s = 86400, .probation_s = 60};
+
+    for (size_t i = 0; i < json_size(tags); i++) {
+        const struct option *o = find_option(json_get_cstr(json_at(tags, i), "key", ""));
+        const char *value = json_get_cstr(json_at(tags, i), "value", "");
+
+        if (o != NULL)
+            (void)read_value(o, value, (int *)((char *)&out + o->value), /* err= */ NULL);
+    }
+    return out;
 }

@@ -103,6 +103,51 @@ TEST(an_option_that_is_none_is_refused_by_every_door)
                w.core->clusters->arn);
 }
 
+TEST(an_option_that_is_mistyped_is_refused_not_kept)
+{
+    static const char *const mistyped[] = {"naru:probationSecond", "naru:ProbationSeconds", "naru:",
+                                           "NARU:probationSeconds", "naru:probationSeconds "};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(mistyped); i++) {
+        cleanup_free char *input = text_format(
+            "{'cluster':'c','serviceName':'t','taskDefinition':'web','desiredCount':0,"
+            "'tags':[{'key':'%s','value':'60'}]}",
+            mistyped[i]);
+        cleanup_free char *want =
+            text_format("The tag %s is no option of a service. Those that begin with 'naru:' are: "
+                        "naru:progressDeadlineSeconds, naru:probationSeconds.",
+                        mistyped[i]);
+
+        world_refuse(&w, "CreateService", input, "InvalidParameterException", want);
+        CHECK(w.core->services == NULL);
+    }
+    world_call(&w, "CreateService",
+               "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0,"
+               "'tags':[{'key':'naruto:x','value':'y'}]}");
+    cleanup_free char *input =
+        text_format("{'resourceArn':'%s','tags':[{'key':'naru:deadline','value':'60'}]}",
+                    w.core->services->arn);
+    world_refuse(&w, "TagResource", input, "InvalidParameterException",
+                 "The tag naru:deadline is no option of a service.");
+    CHECK_EQ(json_size(w.core->services->tags), 1);
+}
+
+/* One may stand in a store from before it was looked at. */
+TEST(an_option_counts_beside_one_that_cannot_be_understood)
+{
+    cleanup_json struct json *tags = json_parse(
+        STR("[{\"key\":\"naru:progressDeadlineSeconds\",\"value\":\"soon\"},"
+            "{\"key\":\"naru:other\",\"value\":\"1\"},"
+            "{\"key\":\"naru:probationSeconds\",\"value\":\"5\"}]"),
+        NULL);
+    const struct service_options options = service_options_read(tags);
+
+    CHECK_EQ(options.progress_deadline_s, 86400);
+    CHECK_EQ(options.probation_s, 5);
+}
+
 TEST(a_probation_has_limits_of_its_own)
 {
     cleanup(world_done) struct world w;
