@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/client.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "api/sigv4.h"
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/uri.h"
 #include "cli/xml.h"
 #include "io/file.h"
 #include "io/http_client.h"
 
-#define HEADERS_MAX 12
+#define HEADERS_MAX 5 /* that are signed */
 #define ANSWER_LIMIT ((size_t)64 << 20)
 #define CALL_TIMEOUT_MS 60000
 
@@ -120,43 +121,6 @@ client_config_load(struct client_config *out, const char *data_dir, struct err *
     return true;
 }
 
-/* ---- SigV4 (ecs.md 1.3) ---- */
-
-void
-client_sign(const struct client_config *config, const struct signing *what,
-            struct strbuf *authorization)
-{
-    cleanup(strbuf_done) struct strbuf canonical = {0}, names = {0}, to_sign = {0};
-    cleanup_free char *first_key = text_format("AWS4%s", config->secret_access_key);
-    unsigned char key[SHA256_LEN];
-    char stamp[24], date[9], hash[SHA256_HEX + 1], signature[SHA256_HEX + 1];
-
-    clock_format_basic(what->now_ms, stamp);
-    snprintf(date, sizeof(date), "%.8s", stamp);
-    strbuf_addf(&canonical, "%s\n%s\n%s\n", what->method, what->path, what->query);
-    for (int i = 0; i < what->header_count; i++) {
-        const struct str header = str_of(what->headers[i]);
-
-        strbuf_addf(&canonical, "%s\n", what->headers[i]);
-        strbuf_addf(&names, "%s" STR_FMT, i > 0 ? ";" : "", (int)str_index(header, ':'), header.at);
-    }
-    sha256_hex(what->body, hash);
-    strbuf_addf(&canonical, "\n%s\n%s", strbuf_cstr(&names), hash);
-    sha256_hex(strbuf_str(&canonical), hash);
-    strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", stamp, date,
-                what->region, what->service, hash);
-    hmac_sha256(str_of(first_key), str_of(date), key);
-    hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->region), key);
-    hmac_sha256((struct str){(const char *)key, sizeof(key)}, str_of(what->service), key);
-    hmac_sha256((struct str){(const char *)key, sizeof(key)}, STR("aws4_request"), key);
-    hmac_sha256((struct str){(const char *)key, sizeof(key)}, strbuf_str(&to_sign), key);
-    hex_encode(key, sizeof(key), signature);
-    strbuf_addf(
-        authorization,
-        "AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s",
-        config->access_key_id, date, what->region, what->service, strbuf_cstr(&names), signature);
-}
-
 /* ---- one request ---- */
 
 /* What clients put into Host: the port is left out where it is the scheme's own. */
@@ -209,31 +173,64 @@ struct http_parts {
     int64_t timeout_ms;
 };
 
-/* "name:value" of signing becomes "Name: value" on the wire; names have no case there. */
-static void
-add_header(char (*lines)[4096], const char **sent, int *count, const char *line)
-{
-    const char *colon = strchr(line, ':');
+/* What is signed, in the order of SignedHeaders: by name. */
+struct head {
+    struct sigv4_header headers[HEADERS_MAX];
+    int count;
+    struct strbuf names; /* "host;x-amz-date" */
+};
 
-    snprintf(lines[*count], 4096, "%.*s: %s", (int)(colon - line), line, colon + 1);
-    sent[*count] = lines[*count];
-    (*count)++;
+static void
+head_done(struct head *h)
+{
+    strbuf_done(&h->names);
+}
+
+static void
+add_signed(struct head *h, const char *name, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    assert(h->count < HEADERS_MAX);
+    strbuf_addf(&h->names, "%s%s", h->count > 0 ? ";" : "", name);
+    h->headers[h->count++] = (struct sigv4_header){str_of(name), str_of(value)};
+}
+
+static bool
+sign(const struct client_config *config, const struct http_parts *parts, const struct head *h,
+     const char *date, struct strbuf *out, struct err *err)
+{
+    const struct str whole = str_of(parts->path);
+    const ptrdiff_t mark = str_index(whole, '?');
+    const size_t path_len = mark < 0 ? whole.len : (size_t)mark;
+    const struct sigv4_request rq = {
+        .method = str_of(parts->method),
+        .path = str_slice(whole, 0, path_len),
+        .query = mark < 0 ? STR("") : str_slice(whole, path_len + 1, whole.len),
+        .headers = h->headers,
+        .header_count = (size_t)h->count,
+        .body = parts->body,
+    };
+
+    if (!config->has_keys)
+        return err_set(
+            err, ERR_MISSING_AUTHENTICATION_TOKEN,
+            "Unable to locate credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            "(eval \"$(naru env)\"), or run as the owner of naru's data directory");
+    strbuf_add_cstr(out, "Authorization: ");
+    sigv4_sign(&rq, config->access_key_id, config->secret_access_key, config->region,
+               parts->service, date, strbuf_cstr(&h->names), out);
+    return true;
 }
 
 static bool
 perform(struct client *c, const struct http_parts *parts, struct http_answer *out, struct err *err)
 {
     cleanup_free char *url = text_format("%s%s", c->config.endpoint_url, parts->path);
-    cleanup_free char *host = text_format("host:%s", c->host), *type = NULL, *date = NULL,
-                      *token = NULL;
-    cleanup_free char *target = NULL, *path = NULL;
     cleanup(strbuf_done) struct strbuf authorization = {0};
-    const char *query = strchr(parts->path, '?');
-    const int64_t now_ms = clock_wall_ms();
-    const char *signed_headers[HEADERS_MAX], *sent[HEADERS_MAX + 1] = {0};
-    char(*lines)[4096] = mem_new(sizeof(*lines) * HEADERS_MAX);
-    cleanup_free UNUSED void *lines_owner = lines;
-    int signed_count = 0, sent_count = 0;
+    cleanup(head_done) struct head h = {0};
+    char *lines[HEADERS_MAX] = {NULL};
+    const char *sent[HEADERS_MAX + 2] = {NULL};
     struct http_call call = {.method = parts->method,
                              .url = url,
                              .body = parts->body,
@@ -241,58 +238,32 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
                              .connect_timeout_ms = 3000,
                              .timeout_ms = parts->timeout_ms,
                              .limit = ANSWER_LIMIT};
-    char stamp[24];
+    char date[24];
+    int count = 0;
+    bool ok;
 
-    path =
-        str_dup(str_range(parts->path, query != NULL ? query : parts->path + strlen(parts->path)));
-    if (parts->content_type != NULL) {
-        type = text_format("content-type:%s", parts->content_type);
-        signed_headers[signed_count++] = type;
-    }
-    signed_headers[signed_count++] = host;
-    clock_format_basic(now_ms, stamp);
-    date = text_format("x-amz-date:%s", stamp);
-    signed_headers[signed_count++] = date;
-    if (c->config.session_token[0] != '\0') {
-        token = text_format("x-amz-security-token:%s", c->config.session_token);
-        signed_headers[signed_count++] = token;
-    }
-    if (parts->target != NULL) {
-        target = text_format("x-amz-target:%s", parts->target);
-        signed_headers[signed_count++] = target;
-    }
-    for (int i = 0; i < signed_count; i++)
-        add_header(lines, sent, &sent_count, signed_headers[i]);
-    add_header(lines, sent, &sent_count, "expect:"); /* no 100-continue: one round trip */
-    if (parts->service != NULL) {
-        const struct signing signing = {
-            .method = parts->method,
-            .path = path,
-            .query = query != NULL ? query + 1 : "",
-            .headers = signed_headers,
-            .header_count = signed_count,
-            .body = parts->body,
-            .region = c->config.region,
-            .service = parts->service,
-            .now_ms = now_ms,
-        };
-
-        if (!c->config.has_keys)
-            return err_set(
-                err, ERR_MISSING_AUTHENTICATION_TOKEN,
-                "Unable to locate credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-                "(eval \"$(naru env)\"), or run as the owner of naru's data directory");
-        strbuf_add_cstr(&authorization, "authorization:");
-        client_sign(&c->config, &signing, &authorization);
-        add_header(lines, sent, &sent_count, strbuf_cstr(&authorization));
-    }
-    if (!http_client_call(c->http, &call, out, err)) {
-        if (err != NULL && err->code != ERR_TIMEOUT)
-            err->code = ERR_UNAVAILABLE;
-        return err_context(err, "Could not connect to the endpoint URL: \"%s/\"",
-                           c->config.endpoint_url);
-    }
-    return true;
+    clock_format_basic(clock_wall_ms(), date);
+    add_signed(&h, "content-type", parts->content_type);
+    add_signed(&h, "host", c->host);
+    add_signed(&h, "x-amz-date", date);
+    add_signed(&h, "x-amz-security-token", c->config.session_token);
+    add_signed(&h, "x-amz-target", parts->target);
+    if (parts->service != NULL && !sign(&c->config, parts, &h, date, &authorization, err))
+        return false;
+    for (int i = 0; i < h.count; i++)
+        sent[count++] = lines[i] = text_format(STR_FMT ": " STR_FMT, STR_ARG(h.headers[i].name),
+                                               STR_ARG(h.headers[i].value));
+    if (parts->service != NULL)
+        sent[count++] = strbuf_cstr(&authorization);
+    ok = http_client_call(c->http, &call, out, err);
+    for (int i = 0; i < h.count; i++)
+        free(lines[i]);
+    if (ok)
+        return true;
+    if (err != NULL && err->code != ERR_TIMEOUT)
+        err->code = ERR_UNAVAILABLE;
+    return err_context(err, "Could not connect to the endpoint URL: \"%s/\"",
+                       c->config.endpoint_url);
 }
 
 /* ---- answers ---- */

@@ -38,19 +38,6 @@ bool client_has_credentials(const char *data_dir); /* an installation on this ma
 bool client_config_load(struct client_config *out, const char *data_dir,
                         struct err *err) MUST_CHECK;
 
-/* The signature of SigV4: pure, for any clock. `headers` are "name:value" lines in lower case,
- * sorted. */
-struct signing {
-    const char *method, *path, *query; /* path as sent; query sorted and encoded */
-    const char *const *headers;
-    int header_count;
-    struct str body;
-    const char *region, *service;
-    int64_t now_ms;
-};
-void client_sign(const struct client_config *config, const struct signing *what,
-                 struct strbuf *authorization);
-
 struct client;
 struct client *client_new(const struct client_config *config);
 void client_free(struct client *client);

@@ -2,12 +2,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "check.h"
+#include "api/sigv4.h"
 #include "base/clock.h"
 #include "cli/aws_arguments.h"
 #include "cli/client.h"
 #include "cli/docker.h"
 #include "cli/shorthand.h"
 #include "cli/xml.h"
+#include "io/http_server.h"
 
 static char *
 shorthand(const char *text)
@@ -191,32 +193,74 @@ TEST(ecr_hosts_become_this_machine)
     }
 }
 
-/* The vector of the standard Python client. */
-TEST(signatures_are_those_of_the_standard_client)
-{
-    const struct client_config config = {.access_key_id = "AKIDEXAMPLE",
-                                         .secret_access_key =
-                                             "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"};
-    const char *const headers[] = {
-        "content-type:application/x-amz-json-1.1", "host:127.0.0.1:8080",
-        "x-amz-date:20260102T030405Z",
-        "x-amz-target:AmazonEC2ContainerServiceV20141113.DescribeServices"};
-    struct signing signing = {.method = "POST",
-                              .path = "/",
-                              .query = "",
-                              .headers = headers,
-                              .header_count = 4,
-                              .body = STR("{\"cluster\": \"default\", \"services\": [\"web\"]}"),
-                              .region = "us-east-1",
-                              .service = "ecs"};
-    cleanup(strbuf_done) struct strbuf out = {0};
+/* ---- signatures: the server's arithmetic on what it got ---- */
 
-    CHECK(clock_parse_basic(STR("20260102T030405Z"), &signing.now_ms));
-    client_sign(&config, &signing, &out);
-    CHECK_TEXT(strbuf_cstr(&out),
-               "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/us-east-1/ecs/aws4_request, "
-               "SignedHeaders=content-type;host;x-amz-date;x-amz-target, "
-               "Signature=34dcfb55e62e3625690fe7f5ebdda1c247133ba05dfc65031cfbbfa01c2f5e91");
+struct gatherer {
+    struct sigv4_header headers[SIGV4_HEADERS_MAX];
+    size_t count;
+};
+
+static void
+gather(void *arg, struct str name, struct str value)
+{
+    struct gatherer *g = arg;
+
+    g->headers[g->count++] = (struct sigv4_header){name, value};
+}
+
+static void
+verify_end(struct http_exchange *x, void *ctx)
+{
+    struct gatherer g = {.count = 0};
+    struct sigv4_request rq = {
+        .method = x->method, .path = x->path, .query = x->query, .body = x->body};
+    struct sigv4_authorization auth;
+    struct err err = {0};
+
+    (void)ctx;
+    http_header_each(x, gather, &g);
+    rq.headers = g.headers;
+    rq.header_count = g.count;
+    if (sigv4_verify(&rq, "AKIDEXAMPLE", "secret/of+it", clock_wall_ms(), &auth, &err) &&
+        sigv4_check_service(&auth, "naru", &err))
+        http_reply(x, 200, NULL, auth.signed_headers);
+    else
+        http_reply(x, 403, NULL, str_of(arena_format(&x->arena, "%s", err.message)));
+}
+
+TEST(what_is_sent_is_what_was_signed)
+{
+    static const char *const paths[] = {"/", "/naru/builds?a=1&pipeline=my%20app",
+                                        "/naru/builds/my%20app/1/log",
+                                        "/naru/builds/a%2Fb%23/1?offset=0"};
+    const struct http_route route = {.prefix = "/", .end = verify_end};
+    struct err err = {0};
+    struct http_server *server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    struct client_config config = {.access_key_id = "AKIDEXAMPLE",
+                                   .secret_access_key = "secret/of+it",
+                                   .region = "eu-west-1",
+                                   .has_keys = true};
+
+    CHECK(server != NULL);
+    snprintf(config.endpoint_url, sizeof(config.endpoint_url), "http://127.0.0.1:%u",
+             http_server_port(server));
+    for (int with_token = 0; with_token < 2; with_token++) {
+        struct client *client = client_new(&config);
+
+        for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+            cleanup(strbuf_done) struct strbuf text = {0};
+
+            err = (struct err){0};
+            CHECK_EQ(client_http_text(client, paths[i], &text, &err), with_token == 0);
+            if (with_token == 0)
+                CHECK_TEXT(strbuf_cstr(&text), "host;x-amz-date");
+            else /* the keys of this server are never temporary: it saw that header */
+                CHECK(strstr(err.message, "security token") != NULL);
+        }
+        client_free(client);
+        snprintf(config.session_token, sizeof(config.session_token), "of-a-session");
+    }
+    http_server_stop(server);
 }
 
 TEST(query_encoding_numbers_its_lists)
