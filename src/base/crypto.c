@@ -75,16 +75,6 @@ sha256_finish(struct sha256 *h, unsigned char out[static SHA256_LEN])
     h->finished = true;
 }
 
-struct sha256 *
-sha256_copy(const struct sha256 *h)
-{
-    struct sha256 *copy = handle_new();
-
-    assert(!h->finished);
-    must(EVP_MD_CTX_copy_ex(copy->ctx, h->ctx));
-    return copy;
-}
-
 void
 sha256_free(struct sha256 *h)
 {

@@ -10,7 +10,6 @@ struct sha256;
 struct sha256 *sha256_new(void);
 void sha256_add(struct sha256 *h, const void *data, size_t len);
 void sha256_finish(struct sha256 *h, unsigned char out[static SHA256_LEN]); /* once */
-struct sha256 *sha256_copy(const struct sha256 *h);
 void sha256_free(struct sha256 *h);
 void sha256_of(struct str data, unsigned char out[static SHA256_LEN]);
 void sha256_hex(struct str data, char out[static SHA256_HEX + 1]);
