@@ -23,7 +23,7 @@ struct registry {
     char host[256];
     unsigned char key[32];
     int lock_fd;
-    int64_t blob_limit;
+    int64_t blob_limit; /* bytes of one blob; a test lowers it */
     registry_in_use *in_use;
     void *in_use_ctx;
     pthread_mutex_t tree_lock;

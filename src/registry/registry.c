@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "registry/registry.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,12 +129,6 @@ registry_close(struct registry *reg)
     free(reg->uploads_dir);
     free(reg->root_dir);
     free(reg);
-}
-
-void
-registry_set_blob_limit(struct registry *reg, int64_t bytes)
-{
-    reg->blob_limit = bytes;
 }
 
 void
@@ -281,24 +274,4 @@ registry_repository_uri(const struct registry *reg, const char *region, const ch
     else
         snprintf(out, REGISTRY_IMAGE_SIZE, "%s/%s.dkr.ecr.%s.amazonaws.com/%s", reg->host,
                  reg->account_id, region, name);
-}
-
-void
-registry_format_image(const struct registry *reg, const struct registry_image *image,
-                      char out[static REGISTRY_IMAGE_SIZE])
-{
-    char uri[REGISTRY_IMAGE_SIZE];
-    const bool has_tag = image->tag[0] != '\0', has_digest = image->digest[0] != '\0';
-
-    registry_repository_uri(reg, image->region, image->repository, uri);
-    /* With a digest the tag says nothing to the puller, and Docker up to 20.10 refuses both
-     * together in some of its calls. */
-    cleanup_free char *text = text_format("%s%s%s", uri,
-                                          has_digest ? "@"
-                                          : has_tag  ? ":"
-                                                     : "",
-                                          has_digest ? image->digest : image->tag);
-    bool fits = text_copy(out, REGISTRY_IMAGE_SIZE, str_of(text));
-    assert(fits || strlen(reg->host) > 100);
-    (void)fits;
 }

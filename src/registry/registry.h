@@ -44,7 +44,6 @@ struct registry;
 struct registry *registry_open(const char *data_dir, const char *account_id,
                                const char *default_region, struct err *err) MUST_CHECK;
 void registry_close(struct registry *reg); /* after the HTTP server has stopped */
-void registry_set_blob_limit(struct registry *reg, int64_t bytes); /* default 32 GiB a blob */
 /* "localhost:4566": what stands before the repository in URIs and pullable names. */
 void registry_set_host(struct registry *reg, const char *host);
 struct http_route registry_route(struct registry *reg); /* "/v2/" */
@@ -70,9 +69,6 @@ struct registry_image {
 /* Is `image` of our own registry? Then fills `out`. Names of other registries, and names that
  * cannot be images at all, give false. */
 bool registry_parse_image(const struct registry *reg, struct str image, struct registry_image *out);
-/* "localhost:4566/<repository>[:tag][@digest]": what docker can pull or push. */
-void registry_format_image(const struct registry *reg, const struct registry_image *image,
-                           char out[static REGISTRY_IMAGE_SIZE]);
 /* The digest that `reference` (a tag or a digest) names now. Fails with REPOSITORY_NOT_FOUND or
  * IMAGE_NOT_FOUND. */
 bool registry_resolve(struct registry *reg, const char *region, const char *repository,

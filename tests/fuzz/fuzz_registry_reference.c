@@ -70,11 +70,10 @@ check_image(const struct registry *reg, struct str text)
     assert(image.tag[0] != '\0' || image.digest[0] != '\0');
     assert(image.tag[0] == '\0' || tag_is_valid(str_of(image.tag)));
     assert(image.digest[0] == '\0' || digest_is_valid(str_of(image.digest)));
-    registry_format_image(reg, &image, printed);
+    registry_repository_uri(reg, image.region, image.repository, printed);
     assert(registry_parse_image(reg, str_of(printed), &again));
     assert(strcmp(image.repository, again.repository) == 0 &&
            strcmp(image.region, again.region) == 0);
-    assert(strcmp(image.digest, again.digest) == 0);
 }
 
 int

@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "io/file.h"
 #include "io/http_client.h"
-#include "registry/registry.h"
+#include "registry/internal.h"
 
 #define ACCOUNT "000000000000"
 #define REGION "ap-northeast-2"
@@ -410,7 +410,7 @@ TEST(a_blob_over_the_limit_is_refused)
     WORLD(w);
     cleanup(http_answer_done) struct http_answer a = {0};
 
-    registry_set_blob_limit(w.reg, 10);
+    w.reg->blob_limit = 10;
     CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
     cleanup_free char *location = text_dup(header(&a, "Location"));
     CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), NULL, NULL, &a), 202);
