@@ -106,22 +106,6 @@ set_rebalancing(const struct request *rq, struct json *doc, const struct placeme
 
 /* ---- CreateService ---- */
 
-/* What makes two calls the same: the input without the token, names resolved. */
-static struct json *
-create_request(const struct request *rq, const struct workload *w)
-{
-    struct json *o = json_object();
-
-    for (void *it = json_first(rq->input); it != NULL; it = json_next(rq->input, it)) {
-        const char *key = json_key(it);
-        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0)
-            json_set(o, key, json_ref(json_value(it)));
-    }
-    if (w->definition != NULL)
-        json_set(o, "taskDefinition", json_text(w->definition->arn));
-    return o;
-}
-
 static bool
 answer_existing(struct request *rq, const struct service *service, const struct json *request,
                 struct json *out, struct err *err)
@@ -153,7 +137,8 @@ create(struct request *rq, const struct cluster *cluster, const struct workload 
     const char *name = json_get_cstr(rq->input, "serviceName", "");
     const struct json *tags = json_get(rq->input, "tags");
     const struct service *service = core_service(rq->core, cluster, str_of(name));
-    cleanup_json struct json *request = create_request(rq, w), *doc = NULL, *all_tags = NULL;
+    cleanup_json struct json *request = workload_request(rq->input, w), *doc = NULL,
+                             *all_tags = NULL;
 
     if (service != NULL && service->status != SERVICE_INACTIVE)
         return answer_existing(rq, service, request, out, err);

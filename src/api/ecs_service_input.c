@@ -540,6 +540,22 @@ workload_equal(const struct workload *w, const struct revision *old)
     return true;
 }
 
+struct json *
+workload_request(const struct json *input, const struct workload *w)
+{
+    struct json *o = json_object();
+
+    for (void *it = json_first(input); it != NULL; it = json_next(input, it)) {
+        const char *key = json_key(it);
+        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0 &&
+            strcmp(key, "service") != 0)
+            json_set(o, key, json_ref(json_value(it)));
+    }
+    if (w->definition != NULL)
+        json_set(o, "taskDefinition", json_text(w->definition->arn));
+    return o;
+}
+
 void
 workload_done(struct workload *w)
 {

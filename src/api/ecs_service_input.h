@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ecs_service_input.h - from the inputs of CreateService, UpdateService and RunTask to what the core takes.
- * Everything that naru does not build is refused here by name (service_check_built()).
- * Ownership: documents made are the caller's; workload_done() and config_done() free theirs. */
+/* ecs_service_input.h - from the inputs of CreateService, UpdateService, CreateTaskSet and RunTask
+ * to what the core takes. Everything that naru does not build is refused here by name
+ * (service_check_built()). Ownership: documents made are the caller's; workload_done() and
+ * config_done() free theirs. */
 #pragma once
 #include "api/operations.h"
 
@@ -20,6 +21,9 @@ void workload_done(struct workload *w);
 bool workload_read(const struct request *rq, const struct cluster *cluster,
                    const struct revision *old, struct workload *out, struct err *err) MUST_CHECK;
 bool workload_equal(const struct workload *w, const struct revision *old);
+/* What makes two calls that create the same: the input without the token and what says where, the
+ * definition by its ARN. */
+struct json *workload_request(const struct json *input, const struct workload *w);
 
 /* placementStrategy and placementConstraints of the input; both are for instances only. */
 bool placement_read(const struct json *input, enum launch_type launch_type,

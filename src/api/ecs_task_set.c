@@ -286,22 +286,6 @@ read_scale(const struct json *scale, int fallback, int *out, struct err *err)
     return true;
 }
 
-/* What makes two calls the same: the input without the token, names resolved. */
-static struct json *
-create_request(const struct request *rq, const struct workload *w)
-{
-    struct json *o = json_object();
-
-    for (void *it = json_first(rq->input); it != NULL; it = json_next(rq->input, it)) {
-        const char *key = json_key(it);
-        if (strcmp(key, "clientToken") != 0 && strcmp(key, "cluster") != 0 &&
-            strcmp(key, "service") != 0)
-            json_set(o, key, json_ref(json_value(it)));
-    }
-    json_set(o, "taskDefinition", json_text(w->definition->arn));
-    return o;
-}
-
 static bool
 check_load_balancers(const struct json *list, struct err *err)
 {
@@ -398,7 +382,7 @@ ecs_create_task_set(struct request *rq, struct json *out, struct err *err)
                               task_set_count(&(struct task_set){.scale = scale}, s->desired_count),
                               err))
         return false;
-    request = create_request(rq, &w);
+    request = workload_request(rq->input, &w);
     made = find_token(s, json_get_cstr(rq->input, "clientToken", ""));
     if (made != NULL && !json_equal(made->set->request, request))
         return err_set(err, ERR_INVALID_PARAMETER, "Creation of task set was not idempotent.");

@@ -2,12 +2,6 @@
 #include "model/hook_target.h"
 #include <ctype.h>
 
-static bool
-starts_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 bool
 hook_command_name_is_valid(struct str name)
 {
@@ -60,22 +54,24 @@ read_command(const char *target, struct err *err)
 bool
 hook_target_read(const char *target, enum hook_kind *out, struct err *err)
 {
-    if (strlen(target) > HOOK_TARGET_MAX)
+    const struct str text = str_of(target);
+
+    if (text.len > HOOK_TARGET_MAX)
         return err_set(err, ERR_INVALID_PARAMETER, "hookTargetArn is longer than %d characters.",
                        HOOK_TARGET_MAX);
-    if (starts_with(target, "http://") || starts_with(target, "https://")) {
+    if (str_starts(text, STR("http://")) || str_starts(text, STR("https://"))) {
         *out = HOOK_KIND_URL;
         return read_url(target, err);
     }
-    if (starts_with(target, HOOK_COMMAND_PREFIX)) {
+    if (str_starts(text, STR(HOOK_COMMAND_PREFIX))) {
         *out = HOOK_KIND_COMMAND;
         return read_command(target, err);
     }
-    if (starts_with(target, "arn:aws:ecs:") && strstr(target, ":task-definition/") != NULL) {
+    if (str_starts(text, STR("arn:aws:ecs:")) && strstr(target, ":task-definition/") != NULL) {
         *out = HOOK_KIND_TASK;
         return true;
     }
-    if (starts_with(target, "arn:") && strstr(target, ":lambda:") != NULL)
+    if (str_starts(text, STR("arn:")) && strstr(target, ":lambda:") != NULL)
         return err_set(
             err, ERR_UNSUPPORTED_FEATURE,
             "hookTargetArn %.200s: naru runs no Lambda functions. Name an http:// or https:// "
