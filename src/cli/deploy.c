@@ -139,19 +139,6 @@ report_nothing_to_do(const struct deploy *d, const char *deployment)
     return d->wants_json ? report(d, "", deployment, &f, EXIT_LIVE) : EXIT_LIVE;
 }
 
-/* Before a revision is registered that nobody would run. */
-static bool
-check_controller(const struct deploy *d, struct err *err)
-{
-    const struct json *controller = json_get(d->found, "deploymentController");
-
-    return strcmp(json_get_cstr(controller, "type", "ECS"), "EXTERNAL") != 0 ||
-           err_set(err, ERR_USAGE,
-                   "%s has the deployment controller EXTERNAL: somebody else makes its task sets (naru aws ecs "
-                   "create-task-set)",
-                   d->service);
-}
-
 static int
 deploy_run(struct deploy *d)
 {
@@ -167,7 +154,7 @@ deploy_run(struct deploy *d)
     if (!cli_wants_json(d->output, &err, &d->wants_json) ||
         !service_locate(d->client, d->cluster, d->service, d->cluster_name, sizeof(d->cluster_name),
                         &d->found, &err) ||
-        !check_controller(d, &err))
+        !service_check_controller(d->found, &err)) /* before a revision is made that nobody runs */
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);

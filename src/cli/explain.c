@@ -59,25 +59,14 @@ look_at(struct search *q, const char *cluster, const char *status, struct err *e
 static bool
 look_everywhere(struct search *q, struct err *err)
 {
-    cleanup_json struct json *input = json_object();
+    cleanup_json struct json *clusters = clusters_list(q->x->client, err);
 
-    for (int page = 0; page < PAGES_MAX; page++) {
-        cleanup_json struct json *answer =
-            client_call(q->x->client, "ecs", "ListClusters", input, err);
-        const struct json *arns = json_get(answer, "clusterArns");
-
-        if (answer == NULL)
+    for (size_t i = 0; i < json_size(clusters); i++) {
+        const char *name = arn_tail(json_cstr(json_at(clusters, i), ""));
+        if (!look_at(q, name, "STOPPED", err) || !look_at(q, name, "RUNNING", err))
             return false;
-        for (size_t i = 0; i < json_size(arns); i++) {
-            const char *name = arn_tail(json_cstr(json_at(arns, i), ""));
-            if (!look_at(q, name, "STOPPED", err) || !look_at(q, name, "RUNNING", err))
-                return false;
-        }
-        if (json_get(answer, "nextToken") == NULL)
-            break;
-        json_set(input, "nextToken", json_ref(json_get(answer, "nextToken")));
     }
-    return true;
+    return clusters != NULL;
 }
 
 static bool

@@ -123,7 +123,8 @@ find(struct inquiry *q, struct err *err)
         *err = (struct err){0}; /* perhaps it is a task */
         return find_by_id(q);
     }
-    return text_copy(q->arn, sizeof(q->arn),
+    return service_check_controller(q->described, err) &&
+           text_copy(q->arn, sizeof(q->arn),
                      str_of(json_get_cstr(q->described, "currentServiceDeployment", "")));
 }
 

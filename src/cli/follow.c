@@ -103,6 +103,20 @@ service_locate(struct client *client, const char *cluster, const char *service, 
     return true;
 }
 
+bool
+service_check_controller(const struct json *service, struct err *err)
+{
+    const struct json *controller = json_get(service, "deploymentController");
+
+    return strcmp(json_get_cstr(controller, "type", "ECS"), "EXTERNAL") != 0 ||
+           err_set(
+               err, ERR_USAGE,
+               "%s has the deployment controller EXTERNAL: somebody else makes its task sets, and "
+               "no service deployment stands for them (naru status shows them; naru aws ecs "
+               "create-task-set makes one)",
+               json_get_cstr(service, "serviceName", ""));
+}
+
 struct json *
 task_definition_describe(struct client *client, const char *name, struct err *err)
 {

@@ -15,6 +15,8 @@ struct json *clusters_list(struct client *client, struct err *err) MUST_CHECK;
 /* DescribeServices of one ACTIVE service. */
 struct json *service_describe(struct client *client, const char *cluster, const char *service,
                               struct err *err) MUST_CHECK;
+/* Has it deployments of naru's?  ERR_USAGE with the controller EXTERNAL. */
+bool service_check_controller(const struct json *service, struct err *err) MUST_CHECK;
 struct json *task_definition_describe(struct client *client, const char *name,
                                       struct err *err) MUST_CHECK;
 

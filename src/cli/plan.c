@@ -247,7 +247,7 @@ plan_run(struct plan *p)
     if (!cli_wants_json(p->output, &err, &p->wants_json) ||
         !service_locate(p->client, p->cluster, p->service, p->cluster_name, sizeof(p->cluster_name),
                         &p->found, &err) ||
-        !check_image(p, &err))
+        !service_check_controller(p->found, &err) || !check_image(p, &err))
         return cli_fail(&err);
     input = question(p);
     answer = client_call(p->client, "ecs", "UpdateService", input, &err);

@@ -182,6 +182,10 @@ class ExternalDeployer(unittest.TestCase):
         refused = self.naru.cli("deploy", "--service", "web", "--cluster", "test", "--image", "web:v2", check=False)
         self.assertEqual(refused.returncode, 2, refused.stdout)
         self.assertIn("deployment controller EXTERNAL", refused.stdout)
+        for command in (["explain", "web"], ["plan", "--service", "web"]):
+            refused = self.naru.cli(*command, "--cluster", "test", check=False)
+            self.assertEqual(refused.returncode, 2, refused.stdout)
+            self.assertIn("deployment controller EXTERNAL", refused.stdout)
         refused = self.naru.aws("ecs", "update-service", *place, "--task-definition", "web:2", check=False)
         self.assertIn("InvalidParameterException", refused.stderr)
         refused = self.naru.aws("ecs", "delete-task-set", *place, "--task-set", made["id"], check=False)
