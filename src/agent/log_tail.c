@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "io/file.h"
 
-/* Whole lines of at most `size` bytes from the end. */
-static void
+/* Whole lines of at most `size` bytes from the end; true if that is all of the file, or there is none. */
+static bool
 read_end(const char *path, size_t size, struct strbuf *out)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -20,17 +20,18 @@ read_end(const char *path, size_t size, struct strbuf *out)
     ssize_t got;
 
     if (fd < 0 || fstat(fd, &st) < 0)
-        return;
+        return true;
     from = st.st_size > (off_t)size ? st.st_size - (off_t)size : 0;
     got = pread(fd, buffer, size, from);
     if (got <= 0)
-        return;
+        return true;
     found = (struct str){buffer, (size_t)got};
     if (from > 0) /* it begins within a line */
         found = str_slice(found, (size_t)(str_index(found, '\n') + 1), found.len);
     strbuf_add(out, found);
     if (out->len > 0 && out->at[out->len - 1] != '\n')
         strbuf_add_char(out, '\n');
+    return from == 0;
 }
 
 /* Where the last `lines` lines begin. */
@@ -55,9 +56,10 @@ log_tail_read(const char *path, int64_t lines, struct strbuf *out)
     cleanup_free char *older = text_format("%s.1", path);
     struct str text;
 
-    read_end(path, LOG_TAIL_SIZE, &newer);
-    if (newer.len < LOG_TAIL_SIZE && begin_of(strbuf_str(&newer), lines) == 0)
-        read_end(older, LOG_TAIL_SIZE - newer.len, &all);
+    /* Only what joins: between the older file and an end of the newer one, lines would be missing. */
+    if (read_end(path, LOG_TAIL_SIZE, &newer) && newer.len < LOG_TAIL_SIZE &&
+        begin_of(strbuf_str(&newer), lines) == 0)
+        (void)read_end(older, LOG_TAIL_SIZE - newer.len, &all);
     strbuf_add(&all, strbuf_str(&newer));
     text = strbuf_str(&all);
     strbuf_add(out, str_slice(text, begin_of(text, lines), text.len));

@@ -95,6 +95,19 @@ TEST(half_a_line_is_none)
     CHECK(strlen(text) <= LOG_TAIL_SIZE && strlen(text) > LOG_TAIL_SIZE - 1000);
 }
 
+TEST(no_line_is_left_out_between_the_files)
+{
+    cleanup(end_place) struct place p = new_place();
+    FILE *f = fopen(p.path, "w");
+
+    write_lines(p.older, 1, 5);
+    for (int i = 0; i < 300; i++)
+        fprintf(f, "%0999d\n", i); /* more than is read of it */
+    fclose(f);
+    cleanup_free char *text = tail(&p, 1000);
+    CHECK(str_starts(str_of(text), STR("0000")));
+}
+
 TEST(what_was_put_aside_outlives_the_log)
 {
     cleanup(end_place) struct place p = new_place();
