@@ -78,9 +78,15 @@ log_tail_keep(const char *data_dir, const char *task_id, const char *container, 
         log_tail_read(path, LOG_TAIL_LINES, &tail);
     if (tail.len == 0)
         return;
-    if (file_make_dirs(folder, 0750, &err))
+    if (file_make_dirs(folder, 0750, &err)) {
         fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0 || !file_write_all(fd, strbuf_str(&tail), &err))
-        log_warn("logs.tail_not_kept", "task=%s container=%s error=%s", task_id, container,
-                 log_quote(err.message));
+        if (fd < 0)
+            err_errno(&err, "cannot open '%s'", file);
+    }
+    if (fd >= 0 && file_write_all(fd, strbuf_str(&tail), &err))
+        return;
+    log_warn("logs.tail_not_kept", "task=%s container=%s error=%s", task_id, container,
+             log_quote(err.message));
+    if (fd >= 0)
+        (void)unlink(file); /* half of it would pass for the end */
 }

@@ -2,8 +2,10 @@
 /* The last lines of a log: over the file that it was rotated to, and after all of it is gone. */
 #include "agent/log_tail.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "check.h"
@@ -124,4 +126,22 @@ TEST(what_was_put_aside_outlives_the_log)
     log_tail_keep(p.dir, "4567", "app", p.path); /* it said nothing */
     snprintf(kept.path, sizeof(kept.path), "%s/log/tails/4567", p.dir);
     CHECK(!file_exists(kept.path));
+}
+
+TEST(half_an_end_is_not_kept)
+{
+    cleanup(end_place) struct place p = new_place();
+    struct rlimit limit;
+    char kept[128];
+
+    write_lines(p.path, 1, 200);
+    snprintf(kept, sizeof(kept), "%s/log/tails/0123/app.log", p.dir);
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, limit.rlim_max}) == 0);
+    log_tail_keep(p.dir, "0123", "app", p.path);
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(!file_exists(kept));
+    log_tail_keep(p.dir, "0123", "app", p.path);
+    CHECK(file_exists(kept));
 }
