@@ -50,7 +50,10 @@ container_logs_path(const char *data_dir, const char *task_id, const char *conta
 {
     const int n = snprintf(out, size, "%s/log/tasks/%s/%s.log", data_dir, task_id, container);
 
-    return n > 0 && (size_t)n < size && strchr(task_id, '/') == NULL && strchr(container, '/') == NULL;
+    if (n > 0 && (size_t)n < size && strchr(task_id, '/') == NULL && strchr(container, '/') == NULL)
+        return true;
+    out[0] = '\0';
+    return false;
 }
 
 /* ---- the file ---- */

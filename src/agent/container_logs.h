@@ -28,6 +28,7 @@ void container_logs_follow(struct container_logs *logs, int api_minor, const cha
 void container_logs_finish(struct container_logs *logs, const char *docker_id);
 /* The task is gone: stop following, and make room if all logs together have grown too large. */
 void container_logs_forget(struct container_logs *logs, const char *task_id);
-/* The path of a container's newest file; false if it is too long. */
+/* The path of a container's newest file; false, and "", if it is too long or a name is no name of a
+ * file. */
 bool container_logs_path(const char *data_dir, const char *task_id, const char *container, char *out,
                          size_t size);

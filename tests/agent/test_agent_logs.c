@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "agent/container_logs.h"
 #include "agent/log_room.h"
+#include "agent/log_tail.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "check.h"
@@ -161,4 +162,43 @@ TEST(the_longest_untouched_go_first_and_never_one_in_use)
     log_room_make(dir, &by_number);
     check_left("089");
     CHECK(file_remove_tree(dir, &err));
+}
+
+TEST(the_ends_that_are_kept_have_a_room_of_their_own)
+{
+    char path[128], socket[80];
+    struct err err;
+
+    make_dir();
+    for (int i = 0; i < 3; i++) {
+        const struct timespec times[2] = {{.tv_sec = 1000000 + i}, {.tv_sec = 1000000 + i}};
+
+        (void)snprintf(path, sizeof(path), "%s/log/tails/task%d", dir, i);
+        CHECK(file_make_dirs(path, 0700, &err));
+        (void)snprintf(path, sizeof(path), "%s/log/tails/task%d/app.log", dir, i);
+        cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        CHECK(ftruncate(fd, LOG_TAILS_TOTAL_MAX / 2) == 0); /* holes: nothing is written */
+        CHECK(futimens(fd, times) == 0);
+    }
+    (void)snprintf(socket, sizeof(socket), "%s/docker.sock", dir);
+    struct container_logs *logs = container_logs_new(socket, dir);
+    container_logs_forget(logs, TASK);
+    container_logs_free(logs);
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof(path), "%s/log/tails/task%d", dir, i);
+        CHECK_EQ(file_exists(path), i > 0);
+    }
+    CHECK(file_remove_tree(dir, &err));
+}
+
+TEST(a_name_that_leads_elsewhere_names_no_file)
+{
+    char path[64];
+
+    CHECK(!container_logs_path("/data", "..", "a/b", path, sizeof(path)));
+    CHECK_TEXT(path, "");
+    CHECK(!container_logs_path("/data", "a/b", "app", path, sizeof(path)));
+    CHECK_TEXT(path, "");
+    CHECK(!container_logs_path("/a/path/that/is/longer/than/that", TASK, "app", path, sizeof(path)));
+    CHECK_TEXT(path, "");
 }
