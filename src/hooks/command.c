@@ -87,18 +87,15 @@ static void
 keep_tail(void *arg, struct str data, bool is_error)
 {
     struct run *run = arg;
-    size_t keep;
+    const struct str end =
+        str_slice(data, data.len > TAIL_SIZE ? data.len - TAIL_SIZE : 0, data.len);
+    const size_t room = TAIL_SIZE - end.len;
+    const size_t keep = run->tail_len < room ? run->tail_len : room;
 
     (void)is_error;
-    if (data.len >= TAIL_SIZE) {
-        memcpy(run->tail, data.at + data.len - TAIL_SIZE, TAIL_SIZE);
-        run->tail_len = TAIL_SIZE;
-        return;
-    }
-    keep = run->tail_len + data.len > TAIL_SIZE ? TAIL_SIZE - data.len : run->tail_len;
     memmove(run->tail, run->tail + run->tail_len - keep, keep);
-    memcpy(run->tail + keep, data.at, data.len);
-    run->tail_len = keep + data.len;
+    memcpy(run->tail + keep, end.at, end.len);
+    run->tail_len = keep + end.len;
 }
 
 static struct str

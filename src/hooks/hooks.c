@@ -11,6 +11,7 @@
 struct under_way {
     struct hooks *hooks;
     struct hook_call *call;
+    bool is_command; /* else a URL */
     atomic_bool is_cancelled;
     struct under_way *next;
 };
@@ -77,11 +78,12 @@ make_call(void *arg)
     const struct hook_call *call = u->call;
     struct hook_verdict verdict = {0};
 
-    if (!is_cancelled(u) &&
-        strncmp(call->target, HOOK_COMMAND_PREFIX, strlen(HOOK_COMMAND_PREFIX)) == 0)
-        hook_command_run(u->hooks->commands_dir, call, is_cancelled, u, &verdict);
-    else if (!is_cancelled(u))
-        hook_url_call(call, is_cancelled, u, &verdict);
+    if (!is_cancelled(u)) {
+        if (u->is_command)
+            hook_command_run(u->hooks->commands_dir, call, is_cancelled, u, &verdict);
+        else
+            hook_url_call(call, is_cancelled, u, &verdict);
+    }
     leave(u);
     if (!is_cancelled(u)) {
         log_info("hook.called", "hook=%s attempt=%d target=%s outcome=%s", call->hook_id,
@@ -122,17 +124,16 @@ void
 hooks_call(struct hooks *h, struct hook_call *call)
 {
     struct under_way *u = mem_new(sizeof(*u));
-    const bool is_command =
-        strncmp(call->target, HOOK_COMMAND_PREFIX, strlen(HOOK_COMMAND_PREFIX)) == 0;
 
     u->hooks = h;
     u->call = call;
+    u->is_command = str_starts(str_of(call->target), STR(HOOK_COMMAND_PREFIX));
     if (!enter(h, u)) {
         hook_call_free(call);
         free(u);
         return;
     }
-    crew_post(is_command ? h->runners : h->callers, make_call, u);
+    crew_post(u->is_command ? h->runners : h->callers, make_call, u);
 }
 
 static void

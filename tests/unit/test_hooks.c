@@ -394,6 +394,7 @@ TEST(a_command_that_fails_leaves_its_last_words_and_what_is_none_is_not_run)
 
     world_init(&w);
     command(&w, "fails", "#!/bin/sh\necho start\necho 'no such table' >&2\nexit 3\n", 0755);
+    command(&w, "talks", "#!/bin/sh\nseq 100000\nexit 1\n", 0755);
     command(&w, "plain", "#!/bin/sh\n", 0644);
     command(&w, "open", "#!/bin/sh\n", 0777);
     command(&w, "text", "not a program", 0755);
@@ -402,6 +403,7 @@ TEST(a_command_that_fails_leaves_its_last_words_and_what_is_none_is_not_run)
     snprintf(path, sizeof(path), "%s/folder", w.dir);
     CHECK_EQ(mkdir(path, 0755), 0);
     run_command(&w, "fails", "exit code 3: start; no such table");
+    run_command(&w, "talks", "exit code 1: 99996; 99997; 99998; 99999; 100000");
     run_command(&w, "plain", "not executable");
     run_command(&w, "open", "everybody may write to it");
     run_command(&w, "text", "could not be run");
