@@ -34,8 +34,10 @@ find_command(const char *dir, const char *target, char path[static PATH_MAX], st
 
     if (!hook_command_name_is_valid(str_of(name)))
         return err_set(err, ERR_INVALID_PARAMETER, "it is no name of a command");
-    if (realpath(dir, whole) == NULL)
+    if (realpath(dir, whole) == NULL || stat(whole, &st) < 0)
         return err_errno(err, "there is no directory of hooks");
+    if ((st.st_mode & S_IWOTH) != 0)
+        return err_set(err, ERR_INVALID_PARAMETER, "everybody may write to the directory of hooks");
     if (snprintf(path, PATH_MAX, "%s/%s", whole, name) >= PATH_MAX)
         return err_set(err, ERR_INVALID_PARAMETER, "the path of the directory is too long");
     if (lstat(path, &st) < 0)

@@ -410,6 +410,8 @@ TEST(a_command_that_fails_leaves_its_last_words_and_what_is_none_is_not_run)
     run_command(&w, "folder", "not a regular file");
     run_command(&w, "absent", "not in the directory of hooks");
     run_command(&w, "../x", "no name of a command");
+    CHECK_EQ(chmod(w.dir, 0777), 0);
+    run_command(&w, "fails", "everybody may write to the directory of hooks");
     world_done(&w);
 }
 
