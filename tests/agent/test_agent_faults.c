@@ -291,7 +291,6 @@ TEST(starts_that_hang_keep_nobody_from_stopping)
     end();
 }
 
-/* A deployment waits for this answer: there has to be one, also from a registry that gives none. */
 static int
 resolved_count(void)
 {
@@ -301,6 +300,7 @@ resolved_count(void)
     return count;
 }
 
+/* A deployment waits for this answer: there has to be one, also from a registry that gives none. */
 TEST(an_image_whose_registry_is_silent_is_given_up)
 {
     struct agent_resolve *ask = mem_new(sizeof(*ask));
