@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 
+PATIENCE_S = 120  # a Docker that hangs ends the measurement, and does not keep it
+
 
 class Engine(http.client.HTTPConnection):
     def __init__(self, path):
@@ -12,6 +14,7 @@ class Engine(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE_S)
         self.sock.connect(self.path)
 
     def call(self, method, path, body=None):
