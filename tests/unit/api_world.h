@@ -18,6 +18,9 @@
 #define WORLD_REGION "eu-west-1"
 #define WORLD_ACCOUNT "000000000000"
 #define WORLD_ARN "arn:aws:ecs:" WORLD_REGION ":" WORLD_ACCOUNT ":"
+#define WEB_DEFINITION                                                                              \
+    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1',"         \
+    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
 #define ECS_TARGET "AmazonEC2ContainerServiceV20141113."
 
 struct world {
@@ -341,4 +344,20 @@ world_wait(struct world *w, int64_t ms)
         world_step(w, &(struct event){.type = EVENT_CLOCK});
         world_settle(w);
     }
+}
+
+/* The cluster c and one definition: web. */
+UNUSED static void
+world_prepare(struct world *w)
+{
+    world_init(w);
+    world_call(w, "CreateCluster", "{'clusterName':'c'}");
+    world_call(w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
+}
+
+/* Item `at` of the list `key` of the last answer. */
+UNUSED static const struct json *
+world_item(const struct world *w, const char *key, size_t at)
+{
+    return json_at(json_get(w->answer, key), at);
 }

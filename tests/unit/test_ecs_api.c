@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "api_world.h"
 
-#define DEFINITION                                                                                 \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1',"          \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
 #define SERVICE(extra)                                                                             \
     "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':2" extra "}"
 
 static struct arena test_arena; /* each test is a process */
-
-static void
-prepare(struct world *w)
-{
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
-}
 
 /* ---- the door ---- */
 
@@ -155,7 +144,7 @@ TEST(a_service_is_created_with_its_deployment_and_becomes_stable)
     cleanup(world_done) struct world w;
     const struct json *s, *d;
 
-    prepare(&w);
+    world_prepare(&w);
     s = json_get(world_call(&w, "CreateService", SERVICE()), "service");
     CHECK_TEXT(text_at(s, "serviceArn"), WORLD_ARN "service/c/s");
     CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:1");
@@ -184,7 +173,7 @@ TEST(creating_a_service_again_is_idempotent_or_refused)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE());
     world_call(&w, "CreateService", SERVICE());
     CHECK_EQ(json_size(json_get(world_call(&w, "ListServices", "{'cluster':'c'}"), "serviceArns")), 1);
@@ -243,7 +232,7 @@ TEST(a_service_behind_a_load_balancer_drains_before_it_is_gone)
     cleanup(world_done) struct world w;
     const struct json *s;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService",
                SERVICE(",'healthCheckGracePeriodSeconds':9,'loadBalancers':[{'targetGroupArn':'%s',"
                        "'containerName':'app','containerPort':80}]"), prepare_target_group(&w));
@@ -318,7 +307,7 @@ TEST(a_bad_service_is_refused)
     };
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         world_refuse(&w, "CreateService", cases[i].input, cases[i].type, cases[i].message);
     CHECK_EQ(json_size(json_get(world_call(&w, "ListServices", "{'cluster':'c'}"), "serviceArns")), 0);
@@ -332,7 +321,7 @@ TEST(an_update_starts_a_deployment_only_for_a_real_change)
     cleanup(world_done) struct world w;
     const struct json *s;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE());
     world_wait(&w, 60000);
 #define UPDATE(members)                                                                            \
@@ -354,7 +343,7 @@ TEST(an_update_starts_a_deployment_only_for_a_real_change)
     world_wait(&w, 60000);
     CHECK_EQ(UPDATE(",'forceNewDeployment':true"), 2);
     world_wait(&w, 200000);
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     CHECK_EQ(UPDATE(",'taskDefinition':'web'"), 2);
     CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:2");
     CHECK_TEXT(text_at(json_at(json_get(s, "deployments"), 0), "status"), "PRIMARY");
@@ -371,14 +360,14 @@ TEST(service_deployments_tell_the_story_and_can_be_stopped)
     const struct json *a;
     char input[2048];
 
-    prepare(&w);
+    world_prepare(&w);
     a = json_get(world_call(&w, "CreateService", SERVICE()), "service");
     first = text_dup(text_at(a, "currentServiceDeployment"));
     snprintf(input, sizeof(input), "{'serviceDeploymentArn':'%s'}", first);
     world_refuse(&w, "StopServiceDeployment", input, "ConflictException", "no completed deployment");
     world_wait(&w, 60000);
     world_refuse(&w, "StopServiceDeployment", input, "ConflictException", "terminal state");
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     a = json_get(world_call(&w, "UpdateService",
                             "{'cluster':'c','service':'s','taskDefinition':'web'}"), "service");
     second = text_dup(text_at(a, "currentServiceDeployment"));
@@ -418,12 +407,12 @@ TEST(our_own_rollback_goes_back_once)
     cleanup(world_done) struct world w;
     const struct json *s;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE());
     world_wait(&w, 60000);
     world_refuse(&w, "UpdateService", "{'cluster':'c','service':'s','rollbackDeployment':true}",
                  "InvalidParameterException", "No completed deployment to roll back to.");
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web'}");
     world_wait(&w, 200000);
     s = json_get(world_call(&w, "UpdateService",
@@ -451,7 +440,7 @@ TEST(an_update_with_a_plan_changes_nothing)
     cleanup(world_done) struct world w;
     const struct json *plan, *s;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE());
     world_wait(&w, 60000);
     plan = json_get(world_call(&w, "UpdateService",
@@ -487,7 +476,7 @@ TEST(tasks_run_are_described_and_stop)
     cleanup_free char *arn = NULL;
     const struct json *a, *t;
 
-    prepare(&w);
+    world_prepare(&w);
     a = world_call(&w, "RunTask",
                    "{'cluster':'c','taskDefinition':'web','count':2,'startedBy':'me',"
                    "'overrides':{'containerOverrides':[{'name':'app','command':['sh']}]},"
@@ -530,7 +519,7 @@ TEST(a_bad_task_is_refused_and_one_without_a_place_is_a_failure)
     cleanup(world_done) struct world w;
     const struct json *a;
 
-    prepare(&w);
+    world_prepare(&w);
     world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':11}",
                  "InvalidParameterException", "less than or equal to 10");
     world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','group':'service:x'}",
@@ -558,7 +547,7 @@ TEST(what_is_made_for_another_machine_is_refused)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RegisterTaskDefinition",
                "{'family':'win','runtimePlatform':{'operatingSystemFamily':'WINDOWS_SERVER_2022_CORE'},"
                "'containerDefinitions':[{'name':'a','image':'i','memory':9}]}");
@@ -571,7 +560,7 @@ TEST(a_client_token_runs_its_tasks_once)
     cleanup(world_done) struct world w;
     cleanup_free char *arn = NULL;
 
-    prepare(&w);
+    world_prepare(&w);
     arn = text_dup(text_at(json_at(json_get(world_call(&w, "RunTask",
         "{'cluster':'c','taskDefinition':'web','clientToken':'t1'}"), "tasks"), 0), "taskArn"));
     CHECK_TEXT(text_at(json_at(json_get(world_call(&w, "RunTask",
@@ -589,7 +578,7 @@ TEST(tags_are_merged_removed_and_inherited)
     cleanup_free char *task = NULL;
     const struct json *a;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService",
                SERVICE(",'propagateTags':'SERVICE','enableECSManagedTags':true,'tags':[{'key':'a','value':'1'}]"));
     world_settle(&w);
@@ -621,7 +610,7 @@ TEST(the_instance_of_a_cluster_is_this_machine)
     cleanup_free char *arn = NULL;
     const struct json *a;
 
-    prepare(&w);
+    world_prepare(&w);
     arn = text_dup(json_cstr(json_at(json_get(world_call(&w, "ListContainerInstances",
         "{'cluster':'c'}"), "containerInstanceArns"), 0), ""));
     world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
@@ -640,7 +629,7 @@ TEST(what_belongs_to_another_region_is_not_seen)
     cleanup_free char *sd = NULL, *revision = NULL, *task = NULL;
     const struct json *s;
 
-    prepare(&w);
+    world_prepare(&w);
     s = json_get(world_call(&w, "CreateService", SERVICE()), "service");
     sd = text_dup(text_at(s, "currentServiceDeployment"));
     revision = text_dup(text_at(json_at(json_get(s, "currentServiceRevisions"), 0), "arn"));
@@ -671,7 +660,7 @@ TEST(an_empty_strategy_goes_back_to_the_launch_type)
     cleanup(world_done) struct world w;
     const struct json *s;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RegisterTaskDefinition",
                "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512','requiresCompatibilities':['FARGATE'],"
                "'containerDefinitions':[{'name':'app','image':'i'}]}");
@@ -701,8 +690,8 @@ TEST(an_arn_without_a_revision_is_the_newest_active_one)
     cleanup(world_done) struct world w;
     const struct json *a;
 
-    prepare(&w);
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_prepare(&w);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     a = json_get(world_call(&w, "DescribeTaskDefinition", "{'taskDefinition':'" WORLD_ARN "task-definition/web'}"),
                  "taskDefinition");
     CHECK_EQ(json_get_i64(a, "revision", 0), 2);
@@ -720,7 +709,7 @@ TEST(a_service_scaled_to_zero_can_be_deleted_at_once)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE());
     world_wait(&w, 60000);
     world_call(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':0}");
@@ -736,7 +725,7 @@ TEST(the_tags_of_a_service_task_are_the_same_by_both_ways)
     cleanup_free char *task = NULL;
     const struct json *a;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateService", SERVICE(",'propagateTags':'SERVICE','tags':[{'key':'a','value':'1'}]"));
     world_settle(&w);
     task = text_dup(json_cstr(json_at(json_get(world_call(&w, "ListTasks", "{'cluster':'c'}"), "taskArns"), 0), ""));
@@ -752,7 +741,7 @@ TEST(a_fargate_task_shows_the_platform_it_runs_on)
     cleanup(world_done) struct world w;
     const struct json *t;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RegisterTaskDefinition",
                "{'family':'far','networkMode':'awsvpc','cpu':'256','memory':'512',"
                "'containerDefinitions':[{'name':'app','image':'i'}]}");
@@ -767,7 +756,7 @@ TEST(overrides_are_checked_like_definitions)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':["
                  "{'name':'app','environment':[{'name':'A=B','value':'x'}]}]}}", "InvalidParameterException", "Environment");
     world_refuse(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','overrides':{'containerOverrides':["
@@ -866,7 +855,7 @@ TEST(no_order_of_requests_breaks_a_promise)
         struct rng dice;
 
         rng_seed(&dice, seed);
-        prepare(&w);
+        world_prepare(&w);
         for (int step = 0; step < 150; step++) {
             taken += monkey_move(&w, &dice);
             if (rng_below(&dice, 10) == 0)

@@ -2,18 +2,6 @@
 /* Task definitions through the API: what is refused, the normal form, the lists. */
 #include "api_world.h"
 
-#define DEFINITION                                                                                 \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1',"          \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
-
-static void
-prepare(struct world *w)
-{
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
-}
-
 TEST(a_definition_is_normalised_and_can_be_registered_again)
 {
     static const char *const read_only[] = {"taskDefinitionArn", "revision", "status",
@@ -231,9 +219,9 @@ TEST(definitions_are_listed_in_order_and_deregistered)
     cleanup(world_done) struct world w;
     const struct json *a;
 
-    prepare(&w);
+    world_prepare(&w);
     for (int i = 0; i < 10; i++)
-        world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+        world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     world_call(&w, "RegisterTaskDefinition",
                "{'family':'web-2','containerDefinitions':[{'name':'a','image':'i','memory':9}]}");
     a = json_get(world_call(&w, "ListTaskDefinitions", "{}"), "taskDefinitionArns");

@@ -2,17 +2,6 @@
 /* What each operation refuses, by ECS's own error, and how its answers are cut into pages. */
 #include "api_expect.h"
 
-#define DEFINITION                                                                          \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1'," \
-    "'memory':16}]}"
-
-static void
-prepare(struct world *w)
-{
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
-}
 
 /* ---- errors ---- */
 
@@ -50,7 +39,7 @@ TEST(a_cluster_that_is_not_there_is_an_error_of_every_operation_in_one)
     cleanup(world_done) struct world w;
     char input[512];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateCluster", "{'clusterName':'gone'}");
     world_call(&w, "DeleteCluster", "{'cluster':'gone'}");
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -128,7 +117,7 @@ TEST(what_an_operation_can_not_take_is_refused_by_its_own_error)
     };
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         world_refuse(&w, cases[i].operation, cases[i].input, cases[i].type, cases[i].message);
 }
@@ -137,7 +126,7 @@ TEST(a_cluster_with_tasks_or_services_is_not_deleted)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
     world_refuse(&w, "DeleteCluster", "{'cluster':'c'}", "ClusterContainsTasksException",
                  "The Cluster cannot be deleted while Tasks are active.");
@@ -171,7 +160,7 @@ TEST(tags_are_refused_by_what_is_wrong_with_them)
     char input[8192];
     size_t n;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         snprintf(input, sizeof(input), "{'resourceArn':'%s','tags':[{'key':'k','value':'v'}]}",
                  cases[i].arn);
@@ -225,7 +214,7 @@ TEST(an_arn_of_another_cluster_is_not_looked_for_in_this_one)
     cleanup(world_done) struct world w;
     char input[512];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "CreateCluster", "{'clusterName':'d'}");
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         snprintf(input, sizeof(input), "{'cluster':'c',%s}", cases[i].members);
@@ -310,7 +299,7 @@ TEST(the_texts_that_deploy_tools_look_for)
     cleanup(world_done) struct world w;
     char task[NAME_SIZE];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RegisterTaskDefinition",
                "{'family':'vpc','networkMode':'awsvpc','containerDefinitions':[{'name':'app',"
                "'image':'i','memory':16}]}");
@@ -393,7 +382,7 @@ read_pages(struct world *w, const struct paged *p, int size)
 static void
 fill(struct world *w)
 {
-    prepare(w);
+    world_prepare(w);
     for (int i = 0; i < 109; i++) {
         world_call(w, "CreateCluster", "{'clusterName':'c%d'}", i);
         world_call(w, "RegisterTaskDefinition",

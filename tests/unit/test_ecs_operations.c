@@ -2,25 +2,6 @@
 /* Operations beside the deployments themselves: task protection, settings, definitions that go. */
 #include "api_world.h"
 
-#define DEFINITION                                                                          \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1'," \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
-
-static void
-prepare(struct world *w)
-{
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
-}
-
-/* Item `at` of the list `key` of the last answer. */
-static const struct json *
-item(const struct world *w, const char *key, size_t at)
-{
-    return json_at(json_get(w->answer, key), at);
-}
-
 static size_t
 count(const struct world *w, const char *key)
 {
@@ -48,7 +29,7 @@ service_task(struct world *w, int at)
 static void
 prepare_service(struct world *w)
 {
-    prepare(w);
+    world_prepare(w);
     world_call(w, "CreateService",
                "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':2}");
     world_wait(w, 60000);
@@ -64,23 +45,23 @@ TEST(a_task_of_a_service_is_protected_until_its_date)
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':true}", service_task(&w, 0));
     CHECK_EQ(count(&w, "failures"), 0);
-    CHECK_TEXT(text_at(item(&w, "protectedTasks", 0), "taskArn"), w.core->services->live->arn);
-    CHECK(json_get_bool(item(&w, "protectedTasks", 0), "protectionEnabled", false));
+    CHECK_TEXT(text_at(world_item(&w, "protectedTasks", 0), "taskArn"), w.core->services->live->arn);
+    CHECK(json_get_bool(world_item(&w, "protectedTasks", 0), "protectionEnabled", false));
     /* two hours, if nothing is said; seconds since the epoch */
-    CHECK_EQ(seconds_at(item(&w, "protectedTasks", 0), "expirationDate"),
+    CHECK_EQ(seconds_at(world_item(&w, "protectedTasks", 0), "expirationDate"),
              (from_ms + 7200001) / 1000);
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':true,'expiresInMinutes':2880}",
                w.core->services->live->arn);
-    CHECK_EQ(seconds_at(item(&w, "protectedTasks", 0), "expirationDate"),
+    CHECK_EQ(seconds_at(world_item(&w, "protectedTasks", 0), "expirationDate"),
              (w.now_ms + 2880LL * 60000) / 1000);
     world_call(&w, "GetTaskProtection", "{'cluster':'c'}");
     CHECK_EQ(count(&w, "protectedTasks"), 1);
     world_call(&w, "GetTaskProtection", "{'cluster':'c','tasks':['%s','%s']}", service_task(&w, 0),
                service_task(&w, 1));
     CHECK_EQ(count(&w, "protectedTasks"), 2);
-    CHECK(!json_get_bool(item(&w, "protectedTasks", 1), "protectionEnabled", true));
-    CHECK(json_get(item(&w, "protectedTasks", 1), "expirationDate") == NULL);
+    CHECK(!json_get_bool(world_item(&w, "protectedTasks", 1), "protectionEnabled", true));
+    CHECK(json_get(world_item(&w, "protectedTasks", 1), "expirationDate") == NULL);
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':true,'expiresInMinutes':1}",
                service_task(&w, 0));
@@ -104,11 +85,11 @@ TEST(a_protected_task_outlives_a_scale_in)
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':true}", id);
     CHECK_EQ(count(&w, "protectedTasks"), 0);
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"), "DEPLOYMENT_BLOCKED");
-    CHECK(json_get(item(&w, "failures", 0), "detail") != NULL);
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "reason"), "DEPLOYMENT_BLOCKED");
+    CHECK(json_get(world_item(&w, "failures", 0), "detail") != NULL);
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':false}", id);
-    CHECK(!json_get_bool(item(&w, "protectedTasks", 0), "protectionEnabled", true));
+    CHECK(!json_get_bool(world_item(&w, "protectedTasks", 0), "protectionEnabled", true));
     world_wait(&w, 60000);
     CHECK_EQ(core_counts(w.core, w.core->services, NULL).running, 0);
 }
@@ -128,19 +109,19 @@ TEST(protection_names_what_it_cannot_protect)
                "{'cluster':'c','tasks':['%s','gone','%s'],'protectionEnabled':true}", alone,
                service_task(&w, 0));
     CHECK_EQ(count(&w, "protectedTasks"), 1);
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "arn"), alone);
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
-    CHECK_TEXT(text_at(item(&w, "failures", 1), "arn"), WORLD_ARN "task/c/gone");
-    CHECK_TEXT(text_at(item(&w, "failures", 1), "reason"), "MISSING");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "arn"), alone);
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 1), "arn"), WORLD_ARN "task/c/gone");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 1), "reason"), "MISSING");
     world_call(&w, "GetTaskProtection", "{'cluster':'c','tasks':['%s','gone']}", alone);
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
-    CHECK_TEXT(text_at(item(&w, "failures", 1), "reason"), "MISSING");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 1), "reason"), "MISSING");
     CHECK_EQ(count(&w, "protectedTasks"), 0);
     world_call(&w, "StopTask", "{'cluster':'c','task':'%s'}", service_task(&w, 0));
     world_call(&w, "UpdateTaskProtection",
                "{'cluster':'c','tasks':['%s'],'protectionEnabled':true}",
                text_at(json_get(w.answer, "task"), "taskArn"));
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "reason"), "TASK_NOT_VALID");
 }
 
 TEST(bad_protection_requests_are_refused)
@@ -201,25 +182,25 @@ TEST(a_cluster_shows_what_is_asked_for)
                "'configuration':{'managedStorageConfiguration':{'kmsKeyId':'key'}},"
                "'capacityProviders':['FARGATE'],'serviceConnectDefaults':{'namespace':''}}");
     DESCRIBE("");
-    c = item(&w, "clusters", 0);
+    c = world_item(&w, "clusters", 0);
     CHECK_EQ(json_size(json_get(c, "tags")), 0);
     CHECK_EQ(json_size(json_get(c, "settings")), 0);
     CHECK_EQ(json_size(json_get(c, "statistics")), 0);
     CHECK(json_get(c, "configuration") == NULL && json_get(c, "attachments") == NULL);
     CHECK_EQ(json_size(json_get(c, "capacityProviders")), 1);
     DESCRIBE("'ATTACHMENTS'");
-    c = item(&w, "clusters", 0);
+    c = world_item(&w, "clusters", 0);
     CHECK_EQ(json_type(json_get(c, "attachments")), JSON_ARRAY);
     CHECK_EQ(json_size(json_get(c, "tags")), 0);
     DESCRIBE("'CONFIGURATIONS'");
-    c = json_get(item(&w, "clusters", 0), "configuration");
+    c = json_get(world_item(&w, "clusters", 0), "configuration");
     CHECK_TEXT(text_at(json_get(c, "managedStorageConfiguration"), "kmsKeyId"), "key");
     DESCRIBE("'SETTINGS'");
-    c = json_at(json_get(item(&w, "clusters", 0), "settings"), 0);
+    c = json_at(json_get(world_item(&w, "clusters", 0), "settings"), 0);
     CHECK_TEXT(text_at(c, "name"), "containerInsights");
     CHECK_TEXT(text_at(c, "value"), "disabled");
     DESCRIBE("'TAGS'");
-    CHECK_TEXT(text_at(json_at(json_get(item(&w, "clusters", 0), "tags"), 0), "value"), "v");
+    CHECK_TEXT(text_at(json_at(json_get(world_item(&w, "clusters", 0), "tags"), 0), "value"), "v");
     world_refuse(&w, "DescribeClusters", "{'include':['EVERYTHING']}", "InvalidParameterException",
                  "ATTACHMENTS, CONFIGURATIONS, SETTINGS, STATISTICS, TAGS");
 }
@@ -228,7 +209,7 @@ TEST(a_cluster_shows_what_is_asked_for)
 static const char *
 statistic(const struct world *w, const char *name)
 {
-    const struct json *list = json_get(item(w, "clusters", 0), "statistics");
+    const struct json *list = json_get(world_item(w, "clusters", 0), "statistics");
 
     for (size_t i = 0; i < json_size(list); i++) {
         if (strcmp(text_at(json_at(list, i), "name"), name) == 0)
@@ -290,7 +271,7 @@ TEST(the_statistics_of_a_cluster_tell_launch_types_apart)
     CHECK_TEXT(statistic(&w, "activeFargateServiceCount"), "1");
     CHECK_TEXT(statistic(&w, "drainingEC2ServiceCount"), "0");
     CHECK_TEXT(statistic(&w, "drainingFargateServiceCount"), "0");
-    CHECK_EQ(json_size(json_get(item(&w, "clusters", 0), "statistics")), 8);
+    CHECK_EQ(json_size(json_get(world_item(&w, "clusters", 0), "statistics")), 8);
     world_call(
         &w, "CreateService",
         "{'cluster':'c','serviceName':'l','taskDefinition':'web','desiredCount':1,"
@@ -333,7 +314,7 @@ TEST(a_cluster_is_updated_member_by_member)
     CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "enabled");
     world_call(&w, "UpdateCluster", "{'cluster':'c'}");
     DESCRIBE("'SETTINGS','CONFIGURATIONS'");
-    c = item(&w, "clusters", 0);
+    c = world_item(&w, "clusters", 0);
     CHECK_TEXT(text_at(json_at(json_get(c, "settings"), 0), "value"), "enabled");
     CHECK(json_get(c, "configuration") != NULL);
 }
@@ -377,7 +358,7 @@ TEST(a_bad_update_of_a_cluster_is_refused)
     };
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         world_refuse(&w, cases[i].operation, cases[i].input, cases[i].type, cases[i].message);
     world_call(&w, "DeleteCluster", "{'cluster':'c'}");
@@ -393,23 +374,23 @@ TEST(a_definition_is_deleted_once_nobody_uses_it)
     const struct json *td;
 
     prepare_service(&w);
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     world_call(&w, "DeleteTaskDefinitions",
                "{'taskDefinitions':['web:1','web:7','" WORLD_ARN "task-definition/none:1']}");
     CHECK_EQ(count(&w, "taskDefinitions"), 0);
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "arn"), WORLD_ARN "task-definition/web:1");
-    CHECK_TEXT(text_at(item(&w, "failures", 0), "reason"),
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "arn"), WORLD_ARN "task-definition/web:1");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 0), "reason"),
                "The specified task definition is still in ACTIVE status. Please deregister the "
                "target and try again.");
-    CHECK_TEXT(text_at(item(&w, "failures", 1), "arn"), WORLD_ARN "task-definition/web:7");
-    CHECK_TEXT(text_at(item(&w, "failures", 1), "reason"),
+    CHECK_TEXT(text_at(world_item(&w, "failures", 1), "arn"), WORLD_ARN "task-definition/web:7");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 1), "reason"),
                "The specified task definition does not exist.");
-    CHECK_TEXT(text_at(item(&w, "failures", 2), "arn"), WORLD_ARN "task-definition/none:1");
+    CHECK_TEXT(text_at(world_item(&w, "failures", 2), "arn"), WORLD_ARN "task-definition/none:1");
     world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'web:1'}");
     world_call(&w, "DeregisterTaskDefinition", "{'taskDefinition':'web:2'}");
     world_call(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web:1','web:2']}");
     CHECK_EQ(count(&w, "failures"), 0);
-    td = item(&w, "taskDefinitions", 0);
+    td = world_item(&w, "taskDefinitions", 0);
     CHECK_TEXT(text_at(td, "status"), "DELETE_IN_PROGRESS");
     CHECK(seconds_at(td, "deleteRequestedAt") > 0);
     world_call(&w, "DeleteTaskDefinitions", "{'taskDefinitions':['web:1']}"); /* again: the same */
@@ -426,7 +407,7 @@ TEST(a_definition_is_deleted_once_nobody_uses_it)
     CHECK_EQ(count(&w, "families"), 1);
     world_wait(&w, 15000);
     world_call(&w, "ListTaskDefinitions", "{'status':'DELETE_IN_PROGRESS'}"); /* of the service */
-    CHECK_TEXT(json_cstr(item(&w, "taskDefinitionArns", 0), ""), WORLD_ARN "task-definition/web:1");
+    CHECK_TEXT(json_cstr(world_item(&w, "taskDefinitionArns", 0), ""), WORLD_ARN "task-definition/web:1");
     CHECK_EQ(count(&w, "taskDefinitionArns"), 1);
     world_refuse(&w, "DescribeTaskDefinition", "{'taskDefinition':'web:2'}", "ClientException",
                  "Unable to describe task definition.");
@@ -438,9 +419,9 @@ TEST(a_definition_is_deleted_once_nobody_uses_it)
     world_refuse(&w, "DescribeTaskDefinition", "{'taskDefinition':'web:1'}", "ClientException",
                  "Unable to describe task definition.");
     world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s']}", w.core->tasks->id);
-    CHECK_TEXT(text_at(item(&w, "tasks", 0), "taskDefinitionArn"),
+    CHECK_TEXT(text_at(world_item(&w, "tasks", 0), "taskDefinitionArn"),
                WORLD_ARN "task-definition/web:1");
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     CHECK_EQ(json_get_i64(json_get(w.answer, "taskDefinition"), "revision", 0),
              3); /* never again 1 */
 }
@@ -449,7 +430,7 @@ TEST(bad_deletions_of_definitions_are_refused)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_refuse(&w, "DeleteTaskDefinitions", "{}", "InvalidParameterException",
                  "'taskDefinitions'");
     world_refuse(&w, "DeleteTaskDefinitions", "{'taskDefinitions':[]}", "InvalidParameterException",
@@ -479,8 +460,8 @@ effective(struct world *w, const char *principal, const char *name)
     world_call(w, "ListAccountSettings",
                "{'name':'%s','effectiveSettings':true,'principalArn':'%s'}", name, principal);
     CHECK_EQ(count(w, "settings"), 1);
-    CHECK_TEXT(text_at(item(w, "settings", 0), "principalArn"), principal);
-    return text_at(item(w, "settings", 0), "value");
+    CHECK_TEXT(text_at(world_item(w, "settings", 0), "principalArn"), principal);
+    return text_at(world_item(w, "settings", 0), "value");
 }
 
 TEST(account_settings_are_put_shown_and_deleted)
@@ -507,8 +488,8 @@ TEST(account_settings_are_put_shown_and_deleted)
     CHECK_TEXT(text_at(json_get(w.answer, "setting"), "principalArn"), ROOT);
     world_call(&w, "ListAccountSettings", "{}");
     CHECK_EQ(count(&w, "settings"), 2);
-    CHECK_TEXT(text_at(item(&w, "settings", 0), "name"), "awsvpcTrunking");
-    CHECK_TEXT(text_at(item(&w, "settings", 1), "name"), "fargateFIPSMode");
+    CHECK_TEXT(text_at(world_item(&w, "settings", 0), "name"), "awsvpcTrunking");
+    CHECK_TEXT(text_at(world_item(&w, "settings", 1), "name"), "fargateFIPSMode");
     world_call(&w, "ListAccountSettings", "{'principalArn':'" USER "'}");
     CHECK_EQ(count(&w, "settings"), 1);
     world_call(&w, "ListAccountSettings", "{'name':'fargateFIPSMode','value':'disabled'}");
@@ -555,7 +536,7 @@ TEST(every_account_setting_has_a_value_and_takes_its_own_ones)
     CHECK_EQ(count(&w, "settings"), 1);
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
         CHECK_TEXT(effective(&w, ROOT, all[i].name), all[i].fallback);
-        CHECK_TEXT(text_at(item(&w, "settings", 0), "type"),
+        CHECK_TEXT(text_at(world_item(&w, "settings", 0), "type"),
                    all[i].value == NULL ? "aws_managed" : "user");
         snprintf(input, sizeof(input), "{'name':'%s','value':'perhaps'}", all[i].name);
         world_refuse(&w, "PutAccountSetting", input, "InvalidParameterException",
@@ -656,11 +637,11 @@ TEST(a_token_answers_with_the_same_tasks_in_the_same_order)
     cleanup(world_done) struct world w;
     char first[3][ARN_SIZE];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RunTask",
                "{'cluster':'c','taskDefinition':'web','count':3,'clientToken':'!~'}");
     for (size_t i = 0; i < 3; i++)
-        text_copy(first[i], ARN_SIZE, str_of(text_at(item(&w, "tasks", i), "taskArn")));
+        text_copy(first[i], ARN_SIZE, str_of(text_at(world_item(&w, "tasks", i), "taskArn")));
     world_settle(&w);
     /* whichever way the cluster is named; and later than the tasks */
     world_call(&w, "RunTask",
@@ -669,13 +650,13 @@ TEST(a_token_answers_with_the_same_tasks_in_the_same_order)
     CHECK_EQ(count(&w, "tasks"), 3);
     CHECK_EQ(count(&w, "failures"), 0);
     for (size_t i = 0; i < 3; i++)
-        CHECK_TEXT(text_at(item(&w, "tasks", i), "taskArn"), first[i]);
-    CHECK_TEXT(text_at(item(&w, "tasks", 0), "lastStatus"), "RUNNING");
+        CHECK_TEXT(text_at(world_item(&w, "tasks", i), "taskArn"), first[i]);
+    CHECK_TEXT(text_at(world_item(&w, "tasks", 0), "lastStatus"), "RUNNING");
     world_call(&w, "StopTask", "{'cluster':'c','task':'%s'}", first[1]);
     world_settle(&w);
     world_call(&w, "RunTask",
                "{'cluster':'c','taskDefinition':'web','count':3,'clientToken':'!~'}");
-    CHECK_TEXT(text_at(item(&w, "tasks", 1), "lastStatus"), "STOPPED"); /* not run again */
+    CHECK_TEXT(text_at(world_item(&w, "tasks", 1), "lastStatus"), "STOPPED"); /* not run again */
     world_call(&w, "ListTasks", "{'cluster':'c'}");
     CHECK_EQ(count(&w, "taskArns"), 2);
 }
@@ -692,17 +673,17 @@ TEST(a_token_with_other_parameters_is_a_conflict)
     cleanup(world_done) struct world w;
     char ids[2][ARN_SIZE];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web','count':2,'clientToken':'t'}");
     for (size_t i = 0; i < 2; i++)
         text_copy(ids[i], ARN_SIZE,
-                  str_of(strrchr(text_at(item(&w, "tasks", i), "taskArn"), '/') + 1));
+                  str_of(strrchr(text_at(world_item(&w, "tasks", i), "taskArn"), '/') + 1));
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         world_refuse(&w, "RunTask", others[i], "ConflictException",
                      "The client token was used before with other parameters.");
         CHECK_EQ(count(&w, "resourceIds"), 2);
-        CHECK_TEXT(json_cstr(item(&w, "resourceIds", 0), ""), ids[0]);
-        CHECK_TEXT(json_cstr(item(&w, "resourceIds", 1), ""), ids[1]);
+        CHECK_TEXT(json_cstr(world_item(&w, "resourceIds", 0), ""), ids[0]);
+        CHECK_TEXT(json_cstr(world_item(&w, "resourceIds", 1), ""), ids[1]);
     }
     CHECK_EQ(w.core->created_count, 2);
     world_call(&w, "CreateCluster", "{'clusterName':'d'}"); /* a token is a cluster's own */
@@ -809,14 +790,14 @@ TEST(a_stopped_task_keeps_why_it_ended)
     struct ef_target_change change = {0};
     char id[ID_SIZE];
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(
         &w, "CreateService",
         "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
         "'loadBalancers':[{'targetGroupArn':'%s','containerName':'app','containerPort':80}]}",
         prepare_target_group(&w));
     world_wait(&w, 5000);
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web:2'}");
     world_wait(&w, 5000);
     text_copy(id, sizeof(id), str_of(w.core->services->live->id));
@@ -836,9 +817,9 @@ TEST(a_stopped_task_keeps_why_it_ended)
     report_stopped(&w, t, 137, "app: 2026-01-02T03:04:05Z exit 1: refused\n");
     world_settle(&w);
     world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s']}", id);
-    CHECK(json_get(item(&w, "tasks", 0), "postmortem") == NULL); /* only who asks gets it */
+    CHECK(json_get(world_item(&w, "tasks", 0), "postmortem") == NULL); /* only who asks gets it */
     world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s'],'include':['POSTMORTEM']}", id);
-    task = item(&w, "tasks", 0);
+    task = world_item(&w, "tasks", 0);
     CHECK_TEXT(text_at(json_at(json_get(task, "containers"), 0), "reason"),
                "OutOfMemoryError: Container killed due to memory usage");
     post = json_get(task, "postmortem");
@@ -864,14 +845,14 @@ TEST(a_task_without_a_service_has_no_revision_before)
     const struct json *post;
     cleanup(strbuf_done) struct strbuf log = {0};
 
-    prepare(&w);
+    world_prepare(&w);
     world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
     while (log.len < 10000)
         strbuf_add_cstr(&log, "app: a long story\n");
     report_stopped(&w, w.core->tasks, 1, strbuf_cstr(&log));
     world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s'],'include':['POSTMORTEM']}",
                w.core->tasks->id);
-    post = json_get(item(&w, "tasks", 0), "postmortem");
+    post = json_get(world_item(&w, "tasks", 0), "postmortem");
     CHECK_EQ(json_size(json_get(post, "targets")), 0);
     CHECK(json_get(post, "previousTaskDefinitionArn") == NULL);
     CHECK_EQ(strlen(text_at(post, "healthLog")), 4096); /* the rest is left out */

@@ -3,9 +3,6 @@
  * answered.  tests/trace tells how the core decides. */
 #include "api_world.h"
 
-#define DEFINITION                                                                                 \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1',"          \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
 #define BLUE_GREEN "'deploymentConfiguration':{'strategy':'BLUE_GREEN','bakeTimeInMinutes':5"
 
 struct names { /* ARNs */
@@ -47,9 +44,7 @@ add_listener(struct world *w, int port, const struct names *n, char arn[static A
 static void
 prepare(struct world *w, struct names *n)
 {
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_prepare(w);
     query(w, 200,
           "Action=CreateLoadBalancer&Version=2015-12-01&Name=lb&Subnets.member.1=subnet-a"
           "&Subnets.member.2=subnet-b");

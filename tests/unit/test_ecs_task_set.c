@@ -3,9 +3,6 @@
  * way. tests/trace tells how the core keeps each set at its size. */
 #include "api_world.h"
 
-#define DEFINITION                                                                          \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1'," \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
 #define EXTERNAL "'deploymentController':{'type':'EXTERNAL'}"
 #define SET "'cluster':'c','service':'s'"
 #define NEW_SET SET ",'taskDefinition':'web'"
@@ -22,9 +19,7 @@ int_at(const struct json *o, const char *key)
 static void
 prepare(struct world *w)
 {
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_prepare(w);
     world_call(w, "CreateService",
                "{'cluster':'c','serviceName':'s','desiredCount':3," EXTERNAL "}");
 }
@@ -530,7 +525,7 @@ TEST(a_deployer_goes_from_blue_to_green)
     CHECK_TEXT(text_at(s, "launchType"), "EC2");
     CHECK_TEXT(text_at(json_at(json_get(s, "loadBalancers"), 0), "targetGroupArn"), blue_group);
     CHECK_EQ(int_at(s, "runningCount"), 3);
-    world_call(&w, "RegisterTaskDefinition", "%s", DEFINITION);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
     green = create(&w, IN_GROUP(green_group));
     world_settle(&w);
     CHECK_TEXT(text_at(shown(&w, green), "stabilityStatus"), "STEADY_STATE");

@@ -2,32 +2,13 @@
 /* What is said of deployments and services that do not get where they were told to. */
 #include "api_world.h"
 
-#define DEFINITION                                                                          \
-    "{'family':'web','containerDefinitions':[{'name':'app','image':'localhost:4566/web:1'," \
-    "'memory':64,'portMappings':[{'containerPort':80}]}]}"
-
-static void
-prepare(struct world *w)
-{
-    world_init(w);
-    world_call(w, "CreateCluster", "{'clusterName':'c'}");
-    world_call(w, "RegisterTaskDefinition", "%s", DEFINITION);
-}
-
-/* Item `at` of the list `key` of the last answer. */
-static const struct json *
-item(const struct world *w, const char *key, size_t at)
-{
-    return json_at(json_get(w->answer, key), at);
-}
-
 /* ---- why nothing runs ---- */
 
 static const struct json *
 wait_of(struct world *w)
 {
     world_call(w, "DescribeServices", "{'cluster':'c','services':['s'],'include':['WAIT']}");
-    return json_get(item(w, "services", 0), "wait");
+    return json_get(world_item(w, "services", 0), "wait");
 }
 
 TEST(a_service_says_what_it_waits_for_if_it_is_asked)
@@ -35,7 +16,7 @@ TEST(a_service_says_what_it_waits_for_if_it_is_asked)
     cleanup(world_done) struct world w;
     const struct json *wait;
 
-    prepare(&w);
+    world_prepare(&w);
     w.tasks_crash = true;
     world_call(&w, "CreateService",
                "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':2}");
@@ -48,7 +29,7 @@ TEST(a_service_says_what_it_waits_for_if_it_is_asked)
     CHECK_EQ((int64_t)(json_f64(json_get(wait, "nextTryAt"), 0) * 1000 + 0.5),
              w.core->services->launches.after_ms);
     world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}");
-    CHECK(json_get(item(&w, "services", 0), "wait") == NULL); /* only who asks gets it */
+    CHECK(json_get(world_item(&w, "services", 0), "wait") == NULL); /* only who asks gets it */
     w.tasks_crash = false;
     world_wait(&w, 60000);
     CHECK(wait_of(&w) == NULL);
@@ -62,7 +43,7 @@ TEST(an_option_that_is_none_is_refused_by_every_door)
                                       "99999999999999999999"};
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         cleanup_free char *input = text_format(
             "{'cluster':'c','serviceName':'t','taskDefinition':'web','desiredCount':0,"
@@ -109,7 +90,7 @@ TEST(an_option_that_is_mistyped_is_refused_not_kept)
                                            "NARU:probationSeconds", "naru:probationSeconds "};
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     for (size_t i = 0; i < ARRAY_COUNT(mistyped); i++) {
         cleanup_free char *input = text_format(
             "{'cluster':'c','serviceName':'t','taskDefinition':'web','desiredCount':0,"
@@ -152,7 +133,7 @@ TEST(a_probation_has_limits_of_its_own)
 {
     cleanup(world_done) struct world w;
 
-    prepare(&w);
+    world_prepare(&w);
     world_refuse(&w, "CreateService",
                  "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':0,"
                  "'tags':[{'key':'naru:probationSeconds','value':'86401'}]}",
@@ -171,19 +152,19 @@ TEST(a_deployment_that_gets_nowhere_says_so)
     cleanup(world_done) struct world w;
     const struct json *deployment;
 
-    prepare(&w);
+    world_prepare(&w);
     w.tasks_crash = true;
     world_call(&w, "CreateService",
                "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
                "'tags':[{'key':'naru:progressDeadlineSeconds','value':'30'}]}");
     world_wait(&w, 40000);
     world_call(&w, "DescribeServices", "{'cluster':'c','services':['s']}");
-    deployment = json_at(json_get(item(&w, "services", 0), "deployments"), 0);
+    deployment = json_at(json_get(world_item(&w, "services", 0), "deployments"), 0);
     CHECK_TEXT(text_at(deployment, "rolloutState"), "FAILED");
     CHECK(strstr(text_at(deployment, "rolloutStateReason"), "progress deadline exceeded") != NULL);
     world_call(&w, "DescribeServiceDeployments", "{'serviceDeploymentArns':['%s']}",
                w.core->services->history->arn);
-    CHECK_TEXT(text_at(item(&w, "serviceDeployments", 0), "status"), "STOPPED");
-    CHECK_TEXT(text_at(item(&w, "serviceDeployments", 0), "statusReason"),
+    CHECK_TEXT(text_at(world_item(&w, "serviceDeployments", 0), "status"), "STOPPED");
+    CHECK_TEXT(text_at(world_item(&w, "serviceDeployments", 0), "statusReason"),
                "Service deployment stopped because no more of its tasks became healthy for 30 seconds.");
 }
