@@ -41,6 +41,8 @@ struct moves {
     struct service *service;
     char started[SAID_TASKS_MAX][ID_SIZE], stopped[SAID_TASKS_MAX][ID_SIZE];
     int started_count, stopped_count, pending_stopped_count, unhealthy_replaced;
+    /* Those went to, or went from, that zone to even the zones out; empty: for another reason. */
+    char started_zone[ATTRIBUTE_NAME_MAX + 1], stopped_zone[ATTRIBUTE_NAME_MAX + 1];
     struct {
         char arn[ARN_SIZE];
         int registered, deregistered;

@@ -10,6 +10,7 @@
 #include "core/said.h"
 #include "core/task_lifecycle.h"
 #include "core/traffic_shift.h"
+#include "core/zone_balance.h"
 
 /* ---- what there is ---- */
 
@@ -259,7 +260,7 @@ moves_take_out(struct core *core, struct scene *sc, struct task *t)
 
     snprintf(reason, sizeof(reason), "Scaling activity initiated by (%s %s)", deployment_word(d),
              t->deployment_id);
-    if (t->is_moving && t->instance != NULL && t->instance->status == INSTANCE_ACTIVE)
+    if (zones_moves_away(t))
         snprintf(reason, sizeof(reason),
                  "Availability-zone rebalancing initiated by (deployment %s)", t->deployment_id);
     if (t->is_unhealthy_marked)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "core/zone_balance.h"
 
 #define COMPLAINT_AGAIN_MS (6LL * 3600 * 1000)
 
@@ -53,6 +54,19 @@ said_no_complaint(struct core *core, struct service *s)
     core_touch_service(core, s);
 }
 
+/* What is said of a zone is not said of the tasks of another, nor of more than so many. */
+static void
+begin_list(struct core *core, struct moves *m, int count, char *zone, struct str new_zone)
+{
+    struct service *s = m->service;
+
+    /* ECS launches at most ten a call, too */
+    if (count == SAID_TASKS_MAX || (count > 0 && !str_equal(str_of(zone), new_zone)))
+        said_flush(core);
+    m->service = s;
+    text_copy(zone, sizeof(m->started_zone), new_zone);
+}
+
 /* The gathered moves of the task's service.  Of a standalone task nothing is said: the scheduler
  * neither starts nor stops it, and it has no targets. */
 static struct moves *
@@ -72,10 +86,7 @@ said_started(struct core *core, struct task *t, bool replaces_unhealthy)
 {
     struct moves *m = moves_of(core, t);
 
-    if (m->started_count == SAID_TASKS_MAX) { /* ECS launches at most ten a call, too */
-        said_flush(core);
-        m->service = t->service;
-    }
+    begin_list(core, m, m->started_count, m->started_zone, zones_evened_by_start(t));
     text_copy(m->started[m->started_count++], ID_SIZE, str_of(t->id));
     m->unhealthy_replaced += replaces_unhealthy;
 }
@@ -89,10 +100,7 @@ said_stopped(struct core *core, struct task *t, bool was_running)
         m->pending_stopped_count++;
         return;
     }
-    if (m->stopped_count == SAID_TASKS_MAX) {
-        said_flush(core);
-        m->service = t->service;
-    }
+    begin_list(core, m, m->stopped_count, m->stopped_zone, zones_evened_by_stop(t));
     text_copy(m->stopped[m->stopped_count++], ID_SIZE, str_of(t->id));
 }
 
@@ -156,7 +164,10 @@ say_started(struct core *core, struct moves *m)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    strbuf_addf(&text, "(service %s) has started %d tasks:", m->service->name, m->started_count);
+    strbuf_addf(&text, "(service %s) has started %d tasks", m->service->name, m->started_count);
+    if (m->started_zone[0] != '\0')
+        strbuf_addf(&text, " in %s to AZ Rebalance", m->started_zone);
+    strbuf_add_char(&text, ':');
     add_task_list(&text, m->started, m->started_count);
     if (m->unhealthy_replaced > 0)
         strbuf_addf(&text, " Amazon ECS replaced %d tasks due to an unhealthy status.",
@@ -169,8 +180,11 @@ say_stopped(struct core *core, struct moves *m)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    strbuf_addf(&text, "(service %s) has stopped %d running tasks:", m->service->name,
+    strbuf_addf(&text, "(service %s) has stopped %d running tasks", m->service->name,
                 m->stopped_count);
+    if (m->stopped_zone[0] != '\0')
+        strbuf_addf(&text, " in %s due to AZ rebalancing", m->stopped_zone);
+    strbuf_add_char(&text, ':');
     add_task_list(&text, m->stopped, m->stopped_count);
     said_event(core, m->service, "%s", strbuf_cstr(&text));
 }

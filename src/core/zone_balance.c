@@ -31,12 +31,20 @@ zones_can_balance(const struct placement_rules *rules, enum launch_type launch_t
             (first->kind == SPREAD_ATTRIBUTE && strcmp(first->attribute, ZONE_ATTRIBUTE) == 0));
 }
 
-static struct zone *
-zone_of(struct zones *z, const struct container_instance *i)
+static struct str
+name_of(const struct container_instance *i)
 {
     struct str name = {0};
 
     (void)container_instance_attribute(i, STR(ZONE_ATTRIBUTE), &name);
+    return name;
+}
+
+static struct zone *
+zone_of(struct zones *z, const struct container_instance *i)
+{
+    const struct str name = name_of(i);
+
     for (int k = 0; k < z->count; k++) {
         if (str_equal(z->at[k].name, name))
             return &z->at[k];
@@ -115,10 +123,15 @@ are_uneven(const struct zones *z)
 }
 
 static void
-say(struct core *core, struct service *s, const struct zones *z, bool is_balanced)
+say(struct core *core, struct service *s, const struct zones *z, bool is_over)
 {
+    const bool is_balanced = is_over && !are_uneven(z);
     cleanup(strbuf_done) struct strbuf text = {0};
 
+    if (is_over && !is_balanced) { /* nothing more can be done */
+        said_event(core, s, "(service %s) stopped AZ Rebalancing.", s->name);
+        return;
+    }
     strbuf_addf(&text, "(service %s) is %sAZ balanced with", s->name, is_balanced ? "" : "not ");
     for (int k = 0; k < z->count; k++)
         strbuf_addf(&text, "%s %d tasks in " STR_FMT, k == 0 ? "" : ",", z->at[k].tasks,
@@ -135,6 +148,29 @@ find_moving(const struct service *s)
             return t;
     }
     return NULL;
+}
+
+struct str
+zones_evened_by_start(const struct task *t)
+{
+    const struct task *moving = find_moving(t->service);
+    const struct str zone = t->instance == NULL ? (struct str){0} : name_of(t->instance);
+
+    return moving == NULL || moving->instance == NULL || str_equal(zone, name_of(moving->instance))
+               ? (struct str){0}
+               : zone;
+}
+
+struct str
+zones_evened_by_stop(const struct task *t)
+{
+    return zones_moves_away(t) && !t->is_unhealthy_marked ? name_of(t->instance) : (struct str){0};
+}
+
+bool
+zones_moves_away(const struct task *t)
+{
+    return t->is_moving && t->instance != NULL && t->instance->status == INSTANCE_ACTIVE;
 }
 
 /* The one that would give way anyway if the service were scaled in, of the crowded zone. */
@@ -198,24 +234,26 @@ zones_balance(struct core *core, struct service *s)
     assert(td != NULL);
     look(core, s, p, td, &z);
     moving = find_moving(s);
-    zones_set_uneven(core, s, are_uneven(&z) || moving != NULL || s->is_unbalanced);
+    s->is_unbalanced |= moving != NULL; /* it was said before a restart */
     if (!find_imbalance(&z, &crowded, &starved) || !moves_may_launch(core, s, p) ||
         deployment_limits(s->desired_count, /* minimum_healthy_percent= */ 0, s->config.maximum_percent)
                 .total_max <= s->desired_count) {
         if (moving != NULL)
             mark(core, moving, false); /* there is no place for it any more */
-        if (s->is_unbalanced && moving == NULL)
-            say(core, s, &z, /* is_balanced= */ true);
-        s->is_unbalanced &= moving != NULL;
+        if (s->is_unbalanced)
+            say(core, s, &z, /* is_over= */ true);
+        s->is_unbalanced = false;
+        zones_set_uneven(core, s, are_uneven(&z));
         return;
     }
+    zones_set_uneven(core, s, true);
     if (moving != NULL)
         return;
     moving = choose(core, s, &z, crowded);
     if (moving == NULL)
         return;
     if (!s->is_unbalanced)
-        say(core, s, &z, /* is_balanced= */ false);
+        say(core, s, &z, /* is_over= */ false);
     s->is_unbalanced = true;
     mark(core, moving, true);
 }

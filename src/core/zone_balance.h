@@ -8,9 +8,14 @@
 
 /* Marks a task to be moved, or takes a mark back that has become pointless. */
 void zones_balance(struct core *core, struct service *s);
-/* Can the setting be ENABLED: REPLICA on instances by launch type, without a strategy or spread over
- * zones first, room above the desired count? */
 /* What place_changed() asks: is it worth while to look at the service again? */
 void zones_set_uneven(struct core *core, struct service *s, bool is_uneven);
+/* The zone to which the new task is to bring the services's tasks, or which the task that is stopped leaves
+ * for another's sake; empty: it is started, or stopped, for another reason. */
+struct str zones_evened_by_start(const struct task *t);
+struct str zones_evened_by_stop(const struct task *t);
+bool zones_moves_away(const struct task *t); /* and not because its instance drains */
+/* Can the setting be ENABLED: REPLICA on instances by launch type, without a strategy or spread over
+ * zones first, room above the desired count? */
 bool zones_can_balance(const struct placement_rules *rules, enum launch_type launch_type,
                        bool is_daemon, int maximum_percent);

@@ -58,9 +58,11 @@ TEST(tasks_move_to_a_starved_zone_one_after_the_other)
     CHECK(story_has_event(st, "is not AZ balanced with 4 tasks in a, 0 tasks in b. AZ Rebalancing in progress."));
     story_running(st, 5);
     CHECK_TRACE(st, "2000 running t5 | register t5\n");
+    CHECK(story_has_event(st, "has started 1 tasks in b to AZ Rebalance: (task "));
     story_healthy(st, 5); /* only now does one go, and then the next one comes */
     CHECK_TRACE(st, "2000 healthy t5 | deregister t4 start t6@b1\n");
     CHECK(strstr(story_task(st, 4)->stopped_reason, "Availability-zone rebalancing initiated by") != NULL);
+    CHECK(story_has_event(st, "has stopped 1 running tasks in a due to AZ rebalancing: (task "));
     story_running(st, 6);
     story_healthy(st, 6);
     CHECK_EQ(wanted_on(st, "b1"), 2);
@@ -133,6 +135,7 @@ TEST(a_move_that_lost_its_place_ends)
     strbuf_clear(&st->trace);
     story_status(st, "b1", INSTANCE_DRAINING);
     CHECK_TRACE(st, "2000 b1 DRAINING | start t7@h1 stop t6\n");
+    CHECK(story_has_event(st, "has started 1 tasks: (task "));
     story_stopped(st, 6, 0);
     story_running(st, 7);
     strbuf_clear(&st->trace);
@@ -145,6 +148,8 @@ TEST(a_move_that_lost_its_place_ends)
     story_clock(st);
     CHECK_EQ(wanted_on(st, "h1") + wanted_on(st, "h2"), 4);
     CHECK(strstr(strbuf_cstr(&st->trace), "start") == NULL);
+    CHECK(story_has_event(st, "stopped AZ Rebalancing.")); /* and not: is AZ balanced */
+    CHECK(!story_has_event(st, "is AZ balanced with"));
 }
 
 /* The other hosts are full, so nothing can take its place at all. */
@@ -166,6 +171,7 @@ TEST(a_mark_is_taken_back_when_the_other_zone_has_no_room_any_more)
     CHECK(any_is_moving(st)); /* it is remembered */
     story_stopped(st, 5, 1);
     CHECK(!any_is_moving(st));
+    CHECK(story_has_event(st, "stopped AZ Rebalancing."));
     strbuf_clear(&st->trace);
     story_machine(st, &starved, true);
     CHECK_TRACE(st, "0 b1 connects | start t6@b1\n");
