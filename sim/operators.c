@@ -446,6 +446,20 @@ update_service(struct world *w, struct sim_service *s, int version, int desired_
     world_step(w, &ev);
 }
 
+/* Any deployment that a rollback may restore: there is one. */
+static const char *
+draw_past(struct world *w, const struct service *s)
+{
+    const struct deployment *chosen = NULL;
+    int count = 0;
+
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (core_can_return_to(w->core, s, d) && between(w, 1, ++count) == 1)
+            chosen = d;
+    }
+    return chosen->id;
+}
+
 static void
 go_back(struct world *w, struct sim_service *s)
 {
@@ -456,7 +470,11 @@ go_back(struct world *w, struct sim_service *s)
         return; /* the door refuses */
     ev.service_rollback.service_arn = s->arn;
     ev.service_rollback.desired_count = chance(w, 2000) && !s->is_daemon ? draw_count(w, s) : -1;
-    world_trace(w, "operator rolls %s back", s->name);
+    if (chance(w, 4000))
+        ev.service_rollback.deployment_id = draw_past(w, now);
+    world_trace(w, "operator rolls %s back to %s", s->name,
+                ev.service_rollback.deployment_id != NULL ? ev.service_rollback.deployment_id
+                                                          : "the last one");
     world_step(w, &ev);
 }
 

@@ -48,8 +48,10 @@ def page():
             lines += ["", "Not built: " + ", ".join(rest) + "."]
         lines.append("")
     lines += ["## Extensions", "",
-              "ECS `UpdateService` takes one member more, **rollbackDeployment** (boolean): go back to the last completed deployment, by its",
-              "digests; with `desiredCount`, set that too. `naru aws ecs update-service --rollback-deployment` and `naru rollback` send it.", "",
+              "ECS `UpdateService` takes members more: **rollbackDeployment** (boolean): go back to the last completed deployment, by its",
+              "digests; with `desiredCount`, set that too. `naru aws ecs update-service --rollback-deployment` and `naru rollback` send it.",
+              "**rollbackTo** (string) goes back to any completed deployment that is kept, named by its task definition (`my-app:3`), its",
+              "service revision or its own id (`naru rollback --to`).", "",
               "With the member **plan** (a structure) the update is only foretold: nothing changes, and the answer has a member `plan` with every",
               "step, its time, the counts and the end (`naru plan`, `naru simulate`). Its members give the times to reckon with (else what the",
               "service's own tasks took lately) and a fault that befalls the new tasks.", "",

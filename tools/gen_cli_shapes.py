@@ -27,7 +27,7 @@ PAGES = {
 }
 
 # Members of our own: naru's, not Amazon's.
-OURS = {("ecs", "UpdateServiceRequest"): {"rollbackDeployment": "boolean"}}
+OURS = {("ecs", "UpdateServiceRequest"): {"rollbackDeployment": "boolean", "rollbackTo": "string"}}
 
 
 def option(name):

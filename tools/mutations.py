@@ -196,7 +196,11 @@ MUTATIONS = [
 
     # ---- rollback restores what ran (promise 4) ----
     ("a rollback takes any deployment", "find.c",
-     "if (d == p || d->rollout_state != ROLLOUT_COMPLETED ||\n", "if (d == p ||\n", "promise 4"),
+     "           deployment->rollout_state == ROLLOUT_COMPLETED &&\n", "", "promise 4"),
+    ("a rollback by name goes past the traffic", "find.c",
+     "    if (service->course.is_on)\n        return deployment == strategy_rollback_target(service);\n", "", "ecs.md 11, pain 5"),
+    ("a rollback by name takes the last one", "service_scheduler.c",
+     "ev->deployment_id == NULL ? core_rollback_target(core, s)", "true ? core_rollback_target(core, s)", "ecs.md 11, pain 5"),
     ("a second rollback goes forward again", "find.c",
      "if (p->rollout_state == ROLLOUT_COMPLETED && strcmp(d->id, p->id) > 0)", "if (false)", "promise 4"),
     ("what was restored and fails is rolled back again", "rollout.c",

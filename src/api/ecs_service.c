@@ -250,16 +250,82 @@ is_rolled_back(const struct service *s)
              newest->status == SD_ROLLBACK_SUCCESSFUL));
 }
 
-/* Ours, for `aws ecs update-service --rollback-deployment`: what is rolled back already stays so. */
+static bool
+is_meant(const struct deployment *d, const char *name)
+{
+    const struct revision *r = d->revision;
+    const char *family = strrchr(r->task_definition_arn, '/');
+
+    return strcmp(d->id, name) == 0 || strcmp(r->id, name) == 0 || strcmp(r->arn, name) == 0 ||
+           strcmp(r->task_definition_arn, name) == 0 ||
+           (family != NULL && strcmp(family + 1, name) == 0);
+}
+
+/* What could be named instead, the newest first, each once. */
+static bool
+refuse_target(struct request *rq, const struct service *s, const char *name, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf kept = {0};
+    char last[ARN_SIZE] = "";
+
+    for (const struct deployment *d = s->deployments; d != NULL && kept.len < REASON_SIZE / 2;
+         d = d->next) {
+        const char *arn = d->revision->task_definition_arn;
+        if (!core_can_return_to(rq->core, s, d) || strcmp(last, arn) == 0)
+            continue;
+        strbuf_addf(&kept, "%s%s", kept.len == 0 ? "" : ", ", strrchr(arn, '/') + 1);
+        text_copy(last, sizeof(last), str_of(arn));
+    }
+    return err_set(err, ERR_INVALID_PARAMETER,
+                   "No completed deployment of '%s' that this service can return to now. It can to: %s.",
+                   name, kept.len == 0 ? "none" : strbuf_cstr(&kept));
+}
+
+/* The deployment that `rollbackTo` names, the newest of several; *stays_out: it is the present one. */
+static bool
+find_target(struct request *rq, const struct service *s, const char **id_out, bool *stays_out,
+            struct err *err)
+{
+    const char *name = json_get_cstr(rq->input, "rollbackTo", NULL);
+    const struct deployment *p = service_primary(s);
+    const struct service_deployment *newest = service_current(s);
+
+    *id_out = NULL;
+    *stays_out = name == NULL && is_rolled_back(s);
+    if (*stays_out)
+        return true;
+    if (name == NULL)
+        return core_rollback_target(rq->core, s) != NULL ||
+               err_set(err, ERR_INVALID_PARAMETER, "No completed deployment to roll back to.");
+    *stays_out = p != NULL && is_meant(p, name) &&
+                 (p->is_rollback || p->rollout_state == ROLLOUT_COMPLETED);
+    if (*stays_out)
+        return true;
+    if (newest != NULL && newest->status == SD_ROLLBACK_IN_PROGRESS)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The service is being rolled back already. Wait for its end.");
+    for (const struct deployment *d = s->deployments; d != NULL && *id_out == NULL; d = d->next) {
+        if (is_meant(d, name) && core_can_return_to(rq->core, s, d))
+            *id_out = d->id;
+    }
+    return *id_out != NULL || refuse_target(rq, s, name, err);
+}
+
+/* Ours, for `aws ecs update-service --rollback-deployment` and `naru rollback --to`: what is rolled back
+ * already stays so. */
 static bool
 roll_back(struct request *rq, const struct service *s, struct json *out, struct err *err)
 {
     const int desired = (int)json_get_i64(rq->input, "desiredCount", -1);
+    const char *target;
+    bool stays;
 
     if (has_workload_members(rq->input))
         return err_set(err, ERR_INVALID_PARAMETER,
-                       "rollbackDeployment can not be combined with members that start a deployment.");
-    if (is_rolled_back(s)) {
+                       "A rollback can not be combined with members that start a deployment.");
+    if (!find_target(rq, s, &target, &stays, err))
+        return false;
+    if (stays) {
         const struct event event = {.type = EVENT_SERVICE_UPDATE,
                                     .service_update = {.service_arn = s->arn,
                                                        .desired_count = desired,
@@ -269,12 +335,11 @@ roll_back(struct request *rq, const struct service *s, struct json *out, struct 
             if (!ecs_step_or_plan(rq, s, &event, out, err))
                 return false;
         }
-    } else if (core_rollback_target(rq->core, s) == NULL) {
-        return err_set(err, ERR_INVALID_PARAMETER, "No completed deployment to roll back to.");
     } else {
         const struct event event = {
             .type = EVENT_SERVICE_ROLLBACK,
             .service_rollback = {.service_arn = s->arn,
+                                 .deployment_id = target,
                                  .desired_count = desired,
                                  .reason = "Service deployment rolled back because of a user-initiated "
                                            "rollback."}};
@@ -382,7 +447,8 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
         return false;
     if (!check_controller(rq->input, s, err))
         return false;
-    if (!s->is_external && json_get_bool(rq->input, "rollbackDeployment", false))
+    if (!s->is_external && (json_get_bool(rq->input, "rollbackDeployment", false) ||
+                            json_get(rq->input, "rollbackTo") != NULL))
         return roll_back(rq, s, out, err);
     if (s->is_external ? !update_external(rq, s, err) : !update(rq, cluster, s, out, err))
         return false;

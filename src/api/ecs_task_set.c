@@ -100,7 +100,7 @@ static bool
 check_update(const struct json *input, struct err *err)
 {
     static const char *const others[] = {"deploymentConfiguration", "forceNewDeployment",
-                                         "rollbackDeployment", "plan"};
+                                         "rollbackDeployment", "rollbackTo", "plan"};
 
     for (size_t i = 0; i < ARRAY_COUNT(of_task_sets); i++) {
         if (is_given(input, of_task_sets[i].name))

@@ -7,13 +7,13 @@
 #define TIMEOUT_S 600
 
 struct deploy {
-    const char *service, *image, *cluster, *container, *data_dir, *output;
+    const char *service, *image, *cluster, *container, *data_dir, *output, *to;
     bool waits, is_rollback, wants_json;
     int64_t timeout_s;
     struct client *client;
     char cluster_name[512];
     struct json *found; /* the service as it was */
-    bool was_rolled_back;
+    bool was_over;
 };
 
 /* Whose image changes: the one named, the one behind the load balancer, or the only one. */
@@ -81,7 +81,9 @@ update_service(const struct deploy *d, const char *definition, char *deployment_
 
     json_set(input, "cluster", json_text(d->cluster_name));
     json_set(input, "service", json_text(d->service));
-    if (d->is_rollback)
+    if (d->to != NULL)
+        json_set(input, "rollbackTo", json_text(d->to));
+    else if (d->is_rollback)
         json_set(input, "rollbackDeployment", json_bool(true));
     else
         json_set(input, "taskDefinition", json_text(definition));
@@ -116,25 +118,29 @@ report(const struct deploy *d, const char *definition, const char *deployment,
     return code;
 }
 
-/* Was the last deployment rolled back to its end?  Then asking again changes nothing, and must not
- * look as if it had. */
+/* Is the last deployment at its end?  If a rollback starts no other it changes nothing, and must not look
+ * as if it had. */
 static bool
-is_rolled_back(const struct deploy *d)
+is_over(const struct deploy *d)
 {
     const char *current = json_get_cstr(d->found, "currentServiceDeployment", "");
     cleanup_json struct json *deployment =
         current[0] != '\0' ? service_deployment_describe(d->client, current, NULL) : NULL;
 
-    return strcmp(json_get_cstr(deployment, "status", ""), "ROLLBACK_SUCCESSFUL") == 0;
+    return json_get(deployment, "finishedAt") != NULL;
 }
 
 static int
 report_nothing_to_do(const struct deploy *d, const char *deployment)
 {
-    struct follow f = {.verdict = "live", .reason = "it was rolled back already; nothing changed"};
+    struct follow f = {.verdict = "live"};
 
+    (void)text_copy(f.reason, sizeof(f.reason),
+                    d->to != NULL ? STR("it runs already; nothing changed")
+                                  : STR("it was rolled back already; nothing changed"));
     if (!d->wants_json)
-        printf("%s was rolled back already: %s runs, and nothing changed\n", d->service,
+        printf("%s %s: %s runs, and nothing changed\n", d->service,
+               d->to != NULL ? "needs no rollback" : "was rolled back already",
                arn_tail(json_get_cstr(d->found, "taskDefinition", "")));
     return d->wants_json ? report(d, "", deployment, &f, EXIT_LIVE) : EXIT_LIVE;
 }
@@ -158,10 +164,10 @@ deploy_run(struct deploy *d)
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);
-    d->was_rolled_back = d->is_rollback && is_rolled_back(d);
+    d->was_over = d->is_rollback && is_over(d);
     if (!update_service(d, definition, deployment, sizeof(deployment), &err))
         return cli_fail(&err);
-    if (d->was_rolled_back &&
+    if (d->was_over &&
         strcmp(deployment, json_get_cstr(d->found, "currentServiceDeployment", "")) == 0)
         return report_nothing_to_do(d, deployment);
     f.is_quiet = d->wants_json;
@@ -182,9 +188,9 @@ deploy_main(int argc, char **argv, bool is_rollback)
         {"timeout", 0, OPTION_NUMBER, &d.timeout_s},
         {"data-dir", 0, OPTION_TEXT, &d.data_dir},
         {"output", 'o', OPTION_TEXT, &d.output},
-        {is_rollback ? NULL : "image", 'i', OPTION_TEXT,
-         &d.image}, /* a rollback's table ends here */
-        {"container", 0, OPTION_TEXT, &d.container},
+        {is_rollback ? "to" : "image", is_rollback ? 0 : 'i', OPTION_TEXT,
+         is_rollback ? &d.to : &d.image},
+        {is_rollback ? NULL : "container", 0, OPTION_TEXT, &d.container}, /* or the table ends */
         {0},
     };
     struct err err = {0};

@@ -98,6 +98,10 @@ bool core_target_group_in_use(const struct core *core, const char *arn);
 const struct service *core_listener_owner(const struct core *core, const char *listener_arn);
 /* The deployment a rollback of `service` would restore, or NULL (ecs.md 6.3). */
 struct deployment *core_rollback_target(const struct core *core, const struct service *service);
+/* May a rollback restore that deployment of `service`, however old it is (ecs.md 11, pain 5)?  While a
+ * deployment moves traffic: only the one that has it. */
+bool core_can_return_to(const struct core *core, const struct service *service,
+                        const struct deployment *deployment);
 
 /* What a HOOK_CALL asks for.  False: it is not waited for any more.  The payload is the caller's. */
 struct hook_order {

@@ -78,10 +78,11 @@ struct ev_service_update {
     int load_balancer_count;
     const struct json *revision_doc;
 };
-/* Roll back to the last COMPLETED deployment before the present one, by its digests. Refused by
- * the door if there is none (core_rollback_target). desired_count -1: keep. */
+/* Roll back to a COMPLETED deployment, by its digests. Refused by the door if there is none
+ * (core_rollback_target, core_can_return_to). desired_count -1: keep. */
 struct ev_service_rollback {
     const char *service_arn;
+    const char *deployment_id; /* NULL: the last one before the present one */
     int desired_count;
     const char *reason;
 };

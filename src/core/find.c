@@ -191,6 +191,17 @@ core_target_group_in_use(const struct core *core, const char *arn)
     return false;
 }
 
+bool
+core_can_return_to(const struct core *core, const struct service *service,
+                   const struct deployment *deployment)
+{
+    if (service->course.is_on)
+        return deployment == strategy_rollback_target(service);
+    return deployment != service_primary(service) &&
+           deployment->rollout_state == ROLLOUT_COMPLETED &&
+           strmap_get(&core->index->definitions, deployment->revision->task_definition_arn) != NULL;
+}
+
 /* The most recent COMPLETED one (the list's order is that of their last activation).  While the
  * present one is itself complete, only an older one will do: going back twice must not return to
  * what the first rollback left. */
@@ -204,8 +215,7 @@ core_rollback_target(const struct core *core, const struct service *service)
     if (service->course.is_on)
         return strategy_rollback_target(service);
     for (struct deployment *d = service->deployments; d != NULL; d = d->next) {
-        if (d == p || d->rollout_state != ROLLOUT_COMPLETED ||
-            strmap_get(&core->index->definitions, d->revision->task_definition_arn) == NULL)
+        if (!core_can_return_to(core, service, d))
             continue;
         if (p->rollout_state == ROLLOUT_COMPLETED && strcmp(d->id, p->id) > 0)
             continue;

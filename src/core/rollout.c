@@ -462,9 +462,7 @@ rollout_return(struct core *core, struct service *s, struct deployment *target, 
                           ? reason
                           : "Service deployment rolled back because an operator asked for it.";
 
-    assert(d != NULL);
-    if (target == NULL || target == d)
-        return; /* the door refuses it; a rollback under way goes on */
+    assert(d != NULL && target != d);
     if (sd != NULL && !sd_is_finished(sd)) {
         if (sd->status == SD_ROLLBACK_IN_PROGRESS)
             return;

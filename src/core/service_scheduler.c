@@ -264,10 +264,14 @@ void
 service_rollback(struct core *core, const struct ev_service_rollback *ev)
 {
     struct service *s = core_service_by_arn(core, ev->service_arn);
+    struct deployment *target;
 
     assert(s != NULL && s->status == SERVICE_ACTIVE);
+    target = ev->deployment_id == NULL ? core_rollback_target(core, s)
+                                       : service_find_deployment(s, ev->deployment_id);
     set_desired_count(core, s, ev->desired_count);
-    rollout_return(core, s, core_rollback_target(core, s), ev->reason);
+    if (target != NULL && core_can_return_to(core, s, target))
+        rollout_return(core, s, target, ev->reason); /* else the door refuses */
     core_touch_service(core, s);
     core_queue(core, s);
 }

@@ -182,6 +182,13 @@ class Deploy(unittest.TestCase):
         self.assertIn(f"http://localhost:{self.naru.listener_port}/", table)
         self.assertRegex(self.cli("rollback", "--service", "web", "--wait"), r"verdict +live")
         self.assertEqual(self.web.version(), "v1")
+        newer = row["taskDefinition"]
+        self.assertRegex(self.cli("rollback", "--service", "web", "--to", newer, "--wait"), r"verdict +live")
+        self.assertEqual(self.web.version(), "v2")
+        self.assertIn("needs no rollback", self.cli("rollback", "--service", "web", "--to", newer))
+        self.assertIn("It can to: ", self.cli("rollback", "--service", "web", "--to", "web:999", code=1))
+        self.cli("rollback", "--service", "web", "--wait")
+        self.assertEqual(self.web.version(), "v1")
         wait_until("lines of both tasks", lambda: self.cli("logs", "--service", "web") != "")
         self.cli("logs", "--service", "none", code=1)
         self.cli("status", "--cluster", "none", code=1)

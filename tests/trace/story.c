@@ -491,13 +491,20 @@ story_desired(struct story *st, int count)
 }
 
 void
-story_rollback(struct story *st)
+story_rollback_to(struct story *st, const char *deployment_id)
 {
     struct event ev = {.type = EVENT_SERVICE_ROLLBACK};
 
     ev.service_rollback.service_arn = st->service;
+    ev.service_rollback.deployment_id = deployment_id;
     ev.service_rollback.desired_count = -1;
     story_tell(st, &ev, "rollback");
+}
+
+void
+story_rollback(struct story *st)
+{
+    story_rollback_to(st, NULL);
 }
 
 void

@@ -108,6 +108,7 @@ void story_drained_of(struct story *st, int task, int64_t registration); /* perh
 void story_update(struct story *st, int definition); /* 1.. */
 void story_desired(struct story *st, int count);
 void story_rollback(struct story *st);
+void story_rollback_to(struct story *st, const char *deployment_id);
 void story_in_force(struct story *st); /* the balancer acts by the weights as they are now */
 void story_continue(struct story *st, bool rolls_back); /* the first hook that waits */
 void story_answer(struct story *st, int hook, enum hook_outcome outcome); /* its first attempt */

@@ -318,6 +318,53 @@ TEST(an_operator_can_go_back)
     CHECK(core_rollback_target(st->core, s) == NULL); /* not forward again */
 }
 
+/* Rolls over to another definition, to its end. */
+static void
+replace_by(struct story *st, int definition, int old, int new)
+{
+    story_update(st, definition);
+    story_run_and_heal(st, new, new + 1);
+    for (int i = old; i < old + 2; i++) {
+        story_drained(st, i);
+        story_stopped(st, i, 0);
+    }
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+}
+
+/* Users' pain 5 of ecs.md 11: to any that was completed, and forward again. */
+TEST(an_operator_can_go_back_to_any_completed_deployment)
+{
+    cleanup_story struct story *st = two_running();
+    const struct service *s = story_service(st);
+    char first[ID_SIZE], third[ID_SIZE], failed[ID_SIZE];
+
+    text_copy(first, sizeof(first), str_of(service_primary(s)->id));
+    replace_by(st, 2, 1, 3);
+    story_update(st, 1); /* this one is not completed */
+    text_copy(failed, sizeof(failed), str_of(service_primary(s)->id));
+    CHECK(!core_can_return_to(st->core, s, service_primary(s)));
+    story_update(st, 3);
+    CHECK(!core_can_return_to(st->core, s, service_find_deployment(s, failed)));
+    strbuf_clear(&st->trace);
+    story_rollback_to(st, failed);
+    CHECK_TRACE(st, "1000 rollback | -\n");
+    text_copy(third, sizeof(third), str_of(service_primary(s)->id));
+    story_rollback_to(st, first); /* past the last completed one, while another is under way */
+    CHECK_TEXT(service_primary(s)->id, first);
+    CHECK_TEXT(service_primary(s)->revision->task_definition_arn, st->definitions[0]);
+    CHECK_EQ(service_current(s)->status, SD_ROLLBACK_IN_PROGRESS);
+    CHECK(!core_can_return_to(st->core, s, service_find_deployment(s, third)));
+    for (int i = 5; i <= 8; i++) /* of those that were under way */
+        story_stopped(st, i, 0);
+    story_run_and_heal(st, 9, 10);
+    for (int i = 3; i <= 4; i++) {
+        story_drained(st, i);
+        story_stopped(st, i, 0);
+    }
+    CHECK_EQ(service_current(s)->status, SD_ROLLBACK_SUCCESSFUL);
+    CHECK(story_has_event(st, "rolling back to deployment"));
+}
+
 TEST(a_deleted_service_drains_and_ends)
 {
     cleanup_story struct story *st = two_running();

@@ -197,6 +197,31 @@ TEST(superseded_while_blue_goes_it_builds_on_green)
     CHECK(task_is_wanted(story_task(st, 3)) && task_is_wanted(story_task(st, 4)));
 }
 
+TEST(while_traffic_moves_only_the_one_that_has_it_can_be_returned_to)
+{
+    cleanup_story struct story *st = green_baking(&blue_green);
+    const struct service *s = story_service(st);
+    char first[ID_SIZE], second[ID_SIZE];
+
+    text_copy(second, sizeof(second), str_of(service_primary(s)->id));
+    text_copy(first, sizeof(first), str_of(service_primary(s)->next->id));
+    story_at(st, MINUTES(5));
+    story_clock(st);
+    story_drained(st, 1);
+    story_drained(st, 2);
+    CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
+    CHECK(core_can_return_to(st->core, s, service_find_deployment(s, first)));
+    story_update(st, 3);
+    CHECK(!core_can_return_to(st->core, s, service_find_deployment(s, first)));
+    strbuf_clear(&st->trace);
+    story_rollback_to(st, first);
+    CHECK_TRACE(st, "300000 rollback | -\n");
+    CHECK(core_can_return_to(st->core, s, service_find_deployment(s, second)));
+    story_rollback_to(st, second);
+    CHECK_EQ(service_current(s)->status, SD_ROLLBACK_SUCCESSFUL); /* it never lost the traffic */
+    CHECK_TEXT(service_primary(s)->id, second);
+}
+
 /* ---- canary, linear ---- */
 
 TEST(a_canary_gets_its_part_then_the_rest)

@@ -87,6 +87,8 @@ TEST(the_seeds_commands_become_their_inputs)
                 "\"rollbackDeployment\":true}",
                 "--cluster", "my-cluster", "--service", "my-service", "--desired-count", "2",
                 "--rollback-deployment");
+    CHECK_INPUT("ecs", "update-service", "{\"service\":\"my-service\",\"rollbackTo\":\"my-app:3\"}",
+                "--service", "my-service", "--rollback-to", "my-app:3");
 }
 
 TEST(options_take_the_types_of_their_members)

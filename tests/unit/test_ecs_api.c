@@ -435,6 +435,55 @@ TEST(our_own_rollback_goes_back_once)
                  "InvalidParameterException", "combined");
 }
 
+#define TO(name) "{'cluster':'c','service':'s','rollbackTo':'" name "'}"
+
+/* Users' pain 5 of ecs.md 11. */
+TEST(our_own_rollback_goes_to_any_completed_deployment)
+{
+    cleanup(world_done) struct world w;
+    char revision[ARN_SIZE];
+    const struct json *s;
+
+    world_prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_wait(&w, 60000);
+    for (int i = 2; i <= 3; i++) {
+        world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
+        world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web'}");
+        world_wait(&w, 200000);
+    }
+    world_refuse(&w, "UpdateService", TO("web:9"), "InvalidParameterException",
+                 "No completed deployment of 'web:9' that this service can return to now. It can to: "
+                 "web:2, web:1.");
+    s = json_get(world_call(&w, "UpdateService", TO("web:3")), "service"); /* it runs */
+    CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:3");
+    CHECK_EQ(json_size(json_get(s, "deployments")), 1);
+    s = json_get(world_call(&w, "UpdateService", TO("web:1")), "service");
+    CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:1");
+    CHECK_EQ(json_size(json_get(s, "deployments")), 2);
+    world_wait(&w, 200000);
+    s = json_get(world_call(&w, "UpdateService", TO("web:3")), "service"); /* and forward again */
+    text_copy(revision, sizeof(revision),
+              str_of(text_at(json_at(json_get(s, "deployments"), 0), "id")));
+    CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:3");
+    world_wait(&w, 200000);
+    s = json_get(world_call(&w, "UpdateService", TO(WORLD_ARN "task-definition/web:2")), "service");
+    CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:2");
+    world_wait(&w, 200000);
+    s = json_get(world_call(&w, "UpdateService", "{'cluster':'c','service':'s','rollbackTo':'%s'}",
+                            revision), "service");
+    CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:3");
+    world_wait(&w, 200000);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web:1'}");
+    world_call(&w, "UpdateService", TO("web:2")); /* past the last one */
+    world_call(&w, "UpdateService", TO("web:2"));
+    world_refuse(&w, "UpdateService", TO("web:3"), "InvalidParameterException",
+                 "The service is being rolled back already. Wait for its end.");
+    world_refuse(&w, "UpdateService",
+                 "{'cluster':'c','service':'s','rollbackTo':'web:1','forceNewDeployment':true}",
+                 "InvalidParameterException", "combined");
+}
+
 TEST(an_update_with_a_plan_changes_nothing)
 {
     cleanup(world_done) struct world w;

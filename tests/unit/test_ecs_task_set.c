@@ -191,6 +191,7 @@ TEST(an_external_service_is_updated_in_what_is_its_own)
         {"'deploymentConfiguration':{'maximumPercent':150}",
          "deploymentConfiguration is not supported"},
         {"'rollbackDeployment':true", "rollbackDeployment is not supported"},
+        {"'rollbackTo':'web:1'", "rollbackTo is not supported"},
         {"'plan':{}", "plan is not supported"},
         {"'availabilityZoneRebalancing':'ENABLED'",
          "Availability Zone rebalancing is not supported"},
