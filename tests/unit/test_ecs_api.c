@@ -484,6 +484,26 @@ TEST(our_own_rollback_goes_to_any_completed_deployment)
                  "InvalidParameterException", "combined");
 }
 
+/* Users' pain 13 of ecs.md 11. */
+TEST(an_update_keeps_the_desired_count_unless_it_is_given)
+{
+    static const char *const updates[] = {
+        "{'cluster':'c','service':'s','taskDefinition':'web'}",
+        "{'cluster':'c','service':'s','forceNewDeployment':true}",
+        "{'cluster':'c','service':'s','deploymentConfiguration':{'maximumPercent':150}}",
+        "{'cluster':'c','service':'s','rollbackDeployment':true}"};
+    cleanup(world_done) struct world w;
+
+    world_prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','desiredCount':3}");
+    for (size_t i = 0; i < ARRAY_COUNT(updates); i++) {
+        world_wait(&w, 200000);
+        world_call(&w, "UpdateService", "%s", updates[i]);
+        CHECK_EQ(json_get_i64(json_get(w.answer, "service"), "desiredCount", 0), 3);
+    }
+}
+
 TEST(an_update_with_a_plan_changes_nothing)
 {
     cleanup(world_done) struct world w;

@@ -214,6 +214,20 @@ TEST(gpus_are_a_positive_number_and_no_fargate_task_has_any)
 #undef REQUIRED
 }
 
+/* Users' pain 8 of ecs.md 11; the cap of ECS is 120 s there. */
+TEST(a_long_stop_timeout_is_taken_with_fargate_too)
+{
+    cleanup(world_done) struct world w;
+    const struct json *c;
+
+    world_init(&w);
+    world_call(&w, "RegisterTaskDefinition", FARGATE("256", "512", ",'stopTimeout':3600,'startTimeout':120"));
+    c = json_at(json_get(json_get(w.answer, "taskDefinition"), "containerDefinitions"), 0);
+    CHECK_EQ(json_get_i64(c, "stopTimeout", 0), 3600);
+    world_refuse(&w, "RegisterTaskDefinition", FARGATE("256", "512", ",'startTimeout':121"),
+                 "ClientException", "startTimeout of at most 120 seconds");
+}
+
 TEST(definitions_are_listed_in_order_and_deregistered)
 {
     cleanup(world_done) struct world w;
