@@ -225,11 +225,8 @@ send_request(struct worker *w, int64_t end_ms)
 
         if (n > 0)
             sent += (int)n;
-        else if (n < 0 && errno == EAGAIN && wait_for(w->fd, POLLOUT, end_ms))
-            continue;
-        else if (n < 0 && errno == EINTR)
-            continue;
-        else
+        else if (n >= 0 ||
+                 (errno != EINTR && (errno != EAGAIN || !wait_for(w->fd, POLLOUT, end_ms))))
             return false;
     }
     return true;

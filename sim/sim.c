@@ -45,7 +45,7 @@ static void
 on_end(int signal_number)
 {
     char text[256];
-    const int len = snprintf(
+    const int len = snprintf( // NOLINT(bugprone-signal-handler): of numbers and short strings, it allocates nothing
         text, sizeof(text), "seed %llu: %s; replay: %s --first %llu --seeds 1 --trace\n",
         (unsigned long long)current_seed, signal_number == SIGABRT ? "aborted" : "it does not end", replay,
         (unsigned long long)current_seed);

@@ -22,7 +22,9 @@ take_arn(struct search *q, const char *arn)
 {
     struct str rest = str_of(arn), part;
 
-    if (!str_split(&rest, '/', &part) || !str_split(&rest, '/', &part) || rest.at == NULL)
+    if (!str_split(&rest, '/', &part)) /* "arn:...:task" */
+        return false;
+    if (!str_split(&rest, '/', &part) || rest.at == NULL)
         return false;
     return text_copy(q->cluster_name, sizeof(q->cluster_name), part) &&
            text_copy(q->arn, sizeof(q->arn), str_of(arn));

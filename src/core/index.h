@@ -93,7 +93,7 @@ void core_touch_task(struct core *core, struct task *t);          /* and version
 void core_touch_service(struct core *core, struct service *s);    /* and version + 1 */
 void core_touch_group(struct core *core, const struct target_group *tg);
 void core_touch_meta(struct core *core);                          /* dice were thrown */
-void core_queue(struct core *core, struct service *s);            /* NULL: the standalone tasks */
+void core_queue(struct core *core, struct service *service);      /* NULL: the standalone tasks */
 struct service *core_unqueue(struct core *core);
 void core_set_wake(struct core *core, struct service *s, int64_t wake_ms);
 void core_forget_wake(struct core *core, struct service *s);

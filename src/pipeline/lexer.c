@@ -232,7 +232,6 @@ after_value(const struct lexer *lx)
     case T_RBRACE:
     case T_INCREMENT:
     case T_DECREMENT:
-        return true;
     case T_TEXT:
         return true;
     default:

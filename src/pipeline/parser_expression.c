@@ -755,7 +755,7 @@ parse_assignment(struct parser *p, struct node *left)
         parser_fail(p, p->at, "cannot assign to this expression");
         return left;
     }
-    n = node_new(p->arena, N_ASSIGN, left->type == N_NAME ? p->at : p->at);
+    n = node_new(p->arena, N_ASSIGN, p->at);
     n->line = left->line;
     n->column = left->column;
     n->op = p->at->type;
