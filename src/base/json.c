@@ -144,31 +144,83 @@ json_parse(struct str text, struct err *err)
     return out(j);
 }
 
+/* ---- eight bytes at a time: nearly all of our texts are plain ASCII ---- */
+
+#define EACH_BYTE(n) (0x0101010101010101u * (uint64_t)(n))
+
+static uint64_t
+eight_bytes(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Not 0 if, and only if, one of them is below `n`, which is 1 to 128. */
+static uint64_t
+any_below(uint64_t word, unsigned n)
+{
+    return (word - EACH_BYTE(n)) & ~word & EACH_BYTE(0x80);
+}
+
+static uint64_t
+any_is(uint64_t word, char c)
+{
+    return any_below(word ^ EACH_BYTE((unsigned char)c), 1);
+}
+
+/* How much of the text goes into JSON as it stands. */
+static size_t
+plain_len(const char *s, size_t len)
+{
+    size_t i = 0;
+
+    while (i + 8 <= len) {
+        const uint64_t word = eight_bytes(s + i);
+
+        if ((any_below(word, ' ') | any_is(word, '"') | any_is(word, '\\')) != 0)
+            break;
+        i += 8;
+    }
+    while (i < len && (unsigned char)s[i] >= ' ' && s[i] != '"' && s[i] != '\\')
+        i++;
+    return i;
+}
+
+static void
+format_escape(struct strbuf *b, unsigned char c)
+{
+    if (c == '"' || c == '\\')
+        strbuf_add(b, (struct str){(const char[]){'\\', (char)c}, 2});
+    else if (c == '\n')
+        strbuf_add_cstr(b, "\\n");
+    else if (c == '\r')
+        strbuf_add_cstr(b, "\\r");
+    else if (c == '\t')
+        strbuf_add_cstr(b, "\\t");
+    else
+        strbuf_addf(b, "\\u%04x", c);
+}
+
 static void
 format_text(struct strbuf *b, const char *s, size_t len)
 {
-    strbuf_add_char(b, '"');
-    for (size_t i = 0, from = 0; i <= len; i++) {
-        unsigned char c = i < len ? (unsigned char)s[i] : 0;
+    size_t plain;
 
-        if (i < len && c >= ' ' && c != '"' && c != '\\')
-            continue;
-        strbuf_add(b, (struct str){s + from, i - from});
-        from = i + 1;
-        if (i == len)
-            break;
-        if (c == '"' || c == '\\')
-            strbuf_add(b, (struct str){(const char[]){'\\', (char)c}, 2});
-        else if (c == '\n')
-            strbuf_add_cstr(b, "\\n");
-        else if (c == '\r')
-            strbuf_add_cstr(b, "\\r");
-        else if (c == '\t')
-            strbuf_add_cstr(b, "\\t");
-        else
-            strbuf_addf(b, "\\u%04x", c);
+    strbuf_reserve(b, len + 2);
+    b->at[b->len++] = '"';
+    while ((plain = plain_len(s, len)) < len) {
+        strbuf_add(b, (struct str){s, plain});
+        format_escape(b, (unsigned char)s[plain]);
+        s += plain + 1;
+        len -= plain + 1;
     }
-    strbuf_add_char(b, '"');
+    strbuf_reserve(b, len + 1); /* there already, but for escapes */
+    memcpy(b->at + b->len, s, len);
+    b->len += len;
+    b->at[b->len++] = '"';
+    b->at[b->len] = '\0';
 }
 
 static void
@@ -253,7 +305,9 @@ format_object(struct strbuf *b, json_t *j, int indent, int level)
         first = false;
         new_line(b, indent, level + 1);
         format_text(b, key, strlen(key));
-        strbuf_add_cstr(b, indent > 0 ? ": " : ":");
+        strbuf_add_char(b, ':');
+        if (indent > 0)
+            strbuf_add_char(b, ' ');
         format_value(b, json_object_iter_value(it), indent, level + 1);
     }
     new_line(b, indent, level);
@@ -390,6 +444,13 @@ utf8_len(struct str s)
     return len;
 }
 
+/* Neither a NUL nor above 127. */
+static bool
+is_plain_ascii(uint64_t word)
+{
+    return (word & EACH_BYTE(0x80)) == 0 && any_below(word, 1) == 0;
+}
+
 /* Where the first byte stands that is not UTF-8; s.len if all is well. */
 static size_t
 utf8_valid_len(struct str s)
@@ -397,7 +458,9 @@ utf8_valid_len(struct str s)
     size_t at = 0, len;
 
     for (;;) {
-        while (at < s.len && (signed char)s.at[at] > 0) /* nearly all of our text is ASCII */
+        while (at + 8 <= s.len && is_plain_ascii(eight_bytes(s.at + at)))
+            at += 8;
+        while (at < s.len && (signed char)s.at[at] > 0)
             at++;
         if (at == s.len || (len = utf8_len(str_slice(s, at, s.len))) == 0)
             return at;

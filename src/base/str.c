@@ -280,11 +280,11 @@ strbuf_reserve(struct strbuf *b, size_t extra)
 {
     size_t need, capacity = b->capacity < 32 ? 32 : b->capacity;
 
+    if (extra < b->capacity - b->len) /* and room for the NUL */
+        return;
     if (__builtin_add_overflow(b->len, extra, &need) || need > SIZE_MAX / 4)
         abort();
     need++; /* the NUL */
-    if (need <= b->capacity)
-        return;
     while (capacity < need)
         capacity *= 2;
     b->at = mem_grow(b->at, capacity, 1);

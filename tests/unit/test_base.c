@@ -316,6 +316,33 @@ TEST(formatted_json_is_written_as_it_stands)
     CHECK_TEXT(json_cstr(json_at(list, 0), "none"), "none");
 }
 
+/* At every place in the text, and so in every byte of what is looked at as a whole. */
+TEST(a_text_is_written_with_escapes_wherever_they_stand)
+{
+    for (int c = 1; c < 256; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[21] = "abcdefgh~ijklmnopqrs", want[32];
+            cleanup_json struct json *j = NULL;
+            cleanup_free char *written = NULL;
+            const char *escape = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" :
+                                 c == '\r' ? "\\r" : c == '\t' ? "\\t" : NULL;
+            char one[8] = {(char)(c < 128 ? c : '?')};
+
+            if (escape == NULL && c < ' ')
+                snprintf(one, sizeof(one), "\\u%04x", (unsigned)c);
+            text[at] = (char)c;
+            j = json_text(text); /* a lone byte above 127 is no UTF-8 */
+            written = json_format(j);
+            snprintf(want, sizeof(want), "\"%.*s%s%s\"", (int)at, text,
+                     escape != NULL ? escape : one, text + at + 1);
+            CHECK_TEXT(written, want);
+            CHECK_EQ(json_is_utf8(str_of(text)), c < 128);
+            text[at] = '\0';
+            CHECK(!json_is_utf8((struct str){text, 20}));
+        }
+    }
+}
+
 TEST(json_is_shared_between_threads)
 {
     struct json *j = json_object();
