@@ -125,8 +125,8 @@ store_open(const char *path, struct err *err)
                  "set up the database", err) ||
         !check_integrity(s, path, err) || !migrate(s, path, err))
         goto rollback;
-    if (!prepare(s, "INSERT INTO rows (kind, key, doc) VALUES (?1, ?2, ?3)"
-                    " ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc", &s->put, err) ||
+    /* REPLACE writes over what it finds; an upsert looks for it, deletes it and inserts. */
+    if (!prepare(s, "REPLACE INTO rows (kind, key, doc) VALUES (?1, ?2, ?3)", &s->put, err) ||
         !prepare(s, "DELETE FROM rows WHERE kind = ?1 AND key = ?2", &s->delete, err) ||
         !prepare(s, "BEGIN IMMEDIATE", &s->begin, err) || !prepare(s, "COMMIT", &s->commit, err) ||
         !prepare(s, "ROLLBACK", &s->rollback, err))
