@@ -2,7 +2,8 @@
 #include "daemon/engine.h"
 
 #include <assert.h>
-#include <pthread.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,9 +22,8 @@ struct caller {
     void (*call)(void *arg, struct core *core, int64_t now_ms);
     void *arg;
     struct caller *next;
-    pthread_mutex_t lock;
-    pthread_cond_t done_changed;
-    bool is_done, is_good;
+    sem_t done;
+    bool is_good;
 };
 
 struct report {
@@ -211,11 +211,8 @@ answer_all(struct engine *e, bool is_good)
 
     while ((c = e->waiting) != NULL) {
         e->waiting = c->next;
-        pthread_mutex_lock(&c->lock);
-        c->is_done = true;
         c->is_good = is_good;
-        pthread_cond_signal(&c->done_changed);
-        pthread_mutex_unlock(&c->lock);
+        (void)sem_post(&c->done); /* and from here on there may be no `c` any more */
     }
 }
 
@@ -415,16 +412,14 @@ engine_run(struct engine *e, void (*call)(void *arg, struct core *core, int64_t 
     if (atomic_load(&e->is_stopping))
         return false;
     assert(!loop_is_mine(e->loop));
-    pthread_mutex_init(&c.lock, NULL);
-    pthread_cond_init(&c.done_changed, NULL);
+    /* A semaphore wakes up its waiter once; with a condition it wakes up, finds the lock still held
+     * by who signalled, and sleeps again. */
+    (void)sem_init(&c.done, /* between processes */ 0, 0);
     if (loop_post(e->loop, run_caller, &c)) { /* else it has just stopped */
-        pthread_mutex_lock(&c.lock);
-        while (!c.is_done)
-            pthread_cond_wait(&c.done_changed, &c.lock);
-        pthread_mutex_unlock(&c.lock);
+        while (sem_wait(&c.done) < 0)
+            assert(errno == EINTR);
     }
-    pthread_cond_destroy(&c.done_changed);
-    pthread_mutex_destroy(&c.lock);
+    (void)sem_destroy(&c.done);
     return c.is_good;
 }
 
