@@ -422,8 +422,7 @@ reply(struct http_exchange *x, struct api_answer *answer)
         {NULL, NULL},
     };
 
-    http_reply(x, answer->status, headers, strbuf_str(&answer->body));
-    strbuf_done(&answer->body);
+    http_reply_buffer(x, answer->status, headers, &answer->body);
 }
 
 /* What no operation was asked for, in the form of the one that would have been. */

@@ -104,6 +104,16 @@ http_reply(struct http_exchange *x, int status, const struct http_header *header
                                               MHD_RESPMEM_MUST_COPY));
 }
 
+void
+http_reply_buffer(struct http_exchange *x, int status, const struct http_header *headers,
+                  struct strbuf *body)
+{
+    const size_t size = body->len;
+
+    set_reply(x, status, headers,
+              MHD_create_response_from_buffer(size, strbuf_take(body), MHD_RESPMEM_MUST_FREE));
+}
+
 static ssize_t
 read_nothing(void *arg, uint64_t at, char *buffer, size_t size)
 {

@@ -59,6 +59,9 @@ bool http_has_replied(const struct http_exchange *x);
  * body is copied. Content-Length is set. HEAD
  * answers drop the body and keep its length. */
 void http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body);
+/* The same; takes the body instead of copying it, and leaves an empty one. */
+void http_reply_buffer(struct http_exchange *x, int status, const struct http_header *headers,
+                       struct strbuf *body);
 /* Sends `size` bytes of `fd` from `offset`; takes the descriptor. For HEAD, pass fd -1: Content-Length is
  * `size`, no body. */
 void http_reply_file(struct http_exchange *x, int status, const struct http_header *headers, int fd,
