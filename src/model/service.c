@@ -494,22 +494,65 @@ service_encode_part(const struct service *s, enum service_part kind, const char 
     return row;
 }
 
-/* In the service's own row a part that has its row is only named, in its place. */
+/* In the service's own row parts that have their rows are only named, in their places: all of them
+ * that follow one another in one text, with spaces between.  There may be a hundred, and each
+ * change of a count writes this row. */
+struct list_out {
+    struct json *array;
+    struct strbuf names; /* that follow the last item */
+};
+
+static void
+end_names(struct list_out *list)
+{
+    if (list->names.len > 0)
+        json_append(list->array, json_str(strbuf_str(&list->names)));
+    strbuf_clear(&list->names);
+}
+
+static void
+add_name(struct list_out *list, const char *id)
+{
+    if (list->names.len > 0)
+        strbuf_add_char(&list->names, ' ');
+    strbuf_add_cstr(&list->names, id);
+}
+
+static void
+add_item(struct list_out *list, struct json *item)
+{
+    end_names(list);
+    json_append(list->array, item);
+}
+
 static void
 encode_lists(const struct service *s, struct json *row)
 {
-    struct json *revisions = json_array(), *deployments = json_array(), *history = json_array();
+    struct list_out list = {.array = json_array()};
+    struct json *revisions = json_array();
 
     for (int i = 0; i < s->revision_count; i++)
         if (!s->revisions[i]->has_row) /* their ids tell their order */
             json_append(revisions, encode_revision(s->revisions[i]));
-    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
-        json_append(deployments, d->has_row ? json_text(d->id) : encode_deployment(d));
-    for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next)
-        json_append(history, sd->has_row ? json_text(sd->id) : encode_service_deployment(sd));
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
+        if (d->has_row)
+            add_name(&list, d->id);
+        else
+            add_item(&list, encode_deployment(d));
+    }
+    end_names(&list);
     json_set(row, "revisions", revisions);
-    json_set(row, "deployments", deployments);
-    json_set(row, "history", history);
+    json_set(row, "deployments", list.array);
+    list.array = json_array();
+    for (const struct service_deployment *sd = s->history; sd != NULL; sd = sd->next) {
+        if (sd->has_row)
+            add_name(&list, sd->id);
+        else
+            add_item(&list, encode_service_deployment(sd));
+    }
+    end_names(&list);
+    json_set(row, "history", list.array);
+    strbuf_done(&list.names);
 }
 
 struct json *
@@ -585,42 +628,76 @@ decode_revisions(struct service *s, const struct json *array, const struct json 
     return true;
 }
 
-/* An item of a list: itself, or the part that it names; NULL if that is missing. */
 static const struct json *
-find_item(const struct json *item, const struct json *parts, bool *has_row_out)
+find_part(const struct json *parts, struct str id)
 {
-    const char *id = json_cstr(item, NULL);
-
-    *has_row_out = id != NULL;
-    return id == NULL ? item : json_find(parts, "id", id);
+    for (size_t i = 0; i < json_size(parts); i++) {
+        const char *here = json_get_cstr(json_at(parts, i), "id", NULL);
+        if (here != NULL && str_is(id, here))
+            return json_at(parts, i);
+    }
+    return NULL;
 }
 
+/* A list being read: items that are there, and texts that name parts. */
+struct list_in {
+    const struct service *service;
+    const struct json *array, *parts;
+    size_t index;     /* of the next item */
+    struct str names; /* that are left of the present one */
+    int count;
+    bool has_row;     /* the item given last */
+};
+
+/* The next one in `row_out`, NULL at the end.  Fails if a part is missing or there are too many. */
 static bool
-missing_part(const struct service *s, const struct json *item, struct err *err)
+next_item(struct list_in *list, const struct json **row_out, struct err *err)
 {
-    return err_set(err, ERR_INTERNAL, "the row of '%.100s' of stored service '%s' is missing",
-                   json_cstr(item, "?"), s->name);
+    *row_out = NULL;
+    list->has_row = list->names.len > 0;
+    if (!list->has_row && list->index < json_size(list->array)) {
+        const struct json *item = json_at(list->array, list->index++);
+        list->has_row = json_type(item) == JSON_TEXT;
+        if (list->has_row)
+            list->names = str_of(json_cstr(item, ""));
+        else
+            *row_out = item;
+    }
+    if (list->has_row) {
+        const ptrdiff_t space = str_index(list->names, ' ');
+        const size_t end = space < 0 ? list->names.len : (size_t)space;
+        const struct str id = str_slice(list->names, 0, end);
+        list->names = str_slice(list->names, id.len + 1, list->names.len);
+        *row_out = find_part(list->parts, id);
+        if (*row_out == NULL)
+            return err_set(err, ERR_INTERNAL, "the row of '%.*s' of stored service '%s' is missing",
+                           id.len < 100 ? (int)id.len : 100, id.at, list->service->name);
+    }
+    list->count += *row_out != NULL;
+    return list->count <= DEPLOYMENTS_MAX ||
+           err_set(err, ERR_INTERNAL, "stored service '%s' has too many deployments",
+                   list->service->name);
 }
 
 static bool
 decode_deployments(struct service *s, const struct json *array, const struct json *parts, struct err *err)
 {
+    struct list_in list = {.service = s, .array = array, .parts = parts};
     struct deployment **end = &s->deployments;
+    const struct json *row;
 
-    if (json_size(array) > DEPLOYMENTS_MAX)
-        return err_set(err, ERR_INTERNAL, "a stored service has too many deployments");
-    for (size_t i = 0; i < json_size(array); i++) {
-        bool has_row;
-        const struct json *row = find_item(json_at(array, i), parts, &has_row);
+    for (;;) {
         struct deployment *d;
+        if (!next_item(&list, &row, err))
+            return false;
         if (row == NULL)
-            return missing_part(s, json_at(array, i), err);
+            return true;
         d = row_decode_new(deployment_fields, row, sizeof(*d), err);
         if (d == NULL)
             return false;
         *end = d;
         end = &d->next;
-        d->has_row = has_row;
+        d->has_row = list.has_row;
         d->revision = service_find_revision(s, json_get_cstr(row, "revision", ""));
         if (d->revision == NULL)
             return err_set(err, ERR_INTERNAL, "stored deployment '%s' has no revision", d->id);
@@ -628,7 +705,6 @@ decode_deployments(struct service *s, const struct json *array, const struct jso
             (d->set = task_set_decode(json_get(row, "set"), err)) == NULL)
             return false;
     }
-    return true;
 }
 
 static bool
@@ -650,26 +726,25 @@ decode_sources(struct service_deployment *sd, const struct json *array, struct e
 static bool
 decode_history(struct service *s, const struct json *array, const struct json *parts, struct err *err)
 {
+    struct list_in list = {.service = s, .array = array, .parts = parts};
     struct service_deployment **end = &s->history;
+    const struct json *row;
 
-    if (json_size(array) > DEPLOYMENTS_MAX)
-        return err_set(err, ERR_INTERNAL, "a stored service has too many service deployments");
-    for (size_t i = 0; i < json_size(array); i++) {
-        bool has_row;
-        const struct json *row = find_item(json_at(array, i), parts, &has_row);
+    for (;;) {
         struct service_deployment *sd;
+        if (!next_item(&list, &row, err))
+            return false;
         if (row == NULL)
-            return missing_part(s, json_at(array, i), err);
+            return true;
         sd = row_decode_new(history_fields, row, sizeof(*sd), err);
         if (sd == NULL)
             return false;
         *end = sd;
         end = &sd->next;
-        sd->has_row = has_row;
+        sd->has_row = list.has_row;
         if (!decode_sources(sd, json_get(row, "sources"), err))
             return false;
     }
-    return true;
 }
 
 static bool

@@ -9,10 +9,12 @@
 /* One entry a schema version; entry i takes the file from version i to i + 1.  Never edit an entry
  * that was released: append. */
 static const char *const migrations[] = {
-    "CREATE TABLE rows (kind TEXT NOT NULL, key TEXT NOT NULL, doc TEXT NOT NULL,"
-    " PRIMARY KEY (kind, key)) WITHOUT ROWID;",
+    ("CREATE TABLE rows (kind TEXT NOT NULL, key TEXT NOT NULL, doc TEXT NOT NULL,"
+     " PRIMARY KEY (kind, key)) WITHOUT ROWID;"),
     /* Nothing to move: whoever loads a service reads a row with everything in it as well, and writes its
      * parts apart when it changes next.  The number alone keeps a naru out that knows no parts. */
+    "",
+    /* Likewise: rows of services name several parts in one text, and one by one before. */
     "",
 };
 

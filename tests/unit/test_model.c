@@ -437,6 +437,48 @@ TEST(parts_come_back_in_their_places)
     service_free(s);
 }
 
+/* Deployments in the order of `list`: as rows name them now, several in a text, and did, each in
+ * its own. */
+static void
+check_named(const char *list)
+{
+    static const char *const ids[] = {"ecs-svc/4", "ecs-svc/3", "ecs-svc/9", "ecs-svc/1"};
+    cleanup_free char *text = NULL;
+    cleanup_json struct json *row = NULL;
+    const struct deployment *d;
+    struct err err = {0};
+    struct service *s;
+    int at = 0;
+
+    CHECK(asprintf(&text, "{\"arn\":\"arn:s\",\"config\":{\"breaker\":{}},\"history\":[],"
+                          "\"revisions\":[{\"arn\":\"arn:r\",\"id\":\"1\"}],\"deployments\":["
+                          "{\"id\":\"ecs-svc/4\",\"revision\":\"arn:r\"},%s]}", list) > 0);
+    row = parse(text);
+    s = service_decode(row, &err);
+    CHECK(s != NULL);
+    for (size_t i = 1; i < ARRAY_COUNT(ids); i++) {
+        cleanup_json struct json *part = json_object();
+        json_set(part, "id", json_text(ids[i]));
+        json_set(part, "revision", json_text("arn:r"));
+        json_set(part, "status", json_text("INACTIVE"));
+        service_add_part(s, PART_DEPLOYMENT, part);
+    }
+    CHECK(service_link(s, &err));
+    for (d = s->deployments; d != NULL; d = d->next, at++) {
+        CHECK_TEXT(d->id, ids[at]);
+        CHECK_EQ(d->has_row, at > 0);
+    }
+    CHECK_EQ(at, 4);
+    service_free(s);
+}
+
+TEST(parts_are_named_together_or_one_by_one)
+{
+    check_named("\"ecs-svc/3 ecs-svc/9 ecs-svc/1\"");
+    check_named("\"ecs-svc/3\",\"ecs-svc/9\",\"ecs-svc/1\"");
+    check_named("\"ecs-svc/3\",\"ecs-svc/9 ecs-svc/1\"");
+}
+
 static void
 check_refused(const char *text)
 {
@@ -462,6 +504,8 @@ TEST(damaged_rows_are_refused)
     check_refused("{\"config\":{\"breaker\":{}},\"events\":[{\"id\":\"a text that is far too long to be "
                   "the id of any event\"}]}");
     check_refused("{\"config\":{\"breaker\":{}},\"history\":[\"gone\"]}");
+    check_refused("{\"config\":{\"breaker\":{}},\"history\":[\"gone as well\"]}");
+    check_refused("{\"config\":{\"breaker\":{}},\"history\":[\"\"]}");
     check_refused("{\"config\":{\"breaker\":{}},\"events_ever\":7,\"events\":[]}");
     check_refused("{\"config\":{\"breaker\":{}},\"events_ever\":7,\"event_rows\":1,\"events\":[{\"id\":\"a\"},"
                   "{\"id\":\"b\"}]}");
