@@ -275,29 +275,56 @@ set_deployments(const struct request *rq, struct json *o, const struct service *
 }
 
 static struct json *
-describe_event(const struct request *rq, const struct service_event *e)
+describe_event(const struct request *rq, struct service_event *e)
 {
-    cleanup_json struct json *o = json_object();
+    cleanup_json struct json *o = NULL;
     cleanup_free char *text = NULL;
+
+    if (e->shown != NULL)
+        return e->shown;
+    o = json_object();
 
     json_set(o, "id", json_text(e->id));
     ecs_set_time(rq, o, "createdAt", e->created_at_ms);
     json_set(o, "message", json_text(e->message));
     text = json_format(o);
-    return json_formatted(str_of(text));
+    e->shown = json_formatted(str_of(text));
+    return e->shown;
 }
 
-/* An event never changes and a hundred are shown each time: each is written once. */
+/* Five in one text, which takes the place of those of the single ones. */
+static struct json *
+describe_event_row(const struct request *rq, struct service_event *e)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (e->shown_row != NULL)
+        return e->shown_row;
+    for (int i = 0; i < EVENTS_A_ROW; i++) {
+        if (i > 0)
+            strbuf_add_char(&text, ',');
+        json_write(&text, describe_event(rq, &e[i]));
+        json_unref(e[i].shown);
+        e[i].shown = NULL;
+    }
+    e->shown_row = json_formatted(strbuf_str(&text));
+    return e->shown_row;
+}
+
+/* An event never changes and a hundred are shown each time: each is written once, and then put into
+ * the row of five that it belongs to, so that an answer is made of twenty pieces and a few. */
 static struct json *
 describe_events(const struct request *rq, const struct service *service)
 {
+    const int count = service->event_count < EVENTS_MAX ? service->event_count : EVENTS_MAX;
     struct json *list = json_array();
+    int step;
 
-    for (int i = 0; i < service->event_count && i < EVENTS_MAX; i++) {
+    for (int i = 0; i < count; i += step) {
         struct service_event *e = &service->events[i];
-        if (e->shown == NULL)
-            e->shown = describe_event(rq, e);
-        json_append(list, json_ref(e->shown));
+        const bool ends_row = (service->events_ever - i) % EVENTS_A_ROW == 0;
+        step = ends_row && i + EVENTS_A_ROW <= count ? EVENTS_A_ROW : 1;
+        json_append(list, json_ref(step == 1 ? describe_event(rq, e) : describe_event_row(rq, e)));
     }
     return list;
 }

@@ -37,7 +37,8 @@ struct json *json_array(void);
 struct json *json_text(const char *s); /* NULL gives JSON null; invalid UTF-8 is replaced by '?' */
 struct json *json_str(struct str s);
 bool json_is_utf8(struct str s); /* would json_str() keep it as it is? */
-/* Of what json_format() gave: written again as it stands. Readers see a scalar of type JSON_NULL. */
+/* Of what json_format() gave: written again as it stands. Several of them with commas between are
+ * so many items of an array. Readers see a scalar of type JSON_NULL. */
 struct json *json_formatted(struct str text);
 struct json *json_int(int64_t n);
 struct json *json_real(double n);

@@ -196,6 +196,7 @@ forget_events(struct service *s, int count)
         struct service_event *e = &s->events[--s->event_count];
         free(e->message);
         json_unref(e->shown);
+        json_unref(e->shown_row);
     }
 }
 

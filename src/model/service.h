@@ -193,7 +193,9 @@ struct service_event {
     char id[37];
     int64_t created_at_ms;
     char *message;
-    struct json *shown; /* a reader's own, while it holds the core: as it writes the event; or NULL */
+    /* A reader's own, while it holds the core: as it writes the event; of the newest of a row of
+     * five (by its number, see events_ever), as it writes the five; or NULL. */
+    struct json *shown, *shown_row;
 };
 
 #define SERVICE_REVISIONS_MAX 512 /* far above what the core keeps */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What DescribeServices wrote is kept for the next who asks: of how many services, and within which
- * room. */
+ * room; and events, which are written once. */
 #include "api_world.h"
 
 #define TAGS 50
@@ -52,18 +52,24 @@ make_services(struct world *w, int count, const struct json *tags)
     }
 }
 
+static struct request
+describe_services(const struct world *w, const struct json *input)
+{
+    return (struct request){.api = w->api,
+                            .core = w->core,
+                            .now_ms = w->now_ms,
+                            .account = WORLD_ACCOUNT,
+                            .region = WORLD_REGION,
+                            .operation = "DescribeServices",
+                            .input = input};
+}
+
 /* How many of them are as the last round showed them; `shown` takes this round's. */
 static int
 show_all(const struct world *w, struct json **shown)
 {
     cleanup_json struct json *input = json_object();
-    const struct request rq = {.api = w->api,
-                               .core = w->core,
-                               .now_ms = w->now_ms,
-                               .account = WORLD_ACCOUNT,
-                               .region = WORLD_REGION,
-                               .operation = "DescribeServices",
-                               .input = input};
+    const struct request rq = describe_services(w, input);
     int kept = 0, at = 0;
 
     for (const struct service *s = w->core->services; s != NULL; s = s->next, at++) {
@@ -106,4 +112,57 @@ TEST(more_than_there_is_room_for_makes_room_and_is_kept_in_part)
 
     CHECK(kept > 0 && kept < count * 9 / 10); /* else its limit does not hold */
     CHECK_EQ(kept_of(count * 3 / 5, tags), count * 3 / 5);
+}
+
+static void
+check_events(const struct world *w, const struct service *s)
+{
+    cleanup_json struct json *input = json_object(), *described = NULL, *read = NULL;
+    const struct request rq = describe_services(w, input);
+    cleanup_free char *text = NULL;
+    const struct json *events;
+    struct err err = {0};
+
+    described = ecs_describe_service(&rq, s, /* with_tags= */ false);
+    text = json_format(described);
+    read = json_parse(str_of(text), &err);
+    events = json_get(read, "events");
+    CHECK_EQ(json_size(events), s->event_count < EVENTS_MAX ? s->event_count : EVENTS_MAX);
+    for (size_t i = 0; i < json_size(events); i++) {
+        const struct json *e = json_at(events, i);
+        CHECK_TEXT(json_get_cstr(e, "id", ""), s->events[i].id);
+        CHECK_TEXT(json_get_cstr(e, "message", ""), s->events[i].message);
+        CHECK(json_f64(json_get(e, "createdAt"), 0) * 1000 == (double)s->events[i].created_at_ms);
+    }
+}
+
+/* Whoever asks after each event sees rows of five that are not full, full, and cut off by the
+ * hundred; who asks now and then finds several new ones at once. */
+static void
+say_and_look(int events, int look_each)
+{
+    struct world w;
+    struct service *s;
+
+    world_init(&w);
+    make_services(&w, 1, NULL);
+    s = w.core->services;
+    for (int n = 1; n <= events; n++) {
+        char id[37], *message = NULL;
+
+        snprintf(id, sizeof(id), "id-%d", n);
+        CHECK(asprintf(&message, "(service \"s\") said %d", n) > 0);
+        service_add_event(s, id, 1700000000000 + n, message);
+        if (n % look_each == 0)
+            check_events(&w, s);
+    }
+    world_done(&w);
+}
+
+TEST(events_are_shown_newest_first_whenever_somebody_asks)
+{
+    say_and_look(260, 1);
+    say_and_look(260, 3);
+    say_and_look(260, 7);
+    say_and_look(260, 101);
 }
