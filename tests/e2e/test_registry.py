@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 import unittest
+import urllib.request
 
 import botocore.exceptions
 
@@ -105,6 +106,110 @@ class Registry(unittest.TestCase):
         web.update(desiredCount=2)
         web.wait_stable()
         self.assertEqual({t["containers"][0]["imageDigest"] for t in web.tasks()}, {digest})
+
+
+class MovingTag(unittest.TestCase):
+    """Docker's own client pushes another image under a tag that tasks run by (version consistency)."""
+
+    def setUp(self):
+        self.naru = harness.Naru("moving")
+        self.naru.__enter__()
+        self.addCleanup(self.naru.__exit__, None, None, None)
+        self.naru.client("ecr").create_repository(repositoryName="web")
+        self.ecs = self.naru.newest()
+        self.ecs.create_cluster(clusterName="test")
+
+    def push(self, version):
+        """Version `version` is what the tag "moving" means from now on; its digest."""
+        self.image = harness.build_web(self.naru, version, tag="moving")
+        return self.naru.client("ecr").describe_images(repositoryName="web", imageIds=[{"imageTag": "moving"}])[
+            "imageDetails"][0]["imageDigest"]
+
+    def create(self, consistency):
+        """A service of that name, whose one container says so."""
+        self.ecs.register_task_definition(family=consistency, containerDefinitions=[dict(
+            name="web", image=self.image, memory=64, cpu=10, versionConsistency=consistency,
+            portMappings=[{"containerPort": 8080}])])
+        self.ecs.create_service(cluster="test", serviceName=consistency, taskDefinition=consistency, desiredCount=1)
+        self.wait_for(consistency, 1)
+
+    def service(self, name):
+        return self.ecs.describe_services(cluster="test", services=[name])["services"][0]
+
+    def wait_for(self, name, count):
+        harness.wait_until(f"{count} tasks of {name}", lambda: self.service(name)["runningCount"] == count, 60)
+
+    def containers(self, name):
+        arns = self.ecs.list_tasks(cluster="test", serviceName=name)["taskArns"]
+        return [t["containers"][0] for t in self.ecs.describe_tasks(cluster="test", tasks=arns)["tasks"]]
+
+    def digests(self, name):
+        return [v for c in self.containers(name) for v in (c["lastStatus"], c.get("imageDigest"))]
+
+    def runs(self, name):
+        """What its tasks are shown to run, and what they say themselves."""
+        found = []
+        for c in self.containers(name):
+            url = f"http://127.0.0.1:{c['networkBindings'][0]['hostPort']}/"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                found.append((answer.read().decode().split()[0], c["imageDigest"], c["image"]))
+        return sorted(found)
+
+    def revision_image(self, name):
+        found = self.ecs.describe_service_deployments(serviceDeploymentArns=[
+            self.ecs.list_service_deployments(cluster="test", service=name)["serviceDeployments"][0][
+                "serviceDeploymentArn"]])["serviceDeployments"][0]["targetServiceRevision"]["arn"]
+        return self.ecs.describe_service_revisions(serviceRevisionArns=[found])["serviceRevisions"][0]["containerImages"][0]
+
+    def test_only_a_container_without_version_consistency_follows_it(self):
+        one = self.push("v1")
+        for consistency in ("enabled", "disabled"):
+            self.create(consistency)
+        pinned, by_tag = ("v1", one, f"{self.image}@{one}"), ("v1", one, self.image)
+        self.assertEqual(self.runs("enabled"), [pinned])
+        self.assertEqual(self.runs("disabled"), [by_tag])
+        self.assertEqual(self.revision_image("enabled")["imageDigest"], one)
+        self.assertNotIn("imageDigest", self.revision_image("disabled"))
+
+        two = self.push("v2")
+        self.assertNotEqual(one, two)
+        for consistency in ("enabled", "disabled"):  # more tasks of the same deployment
+            self.ecs.update_service(cluster="test", service=consistency, desiredCount=2)
+            self.wait_for(consistency, 2)
+        self.assertEqual(self.runs("enabled"), [pinned, pinned])
+        self.assertEqual(self.runs("disabled"), [by_tag, ("v2", two, self.image)])
+
+        # A new deployment asks again.
+        self.ecs.update_service(cluster="test", service="enabled", forceNewDeployment=True,
+                                deploymentConfiguration={"minimumHealthyPercent": 0, "maximumPercent": 100})
+        harness.wait_until("the other image everywhere", lambda: self.digests("enabled") == ["RUNNING", two] * 2)
+        self.assertEqual({r[0] for r in self.runs("enabled")}, {"v2"})
+
+        # What a task still runs stays, although no tag and no revision names it.
+        self.ecs.delete_service(cluster="test", service="enabled", force=True)
+        harness.wait_until("the service to be gone", lambda: self.service("enabled")["status"] == "INACTIVE")
+        self.assertEqual(self.delete(one), ["ImageInUse"])
+        self.ecs.update_service(cluster="test", service="disabled", desiredCount=0)
+        self.wait_for("disabled", 0)
+        harness.wait_until("the image to be free", lambda: self.delete(one) == [])
+
+    def delete(self, digest):
+        gone = self.naru.client("ecr").batch_delete_image(repositoryName="web", imageIds=[{"imageDigest": digest}])
+        return [f["failureCode"] for f in gone["failures"]]
+
+    def test_a_task_without_a_service_runs_what_the_tag_means_now(self):
+        digests = []
+        for version in ("v1", "v2"):
+            digests.append(self.push(version))
+            self.ecs.register_task_definition(family="alone", containerDefinitions=[dict(
+                name="web", image=self.image, memory=64, versionConsistency="enabled")])
+            task = self.ecs.run_task(cluster="test", taskDefinition="alone:1")["tasks"][0]["taskArn"]
+            harness.wait_until("the task to run", lambda t=task: self.task(t)["lastStatus"] == "RUNNING", 60)
+            self.assertEqual(self.task(task)["containers"][0]["imageDigest"], digests[-1])
+        self.assertNotEqual(*digests)
+
+    def task(self, arn):
+        return self.ecs.describe_tasks(cluster="test", tasks=[arn])["tasks"][0]
 
 
 if __name__ == "__main__":
