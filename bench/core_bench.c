@@ -81,7 +81,7 @@ report_task(struct world *w, const struct task *t, enum task_status status)
     if (status == TASK_STOPPED) {
         container.has_exit_code = true;
     } else {
-        container.bindings[0] = (struct network_binding){8080, 1 + w->next_port++ % 2000000000, false};
+        container.bindings[0] = (struct network_binding){8080, 1 + w->next_port++ % 2000000000, false, 0};
         container.binding_count = 1;
     }
     event.task_state = (struct ev_task_state){.task_id = t->id, .status = status, .containers = &container,

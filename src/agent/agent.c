@@ -323,6 +323,7 @@ agent_new(const struct agent_config *config, struct err *err)
     agent->config.endpoint_url = text_dup(config->endpoint_url);
     agent->config.gpu_directory = text_dup(config->gpu_directory);
     (void)snprintf(agent->network, sizeof(agent->network), "naru-%.8s", config->installation);
+    host_ports_init(&agent->host_ports);
     agent->loop = loop_new();
     agent->workers = crew_new("naru-docker", WORKERS);
     agent->quick = crew_new("naru-quick", QUICK_WORKERS);

@@ -3,6 +3,7 @@
  * that holds them for a task. */
 #include <stdio.h>
 #include "agent/container_parts.h"
+#include "model/task_definition.h"
 
 /* What belongs to a network namespace, and so to the pause container where there is one. */
 static void
@@ -38,8 +39,11 @@ add_sysctls(const struct json *def, struct json *sysctls, bool wants_net)
     }
 }
 
+/* `has_address`: who follows a port that the definition does not name asks us for it, and one
+ * address family is half the proxies. */
 static void
-add_port(struct json *exposed, struct json *bindings, int64_t port, int64_t host_port, const char *protocol)
+add_port(struct json *exposed, struct json *bindings, int64_t port, int64_t host_port,
+         bool has_address, const char *protocol)
 {
     char key[32], host[24] = "";
     struct json *list;
@@ -54,14 +58,25 @@ add_port(struct json *exposed, struct json *bindings, int64_t port, int64_t host
         list = json_get(bindings, key);
     }
     struct json *binding = json_object();
-    if (host_port <= 0) /* who follows a dynamic port asks us for it: one family, half the proxies */
+    if (has_address)
         json_set(binding, "HostIp", json_text("0.0.0.0"));
     json_set(binding, "HostPort", json_text(host)); /* empty: Docker picks a free one */
     json_append(list, binding);
 }
 
+int
+container_spec_range(const struct agent_task *task, const struct json *mapping)
+{
+    int first, last;
+
+    if (strcmp(json_get_cstr(task->definition, "networkMode", "bridge"), "bridge") != 0 ||
+        !port_range_parse(json_get_cstr(mapping, "containerPortRange", ""), &first, &last))
+        return 0;
+    return last - first + 1;
+}
+
 /* Only bridge mode publishes: in host mode the process binds by itself, an awsvpc task has its own
- * address. A range gets dynamic ports one by one, not the contiguous ones of ECS. */
+ * address, and all of a range there without our doing. */
 static void
 spec_ports(const struct spec *s, bool is_bridge)
 {
@@ -71,15 +86,17 @@ spec_ports(const struct spec *s, bool is_bridge)
     for (size_t i = 0; i < json_size(list) && i < PORTS_MAX; i++) {
         const struct json *m = json_at(list, i);
         const char *protocol = strcmp(json_get_cstr(m, "protocol", ""), "udp") == 0 ? "udp" : "tcp";
-        struct str range = str_of(json_get_cstr(m, "containerPortRange", "")), part = {0};
-        int64_t first = 0, last = 0;
+        const int chosen = s->ports != NULL ? s->ports->first[i] : 0;
+        const int64_t host_port = json_get_i64(m, "hostPort", 0);
+        int first = 0, last = -1;
 
-        if (range.len == 0)
-            add_port(exposed, bindings, json_get_i64(m, "containerPort", 0),
-                     json_get_i64(m, "hostPort", 0), protocol);
-        else if (str_split(&range, '-', &part) && str_to_i64(part, &first) && str_to_i64(range, &last))
-            for (int64_t p = first; p <= last && p < first + PORTS_MAX; p++)
-                add_port(exposed, bindings, p, 0, protocol);
+        if (json_get(m, "containerPortRange") == NULL)
+            add_port(exposed, bindings, json_get_i64(m, "containerPort", 0), host_port,
+                     host_port <= 0, protocol);
+        else if (is_bridge &&
+                 port_range_parse(json_get_cstr(m, "containerPortRange", ""), &first, &last))
+            for (int p = first; p <= last; p++)
+                add_port(exposed, bindings, p, chosen > 0 ? chosen + p - first : 0, true, protocol);
     }
     json_set(s->config, "ExposedPorts", exposed);
     if (is_bridge)

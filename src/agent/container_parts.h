@@ -9,6 +9,7 @@ struct spec {
     const struct agent_task *task;
     const struct json *def;      /* its containerDefinition */
     const struct json *override; /* its containerOverride, or NULL */
+    const struct range_ports *ports; /* may be NULL */
     const struct spec_host *host;
     int index;
     struct json *config, *host_config; /* Docker's Config and HostConfig */

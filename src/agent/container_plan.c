@@ -164,6 +164,7 @@ container_spec_plan(const struct agent_task *task, int index, const struct spec_
     plan.is_essential = json_get_bool(def, "essential", true);
     plan.has_health_check = json_size(json_get(json_get(def, "healthCheck"), "command")) > 0;
     plan.is_host_network = strcmp(json_get_cstr(task->definition, "networkMode", ""), "host") == 0;
+    plan.is_awsvpc = container_spec_is_awsvpc(task);
     plan.pulls_always = plan.image.is_ours && plan.image.digest[0] == '\0';
     plan.stop_timeout_s = (int)json_get_i64(def, "stopTimeout", STOP_TIMEOUT_DEFAULT_S);
     plan.start_timeout_s = (int)json_get_i64(def, "startTimeout", START_TIMEOUT_DEFAULT_S);

@@ -436,7 +436,8 @@ spec_keep_in_our_hands(struct json *host_config)
 
 struct json *
 container_spec_create(const struct agent_task *task, int index, const char *image,
-                      const struct spec_host *host, struct err *err)
+                      const struct range_ports *ports, const struct spec_host *host,
+                      struct err *err)
 {
     cleanup_json struct json *config = json_object();
     const struct json *def = json_at(json_get(task->definition, "containerDefinitions"), (size_t)index);
@@ -444,6 +445,7 @@ container_spec_create(const struct agent_task *task, int index, const char *imag
                            .def = def,
                            .override = task_container_override(task->overrides,
                                                                json_get_cstr(def, "name", "")),
+                           .ports = ports,
                            .host = host,
                            .index = index,
                            .config = config,

@@ -14,6 +14,7 @@
  *   logConfiguration.  Other drivers are passed on as they are.
  * - A HEALTHCHECK of the image is switched off unless the definition has one.
  * - The metadata and credentials endpoints are not served, so their variables are not set.
+ * - The host ports of a containerPortRange are a row that the agent chooses (host_ports.h).
  * - GPUs are those that the task was given, by identifier: a device request of Docker's driver
  *   "nvidia", and NVIDIA_VISIBLE_DEVICES, which nothing in the definition overrides.
  * Not built, and refused by name: secrets, environmentFiles, repositoryCredentials, awsfirelens,
@@ -45,6 +46,12 @@ struct spec_host {
     const char *network; /* of awsvpc tasks */
 };
 
+/* The first host port of each containerPortRange of one container, by its port mapping; 0: Docker
+ * picks. */
+struct range_ports {
+    int first[PORTS_MAX];
+};
+
 enum dependency_condition { DEPENDS_CREATE, DEPENDS_START, DEPENDS_COMPLETE, DEPENDS_SUCCESS, DEPENDS_HEALTHY };
 struct dependency {
     int container; /* index in the definition */
@@ -57,7 +64,7 @@ struct container_plan {
     char name[NAME_SIZE];
     char docker_name[DOCKER_NAME_SIZE];
     struct image_ref image;
-    bool is_essential, has_health_check, is_host_network;
+    bool is_essential, has_health_check, is_host_network, is_awsvpc;
     bool pulls_always; /* a tag of our own registry: it may have moved */
     int stop_timeout_s, start_timeout_s;
     struct dependency dependencies[DEPENDENCIES_MAX];
@@ -77,9 +84,13 @@ bool container_spec_needs_pause(const struct agent_task *task);
 bool container_spec_is_awsvpc(const struct agent_task *task);
 void container_spec_docker_name(const struct agent_task *task, const char *container, int index,
                                 char out[static DOCKER_NAME_SIZE]);
-/* The body of POST /containers/create. `image` is what Docker shall run. */
+/* The body of POST /containers/create. `image` is what Docker shall run; `ports` NULL chooses
+ * none. */
 struct json *container_spec_create(const struct agent_task *task, int index, const char *image,
-                                   const struct spec_host *host, struct err *err) MUST_CHECK;
+                                   const struct range_ports *ports, const struct spec_host *host,
+                                   struct err *err) MUST_CHECK;
+/* How many ports the containerPortRange of a port mapping has in bridge mode; 0: it has none. */
+int container_spec_range(const struct agent_task *task, const struct json *mapping);
 struct json *container_spec_create_pause(const struct agent_task *task, const struct spec_host *host);
 /* The host's path, the shared volume's own name, or one made for this task; malloc'd. */
 char *container_spec_volume_source(const struct agent_task *task, const struct json *volume);

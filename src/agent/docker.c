@@ -336,7 +336,7 @@ docker_container_kill(struct docker *d, const char *id, const char *signal, stru
 
 bool
 docker_container_inspect(struct docker *d, const char *id_or_name, const char *network,
-                         struct docker_state *out, struct err *err)
+                         const struct json *mappings, struct docker_state *out, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf path = {0};
     cleanup_json struct json *answer = NULL;
@@ -345,7 +345,7 @@ docker_container_inspect(struct docker *d, const char *id_or_name, const char *n
     container_path(&path, id_or_name, "/json");
     if (!get_json(d, strbuf_cstr(&path), &answer, err))
         return false;
-    if (!docker_parse_state(answer, network, out, &cause))
+    if (!docker_parse_state(answer, network, mappings, out, &cause))
         return err_set(err, ERR_UNAVAILABLE, "%s", cause.message);
     return true;
 }

@@ -50,7 +50,8 @@ bool docker_container_create(struct docker *d, const char *name, const struct js
 bool docker_container_start(struct docker *d, const char *id, struct err *err) MUST_CHECK; /* started already is success */
 bool docker_container_kill(struct docker *d, const char *id, const char *signal, struct err *err) MUST_CHECK;
 bool docker_container_inspect(struct docker *d, const char *id_or_name, const char *network,
-                              struct docker_state *out, struct err *err) MUST_CHECK;
+                              const struct json *mappings, struct docker_state *out,
+                              struct err *err) MUST_CHECK; /* as docker_parse_state() */
 bool docker_container_remove(struct docker *d, const char *id, struct err *err) MUST_CHECK; /* force, v=1; gone is success */
 /* Arrays as Docker answers them; `label` is "key=value". */
 struct json *docker_container_list(struct docker *d, const char *label, struct err *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "agent/docker_parse.h"
 #include <stdio.h>
 #include "base/clock.h"
+#include "model/task_definition.h"
 
 static void
 copy_member(char *to, size_t size, const struct json *object, const char *key)
@@ -56,9 +57,50 @@ has_ipv4(const struct json *list)
     return false;
 }
 
+struct ranges {
+    struct {
+        int first, last;
+        bool is_udp;
+    } all[PORTS_MAX];
+    int count;
+};
+
 static void
-parse_ports(struct docker_state *s, const struct json *ports)
+read_ranges(struct ranges *out, const struct json *mappings)
 {
+    out->count = 0;
+    for (size_t i = 0; i < json_size(mappings) && i < PORTS_MAX; i++) {
+        const struct json *m = json_at(mappings, i);
+        int first, last;
+
+        if (!port_range_parse(json_get_cstr(m, "containerPortRange", ""), &first, &last))
+            continue;
+        out->all[out->count].first = first;
+        out->all[out->count].last = last;
+        out->all[out->count++].is_udp = strcmp(json_get_cstr(m, "protocol", ""), "udp") == 0;
+    }
+}
+
+/* Is it a port behind the first one of a range?  That one speaks for them: they were made a row. */
+static bool
+is_inside(const struct ranges *ranges, struct network_binding *b)
+{
+    for (int i = 0; i < ranges->count; i++) {
+        if (ranges->all[i].is_udp != b->is_udp || b->container_port < ranges->all[i].first ||
+            b->container_port > ranges->all[i].last)
+            continue;
+        b->range_len = ranges->all[i].last - ranges->all[i].first + 1;
+        return b->container_port != ranges->all[i].first || b->host_port + b->range_len - 1 > 65535;
+    }
+    return false;
+}
+
+static void
+parse_ports(struct docker_state *s, const struct json *ports, const struct json *mappings)
+{
+    struct ranges ranges;
+
+    read_ranges(&ranges, mappings);
     for (void *it = json_first(ports); it != NULL; it = json_next(ports, it)) {
         struct str rest = str_of(json_key(it)), number = {0};
         const struct json *list = json_value(it);
@@ -72,8 +114,8 @@ parse_ports(struct docker_state *s, const struct json *ports)
             if (!str_to_i64(str_of(json_get_cstr(json_at(list, i), "HostPort", "")), &host_port) ||
                 host_port < 1 || host_port > 65535)
                 continue;
-            const struct network_binding b = {(int)port, (int)host_port, str_is(rest, "udp")};
-            if (!has_binding(s, &b))
+            struct network_binding b = {(int)port, (int)host_port, str_is(rest, "udp"), 0};
+            if (!is_inside(&ranges, &b) && !has_binding(s, &b))
                 s->bindings[s->binding_count++] = b;
         }
     }
@@ -101,7 +143,8 @@ parse_health_log(struct docker_state *s, const struct json *log)
 }
 
 bool
-docker_parse_state(const struct json *answer, const char *network, struct docker_state *out, struct err *err)
+docker_parse_state(const struct json *answer, const char *network, const struct json *mappings,
+                   struct docker_state *out, struct err *err)
 {
     const struct json *state = json_get(answer, "State"), *config = json_get(answer, "Config"),
                       *labels = json_get(config, "Labels"), *net = json_get(answer, "NetworkSettings");
@@ -134,7 +177,7 @@ docker_parse_state(const struct json *answer, const char *network, struct docker
                                     (strcmp(s.status, "removing") == 0 && s.started_at_ms > 0));
     s.health = health_of(str_of(json_get_cstr(json_get(state, "Health"), "Status", "")));
     parse_health_log(&s, json_get(json_get(state, "Health"), "Log"));
-    parse_ports(&s, json_get(net, "Ports"));
+    parse_ports(&s, json_get(net, "Ports"), mappings);
     if (network != NULL) {
         const struct json *endpoint = json_get(json_get(net, "Networks"), network);
 

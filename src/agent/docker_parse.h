@@ -32,9 +32,11 @@ struct docker_state {
     char address[ADDRESS_SIZE], mac_address[32]; /* on `network` */
 };
 
-/* `network` names the one whose address is wanted; NULL takes none. */
-bool docker_parse_state(const struct json *answer, const char *network, struct docker_state *out,
-                        struct err *err) MUST_CHECK;
+/* `network` names the one whose address is wanted; NULL takes none.  `mappings` are the port mappings
+ * of its definition (may be NULL): the ports of a containerPortRange become one binding, that of the
+ * whole range. */
+bool docker_parse_state(const struct json *answer, const char *network, const struct json *mappings,
+                        struct docker_state *out, struct err *err) MUST_CHECK;
 
 enum docker_event_type { DOCKER_START, DOCKER_DIE, DOCKER_OOM, DOCKER_HEALTH, DOCKER_DESTROY, DOCKER_OTHER };
 struct docker_event {

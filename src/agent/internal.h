@@ -18,6 +18,7 @@
 #include "agent/container_spec.h"
 #include "agent/docker.h"
 #include "agent/docker_stream.h"
+#include "agent/host_ports.h"
 #include "io/loop.h"
 
 #define WORKERS 6
@@ -135,6 +136,7 @@ struct agent {
     struct crew *quick;   /* inspections and signals, which must not wait behind those */
     struct crew *pullers, *watcher;
     struct container_logs *logs;
+    struct host_ports host_ports;
     atomic_bool is_closing;
     /* the link to Docker */
     enum link_state link;

@@ -6,6 +6,7 @@
 #include "agent/pause_image.h"
 
 #define DAEMON_SAYS "Error response from daemon: "
+#define RANGE_TRIES 10 /* starts with other host ports, while those of a range are taken */
 
 static const struct container_plan *
 plan_of(const struct job *job)
@@ -29,10 +30,22 @@ set_reason(struct job *job, const char *name)
     (void)snprintf(job->reason, sizeof(job->reason), "%s: %s%.900s", name, DAEMON_SAYS, text);
 }
 
+/* The port mappings of the container's definition. */
+static const struct json *
+mappings_of(const struct job *job)
+{
+    const struct json *containers = json_get(job->runner->task->definition, "containerDefinitions");
+
+    return job->container == PAUSE_INDEX
+               ? NULL
+               : json_get(json_at(containers, (size_t)job->container), "portMappings");
+}
+
 static bool
 inspect(struct job *job, struct docker *d, const char *id)
 {
-    job->has_state = docker_container_inspect(d, id, network_of(job), &job->state, &job->err);
+    job->has_state = docker_container_inspect(d, id, network_of(job), mappings_of(job), &job->state,
+                                              &job->err);
     return job->has_state;
 }
 
@@ -167,13 +180,76 @@ find_digest(struct job *job, struct docker *d)
     image_ref_repo_digest(image, json_get(answer, "RepoDigests"), job->digest);
 }
 
+/* ---- host ports of ranges ---- */
+
+/* Sets what is wrong if there are not so many free ports in a row. */
+static bool
+choose_ports(struct job *job, struct range_ports *out)
+{
+    const struct json *list = mappings_of(job);
+    struct host_ports *all = &job->agent->host_ports;
+
+    *out = (struct range_ports){0};
+    for (size_t i = 0; i < json_size(list) && i < PORTS_MAX; i++) {
+        const int count = container_spec_range(job->runner->task, json_at(list, i));
+        const char *protocol = json_get_cstr(json_at(list, i), "protocol", "tcp");
+
+        if (count == 0)
+            continue;
+        out->first[i] = host_ports_take(all, count, strcmp(protocol, "udp") == 0);
+        if (out->first[i] == 0)
+            return err_set(&job->err, ERR_CLIENT,
+                           "CannotStartContainerError: %d contiguous host ports are not free between "
+                           "%d and %d", count, all->low, all->high);
+    }
+    return true;
+}
+
+/* Does Docker's text name this port?  "Bind for 0.0.0.0:40000 failed: port is already allocated" */
+static bool
+names_port(const char *text, int64_t port)
+{
+    char wanted[24];
+    const size_t len = (size_t)snprintf(wanted, sizeof(wanted), ":%lld", (long long)port);
+
+    for (const char *at = text; (at = strstr(at, wanted)) != NULL; at++)
+        if (at[len] < '0' || at[len] > '9')
+            return true;
+    return false;
+}
+
+/* Would other ports help?  Not if the one that is taken is one that the definition asks for. */
+static bool
+is_range_taken(const struct job *job)
+{
+    const struct json *list = mappings_of(job);
+    bool has_range = false;
+
+    if (strstr(job->err.message, "already allocated") == NULL &&
+        strstr(job->err.message, "already in use") == NULL)
+        return false;
+    for (size_t i = 0; i < json_size(list); i++) {
+        const int64_t fixed = json_get_i64(json_at(list, i), "hostPort", 0);
+
+        if (fixed > 0 && names_port(job->err.message, fixed))
+            return false;
+        has_range = has_range || container_spec_range(job->runner->task, json_at(list, i)) > 0;
+    }
+    return has_range;
+}
+
+/* ---- one container ---- */
+
 static bool
 create_container(struct job *job, struct docker *d)
 {
     const struct container_plan *plan = plan_of(job);
-    cleanup_json struct json *spec =
-        container_spec_create(job->runner->task, job->container, plan->image.full, &job->host, &job->err);
+    struct range_ports ports;
+    cleanup_json struct json *spec = NULL;
 
+    if (choose_ports(job, &ports))
+        spec = container_spec_create(job->runner->task, job->container, plan->image.full, &ports,
+                                     &job->host, &job->err);
     if (spec == NULL) {
         (void)snprintf(job->reason, sizeof(job->reason), "%.1000s", job->err.message);
         return false;
@@ -184,6 +260,25 @@ create_container(struct job *job, struct docker *d)
         job->needs_image = true;
     set_reason(job, "CannotCreateContainerError");
     return false;
+}
+
+/* Starts what was created.  The ports of a container are its own from its creation, so others need
+ * another container; the one that never ran leaves its name to it. */
+static bool
+start_container(struct job *job, struct docker *d)
+{
+    for (int tries = 1; !docker_container_start(d, job->id, &job->err); tries++) {
+        if (tries == RANGE_TRIES || !is_range_taken(job) ||
+            !docker_container_remove(d, job->id, &job->err)) {
+            set_reason(job, "CannotStartContainerError");
+            return false;
+        }
+        job->id[0] = '\0';
+        if (!create_container(job, d))
+            return false;
+        job->has_state = false;
+    }
+    return true;
 }
 
 void
@@ -197,10 +292,8 @@ job_run(struct job *job, struct docker *d)
         return;
     }
     job->has_state = false;
-    if (!docker_container_start(d, job->id, &job->err)) {
-        set_reason(job, "CannotStartContainerError");
+    if (!start_container(job, d))
         return;
-    }
     if (!inspect(job, d, job->id)) {
         set_reason(job, "CannotInspectContainerError");
         return;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "agent/internal.h"
 #include "base/log.h"
+#include "model/task_definition.h"
 
 bool
 runner_all_stopped(const struct runner *r)
@@ -49,19 +50,27 @@ health_of(const struct runner *r)
     return worst;
 }
 
-/* In host mode the process binds by itself, so the definition is all there is to tell. */
+/* What Docker does not publish and the definition tells: in host mode the process binds by itself,
+ * and in awsvpc mode all of a range is there under the task's own address. */
 static void
-host_bindings(const struct runner *r, int index, struct task_container *out)
+own_bindings(const struct runner *r, int index, struct task_container *out)
 {
     const struct json *definition = json_at(json_get(r->task->definition, "containerDefinitions"), (size_t)index),
                       *list = json_get(definition, "portMappings");
 
     for (size_t i = 0; i < json_size(list) && out->binding_count < BINDINGS_MAX; i++) {
-        const int port = (int)json_get_i64(json_at(list, i), "containerPort", 0);
-        const bool is_udp = strcmp(json_get_cstr(json_at(list, i), "protocol", ""), "udp") == 0;
+        const struct json *m = json_at(list, i);
+        int port = (int)json_get_i64(m, "containerPort", 0), last = 0;
+        const bool is_udp = strcmp(json_get_cstr(m, "protocol", ""), "udp") == 0;
 
-        if (port > 0)
-            out->bindings[out->binding_count++] = (struct network_binding){port, port, is_udp};
+        if (out->last_status != TASK_RUNNING)
+            continue;
+        if (r->containers[index].plan.is_host_network && port > 0)
+            out->bindings[out->binding_count++] = (struct network_binding){port, port, is_udp, 0};
+        else if (r->containers[index].plan.is_awsvpc &&
+                 port_range_parse(json_get_cstr(m, "containerPortRange", ""), &port, &last))
+            out->bindings[out->binding_count++] =
+                (struct network_binding){port, port, is_udp, last - port + 1};
     }
 }
 
@@ -80,8 +89,7 @@ describe(const struct runner *r, int index, struct task_container *out)
     memcpy(out->reason, c->reason, sizeof(out->reason));
     out->binding_count = c->binding_count;
     memcpy(out->bindings, c->bindings, sizeof(out->bindings));
-    if (c->plan.is_host_network && c->is_running)
-        host_bindings(r, index, out);
+    own_bindings(r, index, out);
 }
 
 /* "app: <time> exit 1: output" of every container, once it matters: it is unhealthy, or over. */

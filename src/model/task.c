@@ -7,6 +7,7 @@ static const struct row_field binding_fields[] = {
     INT_FIELD(struct network_binding, container_port),
     INT_FIELD(struct network_binding, host_port),
     BOOL_FIELD(struct network_binding, is_udp),
+    INT_FIELD(struct network_binding, range_len),
     FIELDS_END,
 };
 

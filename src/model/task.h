@@ -6,6 +6,7 @@
 struct network_binding {
     int container_port, host_port;
     bool is_udp;
+    int range_len; /* 0: one port; else those of a containerPortRange from these on, so many */
 };
 
 struct task_container {

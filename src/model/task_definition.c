@@ -35,6 +35,32 @@ first_set(int a, int b, int64_t c)
     return a > 0 ? a : b > 0 ? b : c < INT32_MAX ? (int)c : INT32_MAX;
 }
 
+static bool
+read_port(struct str text, int *out)
+{
+    int64_t n;
+
+    /* Only as we would write it: the answers show the range again. */
+    if (text.len == 0 || text.at[0] < '1' || text.at[0] > '9' || !str_to_i64(text, &n) || n > 65535)
+        return false;
+    *out = (int)n;
+    return true;
+}
+
+bool
+port_range_parse(const char *text, int *first_out, int *last_out)
+{
+    struct str rest = str_of(text), part = {0};
+    int first, last;
+
+    if (!str_split(&rest, '-', &part) || !read_port(part, &first) || !read_port(rest, &last) ||
+        first >= last)
+        return false;
+    *first_out = first;
+    *last_out = last;
+    return true;
+}
+
 static void
 read_ports(struct container_definition *c, const struct json *mappings)
 {

@@ -61,6 +61,8 @@ void task_definition_size(const struct task_definition *td, const struct json *o
                           int *cpu_out, int *memory_mib_out);
 /* The GPUs that a container definition asks for, or the override of one; 0: it names none. */
 int task_definition_gpus(const struct json *container);
+/* "8000-8010", a containerPortRange: two ports, the first below the last. */
+bool port_range_parse(const char *text, int *first_out, int *last_out) MUST_CHECK;
 /* Any essential container with a health check? (ecs.md 5.3) */
 bool task_definition_has_health_check(const struct task_definition *td);
 struct json *task_definition_encode(const struct task_definition *td);       /* a store row */

@@ -15,7 +15,7 @@
 
 struct fake_container {
     char name[256], id[72];
-    struct json *labels;
+    struct json *labels, *ports;
     int state; /* 0 created, 1 running, 2 exited */
     int exit_code;
 };
@@ -108,6 +108,10 @@ describe(const struct fake_container *c)
         json_set(state, "StartedAt", json_text("2026-01-02T03:04:05.000000000Z"));
     json_set(j, "Config", config);
     json_set(config, "Labels", json_ref(c->labels));
+    struct json *network = json_object();
+    json_set(j, "NetworkSettings", network);
+    if (c->state == 1 && c->ports != NULL)
+        json_set(network, "Ports", json_ref(c->ports));
     return j;
 }
 
@@ -143,12 +147,24 @@ create(struct fake_docker *f, int fd, struct str path, struct str body, enum fak
     (void)text_copy(c->name, sizeof(c->name), strbuf_str(&name));
     (void)snprintf(c->id, sizeof(c->id), "%064d", f->container_count);
     c->labels = json_ref(json_get(spec, "Labels"));
+    c->ports = json_ref(json_get(json_get(spec, "HostConfig"), "PortBindings"));
     if (fault == FAKE_CLOSE) {
         shutdown(fd, SHUT_RDWR);
         return;
     }
     (void)snprintf(text, sizeof(text), "{\"Id\":\"%s\",\"Warnings\":[]}", c->id);
     answer(fd, 201, text, fault);
+}
+
+static void
+port_is_taken(int fd, const struct fake_container *c)
+{
+    const struct json *first = json_value(json_first(c->ports));
+    cleanup_free char *body = text_format(
+        "{\"message\":\"driver failed programming external connectivity on endpoint %s: Bind for 0.0.0.0:%s failed: "
+        "port is already allocated\"}", c->name, json_get_cstr(json_at(first, 0), "HostPort", ""));
+
+    answer(fd, 500, body, FAKE_NONE);
 }
 
 /* "/containers/<key>/<what>": start, kill, inspect, remove. */
@@ -172,6 +188,8 @@ container_call(struct fake_docker *f, int fd, struct str method, struct str path
     if (str_is(what, "logs")) {
         put(fd, "HTTP/1.0 200 OK\r\n\r\n");
         shutdown(fd, SHUT_RDWR);
+    } else if (str_is(what, "start") && fault == FAKE_PORT) {
+        port_is_taken(fd, c);
     } else if (str_is(what, "start")) {
         if (c->state == 0) {
             c->state = 1;
@@ -194,6 +212,8 @@ container_call(struct fake_docker *f, int fd, struct str method, struct str path
         answer(fd, 200, text, fault);
     } else {
         answer(fd, str_is(method, "DELETE") ? 204 : 404, "", fault);
+        if (str_is(method, "DELETE") && fault == FAKE_NONE)
+            c->name[0] = c->id[0] = '\0';
     }
 }
 
@@ -203,6 +223,8 @@ list(struct fake_docker *f, int fd, enum fake_fault fault)
     cleanup_json struct json *all = json_array();
 
     for (int i = 0; i < f->container_count; i++) {
+        if (f->containers[i].id[0] == '\0')
+            continue; /* removed */
         struct json *row = json_object(), *names = json_array();
         cleanup_free char *name = text_format("/%s", f->containers[i].name);
 
@@ -403,8 +425,10 @@ void
 fake_docker_free(struct fake_docker *f)
 {
     fake_docker_vanish(f);
-    for (int i = 0; i < f->container_count; i++)
+    for (int i = 0; i < f->container_count; i++) {
         json_unref(f->containers[i].labels);
+        json_unref(f->containers[i].ports);
+    }
     strbuf_done(&f->seen);
     strbuf_done(&f->said);
     free(f);

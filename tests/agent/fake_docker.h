@@ -12,6 +12,7 @@ enum fake_fault {
     FAKE_CLOSE,    /* closes instead of answering, after it did what was asked */
     FAKE_ERROR,    /* 500 with a message */
     FAKE_HANG,     /* this one request is never answered */
+    FAKE_PORT,     /* a start fails: the first host port of the container is taken */
 };
 
 struct fake_docker;

@@ -281,7 +281,7 @@ TEST(what_belongs_to_no_known_task_is_removed_and_others_are_left_alone)
     for (int i = 0; i < 100 * CHECK_PATIENCE && world_count(w, LABEL_TASK "=" T2) > 0; i++)
         clock_sleep_ms(100);
     CHECK_EQ(world_count(w, LABEL_TASK "=" T2), 0);
-    CHECK(docker_container_inspect(&w->docker, other, NULL, &state, &err));
+    CHECK(docker_container_inspect(&w->docker, other, NULL, NULL, &state, &err));
     CHECK(state.is_running);
 }
 

@@ -2,6 +2,7 @@
 /* The agent against a Docker Engine that refuses, hangs, lies and dies: no exit code is lost, no task is
  * declared dead because Docker is away, and what was done once is not done twice. */
 #include <stdio.h>
+#include <stdlib.h>
 #include "base/clock.h"
 #include "base/random.h"
 #include "check.h"
@@ -9,6 +10,7 @@
 #include "fake_docker.h"
 
 #define T1 "11111111111111111111111111111111"
+#define T2 "22222222222222222222222222222222"
 #define PLAIN "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64}]}"
 
 static struct fake_docker *fake;
@@ -72,6 +74,81 @@ survives(const char *part, enum fake_fault fault, int count)
     const struct told t = world_wait(w, T1, TASK_RUNNING, 20);
     CHECK_EQ(t.containers[0].last_status, TASK_RUNNING);
     CHECK_EQ((int)strlen(t.containers[0].runtime_id), 64);
+    end();
+}
+
+/* ---- host ports of ranges ---- */
+
+#define RANGE(fixed)                                                                               \
+    "{'containerDefinitions':[{'name':'app','image':'local:1','memory':64,'portMappings':[" fixed       \
+    "{'containerPortRange':'8000-8002','protocol':'tcp'},{'containerPortRange':'53-54','protocol':'udp'}]}]}"
+
+static void
+check_ranges(const struct told *t)
+{
+    const struct network_binding *b = t->containers[0].bindings;
+
+    CHECK_EQ(t->containers[0].binding_count, 2);
+    CHECK(b[0].container_port == 8000 && b[0].range_len == 3 && !b[0].is_udp && b[0].host_port > 0);
+    CHECK(b[1].container_port == 53 && b[1].range_len == 2 && b[1].is_udp && b[1].host_port > 0);
+}
+
+TEST(a_range_gets_ports_of_its_own)
+{
+    begin(true);
+    world_start(w, T1, RANGE(""), NULL, false);
+    world_start(w, T2, RANGE(""), NULL, false);
+    const struct told one = world_wait(w, T1, TASK_RUNNING, 20), two = world_wait(w, T2, TASK_RUNNING, 20);
+    check_ranges(&one);
+    check_ranges(&two);
+    for (int i = 0; i < 2; i++)
+        CHECK(abs(one.containers[0].bindings[i].host_port - two.containers[0].bindings[i].host_port) >= 3 - i);
+    end();
+}
+
+TEST(a_port_that_docker_says_is_taken_is_another_choice)
+{
+    begin(true);
+    fake_docker_fault(fake, "/start", FAKE_PORT, 3);
+    world_start(w, T1, RANGE(""), NULL, false);
+    const struct told t = world_wait(w, T1, TASK_RUNNING, 20);
+    check_ranges(&t);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 4);
+    CHECK_EQ(fake_docker_count(fake, "DELETE "), 3);
+    CHECK_TEXT(t.reason, "");
+    end();
+}
+
+TEST(a_start_ends_when_the_ports_of_ten_choices_are_taken)
+{
+    begin(true);
+    fake_docker_fault(fake, "/start", FAKE_PORT, 1000);
+    world_start(w, T1, RANGE(""), NULL, false);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 20);
+    CHECK_EQ(fake_docker_count(fake, "/start"), 10);
+    CHECK(strstr(t.reason, "CannotStartContainerError: Error response from daemon: driver failed") == t.reason);
+    CHECK(strstr(t.reason, "port is already allocated") != NULL);
+    end();
+}
+
+TEST(a_port_of_the_definition_itself_is_not_chosen_again)
+{
+    begin(true);
+    fake_docker_fault(fake, "/start", FAKE_PORT, 1000);
+    world_start(w, T1, RANGE("{'containerPort':80,'hostPort':8080},"), NULL, false);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 20);
+    CHECK_EQ(fake_docker_count(fake, "/start"), 1);
+    CHECK(strstr(t.reason, "Bind for 0.0.0.0:8080 failed") != NULL);
+    end();
+}
+
+TEST(another_fault_of_a_start_is_no_reason_for_other_ports)
+{
+    begin(true);
+    fake_docker_fault(fake, "/start", FAKE_ERROR, 1000);
+    world_start(w, T1, RANGE(""), NULL, false);
+    (void)world_wait(w, T1, TASK_STOPPED, 20);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 1);
     end();
 }
 

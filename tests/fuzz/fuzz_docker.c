@@ -63,10 +63,11 @@ fuzz_answers(struct str rest)
                                            .registry_port = 4566};
     struct image_ref ref;
     char digest[DIGEST_SIZE], message[100];
+    struct json *mappings = json_parse(STR("[{\"containerPortRange\":\"80-90\"}]"), NULL);
     char *image = str_dup(rest);
     int status = 0;
 
-    if (docker_parse_state(j, "naru", &state, NULL)) {
+    if (docker_parse_state(j, "naru", mappings, &state, NULL)) {
         assert(state.binding_count >= 0 && state.binding_count <= BINDINGS_MAX);
         assert(!(state.is_running && state.has_ended));
     }
@@ -78,6 +79,7 @@ fuzz_answers(struct str rest)
     const ptrdiff_t head = docker_stream_parse_head(rest, &status);
     assert(head <= (ptrdiff_t)rest.len);
     free(image);
+    json_unref(mappings);
     json_unref(j);
 }
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Task definition and overrides to Docker's create call, field by field (ecs.md 3.1 - 3.9, 3.13). */
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include "agent/container_spec.h"
 #include "agent/docker.h"
 #include "agent/host_gpus.h"
+#include "agent/host_ports.h"
 #include "agent/pause_image.h"
 #include "check.h"
 #include "io/file.h"
@@ -58,7 +61,7 @@ static struct json *
 create(const struct agent_task *t, int index)
 {
     struct err err = {0};
-    struct json *spec = container_spec_create(t, index, "img:1", &host, &err);
+    struct json *spec = container_spec_create(t, index, "img:1", NULL, &host, &err);
 
     if (spec == NULL)
         check_fail(__FILE__, __LINE__, "%s", err.message);
@@ -105,7 +108,7 @@ expect_refusal(const char *members, const char *what)
         text_format("{'containerDefinitions':[{'name':'app','image':'img:1',%s}]}", members);
     TASK(t, definition, NULL);
     struct err err = {0};
-    cleanup_json struct json *spec = container_spec_create(t, 0, "img:1", &host, &err);
+    cleanup_json struct json *spec = container_spec_create(t, 0, "img:1", NULL, &host, &err);
 
     CHECK(spec == NULL);
     CHECK(strstr(err.message, "ResourceInitializationError: ") == err.message);
@@ -242,6 +245,82 @@ TEST(ports_are_published_in_bridge_mode_only)
     CHECK_TEXT(at(with_names, "HostConfig|Dns"), "[\"1.1.1.1\"]");
 }
 
+TEST(a_range_is_published_in_bridge_mode_on_the_ports_that_were_chosen)
+{
+#define RANGES(mode)                                                                               \
+    "{'networkMode':'" mode "','containerDefinitions':[{'name':'app','image':'i','portMappings':["     \
+    "{'containerPort':80},{'containerPortRange':'9-11'},{'containerPortRange':'20-21','protocol':'udp'}]}]}"
+    const struct range_ports ports = {.first = {0, 40000, 50000}};
+    struct err err = {0};
+    TASK(t, RANGES("bridge"), NULL);
+    cleanup_json struct json *spec = container_spec_create(t, 0, "i", &ports, &host, &err);
+    CHECK_TEXT(at(spec, "HostConfig|PortBindings"),
+               "{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"\"}],"
+               "\"9/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40000\"}],"
+               "\"10/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40001\"}],"
+               "\"11/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40002\"}],"
+               "\"20/udp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"50000\"}],"
+               "\"21/udp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"50001\"}]}");
+    CHECK_TEXT(at(spec, "ExposedPorts"),
+               "{\"80/tcp\":{},\"9/tcp\":{},\"10/tcp\":{},\"11/tcp\":{},\"20/udp\":{},\"21/udp\":{}}");
+    const struct json *list = json_get(json_at(json_get(t->definition, "containerDefinitions"), 0), "portMappings");
+    CHECK_EQ(container_spec_range(t, json_at(list, 0)), 0);
+    CHECK_EQ(container_spec_range(t, json_at(list, 1)), 3);
+    TASK(own, RANGES("awsvpc"), NULL);
+    cleanup_json struct json *own_spec = create(own, 0);
+    CHECK_TEXT(at(own_spec, "HostConfig|PortBindings"), "(absent)");
+    CHECK_TEXT(at(own_spec, "ExposedPorts"), "{\"80/tcp\":{}}");
+    CHECK_EQ(container_spec_range(own, json_at(list, 1)), 0);
+}
+
+/* ---- which host ports ---- */
+
+static int
+taken_port(int type)
+{
+    const int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    socklen_t len = sizeof(any);
+
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0);
+    CHECK(type == SOCK_DGRAM || listen(fd, 1) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&any, &len) == 0);
+    return ntohs(any.sin_port); /* until the process ends */
+}
+
+TEST(a_row_of_ports_has_none_that_is_taken)
+{
+    const int tcp = taken_port(SOCK_STREAM), udp = taken_port(SOCK_DGRAM);
+    struct host_ports p = {.low = tcp - 1, .high = tcp};
+
+    atomic_init(&p.next, p.low);
+    CHECK_EQ(host_ports_take(&p, 2, false), 0);
+    CHECK_EQ(host_ports_take(&p, 3, true), 0); /* there are not so many */
+    for (int i = 0; i < 3; i++)
+        CHECK(host_ports_take(&p, 1, false) != tcp);
+    p = (struct host_ports){.low = udp, .high = udp};
+    atomic_init(&p.next, udp);
+    CHECK_EQ(host_ports_take(&p, 1, true), 0);
+}
+
+TEST(what_was_given_out_comes_again_only_after_all_others)
+{
+    struct host_ports p;
+
+    host_ports_init(&p);
+    CHECK(p.low >= 1 && p.low <= p.next && p.next <= p.high && p.high <= 65535);
+    int before = host_ports_take(&p, 10, false);
+    for (int i = 0; i < 20; i++) {
+        const int first = host_ports_take(&p, 10, false);
+        CHECK(first >= p.low && first + 9 <= p.high);
+        CHECK(first >= before + 10 || first + 9 < before);
+        before = first;
+    }
+    p.next = p.high; /* no row of two begins there */
+    CHECK(host_ports_take(&p, 2, false) < p.high - 1);
+    CHECK_EQ(host_ports_take(&p, p.high - p.low + 2, false), 0);
+}
+
 TEST(network_modes)
 {
     expect("", "HostConfig|NetworkMode", "\"bridge\"");
@@ -335,7 +414,7 @@ TEST(volumes_and_mounts)
     CHECK_TEXT(at(json_at(volumes, 2), "mustExist"), "true");
     CHECK_TEXT(at(json_at(volumes, 3), "DriverOpts"), "{\"type\":\"tmpfs\"}");
     TASK(bad, "{'containerDefinitions':[{'name':'app','image':'i','mountPoints':[{'sourceVolume':'q','containerPath':'/a'}]}]}", NULL);
-    CHECK(container_spec_create(bad, 0, "i", &host, &err) == NULL);
+    CHECK(container_spec_create(bad, 0, "i", NULL, &host, &err) == NULL);
     CHECK_TEXT(err.message, "Unknown volume 'q'.");
     TASK(efs, "{'volumes':[{'name':'v','efsVolumeConfiguration':{'fileSystemId':'fs-1'}}],'containerDefinitions':[]}", NULL);
     CHECK(container_spec_volumes(efs, &host, &err) == NULL);

@@ -29,7 +29,7 @@ TEST(an_inspection_becomes_a_state)
     struct docker_state s;
     struct err err = {0};
 
-    CHECK(docker_parse_state(j, "naru-1", &s, &err));
+    CHECK(docker_parse_state(j, "naru-1", NULL, &s, &err));
     CHECK_TEXT(s.id, "abc");
     CHECK_TEXT(s.name, "ecs-web");
     CHECK_TEXT(s.task, "t1");
@@ -43,8 +43,31 @@ TEST(an_inspection_becomes_a_state)
     CHECK(s.bindings[0].container_port == 80 && s.bindings[0].host_port == 32768 && !s.bindings[0].is_udp);
     CHECK(s.bindings[1].is_udp);
     CHECK_TEXT(s.address, "10.0.0.2");
-    CHECK(docker_parse_state(j, NULL, &s, &err));
+    CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
     CHECK_TEXT(s.address, "");
+}
+
+TEST(the_ports_of_a_range_are_one_binding)
+{
+    cleanup_json struct json *j = parse(
+        "{\"Id\":\"abc\",\"State\":{},\"NetworkSettings\":{\"Ports\":{"
+        "\"10000/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40002\"}],\"10001/tcp\":[{\"HostPort\":\"40003\"}],"
+        "\"9998/tcp\":[{\"HostPort\":\"40000\"}],\"9999/tcp\":[{\"HostPort\":\"40001\"}],"
+        "\"9999/udp\":[{\"HostPort\":\"7\"}],\"10002/tcp\":[{\"HostPort\":\"40004\"}],"
+        "\"5000/udp\":[{\"HostPort\":\"65535\"}],\"5001/udp\":[{\"HostPort\":\"65534\"}]}}}");
+    cleanup_json struct json *mappings =
+        parse("[{\"containerPortRange\":\"9998-10001\",\"protocol\":\"tcp\"},{\"containerPort\":10002},"
+              "{\"containerPortRange\":\"5000-5001\",\"protocol\":\"udp\"}]");
+    struct docker_state s;
+    struct err err = {0};
+
+    CHECK(docker_parse_state(j, NULL, mappings, &s, &err));
+    CHECK_EQ(s.binding_count, 3); /* what is no row was not made by us */
+    CHECK(s.bindings[0].container_port == 9998 && s.bindings[0].host_port == 40000 && s.bindings[0].range_len == 4);
+    CHECK(s.bindings[1].container_port == 9999 && s.bindings[1].is_udp && s.bindings[1].range_len == 0);
+    CHECK(s.bindings[2].container_port == 10002 && s.bindings[2].host_port == 40004 && s.bindings[2].range_len == 0);
+    CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
+    CHECK_EQ(s.binding_count, 8);
 }
 
 TEST(a_container_that_never_started_has_neither_run_nor_ended)
@@ -53,14 +76,14 @@ TEST(a_container_that_never_started_has_neither_run_nor_ended)
     struct docker_state s;
     struct err err = {0};
 
-    CHECK(docker_parse_state(j, NULL, &s, &err));
+    CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
     CHECK(!s.has_ended && !s.is_running);
     CHECK_EQ(s.started_at_ms, 0);
     CHECK_TEXT(s.error, "boom");
     CHECK_TEXT(s.stop_signal, "SIGTERM");
     cleanup_json struct json *none = parse("{\"message\":\"x\"}"), *list = parse("[]");
-    CHECK(!docker_parse_state(none, NULL, &s, &err));
-    CHECK(!docker_parse_state(list, NULL, &s, &err));
+    CHECK(!docker_parse_state(none, NULL, NULL, &s, &err));
+    CHECK(!docker_parse_state(list, NULL, NULL, &s, &err));
 }
 
 static struct docker_event
@@ -241,7 +264,7 @@ TEST(the_output_of_health_checks_is_kept_newest_first)
                            "{\"End\":\"2026-01-02T03:04:15.678Z\",\"ExitCode\":-1,\"Output\":\"\"}]}}}");
     {
         cleanup_json struct json *j = parse(strbuf_cstr(&text));
-        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
         CHECK_TEXT(s.health_log, "2026-01-02T03:04:15Z exit -1\n2026-01-02T03:04:05Z exit 1: refused\n");
     }
     strbuf_clear(&text);
@@ -249,12 +272,12 @@ TEST(the_output_of_health_checks_is_kept_newest_first)
                        "\"Output\":\"%s\"}]}}}", output);
     {
         cleanup_json struct json *j = parse(strbuf_cstr(&text));
-        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
         CHECK_EQ(strlen(s.health_log), sizeof(s.health_log) - 1); /* cut */
     }
     {
         cleanup_json struct json *j = parse("{\"Id\":\"abc\",\"State\":{}}");
-        CHECK(docker_parse_state(j, NULL, &s, &err));
+        CHECK(docker_parse_state(j, NULL, NULL, &s, &err));
         CHECK_TEXT(s.health_log, "");
     }
 }

@@ -193,6 +193,21 @@ TEST(a_task_definition_is_read_from_its_document)
     task_definition_free(td);
 }
 
+TEST(a_range_of_ports_is_two_numbers_that_rise)
+{
+    static const char *const bad[] = {"", "-", "80", "80-", "-80", "80-80", "81-80", "0-80", "1-65536", "1-2-3",
+                                      "080-81", "80-081", "80 -81", "80- 81", "+80-81", "80--81", "a-b", "1-99999999999999999999"};
+    int first = 7, last = 8;
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        CHECK(!port_range_parse(bad[i], &first, &last));
+    CHECK(first == 7 && last == 8);
+    CHECK(port_range_parse("8000-8010", &first, &last));
+    CHECK(first == 8000 && last == 8010);
+    CHECK(port_range_parse("1-65535", &first, &last));
+    CHECK(first == 1 && last == 65535);
+}
+
 TEST(gpus_are_read_from_containers_and_overrides)
 {
     cleanup_json struct json *doc = parse(
@@ -232,8 +247,9 @@ TEST(a_task_round_trips)
     t->has_stop_code = true;
     t->stop_code = STOP_UserInitiated;
     SET(t->containers[0].name, "app");
-    t->containers[0].binding_count = 2;
-    t->containers[0].bindings[1] = (struct network_binding){53, 32769, true};
+    t->containers[0].binding_count = 3;
+    t->containers[0].bindings[2] = (struct network_binding){8000, 40000, false, 11};
+    t->containers[0].bindings[1] = (struct network_binding){53, 32769, true, 0};
     t->containers[1].has_exit_code = true; /* of 0: not the same as none */
     SET(t->targets[0].target_id, "i");
     t->targets[0].is_registered = t->targets[0].is_draining = true;
