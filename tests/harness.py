@@ -215,9 +215,9 @@ def build_web(naru, version, repository="web", tag=None, **environment):
     """Builds and pushes an image of tests/e2e/web.c; its environment makes it good or bad."""
     folder = ROOT / "web"
     folder.mkdir(exist_ok=True)
-    binary = folder / "web"
-    if not binary.exists():
-        subprocess.run(["gcc", "-static", "-O2", "-pthread", "-o", str(binary), str(TOP / "tests/e2e/web.c")], check=True)
+    binary, source = folder / "web", TOP / "tests/e2e/web.c"
+    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["gcc", "-static", "-O2", "-pthread", "-o", str(binary), str(source)], check=True)
     lines = ["FROM scratch", "COPY web /web", f"ENV WEB_VERSION={version}"]
     lines += [f"ENV {k}={v}" for k, v in environment.items()]
     lines += ["EXPOSE 8080", 'ENTRYPOINT ["/web"]']

@@ -53,6 +53,7 @@ instance_doc(const struct agent *agent)
     add_attribute(attributes, "ecs.capability.container-health-check", NULL);
     add_attribute(attributes, "ecs.capability.container-ordering", NULL);
     add_attribute(attributes, "ecs.capability.container-restart-policy", NULL);
+    add_attribute(attributes, "ecs.capability.container-port-range", NULL);
     json_set(doc, "attributes", attributes);
     if (agent->config.gpu_directory != NULL)
         json_set(doc, "gpus", host_gpus(agent->config.gpu_directory));

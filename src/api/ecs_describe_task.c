@@ -40,17 +40,33 @@ find_container_doc(const struct task_definition *td, const char *name)
     return td == NULL ? NULL : json_find(json_get(td->doc, "containerDefinitions"), "name", name);
 }
 
+/* "8000-8010" */
+static void
+set_range(struct json *o, const char *name, int first, int len)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%d-%d", first, first + len - 1);
+    json_set(o, name, json_text(text));
+}
+
 static struct json *
 network_bindings(const struct task_container *c)
 {
     struct json *list = json_array();
 
     for (int i = 0; i < c->binding_count; i++) {
+        const struct network_binding *b = &c->bindings[i];
         struct json *o = json_object();
         json_set(o, "bindIP", json_text("0.0.0.0"));
-        json_set(o, "containerPort", json_int(c->bindings[i].container_port));
-        json_set(o, "hostPort", json_int(c->bindings[i].host_port));
-        json_set(o, "protocol", json_text(c->bindings[i].is_udp ? "udp" : "tcp"));
+        if (b->range_len > 0) {
+            set_range(o, "containerPortRange", b->container_port, b->range_len);
+            set_range(o, "hostPortRange", b->host_port, b->range_len);
+        } else {
+            json_set(o, "containerPort", json_int(b->container_port));
+            json_set(o, "hostPort", json_int(b->host_port));
+        }
+        json_set(o, "protocol", json_text(b->is_udp ? "udp" : "tcp"));
         json_append(list, o);
     }
     return list;

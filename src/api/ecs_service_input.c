@@ -351,6 +351,22 @@ has_port(const struct container_definition *c, int port)
     return false;
 }
 
+/* A load balancer sends to one port of a task: a range does not say to which. */
+static bool
+is_in_range(const struct task_definition *td, const char *container, int port)
+{
+    const struct json *c = json_find(json_get(td->doc, "containerDefinitions"), "name", container);
+    const struct json *ports = json_get(c, "portMappings");
+    int first, last;
+
+    for (size_t i = 0; i < json_size(ports); i++) {
+        if (port_range_parse(text_of(json_at(ports, i), "containerPortRange"), &first, &last) &&
+            port >= first && port <= last)
+            return true;
+    }
+    return false;
+}
+
 static bool
 check_group(const struct request *rq, const struct task_definition *td, const char *arn, struct err *err)
 {
@@ -382,6 +398,11 @@ check_load_balancer(const struct request *rq, const struct task_definition *td,
     if (c == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The container %s does not exist in the task definition.", lb->container_name);
+    if (!has_port(c, lb->container_port) && is_in_range(td, lb->container_name, lb->container_port))
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "The container %s has port %d in a containerPortRange only: a load balancer "
+                       "needs a port mapping with that containerPort.", lb->container_name,
+                       lb->container_port);
     if (!has_port(c, lb->container_port))
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The container %s did not have a container port %d defined.", lb->container_name,

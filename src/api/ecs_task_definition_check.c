@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model/placement_rules.h"
+#include "model/task_definition.h"
 #include "model/types.h"
 
 #define CONTAINER_CPU_MAX 262144
@@ -13,6 +14,7 @@
 #define TASK_CPU_MAX 196608
 #define IMAGE_CHARS_MAX 255
 #define ROLE_SIZE_MAX 600
+#define RANGE_PORTS_MAX 1000 /* of one container in bridge mode: Docker has a process for each */
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 /* ---- small readers ---- */
@@ -138,6 +140,63 @@ check_sizes(const struct json *c, struct err *err)
     return true;
 }
 
+/* ecs.md 3.5 */
+static bool
+check_range(const struct json *m, const char *mode, const char *name, struct err *err)
+{
+    int first, last;
+
+    if (strcmp(mode, "bridge") != 0 && strcmp(mode, "awsvpc") != 0)
+        return err_set(err, ERR_CLIENT,
+                       "When networkMode=%s, containerPortRange is not supported (container '%s'): "
+                       "use bridge or awsvpc.", mode, name);
+    if (json_get(m, "containerPort") != NULL || json_get(m, "hostPort") != NULL)
+        return err_set(err, ERR_CLIENT,
+                       "Invalid port mapping for container '%s'. '%s' can not be specified together "
+                       "with 'containerPortRange'.", name,
+                       json_get(m, "containerPort") != NULL ? "containerPort" : "hostPort");
+    if (!port_range_parse(text_of(m, "containerPortRange"), &first, &last))
+        return err_set(err, ERR_CLIENT,
+                       "Invalid 'containerPortRange' setting for container '%s': '%.40s'. It must "
+                       "be first-last, both between 1 and 65535, the first lower than the last.", name,
+                       text_of(m, "containerPortRange"));
+    return true;
+}
+
+/* The ports of a mapping, one or a range. */
+static void
+ports_of(const struct json *m, int *first_out, int *last_out)
+{
+    if (!port_range_parse(text_of(m, "containerPortRange"), first_out, last_out))
+        *first_out = *last_out = (int)json_get_i64(m, "containerPort", 0);
+}
+
+/* A port of a range can be in no other mapping of its container, whatever the protocol. */
+static bool
+check_ranges(const struct json *ports, const char *mode, const char *name, struct err *err)
+{
+    int first, last, other_first, other_last, count = 0;
+
+    for (size_t i = 0; i < json_size(ports); i++) {
+        if (json_get(json_at(ports, i), "containerPortRange") == NULL)
+            continue;
+        ports_of(json_at(ports, i), &first, &last);
+        count += last - first + 1;
+        for (size_t k = 0; k < json_size(ports); k++) {
+            ports_of(json_at(ports, k), &other_first, &other_last);
+            if (k != i && first <= other_last && other_first <= last)
+                return err_set(err, ERR_CLIENT,
+                               "Invalid 'containerPortRange' setting for container '%s'. %d-%d "
+                               "overlaps with another port mapping.", name, first, last);
+        }
+    }
+    if (count > RANGE_PORTS_MAX && strcmp(mode, "bridge") == 0)
+        return err_set(err, ERR_CLIENT,
+                       "Invalid 'containerPortRange' setting for container '%s'. When "
+                       "networkMode=bridge, its ranges can have at most %d ports in naru.", name, RANGE_PORTS_MAX);
+    return true;
+}
+
 static bool
 check_port(const struct json *m, const char *mode, const char *name, struct err *err)
 {
@@ -145,9 +204,10 @@ check_port(const struct json *m, const char *mode, const char *name, struct err 
     const int64_t host = json_get_i64(m, "hostPort", 0);
     const bool is_own = strcmp(mode, "awsvpc") == 0 || strcmp(mode, "host") == 0;
 
+    if (text_of(m, "name")[0] == '-')
+        return err_set(err, ERR_CLIENT, "The name of a port mapping must not start with '-'.");
     if (json_get(m, "containerPortRange") != NULL)
-        return err_set(err, ERR_CLIENT,
-                       "Container '%s': containerPortRange is not built in naru yet.", name);
+        return check_range(m, mode, name, err);
     if (container < 1)
         return err_set(err, ERR_CLIENT,
                        "Invalid 'containerPort' setting for container '%s': between 1 and 65535.", name);
@@ -158,8 +218,6 @@ check_port(const struct json *m, const char *mode, const char *name, struct err 
         return err_set(err, ERR_CLIENT,
                        "When networkMode=%s, the host ports and container ports in port mappings must "
                        "match.", mode);
-    if (text_of(m, "name")[0] == '-')
-        return err_set(err, ERR_CLIENT, "The name of a port mapping must not start with '-'.");
     return true;
 }
 
@@ -175,7 +233,7 @@ check_ports(const struct json *c, const char *mode, struct err *err)
         if (!check_port(json_at(ports, i), mode, text_of(c, "name"), err))
             return false;
     }
-    return true;
+    return check_ranges(ports, mode, text_of(c, "name"), err);
 }
 
 static bool

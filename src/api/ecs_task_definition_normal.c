@@ -28,9 +28,12 @@ normal_port(const struct json *given, const char *mode)
     struct json *port = json_object();
     const int64_t container = json_get_i64(given, "containerPort", 0);
     const bool is_own = strcmp(mode, "awsvpc") == 0 || strcmp(mode, "host") == 0;
+    const bool is_range = json_get(given, "containerPortRange") != NULL; /* has no host port yet */
 
     copy_all(port, given);
-    if (json_get(given, "hostPort") == NULL || (is_own && json_get_i64(given, "hostPort", 0) == 0))
+    if (!is_range &&
+        (json_get(given, "hostPort") == NULL ||
+         (is_own && json_get_i64(given, "hostPort", 0) == 0)))
         json_set(port, "hostPort", json_int(is_own ? container : 0));
     if (json_get(given, "protocol") == NULL)
         json_set(port, "protocol", json_text("tcp"));
@@ -103,6 +106,7 @@ require_for_container(struct json *list, const struct json *input, const struct 
 {
     const char *driver = json_get_cstr(json_get(c, "logConfiguration"), "logDriver", "");
     const bool has_role = json_get(input, "executionRoleArn") != NULL;
+    const struct json *ports = json_get(c, "portMappings");
 
     if (driver[0] != '\0') {
         require(list, AGENT_CAPABILITY "logging-driver.", driver);
@@ -124,6 +128,10 @@ require_for_container(struct json *list, const struct json *input, const struct 
         require(list, CAPABILITY, "container-ordering");
     if (json_get_bool(json_get(c, "restartPolicy"), "enabled", false))
         require(list, CAPABILITY, "container-restart-policy");
+    for (size_t i = 0; i < json_size(ports); i++) {
+        if (json_get(json_at(ports, i), "containerPortRange") != NULL)
+            require(list, CAPABILITY, "container-port-range");
+    }
 }
 
 static struct json *

@@ -4,7 +4,9 @@
  * GET /health      status WEB_HEALTH (default 200)
  * GET /slow?ms=N   as /, after N milliseconds
  * WEB_EXIT=N       exits with N at once;  WEB_EXIT_AFTER_MS=N  some time after it listens
+ * GET /port        the port that was asked
  * WEB_START_MS=N   listens only after N milliseconds
+ * WEB_PORTS=N      listens on so many ports, from PORT (8080) on
  * SIGTERM ends it at once, in the middle of whatever it does: a target that is told to stop while it
  * still serves shows as a failed request, and that is what the tests look for. */
 #include <arpa/inet.h>
@@ -29,6 +31,16 @@ number(const char *name, int fallback)
     return text != NULL ? atoi(text) : fallback;
 }
 
+static int
+port_of(int fd)
+{
+    struct sockaddr_in own = {.sin_port = 0};
+    socklen_t len = sizeof(own);
+
+    (void)!getsockname(fd, (struct sockaddr *)&own, &len);
+    return ntohs(own.sin_port);
+}
+
 static void
 answer(int fd, const char *path)
 {
@@ -38,7 +50,10 @@ answer(int fd, const char *path)
 
     if (strncmp(path, "/slow?ms=", 9) == 0)
         usleep((useconds_t)atoi(path + 9) * 1000);
-    snprintf(body, sizeof(body), "%s %s\n", version != NULL ? version : "none", hostname);
+    if (strcmp(path, "/port") == 0)
+        snprintf(body, sizeof(body), "%d\n", port_of(fd));
+    else
+        snprintf(body, sizeof(body), "%s %s\n", version != NULL ? version : "none", hostname);
     snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Type: text/plain\r\nX-Version: %s\r\nContent-Length: %zu\r\n\r\n%s",
              status, version != NULL ? version : "none", strlen(body), body);
     if (write(fd, head, strlen(head)) < 0)
@@ -84,7 +99,12 @@ exit_later(void *arg)
 int
 main(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number("PORT", 8080))};
+    int more = number("WEB_PORTS", 1) - 1;
+
+    while (more > 0 && fork() != 0) /* a process for each port; all end with the first */
+        more--;
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)(number("PORT", 8080) + more))};
     const int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     pthread_attr_t small;
     pthread_t thread;

@@ -121,6 +121,62 @@ TEST(a_bad_definition_is_refused_with_the_text_that_names_the_fault)
     world_call(&w, "RegisterTaskDefinition", FARGATE("1024", "7168", ""));
 }
 
+TEST(a_range_of_ports_is_refused_where_no_task_could_have_it)
+{
+#define PORTS(mode, list)                                                                          \
+    "{'family':'f','networkMode':'" mode "','containerDefinitions':[{'name':'a','image':'i',"        \
+    "'memory':9,'portMappings':[" list "]}]}"
+#define RANGE(text) "{'containerPortRange':'" text "'}"
+    static const struct {
+        const char *input, *message;
+    } cases[] = {
+        {PORTS("host", RANGE("80-81")), "When networkMode=host, containerPortRange is not supported (container 'a')"},
+        {PORTS("none", RANGE("80-81")), "When networkMode=none, containerPortRange is not supported"},
+        {PORTS("bridge", "{'containerPortRange':'80-81','hostPort':0}"),
+         "'hostPort' can not be specified together with 'containerPortRange'."},
+        {PORTS("awsvpc", "{'containerPortRange':'80-81','containerPort':80}"),
+         "Invalid port mapping for container 'a'. 'containerPort' can not be specified together"},
+        {PORTS("bridge", "{'containerPortRange':'80-81','name':'-x'}"), "must not start with '-'"},
+        {PORTS("bridge", RANGE("")), "Invalid 'containerPortRange' setting for container 'a': ''."},
+        {PORTS("bridge", RANGE("80")), "It must be first-last, both between 1 and 65535"},
+        {PORTS("awsvpc", RANGE("81-80")), "'81-80'. It must be first-last"},
+        {PORTS("bridge", RANGE("80-80")), "the first lower than the last."},
+        {PORTS("bridge", RANGE("0-5")), "'0-5'"},
+        {PORTS("bridge", RANGE("65535-65536")), "'65535-65536'"},
+        {PORTS("bridge", RANGE("80-90") "," RANGE("90-100")), "80-90 overlaps with another port mapping."},
+        {PORTS("awsvpc", RANGE("80-90") ",{'containerPort':85,'protocol':'udp'}"), "80-90 overlaps"},
+        {PORTS("awsvpc", "{'containerPort':80}," RANGE("70-80")), "70-80 overlaps"},
+        {PORTS("bridge", RANGE("1000-1999") "," RANGE("1-2")), "its ranges can have at most 1000 ports in naru."},
+    };
+    cleanup(world_done) struct world w;
+    cleanup(strbuf_done) struct strbuf list = {0};
+
+    world_init(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        world_refuse(&w, "RegisterTaskDefinition", cases[i].input, "ClientException", cases[i].message);
+    for (int i = 0; i <= PORTS_MAX; i++) {
+        const char *input = "{'family':'f','containerDefinitions':[{'name':'a','image':'i','memory':9,"
+                            "'portMappings':[%s]}]}";
+        if (i == PORTS_MAX) /* a hundred are taken, the one more is not */
+            world_call(&w, "RegisterTaskDefinition", input, strbuf_cstr(&list));
+        strbuf_addf(&list, "%s{'containerPortRange':'%d-%d'}", i > 0 ? "," : "", 10 * i + 1, 10 * i + 10);
+        if (i < PORTS_MAX)
+            continue;
+        cleanup_free char *text = text_format(input, strbuf_cstr(&list));
+        world_refuse(&w, "RegisterTaskDefinition", text, "ClientException",
+                     "Container 'a' has more than 100 port mappings.");
+    }
+    /* What only touches does not overlap, and an address of its own has room for everything. */
+    world_call(&w, "RegisterTaskDefinition", PORTS("bridge", RANGE("80-90") "," RANGE("91-100") ",{'containerPort':79}"));
+    world_call(&w, "RegisterTaskDefinition", PORTS("bridge", RANGE("1000-1999")));
+    world_call(&w, "RegisterTaskDefinition", PORTS("awsvpc", RANGE("1-65535")));
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'f','requiresCompatibilities':['FARGATE'],'networkMode':'awsvpc','cpu':'256','memory':'512',"
+               "'containerDefinitions':[{'name':'a','image':'i','portMappings':[" RANGE("8000-8010") "]}]}");
+#undef PORTS
+#undef RANGE
+}
+
 TEST(what_no_task_would_get_is_refused_when_it_is_registered)
 {
 #define VOLUME(member)                                                                             \

@@ -161,8 +161,6 @@ TEST(what_a_definition_can_not_have_is_refused_with_all_it_was_given)
     static const struct {
         const char *input, *message;
     } cases[] = {
-        {WITH("'portMappings':[{'containerPortRange':'8000-8010'}]"),
-         "containerPortRange is not built"},
         {WITH("'resourceRequirements':[{'type':'NeuronDevice','value':'1','sharingStrategy':{}}]"),
          "a resource requirement of type NeuronDevice is not built"},
         {WITH("'resourceRequirements':[{'type':'InferenceAccelerator','value':'device'}]"),
@@ -560,6 +558,66 @@ TEST(a_task_is_shown_from_its_start_to_its_end)
     world_expects(&w, "{'taskArns':[]}");
     world_call(&w, "ListTasks", "{'cluster':'c','desiredStatus':'STOPPED'}");
     world_expects(&w, "{'taskArns':['%s']}", arn);
+}
+
+TEST(a_range_of_ports_is_shown_from_the_definition_to_the_running_task)
+{
+    cleanup(world_done) struct world w;
+    const struct json *c;
+
+    prepare(&w);
+#define RANGES                                                                                     \
+    "[{'containerPort':80,'hostPort':0,'protocol':'tcp'},{'containerPortRange':'8000-8010',"       \
+    "'name':'many','appProtocol':'grpc','protocol':'tcp'},{'containerPortRange':'53-54',"          \
+    "'protocol':'udp'}]"
+    world_call(&w, "RegisterTaskDefinition",
+               "{'family':'web','containerDefinitions':[{'name':'app','image':'i','memory':64,"
+               "'portMappings':[{'containerPort':80},{'containerPortRange':'8000-8010','name':'many',"
+               "'appProtocol':'grpc'},{'containerPortRange':'53-54','protocol':'udp'}]}]}");
+    world_expects(&w,
+                  "{'taskDefinition':{'requiresAttributes':[{'name':"
+                  "'ecs.capability.container-port-range'}],'containerDefinitions':[{"
+                  "'portMappings':" RANGES "}]}}");
+    c = json_at(json_get(json_get(w.answer, "taskDefinition"), "containerDefinitions"), 0);
+    for (size_t i = 0; i < 3; i++) {
+        const struct json *m = json_at(json_get(c, "portMappings"), i);
+        CHECK_EQ(json_get(m, "hostPort") == NULL, i > 0);
+        CHECK_EQ(json_get(m, "containerPort") == NULL, i > 0);
+    }
+    world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
+    world_settle(&w);
+    struct task_container running = w.core->tasks->containers[0];
+    running.binding_count = 3;
+    running.bindings[0] = (struct network_binding){80, 32768, false, 0};
+    running.bindings[1] = (struct network_binding){8000, 40000, false, 11};
+    running.bindings[2] = (struct network_binding){53, 50000, true, 2};
+    world_step(&w, &(struct event){.type = EVENT_TASK_STATE,
+                                   .task_state = {.task_id = w.core->tasks->id,
+                                                  .status = TASK_RUNNING,
+                                                  .containers = &running,
+                                                  .container_count = 1}});
+    world_call(&w, "DescribeTasks", "{'cluster':'c','tasks':['%s']}", w.core->tasks->arn);
+    world_expects(&w,
+                  "{'tasks':[{'containers':[{'networkBindings':[{'bindIP':'0.0.0.0','containerPort':80,"
+                  "'hostPort':32768,'protocol':'tcp','containerPortRange':null,'hostPortRange':null},"
+                  "{'bindIP':'0.0.0.0','containerPortRange':'8000-8010','hostPortRange':'40000-40010',"
+                  "'protocol':'tcp','containerPort':null,'hostPort':null},"
+                  "{'bindIP':'0.0.0.0','containerPortRange':'53-54','hostPortRange':'50000-50001',"
+                  "'protocol':'udp'}]}]}]}");
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+                 "'loadBalancers':[{'targetGroupArn':'t','containerName':'app','containerPort':8010}]}",
+                 "InvalidParameterException",
+                 "The container app has port 8010 in a containerPortRange only");
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+                 "'loadBalancers':[{'targetGroupArn':'t','containerName':'app','containerPort':8011}]}",
+                 "InvalidParameterException", "The container app did not have a container port 8011 defined.");
+    world_refuse(&w, "CreateService",
+                 "{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':1,"
+                 "'loadBalancers':[{'targetGroupArn':'t','containerName':'app','containerPort':80}]}",
+                 "InvalidParameterException", "The target group t does not exist.");
+#undef RANGES
 }
 
 TEST(overrides_that_are_not_built_are_refused_whole)
