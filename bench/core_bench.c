@@ -75,13 +75,15 @@ report_task(struct world *w, const struct task *t, enum task_status status)
 {
     struct event event = {.type = EVENT_TASK_STATE};
     struct task_container container = {.last_status = status};
+    struct network_binding binding;
     char address[ADDRESS_SIZE];
 
     text_copy(container.name, sizeof(container.name), str_of(t->containers[0].name));
     if (status == TASK_STOPPED) {
         container.has_exit_code = true;
     } else {
-        container.bindings[0] = (struct network_binding){8080, 1 + w->next_port++ % 2000000000, false, 0};
+        binding = (struct network_binding){8080, 1 + w->next_port++ % 2000000000, false, 0};
+        container.bindings = &binding;
         container.binding_count = 1;
     }
     event.task_state = (struct ev_task_state){.task_id = t->id, .status = status, .containers = &container,

@@ -116,8 +116,9 @@ report_of_task(uint32_t epoch, const char *id, enum container_state state, int e
     r->container.exit_code = exit_code;
     if (port != 0) {
         r->container.binding_count = 1;
-        r->container.bindings[0].container_port = 80;
-        r->container.bindings[0].host_port = port;
+        r->container.bindings = &r->binding;
+        r->binding.container_port = 80;
+        r->binding.host_port = port;
     }
     if (address[0] != '\0')
         ev->address = text_of(r, 1, address);

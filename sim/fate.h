@@ -18,6 +18,7 @@ struct report {
     char reason[128], description[128];
     char digest[1][DIGEST_SIZE];
     struct task_container container;
+    struct network_binding binding; /* of it */
     struct json *doc;
     uint32_t epoch;
     int target; /* of a small world: whose registration it is about; or -1 */

@@ -88,7 +88,7 @@ describe(const struct runner *r, int index, struct task_container *out)
     out->exit_code = c->exit_code;
     memcpy(out->reason, c->reason, sizeof(out->reason));
     out->binding_count = c->binding_count;
-    memcpy(out->bindings, c->bindings, sizeof(out->bindings));
+    memcpy(out->bindings, c->bindings, sizeof(c->bindings));
     own_bindings(r, index, out);
 }
 
@@ -114,6 +114,8 @@ runner_report(struct runner *r)
 {
     cleanup(strbuf_done) struct strbuf health_log = {0};
     cleanup_free struct task_container *containers = mem_new(CONTAINERS_MAX * sizeof(*containers));
+    cleanup_free struct network_binding *bindings =
+        mem_new(CONTAINERS_MAX * BINDINGS_MAX * sizeof(*bindings));
     enum task_status status = TASK_PENDING;
 
     r->is_dirty = false;
@@ -126,8 +128,10 @@ runner_report(struct runner *r)
         r->is_over = true;
         log_info("task.stopped", "task=%s reason=%s", r->id, log_quote(r->reason));
     }
-    for (int i = 0; i < r->count; i++)
+    for (int i = 0; i < r->count; i++) {
+        containers[i].bindings = &bindings[i * BINDINGS_MAX];
         describe(r, i, &containers[i]);
+    }
     add_health_log(r, &health_log);
     const struct event e = {
         .type = EVENT_TASK_STATE,

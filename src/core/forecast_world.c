@@ -193,10 +193,13 @@ free_port(struct forecast_world *w)
 }
 
 static void
-bind_ports(struct forecast_world *w, const struct task *t, struct task_container *c)
+bind_ports(struct forecast_world *w, const struct task *t, struct task_container *c,
+           struct network_binding bindings[static BINDINGS_MAX])
 {
     const struct container_definition *cd = task_definition_container(t->definition, c->name);
 
+    c->bindings = bindings;
+    c->binding_count = 0;
     for (int i = 0; i < cd->port_count && i < BINDINGS_MAX; i++) {
         struct network_binding *b = &c->bindings[c->binding_count++];
         b->container_port = cd->ports[i].container_port;
@@ -211,6 +214,7 @@ report_task(struct forecast_world *w, const struct task *t, enum task_status sta
     const bool has_run = t->last_status >= TASK_RUNNING;
     const enum forecast_fault fault = fault_of(w, t);
     struct task_container containers[CONTAINERS_MAX];
+    struct network_binding bindings[CONTAINERS_MAX][BINDINGS_MAX];
     char address[ADDRESS_SIZE];
     struct event ev = {.type = EVENT_TASK_STATE};
     struct ev_task_state *s = &ev.task_state;
@@ -220,7 +224,7 @@ report_task(struct forecast_world *w, const struct task *t, enum task_status sta
         struct task_container *c = &containers[i];
         c->last_status = status;
         if (status == TASK_RUNNING && !has_run && t->definition->network_mode != NETWORK_awsvpc)
-            bind_ports(w, t, c);
+            bind_ports(w, t, c, bindings[i]);
         c->has_exit_code = status == TASK_STOPPED && fault != FORECAST_CANNOT_PULL;
         c->exit_code = !task_is_wanted(t) ? 143 : t->hook_id[0] == '\0';
     }

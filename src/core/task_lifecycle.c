@@ -209,8 +209,7 @@ take_containers(struct task *t, const struct ev_task_state *ev)
             to->health = from->health;
             to->has_exit_code = from->has_exit_code;
             to->exit_code = from->exit_code;
-            memcpy(to->bindings, from->bindings, sizeof(to->bindings));
-            to->binding_count = from->binding_count;
+            changed |= task_container_bind(to, from->bindings, from->binding_count);
             changed |= memcmp(&before, to, sizeof(before)) != 0;
         }
     }

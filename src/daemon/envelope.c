@@ -24,7 +24,14 @@ static void
 keep_task_state(struct arena *a, struct ev_task_state *ev)
 {
     ev->task_id = keep(a, ev->task_id);
-    ev->containers = keep_bytes(a, ev->containers, sizeof(*ev->containers) * (size_t)ev->container_count);
+    struct task_container *containers =
+        keep_bytes(a, ev->containers, sizeof(*containers) * (size_t)ev->container_count);
+
+    for (int i = 0; i < ev->container_count; i++) {
+        struct task_container *c = &containers[i];
+        c->bindings = keep_bytes(a, c->bindings, sizeof(*c->bindings) * (size_t)c->binding_count);
+    }
+    ev->containers = containers;
     ev->address = keep(a, ev->address);
     ev->mac_address = keep(a, ev->mac_address);
     ev->reason = keep(a, ev->reason);

@@ -101,6 +101,8 @@ task_free(struct task *t)
     if (t == NULL)
         return;
     row_free_documents(task_fields, t);
+    for (int i = 0; i < t->container_count; i++)
+        free(t->containers[i].bindings);
     free(t->containers);
     free(t->targets);
     free(t);
@@ -116,6 +118,34 @@ task_make_parts(struct task *t, int container_count, int target_count)
     t->container_count = container_count;
     t->targets = mem_new((size_t)target_count * sizeof(t->targets[0]));
     t->target_count = target_count;
+}
+
+static bool
+is_same_binding(const struct network_binding *a, const struct network_binding *b)
+{
+    return a->container_port == b->container_port && a->host_port == b->host_port &&
+           a->is_udp == b->is_udp && a->range_len == b->range_len;
+}
+
+bool
+task_container_bind(struct task_container *c, const struct network_binding *bindings, int count)
+{
+    struct network_binding *own = NULL;
+    bool is_same = count == c->binding_count;
+
+    assert(count >= 0 && count <= BINDINGS_MAX);
+    for (int i = 0; is_same && i < count; i++)
+        is_same = is_same_binding(&bindings[i], &c->bindings[i]);
+    if (is_same)
+        return false;
+    if (count > 0) {
+        own = mem_new((size_t)count * sizeof(*own));
+        memcpy(own, bindings, (size_t)count * sizeof(*own));
+    }
+    free(c->bindings);
+    c->bindings = own;
+    c->binding_count = count;
+    return true;
 }
 
 bool
@@ -166,9 +196,13 @@ decode_containers(struct task *t, const struct json *array, struct err *err)
     for (int i = 0; i < t->container_count; i++) {
         struct task_container *c = &t->containers[i];
         const struct json *bindings = json_get(json_at(array, (size_t)i), "bindings");
-        if (!row_decode_array(binding_fields, bindings, c->bindings, BINDINGS_MAX,
-                              sizeof(c->bindings[0]), &c->binding_count, err))
+        struct network_binding found[BINDINGS_MAX] = {{0}};
+        int count = 0;
+
+        if (!row_decode_array(binding_fields, bindings, found, BINDINGS_MAX, sizeof(found[0]),
+                              &count, err))
             return false;
+        (void)task_container_bind(c, found, count);
     }
     return true;
 }

@@ -20,7 +20,7 @@ struct task_container {
     bool has_exit_code;
     int exit_code;
     char reason[REASON_SIZE];
-    struct network_binding bindings[BINDINGS_MAX];
+    struct network_binding *bindings; /* of a task its own: task_container_bind() */
     int binding_count;
 };
 
@@ -108,6 +108,9 @@ struct task *task_new(void);
 void task_free(struct task *t);
 /* Zeroed containers and targets, once. */
 void task_make_parts(struct task *t, int container_count, int target_count);
+/* Gives a task's container a copy of these bindings; true if it had others. */
+bool task_container_bind(struct task_container *c, const struct network_binding *bindings,
+                         int count);
 bool task_is_wanted(const struct task *t); /* desired RUNNING */
 /* What the overrides of a task (may be NULL) have for one of its containers; NULL: nothing. */
 const struct json *task_container_override(const struct json *overrides, const char *container);

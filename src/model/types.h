@@ -28,7 +28,7 @@
 #define CONSTRAINTS_MAX 10       /* likewise, and of a task definition */
 #define LOAD_BALANCERS_MAX 5    /* target groups of a service */
 #define PORTS_MAX 100           /* port mappings of a container definition */
-#define BINDINGS_MAX 32         /* published ports of one running container kept in the model */
+#define BINDINGS_MAX PORTS_MAX  /* published ports of one running container: one a mapping */
 #define HOOKS_MAX 10            /* lifecycle hooks of a service */
 #define EVENTS_MAX 100          /* service events shown, as ECS */
 #define EVENTS_A_ROW 5          /* older ones are stored by fives */

@@ -35,6 +35,11 @@ take_task(struct world *w, const struct ev_task_state *s)
     t->container_count = s->container_count;
     if (s->container_count > 0)
         memcpy(t->containers, s->containers, (size_t)s->container_count * sizeof(*s->containers));
+    for (int i = 0; i < s->container_count; i++) {
+        memcpy(t->bindings[i], s->containers[i].bindings,
+               (size_t)s->containers[i].binding_count * sizeof(t->bindings[i][0]));
+        t->containers[i].bindings = NULL;
+    }
     (void)text_copy(t->address, sizeof(t->address), str_of(s->address));
     (void)text_copy(t->mac_address, sizeof(t->mac_address), str_of(s->mac_address));
     (void)text_copy(t->reason, sizeof(t->reason), str_of(s->reason));

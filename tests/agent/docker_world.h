@@ -20,6 +20,7 @@ struct told {
     enum task_status status;
     enum health_status health;
     struct task_container containers[CONTAINERS_MAX];
+    struct network_binding bindings[CONTAINERS_MAX][BINDINGS_MAX]; /* theirs, which have none in a copy */
     int container_count;
     char address[ADDRESS_SIZE], mac_address[32], reason[REASON_SIZE];
     bool is_infrastructure;

@@ -39,9 +39,9 @@ TEST(bridge_task_runs_is_reached_and_stops_on_sigterm)
     CHECK(strlen(t.containers[0].runtime_id) == 64);
     CHECK_EQ(t.containers[0].last_status, TASK_RUNNING);
     CHECK_EQ(t.containers[0].binding_count, 2);
-    CHECK_EQ(t.containers[0].bindings[0].container_port, 80);
+    CHECK_EQ(t.bindings[0][0].container_port, 80);
     for (int i = 0; i < 50 * CHECK_PATIENCE && answer.len == 0; i++) {
-        world_get("127.0.0.1", t.containers[0].bindings[0].host_port, &answer);
+        world_get("127.0.0.1", t.bindings[0][0].host_port, &answer);
         clock_sleep_ms(20);
     }
     CHECK(strstr(strbuf_cstr(&answer), "hello from one") != NULL);
@@ -195,7 +195,7 @@ TEST(a_new_agent_adopts_what_runs_and_learns_what_ended_meanwhile)
     world_start(w, T2, BRIDGE(ONE("sleep 2; exit 6", "")), NULL, true);
     struct told t = world_wait(w, T1, TASK_RUNNING, 20);
     CHECK_TEXT(t.containers[0].runtime_id, id);
-    CHECK_EQ(t.containers[0].bindings[0].host_port, before.containers[0].bindings[0].host_port);
+    CHECK_EQ(t.bindings[0][0].host_port, before.bindings[0][0].host_port);
     t = world_wait(w, T2, TASK_STOPPED, 20);
     CHECK_EQ(t.containers[0].exit_code, 6);
     clock_sleep_ms(1000);

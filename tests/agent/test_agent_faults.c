@@ -86,7 +86,7 @@ survives(const char *part, enum fake_fault fault, int count)
 static void
 check_ranges(const struct told *t)
 {
-    const struct network_binding *b = t->containers[0].bindings;
+    const struct network_binding *b = t->bindings[0];
 
     CHECK_EQ(t->containers[0].binding_count, 2);
     CHECK(b[0].container_port == 8000 && b[0].range_len == 3 && !b[0].is_udp && b[0].host_port > 0);
@@ -102,7 +102,7 @@ TEST(a_range_gets_ports_of_its_own)
     check_ranges(&one);
     check_ranges(&two);
     for (int i = 0; i < 2; i++)
-        CHECK(abs(one.containers[0].bindings[i].host_port - two.containers[0].bindings[i].host_port) >= 3 - i);
+        CHECK(abs(one.bindings[0][i].host_port - two.bindings[0][i].host_port) >= 3 - i);
     end();
 }
 

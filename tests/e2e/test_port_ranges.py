@@ -18,11 +18,11 @@ class PortRanges(unittest.TestCase):
         cls.ecs = cls.naru.newest()
         cls.ecs.create_cluster(clusterName="test")
 
-    def register(self, mode):
+    def register(self, mode, more=()):
         return self.ecs.register_task_definition(family=mode, networkMode=mode, containerDefinitions=[dict(
             name="web", image=self.image, memory=64, cpu=10,
             portMappings=[{"containerPort": 8080}, {"containerPortRange": "8081-8083"},
-                          {"containerPortRange": "53-54", "protocol": "udp"}])])["taskDefinition"]
+                          {"containerPortRange": "53-54", "protocol": "udp"}, *more])])["taskDefinition"]
 
     def run_tasks(self, mode, count, **members):
         arns = [t["taskArn"] for t in self.ecs.run_task(cluster="test", taskDefinition=mode, count=count, **members)["tasks"]]
@@ -73,6 +73,18 @@ class PortRanges(unittest.TestCase):
         self.stop(arns[:1])
         self.assertEqual(self.bindings(arns[1:]), before[1:])
         self.stop(arns[1:])
+
+    def test_a_hundred_mappings_are_shown(self):
+        ranges = [f"{p}-{p + 1}" for p in range(1000, 1100, 2)]
+        self.register("bridge", [{"containerPortRange": r} for r in ranges] + [{"containerPort": p} for p in range(2000, 2047)])
+        arns = self.run_tasks("bridge", 1)
+        shown = self.bindings(arns)[0]
+        self.assertEqual(len(shown), 100)
+        self.assertLessEqual(set(ranges), {b.get("containerPortRange") for b in shown})
+        self.naru.kill()
+        self.naru.start()
+        self.assertEqual(self.bindings(arns)[0], shown)
+        self.stop(arns)
 
     def test_a_service_is_planned_and_rolled_with_it(self):
         self.register("bridge")

@@ -7,13 +7,13 @@ report_at(struct story *st, int task, int port, enum task_status status, int exi
           const char *reason, bool is_infrastructure, const char *verb)
 {
     struct task_container c = {.name = "app", .last_status = status};
+    struct network_binding binding = {.container_port = 80, .host_port = port};
     struct event ev = {.type = EVENT_TASK_STATE};
     char words[64];
 
     if (status == TASK_RUNNING) {
         c.binding_count = 1;
-        c.bindings[0].container_port = 80;
-        c.bindings[0].host_port = port;
+        c.bindings = &binding;
     }
     c.has_exit_code = status == TASK_STOPPED && reason == NULL;
     c.exit_code = exit_code;

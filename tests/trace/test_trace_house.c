@@ -315,29 +315,28 @@ TEST(a_task_on_the_hosts_network_listens_on_the_containers_port)
 TEST(only_a_bound_tcp_port_of_the_named_container_takes_traffic)
 {
     cleanup_story struct story *st = story_new(&none);
-    struct task_container c[2] = {{.name = "log"}, {.name = "app"}};
+    struct network_binding log = {.container_port = 80, .host_port = 1000},
+                           app[3] = {{.container_port = 81, .host_port = 1001},
+                                     {.container_port = 80, .host_port = 1002, .is_udp = true},
+                                     {.container_port = 80, .host_port = 0}};
+    struct task_container c[2] = {{.name = "log", .bindings = &log, .binding_count = 1},
+                                  {.name = "app", .bindings = app, .binding_count = 3}};
     struct ev_task_state ev = {.status = TASK_RUNNING, .containers = c, .container_count = 2};
     const struct service *s;
 
     story_define(st, DEFINITION("bridge", "{\"name\":\"log\",\"image\":\"log:1\"},"));
     s = tell_service(st, "two", 5, LAUNCH_EC2, "app");
     ev.task_id = s->live->id;
-    c[0].binding_count = 1;
-    c[0].bindings[0] = (struct network_binding){.container_port = 80, .host_port = 1000};
-    c[1].binding_count = 3;
-    c[1].bindings[0] = (struct network_binding){.container_port = 81, .host_port = 1001};
-    c[1].bindings[1] = (struct network_binding){.container_port = 80, .host_port = 1002, .is_udp = true};
-    c[1].bindings[2] = (struct network_binding){.container_port = 80, .host_port = 0};
     tell_task(st, ev, "up"); /* Docker has not bound it yet */
     CHECK(!s->live->targets[0].is_registered);
-    c[1].bindings[2].host_port = 1003;
+    app[2].host_port = 1003;
     tell_task(st, ev, "up");
     CHECK(s->live->targets[0].is_registered);
     CHECK_EQ(s->live->targets[0].port, 1003);
     strbuf_clear(&st->trace);
-    c[0].bindings[0].host_port = 2000; /* the other container's port is nobody's business */
+    log.host_port = 2000; /* the other container's port is nobody's business */
     tell_task(st, ev, "other moved");
-    c[1].bindings[2].host_port = 1004;
+    app[2].host_port = 1004;
     tell_task(st, ev, "moved");
     CHECK_TRACE(st, "0 other moved | -\n"
                     "0 moved | deregister t1\n");

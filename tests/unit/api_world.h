@@ -218,6 +218,7 @@ world_report_task(struct world *w, const char *arn, enum task_status status, int
 {
     const struct task *t = core_task_by_arn(w->core, arn);
     struct task_container containers[CONTAINERS_MAX];
+    struct network_binding bindings[CONTAINERS_MAX][BINDINGS_MAX];
 
     if (t == NULL)
         return;
@@ -225,6 +226,7 @@ world_report_task(struct world *w, const char *arn, enum task_status status, int
     for (int i = 0; i < t->container_count; i++) {
         struct task_container *c = &containers[i];
         *c = t->containers[i];
+        c->bindings = bindings[i];
         c->binding_count = 0;
         c->last_status = status;
         snprintf(c->runtime_id, sizeof(c->runtime_id), "runtime-of-%.30s", t->id);

@@ -587,10 +587,9 @@ TEST(a_range_of_ports_is_shown_from_the_definition_to_the_running_task)
     world_call(&w, "RunTask", "{'cluster':'c','taskDefinition':'web'}");
     world_settle(&w);
     struct task_container running = w.core->tasks->containers[0];
+    struct network_binding bindings[] = {{80, 32768, false, 0}, {8000, 40000, false, 11}, {53, 50000, true, 2}};
     running.binding_count = 3;
-    running.bindings[0] = (struct network_binding){80, 32768, false, 0};
-    running.bindings[1] = (struct network_binding){8000, 40000, false, 11};
-    running.bindings[2] = (struct network_binding){53, 50000, true, 2};
+    running.bindings = bindings;
     world_step(&w, &(struct event){.type = EVENT_TASK_STATE,
                                    .task_state = {.task_id = w.core->tasks->id,
                                                   .status = TASK_RUNNING,

@@ -193,6 +193,20 @@ TEST(a_task_definition_is_read_from_its_document)
     task_definition_free(td);
 }
 
+TEST(a_row_of_before_ranges_has_single_ports)
+{
+    cleanup_json struct json *row = parse(
+        "{\"id\":\"0\",\"arn\":\"a\",\"containers\":[{\"name\":\"app\",\"bindings\":["
+        "{\"container_port\":80,\"host_port\":32768},{\"container_port\":53,\"host_port\":32769,\"is_udp\":true}]}]}");
+    struct err err = {0};
+    struct task *t = task_decode(row, &err);
+
+    CHECK(t != NULL && t->container_count == 1 && t->containers[0].binding_count == 2);
+    CHECK_EQ(t->containers[0].bindings[0].host_port, 32768);
+    CHECK(t->containers[0].bindings[1].is_udp && t->containers[0].bindings[1].range_len == 0);
+    task_free(t);
+}
+
 TEST(a_range_of_ports_is_two_numbers_that_rise)
 {
     static const char *const bad[] = {"", "-", "80", "80-", "-80", "80-80", "81-80", "0-80", "1-65536", "1-2-3",
@@ -238,6 +252,9 @@ TEST(a_task_round_trips)
 {
     struct task *t = task_new();
 
+    const struct network_binding bindings[3] = {
+        {80, 32768, false, 0}, {53, 32769, true, 0}, {8000, 40000, false, 11}};
+
     task_make_parts(t, /* container_count= */ 2, /* target_count= */ 1);
     SET(t->id, "0123");
     SET(t->arn, "arn:t");
@@ -247,9 +264,15 @@ TEST(a_task_round_trips)
     t->has_stop_code = true;
     t->stop_code = STOP_UserInitiated;
     SET(t->containers[0].name, "app");
-    t->containers[0].binding_count = 3;
-    t->containers[0].bindings[2] = (struct network_binding){8000, 40000, false, 11};
-    t->containers[0].bindings[1] = (struct network_binding){53, 32769, true, 0};
+    CHECK(task_container_bind(&t->containers[0], bindings, 3));
+    CHECK(!task_container_bind(&t->containers[0], bindings, 3));
+    CHECK(task_container_bind(&t->containers[0], bindings, 2));
+    CHECK(task_container_bind(&t->containers[0], bindings + 1, 2));
+    CHECK(task_container_bind(&t->containers[0], t->containers[0].bindings, 1)); /* part of its own */
+    CHECK_EQ(t->containers[0].bindings[0].host_port, 32769);
+    CHECK(task_container_bind(&t->containers[0], bindings, 3));
+    CHECK(task_container_bind(&t->containers[1], bindings, 1));
+    CHECK(task_container_bind(&t->containers[1], NULL, 0));
     t->containers[1].has_exit_code = true; /* of 0: not the same as none */
     SET(t->targets[0].target_id, "i");
     t->targets[0].is_registered = t->targets[0].is_draining = true;
