@@ -241,7 +241,7 @@ class WebService:
     """Cluster, load balancer, target group, task definition and service around the web image."""
 
     def __init__(self, naru, count=2, network_mode="bridge", minimum=100, maximum=200, breaker=True, delay=5,
-                 interval=5, name="web"):
+                 interval=5, name="web", launch_type="EC2"):
         self.naru, self.name = naru, name
         self.ecs, self.elb, self.ecr = naru.client("ecs"), naru.client("elbv2"), naru.client("ecr")
         with contextlib.suppress(self.ecr.exceptions.RepositoryAlreadyExistsException):
@@ -250,6 +250,9 @@ class WebService:
         self.options = dict(minimumHealthyPercent=minimum, maximumPercent=maximum,
                             deploymentCircuitBreaker={"enable": breaker, "rollback": breaker})
         self.delay, self.interval = delay, interval
+        self.launch_type = launch_type
+        self.sizes = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
+                      "executionRoleArn": "ecsTaskExecutionRole"} if launch_type == "FARGATE" else {}
 
     def create(self, image):
         self.ecs.create_cluster(clusterName="test")
@@ -270,11 +273,11 @@ class WebService:
         return self.ecs.create_service(
             cluster="test", serviceName=self.name, taskDefinition=self.name, desiredCount=self.count,
             loadBalancers=[{"targetGroupArn": self.group, "containerName": "web", "containerPort": 8080}],
-            deploymentConfiguration=self.options, **network)["service"]
+            deploymentConfiguration=self.options, launchType=self.launch_type, **network)["service"]
 
     def register(self, image, **container):
         return self.ecs.register_task_definition(
-            family=self.name, networkMode=self.network_mode, containerDefinitions=[dict(
+            family=self.name, networkMode=self.network_mode, **self.sizes, containerDefinitions=[dict(
                 name="web", image=image, memory=64, cpu=10, essential=True,
                 portMappings=[{"containerPort": 8080}], **container)])["taskDefinition"]["taskDefinitionArn"]
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/agent.h"
 #include <assert.h>
+#include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include "agent/internal.h"
 #include "base/log.h"
 
@@ -14,6 +18,18 @@ is_cancelled(void *arg)
 
     return atomic_load(&job->agent->is_closing) ||
            (job->is_cancelled != NULL && atomic_load(job->is_cancelled));
+}
+
+/* Where the machine may not raise limits (a container without CAP_SYS_RESOURCE), its own is the most. */
+static int
+nofile_max(void)
+{
+    struct rlimit limit;
+
+    if (prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1 ||
+        getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max > INT_MAX)
+        return INT_MAX;
+    return (int)limit.rlim_max;
 }
 
 struct job *
@@ -32,7 +48,8 @@ job_new(struct agent *agent, struct runner *runner, int container, job_work *wor
                                    .home = agent_image_home(&agent->config),
                                    .cpu_count = agent->info.cpu_count,
                                    .has_cpu_quota = agent->info.has_cpu_quota,
-                                   .network = agent->network};
+                                   .network = agent->network,
+                                   .nofile_max = nofile_max()};
     if (runner != NULL)
         runner->jobs++;
     return job;

@@ -255,11 +255,13 @@ spec_ulimits(const struct spec *s)
         json_append(out, row);
     }
     if (!has_nofile && s->task->launch_type == LAUNCH_FARGATE) {
+        const int nofile =
+            s->host->nofile_max < FARGATE_NOFILE ? s->host->nofile_max : FARGATE_NOFILE;
         struct json *row = json_object();
 
         json_set(row, "Name", json_text("nofile"));
-        json_set(row, "Soft", json_int(65535));
-        json_set(row, "Hard", json_int(65535));
+        json_set(row, "Soft", json_int(nofile));
+        json_set(row, "Hard", json_int(nofile));
         json_append(out, row);
     }
     json_set(s->host_config, "Ulimits", out);

@@ -29,6 +29,7 @@
 #define PAUSE_IMAGE "naru-pause:1"
 #define STOP_TIMEOUT_DEFAULT_S 30
 #define START_TIMEOUT_DEFAULT_S 180
+#define FARGATE_NOFILE 65535 /* of a container that sets none, as on Fargate (ecs.md 3.1) */
 
 #define LABEL_TASK_ARN "com.amazonaws.ecs.task-arn"
 #define LABEL_CONTAINER "com.amazonaws.ecs.container-name"
@@ -44,6 +45,7 @@ struct spec_host {
     int cpu_count;       /* cores Docker would give at most */
     bool has_cpu_quota;  /* the kernel can limit cpu time */
     const char *network; /* of awsvpc tasks */
+    int nofile_max;      /* how many open files it lets a container have */
 };
 
 /* The first host port of each containerPortRange of one container, by its port mapping; 0: Docker

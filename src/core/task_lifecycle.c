@@ -200,7 +200,7 @@ take_containers(struct task *t, const struct ev_task_state *ev)
             struct task_container before;
             if (strcmp(to->name, from->name) != 0)
                 continue;
-            before = *to;
+            memcpy(&before, to, sizeof(before)); /* padding included */
             text_copy(to->runtime_id, sizeof(to->runtime_id), str_of(from->runtime_id));
             if (from->digest[0] != '\0')
                 text_copy(to->digest, sizeof(to->digest), str_of(from->digest));
@@ -210,7 +210,7 @@ take_containers(struct task *t, const struct ev_task_state *ev)
             to->has_exit_code = from->has_exit_code;
             to->exit_code = from->exit_code;
             changed |= task_container_bind(to, from->bindings, from->binding_count);
-            changed |= memcmp(&before, to, sizeof(before)) != 0;
+            changed |= memcmp(&before, to, sizeof(before)) != 0; // NOLINT: written field by field
         }
     }
     return changed;

@@ -232,14 +232,21 @@ class Networks(unittest.TestCase):
     """awsvpc: a task has an address of its own, and the target group is of type ip."""
 
     def test_awsvpc(self):
-        with Naru("awsvpc") as naru:
-            web = WebService(naru, count=2, network_mode="awsvpc")
+        self.roll_awsvpc("EC2")
+
+    def test_fargate(self):
+        self.roll_awsvpc("FARGATE")
+
+    def roll_awsvpc(self, launch_type):
+        with Naru(launch_type.lower()) as naru:
+            web = WebService(naru, count=2, network_mode="awsvpc", launch_type=launch_type)
             web.create(build_web(naru, "v1"))
             web.wait_stable()
             self.assertEqual(web.version(), "v1")
             addresses = {d["value"] for t in web.tasks() for a in t["attachments"] for d in a["details"]
                          if d["name"] == "privateIPv4Address"}
             self.assertEqual(len(addresses), 2)
+            self.assertEqual({t["launchType"] for t in web.tasks()}, {launch_type})
             with Load(naru) as load:
                 web.update(taskDefinition=web.register(build_web(naru, "v2")))
                 web.wait_stable()

@@ -20,6 +20,7 @@ static const struct spec_host host = {.installation = "feedfacefeedface",
                                                .registry_port = 4566},
                                       .cpu_count = 4,
                                       .has_cpu_quota = true,
+                                      .nofile_max = INT32_MAX,
                                       .network = "naru-feedface"};
 
 /* JSON with ' for ". */
@@ -177,6 +178,11 @@ TEST(limits_of_the_task_bound_each_container)
     CHECK_TEXT(at(a, "HostConfig|Memory"), "1073741824");
     CHECK_TEXT(at(b, "HostConfig|Memory"), "104857600");
     CHECK_TEXT(at(a, "HostConfig|Ulimits"), "[{\"Name\":\"nofile\",\"Soft\":65535,\"Hard\":65535}]");
+    struct spec_host narrow = host;
+    struct err err = {0};
+    narrow.nofile_max = 20000;
+    cleanup_json struct json *n = container_spec_create(t, 0, "img:1", NULL, &narrow, &err);
+    CHECK_TEXT(at(n, "HostConfig|Ulimits"), "[{\"Name\":\"nofile\",\"Soft\":20000,\"Hard\":20000}]");
     TASK(wide, "{'cpu':'16 vCPU','containerDefinitions':[{'name':'app','image':'i'}]}", NULL);
     cleanup_json struct json *c = create(wide, 0);
     CHECK_TEXT(at(c, "HostConfig|NanoCpus"), "4000000000"); /* no more than the host has */
