@@ -35,7 +35,7 @@ book_keep(struct world *w)
     b->container_count = w->container_count;
     b->target_count = w->target_count;
     b->pinned_count = w->pinned_count;
-    b->completed_count = w->completed_count;
+    b->completed_count = w->completed.count;
     w->book = b;
 }
 
@@ -86,6 +86,6 @@ book_return(struct world *w)
         w->hosts[i].told_gpus = b->hosts[i].told_gpus;
     }
     w->pinned_count = b->pinned_count;
-    w->completed_count = b->completed_count;
+    completed_cut(&w->completed, b->completed_count);
     book_forget(w);
 }

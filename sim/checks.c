@@ -7,8 +7,8 @@
  *   1  no request is lost           check_signal(), balancer_traffic(): nobody is signalled in traffic (#4)
  *   2  the bounds hold              judge_start(), judge_stop() (#1, #2)
  *   3  every rollout ends           world_is_steady(); check_service_shown(): of deleted services, too;
- *                                   check_launch_allowed(): not beyond the breaker (#7);
- *                                   check_waits_ended(): what was waited for is over
+ *                                   launch_is_allowed(): not beyond the breaker (#7);
+ *                                   waits_have_ended(): what was waited for is over
  *   4  rollback restores what ran   check_service_shown(): only what was COMPLETED; judge_digest() (#8)
  *   5  the verdict is honest        check_verdict(); check_progress(): not too slow before its time; check_probation();
  *                                   check_service_shown(): not stable before COMPLETED (#9)
@@ -45,10 +45,9 @@ told_task(struct world *w, const struct ev_task_state *ev)
         return;
     if (ev->status == TASK_STOPPED) {
         c->told_stopped = true;
-        c->exited_early = c->service >= 0 && !c->asked_stop && c->told_running_ms != 0 &&
-                          !ev->is_infrastructure && ev->containers[0].exit_code != 0 &&
-                          naru_now(w) - c->told_running_ms <
-                              w->services[c->service].most_probation_s * 1000LL;
+        c->exited_early = c->service >= 0 && !c->asked_stop &&
+                          is_early_exit(&w->services[c->service].watch, ev, c->told_running_ms,
+                                        naru_now(w));
     }
     if (ev->status == TASK_RUNNING && c->told_running_ms == 0)
         c->told_running_ms = naru_now(w);
@@ -104,12 +103,14 @@ told_service(struct world *w, const char *arn, int desired_count,
 static void
 told_host(struct world *w, const struct ev_instance_report *ev)
 {
+    struct complaint complaint;
+
     for (int i = 0; i < w->host_count; i++) {
         struct sim_host *h = &w->hosts[i];
         if (strcmp(h->name, ev->host) != 0)
             continue;
         if (ev->is_connected && (!h->told_connected || h->told_epoch != w->epoch + 1))
-            check_waits_ended(w);
+            world_judge(w, waits_have_ended(w->core, naru_now(w), &complaint), &complaint);
         h->told_connected = ev->is_connected;
         h->told_gpus = gpu_bits(json_get(ev->doc, "gpus"), i);
         h->told_epoch = w->epoch + 1; /* 0: never */
@@ -152,8 +153,7 @@ told(struct world *w, const struct event *ev)
             s->exists = true;
             s->is_deleted = s->has_rolled = s->has_shifted = s->may_be_early = false;
             s->set_count = 0;
-            s->deadline_s = 0;
-            s->most_probation_s = 60; /* by default */
+            watch_begin(&s->watch);
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
         }
@@ -181,14 +181,9 @@ told(struct world *w, const struct event *ev)
             w->targets[i].by_hand = true;
         break;
     }
-    case EVENT_TAGS_SET: {
-        const struct service_options options = service_options_read(ev->tags_set.tags);
-        struct sim_service *s = service_by_arn(w, ev->tags_set.arn);
-        s->deadline_s = options.progress_deadline_s;
-        if (s->most_probation_s < options.probation_s)
-            s->most_probation_s = options.probation_s;
+    case EVENT_TAGS_SET:
+        watch_told(&service_by_arn(w, ev->tags_set.arn)->watch, ev->tags_set.tags);
         break;
-    }
     case EVENT_TASK_STOP_REQUEST: {
         const int i = container_find(w, strrchr(ev->task_stop_request.task_arn, '/') + 1);
         if (i >= 0)
@@ -495,6 +490,7 @@ static void
 open_page(struct world *w, const struct task *t)
 {
     const char *at = strchr(t->containers[0].image, '@');
+    struct complaint complaint;
     struct sim_container *c;
     int service = -1, of = -1;
 
@@ -538,7 +534,7 @@ open_page(struct world *w, const struct task *t)
         c->gpus = judge_gpus(w, t, of, c->host);
     world_trace(w, "  task %.8s of %.30s behaves %d", c->id, c->deployment_id, (int)c->behaviour);
     if (c->service >= 0) {
-        check_launch_allowed(w, t);
+        world_judge(w, launch_is_allowed(t, &complaint), &complaint);
         judge_start(w, w->container_count - 1);
         judge_digest(w, c);
     }
@@ -653,12 +649,10 @@ check_signal(struct world *w, int container)
 static void
 check_led(struct world *w, const struct sim_service *s, const struct deployment *p)
 {
-    const int group = service_has_pair(s) &&
-                      strcmp(deployment_target_group(p, 0), s->groups[1]) == 0;
+    struct complaint complaint;
 
-    if (service_has_pair(s) && !s->has_rolled && s->weights[1 - group] > 0)
-        world_fail(w, "promise 5: %s is COMPLETED and HAProxy leads %d/%d", p->id, s->weights[0],
-                   s->weights[1]);
+    if (service_has_pair(s) && !s->has_rolled)
+        world_judge(w, is_led_well(p, s->groups, s->weights, &complaint), &complaint);
 }
 
 /* Whoever says COMPLETED says that the old revisions take no traffic any more. */
@@ -694,77 +688,46 @@ healthy_of(const struct world *w, int service, const char *deployment_id)
     return n;
 }
 
-/* Nobody is called too slow before its time; that it is called so at all, world_is_steady() sees. */
 static void
 check_progress(struct world *w, int service)
 {
     struct sim_service *s = &w->services[service];
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
-    const struct service_deployment *sd = now == NULL ? NULL : service_current(now);
-    const bool is_late =
-        sd != NULL && strstr(sd->status_reason, "no more of its tasks became healthy") != NULL;
     const bool is_stalled = w->now_ms < w->stalled_until_ms; /* naru looks at nothing */
-    int healthy;
+    char late_id[ID_SIZE];
+    struct complaint complaint;
+    bool is_well;
 
-    if (p == NULL || sd == NULL)
+    if (p == NULL)
         return;
-    if (is_late && !is_stalled && strcmp(s->late_id, sd->id) != 0) {
-        text_copy(s->late_id, ID_SIZE, str_of(sd->id));
+    text_copy(late_id, sizeof(late_id), str_of(s->watch.late_id));
+    is_well = progress_is_judged_well(&s->watch, now, healthy_of(w, service, p->id), w->now_ms,
+                                      is_stalled, &complaint);
+    if (strcmp(late_id, s->watch.late_id) != 0)
         world_trace(w, "%s made no progress", now->name);
-        if (s->deadline_s == 0 || strcmp(s->watched_id, sd->id) != 0 ||
-            w->now_ms - s->progress_ms < s->deadline_s * 1000LL)
-            world_fail(w, "promise 5: %s is too slow after %lld ms, its deadline is %d s", p->id,
-                       (long long)(w->now_ms - s->progress_ms), s->deadline_s);
-    }
-    healthy = healthy_of(w, service, p->id);
-    if (strcmp(s->watched_id, sd->id) == 0 && (is_stalled || healthy <= s->most_healthy))
-        return;
-    text_copy(s->watched_id, ID_SIZE, str_of(sd->id));
-    s->most_healthy = healthy;
-    s->progress_ms = w->now_ms;
+    world_judge(w, is_well, &complaint);
 }
 
-static const struct deployment *
-failed_probation(const struct service *s)
-{
-    const struct deployment *newest = NULL;
-
-    for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {
-        if (d->rollout_state == ROLLOUT_FAILED && strstr(d->rollout_reason, "probation") != NULL &&
-            (newest == NULL || d->updated_at_ms > newest->updated_at_ms))
-            newest = d;
-    }
-    return newest;
-}
-
-/* A complete deployment is taken back for exits that were told, as many as the breaker asks for at
- * least, and that is never called a success. */
 static void
 check_probation(struct world *w, int service)
 {
     struct sim_service *s = &w->services[service];
     const struct service *now = core_service_by_arn(w->core, s->arn);
-    const struct service_deployment *sd = now == NULL ? NULL : service_current(now);
-    const struct deployment *failed;
+    const struct deployment *failed = NULL;
+    struct complaint complaint;
+    bool is_news;
     int exits = 0;
 
-    if (sd == NULL || strstr(sd->rollback_reason, "probation") == NULL)
+    if (now == NULL)
         return;
-    if (sd->status == SD_SUCCESSFUL)
-        world_fail(w, "promise 5: %s took a deployment back, and calls that a success", sd->id);
-    if (strcmp(s->taken_back_id, sd->id) == 0)
-        return;
-    text_copy(s->taken_back_id, ID_SIZE, str_of(sd->id));
-    world_trace(w, "%s takes a complete deployment back", now->name);
-    failed = failed_probation(now);
+    is_news = is_taken_back(&s->watch, now, &failed);
+    if (is_news)
+        world_trace(w, "%s takes a complete deployment back", now->name);
     for (int i = 0; failed != NULL && i < w->container_count; i++)
         exits += w->containers[i].service == service && w->containers[i].exited_early &&
                  strcmp(w->containers[i].deployment_id, failed->id) == 0;
-    if (exits < 3)
-        world_fail(w, "promise 5: %s took a deployment back for %d early exits", sd->id, exits);
-    if (!now->config.breaker.enable || !now->config.breaker.rollback)
-        world_fail(w, "promise 5: %s took a deployment back unasked", sd->id);
+    world_judge(w, probation_is_judged_well(now, is_news, exits, &complaint), &complaint);
 }
 
 void

@@ -22,6 +22,13 @@ world_fail(struct world *w, const char *format, ...)
 }
 
 void
+world_judge(struct world *w, bool is_well, const struct complaint *complaint)
+{
+    if (!is_well)
+        world_fail(w, "%s", complaint->text);
+}
+
+void
 world_trace(struct world *w, const char *format, ...)
 {
     va_list args;
@@ -605,7 +612,7 @@ world_free(struct world *w)
     free(w->containers);
     free(w->targets);
     free(w->pinned);
-    free(w->completed);
+    completed_done(&w->completed);
     book_forget(w);
     free(w);
 }

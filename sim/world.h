@@ -16,6 +16,7 @@
 #include "core/core.h"
 #include "core/target_health.h"
 #include "fate.h"
+#include "shown.h"
 
 #define SERVICES_MAX 3
 #define VERSIONS_MAX 6
@@ -135,13 +136,7 @@ struct sim_service {
     bool is_daemon;
     bool balances_zones;
     bool has_providers; /* a strategy over the groups of hosts with even and with odd numbers */
-    int most_probation_s; /* the longest of its life, by its tags */
-    int deadline_s; /* of progress, by its tags; 0: none within the time of a world */
-    char watched_id[ID_SIZE]; /* the service deployment whose progress is in the book, */
-    char taken_back_id[ID_SIZE]; /* the last service deployment that took a complete one back */
-    char late_id[ID_SIZE];    /* the last one that failed by its deadline */
-    int most_healthy;         /* tasks of its deployment, so far */
-    int64_t progress_ms;      /* when that rose, or none were missing; by the world's clock */
+    struct watch watch;
     bool has_rolled, has_shifted, may_be_early; /* was it ever configured so? */
     bool is_external; /* its deployments are task sets */
     struct sim_set sets[SIM_SETS_MAX];
@@ -193,8 +188,7 @@ struct world {
     /* deployment id -> digest, for promise 6 and 4 */
     struct { char id[ID_SIZE]; char digest[DIGEST_SIZE]; } *pinned;
     int pinned_count, pinned_capacity;
-    char (*completed)[ID_SIZE]; /* deployments that were COMPLETED once, oldest first */
-    int completed_count, completed_capacity;
+    struct completed completed;
     int64_t operators_end_ms;
 };
 
@@ -205,6 +199,8 @@ bool world_run(struct world *w);
 
 /* ---- among the files of sim/ ---- */
 void world_fail(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Fails with the complaint of a judge of both sizes, unless that found all well. */
+void world_judge(struct world *w, bool is_well, const struct complaint *complaint);
 void world_trace(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Does a fault strike now?  One that was cut is drawn all the same, and does not. */
 #define strikes(w, fault) (chance((w), (w)->faults.fault) && ((w)->cut.without >> FAULT_##fault & 1) == 0)
@@ -290,11 +286,9 @@ void check_sets_shown(struct world *w, int service);
 bool sets_are_steady(struct world *w, int service, char *why, size_t why_size);
 void deployer_acts(struct world *w, struct sim_service *s);
 
-/* invariants.c: of what the core shows */
+/* invariants.c: of what the core shows (shown.h) */
 void check_task_rows(struct world *w, int first);
 void check_service_shown(struct world *w, int service);
-void check_waits_ended(struct world *w); /* a host just came back */
-void check_launch_allowed(struct world *w, const struct task *t);
 void check_rows_read_back(struct world *w); /* loaded, not resumed yet */
 
 /* book.c: commits that fail */
