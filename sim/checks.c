@@ -17,7 +17,7 @@
  *                                   ids, counters and events (#10); start(): nothing is created twice
  *   8  nothing in use is deleted    forget(): no running task; check_service_shown(): what a rollback needs
  *   #3 one PRIMARY                  core_check(), check_service_shown()
- *   task sets                       task_sets.c: 2 of each set, 5 of its STEADY_STATE
+ *   task sets                       set_book.c: 2 of each set, 5 of its STEADY_STATE
  *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
  *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */
 #include "world.h"
@@ -152,7 +152,7 @@ told(struct world *w, const struct event *ev)
                 continue;
             s->exists = true;
             s->is_deleted = s->has_rolled = s->has_shifted = s->may_be_early = false;
-            s->set_count = 0;
+            s->sets.count = 0;
             watch_begin(&s->watch);
             told_service(w, s->arn, ev->service_create.desired_count, ev->service_create.config,
                          ev->service_create.doc);
@@ -172,7 +172,7 @@ told(struct world *w, const struct event *ev)
     case EVENT_TASK_SET_CREATE:
     case EVENT_TASK_SET_SCALE:
     case EVENT_TASK_SET_DELETE:
-        told_task_set(w, ev);
+        note_task_set(w, ev);
         break;
     case EVENT_TARGETS_CHANGE: {
         const struct ev_targets_change *c = &ev->targets_change;
@@ -485,6 +485,37 @@ judge_digest(struct world *w, const struct sim_container *c)
     text_copy(w->pinned[w->pinned_count++].digest, DIGEST_SIZE, str_of(c->digest));
 }
 
+/* Whose hook it is, noted when its page in the book is opened. */
+static int
+service_number_of_hook(const struct world *w, const struct task *t)
+{
+    const struct service *s = t->hook_id[0] == '\0' ? NULL : service_of_hook(w->core, t->hook_id);
+
+    for (int i = 0; s != NULL && i < w->service_count; i++) {
+        if (strcmp(w->services[i].arn, s->arn) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static void
+check_hook_task(struct world *w, const struct task *t)
+{
+    const int service = service_number_of_hook(w, t);
+    struct complaint complaint;
+
+    if (service < 0)
+        world_fail(w, "task %.8s is of hook %.8s, which nobody waits for", t->id, t->hook_id);
+    for (int i = 0; i < w->container_count; i++) {
+        const struct sim_container *c = &w->containers[i];
+        if (c->hook_id[0] != '\0')
+            world_judge(w,
+                        hook_task_is_well(w->core, t, c->id, c->hook_id, c->told_stopped,
+                                          c->hook_service != service, &complaint),
+                        &complaint);
+    }
+}
+
 /* A task is seen for the first time: opens its page. */
 static void
 open_page(struct world *w, const struct task *t)
@@ -501,7 +532,7 @@ open_page(struct world *w, const struct task *t)
     if (t->hook_id[0] != '\0')
         check_hook_task(w, t);
     if (service >= 0)
-        check_hooks_hold(w, t);
+        world_judge(w, hooks_let_start(w->core, t, &complaint), &complaint);
     if (w->container_count == w->container_capacity) {
         w->container_capacity = w->container_capacity == 0 ? 64 : w->container_capacity * 2;
         w->containers =
@@ -517,7 +548,7 @@ open_page(struct world *w, const struct task *t)
     text_copy(c->arn, ARN_SIZE, str_of(t->arn));
     text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
     memcpy(c->hook_id, t->hook_id, sizeof(c->hook_id));
-    c->hook_service = service_number_of_hook(w, t->hook_id);
+    c->hook_service = service_number_of_hook(w, t);
     text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
     for (int i = 0; i < w->service_count; i++) {
         const struct sim_service *s = &w->services[i];

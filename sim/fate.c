@@ -63,6 +63,20 @@ fate_take(struct fate *f)
     return first;
 }
 
+bool
+fate_put_off(struct fate *f, const struct happening *h, int64_t until_ms)
+{
+    struct happening *later;
+
+    if (h->kind != DELIVER && h->kind != PROBE && h->kind != OPERATOR && h->kind != STORE_BACK)
+        return false;
+    later = fate_happen(f, until_ms, h->kind, h->index);
+    later->generation = h->generation;
+    later->task = h->task;
+    later->report = h->report;
+    return true;
+}
+
 void
 fate_done(struct fate *f)
 {

@@ -51,6 +51,8 @@ int64_t fate_between(struct fate *f, int64_t low, int64_t high);
 /* The pointer holds until the next call: set the other members at once.  None orders the heap. */
 struct happening *fate_happen(struct fate *f, int64_t at_ms, enum happening_kind kind, int index);
 struct happening fate_take(struct fate *f); /* the next one; there has to be one */
+/* naru stands still until then: what needs it waits; false: h does not. */
+bool fate_put_off(struct fate *f, const struct happening *h, int64_t until_ms);
 void fate_done(struct fate *f);
 
 struct report *report_new(uint32_t epoch, enum event_type type);

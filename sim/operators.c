@@ -332,13 +332,18 @@ draw_providers(struct world *w, struct sim_service *s)
 static void
 draw_strategy(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc)
 {
+    /* Tasks that are hooks need a place beside the service's, which a tight world does not have. */
+    const bool have_place = !w->is_tight && s->kind != FIXED_PORT_LB;
+    const struct hook_tasks tasks = {.definitions = (const char(*)[ARN_SIZE])s->definitions,
+                                     .count = have_place ? VERSIONS_MAX : 0};
+
     c->bake_min = chance(w, 5000) ? (int)between(w, 1, 5) : 0;
     if (has_no_room_for_two(w, s) || chance(w, 5000)) {
         c->bake_min = chance(w, 3000) ? c->bake_min : 0;
         c->succeeds_early = !has_no_room_for_two(w, s) && chance(w, 2000);
         c->cleans_up_later = chance(w, 5000);
         c->early_percent = 100; /* never below the minimum, see draw_config() */
-        draw_hooks(w, s, c, doc);
+        draw_hooks(&w->fate, &tasks, c, doc);
         return;
     }
     c->strategy = service_has_pair(s)
@@ -347,18 +352,7 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
     c->step_permille = (int)between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
                        (c->strategy == STRATEGY_LINEAR ? 100 : 10);
     c->step_bake_min = (int)between(w, 0, 3);
-    draw_hooks(w, s, c, doc);
-}
-
-static struct json *
-alarm_names(void)
-{
-    struct json *doc = json_object(), *alarms = json_object(), *names = json_array();
-
-    json_append(names, json_text("errors"));
-    json_set(alarms, "alarmNames", names);
-    json_set(doc, "alarms", alarms);
-    return doc;
+    draw_hooks(&w->fate, &tasks, c, doc);
 }
 
 /* Where two tasks cannot be on one host, min must leave none; nor where others may hold the room. */
@@ -398,7 +392,7 @@ create_service(struct world *w, struct sim_service *s)
     struct service_load_balancer lb = {.container_name = "app", .container_port = 80};
     struct deployment_config config = {0};
     cleanup_json struct json *doc = draw_placement(w, s), *providers = draw_providers(w, s);
-    cleanup_json struct json *alarms = alarm_names();
+    cleanup_json struct json *alarms = alarms_of("errors");
 
     draw_config(w, s, &config, alarms);
     text_copy(lb.target_group_arn, ARN_SIZE, str_of(s->groups[0]));
@@ -494,35 +488,12 @@ stop_deployment(struct world *w, struct sim_service *s)
     world_step(w, &ev);
 }
 
-/* Some people look after their hooks. */
 static void
-answer_hook(struct world *w, struct sim_service *s)
+do_act(struct world *w, struct act *a)
 {
-    const struct service *now = core_service_by_arn(w->core, s->arn);
-    struct event ev = {.type = EVENT_SERVICE_DEPLOYMENT_CONTINUE};
-    char arn[ARN_SIZE], id[HOOK_ID_SIZE];
-
-    if (now->course.hook_count == 0)
-        return;
-    text_copy(arn, ARN_SIZE, str_of(service_current(now)->arn));
-    memcpy(id, now->course.hooks[between(w, 0, now->course.hook_count - 1)].id, sizeof(id));
-    ev.service_deployment_continue.arn = arn;
-    ev.service_deployment_continue.hook_id = id;
-    ev.service_deployment_continue.rolls_back = chance(w, 2000);
-    world_trace(w, "operator answers a hook of %s", s->name);
-    world_step(w, &ev);
-}
-
-static void
-ring(struct world *w, bool is_alarm)
-{
-    struct event ev = {.type = EVENT_ALARM_STATE};
-
-    ev.alarm_state.region = "eu-west-1";
-    ev.alarm_state.name = "errors";
-    ev.alarm_state.is_alarm = is_alarm;
-    world_trace(w, "alarm %d", is_alarm);
-    world_step(w, &ev);
+    world_trace(w, "%s", a->said);
+    world_step(w, &a->event);
+    act_done(a);
 }
 
 static void
@@ -540,15 +511,12 @@ stop_task(struct world *w)
     world_step(w, &ev);
 }
 
-/* Shorter than a world may take to settle. */
 static void
 protect_task(struct world *w)
 {
-    struct event ev = {.type = EVENT_TASK_PROTECT};
     const bool turns_on = chance(w, 8000);
     const struct task *t = NULL;
-    const char *detail;
-    char arn[ARN_SIZE];
+    struct act a;
     int i = -1;
 
     for (int tries = 0; tries < 8 && (t == NULL || !task_is_wanted(t)); tries++) {
@@ -557,14 +525,8 @@ protect_task(struct world *w)
         i = (int)between(w, 0, w->container_count - 1);
         t = core_task_by_arn(w->core, w->containers[i].arn);
     }
-    if (t == NULL || core_protection_obstacle(t, turns_on, &detail) != NULL)
-        return; /* the door refuses */
-    text_copy(arn, ARN_SIZE, str_of(w->containers[i].arn));
-    ev.task_protect.task_arn = arn;
-    ev.task_protect.duration_ms = turns_on ? between(w, 1, 20) * 60 * 1000 : 0;
-    world_trace(w, "operator protects task %.8s for %lld ms", w->containers[i].id,
-                (long long)ev.task_protect.duration_ms);
-    world_step(w, &ev);
+    if (t != NULL && act_protect(&w->fate, t, turns_on, &a))
+        do_act(w, &a);
 }
 
 static struct json *
@@ -602,7 +564,7 @@ static void
 change_config(struct world *w, struct sim_service *s)
 {
     struct deployment_config config = {0};
-    cleanup_json struct json *doc = alarm_names();
+    cleanup_json struct json *doc = alarms_of("errors");
 
     draw_config(w, s, &config, doc);
     update_service(w, s, /* version= */ -1, /* desired_count= */ -1, &config);
@@ -663,41 +625,20 @@ delete_definition(struct world *w, int service)
         world_step(w, &delete);
 }
 
-/* What naru offers beyond ECS; short, so that it strikes within the time of a world. */
-static void
-tag_service(struct world *w, struct sim_service *s)
-{
-    const int deadline_s = chance(w, 7000) ? (int)between(w, 60, 600) : 0;
-    struct event ev = {.type = EVENT_TAGS_SET};
-    const int probation_s = chance(w, 7000) ? (int)between(w, 1, 400) : 0;
-    char text[192];
-    struct err err;
-    cleanup_json struct json *tags = NULL;
-
-    snprintf(text, sizeof(text),
-             "[{\"key\":\"" PROGRESS_DEADLINE_TAG "\",\"value\":\"%d\"},"
-             "{\"key\":\"" PROBATION_TAG "\",\"value\":\"%d\"}]",
-             deadline_s, probation_s);
-    tags = json_parse(str_of(text), &err);
-    assert(tags != NULL);
-    ev.tags_set.arn = s->arn;
-    ev.tags_set.tags = tags;
-    world_trace(w, "operator tags %s: %s", s->name, text);
-    world_step(w, &ev);
-}
-
 static void
 act_on(struct world *w, struct sim_service *s)
 {
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const int64_t dice = between(w, 0, 129);
+    bool is_drawn = false;
+    struct act a;
 
     if (now == NULL || now->status == SERVICE_INACTIVE)
         create_service(w, s);
     else if (now->status != SERVICE_ACTIVE)
         return;
     else if (s->is_external && (dice < 40 || (dice >= 60 && dice < 72) || (dice >= 114 && dice < 120)))
-        deployer_acts(w, s); /* instead of what it cannot do */
+        is_drawn = deployer_acts(w, s, &a); /* instead of what it cannot do */
     else if (dice < 40)
         update_service(w, s, (int)between(w, 0, VERSIONS_MAX - 1), -1, NULL);
     else if (dice < 60)
@@ -717,15 +658,17 @@ act_on(struct world *w, struct sim_service *s)
     else if (dice < 100)
         change_target(w);
     else if (dice >= 122)
-        tag_service(w, s);
+        is_drawn = act_tag(&w->fate, s->arn, s->name, &a);
     else if (dice >= 120)
-        ring(w, chance(w, 5000));
+        is_drawn = act_ring("errors", chance(w, 5000), &a);
     else if (dice >= 114)
-        answer_hook(w, s);
+        is_drawn = act_answer_hook(&w->fate, now, &a);
     else if (dice >= 110)
         delete_definition(w, (int)(s - w->services));
     else
         protect_task(w);
+    if (is_drawn)
+        do_act(w, &a);
 }
 
 static void

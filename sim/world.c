@@ -93,24 +93,6 @@ report_in_force(struct world *w, const struct listener *l)
 }
 
 void
-report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
-            int64_t after_ms)
-{
-    struct report *r = report_new(w->epoch, EVENT_HOOK_ANSWERED);
-    struct ev_hook_answered *ev = &r->event.hook_answered;
-
-    text_copy(r->texts[0], ARN_SIZE, str_of(call->service_deployment_arn));
-    text_copy(r->texts[1], ARN_SIZE, str_of(call->hook_id));
-    ev->service_deployment_arn = r->texts[0];
-    ev->hook_id = r->texts[1];
-    ev->attempt = call->attempt;
-    ev->outcome = outcome;
-    ev->delay_s = delay_s;
-    ev->detail = "drawn";
-    happen(w, w->now_ms + after_ms, DELIVER, 0)->report = r;
-}
-
-void
 report_drained_target(struct world *w, int target, const struct ef_target_change *asked)
 {
     send_of_target(w, report_of_drained(w->epoch, asked), target);
@@ -185,8 +167,12 @@ world_perform(struct world *w)
             image_effect(w, &e);
             break;
         case EFFECT_HOOK_CALL:
+            world_trace(w, "hook %.8s is called, attempt %d", e.hook_call.hook_id,
+                        e.hook_call.attempt);
+            hook_is_called(&w->fate, w->now_ms, w->epoch, &e.hook_call);
+            break;
         case EFFECT_HOOK_CANCEL:
-            hooks_effect(w, &e);
+            world_trace(w, "hook %.8s is called off", e.hook_cancel.hook_id);
             break;
         case EFFECT_BALANCER_CONFIG:
             balancer_weights_ordered(w, e.balancer_config.arn);
@@ -480,25 +466,10 @@ fault(struct world *w)
 
 /* ---- the course ---- */
 
-/* What needs naru waits until it runs again. */
-static bool
-is_put_off(struct world *w, const struct happening *h)
-{
-    struct happening *later;
-
-    if (w->now_ms >= w->stalled_until_ms ||
-        (h->kind != DELIVER && h->kind != PROBE && h->kind != OPERATOR && h->kind != STORE_BACK))
-        return false;
-    later = happen(w, w->stalled_until_ms, h->kind, h->index);
-    later->generation = h->generation;
-    later->report = h->report;
-    return true;
-}
-
 static void
 happened(struct world *w, const struct happening *h)
 {
-    if (is_put_off(w, h))
+    if (w->now_ms < w->stalled_until_ms && fate_put_off(&w->fate, h, w->stalled_until_ms))
         return;
     switch (h->kind) {
     case DELIVER:

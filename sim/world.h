@@ -15,14 +15,13 @@
 #include <stdio.h>
 #include "core/core.h"
 #include "core/target_health.h"
-#include "fate.h"
-#include "shown.h"
+#include "fake_hooks.h"
+#include "task_sets.h"
 
 #define SERVICES_MAX 3
 #define VERSIONS_MAX 6
 #define DELETIONS_MAX 8
 #define HOSTS_MAX 5
-#define SIM_SETS_MAX 32 /* ever made, of one service */
 #define TASK_CPU 10   /* of every task; its memory, too */
 #define ROOMY 100000  /* the cpu and memory of a host where neither is short */
 #define GPU_OVERRIDE 2 /* GPUs that some standalone tasks ask for by an override */
@@ -110,13 +109,6 @@ struct sim_target {
     uint32_t generation;
 };
 
-/* The book of a task set. */
-struct sim_set {
-    char arn[ARN_SIZE], definition[ARN_SIZE];
-    int scale;
-    bool is_deleted;
-};
-
 struct sim_service {
     enum service_kind kind;
     char name[32], arn[ARN_SIZE];
@@ -139,8 +131,7 @@ struct sim_service {
     struct watch watch;
     bool has_rolled, has_shifted, may_be_early; /* was it ever configured so? */
     bool is_external; /* its deployments are task sets */
-    struct sim_set sets[SIM_SETS_MAX];
-    int set_count;
+    struct set_book sets;
     int weights[2];               /* that HAProxy acts by: where requests really go */
 };
 
@@ -225,16 +216,6 @@ int container_find(const struct world *w, const char *id);
 int container_of_target(const struct world *w, int group, const char *id, int port);
 bool container_answers(struct world *w, const struct sim_container *c);
 
-/* fake_hooks.c: receivers that answer late, wrongly, twice or never. */
-void hooks_effect(struct world *w, const struct effect *e);
-void draw_hooks(struct world *w, const struct sim_service *s, struct strategy_config *c, struct json *doc);
-void report_hook(struct world *w, const struct ef_hook_call *call, enum hook_outcome outcome, int delay_s,
-                 int64_t after_ms);
-int service_number(const struct world *w, const char *arn); /* -1: none */
-int service_number_of_hook(const struct world *w, const char *hook_id);
-void check_hook_task(struct world *w, const struct task *t);
-void check_hooks_hold(struct world *w, const struct task *t);
-
 void balancer_effect(struct world *w, const struct effect *e);
 void balancer_probe(struct world *w, int target, uint32_t generation);
 void balancer_traffic(struct world *w);
@@ -277,14 +258,14 @@ bool is_eligible(const struct world *w, int service, int host); /* takes one mor
 bool is_bad(const struct sim_service *s, const char *definition);
 bool world_is_steady(struct world *w, char *why, size_t why_size);
 
-/* task_sets.c: the deployment controller EXTERNAL */
-void told_task_set(struct world *w, const struct event *ev);
+/* set_book.c: the deployment controller EXTERNAL (task_sets.h) */
+void note_task_set(struct world *w, const struct event *ev);
 bool is_set_deleted(const struct world *w, int container);
 void judge_set_start(struct world *w, int container);
 void judge_set_stop(struct world *w, int container);
 void check_sets_shown(struct world *w, int service);
 bool sets_are_steady(struct world *w, int service, char *why, size_t why_size);
-void deployer_acts(struct world *w, struct sim_service *s);
+bool deployer_acts(struct world *w, struct sim_service *s, struct act *out);
 
 /* invariants.c: of what the core shows (shown.h) */
 void check_task_rows(struct world *w, int first);
