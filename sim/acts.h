@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* acts.h - what people do to services beyond making and updating them, in worlds of both sizes: each
- * draws one event, for the world to step the core with; false: the door would refuse.
+/* acts.h - what people do to services beyond making and updating them, in worlds of both sizes:
+ * each draws one event, for the world to step the core with; false: the door would refuse.
  * Ownership: an event points into its act, and holds until act_done(). */
 #pragma once
 #include "core/core.h"

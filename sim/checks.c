@@ -17,6 +17,7 @@
  *                                   ids, counters and events (#10); start(): nothing is created twice
  *   8  nothing in use is deleted    forget(): no running task; check_service_shown(): what a rollback needs
  *   #3 one PRIMARY                  core_check(), check_service_shown()
+ *   lifecycle hooks                 fake_hooks.h: they are waited for and heard (3, 5)
  *   task sets                       set_book.c: 2 of each set, 5 of its STEADY_STATE
  *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
  *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */
@@ -168,6 +169,9 @@ told(struct world *w, const struct event *ev)
         break;
     case EVENT_SERVICE_DELETE:
         service_by_arn(w, ev->service_delete.service_arn)->is_deleted = true;
+        break;
+    case EVENT_HOOK_ANSWERED:
+        note_hook_answer(w, &ev->hook_answered);
         break;
     case EVENT_TASK_SET_CREATE:
     case EVENT_TASK_SET_SCALE:
@@ -647,6 +651,10 @@ check_effects_from(struct world *w, int first)
                              container_of_target(w, group_find(w, c->target_group_arn), c->target_id,
                                                  c->port));
             break;
+        case EFFECT_HOOK_CALL:
+        case EFFECT_HOOK_CANCEL:
+            note_hook_effect(w, e);
+            break;
         default:
             break;
         }
@@ -734,7 +742,7 @@ check_progress(struct world *w, int service)
         return;
     text_copy(late_id, sizeof(late_id), str_of(s->watch.late_id));
     is_well = progress_is_judged_well(&s->watch, now, healthy_of(w, service, p->id), w->now_ms,
-                                      is_stalled, &complaint);
+                                      w->stood_ms, is_stalled, &complaint);
     if (strcmp(late_id, s->watch.late_id) != 0)
         world_trace(w, "%s made no progress", now->name);
     world_judge(w, is_well, &complaint);
@@ -769,6 +777,7 @@ check_after_step(struct world *w)
         check_probation(w, i);
         check_progress(w, i);
         check_service_shown(w, i);
+        check_hooks_heard(w, i);
     }
     if (w->steps % 16 == 0)
         core_check(w->core);

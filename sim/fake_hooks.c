@@ -12,9 +12,8 @@
 #define ALL_STAGES \
     (PAUSE_STAGES | 1 << STAGE_TEST_TRAFFIC_SHIFT | 1 << STAGE_PRODUCTION_TRAFFIC_SHIFT)
 
-/* Times are short, so that even what nobody answers has ended when the world is judged. */
 void
-draw_hooks(struct fate *f, const struct hook_tasks *tasks, struct strategy_config *c,
+draw_hooks(struct fate *f, const struct hook_range *range, struct strategy_config *c,
            struct json *doc)
 {
     struct json *list = json_array();
@@ -24,19 +23,20 @@ draw_hooks(struct fate *f, const struct hook_tasks *tasks, struct strategy_confi
         struct json *o = json_object();
         int stages;
         hook->kind = (enum hook_kind)fate_between(f, HOOK_KIND_PAUSE, HOOK_KIND_TASK);
-        if (hook->kind == HOOK_KIND_TASK && tasks->count == 0)
+        if (hook->kind == HOOK_KIND_TASK && range->definition_count == 0)
             hook->kind = HOOK_KIND_COMMAND;
         stages = c->strategy == STRATEGY_ROLLING ? ROLLING_STAGES
                  : hook->kind == HOOK_KIND_PAUSE ? PAUSE_STAGES
                                                  : ALL_STAGES;
         hook->stages = (int)fate_between(f, 0, 1 << STAGE_ENUM_SIZE) & stages;
-        hook->timeout_min = (int)fate_between(f, 1, 5);
+        hook->timeout_min = (int)fate_between(f, 1, range->longest_min);
         hook->continues = fate_chance(f, 6000);
         if (hook->kind != HOOK_KIND_PAUSE)
-            json_set(o, "hookTargetArn",
-                     json_text(hook->kind == HOOK_KIND_TASK
-                                   ? tasks->definitions[fate_between(f, 0, tasks->count - 1)]
-                                   : "naru:command/drawn"));
+            json_set(
+                o, "hookTargetArn",
+                json_text(hook->kind == HOOK_KIND_TASK
+                              ? range->definitions[fate_between(f, 0, range->definition_count - 1)]
+                              : "naru:command/drawn"));
         json_append(list, o);
     }
     json_set(doc, "lifecycleHooks", list);
@@ -45,8 +45,8 @@ draw_hooks(struct fate *f, const struct hook_tasks *tasks, struct strategy_confi
 /* ---- answering ---- */
 
 static void
-send_answer(struct fate *f, uint32_t epoch, const struct ef_hook_call *call, enum hook_outcome outcome,
-            int delay_s, int64_t at_ms)
+send_answer(struct fate *f, uint32_t epoch, const struct ef_hook_call *call,
+            enum hook_outcome outcome, int delay_s, int64_t at_ms)
 {
     struct report *r = report_new(epoch, EVENT_HOOK_ANSWERED);
     struct ev_hook_answered *ev = &r->event.hook_answered;
@@ -69,7 +69,7 @@ answer_again(struct fate *f, uint32_t epoch, const struct ef_hook_call *call, in
     const int64_t later_ms = fate_between(f, 0, 60000);
 
     send_answer(f, epoch, call, (enum hook_outcome)fate_between(f, 0, OUTCOME_ENUM_SIZE - 1), 1,
-         at_ms + later_ms);
+                at_ms + later_ms);
 }
 
 /* Mostly it lets the deployment go on; some are a trial to everybody's patience. */
@@ -94,6 +94,94 @@ hook_is_called(struct fate *f, int64_t now_ms, uint32_t epoch, const struct ef_h
         return;
     other.attempt += (int)fate_between(f, -1, 2);
     send_answer(f, epoch, &other, OUTCOME_FAILED, 1, now_ms + fate_between(f, 1, 60000));
+}
+
+/* ---- the book ---- */
+
+#define ASKED_AGAIN_MS (21 * 60 * 1000) /* a minute more than the core waits */
+
+struct hook_note *
+hook_note_of(struct hook_book *book, const char *hook_id)
+{
+    for (int i = 0; i < book->count && i < HOOKS_NOTED; i++) {
+        if (strcmp(book->notes[i].hook_id, hook_id) == 0)
+            return &book->notes[i];
+    }
+    return NULL;
+}
+
+static bool
+is_asked_in_time(const struct hook_note *n, int64_t now_ms, int64_t since_ms, uint32_t epoch,
+                 struct complaint *out)
+{
+    const int64_t from_ms = n->asked_ms > since_ms ? n->asked_ms : since_ms;
+
+    return !n->is_waited_for || n->epoch != epoch || now_ms - from_ms <= ASKED_AGAIN_MS ||
+           complain(out, "promise 3: hook %.8s was called, and nobody asked again for %lld s",
+                    n->hook_id, (long long)(now_ms - from_ms) / 1000);
+}
+
+static int64_t
+expiry_of(const struct service *now, const char *hook_id)
+{
+    for (int i = 0; i < now->course.hook_count; i++) {
+        if (strcmp(now->course.hooks[i].id, hook_id) == 0)
+            return now->course.hooks[i].expires_at_ms;
+    }
+    return 0;
+}
+
+bool
+hook_call_is_well(struct hook_book *book, const struct service *now,
+                  const struct ef_hook_call *call, int64_t now_ms, int64_t since_ms, uint32_t epoch,
+                  struct complaint *out)
+{
+    struct hook_note *n = hook_note_of(book, call->hook_id);
+    const bool is_well = n == NULL || is_asked_in_time(n, now_ms, since_ms, epoch, out);
+    const bool is_again = n != NULL && n->attempt == call->attempt;
+
+    if (n == NULL) {
+        n = &book->notes[book->count++ % HOOKS_NOTED];
+        *n = (struct hook_note){.expires_at_ms = expiry_of(now, call->hook_id)};
+        text_copy(n->hook_id, ID_SIZE, str_of(call->hook_id));
+        text_copy(n->sd_id, ID_SIZE, str_of(service_current(now)->id));
+    }
+    n->is_waited_for |= !is_again; /* what was answered already is not answered once more */
+    n->attempt = call->attempt;
+    n->asked_ms = now_ms;
+    n->epoch = epoch;
+    return is_well;
+}
+
+bool
+hook_cancel_is_well(struct hook_note *note, int64_t now_ms, int64_t since_ms, uint32_t epoch,
+                    struct complaint *out)
+{
+    const bool is_well = is_asked_in_time(note, now_ms, since_ms, epoch, out);
+
+    note->is_waited_for = false;
+    return is_well;
+}
+
+void
+hook_answer_told(struct hook_book *book, const struct ev_hook_answered *ev, int64_t naru_now_ms)
+{
+    struct hook_note *n = hook_note_of(book, ev->hook_id);
+
+    if (n == NULL || !n->is_waited_for || n->attempt != ev->attempt)
+        return;
+    n->is_waited_for = false;
+    if (ev->outcome == OUTCOME_FAILED && naru_now_ms < n->expires_at_ms)
+        text_copy(book->failed_id, ID_SIZE, str_of(n->sd_id));
+}
+
+bool
+hooks_are_heard(const struct hook_book *book, const struct service *now, struct complaint *out)
+{
+    const struct service_deployment *sd = service_current(now);
+
+    return sd == NULL || sd->status != SD_SUCCESSFUL || strcmp(sd->id, book->failed_id) != 0 ||
+           complain(out, "promise 5: %s is SUCCESSFUL, and one of its hooks FAILED", sd->id);
 }
 
 /* ---- judging ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* invariants.c - what the core shows, judged by a small world's book; shown.h says what has to be true of it. */
+/* invariants.c - what the core shows, judged by a small world's book: shown.h says what has to be
+ * true of it. */
 #include "world.h"
 
 /* ---- tasks ---- */

@@ -334,8 +334,9 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
 {
     /* Tasks that are hooks need a place beside the service's, which a tight world does not have. */
     const bool have_place = !w->is_tight && s->kind != FIXED_PORT_LB;
-    const struct hook_tasks tasks = {.definitions = (const char(*)[ARN_SIZE])s->definitions,
-                                     .count = have_place ? VERSIONS_MAX : 0};
+    const struct hook_range range = {.definitions = (const char(*)[ARN_SIZE])s->definitions,
+                                     .definition_count = have_place ? VERSIONS_MAX : 0,
+                                     .longest_min = 5};
 
     c->bake_min = chance(w, 5000) ? (int)between(w, 1, 5) : 0;
     if (has_no_room_for_two(w, s) || chance(w, 5000)) {
@@ -343,7 +344,7 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
         c->succeeds_early = !has_no_room_for_two(w, s) && chance(w, 2000);
         c->cleans_up_later = chance(w, 5000);
         c->early_percent = 100; /* never below the minimum, see draw_config() */
-        draw_hooks(&w->fate, &tasks, c, doc);
+        draw_hooks(&w->fate, &range, c, doc);
         return;
     }
     c->strategy = service_has_pair(s)
@@ -352,7 +353,7 @@ draw_strategy(struct world *w, const struct sim_service *s, struct strategy_conf
     c->step_permille = (int)between(w, 1, c->strategy == STRATEGY_LINEAR ? 5 : 100) *
                        (c->strategy == STRATEGY_LINEAR ? 100 : 10);
     c->step_bake_min = (int)between(w, 0, 3);
-    draw_hooks(&w->fate, &tasks, c, doc);
+    draw_hooks(&w->fate, &range, c, doc);
 }
 
 /* Where two tasks cannot be on one host, min must leave none; nor where others may hold the room. */

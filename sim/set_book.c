@@ -6,9 +6,13 @@
 static struct set_service
 set_service_of(const struct sim_service *s)
 {
-    return (struct set_service){.book = &s->sets, .name = s->name, .desired_count = s->desired_count,
-                                .minimum = s->minimum, .maximum = s->maximum,
-                                .is_deleted = s->is_deleted, .has_balancer = service_has_pair(s)};
+    return (struct set_service){.book = &s->sets,
+                                .name = s->name,
+                                .desired_count = s->desired_count,
+                                .minimum = s->minimum,
+                                .maximum = s->maximum,
+                                .is_deleted = s->is_deleted,
+                                .has_balancer = service_has_pair(s)};
 }
 
 void
@@ -69,8 +73,8 @@ judge_set_stop(struct world *w, int container)
     int healthy = 0;
 
     for (int i = 0; i < w->container_count; i++)
-        healthy += is_of_set(&w->containers[i], c->service, c->deployment_id) &&
-                   is_told_healthy(w, i);
+        healthy +=
+            is_of_set(&w->containers[i], c->service, c->deployment_id) && is_told_healthy(w, i);
     world_judge(w, set_stop_is_well(&s, c->deployment_id, c->id, healthy, &complaint), &complaint);
 }
 
@@ -143,11 +147,15 @@ sets_are_steady(struct world *w, int service, char *why, size_t why_size)
 bool
 deployer_acts(struct world *w, struct sim_service *s, struct act *out)
 {
-    const struct deployer deployer = {
-        .service_arn = s->arn, .name = s->name, .groups = (const char(*)[BALANCING_ARN_SIZE])s->groups,
-        .group_count = service_has_pair(s) ? 2 : 0,
-        .definitions = (const char(*)[ARN_SIZE])s->definitions, .definition_count = VERSIONS_MAX,
-        .launch_type = s->kind == AWSVPC_LB ? LAUNCH_FARGATE : LAUNCH_EC2, .book = &s->sets};
+    const struct deployer deployer = {.service_arn = s->arn,
+                                      .name = s->name,
+                                      .groups = (const char(*)[BALANCING_ARN_SIZE])s->groups,
+                                      .group_count = service_has_pair(s) ? 2 : 0,
+                                      .definitions = (const char(*)[ARN_SIZE])s->definitions,
+                                      .definition_count = VERSIONS_MAX,
+                                      .launch_type =
+                                          s->kind == AWSVPC_LB ? LAUNCH_FARGATE : LAUNCH_EC2,
+                                      .book = &s->sets};
 
     return act_on_sets(&w->fate, w->core, &deployer, out);
 }

@@ -15,6 +15,8 @@ complain(struct complaint *out, const char *format, ...)
     return false;
 }
 
+#define LATE_MS 1000 /* as the core's */
+
 /* ---- tasks ---- */
 
 static bool
@@ -22,7 +24,8 @@ is_in_order(const struct task *t)
 {
     const int64_t ends_ms = t->stopped_at_ms != 0 ? t->stopped_at_ms : INT64_MAX;
 
-    return t->created_at_ms > 0 && (t->started_at_ms == 0 || t->started_at_ms >= t->created_at_ms) &&
+    return t->created_at_ms > 0 &&
+           (t->started_at_ms == 0 || t->started_at_ms >= t->created_at_ms) &&
            (t->stopping_at_ms == 0 || t->stopping_at_ms >= t->created_at_ms) &&
            t->started_at_ms <= ends_ms && t->stopping_at_ms <= ends_ms;
 }
@@ -124,8 +127,8 @@ has_way_back(const struct core *core, const struct service *s, const struct depl
 }
 
 bool
-service_is_shown_well(const struct core *core, const struct service *s,
-                      struct completed *completed, struct complaint *out)
+service_is_shown_well(const struct core *core, const struct service *s, struct completed *completed,
+                      struct complaint *out)
 {
     const struct deployment *p = service_primary(s);
     const struct service_deployment *sd = service_current(s);
@@ -198,10 +201,19 @@ is_early_exit(const struct watch *watch, const struct ev_task_state *ev, int64_t
            naru_now_ms - told_running_ms < watch->most_probation_s * 1000LL;
 }
 
+int64_t
+stood_still_ms(const struct core *core, int64_t naru_now_ms)
+{
+    const int64_t due_ms = core_deadline_ms(core);
+
+    return due_ms != INT64_MAX && naru_now_ms - due_ms > LATE_MS ? naru_now_ms - due_ms : 0;
+}
+
 bool
 progress_is_judged_well(struct watch *watch, const struct service *now, int healthy, int64_t now_ms,
-                        bool is_stalled, struct complaint *out)
+                        int64_t stood_ms, bool is_stalled, struct complaint *out)
 {
+    const int64_t spent_ms = now_ms - watch->progress_ms - (stood_ms - watch->stood_ms);
     const struct deployment *p = service_primary(now);
     const struct service_deployment *sd = service_current(now);
     const bool is_late =
@@ -213,15 +225,16 @@ progress_is_judged_well(struct watch *watch, const struct service *now, int heal
     if (is_late && !is_stalled && strcmp(watch->late_id, sd->id) != 0) {
         text_copy(watch->late_id, ID_SIZE, str_of(sd->id));
         if (watch->deadline_s == 0 || strcmp(watch->watched_id, sd->id) != 0 ||
-            now_ms - watch->progress_ms < watch->deadline_s * 1000LL)
+            spent_ms < watch->deadline_s * 1000LL)
             is_well = complain(out, "promise 5: %s is too slow after %lld ms, its deadline is %d s",
-                               p->id, (long long)(now_ms - watch->progress_ms), watch->deadline_s);
+                               p->id, (long long)spent_ms, watch->deadline_s);
     }
     if (strcmp(watch->watched_id, sd->id) == 0 && (is_stalled || healthy <= watch->most_healthy))
         return is_well;
     text_copy(watch->watched_id, ID_SIZE, str_of(sd->id));
     watch->most_healthy = healthy;
     watch->progress_ms = now_ms;
+    watch->stood_ms = stood_ms;
     return is_well;
 }
 

@@ -2,7 +2,8 @@
 /* shown.h - what has to be true of what the core shows; in worlds of both sizes (world.h, crowd.h).
  * Each judge is given what the world's own book says of a service or task, looks at no other, and
  * answers false with a complaint.  checks.c has the table of what is judged where.
- * Ownership: all pointers are borrowed for the call; a list of completed ones owns what is in it. */
+ * Ownership: all pointers are borrowed for the call; a list of completed ones owns what is in it.
+ */
 #pragma once
 #include "core/core.h"
 #include "core/index.h"
@@ -24,13 +25,14 @@ void completed_done(struct completed *c);
 
 /* What is reckoned of a service by its naru: tags. */
 struct watch {
-    int deadline_s;           /* of progress, by its tags; 0: none within the time of a world */
-    int most_probation_s;     /* the longest of its life, by its tags */
-    char watched_id[ID_SIZE]; /* the service deployment whose progress is in the book, */
+    int deadline_s;              /* of progress, by its tags; 0: none within the time of a world */
+    int most_probation_s;        /* the longest of its life, by its tags */
+    char watched_id[ID_SIZE];    /* the service deployment whose progress is in the book, */
     char taken_back_id[ID_SIZE]; /* the last service deployment that took a complete one back */
-    char late_id[ID_SIZE];    /* the last one that failed by its deadline */
-    int most_healthy;         /* tasks of its deployment, so far */
-    int64_t progress_ms;      /* when that rose, or none were missing; by the world's clock */
+    char late_id[ID_SIZE];       /* the last one that failed by its deadline */
+    int most_healthy;            /* tasks of its deployment, so far */
+    int64_t progress_ms;         /* when that rose, or none were missing; by the world's clock */
+    int64_t stood_ms;            /* how long naru had stood still by then, in all */
 };
 void watch_begin(struct watch *watch); /* the service was just made */
 void watch_told(struct watch *watch, const struct json *tags);
@@ -38,11 +40,17 @@ void watch_told(struct watch *watch, const struct json *tags);
 /* Within a probation, and badly.  `told_running_ms`: 0: not yet. */
 bool is_early_exit(const struct watch *watch, const struct ev_task_state *ev,
                    int64_t told_running_ms, int64_t naru_now_ms);
-/* Nobody is called too slow before its time; that it is called so at all, is seen when all has
- * come to rest.  `healthy`: of its PRIMARY, by the book; is_stalled: naru looks at nothing. */
+/* How much later than asked for naru is woken, if that is worth mentioning: it stood still.
+ * To be asked before each step, and added up. */
+int64_t stood_still_ms(const struct core *core, int64_t naru_now_ms);
+/* Nobody is called too slow before its time, in which naru does not stand still; that it is called
+ * so at all, is seen when all has come to rest.
+ * `healthy`: of its PRIMARY, by the book; is_stalled: naru looks at nothing. */
 bool progress_is_judged_well(struct watch *watch, const struct service *now, int healthy,
-                             int64_t now_ms, bool is_stalled, struct complaint *out);
-/* Has a probation taken a deployment back since the last call?  *failed_out: which; NULL: none is. */
+                             int64_t now_ms, int64_t stood_ms, bool is_stalled,
+                             struct complaint *out);
+/* Has a probation taken a deployment back since the last call?  *failed_out: which; NULL: none is.
+ */
 bool is_taken_back(struct watch *watch, const struct service *now,
                    const struct deployment **failed_out);
 /* ... is taken back for exits that were told, as many as the breaker asks for at least; and that is

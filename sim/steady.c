@@ -107,7 +107,8 @@ service_is_steady(struct world *w, int service, char *why, size_t why_size)
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(w, s) && s->watch.deadline_s == 0)
         return true;
     if (is_bad(s, p->revision->task_definition_arn))
-        return (!s->has_breaker && s->watch.deadline_s == 0) || p->rollout_state != ROLLOUT_IN_PROGRESS ||
+        return (!s->has_breaker && s->watch.deadline_s == 0) ||
+               p->rollout_state != ROLLOUT_IN_PROGRESS ||
                (now->course.is_on && /* for a day */
                 (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
                (n.up == n.foreign && is_full(w, service)); /* its clock stands */

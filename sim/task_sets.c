@@ -108,9 +108,8 @@ stability_is_well(const struct deployment *d, int wanted, int well, struct compl
 {
     return d->set->stability != STABILITY_STEADY_STATE || d->set->is_draining ||
            (wanted == d->desired_count && well == wanted) ||
-           complain(out,
-                    "promise 5: %s is in STEADY_STATE with %d tasks, %d of them well, of %d", d->id,
-                    wanted, well, d->desired_count);
+           complain(out, "promise 5: %s is in STEADY_STATE with %d tasks, %d of them well, of %d",
+                    d->id, wanted, well, d->desired_count);
 }
 
 bool

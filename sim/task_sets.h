@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* task_sets.h - services with the deployment controller EXTERNAL, in worlds of both sizes: the book of
- * their task sets, a careless external deployer, and what has to be true whatever it does.
+/* task_sets.h - services with the deployment controller EXTERNAL, in worlds of both sizes: the book
+ * of their task sets, a careless external deployer, and what has to be true whatever it does.
  * Bounds are those of each set: its size by the book is its part of the desired count; naru's own
  * replacements keep within minimum and maximum of that.
  * Who judges counts the tasks; each judge answers false with a complaint (shown.h). */
@@ -29,7 +29,8 @@ struct set_service {
     bool is_deleted, has_balancer;
 };
 
-const struct sim_set *set_of_id(const struct set_book *book, const char *id); /* "ecs-svc/N"; or NULL */
+const struct sim_set *set_of_id(const struct set_book *book,
+                                const char *id); /* "ecs-svc/N"; or NULL */
 const char *set_id(const struct sim_set *set);
 int set_size(const struct set_service *s, const struct sim_set *set);
 /* `ev` is a TASK_SET_* of a service of this book; `now` is that service, after the step. */
@@ -38,15 +39,17 @@ void told_task_set(struct set_book *book, const struct service *now, const struc
 bool has_task_set(const struct set_book *book, const char *arn);
 
 /* A task of the set was started: `total` of the set are wanted, with it. */
-bool set_start_is_well(const struct set_service *s, const char *set_id, const char *task_id, int total,
-                       struct complaint *out);
-/* A healthy one is stopped, and by nobody's order to stop that task; `healthy` of the set are left. */
-bool set_stop_is_well(const struct set_service *s, const char *set_id, const char *task_id, int healthy,
-                      struct complaint *out);
+bool set_start_is_well(const struct set_service *s, const char *set_id, const char *task_id,
+                       int total, struct complaint *out);
+/* A healthy one is stopped, and by nobody's order to stop that task; `healthy` of the set are left.
+ */
+bool set_stop_is_well(const struct set_service *s, const char *set_id, const char *task_id,
+                      int healthy, struct complaint *out);
 /* What is shown of the service; after it each set's STEADY_STATE. */
 bool sets_are_shown_well(const struct core *core, const struct set_service *s,
                          const struct service *now, struct complaint *out);
-/* Whoever says STEADY_STATE says that traffic can be led there: by what naru was told, all are well. */
+/* Whoever says STEADY_STATE says that traffic can be led there: by what naru was told, all are
+ * well. */
 bool stability_is_well(const struct deployment *d, int wanted, int well, struct complaint *out);
 
 /* What really runs of a set. */
@@ -61,7 +64,7 @@ bool set_is_steady(const struct core *core, const struct set_service *s, const s
 struct deployer {
     const char *service_arn, *name;
     const char (*groups)[BALANCING_ARN_SIZE];
-    int group_count; /* 0 to 2 */
+    int group_count;                     /* 0 to 2 */
     const char (*definitions)[ARN_SIZE]; /* the first one is good */
     int definition_count;
     enum launch_type launch_type;

@@ -132,6 +132,7 @@ struct sim_service {
     bool has_rolled, has_shifted, may_be_early; /* was it ever configured so? */
     bool is_external; /* its deployments are task sets */
     struct set_book sets;
+    struct hook_book hooks;
     int weights[2];               /* that HAProxy acts by: where requests really go */
 };
 
@@ -150,6 +151,7 @@ struct world {
     int64_t now_ms, start_ms;
     int64_t skew_ms;          /* of naru's clock: naru_now() */
     int64_t stalled_until_ms; /* naru stands still */
+    int64_t stood_ms;         /* so long, in all */
     bool store_is_away;       /* commits fail: nothing is performed, and a death loses all of it */
     struct book *book;        /* as it was when they began to fail */
     struct cut cut;
@@ -257,6 +259,11 @@ bool is_eligible(const struct world *w, int service, int host); /* takes one mor
 /* steady.c: has come to rest */
 bool is_bad(const struct sim_service *s, const char *definition);
 bool world_is_steady(struct world *w, char *why, size_t why_size);
+
+/* hook_book.c: calls of hooks (fake_hooks.h) */
+void note_hook_effect(struct world *w, const struct effect *e);
+void note_hook_answer(struct world *w, const struct ev_hook_answered *ev);
+void check_hooks_heard(struct world *w, int service);
 
 /* set_book.c: the deployment controller EXTERNAL (task_sets.h) */
 void note_task_set(struct world *w, const struct event *ev);
