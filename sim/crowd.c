@@ -9,6 +9,7 @@
 
 #define SETTLE_MS (8LL * 3600 * 1000)
 #define STEPS_MAX 20000000
+#define FAULT_KINDS 15
 #define RECKON_STEPS 20000 /* everything is compared with the core after so many */
 
 /* ---- telling ---- */
@@ -82,6 +83,19 @@ crowd_fail(struct crowd *w, int service, const char *format, ...)
     print_story(w, service);
 }
 
+void
+crowd_complain(struct crowd *w, int service, bool is_well, const struct complaint *complaint)
+{
+    if (!is_well)
+        crowd_fail(w, service, "%s", complaint->text);
+}
+
+int64_t
+crowd_naru_now(const struct crowd *w)
+{
+    return w->now_ms + w->skew_ms;
+}
+
 struct json *
 crowd_parse(const char *text)
 {
@@ -105,6 +119,7 @@ commits_begin_to_fail(struct crowd *w)
     w->sum.failed_commits++;
     w->store_is_away = true;
     w->kept_task_count = w->task_count;
+    w->kept_completed_count = w->completed.count;
     effects_clear(&w->effects);
     happen(w, w->now_ms + between(w, 1, 8) * 1000, STORE_BACK, 0)->generation = w->epoch;
 }
@@ -121,7 +136,8 @@ crowd_step(struct crowd *w, const struct event *event)
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
-    core_step(w->core, event, w->now_ms, &w->effects);
+    w->stood_ms += stood_still_ms(w->core, crowd_naru_now(w));
+    core_step(w->core, event, crowd_naru_now(w), &w->effects);
     w->steps++;
     if (dies == 1 || (dies != 0 && w->store_is_away)) { /* not committed: it never happened */
         crowd_naru_dies(w, /* is_committed= */ false);
@@ -172,14 +188,17 @@ store_returns(struct crowd *w, uint32_t epoch)
 static void
 draw_faults(struct crowd *w)
 {
-    static const struct crowd_faults most = {.lost = 300, .late = 800, .repeated = 800, .refuses = 200,
-                                             .image_fails = 800, .naru_dies = 600, .commit_fails = 600,
-                                             .host_dies = 5000, .flakes = 5000};
+    static const struct crowd_faults most = {
+        .lost = 300, .late = 800, .repeated = 800, .refuses = 200, .image_fails = 800, .hangs = 50,
+        .image_gone = 100, .clock_set = 3000, .naru_dies = 600, .commit_fails = 600,
+        .host_dies = 5000, .flakes = 5000, .container_lost = 8000, .haproxy_restarts = 500,
+        .naru_stalls = 300};
     int *to = &w->faults.lost;
     const int *from = &most.lost;
 
-    static_assert(sizeof(most) == 9 * sizeof(int), "all of them are drawn");
-    for (int i = 0; i < 9; i++) /* some worlds are calm in a respect, so that no fault hides another's bug */
+    static_assert(sizeof(most) == FAULT_KINDS * sizeof(int), "all of them are drawn");
+    /* Some worlds are calm in a respect, so that no fault hides another's bug. */
+    for (int i = 0; i < FAULT_KINDS; i++)
         to[i] = chance(w, 2500) ? 0 : (int)between(w, 1, from[i]);
 }
 
@@ -197,6 +216,17 @@ flake(struct crowd *w)
 }
 
 static void
+stall(struct crowd *w)
+{
+    if (w->now_ms < w->stalled_until_ms)
+        return;
+    w->sum.stalls++;
+    w->stalled_until_ms = w->now_ms + between(w, 1, chance(w, 2000) ? 600 : 60) * 1000;
+    crowd_tell(w, -1, "naru stands still for %lld ms",
+               (long long)(w->stalled_until_ms - w->now_ms));
+}
+
+static void
 fault(struct crowd *w)
 {
     if (chance(w, w->faults.host_dies)) {
@@ -210,6 +240,12 @@ fault(struct crowd *w)
         w->commit_fails_next = true;
     if (chance(w, w->faults.naru_dies))
         w->dies_next = (int)between(w, 1, 3);
+    if (chance(w, w->faults.container_lost))
+        crowd_container_lost(w);
+    if (chance(w, w->faults.haproxy_restarts))
+        crowd_haproxy_restarts(w);
+    if (chance(w, w->faults.naru_stalls))
+        stall(w);
     if (w->acts_left > 0)
         happen(w, w->now_ms + between(w, 500, 8000), FAULT, 0);
 }
@@ -227,6 +263,8 @@ deliver(struct crowd *w, struct report *r)
 static void
 happened(struct crowd *w, const struct happening *h)
 {
+    if (w->now_ms < w->stalled_until_ms && fate_put_off(&w->fate, h, w->stalled_until_ms))
+        return;
     switch (h->kind) {
     case DELIVER:
         deliver(w, h->report);
@@ -273,8 +311,13 @@ static bool
 advance(struct crowd *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
-    const int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
+    int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
     struct happening h;
+
+    if (due_ms != INT64_MAX)
+        due_ms -= w->skew_ms;
+    if (due_ms < w->stalled_until_ms)
+        due_ms = w->stalled_until_ms;
 
     if (w->has_failed || w->steps >= STEPS_MAX || (w->fate.count == 0 && due_ms == INT64_MAX))
         return false;
@@ -341,6 +384,9 @@ crowd_free(struct crowd *w)
         strmap_done(maps[i]);
     crowd_rows_free(w);
     crowd_book_forget(w);
+    completed_done(&w->completed);
+    for (int i = 0; i < w->service_count; i++)
+        free(w->services[i].sets);
     core_free(w->core);
     effects_done(&w->effects);
     free(w->undo);
@@ -362,8 +408,17 @@ print_sum(const struct crowd *w)
         if (w->sum.outcomes[i] > 0)
             printf(" %llu %s", (unsigned long long)w->sum.outcomes[i], sd_status_name((enum sd_status)i));
     }
-    printf(";\n  naru died %llu times, commits failed %llu times, machines died %llu times\n",
-           (unsigned long long)w->sum.deaths, (unsigned long long)w->sum.failed_commits,
+    printf(", %llu too slow, %llu taken back by a probation;\n"
+           "  %llu hooks called and %llu tasks that are hooks, %llu task sets, %llu protections, "
+           "%llu alarms;\n",
+           (unsigned long long)w->sum.late, (unsigned long long)w->sum.taken_back,
+           (unsigned long long)w->sum.hook_calls, (unsigned long long)w->sum.hook_tasks,
+           (unsigned long long)w->sum.sets, (unsigned long long)w->sum.protections,
+           (unsigned long long)w->sum.alarms);
+    printf("  naru died %llu times and stood still %llu times, its clock was set %llu times, "
+           "commits failed %llu times, machines died %llu times\n",
+           (unsigned long long)w->sum.deaths, (unsigned long long)w->sum.stalls,
+           (unsigned long long)w->sum.clocks_set, (unsigned long long)w->sum.failed_commits,
            (unsigned long long)w->sum.dead_hosts);
     fflush(stdout);
 }
@@ -385,7 +440,7 @@ crowd_run(uint64_t seed, const struct crowd_size *size, bool traces, char *failu
     w->faults = (struct crowd_faults){0};
     w->dies_next = 0;
     w->commit_fails_next = false;
-    while ((w->core == NULL || w->store_is_away) && advance(w))
+    while ((w->core == NULL || w->store_is_away || w->now_ms < w->stalled_until_ms) && advance(w))
         ;
     w->operators_end_ms = w->now_ms;
     if (!w->has_failed)

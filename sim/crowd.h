@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* crowd.h - a large world around the core: thousands of services, instances and tasks at once, and faults.
- * The worlds of world.h are small and judged whole after each step.  Here a step is judged by what it touched:
- * the services and tasks that its effects name.  Everything is reckoned with at intervals and after each restart.
- * Start at crowd_run(); crowd.c has the course, crowd_make.c what there is, crowd_operators.c the people,
- * crowd_hands.c Docker and the balancer, crowd_book.c the judge, crowd_rows.c the store and naru's deaths.
- * As there, one seed draws everything, and the judge goes by a book of its own: what naru was told in steps that
- * are committed, and what it decided.
+/* crowd.h - a large world around the core: thousands of services, instances and tasks at once, and
+ * faults.  The worlds of world.h are small and judged whole after each step.  Here a step is judged
+ * by what it touched: the services and tasks that its effects name.  Everything is reckoned with at
+ * intervals and after each restart.
+ * Start at crowd_run(); crowd.c has the course, crowd_make.c what there is, crowd_operators.c the
+ * people, crowd_hands.c Docker and the balancer, crowd_book.c what naru was told, crowd_judge.c the
+ * judge of what it decides, crowd_shown.c that of what it shows, crowd_rows.c the store and naru's
+ * deaths.  acts.h, fake_hooks.h, fate.h, shown.h and task_sets.h are of both sizes of worlds.
+ * As there, one seed draws everything, and the judge goes by a book of its own: what naru was told
+ * in steps that are committed, and what it decided.
  * Units: '_ms' is milliseconds, '_s' seconds. */
 #pragma once
 #include "core/core.h"
 #include "core/index.h"
-#include "fate.h"
+#include "fake_hooks.h"
+#include "task_sets.h"
 
 struct crowd_size {
     int services, hosts; /* services 0: no crowd */
@@ -37,7 +41,9 @@ struct crowd_task {
     int cpu, memory_mib, fixed_port;
     enum crowd_behaviour behaviour;
     enum container_state state;
-    bool is_signalled, is_infrastructure;
+    bool is_signalled, is_infrastructure, image_is_gone;
+    char hook_id[ID_SIZE]; /* it is the task of a lifecycle hook, */
+    int hook_service;      /* of this service, or -1 */
     int exit_code, port;
     char address[ADDRESS_SIZE];
     uint32_t generation; /* of its next happening */
@@ -53,7 +59,8 @@ struct crowd_task {
     } target;
     struct { /* undone if naru dies before a commit */
         bool told_stopped, asked_stop, by_user;
-        int64_t told_running_ms;
+        bool exited_early; /* within a probation, and badly */
+        int64_t told_running_ms, protected_until_ms; /* by naru's clock */
         enum target_state told;
         int version;
     } book;
@@ -66,6 +73,7 @@ struct crowd_host {
     int64_t back_ms; /* its machine or its agent is off until then; 0: it is not */
     struct {
         bool told_connected, told_draining;
+        uint32_t told_epoch; /* the last life of naru in which it was told of the host */
     } book;
     struct crowd_task *tasks; /* those that hold a place here */
 };
@@ -91,14 +99,21 @@ struct crowd_service {
     struct {
         int desired_count, minimum, maximum;
         bool has_breaker, is_created;
+        struct watch watch;
     } book;
+    struct hook_book hooks;
+    struct set_book *sets;    /* its deployments are task sets; else NULL */
+    uint64_t judged;          /* what it shows, in this look */
     char counted_id[ID_SIZE]; /* the last service deployment whose outcome was counted */
     struct crowd_task *tasks; /* that are not known to be over */
+    struct crowd_task *hook_tasks; /* ever; by next_of_service */
 };
 
-/* In 10,000 chances: of each report, start or look-up; the last four of each moment of crowd.c's faults. */
+/* In 10,000 chances: of each report, start, look-up, act of Docker's or return of naru; and of each
+ * moment of crowd.c's faults. */
 struct crowd_faults {
-    int lost, late, repeated, refuses, image_fails, naru_dies, commit_fails, host_dies, flakes;
+    int lost, late, repeated, refuses, image_fails, hangs, image_gone, clock_set;
+    int naru_dies, commit_fails, host_dies, flakes, container_lost, haproxy_restarts, naru_stalls;
 };
 
 struct crowd_undo {
@@ -114,6 +129,12 @@ struct crowd {
     struct core_options options;
     uint32_t epoch; /* of naru's life */
     int64_t now_ms, start_ms, operators_end_ms;
+    int64_t skew_ms;          /* of naru's clock: crowd_naru_now() */
+    int64_t stalled_until_ms; /* naru stands still */
+    int64_t stood_ms;         /* so long, in all */
+    uint64_t looks;           /* at what is shown */
+    struct completed completed;
+    int kept_completed_count; /* while commits fail */
     struct effects effects;
     struct crowd_faults faults;
     bool store_is_away, traces, has_failed, commit_fails_next;
@@ -145,6 +166,8 @@ struct crowd {
 
     struct { /* to be told at the end */
         uint64_t deaths, failed_commits, dead_hosts, outcomes[SD_ENUM_SIZE];
+        uint64_t hook_calls, hook_tasks, sets, protections, alarms, late, taken_back, stalls,
+            clocks_set;
         int most_tasks; /* not STOPPED at once, when everything was reckoned with */
     } sum;
     struct crowd_story *stories; /* one a service, and the world's own */
@@ -162,6 +185,10 @@ void crowd_tell(struct crowd *w, int service, const char *format, ...) PRINTF_LI
 /* Steps the core, commits, judges, performs; false if naru died before the commit. */
 bool crowd_step(struct crowd *w, const struct event *event);
 struct json *crowd_parse(const char *text);
+/* What naru takes for the time; the world's own never jumps. */
+int64_t crowd_naru_now(const struct crowd *w);
+/* Fails with the complaint of a judge of both sizes, unless that found all well. */
+void crowd_complain(struct crowd *w, int service, bool is_well, const struct complaint *complaint);
 
 /* crowd_make.c */
 extern const struct crowd_needs {
@@ -180,19 +207,34 @@ void crowd_perform(struct crowd *w);
 void crowd_docker_happened(struct crowd *w, struct crowd_task *t);
 void crowd_verdict(struct crowd *w, struct crowd_task *t);
 void crowd_drain_ended(struct crowd *w, struct crowd_task *t);
+void crowd_container_lost(struct crowd *w);
+void crowd_haproxy_restarts(struct crowd *w);
 void crowd_weights_ordered(struct crowd *w, int service);
 void crowd_weights_set(struct crowd *w, int service);
 void crowd_host_dies(struct crowd *w, int host);
 void crowd_host_returns(struct crowd *w, int host);
 void crowd_send(struct crowd *w, struct report *r);
 
+/* crowd_judge.c */
+/* The effects from there on, before they are performed. */
+void crowd_judge(struct crowd *w, int first);
+
+/* crowd_shown.c */
+/* ... after: what they say has changed. */
+void crowd_judge_services(struct crowd *w, int first);
+void crowd_judge_all_services(struct crowd *w);        /* naru is back */
+bool crowd_sets_are_steady(struct crowd *w, int service, char *why, size_t why_size);
+struct set_service crowd_set_service(const struct crowd_service *s);
+void crowd_count_outcomes(struct crowd *w);
+
 /* crowd_book.c */
 struct crowd_task *crowd_task_by_arn(const struct crowd *w, const char *arn);
 void crowd_told(struct crowd *w, const struct event *ev); /* its step is committed */
 void crowd_note(struct crowd *w, void *at, size_t size);  /* of the book, and about to change */
-void crowd_judge(struct crowd *w, int first);             /* the effects from there on, before they are performed */
-void crowd_judge_services(struct crowd *w, int first);    /* ... after */
-void crowd_count_outcomes(struct crowd *w);
+/* NULL: nobody was called for it. */
+struct hook_note *crowd_hook_note(struct crowd *w, const char *hook_id,
+                                  struct crowd_service **service_out);
+bool crowd_is_told_healthy(const struct crowd *w, const struct crowd_task *t);
 enum crowd_behaviour crowd_behaviour_of(const struct crowd *w, const char *definition_arn);
 void crowd_book_forget(struct crowd *w); /* what was noted: it is committed */
 void crowd_book_return(struct crowd *w); /* to what it was when commits began to fail */
@@ -204,6 +246,7 @@ struct crowd_task *crowd_first_of_service(const struct crowd *w, struct crowd_se
 struct crowd_task *crowd_first_of_host(const struct crowd *w, struct crowd_host *h);
 
 /* crowd_reckon.c */
+bool crowd_is_bad(enum crowd_behaviour b); /* never gets well */
 void crowd_reckon(struct crowd *w); /* everything, against the core */
 bool crowd_is_steady(struct crowd *w, char *why, size_t why_size, int *service_out);
 

@@ -43,7 +43,8 @@ task_report(struct crowd *w, const struct crowd_task *t)
     struct ev_task_state *ev = &r->event.task_state;
 
     ev->is_infrastructure = t->is_infrastructure;
-    if (t->behaviour == CROWD_BAD_IMAGE && ev->status == TASK_STOPPED)
+    ev->is_environment = t->image_is_gone;
+    if ((t->behaviour == CROWD_BAD_IMAGE || t->image_is_gone) && ev->status == TASK_STOPPED)
         ev->reason = "CannotPullContainerError: manifest unknown";
     return r;
 }
@@ -72,8 +73,11 @@ send_health(struct crowd *w, struct crowd_task *t)
 static void
 next_in(struct crowd *w, struct crowd_task *t, int64_t in_ms)
 {
-    struct happening *h = happen(w, w->now_ms + in_ms, DOCKER, 0);
+    struct happening *h;
 
+    if (chance(w, w->faults.hangs))
+        in_ms += between(w, 30, 900) * 1000;
+    h = happen(w, w->now_ms + in_ms, DOCKER, 0);
     h->task = t;
     h->generation = ++t->generation;
 }
@@ -130,12 +134,15 @@ comes_up(struct crowd *w, struct crowd_task *t)
     strmap_put(&w->tasks_by_target, name, t);
     crowd_tell(w, t->service, "task %.8s is up at %s", t->id, name);
     send_task(w, t);
-    if (t->service < 0)
+    if (t->hook_id[0] != '\0') { /* it does its work and ends, well or not, or never */
+        if (!chance(w, 500))
+            next_in(w, t, between(w, 100, 90000));
+    } else if (t->service < 0)
         next_in(w, t, between(w, 1, JOB_S) * 1000);
     else if (t->behaviour == CROWD_CRASHES_AT_START)
         next_in(w, t, w->acts_left > 0 ? between(w, 10, 2000) : between(w, 2000, 60000));
     else if (t->behaviour == CROWD_CRASHES_LATER)
-        next_in(w, t, between(w, 5, 300) * 1000);
+        next_in(w, t, between(w, 5, chance(w, 5000) ? 60 : 300) * 1000);
 }
 
 void
@@ -148,7 +155,8 @@ crowd_docker_happened(struct crowd *w, struct crowd_task *t)
     } else if (t->state == PULLING) {
         if (t->is_signalled)
             exits(w, t, 137);
-        else if (t->behaviour == CROWD_BAD_IMAGE)
+        else if (t->behaviour == CROWD_BAD_IMAGE ||
+                 (t->image_is_gone = chance(w, w->faults.image_gone)))
             exits(w, t, 0);
         else
             comes_up(w, t);
@@ -157,6 +165,8 @@ crowd_docker_happened(struct crowd *w, struct crowd_task *t)
     } else if (t->state == UP) {
         if (t->is_signalled)
             exits(w, t, 143);
+        else if (t->hook_id[0] != '\0')
+            exits(w, t, t->behaviour == CROWD_GOOD || t->behaviour == CROWD_SLOW ? 0 : 1);
         else if (t->service < 0)
             exits(w, t, 0);
         else if (t->behaviour == CROWD_CRASHES_AT_START)
@@ -231,6 +241,18 @@ forget(struct crowd *w, const char *id)
         crowd_fail(w, t->service, "task %.8s is removed while it runs", t->id);
     t->state = REMOVED;
     t->generation++;
+}
+
+/* `docker rm -f` by somebody, or a bug of Docker: gone, and nobody says so. */
+void
+crowd_container_lost(struct crowd *w)
+{
+    struct crowd_task *t = w->task_count == 0 ? NULL : w->tasks[between(w, 0, w->task_count - 1)];
+
+    if (t == NULL || t->state != UP || t->is_signalled)
+        return;
+    t->is_infrastructure = true;
+    is_over(w, t, 137);
 }
 
 /* Either the machine is off, with all that ran there, or only its agent. */
@@ -350,6 +372,23 @@ crowd_drain_ended(struct crowd *w, struct crowd_task *t)
     send_of_target(w, t, report_of_drained(w->epoch, &c));
 }
 
+/* What was in flight there is lost with it; the rotation comes back from its state file. */
+void
+crowd_haproxy_restarts(struct crowd *w)
+{
+    crowd_tell(w, -1, "haproxy restarts");
+    for (int i = 0; i < w->task_count; i++) {
+        struct crowd_task *t = w->tasks[i];
+        struct happening *h;
+        if (!t->target.is_registered || !t->target.is_draining)
+            continue;
+        t->target.has_requests = false;
+        h = happen(w, w->now_ms, DRAIN_END, 0);
+        h->task = t;
+        h->generation = ++t->target.generation;
+    }
+}
+
 void
 crowd_weights_ordered(struct crowd *w, int service)
 {
@@ -389,6 +428,16 @@ resolve_image(struct crowd *w, const struct ef_image_resolve *e)
 }
 
 static void
+tell_of_hook(struct crowd *w, const char *hook_id, const char *what)
+{
+    const struct service *now = service_of_hook(w->core, hook_id);
+    const struct crowd_service *s = now == NULL ? NULL : crowd_service_of(w, now->arn);
+
+    if (s != NULL)
+        crowd_tell(w, (int)(s - w->services), "hook %.8s %s", hook_id, what);
+}
+
+static void
 perform(struct crowd *w, const struct effect *e)
 {
     const struct crowd_service *s;
@@ -418,9 +467,15 @@ perform(struct crowd *w, const struct effect *e)
             crowd_weights_ordered(w, (int)(s - w->services));
         break;
     case EFFECT_HOOK_CALL:
+        tell_of_hook(w, e->hook_call.hook_id, "is called");
+        w->sum.hook_calls++;
+        hook_is_called(&w->fate, w->now_ms, w->epoch, &e->hook_call);
+        break;
     case EFFECT_HOOK_CANCEL:
+        tell_of_hook(w, e->hook_cancel.hook_id, "is called off");
+        break;
     case EFFECT_PERSIST:
-        break; /* these worlds have no hooks */
+        break;
     }
 }
 

@@ -127,6 +127,7 @@ prepare_service(struct crowd *w, int index)
               : dice < 80         ? CROWD_FARGATE_LB
                                   : CROWD_SHIFTS;
     s->size = index % CROWD_SIZES;
+    s->sets = s->kind != CROWD_DAEMON && chance(w, 1500) ? mem_new(sizeof(*s->sets)) : NULL;
     s->drain_s = (int)between(w, 0, 60);
     snprintf(s->name, sizeof(s->name), "service-%d", index);
     snprintf(s->arn, sizeof(s->arn), "arn:aws:ecs:eu-west-1:000000000000:service/crowd/%s", s->name);

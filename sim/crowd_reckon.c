@@ -72,8 +72,8 @@ is_stuck(const struct crowd_service *s, int desired)
     return desired * s->book.maximum / 100 <= desired && (desired * s->book.minimum + 99) / 100 >= desired;
 }
 
-static bool
-is_bad(enum crowd_behaviour b)
+bool
+crowd_is_bad(enum crowd_behaviour b)
 {
     return b == CROWD_CRASHES_AT_START || b == CROWD_UNHEALTHY || b == CROWD_BAD_IMAGE;
 }
@@ -99,6 +99,20 @@ crowded_out_of(struct crowd *w, const struct crowd_service *s)
     return n;
 }
 
+/* A daemon leaves a machine last: it stays where another's task does, whose bounds do not let that
+ * go. */
+static bool
+stays_beside(struct crowd *w, int host)
+{
+    for (const struct crowd_task *t = crowd_first_of_host(w, &w->hosts[host]); t != NULL;
+         t = t->next_here) {
+        if ((t->state == UP || t->state == PULLING) &&
+            (t->service < 0 || w->services[t->service].kind != CROWD_DAEMON))
+            return true;
+    }
+    return false;
+}
+
 static bool
 service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
 {
@@ -106,28 +120,42 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
     const struct service *now = core_service_by_arn(w->core, s->arn);
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
     const int desired = crowd_desired_of(w, service);
-    int up = 0, starting = 0, foreign = 0, in_rotation = 0;
+    int up = 0, starting = 0, foreign = 0, in_rotation = 0, leaving = 0, staying = 0;
 
+    if (now != NULL && s->sets != NULL)
+        return crowd_sets_are_steady(w, service, why, why_size);
     if (p == NULL)
         return false;
     for (const struct crowd_task *t = crowd_first_of_service(w, s); t != NULL; t = t->next_of_service) {
         up += t->state == UP;
         starting += t->state == PULLING;
         foreign += t->state == UP && strcmp(t->deployment_id, p->id) != 0;
+        leaving += t->state == UP && t->host >= 0 && w->hosts[t->host].book.told_draining;
+        staying += s->kind == CROWD_DAEMON && t->state == UP &&
+                   w->hosts[t->host].book.told_draining && stays_beside(w, t->host);
         in_rotation += t->target.is_registered && !t->target.is_draining && t->target.state == TARGET_healthy;
     }
-    snprintf(why, why_size, "%s: %d up, %d starting, %d of other deployments, %d in rotation, desired %d, bounds %d/%d, "
-             "stage %s, %.60s", s->name, up, starting, foreign, in_rotation, desired, s->book.minimum, s->book.maximum,
-             lifecycle_stage_name(now->course.stage), p->rollout_reason);
+    snprintf(why, why_size,
+             "%s: %d up, %d starting, %d of other deployments, %d in rotation, %d leaving, desired "
+             "%d, bounds %d/%d, stage %s, %.60s",
+             s->name, up, starting, foreign, in_rotation, leaving, desired, s->book.minimum,
+             s->book.maximum, lifecycle_stage_name(now->course.stage), p->rollout_reason);
     if (p->is_failed)
         return starting == 0;
-    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s, desired))
+    if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s, desired) &&
+        s->book.watch.deadline_s == 0)
         return true;
-    if (is_bad(crowd_behaviour_of(w, p->revision->task_definition_arn)))
-        return !s->book.has_breaker || p->rollout_state != ROLLOUT_IN_PROGRESS;
-    if (s->kind == CROWD_DAEMON && up < desired)
-        return starting == 0 && up + crowded_out_of(w, s) == desired;
-    return p->rollout_state == ROLLOUT_COMPLETED && up == desired && starting == 0 && foreign == 0 &&
+    if (crowd_is_bad(crowd_behaviour_of(w, p->revision->task_definition_arn)))
+        return (!s->book.has_breaker && s->book.watch.deadline_s == 0) ||
+               p->rollout_state != ROLLOUT_IN_PROGRESS ||
+               (now->course.is_on && /* for a day */
+                (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
+               (up == foreign && crowded_out_of(w, s) > 0); /* its clock stands */
+    if (s->kind == CROWD_DAEMON && (up < desired || staying > 0))
+        return starting == 0 && leaving == staying && up - staying <= desired &&
+               up - staying + crowded_out_of(w, s) >= desired;
+    return p->rollout_state == ROLLOUT_COMPLETED && up == desired && starting == 0 &&
+           foreign == 0 && (leaving == 0 || is_stuck(s, desired)) &&
            (!crowd_has_balancer(s) || in_rotation == desired);
 }
 

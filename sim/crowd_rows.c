@@ -114,6 +114,19 @@ load_rows(struct crowd *w)
         crowd_fail(w, -1, "promise 7: linking: %s", err.message);
 }
 
+/* The host's clock may have been set meanwhile; the engine never goes back behind what it
+ * wrote. */
+static void
+set_clock(struct crowd *w)
+{
+    if (chance(w, w->faults.clock_set)) {
+        w->skew_ms += between(w, -7200, 7200) * 1000;
+        w->sum.clocks_set++;
+    }
+    if (crowd_naru_now(w) < w->core->now_ms)
+        w->skew_ms = w->core->now_ms - w->now_ms;
+}
+
 void
 crowd_naru_returns(struct crowd *w)
 {
@@ -122,13 +135,14 @@ crowd_naru_returns(struct crowd *w)
     if (w->has_failed)
         return;
     compare_rows(w);
-    crowd_tell(w, -1, "naru returns");
+    set_clock(w);
+    crowd_tell(w, -1, "naru returns, its clock %lld ms off", (long long)w->skew_ms);
     effects_clear(&w->effects);
-    core_resume(w->core, w->now_ms, &w->effects);
+    core_resume(w->core, crowd_naru_now(w), &w->effects);
     crowd_judge(w, 0);
     crowd_rows_commit(w);
     crowd_perform(w);
-    crowd_judge_services(w, 0);
+    crowd_judge_all_services(w);
     crowd_reckon(w);
     for (int i = 0; i < w->service_count; i++) {
         if (w->services[i].kind == CROWD_SHIFTS)
