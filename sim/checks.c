@@ -46,6 +46,9 @@ told_task(struct world *w, const struct ev_task_state *ev)
         return;
     if (ev->status == TASK_STOPPED) {
         c->told_stopped = true;
+        if (c->hook_service >= 0)
+            hook_task_told(&w->services[c->hook_service].hooks, c->hook_id,
+                           hook_task_has_failed(ev, c->asked_stop && !c->by_user), naru_now(w));
         c->exited_early = c->service >= 0 && !c->asked_stop &&
                           is_early_exit(&w->services[c->service].watch, ev, c->told_running_ms,
                                         naru_now(w));
@@ -553,6 +556,9 @@ open_page(struct world *w, const struct task *t)
     text_copy(c->deployment_id, ID_SIZE, str_of(t->deployment_id));
     memcpy(c->hook_id, t->hook_id, sizeof(c->hook_id));
     c->hook_service = service_number_of_hook(w, t);
+    if (c->hook_service >= 0)
+        hook_task_noted(&w->services[c->hook_service].hooks, service_of_hook(w->core, t->hook_id),
+                        t->hook_id);
     text_copy(c->digest, DIGEST_SIZE, str_of(at == NULL ? "" : at + 1));
     for (int i = 0; i < w->service_count; i++) {
         const struct sim_service *s = &w->services[i];

@@ -347,6 +347,7 @@ settle(struct crowd *w)
             return;
         if (w->now_ms >= end_ms || w->steps >= STEPS_MAX || (w->fate.count == 0 && w->now_ms < until_ms))
             crowd_fail(w, service, "promise 3: it does not settle: %s", why);
+        text_copy(w->sum.last, sizeof(w->sum.last), str_of(why));
     }
 }
 
@@ -420,6 +421,8 @@ print_sum(const struct crowd *w)
            (unsigned long long)w->sum.deaths, (unsigned long long)w->sum.stalls,
            (unsigned long long)w->sum.clocks_set, (unsigned long long)w->sum.failed_commits,
            (unsigned long long)w->sum.dead_hosts);
+    if (w->sum.last[0] != '\0')
+        printf("  the last to rest: %s\n", w->sum.last);
     fflush(stdout);
 }
 

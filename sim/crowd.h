@@ -168,6 +168,7 @@ struct crowd {
         uint64_t deaths, failed_commits, dead_hosts, outcomes[SD_ENUM_SIZE];
         uint64_t hook_calls, hook_tasks, sets, protections, alarms, late, taken_back, stalls,
             clocks_set;
+        char last[256]; /* the last service to come to rest, half a minute before */
         int most_tasks; /* not STOPPED at once, when everything was reckoned with */
     } sum;
     struct crowd_story *stories; /* one a service, and the world's own */

@@ -79,6 +79,17 @@ crowd_book_return(struct crowd *w)
 /* ---- what naru was told ---- */
 
 static void
+told_hook_task(struct crowd *w, const struct crowd_task *t, const struct ev_task_state *ev)
+{
+    struct crowd_service *s = &w->services[t->hook_service];
+
+    crowd_note(w, &s->hooks, sizeof(s->hooks));
+    hook_task_told(&s->hooks, t->hook_id,
+                   hook_task_has_failed(ev, t->book.asked_stop && !t->book.by_user),
+                   crowd_naru_now(w));
+}
+
+static void
 told_task(struct crowd *w, const struct ev_task_state *ev)
 {
     struct crowd_task *t = strmap_get(&w->tasks_by_id, ev->task_id);
@@ -87,6 +98,8 @@ told_task(struct crowd *w, const struct ev_task_state *ev)
         return;
     crowd_note(w, &t->book, sizeof(t->book));
     t->book.told_stopped = ev->status == TASK_STOPPED;
+    if (t->book.told_stopped && t->hook_service >= 0)
+        told_hook_task(w, t, ev);
     if (t->book.told_stopped && t->service >= 0 && !t->book.asked_stop)
         t->book.exited_early = is_early_exit(&w->services[t->service].book.watch, ev,
                                              t->book.told_running_ms, crowd_naru_now(w));

@@ -219,6 +219,8 @@ judge_hook_task(struct crowd *w, const struct task *t, struct crowd_task *page)
                        hook_task_is_well(w->core, t, x->id, x->hook_id, x->book.told_stopped,
                                          /* is_of_other_service= */ false, &complaint),
                        &complaint);
+    crowd_note(w, &s->hooks, sizeof(s->hooks));
+    hook_task_noted(&s->hooks, now, t->hook_id);
     w->sum.hook_tasks++;
     page->next_of_service = s->hook_tasks;
     s->hook_tasks = page;

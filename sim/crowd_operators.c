@@ -23,7 +23,9 @@ name_alarm(const struct crowd *w, const struct crowd_service *s, char out[static
     snprintf(out, 32, "errors-%d", (int)(s - w->services) % ALARMS);
 }
 
-/* The tasks of its hooks are of a kind that goes wherever those of the service do. */
+/* The tasks of its hooks are of a kind that goes wherever those of the service do.  Where traffic is
+ * shifted there are many stages, some of them again with each step; a few of the others wait longer than
+ * it takes to ask a second time. */
 static void
 draw_hooks_of(struct crowd *w, const struct crowd_service *s, struct deployment_config *config,
               struct json *doc)
@@ -31,7 +33,7 @@ draw_hooks_of(struct crowd *w, const struct crowd_service *s, struct deployment_
     const struct hook_range range = {
         .definitions = (const char(*)[ARN_SIZE])w->definitions[s->kind],
         .definition_count = s->kind == CROWD_DAEMON ? 0 : CROWD_BEHAVIOURS * CROWD_SIZES,
-        .longest_min = chance(w, 3000) ? 50 : 5};
+        .longest_min = s->kind == CROWD_SHIFTS ? 2 : chance(w, 1500) ? 30 : 5};
 
     draw_hooks(&w->fate, &range, &config->strategy, doc);
 }

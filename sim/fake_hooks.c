@@ -131,6 +131,17 @@ expiry_of(const struct service *now, const char *hook_id)
     return 0;
 }
 
+static struct hook_note *
+add_note(struct hook_book *book, const struct service *now, const char *hook_id)
+{
+    struct hook_note *n = &book->notes[book->count++ % HOOKS_NOTED];
+
+    *n = (struct hook_note){.expires_at_ms = expiry_of(now, hook_id)};
+    text_copy(n->hook_id, ID_SIZE, str_of(hook_id));
+    text_copy(n->sd_id, ID_SIZE, str_of(service_current(now)->id));
+    return n;
+}
+
 bool
 hook_call_is_well(struct hook_book *book, const struct service *now,
                   const struct ef_hook_call *call, int64_t now_ms, int64_t since_ms, uint32_t epoch,
@@ -140,12 +151,8 @@ hook_call_is_well(struct hook_book *book, const struct service *now,
     const bool is_well = n == NULL || is_asked_in_time(n, now_ms, since_ms, epoch, out);
     const bool is_again = n != NULL && n->attempt == call->attempt;
 
-    if (n == NULL) {
-        n = &book->notes[book->count++ % HOOKS_NOTED];
-        *n = (struct hook_note){.expires_at_ms = expiry_of(now, call->hook_id)};
-        text_copy(n->hook_id, ID_SIZE, str_of(call->hook_id));
-        text_copy(n->sd_id, ID_SIZE, str_of(service_current(now)->id));
-    }
+    if (n == NULL)
+        n = add_note(book, now, call->hook_id);
     n->is_waited_for |= !is_again; /* what was answered already is not answered once more */
     n->attempt = call->attempt;
     n->asked_ms = now_ms;
@@ -163,16 +170,44 @@ hook_cancel_is_well(struct hook_note *note, int64_t now_ms, int64_t since_ms, ui
     return is_well;
 }
 
+static void
+note_end(struct hook_book *book, struct hook_note *n, bool has_failed, int64_t naru_now_ms)
+{
+    n->is_waited_for = false;
+    if (has_failed && naru_now_ms < n->expires_at_ms)
+        text_copy(book->failed_id, ID_SIZE, str_of(n->sd_id));
+}
+
 void
 hook_answer_told(struct hook_book *book, const struct ev_hook_answered *ev, int64_t naru_now_ms)
 {
     struct hook_note *n = hook_note_of(book, ev->hook_id);
 
-    if (n == NULL || !n->is_waited_for || n->attempt != ev->attempt)
-        return;
-    n->is_waited_for = false;
-    if (ev->outcome == OUTCOME_FAILED && naru_now_ms < n->expires_at_ms)
-        text_copy(book->failed_id, ID_SIZE, str_of(n->sd_id));
+    if (n != NULL && n->is_waited_for && n->attempt == ev->attempt)
+        note_end(book, n, ev->outcome == OUTCOME_FAILED, naru_now_ms);
+}
+
+void
+hook_task_noted(struct hook_book *book, const struct service *now, const char *hook_id)
+{
+    if (hook_note_of(book, hook_id) == NULL)
+        add_note(book, now, hook_id)->is_waited_for = true;
+}
+
+bool
+hook_task_has_failed(const struct ev_task_state *ev, bool is_called_off)
+{
+    return !is_called_off && !ev->is_infrastructure && ev->containers[0].has_exit_code &&
+           ev->containers[0].exit_code != 0;
+}
+
+void
+hook_task_told(struct hook_book *book, const char *hook_id, bool has_failed, int64_t naru_now_ms)
+{
+    struct hook_note *n = hook_note_of(book, hook_id);
+
+    if (n != NULL && n->is_waited_for)
+        note_end(book, n, has_failed, naru_now_ms);
 }
 
 bool

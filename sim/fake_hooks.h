@@ -47,6 +47,11 @@ bool hook_cancel_is_well(struct hook_note *note, int64_t now_ms, int64_t since_m
                          struct complaint *out);
 void hook_answer_told(struct hook_book *book, const struct ev_hook_answered *ev,
                       int64_t naru_now_ms);
+/* A task was started for the hook of `now`; and is said to be STOPPED. */
+void hook_task_noted(struct hook_book *book, const struct service *now, const char *hook_id);
+bool hook_task_has_failed(const struct ev_task_state *ev, bool is_called_off);
+void hook_task_told(struct hook_book *book, const char *hook_id, bool has_failed,
+                    int64_t naru_now_ms);
 /* Promise 5: what a hook forbade is no success. */
 bool hooks_are_heard(const struct hook_book *book, const struct service *now,
                      struct complaint *out);
