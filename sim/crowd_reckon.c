@@ -121,6 +121,7 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
     const struct deployment *p = now == NULL ? NULL : service_primary(now);
     const int desired = crowd_desired_of(w, service);
     int up = 0, starting = 0, foreign = 0, in_rotation = 0, leaving = 0, staying = 0;
+    bool is_where_it_can_be;
 
     if (now != NULL && s->sets != NULL)
         return crowd_sets_are_steady(w, service, why, why_size);
@@ -140,6 +141,8 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
              "%d, bounds %d/%d, stage %s, %.60s",
              s->name, up, starting, foreign, in_rotation, leaving, desired, s->book.minimum,
              s->book.maximum, lifecycle_stage_name(now->course.stage), p->rollout_reason);
+    is_where_it_can_be = s->kind == CROWD_DAEMON && starting == 0 && leaving == staying &&
+                         up - staying <= desired && up - staying + crowded_out_of(w, s) >= desired;
     if (p->is_failed)
         return starting == 0;
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && is_stuck(s, desired) &&
@@ -150,10 +153,10 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
                p->rollout_state != ROLLOUT_IN_PROGRESS ||
                (now->course.is_on && /* for a day */
                 (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
-               (up == foreign && crowded_out_of(w, s) > 0); /* its clock stands */
+               (up == foreign && crowded_out_of(w, s) > 0) || /* its clock stands */
+               (staying > 0 && is_where_it_can_be); /* unhealthy to nobody: no balancer asks */
     if (s->kind == CROWD_DAEMON && (up < desired || staying > 0))
-        return starting == 0 && leaving == staying && up - staying <= desired &&
-               up - staying + crowded_out_of(w, s) >= desired;
+        return is_where_it_can_be;
     return p->rollout_state == ROLLOUT_COMPLETED && up == desired && starting == 0 &&
            foreign == 0 && (leaving == 0 || is_stuck(s, desired)) &&
            (!crowd_has_balancer(s) || in_rotation == desired);
