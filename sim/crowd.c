@@ -190,7 +190,7 @@ draw_faults(struct crowd *w)
 {
     static const struct crowd_faults most = {
         .lost = 300, .late = 800, .repeated = 800, .refuses = 200, .image_fails = 800, .hangs = 50,
-        .image_gone = 100, .clock_set = 3000, .naru_dies = 600, .commit_fails = 600,
+        .image_gone = 100, .clock_set = 3000, .naru_dies = 350, .commit_fails = 600,
         .host_dies = 5000, .flakes = 5000, .container_lost = 8000, .haproxy_restarts = 500,
         .naru_stalls = 300};
     int *to = &w->faults.lost;

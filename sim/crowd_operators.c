@@ -363,7 +363,7 @@ crowd_operator_acts(struct crowd *w)
            OPERATOR, 0);
 }
 
-/* Half of the machines that do not take tasks do so again, and two thirds of the services end with
+/* Half of the machines that do not take tasks do so again, and four of five services end with
  * a good version. */
 void
 crowd_operators_finish(struct crowd *w)
@@ -376,7 +376,7 @@ crowd_operators_finish(struct crowd *w)
         struct crowd_service *s = &w->services[i];
         if (!s->book.is_created)
             create_service(w, s);
-        else if (chance(w, 6667) && s->sets == NULL)
+        else if (chance(w, 8000) && s->sets == NULL)
             update_service(w, s, w->definitions[s->kind][CROWD_GOOD][s->size], -1, NULL);
     }
 }
