@@ -153,10 +153,11 @@ service_is_steady(struct crowd *w, int service, char *why, size_t why_size)
                p->rollout_state != ROLLOUT_IN_PROGRESS ||
                (now->course.is_on && /* for a day */
                 (now->course.stage == STAGE_CLEAN_UP || now->course.is_returning)) ||
-               (up == foreign && crowded_out_of(w, s) > 0) || /* its clock stands */
-               (staying > 0 && is_where_it_can_be); /* unhealthy to nobody: no balancer asks */
-    if (s->kind == CROWD_DAEMON && (up < desired || staying > 0))
+               (up == foreign && crowded_out_of(w, s) > 0); /* its clock stands */
+    if (s->kind == CROWD_DAEMON && up - staying < desired)
         return is_where_it_can_be;
+    if (staying > 0) /* whoever stays beside others' tasks holds no deployment up */
+        return is_where_it_can_be && foreign == 0 && p->rollout_state == ROLLOUT_COMPLETED;
     return p->rollout_state == ROLLOUT_COMPLETED && up == desired && starting == 0 &&
            foreign == 0 && (leaving == 0 || is_stuck(s, desired)) &&
            (!crowd_has_balancer(s) || in_rotation == desired);

@@ -94,9 +94,9 @@ cause(const struct round *r, const struct task *t, char text[static REASON_SIZE]
     if (i == NULL)
         return NULL;
     snprintf(text, REASON_SIZE, "Scaling activity initiated by (deployment %s)", t->deployment_id);
-    if (i->status == INSTANCE_DRAINING)
-        return t->last_status < TASK_RUNNING || only_daemons_on(i) ? text : NULL;
-    if (!meets_constraints(r, i) && !r->primary->is_failed)
+    if (i->status == INSTANCE_DRAINING && (t->last_status < TASK_RUNNING || only_daemons_on(i)))
+        return text;
+    if (i->status == INSTANCE_ACTIVE && !meets_constraints(r, i) && !r->primary->is_failed)
         return "MemberOf placement constraint unsatisfied.";
     if (!r->can_replace)
         return NULL;

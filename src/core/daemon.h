@@ -4,7 +4,8 @@
  * task of the service is there.  Their number is the service's desired count.
  * A task is replaced by stopping it and starting the new one once it is gone, at no time leaving fewer
  * healthy than the lower bound; the upper bound is fixed at 100 %.
- * On an instance that is being drained the task goes when only daemons are left there. */
+ * On an instance that is being drained the task goes when only daemons are left there, or with its revision:
+ * a deployment waits for nobody else's task.  One of the present revision is no part of what is desired. */
 #pragma once
 #include "core/index.h"
 

@@ -337,16 +337,19 @@ finish(struct core *core, struct service *s)
 {
     const struct scene sc = moves_look(core, s);
     struct deployment *p = sc.primary;
+    int beside, beside_healthy; /* daemons that leave an instance last */
     bool is_whole;
 
     if (p == NULL || p->is_failed)
         return;
+    beside = s->is_daemon ? p->count.leaving : 0;
+    beside_healthy = s->is_daemon ? p->count.leaving_healthy : 0;
     if (p->desired_count != sc.desired) {
         p->desired_count = sc.desired;
         core_touch_service(core, s);
     }
-    is_whole =
-        p->count.wanted == sc.desired && p->count.healthy == sc.desired && sources_are_gone(s);
+    is_whole = p->count.wanted - beside == sc.desired &&
+               p->count.healthy - beside_healthy == sc.desired && sources_are_gone(s);
     note_steadiness(core, s, is_whole);
     if (p->rollout_state == ROLLOUT_IN_PROGRESS && has_succeeded(core, s, p, is_whole))
         rollout_complete(core, s);

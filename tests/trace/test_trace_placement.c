@@ -682,6 +682,52 @@ TEST(a_daemon_is_the_last_to_leave_a_draining_instance)
                     "1000 h1 ACTIVE | start t4@h1\n");
 }
 
+/* Somebody else's task may run for days. */
+TEST(a_daemons_deployment_waits_for_nobody_elses_task)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    story_run_and_heal(st, 1, 2);
+    story_run(st, 1, "h1", NULL);
+    story_running(st, 3);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    strbuf_clear(&st->trace);
+    story_update(st, 2);
+    CHECK_TRACE(st, "1000 update web:2 | deregister t2 deregister t1\n");
+    story_drained(st, 1);
+    story_stopped(st, 1, 0);
+    story_drained(st, 2);
+    story_stopped(st, 2, 0);
+    story_run_and_heal(st, 4, 4);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    CHECK_EQ(story_task(st, 3)->last_status, TASK_RUNNING);
+}
+
+TEST(a_new_daemon_on_an_instance_that_begins_to_drain_holds_its_deployment_up_neither)
+{
+    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+
+    story_run_and_heal(st, 1, 2);
+    story_run(st, 1, "h1", NULL);
+    story_running(st, 3);
+    story_update(st, 2);
+    for (int i = 1; i <= 2; i++) {
+        story_drained(st, i);
+        story_stopped(st, i, 0);
+    }
+    story_run_and_heal(st, 4, 4);
+    story_running(st, 5);
+    story_status(st, "h1", INSTANCE_DRAINING);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    strbuf_clear(&st->trace);
+    story_healthy(st, 5); /* whichever of them is where */
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    CHECK(story_service(st)->is_steady);
+    CHECK_TRACE(st, "1000 healthy t5 | -\n"); /* and goes last */
+    story_stopped(st, 3, 0);
+    CHECK(strstr(strbuf_cstr(&st->trace), "1000 stopped t3 | forget t3 deregister t") != NULL);
+}
+
 TEST(a_daemon_leaves_an_instance_that_no_longer_meets_its_constraint)
 {
     cleanup_story struct story *st = story_new(&(struct story_options){
