@@ -510,4 +510,12 @@ MUTATIONS = [
      "if (!lead_to_base(core, s, sc) || !run_hooks_again(core, s))", "if (!lead_to_base(core, s, sc))", "ecs.md 6.8"),
     ("the way back runs the hooks of shifts that never were", "strategy.c",
      "(c->test_share > 0 ? 1 << STAGE_TEST_TRAFFIC_SHIFT : 0)", "1 << STAGE_TEST_TRAFFIC_SHIFT", "ecs.md 6.8"),
+    # ---- rules of listeners ----
+    ("rules outlive their listener", "requests.c",
+     "    rules_forget_listener(core, l->arn);\n", "", "alb.md A3"),
+    ("a group to which only a rule leads is not in use", "rules.c",
+     "        if (rule_forwards_to(r, arn))\n", "        if (false)\n", "alb.md A3: ResourceInUse, A6: Target.NotInUse"),
+    ("priorities are not stored", "rules.c",
+     "        r->priority = ev->list[i].priority;\n        config_changed(core, ROW_RULE, r->arn);\n",
+     "        r->priority = ev->list[i].priority;\n", "promise 7"),
 ]

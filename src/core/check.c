@@ -6,6 +6,7 @@
 #include "core/gpus.h"
 #include "core/index.h"
 #include "core/rollout.h"
+#include "core/rules.h"
 #include "core/strategy.h"
 #include "core/targets.h"
 #include "core/task_set.h"
@@ -144,6 +145,8 @@ core_check_touched(const struct core *core, const struct effects *out, int first
             s = core_service_by_arn(core, p->key);
             if (s != NULL)
                 check_deployments(s);
+        } else if (p->kind == ROW_RULE && core_rule(core, p->key) != NULL) {
+            rule_check(core, core_rule(core, p->key));
         }
     }
 }
@@ -192,6 +195,8 @@ core_check(const struct core *core)
         assert(core_task_by_id(core, t->id) == t);
         count++;
     }
+    for (const struct rule *r = core->rules; r != NULL; r = r->next)
+        rule_check(core, r);
     check_machines(core);
     assert(count == listed && count == core->index->tasks.count);
 }

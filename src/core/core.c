@@ -17,6 +17,7 @@
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
+#include "core/rules.h"
 #include "core/targets.h"
 #include "core/task_lifecycle.h"
 #include "core/task_set.h"
@@ -69,6 +70,7 @@ index_free(struct core_index *x)
     strmap_done(&x->target_owners);
     strmap_done(&x->load_balancers);
     strmap_done(&x->listeners);
+    strmap_done(&x->rules);
     strmap_done(&x->hosts_by_name);
     FREE_LIST(x->hosts, host_free);
     free(x->heap);
@@ -96,6 +98,7 @@ core_free(struct core *core)
     FREE_LIST(core->tasks, task_free);
     FREE_LIST(core->load_balancers, load_balancer_free);
     FREE_LIST(core->listeners, listener_free);
+    FREE_LIST(core->rules, rule_free);
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
     json_unref(core->alarms);
@@ -149,6 +152,9 @@ handle(struct core *core, const struct event *ev)
         CASE(LOAD_BALANCER_DELETE, load_balancer_delete, load_balancer_delete)
         CASE(LISTENER_PUT, listener_put, listener_put)
         CASE(LISTENER_DELETE, listener_delete, listener_delete)
+        CASE(RULE_PUT, rule_put, rule_put)
+        CASE(RULE_DELETE, rule_delete, rule_delete)
+        CASE(RULE_PRIORITIES, rule_priorities, rule_priorities)
         CASE(TARGET_GROUP_PUT, target_group_put, target_group_put)
         CASE(TARGET_GROUP_DELETE, target_group_delete, target_group_delete)
         CASE(TARGETS_CHANGE, targets_change, targets_change)
@@ -298,6 +304,9 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_LISTENER:
         object = core_listener(core, key);
         return object == NULL ? NULL : listener_encode(object);
+    case ROW_RULE:
+        object = core_rule(core, key);
+        return object == NULL ? NULL : rule_encode(object);
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
@@ -337,6 +346,7 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     EACH(tasks, ROW_TASK)
     EACH(load_balancers, ROW_LOAD_BALANCER)
     EACH(listeners, ROW_LISTENER)
+    EACH(rules, ROW_RULE)
     EACH(target_groups, ROW_TARGET_GROUP)
 #undef EACH
     for (const struct service *s = core->services; s != NULL; s = s->next)
@@ -446,6 +456,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(load_balancer, load_balancer_decode, load_balancers, load_balancers)
     case ROW_LISTENER:
         LOAD(listener, listener_decode, listeners, listeners)
+    case ROW_RULE:
+        LOAD(rule, rule_decode, rules, rules)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
     case ROW_CAPACITY_PROVIDER:

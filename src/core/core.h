@@ -37,6 +37,7 @@ struct core {
     struct task *tasks;         /* newest first; STOPPED ones too, until forgotten */
     struct load_balancer *load_balancers;
     struct listener *listeners;
+    struct rule *rules;         /* of all listeners, in no order */
     struct target_group *target_groups;
     struct json *families;      /* {"region/family": highest revision ever}; in META */
     struct json *alarms;        /* {"region/name": true} of those in ALARM; in META */
@@ -91,8 +92,9 @@ struct capacity_provider *core_capacity_provider(const struct core *core, const 
 struct container_instance *core_instance(const struct core *core, const char *arn);
 struct load_balancer *core_load_balancer(const struct core *core, const char *arn);
 struct listener *core_listener(const struct core *core, const char *arn);
+struct rule *core_rule(const struct core *core, const char *arn);
 struct target_group *core_target_group(const struct core *core, const char *arn);
-/* Is some listener's action leading to the group? */
+/* Does some listener's or rule's action lead to the group? */
 bool core_target_group_in_use(const struct core *core, const char *arn);
 /* The service whose deployment under way owns the weights of the listener; NULL: they are nobody's. */
 const struct service *core_listener_owner(const struct core *core, const char *listener_arn);

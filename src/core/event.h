@@ -142,13 +142,27 @@ struct ev_load_balancer_put {
     struct load_balancer *load_balancer; /* new or changed; the core takes it over (replaces by arn) */
 };
 struct ev_load_balancer_delete {
-    const char *arn; /* and its listeners */
+    const char *arn; /* and its listeners with their rules */
 };
 struct ev_listener_put {
     struct listener *listener; /* taken over */
 };
 struct ev_listener_delete {
+    const char *arn; /* and its rules */
+};
+struct ev_rule_put {
+    struct rule *rule; /* taken over; its listener is there, its priority nobody else's */
+};
+struct ev_rule_delete {
     const char *arn;
+};
+struct rule_priority {
+    const char *rule_arn;
+    int priority;
+};
+struct ev_rule_priorities { /* SetRulePriorities: all at once, so that two may change places */
+    const struct rule_priority *list;
+    int count;
 };
 struct ev_target_group_put {
     struct target_group *target_group; /* taken over; targets of an existing one are kept */
@@ -250,6 +264,7 @@ struct ev_alarm_state {
     X(TASK_PROTECT, task_protect) X(TAGS_SET, tags_set)                                            \
     X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \
     X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
+    X(RULE_PUT, rule_put) X(RULE_DELETE, rule_delete) X(RULE_PRIORITIES, rule_priorities)          \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
     X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \

@@ -182,16 +182,6 @@ core_target_group(const struct core *core, const char *arn)
 }
 
 bool
-core_target_group_in_use(const struct core *core, const char *arn)
-{
-    for (const struct listener *l = core->listeners; l != NULL; l = l->next) {
-        if (listener_forwards_to(l, arn, NULL))
-            return true;
-    }
-    return false;
-}
-
-bool
 core_can_return_to(const struct core *core, const struct service *service,
                    const struct deployment *deployment)
 {

@@ -105,6 +105,7 @@ forecast_copy(const struct core *from, const struct event *event, const char *se
     COPY_ALL(&c, target_groups, ROW_TARGET_GROUP);
     COPY_ALL(&c, load_balancers, ROW_LOAD_BALANCER);
     COPY_ALL(&c, listeners, ROW_LISTENER);
+    COPY_ALL(&c, rules, ROW_RULE);
     copy_tasks(&c);
     if (!c.is_good || !core_link(c.to, err)) {
         core_free(c.to);

@@ -3,6 +3,7 @@
 #include "core/requests.h"
 #include <assert.h>
 #include <stdio.h>
+#include "core/rules.h"
 #include "core/targets.h"
 #include "model/arn.h"
 
@@ -92,6 +93,7 @@ remove_listener(struct core *core, struct listener **at)
 {
     struct listener *l = *at;
 
+    rules_forget_listener(core, l->arn);
     *at = l->next;
     strmap_remove(&core->index->listeners, l->arn);
     config_changed(core, ROW_LISTENER, l->arn);
@@ -198,6 +200,7 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct target_group *tg = core_target_group(core, ev->arn);
     struct load_balancer *lb = core_load_balancer(core, ev->arn);
     struct listener *l = core_listener(core, ev->arn);
+    struct rule *r = core_rule(core, ev->arn);
     struct container_instance *i = core_instance(core, ev->arn);
     struct service *owner = NULL;
     struct deployment *set = core_task_set(core, ev->arn, &owner);
@@ -227,4 +230,6 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&lb->tags, ev->tags), core_touch(core, ROW_LOAD_BALANCER, lb->arn);
     if (l != NULL)
         replace_doc(&l->tags, ev->tags), core_touch(core, ROW_LISTENER, l->arn);
+    if (r != NULL)
+        replace_doc(&r->tags, ev->tags), core_touch(core, ROW_RULE, r->arn);
 }

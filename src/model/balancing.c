@@ -23,6 +23,13 @@ static const struct row_field listener_fields[] = {
     FIELDS_END,
 };
 
+static const struct row_field rule_fields[] = {
+    TEXT_FIELD(struct rule, arn),        TEXT_FIELD(struct rule, listener_arn),
+    INT_FIELD(struct rule, priority),    JSON_FIELD(struct rule, conditions),
+    JSON_FIELD(struct rule, actions),    JSON_FIELD(struct rule, tags),
+    FIELDS_END,
+};
+
 static const struct row_field check_fields[] = {
     BOOL_FIELD(struct health_check, enabled),
     TEXT_FIELD(struct health_check, protocol),
@@ -106,6 +113,27 @@ struct listener *
 listener_decode(const struct json *row, struct err *err)
 {
     return row_decode_new(listener_fields, row, sizeof(struct listener), err);
+}
+
+void
+rule_free(struct rule *r)
+{
+    if (r == NULL)
+        return;
+    row_free_documents(rule_fields, r);
+    free(r);
+}
+
+struct json *
+rule_encode(const struct rule *r)
+{
+    return row_encode(rule_fields, r);
+}
+
+struct rule *
+rule_decode(const struct json *row, struct err *err)
+{
+    return row_decode_new(rule_fields, row, sizeof(struct rule), err);
 }
 
 void
@@ -203,17 +231,29 @@ action_forwards_to(const struct json *action, const char *arn, int *weight_out)
     return true;
 }
 
-bool
-listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out)
+static bool
+actions_forward_to(const struct json *actions, const char *arn, int *weight_out)
 {
     int weight = 0;
 
-    for (size_t i = 0; i < json_size(l->actions); i++) {
-        if (action_forwards_to(json_at(l->actions, i), target_group_arn, &weight)) {
+    for (size_t i = 0; i < json_size(actions); i++) {
+        if (action_forwards_to(json_at(actions, i), arn, &weight)) {
             if (weight_out != NULL)
                 *weight_out = weight;
             return true;
         }
     }
     return false;
+}
+
+bool
+listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out)
+{
+    return actions_forward_to(l->actions, target_group_arn, weight_out);
+}
+
+bool
+rule_forwards_to(const struct rule *r, const char *target_group_arn)
+{
+    return actions_forward_to(r->actions, target_group_arn, NULL);
 }

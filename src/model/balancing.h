@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* balancing.h - load balancers, listeners, target groups and targets (alb.md A2, A3, A6). */
+/* balancing.h - load balancers, listeners, rules, target groups and targets (alb.md A2, A3, A6). */
 #pragma once
 #include "model/types.h"
 
@@ -26,6 +26,19 @@ struct listener {
     int64_t in_force;     /* not stored: the generation that the balancer last said it acts by */
     struct json *tags;
     struct listener *next;
+};
+
+#define RULE_PRIORITY_MIN 1
+#define RULE_PRIORITY_MAX 50000
+
+struct rule { /* of a listener, beside its default action */
+    char arn[ARN_SIZE];
+    char listener_arn[ARN_SIZE];
+    int priority;            /* 1..50000, once a listener; the lowest that matches decides */
+    struct json *conditions; /* as DescribeRules shows them */
+    struct json *actions;
+    struct json *tags;
+    struct rule *next;
 };
 
 struct health_check {
@@ -77,13 +90,17 @@ struct target_group {
 
 void load_balancer_free(struct load_balancer *lb);
 void listener_free(struct listener *l);
+void rule_free(struct rule *r);
 void target_group_free(struct target_group *tg);
 struct target *target_group_find(const struct target_group *tg, const char *id, int port);
 struct json *load_balancer_encode(const struct load_balancer *lb);
 struct load_balancer *load_balancer_decode(const struct json *row, struct err *err);
 struct json *listener_encode(const struct listener *l);
 struct listener *listener_decode(const struct json *row, struct err *err);
+struct json *rule_encode(const struct rule *r);
+struct rule *rule_decode(const struct json *row, struct err *err);
 struct json *target_group_encode(const struct target_group *tg); /* with its targets */
 struct target_group *target_group_decode(const struct json *row, struct err *err);
 /* Does the listener's default action forward to the group?  Weight out (0 if not given as 1). */
 bool listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out);
+bool rule_forwards_to(const struct rule *r, const char *target_group_arn);

@@ -123,6 +123,65 @@ TEST(load_balancers_and_listeners_come_change_and_go)
     CHECK(!core_target_group_in_use(st->core, st->group));
 }
 
+static void
+tell_rule(struct story *st, const char *arn, const char *listener, int priority, const char *group)
+{
+    struct rule *r = mem_new(sizeof(*r));
+    const struct event ev = {.type = EVENT_RULE_PUT, .rule_put = {.rule = r}};
+    char text[ARN_SIZE + 64];
+
+    snprintf(text, sizeof(text), "[{\"Type\":\"forward\",\"TargetGroupArn\":\"%s\"}]", group);
+    text_copy(r->arn, sizeof(r->arn), str_of(arn));
+    text_copy(r->listener_arn, sizeof(r->listener_arn), str_of(listener));
+    r->priority = priority;
+    r->conditions = parsed("[{\"Field\":\"path-pattern\",\"Values\":[\"/a\"]}]");
+    r->actions = parsed(text);
+    story_tell(st, &ev, "rule");
+}
+
+TEST(rules_come_change_places_and_go_with_their_listener)
+{
+    cleanup_story struct story *st = story_new(&none);
+    struct event gone = {.type = EVENT_RULE_DELETE}, ev = {.type = EVENT_RULE_PRIORITIES};
+    struct event tags = {.type = EVENT_TAGS_SET};
+    const struct rule_priority swap[] = {{"r1", 20}, {"r2", 10}};
+    cleanup_json struct json *some = parsed("[{\"Key\":\"a\",\"Value\":\"b\"}]");
+
+    tell_load_balancer(st, "lb1");
+    tell_listener(st, "l1", "lb1", 80);
+    tell_listener(st, "l2", "lb1", 81);
+    strbuf_clear(&st->trace);
+    tell_rule(st, "r1", "l1", 10, "group1");
+    tell_rule(st, "r2", "l1", 20, "group2");
+    tell_rule(st, "r3", "l2", 10, "group3"); /* the same place, of another listener */
+    CHECK(core_target_group_in_use(st->core, "group2"));
+    tell_rule(st, "r2", "l1", 20, "group4"); /* changed */
+    CHECK(!core_target_group_in_use(st->core, "group2"));
+    CHECK(core_target_group_in_use(st->core, "group4"));
+    ev.rule_priorities = (struct ev_rule_priorities){swap, 2};
+    story_tell(st, &ev, "priorities"); /* no two have one meanwhile: core_check() is asked */
+    tags.tags_set = (struct ev_tags_set){.arn = "r1", .tags = some};
+    story_tell(st, &tags, "tags");
+    story_restart(st);
+    core_check(st->core);
+    CHECK_EQ(core_rule(st->core, "r1")->priority, 20);
+    CHECK_EQ(core_rule(st->core, "r2")->priority, 10);
+    CHECK(json_equal(core_rule(st->core, "r1")->tags, some));
+    gone.rule_delete.arn = "r1";
+    story_tell(st, &gone, "delete-rule");
+    CHECK(core_rule(st->core, "r1") == NULL && core_rule(st->core, "r2") != NULL);
+    CHECK(!core_target_group_in_use(st->core, "group1"));
+    ev = (struct event){.type = EVENT_LISTENER_DELETE, .listener_delete = {.arn = "l1"}};
+    story_tell(st, &ev, "delete-listener"); /* and its rules */
+    CHECK(core_rule(st->core, "r2") == NULL && core_rule(st->core, "r3") != NULL);
+    story_restart(st); /* their rows too */
+    CHECK(core_rule(st->core, "r2") == NULL && core_rule(st->core, "r3") != NULL);
+    ev = (struct event){.type = EVENT_LOAD_BALANCER_DELETE, .load_balancer_delete = {.arn = "lb1"}};
+    story_tell(st, &ev, "delete-load-balancer"); /* and theirs */
+    CHECK(core_rule(st->core, "r3") == NULL && st->core->rules == NULL);
+    CHECK(!core_target_group_in_use(st->core, "group3"));
+}
+
 TEST(a_changed_target_group_keeps_its_targets)
 {
     cleanup_story struct story *st = story_new(&none);

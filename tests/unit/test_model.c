@@ -105,6 +105,7 @@ TEST(balancing_round_trips)
 {
     struct load_balancer *lb = mem_new(sizeof(*lb));
     struct listener *l = mem_new(sizeof(*l));
+    struct rule *r = mem_new(sizeof(*r));
     struct target_group *tg = mem_new(sizeof(*tg));
     struct target_group *again;
     struct err err;
@@ -128,6 +129,17 @@ TEST(balancing_round_trips)
     CHECK(listener_forwards_to(l, "arn:b", &weight) && weight == 7);
     CHECK(!listener_forwards_to(l, "arn:c", &weight));
     listener_free(l);
+
+    SET(r->arn, "arn:r");
+    SET(r->listener_arn, "arn:l");
+    r->priority = 50000;
+    r->conditions = parse("[{\"Field\":\"path-pattern\",\"Values\":[\"/a\"]}]");
+    r->actions = parse("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:tg\"}]");
+    r->tags = parse("[{\"Key\":\"a\",\"Value\":\"b\"}]");
+    CHECK_ROUND_TRIP(rule, r);
+    CHECK(rule_forwards_to(r, "arn:tg"));
+    CHECK(!rule_forwards_to(r, "arn:b"));
+    rule_free(r);
 
     SET(tg->arn, "arn:tg");
     tg->target_type = TARGET_TYPE_ip;
