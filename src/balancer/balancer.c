@@ -124,11 +124,23 @@ struct delivery { /* a call for the loop */
     struct balancer_view *view;
 };
 
+static void
+rules_free(struct view_rule *rules, int count)
+{
+    for (int i = 0; i < count; i++) {
+        json_unref(rules[i].conditions);
+        json_unref(rules[i].actions);
+    }
+    free(rules);
+}
+
 void
 balancer_view_free(struct balancer_view *v)
 {
-    for (int i = 0; i < v->listener_count; i++)
+    for (int i = 0; i < v->listener_count; i++) {
         json_unref(v->listeners[i].actions);
+        rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
+    }
     for (int i = 0; i < v->group_count; i++)
         free(v->groups[i].targets);
     free(v->listeners);
@@ -167,6 +179,8 @@ static void
 frontend_free(struct frontend *f)
 {
     json_unref(f->actions);
+    rules_free(f->rules, f->rule_count);
+    strbuf_done(&f->rules_text);
     free(f);
 }
 
@@ -320,7 +334,7 @@ find_frontend(struct balancer *b, const char *id, int port)
 }
 
 static void
-apply_listener(struct balancer *b, const struct view_listener *v)
+apply_listener(struct balancer *b, struct view_listener *v)
 {
     struct frontend *f = find_frontend(b, v->id, v->port);
 
@@ -328,6 +342,10 @@ apply_listener(struct balancer *b, const struct view_listener *v)
     f->idle_timeout_s = v->idle_timeout_s;
     json_unref(f->actions);
     f->actions = json_ref(v->actions);
+    rules_free(f->rules, f->rule_count);
+    f->rule_count = v->rule_count;
+    f->rules = TAKE(v->rules);
+    v->rule_count = 0;
     memcpy(f->arn, v->arn, sizeof(f->arn));
     f->generation = v->generation;
     f->must_tell = v->is_awaited;

@@ -33,9 +33,14 @@ struct view_group {
     char algorithm[32];
     struct health_check check;
     int deregistration_delay_s;
-    bool in_use;                /* some listener leads to it: checked and served */
+    bool in_use;                /* some listener or rule leads to it: checked and served */
     struct view_target *targets;
     int target_count;
+};
+
+struct view_rule {
+    char id[17];              /* last part of the ARN */
+    struct json *conditions, *actions;
 };
 
 struct view_listener {
@@ -44,6 +49,8 @@ struct view_listener {
     int port;
     int idle_timeout_s;         /* of its load balancer */
     struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
+    struct view_rule *rules;    /* in the order of their priorities */
+    int rule_count;
     int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
     bool is_awaited;            /* the core waits for that: it is said (again) */
 };

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "balancer/haproxy_config.h"
 #include <stdio.h>
+#include "balancer/rule_pattern.h"
 #include "base/crypto.h"
 #include "base/json.h"
 
 #define GROUPS_PER_ACTION 5 /* alb.md A2 */
 #define SHARES 1000         /* resolution of weights (alb.md B10) */
 
-static const char *
-action_type(const struct config_listener *listener)
+/* The last one decides; those before it authenticate, which the API refuses. */
+static const struct json *
+last_action(const struct json *actions)
 {
-    /* The last one decides; those before it authenticate, which the API refuses. */
-    const size_t count = json_size(listener->actions);
+    const size_t count = json_size(actions);
 
-    return count == 0 ? "" : json_get_cstr(json_at(listener->actions, count - 1), "Type", "");
+    return count == 0 ? NULL : json_at(actions, count - 1);
 }
 
-static const struct json *
-last_action(const struct config_listener *listener)
+static const char *
+action_type(const struct json *actions)
 {
-    const size_t count = json_size(listener->actions);
-
-    return count == 0 ? NULL : json_at(listener->actions, count - 1);
+    return json_get_cstr(last_action(actions), "Type", "");
 }
 
 static const struct config_group *
@@ -40,9 +39,9 @@ struct share {
     int64_t weight;
 };
 
-/* The groups of a forward action with their weights; those of weight 0 only if asked for. */
+/* The groups of a forward action with their weights; not those of weight 0. */
 static int
-forward_shares(const struct config_setup *setup, const struct json *action, bool with_zero,
+forward_shares(const struct config_setup *setup, const struct json *action,
                struct share shares[static GROUPS_PER_ACTION])
 {
     const struct json *list = json_get(json_get(action, "ForwardConfig"), "TargetGroups");
@@ -52,7 +51,7 @@ forward_shares(const struct config_setup *setup, const struct json *action, bool
         const struct json *item = json_at(list, i);
         const int64_t weight = json_get_i64(item, "Weight", 1);
         const struct config_group *g = find_group(setup, json_get_cstr(item, "TargetGroupArn", ""));
-        if (g != NULL && (weight > 0 || with_zero))
+        if (g != NULL && weight > 0)
             shares[count++] = (struct share){g, weight};
     }
     if (json_size(list) == 0) {
@@ -78,25 +77,32 @@ format_split(const struct share *shares, int count, struct strbuf *out)
     }
 }
 
+/* "fwd|..." or "split|..."; nothing if nobody is led anywhere. */
+static void
+format_forward(const struct config_setup *setup, const struct json *action, struct strbuf *out)
+{
+    struct share shares[GROUPS_PER_ACTION];
+    const int count = forward_shares(setup, action, shares);
+
+    if (count == 1)
+        strbuf_addf(out, "fwd|group_%s", shares[0].group->id);
+    else if (count > 1)
+        format_split(shares, count, out);
+}
+
 void
 haproxy_config_action(const struct config_setup *setup, const struct config_listener *listener,
                       char out[static HAPROXY_ACTION_SIZE])
 {
-    const char *type = action_type(listener);
+    const char *type = action_type(listener->actions);
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    if (strcmp(type, "forward") == 0) {
-        struct share shares[GROUPS_PER_ACTION];
-        const int count = forward_shares(setup, last_action(listener), false, shares);
-        if (count == 1)
-            strbuf_addf(&text, "fwd|group_%s", shares[0].group->id);
-        else if (count > 1)
-            format_split(shares, count, &text);
-    } else if (strcmp(type, "fixed-response") == 0) {
+    if (strcmp(type, "forward") == 0)
+        format_forward(setup, last_action(listener->actions), &text);
+    else if (strcmp(type, "fixed-response") == 0)
         strbuf_add_cstr(&text, "fixed");
-    } else if (strcmp(type, "redirect") == 0) {
+    else if (strcmp(type, "redirect") == 0)
         strbuf_add_cstr(&text, "redirect");
-    }
     if (text.len == 0)
         strbuf_add_cstr(&text, "none");
     /* five names of 22 characters and a threshold each fit well */
@@ -107,18 +113,18 @@ haproxy_config_action(const struct config_setup *setup, const struct config_list
 /* ---- fixed response ---- */
 
 bool
-haproxy_config_body(const struct config_listener *listener, char path_out[static 64],
+haproxy_config_body(const char *id, const struct json *actions, char path_out[static 64],
                     struct str *body_out)
 {
     char digest[SHA256_HEX + 1];
-    const struct json *fixed = json_get(last_action(listener), "FixedResponseConfig");
+    const struct json *fixed = json_get(last_action(actions), "FixedResponseConfig");
     const struct str body = str_of(json_get_cstr(fixed, "MessageBody", ""));
 
-    if (strcmp(action_type(listener), "fixed-response") != 0 || body.len == 0)
+    if (strcmp(action_type(actions), "fixed-response") != 0 || body.len == 0)
         return false;
     /* Named by its content: a new body is a new structure, and so a reload. */
     sha256_hex(body, digest);
-    snprintf(path_out, 64, "bodies/%s-%.16s", listener->id, digest);
+    snprintf(path_out, 64, "bodies/%s-%.16s", id, digest);
     *body_out = body;
     return true;
 }
@@ -140,24 +146,26 @@ add_quoted(struct strbuf *out, struct str text, bool is_format)
     }
 }
 
+/* An answer of HAProxy's own, of the listener or rule `id`; `condition` is " if ..." or empty. */
 static void
-add_fixed_response(const struct config_listener *listener, struct strbuf *out)
+add_fixed_response(const char *id, const struct json *actions, const char *condition,
+                   struct strbuf *out)
 {
     char path[64];
     struct str body;
-    const struct json *fixed = json_get(last_action(listener), "FixedResponseConfig");
+    const struct json *fixed = json_get(last_action(actions), "FixedResponseConfig");
     int64_t status = 0;
 
     if (!str_to_i64(str_of(json_get_cstr(fixed, "StatusCode", "")), &status) || status < 200 ||
         status > 599)
         status = 503;
     strbuf_addf(out, "    http-request return status %d", (int)status);
-    if (haproxy_config_body(listener, path, &body)) {
+    if (haproxy_config_body(id, actions, path, &body)) {
         strbuf_add_cstr(out, " content-type \"");
         add_quoted(out, str_of(json_get_cstr(fixed, "ContentType", "text/plain")), false);
         strbuf_addf(out, "\" file \"%s\"", path);
     }
-    strbuf_add_cstr(out, " if { var(txn.type) -m str fixed }\n");
+    strbuf_addf(out, "%s\n", condition);
 }
 
 /* ---- redirect ---- */
@@ -195,8 +203,8 @@ add_template(struct strbuf *out, struct str text, int port)
 }
 
 static void
-add_redirect_line(const struct config_listener *listener, const struct json *r, const char *query,
-                  const char *condition, struct strbuf *out)
+add_redirect_line(int port, const struct json *r, const char *query, const char *condition,
+                  struct strbuf *out)
 {
     const char *path = json_get_cstr(r, "Path", "/#{path}");
     /* The wire has upper case ("HTTPS"), a URL lower. */
@@ -209,33 +217,126 @@ add_redirect_line(const struct config_listener *listener, const struct json *r, 
     else if (str_equal_nocase(str_of(protocol), STR("http")))
         strbuf_add_cstr(out, "http");
     else
-        add_template(out, str_of(protocol), listener->port);
+        add_template(out, str_of(protocol), port);
     strbuf_add_cstr(out, "://");
-    add_template(out, str_of(json_get_cstr(r, "Host", "#{host}")), listener->port);
+    add_template(out, str_of(json_get_cstr(r, "Host", "#{host}")), port);
     strbuf_add_char(out, ':');
-    add_template(out, str_of(json_get_cstr(r, "Port", "#{port}")), listener->port);
-    add_template(out, str_of(path), listener->port);
+    add_template(out, str_of(json_get_cstr(r, "Port", "#{port}")), port);
+    add_template(out, str_of(path), port);
     if (query[0] != '\0') {
         strbuf_add_char(out, '?');
-        add_template(out, str_of(query), listener->port);
+        add_template(out, str_of(query), port);
     }
-    strbuf_addf(out, "\" code %d if { var(txn.type) -m str redirect }%s\n", is_301 ? 301 : 302,
-                condition);
+    strbuf_addf(out, "\" code %d%s\n", is_301 ? 301 : 302, condition);
 }
 
+/* As of a fixed response; `condition_and` is the same with a blank for one more, or " if ". */
 static void
-add_redirect(const struct config_listener *listener, struct strbuf *out)
+add_redirect(const struct json *actions, int port, const char *condition, const char *condition_and,
+             struct strbuf *out)
 {
-    const struct json *r = json_get(last_action(listener), "RedirectConfig");
+    const struct json *r = json_get(last_action(actions), "RedirectConfig");
     const char *query = json_get_cstr(r, "Query", "#{query}");
+    cleanup_free char *with_query = text_format("%s{ query -m len gt 0 }", condition_and);
 
     if (strcmp(query, "#{query}") != 0) {
-        add_redirect_line(listener, r, query, "", out);
+        add_redirect_line(port, r, query, condition, out);
         return;
     }
     /* The query as it came: no lonely '?' where there was none. */
-    add_redirect_line(listener, r, query, " { query -m len gt 0 }", out);
-    add_redirect_line(listener, r, "", "", out);
+    add_redirect_line(port, r, query, with_query, out);
+    add_redirect_line(port, r, "", condition, out);
+}
+
+/* ---- rules ---- */
+
+/* What a rule answers itself is a backend of its own: a request that meets another rule does not pay
+ * for it, however many there are.  Named by its content, so that a map never leads to an old one. */
+struct answer {
+    char name[sizeof("answer_0123456789abcdef_0123456789abcdef")];
+    struct strbuf lines;
+};
+
+static bool
+make_answer(const struct config_listener *listener, const struct view_rule *rule, struct answer *out)
+{
+    const char *type = action_type(rule->actions);
+    char digest[SHA256_HEX + 1];
+
+    *out = (struct answer){0};
+    if (strcmp(type, "fixed-response") == 0)
+        add_fixed_response(rule->id, rule->actions, "", &out->lines);
+    else if (strcmp(type, "redirect") == 0)
+        add_redirect(rule->actions, listener->port, "", " if ", &out->lines);
+    else
+        return false;
+    sha256_hex(strbuf_str(&out->lines), digest);
+    snprintf(out->name, sizeof(out->name), "answer_%s_%.16s", rule->id, digest);
+    return true;
+}
+
+void
+haproxy_config_rules(const struct config_setup *setup, const struct config_listener *listener,
+                     struct strbuf *out)
+{
+    for (int i = 0; i < listener->rule_count; i++) {
+        const struct view_rule *rule = &listener->rules[i];
+        cleanup(strbuf_done) struct strbuf action = {0};
+        struct answer answer;
+        if (make_answer(listener, rule, &answer))
+            strbuf_addf(&action, "fwd|%s", answer.name);
+        else
+            format_forward(setup, last_action(rule->actions), &action);
+        strbuf_done(&answer.lines);
+        rule_pattern(rule->conditions, out);
+        strbuf_addf(out, " %s|%s\n", rule->id, action.len > 0 ? strbuf_cstr(&action) : "none");
+    }
+}
+
+static int
+compare_answers(const void *a, const void *b)
+{
+    return strcmp(((const struct answer *)a)->name, ((const struct answer *)b)->name);
+}
+
+/* By name: rules that change places change no structure. */
+static void
+add_answers(const struct config_setup *setup, struct strbuf *out)
+{
+    struct answer *answers;
+    size_t count = 0;
+
+    for (int i = 0; i < setup->listener_count; i++)
+        count += (size_t)setup->listeners[i].rule_count;
+    answers = mem_new((count + 1) * sizeof(*answers));
+    count = 0;
+    for (int i = 0; i < setup->listener_count; i++)
+        for (int k = 0; k < setup->listeners[i].rule_count; k++)
+            count += make_answer(&setup->listeners[i], &setup->listeners[i].rules[k], &answers[count]);
+    qsort(answers, count, sizeof(*answers), compare_answers);
+    for (size_t i = 0; i < count; i++) {
+        strbuf_addf(out, "backend %s\n%s\n", answers[i].name, strbuf_cstr(&answers[i].lines));
+        strbuf_done(&answers[i].lines);
+    }
+    free(answers);
+}
+
+/* The key of rule_pattern.h.  A host is cut where no pattern can tell any more: with it the key is
+ * never longer than HAProxy's buffer, which would cut the headers off. */
+static void
+add_key(const struct config_listener *listener, struct strbuf *out)
+{
+    bool has_headers = false;
+
+    for (int i = 0; i < listener->rule_count; i++)
+        has_headers = has_headers || rule_pattern_asks_headers(listener->rules[i].conditions);
+    strbuf_addf(out,
+                "    http-request set-var-fmt(txn.key) \"%%[method]\\n"
+                "%%[req.hdr(host),field(1,:),lower,bytes(0,256)]\\n%%[path]\\n&%%[query]\\n"
+                "%%[src,hex]\\n%s\"\n"
+                "    http-request set-var(txn.hit) var(txn.key),map_reg(maps/%s.rules)\n"
+                "    http-request unset-var(txn.key)\n",
+                has_headers ? "%[req.hdrs]" : "", listener->id);
 }
 
 /* ---- the text ---- */
@@ -305,6 +406,11 @@ static const char answer_lines[] =
     "    http-after-response set-status 502 if { status 503 } !{ var(txn.answered) -m found }"
     " { var(txn.tg),nbsrv gt 0 }\n";
 
+/* A rule's action instead of the listener's. */
+static const char hit_lines[] =
+    "    http-request set-var(txn.rule) var(txn.hit),field(1,|) if { var(txn.hit) -m found }\n"
+    "    http-request set-var(txn.act) var(txn.hit),field(2,|,0) if { var(txn.hit) -m found }\n";
+
 /* Which group: the first threshold above a counter's next value, spread by a factor prime to it. */
 static void
 add_choice(const struct config_listener *listener, struct strbuf *out)
@@ -312,8 +418,9 @@ add_choice(const struct config_listener *listener, struct strbuf *out)
     strbuf_addf(out,
                 "    http-request set-var(txn.rule) str(%s.default)\n"
                 "    http-request set-var(txn.act) var(txn.rule),map_str(maps/%s.actions,none)\n"
+                "%s"
                 "    http-request set-var(txn.type) var(txn.act),field(1,|)\n",
-                listener->id, listener->id);
+                listener->id, listener->id, listener->rule_count > 0 ? hit_lines : "");
     strbuf_add_cstr(out, "    http-request set-var(txn.tg) var(txn.act),field(2,|)"
                          " if { var(txn.type) -m str fwd }\n"
                          "    http-request track-sc0 var(txn.rule) table dice"
@@ -337,36 +444,36 @@ static void
 add_listener(const struct config_setup *setup, const struct config_listener *listener,
              struct strbuf *out)
 {
-    const char *type = action_type(listener);
+    const char *type = action_type(listener->actions);
     const bool is_ipv6 = strchr(setup->bind_address, ':') != NULL;
 
     strbuf_addf(out, "frontend listener_%s_%d\n", listener->id, listener->port);
     strbuf_addf(out, is_ipv6 ? "    bind [%s]:%d\n" : "    bind %s:%d\n", setup->bind_address,
                 listener->port);
     strbuf_addf(out, "    timeout client %ds\n", listener->idle_timeout_s);
+    if (listener->rule_count > 0)
+        add_key(listener, out); /* before our own headers */
     strbuf_add_cstr(out, forwarding_lines);
     add_choice(listener, out);
     if (strcmp(type, "fixed-response") == 0)
-        add_fixed_response(listener, out);
+        add_fixed_response(listener->id, listener->actions, " if { var(txn.type) -m str fixed }", out);
     if (strcmp(type, "redirect") == 0)
-        add_redirect(listener, out);
+        add_redirect(listener->actions, listener->port, " if { var(txn.type) -m str redirect }",
+                     " if { var(txn.type) -m str redirect } ", out);
     strbuf_add_cstr(out, answer_lines);
     strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n"
                          "    default_backend none\n\n");
 }
 
+/* Whatever the weights: moving them must not change the structure. */
 static bool
-leads_to(const struct config_setup *setup, const struct config_listener *listener,
-         const struct config_group *group)
+leads_to(const struct config_listener *listener, const struct config_group *group)
 {
-    struct share shares[GROUPS_PER_ACTION];
-    /* Whatever the weights: moving them must not change the structure. */
-    const int count = forward_shares(setup, last_action(listener), true, shares);
+    bool leads = actions_forward_to(listener->actions, group->arn, NULL);
 
-    for (int i = 0; i < count; i++)
-        if (shares[i].group == group)
-            return true;
-    return false;
+    for (int i = 0; i < listener->rule_count && !leads; i++)
+        leads = actions_forward_to(listener->rules[i].actions, group->arn, NULL);
+    return leads;
 }
 
 /* The idle timeout of the load balancer that leads here: then 504. */
@@ -377,7 +484,7 @@ server_timeout_s(const struct config_setup *setup, const struct config_group *gr
 
     for (int i = 0; i < setup->listener_count; i++)
         if (setup->listeners[i].idle_timeout_s > longest_s &&
-            leads_to(setup, &setup->listeners[i], group))
+            leads_to(&setup->listeners[i], group))
             longest_s = setup->listeners[i].idle_timeout_s;
     return longest_s > 0 ? longest_s : 60;
 }
@@ -421,6 +528,7 @@ format_config(const struct config_setup *setup, const char *fingerprint, bool wi
                          "    http-request return status 503\n\n"
                          "backend dice\n"
                          "    stick-table type string len 64 size 10k expire 1d store gpc0\n\n");
+    add_answers(setup, out);
     for (int i = 0; i < setup->group_count; i++)
         add_group(setup, &setup->groups[i], with_servers, out);
 }

@@ -7,9 +7,12 @@
  * Every path is relative to HAProxy's folder, which is its working directory: socket paths stay
  * short, and the folder may move.
  * Names: frontend listener_<id>_<port>, backend group_<id>, servers s1..sN, map maps/<id>.actions
- * with the one key <id>.default (rules will add more).
+ * with the one key <id>.default.  A listener that has rules has a second map, maps/<id>.rules, which is
+ * replaced as a whole (rule_pattern.h says what it is asked for); what a rule answers itself is a
+ * backend answer_<rule id>_<digest>.  One that has none has nothing of it, and pays nothing.
  * Pure. Ownership: everything is borrowed. */
 #pragma once
+#include "balancer/balancer.h"
 #include "balancer/slots.h"
 #include "model/types.h"
 
@@ -32,6 +35,8 @@ struct config_listener {
     int port;
     int idle_timeout_s;
     const struct json *actions; /* DefaultActions */
+    const struct view_rule *rules; /* in the order of their priorities */
+    int rule_count;
 };
 
 struct config_setup {
@@ -51,6 +56,11 @@ void haproxy_config_format(const struct config_setup *setup, struct strbuf *out)
  * "fixed", "redirect" or "none" (answers 503). */
 void haproxy_config_action(const struct config_setup *setup, const struct config_listener *listener,
                            char out[static HAPROXY_ACTION_SIZE]);
-/* The file (relative) and text of a fixed response with a body; false: it has none. */
-bool haproxy_config_body(const struct config_listener *listener, char path_out[static 64],
+/* The map of a listener's rules: a line a rule, "<pattern> <rule id>|<action>", the action as above but
+ * with "fwd|answer_..." where the rule answers itself.  Empty without rules: there is no map then. */
+void haproxy_config_rules(const struct config_setup *setup, const struct config_listener *listener,
+                          struct strbuf *out);
+/* The file (relative) and text of a fixed response with a body, of the listener or rule `id`; false: the
+ * actions have none. */
+bool haproxy_config_body(const char *id, const struct json *actions, char path_out[static 64],
                          struct str *body_out);

@@ -416,3 +416,33 @@ haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *err)
     *count_out = count > 0 ? count : 0;
     return true;
 }
+
+bool
+haproxy_parse_map(struct str answer, struct strbuf *out)
+{
+    struct str rest = answer, line;
+
+    while (str_split(&rest, '\n', &line)) {
+        const ptrdiff_t blank = str_index(line, ' ');
+        if (line.len == 0)
+            continue;
+        if (!str_starts(line, STR("0x")) || blank < 0)
+            return false;
+        strbuf_add(out, str_slice(line, (size_t)blank + 1, line.len));
+        strbuf_add_char(out, '\n');
+    }
+    return true;
+}
+
+bool
+haproxy_parse_version(struct str answer, int64_t *out)
+{
+    const struct str text = str_trim(answer), start = STR("New version created: ");
+    int64_t version;
+
+    if (!str_starts(text, start) ||
+        !parse_number(str_slice(text, start.len, text.len), UINT32_MAX, &version))
+        return false;
+    *out = version;
+    return true;
+}

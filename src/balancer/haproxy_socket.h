@@ -64,3 +64,8 @@ bool haproxy_parse_frontends(struct str answer, void (*call)(void *arg, struct s
                              struct err *err) MUST_CHECK;
 /* Client connections that are in no backend, in `show stat -1 3 -1`: their next request is yet to come. */
 bool haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *err) MUST_CHECK;
+/* `show map`: appends "key value" a line, without the pointers that HAProxy puts in front.  False: there
+ * is no such map, or it is not understood. */
+bool haproxy_parse_map(struct str answer, struct strbuf *out) MUST_CHECK;
+/* `prepare map`: "New version created: 7". */
+bool haproxy_parse_version(struct str answer, int64_t *out) MUST_CHECK;

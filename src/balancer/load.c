@@ -120,7 +120,9 @@ setup_make(const struct balancer *b)
                 (struct config_listener){.id = f->id,
                                          .port = f->port,
                                          .idle_timeout_s = f->idle_timeout_s,
-                                         .actions = f->actions};
+                                         .actions = f->actions,
+                                         .rules = f->rules,
+                                         .rule_count = f->rule_count};
     c->groups = s.groups;
     c->listeners = s.listeners;
     return s;
@@ -144,17 +146,39 @@ empty_folder(const struct balancer *b, const char *name, struct err *err)
 }
 
 static bool
+write_body(const struct balancer *b, const char *id, const struct json *actions, struct err *err)
+{
+    char path[64];
+    struct str body;
+
+    return !haproxy_config_body(id, actions, path, &body) || write_file(b, path, body, err);
+}
+
+static bool
+write_rules(const struct balancer *b, const struct config_setup *c, const struct config_listener *l,
+            struct err *err)
+{
+    cleanup_free char *path = text_format("maps/%s.rules", l->id);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    haproxy_config_rules(c, l, &text);
+    for (int i = 0; i < l->rule_count; i++)
+        if (!write_body(b, l->rules[i].id, l->rules[i].actions, err))
+            return false;
+    return l->rule_count == 0 || write_file(b, path, strbuf_str(&text), err);
+}
+
+static bool
 write_listener(const struct balancer *b, const struct config_setup *c,
                const struct config_listener *l, struct err *err)
 {
-    char action[HAPROXY_ACTION_SIZE], body_path[64];
-    struct str body;
+    char action[HAPROXY_ACTION_SIZE];
     cleanup_free char *path = text_format("maps/%s.actions", l->id);
 
     haproxy_config_action(c, l, action);
     cleanup_free char *line = text_format("%s.default %s\n", l->id, action);
-    return write_file(b, path, str_of(line), err) &&
-           (!haproxy_config_body(l, body_path, &body) || write_file(b, body_path, body, err));
+    return write_file(b, path, str_of(line), err) && write_body(b, l->id, l->actions, err) &&
+           write_rules(b, c, l, err);
 }
 
 bool
@@ -186,6 +210,7 @@ load_remember(struct balancer *b, const struct config_setup *c)
         b->written_ports[port_count++] = f->port;
         const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
         haproxy_config_action(c, &l, f->written_action);
+        memcpy(f->written_rules, f->wanted_rules, sizeof(f->written_rules));
     }
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         for (struct member *m = g->members; m != NULL; m = m->next)

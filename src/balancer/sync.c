@@ -75,6 +75,25 @@ learn_frontend(void *arg, struct str name)
             f->is_served = true;
 }
 
+/* Of the listeners that have rules.  One whose configuration knows none answers that there is no such
+ * map, which is the map of nobody. */
+static bool
+learn_rules(struct balancer *b, struct err *err)
+{
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        cleanup(strbuf_done) struct strbuf answer = {0};
+        cleanup(strbuf_done) struct strbuf text = {0};
+        cleanup_free char *line = text_format("show map maps/%s.rules", f->id);
+        if (f->rule_count == 0 || !f->is_served)
+            continue;
+        if (!haproxy_process_ask(b->haproxy, line, &answer, err))
+            return false;
+        if (haproxy_parse_map(strbuf_str(&answer), &text))
+            sha256_hex(strbuf_str(&text), f->has_rules);
+    }
+    return true;
+}
+
 static bool
 ask_and_learn(struct balancer *b, struct err *err)
 {
@@ -94,12 +113,13 @@ ask_and_learn(struct balancer *b, struct err *err)
         sync_forget(g);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
-        f->has_action[0] = '\0';
+        f->has_action[0] = f->has_rules[0] = '\0';
     }
     if (b->has_ports != NULL)
         b->has_ports[0] = 0;
     return haproxy_parse_state(strbuf_str(&state), learn_server, b, err) &&
-           haproxy_parse_frontends(strbuf_str(&stat), learn_frontend, b, err);
+           haproxy_parse_frontends(strbuf_str(&stat), learn_frontend, b, err) &&
+           learn_rules(b, err);
 }
 
 void
@@ -267,6 +287,93 @@ send_changes(struct balancer *b, const struct changes *c, int first)
     return end - first;
 }
 
+/* ---- the maps of rules ---- */
+
+static bool
+refused(const char *what, struct str answer, struct err *err)
+{
+    return err_set(err, ERR_HAPROXY, "HAProxy answered '" STR_FMT "' to %s",
+                   STR_ARG(str_slice(str_trim(answer), 0, 150)), what);
+}
+
+/* Lines of the text, from its beginning, that fit into one command. */
+static struct str
+next_lines(struct str text)
+{
+    size_t len = 0;
+
+    while (len < text.len) {
+        const ptrdiff_t end = str_index(str_slice(text, len, text.len), '\n');
+        if (len > 0 && len + (size_t)end + 1 > HAPROXY_LINE_MAX)
+            break;
+        len += (size_t)end + 1;
+    }
+    return str_slice(text, 0, len);
+}
+
+static bool
+add_lines(struct balancer *b, const struct frontend *f, int64_t version, struct str lines,
+          struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_free char *command = text_format("add map @%lld maps/%s.rules <<\n" STR_FMT,
+                                             (long long)version, f->id, STR_ARG(lines));
+
+    if (!haproxy_process_ask(b->haproxy, command, &answer, err))
+        return false;
+    return haproxy_did_set_quietly(strbuf_str(&answer)) ||
+           refused("add map", strbuf_str(&answer), err);
+}
+
+/* A new version beside the one that requests are looked up in, then that one at once (alb.md B9). */
+static bool
+replace_rules(struct balancer *b, struct frontend *f, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf prepared = {0};
+    cleanup(strbuf_done) struct strbuf committed = {0};
+    cleanup_free char *prepare = text_format("prepare map maps/%s.rules", f->id);
+    struct str rest = strbuf_str(&f->rules_text);
+    int64_t version;
+
+    if (!haproxy_process_ask(b->haproxy, prepare, &prepared, err))
+        return false;
+    if (!haproxy_parse_version(strbuf_str(&prepared), &version))
+        return refused("prepare map", strbuf_str(&prepared), err);
+    while (rest.len > 0) {
+        const struct str lines = next_lines(rest);
+        if (!add_lines(b, f, version, lines, err))
+            return false;
+        rest = str_slice(rest, lines.len, rest.len);
+    }
+    cleanup_free char *commit =
+        text_format("commit map @%lld maps/%s.rules", (long long)version, f->id);
+    if (!haproxy_process_ask(b->haproxy, commit, &committed, err))
+        return false;
+    if (!haproxy_did_set_quietly(strbuf_str(&committed)))
+        return refused("commit map", strbuf_str(&committed), err);
+    memcpy(f->has_rules, f->wanted_rules, sizeof(f->has_rules));
+    log_info("listener.rules", "listener=%s rules=%d", f->id, f->rule_count);
+    return true;
+}
+
+static void
+apply_rules(struct balancer *b)
+{
+    struct err err;
+
+    if (strcmp(b->running, b->wanted) != 0)
+        return; /* as with the other maps */
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        if (!f->is_served || strcmp(f->has_rules, f->wanted_rules) == 0)
+            continue;
+        if (!replace_rules(b, f, &err)) {
+            log_error("haproxy.rules", "listener=%s error=%s", f->id, log_quote(err.message));
+            b->must_learn = true; /* and try again */
+            return;
+        }
+    }
+}
+
 bool
 sync_is_in_force(const struct balancer *b, const struct frontend *f)
 {
@@ -295,4 +402,5 @@ sync_apply(struct balancer *b)
         }
         first += done;
     }
+    apply_rules(b);
 }

@@ -62,6 +62,8 @@ place_members(struct balancer *b, struct group *g)
     }
 }
 
+/* Where nobody leads any more, all stay in rotation as they are: until the configuration without the
+ * group is loaded, the one that runs still leads there. */
 static void
 decide_rotation(struct group *g)
 {
@@ -73,8 +75,9 @@ decide_rotation(struct group *g)
         const enum target_state state = member_state(m);
         if (m->slot >= 0)
             g->slots.at[m->slot].wants_ready =
-                g->in_use && !m->is_draining &&
-                (state == TARGET_unavailable || target_in_rotation(state, healthy));
+                !m->is_draining &&
+                (g->in_use ? state == TARGET_unavailable || target_in_rotation(state, healthy)
+                           : g->slots.at[m->slot].has_ready);
     }
 }
 
@@ -98,6 +101,15 @@ compute_wanted(struct balancer *b)
     cleanup(setup_done) struct setup s = setup_make(b);
 
     haproxy_config_fingerprint(&s.config, b->wanted);
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        const struct config_listener l = {
+            .id = f->id, .port = f->port, .rules = f->rules, .rule_count = f->rule_count};
+        strbuf_clear(&f->rules_text);
+        haproxy_config_rules(&s.config, &l, &f->rules_text);
+        f->wanted_rules[0] = '\0';
+        if (f->rule_count > 0)
+            sha256_hex(strbuf_str(&f->rules_text), f->wanted_rules);
+    }
     b->is_dirty = false;
 }
 
@@ -263,6 +275,7 @@ traffic_ready(void *ctx)
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = f->is_written;
         memcpy(f->has_action, f->written_action, sizeof(f->has_action));
+        memcpy(f->has_rules, f->written_rules, sizeof(f->has_rules));
     }
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         g->has_slots = g->written_slots;
@@ -291,7 +304,7 @@ forget_all(struct balancer *b)
     free(TAKE(b->written_ports));
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
-        f->has_action[0] = '\0';
+        f->has_action[0] = f->has_rules[0] = '\0';
     }
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         sync_forget(g);

@@ -15,6 +15,7 @@
 #include "balancer/haproxy_process.h"
 #include "balancer/health_checker.h"
 #include "balancer/slots.h"
+#include "base/crypto.h"
 #include "io/loop.h"
 
 struct member {
@@ -65,6 +66,8 @@ struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
     struct json *actions;
+    struct view_rule *rules;
+    int rule_count;
     char arn[ARN_SIZE];
     int64_t generation;    /* of its weights */
     bool must_tell;        /* as soon as they are in force */
@@ -74,6 +77,9 @@ struct frontend { /* a listener */
     char blocked[256];     /* why it is left out: its port is taken; empty: it is not */
     char has_action[HAPROXY_ACTION_SIZE]; /* in HAProxy's map; empty: not known */
     char written_action[HAPROXY_ACTION_SIZE];
+    struct strbuf rules_text; /* the map of its rules as it should be */
+    /* SHA-256 of that map: wanted, in HAProxy, in the configuration being loaded. Empty: none, or not known. */
+    char wanted_rules[SHA256_HEX + 1], has_rules[SHA256_HEX + 1], written_rules[SHA256_HEX + 1];
     struct frontend *next; /* by port, then id */
 };
 

@@ -102,6 +102,53 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     to->is_awaited = l->in_force < l->generation;
 }
 
+static int
+compare_rules(const void *a, const void *b)
+{
+    const struct rule *one = *(const struct rule *const *)a, *other = *(const struct rule *const *)b;
+    const int order = strcmp(one->listener_arn, other->listener_arn);
+
+    return order != 0 ? order : one->priority - other->priority;
+}
+
+static void
+fill_rules(struct view_listener *to, const struct rule *const *rules, int count)
+{
+    to->rules = mem_new(sizeof(*to->rules) * (size_t)count);
+    for (int i = 0; i < count; i++) {
+        struct view_rule *r = &to->rules[to->rule_count++];
+
+        text_copy(r->id, sizeof(r->id), arn_last(str_of(rules[i]->arn)));
+        r->conditions = json_ref(rules[i]->conditions);
+        r->actions = json_ref(rules[i]->actions);
+    }
+}
+
+/* Each listener's, in the order of their priorities. */
+static void
+share_out_rules(struct balancer_view *v, const struct core *core)
+{
+    const struct rule **all;
+    int count = 0, next = 0;
+
+    for (const struct rule *r = core->rules; r != NULL; r = r->next)
+        count++;
+    all = mem_new(sizeof(*all) * (size_t)(count + 1));
+    count = 0;
+    for (const struct rule *r = core->rules; r != NULL; r = r->next)
+        all[count++] = r;
+    qsort(all, (size_t)count, sizeof(*all), compare_rules);
+    for (int first = 0; first < count; first = next) {
+        for (next = first + 1; next < count; next++)
+            if (strcmp(all[next]->listener_arn, all[first]->listener_arn) != 0)
+                break;
+        for (int i = 0; i < v->listener_count; i++)
+            if (strcmp(v->listeners[i].arn, all[first]->listener_arn) == 0)
+                fill_rules(&v->listeners[i], all + first, next - first);
+    }
+    free(all);
+}
+
 struct balancer_view *
 balancer_view_of(const struct core *core)
 {
@@ -118,6 +165,7 @@ balancer_view_of(const struct core *core)
         fill_group(&v->groups[v->group_count++], core, tg);
     for (const struct listener *l = core->listeners; l != NULL; l = l->next)
         fill_listener(&v->listeners[v->listener_count++], core, l);
+    share_out_rules(v, core);
     return v;
 }
 

@@ -231,7 +231,7 @@ action_forwards_to(const struct json *action, const char *arn, int *weight_out)
     return true;
 }
 
-static bool
+bool
 actions_forward_to(const struct json *actions, const char *arn, int *weight_out)
 {
     int weight = 0;

@@ -103,4 +103,6 @@ struct json *target_group_encode(const struct target_group *tg); /* with its tar
 struct target_group *target_group_decode(const struct json *row, struct err *err);
 /* Does the listener's default action forward to the group?  Weight out (0 if not given as 1). */
 bool listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out);
+/* The same of any actions. */
+bool actions_forward_to(const struct json *actions, const char *target_group_arn, int *weight_out);
 bool rule_forwards_to(const struct rule *r, const char *target_group_arn);

@@ -66,6 +66,21 @@ read_reply(int fd, struct reply *out, bool *closes_out)
     return true;
 }
 
+struct reply
+client_send(int port, const char *request)
+{
+    struct reply reply = {0};
+    bool closes;
+    const int fd = client_connect(port);
+    const ssize_t len = (ssize_t)strlen(request);
+
+    if (fd >= 0 && send(fd, request, (size_t)len, MSG_NOSIGNAL) == len)
+        (void)!read_reply(fd, &reply, &closes);
+    if (fd >= 0)
+        close(fd);
+    return reply;
+}
+
 bool
 client_get(int *fd, int port, const char *method, const char *path, struct reply *out)
 {

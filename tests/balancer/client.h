@@ -15,6 +15,8 @@ struct reply {
 int client_connect(int port); /* -1: nobody listens */
 /* One request on `*fd` (-1: connects first); leaves the connection in *fd if it may be reused. */
 bool client_get(int *fd, int port, const char *method, const char *path, struct reply *out);
+/* The same with any text as request; a connection of its own. */
+struct reply client_send(int port, const char *request);
 struct reply client_once(int port, const char *method, const char *path);
 
 /* Clients in the background until they are stopped. */

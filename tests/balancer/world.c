@@ -135,6 +135,29 @@ add_listener(struct balancer_view *v, const char *id, int port, const char *acti
 }
 
 static void
+add_rules(struct view_listener *l, const char *rules)
+{
+    struct err err;
+    cleanup_json struct json *list = json_parse(str_of(rules), &err);
+
+    if (list == NULL)
+        check_fail(__FILE__, __LINE__, "%s: %s", rules, err.message);
+    l->rules = mem_new((json_size(list) + 1) * sizeof(*l->rules));
+    for (size_t i = 0; i < json_size(list); i++) {
+        struct view_rule *r = &l->rules[l->rule_count++];
+        CHECK(text_copy(r->id, sizeof(r->id), str_of(json_get_cstr(json_at(list, i), "Id", ""))));
+        r->conditions = json_ref(json_get(json_at(list, i), "Conditions"));
+        r->actions = json_ref(json_get(json_at(list, i), "Actions"));
+    }
+}
+
+static bool
+is_led_to(const struct world *w, const char *arn)
+{
+    return strstr(w->actions, arn) != NULL || (w->rules != NULL && strstr(w->rules, arn) != NULL);
+}
+
+static void
 add_group(struct world *w, struct balancer_view *v, int index, const char *arn, const char *id)
 {
     struct view_group *g = &v->groups[v->group_count++];
@@ -144,7 +167,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
     snprintf(g->algorithm, sizeof(g->algorithm), "round_robin");
     g->check = w->check;
     g->deregistration_delay_s = w->drain_delay_s;
-    g->in_use = v->listener_count > 0 && strstr(w->actions, arn) != NULL;
+    g->in_use = v->listener_count > 0 && is_led_to(w, arn);
     g->targets = mem_new(TARGETS_MAX * sizeof(*g->targets));
     for (int i = 0; i < w->app_count; i++) {
         const struct app *app = &w->apps[i];
@@ -171,6 +194,8 @@ make_view(struct world *w)
     if (!w->has_no_listener)
         add_listener(v, "aaaaaaaaaaaaaaaa", w->port, w->actions, w->generation,
                      atomic_load(&w->in_force) < w->generation);
+    if (!w->has_no_listener && w->rules != NULL)
+        add_rules(&v->listeners[0], w->rules);
     if (w->has_second_listener)
         add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");

@@ -29,9 +29,19 @@ cut_answers(struct str text)
     }
 }
 
+static void
+read_map(struct str text)
+{
+    cleanup(strbuf_done) struct strbuf map = {0};
+
+    if (haproxy_parse_map(text, &map))
+        assert(map.len == 0 || strbuf_cstr(&map)[map.len - 1] == '\n');
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    int64_t version;
     struct haproxy_info info;
     struct haproxy_processes processes;
     struct err err;
@@ -41,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *copy = mem_new(size);
     memcpy(copy, data + 1, size - 1);
     const struct str text = {copy, size - 1};
-    switch (data[0] % 6) {
+    switch (data[0] % 8) {
     case 0:
         (void)!haproxy_parse_state(text, take_server, NULL, &err);
         break;
@@ -57,6 +67,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 4:
         (void)!haproxy_parse_frontends(text, take_name, NULL, &err);
+        break;
+    case 6:
+        read_map(text);
+        break;
+    case 7:
+        if (haproxy_parse_version(text, &version))
+            assert(version >= 0);
         break;
     default:
         cut_answers(text);

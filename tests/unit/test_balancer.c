@@ -224,14 +224,14 @@ TEST(a_fixed_response_is_named_by_its_body)
     char path[64], line[200];
     struct str body;
 
-    CHECK(haproxy_config_body(&s->listener, path, &body));
+    CHECK(haproxy_config_body("listen", s->actions, path, &body));
     CHECK(str_is(body, "gone\n"));
     CHECK(strncmp(path, "bodies/listen-", 14) == 0);
     snprintf(line, sizeof(line), "return status 404 content-type \"text/html\" file \"%s\" if",
              path);
     haproxy_config_format(&s->config, &text);
     CHECK(contains(&text, line));
-    CHECK(!haproxy_config_body(&bare->listener, path, &body));
+    CHECK(!haproxy_config_body("listen", bare->actions, path, &body));
     haproxy_config_format(&bare->config, &bare_text);
     CHECK(contains(&bare_text, "return status 204 if"));
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include "base/address_block.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -567,4 +568,21 @@ TEST(a_log_line_is_one_line)
     CHECK(strstr(line, " level=info at=test.ran name=\"a \\\"b\\\"\\n\\x01\" other=c d\n") != NULL);
     CHECK(strstr(line, "too.quiet") == NULL);
     CHECK(line[n - 1] == '\n');
+}
+
+TEST(blocks_of_addresses_are_read)
+{
+    static const char *const bad[] = {"10.0.0.1",  "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0/8",
+                                      "::/129",    "/8",          "a/8",         "",          "10.0.0.0/8/8",
+                                      " 10.0.0.0/8", "10.0.0.0/+8"};
+    struct address_block block = {.bits = 77};
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        if (address_block_parse(bad[i], &block))
+            check_fail(__FILE__, __LINE__, "'%s' is a block", bad[i]);
+    CHECK_EQ(block.bits, 77);
+    CHECK(address_block_parse("10.1.2.3/9", &block) && block.size == 4 && block.bits == 9);
+    CHECK(memcmp(block.address, "\x0a\x01\x02\x03", 4) == 0);
+    CHECK(address_block_parse("::/0", &block) && block.size == 16 && block.bits == 0);
+    CHECK(address_block_parse("2001:db8::/128", &block) && block.address[3] == 0xb8);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* rule_pattern.h - the conditions of a rule as one regular expression over one text, the key.
+ * HAProxy makes the key of each request to a listener that has rules, and looks it up in an ordered
+ * map of these expressions (alb.md B9): the order of the map is that of the priorities.  The key is
+ *     method LF host LF path LF & query LF address LF headers
+ * with the host in lower case and without port, the client's address as HAProxy writes it in hex, and
+ * the headers as "name: value CR LF".  No part can hold a LF, so none can pass for another; only
+ * the headers' part is left out where no rule asks for one.
+ * Whatever clients send is matched in time linear in its length and with little stack, else it could
+ * slip past a rule at PCRE's limits: what stands between two wildcards is looked for once and not
+ * given back (an atomic group; the first place is the best), and nothing but single characters repeats.
+ * Pure.  The expression holds neither blanks nor what HAProxy's map files and commands know. */
+#pragma once
+#include "base/json.h"
+
+/* Appends the expression.  `conditions` is as DescribeRules shows it (alb.md A4). */
+void rule_pattern(const struct json *conditions, struct strbuf *out);
+bool rule_pattern_asks_headers(const struct json *conditions);

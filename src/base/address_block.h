@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* address_block.h - blocks of IP addresses, "10.0.0.0/8", "2001:db8::/32", as source-ip conditions name
+ * them (alb.md A4).  Pure. */
+#pragma once
+#include "base/str.h"
+
+struct address_block {
+    unsigned char address[16]; /* the first `size` of them */
+    int size;                  /* 4 or 16 */
+    int bits;                  /* so many count, from the first on */
+};
+
+/* False: it is none; an address without '/' is none either. */
+bool address_block_parse(const char *text, struct address_block *out) MUST_CHECK;

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Rules of listeners in HAProxy's configuration: the expression of each, the map, what answers itself,
+ * and which changes need a reload.  What the expressions match is tests/balancer/test_balancer_rules.c's,
+ * with HAProxy's own matcher. */
+#include "balancer/haproxy_config.h"
+#include "balancer/haproxy_socket.h"
+#include "balancer/rule_pattern.h"
+#include "check.h"
+
+static struct json *
+parse(const char *text)
+{
+    cleanup_free char *copy = text_dup(text);
+    struct err err;
+    struct json *j;
+
+    for (char *p = copy; *p != '\0'; p++)
+        *p = *p == '\'' ? '"' : *p;
+    j = json_parse(str_of(copy), &err);
+    if (j == NULL)
+        check_fail(__FILE__, __LINE__, "%s: %s", copy, err.message);
+    return j;
+}
+
+/* ---- expressions ---- */
+
+static void
+check_pattern_at(int line, const char *conditions, const char *want)
+{
+    cleanup_json struct json *list = parse(conditions);
+    cleanup(strbuf_done) struct strbuf pattern = {0};
+
+    rule_pattern(list, &pattern);
+    check_equal_text(__FILE__, line, conditions, strbuf_cstr(&pattern), want);
+}
+#define check_pattern(conditions, want) check_pattern_at(__LINE__, conditions, want)
+
+#define ANY "(?>[^\\n]*\\n)"
+
+TEST(each_condition_fills_its_part_of_the_expression)
+{
+    check_pattern("[{'Field':'path-pattern','Values':['/a*','/b?c']}]",
+                  "^" ANY ANY "(?>(?:/a[^\\n]*|/b[^\\n]c)\\n)");
+    check_pattern("[{'Field':'path-pattern','PathPatternConfig':{'Values':['/A']}}]",
+                  "^" ANY ANY "(?>(?:/A)\\n)"); /* paths have cases */
+    check_pattern("[{'Field':'host-header','HostHeaderConfig':{'Values':['*.Example.com']}}]",
+                  "^" ANY "(?>(?:[^\\n]*\\x2eexample\\x2ecom)\\n)" ANY);
+    check_pattern("[{'Field':'http-request-method','HttpRequestMethodConfig':{'Values':['GET','M_*']}}]",
+                  "^(?>(?:GET|M_\\x2a)\\n)" ANY ANY); /* methods know no wildcards */
+    check_pattern("[{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'X-Key','Values':['a*','b']}}]",
+                  "^(?=(?>(?:[^\\n]*\\n){4}[^\\n]*)[\\s\\S]*?\\nx-key\\x3a\\x20"
+                  "(?i:(?:a[^\\r\\n]*|b))\\r?\\n)" ANY ANY ANY);
+    check_pattern("[{'Field':'query-string','QueryStringConfig':{'Values':[{'Key':'v','Value':'1?'},{'Value':'x'}]}}]",
+                  "^(?=(?>(?:[^\\n]*\\n){3})[^\\n]*?&(?i:(?:v\\x3d1[^&\\n]|(?>(?:[^&=\\n]*\\x3d)?)x))[&\\n])"
+                  ANY ANY ANY);
+    check_pattern("[{'Field':'source-ip','SourceIpConfig':{'Values':['10.0.0.0/8','192.168.1.7/32']}}]",
+                  "^" ANY ANY ANY ANY "(?>(?:(?:00000000000000000000FFFF)?0A[^\\n]{6}|"
+                  "(?:00000000000000000000FFFF)?C0A80107[^\\n]{0})\\n)");
+    check_pattern("[{'Field':'path-pattern','Values':['/a']},{'Field':'http-request-method',"
+                  "'HttpRequestMethodConfig':{'Values':['PUT']}}]",
+                  "^(?>(?:PUT)\\n)" ANY "(?>(?:/a)\\n)");
+}
+
+TEST(what_is_between_two_wildcards_is_not_given_back)
+{
+    check_pattern("[{'Field':'path-pattern','Values':['/*a*b*']}]",
+                  "^" ANY ANY "(?>(?:/(?>[^\\n]*?a)(?>[^\\n]*?b)[^\\n]*)\\n)");
+    check_pattern("[{'Field':'path-pattern','Values':['**a?*z']}]",
+                  "^" ANY ANY "(?>(?:(?>[^\\n]*?a[^\\n])[^\\n]*z)\\n)");
+}
+
+TEST(a_backslash_takes_a_wildcard_at_its_word)
+{
+    check_pattern("[{'Field':'path-pattern','Values':['/a\\\\*b\\\\?\\\\\\\\*']}]",
+                  "^" ANY ANY "(?>(?:/a\\x2ab\\x3f\\x5c[^\\n]*)\\n)");
+    check_pattern("[{'Field':'path-pattern','Values':['/\\\\']}]", "^" ANY ANY "(?>(?:/\\x5c)\\n)");
+}
+
+TEST(no_expression_holds_what_maps_and_commands_know)
+{
+    cleanup_json struct json *list = parse(
+        "[{'Field':'path-pattern','Values':['/a b\\tc;d#e<f>\\u00e9\\n\\r|g(h)[i]{j}^k$l+m.n']}]");
+    cleanup(strbuf_done) struct strbuf pattern = {0};
+
+    rule_pattern(list, &pattern);
+    CHECK(strpbrk(strbuf_cstr(&pattern), " \t;#<\r\n\xc3") == NULL);
+    CHECK(strstr(strbuf_cstr(&pattern),
+                 "(?:/a\\x20b\\x09c\\x3bd\\x23e\\x3cf\\x3e\\xc3\\xa9\\x0a\\x0d\\x7cg\\x28h\\x29\\x5bi\\x5d\\x7bj"
+                 "\\x7d\\x5ek\\x24l\\x2bm\\x2en)") != NULL);
+}
+
+static void
+check_block_at(int line, const char *text, const char *want)
+{
+    cleanup_free char *conditions = text_format(
+        "[{'Field':'source-ip','SourceIpConfig':{'Values':['%s']}}]", text);
+    cleanup_free char *pattern = text_format("^" ANY ANY ANY ANY "(?>(?:%s)\\n)", want);
+
+    check_pattern_at(line, conditions, pattern);
+}
+#define check_block(text, want) check_block_at(__LINE__, text, want)
+#define V4 "(?:00000000000000000000FFFF)?"
+
+TEST(blocks_of_addresses_become_digits)
+{
+    check_block("0.0.0.0/0", V4 "[^\\n]{8}");
+    check_block("128.0.0.0/1", V4 "[89ABCDEF][^\\n]{7}");
+    check_block("10.32.0.0/11", V4 "0A[23][^\\n]{5}");
+    check_block("10.47.255.0/11", V4 "0A[23][^\\n]{5}"); /* what does not count may be anything */
+    check_block("10.1.2.0/23", V4 "0A010[23][^\\n]{2}");
+    check_block("1.2.3.4/31", V4 "0102030[45][^\\n]{0}");
+    check_block("2001:db8::/32", "20010DB8[^\\n]{24}");
+    check_block("2001:db8::/33", "20010DB8[01234567][^\\n]{23}");
+    check_block("::1/128", "00000000000000000000000000000001[^\\n]{0}");
+    check_block("nobody", "(?!)");
+}
+
+/* ---- the configuration ---- */
+
+#define RULES_MAX 8
+
+struct setup {
+    struct config_setup config;
+    struct config_listener listener;
+    struct config_group group;
+    struct slots slots;
+    struct json *actions, *list;
+    struct view_rule rules[RULES_MAX];
+};
+
+static void
+setup_rules(struct setup *s, const char *rules)
+{
+    json_unref(s->list);
+    s->list = parse(rules);
+    s->listener.rules = s->rules;
+    s->listener.rule_count = (int)json_size(s->list);
+    CHECK(s->listener.rule_count <= RULES_MAX);
+    for (int i = 0; i < s->listener.rule_count; i++) {
+        struct json *rule = json_at(s->list, (size_t)i);
+        text_copy(s->rules[i].id, sizeof(s->rules[i].id), str_of(json_get_cstr(rule, "Id", "")));
+        s->rules[i].conditions = json_get(rule, "Conditions");
+        s->rules[i].actions = json_get(rule, "Actions");
+    }
+}
+
+static struct setup *
+setup_new(const char *rules)
+{
+    struct setup *s = mem_new(sizeof(*s));
+
+    s->actions = parse("[{'Type':'forward','TargetGroupArn':'arn:one'}]");
+    slots_reserve(&s->slots, 1);
+    s->group = (struct config_group){
+        .id = "one", .arn = "arn:one", .algorithm = "round_robin", .slots = &s->slots};
+    s->listener = (struct config_listener){
+        .id = "listen", .port = 8080, .idle_timeout_s = 75, .actions = s->actions};
+    s->config = (struct config_setup){.bind_address = "127.0.0.1",
+                                      .listeners = &s->listener,
+                                      .listener_count = 1,
+                                      .groups = &s->group,
+                                      .group_count = 1};
+    setup_rules(s, rules);
+    return s;
+}
+
+static void
+setup_free(struct setup **at)
+{
+    struct setup *s = *at;
+
+    slots_done(&s->slots);
+    json_unref(s->actions);
+    json_unref(s->list);
+    free(s);
+}
+
+static void
+format(const struct setup *s, struct strbuf *out)
+{
+    strbuf_clear(out);
+    haproxy_config_format(&s->config, out);
+}
+
+static bool
+contains(const struct strbuf *text, const char *part)
+{
+    return strstr(strbuf_cstr(text), part) != NULL;
+}
+
+#define PATH(path) "'Conditions':[{'Field':'path-pattern','Values':['" path "']}]"
+#define FORWARD "'Actions':[{'Type':'forward','TargetGroupArn':'arn:one'}]"
+#define GONE                                                                                      \
+    "'Actions':[{'Type':'fixed-response','FixedResponseConfig':{'StatusCode':'410','ContentType':" \
+    "'text/html','MessageBody':'gone'}}]"
+#define MOVED                                                                                        \
+    "'Actions':[{'Type':'redirect','RedirectConfig':{'Protocol':'HTTPS','Port':'443','Host':'#{host}'," \
+    "'Path':'/new/#{path}','Query':'#{query}','StatusCode':'HTTP_302'}}]"
+#define NO_ANY "^(?>[^\\n]*\\n)(?>[^\\n]*\\n)"
+
+TEST(a_listener_without_rules_has_nothing_of_them)
+{
+    cleanup(setup_free) struct setup *s = setup_new("[]");
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(strbuf_done) struct strbuf map = {0};
+
+    format(s, &text);
+    CHECK(!contains(&text, ".rules") && !contains(&text, "txn.key") && !contains(&text, "txn.hit"));
+    CHECK(!contains(&text, "answer_") && !contains(&text, "map_reg"));
+    haproxy_config_rules(&s->config, &s->listener, &map);
+    CHECK_EQ((int)map.len, 0);
+}
+
+TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
+{
+    cleanup(setup_free) struct setup *s = setup_new(
+        "[{'Id':'r2'," PATH("/a") "," FORWARD "},{'Id':'r1'," PATH("/b") "," GONE "},"
+        "{'Id':'r0'," PATH("/c") "," MOVED "},"
+        "{'Id':'r3'," PATH("/d") ",'Actions':[{'Type':'forward','TargetGroupArn':'arn:strange'}]}]");
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(strbuf_done) struct strbuf map = {0};
+    char path[64], want[256];
+    struct str body;
+
+    haproxy_config_rules(&s->config, &s->listener, &map);
+    CHECK_TEXT(strbuf_cstr(&map),
+               NO_ANY "(?>(?:/a)\\n) r2|fwd|group_one\n"
+               NO_ANY "(?>(?:/b)\\n) r1|fwd|answer_r1_b0d6a7cd79a6f574\n"
+               NO_ANY "(?>(?:/c)\\n) r0|fwd|answer_r0_f768b9130db311fe\n"
+               NO_ANY "(?>(?:/d)\\n) r3|none\n");
+    format(s, &text);
+    CHECK(contains(&text,
+                   "    timeout client 75s\n"
+                   "    http-request set-var-fmt(txn.key) \"%[method]\\n"
+                   "%[req.hdr(host),field(1,:),lower,bytes(0,256)]\\n%[path]\\n&%[query]\\n%[src,hex]\\n\"\n"
+                   "    http-request set-var(txn.hit) var(txn.key),map_reg(maps/listen.rules)\n"
+                   "    http-request unset-var(txn.key)\n"
+                   "    http-request disable-l7-retry"));
+    CHECK(contains(&text,
+                   "    http-request set-var(txn.act) var(txn.rule),map_str(maps/listen.actions,none)\n"
+                   "    http-request set-var(txn.rule) var(txn.hit),field(1,|) if { var(txn.hit) -m found }\n"
+                   "    http-request set-var(txn.act) var(txn.hit),field(2,|,0) if { var(txn.hit) -m found }\n"
+                   "    http-request set-var(txn.type) var(txn.act),field(1,|)\n"));
+    CHECK(haproxy_config_body("r1", s->rules[1].actions, path, &body) && str_is(body, "gone"));
+    snprintf(want, sizeof(want),
+             "backend answer_r1_b0d6a7cd79a6f574\n"
+             "    http-request return status 410 content-type \"text/html\" file \"%s\"\n\n",
+             path);
+    CHECK(contains(&text, want));
+    CHECK(contains(&text,
+                   "backend answer_r0_f768b9130db311fe\n"
+                   "    http-request redirect location \"https://%[var(txn.host)]:443/new/%[path,bytes(1)]?%[query]\""
+                   " code 302 if { query -m len gt 0 }\n"
+                   "    http-request redirect location \"https://%[var(txn.host)]:443/new/%[path,bytes(1)]\" code 302\n\n"));
+}
+
+static void
+fingerprint(const struct setup *s, char out[static HAPROXY_FINGERPRINT_SIZE])
+{
+    haproxy_config_fingerprint(&s->config, out);
+}
+
+TEST(only_answers_headers_and_the_first_rule_need_a_reload)
+{
+    cleanup(setup_free) struct setup *s = setup_new("[]");
+    char none[HAPROXY_FINGERPRINT_SIZE], one[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
+
+    fingerprint(s, none);
+    setup_rules(s, "[{'Id':'r1'," PATH("/a") "," FORWARD "}]");
+    fingerprint(s, one);
+    CHECK(strcmp(one, none) != 0);
+    setup_rules(s, "[{'Id':'r2'," PATH("/b") "," FORWARD "},{'Id':'r1'," PATH("/a") "," FORWARD "}]");
+    fingerprint(s, now);
+    CHECK_TEXT(now, one); /* forwarding rules come, change and go at run time */
+    setup_rules(s, "[{'Id':'r1'," PATH("/a") "," GONE "},{'Id':'r2'," PATH("/b") "," MOVED "}]");
+    fingerprint(s, now);
+    CHECK(strcmp(now, one) != 0);
+    setup_rules(s, "[{'Id':'r2'," PATH("/c") "," MOVED "},{'Id':'r1'," PATH("/a") "," GONE "}]");
+    fingerprint(s, one);
+    CHECK_TEXT(now, one); /* also those that answer, in what they ask for and in their order */
+    setup_rules(s, "[{'Id':'r2','Conditions':[{'Field':'http-header','HttpHeaderConfig':{"
+                   "'HttpHeaderName':'a','Values':['b']}}]," MOVED "},{'Id':'r1'," PATH("/a") "," GONE "}]");
+    fingerprint(s, now);
+    CHECK(strcmp(now, one) != 0);
+}
+
+/* ---- HAProxy's answers ---- */
+
+TEST(a_map_is_read_as_it_was_written)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(strbuf_done) struct strbuf other = {0};
+
+    CHECK(haproxy_parse_map(STR("0x557f01e8db70 ^a r1|fwd|x\n0x557f01e8dbe0 ^b\\x20 r2|none\n\n"), &text));
+    CHECK_TEXT(strbuf_cstr(&text), "^a r1|fwd|x\n^b\\x20 r2|none\n");
+    CHECK(!haproxy_parse_map(STR("Unknown map identifier. Please use #<id> or <file>.\n\n"), &other));
+    CHECK(!haproxy_parse_map(STR("0x557f01e8db70\n\n"), &other));
+    CHECK(haproxy_parse_map(STR("\n"), &other) && other.len == 0);
+}
+
+TEST(the_version_of_a_prepared_map_is_read)
+{
+    int64_t version = 0;
+
+    CHECK(haproxy_parse_version(STR("New version created: 7\n\n"), &version) && version == 7);
+    CHECK(!haproxy_parse_version(STR("New version created: x\n\n"), &version));
+    CHECK(!haproxy_parse_version(STR("New version created: -1\n\n"), &version));
+    CHECK(!haproxy_parse_version(STR("Unknown map identifier. Please use #<id> or <file>.\n\n"), &version));
+    CHECK_EQ(version, 7);
+}
