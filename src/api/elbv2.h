@@ -15,6 +15,11 @@ struct listener *elb_find_listener(const struct request *rq, const char *arn, st
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 
+/* ---- actions ---- */
+/* The actions of a listener of the load balancer, written out in full, or NULL and err. */
+struct json *elb_accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions,
+                                struct err *err) MUST_CHECK;
+
 /* ---- attributes: a JSON object {key: "value"} with every key of the table ---- */
 struct attribute_row {
     const char *key, *fallback;

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* elbv2_action.c - actions (alb.md A4): checked, and written out in full. */
+#include "api/elbv2.h"
+
+#include <ctype.h>
+
+#define GROUPS_PER_ACTION 5
+
+static bool
+check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
+{
+    const struct load_balancer *of;
+
+    if (elb_find_target_group(rq, arn, err) == NULL)
+        return false;
+    of = target_group_load_balancer(rq->core, arn);
+    if (of != NULL && strcmp(of->arn, load_balancer_arn) != 0)
+        return err_set(err, ERR_TARGET_GROUP_ASSOCIATION_LIMIT,
+                       "The following target groups cannot be associated with more than one load balancer: %s", arn);
+    return true;
+}
+
+/* [{TargetGroupArn, Weight}] of either form. */
+static struct json *
+forward_groups(const struct json *action)
+{
+    const struct json *given = json_get(json_get(action, "ForwardConfig"), "TargetGroups");
+    const char *single = json_get_cstr(action, "TargetGroupArn", NULL);
+    struct json *groups = json_array();
+
+    for (size_t i = 0; i < json_size(given); i++) {
+        struct json *group = json_object();
+
+        json_set(group, "TargetGroupArn", json_text(json_get_cstr(json_at(given, i), "TargetGroupArn", "")));
+        json_set(group, "Weight", json_int(json_get_i64(json_at(given, i), "Weight", 1)));
+        json_append(groups, group);
+    }
+    if (json_size(groups) == 0 && single != NULL) {
+        struct json *group = json_object();
+
+        json_set(group, "TargetGroupArn", json_text(single));
+        json_set(group, "Weight", json_int(1));
+        json_append(groups, group);
+    }
+    return groups;
+}
+
+static bool
+accept_forward(const struct request *rq, const char *lb_arn, const struct json *action, struct json *out,
+               struct err *err)
+{
+    const struct json *stickiness = json_get(json_get(action, "ForwardConfig"), "TargetGroupStickinessConfig");
+    const char *single = json_get_cstr(action, "TargetGroupArn", NULL);
+    cleanup_json struct json *groups = forward_groups(action);
+    struct json *config, *off;
+
+    if (json_size(groups) < 1 || json_size(groups) > GROUPS_PER_ACTION)
+        return err_set(err, ERR_ELB_VALIDATION, "A forward action must name 1 to %d target groups", GROUPS_PER_ACTION);
+    if (single != NULL &&
+        (json_size(groups) > 1 || strcmp(json_get_cstr(json_at(groups, 0), "TargetGroupArn", ""), single) != 0))
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "ForwardConfig beside TargetGroupArn must name one target group, the same");
+    if (json_get_bool(stickiness, "Enabled", false))
+        return err_set(err, ERR_INVALID_CONFIGURATION, "Target group stickiness is not built in naru");
+    for (size_t i = 0; i < json_size(groups); i++) {
+        const int64_t weight = json_get_i64(json_at(groups, i), "Weight", 1);
+        const char *arn = json_get_cstr(json_at(groups, i), "TargetGroupArn", "");
+
+        if (weight < 0 || weight > 999)
+            return err_set(err, ERR_ELB_VALIDATION, "Weight '%lld' must be in the range from 0 to 999", (long long)weight);
+        if (!check_group(rq, arn, lb_arn, err))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(json_get_cstr(json_at(groups, k), "TargetGroupArn", ""), arn) == 0)
+                return err_set(err, ERR_ELB_VALIDATION, "Target group '%s' is named more than once", arn);
+    }
+    config = json_object();
+    off = json_object();
+    if (json_size(groups) == 1)
+        json_set(out, "TargetGroupArn", json_ref(json_get(json_at(groups, 0), "TargetGroupArn")));
+    json_set(config, "TargetGroups", TAKE(groups));
+    json_set(off, "Enabled", json_bool(false));
+    json_set(config, "TargetGroupStickinessConfig", off);
+    json_set(out, "ForwardConfig", config);
+    return true;
+}
+
+static bool
+accept_fixed_response(const struct json *action, struct json *out, struct err *err)
+{
+    static const char *const content_types[] = {"text/plain", "text/css", "text/html", "application/javascript",
+                                                "application/json"};
+    const struct json *config = json_get(action, "FixedResponseConfig");
+    const char *status = json_get_cstr(config, "StatusCode", "");
+    const char *type = json_get_cstr(config, "ContentType", "text/plain");
+    bool is_known = false;
+
+    for (size_t i = 0; i < ARRAY_COUNT(content_types); i++)
+        is_known = is_known || strcmp(content_types[i], type) == 0;
+    if (!is_known)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "ContentType '%s' of a fixed response must be one of: text/plain, text/css, text/html, "
+                       "application/javascript, application/json", type);
+    if (strlen(status) != 3 || strchr("245", status[0]) == NULL || !isdigit((unsigned char)status[1]) ||
+        !isdigit((unsigned char)status[2]))
+        return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a fixed response must be 2XX, 4XX or 5XX", status);
+    json_set(out, "FixedResponseConfig", json_copy(config));
+    return true;
+}
+
+static bool
+check_redirect(const struct json *r, struct err *err)
+{
+    static const char *const words[] = {"Host", "Path", "Query"};
+    const char *protocol = json_get_cstr(r, "Protocol", ""), *port = json_get_cstr(r, "Port", "");
+    int64_t number;
+
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0 && strcmp(protocol, "#{protocol}") != 0)
+        return err_set(err, ERR_ELB_VALIDATION, "Protocol '%s' of a redirect must be HTTP, HTTPS or #{protocol}", protocol);
+    if (strcmp(port, "#{port}") != 0 && (!str_to_i64(str_of(port), &number) || number < 1 || number > 65535))
+        return err_set(err, ERR_ELB_VALIDATION, "Port '%s' of a redirect must be #{port} or in the range from 1 to 65535", port);
+    if (json_get_cstr(r, "Path", "")[0] != '/')
+        return err_set(err, ERR_ELB_VALIDATION, "Path '%s' of a redirect must begin with '/'", json_get_cstr(r, "Path", ""));
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        for (const char *p = json_get_cstr(r, words[i], ""); *p != '\0'; p++)
+            if ((unsigned char)*p <= ' ' || (unsigned char)*p > '~')
+                return err_set(err, ERR_ELB_VALIDATION, "%s of a redirect can hold printable ASCII without blanks only", words[i]);
+    return true;
+}
+
+static bool
+accept_redirect(const struct json *action, struct json *out, struct err *err)
+{
+    static const struct {
+        const char *name, *fallback;
+    } parts[] = {{"Protocol", "#{protocol}"}, {"Port", "#{port}"}, {"Host", "#{host}"},
+                 {"Path", "/#{path}"}, {"Query", "#{query}"}};
+    const struct json *config = json_get(action, "RedirectConfig");
+    const char *status = json_get_cstr(config, "StatusCode", "");
+    struct json *full = json_object();
+    bool has_change = false;
+
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        const char *value = json_get_cstr(config, parts[i].name, parts[i].fallback);
+
+        has_change |= strcmp(value, parts[i].fallback) != 0;
+        json_set(full, parts[i].name, json_text(value));
+    }
+    json_set(full, "StatusCode", json_text(status));
+    json_set(out, "RedirectConfig", full);
+    if (strcmp(status, "HTTP_301") != 0 && strcmp(status, "HTTP_302") != 0)
+        return err_set(err, ERR_ELB_VALIDATION, "StatusCode '%s' of a redirect must be HTTP_301 or HTTP_302", status);
+    if (!check_redirect(full, err))
+        return false;
+    if (!has_change)
+        return err_set(err, ERR_INVALID_LB_ACTION, "The redirect would loop: it changes neither protocol, port, host, path nor query");
+    return true;
+}
+
+struct json *
+elb_accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions, struct err *err)
+{
+    const struct json *action = json_at(actions, 0);
+    const char *type = json_get_cstr(action, "Type", "");
+    cleanup_json struct json *full = json_object();
+    struct json *all;
+    bool ok;
+
+    if (json_size(actions) != 1) {
+        err_set(err, ERR_INVALID_LB_ACTION, "A listener must have exactly one default action: forward, redirect or "
+                                            "fixed-response (authentication is not built in naru)");
+        return NULL;
+    }
+    json_set(full, "Type", json_text(type));
+    json_set(full, "Order", json_int(json_get_i64(action, "Order", 1)));
+    if (strcmp(type, "forward") == 0)
+        ok = accept_forward(rq, lb_arn, action, full, err);
+    else if (strcmp(type, "fixed-response") == 0)
+        ok = accept_fixed_response(action, full, err);
+    else if (strcmp(type, "redirect") == 0)
+        ok = accept_redirect(action, full, err);
+    else
+        ok = err_set(err, ERR_INVALID_LB_ACTION, "Actions of type '%s' are not built in naru", type);
+    if (!ok)
+        return NULL;
+    all = json_array();
+    json_append(all, TAKE(full));
+    return all;
+}
