@@ -151,13 +151,13 @@ copy_arn(const struct json *o, const char *member, char out[static BALANCING_ARN
            err_set(err, ERR_INVALID_PARAMETER, "%s is too long.", member);
 }
 
-/* There are no rules yet: a listener's default action is what traffic is led by. */
+/* Not of a rule: a deployment moves a listener's default action. */
 static bool
 check_listener_arn(const char *member, const char *arn, struct err *err)
 {
     if (strstr(arn, ":listener-rule/") != NULL)
         return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "%s: listener rules are not built in naru yet; name a listener, whose default "
+                       "%s: deployments by listener rules are not built in naru; name a listener, whose default "
                        "action forwards to both target groups. Got: %s", member, arn);
     if (strstr(arn, ":listener/") == NULL)
         return err_set(err, ERR_INVALID_PARAMETER,

@@ -23,21 +23,21 @@ const struct operation elbv2_operations[] = {
     {"DescribeListeners", ACCESS_READ, elb_describe_listeners},
     {"ModifyListener", ACCESS_WRITE, elb_modify_listener},
     {"DeleteListener", ACCESS_WRITE, elb_delete_listener},
+    {"CreateRule", ACCESS_WRITE, elb_create_rule},
+    {"DescribeRules", ACCESS_READ, elb_describe_rules},
+    {"ModifyRule", ACCESS_WRITE, elb_modify_rule},
+    {"DeleteRule", ACCESS_WRITE, elb_delete_rule},
+    {"SetRulePriorities", ACCESS_WRITE, elb_set_rule_priorities},
     {"AddTags", ACCESS_WRITE, elb_add_tags},
     {"RemoveTags", ACCESS_WRITE, elb_remove_tags},
     {"DescribeTags", ACCESS_READ, elb_describe_tags},
     /* Known and not built: they answer so. */
     {"AddListenerCertificates", ACCESS_LOCAL, NULL},
-    {"CreateRule", ACCESS_LOCAL, NULL},
-    {"DeleteRule", ACCESS_LOCAL, NULL},
     {"DescribeAccountLimits", ACCESS_LOCAL, NULL},
     {"DescribeListenerCertificates", ACCESS_LOCAL, NULL},
-    {"DescribeRules", ACCESS_LOCAL, NULL},
     {"DescribeSSLPolicies", ACCESS_LOCAL, NULL},
-    {"ModifyRule", ACCESS_LOCAL, NULL},
     {"RemoveListenerCertificates", ACCESS_LOCAL, NULL},
     {"SetIpAddressType", ACCESS_LOCAL, NULL},
-    {"SetRulePriorities", ACCESS_LOCAL, NULL},
     {"SetSecurityGroups", ACCESS_LOCAL, NULL},
     {"SetSubnets", ACCESS_LOCAL, NULL},
     {0},
@@ -64,8 +64,8 @@ elb_name_check(const char *what, const char *name, bool refuses_double_hyphen, s
     return true;
 }
 
-static bool
-arn_is_of(const char *arn, const char *kind)
+bool
+elb_arn_is_of(const char *arn, const char *kind)
 {
     struct arn parts;
 
@@ -78,7 +78,7 @@ elb_find_load_balancer(const struct request *rq, const char *arn, struct err *er
 {
     struct load_balancer *lb = request_is_region_of(rq, arn) ? core_load_balancer(rq->core, arn) : NULL;
 
-    if (lb == NULL && !arn_is_of(arn, "loadbalancer/"))
+    if (lb == NULL && !elb_arn_is_of(arn, "loadbalancer/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid load balancer ARN", arn);
     else if (lb == NULL)
         err_set(err, ERR_LOAD_BALANCER_NOT_FOUND, "Load balancer '%s' not found", arn);
@@ -90,7 +90,7 @@ elb_find_target_group(const struct request *rq, const char *arn, struct err *err
 {
     struct target_group *tg = request_is_region_of(rq, arn) ? core_target_group(rq->core, arn) : NULL;
 
-    if (tg == NULL && !arn_is_of(arn, "targetgroup/"))
+    if (tg == NULL && !elb_arn_is_of(arn, "targetgroup/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid target group ARN", arn);
     else if (tg == NULL)
         err_set(err, ERR_TARGET_GROUP_NOT_FOUND, "Target group '%s' not found", arn);
@@ -102,7 +102,7 @@ elb_find_listener(const struct request *rq, const char *arn, struct err *err)
 {
     struct listener *l = request_is_region_of(rq, arn) ? core_listener(rq->core, arn) : NULL;
 
-    if (l == NULL && !arn_is_of(arn, "listener/"))
+    if (l == NULL && !elb_arn_is_of(arn, "listener/"))
         err_set(err, ERR_ELB_VALIDATION, "'%s' is not a valid listener ARN", arn);
     else if (l == NULL)
         err_set(err, ERR_LISTENER_NOT_FOUND, "Listener '%s' not found", arn);
@@ -308,16 +308,25 @@ find_tags(const struct request *rq, const char *arn, const struct json **out, st
     const struct load_balancer *lb;
     const struct target_group *tg;
     const struct listener *l;
+    const struct rule *r;
 
-    if (arn_is_of(arn, "targetgroup/")) {
+    if (elb_arn_is_of(arn, "targetgroup/")) {
         tg = elb_find_target_group(rq, arn, err);
         *out = tg != NULL ? tg->tags : NULL;
         return tg != NULL;
     }
-    if (arn_is_of(arn, "listener/")) {
+    if (elb_arn_is_of(arn, "listener/")) {
         l = elb_find_listener(rq, arn, err);
         *out = l != NULL ? l->tags : NULL;
         return l != NULL;
+    }
+    if (elb_arn_is_of(arn, "listener-rule/")) {
+        *out = NULL;
+        if (elb_find_default_rule(rq, arn) != NULL)
+            return true;
+        r = elb_find_rule(rq, arn, err);
+        *out = r != NULL ? r->tags : NULL;
+        return r != NULL;
     }
     lb = elb_find_load_balancer(rq, arn, err);
     *out = lb != NULL ? lb->tags : NULL;
@@ -354,6 +363,10 @@ tags_after(const struct request *rq, const char *arn, struct err *err)
 
     if (!find_tags(rq, arn, &old, err))
         return NULL;
+    if (elb_find_default_rule(rq, arn) != NULL) {
+        err_set(err, ERR_INVALID_CONFIGURATION, "Tags of default rules are not built in naru; tag the listener");
+        return NULL;
+    }
     tags = json_array();
     for (size_t i = 0; i < json_size(old); i++)
         if (!is_listed(removed, json_get_cstr(json_at(old, i), "Key", "")))

@@ -12,13 +12,25 @@ struct load_balancer *elb_find_load_balancer(const struct request *rq, const cha
 struct target_group *elb_find_target_group(const struct request *rq, const char *arn, struct err *err);
 struct listener *elb_find_listener(const struct request *rq, const char *arn, struct err *err);
 
+struct rule *elb_find_rule(const struct request *rq, const char *arn, struct err *err);
+/* The listener whose default rule has the ARN, or NULL. */
+struct listener *elb_find_default_rule(const struct request *rq, const char *arn);
+bool elb_arn_is_of(const char *arn, const char *kind); /* "targetgroup/", ... */
+
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 
 /* ---- actions ---- */
-/* The actions of a listener of the load balancer, written out in full, or NULL and err. */
+/* The actions of a listener or rule of the load balancer, written out in full, or NULL and err. */
 struct json *elb_accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions,
                                 struct err *err) MUST_CHECK;
+
+/* With these actions instead of those of the listener or rule (NULL: beside all there are), would the load
+ * balancer lead to more groups or targets than it may?  Who adds no group is not asked. */
+bool elb_check_groups(const struct request *rq, const char *lb_arn, const struct json *actions,
+                      const struct listener *of_listener, const struct rule *of_rule, struct err *err) MUST_CHECK;
+/* The conditions of a rule as DescribeRules shows them, or NULL and err. */
+struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
 
 /* ---- attributes: a JSON object {key: "value"} with every key of the table ---- */
 struct attribute_row {
@@ -62,4 +74,5 @@ operation_handler elb_create_target_group, elb_describe_target_groups, elb_modif
     elb_delete_target_group, elb_describe_target_group_attributes, elb_modify_target_group_attributes;
 operation_handler elb_register_targets, elb_deregister_targets, elb_describe_target_health;
 operation_handler elb_create_listener, elb_describe_listeners, elb_modify_listener, elb_delete_listener;
+operation_handler elb_create_rule, elb_describe_rules, elb_modify_rule, elb_delete_rule, elb_set_rule_priorities;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

@@ -5,6 +5,8 @@
 #include <ctype.h>
 
 #define GROUPS_PER_ACTION 5
+#define GROUPS_PER_LOAD_BALANCER 100
+#define TARGETS_PER_LOAD_BALANCER 1000
 
 static bool
 check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
@@ -167,8 +169,8 @@ elb_accept_actions(const struct request *rq, const char *lb_arn, const struct js
     bool ok;
 
     if (json_size(actions) != 1) {
-        err_set(err, ERR_INVALID_LB_ACTION, "A listener must have exactly one default action: forward, redirect or "
-                                            "fixed-response (authentication is not built in naru)");
+        err_set(err, ERR_INVALID_LB_ACTION, "A listener must have exactly one default action, and a rule one action: "
+                                            "forward, redirect or fixed-response (authentication is not built in naru)");
         return NULL;
     }
     json_set(full, "Type", json_text(type));
@@ -186,4 +188,46 @@ elb_accept_actions(const struct request *rq, const char *lb_arn, const struct js
     all = json_array();
     json_append(all, TAKE(full));
     return all;
+}
+
+/* ---- what a load balancer leads to ---- */
+
+static bool
+leads_to(const struct request *rq, const char *lb_arn, const char *group_arn, const struct listener *but_listener,
+         const struct rule *but_rule)
+{
+    for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
+        if (l != but_listener && listener_forwards_to(l, group_arn, NULL) && strcmp(l->load_balancer_arn, lb_arn) == 0)
+            return true;
+    for (const struct rule *r = rq->core->rules; r != NULL; r = r->next)
+        if (r != but_rule && rule_forwards_to(r, group_arn) &&
+            strcmp(core_listener(rq->core, r->listener_arn)->load_balancer_arn, lb_arn) == 0)
+            return true;
+    return false;
+}
+
+bool
+elb_check_groups(const struct request *rq, const char *lb_arn, const struct json *actions,
+                 const struct listener *of_listener, const struct rule *of_rule, struct err *err)
+{
+    int groups = 0, targets = 0;
+    bool adds = false;
+
+    for (const struct target_group *tg = rq->core->target_groups; tg != NULL; tg = tg->next) {
+        const bool is_in = actions_forward_to(actions, tg->arn, NULL);
+
+        if (!is_in && !leads_to(rq, lb_arn, tg->arn, of_listener, of_rule))
+            continue;
+        adds = adds || (is_in && !leads_to(rq, lb_arn, tg->arn, NULL, NULL));
+        groups++;
+        targets += tg->target_count;
+    }
+    if (!adds)
+        return true;
+    if (groups > GROUPS_PER_LOAD_BALANCER)
+        return err_set(err, ERR_TOO_MANY_UNIQUE_TARGET_GROUPS,
+                       "The limit of %d target groups a load balancer would be exceeded", GROUPS_PER_LOAD_BALANCER);
+    return targets <= TARGETS_PER_LOAD_BALANCER ||
+           err_set(err, ERR_TOO_MANY_TARGETS, "The limit of %d targets a load balancer would be exceeded",
+                   TARGETS_PER_LOAD_BALANCER);
 }

@@ -102,7 +102,7 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
         elb_answer_one(out, "Listeners", listener_json(old));
         return true;
     }
-    if (!check_port(rq, lb_arn, NULL, port, err))
+    if (!check_port(rq, lb_arn, NULL, port, err) || !elb_check_groups(rq, lb_arn, actions, NULL, NULL, err))
         return false;
     for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
         count += strcmp(l->load_balancer_arn, lb_arn) == 0;
@@ -173,7 +173,7 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     if (port != l->port && !check_port(rq, l->load_balancer_arn, l, port, err))
         return false;
     actions = given != NULL ? elb_accept_actions(rq, l->load_balancer_arn, given, err) : json_ref(l->actions);
-    if (actions == NULL)
+    if (actions == NULL || !elb_check_groups(rq, l->load_balancer_arn, actions, l, NULL, err))
         return false;
     row = listener_encode(l);
     copy = listener_decode(row, err);

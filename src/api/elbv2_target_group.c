@@ -31,6 +31,9 @@ target_group_load_balancer(const struct core *core, const char *arn)
     for (const struct listener *l = core->listeners; l != NULL; l = l->next)
         if (listener_forwards_to(l, arn, NULL))
             return core_load_balancer(core, l->load_balancer_arn);
+    for (const struct rule *r = core->rules; r != NULL; r = r->next)
+        if (rule_forwards_to(r, arn))
+            return core_load_balancer(core, core_listener(core, r->listener_arn)->load_balancer_arn);
     return NULL;
 }
 

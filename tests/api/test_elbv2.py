@@ -217,7 +217,7 @@ class Listeners(Case):
         self.assertEqual(harness.wait_until("the listener", answer, 20), (418, "a pot"))
 
     def test_not_built_is_said(self):
-        self.refused("UnsupportedFeature", self.elb.describe_rules)
+        self.refused("UnsupportedFeature", self.elb.describe_account_limits)
 
     def test_the_real_cli(self):
         import subprocess

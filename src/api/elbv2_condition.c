@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* elbv2_condition.c - conditions of rules (alb.md A4): checked, and written out as AWS shows them. */
+#include "api/elbv2.h"
+
+#include <ctype.h>
+#include "base/address_block.h"
+
+#define VALUES_PER_RULE 5
+#define WILDCARDS_PER_RULE 6
+#define VALUE_LENGTH 128
+#define HEADER_NAME_LENGTH 40
+
+typedef bool check_value(const char *value, struct err *err);
+
+struct condition_kind {
+    const char *field, *config;
+    check_value *check;
+    bool is_single;   /* one a rule */
+    bool has_short;   /* may be given as Values, and is shown as such, too */
+    bool has_globs;   /* '*' and '?' are wildcards */
+};
+
+/* ---- values ---- */
+
+static bool
+bad_character(const char *value, struct err *err)
+{
+    return err_set(err, ERR_ELB_VALIDATION, "Condition value '%s' contains a character that is not valid", value);
+}
+
+static bool
+check_length(const char *value, size_t max, struct err *err)
+{
+    if (value[0] == '\0')
+        return err_set(err, ERR_ELB_VALIDATION, "A condition value must be specified");
+    if (strlen(value) > max)
+        return err_set(err, ERR_ELB_VALIDATION, "Condition value '%.200s' is too long; the limit is '%d'", value,
+                       (int)max);
+    return true;
+}
+
+static bool
+check_host(const char *value, struct err *err)
+{
+    if (!check_length(value, VALUE_LENGTH, err))
+        return false;
+    for (const char *p = value; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && strchr("-._*?", *p) == NULL)
+            return bad_character(value, err);
+    return true;
+}
+
+/* Neither a path nor a query holds blanks. */
+static bool
+check_path(const char *value, struct err *err)
+{
+    if (!check_length(value, VALUE_LENGTH, err))
+        return false;
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p > '~')
+            return bad_character(value, err);
+    return true;
+}
+
+static bool
+check_header(const char *value, struct err *err)
+{
+    if (!check_length(value, VALUE_LENGTH, err))
+        return false;
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+            return bad_character(value, err);
+    return true;
+}
+
+static bool
+check_method(const char *value, struct err *err)
+{
+    if (!check_length(value, 40, err))
+        return false;
+    for (const char *p = value; *p != '\0'; p++)
+        if ((*p < 'A' || *p > 'Z') && *p != '-' && *p != '_')
+            return bad_character(value, err);
+    return true;
+}
+
+static bool
+check_source(const char *value, struct err *err)
+{
+    struct address_block block;
+
+    return address_block_parse(value, &block) ||
+           err_set(err, ERR_ELB_VALIDATION, "Condition value '%.100s' must be a valid CIDR block", value);
+}
+
+static const struct condition_kind kinds[] = {
+    {"host-header", "HostHeaderConfig", check_host, .is_single = true, .has_short = true, .has_globs = true},
+    {"path-pattern", "PathPatternConfig", check_path, .is_single = true, .has_short = true, .has_globs = true},
+    {"http-header", "HttpHeaderConfig", check_header, .has_globs = true},
+    {"http-request-method", "HttpRequestMethodConfig", check_method, .is_single = true},
+    {"query-string", "QueryStringConfig", check_path, .has_globs = true},
+    {"source-ip", "SourceIpConfig", check_source, .is_single = true},
+};
+
+/* Not those behind a backslash. */
+static int
+count_wildcards(const char *value)
+{
+    int count = 0;
+
+    for (const char *p = value; *p != '\0'; p++) {
+        count += *p == '*' || *p == '?';
+        p += *p == '\\' && p[1] != '\0';
+    }
+    return count;
+}
+
+/* ---- one condition ---- */
+
+struct counts { /* of a rule */
+    size_t values;
+    int wildcards;
+    int conditions[ARRAY_COUNT(kinds)];
+};
+
+static const struct condition_kind *
+find_kind(const char *field)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (strcmp(kinds[i].field, field) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+static bool
+check_members(const struct condition_kind *kind, const struct json *condition, struct err *err)
+{
+    if (json_get(condition, "RegexValues") != NULL ||
+        json_get(json_get(condition, kind->config), "RegexValues") != NULL)
+        return err_set(err, ERR_INVALID_CONFIGURATION, "RegexValues of conditions are not built in naru; use Values");
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (&kinds[i] != kind && json_get(condition, kinds[i].config) != NULL)
+            return err_set(err, ERR_ELB_VALIDATION, "%s does not belong to a condition with the field '%s'",
+                           kinds[i].config, kind->field);
+    if (json_size(json_get(condition, "Values")) == 0)
+        return true;
+    if (!kind->has_short)
+        return err_set(err, ERR_ELB_VALIDATION, "A condition with the field '%s' must use %s, not Values", kind->field,
+                       kind->config);
+    return json_get(condition, kind->config) == NULL ||
+           err_set(err, ERR_ELB_VALIDATION, "You cannot specify both Values and %s", kind->config);
+}
+
+static bool
+check_header_name(const char *name, struct err *err)
+{
+    if (name[0] == '\0')
+        return err_set(err, ERR_ELB_VALIDATION, "HttpHeaderName must be specified");
+    if (strlen(name) > HEADER_NAME_LENGTH)
+        return err_set(err, ERR_ELB_VALIDATION, "HttpHeaderName '%.100s' is too long; the limit is '%d'", name,
+                       HEADER_NAME_LENGTH);
+    for (const char *p = name; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && strchr("!#$%&'*+-.^_`|~", *p) == NULL)
+            return err_set(err, ERR_ELB_VALIDATION, "HttpHeaderName '%s' contains a character that is not valid", name);
+    if (str_equal_nocase(str_of(name), STR("host")))
+        return err_set(err, ERR_ELB_VALIDATION, "The Host header must be given by a condition with the field 'host-header'");
+    return true;
+}
+
+static bool
+accept_text(const struct condition_kind *kind, const char *value, struct counts *counts, struct err *err)
+{
+    counts->wildcards += kind->has_globs ? count_wildcards(value) : 0;
+    return kind->check(value, err);
+}
+
+/* {Key, Value} of a query-string, else a text. */
+static bool
+accept_value(const struct condition_kind *kind, const struct json *value, struct counts *counts, struct err *err)
+{
+    const char *key;
+
+    if (json_type(value) != JSON_OBJECT)
+        return accept_text(kind, json_cstr(value, ""), counts, err);
+    key = json_get_cstr(value, "Key", NULL);
+    return (key == NULL || accept_text(kind, key, counts, err)) &&
+           accept_text(kind, json_get_cstr(value, "Value", ""), counts, err);
+}
+
+/* As DescribeRules shows it. */
+static struct json *
+written_out(const struct condition_kind *kind, const char *header_name, const struct json *values)
+{
+    struct json *out = json_object(), *config = json_object();
+
+    json_set(out, "Field", json_text(kind->field));
+    if (kind->has_short)
+        json_set(out, "Values", json_copy(values));
+    if (header_name != NULL)
+        json_set(config, "HttpHeaderName", json_text(header_name));
+    json_set(config, "Values", json_copy(values));
+    json_set(out, kind->config, config);
+    return out;
+}
+
+static struct json *
+accept_condition(const struct json *condition, struct counts *counts, struct err *err)
+{
+    const char *field = json_get_cstr(condition, "Field", "");
+    const struct condition_kind *kind = find_kind(field);
+    const struct json *config = kind != NULL ? json_get(condition, kind->config) : NULL;
+    const struct json *values = json_get(config != NULL ? config : condition, "Values");
+    const bool is_header = strcmp(field, "http-header") == 0;
+
+    if (kind == NULL) {
+        err_set(err, ERR_ELB_VALIDATION,
+                "Condition field '%.100s' must be one of '[path-pattern, host-header, http-header, "
+                "http-request-method, query-string, source-ip]'", field);
+        return NULL;
+    }
+    if (!check_members(kind, condition, err) ||
+        (is_header && !check_header_name(json_get_cstr(config, "HttpHeaderName", ""), err)))
+        return NULL;
+    if (++counts->conditions[kind - kinds] > 1 && kind->is_single) {
+        err_set(err, ERR_ELB_VALIDATION, "A rule can only have one '%s' condition", field);
+        return NULL;
+    }
+    if (json_size(values) == 0) {
+        err_set(err, ERR_ELB_VALIDATION, "A condition value must be specified");
+        return NULL;
+    }
+    counts->values += json_size(values);
+    for (size_t i = 0; i < json_size(values); i++)
+        if (!accept_value(kind, json_at(values, i), counts, err))
+            return NULL;
+    return written_out(kind, is_header ? json_get_cstr(config, "HttpHeaderName", "") : NULL, values);
+}
+
+struct json *
+elb_accept_conditions(const struct json *conditions, struct err *err)
+{
+    cleanup_json struct json *all = json_array();
+    struct counts counts = {0};
+
+    for (size_t i = 0; i < json_size(conditions); i++) {
+        struct json *condition = accept_condition(json_at(conditions, i), &counts, err);
+
+        if (condition == NULL)
+            return NULL;
+        json_append(all, condition);
+    }
+    if (json_size(all) == 0) {
+        err_set(err, ERR_ELB_VALIDATION, "A rule must have at least one condition");
+        return NULL;
+    }
+    if (counts.values > VALUES_PER_RULE) {
+        err_set(err, ERR_ELB_VALIDATION, "A rule can only have '%d' condition values", VALUES_PER_RULE);
+        return NULL;
+    }
+    if (counts.wildcards > WILDCARDS_PER_RULE) {
+        err_set(err, ERR_ELB_VALIDATION, "A rule can only have '%d' condition wildcards", WILDCARDS_PER_RULE);
+        return NULL;
+    }
+    return TAKE(all);
+}
