@@ -45,7 +45,7 @@ MUTATIONS = [
 
     # ---- every rollout ends, with the verdict that it earned (promises 3 and 5) ----
     ("completed before all are healthy", "deployment.c",
-     "p->count.wanted == sc.desired && p->count.healthy == sc.desired", "p->count.wanted == sc.desired", "promise 5"),
+     "               p->count.healthy - beside_healthy == sc.desired && sources_are_gone(s);", "sources_are_gone(s);", "promise 5"),
     ("completed while old tasks drain", "deployment.c",
      "(d->count.wanted > 0 || d->count.before_stopping > 0)", "d->count.wanted > 0", "promise 5"),
     ("a failed deployment goes on launching", "moves.c",
@@ -188,8 +188,8 @@ MUTATIONS = [
     ("what was taken back may be returned to", "rollout.c",
      "    set_rollout(core, d, ROLLOUT_FAILED, \"ECS deployment %s failed: tasks exited within their probation.\");\n",
      "", "promise 4"),
-    ("the base of a way back is not kept up", "rollout.c",
-     "    if (s->course.is_on)\n        d->desired_count = s->desired_count; /* it has the traffic", "    if (false)\n        d->desired_count = s->desired_count; /* it has the traffic",
+    ("the base of a way back is not kept up", "strategy.c",
+     "    if (base != NULL && base != p && is_live(s, base))\n        base->desired_count", "    if (false)\n        base->desired_count",
      "promise 1"),
     ("an update does not end the back-off", "service_scheduler.c",
      "    backoff_end(s);\n", "", "ecs.md 5.9"),

@@ -449,8 +449,6 @@ rollout_take_back(struct core *core, struct service *s, struct deployment *targe
     sd_returns_to(core, sd, target, why);
     restore(core, s, target, "ECS deployment rolling back to deploymentId %s.");
     strategy_begin(core, s);
-    if (s->course.is_on)
-        d->desired_count = s->desired_count; /* it has the traffic until that is moved */
 }
 
 void

@@ -365,6 +365,29 @@ TEST(an_operator_can_go_back_to_any_completed_deployment)
     CHECK(story_has_event(st, "rolling back to deployment"));
 }
 
+/* However often something failed in between. */
+TEST(the_deployment_to_return_to_is_kept)
+{
+    cleanup_story struct story *st = two_running();
+    const struct service *s = story_service(st);
+    char first[ID_SIZE];
+    int count = 0;
+
+    text_copy(first, sizeof(first), str_of(service_primary(s)->id));
+    for (int i = 0; i < 30; i++) { /* each is superseded */
+        const int begin = st->task_count;
+        story_update(st, 3);
+        for (int t = begin + 1; t <= st->task_count; t++)
+            story_stopped(st, t, 0);
+    }
+    replace_by(st, 2, 1, st->task_count + 1);
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        count++;
+    CHECK(count < 30);
+    CHECK(core_rollback_target(st->core, s) != NULL);
+    CHECK_TEXT(core_rollback_target(st->core, s)->id, first);
+}
+
 TEST(a_deleted_service_drains_and_ends)
 {
     cleanup_story struct story *st = two_running();
