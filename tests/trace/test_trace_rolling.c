@@ -365,22 +365,40 @@ TEST(an_operator_can_go_back_to_any_completed_deployment)
     CHECK(story_has_event(st, "rolling back to deployment"));
 }
 
-/* However often something failed in between. */
+/* However often something failed in between, and though nothing of it runs any more. */
 TEST(the_deployment_to_return_to_is_kept)
 {
-    cleanup_story struct story *st = two_running();
-    const struct service *s = story_service(st);
+    struct story_options o = two;
+    cleanup_story struct story *st = NULL;
+    const struct service *s;
     char first[ID_SIZE];
-    int count = 0;
+    int count = 0, old;
 
+    o.strategy.bake_min = 1;
+    st = story_new(&o);
+    s = story_service(st);
+    story_run_and_heal(st, 1, 2);
+    story_at(st, 60000);
+    story_clock(st);
     text_copy(first, sizeof(first), str_of(service_primary(s)->id));
+    CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
     for (int i = 0; i < 30; i++) { /* each is superseded */
-        const int begin = st->task_count;
+        old = st->task_count;
         story_update(st, 3);
-        for (int t = begin + 1; t <= st->task_count; t++)
+        for (int t = old + 1; t <= st->task_count; t++)
             story_stopped(st, t, 0);
     }
-    replace_by(st, 2, 1, st->task_count + 1);
+    old = st->task_count;
+    story_update(st, 2);
+    story_run_and_heal(st, old + 1, st->task_count);
+    for (int t = 1; t <= 2; t++) {
+        story_drained(st, t);
+        story_stopped(st, t, 0);
+    }
+    CHECK_EQ(service_current(s)->status, SD_IN_PROGRESS); /* it bakes */
+    story_at(st, 120000);
+    story_clock(st);
+    CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
         count++;
     CHECK(count < 30);
