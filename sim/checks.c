@@ -747,8 +747,9 @@ check_progress(struct world *w, int service)
     if (p == NULL)
         return;
     text_copy(late_id, sizeof(late_id), str_of(s->watch.late_id));
+    still_note(&w->still, w->core, naru_now(w), w->now_ms);
     is_well = progress_is_judged_well(&s->watch, now, healthy_of(w, service, p->id), w->now_ms,
-                                      w->stood_ms, is_stalled, &complaint);
+                                      w->still.stood_ms, is_stalled, &complaint);
     if (strcmp(late_id, s->watch.late_id) != 0)
         world_trace(w, "%s made no progress", now->name);
     world_judge(w, is_well, &complaint);

@@ -136,7 +136,7 @@ crowd_step(struct crowd *w, const struct event *event)
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
-    w->stood_ms += stood_still_ms(w->core, crowd_naru_now(w));
+    still_note(&w->still, w->core, crowd_naru_now(w), w->now_ms);
     core_step(w->core, event, crowd_naru_now(w), &w->effects);
     w->steps++;
     if (dies == 1 || (dies != 0 && w->store_is_away)) { /* not committed: it never happened */

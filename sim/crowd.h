@@ -131,7 +131,7 @@ struct crowd {
     int64_t now_ms, start_ms, operators_end_ms;
     int64_t skew_ms;          /* of naru's clock: crowd_naru_now() */
     int64_t stalled_until_ms; /* naru stands still */
-    int64_t stood_ms;         /* so long, in all */
+    struct still still;
     uint64_t looks;           /* at what is shown */
     struct completed completed;
     int kept_completed_count; /* while commits fail */

@@ -47,7 +47,8 @@ judge_progress(struct crowd *w, int service, const struct service *now)
          t = t->next_of_service)
         healthy += crowd_is_told_healthy(w, t) && strcmp(t->deployment_id, p->id) == 0;
     text_copy(late_id, sizeof(late_id), str_of(s->book.watch.late_id));
-    is_well = progress_is_judged_well(&s->book.watch, now, healthy, w->now_ms, w->stood_ms,
+    still_note(&w->still, w->core, crowd_naru_now(w), w->now_ms);
+    is_well = progress_is_judged_well(&s->book.watch, now, healthy, w->now_ms, w->still.stood_ms,
                                       w->now_ms < w->stalled_until_ms, &complaint);
     w->sum.late += strcmp(late_id, s->book.watch.late_id) != 0;
     crowd_complain(w, service, is_well, &complaint);

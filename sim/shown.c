@@ -201,12 +201,15 @@ is_early_exit(const struct watch *watch, const struct ev_task_state *ev, int64_t
            naru_now_ms - told_running_ms < watch->most_probation_s * 1000LL;
 }
 
-int64_t
-stood_still_ms(const struct core *core, int64_t naru_now_ms)
+void
+still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms)
 {
-    const int64_t due_ms = core_deadline_ms(core);
+    const int64_t due_ms = core_deadline_ms(core), went_by_ms = now_ms - still->stepped_ms;
+    const int64_t late_ms = due_ms == INT64_MAX ? 0 : naru_now_ms - due_ms;
 
-    return due_ms != INT64_MAX && naru_now_ms - due_ms > LATE_MS ? naru_now_ms - due_ms : 0;
+    if (late_ms > LATE_MS)
+        still->stood_ms += late_ms < went_by_ms ? late_ms : went_by_ms;
+    still->stepped_ms = now_ms;
 }
 
 bool

@@ -40,9 +40,13 @@ void watch_told(struct watch *watch, const struct json *tags);
 /* Within a probation, and badly.  `told_running_ms`: 0: not yet. */
 bool is_early_exit(const struct watch *watch, const struct ev_task_state *ev,
                    int64_t told_running_ms, int64_t naru_now_ms);
-/* How much later than asked for naru is woken, if that is worth mentioning: it stood still.
- * To be asked before each step, and added up. */
-int64_t stood_still_ms(const struct core *core, int64_t naru_now_ms);
+/* How much later than asked for naru is woken, if that is worth mentioning: it stood still.  No more of it than
+ * went by since the last step: the rest is a clock that was set.  To be told before each step, and each look at the progress. */
+struct still {
+    int64_t stood_ms; /* in all */
+    int64_t stepped_ms;
+};
+void still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms);
 /* Nobody is called too slow before its time, in which naru does not stand still; that it is called
  * so at all, is seen when all has come to rest.
  * `healthy`: of its PRIMARY, by the book; is_stalled: naru looks at nothing. */

@@ -388,7 +388,7 @@ world_step(struct world *w, const struct event *event)
     if (!w->store_is_away)
         effects_clear(&w->effects);
     first = w->effects.count;
-    w->stood_ms += stood_still_ms(w->core, naru_now(w));
+    still_note(&w->still, w->core, naru_now(w), w->now_ms);
     core_step(w->core, event, naru_now(w), &w->effects);
     w->steps++;
     if (w->traces)

@@ -151,7 +151,7 @@ struct world {
     int64_t now_ms, start_ms;
     int64_t skew_ms;          /* of naru's clock: naru_now() */
     int64_t stalled_until_ms; /* naru stands still */
-    int64_t stood_ms;         /* so long, in all */
+    struct still still;
     bool store_is_away;       /* commits fail: nothing is performed, and a death loses all of it */
     struct book *book;        /* as it was when they began to fail */
     struct cut cut;
