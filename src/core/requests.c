@@ -74,10 +74,8 @@ config_changed(struct core *core, enum row_kind kind, const char *arn)
 void
 load_balancer_put(struct core *core, const struct ev_load_balancer_put *ev)
 {
-    struct load_balancer *lb = ev->load_balancer, **at = &core->load_balancers;
+    struct load_balancer *lb = ev->load_balancer, **at = SLOT_OF(core->load_balancers, lb->arn);
 
-    while (*at != NULL && strcmp((*at)->arn, lb->arn) != 0)
-        at = &(*at)->next;
     lb->next = NULL;
     if (*at != NULL) {
         lb->next = (*at)->next;
@@ -103,7 +101,7 @@ remove_listener(struct core *core, struct listener **at)
 void
 load_balancer_delete(struct core *core, const struct ev_load_balancer_delete *ev)
 {
-    struct load_balancer **at = &core->load_balancers, *lb;
+    struct load_balancer **at = SLOT_OF(core->load_balancers, ev->arn), *lb = *at;
 
     for (struct listener **l = &core->listeners; *l != NULL;) {
         if (strcmp((*l)->load_balancer_arn, ev->arn) == 0)
@@ -111,9 +109,6 @@ load_balancer_delete(struct core *core, const struct ev_load_balancer_delete *ev
         else
             l = &(*l)->next;
     }
-    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
-        at = &(*at)->next;
-    lb = *at;
     if (lb == NULL)
         return; /* deleting an unknown one succeeds (alb.md A1) */
     *at = lb->next;
@@ -125,10 +120,8 @@ load_balancer_delete(struct core *core, const struct ev_load_balancer_delete *ev
 void
 listener_put(struct core *core, const struct ev_listener_put *ev)
 {
-    struct listener *l = ev->listener, **at = &core->listeners;
+    struct listener *l = ev->listener, **at = SLOT_OF(core->listeners, l->arn);
 
-    while (*at != NULL && strcmp((*at)->arn, l->arn) != 0)
-        at = &(*at)->next;
     l->next = NULL;
     if (*at != NULL) {
         l->next = (*at)->next;
@@ -144,10 +137,8 @@ listener_put(struct core *core, const struct ev_listener_put *ev)
 void
 listener_delete(struct core *core, const struct ev_listener_delete *ev)
 {
-    struct listener **at = &core->listeners;
+    struct listener **at = SLOT_OF(core->listeners, ev->arn);
 
-    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
-        at = &(*at)->next;
     assert(*at != NULL);
     remove_listener(core, at);
 }
@@ -155,12 +146,9 @@ listener_delete(struct core *core, const struct ev_listener_delete *ev)
 void
 target_group_put(struct core *core, const struct ev_target_group_put *ev)
 {
-    struct target_group *tg = ev->target_group, **at = &core->target_groups;
-    struct target_group *before;
+    struct target_group *tg = ev->target_group, **at = SLOT_OF(core->target_groups, tg->arn);
+    struct target_group *before = *at;
 
-    while (*at != NULL && strcmp((*at)->arn, tg->arn) != 0)
-        at = &(*at)->next;
-    before = *at;
     tg->next = NULL;
     if (before != NULL) {
         targets_replace_group(core, before, tg);
@@ -175,11 +163,8 @@ target_group_put(struct core *core, const struct ev_target_group_put *ev)
 void
 target_group_delete(struct core *core, const struct ev_target_group_delete *ev)
 {
-    struct target_group **at = &core->target_groups, *tg;
+    struct target_group **at = SLOT_OF(core->target_groups, ev->arn), *tg = *at;
 
-    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
-        at = &(*at)->next;
-    tg = *at;
     assert(tg != NULL);
     targets_forget_group(core, tg);
     *at = tg->next;

@@ -27,6 +27,15 @@ void target_group_delete(struct core *core, const struct ev_target_group_delete 
 /* The balancer gets a new view, and the row is written. */
 void config_changed(struct core *core, enum row_kind kind, const char *arn);
 
+/* Where in a list of rows the one of that ARN hangs, or the list's end: what is put there replaces it. */
+#define SLOT_OF(list, wanted)                                                                      \
+    ({                                                                                             \
+        __auto_type at_ = &(list);                                                                 \
+        while (*at_ != NULL && strcmp((*at_)->arn, (wanted)) != 0)                                 \
+            at_ = &(*at_)->next;                                                                   \
+        at_;                                                                                       \
+    })
+
 /* ---- service_scheduler.c ---- */
 void service_create(struct core *core, const struct ev_service_create *ev);
 void service_update(struct core *core, const struct ev_service_update *ev);

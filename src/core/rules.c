@@ -27,11 +27,9 @@ core_target_group_in_use(const struct core *core, const char *arn)
 void
 rule_put(struct core *core, const struct ev_rule_put *ev)
 {
-    struct rule *r = ev->rule, **at = &core->rules;
+    struct rule *r = ev->rule, **at = SLOT_OF(core->rules, r->arn);
 
     assert(core_listener(core, r->listener_arn) != NULL);
-    while (*at != NULL && strcmp((*at)->arn, r->arn) != 0)
-        at = &(*at)->next;
     r->next = NULL;
     if (*at != NULL) {
         r->next = (*at)->next;
@@ -56,10 +54,8 @@ remove_rule(struct core *core, struct rule **at)
 void
 rule_delete(struct core *core, const struct ev_rule_delete *ev)
 {
-    struct rule **at = &core->rules;
+    struct rule **at = SLOT_OF(core->rules, ev->arn);
 
-    while (*at != NULL && strcmp((*at)->arn, ev->arn) != 0)
-        at = &(*at)->next;
     assert(*at != NULL);
     remove_rule(core, at);
 }
