@@ -201,6 +201,16 @@ is_early_exit(const struct watch *watch, const struct ev_task_state *ev, int64_t
            naru_now_ms - told_running_ms < watch->most_probation_s * 1000LL;
 }
 
+int64_t
+deadline_due_ms(const struct core *core, int64_t skew_ms, int64_t stalled_until_ms)
+{
+    int64_t due_ms = core == NULL ? INT64_MAX : core_deadline_ms(core);
+
+    if (due_ms != INT64_MAX)
+        due_ms -= skew_ms;
+    return due_ms < stalled_until_ms ? stalled_until_ms : due_ms;
+}
+
 void
 still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms)
 {

@@ -46,6 +46,8 @@ struct still {
     int64_t stood_ms; /* in all */
     int64_t stepped_ms;
 };
+/* When the world, by its own clock, has to step the core for its deadline; INT64_MAX: not at all. */
+int64_t deadline_due_ms(const struct core *core, int64_t skew_ms, int64_t stalled_until_ms);
 void still_note(struct still *still, const struct core *core, int64_t naru_now_ms, int64_t now_ms);
 /* Nobody is called too slow before its time, in which naru does not stand still; that it is called
  * so at all, is seen when all has come to rest.

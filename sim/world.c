@@ -518,13 +518,9 @@ static bool
 advance(struct world *w)
 {
     static const struct event clock = {.type = EVENT_CLOCK};
-    int64_t due_ms = w->core == NULL ? INT64_MAX : core_deadline_ms(w->core);
+    const int64_t due_ms = deadline_due_ms(w->core, w->skew_ms, w->stalled_until_ms);
     struct happening h;
 
-    if (due_ms != INT64_MAX)
-        due_ms -= w->skew_ms;
-    if (due_ms < w->stalled_until_ms)
-        due_ms = w->stalled_until_ms;
     if (w->fate.count == 0 && due_ms == INT64_MAX)
         return false;
     if (w->fate.count == 0 || due_ms < w->fate.heap[0].at_ms) {
