@@ -660,13 +660,22 @@ TEST(a_daemon_that_fails_rolls_back_on_every_instance)
     CHECK_TEXT(story_task(st, 7)->task_definition_arn, st->definitions[0]);
 }
 
-TEST(a_daemon_is_the_last_to_leave_a_draining_instance)
+/* t1 and t2 are the daemon's, t3 somebody else's, on h1. */
+static struct story *
+daemon_beside_a_task(void)
 {
-    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+    struct story *st = daemon_on(two_hosts, 0);
 
     story_run_and_heal(st, 1, 2);
     story_run(st, 1, "h1", NULL);
     story_running(st, 3);
+    return st;
+}
+
+TEST(a_daemon_is_the_last_to_leave_a_draining_instance)
+{
+    cleanup_story struct story *st = daemon_beside_a_task();
+
     story_status(st, "h1", INSTANCE_DRAINING);
     CHECK_TRACE(st, "1000 run | start t3@h1\n"
                     "1000 running t3 | -\n"
@@ -685,11 +694,8 @@ TEST(a_daemon_is_the_last_to_leave_a_draining_instance)
 /* Somebody else's task may run for days. */
 TEST(a_daemons_deployment_waits_for_nobody_elses_task)
 {
-    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+    cleanup_story struct story *st = daemon_beside_a_task();
 
-    story_run_and_heal(st, 1, 2);
-    story_run(st, 1, "h1", NULL);
-    story_running(st, 3);
     story_status(st, "h1", INSTANCE_DRAINING);
     strbuf_clear(&st->trace);
     story_update(st, 2);
@@ -705,11 +711,8 @@ TEST(a_daemons_deployment_waits_for_nobody_elses_task)
 
 TEST(a_new_daemon_on_an_instance_that_begins_to_drain_holds_its_deployment_up_neither)
 {
-    cleanup_story struct story *st = daemon_on(two_hosts, 0);
+    cleanup_story struct story *st = daemon_beside_a_task();
 
-    story_run_and_heal(st, 1, 2);
-    story_run(st, 1, "h1", NULL);
-    story_running(st, 3);
     story_update(st, 2);
     for (int i = 1; i <= 2; i++) {
         story_drained(st, i);
