@@ -25,6 +25,9 @@ bool elb_tags_check(const struct json *tags, struct err *err);
 struct json *elb_accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions,
                                 struct err *err) MUST_CHECK;
 
+#define TARGETS_PER_LOAD_BALANCER 1000
+/* Of all groups that its listeners and rules lead to. */
+int elb_targets_of(const struct request *rq, const char *lb_arn);
 /* With these actions instead of those of the listener or rule (NULL: beside all there are), would the load
  * balancer lead to more groups or targets than it may?  Who adds no group is not asked. */
 bool elb_check_groups(const struct request *rq, const char *lb_arn, const struct json *actions,

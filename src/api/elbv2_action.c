@@ -6,7 +6,6 @@
 
 #define GROUPS_PER_ACTION 5
 #define GROUPS_PER_LOAD_BALANCER 100
-#define TARGETS_PER_LOAD_BALANCER 1000
 
 static bool
 check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
@@ -204,6 +203,16 @@ leads_to(const struct request *rq, const char *lb_arn, const char *group_arn, co
             strcmp(core_listener(rq->core, r->listener_arn)->load_balancer_arn, lb_arn) == 0)
             return true;
     return false;
+}
+
+int
+elb_targets_of(const struct request *rq, const char *lb_arn)
+{
+    int targets = 0;
+
+    for (const struct target_group *tg = rq->core->target_groups; tg != NULL; tg = tg->next)
+        targets += leads_to(rq, lb_arn, tg->arn, NULL, NULL) ? tg->target_count : 0;
+    return targets;
 }
 
 bool

@@ -58,6 +58,7 @@ elb_register_targets(struct request *rq, struct json *out, struct err *err)
 {
     const char *arn = json_get_cstr(rq->input, "TargetGroupArn", "");
     const struct target_group *tg = elb_find_target_group(rq, arn, err);
+    const struct load_balancer *lb;
     struct event event = {.type = EVENT_TARGETS_CHANGE};
     struct target *targets;
     int count, total;
@@ -73,6 +74,12 @@ elb_register_targets(struct request *rq, struct json *out, struct err *err)
     if (total > TARGETS_PER_GROUP)
         return err_set(err, ERR_TOO_MANY_TARGETS, "The limit of %d targets a target group would be exceeded",
                        TARGETS_PER_GROUP);
+    lb = total > tg->target_count ? target_group_load_balancer(rq->core, arn) : NULL;
+    if (lb != NULL &&
+        elb_targets_of(rq, lb->arn) + total - tg->target_count > TARGETS_PER_LOAD_BALANCER)
+        return err_set(err, ERR_TOO_MANY_TARGETS,
+                       "The limit of %d targets a load balancer would be exceeded",
+                       TARGETS_PER_LOAD_BALANCER);
     event.targets_change = (struct ev_targets_change){arn, true, targets, count};
     request_step(rq, &event);
     return true;

@@ -396,6 +396,7 @@ TEST(a_load_balancer_has_limits)
     cleanup(world_done) struct world w;
     const char *l = prepare_listener(&w);
     cleanup(strbuf_done) struct strbuf targets = {0};
+    const struct rule *last;
 
     for (int i = 1; i <= 100; i++)
         create(&w, i, PATH "/a" GONE);
@@ -407,6 +408,13 @@ TEST(a_load_balancer_has_limits)
     for (int i = 0; i < 600; i++)
         strbuf_addf(&targets, "&Targets.member.%d.Id=10.0.%d.%d", i + 1, i / 250, i % 250);
     works(&w, "Action=RegisterTargets&TargetGroupArn=%s%s", tg_arn(&w), strbuf_cstr(&targets));
+    works(&w, "Action=CreateRule&ListenerArn=%s&Priority=102" PATH "/a" FORWARD "%s", l, other_arn(&w));
+    for (last = w.core->rules; last->next != NULL;)
+        last = last->next;
+    refused(&w, "TooManyTargets", "a load balancer", "Action=RegisterTargets&TargetGroupArn=%s%s", other_arn(&w),
+            strbuf_cstr(&targets));
+    works(&w, "Action=RegisterTargets&TargetGroupArn=%s%s", tg_arn(&w), strbuf_cstr(&targets)); /* no more */
+    works(&w, "Action=DeleteRule&RuleArn=%s", last->arn);
     works(&w, "Action=RegisterTargets&TargetGroupArn=%s%s", other_arn(&w), strbuf_cstr(&targets));
     refused(&w, "TooManyTargets", "1000", "Action=CreateRule&ListenerArn=%s&Priority=102" PATH "/a" FORWARD "%s", l,
             other_arn(&w));
