@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* haproxy_backend.c - a target group: its balancing, its timeouts, its slots. */
+#include "balancer/haproxy_text.h"
+#include "base/json.h"
+
+/* Whatever the weights: moving them must not change the structure. */
+static bool
+leads_to(const struct config_listener *listener, const struct config_group *group)
+{
+    bool leads = actions_forward_to(listener->actions, group->arn, NULL);
+
+    for (int i = 0; i < listener->rule_count && !leads; i++)
+        leads = actions_forward_to(listener->rules[i].actions, group->arn, NULL);
+    return leads;
+}
+
+/* The idle timeout of the load balancer that leads here: then 504. */
+static int
+server_timeout_s(const struct config_setup *setup, const struct config_group *group)
+{
+    int longest_s = 0;
+
+    for (int i = 0; i < setup->listener_count; i++)
+        if (setup->listeners[i].idle_timeout_s > longest_s &&
+            leads_to(&setup->listeners[i], group))
+            longest_s = setup->listeners[i].idle_timeout_s;
+    return longest_s > 0 ? longest_s : 60;
+}
+
+void
+backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
+          struct strbuf *out)
+{
+    const int timeout_s = server_timeout_s(setup, group);
+    const char *balance = strcmp(group->algorithm, "least_outstanding_requests") == 0 ? "leastconn"
+                          : strcmp(group->algorithm, "weighted_random") == 0          ? "random(1)"
+                                                                             : "roundrobin";
+
+    strbuf_addf(out,
+                "backend group_%s\n"
+                "    balance %s\n"
+                "    timeout server %ds\n"
+                "    timeout tunnel %ds\n",
+                group->id, balance, timeout_s, timeout_s);
+    if (!with_servers)
+        strbuf_addf(out, "    # %d servers\n", group->slots->count);
+    for (int i = 0; with_servers && i < group->slots->count; i++) {
+        const struct slot *slot = &group->slots->at[i];
+        const bool is_used = slot->address[0] != '\0';
+        const bool is_ipv6 = strchr(slot->address, ':') != NULL;
+        strbuf_addf(out, is_ipv6 ? "    server s%d [%s]:%d%s\n" : "    server s%d %s:%d%s\n", i + 1,
+                    is_used ? slot->address : "0.0.0.0", is_used ? slot->port : 1,
+                    slot->wants_ready ? "" : " disabled");
+    }
+    strbuf_add_char(out, '\n');
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* haproxy_text.h - the parts of HAProxy's configuration, shared by the haproxy_*.c of this room only.
+ *   haproxy_config.c    the whole text and its fingerprint
+ *   haproxy_frontend.c  a listener
+ *   haproxy_action.c    what listeners and rules do with a request
+ *   haproxy_backend.c   a target group
+ * Each appends to `out`. Pure. */
+#pragma once
+#include "balancer/haproxy_config.h"
+
+#define GROUPS_PER_ACTION 5 /* alb.md A2 */
+
+/* Of the last action, which decides: "forward", "fixed-response", "redirect"; empty without any. */
+const char *action_type(const struct json *actions);
+/* An answer of HAProxy's own, of the listener or rule `id`; `condition` is " if ..." or empty. */
+void action_add_fixed(const char *id, const struct json *actions, const char *condition,
+                      struct strbuf *out);
+/* As of a fixed response; `condition_and` is the same with a blank for one more, or " if ". */
+void action_add_redirect(const struct json *actions, int port, const char *condition,
+                         const char *condition_and, struct strbuf *out);
+/* The backends of what rules answer themselves, by name: rules that change places change no structure. */
+void action_add_answers(const struct config_setup *setup, struct strbuf *out);
+
+void frontend_add(const struct config_setup *setup, const struct config_listener *listener,
+                  struct strbuf *out);
+/* Without its servers, which are not structure, if `with_servers` is false. */
+void backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
+                 struct strbuf *out);
