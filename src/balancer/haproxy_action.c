@@ -39,6 +39,12 @@ struct share {
     int64_t weight;
 };
 
+bool
+action_has_groups(const struct json *actions)
+{
+    return json_size(json_get(json_get(last_action(actions), "ForwardConfig"), "TargetGroups")) > 1;
+}
+
 /* The groups of a forward action with their weights; not those of weight 0. */
 static int
 forward_shares(const struct config_setup *setup, const struct json *action,
@@ -177,8 +183,8 @@ add_template(struct strbuf *out, struct str text, int port)
         struct str keyword;
         const char *expression;
     } keywords[] = {
-        {STR("#{protocol}"), "%[var(txn.proto)]"},
-        {STR("#{host}"), "%[var(txn.host)]"},
+        {STR("#{protocol}"), "%[ssl_fc,iif(https,http)]"},
+        {STR("#{host}"), "%[req.hdr(host),field(1,:),lower]"},
         {STR("#{path}"), "%[path,bytes(1)]"},
         {STR("#{query}"), "%[query]"},
         {STR("#{port}"), NULL},

@@ -12,6 +12,8 @@
 
 /* Of the last action, which decides: "forward", "fixed-response", "redirect"; empty without any. */
 const char *action_type(const struct json *actions);
+/* Does it forward to more than one group? */
+bool action_has_groups(const struct json *actions);
 /* An answer of HAProxy's own, of the listener or rule `id`; `condition` is " if ..." or empty. */
 void action_add_fixed(const char *id, const struct json *actions, const char *condition,
                       struct strbuf *out);

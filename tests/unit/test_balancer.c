@@ -199,6 +199,24 @@ TEST(the_text_has_every_part)
     CHECK(!contains(&text, " check")); /* health is ours (alb.md B7) */
 }
 
+TEST(who_leads_to_one_group_pays_for_no_choice)
+{
+    cleanup(setup_free) struct setup *s =
+        setup_new("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]");
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    haproxy_config_format(&s->config, &text);
+    CHECK(contains(&text,
+                   "    http-request set-header X-Forwarded-Proto http\n"
+                   "    http-request set-header X-Forwarded-Port 8080\n"));
+    CHECK(contains(&text,
+                   "    http-after-response set-status 502 if { status 503 }"
+                   " !{ var(txn.answered) -m found } { be_name,nbsrv gt 0 }\n"
+                   "    use_backend %[str(listen.default),map_str(maps/listen.actions),field(2,|)]\n"
+                   "    default_backend none\n\n"));
+    CHECK(!contains(&text, "http-request set-var"));
+}
+
 TEST(user_text_cannot_leave_its_quotes)
 {
     cleanup(setup_free) struct setup *s = setup_new(
@@ -208,8 +226,8 @@ TEST(user_text_cannot_leave_its_quotes)
 
     haproxy_config_format(&s->config, &text);
     CHECK(contains(&text,
-                   "redirect location \"%[var(txn.proto)]://a\\\"b%%[env(HOME)]\\x0ac\\$x\\\\:8080/"
-                   "%[path,bytes(1)]?q=%[query]\" code 302 if"));
+                   "redirect location \"%[ssl_fc,iif(https,http)]://a\\\"b%%[env(HOME)]\\x0ac\\$x\\\\:8080/"
+                   "%[path,bytes(1)]?q=%[query]\" code 302\n"));
 }
 
 TEST(a_fixed_response_is_named_by_its_body)
@@ -227,13 +245,13 @@ TEST(a_fixed_response_is_named_by_its_body)
     CHECK(haproxy_config_body("listen", s->actions, path, &body));
     CHECK(str_is(body, "gone\n"));
     CHECK(strncmp(path, "bodies/listen-", 14) == 0);
-    snprintf(line, sizeof(line), "return status 404 content-type \"text/html\" file \"%s\" if",
+    snprintf(line, sizeof(line), "return status 404 content-type \"text/html\" file \"%s\"\n",
              path);
     haproxy_config_format(&s->config, &text);
     CHECK(contains(&text, line));
     CHECK(!haproxy_config_body("listen", bare->actions, path, &body));
     haproxy_config_format(&bare->config, &bare_text);
-    CHECK(contains(&bare_text, "return status 204 if"));
+    CHECK(contains(&bare_text, "return status 204\n"));
 }
 
 /* ---- answers ---- */

@@ -226,7 +226,7 @@ TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
     CHECK_TEXT(strbuf_cstr(&map),
                NO_ANY "(?>(?:/a)\\n) r2|fwd|group_one\n"
                NO_ANY "(?>(?:/b)\\n) r1|fwd|answer_r1_b0d6a7cd79a6f574\n"
-               NO_ANY "(?>(?:/c)\\n) r0|fwd|answer_r0_f768b9130db311fe\n"
+               NO_ANY "(?>(?:/c)\\n) r0|fwd|answer_r0_d56d56990c8a67cf\n"
                NO_ANY "(?>(?:/d)\\n) r3|none\n");
     format(s, &text);
     CHECK(contains(&text,
@@ -237,10 +237,10 @@ TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
                    "    http-request unset-var(txn.key)\n"
                    "    http-request disable-l7-retry"));
     CHECK(contains(&text,
-                   "    http-request set-var(txn.act) var(txn.rule),map_str(maps/listen.actions,none)\n"
-                   "    http-request set-var(txn.rule) var(txn.hit),field(1,|) if { var(txn.hit) -m found }\n"
-                   "    http-request set-var(txn.act) var(txn.hit),field(2,|,0) if { var(txn.hit) -m found }\n"
-                   "    http-request set-var(txn.type) var(txn.act),field(1,|)\n"));
+                   "    use_backend %[var(txn.hit),field(3,|)] if { var(txn.hit) -m found }\n"
+                   "    use_backend %[str(listen.default),map_str(maps/listen.actions),field(2,|)]\n"
+                   "    default_backend none\n"));
+    CHECK(!contains(&text, "split"));
     CHECK(haproxy_config_body("r1", s->rules[1].actions, path, &body) && str_is(body, "gone"));
     snprintf(want, sizeof(want),
              "backend answer_r1_b0d6a7cd79a6f574\n"
@@ -248,10 +248,10 @@ TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
              path);
     CHECK(contains(&text, want));
     CHECK(contains(&text,
-                   "backend answer_r0_f768b9130db311fe\n"
-                   "    http-request redirect location \"https://%[var(txn.host)]:443/new/%[path,bytes(1)]?%[query]\""
+                   "backend answer_r0_d56d56990c8a67cf\n"
+                   "    http-request redirect location \"https://%[req.hdr(host),field(1,:),lower]:443/new/%[path,bytes(1)]?%[query]\""
                    " code 302 if { query -m len gt 0 }\n"
-                   "    http-request redirect location \"https://%[var(txn.host)]:443/new/%[path,bytes(1)]\" code 302\n\n"));
+                   "    http-request redirect location \"https://%[req.hdr(host),field(1,:),lower]:443/new/%[path,bytes(1)]\" code 302\n\n"));
 }
 
 static void
