@@ -46,7 +46,7 @@ coverage:
 	@/usr/bin/python3 tools/coverage
 
 bench: build
-	@tools/packages test
+	@tools/packages bench
 	@/usr/bin/python3 bench/bench.py --naru $(NARU)
 
 install: build
