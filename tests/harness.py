@@ -316,6 +316,8 @@ class WebService:
 class Load:
     """bench/loadgen in the background against the service's listener."""
 
+    RATE = 3000  # requests a second that loadgen keeps to
+
     def __init__(self, naru, path="/", seconds=600, connections=8, extra=()):
         self.command = [str(BINARY.parent / "loadgen"), "--url", f"http://127.0.0.1:{naru.listener_port}{path}",
                         "--seconds", str(seconds), "--connections", str(connections), *extra]

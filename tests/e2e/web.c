@@ -5,10 +5,13 @@
  * GET /slow?ms=N   as /, after N milliseconds
  * WEB_EXIT=N       exits with N at once;  WEB_EXIT_AFTER_MS=N  some time after it listens
  * GET /port        the port that was asked
+ * GET /stream?ms=N a chunk every 20 milliseconds, for so long
+ * Upgrade: websocket  switches, and gives back whatever comes
  * WEB_START_MS=N   listens only after N milliseconds
  * WEB_PORTS=N      listens on so many ports, from PORT (8080) on
  * SIGTERM ends it at once, in the middle of whatever it does: a target that is told to stop while it
  * still serves shows as a failed request, and that is what the tests look for. */
+#define _GNU_SOURCE /* strcasestr */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -41,6 +44,40 @@ port_of(int fd)
     return ntohs(own.sin_port);
 }
 
+static int
+say(int fd, const char *text)
+{
+    return write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+static void
+stream(int fd, int ms)
+{
+    if (say(fd, "HTTP/1.1 200 X\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n") < 0)
+        return;
+    for (int done = 0; done < ms; done += 20) {
+        if (say(fd, "10\r\na chunk of text.\r\n") < 0)
+            return;
+        usleep(20000);
+    }
+    say(fd, "0\r\n\r\n");
+}
+
+/* What travels after it are frames; whoever only gives them back need not know them. */
+static void
+echo(int fd)
+{
+    char buffer[4096];
+    ssize_t got;
+
+    if (say(fd, "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n") < 0)
+        return;
+    while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+        if (write(fd, buffer, (size_t)got) != got)
+            return;
+}
+
 static void
 answer(int fd, const char *path)
 {
@@ -56,8 +93,7 @@ answer(int fd, const char *path)
         snprintf(body, sizeof(body), "%s %s\n", version != NULL ? version : "none", hostname);
     snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Type: text/plain\r\nX-Version: %s\r\nContent-Length: %zu\r\n\r\n%s",
              status, version != NULL ? version : "none", strlen(body), body);
-    if (write(fd, head, strlen(head)) < 0)
-        return;
+    (void)say(fd, head);
 }
 
 static void *
@@ -80,7 +116,14 @@ serve(void *arg)
             continue;
         if (end == NULL || sscanf(buffer, "%*s %1023s", path) != 1)
             break;
-        answer(fd, path);
+        if (strcasestr(buffer, "\nupgrade: websocket") != NULL) {
+            echo(fd);
+            break;
+        }
+        if (strncmp(path, "/stream?ms=", 11) == 0)
+            stream(fd, atoi(path + 11));
+        else
+            answer(fd, path);
         have = 0;
         if (strstr(buffer, "Connection: close") != NULL || strstr(buffer, "connection: close") != NULL)
             break;
