@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* x509.h - certificates with their private keys: PEM in, facts and clean PEM out.
+ * x509_read() is what an import has to pass: one certificate, its key, and the chain behind it in
+ * order.  What comes out is written anew, so that nothing but certificates and one unencrypted key is in
+ * it, whatever text stood around them.  x509_is_servable() is the last word before a server gets one.
+ * Errors: ERR_VALIDATION with the sentences of AWS Certificate Manager.  No text of a key is ever in one.
+ * With crypto.c the only user of OpenSSL. */
+#pragma once
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#define X509_CHAIN_MAX 32 /* certificates of a chain */
+
+struct x509_import {
+    struct str certificate, private_key, chain; /* PEM; the chain may be empty */
+};
+
+struct x509_pem { /* the same, clean */
+    struct strbuf certificate, private_key, chain;
+};
+void x509_pem_done(struct x509_pem *pem);
+
+/* Gives the facts, an object: DomainName, SubjectAlternativeNames, Serial, Subject, Issuer, NotBefore and
+ * NotAfter (milliseconds), KeyAlgorithm, SignatureAlgorithm, KeyUsages, ExtendedKeyUsages, Fingerprint
+ * (SHA-1 in hex, as HAProxy shows it).  The rest is named as DescribeCertificate has it.  NULL and err: it
+ * is refused, and `pem_out` is empty. */
+struct json *x509_read(const struct x509_import *in, int64_t now_ms, struct x509_pem *pem_out,
+                       struct err *err) MUST_CHECK;
+
+/* Would a TLS server of this machine's OpenSSL take a file of certificate, chain and key?  Why not in err.
+ * Gives the SHA-1 fingerprint of its certificate: 40 hex digits, upper case. */
+bool x509_is_servable(struct str bundle, char fingerprint_out[static 41], struct err *err) MUST_CHECK;

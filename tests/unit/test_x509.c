@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* What an import of a certificate has to pass, and what is read from it. */
+#include "base/clock.h"
+#include "base/x509.h"
+#include "cert_maker.h"
+#include "check.h"
+
+static struct json *
+read_pem(const char *certificate, const char *key, const char *chain, struct x509_pem *pem, struct err *err)
+{
+    const struct x509_import in = {str_of(certificate), str_of(key), str_of(chain)};
+
+    return x509_read(&in, clock_wall_ms(), pem, err);
+}
+
+static void
+refused_at(int line, const char *certificate, const char *key, const char *chain, const char *message)
+{
+    cleanup(x509_pem_done) struct x509_pem pem = {0};
+    struct err err = {0};
+
+    if (read_pem(certificate, key, chain, &pem, &err) != NULL)
+        check_fail(__FILE__, line, "it is taken");
+    CHECK_EQ(err.code, ERR_VALIDATION);
+    CHECK_EQ(pem.certificate.len + pem.private_key.len + pem.chain.len, 0);
+    if (strstr(err.message, message) == NULL)
+        check_fail(__FILE__, line, "'%s' lacks '%s'", err.message, message);
+}
+#define refused(...) refused_at(__LINE__, __VA_ARGS__)
+
+static struct made
+make_ca(const char *name, const struct made *issuer)
+{
+    return cert_make(&(struct cert_wish){.common_name = name, .organisation = "Tests, Inc.", .issuer = issuer,
+                                         .is_ca = true, .usages = "keyCertSign"});
+}
+
+TEST(facts_are_read_from_the_certificate)
+{
+    cleanup_cert struct made ca = make_ca("root", NULL);
+    cleanup_cert struct made leaf = cert_make(&(struct cert_wish){
+        .common_name = "www.example.com", .names = "DNS:www.example.com,DNS:*.example.com,IP:10.0.0.1",
+        .usages = "digitalSignature,keyEncipherment", .purposes = "serverAuth,1.2.3.4", .issuer = &ca});
+    cleanup(x509_pem_done) struct x509_pem pem = {0};
+    struct err err = {0};
+    cleanup_json struct json *facts = read_pem(leaf.certificate, leaf.private_key, ca.certificate, &pem, &err);
+    cleanup_free char *text = NULL;
+
+    CHECK(facts != NULL);
+    CHECK_TEXT(json_get_cstr(facts, "DomainName", ""), "www.example.com");
+    CHECK_TEXT(json_get_cstr(facts, "Subject", ""), "CN=www.example.com");
+    CHECK_TEXT(json_get_cstr(facts, "Issuer", ""), "Tests, Inc.");
+    CHECK_TEXT(json_get_cstr(facts, "KeyAlgorithm", ""), "EC_prime256v1");
+    CHECK_TEXT(json_get_cstr(facts, "SignatureAlgorithm", ""), "SHA256WITHECDSA");
+    CHECK_TEXT(json_get_cstr(facts, "Serial", ""), "01:00:02");
+    CHECK_EQ(json_get_i64(facts, "NotAfter", 0) - json_get_i64(facts, "NotBefore", 0), (86400 + 3600) * 1000LL);
+    text = json_format(json_get(facts, "SubjectAlternativeNames"));
+    CHECK_TEXT(text, "[\"www.example.com\",\"*.example.com\"]");
+    free(text);
+    text = json_format(json_get(facts, "KeyUsages"));
+    CHECK_TEXT(text, "[{\"Name\":\"DIGITAL_SIGNATURE\"},{\"Name\":\"KEY_ENCIPHERMENT\"}]");
+    free(text);
+    text = json_format(json_get(facts, "ExtendedKeyUsages"));
+    CHECK_TEXT(text, "[{\"Name\":\"TLS_WEB_SERVER_AUTHENTICATION\",\"OID\":\"1.3.6.1.5.5.7.3.1\"},"
+                     "{\"Name\":\"CUSTOM\",\"OID\":\"1.2.3.4\"}]");
+    CHECK_TEXT(strbuf_cstr(&pem.certificate), leaf.certificate);
+    CHECK_TEXT(strbuf_cstr(&pem.private_key), leaf.private_key);
+    CHECK_TEXT(strbuf_cstr(&pem.chain), ca.certificate);
+}
+
+TEST(a_certificate_that_says_little_is_taken_too)
+{
+    cleanup_cert struct made leaf = cert_make(&(struct cert_wish){.organisation = "nobody", .rsa_bits = 2048});
+    cleanup(x509_pem_done) struct x509_pem pem = {0};
+    struct err err = {0};
+    cleanup_json struct json *facts = read_pem(leaf.certificate, leaf.private_key, "", &pem, &err);
+
+    CHECK(facts != NULL && json_get(facts, "DomainName") == NULL);
+    CHECK_EQ(json_size(json_get(facts, "SubjectAlternativeNames")), 0);
+    CHECK_TEXT(json_get_cstr(facts, "KeyAlgorithm", ""), "RSA_2048");
+    CHECK_TEXT(json_get_cstr(facts, "SignatureAlgorithm", ""), "SHA256WITHRSA");
+    CHECK_TEXT(json_get_cstr(json_at(json_get(facts, "KeyUsages"), 0), "Name", ""), "ANY");
+    CHECK_TEXT(json_get_cstr(json_at(json_get(facts, "ExtendedKeyUsages"), 0), "Name", ""), "NONE");
+    CHECK_EQ(pem.chain.len, 0);
+}
+
+TEST(what_is_no_certificate_or_no_key_is_refused)
+{
+    cleanup_cert struct made m = cert_make(&(struct cert_wish){.common_name = "a.example"});
+    cleanup_free char *two = text_format("%s%s", m.certificate, m.certificate);
+    cleanup_free char *cut = str_dup(str_slice(str_of(m.certificate), 0, 200));
+    char sealed[4096] = "";
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    refused("", m.private_key, "", "The certificate is not PEM-encoded or is not valid.");
+    refused("no pem", m.private_key, "", "The certificate is not PEM-encoded or is not valid.");
+    refused(cut, m.private_key, "", "The certificate is not PEM-encoded or is not valid.");
+    refused(m.private_key, m.private_key, "", "The certificate is not PEM-encoded or is not valid.");
+    refused(two, m.private_key, "", "contains more than one certificate");
+    refused(m.certificate, "", "", "The private key is not PEM-encoded or is not valid.");
+    refused(m.certificate, m.certificate, "", "The private key is not PEM-encoded or is not valid.");
+    refused(m.certificate, m.private_key, "no pem", "The certificate chain is not PEM-encoded or is not valid.");
+    /* With a passphrase: nobody is asked for it. */
+    PEM_write_bio_PKCS8PrivateKey(bio, m.key, EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
+    BIO_read(bio, sealed, sizeof(sealed) - 1);
+    BIO_free(bio);
+    CHECK(strstr(sealed, "ENCRYPTED") != NULL);
+    refused(m.certificate, sealed, "", "The private key is not PEM-encoded or is not valid.");
+}
+
+TEST(the_key_must_be_the_certificates_and_of_a_known_kind)
+{
+    cleanup_cert struct made a = cert_make(&(struct cert_wish){.common_name = "a.example"});
+    cleanup_cert struct made b = cert_make(&(struct cert_wish){.common_name = "b.example"});
+    cleanup_cert struct made odd = cert_make(&(struct cert_wish){.common_name = "a.example", .rsa_bits = 1536});
+    cleanup_cert struct made k = cert_make(&(struct cert_wish){.common_name = "a.example", .curve = "secp256k1"});
+
+    refused(a.certificate, b.private_key, "", "The private key does not match the certificate.");
+    refused(odd.certificate, odd.private_key, "", "The private key length is not supported for key algorithm.");
+    refused(k.certificate, k.private_key, "", "The private key length is not supported for key algorithm.");
+}
+
+TEST(a_certificate_is_valid_when_it_is_imported)
+{
+    cleanup_cert struct made late = cert_make(&(struct cert_wish){.common_name = "a.example", .from_s = 60});
+    cleanup_cert struct made old =
+        cert_make(&(struct cert_wish){.common_name = "a.example", .from_s = -7200, .to_s = -60});
+
+    refused(late.certificate, late.private_key, "", "The certificate is not in effect yet");
+    refused(old.certificate, old.private_key, "", "The certificate has expired");
+}
+
+TEST(a_chain_is_complete_and_in_order)
+{
+    cleanup_cert struct made root = make_ca("root", NULL), middle = make_ca("middle", &root);
+    cleanup_cert struct made other = make_ca("middle", NULL); /* the same name, another key */
+    cleanup_cert struct made leaf = cert_make(&(struct cert_wish){.common_name = "a.example", .issuer = &middle});
+    cleanup_free char *good = text_format("%s\nsome text\n%s", middle.certificate, root.certificate);
+    cleanup_free char *turned = text_format("%s%s", root.certificate, middle.certificate);
+    cleanup(x509_pem_done) struct x509_pem pem = {0};
+    cleanup_free char *clean = text_format("%s%s", middle.certificate, root.certificate);
+    cleanup(strbuf_done) struct strbuf many = {0};
+    struct err err = {0};
+    cleanup_json struct json *facts = read_pem(leaf.certificate, leaf.private_key, good, &pem, &err);
+
+    CHECK(facts != NULL);
+    CHECK_TEXT(strbuf_cstr(&pem.chain), clean); /* what stood between is gone */
+    refused(leaf.certificate, leaf.private_key, "", "is not a valid self signed");
+    refused(leaf.certificate, leaf.private_key, turned, "Could not validate the certificate with the certificate chain.");
+    refused(leaf.certificate, leaf.private_key, other.certificate, "Could not validate the certificate");
+    for (int i = 0; i <= X509_CHAIN_MAX; i++)
+        strbuf_add_cstr(&many, root.certificate);
+    refused(leaf.certificate, leaf.private_key, strbuf_cstr(&many), "The certificate chain is not PEM-encoded");
+}
+
+TEST(the_last_word_is_that_of_a_tls_server)
+{
+    cleanup_cert struct made a = cert_make(&(struct cert_wish){.common_name = "a.example"});
+    cleanup_cert struct made b = cert_make(&(struct cert_wish){.common_name = "a.example"});
+    cleanup_cert struct made weak = cert_make(&(struct cert_wish){.common_name = "a.example", .rsa_bits = 1024});
+    cleanup_free char *good = text_format("%s%s", a.certificate, a.private_key);
+    cleanup_free char *mixed = text_format("%s%s", a.certificate, b.private_key);
+    cleanup_free char *small = text_format("%s%s", weak.certificate, weak.private_key);
+    char fingerprint[41] = "";
+    struct err err = {0};
+
+    CHECK(x509_is_servable(str_of(good), fingerprint, &err));
+    CHECK_EQ(strlen(fingerprint), 40);
+    CHECK(!x509_is_servable(str_of(mixed), fingerprint, &err) && strstr(err.message, "mismatch") != NULL);
+    CHECK(!x509_is_servable(str_of(small), fingerprint, &err) && strstr(err.message, "key too small") != NULL);
+    CHECK(!x509_is_servable(str_of(a.certificate), fingerprint, &err));
+    CHECK(!x509_is_servable(STR(""), fingerprint, &err));
+}
