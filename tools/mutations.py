@@ -519,4 +519,12 @@ MUTATIONS = [
     ("priorities are not stored", "rules.c",
      "        r->priority = ev->list[i].priority;\n        config_changed(core, ROW_RULE, r->arn);\n",
      "        r->priority = ev->list[i].priority;\n", "promise 7"),
+    # ---- certificates ----
+    ("a certificate that is imported again stays what it was", "certificates.c",
+     "    if (core_certificate_in_use(core, c->arn))\n        config_changed(core, ROW_CERTIFICATE, c->arn);\n    else\n"
+     "        core_touch", "    core_touch", "alb.md B4"),
+    ("a certificate that is imported again is a new one", "certificates.c",
+     "        c->created_at_ms = (*at)->created_at_ms;\n", "", "DescribeCertificate: CreatedAt"),
+    ("a deleted certificate comes back", "certificates.c",
+     "    core_touch(core, ROW_CERTIFICATE, c->arn);\n    certificate_free(c);", "    certificate_free(c);", "promise 7"),
 ]

@@ -2,6 +2,7 @@
 /* check.c - what must always be true (DESIGN promises 1 to 4 and 7, ecs.md 16), asserted in
  * production too: a supervised restart is a path we test, corrupt state is not. */
 #include <assert.h>
+#include "core/certificates.h"
 #include "core/deployment.h"
 #include "core/gpus.h"
 #include "core/index.h"
@@ -147,6 +148,8 @@ core_check_touched(const struct core *core, const struct effects *out, int first
                 check_deployments(s);
         } else if (p->kind == ROW_RULE && core_rule(core, p->key) != NULL) {
             rule_check(core, core_rule(core, p->key));
+        } else if (p->kind == ROW_LISTENER && core_listener(core, p->key) != NULL) {
+            listener_check_certificates(core, core_listener(core, p->key));
         }
     }
 }
@@ -197,6 +200,8 @@ core_check(const struct core *core)
     }
     for (const struct rule *r = core->rules; r != NULL; r = r->next)
         rule_check(core, r);
+    for (const struct listener *l = core->listeners; l != NULL; l = l->next)
+        listener_check_certificates(core, l);
     check_machines(core);
     assert(count == listed && count == core->index->tasks.count);
 }

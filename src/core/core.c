@@ -6,6 +6,7 @@
 #include "core/account.h"
 #include "core/alarms.h"
 #include "core/capacity.h"
+#include "core/certificates.h"
 #include "core/definitions.h"
 #include "core/deployment.h"
 #include "core/hooks.h"
@@ -71,6 +72,7 @@ index_free(struct core_index *x)
     strmap_done(&x->load_balancers);
     strmap_done(&x->listeners);
     strmap_done(&x->rules);
+    strmap_done(&x->certificates);
     strmap_done(&x->hosts_by_name);
     FREE_LIST(x->hosts, host_free);
     free(x->heap);
@@ -99,6 +101,7 @@ core_free(struct core *core)
     FREE_LIST(core->load_balancers, load_balancer_free);
     FREE_LIST(core->listeners, listener_free);
     FREE_LIST(core->rules, rule_free);
+    FREE_LIST(core->certificates, certificate_free);
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
     json_unref(core->alarms);
@@ -155,6 +158,8 @@ handle(struct core *core, const struct event *ev)
         CASE(RULE_PUT, rule_put, rule_put)
         CASE(RULE_DELETE, rule_delete, rule_delete)
         CASE(RULE_PRIORITIES, rule_priorities, rule_priorities)
+        CASE(CERTIFICATE_PUT, certificate_put, certificate_put)
+        CASE(CERTIFICATE_DELETE, certificate_delete, certificate_delete)
         CASE(TARGET_GROUP_PUT, target_group_put, target_group_put)
         CASE(TARGET_GROUP_DELETE, target_group_delete, target_group_delete)
         CASE(TARGETS_CHANGE, targets_change, targets_change)
@@ -307,6 +312,9 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_RULE:
         object = core_rule(core, key);
         return object == NULL ? NULL : rule_encode(object);
+    case ROW_CERTIFICATE:
+        object = core_certificate(core, key);
+        return object == NULL ? NULL : certificate_encode(object);
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
@@ -347,6 +355,7 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     EACH(load_balancers, ROW_LOAD_BALANCER)
     EACH(listeners, ROW_LISTENER)
     EACH(rules, ROW_RULE)
+    EACH(certificates, ROW_CERTIFICATE)
     EACH(target_groups, ROW_TARGET_GROUP)
 #undef EACH
     for (const struct service *s = core->services; s != NULL; s = s->next)
@@ -458,6 +467,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(listener, listener_decode, listeners, listeners)
     case ROW_RULE:
         LOAD(rule, rule_decode, rules, rules)
+    case ROW_CERTIFICATE:
+        LOAD(certificate, certificate_decode, certificates, certificates)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
     case ROW_CAPACITY_PROVIDER:

@@ -38,6 +38,7 @@ struct core {
     struct load_balancer *load_balancers;
     struct listener *listeners;
     struct rule *rules;         /* of all listeners, in no order */
+    struct certificate *certificates;
     struct target_group *target_groups;
     struct json *families;      /* {"region/family": highest revision ever}; in META */
     struct json *alarms;        /* {"region/name": true} of those in ALARM; in META */
@@ -93,6 +94,8 @@ struct container_instance *core_instance(const struct core *core, const char *ar
 struct load_balancer *core_load_balancer(const struct core *core, const char *arn);
 struct listener *core_listener(const struct core *core, const char *arn);
 struct rule *core_rule(const struct core *core, const char *arn);
+struct certificate *core_certificate(const struct core *core, const char *arn);
+bool core_certificate_in_use(const struct core *core, const char *arn); /* a listener serves it */
 struct target_group *core_target_group(const struct core *core, const char *arn);
 /* Does some listener's or rule's action lead to the group? */
 bool core_target_group_in_use(const struct core *core, const char *arn);

@@ -7,6 +7,7 @@
 #include "model/account.h"
 #include "model/balancing.h"
 #include "model/capacity_provider.h"
+#include "model/certificate.h"
 #include "model/cluster.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -164,6 +165,12 @@ struct ev_rule_priorities { /* SetRulePriorities: all at once, so that two may c
     const struct rule_priority *list;
     int count;
 };
+struct ev_certificate_put {
+    struct certificate *certificate; /* taken over; the core says when it was made and imported */
+};
+struct ev_certificate_delete {
+    const char *arn; /* no listener serves it */
+};
 struct ev_target_group_put {
     struct target_group *target_group; /* taken over; targets of an existing one are kept */
 };
@@ -265,6 +272,7 @@ struct ev_alarm_state {
     X(LOAD_BALANCER_PUT, load_balancer_put) X(LOAD_BALANCER_DELETE, load_balancer_delete)          \
     X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
     X(RULE_PUT, rule_put) X(RULE_DELETE, rule_delete) X(RULE_PRIORITIES, rule_priorities)          \
+    X(CERTIFICATE_PUT, certificate_put) X(CERTIFICATE_DELETE, certificate_delete)                  \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
     X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \

@@ -186,6 +186,7 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct load_balancer *lb = core_load_balancer(core, ev->arn);
     struct listener *l = core_listener(core, ev->arn);
     struct rule *r = core_rule(core, ev->arn);
+    struct certificate *certificate = core_certificate(core, ev->arn);
     struct container_instance *i = core_instance(core, ev->arn);
     struct service *owner = NULL;
     struct deployment *set = core_task_set(core, ev->arn, &owner);
@@ -217,4 +218,6 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&l->tags, ev->tags), core_touch(core, ROW_LISTENER, l->arn);
     if (r != NULL)
         replace_doc(&r->tags, ev->tags), core_touch(core, ROW_RULE, r->arn);
+    if (certificate != NULL)
+        replace_doc(&certificate->tags, ev->tags), core_touch(core, ROW_CERTIFICATE, certificate->arn);
 }

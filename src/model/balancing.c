@@ -17,6 +17,8 @@ static const struct row_field listener_fields[] = {
     TEXT_FIELD(struct listener, load_balancer_arn),
     INT_FIELD(struct listener, port),
     TEXT_FIELD(struct listener, protocol),
+    TEXT_FIELD(struct listener, ssl_policy),
+    JSON_FIELD(struct listener, certificates),
     JSON_FIELD(struct listener, actions),
     I64_FIELD(struct listener, generation),
     JSON_FIELD(struct listener, tags),
@@ -250,6 +252,15 @@ bool
 listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out)
 {
     return actions_forward_to(l->actions, target_group_arn, weight_out);
+}
+
+bool
+listener_has_certificate(const struct listener *l, const char *certificate_arn)
+{
+    for (size_t i = 0; i < json_size(l->certificates); i++)
+        if (strcmp(json_cstr(json_at(l->certificates, i), ""), certificate_arn) == 0)
+            return true;
+    return false;
 }
 
 bool

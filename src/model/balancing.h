@@ -20,7 +20,9 @@ struct listener {
     char arn[ARN_SIZE];
     char load_balancer_arn[ARN_SIZE];
     int port;
-    char protocol[8]; /* "HTTP" */
+    char protocol[8]; /* "HTTP", "HTTPS" */
+    char ssl_policy[64];       /* of HTTPS */
+    struct json *certificates; /* of HTTPS: ARNs, the default one first; else NULL */
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
     int64_t generation;   /* rises when a deployment moves its weights */
     int64_t in_force;     /* not stored: the generation that the balancer last said it acts by */
@@ -105,4 +107,6 @@ struct target_group *target_group_decode(const struct json *row, struct err *err
 bool listener_forwards_to(const struct listener *l, const char *target_group_arn, int *weight_out);
 /* The same of any actions. */
 bool actions_forward_to(const struct json *actions, const char *target_group_arn, int *weight_out);
+/* Does it serve the certificate? */
+bool listener_has_certificate(const struct listener *l, const char *certificate_arn);
 bool rule_forwards_to(const struct rule *r, const char *target_group_arn);

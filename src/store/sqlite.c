@@ -2,8 +2,11 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include "store/row_parser.h"
 
 /* One entry a schema version; entry i takes the file from version i to i + 1.  Never edit an entry
@@ -17,6 +20,8 @@ static const char *const migrations[] = {
     /* Likewise: rows of services name several parts in one text, and one by one before. */
     "",
     /* Nothing to move: rows of rules are new, and a naru that knows none would not serve them. */
+    "",
+    /* Likewise: rows of certificates are new, and listeners name them. */
     "",
 };
 
@@ -109,11 +114,27 @@ prepare(const struct store *s, const char *sql, sqlite3_stmt **out, struct err *
     return true;
 }
 
+/* Private keys are in it: nobody but us reads it.  SQLite gives its other files the same mode; one of the
+ * journal's may be left from before. */
+static bool
+keep_private(const char *path, struct err *err)
+{
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cleanup_free char *wal = text_format("%s-wal", path);
+
+    if (fd < 0 || fchmod(fd, 0600) != 0)
+        return err_errno(err, "cannot open the database '%s'", path);
+    return chmod(wal, 0600) == 0 || errno == ENOENT || err_errno(err, "cannot change the mode of '%s'", wal);
+}
+
 struct store *
 store_open(const char *path, struct err *err)
 {
-    struct store *s = mem_new(sizeof(*s));
+    struct store *s;
 
+    if (!keep_private(path, err))
+        return NULL;
+    s = mem_new(sizeof(*s));
     if (sqlite3_open_v2(path, &s->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         fail(s, err, "open the database");

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "model/arn.h"
 #include "model/balancing.h"
+#include "model/certificate.h"
 #include "model/cluster.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -106,6 +107,7 @@ TEST(balancing_round_trips)
     struct load_balancer *lb = mem_new(sizeof(*lb));
     struct listener *l = mem_new(sizeof(*l));
     struct rule *r = mem_new(sizeof(*r));
+    struct certificate *c = mem_new(sizeof(*c));
     struct target_group *tg = mem_new(sizeof(*tg));
     struct target_group *again;
     struct err err;
@@ -121,6 +123,8 @@ TEST(balancing_round_trips)
 
     SET(l->arn, "arn:l");
     l->port = 8080;
+    SET(l->ssl_policy, "policy");
+    l->certificates = parse("[\"arn:c\"]");
     l->actions = parse("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:tg\"},{\"Type\":\"forward\","
                        "\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":\"arn:b\","
                        "\"Weight\":7}]}}]");
@@ -129,6 +133,17 @@ TEST(balancing_round_trips)
     CHECK(listener_forwards_to(l, "arn:b", &weight) && weight == 7);
     CHECK(!listener_forwards_to(l, "arn:c", &weight));
     listener_free(l);
+
+    SET(c->arn, "arn:c");
+    c->created_at_ms = 1767000000123;
+    c->imported_at_ms = 1767000000124;
+    c->facts = parse("{\"DomainName\":\"a.example\"}");
+    c->body = json_text("one");
+    c->chain = json_text("two\nthree");
+    c->private_key = json_text("key");
+    c->tags = parse("[{\"Key\":\"a\"}]");
+    CHECK_ROUND_TRIP(certificate, c);
+    certificate_free(c);
 
     SET(r->arn, "arn:r");
     SET(r->listener_arn, "arn:l");

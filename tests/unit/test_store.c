@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/store.h"
 
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -337,5 +338,23 @@ TEST(a_second_owner_is_refused)
     }
     waitpid(child, &status, 0);
     CHECK_EQ(WEXITSTATUS(status), 0);
+    store_close(s);
+}
+
+TEST(nobody_else_reads_the_files)
+{
+    const char *path = fresh_path();
+    cleanup_free char *wal = text_format("%s-wal", path);
+    struct err err = {0};
+    struct stat st;
+    struct store *s = store_open(path, &err);
+
+    put(s, "service", "a", 1);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    CHECK(stat(wal, &st) == 0 && (st.st_mode & 0777) == 0600);
+    store_close(s);
+    CHECK(chmod(path, 0644) == 0); /* as it was before there were private keys in it */
+    s = store_open(path, &err);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
     store_close(s);
 }
