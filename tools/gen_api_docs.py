@@ -11,7 +11,8 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent
 ROW = re.compile(r'\{\s*"(\w+)",\s*(ACCESS_\w+),\s*(\w+)\s*\}')
 TABLE = re.compile(r"const struct operation (\w+)_operations\[\] = \{(.*?)\n\};", re.S)
-NAMES = {"ecs": "Amazon ECS", "ecr": "Amazon ECR", "elbv2": "Elastic Load Balancing v2", "sts": "AWS STS"}
+NAMES = {"ecs": "Amazon ECS", "ecr": "Amazon ECR", "elbv2": "Elastic Load Balancing v2", "sts": "AWS STS",
+         "acm": "AWS Certificate Manager"}
 
 
 def handlers():

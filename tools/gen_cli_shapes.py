@@ -16,6 +16,7 @@ KINDS = {"structure": "STRUCTURE", "list": "LIST", "map": "MAP", "string": "STRI
 # What the AWS CLI pages through by itself: result member, token in, token out, limit.
 JSON_PAGES = ("nextToken", "nextToken", "maxResults")
 QUERY_PAGES = ("Marker", "NextMarker", "PageSize")
+ACM_PAGES = ("NextToken", "NextToken", "MaxItems")
 PAGES = {
     "ecs": {"ListClusters": "clusterArns", "ListContainerInstances": "containerInstanceArns",
             "ListTaskDefinitions": "taskDefinitionArns", "ListTaskDefinitionFamilies": "families",
@@ -24,6 +25,7 @@ PAGES = {
     "ecr": {"ListImages": "imageIds", "DescribeImages": "imageDetails", "DescribeRepositories": "repositories"},
     "elbv2": {"DescribeLoadBalancers": "LoadBalancers", "DescribeTargetGroups": "TargetGroups",
               "DescribeListeners": "Listeners", "DescribeRules": "Rules"},
+    "acm": {"ListCertificates": "CertificateSummaryList"},
 }
 
 # Members of our own: naru's, not Amazon's.
@@ -85,7 +87,7 @@ def emit(out, model):
             row.append(f".input = &{service}_cli_shapes[{index[operation['input']]}]")
         result = PAGES.get(service, {}).get(name)
         if result:
-            token_in, token_out, limit = QUERY_PAGES if query else JSON_PAGES
+            token_in, token_out, limit = QUERY_PAGES if query else ACM_PAGES if service == "acm" else JSON_PAGES
             row.append(f".token_in = {text(token_in)}, .token_out = {text(token_out)}, "
                        f".limit = {text(limit)}, .result = {text(result)}")
         out.append("    {" + ", ".join(row) + "},")

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/operations.h"
+#include "base/crypto.h"
 
 #include "shapes.inc"
 
@@ -232,6 +233,31 @@ accept_text(struct check *c, const struct place *at, const struct shape *shape, 
     return json_ref(value);
 }
 
+/* Bounds are of the bytes.  What is in one may be a private key, so no message shows it. */
+static struct json *
+accept_blob(struct check *c, const struct place *at, const struct shape *shape, const struct json *value)
+{
+    cleanup(strbuf_done) struct strbuf path = {0}, bytes = {0};
+    struct str text = str_of(json_cstr(value, ""));
+    const bool is_text = json_type(value) == JSON_TEXT;
+
+    place_format(&path, at);
+    if (!is_text || !base64_decode(&bytes, text)) {
+        if (is_text)
+            err_set(c->err, ERR_SERIALIZATION, "The member '%s' must be base64", strbuf_cstr(&path));
+        return is_text ? NULL : fail_type(c, at, value, "Blob");
+    }
+    const int64_t size = (int64_t)bytes.len;
+    if ((shape->has_min && size < shape->min) || (shape->has_max && size > shape->max)) {
+        err_set(c->err, c->invalid,
+                "1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length "
+                "%s than or equal to %lld", strbuf_cstr(&path), size < shape->min ? "greater" : "less",
+                (long long)(size < shape->min ? shape->min : shape->max));
+        return NULL;
+    }
+    return json_ref(value);
+}
+
 static struct json *
 accept_list(struct check *c, const struct place *at, const struct shape *shape, const struct json *value)
 {
@@ -323,8 +349,9 @@ accept_value(struct check *c, const struct place *at, const struct shape *shape,
     case SHAPE_MAP:
         return accept_map(c, at, shape, value);
     case SHAPE_STRING:
-    case SHAPE_BLOB: /* base64 text; who uses one decodes it */
         return accept_text(c, at, shape, value);
+    case SHAPE_BLOB: /* base64 text; who uses one decodes it */
+        return accept_blob(c, at, shape, value);
     case SHAPE_INTEGER:
     case SHAPE_LONG:
         return accept_number(c, at, shape, value);

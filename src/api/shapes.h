@@ -50,7 +50,7 @@ struct model_operation {
 };
 
 struct model {
-    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts" */
+    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts", "acm" */
     const char *signing_name; /* of the signature's scope */
     bool is_query;
     const char *version;

@@ -2,6 +2,7 @@
 #include "cli/aws_arguments.h"
 
 #include <stdlib.h>
+#include "base/crypto.h"
 #include "cli/shorthand.h"
 #include "io/file.h"
 
@@ -112,18 +113,18 @@ is_json(const char *text)
     return trimmed.len > 0 && (trimmed.at[0] == '[' || trimmed.at[0] == '{');
 }
 
-/* `file://path` is the file's content; fileb:// is for blobs, which none of the built operations
- * takes. */
+/* `file://path` is the file's content; `fileb://path` the same, for blobs. */
 static bool
 expand(const char *name, const char *value, struct strbuf *out, struct err *err)
 {
+    const bool is_binary = strncmp(value, "fileb://", 8) == 0;
     struct err cause = {0};
 
-    if (strncmp(value, "file://", 7) != 0) {
+    if (!is_binary && strncmp(value, "file://", 7) != 0) {
         strbuf_add_cstr(out, value);
         return true;
     }
-    if (file_read(value + 7, FILE_LIMIT, out, &cause))
+    if (file_read(value + (is_binary ? 8 : 7), FILE_LIMIT, out, &cause))
         return true;
     return err_set(err, ERR_USAGE,
                    "Error parsing parameter '--%s': Unable to load paramfile %s: %.600s", name,
@@ -160,6 +161,19 @@ parse_complex(const struct shape *shape, const char *name, const char *wire, con
     return value != NULL ? shape_coerce(value, shape, wire, !has_json, err) : NULL;
 }
 
+/* The bytes as base64.  What is not read as `fileb://` may be base64 already (version 2 of the AWS CLI wants
+ * it so, version 1 never). */
+static struct json *
+blob_json(struct str bytes, bool is_binary)
+{
+    cleanup(strbuf_done) struct strbuf text = {0}, ignored = {0};
+
+    if (!is_binary && base64_decode(&ignored, bytes))
+        return json_str(bytes);
+    base64_encode(&text, bytes);
+    return json_str(strbuf_str(&text));
+}
+
 static struct json *
 parse_scalar(const struct shape *shape, const char *name, const char *wire, const char *argument,
              struct err *err)
@@ -169,6 +183,8 @@ parse_scalar(const struct shape *shape, const char *name, const char *wire, cons
 
     if (!expand(name, argument, &text, err))
         return NULL;
+    if (shape->kind == SHAPE_BLOB)
+        return blob_json(strbuf_str(&text), strncmp(argument, "fileb://", 8) == 0);
     value = json_str(strbuf_str(&text));
     return shape_coerce(value, shape, wire, /* is_lenient= */ true, err);
 }

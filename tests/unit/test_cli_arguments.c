@@ -148,6 +148,21 @@ TEST(files_stand_for_their_content)
     unlink(path);
 }
 
+TEST(bytes_are_sent_as_base64)
+{
+    char path[] = "/tmp/naru-test-XXXXXX";
+    const int fd = mkstemp(path);
+    cleanup_free char *text = text_format("file://%s", path), *bytes = text_format("fileb://%s", path);
+    const char *want = "{\"Certificate\":\"LS0tLS1CRUdJTg==\",\"PrivateKey\":\"a2V5\"}";
+
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, "-----BEGIN", 10), 10);
+    close(fd);
+    CHECK_INPUT("acm", "import-certificate", want, "--certificate", text, "--private-key", "a2V5");
+    CHECK_INPUT("acm", "import-certificate", want, "--certificate", bytes, "--private-key", "key");
+    unlink(path);
+}
+
 TEST(global_options_are_taken_out)
 {
     char *argv[] = {(char[]){"ecs"},
