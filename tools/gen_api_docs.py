@@ -12,7 +12,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 ROW = re.compile(r'\{\s*"(\w+)",\s*(ACCESS_\w+),\s*(\w+)\s*\}')
 TABLE = re.compile(r"const struct operation (\w+)_operations\[\] = \{(.*?)\n\};", re.S)
 NAMES = {"ecs": "Amazon ECS", "ecr": "Amazon ECR", "elbv2": "Elastic Load Balancing v2", "sts": "AWS STS",
-         "acm": "AWS Certificate Manager"}
+         "acm": "AWS Certificate Manager", "ec2": "Amazon EC2"}
 
 
 def handlers():
@@ -41,7 +41,7 @@ def page():
         model = json.loads(path.read_text())
         done = [o for o in sorted(model["operations"]) if o in built.get(service, {})]
         rest = [o for o in sorted(model["operations"]) if o not in built.get(service, {})]
-        protocol = "JSON 1.1" if model["protocol"] == "json" else "Query"
+        protocol = {"json": "JSON 1.1", "query": "Query", "ec2": "Query, EC2's dialect"}[model["protocol"]]
         lines += [f"## {title} ({model['version']}, {protocol}): {len(done)} of {len(done) + len(rest)}", "",
                   "| operation | input |", "|---|---|"]
         lines += [f"| {o} | {members(model, o)} |" for o in done]

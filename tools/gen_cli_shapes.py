@@ -17,6 +17,8 @@ KINDS = {"structure": "STRUCTURE", "list": "LIST", "map": "MAP", "string": "STRI
 JSON_PAGES = ("nextToken", "nextToken", "maxResults")
 QUERY_PAGES = ("Marker", "NextMarker", "PageSize")
 ACM_PAGES = ("NextToken", "NextToken", "MaxItems")
+EC2_PAGES = ("NextToken", "NextToken", "MaxResults")
+FORMS = {"acm": ACM_PAGES, "ec2": EC2_PAGES}
 PAGES = {
     "ecs": {"ListClusters": "clusterArns", "ListContainerInstances": "containerInstanceArns",
             "ListTaskDefinitions": "taskDefinitionArns", "ListTaskDefinitionFamilies": "families",
@@ -26,6 +28,8 @@ PAGES = {
     "elbv2": {"DescribeLoadBalancers": "LoadBalancers", "DescribeTargetGroups": "TargetGroups",
               "DescribeListeners": "Listeners", "DescribeRules": "Rules"},
     "acm": {"ListCertificates": "CertificateSummaryList"},
+    "ec2": {"DescribeVpcs": "Vpcs", "DescribeSubnets": "Subnets", "DescribeSecurityGroups": "SecurityGroups",
+            "DescribeSecurityGroupRules": "SecurityGroupRules", "DescribeTags": "Tags"},
 }
 
 # Members of our own: naru's, not Amazon's.
@@ -55,7 +59,8 @@ def emit_shapes(out, service, shapes):
         out.append(f"static const struct shape_member {service}_cli_members_{index[name]}[] = {{")
         for member, child in shape["members"].items():
             required = "true" if member in shape.get("required", []) else "false"
-            out.append(f"    {{{text(member)}, {text(option(member))}, &{array}[{index[child]}], {required}}},")
+            wire = shape.get("wire", {}).get(member, member)
+            out.append(f"    {{{text(member)}, {text(wire)}, {text(option(member))}, &{array}[{index[child]}], {required}}},")
         out.append("};")
     out.append(f"static const struct shape {array}[{max(1, len(shapes))}] = {{")
     for name, shape in shapes.items():
@@ -71,7 +76,8 @@ def emit_shapes(out, service, shapes):
 
 
 def emit(out, model):
-    service, query = model["service"], model["protocol"] == "query"
+    service = model["service"]
+    pages = FORMS.get(service, QUERY_PAGES if model["protocol"] == "query" else JSON_PAGES)
     shapes = dict(model["shapes"])
     for (owner, name), members in OURS.items():
         if owner == service and name in shapes:
@@ -87,7 +93,7 @@ def emit(out, model):
             row.append(f".input = &{service}_cli_shapes[{index[operation['input']]}]")
         result = PAGES.get(service, {}).get(name)
         if result:
-            token_in, token_out, limit = QUERY_PAGES if query else ACM_PAGES if service == "acm" else JSON_PAGES
+            token_in, token_out, limit = pages
             row.append(f".token_in = {text(token_in)}, .token_out = {text(token_out)}, "
                        f".limit = {text(limit)}, .result = {text(result)}")
         out.append("    {" + ", ".join(row) + "},")
@@ -104,8 +110,9 @@ def main():
         emit(out, model)
     out.append("static const struct aws_service aws_services[] = {")
     for m in models:
-        prefix = None if m["protocol"] == "query" else m["target_prefix"]
-        out.append(f"    {{{text(m['service'])}, {text(m['signing_name'])}, {text(prefix)}, {text(m['version'])}, "
+        ec2 = "true" if m["protocol"] == "ec2" else "false"
+        prefix = m.get("target_prefix")
+        out.append(f"    {{{text(m['service'])}, {text(m['signing_name'])}, {text(prefix)}, {ec2}, {text(m['version'])}, "
                    f"{m['service']}_cli_operations, {len(m['operations'])}}},")
     out.append("};")
     with open(sys.argv[1], "w", encoding="utf-8") as file:

@@ -87,6 +87,7 @@ class Model:
                 out.append(f"static const struct shape_member {n}_members_{i}[] = {{")
                 for m, s, required in members:
                     flag = ", true" if required else ", false"
+                    flag += ", " + text(shape.get("wire", {}).get(m))
                     out.append(f"    {{{text(m)}, {self.ref(s, name + '.' + m)}{flag}}},")
                 out.append("};")
             if "enum" in shape:
@@ -107,7 +108,8 @@ class Model:
         n, m = self.name, self.model
         out.append(
             f"    {{.service = {text(n)}, .signing_name = {text(m['signing_name'])}, "
-            f".is_query = {'true' if m['protocol'] == 'query' else 'false'}, "
+            f".is_query = {'true' if m['protocol'] in ('query', 'ec2') else 'false'}, "
+            f".is_ec2 = {'true' if m['protocol'] == 'ec2' else 'false'}, "
             f".version = {text(m['version'])}, .target_prefix = {text(m.get('target_prefix'))}, "
             f".xml_namespace = {text(m.get('namespace'))}, .operations = {n}_model_operations, "
             f".operation_count = {len(m['operations'])}, .handlers = {n}_operations}},")

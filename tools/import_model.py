@@ -2,51 +2,63 @@
 # SPDX-License-Identifier: MIT
 """Turns a public AWS service model (botocore's service-2.json[.gz]) into our form, src/api/models/.
 
-usage: import_model.py MODEL --service NAME [--operations A,B,...] > src/api/models/NAME.json
+usage: import_model.py MODEL --service NAME [--operations A,B,...] [--known REGEX] > src/api/models/NAME.json
 
 The shapes of the inputs of the named operations (default: all) are taken, with types, members, what
 is required, ranges and enums, but none of the prose; the other operations are listed by name, so that
-they answer "not built" rather than "unknown". Run once; afterwards the file is ours and edited by hand.
+they answer "not built" rather than "unknown" (--known: only those whose names match). Run once; afterwards the
+file is ours and edited by hand.
 
 The form, read by gen_shapes.py:
   service        our name: <service>_operations[] in C holds the handlers
   signing_name   what the signature's scope says
-  protocol       "json" (with target_prefix) or "query" (with version and namespace)
+  protocol       "json" (with target_prefix), "query" or "ec2" (with version and namespace)
   invalid        the row of codes.def that a broken constraint answers; an operation may have its own
   operations     {name: {"input": shape}}; {} is known and not built
   shapes         {name: {"type", "members": {name: shape}, "required", "member", "key", "value",
-                 "min", "max", "enum", "chars"}}; "chars" is the class of characters of a string,
-                 ranges allowed: "A-Za-z0-9_-"
+                 "min", "max", "enum", "chars", "wire"}}; "chars" is the class of characters of a string,
+                 ranges allowed: "A-Za-z0-9_-"; "wire" is {member: its name in a request}, where it is another
 """
 import argparse
 import gzip
 import json
+import re
 import sys
 
+INVALID = {"json": "INVALID_PARAMETER", "query": "ELB_VALIDATION", "ec2": "EC2_INVALID_VALUE"}
 KEPT = ("type", "required", "min", "max", "enum")
 
 
-def our_shape(shape):
+def wire_name(member, ref):
+    """As requests of the protocol ec2 name a member."""
+    name = ref.get("locationName", member)
+    return ref.get("queryName", name[0].upper() + name[1:])
+
+
+def our_shape(shape, is_ec2):
     out = {k: shape[k] for k in KEPT if k in shape and shape[k] != []}
     if shape.get("document"):
         return {"type": "document"}
     if "members" in shape:
         out["members"] = {name: m["shape"] for name, m in shape["members"].items()}
+        wire = {name: wire_name(name, m) for name, m in shape["members"].items()}
+        if is_ec2 and any(name != other for name, other in wire.items()):
+            out["wire"] = {name: other for name, other in wire.items() if name != other}
     for key in ("member", "key", "value"):
         if key in shape:
             out[key] = shape[key]["shape"]
     return out
 
 
-def reachable(shapes, name, found):
+def reachable(shapes, name, found, is_ec2):
     if name in found:
         return
-    found[name] = our_shape(shapes[name])
+    found[name] = our_shape(shapes[name], is_ec2)
     shape = found[name]
     for child in list(shape.get("members", {}).values()) + [
         shape[k] for k in ("member", "key", "value") if k in shape
     ]:
-        reachable(shapes, child, found)
+        reachable(shapes, child, found, is_ec2)
 
 
 def write(model, file):
@@ -66,6 +78,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--service", required=True)
     parser.add_argument("--operations", default="")
+    parser.add_argument("--known", default="")
     args = parser.parse_args()
     opener = gzip.open if args.model.endswith(".gz") else open
     with opener(args.model, "rt", encoding="utf-8") as file:
@@ -78,9 +91,9 @@ def main():
     out = {
         "service": args.service,
         "signing_name": meta.get("signingName", meta["endpointPrefix"]),
-        "protocol": "json" if meta["protocol"] == "json" else "query",
+        "protocol": meta["protocol"],
         "version": meta["apiVersion"],
-        "invalid": "INVALID_PARAMETER" if meta["protocol"] == "json" else "ELB_VALIDATION",
+        "invalid": INVALID[meta["protocol"]],
     }
     if "targetPrefix" in meta:
         out["target_prefix"] = meta["targetPrefix"]
@@ -88,11 +101,11 @@ def main():
         out["namespace"] = meta["xmlNamespace"]
     shapes = {}
     operations = {}
-    for name in sorted(model["operations"]):
+    for name in sorted(o for o in model["operations"] if o in wanted or re.search(args.known, o)):
         operations[name] = {}
         if name in wanted and "input" in model["operations"][name]:
             operations[name]["input"] = model["operations"][name]["input"]["shape"]
-            reachable(model["shapes"], operations[name]["input"], shapes)
+            reachable(model["shapes"], operations[name]["input"], shapes, meta["protocol"] == "ec2")
     out["operations"] = operations
     out["shapes"] = dict(sorted(shapes.items()))
     write(out, sys.stdout)

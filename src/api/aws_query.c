@@ -127,6 +127,7 @@ query_get(const struct query_form *form, const char *name)
 
 struct decoding {
     enum err_code invalid;
+    bool is_ec2;
     struct err *err;
 };
 
@@ -136,10 +137,14 @@ static struct json *decode_value(struct decoding *d, const struct shape *shape, 
 static struct json *
 fail_value(struct decoding *d, const char *name, const struct json *node, const char *must)
 {
-    err_set(d->err, d->invalid,
-            "1 validation error detected: Value '%.100s' at '%.100s' failed to satisfy constraint: "
-            "Member must %s",
-            json_cstr(node, "(members)"), name, must);
+    if (d->is_ec2)
+        err_set(d->err, d->invalid, "Value (%.100s) for parameter %.100s is invalid. It must %s",
+                json_cstr(node, "(members)"), name, must);
+    else
+        err_set(d->err, d->invalid,
+                "1 validation error detected: Value '%.100s' at '%.100s' failed to satisfy constraint: "
+                "Member must %s",
+                json_cstr(node, "(members)"), name, must);
     return NULL;
 }
 
@@ -185,26 +190,27 @@ compare_indexes(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* "A.member.N", with gaps and in any order; "A=" alone is the empty list. */
+/* "A.member.N", or EC2's "A.N", with gaps and in any order; "A=" alone is the empty list. */
 static struct json *
 decode_list(struct decoding *d, const struct shape *shape, const char *name, const struct json *node)
 {
     cleanup_json struct json *list = json_array();
     cleanup_free int64_t *indexes = NULL;
-    const struct json *items = json_get(node, "member");
+    const char *form = d->is_ec2 ? "be a list: Name.N" : "be a list: Name.member.N";
+    const struct json *items = d->is_ec2 ? node : json_get(node, "member");
     const size_t count = json_size(items);
     size_t used = 0;
 
     if (json_type(node) == JSON_TEXT && json_cstr(node, "")[0] == '\0')
         return TAKE(list);
     if (json_type(items) != JSON_OBJECT)
-        return fail_value(d, name, node, "be a list: Name.member.N");
+        return fail_value(d, name, node, form);
     if (count > QUERY_ITEMS_MAX)
         return fail_value(d, name, node, "have length less than or equal to 2000");
     indexes = mem_grow(NULL, count, sizeof(*indexes));
     for (void *it = json_first(items); it != NULL; it = json_next(items, it)) {
         if (!str_to_i64(str_of(json_key(it)), &indexes[used]) || indexes[used] < 0)
-            return fail_value(d, name, node, "be a list: Name.member.N");
+            return fail_value(d, name, node, form);
         used++;
     }
     qsort(indexes, used, sizeof(*indexes), compare_indexes);
@@ -214,14 +220,57 @@ decode_list(struct decoding *d, const struct shape *shape, const char *name, con
 
         snprintf(key, sizeof(key), "%lld", (long long)indexes[i]);
         if (json_get(items, key) == NULL) /* "01" */
-            return fail_value(d, name, node, "be a list: Name.member.N");
-        snprintf(place, sizeof(place), "%.500s.%s.member", name, key);
+            return fail_value(d, name, node, form);
+        snprintf(place, sizeof(place), d->is_ec2 ? "%.500s.%s" : "%.500s.%s.member", name, key);
         item = decode_value(d, shape->members[0].shape, place, json_get(items, key));
         if (item == NULL)
             return NULL;
         json_append(list, item);
     }
     return TAKE(list);
+}
+
+/* What every form may have besides the operation's members. */
+static bool
+is_of_every_request(const char *name)
+{
+    static const char *const names[] = {"Action", "Version", "AWSAccessKeyId", "Signature",
+                                        "SignatureMethod", "SignatureVersion", "Timestamp"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strncmp(name, "X-Amz-", 6) == 0;
+}
+
+static const char *
+wire_name(const struct shape_member *m)
+{
+    return m->wire != NULL ? m->wire : m->name;
+}
+
+/* EC2 takes no member that it does not know, and says which one is missing. */
+static bool
+check_ec2_names(struct decoding *d, const struct shape *shape, const char *name,
+                const struct json *node)
+{
+    const char *dot = name[0] != '\0' ? "." : "";
+
+    for (void *it = json_first(node); it != NULL; it = json_next(node, it)) {
+        int i = 0;
+        while (i < shape->member_count && strcmp(wire_name(&shape->members[i]), json_key(it)) != 0)
+            i++;
+        if (i == shape->member_count && (name[0] != '\0' || !is_of_every_request(json_key(it))))
+            return err_set(d->err, ERR_EC2_UNKNOWN_PARAMETER,
+                           "The parameter %.200s%s%.100s is not recognized", name, dot, json_key(it));
+    }
+    for (int i = 0; i < shape->member_count; i++) {
+        const char *wire = wire_name(&shape->members[i]);
+        if (shape->members[i].required && json_get(node, wire) == NULL)
+            return err_set(d->err, ERR_ELB_MISSING_PARAMETER,
+                           "The request must contain the parameter %.200s%s%s", name, dot, wire);
+    }
+    return true;
 }
 
 static struct json *
@@ -234,15 +283,18 @@ decode_structure(struct decoding *d, const struct shape *shape, const char *name
         return TAKE(object);
     if (json_type(node) != JSON_OBJECT)
         return fail_value(d, name, node, "be a structure: Name.Member");
+    if (d->is_ec2 && !check_ec2_names(d, shape, name, node))
+        return NULL;
     for (int i = 0; i < shape->member_count; i++) {
         const struct shape_member *m = &shape->members[i];
+        const struct json *given = json_get(node, wire_name(m));
         char place[QUERY_NAME_MAX + 64];
         struct json *value;
 
-        if (json_get(node, m->name) == NULL)
+        if (given == NULL)
             continue;
-        snprintf(place, sizeof(place), "%.400s%s%s", name, name[0] != '\0' ? "." : "", m->name);
-        value = decode_value(d, m->shape, place, json_get(node, m->name));
+        snprintf(place, sizeof(place), "%.400s%s%s", name, name[0] != '\0' ? "." : "", wire_name(m));
+        value = decode_value(d, m->shape, place, given);
         if (value == NULL)
             return NULL;
         json_set(object, m->name, value);
@@ -266,17 +318,34 @@ decode_value(struct decoding *d, const struct shape *shape, const char *name, co
     }
 }
 
-bool
-query_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
-             struct json **out, struct err *err)
+static bool
+decode_form(struct decoding *d, const struct query_form *form, const struct shape *input,
+            struct json **out)
 {
-    struct decoding d = {.invalid = invalid, .err = err};
-    struct json *value = decode_structure(&d, input, "", form->tree);
+    struct json *value = decode_structure(d, input, "", form->tree);
 
     if (value == NULL)
         return false;
     *out = value;
     return true;
+}
+
+bool
+query_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
+             struct json **out, struct err *err)
+{
+    struct decoding d = {.invalid = invalid, .err = err};
+
+    return decode_form(&d, form, input, out);
+}
+
+bool
+ec2_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
+           struct json **out, struct err *err)
+{
+    struct decoding d = {.invalid = invalid, .is_ec2 = true, .err = err};
+
+    return decode_form(&d, form, input, out);
 }
 
 /* ---- answers ---- */
@@ -312,8 +381,9 @@ xml_text(struct strbuf *out, const char *text)
     }
 }
 
+/* Items of lists are elements of the name `item`. */
 static void
-xml_value(struct strbuf *out, const struct json *value)
+xml_value(struct strbuf *out, const struct json *value, const char *item)
 {
     switch (json_type(value)) {
     case JSON_OBJECT:
@@ -321,15 +391,15 @@ xml_value(struct strbuf *out, const struct json *value)
             if (json_type(json_value(it)) == JSON_NULL)
                 continue;
             strbuf_addf(out, "<%s>", json_key(it));
-            xml_value(out, json_value(it));
+            xml_value(out, json_value(it), item);
             strbuf_addf(out, "</%s>", json_key(it));
         }
         break;
     case JSON_ARRAY:
         for (size_t i = 0; i < json_size(value); i++) {
-            strbuf_add_cstr(out, "<member>");
-            xml_value(out, json_at(value, i));
-            strbuf_add_cstr(out, "</member>");
+            strbuf_addf(out, "<%s>", item);
+            xml_value(out, json_at(value, i), item);
+            strbuf_addf(out, "</%s>", item);
         }
         break;
     case JSON_TEXT:
@@ -356,7 +426,7 @@ query_write(struct strbuf *out, const char *operation, const char *xml_namespace
 {
     /* The result element stands even when it is empty: clients look it up by name. */
     strbuf_addf(out, "<%sResponse xmlns=\"%s\"><%sResult>", operation, xml_namespace, operation);
-    xml_value(out, answer);
+    xml_value(out, answer, "member");
     strbuf_addf(out,
                 "</%sResult><ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>"
                 "</%sResponse>",
@@ -373,6 +443,27 @@ query_write_error(struct strbuf *out, const char *xml_namespace, const char *cod
                 xml_namespace, is_ours ? "Receiver" : "Sender", STR_ARG(query_error_code(code)));
     xml_text(out, json_cstr(text, ""));
     strbuf_addf(out, "</Message></Error><RequestId>%s</RequestId></ErrorResponse>", request_id);
+}
+
+void
+ec2_write(struct strbuf *out, const char *operation, const char *xml_namespace,
+          const struct json *answer, const char *request_id)
+{
+    strbuf_addf(out, "<%sResponse xmlns=\"%s\"><requestId>%s</requestId>", operation, xml_namespace,
+                request_id);
+    xml_value(out, answer, "item");
+    strbuf_addf(out, "</%sResponse>", operation);
+}
+
+void
+ec2_write_error(struct strbuf *out, const char *code, const char *message, const char *request_id)
+{
+    cleanup_json struct json *text = json_text(message);
+
+    strbuf_addf(out, "<Response><Errors><Error><Code>" STR_FMT "</Code><Message>",
+                STR_ARG(query_error_code(code)));
+    xml_text(out, json_cstr(text, ""));
+    strbuf_addf(out, "</Message></Error></Errors><RequestID>%s</RequestID></Response>", request_id);
 }
 
 struct str

@@ -208,7 +208,8 @@ decode_query(struct call *c)
     if (form == NULL || !find_by_action(c, form))
         return false;
     if (c->operation->input != NULL &&
-        !query_decode(form, c->operation->input, c->operation->invalid, &raw, &c->err))
+        !(c->model->is_ec2 ? ec2_decode : query_decode)(form, c->operation->input, c->operation->invalid, &raw,
+                                                        &c->err))
         return false;
     return accept_input(c, raw);
 }
@@ -300,6 +301,36 @@ query_code(enum err_code code)
     }
 }
 
+/* And other ones again in EC2. */
+static enum err_code
+ec2_code(enum err_code code)
+{
+    switch (code) {
+    case ERR_SERIALIZATION:
+        return ERR_EC2_MALFORMED_QUERY;
+    case ERR_UNSUPPORTED_FEATURE:
+        return ERR_EC2_UNSUPPORTED;
+    case ERR_INTERNAL:
+        return ERR_EC2_INTERNAL;
+    default:
+        return query_code(code);
+    }
+}
+
+static bool
+speaks_ec2(const struct call *c)
+{
+    return c->protocol == PROTOCOL_QUERY && c->model != NULL && c->model->is_ec2;
+}
+
+static enum err_code
+code_of(const struct call *c)
+{
+    if (c->protocol != PROTOCOL_QUERY)
+        return c->err.code;
+    return speaks_ec2(c) ? ec2_code(c->err.code) : query_code(c->err.code);
+}
+
 static const char *
 content_type_of(const struct call *c)
 {
@@ -309,8 +340,7 @@ content_type_of(const struct call *c)
 static void
 write_error(const struct call *c, struct api_answer *answer)
 {
-    const bool is_query = c->protocol == PROTOCOL_QUERY;
-    const enum err_code code = is_query ? query_code(c->err.code) : c->err.code;
+    const enum err_code code = code_of(c);
     const bool is_ours = err_http(code) >= 500;
     const char *message = c->err.message;
 
@@ -323,7 +353,9 @@ write_error(const struct call *c, struct api_answer *answer)
     }
     answer->status = err_http(code);
     answer->content_type = content_type_of(c);
-    if (is_query) {
+    if (speaks_ec2(c)) {
+        ec2_write_error(&answer->body, err_wire(code), message, c->http->request_id);
+    } else if (c->protocol == PROTOCOL_QUERY) {
         query_write_error(&answer->body, c->model != NULL ? c->model->xml_namespace : "", err_wire(code),
                           message, is_ours, c->http->request_id);
     } else {
@@ -360,7 +392,9 @@ api_call(struct api *api, const struct api_request *http, struct api_answer *ans
     if (run_call(&c)) {
         answer->status = 200;
         answer->content_type = content_type_of(&c);
-        if (c.protocol == PROTOCOL_QUERY)
+        if (speaks_ec2(&c))
+            ec2_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output, http->request_id);
+        else if (c.protocol == PROTOCOL_QUERY)
             query_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output,
                         http->request_id);
         else

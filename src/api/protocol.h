@@ -34,5 +34,15 @@ void query_write(struct strbuf *out, const char *operation, const char *xml_name
                  const struct json *answer, const char *request_id);
 void query_write_error(struct strbuf *out, const char *xml_namespace, const char *code,
                        const char *message, bool is_ours, const char *request_id);
+
+/* ---- EC2's dialect of Query: lists are "Name.N", members may have another name on the wire
+ * (shape_member.wire), and a name that the shape does not know is refused.  Answers have no result
+ * element, items of lists are <item>, errors are <Response><Errors>. ---- */
+bool ec2_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
+                struct json **out, struct err *err) MUST_CHECK;
+void ec2_write(struct strbuf *out, const char *operation, const char *xml_namespace,
+               const struct json *answer, const char *request_id);
+void ec2_write_error(struct strbuf *out, const char *code, const char *message, const char *request_id);
+
 /* "RepositoryNotFoundException" -> "RepositoryNotFound". */
 struct str query_error_code(const char *wire);

@@ -28,6 +28,7 @@ struct shape_member {
     const char *name;
     const struct shape *shape;
     bool required;
+    const char *wire; /* its name in a form, where it has another one there (EC2), or NULL */
 };
 
 struct shape {
@@ -50,9 +51,9 @@ struct model_operation {
 };
 
 struct model {
-    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts", "acm" */
+    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts", "acm", "ec2" */
     const char *signing_name; /* of the signature's scope */
-    bool is_query;
+    bool is_query, is_ec2; /* EC2's is a dialect of Query */
     const char *version;
     const char *target_prefix; /* JSON */
     const char *xml_namespace; /* Query */

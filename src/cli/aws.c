@@ -106,6 +106,7 @@ service_endpoint(const struct aws_service *service)
         {"elbv2", "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"},
         {"sts", "AWS_ENDPOINT_URL_STS"},
         {"acm", "AWS_ENDPOINT_URL_ACM"},
+        {"ec2", "AWS_ENDPOINT_URL_EC2"},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
@@ -386,7 +387,7 @@ aws_main(int argc, char **argv)
     call.service = service_find(argv[0]);
     if (call.service == NULL) {
         cleanup_free char *text = text_format(
-            "naru has not built the service '%s'; ecs, ecr, elbv2, acm and sts are built", argv[0]);
+            "naru has not built the service '%s'; ecs, ecr, elbv2, acm, sts and ec2 are built", argv[0]);
 
         return usage_error(text);
     }

@@ -8,6 +8,7 @@
 #include "api/sigv4.h"
 #include "base/clock.h"
 #include "base/uri.h"
+#include "cli/ec2_form.h"
 #include "cli/xml.h"
 #include "io/file.h"
 #include "io/http_client.h"
@@ -288,9 +289,11 @@ set_code(struct client_answer *a, const char *type)
 static void
 read_refusal(struct client_answer *a, const struct json *body)
 {
-    const struct json *error = json_get(body, "Error");
+    const struct json *error = json_get(body, "Error"), *errors = json_get(body, "Errors");
     const char *message = json_get_cstr(body, "message", json_get_cstr(body, "Message", NULL));
 
+    if (errors != NULL) /* EC2 */
+        error = json_get(errors, "Error");
     if (error != NULL) { /* Query */
         set_code(a, json_get_cstr(error, "Code", "Unknown"));
         message = json_get_cstr(error, "Message", "");
@@ -359,7 +362,10 @@ client_send(struct client *client, const struct aws_service *service, const char
                                .service = service->signing_name,
                                .timeout_ms = CALL_TIMEOUT_MS};
 
-    if (is_query) {
+    if (service->is_ec2) {
+        ec2_encode(&body, operation_named(service, operation), service->version, input);
+        parts.content_type = "application/x-www-form-urlencoded; charset=utf-8";
+    } else if (is_query) {
         query_encode(&body, operation, service->version, input);
         parts.content_type = "application/x-www-form-urlencoded; charset=utf-8";
     } else {
@@ -373,8 +379,14 @@ client_send(struct client *client, const struct aws_service *service, const char
     parts.body = strbuf_str(&body);
     if (!perform(client, &parts, &http, err) || !read_answer(&http, is_query, out, err))
         return false;
-    if (is_query && out->code[0] == '\0')
+    if (service->is_ec2 && out->code[0] == '\0') {
+        struct json *named = ec2_named(out->body);
+
+        json_unref(out->body);
+        out->body = named;
+    } else if (is_query && out->code[0] == '\0') {
         unwrap_query_result(out, operation);
+    }
     if (out->code[0] == '\0' && out->body == NULL)
         out->body = json_object();
     return true;

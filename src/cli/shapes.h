@@ -28,7 +28,8 @@ struct shape {
 };
 
 struct shape_member {
-    const char *name;   /* on the wire: "desiredCount" */
+    const char *name;   /* in JSON: "desiredCount" */
+    const char *wire;   /* in a form; another one in EC2's */
     const char *option; /* on the command line, without dashes: "desired-count" */
     const struct shape *shape;
     bool is_required;
@@ -46,6 +47,7 @@ struct aws_service {
     const char *name;          /* "ecs" */
     const char *signing_name;  /* "elasticloadbalancing" */
     const char *target_prefix; /* of X-Amz-Target; NULL: the Query protocol */
+    bool is_ec2;               /* which has EC2's dialect (ec2_form.h) */
     const char *version;       /* "2015-12-01" */
     const struct aws_operation *operations;
     int operation_count;

@@ -58,6 +58,24 @@ static const struct {
     {"Matcher", MEMBER_OBJECT},
     {"TargetGroupStickinessConfig", MEMBER_OBJECT},
     {"ResponseMetadata", MEMBER_OBJECT},
+    /* EC2's */
+    {"availableIpAddressCount", MEMBER_INTEGER},
+    {"fromPort", MEMBER_INTEGER},
+    {"toPort", MEMBER_INTEGER},
+    {"assignIpv6AddressOnCreation", MEMBER_BOOLEAN},
+    {"defaultForAz", MEMBER_BOOLEAN},
+    {"isDefault", MEMBER_BOOLEAN},
+    {"isEgress", MEMBER_BOOLEAN},
+    {"mapPublicIpOnLaunch", MEMBER_BOOLEAN},
+    {"return", MEMBER_BOOLEAN},
+    {"availabilityZoneInfo", MEMBER_LIST},
+    {"groups", MEMBER_LIST},
+    {"ipPermissions", MEMBER_LIST},
+    {"ipPermissionsEgress", MEMBER_LIST},
+    {"ipRanges", MEMBER_LIST},
+    {"ipv6Ranges", MEMBER_LIST},
+    {"prefixListIds", MEMBER_LIST},
+    {"securityGroupInfo", MEMBER_LIST},
 };
 
 static struct json *parse_element(struct reader *r, struct str parent, struct str *name_out);
@@ -70,6 +88,8 @@ kind_of(struct str parent, struct str name)
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         if (str_is(name, members[i].name))
             return members[i].kind;
+    if (str_ends(name, STR("Set")))
+        return MEMBER_LIST;
     return str_ends(name, STR("Result")) ? MEMBER_OBJECT : MEMBER_TEXT;
 }
 
@@ -234,7 +254,7 @@ parse_content(struct reader *r, struct str parent, struct str name)
             if (child == NULL)
                 return NULL;
             if (children == NULL)
-                children = str_is(child_name, "member") ? json_array() : json_object();
+                children = str_is(child_name, "member") || str_is(child_name, "item") ? json_array() : json_object();
             key = str_dup(child_name);
             if (json_type(children) == JSON_ARRAY)
                 json_append(children, child);

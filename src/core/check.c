@@ -6,6 +6,7 @@
 #include "core/deployment.h"
 #include "core/gpus.h"
 #include "core/index.h"
+#include "core/networks.h"
 #include "core/rollout.h"
 #include "core/rules.h"
 #include "core/strategy.h"
@@ -150,6 +151,8 @@ core_check_touched(const struct core *core, const struct effects *out, int first
             rule_check(core, core_rule(core, p->key));
         } else if (p->kind == ROW_LISTENER && core_listener(core, p->key) != NULL) {
             listener_check_certificates(core, core_listener(core, p->key));
+        } else if (p->kind == ROW_NETWORK && core_network(core, p->key) != NULL) {
+            network_check(core, core_network(core, p->key));
         }
     }
 }
@@ -202,6 +205,8 @@ core_check(const struct core *core)
         rule_check(core, r);
     for (const struct listener *l = core->listeners; l != NULL; l = l->next)
         listener_check_certificates(core, l);
+    for (const struct network *n = core->networks; n != NULL; n = n->next)
+        network_check(core, n);
     check_machines(core);
     assert(count == listed && count == core->index->tasks.count);
 }

@@ -15,6 +15,7 @@
 #include "core/place_index.h"
 #include "core/placement.h"
 #include "core/progress.h"
+#include "core/networks.h"
 #include "core/protection.h"
 #include "core/requests.h"
 #include "core/rollout.h"
@@ -73,6 +74,7 @@ index_free(struct core_index *x)
     strmap_done(&x->listeners);
     strmap_done(&x->rules);
     strmap_done(&x->certificates);
+    strmap_done(&x->networks);
     strmap_done(&x->hosts_by_name);
     FREE_LIST(x->hosts, host_free);
     free(x->heap);
@@ -102,6 +104,7 @@ core_free(struct core *core)
     FREE_LIST(core->listeners, listener_free);
     FREE_LIST(core->rules, rule_free);
     FREE_LIST(core->certificates, certificate_free);
+    FREE_LIST(core->networks, network_free);
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
     json_unref(core->alarms);
@@ -160,6 +163,8 @@ handle(struct core *core, const struct event *ev)
         CASE(RULE_PRIORITIES, rule_priorities, rule_priorities)
         CASE(CERTIFICATE_PUT, certificate_put, certificate_put)
         CASE(CERTIFICATE_DELETE, certificate_delete, certificate_delete)
+        CASE(NETWORK_PUT, network_put, network_put)
+        CASE(NETWORK_DELETE, network_delete, network_delete)
         CASE(TARGET_GROUP_PUT, target_group_put, target_group_put)
         CASE(TARGET_GROUP_DELETE, target_group_delete, target_group_delete)
         CASE(TARGETS_CHANGE, targets_change, targets_change)
@@ -318,6 +323,9 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
+    case ROW_NETWORK:
+        object = core_network(core, key);
+        return object == NULL ? NULL : network_encode(object);
     case ROW_CAPACITY_PROVIDER:
         for (const struct capacity_provider *p = core->capacity_providers; p != NULL; p = p->next) {
             if (strcmp(p->arn, key) == 0)
@@ -356,6 +364,7 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     EACH(listeners, ROW_LISTENER)
     EACH(rules, ROW_RULE)
     EACH(certificates, ROW_CERTIFICATE)
+    EACH(networks, ROW_NETWORK)
     EACH(target_groups, ROW_TARGET_GROUP)
 #undef EACH
     for (const struct service *s = core->services; s != NULL; s = s->next)
@@ -471,6 +480,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(certificate, certificate_decode, certificates, certificates)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
+    case ROW_NETWORK:
+        LOAD(network, network_decode, networks, networks)
     case ROW_CAPACITY_PROVIDER:
         return load_capacity_provider(core, row, err);
     case ROW_ACCOUNT:

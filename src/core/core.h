@@ -40,6 +40,7 @@ struct core {
     struct rule *rules;         /* of all listeners, in no order */
     struct certificate *certificates;
     struct target_group *target_groups;
+    struct network *networks;   /* VPCs, subnets and security groups, in no order */
     struct json *families;      /* {"region/family": highest revision ever}; in META */
     struct json *alarms;        /* {"region/name": true} of those in ALARM; in META */
     /* what the last TASK_RUN made, for the answer */
@@ -96,6 +97,10 @@ struct listener *core_listener(const struct core *core, const char *arn);
 struct rule *core_rule(const struct core *core, const char *arn);
 struct certificate *core_certificate(const struct core *core, const char *arn);
 bool core_certificate_in_use(const struct core *core, const char *arn); /* a listener serves it */
+/* Also a default VPC that is gone. */
+struct network *core_network(const struct core *core, const char *arn);
+/* "vpc-..", "subnet-.." or "sg-.."; NULL: there is none. */
+struct network *core_network_by_id(const struct core *core, const char *region, const char *id);
 struct target_group *core_target_group(const struct core *core, const char *arn);
 /* Does some listener's or rule's action lead to the group? */
 bool core_target_group_in_use(const struct core *core, const char *arn);

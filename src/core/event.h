@@ -9,6 +9,7 @@
 #include "model/capacity_provider.h"
 #include "model/certificate.h"
 #include "model/cluster.h"
+#include "model/network.h"
 #include "model/service.h"
 #include "model/task.h"
 #include "model/task_definition.h"
@@ -171,6 +172,12 @@ struct ev_certificate_put {
 struct ev_certificate_delete {
     const char *arn; /* no listener serves it */
 };
+struct ev_network_put {
+    struct network *network; /* taken over; replaces by arn */
+};
+struct ev_network_delete {
+    const char *arn; /* nothing hangs on it any more */
+};
 struct ev_target_group_put {
     struct target_group *target_group; /* taken over; targets of an existing one are kept */
 };
@@ -273,6 +280,7 @@ struct ev_alarm_state {
     X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
     X(RULE_PUT, rule_put) X(RULE_DELETE, rule_delete) X(RULE_PRIORITIES, rule_priorities)          \
     X(CERTIFICATE_PUT, certificate_put) X(CERTIFICATE_DELETE, certificate_delete)                  \
+    X(NETWORK_PUT, network_put) X(NETWORK_DELETE, network_delete)                                  \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
     X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \

@@ -66,6 +66,8 @@
 /* alb.md A6; the wire names are lower case and come from target_state_name(). */
 #define TARGET_STATE(X) X(initial) X(healthy) X(unhealthy) X(unused) X(draining) X(unavailable)
 #define TARGET_TYPE(X) X(instance) X(ip)
+/* What network.h has. */
+#define NETWORK_KIND(X) X(vpc) X(subnet) X(group)
 /* Why a task stops: stopCode of ecs.md 4.5. */
 #define STOP_CODE(X)                                                                               \
     X(TaskFailedToStart) X(EssentialContainerExited) X(UserInitiated) X(ServiceSchedulerInitiated) \
@@ -98,6 +100,7 @@
 #define ENUM_VALUE_OUTCOME(n) OUTCOME_##n,
 #define ENUM_VALUE_TARGET(n) TARGET_##n,
 #define ENUM_VALUE_TARGET_TYPE(n) TARGET_TYPE_##n,
+#define ENUM_VALUE_NETWORK_KIND(n) NETWORK_KIND_##n,
 #define ENUM_VALUE_STOP(n) STOP_##n,
 
 DECLARE_ENUM(cluster_status, CLUSTER, CLUSTER_STATUS)
@@ -121,4 +124,5 @@ DECLARE_ENUM(hook_kind, HOOK_KIND, HOOK_KIND)
 DECLARE_ENUM(hook_outcome, OUTCOME, HOOK_OUTCOME)
 DECLARE_ENUM(target_state, TARGET, TARGET_STATE)
 DECLARE_ENUM(target_type, TARGET_TYPE, TARGET_TYPE)
+DECLARE_ENUM(network_kind, NETWORK_KIND, NETWORK_KIND)
 DECLARE_ENUM(stop_code, STOP, STOP_CODE)

@@ -9,13 +9,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-decode(const struct query_form *form, const struct model_operation *operation)
+decode(const struct query_form *form, bool is_ec2, const struct model_operation *operation)
 {
     cleanup_json struct json *raw = NULL, *accepted = NULL;
     cleanup(strbuf_done) struct strbuf xml = {0};
     struct err err = {0};
 
-    if (!query_decode(form, operation->input, operation->invalid, &raw, &err)) {
+    if (!(is_ec2 ? ec2_decode : query_decode)(form, operation->input, operation->invalid, &raw, &err)) {
         assert(err.code != ERR_NONE);
         return;
     }
@@ -23,7 +23,7 @@ decode(const struct query_form *form, const struct model_operation *operation)
         assert(err.code == operation->invalid); /* the types were made by the shape */
         return;
     }
-    query_write(&xml, operation->name, "http://ns/", accepted, "id");
+    (is_ec2 ? ec2_write : query_write)(&xml, operation->name, "http://ns/", accepted, "id");
 }
 
 int
@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t m = 0; m < model_count; m++) {
         for (size_t i = 0; models[m].is_query && i < models[m].operation_count; i++) {
             if (models[m].operations[i].input != NULL)
-                decode(form, &models[m].operations[i]);
+                decode(form, models[m].is_ec2, &models[m].operations[i]);
         }
     }
     query_free(form);

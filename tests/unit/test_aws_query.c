@@ -7,16 +7,17 @@ static const struct shape text = {.name = "Text", .type = SHAPE_STRING};
 static const struct shape number = {.name = "Number", .type = SHAPE_INTEGER, .has_min = true, .min = 1};
 static const struct shape truth = {.name = "Truth", .type = SHAPE_BOOLEAN};
 static const struct shape real = {.name = "Real", .type = SHAPE_DOUBLE};
-static const struct shape_member target_members[] = {{"Id", &text, true}, {"Port", &number, false}};
+static const struct shape_member target_members[] = {{"Id", &text, true, NULL},
+                                                     {"Port", &number, false, NULL}};
 static const struct shape target = {
     .name = "Target", .type = SHAPE_STRUCTURE, .members = target_members, .member_count = 2};
-static const struct shape_member list_members[] = {{"member", &target, false}};
+static const struct shape_member list_members[] = {{"member", &target, false, NULL}};
 static const struct shape targets = {
     .name = "Targets", .type = SHAPE_LIST, .members = list_members, .member_count = 1};
-static const struct shape_member input_members[] = {{"Targets", &targets, false},
-                                                    {"Enabled", &truth, false},
-                                                    {"Weight", &real, false},
-                                                    {"Target", &target, false}};
+static const struct shape_member input_members[] = {{"Targets", &targets, false, NULL},
+                                                    {"Enabled", &truth, false, NULL},
+                                                    {"Weight", &real, false, NULL},
+                                                    {"Target", &target, false, NULL}};
 static const struct shape input = {
     .name = "Input", .type = SHAPE_STRUCTURE, .members = input_members, .member_count = 4};
 
@@ -71,6 +72,67 @@ TEST(what_does_not_fit_the_shape_is_named)
     CHECK(strstr(decode("Targets.1.Id=1"), "Name.member.N") != NULL);
     CHECK(strstr(decode("Target=x"), "structure") != NULL);
     CHECK(strstr(decode("Enabled.member.1=x"), "single value") != NULL);
+}
+
+static const struct shape_member ec2_members[] = {{"Targets", &targets, false, "Target"},
+                                                  {"Id", &text, true, "ThatId"}};
+static const struct shape ec2_input = {
+    .name = "Input", .type = SHAPE_STRUCTURE, .members = ec2_members, .member_count = 2};
+
+static const char *
+decode_of_ec2(const char *form)
+{
+    static char out[4096];
+    struct err err = {0};
+    struct query_form *tree = query_parse(str_of(form), &err);
+    struct json *value = NULL;
+
+    if (tree != NULL && ec2_decode(tree, &ec2_input, ERR_EC2_INVALID_VALUE, &value, &err)) {
+        cleanup_free char *json = json_format(value);
+        snprintf(out, sizeof(out), "%s", json);
+        json_unref(value);
+    } else {
+        snprintf(out, sizeof(out), "%s: %s", err_wire(err.code), err.message);
+    }
+    query_free(tree);
+    return out;
+}
+
+TEST(ec2_has_lists_without_member_and_other_names)
+{
+    CHECK_TEXT(decode_of_ec2("Action=X&Version=Y&ThatId=i&Target.2.Id=b&Target.10.Id=j&Target.10.Port=80"),
+               "{\"Targets\":[{\"Id\":\"b\"},{\"Id\":\"j\",\"Port\":80}],\"Id\":\"i\"}");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Target=&X-Amz-Date=1"), "{\"Targets\":[],\"Id\":\"i\"}");
+    CHECK_TEXT(decode_of_ec2("Target.1.Id=a"),
+               "MissingParameter: The request must contain the parameter ThatId");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Target.1.Port=1"),
+               "MissingParameter: The request must contain the parameter Target.1.Id");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Targets.1.Id=a"),
+               "UnknownParameter: The parameter Targets is not recognized");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Target.1.Id=a&Target.1.Action=b"),
+               "UnknownParameter: The parameter Target.1.Action is not recognized");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Target.1.Id=a&Target.1.Port=x"),
+               "InvalidParameterValue: Value (x) for parameter Target.1.Port is invalid. It must be an integer");
+    CHECK_TEXT(decode_of_ec2("ThatId=i&Target.member.1.Id=a"),
+               "InvalidParameterValue: Value ((members)) for parameter Target is invalid. It must be a list: Name.N");
+}
+
+TEST(ec2_answers_have_no_result_element)
+{
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err;
+    cleanup_json struct json *answer =
+        json_parse(STR("{\"vpcSet\":[{\"vpcId\":\"a<b\",\"isDefault\":true}],\"tagSet\":[]}"), &err);
+
+    ec2_write(&out, "Do", "http://ns/", answer, "id-1");
+    CHECK_TEXT(strbuf_cstr(&out), "<DoResponse xmlns=\"http://ns/\"><requestId>id-1</requestId><vpcSet><item>"
+                                  "<vpcId>a&lt;b</vpcId><isDefault>true</isDefault></item></vpcSet>"
+                                  "<tagSet></tagSet></DoResponse>");
+    strbuf_clear(&out);
+    ec2_write_error(&out, "InvalidVpcID.NotFound", "no & no", "id-1");
+    CHECK_TEXT(strbuf_cstr(&out), "<Response><Errors><Error><Code>InvalidVpcID.NotFound</Code>"
+                                  "<Message>no &amp; no</Message></Error></Errors>"
+                                  "<RequestID>id-1</RequestID></Response>");
 }
 
 TEST(malformed_forms_are_refused)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/aws_arguments.h"
 #include "cli/client.h"
+#include "cli/ec2_form.h"
 #include "cli/docker.h"
 #include "cli/shorthand.h"
 #include "cli/xml.h"
@@ -313,6 +314,37 @@ TEST(xml_answers_become_json)
     CHECK_TEXT(text, "{\"DoResult\":{\"TargetGroups\":[{\"Port\":80,\"TargetGroupName\":\"a&bA\","
                      "\"HealthCheckEnabled\":true,\"LoadBalancerArns\":[\"arn\"]}],\"Tags\":[],"
                      "\"RedirectConfig\":{\"Port\":\"443\"}}}");
+}
+
+TEST(ec2_has_a_form_of_its_own)
+{
+    cleanup_json struct json *input = json_parse(
+        STR("{\"GroupIds\":[\"sg-1\",\"sg-2\"],\"DryRun\":false,\"Filters\":[{\"Name\":\"vpc-id\","
+            "\"Values\":[\"vpc 1\"]}]}"),
+        NULL);
+    const struct aws_operation *operation =
+        operation_named(service_find("ec2"), "DescribeSecurityGroups");
+    cleanup(strbuf_done) struct strbuf out = {0};
+
+    ec2_encode(&out, operation, "2016-11-15", input);
+    CHECK_TEXT(strbuf_cstr(&out), "Action=DescribeSecurityGroups&Version=2016-11-15&GroupId.1=sg-1&GroupId.2=sg-2&"
+                                  "DryRun=false&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc%201");
+}
+
+TEST(ec2_answers_get_the_names_of_the_model)
+{
+    struct err err = {0};
+    cleanup_json struct json *value = xml_to_json(
+        STR("<DescribeVpcsResponse xmlns=\"x\"><requestId>id</requestId><vpcSet><item><vpcId>vpc-1</vpcId>"
+            "<isDefault>true</isDefault><tagSet/></item></vpcSet><securityGroupInfo><item>"
+            "<groupDescription>d</groupDescription><ipPermissions><item><fromPort>80</fromPort><groups/>"
+            "</item></ipPermissions></item></securityGroupInfo></DescribeVpcsResponse>"),
+        &err);
+    cleanup_json struct json *named = ec2_named(value);
+    cleanup_free char *text = json_format(named);
+
+    CHECK_TEXT(text, "{\"Vpcs\":[{\"VpcId\":\"vpc-1\",\"IsDefault\":true,\"Tags\":[]}],\"SecurityGroups\":"
+                     "[{\"Description\":\"d\",\"IpPermissions\":[{\"FromPort\":80,\"UserIdGroupPairs\":[]}]}]}");
 }
 
 TEST(broken_xml_is_refused)

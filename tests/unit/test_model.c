@@ -4,6 +4,7 @@
 #include "model/arn.h"
 #include "model/balancing.h"
 #include "model/certificate.h"
+#include "model/network.h"
 #include "model/cluster.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -108,6 +109,7 @@ TEST(balancing_round_trips)
     struct listener *l = mem_new(sizeof(*l));
     struct rule *r = mem_new(sizeof(*r));
     struct certificate *c = mem_new(sizeof(*c));
+    struct network *n = mem_new(sizeof(*n));
     struct target_group *tg = mem_new(sizeof(*tg));
     struct target_group *again;
     struct err err;
@@ -155,6 +157,15 @@ TEST(balancing_round_trips)
     CHECK(rule_forwards_to(r, "arn:tg"));
     CHECK(!rule_forwards_to(r, "arn:b"));
     rule_free(r);
+
+    SET(n->arn, "arn:n");
+    SET(n->id, "sg-0123456789abcdef0");
+    n->kind = NETWORK_KIND_group;
+    SET(n->vpc_id, "vpc-0123456789abcdef0");
+    n->is_default = n->is_gone = true;
+    n->doc = parse("{\"Description\":\"x\"}");
+    CHECK_ROUND_TRIP(network, n);
+    network_free(n);
 
     SET(tg->arn, "arn:tg");
     tg->target_type = TARGET_TYPE_ip;
