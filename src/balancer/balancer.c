@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include "balancer/certificates.h"
 #include "balancer/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -140,7 +141,14 @@ balancer_view_free(struct balancer_view *v)
     for (int i = 0; i < v->listener_count; i++) {
         json_unref(v->listeners[i].actions);
         rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
+        free(v->listeners[i].certificate_ids);
     }
+    for (int i = 0; i < v->certificate_count; i++) {
+        json_unref(v->certificates[i].body);
+        json_unref(v->certificates[i].chain);
+        json_unref(v->certificates[i].private_key);
+    }
+    free(v->certificates);
     for (int i = 0; i < v->group_count; i++)
         free(v->groups[i].targets);
     free(v->listeners);
@@ -181,6 +189,7 @@ frontend_free(struct frontend *f)
     json_unref(f->actions);
     rules_free(f->rules, f->rule_count);
     strbuf_done(&f->rules_text);
+    frontend_tls_free(f);
     free(f);
 }
 
@@ -346,6 +355,7 @@ apply_listener(struct balancer *b, struct view_listener *v)
     f->rule_count = v->rule_count;
     f->rules = TAKE(v->rules);
     v->rule_count = 0;
+    frontend_tls_apply(f, v);
     memcpy(f->arn, v->arn, sizeof(f->arn));
     f->generation = v->generation;
     f->must_tell = v->is_awaited;
@@ -389,6 +399,7 @@ deliver(void *arg)
     for (int i = 0; i < d->view->listener_count; i++)
         apply_listener(b, &d->view->listeners[i]);
     drop_unseen(b);
+    certificates_apply(b, d->view);
     balancer_view_free(d->view);
     free(d);
     b->views_applied++;
@@ -520,6 +531,7 @@ balancer_free(struct balancer *b)
     loop_timer_free(b->drain_timer);
     loop_free(b->loop);
     close(b->lock_fd);
+    certificates_free(b);
     free(b->has_ports);
     free(b->written_ports);
     free(b->folder);

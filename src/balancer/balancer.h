@@ -43,6 +43,13 @@ struct view_rule {
     struct json *conditions, *actions;
 };
 
+#define CERTIFICATE_ID_SIZE 40
+
+struct view_certificate {
+    char id[CERTIFICATE_ID_SIZE]; /* last part of the ARN */
+    struct json *body, *chain, *private_key; /* PEM texts; the chain may be NULL */
+};
+
 struct view_listener {
     char arn[ARN_SIZE];
     char id[17];                /* last part of the ARN */
@@ -51,6 +58,11 @@ struct view_listener {
     struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
     struct view_rule *rules;    /* in the order of their priorities */
     int rule_count;
+    /* Of HTTPS: the default certificate first, each once; policy NULL and none: HTTP. */
+    const struct ssl_policy *policy;
+    bool has_http2;
+    char (*certificate_ids)[CERTIFICATE_ID_SIZE];
+    int certificate_count;
     int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
     bool is_awaited;            /* the core waits for that: it is said (again) */
 };
@@ -60,6 +72,8 @@ struct balancer_view {
     int listener_count;
     struct view_group *groups;
     int group_count;
+    struct view_certificate *certificates; /* that listeners name */
+    int certificate_count;
 };
 /* With all in it; all of it is malloc'd. */
 void balancer_view_free(struct balancer_view *v);

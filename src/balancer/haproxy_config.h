@@ -30,6 +30,13 @@ struct config_group {
     const struct slots *slots;
 };
 
+struct config_tls { /* of a listener of HTTPS */
+    const struct ssl_policy *policy;
+    bool has_http2;
+    const char *default_id; /* the certificate that is first in its list */
+    const char *large;      /* notes of those whose content needs a reload; "" */
+};
+
 struct config_listener {
     const char *id;
     int port;
@@ -37,6 +44,7 @@ struct config_listener {
     const struct json *actions; /* DefaultActions */
     const struct view_rule *rules; /* in the order of their priorities */
     int rule_count;
+    const struct config_tls *tls; /* NULL: HTTP */
 };
 
 struct config_setup {

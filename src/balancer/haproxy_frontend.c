@@ -33,9 +33,11 @@ static void
 add_forwarding(const struct config_listener *listener, struct strbuf *out)
 {
     strbuf_add_cstr(out, "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
-                         "    http-request return status 405 if { method TRACE }\n"
-                         "    http-request set-header X-Forwarded-Proto http\n");
-    strbuf_addf(out, "    http-request set-header X-Forwarded-Port %d\n", listener->port);
+                         "    http-request return status 405 if { method TRACE }\n");
+    strbuf_addf(out,
+                "    http-request set-header X-Forwarded-Proto %s\n"
+                "    http-request set-header X-Forwarded-Port %d\n",
+                listener->tls != NULL ? "https" : "http", listener->port);
     strbuf_add_cstr(
         out,
         "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\""
@@ -136,8 +138,13 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     const bool is_ipv6 = strchr(setup->bind_address, ':') != NULL;
 
     strbuf_addf(out, "frontend listener_%s_%d\n", listener->id, listener->port);
-    strbuf_addf(out, is_ipv6 ? "    bind [%s]:%d\n" : "    bind %s:%d\n", setup->bind_address,
+    strbuf_addf(out, is_ipv6 ? "    bind [%s]:%d" : "    bind %s:%d", setup->bind_address,
                 listener->port);
+    if (listener->tls != NULL)
+        tls_add_bind(listener, out);
+    strbuf_add_char(out, '\n');
+    if (listener->tls != NULL)
+        tls_add_notes(listener, out);
     strbuf_addf(out, "    timeout client %ds\n", listener->idle_timeout_s);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */

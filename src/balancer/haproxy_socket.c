@@ -434,6 +434,34 @@ haproxy_parse_map(struct str answer, struct strbuf *out)
     return true;
 }
 
+void
+haproxy_parse_certificates(struct str answer, void (*call)(void *arg, struct str id), void *arg)
+{
+    struct str rest = answer, line;
+
+    while (str_split(&rest, '\n', &line)) {
+        const struct str name = str_trim(line);
+        if (str_starts(name, STR("certs/")) && str_ends(name, STR(".pem")) && name.len > 10)
+            call(arg, str_slice(name, 6, name.len - 4));
+    }
+}
+
+bool
+haproxy_parse_fingerprint(struct str answer, char out[static 41])
+{
+    const struct str label = STR("SHA1 FingerPrint: ");
+    struct str rest = answer, line;
+
+    while (str_split(&rest, '\n', &line)) {
+        const struct str value = str_slice(line, label.len, line.len);
+        if (str_starts(line, label) && value.len == 40) {
+            text_copy(out, 41, value);
+            return strspn(out, "0123456789ABCDEF") == 40;
+        }
+    }
+    return false;
+}
+
 bool
 haproxy_parse_version(struct str answer, int64_t *out)
 {

@@ -67,5 +67,10 @@ bool haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *er
 /* `show map`: appends "key value" a line, without the pointers that HAProxy puts in front.  False: there
  * is no such map, or it is not understood. */
 bool haproxy_parse_map(struct str answer, struct strbuf *out) MUST_CHECK;
+/* `show ssl cert` and `show ssl crt-list`: the <id> of each line "certs/<id>.pem", in order; not those of
+ * transactions, nor those of other names. */
+void haproxy_parse_certificates(struct str answer, void (*call)(void *arg, struct str id), void *arg);
+/* `show ssl cert NAME`: SHA-1 in upper-case hex. */
+bool haproxy_parse_fingerprint(struct str answer, char out[static 41]) MUST_CHECK;
 /* `prepare map`: "New version created: 7". */
 bool haproxy_parse_version(struct str answer, int64_t *out) MUST_CHECK;

@@ -2,6 +2,7 @@
 /* haproxy_text.h - the parts of HAProxy's configuration, shared by the haproxy_*.c of this room only.
  *   haproxy_config.c    the whole text and its fingerprint
  *   haproxy_frontend.c  a listener
+ *   haproxy_tls.c       its certificates and ciphers
  *   haproxy_action.c    what listeners and rules do with a request
  *   haproxy_backend.c   a target group
  * Each appends to `out`. Pure. */
@@ -25,6 +26,9 @@ void action_add_answers(const struct config_setup *setup, struct strbuf *out);
 
 void frontend_add(const struct config_setup *setup, const struct config_listener *listener,
                   struct strbuf *out);
+/* Of a listener of HTTPS: the rest of its bind line, and what else a reload brings. */
+void tls_add_bind(const struct config_listener *listener, struct strbuf *out);
+void tls_add_notes(const struct config_listener *listener, struct strbuf *out);
 /* Without its servers, which are not structure, if `with_servers` is false. */
 void backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
                  struct strbuf *out);

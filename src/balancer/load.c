@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include "balancer/certificates.h"
 #include "balancer/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -73,6 +74,8 @@ load_check_ports(struct balancer *b)
             else if (!is_port_ours(b->has_ports, f->port) && !is_port_ours(b->written_ports, f->port))
                 try_port(b->bind_address, f->port, why, sizeof(why));
         }
+        if (f->tls.policy != NULL && why[0] == '\0')
+            certificates_setup(b, f, NULL, why, sizeof(why));
         if (strcmp(why, f->blocked) != 0) {
             b->is_dirty = true;
             memcpy(f->blocked, why, sizeof(why));
@@ -90,6 +93,9 @@ load_check_ports(struct balancer *b)
 void
 setup_done(struct setup *s)
 {
+    for (int i = 0; i < s->config.listener_count; i++)
+        free((char *)s->tls[i].large);
+    free(s->tls);
     free(s->groups);
     free(s->listeners);
 }
@@ -107,6 +113,7 @@ setup_make(const struct balancer *b)
         listener_count++;
     s.groups = mem_new(group_count * sizeof(*s.groups));
     s.listeners = mem_new(listener_count * sizeof(*s.listeners));
+    s.tls = mem_new(listener_count * sizeof(*s.tls));
     for (const struct group *g = b->groups; g != NULL; g = g->next) {
         if (g->drain_delay_s > c->longest_drain_s)
             c->longest_drain_s = g->drain_delay_s;
@@ -114,15 +121,21 @@ setup_make(const struct balancer *b)
             s.groups[c->group_count++] = (struct config_group){
                 .id = g->id, .arn = g->arn, .algorithm = g->algorithm, .slots = &g->slots};
     }
-    for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
-        if (f->blocked[0] == '\0')
-            s.listeners[c->listener_count++] =
-                (struct config_listener){.id = f->id,
-                                         .port = f->port,
-                                         .idle_timeout_s = f->idle_timeout_s,
-                                         .actions = f->actions,
-                                         .rules = f->rules,
-                                         .rule_count = f->rule_count};
+    for (const struct frontend *f = b->frontends; f != NULL; f = f->next) {
+        struct config_tls *tls = &s.tls[c->listener_count];
+        char why[256];
+        if (f->blocked[0] != '\0' ||
+            (f->tls.policy != NULL && !certificates_setup(b, f, tls, why, sizeof(why))))
+            continue;
+        s.listeners[c->listener_count++] =
+            (struct config_listener){.id = f->id,
+                                     .port = f->port,
+                                     .idle_timeout_s = f->idle_timeout_s,
+                                     .actions = f->actions,
+                                     .rules = f->rules,
+                                     .rule_count = f->rule_count,
+                                     .tls = f->tls.policy != NULL ? tls : NULL};
+    }
     c->groups = s.groups;
     c->listeners = s.listeners;
     return s;
@@ -186,7 +199,7 @@ load_write(const struct balancer *b, const struct config_setup *c, struct err *e
 {
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    if (!empty_folder(b, "maps", err) || !empty_folder(b, "bodies", err))
+    if (!empty_folder(b, "maps", err) || !empty_folder(b, "bodies", err) || !certificates_write(b, err))
         return false;
     for (int i = 0; i < c->listener_count; i++)
         if (!write_listener(b, c, &c->listeners[i], err))
@@ -212,6 +225,7 @@ load_remember(struct balancer *b, const struct config_setup *c)
         haproxy_config_action(c, &l, f->written_action);
         memcpy(f->written_rules, f->wanted_rules, sizeof(f->written_rules));
     }
+    certificates_remember(b);
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         for (struct member *m = g->members; m != NULL; m = m->next)
             m->is_in_old = m->slot >= 0 && m->slot < g->has_slots &&

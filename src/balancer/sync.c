@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sync.c - what HAProxy has, and the least change that makes it what is wanted, without a reload.
  */
+#include "balancer/certificates.h"
 #include "balancer/traffic.h"
 #include "base/log.h"
 
@@ -119,7 +120,7 @@ ask_and_learn(struct balancer *b, struct err *err)
         b->has_ports[0] = 0;
     return haproxy_parse_state(strbuf_str(&state), learn_server, b, err) &&
            haproxy_parse_frontends(strbuf_str(&stat), learn_frontend, b, err) &&
-           learn_rules(b, err);
+           learn_rules(b, err) && certificates_learn(b, err);
 }
 
 void
@@ -403,4 +404,6 @@ sync_apply(struct balancer *b)
         first += done;
     }
     apply_rules(b);
+    if (!certificates_sync(b))
+        b->must_learn = true;
 }

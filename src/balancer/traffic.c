@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "balancer/certificates.h"
 #include "balancer/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -272,6 +273,7 @@ traffic_ready(void *ctx)
     haproxy_process_fingerprint(b->haproxy, b->running);
     free(b->has_ports);
     b->has_ports = TAKE(b->written_ports);
+    certificates_loaded(b);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = f->is_written;
         memcpy(f->has_action, f->written_action, sizeof(f->has_action));
@@ -302,6 +304,7 @@ forget_all(struct balancer *b)
     b->must_learn = false;
     free(TAKE(b->has_ports));
     free(TAKE(b->written_ports));
+    certificates_forget(b);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
         f->has_action[0] = f->has_rules[0] = '\0';
@@ -324,6 +327,10 @@ traffic_failed(void *ctx, const char *why)
     log_error("haproxy.failed", "does=retry in_ms=%d error=%s", (int)b->retry_ms, log_quote(why));
     text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
     b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
+    if (certificates_blame(b, why)) { /* without it, and at once */
+        b->is_dirty = true;
+        b->retry_at_ms = b->retry_ms = 0;
+    }
     free(TAKE(b->written_ports));
     if (haproxy_process_state(b->haproxy) == HAPROXY_ABSENT)
         forget_all(b);
@@ -357,5 +364,6 @@ traffic_problem(const struct balancer *b, char *out, size_t size)
             text_copy(out, size, str_slice(str_of(f->blocked), 0, size - 1));
             return;
         }
-    text_copy(out, size, str_slice(str_of(b->failure), 0, size - 1));
+    if (b->failure[0] != '\0' || !certificates_problem(b, out, size))
+        text_copy(out, size, str_slice(str_of(b->failure), 0, size - 1));
 }

@@ -4,6 +4,7 @@
  *   traffic.c     the turn: who should get traffic, and when HAProxy starts, reloads, is adopted
  *   load.c        ports and files of a start or reload
  *   sync.c        reads what HAProxy has, and changes what can be changed at run time
+ *   certificates.c, certificates_sync.c  the same of certificates (certificates.h)
  *   drain.c       waits until nothing is in flight any more
  * Everything here belongs to the loop's thread, except where said.
  * A `member` is one target of one group; what of it is wanted comes from views and checks, what is
@@ -62,12 +63,26 @@ struct group {
     struct group *next; /* by id, so that the same view always gives the same text */
 };
 
+struct id_list { /* of certificates */
+    char (*at)[CERTIFICATE_ID_SIZE];
+    int count;
+};
+
+struct frontend_tls { /* of HTTPS */
+    const struct ssl_policy *policy; /* NULL: HTTP */
+    bool has_http2;
+    struct id_list wanted;  /* the default one first, each once */
+    struct id_list has;     /* the lines of HAProxy's list, in order */
+    struct id_list written;
+};
+
 struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
     struct json *actions;
     struct view_rule *rules;
     int rule_count;
+    struct frontend_tls tls;
     char arn[ARN_SIZE];
     int64_t generation;    /* of its weights */
     bool must_tell;        /* as soon as they are in force */
@@ -91,6 +106,7 @@ struct balancer {
     struct haproxy_process *haproxy;
     struct group *groups;
     struct frontend *frontends;
+    struct certificate_entry *certificates; /* certificates.h */
     struct loop_timer *turn_timer;  /* another turn is due: retry, ports */
     struct loop_timer *drain_timer;
     int64_t drain_pause_ms;
@@ -133,6 +149,7 @@ struct setup { /* the configuration wanted, with the arrays that it borrows */
     struct config_setup config;
     struct config_group *groups;
     struct config_listener *listeners;
+    struct config_tls *tls; /* one a listener */
 };
 struct setup setup_make(const struct balancer *b);
 void setup_done(struct setup *s);

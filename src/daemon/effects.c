@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include "daemon/view_tls.h"
 #include "model/arn.h"
 
 static void
@@ -98,6 +99,7 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     to->idle_timeout_s = lb == NULL ? 60
                                     : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
     to->actions = json_ref(l->actions);
+    view_tls_listener(to, lb, l);
     to->generation = l->generation;
     to->is_awaited = l->in_force < l->generation;
 }
@@ -166,6 +168,7 @@ balancer_view_of(const struct core *core)
     for (const struct listener *l = core->listeners; l != NULL; l = l->next)
         fill_listener(&v->listeners[v->listener_count++], core, l);
     share_out_rules(v, core);
+    view_tls_certificates(v, core);
     return v;
 }
 

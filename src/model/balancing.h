@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* balancing.h - load balancers, listeners, rules, target groups and targets (alb.md A2, A3, A6). */
 #pragma once
+#include "model/ssl_policy.h"
 #include "model/types.h"
 
 struct load_balancer {
@@ -21,7 +22,7 @@ struct listener {
     char load_balancer_arn[ARN_SIZE];
     int port;
     char protocol[8]; /* "HTTP", "HTTPS" */
-    char ssl_policy[64];       /* of HTTPS */
+    char ssl_policy[SSL_POLICY_SIZE]; /* of HTTPS */
     struct json *certificates; /* of HTTPS: ARNs, the default one first; else NULL */
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
     int64_t generation;   /* rises when a deployment moves its weights */

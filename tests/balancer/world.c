@@ -38,6 +38,13 @@ app_answer(struct http_exchange *x, void *ctx)
         http_reply(x, 200, NULL, str_of(text));
         return;
     }
+    if (str_is(x->path, "/proto")) {
+        char text[256];
+        const struct str proto = http_header_get(x, "X-Forwarded-Proto"), port = http_header_get(x, "X-Forwarded-Port");
+        snprintf(text, sizeof(text), "%.*s %.*s", (int)proto.len, proto.at, (int)port.len, port.at);
+        http_reply(x, 200, NULL, str_of(text));
+        return;
+    }
     http_reply(x, 200, NULL, str_of(app->name));
 }
 
@@ -200,6 +207,8 @@ make_view(struct world *w)
         add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");
     add_group(w, v, 1, OTHER_ARN, "fedcba9876543210");
+    if (w->more != NULL)
+        w->more(w->more_arg, v);
     return v;
 }
 
@@ -261,7 +270,7 @@ world_open(struct world *w)
 {
     struct err err;
     const struct balancer_config config = {
-        .data_dir = w->dir, .bind_address = "127.0.0.1", .report = take_report, .ctx = w};
+        .data_dir = w->dir, .haproxy = w->program, .bind_address = "127.0.0.1", .report = take_report, .ctx = w};
 
     w->balancer = balancer_new(&config, &err);
     if (w->balancer == NULL)

@@ -55,6 +55,9 @@ struct world {
     atomic_int in_force; /* the one that the balancer said */
     bool has_no_listener, has_second_listener;
     int second_port;
+    const char *program; /* instead of haproxy; NULL: that one */
+    void (*more)(void *arg, struct balancer_view *v); /* what a test adds to each view; NULL: nothing */
+    void *more_arg;
 };
 
 #define GROUP_ARN "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/0123456789abcdef"

@@ -38,6 +38,24 @@ read_map(struct str text)
         assert(map.len == 0 || strbuf_cstr(&map)[map.len - 1] == '\n');
 }
 
+static void
+read_certificate(void *arg, struct str id)
+{
+    const struct str *text = arg;
+
+    assert(id.len > 0 && id.at > text->at && id.at + id.len < text->at + text->len);
+}
+
+static void
+read_certificates(struct str text)
+{
+    char fingerprint[41];
+
+    haproxy_parse_certificates(text, read_certificate, &text);
+    if (haproxy_parse_fingerprint(text, fingerprint))
+        assert(strlen(fingerprint) == 40);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -77,6 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     default:
         cut_answers(text);
+        read_certificates(text);
         break;
     }
     free(copy);
