@@ -17,6 +17,10 @@ struct rule *elb_find_rule(const struct request *rq, const char *arn, struct err
 struct listener *elb_find_default_rule(const struct request *rq, const char *arn);
 bool elb_arn_is_of(const char *arn, const char *kind); /* "targetgroup/", ... */
 
+/* ---- elbv2_network.c: where its subnets are, as far as they are known here ---- */
+const char *elb_vpc_of(const struct request *rq, const struct load_balancer *lb);
+struct json *elb_zone_of(const struct request *rq, const struct load_balancer *lb, size_t index);
+
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 

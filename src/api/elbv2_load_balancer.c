@@ -34,17 +34,15 @@ static const struct attribute_row attribute_rows[] = {
 };
 
 static struct json *
-zones_json(const struct load_balancer *lb)
+zones_json(const struct request *rq, const struct load_balancer *lb)
 {
     const struct json *subnets = json_get(lb->doc, "Subnets");
     struct json *zones = json_array();
 
     for (size_t i = 0; i < json_size(subnets); i++) {
         struct json *zone = json_object();
-        char name[REGION_SIZE + 2];
 
-        snprintf(name, sizeof(name), "%s%c", lb->region, (char)('a' + i % 26));
-        json_set(zone, "ZoneName", json_text(name));
+        json_set(zone, "ZoneName", elb_zone_of(rq, lb, i));
         json_set(zone, "SubnetId", json_ref(json_at(subnets, i)));
         json_set(zone, "LoadBalancerAddresses", json_array());
         json_append(zones, zone);
@@ -64,11 +62,11 @@ load_balancer_json(const struct request *rq, const struct load_balancer *lb)
     json_set(o, "CreatedTime", aws_time(rq, lb->created_at_ms));
     json_set(o, "LoadBalancerName", json_text(lb->name));
     json_set(o, "Scheme", json_text(lb->is_internal ? "internal" : "internet-facing"));
-    json_set(o, "VpcId", json_text("vpc-00000000"));
+    json_set(o, "VpcId", json_text(elb_vpc_of(rq, lb)));
     json_set(state, "Code", json_text("active"));
     json_set(o, "State", state);
     json_set(o, "Type", json_text("application"));
-    json_set(o, "AvailabilityZones", zones_json(lb));
+    json_set(o, "AvailabilityZones", zones_json(rq, lb));
     json_set(o, "SecurityGroups", groups != NULL ? json_ref(groups) : json_array());
     json_set(o, "IpAddressType", json_text(json_get_cstr(lb->doc, "IpAddressType", "ipv4")));
     return o;

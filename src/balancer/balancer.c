@@ -140,6 +140,7 @@ balancer_view_free(struct balancer_view *v)
 {
     for (int i = 0; i < v->listener_count; i++) {
         json_unref(v->listeners[i].actions);
+        json_unref(v->listeners[i].sources);
         rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
         free(v->listeners[i].certificate_ids);
     }
@@ -188,8 +189,10 @@ frontend_free(struct frontend *f)
 {
     json_unref(f->actions);
     rules_free(f->rules, f->rule_count);
-    strbuf_done(&f->rules_text);
     frontend_tls_free(f);
+    json_unref(f->sources);
+    for (int kind = 0; kind < FRONTEND_MAPS; kind++)
+        strbuf_done(&f->maps[kind].text);
     free(f);
 }
 
@@ -356,6 +359,8 @@ apply_listener(struct balancer *b, struct view_listener *v)
     f->rules = TAKE(v->rules);
     v->rule_count = 0;
     frontend_tls_apply(f, v);
+    json_unref(f->sources);
+    f->sources = v->sources != NULL ? json_ref(v->sources) : NULL;
     memcpy(f->arn, v->arn, sizeof(f->arn));
     f->generation = v->generation;
     f->must_tell = v->is_awaited;

@@ -63,6 +63,7 @@ struct view_listener {
     bool has_http2;
     char (*certificate_ids)[CERTIFICATE_ID_SIZE];
     int certificate_count;
+    struct json *sources;       /* blocks of addresses that may connect; NULL: everybody may */
     int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
     bool is_awaited;            /* the core waits for that: it is said (again) */
 };

@@ -9,7 +9,8 @@
  * Names: frontend listener_<id>_<port>, backend group_<id>, servers s1..sN, map maps/<id>.actions
  * with the one key <id>.default.  A listener that has rules has a second map, maps/<id>.rules, which is
  * replaced as a whole (rule_pattern.h says what it is asked for); what a rule answers itself is a
- * backend answer_<rule id>_<digest>.  One that has none has nothing of it, and pays nothing.
+ * backend answer_<rule id>_<digest>.  One that has none has nothing of it, and pays nothing.  One that
+ * lets in only some (security groups) has a map maps/<id>.sources of their addresses.
  * Pure. Ownership: everything is borrowed. */
 #pragma once
 #include "balancer/balancer.h"
@@ -45,6 +46,7 @@ struct config_listener {
     const struct view_rule *rules; /* in the order of their priorities */
     int rule_count;
     const struct config_tls *tls; /* NULL: HTTP */
+    const struct json *sources; /* whom it lets in: blocks of addresses; NULL: everybody */
 };
 
 struct config_setup {
@@ -68,6 +70,8 @@ void haproxy_config_action(const struct config_setup *setup, const struct config
  * with "fwd|answer_..." where the rule answers itself.  Empty without rules: there is no map then. */
 void haproxy_config_rules(const struct config_setup *setup, const struct config_listener *listener,
                           struct strbuf *out);
+/* The map of those who may connect: a line a block, "10.0.0.0/8 1"; nothing else in it counts. */
+void haproxy_config_sources(const struct config_listener *listener, struct strbuf *out);
 /* The file (relative) and text of a fixed response with a body, of the listener or rule `id`; false: the
  * actions have none. */
 bool haproxy_config_body(const char *id, const struct json *actions, char path_out[static 64],

@@ -2,6 +2,7 @@
 /* haproxy_frontend.c - a listener: what is added to a request, which rule it meets, where it is led. */
 #include "balancer/haproxy_text.h"
 #include "balancer/rule_pattern.h"
+#include "base/address_block.h"
 #include "base/json.h"
 
 /* The key of rule_pattern.h.  A host is cut where no pattern can tell any more: with it the key is
@@ -131,6 +132,26 @@ add_split(const struct config_listener *listener, struct strbuf *out)
     strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
 }
 
+/* Others are let go before they have said anything. */
+static void
+add_guard(const struct config_listener *listener, struct strbuf *out)
+{
+    strbuf_addf(out,
+                "    tcp-request connection reject if !{ src,map_ip(maps/%s.sources) -m found }\n",
+                listener->id);
+}
+
+void
+haproxy_config_sources(const struct config_listener *listener, struct strbuf *out)
+{
+    for (size_t i = 0; i < json_size(listener->sources); i++) {
+        const char *text = json_cstr(json_at(listener->sources, i), "");
+        struct address_block block;
+        if (address_block_parse(text, &block)) /* nothing else may get into commands */
+            strbuf_addf(out, "%s 1\n", text);
+    }
+}
+
 void
 frontend_add(const struct config_setup *setup, const struct config_listener *listener,
              struct strbuf *out)
@@ -146,6 +167,8 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     if (listener->tls != NULL)
         tls_add_notes(listener, out);
     strbuf_addf(out, "    timeout client %ds\n", listener->idle_timeout_s);
+    if (listener->sources != NULL)
+        add_guard(listener, out);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
     add_forwarding(listener, out);

@@ -100,6 +100,18 @@ setup_done(struct setup *s)
     free(s->listeners);
 }
 
+struct config_listener
+setup_listener(const struct frontend *f)
+{
+    return (struct config_listener){.id = f->id,
+                                    .port = f->port,
+                                    .idle_timeout_s = f->idle_timeout_s,
+                                    .actions = f->actions,
+                                    .rules = f->rules,
+                                    .rule_count = f->rule_count,
+                                    .sources = f->sources};
+}
+
 struct setup
 setup_make(const struct balancer *b)
 {
@@ -127,14 +139,8 @@ setup_make(const struct balancer *b)
         if (f->blocked[0] != '\0' ||
             (f->tls.policy != NULL && !certificates_setup(b, f, tls, why, sizeof(why))))
             continue;
-        s.listeners[c->listener_count++] =
-            (struct config_listener){.id = f->id,
-                                     .port = f->port,
-                                     .idle_timeout_s = f->idle_timeout_s,
-                                     .actions = f->actions,
-                                     .rules = f->rules,
-                                     .rule_count = f->rule_count,
-                                     .tls = f->tls.policy != NULL ? tls : NULL};
+        s.listeners[c->listener_count] = setup_listener(f);
+        s.listeners[c->listener_count++].tls = f->tls.policy != NULL ? tls : NULL;
     }
     c->groups = s.groups;
     c->listeners = s.listeners;
@@ -182,6 +188,16 @@ write_rules(const struct balancer *b, const struct config_setup *c, const struct
 }
 
 static bool
+write_sources(const struct balancer *b, const struct config_listener *l, struct err *err)
+{
+    cleanup_free char *path = text_format("maps/%s.sources", l->id);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    haproxy_config_sources(l, &text);
+    return l->sources == NULL || write_file(b, path, strbuf_str(&text), err);
+}
+
+static bool
 write_listener(const struct balancer *b, const struct config_setup *c,
                const struct config_listener *l, struct err *err)
 {
@@ -191,7 +207,7 @@ write_listener(const struct balancer *b, const struct config_setup *c,
     haproxy_config_action(c, l, action);
     cleanup_free char *line = text_format("%s.default %s\n", l->id, action);
     return write_file(b, path, str_of(line), err) && write_body(b, l->id, l->actions, err) &&
-           write_rules(b, c, l, err);
+           write_rules(b, c, l, err) && write_sources(b, l, err);
 }
 
 bool
@@ -221,9 +237,10 @@ load_remember(struct balancer *b, const struct config_setup *c)
         if (!f->is_written)
             continue;
         b->written_ports[port_count++] = f->port;
-        const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
+        const struct config_listener l = setup_listener(f);
         haproxy_config_action(c, &l, f->written_action);
-        memcpy(f->written_rules, f->wanted_rules, sizeof(f->written_rules));
+        for (int kind = 0; kind < FRONTEND_MAPS; kind++)
+            memcpy(f->maps[kind].written, f->maps[kind].wanted, sizeof(f->maps[kind].written));
     }
     certificates_remember(b);
     for (struct group *g = b->groups; g != NULL; g = g->next) {

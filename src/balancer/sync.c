@@ -76,21 +76,33 @@ learn_frontend(void *arg, struct str name)
             f->is_served = true;
 }
 
-/* Of the listeners that have rules.  One whose configuration knows none answers that there is no such
- * map, which is the map of nobody. */
+static const char *const map_names[] = {[MAP_RULES] = "rules", [MAP_SOURCES] = "sources"};
+
 static bool
-learn_rules(struct balancer *b, struct err *err)
+learn_map(struct balancer *b, struct frontend *f, int kind, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_free char *line = text_format("show map maps/%s.%s", f->id, map_names[kind]);
+
+    if (!haproxy_process_ask(b->haproxy, line, &answer, err))
+        return false;
+    if (haproxy_parse_map(strbuf_str(&answer), &text))
+        sha256_hex(strbuf_str(&text), f->maps[kind].has);
+    return true;
+}
+
+/* Of the listeners that have rules, or let not everybody in.  One whose configuration knows none answers
+ * that there is no such map, which is the map of nobody. */
+static bool
+learn_maps(struct balancer *b, struct err *err)
 {
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
-        cleanup(strbuf_done) struct strbuf answer = {0};
-        cleanup(strbuf_done) struct strbuf text = {0};
-        cleanup_free char *line = text_format("show map maps/%s.rules", f->id);
-        if (f->rule_count == 0 || !f->is_served)
+        if (!f->is_served)
             continue;
-        if (!haproxy_process_ask(b->haproxy, line, &answer, err))
+        if ((f->rule_count > 0 && !learn_map(b, f, MAP_RULES, err)) ||
+            (f->sources != NULL && !learn_map(b, f, MAP_SOURCES, err)))
             return false;
-        if (haproxy_parse_map(strbuf_str(&answer), &text))
-            sha256_hex(strbuf_str(&text), f->has_rules);
     }
     return true;
 }
@@ -114,13 +126,15 @@ ask_and_learn(struct balancer *b, struct err *err)
         sync_forget(g);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
-        f->has_action[0] = f->has_rules[0] = '\0';
+        f->has_action[0] = '\0';
+        for (int kind = 0; kind < FRONTEND_MAPS; kind++)
+            f->maps[kind].has[0] = '\0';
     }
     if (b->has_ports != NULL)
         b->has_ports[0] = 0;
     return haproxy_parse_state(strbuf_str(&state), learn_server, b, err) &&
            haproxy_parse_frontends(strbuf_str(&stat), learn_frontend, b, err) &&
-           learn_rules(b, err) && certificates_learn(b, err);
+           learn_maps(b, err) && certificates_learn(b, err);
 }
 
 void
@@ -199,7 +213,7 @@ collect(struct balancer *b, struct changes *c)
     cleanup(setup_done) struct setup s = setup_make(b);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         char action[HAPROXY_ACTION_SIZE];
-        const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
+        const struct config_listener l = setup_listener(f);
         haproxy_config_action(&s.config, &l, action);
         if (!f->is_served || strcmp(action, f->has_action) == 0)
             continue;
@@ -288,7 +302,7 @@ send_changes(struct balancer *b, const struct changes *c, int first)
     return end - first;
 }
 
-/* ---- the maps of rules ---- */
+/* ---- the maps of rules and of sources ---- */
 
 static bool
 refused(const char *what, struct str answer, struct err *err)
@@ -313,12 +327,11 @@ next_lines(struct str text)
 }
 
 static bool
-add_lines(struct balancer *b, const struct frontend *f, int64_t version, struct str lines,
-          struct err *err)
+add_lines(struct balancer *b, const char *map, int64_t version, struct str lines, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf answer = {0};
-    cleanup_free char *command = text_format("add map @%lld maps/%s.rules <<\n" STR_FMT,
-                                             (long long)version, f->id, STR_ARG(lines));
+    cleanup_free char *command =
+        text_format("add map @%lld %s <<\n" STR_FMT, (long long)version, map, STR_ARG(lines));
 
     if (!haproxy_process_ask(b->haproxy, command, &answer, err))
         return false;
@@ -328,12 +341,14 @@ add_lines(struct balancer *b, const struct frontend *f, int64_t version, struct 
 
 /* A new version beside the one that requests are looked up in, then that one at once (alb.md B9). */
 static bool
-replace_rules(struct balancer *b, struct frontend *f, struct err *err)
+replace_map(struct balancer *b, struct frontend *f, int kind, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf prepared = {0};
     cleanup(strbuf_done) struct strbuf committed = {0};
-    cleanup_free char *prepare = text_format("prepare map maps/%s.rules", f->id);
-    struct str rest = strbuf_str(&f->rules_text);
+    struct frontend_map *map = &f->maps[kind];
+    cleanup_free char *name = text_format("maps/%s.%s", f->id, map_names[kind]);
+    cleanup_free char *prepare = text_format("prepare map %s", name);
+    struct str rest = strbuf_str(&map->text);
     int64_t version;
 
     if (!haproxy_process_ask(b->haproxy, prepare, &prepared, err))
@@ -342,35 +357,37 @@ replace_rules(struct balancer *b, struct frontend *f, struct err *err)
         return refused("prepare map", strbuf_str(&prepared), err);
     while (rest.len > 0) {
         const struct str lines = next_lines(rest);
-        if (!add_lines(b, f, version, lines, err))
+        if (!add_lines(b, name, version, lines, err))
             return false;
         rest = str_slice(rest, lines.len, rest.len);
     }
-    cleanup_free char *commit =
-        text_format("commit map @%lld maps/%s.rules", (long long)version, f->id);
+    cleanup_free char *commit = text_format("commit map @%lld %s", (long long)version, name);
     if (!haproxy_process_ask(b->haproxy, commit, &committed, err))
         return false;
     if (!haproxy_did_set_quietly(strbuf_str(&committed)))
         return refused("commit map", strbuf_str(&committed), err);
-    memcpy(f->has_rules, f->wanted_rules, sizeof(f->has_rules));
-    log_info("listener.rules", "listener=%s rules=%d", f->id, f->rule_count);
+    memcpy(map->has, map->wanted, sizeof(map->has));
+    log_info("listener.map", "listener=%s map=%s bytes=%zu", f->id, map_names[kind], map->text.len);
     return true;
 }
 
 static void
-apply_rules(struct balancer *b)
+apply_maps(struct balancer *b)
 {
     struct err err;
 
     if (strcmp(b->running, b->wanted) != 0)
         return; /* as with the other maps */
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
-        if (!f->is_served || strcmp(f->has_rules, f->wanted_rules) == 0)
-            continue;
-        if (!replace_rules(b, f, &err)) {
-            log_error("haproxy.rules", "listener=%s error=%s", f->id, log_quote(err.message));
-            b->must_learn = true; /* and try again */
-            return;
+        for (int kind = 0; kind < FRONTEND_MAPS && f->is_served; kind++) {
+            if (strcmp(f->maps[kind].has, f->maps[kind].wanted) == 0)
+                continue;
+            if (!replace_map(b, f, kind, &err)) {
+                log_error("haproxy.map", "listener=%s map=%s error=%s", f->id, map_names[kind],
+                          log_quote(err.message));
+                b->must_learn = true; /* and try again */
+                return;
+            }
         }
     }
 }
@@ -379,7 +396,7 @@ bool
 sync_is_in_force(const struct balancer *b, const struct frontend *f)
 {
     cleanup(setup_done) struct setup s = setup_make(b);
-    const struct config_listener l = {.id = f->id, .port = f->port, .actions = f->actions};
+    const struct config_listener l = setup_listener(f);
     char action[HAPROXY_ACTION_SIZE];
 
     if (haproxy_process_state(b->haproxy) != HAPROXY_RUNNING || b->must_learn || !f->is_served ||
@@ -403,7 +420,7 @@ sync_apply(struct balancer *b)
         }
         first += done;
     }
-    apply_rules(b);
+    apply_maps(b);
     if (!certificates_sync(b))
         b->must_learn = true;
 }

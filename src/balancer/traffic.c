@@ -97,20 +97,32 @@ decide(struct balancer *b)
 /* ---- loading ---- */
 
 static void
+compute_maps(const struct setup *s, struct frontend *f)
+{
+    const struct config_listener l = setup_listener(f);
+    const bool has[] = {[MAP_RULES] = f->rule_count > 0, [MAP_SOURCES] = f->sources != NULL};
+
+    for (int kind = 0; kind < FRONTEND_MAPS; kind++) {
+        struct frontend_map *map = &f->maps[kind];
+        strbuf_clear(&map->text);
+        if (kind == MAP_RULES)
+            haproxy_config_rules(&s->config, &l, &map->text);
+        else
+            haproxy_config_sources(&l, &map->text);
+        map->wanted[0] = '\0';
+        if (has[kind])
+            sha256_hex(strbuf_str(&map->text), map->wanted);
+    }
+}
+
+static void
 compute_wanted(struct balancer *b)
 {
     cleanup(setup_done) struct setup s = setup_make(b);
 
     haproxy_config_fingerprint(&s.config, b->wanted);
-    for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
-        const struct config_listener l = {
-            .id = f->id, .port = f->port, .rules = f->rules, .rule_count = f->rule_count};
-        strbuf_clear(&f->rules_text);
-        haproxy_config_rules(&s.config, &l, &f->rules_text);
-        f->wanted_rules[0] = '\0';
-        if (f->rule_count > 0)
-            sha256_hex(strbuf_str(&f->rules_text), f->wanted_rules);
-    }
+    for (struct frontend *f = b->frontends; f != NULL; f = f->next)
+        compute_maps(&s, f);
     b->is_dirty = false;
 }
 
@@ -277,7 +289,8 @@ traffic_ready(void *ctx)
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = f->is_written;
         memcpy(f->has_action, f->written_action, sizeof(f->has_action));
-        memcpy(f->has_rules, f->written_rules, sizeof(f->has_rules));
+        for (int kind = 0; kind < FRONTEND_MAPS; kind++)
+            memcpy(f->maps[kind].has, f->maps[kind].written, sizeof(f->maps[kind].has));
     }
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         g->has_slots = g->written_slots;
@@ -307,7 +320,9 @@ forget_all(struct balancer *b)
     certificates_forget(b);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next) {
         f->is_served = false;
-        f->has_action[0] = f->has_rules[0] = '\0';
+        f->has_action[0] = '\0';
+        for (int kind = 0; kind < FRONTEND_MAPS; kind++)
+            f->maps[kind].has[0] = '\0';
     }
     for (struct group *g = b->groups; g != NULL; g = g->next) {
         sync_forget(g);

@@ -76,6 +76,14 @@ struct frontend_tls { /* of HTTPS */
     struct id_list written;
 };
 
+/* A map of a listener that is replaced as a whole: of its rules, of whom it lets in. */
+enum frontend_map_kind { MAP_RULES, MAP_SOURCES, FRONTEND_MAPS };
+struct frontend_map {
+    struct strbuf text; /* as it should be */
+    /* SHA-256 of the map: wanted, in HAProxy, in the configuration being loaded. Empty: none, or not known. */
+    char wanted[SHA256_HEX + 1], has[SHA256_HEX + 1], written[SHA256_HEX + 1];
+};
+
 struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
@@ -83,6 +91,7 @@ struct frontend { /* a listener */
     struct view_rule *rules;
     int rule_count;
     struct frontend_tls tls;
+    struct json *sources;  /* whom it lets in; NULL: everybody */
     char arn[ARN_SIZE];
     int64_t generation;    /* of its weights */
     bool must_tell;        /* as soon as they are in force */
@@ -92,9 +101,7 @@ struct frontend { /* a listener */
     char blocked[256];     /* why it is left out: its port is taken; empty: it is not */
     char has_action[HAPROXY_ACTION_SIZE]; /* in HAProxy's map; empty: not known */
     char written_action[HAPROXY_ACTION_SIZE];
-    struct strbuf rules_text; /* the map of its rules as it should be */
-    /* SHA-256 of that map: wanted, in HAProxy, in the configuration being loaded. Empty: none, or not known. */
-    char wanted_rules[SHA256_HEX + 1], has_rules[SHA256_HEX + 1], written_rules[SHA256_HEX + 1];
+    struct frontend_map maps[FRONTEND_MAPS];
     struct frontend *next; /* by port, then id */
 };
 
@@ -151,6 +158,7 @@ struct setup { /* the configuration wanted, with the arrays that it borrows */
     struct config_listener *listeners;
     struct config_tls *tls; /* one a listener */
 };
+struct config_listener setup_listener(const struct frontend *f);
 struct setup setup_make(const struct balancer *b);
 void setup_done(struct setup *s);
 #define LOAD_DYING_MS 300 /* so long the ports of a worker that died may still be taken */

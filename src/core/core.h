@@ -102,6 +102,9 @@ struct network *core_network(const struct core *core, const char *arn);
 /* "vpc-..", "subnet-.." or "sg-.."; NULL: there is none. */
 struct network *core_network_by_id(const struct core *core, const char *region, const char *id);
 struct target_group *core_target_group(const struct core *core, const char *arn);
+/* The blocks of addresses that the load balancer's security groups let in at the port, each once, or NULL:
+ * it has no group that is known here, and lets in everybody.  Unknown ones beside known ones add nothing. */
+struct json *core_allowed_sources(const struct core *core, const struct load_balancer *lb, int port);
 /* Does some listener's or rule's action lead to the group? */
 bool core_target_group_in_use(const struct core *core, const char *arn);
 /* The service whose deployment under way owns the weights of the listener; NULL: they are nobody's. */

@@ -75,3 +75,51 @@ network_check(const struct core *core, const struct network *n)
     assert(n->is_gone || (vpc != NULL && vpc->kind == NETWORK_KIND_vpc));
     assert(!n->is_gone || n->kind == NETWORK_KIND_vpc);
 }
+
+/* ---- whom groups let in ---- */
+
+static bool
+rule_is_for(const struct json *rule, int port)
+{
+    const char *protocol = json_get_cstr(rule, "Protocol", "");
+
+    return strcmp(protocol, "-1") == 0 ||
+           (strcmp(protocol, "tcp") == 0 && json_get_i64(rule, "FromPort", 0) <= port &&
+            port <= json_get_i64(rule, "ToPort", -1));
+}
+
+static void
+add_block(struct json *sources, const char *block)
+{
+    if (block == NULL) /* the rule's source is a group: whose addresses those are is not known */
+        return;
+    for (size_t i = 0; i < json_size(sources); i++)
+        if (strcmp(json_cstr(json_at(sources, i), ""), block) == 0)
+            return;
+    json_append(sources, json_text(block));
+}
+
+struct json *
+core_allowed_sources(const struct core *core, const struct load_balancer *lb, int port)
+{
+    const struct json *groups = json_get(lb->doc, "SecurityGroups");
+    struct json *sources = NULL;
+
+    for (size_t i = 0; i < json_size(groups); i++) {
+        const char *id = json_cstr(json_at(groups, i), "");
+        const struct network *group = core_network_by_id(core, lb->region, id);
+        const struct json *rules = group != NULL ? json_get(group->doc, "Rules") : NULL;
+        if (group == NULL || group->kind != NETWORK_KIND_group)
+            continue;
+        if (sources == NULL)
+            sources = json_array();
+        for (size_t k = 0; k < json_size(rules); k++) {
+            const struct json *rule = json_at(rules, k);
+            if (!rule_is_for(rule, port))
+                continue;
+            add_block(sources, json_get_cstr(rule, "CidrIpv4", NULL));
+            add_block(sources, json_get_cstr(rule, "CidrIpv6", NULL));
+        }
+    }
+    return sources;
+}

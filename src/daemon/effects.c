@@ -100,6 +100,7 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
                                     : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
     to->actions = json_ref(l->actions);
     view_tls_listener(to, lb, l);
+    to->sources = lb == NULL ? NULL : core_allowed_sources(core, lb, l->port);
     to->generation = l->generation;
     to->is_awaited = l->in_force < l->generation;
 }

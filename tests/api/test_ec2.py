@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """VPCs, subnets and security groups through boto3 and the CLIs, the real one and naru's."""
+import http.client
 import json
 import os
+import socket
 import subprocess
+import time
 import unittest
+import urllib.error
+import urllib.request
 import uuid
 
 import boto3
@@ -117,6 +122,45 @@ class Groups(Case):
         self.assertEqual(shown["IpPermissions"], [])
         rules = self.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
         self.assertEqual([r["IsEgress"] for r in rules["SecurityGroupRules"]], [True])
+
+    def test_only_those_whom_a_group_lets_in_can_connect(self):
+        group, other = self.group(self.vpc()), self.group(self.vpc("10.1.0.0/16"))
+        elb = boto3.client("elbv2", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=os.environ["AWS_DEFAULT_REGION"])
+        lb = elb.create_load_balancer(Name=f"lb-{uuid.uuid4().hex[:8]}", Subnets=["subnet-1", "subnet-2"],
+                                      SecurityGroups=[group, other, "sg-elsewhere"])["LoadBalancers"][0]
+        port = harness.free_port()
+        elb.create_listener(LoadBalancerArn=lb["LoadBalancerArn"], Protocol="HTTP", Port=port, DefaultActions=[
+            {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "in"}}])
+
+        def is_in():
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read() == b"in"
+            except (ConnectionResetError, http.client.RemoteDisconnected):
+                return False
+            except urllib.error.URLError as error:
+                if isinstance(error.reason, ConnectionResetError):
+                    return False
+                raise
+
+        def listens():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+
+        harness.wait_until("a listener", listens, 10, 0.01)
+        self.assertFalse(is_in())
+        office = dict(IpProtocol="tcp", FromPort=port, ToPort=port, IpRanges=[{"CidrIp": "127.0.0.0/8"}])
+        for _ in range(5):
+            began = time.monotonic()
+            self.ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[office])
+            harness.wait_until("it is in", is_in, 5, 0.001)
+            self.assertLess(time.monotonic() - began, 1)
+            self.ec2.revoke_security_group_ingress(GroupId=other, IpPermissions=[office])
+            harness.wait_until("it is out", lambda: not is_in(), 5, 0.001)
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+            dict(office, FromPort=port - 1, ToPort=port - 1)])
+        time.sleep(0.2)
+        self.assertFalse(is_in())
+        elb.delete_load_balancer(LoadBalancerArn=lb["LoadBalancerArn"])
 
     def test_both_command_lines_say_the_same(self):
         name = self.group(self.vpc())

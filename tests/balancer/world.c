@@ -203,6 +203,11 @@ make_view(struct world *w)
                      atomic_load(&w->in_force) < w->generation);
     if (!w->has_no_listener && w->rules != NULL)
         add_rules(&v->listeners[0], w->rules);
+    if (!w->has_no_listener && w->sources != NULL) {
+        struct err err;
+        v->listeners[0].sources = json_parse(str_of(w->sources), &err);
+        CHECK(v->listeners[0].sources != NULL);
+    }
     if (w->has_second_listener)
         add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");

@@ -51,6 +51,7 @@ struct world {
     int drain_delay_s;
     const char *actions; /* JSON */
     const char *rules;   /* JSON: [{Id, Conditions, Actions}] of the first listener; NULL: none */
+    const char *sources; /* JSON: blocks of addresses that it lets in; NULL: everybody */
     int generation;      /* of the first listener's weights; raise it with `actions` */
     atomic_int in_force; /* the one that the balancer said */
     bool has_no_listener, has_second_listener;

@@ -3,6 +3,8 @@
  */
 #include "api_world.h"
 
+#include "core/core.h"
+
 static struct arena test_arena; /* each test is a process */
 
 static int
@@ -369,6 +371,74 @@ TEST(permissions_that_say_nothing_clear_are_refused)
     refused(
         &w, "RulesPerSecurityGroupLimitExceeded", "maximum",
         "Action=AuthorizeSecurityGroupIngress&GroupName=default&IpProtocol=-1&CidrIp=10.0.0.0/8");
+}
+
+static void
+elb(struct world *w, const char *form)
+{
+    CHECK_EQ(world_send(w, "elasticloadbalancing", "application/x-www-form-urlencoded", NULL, form),
+             200);
+}
+
+static const char *
+allowed(const struct world *w, int port)
+{
+    cleanup_json struct json *sources =
+        core_allowed_sources(w->core, w->core->load_balancers, port);
+    cleanup_free char *text = sources != NULL ? json_format(sources) : text_dup("everybody");
+
+    return arena_format(&test_arena, "%s", text);
+}
+
+TEST(groups_decide_who_may_connect_to_a_load_balancer)
+{
+    cleanup(world_done) struct world w;
+    const char *vpc, *web, *office, *subnet;
+
+    world_init(&w);
+    vpc = make_vpc(&w, "10.0.0.0/16");
+    works(&w, "Action=CreateSubnet&VpcId=%s&CidrBlock=10.0.0.0/24&AvailabilityZone=eu-west-1c",
+          vpc);
+    subnet = element(&w, "subnetId");
+    web = make_group(&w, "web", vpc);
+    office = make_group(&w, "office", vpc);
+    elb(&w, arena_format(
+                &test_arena,
+                "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=%s&Subnets.member.2=subnet-b"
+                "&SecurityGroups.member.1=sg-elsewhere",
+                subnet));
+    CHECK(says(&w, arena_format(&test_arena, "<VpcId>%s</VpcId>", vpc)));
+    CHECK(says(&w, "<ZoneName>eu-west-1c</ZoneName>"));
+    CHECK_TEXT(allowed(&w, 80), "everybody"); /* a group that nobody made here */
+    elb(&w, arena_format(&test_arena, "Action=DeleteLoadBalancer&LoadBalancerArn=%s",
+                         w.core->load_balancers->arn));
+    elb(&w,
+        arena_format(
+            &test_arena,
+            "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&SecurityGroups.member.1=%s"
+            "&SecurityGroups.member.2=sg-elsewhere&SecurityGroups.member.3=%s",
+            web, office));
+    CHECK(says(&w, "<VpcId>vpc-00000000</VpcId>"));
+    CHECK_TEXT(allowed(&w, 80), "[]"); /* as in AWS: a new group lets nobody in */
+    works(&w,
+          "Action=AuthorizeSecurityGroupIngress&GroupId=%s&IpPermissions.1.IpProtocol=tcp"
+          "&IpPermissions.1.FromPort=80&IpPermissions.1.ToPort=81&IpPermissions.1.IpRanges.1."
+          "CidrIp=0.0.0.0/0"
+          "&IpPermissions.1.Ipv6Ranges.1.CidrIpv6=::/0&IpPermissions.2.IpProtocol=udp"
+          "&IpPermissions.2.FromPort=82&IpPermissions.2.ToPort=82&IpPermissions.2.IpRanges.1."
+          "CidrIp=0.0.0.0/0",
+          web);
+    works(&w,
+          "Action=AuthorizeSecurityGroupIngress&GroupId=%s&IpPermissions.1.IpProtocol=-1"
+          "&IpPermissions.1.IpRanges.1.CidrIp=192.0.2.0/24&IpPermissions.2.IpProtocol=tcp"
+          "&IpPermissions.2.FromPort=80&IpPermissions.2.ToPort=80&IpPermissions.2.IpRanges.1."
+          "CidrIp=0.0.0.0/0"
+          "&IpPermissions.3.IpProtocol=-1&IpPermissions.3.Groups.1.GroupId=%s",
+          office, web);
+    CHECK_TEXT(allowed(&w, 80), "[\"0.0.0.0/0\",\"::/0\",\"192.0.2.0/24\"]");
+    CHECK_TEXT(allowed(&w, 81), "[\"0.0.0.0/0\",\"::/0\",\"192.0.2.0/24\"]");
+    CHECK_TEXT(allowed(&w, 82), "[\"192.0.2.0/24\"]");
+    refused(&w, "DependencyViolation", web, "Action=DeleteSecurityGroup&GroupId=%s", web);
 }
 
 TEST(tags)

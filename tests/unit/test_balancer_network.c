@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* What HAProxy's configuration has where not everybody may connect. */
+#include "balancer/haproxy_config.h"
+#include "base/json.h"
+#include "check.h"
+
+struct setup {
+    struct config_setup config;
+    struct config_listener listener;
+    struct config_group group;
+    struct slots slots;
+    struct json *actions, *sources;
+};
+
+static struct setup *
+setup_new(void)
+{
+    struct setup *s = mem_new(sizeof(*s));
+    struct err err;
+
+    s->actions = json_parse(STR("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]"), &err);
+    slots_reserve(&s->slots, 1);
+    s->group = (struct config_group){
+        .id = "one", .arn = "arn:one", .algorithm = "round_robin", .slots = &s->slots};
+    s->listener = (struct config_listener){
+        .id = "listen", .port = 8080, .idle_timeout_s = 75, .actions = s->actions};
+    s->config = (struct config_setup){.bind_address = "127.0.0.1",
+                                      .listeners = &s->listener,
+                                      .listener_count = 1,
+                                      .groups = &s->group,
+                                      .group_count = 1};
+    return s;
+}
+
+static void
+setup_free(struct setup **at)
+{
+    struct setup *s = *at;
+
+    slots_done(&s->slots);
+    json_unref(s->actions);
+    json_unref(s->sources);
+    free(s);
+}
+
+static void
+set_sources(struct setup *s, const char *text)
+{
+    struct err err;
+
+    json_unref(s->sources);
+    s->sources = json_parse(str_of(text), &err);
+    CHECK(s->sources != NULL);
+    s->listener.sources = s->sources;
+}
+
+/* The text but for the fingerprint. */
+static void
+format(const struct setup *s, struct strbuf *out)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char *at, *end;
+
+    haproxy_config_format(&s->config, &text);
+    at = strstr(text.at, "description naru-");
+    CHECK(at != NULL);
+    end = strchr(at, '\n');
+    memset(at, '-', (size_t)(end - at));
+    strbuf_clear(out);
+    strbuf_add_cstr(out, strbuf_cstr(&text));
+}
+
+TEST(a_listener_that_lets_in_only_some_has_one_line_more)
+{
+    static const char guard[] =
+        "    tcp-request connection reject if !{ src,map_ip(maps/listen.sources) -m found }\n";
+    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(strbuf_done) struct strbuf open = {0};
+    cleanup(strbuf_done) struct strbuf guarded = {0};
+    char *at;
+
+    format(s, &open);
+    CHECK(strstr(strbuf_cstr(&open), "sources") == NULL);
+    set_sources(s, "[]");
+    format(s, &guarded);
+    at = strstr(guarded.at, guard);
+    CHECK(at != NULL);
+    memmove(at, at + sizeof(guard) - 1, strlen(at + sizeof(guard) - 1) + 1);
+    CHECK_TEXT(guarded.at, strbuf_cstr(&open));
+}
+
+TEST(whom_it_lets_in_is_a_map_and_no_structure)
+{
+    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(strbuf_done) struct strbuf map = {0};
+    char open[HAPROXY_FINGERPRINT_SIZE], none[HAPROXY_FINGERPRINT_SIZE], some[HAPROXY_FINGERPRINT_SIZE];
+
+    haproxy_config_fingerprint(&s->config, open);
+    set_sources(s, "[]");
+    haproxy_config_fingerprint(&s->config, none);
+    haproxy_config_sources(&s->listener, &map);
+    CHECK_EQ(map.len, 0);
+    set_sources(s, "[\"10.0.0.0/8\",\"2001:db8::/32\",\"all;shutdown\",\"0.0.0.0/0\"]");
+    haproxy_config_fingerprint(&s->config, some);
+    CHECK(strcmp(open, none) != 0);
+    CHECK_TEXT(some, none);
+    haproxy_config_sources(&s->listener, &map);
+    CHECK_TEXT(strbuf_cstr(&map), "10.0.0.0/8 1\n2001:db8::/32 1\n0.0.0.0/0 1\n");
+}
