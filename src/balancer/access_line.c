@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 
-#define SAMPLE_FIELDS "%TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc %[var(txn.rule)]"
+#define SAMPLE_FIELDS "%TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc "
 
 #define FULL_FIELDS                                                                                \
     " %Ts %ms %Th %Ti %ci %cp %U %B %sslc %sslv %[var(txn.l_method)] %[var(txn.l_version)]"       \
@@ -14,10 +14,14 @@
     " %[var(sess.l_id)]"
 
 void
-access_line_format(bool is_full, const char *listener_id, struct strbuf *out)
+access_line_format(bool is_full, const char *listener_id, bool has_rules, struct strbuf *out)
 {
     strbuf_addf(out, "%c %s ", is_full ? 'F' : 'S', listener_id);
     strbuf_add_cstr(out, SAMPLE_FIELDS);
+    if (has_rules)
+        strbuf_add_cstr(out, "%[var(txn.rule)]");
+    else
+        strbuf_addf(out, "%s.default", listener_id);
     if (is_full)
         strbuf_add_cstr(out, FULL_FIELDS);
 }
@@ -92,6 +96,9 @@ take_sample(struct fields *f, struct access_line *l)
     l->rule = take_word(f);
     if (l->status < 100)
         l->status = 0;
+    /* Ended before it was whole, or refused: no rule was asked. 'L' is what a rule answers itself. */
+    if (l->ending.len > 1 && l->ending.at[1] == 'R' && l->ending.at[0] != 'L')
+        l->rule = (struct str){0};
 }
 
 static void
@@ -147,6 +154,16 @@ bool
 access_line_has_answer(const struct access_line *l)
 {
     return l->response_ms >= 0 && l->address.len > 0 && l->status > 0;
+}
+
+/* HAProxy notes 400 for a client that goes away while it waits, Amazon 460. */
+int
+access_line_status(const struct access_line *l)
+{
+    const bool is_given_up = l->ending.len > 1 && l->ending.at[0] == 'C' && l->ending.at[1] != 'R' &&
+                             !access_line_has_answer(l);
+
+    return is_given_up ? 460 : l->status;
 }
 
 /* ---- writing ---- */
@@ -227,17 +244,14 @@ add_times(struct strbuf *out, const struct access_line *l)
     add_seconds(out, has_answer, 0);
 }
 
-/* The load balancer's and the target's.  A client that went away while it waited is 460 at Amazon. */
+/* The load balancer's and the target's. */
 static void
 add_statuses(struct strbuf *out, const struct access_line *l)
 {
-    const bool is_given_up = l->ending.len > 1 && l->ending.at[0] == 'C' && l->ending.at[1] != 'R' &&
-                             !access_line_has_answer(l);
+    const int status = access_line_status(l);
 
-    if (is_given_up)
-        strbuf_add_cstr(out, "460 ");
-    else if (l->status > 0)
-        strbuf_addf(out, "%d ", l->status);
+    if (status > 0)
+        strbuf_addf(out, "%d ", status);
     else
         strbuf_add_cstr(out, "- ");
     if (access_line_has_answer(l))

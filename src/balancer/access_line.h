@@ -42,13 +42,16 @@ struct access_line {
     struct str connection;       /* a UUID */
 };
 
-/* HAProxy's `log-format` of a listener; a full one needs the variables that the configuration sets beside it. */
-void access_line_format(bool is_full, const char *listener_id, struct strbuf *out);
+/* HAProxy's `log-format` of a listener; a full one needs the variables that the configuration sets beside it.
+ * One without rules meets its default rule always, and no variable is asked for that. */
+void access_line_format(bool is_full, const char *listener_id, bool has_rules, struct strbuf *out);
 
 /* False: not one of ours, or cut off. */
 bool access_line_parse(struct str datagram, struct access_line *out) MUST_CHECK;
 /* Did a target answer? */
 bool access_line_has_answer(const struct access_line *l);
+/* As the client saw it; 460 if it went away while it waited; 0: none. */
+int access_line_status(const struct access_line *l);
 
 struct access_names { /* what HAProxy does not know */
     const char *load_balancer; /* "app/<name>/<id>" */

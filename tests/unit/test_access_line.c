@@ -128,7 +128,7 @@ TEST(a_request_that_was_not_understood_has_no_rule_and_no_words)
 {
     struct access_names of = names;
     of.group_arn = NULL;
-    cleanup_free char *line = full_line("-1 -1 -1 -1 1 listener_aabbccddeeff0011_80 - - 400 PR-- -",
+    cleanup_free char *line = full_line("-1 -1 -1 -1 1 listener_aabbccddeeff0011_80 - - 400 PR-- aabbccddeeff0011.default",
                                         "1530570180 5 0 0 192.0.2.9 2817 4 187 - - - -", (struct client){0});
 
     check_entry(line, &of,
@@ -228,8 +228,8 @@ TEST(the_formats_have_the_listener_in_front)
 {
     cleanup(strbuf_done) struct strbuf sample = {0}, full = {0};
 
-    access_line_format(false, "aabb", &sample);
-    access_line_format(true, "aabb", &full);
-    CHECK_TEXT(strbuf_cstr(&sample), "S aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc %[var(txn.rule)]");
+    access_line_format(false, "aabb", false, &sample);
+    access_line_format(true, "aabb", true, &full);
+    CHECK_TEXT(strbuf_cstr(&sample), "S aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc aabb.default");
     CHECK(str_starts(strbuf_str(&full), STR("F aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc %[var(txn.rule)] %Ts ")));
 }
