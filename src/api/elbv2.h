@@ -42,13 +42,15 @@ struct json *elb_accept_conditions(const struct json *conditions, struct err *er
 /* ---- attributes: a JSON object {key: "value"} with every key of the table ---- */
 struct attribute_row {
     const char *key, *fallback;
-    /* "int:MIN:MAX", "bool", "one:a,b,c", or "fixed": only the default can be had */
+    /* "int:MIN:MAX", "bool", "one:a,b,c", "text", or "fixed": only the default can be had */
     const char *rule;
 };
 struct json *attributes_default(const struct attribute_row *rows, size_t count);
 /* A changed copy of `old`, or NULL and err; `list` is [{Key, Value}]. */
 struct json *attributes_change(const struct attribute_row *rows, size_t count, const struct json *old,
                                const struct json *list, struct err *err) MUST_CHECK;
+/* Do the attributes of a load balancer name a place for its access logs, if it is to keep any? */
+bool elb_check_logs(const struct json *attributes, struct err *err) MUST_CHECK;
 /* [{Key, Value}] of an attributes object. */
 struct json *attributes_list(const struct json *attributes);
 

@@ -18,9 +18,9 @@ static const struct attribute_row attribute_rows[] = {
     {"routing.http.xff_client_port.enabled", "false", "fixed"},
     {"routing.http.desync_mitigation_mode", "defensive", "fixed"},
     {"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", "fixed"},
-    {"access_logs.s3.enabled", "false", "fixed"},
-    {"access_logs.s3.bucket", "", "fixed"},
-    {"access_logs.s3.prefix", "", "fixed"},
+    {"access_logs.s3.enabled", "false", "bool"},
+    {"access_logs.s3.bucket", "", "text"},
+    {"access_logs.s3.prefix", "", "text"},
     {"connection_logs.s3.enabled", "false", "fixed"},
     {"connection_logs.s3.bucket", "", "fixed"},
     {"connection_logs.s3.prefix", "", "fixed"},
@@ -271,6 +271,10 @@ elb_modify_load_balancer_attributes(struct request *rq, struct json *out, struct
                                 json_get(rq->input, "Attributes"), err);
     if (changed == NULL)
         return false;
+    if (!elb_check_logs(changed, err)) {
+        json_unref(changed);
+        return false;
+    }
     row = load_balancer_encode(lb);
     copy = load_balancer_decode(row, err);
     if (copy == NULL) {

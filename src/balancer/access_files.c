@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "balancer/access_files.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -47,52 +46,6 @@ struct access_files {
     size_t kept_count, kept_capacity;
     int64_t kept_bytes;
 };
-
-/* ---- names ---- */
-
-static bool
-check_bucket(struct str bucket)
-{
-    if (bucket.len < 3 || bucket.len > 63)
-        return false;
-    for (size_t i = 0; i < bucket.len; i++) {
-        const char c = bucket.at[i];
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-
-        if (!is_plain && (i == 0 || i == bucket.len - 1 || (c != '-' && c != '.')))
-            return false;
-    }
-    return str_find(bucket, STR("..")) < 0;
-}
-
-static bool
-check_prefix(struct str prefix)
-{
-    struct str rest = prefix, part;
-
-    if (prefix.len == 0)
-        return true;
-    if (prefix.len > 255 || str_find(prefix, STR("AWSLogs")) >= 0)
-        return false;
-    while (str_split(&rest, '/', &part)) {
-        if (part.len == 0 || part.at[0] == '.')
-            return false;
-        for (size_t i = 0; i < part.len; i++)
-            if (!isalnum((unsigned char)part.at[i]) && strchr("!-_.*'()", part.at[i]) == NULL)
-                return false;
-    }
-    return true;
-}
-
-bool
-access_files_check(const char *bucket, const char *prefix, struct err *err)
-{
-    if (!check_bucket(str_of(bucket)))
-        return err_set(err, ERR_VALIDATION, "'%.100s' is not the name of a bucket", bucket);
-    if (!check_prefix(str_of(prefix)))
-        return err_set(err, ERR_VALIDATION, "'%.300s' cannot be the prefix of logs", prefix);
-    return true;
-}
 
 /* ---- what is kept ---- */
 

@@ -22,12 +22,8 @@ struct access_files_config {
 
 struct access_place {
     const char *region, *load_balancer; /* "app/<name>/<id>" */
-    const char *bucket, *prefix;        /* checked by access_files_check() */
+    const char *bucket, *prefix;        /* checked by log_place_check() */
 };
-
-/* May these be parts of a path?  As S3's rules for names of buckets; a prefix without "AWSLogs", "..", or
- * slashes at its ends.  Else why not. */
-bool access_files_check(const char *bucket, const char *prefix, struct err *err) MUST_CHECK;
 
 struct access_files *access_files_new(const struct access_files_config *config);
 /* Ends and compresses all that is open. */

@@ -19,9 +19,9 @@ access_line_format(bool is_full, const char *listener_id, bool has_rules, struct
     strbuf_addf(out, "%c %s ", is_full ? 'F' : 'S', listener_id);
     strbuf_add_cstr(out, SAMPLE_FIELDS);
     if (has_rules)
-        strbuf_add_cstr(out, "%[var(txn.rule)]");
+        strbuf_add_cstr(out, "%[var(txn.hit),field(1,|)]");
     else
-        strbuf_addf(out, "%s.default", listener_id);
+        strbuf_add_char(out, '-');
     if (is_full)
         strbuf_add_cstr(out, FULL_FIELDS);
 }
@@ -96,9 +96,8 @@ take_sample(struct fields *f, struct access_line *l)
     l->rule = take_word(f);
     if (l->status < 100)
         l->status = 0;
-    /* Ended before it was whole, or refused: no rule was asked. 'L' is what a rule answers itself. */
-    if (l->ending.len > 1 && l->ending.at[1] == 'R' && l->ending.at[0] != 'L')
-        l->rule = (struct str){0};
+    /* 'R': while the request came in; 'L': what a rule answered itself. */
+    l->is_refused = l->ending.len > 1 && l->ending.at[1] == 'R' && l->ending.at[0] != 'L';
 }
 
 static void
@@ -335,7 +334,7 @@ add_where(struct strbuf *out, const struct access_line *l, const struct access_n
 static void
 add_decision(struct strbuf *out, const struct access_line *l, const struct access_names *names)
 {
-    const bool has_rule = l->rule.len > 0;
+    const bool has_rule = !l->is_refused;
     const bool is_redirect = has_rule && strcmp(names->action, "redirect") == 0;
 
     if (has_rule)

@@ -28,7 +28,8 @@ struct access_line {
     int port;
     int status;          /* as the client saw it; 0: it saw none */
     struct str ending;   /* HAProxy's termination state, "----" if all went well */
-    struct str rule;     /* rule's id, "<listener id>.default", or empty: it came to no rule */
+    bool is_refused;     /* or ended before it was whole: no rule was asked */
+    struct str rule;     /* id of the rule that it met; empty: the default one, if any was asked */
 
     /* Only of a full one. */
     int64_t accepted_ms; /* since the epoch */
@@ -43,7 +44,7 @@ struct access_line {
 };
 
 /* HAProxy's `log-format` of a listener; a full one needs the variables that the configuration sets beside it.
- * One without rules meets its default rule always, and no variable is asked for that. */
+ * Without rules no variable is asked for which it was. */
 void access_line_format(bool is_full, const char *listener_id, bool has_rules, struct strbuf *out);
 
 /* False: not one of ours, or cut off. */

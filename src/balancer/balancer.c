@@ -364,6 +364,7 @@ apply_listener(struct balancer *b, struct view_listener *v)
     memcpy(f->arn, v->arn, sizeof(f->arn));
     f->generation = v->generation;
     f->must_tell = v->is_awaited;
+    f->has_log = v->log_bucket[0] != '\0';
 }
 
 static void
@@ -419,6 +420,8 @@ balancer_apply(struct balancer *b, struct balancer_view *view)
 
     d->balancer = b;
     d->view = view;
+    if (b->seeing != NULL)
+        seeing_apply(b->seeing, view);
     atomic_fetch_add(&b->views_posted, 1);
     loop_post(b->loop, deliver, d);
 }
@@ -483,6 +486,20 @@ find_program(const struct balancer_config *config, char *out, size_t size, struc
     return err_set(err, ERR_HAPROXY, "haproxy is not installed (Debian: apt-get install haproxy)");
 }
 
+static bool
+start_seeing(const struct balancer_config *config, const char *folder, struct seeing **out, struct err *err)
+{
+    const struct seeing_config seeing = {
+        .folder = folder,
+        .data_dir = config->data_dir,
+        .account = config->account,
+        .address = config->bind_address != NULL ? config->bind_address : "0.0.0.0",
+    };
+
+    *out = config->account != NULL ? seeing_new(&seeing, err) : NULL;
+    return *out != NULL || config->account == NULL;
+}
+
 struct balancer *
 balancer_new(const struct balancer_config *config, struct err *err)
 {
@@ -493,9 +510,15 @@ balancer_new(const struct balancer_config *config, struct err *err)
     if (!find_program(config, program, sizeof(program), err) || !make_folders(folder, err) ||
         !lock_folder(folder, &lock_fd, err))
         return NULL;
+    struct seeing *seeing = NULL;
+    if (!start_seeing(config, folder, &seeing, err)) {
+        close(lock_fd);
+        return NULL;
+    }
     struct balancer *b = mem_new(sizeof(*b));
+    b->seeing = seeing;
     b->config = *config;
-    b->config.data_dir = b->config.haproxy = b->config.bind_address = NULL; /* the caller's */
+    b->config.data_dir = b->config.haproxy = b->config.bind_address = b->config.account = NULL; /* the caller's */
     b->folder = TAKE(folder);
     b->bind_address = text_dup(config->bind_address != NULL ? config->bind_address : "0.0.0.0");
     b->lock_fd = lock_fd;
@@ -523,6 +546,7 @@ balancer_free(struct balancer *b)
         return;
     loop_stop(b->loop);
     loop_join(b->loop);
+    seeing_free(b->seeing);
     for (struct group *g = b->groups, *next; g != NULL; g = next) {
         next = g->next;
         group_free(g);
@@ -572,6 +596,15 @@ balancer_problem(struct balancer *b, char *out, size_t size)
     assert(size > 0);
     loop_call_and_wait(b->loop, answer_question, &q);
     return out[0] != '\0';
+}
+
+bool
+balancer_traffic(struct balancer *b, balancer_traffic_call *call, void *arg)
+{
+    if (b->seeing == NULL)
+        return false;
+    seeing_read(b->seeing, call, arg);
+    return true;
 }
 
 bool

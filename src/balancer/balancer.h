@@ -7,6 +7,8 @@
  * admin socket and adopts it; nothing in rotation changes by that. */
 #pragma once
 #include "core/event.h"
+#include "model/log_place.h"
+#include "model/traffic_book.h"
 
 struct balancer;
 
@@ -14,6 +16,7 @@ struct balancer_config {
     const char *data_dir;      /* <data_dir>/haproxy/ holds configuration, maps, sockets, pid */
     const char *haproxy;       /* the program; NULL: found in PATH */
     const char *bind_address;  /* of listeners: "0.0.0.0" by default */
+    const char *account;       /* in the names of access logs; NULL: nothing is seen, and nothing costs */
     void (*report)(void *ctx, const struct event *event);
     void *ctx;
 };
@@ -40,6 +43,7 @@ struct view_group {
 
 struct view_rule {
     char id[17];              /* last part of the ARN */
+    int priority;
     struct json *conditions, *actions;
 };
 
@@ -66,6 +70,8 @@ struct view_listener {
     struct json *sources;       /* blocks of addresses that may connect; NULL: everybody may */
     int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
     bool is_awaited;            /* the core waits for that: it is said (again) */
+    char load_balancer_arn[ARN_SIZE];
+    char log_bucket[LOG_BUCKET_SIZE], log_prefix[LOG_PREFIX_SIZE]; /* of its access logs; no bucket: none are kept */
 };
 
 struct balancer_view {
@@ -79,9 +85,20 @@ struct balancer_view {
 /* With all in it; all of it is malloc'd. */
 void balancer_view_free(struct balancer_view *v);
 
+struct balancer_traffic {
+    const struct traffic_book *book;
+    int64_t now_ms;
+    int64_t lines, dropped_lines; /* read from HAProxy; dropped by it since its worker started */
+    int64_t lost_log_bytes;       /* of access logs that could not be written */
+};
+typedef void balancer_traffic_call(void *arg, const struct balancer_traffic *traffic);
+
 struct balancer *balancer_new(const struct balancer_config *config, struct err *err) MUST_CHECK;
 /* Any thread; takes the view over, as balancer_view_free() would. */
 void balancer_apply(struct balancer *b, struct balancer_view *view);
+/* Runs call(arg) with the statistics (seeing.h), which it does not change; they are a second old at most. False:
+ * nothing is seen. Any thread, and not from `report`. */
+bool balancer_traffic(struct balancer *b, balancer_traffic_call *call, void *arg);
 void balancer_free(struct balancer *b); /* leaves HAProxy and its traffic running */
 /* Is the newest view in force (HAProxy runs with it)?  For status and doctor. */
 bool balancer_is_ready(struct balancer *b);

@@ -38,6 +38,10 @@ struct config_tls { /* of a listener of HTTPS */
     const char *large;      /* notes of those whose content needs a reload; "" */
 };
 
+/* What HAProxy says of the requests of a listener (seeing.h): nothing; of some of them how long they took;
+ * everything of each. */
+enum config_log { CONFIG_LOG_NONE, CONFIG_LOG_SAMPLES, CONFIG_LOG_ALL };
+
 struct config_listener {
     const char *id;
     int port;
@@ -47,6 +51,7 @@ struct config_listener {
     int rule_count;
     const struct config_tls *tls; /* NULL: HTTP */
     const struct json *sources; /* whom it lets in: blocks of addresses; NULL: everybody */
+    enum config_log log;
 };
 
 struct config_setup {

@@ -169,9 +169,11 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     strbuf_addf(out, "    timeout client %ds\n", listener->idle_timeout_s);
     if (listener->sources != NULL)
         add_guard(listener, out);
+    log_add(listener, out);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
     add_forwarding(listener, out);
+    log_add_late(listener, out);
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
     if (has_split(listener))

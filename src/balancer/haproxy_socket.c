@@ -11,8 +11,8 @@
 #define TIMEOUT_MS 1500
 
 /* A path may be longer than sockaddr_un allows; the kernel's own name of its folder is not. */
-static bool
-fill_address(const char *path, struct sockaddr_un *address, int *folder_fd_out, struct err *err)
+bool
+haproxy_socket_address(const char *path, struct sockaddr_un *address, int *folder_fd_out, struct err *err)
 {
     address->sun_family = AF_UNIX;
     if (text_copy(address->sun_path, sizeof(address->sun_path), str_of(path)))
@@ -96,7 +96,7 @@ haproxy_ask(const char *socket_path, const char *commands, struct strbuf *answer
     cleanup_close int folder_fd = -1;
     cleanup(strbuf_done) struct strbuf line = {0};
 
-    if (!fill_address(socket_path, &address, &folder_fd, err))
+    if (!haproxy_socket_address(socket_path, &address, &folder_fd, err))
         return false;
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)

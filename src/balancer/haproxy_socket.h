@@ -8,6 +8,7 @@
  * The parsers are pure; they accept any bytes and fail with ERR_HAPROXY. */
 #pragma once
 #include <sys/types.h>
+#include <sys/un.h>
 #include "base/err.h"
 #include "model/types.h"
 
@@ -17,6 +18,11 @@
 /* Sends one line, reads to the end.  `commands` may be several, joined by ';'. */
 bool haproxy_ask(const char *socket_path, const char *commands, struct strbuf *answer_out,
                  struct err *err) MUST_CHECK;
+
+/* The address of a socket in a folder whose path may be too long for one: then *folder_fd_out is the folder,
+ * to be closed when the address was used. */
+bool haproxy_socket_address(const char *path, struct sockaddr_un *address, int *folder_fd_out,
+                            struct err *err) MUST_CHECK;
 
 /* Cuts the answers of a batch: each ends with an empty line.  False at the end, or if the last one
  * is cut off. "a\n\n\n" gives "a", "". */

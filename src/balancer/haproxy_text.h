@@ -5,6 +5,7 @@
  *   haproxy_tls.c       its certificates and ciphers
  *   haproxy_action.c    what listeners and rules do with a request
  *   haproxy_backend.c   a target group
+ *   haproxy_log.c       what is said of requests
  * Each appends to `out`. Pure. */
 #pragma once
 #include "balancer/haproxy_config.h"
@@ -23,6 +24,11 @@ void action_add_redirect(const struct json *actions, int port, const char *condi
                          const char *condition_and, struct strbuf *out);
 /* The backends of what rules answer themselves, by name: rules that change places change no structure. */
 void action_add_answers(const struct config_setup *setup, struct strbuf *out);
+
+/* Before all rules: which requests are spoken of, and what of them is kept until then. */
+void log_add(const struct config_listener *listener, struct strbuf *out);
+/* Behind our own headers: what else is kept. */
+void log_add_late(const struct config_listener *listener, struct strbuf *out);
 
 void frontend_add(const struct config_setup *setup, const struct config_listener *listener,
                   struct strbuf *out);

@@ -140,6 +140,9 @@ setup_make(const struct balancer *b)
             (f->tls.policy != NULL && !certificates_setup(b, f, tls, why, sizeof(why))))
             continue;
         s.listeners[c->listener_count] = setup_listener(f);
+        s.listeners[c->listener_count].log = b->seeing == NULL ? CONFIG_LOG_NONE
+                                             : f->has_log      ? CONFIG_LOG_ALL
+                                                               : CONFIG_LOG_SAMPLES;
         s.listeners[c->listener_count++].tls = f->tls.policy != NULL ? tls : NULL;
     }
     c->groups = s.groups;

@@ -138,6 +138,8 @@ load(struct balancer *b)
         return;
     }
     load_remember(b, &s.config);
+    if (b->seeing != NULL)
+        seeing_hurry(b->seeing);
     if (haproxy_process_state(b->haproxy) == HAPROXY_ABSENT)
         haproxy_process_start(b->haproxy, b->wanted);
     else
@@ -240,6 +242,24 @@ audit(struct balancer *b)
     haproxy_process_kill(b->haproxy); /* traffic_died() starts the next one */
 }
 
+static void
+tell_group(struct balancer *b, struct group *g)
+{
+    int healthy = 0, unhealthy = 0;
+
+    for (struct member *m = g->members; m != NULL; m = m->next) {
+        const enum target_state state = m->is_draining ? TARGET_draining : member_state(m);
+        healthy += state == TARGET_healthy;
+        unhealthy += state == TARGET_unhealthy;
+        member_tell(b, m);
+    }
+    if (b->seeing == NULL || (healthy == g->seen_healthy && unhealthy == g->seen_unhealthy))
+        return;
+    g->seen_healthy = healthy;
+    g->seen_unhealthy = unhealthy;
+    seeing_health(b->seeing, g->id, healthy, unhealthy);
+}
+
 void
 traffic_turn(struct balancer *b)
 {
@@ -260,8 +280,7 @@ traffic_turn(struct balancer *b)
         compute_wanted(b);
     run_haproxy(b, is_blocked);
     for (struct group *g = b->groups; g != NULL; g = g->next)
-        for (struct member *m = g->members; m != NULL; m = m->next)
-            member_tell(b, m);
+        tell_group(b, g);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next)
         frontend_tell(b, f);
     end_turn(b, is_blocked);
@@ -282,6 +301,8 @@ traffic_ready(void *ctx)
     const int64_t now_ms = clock_monotonic_ms();
 
     log_info("haproxy.ready", "configuration=%s", b->wanted);
+    if (b->seeing != NULL)
+        seeing_hurry(b->seeing);
     haproxy_process_fingerprint(b->haproxy, b->running);
     free(b->has_ports);
     b->has_ports = TAKE(b->written_ports);

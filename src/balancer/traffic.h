@@ -15,6 +15,7 @@
 #include "balancer/haproxy_config.h"
 #include "balancer/haproxy_process.h"
 #include "balancer/health_checker.h"
+#include "balancer/seeing.h"
 #include "balancer/slots.h"
 #include "base/crypto.h"
 #include "io/loop.h"
@@ -58,6 +59,7 @@ struct group {
     bool is_seen, in_use;
     int has_slots;     /* how many the running configuration has; 0: no backend */
     int written_slots; /* and the one being loaded */
+    int seen_healthy, seen_unhealthy; /* as statistics last heard */
     struct slots slots;
     struct member *members;
     struct group *next; /* by id, so that the same view always gives the same text */
@@ -95,6 +97,7 @@ struct frontend { /* a listener */
     char arn[ARN_SIZE];
     int64_t generation;    /* of its weights */
     bool must_tell;        /* as soon as they are in force */
+    bool has_log;          /* of each request; else samples */
     bool is_seen;
     bool is_served;        /* the running configuration has it */
     bool is_written;       /* and the one being loaded */
@@ -111,6 +114,7 @@ struct balancer {
     int lock_fd;
     struct loop *loop;
     struct haproxy_process *haproxy;
+    struct seeing *seeing;          /* NULL: nobody looks */
     struct group *groups;
     struct frontend *frontends;
     struct certificate_entry *certificates; /* certificates.h */

@@ -98,6 +98,13 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     to->port = l->port;
     to->idle_timeout_s = lb == NULL ? 60
                                     : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
+    text_copy(to->load_balancer_arn, sizeof(to->load_balancer_arn), str_of(l->load_balancer_arn));
+    if (lb != NULL && strcmp(json_get_cstr(lb->attributes, "access_logs.s3.enabled", ""), "true") == 0) {
+        text_copy(to->log_bucket, sizeof(to->log_bucket),
+                  str_of(json_get_cstr(lb->attributes, "access_logs.s3.bucket", "")));
+        text_copy(to->log_prefix, sizeof(to->log_prefix),
+                  str_of(json_get_cstr(lb->attributes, "access_logs.s3.prefix", "")));
+    }
     to->actions = json_ref(l->actions);
     view_tls_listener(to, lb, l);
     to->sources = lb == NULL ? NULL : core_allowed_sources(core, lb, l->port);
@@ -122,6 +129,7 @@ fill_rules(struct view_listener *to, const struct rule *const *rules, int count)
         struct view_rule *r = &to->rules[to->rule_count++];
 
         text_copy(r->id, sizeof(r->id), arn_last(str_of(rules[i]->arn)));
+        r->priority = rules[i]->priority;
         r->conditions = json_ref(rules[i]->conditions);
         r->actions = json_ref(rules[i]->actions);
     }

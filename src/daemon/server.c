@@ -191,7 +191,7 @@ start_hands(struct server *s, struct err *err)
     };
     const struct balancer_config balancer = {
         .data_dir = c->data_dir, .haproxy = c->haproxy[0] != '\0' ? c->haproxy : NULL,
-        .bind_address = c->balancer_address, .report = report, .ctx = s,
+        .bind_address = c->balancer_address, .account = c->account, .report = report, .ctx = s,
     };
 
     s->agent = agent_new(&agent, err);

@@ -137,6 +137,7 @@ add_listener(struct balancer_view *v, const char *id, int port, const char *acti
     l->idle_timeout_s = 60;
     l->actions = json_parse(str_of(actions), &err);
     CHECK(l->actions != NULL);
+    text_copy_all(l->load_balancer_arn, sizeof(l->load_balancer_arn), LB_ARN);
     l->generation = generation;
     l->is_awaited = is_awaited;
 }
@@ -152,6 +153,7 @@ add_rules(struct view_listener *l, const char *rules)
     l->rules = mem_new((json_size(list) + 1) * sizeof(*l->rules));
     for (size_t i = 0; i < json_size(list); i++) {
         struct view_rule *r = &l->rules[l->rule_count++];
+        r->priority = 10 * l->rule_count;
         CHECK(text_copy(r->id, sizeof(r->id), str_of(json_get_cstr(json_at(list, i), "Id", ""))));
         r->conditions = json_ref(json_get(json_at(list, i), "Conditions"));
         r->actions = json_ref(json_get(json_at(list, i), "Actions"));
@@ -208,6 +210,8 @@ make_view(struct world *w)
         v->listeners[0].sources = json_parse(str_of(w->sources), &err);
         CHECK(v->listeners[0].sources != NULL);
     }
+    if (!w->has_no_listener && w->log_bucket != NULL)
+        text_copy_all(v->listeners[0].log_bucket, LOG_BUCKET_SIZE, w->log_bucket);
     if (w->has_second_listener)
         add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");
@@ -275,11 +279,20 @@ world_open(struct world *w)
 {
     struct err err;
     const struct balancer_config config = {
-        .data_dir = w->dir, .haproxy = w->program, .bind_address = "127.0.0.1", .report = take_report, .ctx = w};
+        .data_dir = w->dir, .haproxy = w->program, .account = w->sees ? "000000000000" : NULL,
+        .bind_address = "127.0.0.1", .report = take_report, .ctx = w};
 
     w->balancer = balancer_new(&config, &err);
     if (w->balancer == NULL)
         check_fail(__FILE__, __LINE__, "%s", err.message);
+}
+
+void
+world_see(struct world *w)
+{
+    w->sees = true;
+    balancer_free(w->balancer);
+    world_open(w);
 }
 
 /* HAProxy is made to outlive its starter. A failed check ends the test at once, so a process of its

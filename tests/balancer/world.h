@@ -54,6 +54,8 @@ struct world {
     const char *sources; /* JSON: blocks of addresses that it lets in; NULL: everybody */
     int generation;      /* of the first listener's weights; raise it with `actions` */
     atomic_int in_force; /* the one that the balancer said */
+    bool sees;              /* what goes through: set by world_see() */
+    const char *log_bucket; /* of access logs; NULL: none */
     bool has_no_listener, has_second_listener;
     int second_port;
     const char *program; /* instead of haproxy; NULL: that one */
@@ -63,6 +65,7 @@ struct world {
 
 #define GROUP_ARN "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/0123456789abcdef"
 #define OTHER_ARN "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/new/fedcba9876543210"
+#define LB_ARN "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/app/x/0011223344556677"
 #define FORWARD "[{\"Type\":\"forward\",\"TargetGroupArn\":\"" GROUP_ARN "\"}]"
 
 #define WAIT_FOR(condition, limit_ms)                                                              \
@@ -81,6 +84,7 @@ struct world *world_new_at(const char *folder); /* below /tmp */
 void world_free(struct world **at);
 #define WORLD cleanup(world_free) struct world *w = world_new()
 void world_open(struct world *w); /* naru starts, again */
+void world_see(struct world *w); /* before the first world_apply() */
 void world_apply(struct world *w);
 void world_register(struct world *w, struct app *app);
 void world_drain(struct world *w, struct app *app);

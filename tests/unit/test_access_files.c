@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "check.h"
 #include "io/file.h"
+#include "model/log_place.h"
 
 #define NOON (INT64_C(1530532800) * 1000)
 #define FIVE_MINUTES INT64_C(300000)
@@ -158,7 +159,7 @@ TEST(buckets_and_prefixes_are_parts_of_paths)
     struct err err;
 
     for (size_t i = 0; i < ARRAY_COUNT(good); i++)
-        CHECK(access_files_check(good[i][0], good[i][1], &err));
+        CHECK(log_place_check(good[i][0], good[i][1], &err));
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
-        CHECK(!access_files_check(bad[i][0], bad[i][1], &err));
+        CHECK(!log_place_check(bad[i][0], bad[i][1], &err));
 }

@@ -75,7 +75,7 @@ TEST(https_has_cipher_protocol_name_and_certificate)
     of.priority = 0;
     of.certificate_arn = "arn:aws:acm:ap-northeast-2:000000000000:certificate/1";
     cleanup_free char *line = full_line(
-        "0 0 0 2001 2002 group_0123456789abcdef 10.0.0.7 80 404 ---- aabbccddeeff0011.default",
+        "0 0 0 2001 2002 group_0123456789abcdef 10.0.0.7 80 404 ---- -",
         "1530570180 186 12 0 2001:db8::1 2817 34 366 ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 POST 2.0", c);
 
     check_entry(line, &of,
@@ -128,7 +128,7 @@ TEST(a_request_that_was_not_understood_has_no_rule_and_no_words)
 {
     struct access_names of = names;
     of.group_arn = NULL;
-    cleanup_free char *line = full_line("-1 -1 -1 -1 1 listener_aabbccddeeff0011_80 - - 400 PR-- aabbccddeeff0011.default",
+    cleanup_free char *line = full_line("-1 -1 -1 -1 1 listener_aabbccddeeff0011_80 - - 400 PR-- -",
                                         "1530570180 5 0 0 192.0.2.9 2817 4 187 - - - -", (struct client){0});
 
     check_entry(line, &of,
@@ -193,13 +193,16 @@ TEST(a_sample_has_the_first_fields_only)
     struct access_line l;
 
     CHECK(access_line_parse(
-        STR("<134>S aabb 3 0 1 44 50 group_0123456789abcdef 10.0.0.7 8080 200 ---- aabb.default\n"), &l));
+        STR("<134>S aabb 3 0 1 44 50 group_0123456789abcdef 10.0.0.7 8080 200 ---- aabb\n"), &l));
     CHECK(!l.is_full);
     CHECK(str_is(l.listener, "aabb"));
     CHECK_EQ(l.response_ms, 44);
     CHECK_EQ(l.port, 8080);
     CHECK(access_line_has_answer(&l));
-    CHECK(str_is(l.rule, "aabb.default"));
+    CHECK(str_is(l.rule, "aabb"));
+    CHECK(!l.is_refused);
+    CHECK(access_line_parse(STR("<134>S aabb -1 -1 -1 -1 0 x - - 400 PR-- -"), &l) && l.is_refused);
+    CHECK(access_line_parse(STR("<134>S aabb 0 -1 -1 -1 0 x - - 405 LR-- -"), &l) && !l.is_refused);
 }
 
 TEST(what_is_no_line_of_ours_is_refused)
@@ -207,14 +210,14 @@ TEST(what_is_no_line_of_ours_is_refused)
     static const char *const bad[] = {
         "",
         "<134>",
-        "S aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb.default",
+        "S aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb",
         "<134>S aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ----",
-        "<134>S aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb.default more",
-        "<134>S aabb 3 0 1 x 50 group_1 10.0.0.7 8080 200 ---- aabb.default",
-        "<134>S aabb 3 0 1 44 50 group_1 10.0.0.7 80800 200 ---- aabb.default",
-        "<134>S aabb 3 0 1 44 50 gro\"up 10.0.0.7 8080 200 ---- aabb.default",
-        "<134>S - 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb.default",
-        "<134>F aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb.default",
+        "<134>S aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb more",
+        "<134>S aabb 3 0 1 x 50 group_1 10.0.0.7 8080 200 ---- aabb",
+        "<134>S aabb 3 0 1 44 50 group_1 10.0.0.7 80800 200 ---- aabb",
+        "<134>S aabb 3 0 1 44 50 gro\"up 10.0.0.7 8080 200 ---- aabb",
+        "<134>S - 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb",
+        "<134>F aabb 3 0 1 44 50 group_1 10.0.0.7 8080 200 ---- aabb",
         "<5>Proxy listener_1 started.",
     };
 
@@ -230,6 +233,6 @@ TEST(the_formats_have_the_listener_in_front)
 
     access_line_format(false, "aabb", false, &sample);
     access_line_format(true, "aabb", true, &full);
-    CHECK_TEXT(strbuf_cstr(&sample), "S aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc aabb.default");
-    CHECK(str_starts(strbuf_str(&full), STR("F aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc %[var(txn.rule)] %Ts ")));
+    CHECK_TEXT(strbuf_cstr(&sample), "S aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc -");
+    CHECK(str_starts(strbuf_str(&full), STR("F aabb %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc %[var(txn.hit),field(1,|)] %Ts ")));
 }

@@ -117,6 +117,30 @@ TEST(attributes_that_tools_write_out_may_have_their_defaults)
             lb_arn(&w));
 }
 
+#define LOGS(enabled, bucket, prefix)                                                              \
+    "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s"                                       \
+    "&Attributes.member.1.Key=access_logs.s3.enabled&Attributes.member.1.Value=" enabled           \
+    "&Attributes.member.2.Key=access_logs.s3.bucket&Attributes.member.2.Value=" bucket             \
+    "&Attributes.member.3.Key=access_logs.s3.prefix&Attributes.member.3.Value=" prefix
+
+/* A bucket is a folder: nothing but a bucket's name may come near a path. */
+TEST(access_logs_need_a_bucket_that_can_be_a_folder)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "InvalidConfigurationRequest", "bucket", LOGS("true", "", ""), lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "bucket", LOGS("true", "..%%2Fetc", ""), lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "bucket", LOGS("false", "A", ""), lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "prefix", LOGS("true", "my-logs", "a%%2F..%%2Fb"), lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "prefix", LOGS("false", "", "%%2Fetc"), lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "prefix", LOGS("true", "my-logs", "AWSLogs"), lb_arn(&w));
+    refused(&w, "ValidationError", "true or false", LOGS("yes", "my-logs", ""), lb_arn(&w));
+    works(&w, LOGS("true", "my-logs", "team%%2Fa"), lb_arn(&w));
+    works(&w, "Action=DescribeLoadBalancerAttributes&LoadBalancerArn=%s", lb_arn(&w));
+    works(&w, LOGS("false", "", ""), lb_arn(&w));
+}
+
 TEST(targets_that_are_registered_already_do_not_count_twice)
 {
     cleanup(world_done) struct world w;

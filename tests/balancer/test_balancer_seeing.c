@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* What the real HAProxy says of requests: counts, latencies, access logs. */
+#include <stdio.h>
+#include <unistd.h>
+#include "balancer/world.h"
+#include "base/log.h"
+#include "io/file.h"
+
+struct seen {
+    enum traffic_kind kind;
+    const char *id;
+    int64_t total[TRAFFIC_COUNT_SIZE], now[GAUGE_SIZE];
+    int64_t samples, latency_ms;
+    int points;
+};
+
+static void
+copy_series(void *arg, const struct balancer_traffic *traffic)
+{
+    struct seen *seen = arg;
+    const struct traffic_series *s = traffic_book_find(traffic->book, seen->kind, seen->id);
+
+    if (s == NULL)
+        return;
+    memcpy(seen->total, s->total, sizeof(seen->total));
+    memcpy(seen->now, s->now, sizeof(seen->now));
+    seen->samples = s->latency_samples;
+    seen->latency_ms = s->latency_total_ms;
+    seen->points = s->point_count;
+}
+
+static struct seen
+see(struct world *w, enum traffic_kind kind, const char *id)
+{
+    struct seen seen = {.kind = kind, .id = id};
+
+    CHECK(balancer_traffic(w->balancer, copy_series, &seen));
+    return seen;
+}
+
+static int64_t
+total(struct world *w, enum traffic_kind kind, const char *id, enum traffic_count what)
+{
+    return see(w, kind, id).total[what];
+}
+
+#define BALANCER TRAFFIC_OF_LOAD_BALANCER, LB_ARN
+#define GROUP TRAFFIC_OF_GROUP, GROUP_ARN
+
+static struct world *
+seeing_world(struct app **app)
+{
+    struct world *w = world_new();
+
+    world_see(w);
+    *app = app_start(w);
+    world_register(w, *app);
+    world_wait_healthy(*app);
+    return w;
+}
+
+static void
+ask_times(struct world *w, int times, const char *method, const char *path, int status)
+{
+    for (int i = 0; i < times; i++)
+        CHECK_EQ(client_once(w->port, method, path).status, status);
+}
+
+TEST(every_request_is_counted)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    char target[ARN_SIZE];
+
+    snprintf(target, sizeof(target), "0123456789abcdef/127.0.0.1:%d", app->port);
+    ask_times(w, 30, "GET", "/", 200);
+    ask_times(w, 3, "TRACE", "/", 405);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_requests) == 33, 5000);
+    WAIT_FOR(total(w, TRAFFIC_OF_TARGET, target, TRAFFIC_target_2xx) == 30, 5000);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_elb_4xx) == 3, 5000);
+    const struct seen lb = see(w, BALANCER), group = see(w, GROUP);
+    const struct seen one = see(w, TRAFFIC_OF_TARGET, target);
+    const struct seen rule = see(w, TRAFFIC_OF_RULE, "aaaaaaaaaaaaaaaa.default");
+    CHECK_EQ(lb.total[TRAFFIC_routed], 30);
+    CHECK_EQ(lb.total[TRAFFIC_target_2xx], 30);
+    CHECK_EQ(lb.total[TRAFFIC_elb_2xx], 0);
+    CHECK_EQ(lb.total[TRAFFIC_elb_5xx], 0);
+    CHECK_EQ(lb.total[TRAFFIC_connections], 33);
+    CHECK(lb.total[TRAFFIC_sent_bytes] > 30 * 60);
+    CHECK_EQ(lb.samples, 30);
+    CHECK(lb.points >= 1);
+    CHECK_EQ(group.total[TRAFFIC_requests], 30);
+    CHECK_EQ(group.now[GAUGE_healthy], 1);
+    CHECK_EQ(group.now[GAUGE_unhealthy], 0);
+    CHECK_EQ(one.total[TRAFFIC_requests], 30);
+    CHECK_EQ(one.samples, 30);
+    CHECK_EQ(one.points, 0);
+    CHECK_EQ(rule.total[TRAFFIC_requests], 33);
+}
+
+/* Those of its own have their codes, and those in flight are seen. */
+TEST(errors_and_requests_in_flight_are_counted)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    struct load held = {.path = "/held", .port = w->port};
+
+    load_start(&held);
+    WAIT_FOR(see(w, GROUP).now[GAUGE_in_flight] == 1, 5000);
+    CHECK(see(w, BALANCER).now[GAUGE_connections] >= 1);
+    clock_sleep_ms(300);
+    atomic_store(&held.is_stopping, true);
+    atomic_store(&app->is_released, true);
+    load_stop(&held);
+    WAIT_FOR(see(w, GROUP).now[GAUGE_in_flight] == 0, 5000);
+    CHECK(see(w, BALANCER).latency_ms >= 300);
+    app_stop(app); /* dies without a word */
+    ask_times(w, 1, "POST", "/", 502);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_elb_502) == 1, 10000);
+    CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_5xx), 1);
+    CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_503), 0);
+    CHECK(total(w, GROUP, TRAFFIC_connection_errors) >= 1);
+}
+
+/* Counters begin anew with each worker; what is booked does not.  What a worker did in its last
+ * milliseconds, after it was asked for the last time, is not known. */
+TEST(a_reload_loses_nearly_no_count)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    struct load l = {.path = "/", .port = w->port, .pause_ms = 2};
+
+    load_start(&l);
+    for (int i = 0; i < 3; i++) {
+        const pid_t before = haproxy_worker(w);
+        clock_sleep_ms(1100);
+        w->has_second_listener = !w->has_second_listener;
+        w->second_port = pick_port();
+        world_apply(w);
+        WAIT_FOR(haproxy_worker(w) != before, 5000);
+    }
+    load_stop(&l);
+    check_no_failures(&l, "reloads");
+    const long all = atomic_load(&l.requests);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_requests) >= all * 9 / 10, 3000);
+    printf("   %lld of %ld counted\n", (long long)total(w, BALANCER, TRAFFIC_requests), all);
+    CHECK(total(w, BALANCER, TRAFFIC_requests) <= all);
+    CHECK(total(w, GROUP, TRAFFIC_target_2xx) >= all * 9 / 10 && total(w, GROUP, TRAFFIC_target_2xx) <= all);
+    CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_5xx), 0);
+}
+
+/* The text of all access logs that were ended. */
+static char *
+read_logs(struct world *w)
+{
+    cleanup_free char *command =
+        text_format("cd %s/log/s3 2>/dev/null && find . -name '*.gz' | sort | xargs -r zcat", w->dir);
+    FILE *pipe = popen(command, "r");
+    struct strbuf out = {0};
+    char buffer[4096];
+    size_t got;
+
+    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
+        strbuf_add(&out, (struct str){buffer, got});
+    (void)pclose(pipe);
+    return out.len > 0 ? strbuf_take(&out) : text_dup("");
+}
+
+static void
+check_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        check_fail(__FILE__, __LINE__, "no '%s' in:\n%s", part, text);
+}
+
+static void
+count_lines(void *arg, const struct balancer_traffic *traffic)
+{
+    *(int64_t *)arg = traffic->lines;
+}
+
+static int64_t
+lines_read(struct world *w)
+{
+    int64_t lines = 0;
+
+    CHECK(balancer_traffic(w->balancer, count_lines, &lines));
+    return lines;
+}
+
+static const char rules[] =
+    "[{\"Id\":\"99aabbccddeeff00\",\"Conditions\":[{\"Field\":\"path-pattern\",\"PathPatternConfig\":{\"Values\":"
+    "[\"/go/*\"]}}],\"Actions\":[{\"Type\":\"redirect\",\"RedirectConfig\":{\"StatusCode\":\"HTTP_302\","
+    "\"Host\":\"other.example\",\"Path\":\"/there\",\"Query\":\"\",\"Protocol\":\"HTTPS\",\"Port\":\"443\"}}]},"
+    "{\"Id\":\"99aabbccddeeff01\",\"Conditions\":[{\"Field\":\"path-pattern\",\"PathPatternConfig\":{\"Values\":"
+    "[\"/fix*\"]}}],\"Actions\":[{\"Type\":\"fixed-response\",\"FixedResponseConfig\":{\"StatusCode\":\"404\","
+    "\"ContentType\":\"text/plain\",\"MessageBody\":\"no\"}}]}]";
+
+TEST(access_logs_have_an_entry_of_each_request)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    char part[300];
+
+    w->rules = rules;
+    w->log_bucket = "my-logs";
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    CHECK_EQ(client_send(w->port, "GET /a?b=\"c HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: te\"st\\\r\n"
+                                  "X-Amzn-Trace-Id: Root=1-5-6\r\nConnection: close\r\n\r\n").status, 200);
+    CHECK_EQ(client_send(w->port, "GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: te\"st\\\t\x01\xc3\xa4\r\n"
+                                  "X-Amzn-Trace-Id: Root=1-5-6\r\nConnection: close\r\n\r\n").status, 200);
+    CHECK_EQ(client_send(w->port, "GET /go/x HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n").status, 302);
+    CHECK_EQ(client_send(w->port, "GET /fix HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n").status, 404);
+    CHECK_EQ(client_send(w->port, "nonsense\r\n\r\n").status, 400);
+    WAIT_FOR(lines_read(w) >= 5, 5000);
+    WAIT_FOR(total(w, TRAFFIC_OF_RULE, "99aabbccddeeff00", TRAFFIC_requests) == 1, 5000);
+    CHECK_EQ(total(w, TRAFFIC_OF_RULE, "99aabbccddeeff01", TRAFFIC_requests), 1);
+    balancer_free(w->balancer); /* naru stops: files end */
+    cleanup_free char *text = read_logs(w);
+    snprintf(part, sizeof(part), " app/x/0011223344556677 127.0.0.1:");
+    check_has(text, part);
+    snprintf(part, sizeof(part), " 127.0.0.1:%d 0.00", app->port);
+    check_has(text, part);
+    snprintf(part, sizeof(part), "\"GET http://shop.example:%d/a?b=c HTTP/1.1\" \"te\\x22st\\x5C\\x09\\x01\\xC3\\xA4\" - - "
+             GROUP_ARN " \"Self=1-", w->port);
+    check_has(text, part);
+    check_has(text, "/a?b=\\x22c HTTP/1.1\" ");
+    check_has(text, ";Root=1-5-6\" \"-\" \"-\" 0 20");
+    snprintf(part, sizeof(part), "\"GET http://shop.example:%d/go/x HTTP/1.1\" \"-\" - - - \"Root=1-", w->port);
+    check_has(text, part);
+    check_has(text, " \"redirect\" \"https://other.example:443/there\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_");
+    check_has(text, "\"-\" \"-\" 10 20");
+    check_has(text, " 404 - ");
+    check_has(text, " \"fixed-response\" \"-\" ");
+    snprintf(part, sizeof(part), "\"- http://-:%d- -\" \"-\" - - - \"-\" \"-\" \"-\" - 20", w->port);
+    check_has(text, part);
+    world_open(w);
+}
+
+/* Who keeps none has lines of samples only, and no file. */
+TEST(without_access_logs_there_are_no_files)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    cleanup_free char *root = text_format("%s/log/s3", w->dir);
+
+    ask_times(w, 5, "GET", "/", 200);
+    WAIT_FOR(lines_read(w) == 5, 5000);
+    CHECK(!file_exists(root));
+}
+
+/* HAProxy goes on without a reader, and is heard again by the next one. */
+TEST(traffic_does_not_wait_for_a_reader)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    struct load l = {.path = "/", .port = w->port, .pause_ms = 1};
+
+    load_start(&l);
+    for (int i = 0; i < 3; i++) {
+        balancer_free(w->balancer);
+        clock_sleep_ms(200);
+        world_open(w);
+        world_apply(w);
+        WAIT_FOR(lines_read(w) > 0, 5000);
+    }
+    load_stop(&l);
+    check_no_failures(&l, "readers");
+}
