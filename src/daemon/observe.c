@@ -2,6 +2,7 @@
 #include "daemon/observe.h"
 
 #include <stdio.h>
+#include "daemon/observe_traffic.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -69,6 +70,7 @@ observe_health_route(struct observe *o)
 struct metrics {
     struct strbuf text;
     int64_t uptime_ms;
+    struct observed_list observed;
 };
 
 static void
@@ -139,7 +141,17 @@ collect(void *arg, struct core *core, int64_t now_ms)
     add_services(&m->text, core);
     add_deployments(&m->text, core);
     add_targets(&m->text, core);
+    observe_traffic_done(&m->observed);
+    observe_traffic_collect(&m->observed, core);
     (void)now_ms;
+}
+
+static void
+add_traffic(void *arg, const struct balancer_traffic *traffic)
+{
+    struct metrics *m = arg;
+
+    observe_traffic_write(&m->text, &m->observed, traffic);
 }
 
 static void
@@ -150,11 +162,15 @@ answer_metrics(struct http_exchange *x, void *ctx)
 
     if (refuses_method(x))
         return;
-    if (engine_read(o->engine, collect, &m))
+    const bool is_read = engine_read(o->engine, collect, &m);
+    if (is_read)
+        (void)balancer_traffic(o->balancer, add_traffic, &m);
+    if (is_read)
         reply(x, 200, "text/plain; version=0.0.4", strbuf_str(&m.text));
     else
         reply(x, 503, "text/plain", STR("the engine cannot commit; see the log\n"));
     strbuf_done(&m.text);
+    observe_traffic_done(&m.observed);
 }
 
 struct http_route
