@@ -26,7 +26,7 @@ PAGES = {
             "ListAttributes": "attributes", "ListServicesByNamespace": "serviceArns"},
     "ecr": {"ListImages": "imageIds", "DescribeImages": "imageDetails", "DescribeRepositories": "repositories"},
     "elbv2": {"DescribeLoadBalancers": "LoadBalancers", "DescribeTargetGroups": "TargetGroups",
-              "DescribeListeners": "Listeners", "DescribeRules": "Rules"},
+              "DescribeListeners": "Listeners", "DescribeRules": "Rules", "DescribeAccountLimits": "Limits"},
     "acm": {"ListCertificates": "CertificateSummaryList"},
     "ec2": {"DescribeVpcs": "Vpcs", "DescribeSubnets": "Subnets", "DescribeSecurityGroups": "SecurityGroups",
             "DescribeSecurityGroupRules": "SecurityGroupRules", "DescribeTags": "Tags"},

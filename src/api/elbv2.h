@@ -3,6 +3,7 @@
  * Names of members are the wire's; lists are JSON arrays.  A setting that naru does not act upon
  * is refused unless it has the default's value: what is stored is done. */
 #pragma once
+#include "api/elbv2_limits.h"
 #include "api/operations.h"
 #include "model/arn.h"
 
@@ -17,10 +18,6 @@ struct rule *elb_find_rule(const struct request *rq, const char *arn, struct err
 struct listener *elb_find_default_rule(const struct request *rq, const char *arn);
 bool elb_arn_is_of(const char *arn, const char *kind); /* "targetgroup/", ... */
 
-/* ---- elbv2_network.c: where its subnets are, as far as they are known here ---- */
-const char *elb_vpc_of(const struct request *rq, const struct load_balancer *lb);
-struct json *elb_zone_of(const struct request *rq, const struct load_balancer *lb, size_t index);
-
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 
@@ -29,7 +26,6 @@ bool elb_tags_check(const struct json *tags, struct err *err);
 struct json *elb_accept_actions(const struct request *rq, const char *lb_arn, const struct json *actions,
                                 struct err *err) MUST_CHECK;
 
-#define TARGETS_PER_LOAD_BALANCER 1000
 /* Of all groups that its listeners and rules lead to. */
 int elb_targets_of(const struct request *rq, const char *lb_arn);
 /* With these actions instead of those of the listener or rule (NULL: beside all there are), would the load
@@ -66,6 +62,17 @@ void page_write(const struct page *page, struct json *items, const char *key, co
 /* Sorts an array of objects by the text of `key`. Gives a new array and frees the old one. */
 struct json *sorted_by(struct json *items, const char *key);
 
+/* ---- where a load balancer stands ---- */
+/* Of its subnets, if they are known here. */
+const char *elb_vpc_of(const struct request *rq, const struct load_balancer *lb);
+/* What is asked for by Subnets or SubnetMappings, as an array of ids, or NULL and err. */
+struct json *elb_accept_subnets(const struct json *input, struct err *err) MUST_CHECK;
+struct json *elb_accept_security_groups(const struct json *input, struct err *err) MUST_CHECK; /* the same */
+bool elb_check_address_type(const struct json *input, struct err *err) MUST_CHECK;
+struct json *elb_zones_json(const struct request *rq, const struct load_balancer *lb); /* AvailabilityZones */
+/* To be changed and put in its place by EVENT_LOAD_BALANCER_PUT. */
+struct load_balancer *elb_copy_load_balancer(const struct load_balancer *lb, struct err *err) MUST_CHECK;
+
 /* ---- describing ---- */
 struct json *load_balancer_json(const struct request *rq, const struct load_balancer *lb);
 struct json *target_group_json(const struct request *rq, const struct target_group *tg);
@@ -79,6 +86,7 @@ const struct load_balancer *target_group_load_balancer(const struct core *core, 
 /* ---- handlers, one file a noun ---- */
 operation_handler elb_create_load_balancer, elb_describe_load_balancers, elb_delete_load_balancer,
     elb_describe_load_balancer_attributes, elb_modify_load_balancer_attributes;
+operation_handler elb_set_subnets, elb_set_security_groups, elb_set_ip_address_type, elb_describe_account_limits;
 operation_handler elb_create_target_group, elb_describe_target_groups, elb_modify_target_group,
     elb_delete_target_group, elb_describe_target_group_attributes, elb_modify_target_group_attributes;
 operation_handler elb_register_targets, elb_deregister_targets, elb_describe_target_health;

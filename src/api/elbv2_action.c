@@ -4,9 +4,6 @@
 
 #include <ctype.h>
 
-#define GROUPS_PER_ACTION 5
-#define GROUPS_PER_LOAD_BALANCER 100
-
 static bool
 check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
 {

@@ -5,8 +5,6 @@
 #include <ctype.h>
 #include "base/address_block.h"
 
-#define VALUES_PER_RULE 5
-#define WILDCARDS_PER_RULE 6
 #define VALUE_LENGTH 128
 #define HEADER_NAME_LENGTH 40
 

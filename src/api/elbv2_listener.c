@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include "base/random.h"
 
-#define LISTENERS_PER_LOAD_BALANCER 50
-
 struct json *
 listener_json(const struct listener *l)
 {

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include "base/random.h"
 
-#define LOAD_BALANCERS_PER_REGION 50
-
 /* alb.md A5. */
 static const struct attribute_row attribute_rows[] = {
     {"idle_timeout.timeout_seconds", "60", "int:1:4000"},
@@ -33,23 +31,6 @@ static const struct attribute_row attribute_rows[] = {
     {"zonal_shift.config.enabled", "false", "fixed"},
 };
 
-static struct json *
-zones_json(const struct request *rq, const struct load_balancer *lb)
-{
-    const struct json *subnets = json_get(lb->doc, "Subnets");
-    struct json *zones = json_array();
-
-    for (size_t i = 0; i < json_size(subnets); i++) {
-        struct json *zone = json_object();
-
-        json_set(zone, "ZoneName", elb_zone_of(rq, lb, i));
-        json_set(zone, "SubnetId", json_ref(json_at(subnets, i)));
-        json_set(zone, "LoadBalancerAddresses", json_array());
-        json_append(zones, zone);
-    }
-    return zones;
-}
-
 struct json *
 load_balancer_json(const struct request *rq, const struct load_balancer *lb)
 {
@@ -66,26 +47,25 @@ load_balancer_json(const struct request *rq, const struct load_balancer *lb)
     json_set(state, "Code", json_text("active"));
     json_set(o, "State", state);
     json_set(o, "Type", json_text("application"));
-    json_set(o, "AvailabilityZones", zones_json(rq, lb));
+    json_set(o, "AvailabilityZones", elb_zones_json(rq, lb));
     json_set(o, "SecurityGroups", groups != NULL ? json_ref(groups) : json_array());
     json_set(o, "IpAddressType", json_text(json_get_cstr(lb->doc, "IpAddressType", "ipv4")));
     return o;
 }
 
-/* The members that are kept and echoed; two requests with equal ones ask for the same thing. */
+/* The members that are kept and echoed, or NULL and err; two requests with equal ones ask for the same. */
 static struct json *
-kept_members(const struct json *input)
+accept_members(const struct json *input, struct err *err)
 {
-    struct json *doc = json_object(), *subnets = json_array();
-    const struct json *given = json_get(input, "Subnets"), *mappings = json_get(input, "SubnetMappings");
+    cleanup_json struct json *subnets = elb_accept_subnets(input, err), *groups = NULL;
+    struct json *doc;
 
-    for (size_t i = 0; i < json_size(given); i++)
-        json_append(subnets, json_ref(json_at(given, i)));
-    for (size_t i = 0; i < json_size(mappings); i++)
-        json_append(subnets, json_text(json_get_cstr(json_at(mappings, i), "SubnetId", "")));
-    json_set(doc, "Subnets", subnets);
-    json_set(doc, "SecurityGroups",
-             json_get(input, "SecurityGroups") != NULL ? json_ref(json_get(input, "SecurityGroups")) : json_array());
+    groups = subnets != NULL ? elb_accept_security_groups(input, err) : NULL;
+    if (groups == NULL)
+        return NULL;
+    doc = json_object();
+    json_set(doc, "Subnets", TAKE(subnets));
+    json_set(doc, "SecurityGroups", TAKE(groups));
     json_set(doc, "IpAddressType", json_text(json_get_cstr(input, "IpAddressType", "ipv4")));
     return doc;
 }
@@ -93,6 +73,7 @@ kept_members(const struct json *input)
 static bool
 check_create(const struct json *in, struct err *err)
 {
+    static const char *const refused[] = {"CustomerOwnedIpv4Pool", "IpamPools"};
     const char *name = json_get_cstr(in, "Name", ""), *type = json_get_cstr(in, "Type", "application");
 
     if (!elb_name_check("Load balancer", name, false, err))
@@ -102,12 +83,11 @@ check_create(const struct json *in, struct err *err)
     if (strcmp(type, "application") != 0)
         return err_set(err, ERR_INVALID_CONFIGURATION,
                        "Load balancers of type '%s' are not built in naru; the type must be 'application'", type);
-    if (strcmp(json_get_cstr(in, "IpAddressType", "ipv4"), "ipv4") != 0)
-        return err_set(err, ERR_INVALID_CONFIGURATION, "IpAddressType '%s' is not built in naru; use ipv4",
-                       json_get_cstr(in, "IpAddressType", ""));
-    if (json_size(json_get(in, "Subnets")) > 0 && json_size(json_get(in, "SubnetMappings")) > 0)
-        return err_set(err, ERR_ELB_VALIDATION, "Subnets and SubnetMappings cannot be given together");
-    return elb_tags_check(json_get(in, "Tags"), err);
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
+        if (json_get(in, refused[i]) != NULL)
+            return err_set(err, ERR_INVALID_CONFIGURATION, "%s is not built in naru: there are no address pools",
+                           refused[i]);
+    return elb_check_address_type(in, err) && elb_tags_check(json_get(in, "Tags"), err);
 }
 
 static struct load_balancer *
@@ -150,7 +130,9 @@ elb_create_load_balancer(struct request *rq, struct json *out, struct err *err)
 
     if (!check_create(rq->input, err))
         return false;
-    doc = kept_members(rq->input);
+    doc = accept_members(rq->input, err);
+    if (doc == NULL)
+        return false;
     old = find_by_name(rq, name);
     if (old != NULL) {
         const bool is_internal = strcmp(json_get_cstr(rq->input, "Scheme", ""), "internal") == 0;
@@ -261,7 +243,6 @@ elb_modify_load_balancer_attributes(struct request *rq, struct json *out, struct
     const char *arn = json_get_cstr(rq->input, "LoadBalancerArn", "");
     const struct load_balancer *lb = elb_find_load_balancer(rq, arn, err);
     struct event event = {.type = EVENT_LOAD_BALANCER_PUT};
-    cleanup_json struct json *row = NULL;
     struct json *changed;
     struct load_balancer *copy;
 
@@ -275,8 +256,7 @@ elb_modify_load_balancer_attributes(struct request *rq, struct json *out, struct
         json_unref(changed);
         return false;
     }
-    row = load_balancer_encode(lb);
-    copy = load_balancer_decode(row, err);
+    copy = elb_copy_load_balancer(lb, err);
     if (copy == NULL) {
         json_unref(changed);
         return false;

@@ -7,7 +7,6 @@
 #include "base/crypto.h"
 #include "base/random.h"
 
-#define RULES_PER_LOAD_BALANCER 100 /* default rules not counted */
 #define DEFAULT_PRIORITY "default"
 
 /* ---- names and finding ---- */

@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#define TARGETS_PER_GROUP 1000
-
 /* ---- RegisterTargets, DeregisterTargets ---- */
 
 static bool

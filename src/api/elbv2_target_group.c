@@ -5,8 +5,6 @@
 #include "base/random.h"
 #include "core/target_health.h"
 
-#define TARGET_GROUPS_PER_REGION 3000
-
 /* alb.md A5. */
 static const struct attribute_row attribute_rows[] = {
     {"deregistration_delay.timeout_seconds", "300", "int:0:3600"},

@@ -32,6 +32,7 @@ class Case(unittest.TestCase):
         return caught.exception.response["Error"]["Message"]
 
     def load_balancer(self, **members):
+        members.setdefault("Subnets", ["subnet-1", "subnet-2"])
         made = self.elb.create_load_balancer(Name=fresh("lb"), **members)["LoadBalancers"][0]
         self.addCleanup(self.elb.delete_load_balancer, LoadBalancerArn=made["LoadBalancerArn"])
         return made
@@ -70,7 +71,8 @@ class LoadBalancers(Case):
         self.addCleanup(self.elb.delete_load_balancer, LoadBalancerArn=first["LoadBalancerArn"])
         again = self.elb.create_load_balancer(Name=name, Subnets=["subnet-1", "subnet-2"])["LoadBalancers"][0]
         self.assertEqual(first["LoadBalancerArn"], again["LoadBalancerArn"])
-        self.refused("DuplicateLoadBalancerName", self.elb.create_load_balancer, Name=name, Subnets=["subnet-3"])
+        self.refused("DuplicateLoadBalancerName", self.elb.create_load_balancer, Name=name,
+                     Subnets=["subnet-3", "subnet-4"])
 
     def test_bad_names_and_types(self):
         for name in ("-a", "a-", "internal-a", "a_b", "x" * 33):
@@ -78,6 +80,26 @@ class LoadBalancers(Case):
         self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="net", Type="network")
         self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="six", Subnets=["subnet-1"],
                      IpAddressType="dualstack")
+
+    def test_subnets_security_groups_and_address_type(self):
+        arn = self.load_balancer(SecurityGroups=["sg-1"])["LoadBalancerArn"]
+        for subnets in ([], ["subnet-1"]):
+            self.refused("ValidationError", self.elb.set_subnets, LoadBalancerArn=arn, Subnets=subnets)
+        zones = self.elb.set_subnets(LoadBalancerArn=arn, SubnetMappings=[{"SubnetId": "subnet-3"}, {"SubnetId": "subnet-4"}])
+        self.assertEqual([z["SubnetId"] for z in zones["AvailabilityZones"]], ["subnet-3", "subnet-4"])
+        self.assertEqual(len({z["ZoneName"] for z in zones["AvailabilityZones"]}), 2)
+        groups = self.elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=["sg-2", "sg-3"])
+        self.assertEqual(groups["SecurityGroupIds"], ["sg-2", "sg-3"])
+        self.assertEqual(self.elb.set_ip_address_type(LoadBalancerArn=arn, IpAddressType="ipv4")["IpAddressType"], "ipv4")
+        found = self.elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
+        self.assertEqual((found["SecurityGroups"], found["IpAddressType"]), (["sg-2", "sg-3"], "ipv4"))
+        self.assertEqual(found["AvailabilityZones"], zones["AvailabilityZones"])
+
+    def test_account_limits(self):
+        whole = self.elb.describe_account_limits()["Limits"]
+        pages = self.elb.get_paginator("describe_account_limits").paginate(PaginationConfig={"PageSize": 7})
+        self.assertEqual([limit for page in pages for limit in page["Limits"]], whole)
+        self.assertEqual({limit["Name"]: limit["Max"] for limit in whole}["listeners-per-application-load-balancer"], "50")
 
     def test_paging(self):
         made = sorted(self.load_balancer()["LoadBalancerArn"] for _ in range(5))

@@ -274,7 +274,8 @@ prepare(struct world *w)
     world_try(
         w, "CreateService",
         "{\"cluster\":\"c\",\"serviceName\":\"s\",\"taskDefinition\":\"web\",\"desiredCount\":2}");
-    world_send(w, elb, form, NULL, "Action=CreateLoadBalancer&Name=lb");
+    world_send(w, elb, form, NULL,
+               "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b");
     world_send(w, elb, form, NULL,
                "Action=CreateTargetGroup&Name=tg&Protocol=HTTP&Port=80&TargetType=ip");
     if (w->core->load_balancers == NULL || w->core->target_groups == NULL)

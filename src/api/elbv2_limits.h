@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* elbv2_limits.h - how many of what there may be (alb.md A2).  They are Amazon's default quotas and cannot
+ * be raised; DescribeAccountLimits tells them. */
+#pragma once
+
+#define LOAD_BALANCERS_PER_REGION 50
+#define TARGET_GROUPS_PER_REGION 3000
+#define LISTENERS_PER_LOAD_BALANCER 50
+#define RULES_PER_LOAD_BALANCER 100 /* default rules not counted */
+#define TARGETS_PER_LOAD_BALANCER 1000
+#define TARGETS_PER_GROUP 1000
+#define GROUPS_PER_LOAD_BALANCER 100
+#define GROUPS_PER_ACTION 5
+#define VALUES_PER_RULE 5
+#define WILDCARDS_PER_RULE 6
+#define CERTIFICATES_PER_LOAD_BALANCER 25 /* default ones not counted */
+#define SECURITY_GROUPS_PER_LOAD_BALANCER 5
+/* Network load balancers. */
+#define TARGETS_PER_NETWORK_LOAD_BALANCER 3000
+#define TARGETS_PER_ZONE_OF_NETWORK_LOAD_BALANCER 500
+#define GROUPS_PER_NETWORK_ACTION 1

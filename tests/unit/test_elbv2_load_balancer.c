@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* Load balancers and their listeners: what is kept, checked, changed, and what there may be. */
+#include "check.h"
+#include "elb_world.h"
+
+#define CREATE "Action=CreateLoadBalancer&Name=new"
+#define TWO "&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b"
+
+TEST(a_load_balancer_stands_in_two_subnets)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError",
+            "At least two subnets in two different Availability Zones must be specified", CREATE);
+    refused(&w, "ValidationError", "At least two subnets", CREATE "&Subnets.member.1=subnet-a");
+    refused(&w, "InvalidConfigurationRequest", "multiple subnets in the same Availability Zone",
+            CREATE "&Subnets.member.1=subnet-a&Subnets.member.2=subnet-a");
+    refused(&w, "ValidationError", "The subnet ID 'sn-a' is not valid",
+            CREATE "&Subnets.member.1=sn-a&Subnets.member.2=subnet-b");
+    refused(&w, "ValidationError", "given together",
+            CREATE TWO "&SubnetMappings.member.1.SubnetId=subnet-c");
+    refused(&w, "ValidationError", "SubnetId",
+            CREATE "&SubnetMappings.member.1.SubnetId=subnet-a"
+                   "&SubnetMappings.member.2.Nothing=x");
+    works(&w, CREATE
+          "&SubnetMappings.member.1.SubnetId=subnet-a&SubnetMappings.member.2.SubnetId=subnet-b"
+          "&SecurityGroups.member.1=sg-1&Scheme=internal");
+    CHECK(says(&w, "<ZoneName>" WORLD_REGION "a</ZoneName><SubnetId>subnet-a</SubnetId>"));
+    CHECK(says(&w, "<ZoneName>" WORLD_REGION "b</ZoneName><SubnetId>subnet-b</SubnetId>"));
+    CHECK(says(&w, "<SecurityGroups><member>sg-1</member></SecurityGroups>"));
+    CHECK(says(&w, "<Scheme>internal</Scheme>"));
+    /* Which way they are named makes no difference. */
+    works(&w, CREATE TWO "&SecurityGroups.member.1=sg-1&Scheme=internal");
+    refused(&w, "DuplicateLoadBalancerName", "different settings", CREATE TWO "&Scheme=internal");
+    refused(&w, "DuplicateLoadBalancerName", "different settings",
+            CREATE TWO "&SecurityGroups.member.1=sg-1");
+}
+
+TEST(what_other_types_or_machines_have_is_refused_by_name)
+{
+    cleanup(world_done) struct world w;
+    static const char *const members[] = {
+        "AllocationId=eipalloc-1",
+        "PrivateIPv4Address=10.0.0.1",
+        "IPv6Address=::1",
+        "SourceNatIpv6Prefix=::1/80",
+    };
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++)
+        refused(
+            &w, "InvalidConfigurationRequest", "type 'application'",
+            CREATE
+            "&SubnetMappings.member.1.SubnetId=subnet-a&SubnetMappings.member.2.SubnetId=subnet-b"
+            "&SubnetMappings.member.1.%s",
+            members[i]);
+    refused(&w, "InvalidConfigurationRequest", "CustomerOwnedIpv4Pool",
+            CREATE TWO "&CustomerOwnedIpv4Pool=ipv4pool-coip-1");
+    refused(&w, "InvalidConfigurationRequest", "IpamPools",
+            CREATE TWO "&IpamPools.Ipv4IpamPoolId=ipam-pool-1");
+    refused(&w, "InvalidConfigurationRequest", "EnablePrefixForIpv6SourceNat",
+            CREATE TWO "&EnablePrefixForIpv6SourceNat=on");
+    refused(&w, "InvalidConfigurationRequest", "dualstack", CREATE TWO "&IpAddressType=dualstack");
+    refused(&w, "InvalidConfigurationRequest", "dualstack-without-public-ipv4",
+            CREATE TWO "&IpAddressType=dualstack-without-public-ipv4");
+    refused(&w, "ValidationError", "ipv5", CREATE TWO "&IpAddressType=ipv5");
+    refused(&w, "ValidationError", "outside", CREATE TWO "&Scheme=outside");
+    refused(&w, "InvalidConfigurationRequest", "gateway", CREATE TWO "&Type=gateway");
+    refused(&w, "InvalidSecurityGroup", "'web'", CREATE TWO "&SecurityGroups.member.1=web");
+    refused(
+        &w, "InvalidConfigurationRequest", "at most 5",
+        CREATE TWO
+        "&SecurityGroups.member.1=sg-1&SecurityGroups.member.2=sg-2&SecurityGroups.member.3=sg-3"
+        "&SecurityGroups.member.4=sg-4&SecurityGroups.member.5=sg-5&SecurityGroups.member.6=sg-6");
+    CHECK(w.core->load_balancers->next == NULL);
+}
+
+TEST(subnets_groups_and_address_type_are_set)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w,
+          "Action=SetSubnets&LoadBalancerArn=%s&Subnets.member.1=subnet-c&Subnets.member.2=subnet-d"
+          "&Subnets.member.3=subnet-e",
+          lb_arn(&w));
+    CHECK(says(&w, "<SetSubnetsResult><AvailabilityZones><member>"));
+    CHECK(says(&w, "<SubnetId>subnet-e</SubnetId>"));
+    CHECK(says(&w, "<IpAddressType>ipv4</IpAddressType>"));
+    works(&w, "Action=DescribeLoadBalancers&Names.member.1=lb");
+    CHECK(says(&w, "<SubnetId>subnet-c</SubnetId>"));
+    CHECK(!says(&w, "<SubnetId>subnet-a</SubnetId>"));
+    refused(&w, "ValidationError", "At least two subnets",
+            "Action=SetSubnets&LoadBalancerArn=%s&Subnets.member.1=subnet-c", lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "dualstack",
+            "Action=SetSubnets&LoadBalancerArn=%s&IpAddressType=dualstack&Subnets.member.1=subnet-c"
+            "&Subnets.member.2=subnet-d",
+            lb_arn(&w));
+
+    works(&w, "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups.member.1=sg-7",
+          lb_arn(&w));
+    CHECK(says(&w, "<SecurityGroupIds><member>sg-7</member></SecurityGroupIds>"));
+    works(&w, "Action=DescribeLoadBalancers&Names.member.1=lb");
+    CHECK(says(&w, "<SecurityGroups><member>sg-7</member></SecurityGroups>"));
+    CHECK(says(&w, "<SubnetId>subnet-c</SubnetId>"));
+    refused(&w, "InvalidSecurityGroup", "'7'",
+            "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups.member.1=7", lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "at least one",
+            "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups=", lb_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "PrivateLink",
+            "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups.member.1=sg-7"
+            "&EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic=on",
+            lb_arn(&w));
+
+    works(&w, "Action=SetIpAddressType&LoadBalancerArn=%s&IpAddressType=ipv4", lb_arn(&w));
+    CHECK(says(&w, "<SetIpAddressTypeResult><IpAddressType>ipv4</IpAddressType>"));
+    refused(&w, "InvalidConfigurationRequest", "dualstack",
+            "Action=SetIpAddressType&LoadBalancerArn=%s&IpAddressType=dualstack", lb_arn(&w));
+    refused(&w, "ValidationError", "IpAddressType", "Action=SetIpAddressType&LoadBalancerArn=%s",
+            lb_arn(&w));
+    refused(&w, "LoadBalancerNotFound", "",
+            "Action=SetIpAddressType&LoadBalancerArn=%s0&IpAddressType=ipv4", lb_arn(&w));
+    refused(&w, "LoadBalancerNotFound", "", "Action=SetSubnets&LoadBalancerArn=%s0" TWO,
+            lb_arn(&w));
+    refused(&w, "LoadBalancerNotFound", "",
+            "Action=SetSecurityGroups&LoadBalancerArn=%s0&SecurityGroups.member.1=sg-7",
+            lb_arn(&w));
+}
+
+TEST(the_limits_of_an_account_are_told_in_pages)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, "Action=DescribeAccountLimits");
+    CHECK(says(&w, "<Name>application-load-balancers</Name><Max>50</Max>"));
+    CHECK(says(&w, "<Name>target-groups</Name><Max>3000</Max>"));
+    CHECK(says(&w, "<Name>rules-per-application-load-balancer</Name><Max>100</Max>"));
+    CHECK(says(&w, "<Name>targets-per-network-load-balancer</Name><Max>3000</Max>"));
+    CHECK(!says(&w, "<NextMarker>"));
+    works(&w, "Action=DescribeAccountLimits&PageSize=1");
+    CHECK(says(&w, "<Name>application-load-balancers</Name>"));
+    CHECK(says(&w, "<NextMarker>application-load-balancers</NextMarker>"));
+    works(&w, "Action=DescribeAccountLimits&PageSize=400&Marker=targets-per-network-load-balancer");
+    CHECK(says(
+        &w,
+        "<Limits><member><Name>targets-per-target-group</Name><Max>1000</Max></member></Limits>"));
+    CHECK(!says(&w, "<NextMarker>"));
+    refused(&w, "ValidationError", "PageSize", "Action=DescribeAccountLimits&PageSize=0");
+}
+
+/* Each limit that is told is one that is met. */
+TEST(the_fifty_first_load_balancer_and_listener_are_refused)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (int i = 1; i < 50; i++)
+        works(&w, "Action=CreateLoadBalancer&Name=lb-%d" TWO, i);
+    refused(&w, "TooManyLoadBalancers", "50", "Action=CreateLoadBalancer&Name=lb-50" TWO);
+    works(&w, "Action=CreateLoadBalancer&Name=lb-49" TWO); /* a repeat */
+    for (int i = 1; i <= 51; i++) {
+        const char *form =
+            arena_format(&test_arena,
+                         "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTP&Port=%d"
+                         "&DefaultActions.member.1.Type=forward"
+                         "&DefaultActions.member.1.TargetGroupArn=%s",
+                         lb_arn(&w), 1000 + i, tg_arn(&w));
+        if (i <= 50)
+            works(&w, "%s", form);
+        else
+            refused(&w, "TooManyListeners", "50", "%s", form);
+    }
+}
+
+TEST(operations_that_are_not_built_say_so)
+{
+    cleanup(world_done) struct world w;
+    static const char *const operations[] = {
+        "CreateTrustStore", "DescribeTrustStores", "DescribeCapacityReservation",
+        "ModifyIpPools",    "GetResourcePolicy",
+    };
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(operations); i++)
+        refused(&w, "UnsupportedFeature", operations[i], "Action=%s", operations[i]);
+}
