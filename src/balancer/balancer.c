@@ -141,6 +141,8 @@ balancer_view_free(struct balancer_view *v)
     for (int i = 0; i < v->listener_count; i++) {
         json_unref(v->listeners[i].actions);
         json_unref(v->listeners[i].sources);
+        json_unref(v->listeners[i].attributes);
+        json_unref(v->listeners[i].balancer_attributes);
         rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
         free(v->listeners[i].certificate_ids);
     }
@@ -188,6 +190,8 @@ static void
 frontend_free(struct frontend *f)
 {
     json_unref(f->actions);
+    json_unref(f->attributes);
+    json_unref(f->balancer_attributes);
     rules_free(f->rules, f->rule_count);
     frontend_tls_free(f);
     json_unref(f->sources);
@@ -354,6 +358,10 @@ apply_listener(struct balancer *b, struct view_listener *v)
     f->idle_timeout_s = v->idle_timeout_s;
     json_unref(f->actions);
     f->actions = json_ref(v->actions);
+    json_unref(f->attributes);
+    f->attributes = TAKE(v->attributes);
+    json_unref(f->balancer_attributes);
+    f->balancer_attributes = TAKE(v->balancer_attributes);
     rules_free(f->rules, f->rule_count);
     f->rule_count = v->rule_count;
     f->rules = TAKE(v->rules);

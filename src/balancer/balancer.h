@@ -60,6 +60,8 @@ struct view_listener {
     int port;
     int idle_timeout_s;         /* of its load balancer */
     struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
+    /* {key: "value"} of it and of its load balancer; what is absent, or NULL, has its default. */
+    struct json *attributes, *balancer_attributes;
     struct view_rule *rules;    /* in the order of their priorities */
     int rule_count;
     /* Of HTTPS: the default certificate first, each once; policy NULL and none: HTTP. */

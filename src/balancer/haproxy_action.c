@@ -135,9 +135,8 @@ haproxy_config_body(const char *id, const struct json *actions, char path_out[st
     return true;
 }
 
-/* Text inside double quotes in the configuration; `%` is for log-format strings. */
-static void
-add_quoted(struct strbuf *out, struct str text, bool is_format)
+void
+text_add_quoted(struct strbuf *out, struct str text, bool is_format)
 {
     for (size_t i = 0; i < text.len; i++) {
         const unsigned char c = (unsigned char)text.at[i];
@@ -167,7 +166,7 @@ action_add_fixed(const char *id, const struct json *actions, const char *conditi
     strbuf_addf(out, "    http-request return status %d", (int)status);
     if (haproxy_config_body(id, actions, path, &body)) {
         strbuf_add_cstr(out, " content-type \"");
-        add_quoted(out, str_of(json_get_cstr(fixed, "ContentType", "text/plain")), false);
+        text_add_quoted(out, str_of(json_get_cstr(fixed, "ContentType", "text/plain")), false);
         strbuf_addf(out, "\" file \"%s\"", path);
     }
     strbuf_addf(out, "%s\n", condition);
@@ -202,7 +201,7 @@ add_template(struct strbuf *out, struct str text, int port)
                 break;
             }
         if (skip == 1)
-            add_quoted(out, str_slice(text, 0, 1), true);
+            text_add_quoted(out, str_slice(text, 0, 1), true);
         text = str_slice(text, skip, text.len);
     }
 }

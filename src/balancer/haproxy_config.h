@@ -47,6 +47,8 @@ struct config_listener {
     int port;
     int idle_timeout_s;
     const struct json *actions; /* DefaultActions */
+    /* {key: "value"}; what is absent, or NULL, has its default. */
+    const struct json *attributes, *balancer_attributes;
     const struct view_rule *rules; /* in the order of their priorities */
     int rule_count;
     const struct config_tls *tls; /* NULL: HTTP */

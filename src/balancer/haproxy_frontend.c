@@ -29,9 +29,15 @@ add_key(const struct config_listener *listener, struct strbuf *out)
     "1-%[date,hex,bytes(8,8),lower]-%[rand(4294967295),hex,bytes(8,8),lower]"                    \
     "%[rand(4294967295),hex,bytes(8,8),lower]%[rand(4294967295),hex,bytes(8,8),lower]"
 
+static const char forwarded_for_lines[] =
+    "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\""
+    " if { req.hdr(x-forwarded-for) -m found }\n"
+    "    http-request set-header X-Forwarded-For %[src] if !{ req.hdr(x-forwarded-for) -m found }\n";
+
 /* X-Forwarded-*, X-Amzn-Trace-Id (alb.md A7). */
 static void
-add_forwarding(const struct config_listener *listener, struct strbuf *out)
+add_forwarding(const struct config_setup *setup, const struct config_listener *listener,
+               struct strbuf *out)
 {
     strbuf_add_cstr(out, "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
                          "    http-request return status 405 if { method TRACE }\n");
@@ -39,11 +45,10 @@ add_forwarding(const struct config_listener *listener, struct strbuf *out)
                 "    http-request set-header X-Forwarded-Proto %s\n"
                 "    http-request set-header X-Forwarded-Port %d\n",
                 listener->tls != NULL ? "https" : "http", listener->port);
+    if (!attributes_add_forwarded_for(setup, listener, out))
+        strbuf_add_cstr(out, forwarded_for_lines);
     strbuf_add_cstr(
         out,
-        "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\""
-        " if { req.hdr(x-forwarded-for) -m found }\n"
-        "    http-request set-header X-Forwarded-For %[src] if !{ req.hdr(x-forwarded-for) -m found }\n"
         "    http-request set-header X-Amzn-Trace-Id"
         " \"Self=" TRACE_ID ";%[req.hdr(x-amzn-trace-id)]\""
         " if { req.hdr(x-amzn-trace-id) -m sub Root= }\n"
@@ -170,12 +175,15 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     if (listener->sources != NULL)
         add_guard(listener, out);
     log_add(listener, out);
+    attributes_add_checks(listener, out);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
-    add_forwarding(listener, out);
+    add_forwarding(setup, listener, out);
     log_add_late(listener, out);
+    attributes_add_request(listener, out);
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
+    attributes_add_answer(listener, out);
     if (has_split(listener))
         add_split(listener, out);
     else

@@ -4,6 +4,7 @@
  *   haproxy_frontend.c  a listener
  *   haproxy_tls.c       its certificates and ciphers
  *   haproxy_action.c    what listeners and rules do with a request
+ *   haproxy_attributes.c  what attributes change of a listener
  *   haproxy_backend.c   a target group
  *   haproxy_log.c       what is said of requests
  * Each appends to `out`. Pure. */
@@ -29,6 +30,17 @@ void action_add_answers(const struct config_setup *setup, struct strbuf *out);
 void log_add(const struct config_listener *listener, struct strbuf *out);
 /* Behind our own headers: what else is kept. */
 void log_add_late(const struct config_listener *listener, struct strbuf *out);
+
+/* Before rules are looked at. */
+void attributes_add_checks(const struct config_listener *listener, struct strbuf *out);
+/* X-Forwarded-For where it is not the default's: false, and nothing, where it is. */
+bool attributes_add_forwarded_for(const struct config_setup *setup, const struct config_listener *listener,
+                                  struct strbuf *out);
+void attributes_add_request(const struct config_listener *listener, struct strbuf *out);
+void attributes_add_answer(const struct config_listener *listener, struct strbuf *out);
+
+/* Text inside double quotes in the configuration; `%` is for log-format strings. */
+void text_add_quoted(struct strbuf *out, struct str text, bool is_format);
 
 void frontend_add(const struct config_setup *setup, const struct config_listener *listener,
                   struct strbuf *out);

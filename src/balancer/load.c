@@ -107,6 +107,8 @@ setup_listener(const struct frontend *f)
                                     .port = f->port,
                                     .idle_timeout_s = f->idle_timeout_s,
                                     .actions = f->actions,
+                                    .attributes = f->attributes,
+                                    .balancer_attributes = f->balancer_attributes,
                                     .rules = f->rules,
                                     .rule_count = f->rule_count,
                                     .sources = f->sources};

@@ -89,7 +89,7 @@ struct frontend_map {
 struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
-    struct json *actions;
+    struct json *actions, *attributes, *balancer_attributes;
     struct view_rule *rules;
     int rule_count;
     struct frontend_tls tls;

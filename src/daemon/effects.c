@@ -108,6 +108,8 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     to->actions = json_ref(l->actions);
     view_tls_listener(to, lb, l);
     to->sources = lb == NULL ? NULL : core_allowed_sources(core, lb, l->port);
+    to->attributes = json_ref(l->attributes);
+    to->balancer_attributes = lb != NULL ? json_ref(lb->attributes) : NULL;
     to->generation = l->generation;
     to->is_awaited = l->in_force < l->generation;
 }

@@ -20,6 +20,7 @@ static const struct row_field listener_fields[] = {
     TEXT_FIELD(struct listener, ssl_policy),
     JSON_FIELD(struct listener, certificates),
     JSON_FIELD(struct listener, actions),
+    JSON_FIELD(struct listener, attributes),
     I64_FIELD(struct listener, generation),
     JSON_FIELD(struct listener, tags),
     FIELDS_END,

@@ -25,6 +25,7 @@ struct listener {
     char ssl_policy[SSL_POLICY_SIZE]; /* of HTTPS */
     struct json *certificates; /* of HTTPS: ARNs, the default one first; else NULL */
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
+    struct json *attributes; /* {key: "value"}, those that were ever set; the others have their defaults */
     int64_t generation;   /* rises when a deployment moves its weights */
     int64_t in_force;     /* not stored: the generation that the balancer last said it acts by */
     struct json *tags;

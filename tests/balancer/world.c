@@ -203,6 +203,11 @@ make_view(struct world *w)
     if (!w->has_no_listener)
         add_listener(v, "aaaaaaaaaaaaaaaa", w->port, w->actions, w->generation,
                      atomic_load(&w->in_force) < w->generation);
+    if (!w->has_no_listener && w->attributes != NULL) {
+        struct err err;
+        v->listeners[0].balancer_attributes = json_parse(str_of(w->attributes), &err);
+        CHECK(v->listeners[0].balancer_attributes != NULL);
+    }
     if (!w->has_no_listener && w->rules != NULL)
         add_rules(&v->listeners[0], w->rules);
     if (!w->has_no_listener && w->sources != NULL) {

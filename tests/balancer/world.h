@@ -50,6 +50,7 @@ struct world {
     struct health_check check;
     int drain_delay_s;
     const char *actions; /* JSON */
+    const char *attributes; /* JSON: of the load balancer; NULL: the defaults */
     const char *rules;   /* JSON: [{Id, Conditions, Actions}] of the first listener; NULL: none */
     const char *sources; /* JSON: blocks of addresses that it lets in; NULL: everybody */
     int generation;      /* of the first listener's weights; raise it with `actions` */

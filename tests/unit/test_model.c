@@ -130,6 +130,7 @@ TEST(balancing_round_trips)
     l->actions = parse("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:tg\"},{\"Type\":\"forward\","
                        "\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":\"arn:b\","
                        "\"Weight\":7}]}}]");
+    l->attributes = parse("{\"routing.http.response.server.enabled\":\"false\"}");
     CHECK_ROUND_TRIP(listener, l);
     CHECK(listener_forwards_to(l, "arn:tg", &weight) && weight == 1);
     CHECK(listener_forwards_to(l, "arn:b", &weight) && weight == 7);
