@@ -91,5 +91,6 @@ operation_handler elb_create_target_group, elb_describe_target_groups, elb_modif
     elb_delete_target_group, elb_describe_target_group_attributes, elb_modify_target_group_attributes;
 operation_handler elb_register_targets, elb_deregister_targets, elb_describe_target_health;
 operation_handler elb_create_listener, elb_describe_listeners, elb_modify_listener, elb_delete_listener;
+operation_handler elb_describe_listener_attributes, elb_modify_listener_attributes;
 operation_handler elb_create_rule, elb_describe_rules, elb_modify_rule, elb_delete_rule, elb_set_rule_priorities;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

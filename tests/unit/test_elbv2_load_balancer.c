@@ -174,6 +174,140 @@ TEST(the_fifty_first_load_balancer_and_listener_are_refused)
     }
 }
 
+#define MODIFY                                                                          \
+    "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s&Attributes.member.1.Key=%s" \
+    "&Attributes.member.1.Value=%s"
+
+TEST(attributes_of_load_balancers_have_ranges)
+{
+    cleanup(world_done) struct world w;
+    static const struct {
+        const char *key, *good[4], *bad[4];
+    } rows[] = {
+        {"client_keep_alive.seconds", {"60", "604800", "3600"}, {"59", "604801", "1h"}},
+        {"idle_timeout.timeout_seconds", {"1", "4000", "60"}, {"0", "4001", ""}},
+        {"routing.http.drop_invalid_header_fields.enabled", {"true", "false"}, {"yes", ""}},
+        {"routing.http.preserve_host_header.enabled", {"true", "false"}, {"True"}},
+        {"routing.http.xff_client_port.enabled", {"true", "false"}, {"1"}},
+        {"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", {"true", "false"}, {"on"}},
+        {"routing.http2.enabled", {"false", "true"}, {"h2"}},
+        {"deletion_protection.enabled", {"true", "false"}, {"0"}},
+        {"routing.http.xff_header_processing.mode",
+         {"preserve", "remove", "append"},
+         {"prepend", ""}},
+        {"routing.http.desync_mitigation_mode",
+         {"monitor", "strictest", "defensive"},
+         {"strict", "Monitor"}},
+    };
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        for (size_t k = 0; k < 4 && rows[i].good[k] != NULL; k++) {
+            works(&w, MODIFY, lb_arn(&w), rows[i].key, rows[i].good[k]);
+            works(&w, "Action=DescribeLoadBalancerAttributes&LoadBalancerArn=%s", lb_arn(&w));
+            CHECK(says(&w, arena_format(&test_arena, "<Key>%s</Key><Value>%s</Value>", rows[i].key,
+                                        rows[i].good[k])));
+        }
+        for (size_t k = 0; k < 4 && rows[i].bad[k] != NULL; k++)
+            refused(&w, "ValidationError", rows[i].key, MODIFY, lb_arn(&w), rows[i].key,
+                    rows[i].bad[k]);
+    }
+    refused(&w, "ValidationError", "not recognized", MODIFY, lb_arn(&w), "tcp.timeout", "1");
+    refused(&w, "InvalidConfigurationRequest", "waf", MODIFY, lb_arn(&w), "waf.fail_open.enabled",
+            "true");
+    refused(&w, "LoadBalancerNotFound", "",
+            "Action=DescribeLoadBalancerAttributes&LoadBalancerArn=%s0", lb_arn(&w));
+}
+
+TEST(twenty_attributes_a_call_and_all_or_none)
+{
+    cleanup(world_done) struct world w;
+    cleanup(strbuf_done) struct strbuf form = {0};
+
+    prepare(&w);
+    strbuf_addf(&form, "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s", lb_arn(&w));
+    for (int i = 1; i <= 20; i++)
+        strbuf_addf(&form,
+                    "&Attributes.member.%d.Key=idle_timeout.timeout_seconds"
+                    "&Attributes.member.%d.Value=%d",
+                    i, i, i);
+    works(&w, "%s", strbuf_cstr(&form));
+    CHECK(says(&w, "<Key>idle_timeout.timeout_seconds</Key><Value>20</Value>"));
+    strbuf_addf(&form, "&Attributes.member.21.Key=idle_timeout.timeout_seconds"
+                       "&Attributes.member.21.Value=21");
+    refused(&w, "ValidationError", "20", "%s", strbuf_cstr(&form));
+    refused(
+        &w, "ValidationError", "mode",
+        "Action=ModifyLoadBalancerAttributes&LoadBalancerArn=%s"
+        "&Attributes.member.1.Key=idle_timeout.timeout_seconds&Attributes.member.1.Value=77"
+        "&Attributes.member.2.Key=routing.http.desync_mitigation_mode&Attributes.member.2.Value=x",
+        lb_arn(&w));
+    works(&w, "Action=DescribeLoadBalancerAttributes&LoadBalancerArn=%s", lb_arn(&w));
+    CHECK(says(&w, "<Key>idle_timeout.timeout_seconds</Key><Value>20</Value>"));
+}
+
+#define MODIFY_LISTENER                              \
+    "Action=ModifyListenerAttributes&ListenerArn=%s" \
+    "&Attributes.member.1.Key=routing.http.%s&Attributes.member.1.Value=%s"
+
+TEST(attributes_of_listeners_are_checked_and_kept)
+{
+    cleanup(world_done) struct world w;
+    static const struct {
+        const char *key, *good[4], *bad[4];
+    } rows[] = {
+        {"response.server.enabled", {"false", "true"}, {"no", ""}},
+        {"response.strict_transport_security.header_value",
+         {"max-age%3D31536000; includeSubDomains", ""},
+         {"a%0d%0aX: y", "%c3%a9"}},
+        {"response.access_control_allow_origin.header_value", {"*", "https://a.example"}, {"%01"}},
+        {"response.access_control_allow_methods.header_value",
+         {"GET, HEAD,PUT", "*", ""},
+         {"GET,FETCH", "get", "GET%0d%0a", "%0aGET"}},
+        {"response.access_control_allow_headers.header_value", {"X-A, X-B"}, {"%7f"}},
+        {"response.access_control_allow_credentials.header_value", {"true", ""}, {"false"}},
+        {"response.access_control_expose_headers.header_value", {"*"}, {"%00"}},
+        {"response.access_control_max_age.header_value", {"0", "86400", ""}, {"-1", "86401", "x"}},
+        {"response.content_security_policy.header_value", {"default-src 'self'"}, {"a%0ab"}},
+        {"response.x_content_type_options.header_value", {"nosniff", ""}, {"sniff"}},
+        {"response.x_frame_options.header_value",
+         {"DENY", "SAMEORIGIN", "ALLOW-FROM https://a.example"},
+         {"ALLOW-FROM ", "deny", "ALLOW-FROM %0d"}},
+    };
+    const char *arn;
+
+    prepare(&w);
+    works(&w,
+          "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTP&Port=8080"
+          "&DefaultActions.member.1.Type=forward&DefaultActions.member.1.TargetGroupArn=%s",
+          lb_arn(&w), tg_arn(&w));
+    arn = arena_format(&test_arena, "%s", w.core->listeners->arn);
+    works(&w, "Action=DescribeListenerAttributes&ListenerArn=%s", arn);
+    CHECK(says(&w, "<Key>routing.http.response.server.enabled</Key><Value>true</Value>"));
+    CHECK(says(&w, "<Key>routing.http.response.x_frame_options.header_value</Key><Value></Value>"));
+    CHECK(!says(&w, "x_amzn_tls_version")); /* listeners of HTTPS have it */
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        for (size_t k = 0; k < 4 && rows[i].good[k] != NULL; k++)
+            works(&w, MODIFY_LISTENER, arn, rows[i].key, rows[i].good[k]);
+        for (size_t k = 0; k < 4 && rows[i].bad[k] != NULL; k++)
+            refused(&w, "ValidationError", "", MODIFY_LISTENER, arn, rows[i].key, rows[i].bad[k]);
+    }
+    works(&w, "Action=DescribeListenerAttributes&ListenerArn=%s", arn);
+    CHECK(says(&w, "<Value>ALLOW-FROM https://a.example</Value>"));
+    CHECK(says(&w, "<Value>default-src 'self'</Value>") ||
+          says(&w, "default-src &apos;self&apos;") || says(&w, "default-src &#39;self&#39;"));
+    refused(&w, "ValidationError", "not recognized", MODIFY_LISTENER, arn,
+            "response.x.header_value", "1");
+    refused(&w, "InvalidConfigurationRequest", "protocol 'HTTP'", MODIFY_LISTENER, arn,
+            "request.x_amzn_tls_version.header_name", "X-V");
+    refused(&w, "ListenerNotFound", "", MODIFY_LISTENER, arena_format(&test_arena, "%s0", arn),
+            "response.server.enabled", "true");
+    /* ModifyListener changes nothing of it, and it goes through the store's form. */
+    works(&w, "Action=ModifyListener&ListenerArn=%s&Port=8081", arn);
+    works(&w, "Action=DescribeListenerAttributes&ListenerArn=%s", arn);
+    CHECK(says(&w, "<Value>ALLOW-FROM https://a.example</Value>"));
+}
+
 TEST(operations_that_are_not_built_say_so)
 {
     cleanup(world_done) struct world w;
