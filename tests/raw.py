@@ -14,7 +14,7 @@ import time
 import harness
 
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])\Z")
+REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\Z")
 VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 LOOSE_VALUE = re.compile(rb"[^\r\n]*\Z")
 
@@ -25,7 +25,7 @@ class Ambiguous(Exception):
 
 class Request:
     def __init__(self, method, target, minor, headers, body=b"", trailers=()):
-        self.method, self.target, self.minor = method.decode(), target.decode(), int(minor)
+        self.method, self.target, self.minor = method.decode(), target.decode("latin-1"), int(minor)
         self.headers, self.body, self.trailers = headers, body, list(trailers)
 
     def all(self, name):
@@ -150,7 +150,7 @@ class Target:
         self.answer = answer or (lambda connection, request: plain())
         self.on_head, self.allow_control = on_head, allow_control
         self.lock = threading.Lock()
-        self.connections = []
+        self.connections, self.log = [], []
         self.checks = 0
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -181,6 +181,8 @@ class Target:
             self.converse(connection, first)
         except OSError:
             pass
+        except Exception as error:  # a test's own answer(): whoever looks for faults has to hear of it
+            connection.fault = repr(error)
         connection.closed = True
         with contextlib.suppress(OSError):
             sock.close()
@@ -209,6 +211,7 @@ class Target:
             request, connection.at = found
             with self.lock:
                 connection.requests.append(request)
+                self.log.append(request)
             answer = self.answer(connection, request)
             if answer is None:
                 return False
@@ -216,8 +219,9 @@ class Target:
         return True
 
     def requests(self):
+        """In the order in which they came."""
         with self.lock:
-            return [r for c in self.connections for r in c.requests]
+            return list(self.log)
 
     def faults(self):
         return [c.fault for c in self.connections if c.fault]
@@ -227,6 +231,7 @@ class Target:
 
     def forget(self):
         with self.lock:
+            self.log = []
             self.connections = [c for c in self.connections if not c.closed]
             for c in self.connections:
                 del c.data[:c.at]

@@ -29,6 +29,16 @@ add_key(const struct config_listener *listener, struct strbuf *out)
     "1-%[date,hex,bytes(8,8),lower]-%[rand(4294967295),hex,bytes(8,8),lower]"                    \
     "%[rand(4294967295),hex,bytes(8,8),lower]%[rand(4294967295),hex,bytes(8,8),lower]"
 
+/* What a target could take for two requests, or for a way past us (decisions/requests.md): tunnels, by
+ * CONNECT or to another protocol than WebSocket; chunks in HTTP/1.0, and "chunked," for "chunked".
+ * What they cost can not be measured. */
+static const char guard_lines[] =
+    "    http-request return status 405 if { method TRACE CONNECT }\n"
+    "    http-request return status 463 if { req.hdr_cnt(x-forwarded-for) gt 30 }\n"
+    "    http-request deny deny_status 400 if { req.fhdr(transfer-encoding) -m reg -i '^(?!chunked$)' }\n"
+    "    http-request deny deny_status 400 if { req.ver 1.0 } { req.hdr(transfer-encoding) -m found }\n"
+    "    http-request del-header Upgrade if { req.hdr(upgrade) -m reg -i '^(?!websocket$)' }\n";
+
 static const char forwarded_for_lines[] =
     "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\""
     " if { req.hdr(x-forwarded-for) -m found }\n"
@@ -39,9 +49,8 @@ static void
 add_forwarding(const struct config_setup *setup, const struct config_listener *listener,
                struct strbuf *out)
 {
-    strbuf_add_cstr(out, "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
-                         "    http-request return status 405 if { method TRACE }\n");
     strbuf_addf(out,
+                "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
                 "    http-request set-header X-Forwarded-Proto %s\n"
                 "    http-request set-header X-Forwarded-Port %d\n",
                 listener->tls != NULL ? "https" : "http", listener->port);
@@ -176,6 +185,7 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
         add_guard(listener, out);
     log_add(listener, out);
     attributes_add_checks(listener, out);
+    strbuf_add_cstr(out, guard_lines);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
     add_forwarding(setup, listener, out);

@@ -230,7 +230,6 @@ TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
                NO_ANY "(?>(?:/d)\\n) r3|none\n");
     format(s, &text);
     CHECK(contains(&text,
-                   "    timeout client 75s\n"
                    "    http-request set-var-fmt(txn.key) \"%[method]\\n"
                    "%[req.hdr(host),field(1,:),lower,bytes(0,256)]\\n%[path]\\n&%[query]\\n%[src,hex]\\n\"\n"
                    "    http-request set-var(txn.hit) var(txn.key),map_reg(maps/listen.rules)\n"

@@ -415,8 +415,8 @@ TEST(groups_decide_who_may_connect_to_a_load_balancer)
     elb(&w,
         arena_format(
             &test_arena,
-            "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&SecurityGroups.member.1=%s"
-            "&SecurityGroups.member.2=sg-elsewhere&SecurityGroups.member.3=%s",
+            "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b"
+            "&SecurityGroups.member.1=%s&SecurityGroups.member.2=sg-elsewhere&SecurityGroups.member.3=%s",
             web, office));
     CHECK(says(&w, "<VpcId>vpc-00000000</VpcId>"));
     CHECK_TEXT(allowed(&w, 80), "[]"); /* as in AWS: a new group lets nobody in */
