@@ -240,6 +240,21 @@ check_reimport(const struct certificate *old, const struct json *facts, struct e
     return true;
 }
 
+/* What listeners serve they must be able to serve. */
+static bool
+check_use(const struct request *rq, const struct certificate *old, const struct x509_pem *pem, struct err *err)
+{
+    cleanup_free char *bundle = text_format("%s%s%s", strbuf_cstr(&pem->certificate), strbuf_cstr(&pem->chain),
+                                            strbuf_cstr(&pem->private_key));
+    char fingerprint[41];
+    struct err why = {0};
+
+    if (!core_certificate_in_use(rq->core, old->arn) || x509_is_servable(str_of(bundle), fingerprint, &why))
+        return true;
+    return err_set(err, ERR_VALIDATION, "Certificate %s is in use, and listeners could not serve this one: %.150s.",
+                   old->arn, why.message);
+}
+
 /* A blob of the input; the shape was checked, so it decodes. */
 static void
 take_blob(const struct request *rq, const char *name, struct strbuf *out)
@@ -307,7 +322,7 @@ import(struct request *rq, struct json *out, struct err *err)
         return false;
     tags = accept_tags(rq, old, err);
     facts = tags == NULL ? NULL : read_input(rq, &pem, err);
-    if (facts == NULL || (old != NULL && !check_reimport(old, facts, err)))
+    if (facts == NULL || (old != NULL && (!check_reimport(old, facts, err) || !check_use(rq, old, &pem, err))))
         return false;
     c = mem_new(sizeof(*c));
     if (old == NULL)

@@ -32,6 +32,10 @@ int elb_targets_of(const struct request *rq, const char *lb_arn);
  * balancer lead to more groups or targets than it may?  Who adds no group is not asked. */
 bool elb_check_groups(const struct request *rq, const char *lb_arn, const struct json *actions,
                       const struct listener *of_listener, const struct rule *of_rule, struct err *err) MUST_CHECK;
+/* Certificates and security policy of the request onto a listener that has its protocol, and perhaps some
+ * already: what HTTPS needs, and what no other listener may have. */
+bool elb_accept_tls(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
+void elb_set_tls(const struct listener *l, struct json *out); /* for DescribeListeners */
 /* The conditions of a rule as DescribeRules shows them, or NULL and err. */
 struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
 
@@ -93,4 +97,6 @@ operation_handler elb_register_targets, elb_deregister_targets, elb_describe_tar
 operation_handler elb_create_listener, elb_describe_listeners, elb_modify_listener, elb_delete_listener;
 operation_handler elb_describe_listener_attributes, elb_modify_listener_attributes;
 operation_handler elb_create_rule, elb_describe_rules, elb_modify_rule, elb_delete_rule, elb_set_rule_priorities;
+operation_handler elb_add_listener_certificates, elb_remove_listener_certificates,
+    elb_describe_listener_certificates, elb_describe_ssl_policies;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

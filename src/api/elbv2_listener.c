@@ -13,6 +13,7 @@ listener_json(const struct listener *l)
     json_set(o, "LoadBalancerArn", json_text(l->load_balancer_arn));
     json_set(o, "Port", json_int(l->port));
     json_set(o, "Protocol", json_text(l->protocol));
+    elb_set_tls(l, o);
     json_set(o, "DefaultActions", json_ref(l->actions));
     return o;
 }
@@ -43,19 +44,30 @@ check_protocol(const struct json *in, struct err *err)
 {
     const char *protocol = json_get_cstr(in, "Protocol", "HTTP");
 
-    if (strcmp(protocol, "HTTP") != 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Listeners of protocol '%s' are not built in naru; use HTTP", protocol);
-    if (json_size(json_get(in, "Certificates")) > 0 || json_get(in, "SslPolicy") != NULL ||
-        json_size(json_get(in, "AlpnPolicy")) > 0)
-        return err_set(err, ERR_INVALID_CONFIGURATION, "Certificates, SSL and ALPN policies belong to HTTPS listeners, which are not built in naru");
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
+        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Listeners of protocol '%s' are not built in naru; use HTTP or HTTPS",
+                       protocol);
+    if (json_size(json_get(in, "AlpnPolicy")) > 0)
+        return err_set(err, ERR_ELB_VALIDATION, "An ALPN policy can only be specified for TLS listeners");
     return true;
 }
 
+/* The same default certificate, or none; the others do not come with a listener. */
+static bool
+has_same_default(const struct listener *one, const struct listener *other)
+{
+    return json_size(one->certificates) > 0 && json_size(other->certificates) > 0
+               ? json_equal(json_at(one->certificates, 0), json_at(other->certificates, 0))
+               : json_size(one->certificates) == json_size(other->certificates);
+}
+
 static const struct listener *
-find_repeat(const struct request *rq, const char *lb_arn, int64_t port, const struct json *actions)
+find_repeat(const struct request *rq, const struct listener *made)
 {
     for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
-        if (l->port == port && strcmp(l->load_balancer_arn, lb_arn) == 0 && json_equal(l->actions, actions))
+        if (l->port == made->port && strcmp(l->load_balancer_arn, made->load_balancer_arn) == 0 &&
+            json_equal(l->actions, made->actions) && strcmp(l->ssl_policy, made->ssl_policy) == 0 &&
+            has_same_default(l, made))
             return l;
     return NULL;
 }
@@ -72,10 +84,16 @@ make(const struct request *rq, const struct load_balancer *lb, struct json *acti
                STR_ARG(lb_id), id);
     text_copy(l->load_balancer_arn, sizeof(l->load_balancer_arn), str_of(lb->arn));
     l->port = (int)json_get_i64(rq->input, "Port", 0);
-    text_copy(l->protocol, sizeof(l->protocol), STR("HTTP"));
+    text_copy(l->protocol, sizeof(l->protocol), str_of(json_get_cstr(rq->input, "Protocol", "HTTP")));
     l->actions = actions;
     l->tags = json_get(rq->input, "Tags") != NULL ? json_copy(json_get(rq->input, "Tags")) : json_array();
     return l;
+}
+
+static inline void
+free_listener_(struct listener **l)
+{
+    listener_free(*l);
 }
 
 bool
@@ -85,6 +103,7 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
     const struct load_balancer *lb = elb_find_load_balancer(rq, lb_arn, err);
     const int64_t port = json_get_i64(rq->input, "Port", 0);
     struct event event = {.type = EVENT_LISTENER_PUT};
+    cleanup(free_listener_) struct listener *made = NULL;
     cleanup_json struct json *actions = NULL;
     const struct listener *old;
     char arn[ARN_SIZE];
@@ -95,7 +114,10 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
     actions = elb_accept_actions(rq, lb_arn, json_get(rq->input, "DefaultActions"), err);
     if (actions == NULL)
         return false;
-    old = find_repeat(rq, lb_arn, port, actions);
+    made = make(rq, lb, json_ref(actions));
+    if (!elb_accept_tls(rq, made, err))
+        return false;
+    old = find_repeat(rq, made);
     if (old != NULL) {
         elb_answer_one(out, "Listeners", listener_json(old));
         return true;
@@ -107,8 +129,8 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
     if (count >= LISTENERS_PER_LOAD_BALANCER)
         return err_set(err, ERR_TOO_MANY_LISTENERS, "The limit of %d listeners a load balancer is reached",
                        LISTENERS_PER_LOAD_BALANCER);
-    event.listener_put.listener = make(rq, lb, TAKE(actions));
-    memcpy(arn, event.listener_put.listener->arn, sizeof(arn));
+    memcpy(arn, made->arn, sizeof(arn));
+    event.listener_put.listener = TAKE(made);
     request_step(rq, &event);
     elb_answer_one(out, "Listeners", listener_json(core_listener(rq->core, arn)));
     return true;
@@ -161,7 +183,7 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     const struct json *given = json_get(rq->input, "DefaultActions");
     struct event event = {.type = EVENT_LISTENER_PUT};
     cleanup_json struct json *actions = NULL, *row = NULL;
-    struct listener *copy;
+    cleanup(free_listener_) struct listener *copy = NULL;
     int64_t port;
 
     if (l == NULL || !check_protocol(rq->input, err) ||
@@ -178,9 +200,12 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     if (copy == NULL)
         return false;
     copy->port = (int)port;
+    text_copy(copy->protocol, sizeof(copy->protocol), str_of(json_get_cstr(rq->input, "Protocol", l->protocol)));
     json_unref(copy->actions);
     copy->actions = TAKE(actions);
-    event.listener_put.listener = copy;
+    if (!elb_accept_tls(rq, copy, err))
+        return false;
+    event.listener_put.listener = TAKE(copy);
     request_step(rq, &event);
     elb_answer_one(out, "Listeners", listener_json(core_listener(rq->core, arn)));
     return true;
