@@ -47,7 +47,9 @@ rotate(struct world *w, int group)
         struct sim_target *x = &w->targets[i];
         if (x->group == group)
             x->in_rotation =
-                x->is_registered && !x->is_draining && target_in_rotation(x->health.state, healthy);
+                x->is_registered && !x->is_draining && target_in_rotation(
+                    x->health.state, target_group_fails_open(healthy, /* unhealthy= */ 0,
+                                                             /* min_count= */ 1, /* min_percent= */ 0));
     }
 }
 

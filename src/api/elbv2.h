@@ -54,6 +54,10 @@ bool elb_check_logs(const struct json *attributes, struct err *err) MUST_CHECK;
 /* [{Key, Value}] of an attributes object. */
 struct json *attributes_list(const struct json *attributes);
 
+struct json *target_group_default_attributes(void);
+/* To be changed and put in its place, or NULL and err. */
+struct target_group *target_group_copy(const struct target_group *tg, struct err *err) MUST_CHECK;
+
 /* ---- paging: sorted texts; the marker is the last one given ---- */
 struct page {
     const char *after; /* "" at the first page */

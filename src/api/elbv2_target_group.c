@@ -5,24 +5,6 @@
 #include "base/random.h"
 #include "core/target_health.h"
 
-/* alb.md A5. */
-static const struct attribute_row attribute_rows[] = {
-    {"deregistration_delay.timeout_seconds", "300", "int:0:3600"},
-    {"load_balancing.algorithm.type", "round_robin", "one:round_robin,least_outstanding_requests"},
-    {"stickiness.enabled", "false", "fixed"},
-    {"stickiness.type", "lb_cookie", "fixed"},
-    {"stickiness.lb_cookie.duration_seconds", "86400", "fixed"},
-    {"stickiness.app_cookie.cookie_name", "", "fixed"},
-    {"stickiness.app_cookie.duration_seconds", "86400", "fixed"},
-    {"slow_start.duration_seconds", "0", "fixed"},
-    {"load_balancing.algorithm.anomaly_mitigation", "off", "fixed"},
-    {"load_balancing.cross_zone.enabled", "use_load_balancer_configuration", "fixed"},
-    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", "fixed"},
-    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", "fixed"},
-    {"target_group_health.dns_failover.minimum_healthy_targets.count", "1", "fixed"},
-    {"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", "fixed"},
-};
-
 const struct load_balancer *
 target_group_load_balancer(const struct core *core, const char *arn)
 {
@@ -197,7 +179,7 @@ make(const struct request *rq, struct err *err)
     tg->doc = json_object();
     if (json_get(in, "VpcId") != NULL)
         json_set(tg->doc, "VpcId", json_ref(json_get(in, "VpcId")));
-    tg->attributes = attributes_default(attribute_rows, ARRAY_COUNT(attribute_rows));
+    tg->attributes = target_group_default_attributes();
     tg->tags = json_get(in, "Tags") != NULL ? json_copy(json_get(in, "Tags")) : json_array();
     if (take_health_check(in, &tg->check, err))
         return tg;
@@ -318,8 +300,8 @@ elb_describe_target_groups(struct request *rq, struct json *out, struct err *err
     return true;
 }
 
-static struct target_group *
-copy_of(const struct target_group *tg, struct err *err)
+struct target_group *
+target_group_copy(const struct target_group *tg, struct err *err)
 {
     cleanup_json struct json *row = target_group_encode(tg);
 
@@ -332,7 +314,7 @@ elb_modify_target_group(struct request *rq, struct json *out, struct err *err)
     const char *arn = json_get_cstr(rq->input, "TargetGroupArn", "");
     const struct target_group *tg = elb_find_target_group(rq, arn, err);
     struct event event = {.type = EVENT_TARGET_GROUP_PUT};
-    struct target_group *copy = tg != NULL ? copy_of(tg, err) : NULL;
+    struct target_group *copy = tg != NULL ? target_group_copy(tg, err) : NULL;
 
     if (copy == NULL)
         return false;
@@ -364,46 +346,5 @@ elb_delete_target_group(struct request *rq, struct json *out, struct err *err)
                     return err_set(err, ERR_ELB_RESOURCE_IN_USE, "Target group '%s' is in use by the service '%s'", arn,
                                    s->name);
     request_step(rq, &event);
-    return true;
-}
-
-bool
-elb_describe_target_group_attributes(struct request *rq, struct json *out, struct err *err)
-{
-    const struct target_group *tg =
-        elb_find_target_group(rq, json_get_cstr(rq->input, "TargetGroupArn", ""), err);
-
-    if (tg == NULL)
-        return false;
-    json_set(out, "Attributes", attributes_list(tg->attributes));
-    return true;
-}
-
-bool
-elb_modify_target_group_attributes(struct request *rq, struct json *out, struct err *err)
-{
-    const char *arn = json_get_cstr(rq->input, "TargetGroupArn", "");
-    const struct target_group *tg = elb_find_target_group(rq, arn, err);
-    struct event event = {.type = EVENT_TARGET_GROUP_PUT};
-    struct target_group *copy;
-    struct json *changed;
-
-    if (tg == NULL)
-        return false;
-    changed = attributes_change(attribute_rows, ARRAY_COUNT(attribute_rows), tg->attributes,
-                                json_get(rq->input, "Attributes"), err);
-    copy = changed != NULL ? copy_of(tg, err) : NULL;
-    if (copy == NULL) {
-        json_unref(changed);
-        return false;
-    }
-    json_unref(copy->attributes);
-    copy->attributes = changed;
-    copy->deregistration_delay_s = atoi(json_get_cstr(changed, "deregistration_delay.timeout_seconds", "300"));
-    text_copy(copy->algorithm, sizeof(copy->algorithm),
-              str_of(json_get_cstr(changed, "load_balancing.algorithm.type", "round_robin")));
-    event.target_group_put.target_group = copy;
-    request_step(rq, &event);
-    json_set(out, "Attributes", attributes_list(core_target_group(rq->core, arn)->attributes));
     return true;
 }

@@ -312,6 +312,7 @@ apply_group(struct balancer *b, const struct view_group *v)
     memcpy(g->arn, v->arn, sizeof(g->arn));
     memcpy(g->algorithm, v->algorithm, sizeof(g->algorithm));
     g->check = v->check;
+    g->options = v->options;
     g->drain_delay_s = v->deregistration_delay_s;
     g->in_use = v->in_use;
     for (struct member *m = g->members; m != NULL; m = m->next)
@@ -512,6 +513,7 @@ struct balancer *
 balancer_new(const struct balancer_config *config, struct err *err)
 {
     char program[4096];
+    char cookie_key[COOKIE_KEY_SIZE];
     int lock_fd = -1;
     cleanup_free char *folder = text_format("%s/haproxy", config->data_dir);
 
@@ -519,7 +521,7 @@ balancer_new(const struct balancer_config *config, struct err *err)
         !lock_folder(folder, &lock_fd, err))
         return NULL;
     struct seeing *seeing = NULL;
-    if (!start_seeing(config, folder, &seeing, err)) {
+    if (!cookie_key_read(folder, cookie_key, err) || !start_seeing(config, folder, &seeing, err)) {
         close(lock_fd);
         return NULL;
     }
@@ -528,6 +530,7 @@ balancer_new(const struct balancer_config *config, struct err *err)
     b->config = *config;
     b->config.data_dir = b->config.haproxy = b->config.bind_address = b->config.account = NULL; /* the caller's */
     b->folder = TAKE(folder);
+    memcpy(b->cookie_key, cookie_key, sizeof(b->cookie_key));
     b->bind_address = text_dup(config->bind_address != NULL ? config->bind_address : "0.0.0.0");
     b->lock_fd = lock_fd;
     b->loop = loop_new();

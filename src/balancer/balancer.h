@@ -9,6 +9,7 @@
 #include "core/event.h"
 #include "model/log_place.h"
 #include "model/traffic_book.h"
+#include "model/group_options.h"
 
 struct balancer;
 
@@ -36,6 +37,7 @@ struct view_group {
     char algorithm[32];
     struct health_check check;
     int deregistration_delay_s;
+    struct group_options options;
     bool in_use;                /* some listener or rule leads to it: checked and served */
     struct view_target *targets;
     int target_count;

@@ -42,6 +42,9 @@ backend_add(const struct config_setup *setup, const struct config_group *group, 
                 "    timeout server %ds\n"
                 "    timeout tunnel %ds\n",
                 group->id, balance, timeout_s, timeout_s);
+    sticky_add_targets(setup, group, out);
+    if (group->options != NULL && group->options->slow_start_s > 0)
+        strbuf_addf(out, "    default-server slowstart %ds\n", group->options->slow_start_s);
     if (!with_servers)
         strbuf_addf(out, "    # %d servers\n", group->slots->count);
     for (int i = 0; with_servers && i < group->slots->count; i++) {

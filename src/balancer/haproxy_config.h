@@ -28,6 +28,7 @@
 struct config_group {
     const char *id, *arn;
     const char *algorithm;
+    const struct group_options *options; /* NULL: nothing of it */
     const struct slots *slots;
 };
 
@@ -58,6 +59,7 @@ struct config_listener {
 
 struct config_setup {
     const char *bind_address;
+    const char *cookie_key; /* cookie_key.h; NULL where nothing is sticky */
     int longest_drain_s;
     const struct config_listener *listeners;
     int listener_count;

@@ -7,6 +7,7 @@
  *   haproxy_attributes.c  what attributes change of a listener
  *   haproxy_backend.c   a target group
  *   haproxy_log.c       what is said of requests
+ *   haproxy_sticky.c    clients that stay with their target
  * Each appends to `out`. Pure. */
 #pragma once
 #include "balancer/haproxy_config.h"
@@ -47,6 +48,9 @@ void frontend_add(const struct config_setup *setup, const struct config_listener
 /* Of a listener of HTTPS: the rest of its bind line, and what else a reload brings. */
 void tls_add_bind(const struct config_listener *listener, struct strbuf *out);
 void tls_add_notes(const struct config_listener *listener, struct strbuf *out);
+/* The lines of a group's backend; nothing if it is not sticky. */
+void sticky_add_targets(const struct config_setup *setup, const struct config_group *group,
+                        struct strbuf *out);
 /* Without its servers, which are not structure, if `with_servers` is false. */
 void backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
                  struct strbuf *out);

@@ -117,7 +117,7 @@ setup_listener(const struct frontend *f)
 struct setup
 setup_make(const struct balancer *b)
 {
-    struct setup s = {.config = {.bind_address = b->bind_address}};
+    struct setup s = {.config = {.bind_address = b->bind_address, .cookie_key = b->cookie_key}};
     struct config_setup *c = &s.config;
     size_t group_count = 1, listener_count = 1;
 
@@ -133,7 +133,11 @@ setup_make(const struct balancer *b)
             c->longest_drain_s = g->drain_delay_s;
         if (g->in_use)
             s.groups[c->group_count++] = (struct config_group){
-                .id = g->id, .arn = g->arn, .algorithm = g->algorithm, .slots = &g->slots};
+                .id = g->id,
+                .arn = g->arn,
+                .algorithm = g->algorithm,
+                .options = &g->options,
+                .slots = &g->slots};
     }
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next) {
         struct config_tls *tls = &s.tls[c->listener_count];

@@ -68,16 +68,20 @@ place_members(struct balancer *b, struct group *g)
 static void
 decide_rotation(struct group *g)
 {
-    int healthy = 0;
+    int healthy = 0, unhealthy = 0;
 
-    for (const struct member *m = g->members; m != NULL; m = m->next)
+    for (const struct member *m = g->members; m != NULL; m = m->next) {
         healthy += !m->is_draining && member_state(m) == TARGET_healthy;
+        unhealthy += !m->is_draining && member_state(m) == TARGET_unhealthy;
+    }
+    const bool fails_open = target_group_fails_open(
+        healthy, unhealthy, g->options.healthy_min_count, g->options.healthy_min_percent);
     for (struct member *m = g->members; m != NULL; m = m->next) {
         const enum target_state state = member_state(m);
         if (m->slot >= 0)
             g->slots.at[m->slot].wants_ready =
                 !m->is_draining &&
-                (g->in_use ? state == TARGET_unavailable || target_in_rotation(state, healthy)
+                (g->in_use ? state == TARGET_unavailable || target_in_rotation(state, fails_open)
                            : g->slots.at[m->slot].has_ready);
     }
 }

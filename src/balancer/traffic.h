@@ -12,6 +12,7 @@
 #pragma once
 #include <stdatomic.h>
 #include "balancer/balancer.h"
+#include "balancer/cookie_key.h"
 #include "balancer/haproxy_config.h"
 #include "balancer/haproxy_process.h"
 #include "balancer/health_checker.h"
@@ -55,6 +56,7 @@ struct group {
     char id[17];
     char algorithm[32];
     struct health_check check;
+    struct group_options options;
     int drain_delay_s;
     bool is_seen, in_use;
     int has_slots;     /* how many the running configuration has; 0: no backend */
@@ -111,6 +113,7 @@ struct frontend { /* a listener */
 struct balancer {
     struct balancer_config config;
     char *folder, *bind_address;
+    char cookie_key[COOKIE_KEY_SIZE];
     int lock_fd;
     struct loop *loop;
     struct haproxy_process *haproxy;

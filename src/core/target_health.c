@@ -141,14 +141,20 @@ target_health_next_ms(const struct target_health *h, const struct health_check *
 }
 
 bool
-target_in_rotation(enum target_state state, int healthy_in_group)
+target_group_fails_open(int healthy, int unhealthy, int min_count, int min_percent)
+{
+    return healthy < min_count || healthy * 100 < min_percent * (healthy + unhealthy);
+}
+
+bool
+target_in_rotation(enum target_state state, bool fails_open)
 {
     switch (state) {
     case TARGET_healthy:
     case TARGET_unavailable: /* checks are disabled: it is served unchecked */
         return true;
     case TARGET_unhealthy:
-        return healthy_in_group == 0;
+        return fails_open;
     case TARGET_initial: /* never before its first success: it may not even listen yet */
     case TARGET_unused:
     case TARGET_draining:

@@ -27,6 +27,8 @@ bool matcher_is_valid(const char *matcher);
  * first check), then the interval.  Refused connections of the fast phase do not make a target
  * unhealthy sooner than the interval times the threshold: it is just not listening yet. */
 int64_t target_health_next_ms(const struct target_health *h, const struct health_check *check);
-/* In rotation?  Healthy ones are; if none of the group's registered targets is healthy, all that are
- * past `initial` are (fail open). */
-bool target_in_rotation(enum target_state state, int healthy_in_group);
+/* Too few of a group's targets are healthy to leave the others out?  AWS's defaults are 1 and 0 (off):
+ * none is.  Targets without a verdict yet, and those that drain, count on neither side. */
+bool target_group_fails_open(int healthy, int unhealthy, int min_count, int min_percent);
+/* In rotation?  Healthy ones are; if the group fails open, all that are past `initial` are. */
+bool target_in_rotation(enum target_state state, bool fails_open);

@@ -162,7 +162,9 @@ class TargetGroups(Case):
         got = change(TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "7"}])
         self.assertIn({"Key": "deregistration_delay.timeout_seconds", "Value": "7"}, got["Attributes"])
         self.refused("InvalidConfigurationRequest", change, TargetGroupArn=arn,
-                     Attributes=[{"Key": "stickiness.enabled", "Value": "true"}])
+                     Attributes=[{"Key": "load_balancing.algorithm.anomaly_mitigation", "Value": "on"}])
+        got = change(TargetGroupArn=arn, Attributes=[{"Key": "stickiness.enabled", "Value": "true"}])
+        self.assertIn({"Key": "stickiness.enabled", "Value": "true"}, got["Attributes"])
 
     def test_targets(self):
         arn = self.target_group()["TargetGroupArn"]

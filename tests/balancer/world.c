@@ -45,7 +45,8 @@ app_answer(struct http_exchange *x, void *ctx)
         http_reply(x, 200, NULL, str_of(text));
         return;
     }
-    http_reply(x, 200, NULL, str_of(app->name));
+    const struct http_header login[] = {{"Set-Cookie", "SID=abc; Path=/"}, {NULL, NULL}};
+    http_reply(x, 200, str_is(x->path, "/login") ? login : NULL, str_of(app->name));
 }
 
 void
@@ -175,6 +176,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
     snprintf(g->id, sizeof(g->id), "%s", id);
     snprintf(g->algorithm, sizeof(g->algorithm), "round_robin");
     g->check = w->check;
+    g->options = w->options;
     g->deregistration_delay_s = w->drain_delay_s;
     g->in_use = v->listener_count > 0 && is_led_to(w, arn);
     g->targets = mem_new(TARGETS_MAX * sizeof(*g->targets));
@@ -357,6 +359,7 @@ world_new_at(const char *folder)
     pthread_mutex_init(&w->lock, NULL);
     w->port = pick_port();
     w->drain_delay_s = 30;
+    w->options = group_options_of(NULL);
     w->actions = FORWARD;
     w->check = (struct health_check){.enabled = true,
                                      .protocol = "HTTP",

@@ -48,6 +48,7 @@ struct world {
     int app_count;
     pthread_mutex_t lock;
     struct health_check check;
+    struct group_options options; /* of both groups */
     int drain_delay_s;
     const char *actions; /* JSON */
     const char *attributes; /* JSON: of the load balancer; NULL: the defaults */

@@ -110,13 +110,25 @@ TEST(matchers_take_codes_lists_and_ranges)
     CHECK(!matcher_accepts("2x0,404", 200) && !matcher_accepts("300-399", 200));
 }
 
-TEST(a_group_without_healthy_targets_fails_open)
+TEST(a_group_with_too_few_healthy_targets_fails_open)
 {
-    CHECK(target_in_rotation(TARGET_healthy, 1));
-    CHECK(!target_in_rotation(TARGET_unhealthy, 1));
-    CHECK(target_in_rotation(TARGET_unhealthy, 0));
-    CHECK(!target_in_rotation(TARGET_initial, 0));
-    CHECK(!target_in_rotation(TARGET_draining, 0));
-    CHECK(!target_in_rotation(TARGET_unused, 0));
-    CHECK(target_in_rotation(TARGET_unavailable, 0)); /* checks are off: served unchecked */
+    CHECK(target_group_fails_open(0, 3, 1, 0));
+    CHECK(target_group_fails_open(0, 0, 1, 0));
+    CHECK(!target_group_fails_open(1, 3, 1, 0));
+    CHECK(target_group_fails_open(1, 3, 2, 0));
+    CHECK(target_group_fails_open(2, 0, 3, 0)); /* also where there are no more */
+    CHECK(!target_group_fails_open(1, 1, 1, 50));
+    CHECK(target_group_fails_open(1, 2, 1, 50));
+    CHECK(target_group_fails_open(999, 1, 1, 100));
+}
+
+TEST(a_group_that_fails_open_serves_by_all_that_answered_once)
+{
+    CHECK(target_in_rotation(TARGET_healthy, false));
+    CHECK(!target_in_rotation(TARGET_unhealthy, false));
+    CHECK(target_in_rotation(TARGET_unhealthy, true));
+    CHECK(!target_in_rotation(TARGET_initial, true));
+    CHECK(!target_in_rotation(TARGET_draining, true));
+    CHECK(!target_in_rotation(TARGET_unused, true));
+    CHECK(target_in_rotation(TARGET_unavailable, true)); /* checks are off: served unchecked */
 }

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* What attributes of target groups and stickiness of actions make of HAProxy's configuration. */
+#include <sys/stat.h>
+#include "balancer/cookie_key.h"
+#include "balancer/haproxy_config.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "check.h"
+#include "io/file.h"
+
+static struct json *
+parse(const char *text)
+{
+    struct err err;
+    struct json *j = json_parse(str_of(text), &err);
+
+    if (j == NULL)
+        check_fail(__FILE__, __LINE__, "%s: %s", text, err.message);
+    return j;
+}
+
+/* ---- attributes ---- */
+
+static struct group_options
+options_of(const char *attributes)
+{
+    cleanup_json struct json *j = parse(attributes);
+
+    return group_options_of(j);
+}
+
+TEST(attributes_become_options)
+{
+    struct group_options o = options_of("{}");
+
+    CHECK(o.stickiness == STICKY_NONE && o.slow_start_s == 0);
+    CHECK(o.healthy_min_count == 1 && o.healthy_min_percent == 0);
+    o = options_of("{\"stickiness.enabled\":\"true\",\"stickiness.lb_cookie.duration_seconds\":\"60\"}");
+    CHECK(o.stickiness == STICKY_BALANCER);
+    CHECK_EQ(o.sticky_s, 60);
+    o = options_of("{\"stickiness.enabled\":\"true\",\"stickiness.type\":\"app_cookie\","
+                   "\"stickiness.app_cookie.cookie_name\":\"SID\","
+                   "\"stickiness.app_cookie.duration_seconds\":\"7\"}");
+    CHECK(o.stickiness == STICKY_APPLICATION);
+    CHECK_TEXT(o.cookie_name, "SID");
+    CHECK_EQ(o.sticky_s, 7);
+    o = options_of("{\"slow_start.duration_seconds\":\"30\","
+                   "\"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count\":\"3\","
+                   "\"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage\":\"50\"}");
+    CHECK(o.slow_start_s == 30 && o.healthy_min_count == 3 && o.healthy_min_percent == 50);
+    o = options_of("{\"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage\":\"off\"}");
+    CHECK_EQ(o.healthy_min_percent, 0);
+}
+
+TEST(a_cookie_name_cannot_leave_its_place)
+{
+    static const char *const bad[] = {"", "a b", "a\"", "a)", "a\n", "a'", "a#", "a%[src]", "a;", "\xc3\xa9"};
+    char longest[COOKIE_NAME_MAX + 2];
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        if (cookie_name_is_valid(bad[i]))
+            check_fail(__FILE__, __LINE__, "'%s'", bad[i]);
+    CHECK(cookie_name_is_valid("connect.sid") && cookie_name_is_valid("__Host-SID"));
+    memset(longest, 'a', sizeof(longest));
+    longest[COOKIE_NAME_MAX + 1] = '\0';
+    CHECK(!cookie_name_is_valid(longest));
+    longest[COOKIE_NAME_MAX] = '\0';
+    CHECK(cookie_name_is_valid(longest));
+    CHECK(options_of("{\"stickiness.enabled\":\"true\",\"stickiness.type\":\"app_cookie\","
+                     "\"stickiness.app_cookie.cookie_name\":\"a b\"}")
+              .stickiness == STICKY_NONE);
+}
+
+/* ---- the text ---- */
+
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+struct setup {
+    struct config_setup config;
+    struct config_listener listener;
+    struct config_group groups[2];
+    struct group_options options[2];
+    struct slots slots[2];
+    struct json *actions;
+};
+
+static struct setup *
+setup_new(const char *actions)
+{
+    struct setup *s = mem_new(sizeof(*s));
+
+    s->actions = parse(actions);
+    s->listener = (struct config_listener){
+        .id = "listen", .port = 8080, .idle_timeout_s = 60, .actions = s->actions};
+    for (int i = 0; i < 2; i++) {
+        slots_reserve(&s->slots[i], 1);
+        s->options[i] = group_options_of(NULL);
+        s->groups[i] = (struct config_group){.id = i == 0 ? "one" : "two",
+                                             .arn = i == 0 ? "arn:one" : "arn:two",
+                                             .algorithm = "round_robin",
+                                             .options = &s->options[i],
+                                             .slots = &s->slots[i]};
+    }
+    s->config = (struct config_setup){.bind_address = "127.0.0.1",
+                                      .cookie_key = KEY,
+                                      .longest_drain_s = 300,
+                                      .listeners = &s->listener,
+                                      .listener_count = 1,
+                                      .groups = s->groups,
+                                      .group_count = 2};
+    return s;
+}
+
+static void
+setup_free(struct setup **at)
+{
+    struct setup *s = *at;
+
+    for (int i = 0; i < 2; i++)
+        slots_done(&s->slots[i]);
+    json_unref(s->actions);
+    free(s);
+}
+
+#define FORWARD "[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]"
+
+/* From one backend to the next, without its servers. */
+static char *
+backend_of(const struct setup *s, const char *name)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_free char *begin = text_format("backend %s\n", name);
+
+    haproxy_config_format(&s->config, &text);
+    const char *at = strstr(strbuf_cstr(&text), begin);
+    CHECK(at != NULL);
+    const char *end = strstr(at, "    server s1 ");
+    CHECK(end != NULL);
+    return text_format("%.*s", (int)(end - at), at);
+}
+
+static void
+check_backend(const struct setup *s, const char *name, const char *want)
+{
+    cleanup_free char *text = backend_of(s, name);
+
+    CHECK_TEXT(text, want);
+}
+
+TEST(a_group_without_options_has_the_text_of_before)
+{
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(strbuf_done) struct strbuf with = {0};
+    cleanup(strbuf_done) struct strbuf without = {0};
+
+    haproxy_config_format(&s->config, &with);
+    s->groups[0].options = s->groups[1].options = NULL;
+    s->config.cookie_key = NULL;
+    haproxy_config_format(&s->config, &without);
+    CHECK_TEXT(strbuf_cstr(&with), strbuf_cstr(&without));
+    check_backend(s, "group_one",
+                  "backend group_one\n    balance roundrobin\n    timeout server 60s\n"
+                  "    timeout tunnel 60s\n");
+}
+
+TEST(a_sticky_group_has_a_cookie_and_a_key_of_its_own)
+{
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+
+    s->options[0].stickiness = s->options[1].stickiness = STICKY_BALANCER;
+    s->options[0].sticky_s = s->options[1].sticky_s = 60;
+    cleanup_free char *one = backend_of(s, "group_one");
+    cleanup_free char *two = backend_of(s, "group_two");
+    const char *key = strstr(one, "dynamic-cookie-key ");
+    CHECK(key != NULL && strlen(key) == 19 + 32 + 1);
+    CHECK(strstr(two, key) == NULL);
+    CHECK(strstr(one, KEY) == NULL); /* what it is made of stays in its file */
+    CHECK(strstr(one,
+                 "    http-request add-header Cookie \"AWSALB=%[req.cook(AWSALBCORS)]\""
+                 " if { req.cook(AWSALBCORS) -m found } !{ req.cook(AWSALB) -m found }\n"
+                 "    cookie AWSALB insert dynamic maxidle 60s attr \"Max-Age=60\"\n"
+                 "    http-after-response add-header Set-Cookie \"AWSALBCORS=%[res.cook(AWSALB)];"
+                 " path=/; Max-Age=60; SameSite=None; Secure\" if { res.cook(AWSALB) -m found }\n"
+                 "    dynamic-cookie-key ") != NULL);
+}
+
+TEST(an_application_cookie_carries_ours_beside_it)
+{
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+
+    s->options[0].stickiness = STICKY_APPLICATION;
+    s->options[0].sticky_s = 9;
+    snprintf(s->options[0].cookie_name, sizeof(s->options[0].cookie_name), "SID");
+    cleanup_free char *one = backend_of(s, "group_one");
+    CHECK(strstr(one,
+                 "    http-request set-var(txn.app) int(1) if { req.cook(SID) -m found }\n"
+                 "    http-request replace-header Cookie \"(.*)AWSALBAPP-0=[^;]*;? ?(.*)\" \"\\1\\2\""
+                 " if !{ var(txn.app) -m found }\n"
+                 "    cookie AWSALBAPP-0 insert dynamic maxidle 9s attr \"Max-Age=9\"\n"
+                 "    http-after-response del-header Set-Cookie if !{ var(txn.app) -m found }"
+                 " !{ res.cook(SID) -m found } { res.cook(AWSALBAPP-0) -m found }"
+                 " { res.fhdr_cnt(set-cookie) eq 1 }\n"
+                 "    dynamic-cookie-key ") != NULL);
+}
+
+TEST(algorithms_and_slow_start_are_structure)
+{
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    char first[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
+
+    haproxy_config_fingerprint(&s->config, first);
+    s->options[0].healthy_min_count = 3; /* changes at run time */
+    haproxy_config_fingerprint(&s->config, now);
+    CHECK_TEXT(now, first);
+    s->options[0].slow_start_s = 30;
+    haproxy_config_fingerprint(&s->config, now);
+    CHECK(strcmp(now, first) != 0);
+    s->groups[1].algorithm = "weighted_random";
+    check_backend(s, "group_one",
+                  "backend group_one\n    balance roundrobin\n    timeout server 60s\n"
+                  "    timeout tunnel 60s\n    default-server slowstart 30s\n");
+    check_backend(s, "group_two",
+                  "backend group_two\n    balance random(1)\n    timeout server 60s\n"
+                  "    timeout tunnel 60s\n");
+}
+
+/* ---- the key ---- */
+
+TEST(the_key_of_cookies_is_made_once_and_private)
+{
+    char folder[64], path[96], suffix[9];
+    char first[COOKIE_KEY_SIZE], again[COOKIE_KEY_SIZE];
+    struct stat st;
+    struct err err;
+
+    random_hex(suffix, 8);
+    snprintf(folder, sizeof(folder), "/tmp/naru-key-%s", suffix);
+    snprintf(path, sizeof(path), "%s/cookie.key", folder);
+    CHECK(file_make_dirs(folder, 0700, &err));
+    CHECK(cookie_key_read(folder, first, &err) && strlen(first) == 64);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    CHECK(cookie_key_read(folder, again, &err));
+    CHECK_TEXT(again, first);
+    CHECK(file_write_atomic(path, STR("short"), 0600, &err));
+    CHECK(!cookie_key_read(folder, again, &err)); /* a new one would scatter every client */
+    CHECK(strstr(err.message, "cookie.key") != NULL && strstr(err.message, "short") == NULL);
+    CHECK(file_remove_tree(folder, &err));
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Target groups through the Query protocol: attributes, health checks, targets. */
+#include "elb_world.h"
+
+#define ATTRIBUTE(n) "&Attributes.member." #n ".Key=%s&Attributes.member." #n ".Value=%s"
+#define MODIFY "Action=ModifyTargetGroupAttributes&TargetGroupArn=%s" ATTRIBUTE(1)
+
+static const char *
+attribute(struct world *w, const char *key)
+{
+    return json_get_cstr(w->core->target_groups->attributes, key, "(none)");
+}
+
+/* ---- attributes ---- */
+
+#define COUNT "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
+#define PERCENTAGE "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
+#define DNS_COUNT "target_group_health.dns_failover.minimum_healthy_targets.count"
+#define DNS_PERCENTAGE "target_group_health.dns_failover.minimum_healthy_targets.percentage"
+
+TEST(attributes_have_ranges)
+{
+    static const struct {
+        const char *key, *good, *bad;
+    } rows[] = {
+        {"deregistration_delay.timeout_seconds", "0", "3601"},
+        {"stickiness.enabled", "true", "yes"},
+        {"stickiness.enabled", "false", "TRUE"},
+        {"stickiness.type", "app_cookie", "source_ip"},
+        {"stickiness.type", "lb_cookie", ""},
+        {"stickiness.lb_cookie.duration_seconds", "1", "0"},
+        {"stickiness.lb_cookie.duration_seconds", "604800", "604801"},
+        {"stickiness.app_cookie.duration_seconds", "604800", "604801"},
+        {"slow_start.duration_seconds", "30", "29"},
+        {"slow_start.duration_seconds", "900", "901"},
+        {"slow_start.duration_seconds", "0", "x"},
+        {"load_balancing.algorithm.type", "least_outstanding_requests", "random"},
+        {"load_balancing.algorithm.type", "weighted_random", "ROUND_ROBIN"},
+        {"load_balancing.cross_zone.enabled", "true", "off"},
+        {COUNT, "2", "0"},
+        {COUNT, "1000", "1001"},
+        {COUNT, "1", "off"},
+        {PERCENTAGE, "100", "101"},
+        {PERCENTAGE, "1", "0"},
+        {PERCENTAGE, "off", "none"},
+        {DNS_COUNT, "off", "0"},
+        {DNS_COUNT, "1000", "1001"},
+        {DNS_PERCENTAGE, "off", "0"},
+        {DNS_PERCENTAGE, "100", "101"},
+    };
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        works(&w, MODIFY, tg_arn(&w), rows[i].key, rows[i].good);
+        CHECK_TEXT(attribute(&w, rows[i].key), rows[i].good);
+        refused(&w, "ValidationError", rows[i].key, MODIFY, tg_arn(&w), rows[i].key, rows[i].bad);
+        CHECK_TEXT(attribute(&w, rows[i].key), rows[i].good);
+    }
+}
+
+TEST(an_unknown_attribute_is_named)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "Target group attribute key 'stickiness.lb_cookie' is not recognized",
+            MODIFY, tg_arn(&w), "stickiness.lb_cookie", "1");
+    /* All or nothing. */
+    refused(&w, "ValidationError", "is not recognized", MODIFY ATTRIBUTE(2), tg_arn(&w), "stickiness.enabled", "true",
+            "no.such", "1");
+    CHECK_TEXT(attribute(&w, "stickiness.enabled"), "false");
+}
+
+TEST(stickiness_by_the_applications_cookie_needs_its_name)
+{
+    static const char *const reserved[] = {"AWSALB", "AWSALBAPP", "AWSALBTG", "AWSALBAPP-0", "AWSALBCORS"};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "stickiness.app_cookie.cookie_name", MODIFY ATTRIBUTE(2), tg_arn(&w),
+            "stickiness.enabled", "true", "stickiness.type", "app_cookie");
+    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++)
+        refused(&w, "ValidationError", "reserved", MODIFY, tg_arn(&w), "stickiness.app_cookie.cookie_name", reserved[i]);
+    refused(&w, "ValidationError", "must be 1 to 128", MODIFY, tg_arn(&w), "stickiness.app_cookie.cookie_name", "a%20b");
+    works(&w, MODIFY ATTRIBUTE(2) ATTRIBUTE(3), tg_arn(&w), "stickiness.enabled", "true", "stickiness.type",
+          "app_cookie", "stickiness.app_cookie.cookie_name", "SID");
+    CHECK(says(&w, "<Key>stickiness.app_cookie.cookie_name</Key><Value>SID</Value>"));
+    refused(&w, "ValidationError", "stickiness.app_cookie.cookie_name", MODIFY, tg_arn(&w),
+            "stickiness.app_cookie.cookie_name", "");
+}
+
+TEST(attributes_that_do_not_go_together_are_refused)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "InvalidConfigurationRequest", "slow_start.duration_seconds", MODIFY ATTRIBUTE(2), tg_arn(&w),
+            "slow_start.duration_seconds", "30", "load_balancing.algorithm.type", "least_outstanding_requests");
+    works(&w, MODIFY, tg_arn(&w), "slow_start.duration_seconds", "30");
+    refused(&w, "InvalidConfigurationRequest", "weighted_random", MODIFY, tg_arn(&w),
+            "load_balancing.algorithm.type", "weighted_random");
+    refused(&w, "InvalidConfigurationRequest", "load_balancing.cross_zone.enabled", MODIFY, tg_arn(&w),
+            "load_balancing.cross_zone.enabled", "false");
+    refused(&w, "InvalidConfigurationRequest", "anomaly_mitigation", MODIFY, tg_arn(&w),
+            "load_balancing.algorithm.anomaly_mitigation", "on");
+    works(&w, MODIFY, tg_arn(&w), COUNT, "3"); /* the default of the other is not in the way */
+    refused(&w, "ValidationError", "greater than or equal", MODIFY, tg_arn(&w), DNS_COUNT, "2");
+    works(&w, MODIFY, tg_arn(&w), DNS_COUNT, "3");
+    works(&w, MODIFY, tg_arn(&w), DNS_COUNT, "off");
+    refused(&w, "ValidationError", "greater than or equal", MODIFY ATTRIBUTE(2), tg_arn(&w), PERCENTAGE, "50",
+            DNS_PERCENTAGE, "49");
+}
+
+TEST(attributes_are_described_with_their_defaults)
+{
+    static const char *const shown[] = {
+        "<Key>" COUNT "</Key><Value>1</Value>", "<Key>" PERCENTAGE "</Key><Value>off</Value>",
+        "<Key>" DNS_COUNT "</Key><Value>1</Value>", "<Key>" DNS_PERCENTAGE "</Key><Value>off</Value>",
+        "<Key>stickiness.enabled</Key><Value>false</Value>",
+        "<Key>stickiness.lb_cookie.duration_seconds</Key><Value>86400</Value>",
+        "<Key>slow_start.duration_seconds</Key><Value>0</Value>"};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, "Action=DescribeTargetGroupAttributes&TargetGroupArn=%s", tg_arn(&w));
+    for (size_t i = 0; i < ARRAY_COUNT(shown); i++)
+        if (!says(&w, shown[i]))
+            check_fail(__FILE__, __LINE__, "no %s in %s", shown[i], w.body);
+}
