@@ -4,6 +4,8 @@
 
 #include <ctype.h>
 
+#define STICKY_MAX_S 604800
+
 static bool
 check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
 {
@@ -43,6 +45,31 @@ forward_groups(const struct json *action)
     return groups;
 }
 
+/* As it is shown: Enabled, and the duration if one was given. */
+static struct json *
+accept_stickiness(const struct json *given, struct err *err)
+{
+    const bool is_enabled = json_get_bool(given, "Enabled", false);
+    const int64_t seconds = json_get_i64(given, "DurationSeconds", 0);
+    struct json *config;
+
+    if (json_get(given, "DurationSeconds") == NULL) {
+        if (is_enabled) {
+            err_set(err, ERR_ELB_VALIDATION, "A duration must be specified when target group stickiness is enabled");
+            return NULL;
+        }
+    } else if (seconds < 1 || seconds > STICKY_MAX_S) {
+        err_set(err, ERR_ELB_VALIDATION, "Target group stickiness duration '%lld' must be in the range from 1 to %d seconds",
+                (long long)seconds, STICKY_MAX_S);
+        return NULL;
+    }
+    config = json_object();
+    json_set(config, "Enabled", json_bool(is_enabled));
+    if (seconds > 0)
+        json_set(config, "DurationSeconds", json_int(seconds));
+    return config;
+}
+
 static bool
 accept_forward(const struct request *rq, const char *lb_arn, const struct json *action, struct json *out,
                struct err *err)
@@ -50,7 +77,7 @@ accept_forward(const struct request *rq, const char *lb_arn, const struct json *
     const struct json *stickiness = json_get(json_get(action, "ForwardConfig"), "TargetGroupStickinessConfig");
     const char *single = json_get_cstr(action, "TargetGroupArn", NULL);
     cleanup_json struct json *groups = forward_groups(action);
-    struct json *config, *off;
+    struct json *config, *sticky;
 
     if (json_size(groups) < 1 || json_size(groups) > GROUPS_PER_ACTION)
         return err_set(err, ERR_ELB_VALIDATION, "A forward action must name 1 to %d target groups", GROUPS_PER_ACTION);
@@ -58,8 +85,6 @@ accept_forward(const struct request *rq, const char *lb_arn, const struct json *
         (json_size(groups) > 1 || strcmp(json_get_cstr(json_at(groups, 0), "TargetGroupArn", ""), single) != 0))
         return err_set(err, ERR_ELB_VALIDATION,
                        "ForwardConfig beside TargetGroupArn must name one target group, the same");
-    if (json_get_bool(stickiness, "Enabled", false))
-        return err_set(err, ERR_INVALID_CONFIGURATION, "Target group stickiness is not built in naru");
     for (size_t i = 0; i < json_size(groups); i++) {
         const int64_t weight = json_get_i64(json_at(groups, i), "Weight", 1);
         const char *arn = json_get_cstr(json_at(groups, i), "TargetGroupArn", "");
@@ -72,13 +97,14 @@ accept_forward(const struct request *rq, const char *lb_arn, const struct json *
             if (strcmp(json_get_cstr(json_at(groups, k), "TargetGroupArn", ""), arn) == 0)
                 return err_set(err, ERR_ELB_VALIDATION, "Target group '%s' is named more than once", arn);
     }
+    sticky = accept_stickiness(stickiness, err);
+    if (sticky == NULL)
+        return false;
     config = json_object();
-    off = json_object();
     if (json_size(groups) == 1)
         json_set(out, "TargetGroupArn", json_ref(json_get(json_at(groups, 0), "TargetGroupArn")));
     json_set(config, "TargetGroups", TAKE(groups));
-    json_set(off, "Enabled", json_bool(false));
-    json_set(config, "TargetGroupStickinessConfig", off);
+    json_set(config, "TargetGroupStickinessConfig", sticky);
     json_set(out, "ForwardConfig", config);
     return true;
 }

@@ -8,9 +8,8 @@
 
 #define SHARES 1000         /* resolution of weights (alb.md B10) */
 
-/* The last one decides; those before it authenticate, which the API refuses. */
-static const struct json *
-last_action(const struct json *actions)
+const struct json *
+action_last(const struct json *actions)
 {
     const size_t count = json_size(actions);
 
@@ -20,7 +19,7 @@ last_action(const struct json *actions)
 const char *
 action_type(const struct json *actions)
 {
-    return json_get_cstr(last_action(actions), "Type", "");
+    return json_get_cstr(action_last(actions), "Type", "");
 }
 
 static const struct config_group *
@@ -34,21 +33,15 @@ find_group(const struct config_setup *setup, const char *arn)
 
 /* ---- forward ---- */
 
-struct share {
-    const struct config_group *group;
-    int64_t weight;
-};
-
 bool
 action_has_groups(const struct json *actions)
 {
-    return json_size(json_get(json_get(last_action(actions), "ForwardConfig"), "TargetGroups")) > 1;
+    return json_size(json_get(json_get(action_last(actions), "ForwardConfig"), "TargetGroups")) > 1;
 }
 
-/* The groups of a forward action with their weights; not those of weight 0. */
-static int
-forward_shares(const struct config_setup *setup, const struct json *action,
-               struct share shares[static GROUPS_PER_ACTION])
+int
+action_shares(const struct config_setup *setup, const struct json *action,
+              struct share shares[static GROUPS_PER_ACTION])
 {
     const struct json *list = json_get(json_get(action, "ForwardConfig"), "TargetGroups");
     int count = 0;
@@ -88,7 +81,7 @@ static void
 format_forward(const struct config_setup *setup, const struct json *action, struct strbuf *out)
 {
     struct share shares[GROUPS_PER_ACTION];
-    const int count = forward_shares(setup, action, shares);
+    const int count = action_shares(setup, action, shares);
 
     if (count == 1)
         strbuf_addf(out, "fwd|group_%s", shares[0].group->id);
@@ -104,7 +97,7 @@ haproxy_config_action(const struct config_setup *setup, const struct config_list
     cleanup(strbuf_done) struct strbuf text = {0};
 
     if (strcmp(type, "forward") == 0)
-        format_forward(setup, last_action(listener->actions), &text);
+        format_forward(setup, action_last(listener->actions), &text);
     else if (strcmp(type, "fixed-response") == 0)
         strbuf_add_cstr(&text, "fixed");
     else if (strcmp(type, "redirect") == 0)
@@ -123,7 +116,7 @@ haproxy_config_body(const char *id, const struct json *actions, char path_out[st
                     struct str *body_out)
 {
     char digest[SHA256_HEX + 1];
-    const struct json *fixed = json_get(last_action(actions), "FixedResponseConfig");
+    const struct json *fixed = json_get(action_last(actions), "FixedResponseConfig");
     const struct str body = str_of(json_get_cstr(fixed, "MessageBody", ""));
 
     if (strcmp(action_type(actions), "fixed-response") != 0 || body.len == 0)
@@ -157,7 +150,7 @@ action_add_fixed(const char *id, const struct json *actions, const char *conditi
 {
     char path[64];
     struct str body;
-    const struct json *fixed = json_get(last_action(actions), "FixedResponseConfig");
+    const struct json *fixed = json_get(action_last(actions), "FixedResponseConfig");
     int64_t status = 0;
 
     if (!str_to_i64(str_of(json_get_cstr(fixed, "StatusCode", "")), &status) || status < 200 ||
@@ -238,7 +231,7 @@ void
 action_add_redirect(const struct json *actions, int port, const char *condition,
                     const char *condition_and, struct strbuf *out)
 {
-    const struct json *r = json_get(last_action(actions), "RedirectConfig");
+    const struct json *r = json_get(action_last(actions), "RedirectConfig");
     const char *query = json_get_cstr(r, "Query", "#{query}");
     cleanup_free char *with_query = text_format("%s{ query -m len gt 0 }", condition_and);
 
@@ -289,7 +282,7 @@ haproxy_config_rules(const struct config_setup *setup, const struct config_liste
         if (make_answer(listener, rule, &answer))
             strbuf_addf(&action, "fwd|%s", answer.name);
         else
-            format_forward(setup, last_action(rule->actions), &action);
+            format_forward(setup, action_last(rule->actions), &action);
         strbuf_done(&answer.lines);
         rule_pattern(rule->conditions, out);
         strbuf_addf(out, " %s|%s\n", rule->id, action.len > 0 ? strbuf_cstr(&action) : "none");

@@ -81,6 +81,11 @@ void haproxy_config_rules(const struct config_setup *setup, const struct config_
                           struct strbuf *out);
 /* The map of those who may connect: a line a block, "10.0.0.0/8 1"; nothing else in it counts. */
 void haproxy_config_sources(const struct config_listener *listener, struct strbuf *out);
+/* The map of a listener's actions that keep clients with their group, maps/<id>.sticky: the group of a
+ * token, "<rule>.<token> <group>", and what a client is told, "<rule>:<group> <token>|<seconds>".  False:
+ * it has none such, and no map. */
+bool haproxy_config_sticky(const struct config_setup *setup, const struct config_listener *listener,
+                           struct strbuf *out);
 /* The file (relative) and text of a fixed response with a body, of the listener or rule `id`; false: the
  * actions have none. */
 bool haproxy_config_body(const char *id, const struct json *actions, char path_out[static 64],

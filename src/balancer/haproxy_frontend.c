@@ -120,19 +120,27 @@ static const char hit_lines[] =
 static void
 add_split(const struct config_listener *listener, struct strbuf *out)
 {
+    const bool is_sticky = sticky_is_asked(listener);
+    /* A client that stays throws no dice. */
+    const char *unless = is_sticky ? " !{ var(txn.tg) -m found }" : "";
+
     strbuf_addf(out,
                 "    http-request set-var(txn.rule) str(%s.default)\n"
                 "    http-request set-var(txn.act) var(txn.rule),map_str(maps/%s.actions,none)\n"
                 "%s"
                 "    http-request set-var(txn.type) var(txn.act),field(1,|)\n",
                 listener->id, listener->id, listener->rule_count > 0 ? hit_lines : "");
-    strbuf_add_cstr(out, "    http-request set-var(txn.tg) var(txn.act),field(2,|)"
-                         " if { var(txn.type) -m str fwd }\n"
-                         "    http-request track-sc0 var(txn.rule) table dice"
-                         " if { var(txn.type) -m str split }\n"
-                         "    http-request sc-inc-gpc0(0) if { var(txn.type) -m str split }\n"
-                         "    http-request set-var(txn.r) sc0_get_gpc0,mul(617),mod(1000)"
-                         " if { var(txn.type) -m str split }\n");
+    if (is_sticky)
+        sticky_add_choice(listener, out);
+    strbuf_addf(out,
+                "    http-request set-var(txn.tg) var(txn.act),field(2,|)"
+                " if { var(txn.type) -m str fwd }\n"
+                "    http-request track-sc0 var(txn.rule) table dice"
+                " if { var(txn.type) -m str split }%s\n"
+                "    http-request sc-inc-gpc0(0) if { var(txn.type) -m str split }%s\n"
+                "    http-request set-var(txn.r) sc0_get_gpc0,mul(617),mod(1000)"
+                " if { var(txn.type) -m str split }%s\n",
+                unless, unless, unless);
     for (int i = 0; i < GROUPS_PER_ACTION; i++) {
         const int name = 2 + 2 * i;
         strbuf_addf(out,
@@ -143,6 +151,8 @@ add_split(const struct config_listener *listener, struct strbuf *out)
                     " { var(txn.r),sub(txn.t) -m int lt 0 }\n",
                     name + 1, name);
     }
+    if (is_sticky)
+        sticky_add_answer(listener, out);
     strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
 }
 
@@ -194,7 +204,7 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
     attributes_add_answer(listener, out);
-    if (has_split(listener))
+    if (has_split(listener) || sticky_is_asked(listener))
         add_split(listener, out);
     else
         add_straight(listener, out);

@@ -14,10 +14,19 @@
 
 #define GROUPS_PER_ACTION 5 /* alb.md A2 */
 
+/* The last one decides; those before it authenticate, which the API refuses.  NULL without any. */
+const struct json *action_last(const struct json *actions);
 /* Of the last action, which decides: "forward", "fixed-response", "redirect"; empty without any. */
 const char *action_type(const struct json *actions);
 /* Does it forward to more than one group? */
 bool action_has_groups(const struct json *actions);
+struct share {
+    const struct config_group *group;
+    int64_t weight;
+};
+/* The groups of a forward action with their weights; not those of weight 0. */
+int action_shares(const struct config_setup *setup, const struct json *action,
+                  struct share shares[static GROUPS_PER_ACTION]);
 /* An answer of HAProxy's own, of the listener or rule `id`; `condition` is " if ..." or empty. */
 void action_add_fixed(const char *id, const struct json *actions, const char *condition,
                       struct strbuf *out);
@@ -51,6 +60,11 @@ void tls_add_notes(const struct config_listener *listener, struct strbuf *out);
 /* The lines of a group's backend; nothing if it is not sticky. */
 void sticky_add_targets(const struct config_setup *setup, const struct config_group *group,
                         struct strbuf *out);
+/* Does an action of the listener or its rules keep clients with their group? */
+bool sticky_is_asked(const struct config_listener *listener);
+/* The lines of a listener that has one: before the choice of a group, and for the answer. */
+void sticky_add_choice(const struct config_listener *listener, struct strbuf *out);
+void sticky_add_answer(const struct config_listener *listener, struct strbuf *out);
 /* Without its servers, which are not structure, if `with_servers` is false. */
 void backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
                  struct strbuf *out);

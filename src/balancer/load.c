@@ -207,6 +207,16 @@ write_sources(const struct balancer *b, const struct config_listener *l, struct 
 }
 
 static bool
+write_sticky(const struct balancer *b, const struct config_setup *c, const struct config_listener *l,
+             struct err *err)
+{
+    cleanup_free char *path = text_format("maps/%s.sticky", l->id);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    return !haproxy_config_sticky(c, l, &text) || write_file(b, path, strbuf_str(&text), err);
+}
+
+static bool
 write_listener(const struct balancer *b, const struct config_setup *c,
                const struct config_listener *l, struct err *err)
 {
@@ -216,7 +226,8 @@ write_listener(const struct balancer *b, const struct config_setup *c,
     haproxy_config_action(c, l, action);
     cleanup_free char *line = text_format("%s.default %s\n", l->id, action);
     return write_file(b, path, str_of(line), err) && write_body(b, l->id, l->actions, err) &&
-           write_rules(b, c, l, err) && write_sources(b, l, err);
+           write_rules(b, c, l, err) && write_sources(b, l, err) &&
+           write_sticky(b, c, l, err);
 }
 
 bool

@@ -76,7 +76,7 @@ learn_frontend(void *arg, struct str name)
             f->is_served = true;
 }
 
-static const char *const map_names[] = {[MAP_RULES] = "rules", [MAP_SOURCES] = "sources"};
+static const char *const map_names[] = {[MAP_RULES] = "rules", [MAP_SOURCES] = "sources", [MAP_STICKY] = "sticky"};
 
 static bool
 learn_map(struct balancer *b, struct frontend *f, int kind, struct err *err)
@@ -92,7 +92,18 @@ learn_map(struct balancer *b, struct frontend *f, int kind, struct err *err)
     return true;
 }
 
-/* Of the listeners that have rules, or let not everybody in.  One whose configuration knows none answers
+/* Known before what is wanted has been worked out. */
+static bool
+is_sticky(const struct frontend *f)
+{
+    const struct config_setup nothing = {0};
+    const struct config_listener l = setup_listener(f);
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+
+    return haproxy_config_sticky(&nothing, &l, &ignored);
+}
+
+/* Of the listeners that have rules, keep clients with their group, or let not everybody in.  One whose configuration knows none answers
  * that there is no such map, which is the map of nobody. */
 static bool
 learn_maps(struct balancer *b, struct err *err)
@@ -101,7 +112,8 @@ learn_maps(struct balancer *b, struct err *err)
         if (!f->is_served)
             continue;
         if ((f->rule_count > 0 && !learn_map(b, f, MAP_RULES, err)) ||
-            (f->sources != NULL && !learn_map(b, f, MAP_SOURCES, err)))
+            (f->sources != NULL && !learn_map(b, f, MAP_SOURCES, err)) ||
+            (is_sticky(f) && !learn_map(b, f, MAP_STICKY, err)))
             return false;
     }
     return true;
@@ -403,7 +415,9 @@ sync_is_in_force(const struct balancer *b, const struct frontend *f)
         strcmp(b->running, b->wanted) != 0)
         return false;
     haproxy_config_action(&s.config, &l, action);
-    return strcmp(action, f->has_action) == 0;
+    /* Clients that stay with a group that has no weight any more are not where they should be. */
+    return strcmp(action, f->has_action) == 0 &&
+           strcmp(f->maps[MAP_STICKY].has, f->maps[MAP_STICKY].wanted) == 0;
 }
 
 void

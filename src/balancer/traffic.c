@@ -104,12 +104,14 @@ static void
 compute_maps(const struct setup *s, struct frontend *f)
 {
     const struct config_listener l = setup_listener(f);
-    const bool has[] = {[MAP_RULES] = f->rule_count > 0, [MAP_SOURCES] = f->sources != NULL};
+    bool has[] = {[MAP_RULES] = f->rule_count > 0, [MAP_SOURCES] = f->sources != NULL, [MAP_STICKY] = false};
 
     for (int kind = 0; kind < FRONTEND_MAPS; kind++) {
         struct frontend_map *map = &f->maps[kind];
         strbuf_clear(&map->text);
-        if (kind == MAP_RULES)
+        if (kind == MAP_STICKY)
+            has[kind] = haproxy_config_sticky(&s->config, &l, &map->text);
+        else if (kind == MAP_RULES)
             haproxy_config_rules(&s->config, &l, &map->text);
         else
             haproxy_config_sources(&l, &map->text);

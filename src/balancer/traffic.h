@@ -80,8 +80,8 @@ struct frontend_tls { /* of HTTPS */
     struct id_list written;
 };
 
-/* A map of a listener that is replaced as a whole: of its rules, of whom it lets in. */
-enum frontend_map_kind { MAP_RULES, MAP_SOURCES, FRONTEND_MAPS };
+/* A map of a listener that is replaced as a whole: of its rules, of whom it lets in, of tokens of groups. */
+enum frontend_map_kind { MAP_RULES, MAP_SOURCES, MAP_STICKY, FRONTEND_MAPS };
 struct frontend_map {
     struct strbuf text; /* as it should be */
     /* SHA-256 of the map: wanted, in HAProxy, in the configuration being loaded. Empty: none, or not known. */

@@ -57,20 +57,35 @@ add_group(struct json *groups, const char *arn, int weight)
     json_append(groups, tuple);
 }
 
+/* How long clients stay with their group is the listener's, whoever moves its weights. */
+static struct json *
+stickiness_of(const struct listener *l)
+{
+    const struct json *kept = json_get(json_get(json_at(l->actions, 0), "ForwardConfig"),
+                                       "TargetGroupStickinessConfig");
+    struct json *off;
+
+    if (kept != NULL)
+        return json_copy(kept);
+    off = json_object();
+    json_set(off, "Enabled", json_bool(false));
+    return off;
+}
+
 /* The action as the API's door writes it out.  Whole percents are shown as such. */
 static struct json *
-split_action(const struct service_load_balancer *lb, bool is_to_alternate, int share)
+split_action(const struct listener *l, const struct service_load_balancer *lb, bool is_to_alternate,
+             int share)
 {
     const int unit = share % 10 == 0 ? 10 : 1;
     const int of_alternate = is_to_alternate ? share : SHARE_ALL - share;
     struct json *actions = json_array(), *action = json_object(), *config = json_object();
-    struct json *groups = json_array(), *stickiness = json_object();
+    struct json *groups = json_array();
 
     add_group(groups, lb->target_group_arn, (SHARE_ALL - of_alternate) / unit);
     add_group(groups, lb->alternate_group_arn, of_alternate / unit);
-    json_set(stickiness, "Enabled", json_bool(false));
     json_set(config, "TargetGroups", groups);
-    json_set(config, "TargetGroupStickinessConfig", stickiness);
+    json_set(config, "TargetGroupStickinessConfig", stickiness_of(l));
     json_set(action, "Type", json_text("forward"));
     json_set(action, "Order", json_int(1));
     json_set(action, "ForwardConfig", config);
@@ -114,9 +129,10 @@ traffic_order(struct core *core, const struct deployment *via, const struct depl
     }
     for (int i = 0; i < r->load_balancer_count; i++) {
         const struct service_load_balancer *lb = &r->load_balancers[i];
-        if (listener_of(lb, kind)[0] != '\0')
-            order_one(core, core_listener(core, listener_of(lb, kind)),
-                      split_action(lb, serves_in(to, lb->alternate_group_arn), share));
+        struct listener *l = core_listener(core, listener_of(lb, kind));
+        if (l != NULL)
+            order_one(core, l,
+                      split_action(l, lb, serves_in(to, lb->alternate_group_arn), share));
     }
     return true;
 }

@@ -2,6 +2,7 @@
 /* Options of target groups by the real HAProxy: clients that stay, slow starts, failing open. */
 #include <signal.h>
 #include <sys/stat.h>
+#include "balancer/haproxy_socket.h"
 #include "balancer/world.h"
 
 #define VALUE_SIZE 128
@@ -232,4 +233,152 @@ TEST(too_few_healthy_targets_open_the_group)
     world_apply(w);
     WAIT_FOR(count_at(w, "", "app1", 30) == 10, 3000);
     CHECK(haproxy_worker(w) == worker); /* no reload for any of it */
+}
+
+/* ---- clients that stay with a group ---- */
+
+#define SPLIT(one, two)                                                                             \
+    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                  \
+    "{\"TargetGroupArn\":\"" GROUP_ARN "\",\"Weight\":" one "},"                                    \
+    "{\"TargetGroupArn\":\"" OTHER_ARN "\",\"Weight\":" two "}],"                                   \
+    "\"TargetGroupStickinessConfig\":{\"Enabled\":true,\"DurationSeconds\":60}}}]"
+
+static void
+weigh(struct world *w, const char *actions)
+{
+    w->actions = actions;
+    w->generation++;
+    world_apply(w);
+    WAIT_FOR(atomic_load(&w->in_force) == w->generation, 5000);
+}
+
+static void
+start_groups(struct world *w)
+{
+    for (int i = 0; i < 2; i++) {
+        struct app *app = app_start(w);
+        app->group = i;
+        world_register(w, app);
+    }
+    for (int i = 0; i < 2; i++)
+        world_wait_healthy(&w->apps[i]);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+}
+
+/* The cookies of a client that met the target. */
+static void
+become_client_of(const struct world *w, const char *name, char cookie[static VALUE_SIZE],
+                 char cors[static VALUE_SIZE])
+{
+    for (int i = 0; i < 100; i++) {
+        const struct reply reply = ask(w, "/", "");
+        CHECK(find_cookie(&reply, "AWSALBTG", cookie) && find_cookie(&reply, "AWSALBTGCORS", cors));
+        CHECK(strstr(reply.head, "Max-Age=60") != NULL);
+        if (strcmp(reply.body, name) == 0)
+            return;
+    }
+    check_fail(__FILE__, __LINE__, "never met %s", name);
+}
+
+TEST(a_client_stays_with_its_group_while_that_has_a_weight)
+{
+    WORLD;
+    char cookie[VALUE_SIZE], cors[VALUE_SIZE], other[VALUE_SIZE];
+
+    w->actions = SPLIT("1", "1");
+    start_groups(w);
+    become_client_of(w, "app2", cookie, cors);
+    become_client_of(w, "app1", other, cors);
+    become_client_of(w, "app2", cookie, cors);
+    CHECK(strcmp(cookie, other) != 0);
+    check_stays(w, cookie, "app2");
+    check_stays(w, cors, "app2");
+    const pid_t worker = haproxy_worker(w);
+    weigh(w, SPLIT("99", "1"));
+    check_stays(w, cookie, "app2"); /* however small it is */
+    weigh(w, SPLIT("1", "0"));
+    check_stays(w, cookie, "app1");
+    const struct reply moved = ask(w, "/", cookie);
+    CHECK(find_cookie(&moved, "AWSALBTG", cors)); /* and is told so */
+    CHECK_TEXT(cors, other);
+    weigh(w, SPLIT("0", "1"));
+    check_stays(w, other, "app2");
+    weigh(w, SPLIT("1", "1"));
+    check_stays(w, other, "app1");
+    CHECK(haproxy_worker(w) == worker); /* weights are no reload */
+}
+
+TEST(who_stays_does_not_shift_the_shares_of_the_others)
+{
+    WORLD;
+    char cookie[VALUE_SIZE], cors[VALUE_SIZE];
+    int met = 0;
+
+    w->actions = SPLIT("9", "1");
+    start_groups(w);
+    become_client_of(w, "app2", cookie, cors);
+    const int before = atomic_load(&w->apps[1].requests);
+    for (int i = 0; i < 100; i++) {
+        check_stays(w, cookie, "app2");
+        met += strcmp(ask(w, "/", "").body, "app2") == 0;
+    }
+    CHECK_EQ(atomic_load(&w->apps[1].requests) - before, 1200 + met);
+    printf("   %d of 100\n", met);
+    CHECK(met >= 8 && met <= 12);
+}
+
+TEST(a_forged_token_of_a_group_is_ignored)
+{
+    static const char *const forged[] = {
+        "AWSALBTG=", "AWSALBTG=x", "AWSALBTG=00000000000000000000000000000000",
+        "AWSALBTG=group_fedcba9876543210", "AWSALBTG=default:group_fedcba9876543210",
+        "AWSALBTG=../../x", "AWSALBTG=a b", "AWSALBTG=%5b",
+    };
+    WORLD;
+    char cookie[VALUE_SIZE];
+
+    w->actions = SPLIT("1", "0");
+    start_groups(w);
+    for (size_t i = 0; i < ARRAY_COUNT(forged); i++) {
+        const struct reply reply = ask(w, "/", forged[i]);
+        CHECK_TEXT(reply.body, "app1");
+        CHECK(find_cookie(&reply, "AWSALBTG", cookie));
+    }
+}
+
+TEST(tokens_outlive_restarts_and_their_map_is_repaired)
+{
+    WORLD;
+    char cookie[VALUE_SIZE], cors[VALUE_SIZE];
+    struct err err;
+    cleanup_free char *path = text_format("%s/haproxy/admin.sock", w->dir);
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    w->actions = SPLIT("1", "1");
+    start_groups(w);
+    become_client_of(w, "app2", cookie, cors);
+    balancer_free(w->balancer);
+    const pid_t worker = haproxy_worker(w);
+    world_open(w);
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    CHECK(haproxy_worker(w) == worker);
+    check_stays(w, cookie, "app2");
+    CHECK(haproxy_ask(path, "clear map maps/aaaaaaaaaaaaaaaa.sticky", &answer, &err));
+    WAIT_FOR(count_at(w, cookie, "app2", 12) == 12, 15000); /* the audit */
+}
+
+TEST(a_rule_keeps_clients_by_itself)
+{
+    WORLD;
+    char cookie[VALUE_SIZE], cors[VALUE_SIZE], ignored[VALUE_SIZE];
+
+    w->rules = "[{\"Id\":\"sticky\",\"Conditions\":[{\"Field\":\"path-pattern\",\"PathPatternConfig\":{\"Values\":"
+               "[\"/\"]}}],\"Actions\":" SPLIT("1", "1") "}]";
+    start_groups(w);
+    become_client_of(w, "app2", cookie, cors);
+    check_stays(w, cookie, "app2");
+    const struct reply reply = ask(w, "/elsewhere", cookie); /* the default action keeps nobody */
+    CHECK_TEXT(reply.body, "app1");
+    CHECK(!find_cookie(&reply, "AWSALBTG", ignored));
 }

@@ -224,6 +224,77 @@ TEST(algorithms_and_slow_start_are_structure)
                   "    timeout tunnel 60s\n");
 }
 
+/* ---- clients that stay with a group ---- */
+
+#define STICKY(one, two, enabled)                                                                   \
+    "[{\"Type\":\"forward\",\"ForwardConfig\":{\"TargetGroups\":["                                  \
+    "{\"TargetGroupArn\":\"arn:one\",\"Weight\":" one "},"                                          \
+    "{\"TargetGroupArn\":\"arn:two\",\"Weight\":" two "}],\"TargetGroupStickinessConfig\":"         \
+    "{\"Enabled\":" enabled ",\"DurationSeconds\":60}}}]"
+
+static char *
+sticky_map(const struct setup *s)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    CHECK(haproxy_config_sticky(&s->config, &s->listener, &text));
+    return text_dup(strbuf_cstr(&text));
+}
+
+TEST(the_map_of_tokens_knows_the_groups_that_have_a_weight)
+{
+    cleanup(setup_free) struct setup *s = setup_new(STICKY("1", "2", "true"));
+    cleanup(setup_free) struct setup *less = setup_new(STICKY("0", "2", "true"));
+    cleanup(setup_free) struct setup *none = setup_new(STICKY("0", "0", "true"));
+    cleanup(setup_free) struct setup *off = setup_new(STICKY("1", "1", "false"));
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    cleanup_free char *map = sticky_map(s);
+    cleanup_free char *of_less = sticky_map(less);
+    cleanup_free char *of_none = sticky_map(none);
+    char one[33], two[33];
+
+    CHECK_EQ(sscanf(map, "listen.default.%32[0-9a-f] group_one\nlisten.default:group_one %*32[0-9a-f]|60\n"
+                         "listen.default.%32[0-9a-f] group_two\n", one, two), 2);
+    CHECK(strlen(one) == 32 && strlen(two) == 32 && strcmp(one, two) != 0);
+    cleanup_free char *want = text_format("listen.default.%s group_one\nlisten.default:group_one %s|60\n"
+                                          "listen.default.%s group_two\nlisten.default:group_two %s|60\n",
+                                          one, one, two, two);
+    CHECK_TEXT(map, want);
+    CHECK_TEXT(of_less, strstr(map, "listen.default." ) + strlen(map) - strlen(of_less));
+    CHECK_TEXT(of_none, ""); /* a map, but an empty one: weights are no structure */
+    CHECK(!haproxy_config_sticky(&off->config, &off->listener, &ignored));
+}
+
+TEST(only_a_listener_that_keeps_clients_pays_for_it)
+{
+    cleanup(setup_free) struct setup *s = setup_new(STICKY("1", "2", "true"));
+    cleanup(setup_free) struct setup *other = setup_new(STICKY("0", "9", "true"));
+    cleanup(setup_free) struct setup *off = setup_new(STICKY("1", "2", "false"));
+    char first[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(strbuf_done) struct strbuf plain = {0};
+
+    haproxy_config_fingerprint(&s->config, first);
+    haproxy_config_fingerprint(&other->config, now);
+    CHECK_TEXT(now, first); /* weights move at run time */
+    haproxy_config_fingerprint(&off->config, now);
+    CHECK(strcmp(now, first) != 0);
+    haproxy_config_format(&s->config, &text);
+    haproxy_config_format(&off->config, &plain);
+    CHECK(strstr(strbuf_cstr(&plain), "AWSALBTG") == NULL && strstr(strbuf_cstr(&plain), ".sticky") == NULL);
+    CHECK(strstr(strbuf_cstr(&text),
+                 "    http-request set-var(txn.want) req.cook(AWSALBTG)\n"
+                 "    http-request set-var(txn.want) req.cook(AWSALBTGCORS) if !{ var(txn.want) -m found }\n"
+                 "    http-request set-var(txn.tg) var(txn.rule),concat(.,txn.want),map_str(maps/listen.sticky)"
+                 " if { var(txn.want) -m found }\n"
+                 "    http-request set-var(txn.tg) var(txn.act),field(2,|) if { var(txn.type) -m str fwd }\n"
+                 "    http-request track-sc0 var(txn.rule) table dice if { var(txn.type) -m str split }"
+                 " !{ var(txn.tg) -m found }\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&text),
+                 "    http-response add-header Set-Cookie \"AWSALBTG=%[var(txn.tok),field(1,|)]; path=/;"
+                 " Max-Age=%[var(txn.tok),field(2,|)]\" if { var(txn.tok) -m found }\n") != NULL);
+}
+
 /* ---- the key ---- */
 
 TEST(the_key_of_cookies_is_made_once_and_private)

@@ -128,3 +128,28 @@ TEST(attributes_are_described_with_their_defaults)
         if (!says(&w, shown[i]))
             check_fail(__FILE__, __LINE__, "no %s in %s", shown[i], w.body);
 }
+
+/* ---- stickiness of actions ---- */
+
+#define STICKY LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s&DefaultActions.member.1." \
+                        "ForwardConfig.TargetGroupStickinessConfig."
+
+TEST(forward_actions_keep_clients_for_a_week_at_most)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "duration must be specified", STICKY "Enabled=true", lb_arn(&w), tg_arn(&w));
+    refused(&w, "ValidationError", "1 to 604800",
+            STICKY "Enabled=true&DefaultActions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=0",
+            lb_arn(&w), tg_arn(&w));
+    refused(&w, "ValidationError", "1 to 604800",
+            STICKY "DurationSeconds=604801", lb_arn(&w), tg_arn(&w));
+    works(&w, STICKY "DurationSeconds=604800", lb_arn(&w), tg_arn(&w));
+    CHECK(says(&w, "<TargetGroupStickinessConfig><Enabled>false</Enabled><DurationSeconds>604800</DurationSeconds>"));
+    works(&w, "Action=ModifyListener&ListenerArn=%s&DefaultActions.member.1.Type=forward"
+              "&DefaultActions.member.1.TargetGroupArn=%s&DefaultActions.member.1.ForwardConfig."
+              "TargetGroupStickinessConfig.Enabled=true&DefaultActions.member.1.ForwardConfig."
+              "TargetGroupStickinessConfig.DurationSeconds=1", w.core->listeners->arn, tg_arn(&w));
+    CHECK(says(&w, "<TargetGroupStickinessConfig><Enabled>true</Enabled><DurationSeconds>1</DurationSeconds>"));
+}

@@ -372,9 +372,6 @@ TEST(actions_that_are_not_built_are_refused_by_name)
     refused(&w, "InvalidLoadBalancerAction", "exactly one",
             RULE "&Actions.member.1.Type=forward&Actions.member.1.TargetGroupArn=%s"
                  "&Actions.member.2.Type=forward&Actions.member.2.TargetGroupArn=%s", l, tg_arn(&w), tg_arn(&w));
-    refused(&w, "InvalidConfigurationRequest", "stickiness is not built",
-            RULE FORWARD "%s&Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true"
-                 "&Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=60", l, tg_arn(&w));
     refused(&w, "TargetGroupNotFound", "", RULE FORWARD "%sx", l, tg_arn(&w));
     refused(&w, "InvalidLoadBalancerAction", "loop",
             RULE "&Actions.member.1.Type=redirect&Actions.member.1.RedirectConfig.StatusCode=HTTP_301", l);
