@@ -17,6 +17,12 @@ target_group_load_balancer(const struct core *core, const char *arn)
     return NULL;
 }
 
+static bool
+is_grpc(const char *version)
+{
+    return strcmp(version, "GRPC") == 0;
+}
+
 struct json *
 target_group_json(const struct request *rq, const struct target_group *tg)
 {
@@ -43,7 +49,7 @@ target_group_json(const struct request *rq, const struct target_group *tg)
     json_set(o, "HealthyThresholdCount", json_int(check->healthy_threshold));
     json_set(o, "UnhealthyThresholdCount", json_int(check->unhealthy_threshold));
     json_set(o, "HealthCheckPath", json_text(check->path));
-    json_set(matcher, "HttpCode", json_text(check->matcher));
+    json_set(matcher, is_grpc(tg->protocol_version) ? "GrpcCode" : "HttpCode", json_text(check->matcher));
     json_set(o, "Matcher", matcher);
     if (lb != NULL)
         json_append(balancers, json_text(lb->arn));
@@ -53,29 +59,47 @@ target_group_json(const struct request *rq, const struct target_group *tg)
 
 /* ---- the health check's members, of CreateTargetGroup and ModifyTargetGroup ---- */
 
+/* The codes that the group's version knows; the other kind says nothing about it. */
 static bool
-check_health_words(const struct json *in, struct err *err)
+check_matcher(const struct json *matcher, const char *version, struct err *err)
+{
+    const char *http = json_get_cstr(matcher, "HttpCode", NULL), *grpc = json_get_cstr(matcher, "GrpcCode", NULL);
+
+    if (http != NULL && grpc != NULL)
+        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher HttpCode and GrpcCode cannot be given together");
+    if (is_grpc(version) && http != NULL)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "Health check matcher HttpCode is not supported with protocol version 'GRPC'; use GrpcCode");
+    if (!is_grpc(version) && grpc != NULL)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "Health check matcher GrpcCode is not supported with protocol version '%s'; use HttpCode", version);
+    if (grpc != NULL && !matcher_is_valid(version, grpc))
+        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher GRPC code '%s' must be within '0-99'", grpc);
+    if (http != NULL && !matcher_is_valid(version, http))
+        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher HTTP code '%s' must be within '200-499'", http);
+    return true;
+}
+
+static bool
+check_health_words(const struct json *in, const char *version, struct err *err)
 {
     const char *protocol = json_get_cstr(in, "HealthCheckProtocol", "HTTP");
     const char *port = json_get_cstr(in, "HealthCheckPort", "traffic-port");
     const char *path = json_get_cstr(in, "HealthCheckPath", "/");
-    const char *matcher = json_get_cstr(json_get(in, "Matcher"), "HttpCode", "200");
     int64_t number;
 
-    if (strcmp(protocol, "HTTP") != 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Health checks by '%s' are not built in naru; use HTTP", protocol);
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "Health check protocol '%s' is not supported for target groups with the HTTP or HTTPS protocol",
+                       protocol);
     if (strcmp(port, "traffic-port") != 0 && (!str_to_i64(str_of(port), &number) || number < 1 || number > 65535))
         return err_set(err, ERR_ELB_VALIDATION, "Health check port '%s' must be 'traffic-port' or in the range from 1 to 65535", port);
     if (path[0] != '/' || strlen(path) > 1024 || strpbrk(path, " \r\n\t") != NULL)
         return err_set(err, ERR_ELB_VALIDATION,
                        "Health check path '%s' must begin with '/', hold no blanks and be at most 1024 characters", path);
-    if (json_get(json_get(in, "Matcher"), "GrpcCode") != NULL)
-        return err_set(err, ERR_INVALID_CONFIGURATION, "gRPC health checks are not built in naru; give HttpCode");
-    if (!matcher_is_valid(matcher))
-        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher HTTP code '%s' must be within '200-499'", matcher);
     if (!json_get_bool(in, "HealthCheckEnabled", true))
         return err_set(err, ERR_ELB_VALIDATION, "Health check enabled must be true for target type instance or ip");
-    return true;
+    return check_matcher(json_get(in, "Matcher"), version, err);
 }
 
 static bool
@@ -96,9 +120,11 @@ take_health_check(const struct json *in, struct health_check *check, struct err 
 {
     const char *port = json_get_cstr(in, "HealthCheckPort", NULL);
     const char *path = json_get_cstr(in, "HealthCheckPath", NULL);
-    const char *matcher = json_get_cstr(json_get(in, "Matcher"), "HttpCode", NULL);
+    const char *protocol = json_get_cstr(in, "HealthCheckProtocol", check->protocol);
+    const char *matcher =
+        json_get_cstr(json_get(in, "Matcher"), is_grpc(check->version) ? "GrpcCode" : "HttpCode", NULL);
 
-    if (!check_health_words(in, err) ||
+    if (!check_health_words(in, check->version, err) ||
         !take_number(in, "HealthCheckIntervalSeconds", 5, 300, &check->interval_s, err) ||
         !take_number(in, "HealthCheckTimeoutSeconds", 2, 120, &check->timeout_s, err) ||
         !take_number(in, "HealthyThresholdCount", 2, 10, &check->healthy_threshold, err) ||
@@ -113,7 +139,8 @@ take_health_check(const struct json *in, struct health_check *check, struct err 
     if (path != NULL)
         text_copy(check->path, sizeof(check->path), str_of(path));
     if (matcher != NULL && !text_copy(check->matcher, sizeof(check->matcher), str_of(matcher)))
-        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher HTTP code is too long");
+        return err_set(err, ERR_ELB_VALIDATION, "Health check matcher code is too long");
+    text_copy(check->protocol, sizeof(check->protocol), str_of(protocol));
     return true;
 }
 
@@ -134,10 +161,11 @@ check_create(const struct json *in, struct err *err)
                        "Target groups of type '%s' are not built in naru; use 'instance' or 'ip'", type);
     if (protocol[0] == '\0')
         return err_set(err, ERR_ELB_VALIDATION, "A protocol must be specified");
-    if (strcmp(protocol, "HTTP") != 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Protocol '%s' towards targets is not built in naru; use HTTP", protocol);
-    if (strcmp(version, "HTTP1") != 0)
-        return err_set(err, ERR_INVALID_CONFIGURATION, "Protocol version '%s' is not built in naru; use HTTP1", version);
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
+        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Protocol '%s' towards targets is not built in naru; use HTTP or HTTPS",
+                       protocol);
+    if (strcmp(version, "HTTP1") != 0 && strcmp(version, "HTTP2") != 0 && !is_grpc(version))
+        return err_set(err, ERR_ELB_VALIDATION, "Protocol version '%s' must be one of: HTTP1, HTTP2, GRPC", version);
     if (port == 0)
         return err_set(err, ERR_ELB_VALIDATION, "A port must be specified");
     if (port < 1 || port > 65535)
@@ -166,14 +194,20 @@ make(const struct request *rq, struct err *err)
     text_copy(tg->name, sizeof(tg->name), str_of(json_get_cstr(in, "Name", "")));
     text_copy(tg->region, sizeof(tg->region), str_of(rq->region));
     arn_format(tg->arn, "elasticloadbalancing", rq->region, rq->account, "targetgroup/%s/%s", tg->name, tg->id);
-    text_copy(tg->protocol, sizeof(tg->protocol), STR("HTTP"));
-    text_copy(tg->protocol_version, sizeof(tg->protocol_version), STR("HTTP1"));
+    text_copy(tg->protocol, sizeof(tg->protocol), str_of(json_get_cstr(in, "Protocol", "HTTP")));
+    text_copy(tg->protocol_version, sizeof(tg->protocol_version),
+              str_of(json_get_cstr(in, "ProtocolVersion", "HTTP1")));
     tg->port = (int)json_get_i64(in, "Port", 0);
     target_type_parse(str_of(json_get_cstr(in, "TargetType", "instance")), &tg->target_type);
     /* Defaults of alb.md A3; the timeout is what live answers have. */
     tg->check = (struct health_check){.enabled = true, .protocol = "HTTP", .path = "/", .interval_s = 30,
                                       .timeout_s = 5, .healthy_threshold = 5, .unhealthy_threshold = 2,
                                       .matcher = "200"};
+    memcpy(tg->check.version, tg->protocol_version, sizeof(tg->check.version));
+    if (is_grpc(tg->protocol_version)) {
+        text_copy(tg->check.path, sizeof(tg->check.path), STR("/AWS.ALB/healthcheck"));
+        text_copy(tg->check.matcher, sizeof(tg->check.matcher), STR("12"));
+    }
     tg->deregistration_delay_s = 300;
     text_copy(tg->algorithm, sizeof(tg->algorithm), STR("round_robin"));
     tg->doc = json_object();
@@ -191,6 +225,8 @@ static bool
 is_same(const struct target_group *a, const struct target_group *b)
 {
     return a->port == b->port && a->target_type == b->target_type &&
+           strcmp(a->protocol, b->protocol) == 0 && strcmp(a->protocol_version, b->protocol_version) == 0 &&
+           strcmp(a->check.protocol, b->check.protocol) == 0 &&
            a->check.port == b->check.port && strcmp(a->check.path, b->check.path) == 0 &&
            a->check.interval_s == b->check.interval_s && a->check.timeout_s == b->check.timeout_s &&
            a->check.healthy_threshold == b->check.healthy_threshold &&

@@ -534,6 +534,7 @@ balancer_new(const struct balancer_config *config, struct err *err)
     b->bind_address = text_dup(config->bind_address != NULL ? config->bind_address : "0.0.0.0");
     b->lock_fd = lock_fd;
     b->loop = loop_new();
+    b->prober = http_prober_new(b->loop);
     b->turn_timer = loop_timer_new(b->loop, traffic_turn_due, b);
     b->drain_timer = loop_timer_new(b->loop, drain_poll, b);
     const struct haproxy_process_spec spec = {
@@ -566,6 +567,7 @@ balancer_free(struct balancer *b)
         next = f->next;
         frontend_free(f);
     }
+    http_prober_free(b->prober);
     haproxy_process_free(b->haproxy);
     loop_timer_free(b->turn_timer);
     loop_timer_free(b->drain_timer);

@@ -27,6 +27,26 @@ server_timeout_s(const struct config_setup *setup, const struct config_group *gr
     return longest_s > 0 ? longest_s : 60;
 }
 
+/* What clients of HTTP/1.1 and targets of HTTP/2 have to say cannot be put into each other's words for gRPC,
+ * and ALB does not try for the others either: 464.  A target's certificate is not verified, as by ALB. */
+static void
+add_server_manner(const struct group_options *o, struct strbuf *out)
+{
+    if (o->is_http2)
+        strbuf_add_cstr(out, "    http-request return status 464 if !{ req.ver 2.0 }\n");
+    if (o->is_grpc)
+        strbuf_add_cstr(out, "    http-request return status 464 if !{ method POST }\n");
+    if (!o->is_tls && !o->is_http2 && o->slow_start_s == 0)
+        return;
+    strbuf_add_cstr(out, "    default-server");
+    if (o->slow_start_s > 0)
+        strbuf_addf(out, " slowstart %ds", o->slow_start_s);
+    strbuf_add_cstr(out, o->is_tls ? " ssl verify none" : "");
+    strbuf_add_cstr(out, o->is_tls && o->is_http2 ? " alpn h2" : "");
+    strbuf_add_cstr(out, o->is_http2 ? " proto h2" : "");
+    strbuf_add_char(out, '\n');
+}
+
 void
 backend_add(const struct config_setup *setup, const struct config_group *group, bool with_servers,
           struct strbuf *out)
@@ -43,8 +63,8 @@ backend_add(const struct config_setup *setup, const struct config_group *group, 
                 "    timeout tunnel %ds\n",
                 group->id, balance, timeout_s, timeout_s);
     sticky_add_targets(setup, group, out);
-    if (group->options != NULL && group->options->slow_start_s > 0)
-        strbuf_addf(out, "    default-server slowstart %ds\n", group->options->slow_start_s);
+    if (group->options != NULL)
+        add_server_manner(group->options, out);
     if (!with_servers)
         strbuf_addf(out, "    # %d servers\n", group->slots->count);
     for (int i = 0; with_servers && i < group->slots->count; i++) {

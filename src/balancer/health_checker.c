@@ -38,6 +38,8 @@ struct checker {
     struct loop_timer *timer; /* the next probe */
     struct probe *probe;      /* under way, without a verdict yet */
     struct probe *reading;    /* with its verdict, reading its body */
+    struct http_prober *prober;
+    struct http_probe *http;  /* one over TLS or HTTP/2, instead */
     int64_t probe_started_ms;
     int64_t judged_ms; /* when an answer was last taken in; 0: never */
     int64_t pause_ms;  /* before a target that does not listen yet is asked again */
@@ -133,6 +135,12 @@ probe_send(struct probe *p)
     loop_fd_watch(p->watch, true, false);
 }
 
+static enum check_result
+judge_status(const struct health_check *check, int status)
+{
+    return matcher_accepts(check->version, check->matcher, status) ? CHECK_OK : CHECK_BAD_CODE;
+}
+
 static void
 probe_take_head(struct probe *p, struct str data)
 {
@@ -147,10 +155,7 @@ probe_take_head(struct probe *p, struct str data)
         probe_finish(p, CHECK_FAILED, 0, false);
         return;
     case HTTP_HEAD_DONE:
-        if (matcher_accepts(p->checker->check.matcher, status))
-            probe_finish(p, CHECK_OK, status, true);
-        else
-            probe_finish(p, CHECK_BAD_CODE, status, true);
+        probe_finish(p, judge_status(&p->checker->check, status), status, true);
         return;
     }
 }
@@ -248,6 +253,52 @@ probe_connect(const char *address, int port)
     return fd;
 }
 
+/* ---- over TLS or HTTP/2 ---- */
+
+static void
+http_probe_done(void *arg, enum http_probe_result result, int status)
+{
+    static const enum check_result results[] = {[HTTP_PROBE_TIMED_OUT] = CHECK_TIMED_OUT,
+                                                [HTTP_PROBE_FAILED] = CHECK_FAILED,
+                                                [HTTP_PROBE_NOT_MADE] = CHECK_NOT_MADE};
+    struct checker *c = arg;
+
+    http_probe_free(c->http);
+    c->http = NULL;
+    if (result == HTTP_PROBE_NOT_MADE)
+        log_warn("check.not_made", "target=%s port=%d", c->address, c->port);
+    checker_take(c, result == HTTP_PROBE_ANSWERED ? judge_status(&c->check, status) : results[result],
+                 status); /* last: it may free us */
+}
+
+static bool
+is_plain(const struct health_check *check)
+{
+    return strcmp(check->protocol, "HTTPS") != 0 && strcmp(check->version, "HTTP2") != 0 &&
+           strcmp(check->version, "GRPC") != 0;
+}
+
+static void
+http_probe_begin(struct checker *c)
+{
+    const bool is_ipv6 = strchr(c->address, ':') != NULL;
+    const bool is_grpc = strcmp(c->check.version, "GRPC") == 0;
+    cleanup_free char *origin = text_format(
+        "%s://%s%s%s:%d", strcmp(c->check.protocol, "HTTPS") == 0 ? "https" : "http",
+        is_ipv6 ? "[" : "", c->address, is_ipv6 ? "]" : "", c->check.port > 0 ? c->check.port : c->port);
+    const struct http_probe_spec spec = {
+        .origin = origin,
+        .path = c->check.path,
+        .is_http2 = is_grpc || strcmp(c->check.version, "HTTP2") == 0,
+        .is_grpc = is_grpc,
+        .timeout_ms = (int64_t)c->check.timeout_s * 1000,
+        .done = http_probe_done,
+        .arg = c,
+    };
+
+    c->http = http_probe_start(c->prober, &spec);
+}
+
 static void
 probe_start(struct checker *c)
 {
@@ -257,7 +308,7 @@ probe_start(struct checker *c)
 
     if (fd < 0 && is_our_fault(errno)) {
         log_warn("check.not_made", "target=%s port=%d error=%s", c->address, port, log_quote(strerror(errno)));
-        loop_timer_set(c->timer, (int64_t)c->check.interval_s * 1000);
+        checker_take(c, CHECK_NOT_MADE, 0);
         return;
     }
     if (fd < 0) {
@@ -293,7 +344,9 @@ is_unborn(const struct checker *c, enum check_result result)
 static void
 checker_schedule(struct checker *c, enum check_result result, int64_t now_ms)
 {
-    const int64_t next_ms = target_health_next_ms(&c->health, &c->check);
+    /* What we lack ourselves is not there sooner for being asked for more often. */
+    const int64_t next_ms = result == CHECK_NOT_MADE ? (int64_t)c->check.interval_s * 1000
+                                                     : target_health_next_ms(&c->health, &c->check);
     int64_t due_ms = c->probe_started_ms + next_ms;
 
     if (is_unborn(c, result)) {
@@ -330,7 +383,10 @@ checker_due(void *arg)
     struct checker *c = arg;
 
     c->probe_started_ms = clock_monotonic_ms();
-    probe_start(c);
+    if (is_plain(&c->check))
+        probe_start(c);
+    else
+        http_probe_begin(c);
 }
 
 struct checker *
@@ -339,6 +395,7 @@ checker_new(const struct checker_spec *spec)
     struct checker *c = mem_new(sizeof(*c));
 
     c->loop = spec->loop;
+    c->prober = spec->prober;
     text_copy(c->address, sizeof(c->address), str_of(spec->address));
     c->port = spec->port;
     c->check = *spec->check;
@@ -370,6 +427,7 @@ checker_free(struct checker *c)
         probe_free(c->probe);
     if (c->reading != NULL)
         probe_free(c->reading);
+    http_probe_free(c->http);
     loop_timer_free(c->timer);
     free(c);
 }

@@ -28,6 +28,7 @@ start_checks(struct balancer *b, struct member *m)
     } else if (wants && m->checker == NULL) {
         const struct checker_spec spec = {
             .loop = b->loop,
+            .prober = b->prober,
             .address = m->address,
             .port = m->port,
             .check = &m->group->check,

@@ -116,6 +116,7 @@ struct balancer {
     char cookie_key[COOKIE_KEY_SIZE];
     int lock_fd;
     struct loop *loop;
+    struct http_prober *prober;
     struct haproxy_process *haproxy;
     struct seeing *seeing;          /* NULL: nobody looks */
     struct group *groups;

@@ -52,6 +52,14 @@ count_refusal(struct target_health *h, const struct health_check *check)
         h->failures++;
 }
 
+/* It says nothing about the target: what is known of it stays, and where nothing is, that is said. */
+static bool
+not_checked(struct target_health *h)
+{
+    return h->state == TARGET_initial && set_state(h, TARGET_initial, "Elb.InternalError",
+                                                   "Health checks failed due to an internal error");
+}
+
 static bool
 check_did_not_pass(struct target_health *h, const struct health_check *check,
                    enum check_result result, int status)
@@ -59,6 +67,8 @@ check_did_not_pass(struct target_health *h, const struct health_check *check,
     char description[64] = "Health checks failed";
     const char *reason = "Target.FailedHealthChecks";
 
+    if (result == CHECK_NOT_MADE)
+        return not_checked(h);
     if (result == CHECK_BAD_CODE) {
         reason = "Target.ResponseCodeMismatch";
         snprintf(description, sizeof(description), "Health checks failed with these codes: [%d]",
@@ -90,42 +100,64 @@ target_health_checked(struct target_health *h, const struct health_check *check,
                               : check_did_not_pass(h, check, result, status);
 }
 
-/* One "200" or "200-299" of a matcher; false if it is neither. */
+struct code_range { /* what a matcher may hold */
+    int64_t first, last;
+    size_t digits_min, digits_max;
+};
+static const struct code_range http_codes = {200, 499, 3, 3}, grpc_codes = {0, 99, 1, 2};
+
 static bool
-parse_range(struct str part, int64_t *first, int64_t *last)
+parse_code(const struct code_range *allowed, struct str text, int64_t *out)
+{
+    return text.len >= allowed->digits_min && text.len <= allowed->digits_max &&
+           text.at[0] >= '0' && text.at[0] <= '9' && str_to_i64(text, out);
+}
+
+/* One "200" or "200-299"; false if it is neither. */
+static bool
+parse_range(const struct code_range *allowed, struct str part, int64_t *first, int64_t *last)
 {
     struct str from;
 
-    if (!str_split(&part, '-', &from) || from.len != 3 || !str_to_i64(from, first))
+    if (!str_split(&part, '-', &from) || !parse_code(allowed, from, first))
         return false;
     *last = *first;
-    if (part.at != NULL && (part.len != 3 || !str_to_i64(part, last)))
+    if (part.at != NULL && !parse_code(allowed, part, last))
         return false;
-    return *first >= 100 && *last <= 599 && *first <= *last;
+    return *first <= *last;
+}
+
+static const struct code_range *
+codes_of(const char *version)
+{
+    return strcmp(version, "GRPC") == 0 ? &grpc_codes : &http_codes;
 }
 
 bool
-matcher_accepts(const char *matcher, int status)
+matcher_accepts(const char *version, const char *matcher, int status)
 {
     struct str rest = str_of(matcher), part;
 
     while (str_split(&rest, ',', &part)) {
         int64_t first, last;
-        if (parse_range(str_trim(part), &first, &last) && status >= first && status <= last)
+        if (parse_range(codes_of(version), str_trim(part), &first, &last) && status >= first &&
+            status <= last)
             return true;
     }
     return false;
 }
 
 bool
-matcher_is_valid(const char *matcher)
+matcher_is_valid(const char *version, const char *matcher)
 {
+    const struct code_range *allowed = codes_of(version);
     struct str rest = str_of(matcher), part;
     int count = 0;
 
     while (str_split(&rest, ',', &part)) {
         int64_t first, last;
-        if (!parse_range(str_trim(part), &first, &last) || first < 200 || last > 499)
+        if (!parse_range(allowed, str_trim(part), &first, &last) || first < allowed->first ||
+            last > allowed->last)
             return false;
         count++;
     }

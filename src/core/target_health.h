@@ -13,16 +13,17 @@ struct target_health {
     char description[256];
 };
 
-enum check_result { CHECK_OK, CHECK_BAD_CODE, CHECK_TIMED_OUT, CHECK_FAILED };
+enum check_result { CHECK_OK, CHECK_BAD_CODE, CHECK_TIMED_OUT, CHECK_FAILED, CHECK_NOT_MADE /* our own fault */ };
 
 void target_health_init(struct target_health *h);
 /* Takes in one check; true if state, reason or description changed. `status` is the HTTP code of
  * CHECK_BAD_CODE.  From initial one success is enough; thresholds count for later changes. */
 bool target_health_checked(struct target_health *h, const struct health_check *check,
                            enum check_result result, int status);
-/* Does `status` match "200", "200-299", "200,301-302"? */
-bool matcher_accepts(const char *matcher, int status);
-bool matcher_is_valid(const char *matcher);
+/* Does `status` match "200", "200-299", "200,301-302"?  With the protocol version GRPC it is one of gRPC,
+ * 0 to 99; else one of HTTP, 200 to 499. */
+bool matcher_accepts(const char *version, const char *matcher, int status);
+bool matcher_is_valid(const char *version, const char *matcher);
 /* When to probe again, in ms after the start of the last probe: 250 until the first answer (a fast
  * first check), then the interval.  Refused connections of the fast phase do not make a target
  * unhealthy sooner than the interval times the threshold: it is just not listening yet. */

@@ -80,6 +80,7 @@ fill_group(struct view_group *to, const struct core *core, const struct target_g
     text_copy(to->algorithm, sizeof(to->algorithm), str_of(tg->algorithm));
     to->check = tg->check;
     to->options = group_options_of(tg->attributes);
+    group_options_set_protocol(&to->options, tg->protocol, tg->protocol_version);
     to->deregistration_delay_s = tg->deregistration_delay_s;
     to->in_use = core_target_group_in_use(core, tg->arn);
     to->target_count = tg->target_count;

@@ -37,13 +37,20 @@ global_init(void)
         abort();
 }
 
+void
+http_client_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, global_init);
+}
+
 struct http_client *
 http_client_new(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct http_client *c = mem_new(sizeof(*c));
 
-    (void)pthread_once(&once, global_init);
+    http_client_init();
     c->easy = curl_easy_init();
     c->multi = curl_multi_init();
     if (c->easy == NULL || c->multi == NULL)

@@ -31,6 +31,7 @@ struct http_answer {
     struct strbuf headers; /* raw lines */
 };
 
+void http_client_init(void); /* of libcurl, once; whoever uses it calls this first */
 struct http_client *http_client_new(void);
 void http_client_free(struct http_client *c);
 bool http_client_call(struct http_client *c, const struct http_call *call, struct http_answer *out,

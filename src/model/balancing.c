@@ -209,6 +209,7 @@ target_group_decode(const struct json *row, struct err *err)
         target_group_free(tg);
         return NULL;
     }
+    memcpy(tg->check.version, tg->protocol_version, sizeof(tg->check.version));
     return tg;
 }
 

@@ -52,7 +52,8 @@ struct health_check {
     char path[1025];
     int interval_s, timeout_s;
     int healthy_threshold, unhealthy_threshold;
-    char matcher[256];   /* "200", "200-299,302" */
+    char matcher[256];   /* "200", "200-299,302"; codes of gRPC with that version */
+    char version[8];     /* its group's protocol_version; not stored */
 };
 
 struct target {

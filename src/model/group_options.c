@@ -37,6 +37,14 @@ stickiness_of(const struct json *attributes)
     return cookie_name_is_valid(name) ? STICKY_APPLICATION : STICKY_NONE;
 }
 
+void
+group_options_set_protocol(struct group_options *o, const char *protocol, const char *version)
+{
+    o->is_tls = strcmp(protocol, "HTTPS") == 0;
+    o->is_grpc = strcmp(version, "GRPC") == 0;
+    o->is_http2 = o->is_grpc || strcmp(version, "HTTP2") == 0;
+}
+
 struct group_options
 group_options_of(const struct json *attributes)
 {

@@ -81,6 +81,20 @@ app_start(struct world *w)
     return app;
 }
 
+struct app *
+app_at(struct world *w, int port)
+{
+    CHECK(w->app_count < TARGETS_MAX);
+    struct app *app = &w->apps[w->app_count];
+
+    atomic_store(&app->told_state, -1);
+    app->port = port;
+    pthread_mutex_lock(&w->lock);
+    w->app_count++;
+    pthread_mutex_unlock(&w->lock);
+    return app;
+}
+
 void
 app_stop(struct app *app)
 {

@@ -96,6 +96,7 @@ void world_wait_healthy(struct app *app);
 /* Registers the target; once it is healthy, one request of `load` is on its way to it, and no further. */
 void world_begin_request(struct world *w, struct app *app, struct load *load);
 struct app *app_start(struct world *w);
+struct app *app_at(struct world *w, int port); /* somebody else's target */
 void app_stop(struct app *app);
 int pick_port(void);
 pid_t haproxy_worker(struct world *w);

@@ -224,6 +224,32 @@ TEST(algorithms_and_slow_start_are_structure)
                   "    timeout tunnel 60s\n");
 }
 
+TEST(targets_may_speak_tls_and_http2)
+{
+#define HEAD(algorithm) "backend group_one\n    balance " algorithm "\n    timeout server 60s\n    timeout tunnel 60s\n"
+#define ONLY_H2 "    http-request return status 464 if !{ req.ver 2.0 }\n"
+#define ONLY_POST "    http-request return status 464 if !{ method POST }\n"
+    static const struct {
+        const char *protocol, *version, *want;
+    } rows[] = {
+        {"HTTP", "HTTP1", HEAD("roundrobin")},
+        {"HTTPS", "HTTP1", HEAD("roundrobin") "    default-server ssl verify none\n"},
+        {"HTTP", "HTTP2", HEAD("roundrobin") ONLY_H2 "    default-server proto h2\n"},
+        {"HTTPS", "HTTP2", HEAD("roundrobin") ONLY_H2 "    default-server ssl verify none alpn h2 proto h2\n"},
+        {"HTTP", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server proto h2\n"},
+        {"HTTPS", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server ssl verify none alpn h2 proto h2\n"},
+    };
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        group_options_set_protocol(&s->options[0], rows[i].protocol, rows[i].version);
+        check_backend(s, "group_one", rows[i].want);
+    }
+    s->options[0].slow_start_s = 30;
+    check_backend(s, "group_one", HEAD("roundrobin") ONLY_H2 ONLY_POST
+                  "    default-server slowstart 30s ssl verify none alpn h2 proto h2\n");
+}
+
 /* ---- clients that stay with a group ---- */
 
 #define STICKY(one, two, enabled)                                                                   \

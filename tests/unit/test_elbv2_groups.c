@@ -129,6 +129,88 @@ TEST(attributes_are_described_with_their_defaults)
             check_fail(__FILE__, __LINE__, "no %s in %s", shown[i], w.body);
 }
 
+/* ---- protocols and health checks ---- */
+
+#define CREATE "Action=CreateTargetGroup&VpcId=vpc-1&TargetType=ip&Port=80"
+
+TEST(groups_speak_http_https_http2_and_grpc)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, CREATE "&Name=secure&Protocol=HTTPS&HealthCheckProtocol=HTTPS");
+    CHECK(says(&w, "<Protocol>HTTPS</Protocol><ProtocolVersion>HTTP1</ProtocolVersion>"));
+    CHECK(says(&w, "<HealthCheckProtocol>HTTPS</HealthCheckProtocol>") && says(&w, "<HttpCode>200</HttpCode>"));
+    CHECK(says(&w, "<HealthCheckTimeoutSeconds>5</HealthCheckTimeoutSeconds>"));
+    works(&w, CREATE "&Name=two&Protocol=HTTPS&ProtocolVersion=HTTP2");
+    CHECK(says(&w, "<ProtocolVersion>HTTP2</ProtocolVersion>"));
+    CHECK(says(&w, "<HealthCheckProtocol>HTTP</HealthCheckProtocol>")); /* ALB's default, whatever the group */
+    CHECK(says(&w, "<HealthCheckPath>/</HealthCheckPath>"));
+    works(&w, CREATE "&Name=grpc&Protocol=HTTP&ProtocolVersion=GRPC");
+    CHECK(says(&w, "<HealthCheckPath>/AWS.ALB/healthcheck</HealthCheckPath>"));
+    CHECK(says(&w, "<Matcher><GrpcCode>12</GrpcCode></Matcher>"));
+    works(&w, CREATE "&Name=grpc2&Protocol=HTTP&ProtocolVersion=GRPC&Matcher.GrpcCode=0-99&HealthCheckPath=/a.B/c");
+    CHECK(says(&w, "<GrpcCode>0-99</GrpcCode>") && says(&w, "<HealthCheckPath>/a.B/c</HealthCheckPath>"));
+    refused(&w, "ValidationError", "HTTP1, HTTP2, GRPC", CREATE "&Name=x&Protocol=HTTP&ProtocolVersion=HTTP3");
+    refused(&w, "ValidationError", "GrpcCode is not supported", CREATE "&Name=x&Protocol=HTTP&Matcher.GrpcCode=0");
+    refused(&w, "ValidationError", "HttpCode is not supported",
+            CREATE "&Name=x&Protocol=HTTP&ProtocolVersion=GRPC&Matcher.HttpCode=200");
+    refused(&w, "ValidationError", "0-99", CREATE "&Name=x&Protocol=HTTP&ProtocolVersion=GRPC&Matcher.GrpcCode=100");
+    refused(&w, "ValidationError", "together",
+            CREATE "&Name=x&Protocol=HTTP&ProtocolVersion=GRPC&Matcher.GrpcCode=0&Matcher.HttpCode=200");
+    refused(&w, "ValidationError", "200-499", CREATE "&Name=x&Protocol=HTTP&Matcher.HttpCode=199");
+    refused(&w, "ValidationError", "200-499", CREATE "&Name=x&Protocol=HTTPS&Matcher.HttpCode=200-500");
+    refused(&w, "ValidationError", "TCP", CREATE "&Name=x&Protocol=HTTP&HealthCheckProtocol=TCP");
+}
+
+TEST(a_group_is_made_twice_only_if_it_is_the_same)
+{
+    static const char *const other[] = {"&Protocol=HTTPS", "&Protocol=HTTP&ProtocolVersion=HTTP2",
+                                        "&Protocol=HTTP&HealthCheckProtocol=HTTPS", "&Protocol=HTTP&Matcher.HttpCode=201",
+                                        "&Protocol=HTTP&HealthCheckPath=/a"};
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, CREATE "&Name=tg&Protocol=HTTP");
+    CHECK(says(&w, tg_arn(&w)));
+    for (size_t i = 0; i < ARRAY_COUNT(other); i++)
+        refused(&w, "DuplicateTargetGroupName", "different settings", CREATE "&Name=tg%s", other[i]);
+}
+
+TEST(a_health_check_keeps_its_ranges_when_it_changes)
+{
+#define CHANGE "Action=ModifyTargetGroup&TargetGroupArn=%s"
+    static const struct {
+        const char *good, *bad;
+    } rows[] = {
+        {"HealthCheckIntervalSeconds=300", "HealthCheckIntervalSeconds=301"},
+        {"HealthCheckTimeoutSeconds=120", "HealthCheckTimeoutSeconds=121"},
+        {"HealthCheckTimeoutSeconds=2", "HealthCheckTimeoutSeconds=1"},
+        {"HealthCheckIntervalSeconds=5", "HealthCheckIntervalSeconds=4"},
+        {"HealthCheckTimeoutSeconds=4", "HealthCheckTimeoutSeconds=5"}, /* not the interval */
+        {"HealthyThresholdCount=10", "HealthyThresholdCount=11"},
+        {"HealthyThresholdCount=2", "HealthyThresholdCount=1"},
+        {"UnhealthyThresholdCount=10", "UnhealthyThresholdCount=11"},
+        {"UnhealthyThresholdCount=2", "UnhealthyThresholdCount=1"},
+        {"HealthCheckPort=65535", "HealthCheckPort=65536"},
+        {"HealthCheckPort=traffic-port", "HealthCheckPort=0"},
+        {"HealthCheckPath=/a?b", "HealthCheckPath=a"},
+        {"HealthCheckProtocol=HTTPS", "HealthCheckProtocol=TCP"},
+        {"Matcher.HttpCode=200,404-499", "Matcher.HttpCode=200,"},
+        {"HealthCheckEnabled=true", "HealthCheckEnabled=false"},
+    };
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        works(&w, CHANGE "&%s", tg_arn(&w), rows[i].good);
+        refused(&w, "ValidationError", "", CHANGE "&%s", tg_arn(&w), rows[i].bad);
+    }
+    refused(&w, "ValidationError", "GrpcCode is not supported", CHANGE "&Matcher.GrpcCode=0", tg_arn(&w));
+    works(&w, "Action=DescribeTargetGroups");
+    CHECK(says(&w, "<HealthCheckProtocol>HTTPS</HealthCheckProtocol>") && says(&w, "<HttpCode>200,404-499</HttpCode>"));
+}
+
 /* ---- stickiness of actions ---- */
 
 #define STICKY LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s&DefaultActions.member.1." \

@@ -96,18 +96,47 @@ TEST(only_failures_in_a_row_count)
 
 TEST(matchers_take_codes_lists_and_ranges)
 {
-    CHECK(matcher_accepts("200", 200));
-    CHECK(!matcher_accepts("200", 201));
-    CHECK(matcher_accepts("200-299", 204));
-    CHECK(matcher_accepts("200,301-302", 302));
-    CHECK(!matcher_accepts("200,301-302", 300));
-    CHECK(matcher_is_valid("200") && matcher_is_valid("200-299,302") && matcher_is_valid("499"));
-    CHECK(!matcher_is_valid("") && !matcher_is_valid("abc") && !matcher_is_valid("200-"));
-    CHECK(!matcher_is_valid("299-200") && !matcher_is_valid("500") && !matcher_is_valid("100"));
-    CHECK(!matcher_is_valid("200,,201") && !matcher_is_valid("2000") && !matcher_is_valid("-200"));
-    CHECK(!matcher_is_valid("2x0") && !matcher_is_valid("200-2x0") && !matcher_is_valid("200-2999"));
-    CHECK(!matcher_is_valid("099-200") && !matcher_is_valid("200-600") && !matcher_is_valid("150"));
-    CHECK(!matcher_accepts("2x0,404", 200) && !matcher_accepts("300-399", 200));
+    CHECK(matcher_accepts("HTTP1", "200", 200));
+    CHECK(!matcher_accepts("HTTP1", "200", 201));
+    CHECK(matcher_accepts("HTTP1", "200-299", 204));
+    CHECK(matcher_accepts("HTTP1", "200,301-302", 302));
+    CHECK(!matcher_accepts("HTTP1", "200,301-302", 300));
+    CHECK(matcher_is_valid("HTTP1", "200") && matcher_is_valid("HTTP1", "200-299,302") && matcher_is_valid("HTTP1", "499"));
+    CHECK(!matcher_is_valid("HTTP1", "") && !matcher_is_valid("HTTP1", "abc") && !matcher_is_valid("HTTP1", "200-"));
+    CHECK(!matcher_is_valid("HTTP1", "299-200") && !matcher_is_valid("HTTP1", "500") && !matcher_is_valid("HTTP1", "100"));
+    CHECK(!matcher_is_valid("HTTP1", "200,,201") && !matcher_is_valid("HTTP1", "2000") && !matcher_is_valid("HTTP1", "-200"));
+    CHECK(!matcher_is_valid("HTTP1", "2x0") && !matcher_is_valid("HTTP1", "200-2x0") && !matcher_is_valid("HTTP1", "200-2999"));
+    CHECK(!matcher_is_valid("HTTP1", "099-200") && !matcher_is_valid("HTTP1", "200-600") && !matcher_is_valid("HTTP1", "150"));
+    CHECK(!matcher_accepts("HTTP1", "2x0,404", 200) && !matcher_accepts("HTTP1", "300-399", 200));
+}
+
+TEST(matchers_of_grpc_take_its_codes)
+{
+    CHECK(matcher_accepts("GRPC", "12", 12) && !matcher_accepts("GRPC", "12", 1));
+    CHECK(matcher_accepts("GRPC", "0,2-5", 0) && matcher_accepts("GRPC", "0,2-5", 5));
+    CHECK(!matcher_accepts("GRPC", "0,2-5", 1));
+    CHECK(matcher_is_valid("GRPC", "0") && matcher_is_valid("GRPC", "99") && matcher_is_valid("GRPC", "0-99,12"));
+    CHECK(!matcher_is_valid("GRPC", "100") && !matcher_is_valid("GRPC", "200") && !matcher_is_valid("GRPC", ""));
+    CHECK(!matcher_is_valid("GRPC", "-1") && !matcher_is_valid("GRPC", "5-1") && !matcher_is_valid("GRPC", "1,") &&
+          !matcher_is_valid("GRPC", "+1"));
+    CHECK(!matcher_is_valid("HTTP2", "12"));
+}
+
+TEST(a_check_that_could_not_be_made_says_nothing_about_the_target)
+{
+    struct target_health h;
+
+    target_health_init(&h);
+    CHECK(target_health_checked(&h, &check, CHECK_NOT_MADE, 0));
+    CHECK(h.state == TARGET_initial);
+    CHECK_TEXT(h.reason, "Elb.InternalError");
+    CHECK(target_health_checked(&h, &check, CHECK_OK, 200) && h.state == TARGET_healthy);
+    for (int i = 0; i < 5; i++)
+        CHECK(!target_health_checked(&h, &check, CHECK_NOT_MADE, 0));
+    CHECK(h.state == TARGET_healthy);
+    CHECK(!target_health_checked(&h, &check, CHECK_TIMED_OUT, 0));
+    CHECK(!target_health_checked(&h, &check, CHECK_NOT_MADE, 0)); /* nor does it break a row */
+    CHECK(target_health_checked(&h, &check, CHECK_TIMED_OUT, 0) && h.state == TARGET_unhealthy);
 }
 
 TEST(a_group_with_too_few_healthy_targets_fails_open)

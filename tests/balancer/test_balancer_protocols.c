@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Targets that speak TLS, HTTP/2 and gRPC, by the real HAProxy and our own checks. */
+#include "balancer/world.h"
+#include "h2_target.h"
+#include "io/http_probe.h"
+
+#define TARGET(t) cleanup(h2_target_stop) struct h2_target t = {0}
+
+/* A request over HTTP/2 to the listener: its status, or -1. */
+struct question {
+    struct loop *loop;
+    struct http_prober *prober;
+    struct http_probe *probe;
+    struct http_probe_spec spec;
+    atomic_int answer;
+};
+
+static void
+take_answer(void *arg, enum http_probe_result result, int status)
+{
+    struct question *q = arg;
+
+    http_probe_free(q->probe);
+    q->probe = NULL;
+    atomic_store(&q->answer, result == HTTP_PROBE_ANSWERED ? status : -1);
+}
+
+static void
+begin(void *arg)
+{
+    struct question *q = arg;
+
+    q->prober = http_prober_new(q->loop);
+    q->probe = http_probe_start(q->prober, &q->spec);
+}
+
+static int
+ask_h2(const struct world *w, bool is_grpc)
+{
+    cleanup_free char *origin = text_format("http://127.0.0.1:%d", w->port);
+    struct question q = {.answer = -2};
+
+    q.spec = (struct http_probe_spec){.origin = origin,
+                                      .path = "/a.B/c",
+                                      .is_http2 = true,
+                                      .is_grpc = is_grpc,
+                                      .timeout_ms = 5000,
+                                      .done = take_answer,
+                                      .arg = &q};
+    q.loop = loop_new();
+    loop_start(q.loop, "client");
+    loop_call_and_wait(q.loop, begin, &q);
+    WAIT_FOR(atomic_load(&q.answer) != -2, 6000);
+    loop_stop(q.loop);
+    loop_join(q.loop);
+    http_prober_free(q.prober);
+    loop_free(q.loop);
+    return atomic_load(&q.answer);
+}
+
+static void
+speak(struct world *w, const char *protocol, const char *version)
+{
+    group_options_set_protocol(&w->options, protocol, version);
+    snprintf(w->check.protocol, sizeof(w->check.protocol), "%s", protocol);
+    snprintf(w->check.version, sizeof(w->check.version), "%s", version);
+    if (strcmp(version, "GRPC") == 0)
+        snprintf(w->check.matcher, sizeof(w->check.matcher), "12");
+}
+
+TEST(targets_are_spoken_to_by_tls)
+{
+    WORLD;
+    TARGET(t);
+
+    t.is_tls = true;
+    t.body = "secure";
+    h2_target_start(&t, H1_ANSWERS);
+    speak(w, "HTTPS", "HTTP1");
+    struct app *app = app_at(w, t.port);
+    world_register(w, app);
+    world_wait_healthy(app);
+    for (int i = 0; i < 5; i++) {
+        const struct reply reply = client_once(w->port, "GET", "/");
+        CHECK_EQ(reply.status, 200);
+        CHECK_TEXT(reply.body, "secure");
+    }
+}
+
+TEST(what_is_checked_need_not_be_spoken)
+{
+    WORLD;
+    struct app *app = app_start(w);
+    TARGET(t);
+
+    t.is_tls = true; /* requests over TLS, checks in clear on another port */
+    h2_target_start(&t, H1_ANSWERS);
+    speak(w, "HTTPS", "HTTP1");
+    snprintf(w->check.protocol, sizeof(w->check.protocol), "HTTP");
+    w->check.port = app->port;
+    struct app *registered = app_at(w, t.port);
+    world_register(w, registered);
+    world_wait_healthy(registered);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+    CHECK(atomic_load(&t.connections) <= 1);
+}
+
+static void
+check_http2(bool is_tls)
+{
+    WORLD;
+    TARGET(t);
+
+    t.is_tls = t.offers_h2 = is_tls;
+    h2_target_start(&t, H2_ANSWERS);
+    speak(w, is_tls ? "HTTPS" : "HTTP", "HTTP2");
+    struct app *app = app_at(w, t.port);
+    world_register(w, app);
+    world_wait_healthy(app);
+    const int before = atomic_load(&t.requests);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(ask_h2(w, false), 200);
+    CHECK_EQ(atomic_load(&t.requests), before + 5);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 464); /* it speaks HTTP/1.1 */
+    CHECK_EQ(atomic_load(&t.requests), before + 5);
+}
+
+TEST(targets_are_spoken_to_by_http2)
+{
+    check_http2(false);
+}
+
+TEST(targets_are_spoken_to_by_http2_over_tls)
+{
+    check_http2(true);
+}
+
+TEST(grpc_passes_and_is_what_is_checked)
+{
+    WORLD;
+    TARGET(t);
+
+    atomic_store(&t.grpc_status, 12);
+    h2_target_start(&t, H2_TRAILERS);
+    w->check.interval_s = w->check.timeout_s = 1;
+    speak(w, "HTTP", "GRPC");
+    struct app *app = app_at(w, t.port);
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK_EQ(ask_h2(w, true), 12); /* the trailer passes */
+    CHECK_EQ(ask_h2(w, false), 464); /* no POST */
+    CHECK_EQ(client_once(w->port, "POST", "/").status, 464);
+    atomic_store(&t.grpc_status, 2);
+    WAIT_FOR(atomic_load(&app->told_state) == TARGET_unhealthy, 5000);
+    CHECK_TEXT(app->told_reason, "Target.ResponseCodeMismatch");
+    CHECK_TEXT(app->told_description, "Health checks failed with these codes: [2]");
+    atomic_store(&t.grpc_status, 12);
+    world_wait_healthy(app);
+}
+
+TEST(what_is_wrong_with_a_target_is_told_over_tls_and_http2_too)
+{
+    static const struct {
+        enum h2_manner manner;
+        const char *version, *reason;
+    } rows[] = {
+        {H2_SILENT, "HTTP2", "Target.Timeout"},
+        {H2_CLOSES, "HTTP2", "Target.FailedHealthChecks"},
+        {H2_RESETS, "GRPC", "Target.FailedHealthChecks"},
+        {H2_GARBAGE, "HTTP1", "Target.FailedHealthChecks"},
+        {H1_ANSWERS, "HTTP2", "Target.FailedHealthChecks"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        WORLD;
+        TARGET(t);
+        h2_target_start(&t, H2_TRAILERS);
+        t.offers_h2 = true;
+        speak(w, "HTTP", rows[i].version);
+        w->check.interval_s = w->check.timeout_s = 1;
+        snprintf(w->check.matcher, sizeof(w->check.matcher), strcmp(rows[i].version, "GRPC") == 0 ? "0" : "200");
+        struct app *app = app_at(w, t.port);
+        atomic_store(&t.manner, rows[i].manner);
+        world_register(w, app);
+        WAIT_FOR(atomic_load(&app->told_state) == TARGET_unhealthy, 20000);
+        CHECK_TEXT(app->told_reason, rows[i].reason);
+    }
+}
+
+TEST(a_target_over_tls_is_served_as_soon)
+{
+    int64_t best_ms = INT64_MAX;
+
+    for (int i = 0; i < 3; i++) {
+        WORLD;
+        TARGET(t);
+        t.is_tls = true;
+        h2_target_start(&t, H1_ANSWERS);
+        speak(w, "HTTPS", "HTTP1");
+        w->check.interval_s = 30;
+        w->check.timeout_s = 5;
+        world_apply(w);
+        WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+        struct app *app = app_at(w, t.port);
+        const int64_t began_ms = clock_monotonic_ms();
+        world_register(w, app);
+        while (client_once(w->port, "GET", "/").status != 200)
+            clock_sleep_ms(1);
+        const int64_t took_ms = clock_monotonic_ms() - began_ms;
+        best_ms = took_ms < best_ms ? took_ms : best_ms;
+    }
+    printf("   %d ms\n", (int)best_ms);
+    CHECK(best_ms < 300 * CHECK_PATIENCE);
+}
