@@ -219,7 +219,9 @@ end_turn(struct balancer *b, bool is_blocked)
     const int64_t now_ms = clock_monotonic_ms();
     const bool is_running = state == HAPROXY_RUNNING && strcmp(b->running, b->wanted) == 0;
     const bool is_idle = state == HAPROXY_ABSENT && b->frontends == NULL;
-    const bool is_ready = (is_running || is_idle) && !is_blocked && !b->must_learn;
+    char why[512]; /* a certificate that is not served as it should be */
+    const bool is_ready = (is_running || is_idle) && !is_blocked && !b->must_learn &&
+                          !certificates_problem(b, why, sizeof(why));
 
     atomic_store(&b->ready_view, is_ready ? b->views_applied : -1);
     int64_t next_ms = b->audit_at_ms > now_ms ? b->audit_at_ms - now_ms : AUDIT_MS;

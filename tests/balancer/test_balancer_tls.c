@@ -434,6 +434,7 @@ TEST(a_broken_certificate_takes_nobody_else_down)
     check_served(w, "a.example", "a.example");
     check_served(w, "b.example", "a.example");
     CHECK(problem_says(w, "0001 of listener aaaaaaaaaaaaaaaa cannot be served"));
+    CHECK(!balancer_is_ready(w->balancer));
     put(&t, 1, "b.example"); /* imported again */
     apply_and_wait(w, &t);
     check_served(w, "b.example", "b.example");
