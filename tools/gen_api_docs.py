@@ -12,7 +12,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 ROW = re.compile(r'\{\s*"(\w+)",\s*(ACCESS_\w+),\s*(\w+)\s*\}')
 TABLE = re.compile(r"const struct operation (\w+)_operations\[\] = \{(.*?)\n\};", re.S)
 NAMES = {"ecs": "Amazon ECS", "ecr": "Amazon ECR", "elbv2": "Elastic Load Balancing v2", "sts": "AWS STS",
-         "acm": "AWS Certificate Manager", "ec2": "Amazon EC2"}
+         "acm": "AWS Certificate Manager", "ec2": "Amazon EC2", "cloudwatch": "Amazon CloudWatch"}
 
 
 def handlers():

@@ -18,7 +18,8 @@ JSON_PAGES = ("nextToken", "nextToken", "maxResults")
 QUERY_PAGES = ("Marker", "NextMarker", "PageSize")
 ACM_PAGES = ("NextToken", "NextToken", "MaxItems")
 EC2_PAGES = ("NextToken", "NextToken", "MaxResults")
-FORMS = {"acm": ACM_PAGES, "ec2": EC2_PAGES}
+CLOUDWATCH_PAGES = ("NextToken", "NextToken", "MaxDatapoints")
+FORMS = {"acm": ACM_PAGES, "ec2": EC2_PAGES, "cloudwatch": CLOUDWATCH_PAGES}
 PAGES = {
     "ecs": {"ListClusters": "clusterArns", "ListContainerInstances": "containerInstanceArns",
             "ListTaskDefinitions": "taskDefinitionArns", "ListTaskDefinitionFamilies": "families",
@@ -31,6 +32,7 @@ PAGES = {
     "acm": {"ListCertificates": "CertificateSummaryList"},
     "ec2": {"DescribeVpcs": "Vpcs", "DescribeSubnets": "Subnets", "DescribeSecurityGroups": "SecurityGroups",
             "DescribeSecurityGroupRules": "SecurityGroupRules", "DescribeTags": "Tags"},
+    "cloudwatch": {"GetMetricData": "MetricDataResults", "ListMetrics": "Metrics"},
 }
 
 # Members of our own: naru's, not Amazon's.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/uri.h"
 
 /* A tree of names: "A.member.2.B=x" is {"A": {"member": {"2": {"B": "x"}}}}. */
@@ -177,7 +178,17 @@ decode_scalar(struct decoding *d, const struct shape *shape, const char *name, c
             return fail_value(d, name, node, "be a number");
         return json_real(real);
     }
-    default: /* texts; no Query input that we play has times */
+    case SHAPE_TIMESTAMP: {
+        int64_t ms;
+        char *end;
+        const double seconds = strtod(text, &end);
+        if (clock_parse_iso(str_of(text), &ms))
+            return json_real((double)ms / 1000);
+        if (text[0] == '\0' || *end != '\0' || !(seconds >= -1e12 && seconds <= 1e12))
+            return fail_value(d, name, node, "be a time: ISO 8601, or seconds since 1970");
+        return json_real(seconds);
+    }
+    default:
         return json_ref(node);
     }
 }
@@ -381,7 +392,7 @@ xml_text(struct strbuf *out, const char *text)
     }
 }
 
-/* Items of lists are elements of the name `item`. */
+/* Items of lists are elements of the name `item`; those of a map are always `entry`, {key, value}. */
 static void
 xml_value(struct strbuf *out, const struct json *value, const char *item)
 {
@@ -390,6 +401,10 @@ xml_value(struct strbuf *out, const struct json *value, const char *item)
         for (void *it = json_first(value); it != NULL; it = json_next(value, it)) {
             if (json_type(json_value(it)) == JSON_NULL)
                 continue;
+            if (strcmp(json_key(it), "entry") == 0) {
+                xml_value(out, json_value(it), "entry");
+                continue;
+            }
             strbuf_addf(out, "<%s>", json_key(it));
             xml_value(out, json_value(it), item);
             strbuf_addf(out, "</%s>", json_key(it));

@@ -125,7 +125,7 @@ find_by_target(struct call *c, struct str target)
     const struct str prefix = dot < 0 ? target : str_slice(target, 0, (size_t)dot);
 
     for (size_t m = 0; m < model_count && dot >= 0; m++) {
-        if (models[m].is_query || !str_is(prefix, models[m].target_prefix))
+        if (models[m].target_prefix == NULL || !str_is(prefix, models[m].target_prefix))
             continue;
         c->model = &models[m];
         c->operation = model_find_operation(c->model, str_slice(target, (size_t)dot + 1, target.len));
@@ -255,6 +255,10 @@ run_call(struct call *c)
     if (!sigv4_verify(http, config->access_key_id, config->secret_access_key, clock_wall_ms(), &c->auth,
                       &c->err))
         return false;
+    if (sigv4_header(http, "smithy-protocol").at != NULL)
+        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE,
+                       "The protocol '" STR_FMT "' is not built in naru; Query and JSON are.",
+                       STR_ARG(str_slice(sigv4_header(http, "smithy-protocol"), 0, 60)));
     if (!str_is(http->path, "/"))
         return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs are at the path '/' only.");
     if (!str_is(http->method, "POST") &&

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "core/core.h"
 #include "io/http_server.h"
+#include "model/traffic_book.h"
 
 enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY };
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
@@ -53,7 +54,9 @@ struct operation {
 
 /* The tables, one a service, in ecs_*.c, ecr.c, elbv2.c, sts.c, acm.c, ec2.c; ends with a NULL name. */
 extern const struct operation ecs_operations[], ecr_operations[], elbv2_operations[], sts_operations[],
-    acm_operations[], ec2_operations[];
+    acm_operations[], ec2_operations[], cloudwatch_operations[];
+
+typedef void api_traffic_call(void *arg, const struct traffic_book *book, int64_t now_ms);
 
 struct api_config {
     const char *account, *default_region;
@@ -67,6 +70,8 @@ struct api_config {
     bool (*read)(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
     void (*step)(void *ctx, const struct event *event); /* only inside run() */
     void *ctx;
+    /* Runs call(arg) with what went through load balancers; false: nobody looks. NULL: the same. */
+    bool (*traffic)(void *ctx, api_traffic_call *call, void *arg);
     void *registry;             /* struct registry *, for ecr.c */
 };
 

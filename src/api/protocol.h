@@ -29,7 +29,7 @@ const char *query_get(const struct query_form *form, const char *name);
 bool query_decode(const struct query_form *form, const struct shape *input, enum err_code invalid,
                   struct json **out, struct err *err) MUST_CHECK;
 /* <OpResponse xmlns><OpResult>...</OpResult><ResponseMetadata>...: objects are elements, lists hold
- * <member> elements. */
+ * <member> elements; a map is an object with the one member `entry`, a list of {key, value}. */
 void query_write(struct strbuf *out, const char *operation, const char *xml_namespace,
                  const struct json *answer, const char *request_id);
 void query_write_error(struct strbuf *out, const char *xml_namespace, const char *code,

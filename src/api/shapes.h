@@ -51,11 +51,11 @@ struct model_operation {
 };
 
 struct model {
-    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts", "acm", "ec2" */
+    const char *service;      /* ours: "ecs", "ecr", "elbv2", "sts", "acm", "ec2", "cloudwatch" */
     const char *signing_name; /* of the signature's scope */
     bool is_query, is_ec2; /* EC2's is a dialect of Query */
     const char *version;
-    const char *target_prefix; /* JSON */
+    const char *target_prefix; /* JSON; beside Query, too, if the service speaks both */
     const char *xml_namespace; /* Query */
     const struct model_operation *operations; /* sorted by name */
     size_t operation_count;

@@ -20,14 +20,24 @@ stat_worker_free(struct stat_worker *w)
 static struct traffic_series *
 series_of_balancer(struct counting *c, int index)
 {
-    return index < 0 ? NULL
-                     : traffic_book_get(c->book, TRAFFIC_OF_LOAD_BALANCER, c->names->balancers[index].arn);
+    struct traffic_series *s;
+
+    if (index < 0)
+        return NULL;
+    s = traffic_book_get(c->book, TRAFFIC_OF_LOAD_BALANCER, c->names->balancers[index].arn);
+    if (s != NULL)
+        memcpy(s->owner, s->id, sizeof(s->owner));
+    return s;
 }
 
 static struct traffic_series *
 series_of_group(struct counting *c, const struct seen_group *g)
 {
-    return traffic_book_get(c->book, TRAFFIC_OF_GROUP, g->arn);
+    struct traffic_series *s = traffic_book_get(c->book, TRAFFIC_OF_GROUP, g->arn);
+
+    if (s != NULL && g->balancer >= 0)
+        memcpy(s->owner, c->names->balancers[g->balancer].arn, sizeof(s->owner));
+    return s;
 }
 
 static struct traffic_series *

@@ -107,6 +107,7 @@ service_endpoint(const struct aws_service *service)
         {"sts", "AWS_ENDPOINT_URL_STS"},
         {"acm", "AWS_ENDPOINT_URL_ACM"},
         {"ec2", "AWS_ENDPOINT_URL_EC2"},
+        {"cloudwatch", "AWS_ENDPOINT_URL_CLOUDWATCH"},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
@@ -387,7 +388,7 @@ aws_main(int argc, char **argv)
     call.service = service_find(argv[0]);
     if (call.service == NULL) {
         cleanup_free char *text = text_format(
-            "naru has not built the service '%s'; ecs, ecr, elbv2, acm, sts and ec2 are built", argv[0]);
+            "naru has not built the service '%s'; acm, cloudwatch, ec2, ecr, ecs, elbv2 and sts are built", argv[0]);
 
         return usage_error(text);
     }

@@ -13,7 +13,7 @@ static bool
 is_time_name(const char *name)
 {
     static const char *const others[] = {"lastRecordedPullTime", "lastStatusChange", "lastUpdated",
-                                         "expirationDate"};
+                                         "expirationDate", "Timestamp"};
 
     if (str_ends(str_of(name), STR("At")))
         return true;
@@ -43,6 +43,17 @@ iso_time(double seconds)
     return json_text(whole_text);
 }
 
+/* CloudWatch's times of many points. */
+static struct json *
+iso_times(const struct json *list)
+{
+    struct json *out = json_array();
+
+    for (size_t i = 0; i < json_size(list); i++)
+        json_append(out, iso_time(json_f64(json_at(list, i), (double)json_i64(json_at(list, i), 0))));
+    return out;
+}
+
 struct json *
 aws_with_iso_times(const struct json *answer)
 {
@@ -66,6 +77,8 @@ aws_with_iso_times(const struct json *answer)
 
         if (is_number && is_time_name(json_key(it)))
             json_set(out, json_key(it), iso_time(json_f64(value, 0)));
+        else if (strcmp(json_key(it), "Timestamps") == 0 && json_type(value) == JSON_ARRAY)
+            json_set(out, json_key(it), iso_times(value));
         else if (is_query_time && clock_parse_iso(str_of(json_cstr(value, "")), &ms))
             json_set(out, json_key(it), iso_time((double)ms / 1000));
         else

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
 
 #define DEPTH_MAX 16
 
@@ -374,6 +375,23 @@ parse_real(const char *text, double *out)
     return errno == 0 && end != text && *end == '\0';
 }
 
+/* ISO 8601; without a zone or a time of day it is UTC's, and midnight. */
+static bool
+parse_time(const char *text, double *seconds_out)
+{
+    const char *const endings[] = {"", "Z", "T00:00:00Z"};
+    int64_t ms;
+
+    for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
+        cleanup_free char *whole = text_format("%s%s", text, endings[i]);
+        if (!clock_parse_iso(str_of(whole), &ms))
+            continue;
+        *seconds_out = (double)ms / 1000;
+        return true;
+    }
+    return false;
+}
+
 static struct json *
 coerce_scalar(const struct json *value, const struct shape *shape, const char *path,
               bool is_lenient, struct err *err)
@@ -411,8 +429,8 @@ coerce_scalar(const struct json *value, const struct shape *shape, const char *p
             return json_ref(value);
         if (text != NULL && parse_real(text, &real))
             return json_real(real);
-        if (text != NULL)
-            return json_ref(value);
+        if (text != NULL && parse_time(text, &real))
+            return json_real(real);
         break;
     }
     default:

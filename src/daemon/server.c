@@ -207,6 +207,27 @@ start_hands(struct server *s, struct err *err)
     return true;
 }
 
+struct traffic_ask {
+    api_traffic_call *call;
+    void *arg;
+};
+
+static void
+tell_traffic(void *arg, const struct balancer_traffic *traffic)
+{
+    const struct traffic_ask *ask = arg;
+
+    ask->call(ask->arg, traffic->book, traffic->now_ms);
+}
+
+static bool
+read_traffic(void *ctx, api_traffic_call *call, void *arg)
+{
+    struct traffic_ask ask = {call, arg};
+
+    return balancer_traffic(((struct server *)ctx)->balancer, tell_traffic, &ask);
+}
+
 static bool
 authorise(void *ctx, struct http_exchange *x)
 {
@@ -250,7 +271,7 @@ start_doors(struct server *s, struct err *err)
     const struct api_config api = {
         .account = c->account, .default_region = c->region, .endpoint_url = c->endpoint_url,
         .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
-        .run = run_on_engine, .read = read_on_engine, .step = step_engine, .ctx = s, .registry = s->registry,
+        .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
     };
     struct http_route routes[4 + PIPELINE_ROUTES_MAX];
     size_t count = 0;

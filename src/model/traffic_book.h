@@ -65,6 +65,7 @@ struct traffic_point {
 struct traffic_series {
     enum traffic_kind kind;
     char id[ARN_SIZE];
+    char owner[ARN_SIZE]; /* of a group: its load balancer's ARN, of that its own; else empty */
     bool is_seen; /* the writer's mark */
     int64_t total[TRAFFIC_COUNT_SIZE];
     int64_t now[GAUGE_SIZE];

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What went through a load balancer: /metrics, access logs, CloudWatch."""
+import datetime
 import http.client
 import http.server
+import json
 import os
+import pathlib
 import re
+import subprocess
 import threading
 import time
 import unittest
@@ -11,6 +15,7 @@ import urllib.request
 import uuid
 
 import boto3
+import botocore.exceptions
 
 import harness
 
@@ -127,3 +132,116 @@ class Prometheus(Traffic):
                 self.assertNotIn(name, series)
                 series.add(name)
         self.assertIn("naru_lb_log_lines_dropped_total", seen)
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+class CloudWatch(Traffic):
+    def dimensions(self, *names):
+        values = {"LoadBalancer": self.lb_name, "TargetGroup": self.tg_name}
+        return [{"Name": n, "Value": values[n]} for n in names]
+
+    def statistics(self, metric, *names, **members):
+        members.setdefault("Statistics", ["Sum"])
+        if members["Statistics"] is None:
+            del members["Statistics"]
+        return self.cloudwatch.get_metric_statistics(
+            Namespace="AWS/ApplicationELB", MetricName=metric, Dimensions=self.dimensions(*names), Period=3600,
+            StartTime=now() - datetime.timedelta(minutes=30), EndTime=now() + datetime.timedelta(minutes=1), **members)
+
+    def sum(self, metric, *names):
+        return sum(p["Sum"] for p in self.statistics(metric, *names)["Datapoints"])
+
+    def test_statistics(self):
+        for metric, names, value in (
+                ("RequestCount", ["LoadBalancer"], 12), ("RequestCount", ["LoadBalancer", "TargetGroup"], 12),
+                ("HTTPCode_Target_2XX_Count", ["LoadBalancer"], 11), ("HTTPCode_Target_4XX_Count", ["TargetGroup", "LoadBalancer"], 1),
+                ("HTTPCode_ELB_5XX_Count", ["LoadBalancer"], 0), ("RequestCountPerTarget", ["TargetGroup"], 12),
+                ("NewConnectionCount", ["LoadBalancer"], 12), ("RequestCount", ["TargetGroup"], 0)):
+            self.assertEqual(self.sum(metric, *names), value, (metric, names))
+        self.assertGreater(self.sum("ProcessedBytes", "LoadBalancer"), 1000)
+        health = self.statistics("HealthyHostCount", "TargetGroup", "LoadBalancer", Statistics=["Maximum", "Minimum"])["Datapoints"]
+        self.assertEqual(health[-1]["Maximum"], 1)
+
+    def test_response_times(self):
+        answer = self.statistics("TargetResponseTime", "LoadBalancer", Statistics=None, ExtendedStatistics=["p50", "p99"])
+        point = answer["Datapoints"][0]
+        self.assertEqual((answer["Label"], point["Unit"]), ("TargetResponseTime", "Seconds"))
+        self.assertLess(point["ExtendedStatistics"]["p50"], 0.1)
+        self.assertGreater(point["ExtendedStatistics"]["p99"], 0.1)
+        point = self.statistics("TargetResponseTime", "LoadBalancer", Statistics=["SampleCount", "Average", "Maximum"])["Datapoints"][0]
+        self.assertEqual(point["SampleCount"], 12)
+        self.assertGreaterEqual(point["Maximum"], 0.2)
+        self.assertAlmostEqual(point["Timestamp"].timestamp(), time.time() - 1800, delta=90)
+
+    def test_data(self):
+        def query(name, metric, stat):
+            return {"Id": name, "MetricStat": {"Stat": stat, "Period": 60, "Metric": {
+                "Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": self.dimensions("LoadBalancer")}}}
+        results = self.cloudwatch.get_metric_data(
+            MetricDataQueries=[query("requests", "RequestCount", "Sum"), query("slow", "TargetResponseTime", "p100")],
+            StartTime=now() - datetime.timedelta(minutes=30), EndTime=now() + datetime.timedelta(minutes=1))["MetricDataResults"]
+        self.assertEqual([(r["Id"], r["StatusCode"]) for r in results], [("requests", "Complete"), ("slow", "Complete")])
+        self.assertEqual(sum(results[0]["Values"]), 12)
+        self.assertGreaterEqual(max(results[1]["Values"]), 0.2)
+
+    def test_list(self):
+        pages = self.cloudwatch.get_paginator("list_metrics").paginate(
+            Namespace="AWS/ApplicationELB", Dimensions=self.dimensions("LoadBalancer"), RecentlyActive="PT3H")
+        names = {m["MetricName"] for page in pages for m in page["Metrics"]}
+        self.assertLessEqual({"RequestCount", "TargetResponseTime", "HTTPCode_Target_2XX_Count", "HealthyHostCount"}, names)
+        self.assertNotIn("HTTPCode_ELB_502_Count", names)
+
+    def test_errors(self):
+        with self.assertRaises(self.cloudwatch.exceptions.InvalidParameterCombinationException):
+            self.statistics("RequestCount", "LoadBalancer", Statistics=None)
+        with self.assertRaises(self.cloudwatch.exceptions.InvalidParameterValueException):
+            self.statistics("TargetResponseTime", "LoadBalancer", Statistics=None, ExtendedStatistics=["tm99"])
+        with self.assertRaises(botocore.exceptions.ClientError) as caught:
+            self.cloudwatch.put_metric_data(Namespace="mine", MetricData=[{"MetricName": "x", "Value": 1}])
+        self.assertIn("not built", str(caught.exception))
+
+    def test_both_command_lines_say_the_same(self):
+        line = ["cloudwatch", "get-metric-statistics", "--namespace", "AWS/ApplicationELB", "--metric-name", "RequestCount",
+                "--dimensions", f"Name=LoadBalancer,Value={self.lb_name}", "--period", "3600", "--statistics", "Sum", "Average",
+                "--start-time", (now() - datetime.timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "--end-time", (now() + datetime.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ"), "--output", "json"]
+        said = []
+        for command in (["/usr/bin/aws", "--endpoint-url", os.environ["AWS_ENDPOINT_URL"]], [str(harness.BINARY), "aws"]):
+            done = subprocess.run(command + line, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            said.append(json.loads(done.stdout))
+        self.assertEqual(said[0], said[1])
+        self.assertEqual(sum(p["Sum"] for p in said[0]["Datapoints"]), 12)
+        listed = json.loads(subprocess.run([str(harness.BINARY), "aws", "cloudwatch", "list-metrics", "--metric-name", "RequestCount"],
+                                           check=True, capture_output=True, text=True).stdout)
+        self.assertIn(self.dimensions("LoadBalancer"), [m["Dimensions"] for m in listed["Metrics"]])
+
+
+class AccessLogs(Traffic):
+    def test_entries_lie_where_amazon_puts_them(self):
+        self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.balancer, Attributes=[
+            {"Key": "access_logs.s3.enabled", "Value": "true"}, {"Key": "access_logs.s3.bucket", "Value": "my-logs"},
+            {"Key": "access_logs.s3.prefix", "Value": "shop"}])
+        root = pathlib.Path(os.environ["NARU_DATA_DIR"]) / "log/s3/my-logs/shop/AWSLogs"
+
+        def entries():
+            self.ask("/logged?a=b", 1)
+            return [line for path in root.glob("**/.*.log") for line in path.read_text().splitlines()
+                    if self.lb_name in line]
+        harness.wait_until("an entry is written", entries)
+        for line in entries():
+            self.assertRegex(line, ENTRY)
+            self.assertIn(f'"GET http://127.0.0.1:{self.port}/logged?a=b HTTP/1.1" "a \\x22test\\x22" - - {self.group} "Root=1-', line)
+        folder = next(root.glob("**/.*.log")).parent
+        self.assertRegex(str(folder.relative_to(root)), r"^\d{12}/elasticloadbalancing/[a-z0-9-]+/\d{4}/\d\d/\d\d$")
+
+
+# What tools that read such logs split lines by: every field, in order.
+ENTRY = re.compile(
+    r'^(http|https|h2|grpcs|ws|wss) \d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}Z app/[^ ]+ [\d.]+:\d+ [\d.]+:\d+ (?:-1|\d+\.\d{3}) '
+    r'(?:-1|\d+\.\d{3}) (?:-1|\d+\.\d{3}) (?:-|\d{3}) (?:-|\d{3}) \d+ \d+ "[A-Z]+ http://[^ "]+ HTTP/[\d.]+" "[^"]*" [^ ]+ [^ ]+ '
+    r'arn:[^ ]+ "[^"]+" "[^"]+" "[^"]+" (?:-|\d+) \d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}Z "[^"]+" "[^"]+" "[^"]+" "[^"]+" "[^"]+" '
+    r'"[^"]+" "[^"]+" TID_[0-9a-f]{32}$')

@@ -34,6 +34,7 @@ struct world {
     int draining_count;
     const char *region;  /* of the signatures; NULL: WORLD_REGION */
     const char *method;  /* NULL: POST */
+    struct traffic_book *book; /* what went through load balancers; the caller's, or NULL */
     struct json *answer; /* of the last call */
     char *body;
 };
@@ -79,6 +80,16 @@ world_run(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms),
     return true;
 }
 
+static bool
+world_traffic(void *ctx, api_traffic_call *call, void *arg)
+{
+    const struct world *w = ctx;
+
+    if (w->book != NULL)
+        call(arg, w->book, w->now_ms);
+    return w->book != NULL;
+}
+
 UNUSED static void
 world_init(struct world *w)
 {
@@ -90,7 +101,7 @@ world_init(struct world *w)
         .account = WORLD_ACCOUNT, .default_region = WORLD_REGION,
         .endpoint_url = "http://localhost:4566", .port = 4566,
         .access_key_id = WORLD_KEY, .secret_access_key = WORLD_SECRET,
-        .run = world_run, .read = world_run, .step = world_step, .ctx = w};
+        .run = world_run, .read = world_run, .step = world_step, .traffic = world_traffic, .ctx = w};
     w->api = api_new(&config);
     world_step(w, &(struct event){.type = EVENT_INSTANCE_REPORT,
                                   .instance_report = {.host = "here", .is_connected = true,
