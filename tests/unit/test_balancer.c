@@ -134,6 +134,48 @@ check_action(const char *actions, const char *want)
     "{\"TargetGroupArn\":\"arn:one\",\"Weight\":" one "},"         \
     "{\"TargetGroupArn\":\"arn:two\",\"Weight\":" two "}]}}]"
 
+static char *
+config_with(enum config_log log, int *len_out)
+{
+    cleanup(setup_free) struct setup *s = setup_new("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]");
+    struct strbuf text = {0};
+
+    s->listener.log = log;
+    haproxy_config_format(&s->config, &text);
+    *len_out = (int)text.len;
+    return strbuf_take(&text);
+}
+
+static void
+check_holds(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        check_fail(__FILE__, __LINE__, "no '%s' in:\n%s", part, text);
+}
+
+/* Samples cost three lines and a rule; the rest is what it was. */
+TEST(what_is_said_of_requests_is_paid_where_it_is_asked_for)
+{
+    static const char samples[] =
+        "    log unix@log.sock len 32768 format short local0\n"
+        "    option dontlognull\n"
+        "    log-format \"S listen %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc -\"\n"
+        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 200 }\n";
+    int none_len, samples_len, all_len;
+    cleanup_free char *none = config_with(CONFIG_LOG_NONE, &none_len);
+    cleanup_free char *some = config_with(CONFIG_LOG_SAMPLES, &samples_len);
+    cleanup_free char *all = config_with(CONFIG_LOG_ALL, &all_len);
+
+    CHECK(strstr(none, "log") == NULL);
+    check_holds(some, samples);
+    CHECK_EQ(samples_len - none_len, (int)sizeof(samples) - 1);
+    check_holds(all, "    log-format \"F listen %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc - %Ts %ms ");
+    check_holds(all, "    http-request set-var(txn.l_url) pathq,bytes(0,8192)\n");
+    check_holds(all, "    http-request set-var(txn.l_trace) req.fhdr(x-amzn-trace-id),bytes(0,1024)\n");
+    CHECK(strstr(all, "set-log-level") == NULL);
+    CHECK(strstr(all, "l_trace) req") > strstr(all, "set-header X-Amzn-Trace-Id")); /* as the target gets it */
+}
+
 TEST(actions_become_map_values)
 {
     check_action("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]", "fwd|group_one");
