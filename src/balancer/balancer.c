@@ -314,6 +314,7 @@ apply_group(struct balancer *b, const struct view_group *v)
     g->check = v->check;
     g->options = v->options;
     g->drain_delay_s = v->deregistration_delay_s;
+    g->tcp = v->tcp;
     g->in_use = v->in_use;
     for (struct member *m = g->members; m != NULL; m = m->next)
         m->is_seen = false;
@@ -357,6 +358,7 @@ apply_listener(struct balancer *b, struct view_listener *v)
 
     f->is_seen = true;
     f->idle_timeout_s = v->idle_timeout_s;
+    f->is_tcp = v->is_tcp;
     json_unref(f->actions);
     f->actions = json_ref(v->actions);
     json_unref(f->attributes);

@@ -31,6 +31,13 @@ struct view_target {
     enum target_state state;    /* as the core knows it: a restart starts from here, not from initial */
 };
 
+struct tcp_options { /* of a target group behind a network load balancer */
+    bool is_on;             /* else it speaks HTTP, and the rest counts for nothing */
+    bool sends_proxy;       /* proxy_protocol_v2.enabled */
+    bool by_source;         /* stickiness of the type source_ip */
+    bool outlives_drain;    /* connections of a drained target are not cut at the end of the delay */
+};
+
 struct view_group {
     char arn[ARN_SIZE];
     char id[17];
@@ -38,6 +45,7 @@ struct view_group {
     struct health_check check;
     int deregistration_delay_s;
     struct group_options options;
+    struct tcp_options tcp;
     bool in_use;                /* some listener or rule leads to it: checked and served */
     struct view_target *targets;
     int target_count;
@@ -60,6 +68,7 @@ struct view_listener {
     char arn[ARN_SIZE];
     char id[17];                /* last part of the ARN */
     int port;
+    bool is_tcp;                /* of a network load balancer */
     int idle_timeout_s;         /* of its load balancer */
     struct json *actions;       /* DefaultActions: forward (weighted), redirect, fixed-response */
     /* {key: "value"} of it and of its load balancer; what is absent, or NULL, has its default. */

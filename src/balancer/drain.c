@@ -65,31 +65,45 @@ add_count(void *arg, const struct haproxy_server *row)
         g->slots.at[slot].used += row->used;
 }
 
+/* What is in flight: requests, or connections that are handed on as they are. */
+static char *
+count_command(const struct group *g)
+{
+    return g->tcp.is_on ? text_format("show stat group_%s 4 -1", g->id)
+                        : text_format("show servers conn group_%s", g->id);
+}
+
+static bool
+read_count(struct group *g, struct str answer, struct err *err)
+{
+    return g->tcp.is_on ? haproxy_parse_sessions(answer, add_count, g, err)
+                        : haproxy_parse_connections(answer, add_count, g, err);
+}
+
 static bool
 count_present(struct balancer *b, struct group *g, struct err *err)
 {
-    char command[64];
     cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_free char *command = count_command(g);
 
-    snprintf(command, sizeof(command), "show servers conn group_%s", g->id);
     return haproxy_process_ask(b->haproxy, command, &answer, err) &&
-           haproxy_parse_connections(strbuf_str(&answer), add_count, g, err);
+           read_count(g, strbuf_str(&answer), err);
 }
 
 static bool
 count_old(struct balancer *b, struct group *g, pid_t worker, struct err *err)
 {
-    char command[96];
     cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_free char *counts = count_command(g);
+    cleanup_free char *command = text_format("@!%d %s", (int)worker, counts);
 
-    snprintf(command, sizeof(command), "@!%d show servers conn group_%s", (int)worker, g->id);
     if (!haproxy_process_ask_master(b->haproxy, command, &answer, err))
         return false;
     const struct str text = str_trim(strbuf_str(&answer));
     /* It did not know the group, or has gone since we asked who is there. */
-    if (text.len == 0 || str_starts(text, STR("Can't find")))
+    if (text.len == 0 || str_starts(text, STR("Can't find")) || str_starts(text, STR("No such proxy")))
         return true;
-    return haproxy_parse_connections(text, add_count, g, err);
+    return read_count(g, text, err);
 }
 
 static bool
@@ -206,7 +220,9 @@ member_drained(struct balancer *b, struct member *m)
 {
     log_info("target.drained", "group=%s target=%s port=%d", m->group->id, m->id, m->port);
     m->is_drained = true;
-    if (m->slot >= 0)
+    if (m->slot >= 0 && m->used > 0 && m->group->tcp.outlives_drain)
+        slots_leave(&m->group->slots, m->slot); /* somebody stays on (tcp_options.outlives_drain) */
+    else if (m->slot >= 0)
         slots_free(&m->group->slots, m->slot);
     m->slot = -1;
     member_tell_drained(b, m);
@@ -223,10 +239,11 @@ judge_member(struct balancer *b, struct member *m, const struct haproxy_processe
     if (m->slot >= 0 && (g->slots.at[m->slot].has_ready || g->slots.at[m->slot].wants_ready))
         return; /* HAProxy was not told yet */
     m->idle_polls = m->used == 0 ? m->idle_polls + 1 : 0;
-    if (m->used > 0 && now_ms >= m->deadline_ms && m->cut_ms == 0)
+    const bool is_late = m->used > 0 && now_ms >= m->deadline_ms;
+    if (is_late && m->cut_ms == 0 && !g->tcp.outlives_drain)
         cut(b, m, processes);
-    const bool is_over =
-        m->idle_polls >= IDLE_POLLS || (m->cut_ms != 0 && now_ms - m->cut_ms > CUT_MS);
+    const bool is_over = m->idle_polls >= IDLE_POLLS || (is_late && g->tcp.outlives_drain) ||
+                         (m->cut_ms != 0 && now_ms - m->cut_ms > CUT_MS);
     if (is_over && !is_gated)
         member_drained(b, m);
 }

@@ -52,7 +52,8 @@ backend_add(const struct config_setup *setup, const struct config_group *group, 
           struct strbuf *out)
 {
     const int timeout_s = server_timeout_s(setup, group);
-    const char *balance = strcmp(group->algorithm, "least_outstanding_requests") == 0 ? "leastconn"
+    const char *balance = group->tcp != NULL && group->tcp->by_source                  ? "source"
+                          : strcmp(group->algorithm, "least_outstanding_requests") == 0 ? "leastconn"
                           : strcmp(group->algorithm, "weighted_random") == 0          ? "random(1)"
                                                                              : "roundrobin";
 
@@ -65,6 +66,8 @@ backend_add(const struct config_setup *setup, const struct config_group *group, 
     sticky_add_targets(setup, group, out);
     if (group->options != NULL)
         add_server_manner(group->options, out);
+    if (group->tcp != NULL)
+        tcp_add_group(group->tcp, out);
     if (!with_servers)
         strbuf_addf(out, "    # %d servers\n", group->slots->count);
     for (int i = 0; with_servers && i < group->slots->count; i++) {

@@ -52,6 +52,7 @@ format_config(const struct config_setup *setup, const char *fingerprint, bool wi
                          "    http-request return status 503\n\n"
                          "backend dice\n"
                          "    stick-table type string len 64 size 10k expire 1d store gpc0\n\n");
+    tcp_add_nobody(setup, out);
     action_add_answers(setup, out);
     for (int i = 0; i < setup->group_count; i++)
         backend_add(setup, &setup->groups[i], with_servers, out);

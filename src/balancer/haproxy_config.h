@@ -30,6 +30,7 @@ struct config_group {
     const char *algorithm;
     const struct group_options *options; /* NULL: nothing of it */
     const struct slots *slots;
+    const struct tcp_options *tcp; /* of a network load balancer; NULL: it speaks HTTP */
 };
 
 struct config_tls { /* of a listener of HTTPS */
@@ -46,6 +47,7 @@ enum config_log { CONFIG_LOG_NONE, CONFIG_LOG_SAMPLES, CONFIG_LOG_ALL };
 struct config_listener {
     const char *id;
     int port;
+    bool is_tcp;
     int idle_timeout_s;
     const struct json *actions; /* DefaultActions */
     /* {key: "value"}; what is absent, or NULL, has its default. */

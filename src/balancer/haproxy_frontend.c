@@ -193,6 +193,10 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     strbuf_addf(out, "    timeout client %ds\n", listener->idle_timeout_s);
     if (listener->sources != NULL)
         add_guard(listener, out);
+    if (listener->is_tcp) {
+        tcp_add_listener(listener, out);
+        return;
+    }
     log_add(listener, out);
     attributes_add_checks(listener, out);
     strbuf_add_cstr(out, guard_lines);

@@ -8,6 +8,7 @@
  *   haproxy_backend.c   a target group
  *   haproxy_log.c       what is said of requests
  *   haproxy_sticky.c    clients that stay with their target
+ *   haproxy_tcp.c       what both have instead behind a network load balancer
  * Each appends to `out`. Pure. */
 #pragma once
 #include "balancer/haproxy_config.h"
@@ -40,6 +41,9 @@ void action_add_answers(const struct config_setup *setup, struct strbuf *out);
 void log_add(const struct config_listener *listener, struct strbuf *out);
 /* Behind our own headers: what else is kept. */
 void log_add_late(const struct config_listener *listener, struct strbuf *out);
+void tcp_add_listener(const struct config_listener *listener, struct strbuf *out);
+void tcp_add_nobody(const struct config_setup *setup, struct strbuf *out); /* where nobody is led, if needed */
+void tcp_add_group(const struct tcp_options *tcp, struct strbuf *out);
 
 /* Before rules are looked at. */
 void attributes_add_checks(const struct config_listener *listener, struct strbuf *out);

@@ -193,6 +193,10 @@ probe_ready(void *arg, bool readable, bool writable)
             probe_finish(p, error == ETIMEDOUT ? CHECK_TIMED_OUT : CHECK_FAILED, 0, false);
             return;
         }
+        if (strcmp(p->checker->check.protocol, "TCP") == 0) {
+            probe_finish(p, CHECK_OK, 0, false); /* it took the connection: that is all that is asked */
+            return;
+        }
         probe_send(p);
     }
     if (readable)

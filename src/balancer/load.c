@@ -105,6 +105,7 @@ setup_listener(const struct frontend *f)
 {
     return (struct config_listener){.id = f->id,
                                     .port = f->port,
+                                    .is_tcp = f->is_tcp,
                                     .idle_timeout_s = f->idle_timeout_s,
                                     .actions = f->actions,
                                     .attributes = f->attributes,
@@ -137,7 +138,8 @@ setup_make(const struct balancer *b)
                 .arn = g->arn,
                 .algorithm = g->algorithm,
                 .options = &g->options,
-                .slots = &g->slots};
+                .slots = &g->slots,
+                .tcp = g->tcp.is_on ? &g->tcp : NULL};
     }
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next) {
         struct config_tls *tls = &s.tls[c->listener_count];

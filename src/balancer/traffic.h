@@ -58,6 +58,7 @@ struct group {
     struct health_check check;
     struct group_options options;
     int drain_delay_s;
+    struct tcp_options tcp;
     bool is_seen, in_use;
     int has_slots;     /* how many the running configuration has; 0: no backend */
     int written_slots; /* and the one being loaded */
@@ -91,6 +92,7 @@ struct frontend_map {
 struct frontend { /* a listener */
     char id[17];
     int port, idle_timeout_s;
+    bool is_tcp;
     struct json *actions, *attributes, *balancer_attributes;
     struct view_rule *rules;
     int rule_count;

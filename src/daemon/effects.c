@@ -70,6 +70,23 @@ fill_target(struct view_target *to, const struct target_group *tg, const struct 
     to->state = from->state;
 }
 
+static bool
+is_on(const struct target_group *tg, const char *attribute)
+{
+    return strcmp(json_get_cstr(tg->attributes, attribute, "false"), "true") == 0;
+}
+
+static struct tcp_options
+tcp_options_of(const struct target_group *tg)
+{
+    return (struct tcp_options){
+        .is_on = true,
+        .sends_proxy = is_on(tg, "proxy_protocol_v2.enabled"),
+        .by_source = is_on(tg, "stickiness.enabled"),
+        .outlives_drain = !is_on(tg, "deregistration_delay.connection_termination.enabled"),
+    };
+}
+
 static void
 fill_group(struct view_group *to, const struct core *core, const struct target_group *tg)
 {
@@ -82,6 +99,8 @@ fill_group(struct view_group *to, const struct core *core, const struct target_g
     to->options = group_options_of(tg->attributes);
     group_options_set_protocol(&to->options, tg->protocol, tg->protocol_version);
     to->deregistration_delay_s = tg->deregistration_delay_s;
+    if (strcmp(tg->protocol, "TCP") == 0)
+        to->tcp = tcp_options_of(tg);
     to->in_use = core_target_group_in_use(core, tg->arn);
     to->target_count = tg->target_count;
     to->targets = mem_new(sizeof(*to->targets) * (size_t)(tg->target_count + 1));
@@ -89,6 +108,8 @@ fill_group(struct view_group *to, const struct core *core, const struct target_g
         fill_target(&to->targets[i++], tg, t);
     assert(i == tg->target_count);
 }
+
+#define TCP_IDLE_TIMEOUT_S 350
 
 static void
 fill_listener(struct view_listener *to, const struct core *core, const struct listener *l)
@@ -98,7 +119,9 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     text_copy(to->arn, sizeof(to->arn), str_of(l->arn));
     text_copy(to->id, sizeof(to->id), arn_last(str_of(l->arn)));
     to->port = l->port;
-    to->idle_timeout_s = lb == NULL ? 60
+    to->is_tcp = strcmp(l->protocol, "TCP") == 0;
+    to->idle_timeout_s = to->is_tcp   ? TCP_IDLE_TIMEOUT_S
+                         : lb == NULL ? 60
                                     : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
     text_copy(to->load_balancer_arn, sizeof(to->load_balancer_arn), str_of(l->load_balancer_arn));
     if (lb != NULL && strcmp(json_get_cstr(lb->attributes, "access_logs.s3.enabled", ""), "true") == 0) {

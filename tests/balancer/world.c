@@ -192,6 +192,7 @@ add_group(struct world *w, struct balancer_view *v, int index, const char *arn, 
     g->check = w->check;
     g->options = w->options;
     g->deregistration_delay_s = w->drain_delay_s;
+    g->tcp = w->tcp;
     g->in_use = v->listener_count > 0 && is_led_to(w, arn);
     g->targets = mem_new(TARGETS_MAX * sizeof(*g->targets));
     for (int i = 0; i < w->app_count; i++) {
@@ -235,6 +236,8 @@ make_view(struct world *w)
         text_copy_all(v->listeners[0].log_bucket, LOG_BUCKET_SIZE, w->log_bucket);
     if (w->has_second_listener)
         add_listener(v, "bbbbbbbbbbbbbbbb", w->second_port, w->actions, 0, false);
+    for (int i = 0; i < v->listener_count; i++)
+        v->listeners[i].is_tcp = w->tcp.is_on;
     add_group(w, v, 0, GROUP_ARN, "0123456789abcdef");
     add_group(w, v, 1, OTHER_ARN, "fedcba9876543210");
     if (w->more != NULL)

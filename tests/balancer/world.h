@@ -54,6 +54,7 @@ struct world {
     const char *attributes; /* JSON: of the load balancer; NULL: the defaults */
     const char *rules;   /* JSON: [{Id, Conditions, Actions}] of the first listener; NULL: none */
     const char *sources; /* JSON: blocks of addresses that it lets in; NULL: everybody */
+    struct tcp_options tcp; /* of both groups; is_on: also of the listeners */
     int generation;      /* of the first listener's weights; raise it with `actions` */
     atomic_int in_force; /* the one that the balancer said */
     bool sees;              /* what goes through: set by world_see() */

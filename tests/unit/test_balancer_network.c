@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What HAProxy's configuration has where not everybody may connect. */
 #include "balancer/haproxy_config.h"
+#include "balancer/haproxy_socket.h"
 #include "base/json.h"
 #include "check.h"
 
@@ -93,7 +94,8 @@ TEST(whom_it_lets_in_is_a_map_and_no_structure)
 {
     cleanup(setup_free) struct setup *s = setup_new();
     cleanup(strbuf_done) struct strbuf map = {0};
-    char open[HAPROXY_FINGERPRINT_SIZE], none[HAPROXY_FINGERPRINT_SIZE], some[HAPROXY_FINGERPRINT_SIZE];
+    char open[HAPROXY_FINGERPRINT_SIZE], none[HAPROXY_FINGERPRINT_SIZE],
+        some[HAPROXY_FINGERPRINT_SIZE];
 
     haproxy_config_fingerprint(&s->config, open);
     set_sources(s, "[]");
@@ -106,4 +108,85 @@ TEST(whom_it_lets_in_is_a_map_and_no_structure)
     CHECK_TEXT(some, none);
     haproxy_config_sources(&s->listener, &map);
     CHECK_TEXT(strbuf_cstr(&map), "10.0.0.0/8 1\n2001:db8::/32 1\n0.0.0.0/0 1\n");
+}
+
+static void
+sum_used(void *arg, const struct haproxy_server *row)
+{
+    cleanup_free char *line = text_format("%s/%s at %s %d has %d\n", row->backend, row->name,
+                                          row->address, row->port, row->used);
+
+    strbuf_add_cstr(arg, line);
+}
+
+TEST(sessions_of_servers_are_read)
+{
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err;
+
+    CHECK(haproxy_parse_sessions(
+        STR("# pxname,svname,qcur,scur,check_desc,addr,mode,\n"
+            "group_x,s1,0,3,,10.0.0.1:80,tcp,\ngroup_x,s2,0,0,,[fd00::1]:81,tcp,\n\n"),
+        sum_used, &out, &err));
+    CHECK_TEXT(strbuf_cstr(&out),
+               "group_x/s1 at 10.0.0.1 80 has 3\ngroup_x/s2 at fd00::1 81 has 0\n");
+    CHECK(!haproxy_parse_sessions(STR("No such proxy.\n\n"), sum_used, &out, &err));
+    CHECK_EQ(err.code, ERR_HAPROXY);
+    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,\n"), sum_used, &out, &err));
+    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,x,10.0.0.1:80\n"), sum_used,
+                                  &out, &err));
+    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,1,10.0.0.1\n"), sum_used,
+                                  &out, &err));
+    CHECK(
+        !haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,1\n"), sum_used, &out, &err));
+}
+
+TEST(a_tcp_listener_hands_connections_on)
+{
+    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const struct tcp_options plain = {.is_on = true};
+    const struct tcp_options all = {.is_on = true, .sends_proxy = true, .by_source = true};
+    char one[HAPROXY_FINGERPRINT_SIZE], other[HAPROXY_FINGERPRINT_SIZE];
+
+    s->listener.is_tcp = true;
+    s->listener.idle_timeout_s = 350;
+    s->group.tcp = &plain;
+    format(s, &text);
+    CHECK(strstr(strbuf_cstr(&text),
+                 "frontend listener_listen_8080\n"
+                 "    bind 127.0.0.1:8080\n"
+                 "    timeout client 350s\n"
+                 "    mode tcp\n"
+                 "    no option idle-close-on-response\n"
+                 "    use_backend %[str(listen.default),map_str(maps/listen.actions),field(2,|)]\n"
+                 "    default_backend none_tcp\n\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&text), "backend none_tcp\n    mode tcp\n\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&text), "backend group_one\n"
+                                     "    balance roundrobin\n"
+                                     "    timeout server 350s\n"
+                                     "    timeout tunnel 350s\n"
+                                     "    mode tcp\n"
+                                     "    server s1 0.0.0.0:1 disabled\n") != NULL);
+    haproxy_config_fingerprint(&s->config, one);
+    s->group.tcp = &all;
+    format(s, &text);
+    CHECK(strstr(strbuf_cstr(&text), "    balance source\n"
+                                     "    timeout server 350s\n"
+                                     "    timeout tunnel 350s\n"
+                                     "    mode tcp\n"
+                                     "    hash-type consistent\n"
+                                     "    default-server send-proxy-v2\n"
+                                     "    server s1 0.0.0.0:1 disabled\n") != NULL);
+    haproxy_config_fingerprint(&s->config, other);
+    CHECK(strcmp(one, other) != 0);
+}
+
+TEST(beside_http_listeners_only_nothing_is_of_tcp)
+{
+    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    format(s, &text);
+    CHECK(strstr(strbuf_cstr(&text), "tcp") == NULL);
 }
