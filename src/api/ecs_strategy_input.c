@@ -230,6 +230,10 @@ check_pair(const struct request *rq, const struct service_load_balancer *lb, str
          !check_listener(rq, "testListenerRule", lb->test_listener_arn, err)))
         return false;
     production = core_listener(rq->core, lb->production_listener_arn);
+    if (strcmp(production->protocol, "TCP") == 0)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Listeners of network load balancers are not built in naru for strategies other than ROLLING: %s",
+                       production->arn);
     if (lb->test_listener_arn[0] == '\0' &&
         (!listener_forwards_to(production, lb->target_group_arn, NULL) ||
          !listener_forwards_to(production, lb->alternate_group_arn, NULL)))

@@ -18,6 +18,18 @@ struct rule *elb_find_rule(const struct request *rq, const char *arn, struct err
 struct listener *elb_find_default_rule(const struct request *rq, const char *arn);
 bool elb_arn_is_of(const char *arn, const char *kind); /* "targetgroup/", ... */
 
+/* ---- elbv2_tcp.c: network load balancers, whose listeners, groups and health checks speak TCP ---- */
+bool elb_is_network(const char *lb_arn);
+bool elb_is_tcp(const struct target_group *tg);
+/* Of a load balancer of type network; `protocol` is the one that the listener shall have, or NULL. */
+bool elb_network_check_listener(const struct json *in, const char *protocol, struct err *err) MUST_CHECK;
+bool elb_network_check_actions(const struct json *actions, struct err *err) MUST_CHECK;
+/* May the load balancer lead to the group?  Each type has protocols of its own. */
+bool elb_check_protocols(const char *lb_arn, const struct target_group *tg, struct err *err) MUST_CHECK;
+void elb_tcp_health_defaults(const struct json *in, struct health_check *check);
+/* Changes what is given and keeps the rest. */
+bool elb_take_tcp_health(const struct json *in, struct health_check *check, struct err *err) MUST_CHECK;
+
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 
@@ -45,6 +57,9 @@ struct attribute_row {
     /* "int:MIN:MAX", "bool", "one:a,b,c", "text", or "fixed": only the default can be had */
     const char *rule;
 };
+/* Of network load balancers and their target groups. */
+extern const struct attribute_row elb_network_rows[], elb_tcp_group_rows[];
+extern const size_t elb_network_row_count, elb_tcp_group_row_count;
 struct json *attributes_default(const struct attribute_row *rows, size_t count);
 /* A changed copy of `old`, or NULL and err; `list` is [{Key, Value}]. */
 struct json *attributes_change(const struct attribute_row *rows, size_t count, const struct json *old,
@@ -54,7 +69,7 @@ bool elb_check_logs(const struct json *attributes, struct err *err) MUST_CHECK;
 /* [{Key, Value}] of an attributes object. */
 struct json *attributes_list(const struct json *attributes);
 
-struct json *target_group_default_attributes(void);
+struct json *target_group_default_attributes(bool is_tcp);
 /* To be changed and put in its place, or NULL and err. */
 struct target_group *target_group_copy(const struct target_group *tg, struct err *err) MUST_CHECK;
 
@@ -74,7 +89,7 @@ struct json *sorted_by(struct json *items, const char *key);
 /* Of its subnets, if they are known here. */
 const char *elb_vpc_of(const struct request *rq, const struct load_balancer *lb);
 /* What is asked for by Subnets or SubnetMappings, as an array of ids, or NULL and err. */
-struct json *elb_accept_subnets(const struct json *input, struct err *err) MUST_CHECK;
+struct json *elb_accept_subnets(const struct json *input, bool is_network, struct err *err) MUST_CHECK;
 struct json *elb_accept_security_groups(const struct json *input, struct err *err) MUST_CHECK; /* the same */
 bool elb_check_address_type(const struct json *input, struct err *err) MUST_CHECK;
 struct json *elb_zones_json(const struct request *rq, const struct load_balancer *lb); /* AvailabilityZones */

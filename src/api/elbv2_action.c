@@ -9,9 +9,10 @@
 static bool
 check_group(const struct request *rq, const char *arn, const char *load_balancer_arn, struct err *err)
 {
+    const struct target_group *tg = elb_find_target_group(rq, arn, err);
     const struct load_balancer *of;
 
-    if (elb_find_target_group(rq, arn, err) == NULL)
+    if (tg == NULL || !elb_check_protocols(load_balancer_arn, tg, err))
         return false;
     of = target_group_load_balancer(rq->core, arn);
     if (of != NULL && strcmp(of->arn, load_balancer_arn) != 0)
@@ -195,6 +196,8 @@ elb_accept_actions(const struct request *rq, const char *lb_arn, const struct js
                                             "forward, redirect or fixed-response (authentication is not built in naru)");
         return NULL;
     }
+    if (elb_is_network(lb_arn) && !elb_network_check_actions(actions, err))
+        return NULL;
     json_set(full, "Type", json_text(type));
     json_set(full, "Order", json_int(json_get_i64(action, "Order", 1)));
     if (strcmp(type, "forward") == 0)

@@ -29,23 +29,37 @@ static const struct attribute_row attribute_rows[] = {
     {FAILOVER "percentage", "off", "int:1:100"},
 };
 
-struct json *
-target_group_default_attributes(void)
+struct rows {
+    const struct attribute_row *at;
+    size_t count;
+};
+
+static struct rows
+rows_of(bool is_tcp)
 {
-    return attributes_default(attribute_rows, ARRAY_COUNT(attribute_rows));
+    return is_tcp ? (struct rows){elb_tcp_group_rows, elb_tcp_group_row_count}
+                  : (struct rows){attribute_rows, ARRAY_COUNT(attribute_rows)};
+}
+
+struct json *
+target_group_default_attributes(bool is_tcp)
+{
+    const struct rows rows = rows_of(is_tcp);
+
+    return attributes_default(rows.at, rows.count);
 }
 
 /* ---- what one value may be, beyond the table ---- */
 
 static bool
-check_keys(const struct json *list, struct err *err)
+check_keys(struct rows rows, const struct json *list, struct err *err)
 {
     for (size_t i = 0; i < json_size(list); i++) {
         const char *key = json_get_cstr(json_at(list, i), "Key", "");
         bool is_known = false;
 
-        for (size_t k = 0; k < ARRAY_COUNT(attribute_rows); k++)
-            is_known = is_known || strcmp(attribute_rows[k].key, key) == 0;
+        for (size_t k = 0; k < rows.count; k++)
+            is_known = is_known || strcmp(rows.at[k].key, key) == 0;
         if (!is_known)
             return err_set(err, ERR_ELB_VALIDATION, "Target group attribute key '%s' is not recognized", key);
     }
@@ -62,7 +76,7 @@ is_off(const struct json *attribute)
 
 /* The attributes after the request, or NULL and err. */
 static struct json *
-change(const struct json *old, const struct json *list, struct err *err)
+change(struct rows rows, const struct json *old, const struct json *list, struct err *err)
 {
     cleanup_json struct json *rest = json_array();
     struct json *changed;
@@ -74,7 +88,7 @@ change(const struct json *old, const struct json *list, struct err *err)
         else
             json_append(rest, json_ref(json_at(list, i)));
     }
-    changed = attributes_change(attribute_rows, ARRAY_COUNT(attribute_rows), old, rest, err);
+    changed = attributes_change(rows.at, rows.count, old, rest, err);
     if (changed != NULL && turns_off)
         json_set(changed, FAILOVER "count", json_text("off"));
     return changed;
@@ -187,10 +201,10 @@ elb_modify_target_group_attributes(struct request *rq, struct json *out, struct 
     cleanup_json struct json *changed = NULL;
     struct target_group *copy;
 
-    if (tg == NULL || !check_keys(list, err))
+    if (tg == NULL || !check_keys(rows_of(elb_is_tcp(tg)), list, err))
         return false;
-    changed = change(tg->attributes, list, err);
-    if (changed == NULL || !check_together(changed, list, err))
+    changed = change(rows_of(elb_is_tcp(tg)), tg->attributes, list, err);
+    if (changed == NULL || (!elb_is_tcp(tg) && !check_together(changed, list, err)))
         return false;
     copy = target_group_copy(tg, err);
     if (copy == NULL)
@@ -198,7 +212,8 @@ elb_modify_target_group_attributes(struct request *rq, struct json *out, struct 
     json_unref(copy->attributes);
     copy->attributes = json_ref(changed);
     copy->deregistration_delay_s = atoi(value_of(changed, "deregistration_delay.timeout_seconds"));
-    text_copy(copy->algorithm, sizeof(copy->algorithm), str_of(value_of(changed, ALGORITHM)));
+    text_copy(copy->algorithm, sizeof(copy->algorithm),
+              str_of(json_get_cstr(changed, ALGORITHM, "round_robin")));
     event.target_group_put.target_group = copy;
     request_step(rq, &event);
     json_set(out, "Attributes", attributes_list(core_target_group(rq->core, arn)->attributes));

@@ -40,13 +40,14 @@ check_port(const struct request *rq, const char *lb_arn, const struct listener *
 }
 
 static bool
-check_protocol(const struct json *in, struct err *err)
+check_protocol(const struct json *in, const char *lb_arn, const char *before, struct err *err)
 {
     const char *protocol = json_get_cstr(in, "Protocol", "HTTP");
 
+    if (elb_is_network(lb_arn))
+        return elb_network_check_listener(in, json_get_cstr(in, "Protocol", before), err);
     if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Listeners of protocol '%s' are not built in naru; use HTTP or HTTPS",
-                       protocol);
+        return err_set(err, ERR_ELB_VALIDATION, "Listener protocol '%s' must be one of 'HTTPS, HTTP'", protocol);
     if (json_size(json_get(in, "AlpnPolicy")) > 0)
         return err_set(err, ERR_ELB_VALIDATION, "An ALPN policy can only be specified for TLS listeners");
     return true;
@@ -80,8 +81,8 @@ make(const struct request *rq, const struct load_balancer *lb, struct json *acti
     char id[17];
 
     random_hex(id, 16);
-    arn_format(l->arn, "elasticloadbalancing", rq->region, rq->account, "listener/app/%s/" STR_FMT "/%s", lb->name,
-               STR_ARG(lb_id), id);
+    arn_format(l->arn, "elasticloadbalancing", rq->region, rq->account, "listener/%s/%s/" STR_FMT "/%s",
+               elb_is_network(lb->arn) ? "net" : "app", lb->name, STR_ARG(lb_id), id);
     text_copy(l->load_balancer_arn, sizeof(l->load_balancer_arn), str_of(lb->arn));
     l->port = (int)json_get_i64(rq->input, "Port", 0);
     text_copy(l->protocol, sizeof(l->protocol), str_of(json_get_cstr(rq->input, "Protocol", "HTTP")));
@@ -109,7 +110,7 @@ elb_create_listener(struct request *rq, struct json *out, struct err *err)
     char arn[ARN_SIZE];
     int count = 0;
 
-    if (lb == NULL || !check_protocol(rq->input, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
+    if (lb == NULL || !check_protocol(rq->input, lb_arn, NULL, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
         return false;
     actions = elb_accept_actions(rq, lb_arn, json_get(rq->input, "DefaultActions"), err);
     if (actions == NULL)
@@ -186,7 +187,7 @@ elb_modify_listener(struct request *rq, struct json *out, struct err *err)
     cleanup(free_listener_) struct listener *copy = NULL;
     int64_t port;
 
-    if (l == NULL || !check_protocol(rq->input, err) ||
+    if (l == NULL || !check_protocol(rq->input, l->load_balancer_arn, l->protocol, err) ||
         (given != NULL && !listener_check_owner(rq, arn, err)))
         return false;
     port = json_get_i64(rq->input, "Port", l->port);

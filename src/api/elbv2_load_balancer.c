@@ -31,6 +31,13 @@ static const struct attribute_row attribute_rows[] = {
     {"zonal_shift.config.enabled", "false", "fixed"},
 };
 
+static const struct attribute_row *
+rows_of(const char *arn, size_t *count_out)
+{
+    *count_out = elb_is_network(arn) ? elb_network_row_count : ARRAY_COUNT(attribute_rows);
+    return elb_is_network(arn) ? elb_network_rows : attribute_rows;
+}
+
 struct json *
 load_balancer_json(const struct request *rq, const struct load_balancer *lb)
 {
@@ -46,7 +53,7 @@ load_balancer_json(const struct request *rq, const struct load_balancer *lb)
     json_set(o, "VpcId", json_text(elb_vpc_of(rq, lb)));
     json_set(state, "Code", json_text("active"));
     json_set(o, "State", state);
-    json_set(o, "Type", json_text("application"));
+    json_set(o, "Type", json_text(elb_is_network(lb->arn) ? "network" : "application"));
     json_set(o, "AvailabilityZones", elb_zones_json(rq, lb));
     json_set(o, "SecurityGroups", groups != NULL ? json_ref(groups) : json_array());
     json_set(o, "IpAddressType", json_text(json_get_cstr(lb->doc, "IpAddressType", "ipv4")));
@@ -57,7 +64,8 @@ load_balancer_json(const struct request *rq, const struct load_balancer *lb)
 static struct json *
 accept_members(const struct json *input, struct err *err)
 {
-    cleanup_json struct json *subnets = elb_accept_subnets(input, err), *groups = NULL;
+    const bool is_network = strcmp(json_get_cstr(input, "Type", ""), "network") == 0;
+    cleanup_json struct json *subnets = elb_accept_subnets(input, is_network, err), *groups = NULL;
     struct json *doc;
 
     groups = subnets != NULL ? elb_accept_security_groups(input, err) : NULL;
@@ -80,9 +88,9 @@ check_create(const struct json *in, struct err *err)
         return false;
     if (strncmp(name, "internal-", 9) == 0)
         return err_set(err, ERR_ELB_VALIDATION, "Load balancer name '%s' cannot begin with 'internal-'", name);
-    if (strcmp(type, "application") != 0)
+    if (strcmp(type, "application") != 0 && strcmp(type, "network") != 0)
         return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "Load balancers of type '%s' are not built in naru; the type must be 'application'", type);
+                       "Load balancers of type '%s' are not built in naru; the type must be 'application' or 'network'", type);
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
         if (json_get(in, refused[i]) != NULL)
             return err_set(err, ERR_INVALID_CONFIGURATION, "%s is not built in naru: there are no address pools",
@@ -103,18 +111,23 @@ static struct load_balancer *
 make(const struct request *rq, struct json *doc)
 {
     struct load_balancer *lb = mem_new(sizeof(*lb));
+    const bool is_network = strcmp(json_get_cstr(rq->input, "Type", ""), "network") == 0;
+    const struct attribute_row *rows;
+    size_t row_count;
     char id[17];
 
     random_hex(id, 16);
     text_copy(lb->name, sizeof(lb->name), str_of(json_get_cstr(rq->input, "Name", "")));
     text_copy(lb->region, sizeof(lb->region), str_of(rq->region));
-    arn_format(lb->arn, "elasticloadbalancing", rq->region, rq->account, "loadbalancer/app/%s/%s", lb->name, id);
+    arn_format(lb->arn, "elasticloadbalancing", rq->region, rq->account, "loadbalancer/%s/%s/%s",
+               is_network ? "net" : "app", lb->name, id);
     /* Listeners are ports of this machine, so its own name is the one that leads to them. */
     text_copy(lb->dns_name, sizeof(lb->dns_name), STR("localhost"));
     lb->is_internal = strcmp(json_get_cstr(rq->input, "Scheme", ""), "internal") == 0;
     lb->created_at_ms = rq->now_ms;
     lb->doc = doc;
-    lb->attributes = attributes_default(attribute_rows, ARRAY_COUNT(attribute_rows));
+    rows = rows_of(lb->arn, &row_count);
+    lb->attributes = attributes_default(rows, row_count);
     lb->tags = json_get(rq->input, "Tags") != NULL ? json_copy(json_get(rq->input, "Tags")) : json_array();
     return lb;
 }
@@ -137,7 +150,9 @@ elb_create_load_balancer(struct request *rq, struct json *out, struct err *err)
     if (old != NULL) {
         const bool is_internal = strcmp(json_get_cstr(rq->input, "Scheme", ""), "internal") == 0;
 
-        if (!json_equal(old->doc, doc) || old->is_internal != is_internal)
+        const bool is_network = strcmp(json_get_cstr(rq->input, "Type", ""), "network") == 0;
+
+        if (!json_equal(old->doc, doc) || old->is_internal != is_internal || elb_is_network(old->arn) != is_network)
             return err_set(err, ERR_DUPLICATE_LOAD_BALANCER,
                            "A load balancer with the same name '%s' exists, but with different settings", name);
         elb_answer_one(out, "LoadBalancers", load_balancer_json(rq, old));
@@ -243,12 +258,15 @@ elb_modify_load_balancer_attributes(struct request *rq, struct json *out, struct
     const char *arn = json_get_cstr(rq->input, "LoadBalancerArn", "");
     const struct load_balancer *lb = elb_find_load_balancer(rq, arn, err);
     struct event event = {.type = EVENT_LOAD_BALANCER_PUT};
+    const struct attribute_row *rows;
     struct json *changed;
     struct load_balancer *copy;
+    size_t row_count;
 
     if (lb == NULL)
         return false;
-    changed = attributes_change(attribute_rows, ARRAY_COUNT(attribute_rows), lb->attributes,
+    rows = rows_of(arn, &row_count);
+    changed = attributes_change(rows, row_count, lb->attributes,
                                 json_get(rq->input, "Attributes"), err);
     if (changed == NULL)
         return false;

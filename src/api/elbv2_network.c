@@ -42,7 +42,7 @@ zone_of(const struct request *rq, const struct load_balancer *lb, size_t index)
 
 /* What only network load balancers can ask for, and machines with IPv6. */
 static bool
-check_mapping(const struct json *mapping, struct err *err)
+check_mapping(const struct json *mapping, bool is_network, struct err *err)
 {
     static const char *const refused[] = {"AllocationId", "PrivateIPv4Address", "IPv6Address",
                                           "SourceNatIpv6Prefix"};
@@ -50,7 +50,8 @@ check_mapping(const struct json *mapping, struct err *err)
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
         if (json_get(mapping, refused[i]) != NULL)
             return err_set(err, ERR_INVALID_CONFIGURATION,
-                           "%s is not supported for load balancers with type 'application'",
+                           is_network ? "%s is not built in naru"
+                                      : "%s is not supported for load balancers with type 'application'",
                            refused[i]);
     return json_get(mapping, "SubnetId") != NULL ||
            err_set(err, ERR_ELB_VALIDATION, "A subnet mapping must have a SubnetId");
@@ -71,7 +72,7 @@ add_subnet(struct json *subnets, const char *id, struct err *err)
 }
 
 struct json *
-elb_accept_subnets(const struct json *input, struct err *err)
+elb_accept_subnets(const struct json *input, bool is_network, struct err *err)
 {
     const struct json *given = json_get(input, "Subnets"),
                       *mappings = json_get(input, "SubnetMappings");
@@ -85,10 +86,14 @@ elb_accept_subnets(const struct json *input, struct err *err)
         if (!add_subnet(subnets, json_cstr(json_at(given, i), ""), err))
             return NULL;
     for (size_t i = 0; i < json_size(mappings); i++)
-        if (!check_mapping(json_at(mappings, i), err) ||
+        if (!check_mapping(json_at(mappings, i), is_network, err) ||
             !add_subnet(subnets, json_get_cstr(json_at(mappings, i), "SubnetId", ""), err))
             return NULL;
-    if (json_size(subnets) < 2) {
+    if (json_size(subnets) == 0 && is_network) {
+        err_set(err, ERR_ELB_VALIDATION, "At least one subnet must be specified");
+        return NULL;
+    }
+    if (json_size(subnets) < 2 && !is_network) {
         err_set(err, ERR_ELB_VALIDATION,
                 "At least two subnets in two different Availability Zones must be specified");
         return NULL;
@@ -193,7 +198,7 @@ elb_set_subnets(struct request *rq, struct json *out, struct err *err)
 
     if (lb == NULL || !elb_check_address_type(rq->input, err))
         return false;
-    subnets = elb_accept_subnets(rq->input, err);
+    subnets = elb_accept_subnets(rq->input, elb_is_network(arn), err);
     if (subnets == NULL || !put_member(rq, lb, "Subnets", TAKE(subnets), err))
         return false;
     lb = core_load_balancer(rq->core, arn);

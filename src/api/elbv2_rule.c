@@ -223,6 +223,8 @@ elb_create_rule(struct request *rq, struct json *out, struct err *err)
 
     if (l == NULL || !refuse_transforms(rq, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
         return false;
+    if (elb_is_network(l->load_balancer_arn))
+        return err_set(err, ERR_INVALID_CONFIGURATION, "Rules are not supported for listeners of protocol '%s'", l->protocol);
     conditions = elb_accept_conditions(json_get(rq->input, "Conditions"), err);
     if (conditions == NULL)
         return false;

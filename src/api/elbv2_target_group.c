@@ -35,7 +35,8 @@ target_group_json(const struct request *rq, const struct target_group *tg)
     json_set(o, "TargetGroupArn", json_text(tg->arn));
     json_set(o, "TargetGroupName", json_text(tg->name));
     json_set(o, "Protocol", json_text(tg->protocol));
-    json_set(o, "ProtocolVersion", json_text(tg->protocol_version));
+    if (!elb_is_tcp(tg))
+        json_set(o, "ProtocolVersion", json_text(tg->protocol_version));
     json_set(o, "Port", json_int(tg->port));
     if (json_get(tg->doc, "VpcId") != NULL)
         json_set(o, "VpcId", json_ref(json_get(tg->doc, "VpcId")));
@@ -48,9 +49,12 @@ target_group_json(const struct request *rq, const struct target_group *tg)
     json_set(o, "HealthCheckTimeoutSeconds", json_int(check->timeout_s));
     json_set(o, "HealthyThresholdCount", json_int(check->healthy_threshold));
     json_set(o, "UnhealthyThresholdCount", json_int(check->unhealthy_threshold));
-    json_set(o, "HealthCheckPath", json_text(check->path));
-    json_set(matcher, is_grpc(tg->protocol_version) ? "GrpcCode" : "HttpCode", json_text(check->matcher));
-    json_set(o, "Matcher", matcher);
+    if (strcmp(check->protocol, "TCP") != 0) {
+        json_set(o, "HealthCheckPath", json_text(check->path));
+        json_set(matcher, is_grpc(tg->protocol_version) ? "GrpcCode" : "HttpCode", json_text(check->matcher));
+        json_set(o, "Matcher", json_ref(matcher));
+    }
+    json_unref(matcher);
     if (lb != NULL)
         json_append(balancers, json_text(lb->arn));
     json_set(o, "LoadBalancerArns", balancers);
@@ -161,9 +165,11 @@ check_create(const struct json *in, struct err *err)
                        "Target groups of type '%s' are not built in naru; use 'instance' or 'ip'", type);
     if (protocol[0] == '\0')
         return err_set(err, ERR_ELB_VALIDATION, "A protocol must be specified");
-    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL, "Protocol '%s' towards targets is not built in naru; use HTTP or HTTPS",
-                       protocol);
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0 && strcmp(protocol, "TCP") != 0)
+        return err_set(err, ERR_UNSUPPORTED_PROTOCOL,
+                       "Protocol '%s' towards targets is not built in naru; use HTTP, HTTPS or TCP", protocol);
+    if (strcmp(protocol, "TCP") == 0 && json_get(in, "ProtocolVersion") != NULL)
+        return err_set(err, ERR_ELB_VALIDATION, "Protocol version cannot be specified for target groups with the TCP protocol");
     if (strcmp(version, "HTTP1") != 0 && strcmp(version, "HTTP2") != 0 && !is_grpc(version))
         return err_set(err, ERR_ELB_VALIDATION, "Protocol version '%s' must be one of: HTTP1, HTTP2, GRPC", version);
     if (port == 0)
@@ -213,9 +219,11 @@ make(const struct request *rq, struct err *err)
     tg->doc = json_object();
     if (json_get(in, "VpcId") != NULL)
         json_set(tg->doc, "VpcId", json_ref(json_get(in, "VpcId")));
-    tg->attributes = target_group_default_attributes();
+    tg->attributes = target_group_default_attributes(elb_is_tcp(tg));
+    if (elb_is_tcp(tg))
+        elb_tcp_health_defaults(in, &tg->check);
     tg->tags = json_get(in, "Tags") != NULL ? json_copy(json_get(in, "Tags")) : json_array();
-    if (take_health_check(in, &tg->check, err))
+    if ((elb_is_tcp(tg) ? elb_take_tcp_health : take_health_check)(in, &tg->check, err))
         return tg;
     target_group_free(tg);
     return NULL;
@@ -354,7 +362,7 @@ elb_modify_target_group(struct request *rq, struct json *out, struct err *err)
 
     if (copy == NULL)
         return false;
-    if (!take_health_check(rq->input, &copy->check, err)) {
+    if (!(elb_is_tcp(tg) ? elb_take_tcp_health : take_health_check)(rq->input, &copy->check, err)) {
         target_group_free(copy);
         return false;
     }
