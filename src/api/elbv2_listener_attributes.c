@@ -15,6 +15,7 @@ struct listener_attribute {
     check_attribute *check; /* not asked about the default */
     bool is_list;           /* several of the values, with commas */
     bool needs_tls;         /* tells of the client's TLS: listeners of HTTPS have it */
+    bool is_tcp;            /* of listeners of TCP, which have no other ones */
 };
 
 static bool
@@ -72,6 +73,16 @@ check_not_built(const char *key, const char *value, struct err *err)
 }
 
 #define METHODS "GET,HEAD,POST,DELETE,CONNECT,OPTIONS,TRACE,PUT,PATCH,*"
+static bool
+check_idle_timeout(const char *key, const char *value, struct err *err)
+{
+    int64_t seconds;
+
+    return (str_to_i64(str_of(value), &seconds) && seconds >= 60 && seconds <= 6000) ||
+           err_set(err, ERR_ELB_VALIDATION, "'%s' must be in the range from 60 to 6000, not '%s'",
+                   key, value);
+}
+
 #define RENAME(member, name, how)                                                     \
     {                                                                                 \
         "routing.http.request.x_amzn_" member ".header_name", name, .check = how,     \
@@ -103,12 +114,14 @@ static const struct listener_attribute rows[] = {
     ADD("content_security_policy", .check = check_header_value),
     ADD("x_content_type_options", .values = "nosniff"),
     ADD("x_frame_options", .check = check_frame_options),
+    {"tcp.idle_timeout.seconds", "350", .check = check_idle_timeout, .is_tcp = true},
 };
 
 static bool
 has_attribute(const struct listener *l, const struct listener_attribute *row)
 {
-    return !row->needs_tls || strcmp(l->protocol, "HTTPS") == 0;
+    return (strcmp(l->protocol, "TCP") == 0) == row->is_tcp &&
+           (!row->needs_tls || strcmp(l->protocol, "HTTPS") == 0);
 }
 
 static bool

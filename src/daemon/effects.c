@@ -109,8 +109,6 @@ fill_group(struct view_group *to, const struct core *core, const struct target_g
     assert(i == tg->target_count);
 }
 
-#define TCP_IDLE_TIMEOUT_S 350
-
 static void
 fill_listener(struct view_listener *to, const struct core *core, const struct listener *l)
 {
@@ -120,9 +118,9 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
     text_copy(to->id, sizeof(to->id), arn_last(str_of(l->arn)));
     to->port = l->port;
     to->is_tcp = strcmp(l->protocol, "TCP") == 0;
-    to->idle_timeout_s = to->is_tcp   ? TCP_IDLE_TIMEOUT_S
-                         : lb == NULL ? 60
-                                    : atoi(json_get_cstr(lb->attributes, "idle_timeout.timeout_seconds", "60"));
+    to->idle_timeout_s =
+        to->is_tcp ? atoi(json_get_cstr(l->attributes, "tcp.idle_timeout.seconds", "350"))
+                   : atoi(json_get_cstr(lb != NULL ? lb->attributes : NULL, "idle_timeout.timeout_seconds", "60"));
     text_copy(to->load_balancer_arn, sizeof(to->load_balancer_arn), str_of(l->load_balancer_arn));
     if (lb != NULL && strcmp(json_get_cstr(lb->attributes, "access_logs.s3.enabled", ""), "true") == 0) {
         text_copy(to->log_bucket, sizeof(to->log_bucket),

@@ -33,8 +33,9 @@ TEST(a_network_load_balancer_says_what_it_is)
     works(&w, "Action=DescribeLoadBalancers");
     CHECK(says(&w, "<Type>network</Type>") && says(&w, "<Code>active</Code>"));
     works(&w, "Action=CreateLoadBalancer&Name=lb&Type=network&Subnets.member.1=subnet-a");
-    refused(&w, "DuplicateLoadBalancerName", "different settings",
-            "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b");
+    refused(
+        &w, "DuplicateLoadBalancerName", "different settings",
+        "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b");
     refused(&w, "InvalidConfigurationRequest", "'gateway'",
             "Action=CreateLoadBalancer&Name=gw&Type=gateway&Subnets.member.1=subnet-a");
     works(&w, "Action=DescribeLoadBalancerAttributes&LoadBalancerArn=%s", lb_arn(&w));
@@ -144,6 +145,11 @@ TEST(attributes_of_tcp_groups)
 
 #define TCP_LISTENER "Action=CreateListener&LoadBalancerArn=%s&Port=8081&Protocol="
 
+#define SET_IDLE                                                                               \
+    "Action=ModifyListenerAttributes&ListenerArn=%s&Attributes.member.1.Key=tcp.idle_timeout." \
+    "seconds"                                                                                  \
+    "&Attributes.member.1.Value="
+
 TEST(listeners_of_a_network_load_balancer)
 {
     cleanup(world_done) struct world w;
@@ -191,6 +197,18 @@ TEST(listeners_of_a_network_load_balancer)
             listener);
     works(&w, "Action=DescribeTargetGroups&Names.member.1=tcp");
     CHECK(says(&w, lb_arn(&w)));
+    works(&w, "Action=DescribeListenerAttributes&ListenerArn=%s", listener);
+    CHECK(says(&w, "<Attributes><member><Key>tcp.idle_timeout.seconds</Key><Value>350</Value></"
+                   "member></Attributes>"));
+    works(&w, SET_IDLE "60", listener);
+    CHECK_TEXT(json_get_cstr(w.core->listeners->attributes, "tcp.idle_timeout.seconds", ""), "60");
+    refused(&w, "ValidationError", "60 to 6000", SET_IDLE "59", listener);
+    refused(&w, "ValidationError", "60 to 6000", SET_IDLE "6001", listener);
+    refused(&w, "InvalidConfigurationRequest", "'TCP'",
+            "Action=ModifyListenerAttributes&ListenerArn=%s&Attributes.member.1.Key=routing.http."
+            "response.server.enabled"
+            "&Attributes.member.1.Value=false",
+            listener);
 }
 
 TEST(an_application_load_balancer_does_not_lead_to_tcp_groups)
