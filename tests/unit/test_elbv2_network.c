@@ -78,7 +78,7 @@ TEST(target_groups_of_tcp_have_defaults_of_their_own)
     refused(&w, "ValidationError", "path cannot", TG "a&Protocol=TCP&HealthCheckPath=/");
     refused(&w, "ValidationError", "matcher cannot", TG "a&Protocol=TCP&Matcher.HttpCode=200");
     refused(&w, "ValidationError", "Protocol version", TG "a&Protocol=TCP&ProtocolVersion=HTTP1");
-    refused(&w, "ValidationError", "'HTTPS, HTTP'", TG "a&Protocol=HTTP&HealthCheckProtocol=TCP");
+    refused(&w, "ValidationError", "HTTP or HTTPS", TG "a&Protocol=HTTP&HealthCheckProtocol=TCP");
     refused(&w, "ValidationError", "'TCP, HTTP, HTTPS'",
             TG "a&Protocol=TCP&HealthCheckProtocol=UDP");
     refused(&w, "UnsupportedProtocol", "HTTPS", TG "a&Protocol=TCP&HealthCheckProtocol=HTTPS");
