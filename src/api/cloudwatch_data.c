@@ -208,7 +208,7 @@ cw_get_metric_data(struct request *rq, struct json *out, struct err *err)
     json_set(out, "Messages", json_array());
     if (!cw_read(rq, collect_data, &c, err))
         return false;
-    snprintf(token, sizeof(token), "%lld", (long long)(c.skip + c.limit));
+    snprintf(token, sizeof(token), "%lld", (long long)c.skip + (long long)c.limit);
     if (c.is_more)
         json_set(out, "NextToken", json_text(token));
     return true;

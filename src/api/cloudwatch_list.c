@@ -140,7 +140,7 @@ cw_list_metrics(struct request *rq, struct json *out, struct err *err)
     json_set(out, "Metrics", c.metrics);
     if (!cw_read(rq, collect_list, &c, err))
         return false;
-    snprintf(next, sizeof(next), "%lld", (long long)(c.skip + CW_LIST_PAGE));
+    snprintf(next, sizeof(next), "%lld", (long long)c.skip + CW_LIST_PAGE);
     if (c.is_more)
         json_set(out, "NextToken", json_text(next));
     return true;

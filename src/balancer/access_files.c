@@ -156,22 +156,17 @@ static void
 look_at(struct access_files *f, const char *folder, const char *name)
 {
     const struct str text = str_of(name);
-    char *path = text_format("%s/%s", folder, name);
+    cleanup_free char *path = text_format("%s/%s", folder, name);
     struct stat st;
 
-    if (str_find(text, STR("_elasticloadbalancing_")) < 0 || stat(path, &st) < 0) {
-        free(path);
-    } else if (str_ends(text, STR(SUFFIX)) && name[0] != '.') {
-        keep(f, path, st.st_size, (int64_t)st.st_mtime * 1000);
-    } else if (str_ends(text, STR(SUFFIX ".part"))) {
+    if (str_find(text, STR("_elasticloadbalancing_")) < 0 || stat(path, &st) < 0)
+        return; /* not ours */
+    if (str_ends(text, STR(SUFFIX)) && name[0] != '.')
+        keep(f, TAKE(path), st.st_size, (int64_t)st.st_mtime * 1000);
+    else if (str_ends(text, STR(SUFFIX ".part")))
         (void)unlink(path);
-        free(path);
-    } else if (name[0] == '.' && str_ends(text, STR(".log"))) {
+    else if (name[0] == '.' && str_ends(text, STR(".log")))
         end_later(f, text_dup(folder), str_dup(str_slice(text, 1, text.len - 4)));
-        free(path);
-    } else {
-        free(path);
-    }
 }
 
 static void

@@ -68,8 +68,10 @@ reader_new(const char *path, void (*wake)(void *ctx), void *ctx, struct err *err
     const int size = 8 << 20;
     struct reader *r;
 
-    if (fd < 0)
-        return err_errno(err, "cannot make a socket") ? NULL : NULL;
+    if (fd < 0) {
+        err_errno(err, "cannot make a socket");
+        return NULL;
+    }
     if (!haproxy_socket_address(path, &address, &folder_fd, err))
         return NULL;
     if (unlink(path) < 0 && errno != ENOENT) {
