@@ -13,7 +13,6 @@
 
 #define NAMES_MAX 100 /* of a certificate: more are refused */
 
-static inline void free_x509_(X509 **x) { X509_free(*x); }
 static inline void free_key_(EVP_PKEY **k) { EVP_PKEY_free(*k); }
 static inline void free_bio_(BIO **b) { BIO_free(*b); }
 static inline void free_ctx_(SSL_CTX **c) { SSL_CTX_free(*c); }
