@@ -128,20 +128,48 @@ entry_json(const struct target_group *tg, const char *id, int port, struct json 
     return entry;
 }
 
+/* Who registers an instance names a machine; with that gone, nothing answers for it. */
+static bool
+is_stopped(const struct request *rq, const struct target_group *tg, const struct target *t)
+{
+    if (tg->target_type != TARGET_TYPE_instance)
+        return false;
+    for (const struct container_instance *i = rq->core->instances; i != NULL; i = i->next)
+        if (strcmp(i->id, t->id) == 0)
+            return false;
+    return true;
+}
+
+/* Overrides come of zonal shifts, which there are none of. */
+static struct json *
+override_json(void)
+{
+    struct json *none = json_object();
+
+    json_set(none, "State", json_text("no_override"));
+    json_set(none, "Reason", json_text("AdministrativeOverride.NoOverride"));
+    json_set(none, "Description", json_text("No override is currently active on target"));
+    return none;
+}
+
 /* The texts of alb.md A6. */
 static struct json *
 target_json(const struct request *rq, const struct target_group *tg, const struct target *t)
 {
-    struct json *health;
+    struct json *health, *entry;
 
     if (t->draining_since_ms != 0)
         health = health_json("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress");
+    else if (is_stopped(rq, tg, t))
+        health = health_json("unused", "Target.InvalidState", "Target is in the stopped state");
     else if (!core_target_group_in_use(rq->core, tg->arn))
         health = health_json("unused", "Target.NotInUse",
                              "Target group is not configured to receive traffic from the load balancer");
     else
         health = health_json(target_state_name(t->state), t->reason, t->description);
-    return entry_json(tg, t->id, t->port, health);
+    entry = entry_json(tg, t->id, t->port, health);
+    json_set(entry, "AdministrativeOverride", override_json());
+    return entry;
 }
 
 bool
@@ -154,6 +182,9 @@ elb_describe_target_health(struct request *rq, struct json *out, struct err *err
     struct target *targets;
     int count = 0;
 
+    if (tg != NULL && json_size(json_get(rq->input, "Include")) > 0)
+        return err_set(err, ERR_INVALID_CONFIGURATION,
+                       "Anomaly detection is not built in naru; describe target health without Include");
     if (tg == NULL || (json_size(asked) > 0 && !read_targets(rq, tg->port, &targets, &count, err)))
         return false;
     for (int i = 0; i < count; i++) {

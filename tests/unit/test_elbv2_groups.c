@@ -211,6 +211,41 @@ TEST(a_health_check_keeps_its_ranges_when_it_changes)
     CHECK(says(&w, "<HealthCheckProtocol>HTTPS</HealthCheckProtocol>") && says(&w, "<HttpCode>200,404-499</HttpCode>"));
 }
 
+/* ---- targets ---- */
+
+TEST(health_is_described_for_what_is_registered_and_what_is_asked_for)
+{
+#define HEALTH "Action=DescribeTargetHealth&TargetGroupArn=%s"
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    works(&w, "Action=RegisterTargets&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.1", tg_arn(&w));
+    works(&w, HEALTH, tg_arn(&w));
+    CHECK(says(&w, "<State>unused</State><Reason>Target.NotInUse</Reason>"));
+    CHECK(says(&w, "<AdministrativeOverride><State>no_override</State><Reason>AdministrativeOverride.NoOverride</Reason>"));
+    works(&w, HEALTH "&Targets.member.1.Id=10.0.0.2", tg_arn(&w));
+    CHECK(says(&w, "<Reason>Target.NotRegistered</Reason>") && !says(&w, "10.0.0.1"));
+    refused(&w, "InvalidConfigurationRequest", "Anomaly detection", HEALTH "&Include.member.1=AnomalyDetection", tg_arn(&w));
+    refused(&w, "InvalidConfigurationRequest", "Anomaly detection", HEALTH "&Include.member.1=All", tg_arn(&w));
+    refused(&w, "ValidationError", "", HEALTH "&Include.member.1=Everything", tg_arn(&w));
+}
+
+TEST(an_instance_that_has_gone_is_stopped)
+{
+    cleanup(world_done) struct world w;
+    struct target gone = {.id = "0123456789abcdef0123456789abcdef", .port = 80};
+    struct event event = {.type = EVENT_TARGETS_CHANGE};
+
+    prepare(&w);
+    works(&w, "Action=CreateTargetGroup&VpcId=vpc-1&Port=80&Name=machines&Protocol=HTTP");
+    const char *arn = arena_format(&test_arena, "%s", w.core->target_groups->next->arn);
+    event.targets_change = (struct ev_targets_change){arn, true, &gone, 1};
+    world_step(&w, &event);
+    works(&w, HEALTH, arn);
+    CHECK(says(&w, "<State>unused</State><Reason>Target.InvalidState</Reason>"
+                   "<Description>Target is in the stopped state</Description>"));
+}
+
 /* ---- stickiness of actions ---- */
 
 #define STICKY LISTENER "Type=forward&DefaultActions.member.1.TargetGroupArn=%s&DefaultActions.member.1." \
