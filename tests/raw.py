@@ -244,6 +244,7 @@ class Target:
 class Reply:
     def __init__(self, status, headers, body, raw):
         self.status, self.headers, self.body, self.raw = status, headers, body, raw
+        self.is_whole = True
 
     def get(self, name):
         return next((v for k, v in self.headers if k == name.lower()), None)
@@ -262,19 +263,22 @@ def split_replies(data):
         lines = data[at:end].split(b"\r\n")
         status = int(lines[0].split(b" ")[1])
         headers = [(k.decode().lower(), v.strip().decode("latin-1")) for k, _, v in (line.partition(b":") for line in lines[1:])]
-        values, begin, at = dict(headers), at, end + 4
+        values, begin, at, cut = dict(headers), at, end + 4, False
         if values.get("transfer-encoding") == "chunked":
             taken = take_chunks(data, at, True)
             if taken is None:
                 replies.append(Reply(status, headers, data[at:], data[begin:]))
+                replies[-1].is_whole = False
                 break
             body, _, at = taken
         elif status // 100 == 1 or status in (204, 304):
             body = b""
         else:
-            size = int(values.get("content-length", len(data)))
+            size = int(values.get("content-length", len(data) - at))
+            cut = at + size > len(data)
             body, at = data[at:at + size], min(at + size, len(data))
         replies.append(Reply(status, headers, body, data[begin:at]))
+        replies[-1].is_whole = not cut
     return replies
 
 
@@ -293,7 +297,7 @@ class Client:
         """Reads until it is closed, `count` final answers are there, or `quiet` seconds passed without a byte."""
         self.sock.settimeout(quiet)
         with contextlib.suppress(socket.timeout, ConnectionResetError):
-            while count is None or len([r for r in split_replies(self.data) if r.status >= 200]) < count:
+            while count is None or len([r for r in split_replies(self.data) if r.status >= 200 and r.is_whole]) < count:
                 data = self.sock.recv(65536)
                 if not data:
                     self.is_closed = True
