@@ -255,7 +255,7 @@ send_drawn(struct world *w, struct draw *d, const struct model *model,
     }
     core_check(w->core);
     if (status != 200 && status != 400 && !(model->is_ec2 && status == 412) && /* a dry run */
-        !(strcmp(model->service, "monitoring") == 0 && status == 503)) /* nobody sees traffic here */
+        !(strcmp(model->service, "cloudwatch") == 0 && status == 503)) /* nobody sees traffic here */
         check_fail(__FILE__, __LINE__, "%s %s: %d %s", op->name, strbuf_cstr(&body), status,
                    w->body);
     return status;
