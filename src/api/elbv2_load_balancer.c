@@ -62,10 +62,11 @@ load_balancer_json(const struct request *rq, const struct load_balancer *lb)
 
 /* The members that are kept and echoed, or NULL and err; two requests with equal ones ask for the same. */
 static struct json *
-accept_members(const struct json *input, struct err *err)
+accept_members(const struct request *rq, struct err *err)
 {
+    const struct json *input = rq->input;
     const bool is_network = strcmp(json_get_cstr(input, "Type", ""), "network") == 0;
-    cleanup_json struct json *subnets = elb_accept_subnets(input, is_network, err), *groups = NULL;
+    cleanup_json struct json *subnets = elb_accept_subnets(rq, is_network, err), *groups = NULL;
     struct json *doc;
 
     groups = subnets != NULL ? elb_accept_security_groups(input, err) : NULL;
@@ -143,7 +144,7 @@ elb_create_load_balancer(struct request *rq, struct json *out, struct err *err)
 
     if (!check_create(rq->input, err))
         return false;
-    doc = accept_members(rq->input, err);
+    doc = accept_members(rq, err);
     if (doc == NULL)
         return false;
     old = find_by_name(rq, name);

@@ -57,13 +57,33 @@ check_mapping(const struct json *mapping, bool is_network, struct err *err)
            err_set(err, ERR_ELB_VALIDATION, "A subnet mapping must have a SubnetId");
 }
 
+/* "" if the subnet is not known here: then it is taken to be in a zone of its own. */
+static const char *
+zone_of_known(const struct request *rq, const char *subnet_id)
+{
+    const struct network *n = core_network_by_id(rq->core, rq->region, subnet_id);
+
+    return n != NULL && n->kind == NETWORK_KIND_subnet
+               ? json_get_cstr(n->doc, "AvailabilityZone", "")
+               : "";
+}
+
 static bool
-add_subnet(struct json *subnets, const char *id, struct err *err)
+is_same_zone(const struct request *rq, const char *one, const char *other)
+{
+    const char *zone = zone_of_known(rq, one);
+
+    return strcmp(one, other) == 0 ||
+           (zone[0] != '\0' && strcmp(zone, zone_of_known(rq, other)) == 0);
+}
+
+static bool
+add_subnet(const struct request *rq, struct json *subnets, const char *id, struct err *err)
 {
     if (strncmp(id, "subnet-", 7) != 0 || id[7] == '\0')
         return err_set(err, ERR_ELB_VALIDATION, "The subnet ID '%s' is not valid", id);
     for (size_t i = 0; i < json_size(subnets); i++)
-        if (strcmp(json_cstr(json_at(subnets, i), ""), id) == 0)
+        if (is_same_zone(rq, json_cstr(json_at(subnets, i), ""), id))
             return err_set(err, ERR_INVALID_CONFIGURATION,
                            "A load balancer cannot be attached to multiple subnets in the same "
                            "Availability Zone");
@@ -72,10 +92,10 @@ add_subnet(struct json *subnets, const char *id, struct err *err)
 }
 
 struct json *
-elb_accept_subnets(const struct json *input, bool is_network, struct err *err)
+elb_accept_subnets(const struct request *rq, bool is_network, struct err *err)
 {
-    const struct json *given = json_get(input, "Subnets"),
-                      *mappings = json_get(input, "SubnetMappings");
+    const struct json *given = json_get(rq->input, "Subnets"),
+                      *mappings = json_get(rq->input, "SubnetMappings");
     cleanup_json struct json *subnets = json_array();
 
     if (json_size(given) > 0 && json_size(mappings) > 0) {
@@ -83,11 +103,11 @@ elb_accept_subnets(const struct json *input, bool is_network, struct err *err)
         return NULL;
     }
     for (size_t i = 0; i < json_size(given); i++)
-        if (!add_subnet(subnets, json_cstr(json_at(given, i), ""), err))
+        if (!add_subnet(rq, subnets, json_cstr(json_at(given, i), ""), err))
             return NULL;
     for (size_t i = 0; i < json_size(mappings); i++)
         if (!check_mapping(json_at(mappings, i), is_network, err) ||
-            !add_subnet(subnets, json_get_cstr(json_at(mappings, i), "SubnetId", ""), err))
+            !add_subnet(rq, subnets, json_get_cstr(json_at(mappings, i), "SubnetId", ""), err))
             return NULL;
     if (json_size(subnets) == 0 && is_network) {
         err_set(err, ERR_ELB_VALIDATION, "At least one subnet must be specified");
@@ -198,7 +218,7 @@ elb_set_subnets(struct request *rq, struct json *out, struct err *err)
 
     if (lb == NULL || !elb_check_address_type(rq->input, err))
         return false;
-    subnets = elb_accept_subnets(rq->input, elb_is_network(arn), err);
+    subnets = elb_accept_subnets(rq, elb_is_network(arn), err);
     if (subnets == NULL || !put_member(rq, lb, "Subnets", TAKE(subnets), err))
         return false;
     lb = core_load_balancer(rq->core, arn);

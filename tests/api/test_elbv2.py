@@ -95,6 +95,17 @@ class LoadBalancers(Case):
         self.assertEqual((found["SecurityGroups"], found["IpAddressType"]), (["sg-2", "sg-3"], "ipv4"))
         self.assertEqual(found["AvailabilityZones"], zones["AvailabilityZones"])
 
+    def test_two_subnets_of_one_zone(self):
+        ec2, zone = client("ec2"), os.environ["AWS_DEFAULT_REGION"] + "a"
+        vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        self.addCleanup(ec2.delete_vpc, VpcId=vpc)
+        subnets = []
+        for block in ("10.9.1.0/24", "10.9.2.0/24"):
+            subnets.append(ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=zone)["Subnet"]["SubnetId"])
+            self.addCleanup(ec2.delete_subnet, SubnetId=subnets[-1])
+        message = self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name=fresh("lb"), Subnets=subnets)
+        self.assertIn("multiple subnets in the same Availability Zone", message)
+
     def test_account_limits(self):
         whole = self.elb.describe_account_limits()["Limits"]
         pages = self.elb.get_paginator("describe_account_limits").paginate(PaginationConfig={"PageSize": 7})
@@ -239,9 +250,6 @@ class Listeners(Case):
                 return None
 
         self.assertEqual(harness.wait_until("the listener", answer, 20), (418, "a pot"))
-
-    def test_not_built_is_said(self):
-        self.refused("UnsupportedFeature", self.elb.describe_account_limits)
 
     def test_the_real_cli(self):
         import subprocess
