@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ import unittest
 import botocore.exceptions
 
 import harness
+from certificates import Certificates
 from harness import Load, Naru, wait_until
 
 HOST = "127.0.0.1"
@@ -111,6 +113,22 @@ class WebSocket(Client):
         return got
 
 
+class Secure(Client):
+    """A handshake for each request; the certificate has to be one that the authority signed."""
+
+    def __init__(self, port, authority):
+        super().__init__(port)
+        self.context = ssl.create_default_context(cafile=authority)
+
+    def once(self):
+        with socket.create_connection((HOST, self.port), timeout=20) as plain:
+            with self.context.wrap_socket(plain, server_hostname="shop.test") as s:
+                s.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+                got = b"".join(iter(lambda: s.recv(4096), b""))
+        assert got.startswith(b"HTTP/1.1 200") and got.endswith(b"\n"), got
+        return 1
+
+
 class Changes(threading.Thread):
     """So many changes of one kind, again and again while naru is away."""
 
@@ -144,9 +162,23 @@ class Balancing(unittest.TestCase):
                                   DefaultActions=self.weights(70, 30))["Listeners"][0]["ListenerArn"]
         self.call("create_rule", ListenerArn=self.listener, Priority=1000, Conditions=self.path("/port"),
                   Actions=[{"Type": "forward", "TargetGroupArn": self.groups[2]}])
+        self.secure_port = self.make_secure()
         for group in self.groups:
             for _ in range(2):
                 self.add(group)
+
+    def make_secure(self):
+        """A listener of HTTPS, and two certificates that take turns; its port."""
+        self.acm = self.naru.client("acm")
+        self.authority = Certificates(self.naru.dir / "certificates")
+        chain = self.authority.ca.read_bytes()
+        self.pairs = [dict(zip(("Certificate", "PrivateKey"), (path.read_bytes() for path in self.authority.make(file, "shop.test"))),
+                           CertificateChain=chain) for file in ("a", "b")]
+        self.certificate = self.acm.import_certificate(**self.pairs[0])["CertificateArn"]
+        port = Target.free_port()
+        self.elb.create_listener(LoadBalancerArn=self.lb, Protocol="HTTPS", Port=port, DefaultActions=self.weights(1, 1),
+                                 Certificates=[{"CertificateArn": self.certificate}])
+        return port
 
     def make_group(self, name):
         arn = self.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId="vpc-1", TargetType="ip",
@@ -163,12 +195,12 @@ class Balancing(unittest.TestCase):
         return [{"Type": "forward", "ForwardConfig": {"TargetGroups": [
             {"TargetGroupArn": self.groups[0], "Weight": one}, {"TargetGroupArn": self.groups[1], "Weight": two}]}}]
 
-    def call(self, operation, **members):
+    def call(self, operation, client=None, **members):
         """As an SDK does it: once more when nobody answered. naru is killed now and then."""
         end = time.monotonic() + 30
         while True:
             try:
-                return getattr(self.elb, operation)(**members)
+                return getattr(client or self.elb, operation)(**members)
             except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError,
                     botocore.exceptions.ReadTimeoutError):
                 if time.monotonic() > end:
@@ -210,6 +242,10 @@ class Balancing(unittest.TestCase):
         self.call("modify_listener", ListenerArn=self.listener, DefaultActions=self.weights(n * 13 % 101, 100 - n * 13 % 101))
         time.sleep(0.1)
 
+    def change_certificate(self, n):
+        self.call("import_certificate", self.acm, CertificateArn=self.certificate, **self.pairs[n % 2])
+        time.sleep(0.2)
+
     def reload(self, _):
         """A listener more is another structure: HAProxy reloads when it comes."""
         made = self.call("create_listener", LoadBalancerArn=self.lb, Protocol="HTTP", Port=Target.free_port(),
@@ -223,12 +259,13 @@ class Balancing(unittest.TestCase):
         self.naru.kill()
         self.naru.start()
 
-    def start_all(self, stack, replaced, weighed, ruled, reloaded, killed):
+    def start_all(self, stack, replaced, weighed, ruled, certified, reloaded, killed):
         lanes = [(self.groups[i % 3], [None]) for i in range(4)]
         changes = [Changes(replaced // 4, lambda _, g=group, lane=lane: self.replace(g, lane)) for group, lane in lanes]
-        changes += [Changes(weighed, self.change_weights), Changes(ruled, self.change_rules), Changes(reloaded, self.reload),
-                    Changes(killed, self.kill)]
+        changes += [Changes(weighed, self.change_weights), Changes(ruled, self.change_rules),
+                    Changes(certified, self.change_certificate), Changes(reloaded, self.reload), Changes(killed, self.kill)]
         clients = [kind(self.naru.listener_port) for kind in (Streaming, WebSocket) for _ in range(4)]
+        clients += [Secure(self.secure_port, self.authority.ca) for _ in range(2)]
         loads = [stack.enter_context(Load(self.naru, path=path, connections=12, extra=(
             "--fresh", "4", "--slow", "4", "--slow-path", "/slow?ms=300"))) for path in ("/", "/port")]
         for thread in clients + changes:
@@ -238,7 +275,7 @@ class Balancing(unittest.TestCase):
     def test_no_request_fails_whatever_changes(self):
         wanted = 2_000_000 if harness.SOAK else 20_000
         self.pause = 10 if harness.SOAK else 1
-        counts = (250, 50, 20, 5, 3) if harness.SOAK else (12, 6, 4, 1, 1)
+        counts = (250, 50, 20, 10, 5, 3) if harness.SOAK else (12, 6, 4, 4, 1, 1)
         begin = time.monotonic()
         with contextlib.ExitStack() as stack:
             changes, clients, loads = self.start_all(stack, *counts)
