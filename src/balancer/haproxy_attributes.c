@@ -48,10 +48,15 @@ static const char strictest_lines[] =
     "|^[^:\\n]+:[ \\t]*\\r?$|[^\\t\\r\\n\\x20-\\x7e]' }\n";
 
 void
-attributes_add_checks(const struct config_listener *listener, struct strbuf *out)
+attributes_add_connection(const struct config_listener *listener, struct strbuf *out)
 {
     if (connection_age_s(listener) > 0)
         strbuf_add_cstr(out, "    tcp-request connection set-var(sess.born) date\n");
+}
+
+void
+attributes_add_checks(const struct config_listener *listener, struct strbuf *out)
+{
     if (is_set(listener, "routing.http.desync_mitigation_mode", "strictest", "defensive"))
         strbuf_add_cstr(out, strictest_lines);
     if (is_set(listener, "routing.http.drop_invalid_header_fields.enabled", "true", "false"))

@@ -197,6 +197,7 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
         tcp_add_listener(listener, out);
         return;
     }
+    attributes_add_connection(listener, out);
     log_add(listener, out);
     attributes_add_checks(listener, out);
     strbuf_add_cstr(out, guard_lines);

@@ -45,6 +45,8 @@ void tcp_add_listener(const struct config_listener *listener, struct strbuf *out
 void tcp_add_nobody(const struct config_setup *setup, struct strbuf *out); /* where nobody is led, if needed */
 void tcp_add_group(const struct tcp_options *tcp, struct strbuf *out);
 
+/* Of the connection, before anything of a request. */
+void attributes_add_connection(const struct config_listener *listener, struct strbuf *out);
 /* Before rules are looked at. */
 void attributes_add_checks(const struct config_listener *listener, struct strbuf *out);
 /* X-Forwarded-For where it is not the default's: false, and nothing, where it is. */
