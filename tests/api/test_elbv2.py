@@ -77,7 +77,7 @@ class LoadBalancers(Case):
     def test_bad_names_and_types(self):
         for name in ("-a", "a-", "internal-a", "a_b", "x" * 33):
             self.refused("ValidationError", self.elb.create_load_balancer, Name=name)
-        self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="net", Type="network")
+        self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="gw", Type="gateway")
         self.refused("InvalidConfigurationRequest", self.elb.create_load_balancer, Name="six", Subnets=["subnet-1"],
                      IpAddressType="dualstack")
 
@@ -161,7 +161,7 @@ class TargetGroups(Case):
         self.refused("ValidationError", modify, TargetGroupArn=arn, HealthCheckPath="no-slash")
         self.refused("ValidationError", modify, TargetGroupArn=arn, Matcher={"HttpCode": "700"})
         self.refused("ValidationError", self.elb.create_target_group, Name=fresh("tg"), Protocol="HTTP")
-        self.refused("UnsupportedProtocol", self.elb.create_target_group, Name=fresh("tg"), Protocol="TCP", Port=1)
+        self.refused("UnsupportedProtocol", self.elb.create_target_group, Name=fresh("tg"), Protocol="UDP", Port=1)
         self.refused("InvalidConfigurationRequest", self.elb.create_target_group, Name=fresh("tg"), TargetType="lambda")
         self.refused("ValidationError", self.elb.create_target_group, Name="a--b", Protocol="HTTP", Port=80)
 
@@ -224,7 +224,8 @@ class Listeners(Case):
         lb = self.load_balancer()["LoadBalancerArn"]
         create = self.elb.create_listener
         fixed = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
-        self.refused("UnsupportedProtocol", create, LoadBalancerArn=lb, Protocol="HTTPS", Port=443, DefaultActions=fixed)
+        self.refused("ValidationError", create, LoadBalancerArn=lb, Protocol="HTTPS", Port=443, DefaultActions=fixed)
+        self.refused("ValidationError", create, LoadBalancerArn=lb, Protocol="TCP", Port=443, DefaultActions=fixed)
         self.refused("TargetGroupNotFound", create, LoadBalancerArn=lb, Protocol="HTTP", Port=harness.free_port(), DefaultActions=[
             {"Type": "forward", "TargetGroupArn": lb.replace("loadbalancer/app", "targetgroup")}])
         self.refused("InvalidLoadBalancerAction", create, LoadBalancerArn=lb, Protocol="HTTP", Port=harness.free_port(),
