@@ -126,40 +126,6 @@ struct delivery { /* a call for the loop */
 };
 
 static void
-rules_free(struct view_rule *rules, int count)
-{
-    for (int i = 0; i < count; i++) {
-        json_unref(rules[i].conditions);
-        json_unref(rules[i].actions);
-    }
-    free(rules);
-}
-
-void
-balancer_view_free(struct balancer_view *v)
-{
-    for (int i = 0; i < v->listener_count; i++) {
-        json_unref(v->listeners[i].actions);
-        json_unref(v->listeners[i].sources);
-        json_unref(v->listeners[i].attributes);
-        json_unref(v->listeners[i].balancer_attributes);
-        rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
-        free(v->listeners[i].certificate_ids);
-    }
-    for (int i = 0; i < v->certificate_count; i++) {
-        json_unref(v->certificates[i].body);
-        json_unref(v->certificates[i].chain);
-        json_unref(v->certificates[i].private_key);
-    }
-    free(v->certificates);
-    for (int i = 0; i < v->group_count; i++)
-        free(v->groups[i].targets);
-    free(v->listeners);
-    free(v->groups);
-    free(v);
-}
-
-static void
 member_free(struct member *m)
 {
     checker_free(m->checker);
@@ -192,7 +158,7 @@ frontend_free(struct frontend *f)
     json_unref(f->actions);
     json_unref(f->attributes);
     json_unref(f->balancer_attributes);
-    rules_free(f->rules, f->rule_count);
+    view_rules_free(f->rules, f->rule_count);
     frontend_tls_free(f);
     json_unref(f->sources);
     for (int kind = 0; kind < FRONTEND_MAPS; kind++)
@@ -365,7 +331,7 @@ apply_listener(struct balancer *b, struct view_listener *v)
     f->attributes = TAKE(v->attributes);
     json_unref(f->balancer_attributes);
     f->balancer_attributes = TAKE(v->balancer_attributes);
-    rules_free(f->rules, f->rule_count);
+    view_rules_free(f->rules, f->rule_count);
     f->rule_count = v->rule_count;
     f->rules = TAKE(v->rules);
     v->rule_count = 0;

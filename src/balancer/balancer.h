@@ -97,12 +97,14 @@ struct balancer_view {
 };
 /* With all in it; all of it is malloc'd. */
 void balancer_view_free(struct balancer_view *v);
+void view_rules_free(struct view_rule *rules, int count);
 
 struct balancer_traffic {
     const struct traffic_book *book;
     int64_t now_ms;
     int64_t lines, dropped_lines; /* read from HAProxy; dropped by it since its worker started */
     int64_t lost_log_bytes;       /* of access logs that could not be written */
+    int old_workers;              /* of HAProxy's, that end with their last connection */
 };
 typedef void balancer_traffic_call(void *arg, const struct balancer_traffic *traffic);
 

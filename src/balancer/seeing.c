@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "balancer/seeing.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "balancer/access_files.h"
@@ -112,7 +113,8 @@ ask_newest(struct seeing *s, int64_t now_ms, struct err *err)
     return count_stat(&s->counting, s->workers, strbuf_str(&stat), is_first, now_ms, err);
 }
 
-/* They go on with the connections that they have, and count; the master leads to them. */
+/* They go on with the connections that they have, and count; the master leads to them.  It hears nobody
+ * while it reloads: only who has ended is forgotten. */
 static void
 ask_old(struct seeing *s, int64_t now_ms)
 {
@@ -122,8 +124,9 @@ ask_old(struct seeing *s, int64_t now_ms)
         cleanup(strbuf_done) struct strbuf stat = {0};
         struct err err;
 
-        if (haproxy_ask(s->master, command, &stat, &err) &&
-            count_stat(&s->counting, w, strbuf_str(&stat), false, now_ms, &err)) {
+        if ((haproxy_ask(s->master, command, &stat, &err) &&
+             count_stat(&s->counting, w, strbuf_str(&stat), false, now_ms, &err)) ||
+            kill((pid_t)w->pid, 0) == 0) {
             at = &w->next;
             continue;
         }
@@ -246,6 +249,16 @@ struct question {
     void *arg;
 };
 
+static int
+count_old(const struct seeing *s)
+{
+    int count = 0;
+
+    for (const struct stat_worker *w = s->workers; w != NULL; w = w->next)
+        count += w != s->workers;
+    return count;
+}
+
 static void
 answer(void *arg)
 {
@@ -257,6 +270,7 @@ answer(void *arg)
         .lines = s->lines,
         .dropped_lines = s->dropped_lines + s->lost_lines,
         .lost_log_bytes = access_files_lost(s->files),
+        .old_workers = count_old(s),
     };
 
     q->call(q->arg, &traffic);

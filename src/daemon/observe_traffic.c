@@ -309,6 +309,8 @@ observe_traffic_write(struct strbuf *out, const struct observed_list *list, cons
                 write_family(&w, &families[i], kinds[k].kind, kinds[k].prefix);
         write_latencies(&w, kinds[k].kind, kinds[k].prefix);
     }
+    write_one(out, "naru_lb_old_workers", "gauge", "Workers of HAProxy from before a reload, with connections that they still have.",
+              traffic->old_workers);
     write_one(out, "naru_lb_log_lines_total", "counter", "Log lines that HAProxy said and naru read.", traffic->lines);
     write_one(out, "naru_lb_log_lines_dropped_total", "counter",
               "Log lines that nobody read, since HAProxy's worker started.", traffic->dropped_lines);

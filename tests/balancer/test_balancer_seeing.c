@@ -149,6 +149,42 @@ TEST(a_reload_loses_nearly_no_count)
     CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_5xx), 0);
 }
 
+static void
+take_old_workers(void *arg, const struct balancer_traffic *traffic)
+{
+    *(int *)arg = traffic->old_workers;
+}
+
+static int
+old_workers(struct world *w)
+{
+    int count = 0;
+
+    CHECK(balancer_traffic(w->balancer, take_old_workers, &count));
+    return count;
+}
+
+/* Whoever still waits for an answer keeps the worker that took the request. */
+TEST(workers_of_before_a_reload_are_counted_until_they_end)
+{
+    struct app *app;
+    cleanup(world_free) struct world *w = seeing_world(&app);
+    struct load held = {.path = "/held", .port = w->port};
+
+    load_start(&held);
+    WAIT_FOR(see(w, GROUP).now[GAUGE_in_flight] == 1, 5000);
+    CHECK_EQ(old_workers(w), 0);
+    w->has_second_listener = true;
+    w->second_port = pick_port();
+    world_apply(w);
+    WAIT_FOR(old_workers(w) == 1, 5000);
+    atomic_store(&held.is_stopping, true);
+    atomic_store(&app->is_released, true);
+    load_stop(&held);
+    CHECK_EQ(atomic_load(&held.failures), 0);
+    WAIT_FOR(old_workers(w) == 0, 10000);
+}
+
 /* The text of all access logs that were ended. */
 static char *
 read_logs(struct world *w)

@@ -52,13 +52,7 @@ void
 balancer_apply(struct balancer *b, struct balancer_view *view)
 {
     atomic_fetch_add(&views, 1);
-    for (int i = 0; i < view->listener_count; i++)
-        json_unref(view->listeners[i].actions);
-    for (int i = 0; i < view->group_count; i++)
-        free(view->groups[i].targets);
-    free(view->listeners);
-    free(view->groups);
-    free(view);
+    balancer_view_free(view);
 }
 
 void
