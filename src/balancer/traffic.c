@@ -9,6 +9,7 @@
 #define RELEARN_MS 100
 #define SILENT_MAX 4   /* so often in a row without an answer: it hangs */
 #define AUDIT_MS 10000 /* others may reach its socket; and we may be wrong */
+#define BEAT_MS 2000   /* so often it has to say a word, though nothing changes */
 #define UNSURE_MS 1000
 #define CRASH_MS 1000 /* one that lives shorter, twice in a row, is not started again at once */
 #define GATE_MS (HAPROXY_KEEP_ALIVE_MS + 500)
@@ -225,6 +226,8 @@ end_turn(struct balancer *b, bool is_blocked)
 
     atomic_store(&b->ready_view, is_ready ? b->views_applied : -1);
     int64_t next_ms = b->audit_at_ms > now_ms ? b->audit_at_ms - now_ms : AUDIT_MS;
+    if (next_ms > BEAT_MS)
+        next_ms = BEAT_MS;
     if (b->must_learn)
         next_ms = RELEARN_MS;
     else if (b->retry_at_ms > now_ms)
@@ -234,13 +237,30 @@ end_turn(struct balancer *b, bool is_blocked)
     loop_timer_set(b->turn_timer, next_ms);
 }
 
+static bool
+is_alive(struct balancer *b)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    struct haproxy_info info;
+    struct err err;
+
+    return haproxy_process_ask(b->haproxy, "show info", &answer, &err) &&
+           haproxy_parse_info(strbuf_str(&answer), &info, &err);
+}
+
 static void
 audit(struct balancer *b)
 {
     const int64_t now_ms = clock_monotonic_ms();
 
-    if (!b->must_learn && now_ms < b->audit_at_ms)
-        return;
+    if (!b->must_learn && now_ms < b->audit_at_ms) {
+        if (now_ms < b->beat_at_ms)
+            return;
+        b->beat_at_ms = now_ms + BEAT_MS;
+        if (is_alive(b))
+            return;
+        b->learn_failures++;
+    }
     haproxy_process_trim_log(b->haproxy);
     sync_learn(b);
     b->audit_at_ms = now_ms + AUDIT_MS;

@@ -130,6 +130,7 @@ struct balancer {
     bool has_looked;                /* for a running HAProxy */
     bool must_learn;                /* what HAProxy has is not what we think */
     int learn_failures;             /* in a row */
+    int64_t beat_at_ms;             /* when to ask again whether it is alive */
     int64_t audit_at_ms;            /* when to compare again, although nothing is known to differ */
     int64_t unsure_until_ms;        /* a reload begun before an adoption may still be under way */
     bool is_dirty;                  /* `wanted` is to be computed again */
