@@ -5,7 +5,7 @@
 #include "balancer/http_head.h"
 #include "balancer/slots.h"
 #include "base/json.h"
-#include "check.h"
+#include "config_setup.h"
 
 /* ---- slots ---- */
 
@@ -64,60 +64,6 @@ TEST(a_loaded_configuration_is_what_haproxy_has)
 }
 
 /* ---- configuration ---- */
-
-static struct json *
-parse(const char *text)
-{
-    struct err err;
-    struct json *j = json_parse(str_of(text), &err);
-
-    CHECK(j != NULL);
-    return j;
-}
-
-/* One listener, two groups. */
-struct setup {
-    struct config_setup config;
-    struct config_listener listener;
-    struct config_group groups[2];
-    struct slots slots[2];
-    struct json *actions;
-};
-
-static struct setup *
-setup_new(const char *actions)
-{
-    struct setup *s = mem_new(sizeof(*s));
-
-    s->actions = parse(actions);
-    s->listener = (struct config_listener){
-        .id = "listen", .port = 8080, .idle_timeout_s = 75, .actions = s->actions};
-    for (int i = 0; i < 2; i++) {
-        slots_reserve(&s->slots[i], 1);
-        s->groups[i] = (struct config_group){.id = i == 0 ? "one" : "two",
-                                             .arn = i == 0 ? "arn:one" : "arn:two",
-                                             .algorithm = "round_robin",
-                                             .slots = &s->slots[i]};
-    }
-    s->config = (struct config_setup){.bind_address = "127.0.0.1",
-                                      .longest_drain_s = 300,
-                                      .listeners = &s->listener,
-                                      .listener_count = 1,
-                                      .groups = s->groups,
-                                      .group_count = 2};
-    return s;
-}
-
-static void
-setup_free(struct setup **at)
-{
-    struct setup *s = *at;
-
-    for (int i = 0; i < 2; i++)
-        slots_done(&s->slots[i]);
-    json_unref(s->actions);
-    free(s);
-}
 
 static void
 check_action(const char *actions, const char *want)

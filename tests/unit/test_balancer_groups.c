@@ -5,7 +5,7 @@
 #include "balancer/haproxy_config.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "check.h"
+#include "config_setup.h"
 #include "io/file.h"
 
 static struct json *
@@ -75,51 +75,17 @@ TEST(a_cookie_name_cannot_leave_its_place)
 
 #define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-struct setup {
-    struct config_setup config;
-    struct config_listener listener;
-    struct config_group groups[2];
-    struct group_options options[2];
-    struct slots slots[2];
-    struct json *actions;
-};
-
 static struct setup *
-setup_new(const char *actions)
+with_options(const char *actions)
 {
-    struct setup *s = mem_new(sizeof(*s));
+    struct setup *s = setup_new(actions);
 
-    s->actions = parse(actions);
-    s->listener = (struct config_listener){
-        .id = "listen", .port = 8080, .idle_timeout_s = 60, .actions = s->actions};
     for (int i = 0; i < 2; i++) {
-        slots_reserve(&s->slots[i], 1);
         s->options[i] = group_options_of(NULL);
-        s->groups[i] = (struct config_group){.id = i == 0 ? "one" : "two",
-                                             .arn = i == 0 ? "arn:one" : "arn:two",
-                                             .algorithm = "round_robin",
-                                             .options = &s->options[i],
-                                             .slots = &s->slots[i]};
+        s->groups[i].options = &s->options[i];
     }
-    s->config = (struct config_setup){.bind_address = "127.0.0.1",
-                                      .cookie_key = KEY,
-                                      .longest_drain_s = 300,
-                                      .listeners = &s->listener,
-                                      .listener_count = 1,
-                                      .groups = s->groups,
-                                      .group_count = 2};
+    s->config.cookie_key = KEY;
     return s;
-}
-
-static void
-setup_free(struct setup **at)
-{
-    struct setup *s = *at;
-
-    for (int i = 0; i < 2; i++)
-        slots_done(&s->slots[i]);
-    json_unref(s->actions);
-    free(s);
 }
 
 #define FORWARD "[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]"
@@ -149,7 +115,7 @@ check_backend(const struct setup *s, const char *name, const char *want)
 
 TEST(a_group_without_options_has_the_text_of_before)
 {
-    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(setup_free) struct setup *s = with_options(FORWARD);
     cleanup(strbuf_done) struct strbuf with = {0};
     cleanup(strbuf_done) struct strbuf without = {0};
 
@@ -159,13 +125,13 @@ TEST(a_group_without_options_has_the_text_of_before)
     haproxy_config_format(&s->config, &without);
     CHECK_TEXT(strbuf_cstr(&with), strbuf_cstr(&without));
     check_backend(s, "group_one",
-                  "backend group_one\n    balance roundrobin\n    timeout server 60s\n"
-                  "    timeout tunnel 60s\n");
+                  "backend group_one\n    balance roundrobin\n    timeout server 75s\n"
+                  "    timeout tunnel 75s\n");
 }
 
 TEST(a_sticky_group_has_a_cookie_and_a_key_of_its_own)
 {
-    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(setup_free) struct setup *s = with_options(FORWARD);
 
     s->options[0].stickiness = s->options[1].stickiness = STICKY_BALANCER;
     s->options[0].sticky_s = s->options[1].sticky_s = 60;
@@ -186,7 +152,7 @@ TEST(a_sticky_group_has_a_cookie_and_a_key_of_its_own)
 
 TEST(an_application_cookie_carries_ours_beside_it)
 {
-    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(setup_free) struct setup *s = with_options(FORWARD);
 
     s->options[0].stickiness = STICKY_APPLICATION;
     s->options[0].sticky_s = 9;
@@ -205,7 +171,7 @@ TEST(an_application_cookie_carries_ours_beside_it)
 
 TEST(algorithms_and_slow_start_are_structure)
 {
-    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(setup_free) struct setup *s = with_options(FORWARD);
     char first[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
 
     haproxy_config_fingerprint(&s->config, first);
@@ -217,8 +183,8 @@ TEST(algorithms_and_slow_start_are_structure)
     CHECK(strcmp(now, first) != 0);
     s->groups[1].algorithm = "weighted_random";
     check_backend(s, "group_one",
-                  "backend group_one\n    balance roundrobin\n    timeout server 60s\n"
-                  "    timeout tunnel 60s\n    default-server slowstart 30s\n");
+                  "backend group_one\n    balance roundrobin\n    timeout server 75s\n"
+                  "    timeout tunnel 75s\n    default-server slowstart 30s\n");
     check_backend(s, "group_two",
                   "backend group_two\n    balance random(1)\n    timeout server 60s\n"
                   "    timeout tunnel 60s\n");
@@ -226,7 +192,7 @@ TEST(algorithms_and_slow_start_are_structure)
 
 TEST(targets_may_speak_tls_and_http2)
 {
-#define HEAD(algorithm) "backend group_one\n    balance " algorithm "\n    timeout server 60s\n    timeout tunnel 60s\n"
+#define HEAD(algorithm) "backend group_one\n    balance " algorithm "\n    timeout server 75s\n    timeout tunnel 75s\n"
 #define ONLY_H2 "    http-request return status 464 if !{ req.ver 2.0 }\n"
 #define ONLY_POST "    http-request return status 464 if !{ method POST }\n"
     static const struct {
@@ -239,7 +205,7 @@ TEST(targets_may_speak_tls_and_http2)
         {"HTTP", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server proto h2\n"},
         {"HTTPS", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server ssl verify none alpn h2 proto h2\n"},
     };
-    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
+    cleanup(setup_free) struct setup *s = with_options(FORWARD);
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         group_options_set_protocol(&s->options[0], rows[i].protocol, rows[i].version);
@@ -269,10 +235,10 @@ sticky_map(const struct setup *s)
 
 TEST(the_map_of_tokens_knows_the_groups_that_have_a_weight)
 {
-    cleanup(setup_free) struct setup *s = setup_new(STICKY("1", "2", "true"));
-    cleanup(setup_free) struct setup *less = setup_new(STICKY("0", "2", "true"));
-    cleanup(setup_free) struct setup *none = setup_new(STICKY("0", "0", "true"));
-    cleanup(setup_free) struct setup *off = setup_new(STICKY("1", "1", "false"));
+    cleanup(setup_free) struct setup *s = with_options(STICKY("1", "2", "true"));
+    cleanup(setup_free) struct setup *less = with_options(STICKY("0", "2", "true"));
+    cleanup(setup_free) struct setup *none = with_options(STICKY("0", "0", "true"));
+    cleanup(setup_free) struct setup *off = with_options(STICKY("1", "1", "false"));
     cleanup(strbuf_done) struct strbuf ignored = {0};
     cleanup_free char *map = sticky_map(s);
     cleanup_free char *of_less = sticky_map(less);
@@ -293,9 +259,9 @@ TEST(the_map_of_tokens_knows_the_groups_that_have_a_weight)
 
 TEST(only_a_listener_that_keeps_clients_pays_for_it)
 {
-    cleanup(setup_free) struct setup *s = setup_new(STICKY("1", "2", "true"));
-    cleanup(setup_free) struct setup *other = setup_new(STICKY("0", "9", "true"));
-    cleanup(setup_free) struct setup *off = setup_new(STICKY("1", "2", "false"));
+    cleanup(setup_free) struct setup *s = with_options(STICKY("1", "2", "true"));
+    cleanup(setup_free) struct setup *other = with_options(STICKY("0", "9", "true"));
+    cleanup(setup_free) struct setup *off = with_options(STICKY("1", "2", "false"));
     char first[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup(strbuf_done) struct strbuf plain = {0};

@@ -3,46 +3,9 @@
 #include "balancer/haproxy_config.h"
 #include "balancer/haproxy_socket.h"
 #include "base/json.h"
-#include "check.h"
+#include "config_setup.h"
 
-struct setup {
-    struct config_setup config;
-    struct config_listener listener;
-    struct config_group group;
-    struct slots slots;
-    struct json *actions, *sources;
-};
-
-static struct setup *
-setup_new(void)
-{
-    struct setup *s = mem_new(sizeof(*s));
-    struct err err;
-
-    s->actions = json_parse(STR("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]"), &err);
-    slots_reserve(&s->slots, 1);
-    s->group = (struct config_group){
-        .id = "one", .arn = "arn:one", .algorithm = "round_robin", .slots = &s->slots};
-    s->listener = (struct config_listener){
-        .id = "listen", .port = 8080, .idle_timeout_s = 75, .actions = s->actions};
-    s->config = (struct config_setup){.bind_address = "127.0.0.1",
-                                      .listeners = &s->listener,
-                                      .listener_count = 1,
-                                      .groups = &s->group,
-                                      .group_count = 1};
-    return s;
-}
-
-static void
-setup_free(struct setup **at)
-{
-    struct setup *s = *at;
-
-    slots_done(&s->slots);
-    json_unref(s->actions);
-    json_unref(s->sources);
-    free(s);
-}
+#define FORWARD "[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]"
 
 static void
 set_sources(struct setup *s, const char *text)
@@ -75,7 +38,7 @@ TEST(a_listener_that_lets_in_only_some_has_one_line_more)
 {
     static const char guard[] =
         "    tcp-request connection reject if !{ src,map_ip(maps/listen.sources) -m found }\n";
-    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
     cleanup(strbuf_done) struct strbuf open = {0};
     cleanup(strbuf_done) struct strbuf guarded = {0};
     char *at;
@@ -92,7 +55,7 @@ TEST(a_listener_that_lets_in_only_some_has_one_line_more)
 
 TEST(whom_it_lets_in_is_a_map_and_no_structure)
 {
-    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
     cleanup(strbuf_done) struct strbuf map = {0};
     char open[HAPROXY_FINGERPRINT_SIZE], none[HAPROXY_FINGERPRINT_SIZE],
         some[HAPROXY_FINGERPRINT_SIZE];
@@ -143,7 +106,7 @@ TEST(sessions_of_servers_are_read)
 
 TEST(a_tcp_listener_hands_connections_on)
 {
-    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
     cleanup(strbuf_done) struct strbuf text = {0};
     const struct tcp_options plain = {.is_on = true};
     const struct tcp_options all = {.is_on = true, .sends_proxy = true, .by_source = true};
@@ -151,7 +114,7 @@ TEST(a_tcp_listener_hands_connections_on)
 
     s->listener.is_tcp = true;
     s->listener.idle_timeout_s = 350;
-    s->group.tcp = &plain;
+    s->groups[0].tcp = &plain;
     format(s, &text);
     CHECK(strstr(strbuf_cstr(&text),
                  "frontend listener_listen_8080\n"
@@ -169,7 +132,7 @@ TEST(a_tcp_listener_hands_connections_on)
                                      "    mode tcp\n"
                                      "    server s1 0.0.0.0:1 disabled\n") != NULL);
     haproxy_config_fingerprint(&s->config, one);
-    s->group.tcp = &all;
+    s->groups[0].tcp = &all;
     format(s, &text);
     CHECK(strstr(strbuf_cstr(&text), "    balance source\n"
                                      "    timeout server 350s\n"
@@ -184,7 +147,7 @@ TEST(a_tcp_listener_hands_connections_on)
 
 TEST(beside_http_listeners_only_nothing_is_of_tcp)
 {
-    cleanup(setup_free) struct setup *s = setup_new();
+    cleanup(setup_free) struct setup *s = setup_new(FORWARD);
     cleanup(strbuf_done) struct strbuf text = {0};
 
     format(s, &text);

@@ -5,7 +5,7 @@
 #include "balancer/haproxy_config.h"
 #include "balancer/haproxy_socket.h"
 #include "balancer/rule_pattern.h"
-#include "check.h"
+#include "config_setup.h"
 
 static struct json *
 parse(const char *text)
@@ -117,17 +117,6 @@ TEST(blocks_of_addresses_become_digits)
 
 /* ---- the configuration ---- */
 
-#define RULES_MAX 8
-
-struct setup {
-    struct config_setup config;
-    struct config_listener listener;
-    struct config_group group;
-    struct slots slots;
-    struct json *actions, *list;
-    struct view_rule rules[RULES_MAX];
-};
-
 static void
 setup_rules(struct setup *s, const char *rules)
 {
@@ -135,7 +124,7 @@ setup_rules(struct setup *s, const char *rules)
     s->list = parse(rules);
     s->listener.rules = s->rules;
     s->listener.rule_count = (int)json_size(s->list);
-    CHECK(s->listener.rule_count <= RULES_MAX);
+    CHECK(s->listener.rule_count <= SETUP_RULES_MAX);
     for (int i = 0; i < s->listener.rule_count; i++) {
         struct json *rule = json_at(s->list, (size_t)i);
         text_copy(s->rules[i].id, sizeof(s->rules[i].id), str_of(json_get_cstr(rule, "Id", "")));
@@ -145,34 +134,13 @@ setup_rules(struct setup *s, const char *rules)
 }
 
 static struct setup *
-setup_new(const char *rules)
+with_rules(const char *rules)
 {
-    struct setup *s = mem_new(sizeof(*s));
+    struct setup *s = setup_new("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:one\"}]");
 
-    s->actions = parse("[{'Type':'forward','TargetGroupArn':'arn:one'}]");
-    slots_reserve(&s->slots, 1);
-    s->group = (struct config_group){
-        .id = "one", .arn = "arn:one", .algorithm = "round_robin", .slots = &s->slots};
-    s->listener = (struct config_listener){
-        .id = "listen", .port = 8080, .idle_timeout_s = 75, .actions = s->actions};
-    s->config = (struct config_setup){.bind_address = "127.0.0.1",
-                                      .listeners = &s->listener,
-                                      .listener_count = 1,
-                                      .groups = &s->group,
-                                      .group_count = 1};
+    s->config.group_count = 1;
     setup_rules(s, rules);
     return s;
-}
-
-static void
-setup_free(struct setup **at)
-{
-    struct setup *s = *at;
-
-    slots_done(&s->slots);
-    json_unref(s->actions);
-    json_unref(s->list);
-    free(s);
 }
 
 static void
@@ -200,7 +168,7 @@ contains(const struct strbuf *text, const char *part)
 
 TEST(a_listener_without_rules_has_nothing_of_them)
 {
-    cleanup(setup_free) struct setup *s = setup_new("[]");
+    cleanup(setup_free) struct setup *s = with_rules("[]");
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup(strbuf_done) struct strbuf map = {0};
 
@@ -213,7 +181,7 @@ TEST(a_listener_without_rules_has_nothing_of_them)
 
 TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
 {
-    cleanup(setup_free) struct setup *s = setup_new(
+    cleanup(setup_free) struct setup *s = with_rules(
         "[{'Id':'r2'," PATH("/a") "," FORWARD "},{'Id':'r1'," PATH("/b") "," GONE "},"
         "{'Id':'r0'," PATH("/c") "," MOVED "},"
         "{'Id':'r3'," PATH("/d") ",'Actions':[{'Type':'forward','TargetGroupArn':'arn:strange'}]}]");
@@ -261,7 +229,7 @@ fingerprint(const struct setup *s, char out[static HAPROXY_FINGERPRINT_SIZE])
 
 TEST(only_answers_headers_and_the_first_rule_need_a_reload)
 {
-    cleanup(setup_free) struct setup *s = setup_new("[]");
+    cleanup(setup_free) struct setup *s = with_rules("[]");
     char none[HAPROXY_FINGERPRINT_SIZE], one[HAPROXY_FINGERPRINT_SIZE], now[HAPROXY_FINGERPRINT_SIZE];
 
     fingerprint(s, none);
