@@ -111,7 +111,8 @@ class Model:
             f".is_query = {'true' if m['protocol'] in ('query', 'ec2') else 'false'}, "
             f".is_ec2 = {'true' if m['protocol'] == 'ec2' else 'false'}, "
             f".version = {text(m['version'])}, .target_prefix = {text(m.get('target_prefix'))}, "
-            f".xml_namespace = {text(m.get('namespace'))}, .operations = {n}_model_operations, "
+            f".xml_namespace = {text(m.get('namespace'))}, "
+            f".cbor_namespace = {text(m.get('cbor_namespace'))}, .operations = {n}_model_operations, "
             f".operation_count = {len(m['operations'])}, .handlers = {n}_operations}},")
 
 

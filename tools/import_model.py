@@ -13,6 +13,7 @@ The form, read by gen_shapes.py:
   service        our name: <service>_operations[] in C holds the handlers
   signing_name   what the signature's scope says
   protocol       "json" (with target_prefix), "query" or "ec2" (with version and namespace)
+  cbor_namespace added by hand where RPC v2 CBOR is spoken, too: of the names of errors there
   invalid        the row of codes.def that a broken constraint answers; an operation may have its own
   operations     {name: {"input": shape}}; {} is known and not built
   shapes         {name: {"type", "members": {name: shape}, "required", "member", "key", "value",

@@ -32,7 +32,7 @@ EXCEPTIONS = {("src/api/ecr.c", "registry"), ("src/api/ecr_image.c", "registry")
 
 # header prefix -> the only folder of src/ that may include it
 OWNERS = {
-    "jansson": "base", "openssl/": "base",
+    "jansson": "base", "openssl/": "base", "cbor": "api",
     "uv.h": "io", "uv/": "io", "microhttpd": "io", "curl/": "io", "sys/epoll.h": "io", "spawn.h": "io",
     "sqlite3": "store",
 }

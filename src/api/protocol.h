@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* protocol.h - the two wire forms: JSON 1.1 (aws_json.c) and Query with XML answers (aws_query.c).
- * Inputs become JSON, which shapes.h checks; answers are JSON that is written in the protocol's form.
- * Limits: QUERY_* below; JSON_DEPTH_MAX for JSON.  Ownership: outputs are the caller's. */
+/* protocol.h - the wire forms: JSON 1.1 (aws_json.c), Query with XML answers (aws_query.c) and
+ * RPC v2 CBOR (aws_cbor.c).  Inputs become JSON, which shapes.h checks; answers are JSON that is
+ * written in the protocol's form.
+ * Limits: QUERY_* and CBOR_* below; JSON_DEPTH_MAX for JSON and CBOR.
+ * Ownership: outputs are the caller's. */
 #pragma once
 #include "api/shapes.h"
 
@@ -9,6 +11,7 @@
 #define QUERY_NAME_MAX 512
 #define QUERY_DEPTH_MAX 32
 #define QUERY_ITEMS_MAX 2000 /* of one list */
+#define CBOR_ITEMS_MAX 200000 /* of one request, keys and values counted */
 
 /* ---- JSON 1.1 ---- */
 /* An empty body counts as {}. */
@@ -17,6 +20,19 @@ void json_protocol_write(struct strbuf *out, const struct json *answer);
 /* {"__type": code, "message": text} and the members of `extra` (may be NULL). */
 void json_protocol_write_error(struct strbuf *out, const char *code, const char *message,
                                const struct json *extra);
+
+/* ---- RPC v2 CBOR ---- */
+/* An empty body counts as {}.  Fails with ERR_SERIALIZATION on what is malformed, and on what no
+ * operation takes: bytes, integers that int64_t cannot hold, infinite numbers, tags other than 1,
+ * keys that are no texts or are there twice.  A time is the number behind its tag. */
+bool cbor_protocol_read(struct str body, struct json **out, struct err *err) MUST_CHECK;
+/* Lengths are definite, JSON_REAL is a double.  What json_formatted() gave is not for here. */
+void cbor_protocol_write(struct strbuf *out, const struct json *answer);
+/* A value of an answer that is written as a time. */
+struct json *cbor_time_ms(int64_t ms);
+/* {"__type": "namespace#code", "message": text} and the members of `extra`; both may be NULL. */
+void cbor_protocol_write_error(struct strbuf *out, const char *shape_namespace, const char *code,
+                               const char *message, const struct json *extra);
 
 /* ---- Query ---- */
 struct query_form;

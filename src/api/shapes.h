@@ -57,6 +57,7 @@ struct model {
     const char *version;
     const char *target_prefix; /* JSON; beside Query, too, if the service speaks both */
     const char *xml_namespace; /* Query */
+    const char *cbor_namespace; /* RPC v2 CBOR: of its errors; NULL: not spoken */
     const struct model_operation *operations; /* sorted by name */
     size_t operation_count;
     const struct operation *handlers; /* ends with a NULL name */
