@@ -42,6 +42,7 @@ def page():
         done = [o for o in sorted(model["operations"]) if o in built.get(service, {})]
         rest = [o for o in sorted(model["operations"]) if o not in built.get(service, {})]
         protocol = {"json": "JSON 1.1", "query": "Query", "ec2": "Query, EC2's dialect"}[model["protocol"]]
+        protocol += ", RPC v2 CBOR" if "cbor_namespace" in model else ""
         lines += [f"## {title} ({model['version']}, {protocol}): {len(done)} of {len(done) + len(rest)}", "",
                   "| operation | input |", "|---|---|"]
         lines += [f"| {o} | {members(model, o)} |" for o in done]

@@ -15,6 +15,7 @@
 
 #define BODY_LIMIT (1024 * 1024)
 #define HEADERS_MAX SIGV4_HEADERS_MAX
+#define CBOR_PROTOCOL "rpc-v2-cbor"
 
 struct api {
     struct api_config config;
@@ -93,6 +94,8 @@ aws_time(const struct request *rq, int64_t ms)
 
     if (rq->protocol == PROTOCOL_JSON_1_1)
         return json_time_ms(ms);
+    if (rq->protocol == PROTOCOL_CBOR)
+        return cbor_time_ms(ms);
     clock_format_iso(ms, iso);
     return json_text(iso);
 }
@@ -136,6 +139,56 @@ find_by_target(struct call *c, struct str target)
     return sigv4_check_service(&c->auth, c->model->signing_name, &c->err);
 }
 
+/* "/service/GraniteServiceVersion20100801/operation/ListMetrics". */
+static bool
+split_path(struct str path, struct str *service_out, struct str *operation_out)
+{
+    const struct str begin = STR("/service/"), middle = STR("/operation/");
+    const ptrdiff_t at = str_find(path, middle);
+
+    if (!str_starts(path, begin) || at < (ptrdiff_t)begin.len)
+        return false;
+    *service_out = str_slice(path, begin.len, (size_t)at);
+    *operation_out = str_slice(path, (size_t)at + middle.len, path.len);
+    return true;
+}
+
+static const struct model *
+find_model_by_path(struct str path)
+{
+    struct str service, operation;
+
+    for (size_t m = 0; split_path(path, &service, &operation) && m < model_count; m++) {
+        if (models[m].target_prefix != NULL && str_is(service, models[m].target_prefix))
+            return &models[m];
+    }
+    return NULL;
+}
+
+static bool
+find_by_path(struct call *c)
+{
+    struct str service = {0}, operation = {0};
+
+    if (!split_path(c->http->signed_part.path, &service, &operation))
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION,
+                       "The path of a request in CBOR is '/service/SERVICE/operation/OPERATION'.");
+    if (c->model == NULL)
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION,
+                       "The service '" STR_FMT "' is not known here.",
+                       STR_ARG(str_slice(service, 0, 100)));
+    if (c->model->cbor_namespace == NULL)
+        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE,
+                       "The protocol '" CBOR_PROTOCOL "' is not built in naru for the service %s.",
+                       c->model->service);
+    c->operation = model_find_operation(c->model, operation);
+    if (c->operation == NULL)
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION,
+                       "The operation '" STR_FMT "' is not known here.",
+                       STR_ARG(str_slice(operation, 0, 100)));
+    return sigv4_check_service(&c->auth, c->model->signing_name, &c->err);
+}
+
 /* Query requests do not name their service but in the signature's scope. */
 static bool
 find_by_action(struct call *c, const struct query_form *form)
@@ -165,14 +218,21 @@ find_by_action(struct call *c, const struct query_form *form)
 /* ---- decoding ---- */
 
 static bool
+find_built(struct call *c)
+{
+    c->row = find_row(c->model, c->operation->name);
+    return (c->row != NULL && c->row->handler != NULL) ||
+           err_set(&c->err, ERR_UNSUPPORTED_FEATURE, "The operation %s is not built in naru yet.",
+                   c->operation->name);
+}
+
+static bool
 accept_input(struct call *c, struct json *raw)
 {
     cleanup_json struct json *given = raw;
 
-    c->row = find_row(c->model, c->operation->name);
-    if (c->row == NULL || c->row->handler == NULL)
-        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE, "The operation %s is not built in naru yet.",
-                       c->operation->name);
+    if (!find_built(c))
+        return false;
     if (c->operation->input == NULL) {
         c->input = json_object();
         return true;
@@ -189,6 +249,22 @@ decode_json(struct call *c)
         !json_protocol_read(c->http->signed_part.body, &raw, &c->err))
         return false;
     return accept_input(c, raw);
+}
+
+/* What is not built says so before its body is read: PutMetricData's comes compressed. */
+static bool
+decode_cbor(struct call *c)
+{
+    const struct sigv4_request *http = &c->http->signed_part;
+    struct json *raw;
+
+    if (!find_by_path(c) || !find_built(c))
+        return false;
+    if (http->body.len > 0 &&
+        !str_is(str_trim(sigv4_header(http, "content-type")), "application/cbor"))
+        return err_set(&c->err, ERR_SERIALIZATION,
+                       "The Content-Type of a request in CBOR must be application/cbor.");
+    return cbor_protocol_read(http->body, &raw, &c->err) && accept_input(c, raw);
 }
 
 static void
@@ -247,6 +323,42 @@ fill_request(struct call *c)
 }
 
 static bool
+check_door(struct call *c)
+{
+    const struct sigv4_request *http = &c->http->signed_part;
+
+    if (c->protocol == PROTOCOL_CBOR)
+        return str_is(http->method, "POST") ||
+               err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs take POST in CBOR.");
+    if (sigv4_header(http, "smithy-protocol").at != NULL)
+        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE,
+                       "The protocol '" STR_FMT
+                       "' is not built in naru; Query, JSON and " CBOR_PROTOCOL " are.",
+                       STR_ARG(str_slice(sigv4_header(http, "smithy-protocol"), 0, 60)));
+    if (!str_is(http->path, "/"))
+        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs are at the path '/' only.");
+    return str_is(http->method, "POST") ||
+           (c->protocol == PROTOCOL_QUERY && str_is(http->method, "GET")) ||
+           err_set(&c->err, ERR_UNKNOWN_OPERATION,
+                   "The AWS APIs take POST, in the Query form also GET.");
+}
+
+static bool
+decode(struct call *c)
+{
+    switch (c->protocol) {
+    case PROTOCOL_CBOR:
+        return decode_cbor(c);
+    case PROTOCOL_QUERY:
+        return decode_query(c);
+    case PROTOCOL_JSON_1_1:
+        return decode_json(c);
+    }
+    assert(!"unknown protocol");
+    return false;
+}
+
+static bool
 run_call(struct call *c)
 {
     const struct api_config *config = &c->api->config;
@@ -255,16 +367,7 @@ run_call(struct call *c)
     if (!sigv4_verify(http, config->access_key_id, config->secret_access_key, clock_wall_ms(), &c->auth,
                       &c->err))
         return false;
-    if (sigv4_header(http, "smithy-protocol").at != NULL)
-        return err_set(&c->err, ERR_UNSUPPORTED_FEATURE,
-                       "The protocol '" STR_FMT "' is not built in naru; Query and JSON are.",
-                       STR_ARG(str_slice(sigv4_header(http, "smithy-protocol"), 0, 60)));
-    if (!str_is(http->path, "/"))
-        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs are at the path '/' only.");
-    if (!str_is(http->method, "POST") &&
-        !(c->protocol == PROTOCOL_QUERY && str_is(http->method, "GET")))
-        return err_set(&c->err, ERR_UNKNOWN_OPERATION, "The AWS APIs take POST, in the Query form also GET.");
-    if (!(c->protocol == PROTOCOL_JSON_1_1 ? decode_json(c) : decode_query(c)))
+    if (!check_door(c) || !decode(c))
         return false;
     fill_request(c);
     c->output = json_object();
@@ -338,7 +441,23 @@ code_of(const struct call *c)
 static const char *
 content_type_of(const struct call *c)
 {
-    return c->protocol == PROTOCOL_QUERY ? "text/xml" : "application/x-amz-json-1.1";
+    return c->protocol == PROTOCOL_QUERY  ? "text/xml"
+           : c->protocol == PROTOCOL_CBOR ? "application/cbor"
+                                          : "application/x-amz-json-1.1";
+}
+
+/* Clients that have spoken Query before go on finding errors by the codes of then. */
+static void
+write_cbor_error(const struct call *c, const char *message, struct api_answer *answer)
+{
+    const enum err_code then = query_code(c->err.code);
+    const struct str code = query_error_code(err_wire(then));
+
+    cbor_protocol_write_error(&answer->body, c->model != NULL ? c->model->cbor_namespace : NULL,
+                              err_wire(c->err.code), message, c->output);
+    if (c->model != NULL && c->model->is_query)
+        snprintf(answer->query_error, sizeof(answer->query_error), STR_FMT ";%s", STR_ARG(code),
+                 err_http(then) >= 500 ? "Receiver" : "Sender");
 }
 
 static void
@@ -357,11 +476,14 @@ write_error(const struct call *c, struct api_answer *answer)
     }
     answer->status = err_http(code);
     answer->content_type = content_type_of(c);
+    answer->smithy_protocol = c->protocol == PROTOCOL_CBOR ? CBOR_PROTOCOL : "";
     if (speaks_ec2(c)) {
         ec2_write_error(&answer->body, err_wire(code), message, c->http->request_id);
     } else if (c->protocol == PROTOCOL_QUERY) {
         query_write_error(&answer->body, c->model != NULL ? c->model->xml_namespace : "", err_wire(code),
                           message, is_ours, c->http->request_id);
+    } else if (c->protocol == PROTOCOL_CBOR) {
+        write_cbor_error(c, message, answer);
     } else {
         json_protocol_write_error(&answer->body, err_wire(code), message, c->output);
         snprintf(answer->error_type, sizeof(answer->error_type), "%s", err_wire(code));
@@ -379,6 +501,8 @@ choose_protocol(const struct sigv4_request *http)
 {
     const struct str type = str_trim(sigv4_header(http, "content-type"));
 
+    if (str_is(sigv4_header(http, "smithy-protocol"), CBOR_PROTOCOL))
+        return PROTOCOL_CBOR;
     if (sigv4_header(http, "x-amz-target").at != NULL)
         return PROTOCOL_JSON_1_1;
     if (has_prefix(type, "application/x-www-form-urlencoded") ||
@@ -387,25 +511,44 @@ choose_protocol(const struct sigv4_request *http)
     return PROTOCOL_JSON_1_1;
 }
 
+static struct call
+begin_call(struct api *api, const struct api_request *http)
+{
+    struct call c = {.api = api, .http = http, .protocol = choose_protocol(&http->signed_part)};
+
+    if (c.protocol == PROTOCOL_CBOR) /* a wrong signature is an error of a service, too */
+        c.model = find_model_by_path(http->signed_part.path);
+    return c;
+}
+
+static void
+write_answer(const struct call *c, struct api_answer *answer)
+{
+    const char *id = c->http->request_id;
+
+    answer->status = 200;
+    answer->content_type = content_type_of(c);
+    answer->smithy_protocol = c->protocol == PROTOCOL_CBOR ? CBOR_PROTOCOL : "";
+    if (speaks_ec2(c))
+        ec2_write(&answer->body, c->operation->name, c->model->xml_namespace, c->output, id);
+    else if (c->protocol == PROTOCOL_QUERY)
+        query_write(&answer->body, c->operation->name, c->model->xml_namespace, c->output, id);
+    else if (c->protocol == PROTOCOL_CBOR)
+        cbor_protocol_write(&answer->body, c->output);
+    else
+        json_protocol_write(&answer->body, c->output);
+}
+
 void
 api_call(struct api *api, const struct api_request *http, struct api_answer *answer)
 {
-    struct call c = {.api = api, .http = http, .protocol = choose_protocol(&http->signed_part)};
+    struct call c = begin_call(api, http);
     const int64_t started_us = clock_monotonic_us();
 
-    if (run_call(&c)) {
-        answer->status = 200;
-        answer->content_type = content_type_of(&c);
-        if (speaks_ec2(&c))
-            ec2_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output, http->request_id);
-        else if (c.protocol == PROTOCOL_QUERY)
-            query_write(&answer->body, c.operation->name, c.model->xml_namespace, c.output,
-                        http->request_id);
-        else
-            json_protocol_write(&answer->body, c.output);
-    } else {
+    if (run_call(&c))
+        write_answer(&c, answer);
+    else
         write_error(&c, answer);
-    }
     log_debug("api.call", "operation=%s status=%d took_us=%lld request=%s",
               c.operation != NULL ? c.operation->name : "-", answer->status,
               (long long)(clock_monotonic_us() - started_us), http->request_id);
@@ -457,6 +600,8 @@ reply(struct http_exchange *x, struct api_answer *answer)
         {"Content-Type", answer->content_type},
         {"x-amzn-RequestId", x->request_id},
         {"x-amzn-ErrorType", answer->error_type},
+        {"x-amzn-query-error", answer->query_error},
+        {"smithy-protocol", answer->smithy_protocol},
         {NULL, NULL},
     };
 
@@ -469,7 +614,7 @@ refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
 {
     struct header_list list;
     const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
-    struct call c = {.api = ctx, .http = &http, .protocol = choose_protocol(&http.signed_part)};
+    struct call c = begin_call(ctx, &http);
     struct api_answer answer = {0};
 
     err_set(&c.err, status == 413 ? ERR_TOO_LARGE : status == 503 ? ERR_UNAVAILABLE : ERR_BAD_REQUEST, "%s",

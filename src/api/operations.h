@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* operations.h - speaks AWS: from bytes on "/" to a handler and back.
- * A request is verified (sigv4.h), its operation row found by target or action, its input turned
- * into JSON and checked against the model's shape (types, required, ranges, enums, lengths), all on the connection's
+ * A request is verified (sigv4.h), its operation row found by target, action or path, its input
+ * turned into JSON and checked against the model's shape (types, required, ranges, enums, lengths), all on the connection's
  * thread.  Then its handler runs: on the engine's thread if it changes the core (ACCESS_WRITE), under the
  * core's lock if it reads it (ACCESS_READ), else right there (ACCESS_LOCAL).  The answer is JSON with the members'
- * wire names; the protocol writes it as JSON or as XML.
+ * wire names; the protocol writes it as JSON, as XML or as CBOR.
  * Times in answers: aws_time(rq, ms), which gives what the protocol wants. */
 #pragma once
 #include "api/sigv4.h"
@@ -14,7 +14,7 @@
 #include "io/http_server.h"
 #include "model/traffic_book.h"
 
-enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY };
+enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY, PROTOCOL_CBOR };
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
 
 struct api;
@@ -37,7 +37,7 @@ struct request {
 
 /* Fills `out` (a JSON object, given empty) or sets err and returns false, having changed nothing.
  * What a failing handler put into `out` stands beside the error's message (ConflictException's
- * resourceIds), in JSON only. */
+ * resourceIds), in JSON and CBOR only. */
 typedef bool operation_handler(struct request *rq, struct json *out, struct err *err);
 
 /* One step of the core, from an ACCESS_WRITE handler. The answer is sent after the commit. */
@@ -90,6 +90,8 @@ struct api_answer {
     int status;
     const char *content_type;
     char error_type[128]; /* of the header x-amzn-ErrorType, JSON only; empty: none */
+    char query_error[128]; /* of x-amzn-query-error, CBOR only: the code in Query; empty: none */
+    const char *smithy_protocol; /* of smithy-protocol, CBOR only; empty: none */
     struct strbuf body;   /* the caller's */
 };
 void api_call(struct api *api, const struct api_request *http, struct api_answer *answer);

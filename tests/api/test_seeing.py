@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -18,6 +19,7 @@ import boto3
 import botocore.exceptions
 
 import harness
+import rpc_v2_cbor
 
 
 def client(service):
@@ -218,6 +220,65 @@ class CloudWatch(Traffic):
         listed = json.loads(subprocess.run([str(harness.BINARY), "aws", "cloudwatch", "list-metrics", "--metric-name", "RequestCount"],
                                            check=True, capture_output=True, text=True).stdout)
         self.assertIn(self.dimensions("LoadBalancer"), [m["Dimensions"] for m in listed["Metrics"]])
+
+
+def rounded(value):
+    """Query writes 15 digits of a number."""
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    return float(f"{value:.15g}") if isinstance(value, float) else value
+
+
+class CloudWatchInCbor(CloudWatch):
+    """All of the above, spoken as AWS's newest SDKs speak."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.query = cls.cloudwatch
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.cloudwatch = rpc_v2_cbor.client(folder.name, endpoint_url=os.environ["AWS_ENDPOINT_URL"],
+                                            region_name=os.environ["AWS_DEFAULT_REGION"])
+
+    test_both_command_lines_say_the_same = None  # they speak Query
+
+    def both(self, operation, **members):
+        said = [getattr(c, operation)(**members) for c in (self.query, self.cloudwatch)]
+        for answer in said:
+            del answer["ResponseMetadata"]
+        self.assertEqual(said[0], rounded(said[1]))
+        return said[1]
+
+    def test_both_protocols_say_the_same(self):
+        times = {"StartTime": now().replace(microsecond=0) - datetime.timedelta(minutes=30), "EndTime": now()}
+        metric = {"Namespace": "AWS/ApplicationELB", "MetricName": "TargetResponseTime", "Dimensions": self.dimensions("LoadBalancer")}
+        for statistics in ({"Statistics": ["Sum", "Average"]}, {"ExtendedStatistics": ["p50", "p99"]}):
+            self.assertTrue(self.both("get_metric_statistics", **metric, **times, Period=60, **statistics)["Datapoints"])
+        data = self.both("get_metric_data", **times, MetricDataQueries=[
+            {"Id": "a", "MetricStat": {"Stat": "Average", "Period": 60, "Metric": metric}}])
+        self.assertTrue(data["MetricDataResults"][0]["Values"])
+        self.assertTrue(self.both("list_metrics", Dimensions=self.dimensions("LoadBalancer"))["Metrics"])
+
+    def test_what_is_no_cbor_is_refused(self):
+        def spoil(request, **_):
+            request.data = b"\x9f"
+        self.cloudwatch.meta.events.register_first("before-sign.cloudwatch.ListMetrics", spoil)
+        try:
+            with self.assertRaises(botocore.exceptions.ClientError) as caught:
+                self.cloudwatch.list_metrics()
+        finally:
+            self.cloudwatch.meta.events.unregister("before-sign.cloudwatch.ListMetrics", spoil)
+        self.assertEqual(caught.exception.response["Error"]["Type"], "com.amazonaws.cloudwatch#SerializationException")
+        self.assertIn("ends too early", str(caught.exception))
+
+    def test_a_body_that_is_too_large_is_refused_in_cbor(self):
+        with self.assertRaises(botocore.exceptions.ClientError) as caught:
+            self.cloudwatch.list_metrics(MetricName="x" * 1100000)
+        self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], 413)
+        self.assertEqual(caught.exception.response["Error"]["Type"], "com.amazonaws.cloudwatch#RequestTooLarge")
 
 
 class AccessLogs(Traffic):
