@@ -118,10 +118,19 @@ random_uuid(char out[static 37])
     make_uuid(pooled_source, NULL, out);
 }
 
+/* A command line would take one that begins with '-' for an option. */
+static void
+make_token(byte_source *source, void *arg, char *out, size_t chars)
+{
+    make_text(source, arg, token_chars, 63, out, chars);
+    if (out[0] == '-')
+        out[0] = '_';
+}
+
 void
 random_token(char *out, size_t chars)
 {
-    make_text(system_source, NULL, token_chars, 63, out, chars);
+    make_token(system_source, NULL, out, chars);
 }
 
 /* splitmix64, the seeding that xoshiro's authors advise: a seed of 0 is as good as any. */
@@ -186,5 +195,5 @@ rng_uuid(struct rng *r, char out[static 37])
 void
 rng_token(struct rng *r, char *out, size_t chars)
 {
-    make_text(rng_source, r, token_chars, 63, out, chars);
+    make_token(rng_source, r, out, chars);
 }

@@ -8,7 +8,7 @@
 void random_bytes(void *out, size_t len);
 void random_hex(char *out, size_t digits);     /* writes a NUL at out[digits] */
 void random_uuid(char out[static 37]);
-void random_token(char *out, size_t chars);    /* A-Za-z0-9_-, NUL at out[chars] */
+void random_token(char *out, size_t chars);    /* A-Za-z0-9_-, not '-' first; NUL at out[chars] */
 
 struct rng { uint64_t s[4]; };                 /* xoshiro256** */
 void rng_seed(struct rng *r, uint64_t seed);

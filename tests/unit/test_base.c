@@ -421,6 +421,10 @@ TEST(the_seeded_generator_repeats_itself)
     for (size_t i = 0; i < 5; i++)
         CHECK(seen[i] > 800 && seen[i] < 1200);
     CHECK_EQ(rng_below(&a, 1), 0);
+    for (int i = 0; i < 1000; i++) {
+        rng_token(&a, x, 20);
+        CHECK(x[0] != '-');
+    }
 }
 
 /* FIPS 180-2 and RFC 4231 known answers. */
