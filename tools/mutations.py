@@ -410,7 +410,11 @@ MUTATIONS = [
      "    case TARGET_initial: /* never before", "        return false;\n    case TARGET_initial:\n        return true;\n        /* never before",
      "promise 1"),
     ("no traffic when all are unhealthy", "target_health.c",
-     "        return healthy_in_group == 0;", "        return false;", "alb.md A6: fail open"),
+     "        return fails_open;", "        return false;", "alb.md A6: fail open"),
+    ("a group with few healthy targets stays closed", "target_health.c",
+     "    return healthy < min_count ||", "    return", "alb.md A5: minimum_healthy_targets.count"),
+    ("a group with a small share of healthy targets stays closed", "target_health.c",
+     " || healthy * 100 < min_percent * (healthy + unhealthy)", "", "alb.md A5: minimum_healthy_targets.percentage"),
 
     # ---- what is said (ecs.md 5.12) ----
     ("a complaint is repeated at once", "said.c",
