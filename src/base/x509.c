@@ -527,3 +527,98 @@ x509_is_servable(struct str bundle, char fingerprint_out[static 41], struct err 
             return not_servable(err);
     return true;
 }
+
+/* ---- authorities ---- */
+
+static bool
+refuse_authority(struct err *err, const X509 *x, const char *why)
+{
+    cleanup_free char *subject = name_line(X509_get_subject_name(x));
+
+    ERR_clear_error();
+    return err_set(err, ERR_VALIDATION, "The certificate of '%.200s' %s", subject, why);
+}
+
+/* What OpenSSL would verify nobody by, at its usual level of security. */
+static bool
+is_strong(X509 *x)
+{
+    EVP_PKEY *key = X509_get0_pubkey(x);
+
+    if (key == NULL)
+        return false;
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA)
+        return EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 8192;
+    return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && curve_name(key) != NULL;
+}
+
+/* Which of them lead to one that issued itself?  Two that issued each other do not. */
+static void
+find_rooted(const STACK_OF(X509) *all, bool is_rooted[static X509_AUTHORITIES_MAX])
+{
+    const int count = sk_X509_num(all);
+    bool issued[X509_AUTHORITIES_MAX][X509_AUTHORITIES_MAX], is_changed = true;
+
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < count; k++)
+            issued[i][k] = is_issued_by(sk_X509_value(all, i), sk_X509_value(all, k));
+        is_rooted[i] = issued[i][i];
+    }
+    while (is_changed) {
+        is_changed = false;
+        for (int i = 0; i < count; i++)
+            for (int k = 0; k < count && !is_rooted[i]; k++)
+                if (issued[i][k] && is_rooted[k])
+                    is_changed = is_rooted[i] = true;
+    }
+}
+
+static bool
+check_authority(X509 *x, bool is_rooted, struct err *err)
+{
+    if (X509_check_ca(x) == 0)
+        return refuse_authority(err, x, "is none of a certificate authority.");
+    if (!is_strong(x))
+        return refuse_authority(err, x, "has a key that is not supported: RSA of 2048 to 8192 bits, P-256, P-384 and "
+                                        "P-521 are.");
+    return is_rooted || refuse_authority(err, x, "has no issuer in the bundle, which has to go up to a certificate "
+                                                 "that issued itself.");
+}
+
+static bool
+is_repeated(const STACK_OF(X509) *all, int index)
+{
+    for (int i = 0; i < index; i++)
+        if (X509_cmp(sk_X509_value(all, i), sk_X509_value(all, index)) == 0)
+            return true;
+    return false;
+}
+
+int
+x509_read_authorities(struct str pem, struct strbuf *out, struct err *err)
+{
+    cleanup(free_chain_) STACK_OF(X509) *all = read_certificates(pem, X509_AUTHORITIES_MAX + 1);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    bool is_rooted[X509_AUTHORITIES_MAX];
+    int count = 0;
+
+    if (all == NULL || sk_X509_num(all) == 0)
+        return refuse(err, "The bundle has no certificates in PEM, or one that is broken."), 0;
+    if (sk_X509_num(all) > X509_AUTHORITIES_MAX)
+        return err_set(err, ERR_VALIDATION, "The bundle has more than %d certificates.", X509_AUTHORITIES_MAX), 0;
+    find_rooted(all, is_rooted);
+    for (int i = 0; i < sk_X509_num(all); i++) {
+        X509 *x = sk_X509_value(all, i);
+        const size_t before = text.len;
+
+        if (is_repeated(all, i))
+            continue;
+        if (!check_authority(x, is_rooted[i], err))
+            return 0;
+        if (!write_certificate(x, &text) || text.len - before > X509_AUTHORITY_SIZE_MAX)
+            return refuse_authority(err, x, "is larger than 16 KB."), 0;
+        count++;
+    }
+    strbuf_add(out, strbuf_str(&text));
+    return count;
+}

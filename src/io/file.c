@@ -12,14 +12,11 @@
 #define READ_PIECE ((size_t)64 * 1024)
 #define TREE_DEPTH_MAX 256 /* one descriptor a level */
 
-bool
-file_read(const char *path, size_t limit, struct strbuf *out, struct err *err)
+static bool
+read_all(int fd, const char *path, size_t limit, struct strbuf *out, struct err *err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     cleanup(strbuf_done) struct strbuf content = {0};
 
-    if (fd < 0)
-        return err_errno(err, "cannot open '%s'", path);
     for (;;) {
         ssize_t n;
 
@@ -38,6 +35,54 @@ file_read(const char *path, size_t limit, struct strbuf *out, struct err *err)
     content.at[content.len] = '\0';
     strbuf_add(out, strbuf_str(&content));
     return true;
+}
+
+bool
+file_read(const char *path, size_t limit, struct strbuf *out, struct err *err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, "cannot open '%s'", path);
+    return read_all(fd, path, limit, out, err);
+}
+
+/* One folder after the other, so that no link leads out of them; -1 and errno. */
+static int
+open_below(const char *root, const char *below)
+{
+    struct str rest = str_of(below), part;
+    int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    while (at >= 0 && str_split(&rest, '/', &part)) {
+        char name[NAME_MAX + 1] = "";
+        cleanup_close int folder = at;
+        const bool is_last = rest.at == NULL;
+
+        if (part.len == 0 || str_is(part, ".") || str_is(part, "..") || !text_copy(name, sizeof(name), part)) {
+            errno = ENOENT;
+            return -1;
+        }
+        /* Opening a pipe must not wait for who writes into it. */
+        at = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (is_last ? O_NONBLOCK : O_DIRECTORY));
+    }
+    return at;
+}
+
+bool
+file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/%s", root, below);
+    cleanup_close int fd = open_below(root, below);
+    struct stat st;
+
+    if (fd < 0)
+        return err_set(err, ERR_RESOURCE_NOT_FOUND, "cannot open the file '%s': %s", path,
+                       errno == ELOOP || errno == ENOTDIR ? "a part of it is a symbolic link, or no folder"
+                                                          : strerror(errno));
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(err, ERR_RESOURCE_NOT_FOUND, "'%s' is no plain file", path);
+    return read_all(fd, path, limit, out, err);
 }
 
 bool

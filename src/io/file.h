@@ -5,6 +5,10 @@
 #include "base/str.h"
 
 bool file_read(const char *path, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
+/* The same of a file below the folder `root`: no part of the path `below` is a symbolic link, nor is it anything but a
+ * plain file.  ERR_RESOURCE_NOT_FOUND: there is none such, or
+ * it cannot be opened. */
+bool file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
 /* Temporary file, fsync, rename, fsync of the directory: the old or the new content, never half. */
 bool file_write_atomic(const char *path, struct str content, unsigned mode, struct err *err) MUST_CHECK;
 bool file_write_all(int fd, struct str content, struct err *err) MUST_CHECK;

@@ -46,3 +46,30 @@ log_place_check(const char *bucket, const char *prefix, struct err *err)
         return err_set(err, ERR_VALIDATION, "'%.300s' cannot be the prefix of logs", prefix);
     return true;
 }
+
+static bool
+check_key(struct str key)
+{
+    struct str rest = key, part;
+
+    if (key.len == 0 || key.len > OBJECT_KEY_MAX || key.at[key.len - 1] == '/')
+        return false;
+    while (str_split(&rest, '/', &part)) {
+        if (part.len == 0 || part.len > 255 || str_is(part, ".") || str_is(part, ".."))
+            return false;
+        for (size_t i = 0; i < part.len; i++)
+            if (iscntrl((unsigned char)part.at[i]))
+                return false;
+    }
+    return true;
+}
+
+bool
+object_place_check(const char *bucket, const char *key, struct err *err)
+{
+    if (!check_bucket(str_of(bucket)))
+        return err_set(err, ERR_VALIDATION, "'%.100s' is not the name of a bucket", bucket);
+    if (!check_key(str_of(key)))
+        return err_set(err, ERR_VALIDATION, "'%.300s' cannot be the key of a file", key);
+    return true;
+}

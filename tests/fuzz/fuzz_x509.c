@@ -8,6 +8,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW_MS 1800000000000
 
+static void
+check_authorities(struct str all)
+{
+    cleanup(strbuf_done) struct strbuf clean = {0}, again = {0};
+    struct err err = {0};
+    const int count = x509_read_authorities(all, &clean, &err);
+
+    assert(count >= 0 && count <= X509_AUTHORITIES_MAX && (count == 0) == (clean.len == 0));
+    assert(count > 0 || err.message[0] != '\0');
+    assert(count == 0 || (x509_read_authorities(strbuf_str(&clean), &again, &err) == count &&
+                          str_equal(strbuf_str(&clean), strbuf_str(&again))));
+}
+
 /* An import: certificate, key and chain, apart by a line "=".  And the whole as a bundle. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,6 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(err.code == ERR_VALIDATION && err.message[0] != '\0');
         assert(pem.certificate.len == 0 && pem.private_key.len == 0 && pem.chain.len == 0);
     }
+    check_authorities(all);
     if (x509_is_servable(all, fingerprint, &err))
         assert(strlen(fingerprint) == 40);
     return 0;

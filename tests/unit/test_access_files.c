@@ -163,3 +163,28 @@ TEST(buckets_and_prefixes_are_parts_of_paths)
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         CHECK(!log_place_check(bad[i][0], bad[i][1], &err));
 }
+
+TEST(a_key_is_the_path_of_a_file)
+{
+    static const char *const good[] = {"a", "a/b.pem", ".hidden", "a b/(c)", "\xc3\xa9/..x"};
+    static const char *const bad[] = {"", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "../a", "a\nb", "a\x7f"};
+    char key[OBJECT_KEY_MAX + 2];
+    struct err err;
+
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        CHECK(object_place_check("abc", good[i], &err));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        CHECK(!object_place_check("abc", bad[i], &err));
+    CHECK(!object_place_check("../x", "a", &err));
+    memset(key, 'a', sizeof(key));
+    for (size_t i = 100; i < sizeof(key); i += 100)
+        key[i] = '/';
+    key[OBJECT_KEY_MAX] = '\0';
+    CHECK(object_place_check("abc", key, &err));
+    key[OBJECT_KEY_MAX] = 'a';
+    key[OBJECT_KEY_MAX + 1] = '\0';
+    CHECK(!object_place_check("abc", key, &err));
+    memset(key, 'a', 256);
+    key[256] = '\0';
+    CHECK(!object_place_check("abc", key, &err)); /* longer than a name of a file */
+}

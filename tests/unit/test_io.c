@@ -86,6 +86,39 @@ TEST(files_are_written_whole_and_read_back)
     CHECK(file_exists(in_scratch(&dir, "a/b")) && !file_exists(in_scratch(&dir, "a/x")));
 }
 
+TEST(a_file_is_read_below_a_folder_only)
+{
+    static const char *const gone[] = {"",     "/",     "a/f/",  "/a/f",    "a//f",  "../keep/f", "a/../a/f", "a/./f",
+                                       "none", "link/f", "a/to", "a/pipe", "a/f/x", "a",          ".",        "a/.."};
+    cleanup(scratch_done) struct scratch dir = scratch_new();
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char long_name[300];
+
+    MUST(file_make_dirs(in_scratch(&dir, "root/a"), 0750, &err));
+    MUST(file_make_dirs(in_scratch(&dir, "keep"), 0750, &err));
+    MUST(file_write_atomic(in_scratch(&dir, "keep/f"), STR("secret"), 0600, &err));
+    MUST(file_write_atomic(in_scratch(&dir, "root/a/f"), STR("four"), 0600, &err));
+    CHECK(symlink("../keep", in_scratch(&dir, "root/link")) == 0);
+    CHECK(symlink("f", in_scratch(&dir, "root/a/to")) == 0);
+    CHECK(mkfifo(in_scratch(&dir, "root/a/pipe"), 0600) == 0);
+    cleanup_free char *root = text_dup(in_scratch(&dir, "root"));
+    MUST(file_read_below(root, "a/f", 4, &text, &err));
+    CHECK_TEXT(strbuf_cstr(&text), "four");
+    strbuf_clear(&text);
+    CHECK(!file_read_below(root, "a/f", 3, &text, &err) && err.code == ERR_LIMIT_EXCEEDED);
+    for (size_t i = 0; i < ARRAY_COUNT(gone); i++) {
+        err = (struct err){0};
+        if (file_read_below(root, gone[i], 100, &text, &err) || err.code != ERR_RESOURCE_NOT_FOUND ||
+            strstr(err.message, root) == NULL)
+            check_fail(__FILE__, __LINE__, "'%s': %s", gone[i], err.message);
+    }
+    memset(long_name, 'x', sizeof(long_name));
+    long_name[sizeof(long_name) - 1] = '\0';
+    CHECK(!file_read_below(root, long_name, 100, &text, &err));
+    CHECK(!file_read_below(in_scratch(&dir, "none"), "a/f", 100, &text, &err));
+    CHECK_EQ(text.len, 0);
+}
+
 TEST(removing_a_tree_does_not_follow_links)
 {
     cleanup(scratch_done) struct scratch dir = scratch_new();

@@ -171,3 +171,70 @@ TEST(the_last_word_is_that_of_a_tls_server)
     CHECK(!x509_is_servable(str_of(a.certificate), fingerprint, &err));
     CHECK(!x509_is_servable(STR(""), fingerprint, &err));
 }
+
+/* ---- authorities ---- */
+
+static void
+no_bundle_at(int line, const char *pem, const char *message)
+{
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err = {0};
+
+    if (x509_read_authorities(str_of(pem), &out, &err) != 0)
+        check_fail(__FILE__, line, "it is taken");
+    CHECK_EQ(err.code, ERR_VALIDATION);
+    CHECK_EQ(out.len, 0);
+    if (strstr(err.message, message) == NULL)
+        check_fail(__FILE__, line, "'%s' lacks '%s'", err.message, message);
+}
+#define no_bundle(...) no_bundle_at(__LINE__, __VA_ARGS__)
+
+TEST(a_bundle_of_authorities_is_read_and_written_anew)
+{
+    cleanup_cert struct made root = cert_make(&(struct cert_wish){.common_name = "root", .is_ca = true});
+    cleanup_cert struct made middle =
+        cert_make(&(struct cert_wish){.common_name = "middle", .is_ca = true, .issuer = &root, .rsa_bits = 2048});
+    cleanup_cert struct made low = cert_make(&(struct cert_wish){.common_name = "low", .is_ca = true, .issuer = &middle});
+    cleanup_free char *given = text_format("# ours\n%s text\n%s%s%s", low.certificate, root.certificate, middle.certificate,
+                                           root.certificate);
+    cleanup_free char *want = text_format("%s%s%s", low.certificate, root.certificate, middle.certificate);
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err = {0};
+
+    CHECK_EQ(x509_read_authorities(str_of(given), &out, &err), 3); /* each once */
+    CHECK_TEXT(strbuf_cstr(&out), want);
+    strbuf_clear(&out); /* what is over verifies nobody, and harms nobody */
+    cleanup_cert struct made old = cert_make(
+        &(struct cert_wish){.common_name = "old", .is_ca = true, .from_s = -7200, .to_s = -3600});
+    CHECK_EQ(x509_read_authorities(str_of(old.certificate), &out, &err), 1);
+}
+
+TEST(what_verifies_nobody_is_no_bundle)
+{
+    cleanup_cert struct made root = cert_make(&(struct cert_wish){.common_name = "root", .is_ca = true});
+    cleanup_cert struct made leaf = cert_make(&(struct cert_wish){.common_name = "leaf", .issuer = &root});
+    cleanup_cert struct made middle = cert_make(&(struct cert_wish){.common_name = "middle", .is_ca = true, .issuer = &root});
+    cleanup_cert struct made low = cert_make(&(struct cert_wish){.common_name = "low", .is_ca = true, .issuer = &middle});
+    cleanup_cert struct made weak =
+        cert_make(&(struct cert_wish){.common_name = "weak", .is_ca = true, .rsa_bits = 1024});
+    cleanup_cert struct made odd =
+        cert_make(&(struct cert_wish){.common_name = "odd", .is_ca = true, .curve = "secp256k1"});
+    cleanup_free char *with_leaf = text_format("%s%s", root.certificate, leaf.certificate);
+    cleanup_free char *rootless = text_format("%s%s", low.certificate, middle.certificate);
+    cleanup_free char *broken = text_format("%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", root.certificate);
+    cleanup(strbuf_done) struct strbuf many = {0};
+
+    no_bundle("", "no certificates in PEM");
+    no_bundle("text", "no certificates in PEM");
+    no_bundle(root.private_key, "no certificates in PEM");
+    no_bundle(broken, "one that is broken");
+    no_bundle(with_leaf, "'CN=leaf' is none of a certificate authority");
+    no_bundle(weak.certificate, "a key that is not supported");
+    no_bundle(odd.certificate, "a key that is not supported");
+    no_bundle(rootless, "'CN=low' has no issuer in the bundle");
+    for (int i = 0; i <= X509_AUTHORITIES_MAX; i++)
+        strbuf_add_cstr(&many, root.certificate);
+    no_bundle(strbuf_cstr(&many), "more than 25");
+    strbuf_add_cstr(&many, root.certificate);
+    no_bundle(strbuf_cstr(&many), "broken"); /* nobody reads on */
+}
