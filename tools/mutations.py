@@ -531,4 +531,9 @@ MUTATIONS = [
      "        c->created_at_ms = (*at)->created_at_ms;\n", "", "DescribeCertificate: CreatedAt"),
     ("a deleted certificate comes back", "certificates.c",
      "    core_touch(core, ROW_CERTIFICATE, c->arn);\n    certificate_free(c);", "    certificate_free(c);", "promise 7"),
+    ("listeners go on with the authorities that a trust store had", "certificates.c",
+     "    if (core_trust_store_in_use(core, t->arn))\n        config_changed(core, ROW_TRUST_STORE, t->arn);\n    else\n"
+     "        core_touch", "    core_touch", "ModifyTrustStore"),
+    ("a deleted trust store comes back", "certificates.c",
+     "    core_touch(core, ROW_TRUST_STORE, t->arn);\n    trust_store_free(t);", "    trust_store_free(t);", "promise 7"),
 ]

@@ -50,9 +50,57 @@ certificate_delete(struct core *core, const struct ev_certificate_delete *ev)
     certificate_free(c);
 }
 
+struct trust_store *
+core_trust_store(const struct core *core, const char *arn)
+{
+    return strmap_get(&core->index->trust_stores, arn);
+}
+
+bool
+core_trust_store_in_use(const struct core *core, const char *arn)
+{
+    for (const struct listener *l = core->listeners; l != NULL; l = l->next)
+        if (strcmp(listener_trust_store(l), arn) == 0)
+            return true;
+    return false;
+}
+
+void
+trust_store_put(struct core *core, const struct ev_trust_store_put *ev)
+{
+    struct trust_store *t = ev->trust_store, **at = SLOT_OF(core->trust_stores, t->arn);
+
+    t->created_at_ms = core->now_ms;
+    t->next = NULL;
+    if (*at != NULL) {
+        t->next = (*at)->next;
+        t->created_at_ms = (*at)->created_at_ms;
+        trust_store_free(*at);
+    }
+    *at = t;
+    strmap_put(&core->index->trust_stores, t->arn, t);
+    if (core_trust_store_in_use(core, t->arn))
+        config_changed(core, ROW_TRUST_STORE, t->arn);
+    else
+        core_touch(core, ROW_TRUST_STORE, t->arn);
+}
+
+void
+trust_store_delete(struct core *core, const struct ev_trust_store_delete *ev)
+{
+    struct trust_store **at = SLOT_OF(core->trust_stores, ev->arn), *t = *at;
+
+    assert(t != NULL && !core_trust_store_in_use(core, ev->arn));
+    *at = t->next;
+    strmap_remove(&core->index->trust_stores, t->arn);
+    core_touch(core, ROW_TRUST_STORE, t->arn);
+    trust_store_free(t);
+}
+
 void
 listener_check_certificates(const struct core *core, const struct listener *l)
 {
     for (size_t i = 0; i < json_size(l->certificates); i++)
         assert(core_certificate(core, json_cstr(json_at(l->certificates, i), "")) != NULL);
+    assert(l->mutual == NULL || core_trust_store(core, listener_trust_store(l)) != NULL);
 }

@@ -74,6 +74,7 @@ index_free(struct core_index *x)
     strmap_done(&x->listeners);
     strmap_done(&x->rules);
     strmap_done(&x->certificates);
+    strmap_done(&x->trust_stores);
     strmap_done(&x->networks);
     strmap_done(&x->hosts_by_name);
     FREE_LIST(x->hosts, host_free);
@@ -104,6 +105,7 @@ core_free(struct core *core)
     FREE_LIST(core->listeners, listener_free);
     FREE_LIST(core->rules, rule_free);
     FREE_LIST(core->certificates, certificate_free);
+    FREE_LIST(core->trust_stores, trust_store_free);
     FREE_LIST(core->networks, network_free);
     FREE_LIST(core->target_groups, target_group_free);
     json_unref(core->families);
@@ -163,6 +165,8 @@ handle(struct core *core, const struct event *ev)
         CASE(RULE_PRIORITIES, rule_priorities, rule_priorities)
         CASE(CERTIFICATE_PUT, certificate_put, certificate_put)
         CASE(CERTIFICATE_DELETE, certificate_delete, certificate_delete)
+        CASE(TRUST_STORE_PUT, trust_store_put, trust_store_put)
+        CASE(TRUST_STORE_DELETE, trust_store_delete, trust_store_delete)
         CASE(NETWORK_PUT, network_put, network_put)
         CASE(NETWORK_DELETE, network_delete, network_delete)
         CASE(TARGET_GROUP_PUT, target_group_put, target_group_put)
@@ -320,6 +324,9 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     case ROW_CERTIFICATE:
         object = core_certificate(core, key);
         return object == NULL ? NULL : certificate_encode(object);
+    case ROW_TRUST_STORE:
+        object = core_trust_store(core, key);
+        return object == NULL ? NULL : trust_store_encode(object);
     case ROW_TARGET_GROUP:
         object = core_target_group(core, key);
         return object == NULL ? NULL : target_group_encode(object);
@@ -364,6 +371,7 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     EACH(listeners, ROW_LISTENER)
     EACH(rules, ROW_RULE)
     EACH(certificates, ROW_CERTIFICATE)
+    EACH(trust_stores, ROW_TRUST_STORE)
     EACH(networks, ROW_NETWORK)
     EACH(target_groups, ROW_TARGET_GROUP)
 #undef EACH
@@ -478,6 +486,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         LOAD(rule, rule_decode, rules, rules)
     case ROW_CERTIFICATE:
         LOAD(certificate, certificate_decode, certificates, certificates)
+    case ROW_TRUST_STORE:
+        LOAD(trust_store, trust_store_decode, trust_stores, trust_stores)
     case ROW_TARGET_GROUP:
         LOAD(target_group, target_group_decode, target_groups, target_groups)
     case ROW_NETWORK:

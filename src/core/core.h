@@ -39,6 +39,7 @@ struct core {
     struct listener *listeners;
     struct rule *rules;         /* of all listeners, in no order */
     struct certificate *certificates;
+    struct trust_store *trust_stores;
     struct target_group *target_groups;
     struct network *networks;   /* VPCs, subnets and security groups, in no order */
     struct json *families;      /* {"region/family": highest revision ever}; in META */
@@ -97,6 +98,8 @@ struct listener *core_listener(const struct core *core, const char *arn);
 struct rule *core_rule(const struct core *core, const char *arn);
 struct certificate *core_certificate(const struct core *core, const char *arn);
 bool core_certificate_in_use(const struct core *core, const char *arn); /* a listener serves it */
+struct trust_store *core_trust_store(const struct core *core, const char *arn);
+bool core_trust_store_in_use(const struct core *core, const char *arn); /* a listener verifies by it */
 /* Also a default VPC that is gone. */
 struct network *core_network(const struct core *core, const char *arn);
 /* "vpc-..", "subnet-.." or "sg-.."; NULL: there is none. */

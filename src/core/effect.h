@@ -13,7 +13,7 @@
     X(META, meta) X(CLUSTER, cluster) X(INSTANCE, instance) X(TASK_DEFINITION, task_definition)    \
     X(SERVICE, service) X(TASK, task) X(LOAD_BALANCER, load_balancer) X(LISTENER, listener)        \
     X(RULE, rule) X(TARGET_GROUP, target_group) X(ACCOUNT, account) X(CAPACITY_PROVIDER, capacity_provider)      \
-    X(CERTIFICATE, certificate)                                                                    \
+    X(CERTIFICATE, certificate) X(TRUST_STORE, trust_store)                                        \
     X(NETWORK, network)                                                                            \
     /* parts of services, see core/parts.h */                                                      \
     X(SERVICE_REVISION, service_revision) X(DEPLOYMENT, deployment)                                \
@@ -59,7 +59,8 @@ struct ef_hook_call {        /* core_hook_order() says what: EVENT_HOOK_ANSWERED
 struct ef_hook_cancel {      /* nobody waits for its answer any more */
     char hook_id[ID_SIZE];
 };
-struct ef_balancer_config {  /* load balancers, listeners, rules, certificates, target or security groups changed */
+struct ef_balancer_config {  /* load balancers, listeners, rules, certificates, trust stores, target or security groups
+                                changed */
     char arn[ARN_SIZE];
 };
 

@@ -8,6 +8,7 @@
 #include "model/balancing.h"
 #include "model/capacity_provider.h"
 #include "model/certificate.h"
+#include "model/trust_store.h"
 #include "model/cluster.h"
 #include "model/network.h"
 #include "model/service.h"
@@ -172,6 +173,12 @@ struct ev_certificate_put {
 struct ev_certificate_delete {
     const char *arn; /* no listener serves it */
 };
+struct ev_trust_store_put {
+    struct trust_store *trust_store; /* taken over; the core says when it was made */
+};
+struct ev_trust_store_delete {
+    const char *arn; /* no listener verifies by it */
+};
 struct ev_network_put {
     struct network *network; /* taken over; replaces by arn */
 };
@@ -280,6 +287,7 @@ struct ev_alarm_state {
     X(LISTENER_PUT, listener_put) X(LISTENER_DELETE, listener_delete)                              \
     X(RULE_PUT, rule_put) X(RULE_DELETE, rule_delete) X(RULE_PRIORITIES, rule_priorities)          \
     X(CERTIFICATE_PUT, certificate_put) X(CERTIFICATE_DELETE, certificate_delete)                  \
+    X(TRUST_STORE_PUT, trust_store_put) X(TRUST_STORE_DELETE, trust_store_delete)                  \
     X(NETWORK_PUT, network_put) X(NETWORK_DELETE, network_delete)                                  \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \

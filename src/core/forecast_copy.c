@@ -105,6 +105,7 @@ forecast_copy(const struct core *from, const struct event *event, const char *se
     COPY_ALL(&c, target_groups, ROW_TARGET_GROUP);
     COPY_ALL(&c, load_balancers, ROW_LOAD_BALANCER);
     COPY_ALL(&c, certificates, ROW_CERTIFICATE);
+    COPY_ALL(&c, trust_stores, ROW_TRUST_STORE);
     COPY_ALL(&c, listeners, ROW_LISTENER);
     COPY_ALL(&c, rules, ROW_RULE);
     copy_tasks(&c);

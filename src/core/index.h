@@ -60,7 +60,7 @@ struct core_index {
     struct strmap instances;     /* ARN */
     struct strmap definitions;   /* ARN */
     struct strmap target_groups; /* ARN */
-    struct strmap load_balancers, listeners, rules, certificates, networks; /* ARN */
+    struct strmap load_balancers, listeners, rules, certificates, trust_stores, networks; /* ARN */
     struct strmap target_owners; /* group ARN, id and port -> the task that is registered there */
     struct host *hosts;
     struct strmap hosts_by_name;

@@ -187,6 +187,7 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
     struct listener *l = core_listener(core, ev->arn);
     struct rule *r = core_rule(core, ev->arn);
     struct certificate *certificate = core_certificate(core, ev->arn);
+    struct trust_store *trust = core_trust_store(core, ev->arn);
     struct network *n = core_network(core, ev->arn);
     struct container_instance *i = core_instance(core, ev->arn);
     struct service *owner = NULL;
@@ -221,6 +222,8 @@ tags_set(struct core *core, const struct ev_tags_set *ev)
         replace_doc(&r->tags, ev->tags), core_touch(core, ROW_RULE, r->arn);
     if (certificate != NULL)
         replace_doc(&certificate->tags, ev->tags), core_touch(core, ROW_CERTIFICATE, certificate->arn);
+    if (trust != NULL)
+        replace_doc(&trust->tags, ev->tags), core_touch(core, ROW_TRUST_STORE, trust->arn);
     if (n != NULL)
         replace_doc(&n->tags, ev->tags), core_touch(core, ROW_NETWORK, n->arn);
 }

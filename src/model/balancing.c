@@ -19,6 +19,7 @@ static const struct row_field listener_fields[] = {
     TEXT_FIELD(struct listener, protocol),
     TEXT_FIELD(struct listener, ssl_policy),
     JSON_FIELD(struct listener, certificates),
+    JSON_FIELD(struct listener, mutual),
     JSON_FIELD(struct listener, actions),
     JSON_FIELD(struct listener, attributes),
     I64_FIELD(struct listener, generation),
@@ -263,6 +264,12 @@ listener_has_certificate(const struct listener *l, const char *certificate_arn)
         if (strcmp(json_cstr(json_at(l->certificates, i), ""), certificate_arn) == 0)
             return true;
     return false;
+}
+
+const char *
+listener_trust_store(const struct listener *l)
+{
+    return json_get_cstr(l->mutual, "TrustStoreArn", "");
 }
 
 bool

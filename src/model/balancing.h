@@ -24,6 +24,8 @@ struct listener {
     char protocol[8]; /* "HTTP", "HTTPS" */
     char ssl_policy[SSL_POLICY_SIZE]; /* of HTTPS */
     struct json *certificates; /* of HTTPS: ARNs, the default one first; else NULL */
+    /* Of HTTPS that verifies its clients: MutualAuthentication as DescribeListeners shows it, of the mode "verify". */
+    struct json *mutual;
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
     struct json *attributes; /* {key: "value"}, those that were ever set; the others have their defaults */
     int64_t generation;   /* rises when a deployment moves its weights */
@@ -112,4 +114,6 @@ bool listener_forwards_to(const struct listener *l, const char *target_group_arn
 bool actions_forward_to(const struct json *actions, const char *target_group_arn, int *weight_out);
 /* Does it serve the certificate? */
 bool listener_has_certificate(const struct listener *l, const char *certificate_arn);
+/* The trust store by which it verifies clients; "": it does not. */
+const char *listener_trust_store(const struct listener *l);
 bool rule_forwards_to(const struct rule *r, const char *target_group_arn);

@@ -81,3 +81,72 @@ TEST(certificates_come_change_and_go)
     story_restart(st);
     CHECK(core_certificate(st->core, "c2") == NULL && core_certificate(st->core, "c1") != NULL);
 }
+
+/* ---- trust stores ---- */
+
+static void
+tell_trust_store(struct story *st, const char *arn, const char *bundle)
+{
+    struct trust_store *t = mem_new(sizeof(*t));
+    const struct event ev = {.type = EVENT_TRUST_STORE_PUT, .trust_store_put = {.trust_store = t}};
+
+    text_copy(t->arn, sizeof(t->arn), str_of(arn));
+    text_copy(t->name, sizeof(t->name), STR("name"));
+    t->certificate_count = 2;
+    t->bundle = json_text(bundle);
+    story_tell(st, &ev, "trust-store");
+}
+
+static void
+tell_mutual(struct story *st, const char *mutual)
+{
+    struct listener *l = mem_new(sizeof(*l));
+    const struct event ev = {.type = EVENT_LISTENER_PUT, .listener_put = {.listener = l}};
+
+    text_copy(l->arn, sizeof(l->arn), STR("l1"));
+    text_copy(l->load_balancer_arn, sizeof(l->load_balancer_arn), STR("lb"));
+    l->mutual = mutual != NULL ? parsed(mutual) : NULL;
+    l->actions = json_array();
+    story_tell(st, &ev, "listener");
+}
+
+TEST(trust_stores_come_change_and_go)
+{
+    cleanup_story struct story *st = story_new(&none);
+    struct event tags = {.type = EVENT_TAGS_SET}, gone = {.type = EVENT_TRUST_STORE_DELETE};
+    cleanup_json struct json *some = parsed("[{\"Key\":\"a\",\"Value\":\"b\"}]");
+    const struct trust_store *t;
+    int64_t made_ms;
+
+    strbuf_clear(&st->trace);
+    tell_trust_store(st, "t1", "first");
+    tell_trust_store(st, "t2", "other");
+    made_ms = core_trust_store(st->core, "t1")->created_at_ms;
+    tell_trust_store(st, "t1", "second"); /* nobody verifies by it yet */
+    CHECK(strstr(strbuf_cstr(&st->trace), "balancer") == NULL);
+    tell_mutual(st, "{\"Mode\":\"verify\",\"TrustStoreArn\":\"t1\"}");
+    CHECK(core_trust_store_in_use(st->core, "t1") && !core_trust_store_in_use(st->core, "t2"));
+    story_at(st, 1000);
+    strbuf_clear(&st->trace);
+    tell_trust_store(st, "t1", "third");
+    CHECK_TRACE(st, "1000 trust-store | balancer\n");
+    tags.tags_set = (struct ev_tags_set){.arn = "t1", .tags = some};
+    story_tell(st, &tags, "tags");
+    story_restart(st);
+    core_check(st->core);
+    t = core_trust_store(st->core, "t1");
+    CHECK_TEXT(json_cstr(t->bundle, ""), "third");
+    CHECK_TEXT(t->name, "name");
+    CHECK_EQ(t->certificate_count, 2);
+    CHECK_EQ(t->created_at_ms, made_ms);
+    CHECK(json_equal(t->tags, some));
+    CHECK_TEXT(listener_trust_store(core_listener(st->core, "l1")), "t1");
+    gone.trust_store_delete.arn = "t2";
+    story_tell(st, &gone, "delete");
+    tell_mutual(st, NULL);
+    CHECK_TEXT(listener_trust_store(core_listener(st->core, "l1")), "");
+    gone.trust_store_delete.arn = "t1";
+    story_tell(st, &gone, "delete");
+    story_restart(st);
+    CHECK(core_trust_store(st->core, "t1") == NULL && core_trust_store(st->core, "t2") == NULL);
+}
