@@ -64,6 +64,13 @@ struct view_certificate {
     struct json *body, *chain, *private_key; /* PEM texts; the chain may be NULL */
 };
 
+struct view_trust {
+    char id[17];         /* of the trust store: last part of its ARN */
+    struct json *bundle; /* PEM text of the authorities */
+    bool ignores_expiry; /* of the client's own certificate */
+    bool shows_names;    /* of the authorities, to clients */
+};
+
 struct view_listener {
     char arn[ARN_SIZE];
     char id[17];                /* last part of the ARN */
@@ -80,6 +87,7 @@ struct view_listener {
     bool has_http2;
     char (*certificate_ids)[CERTIFICATE_ID_SIZE];
     int certificate_count;
+    struct view_trust trust;    /* of HTTPS that verifies its clients; no id: it asks for no certificate */
     struct json *sources;       /* blocks of addresses that may connect; NULL: everybody may */
     int64_t generation;         /* of the weights; comes back in LISTENER_IN_FORCE */
     bool is_awaited;            /* the core waits for that: it is said (again) */

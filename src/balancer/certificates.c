@@ -189,6 +189,10 @@ frontend_tls_apply(struct frontend *f, struct view_listener *v)
     id_list_clear(&f->tls.wanted);
     for (int i = 0; i < v->certificate_count; i++)
         id_list_add(&f->tls.wanted, v->certificate_ids[i]);
+    json_unref(f->tls.trust.bundle);
+    f->tls.trust = v->trust;
+    v->trust.bundle = NULL;
+    sha256_hex(str_of(json_cstr(f->tls.trust.bundle, "")), f->tls.trust_digest);
 }
 
 void
@@ -197,6 +201,7 @@ frontend_tls_free(struct frontend *f)
     id_list_clear(&f->tls.wanted);
     id_list_clear(&f->tls.has);
     id_list_clear(&f->tls.written);
+    json_unref(TAKE(f->tls.trust.bundle));
 }
 
 /* ---- loading ---- */
@@ -210,6 +215,14 @@ note_large(const struct balancer *b, const struct frontend *f, struct strbuf *ou
         if (is_usable(c) && certificate_is_large(c))
             strbuf_addf(out, "    # large certificate %s %s\n", c->id, c->digest);
     }
+}
+
+static struct config_trust
+setup_trust(const struct frontend *f)
+{
+    const struct view_trust *t = &f->tls.trust;
+
+    return (struct config_trust){t->id[0] != '\0' ? t->id : NULL, f->tls.trust_digest, t->ignores_expiry, t->shows_names};
 }
 
 bool
@@ -231,6 +244,7 @@ certificates_setup(const struct balancer *b, const struct frontend *f, struct co
         *out = (struct config_tls){.policy = f->tls.policy,
                                    .has_http2 = f->tls.has_http2,
                                    .default_id = first->id,
+                                   .trust = setup_trust(f),
                                    .large = large.len > 0 ? strbuf_take(&large) : text_dup("")};
     }
     return true;
@@ -256,6 +270,16 @@ write_list(const struct balancer *b, const struct frontend *f, struct err *err)
     return file_write_atomic(path, strbuf_str(&lines), 0600, err);
 }
 
+/* The authorities of its clients; several listeners may have the same. */
+static bool
+write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/certs/%s.ca", b->folder, f->tls.trust.id);
+
+    return f->tls.trust.id[0] == '\0' || file_exists(path) ||
+           file_write_atomic(path, str_of(json_cstr(f->tls.trust.bundle, "")), 0600, err);
+}
+
 bool
 certificates_write(const struct balancer *b, struct err *err)
 {
@@ -267,7 +291,7 @@ certificates_write(const struct balancer *b, struct err *err)
         if (is_usable(c) && !certificate_write(b, c, err))
             return false;
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
-        if (f->tls.policy != NULL && f->blocked[0] == '\0' && !write_list(b, f, err))
+        if (f->tls.policy != NULL && f->blocked[0] == '\0' && (!write_list(b, f, err) || !write_trust(b, f, err)))
             return false;
     return true;
 }

@@ -7,8 +7,8 @@
 
 #define DEFAULT_AGE_S 3600 /* of client_keep_alive.seconds: nothing is limited */
 
-static const char *
-attribute(const struct config_listener *listener, const char *key, const char *fallback)
+const char *
+attributes_get(const struct config_listener *listener, const char *key, const char *fallback)
 {
     return json_get_cstr(listener->attributes, key,
                          json_get_cstr(listener->balancer_attributes, key, fallback));
@@ -18,7 +18,7 @@ static bool
 is_set(const struct config_listener *listener, const char *key, const char *value,
        const char *fallback)
 {
-    return strcmp(attribute(listener, key, fallback), value) == 0;
+    return strcmp(attributes_get(listener, key, fallback), value) == 0;
 }
 
 /* 0: as long as they are used. */
@@ -27,7 +27,7 @@ connection_age_s(const struct config_listener *listener)
 {
     int64_t age = DEFAULT_AGE_S;
 
-    if (!str_to_i64(str_of(attribute(listener, "client_keep_alive.seconds", "")), &age) ||
+    if (!str_to_i64(str_of(attributes_get(listener, "client_keep_alive.seconds", "")), &age) ||
         age == DEFAULT_AGE_S)
         return 0;
     return age;
@@ -67,7 +67,7 @@ bool
 attributes_add_forwarded_for(const struct config_setup *setup,
                              const struct config_listener *listener, struct strbuf *out)
 {
-    const char *mode = attribute(listener, "routing.http.xff_header_processing.mode", "append");
+    const char *mode = attributes_get(listener, "routing.http.xff_header_processing.mode", "append");
     const char *client =
         strchr(setup->bind_address, ':') != NULL ? "[%[src]]:%[src_port]" : "%[src]:%[src_port]";
 
@@ -92,7 +92,7 @@ static void
 add_request_header(const struct config_listener *listener, const char *key, const char *name,
                    const char *value, struct strbuf *out)
 {
-    const char *renamed = attribute(listener, key, "");
+    const char *renamed = attributes_get(listener, key, "");
 
     strbuf_addf(out, "    http-request set-header %s %s if { ssl_fc }\n",
                 renamed[0] != '\0' ? renamed : name, value);
@@ -139,7 +139,7 @@ attributes_add_answer(const struct config_listener *listener, struct strbuf *out
         char key[128];
         const char *value;
         snprintf(key, sizeof(key), "routing.http.response.%s.header_value", answer_headers[i].key);
-        value = attribute(listener, key, "");
+        value = attributes_get(listener, key, "");
         if (value[0] == '\0')
             continue;
         strbuf_addf(out, "    http-after-response set-header %s \"", answer_headers[i].name);

@@ -23,8 +23,10 @@ add_global(const struct config_setup *setup, const char *fingerprint, struct str
                 "    stats socket unix@admin.sock mode 600 level admin expose-fd listeners\n"
                 "    stats timeout 1h\n"
                 "    fd-hard-limit 100000\n"
-                "    hard-stop-after %ds\n\n",
+                "    hard-stop-after %ds\n",
                 fingerprint, hard_stop_s(setup->longest_drain_s));
+    mutual_add_global(setup, out);
+    strbuf_add_char(out, '\n');
     strbuf_addf(out,
                 "defaults\n"
                 "    mode http\n"

@@ -33,11 +33,17 @@ struct config_group {
     const struct tcp_options *tcp; /* of a network load balancer; NULL: it speaks HTTP */
 };
 
+struct config_trust { /* by which authorities clients are verified */
+    const char *id, *digest; /* the file certs/<id>.ca, and what is in it */
+    bool ignores_expiry, shows_names;
+};
+
 struct config_tls { /* of a listener of HTTPS */
     const struct ssl_policy *policy;
     bool has_http2;
     const char *default_id; /* the certificate that is first in its list */
     const char *large;      /* notes of those whose content needs a reload; "" */
+    struct config_trust trust; /* no id: clients are not verified */
 };
 
 /* What HAProxy says of the requests of a listener (seeing.h): nothing; of some of them how long they took;

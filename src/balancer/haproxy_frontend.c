@@ -200,12 +200,14 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     attributes_add_connection(listener, out);
     log_add(listener, out);
     attributes_add_checks(listener, out);
+    mutual_add_checks(listener, out);
     strbuf_add_cstr(out, guard_lines);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
     add_forwarding(setup, listener, out);
     log_add_late(listener, out);
     attributes_add_request(listener, out);
+    mutual_add_request(listener, out);
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
     attributes_add_answer(listener, out);

@@ -2,7 +2,8 @@
 /* haproxy_text.h - the parts of HAProxy's configuration, shared by the haproxy_*.c of this room only.
  *   haproxy_config.c    the whole text and its fingerprint
  *   haproxy_frontend.c  a listener
- *   haproxy_tls.c       its certificates and ciphers
+ *   haproxy_tls.c       its certificates and ciphers, and whom it lets in
+ *   haproxy_mutual.c    what is said of a client's certificate
  *   haproxy_action.c    what listeners and rules do with a request
  *   haproxy_attributes.c  what attributes change of a listener
  *   haproxy_backend.c   a target group
@@ -45,6 +46,8 @@ void tcp_add_listener(const struct config_listener *listener, struct strbuf *out
 void tcp_add_nobody(const struct config_setup *setup, struct strbuf *out); /* where nobody is led, if needed */
 void tcp_add_group(const struct tcp_options *tcp, struct strbuf *out);
 
+/* The value of an attribute of the listener or its load balancer. */
+const char *attributes_get(const struct config_listener *listener, const char *key, const char *fallback);
 /* Of the connection, before anything of a request. */
 void attributes_add_connection(const struct config_listener *listener, struct strbuf *out);
 /* Before rules are looked at. */
@@ -63,6 +66,10 @@ void frontend_add(const struct config_setup *setup, const struct config_listener
 /* Of a listener of HTTPS: the rest of its bind line, and what else a reload brings. */
 void tls_add_bind(const struct config_listener *listener, struct strbuf *out);
 void tls_add_notes(const struct config_listener *listener, struct strbuf *out);
+/* Of listeners that verify their clients: for the whole process; before rules are looked at; for targets. */
+void mutual_add_global(const struct config_setup *setup, struct strbuf *out);
+void mutual_add_checks(const struct config_listener *listener, struct strbuf *out);
+void mutual_add_request(const struct config_listener *listener, struct strbuf *out);
 /* The lines of a group's backend; nothing if it is not sticky. */
 void sticky_add_targets(const struct config_setup *setup, const struct config_group *group,
                         struct strbuf *out);

@@ -129,7 +129,7 @@ fill_listener(struct view_listener *to, const struct core *core, const struct li
                   str_of(json_get_cstr(lb->attributes, "access_logs.s3.prefix", "")));
     }
     to->actions = json_ref(l->actions);
-    view_tls_listener(to, lb, l);
+    view_tls_listener(to, core, lb, l);
     to->sources = lb == NULL ? NULL : core_allowed_sources(core, lb, l->port);
     to->attributes = json_ref(l->attributes);
     to->balancer_attributes = lb != NULL ? json_ref(lb->attributes) : NULL;

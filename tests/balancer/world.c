@@ -45,6 +45,21 @@ app_answer(struct http_exchange *x, void *ctx)
         http_reply(x, 200, NULL, str_of(text));
         return;
     }
+    if (str_is(x->path, "/mtls")) {
+        static const char *const names[] = {"Serial-Number", "Issuer", "Subject", "Validity", "Leaf", "Other"};
+        cleanup(strbuf_done) struct strbuf text = {0};
+        for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+            cleanup_free char *name = text_format("X-Amzn-Mtls-Clientcert-%s", names[i]);
+            const struct str value = http_header_get(x, name);
+            strbuf_addf(&text, "%s=" STR_FMT "\n", names[i], STR_ARG(value));
+        }
+        const struct str plain = http_header_get(x, "X-Amzn-Mtls-Clientcert"), own = http_header_get(x, "X-My_Name"),
+                         folded = http_header_get(x, "X_Amzn_Mtls_Clientcert_Subject");
+        strbuf_addf(&text, "Plain=" STR_FMT "\nOwn=" STR_FMT "\nFolded=" STR_FMT "\n", STR_ARG(plain), STR_ARG(own),
+                    STR_ARG(folded));
+        http_reply(x, 200, NULL, strbuf_str(&text));
+        return;
+    }
     const struct http_header login[] = {{"Set-Cookie", "SID=abc; Path=/"}, {NULL, NULL}};
     http_reply(x, 200, str_is(x->path, "/login") ? login : NULL, str_of(app->name));
 }

@@ -68,6 +68,62 @@ TEST(a_listener_of_http_has_nothing_of_it)
     CHECK(strstr(text, "X-Forwarded-Proto http\n") != NULL);
 }
 
+static const char mutual_lines[] =
+    "    http-request set-var-fmt(sess.c_valid) \"NotBefore=%[ssl_c_notbefore,regsub(\\\"^(..)(..)(..)(..)(..)(..)Z\\\","
+    "\\\"20\\\\1-\\\\2-\\\\3T\\\\4:\\\\5:\\\\6Z\\\")];NotAfter=%[ssl_c_notafter,regsub(\\\"^(..)(..)(..)(..)(..)(..)Z\\\","
+    "\\\"20\\\\1-\\\\2-\\\\3T\\\\4:\\\\5:\\\\6Z\\\")]\" if !{ var(sess.c_valid) -m found } "
+    "{ ssl_c_notbefore -m found } { ssl_c_notafter -m found }\n"
+    "    http-request set-var(sess.c_leaf) \"ssl_c_der,base64,regsub(\\\"(.{64})(?=.)\\\",\\\"\\\\1%0A\\\",g)\""
+    " if !{ var(sess.c_leaf) -m found }\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert-Serial-Number %[ssl_c_serial,hex]\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert-Issuer %[ssl_c_i_dn(,0,rfc2253)]\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert-Subject %[ssl_c_s_dn(,0,rfc2253)]\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert-Validity %[var(sess.c_valid)]"
+    " if { var(sess.c_valid) -m found }\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert-Leaf -----BEGIN%%20CERTIFICATE-----%%0A%[var(sess.c_leaf)]"
+    "%%0A-----END%%20CERTIFICATE-----%%0A if { var(sess.c_leaf) -m found }\n";
+
+TEST(who_verifies_clients_says_who_they_are)
+{
+    struct config_tls tls = tls_of("ELBSecurityPolicy-TLS13-1-3-2021-06");
+    cleanup_free char *plain = format(&tls);
+
+    CHECK(strstr(plain, "tune.") == NULL && strstr(plain, "verify") == NULL && strstr(plain, "mtls") == NULL);
+    CHECK(strstr(plain, "trust") == NULL && strstr(plain, "c_leaf") == NULL);
+    tls.trust = (struct config_trust){.id = "0123456789abcdef", .digest = "d1"};
+    check_has(&tls, "0s\n    tune.bufsize 32768\n    tune.maxrewrite 16384\n    tune.ssl.cachesize 0\n\ndefaults\n");
+    check_has(&tls, "_SHA256 no-tls-tickets ca-file certs/0123456789abcdef.ca verify required no-ca-names\n"
+                    "    # default certificate one\n    # trust store 0123456789abcdef d1\n");
+    check_has(&tls, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n"
+                    "    http-request return status 405");
+    check_has(&tls, mutual_lines);
+    tls.trust.shows_names = tls.trust.ignores_expiry = true;
+    check_has(&tls, ".ca verify required crt-ignore-err 10\n");
+}
+
+TEST(headers_about_clients_may_have_other_names)
+{
+    struct err err;
+    cleanup_json struct json *actions = json_parse(STR("[]"), &err);
+    cleanup_json struct json *attributes = json_parse(
+        STR("{\"routing.http.request.x_amzn_mtls_clientcert_issuer.header_name\":\"X-Who_Issued\","
+            "\"routing.http.request.x_amzn_mtls_clientcert_leaf.header_name\":\"X-Amzn-Mtls-Clientcert-Leaf\"}"), &err);
+    struct config_tls tls = tls_of("ELBSecurityPolicy-TLS13-1-3-2021-06");
+    struct config_listener listener = {.id = "abc", .port = 443, .actions = actions, .attributes = attributes, .tls = &tls};
+    const struct config_setup setup = {.bind_address = "::", .listeners = &listener, .listener_count = 1};
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    haproxy_config_format(&setup, &text);
+    CHECK(strstr(strbuf_cstr(&text), "X-Who_Issued") == NULL); /* it verifies nobody */
+    strbuf_clear(&text);
+    tls.trust = (struct config_trust){.id = "0123456789abcdef", .digest = "d1"};
+    haproxy_config_format(&setup, &text);
+    CHECK(strstr(strbuf_cstr(&text), "clientcert' -m reg\n    http-request del-header '^x[-_]who[-_]issued$' -m reg\n"
+                                     "    http-request return") != NULL);
+    CHECK(strstr(strbuf_cstr(&text), "set-header X-Who_Issued %[ssl_c_i_dn") != NULL);
+    CHECK(strstr(strbuf_cstr(&text), "set-header X-Amzn-Mtls-Clientcert-Issuer") == NULL);
+}
+
 static void
 fingerprint_of(const struct config_tls *tls, char out[static HAPROXY_FINGERPRINT_SIZE])
 {
@@ -91,6 +147,14 @@ TEST(another_default_certificate_or_policy_is_another_structure)
     fingerprint_of(&tls, other);
     CHECK(strcmp(first, other) != 0);
     tls = tls_of("ELBSecurityPolicy-TLS-1-1-2017-01");
+    fingerprint_of(&tls, other);
+    CHECK(strcmp(first, other) != 0);
+    memcpy(first, other, sizeof(first));
+    tls.trust = (struct config_trust){.id = "0123456789abcdef", .digest = "d1"};
+    fingerprint_of(&tls, other);
+    CHECK(strcmp(first, other) != 0);
+    memcpy(first, other, sizeof(first));
+    tls.trust.digest = "d2"; /* another bundle under the same name */
     fingerprint_of(&tls, other);
     CHECK(strcmp(first, other) != 0);
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* haproxy_mutual.c - what targets are told of a client whose certificate was verified, and nobody else can tell them.
+ * Names of headers may be others by attributes of the listener.  What takes a regular expression is done once a
+ * connection. */
+#include <ctype.h>
+#include "balancer/haproxy_text.h"
+
+static bool
+is_mutual(const struct config_listener *listener)
+{
+    return listener->tls != NULL && listener->tls->trust.id != NULL;
+}
+
+/* Sessions of one listener could be resumed at another one, which then asks for no certificate (HAProxy 2.6: the cache
+ * and what it goes by are the process's).  So nobody resumes by the cache, nor at such listeners by tickets.
+ *
+ * The certificate takes 2.5 KB of a request if its key is RSA of 4096 bits, and HAProxy keeps 1 KB for all that is
+ * added to one: whatever comes with a body that fills its buffer at once would be answered by 500.  Heads may have
+ * what they had before: the rest of 16 KB. */
+void
+mutual_add_global(const struct config_setup *setup, struct strbuf *out)
+{
+    bool is_any = false;
+
+    for (int i = 0; i < setup->listener_count; i++)
+        is_any = is_any || is_mutual(&setup->listeners[i]);
+    if (is_any)
+        strbuf_add_cstr(out, "    tune.bufsize 32768\n"
+                             "    tune.maxrewrite 16384\n"
+                             "    tune.ssl.cachesize 0\n");
+}
+
+/* From YYMMDDhhmmssZ; HAProxy has dates of this century only. */
+#define DATE(fetch) fetch ",regsub(\\\"^(..)(..)(..)(..)(..)(..)Z\\\",\\\"20\\\\1-\\\\2-\\\\3T\\\\4:\\\\5:\\\\6Z\\\")"
+
+/* PEM as in a URL: lines of 64, "+=/" as they are. */
+static const char once_lines[] =
+    "    http-request set-var-fmt(sess.c_valid) \"NotBefore=%[" DATE("ssl_c_notbefore") "];NotAfter=%["
+    DATE("ssl_c_notafter") "]\" if !{ var(sess.c_valid) -m found } { ssl_c_notbefore -m found } "
+    "{ ssl_c_notafter -m found }\n"
+    "    http-request set-var(sess.c_leaf) \"ssl_c_der,base64,regsub(\\\"(.{64})(?=.)\\\",\\\"\\\\1%0A\\\",g)\""
+    " if !{ var(sess.c_leaf) -m found }\n";
+
+static const struct {
+    const char *attribute, *name; /* routing.http.request.x_amzn_<attribute>.header_name */
+    const char *value;
+} headers[] = {
+    {"mtls_clientcert_serial_number", "X-Amzn-Mtls-Clientcert-Serial-Number", "%[ssl_c_serial,hex]"},
+    {"mtls_clientcert_issuer", "X-Amzn-Mtls-Clientcert-Issuer", "%[ssl_c_i_dn(,0,rfc2253)]"},
+    {"mtls_clientcert_subject", "X-Amzn-Mtls-Clientcert-Subject", "%[ssl_c_s_dn(,0,rfc2253)]"},
+    {"mtls_clientcert_validity", "X-Amzn-Mtls-Clientcert-Validity",
+     "%[var(sess.c_valid)] if { var(sess.c_valid) -m found }"},
+    {"mtls_clientcert_leaf", "X-Amzn-Mtls-Clientcert-Leaf",
+     "-----BEGIN%%20CERTIFICATE-----%%0A%[var(sess.c_leaf)]%%0A-----END%%20CERTIFICATE-----%%0A"
+     " if { var(sess.c_leaf) -m found }"},
+};
+
+/* Another name for it, or NULL. */
+static const char *
+renamed(const struct config_listener *listener, size_t index)
+{
+    cleanup_free char *key = text_format("routing.http.request.x_amzn_%s.header_name", headers[index].attribute);
+    const char *name = attributes_get(listener, key, "");
+
+    return name[0] != '\0' && strcmp(name, headers[index].name) != 0 ? name : NULL;
+}
+
+/* Targets may take '_' for '-'. HAProxy has names in small letters. */
+static void
+remove_name(const char *name, struct strbuf *out)
+{
+    strbuf_add_cstr(out, "    http-request del-header '^");
+    for (; *name != '\0'; name++)
+        if (*name == '-' || *name == '_')
+            strbuf_add_cstr(out, "[-_]");
+        else
+            strbuf_add_char(out, (char)tolower((unsigned char)*name));
+    strbuf_add_cstr(out, "$' -m reg\n");
+}
+
+void
+mutual_add_checks(const struct config_listener *listener, struct strbuf *out)
+{
+    if (!is_mutual(listener))
+        return;
+    strbuf_add_cstr(out, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n");
+    for (size_t i = 0; i < ARRAY_COUNT(headers); i++)
+        if (renamed(listener, i) != NULL)
+            remove_name(renamed(listener, i), out);
+}
+
+void
+mutual_add_request(const struct config_listener *listener, struct strbuf *out)
+{
+    if (!is_mutual(listener))
+        return;
+    strbuf_add_cstr(out, once_lines);
+    for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
+        const char *other = renamed(listener, i);
+        strbuf_addf(out, "    http-request set-header %s %s\n", other != NULL ? other : headers[i].name,
+                    headers[i].value);
+    }
+}
