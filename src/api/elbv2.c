@@ -32,6 +32,11 @@ const struct operation elbv2_operations[] = {
     {"RemoveListenerCertificates", ACCESS_WRITE, elb_remove_listener_certificates},
     {"DescribeListenerCertificates", ACCESS_READ, elb_describe_listener_certificates},
     {"DescribeSSLPolicies", ACCESS_LOCAL, elb_describe_ssl_policies},
+    {"CreateTrustStore", ACCESS_WRITE, elb_create_trust_store},
+    {"DescribeTrustStores", ACCESS_READ, elb_describe_trust_stores},
+    {"DescribeTrustStoreAssociations", ACCESS_READ, elb_describe_trust_store_associations},
+    {"ModifyTrustStore", ACCESS_WRITE, elb_modify_trust_store},
+    {"DeleteTrustStore", ACCESS_WRITE, elb_delete_trust_store},
     {"CreateRule", ACCESS_WRITE, elb_create_rule},
     {"DescribeRules", ACCESS_READ, elb_describe_rules},
     {"ModifyRule", ACCESS_WRITE, elb_modify_rule},
@@ -43,19 +48,14 @@ const struct operation elbv2_operations[] = {
     {"DescribeAccountLimits", ACCESS_READ, elb_describe_account_limits},
     /* Known and not built: they answer so. */
     {"AddTrustStoreRevocations", ACCESS_LOCAL, NULL},
-    {"CreateTrustStore", ACCESS_LOCAL, NULL},
     {"DeleteSharedTrustStoreAssociation", ACCESS_LOCAL, NULL},
-    {"DeleteTrustStore", ACCESS_LOCAL, NULL},
     {"DescribeCapacityReservation", ACCESS_LOCAL, NULL},
-    {"DescribeTrustStoreAssociations", ACCESS_LOCAL, NULL},
     {"DescribeTrustStoreRevocations", ACCESS_LOCAL, NULL},
-    {"DescribeTrustStores", ACCESS_LOCAL, NULL},
     {"GetResourcePolicy", ACCESS_LOCAL, NULL},
     {"GetTrustStoreCaCertificatesBundle", ACCESS_LOCAL, NULL},
     {"GetTrustStoreRevocationContent", ACCESS_LOCAL, NULL},
     {"ModifyCapacityReservation", ACCESS_LOCAL, NULL},
     {"ModifyIpPools", ACCESS_LOCAL, NULL},
-    {"ModifyTrustStore", ACCESS_LOCAL, NULL},
     {"RemoveTrustStoreRevocations", ACCESS_LOCAL, NULL},
     {0},
 };
@@ -324,6 +324,7 @@ find_tags(const struct request *rq, const char *arn, const struct json **out, st
 {
     const struct load_balancer *lb;
     const struct target_group *tg;
+    const struct trust_store *t;
     const struct listener *l;
     const struct rule *r;
 
@@ -344,6 +345,11 @@ find_tags(const struct request *rq, const char *arn, const struct json **out, st
         r = elb_find_rule(rq, arn, err);
         *out = r != NULL ? r->tags : NULL;
         return r != NULL;
+    }
+    if (elb_arn_is_of(arn, "truststore/")) {
+        t = elb_find_trust_store(rq, arn, err);
+        *out = t != NULL ? t->tags : NULL;
+        return t != NULL;
     }
     lb = elb_find_load_balancer(rq, arn, err);
     *out = lb != NULL ? lb->tags : NULL;

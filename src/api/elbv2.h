@@ -48,6 +48,11 @@ bool elb_check_groups(const struct request *rq, const char *lb_arn, const struct
  * already: what HTTPS needs, and what no other listener may have. */
 bool elb_accept_tls(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
 void elb_set_tls(const struct listener *l, struct json *out); /* for DescribeListeners */
+/* ---- elbv2_trust_store.c: by whom clients are verified ---- */
+struct trust_store *elb_find_trust_store(const struct request *rq, const char *arn, struct err *err);
+/* MutualAuthentication of the request onto a listener that has its protocol. */
+bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
+struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
 /* The conditions of a rule as DescribeRules shows them, or NULL and err. */
 struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
 
@@ -118,4 +123,6 @@ operation_handler elb_describe_listener_attributes, elb_modify_listener_attribut
 operation_handler elb_create_rule, elb_describe_rules, elb_modify_rule, elb_delete_rule, elb_set_rule_priorities;
 operation_handler elb_add_listener_certificates, elb_remove_listener_certificates,
     elb_describe_listener_certificates, elb_describe_ssl_policies;
+operation_handler elb_create_trust_store, elb_describe_trust_stores, elb_describe_trust_store_associations,
+    elb_modify_trust_store, elb_delete_trust_store;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

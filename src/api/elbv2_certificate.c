@@ -75,27 +75,6 @@ with_default(const struct json *old, const char *arn)
     return list;
 }
 
-/* Whoever asks for client certificates must get them asked for. */
-static bool
-check_mutual(const struct json *in, bool is_tls, struct err *err)
-{
-    const struct json *mutual = json_get(in, "MutualAuthentication");
-    const char *mode = json_get_cstr(mutual, "Mode", "off");
-
-    if (mutual == NULL)
-        return true;
-    if (!is_tls)
-        return err_set(err, ERR_ELB_VALIDATION, "Mutual authentication can only be specified for HTTPS listeners");
-    if (strcmp(mode, "passthrough") == 0 || strcmp(mode, "verify") == 0)
-        return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "Mutual authentication of mode '%s' is not built in naru; use 'off'", mode);
-    if (strcmp(mode, "off") != 0)
-        return err_set(err, ERR_ELB_VALIDATION, "Mutual authentication mode '%s' must be one of: off, passthrough, verify",
-                       mode);
-    return json_get(mutual, "TrustStoreArn") == NULL ||
-           err_set(err, ERR_ELB_VALIDATION, "A trust store can only be specified for the mode 'verify'");
-}
-
 bool
 elb_accept_tls(const struct request *rq, struct listener *l, struct err *err)
 {
@@ -103,7 +82,7 @@ elb_accept_tls(const struct request *rq, struct listener *l, struct err *err)
     const char *policy = json_get_cstr(rq->input, "SslPolicy", NULL);
     struct json *list;
 
-    if (!check_mutual(rq->input, strcmp(l->protocol, "HTTPS") == 0, err))
+    if (!elb_accept_mutual(rq, l, err))
         return false;
     if (strcmp(l->protocol, "HTTPS") != 0) {
         if (!check_plain(rq->input, err))
@@ -140,7 +119,7 @@ certificate_json(const char *arn)
 void
 elb_set_tls(const struct listener *l, struct json *out)
 {
-    struct json *list, *mutual;
+    struct json *list;
 
     if (json_size(l->certificates) == 0)
         return;
@@ -148,9 +127,7 @@ elb_set_tls(const struct listener *l, struct json *out)
     json_append(list, certificate_json(json_cstr(json_at(l->certificates, 0), "")));
     json_set(out, "Certificates", list);
     json_set(out, "SslPolicy", json_text(l->ssl_policy));
-    mutual = json_object();
-    json_set(mutual, "Mode", json_text("off"));
-    json_set(out, "MutualAuthentication", mutual);
+    json_set(out, "MutualAuthentication", elb_mutual_json(l));
 }
 
 /* ---- the other certificates ---- */

@@ -13,6 +13,7 @@
 #define GROUPS_PER_ACTION 5
 #define VALUES_PER_RULE 5
 #define WILDCARDS_PER_RULE 6
+#define TRUST_STORES_PER_REGION 20
 #define CERTIFICATES_PER_LOAD_BALANCER 25 /* default ones not counted */
 #define SECURITY_GROUPS_PER_LOAD_BALANCER 5
 /* Network load balancers. */

@@ -62,13 +62,20 @@ has_same_default(const struct listener *one, const struct listener *other)
                : json_size(one->certificates) == json_size(other->certificates);
 }
 
+static bool
+has_same_mutual(const struct listener *one, const struct listener *other)
+{
+    return one->mutual == NULL || other->mutual == NULL ? one->mutual == other->mutual
+                                                        : json_equal(one->mutual, other->mutual);
+}
+
 static const struct listener *
 find_repeat(const struct request *rq, const struct listener *made)
 {
     for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next)
         if (l->port == made->port && strcmp(l->load_balancer_arn, made->load_balancer_arn) == 0 &&
             json_equal(l->actions, made->actions) && strcmp(l->ssl_policy, made->ssl_policy) == 0 &&
-            has_same_default(l, made))
+            has_same_default(l, made) && has_same_mutual(l, made))
             return l;
     return NULL;
 }

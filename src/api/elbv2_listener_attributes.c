@@ -64,7 +64,7 @@ check_header_name(const char *key, const char *value, struct err *err)
                    HEADER_NAME_LENGTH);
 }
 
-/* Client certificates are not asked for, so nothing tells of them. */
+/* Of the mode passthrough, which there is not. */
 static bool
 check_not_built(const char *key, const char *value, struct err *err)
 {
@@ -95,11 +95,11 @@ check_idle_timeout(const char *key, const char *value, struct err *err)
 
 static const struct listener_attribute rows[] = {
     RENAME("mtls_clientcert_serial_number", "X-Amzn-Mtls-Clientcert-Serial-Number",
-           check_not_built),
-    RENAME("mtls_clientcert_issuer", "X-Amzn-Mtls-Clientcert-Issuer", check_not_built),
-    RENAME("mtls_clientcert_subject", "X-Amzn-Mtls-Clientcert-Subject", check_not_built),
-    RENAME("mtls_clientcert_validity", "X-Amzn-Mtls-Clientcert-Validity", check_not_built),
-    RENAME("mtls_clientcert_leaf", "X-Amzn-Mtls-Clientcert-Leaf", check_not_built),
+           check_header_name),
+    RENAME("mtls_clientcert_issuer", "X-Amzn-Mtls-Clientcert-Issuer", check_header_name),
+    RENAME("mtls_clientcert_subject", "X-Amzn-Mtls-Clientcert-Subject", check_header_name),
+    RENAME("mtls_clientcert_validity", "X-Amzn-Mtls-Clientcert-Validity", check_header_name),
+    RENAME("mtls_clientcert_leaf", "X-Amzn-Mtls-Clientcert-Leaf", check_header_name),
     RENAME("mtls_clientcert", "X-Amzn-Mtls-Clientcert", check_not_built),
     RENAME("tls_version", "X-Amzn-Tls-Version", check_header_name),
     RENAME("tls_cipher_suite", "X-Amzn-Tls-Cipher-Suite", check_header_name),

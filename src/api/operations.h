@@ -72,6 +72,7 @@ struct api_config {
     void *ctx;
     /* Runs call(arg) with what went through load balancers; false: nobody looks. NULL: the same. */
     bool (*traffic)(void *ctx, api_traffic_call *call, void *arg);
+    const char *data_dir;       /* buckets that are read are in s3/ there; NULL: there are none */
     void *registry;             /* struct registry *, for ecr.c */
 };
 

@@ -272,6 +272,7 @@ start_doors(struct server *s, struct err *err)
         .account = c->account, .default_region = c->region, .endpoint_url = c->endpoint_url,
         .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
         .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
+        .data_dir = c->data_dir,
     };
     struct http_route routes[4 + PIPELINE_ROUTES_MAX];
     size_t count = 0;

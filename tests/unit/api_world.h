@@ -90,6 +90,8 @@ world_traffic(void *ctx, api_traffic_call *call, void *arg)
     return w->book != NULL;
 }
 
+static const char *world_data_dir; /* before world_init(): where buckets are; NULL: nowhere */
+
 UNUSED static void
 world_init(struct world *w)
 {
@@ -101,7 +103,8 @@ world_init(struct world *w)
         .account = WORLD_ACCOUNT, .default_region = WORLD_REGION,
         .endpoint_url = "http://localhost:4566", .port = 4566,
         .access_key_id = WORLD_KEY, .secret_access_key = WORLD_SECRET,
-        .run = world_run, .read = world_run, .step = world_step, .traffic = world_traffic, .ctx = w};
+        .run = world_run, .read = world_run, .step = world_step, .traffic = world_traffic, .ctx = w,
+        .data_dir = world_data_dir};
     w->api = api_new(&config);
     world_step(w, &(struct event){.type = EVENT_INSTANCE_REPORT,
                                   .instance_report = {.host = "here", .is_connected = true,

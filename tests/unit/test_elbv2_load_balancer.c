@@ -312,8 +312,9 @@ TEST(operations_that_are_not_built_say_so)
 {
     cleanup(world_done) struct world w;
     static const char *const operations[] = {
-        "CreateTrustStore", "DescribeTrustStores", "DescribeCapacityReservation",
-        "ModifyIpPools",    "GetResourcePolicy",
+        "AddTrustStoreRevocations",    "GetTrustStoreCaCertificatesBundle", "DescribeCapacityReservation",
+        "RemoveTrustStoreRevocations", "GetTrustStoreRevocationContent",    "DescribeTrustStoreRevocations",
+        "ModifyIpPools",               "GetResourcePolicy",                 "DeleteSharedTrustStoreAssociation",
     };
 
     prepare(&w);

@@ -4,6 +4,7 @@
 #include "model/arn.h"
 #include "model/balancing.h"
 #include "model/certificate.h"
+#include "model/trust_store.h"
 #include "model/network.h"
 #include "model/cluster.h"
 #include "model/service.h"
@@ -109,6 +110,7 @@ TEST(balancing_round_trips)
     struct listener *l = mem_new(sizeof(*l));
     struct rule *r = mem_new(sizeof(*r));
     struct certificate *c = mem_new(sizeof(*c));
+    struct trust_store *t = mem_new(sizeof(*t));
     struct network *n = mem_new(sizeof(*n));
     struct target_group *tg = mem_new(sizeof(*tg));
     struct target_group *again;
@@ -127,6 +129,7 @@ TEST(balancing_round_trips)
     l->port = 8080;
     SET(l->ssl_policy, "policy");
     l->certificates = parse("[\"arn:c\"]");
+    l->mutual = parse("{\"Mode\":\"verify\",\"TrustStoreArn\":\"arn:t\"}");
     l->actions = parse("[{\"Type\":\"forward\",\"TargetGroupArn\":\"arn:tg\"},{\"Type\":\"forward\","
                        "\"ForwardConfig\":{\"TargetGroups\":[{\"TargetGroupArn\":\"arn:b\","
                        "\"Weight\":7}]}}]");
@@ -147,6 +150,15 @@ TEST(balancing_round_trips)
     c->tags = parse("[{\"Key\":\"a\"}]");
     CHECK_ROUND_TRIP(certificate, c);
     certificate_free(c);
+
+    SET(t->arn, "arn:t");
+    SET(t->name, "clients");
+    t->created_at_ms = 1767000000125;
+    t->certificate_count = 3;
+    t->bundle = json_text("one\ntwo\nthree");
+    t->tags = parse("[{\"Key\":\"a\"}]");
+    CHECK_ROUND_TRIP(trust_store, t);
+    trust_store_free(t);
 
     SET(r->arn, "arn:r");
     SET(r->listener_arn, "arn:l");
