@@ -27,7 +27,7 @@ add_mutual(void *arg, struct balancer_view *v)
     v->certificates = mem_new(SERVED_MAX * sizeof(*v->certificates));
     for (int i = 0; i < m->served_count; i++) {
         struct view_certificate *c = &v->certificates[v->certificate_count++];
-        snprintf(c->id, sizeof(c->id), "00000000-0000-4000-8000-00000000000%d", i);
+        snprintf(c->id, sizeof(c->id), "00000000-0000-4000-8000-00000000000%u", (unsigned)i % 10);
         c->body = json_text(m->served[i].certificate);
         c->private_key = json_text(m->served[i].private_key);
         memcpy(l->certificate_ids[l->certificate_count++], c->id, sizeof(c->id));
