@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* haproxy_log.c - what HAProxy says of requests, to log.sock; access_line.h reads it.
  * Saying all of each costs a fifth to a third of what a request costs (decisions/seeing.md).  So a load balancer that
- * keeps no access logs has samples: of a listener with few requests all, of others one of SAMPLE_EVERY. "silent" is
- * decided before a line is made, and costs next to nothing.
+ * keeps no access logs has samples: of a listener with few requests all, of one with more one of SAMPLE_EVERY, of one
+ * with many one of as many of those: naru has to read them, on the machine that the requests need.  "silent" is decided
+ * before a line is made, and costs next to nothing.
  * The level tells nothing and `short` leaves all else out: the line is ours. */
 #include "balancer/access_line.h"
 #include "balancer/haproxy_text.h"
 
 #define SAMPLE_ABOVE 200 /* requests a second of the listener */
+#define SAMPLE_FAR_ABOVE 3200
 #define SAMPLE_EVERY 16
 
 static void
 add_samples(struct strbuf *out)
 {
-    strbuf_addf(out, "    http-request set-log-level silent if { rand(%d) gt 0 } { fe_req_rate gt %d }\n",
-                SAMPLE_EVERY, SAMPLE_ABOVE);
+    static const int above[] = {SAMPLE_ABOVE, SAMPLE_FAR_ABOVE};
+
+    for (size_t i = 0; i < ARRAY_COUNT(above); i++)
+        strbuf_addf(out, "    http-request set-log-level silent if { rand(%d) gt 0 } { fe_req_rate gt %d }\n",
+                    SAMPLE_EVERY, above[i]);
 }
 
 /* The request as it came; when it is over, HAProxy has it no more. */

@@ -106,7 +106,8 @@ TEST(what_is_said_of_requests_is_paid_where_it_is_asked_for)
         "    log unix@log.sock len 32768 format short local0\n"
         "    option dontlognull\n"
         "    log-format \"S listen %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc -\"\n"
-        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 200 }\n";
+        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 200 }\n"
+        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 3200 }\n";
     int none_len, samples_len, all_len;
     cleanup_free char *none = config_with(CONFIG_LOG_NONE, &none_len);
     cleanup_free char *some = config_with(CONFIG_LOG_SAMPLES, &samples_len);
