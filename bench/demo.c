@@ -240,9 +240,10 @@ find_listener(struct demo *d, struct load_config *load, struct err *err)
     listeners = client_call(d->client, "elbv2", "DescribeListeners", ask, err);
     if (listeners == NULL)
         return false;
-    load->port = (int)json_get_i64(json_at(json_get(listeners, "Listeners"), 0), "Port", 0);
+    load->port =
+        (int)json_get_i64(json_find(json_get(listeners, "Listeners"), "Protocol", "HTTP"), "Port", 0);
     return load->port != 0 ||
-           err_set(err, ERR_LISTENER_NOT_FOUND, "the load balancer has no listener");
+           err_set(err, ERR_LISTENER_NOT_FOUND, "the load balancer has no listener of HTTP");
 }
 
 static bool

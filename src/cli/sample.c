@@ -113,15 +113,15 @@ make_listener(struct sample *s, const char *load_balancer_arn, struct err *err)
 {
     cleanup_json struct json *found = NULL, *made = NULL;
     cleanup_free char *name = text_format("on port %d", s->listener_port);
+    const struct json *listener;
 
     found = call_text(s, "elbv2", "DescribeListeners", err, "{\"LoadBalancerArn\":\"%s\"}",
                       load_balancer_arn);
     if (found == NULL)
         return false;
-    if (json_size(json_get(found, "Listeners")) >
-        0) { /* whatever its port: it is there, and it stays */
-        s->listener_port =
-            (int)json_get_i64(json_at(json_get(found, "Listeners"), 0), "Port", s->listener_port);
+    listener = json_find(json_get(found, "Listeners"), "Protocol", "HTTP");
+    if (listener != NULL) { /* whatever its port: it is there, and it stays */
+        s->listener_port = (int)json_get_i64(listener, "Port", s->listener_port);
         return true;
     }
     /* AWS has no such case: its load balancers have addresses of their own. */

@@ -197,6 +197,17 @@ add_clusters(struct status *s, struct err *err)
     return true;
 }
 
+static char *
+url_of(const struct json *listener)
+{
+    const char *protocol = json_get_cstr(listener, "Protocol", "HTTP");
+    const long long port = json_get_i64(listener, "Port", 0);
+
+    if (strcmp(protocol, "TCP") == 0)
+        return text_format("tcp://localhost:%lld", port);
+    return text_format("%s://localhost:%lld/", strcmp(protocol, "HTTPS") == 0 ? "https" : "http", port);
+}
+
 static bool
 add_urls(struct status *s, struct err *err)
 {
@@ -215,8 +226,7 @@ add_urls(struct status *s, struct err *err)
             return false;
         for (size_t k = 0; k < json_size(json_get(listeners, "Listeners")); k++) {
             const struct json *listener = json_at(json_get(listeners, "Listeners"), k);
-            cleanup_free char *url =
-                text_format("http://localhost:%lld/", (long long)json_get_i64(listener, "Port", 0));
+            cleanup_free char *url = url_of(listener);
             struct json *row = json_object();
 
             json_set(row, "loadBalancer",

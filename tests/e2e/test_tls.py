@@ -178,6 +178,9 @@ class Tls(unittest.TestCase):
         self.addCleanup(set_to, "true", "2")
         set_to("false", "1.1")
 
+    def test_status_has_its_url(self):
+        self.assertIn(f"https://localhost:{self.port}/", self.naru.cli("status").stdout)
+
     def test_certificates_come_and_go_by_name(self):
         pem, key = self.certificates.make("more", "b.example", "*.c.example", kind=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"))
         done = self.naru.cli("aws", "acm", "import-certificate", "--certificate", f"file://{pem}", "--private-key", f"fileb://{key}",
