@@ -53,13 +53,14 @@ backend back
 
 
 class Program:
-    """Something that runs in the foreground with a configuration file of its own."""
+    """Something that runs with a configuration file of its own, in a session of its own as naru's HAProxy does: the
+    kernel shares the processors out by session."""
 
     def __init__(self, folder, name, text, *command):
         path = folder / f"{name}.conf"
         path.write_text(text)
         self.process = subprocess.Popen([part.format(path=path, folder=folder) for part in command],
-                                        stderr=subprocess.DEVNULL)
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
 
     def pids(self):
         return family(self.process.pid)
