@@ -288,6 +288,11 @@ meta_row(const struct core *core)
     return row;
 }
 
+#define ROW(kind, find, encode) \
+    case kind:                  \
+        object = find;          \
+        return object == NULL ? NULL : encode(object);
+
 struct json *
 core_row(const struct core *core, enum row_kind kind, const char *key)
 {
@@ -297,51 +302,25 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     switch (kind) {
     case ROW_META:
         return meta_row(core);
-    case ROW_CLUSTER:
-        object = strmap_get(&x->clusters, key);
-        return object == NULL ? NULL : cluster_encode(object);
-    case ROW_INSTANCE:
-        object = core_instance(core, key);
-        return object == NULL ? NULL : container_instance_encode(object);
-    case ROW_TASK_DEFINITION:
-        object = strmap_get(&x->definitions, key);
-        return object == NULL ? NULL : task_definition_encode(object);
-    case ROW_SERVICE:
-        object = core_service_by_arn(core, key);
-        return object == NULL ? NULL : service_encode(object);
-    case ROW_TASK:
-        object = core_task_by_arn(core, key);
-        return object == NULL ? NULL : task_encode(object);
-    case ROW_LOAD_BALANCER:
-        object = core_load_balancer(core, key);
-        return object == NULL ? NULL : load_balancer_encode(object);
-    case ROW_LISTENER:
-        object = core_listener(core, key);
-        return object == NULL ? NULL : listener_encode(object);
-    case ROW_RULE:
-        object = core_rule(core, key);
-        return object == NULL ? NULL : rule_encode(object);
-    case ROW_CERTIFICATE:
-        object = core_certificate(core, key);
-        return object == NULL ? NULL : certificate_encode(object);
-    case ROW_TRUST_STORE:
-        object = core_trust_store(core, key);
-        return object == NULL ? NULL : trust_store_encode(object);
-    case ROW_TARGET_GROUP:
-        object = core_target_group(core, key);
-        return object == NULL ? NULL : target_group_encode(object);
-    case ROW_NETWORK:
-        object = core_network(core, key);
-        return object == NULL ? NULL : network_encode(object);
+        ROW(ROW_CLUSTER, strmap_get(&x->clusters, key), cluster_encode)
+        ROW(ROW_INSTANCE, core_instance(core, key), container_instance_encode)
+        ROW(ROW_TASK_DEFINITION, strmap_get(&x->definitions, key), task_definition_encode)
+        ROW(ROW_SERVICE, core_service_by_arn(core, key), service_encode)
+        ROW(ROW_TASK, core_task_by_arn(core, key), task_encode)
+        ROW(ROW_LOAD_BALANCER, core_load_balancer(core, key), load_balancer_encode)
+        ROW(ROW_LISTENER, core_listener(core, key), listener_encode)
+        ROW(ROW_RULE, core_rule(core, key), rule_encode)
+        ROW(ROW_CERTIFICATE, core_certificate(core, key), certificate_encode)
+        ROW(ROW_TRUST_STORE, core_trust_store(core, key), trust_store_encode)
+        ROW(ROW_TARGET_GROUP, core_target_group(core, key), target_group_encode)
+        ROW(ROW_NETWORK, core_network(core, key), network_encode)
     case ROW_CAPACITY_PROVIDER:
         for (const struct capacity_provider *p = core->capacity_providers; p != NULL; p = p->next) {
             if (strcmp(p->arn, key) == 0)
                 return capacity_provider_encode(p);
         }
         return NULL;
-    case ROW_ACCOUNT:
-        object = account_of(core, key);
-        return object == NULL ? NULL : account_encode(object);
+        ROW(ROW_ACCOUNT, account_of(core, key), account_encode)
     case ROW_SERVICE_REVISION:
     case ROW_DEPLOYMENT:
     case ROW_SERVICE_DEPLOYMENT:
@@ -352,6 +331,7 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
     }
     return NULL;
 }
+#undef ROW
 
 void
 core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kind, const char *key),
