@@ -32,6 +32,8 @@ struct network *ec2_new(const struct request *rq, enum network_kind kind, const 
 void ec2_put(struct request *rq, struct network *n); /* taken over */
 /* The group with other rules, which are taken over. */
 void ec2_put_rules(struct request *rq, const struct network *group, struct json *rules);
+/* By a load balancer or another group's rule: then it has to stay, or who had it closed is open. */
+bool ec2_group_is_used(const struct request *rq, const struct network *group);
 struct network *ec2_new_default_group(const struct request *rq, const char *vpc_id, const char *id);
 /* "ap-northeast-2a", "apne2-az1" */
 void ec2_zone_name(const char *region, int index, char out[static REGION_SIZE + 2]);

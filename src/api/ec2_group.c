@@ -220,8 +220,8 @@ ec2_describe_security_groups(struct request *rq, struct json *out, struct err *e
 
 /* ---- DeleteSecurityGroup ---- */
 
-static bool
-is_used(const struct request *rq, const struct network *group)
+bool
+ec2_group_is_used(const struct request *rq, const struct network *group)
 {
     for (const struct load_balancer *lb = rq->core->load_balancers; lb != NULL; lb = lb->next) {
         const struct json *groups = json_get(lb->doc, "SecurityGroups");
@@ -250,7 +250,7 @@ ec2_delete_security_group(struct request *rq, struct json *out, struct err *err)
         return err_set(err, ERR_GROUP_CANNOT_DELETE,
                        "the specified group: \"%s\" name: \"default\" cannot be deleted by a user",
                        group->id);
-    if (is_used(rq, group))
+    if (ec2_group_is_used(rq, group))
         return err_set(err, ERR_EC2_DEPENDENCY, "resource %s has a dependent object", group->id);
     if (!ec2_may_change(rq, err))
         return false;

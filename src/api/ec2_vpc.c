@@ -217,7 +217,8 @@ ec2_delete_vpc(struct request *rq, struct json *out, struct err *err)
         return false;
     group = ec2_group_named(rq, vpc->id, "default");
     if (count_of(rq, NETWORK_KIND_subnet, vpc->id) > 0 ||
-        count_of(rq, NETWORK_KIND_group, vpc->id) > (group != NULL ? 1 : 0))
+        count_of(rq, NETWORK_KIND_group, vpc->id) > (group != NULL ? 1 : 0) ||
+        (group != NULL && ec2_group_is_used(rq, group)))
         return err_set(err, ERR_EC2_DEPENDENCY,
                        "The vpc '%s' has dependencies and cannot be deleted.", vpc->id);
     if (!ec2_may_change(rq, err))

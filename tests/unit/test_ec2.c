@@ -441,6 +441,37 @@ TEST(groups_decide_who_may_connect_to_a_load_balancer)
     refused(&w, "DependencyViolation", web, "Action=DeleteSecurityGroup&GroupId=%s", web);
 }
 
+/* A group that goes away would be one that nobody made here: its load balancer would be open. */
+TEST(a_vpc_stays_while_something_has_its_default_group)
+{
+    cleanup(world_done) struct world w;
+    const char *vpc, *group, *other;
+
+    world_init(&w);
+    vpc = make_vpc(&w, "10.0.0.0/16");
+    works(&w, "Action=DescribeSecurityGroups&Filter.1.Name=vpc-id&Filter.1.Value.1=%s", vpc);
+    group = element(&w, "groupId");
+    elb(&w, arena_format(
+                &test_arena,
+                "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=subnet-a&Subnets.member.2=subnet-b"
+                "&SecurityGroups.member.1=%s",
+                group));
+    CHECK_TEXT(allowed(&w, 80), "[]");
+    refused(&w, "DependencyViolation", vpc, "Action=DeleteVpc&VpcId=%s", vpc);
+    CHECK_TEXT(allowed(&w, 80), "[]");
+    elb(&w, arena_format(&test_arena, "Action=DeleteLoadBalancer&LoadBalancerArn=%s",
+                         w.core->load_balancers->arn));
+    other = make_group(&w, "other", make_vpc(&w, "10.1.0.0/16"));
+    works(&w,
+          "Action=AuthorizeSecurityGroupIngress&GroupId=%s&IpPermissions.1.IpProtocol=-1"
+          "&IpPermissions.1.Groups.1.GroupId=%s",
+          other, group);
+    refused(&w, "DependencyViolation", vpc, "Action=DeleteVpc&VpcId=%s", vpc);
+    works(&w, "Action=DeleteSecurityGroup&GroupId=%s", other);
+    works(&w, "Action=DeleteVpc&VpcId=%s", vpc);
+    core_check(w.core);
+}
+
 TEST(tags)
 {
     cleanup(world_done) struct world w;
