@@ -67,7 +67,8 @@ bool ec2_is_asked(const struct json *list, const char *text);
 struct json *ec2_group_json(const struct request *rq, const struct network *group);
 
 /* ---- permissions (ec2_permission.c) ---- */
-#define EC2_RULES_MAX 60 /* of a group */
+#define EC2_RULES_MAX 60           /* of a group */
+#define EC2_RULES_PER_REQUEST 1000 /* each is compared with each */
 /* The rules that a request to authorize or revoke names, without ids, or NULL and err. */
 struct json *ec2_read_rules(const struct request *rq, struct err *err) MUST_CHECK;
 bool ec2_rules_equal(const struct json *a, const struct json *b); /* in what they allow */

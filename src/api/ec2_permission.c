@@ -216,6 +216,9 @@ ec2_read_rules(const struct request *rq, struct err *err)
         ok = err_set(err, ERR_ELB_MISSING_PARAMETER,
                      "The request must contain the parameter ipPermissions");
     }
+    if (ok && json_size(rules) > EC2_RULES_PER_REQUEST)
+        ok = err_set(err, ERR_EC2_INVALID_VALUE, "A request can name at most %d rules",
+                     EC2_RULES_PER_REQUEST);
     for (size_t i = 0; ok && i < json_size(rules); i++)
         for (size_t k = 0; ok && k < i; k++)
             if (ec2_rules_equal(json_at(rules, i), json_at(rules, k)))
@@ -305,6 +308,30 @@ source_json(const struct request *rq, const struct json *rule)
     return o;
 }
 
+/* The one of `all` that has the rule's protocol and ports; made if there is none. */
+static struct json *
+permission_of(struct json *all, const struct json *rule)
+{
+    struct json *permission;
+
+    for (size_t i = 0; i < json_size(all); i++) {
+        permission = json_at(all, i);
+        if (strcmp(json_get_cstr(permission, "ipProtocol", ""),
+                   json_get_cstr(rule, "Protocol", "")) == 0 &&
+            json_get_i64(permission, "fromPort", -2) == json_get_i64(rule, "FromPort", -2) &&
+            json_get_i64(permission, "toPort", -2) == json_get_i64(rule, "ToPort", -2))
+            return permission;
+    }
+    permission = json_object();
+    copy_ports(permission, rule);
+    json_set(permission, "groups", json_array());
+    json_set(permission, "ipRanges", json_array());
+    json_set(permission, "ipv6Ranges", json_array());
+    json_set(permission, "prefixListIds", json_array());
+    json_append(all, permission);
+    return permission;
+}
+
 /* Rules of one protocol and one range of ports are one permission. */
 struct json *
 ec2_permissions_json(const struct request *rq, const struct json *rules)
@@ -316,28 +343,8 @@ ec2_permissions_json(const struct request *rq, const struct json *rules)
         const char *list = json_get(rule, "CidrIpv4") != NULL   ? "ipRanges"
                            : json_get(rule, "CidrIpv6") != NULL ? "ipv6Ranges"
                                                                 : "groups";
-        struct json *permission = NULL;
-        size_t before = 0, place = 0;
 
-        /* The first with these ports has made the permission. */
-        for (; before < i && !has_same_ports(json_at(rules, before), rule); before++) {
-            bool is_first = true;
-            for (size_t k = 0; k < before && is_first; k++)
-                is_first = !has_same_ports(json_at(rules, k), json_at(rules, before));
-            place += is_first;
-        }
-        if (before < i) {
-            permission = json_at(all, place);
-        } else {
-            permission = json_object();
-            copy_ports(permission, rule);
-            json_set(permission, "groups", json_array());
-            json_set(permission, "ipRanges", json_array());
-            json_set(permission, "ipv6Ranges", json_array());
-            json_set(permission, "prefixListIds", json_array());
-            json_append(all, permission);
-        }
-        json_append(json_get(permission, list), source_json(rq, rule));
+        json_append(json_get(permission_of(all, rule), list), source_json(rq, rule));
     }
     return all;
 }

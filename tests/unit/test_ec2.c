@@ -373,6 +373,31 @@ TEST(permissions_that_say_nothing_clear_are_refused)
         "Action=AuthorizeSecurityGroupIngress&GroupName=default&IpProtocol=-1&CidrIp=10.0.0.0/8");
 }
 
+/* So many of one address each, every one with ports of its own, in one request. */
+static const char *
+many_rules(int rules)
+{
+    cleanup(strbuf_done) struct strbuf form = {0};
+
+    for (int i = 1; i <= rules; i++)
+        strbuf_addf(&form,
+                    "&IpPermissions.%d.IpProtocol=tcp&IpPermissions.%d.FromPort=%d"
+                    "&IpPermissions.%d.ToPort=%d&IpPermissions.%d.IpRanges.1.CidrIp=10.0.0.0/8",
+                    i, i, i, i, i, i);
+    return arena_format(&test_arena, "%s", strbuf_cstr(&form));
+}
+
+TEST(a_request_names_so_many_rules_and_no_more)
+{
+    cleanup(world_done) struct world w;
+
+    world_init(&w);
+    works(&w, "Action=RevokeSecurityGroupIngress&GroupName=default%s", many_rules(1000));
+    CHECK_EQ(count(&w, "<ipProtocol>tcp</ipProtocol>"), 1000);
+    refused(&w, "InvalidParameterValue", "at most 1000 rules",
+            "Action=RevokeSecurityGroupIngress&GroupName=default%s", many_rules(1001));
+}
+
 static void
 elb(struct world *w, const char *form)
 {
