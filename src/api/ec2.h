@@ -71,6 +71,8 @@ struct json *ec2_group_json(const struct request *rq, const struct network *grou
 #define EC2_RULES_PER_REQUEST 1000 /* each is compared with each */
 /* The rules that a request to authorize or revoke names, without ids, or NULL and err. */
 struct json *ec2_read_rules(const struct request *rq, struct err *err) MUST_CHECK;
+/* By IpPermissions or by the old parameters (CidrIp, FromPort, ...). */
+bool ec2_names_permissions(const struct request *rq);
 bool ec2_rules_equal(const struct json *a, const struct json *b); /* in what they allow */
 struct json *ec2_permissions_json(const struct request *rq,
                                   const struct json *rules); /* IpPermissions */

@@ -380,6 +380,10 @@ ec2_revoke_ingress(struct request *rq, struct json *out, struct err *err)
 
     if (!ec2_begin(rq, err) || (group = named_group(rq, err)) == NULL)
         return false;
+    if (json_size(ids) > 0 && ec2_names_permissions(rq))
+        return err_set(err, ERR_EC2_INVALID_COMBINATION,
+                       "The parameter securityGroupRuleIds may not be used in combination with "
+                       "permissions");
     if (json_size(ids) > 0) {
         left = rules_without_ids(group, ids, err);
     } else {

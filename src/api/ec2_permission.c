@@ -84,6 +84,15 @@ add_rule(struct json *rules, const struct json *ports, const char *member, const
 }
 
 static bool
+check_description(const struct json *source, struct err *err)
+{
+    if (strlen(json_get_cstr(source, "Description", "")) > 255)
+        return err_set(err, ERR_EC2_INVALID_VALUE,
+                       "Invalid rule description: at most 255 characters");
+    return true;
+}
+
+static bool
 add_blocks(struct json *rules, const struct json *ports, const struct json *ranges, bool is_ipv6,
            struct err *err)
 {
@@ -95,9 +104,8 @@ add_blocks(struct json *rules, const struct json *ports, const struct json *rang
 
         if (!ec2_canonical_block(given, is_ipv6, block))
             return err_set(err, ERR_EC2_INVALID_VALUE, "CIDR block %.100s is malformed", given);
-        if (strlen(json_get_cstr(json_at(ranges, i), "Description", "")) > 255)
-            return err_set(err, ERR_EC2_INVALID_VALUE,
-                           "Invalid rule description: at most 255 characters");
+        if (!check_description(json_at(ranges, i), err))
+            return false;
         add_rule(rules, ports, is_ipv6 ? "CidrIpv6" : "CidrIpv4", block,
                  json_get_cstr(json_at(ranges, i), "Description", NULL));
     }
@@ -128,6 +136,8 @@ add_groups(const struct request *rq, struct json *rules, const struct json *port
                            id != NULL     ? id
                            : name != NULL ? name
                                           : "");
+        if (!check_description(json_at(pairs, i), err))
+            return false;
         add_rule(rules, ports, "GroupId", group->id,
                  json_get_cstr(json_at(pairs, i), "Description", NULL));
     }
@@ -183,6 +193,7 @@ plain_permission(const struct request *rq)
     return permission;
 }
 
+/* The old parameters. */
 static bool
 has_plain(const struct request *rq)
 {
@@ -193,6 +204,12 @@ has_plain(const struct request *rq)
         if (json_get(rq->input, names[i]) != NULL)
             return true;
     return false;
+}
+
+bool
+ec2_names_permissions(const struct request *rq)
+{
+    return json_size(json_get(rq->input, "IpPermissions")) > 0 || has_plain(rq);
 }
 
 struct json *
@@ -209,6 +226,10 @@ ec2_read_rules(const struct request *rq, struct err *err)
     } else if (json_size(permissions) > 0) {
         for (size_t i = 0; ok && i < json_size(permissions); i++)
             ok = add_permission(rq, rules, json_at(permissions, i), err);
+    } else if (json_get(rq->input, "CidrIp") != NULL &&
+               json_get(rq->input, "SourceSecurityGroupName") != NULL) {
+        ok = err_set(err, ERR_EC2_INVALID_COMBINATION,
+                     "The parameters cidrIp and sourceSecurityGroupName may not be used together");
     } else if (has_plain(rq)) {
         cleanup_json struct json *permission = plain_permission(rq);
         ok = add_permission(rq, rules, permission, err);

@@ -301,6 +301,10 @@ TEST(permissions_come_and_go)
             "Action=RevokeSecurityGroupIngress&GroupId=%s&IpProtocol=tcp&FromPort=80&ToPort=80&"
             "CidrIp=10.0.0.0/8",
             group);
+    refused(&w, "InvalidParameterCombination", "securityGroupRuleIds",
+            "Action=RevokeSecurityGroupIngress&GroupId=%s&SecurityGroupRuleId.1=%s&IpProtocol=tcp"
+            "&FromPort=80&ToPort=81&CidrIp=192.0.2.1/32",
+            group, rule);
     works(&w, "Action=RevokeSecurityGroupIngress&GroupId=%s&SecurityGroupRuleId.1=%s", group, rule);
     refused(&w, "InvalidSecurityGroupRuleId.NotFound", rule,
             "Action=RevokeSecurityGroupIngress&GroupId=%s&SecurityGroupRuleId.1=%s", group, rule);
@@ -351,6 +355,8 @@ TEST(permissions_that_say_nothing_clear_are_refused)
         {"InvalidParameterCombination", "ipPermissions",
          "&IpPermissions.1.IpProtocol=-1&IpPermissions.1.IpRanges.1.CidrIp=10.0.0.0/"
          "8&IpProtocol=tcp"},
+        {"InvalidParameterCombination", "sourceSecurityGroupName",
+         "&IpProtocol=-1&CidrIp=10.0.0.0/8&SourceSecurityGroupName=default"},
         {"InvalidParameterValue", "multiple times",
          "&IpPermissions.1.IpProtocol=-1&IpPermissions.1.IpRanges.1.CidrIp=10.0.0.0/8"
          "&IpPermissions.1.IpRanges.2.CidrIp=10.1.0.0/8"},
@@ -362,6 +368,13 @@ TEST(permissions_that_say_nothing_clear_are_refused)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         refused(&w, rows[i].code, rows[i].text,
                 "Action=AuthorizeSecurityGroupIngress&GroupName=default%s", rows[i].form);
+    for (int is_group = 0; is_group < 2; is_group++)
+        refused(&w, "InvalidParameterValue", "255 characters",
+                "Action=AuthorizeSecurityGroupIngress&GroupName=default"
+                "&IpPermissions.1.IpProtocol=-1&IpPermissions.1.%s&IpPermissions.1.%s.1."
+                "Description=%0256d",
+                is_group ? "Groups.1.GroupName=default" : "IpRanges.1.CidrIp=10.0.0.0/8",
+                is_group ? "Groups" : "IpRanges", 0);
     for (int i = 1; i < 60; i++)
         works(&w,
               "Action=AuthorizeSecurityGroupIngress&GroupName=default&IpProtocol=udp&FromPort=%d&"
