@@ -30,6 +30,9 @@ void elb_tcp_health_defaults(const struct json *in, struct health_check *check);
 /* Changes what is given and keeps the rest. */
 bool elb_take_tcp_health(const struct json *in, struct health_check *check, struct err *err) MUST_CHECK;
 
+/* What health checks of every protocol have: port, path, times, thresholds; changes what is given. */
+bool elb_take_health_common(const struct json *in, struct health_check *check, struct err *err) MUST_CHECK;
+
 /* ---- tags: arrays of {Key, Value} ---- */
 bool elb_tags_check(const struct json *tags, struct err *err);
 

@@ -85,25 +85,31 @@ check_matcher(const struct json *matcher, const char *version, struct err *err)
 }
 
 static bool
-check_health_words(const struct json *in, const char *version, struct err *err)
+take_port(const struct json *in, struct health_check *check, struct err *err)
 {
-    const char *protocol = json_get_cstr(in, "HealthCheckProtocol", "HTTP");
-    const char *port = json_get_cstr(in, "HealthCheckPort", "traffic-port");
-    const char *path = json_get_cstr(in, "HealthCheckPath", "/");
-    int64_t number;
+    const char *port = json_get_cstr(in, "HealthCheckPort", NULL);
+    int64_t number = 0;
 
-    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
-        return err_set(err, ERR_ELB_VALIDATION,
-                       "Health check protocol '%s' is not supported for target groups with the HTTP or HTTPS protocol",
-                       protocol);
+    if (port == NULL)
+        return true;
     if (strcmp(port, "traffic-port") != 0 && (!str_to_i64(str_of(port), &number) || number < 1 || number > 65535))
         return err_set(err, ERR_ELB_VALIDATION, "Health check port '%s' must be 'traffic-port' or in the range from 1 to 65535", port);
+    check->port = (int)number;
+    return true;
+}
+
+static bool
+take_path(const struct json *in, struct health_check *check, struct err *err)
+{
+    const char *path = json_get_cstr(in, "HealthCheckPath", NULL);
+
+    if (path == NULL)
+        return true;
     if (path[0] != '/' || strlen(path) > 1024 || strpbrk(path, " \r\n\t") != NULL)
         return err_set(err, ERR_ELB_VALIDATION,
                        "Health check path '%s' must begin with '/', hold no blanks and be at most 1024 characters", path);
-    if (!json_get_bool(in, "HealthCheckEnabled", true))
-        return err_set(err, ERR_ELB_VALIDATION, "Health check enabled must be true for target type instance or ip");
-    return check_matcher(json_get(in, "Matcher"), version, err);
+    text_copy_all(check->path, sizeof(check->path), path);
+    return true;
 }
 
 static bool
@@ -118,17 +124,12 @@ take_number(const struct json *in, const char *name, int min, int max, int *to, 
     return true;
 }
 
-/* Changes what is given and keeps the rest. */
-static bool
-take_health_check(const struct json *in, struct health_check *check, struct err *err)
+bool
+elb_take_health_common(const struct json *in, struct health_check *check, struct err *err)
 {
-    const char *port = json_get_cstr(in, "HealthCheckPort", NULL);
-    const char *path = json_get_cstr(in, "HealthCheckPath", NULL);
-    const char *protocol = json_get_cstr(in, "HealthCheckProtocol", check->protocol);
-    const char *matcher =
-        json_get_cstr(json_get(in, "Matcher"), is_grpc(check->version) ? "GrpcCode" : "HttpCode", NULL);
-
-    if (!check_health_words(in, check->version, err) ||
+    if (!json_get_bool(in, "HealthCheckEnabled", true))
+        return err_set(err, ERR_ELB_VALIDATION, "Health check enabled must be true for target type instance or ip");
+    if (!take_port(in, check, err) || !take_path(in, check, err) ||
         !take_number(in, "HealthCheckIntervalSeconds", 5, 300, &check->interval_s, err) ||
         !take_number(in, "HealthCheckTimeoutSeconds", 2, 120, &check->timeout_s, err) ||
         !take_number(in, "HealthyThresholdCount", 2, 10, &check->healthy_threshold, err) ||
@@ -138,10 +139,23 @@ take_health_check(const struct json *in, struct health_check *check, struct err 
         return err_set(err, ERR_ELB_VALIDATION,
                        "Health check timeout '%d' must be smaller than the interval '%d'", check->timeout_s,
                        check->interval_s);
-    if (port != NULL)
-        check->port = strcmp(port, "traffic-port") == 0 ? 0 : atoi(port);
-    if (path != NULL)
-        text_copy(check->path, sizeof(check->path), str_of(path));
+    return true;
+}
+
+/* Changes what is given and keeps the rest. */
+static bool
+take_health_check(const struct json *in, struct health_check *check, struct err *err)
+{
+    const char *protocol = json_get_cstr(in, "HealthCheckProtocol", check->protocol);
+    const char *matcher =
+        json_get_cstr(json_get(in, "Matcher"), is_grpc(check->version) ? "GrpcCode" : "HttpCode", NULL);
+
+    if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "Health check protocol '%s' is not supported for target groups with the HTTP or HTTPS protocol",
+                       protocol);
+    if (!check_matcher(json_get(in, "Matcher"), check->version, err) || !elb_take_health_common(in, check, err))
+        return false;
     if (matcher != NULL && !text_copy(check->matcher, sizeof(check->matcher), str_of(matcher)))
         return err_set(err, ERR_ELB_VALIDATION, "Health check matcher code is too long");
     text_copy(check->protocol, sizeof(check->protocol), str_of(protocol));

@@ -123,66 +123,29 @@ elb_tcp_health_defaults(const struct json *in, struct health_check *check)
 }
 
 static bool
-take_number(const struct json *in, const char *name, int min, int max, int *to, struct err *err)
+check_no_http(const struct json *in, struct err *err)
 {
-    const int64_t n = json_get_i64(in, name, *to);
-
-    if (n < min || n > max)
-        return err_set(err, ERR_ELB_VALIDATION, "%s '%lld' must be in the range from %d to %d",
-                       name, (long long)n, min, max);
-    *to = (int)n;
-    return true;
-}
-
-static bool
-take_port(const struct json *in, struct health_check *check, struct err *err)
-{
-    const char *port = json_get_cstr(in, "HealthCheckPort", NULL);
-    int64_t number = 0;
-
-    if (port == NULL)
-        return true;
-    if (strcmp(port, "traffic-port") != 0 &&
-        (!str_to_i64(str_of(port), &number) || number < 1 || number > 65535))
-        return err_set(
-            err, ERR_ELB_VALIDATION,
-            "Health check port '%s' must be 'traffic-port' or in the range from 1 to 65535", port);
-    check->port = (int)number;
-    return true;
-}
-
-/* Path and matcher, which only HTTP has. */
-static bool
-take_http_part(const struct json *in, struct health_check *check, struct err *err)
-{
-    const char *path = json_get_cstr(in, "HealthCheckPath", NULL);
-    const char *matcher = json_get_cstr(json_get(in, "Matcher"), "HttpCode", NULL);
-
-    if (strcmp(check->protocol, "TCP") == 0) {
-        if (path != NULL)
-            return err_set(err, ERR_ELB_VALIDATION,
-                           "Health check path cannot be specified for TCP health checks");
-        if (json_get(in, "Matcher") != NULL)
-            return err_set(err, ERR_ELB_VALIDATION,
-                           "Health check matcher cannot be specified for TCP health checks");
-        return true;
-    }
-    if (path != NULL && (path[0] != '/' || strlen(path) > 1024 || strpbrk(path, " \r\n\t") != NULL))
+    if (json_get(in, "HealthCheckPath") != NULL)
         return err_set(err, ERR_ELB_VALIDATION,
-                       "Health check path '%s' must begin with '/', hold no blanks and be at most "
-                       "1024 characters",
-                       path);
-    if (json_get(json_get(in, "Matcher"), "GrpcCode") != NULL)
+                       "Health check path cannot be specified for TCP health checks");
+    if (json_get(in, "Matcher") != NULL)
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "Health check matcher cannot be specified for TCP health checks");
+    return true;
+}
+
+static bool
+take_matcher(const struct json *matcher, struct health_check *check, struct err *err)
+{
+    const char *codes = json_get_cstr(matcher, "HttpCode", NULL);
+
+    if (json_get(matcher, "GrpcCode") != NULL)
         return err_set(err, ERR_ELB_VALIDATION,
                        "gRPC codes cannot be specified for target groups with the TCP protocol");
-    if (matcher != NULL &&
-        (!matcher_is_valid("HTTP1", matcher) || strlen(matcher) >= sizeof(check->matcher)))
+    if (codes != NULL && (!matcher_is_valid("HTTP1", codes) ||
+                          !text_copy(check->matcher, sizeof(check->matcher), str_of(codes))))
         return err_set(err, ERR_ELB_VALIDATION,
-                       "Health check matcher HTTP code '%s' must be within '200-499'", matcher);
-    if (path != NULL)
-        text_copy(check->path, sizeof(check->path), str_of(path));
-    if (matcher != NULL)
-        text_copy(check->matcher, sizeof(check->matcher), str_of(matcher));
+                       "Health check matcher HTTP code '%s' must be within '200-499'", codes);
     return true;
 }
 
@@ -199,18 +162,7 @@ elb_take_tcp_health(const struct json *in, struct health_check *check, struct er
         return err_set(err, ERR_ELB_VALIDATION,
                        "Health check protocol '%s' must be one of 'TCP, HTTP, HTTPS'", protocol);
     text_copy(check->protocol, sizeof(check->protocol), str_of(protocol));
-    if (!json_get_bool(in, "HealthCheckEnabled", true))
-        return err_set(err, ERR_ELB_VALIDATION,
-                       "Health check enabled must be true for target type instance or ip");
-    if (!take_port(in, check, err) || !take_http_part(in, check, err) ||
-        !take_number(in, "HealthCheckIntervalSeconds", 5, 300, &check->interval_s, err) ||
-        !take_number(in, "HealthCheckTimeoutSeconds", 2, 120, &check->timeout_s, err) ||
-        !take_number(in, "HealthyThresholdCount", 2, 10, &check->healthy_threshold, err) ||
-        !take_number(in, "UnhealthyThresholdCount", 2, 10, &check->unhealthy_threshold, err))
-        return false;
-    if (check->timeout_s >= check->interval_s)
-        return err_set(err, ERR_ELB_VALIDATION,
-                       "Health check timeout '%d' must be smaller than the interval '%d'",
-                       check->timeout_s, check->interval_s);
-    return true;
+    return (strcmp(protocol, "TCP") == 0 ? check_no_http(in, err)
+                                         : take_matcher(json_get(in, "Matcher"), check, err)) &&
+           elb_take_health_common(in, check, err);
 }
