@@ -45,13 +45,10 @@ default_id(const struct request *rq, enum network_kind kind, const char *what,
 static void
 set_id(const struct request *rq, struct network *n, const char *id)
 {
-    static const char *const words[] = {[NETWORK_KIND_vpc] = "vpc",
-                                        [NETWORK_KIND_subnet] = "subnet",
-                                        [NETWORK_KIND_group] = "security-group"};
     char arn[ARN_SIZE];
 
     text_copy_all(n->id, sizeof(n->id), id);
-    arn_format(arn, "ec2", rq->region, rq->account, "%s/%s", words[n->kind], id);
+    arn_format(arn, "ec2", rq->region, rq->account, "%s/%s", network_type(n->kind), id);
     text_copy_all(n->arn, sizeof(n->arn), arn);
 }
 
@@ -77,6 +74,16 @@ ec2_put(struct request *rq, struct network *n)
 {
     const struct event event = {.type = EVENT_NETWORK_PUT, .network_put = {.network = n}};
 
+    request_step(rq, &event);
+}
+
+void
+ec2_delete(struct request *rq, const struct network *n)
+{
+    char arn[BALANCING_ARN_SIZE];
+    const struct event event = {.type = EVENT_NETWORK_DELETE, .network_delete = {.arn = arn}};
+
+    memcpy(arn, n->arn, sizeof(arn));
     request_step(rq, &event);
 }
 
@@ -144,11 +151,10 @@ new_default(const struct request *rq, enum network_kind kind, const char *what, 
 static void
 make_defaults(struct request *rq)
 {
-    char vpc[EC2_ID_SIZE], group[EC2_ID_SIZE];
-    cleanup_free char *arn = NULL;
+    char vpc[EC2_ID_SIZE], group[EC2_ID_SIZE], arn[ARN_SIZE];
 
     default_id(rq, NETWORK_KIND_vpc, "default vpc", vpc);
-    arn = text_format("arn:aws:ec2:%s:%s:vpc/%s", rq->region, rq->account, vpc);
+    arn_format(arn, "ec2", rq->region, rq->account, "%s/%s", network_type(NETWORK_KIND_vpc), vpc);
     if (core_network(rq->core, arn) != NULL)
         return;
     default_id(rq, NETWORK_KIND_group, "default group", group);

@@ -30,6 +30,7 @@ struct network *ec2_group_named(const struct request *rq, const char *vpc_id, co
 struct network *ec2_new(const struct request *rq, enum network_kind kind, const char *vpc_id,
                         struct json *doc);
 void ec2_put(struct request *rq, struct network *n); /* taken over */
+void ec2_delete(struct request *rq, const struct network *n);
 /* The group with other rules, which are taken over. */
 void ec2_put_rules(struct request *rq, const struct network *group, struct json *rules);
 /* By a load balancer or another group's rule: then it has to stay, or who had it closed is open. */

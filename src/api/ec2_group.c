@@ -33,8 +33,6 @@ struct json *
 ec2_group_json(const struct request *rq, const struct network *n)
 {
     cleanup_json struct json *egress = egress_rules(n);
-    cleanup_free char *arn =
-        text_format("arn:aws:ec2:%s:%s:security-group/%s", rq->region, rq->account, n->id);
     struct json *o = json_object();
 
     json_set(o, "ownerId", json_text(rq->account));
@@ -42,7 +40,7 @@ ec2_group_json(const struct request *rq, const struct network *n)
     json_set(o, "groupName", json_text(n->name));
     json_set(o, "groupDescription", json_text(json_get_cstr(n->doc, "Description", "")));
     json_set(o, "vpcId", json_text(n->vpc_id));
-    json_set(o, "securityGroupArn", json_text(arn));
+    json_set(o, "securityGroupArn", json_text(n->arn));
     json_set(o, "ipPermissions", ec2_permissions_json(rq, rules_of(n)));
     json_set(o, "ipPermissionsEgress", ec2_permissions_json(rq, egress));
     json_set(o, "tagSet", ec2_tag_set(n->tags));
@@ -241,8 +239,6 @@ bool
 ec2_delete_security_group(struct request *rq, struct json *out, struct err *err)
 {
     const struct network *group;
-    char arn[BALANCING_ARN_SIZE];
-    const struct event event = {.type = EVENT_NETWORK_DELETE, .network_delete = {.arn = arn}};
 
     if (!ec2_begin(rq, err) || (group = named_group(rq, err)) == NULL)
         return false;
@@ -254,10 +250,9 @@ ec2_delete_security_group(struct request *rq, struct json *out, struct err *err)
         return err_set(err, ERR_EC2_DEPENDENCY, "resource %s has a dependent object", group->id);
     if (!ec2_may_change(rq, err))
         return false;
-    memcpy(arn, group->arn, sizeof(arn));
     json_set(out, "return", json_bool(true));
     json_set(out, "groupId", json_text(group->id));
-    request_step(rq, &event);
+    ec2_delete(rq, group);
     return true;
 }
 

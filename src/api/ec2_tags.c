@@ -177,10 +177,6 @@ ec2_delete_tags(struct request *rq, struct json *out, struct err *err)
 static void
 add_tags(struct json *all, const struct network *n)
 {
-    static const char *const types[] = {[NETWORK_KIND_vpc] = "vpc",
-                                        [NETWORK_KIND_subnet] = "subnet",
-                                        [NETWORK_KIND_group] = "security-group"};
-
     for (size_t i = 0; i < json_size(n->tags); i++) {
         const char *key = json_get_cstr(json_at(n->tags, i), "Key", "");
         cleanup_free char *order = text_format("%s %s", n->id, key);
@@ -190,7 +186,7 @@ add_tags(struct json *all, const struct network *n)
         json_set(o, "order", json_text(order)); /* and taken out again */
         json_set(o, "tagSet", ec2_tag_set(set));
         json_set(o, "resourceId", json_text(n->id));
-        json_set(o, "resourceType", json_text(types[n->kind]));
+        json_set(o, "resourceType", json_text(network_type(n->kind)));
         json_set(o, "key", json_text(key));
         json_set(o, "value", json_text(json_get_cstr(json_at(n->tags, i), "Value", "")));
         json_append(all, o);

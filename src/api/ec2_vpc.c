@@ -182,16 +182,6 @@ ec2_describe_vpcs(struct request *rq, struct json *out, struct err *err)
                       err);
 }
 
-static void
-delete_network(struct request *rq, const struct network *n)
-{
-    char arn[BALANCING_ARN_SIZE];
-    const struct event event = {.type = EVENT_NETWORK_DELETE, .network_delete = {.arn = arn}};
-
-    memcpy(arn, n->arn, sizeof(arn));
-    request_step(rq, &event);
-}
-
 /* A region's default VPC stays as a row that says it is gone. */
 static void
 bury_default_vpc(struct request *rq, const struct network *vpc)
@@ -224,11 +214,11 @@ ec2_delete_vpc(struct request *rq, struct json *out, struct err *err)
     if (!ec2_may_change(rq, err))
         return false;
     if (group != NULL)
-        delete_network(rq, group);
+        ec2_delete(rq, group);
     if (vpc->is_default)
         bury_default_vpc(rq, vpc);
     else
-        delete_network(rq, vpc);
+        ec2_delete(rq, vpc);
     json_set(out, "return", json_bool(true));
     return true;
 }
@@ -362,7 +352,7 @@ ec2_delete_subnet(struct request *rq, struct json *out, struct err *err)
     }
     if (!ec2_may_change(rq, err))
         return false;
-    delete_network(rq, subnet);
+    ec2_delete(rq, subnet);
     json_set(out, "return", json_bool(true));
     return true;
 }

@@ -13,17 +13,16 @@ core_network(const struct core *core, const char *arn)
 struct network *
 core_network_by_id(const struct core *core, const char *region, const char *id)
 {
-    static const char *const words[] = {[NETWORK_KIND_vpc] = "vpc",
-                                        [NETWORK_KIND_subnet] = "subnet",
-                                        [NETWORK_KIND_group] = "security-group"};
+    static const enum network_kind kinds[] = {NETWORK_KIND_vpc, NETWORK_KIND_subnet,
+                                              NETWORK_KIND_group};
     char arn[ARN_SIZE];
 
-    for (size_t kind = 0; kind < ARRAY_COUNT(words); kind++) {
-        const char *prefix = network_prefix((enum network_kind)kind);
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        const char *prefix = network_prefix(kinds[i]);
         struct network *n;
         if (strncmp(id, prefix, strlen(prefix)) != 0 || strlen(id) >= EC2_ID_SIZE)
             continue;
-        arn_format(arn, "ec2", region, core->options.account, "%s/%s", words[kind], id);
+        arn_format(arn, "ec2", region, core->options.account, "%s/%s", network_type(kinds[i]), id);
         n = core_network(core, arn);
         return n != NULL && !n->is_gone ? n : NULL;
     }

@@ -26,6 +26,16 @@ network_prefix(enum network_kind kind)
     return prefixes[kind];
 }
 
+const char *
+network_type(enum network_kind kind)
+{
+    static const char *const types[] = {[NETWORK_KIND_vpc] = "vpc",
+                                        [NETWORK_KIND_subnet] = "subnet",
+                                        [NETWORK_KIND_group] = "security-group"};
+
+    return types[kind];
+}
+
 void
 network_free(struct network *n)
 {

@@ -25,6 +25,8 @@ struct network {
 
 /* "vpc-", "subnet-", "sg-": what ids of the kind begin with. */
 const char *network_prefix(enum network_kind kind);
+/* "vpc", "subnet", "security-group": in ARNs, and as what tags call it. */
+const char *network_type(enum network_kind kind);
 void network_free(struct network *n);
 struct json *network_encode(const struct network *n);
 struct network *network_decode(const struct json *row, struct err *err);
