@@ -203,6 +203,8 @@ put_member(struct request *rq, const struct load_balancer *lb, const char *membe
         json_unref(value);
         return false;
     }
+    json_unref(copy->doc); /* the row's own, which only the event changes */
+    copy->doc = json_copy(lb->doc);
     json_set(copy->doc, member, value);
     event.load_balancer_put.load_balancer = copy;
     request_step(rq, &event);

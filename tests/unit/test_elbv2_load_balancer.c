@@ -98,8 +98,11 @@ TEST(subnets_groups_and_address_type_are_set)
             "&Subnets.member.2=subnet-d",
             lb_arn(&w));
 
+    /* The row is another one then: who holds the old document sees no change in it. */
+    cleanup_json struct json *doc = json_ref(w.core->load_balancers->doc), *was = json_copy(doc);
     works(&w, "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups.member.1=sg-7",
           lb_arn(&w));
+    CHECK(json_equal(doc, was));
     CHECK(says(&w, "<SecurityGroupIds><member>sg-7</member></SecurityGroupIds>"));
     works(&w, "Action=DescribeLoadBalancers&Names.member.1=lb");
     CHECK(says(&w, "<SecurityGroups><member>sg-7</member></SecurityGroups>"));
