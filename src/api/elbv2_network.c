@@ -176,8 +176,7 @@ elb_check_address_type(const struct json *input, struct err *err)
                        "IpAddressType '%s' is not built in naru; use ipv4", type);
     if (strcmp(json_get_cstr(input, "EnablePrefixForIpv6SourceNat", "off"), "off") != 0)
         return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "EnablePrefixForIpv6SourceNat is not supported for load balancers with type "
-                       "'application'");
+                       "EnablePrefixForIpv6SourceNat is not built in naru");
     return true;
 }
 
@@ -240,9 +239,7 @@ elb_set_security_groups(struct request *rq, struct json *out, struct err *err)
         return false;
     if (json_get(rq->input, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") != NULL)
         return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic is not supported for "
-                       "load balancers "
-                       "with type 'application'");
+                       "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic is not built in naru");
     groups = elb_accept_security_groups(rq->input, err);
     if (groups == NULL)
         return false;
