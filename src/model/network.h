@@ -2,9 +2,9 @@
 /* network.h - VPCs, subnets and security groups as EC2 knows them.  Containers do not live in them:
  * they are kept for clients that make them and ask for them, but a security group's rules are
  * enforced where a load balancer has it (balancer/haproxy_config.h). `doc` has what clients gave,
- * by our own names: of a VPC CidrBlock and InstanceTenancy; of a subnet CidrBlock and
- * AvailabilityZone; of a group Description and Rules, an array of {Id, Protocol, FromPort, ToPort,
- * one of CidrIpv4, CidrIpv6 and GroupId, Description, Tags}: each allows something inwards. */
+ * by our own names: of a VPC CidrBlock; of a subnet CidrBlock and AvailabilityZone; of a group
+ * Description and Rules, an array of {Id, Protocol, FromPort, ToPort, one of CidrIpv4, CidrIpv6 and
+ * GroupId, Description}: each allows something inwards. */
 #pragma once
 #include "model/types.h"
 
