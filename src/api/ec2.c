@@ -399,7 +399,7 @@ check_paging(const struct request *rq, const char *list, struct err *err)
     return true;
 }
 
-static bool
+static void
 write_page(const struct request *rq, struct json *out, const char *name, const struct json *sorted,
            const char *key)
 {
@@ -421,7 +421,6 @@ write_page(const struct request *rq, struct json *out, const char *name, const s
         last = text;
     }
     json_set(out, name, chosen);
-    return true;
 }
 
 bool
