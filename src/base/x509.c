@@ -40,7 +40,7 @@ no_passphrase(char *buf, int size, int rwflag, void *u)
 
 /* ---- reading ---- */
 
-/* The certificates of a PEM text; NULL: there are more than the maximum, or one is not readable. */
+/* The certificates of a PEM text, and one more than the maximum if there are more; NULL: one is not readable. */
 static STACK_OF(X509) *
 read_certificates(struct str pem, int max)
 {
@@ -52,10 +52,12 @@ read_certificates(struct str pem, int max)
         return NULL;
     ERR_clear_error();
     while ((x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
-        if (sk_X509_num(all) == max || sk_X509_push(all, x) == 0) {
+        if (sk_X509_push(all, x) == 0) {
             X509_free(x);
             return NULL;
         }
+        if (sk_X509_num(all) > max)
+            return TAKE(all);
     }
     /* What ends the text is that no line begins another one; anything else is a broken one. */
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
@@ -468,7 +470,7 @@ write_all_pem(X509 *x, EVP_PKEY *key, const STACK_OF(X509) *chain, struct x509_p
 struct json *
 x509_read(const struct x509_import *in, int64_t now_ms, struct x509_pem *pem_out, struct err *err)
 {
-    cleanup(free_chain_) STACK_OF(X509) *own = read_certificates(in->certificate, X509_CHAIN_MAX);
+    cleanup(free_chain_) STACK_OF(X509) *own = read_certificates(in->certificate, 1);
     cleanup(free_chain_) STACK_OF(X509) *chain = read_certificates(in->chain, X509_CHAIN_MAX);
     cleanup(free_key_) EVP_PKEY *key = read_key(in->private_key);
     const char *algorithm;
@@ -482,7 +484,7 @@ x509_read(const struct x509_import *in, int64_t now_ms, struct x509_pem *pem_out
                            "one certificate in this field."), NULL;
     if (key == NULL)
         return refuse(err, "The private key is not PEM-encoded or is not valid."), NULL;
-    if (chain == NULL || (in->chain.len > 0 && sk_X509_num(chain) == 0))
+    if (chain == NULL || sk_X509_num(chain) > X509_CHAIN_MAX || (in->chain.len > 0 && sk_X509_num(chain) == 0))
         return refuse(err, "The certificate chain is not PEM-encoded or is not valid."), NULL;
     X509 *x = sk_X509_value(own, 0);
     if (!check_key(key, x, &algorithm, err) || !check_validity(x, now_ms, err) || !check_chain(x, chain, err))
@@ -516,7 +518,7 @@ x509_is_servable(struct str bundle, char fingerprint_out[static 41], struct err 
     cleanup(free_key_) EVP_PKEY *key = read_key(bundle);
     cleanup(free_ctx_) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-    if (all == NULL || sk_X509_num(all) == 0 || key == NULL || ctx == NULL ||
+    if (all == NULL || sk_X509_num(all) == 0 || sk_X509_num(all) > X509_CHAIN_MAX + 1 || key == NULL || ctx == NULL ||
         !fingerprint(sk_X509_value(all, 0), fingerprint_out))
         return not_servable(err);
     if (SSL_CTX_use_certificate(ctx, sk_X509_value(all, 0)) != 1 || SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
@@ -597,7 +599,7 @@ is_repeated(const STACK_OF(X509) *all, int index)
 int
 x509_read_authorities(struct str pem, struct strbuf *out, struct err *err)
 {
-    cleanup(free_chain_) STACK_OF(X509) *all = read_certificates(pem, X509_AUTHORITIES_MAX + 1);
+    cleanup(free_chain_) STACK_OF(X509) *all = read_certificates(pem, X509_AUTHORITIES_MAX);
     cleanup(strbuf_done) struct strbuf text = {0};
     bool is_rooted[X509_AUTHORITIES_MAX];
     int count = 0;
