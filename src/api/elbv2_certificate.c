@@ -3,8 +3,6 @@
 #include "api/elbv2.h"
 #include "base/x509.h"
 
-#define CERTIFICATES_PER_LISTENER 25 /* beside the default one (alb.md A2) */
-
 /* ---- checks ---- */
 
 static bool
@@ -141,6 +139,20 @@ has_other(const struct json *certificates, const char *arn)
     return false;
 }
 
+/* Are there too many with these, the listener's, beside the default ones of the load balancer (alb.md A2)? */
+static bool
+check_count(const struct core *core, const struct listener *l, const struct json *certificates, struct err *err)
+{
+    size_t count = json_size(certificates) - 1;
+
+    for (const struct listener *o = core->listeners; o != NULL; o = o->next)
+        if (o != l && strcmp(o->load_balancer_arn, l->load_balancer_arn) == 0 && json_size(o->certificates) > 0)
+            count += json_size(o->certificates) - 1;
+    return count <= CERTIFICATES_PER_LOAD_BALANCER ||
+           err_set(err, ERR_TOO_MANY_CERTIFICATES, "The limit of %d certificates a load balancer is reached",
+                   CERTIFICATES_PER_LOAD_BALANCER);
+}
+
 /* The listener of the request, which must be one of HTTPS; NULL and err. */
 static const struct listener *
 find_tls(const struct request *rq, struct err *err)
@@ -190,10 +202,7 @@ elb_add_listener_certificates(struct request *rq, struct json *out, struct err *
         if (!has_other(all, arn))
             json_append(all, json_text(arn));
     }
-    if (json_size(all) > CERTIFICATES_PER_LISTENER + 1)
-        return err_set(err, ERR_TOO_MANY_CERTIFICATES, "The limit of %d certificates a load balancer is reached",
-                       CERTIFICATES_PER_LISTENER);
-    return all != NULL && put_certificates(rq, l, all, err);
+    return all != NULL && check_count(rq->core, l, all, err) && put_certificates(rq, l, all, err);
 }
 
 bool

@@ -138,6 +138,14 @@ TEST(a_listener_takes_more_certificates)
               put_good(&w, arena_format(&test_arena, "n%d.example", i)));
     refused(&w, "TooManyCertificates", "25", "Action=AddListenerCertificates&ListenerArn=%s" CERTIFICATE "%s", arn, b);
     CHECK_EQ(json_size(w.core->listeners->certificates), 26);
+    /* They are the load balancer's: another listener's count, too, and its default one does not. */
+    works(&w, "Action=CreateListener&LoadBalancerArn=%s&Protocol=HTTPS&Port=8444&DefaultActions.member.1.Type="
+              "fixed-response&DefaultActions.member.1.FixedResponseConfig.StatusCode=204" CERTIFICATE "%s", lb_arn(&w), a);
+    for (const struct listener *l = w.core->listeners; l != NULL; l = l->next)
+        if (strcmp(l->arn, arn) != 0)
+            refused(&w, "TooManyCertificates", "25", "Action=AddListenerCertificates&ListenerArn=%s" CERTIFICATE "%s",
+                    l->arn, b);
+    CHECK(w.core->listeners->next != NULL);
 }
 
 TEST(who_serves_no_tls_has_no_certificates)
