@@ -13,16 +13,20 @@ has_id(const struct view_listener *l, const char *id)
     return false;
 }
 
-static void
+/* False: it verifies its clients, and it is not known by what. */
+static bool
 view_trust(struct view_trust *to, const struct core *core, const struct listener *l)
 {
     const struct trust_store *t = core_trust_store(core, listener_trust_store(l));
 
+    if (l->mutual == NULL)
+        return true;
     if (t == NULL || !text_copy(to->id, sizeof(to->id), arn_last(str_of(t->arn))))
-        return;
+        return false;
     to->bundle = json_ref(t->bundle);
     to->ignores_expiry = json_get_bool(l->mutual, "IgnoreClientCertificateExpiry", false);
     to->shows_names = strcmp(json_get_cstr(l->mutual, "AdvertiseTrustStoreCaNames", "off"), "on") == 0;
+    return true;
 }
 
 void
@@ -38,7 +42,8 @@ view_tls_listener(struct view_listener *to, const struct core *core, const struc
         to->policy = ssl_policy_find(SSL_POLICY_DEFAULT);
     to->has_http2 =
         lb == NULL || strcmp(json_get_cstr(lb->attributes, "routing.http2.enabled", "true"), "true") == 0;
-    view_trust(&to->trust, core, l);
+    if (!view_trust(&to->trust, core, l))
+        return; /* without a certificate it is not served, rather than let everybody in */
     to->certificate_ids = mem_new(count * sizeof(*to->certificate_ids));
     for (size_t i = 0; i < count; i++) {
         char id[CERTIFICATE_ID_SIZE];
