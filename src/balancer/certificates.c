@@ -189,10 +189,11 @@ frontend_tls_apply(struct frontend *f, struct view_listener *v)
     id_list_clear(&f->tls.wanted);
     for (int i = 0; i < v->certificate_count; i++)
         id_list_add(&f->tls.wanted, v->certificate_ids[i]);
+    if (v->trust.bundle != f->tls.trust.bundle) /* as it was: the same document */
+        sha256_hex(str_of(json_cstr(v->trust.bundle, "")), f->tls.trust_digest);
     json_unref(f->tls.trust.bundle);
     f->tls.trust = v->trust;
     v->trust.bundle = NULL;
-    sha256_hex(str_of(json_cstr(f->tls.trust.bundle, "")), f->tls.trust_digest);
 }
 
 void
