@@ -27,7 +27,7 @@ struct seeing {
     struct access_files *files;
     char *admin, *master;       /* sockets */
     struct counting counting;
-    struct stat_worker *workers; /* the newest first; old ones until they are gone */
+    struct stat_worker *workers; /* who answered last is the first; old ones until they are gone */
     int64_t started_ms;         /* monotonic */
     int64_t hurry_until_ms;     /* likewise */
     int64_t lines, lost_lines, dropped_lines;
@@ -90,27 +90,46 @@ wake(void *ctx)
 
 /* ---- counters ---- */
 
+/* The one with that pid, as the first. About a reload, an old one may answer once more after the new one did: what
+ * it had counted before is not counted again. */
+static struct stat_worker *
+worker_first(struct seeing *s, int64_t pid)
+{
+    struct stat_worker **at = &s->workers, *w;
+
+    while (*at != NULL && (*at)->pid != pid)
+        at = &(*at)->next;
+    w = *at;
+    if (w != NULL) {
+        *at = w->next;
+    } else {
+        w = mem_new(sizeof(*w));
+        w->pid = pid;
+    }
+    w->next = s->workers;
+    s->workers = w;
+    return w;
+}
+
+/* Who it is and what it counted, over one connection: of two, the second may lead to another worker. */
 static bool
 ask_newest(struct seeing *s, int64_t now_ms, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf info_text = {0};
-    cleanup(strbuf_done) struct strbuf stat = {0};
+    cleanup(strbuf_done) struct strbuf answers = {0};
+    struct str rest, info_text, stat;
     struct haproxy_info info;
     bool is_first;
 
-    if (!haproxy_ask(s->admin, "show info", &info_text, err) ||
-        !haproxy_parse_info(strbuf_str(&info_text), &info, err) ||
-        !haproxy_ask(s->admin, "show stat", &stat, err))
+    if (!haproxy_ask(s->admin, "show info;show stat", &answers, err))
+        return false;
+    rest = strbuf_str(&answers);
+    if (!haproxy_next_answer(&rest, &info_text) || !haproxy_next_answer(&rest, &stat))
+        return err_set(err, ERR_HAPROXY, "HAProxy's answer to show info and show stat has no end");
+    if (!haproxy_parse_info(info_text, &info, err))
         return false;
     is_first = s->workers == NULL && info.uptime_s * 1000 > clock_monotonic_ms() - s->started_ms;
-    if (s->workers == NULL || s->workers->pid != info.pid) {
-        struct stat_worker *w = mem_new(sizeof(*w));
-        w->pid = info.pid;
-        w->next = s->workers;
-        s->workers = w;
-    }
-    s->dropped_lines = haproxy_dropped_logs(strbuf_str(&info_text));
-    return count_stat(&s->counting, s->workers, strbuf_str(&stat), is_first, now_ms, err);
+    s->dropped_lines = haproxy_dropped_logs(info_text);
+    return count_stat(&s->counting, worker_first(s, info.pid), stat, is_first, now_ms, err);
 }
 
 /* They go on with the connections that they have, and count; the master leads to them.  It hears nobody
