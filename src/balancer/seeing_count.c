@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const int elb_codes[ELB_CODES] = {500, 502, 503, 504};
-
 void
 stat_worker_free(struct stat_worker *w)
 {
@@ -250,7 +248,7 @@ share_errors(struct counting *c, struct seen_balancer *b, struct traffic_series 
 {
     static const enum traffic_count whats[ELB_CODES] = {TRAFFIC_elb_500, TRAFFIC_elb_502, TRAFFIC_elb_503,
                                                         TRAFFIC_elb_504};
-    int64_t sum = 0, before = 0, given = 0;
+    int64_t sum = b->other_code_samples, before = 0, given = 0;
 
     for (int i = 0; i < ELB_CODES; i++)
         sum += b->code_samples[i];
@@ -260,7 +258,7 @@ share_errors(struct counting *c, struct seen_balancer *b, struct traffic_series 
         traffic_add(c->book, s, whats[i], share_of(b->errors_left, b->code_samples[i], sum, &before, &given), now_ms);
         b->code_samples[i] = 0;
     }
-    b->errors_left = 0;
+    b->errors_left = b->other_code_samples = 0;
 }
 
 static void
@@ -359,6 +357,22 @@ count_answer(struct counting *c, const struct access_line *line, const struct se
             traffic_answered(c->book, all[i], line->response_ms, now_ms);
 }
 
+/* Of a 5xx of the load balancer's own; a fixed response may be any. */
+static void
+count_code(struct seen_balancer *b, int status)
+{
+    static const int codes[ELB_CODES] = {500, 502, 503, 504};
+
+    if (status < 500 || status > 599)
+        return;
+    for (int i = 0; i < ELB_CODES; i++)
+        if (status == codes[i]) {
+            b->code_samples[i]++;
+            return;
+        }
+    b->other_code_samples++;
+}
+
 void
 count_line(struct counting *c, const struct access_line *line, int64_t now_ms)
 {
@@ -372,11 +386,8 @@ count_line(struct counting *c, const struct access_line *line, int64_t now_ms)
         r->samples++;
     else
         l->other_samples++;
-    if (access_line_has_answer(line)) {
+    if (access_line_has_answer(line))
         count_answer(c, line, l, r, now_ms);
-        return;
-    }
-    for (int i = 0; i < ELB_CODES; i++)
-        if (line->status == elb_codes[i])
-            c->names->balancers[l->balancer].code_samples[i]++;
+    else
+        count_code(&c->names->balancers[l->balancer], line->status);
 }

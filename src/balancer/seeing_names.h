@@ -20,7 +20,7 @@ struct seen_balancer {
     /* Since this process counts: answers that clients saw, those of targets, those booked as the load balancer's. */
     int64_t seen[STATUS_CLASSES], of_targets[STATUS_CLASSES], booked[STATUS_CLASSES];
     int64_t errors_left;           /* 5xx of its own, not yet shared out among codes */
-    int64_t code_samples[ELB_CODES];
+    int64_t code_samples[ELB_CODES], other_code_samples; /* of its own 5xx, since errors were last shared out */
     int64_t connections, in_flight; /* being summed, of a round */
 };
 

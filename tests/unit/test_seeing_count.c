@@ -186,6 +186,20 @@ TEST(errors_of_its_own_are_shared_out_among_codes)
     CHECK_EQ(total(&s, TRAFFIC_OF_LOAD_BALANCER, LB, TRAFFIC_elb_503), 0);
 }
 
+/* A fixed response of 501 is none of the four codes, and takes none of their number. */
+TEST(errors_of_other_codes_have_their_share)
+{
+    cleanup(scene_end) struct scene s = scene_new(1);
+
+    for (int i = 0; i < 2; i++)
+        say(&s, "<134>S " LISTENER " 0 -1 -1 -1 0 answer_0000000000000001_x - - 501 LR-- 0000000000000001");
+    hear(&s, FRONTEND(20, 100), false); /* all of them */
+    say(&s, "<134>S " LISTENER " 0 0 -1 -1 9 group_0123456789abcdef 10.0.0.1 80 502 SC-- -");
+    hear(&s, FRONTEND(21, 101), false);
+    CHECK_EQ(total(&s, TRAFFIC_OF_LOAD_BALANCER, LB, TRAFFIC_elb_5xx), 21);
+    CHECK_EQ(total(&s, TRAFFIC_OF_LOAD_BALANCER, LB, TRAFFIC_elb_502), 1);
+}
+
 TEST(latencies_are_those_of_targets)
 {
     cleanup(scene_end) struct scene s = scene_new(0);
