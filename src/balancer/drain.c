@@ -5,6 +5,7 @@
  * way to the target when the slot closed shows up by the second look. */
 #include <assert.h>
 #include <stdio.h>
+#include "balancer/haproxy_stat.h"
 #include "balancer/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -51,21 +52,53 @@ reset_counts(struct group *g)
 }
 
 static void
-add_count(void *arg, const struct haproxy_server *row)
+add_used(struct group *g, const char *address, int port, int used)
 {
-    struct group *g = arg;
-
-    if (row->used == 0)
-        return;
     for (struct member *m = g->members; m != NULL; m = m->next)
-        if (m->port == row->port && strcmp(m->address, row->address) == 0)
-            m->used += row->used;
-    const int slot = slots_find(&g->slots, row->address, row->port);
+        if (m->port == port && strcmp(m->address, address) == 0)
+            m->used += used;
+    const int slot = slots_find(&g->slots, address, port);
     if (slot >= 0)
-        g->slots.at[slot].used += row->used;
+        g->slots.at[slot].used += used;
 }
 
-/* What is in flight: requests, or connections that are handed on as they are. */
+static void
+add_count(void *arg, const struct haproxy_server *row)
+{
+    if (row->used > 0)
+        add_used(arg, row->address, row->port, row->used);
+}
+
+struct sessions {
+    struct group *group;
+    bool is_bad; /* a server without a place, or one that nobody can have */
+};
+
+static void
+add_sessions(void *arg, const struct haproxy_stat *row)
+{
+    struct sessions *s = arg;
+    const int64_t used = row->value[STAT_scur];
+    char address[ADDRESS_SIZE];
+
+    if (row->address.len == 0 || !text_copy(address, sizeof(address), row->address) || used > INT32_MAX)
+        s->is_bad = true;
+    else if (used > 0)
+        add_used(s->group, address, row->port, (int)used);
+}
+
+static bool
+read_sessions(struct group *g, struct str answer, struct err *err)
+{
+    struct sessions s = {.group = g};
+
+    if (!haproxy_parse_stat(answer, add_sessions, &s, err))
+        return false;
+    return !s.is_bad || err_set(err, ERR_HAPROXY, "HAProxy does not tell where the servers of group_%s are", g->id);
+}
+
+/* What is in flight: requests; or sessions, where connections are handed on as they are (`used_cur` is none
+ * then, measured). */
 static char *
 count_command(const struct group *g)
 {
@@ -76,7 +109,7 @@ count_command(const struct group *g)
 static bool
 read_count(struct group *g, struct str answer, struct err *err)
 {
-    return g->tcp.is_on ? haproxy_parse_sessions(answer, add_count, g, err)
+    return g->tcp.is_on ? read_sessions(g, answer, err)
                         : haproxy_parse_connections(answer, add_count, g, err);
 }
 

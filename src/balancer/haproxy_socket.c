@@ -417,65 +417,6 @@ haproxy_parse_waiting(struct str answer, int64_t *count_out, struct err *err)
     return true;
 }
 
-/* "10.0.0.1:80", "[::1]:80" */
-static bool
-parse_peer(struct str text, struct haproxy_server *out)
-{
-    const ptrdiff_t colon = str_rindex(text, ':');
-    struct str address = colon < 0 ? text : str_slice(text, 0, (size_t)colon);
-    int64_t port;
-
-    if (colon < 0 || !parse_number(str_slice(text, (size_t)colon + 1, text.len), 65535, &port))
-        return false;
-    if (address.len > 2 && address.at[0] == '[' && address.at[address.len - 1] == ']')
-        address = str_slice(address, 1, address.len - 1);
-    out->port = (int)port;
-    return text_copy(out->address, sizeof(out->address), address);
-}
-
-static bool
-parse_sessions_row(struct str row, const int at[static 2], haproxy_server_call *call, void *arg,
-                   struct err *err)
-{
-    struct haproxy_server server = {0};
-    struct str rest = row, field, addr = {0};
-    int64_t sessions = -1;
-
-    for (int i = 0; str_split(&rest, ',', &field); i++) {
-        if ((i == 0 && !text_copy(server.backend, sizeof(server.backend), field)) ||
-            (i == 1 && !text_copy(server.name, sizeof(server.name), field)) ||
-            (i == at[0] && !parse_number(field, INT32_MAX, &sessions)))
-            return bad_row(row, err);
-        if (i == at[1])
-            addr = field;
-    }
-    if (sessions < 0 || addr.at == NULL || !parse_peer(addr, &server))
-        return bad_row(row, err);
-    server.used = (int)sessions;
-    call(arg, &server);
-    return true;
-}
-
-bool
-haproxy_parse_sessions(struct str answer, haproxy_server_call *call, void *arg, struct err *err)
-{
-    struct str rest = answer, line, field;
-    int at[2] = {-1, -1};
-
-    if (!str_split(&rest, '\n', &line) || !str_starts(line, STR("# pxname,svname,")))
-        return err_set(err, ERR_HAPROXY, "HAProxy's statistics have no header");
-    for (int i = 0; str_split(&line, ',', &field); i++) {
-        at[0] = str_is(field, "scur") ? i : at[0];
-        at[1] = str_is(field, "addr") ? i : at[1];
-    }
-    if (at[0] < 2 || at[1] < 2)
-        return err_set(err, ERR_HAPROXY, "HAProxy's statistics have no columns 'scur' and 'addr'");
-    while (str_split(&rest, '\n', &line))
-        if (line.len > 0 && !parse_sessions_row(line, at, call, arg, err))
-            return false;
-    return true;
-}
-
 bool
 haproxy_parse_map(struct str answer, struct strbuf *out)
 {

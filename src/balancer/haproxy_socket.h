@@ -39,7 +39,7 @@ struct haproxy_server {
     char address[ADDRESS_SIZE];
     int port;
     bool is_ready; /* of 'state': takes new requests */
-    int used;      /* of 'conn': connections with a request in flight, WebSockets included; or sessions */
+    int used;      /* of 'conn': connections with a request in flight, WebSockets included */
 };
 
 typedef void haproxy_server_call(void *arg, const struct haproxy_server *server);
@@ -64,10 +64,6 @@ struct haproxy_processes { /* `show proc` of the master socket */
     int old_worker_count;  /* more than the maximum: an error */
 };
 bool haproxy_parse_processes(struct str answer, struct haproxy_processes *out, struct err *err) MUST_CHECK;
-
-/* The same of `show stat BACKEND 4 -1`: sessions, which is what counts where connections are handed on as they
- * are (`used_cur` is none then, measured). */
-bool haproxy_parse_sessions(struct str answer, haproxy_server_call *call, void *arg, struct err *err) MUST_CHECK;
 
 /* Names of the frontends in `show stat -1 1 -1`, called in order. */
 bool haproxy_parse_frontends(struct str answer, void (*call)(void *arg, struct str name), void *arg,

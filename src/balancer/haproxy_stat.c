@@ -103,6 +103,8 @@ parse_row(struct str line, const int *at, struct haproxy_stat *row, bool *is_kno
         const struct str field = fields[at[AT_FIRST + i]];
         if (field.len > 0 && (!str_to_i64(field, &row->value[i]) || row->value[i] < 0))
             return false;
+        if (field.len == 0 && i == STAT_scur && *is_known_out)
+            return false; /* all have it, and who drains relies on it */
     }
     return row->kind != STAT_SERVER || parse_address(fields[at[AT_ADDRESS]], row);
 }

@@ -75,7 +75,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 1:
         (void)!haproxy_parse_connections(text, take_server, NULL, &err);
-        (void)!haproxy_parse_sessions(text, take_server, NULL, &err);
         break;
     case 2:
         (void)!haproxy_parse_info(text, &info, &err);

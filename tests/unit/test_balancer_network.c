@@ -73,37 +73,6 @@ TEST(whom_it_lets_in_is_a_map_and_no_structure)
     CHECK_TEXT(strbuf_cstr(&map), "10.0.0.0/8 1\n2001:db8::/32 1\n0.0.0.0/0 1\n");
 }
 
-static void
-sum_used(void *arg, const struct haproxy_server *row)
-{
-    cleanup_free char *line = text_format("%s/%s at %s %d has %d\n", row->backend, row->name,
-                                          row->address, row->port, row->used);
-
-    strbuf_add_cstr(arg, line);
-}
-
-TEST(sessions_of_servers_are_read)
-{
-    cleanup(strbuf_done) struct strbuf out = {0};
-    struct err err;
-
-    CHECK(haproxy_parse_sessions(
-        STR("# pxname,svname,qcur,scur,check_desc,addr,mode,\n"
-            "group_x,s1,0,3,,10.0.0.1:80,tcp,\ngroup_x,s2,0,0,,[fd00::1]:81,tcp,\n\n"),
-        sum_used, &out, &err));
-    CHECK_TEXT(strbuf_cstr(&out),
-               "group_x/s1 at 10.0.0.1 80 has 3\ngroup_x/s2 at fd00::1 81 has 0\n");
-    CHECK(!haproxy_parse_sessions(STR("No such proxy.\n\n"), sum_used, &out, &err));
-    CHECK_EQ(err.code, ERR_HAPROXY);
-    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,\n"), sum_used, &out, &err));
-    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,x,10.0.0.1:80\n"), sum_used,
-                                  &out, &err));
-    CHECK(!haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,1,10.0.0.1\n"), sum_used,
-                                  &out, &err));
-    CHECK(
-        !haproxy_parse_sessions(STR("# pxname,svname,scur,addr\ng,s1,1\n"), sum_used, &out, &err));
-}
-
 TEST(a_tcp_listener_hands_connections_on)
 {
     cleanup(setup_free) struct setup *s = setup_new(FORWARD);

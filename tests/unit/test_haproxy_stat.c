@@ -54,11 +54,15 @@ TEST(what_is_not_understood_is_an_error)
     static const char *const bad[] = {
         "",
         "Unknown command.\n",
+        "No such proxy.\n\n",
         "# pxname,svname,type,addr,\n",
         HEADER "group_b,s1,1\n",
         HEADER "group_b,s1,1,x,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7:8080,,,2,\n",
         HEADER "group_b,s1,1,-4,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7:8080,,,2,\n",
         HEADER "group_b,s1,1,4,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7:99999,,,2,\n",
+        HEADER "group_b,s1,1,4,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7,,,2,\n",
+        HEADER "group_b,s1,,4,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7:80,,,2,\n",
+        HEADER "group_b,s1,x,4,10,20,,2,1,3,1,2,0,35,0,5,0,40,,10.0.0.7:80,,,2,\n",
         HEADER "group_b,s1,1,4,10,20,,2,1,3,1,2,0,35,0,5,0,40,\"open,10.0.0.7:80,,,2,\n",
     };
 
