@@ -56,6 +56,23 @@ check_equal_text(const char *file, int line, const char *what, const char *got, 
                    want == NULL ? "NULL" : want);
 }
 
+char *
+check_shell(const char *command)
+{
+    FILE *pipe = popen(command, "r");
+    struct strbuf out = {0};
+    char buffer[4096];
+    size_t got;
+
+    if (pipe == NULL)
+        check_fail(__FILE__, __LINE__, "cannot run '%s'", command);
+    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
+        strbuf_add(&out, (struct str){buffer, got});
+    if (pclose(pipe) != 0)
+        check_fail(__FILE__, __LINE__, "'%s' failed; it said\n    %s", command, strbuf_cstr(&out));
+    return out.len > 0 ? strbuf_take(&out) : text_dup("");
+}
+
 static void
 describe_end(int status, char *out, size_t size)
 {

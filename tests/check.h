@@ -21,6 +21,9 @@ void check_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE
 void check_equal_int(const char *file, int line, const char *what, long long got, long long want);
 void check_equal_text(const char *file, int line, const char *what, const char *got, const char *want);
 
+/* What a command says to its standard output, by the shell; it has to succeed. The caller frees it. */
+char *check_shell(const char *command);
+
 #define TEST(name)                                                                                 \
     static void test_##name(void);                                                                 \
     __attribute__((constructor)) static void register_##name(void)                                 \

@@ -206,16 +206,9 @@ static char *
 read_logs(struct world *w)
 {
     cleanup_free char *command =
-        text_format("cd %s/log/s3 2>/dev/null && find . -name '*.gz' | sort | xargs -r zcat", w->dir);
-    FILE *pipe = popen(command, "r");
-    struct strbuf out = {0};
-    char buffer[4096];
-    size_t got;
+        text_format("cd %s/log/s3 && find . -name '*.gz' | sort | xargs -r zcat", w->dir);
 
-    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
-        strbuf_add(&out, (struct str){buffer, got});
-    (void)pclose(pipe);
-    return out.len > 0 ? strbuf_take(&out) : text_dup("");
+    return check_shell(command);
 }
 
 static void

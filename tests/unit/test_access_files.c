@@ -38,15 +38,8 @@ static char *
 ask(const struct folder *f, const char *command)
 {
     cleanup_free char *line = text_format("cd %s && %s", f->path, command);
-    FILE *pipe = popen(line, "r");
-    struct strbuf out = {0};
-    char buffer[4096];
-    size_t got;
 
-    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
-        strbuf_add(&out, (struct str){buffer, got});
-    (void)pclose(pipe);
-    return out.len > 0 ? strbuf_take(&out) : text_dup("");
+    return check_shell(line);
 }
 
 static struct access_files *

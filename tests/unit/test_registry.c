@@ -98,12 +98,11 @@ static int
 blob_count(const struct world *w)
 {
     cleanup_free char *command = text_format("find %s/blobs/sha256 -type f | wc -l", w->dir);
-    FILE *f = popen(command, "r");
-    int count = -1;
+    cleanup_free char *said = check_shell(command);
+    int64_t count = -1;
 
-    CHECK(f != NULL && fscanf(f, "%d", &count) == 1);
-    pclose(f);
-    return count;
+    CHECK(str_to_i64(str_trim(str_of(said)), &count));
+    return (int)count;
 }
 
 TEST(names_follow_ecr_s_grammar)

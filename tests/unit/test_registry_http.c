@@ -182,12 +182,11 @@ static int
 files_below(const char *path)
 {
     cleanup_free char *command = text_format("find %s -type f | wc -l", path);
-    FILE *f = popen(command, "r");
-    int count = -1;
+    cleanup_free char *said = check_shell(command);
+    int64_t count = -1;
 
-    CHECK(f != NULL && fscanf(f, "%d", &count) == 1);
-    pclose(f);
-    return count;
+    CHECK(str_to_i64(str_trim(str_of(said)), &count));
+    return (int)count;
 }
 
 static int
