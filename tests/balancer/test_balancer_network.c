@@ -143,6 +143,7 @@ TEST(connections_are_spread_and_stay_where_they_are)
     const pid_t worker = haproxy_worker(w);
     one->is_draining = true;
     world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000); /* before, each second answer is of this one, too */
     WAIT_FOR(atomic_load(&one->requests) > 0 && strcmp(client_once(w->port, "GET", "/").body, two->name) == 0, 5000);
     for (int i = 0; i < 20; i++)
         CHECK_TEXT(client_once(w->port, "GET", "/").body, two->name);
