@@ -49,12 +49,13 @@ struct access_files {
 
 /* ---- what is kept ---- */
 
+/* By age; of those that ended together, by name, which has the date. */
 static int
 compare_kept(const void *a, const void *b)
 {
     const struct kept_file *x = a, *y = b;
 
-    return (x->time_ms > y->time_ms) - (x->time_ms < y->time_ms);
+    return x->time_ms != y->time_ms ? (x->time_ms > y->time_ms ? 1 : -1) : strcmp(x->path, y->path);
 }
 
 /* A folder that became empty goes with its last file; the root stays. */
@@ -162,7 +163,7 @@ look_at(struct access_files *f, const char *folder, const char *name)
     if (str_find(text, STR("_elasticloadbalancing_")) < 0 || stat(path, &st) < 0)
         return; /* not ours */
     if (str_ends(text, STR(SUFFIX)) && name[0] != '.')
-        keep(f, TAKE(path), st.st_size, (int64_t)st.st_mtime * 1000);
+        keep(f, TAKE(path), st.st_size, (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
     else if (str_ends(text, STR(SUFFIX ".part")))
         (void)unlink(path);
     else if (name[0] == '.' && str_ends(text, STR(".log")))
