@@ -74,15 +74,9 @@ struct metrics {
 };
 
 static void
-add_head(struct strbuf *text, const char *name, const char *type, const char *help)
-{
-    strbuf_addf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void
 add_services(struct strbuf *text, const struct core *core)
 {
-    add_head(text, "naru_service_tasks", "gauge", "Tasks of a service by state.");
+    observe_head(text, "naru_service_tasks", "gauge", "Tasks of a service by state.");
     for (const struct service *s = core->services; s != NULL; s = s->next) {
         const struct task_counts n = core_counts(core, s, NULL);
         const struct {
@@ -102,7 +96,7 @@ add_services(struct strbuf *text, const struct core *core)
 static void
 add_deployments(struct strbuf *text, const struct core *core)
 {
-    add_head(text, "naru_service_deployments", "counter", "Service deployments by their present status.");
+    observe_head(text, "naru_service_deployments", "counter", "Service deployments by their present status.");
     for (const struct service *s = core->services; s != NULL; s = s->next) {
         int count[SD_ENUM_SIZE] = {0};
 
@@ -118,7 +112,7 @@ add_deployments(struct strbuf *text, const struct core *core)
 static void
 add_targets(struct strbuf *text, const struct core *core)
 {
-    add_head(text, "naru_targets", "gauge", "Targets of a target group by state.");
+    observe_head(text, "naru_targets", "gauge", "Targets of a target group by state.");
     for (const struct target_group *tg = core->target_groups; tg != NULL; tg = tg->next) {
         int count[TARGET_ENUM_SIZE] = {0};
 
@@ -136,7 +130,7 @@ collect(void *arg, struct core *core, int64_t now_ms)
     struct metrics *m = arg;
 
     strbuf_clear(&m->text);
-    add_head(&m->text, "naru_uptime_seconds", "gauge", "Seconds since this process started.");
+    observe_head(&m->text, "naru_uptime_seconds", "gauge", "Seconds since this process started.");
     strbuf_addf(&m->text, "naru_uptime_seconds %.3f\n", (double)m->uptime_ms / 1000);
     add_services(&m->text, core);
     add_deployments(&m->text, core);

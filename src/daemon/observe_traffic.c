@@ -176,8 +176,8 @@ struct writer {
     const struct traffic_series **series; /* beside the list; NULL: nothing went there */
 };
 
-static void
-add_head(struct strbuf *out, const char *name, const char *type, const char *help)
+void
+observe_head(struct strbuf *out, const char *name, const char *type, const char *help)
 {
     strbuf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -249,7 +249,7 @@ write_family(const struct writer *w, const struct family *f, enum traffic_kind k
     char name[96];
 
     snprintf(name, sizeof(name), "%s_%s", prefix, f->name);
-    add_head(w->out, name, f->type, f->help);
+    observe_head(w->out, name, f->type, f->help);
     for (size_t i = 0; i < w->list->count; i++) {
         const struct observed *o = &w->list->at[i];
         const struct traffic_series *s = w->series[i];
@@ -270,8 +270,8 @@ write_latencies(const struct writer *w, enum traffic_kind kind, const char *pref
     char name[96];
 
     snprintf(name, sizeof(name), "%s_response_seconds", prefix);
-    add_head(w->out, name, "summary",
-             "Time until a target's answer began, of sampled requests; quantiles of the last one to two minutes.");
+    observe_head(w->out, name, "summary",
+                 "Time until a target's answer began, of sampled requests; quantiles of the last one to two minutes.");
     for (size_t i = 0; i < w->list->count; i++) {
         const struct observed *o = &w->list->at[i];
         const struct traffic_series *s = w->series[i];
@@ -291,7 +291,7 @@ write_latencies(const struct writer *w, enum traffic_kind kind, const char *pref
 static void
 write_one(struct strbuf *out, const char *name, const char *type, const char *help, int64_t value)
 {
-    add_head(out, name, type, help);
+    observe_head(out, name, type, help);
     strbuf_addf(out, "%s %lld\n", name, (long long)value);
 }
 

@@ -21,6 +21,9 @@ struct observed_list {
     int left_out;
 };
 
+/* What stands before each metric. */
+void observe_head(struct strbuf *out, const char *name, const char *type, const char *help);
+
 void observe_traffic_collect(struct observed_list *list, const struct core *core);
 void observe_traffic_done(struct observed_list *list);
 void observe_traffic_write(struct strbuf *out, const struct observed_list *list,
