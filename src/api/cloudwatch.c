@@ -115,6 +115,37 @@ cw_read(struct request *rq, api_traffic_call *call, void *arg, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "This server does not see what goes through load balancers.");
 }
 
+/* ---- pages ---- */
+
+bool
+cw_page_begin(const struct request *rq, int64_t limit, enum err_code invalid, struct cw_page *out, struct err *err)
+{
+    const char *token = json_get_cstr(rq->input, "NextToken", NULL);
+
+    *out = (struct cw_page){.limit = limit};
+    return token == NULL || (str_to_i64(str_of(token), &out->skip) && out->skip >= 1) ||
+           err_set(err, invalid, "The value for parameter NextToken is invalid.");
+}
+
+bool
+cw_page_takes(struct cw_page *page)
+{
+    if (page->seen - page->skip >= page->limit) /* no sum: a token may be any number */
+        page->is_full = true;
+    return !page->is_full && page->seen++ >= page->skip;
+}
+
+void
+cw_page_end(const struct cw_page *page, struct json *out)
+{
+    char token[24];
+
+    if (!page->is_full)
+        return;
+    snprintf(token, sizeof(token), "%lld", (long long)page->seen);
+    json_set(out, "NextToken", json_text(token));
+}
+
 /* ---- GetMetricStatistics ---- */
 
 struct statistics_call {

@@ -30,4 +30,17 @@ bool cw_period(int64_t period_s, int64_t *minutes_out, struct err *err);
 /* Runs call(arg) with the book; false and err: this server has none. */
 bool cw_read(struct request *rq, api_traffic_call *call, void *arg, struct err *err);
 
+/* A page of an answer.  Its token is how many came before it: the same call gives the same ones, in the same order. */
+struct cw_page {
+    int64_t limit, skip; /* of this page; those before it */
+    int64_t seen;        /* of this page and before */
+    bool is_full;        /* and there are more */
+};
+/* NextToken; err, with the code `invalid`: it is none that was given out. */
+bool cw_page_begin(const struct request *rq, int64_t limit, enum err_code invalid, struct cw_page *out, struct err *err);
+/* There is one more: is it of this page? */
+bool cw_page_takes(struct cw_page *page);
+/* Sets NextToken where there are more. */
+void cw_page_end(const struct cw_page *page, struct json *out);
+
 operation_handler cw_get_metric_data, cw_get_metric_statistics, cw_list_metrics;

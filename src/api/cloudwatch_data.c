@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cloudwatch_data.c - GetMetricData: many metrics at once, in pages. */
 #include <ctype.h>
-#include <stdio.h>
 #include "api/cloudwatch.h"
 
 struct asked_query {
@@ -18,9 +17,7 @@ struct data_call {
     int count;
     int64_t from, to;
     bool is_ascending;
-    int64_t limit, skip; /* datapoints of this page; of those before it */
-    int64_t seen;        /* datapoints passed, of this page and before */
-    bool is_more;
+    struct cw_page page; /* of datapoints */
     struct json *results;
 };
 
@@ -102,20 +99,18 @@ read_queries(struct request *rq, struct data_call *c, struct err *err)
     return true;
 }
 
-/* The token is how many datapoints were given: the same call gives the same ones, in the same order. */
 static bool
 read_page(struct request *rq, struct data_call *c, struct err *err)
 {
-    const char *token = json_get_cstr(rq->input, "NextToken", NULL);
+    const int64_t limit = json_get_i64(rq->input, "MaxDatapoints", CW_DATA_POINTS_MAX);
     const char *order = json_get_cstr(rq->input, "ScanBy", "TimestampDescending");
 
     c->is_ascending = strcmp(order, "TimestampAscending") == 0;
-    c->limit = json_get_i64(rq->input, "MaxDatapoints", CW_DATA_POINTS_MAX);
-    if (c->limit < 1 || c->limit > CW_DATA_POINTS_MAX)
+    if (limit < 1 || limit > CW_DATA_POINTS_MAX)
         return err_set(err, ERR_CW_INVALID_VALUE, "The parameter MaxDatapoints must be between 1 and %d.",
                        CW_DATA_POINTS_MAX);
-    if (token != NULL && (!str_to_i64(str_of(token), &c->skip) || c->skip < 1))
-        return err_set(err, ERR_CW_INVALID_TOKEN, "The next token is invalid.");
+    if (!cw_page_begin(rq, limit, ERR_CW_INVALID_TOKEN, &c->page, err))
+        return false;
     if (json_get(rq->input, "LabelOptions") != NULL)
         return err_set(err, ERR_UNSUPPORTED_FEATURE, "LabelOptions is for dynamic labels, which are not built in naru.");
     return true;
@@ -125,7 +120,6 @@ read_page(struct request *rq, struct data_call *c, struct err *err)
 
 struct result {
     struct json *times, *values;
-    bool is_cut, is_any;
 };
 
 static void
@@ -136,13 +130,7 @@ take_point(struct data_call *c, const struct asked_query *q, const struct traffi
     double value;
 
     if (!cw_collect(q->asked.metric, s, at, at + q->minutes, &set) ||
-        !cw_statistic_of(q->asked.metric, &set, &q->statistic, &value))
-        return;
-    if (c->seen >= c->skip + c->limit) {
-        c->is_more = r->is_cut = true;
-        return;
-    }
-    if (c->seen++ < c->skip)
+        !cw_statistic_of(q->asked.metric, &set, &q->statistic, &value) || !cw_page_takes(&c->page))
         return;
     json_append(r->times, aws_time(c->rq, at * 60000));
     json_append(r->values, json_real(value));
@@ -159,10 +147,10 @@ take_points(struct data_call *c, const struct asked_query *q, const struct traff
     if (begin >= end)
         return;
     if (c->is_ascending)
-        for (int64_t at = first; at < end && !r->is_cut; at += step)
+        for (int64_t at = first; at < end && !c->page.is_full; at += step)
             take_point(c, q, s, at, r);
     else
-        for (int64_t at = first + (end - 1 - first) / step * step; at >= first && !r->is_cut; at -= step)
+        for (int64_t at = first + (end - 1 - first) / step * step; at >= first && !c->page.is_full; at -= step)
             take_point(c, q, s, at, r);
 }
 
@@ -171,16 +159,16 @@ answer_query(struct data_call *c, const struct asked_query *q, const struct traf
 {
     const struct traffic_series *s = cw_find(&q->asked, book);
     const struct json *metric = json_get(json_get(q->o, "MetricStat"), "Metric");
-    struct result r = {json_array(), json_array(), false, false};
+    struct result r = {json_array(), json_array()};
     struct json *o = json_object();
 
-    if (s != NULL && s->point_count > 0 && q->minutes > 0 && !c->is_more)
+    if (s != NULL && s->point_count > 0 && q->minutes > 0 && !c->page.is_full)
         take_points(c, q, s, &r);
     json_set(o, "Id", json_text(json_get_cstr(q->o, "Id", "")));
     json_set(o, "Label", json_text(json_get_cstr(q->o, "Label", json_get_cstr(metric, "MetricName", ""))));
     json_set(o, "Timestamps", r.times);
     json_set(o, "Values", r.values);
-    json_set(o, "StatusCode", json_text(c->is_more ? "PartialData" : "Complete"));
+    json_set(o, "StatusCode", json_text(c->page.is_full ? "PartialData" : "Complete"));
     json_append(c->results, o);
 }
 
@@ -199,7 +187,6 @@ bool
 cw_get_metric_data(struct request *rq, struct json *out, struct err *err)
 {
     struct data_call c = {.rq = rq};
-    char token[24];
 
     if (!read_queries(rq, &c, err) || !cw_range(rq, &c.from, &c.to, err) || !read_page(rq, &c, err))
         return false;
@@ -208,8 +195,6 @@ cw_get_metric_data(struct request *rq, struct json *out, struct err *err)
     json_set(out, "Messages", json_array());
     if (!cw_read(rq, collect_data, &c, err))
         return false;
-    snprintf(token, sizeof(token), "%lld", (long long)c.skip + (long long)c.limit);
-    if (c.is_more)
-        json_set(out, "NextToken", json_text(token));
+    cw_page_end(&c.page, out);
     return true;
 }

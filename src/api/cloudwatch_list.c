@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* cloudwatch_list.c - ListMetrics: which have points. */
-#include <stdio.h>
 #include "api/cloudwatch.h"
 #include "model/arn.h"
 
@@ -11,8 +10,7 @@ struct list_call {
     const char *namespace, *name; /* NULL: any */
     const struct json *filters;
     bool is_recent;
-    int64_t skip, seen;
-    bool is_more;
+    struct cw_page page;
     struct json *metrics;
 };
 
@@ -57,13 +55,7 @@ offer(struct list_call *c, const struct cw_metric *m, struct json *dimensions)
 {
     struct json *o;
 
-    if (!fits(c, dimensions) || c->is_more) {
-        json_unref(dimensions);
-        return;
-    }
-    if (c->seen >= c->skip + CW_LIST_PAGE)
-        c->is_more = true;
-    if (c->is_more || c->seen++ < c->skip) {
+    if (!fits(c, dimensions) || !cw_page_takes(&c->page)) {
         json_unref(dimensions);
         return;
     }
@@ -109,7 +101,7 @@ collect_list(void *arg, const struct traffic_book *book, int64_t now_ms)
         if ((s->kind != TRAFFIC_OF_LOAD_BALANCER && s->kind != TRAFFIC_OF_GROUP) ||
             !request_is_region_of(c->rq, s->id))
             continue;
-        for (size_t k = 0; k < cw_metric_count && !c->is_more; k++) {
+        for (size_t k = 0; k < cw_metric_count && !c->page.is_full; k++) {
             const struct cw_metric *m = &cw_metrics[k];
             if ((c->namespace == NULL || strcmp(c->namespace, cw_namespace(m)) == 0) &&
                 (c->name == NULL || strcmp(c->name, m->name) == 0) && m->is_network == cw_is_network(s->owner) &&
@@ -127,21 +119,17 @@ cw_list_metrics(struct request *rq, struct json *out, struct err *err)
                           .name = json_get_cstr(rq->input, "MetricName", NULL),
                           .filters = json_get(rq->input, "Dimensions"),
                           .is_recent = json_get(rq->input, "RecentlyActive") != NULL};
-    const char *token = json_get_cstr(rq->input, "NextToken", NULL);
-    char next[24];
 
     if (json_truth(json_get(rq->input, "IncludeLinkedAccounts"), false))
         return err_set(err, ERR_UNSUPPORTED_FEATURE, "IncludeLinkedAccounts is not built in naru: there is one account.");
     if (strcmp(json_get_cstr(rq->input, "OwningAccount", rq->account), rq->account) != 0)
         return err_set(err, ERR_CW_INVALID_VALUE, "OwningAccount is not this account.");
-    if (token != NULL && (!str_to_i64(str_of(token), &c.skip) || c.skip < 1))
-        return err_set(err, ERR_CW_INVALID_VALUE, "The value for parameter NextToken is invalid.");
+    if (!cw_page_begin(rq, CW_LIST_PAGE, ERR_CW_INVALID_VALUE, &c.page, err))
+        return false;
     c.metrics = json_array();
     json_set(out, "Metrics", c.metrics);
     if (!cw_read(rq, collect_list, &c, err))
         return false;
-    snprintf(next, sizeof(next), "%lld", (long long)c.skip + CW_LIST_PAGE);
-    if (c.is_more)
-        json_set(out, "NextToken", json_text(next));
+    cw_page_end(&c.page, out);
     return true;
 }

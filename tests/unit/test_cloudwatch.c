@@ -250,7 +250,10 @@ TEST(data_come_in_pages)
                    "&MaxDatapoints=10&ScanBy=TimestampAscending&NextToken=10"));
     has(&w, "<Values><member>35</member></Values><StatusCode>Complete</StatusCode>");
     CHECK_EQ(occurrences(&w, "<NextToken>"), 0);
-    refused(&w, "InvalidNextToken", "token", DATA(STAT(1, "a", "RequestCount", "Sum", "60") "&NextToken=x"));
+    refused(&w, "InvalidNextToken", "NextToken", DATA(STAT(1, "a", "RequestCount", "Sum", "60") "&NextToken=x"));
+    works(&w, DATA(STAT(1, "a", "RequestCount", "Sum", "60") "&NextToken=9223372036854775807")); /* behind all */
+    CHECK_EQ(occurrences(&w, "<NextToken>"), 0);
+    has(&w, "<Values></Values><StatusCode>Complete</StatusCode>");
 }
 
 TEST(wrong_queries_are_refused)
@@ -323,6 +326,9 @@ TEST(many_metrics_come_in_pages)
     has(&w, "<NextToken>500</NextToken>");
     works(&w, "Action=ListMetrics&MetricName=NewConnectionCount&NextToken=500");
     CHECK_EQ(occurrences(&w, "<MetricName>"), 1);
+    CHECK_EQ(occurrences(&w, "<NextToken>"), 0);
+    works(&w, "Action=ListMetrics&NextToken=9223372036854775807"); /* behind all */
+    CHECK_EQ(occurrences(&w, "<MetricName>"), 0);
     CHECK_EQ(occurrences(&w, "<NextToken>"), 0);
 }
 
