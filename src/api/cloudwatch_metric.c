@@ -24,7 +24,6 @@ const struct cw_metric cw_metrics[] = {
     {"HealthyHostCount", "Count", false, BOTH, CW_GAUGE, GAUGE_healthy},
     {"NewConnectionCount", "Count", false, BALANCER, CW_COUNT, TRAFFIC_connections},
     {"ProcessedBytes", "Bytes", false, BALANCER, CW_BYTES, 0},
-    {"RejectedConnectionCount", "Count", false, BALANCER, CW_NEVER, 0},
     {"RequestCount", "Count", false, BALANCER | BOTH, CW_COUNT, TRAFFIC_routed},
     {"RequestCountPerTarget", "Count", false, BOTH | GROUP, CW_PER_TARGET, 0},
     {"RuleEvaluations", "Count", false, BALANCER, CW_COUNT, TRAFFIC_rule_evaluations},
@@ -130,7 +129,6 @@ add_minute(const struct cw_metric *m, const struct traffic_point *p, struct cw_s
         add_per_target(set, p);
         break;
     case CW_GAUGE:
-    case CW_NEVER:
         break;
     }
 }

@@ -8,7 +8,7 @@
 #pragma once
 #include "model/traffic_book.h"
 
-enum cw_source { CW_COUNT, CW_BYTES, CW_GAUGE, CW_LATENCY, CW_PER_TARGET, CW_NEVER };
+enum cw_source { CW_COUNT, CW_BYTES, CW_GAUGE, CW_LATENCY, CW_PER_TARGET };
 enum { CW_OF_BALANCER = 1, CW_OF_BOTH = 2, CW_OF_GROUP = 4 }; /* which dimensions it comes with */
 
 struct cw_metric {

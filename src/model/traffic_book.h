@@ -20,7 +20,7 @@ enum traffic_kind { TRAFFIC_OF_LOAD_BALANCER, TRAFFIC_OF_GROUP, TRAFFIC_OF_TARGE
 /* Each counts since the series began, or within a minute. */
 #define TRAFFIC_COUNTS(X)                                                                                    \
     X(requests) X(routed) X(target_1xx) X(target_2xx) X(target_3xx) X(target_4xx) X(target_5xx) X(elb_2xx) X(elb_3xx)  \
-    X(elb_4xx) X(elb_5xx) X(elb_500) X(elb_502) X(elb_503) X(elb_504) X(connections) X(rejected_connections) \
+    X(elb_4xx) X(elb_5xx) X(elb_500) X(elb_502) X(elb_503) X(elb_504) X(connections) \
     X(connection_errors) X(response_errors) X(retries) X(received_bytes) X(sent_bytes) X(rule_evaluations)
 
 enum traffic_count {
