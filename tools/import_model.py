@@ -12,7 +12,8 @@ file is ours and edited by hand.
 The form, read by gen_shapes.py:
   service        our name: <service>_operations[] in C holds the handlers
   signing_name   what the signature's scope says
-  protocol       "json" (with target_prefix), "query" or "ec2" (with version and namespace)
+  protocol       "json" (with target_prefix), "query" or "ec2" (with version and namespace); "query" with a
+                 target_prefix: JSON is spoken, too
   cbor_namespace added by hand where RPC v2 CBOR is spoken, too: of the names of errors there
   invalid        the row of codes.def that a broken constraint answers; an operation may have its own
   operations     {name: {"input": shape}}; {} is known and not built
@@ -28,6 +29,15 @@ import sys
 
 INVALID = {"json": "INVALID_PARAMETER", "query": "ELB_VALIDATION", "ec2": "EC2_INVALID_VALUE"}
 KEPT = ("type", "required", "min", "max", "enum")
+
+
+def protocol_of(meta):
+    """The newest models name several; Query comes first, as JSON is then spoken beside it."""
+    names = [meta["protocol"], *meta.get("protocols", [])]
+    for name in ("ec2", "query", "json"):
+        if name in names:
+            return name
+    sys.exit("the model has none of the protocols " + ", ".join(INVALID))
 
 
 def wire_name(member, ref):
@@ -89,12 +99,13 @@ def main():
     unknown = [o for o in wanted if o not in model["operations"]]
     if unknown:
         sys.exit("the model has no operation " + ", ".join(unknown))
+    protocol = protocol_of(meta)
     out = {
         "service": args.service,
         "signing_name": meta.get("signingName", meta["endpointPrefix"]),
-        "protocol": meta["protocol"],
+        "protocol": protocol,
         "version": meta["apiVersion"],
-        "invalid": INVALID[meta["protocol"]],
+        "invalid": INVALID[protocol],
     }
     if "targetPrefix" in meta:
         out["target_prefix"] = meta["targetPrefix"]
@@ -106,7 +117,7 @@ def main():
         operations[name] = {}
         if name in wanted and "input" in model["operations"][name]:
             operations[name]["input"] = model["operations"][name]["input"]["shape"]
-            reachable(model["shapes"], operations[name]["input"], shapes, meta["protocol"] == "ec2")
+            reachable(model["shapes"], operations[name]["input"], shapes, protocol == "ec2")
     out["operations"] = operations
     out["shapes"] = dict(sorted(shapes.items()))
     write(out, sys.stdout)
