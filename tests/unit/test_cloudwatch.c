@@ -202,6 +202,7 @@ TEST(wrong_statistics_are_refused)
     refused(&w, "ValidationError", "StartTime", RANGE("nan", "2018-07-02T12:00:00Z", "60"));
     refused(&w, "InvalidParameterValue", "1970", RANGE("-5", "2018-07-02T12:00:00Z", "60"));
     refused(&w, "UnsupportedFeature", "PutMetricAlarm", "Action=PutMetricAlarm");
+    refused(&w, "UnsupportedFeature", "PutAlarmMuteRule", "Action=PutAlarmMuteRule");
     traffic_book_free(w.book);
     w.book = NULL;
     refused(&w, "ServiceUnavailable", "does not see", RANGE("2018-07-02T12:00:00Z", "2018-07-02T12:10:00Z", "60"));
