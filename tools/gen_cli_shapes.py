@@ -98,6 +98,8 @@ def emit(out, model):
         result = PAGES.get(service, {}).get(name)
         if result:
             token_in, token_out, limit = pages
+            if limit not in shapes[operation["input"]]["members"]:
+                limit = None
             row.append(f".token_in = {text(token_in)}, .token_out = {text(token_out)}, "
                        f".limit = {text(limit)}, .result = {text(result)}")
         out.append("    {" + ", ".join(row) + "},")

@@ -172,9 +172,11 @@ call_operation(struct call *call, struct json *input, struct json **out)
     const struct aws_operation *operation = call->operation;
     const bool pages = operation->result != NULL && !call->globals.no_paginate &&
                        json_get(input, operation->token_in) == NULL &&
-                       json_get(input, operation->limit) == NULL;
+                       (operation->limit == NULL || json_get(input, operation->limit) == NULL);
     struct json *all = NULL;
 
+    if (call->globals.page_size > 0 && operation->result != NULL && operation->limit == NULL)
+        return usage_error("Unknown options: --page-size");
     if (pages && call->globals.page_size > 0)
         json_set(input, operation->limit, json_int(call->globals.page_size));
     for (int page = 0; page < PAGES_MAX; page++) {

@@ -39,7 +39,7 @@ struct aws_operation {
     const char *name;          /* "UpdateService" */
     const char *option;        /* "update-service" */
     const struct shape *input; /* a structure; NULL: naru has not built the operation */
-    /* Pagination as the AWS CLI does it by itself; all NULL where it does not. */
+    /* Pagination as the AWS CLI does it by itself; all NULL where it does not, limit where a page has its own size. */
     const char *token_in, *token_out, *limit, *result;
 };
 

@@ -215,6 +215,8 @@ class CloudWatch(Traffic):
             done = subprocess.run(command + line, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             said.append(json.loads(done.stdout))
+            done = subprocess.run(command + ["cloudwatch", "list-metrics", "--page-size", "5"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 252, done)  # pages of metrics have one size
         self.assertEqual(said[0], said[1])
         self.assertEqual(sum(p["Sum"] for p in said[0]["Datapoints"]), 12)
         listed = json.loads(subprocess.run([str(harness.BINARY), "aws", "cloudwatch", "list-metrics", "--metric-name", "RequestCount"],
