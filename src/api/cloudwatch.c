@@ -2,6 +2,7 @@
 #include "api/cloudwatch.h"
 
 #include <stdio.h>
+#include "api/elbv2.h"
 
 const struct operation cloudwatch_operations[] = {
     {"GetMetricData", ACCESS_LOCAL, cw_get_metric_data},
@@ -62,7 +63,7 @@ cw_find(const struct cw_asked *asked, const struct traffic_book *book)
         return NULL;
     s = traffic_book_find(book, asked->is_of_group ? TRAFFIC_OF_GROUP : TRAFFIC_OF_LOAD_BALANCER, asked->series);
     if (s == NULL || (asked->owner[0] != '\0' && strcmp(asked->owner, s->owner) != 0) ||
-        cw_is_network(s->owner) != asked->metric->is_network)
+        elb_is_network(s->owner) != asked->metric->is_network)
         return NULL;
     return s;
 }

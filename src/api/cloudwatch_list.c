@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cloudwatch_list.c - ListMetrics: which have points. */
 #include "api/cloudwatch.h"
+#include "api/elbv2.h"
 #include "model/arn.h"
 
 #define RECENT_MINUTES 180 /* PT3H */
@@ -101,10 +102,11 @@ collect_list(void *arg, const struct traffic_book *book, int64_t now_ms)
         if ((s->kind != TRAFFIC_OF_LOAD_BALANCER && s->kind != TRAFFIC_OF_GROUP) ||
             !request_is_region_of(c->rq, s->id))
             continue;
+        const bool is_network = elb_is_network(s->owner);
         for (size_t k = 0; k < cw_metric_count && !c->page.is_full; k++) {
             const struct cw_metric *m = &cw_metrics[k];
             if ((c->namespace == NULL || strcmp(c->namespace, cw_namespace(m)) == 0) &&
-                (c->name == NULL || strcmp(c->name, m->name) == 0) && m->is_network == cw_is_network(s->owner) &&
+                (c->name == NULL || strcmp(c->name, m->name) == 0) && m->is_network == is_network &&
                 cw_has_points(m, s, since))
                 offer_metric(c, m, s);
         }

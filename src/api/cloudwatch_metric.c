@@ -53,12 +53,6 @@ cw_metric_find(const char *namespace, const char *name)
     return NULL;
 }
 
-bool
-cw_is_network(const char *load_balancer_arn)
-{
-    return strstr(load_balancer_arn, ":loadbalancer/net/") != NULL;
-}
-
 /* ---- one minute ---- */
 
 static void

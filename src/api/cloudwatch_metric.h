@@ -24,7 +24,6 @@ extern const size_t cw_metric_count;
 
 const struct cw_metric *cw_metric_find(const char *namespace, const char *name);
 const char *cw_namespace(const struct cw_metric *m);
-bool cw_is_network(const char *load_balancer_arn);
 
 struct cw_set {
     double samples, sum, min, max;
