@@ -311,6 +311,28 @@ TEST(metrics_with_points_are_listed)
     refused(&w, "InvalidParameterValue", "NextToken", "Action=ListMetrics&NextToken=x");
 }
 
+#define NET "net/y/0011223344556677"
+
+TEST(network_load_balancers_have_a_namespace_of_their_own)
+{
+    cleanup(end) struct world w;
+    struct traffic_series *lb;
+
+    fill(&w);
+    lb = traffic_book_get(w.book, TRAFFIC_OF_LOAD_BALANCER, ARN "loadbalancer/" NET);
+    text_copy_all(lb->owner, sizeof(lb->owner), lb->id);
+    traffic_add(w.book, lb, TRAFFIC_connections, 7, NOON);
+    works(&w, "Action=ListMetrics&Namespace=AWS%%2FNetworkELB");
+    CHECK_EQ(occurrences(&w, "<MetricName>"), 1);
+    has(&w, "<MetricName>NewFlowCount</MetricName>");
+    works(&w, "Action=GetMetricStatistics&Namespace=AWS%%2FNetworkELB&MetricName=NewFlowCount"
+              DIMENSION(1, "LoadBalancer", NET) "&StartTime=2018-07-02T12:00:00Z&EndTime=2018-07-02T12:10:00Z&Period=60"
+              "&Statistics.member.1=Sum");
+    has(&w, "<Sum>7</Sum><Unit>Count</Unit>");
+    works(&w, STATISTICS("NewConnectionCount", DIMENSION(1, "LoadBalancer", NET), "60", "&Statistics.member.1=Sum"));
+    CHECK_EQ(occurrences(&w, "<Timestamp>"), 0); /* not under the other name */
+}
+
 TEST(many_metrics_come_in_pages)
 {
     cleanup(end) struct world w;
