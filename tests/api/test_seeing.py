@@ -49,6 +49,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Traffic(unittest.TestCase):
     """A load balancer with one target of this process, and 12 requests through it."""
+    KIND, PROTOCOL, COUNTED = "application", "HTTP", "naru_lb_responses_total"
 
     @classmethod
     def setUpClass(cls):
@@ -58,12 +59,12 @@ class Traffic(unittest.TestCase):
         cls.addClassCleanup(cls.target.server_close)
         cls.addClassCleanup(cls.target.shutdown)
         name = f"see-{uuid.uuid4().hex[:8]}"
-        cls.balancer = cls.elb.create_load_balancer(Name=name, Subnets=["subnet-1", "subnet-2"])["LoadBalancers"][0]["LoadBalancerArn"]
+        cls.balancer = cls.elb.create_load_balancer(Name=name, Type=cls.KIND, Subnets=["subnet-1", "subnet-2"])["LoadBalancers"][0]["LoadBalancerArn"]
         cls.addClassCleanup(cls.elb.delete_load_balancer, LoadBalancerArn=cls.balancer)
-        cls.group = cls.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId="vpc-1", TargetType="ip",
-                                                HealthCheckPath="/health")["TargetGroups"][0]["TargetGroupArn"]
+        cls.group = cls.elb.create_target_group(Name=name, Protocol=cls.PROTOCOL, Port=80, VpcId="vpc-1", TargetType="ip",
+                                                HealthCheckProtocol="HTTP", HealthCheckPath="/health")["TargetGroups"][0]["TargetGroupArn"]
         cls.port = harness.free_port()
-        cls.elb.create_listener(LoadBalancerArn=cls.balancer, Protocol="HTTP", Port=cls.port,
+        cls.elb.create_listener(LoadBalancerArn=cls.balancer, Protocol=cls.PROTOCOL, Port=cls.port,
                                 DefaultActions=[{"Type": "forward", "TargetGroupArn": cls.group}])
         cls.elb.register_targets(TargetGroupArn=cls.group, Targets=[{"Id": "127.0.0.1", "Port": cls.target.server_port}])
         harness.wait_until("the target is healthy", cls.healthy)
@@ -73,7 +74,7 @@ class Traffic(unittest.TestCase):
         cls.ask("/missing", 1)
         cls.ask("/slow", 1)
         harness.wait_until("the answers are counted", lambda: cls.metric(
-            "naru_lb_responses_total", f'load_balancer="{cls.lb_name}"') == 12)
+            cls.COUNTED, f'load_balancer="{cls.lb_name}"') == 12)
 
     @classmethod
     def healthy(cls):
@@ -222,6 +223,23 @@ class CloudWatch(Traffic):
         listed = json.loads(subprocess.run([str(harness.BINARY), "aws", "cloudwatch", "list-metrics", "--metric-name", "RequestCount"],
                                            check=True, capture_output=True, text=True).stdout)
         self.assertIn(self.dimensions("LoadBalancer"), [m["Dimensions"] for m in listed["Metrics"]])
+
+
+class NetworkCloudWatch(Traffic):
+    KIND, PROTOCOL, COUNTED = "network", "TCP", "naru_lb_connections_total"
+
+    def points(self, namespace, metric, statistic, *names):
+        values = {"LoadBalancer": self.lb_name, "TargetGroup": self.tg_name}
+        return [p[statistic] for p in self.cloudwatch.get_metric_statistics(
+            Namespace=namespace, MetricName=metric, Dimensions=[{"Name": n, "Value": values[n]} for n in names], Period=3600,
+            StartTime=now() - datetime.timedelta(minutes=30), EndTime=now() + datetime.timedelta(minutes=1),
+            Statistics=[statistic])["Datapoints"]]
+
+    def test_statistics(self):
+        self.assertEqual(self.points("AWS/NetworkELB", "NewFlowCount", "Sum", "LoadBalancer"), [12])
+        self.assertGreater(self.points("AWS/NetworkELB", "ProcessedBytes", "Sum", "LoadBalancer")[0], 1000)
+        self.assertEqual(self.points("AWS/NetworkELB", "HealthyHostCount", "Maximum", "TargetGroup", "LoadBalancer"), [1])
+        self.assertEqual(self.points("AWS/ApplicationELB", "NewConnectionCount", "Sum", "LoadBalancer"), [])
 
 
 def rounded(value):
