@@ -52,7 +52,7 @@ struct operation {
     operation_handler *handler; /* NULL: known and not built; answers UnsupportedFeatureException */
 };
 
-/* The tables, one a service, in ecs_*.c, ecr.c, elbv2.c, sts.c, acm.c, ec2.c; ends with a NULL name. */
+/* The tables, one a service, in ecs_*.c, ecr.c, elbv2.c, sts.c, acm.c, ec2.c, cloudwatch.c; ends with a NULL name. */
 extern const struct operation ecs_operations[], ecr_operations[], elbv2_operations[], sts_operations[],
     acm_operations[], ec2_operations[], cloudwatch_operations[];
 
