@@ -30,6 +30,7 @@ struct http_probe {
     bool is_http2, is_grpc;
     bool has_head;  /* of the final answer */
     int grpc_status; /* -1: none */
+    int socket_error; /* why there was no socket, which curl does not tell; 0: there was */
     size_t head_len, body_len;
     char message[5]; /* gRPC: not compressed, of no length */
     void (*done)(void *arg, enum http_probe_result result, int status);
@@ -161,6 +162,17 @@ on_body(char *at, size_t size, size_t count, void *arg)
     return probe->body_len <= BODY_LIMIT ? size * count : CURL_WRITEFUNC_ERROR;
 }
 
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct http_probe *probe = arg;
+    const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+
+    (void)purpose;
+    probe->socket_error = fd < 0 ? errno : 0;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static void
 set(CURL *easy, CURLoption option, const void *value)
 {
@@ -216,8 +228,10 @@ set_manner(struct http_probe *probe, int64_t timeout_ms)
     set(easy, CURLOPT_PRIVATE, probe);
     set(easy, CURLOPT_HEADERDATA, probe);
     set(easy, CURLOPT_WRITEDATA, probe);
+    set(easy, CURLOPT_OPENSOCKETDATA, probe);
     if (curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK)
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) != CURLE_OK)
         abort();
 }
 
@@ -258,11 +272,12 @@ http_probe_free(struct http_probe *probe)
 /* ---- what it means ---- */
 
 static bool
-is_our_fault(CURL *easy, CURLcode code)
+is_our_fault(const struct http_probe *probe, CURLcode code)
 {
-    long error = 0;
+    long error = probe->socket_error;
 
-    (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+    if (error == 0)
+        (void)curl_easy_getinfo(probe->easy, CURLINFO_OS_ERRNO, &error);
     return code == CURLE_OUT_OF_MEMORY ||
            (code == CURLE_COULDNT_CONNECT &&
             (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
@@ -278,7 +293,7 @@ judge(struct http_probe *probe, CURLcode code, int *status_out)
     (void)curl_easy_getinfo(probe->easy, CURLINFO_HTTP_VERSION, &version);
     /* Who has answered has answered, whatever becomes of the body. */
     if (!probe->has_head || (probe->is_grpc && probe->grpc_status < 0)) {
-        if (is_our_fault(probe->easy, code))
+        if (is_our_fault(probe, code))
             return HTTP_PROBE_NOT_MADE;
         return code == CURLE_OPERATION_TIMEDOUT ? HTTP_PROBE_TIMED_OUT : HTTP_PROBE_FAILED;
     }

@@ -2,6 +2,7 @@
 /* Probes over HTTP/2, gRPC and TLS against targets that behave well and badly. */
 #include "io/http_probe.h"
 #include <signal.h>
+#include <sys/resource.h>
 #include "base/clock.h"
 #include "check.h"
 #include "h2_target.h"
@@ -13,6 +14,7 @@ struct question {
     struct http_probe *probe;
     struct http_probe_spec spec;
     char origin[64];
+    bool lacks_descriptors;
     atomic_bool is_answered;
     enum http_probe_result result;
     int status;
@@ -34,12 +36,24 @@ take_answer(void *arg, enum http_probe_result result, int status)
 }
 
 static void
+limit_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = count;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static void
 begin(void *arg)
 {
     struct question *q = arg;
 
     q->prober = http_prober_new(q->loop);
     q->began_ms = clock_monotonic_ms();
+    if (q->lacks_descriptors)
+        limit_descriptors(3);
     q->probe = http_probe_start(q->prober, &q->spec);
 }
 
@@ -170,6 +184,22 @@ TEST(what_goes_wrong_is_told_apart)
     h2_target_start(&gone, H2_ANSWERS);
     h2_target_stop(&gone);
     check_answer("http", &gone, true, false, HTTP_PROBE_FAILED, 0); /* refused */
+}
+
+/* Without a descriptor left for it. */
+TEST(what_we_lack_ourselves_is_not_the_targets_fault)
+{
+    TARGET(t);
+    struct question q = {.lacks_descriptors = true};
+
+    h2_target_start(&t, H2_ANSWERS);
+    ask(&q, "http", t.port, true, false);
+    while (!atomic_load(&q.is_answered))
+        clock_sleep_ms(1);
+    limit_descriptors(1000);
+    finish(&q);
+    CHECK_EQ(q.result, HTTP_PROBE_NOT_MADE);
+    CHECK_EQ(atomic_load(&t.connections), 0);
 }
 
 TEST(a_probe_can_be_given_up)
