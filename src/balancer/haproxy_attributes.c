@@ -47,9 +47,12 @@ static const char strictest_lines[] =
     "(?:content[^a-z:\\n]*length|transfer[^a-z:\\n]*encoding)[^a-z:\\n]*:"
     "|^[^:\\n]+:[ \\t]*\\r?$|[^\\t\\r\\n\\x20-\\x7e]' }\n";
 
+/* HTTP/2 is offered, or not, on the bind line; some clients just begin with it. */
 void
 attributes_add_connection(const struct config_listener *listener, struct strbuf *out)
 {
+    if (is_set(listener, "routing.http2.enabled", "false", "true"))
+        strbuf_add_cstr(out, "    option disable-h2-upgrade\n");
     if (connection_age_s(listener) > 0)
         strbuf_add_cstr(out, "    tcp-request connection set-var(sess.born) date\n");
 }

@@ -105,6 +105,20 @@ TEST(what_is_checked_need_not_be_spoken)
     CHECK(atomic_load(&t.connections) <= 1);
 }
 
+TEST(clients_begin_with_http2_unless_it_is_off)
+{
+    WORLD;
+    struct app *app = app_start(w);
+
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK_EQ(ask_h2(w, false), 200);
+    w->attributes = "{\"routing.http2.enabled\":\"false\"}";
+    world_apply(w);
+    WAIT_FOR(ask_h2(w, false) != 200, 10000);
+    CHECK_EQ(client_once(w->port, "GET", "/").status, 200);
+}
+
 static void
 check_http2(bool is_tls)
 {

@@ -152,6 +152,11 @@ TEST(checks_stand_before_everything_else)
                  "set-header Connection close if { date,sub(sess.born) ge 60 }") != NULL);
 }
 
+TEST(without_http2_nobody_may_begin_with_it)
+{
+    check_lines(NULL, "{\"routing.http2.enabled\":\"false\"}", "    option disable-h2-upgrade\n", NULL);
+}
+
 TEST(headers_of_tls_may_have_other_names)
 {
     const char *const on =
