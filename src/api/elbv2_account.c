@@ -24,9 +24,8 @@ static const struct {
     {"target-groups-per-application-load-balancer", GROUPS_PER_LOAD_BALANCER},
     {"target-id-registrations-per-application-load-balancer", TARGETS_PER_LOAD_BALANCER},
     {"targets-per-application-load-balancer", TARGETS_PER_LOAD_BALANCER},
-    {"targets-per-availability-zone-per-network-load-balancer",
-     TARGETS_PER_ZONE_OF_NETWORK_LOAD_BALANCER},
-    {"targets-per-network-load-balancer", TARGETS_PER_NETWORK_LOAD_BALANCER},
+    {"targets-per-availability-zone-per-network-load-balancer", TARGETS_PER_LOAD_BALANCER},
+    {"targets-per-network-load-balancer", TARGETS_PER_LOAD_BALANCER},
     {"targets-per-target-group", TARGETS_PER_GROUP},
 };
 

@@ -7,7 +7,7 @@
 #define TARGET_GROUPS_PER_REGION 3000
 #define LISTENERS_PER_LOAD_BALANCER 50
 #define RULES_PER_LOAD_BALANCER 100 /* default rules not counted */
-#define TARGETS_PER_LOAD_BALANCER 1000
+#define TARGETS_PER_LOAD_BALANCER 1000 /* of either type: less than Amazon has for network ones */
 #define TARGETS_PER_GROUP 1000
 #define GROUPS_PER_LOAD_BALANCER 100
 #define GROUPS_PER_ACTION 5
@@ -16,7 +16,5 @@
 #define TRUST_STORES_PER_REGION 20
 #define CERTIFICATES_PER_LOAD_BALANCER 25 /* default ones not counted */
 #define SECURITY_GROUPS_PER_LOAD_BALANCER 5
-/* Network load balancers. */
-#define TARGETS_PER_NETWORK_LOAD_BALANCER 3000
-#define TARGETS_PER_ZONE_OF_NETWORK_LOAD_BALANCER 500
+/* Of network load balancers. */
 #define GROUPS_PER_NETWORK_ACTION 1

@@ -140,7 +140,7 @@ TEST(the_limits_of_an_account_are_told_in_pages)
     CHECK(says(&w, "<Name>application-load-balancers</Name><Max>50</Max>"));
     CHECK(says(&w, "<Name>target-groups</Name><Max>3000</Max>"));
     CHECK(says(&w, "<Name>rules-per-application-load-balancer</Name><Max>100</Max>"));
-    CHECK(says(&w, "<Name>targets-per-network-load-balancer</Name><Max>3000</Max>"));
+    CHECK(says(&w, "<Name>targets-per-network-load-balancer</Name><Max>1000</Max>"));
     CHECK(!says(&w, "<NextMarker>"));
     works(&w, "Action=DescribeAccountLimits&PageSize=1");
     CHECK(says(&w, "<Name>application-load-balancers</Name>"));
