@@ -30,8 +30,8 @@ check_tags(const struct json *tags, struct err *err)
     for (size_t i = 0; i < json_size(tags); i++) {
         const char *key = json_get_cstr(json_at(tags, i), "Key", "");
 
-        if (key[0] == '\0' || strlen(key) > 127 * 4 ||
-            strlen(json_get_cstr(json_at(tags, i), "Value", "")) > 256 * 4)
+        if (key[0] == '\0' || text_characters(key) > 127 ||
+            text_characters(json_get_cstr(json_at(tags, i), "Value", "")) > 256)
             return err_set(
                 err, ERR_EC2_INVALID_VALUE,
                 "Tag keys must have 1 to 127 characters, tag values at most 256: '%.100s'", key);

@@ -209,7 +209,6 @@ static struct json *
 accept_text(struct check *c, const struct place *at, const struct shape *shape, const struct json *value)
 {
     const char *text = json_cstr(value, "");
-    int64_t length = 0;
 
     if (json_type(value) != JSON_TEXT)
         return fail_type(c, at, value, "String");
@@ -221,9 +220,7 @@ accept_text(struct check *c, const struct place *at, const struct shape *shape, 
         strbuf_add_char(&set, ']');
         return fail_constraint(c, at, value, strbuf_cstr(&set));
     }
-    for (const char *p = text; *p != '\0'; p++)
-        length += ((unsigned char)*p & 0xc0) != 0x80; /* characters, not bytes */
-    if (!check_bounds(c, at, shape, value, length, "length"))
+    if (!check_bounds(c, at, shape, value, (int64_t)text_characters(text), "length"))
         return NULL;
     if (shape->chars != NULL && text[strspn(text, shape->chars)] != '\0') {
         cleanup(strbuf_done) struct strbuf pattern = {0};

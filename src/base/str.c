@@ -212,6 +212,16 @@ text_copy_all(char *to, size_t size, const char *from)
     assert(fits);
 }
 
+size_t
+text_characters(const char *utf8)
+{
+    size_t count = 0;
+
+    for (const char *p = utf8; *p != '\0'; p++)
+        count += ((unsigned char)*p & 0xc0) != 0x80;
+    return count;
+}
+
 char *
 text_format(const char *format, ...)
 {

@@ -46,6 +46,7 @@ char *text_dup(const char *s); /* malloc'd copy; NULL stays NULL */
 bool text_copy(char *to, size_t size, struct str from);
 /* The same of a text whose length somebody checked: asserts that it fits. */
 void text_copy_all(char *to, size_t size, const char *from);
+size_t text_characters(const char *utf8); /* not bytes */
 char *text_format(const char *format, ...) PRINTF_LIKE(1, 2); /* malloc'd */
 void *mem_new(size_t size);                                  /* zeroed, never NULL */
 void *mem_grow(void *p, size_t count, size_t size);          /* realloc that never fails */

@@ -13,13 +13,8 @@ wrong_type(struct err *err, const char *wanted)
 static struct json *
 call_length(struct json **a, const struct node **nodes, int count, struct err *err)
 {
-    if (json_type(a[0]) == JSON_TEXT) { /* characters, not bytes */
-        int64_t length = 0;
-
-        for (const char *c = json_cstr(a[0], ""); *c != '\0'; c++)
-            length += ((unsigned char)*c & 0xC0) != 0x80;
-        return json_int(length);
-    }
+    if (json_type(a[0]) == JSON_TEXT)
+        return json_int((int64_t)text_characters(json_cstr(a[0], "")));
     if (json_type(a[0]) != JSON_ARRAY && json_type(a[0]) != JSON_OBJECT)
         return wrong_type(err, "a string, an array or an object");
     return json_int((int64_t)json_size(a[0]));

@@ -544,5 +544,11 @@ TEST(tags)
             "Action=CreateTags&ResourceId.1=%s&Tag.1.Key=aws:a", vpc);
     refused(&w, "InvalidParameterValue", "Duplicate",
             "Action=CreateTags&ResourceId.1=%s&Tag.1.Key=a&Tag.2.Key=a", vpc);
+    refused(&w, "InvalidParameterValue", "127 characters",
+            "Action=CreateTags&ResourceId.1=%s&Tag.1.Key=%0128d", vpc, 0);
+    refused(&w, "InvalidParameterValue", "at most 256",
+            "Action=CreateTags&ResourceId.1=%s&Tag.1.Key=a&Tag.1.Value=%0257d", vpc, 0);
+    works(&w, "Action=CreateTags&ResourceId.1=%s&Tag.1.Key=%%C3%%A9%0126d&Tag.1.Value=%0256d", vpc,
+          0, 0);
     refused(&w, "MissingParameter", "Tag", "Action=CreateTags&ResourceId.1=%s", vpc);
 }
