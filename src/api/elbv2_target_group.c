@@ -243,17 +243,24 @@ make(const struct request *rq, struct err *err)
     return NULL;
 }
 
+/* A health check by TCP has neither; what is left of one by HTTP counts for nothing. */
+static bool
+has_same_path(const struct health_check *a, const struct health_check *b)
+{
+    return strcmp(a->protocol, "TCP") == 0 ||
+           (strcmp(a->path, b->path) == 0 && strcmp(a->matcher, b->matcher) == 0);
+}
+
 static bool
 is_same(const struct target_group *a, const struct target_group *b)
 {
     return a->port == b->port && a->target_type == b->target_type &&
            strcmp(a->protocol, b->protocol) == 0 && strcmp(a->protocol_version, b->protocol_version) == 0 &&
            strcmp(a->check.protocol, b->check.protocol) == 0 &&
-           a->check.port == b->check.port && strcmp(a->check.path, b->check.path) == 0 &&
+           a->check.port == b->check.port && has_same_path(&a->check, &b->check) &&
            a->check.interval_s == b->check.interval_s && a->check.timeout_s == b->check.timeout_s &&
            a->check.healthy_threshold == b->check.healthy_threshold &&
-           a->check.unhealthy_threshold == b->check.unhealthy_threshold &&
-           strcmp(a->check.matcher, b->check.matcher) == 0 && json_equal(a->doc, b->doc);
+           a->check.unhealthy_threshold == b->check.unhealthy_threshold && json_equal(a->doc, b->doc);
 }
 
 bool

@@ -103,6 +103,15 @@ TEST(target_groups_of_tcp_have_defaults_of_their_own)
           "Action=ModifyTargetGroup&TargetGroupArn=%s&HealthCheckProtocol=HTTP&HealthCheckPath=/x",
           group_named(&w, "tcp"));
     CHECK(says(&w, "<HealthCheckProtocol>HTTP</HealthCheckProtocol>") && says(&w, "200-399"));
+    /* Back to TCP, it is what it was. */
+    works(&w, TG "back&Protocol=TCP");
+    works(&w,
+          "Action=ModifyTargetGroup&TargetGroupArn=%s&HealthCheckProtocol=HTTP&HealthCheckPath=/x",
+          group_named(&w, "back"));
+    refused(&w, "DuplicateTargetGroupName", "different settings", TG "back&Protocol=TCP");
+    works(&w, "Action=ModifyTargetGroup&TargetGroupArn=%s&HealthCheckProtocol=TCP",
+          group_named(&w, "back"));
+    works(&w, TG "back&Protocol=TCP");
 }
 
 static void
