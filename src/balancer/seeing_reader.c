@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "balancer/access_line.h"
 #include "balancer/haproxy_socket.h"
+#include "base/log.h"
 
 struct reader {
     int fd;
@@ -50,8 +51,10 @@ read_lines(void *arg)
     while (!atomic_load(&r->is_ending)) {
         const ssize_t got = recv(r->fd, buffer, ACCESS_LINE_MAX + 64, 0);
 
-        if (got < 0 && errno != EINTR)
+        if (got < 0 && errno != EINTR) {
+            log_error("traffic.lines", "error=%s", log_quote(strerror(errno)));
             break;
+        }
         if (got > 0 && keep(r, (struct str){buffer, (size_t)got}))
             r->wake(r->ctx);
     }
