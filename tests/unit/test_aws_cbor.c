@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/protocol.h"
+#include "base/crypto.h"
 
 #include "check.h"
 
@@ -188,9 +189,8 @@ hex_of(struct str bytes)
 {
     static char out[4096];
 
-    out[0] = '\0';
-    for (size_t i = 0; i < bytes.len && 2 * i < sizeof(out) - 3; i++)
-        snprintf(out + 2 * i, 3, "%02x", (unsigned char)bytes.at[i]);
+    CHECK(2 * bytes.len < sizeof(out));
+    hex_encode(bytes.at, bytes.len, out);
     return out;
 }
 

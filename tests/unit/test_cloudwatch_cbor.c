@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CloudWatch in RPC v2 CBOR: the same answers as in JSON, and errors with both of their names. */
 #include "api/protocol.h"
+#include "base/crypto.h"
 #include "api_world.h"
 
 #define NOON (INT64_C(1530532800) * 1000) /* 2018-07-02T12:00:00Z */
@@ -14,9 +15,8 @@ hex_of(struct str bytes)
 {
     static char out[4096];
 
-    out[0] = '\0';
-    for (size_t i = 0; i < bytes.len && 2 * i < sizeof(out) - 3; i++)
-        snprintf(out + 2 * i, 3, "%02x", (unsigned char)bytes.at[i]);
+    CHECK(2 * bytes.len < sizeof(out));
+    hex_encode(bytes.at, bytes.len, out);
     return out;
 }
 
