@@ -130,6 +130,27 @@ static const struct {
     {"x_frame_options", "X-Frame-Options"},
 };
 
+static const char *
+answer_value(const struct config_listener *listener, size_t index)
+{
+    char key[128];
+
+    snprintf(key, sizeof(key), "routing.http.response.%s.header_value", answer_headers[index].key);
+    return attributes_get(listener, key, "");
+}
+
+size_t
+attributes_answer_size(const struct config_listener *listener)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(answer_headers); i++) {
+        const size_t len = strlen(answer_value(listener, i));
+        size += len > 0 ? strlen(answer_headers[i].name) + len + 4 : 0; /* ": " and the end of the line */
+    }
+    return size;
+}
+
 /* HAProxy's own answers have them, too, as those of a load balancer of AWS. */
 void
 attributes_add_answer(const struct config_listener *listener, struct strbuf *out)
@@ -139,10 +160,7 @@ attributes_add_answer(const struct config_listener *listener, struct strbuf *out
     if (is_set(listener, "routing.http.response.server.enabled", "false", "true"))
         strbuf_add_cstr(out, "    http-after-response del-header Server\n");
     for (size_t i = 0; i < ARRAY_COUNT(answer_headers); i++) {
-        char key[128];
-        const char *value;
-        snprintf(key, sizeof(key), "routing.http.response.%s.header_value", answer_headers[i].key);
-        value = attributes_get(listener, key, "");
+        const char *value = answer_value(listener, i);
         if (value[0] == '\0')
             continue;
         strbuf_addf(out, "    http-after-response set-header %s \"", answer_headers[i].name);

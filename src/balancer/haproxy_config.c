@@ -12,6 +12,22 @@ hard_stop_s(int longest_drain_s)
     return (longest_drain_s <= 300 ? 300 : 3600) + 10;
 }
 
+/* HAProxy keeps 1 KB for all that is added to a request or an answer: what comes with a body that fills its buffer at
+ * once would be answered by 500.  A client's certificate takes 2.5 KB of a request if its key is RSA of 4096 bits; of
+ * headers of answers half of that 1 KB is for our own cookies.  Heads may have what they had before: the rest of
+ * 16 KB. */
+static void
+add_buffers(const struct config_setup *setup, struct strbuf *out)
+{
+    bool is_large = false;
+
+    for (int i = 0; i < setup->listener_count; i++)
+        is_large = is_large || mutual_is_asked(&setup->listeners[i]) ||
+                   attributes_answer_size(&setup->listeners[i]) > 512;
+    if (is_large)
+        strbuf_add_cstr(out, "    tune.bufsize 32768\n    tune.maxrewrite 16384\n");
+}
+
 static void
 add_global(const struct config_setup *setup, const char *fingerprint, struct strbuf *out)
 {
@@ -25,6 +41,7 @@ add_global(const struct config_setup *setup, const char *fingerprint, struct str
                 "    fd-hard-limit 100000\n"
                 "    hard-stop-after %ds\n",
                 fingerprint, hard_stop_s(setup->longest_drain_s));
+    add_buffers(setup, out);
     mutual_add_global(setup, out);
     strbuf_add_char(out, '\n');
     strbuf_addf(out,

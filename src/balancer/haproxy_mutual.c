@@ -5,29 +5,23 @@
 #include <ctype.h>
 #include "balancer/haproxy_text.h"
 
-static bool
-is_mutual(const struct config_listener *listener)
+bool
+mutual_is_asked(const struct config_listener *listener)
 {
     return listener->tls != NULL && listener->tls->trust.id != NULL;
 }
 
 /* Sessions of one listener could be resumed at another one, which then asks for no certificate (HAProxy 2.6: the cache
- * and what it goes by are the process's).  So nobody resumes by the cache, nor at such listeners by tickets.
- *
- * The certificate takes 2.5 KB of a request if its key is RSA of 4096 bits, and HAProxy keeps 1 KB for all that is
- * added to one: whatever comes with a body that fills its buffer at once would be answered by 500.  Heads may have
- * what they had before: the rest of 16 KB. */
+ * and what it goes by are the process's).  So nobody resumes by the cache, nor at such listeners by tickets. */
 void
 mutual_add_global(const struct config_setup *setup, struct strbuf *out)
 {
     bool is_any = false;
 
     for (int i = 0; i < setup->listener_count; i++)
-        is_any = is_any || is_mutual(&setup->listeners[i]);
+        is_any = is_any || mutual_is_asked(&setup->listeners[i]);
     if (is_any)
-        strbuf_add_cstr(out, "    tune.bufsize 32768\n"
-                             "    tune.maxrewrite 16384\n"
-                             "    tune.ssl.cachesize 0\n");
+        strbuf_add_cstr(out, "    tune.ssl.cachesize 0\n");
 }
 
 /* From YYMMDDhhmmssZ; HAProxy has dates of this century only. */
@@ -81,7 +75,7 @@ remove_name(const char *name, struct strbuf *out)
 void
 mutual_add_checks(const struct config_listener *listener, struct strbuf *out)
 {
-    if (!is_mutual(listener))
+    if (!mutual_is_asked(listener))
         return;
     strbuf_add_cstr(out, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n");
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++)
@@ -92,7 +86,7 @@ mutual_add_checks(const struct config_listener *listener, struct strbuf *out)
 void
 mutual_add_request(const struct config_listener *listener, struct strbuf *out)
 {
-    if (!is_mutual(listener))
+    if (!mutual_is_asked(listener))
         return;
     strbuf_add_cstr(out, once_lines);
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {

@@ -57,6 +57,8 @@ bool attributes_add_forwarded_for(const struct config_setup *setup, const struct
                                   struct strbuf *out);
 void attributes_add_request(const struct config_listener *listener, struct strbuf *out);
 void attributes_add_answer(const struct config_listener *listener, struct strbuf *out);
+/* How many bytes of headers it adds. */
+size_t attributes_answer_size(const struct config_listener *listener);
 
 /* Text inside double quotes in the configuration; `%` is for log-format strings. */
 void text_add_quoted(struct strbuf *out, struct str text, bool is_format);
@@ -67,6 +69,7 @@ void frontend_add(const struct config_setup *setup, const struct config_listener
 void tls_add_bind(const struct config_listener *listener, struct strbuf *out);
 void tls_add_notes(const struct config_listener *listener, struct strbuf *out);
 /* Of listeners that verify their clients: for the whole process; before rules are looked at; for targets. */
+bool mutual_is_asked(const struct config_listener *listener);
 void mutual_add_global(const struct config_setup *setup, struct strbuf *out);
 void mutual_add_checks(const struct config_listener *listener, struct strbuf *out);
 void mutual_add_request(const struct config_listener *listener, struct strbuf *out);

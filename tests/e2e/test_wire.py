@@ -139,3 +139,18 @@ class Attributes(unittest.TestCase):
         described = json.loads(self.naru.cli("aws", "elbv2", "describe-listener-attributes", "--listener-arn",
                                              self.front.listener).stdout)["Attributes"]
         self.assertIn({"Key": "routing.http.response.server.enabled", "Value": "true"}, described)
+
+    def test_long_headers_are_added_to_long_answers(self):
+        """Each as long as the API takes it, where the answer's own bytes fill HAProxy's buffer."""
+        long = {f"{name}__header_value": (name + "x" * 1024)[:1024] for name in (
+            "strict_transport_security", "access_control_allow_origin", "access_control_allow_headers",
+            "access_control_expose_headers", "content_security_policy")}
+        body = b"x" * (1 << 20)
+        self.target.answer = lambda c, r: raw.plain(body)
+        self.listener(**long)
+        self.addCleanup(lambda: self.listener(**dict.fromkeys(long, "")))
+        for _ in range(20):
+            answer = get(self.front.port)
+            self.assertEqual((answer.status, len(answer.body)), (200, len(body)))
+            self.assertEqual(answer.get("content-security-policy"), long["content_security_policy__header_value"])
+            self.assertEqual(answer.get("access-control-expose-headers"), long["access_control_expose_headers__header_value"])

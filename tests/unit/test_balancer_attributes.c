@@ -181,3 +181,20 @@ TEST(headers_of_answers_are_set_and_quoted)
                 NULL, "Content-Security-Policy \"a 'b' \\\"c\\\" 50%% \\\\ \\$HOME %%[src] #\"\n",
                 NULL);
 }
+
+TEST(long_headers_of_answers_get_their_room)
+{
+    char value[512];
+    cleanup(strbuf_done) struct strbuf text = {0};
+    static const char form[] = "{\"routing.http.response.content_security_policy.header_value\":\"%s\"}";
+
+    memset(value, 'x', sizeof(value));
+    value[512 - strlen("Content-Security-Policy: \r\n")] = '\0';
+    cleanup_free char *fits = text_format(form, value);
+    format(fits, NULL, &text);
+    CHECK(strstr(strbuf_cstr(&text), "tune.") == NULL);
+    value[strlen(value)] = 'x';
+    value[513 - strlen("Content-Security-Policy: \r\n")] = '\0';
+    cleanup_free char *more = text_format(form, value);
+    check_lines(more, NULL, "    tune.bufsize 32768\n    tune.maxrewrite 16384\n", NULL);
+}
