@@ -66,13 +66,9 @@ users_json(const struct core *core, const struct certificate *c)
 {
     struct json *list = json_array();
 
-    for (const struct listener *l = core->listeners; l != NULL; l = l->next) {
-        bool is_listed = !listener_has_certificate(l, c->arn);
-        for (size_t i = 0; i < json_size(list) && !is_listed; i++)
-            is_listed = strcmp(json_cstr(json_at(list, i), ""), l->load_balancer_arn) == 0;
-        if (!is_listed)
+    for (const struct listener *l = core->listeners; l != NULL; l = l->next)
+        if (listener_has_certificate(l, c->arn) && !json_has_text(list, l->load_balancer_arn))
             json_append(list, json_text(l->load_balancer_arn));
-    }
     return list;
 }
 

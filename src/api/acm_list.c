@@ -12,15 +12,6 @@ struct row {
     char key[KEY_SIZE]; /* when it was made, then its ARN: what rows are sorted by and pages end with */
 };
 
-static bool
-has_text(const struct json *list, const char *text)
-{
-    for (size_t i = 0; i < json_size(list); i++)
-        if (strcmp(json_cstr(json_at(list, i), ""), text) == 0)
-            return true;
-    return false;
-}
-
 /* Is one of the wanted among the names?  Nothing wanted: yes. */
 static bool
 has_name(const struct json *names, const struct json *wanted)
@@ -28,7 +19,7 @@ has_name(const struct json *names, const struct json *wanted)
     bool has = json_size(wanted) == 0;
 
     for (size_t i = 0; i < json_size(names) && !has; i++)
-        has = has_text(wanted, json_get_cstr(json_at(names, i), "Name", ""));
+        has = json_has_text(wanted, json_get_cstr(json_at(names, i), "Name", ""));
     return has;
 }
 
@@ -39,10 +30,10 @@ is_wanted(const struct request *rq, const struct certificate *c)
     const struct json *includes = json_get(rq->input, "Includes"), *types = json_get(includes, "keyTypes");
     const char *algorithm = json_get_cstr(c->facts, "KeyAlgorithm", "");
 
-    if (!request_is_region_of(rq, c->arn) || (json_size(statuses) > 0 && !has_text(statuses, acm_status(rq, c))))
+    if (!request_is_region_of(rq, c->arn) || (json_size(statuses) > 0 && !json_has_text(statuses, acm_status(rq, c))))
         return false;
     /* Whoever asks for no types gets the short RSA ones that have a domain, as ever. */
-    if (json_size(types) > 0 ? !has_text(types, algorithm)
+    if (json_size(types) > 0 ? !json_has_text(types, algorithm)
                              : json_get(c->facts, "DomainName") == NULL ||
                                    (strcmp(algorithm, "RSA_1024") != 0 && strcmp(algorithm, "RSA_2048") != 0))
         return false;

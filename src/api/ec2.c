@@ -449,8 +449,5 @@ ec2_answer(const struct request *rq, struct json *out, const char *name, struct 
 bool
 ec2_is_asked(const struct json *list, const char *text)
 {
-    for (size_t i = 0; i < json_size(list); i++)
-        if (strcmp(json_cstr(json_at(list, i), ""), text) == 0)
-            return true;
-    return json_size(list) == 0;
+    return json_size(list) == 0 || json_has_text(list, text);
 }

@@ -218,14 +218,9 @@ tags_remove(void *arg, struct json *document, struct err *err)
     struct json *left = json_array();
 
     (void)err;
-    for (size_t i = 0; i < json_size(now); i++) {
-        bool goes = false;
-        for (size_t k = 0; k < json_size(keys); k++)
-            goes |= strcmp(json_cstr(json_at(keys, k), ""),
-                           json_get_cstr(json_at(now, i), "Key", "")) == 0;
-        if (!goes)
+    for (size_t i = 0; i < json_size(now); i++)
+        if (!json_has_text(keys, json_get_cstr(json_at(now, i), "Key", "")))
             json_append(left, json_ref(json_at(now, i)));
-    }
     json_set(document, "tags", left);
     return true;
 }

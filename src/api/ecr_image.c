@@ -246,10 +246,7 @@ type_is_accepted(const struct request *rq, const char *type)
 {
     const struct json *accepted = json_get(rq->input, "acceptedMediaTypes");
 
-    for (size_t i = 0; i < json_size(accepted); i++)
-        if (strcmp(json_cstr(json_at(accepted, i), ""), type) == 0)
-            return true;
-    return json_size(accepted) == 0;
+    return json_size(accepted) == 0 || json_has_text(accepted, type);
 }
 
 static struct json *

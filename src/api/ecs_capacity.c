@@ -19,16 +19,6 @@ not_found(const char *name, struct err *err)
                    name);
 }
 
-static bool
-has_name(const struct json *names, const char *name)
-{
-    for (size_t i = 0; i < json_size(names); i++) {
-        if (strcmp(json_cstr(json_at(names, i), ""), name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static const char *
 item_name(const struct json *strategy, size_t i)
 {
@@ -54,7 +44,7 @@ check_item(const struct json *strategy, size_t at, const struct json *associated
 {
     const char *name = item_name(strategy, at);
 
-    if (!has_name(associated, name))
+    if (!json_has_text(associated, name))
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The specified capacity provider strategy cannot contain a capacity provider "
                        "that is not associated with the cluster. Associate the capacity provider "
@@ -110,7 +100,7 @@ capacity_of_instance(const struct request *rq, const struct container_instance *
         return NULL;
     for (const struct capacity_provider *p = rq->core->capacity_providers; p != NULL; p = p->next) {
         if (strcmp(p->region, i->cluster->region) == 0 && str_is(group, p->host_group) &&
-            has_name(json_get(i->cluster->doc, "capacityProviders"), p->name))
+            json_has_text(json_get(i->cluster->doc, "capacityProviders"), p->name))
             return p;
     }
     return NULL;
@@ -325,7 +315,7 @@ ecs_delete_capacity_provider(struct request *rq, struct json *out, struct err *e
         return false;
     for (const struct cluster *c = rq->core->clusters; c != NULL; c = c->next) {
         if (c->status == CLUSTER_ACTIVE && strcmp(c->region, p->region) == 0 &&
-            has_name(json_get(c->doc, "capacityProviders"), p->name))
+            json_has_text(json_get(c->doc, "capacityProviders"), p->name))
             return err_set(err, ERR_CLIENT, IN_USE " It is associated with the cluster '%s'.", c->name);
     }
     shown = describe_own(rq, p, true);
@@ -356,7 +346,7 @@ static void
 add_if_associated(const struct request *rq, const struct cluster *cluster, const char *name,
                   struct ecs_page *page)
 {
-    if (cluster == NULL || has_name(json_get(cluster->doc, "capacityProviders"), name))
+    if (cluster == NULL || json_has_text(json_get(cluster->doc, "capacityProviders"), name))
         ecs_page_add(page, describe_named(rq, name), "%s", name);
 }
 
@@ -452,7 +442,7 @@ ecs_put_cluster_capacity_providers(struct request *rq, struct json *out, struct 
     before = json_get(cluster->doc, "capacityProviders");
     for (size_t i = 0; i < json_size(before); i++) {
         const char *name = json_cstr(json_at(before, i), "");
-        if (!has_name(names, name) && is_in_use(rq, cluster, name))
+        if (!json_has_text(names, name) && is_in_use(rq, cluster, name))
             return err_set(err, ERR_RESOURCE_IN_USE, IN_USE);
     }
     doc = json_copy(cluster->doc);

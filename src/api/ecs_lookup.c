@@ -113,13 +113,7 @@ ecs_find_usable_definition(const struct request *rq, const char *name, struct er
 bool
 ecs_includes(const struct request *rq, const char *field)
 {
-    const struct json *include = json_get(rq->input, "include");
-
-    for (size_t i = 0; i < json_size(include); i++) {
-        if (strcmp(json_cstr(json_at(include, i), ""), field) == 0)
-            return true;
-    }
-    return false;
+    return json_has_text(json_get(rq->input, "include"), field);
 }
 
 bool

@@ -114,15 +114,9 @@ ecs_untag_resource(struct request *rq, struct json *out, struct err *err)
     if (!find_tags(rq, &old, err))
         return false;
     kept = json_array();
-    for (size_t i = 0; i < json_size(old); i++) {
-        const char *key = json_get_cstr(json_at(old, i), "key", "");
-        bool is_removed = false;
-
-        for (size_t k = 0; k < json_size(keys); k++)
-            is_removed = is_removed || strcmp(json_cstr(json_at(keys, k), ""), key) == 0;
-        if (!is_removed)
+    for (size_t i = 0; i < json_size(old); i++)
+        if (!json_has_text(keys, json_get_cstr(json_at(old, i), "key", "")))
             json_append(kept, json_ref(json_at(old, i)));
-    }
     set_tags(rq, kept);
     return true;
 }

@@ -367,15 +367,6 @@ put_tag(struct json *tags, const struct json *tag)
     json_append(tags, json_copy(tag));
 }
 
-static bool
-is_listed(const struct json *keys, const char *key)
-{
-    for (size_t i = 0; i < json_size(keys); i++)
-        if (strcmp(json_cstr(json_at(keys, i), ""), key) == 0)
-            return true;
-    return false;
-}
-
 /* The tags of `arn` after the request, or NULL and err. */
 static struct json *
 tags_after(const struct request *rq, const char *arn, struct err *err)
@@ -392,7 +383,7 @@ tags_after(const struct request *rq, const char *arn, struct err *err)
     }
     tags = json_array();
     for (size_t i = 0; i < json_size(old); i++)
-        if (!is_listed(removed, json_get_cstr(json_at(old, i), "Key", "")))
+        if (!json_has_text(removed, json_get_cstr(json_at(old, i), "Key", "")))
             json_append(tags, json_copy(json_at(old, i)));
     for (size_t i = 0; i < json_size(added); i++)
         put_tag(tags, json_at(added, i));

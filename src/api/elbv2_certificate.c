@@ -297,14 +297,9 @@ elb_describe_ssl_policies(struct request *rq, struct json *out, struct err *err)
         if (ssl_policy_find(json_cstr(json_at(names, i), "")) == NULL)
             return err_set(err, ERR_SSL_POLICY_NOT_FOUND, "SSL policy '%s' not found", json_cstr(json_at(names, i), ""));
     all = json_array();
-    for (const struct ssl_policy *p = ssl_policies; p->name != NULL; p++) {
-        bool is_wanted = json_size(names) == 0 && strcmp(type, "application") == 0;
-
-        for (size_t i = 0; i < json_size(names) && !is_wanted; i++)
-            is_wanted = strcmp(json_cstr(json_at(names, i), ""), p->name) == 0;
-        if (is_wanted)
+    for (const struct ssl_policy *p = ssl_policies; p->name != NULL; p++)
+        if (json_size(names) == 0 ? strcmp(type, "application") == 0 : json_has_text(names, p->name))
             json_append(all, policy_json(p));
-    }
     page_write(&page, sorted_by(all, "Name"), "Name", "SslPolicies", out);
     return true;
 }

@@ -641,6 +641,17 @@ json_find(const struct json *array, const char *key, const char *text)
     return NULL;
 }
 
+bool
+json_has_text(const struct json *array, const char *text)
+{
+    for (size_t i = 0; i < json_size(array); i++) {
+        const char *here = json_cstr(json_at(array, i), NULL);
+        if (here != NULL && strcmp(here, text) == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 json_set(struct json *object, const char *key, struct json *value)
 {

@@ -58,6 +58,7 @@ struct json *json_get(const struct json *object, const char *key);
 struct json *json_at(const struct json *array, size_t index);
 /* The first object of an array whose member `key` is this text; NULL if there is none. */
 struct json *json_find(const struct json *array, const char *key, const char *text);
+bool json_has_text(const struct json *array, const char *text); /* as one of its items */
 void json_set(struct json *object, const char *key, struct json *value); /* NULL value: no-op */
 void json_delete(struct json *object, const char *key);
 void json_append(struct json *array, struct json *value);

@@ -92,10 +92,8 @@ add_block(struct json *sources, const char *block)
 {
     if (block == NULL) /* the rule's source is a group: whose addresses those are is not known */
         return;
-    for (size_t i = 0; i < json_size(sources); i++)
-        if (strcmp(json_cstr(json_at(sources, i), ""), block) == 0)
-            return;
-    json_append(sources, json_text(block));
+    if (!json_has_text(sources, block))
+        json_append(sources, json_text(block));
 }
 
 struct json *

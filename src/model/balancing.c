@@ -260,10 +260,7 @@ listener_forwards_to(const struct listener *l, const char *target_group_arn, int
 bool
 listener_has_certificate(const struct listener *l, const char *certificate_arn)
 {
-    for (size_t i = 0; i < json_size(l->certificates); i++)
-        if (strcmp(json_cstr(json_at(l->certificates, i), ""), certificate_arn) == 0)
-            return true;
-    return false;
+    return json_has_text(l->certificates, certificate_arn);
 }
 
 const char *

@@ -225,6 +225,18 @@ TEST(json_objects_are_found_in_their_array)
     CHECK(json_find(NULL, "name", "x") == NULL);
 }
 
+TEST(json_texts_are_found_in_their_array)
+{
+    struct err err = {0};
+    cleanup_json struct json *list = json_parse(STR("[1,\"a\",{\"b\":\"c\"},\"d\"]"), &err);
+    cleanup_json struct json *object = json_parse(STR("{\"a\":\"a\"}"), &err);
+
+    CHECK(json_has_text(list, "a") && json_has_text(list, "d"));
+    CHECK(!json_has_text(list, "c") && !json_has_text(list, "1") && !json_has_text(list, "D"));
+    CHECK(!json_has_text(list, "")); /* what is no text is not an empty one */
+    CHECK(!json_has_text(object, "a") && !json_has_text(NULL, "a"));
+}
+
 TEST(json_is_built_in_order)
 {
     cleanup_json struct json *j = json_object(), *copy = NULL;
