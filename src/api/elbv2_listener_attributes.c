@@ -49,11 +49,26 @@ check_age(const char *key, const char *value, struct err *err)
                    key, value);
 }
 
+/* What says where a message goes, and where it ends, is no other header's name. */
+static bool
+is_framing(const char *name)
+{
+    static const char *const names[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection",
+                                        "Upgrade", "TE", "Trailer"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_equal_nocase(str_of(name), str_of(names[i])))
+            return true;
+    return false;
+}
+
 static bool
 check_header_name(const char *key, const char *value, struct err *err)
 {
     const size_t len = strlen(value);
 
+    if (is_framing(value))
+        return err_set(err, ERR_ELB_VALIDATION, "The value of '%s' can not be '%s'", key, value);
     for (const char *p = value; *p != '\0'; p++)
         if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
             return err_set(

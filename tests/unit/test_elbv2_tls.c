@@ -198,3 +198,20 @@ TEST(policies_are_described)
     CHECK(!says(&w, "ELBSecurityPolicy"));
     refused(&w, "SSLPolicyNotFound", "not found", "Action=DescribeSSLPolicies&Names.member.1=none");
 }
+
+TEST(a_header_is_not_renamed_to_one_that_frames_the_message)
+{
+    cleanup(world_done) struct world w;
+    static const char *const bad[] = {"Host", "content-length", "Transfer-Encoding", "TE"};
+    const char *arn = prepare_https(&w, "a.example");
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        refused(&w, "ValidationError", "can not be",
+                "Action=ModifyListenerAttributes&ListenerArn=%s&Attributes.member.1.Key="
+                "routing.http.request.x_amzn_tls_version.header_name&Attributes.member.1.Value=%s",
+                arn, bad[i]);
+    works(&w,
+          "Action=ModifyListenerAttributes&ListenerArn=%s&Attributes.member.1.Key="
+          "routing.http.request.x_amzn_tls_version.header_name&Attributes.member.1.Value=X-Tls",
+          arn);
+}
