@@ -23,8 +23,8 @@ add_key(const struct config_listener *listener, struct strbuf *out)
                 has_headers ? "%[req.hdrs]" : "", listener->id);
 }
 
-/* Every request pays for what stands here, so it has no variables and asks for nothing twice
- * (measured: with them a request cost half as much again). */
+/* Every request pays for what stands here, so it has no variables (decisions/rules.md has what they
+ * cost). */
 #define TRACE_ID                                                                                 \
     "1-%[date,hex,bytes(8,8),lower]-%[rand(4294967295),hex,bytes(8,8),lower]"                    \
     "%[rand(4294967295),hex,bytes(8,8),lower]%[rand(4294967295),hex,bytes(8,8),lower]"
