@@ -35,6 +35,8 @@ def configure(binary, root, soak):
     if not BINARY.exists():
         raise SystemExit(f"{BINARY} is missing: build it first (make build)")
     ROOT.mkdir(parents=True, exist_ok=True)
+    # Several clients that log in at once would write one file over another; and it is the user's own.
+    os.environ["DOCKER_CONFIG"] = str(ROOT / "docker-config")
 
 
 def free_port():
