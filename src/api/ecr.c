@@ -248,8 +248,8 @@ resource_name(struct request *rq, char name[static REGISTRY_NAME_SIZE], struct e
     return true;
 }
 
-static bool
-tag_resource(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_tag_resource(struct request *rq, struct json *out, struct err *err)
 {
     char name[REGISTRY_NAME_SIZE];
 
@@ -259,8 +259,8 @@ tag_resource(struct request *rq, struct json *out, struct err *err)
                                       json_get(rq->input, "tags"), err);
 }
 
-static bool
-untag_resource(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_untag_resource(struct request *rq, struct json *out, struct err *err)
 {
     char name[REGISTRY_NAME_SIZE];
 
@@ -270,8 +270,8 @@ untag_resource(struct request *rq, struct json *out, struct err *err)
                                       json_get(rq->input, "tagKeys"), err);
 }
 
-static bool
-list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
 {
     char name[REGISTRY_NAME_SIZE];
     cleanup(registry_repository_done) struct registry_repository r = {0};
@@ -286,8 +286,8 @@ list_tags_for_resource(struct request *rq, struct json *out, struct err *err)
 
 /* ---- the operations ---- */
 
-static bool
-create_repository(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_create_repository(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = ecr_repository_name(rq, err);
     const struct json *encryption = json_get(rq->input, "encryptionConfiguration");
@@ -333,8 +333,8 @@ describe_some(struct request *rq, const struct json *names, struct json *out, st
     return true;
 }
 
-static bool
-describe_repositories(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_describe_repositories(struct request *rq, struct json *out, struct err *err)
 {
     const struct json *wanted = json_get(rq->input, "repositoryNames");
     cleanup_json struct json *names = NULL;
@@ -356,8 +356,8 @@ describe_repositories(struct request *rq, struct json *out, struct err *err)
     return ecr_page_write(rq, &page, out, err);
 }
 
-static bool
-delete_repository(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_delete_repository(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = ecr_repository_name(rq, err);
     cleanup(registry_repository_done) struct registry_repository r = {0};
@@ -378,8 +378,8 @@ mutability_set(void *arg, struct json *document, struct err *err)
     return true;
 }
 
-static bool
-put_image_tag_mutability(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_put_image_tag_mutability(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = ecr_repository_name(rq, err);
     const char *mutability = json_get_cstr(rq->input, "imageTagMutability", "MUTABLE");
@@ -394,8 +394,8 @@ put_image_tag_mutability(struct request *rq, struct json *out, struct err *err)
     return true;
 }
 
-static bool
-get_authorization_token(struct request *rq, struct json *out, struct err *err)
+bool
+ecr_get_authorization_token(struct request *rq, struct json *out, struct err *err)
 {
     const struct json *ids = json_get(rq->input, "registryIds");
     cleanup(strbuf_done) struct strbuf pair = {0}, token = {0};
@@ -418,20 +418,3 @@ get_authorization_token(struct request *rq, struct json *out, struct err *err)
     json_set(out, "authorizationData", list);
     return true;
 }
-
-const struct operation ecr_operations[] = {
-    {"BatchDeleteImage", ACCESS_LOCAL, ecr_batch_delete_image},
-    {"BatchGetImage", ACCESS_LOCAL, ecr_batch_get_image},
-    {"CreateRepository", ACCESS_LOCAL, create_repository},
-    {"DeleteRepository", ACCESS_LOCAL, delete_repository},
-    {"DescribeImages", ACCESS_LOCAL, ecr_describe_images},
-    {"DescribeRepositories", ACCESS_LOCAL, describe_repositories},
-    {"GetAuthorizationToken", ACCESS_LOCAL, get_authorization_token},
-    {"ListImages", ACCESS_LOCAL, ecr_list_images},
-    {"ListTagsForResource", ACCESS_LOCAL, list_tags_for_resource},
-    {"PutImage", ACCESS_LOCAL, ecr_put_image},
-    {"PutImageTagMutability", ACCESS_LOCAL, put_image_tag_mutability},
-    {"TagResource", ACCESS_LOCAL, tag_resource},
-    {"UntagResource", ACCESS_LOCAL, untag_resource},
-    {0},
-};

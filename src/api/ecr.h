@@ -21,6 +21,16 @@ void ecr_page_add(struct ecr_page *page, const char *key, struct json *value);
 /* Writes the page that maxResults and nextToken ask for; frees the items. */
 bool ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, struct err *err);
 
+/* ---- ecr.c ---- */
+bool ecr_create_repository(struct request *rq, struct json *out, struct err *err);
+bool ecr_delete_repository(struct request *rq, struct json *out, struct err *err);
+bool ecr_describe_repositories(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_authorization_token(struct request *rq, struct json *out, struct err *err);
+bool ecr_list_tags_for_resource(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_image_tag_mutability(struct request *rq, struct json *out, struct err *err);
+bool ecr_tag_resource(struct request *rq, struct json *out, struct err *err);
+bool ecr_untag_resource(struct request *rq, struct json *out, struct err *err);
+
 /* ---- ecr_image.c ---- */
 bool ecr_list_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_describe_images(struct request *rq, struct json *out, struct err *err);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* ecr_operations.c - which function answers which operation of ECR. */
+#include "api/ecr.h"
+
+const struct operation ecr_operations[] = {
+    {"BatchDeleteImage", ACCESS_LOCAL, ecr_batch_delete_image},
+    {"BatchGetImage", ACCESS_LOCAL, ecr_batch_get_image},
+    {"CreateRepository", ACCESS_LOCAL, ecr_create_repository},
+    {"DeleteRepository", ACCESS_LOCAL, ecr_delete_repository},
+    {"DescribeImages", ACCESS_LOCAL, ecr_describe_images},
+    {"DescribeRepositories", ACCESS_LOCAL, ecr_describe_repositories},
+    {"GetAuthorizationToken", ACCESS_LOCAL, ecr_get_authorization_token},
+    {"ListImages", ACCESS_LOCAL, ecr_list_images},
+    {"ListTagsForResource", ACCESS_LOCAL, ecr_list_tags_for_resource},
+    {"PutImage", ACCESS_LOCAL, ecr_put_image},
+    {"PutImageTagMutability", ACCESS_LOCAL, ecr_put_image_tag_mutability},
+    {"TagResource", ACCESS_LOCAL, ecr_tag_resource},
+    {"UntagResource", ACCESS_LOCAL, ecr_untag_resource},
+    {0},
+};
