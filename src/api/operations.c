@@ -13,7 +13,10 @@
 #include "base/log.h"
 #include "model/arn.h"
 
-#define BODY_LIMIT (1024 * 1024)
+#define BODY_LIMIT ((size_t)1 << 20)
+/* A part of a layer has at most 20 MiB, as base64; a manifest 4 MiB, of which much may be escaped. */
+#define LAYER_PART_BODY_LIMIT ((size_t)28 << 20)
+#define MANIFEST_BODY_LIMIT ((size_t)9 << 20)
 #define HEADERS_MAX SIGV4_HEADERS_MAX
 #define CBOR_PROTOCOL "rpc-v2-cbor"
 
@@ -638,11 +641,22 @@ answer_exchange(struct http_exchange *x, void *ctx)
     reply(x, &answer);
 }
 
+static size_t
+limit_body(const struct http_exchange *x, void *ctx)
+{
+    const struct str target = http_header_get(x, "X-Amz-Target");
+
+    (void)ctx;
+    if (str_ends(target, STR(".UploadLayerPart")))
+        return LAYER_PART_BODY_LIMIT;
+    return str_ends(target, STR(".PutImage")) ? MANIFEST_BODY_LIMIT : BODY_LIMIT;
+}
+
 struct http_route
 api_route(struct api *api)
 {
     return (struct http_route){
-        .prefix = "/", .body_limit = BODY_LIMIT, .end = answer_exchange, .refuse = refuse_exchange, .ctx = api};
+        .prefix = "/", .body_limit_of = limit_body, .end = answer_exchange, .refuse = refuse_exchange, .ctx = api};
 }
 
 bool

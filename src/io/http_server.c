@@ -321,8 +321,12 @@ has_body(const struct exchange *e)
 }
 
 static size_t
-collect_limit(const struct http_route *route)
+collect_limit(const struct exchange *e)
 {
+    const struct http_route *route = e->route;
+
+    if (route->body_limit_of != NULL)
+        return route->body_limit_of(&e->x, route->ctx);
     return route->body_limit == 0 ? BODY_LIMIT_DEFAULT : route->body_limit;
 }
 
@@ -407,7 +411,7 @@ begin(struct exchange *e, const char *method)
         refuse_and_close(e, 400, "The length of the body is given twice.");
     } else if (e->route == NULL) {
         reply_text(e, 404, "not found\n");
-    } else if (e->route->body == NULL && x->body_size > (int64_t)collect_limit(e->route)) {
+    } else if (e->route->body == NULL && x->body_size > (int64_t)collect_limit(e)) {
         refuse(e, 413, "The body is too large.");
     } else {
         e->has_begun = true;
@@ -421,7 +425,7 @@ receive(struct exchange *e, struct str data)
 {
     if (e->route->body != NULL) {
         e->route->body(&e->x, data, e->route->ctx);
-    } else if (data.len > collect_limit(e->route) - e->collected.len) {
+    } else if (data.len > collect_limit(e) - e->collected.len) {
         refuse(e, 413, "The body is too large.");
     } else {
         strbuf_add(&e->collected, data);

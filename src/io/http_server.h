@@ -34,6 +34,8 @@ struct http_exchange {
 struct http_route {
     const char *prefix;
     size_t body_limit; /* for collected bodies; 0: 1 MiB */
+    /* Where it depends on the head of a request; NULL: always `body_limit`. */
+    size_t (*body_limit_of)(const struct http_exchange *x, void *ctx);
     void (*begin)(struct http_exchange *x, void *ctx);                   /* may be NULL */
     void (*body)(struct http_exchange *x, struct str data, void *ctx);   /* NULL: collect */
     void (*end)(struct http_exchange *x, void *ctx);

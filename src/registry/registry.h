@@ -105,6 +105,15 @@ bool registry_repository_list(struct registry *reg, const char *region, struct j
 void registry_repository_uri(const struct registry *reg, const char *region, const char *name,
                              char out[static REGISTRY_IMAGE_SIZE]);
 
+/* ---- what belongs to a region's registry as a whole (policies, rules, settings): one document ---- */
+/* An empty object if there is none yet. Members belong to whoever sets them. */
+bool registry_document_get(struct registry *reg, const char *region, struct json **out,
+                           struct err *err) MUST_CHECK;
+/* As registry_repository_change(). */
+bool registry_document_change(struct registry *reg, const char *region,
+                              bool (*change)(void *arg, struct json *document, struct err *err),
+                              void *arg, struct err *err) MUST_CHECK;
+
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
  * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "tags":

@@ -105,6 +105,34 @@ blob_count(const struct world *w)
     return (int)count;
 }
 
+static bool
+member_set(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, "policy", json_text(arg));
+    return arg != NULL;
+}
+
+TEST(a_region_s_registry_keeps_a_document_of_its_own)
+{
+    WORLD(w);
+    struct err err = {0};
+    cleanup_json struct json *none = NULL, *there = NULL, *names = NULL, *elsewhere = NULL;
+
+    CHECK(registry_document_get(w.reg, REGION, &none, &err));
+    CHECK_EQ(json_size(none), 0);
+    CHECK(registry_document_change(w.reg, REGION, member_set, "p", &err));
+    CHECK(!registry_document_change(w.reg, REGION, member_set, NULL, &err)); /* changed its mind */
+    CHECK(registry_document_get(w.reg, REGION, &there, &err));
+    CHECK_TEXT(json_get_cstr(there, "policy", ""), "p");
+    CHECK(registry_document_change(w.reg, "eu-west-1", member_set, "q", &err)); /* made with it */
+    CHECK(registry_document_get(w.reg, "eu-west-1", &elsewhere, &err));
+    CHECK_TEXT(json_get_cstr(elsewhere, "policy", ""), "q");
+    CHECK(registry_repository_list(w.reg, REGION, &names, &err));
+    CHECK_EQ(json_size(names), 1); /* it is no repository */
+    CHECK(!registry_document_get(w.reg, "../x", &none, &err));
+}
+
 TEST(names_follow_ecr_s_grammar)
 {
     const char *const good[] = {"ab", "a1", "my-app", "team/my-app", "a.b_c-d/e1", "1/2/3"};

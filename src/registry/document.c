@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* document.c - what a region's registry keeps beside its repositories: _registry.json in the region's
+ * folder. No repository has such a name. */
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/reference.h"
+
+#define DOCUMENT_MAX (4 << 20)
+
+static char *
+document_path(const struct registry *reg, const char *region)
+{
+    cleanup_free char *folder = region_path(reg, region);
+    return text_format("%s/_registry.json", folder);
+}
+
+bool
+registry_document_get(struct registry *reg, const char *region, struct json **out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+
+    if (!region_is_valid(str_of(region)))
+        return err_set(err, ERR_INVALID_PARAMETER, "'%.40s' is no region", region);
+    cleanup_free char *path = document_path(reg, region);
+    if (!file_exists(path)) {
+        *out = json_object();
+        return true;
+    }
+    if (!file_read(path, DOCUMENT_MAX, &bytes, err))
+        return false;
+    *out = json_parse(strbuf_str(&bytes), err);
+    if (*out != NULL)
+        return true;
+    if (err != NULL)
+        err->code = ERR_INTERNAL; /* our file, our fault */
+    return err_context(err, "'%s' is damaged", path);
+}
+
+bool
+registry_document_change(struct registry *reg, const char *region,
+                         bool (*change)(void *arg, struct json *document, struct err *err), void *arg,
+                         struct err *err)
+{
+    cleanup_json struct json *document = NULL;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, "");
+
+    if (!registry_document_get(reg, region, &document, err) || !change(arg, document, err))
+        return false;
+    cleanup_free char *folder = region_path(reg, region);
+    cleanup_free char *path = document_path(reg, region);
+    cleanup_free char *text = json_format(document);
+    if (strlen(text) > DOCUMENT_MAX)
+        return err_set(err, ERR_LIMIT_EXCEEDED, "the registry's settings take too much room");
+    return disk_make_dirs(reg->root_dir, folder, err) && disk_store(reg, path, str_of(text), err);
+}
