@@ -2,6 +2,7 @@
 /* ecr_image.c - images of a repository: lists, manifests, put and delete. */
 #include "api/ecr.h"
 
+#include "registry/reference.h"
 #include "registry/registry.h"
 
 /* ---- one image, asked for by tag, digest or both ---- */
@@ -11,19 +12,6 @@ struct image_failure {
     const char *code;
     const char *reason;
 };
-
-static bool
-digest_looks_right(const char *digest)
-{
-    struct str hex = str_of(digest);
-
-    if (!str_starts(hex, STR("sha256:")) || hex.len != REGISTRY_DIGEST_SIZE - 1)
-        return false;
-    for (size_t i = 7; i < hex.len; i++)
-        if (strchr("0123456789abcdef", hex.at[i]) == NULL)
-            return false;
-    return true;
-}
 
 /* Resolves `id` of the repository. False with `failure` filled if it cannot be (or with err, for a
  * fault of ours; then failure->code stays NULL). */
@@ -40,7 +28,7 @@ image_find(struct request *rq, const char *repository, const struct json *id,
         *failure = (struct image_failure){
             "MissingDigestAndTag",
             "Invalid request parameters: both tag and digest cannot be null"};
-    else if (wanted != NULL && !digest_looks_right(wanted))
+    else if (wanted != NULL && !digest_is_valid(str_of(wanted)))
         *failure = (struct image_failure){"InvalidImageDigest",
                                           "Invalid request parameters: image digest should be "
                                           "'sha256:' and 64 hexadecimal digits"};
@@ -370,7 +358,7 @@ put_failed(const struct json *input, struct err *err)
         err->code = ERR_INVALID_PARAMETER;
         return err_context(err, "Invalid parameter at 'imageTag' failed to satisfy constraint");
     case ERR_DIGEST_INVALID:
-        if (digest_looks_right(json_get_cstr(input, "imageDigest", ""))) {
+        if (digest_is_valid(str_of(json_get_cstr(input, "imageDigest", "")))) {
             err->code = ERR_IMAGE_DIGEST_MISMATCH;
             return false;
         }

@@ -99,6 +99,49 @@ sha256_hex(struct str data, char out[static SHA256_HEX + 1])
     hex_encode(digest, sizeof(digest), out);
 }
 
+/* Rare beside SHA-256, so it is looked up for each digest. */
+struct sha512 {
+    EVP_MD_CTX *ctx;
+};
+
+struct sha512 *
+sha512_new(void)
+{
+    struct sha512 *h = mem_new(sizeof(*h));
+
+    h->ctx = EVP_MD_CTX_new();
+    must(h->ctx != NULL);
+    must(EVP_DigestInit_ex2(h->ctx, EVP_sha512(), NULL));
+    return h;
+}
+
+void
+sha512_add(struct sha512 *h, const void *data, size_t len)
+{
+    if (len > 0)
+        must(EVP_DigestUpdate(h->ctx, data, len));
+}
+
+void
+sha512_finish_hex(struct sha512 *h, char out[static SHA512_HEX + 1])
+{
+    unsigned char hash[SHA512_LEN];
+
+    must(EVP_DigestFinal_ex(h->ctx, hash, NULL));
+    EVP_MD_CTX_free(h->ctx);
+    free(h);
+    hex_encode(hash, sizeof(hash), out);
+}
+
+void
+sha512_hex(struct str data, char out[static SHA512_HEX + 1])
+{
+    struct sha512 *h = sha512_new();
+
+    sha512_add(h, data.at, data.len);
+    sha512_finish_hex(h, out);
+}
+
 /* One of the two digests of an HMAC: of the padded key and what follows. */
 static void
 keyed_digest(EVP_MD_CTX *ctx, const unsigned char key[static SHA256_BLOCK], unsigned char pad, struct str data,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* crypto.h - SHA-256, HMAC, base64, hex; with x509.h the only user of OpenSSL. */
+/* crypto.h - SHA-256, SHA-512, HMAC, base64, hex; with x509.h the only user of OpenSSL. */
 #pragma once
 #include "base/str.h"
 
@@ -11,6 +11,16 @@ struct sha256 *sha256_new(void);
 void sha256_add(struct sha256 *h, const void *data, size_t len);
 void sha256_finish(struct sha256 *h, unsigned char out[static SHA256_LEN]); /* once */
 void sha256_free(struct sha256 *h);
+
+/* The same by SHA-512. */
+#define SHA512_LEN 64
+#define SHA512_HEX 128
+struct sha512;
+struct sha512 *sha512_new(void);
+void sha512_add(struct sha512 *h, const void *data, size_t len);
+void sha512_finish_hex(struct sha512 *h, char out[static SHA512_HEX + 1]); /* once; frees h */
+void sha512_hex(struct str data, char out[static SHA512_HEX + 1]);
+
 void sha256_of(struct str data, unsigned char out[static SHA256_LEN]);
 void sha256_hex(struct str data, char out[static SHA256_HEX + 1]);
 void hmac_sha256(struct str key, struct str data, unsigned char out[static SHA256_LEN]);

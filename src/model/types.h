@@ -16,7 +16,7 @@
 #define BALANCING_ARN_SIZE 256 /* of a listener or target group, which have short names */
 #define ID_SIZE 64      /* 32 hex task ids, "ecs-svc/<19 digits>", uuids */
 #define REGION_SIZE 32
-#define DIGEST_SIZE 80  /* "sha256:" and 64 hex */
+#define DIGEST_SIZE 136 /* "sha512:" and 128 hex, or "sha256:" and 64 */
 #define IMAGE_SIZE 512
 #define REASON_SIZE 1024
 #define ADDRESS_SIZE 64

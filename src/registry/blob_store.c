@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blob_store.c - bytes under their SHA-256, once each. A blob that has a name is whole and durable.
+/* blob_store.c - bytes under their digest, once each. A blob that has a name is whole and durable.
  */
 #include "registry/internal.h"
 
@@ -15,7 +15,8 @@ char *
 blob_path(const struct registry *reg, struct str digest)
 {
     struct str hex = digest_hex(digest);
-    return text_format("%s/sha256/%.2s/" STR_FMT, reg->blobs_dir, hex.at, STR_ARG(hex));
+    return text_format("%s/" STR_FMT "/%.2s/" STR_FMT, reg->blobs_dir,
+                       STR_ARG(digest_algorithm(digest)), hex.at, STR_ARG(hex));
 }
 
 bool

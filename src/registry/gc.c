@@ -64,13 +64,20 @@ set_grow(struct digest_set *set)
     *set = bigger;
 }
 
+/* Of a sha512 its first half: as many bits, as random. */
+static bool
+set_key(struct str hex, unsigned char hash[static SHA256_LEN])
+{
+    return hex.len >= SHA256_HEX && hex_decode(str_slice(hex, 0, SHA256_HEX), hash);
+}
+
 /* False if it was there already. `hex` is valid. */
 static bool
 set_add(struct digest_set *set, struct str hex)
 {
     unsigned char hash[SHA256_LEN];
 
-    if (!hex_decode(hex, hash))
+    if (!set_key(hex, hash))
         return false;
     if (set->count * 2 >= set->capacity)
         set_grow(set);
@@ -88,7 +95,7 @@ set_has(const struct digest_set *set, struct str hex)
 {
     unsigned char hash[SHA256_LEN];
 
-    return set->capacity > 0 && hex_decode(hex, hash) && set->used[set_slot(set, hash)];
+    return set->capacity > 0 && set_key(hex, hash) && set->used[set_slot(set, hash)];
 }
 
 static bool
@@ -131,8 +138,7 @@ repository_mark(void *arg, const char *region, const char *name, struct err *err
         return false;
     for (size_t i = 0; i < json_size(manifests); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
-        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(manifests, i), ""));
-        if (!digest_is_valid(str_of(digest)))
+        if (!digest_from_hex(str_of(json_cstr(json_at(manifests, i), "")), digest))
             continue;
         struct err why = {0};
         if (!mark_manifest(c, str_of(digest), 0, &why) &&
@@ -173,23 +179,30 @@ blob_sweep(struct collection *c, const char *path, struct err *err)
 }
 
 static bool
-blobs_sweep(struct collection *c, struct err *err)
+blobs_sweep_of(struct collection *c, const char *algorithm, size_t hex_len, struct err *err)
 {
     for (unsigned i = 0; i < 256; i++) {
-        cleanup_free char *directory = text_format("%s/sha256/%02x", c->reg->blobs_dir, i);
+        cleanup_free char *directory = text_format("%s/%s/%02x", c->reg->blobs_dir, algorithm, i);
         cleanup_json struct json *names = NULL;
         if (!disk_list(directory, &names, err))
             return false;
         for (size_t n = 0; n < json_size(names); n++) {
             const char *name = json_cstr(json_at(names, n), "");
             cleanup_free char *path = text_format("%s/%s", directory, name);
-            if (strlen(name) != SHA256_HEX || set_has(&c->marks, str_of(name)))
+            if (strlen(name) != hex_len || set_has(&c->marks, str_of(name)))
                 c->result.blobs_kept++;
             else if (!blob_sweep(c, path, err))
                 return false;
         }
     }
     return true;
+}
+
+static bool
+blobs_sweep(struct collection *c, struct err *err)
+{
+    return blobs_sweep_of(c, "sha256", SHA256_HEX, err) &&
+           blobs_sweep_of(c, "sha512", SHA512_HEX, err);
 }
 
 /* Links to blobs that are gone. A link is made after its blob, so one without a blob has lost it.
@@ -206,8 +219,7 @@ links_sweep(void *arg, const char *region, const char *name, struct err *err)
     for (size_t i = 0; i < json_size(names); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
         char digest[REGISTRY_DIGEST_SIZE];
-        snprintf(digest, sizeof digest, "sha256:%s", hex);
-        if (!digest_is_valid(str_of(digest)) || blob_size(c->reg, str_of(digest), NULL))
+        if (!digest_from_hex(str_of(hex), digest) || blob_size(c->reg, str_of(digest), NULL))
             continue;
         cleanup_free char *path = text_format("%s/%s", directory, hex);
         if (!disk_remove(path, err))

@@ -55,7 +55,7 @@ static bool
 image_not_found(const struct registry *reg, const char *name, const char *reference,
                 struct err *err)
 {
-    const bool is_digest = str_starts(str_of(reference), STR("sha256:"));
+    const bool is_digest = digest_is_valid(str_of(reference));
 
     return err_set(err, ERR_IMAGE_NOT_FOUND,
                    "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within "
@@ -225,17 +225,17 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
 {
     cleanup(arena_done) struct arena arena = {0};
     struct manifest m;
-    char digest[REGISTRY_DIGEST_SIZE] = "sha256:";
+    char digest[REGISTRY_DIGEST_SIZE];
 
     if (!repository_check(reg, region, repository, err))
         return false;
     if (put->tag != NULL && !tag_is_valid(str_of(put->tag)))
         return err_set(err, ERR_TAG_INVALID, "'%.140s' is no tag", put->tag);
     if (put->digest != NULL && !digest_is_valid(str_of(put->digest)))
-        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", put->digest);
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", put->digest);
     if (!manifest_parse(put->manifest, put->media_type, &arena, &m, err))
         return false;
-    sha256_hex(put->manifest, digest + 7);
+    digest_make(put->manifest, str_of(put->digest), digest);
     if (put->digest != NULL && strcmp(put->digest, digest) != 0)
         return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
                        put->digest);
@@ -333,8 +333,7 @@ registry_images(struct registry *reg, const char *region, const char *repository
     for (size_t i = 0; i < json_size(names); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
         struct json *image;
-        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(names, i), ""));
-        if (!digest_is_valid(str_of(digest)) ||
+        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) ||
             !record_read(reg, region, repository, str_of(digest), &image, NULL))
             continue; /* removed while we read */
         struct json *own = json_get(by_digest, digest);
@@ -382,8 +381,7 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         cleanup_json struct json *record = NULL;
         struct manifest m;
         char digest[REGISTRY_DIGEST_SIZE];
-        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(names, i), ""));
-        if (!digest_is_valid(str_of(digest)))
+        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
         if (!record_read(reg, region, repository, str_of(digest), &record, err))
             return false;

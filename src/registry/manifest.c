@@ -52,7 +52,7 @@ descriptor_read(const struct json *descriptor, const char *what, struct arena *a
                        what);
     if (!digest_is_valid(digest))
         return err_set(err, ERR_MANIFEST_INVALID,
-                       "a digest of the manifest's %s is missing or not sha256", what);
+                       "a digest of the manifest's %s is missing or none of sha256 or sha512", what);
     if (json_type(size) != JSON_INT || json_i64(size, -1) < 0)
         return err_set(err, ERR_MANIFEST_INVALID,
                        "a size of the manifest's %s is missing or negative", what);

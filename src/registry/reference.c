@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/crypto.h"
+
 static bool
 is_lower_or_digit(char c)
 {
@@ -70,7 +72,8 @@ region_is_valid(struct str region)
 bool
 digest_is_valid(struct str digest)
 {
-    if (digest.len != REGISTRY_DIGEST_SIZE - 1 || !str_starts(digest, STR("sha256:")))
+    if (!(digest.len == 7 + SHA256_HEX && str_starts(digest, STR("sha256:"))) &&
+        !(digest.len == 7 + SHA512_HEX && str_starts(digest, STR("sha512:"))))
         return false;
     for (size_t i = 7; i < digest.len; i++) {
         char c = digest.at[i];
@@ -78,6 +81,28 @@ digest_is_valid(struct str digest)
             return false;
     }
     return true;
+}
+
+bool
+digest_from_hex(struct str hex, char out[static REGISTRY_DIGEST_SIZE])
+{
+    if (hex.len > SHA512_HEX)
+        return false;
+    snprintf(out, REGISTRY_DIGEST_SIZE, "%s:" STR_FMT, hex.len == SHA512_HEX ? "sha512" : "sha256",
+             STR_ARG(hex));
+    return digest_is_valid(str_of(out));
+}
+
+void
+digest_make(struct str bytes, struct str like, char out[static REGISTRY_DIGEST_SIZE])
+{
+    if (str_starts(like, STR("sha512:"))) {
+        memcpy(out, "sha512:", 7);
+        sha512_hex(bytes, out + 7);
+    } else {
+        memcpy(out, "sha256:", 7);
+        sha256_hex(bytes, out + 7);
+    }
 }
 
 bool

@@ -9,13 +9,22 @@
 bool name_is_valid(struct str name);
 bool tag_is_valid(struct str tag);       /* [A-Za-z0-9_][A-Za-z0-9._-]{0,127} */
 bool region_is_valid(struct str region); /* [a-z0-9-]{1,32}, no '-' at the ends */
-/* "sha256:" and 64 lower-case hex digits. */
+/* "sha256:" and 64, or "sha512:" and 128 lower-case hex digits. */
 bool digest_is_valid(struct str digest);
 static inline struct str
 digest_hex(struct str digest)
 {
     return str_slice(digest, 7, digest.len);
 }
+static inline struct str
+digest_algorithm(struct str digest)
+{
+    return str_slice(digest, 0, 6);
+}
+/* The digest of a file's name: the number of digits tells the algorithm. False: it is none. */
+bool digest_from_hex(struct str hex, char out[static REGISTRY_DIGEST_SIZE]);
+/* The digest of `bytes` by the algorithm of the digest `like` (empty: sha256). */
+void digest_make(struct str bytes, struct str like, char out[static REGISTRY_DIGEST_SIZE]);
 
 /* "<account>.dkr.ecr.<region>.amazonaws.com": the account and region in it. */
 bool ecr_host_parse(struct str host, struct str *account_out, struct str *region_out);

@@ -38,21 +38,27 @@ key_load(struct registry *reg, struct err *err)
 
 /* All 256 at once, so that no push has to make (and flush) one. */
 static bool
-blob_dirs_make(struct registry *reg, struct err *err)
+blob_dirs_make_of(struct registry *reg, const char *algorithm, struct err *err)
 {
-    cleanup_free char *sha256 = text_format("%s/sha256", reg->blobs_dir);
+    cleanup_free char *root = text_format("%s/%s", reg->blobs_dir, algorithm);
     bool is_new = false;
 
-    if (!file_make_dirs(sha256, 0750, err))
+    if (!file_make_dirs(root, 0750, err))
         return false;
     for (unsigned i = 0; i < 256; i++) {
-        cleanup_free char *path = text_format("%s/%02x", sha256, i);
+        cleanup_free char *path = text_format("%s/%02x", root, i);
         if (mkdir(path, 0750) == 0)
             is_new = true;
         else if (errno != EEXIST)
             return err_errno(err, "cannot make '%s'", path);
     }
-    return !is_new || (file_sync_dir(sha256, err) && file_sync_dir(reg->blobs_dir, err));
+    return !is_new || (file_sync_dir(root, err) && file_sync_dir(reg->blobs_dir, err));
+}
+
+static bool
+blob_dirs_make(struct registry *reg, struct err *err)
+{
+    return blob_dirs_make_of(reg, "sha256", err) && blob_dirs_make_of(reg, "sha512", err);
 }
 
 /* Two processes would empty each other's uploads. */

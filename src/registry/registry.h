@@ -3,10 +3,12 @@
  *
  * On disk, and nowhere else (R is <data>/registry/<region>/<repository>):
  *   <data>/registry.key              the 32 bytes that sign tokens, mode 0600
- *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each
+ *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each; sha512/ has
+ *                                    those that were pushed by such a digest
  *   <data>/blobs/uploads/<id>        bytes not yet visible; emptied at every start
  *   R/_repository.json               {"createdAt","imageTagMutability",...}: it exists
  *   R/_tags/<tag>                    "sha256:<hex>"
+ *   (<hex> of 64 digits is sha256's, of 128 sha512's, here and below)
  *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it
  *   R/_layers/<hex>                  empty: it may see the blob
  *
@@ -30,7 +32,7 @@
 
 struct registry;
 
-#define REGISTRY_DIGEST_SIZE 72 /* "sha256:" + 64 + NUL */
+#define REGISTRY_DIGEST_SIZE 136 /* "sha512:" + 128 + NUL, or "sha256:" + 64 */
 #define REGISTRY_NAME_SIZE 257
 #define REGISTRY_REGION_SIZE 33
 #define REGISTRY_TAG_SIZE 129

@@ -199,8 +199,8 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
                        name, reg->account_id);
     for (size_t i = 0; reg->in_use != NULL && i < json_size(manifests); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
-        snprintf(digest, sizeof digest, "sha256:%s", json_cstr(json_at(manifests, i), ""));
-        if (reg->in_use(reg->in_use_ctx, region, name, digest))
+        if (digest_from_hex(str_of(json_cstr(json_at(manifests, i), "")), digest) &&
+            reg->in_use(reg->in_use_ctx, region, name, digest))
             return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
                            "The repository with name '%s' in registry with id '%s' cannot be "
                            "deleted because its "

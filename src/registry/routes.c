@@ -166,12 +166,12 @@ argument_check(struct call *c, struct err *err)
     case ROUTE_BLOB:
     case ROUTE_REFERRERS:
         if (!digest_is_valid(a))
-            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no sha256 digest",
+            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no digest",
                            STR_ARG(str_slice(a, 0, 140)));
         break;
     case ROUTE_MANIFEST:
         if (!digest_is_valid(a) && str_index(a, ':') >= 0)
-            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no sha256 digest",
+            return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no digest",
                            STR_ARG(str_slice(a, 0, 140)));
         if (!digest_is_valid(a) && !tag_is_valid(a))
             return err_set(err, ERR_TAG_INVALID, "'" STR_FMT "' is no tag",

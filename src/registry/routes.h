@@ -13,7 +13,7 @@ struct call {
     struct route_path route; /* as the client wrote it */
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
-    char argument[REGISTRY_TAG_SIZE]; /* digest, tag or upload id; "" if there is none */
+    char argument[REGISTRY_DIGEST_SIZE]; /* digest, tag or upload id; "" if there is none */
     struct upload *upload;            /* held by this request */
     bool upload_is_ours;              /* begun by this very request: a cut-off body ends it */
     bool receives;                    /* the body belongs to the upload */

@@ -72,7 +72,7 @@ digest_query(struct call *c, const char **out, struct err *err)
     const char *digest = call_query(c, "digest");
 
     if (digest == NULL || !digest_is_valid(str_of(digest)))
-        return err_set(err, ERR_DIGEST_INVALID, "the query has no valid sha256 'digest'");
+        return err_set(err, ERR_DIGEST_INVALID, "the query has no valid 'digest'");
     *out = digest;
     return true;
 }
@@ -118,7 +118,7 @@ mount_try(struct call *c, const char *digest, const char *from, bool *mounted_ou
 
     *mounted_out = false;
     if (!digest_is_valid(str_of(digest)))
-        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", digest);
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", digest);
     if (!registry_name_split(c->reg, str_of(from), &region, &repository))
         return err_set(err, ERR_NAME_INVALID, "'%.256s' is no name of a repository", from);
     if (str_equal(repository, str_of(from)))
@@ -150,7 +150,7 @@ post_begin(struct call *c, struct err *err)
         return true;
     }
     if (digest != NULL && !digest_is_valid(str_of(digest)))
-        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no sha256 digest", digest);
+        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", digest);
     if (!upload_start(c->reg, c->region, c->repository, &c->upload, err))
         return false;
     c->upload_is_ours = true;

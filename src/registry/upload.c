@@ -123,6 +123,32 @@ upload_add(struct registry *reg, struct upload *u, struct str data, struct err *
     return true;
 }
 
+/* The algorithm is known at the end only, and is nearly always the other one: the file is read once
+ * more. */
+static bool
+upload_check_sha512(struct upload *u, struct str digest, struct err *err)
+{
+    enum { CHUNK = 1 << 20 };
+    cleanup_close int fd = open(u->path, O_RDONLY | O_CLOEXEC);
+    cleanup_free char *chunk = mem_new(CHUNK);
+    char hex[SHA512_HEX + 1];
+    ssize_t got = -1;
+
+    if (fd < 0)
+        return err_errno(err, "cannot read an upload again");
+    struct sha512 *hash = sha512_new();
+    while ((got = read(fd, chunk, CHUNK)) > 0 || (got < 0 && errno == EINTR))
+        if (got > 0)
+            sha512_add(hash, chunk, (size_t)got);
+    sha512_finish_hex(hash, hex);
+    if (got < 0)
+        return err_errno(err, "cannot read an upload again");
+    return str_is(digest_hex(digest), hex) ||
+           err_set(err, ERR_DIGEST_INVALID,
+                   "the content's digest is 'sha512:%.24s...', not '" STR_FMT "'", hex,
+                   STR_ARG(digest));
+}
+
 static bool
 upload_check(struct upload *u, struct str digest, struct err *err)
 {
@@ -131,6 +157,8 @@ upload_check(struct upload *u, struct str digest, struct err *err)
 
     sha256_finish(u->hash, hash);
     hex_encode(hash, sizeof hash, hex);
+    if (str_starts(digest, STR("sha512:")))
+        return upload_check_sha512(u, digest, err);
     return str_is(digest_hex(digest), hex) ||
            err_set(err, ERR_DIGEST_INVALID,
                    "the content's digest is 'sha256:%s', not '" STR_FMT "'", hex, STR_ARG(digest));
