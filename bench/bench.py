@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Measures naru beside a bare script on the same machine in the same run, and prints medians and ratios.
 
-usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--rolls 3] [--balances 3] [--only PART]
+usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--rolls 3] [--balances 3]
+                      [--registries 3] [--only PART]
 
 1. naru itself: start to first answer, resident memory at rest, size of the stripped binary.
 2. A rolling update of four tasks whose image is there: naru's `forceNewDeployment` until the new tasks take all
@@ -10,7 +11,8 @@ usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--r
       containers, wait until each answers, stop the four old ones.
 3. The same at size: fifty tasks under load, beside a plain parallel loop with Docker's API (roll.py).
 4. The load balancer beside a hand-written HAProxy and nginx, and how soon its changes are in force (balance.py).
-5. The control plane (control-bench) and the core (core-bench): signed calls and durable changes a second, the opening
+5. The image registry beside Debian's docker-registry and nginx (registry.py).
+6. The control plane (control-bench) and the core (core-bench): signed calls and durable changes a second, the opening
    of a large store, what a decision costs, each beside what the parts alone do. Run first, while the machine is quiet."""
 import argparse
 import concurrent.futures
@@ -27,6 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import balance  # noqa: E402
 import harness  # noqa: E402
+import registry  # noqa: E402
 import roll  # noqa: E402
 from docker_api import Engine  # noqa: E402
 
@@ -142,14 +145,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rolls", type=int, default=3, help="rounds of fifty tasks")
     parser.add_argument("--balances", type=int, default=3, help="rounds of each load balancer")
-    parser.add_argument("--only", choices=["programs", "itself", "updates", "rolls", "balance"], help="that part alone")
+    parser.add_argument("--registries", type=int, default=3, help="rounds of the image registry")
+    parser.add_argument("--only", choices=["programs", "itself", "updates", "rolls", "balance", "registry"], help="that part alone")
     args = parser.parse_args()
     harness.configure(args.naru, args.root, False)
     parts = {"itself": lambda: measure_itself(args.rounds), "updates": lambda: measure_updates(args.rounds),
              "rolls": lambda: roll.measure(args.rolls), "balance": lambda: balance.measure(args.balances)}
     if args.only in (None, "programs"):
         measure_programs()
-    if args.only != "programs":
+    if args.only in (None, "registry"):
+        registry.measure(args.registries)
+    if args.only not in ("programs", "registry"):
         with harness.Dockerd() as docker:
             harness.DOCKER = docker
             for name, part in parts.items():
