@@ -35,7 +35,7 @@ EXCEPTIONS = [(re.compile(r"src/api/ecr(_\w+)?\.[ch]"), "registry")]
 OWNERS = {
     "jansson": "base", "openssl/": "base", "cbor": "api",
     "uv.h": "io", "uv/": "io", "microhttpd": "io", "curl/": "io", "sys/epoll.h": "io", "spawn.h": "io",
-    "sqlite3": "store",
+    "sqlite3": "store", "archive": "pipeline", "expat": "pipeline", "yaml.h": "pipeline",
 }
 
 # these measure: the bare libraries, and a server from a process that shares none of its code

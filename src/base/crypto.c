@@ -161,6 +161,15 @@ keyed_digest(EVP_MD_CTX *ctx, const unsigned char key[static SHA256_BLOCK], unsi
 /* RFC 2104 over the method above: OpenSSL's own HMAC() looks everything up anew, ten times the cost of
  * the hashing. */
 void
+sha1_hex(struct str data, char out[static SHA1_HEX + 1])
+{
+    unsigned char digest[SHA1_HEX / 2];
+
+    must(EVP_Digest(data.at == NULL ? "" : data.at, data.len, digest, NULL, EVP_sha1(), NULL));
+    hex_encode(digest, sizeof(digest), out);
+}
+
+void
 hmac_sha256(struct str key, struct str data, unsigned char out[static SHA256_LEN])
 {
     unsigned char block[SHA256_BLOCK] = {0}, inner[SHA256_LEN];

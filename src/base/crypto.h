@@ -5,6 +5,7 @@
 
 #define SHA256_LEN 32
 #define SHA256_HEX 64
+#define SHA1_HEX 40
 
 struct sha256;
 struct sha256 *sha256_new(void);
@@ -23,6 +24,7 @@ void sha512_hex(struct str data, char out[static SHA512_HEX + 1]);
 
 void sha256_of(struct str data, unsigned char out[static SHA256_LEN]);
 void sha256_hex(struct str data, char out[static SHA256_HEX + 1]);
+void sha1_hex(struct str data, char out[static SHA1_HEX + 1]); /* for names that others made; proves nothing */
 void hmac_sha256(struct str key, struct str data, unsigned char out[static SHA256_LEN]);
 void hex_encode(const void *data, size_t len, char *out); /* 2 * len and a NUL */
 bool hex_decode(struct str hex, unsigned char *out);      /* hex.len / 2 bytes */

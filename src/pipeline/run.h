@@ -142,6 +142,18 @@ step_function *step_file_find(struct str name);        /* steps_file.c */
 step_function *step_scm_find(struct str name);         /* steps_scm.c */
 step_function *step_stash_find(struct str name);       /* steps_stash.c */
 step_function *step_credentials_find(struct str name); /* credentials.c */
+step_function *step_junit_find(struct str name);       /* steps_junit.c */
+step_function *step_data_find(struct str name);        /* steps_data.c */
+step_function *step_archive_find(struct str name);     /* steps_archive.c */
+struct step_row {
+    const char *name;
+    step_function *function;
+};
+step_function *step_row_find(const struct step_row *rows, size_t count, struct str name);
+/* A file of the workspace, with its folders; `mode` as of fopen(). */
+bool step_write_text(struct step_call *s, const char *path, struct str text, const char *mode);
+/* A copy; `to` is replaced, its folders are made. */
+bool step_keep_file(struct step_call *s, const char *from, const char *to);
 bool step_sh(struct step_call *s);
 
 /* credentials.c: binds `id` under `name` in the layer (environment { X = credentials('id') }). */

@@ -129,11 +129,22 @@ bind_values(struct step_call *s, const struct step_type *type)
     return true;
 }
 
+step_function *
+step_row_find(const struct step_row *rows, size_t count, struct str name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_is(name, rows[i].name))
+            return rows[i].function;
+    return NULL;
+}
+
 static step_function *
 find_function(struct str name)
 {
     step_function *(*const tables[])(struct str name) = {
-        step_flow_find, step_file_find, step_scm_find, step_stash_find, step_credentials_find};
+        step_flow_find,  step_file_find,        step_scm_find,  step_stash_find,
+        step_junit_find, step_credentials_find, step_data_find, step_archive_find,
+    };
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
         step_function *f = tables[i](name);

@@ -2,12 +2,13 @@
 /* steps_file.c - files of the workspace. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/crypto.h"
 #include "io/file.h"
-#include "pipeline/run.h"
+#include "pipeline/selection.h"
 
 #define FILE_MAX ((size_t)16 << 20)
 
@@ -26,8 +27,8 @@ step_read_file(struct step_call *s)
 }
 
 /* Not file_write_atomic(): a build may be reading through a link or keep the file's mode. */
-static bool
-write_text(struct step_call *s, const char *path, struct str text, const char *mode)
+bool
+step_write_text(struct step_call *s, const char *path, struct str text, const char *mode)
 {
     const char *slash = strrchr(path, '/');
     struct err err;
@@ -47,15 +48,27 @@ write_text(struct step_call *s, const char *path, struct str text, const char *m
 static bool
 step_write_file(struct step_call *s)
 {
-    return step_needs_workspace(s) &&
-           write_text(s, step_path(s, step_text(s, "file", "")), step_text(s, "text", ""), "we");
+    return step_needs_workspace(s) && step_write_text(s, step_path(s, step_text(s, "file", "")),
+                                                      step_text(s, "text", ""), "we");
 }
 
+/* `timestamp`: milliseconds since the epoch. */
 static bool
 step_touch(struct step_call *s)
 {
-    return step_needs_workspace(s) &&
-           write_text(s, step_path(s, step_text(s, "file", "")), STR(""), "ae");
+    int64_t ms = step_int(s, "timestamp", 0);
+    struct timespec times[2];
+    const char *path;
+
+    if (!step_needs_workspace(s))
+        return false;
+    path = step_path(s, step_text(s, "file", ""));
+    if (!step_write_text(s, path, STR(""), "ae"))
+        return false;
+    times[0] = times[1] = ms == 0 ? (struct timespec){.tv_nsec = UTIME_NOW}
+                                  : (struct timespec){ms / 1000, ms % 1000 * 1000000};
+    return utimensat(AT_FDCWD, path, times, 0) == 0 ||
+           step_fail(s, "cannot touch '%s': %s", path, strerror(errno));
 }
 
 static bool
@@ -68,7 +81,7 @@ step_file_exists(struct step_call *s)
 }
 
 static bool
-step_sha256(struct step_call *s)
+step_sha(struct step_call *s)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     char hex[SHA256_HEX + 1];
@@ -78,8 +91,76 @@ step_sha256(struct step_call *s)
         return false;
     if (!file_read(step_path(s, step_text(s, "file", "")), FILE_MAX, &text, &err))
         return interp_throw(s->in, s->at, "NoSuchFileException", "%s", err.message);
-    sha256_hex(strbuf_str(&text), hex);
+    if (str_is(s->name, "sha1"))
+        sha1_hex(strbuf_str(&text), hex);
+    else
+        sha256_hex(strbuf_str(&text), hex);
     *s->out = value_cstr(&s->run->arena, hex);
+    return true;
+}
+
+static struct value
+describe_file(struct arena *a, const char *root, struct str path)
+{
+    const char *full = arena_format(a, "%s/" STR_FMT, root, STR_ARG(path));
+    ptrdiff_t slash = str_rindex(path, '/');
+    struct value v = value_map(a);
+    struct stat st = {0};
+
+    (void)stat(full, &st);
+    map_put_text(a, v.map, "name",
+                 value_text(str_slice(path, slash < 0 ? 0 : (size_t)slash + 1, path.len)));
+    map_put_text(a, v.map, "path", value_text(path));
+    map_put_text(a, v.map, "directory", value_bool(S_ISDIR(st.st_mode)));
+    map_put_text(a, v.map, "length", value_long(st.st_size));
+    map_put_text(a, v.map, "lastModified",
+                 value_long(st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000));
+    return v;
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+    const struct value *x = a, *y = b;
+
+    return strcmp(x->text.at, y->text.at);
+}
+
+/* Without a pattern: what lies in the current directory, folders as well. */
+static bool
+find_here(struct step_call *s, struct list *found)
+{
+    DIR *d = opendir(s->run->directory);
+    struct dirent *e;
+
+    if (d == NULL)
+        return step_fail(s, "cannot open '%s': %s", s->run->directory, strerror(errno));
+    while ((e = readdir(d)) != NULL)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            list_add(&s->run->arena, found, value_cstr(&s->run->arena, e->d_name));
+    closedir(d);
+    return true;
+}
+
+static bool
+step_find_files(struct step_call *s)
+{
+    struct arena *a = &s->run->arena;
+    struct selection sel = {.s = s,
+                            .root = s->run->directory,
+                            .includes = step_text(s, "glob", ""),
+                            .excludes = step_text(s, "excludes", ""),
+                            .links = LINKS_FOLLOW};
+
+    if (!step_needs_workspace(s))
+        return false;
+    if (sel.includes.len == 0 ? !find_here(s, &sel.found) : !selection_find(&sel))
+        return false;
+    if (sel.found.count > 0)
+        qsort(sel.found.at, sel.found.count, sizeof(*sel.found.at), by_path);
+    *s->out = value_list(a);
+    for (size_t i = 0; i < sel.found.count; i++)
+        list_add(a, s->out->list, describe_file(a, sel.root, sel.found.at[i].text));
     return true;
 }
 
@@ -150,18 +231,18 @@ step_delete_dir(struct step_call *s)
 step_function *
 step_file_find(struct str name)
 {
-    static const struct {
-        const char *name;
-        step_function *function;
-    } table[] = {
-        {"readFile", step_read_file},     {"writeFile", step_write_file},
-        {"fileExists", step_file_exists}, {"touch", step_touch},
-        {"sha256", step_sha256},          {"pwd", step_pwd},
-        {"deleteDir", step_delete_dir},   {"cleanWs", step_delete_dir},
+    static const struct step_row table[] = {
+        {"readFile", step_read_file},
+        {"writeFile", step_write_file},
+        {"fileExists", step_file_exists},
+        {"touch", step_touch},
+        {"sha1", step_sha},
+        {"sha256", step_sha},
+        {"pwd", step_pwd},
+        {"findFiles", step_find_files},
+        {"deleteDir", step_delete_dir},
+        {"cleanWs", step_delete_dir},
     };
 
-    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
-        if (str_is(name, table[i].name))
-            return table[i].function;
-    return NULL;
+    return step_row_find(table, ARRAY_COUNT(table), name);
 }

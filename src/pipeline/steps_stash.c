@@ -1,107 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* steps_stash.c - stash, unstash, archiveArtifacts (copies by Ant patterns) and junit. */
-#include <dirent.h>
+/* steps_stash.c - stash, unstash and archiveArtifacts: copies by Ant patterns. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "io/file.h"
-#include "pipeline/run.h"
-
-#define FILES_MAX 20000
-#define DEPTH_MAX 64
-#define REPORT_MAX ((size_t)16 << 20)
-
-struct selection {
-    struct step_call *s;
-    struct str includes, excludes;
-    bool default_excludes;
-    enum links { LINKS_SKIP, LINKS_KEEP, LINKS_FOLLOW } links;
-    struct list found; /* paths relative to the directory */
-};
-
-static bool
-matches_any(struct str patterns, struct str path)
-{
-    struct str rest = patterns, one;
-
-    while (str_split(&rest, ',', &one)) {
-        char folder[1024];
-        one = str_trim(one);
-        if (str_starts(one, STR("./")))
-            one = str_slice(one, 2, one.len);
-        if (one.len == 0)
-            continue;
-        if (one.at[one.len - 1] == '/' && one.len < sizeof(folder) - 3) {
-            snprintf(folder, sizeof(folder), STR_FMT "**", STR_ARG(one));
-            one = str_of(folder);
-            if (glob_match(one, path, false))
-                return true;
-            continue;
-        }
-        if (glob_match(one, path, false))
-            return true;
-    }
-    return false;
-}
-
-static bool
-is_default_exclude(const char *name)
-{
-    return strcmp(name, ".git") == 0 || strcmp(name, ".svn") == 0 || strcmp(name, ".hg") == 0 ||
-           strcmp(name, ".DS_Store") == 0 || strcmp(name, "CVS") == 0;
-}
-
-/* A link is kept as one (stash), or stands for the file it leads to (archive). */
-static bool
-is_selectable(const struct selection *sel, const char *path, const struct stat *st)
-{
-    struct stat target;
-
-    if (S_ISREG(st->st_mode))
-        return true;
-    if (!S_ISLNK(st->st_mode) || sel->links == LINKS_SKIP)
-        return false;
-    return sel->links == LINKS_KEEP || (stat(path, &target) == 0 && S_ISREG(target.st_mode));
-}
-
-static bool
-select_in(struct selection *sel, const char *relative, unsigned depth)
-{
-    struct arena *a = &sel->s->run->arena;
-    const char *path = arena_format(a, "%s/%s", sel->s->run->directory, relative);
-    DIR *d = opendir(path);
-    struct dirent *e;
-    bool ok = true;
-
-    if (d == NULL)
-        return depth > 0 || errno == ENOENT ||
-               step_fail(sel->s, "cannot open '%s': %s", path, strerror(errno));
-    while (ok && (e = readdir(d)) != NULL) {
-        const char *name, *full;
-        struct stat st;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            (sel->default_excludes && is_default_exclude(e->d_name)))
-            continue;
-        name = relative[0] == '\0' ? arena_format(a, "%s", e->d_name)
-                                   : arena_format(a, "%s/%s", relative, e->d_name);
-        full = arena_format(a, "%s/%s", sel->s->run->directory, name);
-        if (lstat(full, &st) != 0)
-            continue;
-        if (S_ISDIR(st.st_mode)) {
-            ok = depth >= DEPTH_MAX || select_in(sel, name, depth + 1);
-        } else if (is_selectable(sel, full, &st) && matches_any(sel->includes, str_of(name)) &&
-                   !matches_any(sel->excludes, str_of(name))) {
-            if (sel->found.count >= FILES_MAX)
-                ok = step_fail(sel->s, "more than %d files match", FILES_MAX);
-            else
-                list_add(a, &sel->found, value_text(str_of(name)));
-        }
-    }
-    closedir(d);
-    return ok;
-}
+#include "pipeline/selection.h"
 
 /* Gives the link `from` a twin `to`; `is_link_out` false if it is none. */
 static bool
@@ -148,6 +53,12 @@ copy_file(struct step_call *s, const char *from, const char *to, bool keeps_link
     return n == 0 || step_fail(s, "cannot read '%s': %s", from, strerror(errno));
 }
 
+bool
+step_keep_file(struct step_call *s, const char *from, const char *to)
+{
+    return copy_file(s, from, to, false);
+}
+
 static bool
 copy_all(struct step_call *s, const struct selection *sel, const char *from, const char *to)
 {
@@ -181,6 +92,7 @@ static bool
 step_stash(struct step_call *s)
 {
     struct selection sel = {.s = s,
+                            .root = s->run->directory,
                             .includes = step_text(s, "includes", "**"),
                             .excludes = step_text(s, "excludes", ""),
                             .default_excludes = step_truth(s, "useDefaultExcludes", true),
@@ -188,7 +100,7 @@ step_stash(struct step_call *s)
     const char *path;
     struct err err;
 
-    if (!step_needs_workspace(s) || (path = stash_path(s)) == NULL || !select_in(&sel, "", 0))
+    if (!step_needs_workspace(s) || (path = stash_path(s)) == NULL || !selection_find(&sel))
         return false;
     if (sel.found.count == 0 && !step_truth(s, "allowEmpty", false))
         return step_fail(s, "No files included in stash");
@@ -203,18 +115,14 @@ step_stash(struct step_call *s)
 static bool
 step_unstash(struct step_call *s)
 {
-    const char *path, *before = s->run->directory;
     struct selection sel = {.s = s, .includes = STR("**"), .links = LINKS_KEEP};
-    bool ok;
+    const char *path;
 
-    if (!step_needs_workspace(s) || (path = stash_path(s)) == NULL)
+    if (!step_needs_workspace(s) || (path = sel.root = stash_path(s)) == NULL)
         return false;
     if (!file_exists(path))
         return step_fail(s, "No such saved stash '" STR_FMT "'", STR_ARG(step_text(s, "name", "")));
-    s->run->directory = path;
-    ok = select_in(&sel, "", 0);
-    s->run->directory = before;
-    return ok && copy_all(s, &sel, path, before);
+    return selection_find(&sel) && copy_all(s, &sel, path, s->run->directory);
 }
 
 static bool
@@ -222,6 +130,8 @@ step_archive(struct step_call *s)
 {
     struct selection sel = {
         .s = s,
+        .root = s->run->directory,
+        .ignore_case = !step_truth(s, "caseSensitive", true),
         .includes = step_text(s, str_is(s->name, "archive") ? "includes" : "artifacts", ""),
         .excludes = step_text(s, "excludes", ""),
         .default_excludes = step_truth(s, "defaultExcludes", true),
@@ -233,7 +143,7 @@ step_archive(struct step_call *s)
         run_logf(s->run, "Skipped archiving because build is not successful");
         return true;
     }
-    if (!select_in(&sel, "", 0))
+    if (!selection_find(&sel))
         return false;
     if (sel.found.count == 0) {
         if (!step_truth(s, "allowEmptyArchive", false))
@@ -253,95 +163,6 @@ step_archive(struct step_call *s)
     return copy_all(s, &sel, s->run->directory, s->run->config->artifact_dir);
 }
 
-struct counts {
-    int64_t total, failed, skipped;
-};
-
-/* Counts elements; text, comments and CDATA are passed over. No entities are ever resolved. */
-static bool
-count_report(struct str xml, struct counts *out)
-{
-    bool in_case = false, failed = false, skipped = false, any = false;
-
-    for (size_t i = 0; i < xml.len;) {
-        struct str rest = str_slice(xml, i, xml.len);
-        ptrdiff_t end;
-        struct str tag;
-        bool closes_itself;
-        if (rest.at[0] != '<') {
-            i++;
-            continue;
-        }
-        if (str_starts(rest, STR("<!--")))
-            end = str_find(rest, STR("-->"));
-        else if (str_starts(rest, STR("<![CDATA[")))
-            end = str_find(rest, STR("]]>"));
-        else
-            end = str_index(rest, '>');
-        if (end < 0)
-            return false;
-        tag = str_slice(rest, 1, (size_t)end);
-        i += (size_t)end + 1;
-        if (rest.at[1] == '!' || rest.at[1] == '?')
-            continue;
-        closes_itself = tag.len > 0 && tag.at[tag.len - 1] == '/';
-        any = any || str_starts(tag, STR("testsuite"));
-        if (str_starts(tag, STR("testcase"))) {
-            in_case = !closes_itself;
-            failed = skipped = false;
-            out->total++;
-        } else if (in_case && (str_starts(tag, STR("failure")) || str_starts(tag, STR("error")))) {
-            failed = true;
-        } else if (in_case && str_starts(tag, STR("skipped"))) {
-            skipped = true;
-        } else if (str_starts(tag, STR("/testcase"))) {
-            out->failed += failed;
-            out->skipped += skipped && !failed;
-            in_case = false;
-        }
-    }
-    return any;
-}
-
-static bool
-step_junit(struct step_call *s)
-{
-    struct selection sel = {
-        .s = s, .includes = step_text(s, "testResults", ""), .links = LINKS_FOLLOW};
-    struct counts counts = {0};
-    struct arena *a = &s->run->arena;
-    struct err err;
-
-    if (!step_needs_workspace(s) || !select_in(&sel, "", 0))
-        return false;
-    if (sel.found.count == 0) {
-        if (!step_truth(s, "allowEmptyResults", false))
-            return step_fail(s, "No test report files were found. Configuration error?");
-        run_logf(s->run, "No test report files were found");
-    }
-    for (size_t i = 0; i < sel.found.count; i++) {
-        cleanup(strbuf_done) struct strbuf xml = {0};
-        if (!file_read(step_path(s, sel.found.at[i].text), REPORT_MAX, &xml, &err))
-            return step_fail(s, "%s", err.message);
-        if (!count_report(strbuf_str(&xml), &counts))
-            return step_fail(s, "'" STR_FMT "' is not a JUnit report",
-                             STR_ARG(sel.found.at[i].text));
-    }
-    run_logf(s->run, "Tests: %lld, failed: %lld, skipped: %lld", (long long)counts.total,
-             (long long)counts.failed, (long long)counts.skipped);
-    if (counts.failed > 0 && !step_truth(s, "skipMarkingBuildUnstable", false)) {
-        run_worsen(s->run, RESULT_UNSTABLE);
-        run_mark(s->run, RESULT_UNSTABLE);
-    }
-    *s->out = value_map(a);
-    map_put_text(a, s->out->map, "totalCount", value_int(counts.total));
-    map_put_text(a, s->out->map, "failCount", value_int(counts.failed));
-    map_put_text(a, s->out->map, "skipCount", value_int(counts.skipped));
-    map_put_text(a, s->out->map, "passCount",
-                 value_int(counts.total - counts.failed - counts.skipped));
-    return true;
-}
-
 step_function *
 step_stash_find(struct str name)
 {
@@ -349,6 +170,5 @@ step_stash_find(struct str name)
            : str_is(name, "unstash")          ? step_unstash
            : str_is(name, "archiveArtifacts") ? step_archive
            : str_is(name, "archive")          ? step_archive
-           : str_is(name, "junit")            ? step_junit
                                               : NULL;
 }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps that read, write, pack and count files. */
+#include "build_setup.h"
+
+TEST(json_and_yaml_come_and_go)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "writeFile file: 'a.json', text: '{\"b\": [1, 2.5, null, true, \"x\"], \"a\": {\"n\": "
+        "12345678901}}'\n"
+        "writeFile file: 'a.yaml', text: '''base: &b {x: 1, y: yes}\n"
+        "one:\n  <<: *b\n  y: \"yes\"\n  t: 2024-01-02\n  o: 017\n  v: 1.10\n'''\n"
+        "script {\n"
+        " def j = readJSON file: 'a.json'\n"
+        " echo \"json ${j.b[1]} ${j.b[2]} ${j.a.n} ${j.b.size()} ${j}\"\n"
+        " writeJSON file: 'o.json', json: [z: 1, a: [true, 'q\"']]\n"
+        " echo 'text ' + readFile('o.json')\n"
+        " echo 'back ' + writeJSON(json: j, returnText: true)\n"
+        " def y = readYaml file: 'a.yaml'\n"
+        " echo \"yaml ${y.one.x} ${y.one.y} ${y.base.y} ${y.one.t} ${y.one.o} ${y.one.v}\"\n"
+        " echo \"many ${readYaml(text: 'a\\n---\\n- 2\\n')}\"\n"
+        " writeYaml file: 'o.yaml', data: [k: 'yes', n: 3, l: ['a', [m: null]], s: 'x: y']\n"
+        " echo readFile('o.yaml')\n"
+        " try { writeYaml file: 'o.yaml', data: 1 } catch (e) { echo 'kept ' + "
+        "e.message.contains('overwrite') }\n"
+        " try { readJSON text: '{\"a\": }' } catch (e) { echo 'bad ' + e.message.contains('line') "
+        "}\n"
+        " try { readYaml text: 'a: [1' } catch (e) { echo 'bad yaml ' + e.message.contains('line') "
+        "}\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "json 2.5 null 12345678901 5 [b:[1, 2.5, null, true, x], a:[n:12345678901]]"));
+    CHECK(has(log, "text {\"z\":1,\"a\":[true,\"q\\\"\"]}"));
+    CHECK(has(log, "back {\"b\":[1,2.5,null,true,\"x\"],\"a\":{\"n\":12345678901}}"));
+    CHECK(has(log, "yaml 1 yes true 2024-01-02 15 1.10"));
+    CHECK(has(log, "many [a, [2]]"));
+    CHECK(strstr(log, "k: 'yes'\nn: 3\nl:\n- a\n- m: null\ns: 'x: y'\n") != NULL);
+    CHECK(has(log, "kept true"));
+    CHECK(has(log, "bad true"));
+    CHECK(has(log, "bad yaml true"));
+}
+
+TEST(yaml_that_would_explode_is_refused)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script {\n"
+        " def t = 'a: &a [1]\\n'\n"
+        " t += 'b: [' + (['*a'] * 60).join(', ') + ']\\n'\n"
+        " try { readYaml text: t } catch (e) { echo 'aliases ' + e.message.contains('aliases') }\n"
+        " try { readYaml text: ('[' * 100) } catch (e) { echo 'deep ' + e.message.contains('deep') "
+        "}\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "aliases true"));
+    CHECK(has(log, "deep true"));
+}
+
+TEST(properties_csv_and_poms_are_read)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "writeFile file: 'a.properties', text: '''# no\n! no\nversion = 1.2.3\nname:app\n"
+        "path=/x\\\\\n   /y\nurl=http\\\\://h\nuni=\\\\u00e9\nfull=${name}-${version}\n'''\n"
+        "writeFile file: 'pom.xml', text: '<project "
+        "xmlns=\"http://maven.apache.org/POM/4.0.0\"><parent><version>9</version></"
+        "parent><artifactId>app</"
+        "artifactId><version>1.0</version><properties><java.version>17</java.version></"
+        "properties><dependencies><dependency><artifactId>d</artifactId></dependency></"
+        "dependencies></project>'\n"
+        "script {\n"
+        " def p = readProperties file: 'a.properties', defaults: [extra: 'e', name: 'no']\n"
+        " echo \"props ${p.version} ${p['name']} ${p.path} ${p.url} ${p.uni} ${p.full} "
+        "${p.extra}\"\n"
+        " echo 'full ' + readProperties(file: 'a.properties', interpolate: true).full\n"
+        " def c = readCSV text: 'a,\"b \"\"q\"\", c\"\\r\\n1,,3\\n'\n"
+        " echo \"csv ${c.size()} ${c[0][1]} ${c[1].size()} [${c[1][1]}]\"\n"
+        " writeCSV file: 'o.csv', records: [['a,b', 1], ['c', 'd']]\n"
+        " echo readFile('o.csv').replace('\\r\\n', ';')\n"
+        " def m = readMavenPom()\n"
+        " echo \"pom ${m.artifactId} ${m.version} ${m.groupId} ${m.packaging} "
+        "${m.properties['java.version']} ${m.dependencies[0].artifactId} ${m.parent.version}\"\n"
+        " try { readMavenPom file: 'a.properties' } catch (e) { echo 'no pom' }\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "props 1.2.3 app /x/y http://h é ${name}-${version} e"));
+    CHECK(has(log, "full app-1.2.3"));
+    CHECK(has(log, "csv 2 b \"q\", c 3 []"));
+    CHECK(has(log, "\"a,b\",1;c,d;"));
+    CHECK(has(log, "pom app 1.0 null jar 17 d 9"));
+    CHECK(has(log, "no pom"));
+}
+
+TEST(archives_are_packed_and_unpacked_below_their_folder)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "sh 'mkdir -p src/x ../out; echo one > src/1.txt; echo two > src/x/2.txt; ln -s 1.txt "
+        "src/l; echo evil > ../evil; tar -cPf evil.tar ../evil; rm ../evil'\n"
+        "zip zipFile: 'a.zip', dir: 'src', glob: '**/*.txt', archive: true\n"
+        "unzip zipFile: 'a.zip', dir: 'back'\n"
+        "sh 'cat back/1.txt back/x/2.txt; cmp a.zip ../keep/artifacts/a.zip && echo kept'\n"
+        "tar file: 'a.tgz', dir: 'src'\n"
+        "untar file: 'a.tgz', dir: 'back2', glob: '**'\n"
+        "sh 'gzip -t < a.tgz && readlink back2/l'\n"
+        "script {\n"
+        " echo 'read ' + unzip(zipFile: 'a.zip', read: true, glob: 'x/*')['x/2.txt'].trim()\n"
+        " echo \"tests ${unzip(zipFile: 'a.zip', test: true)} ${unzip(zipFile: 'src/1.txt', test: "
+        "true)}\"\n"
+        " try { untar file: 'evil.tar' } catch (e) { echo e.message }\n"
+        " try { zip zipFile: 'a.zip', dir: 'src' } catch (e) { echo 'there ' + "
+        "e.message.contains('overwrite') }\n"
+        " def f = findFiles(glob: 'src/**')\n"
+        " echo \"found ${f.collect { it.path }} ${f[0].name} ${f[0].length} ${f[0].directory}\"\n"
+        " echo 'sha1 ' + sha1('src/1.txt')\n"
+        "}\n"
+        "sh '[ ! -e ../evil ] && echo nothing outside'\n"
+        "touch file: 't', timestamp: 86400000\n"
+        "sh 'echo mtime $(stat -c %Y t)'\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "one"));
+    CHECK(has(log, "two"));
+    CHECK(has(log, "kept"));
+    CHECK(has(log, "1.txt"));
+    CHECK(has(log, "read two"));
+    CHECK(has(log, "tests true false"));
+    CHECK(has(log, "the archive's entry '../evil' leads out of its folder"));
+    CHECK(has(log, "there true"));
+    CHECK(has(log, "found [src/1.txt, src/l, src/x/2.txt] 1.txt 4 false"));
+    CHECK(has(log, "sha1 c7059bb19433cc3cabaa6236c83d56668a843dd2"));
+    CHECK(has(log, "nothing outside"));
+    CHECK(has(log, "mtime 86400"));
+}
+
+TEST(reports_are_counted_and_their_failures_named)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "writeFile file: 'r/a.xml', text: '<testsuites><testsuite><testcase classname=\"c\" "
+        "name=\"good\"/><testcase classname=\"c.D\" name=\"bad\"><failure message=\"was "
+        "&lt;1&gt;\"/>"
+        "</testcase></testsuite></testsuites>'\n"
+        "writeFile file: 'r/b.xml', text: '<testsuite><testcase "
+        "name=\"odd\"><error><![CDATA[<failure>]]></error></testcase><testcase "
+        "name=\"s\"><skipped/></testcase></testsuite>'\n"
+        "script { def r = junit 'r/*.xml'; echo \"r $r.totalCount $r.failCount $r.skipCount "
+        "$r.passCount\" }\n"
+        "writeFile file: 'bomb.xml', text: '<!DOCTYPE a [<!ENTITY x \"y\">]><testsuite/>'\n"
+        "script {\n"
+        " try { junit 'bomb.xml' } catch (e) { echo e.message }\n"
+        " try { junit 'none*.xml' } catch (e) { echo e.message }\n"
+        "}\n"
+        "junit testResults: 'none*.xml', allowEmptyResults: true\n",
+        RESULT_UNSTABLE);
+
+    CHECK(has(log, "Failed: c.D.bad: was <1>"));
+    CHECK(has(log, "Failed: odd: <failure>"));
+    CHECK(has(log, "r 4 2 1 1"));
+    CHECK(strstr(log, "'bomb.xml' is not a JUnit report: line 1: it declares entities") != NULL);
+    CHECK(has(log, "No test report files were found. Configuration error?"));
+}
