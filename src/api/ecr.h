@@ -31,6 +31,13 @@ bool ecr_put_image_tag_mutability(struct request *rq, struct json *out, struct e
 bool ecr_tag_resource(struct request *rq, struct json *out, struct err *err);
 bool ecr_untag_resource(struct request *rq, struct json *out, struct err *err);
 
+/* ---- ecr_layer.c ---- */
+bool ecr_batch_check_layer_availability(struct request *rq, struct json *out, struct err *err);
+bool ecr_complete_layer_upload(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_download_url_for_layer(struct request *rq, struct json *out, struct err *err);
+bool ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err *err);
+bool ecr_upload_layer_part(struct request *rq, struct json *out, struct err *err);
+
 /* ---- ecr_image.c ---- */
 bool ecr_list_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_describe_images(struct request *rq, struct json *out, struct err *err);

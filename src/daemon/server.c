@@ -274,7 +274,7 @@ start_doors(struct server *s, struct err *err)
         .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
         .data_dir = c->data_dir,
     };
-    struct http_route routes[4 + PIPELINE_ROUTES_MAX];
+    struct http_route routes[5 + PIPELINE_ROUTES_MAX];
     size_t count = 0;
 
     s->api = api_new(&api);
@@ -284,6 +284,7 @@ start_doors(struct server *s, struct err *err)
     s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms};
     routes[count++] = api_route(s->api);
     routes[count++] = registry_route(s->registry);
+    routes[count++] = registry_download_route(s->registry);
     routes[count++] = observe_health_route(&s->observe);
     routes[count++] = observe_metrics_route(&s->observe);
     s->http = http_server_start(c->listen, c->port, routes, count, err);

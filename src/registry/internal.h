@@ -120,6 +120,8 @@ struct upload {
     int64_t last_ms; /* monotonic, of the last sign of life */
     struct sha256 *hash;
     bool busy; /* a request holds it */
+    bool part_was_small; /* layer.c: the last part was too small to be followed by another */
+    bool part_is_missing_bytes; /* layer.c: and another one followed */
     struct upload *next;
 };
 /* Both give the upload to the caller, who ends with release, discard or finish. */

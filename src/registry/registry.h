@@ -152,6 +152,32 @@ bool registry_image_delete(struct registry *reg, const char *region, const char 
                            const char *reference, struct json *removed_out,
                            struct err *err) MUST_CHECK;
 
+/* ---- layers, part by part (layer.c): what ECR's API does where others speak HTTP on /v2/ ---- */
+#define REGISTRY_UPLOAD_ID_SIZE 37
+#define REGISTRY_PART_MAX (20 << 20)   /* bytes of one part */
+#define REGISTRY_PART_MIN (5 << 20)    /* of all but the last */
+#define REGISTRY_DOWNLOAD_LIFE_MS (3600LL * 1000)
+
+bool registry_upload_start(struct registry *reg, const char *region, const char *repository,
+                           char id_out[static REGISTRY_UPLOAD_ID_SIZE], struct err *err) MUST_CHECK;
+/* `bytes` stand at `first`. INVALID_LAYER_PART if that is not where the upload ends or there are too
+ * many of them, UPLOAD_NOT_FOUND. `last_out` gets the last byte that is there (-1: none), also with
+ * INVALID_LAYER_PART. */
+bool registry_upload_part(struct registry *reg, const char *region, const char *repository,
+                          const char *id, int64_t first, struct str bytes, int64_t *last_out,
+                          struct err *err) MUST_CHECK;
+/* EMPTY_UPLOAD, LAYER_PART_TOO_SMALL, INVALID_LAYER (another digest), LAYER_EXISTS, UPLOAD_NOT_FOUND.
+ * But for the last one and EMPTY_UPLOAD the upload is gone afterwards. */
+bool registry_upload_complete(struct registry *reg, const char *region, const char *repository,
+                              const char *id, const char *digest, struct err *err) MUST_CHECK;
+/* Is the layer in the repository? Says to gc that it is counted upon. */
+bool registry_layer_find(struct registry *reg, const char *region, const char *repository,
+                         const char *digest, int64_t *size_out);
+/* Appends a path with a query that gives the layer to whoever asks for it until it expires. */
+void registry_layer_path(struct registry *reg, const char *region, const char *repository,
+                         const char *digest, int64_t now_ms, struct strbuf *out);
+struct http_route registry_download_route(struct registry *reg); /* "/naru/layers/" */
+
 /* ---- garbage ---- */
 struct registry_gc {
     int64_t blobs_removed, bytes_removed, links_removed, blobs_kept;

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The registry with Docker's own client: push, pull, a kill in the middle, and images that are in use."""
+import hashlib
+import io
+import json
 import os
 import subprocess
+import tarfile
 import time
 import unittest
 import urllib.request
@@ -62,6 +66,38 @@ class Registry(unittest.TestCase):
         with self.assertRaises(subprocess.CalledProcessError) as refused:
             harness.DOCKER.run("push", f"localhost:{self.naru.port}/nowhere:v1")
         self.assertIn(b"The repository with name 'nowhere' does not exist", refused.exception.stderr)
+
+    def layer_by_api(self, data, digest):
+        upload = self.ecr.initiate_layer_upload(repositoryName="my-app")
+        for first in range(0, len(data), upload["partSize"]):
+            part = data[first:first + upload["partSize"]]
+            self.ecr.upload_layer_part(repositoryName="my-app", uploadId=upload["uploadId"], layerPartBlob=part,
+                                       partFirstByte=first, partLastByte=first + len(part) - 1)
+        self.ecr.complete_layer_upload(repositoryName="my-app", uploadId=upload["uploadId"], layerDigests=[digest])
+
+    def test_pushed_by_the_api_alone(self):
+        """Docker pulls what boto3 brought part by part, and runs none the worse for it."""
+        content, digest_of = io.BytesIO(), lambda data: "sha256:" + hashlib.sha256(data).hexdigest()
+        with tarfile.open(fileobj=content, mode="w") as tar:
+            entry = tarfile.TarInfo("file")
+            entry.size = 12_000_000
+            tar.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+        layer = content.getvalue()
+        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/file"]},
+                             "rootfs": {"type": "layers", "diff_ids": [digest_of(layer)]}}).encode()
+        for data in (layer, config):
+            self.layer_by_api(data, digest_of(data))
+        kind = "application/vnd.oci.image."
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": kind + "manifest.v1+json",
+            "config": {"mediaType": kind + "config.v1+json", "size": len(config), "digest": digest_of(config)},
+            "layers": [{"mediaType": kind + "layer.v1.tar", "size": len(layer), "digest": digest_of(layer)}]})
+        self.ecr.put_image(repositoryName="my-app", imageManifest=manifest, imageTag="by-api")
+        harness.login(self.naru)
+        image = f"localhost:{self.naru.port}/my-app:by-api"
+        harness.DOCKER.run("pull", "-q", image)
+        self.assertEqual(harness.DOCKER.run("inspect", "-f", "{{.Id}} {{index .RootFS.Layers 0}}", image),
+                         f"{digest_of(config)} {digest_of(layer)}")
 
     def test_killed_in_the_middle_of_a_push(self):
         harness.login(self.naru)
