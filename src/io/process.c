@@ -315,7 +315,10 @@ run_until_end(struct run *run)
                                 {.fd = run->err_fd, .events = POLLIN},
                                 {.fd = run->pidfd, .events = POLLIN}};
 
-        (void)poll(fds, 3, wait_ms(run));
+        if (run->spec->wait != NULL)
+            run->spec->wait(run->spec->arg, fds, 3, wait_ms(run));
+        else
+            (void)poll(fds, 3, wait_ms(run));
         if (fds[0].revents != 0)
             (void)pump(run, &run->out_fd, false);
         if (fds[1].revents != 0)
@@ -399,6 +402,34 @@ process_spawn_detached(const char *const *argv, const char *directory, const cha
     if (log < 0)
         return err_errno(err, "cannot open '%s'", log_path);
     return spawn(argv, NULL, directory, (int[3]){in, log, log}, true, pid_out, err);
+}
+
+bool
+process_start_session(const char *const *argv, const char *const *env, const char *directory,
+                      const int fds[3], pid_t *pid_out, struct err *err)
+{
+    return spawn(argv, env, directory, fds, true, pid_out, err);
+}
+
+int
+process_open(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+bool
+process_reap(pid_t pid, int *exit_code_out)
+{
+    int status;
+    pid_t n;
+
+    do {
+        n = waitpid(pid, &status, WNOHANG);
+    } while (n < 0 && errno == EINTR);
+    if (n != pid)
+        return false;
+    *exit_code_out = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return true;
 }
 
 /* State letter and start time out of /proc/pid/stat.  The name in parentheses may itself hold

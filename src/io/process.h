@@ -4,6 +4,7 @@
  * default signals, no inherited descriptors but 0-2, and (unless detached) dies with us only if
  * the caller kills it: process_kill_group(). */
 #pragma once
+#include <poll.h>
 #include <sys/types.h>
 #include "base/err.h"
 #include "base/str.h"
@@ -21,6 +22,9 @@ struct process_spec {
     void (*on_output)(void *arg, struct str data, bool is_error);
     /* Asked about ten times a second; true ends the child as the timeout does. */
     bool (*is_cancelled)(void *arg);
+    /* Waits in place of poll(), for callers that have other things to do meanwhile; may return
+     * early. */
+    void (*wait)(void *arg, struct pollfd *fds, size_t count, int timeout_ms);
     void *arg;
 };
 
@@ -39,6 +43,13 @@ void process_result_done(struct process_result *r);
 /* Starts a daemon of its own session that outlives us; stdout and stderr go to `log_path`. */
 bool process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
                             pid_t *pid_out, struct err *err) MUST_CHECK;
+/* The same with an environment (NULL: ours) and descriptors for 0, 1 and 2; it leads a session. */
+bool process_start_session(const char *const *argv, const char *const *env, const char *directory,
+                           const int fds[3], pid_t *pid_out, struct err *err) MUST_CHECK;
+/* Becomes readable when the process ends, whoever's child it is; -1 if there is none (any more). */
+int process_open(pid_t pid);
+/* The exit code of a child of ours that has ended; false if it is none or has not. */
+bool process_reap(pid_t pid, int *exit_code_out);
 bool process_is_alive(pid_t pid);                    /* zombies are reaped and count as dead */
 bool process_start_time(pid_t pid, uint64_t *out);   /* field 22 of /proc/pid/stat: guards against reuse */
 void process_kill_group(pid_t pgid, int signal);

@@ -585,8 +585,9 @@ bind_matrix(struct binder *b, struct stage *stage)
     const struct node *axes = section_entry(call, "axes");
     const struct node *excludes = section_entry(call, "excludes");
     struct node rest = {.type = N_CLOSURE};
-    struct stage cell = {0};
+    struct stage *cell = arena_alloc(&b->j->arena, sizeof(*cell));
 
+    stage->matrix = cell;
     for (const struct node *n = section_block(call)->first; n != NULL; n = n->next) {
         struct node *copy;
         if (n == axes || n == excludes)
@@ -596,11 +597,13 @@ bind_matrix(struct binder *b, struct stage *stage)
         copy->next = NULL;
         node_append(&rest, copy);
     }
-    bind_sections(b, &cell, &rest, allowed_in_matrix, "matrix");
-    if (axes == NULL || cell.section[SECTION_STAGES] == NULL)
+    bind_sections(b, cell, &rest, allowed_in_matrix, "matrix");
+    if (axes == NULL || cell->section[SECTION_STAGES] == NULL)
         bind_fail(b, call, "E-MATRIX-MISSING", "a matrix needs axes { } and stages { }");
-    if (cell.section[SECTION_STAGES] != NULL)
-        bind_stages(b, &cell, cell.section[SECTION_STAGES], true);
+    if (cell->section[SECTION_AGENT] != NULL)
+        bind_agent(b, cell);
+    if (cell->section[SECTION_STAGES] != NULL)
+        bind_stages(b, cell, cell->section[SECTION_STAGES], true);
     if (axes != NULL && (section_block(axes) == NULL || section_block(axes)->first == NULL))
         bind_fail(b, axes, "E-NO-AXES", "'axes' is empty");
     else if (axes != NULL)

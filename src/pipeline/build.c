@@ -26,8 +26,11 @@ build_free(struct build *b)
 {
     if (b == NULL)
         return;
-    for (size_t i = 0; i < b->stage_count; i++)
+    for (size_t i = 0; i < b->stage_count; i++) {
         free(b->stages[i].name);
+        free(b->stages[i].key);
+    }
+    free(b->stages);
     for (size_t i = 0; i < b->path_count; i++)
         free(b->paths[i]);
     free(b->paths);
@@ -75,6 +78,9 @@ stages_to_json(const struct build *b)
         struct json *one = json_object();
         json_set(one, "name", json_text(s->name));
         json_set(one, "depth", json_int(s->depth));
+        set_text(one, "key", s->key);
+        if (s->is_branch)
+            json_set(one, "branch", json_bool(true));
         json_set(one, "status", json_text(stage_state_name(s->state)));
         set_text(one, "skippedBecause", s->reason);
         set_time(one, "startedAtMs", s->started_ms);
@@ -137,16 +143,31 @@ find_name(const char *const *names, size_t count, const char *name)
     return -1;
 }
 
+static struct build_stage *
+add_stage(struct build *b, struct str name)
+{
+    struct build_stage *s;
+
+    if (b->stage_count == b->stage_capacity) {
+        b->stage_capacity = b->stage_capacity == 0 ? 16 : b->stage_capacity * 2;
+        b->stages = mem_grow(b->stages, b->stage_capacity, sizeof(*b->stages));
+    }
+    s = &b->stages[b->stage_count++];
+    *s = (struct build_stage){.name = str_dup(name)};
+    return s;
+}
+
 static void
 stages_from_json(struct build *b, const struct json *list)
 {
     for (size_t i = 0; i < json_size(list) && i < BUILD_STAGES_MAX; i++) {
         const struct json *one = json_at(list, i);
-        struct build_stage *s = &b->stages[b->stage_count++];
+        struct build_stage *s = add_stage(b, str_of(json_get_cstr(one, "name", "")));
         const char *state = json_get_cstr(one, "status", "");
         int reason =
             find_name(reasons, ARRAY_COUNT(reasons), json_get_cstr(one, "skippedBecause", ""));
-        s->name = text_dup(json_get_cstr(one, "name", ""));
+        s->key = text_dup(json_get_cstr(one, "key", ""));
+        s->is_branch = json_get_bool(one, "branch", false);
         s->depth = (unsigned)json_get_i64(one, "depth", 0);
         for (enum stage_state k = STAGE_RUNNING; k <= STAGE_SKIPPED; k++)
             if (strcmp(stage_state_name(k), state) == 0)
@@ -242,18 +263,19 @@ build_stage_report(struct build *b, const struct stage_report *r)
 {
     struct build_stage *s = NULL;
 
-    /* The last one of this name and depth that still runs: siblings have different names. */
     for (size_t i = b->stage_count; i > 0 && s == NULL; i--)
-        if (b->stages[i - 1].depth == r->depth && b->stages[i - 1].state == STAGE_RUNNING &&
-            str_is(r->name, b->stages[i - 1].name))
+        if (strcmp(b->stages[i - 1].key, r->key) == 0)
             s = &b->stages[i - 1];
     if (s == NULL) {
         if (b->stage_count == BUILD_STAGES_MAX)
             return;
-        s = &b->stages[b->stage_count++];
-        s->name = str_dup(r->name);
+        s = add_stage(b, r->name);
+        s->key = text_dup(r->key);
+        s->is_branch = r->is_branch;
         s->depth = r->depth;
         s->started_ms = r->started_ms;
+    } else if (r->state == STAGE_RUNNING || r->state == s->state) {
+        return; /* the build is taken up again: what it was stands */
     }
     s->state = r->state;
     s->took_ms = r->took_ms;

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "pipeline/runner.h"
 
-#define BUILD_STAGES_MAX 200
+#define BUILD_STAGES_MAX 5000 /* the others are not shown */
 #define BUILD_PATHS_MAX 2000
 #define BUILD_ATTEMPTS_MAX 3 /* times a build is queued again after naru died under it */
 #define BUILD_LOG_MAX ((int64_t)64 << 20)
@@ -18,6 +18,8 @@ enum build_state { BUILD_QUEUED, BUILD_RUNNING, BUILD_ENDED };
 
 struct build_stage {
     char *name;
+    char *key; /* of the report */
+    bool is_branch;
     unsigned depth;
     enum stage_state state;
     const char *reason; /* a literal, or NULL */
@@ -40,8 +42,8 @@ struct build {
     int64_t retry_of;      /* the build that was cut off, or 0 */
     int attempt;           /* from 1 */
     int64_t queued_ms, started_ms, ended_ms;
-    struct build_stage stages[BUILD_STAGES_MAX];
-    size_t stage_count;
+    struct build_stage *stages;
+    size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */
     size_t path_count;
     bool abort_asked; /* not stored */

@@ -3,37 +3,23 @@
  * failure and post, in the order Jenkins does. */
 #include <assert.h>
 #include <stdio.h>
-#include "base/clock.h"
-#include "io/file.h"
+#include "pipeline/matrix.h"
 #include "pipeline/run.h"
 #include "pipeline/when.h"
 
 static bool run_stages(struct run *run, const struct stage *parent);
+static bool run_stage(struct run *run, const struct stage *stage, bool is_branch);
 
 static void
-report(struct run *run, const struct stage *stage, enum stage_state state, const char *reason,
-       int64_t started_ms)
+report_skipped(struct run *run, const struct stage *stage, struct stage_run *own,
+               const char *reason)
 {
-    struct stage_report r = {.name = stage->name,
-                             .depth = run->depth,
-                             .state = state,
-                             .reason = reason,
-                             .started_ms = started_ms};
+    struct stage_run inner = {0};
 
-    run_log_flush(run);
-    r.took_ms = state == STAGE_RUNNING || state == STAGE_SKIPPED ? 0 : clock_wall_ms() - started_ms;
-    if (run->config->on_stage != NULL)
-        run->config->on_stage(run->config->ctx, &r);
-}
-
-static void
-report_skipped(struct run *run, const struct stage *stage, const char *reason)
-{
-    report(run, stage, STAGE_SKIPPED, reason, clock_wall_ms());
-    run->depth++;
+    stage_skip(run, own, stage->name, reason);
     for (const struct stage *s = stage->stages; s != NULL; s = s->next)
-        report_skipped(run, s, reason);
-    run->depth--;
+        report_skipped(run, s, &inner, reason);
+    stage_skipped(run, own);
 }
 
 /* The statements of a section in a scope of their own. */
@@ -107,17 +93,14 @@ warn_without_effect(struct run *run, const struct stage *pipeline)
             run_logf(run, "WARNING: options: '%s' has no effect here", options[i]);
 }
 
-struct agent_before {
-    const char *workspace, *directory;
-    struct env_layer *env;
-    bool took;
-};
-
 static bool
 checkout_implicitly(struct run *run, const struct node *at)
 {
     struct map *values = arena_alloc(&run->arena, sizeof(*values));
     const char *before = run->directory;
+    const struct str name = STR("Declarative: Checkout SCM");
+    struct stage_run own;
+    int64_t started_ms;
     struct env_layer *layer;
     bool ok;
 
@@ -125,13 +108,11 @@ checkout_implicitly(struct run *run, const struct node *at)
         return true;
     if (run->checkout_subdirectory != NULL)
         run->directory = arena_format(&run->arena, "%s/%s", before, run->checkout_subdirectory);
-    int64_t started_ms = clock_wall_ms();
-    struct stage checkout = {.name = STR("Declarative: Checkout SCM")};
     if (!run->config->in_place)
-        report(run, &checkout, STAGE_RUNNING, NULL, started_ms);
+        stage_enter(run, &own, name, false, &started_ms);
     ok = workspace_checkout(run, at, values);
     if (!run->config->in_place)
-        report(run, &checkout, ok ? STAGE_SUCCESS : STAGE_FAILED, NULL, started_ms);
+        stage_leave(run, &own, name, started_ms, ok ? NULL : run->in.thrown);
     run->directory = before;
     if (!ok)
         return false;
@@ -149,62 +130,29 @@ skips_checkout(const struct stage *stage)
     return n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
 }
 
-/* Another agent of the same build works in a directory of its own: web/main, then web/main@2. */
 static bool
-enter_agent(struct run *run, const struct stage *stage, struct agent_before *before)
+enter_agent(struct run *run, const struct stage *stage, struct node_before *before)
 {
     const struct node *at = stage->section[SECTION_AGENT];
-    struct env_layer *layer;
-    struct err err;
+    struct str custom = STR("");
 
-    *before = (struct agent_before){run->workspace, run->directory, run->env, true};
-    if (stage->agent == AGENT_INHERIT)
-        return true;
-    if (stage->agent == AGENT_NONE)
+    *before = (struct node_before){run->workspace, run->directory, run->launcher, run->env,
+                                   run->node};
+    if (stage->agent == AGENT_INHERIT || stage->agent == AGENT_NONE)
         return true;
     if (stage->agent != AGENT_ANY && stage->agent != AGENT_LABEL)
         return interp_throw(&run->in, at, "UnsupportedFeature", "a %s agent is not supported yet",
                             stage->agent == AGENT_DOCKER       ? "docker"
                             : stage->agent == AGENT_DOCKERFILE ? "dockerfile"
                                                                : "kubernetes");
-    run->workspaces++;
-    run->workspace =
-        run->workspaces == 1 || run->config->in_place
-            ? run->config->workspace
-            : arena_format(&run->arena, "%s@%u", run->config->workspace, run->workspaces);
-    if (stage->custom_workspace != NULL) {
-        struct str path;
-        if (!interp_eval_text(&run->in, stage->custom_workspace, &path))
-            return false;
-        if (path.len == 0 || str_find(path, STR("..")) >= 0)
-            return interp_throw(&run->in, at, "AbortException",
-                                "customWorkspace '" STR_FMT "' is not a usable path",
-                                STR_ARG(path));
-        run->workspace = path.at[0] == '/' ? arena_cstr(&run->arena, path)
-                                           : arena_format(&run->arena, "%s/" STR_FMT,
-                                                          run->config->workspace, STR_ARG(path));
-    }
-    if (!file_make_dirs(run->workspace, 0755, &err))
-        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
-    run->directory = run->workspace;
-    layer = run_env_push(run);
-    run_env_set(run, layer, STR("WORKSPACE"), str_of(run->workspace));
-    run_env_set(run, layer, STR("WORKSPACE_TMP"),
-                str_of(arena_format(&run->arena, "%s@tmp", run->workspace)));
-    run_logf(run, "Running in %s", run->workspace);
+    if (stage->custom_workspace != NULL &&
+        !interp_eval_text(&run->in, stage->custom_workspace, &custom))
+        return false;
+    if (!node_enter(run, at, STR(""), custom, before))
+        return false;
     if (run->skip_checkout || skips_checkout(stage))
         return true;
     return checkout_implicitly(run, at);
-}
-
-static void
-leave_agent(struct run *run, const struct stage *stage, const struct agent_before *before)
-{
-    run->workspace = before->workspace;
-    run->directory = before->directory;
-    run->env = before->env;
-    if (stage->agent == AGENT_ANY || stage->agent == AGENT_LABEL)
-        run->workspaces--;
 }
 
 /* Options that are wrappers lie around the body, the first one outermost. */
@@ -321,6 +269,80 @@ run_post(struct run *run, const struct node *post, struct exception *first)
 }
 
 static bool
+run_stage_branch(struct run *run, void *arg, struct value *out)
+{
+    *out = value_null();
+    return run_stage(run, arg, true);
+}
+
+static bool
+fails_fast(const struct stage *stage)
+{
+    const struct node *n = stage->section[SECTION_FAIL_FAST];
+
+    return n != NULL && n->first != NULL && n->first->type == N_BOOL && n->first->number != 0;
+}
+
+static bool
+run_parallel(struct run *run, const struct stage *parent)
+{
+    struct branch_spec *specs;
+    size_t count = 0;
+
+    for (struct stage *s = parent->stages; s != NULL; s = s->next)
+        count++;
+    specs = arena_alloc(&run->arena, (count + 1) * sizeof(*specs));
+    count = 0;
+    for (struct stage *s = parent->stages; s != NULL; s = s->next)
+        specs[count++] = (struct branch_spec){s->name, {run_stage_branch, s}};
+    return parallel_run(run, parent->section[SECTION_PARALLEL], specs, count, fails_fast(parent),
+                        NULL);
+}
+
+/* A cell of a matrix is a stage of its own: that of the matrix block, with its axes' values. */
+struct cell_run {
+    const struct stage *stage;
+    const struct matrix_cell *cell;
+};
+
+static bool
+run_cell(struct run *run, void *arg, struct value *out)
+{
+    const struct cell_run *c = arg;
+    struct env_layer *before = run->env, *layer = run_env_push(run);
+    bool ok;
+
+    *out = value_null();
+    for (size_t i = 0; i < c->cell->count; i++)
+        run_env_set(run, layer, c->cell->names[i], c->cell->values[i]);
+    ok = run_stage(run, c->stage, true);
+    run->env = before;
+    return ok;
+}
+
+static bool
+run_matrix(struct run *run, const struct stage *parent)
+{
+    const struct matrix_cell *cells;
+    struct branch_spec *specs;
+    size_t count;
+
+    if (!matrix_cells(run, parent->section[SECTION_MATRIX], &cells, &count))
+        return false;
+    specs = arena_alloc(&run->arena, (count + 1) * sizeof(*specs));
+    for (size_t i = 0; i < count; i++) {
+        struct cell_run *c = arena_alloc(&run->arena, sizeof(*c));
+        struct stage *stage = arena_alloc(&run->arena, sizeof(*stage));
+        *stage = *parent->matrix;
+        stage->name = cells[i].name;
+        *c = (struct cell_run){stage, &cells[i]};
+        specs[i] = (struct branch_spec){cells[i].name, {run_cell, c}};
+    }
+    return parallel_run(run, parent->section[SECTION_MATRIX], specs, count, fails_fast(parent),
+                        NULL);
+}
+
+static bool
 run_body(struct run *run, const struct stage *stage)
 {
     const struct node *const *s = stage->section;
@@ -329,10 +351,7 @@ run_body(struct run *run, const struct stage *stage)
         return run_section(run, s[SECTION_STEPS]);
     if (s[SECTION_STAGES] != NULL)
         return run_stages(run, stage);
-    return interp_throw(&run->in,
-                        s[SECTION_PARALLEL] != NULL ? s[SECTION_PARALLEL] : s[SECTION_MATRIX],
-                        "UnsupportedFeature", "'%s' is not supported yet",
-                        s[SECTION_PARALLEL] != NULL ? "parallel" : "matrix");
+    return s[SECTION_PARALLEL] != NULL ? run_parallel(run, stage) : run_matrix(run, stage);
 }
 
 struct stage_frame {
@@ -387,7 +406,7 @@ run_inside_options(struct run *run, void *arg, struct value *out)
 {
     struct stage_frame *frame = arg;
     const struct stage *stage = frame->stage;
-    struct agent_before before;
+    struct node_before before;
     bool holds, ok;
 
     *out = value_null();
@@ -403,41 +422,20 @@ run_inside_options(struct run *run, void *arg, struct value *out)
         return true;
     }
     ok = enter_agent(run, stage, &before) && run_inside_agent(run, frame);
-    leave_agent(run, stage, &before);
+    node_leave(run, &before);
     return ok;
 }
 
-static enum stage_state
-state_of(const struct stage_run *own, const struct exception *e)
-{
-    enum build_result r = run_error_result(e);
-
-    if (own->mark > r)
-        r = own->mark;
-    switch (r) {
-    case RESULT_SUCCESS:
-        return STAGE_SUCCESS;
-    case RESULT_UNSTABLE:
-        return STAGE_UNSTABLE;
-    case RESULT_ABORTED:
-        return STAGE_ABORTED;
-    default:
-        return STAGE_FAILED;
-    }
-}
-
 static bool
-run_stage(struct run *run, const struct stage *stage)
+run_stage(struct run *run, const struct stage *stage, bool is_branch)
 {
-    struct stage_run own = {.outer = run->stage};
+    struct stage_run own;
     struct stage_frame frame = {stage, false};
     struct env_layer *env = run->env, *layer;
-    int64_t started_ms = clock_wall_ms();
+    int64_t started_ms;
     bool holds = true, ok;
 
-    report(run, stage, STAGE_RUNNING, NULL, started_ms);
-    run->stage = &own;
-    run->depth++;
+    stage_enter(run, &own, stage->name, is_branch, &started_ms);
     layer = run_env_push(run);
     run_env_set(run, layer, STR("STAGE_NAME"), stage->name);
     ok = check_when(run, stage, "beforeOptions", &holds);
@@ -446,17 +444,15 @@ run_stage(struct run *run, const struct stage *stage)
     else if (ok)
         ok = run_with_options(run, stage, run_inside_options, &frame);
     run->env = env;
-    run->depth--;
-    run->stage = own.outer;
     if (frame.is_skipped && ok) {
         run_logf(run, "Stage \"" STR_FMT "\" skipped due to when conditional",
                  STR_ARG(stage->name));
-        report_skipped(run, stage, "WHEN");
+        report_skipped(run, stage, &own, "WHEN");
         return true;
     }
     if (!ok)
         run_log_error(run, run->in.thrown);
-    report(run, stage, state_of(&own, ok ? NULL : run->in.thrown), NULL, started_ms);
+    stage_leave(run, &own, stage->name, started_ms, ok ? NULL : run->in.thrown);
     return ok;
 }
 
@@ -464,17 +460,18 @@ static bool
 run_stages(struct run *run, const struct stage *parent)
 {
     struct exception *first = NULL;
+    struct stage_run own = {0};
 
     for (const struct stage *s = parent->stages; s != NULL; s = s->next) {
         if (first != NULL) {
             run_logf(run, "Stage \"" STR_FMT "\" skipped due to earlier failure(s)",
                      STR_ARG(s->name));
-            report_skipped(run, s, "FAILURE");
+            report_skipped(run, s, &own, "FAILURE");
         } else if (run->skip_after_unstable && run->result == RESULT_UNSTABLE) {
             run_logf(run, "Stage \"" STR_FMT "\" skipped because the build is unstable",
                      STR_ARG(s->name));
-            report_skipped(run, s, "UNSTABLE");
-        } else if (!run_stage(run, s)) {
+            report_skipped(run, s, &own, "UNSTABLE");
+        } else if (!run_stage(run, s, false)) {
             assert(run->in.completion == COMPLETION_THROW);
             first = interp_catch(&run->in);
         }
@@ -546,6 +543,9 @@ read_options(struct run *run, const struct stage *pipeline)
     n = section_entry(options, "skipStagesAfterUnstable");
     run->skip_after_unstable =
         n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
+    n = section_entry(options, "parallelsAlwaysFailFast");
+    run->always_fail_fast =
+        n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
     n = section_entry(options, "checkoutToSubdirectory");
     if (n != NULL && n->first != NULL) {
         if (!interp_eval_text(&run->in, n->first, &path))
@@ -558,7 +558,7 @@ read_options(struct run *run, const struct stage *pipeline)
 bool
 declarative_run(struct run *run, const struct stage *pipeline)
 {
-    struct agent_before before;
+    struct node_before before;
     struct exception *error = NULL;
     bool ok;
 
@@ -580,6 +580,6 @@ declarative_run(struct run *run, const struct stage *pipeline)
         ok = run_with_options(run, pipeline, run_inside_pipeline_options,
                               (void *)(uintptr_t)pipeline);
     }
-    leave_agent(run, pipeline, &before);
+    node_leave(run, &before);
     return ok;
 }

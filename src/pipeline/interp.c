@@ -115,7 +115,8 @@ find_method(const struct interp *in, struct str name, size_t count)
 bool
 interp_enter(struct interp *in, const struct node *at)
 {
-    if (++in->depth > INTERP_DEPTH_MAX) {
+    if (++in->depth > INTERP_DEPTH_MAX ||
+        (in->stack_end != NULL && (const char *)__builtin_frame_address(0) < in->stack_end)) {
         in->depth--;
         return interp_throw(in, at, "StackOverflowError", "the script calls itself too deeply");
     }

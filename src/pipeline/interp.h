@@ -4,7 +4,7 @@
  * Both give false when they end early; `completion` says how (a thrown error, return, break,
  * continue).  What the language does not know (steps, env, params, the clock) comes in through
  * `struct interp_world`; with a world of plain tables the interpreter is pure.
- * Limits: INTERP_DEPTH_MAX nested evaluations, INTERP_MEMORY_MAX bytes of values, and the world's
+ * Limits: INTERP_DEPTH_MAX nested evaluations and what the stack holds, INTERP_MEMORY_MAX bytes of values, and the world's
  * poll() ends loops when the build is aborted or out of time. */
 #pragma once
 #include "pipeline/value.h"
@@ -58,6 +58,9 @@ struct interp_world {
     bool (*method)(struct interp *in, const struct node *call, struct value object, struct str name,
                    const struct args *args, struct value *out, bool *found);
     bool (*poll)(struct interp *in, const struct node *at);
+    /* May put another value in place of one that the world gave by chance (the time, a random
+     * number): a run that is repeated after a restart must see what it saw. */
+    void (*settle)(struct interp *in, struct value *v);
 };
 
 struct interp {
@@ -71,6 +74,7 @@ struct interp {
     struct value result; /* of a return */
     struct exception *thrown;
     unsigned depth;
+    const char *stack_end; /* calls that reach below it are too deep; NULL: nobody looks */
     unsigned polls;
 };
 

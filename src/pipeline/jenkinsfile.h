@@ -45,6 +45,7 @@ struct stage {
     enum agent_type agent;
     const struct node *custom_workspace; /* an expression, or NULL */
     struct stage *stages, *last_stage;   /* of `stages` or `parallel` */
+    struct stage *matrix;                /* what every cell of `matrix` is, without a name */
     struct stage *next;
 };
 

@@ -22,6 +22,7 @@
 #define PARALLEL_DEFAULT 2u
 #define PARALLEL_MAX 16u
 #define QUEUE_MAX 500u
+#define STAGES_SAVED_EVERY_MS 200
 
 struct pipeline_room {
     struct pipeline_config config; /* texts are ours */
@@ -90,6 +91,7 @@ struct work {
     struct build *build;
     int log_fd;
     int64_t log_size;
+    int64_t saved_ms; /* the record, for its stages; the end of the build saves all */
 };
 
 static void
@@ -122,7 +124,10 @@ on_stage(void *ctx, const struct stage_report *report)
 
     lock(w->room);
     build_stage_report(w->build, report);
-    save_or_log(w->room, w->build);
+    if (clock_monotonic_ms() - w->saved_ms >= STAGES_SAVED_EVERY_MS) {
+        save_or_log(w->room, w->build);
+        w->saved_ms = clock_monotonic_ms();
+    }
     j = build_to_public_json(w->build, true);
     pthread_cond_broadcast(&w->room->changed);
     unlock(w->room);

@@ -37,11 +37,17 @@ run_log_flush(struct run *run)
 
     if (run->line.len == 0)
         return;
+    if (run->is_suspended) {
+        strbuf_clear(&run->line);
+        return;
+    }
     if (run->timestamps > 0) {
         char now[32];
         clock_format_iso(clock_wall_ms(), now);
         strbuf_addf(&out, "[%s] ", now);
     }
+    if (run->branch.len > 0)
+        strbuf_addf(&out, "[" STR_FMT "] ", STR_ARG(run->branch));
     if (run->masks != NULL)
         add_masked(run, strbuf_str(&run->line), &out);
     else
@@ -54,9 +60,18 @@ run_log_flush(struct run *run)
 }
 
 void
+run_note_output(struct run *run)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    for (struct deadline *d = run->deadlines; d != NULL; d = d->outer)
+        d->last_output_ms = now_ms;
+}
+
+void
 run_log(struct run *run, struct str text)
 {
-    run->last_output_ms = clock_monotonic_ms();
+    run_note_output(run);
     while (text.len > 0) {
         ptrdiff_t end = str_index(text, '\n');
         size_t n = end < 0 ? text.len : (size_t)end + 1;
@@ -110,6 +125,8 @@ run_worsen(struct run *run, enum build_result r)
     if (!run->has_result || r > run->result)
         run->result = r;
     run->has_result = true;
+    if ((int)r > run->noted_result)
+        run->noted_result = (int)r;
     if (run->shows_result && r > run->shown)
         run->shown = r;
 }
@@ -117,6 +134,8 @@ run_worsen(struct run *run, enum build_result r)
 void
 run_mark(struct run *run, enum build_result r)
 {
+    if ((int)r > run->noted_mark)
+        run->noted_mark = (int)r;
     for (struct stage_run *s = run->stage; s != NULL; s = s->outer)
         if (r > s->mark)
             s->mark = r;
@@ -246,6 +265,16 @@ run_env_list(struct run *run)
     return list;
 }
 
+const char *
+run_state_path(struct run *run, const char *kind, const char *id)
+{
+    const struct runner_config *c = run->config;
+
+    if (c->state_dir != NULL)
+        return arena_format(&run->arena, "%s/%s-%s", c->state_dir, kind, id);
+    return arena_format(&run->arena, "%s@tmp/%s-%s", c->workspace, kind, id);
+}
+
 bool
 run_env_override(struct run *run, const struct node *at, struct env_layer *layer, struct str text)
 {
@@ -270,66 +299,6 @@ run_env_override(struct run *run, const struct node *at, struct env_layer *layer
     }
     run_env_set(run, layer, name, value);
     return true;
-}
-
-static bool
-deadline_is_due(const struct run *run, const struct deadline *d, int64_t now_ms)
-{
-    int64_t at_ms = d->activity_ms > 0 ? run->last_output_ms + d->activity_ms : d->at_ms;
-
-    return d->has_fired ? now_ms >= d->grace_ms : now_ms >= at_ms;
-}
-
-static bool
-abort_is_due(struct run *run, int64_t now_ms)
-{
-    enum abort_request r = run->config->abort_request == NULL
-                               ? ABORT_NO
-                               : run->config->abort_request(run->config->ctx);
-
-    if (r == ABORT_NO)
-        return false;
-    return r == ABORT_NOW || !run->abort_fired || now_ms >= run->abort_grace_ms;
-}
-
-bool
-run_is_due(struct run *run)
-{
-    int64_t now_ms = clock_monotonic_ms();
-
-    for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
-        if (deadline_is_due(run, d, now_ms))
-            return true;
-    return abort_is_due(run, now_ms);
-}
-
-/* Interrupts once per cause; what runs after that (post) has its grace, then is cut as well. */
-bool
-run_poll(struct interp *in, const struct node *at)
-{
-    struct run *run = run_of(in);
-    int64_t now_ms = clock_monotonic_ms();
-    struct deadline *due = NULL;
-
-    if (abort_is_due(run, now_ms)) {
-        run->abort_fired = true;
-        run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
-        interp_throw(in, at, "FlowInterruptedException", "the build was aborted");
-        in->thrown->is_interruption = true;
-        return false;
-    }
-    for (struct deadline *d = run->deadlines; d != NULL; d = d->outer)
-        if (deadline_is_due(run, d, now_ms))
-            due = d; /* the outermost: it ends the inner ones too */
-    if (due == NULL)
-        return true;
-    due->has_fired = true;
-    due->grace_ms = now_ms + RUNNER_GRACE_MS;
-    interp_throw(in, at, "FlowInterruptedException",
-                 due->outer == NULL ? "the build ran out of time" : "Timeout has been exceeded");
-    in->thrown->is_interruption = true;
-    in->thrown->cause = due;
-    return false;
 }
 
 static bool

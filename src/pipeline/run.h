@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* run.h - the state of one running build, shared by runner.c, declarative.c and the steps.
+ * A build has several lines of control when it runs branches in parallel (flow.h): the fields that
+ * FLOW_RUN_FIELDS names are those of the one that runs.  A step that waits does it by run_wait(),
+ * run_sleep() or run_process(), never by blocking the thread: the other branches go on meanwhile.
  * Functions that give bool and take a `struct run` throw in `run->in` when they give false. */
 #pragma once
 #include "pipeline/interp.h"
+#include "io/process.h"
+#include "pipeline/flow.h"
 #include "pipeline/jenkinsfile.h"
 #include "pipeline/runner.h"
+
+#define RUN_NODES_MAX 1024u /* workspaces of a build at a time */
+#define RUN_POLL_MS 100     /* how soon a waiting step learns of aborts and timeouts */
 
 enum env_state { ENV_DONE, ENV_TODO, ENV_BUSY };
 struct env_entry {
@@ -23,10 +31,25 @@ struct env_layer {
 struct deadline {
     int64_t at_ms;       /* monotonic */
     int64_t activity_ms; /* > 0: counts from the last output */
-    bool has_fired;
-    int64_t grace_ms; /* when it fires again */
+    int64_t last_output_ms;
     struct deadline *outer;
 };
+
+/* A deadline interrupts each flow below it once; then there is a grace for post. */
+struct fired {
+    const struct deadline *deadline;
+    int64_t grace_ms; /* when it fires again */
+    struct fired *next;
+};
+
+/* How a process is started here, where it is not just started: in a container.  Gives the argv
+ * that does it, in the arena. */
+struct launcher {
+    const char *const *(*wrap)(struct run *run, const struct launcher *l, const char *const *argv,
+                               const char *const *env);
+    void *ctx;
+};
+
 
 struct mask {
     struct str secret;
@@ -36,6 +59,9 @@ struct mask {
 struct stage_run {
     enum build_result mark; /* the worst warning in it */
     struct stage_run *outer;
+    const char *key; /* names it among the build's stages */
+    bool is_branch;
+    unsigned children;
 };
 
 struct run {
@@ -44,6 +70,7 @@ struct run {
     struct interp in;
     struct interp_world world;
     struct jenkinsfile *file;
+    struct flow_set *flows;
 
     struct env_layer *env;     /* innermost */
     struct env_layer base;     /* the process's and the build's own variables */
@@ -52,9 +79,12 @@ struct run {
 
     const char *workspace; /* NULL without an agent */
     const char *directory; /* the current one */
-    unsigned workspaces;   /* how many agents are allocated */
+    const struct launcher *launcher; /* NULL: processes run on this machine */
+    struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
+    unsigned node;                   /* 1: the first workspace of the build, 2: "@2"; 0: none */
+    uint64_t nodes[RUN_NODES_MAX / 64]; /* taken ones, a bit each */
     const char *fetched;   /* the directory that already has the commit's objects */
-    unsigned files;        /* numbers script files */
+    unsigned files;        /* numbers secret files; every flow has a range of its own */
 
     enum build_result result;
     bool has_result;
@@ -62,14 +92,22 @@ struct run {
     enum build_result shown;
     struct stage_run *stage;
     unsigned depth; /* of stages */
+    unsigned stage_count; /* outside of stages, for their keys */
     bool skip_after_unstable;
+    bool always_fail_fast;
     bool skip_checkout;
     const char *checkout_subdirectory;
 
     struct deadline *deadlines;
+    struct fired *fired;
     bool abort_fired;
+    bool was_aborted; /* any flow was told so */
+    bool is_suspended;
     int64_t abort_grace_ms;
-    int64_t last_output_ms, started_ms;
+    unsigned interrupts_seen;
+    int64_t started_ms;
+    /* The worst that the step which runs said of the build and its stage, and whether it did. */
+    int noted_result, noted_mark; /* an enum build_result, or -1 */
 
     struct mask *masks;
     unsigned timestamps;
@@ -92,12 +130,14 @@ struct step_call {
     struct map *values; /* arguments by name, the unnamed one in its place */
     struct body body;   /* run NULL: no block */
     struct value *out;
+    const char *id; /* the same in every run of the build; fit for a file name */
 };
 
 /* run.c */
 void run_log(struct run *run, struct str text); /* any bytes; lines are masked and sent whole */
 void run_logf(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3); /* one line */
 void run_log_flush(struct run *run);
+void run_note_output(struct run *run); /* for timeouts that count from the last output */
 void run_mask(struct run *run, struct str secret);
 void run_worsen(struct run *run, enum build_result r);
 void run_mark(struct run *run, enum build_result r); /* this stage and those around it */
@@ -112,10 +152,25 @@ bool run_env_evaluate(struct run *run, struct env_layer *layer);
 bool run_env_get(struct run *run, struct str name, struct value *out, bool *found);
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
+/* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
+const char *run_state_path(struct run *run, const char *kind, const char *id);
 /* NAME=value or PATH+X=/dir, as withEnv takes them. */
 bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,
                       struct str text);
-bool run_is_due(struct run *run); /* aborted or out of time */
+bool run_is_suspended(struct run *run); /* naru ends, the build does not */
+bool run_is_due(struct run *run); /* aborted, interrupted or out of time */
+void run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms);
+void run_forget_fired(struct run *run, const struct deadline *d); /* before it dies */
+/* Wait without holding up other branches; false with an interruption thrown.  run_wait() returns
+ * at the latest after RUN_POLL_MS, so that the caller looks again. */
+bool run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t count,
+              int64_t until_ms) MUST_CHECK;
+bool run_sleep(struct run *run, const struct node *at, int64_t ms) MUST_CHECK;
+/* process_run() for steps: on this machine whatever `launcher` says; an interruption ends it
+ * (`cancelled`; the caller's run_poll() then throws).  Sets the spec's is_cancelled, wait and arg
+ * unless they are set. */
+bool run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
+                 struct err *err) MUST_CHECK;
 bool run_poll(struct interp *in, const struct node *at);
 struct run *run_of(struct interp *in);
 extern const struct interp_world run_world;
@@ -159,6 +214,37 @@ bool step_sh(struct step_call *s);
 /* credentials.c: binds `id` under `name` in the layer (environment { X = credentials('id') }). */
 bool credentials_bind(struct run *run, const struct node *at, struct env_layer *layer,
                       struct str name, struct str id);
+
+/* steps_parallel.c: runs bodies side by side and gives the worst error, or with `fail_fast` the
+ * first, as theirs. */
+struct branch_spec {
+    struct str name; /* as it is shown */
+    struct body body;
+};
+#define BRANCHES_MAX 2000u /* of one `parallel` */
+bool parallel_run(struct run *run, const struct node *at, const struct branch_spec *branches,
+                  size_t count, bool fail_fast, struct value *values_out);
+step_function *step_parallel_find(struct str name);
+
+/* stage_report.c: what a stage does, for those who look on. */
+void stage_enter(struct run *run, struct stage_run *own, struct str name, bool is_branch,
+                 int64_t *started_ms);
+void stage_leave(struct run *run, struct stage_run *own, struct str name, int64_t started_ms,
+                 const struct exception *e);
+/* Instead of entering or leaving it; then those in it are skipped, then stage_skipped(). */
+void stage_skip(struct run *run, struct stage_run *own, struct str name, const char *reason);
+void stage_skipped(struct run *run, struct stage_run *own);
+
+/* node.c: a workspace of the build's own until node_leave(); `custom` a path or empty. */
+struct node_before {
+    const char *workspace, *directory;
+    const struct launcher *launcher;
+    struct env_layer *env;
+    unsigned node;
+};
+bool node_enter(struct run *run, const struct node *at, struct str label, struct str custom,
+                struct node_before *before);
+void node_leave(struct run *run, const struct node_before *before);
 
 /* declarative.c */
 bool declarative_run(struct run *run, const struct stage *pipeline);

@@ -188,7 +188,7 @@ static void
 finish(struct run *run, bool ok, struct runner_outcome *out)
 {
     enum build_result r = run->result;
-    bool aborted = run->abort_fired;
+    bool aborted = run->was_aborted;
 
     if (!ok) {
         struct exception *e = interp_catch(&run->in);
@@ -218,6 +218,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
 {
     struct run *run = mem_new(sizeof(*run));
     struct deadline whole = {0};
+    struct flow *main_flow;
     struct err err;
     unsigned left;
     bool ok;
@@ -229,7 +230,8 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     interp_init(&run->in, &run->arena, &run_world);
     run->params = arena_alloc(&run->arena, sizeof(*run->params));
     run->started_ms = clock_wall_ms();
-    run->last_output_ms = clock_monotonic_ms();
+    run->noted_result = run->noted_mark = -1;
+    main_flow = flow_main_new(run);
     whole.at_ms =
         clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS);
     run->deadlines = &whole;
@@ -248,6 +250,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     if (!remove_temporary(run, &err))
         run_logf(run, "WARNING: %s", err.message);
     strbuf_done(&run->line);
+    flow_free(main_flow);
     jenkinsfile_free(run->file);
     arena_done(&run->arena);
     free(run);

@@ -35,13 +35,17 @@ const char *stage_state_name(enum stage_state s);
 struct stage_report {
     struct str name;
     unsigned depth; /* 0 for stages of the pipeline */
+    const char *key; /* names it among the stages of the build: "1", "1/2" is the second in it */
+    bool is_branch;  /* of a parallel */
     enum stage_state state;
     const char *reason; /* of a skip: "WHEN", "FAILURE", "UNSTABLE"; else NULL */
     int64_t started_ms, took_ms;
 };
 
-/* ABORT_ASKED leaves RUNNER_GRACE_MS for the post conditions, ABORT_NOW leaves nothing. */
-enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW };
+/* ABORT_ASKED leaves RUNNER_GRACE_MS for the post conditions, ABORT_NOW leaves nothing.
+ * ABORT_SUSPEND ends the run without ending the build: nothing is done or said any more, scripts
+ * go on by themselves, and a runner with the same `state_dir` takes the build up again. */
+enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW, ABORT_SUSPEND };
 
 struct runner_config {
     const char *jenkinsfile_name; /* for messages */
@@ -50,6 +54,8 @@ struct runner_config {
     const char *tool_dir;         /* first in PATH; may be NULL */
     const char *const *extra_env; /* "NAME=value", NULL-terminated; may be NULL */
     const char *artifact_dir;     /* for archiveArtifacts; NULL: artifacts stay where they are */
+    /* Where the run keeps what it needs to be taken up again (journal.h); NULL: it cannot be. */
+    const char *state_dir;
     const char *credentials_path; /* JSON; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
@@ -76,6 +82,7 @@ struct runner_config {
 
 struct runner_outcome {
     enum build_result result;
+    bool is_suspended; /* not over: the rest means nothing */
     char reason[400]; /* one sentence, empty on success */
     char display_name[100], description[400];
 };

@@ -142,7 +142,7 @@ static step_function *
 find_function(struct str name)
 {
     step_function *(*const tables[])(struct str name) = {
-        step_flow_find,  step_file_find,        step_scm_find,  step_stash_find,
+        step_flow_find,  step_parallel_find,    step_file_find, step_scm_find,  step_stash_find,
         step_junit_find, step_credentials_find, step_data_find, step_archive_find,
     };
 
@@ -192,6 +192,18 @@ describe(struct step_call *s)
     return false;
 }
 
+/* "3.0_5.2-7": the branch in which it is called and the how manieth of it. */
+static const char *
+make_id(struct run *run)
+{
+    char *id = arena_format(&run->arena, "%s-%u", flow_path(run), flow_next_step(run));
+
+    for (char *c = id; *c != '\0'; c++)
+        if (*c == '/')
+            *c = '_';
+    return id;
+}
+
 static bool
 dispatch(struct step_call *s, const struct step_type *type, bool *found)
 {
@@ -217,6 +229,7 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
     if (type != NULL && type->kind == STEP_BLOCK && s->body.run == NULL)
         return interp_throw(s->in, s->at, "IllegalArgumentException",
                             "'" STR_FMT "' needs a block in braces", STR_ARG(s->name));
+    s->id = make_id(s->run);
     return bind_values(s, type) && run_poll(s->in, s->at) && function(s);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* steps_flow.c - sh, and the steps that decide what runs and for how long. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/file.h"
-#include "io/process.h"
-#include "pipeline/run.h"
+#include "pipeline/durable.h"
 
 #define CAPTURE_MAX ((size_t)16 << 20)
 
@@ -25,7 +26,7 @@ on_shell_output(void *arg, struct str data, bool is_error)
         run_log(sh->run, data);
         return;
     }
-    sh->run->last_output_ms = clock_monotonic_ms();
+    run_note_output(sh->run);
     if (sh->captured.len + data.len > CAPTURE_MAX)
         sh->overflow = true;
     else
@@ -33,37 +34,40 @@ on_shell_output(void *arg, struct str data, bool is_error)
 }
 
 static bool
-shell_is_cancelled(void *arg)
+write_file(const char *path, struct str text, unsigned mode, struct err *err)
 {
-    const struct shell *sh = arg;
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 
-    return run_is_due(sh->run);
+    if (fd < 0)
+        return err_errno(err, "cannot write '%s'", path);
+    return file_write_all(fd, text, err);
 }
 
-/* The script as a file beside the workspace; its name is in the arena. */
+/* The script as a file beside the workspace, where a container sees it, too; its name is in the
+ * arena. */
 static const char *
 write_script(struct step_call *s, struct str script)
 {
     struct run *run = s->run;
     const char *folder = arena_format(&run->arena, "%s@tmp", run->workspace);
-    const char *path = arena_format(&run->arena, "%s/script-%u.sh", folder, ++run->files);
+    const char *path = arena_format(&run->arena, "%s/script-%s.sh", folder, s->id);
     bool direct = str_starts(script, STR("#!"));
     struct err err;
 
     if (file_make_dirs(folder, 0700, &err) &&
-        file_write_atomic(path, script, direct ? 0700 : 0600, &err))
+        write_file(path, script, direct ? 0700 : 0600, &err))
         return path;
     step_fail(s, "%s", err.message);
     return NULL;
 }
 
 static bool
-shell_result(struct step_call *s, struct shell *sh, const struct process_result *result)
+shell_result(struct step_call *s, struct shell *sh, const struct durable_result *result)
 {
     bool wants_status = step_truth(s, "returnStatus", false);
 
     run_log_flush(s->run);
-    if (result->cancelled || result->timed_out) {
+    if (result->interrupted || result->left) {
         if (!run_poll(s->in, s->at))
             return false;
         return step_fail(s, "the script was interrupted");
@@ -84,13 +88,36 @@ shell_result(struct step_call *s, struct shell *sh, const struct process_result 
     return true;
 }
 
+static bool
+run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
+           struct durable_result *result, struct err *err)
+{
+    struct run *run = s->run;
+    const char *const shell_argv[] = {"sh", "-xe", path, NULL};
+    const char *const direct_argv[] = {path, NULL};
+    const char *const *argv = direct ? direct_argv : shell_argv;
+    const char *const *env = run_env_list(run);
+    const struct durable_spec spec = {
+        .folder = run_state_path(run, "sh", s->id),
+        .argv = run->launcher != NULL ? run->launcher->wrap(run, run->launcher, argv, env) : argv,
+        .env = env,
+        .directory = run->directory,
+        .captures = sh->captures,
+        .on_output = on_shell_output,
+        .arg = sh,
+    };
+
+    /* Background processes go on until the build ends, and write on. */
+    return durable_run(run, &spec, result, err);
+}
+
 bool
 step_sh(struct step_call *s)
 {
     struct run *run = s->run;
     struct str script = step_text(s, "script", "");
     struct shell sh = {.run = run, .captures = step_truth(s, "returnStdout", false)};
-    struct process_result result = {0};
+    struct durable_result result = {0};
     const char *path;
     struct err err;
     bool ok;
@@ -107,25 +134,11 @@ step_sh(struct step_call *s)
     if (path == NULL)
         return false;
     run_log_flush(run);
-    {
-        const char *const shell_argv[] = {"sh", "-xe", path, NULL};
-        const char *const direct_argv[] = {path, NULL};
-        const struct process_spec spec = {
-            .argv = str_starts(script, STR("#!")) ? direct_argv : shell_argv,
-            .env = run_env_list(run),
-            .directory = run->directory,
-            .merge_stderr = !sh.captures,
-            .keep_group = true, /* background processes live until the build ends */
-            .on_output = on_shell_output,
-            .is_cancelled = shell_is_cancelled,
-            .arg = &sh,
-        };
-        ok = process_run(&spec, &result, &err);
-    }
-    unlink(path);
+    ok = run_script(s, &sh, path, str_starts(script, STR("#!")), &result, &err);
+    if (!result.left)
+        unlink(path);
     ok = ok ? shell_result(s, &sh, &result) : step_fail(s, "%s", err.message);
     strbuf_done(&sh.captured);
-    process_result_done(&result);
     return ok;
 }
 
@@ -201,18 +214,12 @@ duration_ms(const struct step_call *s, const char *unit)
 static bool
 step_sleep(struct step_call *s)
 {
-    int64_t ms = duration_ms(s, "SECONDS"), until_ms;
+    int64_t ms = duration_ms(s, "SECONDS");
 
     if (ms < 0)
         return false;
     run_logf(s->run, "Sleeping for %lld s", (long long)(ms / 1000));
-    for (until_ms = clock_monotonic_ms() + ms; clock_monotonic_ms() < until_ms;) {
-        int64_t left = until_ms - clock_monotonic_ms();
-        if (!run_poll(s->in, s->at))
-            return false;
-        clock_sleep_ms(left > 100 ? 100 : left > 0 ? left : 0);
-    }
-    return run_poll(s->in, s->at);
+    return run_sleep(s->run, s->at, ms);
 }
 
 static bool
@@ -228,12 +235,13 @@ step_timeout(struct step_call *s)
     d.at_ms = clock_monotonic_ms() + ms;
     if (step_truth(s, "activity", false)) {
         d.activity_ms = ms > 0 ? ms : 1;
-        run->last_output_ms = clock_monotonic_ms();
+        d.last_output_ms = clock_monotonic_ms();
     }
     run_logf(run, "Timeout set to expire in %lld s", (long long)(ms / 1000));
     run->deadlines = &d;
     ok = s->body.run(run, s->body.arg, s->out);
     run->deadlines = d.outer;
+    run_forget_fired(run, &d);
     if (!ok && s->in->completion == COMPLETION_THROW && s->in->thrown->cause == &d)
         s->in->thrown->cause = NULL; /* `d` dies here */
     return ok;
@@ -384,18 +392,14 @@ step_wait_until(struct step_call *s)
 
     for (;;) {
         struct value v;
-        int64_t until_ms;
         if (!s->body.run(s->run, s->body.arg, &v))
             return false;
         if (value_truth(v))
             return true;
         if (!step_truth(s, "quiet", false))
             run_logf(s->run, "Will try again after %lld ms", (long long)wait_ms);
-        for (until_ms = clock_monotonic_ms() + wait_ms; clock_monotonic_ms() < until_ms;) {
-            if (!run_poll(s->in, s->at))
-                return false;
-            clock_sleep_ms(wait_ms > 100 ? 100 : wait_ms);
-        }
+        if (!run_sleep(s->run, s->at, wait_ms))
+            return false;
         wait_ms = wait_ms * 6 / 5;
         if (wait_ms > 15000)
             wait_ms = 15000;
@@ -441,10 +445,6 @@ step_flow_find(struct str name)
         {"timestamps", step_timestamps},
         {"waitUntil", step_wait_until},
         {"isUnix", step_is_unix},
-        {"stage", step_unsupported},
-        {"parallel", step_unsupported},
-        {"node", step_unsupported},
-        {"ws", step_unsupported},
         {"properties", step_unsupported},
     };
 

@@ -3,17 +3,10 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "io/file.h"
-#include "io/process.h"
 #include "pipeline/run.h"
 
 #define GIT_ARGS_MAX 16
 #define GIT_TIMEOUT_MS ((int64_t)10 * 60 * 1000)
-
-static bool
-is_cancelled(void *arg)
-{
-    return run_is_due(arg);
-}
 
 /* Runs git; its output goes to `out` (NULL: to the log, when it fails). */
 static bool
@@ -39,10 +32,8 @@ git(struct run *run, const char *directory, struct strbuf *out, int *code,
                                       .env = env,
                                       .directory = directory,
                                       .timeout_ms = GIT_TIMEOUT_MS,
-                                      .is_cancelled = is_cancelled,
-                                      .output_limit = SYNTAX_TEXT_MAX + 1,
-                                      .arg = run};
-    ok = process_run(&spec, &result, &err);
+                                      .output_limit = SYNTAX_TEXT_MAX + 1};
+    ok = run_process(run, &spec, &result, &err);
     if (!ok) {
         run_logf(run, "%s", err.message);
         *code = 127;

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Branches of a build side by side: parallel, matrix, stage and node as steps. */
+#include "base/clock.h"
+#include "build_setup.h"
+
+TEST(branches_run_side_by_side)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    /* Each waits for what the other one does. */
+    build_init(&b);
+    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
+                  "stage('a') { steps { sh 'touch a; while [ ! -e b ]; do sleep 0.01; done'\n"
+                  "  echo 'a saw b' } }\n"
+                  "stage('b') { steps { sh 'touch b; while [ ! -e a ]; do sleep 0.01; done'\n"
+                  "  echo 'b saw a' } }\n"
+                  "} }\n stage('After') { steps { echo 'after' } } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    CHECK(has(log, "[a] a saw b") && has(log, "[b] b saw a") && has(log, "after"));
+    CHECK(strstr(strbuf_cstr(&b.stages), "  a=SUCCESS\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&b.stages), "P=SUCCESS\nAfter=SUCCESS\n") != NULL);
+}
+
+TEST(all_branches_finish_and_the_error_is_the_first_ordinary_one)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    build_run(&b,
+              "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
+              "stage('bad') { steps { sh 'exit 3' }\n post { failure { echo 'bad failed' } } }\n"
+              "stage('slow') { steps { sh 'while [ ! -e go ]; do sleep 0.01; done'\n echo 'slow' }\n"
+              " post { success { echo 'slow is fine' } } }\n"
+              "stage('go') { steps { sleep 0\n sh 'touch go' } }\n"
+              "}\n post { failure { echo 'P failed' } } }\n"
+              "stage('Never') { steps { echo 'never' } } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK_TEXT(b.outcome.reason, "script returned exit code 3");
+    CHECK(has(log, "[bad] bad failed") && has(log, "[slow] slow is fine") && has(log, "P failed"));
+    CHECK(has(log, "Failed in branch bad") && strstr(log, "never") == NULL);
+    CHECK(strstr(strbuf_cstr(&b.stages), "P=FAILED\nNever=SKIPPED FAILURE\n") != NULL);
+}
+
+TEST(fail_fast_interrupts_the_other_branches)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n failFast true\n parallel {\n"
+                  "stage('long') { steps { sh 'touch l; sleep 300' }\n"
+                  " post { aborted { echo 'long aborted' } } }\n"
+                  "stage('sleeper') { steps { sleep 300 } }\n"
+                  "stage('bad') { steps { sh 'while [ ! -e l ]; do sleep 0.01; done; exit 4' } }\n"
+                  "} } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK_TEXT(b.outcome.reason, "script returned exit code 4");
+    CHECK(has(log, "[long] long aborted"));
+    CHECK(strstr(strbuf_cstr(&b.stages), "  long=ABORTED\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&b.stages), "  sleeper=ABORTED\n") != NULL);
+    CHECK(strstr(strbuf_cstr(&b.stages), "  bad=FAILED\n") != NULL);
+}
+
+TEST(a_timeout_around_branches_ends_all_of_them)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n"
+                  "options { timeout(time: 300, unit: 'MILLISECONDS') }\n parallel {\n"
+                  "stage('x') { steps { sh 'sleep 300' }\n post { aborted { sh 'echo x over' } } }\n"
+                  "stage('y') { steps { sleep 300 }\n post { always { echo 'y over' } } }\n"
+                  "} } }\n post { aborted { echo 'all over' } } }");
+    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    CHECK(has(strbuf_cstr(&b.log), "[x] x over") && has(strbuf_cstr(&b.log), "[y] y over"));
+    CHECK(has(strbuf_cstr(&b.log), "all over"));
+}
+
+TEST(a_matrix_is_the_product_of_its_axes_without_its_excludes)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    build_run(&b,
+              "pipeline {\n agent any\n stages {\n stage('M') {\n matrix {\n"
+              "axes { axis { name 'OS'; values 'linux', 'mac' }\n"
+              " axis { name 'V'; values '1', '2' } }\n"
+              "excludes { exclude { axis { name 'OS'; values 'mac' }\n"
+              " axis { name 'V'; notValues '2' } } }\n"
+              "environment { TAG = \"${OS}-${V}\" }\n"
+              "when { not { environment name: 'TAG', value: 'x' } }\n"
+              "stages { stage('T') { steps { sh 'echo \"cell $TAG\" | cat' } } }\n"
+              "post { always { echo \"over ${TAG}\" } }\n"
+              "} } } }");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    CHECK(has(log, "[Matrix - OS = 'linux', V = '1'] cell linux-1"));
+    CHECK(has(log, "[Matrix - OS = 'linux', V = '2'] cell linux-2"));
+    CHECK(has(log, "[Matrix - OS = 'mac', V = '2'] over mac-2"));
+    CHECK(strstr(log, "mac-1") == NULL);
+    CHECK(strstr(strbuf_cstr(&b.stages), "    T=SUCCESS\n  Matrix - OS = ") != NULL);
+}
+
+TEST(scripted_parallel_gives_its_values_and_shares_its_variables)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(&b,
+                                "script {\n def n = 0\n def branches = [:]\n"
+                                "for (int i = 0; i < 5; i++) { def k = i\n"
+                                " branches[\"b${k}\"] = { sleep 0; n += k; env.LAST = 'yes'; k * 2 } }\n"
+                                "def r = parallel branches\n"
+                                "echo \"sum ${n} r ${r} ${env.LAST}\"\n"
+                                "try { parallel(x: { error 'oops' }, y: { echo 'y' }, failFast: true) }\n"
+                                "catch (e) { echo \"caught ${e.message}\" } }",
+                                RESULT_SUCCESS);
+
+    CHECK(has(log, "sum 10 r [b0:0, b1:2, b2:4, b3:6, b4:8] yes"));
+    CHECK(has(log, "caught oops"));
+}
+
+TEST(a_thousand_branches_run_on_one_thread)
+{
+    cleanup(build_done) struct build b = {0};
+    const int64_t start_ms = clock_monotonic_ms();
+    const char *log = run_steps(&b,
+                                "script {\n def branches = [:]\n"
+                                "for (int i = 0; i < 1000; i++) { def k = i\n"
+                                " branches[\"b${k}\"] = { sleep 0; echo \"I am ${k}\" } }\n"
+                                "parallel branches }",
+                                RESULT_SUCCESS);
+
+    CHECK(has(log, "[b0] I am 0") && has(log, "[b999] I am 999"));
+    CHECK(clock_monotonic_ms() - start_ms < 20000);
+}
+
+TEST(a_branch_that_calls_itself_too_deeply_fails_alone)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b, "def f(n) { return f(n + 1) }\n"
+                  "parallel(deep: { try { f(0) } catch (StackOverflowError e) { echo 'too deep' } },\n"
+                  " other: { echo 'fine' })\n");
+    CHECK_TEXT(b.outcome.reason, "");
+    CHECK(has(strbuf_cstr(&b.log), "[deep] too deep") && has(strbuf_cstr(&b.log), "[other] fine"));
+}
+
+TEST(scripted_pipelines_have_nodes_and_stages)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    build_run(&b, "node('linux') {\n stage('Build') { sh 'echo in $STAGE_NAME | cat' }\n"
+                  " stage('Test') { dir('sub') { sh 'pwd' } }\n}\n"
+                  "stage('Deploy') { node { sh 'exit 2' } }\n");
+    log = strbuf_cstr(&b.log);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK(has(log, "in Build"));
+    CHECK(strstr(log, "/ws/sub\n") != NULL);
+    CHECK_TEXT(strbuf_cstr(&b.stages), "Build=SUCCESS\nTest=SUCCESS\nDeploy=FAILED\n");
+}
