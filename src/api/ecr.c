@@ -6,7 +6,6 @@
 #include "model/arn.h"
 #include "registry/registry.h"
 
-#define TAGS_MAX 50
 #define PAGE_DEFAULT 100
 
 struct registry *
@@ -127,85 +126,20 @@ repository_json(struct request *rq, const struct registry_repository *r)
     json_set(j, "repositoryName", json_text(r->name));
     json_set(j, "repositoryUri", json_text(uri));
     json_set(j, "createdAt", aws_time(rq, r->created_ms));
-    json_set(j, "imageTagMutability", json_text(r->immutable_tags ? "IMMUTABLE" : "MUTABLE"));
+    ecr_mutability_tell(j, r->document);
     json_set(j, "imageScanningConfiguration", scanning);
     json_set(j, "encryptionConfiguration", encryption);
     return j;
 }
 
-static bool
-mutability_check(const struct json *input, struct err *err)
-{
-    const char *mutability = json_get_cstr(input, "imageTagMutability", "MUTABLE");
-
-    if (strcmp(mutability, "MUTABLE") == 0 || strcmp(mutability, "IMMUTABLE") == 0)
-        return json_get(input, "imageTagMutabilityExclusionFilters") == NULL ||
-               err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'imageTagMutabilityExclusionFilters': '%s' takes none",
-                       mutability);
-    return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                   "imageTagMutability '%s' is not built; use MUTABLE or IMMUTABLE", mutability);
-}
-
 /* ---- tags of a repository ---- */
-
-static bool
-tag_check(const struct json *tag, struct err *err)
-{
-    const char *key = json_get_cstr(tag, "Key", ""), *value = json_get_cstr(tag, "Value", "");
-
-    if (key[0] == '\0' || strlen(key) > 128 || strlen(value) > 256)
-        return err_set(err, ERR_INVALID_TAG_PARAMETER,
-                       "The tag key has 1 to 128 characters, the value at most 256; got '%.150s'",
-                       key);
-    if (strncmp(key, "aws:", 4) == 0)
-        return err_set(err, ERR_INVALID_TAG_PARAMETER,
-                       "The tag key '%.150s' begins with 'aws:', which is reserved", key);
-    return true;
-}
-
-/* The place of `key` in the list, or its size. */
-static size_t
-tag_index(const struct json *tags, const char *key)
-{
-    size_t i = 0;
-
-    while (i < json_size(tags) && strcmp(json_get_cstr(json_at(tags, i), "Key", ""), key) != 0)
-        i++;
-    return i;
-}
-
-/* `now` and `added` together; a key that is there already gets the new value. */
-static bool
-tags_merge(const struct json *now, const struct json *added, struct json **out, struct err *err)
-{
-    cleanup_json struct json *merged = json_array();
-
-    for (size_t i = 0; i < json_size(added); i++) {
-        const struct json *tag = json_at(added, i);
-        if (!tag_check(tag, err))
-            return false;
-        if (tag_index(added, json_get_cstr(tag, "Key", "")) != i)
-            return err_set(err, ERR_INVALID_TAG_PARAMETER, "The tag key '%.150s' is given twice",
-                           json_get_cstr(tag, "Key", ""));
-    }
-    for (size_t i = 0; i < json_size(now); i++)
-        if (tag_index(added, json_get_cstr(json_at(now, i), "Key", "")) == json_size(added))
-            json_append(merged, json_ref(json_at(now, i)));
-    for (size_t i = 0; i < json_size(added); i++)
-        json_append(merged, json_copy(json_at(added, i)));
-    if (json_size(merged) > TAGS_MAX)
-        return err_set(err, ERR_TOO_MANY_TAGS, "A repository has at most %d tags", TAGS_MAX);
-    *out = TAKE(merged);
-    return true;
-}
 
 static bool
 tags_add(void *arg, struct json *document, struct err *err)
 {
     struct json *merged;
 
-    if (!tags_merge(json_get(document, "tags"), arg, &merged, err))
+    if (!ecr_tags_merge(json_get(document, "tags"), arg, &merged, err))
         return false;
     json_set(document, "tags", merged);
     return true;
@@ -290,21 +224,16 @@ bool
 ecr_create_repository(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = ecr_repository_name(rq, err);
-    const struct json *encryption = json_get(rq->input, "encryptionConfiguration");
     const struct json *scanning = json_get(rq->input, "imageScanningConfiguration");
     cleanup_json struct json *document = json_object();
     cleanup(registry_repository_done) struct registry_repository r = {0};
     struct json *tags;
 
-    if (name == NULL || !mutability_check(rq->input, err) ||
-        !tags_merge(NULL, json_get(rq->input, "tags"), &tags, err))
+    if (name == NULL || !ecr_mutability_set(document, rq->input, err) ||
+        !ecr_encryption_check(json_get(rq->input, "encryptionConfiguration"), err) ||
+        !ecr_tags_merge(NULL, json_get(rq->input, "tags"), &tags, err))
         return false;
     json_set(document, "tags", tags);
-    if (strcmp(json_get_cstr(encryption, "encryptionType", "AES256"), "AES256") != 0)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE, "encryptionType '%s' is not built",
-                       json_get_cstr(encryption, "encryptionType", ""));
-    json_set(document, "imageTagMutability",
-             json_text(json_get_cstr(rq->input, "imageTagMutability", "MUTABLE")));
     json_set(document, "scanOnPush", json_bool(json_get_bool(scanning, "scanOnPush", false)));
     if (!registry_repository_create(ecr_registry(rq), rq->region, name, document, err) ||
         !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err))
@@ -371,26 +300,23 @@ ecr_delete_repository(struct request *rq, struct json *out, struct err *err)
 }
 
 static bool
-mutability_set(void *arg, struct json *document, struct err *err)
+mutability_change(void *arg, struct json *document, struct err *err)
 {
-    (void)err;
-    json_set(document, "imageTagMutability", json_text(arg));
-    return true;
+    return ecr_mutability_set(document, arg, err);
 }
 
 bool
 ecr_put_image_tag_mutability(struct request *rq, struct json *out, struct err *err)
 {
     const char *name = ecr_repository_name(rq, err);
-    const char *mutability = json_get_cstr(rq->input, "imageTagMutability", "MUTABLE");
+    cleanup_json struct json *input = json_copy(rq->input);
 
-    if (name == NULL || !mutability_check(rq->input, err) ||
-        !registry_repository_change(ecr_registry(rq), rq->region, name, mutability_set,
-                                    arena_cstr(rq->arena, str_of(mutability)), err))
+    if (name == NULL || !registry_repository_change(ecr_registry(rq), rq->region, name,
+                                                    mutability_change, input, err))
         return false;
     json_set(out, "registryId", json_text(rq->account));
     json_set(out, "repositoryName", json_text(name));
-    json_set(out, "imageTagMutability", json_text(mutability));
+    ecr_mutability_tell(out, input);
     return true;
 }
 

@@ -21,7 +21,16 @@ void ecr_page_add(struct ecr_page *page, const char *key, struct json *value);
 /* Writes the page that maxResults and nextToken ask for; frees the items. */
 bool ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, struct err *err);
 
-/* ---- ecr.c ---- */
+/* ---- ecr_settings.c: parts of a repository's document, also of templates ---- */
+/* Writes imageTagMutability and its filters of `input` into the document, once they are right. */
+bool ecr_mutability_set(struct json *document, const struct json *input, struct err *err);
+void ecr_mutability_tell(struct json *out, const struct json *document);
+bool ecr_encryption_check(const struct json *encryption, struct err *err); /* NULL is fine */
+/* `now` (may be NULL) and `added` together; a key that is there already gets the new value. */
+bool ecr_tags_merge(const struct json *now, const struct json *added, struct json **out,
+                    struct err *err);
+
+/* ---- ecr.c: operations ---- */
 bool ecr_create_repository(struct request *rq, struct json *out, struct err *err);
 bool ecr_delete_repository(struct request *rq, struct json *out, struct err *err);
 bool ecr_describe_repositories(struct request *rq, struct json *out, struct err *err);

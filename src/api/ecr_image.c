@@ -150,6 +150,9 @@ image_detail(struct request *rq, const char *repository, const struct json *imag
     json_set(j, "imageManifestMediaType", json_text(json_get_cstr(image, "mediaType", "")));
     if (artifact != NULL)
         json_set(j, "artifactMediaType", json_text(artifact));
+    if (json_get(image, "pulledAt") != NULL)
+        json_set(j, "lastRecordedPullTime", aws_time(rq, json_get_i64(image, "pulledAt", 0)));
+    json_set(j, "imageStatus", json_text("ACTIVE")); /* nothing is ever archived here */
     if (scan_on_push) {
         /* The setting is kept for those who ask for it; that nothing was scanned is said here. */
         struct json *scan = json_object();
@@ -274,13 +277,15 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
         if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest,
                                    type, err))
             return false;
-        if (type_is_accepted(rq, type))
+        if (type_is_accepted(rq, type)) {
+            registry_image_pulled(ecr_registry(rq), rq->region, repository, digest, rq->now_ms);
             json_append(images,
                         image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
                                    strbuf_str(&bytes), type));
-        else
+        } else {
             failure_add(failures, id, "ImageNotFound",
                         "The requested image has none of the accepted media types");
+        }
     }
     json_set(out, "images", TAKE(images));
     json_set(out, "failures", TAKE(failures));

@@ -31,6 +31,32 @@ str_equal_nocase(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || strncasecmp(a.at, b.at, a.len) == 0);
 }
 
+bool
+str_like(struct str pattern, struct str text)
+{
+    size_t p = 0, t = 0, star = 0, kept = 0;
+    bool has_star = false;
+
+    while (t < text.len) {
+        if (p < pattern.len && pattern.at[p] == '*') {
+            has_star = true;
+            star = ++p;
+            kept = t; /* it takes nothing, at first */
+        } else if (p < pattern.len && (pattern.at[p] == '?' || pattern.at[p] == text.at[t])) {
+            p++;
+            t++;
+        } else if (has_star) {
+            p = star;
+            t = ++kept;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.len && pattern.at[p] == '*')
+        p++;
+    return p == pattern.len;
+}
+
 unsigned
 str_distance(struct str a, struct str b)
 {

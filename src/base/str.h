@@ -27,6 +27,9 @@ bool str_equal_nocase(struct str a, struct str b);
 bool str_is(struct str a, const char *cstr);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
+/* Does the whole of `text` match? '*' stands for any run of bytes, also none, and '?' for one. Takes time
+ * proportional to the product of their lengths at worst. */
+bool str_like(struct str pattern, struct str text);
 /* How many letters to change, add or leave out until they are equal, whatever their case; for names
  * that are nearly right. 99 for texts of 60 bytes and more. */
 unsigned str_distance(struct str a, struct str b);

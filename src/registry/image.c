@@ -3,7 +3,10 @@
  * _manifests/ makes it an image of the repository; a tag names a digest. Written in that order and
  * removed in the other, so that a name never leads nowhere. */
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "io/file.h"
@@ -12,6 +15,7 @@
 #include "registry/reference.h"
 
 #define RECORD_MAX 4096
+#define PULL_NOTED_EVERY_MS (60LL * 1000)
 
 /* The paths of one image's files. */
 static char *
@@ -121,6 +125,49 @@ registry_manifest_get(struct registry *reg, const char *region, const char *repo
     return true;
 }
 
+/* ---- pulls ---- */
+
+static char *
+pull_path(const struct registry *reg, const char *region, const char *name, const char *digest)
+{
+    cleanup_free char *leaf = text_format("_pulls/" STR_FMT, STR_ARG(digest_hex(str_of(digest))));
+    return repository_path(reg, region, name, leaf);
+}
+
+/* When it was pulled last, or 0. */
+static int64_t
+pulled_ms(const struct registry *reg, const char *region, const char *name, const char *digest)
+{
+    cleanup_free char *path = pull_path(reg, region, name, digest);
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return 0;
+    return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
+void
+registry_image_pulled(struct registry *reg, const char *region, const char *repository,
+                      const char *digest, int64_t now_ms)
+{
+    const struct timespec now = {now_ms / 1000, now_ms % 1000 * 1000000};
+    const struct timespec times[2] = {now, now};
+
+    if (now_ms - pulled_ms(reg, region, repository, digest) < PULL_NOTED_EVERY_MS)
+        return;
+    cleanup_free char *path = pull_path(reg, region, repository, digest);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0 && errno == ENOENT) { /* the first pull of this repository */
+        cleanup_free char *folder = repository_path(reg, region, repository, "_pulls");
+        if (mkdir(folder, 0750) == 0 || errno == EEXIST)
+            fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    }
+    if (fd < 0)
+        return;
+    (void)!futimens(fd, times);
+    close(fd);
+}
+
 /* ---- put ---- */
 
 static bool
@@ -183,7 +230,7 @@ tag_check(struct registry *reg, const char *region, const struct registry_reposi
                        "name '%s' in "
                        "registry with id '%s'",
                        digest, put->tag ? put->tag : "null", r->name, reg->account_id);
-    if (has_tag && !is_set && r->immutable_tags)
+    if (has_tag && !is_set && registry_tag_is_immutable(r->document, put->tag))
         return err_set(err, ERR_IMAGE_TAG_EXISTS,
                        "The image tag '%s' already exists in the '%s' repository and cannot be "
                        "overwritten because "
@@ -269,6 +316,19 @@ tags_read(struct registry *reg, const char *region, const char *repository, stru
     return true;
 }
 
+/* What the record of an image does not hold; takes `tags`. */
+static void
+image_finish(const struct registry *reg, const char *region, const char *repository,
+             const char *digest, struct json *image, struct json *tags)
+{
+    const int64_t pulled = pulled_ms(reg, region, repository, digest);
+
+    json_set(image, "digest", json_text(digest));
+    if (pulled > 0)
+        json_set(image, "pulledAt", json_int(pulled));
+    json_set(image, "tags", tags);
+}
+
 static bool
 image_describe(struct registry *reg, const char *region, const char *repository, const char *digest,
                const struct json *tags, struct json **out, struct err *err)
@@ -282,8 +342,7 @@ image_describe(struct registry *reg, const char *region, const char *repository,
     for (void *it = json_first(tags); it != NULL; it = json_next(tags, it))
         if (strcmp(json_cstr(json_value(it), ""), digest) == 0)
             json_append(own, json_text(json_key(it)));
-    json_set(*out, "digest", json_text(digest));
-    json_set(*out, "tags", own);
+    image_finish(reg, region, repository, digest, *out, own);
     return true;
 }
 
@@ -337,8 +396,7 @@ registry_images(struct registry *reg, const char *region, const char *repository
             !record_read(reg, region, repository, str_of(digest), &image, NULL))
             continue; /* removed while we read */
         struct json *own = json_get(by_digest, digest);
-        json_set(image, "digest", json_text(digest));
-        json_set(image, "tags", own ? json_ref(own) : json_array());
+        image_finish(reg, region, repository, digest, image, own ? json_ref(own) : json_array());
         listed[count++] = (struct listed){json_get_i64(image, "pushedAt", 0),
                                           json_get_cstr(image, "digest", ""), image};
     }
@@ -480,6 +538,8 @@ image_remove(struct registry *reg, const char *region, const char *repository,
             return false;
     if (!disk_remove(path, err) || !disk_sync_parent(path, err))
         return false;
+    cleanup_free char *pull = pull_path(reg, region, repository, digest);
+    unlink(pull);
     for (size_t i = 0; i < json_size(tags); i++)
         removed_add(removed, digest, json_cstr(json_at(tags, i), ""));
     if (json_size(tags) == 0)

@@ -11,6 +11,7 @@
  *   (<hex> of 64 digits is sha256's, of 128 sha512's, here and below)
  *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it
  *   R/_layers/<hex>                  empty: it may see the blob
+ *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
  *
  * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
  * side. Every file is written aside, flushed and renamed, and its directory flushed, before
@@ -81,12 +82,14 @@ bool registry_resolve(struct registry *reg, const char *region, const char *repo
 struct registry_repository {
     char name[REGISTRY_NAME_SIZE];
     int64_t created_ms;
-    bool immutable_tags;
     struct json *document; /* the whole of _repository.json; freed by registry_repository_done() */
 };
 void registry_repository_done(struct registry_repository *r);
-/* `document` may carry any members (they are kept as they are); createdAt and imageTagMutability
- * ("MUTABLE" or "IMMUTABLE") are read by the registry, createdAt is set here. */
+/* May `tag` not be moved? By imageTagMutability (IMMUTABLE, IMMUTABLE_WITH_EXCLUSION,
+ * MUTABLE_WITH_EXCLUSION) and imageTagMutabilityExclusionFilters of the document. */
+bool registry_tag_is_immutable(const struct json *document, const char *tag);
+/* `document` may carry any members (they are kept as they are); createdAt, imageTagMutability
+ * and its filters are read by the registry, createdAt is set here. */
 bool registry_repository_create(struct registry *reg, const char *region, const char *name,
                                 const struct json *document, struct err *err) MUST_CHECK;
 bool registry_repository_get(struct registry *reg, const char *region, const char *name,
@@ -118,13 +121,16 @@ bool registry_document_change(struct registry *reg, const char *region,
 
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
- * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "tags":
- * [..sorted..]}. */
+ * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "pulledAt" (ms,
+ * if it was), "tags": [..sorted..]}. */
 bool registry_images(struct registry *reg, const char *region, const char *repository,
                      struct json **out, struct err *err) MUST_CHECK;
 /* One of them, by tag or digest. */
 bool registry_image_get(struct registry *reg, const char *region, const char *repository,
                         const char *reference, struct json **out, struct err *err) MUST_CHECK;
+/* Somebody pulls that image: written down, unless that was less than a minute ago. Best effort. */
+void registry_image_pulled(struct registry *reg, const char *region, const char *repository,
+                           const char *digest, int64_t now_ms);
 /* The manifest's own bytes. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
 bool registry_manifest_get(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct strbuf *bytes_out,

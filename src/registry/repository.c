@@ -62,6 +62,19 @@ registry_repository_done(struct registry_repository *r)
 }
 
 bool
+registry_tag_is_immutable(const struct json *document, const char *tag)
+{
+    const char *mutability = json_get_cstr(document, "imageTagMutability", "MUTABLE");
+    const struct json *filters = json_get(document, "imageTagMutabilityExclusionFilters");
+    const bool is_immutable = strncmp(mutability, "IMMUTABLE", 9) == 0;
+
+    for (size_t i = 0; i < json_size(filters); i++)
+        if (str_like(str_of(json_get_cstr(json_at(filters, i), "filter", "")), str_of(tag)))
+            return !is_immutable;
+    return is_immutable;
+}
+
+bool
 registry_repository_get(struct registry *reg, const char *region, const char *name,
                         struct registry_repository *out, struct err *err)
 {
@@ -80,8 +93,6 @@ registry_repository_get(struct registry *reg, const char *region, const char *na
     }
     snprintf(out->name, sizeof out->name, "%s", name);
     out->created_ms = json_get_i64(document, "createdAt", 0);
-    out->immutable_tags =
-        strcmp(json_get_cstr(document, "imageTagMutability", "MUTABLE"), "IMMUTABLE") == 0;
     out->document = document;
     return true;
 }
@@ -101,7 +112,7 @@ document_store(struct registry *reg, const char *region, const char *name,
 static bool
 leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
-    static const char *const leaves[] = {"_tags", "_manifests", "_layers"};
+    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls"};
 
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
         cleanup_free char *path = repository_path(reg, region, name, leaves[i]);

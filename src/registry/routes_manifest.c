@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* routes_manifest.c - manifests by tag and digest, and the list of tags. */
+#include "base/clock.h"
 #include "base/uri.h"
 #include "registry/routes.h"
 
@@ -46,6 +47,8 @@ manifest_get(struct call *c, struct err *err)
     if (!accept_matches(strbuf_str(&accept), str_of(type)))
         return err_set(err, ERR_MANIFEST_UNKNOWN,
                        "the manifest is a '%s', which the Accept header does not take", type);
+    if (str_is(c->x->method, "GET"))
+        registry_image_pulled(c->reg, c->region, c->repository, digest, clock_wall_ms());
     reply_header(&r, "Content-Type", type);
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_header(&r, "Etag", arena_format(&c->x->arena, "\"%s\"", digest));

@@ -14,6 +14,8 @@ import urllib.request
 import uuid
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
 import botocore.config
 import botocore.exceptions
 
@@ -41,6 +43,21 @@ class Case(unittest.TestCase):
             call(**members)
         self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
         return caught.exception.response["Error"]["Message"]
+
+    def raw(self, operation, **members):
+        """A signed call of its own: Debian's boto3 is older than some members and operations."""
+        url = os.environ["AWS_ENDPOINT_URL"]
+        session = boto3.Session()
+        request = botocore.awsrequest.AWSRequest("POST", url, data=json.dumps(members), headers={
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921." + operation})
+        botocore.auth.SigV4Auth(session.get_credentials(), "ecr", os.environ["AWS_DEFAULT_REGION"]).add_auth(request)
+        call = urllib.request.Request(url, data=request.data.encode(), headers=dict(request.headers), method="POST")
+        try:
+            with urllib.request.urlopen(call) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
 
     def repository(self, ecr=None, name=None, **members):
         ecr = ecr or self.ecr
@@ -264,6 +281,52 @@ class Images(Case):
         status, _, body = self.call("PUT", f"/v2/{self.name}/manifests/v1", other.encode(),
                                     {"Content-Type": OCI_MANIFEST})
         self.assertEqual((status, json.loads(body)["errors"][0]["code"]), (400, "TAG_INVALID"))
+
+
+    def test_tags_that_are_excepted(self):
+        first, other = self.push(self.name, "v1", "one"), self.manifest(self.name, "two")
+
+        def moves(tag):
+            if tag != "v1":
+                self.push(self.name, tag, "one")
+            try:
+                self.ecr.put_image(repositoryName=self.name, imageTag=tag, imageManifest=other)
+                return True
+            except self.ecr.exceptions.ImageTagAlreadyExistsException:
+                return False
+
+        def mutability(kind, *filters):
+            return self.raw("PutImageTagMutability", repositoryName=self.name, imageTagMutability=kind,
+                            **({"imageTagMutabilityExclusionFilters": [
+                                {"filterType": "WILDCARD", "filter": f} for f in filters]} if filters else {}))
+
+        answer = mutability("IMMUTABLE_WITH_EXCLUSION", "latest", "dev-*-x")
+        self.assertEqual(answer["imageTagMutabilityExclusionFilters"][1]["filter"], "dev-*-x")
+        self.assertEqual([moves(t) for t in ("v1", "latest", "dev-1-x", "dev-1-y")], [False, True, True, False])
+        described = self.raw("DescribeRepositories", repositoryNames=[self.name])["repositories"][0]
+        self.assertEqual((described["imageTagMutability"], len(described["imageTagMutabilityExclusionFilters"])),
+                         ("IMMUTABLE_WITH_EXCLUSION", 2))
+        mutability("MUTABLE_WITH_EXCLUSION", "v*")
+        self.assertEqual([moves(t) for t in ("v1", "v2", "w")], [False, False, True])
+        for kind, filters in (("IMMUTABLE", ["a"]), ("MUTABLE_WITH_EXCLUSION", []), ("MUTABLE_WITH_EXCLUSION", ["a*b*c*"]),
+                              ("MUTABLE_WITH_EXCLUSION", ["a b"]), ("MUTABLE_WITH_EXCLUSION", ["a"] * 6)):
+            self.assertIn("InvalidParameterException", mutability(kind, *filters)["__type"], (kind, filters))
+        self.assertEqual(self.raw("PutImageTagMutability", repositoryName=self.name, imageTagMutability="MUTABLE"),
+                         {"registryId": "000000000000", "repositoryName": self.name, "imageTagMutability": "MUTABLE"})
+        self.assertEqual(self.ecr.describe_images(repositoryName=self.name, imageIds=[{"imageTag": "v1"}])[
+            "imageDetails"][0]["imageDigest"], first)
+
+    def test_pulls_are_recorded(self):
+        digest = self.push(self.name, "v1", "one")
+
+        def pulled():
+            return self.ecr.describe_images(repositoryName=self.name)["imageDetails"][0].get("lastRecordedPullTime")
+
+        self.call("HEAD", f"/v2/{self.name}/manifests/v1")
+        self.assertIsNone(pulled())
+        self.call("GET", f"/v2/{self.name}/manifests/{digest}")
+        since = (datetime.datetime.now(datetime.timezone.utc) - pulled()).total_seconds()
+        self.assertTrue(-1 < since < 60, since)
 
 
 class Login(Case):

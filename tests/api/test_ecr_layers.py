@@ -41,7 +41,7 @@ class Layers(Case):
             return error.code, error.read()
 
     def test_an_image_pushed_by_the_api_alone(self):
-        data = os.urandom(25 * MIB)
+        data = os.urandom(11 * MIB)
         began = self.begin()
         upload, size = began["uploadId"], began["partSize"]
         self.assertEqual(size, 10 * MIB)

@@ -14,6 +14,25 @@
 #include "base/random.h"
 #include "base/uri.h"
 
+TEST(patterns_with_stars_match_whole_texts)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool matches;
+    } cases[] = {
+        {"", "", true},          {"", "a", false},        {"*", "", true},         {"*", "abc", true},
+        {"a*", "abc", true},     {"*c", "abc", true},     {"a*c", "ac", true},     {"a*c", "abcd", false},
+        {"a?c", "abc", true},    {"a?c", "ac", false},    {"*a*b*", "xaxbx", true}, {"*a*b*", "xbxa", false},
+        {"**a", "a", true},      {"a**", "a", true},      {"?", "", false},        {"*ab", "aab", true},
+        {"*.*", "a.b", true},    {"prod*", "Prod1", false}, {"*aab", "aaaaab", true},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        if (str_like(str_of(cases[i].pattern), str_of(cases[i].text)) != cases[i].matches)
+            check_fail(__FILE__, __LINE__, "'%s' and '%s'", cases[i].pattern, cases[i].text);
+    }
+}
+
 TEST(str_compares_and_cuts)
 {
     struct str rest = STR("a,,b"), part;

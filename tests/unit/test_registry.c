@@ -282,7 +282,7 @@ TEST(repositories_come_and_go)
     CHECK_EQ(err.code, ERR_REPOSITORY_NOT_FOUND);
     struct registry_repository r;
     CHECK(registry_repository_get(w.reg, REGION, "my-app/sub", &r, &err));
-    CHECK(r.created_ms > 0 && !r.immutable_tags);
+    CHECK(r.created_ms > 0 && !registry_tag_is_immutable(r.document, "v1"));
     registry_repository_done(&r);
     CHECK(registry_repository_delete(w.reg, REGION, "my-app/sub", false, &err));
     cleanup_free char *path = text_format("%s/registry/" REGION "/my-app", w.dir);
