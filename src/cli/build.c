@@ -123,7 +123,7 @@ command_build(int argc, char **argv)
                                       {"artifacts", 'a', OPTION_TEXT, &artifacts},
                                       {"data-dir", 0, OPTION_TEXT, &data_dir},
                                       {0}};
-    cleanup_free char *directory = NULL, *artifact_dir = NULL;
+    cleanup_free char *directory = NULL, *artifact_dir = NULL, *secrets = NULL;
     struct runner_outcome outcome;
     char tools[64];
     struct err err = {0};
@@ -150,6 +150,8 @@ command_build(int argc, char **argv)
     signal(SIGTERM, on_interrupt);
     build.directory = directory;
     build.tool_dir = tools;
+    secrets = text_format("%s/secrets", client_data_dir(data_dir));
+    build.secrets_dir = secrets;
     has_run = pipeline_run_directory(&build, &outcome, &err);
     remove_tools(tools);
     if (!has_run)

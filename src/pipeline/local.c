@@ -81,7 +81,7 @@ pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome 
         .tool_dir = spec->tool_dir,
         .extra_env = spec->extra_env,
         .artifact_dir = spec->artifact_dir,
-        .credentials_path = spec->credentials_path,
+        .secrets_dir = spec->secrets_dir,
         .cookie = cookie,
         .timeout_ms = spec->timeout_ms,
         .number = 1,

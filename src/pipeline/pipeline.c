@@ -18,6 +18,7 @@
 #include "pipeline/github.h"
 #include "pipeline/leftovers.h"
 #include "pipeline/pipeline_store.h"
+#include "pipeline/secrets.h"
 
 #define PARALLEL_DEFAULT 2u
 #define PARALLEL_MAX 16u
@@ -218,7 +219,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),
-        .credentials_path = arena_format(a, "%s/secrets.json", room->config.data_dir),
+        .secrets_dir = arena_format(a, "%s/secrets", room->config.data_dir),
         .cookie = arena_format(a, "%s", b->cookie),
         .timeout_ms = room->config.build_timeout_ms,
         .number = b->number,
@@ -513,7 +514,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&room->changed, &attr);
     pthread_condattr_destroy(&attr);
-    if (!file_make_dirs(builds, 0755, err) ||
+    if (!file_make_dirs(builds, 0755, err) || !secrets_take_over(config->data_dir, err) ||
         !github_deliveries_open(&room->deliveries, deliveries, err) ||
         !pipeline_store_open(&room->store, config->data_dir, err)) {
         room_free(room);

@@ -97,7 +97,7 @@ struct pipeline_local {
     const char *branch;      /* NULL: what git says */
     const char *tool_dir;
     const char *const *extra_env;
-    const char *credentials_path;
+    const char *secrets_dir;
     const char *artifact_dir; /* NULL: artifacts stay where they are */
     int64_t timeout_ms;
     void *ctx;

@@ -14,8 +14,8 @@ run_of(struct interp *in)
 }
 
 /* Every secret in the line becomes ****. */
-static void
-add_masked(const struct run *run, struct str line, struct strbuf *out)
+void
+run_add_masked(const struct run *run, struct str line, struct strbuf *out)
 {
     for (size_t i = 0; i < line.len;) {
         size_t longest = 0;
@@ -49,7 +49,7 @@ run_log_flush(struct run *run)
     if (run->branch.len > 0)
         strbuf_addf(&out, "[" STR_FMT "] ", STR_ARG(run->branch));
     if (run->masks != NULL)
-        add_masked(run, strbuf_str(&run->line), &out);
+        run_add_masked(run, strbuf_str(&run->line), &out);
     else
         strbuf_add(&out, strbuf_str(&run->line));
     if (out.at[out.len - 1] != '\n')

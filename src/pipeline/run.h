@@ -139,6 +139,8 @@ void run_logf(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3); /* on
 void run_log_flush(struct run *run);
 void run_note_output(struct run *run); /* for timeouts that count from the last output */
 void run_mask(struct run *run, struct str secret);
+/* The text with **** for every secret. */
+void run_add_masked(const struct run *run, struct str text, struct strbuf *out);
 void run_worsen(struct run *run, enum build_result r);
 void run_mark(struct run *run, enum build_result r); /* this stage and those around it */
 enum build_result run_error_result(const struct exception *e);

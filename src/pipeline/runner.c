@@ -187,6 +187,7 @@ run_file(struct run *run)
 static void
 finish(struct run *run, bool ok, struct runner_outcome *out)
 {
+    cleanup(strbuf_done) struct strbuf reason = {0};
     enum build_result r = run->result;
     bool aborted = run->was_aborted;
 
@@ -195,7 +196,9 @@ finish(struct run *run, bool ok, struct runner_outcome *out)
         enum build_result of_error = run_error_result(e);
         if (of_error > r)
             r = of_error;
-        snprintf(out->reason, sizeof(out->reason), STR_FMT, STR_ARG(str_slice(e->message, 0, 390)));
+        run_add_masked(run, e->message, &reason);
+        snprintf(out->reason, sizeof(out->reason), STR_FMT,
+                 STR_ARG(str_slice(strbuf_str(&reason), 0, 390)));
         run_log_error(run, e);
     }
     /* A script may have swallowed the interruption; the request to abort stands. */

@@ -56,7 +56,7 @@ struct runner_config {
     const char *artifact_dir;     /* for archiveArtifacts; NULL: artifacts stay where they are */
     /* Where the run keeps what it needs to be taken up again (journal.h); NULL: it cannot be. */
     const char *state_dir;
-    const char *credentials_path; /* JSON; may be NULL */
+    const char *secrets_dir;      /* secrets.h; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "io/file.h"
+#include "io/process.h"
 #include "pipeline/run.h"
 #include "check.h"
 
@@ -64,7 +65,7 @@ build_init(struct build *b)
         .workspace = text_format("%s/ws", b->directory),
         .in_place = true,
         .artifact_dir = text_format("%s/keep/artifacts", b->directory),
-        .credentials_path = text_format("%s/credentials.json", b->directory),
+        .secrets_dir = text_format("%s/secrets", b->directory),
         .cookie = text_format("cookie%d", (int)getpid()),
         .number = 7,
         .job_name = "web/main",
@@ -89,7 +90,7 @@ build_done(struct build *b)
 {
     free((void *)(uintptr_t)b->config.workspace);
     free((void *)(uintptr_t)b->config.artifact_dir);
-    free((void *)(uintptr_t)b->config.credentials_path);
+    free((void *)(uintptr_t)b->config.secrets_dir);
     free((void *)(uintptr_t)b->config.cookie);
     free(b->directory);
     strbuf_done(&b->log);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
+#include "pipeline/secrets.h"
 #include "build_setup.h"
 
 static const char sample[] =
@@ -357,10 +358,14 @@ TEST(secrets_are_bound_and_masked)
 
     build_init(&b);
     put_file(
-        &b, "credentials.json",
+        &b, "secrets.json",
         "{\"hub\":{\"kind\":\"usernamePassword\",\"username\":\"ann\",\"password\":\"s3cr3t-x\"},"
         "\"tok\":{\"kind\":\"string\",\"secret\":\"tok-abc\"},"
         "\"f\":{\"kind\":\"file\",\"name\":\"conf\",\"content\":\"inside\\n\"}}");
+    cleanup_free char *plain = text_format("%s/secrets.json", b.directory);
+    unsigned moved;
+    CHECK(secrets_migrate(b.config.secrets_dir, plain, &moved, NULL));
+    CHECK_EQ(moved, 3);
     build_run(
         &b,
         "pipeline {\nagent any\nenvironment { HUB = credentials('hub') }\nstages { stage('A') { "
@@ -378,7 +383,7 @@ TEST(secrets_are_bound_and_masked)
     CHECK(has(log, "groovy ****"));
     CHECK(has(log, "gone []"));
     CHECK(strstr(log, "s3cr3t") == NULL && strstr(log, "tok-abc") == NULL);
-    CHECK_TEXT(b.outcome.reason, "Could not find credentials entry with ID 'none'");
+    CHECK_TEXT(b.outcome.reason, "Could not find credentials entry with ID 'none' (naru secret set none)");
 }
 
 TEST(what_is_not_built_fails_when_it_is_reached)
