@@ -179,7 +179,7 @@ reference_check(struct registry *reg, const char *region, const char *repository
     if (r->is_manifest) {
         if (!manifest_is_linked(reg, region, repository, r->digest) ||
             !blob_touch(reg, r->digest, &size))
-            return err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
+            return r->is_foreign || err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
                            "the image '" STR_FMT "' that the index names is not in the repository",
                            STR_ARG(r->digest));
     } else if (!layer_is_linked(reg, region, repository, r->digest) ||
@@ -189,7 +189,7 @@ reference_check(struct registry *reg, const char *region, const char *repository
                        "the blob '" STR_FMT "' that the manifest names is not in the repository",
                        STR_ARG(r->digest));
     }
-    return size == r->size ||
+    return size == r->size || r->is_foreign ||
            err_set(err, ERR_MANIFEST_INVALID,
                    "the manifest gives '" STR_FMT "' %lld bytes, but it has %lld",
                    STR_ARG(r->digest), (long long)r->size, (long long)size);
@@ -207,6 +207,8 @@ record_store(struct registry *reg, const char *region, const char *repository,
     json_set(record, "mediaType", json_text(m->media_type));
     if (m->artifact_type[0] != '\0')
         json_set(record, "artifactType", json_text(m->artifact_type));
+    if (m->subject[0] != '\0')
+        json_set(record, "subject", json_text(m->subject));
     json_set(record, "size", json_int((int64_t)bytes.len));
     json_set(record, "imageSize", json_int(m->image_size));
     json_set(record, "pushedAt", json_int(clock_wall_ms()));
@@ -241,6 +243,25 @@ tag_check(struct registry *reg, const char *region, const struct registry_reposi
 }
 
 static bool
+conditions_check(struct registry *reg, const char *region, const char *repository,
+                 const struct registry_put *put, const char *digest, struct err *err)
+{
+    char current[REGISTRY_DIGEST_SIZE];
+
+    if (put->if_match.len == 0 && put->if_none_match.len == 0)
+        return true;
+    bool is_there = put->tag != NULL
+                        ? tag_read(reg, region, repository, put->tag, current)
+                        : manifest_is_linked(reg, region, repository, str_of(digest)) &&
+                              text_copy(current, sizeof current, str_of(digest));
+    if ((put->if_match.len > 0 && !(is_there && etags_match(put->if_match, str_of(current)))) ||
+        (is_there && etags_match(put->if_none_match, str_of(current))))
+        return err_set(err, ERR_PRECONDITION_FAILED, "'%s' is '%s' now, which the request excludes",
+                       put->tag ? put->tag : digest, is_there ? current : "not there");
+    return true;
+}
+
+static bool
 put_locked(struct registry *reg, const char *region, const char *repository,
            const struct registry_put *put, const struct manifest *m, const char *digest,
            struct err *err)
@@ -254,8 +275,11 @@ put_locked(struct registry *reg, const char *region, const char *repository,
     for (size_t i = 0; i < m->reference_count; i++)
         if (!reference_check(reg, region, repository, &m->references[i], err))
             return false;
-    if (!tag_check(reg, region, &r, put, digest, &is_set, err) ||
+    if (!conditions_check(reg, region, repository, put, digest, err) ||
+        !tag_check(reg, region, &r, put, digest, &is_set, err) ||
         !blob_put(reg, put->manifest, str_of(digest), err) ||
+        (m->subject[0] != '\0' && !referrer_link(reg, region, repository, str_of(m->subject),
+                                                 str_of(digest), err)) ||
         !record_store(reg, region, repository, m, put->manifest, str_of(digest), err))
         return false;
     if (put->tag == NULL || is_set)
@@ -289,6 +313,8 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
     if (!put_locked(reg, region, repository, put, &m, digest, err))
         return false;
     memcpy(digest_out, digest, sizeof digest);
+    if (put->subject_out != NULL)
+        memcpy(put->subject_out, m.subject, sizeof m.subject);
     return true;
 }
 
@@ -536,7 +562,10 @@ image_remove(struct registry *reg, const char *region, const char *repository,
     for (size_t i = 0; i < json_size(tags); i++)
         if (!tag_remove(reg, region, repository, json_cstr(json_at(tags, i), ""), err))
             return false;
-    if (!disk_remove(path, err) || !disk_sync_parent(path, err))
+    const char *subject = json_get_cstr(image, "subject", NULL);
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
+        (subject != NULL &&
+         !referrer_unlink(reg, region, repository, str_of(subject), str_of(digest), err)))
         return false;
     cleanup_free char *pull = pull_path(reg, region, repository, digest);
     unlink(pull);
@@ -545,6 +574,19 @@ image_remove(struct registry *reg, const char *region, const char *repository,
     if (json_size(tags) == 0)
         removed_add(removed, digest, NULL);
     return true;
+}
+
+bool
+registry_tag_delete(struct registry *reg, const char *region, const char *repository,
+                    const char *tag, char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
+{
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+
+    if (!repository_check(reg, region, repository, err))
+        return false;
+    if (!tag_read(reg, region, repository, tag, digest_out))
+        return image_not_found(reg, repository, tag, err);
+    return tag_remove(reg, region, repository, tag, err);
 }
 
 bool

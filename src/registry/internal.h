@@ -104,6 +104,12 @@ bool manifest_is_linked(const struct registry *reg, const char *region, const ch
 bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
                     bool *out, struct err *err) MUST_CHECK;
 
+/* ---- referrers.c: under the repository's lock ---- */
+bool referrer_link(struct registry *reg, const char *region, const char *repository,
+                   struct str subject, struct str digest, struct err *err) MUST_CHECK;
+bool referrer_unlink(struct registry *reg, const char *region, const char *repository,
+                     struct str subject, struct str digest, struct err *err) MUST_CHECK;
+
 /* ---- gc.c ---- */
 void collector_init(struct registry *reg);
 void collector_done(struct registry *reg); /* ends the thread, if there is one */

@@ -254,3 +254,21 @@ accept_matches(struct str accept, struct str type)
     }
     return !any;
 }
+
+bool
+etags_match(struct str list, struct str digest)
+{
+    struct str item;
+
+    while (str_split(&list, ',', &item)) {
+        item = str_trim(item);
+        if (str_is(item, "*"))
+            return true;
+        if (str_starts(item, STR("W/")))
+            item = str_slice(item, 2, item.len);
+        if (item.len > 2 && item.at[0] == '"' && item.at[item.len - 1] == '"' &&
+            str_equal(str_slice(item, 1, item.len - 1), digest))
+            return true;
+    }
+    return false;
+}

@@ -53,5 +53,8 @@ enum range_kind range_parse(struct str header, int64_t size, int64_t *first_out,
                             int64_t *count_out);
 /* "0-1023" or "bytes 0-1023/2048" of a chunk; first <= last. */
 bool content_range_parse(struct str header, int64_t *first_out, int64_t *last_out);
+/* Is `digest` among the entity tags of If-Match or If-None-Match ("*" is any)? Weak ones count as strong:
+ * what they name never changes. */
+bool etags_match(struct str list, struct str digest);
 /* Does an Accept list (values joined by commas) take `type`? An empty list takes everything. */
 bool accept_matches(struct str accept, struct str type);

@@ -12,6 +12,7 @@
  *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it
  *   R/_layers/<hex>                  empty: it may see the blob
  *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
+ *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
  *
  * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
  * side. Every file is written aside, flushed and renamed, and its directory flushed, before
@@ -142,6 +143,9 @@ struct registry_put {
     const char *tag;       /* NULL: none */
     const char *digest;    /* NULL: not checked */
     bool refuse_existing;  /* IMAGE_EXISTS if that tag already names that manifest (PutImage) */
+    /* HTTP's conditions on what the tag (or digest) names now, empty: none; PRECONDITION_FAILED. */
+    struct str if_match, if_none_match;
+    char *subject_out; /* gets the manifest's subject or ""; REGISTRY_DIGEST_SIZE bytes, or NULL */
 };
 /* Fails with MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN (a layer or
  * config is not there), REFERENCED_IMAGES_NOT_FOUND (a manifest of an index is not there),
@@ -183,6 +187,22 @@ bool registry_layer_find(struct registry *reg, const char *region, const char *r
 void registry_layer_path(struct registry *reg, const char *region, const char *repository,
                          const char *digest, int64_t now_ms, struct strbuf *out);
 struct http_route registry_download_route(struct registry *reg); /* "/naru/layers/" */
+/* By OCI's rules: takes away the tag and leaves the image. IMAGE_NOT_FOUND without such a tag. */
+bool registry_tag_delete(struct registry *reg, const char *region, const char *repository,
+                         const char *tag, char digest_out[static REGISTRY_DIGEST_SIZE],
+                         struct err *err) MUST_CHECK;
+
+/* ---- referrers: manifests of the repository whose subject is `subject` (need not be there) ---- */
+struct registry_referrers {
+    struct json *descriptors; /* OCI descriptors with artifactType and annotations, by digest */
+    bool has_more;            /* go on with `after` = last */
+    char last[REGISTRY_DIGEST_SIZE];
+};
+/* A page of at most 1,000 or about 3 MiB. `artifact_type` and `after` may be NULL. */
+bool registry_referrers(struct registry *reg, const char *region, const char *repository,
+                        const char *subject, const char *artifact_type, const char *after,
+                        struct registry_referrers *out, struct err *err) MUST_CHECK;
+void registry_referrers_done(struct registry_referrers *r);
 
 /* ---- garbage ---- */
 struct registry_gc {

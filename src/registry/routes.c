@@ -134,23 +134,32 @@ refuse_entry(struct http_exchange *x)
 
 /* ---- which place is meant ---- */
 
+/* The region of the host that was asked, or the default. */
+static struct str
+region_asked(const struct call *c)
+{
+    struct str host = http_header_get(c->x, "Host"), account, region;
+    ptrdiff_t colon = str_index(host, ':');
+
+    return ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account,
+                          &region) &&
+                   str_is(account, c->reg->account_id)
+               ? region
+               : str_of(c->reg->default_region);
+}
+
 /* The repository and its region. Another region is named by the host that was asked or in front of
  * the repository. */
 static bool
 place_find(struct call *c, struct err *err)
 {
-    struct str region, repository, account, host_region;
-    struct str host = http_header_get(c->x, "Host");
-    ptrdiff_t colon = str_index(host, ':');
+    struct str region, repository;
 
     if (!registry_name_split(c->reg, c->route.name, &region, &repository))
         return err_set(err, ERR_NAME_INVALID, "'" STR_FMT "' is no name of a repository",
                        STR_ARG(str_slice(c->route.name, 0, REGISTRY_NAME_SIZE)));
-    if (repository.at == c->route.name.at &&
-        ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account,
-                       &host_region) &&
-        str_is(account, c->reg->account_id))
-        region = host_region;
+    if (repository.at == c->route.name.at)
+        region = region_asked(c);
     if (!text_copy(c->region, sizeof c->region, region) ||
         !text_copy(c->repository, sizeof c->repository, repository))
         return err_set(err, ERR_NAME_INVALID, "the name of the repository is too long");
@@ -174,8 +183,9 @@ argument_check(struct call *c, struct err *err)
             return err_set(err, ERR_DIGEST_INVALID, "'" STR_FMT "' is no digest",
                            STR_ARG(str_slice(a, 0, 140)));
         if (!digest_is_valid(a) && !tag_is_valid(a))
-            return err_set(err, ERR_TAG_INVALID, "'" STR_FMT "' is no tag",
-                           STR_ARG(str_slice(a, 0, 140)));
+            return err_set(err,
+                           str_is(c->x->method, "PUT") ? ERR_TAG_INVALID : ERR_MANIFEST_UNKNOWN,
+                           "'" STR_FMT "' is no tag", STR_ARG(str_slice(a, 0, 140)));
         break;
     case ROUTE_UPLOAD:
         if (a.len != 36)
@@ -202,9 +212,7 @@ route_find(struct call *c, struct err *err)
     if (c->route.kind == ROUTE_BASE)
         return true;
     if (c->route.kind == ROUTE_CATALOG)
-        return err_set(
-            err, ERR_NOT_FOUND,
-            "the catalog is not offered, as in ECR; use 'aws ecr describe-repositories'");
+        return text_copy(c->region, sizeof c->region, region_asked(c));
     return place_find(c, err) && argument_check(c, err) &&
            repository_check(c->reg, c->region, c->repository, err);
 }
@@ -234,9 +242,6 @@ call_begin(struct call *c, struct err *err)
         return blob_begin(c, err);
     case ROUTE_MANIFEST:
         return manifest_begin(c, err);
-    case ROUTE_REFERRERS:
-        return err_set(err, ERR_NOT_FOUND,
-                       "the referrers API is not offered; use the referrers tag schema");
     default:
         return true;
     }
@@ -289,6 +294,10 @@ call_end(struct call *c, struct err *err)
         return base_end(c, err);
     case ROUTE_TAGS:
         return tags_end(c, err);
+    case ROUTE_CATALOG:
+        return catalog_end(c, err);
+    case ROUTE_REFERRERS:
+        return referrers_end(c, err);
     case ROUTE_MANIFEST:
         return manifest_end(c, err);
     case ROUTE_BLOB:

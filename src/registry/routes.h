@@ -47,4 +47,8 @@ void blob_done(struct call *c);
 /* ---- routes_manifest.c ---- */
 bool manifest_begin(struct call *c, struct err *err);
 bool manifest_end(struct call *c, struct err *err);
+
+/* ---- routes_discovery.c ---- */
 bool tags_end(struct call *c, struct err *err);
+bool catalog_end(struct call *c, struct err *err);
+bool referrers_end(struct call *c, struct err *err);

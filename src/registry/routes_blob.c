@@ -87,9 +87,9 @@ chunk_check(struct call *c)
     if (header.at == NULL)
         return true;
     if (!content_range_parse(header, &first, &last)) {
-        err_set(&err, ERR_BLOB_UPLOAD_INVALID, "the Content-Range '" STR_FMT "' is not understood",
+        err_set(&err, ERR_RANGE_INVALID, "the Content-Range '" STR_FMT "' is not understood",
                 STR_ARG(str_slice(header, 0, 80)));
-        reply_error(c, &err);
+        range_refuse(c, &err);
         return false;
     }
     if (first != c->upload->size) {
@@ -109,25 +109,52 @@ chunk_check(struct call *c)
     return true;
 }
 
-/* Layers of another repository need not travel: 201 if it has the blob, else an ordinary upload. */
+struct mount {
+    const struct call *call;
+    struct str digest;
+    bool is_found;
+};
+
+/* Goes on until a repository has the blob. */
 static bool
-mount_try(struct call *c, const char *digest, const char *from, bool *mounted_out, struct err *err)
+mount_look(void *arg, const char *region, const char *name, struct err *err)
 {
+    struct mount *m = arg;
+
+    (void)err;
+    m->is_found = layer_is_linked(m->call->reg, region, name, m->digest);
+    return !m->is_found;
+}
+
+/* Does the repository `from` have it, or, if none is named, any? */
+static bool
+mount_source(struct call *c, struct str digest, const char *from)
+{
+    struct mount m = {.call = c, .digest = digest};
     struct str region, repository;
     char region_text[REGISTRY_REGION_SIZE], repository_text[REGISTRY_NAME_SIZE];
 
-    *mounted_out = false;
-    if (!digest_is_valid(str_of(digest)))
-        return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", digest);
+    if (from == NULL) {
+        (void)!repository_each(c->reg, mount_look, &m, NULL);
+        return m.is_found;
+    }
     if (!registry_name_split(c->reg, str_of(from), &region, &repository))
-        return err_set(err, ERR_NAME_INVALID, "'%.256s' is no name of a repository", from);
+        return false;
     if (str_equal(repository, str_of(from)))
         region = str_of(c->region); /* no region named: the one of the target */
-    if (!text_copy(region_text, sizeof region_text, region) ||
-        !text_copy(repository_text, sizeof repository_text, repository))
-        return err_set(err, ERR_NAME_INVALID, "'%.256s' is no name of a repository", from);
-    if (!repository_check(c->reg, region_text, repository_text, NULL) ||
-        !layer_is_linked(c->reg, region_text, repository_text, str_of(digest)) ||
+    return text_copy(region_text, sizeof region_text, region) &&
+           text_copy(repository_text, sizeof repository_text, repository) &&
+           repository_check(c->reg, region_text, repository_text, NULL) &&
+           layer_is_linked(c->reg, region_text, repository_text, digest);
+}
+
+/* Layers of another repository need not travel: 201 if it has the blob, else (and also where the
+ * arguments make no sense, as the specification wants it) an ordinary upload. */
+static bool
+mount_try(struct call *c, const char *digest, const char *from, bool *mounted_out, struct err *err)
+{
+    *mounted_out = false;
+    if (!digest_is_valid(str_of(digest)) || !mount_source(c, str_of(digest), from) ||
         !blob_touch(c->reg, str_of(digest), NULL))
         return true;
     if (!layer_link(c->reg, c->region, c->repository, str_of(digest), err))
@@ -143,7 +170,7 @@ post_begin(struct call *c, struct err *err)
     const char *digest = call_query(c, "digest");
     bool mounted = false;
 
-    if (mount != NULL && from != NULL && !mount_try(c, mount, from, &mounted, err))
+    if (mount != NULL && !mount_try(c, mount, from, &mounted, err))
         return false;
     if (mounted) {
         created_reply(c, mount);
@@ -296,6 +323,19 @@ blob_unknown(const struct call *c, struct err *err)
                    c->argument, c->repository);
 }
 
+/* A blob never changes: whoever has it under this digest has it. */
+static bool
+blob_is_known(struct call *c)
+{
+    struct reply r = {0};
+
+    if (!etags_match(http_header_get(c->x, "If-None-Match"), str_of(c->argument)))
+        return false;
+    blob_headers(c, &r);
+    http_reply(c->x, 304, r.headers, (struct str){0});
+    return true;
+}
+
 static bool
 blob_head(struct call *c, struct err *err)
 {
@@ -306,6 +346,8 @@ blob_head(struct call *c, struct err *err)
     if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
         !blob_touch(c->reg, str_of(c->argument), &size))
         return blob_unknown(c, err);
+    if (blob_is_known(c))
+        return true;
     blob_headers(c, &r);
     http_reply_file(c->x, 200, r.headers, -1, 0, size);
     return true;
@@ -320,8 +362,14 @@ blob_get(struct call *c, struct err *err)
     if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
         !blob_size(c->reg, str_of(c->argument), &size))
         return blob_unknown(c, err);
+    if (blob_is_known(c))
+        return true;
     cleanup_free char *path = blob_path(c->reg, str_of(c->argument));
-    enum range_kind kind = range_parse(http_header_get(c->x, "Range"), size, &first, &count);
+    struct str condition = http_header_get(c->x, "If-Range");
+    struct str range = condition.at == NULL || etags_match(condition, str_of(c->argument))
+                           ? http_header_get(c->x, "Range")
+                           : (struct str){0};
+    enum range_kind kind = range_parse(range, size, &first, &count);
     blob_headers(c, &r);
     if (kind == RANGE_UNSATISFIABLE) {
         reply_header(&r, "Content-Range",

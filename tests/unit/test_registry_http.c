@@ -104,7 +104,8 @@ TEST(what_is_not_there_is_named)
         {"GET", "/v2/my-app/manifests/none", "MANIFEST_UNKNOWN", 404},
         {"GET", "/v2/my-app/blobs/sha256:abc", "DIGEST_INVALID", 400},
         {"GET", "/v2/my-app/manifests/sha256:abc", "DIGEST_INVALID", 400},
-        {"GET", "/v2/my-app/manifests/-x", "TAG_INVALID", 400},
+        {"GET", "/v2/my-app/manifests/-x", "MANIFEST_UNKNOWN", 404},
+        {"PUT", "/v2/my-app/manifests/-x", "TAG_INVALID", 400},
         {"GET", "/v2/unknown/manifests/v1", "NAME_UNKNOWN", 404},
         {"POST", "/v2/unknown/blobs/uploads/", "NAME_UNKNOWN", 404},
         {"POST", "/v2/My-App/blobs/uploads/", "NAME_INVALID", 400},
@@ -113,7 +114,7 @@ TEST(what_is_not_there_is_named)
         {"GET", "/v2/_uploads/tags/list", "NAME_INVALID", 400},
         {"GET", "/v2/my-app/%zz/list", "NAME_INVALID", 400},
         {"GET", "/v2/my-app/nothing", "UNSUPPORTED", 404},
-        {"GET", "/v2/_catalog", "UNSUPPORTED", 404},
+        {"POST", "/v2/_catalog", "UNSUPPORTED", 405},
         {"DELETE", "/v2/", "UNSUPPORTED", 405},
         {"PUT", "/v2/my-app/blobs/uploads/00000000-0000-0000-0000-000000000000", "DIGEST_INVALID",
          400},
@@ -153,7 +154,7 @@ TEST(chunks_are_put_together_in_order)
     CHECK_TEXT(error_code(&a), "BLOB_UPLOAD_INVALID");
     CHECK_TEXT(header(&a, "Range"), "0-9");
     CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 10-19", NULL, &a), 400);
-    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 9-1", NULL, &a), 400);
+    CHECK_EQ(ask(&w, "PATCH", location, STR("x"), "Content-Range: 9-1", NULL, &a), 416);
     CHECK_EQ(ask(&w, "GET", location, STR("not a chunk"), NULL, NULL, &a), 204);
     CHECK_EQ(ask(&w, "GET", location, (struct str){0}, NULL, NULL, &a), 204);
     CHECK_TEXT(header(&a, "Range"), "0-9");
@@ -327,6 +328,10 @@ TEST(an_index_holds_its_images)
     CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 403);
     CHECK_TEXT(error_code(&a), "DENIED");
     CHECK_EQ(ask(&w, "DELETE", "/v2/my-app/manifests/all", (struct str){0}, NULL, NULL, &a), 202);
+    CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 403);
+    cleanup_free char *all = digest_of(str_of(index));
+    cleanup_free char *all_by_digest = text_format("/v2/my-app/manifests/%s", all);
+    CHECK_EQ(ask(&w, "DELETE", all_by_digest, (struct str){0}, NULL, NULL, &a), 202);
     CHECK_EQ(ask(&w, "DELETE", by_digest, (struct str){0}, NULL, NULL, &a), 202);
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/amd64", (struct str){0}, NULL, NULL, &a), 404);
 }
