@@ -44,15 +44,24 @@ blob_touch(struct registry *reg, struct str digest, int64_t *size_out)
     return is_there;
 }
 
+/* The lock keeps gc from removing an older file of that name after we have replaced it. */
 static bool
 name_blob(struct registry *reg, const char *temporary, const char *path, struct err *err)
 {
-    /* The lock keeps gc from removing an older file of that name after we have replaced it. */
     pthread_rwlock_rdlock(&reg->collect_lock);
     bool is_named =
         rename(temporary, path) == 0 || err_errno(err, "cannot name the blob '%s'", path);
     pthread_rwlock_unlock(&reg->collect_lock);
-    return is_named && disk_sync_parent(path, err);
+    return is_named;
+}
+
+bool
+blob_name(struct registry *reg, struct disk_file *f, struct err *err)
+{
+    if (!name_blob(reg, f->temporary, f->path, err))
+        return false;
+    free(TAKE(f->temporary));
+    return true;
 }
 
 bool
@@ -62,30 +71,15 @@ blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, s
     cleanup_free char *path = blob_path(reg, digest);
     int64_t existing = -1;
 
+    /* Whoever brought it may not have flushed its name yet, so the caller does. */
     if (blob_touch(reg, digest, &existing) && existing == size) {
-        /* Whoever brought it may not have flushed its name yet. */
         unlink(temporary);
-        return disk_sync_parent(path, err);
+        return true;
     }
     /* Durable before visible; and with a fresh time, however long the upload took. */
-    if (futimens(fd, NULL) < 0 || fsync(fd) < 0)
+    if (futimens(fd, NULL) < 0 || fdatasync(fd) < 0)
         return err_errno(err, "cannot flush a blob");
     return name_blob(reg, temporary, path, err);
-}
-
-bool
-blob_put(struct registry *reg, struct str bytes, struct str digest, struct err *err)
-{
-    cleanup_free char *temporary = NULL;
-    cleanup_close int fd = disk_open_aside(reg, &temporary, err);
-
-    if (fd < 0)
-        return false;
-    if (file_write_all(fd, bytes, err) &&
-        blob_commit(reg, fd, temporary, (int64_t)bytes.len, digest, err))
-        return true;
-    unlink(temporary);
-    return false;
 }
 
 bool

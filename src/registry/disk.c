@@ -38,30 +38,80 @@ disk_open_aside(struct registry *reg, char **path_out, struct err *err)
     return fd;
 }
 
-static bool
-store_aside(int fd, struct str content, struct err *err)
+bool
+disk_write_aside(struct registry *reg, const char *path, struct str content, struct disk_file *out,
+                 struct err *err)
 {
-    if (!file_write_all(fd, content, err))
+    out->fd = disk_open_aside(reg, &out->temporary, err);
+    out->path = str_dup(str_of(path));
+    return out->fd >= 0 && file_write_all(out->fd, content, err);
+}
+
+bool
+disk_name(struct disk_file *f, struct err *err)
+{
+    if (rename(f->temporary, f->path) < 0)
+        return err_errno(err, "cannot name the file '%s'", f->path);
+    free(TAKE(f->temporary));
+    return true;
+}
+
+void
+disk_file_done(struct disk_file *f)
+{
+    if (f->temporary != NULL)
+        unlink(f->temporary);
+    cleanup_close_(&f->fd);
+    free(f->temporary);
+    free(f->path);
+    *f = DISK_FILE_NONE;
+}
+
+/* An error that this call has told is not told again by a flush. */
+static bool
+bytes_write(const struct disk_file *const *files, size_t count, unsigned flags, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (files[i]->fd >= 0 && sync_file_range(files[i]->fd, 0, 0, flags) < 0 &&
+            errno != ENOSYS && errno != EPERM) /* a sandbox that has not heard of it */
+            return err_errno(err, "cannot write the file '%s'", files[i]->path);
+    return true;
+}
+
+bool
+disk_flush_files(const struct disk_file *const *files, size_t count, struct err *err)
+{
+    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                         SYNC_FILE_RANGE_WAIT_AFTER;
+
+    /* All bytes first: then the places of all are decided, and the journal that the first flush
+     * writes has the others in it. */
+    if (count > 1 && (!bytes_write(files, count, SYNC_FILE_RANGE_WRITE, err) ||
+                      !bytes_write(files, count, all, err)))
         return false;
-    return fdatasync(fd) == 0 || err_errno(err, "cannot flush a file of the registry");
+    for (size_t i = 0; i < count; i++)
+        if (files[i]->fd >= 0 && fdatasync(files[i]->fd) < 0)
+            return err_errno(err, "cannot flush the file '%s'", files[i]->path);
+    return true;
+}
+
+bool
+disk_flush_parents(const char *const *paths, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (paths[i] != NULL && !disk_sync_parent(paths[i], err))
+            return false;
+    return true;
 }
 
 bool
 disk_store(struct registry *reg, const char *path, struct str content, struct err *err)
 {
-    cleanup_free char *temporary = NULL;
-    cleanup_close int fd = disk_open_aside(reg, &temporary, err);
+    cleanup(disk_file_done) struct disk_file f = DISK_FILE_NONE;
 
-    if (fd < 0)
-        return false;
-    bool is_named = store_aside(fd, content, err);
-    if (is_named && rename(temporary, path) < 0)
-        is_named = err_errno(err, "cannot name the file '%s'", path);
-    if (!is_named) {
-        unlink(temporary);
-        return false;
-    }
-    return disk_sync_parent(path, err);
+    return disk_write_aside(reg, path, content, &f, err) &&
+           disk_flush_files(&(const struct disk_file *){&f}, 1, err) && disk_name(&f, err) &&
+           disk_sync_parent(path, err);
 }
 
 bool

@@ -16,6 +16,7 @@
 
 #define RECORD_MAX 4096
 #define PULL_NOTED_EVERY_MS (60LL * 1000)
+#define PUT_TRIES 5
 
 /* The paths of one image's files. */
 static char *
@@ -195,15 +196,11 @@ reference_check(struct registry *reg, const char *region, const char *repository
                    STR_ARG(r->digest), (long long)r->size, (long long)size);
 }
 
-static bool
-record_store(struct registry *reg, const char *region, const char *repository,
-             const struct manifest *m, struct str bytes, struct str digest, struct err *err)
+static char *
+record_text(const struct manifest *m, struct str bytes)
 {
-    cleanup_free char *path = record_path(reg, region, repository, digest);
     cleanup_json struct json *record = json_object();
 
-    if (file_exists(path))
-        return true;
     json_set(record, "mediaType", json_text(m->media_type));
     if (m->artifact_type[0] != '\0')
         json_set(record, "artifactType", json_text(m->artifact_type));
@@ -212,8 +209,7 @@ record_store(struct registry *reg, const char *region, const char *repository,
     json_set(record, "size", json_int((int64_t)bytes.len));
     json_set(record, "imageSize", json_int(m->image_size));
     json_set(record, "pushedAt", json_int(clock_wall_ms()));
-    cleanup_free char *text = json_format(record);
-    return disk_store(reg, path, str_of(text), err);
+    return json_format(record);
 }
 
 /* May `tag` name `digest` from now on? `*is_set_out`: it does already. */
@@ -261,32 +257,114 @@ conditions_check(struct registry *reg, const char *region, const char *repositor
     return true;
 }
 
+/* A put in three steps, each flushed before the next one shows: the files, aside; the manifest and
+ * its record; the tag. The lock is held while names appear, not while the disk works. */
+struct putting {
+    struct registry *reg;
+    const char *region, *repository, *digest;
+    const struct registry_put *put;
+    const struct manifest *m;
+    struct disk_file blob, record, tag;
+};
+
+static void
+putting_done(struct putting *p)
+{
+    disk_file_done(&p->blob);
+    disk_file_done(&p->record);
+    disk_file_done(&p->tag);
+}
+
 static bool
-put_locked(struct registry *reg, const char *region, const char *repository,
-           const struct registry_put *put, const struct manifest *m, const char *digest,
-           struct err *err)
+putting_write(struct putting *p, struct err *err)
+{
+    const struct disk_file *const files[] = {&p->blob, &p->record, &p->tag};
+    struct str digest = str_of(p->digest);
+    cleanup_free char *blob = blob_path(p->reg, digest);
+    cleanup_free char *record = record_path(p->reg, p->region, p->repository, digest);
+    cleanup_free char *text = record_text(p->m, p->put->manifest);
+
+    if (!disk_write_aside(p->reg, blob, p->put->manifest, &p->blob, err) ||
+        !disk_write_aside(p->reg, record, str_of(text), &p->record, err))
+        return false;
+    if (p->put->tag != NULL) {
+        cleanup_free char *tag = tag_path(p->reg, p->region, p->repository, p->put->tag);
+        cleanup_free char *line = text_format("%s\n", p->digest);
+        if (!disk_write_aside(p->reg, tag, str_of(line), &p->tag, err))
+            return false;
+    }
+    return disk_flush_files(files, ARRAY_COUNT(files), err);
+}
+
+/* The manifest becomes an image of the repository, if it was none. */
+static bool
+putting_name_image(struct putting *p, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(p->reg, p->region, p->repository);
     bool is_set = false;
 
-    if (!registry_repository_get(reg, region, repository, &r, err))
+    if (!registry_repository_get(p->reg, p->region, p->repository, &r, err))
         return false;
-    for (size_t i = 0; i < m->reference_count; i++)
-        if (!reference_check(reg, region, repository, &m->references[i], err))
+    for (size_t i = 0; i < p->m->reference_count; i++)
+        if (!reference_check(p->reg, p->region, p->repository, &p->m->references[i], err))
             return false;
-    if (!conditions_check(reg, region, repository, put, digest, err) ||
-        !tag_check(reg, region, &r, put, digest, &is_set, err) ||
-        !blob_put(reg, put->manifest, str_of(digest), err) ||
-        (m->subject[0] != '\0' && !referrer_link(reg, region, repository, str_of(m->subject),
-                                                 str_of(digest), err)) ||
-        !record_store(reg, region, repository, m, put->manifest, str_of(digest), err))
+    return conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) &&
+           tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) &&
+           blob_name(p->reg, &p->blob, err) &&
+           (p->m->subject[0] == '\0' ||
+            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
+                          str_of(p->digest), err)) &&
+           (file_exists(p->record.path) || disk_name(&p->record, err));
+}
+
+/* Also where the tag names it already: whoever set it may not have flushed it yet. */
+static bool
+putting_name_tag(struct putting *p, struct err *err)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(p->reg, p->region, p->repository);
+    bool is_set = false;
+
+    if (!registry_repository_get(p->reg, p->region, p->repository, &r, err))
         return false;
-    if (put->tag == NULL || is_set)
-        return true;
-    cleanup_free char *path = tag_path(reg, region, repository, put->tag);
-    cleanup_free char *line = text_format("%s\n", digest);
-    return disk_store(reg, path, str_of(line), err);
+    if (!manifest_is_linked(p->reg, p->region, p->repository, str_of(p->digest)))
+        return err_set(err, ERR_CONFLICT, "the image '%s' was deleted while it was pushed",
+                       p->digest);
+    return conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) &&
+           tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) &&
+           (is_set || disk_name(&p->tag, err));
+}
+
+static bool
+putting_steps(struct putting *p, struct err *err)
+{
+    if (!putting_write(p, err) || !putting_name_image(p, err) ||
+        !disk_flush_parents((const char *const[]){p->blob.path, p->record.path}, 2, err))
+        return false;
+    return p->put->tag == NULL ||
+           (putting_name_tag(p, err) && disk_sync_parent(p->tag.path, err));
+}
+
+/* An image that is deleted between the steps is put once more. */
+static bool
+putting_run(const struct putting *blank, struct err *err)
+{
+    struct err why = {0};
+
+    for (int i = 0; i < PUT_TRIES; i++) {
+        cleanup(putting_done) struct putting p = *blank;
+        why = (struct err){0};
+        if (putting_steps(&p, &why))
+            return true;
+        if (why.code != ERR_CONFLICT)
+            break;
+    }
+    if (err != NULL)
+        *err = why;
+    return false;
 }
 
 bool
@@ -310,7 +388,9 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
     if (put->digest != NULL && strcmp(put->digest, digest) != 0)
         return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
                        put->digest);
-    if (!put_locked(reg, region, repository, put, &m, digest, err))
+    const struct putting p = {
+        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE};
+    if (!putting_run(&p, err))
         return false;
     memcpy(digest_out, digest, sizeof digest);
     if (put->subject_out != NULL)

@@ -53,6 +53,21 @@ int disk_open_aside(struct registry *reg, char **path_out, struct err *err) MUST
 bool disk_store(struct registry *reg, const char *path, struct str content,
                 struct err *err) MUST_CHECK;
 bool disk_sync_parent(const char *path, struct err *err) MUST_CHECK;
+/* A file that has no name yet, in steps: so that several become durable in one go. */
+struct disk_file {
+    char *temporary, *path;
+    int fd;
+};
+#define DISK_FILE_NONE ((struct disk_file){.fd = -1})
+/* Writes `content` aside, without flushing it. `out` is DISK_FILE_NONE before. */
+bool disk_write_aside(struct registry *reg, const char *path, struct str content,
+                      struct disk_file *out, struct err *err) MUST_CHECK;
+bool disk_name(struct disk_file *f, struct err *err) MUST_CHECK; /* gives it its name */
+void disk_file_done(struct disk_file *f); /* closes it; what has no name is removed */
+/* Flush files, and the folders of paths; absent ones (fd -1, NULL) are passed over. */
+bool disk_flush_files(const struct disk_file *const *files, size_t count,
+                      struct err *err) MUST_CHECK;
+bool disk_flush_parents(const char *const *paths, size_t count, struct err *err) MUST_CHECK;
 /* Makes `path` and its parents below `root`, and flushes every directory on the way. */
 bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CHECK;
 /* Names in `path` but "." and "..", sorted, as an array of texts; what is no directory is empty. */
@@ -70,8 +85,8 @@ bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
  * success. */
 bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size,
                  struct str digest, struct err *err) MUST_CHECK;
-bool blob_put(struct registry *reg, struct str bytes, struct str digest,
-              struct err *err) MUST_CHECK;
+/* Gives a small blob, written aside and flushed, its name; its folder is the caller's to flush. */
+bool blob_name(struct registry *reg, struct disk_file *f, struct err *err) MUST_CHECK;
 bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
                struct err *err) MUST_CHECK;
 
@@ -83,6 +98,9 @@ char *repository_path(const struct registry *reg, const char *region, const char
 pthread_mutex_t *repository_lock(struct registry *reg, const char *region, const char *name);
 bool repository_check(struct registry *reg, const char *region, const char *name,
                       struct err *err) MUST_CHECK;
+char *layer_path(const struct registry *reg, const char *region, const char *name,
+                 struct str digest);
+/* The link's folder is the caller's to flush. */
 bool layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
                 struct err *err) MUST_CHECK;
 bool layer_is_linked(const struct registry *reg, const char *region, const char *name,

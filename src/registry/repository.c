@@ -242,7 +242,7 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
 
 /* ---- layers ---- */
 
-static char *
+char *
 layer_path(const struct registry *reg, const char *region, const char *name, struct str digest)
 {
     cleanup_free char *leaf = text_format("_layers/" STR_FMT, STR_ARG(digest_hex(digest)));
@@ -267,7 +267,7 @@ layer_link(struct registry *reg, const char *region, const char *name, struct st
         return false; /* deleted meanwhile */
     if (fd < 0 || futimens(fd, NULL) < 0)
         return err_errno(err, "cannot link a layer into '%s'", name);
-    return disk_sync_parent(path, err);
+    return true;
 }
 
 /* ---- walking ---- */

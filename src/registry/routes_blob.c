@@ -157,7 +157,9 @@ mount_try(struct call *c, const char *digest, const char *from, bool *mounted_ou
     if (!digest_is_valid(str_of(digest)) || !mount_source(c, str_of(digest), from) ||
         !blob_touch(c->reg, str_of(digest), NULL))
         return true;
-    if (!layer_link(c->reg, c->region, c->repository, str_of(digest), err))
+    cleanup_free char *link = layer_path(c->reg, c->region, c->repository, str_of(digest));
+    if (!layer_link(c->reg, c->region, c->repository, str_of(digest), err) ||
+        !disk_sync_parent(link, err))
         return false;
     *mounted_out = true;
     return true;

@@ -167,10 +167,14 @@ upload_check(struct upload *u, struct str digest, struct err *err)
 bool
 upload_finish(struct registry *reg, struct upload *u, struct str digest, struct err *err)
 {
+    cleanup_free char *blob = blob_path(reg, digest);
+    cleanup_free char *link = layer_path(reg, u->region, u->repository, digest);
+    /* Both names in one go: a link whose blob a power cut took is one to nothing, and unknown. */
     bool done = upload_check(u, digest, err) &&
                 repository_check(reg, u->region, u->repository, err) &&
                 blob_commit(reg, u->fd, u->path, u->size, digest, err) &&
-                layer_link(reg, u->region, u->repository, digest, err);
+                layer_link(reg, u->region, u->repository, digest, err) &&
+                disk_flush_parents((const char *const[]){blob, link}, 2, err);
     upload_discard(reg, u);
     return done;
 }
