@@ -20,6 +20,8 @@ interp_hoist(struct interp *in, const struct node *block)
     for (const struct node *n = block->first; n != NULL; n = n->next)
         if (n->type == N_METHOD && in->method_count < ARRAY_COUNT(in->methods))
             in->methods[in->method_count++] = n;
+        else if (n->type == N_CLASS)
+            class_register(in, n);
 }
 
 bool
@@ -147,32 +149,73 @@ static bool
 eval_gstring(struct interp *in, const struct node *n, struct value *out)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
+    struct lazy_text *lazy = NULL;
 
     for (const struct node *part = n->first; part != NULL; part = part->next) {
         struct value v;
+        struct str text;
+        const bool is_lazy = part->type == N_CLOSURE;
         if (!interp_eval(in, part, &v))
             return false;
-        value_format(v, &b);
+        if (is_lazy && v.closure->node->params != NULL) { /* "${w -> w << 'x'}" */
+            struct value writer = value_object(in->arena, "StringBuilder"), ignored;
+            if (!interp_call_closure(in, v.closure, &writer, 1, &ignored))
+                return false;
+            v = writer;
+        } else if (is_lazy && !interp_call_closure(in, v.closure, NULL, 0, &v)) {
+            return false;
+        }
+        if (!interp_to_text(in, part, v, &text))
+            return false;
+        strbuf_add(&b, text);
         if (b.len > INTERP_TEXT_MAX)
             return interp_throw(in, n, "OutOfMemoryError", "the string is too long");
+        if (is_lazy && lazy == NULL) {
+            lazy = arena_alloc(in->arena, sizeof(*lazy));
+            *lazy = (struct lazy_text){n, in->scope};
+        }
     }
     *out = value_text(arena_dup(in->arena, strbuf_str(&b)));
     out->is_gstring = true;
+    out->data = lazy;
     return true;
 }
 
+/* A variable's value; a text with ${-> ...} as it reads now. */
 static bool
-is_class_name(struct str name)
+read_value(struct interp *in, struct value v, struct value *out)
 {
-    static const char *const known[] = {
-        "String", "Integer", "Long",   "Boolean", "Math", "System",    "UUID",
-        "Date",   "Double",  "Object", "List",    "Map",  "Exception",
-    };
+    const struct lazy_text *lazy = v.data;
+    struct scope *before = in->scope;
+    bool ok;
 
-    for (size_t i = 0; i < ARRAY_COUNT(known); i++)
-        if (str_is(name, known[i]))
-            return true;
-    return false;
+    *out = v;
+    if (v.type != V_TEXT || lazy == NULL)
+        return true;
+    if (!interp_enter(in, lazy->node))
+        return false;
+    in->scope = lazy->scope;
+    ok = eval_gstring(in, lazy->node, out);
+    in->scope = before;
+    in->depth--;
+    return ok;
+}
+
+bool
+interp_to_text(struct interp *in, const struct node *at, struct value v, struct str *out)
+{
+    struct args none = {0};
+    struct value result;
+    bool found = false;
+
+    if (v.type == V_OBJECT && v.object->class_node != NULL) {
+        if (!class_call(in, at, v, STR("toString"), &none, &result, &found))
+            return false;
+        if (found)
+            v = result;
+    }
+    *out = value_to_text(in->arena, v);
+    return true;
 }
 
 static bool
@@ -187,35 +230,101 @@ is_package_root(struct str name)
     return false;
 }
 
+const struct value *
+scope_delegate(const struct scope *s, bool first)
+{
+    for (; s != NULL; s = s->parent)
+        if (s->delegate != NULL && s->delegate_first == first)
+            return s->delegate;
+    return NULL;
+}
+
+/* Outwards through variables and delegates that come first. */
+static bool
+find_name(struct interp *in, const struct node *n, struct value *out, bool *found)
+{
+    for (const struct scope *s = in->scope; s != NULL && !*found; s = s->parent) {
+        for (const struct variable *v = s->variables; v != NULL; v = v->next)
+            if (str_equal(v->name, n->text)) {
+                *found = true;
+                return read_value(in, v->value, out);
+            }
+        if (s->delegate != NULL && s->delegate_first &&
+            !delegate_get(in, n, s->delegate, n->text, out, found))
+            return false;
+    }
+    return true;
+}
+
+static struct value
+class_value(struct str name)
+{
+    struct value v = value_host(HOST_CLASS);
+
+    v.text = name;
+    return v;
+}
+
 bool
 interp_name(struct interp *in, const struct node *n, struct value *out)
 {
-    const struct variable *v = scope_find(in->scope, n->text);
+    const struct value *delegate;
     bool found = false;
 
-    if (v != NULL) {
-        *out = v->value;
-        return true;
-    }
-    if (in->world->name != NULL && !in->world->name(in, n->text, out, &found))
+    if (!find_name(in, n, out, &found))
+        return false;
+    if (!found && in->world->name != NULL && !in->world->name(in, n->text, out, &found))
+        return false;
+    delegate = found ? NULL : scope_delegate(in->scope, false);
+    if (delegate != NULL && !delegate_get(in, n, delegate, n->text, out, &found))
         return false;
     if (found)
         return true;
-    if (str_is(n->text, "this")) {
+    if (str_is(n->text, "this") || str_is(n->text, "owner")) {
         *out = value_host(HOST_STEPS);
         return true;
     }
-    if (is_class_name(n->text)) {
-        *out = value_host(HOST_CLASS);
-        out->text = n->text;
+    /* The root of a package stands for itself until a class follows: java.util.UUID. */
+    if (class_find(in, n->text) != NULL || object_is_class(n->text) || is_package_root(n->text)) {
+        *out = class_value(n->text);
         return true;
     }
-    if (is_package_root(n->text))
-        return interp_throw(in, n, "UnsupportedFeature",
-                            "classes of '" STR_FMT ".*' are not available; naru runs no Java",
-                            STR_ARG(n->text));
-    return interp_throw(in, n, "MissingPropertyException", "No such property: " STR_FMT,
+    return interp_throw(in, n, "MissingPropertyException",
+                        "No such property: " STR_FMT " for class: groovy.lang.Binding",
                         STR_ARG(n->text));
+}
+
+static bool
+too_many_arguments(struct interp *in, const struct node *call)
+{
+    return interp_throw(in, call, "IllegalArgumentException", "a call takes at most %d arguments",
+                        INTERP_ARGS_MAX);
+}
+
+/* f(*list) and f(*: map) */
+static bool
+spread_args(struct interp *in, const struct node *call, const struct node *n, struct args *out)
+{
+    struct value v;
+
+    if (!interp_eval(in, n->a, &v))
+        return false;
+    if (v.type == V_MAP && n->is_spread) {
+        if (out->named == NULL)
+            out->named = arena_alloc(in->arena, sizeof(*out->named));
+        for (size_t i = 0; i < v.map->count; i++)
+            map_put(in->arena, out->named, v.map->at[i].key, v.map->at[i].value);
+        return true;
+    }
+    if (v.type != V_LIST)
+        return interp_throw(in, n, "IllegalArgumentException", "'*' needs a list, not %s",
+                            value_type_name(v));
+    for (size_t i = 0; i < v.list->count; i++) {
+        if (out->count == INTERP_ARGS_MAX)
+            return too_many_arguments(in, call);
+        out->at[out->count++] = v.list->at[i];
+    }
+    return true;
 }
 
 bool
@@ -234,11 +343,15 @@ interp_args(struct interp *in, const struct node *call, struct args *out)
             map_put(in->arena, out->named, key, v);
             continue;
         }
+        if (n->type == N_SPREAD) {
+            if (!spread_args(in, call, n, out))
+                return false;
+            continue;
+        }
         if (!interp_eval(in, n, &v))
             return false;
         if (out->count == INTERP_ARGS_MAX)
-            return interp_throw(in, call, "IllegalArgumentException",
-                                "a call takes at most %d arguments", INTERP_ARGS_MAX);
+            return too_many_arguments(in, call);
         out->at[out->count++] = v;
     }
     return true;
@@ -260,7 +373,7 @@ bind_parameters(struct interp *in, const struct node *node, const struct value *
         count = spread->count;
         args = spread->at;
     }
-    if (count > params && (params > 0 || node->type == N_METHOD))
+    if (count > params)
         return interp_throw(in, node, "MissingMethodException",
                             "too many arguments for '" STR_FMT "': %zu instead of %zu",
                             STR_ARG(node->text.len > 0 ? node->text : STR("a closure")), count,
@@ -298,6 +411,48 @@ run_statements(struct interp *in, const struct node *first, struct value *out)
     return true;
 }
 
+static struct scope *
+closure_scope(struct interp *in, const struct closure *c)
+{
+    struct scope *s = scope_new(in, c->scope);
+
+    if (c->delegate != NULL && c->strategy != OWNER_ONLY) {
+        s->delegate = c->delegate;
+        s->delegate_first = c->strategy != OWNER_FIRST;
+    }
+    return s;
+}
+
+/* With what curry() gave, and handed on to the second of `f >> g`. */
+static bool
+call_composed(struct interp *in, const struct closure *c, const struct value *args, size_t count,
+              struct value *out)
+{
+    struct closure plain = *c;
+    const size_t more = c->curried == NULL ? 0 : c->curried->count;
+    struct value *all = arena_alloc(in->arena, (count + more + 1) * sizeof(*all));
+    struct args given = {0};
+
+    if (count > 0)
+        memcpy(all + (c->is_curried_right ? 0 : more), args, count * sizeof(*all));
+    if (more > 0)
+        memcpy(all + (c->is_curried_right ? count : 0), c->curried->at, more * sizeof(*all));
+    count += more;
+    plain.curried = NULL;
+    plain.then = NULL;
+    if (c->node == NULL) {
+        if (count > INTERP_ARGS_MAX)
+            return too_many_arguments(in, NULL);
+        memcpy(given.at, all, count * sizeof(*all));
+        given.count = count;
+        if (!interp_call_method(in, NULL, c->object, c->name, &given, out))
+            return false;
+    } else if (!interp_call_closure(in, &plain, all, count, out)) {
+        return false;
+    }
+    return c->then == NULL || interp_call_closure(in, c->then, out, 1, out);
+}
+
 bool
 interp_call_closure(struct interp *in, const struct closure *c, const struct value *args,
                     size_t count, struct value *out)
@@ -305,7 +460,14 @@ interp_call_closure(struct interp *in, const struct closure *c, const struct val
     struct scope *before = in->scope;
     bool ok;
 
-    in->scope = scope_new(in, c->scope);
+    if (!interp_enter(in, c->node))
+        return false;
+    if (c->node == NULL || c->curried != NULL || c->then != NULL) {
+        ok = call_composed(in, c, args, count, out);
+        in->depth--;
+        return ok;
+    }
+    in->scope = closure_scope(in, c);
     ok = bind_parameters(in, c->node, args, count) && run_statements(in, c->node->first, out);
     if (!ok && in->completion == COMPLETION_RETURN) {
         in->completion = COMPLETION_NONE;
@@ -313,12 +475,14 @@ interp_call_closure(struct interp *in, const struct closure *c, const struct val
         ok = true;
     }
     in->scope = before;
+    in->depth--;
     return ok;
 }
 
 /* Functions get named arguments as a leading map. */
-static bool
-call_with(struct interp *in, const struct closure *c, const struct args *args, struct value *out)
+bool
+interp_call_with(struct interp *in, const struct closure *c, const struct args *args,
+                 struct value *out)
 {
     struct value *all;
 
@@ -333,19 +497,30 @@ call_with(struct interp *in, const struct closure *c, const struct args *args, s
 static bool
 call_plain(struct interp *in, const struct node *n, struct str name, struct value *out)
 {
-    const struct variable *v = scope_find(in->scope, name);
     const struct node *method;
+    const struct value *delegate;
     struct args args;
     bool found = false;
 
     if (!interp_args(in, n, &args))
         return false;
-    if (v != NULL && v->value.type == V_CLOSURE)
-        return call_with(in, v->value.closure, &args, out);
+    *out = value_null();
+    if (str_is(name, "super"))
+        return class_super(in, n, &args);
+    for (const struct scope *s = in->scope; s != NULL && !found; s = s->parent) {
+        for (const struct variable *v = s->variables; v != NULL; v = v->next)
+            if (v->value.type == V_CLOSURE && str_equal(v->name, name))
+                return interp_call_with(in, v->value.closure, &args, out);
+        if (s->delegate != NULL && s->delegate_first &&
+            !delegate_call(in, n, s->delegate, name, &args, out, &found))
+            return false;
+    }
+    if (found)
+        return true;
     method = find_method(in, name, args.count + (args.named != NULL));
     if (method != NULL) {
         struct closure c = {.node = method, .scope = in->globals};
-        return call_with(in, &c, &args, out);
+        return interp_call_with(in, &c, &args, out);
     }
     *out = value_null();
     if (in->world->call != NULL) {
@@ -354,28 +529,78 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
         if (!in->world->call(in, &named, &args, out, &found))
             return false;
     }
+    delegate = found ? NULL : scope_delegate(in->scope, false);
+    if (delegate != NULL && !delegate_call(in, n, delegate, name, &args, out, &found))
+        return false;
+    if (!found && str_is(name, "printf") && args.count > 0) {
+        struct node echo = *n;
+        struct value text;
+        echo.text = STR("echo");
+        if (!method_format(in, n, args.at, args.count, &text))
+            return false;
+        args = (struct args){.at = {text}, .count = 1};
+        if (in->world->call != NULL && !in->world->call(in, &echo, &args, out, &found))
+            return false;
+    }
+    if (!found && str_is(name, "sprintf") && args.count > 0)
+        return method_format(in, n, args.at, args.count, out);
     if (found)
         return true;
     return interp_throw(in, n, "NoSuchMethodError", "No such DSL method '" STR_FMT "' found",
                         STR_ARG(name));
 }
 
+/* `object` has no such method: says so as Groovy does. */
 static bool
-call_on(struct interp *in, const struct node *n, struct value object, struct str name,
-        const struct args *args, struct value *out)
+no_method(struct interp *in, const struct node *n, struct value object, struct str name)
 {
+    if (object.type == V_NULL)
+        return interp_throw(in, n, "NullPointerException",
+                            "Cannot invoke method " STR_FMT "() on null object", STR_ARG(name));
+    if (object.type == V_HOST && object.host == HOST_CLASS &&
+        (str_is(object.text, "System") || str_is(object.text, "Runtime")))
+        return interp_throw(in, n, "RejectedAccessException",
+                            "Scripts not permitted to use staticMethod java.lang." STR_FMT
+                            " " STR_FMT,
+                            STR_ARG(object.text), STR_ARG(name));
+    if (object.type == V_HOST && object.host == HOST_CLASS)
+        return interp_throw(in, n, "UnsupportedFeature", STR_FMT "." STR_FMT "() is not supported",
+                            STR_ARG(object.text), STR_ARG(name));
+    return interp_throw(in, n, "MissingMethodException",
+                        "No such method: " STR_FMT "() for class: %s", STR_ARG(name),
+                        value_type_name(object));
+}
+
+bool
+interp_call_method(struct interp *in, const struct node *n, struct value object, struct str name,
+                   const struct args *args, struct value *out)
+{
+    static const struct node nowhere = {.type = N_CALL};
     bool found = false;
 
     *out = value_null();
-    if (object.type == V_CLOSURE && str_is(name, "call"))
-        return call_with(in, object.closure, args, out);
+    if (n == NULL)
+        n = &nowhere;
+    if (object.type == V_CLOSURE && (str_is(name, "call") || str_is(name, "doCall")))
+        return interp_call_with(in, object.closure, args, out);
     if (object.type == V_MAP) { /* a closure kept in a map */
         const struct value *member = map_find(object.map, value_text(name));
         if (member != NULL && member->type == V_CLOSURE)
-            return call_with(in, member->closure, args, out);
+            return interp_call_with(in, member->closure, args, out);
     }
-    if (object.type == V_HOST && object.host == HOST_CLASS) {
-        if (!method_static(in, n, object.text, name, args, out, &found))
+    if (object.type == V_HOST && object.host == HOST_STEPS) {
+        struct node call = {.type = N_CALL, .text = name, .line = n->line, .column = n->column};
+        const struct node *method = find_method(in, name, args->count + (args->named != NULL));
+        struct closure c = {.node = method, .scope = in->globals};
+        if (method != NULL)
+            return interp_call_with(in, &c, args, out);
+        if (in->world->call != NULL && !in->world->call(in, &call, args, out, &found))
+            return false;
+    } else if (object.type == V_OBJECT || (object.type == V_HOST && object.host == HOST_CLASS)) {
+        if (!class_call(in, n, object, name, args, out, &found))
+            return false;
+        if (!found && object.type == V_HOST &&
+            !method_static(in, n, object.text, name, args, out, &found))
             return false;
     } else if (object.type == V_HOST && in->world->method != NULL) {
         if (!in->world->method(in, n, object, name, args, out, &found))
@@ -383,17 +608,7 @@ call_on(struct interp *in, const struct node *n, struct value object, struct str
     }
     if (!found && !method_call(in, n, object, name, args, out, &found))
         return false;
-    if (found)
-        return true;
-    if (object.type == V_NULL)
-        return interp_throw(in, n, "NullPointerException",
-                            "Cannot invoke method " STR_FMT "() on null object", STR_ARG(name));
-    if (object.type == V_HOST && object.host == HOST_CLASS)
-        return interp_throw(in, n, "UnsupportedFeature", STR_FMT "." STR_FMT "() is not supported",
-                            STR_ARG(object.text), STR_ARG(name));
-    return interp_throw(in, n, "MissingMethodException",
-                        "No such method: " STR_FMT "() for class: %s", STR_ARG(name),
-                        value_type_name(object));
+    return found || no_method(in, n, object, name);
 }
 
 static bool
@@ -421,14 +636,34 @@ eval_call(struct interp *in, const struct node *n, struct value *out)
         struct value items = value_list(in->arena);
         for (size_t i = 0; i < object.list->count; i++) {
             struct value one;
-            if (!call_on(in, n, object.list->at[i], name, &args, &one))
+            if (!interp_call_method(in, n, object.list->at[i], name, &args, &one))
                 return false;
             list_add(in->arena, items.list, one);
         }
         *out = items;
         return true;
     }
-    return call_on(in, n, object, name, &args, out);
+    return interp_call_method(in, n, object, name, &args, out);
+}
+
+/* [*a, *b] and [*: m] */
+static bool
+spread_into(struct interp *in, const struct node *item, struct value to)
+{
+    struct value from;
+
+    if (!interp_eval(in, item->a, &from))
+        return false;
+    if (from.type == V_NULL)
+        return true;
+    if (from.type != to.type)
+        return interp_throw(in, item, "IllegalArgumentException", "'*' cannot spread %s here",
+                            value_type_name(from));
+    for (size_t i = 0; from.type == V_LIST && i < from.list->count; i++)
+        list_add(in->arena, to.list, from.list->at[i]);
+    for (size_t i = 0; from.type == V_MAP && i < from.map->count; i++)
+        map_put(in->arena, to.map, from.map->at[i].key, from.map->at[i].value);
+    return true;
 }
 
 static bool
@@ -438,6 +673,11 @@ eval_list(struct interp *in, const struct node *n, struct value *out)
 
     for (const struct node *item = n->first; item != NULL; item = item->next) {
         struct value one, key;
+        if (item->type == N_SPREAD) {
+            if (!spread_into(in, item, v))
+                return false;
+            continue;
+        }
         if (item->type != N_NAMED) {
             if (!interp_eval(in, item, &one))
                 return false;
@@ -471,6 +711,19 @@ eval_binary(struct interp *in, const struct node *n, struct value *out)
         return true;
     }
     return interp_eval(in, n->b, &b) && operator_binary(in, n, n->op, a, b, out);
+}
+
+/* object.&name */
+static bool
+eval_pointer(struct interp *in, const struct node *n, struct value *out)
+{
+    struct closure *c = arena_alloc(in->arena, sizeof(*c));
+
+    if (!interp_eval(in, n->a, &c->object))
+        return false;
+    c->name = n->text;
+    *out = (struct value){.type = V_CLOSURE, .closure = c};
+    return true;
 }
 
 static bool
@@ -521,8 +774,10 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
     case N_INSTANCEOF:
         if (!interp_eval(in, n->a, &v))
             return false;
-        *out = value_bool(operator_instanceof(v, n->text));
+        *out = value_bool(operator_instanceof(v, n->text) || class_is(in, v, n->text));
         return true;
+    case N_METHOD_POINTER:
+        return eval_pointer(in, n, out);
     case N_CAST:
         return interp_eval(in, n->a, &v) && operator_cast(in, n, v, n->text, false, out);
     case N_TERNARY:

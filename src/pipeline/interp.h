@@ -4,8 +4,8 @@
  * Both give false when they end early; `completion` says how (a thrown error, return, break,
  * continue).  What the language does not know (steps, env, params, the clock) comes in through
  * `struct interp_world`; with a world of plain tables the interpreter is pure.
- * Limits: INTERP_DEPTH_MAX nested evaluations and what the stack holds, INTERP_MEMORY_MAX bytes of values, and the world's
- * poll() ends loops when the build is aborted or out of time. */
+ * Limits: INTERP_DEPTH_MAX nested evaluations and what the stack holds, INTERP_MEMORY_MAX bytes of
+ * values, and the world's poll() ends loops when the build is aborted or out of time. */
 #pragma once
 #include "pipeline/value.h"
 
@@ -31,11 +31,32 @@ struct variable {
 struct scope {
     struct variable *variables;
     struct scope *parent;
+    const struct value *delegate; /* whose properties and methods are names here, or NULL */
+    bool delegate_first;          /* before what lies further out */
 };
+enum closure_strategy { OWNER_FIRST, DELEGATE_FIRST, OWNER_ONLY, DELEGATE_ONLY };
 struct closure {
-    const struct node *node; /* N_CLOSURE or N_METHOD */
+    const struct node *node; /* N_CLOSURE or N_METHOD; NULL: a method pointer */
+    struct scope *scope;
+    const struct value *delegate; /* NULL: the owner */
+    enum closure_strategy strategy;
+    struct value object; /* of a method pointer: obj.&name */
+    struct str name;
+    const struct list *curried; /* come first (or last, rcurry) of the arguments */
+    bool is_curried_right;
+    const struct closure *then; /* f >> g: what gets the result */
+};
+/* A text with ${-> ...}: made anew when a variable that holds it is read. */
+struct lazy_text {
+    const struct node *node;
     struct scope *scope;
 };
+/* A class of the file (interp_class.c). */
+struct class_info {
+    const struct node *node;
+    struct map *statics; /* NULL until it is first used */
+};
+#define INTERP_CLASSES_MAX 64
 
 /* Named arguments stand apart; a block is the last of `at`. */
 struct args {
@@ -70,6 +91,8 @@ struct interp {
     struct scope *scope;
     const struct node *methods[256];
     size_t method_count;
+    struct class_info classes[INTERP_CLASSES_MAX];
+    size_t class_count;
     enum completion completion;
     struct value result; /* of a return */
     struct exception *thrown;
@@ -90,6 +113,12 @@ bool interp_statement(struct interp *in, const struct node *n, struct value *out
 bool interp_call_closure(struct interp *in, const struct closure *c, const struct value *args,
                          size_t count, struct value *out) MUST_CHECK;
 bool interp_args(struct interp *in, const struct node *call, struct args *out) MUST_CHECK;
+/* object.name(args), as a script would call it. */
+bool interp_call_method(struct interp *in, const struct node *at, struct value object,
+                        struct str name, const struct args *args, struct value *out) MUST_CHECK;
+/* A value as text; toString() of classes of the file is called. */
+bool interp_to_text(struct interp *in, const struct node *at, struct value v,
+                    struct str *out) MUST_CHECK;
 /* Always false. */
 bool interp_throw(struct interp *in, const struct node *at, const char *class_name,
                   const char *format, ...) PRINTF_LIKE(4, 5);
@@ -111,15 +140,55 @@ bool method_call(struct interp *in, const struct node *call, struct value object
                  const struct args *args, struct value *out, bool *found) MUST_CHECK;
 bool method_text(struct interp *in, const struct node *call, struct value object, struct str name,
                  const struct args *args, struct value *out, bool *found) MUST_CHECK;
+bool method_text_more(struct interp *in, const struct node *call, struct value object,
+                      struct str name, const struct args *args, struct value *out,
+                      bool *found) MUST_CHECK;
+/* "%5.2f|%-8s|%05d|%x": String.format and printf. */
+bool method_format(struct interp *in, const struct node *at, const struct value *args, size_t count,
+                   struct value *out) MUST_CHECK;
+bool method_more(struct interp *in, const struct node *call, struct value object, struct str name,
+                 const struct args *args, struct value *out, bool *found) MUST_CHECK;
+bool method_object(struct interp *in, const struct node *call, struct value object, struct str name,
+                   const struct args *args, struct value *out, bool *found) MUST_CHECK;
+bool method_matcher(struct interp *in, const struct node *call, struct value object,
+                    struct str name, const struct args *args, struct value *out,
+                    bool *found) MUST_CHECK;
+/* objects.c: `new Date()` ...; `found` false if there is no such class. */
+bool object_new(struct interp *in, const struct node *at, struct str class_name,
+                const struct args *args, struct value *out, bool *found) MUST_CHECK;
+bool object_is_class(struct str name); /* one whose static methods or `new` we know */
+bool object_matcher(struct interp *in, const struct node *at, struct str text, struct str pattern,
+                    struct value *out) MUST_CHECK;
+void object_append(struct interp *in, struct object *builder, struct str text);
+bool object_static(struct interp *in, const struct node *call, struct str class_name,
+                   struct str name, const struct args *args, struct value *out,
+                   bool *found) MUST_CHECK;
+/* objects_date.c: SimpleDateFormat's letters; `zone` is empty for the machine's own. */
+struct str date_format(struct arena *a, int64_t ms, struct str pattern, struct str zone);
+struct value date_value(struct arena *a, int64_t ms);
+bool date_method(struct interp *in, const struct node *call, struct value object, struct str name,
+                 const struct args *args, struct value *out, bool *found) MUST_CHECK;
+/* objects_json.c */
+bool json_to_value(struct interp *in, const struct node *at, struct str text,
+                   struct value *out) MUST_CHECK;
+bool json_from_value(struct interp *in, const struct node *at, struct value v, bool pretty,
+                     struct value *out) MUST_CHECK;
 bool method_static(struct interp *in, const struct node *call, struct str class_name,
                    struct str name, const struct args *args, struct value *out,
                    bool *found) MUST_CHECK;
-/* All matches: of a pattern without groups its texts, else lists [whole, group 1, ...]. */
+/* regex_glue.c: PCRE2, which reads what Java's expressions mean; a search has a limit of steps.
+ * All matches as texts; `with_groups`: as lists [whole, group 1, ...] if there are groups. */
 bool regex_find_all(struct interp *in, const struct node *at, struct str text, struct str pattern,
-                    struct value *list_out) MUST_CHECK;
+                    bool with_groups, struct value *list_out) MUST_CHECK;
+/* The same of a match of the whole text: one or none. */
+bool regex_match_groups(struct interp *in, const struct node *at, struct str text,
+                        struct str pattern, struct value *list_out) MUST_CHECK;
+bool regex_group_number(struct interp *in, const struct node *at, struct str pattern,
+                        struct str name, size_t *out) MUST_CHECK;
 bool regex_matches(struct interp *in, const struct node *at, struct str text, struct str pattern,
                    bool *out) MUST_CHECK;
+/* `with` is a text with $1, or a closure. */
 bool regex_replace(struct interp *in, const struct node *at, struct str text, struct str pattern,
-                   struct str replacement, bool all, struct str *out) MUST_CHECK;
+                   struct value with, bool all, struct str *out) MUST_CHECK;
 bool regex_split(struct interp *in, const struct node *at, struct str text, struct str pattern,
                  int64_t limit, struct value *list_out) MUST_CHECK;

@@ -12,11 +12,145 @@ interp_member_name(struct interp *in, const struct node *n, struct str *out)
     return interp_eval_text(in, n->b, out);
 }
 
+/* What a class answers: its name, statics of the file's classes, constants, the next part of a
+ * package (`java.util` is read as a class that is not one yet). */
+static bool
+get_of_class(struct interp *in, const struct node *at, struct value object, struct str name,
+             struct value *out)
+{
+    static const char *const results[] = {"SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"};
+    bool found = false;
+
+    if (!class_get(in, at, object, name, out, &found))
+        return false;
+    if (found)
+        return true;
+    if (object.text.len > 0 && object.text.at[0] >= 'a' && object.text.at[0] <= 'z') {
+        *out = object;
+        out->text = name;
+        return true;
+    }
+    if (str_is(name, "name") || str_is(name, "simpleName") || str_is(name, "canonicalName")) {
+        const char *package =
+            str_ends(object.text, STR("Exception")) || str_ends(object.text, STR("Error"))
+                ? value_package(object.text)
+                : "";
+        if (!str_is(name, "simpleName"))
+            *out = value_text(
+                str_of(arena_format(in->arena, "%s" STR_FMT, package, STR_ARG(object.text))));
+        else
+            *out = value_text(str_slice(object.text, (size_t)(str_rindex(object.text, '.') + 1),
+                                        object.text.len));
+        return true;
+    }
+    for (size_t i = 0; str_is(object.text, "Result") && i < ARRAY_COUNT(results); i++)
+        if (str_is(name, results[i])) {
+            *out = value_text(name);
+            return true;
+        }
+    if (str_is(name, "MAX_VALUE") || str_is(name, "MIN_VALUE")) {
+        bool is_max = str_is(name, "MAX_VALUE");
+        *out = str_is(object.text, "Long") ? value_long(is_max ? INT64_MAX : INT64_MIN)
+                                           : value_int(is_max ? INT32_MAX : INT32_MIN);
+        return true;
+    }
+    if (str_starts(name, STR("DELEGATE_")) || str_starts(name, STR("OWNER_"))) {
+        *out = value_int(str_is(name, "OWNER_FIRST")      ? OWNER_FIRST
+                         : str_is(name, "DELEGATE_FIRST") ? DELEGATE_FIRST
+                         : str_is(name, "OWNER_ONLY")     ? OWNER_ONLY
+                                                          : DELEGATE_ONLY);
+        return true;
+    }
+    if (str_is(object.text, "Calendar") || str_is(object.text, "Locale")) {
+        *out = value_text(name);
+        return true;
+    }
+    return interp_throw(in, at, "UnsupportedFeature", STR_FMT "." STR_FMT " is not available",
+                        STR_ARG(object.text), STR_ARG(name));
+}
+
+/* Properties of plain values: what their getters would say. */
+static bool
+get_plain(struct interp *in, const struct node *at, struct value object, struct str name,
+          struct value *out, bool *found)
+{
+    static const struct args none = {0};
+    cleanup(strbuf_done) struct strbuf getter = {0};
+
+    if (object.type == V_OBJECT && !class_get(in, at, object, name, out, found))
+        return false;
+    if (*found)
+        return true;
+    *found = true;
+    if (str_is(name, "class")) {
+        *out = value_host(HOST_CLASS);
+        out->text = object.type == V_EXCEPTION ? object.exception->class_name
+                                               : str_of(value_type_name(object));
+        return true;
+    }
+    if (object.type == V_CLOSURE && str_is(name, "delegate")) {
+        *out =
+            object.closure->delegate != NULL ? *object.closure->delegate : value_host(HOST_STEPS);
+        return true;
+    }
+    if (object.type == V_CLOSURE && (str_is(name, "owner") || str_is(name, "thisObject"))) {
+        *out = value_host(HOST_STEPS);
+        return true;
+    }
+    /* message -> getMessage(), bytes -> getBytes() */
+    strbuf_addf(&getter, "get%c" STR_FMT, name.len > 0 ? name.at[0] & ~0x20 : 'X',
+                STR_ARG(str_slice(name, 1, name.len)));
+    if (name.len == 0 || name.at[0] < 'a' || name.at[0] > 'z') {
+        *found = false;
+        return true;
+    }
+    return method_call(in, at, object, arena_dup(in->arena, strbuf_str(&getter)), &none, out,
+                       found);
+}
+
+bool
+delegate_get(struct interp *in, const struct node *at, const struct value *delegate,
+             struct str name, struct value *out, bool *found)
+{
+    const struct value *member;
+
+    if (delegate->type == V_MAP) {
+        member = map_find(delegate->map, value_text(name));
+        *found = member != NULL;
+        if (*found)
+            *out = *member;
+        return true;
+    }
+    return class_get(in, at, *delegate, name, out, found);
+}
+
+bool
+delegate_call(struct interp *in, const struct node *at, const struct value *delegate,
+              struct str name, const struct args *args, struct value *out, bool *found)
+{
+    const struct value *member;
+
+    if ((delegate->type == V_OBJECT && delegate->object->class_node != NULL) ||
+        (delegate->type == V_HOST && delegate->host == HOST_CLASS))
+        return class_call(in, at, *delegate, name, args, out, found);
+    if (delegate->type == V_MAP) {
+        member = map_find(delegate->map, value_text(name));
+        if (member != NULL && member->type == V_CLOSURE) {
+            *found = true;
+            return interp_call_with(in, member->closure, args, out);
+        }
+    }
+    if (delegate->type == V_HOST && delegate->host == HOST_STEPS)
+        return true;
+    return method_call(in, at, *delegate, name, args, out, found);
+}
+
 static bool
 get_property(struct interp *in, const struct node *at, struct value object, struct str name,
              struct value *out)
 {
     const struct value *found;
+    bool is_known = false;
 
     *out = value_null();
     switch (object.type) {
@@ -43,22 +177,9 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
         *out = items;
         return true;
     }
-    case V_EXCEPTION:
-        if (str_is(name, "message")) {
-            *out = value_text(object.exception->message);
-            return true;
-        }
-        if (str_is(name, "class")) {
-            *out = value_host(HOST_CLASS);
-            out->text = object.exception->class_name;
-            return true;
-        }
-        break;
     case V_HOST:
-        if (object.host == HOST_CLASS && (str_is(name, "name") || str_is(name, "simpleName"))) {
-            *out = value_text(object.text);
-            return true;
-        }
+        if (object.host == HOST_CLASS)
+            return get_of_class(in, at, object, name, out);
         if (object.host == HOST_STEPS) {
             struct node bare = {
                 .type = N_NAME, .text = name, .line = at->line, .column = at->column};
@@ -68,6 +189,10 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
             return in->world->get(in, at, object, name, out);
         break;
     default:
+        if (!get_plain(in, at, object, name, out, &is_known))
+            return false;
+        if (is_known)
+            return true;
         break;
     }
     return interp_throw(in, at, "MissingPropertyException",
@@ -118,14 +243,14 @@ slice(struct interp *in, const struct node *n, struct value object, const struct
 {
     struct value items = value_list(in->arena);
     cleanup(strbuf_done) struct strbuf text = {0};
-    size_t count = object.type == V_TEXT ? object.text.len : object.list->count;
+    size_t count = object.type == V_TEXT ? text_count(object.text) : object.list->count;
 
     for (size_t i = 0; i < range->count; i++) {
         size_t at;
         if (!value_is_integer(range->at[i]) || !index_of(range->at[i].number, count, &at))
             return interp_throw(in, n, "IndexOutOfBoundsException", "the range is out of bounds");
         if (object.type == V_TEXT)
-            strbuf_add_char(&text, object.text.at[at]);
+            strbuf_add(&text, text_part(object.text, at, at + 1));
         else
             list_add(in->arena, items.list, object.list->at[at]);
     }
@@ -133,9 +258,9 @@ slice(struct interp *in, const struct node *n, struct value object, const struct
     return true;
 }
 
-static bool
-eval_index_of(struct interp *in, const struct node *n, struct value object, struct value index,
-              struct value *out)
+bool
+interp_index_value(struct interp *in, const struct node *n, struct value object, struct value index,
+                   struct value *out)
 {
     size_t at;
 
@@ -148,6 +273,17 @@ eval_index_of(struct interp *in, const struct node *n, struct value object, stru
     }
     if ((object.type == V_TEXT || object.type == V_LIST) && index.type == V_LIST)
         return slice(in, n, object, index.list, out);
+    if (value_is_object(object, "Matcher")) {
+        if (!value_is_integer(index) || !index_of(index.number, object.object->list->count, &at))
+            return interp_throw(in, n, "IndexOutOfBoundsException",
+                                "index is out of range 0..%lld (index = %lld)",
+                                (long long)object.object->list->count - 1,
+                                value_is_integer(index) ? (long long)index.number : 0);
+        *out = object.object->list->at[at];
+        return true;
+    }
+    if (object.type == V_OBJECT || object.type == V_EXCEPTION)
+        return get_property(in, n, object, value_to_text(in->arena, index), out);
     if (object.type == V_LIST && value_is_integer(index)) {
         if (index_of(index.number, object.list->count, &at)) {
             *out = object.list->at[at];
@@ -160,10 +296,10 @@ eval_index_of(struct interp *in, const struct node *n, struct value object, stru
                             (long long)index.number, object.list->count);
     }
     if (object.type == V_TEXT && value_is_integer(index)) {
-        if (!index_of(index.number, object.text.len, &at))
+        if (!index_of(index.number, text_count(object.text), &at))
             return interp_throw(in, n, "StringIndexOutOfBoundsException",
                                 "String index out of range: %lld", (long long)index.number);
-        *out = value_text(str_slice(object.text, at, at + 1));
+        *out = value_text(text_part(object.text, at, at + 1));
         return true;
     }
     if (object.type == V_HOST && in->world->get != NULL)
@@ -173,6 +309,24 @@ eval_index_of(struct interp *in, const struct node *n, struct value object, stru
                             "Cannot invoke method getAt() on null object");
     return interp_throw(in, n, "MissingMethodException", "a %s cannot be indexed by a %s",
                         value_type_name(object), value_type_name(index));
+}
+
+/* l[1..-1]: ends below zero count from the end of what is indexed. */
+static bool
+eval_range_index(struct interp *in, const struct node *range, struct value object,
+                 struct value *out)
+{
+    struct value ends[2];
+    const int64_t count = object.type == V_TEXT   ? (int64_t)text_count(object.text)
+                          : object.type == V_LIST ? (int64_t)object.list->count
+                                                  : 0;
+
+    if (!interp_eval(in, range->a, &ends[0]) || !interp_eval(in, range->b, &ends[1]))
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        if (value_is_integer(ends[i]) && ends[i].number < 0 && ends[i].number >= -count)
+            ends[i].number += count;
+    return operator_binary(in, range, range->op, ends[0], ends[1], out);
 }
 
 bool
@@ -192,10 +346,14 @@ interp_index(struct interp *in, const struct node *n, struct value *out)
                 return false;
             list_add(in->arena, index.list, one);
         }
+    } else if (n->first->type == N_BINARY &&
+               (n->first->op == T_RANGE || n->first->op == T_RANGE_OPEN)) {
+        if (!eval_range_index(in, n->first, object, &index))
+            return false;
     } else if (!interp_eval(in, n->first, &index)) {
         return false;
     }
-    return eval_index_of(in, n, object, index, out);
+    return interp_index_value(in, n, object, index, out);
 }
 
 static bool
@@ -227,25 +385,79 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
                         "a %s takes no [%s] =", value_type_name(object), value_type_name(index));
 }
 
-/* Stores into what the left side of an assignment names. */
+/* A field of an object, or a key of a map, that is a delegate. */
 static bool
-assign(struct interp *in, const struct node *to, struct value v)
+assign_delegate(struct interp *in, const struct node *to, const struct value *delegate,
+                struct value v, bool *done)
 {
-    struct value object, index;
-    struct variable *variable;
-    struct str name;
+    if (delegate->type == V_MAP) {
+        *done = true;
+        return assign_index(in, to, *delegate, value_text(to->text), v);
+    }
+    return class_set(in, to, *delegate, to->text, v, done);
+}
 
-    if (to->type == N_NAME) {
-        variable = scope_find(in->scope, to->text);
-        if (variable != NULL && variable->type.len > 0 &&
-            !operator_cast(in, to, v, variable->type, true, &v))
+static bool
+assign_name(struct interp *in, const struct node *to, struct value v)
+{
+    const struct value *delegate;
+    bool done = false;
+
+    for (struct scope *s = in->scope; s != NULL; s = s->parent) {
+        for (struct variable *one = s->variables; one != NULL; one = one->next) {
+            if (!str_equal(one->name, to->text))
+                continue;
+            if (one->type.len > 0 && !operator_cast(in, to, v, one->type, true, &v))
+                return false;
+            one->value = v;
+            return true;
+        }
+        if (s->delegate != NULL && s->delegate_first &&
+            !assign_delegate(in, to, s->delegate, v, &done))
             return false;
-        if (variable != NULL)
-            variable->value = v;
-        else
-            scope_declare(in, in->globals, to->text, v);
+        if (done)
+            return true;
+    }
+    delegate = scope_delegate(in->scope, false);
+    if (delegate != NULL && !assign_delegate(in, to, delegate, v, &done))
+        return false;
+    if (!done)
+        scope_declare(in, in->globals, to->text, v);
+    return true;
+}
+
+/* closure.delegate = x */
+static bool
+assign_closure(struct interp *in, const struct node *to, struct closure *c, struct str name,
+               struct value v)
+{
+    struct value *copy;
+
+    if (str_is(name, "delegate")) {
+        copy = arena_alloc(in->arena, sizeof(*copy));
+        *copy = v;
+        c->delegate = copy;
         return true;
     }
+    if (str_is(name, "resolveStrategy") && v.type == V_INT && v.number >= OWNER_FIRST &&
+        v.number <= DELEGATE_ONLY) {
+        c->strategy = (enum closure_strategy)v.number;
+        return true;
+    }
+    return interp_throw(in, to, "ReadOnlyPropertyException",
+                        "Cannot set property '" STR_FMT "' of a closure", STR_ARG(name));
+}
+
+/* Stores into what the left side of an assignment names. */
+bool
+interp_assign_to(struct interp *in, const struct node *to, struct value v)
+{
+    struct value object, index;
+    struct str name;
+    bool is_known = false;
+
+    if (to->type == N_NAME)
+        return assign_name(in, to, v);
     if (to->type == N_UNSUPPORTED)
         return interp_eval(in, to, &object);
     if (!interp_eval(in, to->a, &object))
@@ -261,10 +473,17 @@ assign(struct interp *in, const struct node *to, struct value v)
         return assign_index(in, to, object, value_text(name), v);
     if (object.type == V_HOST && object.host == HOST_STEPS) {
         struct node bare = {.type = N_NAME, .text = name, .line = to->line, .column = to->column};
-        return assign(in, &bare, v);
+        return interp_assign_to(in, &bare, v);
     }
-    if (object.type == V_HOST && in->world->set != NULL)
+    if (object.type == V_HOST && object.host != HOST_CLASS && in->world->set != NULL)
         return in->world->set(in, to, object, name, v);
+    if (object.type == V_CLOSURE)
+        return assign_closure(in, to, object.closure, name, v);
+    if ((object.type == V_OBJECT || object.type == V_HOST) &&
+        !class_set(in, to, object, name, v, &is_known))
+        return false;
+    if (is_known)
+        return true;
     if (object.type == V_NULL)
         return interp_throw(in, to, "NullPointerException",
                             "Cannot set property '" STR_FMT "' on null object", STR_ARG(name));
@@ -310,9 +529,10 @@ interp_assign(struct interp *in, const struct node *n, struct value *out)
     struct value before;
 
     if (n->op == T_ASSIGN)
-        return interp_eval(in, n->b, out) && assign(in, n->a, *out);
+        return interp_eval(in, n->b, out) && interp_assign_to(in, n->a, *out);
     return interp_eval(in, n->a, &before) && interp_eval(in, n->b, out) &&
-           operator_binary(in, n, operator_of(n->op), before, *out, out) && assign(in, n->a, *out);
+           operator_binary(in, n, operator_of(n->op), before, *out, out) &&
+           interp_assign_to(in, n->a, *out);
 }
 
 bool
@@ -323,7 +543,7 @@ interp_step(struct interp *in, const struct node *n, struct value *out)
     if (!interp_eval(in, n->a, &before) ||
         !operator_binary(in, n, n->op == T_INCREMENT ? T_ADD : T_SUB, before, value_int(1),
                          &after) ||
-        !assign(in, n->a, after))
+        !interp_assign_to(in, n->a, after))
         return false;
     *out = n->type == N_POSTFIX ? before : after;
     return true;

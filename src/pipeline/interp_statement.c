@@ -1,37 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/interp_scope.h"
 
+/* new XException('message', cause) */
+static struct value
+new_exception(struct interp *in, const struct node *n, struct str class_name,
+              const struct args *args)
+{
+    struct exception *e = arena_alloc(in->arena, sizeof(*e));
+    const struct value *first = args->count > 0 ? &args->at[0] : NULL;
+
+    e->class_name = class_name;
+    e->has_no_message = first == NULL;
+    e->message = first == NULL ? STR("null") : value_to_text(in->arena, *first);
+    for (size_t i = 0; i < args->count && i < 2; i++)
+        if (args->at[i].type == V_EXCEPTION)
+            e->because = args->at[i].exception;
+    e->line = n->line;
+    e->column = n->column;
+    return (struct value){.type = V_EXCEPTION, .exception = e};
+}
+
 bool
 interp_new(struct interp *in, const struct node *n, struct value *out)
 {
+    struct class_info *own = class_find(in, n->text);
+    bool found = false;
     struct args args;
-    struct str class_name = n->text;
 
     if (!interp_args(in, n, &args))
         return false;
-    if (str_ends(class_name, STR("Exception")) || str_ends(class_name, STR("Error"))) {
-        struct exception *e = arena_alloc(in->arena, sizeof(*e));
-        e->class_name = class_name;
-        e->message = args.count > 0 ? value_to_text(in->arena, args.at[0]) : STR("null");
-        e->line = n->line;
-        e->column = n->column;
-        *out = (struct value){.type = V_EXCEPTION, .exception = e};
+    if (own != NULL && str_ends(own->node->type_text, STR("Exception")) &&
+        class_find(in, own->node->type_text) == NULL) {
+        *out = new_exception(in, n, n->text, &args);
         return true;
     }
-    if (str_is(class_name, "ArrayList")) {
-        *out = value_list(in->arena);
+    if (own != NULL)
+        return class_new(in, n, own, &args, out);
+    if (str_ends(n->text, STR("Exception")) || str_ends(n->text, STR("Error")) ||
+        str_is(n->text, "Throwable")) {
+        *out = new_exception(in, n, n->text, &args);
         return true;
     }
-    if (str_is(class_name, "HashMap") || str_is(class_name, "LinkedHashMap")) {
-        *out = value_map(in->arena);
-        return true;
-    }
-    if (str_is(class_name, "String")) {
-        *out = args.count > 0 ? args.at[0] : value_text(STR(""));
-        return true;
-    }
-    return interp_throw(in, n, "UnsupportedFeature", "class '" STR_FMT "' is not available",
-                        STR_ARG(class_name));
+    if (!object_new(in, n, n->text, &args, out, &found))
+        return false;
+    return found || interp_throw(in, n, "UnsupportedFeature",
+                                 "class '" STR_FMT "' is not available", STR_ARG(n->text));
 }
 
 static bool
@@ -70,9 +83,11 @@ run_for_in(struct interp *in, const struct node *n)
     in->scope = scope_new(in, before);
     /* One variable for all rounds: closures made in the loop all see its last value. */
     variable = scope_declare(in, in->scope, n->text, value_null());
+    if (value_is_object(over, "Matcher"))
+        over = (struct value){.type = V_LIST, .list = over.object->list};
     count = over.type == V_LIST   ? over.list->count
             : over.type == V_MAP  ? over.map->count
-            : over.type == V_TEXT ? over.text.len
+            : over.type == V_TEXT ? text_count(over.text)
             : over.type == V_NULL ? 0
                                   : 1;
     for (size_t i = 0; i < count; i++) {
@@ -83,7 +98,7 @@ run_for_in(struct interp *in, const struct node *n)
             map_put_text(in->arena, variable->value.map, "key", over.map->at[i].key);
             map_put_text(in->arena, variable->value.map, "value", over.map->at[i].value);
         } else if (over.type == V_TEXT) {
-            variable->value = value_text(str_slice(over.text, i, i + 1));
+            variable->value = value_text(text_part(over.text, i, i + 1));
         } else if (over.type != V_LIST && over.type != V_MAP) {
             variable->value = over;
         } else {
@@ -153,7 +168,7 @@ case_matches(struct interp *in, const struct node *at, struct value v, struct va
     if (test.type == V_PATTERN)
         return regex_matches(in, at, value_to_text(in->arena, v), test.text, out);
     if (test.type == V_HOST && test.host == HOST_CLASS) {
-        *out = operator_instanceof(v, test.text);
+        *out = operator_instanceof(v, test.text) || class_is(in, v, test.text);
         return true;
     }
     if (test.type == V_CLOSURE) {
@@ -197,26 +212,65 @@ run_switch(struct interp *in, const struct node *n, struct value *out)
     return true;
 }
 
-static bool
-catches(const struct node *c, const struct exception *e)
+/* What a class of exceptions extends; nothing above Object. */
+static struct str
+parent_exception(struct str name)
 {
-    static const char *const all[] = {"Exception", "Throwable", "Object"};
+    static const struct {
+        const char *name, *parent;
+    } rows[] = {
+        {"Object", ""},
+        {"Throwable", "Object"},
+        {"Exception", "Throwable"},
+        {"Error", "Throwable"},
+        {"AssertionError", "Error"},
+        {"PowerAssertionError", "AssertionError"},
+        {"NoSuchMethodError", "Error"},
+        {"StackOverflowError", "VirtualMachineError"},
+        {"OutOfMemoryError", "VirtualMachineError"},
+        {"VirtualMachineError", "Error"},
+        {"RuntimeException", "Exception"},
+        {"IOException", "Exception"},
+        {"AbortException", "IOException"},
+        {"FileNotFoundException", "IOException"},
+        {"FlowInterruptedException", "InterruptedException"},
+        {"InterruptedException", "Exception"},
+        {"TimeoutException", "Exception"},
+        {"CloneNotSupportedException", "Exception"},
+        {"ParseException", "Exception"},
+        {"URISyntaxException", "Exception"},
+        {"NumberFormatException", "IllegalArgumentException"},
+        {"PatternSyntaxException", "IllegalArgumentException"},
+        {"ArrayIndexOutOfBoundsException", "IndexOutOfBoundsException"},
+        {"StringIndexOutOfBoundsException", "IndexOutOfBoundsException"},
+        {"GroovyCastException", "ClassCastException"},
+        {"MissingPropertyException", "GroovyRuntimeException"},
+        {"MissingMethodException", "GroovyRuntimeException"},
+        {"ReadOnlyPropertyException", "MissingPropertyException"},
+        {"RejectedAccessException", "SecurityException"},
+    };
 
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (str_is(name, rows[i].name))
+            return str_of(rows[i].parent);
+    return str_ends(name, STR("Error")) ? STR("Error") : STR("RuntimeException");
+}
+
+static bool
+catches(struct interp *in, const struct node *c, const struct exception *e)
+{
     if (c->params == NULL)
         return true;
     for (const struct node *type = c->params; type != NULL; type = type->next) {
-        if (str_equal(type->text, e->class_name))
-            return true;
-        for (size_t i = 0; i < ARRAY_COUNT(all); i++)
-            if (str_is(type->text, all[i]) && (i > 0 || !str_ends(e->class_name, STR("Error"))))
+        struct str name = e->class_name;
+        /* Up through what it extends, in the file first. */
+        for (unsigned i = 0; i < 16 && name.len > 0; i++) {
+            const struct class_info *own = class_find(in, name);
+            if (str_equal(type->text, name))
                 return true;
-        if (str_is(type->text, "IOException") && str_is(e->class_name, "AbortException"))
-            return true;
+            name = own != NULL ? own->node->type_text : parent_exception(name);
+        }
         if (str_is(type->text, "InterruptedException") && e->is_interruption)
-            return true;
-        if (str_is(type->text, "RuntimeException") && !e->is_interruption &&
-            !str_is(e->class_name, "AbortException") && !str_is(e->class_name, "Exception") &&
-            !str_ends(e->class_name, STR("Error")))
             return true;
     }
     return false;
@@ -234,7 +288,7 @@ run_try(struct interp *in, const struct node *n, struct value *out)
         for (const struct node *c = n->first; c != NULL; c = c->next) {
             struct scope *before = in->scope;
             struct exception *e;
-            if (!catches(c, in->thrown))
+            if (!catches(in, c, in->thrown))
                 continue;
             e = interp_catch(in);
             in->scope = scope_new(in, before);
@@ -305,9 +359,77 @@ run_declare_many(struct interp *in, const struct node *n, struct value *out)
         return false;
     if (out->type != V_LIST)
         return interp_throw(in, n, "MissingMethodException", "def (a, b) = needs a list");
-    for (const struct node *one = n->first; one != NULL; one = one->next, i++)
-        scope_declare(in, in->scope, one->text,
-                      i < out->list->count ? out->list->at[i] : value_null());
+    for (const struct node *one = n->first; one != NULL; one = one->next, i++) {
+        struct value v = i < out->list->count ? out->list->at[i] : value_null();
+        if (one->is_field) { /* (a, b) = list: they are there already */
+            if (!interp_assign_to(in, one->a, v))
+                return false;
+            continue;
+        }
+        if (one->type_text.len > 0 && !operator_cast(in, one, v, one->type_text, true, &v))
+            return false;
+        scope_declare(in, in->scope, one->text, v)->type = one->type_text;
+    }
+    return true;
+}
+
+/* "msg. Expression: (a == b). Values: a = 1, b = 2", or only the expression and its names. */
+static bool
+assertion_failed(struct interp *in, const struct node *n, const struct value *message)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const struct node *sides[] = {n->a->a, n->a->type == N_BINARY ? n->a->b : NULL, n->a};
+    bool has_values = false;
+
+    if (message != NULL) {
+        value_format(*message, &text);
+        strbuf_add_cstr(&text, ". Expression: ");
+    } else {
+        strbuf_add_cstr(&text, "assert ");
+    }
+    strbuf_add(&text, n->text);
+    for (size_t i = 0; i < ARRAY_COUNT(sides); i++) {
+        struct value v;
+        if (sides[i] == NULL || sides[i]->type != N_NAME)
+            continue;
+        if (!interp_name(in, sides[i], &v))
+            return false;
+        strbuf_add_cstr(&text, has_values ? ", " : ". Values: ");
+        strbuf_addf(&text, STR_FMT " = ", STR_ARG(sides[i]->text));
+        value_format(v, &text);
+        has_values = true;
+    }
+    return interp_throw(in, n, "AssertionError", "%s", strbuf_cstr(&text));
+}
+
+/* `import a.b.C as D`: D means C. */
+static bool
+run_import(struct interp *in, const struct node *n)
+{
+    struct value v = value_host(HOST_CLASS);
+
+    v.text = n->text;
+    if (n->type_text.len > 0)
+        scope_declare(in, in->globals, n->type_text, v);
+    return true;
+}
+
+/* @Library(['a', 'b@v']) is the step `library`, once for each. */
+static bool
+run_library(struct interp *in, const struct node *n, struct value *out)
+{
+    for (const struct node *arg = n->first; arg != NULL; arg = arg->next)
+        for (const struct node *one = arg->type == N_LIST ? arg->first : arg; one != NULL;
+             one = arg->type == N_LIST ? one->next : NULL) {
+            const struct node call = {
+                .type = N_CALL, .text = STR("library"), .line = n->line, .column = n->column};
+            struct args args = {.count = 1};
+            bool found = false;
+            if (!interp_eval(in, one, &args.at[0]))
+                return false;
+            if (in->world->call != NULL && !in->world->call(in, &call, &args, out, &found))
+                return false;
+        }
     return true;
 }
 
@@ -361,11 +483,13 @@ interp_statement(struct interp *in, const struct node *n, struct value *out)
             return true;
         if (n->b != NULL && !interp_eval(in, n->b, &v))
             return false;
-        return interp_throw(in, n, "AssertionError", "assertion failed%s" STR_FMT,
-                            n->b != NULL ? ": " : "",
-                            STR_ARG(n->b != NULL ? value_to_text(in->arena, v) : STR("")));
-    case N_METHOD:
+        return assertion_failed(in, n, n->b != NULL ? &v : NULL);
     case N_IMPORT:
+        return run_import(in, n);
+    case N_LIBRARY:
+        return run_library(in, n, out);
+    case N_METHOD:
+    case N_CLASS:
     case N_PASS:
         return true;
     default:

@@ -161,7 +161,7 @@ emit(struct lexer *lx, enum token_type type, const char *at)
         out->at = mem_grow(out->at, out->capacity, sizeof(*out->at));
     }
     t = &out->at[out->count++];
-    *t = (struct token){.type = type, .line = lx->line, .newline = lx->newline};
+    *t = (struct token){.type = type, .line = lx->line, .newline = lx->newline, .source = at};
     t->column = column_of(lx, at);
     lx->newline = false;
     return t;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
-#include "base/random.h"
 #include "pipeline/interp.h"
 
 struct call {
@@ -24,11 +22,7 @@ is(const struct call *c, const char *name, size_t arguments)
 static struct value
 entry_of(struct interp *in, const struct map_entry *e)
 {
-    struct value v = value_map(in->arena);
-
-    map_put_text(in->arena, v.map, "key", e->key);
-    map_put_text(in->arena, v.map, "value", e->value);
-    return v;
+    return value_entry(in->arena, e->key, e->value);
 }
 
 /* How many things a closure is called for. */
@@ -45,8 +39,9 @@ call_item(const struct call *c, size_t i, struct value *item, struct value *resu
     struct value pair[2];
     size_t params = 0;
 
-    for (const struct node *p = c->block->node->params; p != NULL; p = p->next)
-        params++;
+    if (c->block->node != NULL)
+        for (const struct node *p = c->block->node->params; p != NULL; p = p->next)
+            params++;
     if (c->self.type == V_LIST) {
         *item = c->self.list->at[i];
         return interp_call_closure(c->in, c->block, item, 1, result);
@@ -102,13 +97,12 @@ static const struct {
 static bool
 put_entry(const struct call *c, struct value result)
 {
+    if (value_is_object(result, "Entry")) {
+        map_put(c->in->arena, c->out->map, *map_find_text(result.object->fields, "key"),
+                *map_find_text(result.object->fields, "value"));
+        return true;
+    }
     if (result.type == V_MAP) {
-        const struct value *key = map_find_text(result.map, "key");
-        const struct value *value = map_find_text(result.map, "value");
-        if (key != NULL && value != NULL && result.map->count == 2) {
-            map_put(c->in->arena, c->out->map, *key, *value);
-            return true;
-        }
         for (size_t i = 0; i < result.map->count; i++)
             map_put(c->in->arena, c->out->map, result.map->at[i].key, result.map->at[i].value);
         return true;
@@ -241,53 +235,7 @@ method_each_with(const struct call *c, bool *ok)
         }
         return true;
     }
-    if (c->block != NULL && is(c, "inject", 2) && c->self.type == V_LIST) {
-        pair[0] = c->args->at[0];
-        for (size_t i = 0; i < c->self.list->count && *ok; i++) {
-            pair[1] = c->self.list->at[i];
-            *ok = interp_call_closure(c->in, c->block, pair, 2, &pair[0]);
-        }
-        *c->out = pair[0];
-        return true;
-    }
     return false;
-}
-
-/* Insertion sort, stable; the lists of a Jenkinsfile are short. */
-static bool
-sort_list(const struct call *c, struct list *l)
-{
-    for (size_t i = 1; i < l->count; i++) {
-        struct value v = l->at[i];
-        size_t j = i;
-        for (; j > 0; j--) {
-            int order = 0;
-            struct value a = l->at[j - 1], b = v, pair[2] = {a, b}, result;
-            bool two = c->block != NULL && c->block->node->params != NULL &&
-                       c->block->node->params->next != NULL;
-            if (two) {
-                if (!interp_call_closure(c->in, c->block, pair, 2, &result))
-                    return false;
-                order = result.number > 0 ? 1 : -1;
-                if (!value_is_integer(result))
-                    return interp_throw(c->in, c->at, "ClassCastException",
-                                        "sort() needs a number from its closure");
-            } else {
-                if (c->block != NULL && (!interp_call_closure(c->in, c->block, &pair[0], 1, &a) ||
-                                         !interp_call_closure(c->in, c->block, &pair[1], 1, &b)))
-                    return false;
-                if (!value_compare(a, b, &order))
-                    return interp_throw(c->in, c->at, "ClassCastException",
-                                        "sort() cannot compare %s with %s", value_type_name(a),
-                                        value_type_name(b));
-            }
-            if (order <= 0)
-                break;
-            l->at[j] = l->at[j - 1];
-        }
-        l->at[j] = v;
-    }
-    return true;
 }
 
 static struct value
@@ -345,22 +293,6 @@ list_change(const struct call *c, bool *ok)
         *c->out = l->at[i];
         memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
         l->count--;
-    } else if (str_is(c->name, "sort") && c->args->count <= 1) {
-        bool copy = c->args->count == 1 && arg[0].type == V_BOOL && !arg[0].truth;
-        *c->out = copy ? list_copy(c->in, l, 0, l->count) : c->self;
-        *ok = sort_list(c, c->out->list);
-    } else if (is(c, "unique", 0) || is(c, "toSet", 0)) {
-        struct value rest = value_list(c->in->arena);
-        for (size_t i = 0; i < l->count; i++) {
-            bool seen = false;
-            for (size_t j = 0; j < rest.list->count && !seen; j++)
-                seen = value_equal(rest.list->at[j], l->at[i]);
-            if (!seen)
-                list_add(c->in->arena, rest.list, l->at[i]);
-        }
-        if (str_is(c->name, "unique"))
-            *l = *rest.list;
-        *c->out = str_is(c->name, "unique") ? c->self : rest;
     } else if (is(c, "clear", 0)) {
         l->count = 0;
         *c->out = value_null();
@@ -509,9 +441,6 @@ method_map(const struct call *c)
                      str_is(c->name, "keySet")   ? m->at[i].key
                      : str_is(c->name, "values") ? m->at[i].value
                                                  : entry_of(c->in, &m->at[i]));
-    } else if (is(c, "getKey", 0) || is(c, "getValue", 0)) {
-        found = map_find_text(m, str_is(c->name, "getKey") ? "key" : "value");
-        *c->out = found != NULL ? *found : value_null();
     } else {
         return false;
     }
@@ -560,10 +489,19 @@ method_number(const struct call *c, bool *ok)
 static bool
 method_exception(const struct call *c)
 {
+    const struct exception *e = c->self.exception;
+
     if (is(c, "getMessage", 0) || is(c, "getLocalizedMessage", 0))
-        *c->out = value_text(c->self.exception->message);
-    else if (is(c, "printStackTrace", 0) || is(c, "getCause", 0))
+        *c->out = e->has_no_message ? value_null() : value_text(e->message);
+    else if (is(c, "getCause", 0))
+        *c->out = e->because == NULL ? value_null()
+                                     : (struct value){.type = V_EXCEPTION, .exception = e->because};
+    else if (is(c, "printStackTrace", 0) || is(c, "addSuppressed", 1))
         *c->out = value_null();
+    else if (is(c, "getStackTrace", 0) || is(c, "getSuppressed", 0) || is(c, "getCauses", 0))
+        *c->out = value_list(c->in->arena);
+    else if (is(c, "getLineNumber", 0))
+        *c->out = value_int(e->line);
     else
         return false;
     return true;
@@ -609,12 +547,20 @@ method_call(struct interp *in, const struct node *call, struct value object, str
     case V_EXCEPTION:
         *found = method_exception(&c);
         break;
+    case V_OBJECT:
+        if (!method_object(in, call, object, name, args, out, found))
+            return false;
+        break;
     default:
         *found = false;
         break;
     }
     if (!ok || *found)
         return ok;
+    if (!method_more(in, call, object, name, args, out, found))
+        return false;
+    if (*found)
+        return true;
     *found = true;
     if (is(&c, "toString", 0))
         *out = value_text(value_to_text(in->arena, object));
@@ -633,38 +579,33 @@ method_static(struct interp *in, const struct node *call, struct str class_name,
               const struct args *args, struct value *out, bool *found)
 {
     struct value a = args->count > 0 ? args->at[0] : value_null();
+    const bool is_whole = str_is(class_name, "Integer") || str_is(class_name, "Long");
 
     *found = true;
     if (str_is(class_name, "String") && str_is(name, "valueOf") && args->count == 1) {
         *out = value_text(value_to_text(in->arena, a));
         return true;
     }
-    if ((str_is(class_name, "Integer") || str_is(class_name, "Long")) && args->count == 1 &&
-        (str_is(name, "parseInt") || str_is(name, "valueOf") || str_is(name, "parseLong")))
-        return operator_cast(in, call, a, class_name, false, out);
+    if (str_is(class_name, "String") && str_is(name, "format") && args->count > 0)
+        return method_format(in, call, args->at, args->count, out);
+    if (str_is(class_name, "String") && str_is(name, "join") && args->count == 2) {
+        struct args between = {.at = {a}, .count = 1};
+        return method_call(in, call, args->at[1], STR("join"), &between, out, found);
+    }
+    if (is_whole && args->count == 1 &&
+        (str_is(name, "parseInt") || str_is(name, "valueOf") || str_is(name, "parseLong"))) {
+        if (value_is_number(a))
+            return operator_cast(in, call, a, class_name, false, out);
+        static const struct args none = {0};
+        return method_call(in, call, value_text(value_to_text(in->arena, a)),
+                           str_is(class_name, "Long") ? STR("toLong") : STR("toInteger"), &none,
+                           out, found);
+    }
     if (str_is(class_name, "Boolean") && args->count == 1 &&
         (str_is(name, "parseBoolean") || str_is(name, "valueOf"))) {
         *out = value_bool(str_equal_nocase(value_to_text(in->arena, a), STR("true")));
         return true;
     }
-    if (str_is(class_name, "Math") && args->count == 2 &&
-        (str_is(name, "max") || str_is(name, "min"))) {
-        int order = 0;
-        if (!value_compare(a, args->at[1], &order))
-            return interp_throw(in, call, "MissingMethodException", "Math needs numbers");
-        *out = (order > 0) == str_is(name, "max") ? a : args->at[1];
-        return true;
-    }
-    if (str_is(class_name, "System") && str_is(name, "currentTimeMillis") && args->count == 0) {
-        *out = value_long(clock_wall_ms());
-        return true;
-    }
-    if (str_is(class_name, "UUID") && str_is(name, "randomUUID") && args->count == 0) {
-        char text[37];
-        random_uuid(text);
-        *out = value_cstr(in->arena, text);
-        return true;
-    }
     *found = false;
-    return true;
+    return object_static(in, call, class_name, name, args, out, found);
 }

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "pipeline/interp.h"
+#include "pipeline/value_json.h"
 
 struct call {
     struct interp *in;
@@ -46,8 +47,12 @@ method_case(const struct call *c)
     if (!up && !is(c, "toLowerCase", 0) && !is(c, "capitalize", 0) && !is(c, "reverse", 0))
         return false;
     if (str_is(c->name, "reverse"))
-        for (size_t i = c->self.len; i > 0; i--)
-            strbuf_add_char(&b, c->self.at[i - 1]);
+        for (size_t i = c->self.len, end = i; i > 0; i--) { /* by characters */
+            if (((unsigned char)c->self.at[i - 1] & 0xC0) == 0x80)
+                continue;
+            strbuf_add(&b, str_slice(c->self, i - 1, end));
+            end = i - 1;
+        }
     else
         for (size_t i = 0; i < c->self.len; i++) {
             int ch = (unsigned char)c->self.at[i];
@@ -85,13 +90,21 @@ method_test(const struct call *c)
         truth = str_equal_nocase(str_trim(c->self), STR("true")) ||
                 str_equal_nocase(str_trim(c->self), STR("y")) || str_is(str_trim(c->self), "1");
     else if (is(c, "isInteger", 0) || is(c, "isLong", 0) || is(c, "isNumber", 0)) {
-        int64_t n;
-        truth =
-            str_to_i64(str_trim(c->self), &n) && (!str_is(c->name, "isInteger") || n == (int32_t)n);
+        struct value n;
+        truth = value_of_number(str_trim(c->self), &n) &&
+                (str_is(c->name, "isNumber") ||
+                 (value_is_integer(n) &&
+                  (!str_is(c->name, "isInteger") || n.number == (int32_t)n.number)));
     } else
         return false;
     *c->out = value_bool(truth);
     return true;
+}
+
+static int64_t
+characters_before(struct str s, ptrdiff_t bytes)
+{
+    return bytes < 0 ? -1 : (int64_t)text_count(str_slice(s, 0, (size_t)bytes));
 }
 
 static bool
@@ -100,19 +113,16 @@ method_number(const struct call *c, bool *ok)
     int64_t n;
 
     if (is(c, "size", 0) || is(c, "length", 0)) {
-        size_t count = 0; /* characters, not bytes */
-        for (size_t i = 0; i < c->self.len; i++)
-            count += ((unsigned char)c->self.at[i] & 0xC0) != 0x80;
-        *c->out = value_int((int64_t)count);
+        *c->out = value_int((int64_t)text_count(c->self)); /* characters, not bytes */
     } else if (is(c, "indexOf", 1)) {
-        *c->out = value_int(str_find(c->self, text_arg(c, 0)));
+        *c->out = value_int(characters_before(c->self, str_find(c->self, text_arg(c, 0))));
     } else if (is(c, "lastIndexOf", 1)) {
         struct str needle = text_arg(c, 0);
         n = -1;
         for (size_t i = 0; i + needle.len <= c->self.len; i++)
             if (str_starts(str_slice(c->self, i, c->self.len), needle))
                 n = (int64_t)i;
-        *c->out = value_int(n);
+        *c->out = value_int(characters_before(c->self, (ptrdiff_t)n));
     } else if (is(c, "count", 1)) {
         struct str rest = c->self, needle = text_arg(c, 0);
         ptrdiff_t at;
@@ -141,8 +151,8 @@ method_number(const struct call *c, bool *ok)
 static bool
 method_part(const struct call *c, bool *ok)
 {
-    int64_t from = int_arg(c, 0, 0), to = int_arg(c, 1, (int64_t)c->self.len);
-    int64_t len = (int64_t)c->self.len;
+    int64_t len = (int64_t)text_count(c->self);
+    int64_t from = int_arg(c, 0, 0), to = int_arg(c, 1, len);
 
     if (is(c, "substring", 1) || is(c, "substring", 2)) {
         if (from < 0 || to > len || from > to) {
@@ -166,7 +176,7 @@ method_part(const struct call *c, bool *ok)
     } else {
         return false;
     }
-    *c->out = value_text(str_slice(c->self, (size_t)from, (size_t)to));
+    *c->out = value_text(text_part(c->self, (size_t)from, (size_t)to));
     return true;
 }
 
@@ -191,8 +201,8 @@ method_build(const struct call *c, bool *ok)
     } else if (str_is(c->name, "padLeft") || str_is(c->name, "padRight")) {
         struct str pad = c->args->count > 1 ? text_arg(c, 1) : STR(" ");
         int64_t width = int_arg(c, 0, 0);
-        size_t fill =
-            width > (int64_t)c->self.len && width < 10000 ? (size_t)width - c->self.len : 0;
+        const size_t count = text_count(c->self);
+        size_t fill = width > (int64_t)count && width < 10000 ? (size_t)width - count : 0;
         if (str_is(c->name, "padRight"))
             strbuf_add(&b, c->self);
         for (size_t i = 0; i < fill && pad.len > 0; i++)
@@ -261,8 +271,12 @@ method_list(const struct call *c, bool *ok)
                     value_text(str_ends(one, STR("\r")) ? str_slice(one, 0, one.len - 1) : one));
     } else if (is(c, "toList", 0)) {
         *c->out = value_list(c->in->arena);
-        for (size_t i = 0; i < rest.len; i++)
-            list_add(c->in->arena, c->out->list, value_text(str_slice(rest, i, i + 1)));
+        while (rest.len > 0 && c->out->list->count < VALUE_ITEMS_MAX) {
+            one = text_part(rest, 0, 1);
+            one = one.len == 0 ? str_slice(rest, 0, 1) : one;
+            list_add(c->in->arena, c->out->list, value_text(one));
+            rest = str_slice(rest, one.len, rest.len);
+        }
     } else {
         return false;
     }
@@ -276,12 +290,10 @@ method_regex(const struct call *c, bool *ok)
 
     if (is(c, "replaceAll", 2) || is(c, "replaceFirst", 2)) {
         struct str replaced;
-        if (c->args->at[1].type == V_CLOSURE) {
-            *ok = interp_throw(c->in, c->at, "UnsupportedFeature",
-                               "replaceAll() with a closure is not supported");
-            return true;
-        }
-        *ok = regex_replace(c->in, c->at, c->self, text_arg(c, 0), text_arg(c, 1),
+        struct value with = c->args->at[1];
+        if (with.type != V_CLOSURE)
+            with = value_text(text_arg(c, 1));
+        *ok = regex_replace(c->in, c->at, c->self, text_arg(c, 0), with,
                             str_is(c->name, "replaceAll"), &replaced);
         if (*ok)
             *c->out = value_text(replaced);
@@ -289,8 +301,8 @@ method_regex(const struct call *c, bool *ok)
         *ok = regex_matches(c->in, c->at, c->self, text_arg(c, 0), &truth);
         if (*ok)
             *c->out = value_bool(truth);
-    } else if (is(c, "findAll", 1) || is(c, "find", 1)) {
-        *ok = regex_find_all(c->in, c->at, c->self, text_arg(c, 0), c->out);
+    } else if ((is(c, "findAll", 1) || is(c, "find", 1)) && c->args->at[0].type != V_CLOSURE) {
+        *ok = regex_find_all(c->in, c->at, c->self, text_arg(c, 0), false, c->out);
         if (*ok && str_is(c->name, "find"))
             *c->out = c->out->list->count > 0 ? c->out->list->at[0] : value_null();
     } else {
@@ -308,5 +320,7 @@ method_text(struct interp *in, const struct node *call, struct value object, str
 
     *found = method_case(&c) || method_test(&c) || method_number(&c, &ok) || method_part(&c, &ok) ||
              method_build(&c, &ok) || method_list(&c, &ok) || method_regex(&c, &ok);
-    return ok;
+    if (*found || !ok)
+        return ok;
+    return method_text_more(in, call, object, name, args, out, found);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include "pipeline/interp.h"
+#include "pipeline/value_json.h"
 
 static bool
 not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
@@ -28,12 +30,16 @@ power_of_ten(unsigned n)
     return p;
 }
 
-/* Into 64 bits; digits behind the point are dropped from the right only when they are zeros. */
+/* Into 64 bits. A scale of less than `least` is filled with zeros. */
 static bool
-make_decimal(struct interp *in, const struct node *at, __int128 n, unsigned scale, bool strip,
+make_decimal(struct interp *in, const struct node *at, __int128 n, unsigned scale, unsigned least,
              struct value *out)
 {
-    while (strip && scale > 0 && n % 10 == 0) {
+    while (scale < least && scale < 18 && n <= INT64_MAX / 10 && n >= INT64_MIN / 10) {
+        n *= 10;
+        scale++;
+    }
+    while (scale > least && n % 10 == 0) {
         n /= 10;
         scale--;
     }
@@ -51,22 +57,26 @@ static bool
 divide(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
 {
     __int128 top = a.number, bottom = b.number, q, r;
+    unsigned digits;
 
     if (b.number == 0)
         return interp_throw(in, at, "ArithmeticException", "Division by zero");
-    /* Ten digits behind the point; both scales are at most 18, so this fits 128 bits only when
-     * the surplus is divided out first. */
     bottom *= power_of_ten(scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0);
     top *= power_of_ten(scale_of(b) > scale_of(a) ? scale_of(b) - scale_of(a) : 0);
-    if (top > INT64_MAX || top < INT64_MIN) {
-        q = top / bottom;
-        return make_decimal(in, at, q, 0, true, out);
-    }
-    q = top * power_of_ten(10) / bottom;
-    r = top * power_of_ten(10) % bottom;
+    if (top > INT64_MAX || top < INT64_MIN)
+        return make_decimal(in, at, top / bottom, 0, 0, out);
+    /* Exact if it ends, of the scale that Java prefers; else ten digits, half up. */
+    for (unsigned scale = 0; scale <= 18; scale++)
+        if (top * power_of_ten(scale) % bottom == 0)
+            return make_decimal(in, at, top * power_of_ten(scale) / bottom, scale,
+                                scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0, out);
+    digits = scale_of(a) > 10 ? scale_of(a) : 10;
+    digits = scale_of(b) > digits ? scale_of(b) : digits;
+    q = top * power_of_ten(digits) / bottom;
+    r = top * power_of_ten(digits) % bottom;
     if ((r < 0 ? -r : r) * 2 >= (bottom < 0 ? -bottom : bottom))
         q += (top < 0) == (bottom < 0) ? 1 : -1;
-    return make_decimal(in, at, q, 10, true, out);
+    return make_decimal(in, at, q, digits, digits, out);
 }
 
 static struct value
@@ -95,11 +105,14 @@ arithmetic(struct interp *in, const struct node *at, enum token_type op, struct 
     }
     if (op == T_POW) {
         struct value result = value_long(1);
-        if (!value_is_integer(a) || !value_is_integer(b) || b.number < 0)
-            return interp_throw(in, at, "UnsupportedFeature",
-                                "'**' with a fraction or a negative exponent is not supported");
-        for (int64_t i = 0; i < b.number; i++)
-            if (__builtin_mul_overflow(result.number, a.number, &result.number))
+        if (!value_is_integer(a) || !value_is_integer(b) || b.number < 0) {
+            *out = value_real(pow(value_as_real(a), value_as_real(b)));
+            return true;
+        }
+        for (int64_t i = 0; i < b.number && result.number != 0 && (a.number != 1 || i == 0); i++)
+            if (a.number == -1)
+                result.number = b.number % 2 == 0 ? 1 : -1;
+            else if (__builtin_mul_overflow(result.number, a.number, &result.number))
                 return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
         *out = result.number == (int32_t)result.number ? value_int(result.number) : result;
         return true;
@@ -109,26 +122,39 @@ arithmetic(struct interp *in, const struct node *at, enum token_type op, struct 
         return true;
     }
     if (op == T_MUL)
-        return make_decimal(in, at, (__int128)a.number * b.number, scale_of(a) + scale_of(b), false,
-                            out);
+        return make_decimal(in, at, (__int128)a.number * b.number, scale_of(a) + scale_of(b),
+                            scale_of(a) + scale_of(b), out);
     unsigned scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
     __int128 p = a.number * power_of_ten(scale - scale_of(a));
     __int128 q = b.number * power_of_ten(scale - scale_of(b));
-    return make_decimal(in, at, op == T_ADD ? p + q : p - q, scale, false, out);
+    return make_decimal(in, at, op == T_ADD ? p + q : p - q, scale, scale, out);
 }
 
 static bool
 join(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
+    struct str left, right;
 
-    value_format(a, &text);
-    value_format(b, &text);
+    if (!interp_to_text(in, at, a, &left) || !interp_to_text(in, at, b, &right))
+        return false;
+    strbuf_add(&text, left);
+    strbuf_add(&text, right);
     if (text.len > INTERP_TEXT_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
     *out = value_text(arena_dup(in->arena, strbuf_str(&text)));
     out->is_gstring = a.type == V_TEXT && a.is_gstring;
     return true;
+}
+
+/* An operator that is a method of its left side. */
+static bool
+call_operator(struct interp *in, const struct node *at, struct value a, const char *name,
+              struct value b, struct value *out)
+{
+    const struct args args = {.at = {b}, .count = 1};
+
+    return interp_call_method(in, at, a, str_of(name), &args, out);
 }
 
 static bool
@@ -160,6 +186,8 @@ add(struct interp *in, const struct node *at, struct value a, struct value b, st
         *out = sum;
         return true;
     }
+    if (value_is_object(a, "Date") || value_is_object(a, "StringBuilder"))
+        return call_operator(in, at, a, value_is_object(a, "Date") ? "plus" : "append", b, out);
     return not_defined(in, at, "plus", a, b);
 }
 
@@ -190,6 +218,8 @@ subtract(struct interp *in, const struct node *at, struct value a, struct value 
         *out = rest;
         return true;
     }
+    if (value_is_object(a, "Date"))
+        return call_operator(in, at, a, "minus", b, out);
     return not_defined(in, at, "minus", a, b);
 }
 
@@ -305,12 +335,45 @@ bits(struct interp *in, const struct node *at, enum token_type op, struct value 
     return true;
 }
 
+/* The same thing, not an equal one. */
+static bool
+is_same(struct value a, struct value b)
+{
+    if (a.type == V_LIST && b.type == V_LIST)
+        return a.list == b.list;
+    if (a.type == V_MAP && b.type == V_MAP)
+        return a.map == b.map;
+    return a.type == b.type && value_equal(a, b);
+}
+
+/* plus, minus ... of a class of the file. */
+static const char *
+operator_method(enum token_type op)
+{
+    switch (op) {
+    case T_ADD:
+        return "plus";
+    case T_SUB:
+        return "minus";
+    case T_MUL:
+        return "multiply";
+    case T_DIV:
+        return "div";
+    case T_SHL:
+        return "leftShift";
+    default:
+        return NULL;
+    }
+}
+
 bool
 operator_binary(struct interp *in, const struct node *at, enum token_type op, struct value a,
                 struct value b, struct value *out)
 {
     bool both_numbers = value_is_number(a) && value_is_number(b), truth;
 
+    if (a.type == V_OBJECT && a.object->class_node != NULL && operator_method(op) != NULL)
+        return call_operator(in, at, a, operator_method(op), b, out);
     switch (op) {
     case T_ADD:
         return both_numbers ? arithmetic(in, at, op, a, b, out) : add(in, at, a, b, out);
@@ -330,12 +393,15 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
                                           : op == T_MOD ? "mod"
                                                         : "power",
                                           a, b);
-    case T_EQUAL:
     case T_IDENTICAL:
+    case T_NOT_IDENTICAL:
+        truth = is_same(a, b) == (op == T_IDENTICAL);
+        *out = value_bool(truth);
+        return true;
+    case T_EQUAL:
         *out = value_bool(value_equal(a, b));
         return true;
     case T_NOT_EQUAL:
-    case T_NOT_IDENTICAL:
         *out = value_bool(!value_equal(a, b));
         return true;
     case T_LESS:
@@ -357,6 +423,12 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
         }
         if (a.type == V_TEXT)
             return join(in, at, a, b, out);
+        if (a.type == V_OBJECT || a.type == V_CLOSURE || a.type == V_MAP)
+            return call_operator(in, at, a, "leftShift", b, out);
+        return bits(in, at, op, a, b, out);
+    case T_SHR:
+        if (a.type == V_CLOSURE)
+            return call_operator(in, at, a, "rightShift", b, out);
         return bits(in, at, op, a, b, out);
     case T_FULL_MATCH:
         if (!regex_matches(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
@@ -365,7 +437,7 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
         *out = value_bool(truth);
         return true;
     case T_FIND:
-        return regex_find_all(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+        return object_matcher(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
                               out);
     default:
         return bits(in, at, op, a, b, out);
@@ -459,7 +531,10 @@ operator_instanceof(struct value v, struct str type)
     case V_PATTERN:
         return str_is(type, "Pattern");
     case V_HOST:
-        return str_is(type, "Object");
+        return str_is(type, "Object") || (v.host == HOST_CLASS && str_is(type, "Class"));
+    case V_OBJECT:
+        return str_equal(type, v.object->class_name) || str_is(type, "Object") ||
+               (str_is(type, "CharSequence") && value_is_object(v, "StringBuilder"));
     }
     return false;
 }
@@ -503,8 +578,16 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
     if (v.type == V_NULL && !primitive)
         return true;
     if (str_is(type, "String") || str_is(type, "GString")) {
-        *out = value_text(value_to_text(in->arena, v));
+        struct str text;
+        if (!interp_to_text(in, at, v, &text))
+            return false;
+        *out = value_text(text);
         return true;
+    }
+    if (!is_declaration && v.type == V_LIST && str_ends(type, STR("Set"))) {
+        const struct args copy = {.at = {value_bool(false)}, .count = 1};
+        bool found;
+        return method_call(in, at, v, STR("unique"), &copy, out, &found);
     }
     if (str_is(type, "int") || str_is(type, "Integer"))
         return cast_integer(in, at, v, false, is_declaration, out);
@@ -516,13 +599,19 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
         return interp_throw(in, at, "GroovyCastException", "Cannot cast a %s to " STR_FMT,
                             value_type_name(v), STR_ARG(type));
     }
-    if (!is_declaration && (str_is(type, "double") || str_is(type, "Double") ||
-                            str_is(type, "float") || str_is(type, "BigDecimal"))) {
-        if (value_is_number(v))
-            return true;
-        return interp_throw(in, at, "UnsupportedFeature",
-                            "a cast of %s to " STR_FMT " is not supported", value_type_name(v),
-                            STR_ARG(type));
+    if (str_is(type, "double") || str_is(type, "Double") || str_is(type, "float") ||
+        str_is(type, "BigDecimal")) {
+        struct value n = v;
+        if (!value_is_number(v) &&
+            (is_declaration || v.type != V_TEXT || !value_of_number(str_trim(v.text), &n)))
+            return interp_throw(in, at, "GroovyCastException",
+                                "Cannot cast object '" STR_FMT
+                                "' with class '%s' to class '" STR_FMT "'",
+                                STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
+                                value_type_name(v), STR_ARG(type));
+        *out = str_is(type, "BigDecimal") ? n : value_real(value_as_real(n));
+        out->type = V_DECIMAL;
+        return true;
     }
     return true;
 }

@@ -84,6 +84,22 @@ parser_expect(struct parser *p, enum token_type type, const char *where)
                     describe(p->at, found, sizeof(found)));
 }
 
+void
+parser_close(struct parser *p, enum token_type type, const struct token *open, const char *what)
+{
+    char found[80];
+
+    if (parser_accept(p, type))
+        return;
+    if (parser_is(p, T_END))
+        parser_fail(p, p->at, "%s that opens with %s on line %u, column %u is never closed", what,
+                    token_name(open->type), open->line, open->column);
+    else
+        parser_fail(p, p->at, "expected %s to close %s that opens on line %u, column %u; found %s",
+                    token_name(type), what, open->line, open->column,
+                    describe(p->at, found, sizeof(found)));
+}
+
 bool
 parser_enter(struct parser *p)
 {
@@ -123,13 +139,13 @@ parse_body(struct parser *p)
 
     p->inside = 0;
     if (parser_is(p, T_LBRACE)) {
-        n = node_new(p->arena, N_BLOCK, p->at);
-        p->at++;
+        const struct token *open = p->at++;
+        n = node_new(p->arena, N_BLOCK, open);
         if (parser_enter(p)) {
             parse_statements(p, n);
             parser_leave(p);
         }
-        parser_expect(p, T_RBRACE, "to close the block");
+        parser_close(p, T_RBRACE, open, "the block");
     } else {
         n = parse_statement(p);
     }
@@ -209,6 +225,8 @@ parse_for(struct parser *p)
             p->at = start;
         if (!parser_is(p, T_SEMICOLON))
             n->a = starts_declaration(p) ? parse_declaration(p) : parse_expression(p);
+        if ((n->a != NULL && n->a->type == N_DECLARE_MANY) || parser_is(p, T_COMMA))
+            parser_fail(p, p->at, "'for' of a Jenkinsfile's Groovy starts with one variable only");
         parser_expect(p, T_SEMICOLON, "in 'for (start; condition; step)'");
         if (!parser_is(p, T_SEMICOLON))
             n->b = parse_expression(p);
@@ -229,6 +247,7 @@ parse_switch(struct parser *p)
 
     p->at++;
     n->a = parse_condition(p, "after 'switch'");
+    const struct token *open = p->at;
     parser_expect(p, T_LBRACE, "after 'switch (...)'");
     while (!p->failed && !parser_is(p, T_RBRACE)) {
         struct node *one = node_new(p->arena, N_CASE, p->at);
@@ -248,7 +267,7 @@ parse_switch(struct parser *p)
         }
         node_append(n, one);
     }
-    parser_expect(p, T_RBRACE, "to close 'switch'");
+    parser_close(p, T_RBRACE, open, "'switch'");
     return n;
 }
 
@@ -311,18 +330,19 @@ parse_method(struct parser *p, struct node *n)
     if (parser_word(p, "throws"))
         while (!p->failed && !parser_is(p, T_LBRACE))
             p->at++;
+    const struct token *open = p->at;
     parser_expect(p, T_LBRACE, "to open the body of a function");
     if (parser_enter(p)) {
         parse_statements(p, n);
         parser_leave(p);
     }
-    parser_expect(p, T_RBRACE, "to close the function");
+    parser_close(p, T_RBRACE, open, "the function");
     return n;
 }
 
-/* def (a, b) = list */
+/* def (a, b) = list, and the same without def */
 static struct node *
-parse_declare_many(struct parser *p)
+parse_declare_many(struct parser *p, bool is_assignment)
 {
     struct node *n = node_new(p->arena, N_DECLARE_MANY, p->at);
 
@@ -332,6 +352,11 @@ parse_declare_many(struct parser *p)
         if (p->at[1].type == T_NAME && parser_type_length(p, 0) > 0)
             one->type_text = parse_type(p);
         one->text = p->at->text;
+        if (is_assignment) {
+            one->is_field = true;
+            one->a = node_new(p->arena, N_NAME, p->at);
+            one->a->text = one->text;
+        }
         parser_expect(p, T_NAME, "as a variable");
         node_append(n, one);
         if (!parser_accept(p, T_COMMA))
@@ -353,7 +378,7 @@ parse_declaration(struct parser *p)
     while (parser_word(p, "def") || parser_word(p, "final"))
         p->at++;
     if (parser_is(p, T_LPAREN))
-        return parse_declare_many(p);
+        return parse_declare_many(p, false);
     if (parser_type_length(p, 0) > 0 && p->at[parser_type_length(p, 0)].type == T_NAME &&
         !p->at[parser_type_length(p, 0)].newline)
         type = parse_type(p);
@@ -382,23 +407,135 @@ parse_declaration(struct parser *p)
     return block != NULL ? block : first;
 }
 
-static struct node *
-skip_class(struct parser *p)
+static void
+skip_types(struct parser *p) /* implements A, B<C> */
 {
-    struct node *n = node_new(p->arena, N_UNSUPPORTED, p->at);
-    unsigned open = 0;
-
-    n->text = STR("a class definition");
-    while (!parser_is(p, T_END)) {
-        if (parser_is(p, T_LBRACE))
-            open++;
-        if (parser_is(p, T_RBRACE) && open > 0 && --open == 0) {
-            p->at++;
-            return n;
-        }
-        p->at++;
+    while (!p->failed && parser_type_length(p, 0) > 0) {
+        (void)parse_type(p);
+        if (!parser_accept(p, T_COMMA))
+            return;
     }
-    parser_fail(p, p->at, "the class that starts on line %u does not end", n->line);
+}
+
+static bool
+parse_modifiers(struct parser *p)
+{
+    bool is_static = false;
+
+    for (;; p->at++) {
+        is_static = is_static || parser_word(p, "static");
+        if (!parser_word(p, "private") && !parser_word(p, "public") &&
+            !parser_word(p, "protected") && !parser_word(p, "static") &&
+            !parser_word(p, "abstract") && !parser_word(p, "synchronized") &&
+            !parser_word(p, "transient"))
+            return is_static;
+    }
+}
+
+/* A(1), B: the constants of an enum, each as if it were a `new`. */
+static void
+parse_constants(struct parser *p, struct node *owner)
+{
+    struct node all = {0};
+
+    while (!p->failed && parser_is(p, T_NAME)) {
+        struct node *one = node_new(p->arena, N_NEW, p->at);
+        one->text = p->at->text;
+        p->at++;
+        if (parser_is(p, T_LPAREN))
+            parse_arguments(p, one);
+        node_append(&all, one);
+        if (!parser_accept(p, T_COMMA))
+            break;
+    }
+    parser_accept(p, T_SEMICOLON);
+    owner->params = all.first;
+}
+
+static void
+parse_member(struct parser *p, struct node *owner)
+{
+    bool is_static;
+    struct node *n;
+
+    while (parser_is(p, T_AT) && !p->failed) {
+        p->at++;
+        parser_expect(p, T_NAME, "after '@'");
+        if (parser_is(p, T_LPAREN)) {
+            struct node ignored = {0};
+            parse_arguments(p, &ignored);
+        }
+    }
+    is_static = parse_modifiers(p);
+    if (parser_word(p, "class") || parser_word(p, "enum") || parser_word(p, "interface")) {
+        parser_fail(p, p->at, "a class inside a class is not supported");
+        return;
+    }
+    if (parser_is(p, T_LBRACE)) {
+        parser_fail(p, p->at, "an initializer block in a class is not supported");
+        return;
+    }
+    n = node_new(p->arena, N_DECLARE, p->at);
+    if (parser_is(p, T_NAME) && p->at[1].type == T_LPAREN) { /* a constructor */
+        n->text = p->at->text;
+        p->at++;
+        n = parse_method(p, n);
+    } else if (starts_declaration(p)) {
+        n = parse_declaration(p);
+    } else {
+        parser_fail(p, p->at, "expected a field or a method of the class");
+        return;
+    }
+    n->is_static = is_static;
+    if (n->type == N_DECLARE_MANY && n->b == NULL) {
+        for (struct node *one = n->first, *next; one != NULL; one = next) {
+            next = one->next;
+            one->next = NULL;
+            one->is_static = is_static;
+            node_append(owner, one);
+        }
+        return;
+    }
+    node_append(owner, n);
+}
+
+static struct node *
+parse_class(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_CLASS, p->at);
+    const bool is_interface = parser_word(p, "interface");
+    const struct token *open;
+
+    n->is_enum = parser_word(p, "enum");
+    p->at++;
+    n->text = p->at->text;
+    parser_expect(p, T_NAME, "as the name of the class");
+    if (parser_word(p, "extends")) {
+        p->at++;
+        n->type_text = parse_type(p);
+        if (parser_accept(p, T_COMMA))
+            skip_types(p);
+    }
+    if (parser_word(p, "implements")) {
+        p->at++;
+        skip_types(p);
+    }
+    open = p->at;
+    parser_expect(p, T_LBRACE, "to open the class");
+    if (n->is_enum)
+        parse_constants(p, n);
+    if (is_interface) { /* names only */
+        for (unsigned depth = 1; !p->failed && !parser_is(p, T_END); p->at++) {
+            depth += parser_is(p, T_LBRACE);
+            depth -= parser_is(p, T_RBRACE);
+            if (depth == 0)
+                break;
+        }
+    }
+    while (!p->failed && !parser_is(p, T_RBRACE) && !parser_is(p, T_END))
+        if (!parser_accept(p, T_SEMICOLON))
+            parse_member(p, n);
+    parser_close(p, T_RBRACE, open, "the class");
     return n;
 }
 
@@ -409,9 +546,16 @@ parse_import(struct parser *p)
     bool is_package = parser_word(p, "package");
 
     p->at++;
+    if (ends_statement(p))
+        parser_fail(p, p->at, "expected a class after 'import'");
     while (!p->failed && !ends_statement(p)) {
-        if (p->at->type == T_NAME)
+        bool is_alias = p->at[-1].type == T_KEYWORD && str_is(p->at[-1].text, "as");
+        if (p->at->type == T_NAME && is_alias)
+            n->type_text = p->at->text;
+        else if (p->at->type == T_NAME)
             n->text = p->at->text;
+        else if (p->at->type != T_DOT && p->at->type != T_MUL && p->at->type != T_KEYWORD)
+            parser_fail(p, p->at, "unexpected %s in an import", token_name(p->at->type));
         p->at++;
     }
     if (is_package)
@@ -448,9 +592,10 @@ parse_annotation(struct parser *p)
     if (str_is(name, "Library")) {
         if (!parser_word(p, "_") && !parser_word(p, "import") && !starts_declaration(p))
             parser_fail(p, start, "@Library must be followed by '_' or an import");
-        parser_accept(p, T_NAME);
-        n->type = N_UNSUPPORTED;
-        n->text = STR("a shared library (@Library)");
+        if (parser_word(p, "_"))
+            p->at++;
+        n->type = N_LIBRARY;
+        n->first = call.first;
         return n;
     }
     if (parser_is(p, T_END))
@@ -467,7 +612,9 @@ parse_assert(struct parser *p)
     struct node *n = node_new(p->arena, N_ASSERT, p->at);
 
     p->at++;
+    const char *start = p->at->source;
     n->a = parse_expression(p);
+    n->text = str_trim(str_range(start, p->at->source < start ? start : p->at->source));
     if (parser_accept(p, T_COLON) || parser_accept(p, T_COMMA))
         n->b = parse_expression(p);
     return n;
@@ -497,10 +644,10 @@ parse_keyword_statement(struct parser *p)
         const char *word;
         struct node *(*parse)(struct parser *p);
     } table[] = {
-        {"if", parse_if},         {"for", parse_for},        {"switch", parse_switch},
-        {"try", parse_try},       {"throw", parse_return},   {"return", parse_return},
-        {"assert", parse_assert}, {"import", parse_import},  {"package", parse_import},
-        {"class", skip_class},    {"interface", skip_class}, {"enum", skip_class},
+        {"if", parse_if},         {"for", parse_for},         {"switch", parse_switch},
+        {"try", parse_try},       {"throw", parse_return},    {"return", parse_return},
+        {"assert", parse_assert}, {"import", parse_import},   {"package", parse_import},
+        {"class", parse_class},   {"interface", parse_class}, {"enum", parse_class},
     };
     struct node *n;
 
@@ -524,14 +671,26 @@ parse_keyword_statement(struct parser *p)
     return NULL;
 }
 
+/* (a, b) = list */
+static bool
+starts_many(const struct parser *p)
+{
+    const struct token *t = p->at;
+
+    if (t->type != T_LPAREN)
+        return false;
+    do
+        t++;
+    while ((t[0].type == T_NAME || t[0].type == T_COMMA) && t < p->end);
+    return t[0].type == T_RPAREN && t[1].type == T_ASSIGN && t[-1].type == T_NAME && t - p->at > 2;
+}
+
 static struct node *
 parse_statement_inner(struct parser *p)
 {
     struct node *n;
 
-    while (parser_word(p, "private") || parser_word(p, "public") || parser_word(p, "protected") ||
-           parser_word(p, "static"))
-        p->at++;
+    (void)parse_modifiers(p);
     if (parser_is(p, T_AT))
         return parse_annotation(p);
     if (parser_is(p, T_KEYWORD)) {
@@ -543,6 +702,8 @@ parse_statement_inner(struct parser *p)
         return parse_closure(p);
     if (starts_declaration(p))
         return parse_declaration(p);
+    if (starts_many(p))
+        return parse_declare_many(p, true);
     return parse_command(p);
 }
 

@@ -20,6 +20,9 @@ bool parser_is(const struct parser *p, enum token_type type);
 bool parser_word(const struct parser *p, const char *word); /* keyword or name */
 bool parser_accept(struct parser *p, enum token_type type);
 void parser_expect(struct parser *p, enum token_type type, const char *where);
+/* The bracket that ends what `open` began; says where that was if it is missing. */
+void parser_close(struct parser *p, enum token_type type, const struct token *open,
+                  const char *what);
 bool parser_enter(struct parser *p); /* counts depth; false (and failed) beyond the limit */
 void parser_leave(struct parser *p);
 bool parser_continues(const struct parser *p); /* the current token stands on the same line */
@@ -29,6 +32,7 @@ struct node *parse_expression(struct parser *p);
 struct node *parse_command(struct parser *p);
 /* "{ a, b -> statements }", the brace is the current token. */
 struct node *parse_closure(struct parser *p);
+void parse_arguments(struct parser *p, struct node *call);    /* "(a, b: c)" */
 void parse_statements(struct parser *p, struct node *parent); /* until '}' or the end */
 void parse_parameters(struct parser *p, struct node *owner, enum token_type closing);
 bool parser_is_type_name(struct str name); /* String, int, boolean ... */

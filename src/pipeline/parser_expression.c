@@ -179,11 +179,11 @@ parse_gstring(struct parser *p)
             p->inside = 1;
             if (parser_is(p, T_INTERPOLATED)) {
                 part = node_new(p->arena, N_NULL, p->at);
-            } else if (parser_is(p, T_ARROW)) {
-                part = node_new(p->arena, N_UNSUPPORTED, p->at);
-                part->text = STR("a lazy placeholder \"${-> ...}\"");
-                p->at++;
-                (void)parse_expression(p);
+            } else if (parser_is(p, T_ARROW) ||
+                       (parser_is(p, T_NAME) && peek(p, 1)->type == T_ARROW)) {
+                part = node_new(p->arena, N_CLOSURE, p->at); /* made anew when it is read */
+                parse_parameters(p, part, T_ARROW);
+                node_append(part, parse_expression(p));
             } else {
                 part = parse_expression(p);
             }
@@ -221,11 +221,10 @@ parse_argument(struct parser *p)
     if (is_named_argument(p))
         return parse_named(p);
     if (parser_is(p, T_MUL)) {
-        n = node_new(p->arena, N_UNSUPPORTED, p->at);
-        n->text = STR("a spread argument (*)");
+        n = node_new(p->arena, N_SPREAD, p->at);
         p->at++;
-        parser_accept(p, T_COLON);
-        (void)parse_expression(p);
+        n->is_spread = parser_accept(p, T_COLON);
+        n->a = parse_expression(p);
         return n;
     }
     n = parse_expression(p);
@@ -239,9 +238,11 @@ parse_argument(struct parser *p)
     return n;
 }
 
-static void
-parse_call_arguments(struct parser *p, struct node *call)
+void
+parse_arguments(struct parser *p, struct node *call)
 {
+    const struct token *open = p->at;
+
     parser_expect(p, T_LPAREN, "before arguments");
     p->inside++;
     while (!p->failed && !parser_is(p, T_RPAREN)) {
@@ -250,13 +251,14 @@ parse_call_arguments(struct parser *p, struct node *call)
             break;
     }
     p->inside--;
-    parser_expect(p, T_RPAREN, "to close the arguments");
+    parser_close(p, T_RPAREN, open, "the argument list");
 }
 
 static struct node *
 parse_list_or_map(struct parser *p)
 {
     struct node *n = node_new(p->arena, N_LIST, p->at);
+    const struct token *open = p->at;
 
     parser_expect(p, T_LBRACKET, "here");
     p->inside++;
@@ -266,16 +268,17 @@ parse_list_or_map(struct parser *p)
     }
     while (!p->failed && !parser_is(p, T_RBRACKET)) {
         struct node *item = parse_argument(p);
-        if (n->first == NULL && item->type == N_NAMED)
+        bool is_entry = item->type == N_NAMED || (item->type == N_SPREAD && item->is_spread);
+        if (n->first == NULL && is_entry)
             n->type = N_MAP;
-        else if ((n->type == N_MAP) != (item->type == N_NAMED) && item->type != N_UNSUPPORTED)
+        else if ((n->type == N_MAP) != is_entry)
             parser_fail(p, p->at, "a list and a map cannot be mixed");
         node_append(n, item);
         if (!parser_accept(p, T_COMMA))
             break;
     }
     p->inside--;
-    parser_expect(p, T_RBRACKET, "to close '['");
+    parser_close(p, T_RBRACKET, open, "the list");
     return n;
 }
 
@@ -343,6 +346,7 @@ parse_closure(struct parser *p)
     struct node *n = node_new(p->arena, N_CLOSURE, p->at);
     unsigned inside = p->inside;
     bool no_named = p->no_named_command;
+    const struct token *open = p->at;
 
     if (!parser_enter(p))
         return n;
@@ -358,7 +362,7 @@ parse_closure(struct parser *p)
     parse_statements(p, n);
     p->inside = inside;
     p->no_named_command = no_named;
-    parser_expect(p, T_RBRACE, "to close the block");
+    parser_close(p, T_RBRACE, open, "the block");
     parser_leave(p);
     return n;
 }
@@ -375,7 +379,7 @@ parse_new(struct parser *p)
     }
     n->text = parse_type(p);
     if (parser_is(p, T_LPAREN))
-        parse_call_arguments(p, n);
+        parse_arguments(p, n);
     else
         parser_fail(p, p->at, "expected '(' after 'new " STR_FMT "'", STR_ARG(n->text));
     return n;
@@ -392,7 +396,7 @@ parse_keyword(struct parser *p)
     if (str_is(word, "true") || str_is(word, "false")) {
         n->type = N_BOOL;
         n->number = str_is(word, "true");
-    } else if (str_is(word, "this") || parser_is_type_name(word)) {
+    } else if (str_is(word, "this") || str_is(word, "super") || parser_is_type_name(word)) {
         n->type = N_NAME;
         n->text = word;
     } else if (!str_is(word, "null")) {
@@ -415,6 +419,8 @@ is_cast(const struct parser *p)
     t = peek(p, n + 2);
     if (t->newline && p->inside == 0)
         return false;
+    if (t->type == T_SUB) /* (int) -x; but (A) - b subtracts */
+        return peek(p, 1)->type == T_KEYWORD;
     return t->type == T_NAME || t->type == T_INT || t->type == T_DECIMAL || t->type == T_TEXT ||
            t->type == T_GSTRING || t->type == T_LPAREN || t->type == T_LBRACKET ||
            (t->type == T_KEYWORD && (str_is(t->text, "new") || str_is(t->text, "this")));
@@ -460,7 +466,7 @@ parse_primary(struct parser *p)
         p->inside++;
         n = parse_command(p);
         p->inside--;
-        parser_expect(p, T_RPAREN, "to close '('");
+        parser_close(p, T_RPAREN, t, "the bracket");
         n->is_block_arg = true; /* bracketed: may be a map key */
         return n;
     default:
@@ -503,9 +509,10 @@ parse_member(struct parser *p, struct node *object)
     n->is_safe = parser_is(p, T_SAFE_DOT);
     n->is_spread = parser_is(p, T_SPREAD_DOT);
     if (parser_is(p, T_METHOD_POINTER)) {
-        n->type = N_UNSUPPORTED;
-        n->text = STR("a method pointer (.&)");
-        p->at += 2 <= p->end - p->at ? 2 : 1;
+        n->type = N_METHOD_POINTER;
+        p->at++;
+        n->text = p->at->text;
+        parser_expect(p, T_NAME, "after '.&'");
         return n;
     }
     p->at++;
@@ -573,13 +580,14 @@ parse_postfix(struct parser *p)
             n = parse_member(p, n);
         } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
             n = call_of(p, n);
-            parse_call_arguments(p, n);
+            parse_arguments(p, n);
         } else if (takes_block(p, n)) {
             if (n->type != N_CALL)
                 n = call_of(p, n);
             append_closure(p, n);
         } else if (parser_is(p, T_LBRACKET) && parser_continues(p)) {
             struct node *index = node_new(p->arena, N_INDEX, p->at);
+            const struct token *open = p->at;
             index->a = n;
             p->at++;
             p->inside++;
@@ -589,7 +597,7 @@ parse_postfix(struct parser *p)
                     break;
             }
             p->inside--;
-            parser_expect(p, T_RBRACKET, "to close '['");
+            parser_close(p, T_RBRACKET, open, "the index");
             n = index;
         } else if ((parser_is(p, T_INCREMENT) || parser_is(p, T_DECREMENT)) &&
                    parser_continues(p)) {
@@ -670,6 +678,12 @@ parse_binary(struct parser *p, int minimum)
     for (;;) {
         int strength = precedence(p);
         struct node *n;
+        if (parser_is(p, T_NOT) && parser_continues(p) && peek(p, 1)->type == T_KEYWORD &&
+            (str_is(peek(p, 1)->text, "in") || str_is(peek(p, 1)->text, "instanceof")))
+            parser_fail(p, p->at,
+                        "'!" STR_FMT "' is not part of a Jenkinsfile's Groovy; write "
+                        "!(a " STR_FMT " b)",
+                        STR_ARG(peek(p, 1)->text), STR_ARG(peek(p, 1)->text));
         if (strength == 0 || strength < minimum || p->failed)
             return left;
         if (!parser_continues(p))
@@ -831,7 +845,7 @@ parse_command(struct parser *p)
                 n = parse_command_arguments(p, chained);
             } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
                 n = call_of(p, chained);
-                parse_call_arguments(p, n);
+                parse_arguments(p, n);
                 if (parser_is(p, T_LBRACE) && parser_continues(p))
                     append_closure(p, n);
             } else if (parser_is(p, T_LBRACE) && parser_continues(p)) {

@@ -1,186 +1,331 @@
 /* SPDX-License-Identifier: MIT */
-#include <regex.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
+#include <pcre2.h>
+#include <stdio.h>
+#include "base/json.h"
 #include "pipeline/interp.h"
 
-#define PATTERN_MAX 1000
-#define GROUPS_MAX 10
+#define PATTERN_MAX 4000
+#define MATCH_STEPS_MAX 2000000
+#define MATCH_HEAP_KIB 32768
 
-/* The C library's extended expressions know most of what Jenkinsfiles use; \d is spelled out and
- * what would silently mean something else (lazy repeats, look-around) is refused. */
-static bool
-translate(struct interp *in, const struct node *at, struct str pattern, struct strbuf *out)
+/* A compiled pattern at work on one text. */
+struct regex {
+    struct interp *in;
+    const struct node *at;
+    pcre2_code *code;
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    struct str text;
+    const size_t *spans; /* start and end of each group; PCRE2_UNSET: took no part */
+    size_t groups;       /* the whole is one */
+};
+
+static void
+regex_done(struct regex *re)
 {
+    pcre2_match_context_free(re->context);
+    pcre2_match_data_free(re->data);
+    pcre2_code_free(re->code);
+}
+
+/* Java writes the POSIX classes as \p{Alpha}; the rest of its syntax is PCRE's. */
+static void
+translate(struct str pattern, struct strbuf *out)
+{
+    static const char *const classes[] = {"Lower", "Upper", "Alpha", "Digit", "Alnum",  "Punct",
+                                          "Graph", "Print", "Blank", "Cntrl", "XDigit", "Space"};
     bool in_set = false;
 
-    if (pattern.len > PATTERN_MAX)
-        return interp_throw(in, at, "UnsupportedFeature", "the regular expression is too long");
     for (size_t i = 0; i < pattern.len; i++) {
-        char c = pattern.at[i], next = i + 1 < pattern.len ? pattern.at[i + 1] : '\0';
-        if (c == '\0')
-            return interp_throw(in, at, "PatternSyntaxException", "NUL in a regular expression");
-        if (c == '\\' && next != '\0') {
-            i++;
-            if (next == 'd' || next == 'D')
-                strbuf_add_cstr(out, in_set ? "0-9" : next == 'd' ? "[0-9]" : "[^0-9]");
-            else if (in_set && next == 'w')
-                strbuf_add_cstr(out, "A-Za-z0-9_");
-            else if (in_set && next == 's')
-                strbuf_add_cstr(out, " \t\r\n\f\v");
-            else if (next == 'n' || next == 't' || next == 'r')
-                strbuf_add_char(out, next == 'n' ? '\n' : next == 't' ? '\t' : '\r');
-            else if (in_set)
-                strbuf_add_char(out, next); /* a backslash means nothing in a POSIX set */
-            else if (strchr("QEAzZGpPkuxc", next) != NULL)
-                return interp_throw(in, at, "UnsupportedFeature",
-                                    "'\\%c' in a regular expression is not supported", next);
-            else
-                strbuf_addf(out, "\\%c", next);
-            continue;
-        }
-        if (!in_set && c == '(' && next == '?')
-            return interp_throw(in, at, "UnsupportedFeature",
-                                "'(?' in a regular expression is not supported");
-        if (!in_set && (c == '*' || c == '+' || c == '?' || c == '}') &&
-            (next == '?' || next == '+'))
-            return interp_throw(in, at, "UnsupportedFeature",
-                                "lazy repeats in a regular expression are not supported");
-        if (c == '[' && !in_set) {
-            in_set = true;
-            strbuf_add_char(out, c);
-            if (next == '^') {
-                strbuf_add_char(out, '^');
-                i++;
+        const char c = pattern.at[i], next = i + 1 < pattern.len ? pattern.at[i + 1] : '\0';
+        size_t n = 0;
+
+        if (c == '\\' && (next == 'p' || next == 'P')) {
+            struct str rest = str_slice(pattern, i + 2, pattern.len);
+            const ptrdiff_t end = str_index(rest, '}');
+            const struct str name = str_slice(rest, 1, end < 0 ? 0 : (size_t)end);
+            while (n < ARRAY_COUNT(classes) && !str_is(name, classes[n]))
+                n++;
+            if (n < ARRAY_COUNT(classes)) {
+                char lower[16] = "";
+                for (size_t k = 0; classes[n][k] != '\0'; k++)
+                    lower[k] = (char)tolower((unsigned char)classes[n][k]);
+                strbuf_addf(out, "%s[:%s%s:]%s", in_set ? "" : "[", next == 'P' ? "^" : "", lower,
+                            in_set ? "" : "]");
+                i += 3 + strlen(classes[n]);
+                continue;
             }
+        }
+        if (c == '\\' && next != '\0') {
+            strbuf_add_char(out, c);
+            strbuf_add_char(out, next);
+            i++;
             continue;
         }
-        if (c == ']' && in_set)
+        if (c == '[')
+            in_set = true;
+        else if (c == ']')
             in_set = false;
         strbuf_add_char(out, c);
     }
-    return true;
 }
 
+/* Compiles; what follows must not outlive `text`. */
 static bool
-compile(struct interp *in, const struct node *at, struct str pattern, const char *before,
-        const char *after, regex_t *out)
+regex_open(struct regex *re, struct interp *in, const struct node *at, struct str text,
+           struct str pattern, bool whole)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(strbuf_done) struct strbuf java = {0};
+    uint32_t options = json_is_utf8(text) && json_is_utf8(pattern) ? PCRE2_UTF : 0;
+    PCRE2_SIZE where;
+    uint32_t count = 0;
     int code;
 
-    strbuf_add_cstr(&text, before);
-    if (!translate(in, at, pattern, &text))
-        return false;
-    strbuf_add_cstr(&text, after);
-    code = regcomp(out, strbuf_cstr(&text), REG_EXTENDED);
-    if (code != 0) {
+    if (pattern.len > PATTERN_MAX)
+        return interp_throw(in, at, "PatternSyntaxException",
+                            "the regular expression is longer than %d bytes", PATTERN_MAX);
+    *re = (struct regex){.in = in, .at = at, .text = text};
+    if (re->text.at == NULL)
+        re->text.at = "";
+    if (whole)
+        options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
+    translate(pattern, &java);
+    re->code =
+        pcre2_compile((PCRE2_SPTR)strbuf_cstr(&java), java.len, options, &code, &where, NULL);
+    if (re->code == NULL) {
         char why[120];
-        regerror(code, out, why, sizeof(why));
-        return interp_throw(in, at, "PatternSyntaxException", "'" STR_FMT "': %s", STR_ARG(pattern),
-                            why);
+        pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
+        return interp_throw(in, at, "PatternSyntaxException", "%s near index %zu: " STR_FMT, why,
+                            (size_t)where, STR_ARG(str_slice(pattern, 0, 200)));
     }
+    pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &count);
+    re->groups = count + 1;
+    re->data = pcre2_match_data_create_from_pattern(re->code, NULL);
+    re->context = pcre2_match_context_create(NULL);
+    pcre2_set_match_limit(re->context, MATCH_STEPS_MAX);
+    pcre2_set_heap_limit(re->context, MATCH_HEAP_KIB);
     return true;
 }
 
-/* One match from `from`; false at the end. */
+/* The next match from `from`; *found false at the end. */
 static bool
-next_match(const regex_t *re, struct str text, size_t from, regmatch_t groups[GROUPS_MAX])
+regex_next(struct regex *re, size_t from, bool *found)
 {
-    groups[0].rm_so = (regoff_t)from;
-    groups[0].rm_eo = (regoff_t)text.len;
-    return from <= text.len && regexec(re, text.at == NULL ? "" : text.at, GROUPS_MAX, groups,
-                                       REG_STARTEND | (from > 0 ? REG_NOTBOL : 0)) == 0;
+    int n;
+
+    *found = false;
+    if (from > re->text.len)
+        return true;
+    n = pcre2_match(re->code, (PCRE2_SPTR)re->text.at, re->text.len, from, 0, re->data,
+                    re->context);
+    if (n == PCRE2_ERROR_NOMATCH || n == PCRE2_ERROR_BADUTFOFFSET)
+        return true;
+    if (n < 0)
+        return interp_throw(re->in, re->at, "StackOverflowError",
+                            "the regular expression needs too many steps for this text");
+    re->spans = pcre2_get_ovector_pointer(re->data);
+    *found = true;
+    return true;
 }
 
-static size_t
-after_match(const regmatch_t *m)
+static struct str
+span(const struct regex *re, size_t group)
 {
-    return (size_t)m->rm_eo + (m->rm_eo == m->rm_so);
+    const size_t from = re->spans[2 * group], to = re->spans[2 * group + 1];
+
+    return from == PCRE2_UNSET || to < from ? (struct str){0} : str_slice(re->text, from, to);
+}
+
+static struct value
+group_value(const struct regex *re, size_t group)
+{
+    return re->spans[2 * group] == PCRE2_UNSET ? value_null() : value_text(span(re, group));
+}
+
+/* Where to look next: an empty match moves on by one character. */
+static size_t
+after_match(const struct regex *re)
+{
+    size_t to = re->spans[1];
+
+    if (to > re->spans[0])
+        return to;
+    for (to++; to < re->text.len && ((unsigned char)re->text.at[to] & 0xC0) == 0x80;)
+        to++;
+    return to;
+}
+
+/* A match as Groovy shows it: the text, or a list of the whole and its groups. */
+static struct value
+match_value(const struct regex *re, bool with_groups)
+{
+    struct value parts;
+
+    if (!with_groups || re->groups == 1)
+        return group_value(re, 0);
+    parts = value_list(re->in->arena);
+    for (size_t g = 0; g < re->groups; g++)
+        list_add(re->in->arena, parts.list, group_value(re, g));
+    return parts;
 }
 
 bool
 regex_matches(struct interp *in, const struct node *at, struct str text, struct str pattern,
               bool *out)
 {
-    regmatch_t groups[GROUPS_MAX];
-    regex_t re;
+    struct regex re;
+    bool ok;
 
-    if (!compile(in, at, pattern, "^(", ")$", &re))
+    if (!regex_open(&re, in, at, text, pattern, true))
         return false;
-    *out = next_match(&re, text, 0, groups);
-    regfree(&re);
-    return true;
+    ok = regex_next(&re, 0, out);
+    regex_done(&re);
+    return ok;
+}
+
+static bool
+find_all(struct interp *in, const struct node *at, struct str text, struct str pattern,
+         bool with_groups, bool whole, struct value *list_out)
+{
+    struct regex re;
+    bool found = false, ok;
+
+    if (!regex_open(&re, in, at, text, pattern, whole))
+        return false;
+    *list_out = value_list(in->arena);
+    ok = regex_next(&re, 0, &found);
+    while (ok && found && list_out->list->count < VALUE_ITEMS_MAX) {
+        list_add(in->arena, list_out->list, match_value(&re, with_groups));
+        if (whole)
+            break;
+        ok = regex_next(&re, after_match(&re), &found);
+    }
+    regex_done(&re);
+    return ok;
 }
 
 bool
 regex_find_all(struct interp *in, const struct node *at, struct str text, struct str pattern,
-               struct value *list_out)
+               bool with_groups, struct value *list_out)
 {
-    regmatch_t groups[GROUPS_MAX];
-    regex_t re;
+    return find_all(in, at, text, pattern, with_groups, false, list_out);
+}
 
-    if (!compile(in, at, pattern, "", "", &re))
+bool
+regex_match_groups(struct interp *in, const struct node *at, struct str text, struct str pattern,
+                   struct value *list_out)
+{
+    return find_all(in, at, text, pattern, true, true, list_out);
+}
+
+bool
+regex_group_number(struct interp *in, const struct node *at, struct str pattern, struct str name,
+                   size_t *out)
+{
+    cleanup_free char *cname = str_dup(name);
+    struct regex re;
+    int n;
+
+    if (!regex_open(&re, in, at, STR(""), pattern, false))
         return false;
-    *list_out = value_list(in->arena);
-    for (size_t from = 0; next_match(&re, text, from, groups); from = after_match(groups)) {
-        struct value whole =
-            value_text(str_slice(text, (size_t)groups[0].rm_so, (size_t)groups[0].rm_eo));
-        if (list_out->list->count >= VALUE_ITEMS_MAX)
-            break;
-        if (re.re_nsub > 0) {
-            struct value parts = value_list(in->arena);
-            list_add(in->arena, parts.list, whole);
-            for (size_t g = 1; g <= re.re_nsub && g < GROUPS_MAX; g++)
-                list_add(in->arena, parts.list,
-                         groups[g].rm_so < 0 ? value_null()
-                                             : value_text(str_slice(text, (size_t)groups[g].rm_so,
-                                                                    (size_t)groups[g].rm_eo)));
-            whole = parts;
-        }
-        list_add(in->arena, list_out->list, whole);
-    }
-    regfree(&re);
+    n = pcre2_substring_number_from_name(re.code, (PCRE2_SPTR)cname);
+    regex_done(&re);
+    if (n < 0)
+        return interp_throw(in, at, "IllegalArgumentException", "No group with name <" STR_FMT ">",
+                            STR_ARG(name));
+    *out = (size_t)n;
     return true;
 }
 
-static void
-add_replacement(struct strbuf *out, struct str with, struct str text, const regmatch_t *groups)
+/* `$1`, `${name}`, and a backslash before what stands for itself. */
+static bool
+add_replacement(const struct regex *re, struct str with, struct strbuf *out)
 {
     for (size_t i = 0; i < with.len; i++) {
-        char next = i + 1 < with.len ? with.at[i + 1] : '\0';
-        if (with.at[i] == '\\' && next != '\0') {
-            strbuf_add_char(out, next);
-            i++;
-        } else if (with.at[i] == '$' && next >= '0' && next <= '9') {
-            const regmatch_t *g = &groups[next - '0'];
-            if (g->rm_so >= 0)
-                strbuf_add(out, str_slice(text, (size_t)g->rm_so, (size_t)g->rm_eo));
-            i++;
-        } else {
-            strbuf_add_char(out, with.at[i]);
+        size_t group = 0, digits = 0;
+
+        if (with.at[i] == '\\' && i + 1 < with.len) {
+            strbuf_add_char(out, with.at[++i]);
+            continue;
         }
+        if (with.at[i] != '$') {
+            strbuf_add_char(out, with.at[i]);
+            continue;
+        }
+        if (i + 1 < with.len && with.at[i + 1] == '{') {
+            const ptrdiff_t end = str_index(str_slice(with, i, with.len), '}');
+            cleanup_free char *name =
+                end < 0 ? NULL : str_dup(str_slice(with, i + 2, i + (size_t)end));
+            int n =
+                name == NULL ? -1 : pcre2_substring_number_from_name(re->code, (PCRE2_SPTR)name);
+            if (n < 0)
+                return interp_throw(re->in, re->at, "IllegalArgumentException",
+                                    "No group with name {%s}", name == NULL ? "" : name);
+            strbuf_add(out, span(re, (size_t)n));
+            i += (size_t)end;
+            continue;
+        }
+        /* As many digits as there are groups for. */
+        while (i + 1 + digits < with.len && isdigit((unsigned char)with.at[i + 1 + digits])) {
+            const size_t next = group * 10 + (size_t)(with.at[i + 1 + digits] - '0');
+            if (digits > 0 && next >= re->groups)
+                break;
+            group = next;
+            digits++;
+        }
+        if (digits == 0)
+            return interp_throw(re->in, re->at, "IllegalArgumentException",
+                                "Illegal group reference");
+        if (group >= re->groups)
+            return interp_throw(re->in, re->at, "IndexOutOfBoundsException", "No group %zu", group);
+        strbuf_add(out, span(re, group));
+        i += digits;
     }
+    return true;
+}
+
+/* What takes the place of the present match: a text with `$1`, or what a closure gives for it. */
+static bool
+replace_match(struct regex *re, struct value with, struct strbuf *out)
+{
+    struct value arg, result;
+
+    if (with.type != V_CLOSURE)
+        return add_replacement(re, with.text, out);
+    arg = match_value(re, true);
+    if (!interp_call_closure(re->in, with.closure, &arg, 1, &result))
+        return false;
+    value_format(result, out);
+    return true;
 }
 
 bool
 regex_replace(struct interp *in, const struct node *at, struct str text, struct str pattern,
-              struct str replacement, bool all, struct str *out)
+              struct value with, bool all, struct str *out)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
-    regmatch_t groups[GROUPS_MAX];
+    struct regex re;
     size_t copied = 0;
-    regex_t re;
+    bool found = false, ok;
 
-    if (!compile(in, at, pattern, "", "", &re))
+    if (!regex_open(&re, in, at, text, pattern, false))
         return false;
-    for (size_t from = 0; next_match(&re, text, from, groups); from = after_match(groups)) {
-        strbuf_add(&b, str_slice(text, copied, (size_t)groups[0].rm_so));
-        add_replacement(&b, replacement, text, groups);
-        copied = (size_t)groups[0].rm_eo;
-        if (!all || b.len > INTERP_TEXT_MAX)
+    ok = regex_next(&re, 0, &found);
+    while (ok && found) {
+        size_t next = after_match(&re), end = re.spans[1];
+        strbuf_add(&b, str_slice(re.text, copied, re.spans[0]));
+        ok = replace_match(&re, with, &b);
+        copied = end;
+        if (!ok || !all || b.len > INTERP_TEXT_MAX)
             break;
+        ok = regex_next(&re, next, &found);
     }
-    strbuf_add(&b, str_slice(text, copied, text.len));
-    regfree(&re);
+    strbuf_add(&b, str_slice(re.text, copied, text.len));
+    regex_done(&re);
+    if (!ok)
+        return false;
     if (b.len > INTERP_TEXT_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
     *out = arena_dup(in->arena, strbuf_str(&b));
@@ -191,29 +336,30 @@ bool
 regex_split(struct interp *in, const struct node *at, struct str text, struct str pattern,
             int64_t limit, struct value *list_out)
 {
-    regmatch_t groups[GROUPS_MAX];
+    struct regex re;
     size_t copied = 0;
     struct list *items;
-    regex_t re;
+    bool found = false, ok;
 
-    if (!compile(in, at, pattern, "", "", &re))
+    if (!regex_open(&re, in, at, text, pattern, false))
         return false;
     *list_out = value_list(in->arena);
     items = list_out->list;
-    for (size_t from = 0; next_match(&re, text, from, groups); from = after_match(groups)) {
-        if (limit > 0 && (int64_t)items->count + 1 >= limit)
-            break;
-        if (groups[0].rm_eo == 0 || items->count >= VALUE_ITEMS_MAX)
-            continue; /* nothing before the first character */
-        list_add(in->arena, items, value_text(str_slice(text, copied, (size_t)groups[0].rm_so)));
-        copied = (size_t)groups[0].rm_eo;
+    ok = regex_next(&re, 0, &found);
+    while (ok && found && (limit <= 0 || (int64_t)items->count + 1 < limit) &&
+           items->count < VALUE_ITEMS_MAX) {
+        if (re.spans[1] > 0) { /* nothing before the first character */
+            list_add(in->arena, items, value_text(str_slice(text, copied, re.spans[0])));
+            copied = re.spans[1];
+        }
+        ok = regex_next(&re, after_match(&re), &found);
     }
     list_add(in->arena, items, value_text(str_slice(text, copied, text.len)));
-    regfree(&re);
+    regex_done(&re);
     /* As Java: empty texts at the end go, unless there was nothing to split. */
     while (limit == 0 && items->count > 1 && items->at[items->count - 1].text.len == 0)
         items->count--;
     if (limit == 0 && items->count == 1 && items->at[0].text.len == 0 && text.len > 0)
         items->count = 0;
-    return true;
+    return ok;
 }

@@ -72,6 +72,7 @@ enum token_type {
 struct token {
     enum token_type type;
     unsigned line, column;
+    const char *source; /* where it stands */
     struct str text;
     int64_t number;
     unsigned char scale;
@@ -107,16 +108,18 @@ enum node_type {
     N_UNARY,  /* op a */
     N_BINARY, /* a op b; also && || */
     N_IN,
-    N_INSTANCEOF,  /* a, text */
-    N_CAST,        /* a, text; `as` and (T) */
-    N_TERNARY,     /* a ? b : c; a == NULL never; elvis has b == NULL */
-    N_ASSIGN,      /* a op b; op T_ASSIGN, T_ADD_ASSIGN ... */
-    N_PREFIX,      /* op a */
-    N_POSTFIX,     /* a op */
-    N_CLOSURE,     /* params: N_PARAMETER; first: statements; has_params */
-    N_PARAMETER,   /* text, b: default; c unused; type in type_text */
-    N_NEW,         /* text, first: arguments */
-    N_UNSUPPORTED, /* text names the feature; fails when it is reached */
+    N_INSTANCEOF,     /* a, text */
+    N_CAST,           /* a, text; `as` and (T) */
+    N_TERNARY,        /* a ? b : c; a == NULL never; elvis has b == NULL */
+    N_ASSIGN,         /* a op b; op T_ASSIGN, T_ADD_ASSIGN ... */
+    N_PREFIX,         /* op a */
+    N_POSTFIX,        /* a op */
+    N_CLOSURE,        /* params: N_PARAMETER; first: statements; has_params */
+    N_PARAMETER,      /* text, b: default; c unused; type in type_text */
+    N_NEW,            /* text, first: arguments */
+    N_SPREAD,         /* *a, or *: a with is_spread, in arguments, lists and maps */
+    N_METHOD_POINTER, /* a.&text */
+    N_UNSUPPORTED,    /* text names the feature; fails when it is reached */
     /* statements */
     N_BLOCK,        /* first */
     N_DECLARE,      /* text = b; type_text; is_field */
@@ -133,10 +136,13 @@ enum node_type {
     N_RETURN,       /* a or NULL */
     N_BREAK,
     N_CONTINUE,
-    N_ASSERT, /* a, b: message or NULL; text: source */
-    N_METHOD, /* text, params, first: statements */
-    N_IMPORT, /* text */
-    N_PASS,   /* nothing */
+    N_ASSERT,  /* a, b: message or NULL; text: source */
+    N_METHOD,  /* text, params, first: statements */
+    N_CLASS,   /* text, type_text: what it extends; first: N_DECLARE and N_METHOD (is_static);
+                * params: constants of an enum, N_NEW each */
+    N_LIBRARY, /* @Library: text is 'name@version' */
+    N_IMPORT,  /* text: the class; type_text: its whole name */
+    N_PASS,    /* nothing */
 };
 
 struct node {
@@ -147,6 +153,7 @@ struct node {
     int64_t number;
     unsigned char scale;
     bool is_long, is_safe, is_spread, is_command, has_params, is_field, is_block_arg, is_big;
+    bool is_static, is_enum;
     struct node *a, *b, *c, *d;
     struct node *first, *last; /* children, linked by next */
     struct node *params;

@@ -2,6 +2,7 @@
 #include "pipeline/value.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 struct value
@@ -20,6 +21,75 @@ struct value
 value_map(struct arena *a)
 {
     return (struct value){.type = V_MAP, .map = arena_alloc(a, sizeof(struct map))};
+}
+
+struct value
+value_object(struct arena *a, const char *class_name)
+{
+    struct value v = {.type = V_OBJECT, .object = arena_alloc(a, sizeof(struct object))};
+
+    v.object->class_name = str_of(class_name);
+    v.object->fields = arena_alloc(a, sizeof(struct map));
+    return v;
+}
+
+struct value
+value_entry(struct arena *a, struct value key, struct value v)
+{
+    struct value entry = value_object(a, "Entry");
+
+    map_put_text(a, entry.object->fields, "key", key);
+    map_put_text(a, entry.object->fields, "value", v);
+    return entry;
+}
+
+struct value
+value_real(double d)
+{
+    struct value v = {.type = V_DECIMAL, .scale = 1};
+    double scaled = fabs(d);
+
+    if (!(scaled < 9e17)) /* too large for a point, or no number at all */
+        return value_long(d > 0 ? INT64_MAX : d < 0 ? INT64_MIN : 0);
+    v.scale = 15;
+    for (; v.scale > 1 && scaled >= 10; v.scale--)
+        scaled /= 10;
+    v.number = scaled >= 10 ? llround(d * 10) : llround(d * pow(10, v.scale));
+    for (; v.scale > 1 && v.number % 10 == 0; v.scale--)
+        v.number /= 10;
+    return v;
+}
+
+double
+value_as_real(struct value v)
+{
+    return v.type == V_DECIMAL ? (double)v.number / pow(10, v.scale) : (double)v.number;
+}
+
+struct value
+value_round(struct value v, int64_t digits)
+{
+    unsigned scale = v.type == V_DECIMAL ? v.scale : 0;
+
+    v.type = V_DECIMAL;
+    if (digits < 0)
+        digits = 0;
+    for (; scale > (uint64_t)digits; scale--) {
+        bool is_last = scale == (uint64_t)digits + 1;
+        int64_t rest = v.number % 10;
+        v.number /= 10;
+        if (is_last && (rest >= 5 || rest <= -5)) /* away from zero, as Groovy's round() */
+            v.number += rest > 0 ? 1 : -1;
+    }
+    v.scale = (unsigned char)scale;
+    return v;
+}
+
+bool
+value_is_object(struct value v, const char *class_name)
+{
+    return v.type == V_OBJECT && v.object->class_node == NULL &&
+           str_is(v.object->class_name, class_name);
 }
 
 bool
@@ -57,6 +127,10 @@ value_truth(struct value v)
     case V_PATTERN:
     case V_HOST:
         return true;
+    case V_OBJECT:
+        return value_is_object(v, "Matcher")         ? v.object->list->count > 0
+               : value_is_object(v, "StringBuilder") ? v.object->text.len > 0
+                                                     : true;
     }
     return false;
 }
@@ -111,7 +185,11 @@ equal_at(struct value a, struct value b, unsigned depth)
     case V_EXCEPTION:
         return a.exception == b.exception;
     case V_HOST:
-        return a.host == b.host && a.data == b.data;
+        return a.host == b.host && a.data == b.data &&
+               (a.host != HOST_CLASS || str_equal(a.text, b.text));
+    case V_OBJECT:
+        return a.object == b.object || (value_is_object(a, "Date") && value_is_object(b, "Date") &&
+                                        a.object->number == b.object->number);
     default:
         return false;
     }
@@ -152,6 +230,10 @@ value_compare(struct value a, struct value b, int *out)
         *out = a.truth - b.truth;
         return true;
     }
+    if (value_is_object(a, "Date") && value_is_object(b, "Date")) {
+        *out = (a.object->number > b.object->number) - (a.object->number < b.object->number);
+        return true;
+    }
     return false;
 }
 
@@ -169,6 +251,32 @@ format_decimal(struct value v, struct strbuf *out)
         strbuf_add_char(out, '.');
         strbuf_add(out, str_range(digits + len - v.scale, digits + len));
     }
+}
+
+const char *
+value_package(struct str name)
+{
+    static const struct {
+        const char *package, *names;
+    } rows[] = {
+        {"hudson.", " AbortException "},
+        {"groovy.lang.",
+         " MissingPropertyException MissingMethodException GroovyRuntimeException "},
+        {"org.codehaus.groovy.runtime.typehandling.", " GroovyCastException "},
+        {"java.util.", " NoSuchElementException ConcurrentModificationException "},
+        {"java.util.regex.", " PatternSyntaxException "},
+        {"java.io.", " IOException FileNotFoundException UncheckedIOException "},
+        {"java.util.concurrent.", " TimeoutException "},
+        {"org.jenkinsci.plugins.workflow.steps.", " FlowInterruptedException "},
+        {"groovy.json.", " JsonException "},
+    };
+    cleanup(strbuf_done) struct strbuf word = {0};
+
+    strbuf_addf(&word, " " STR_FMT " ", STR_ARG(name));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (strstr(rows[i].names, strbuf_cstr(&word)) != NULL)
+            return rows[i].package;
+    return "java.lang.";
 }
 
 static void
@@ -230,15 +338,29 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         strbuf_add_cstr(out, "closure");
         break;
     case V_EXCEPTION:
-        strbuf_addf(out, "%s" STR_FMT ": " STR_FMT,
-                    str_is(v.exception->class_name, "AbortException") ? "hudson." : "java.lang.",
-                    STR_ARG(v.exception->class_name), STR_ARG(v.exception->message));
+        strbuf_add_cstr(out, value_package(v.exception->class_name));
+        strbuf_add(out, v.exception->class_name);
+        if (!v.exception->has_no_message)
+            strbuf_addf(out, ": " STR_FMT, STR_ARG(v.exception->message));
         break;
     case V_HOST:
         if (v.host == HOST_CLASS)
             strbuf_addf(out, "class " STR_FMT, STR_ARG(v.text));
         else
             strbuf_add_cstr(out, hosts[v.host]);
+        break;
+    case V_OBJECT:
+        if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
+            strbuf_add(out, v.object->text);
+        else if (value_is_object(v, "Entry")) {
+            format_at(*map_find_text(v.object->fields, "key"), out, depth + 1);
+            strbuf_add_char(out, '=');
+            format_at(*map_find_text(v.object->fields, "value"), out, depth + 1);
+        } else if (map_find_text(v.object->fields, "$name") != NULL) /* a constant of an enum */
+            format_at(*map_find_text(v.object->fields, "$name"), out, depth + 1);
+        else
+            strbuf_addf(out, STR_FMT "@%zx", STR_ARG(v.object->class_name),
+                        v.object->fields->count + v.object->class_name.len);
         break;
     }
 }
@@ -287,9 +409,43 @@ value_type_name(struct value v)
     case V_PATTERN:
         return "java.util.regex.Pattern";
     case V_HOST:
-        return "an object of the pipeline";
+        return v.host == HOST_CLASS ? "java.lang.Class" : "an object of the pipeline";
+    case V_OBJECT: /* a class name of a file is NUL-terminated: it comes from arena_dup() */
+        return v.object->class_name.at;
     }
     return "?";
+}
+
+size_t
+text_count(struct str s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        count += ((unsigned char)s.at[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* Where character `n` begins. */
+static size_t
+text_offset(struct str s, size_t n)
+{
+    size_t i = 0;
+
+    for (; i < s.len; i++)
+        if (((unsigned char)s.at[i] & 0xC0) != 0x80 && n-- == 0)
+            break;
+    return i;
+}
+
+struct str
+text_part(struct str s, size_t from, size_t to)
+{
+    size_t start = text_offset(s, from);
+
+    return to <= from
+               ? str_slice(s, start, start)
+               : str_slice(s, start, start + text_offset(str_slice(s, start, s.len), to - from));
 }
 
 void

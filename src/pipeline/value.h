@@ -23,7 +23,8 @@ enum value_type {
     V_CLOSURE,
     V_EXCEPTION,
     V_PATTERN,
-    V_HOST, /* env, params, currentBuild ... */
+    V_HOST,   /* env, params, currentBuild ... */
+    V_OBJECT, /* an instance of a class of the file, or of one of objects.c */
 };
 
 enum host {
@@ -41,6 +42,7 @@ struct list;
 struct map;
 struct closure;
 struct exception;
+struct object;
 
 struct value {
     enum value_type type;
@@ -55,8 +57,9 @@ struct value {
         struct map *map;
         struct closure *closure;
         struct exception *exception;
+        struct object *object;
     };
-    const void *data; /* V_HOST */
+    const void *data; /* V_HOST; of a V_TEXT: the `struct lazy_text` that makes it anew when read */
 };
 
 struct list {
@@ -72,12 +75,26 @@ struct map {
     size_t count, capacity;
 };
 
+/* One of a class: which fields are used is the class's matter (objects.c). */
+struct object {
+    struct str class_name;
+    const struct node *class_node; /* NULL: one of ours */
+    struct map *fields;
+    struct str text; /* StringBuilder: what it holds; Matcher: the text; formatters: the pattern */
+    size_t capacity; /* StringBuilder */
+    struct str pattern; /* Matcher; of formatters the zone */
+    int64_t number;     /* Date: ms since 1970; Matcher: the present match, or -1 */
+    struct list *list;  /* Matcher: all matches */
+};
+
 struct exception {
     struct str class_name; /* "AbortException" */
     struct str message;
     unsigned line, column;
     bool is_interruption;
     bool is_logged;
+    bool has_no_message;       /* `message` is then "null" */
+    struct exception *because; /* e.cause, or NULL */
     const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
 };
 
@@ -107,6 +124,14 @@ value_text(struct str s)
     return (struct value){.type = V_TEXT, .text = s};
 }
 struct value value_cstr(struct arena *a, const char *s); /* copied; NULL gives null */
+struct value value_object(struct arena *a, const char *class_name);
+/* Of a map: has .key and .value, reads "k=v". */
+struct value value_entry(struct arena *a, struct value key, struct value v);
+/* Binary floating point is a decimal here, of 15 digits: 2.0, 0.1. */
+struct value value_real(double d);
+double value_as_real(struct value v);
+struct value value_round(struct value v, int64_t digits); /* half up; a V_DECIMAL of that scale */
+bool value_is_object(struct value v, const char *class_name);
 struct value value_list(struct arena *a);
 struct value value_map(struct arena *a);
 static inline struct value
@@ -124,7 +149,12 @@ bool value_same_key(struct value a, struct value b); /* as key or element: a GSt
 bool value_compare(struct value a, struct value b, int *out);
 void value_format(struct value v, struct strbuf *out);
 struct str value_to_text(struct arena *a, struct value v);
-const char *value_type_name(struct value v); /* "java.lang.String" */
+const char *value_type_name(struct value v);           /* "java.lang.String" */
+const char *value_package(struct str exception_class); /* "java.lang." */
+
+/* Characters, not bytes; text_part() clamps. */
+size_t text_count(struct str s);
+struct str text_part(struct str s, size_t from, size_t to);
 
 void list_add(struct arena *a, struct list *l, struct value v);
 struct value *map_find(const struct map *m, struct value key);

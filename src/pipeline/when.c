@@ -256,7 +256,7 @@ all_or_any(struct run *run, const struct node *call, bool all, bool *out)
 static bool
 when_expression(struct run *run, const struct node *n, bool *out)
 {
-    struct closure c = {section_block(n), run->in.scope};
+    struct closure c = {.node = section_block(n), .scope = run->in.scope};
     struct value v;
 
     if (!interp_call_closure(&run->in, &c, NULL, 0, &v))
