@@ -40,6 +40,14 @@ bool ecr_put_image_tag_mutability(struct request *rq, struct json *out, struct e
 bool ecr_tag_resource(struct request *rq, struct json *out, struct err *err);
 bool ecr_untag_resource(struct request *rq, struct json *out, struct err *err);
 
+/* ---- ecr_policy.c ---- */
+bool ecr_delete_registry_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_delete_repository_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_registry_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_repository_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_registry_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_set_repository_policy(struct request *rq, struct json *out, struct err *err);
+
 /* ---- ecr_layer.c ---- */
 bool ecr_batch_check_layer_availability(struct request *rq, struct json *out, struct err *err);
 bool ecr_complete_layer_upload(struct request *rq, struct json *out, struct err *err);

@@ -319,6 +319,7 @@ fill_request(struct call *c)
         .region = arena_cstr(&c->arena, c->auth.region),
         .principal = c->api->principal,
         .access_key_id = config->access_key_id,
+        .peer = c->http->peer.len > 0 ? arena_cstr(&c->arena, c->http->peer) : NULL,
         .operation = c->operation->name,
         .input = c->input,
     };
@@ -374,6 +375,8 @@ run_call(struct call *c)
         return false;
     fill_request(c);
     c->output = json_object();
+    if (c->model->handlers == ecr_operations && !ecr_is_allowed(&c->rq, &c->err))
+        return false;
     if (c->row->access == ACCESS_LOCAL) {
         call_handler(c, NULL, clock_wall_ms());
         return c->succeeded;
@@ -616,7 +619,7 @@ static void
 refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
 {
     struct header_list list;
-    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
+    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id, .peer = x->peer};
     struct call c = begin_call(ctx, &http);
     struct api_answer answer = {0};
 
@@ -630,7 +633,7 @@ static void
 answer_exchange(struct http_exchange *x, void *ctx)
 {
     struct header_list list;
-    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id};
+    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id, .peer = x->peer};
     struct api_answer answer = {0};
 
     if (list.overflow) {

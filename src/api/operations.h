@@ -28,6 +28,7 @@ struct request {
     const char *region;    /* of the signature's scope */
     const char *principal; /* "arn:aws:iam::000000000000:root"-like, who signed */
     const char *access_key_id;
+    const char *peer;      /* the client's address, "127.0.0.1"; or NULL */
     const char *operation; /* "CreateService" */
     char request_id[37];
     const struct json *input; /* conforms to the operation's input shape; absent members are absent */
@@ -55,6 +56,9 @@ struct operation {
 /* The tables, one a service, in ecs_*.c, ecr.c, elbv2.c, sts.c, acm.c, ec2.c, cloudwatch.c; ends with a NULL name. */
 extern const struct operation ecs_operations[], ecr_operations[], elbv2_operations[], sts_operations[],
     acm_operations[], ec2_operations[], cloudwatch_operations[];
+
+/* May the caller do that in ECR? By the policies of the registry and of the repository (ecr_policy.c). */
+bool ecr_is_allowed(struct request *rq, struct err *err);
 
 typedef void api_traffic_call(void *arg, const struct traffic_book *book, int64_t now_ms);
 
@@ -86,6 +90,7 @@ struct ecs_shown *api_shown(const struct api *api); /* ecs_shown.h */
 struct api_request {
     struct sigv4_request signed_part;
     const char *request_id; /* 36 characters */
+    struct str peer; /* the client's address; may be empty */
 };
 struct api_answer {
     int status;

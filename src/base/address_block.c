@@ -25,3 +25,27 @@ address_block_parse(const char *text, struct address_block *out)
     *out = block;
     return true;
 }
+
+bool
+address_block_parse_any(const char *text, struct address_block *out)
+{
+    cleanup_free char *alone = NULL;
+
+    if (strchr(text, '/') != NULL)
+        return address_block_parse(text, out);
+    alone = text_format("%s/%d", text, strchr(text, ':') != NULL ? 128 : 32);
+    return address_block_parse(alone, out);
+}
+
+bool
+address_block_has(const struct address_block *block, const char *address)
+{
+    struct address_block one;
+    const int bytes = block->bits / 8, rest = block->bits % 8;
+
+    if (strchr(address, '/') != NULL || !address_block_parse_any(address, &one) ||
+        one.size != block->size || memcmp(one.address, block->address, (size_t)bytes) != 0)
+        return false;
+    return rest == 0 ||
+           (one.address[bytes] >> (8 - rest)) == (block->address[bytes] >> (8 - rest));
+}

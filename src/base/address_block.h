@@ -12,3 +12,7 @@ struct address_block {
 
 /* False: it is none; an address without '/' is none either. */
 bool address_block_parse(const char *text, struct address_block *out) MUST_CHECK;
+/* The same, but an address alone is the block of itself. */
+bool address_block_parse_any(const char *text, struct address_block *out) MUST_CHECK;
+/* Is the address in the block? False for what is no address, or one of the other kind. */
+bool address_block_has(const struct address_block *block, const char *address);

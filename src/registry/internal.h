@@ -19,6 +19,7 @@ struct upload;
 
 struct registry {
     const char *account_id, *default_region;
+    char *root_principal; /* the ARN of the account's owner */
     char *key_path, *blobs_dir, *uploads_dir, *root_dir;
     char host[256];
     unsigned char key[32];

@@ -93,6 +93,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
 
     reg->account_id = account_id;
     reg->default_region = default_region;
+    reg->root_principal = text_format("arn:aws:iam::%s:root", account_id);
     reg->key_path = text_format("%s/registry.key", data_dir);
     reg->blobs_dir = text_format("%s/blobs", data_dir);
     reg->uploads_dir = text_format("%s/blobs/uploads", data_dir);
@@ -130,6 +131,7 @@ registry_close(struct registry *reg)
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_destroy(&reg->repository_locks[i]);
     explicit_bzero(reg->key, sizeof reg->key);
+    free(reg->root_principal);
     free(reg->key_path);
     free(reg->blobs_dir);
     free(reg->uploads_dir);

@@ -120,6 +120,33 @@ bool registry_document_change(struct registry *reg, const char *region,
                               bool (*change)(void *arg, struct json *document, struct err *err),
                               void *arg, struct err *err) MUST_CHECK;
 
+/* ---- policies (policy_store.c, policy.h) ---- */
+/* Of a repository, or with `repository` NULL of the region's registry. `out` gets the text as it was
+ * set; ECR_POLICY_NOT_FOUND or ECR_REGISTRY_POLICY_NOT_FOUND. */
+bool registry_policy_get(struct registry *reg, const char *region, const char *repository,
+                         struct strbuf *out, struct err *err) MUST_CHECK;
+/* NULL `text` removes it (and fails as above if there is none). The text is checked before. */
+bool registry_policy_set(struct registry *reg, const char *region, const char *repository,
+                         const char *text, struct err *err) MUST_CHECK;
+struct registry_caller {
+    const char *principal; /* an ARN; NULL: nobody has signed */
+    const char *service;   /* "ecs.amazonaws.com" or NULL */
+    const char *source_ip; /* or NULL */
+    bool is_secure;
+};
+enum registry_verdict { REGISTRY_SAYS_NOTHING, REGISTRY_ALLOWS, REGISTRY_DENIES };
+/* What the policies of the registry and of the repository (NULL: none is named) say about `action`,
+ * such as "ecr:PutImage". The one function for all doors; who has no policy against him still needs a
+ * right of his own where REGISTRY_SAYS_NOTHING. A policy that cannot be read denies. The account's root
+ * may always read, set and delete policies, so that nobody locks himself out. */
+enum registry_verdict registry_policy_says(struct registry *reg, const char *region,
+                                           const char *repository, const char *action,
+                                           const struct registry_caller *caller, int64_t now_ms);
+/* ACCESS_DENIED in AWS's words. */
+bool registry_refuse(struct registry *reg, const char *region, const char *repository,
+                     const char *action, const struct registry_caller *caller, bool is_explicit,
+                     struct err *err);
+
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
  * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "pulledAt" (ms,

@@ -162,7 +162,9 @@ registry_repository_create(struct registry *reg, const char *region, const char 
                        "The repository with name '%s' already exists in the registry with id '%s'",
                        name, reg->account_id);
     /* What a deletion that was cut short left behind is not ours to inherit. */
-    if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err))
+    cleanup_free char *policy = repository_path(reg, region, name, "_policy.json");
+    if (!disk_remove(policy, err) || !leaves_remove(reg, region, name, err) ||
+        !leaves_make(reg, region, name, err))
         return false;
     cleanup_json struct json *copy = document ? json_copy(document) : json_object();
     json_set(copy, "createdAt", json_int(clock_wall_ms()));
@@ -233,7 +235,8 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
-    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
+    cleanup_free char *policy = repository_path(reg, region, name, "_policy.json");
+    if (!disk_remove(path, err) || !disk_remove(policy, err) || !disk_sync_parent(path, err) ||
         !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);

@@ -22,6 +22,7 @@ static const struct {
     {ERR_REFERENCED_IMAGES_NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", 404},
     {ERR_IMAGE_TAG_EXISTS, "TAG_INVALID", 400},
     {ERR_RESOURCE_IN_USE, "DENIED", 403},
+    {ERR_ACCESS_DENIED, "DENIED", 403},
     {ERR_CONFLICT, "DENIED", 403},
     {ERR_INVALID_PARAMETER, "UNSUPPORTED", 400},
     {ERR_THROTTLING, "TOOMANYREQUESTS", 429},
@@ -234,7 +235,12 @@ base_end(struct call *c, struct err *err)
 static bool
 call_begin(struct call *c, struct err *err)
 {
+    enum registry_verdict verdict;
+
     if (!route_find(c, err))
+        return false;
+    if (c->route.kind != ROUTE_BASE &&
+        !call_check_policy(c, &verdict, err))
         return false;
     switch (c->route.kind) {
     case ROUTE_UPLOADS:
@@ -260,6 +266,7 @@ registry_begin(struct http_exchange *x, void *ctx)
     c = mem_new(sizeof *c);
     c->reg = ctx;
     c->x = x;
+    c->principal = c->reg->root_principal;
     c->chunk_size = -1;
     x->state = c;
     if (!call_begin(c, &err))

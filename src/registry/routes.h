@@ -10,6 +10,7 @@
 struct call {
     struct registry *reg;
     struct http_exchange *x;
+    const char *principal;   /* the ARN of who asks; NULL: nobody has signed */
     struct route_path route; /* as the client wrote it */
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
@@ -43,6 +44,13 @@ bool blob_end(struct call *c, struct err *err);
 void blob_body(struct call *c, struct str data);
 /* Gives the upload back, if this request still holds one (or ends it, if it is ours). */
 void blob_done(struct call *c);
+
+/* ---- routes_policy.c ---- */
+const char *call_action(const struct call *c); /* "ecr:PutImage" */
+/* May layers of that other repository be had, by the policies? */
+bool call_may_read(struct call *c, const char *region, const char *repository);
+/* False with ACCESS_DENIED where a policy denies; else `out` says whether one allows. */
+bool call_check_policy(struct call *c, enum registry_verdict *out, struct err *err) MUST_CHECK;
 
 /* ---- routes_manifest.c ---- */
 bool manifest_begin(struct call *c, struct err *err);

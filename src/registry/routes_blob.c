@@ -110,7 +110,7 @@ chunk_check(struct call *c)
 }
 
 struct mount {
-    const struct call *call;
+    struct call *call;
     struct str digest;
     bool is_found;
 };
@@ -122,7 +122,8 @@ mount_look(void *arg, const char *region, const char *name, struct err *err)
     struct mount *m = arg;
 
     (void)err;
-    m->is_found = layer_is_linked(m->call->reg, region, name, m->digest);
+    m->is_found = layer_is_linked(m->call->reg, region, name, m->digest) &&
+                  call_may_read(m->call, region, name);
     return !m->is_found;
 }
 
@@ -145,7 +146,8 @@ mount_source(struct call *c, struct str digest, const char *from)
     return text_copy(region_text, sizeof region_text, region) &&
            text_copy(repository_text, sizeof repository_text, repository) &&
            repository_check(c->reg, region_text, repository_text, NULL) &&
-           layer_is_linked(c->reg, region_text, repository_text, digest);
+           layer_is_linked(c->reg, region_text, repository_text, digest) &&
+           call_may_read(c, region_text, repository_text);
 }
 
 /* Layers of another repository need not travel: 201 if it has the blob, else (and also where the

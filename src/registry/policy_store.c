@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* policy_store.c - policies on disk, and what they say. A file of their own (R/_policy.json, and
+ * _policy.json of the region's folder), so that whoever has none pays one look for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/policy.h"
+#include "registry/reference.h"
+
+static char *
+policy_path(const struct registry *reg, const char *region, const char *repository)
+{
+    cleanup_free char *folder = region_path(reg, region);
+
+    return repository != NULL ? repository_path(reg, region, repository, "_policy.json")
+                              : text_format("%s/_policy.json", folder);
+}
+
+static bool
+not_found(const struct registry *reg, const char *repository, struct err *err)
+{
+    if (repository == NULL)
+        return err_set(err, ERR_ECR_REGISTRY_POLICY_NOT_FOUND,
+                       "Registry policy does not exist in the registry with id '%s'", reg->account_id);
+    return err_set(err, ERR_ECR_POLICY_NOT_FOUND,
+                   "Repository policy does not exist for the repository with name '%s' in the registry "
+                   "with id '%s'",
+                   repository, reg->account_id);
+}
+
+bool
+registry_policy_get(struct registry *reg, const char *region, const char *repository,
+                    struct strbuf *out, struct err *err)
+{
+    cleanup_free char *path = policy_path(reg, region, repository);
+
+    if (repository != NULL && !repository_check(reg, region, repository, err))
+        return false;
+    if (!file_exists(path))
+        return not_found(reg, repository, err);
+    return file_read(path, POLICY_TEXT_MAX + 1, out, err);
+}
+
+bool
+registry_policy_set(struct registry *reg, const char *region, const char *repository,
+                    const char *text, struct err *err)
+{
+    cleanup_free char *path = policy_path(reg, region, repository);
+    cleanup_free char *folder = region_path(reg, region);
+    cleanup_json struct json *parsed = NULL;
+
+    if (text != NULL && !policy_parse(str_of(text),
+                                      repository != NULL ? POLICY_OF_REPOSITORY : POLICY_OF_REGISTRY,
+                                      &parsed, err))
+        return false;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(reg, region, repository != NULL ? repository : "");
+    if (repository != NULL && !repository_check(reg, region, repository, err))
+        return false;
+    if (text != NULL)
+        return disk_make_dirs(reg->root_dir, folder, err) && disk_store(reg, path, str_of(text), err);
+    if (!file_exists(path))
+        return not_found(reg, repository, err);
+    return disk_remove(path, err) && disk_sync_parent(path, err);
+}
+
+/* ---- what they say ---- */
+
+/* What one of the two says; nothing, if it is not there. */
+static enum policy_verdict
+ask_one(struct registry *reg, const char *region, const char *repository, bool is_of_registry,
+        const struct policy_request *rq)
+{
+    cleanup_free char *path = policy_path(reg, region, is_of_registry ? NULL : repository);
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct err err = {0};
+
+    if (access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return POLICY_NONE;
+    if (!file_read(path, POLICY_TEXT_MAX + 1, &bytes, &err)) {
+        if (err.sys_errno == ENOENT)
+            return POLICY_NONE; /* removed meanwhile */
+        log_error("registry.policy_unreadable", "path=%s error=%s", log_quote(path),
+                  log_quote(err.message));
+        return POLICY_DENY;
+    }
+    cleanup_json struct json *policy = json_parse(strbuf_str(&bytes), &err);
+    if (policy != NULL)
+        return policy_verdict(policy, rq);
+    log_error("registry.policy_damaged", "path=%s error=%s", log_quote(path), log_quote(err.message));
+    return POLICY_DENY;
+}
+
+static bool
+is_about_policies(const char *action)
+{
+    static const char *const actions[] = {
+        "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy",
+        "ecr:GetRegistryPolicy",   "ecr:PutRegistryPolicy",   "ecr:DeleteRegistryPolicy"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(actions); i++)
+        if (strcmp(action, actions[i]) == 0)
+            return true;
+    return false;
+}
+
+static char *
+resource_arn(const struct registry *reg, const char *region, const char *repository)
+{
+    return repository != NULL ? text_format("arn:aws:ecr:%s:%s:repository/%s", region, reg->account_id,
+                                            repository)
+                              : str_dup(STR("*"));
+}
+
+enum registry_verdict
+registry_policy_says(struct registry *reg, const char *region, const char *repository,
+                     const char *action, const struct registry_caller *caller, int64_t now_ms)
+{
+    if (caller->principal != NULL && strcmp(caller->principal, reg->root_principal) == 0 &&
+        is_about_policies(action))
+        return REGISTRY_ALLOWS;
+    if (!region_is_valid(str_of(region)) ||
+        (repository != NULL && !name_is_valid(str_of(repository))))
+        return REGISTRY_SAYS_NOTHING; /* there is none of that name */
+    cleanup_free char *arn = resource_arn(reg, region, repository);
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    struct policy_request rq = {
+        .principal = caller->principal, .service = caller->service, .action = action,
+        .resource = arn, .source_ip = caller->source_ip, .region = region,
+        .is_secure = caller->is_secure, .now_ms = now_ms,
+    };
+    cleanup_free char *own = repository != NULL ? policy_path(reg, region, repository) : NULL;
+    cleanup_free char *common = policy_path(reg, region, NULL);
+    const bool has_own = own != NULL && file_exists(own), has_common = file_exists(common);
+
+    if (!has_own && !has_common)
+        return REGISTRY_SAYS_NOTHING;
+    if (repository != NULL && registry_repository_get(reg, region, repository, &r, NULL))
+        rq.resource_tags = json_get(r.document, "tags");
+    enum policy_verdict verdict = ask_one(reg, region, repository, /* is_of_registry= */ true, &rq);
+    if (has_own)
+        verdict = policy_verdict_add(verdict, ask_one(reg, region, repository, false, &rq));
+    return verdict == POLICY_DENY    ? REGISTRY_DENIES
+           : verdict == POLICY_ALLOW ? REGISTRY_ALLOWS
+                                     : REGISTRY_SAYS_NOTHING;
+}
+
+bool
+registry_refuse(struct registry *reg, const char *region, const char *repository, const char *action,
+                const struct registry_caller *caller, bool is_explicit, struct err *err)
+{
+    cleanup_free char *arn = resource_arn(reg, region, repository);
+
+    return err_set(err, ERR_ACCESS_DENIED,
+                   "User: %s is not authorized to perform: %s on resource: %s %s",
+                   caller->principal != NULL ? caller->principal : "anonymous", action, arn,
+                   is_explicit ? "with an explicit deny in a resource-based policy"
+                               : "because no policy allows the action");
+}
