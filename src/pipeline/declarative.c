@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "pipeline/matrix.h"
-#include "pipeline/run.h"
+#include "pipeline/docker.h"
 #include "pipeline/when.h"
 
 static bool run_stages(struct run *run, const struct stage *parent);
@@ -134,25 +134,37 @@ static bool
 enter_agent(struct run *run, const struct stage *stage, struct node_before *before)
 {
     const struct node *at = stage->section[SECTION_AGENT];
-    struct str custom = STR("");
+    struct str custom = STR(""), label;
+    bool in_container = stage->agent == AGENT_DOCKER || stage->agent == AGENT_DOCKERFILE;
+    bool reuses = false;
 
     *before = (struct node_before){run->workspace, run->directory, run->launcher, run->env,
                                    run->node};
     if (stage->agent == AGENT_INHERIT || stage->agent == AGENT_NONE)
         return true;
-    if (stage->agent != AGENT_ANY && stage->agent != AGENT_LABEL)
-        return interp_throw(&run->in, at, "UnsupportedFeature", "a %s agent is not supported yet",
-                            stage->agent == AGENT_DOCKER       ? "docker"
-                            : stage->agent == AGENT_DOCKERFILE ? "dockerfile"
-                                                               : "kubernetes");
+    if (stage->agent == AGENT_KUBERNETES)
+        return interp_throw(&run->in, at, "UnsupportedFeature",
+                            "a kubernetes agent is not supported; use agent { docker 'image' }");
+    if (!docker_agent_reuses(run, stage, &reuses) ||
+        !docker_agent_text(run, stage, "label", &label))
+        return false;
+    if (reuses)
+        return docker_agent_enter(run, stage);
     if (stage->custom_workspace != NULL &&
         !interp_eval_text(&run->in, stage->custom_workspace, &custom))
         return false;
-    if (!node_enter(run, at, STR(""), custom, before))
+    if (!node_enter(run, at, label, custom, before))
         return false;
-    if (run->skip_checkout || skips_checkout(stage))
-        return true;
-    return checkout_implicitly(run, at);
+    if (!run->skip_checkout && !skips_checkout(stage) && !checkout_implicitly(run, at))
+        return false;
+    return !in_container || docker_agent_enter(run, stage);
+}
+
+static void
+leave_agent(struct run *run, const struct node_before *before)
+{
+    docker_box_leave(run, before->launcher);
+    node_leave(run, before);
 }
 
 /* Options that are wrappers lie around the body, the first one outermost. */
@@ -422,7 +434,7 @@ run_inside_options(struct run *run, void *arg, struct value *out)
         return true;
     }
     ok = enter_agent(run, stage, &before) && run_inside_agent(run, frame);
-    node_leave(run, &before);
+    leave_agent(run, &before);
     return ok;
 }
 
@@ -580,6 +592,6 @@ declarative_run(struct run *run, const struct stage *pipeline)
         ok = run_with_options(run, pipeline, run_inside_pipeline_options,
                               (void *)(uintptr_t)pipeline);
     }
-    node_leave(run, &before);
+    leave_agent(run, &before);
     return ok;
 }

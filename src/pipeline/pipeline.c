@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "pipeline/build.h"
+#include "pipeline/docker.h"
 #include "pipeline/git_remote.h"
 #include "pipeline/github.h"
 #include "pipeline/leftovers.h"
@@ -419,8 +420,10 @@ recover(struct pipeline_room *room, struct pipeline *p)
         unsigned left = 0;
         if (b->state != BUILD_RUNNING)
             continue;
-        if (b->cookie != NULL)
+        if (b->cookie != NULL) {
             left = leftovers_end(b->cookie);
+            docker_leftovers_end(b->cookie, NULL);
+        }
         end_build(b, RESULT_ABORTED, "naru ended while the build was running");
         end_log(room, b);
         save_or_log(room, b);

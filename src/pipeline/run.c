@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/clock.h"
+#include "pipeline/docker.h"
 
 #define LINE_MAX_BYTES 65536
 
@@ -428,10 +429,9 @@ world_get(struct interp *in, const struct node *at, struct value object, struct 
         }
         break;
     case HOST_DOCKER:
-        return interp_throw(in, at, "UnsupportedFeature",
-                            "the docker object (docker." STR_FMT
-                            ") is not supported; use sh 'docker ...'",
-                            STR_ARG(name));
+    case HOST_DOCKER_IMAGE:
+    case HOST_DOCKER_CONTAINER:
+        return docker_get(run, at, object, name, out);
     default:
         break;
     }
@@ -492,10 +492,9 @@ world_method(struct interp *in, const struct node *call, struct value object, st
     enum build_result r;
 
     *found = true;
-    if (object.host == HOST_DOCKER)
-        return interp_throw(in, call, "UnsupportedFeature",
-                            "docker." STR_FMT "() is not supported; use sh 'docker ...'",
-                            STR_ARG(name));
+    if (object.host == HOST_DOCKER || object.host == HOST_DOCKER_IMAGE ||
+        object.host == HOST_DOCKER_CONTAINER)
+        return docker_method(run, call, object, name, args, out);
     if (object.host == HOST_CURRENT_BUILD && str_is(name, "getBuildCauses")) {
         *out = build_causes(in, run);
         return true;

@@ -109,6 +109,7 @@ struct run {
     /* The worst that the step which runs said of the build and its stage, and whether it did. */
     int noted_result, noted_mark; /* an enum build_result, or -1 */
 
+    bool uses_docker; /* containers of the build may be left */
     struct mask *masks;
     unsigned timestamps;
     struct strbuf line; /* not yet ended */
@@ -202,6 +203,11 @@ step_function *step_credentials_find(struct str name); /* credentials.c */
 step_function *step_junit_find(struct str name);       /* steps_junit.c */
 step_function *step_data_find(struct str name);        /* steps_data.c */
 step_function *step_archive_find(struct str name);     /* steps_archive.c */
+step_function *step_docker_find(struct str name);      /* docker_dsl.c */
+/* A step that another one calls; `body` NULL: it has none. */
+bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,
+                 const struct body *body, struct value *out);
+const char *step_make_id(struct run *run);
 struct step_row {
     const char *name;
     step_function *function;

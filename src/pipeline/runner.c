@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "io/file.h"
+#include "pipeline/docker.h"
 #include "pipeline/leftovers.h"
 #include "pipeline/run.h"
 
@@ -246,6 +247,8 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
              : interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
     finish(run, ok, out);
     left = leftovers_end(config->cookie);
+    if (run->uses_docker)
+        docker_leftovers_end(config->cookie, run_env_list(run));
     if (left > 0)
         run_logf(run, "Ended %u process(es) that the build left behind", left);
     run_logf(run, "Finished: %s", build_result_name(out->result));

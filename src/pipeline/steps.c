@@ -143,7 +143,7 @@ find_function(struct str name)
 {
     step_function *(*const tables[])(struct str name) = {
         step_flow_find,  step_parallel_find,    step_file_find, step_scm_find,  step_stash_find,
-        step_junit_find, step_credentials_find, step_data_find, step_archive_find,
+        step_junit_find, step_credentials_find, step_data_find, step_archive_find, step_docker_find,
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
@@ -193,8 +193,8 @@ describe(struct step_call *s)
 }
 
 /* "3.0_5.2-7": the branch in which it is called and the how manieth of it. */
-static const char *
-make_id(struct run *run)
+const char *
+step_make_id(struct run *run)
 {
     char *id = arena_format(&run->arena, "%s-%u", flow_path(run), flow_next_step(run));
 
@@ -229,8 +229,25 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
     if (type != NULL && type->kind == STEP_BLOCK && s->body.run == NULL)
         return interp_throw(s->in, s->at, "IllegalArgumentException",
                             "'" STR_FMT "' needs a block in braces", STR_ARG(s->name));
-    s->id = make_id(s->run);
+    s->id = step_make_id(s->run);
     return bind_values(s, type) && run_poll(s->in, s->at) && function(s);
+}
+
+bool
+step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,
+            const struct body *body, struct value *out)
+{
+    struct args args = {.named = named};
+    struct step_call s = {
+        .run = run, .in = &run->in, .at = at, .name = str_of(name), .args = &args, .out = out};
+    bool found;
+
+    *out = value_null();
+    if (body != NULL) {
+        args.at[args.count++] = value_null(); /* bind_values() takes the last one for the block */
+        s.body = *body;
+    }
+    return dispatch(&s, step_type_find(s.name), &found);
 }
 
 bool

@@ -43,6 +43,15 @@ write_file(const char *path, struct str text, unsigned mode, struct err *err)
     return file_write_all(fd, text, err);
 }
 
+/* A container may have another user. */
+static unsigned
+script_mode(const struct run *run, bool direct)
+{
+    if (run->launcher != NULL)
+        return direct ? 0755 : 0644;
+    return direct ? 0700 : 0600;
+}
+
 /* The script as a file beside the workspace, where a container sees it, too; its name is in the
  * arena. */
 static const char *
@@ -55,7 +64,7 @@ write_script(struct step_call *s, struct str script)
     struct err err;
 
     if (file_make_dirs(folder, 0700, &err) &&
-        write_file(path, script, direct ? 0700 : 0600, &err))
+        write_file(path, script, script_mode(run, direct), &err))
         return path;
     step_fail(s, "%s", err.message);
     return NULL;

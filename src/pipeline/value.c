@@ -285,6 +285,7 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
     static const char *const hosts[] = {
         [HOST_ENV] = "env",     [HOST_PARAMS] = "params", [HOST_CURRENT_BUILD] = "currentBuild",
         [HOST_BUILD] = "build", [HOST_SCM] = "scm",       [HOST_DOCKER] = "docker",
+        [HOST_DOCKER_IMAGE] = "image", [HOST_DOCKER_CONTAINER] = "container",
         [HOST_STEPS] = "steps", [HOST_CLASS] = "class",
     };
 

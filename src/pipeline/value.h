@@ -34,6 +34,8 @@ enum host {
     HOST_BUILD, /* an earlier build: `data` */
     HOST_SCM,
     HOST_DOCKER,
+    HOST_DOCKER_IMAGE, /* docker_dsl.c knows their `data` */
+    HOST_DOCKER_CONTAINER,
     HOST_STEPS,
     HOST_CLASS, /* text is its name */
 };

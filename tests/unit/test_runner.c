@@ -395,9 +395,9 @@ TEST(what_is_not_built_fails_when_it_is_reached)
     build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') { steps { echo 'first' } }\n"
                   "stage('B') { agent { kubernetes { } }\nsteps { echo '1' } }\n} }");
     CHECK(has(strbuf_cstr(&b.log), "first"));
-    CHECK_TEXT(b.outcome.reason, "a kubernetes agent is not supported yet");
+    CHECK_TEXT(b.outcome.reason, "a kubernetes agent is not supported; use agent { docker 'image' }");
     CHECK(strstr(strbuf_cstr(&b.log),
-                 "ERROR: Jenkinsfile:5:14: a kubernetes agent is not supported yet") != NULL);
+                 "ERROR: Jenkinsfile:5:14: a kubernetes agent is not supported; use agent { docker 'image' }") != NULL);
 }
 
 TEST(settings_without_effect_are_said)
