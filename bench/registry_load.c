@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* registry_load.c - what clients ask of an image registry, with as little work of its own as can be:
- * files go out by sendfile(), answers are thrown away inside the kernel, requests are made before
- * the clock starts.  A thread a connection, each connection kept.  Any answer that is not the wanted
- * one ends the run.  Prints {"seconds": S, "count": N, "bytes": B} as a line.
+/* registry_load.c - what clients ask of an image registry, with as little work of its own as can
+ * be: files go out by sendfile(), answers are thrown away inside the kernel, requests are made
+ * before the clock starts.  A thread a connection, each connection kept.  Any answer that is not
+ * the wanted one ends the run.  Prints {"seconds": S, "count": N, "bytes": B} as a line.
  *
- * usage: registry-load push FILE DIGEST | pull PATH | head PATH | small SIZE | manifests FILE | floor FILE
+ * usage: registry-load push FILE DIGEST | pull PATH | head PATH | small SIZE | manifests FILE |
+ * floor FILE
  *   --port N --repository NAME --header LINE --connections N --count N --tag TEXT
  *
  *   push       POST for an upload, then the whole FILE by PUT; `count` times (the bytes differ in
@@ -12,8 +13,8 @@
  *   pull, head GET or HEAD of PATH, `count` times in all
  *   small      `count` blobs of SIZE bytes, each one of its own, by POST and PUT
  *   manifests  `count` manifests: FILE with its text "@NUMBER@" replaced, each under a tag
- *   floor      no server: receives FILE over loopback in a second thread, hashes, writes and flushes
- *              it in the current folder; what a push costs at least */
+ *   floor      no server: receives FILE over loopback in a second thread, hashes, writes and
+ * flushes it in the current folder; what a push costs at least */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -154,8 +155,8 @@ expect(const struct answer *a, int status)
 }
 
 static void
-request(int fd, struct answer *a, const char *method, const char *path, const char *type, int64_t size,
-        struct str body, int file)
+request(int fd, struct answer *a, const char *method, const char *path, const char *type,
+        int64_t size, struct str body, int file)
 {
     char head[4096];
     int len = snprintf(head, sizeof head,
@@ -214,7 +215,8 @@ manifest_one(int fd, int64_t number)
     char path[512];
     struct answer a;
 
-    snprintf(path, sizeof path, "/v2/%s/manifests/%s-%lld", run.repository, run.tag, (long long)number);
+    snprintf(path, sizeof path, "/v2/%s/manifests/%s-%lld", run.repository, run.tag,
+             (long long)number);
     request(fd, &a, "PUT", path, "application/vnd.oci.image.manifest.v1+json",
             (int64_t)bodies[number].len, strbuf_str(&bodies[number]), -1);
     expect(&a, 201);
@@ -249,7 +251,8 @@ small_prepare(void)
     const size_t size = (size_t)atoll(run.what);
 
     for (int64_t i = 0; i < run.count; i++) {
-        strbuf_addf(&bodies[i], "%s %lld %lld\n", run.tag, (long long)i, (long long)clock_wall_ms());
+        strbuf_addf(&bodies[i], "%s %lld %lld\n", run.tag, (long long)i,
+                    (long long)clock_wall_ms());
         while (bodies[i].len < size)
             strbuf_add(&bodies[i], str_slice(strbuf_str(&bodies[i]), 0, size - bodies[i].len));
         sha256_hex(strbuf_str(&bodies[i]), digests[i]);
@@ -345,7 +348,8 @@ floor_run(void)
     if (fdatasync(out) < 0)
         die("flush");
     printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"count\": 1, \"bytes\": %lld}\n",
-           (double)(clock_monotonic_us() - begin_us) / 1e6, thread_cpu_s() - used_s, (long long)size);
+           (double)(clock_monotonic_us() - begin_us) / 1e6, thread_cpu_s() - used_s,
+           (long long)size);
     pthread_join(sender, NULL);
     unlink("floor.tmp");
     sha256_free(h);
@@ -359,8 +363,10 @@ static const struct kind {
     void (*prepare)(void);
     void (*one)(int fd, int64_t number);
 } kinds[] = {
-    {"push", NULL, push_one},           {"pull", NULL, get_one},
-    {"head", NULL, head_one},           {"small", small_prepare, small_one},
+    {"push", NULL, push_one},
+    {"pull", NULL, get_one},
+    {"head", NULL, head_one},
+    {"small", small_prepare, small_one},
     {"manifests", manifests_prepare, manifest_one},
 };
 
@@ -444,6 +450,7 @@ main(int argc, char **argv)
         kind_run(&kinds[k]);
         return 0;
     }
-    fprintf(stderr, "usage: registry-load push|pull|head|small|manifests|floor WHAT [--OPTION VALUE]...\n");
+    fprintf(stderr,
+            "usage: registry-load push|pull|head|small|manifests|floor WHAT [--OPTION VALUE]...\n");
     return 2;
 }
