@@ -5,8 +5,7 @@
  * does not have; a tag may always go, the image then stays untagged. */
 #pragma once
 #include "api/operations.h"
-
-struct registry;
+#include "registry/registry.h"
 
 struct registry *ecr_registry(const struct request *rq);
 /* The name in the request, once "registryId" (if any) turns out to be ours. NULL with err set. */
@@ -56,8 +55,25 @@ bool ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err 
 bool ecr_upload_layer_part(struct request *rq, struct json *out, struct err *err);
 
 /* ---- ecr_image.c ---- */
+/* The image that an imageId (tag, digest, both) names; IMAGE_NOT_FOUND, INVALID_PARAMETER. */
+bool ecr_image_resolve(struct request *rq, const char *repository, const struct json *id,
+                       char digest[static REGISTRY_DIGEST_SIZE], struct err *err);
 bool ecr_list_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_describe_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_get_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_delete_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_put_image(struct request *rq, struct json *out, struct err *err);
+
+/* ---- ecr_scan.c ---- */
+/* What the last scan said, as members of DescribeImages' detail. */
+void ecr_image_scan_add(struct request *rq, const char *repository, const char *digest,
+                        struct json *detail);
+bool ecr_batch_get_repository_scanning_configuration(struct request *rq, struct json *out,
+                                                     struct err *err);
+bool ecr_describe_image_scan_findings(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_registry_scanning_configuration(struct request *rq, struct json *out,
+                                             struct err *err);
+bool ecr_put_image_scanning_configuration(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_registry_scanning_configuration(struct request *rq, struct json *out,
+                                             struct err *err);
+bool ecr_start_image_scan(struct request *rq, struct json *out, struct err *err);

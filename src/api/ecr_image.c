@@ -80,6 +80,22 @@ image_not_found(struct request *rq, const char *repository, const struct json *i
         rq->account);
 }
 
+bool
+ecr_image_resolve(struct request *rq, const char *repository, const struct json *id,
+                  char digest[static REGISTRY_DIGEST_SIZE], struct err *err)
+{
+    struct image_failure failure;
+
+    if (image_find(rq, repository, id, digest, &failure, err))
+        return true;
+    if (failure.code == NULL)
+        return false;
+    if (strcmp(failure.code, "ImageNotFound") == 0 ||
+        strcmp(failure.code, "ImageTagDoesNotMatchDigest") == 0)
+        return image_not_found(rq, repository, id, err);
+    return err_set(err, ERR_INVALID_PARAMETER, "%s", failure.reason);
+}
+
 /* ---- lists ---- */
 
 /* Oldest push first: later pushes come behind the page that was told. */
@@ -133,8 +149,7 @@ ecr_list_images(struct request *rq, struct json *out, struct err *err)
 }
 
 static struct json *
-image_detail(struct request *rq, const char *repository, const struct json *image,
-             bool scan_on_push)
+image_detail(struct request *rq, const char *repository, const struct json *image)
 {
     struct json *j = json_object();
     const char *artifact = json_get_cstr(image, "artifactType", NULL);
@@ -153,19 +168,12 @@ image_detail(struct request *rq, const char *repository, const struct json *imag
     if (json_get(image, "pulledAt") != NULL)
         json_set(j, "lastRecordedPullTime", aws_time(rq, json_get_i64(image, "pulledAt", 0)));
     json_set(j, "imageStatus", json_text("ACTIVE")); /* nothing is ever archived here */
-    if (scan_on_push) {
-        /* The setting is kept for those who ask for it; that nothing was scanned is said here. */
-        struct json *scan = json_object();
-        json_set(scan, "status", json_text("UNSUPPORTED_IMAGE"));
-        json_set(scan, "description", json_text("This registry does not scan images."));
-        json_set(j, "imageScanStatus", scan);
-    }
+    ecr_image_scan_add(rq, repository, json_get_cstr(image, "digest", ""), j);
     return j;
 }
 
 static bool
-describe_some(struct request *rq, const char *repository, bool scan_on_push, struct json *out,
-              struct err *err)
+describe_some(struct request *rq, const char *repository, struct json *out, struct err *err)
 {
     const struct json *ids = json_get(rq->input, "imageIds");
     cleanup_json struct json *seen = json_object(), *list = json_array();
@@ -177,22 +185,15 @@ describe_some(struct request *rq, const char *repository, bool scan_on_push, str
             "Invalid parameter: 'maxResults', 'nextToken' and 'filter' do not go with 'imageIds'");
     for (size_t i = 0; i < json_size(ids); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
-        struct image_failure failure;
         cleanup_json struct json *image = NULL;
-        if (!image_find(rq, repository, json_at(ids, i), digest, &failure, err)) {
-            if (failure.code == NULL)
-                return false;
-            if (strcmp(failure.code, "ImageNotFound") == 0 ||
-                strcmp(failure.code, "ImageTagDoesNotMatchDigest") == 0)
-                return image_not_found(rq, repository, json_at(ids, i), err);
-            return err_set(err, ERR_INVALID_PARAMETER, "%s", failure.reason);
-        }
+        if (!ecr_image_resolve(rq, repository, json_at(ids, i), digest, err))
+            return false;
         if (json_get(seen, digest) != NULL)
             continue;
         json_set(seen, digest, json_bool(true));
         if (!registry_image_get(ecr_registry(rq), rq->region, repository, digest, &image, err))
             return false;
-        json_append(list, image_detail(rq, repository, image, scan_on_push));
+        json_append(list, image_detail(rq, repository, image));
     }
     json_set(out, "imageDetails", TAKE(list));
     return true;
@@ -209,16 +210,15 @@ ecr_describe_images(struct request *rq, struct json *out, struct err *err)
     if (repository == NULL ||
         !registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err))
         return false;
-    const bool scan_on_push = json_get_bool(r.document, "scanOnPush", false);
     if (json_get(rq->input, "imageIds") != NULL)
-        return describe_some(rq, repository, scan_on_push, out, err);
+        return describe_some(rq, repository, out, err);
     if (!registry_images(ecr_registry(rq), rq->region, repository, &images, err))
         return false;
     for (size_t i = 0; i < json_size(images); i++) {
         const struct json *image = json_at(images, i);
         cleanup_free char *key = image_key(image, "");
         if (filter_takes(rq, image))
-            ecr_page_add(&page, key, image_detail(rq, repository, image, scan_on_push));
+            ecr_page_add(&page, key, image_detail(rq, repository, image));
     }
     return ecr_page_write(rq, &page, out, err);
 }

@@ -14,6 +14,7 @@
 #include "daemon/engine.h"
 #include "daemon/observe.h"
 #include "pipeline/pipeline.h"
+#include "registry/scan.h"
 
 #define GARBAGE_INTERVAL_MS (3600 * 1000)
 
@@ -176,6 +177,7 @@ open_state(struct server *s, struct err *err)
         return false;
     registry_set_in_use(s->registry, is_in_use, s);
     registry_start_collecting(s->registry, GARBAGE_INTERVAL_MS);
+    registry_start_scanning(s->registry, c->data_dir);
     return true;
 }
 

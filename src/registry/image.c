@@ -13,6 +13,7 @@
 #include "registry/internal.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
+#include "registry/scan.h"
 
 #define RECORD_MAX 4096
 #define PULL_NOTED_EVERY_MS (60LL * 1000)
@@ -392,6 +393,7 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
         reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE};
     if (!putting_run(&p, err))
         return false;
+    scan_pushed(reg, region, repository, digest);
     memcpy(digest_out, digest, sizeof digest);
     if (put->subject_out != NULL)
         memcpy(put->subject_out, m.subject, sizeof m.subject);

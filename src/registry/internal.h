@@ -15,6 +15,7 @@
 
 #define REPOSITORY_LOCKS 32
 
+struct scanner;
 struct upload;
 
 struct registry {
@@ -38,6 +39,7 @@ struct registry {
     pthread_cond_t collector_stop;
     bool is_collecting, is_stopping;
     int64_t collect_interval_ms;
+    struct scanner *scanner; /* scan.h; NULL: not started */
 };
 
 /* ---- registry.c ---- */

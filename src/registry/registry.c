@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
+#include "registry/scan.h"
 
 #define BLOB_LIMIT_DEFAULT (32LL << 30)
 
@@ -121,6 +122,7 @@ registry_close(struct registry *reg)
 {
     if (reg == NULL)
         return;
+    scanner_stop(reg->scanner);
     collector_done(reg);
     upload_expire(reg, 0);
     if (reg->lock_fd >= 0)

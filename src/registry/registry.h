@@ -13,6 +13,7 @@
  *   R/_layers/<hex>                  empty: it may see the blob
  *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
  *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
+ *   R/_scans/<hex>                   what the last scan of an image found (scan.h)
  *
  * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
  * side. Every file is written aside, flushed and renamed, and its directory flushed, before
