@@ -232,6 +232,28 @@ bool registry_referrers(struct registry *reg, const char *region, const char *re
                         struct registry_referrers *out, struct err *err) MUST_CHECK;
 void registry_referrers_done(struct registry_referrers *r);
 
+/* ---- lifecycle policies (lifecycle_run.c, lifecycle.h) ---- */
+/* The document's member, and when the policy was applied last, in ms. */
+#define REGISTRY_LIFECYCLE_TEXT "lifecyclePolicyText"
+#define REGISTRY_LIFECYCLE_TIME "lifecycleEvaluatedAt"
+/* What `policy_text` would expire now: images as registry_images() gives them, with "rule", the priority of
+ * the rule. Those that an index names or that are in use are not among them. */
+bool registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
+                                const char *policy_text, int64_t now_ms, struct json **out,
+                                struct err *err) MUST_CHECK;
+/* Applies the repository's own policy (none: nothing happens) and notes the time. An image that is tagged
+ * or used meanwhile stays. */
+bool registry_lifecycle_apply(struct registry *reg, const char *region, const char *repository,
+                              int64_t now_ms, int64_t *expired_out, struct err *err) MUST_CHECK;
+/* The same for every repository whose policy was not applied for `age_ms`. */
+bool registry_lifecycle_apply_all(struct registry *reg, int64_t age_ms, int64_t now_ms,
+                                  int64_t *expired_out, struct err *err) MUST_CHECK;
+/* The last preview as it was stored, an object; LIFECYCLE_PREVIEW_NOT_FOUND. */
+bool registry_preview_get(struct registry *reg, const char *region, const char *repository,
+                          struct json **out, struct err *err) MUST_CHECK;
+bool registry_preview_set(struct registry *reg, const char *region, const char *repository,
+                          const struct json *preview, struct err *err) MUST_CHECK;
+
 /* ---- garbage ---- */
 struct registry_gc {
     int64_t blobs_removed, bytes_removed, links_removed, blobs_kept;

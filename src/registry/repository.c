@@ -112,7 +112,8 @@ document_store(struct registry *reg, const char *region, const char *name,
 static bool
 leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
-    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans"};
+    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans",
+                                         "_policy.json", "_preview.json"};
 
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
         cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
@@ -162,9 +163,7 @@ registry_repository_create(struct registry *reg, const char *region, const char 
                        "The repository with name '%s' already exists in the registry with id '%s'",
                        name, reg->account_id);
     /* What a deletion that was cut short left behind is not ours to inherit. */
-    cleanup_free char *policy = repository_path(reg, region, name, "_policy.json");
-    if (!disk_remove(policy, err) || !leaves_remove(reg, region, name, err) ||
-        !leaves_make(reg, region, name, err))
+    if (!leaves_remove(reg, region, name, err) || !leaves_make(reg, region, name, err))
         return false;
     cleanup_json struct json *copy = document ? json_copy(document) : json_object();
     json_set(copy, "createdAt", json_int(clock_wall_ms()));
@@ -235,8 +234,7 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
-    cleanup_free char *policy = repository_path(reg, region, name, "_policy.json");
-    if (!disk_remove(path, err) || !disk_remove(policy, err) || !disk_sync_parent(path, err) ||
+    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
         !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);

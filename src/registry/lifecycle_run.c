@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* lifecycle_run.c - lifecycle policies at work on repositories. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/lifecycle.h"
+
+#define PREVIEW_MAX (64 << 20)
+
+struct kept {
+    struct registry *reg;
+    const char *region, *repository;
+    struct json *of_indexes;
+};
+
+static bool
+is_kept(void *ctx, const char *digest)
+{
+    const struct kept *kept = ctx;
+
+    return json_get(kept->of_indexes, digest) != NULL ||
+           image_is_in_use(kept->reg, kept->region, kept->repository, digest, NULL);
+}
+
+bool
+registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
+                           const char *policy_text, int64_t now_ms, struct json **out, struct err *err)
+{
+    cleanup(lifecycle_done) struct lifecycle_policy policy = {0};
+    cleanup_json struct json *images = NULL, *of_indexes = NULL;
+
+    if (!lifecycle_parse(str_of(policy_text), &policy, err) ||
+        !registry_images(reg, region, repository, &images, err) ||
+        !images_of_indexes(reg, region, repository, &of_indexes, err))
+        return false;
+    struct kept kept = {reg, region, repository, of_indexes};
+    cleanup_free int64_t *rules = mem_new((json_size(images) + 1) * sizeof *rules);
+    struct json *expired = json_array();
+    lifecycle_evaluate(&policy, images, now_ms, is_kept, &kept, rules);
+    for (size_t i = 0; i < json_size(images); i++) {
+        if (rules[i] == 0)
+            continue;
+        struct json *image = json_ref(json_at(images, i));
+        json_set(image, "rule", json_int(rules[i]));
+        json_append(expired, image);
+    }
+    *out = expired;
+    return true;
+}
+
+static bool
+time_set(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, REGISTRY_LIFECYCLE_TIME, json_int(*(const int64_t *)arg));
+    return true;
+}
+
+bool
+registry_lifecycle_apply(struct registry *reg, const char *region, const char *repository,
+                         int64_t now_ms, int64_t *expired_out, struct err *err)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup_json struct json *expired = NULL;
+
+    *expired_out = 0;
+    if (!registry_repository_get(reg, region, repository, &r, err))
+        return false;
+    const char *text = json_get_cstr(r.document, REGISTRY_LIFECYCLE_TEXT, NULL);
+    if (text == NULL)
+        return true;
+    if (!registry_lifecycle_preview(reg, region, repository, text, now_ms, &expired, err))
+        return false;
+    for (size_t i = 0; i < json_size(expired); i++) {
+        const struct json *image = json_at(expired, i);
+        bool is_removed;
+        if (!image_expire(reg, region, repository, image, &is_removed, err))
+            return false;
+        if (!is_removed)
+            continue;
+        (*expired_out)++;
+        log_info("registry.expired", "repository=%s digest=%s rule=%lld", repository,
+                 json_get_cstr(image, "digest", ""), (long long)json_get_i64(image, "rule", 0));
+    }
+    return registry_repository_change(reg, region, repository, time_set, &now_ms, err);
+}
+
+struct run {
+    struct registry *reg;
+    int64_t before_ms, now_ms, expired;
+};
+
+static bool
+apply_if_due(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct run *run = arg;
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    struct err why = {0};
+    int64_t expired = 0;
+
+    (void)err;
+    if (!registry_repository_get(run->reg, region, name, &r, NULL) ||
+        json_get(r.document, REGISTRY_LIFECYCLE_TEXT) == NULL ||
+        json_get_i64(r.document, REGISTRY_LIFECYCLE_TIME, 0) > run->before_ms)
+        return true;
+    /* One repository's trouble is not the others'. */
+    if (!registry_lifecycle_apply(run->reg, region, name, run->now_ms, &expired, &why))
+        log_error("registry.lifecycle_failed", "repository=%s error=%s", name, log_quote(why.message));
+    run->expired += expired;
+    return true;
+}
+
+bool
+registry_lifecycle_apply_all(struct registry *reg, int64_t age_ms, int64_t now_ms,
+                             int64_t *expired_out, struct err *err)
+{
+    struct run run = {.reg = reg, .before_ms = now_ms - age_ms, .now_ms = now_ms};
+
+    if (!repository_each(reg, apply_if_due, &run, err))
+        return false;
+    *expired_out = run.expired;
+    return true;
+}
+
+/* ---- previews ---- */
+
+bool
+registry_preview_get(struct registry *reg, const char *region, const char *repository,
+                     struct json **out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup_free char *path = repository_path(reg, region, repository, "_preview.json");
+
+    if (!repository_check(reg, region, repository, err))
+        return false;
+    if (!file_exists(path))
+        return err_set(err, ERR_LIFECYCLE_PREVIEW_NOT_FOUND,
+                       "Lifecycle policy preview does not exist for the repository with name '%s' in the "
+                       "registry with id '%s'",
+                       repository, reg->account_id);
+    if (!file_read(path, PREVIEW_MAX, &bytes, err))
+        return false;
+    *out = json_parse(strbuf_str(&bytes), err);
+    if (*out == NULL && err != NULL)
+        err->code = ERR_INTERNAL;
+    return *out != NULL;
+}
+
+bool
+registry_preview_set(struct registry *reg, const char *region, const char *repository,
+                     const struct json *preview, struct err *err)
+{
+    cleanup_free char *path = repository_path(reg, region, repository, "_preview.json");
+    cleanup_free char *text = json_format(preview);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+
+    if (strlen(text) > PREVIEW_MAX)
+        return err_set(err, ERR_LIMIT_EXCEEDED, "the preview is too large");
+    return repository_check(reg, region, repository, err) &&
+           disk_store(reg, path, str_of(text), err);
+}
