@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
+#include "daemon/images_in_use.h"
 #include "daemon/observe.h"
 #include "pipeline/pipeline.h"
 #include "registry/scan.h"
@@ -76,54 +77,12 @@ step_engine(void *ctx, const struct event *event)
     engine_step(((struct server *)ctx)->engine, event);
 }
 
-/* ---- images in use: roots of the registry (DESIGN promise 8) ---- */
-
-struct in_use {
-    const char *digest;
-    bool is_found;
-};
-
 static bool
-revision_uses(const struct revision *r, const char *digest)
+is_in_use(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
 {
-    for (int i = 0; r != NULL && i < r->image_count; i++)
-        if (strcmp(r->images[i].digest, digest) == 0)
-            return true;
-    return false;
-}
+    const struct server *s = ctx;
 
-/* Running tasks, and every deployment that is rolled out, being rolled out, or may be rolled back to. */
-static void
-find_use(void *arg, struct core *core, int64_t now_ms)
-{
-    struct in_use *ask = arg;
-
-    for (const struct task *t = core->tasks; t != NULL && !ask->is_found; t = t->next)
-        for (int i = 0; i < t->container_count && t->last_status != TASK_STOPPED; i++)
-            ask->is_found |= strcmp(t->containers[i].digest, ask->digest) == 0;
-    for (const struct service *s = core->services; s != NULL && !ask->is_found; s = s->next) {
-        const struct deployment *target = core_rollback_target(core, s);
-
-        if (s->status == SERVICE_INACTIVE)
-            continue;
-        ask->is_found |= target != NULL && revision_uses(target->revision, ask->digest);
-        for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
-            ask->is_found |= d->status != DEPLOYMENT_INACTIVE && revision_uses(d->revision, ask->digest);
-    }
-    (void)now_ms;
-}
-
-static bool
-is_in_use(void *ctx, const char *region, const char *repository, const char *digest)
-{
-    struct in_use ask = {.digest = digest};
-
-    /* An engine that cannot answer keeps the image: deleting is what can't be undone. */
-    if (!engine_read(((struct server *)ctx)->engine, find_use, &ask))
-        return true;
-    (void)region;
-    (void)repository;
-    return ask.is_found;
+    return images_in_use(s->engine, s->registry, region, repository, digest, users);
 }
 
 /* ---- making the rooms ---- */

@@ -607,16 +607,48 @@ removed_add(struct json *removed, const char *digest, const char *tag)
     json_append(removed, id);
 }
 
+bool
+image_is_in_use(struct registry *reg, const char *region, const char *repository, const char *digest,
+                struct strbuf *users)
+{
+    return reg->in_use != NULL && reg->in_use(reg->in_use_ctx, region, repository, digest, users);
+}
+
+static bool
+named_add(void *arg, const char *digest, const struct manifest *m)
+{
+    (void)digest;
+    for (size_t i = 0; i < m->reference_count; i++) {
+        char named[REGISTRY_DIGEST_SIZE];
+        if (text_copy(named, sizeof named, m->references[i].digest))
+            json_set(arg, named, json_bool(true));
+    }
+    return true;
+}
+
+bool
+images_of_indexes(struct registry *reg, const char *region, const char *repository,
+                  struct json **out, struct err *err)
+{
+    cleanup_json struct json *named = json_object();
+
+    if (!manifests_each(reg, region, repository, /* only_indexes= */ true, named_add, named, err))
+        return false;
+    *out = TAKE(named);
+    return true;
+}
+
 /* May the manifest go? */
 static bool
 removal_check(struct registry *reg, const char *region, const char *repository, const char *digest,
               struct err *err)
 {
     struct search s = {.digest = str_of(digest)};
+    cleanup(strbuf_done) struct strbuf users = {0};
 
-    if (reg->in_use != NULL && reg->in_use(reg->in_use_ctx, region, repository, digest))
-        return err_set(err, ERR_RESOURCE_IN_USE,
-                       "the image '%s' is in use by a service or a running task", digest);
+    if (image_is_in_use(reg, region, repository, digest, &users))
+        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by %s", digest,
+                       strbuf_cstr(&users));
     if (!manifests_each(reg, region, repository, /* only_indexes= */ true, search_one, &s, err))
         return false;
     if (s.found_in[0] != '\0')
@@ -699,4 +731,27 @@ registry_image_delete(struct registry *reg, const char *region, const char *repo
         return false;
     removed_add(removed_out, digest, reference);
     return true;
+}
+
+bool
+image_expire(struct registry *reg, const char *region, const char *repository,
+             const struct json *image, bool *removed_out, struct err *err)
+{
+    const char *digest = json_get_cstr(image, "digest", "");
+    cleanup_json struct json *now = NULL;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    struct err why = {0};
+
+    *removed_out = false;
+    if (!registry_image_get(reg, region, repository, digest, &now, NULL) ||
+        !json_equal(json_get(now, "tags"), json_get(image, "tags")) ||
+        json_get_i64(now, "pushedAt", 0) != json_get_i64(image, "pushedAt", 0))
+        return true; /* somebody was faster, or has just named it */
+    if (!removal_check(reg, region, repository, digest, &why)) {
+        if (err != NULL && why.code == ERR_INTERNAL)
+            *err = why;
+        return why.code != ERR_INTERNAL;
+    }
+    *removed_out = image_remove(reg, region, repository, image, NULL, err);
+    return *removed_out;
 }

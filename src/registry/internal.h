@@ -119,6 +119,16 @@ unlock_(pthread_mutex_t **lock)
 }
 
 /* ---- image.c ---- */
+/* Does anybody use it? Then `users` (may be NULL) gets who. */
+bool image_is_in_use(struct registry *reg, const char *region, const char *repository,
+                     const char *digest, struct strbuf *users);
+/* What the indexes of a repository name, as members of an object. */
+bool images_of_indexes(struct registry *reg, const char *region, const char *repository,
+                       struct json **out, struct err *err) MUST_CHECK;
+/* Removes `image`, if it still has the very tags and time that it had in the list it is from, and if
+ * nobody needs it; `*removed_out` says so. False only for a fault of ours. */
+bool image_expire(struct registry *reg, const char *region, const char *repository,
+                  const struct json *image, bool *removed_out, struct err *err) MUST_CHECK;
 bool manifest_is_linked(const struct registry *reg, const char *region, const char *name,
                         struct str digest);
 /* Does a manifest of this repository name the blob? */

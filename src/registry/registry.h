@@ -53,11 +53,11 @@ void registry_close(struct registry *reg); /* after the HTTP server has stopped 
 void registry_set_host(struct registry *reg, const char *host);
 struct http_route registry_route(struct registry *reg); /* "/v2/" */
 
-/* Protection of what runs. `in_use` is asked before a manifest is removed; true refuses. It may
- * wait for the engine (no resolve or token call waits for whoever asks). NULL: nothing is in use.
- */
+/* Protection of what runs. `in_use` is asked before a manifest is removed; true refuses, and `users`
+ * (may be NULL) gets who it is: "task arn:..., service web". It may wait for the engine (no resolve or
+ * token call waits for whoever asks). NULL: nothing is in use. */
 typedef bool registry_in_use(void *ctx, const char *region, const char *repository,
-                             const char *digest);
+                             const char *digest, struct strbuf *users);
 void registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx);
 
 /* Appends a password for user AWS, valid for 12 hours. */

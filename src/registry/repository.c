@@ -211,13 +211,13 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
                        name, reg->account_id);
     for (size_t i = 0; reg->in_use != NULL && i < json_size(manifests); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
+        cleanup(strbuf_done) struct strbuf users = {0};
         if (digest_from_hex(str_of(json_cstr(json_at(manifests, i), "")), digest) &&
-            reg->in_use(reg->in_use_ctx, region, name, digest))
+            image_is_in_use(reg, region, name, digest, &users))
             return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
                            "The repository with name '%s' in registry with id '%s' cannot be "
-                           "deleted because its "
-                           "image '%s' is in use by a service or a running task",
-                           name, reg->account_id, digest);
+                           "deleted because its image '%s' is in use by %s",
+                           name, reg->account_id, digest, strbuf_cstr(&users));
     }
     return true;
 }

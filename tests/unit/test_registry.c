@@ -377,10 +377,13 @@ TEST(an_immutable_tag_stays)
 }
 
 static bool
-uses(void *ctx, const char *region, const char *repository, const char *digest)
+uses(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
 {
-    return strcmp(region, REGION) == 0 && strcmp(repository, "my-app") == 0 &&
-           strcmp(digest, ctx) == 0;
+    if (strcmp(region, REGION) != 0 || strcmp(repository, "my-app") != 0 || strcmp(digest, ctx) != 0)
+        return false;
+    if (users != NULL)
+        strbuf_add_cstr(users, "task 1, service web");
+    return true;
 }
 
 TEST(what_is_in_use_is_not_deleted)
@@ -395,8 +398,10 @@ TEST(what_is_in_use_is_not_deleted)
     registry_set_in_use(w.reg, uses, one);
     CHECK(!registry_image_delete(w.reg, REGION, "my-app", one, removed, &err));
     CHECK_EQ(err.code, ERR_RESOURCE_IN_USE);
+    CHECK(strstr(err.message, "in use by task 1, service web") != NULL);
     CHECK(!registry_repository_delete(w.reg, REGION, "my-app", true, &err));
     CHECK_EQ(err.code, ERR_REPOSITORY_NOT_EMPTY);
+    CHECK(strstr(err.message, "in use by task 1, service web") != NULL);
     /* Its tag may go: nothing that runs depends on it. */
     CHECK(registry_image_delete(w.reg, REGION, "my-app", "v1", removed, &err));
     CHECK(registry_resolve(w.reg, REGION, "my-app", one, got, &err));
