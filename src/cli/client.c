@@ -13,6 +13,8 @@
 #include "io/file.h"
 #include "io/http_client.h"
 
+#define RESTART_PATIENCE_MS 60000
+#define RESTART_LOOK_MS 100
 #define HEADERS_MAX 5 /* that are signed */
 #define ANSWER_LIMIT ((size_t)64 << 20)
 #define CALL_TIMEOUT_MS 60000
@@ -225,7 +227,8 @@ sign(const struct client_config *config, const struct http_parts *parts, const s
 }
 
 static bool
-perform(struct client *c, const struct http_parts *parts, struct http_answer *out, struct err *err)
+perform_once(struct client *c, const struct http_parts *parts, struct http_answer *out,
+             struct err *err)
 {
     cleanup_free char *url = text_format("%s%s", c->config.endpoint_url, parts->path);
     cleanup(strbuf_done) struct strbuf authorization = {0};
@@ -259,12 +262,43 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     ok = http_client_call(c->http, &call, out, err);
     for (int i = 0; i < h.count; i++)
         free(lines[i]);
-    if (ok)
-        return true;
-    if (err != NULL && err->code != ERR_TIMEOUT)
-        err->code = ERR_UNAVAILABLE;
-    return err_context(err, "Could not connect to the endpoint URL: \"%s/\"",
-                       c->config.endpoint_url);
+    return ok;
+}
+
+/* Scripts of a build outlive a naru that is restarted: what it cannot have heard is said again. */
+static bool
+is_worth_another_try(const struct err *err, int64_t began_ms)
+{
+    return err->code == ERR_UNAVAILABLE && getenv("JENKINS_NODE_COOKIE") != NULL &&
+           clock_monotonic_ms() - began_ms < RESTART_PATIENCE_MS;
+}
+
+static bool
+perform(struct client *c, const struct http_parts *parts, struct http_answer *out, struct err *err)
+{
+    const int64_t began_ms = clock_monotonic_ms();
+    struct err why = {0};
+
+    while (!perform_once(c, parts, out, &why)) {
+        if (is_worth_another_try(&why, began_ms)) {
+            http_answer_done(out);
+            clock_sleep_ms(RESTART_LOOK_MS);
+            continue;
+        }
+        if (why.code == ERR_MISSING_AUTHENTICATION_TOKEN) {
+            if (err != NULL)
+                *err = why;
+            return false;
+        }
+        if (why.code != ERR_TIMEOUT)
+            why.code = ERR_UNAVAILABLE;
+        err_context(&why, "Could not connect to the endpoint URL: \"%s/\"",
+                    c->config.endpoint_url);
+        if (err != NULL)
+            *err = why;
+        return false;
+    }
+    return true;
 }
 
 /* ---- answers ---- */

@@ -3,12 +3,18 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "io/process.h"
 
 #define ACCOUNT_DIGITS 12
+#define RESTART_PATIENCE_MS 60000
+#define RESTART_LOOK_MS 100
 
 static bool
 is_digit(char c)
@@ -125,11 +131,34 @@ is_build(int argc, char **argv)
     return false;
 }
 
+static bool
+is_reachable(const char *port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(port)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+}
+
+/* A build goes on while naru is restarted; its registry is there again in a moment. */
+static void
+wait_for_registry(const char *port)
+{
+    const int64_t end_ms = clock_monotonic_ms() + RESTART_PATIENCE_MS;
+
+    while (getenv("JENKINS_NODE_COOKIE") != NULL && !is_reachable(port) &&
+           clock_monotonic_ms() < end_ms)
+        clock_sleep_ms(RESTART_LOOK_MS);
+}
+
 int
 docker_main(int argc, char **argv)
 {
     char real[PATH_MAX], port[8];
     char **arguments = mem_new(((size_t)argc + 1) * sizeof(*arguments));
+    bool uses_registry = false;
     struct err err = {0};
 
     if (!find_real(real, sizeof(real))) {
@@ -142,7 +171,10 @@ docker_main(int argc, char **argv)
         struct strbuf text = {0};
 
         arguments[i] = docker_rewrite(argv[i], port, &text) ? strbuf_take(&text) : argv[i];
+        uses_registry = uses_registry || arguments[i] != argv[i];
     }
+    if (uses_registry)
+        wait_for_registry(port);
     arguments[0] = real;
     if (is_build(argc, argv) && wants_buildkit(real))
         setenv("DOCKER_BUILDKIT", "1", /* overwrite= */ 0);

@@ -111,6 +111,7 @@ build_to_public_json(const struct build *b, bool with_stages)
     set_time(j, "supersededBy", b->superseded_by);
     set_time(j, "retryOf", b->retry_of);
     json_set(j, "attempt", json_int(b->attempt));
+    set_time(j, "resumed", b->resumed);
     set_time(j, "queuedAtMs", b->queued_ms);
     set_time(j, "startedAtMs", b->started_ms);
     set_time(j, "endedAtMs", b->ended_ms);
@@ -127,6 +128,8 @@ build_to_json(const struct build *b)
     struct json *j = build_to_public_json(b, true), *paths = json_array();
 
     set_text(j, "cookie", b->cookie);
+    if (b->abort_asked)
+        json_set(j, "abortAsked", json_bool(true));
     set_text(j, "before", b->before);
     for (size_t i = 0; i < b->path_count; i++)
         json_append(paths, json_text(b->paths[i]));
@@ -207,6 +210,8 @@ build_from_json(const struct json *j, struct err *err)
     b->superseded_by = json_get_i64(j, "supersededBy", 0);
     b->retry_of = json_get_i64(j, "retryOf", 0);
     b->attempt = (int)json_get_i64(j, "attempt", 1);
+    b->resumed = (int)json_get_i64(j, "resumed", 0);
+    b->abort_asked = json_get_bool(j, "abortAsked", false);
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
     b->started_ms = json_get_i64(j, "startedAtMs", 0);
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);
@@ -222,6 +227,15 @@ char *
 build_directory(const char *data_dir, const char *pipeline, int64_t number)
 {
     return text_format("%s/builds/%s/%lld", data_dir, pipeline, (long long)number);
+}
+
+bool
+build_has_journal(const struct build *b, const char *data_dir)
+{
+    cleanup_free char *directory = build_directory(data_dir, b->pipeline, b->number);
+    cleanup_free char *path = text_format("%s/run/journal", directory);
+
+    return file_exists(path);
 }
 
 bool

@@ -3,6 +3,7 @@
  *   <data>/builds/<pipeline>/<number>/build.json   written before what it says is done
  *   <data>/builds/<pipeline>/<number>/log
  *   <data>/builds/<pipeline>/<number>/artifacts/
+ *   <data>/builds/<pipeline>/<number>/run/         while it runs: what takes it up again (journal.h)
  * A record is plain data; who may touch it when is pipeline.c's business. Times are in
  * milliseconds since the epoch, 0 where it has not happened. */
 #pragma once
@@ -11,6 +12,7 @@
 
 #define BUILD_STAGES_MAX 5000 /* the others are not shown */
 #define BUILD_PATHS_MAX 2000
+#define BUILD_RESUMES_MAX 50 /* times a build is taken up again after naru ended under it */
 #define BUILD_ATTEMPTS_MAX 3 /* times a build is queued again after naru died under it */
 #define BUILD_LOG_MAX ((int64_t)64 << 20)
 
@@ -41,12 +43,13 @@ struct build {
     int64_t superseded_by; /* a newer build of the branch, or 0 */
     int64_t retry_of;      /* the build that was cut off, or 0 */
     int attempt;           /* from 1 */
+    int resumed;           /* times it was taken up after naru had ended */
     int64_t queued_ms, started_ms, ended_ms;
     struct build_stage *stages;
     size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */
     size_t path_count;
-    bool abort_asked; /* not stored */
+    bool abort_asked;
 };
 
 struct build *build_new(const char *pipeline, int64_t number);
@@ -58,6 +61,7 @@ struct json *build_to_public_json(const struct build *b, bool with_stages);
 const char *build_state_name(enum build_state s);
 
 char *build_directory(const char *data_dir, const char *pipeline, int64_t number); /* malloc'd */
+bool build_has_journal(const struct build *b, const char *data_dir); /* can it be taken up? */
 bool build_save(const struct build *b, const char *data_dir, struct err *err) MUST_CHECK;
 struct build *build_load(const char *data_dir, const char *pipeline, int64_t number,
                          struct err *err) MUST_CHECK;

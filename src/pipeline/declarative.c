@@ -3,6 +3,7 @@
  * failure and post, in the order Jenkins does. */
 #include <assert.h>
 #include <stdio.h>
+#include "pipeline/journal.h"
 #include "pipeline/matrix.h"
 #include "pipeline/docker.h"
 #include "pipeline/when.h"
@@ -99,10 +100,12 @@ checkout_implicitly(struct run *run, const struct node *at)
     struct map *values = arena_alloc(&run->arena, sizeof(*values));
     const char *before = run->directory;
     const struct str name = STR("Declarative: Checkout SCM");
+    const char *id = step_make_id(run);
     struct stage_run own;
     int64_t started_ms;
     struct env_layer *layer;
-    bool ok;
+    struct value v;
+    bool ok = true;
 
     if (run->config->git_url == NULL && !run->config->in_place)
         return true;
@@ -110,7 +113,14 @@ checkout_implicitly(struct run *run, const struct node *at)
         run->directory = arena_format(&run->arena, "%s/%s", before, run->checkout_subdirectory);
     if (!run->config->in_place)
         stage_enter(run, &own, name, false, &started_ms);
-    ok = workspace_checkout(run, at, values);
+    if (journal_known(run, id, &v) && v.type == V_MAP) {
+        values = v.map;
+    } else {
+        ok = workspace_checkout(run, at, values);
+        run_log_flush(run);
+        if (ok)
+            journal_note(run, id, (struct value){.type = V_MAP, .map = values});
+    }
     if (!run->config->in_place)
         stage_leave(run, &own, name, started_ms, ok ? NULL : run->in.thrown);
     run->directory = before;

@@ -377,6 +377,7 @@ flow_new(struct run *run, const char *path, struct str branch, flow_body *body, 
     run_log_flush(run);
     save(run, &f->saved);
     f->saved.run_line = (struct strbuf){0};
+    f->saved.run_past = NULL;
     f->saved.run_files = ++set->made << 16;
     f->saved.run_branch = branch;
     f->saved.in_depth = 0;
@@ -486,6 +487,12 @@ unsigned
 flow_next_step(struct run *run)
 {
     return ++run->flows->current->steps;
+}
+
+unsigned
+flow_steps(const struct run *run)
+{
+    return run->flows->current->steps;
 }
 
 struct flow *

@@ -24,7 +24,7 @@ struct flow;
 #define FLOW_RUN_FIELDS(X)                                                                         \
     X(env) X(workspace) X(directory) X(fetched) X(shows_result) X(shown) X(stage) X(depth)         \
     X(deadlines) X(fired) X(abort_fired) X(abort_grace_ms) X(interrupts_seen) X(timestamps)        \
-    X(line) X(branch) X(launcher) X(noted_result) X(noted_mark) X(node) X(files)
+    X(line) X(branch) X(launcher) X(noted_result) X(noted_mark) X(node) X(files) X(past)
 #define FLOW_INTERP_FIELDS(X)                                                                      \
     X(scope) X(completion) X(result) X(thrown) X(depth) X(stack_end)
 /* clang-format on */
@@ -51,6 +51,7 @@ void flow_interrupt(struct flow *f, struct str why);
 unsigned flow_interrupts(const struct run *run, struct str *why);
 const char *flow_path(const struct run *run);
 unsigned flow_next_step(struct run *run); /* counts from 1 in every flow */
+unsigned flow_steps(const struct run *run); /* the last one */
 
 /* Lets others run until a descriptor is ready, `until_ms` (monotonic) has come, or flow_wake(). */
 void flow_wait(struct run *run, struct pollfd *fds, size_t count, int64_t until_ms);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "base/clock.h"
+#include "base/random.h"
 
 void
 interp_init(struct interp *in, struct arena *arena, const struct interp_world *world)
@@ -50,6 +52,29 @@ interp_rethrow(struct interp *in, struct exception *e)
     in->thrown = e;
     in->completion = COMPLETION_THROW;
     return false;
+}
+
+struct value
+interp_settled(struct interp *in, struct value v)
+{
+    if (in->world->settle != NULL)
+        in->world->settle(in, &v);
+    return v;
+}
+
+int64_t
+interp_now_ms(struct interp *in)
+{
+    return interp_settled(in, value_long(clock_wall_ms())).number;
+}
+
+uint32_t
+interp_random_bits(struct interp *in)
+{
+    uint32_t bits;
+
+    random_bytes(&bits, sizeof(bits));
+    return (uint32_t)interp_settled(in, value_long(bits)).number;
 }
 
 struct exception *

@@ -119,6 +119,11 @@ bool interp_call_method(struct interp *in, const struct node *at, struct value o
 /* A value as text; toString() of classes of the file is called. */
 bool interp_to_text(struct interp *in, const struct node *at, struct value v,
                     struct str *out) MUST_CHECK;
+/* What comes by chance: the time of day, random bits, or another value. After a restart a build gets
+ * what it got before (interp_world.settle). */
+int64_t interp_now_ms(struct interp *in);
+uint32_t interp_random_bits(struct interp *in);
+struct value interp_settled(struct interp *in, struct value v);
 /* Always false. */
 bool interp_throw(struct interp *in, const struct node *at, const char *class_name,
                   const char *format, ...) PRINTF_LIKE(4, 5);

@@ -155,7 +155,7 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
     if (new_collection(in, name, args, out))
         return true;
     if (str_is(name, "Date")) {
-        *out = date_value(in->arena, value_is_integer(arg) ? arg.number : clock_wall_ms());
+        *out = date_value(in->arena, value_is_integer(arg) ? arg.number : interp_now_ms(in));
     } else if (str_is(name, "String")) {
         *out = value_text(text);
     } else if (str_is(name, "StringBuilder") || str_is(name, "StringBuffer")) {
@@ -200,8 +200,7 @@ math_static(struct interp *in, const struct node *at, struct str name, const str
 
     *found = true;
     if (str_is(name, "random") && args->count == 0) {
-        uint32_t bits;
-        random_bytes(&bits, sizeof(bits));
+        uint32_t bits = interp_random_bits(in);
         *out = value_real((double)bits / 4294967296.0);
         return true;
     }
@@ -285,7 +284,7 @@ time_static(struct interp *in, struct str class_name, struct str name, const str
     if ((str_is(class_name, "LocalDate") || str_is(class_name, "LocalDateTime") ||
          str_is(class_name, "ZonedDateTime") || str_is(class_name, "Instant")) &&
         str_is(name, "now")) {
-        *out = date_value(in->arena, clock_wall_ms());
+        *out = date_value(in->arena, interp_now_ms(in));
         if (args->count == 1)
             out->object->pattern =
                 value_is_object(a, "TimeZone") ? a.object->text : value_to_text(in->arena, a);
@@ -357,14 +356,14 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
         value_is_integer(a))
         return thread_sleep(in, call, args, out, found);
     if (str_is(class_name, "System") && str_is(name, "currentTimeMillis")) {
-        *out = value_long(clock_wall_ms());
+        *out = value_long(interp_now_ms(in));
     } else if (str_is(class_name, "System") && str_is(name, "nanoTime")) {
-        *out = value_long(clock_monotonic_ms() * 1000000);
+        *out = interp_settled(in, value_long(clock_monotonic_ms() * 1000000));
     } else if (str_is(class_name, "System") && str_is(name, "lineSeparator")) {
         *out = value_text(STR("\n"));
     } else if (str_is(class_name, "UUID") && str_is(name, "randomUUID") && args->count == 0) {
         random_uuid(text);
-        *out = value_cstr(in->arena, text);
+        *out = interp_settled(in, value_cstr(in->arena, text));
     } else if (str_is(class_name, "UUID") && str_is(name, "fromString") && args->count == 1) {
         *out = a;
     } else if (str_is(class_name, "URLEncoder") && str_is(name, "encode")) {
@@ -487,12 +486,10 @@ method_object(struct interp *in, const struct node *call, struct value object, s
         o->pattern = a.object->text;
     } else if (value_is_object(object, "Random") && str_is(name, "nextInt") && args->count == 1 &&
                value_is_integer(a) && a.number > 0) {
-        uint32_t bits;
-        random_bytes(&bits, sizeof(bits));
+        uint32_t bits = interp_random_bits(in);
         *out = value_int((int64_t)(bits % (uint64_t)a.number));
     } else if (value_is_object(object, "Random") && str_is(name, "nextBoolean")) {
-        uint32_t bits;
-        random_bytes(&bits, sizeof(bits));
+        uint32_t bits = interp_random_bits(in);
         *out = value_bool((bits & 1) != 0);
     } else {
         *found = false;

@@ -4,9 +4,9 @@
  * branch run one after another, different branches side by side, at most `parallel_builds` at
  * once.  The newest commit wins: a queued build gives way to a newer one of its branch (result
  * NOT_BUILT, superseded); a running one goes on.
- * Everything is on disk before it is acted upon (build.h).  After a crash the next start ends what
- * the cut-off builds left running, marks them ABORTED, and queues their commits again where no
- * newer build of the branch exists; pushes made meanwhile are found and built.
+ * Everything is on disk before it is acted upon (build.h).  When naru ends, in order or not, the
+ * scripts of running builds go on, and the next start takes the builds up where they were
+ * (journal.h); pushes made meanwhile are found and built.
  * All functions may be called on any thread; JSON results are the caller's.  `on_change` comes on
  * a build's thread (or that of the request) with no lock held. */
 #pragma once
@@ -37,7 +37,7 @@ struct pipeline_room *pipeline_room_start(const struct pipeline_config *config,
 /* Begins to stop and returns at once: builds are cut off, logs that are followed end.  Call it
  * before http_server_stop(), which waits for those who follow. */
 void pipeline_room_close(struct pipeline_room *room);
-/* Cuts running builds off (they are queued again at the next start) and waits for the threads. */
+/* Leaves running builds (the next start takes them up) and waits for the threads. */
 void pipeline_room_stop(struct pipeline_room *room);
 
 /* Creates naru's own repository `name` and its pipeline; existing ones are brought up to date.

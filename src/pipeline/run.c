@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "pipeline/docker.h"
+#include "pipeline/journal.h"
 
 #define LINE_MAX_BYTES 65536
 
@@ -56,6 +57,8 @@ run_log_flush(struct run *run)
     if (out.at[out.len - 1] != '\n')
         strbuf_add_char(&out, '\n');
     strbuf_clear(&run->line);
+    if (journal_has_line(run, out.len))
+        return;
     if (run->config->on_log != NULL)
         run->config->on_log(run->config->ctx, strbuf_str(&out));
 }
@@ -337,6 +340,21 @@ visible_result(const struct run *run)
     return run->shows_result ? run->shown : run->result;
 }
 
+static struct value
+settled(struct run *run, struct value v)
+{
+    journal_settle(&run->in, &v);
+    return v;
+}
+
+static struct value
+duration_text(struct run *run)
+{
+    double seconds = (double)(clock_wall_ms() - run->started_ms) / 1000.0;
+
+    return value_cstr(&run->arena, arena_format(&run->arena, "%.1f sec", seconds));
+}
+
 static bool
 current_build_get(struct interp *in, const struct node *at, struct str name, struct value *out)
 {
@@ -370,11 +388,9 @@ current_build_get(struct interp *in, const struct node *at, struct str name, str
     else if (str_is(name, "projectName"))
         *out = value_text(str_slice(job, slash < 0 ? 0 : (size_t)slash + 1, job.len));
     else if (str_is(name, "duration"))
-        *out = value_long(clock_wall_ms() - run->started_ms);
+        *out = settled(run, value_long(clock_wall_ms() - run->started_ms));
     else if (str_is(name, "durationString"))
-        *out = value_cstr(in->arena,
-                          arena_format(in->arena, "%.1f sec",
-                                       (double)(clock_wall_ms() - run->started_ms) / 1000.0));
+        *out = settled(run, duration_text(run));
     else if (str_is(name, "timeInMillis") || str_is(name, "startTimeInMillis"))
         *out = value_long(run->started_ms);
     else if (str_is(name, "absoluteUrl"))
@@ -530,4 +546,5 @@ const struct interp_world run_world = {
     .set = world_set,
     .method = world_method,
     .poll = run_poll,
+    .settle = journal_settle,
 };

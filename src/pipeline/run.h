@@ -71,6 +71,9 @@ struct run {
     struct interp_world world;
     struct jenkinsfile *file;
     struct flow_set *flows;
+    struct journal *journal;   /* NULL: none is kept */
+    struct journal_flow *past; /* what it knows of the flow that runs */
+    int64_t logged;            /* bytes, before there was a journal */
 
     struct env_layer *env;     /* innermost */
     struct env_layer base;     /* the process's and the build's own variables */
@@ -132,6 +135,7 @@ struct step_call {
     struct body body;   /* run NULL: no block */
     struct value *out;
     const char *id; /* the same in every run of the build; fit for a file name */
+    const char *folder; /* removed when the step's end is recorded; NULL: none */
 };
 
 /* run.c */
@@ -156,6 +160,7 @@ bool run_env_get(struct run *run, struct str name, struct value *out, bool *foun
 /* "NAME=value"s for a process, in the arena. */
 const char *const *run_env_list(struct run *run);
 /* A path for what belongs to the step `id` and is to outlive naru, if the build can. */
+extern const char rejection; /* `cause` of interruptions that are a step's own verdict */
 const char *run_state_path(struct run *run, const char *kind, const char *id);
 /* NAME=value or PATH+X=/dir, as withEnv takes them. */
 bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* run_wait.c - how a build waits, and what ends its waiting: aborts, timeouts, other branches. */
 #include "base/clock.h"
-#include "pipeline/run.h"
+#include "pipeline/journal.h"
 
 static struct fired *
 find_fired(const struct run *run, const struct deadline *d)
@@ -85,6 +85,8 @@ run_is_due(struct run *run)
     int64_t now_ms = clock_monotonic_ms();
     struct str why;
 
+    if (journal_is_repeating(run)) /* what interrupted it then is recorded */
+        return run_is_suspended(run);
     if (interrupt_is_due(run, &why))
         return true;
     for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
@@ -111,6 +113,8 @@ run_poll(struct interp *in, const struct node *at)
     struct deadline *due = NULL;
     struct str why;
 
+    if (journal_is_repeating(run) && !run_is_suspended(run))
+        return true;
     if (abort_is_due(run, now_ms)) {
         run->abort_fired = run->was_aborted = true;
         run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
@@ -148,6 +152,8 @@ run_sleep(struct run *run, const struct node *at, int64_t ms)
 {
     int64_t until_ms = clock_monotonic_ms() + ms;
 
+    if (journal_is_repeating(run))
+        return run_poll(&run->in, at);
     do {
         if (!run_wait(run, at, NULL, 0, until_ms))
             return false;
@@ -194,6 +200,10 @@ run_process(struct run *run, const struct process_spec *spec, struct process_res
     struct waiting w = {run, spec};
     struct process_spec inner = *spec;
 
+    if (run_is_suspended(run)) {
+        *out = (struct process_result){0};
+        return err_set(err, ERR_UNAVAILABLE, "naru is being stopped");
+    }
     inner.on_output = spec->on_output != NULL ? forward_output : NULL;
     inner.is_cancelled = is_cancelled;
     inner.wait = wait_in_flow;

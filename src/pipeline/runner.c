@@ -6,7 +6,7 @@
 #include "io/file.h"
 #include "pipeline/docker.h"
 #include "pipeline/leftovers.h"
-#include "pipeline/run.h"
+#include "pipeline/journal.h"
 
 extern char **environ;
 
@@ -160,7 +160,9 @@ run_file(struct run *run)
     struct diagnostics *d;
     struct value ignored;
 
-    if (!read_jenkinsfile(run, &text))
+    if (!journal_find_file(run, &text) && !read_jenkinsfile(run, &text))
+        return false;
+    if (!journal_open(run, strbuf_str(&text)))
         return false;
     d = arena_alloc(&run->arena, sizeof(*d));
     run->file = jenkinsfile_parse(strbuf_str(&text), d);
@@ -217,6 +219,25 @@ remove_temporary(struct run *run, struct err *err)
     return file_remove_tree(arena_format(&run->arena, "%s@tmp", run->config->workspace), err);
 }
 
+static bool
+was_begun(struct run *run)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    return journal_find_file(run, &text);
+}
+
+static void
+run_done(struct run *run, struct flow *main_flow)
+{
+    strbuf_done(&run->line);
+    journal_close(run);
+    flow_free(main_flow);
+    jenkinsfile_free(run->file);
+    arena_done(&run->arena);
+    free(run);
+}
+
 void
 runner_run(const struct runner_config *config, struct runner_outcome *out)
 {
@@ -233,18 +254,24 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->env = &run->assigned;
     interp_init(&run->in, &run->arena, &run_world);
     run->params = arena_alloc(&run->arena, sizeof(*run->params));
-    run->started_ms = clock_wall_ms();
+    run->started_ms = config->started_ms > 0 ? config->started_ms : clock_wall_ms();
     run->noted_result = run->noted_mark = -1;
     main_flow = flow_main_new(run);
     whole.at_ms =
-        clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS);
+        clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS) -
+        (clock_wall_ms() - run->started_ms);
     run->deadlines = &whole;
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
 
-    ok = remove_temporary(run, &err)
+    ok = was_begun(run) || remove_temporary(run, &err)
              ? run_file(run)
              : interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
+    if (run_is_suspended(run)) {
+        out->is_suspended = true;
+        run_done(run, main_flow);
+        return;
+    }
     finish(run, ok, out);
     left = leftovers_end(config->cookie);
     if (run->uses_docker)
@@ -255,9 +282,5 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run_log_flush(run);
     if (!remove_temporary(run, &err))
         run_logf(run, "WARNING: %s", err.message);
-    strbuf_done(&run->line);
-    flow_free(main_flow);
-    jenkinsfile_free(run->file);
-    arena_done(&run->arena);
-    free(run);
+    run_done(run, main_flow);
 }

@@ -59,6 +59,7 @@ struct runner_config {
     const char *secrets_dir;      /* secrets.h; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
+    int64_t started_ms;           /* since the epoch, when the build first began; 0: now */
 
     /* Who we are; text may be NULL where it is unknown. */
     int64_t number;

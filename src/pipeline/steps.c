@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
-#include "pipeline/run.h"
+#include "io/file.h"
+#include "pipeline/journal.h"
 #include "pipeline/step_table.h"
 
 struct value *
@@ -192,6 +193,39 @@ describe(struct step_call *s)
     return false;
 }
 
+/* Steps whose effect is the script's own course: they are repeated after a restart. */
+static bool
+only_says(struct str name)
+{
+    static const char *const names[] = {"echo",   "print", "println", "error",   "unstable",
+                                        "isUnix", "pwd",   "stage",   "library", "load",
+                                        "script", "properties"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+/* A step that does something to the world: once, whatever happens to us. */
+static bool
+act(struct step_call *s, step_function *function)
+{
+    struct run *run = s->run;
+    bool ok;
+
+    if (journal_ended_before(s, &ok))
+        return ok;
+    /* One that had begun is taken up in any case: an abort is for it to see. */
+    ok = !journal_begun(s) || run_poll(s->in, s->at);
+    run->noted_result = run->noted_mark = -1;
+    ok = ok && function(s);
+    journal_ended(s, ok);
+    if (s->folder != NULL && !run->is_suspended && !file_remove_tree(s->folder, NULL))
+        run_logf(run, "WARNING: cannot remove %s", s->folder);
+    return ok;
+}
+
 /* "3.0_5.2-7": the branch in which it is called and the how manieth of it. */
 const char *
 step_make_id(struct run *run)
@@ -230,7 +264,10 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
         return interp_throw(s->in, s->at, "IllegalArgumentException",
                             "'" STR_FMT "' needs a block in braces", STR_ARG(s->name));
     s->id = step_make_id(s->run);
-    return bind_values(s, type) && run_poll(s->in, s->at) && function(s);
+    if (!bind_values(s, type))
+        return false;
+    return s->body.run != NULL || only_says(s->name) ? run_poll(s->in, s->at) && function(s)
+                                                     : act(s, function);
 }
 
 bool

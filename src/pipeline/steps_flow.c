@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "pipeline/durable.h"
+#include "pipeline/journal.h"
 
 #define CAPTURE_MAX ((size_t)16 << 20)
 
@@ -106,8 +107,10 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
     const char *const direct_argv[] = {path, NULL};
     const char *const *argv = direct ? direct_argv : shell_argv;
     const char *const *env = run_env_list(run);
+
+    s->folder = run_state_path(run, "sh", s->id);
     const struct durable_spec spec = {
-        .folder = run_state_path(run, "sh", s->id),
+        .folder = s->folder,
         .argv = run->launcher != NULL ? run->launcher->wrap(run, run->launcher, argv, env) : argv,
         .env = env,
         .directory = run->directory,
@@ -220,6 +223,15 @@ duration_ms(const struct step_call *s, const char *unit)
     return -1;
 }
 
+/* Of a time that began with the step, which may have been before naru started. */
+static int64_t
+left_ms(const struct step_call *s, int64_t ms)
+{
+    int64_t gone_ms = clock_wall_ms() - journal_time_ms(s->run, s->id);
+
+    return gone_ms <= 0 ? ms : gone_ms < ms ? ms - gone_ms : 0;
+}
+
 static bool
 step_sleep(struct step_call *s)
 {
@@ -228,7 +240,7 @@ step_sleep(struct step_call *s)
     if (ms < 0)
         return false;
     run_logf(s->run, "Sleeping for %lld s", (long long)(ms / 1000));
-    return run_sleep(s->run, s->at, ms);
+    return run_sleep(s->run, s->at, left_ms(s, ms));
 }
 
 static bool
@@ -241,7 +253,7 @@ step_timeout(struct step_call *s)
 
     if (ms < 0)
         return false;
-    d.at_ms = clock_monotonic_ms() + ms;
+    d.at_ms = clock_monotonic_ms() + left_ms(s, ms);
     if (step_truth(s, "activity", false)) {
         d.activity_ms = ms > 0 ? ms : 1;
         d.last_output_ms = clock_monotonic_ms();

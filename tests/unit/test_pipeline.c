@@ -333,7 +333,34 @@ follow_the_log(void *arg)
     return NULL;
 }
 
-TEST(an_orderly_stop_is_quick_and_loses_no_build)
+/* Counts its starts, waits for the file `go`. */
+#define WAITING_STEP                                                                               \
+    "echo \"n ${BUILD_NUMBER}\"\n"                                                                \
+    "sh 'echo $$ > ../pid; echo start >> ../starts; echo began; touch ../up; "                     \
+    "while [ ! -e ../go ]; do sleep 0.02; done; echo went on'\n"                                   \
+    "echo 'and after'"
+#define WAIT_UNTIL_UP                                                                              \
+    "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1"
+#define IS_ALIVE "kill -0 $(cat ../data/workspaces/web/pid)"
+
+/* The script that ran when naru ended went on; the build goes on, and nothing was done twice. */
+static void
+expect_to_go_on(struct world *w)
+{
+    sh(w, IS_ALIVE);
+    room_up(w);
+    json_unref(wait_for(w, "web", 1, "RUNNING"));
+    sh(w, "touch ../data/workspaces/web/go");
+    expect_result(w, "web", 1, "SUCCESS");
+    expect_log(w, "web", 1, "went on\n");
+    expect_log(w, "web", 1, "and after\nFinished: SUCCESS\n");
+    sh(w, "test \"$(cat ../data/workspaces/web/starts)\" = start");
+    sh(w, "for line in 'n 1' began 'went on' 'and after'; do "
+          "test $(grep -cx \"$line\" ../data/builds/web/1/log) = 1; done");
+    sh(w, "test ! -e ../data/builds/web/1/run && test ! -e ../data/builds/web/2");
+}
+
+TEST(an_orderly_stop_is_quick_and_builds_go_on_afterwards)
 {
     cleanup(world_done) struct world w = {0};
     struct world follower;
@@ -343,14 +370,10 @@ TEST(an_orderly_stop_is_quick_and_loses_no_build)
     world_init(&w);
     room_up(&w);
     create(&w, "web", NULL);
-    commit(
-        &w,
-        "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'",
-        "x");
+    commit(&w, WAITING_STEP, "x");
     push(&w, "web");
     CHECK_EQ(submit(&w, "web", "main"), 1);
-    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
-           "exit 1");
+    sh(&w, WAIT_UNTIL_UP);
     follower = w;
     CHECK(pthread_create(&thread, NULL, follow_the_log, &follower) == 0);
     clock_sleep_ms(300);
@@ -358,13 +381,10 @@ TEST(an_orderly_stop_is_quick_and_loses_no_build)
     room_down(&w);
     CHECK(clock_monotonic_ms() - start_ms < 10000 * CHECK_PATIENCE);
     pthread_join(thread, NULL);
-    sh(&w, IS_GONE);
-    room_up(&w);
-    expect_result(&w, "web", 1, "ABORTED");
-    expect_result(&w, "web", 2, "SUCCESS");
+    expect_to_go_on(&w);
 }
 
-TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
+TEST(the_builds_of_a_killed_naru_go_on)
 {
     cleanup(world_done) struct world w = {0};
     pid_t child;
@@ -373,10 +393,7 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
     room_up(&w);
     create(&w, "web", NULL);
     room_down(&w);
-    commit(
-        &w,
-        "sh 'if [ -e ../up ]; then echo again; else echo $$ > ../pid; touch ../up; sleep 1000; fi'",
-        "x");
+    commit(&w, WAITING_STEP, "x");
     push(&w, "web");
     child = fork();
     if (child == 0) { /* finds the push, builds it, and is killed in the middle */
@@ -385,21 +402,31 @@ TEST(a_killed_naru_leaves_no_process_and_builds_the_commit_again)
         clock_sleep_ms(60000);
         _exit(0);
     }
-    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
-           "exit 1");
+    sh(&w, WAIT_UNTIL_UP);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    sh(&w, "kill -0 $(cat ../data/workspaces/web/pid)");
+    expect_to_go_on(&w);
+}
+
+TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
+{
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    world_init(&w);
     room_up(&w);
-    sh(&w, IS_GONE);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP "\n}\npost {\naborted { echo 'cleaned up' }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    sh(&w, IS_ALIVE);
+    room_up(&w);
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
     expect_result(&w, "web", 1, "ABORTED");
-    expect_log(&w, "web", 1, "naru ended while the build was running\nFinished: ABORTED\n");
-    expect_result(&w, "web", 2, "SUCCESS");
-    expect_log(&w, "web", 2, "again");
-    {
-        cleanup_json struct json *j = pipeline_build(w.room, "web", 2, NULL);
-        CHECK_EQ(json_get_i64(j, "retryOf", 0), 1);
-    }
+    expect_log(&w, "web", 1, "cleaned up");
+    sh(&w, IS_GONE);
 }
 
 static int

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* build_run.c - one build of the room: from the queue through the runner to its record. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "io/file.h"
+#include "pipeline/docker.h"
+#include "pipeline/git_remote.h"
+#include "pipeline/journal.h"
+#include "pipeline/leftovers.h"
+#include "pipeline/room.h"
+
+#define STAGES_SAVED_EVERY_MS 200
+
+void
+room_lock(struct pipeline_room *room)
+{
+    pthread_mutex_lock(&room->mutex);
+}
+
+void
+room_unlock(struct pipeline_room *room)
+{
+    pthread_mutex_unlock(&room->mutex);
+}
+
+void
+room_announce(struct pipeline_room *room, struct json *build)
+{
+    if (room->config.on_change != NULL)
+        room->config.on_change(room->config.ctx, build);
+    json_unref(build);
+}
+
+void
+room_save(struct pipeline_room *room, const struct build *b)
+{
+    struct err err;
+
+    if (!build_save(b, room->config.data_dir, &err))
+        log_error("pipeline.save", "pipeline=%s build=%lld error=%s", b->pipeline,
+                  (long long)b->number, log_quote(err.message));
+}
+
+static void
+set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text_dup(text);
+}
+
+void
+room_end_build(struct build *b, enum build_result result, const char *reason)
+{
+    b->state = BUILD_ENDED;
+    b->result = result;
+    b->ended_ms = clock_wall_ms();
+    set_text(&b->reason, reason[0] == '\0' ? NULL : reason);
+    for (size_t i = 0; i < b->stage_count; i++)
+        if (b->stages[i].state == STAGE_RUNNING)
+            b->stages[i].state = STAGE_ABORTED;
+}
+
+/* One running build, for the runner's callbacks. */
+struct work {
+    struct pipeline_room *room;
+    struct build *build;
+    int log_fd;
+    int64_t log_size;
+    int64_t saved_ms; /* the record, for its stages; the end of the build saves all */
+};
+
+static void
+on_log(void *ctx, struct str text)
+{
+    struct work *w = ctx;
+    struct err err;
+
+    if (w->log_fd < 0 || w->log_size >= BUILD_LOG_MAX)
+        return;
+    if (w->log_size + (int64_t)text.len >= BUILD_LOG_MAX)
+        text = STR("\n[the log is cut here: it is too long]\n");
+    if (!file_write_all(w->log_fd, text, &err)) {
+        log_error("pipeline.log", "pipeline=%s build=%lld error=%s", w->build->pipeline,
+                  (long long)w->build->number, log_quote(err.message));
+        w->log_size = BUILD_LOG_MAX;
+        return;
+    }
+    w->log_size += (int64_t)text.len;
+    if (text.at[0] == '\n' && w->log_size + (int64_t)text.len > BUILD_LOG_MAX)
+        w->log_size = BUILD_LOG_MAX;
+    pthread_cond_broadcast(&w->room->changed);
+}
+
+static void
+on_stage(void *ctx, const struct stage_report *report)
+{
+    struct work *w = ctx;
+    struct json *j;
+
+    room_lock(w->room);
+    build_stage_report(w->build, report);
+    if (clock_monotonic_ms() - w->saved_ms >= STAGES_SAVED_EVERY_MS) {
+        room_save(w->room, w->build);
+        w->saved_ms = clock_monotonic_ms();
+    }
+    j = build_to_public_json(w->build, true);
+    pthread_cond_broadcast(&w->room->changed);
+    room_unlock(w->room);
+    room_announce(w->room, j);
+}
+
+static enum abort_request
+abort_request(void *ctx)
+{
+    struct work *w = ctx;
+    bool asked;
+
+    if (atomic_load(&w->room->stopping))
+        return ABORT_SUSPEND;
+    room_lock(w->room);
+    asked = w->build->abort_asked;
+    room_unlock(w->room);
+    return asked ? ABORT_ASKED : ABORT_NO;
+}
+
+struct brief { /* what a build is told about itself; taken under the lock, used without it */
+    struct arena arena;
+    struct runner_config config;
+};
+
+static void
+fill_changes(struct brief *brief, const struct build *b, const struct pipeline *pipeline,
+             const char *from)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str *paths = arena_alloc(&brief->arena, BUILD_PATHS_MAX * sizeof(*paths));
+    struct str rest, line;
+    size_t count = 0;
+    struct err err;
+
+    for (size_t i = 0; i < b->path_count; i++)
+        paths[count++] = arena_dup(&brief->arena, str_of(b->paths[i]));
+    if (pipeline->is_local && from != NULL &&
+        git_remote_changes(pipeline->url, from, b->commit, &text, &err)) {
+        rest = arena_dup(&brief->arena, strbuf_str(&text));
+        while (count < BUILD_PATHS_MAX && str_split(&rest, '\n', &line))
+            if (line.len > 0)
+                paths[count++] = line;
+    }
+    brief->config.changed_paths = paths;
+    brief->config.changed_path_count = count;
+}
+
+static void
+fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *b,
+           const struct pipeline *pipeline)
+{
+    struct arena *a = &brief->arena;
+    const struct build *previous = pipeline_previous(pipeline, b, false);
+    const struct build *good = pipeline_previous(pipeline, b, true);
+    cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
+    cleanup(strbuf_done) struct strbuf branch = {0};
+
+    for (const char *c = b->branch; *c != '\0'; c++) {
+        if (*c == '/' || *c == '%')
+            strbuf_addf(&branch, "%%%02X", (unsigned)*c);
+        else
+            strbuf_add_char(&branch, *c);
+    }
+    brief->config = (struct runner_config){
+        .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
+        .workspace = arena_format(a, "%s/workspaces/%s/%s", room->config.data_dir, b->pipeline,
+                                  strbuf_cstr(&branch)),
+        .tool_dir = room->config.tool_dir,
+        .extra_env = room->config.extra_env,
+        .artifact_dir = arena_format(a, "%s/artifacts", directory),
+        .secrets_dir = arena_format(a, "%s/secrets", room->config.data_dir),
+        .state_dir = arena_format(a, "%s/run", directory),
+        .started_ms = b->started_ms,
+        .cookie = arena_format(a, "%s", b->cookie),
+        .timeout_ms = room->config.build_timeout_ms,
+        .number = b->number,
+        .job_name = arena_format(a, "%s/%s", b->pipeline, strbuf_cstr(&branch)),
+        .server_url = arena_format(a, "%s/", room->config.base_url),
+        .job_url = arena_format(a, "%s/naru/builds/%s/", room->config.base_url, b->pipeline),
+        .home = arena_format(a, "%s", room->config.data_dir),
+        .build_url = arena_format(a, "%s/naru/builds/%s/%lld/", room->config.base_url, b->pipeline,
+                                  (long long)b->number),
+        .branch = arena_format(a, "%s", b->branch),
+        .commit = arena_format(a, "%s", b->commit),
+        .git_url = arena_format(a, "%s", pipeline->url),
+        .is_primary_branch = strcmp(b->branch, "main") == 0 || strcmp(b->branch, "master") == 0,
+        .cause = arena_format(a, "%s", b->cause),
+        .on_log = on_log,
+        .on_stage = on_stage,
+        .abort_request = abort_request,
+    };
+    if (previous != NULL) {
+        brief->config.previous_result = build_result_name(previous->result);
+        brief->config.previous_number = previous->number;
+        brief->config.previous_commit = arena_format(a, "%s", previous->commit);
+    }
+    if (good != NULL)
+        brief->config.previous_successful_commit = arena_format(a, "%s", good->commit);
+}
+
+/* The log, cut to what the journal of a build that is taken up again knows of. */
+static int
+open_log(const char *log_path, const char *state_dir, int64_t *size_out)
+{
+    int fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    int64_t known = journal_log_size(state_dir);
+
+    if (fd >= 0 && size > (off_t)known && ftruncate(fd, (off_t)known) == 0)
+        size = (off_t)known;
+    *size_out = size;
+    return fd;
+}
+
+static void
+begin_build(struct pipeline_room *room, struct build *b)
+{
+    char cookie[33];
+
+    b->state = BUILD_RUNNING;
+    if (b->started_ms == 0) {
+        random_hex(cookie, 32);
+        set_text(&b->cookie, cookie);
+        b->started_ms = clock_wall_ms();
+    }
+    room_save(room, b); /* with its cookie, before any process carries it */
+}
+
+static void
+finish_build(struct pipeline_room *room, struct build *b, const struct runner_outcome *outcome,
+             const char *state_dir)
+{
+    struct err err;
+
+    set_text(&b->display_name, outcome->display_name);
+    set_text(&b->description, outcome->description[0] == '\0' ? NULL : outcome->description);
+    room_end_build(b, outcome->result, outcome->reason);
+    room_save(room, b);
+    if (!file_remove_tree(state_dir, &err))
+        log_warn("build.state", "error=%s", log_quote(err.message));
+    log_info("build.ended", "pipeline=%s build=%lld result=%s took_ms=%lld", b->pipeline,
+             (long long)b->number, build_result_name(b->result),
+             (long long)(b->ended_ms - b->started_ms));
+}
+
+/* Called with the lock held; gives it up while the build runs. */
+void
+room_run_build(struct pipeline_room *room, struct build *b)
+{
+    struct pipeline *pipeline = pipeline_store_find(&room->store, b->pipeline);
+    cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
+    cleanup_free char *log_path = text_format("%s/log", directory);
+    struct work w = {.room = room, .build = b, .log_fd = -1};
+    struct runner_outcome outcome;
+    struct brief brief = {0};
+    struct json *j;
+
+    begin_build(room, b);
+    fill_brief(&brief, room, b, pipeline);
+    brief.config.ctx = &w;
+    j = build_to_public_json(b, true);
+    room_unlock(room);
+
+    room_announce(room, j);
+    log_info(b->resumed > 0 ? "build.resumed" : "build.started",
+             "pipeline=%s build=%lld branch=%s commit=%s", b->pipeline, (long long)b->number,
+             b->branch, b->commit);
+    fill_changes(&brief, b, pipeline, brief.config.previous_commit);
+    w.log_fd = open_log(log_path, brief.config.state_dir, &w.log_size);
+    runner_run(&brief.config, &outcome);
+    if (w.log_fd >= 0) {
+        (void)fdatasync(w.log_fd);
+        close(w.log_fd);
+    }
+
+    room_lock(room);
+    if (outcome.is_suspended) { /* stays RUNNING: the next start takes it up */
+        log_info("build.suspended", "pipeline=%s build=%lld", b->pipeline, (long long)b->number);
+        room_unlock(room);
+        arena_done(&brief.arena);
+        room_lock(room);
+        return;
+    }
+    finish_build(room, b, &outcome, brief.config.state_dir);
+    j = build_to_public_json(b, true);
+    pipeline_prune(&room->store, pipeline);
+    pthread_cond_broadcast(&room->changed);
+    room_unlock(room);
+    room_announce(room, j);
+    arena_done(&brief.arena);
+    room_lock(room);
+}
+
+/* The log of a build that was killed along with naru stops anywhere; that of one cut off in an
+ * orderly way has its last line. */
+static void
+end_log(struct pipeline_room *room, const struct build *b)
+{
+    static const char last[] = "\nFinished: ABORTED\n";
+    const size_t length = sizeof(last) - 1;
+    cleanup_free char *path = pipeline_log_path(room, b->pipeline, b->number);
+    cleanup_close int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    const off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    char tail[sizeof(last)];
+
+    if (size >= (off_t)length && pread(fd, tail, length, size - (off_t)length) == (ssize_t)length &&
+        memcmp(tail, last, length) == 0)
+        return;
+    if (size < 0 || dprintf(fd, "\n%s%s", b->reason, last) < 0)
+        log_warn("build.log", "path=%s error=%s", path, strerror(errno));
+}
+
+static unsigned
+end_processes(const struct build *b)
+{
+    unsigned left;
+
+    if (b->cookie == NULL)
+        return 0;
+    left = leftovers_end(b->cookie);
+    docker_leftovers_end(b->cookie, NULL);
+    return left;
+}
+
+/* One that was taken up again and again: it ends, with its processes. */
+static void
+give_up(struct pipeline_room *room, struct build *b)
+{
+    unsigned left = end_processes(b);
+
+    room_end_build(b, RESULT_ABORTED, "naru ended again and again while the build was running");
+    end_log(room, b);
+    room_save(room, b);
+    log_warn("build.given_up", "pipeline=%s build=%lld processes=%u", b->pipeline,
+             (long long)b->number, left);
+}
+
+/* Builds that ran when naru ended wait for a thread again; on disk they are running. */
+void
+room_recover(struct pipeline_room *room, struct pipeline *p)
+{
+    for (size_t i = 0; i < p->build_count; i++) {
+        struct build *b = p->builds[i];
+        if (b->state != BUILD_RUNNING)
+            continue;
+        if (++b->resumed > BUILD_RESUMES_MAX) {
+            give_up(room, b);
+            continue;
+        }
+        b->state = BUILD_QUEUED;
+        if (!build_has_journal(b, room->config.data_dir)) /* from its start: nothing of it may run */
+            (void)end_processes(b);
+    }
+}

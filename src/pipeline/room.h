@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* room.h - what pipeline.c (the queue) and build_run.c (one build) share.
+ * `mutex` guards everything in here but the configuration. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "pipeline/github.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/pipeline_store.h"
+
+#define PARALLEL_MAX 16u
+
+struct pipeline_room {
+    struct pipeline_config config; /* texts are ours */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* anything: queue, build, log */
+    struct pipeline_store store;
+    struct github_deliveries deliveries;
+    pthread_t threads[PARALLEL_MAX];
+    unsigned thread_count;
+    bool reconciled; /* heads were compared after the start */
+    atomic_bool stopping;
+};
+
+void room_lock(struct pipeline_room *room);
+void room_unlock(struct pipeline_room *room);
+/* Tells on_change, without the lock; takes the value. */
+void room_announce(struct pipeline_room *room, struct json *build);
+void room_save(struct pipeline_room *room, const struct build *b);
+void room_end_build(struct build *b, enum build_result result, const char *reason);
+/* Called with the lock held; gives it up while the build runs. */
+void room_run_build(struct pipeline_room *room, struct build *b);
+/* Builds that ran when naru ended wait for a thread again. */
+void room_recover(struct pipeline_room *room, struct pipeline *p);
