@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
@@ -40,53 +39,6 @@ static const struct {
     PUNCTUATION(X)
 #undef X
 };
-
-void
-diagnostics_add(struct diagnostics *d, unsigned line, unsigned column, const char *code,
-                const char *format, ...)
-{
-    struct diagnostic *item;
-    va_list args;
-
-    if (d->count++ >= DIAGNOSTICS_MAX)
-        return;
-    item = &d->items[d->count - 1];
-    item->line = line;
-    item->column = column;
-    snprintf(item->code, sizeof(item->code), "%s", code);
-    va_start(args, format);
-    vsnprintf(item->message, sizeof(item->message), format, args);
-    va_end(args);
-}
-
-static int
-compare_places(const void *a, const void *b)
-{
-    const struct diagnostic *x = a, *y = b;
-
-    if (x->line != y->line)
-        return x->line < y->line ? -1 : 1;
-    return x->column < y->column ? -1 : x->column > y->column;
-}
-
-void
-diagnostics_sort(struct diagnostics *d)
-{
-    qsort(d->items, d->count < DIAGNOSTICS_MAX ? d->count : DIAGNOSTICS_MAX, sizeof(d->items[0]),
-          compare_places);
-}
-
-void
-diagnostics_format(const struct diagnostics *d, const char *name, struct strbuf *out)
-{
-    size_t kept = d->count < DIAGNOSTICS_MAX ? d->count : DIAGNOSTICS_MAX;
-
-    for (size_t i = 0; i < kept; i++)
-        strbuf_addf(out, "%s:%u:%u: %s [%s]\n", name, d->items[i].line, d->items[i].column,
-                    d->items[i].message, d->items[i].code);
-    if (d->count > kept)
-        strbuf_addf(out, "%s: %zu more errors\n", name, d->count - kept);
-}
 
 const char *
 token_name(enum token_type type)

@@ -35,6 +35,11 @@ void diagnostics_sort(struct diagnostics *d); /* into the order of the file */
 /* One "name:line:column: message [code]" a line. */
 void diagnostics_format(const struct diagnostics *d, const char *name, struct strbuf *out);
 
+/* "name:line:column: error: message [code]", the line of `text` and a caret below the column. */
+void diagnostics_show(const struct diagnostics *d, const char *name, const char *severity,
+                      struct str text, struct strbuf *out);
+struct str diagnostic_source(struct str text, unsigned line); /* empty if there is no such line */
+
 /* clang-format off */
 #define PUNCTUATION(X)                                                                             \
     X(USHR_ASSIGN, ">>>=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(POW_ASSIGN, "**=")          \

@@ -13,7 +13,7 @@ import harness
 from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
 
 COMMANDS = ("up", "down", "server", "doctor", "env", "status", "deploy", "rollback", "plan", "simulate", "explain", "logs", "build",
-            "pipeline", "aws", "git-hook")
+            "lint", "pipeline", "aws", "git-hook")
 
 
 def run(*args, **env):
@@ -65,6 +65,21 @@ class WithoutServer(unittest.TestCase):
                 self.assertEqual(done.stdout, "")
                 self.assertNotEqual(done.stderr, "")
         self.assertFalse((self.dir / "data").exists(), "nothing was started")
+
+    def test_lint_says_what_is_wrong_and_where(self):
+        good, bad = self.dir / "Good", self.dir / "Bad"
+        good.write_text("pipeline {\n agent any\n stages { stage('a') { steps { sh 'make' } } }\n}\n")
+        bad.write_text("pipeline {\n agent any\n stages { stage('a') { steps { sh(scrpt: 'x') } } }\n}\n")
+        done = run("lint", str(good), **self.env)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        done = run("lint", str(good), str(bad), **self.env)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{bad}:3:35: error: 'sh' has no argument 'scrpt'; did you mean 'script'? [E-STEP-PARAM]\n", done.stdout)
+        self.assertIn("\n  " + bad.read_text().split("\n")[2] + "\n" + " " * 36 + "^\n", done.stdout)
+        found = json.loads(run("lint", "--output", "json", "--explain", str(good), **self.env).stdout)[0]
+        self.assertEqual([(n["type"], n["name"], n["line"]) for n in found["needs"]],
+                         [("agent", "any", 2), ("command", "make", 3)])
+        self.assertEqual(run("lint", str(self.dir / "missing"), **self.env).returncode, 2)
 
     def test_without_a_server_the_infrastructure_is_at_fault(self):
         keys = dict(self.env, AWS_ACCESS_KEY_ID="AKIAEXAMPLE", AWS_SECRET_ACCESS_KEY="secret")
