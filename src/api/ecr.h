@@ -47,6 +47,14 @@ bool ecr_get_repository_policy(struct request *rq, struct json *out, struct err 
 bool ecr_put_registry_policy(struct request *rq, struct json *out, struct err *err);
 bool ecr_set_repository_policy(struct request *rq, struct json *out, struct err *err);
 
+/* ---- ecr_lifecycle.c ---- */
+bool ecr_lifecycle_check(const char *text, struct err *err);
+bool ecr_delete_lifecycle_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_lifecycle_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_lifecycle_policy_preview(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_lifecycle_policy(struct request *rq, struct json *out, struct err *err);
+bool ecr_start_lifecycle_policy_preview(struct request *rq, struct json *out, struct err *err);
+
 /* ---- ecr_layer.c ---- */
 bool ecr_batch_check_layer_availability(struct request *rq, struct json *out, struct err *err);
 bool ecr_complete_layer_upload(struct request *rq, struct json *out, struct err *err);

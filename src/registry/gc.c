@@ -16,6 +16,7 @@
 #include "registry/reference.h"
 
 #define HOUR_MS (3600LL * 1000)
+#define LIFECYCLE_EVERY_MS (24 * HOUR_MS)
 #define INDEX_DEPTH_MAX 8
 
 /* A set of digests: open addressing on their own (random) bits. */
@@ -311,6 +312,10 @@ collector_run(void *arg)
         struct registry_gc gc = {0};
         struct err err = {0};
         const int64_t start_ms = clock_monotonic_ms();
+        int64_t expired;
+        /* First, so that what they expire is garbage at once. */
+        if (!registry_lifecycle_apply_all(reg, LIFECYCLE_EVERY_MS, clock_wall_ms(), &expired, &err))
+            log_error("registry.lifecycle_failed", "error=%s", log_quote(err.message));
         if (!registry_collect(reg, NULL, 0, HOUR_MS, clock_wall_ms(), &gc, &err))
             log_error("registry.collect_failed", "error=%s", log_quote(err.message));
         else if (gc.blobs_removed > 0)

@@ -175,10 +175,7 @@ class Repositories(Case):
                          [{"imageDigest": digest, "imageTag": "v1"}])
 
     def test_what_is_not_built_says_so(self):
-        made = self.repository()
-        message = self.refused("UnsupportedFeatureException", self.ecr.get_lifecycle_policy,
-                               repositoryName=made["repositoryName"])
-        self.assertIn("GetLifecyclePolicy", message)
+        self.assertIn("UpdateImageStorageClass", self.raw("UpdateImageStorageClass")["message"])
 
 
 class Images(Case):

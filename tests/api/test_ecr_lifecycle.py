@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Lifecycle policies: kept, refused where AWS refuses them, and previewed."""
+import json
+
+from test_ecr import OCI_INDEX, OCI_MANIFEST, Case
+
+
+def rule(priority, count=1, action=None, **selection):
+    return {"rulePriority": priority, "action": action or {"type": "expire"},
+            "selection": {"countType": "imageCountMoreThan", "countNumber": count, **selection}}
+
+
+def policy(*rules):
+    return json.dumps({"rules": list(rules)}, indent=4)
+
+
+class Lifecycle(Case):
+    def setUp(self):
+        super().setUp()
+        self.name = self.repository()["repositoryName"]
+        self.members = {"repositoryName": self.name}
+
+    def test_put_get_delete(self):
+        text = policy(rule(1, tagStatus="any"))
+        message = self.refused("LifecyclePolicyNotFoundException", self.ecr.get_lifecycle_policy, **self.members)
+        self.assertEqual(message, f"Lifecycle policy does not exist for the repository with name '{self.name}' in the "
+                                  "registry with id '000000000000'")
+        put = self.ecr.put_lifecycle_policy(lifecyclePolicyText=text, **self.members)
+        self.assertEqual((put["registryId"], put["repositoryName"], put["lifecyclePolicyText"]),
+                         ("000000000000", self.name, text))
+        self.assertEqual(self.ecr.get_lifecycle_policy(**self.members)["lifecyclePolicyText"], text)
+        self.assertEqual(self.ecr.delete_lifecycle_policy(**self.members)["lifecyclePolicyText"], text)
+        self.refused("LifecyclePolicyNotFoundException", self.ecr.delete_lifecycle_policy, **self.members)
+        self.refused("RepositoryNotFoundException", self.ecr.put_lifecycle_policy, repositoryName="none",
+                     lifecyclePolicyText=text)
+
+    def test_what_is_refused(self):
+        for rules in ([], [rule(0, tagStatus="any")], [rule(1, tagStatus="tagged")],
+                      [rule(1, tagStatus="any"), rule(2, tagStatus="untagged")],
+                      [rule(1, tagStatus="any", countUnit="days")]):
+            message = self.refused("InvalidParameterException", self.ecr.put_lifecycle_policy,
+                                   lifecyclePolicyText=policy(*rules).ljust(100), **self.members)
+            self.assertIn("Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy "
+                          "validation failure", message)
+        moved = rule(1, tagStatus="any", countType="sinceImagePulled", countUnit="days",
+                     action={"type": "transition", "targetStorageClass": "archive"})
+        self.refused("UnsupportedFeatureException", self.ecr.put_lifecycle_policy, lifecyclePolicyText=policy(moved),
+                     **self.members)
+
+    def test_preview(self):
+        self.refused("LifecyclePolicyPreviewNotFoundException", self.ecr.get_lifecycle_policy_preview, **self.members)
+        self.refused("LifecyclePolicyNotFoundException", self.ecr.start_lifecycle_policy_preview, **self.members)
+        digests = [self.push(self.name, f"prod-{i}", f"content {i}") for i in range(4)]
+        untagged = self.push(self.name, "moving", "first")
+        self.push(self.name, "moving", "second")
+        index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+            {"mediaType": OCI_MANIFEST, "digest": digests[0], "size": len(self.manifest(self.name, "content 0"))}]})
+        self.ecr.put_image(imageTag="all", imageManifest=index, **self.members)
+        text = policy(rule(1, tagStatus="tagged", tagPatternList=["prod-*"]), rule(7, 99, tagStatus="untagged"))
+        started = self.ecr.start_lifecycle_policy_preview(lifecyclePolicyText=text, **self.members)
+        self.assertEqual((started["status"], started["lifecyclePolicyText"]), ("IN_PROGRESS", text))
+        self.ecr.get_waiter("lifecycle_policy_preview_complete").wait(**self.members)
+        preview = self.ecr.get_lifecycle_policy_preview(**self.members)
+        self.assertEqual(preview["status"], "COMPLETE")
+        self.assertEqual(preview["summary"]["expiringImageTotalCount"], 2)
+        # the first one is named by an index
+        self.assertEqual([(r["imageDigest"], r["imageTags"], r["action"]["type"], r["appliedRulePriority"])
+                          for r in preview["previewResults"]],
+                         [(digests[2], ["prod-2"], "EXPIRE", 1), (digests[1], ["prod-1"], "EXPIRE", 1)])
+        some = self.ecr.get_lifecycle_policy_preview(imageIds=[{"imageTag": "prod-1"}, {"imageTag": "prod-3"}],
+                                                     **self.members)["previewResults"]
+        self.assertEqual([r["imageDigest"] for r in some], [digests[1]])
+        none = self.ecr.get_lifecycle_policy_preview(filter={"tagStatus": "UNTAGGED"}, **self.members)
+        self.assertEqual(none["previewResults"], [])
+        first = self.ecr.get_lifecycle_policy_preview(maxResults=1, **self.members)
+        second = self.ecr.get_lifecycle_policy_preview(maxResults=1, nextToken=first["nextToken"], **self.members)
+        self.assertEqual([r["imageDigest"] for r in first["previewResults"] + second["previewResults"]],
+                         [digests[2], digests[1]])
+        self.assertNotIn("nextToken", second)
+        self.ecr.put_lifecycle_policy(lifecyclePolicyText=policy(rule(3, tagStatus="untagged")), **self.members)
+        self.ecr.start_lifecycle_policy_preview(**self.members)
+        self.assertEqual(self.ecr.get_lifecycle_policy_preview(**self.members)["previewResults"], [])
+        self.push(self.name, "moving", "third")
+        self.ecr.start_lifecycle_policy_preview(**self.members)
+        self.assertEqual([r["imageDigest"] for r in self.ecr.get_lifecycle_policy_preview(**self.members)[
+            "previewResults"]], [untagged])
+        self.assertEqual(len(self.ecr.describe_images(**self.members)["imageDetails"]), 8)  # nothing has gone
