@@ -63,16 +63,21 @@ bind_environment(struct run *run, const struct node *call)
     return run_env_evaluate(run, layer);
 }
 
-/* There is one machine: a tool is whatever PATH holds. */
-static void
-check_tools(struct run *run, const struct node *call)
+/* tools { maven 'name' }: into PATH, where their homes are known. */
+static bool
+enter_tools(struct run *run, const struct node *call)
 {
+    struct env_layer *layer;
+    struct str name;
+
     if (call == NULL || run->directory == NULL)
-        return;
+        return true;
+    layer = run_env_push(run);
     for (const struct node *n = section_block(call)->first; n != NULL; n = n->next)
-        run_logf(run,
-                 "WARNING: tools: '" STR_FMT "' is taken from PATH; tool versions are not managed",
-                 STR_ARG(n->text));
+        if (n->first != NULL && (!interp_eval_text(&run->in, n->first, &name) ||
+                                 !tool_enter(run, layer, n->text, name)))
+            return false;
+    return true;
 }
 
 /* Settings of Jenkins that would change when or how often a build runs, and do nothing here: a
@@ -409,8 +414,7 @@ run_inside_agent(struct run *run, struct stage_frame *frame)
     if (!bind_environment(run, stage->section[SECTION_ENVIRONMENT])) {
         error = interp_catch(&run->in);
     } else {
-        check_tools(run, stage->section[SECTION_TOOLS]);
-        if (!run_body(run, stage)) {
+        if (!enter_tools(run, stage->section[SECTION_TOOLS]) || !run_body(run, stage)) {
             if (run->in.completion == COMPLETION_THROW)
                 error = interp_catch(&run->in);
             else
@@ -547,8 +551,7 @@ run_inside_pipeline_options(struct run *run, void *arg, struct value *out)
     struct exception *error = NULL;
 
     *out = value_null();
-    check_tools(run, pipeline->section[SECTION_TOOLS]);
-    if (!run_stages(run, pipeline))
+    if (!enter_tools(run, pipeline->section[SECTION_TOOLS]) || !run_stages(run, pipeline))
         error = interp_catch(&run->in);
     error = run_post(run, pipeline->section[SECTION_POST], error);
     return error == NULL || interp_rethrow(&run->in, error);

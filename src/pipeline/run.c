@@ -443,6 +443,14 @@ world_get(struct interp *in, const struct node *at, struct value object, struct 
             list_add(in->arena, out->list, item);
             return true;
         }
+        if (str_is(name, "extensions")) {
+            *out = value_list(in->arena);
+            return true;
+        }
+        if (str_is(name, "doGenerateSubmoduleConfigurations")) {
+            *out = value_bool(false);
+            return true;
+        }
         break;
     case HOST_DOCKER:
     case HOST_DOCKER_IMAGE:

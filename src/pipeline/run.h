@@ -209,10 +209,15 @@ step_function *step_junit_find(struct str name);       /* steps_junit.c */
 step_function *step_data_find(struct str name);        /* steps_data.c */
 step_function *step_archive_find(struct str name);     /* steps_archive.c */
 step_function *step_docker_find(struct str name);      /* docker_dsl.c */
+step_function *step_env_find(struct str name);         /* steps_env.c */
+step_function *step_notify_find(struct str name);      /* steps_notify.c */
+step_function *step_plugin_find(struct str name);      /* steps_plugin.c */
 /* A step that another one calls; `body` NULL: it has none. */
 bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,
                  const struct body *body, struct value *out);
 const char *step_make_id(struct run *run);
+/* steps_env.c: puts the tool `name` of a type ("maven", "jdk") into PATH and its variable. */
+bool tool_enter(struct run *run, struct env_layer *layer, struct str type, struct str name);
 struct step_row {
     const char *name;
     step_function *function;
@@ -267,7 +272,16 @@ bool workspace_fetch(struct run *run, const struct node *at, const char *directo
 bool workspace_show(struct run *run, const char *directory, const char *path, struct strbuf *out);
 /* The build's commit in the current directory; `to` gets GIT_COMMIT and so on. */
 bool workspace_checkout(struct run *run, const struct node *at, struct map *to);
-/* Any repository, as the step `git` does. `what` is a branch, a ref or a commit. */
-bool workspace_git(struct run *run, const struct node *at, const char *url, const char *what,
+/* Any repository, as the steps `git` and `checkout` do, into the current directory. */
+struct git_source {
+    const char *url, *what;   /* a branch, a tag, a ref or a commit; "": what HEAD is there */
+    const char *credential;   /* its id, or NULL */
+    const char *local_branch; /* NULL: none; "**": the branch's own name */
+    int depth;                /* 0: the whole history */
+    bool no_tags, cleans_before, cleans_after, wipes, has_submodules, is_recursive, has_lfs;
+    const char *user_name, *user_email; /* may be NULL */
+    const struct list *sparse;          /* texts; NULL: all files */
+};
+bool workspace_git(struct run *run, const struct node *at, const struct git_source *source,
                    struct map *to);
 bool glob_match(struct str pattern, struct str path, bool ignore_case);

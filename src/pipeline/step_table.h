@@ -16,6 +16,8 @@ enum step_kind {
     STEP_BLOCKED, /* not allowed as a declarative step */
     STEP_LATER,   /* known, not built yet: fails when reached */
     STEP_OPEN,    /* known, arguments unchecked */
+    STEP_SKIPPED, /* a plugin's: does nothing but run its block (steps_plugin.c) */
+    STEP_REFUSED, /* fails when reached and says what to do instead */
 };
 
 struct step_type {

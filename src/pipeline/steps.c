@@ -145,6 +145,7 @@ find_function(struct str name)
     step_function *(*const tables[])(struct str name) = {
         step_flow_find,  step_parallel_find,    step_file_find, step_scm_find,  step_stash_find,
         step_junit_find, step_credentials_find, step_data_find, step_archive_find, step_docker_find,
+        step_env_find,   step_notify_find,      step_plugin_find,
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
@@ -175,6 +176,17 @@ describe(struct step_call *s)
         "choice",
         "text",
         "modernSCM",
+        "cloneOption",
+        "relativeTargetDirectory",
+        "cleanBeforeCheckout",
+        "cleanAfterCheckout",
+        "localBranch",
+        "submodule",
+        "userIdentity",
+        "sparseCheckoutPaths",
+        "lfs",
+        "pruneStaleBranch",
+        "checkoutOption",
         "cron",
         "pollSCM",
     };
@@ -187,6 +199,8 @@ describe(struct step_call *s)
         map_put_text(&s->run->arena, v.map, "$class", value_text(s->name));
         for (size_t k = 0; s->args->named != NULL && k < s->args->named->count; k++)
             map_put(&s->run->arena, v.map, s->args->named->at[k].key, s->args->named->at[k].value);
+        if (s->args->count == 1)
+            map_put_text(&s->run->arena, v.map, "value", s->args->at[0]);
         *s->out = v;
         return true;
     }
@@ -257,7 +271,7 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
             return true;
         }
         return interp_throw(s->in, s->at, "NoSuchMethodError",
-                            "No such DSL method '" STR_FMT "' found; did you mean '%s'?",
+                            "No such DSL method '" STR_FMT "' found among steps; did you mean '%s'?",
                             STR_ARG(s->name), near);
     }
     if (type != NULL && type->kind == STEP_BLOCK && s->body.run == NULL)

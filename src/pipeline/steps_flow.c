@@ -105,7 +105,14 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
     struct run *run = s->run;
     const char *const shell_argv[] = {"sh", "-xe", path, NULL};
     const char *const direct_argv[] = {path, NULL};
-    const char *const *argv = direct ? direct_argv : shell_argv;
+    /* docker exec carries stdout and stderr apart; their order would be lost. */
+    const char *const merged_argv[] = {"sh", "-c", "exec \"$0\" \"$@\" 2>&1", "sh", "-xe",
+                                       path, NULL};
+    const char *const merged_direct_argv[] = {"sh", "-c", "exec \"$0\" 2>&1", path, NULL};
+    const bool merges = run->launcher != NULL && !sh->captures;
+    const char *const *argv = merges   ? (direct ? merged_direct_argv : merged_argv)
+                              : direct ? direct_argv
+                                       : shell_argv;
     const char *const *env = run_env_list(run);
 
     s->folder = run_state_path(run, "sh", s->id);

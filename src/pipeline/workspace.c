@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "io/file.h"
-#include "pipeline/run.h"
+#include "pipeline/credentials.h"
 
 #define GIT_ARGS_MAX 16
 #define GIT_TIMEOUT_MS ((int64_t)10 * 60 * 1000)
@@ -172,6 +172,8 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
     if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
              c->commit))
         return git_failed(run, at, "checkout", code);
+    if (!GIT(run, run->directory, NULL, &code, "config", "remote.origin.url", c->git_url))
+        return git_failed(run, at, "config", code);
     run_logf(run, "Checked out %s%s%s", c->commit, c->branch == NULL ? "" : " of ",
              c->branch == NULL ? "" : c->branch);
     put(run, to, "GIT_COMMIT", c->commit);
@@ -184,47 +186,204 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
 
 /* "* /main", "origin/main" and "refs/heads/main" name the branch main. */
 static const char *
-branch_of(struct run *run, const char *what)
+branch_of(struct run *run, struct str s)
 {
-    struct str s = str_of(what);
+    static const char *const prefixes[] = {"*/", "origin/", "remotes/origin/", "refs/heads/"};
 
-    if (str_starts(s, STR("*/")))
-        s = str_slice(s, 2, s.len);
-    else if (str_starts(s, STR("origin/")))
-        s = str_slice(s, 7, s.len);
-    else if (str_starts(s, STR("refs/heads/")))
-        s = str_slice(s, 11, s.len);
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
+        if (str_starts(s, str_of(prefixes[i])))
+            s = str_slice(s, strlen(prefixes[i]), s.len);
     return arena_cstr(&run->arena, s);
 }
 
-bool
-workspace_git(struct run *run, const struct node *at, const char *url, const char *what,
-              struct map *to)
+/* What one fetch is to bring: a refspec, and the name that it has here afterwards. */
+struct wanted {
+    const char *refspec, *name, *branch; /* branch NULL: a tag, a commit, or whatever HEAD is */
+};
+
+static bool
+fetch(struct run *run, const struct git_source *g, const char *refspec, bool tells, int *code)
 {
-    cleanup(strbuf_done) struct strbuf head = {0};
-    const char *branch = branch_of(run, what);
-    bool by_ref = is_commit(str_of(branch)) || str_starts(str_of(branch), STR("refs/"));
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    const char *arguments[GIT_ARGS_MAX] = {"fetch", "--quiet", "--force",
+                                           g->no_tags ? "--no-tags" : "--tags"};
+    size_t n = 4;
+
+    if (g->depth > 0)
+        arguments[n++] = arena_format(&run->arena, "--depth=%d", g->depth);
+    else if (file_exists(arena_format(&run->arena, "%s/.git/shallow", run->directory)))
+        arguments[n++] = "--unshallow";
+    arguments[n++] = "origin";
+    arguments[n++] = refspec;
+    return git(run, run->directory, tells ? NULL : &ignored, code, arguments);
+}
+
+/* A name without more may be a branch or a tag. */
+static bool
+fetch_name(struct run *run, const struct git_source *g, const char *name, struct wanted *w,
+           int *code)
+{
+    w->branch = name;
+    w->name = arena_format(&run->arena, "refs/remotes/origin/%s", name);
+    if (fetch(run, g, arena_format(&run->arena, "+refs/heads/%s:%s", name, w->name), false, code))
+        return true;
+    if (run_is_due(run))
+        return false;
+    w->branch = NULL;
+    w->name = arena_format(&run->arena, "refs/tags/%s", name);
+    return fetch(run, g, arena_format(&run->arena, "+%s:%s", w->name, w->name), true, code);
+}
+
+static bool
+fetch_wanted(struct run *run, const struct git_source *g, struct wanted *w, int *code)
+{
+    struct str what = str_of(g->what);
+    const char *name = branch_of(run, what);
+
+    *w = (struct wanted){.name = "FETCH_HEAD"};
+    if (name[0] == '\0' || strcmp(name, "*") == 0 || strcmp(name, "**") == 0)
+        return fetch(run, g, "HEAD", true, code);
+    if (is_commit(str_of(name))) {
+        w->name = name;
+        /* Some servers refuse to serve a commit by its id. */
+        return fetch(run, g, name, false, code) ||
+               fetch(run, g, "+refs/heads/*:refs/remotes/origin/*", true, code);
+    }
+    if (str_starts(what, STR("refs/tags/"))) {
+        w->name = g->what;
+        return fetch(run, g, arena_format(&run->arena, "+%s:%s", g->what, g->what), true, code);
+    }
+    if (str_starts(what, STR("refs/")) && !str_starts(what, STR("refs/heads/")))
+        return fetch(run, g, g->what, true, code);
+    return fetch_name(run, g, name, w, code);
+}
+
+static bool
+set_config(struct run *run, const char *key, const char *value)
+{
     int code;
 
-    if (branch[0] == '-' || url[0] == '-')
-        return interp_throw(&run->in, at, "AbortException",
-                            "a branch or URL cannot start with '-'");
+    return value == NULL || GIT(run, run->directory, NULL, &code, "config", key, value);
+}
+
+static bool
+clean(struct run *run, const struct node *at)
+{
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    int code;
+
+    (void)GIT(run, run->directory, &ignored, &code, "reset", "--quiet", "--hard"); /* none yet */
+    return GIT(run, run->directory, NULL, &code, "clean", "-ffdxq") ||
+           git_failed(run, at, "clean", code);
+}
+
+static bool
+get_ready(struct run *run, const struct node *at, const struct git_source *g)
+{
+    struct err err;
+
+    if (g->wipes && !file_remove_tree(run->directory, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     if (!prepare(run, at, run->directory))
         return false;
-    run_logf(run, "Fetching %s from %s", branch, url);
-    if (!GIT(run, run->directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1",
-             "--force", url, by_ref ? branch : arena_format(&run->arena, "refs/heads/%s", branch)))
-        return git_failed(run, at, "fetch", code);
-    if (by_ref ? !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
-                      "--detach", "FETCH_HEAD")
-               : !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "-B",
-                      branch, "FETCH_HEAD"))
+    if (!set_config(run, "remote.origin.url", g->url) ||
+        !set_config(run, "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*") ||
+        !set_config(run, "user.name", g->user_name) ||
+        !set_config(run, "user.email", g->user_email))
+        return git_failed(run, at, "config", 1);
+    return !g->cleans_before || clean(run, at);
+}
+
+static bool
+set_sparse(struct run *run, const struct node *at, const struct git_source *g)
+{
+    const char *arguments[GIT_ARGS_MAX] = {"sparse-checkout", "set", "--no-cone"};
+    size_t n = 3;
+    int code;
+
+    if (g->sparse == NULL)
+        return true;
+    for (size_t i = 0; i < g->sparse->count && n + 1 < GIT_ARGS_MAX; i++)
+        arguments[n++] = arena_cstr(&run->arena, g->sparse->at[i].text);
+    return git(run, run->directory, NULL, &code, arguments) ||
+           git_failed(run, at, "sparse-checkout", code);
+}
+
+static bool
+check_out(struct run *run, const struct node *at, const struct git_source *g,
+          const struct wanted *w, const char **local_out)
+{
+    const char *commit = arena_format(&run->arena, "%s^{commit}", w->name),
+               *local = g->local_branch;
+    int code;
+
+    if (local != NULL && (local[0] == '\0' || strcmp(local, "**") == 0))
+        local = w->branch;
+    *local_out = local;
+    if (local != NULL ? !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                             "--no-track", "-B", local, commit)
+                      : !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                             "--detach", commit))
         return git_failed(run, at, "checkout", code);
+    if (g->cleans_after && !clean(run, at))
+        return false;
+    if (g->has_lfs && !GIT(run, run->directory, NULL, &code, "lfs", "pull"))
+        return git_failed(run, at, "lfs pull", code);
+    if (!g->has_submodules)
+        return true;
+    return GIT(run, run->directory, NULL, &code, "submodule", "--quiet", "update", "--init",
+               g->is_recursive ? "--recursive" : "--force") ||
+           git_failed(run, at, "submodule update", code);
+}
+
+static bool
+get_source(struct run *run, const struct node *at, const struct git_source *g, struct map *to)
+{
+    cleanup(strbuf_done) struct strbuf head = {0};
+    const char *local;
+    struct wanted w;
+    int code;
+
+    if (!get_ready(run, at, g))
+        return false;
+    run_logf(run, "Fetching %s from %s", g->what, g->url);
+    if (!fetch_wanted(run, g, &w, &code))
+        return git_failed(run, at, "fetch", code);
+    if (!set_sparse(run, at, g) || !check_out(run, at, g, &w, &local))
+        return false;
     if (!GIT(run, run->directory, &head, &code, "rev-parse", "HEAD"))
         return git_failed(run, at, "rev-parse", code);
     put(run, to, "GIT_COMMIT", arena_cstr(&run->arena, str_trim(strbuf_str(&head))));
     put(run, to, "GIT_BRANCH",
-        by_ref ? "detached" : arena_format(&run->arena, "origin/%s", branch));
-    put(run, to, "GIT_URL", url);
+        w.branch == NULL ? "detached" : arena_format(&run->arena, "origin/%s", w.branch));
+    put(run, to, "GIT_LOCAL_BRANCH", local);
+    put(run, to, "GIT_URL", g->url);
     return true;
+}
+
+bool
+workspace_git(struct run *run, const struct node *at, const struct git_source *g, struct map *to)
+{
+    struct env_layer *outer = run->env, *layer;
+    const char *path = NULL;
+    bool ok;
+
+    if (g->what[0] == '-' || g->url[0] == '-' || g->url[0] == '\0' ||
+        (g->local_branch != NULL && g->local_branch[0] == '-'))
+        return interp_throw(&run->in, at, "AbortException",
+                            "a branch or URL cannot be empty or start with '-'");
+    if (run->config->in_place && strcmp(run->directory, run->config->workspace) == 0) {
+        run_logf(run, "WARNING: %s is not fetched: this build runs in your own directory", g->url);
+        return checkout_in_place(run, to);
+    }
+    layer = run_env_push(run);
+    /* The machine's own helper would be asked before the credential that is named here. */
+    run_env_set(run, layer, STR("GIT_CONFIG_COUNT"), g->credential != NULL ? STR("1") : STR("0"));
+    run_env_set(run, layer, STR("GIT_CONFIG_KEY_0"), STR("credential.helper"));
+    run_env_set(run, layer, STR("GIT_CONFIG_VALUE_0"), STR(""));
+    ok = (g->credential == NULL || credential_for_git(run, at, layer, g->credential, &path)) &&
+         get_source(run, at, g, to);
+    credential_file_remove(run, path);
+    run->env = outer;
+    return ok;
 }

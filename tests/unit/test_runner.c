@@ -479,7 +479,7 @@ TEST(unknown_steps_and_broken_files_are_named)
     cleanup(build_done) struct build b = {0}, c = {0};
     const char *log = run_steps(&b, "ehco 'x'", RESULT_FAILURE);
 
-    CHECK(strstr(log, "No such DSL method 'ehco' found; did you mean 'echo'?") != NULL);
+    CHECK(strstr(log, "No such DSL method 'ehco' found among steps; did you mean 'echo'?") != NULL);
     build_init(&c);
     build_run(
         &c,
