@@ -31,6 +31,7 @@ static const struct option_row option_rows[] = {
     ROW(NULL, "NARU_GPU_DIRECTORY", "/proc/driver/nvidia/gpus", gpu_directory),
     ROW("--listener-address", "NARU_LISTENER_ADDRESS", "0.0.0.0", balancer_address),
     ROW("--hooks-dir", "NARU_HOOKS_DIR", "", hooks_dir),
+    ROW("--registry-quota", "NARU_REGISTRY_QUOTA", "0", registry_quota_text),
     ROW(NULL, "NARU_GITHUB_SECRET", "", github_secret),
     ROW(NULL, "NARU_ACCESS_KEY_ID", "", access_key_id),
     ROW(NULL, "NARU_SECRET_ACCESS_KEY", "", secret_access_key),
@@ -76,6 +77,43 @@ check_account(const struct config *c, struct err *err)
     if (digits != 12 || c->account[12] != '\0')
         return err_set(err, ERR_USAGE, "NARU_ACCOUNT_ID '%s' is not twelve digits", c->account);
     return true;
+}
+
+/* "50G": bytes with a unit of 1024, or none. */
+static bool
+size_read(const char *name, const char *text, int64_t *out, struct err *err)
+{
+    static const char units[] = "KMGT";
+    struct str digits = str_of(text);
+    int64_t factor = 1, number = 0;
+
+    if (digits.len > 1 && strchr(units, digits.at[digits.len - 1]) != NULL) {
+        const char *unit = strchr(units, digits.at[digits.len - 1]);
+        factor = 1LL << (10 * (unit - units + 1));
+        digits = str_slice(digits, 0, digits.len - 1);
+    }
+    if (!str_to_i64(digits, &number) || number < 0 || number > INT64_MAX / factor)
+        return err_set(err, ERR_USAGE, "the value '%s' of %s is no size, such as 50G", text, name);
+    *out = number * factor;
+    return true;
+}
+
+static bool
+seconds_read(const char *name, int64_t *out, struct err *err)
+{
+    const char *text = getenv(name);
+
+    *out = 3600;
+    return text == NULL || (str_to_i64(str_of(text), out) && *out >= 1 && *out <= 30LL * 86400) ||
+           err_set(err, ERR_USAGE, "%s is a number of seconds (1 to 2592000)", name);
+}
+
+static bool
+set_registry(struct config *c, struct err *err)
+{
+    return size_read("--registry-quota", c->registry_quota_text, &c->registry_quota, err) &&
+           seconds_read("NARU_REGISTRY_COLLECT_SECONDS", &c->registry_collect_s, err) &&
+           seconds_read("NARU_REGISTRY_KEEP_SECONDS", &c->registry_keep_s, err);
 }
 
 static bool
@@ -129,7 +167,7 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
     snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
-    return check_account(c, err) && set_docker_socket(c, err);
+    return check_account(c, err) && set_docker_socket(c, err) && set_registry(c, err);
 }
 
 static bool

@@ -17,6 +17,9 @@ struct config {
     char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
     char hooks_dir[600];      /* --hooks-dir, NARU_HOOKS_DIR, <data dir>/hooks: commands of lifecycle hooks */
     char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
+    char registry_quota_text[32];
+    int64_t registry_quota;   /* --registry-quota, NARU_REGISTRY_QUOTA: bytes; 0: what the disk has */
+    int64_t registry_collect_s, registry_keep_s; /* NARU_REGISTRY_COLLECT_SECONDS and _KEEP_SECONDS, 3600 */
     bool is_verbose;          /* --verbose */
     /* from the installation */
     char access_key_id[64], secret_access_key[128];

@@ -17,8 +17,6 @@
 #include "pipeline/pipeline.h"
 #include "registry/scan.h"
 
-#define GARBAGE_INTERVAL_MS (3600 * 1000)
-
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
 struct server {
     struct config config;
@@ -120,7 +118,7 @@ open_state(struct server *s, struct err *err)
     if (s->store == NULL)
         return false;
     s->registry = registry_open(c->data_dir, c->account, c->region, err);
-    if (s->registry == NULL)
+    if (s->registry == NULL || !registry_set_quota(s->registry, c->registry_quota, err))
         return false;
     snprintf(host, sizeof(host), "localhost:%u", c->port);
     registry_set_host(s->registry, host);
@@ -135,7 +133,7 @@ open_state(struct server *s, struct err *err)
     if (s->engine == NULL)
         return false;
     registry_set_in_use(s->registry, is_in_use, s);
-    registry_start_collecting(s->registry, GARBAGE_INTERVAL_MS);
+    registry_start_collecting(s->registry, s->config.registry_collect_s * 1000, s->config.registry_keep_s * 1000);
     registry_start_scanning(s->registry, c->data_dir);
     return true;
 }

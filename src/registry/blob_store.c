@@ -56,30 +56,51 @@ name_blob(struct registry *reg, const char *temporary, const char *path, struct 
 }
 
 bool
-blob_name(struct registry *reg, struct disk_file *f, struct err *err)
+blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out, struct err *err)
 {
+    *is_new_out = !file_exists(f->path);
     if (!name_blob(reg, f->temporary, f->path, err))
         return false;
     free(TAKE(f->temporary));
     return true;
 }
 
-bool
-blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest,
-            struct err *err)
+/* Durable before visible; and with a fresh time, however long the upload took. */
+static bool
+flush_and_name(struct registry *reg, int fd, const char *temporary, const char *path,
+               struct err *err)
 {
-    cleanup_free char *path = blob_path(reg, digest);
-    int64_t existing = -1;
-
-    /* Whoever brought it may not have flushed its name yet, so the caller does. */
-    if (blob_touch(reg, digest, &existing) && existing == size) {
-        unlink(temporary);
-        return true;
-    }
-    /* Durable before visible; and with a fresh time, however long the upload took. */
     if (futimens(fd, NULL) < 0 || fdatasync(fd) < 0)
         return err_errno(err, "cannot flush a blob");
     return name_blob(reg, temporary, path, err);
+}
+
+/* Who pushes the same at the same time waits, and finds it there. */
+static pthread_mutex_t *
+blob_lock(struct registry *reg, struct str digest)
+{
+    unsigned char first = 0;
+
+    (void)hex_decode(str_slice(digest_hex(digest), 0, 2), &first);
+    pthread_mutex_lock(&reg->blob_locks[first % BLOB_LOCKS]);
+    return &reg->blob_locks[first % BLOB_LOCKS];
+}
+
+bool
+blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size, struct str digest,
+            bool *is_new_out, struct err *err)
+{
+    cleanup_free char *path = blob_path(reg, digest);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = blob_lock(reg, digest);
+    int64_t existing = -1;
+
+    /* Whoever brought it may not have flushed its name yet, so the caller does. */
+    *is_new_out = !blob_touch(reg, digest, &existing);
+    if (!*is_new_out && existing == size) {
+        unlink(temporary);
+        return true;
+    }
+    return flush_and_name(reg, fd, temporary, path, err);
 }
 
 bool

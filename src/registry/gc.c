@@ -187,6 +187,7 @@ blob_sweep(struct collection *c, const char *path, struct err *err)
     } else {
         c->result.blobs_removed++;
         c->result.bytes_removed += st.st_size;
+        space_give(c->reg, st.st_size);
     }
     pthread_rwlock_unlock(&c->reg->collect_lock);
     return done;
@@ -316,7 +317,7 @@ collector_run(void *arg)
         /* First, so that what they expire is garbage at once. */
         if (!registry_lifecycle_apply_all(reg, LIFECYCLE_EVERY_MS, clock_wall_ms(), &expired, &err))
             log_error("registry.lifecycle_failed", "error=%s", log_quote(err.message));
-        if (!registry_collect(reg, NULL, 0, HOUR_MS, clock_wall_ms(), &gc, &err))
+        if (!registry_collect(reg, NULL, 0, reg->collect_age_ms, clock_wall_ms(), &gc, &err))
             log_error("registry.collect_failed", "error=%s", log_quote(err.message));
         else if (gc.blobs_removed > 0)
             log_info("registry.collected", "blobs=%lld bytes=%lld kept=%lld took_ms=%lld",
@@ -327,10 +328,11 @@ collector_run(void *arg)
 }
 
 void
-registry_start_collecting(struct registry *reg, int64_t interval_ms)
+registry_start_collecting(struct registry *reg, int64_t interval_ms, int64_t age_ms)
 {
     assert(!reg->is_collecting && interval_ms > 0);
     reg->collect_interval_ms = interval_ms;
+    reg->collect_age_ms = age_ms;
     reg->is_collecting = pthread_create(&reg->collector, NULL, collector_run, reg) == 0;
     if (!reg->is_collecting)
         log_error("registry.collect_failed", "error=\"cannot start a thread\"");

@@ -266,6 +266,7 @@ struct putting {
     const struct registry_put *put;
     const struct manifest *m;
     struct disk_file blob, record, tag;
+    int64_t charged; /* bytes of the quota that nobody else counts */
 };
 
 static void
@@ -274,6 +275,7 @@ putting_done(struct putting *p)
     disk_file_done(&p->blob);
     disk_file_done(&p->record);
     disk_file_done(&p->tag);
+    space_give(p->reg, p->charged);
 }
 
 static bool
@@ -285,7 +287,10 @@ putting_write(struct putting *p, struct err *err)
     cleanup_free char *record = record_path(p->reg, p->region, p->repository, digest);
     cleanup_free char *text = record_text(p->m, p->put->manifest);
 
-    if (!disk_write_aside(p->reg, blob, p->put->manifest, &p->blob, err) ||
+    if (!space_take(p->reg, (int64_t)p->put->manifest.len, err))
+        return false;
+    p->charged = (int64_t)p->put->manifest.len;
+    if (!space_check_disk(p->reg, err) || !disk_write_aside(p->reg, blob, p->put->manifest, &p->blob, err) ||
         !disk_write_aside(p->reg, record, str_of(text), &p->record, err))
         return false;
     if (p->put->tag != NULL) {
@@ -304,17 +309,19 @@ putting_name_image(struct putting *p, struct err *err)
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED =
         repository_lock(p->reg, p->region, p->repository);
-    bool is_set = false;
+    bool is_set = false, is_new = false;
 
     if (!registry_repository_get(p->reg, p->region, p->repository, &r, err))
         return false;
     for (size_t i = 0; i < p->m->reference_count; i++)
         if (!reference_check(p->reg, p->region, p->repository, &p->m->references[i], err))
             return false;
-    return conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) &&
-           tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) &&
-           blob_name(p->reg, &p->blob, err) &&
-           (p->m->subject[0] == '\0' ||
+    if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
+        !tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) ||
+        !blob_name(p->reg, &p->blob, &is_new, err))
+        return false;
+    p->charged = is_new ? 0 : p->charged;
+    return (p->m->subject[0] == '\0' ||
             referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                           str_of(p->digest), err)) &&
            (file_exists(p->record.path) || disk_name(&p->record, err));
@@ -390,7 +397,7 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
         return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
                        put->digest);
     const struct putting p = {
-        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE};
+        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE, 0};
     if (!putting_run(&p, err))
         return false;
     scan_pushed(reg, region, repository, digest);

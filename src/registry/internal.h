@@ -4,16 +4,19 @@
  *   tree_lock         creates and deletes repositories, one at a time
  *   repository lock   (by hash of region and name) changes tags and manifests of one repository
  *   uploads_lock      the table of uploads; held for pointers only
+ *   blob lock         (by digest) makes one blob durable and visible, once
  *   collect_lock      read: says that a blob is needed now; write: gc removes one blob
  * Reading takes none: every file is whole from the moment it has a name. */
 #pragma once
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/crypto.h"
 #include "registry/registry.h"
 
 #define REPOSITORY_LOCKS 32
+#define BLOB_LOCKS 64
 
 struct scanner;
 struct upload;
@@ -26,10 +29,13 @@ struct registry {
     unsigned char key[32];
     int lock_fd;
     int64_t blob_limit; /* bytes of one blob; a test lowers it */
+    int64_t quota;      /* of all blobs and uploads, or 0 */
+    _Atomic int64_t used;
     registry_in_use *in_use;
     void *in_use_ctx;
     pthread_mutex_t tree_lock;
     pthread_mutex_t repository_locks[REPOSITORY_LOCKS];
+    pthread_mutex_t blob_locks[BLOB_LOCKS];
     pthread_mutex_t uploads_lock;
     pthread_rwlock_t collect_lock;
     struct upload *uploads;
@@ -38,7 +44,7 @@ struct registry {
     pthread_mutex_t collector_lock; /* guards the two below; taken alone */
     pthread_cond_t collector_stop;
     bool is_collecting, is_stopping;
-    int64_t collect_interval_ms;
+    int64_t collect_interval_ms, collect_age_ms;
     struct scanner *scanner; /* scan.h; NULL: not started */
 };
 
@@ -78,6 +84,14 @@ bool disk_list(const char *path, struct json **out, struct err *err) MUST_CHECK;
 struct json *texts_sorted(const struct json *texts); /* a new array, in the order of bytes */
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
 
+/* ---- space.c ---- */
+/* Counts `size` bytes; LIMIT_EXCEEDED if the quota has no room for them. */
+bool space_take(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
+void space_count(struct registry *reg, int64_t size); /* what is there, whatever the quota */
+void space_give(struct registry *reg, int64_t size);
+/* Fails with ENOSPC while there still is room for naru's own state. */
+bool space_check_disk(struct registry *reg, struct err *err) MUST_CHECK;
+
 /* ---- blob_store.c ---- */
 char *blob_path(const struct registry *reg, struct str digest);
 bool blob_size(const struct registry *reg, struct str digest,
@@ -85,11 +99,12 @@ bool blob_size(const struct registry *reg, struct str digest,
 /* As blob_size(), and says that somebody counts on the blob: gc leaves it alone for its age. */
 bool blob_touch(struct registry *reg, struct str digest, int64_t *size_out);
 /* Gives the whole and hashed file `fd` at `temporary` its name; the temporary name is gone on
- * success. */
+ * success. `*is_new_out`: nobody had brought it before. */
 bool blob_commit(struct registry *reg, int fd, const char *temporary, int64_t size,
-                 struct str digest, struct err *err) MUST_CHECK;
+                 struct str digest, bool *is_new_out, struct err *err) MUST_CHECK;
 /* Gives a small blob, written aside and flushed, its name; its folder is the caller's to flush. */
-bool blob_name(struct registry *reg, struct disk_file *f, struct err *err) MUST_CHECK;
+bool blob_name(struct registry *reg, struct disk_file *f, bool *is_new_out,
+               struct err *err) MUST_CHECK;
 bool blob_read(struct registry *reg, struct str digest, struct strbuf *out,
                struct err *err) MUST_CHECK;
 
@@ -155,8 +170,8 @@ struct upload {
     int64_t size;
     int64_t flushed; /* write-back was begun up to here */
     int64_t last_ms; /* monotonic, of the last sign of life */
-    struct sha256 *hash;
-    bool busy; /* a request holds it */
+    struct sha256 *hash; /* NULL: of an earlier run; the file is read again when it is taken */
+    bool busy;           /* a request holds it */
     bool part_was_small; /* layer.c: the last part was too small to be followed by another */
     bool part_is_missing_bytes; /* layer.c: and another one followed */
     struct upload *next;
@@ -175,4 +190,7 @@ bool upload_finish(struct registry *reg, struct upload *u, struct str digest,
 void upload_release(struct registry *reg, struct upload *u);
 void upload_discard(struct registry *reg, struct upload *u);
 void upload_expire(struct registry *reg, int64_t age_ms);
+/* Finds the uploads of an earlier run again, and removes whatever else lies there. */
+bool uploads_open(struct registry *reg, struct err *err) MUST_CHECK;
+void uploads_close(struct registry *reg); /* their files stay for the next run */
 bool upload_is_going_on(struct registry *reg, const char *region, const char *repository);

@@ -82,7 +82,7 @@ open_in(struct registry *reg, const char *data_dir, struct err *err)
 {
     return file_make_dirs(reg->blobs_dir, 0750, err) && file_make_dirs(reg->root_dir, 0750, err) &&
            lock_take(reg, err) && blob_dirs_make(reg, err) &&
-           file_remove_tree(reg->uploads_dir, err) && file_make_dirs(reg->uploads_dir, 0750, err) &&
+           file_make_dirs(reg->uploads_dir, 0750, err) && uploads_open(reg, err) &&
            key_load(reg, err) && file_sync_dir(data_dir, err);
 }
 
@@ -108,6 +108,8 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     pthread_rwlock_init(&reg->collect_lock, NULL);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_init(&reg->repository_locks[i], NULL);
+    for (int i = 0; i < BLOB_LOCKS; i++)
+        pthread_mutex_init(&reg->blob_locks[i], NULL);
     if (region_is_valid(str_of(default_region))
             ? open_in(reg, data_dir, err)
             : err_set(err, ERR_INVALID_PARAMETER, "'%s' is no region", default_region))
@@ -124,7 +126,7 @@ registry_close(struct registry *reg)
         return;
     scanner_stop(reg->scanner);
     collector_done(reg);
-    upload_expire(reg, 0);
+    uploads_close(reg);
     if (reg->lock_fd >= 0)
         close(reg->lock_fd);
     pthread_mutex_destroy(&reg->tree_lock);
@@ -132,6 +134,8 @@ registry_close(struct registry *reg)
     pthread_rwlock_destroy(&reg->collect_lock);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_destroy(&reg->repository_locks[i]);
+    for (int i = 0; i < BLOB_LOCKS; i++)
+        pthread_mutex_destroy(&reg->blob_locks[i]);
     explicit_bzero(reg->key, sizeof reg->key);
     free(reg->root_principal);
     free(reg->key_path);

@@ -5,7 +5,7 @@
  *   <data>/registry.key              the 32 bytes that sign tokens, mode 0600
  *   <data>/blobs/sha256/<ab>/<hex>   bytes of layers, configs and manifests, once each; sha512/ has
  *                                    those that were pushed by such a digest
- *   <data>/blobs/uploads/<id>        bytes not yet visible; emptied at every start
+ *   <data>/blobs/uploads/<id>        bytes not yet visible; uploads survive a restart, for a day
  *   R/_repository.json               {"createdAt","imageTagMutability",...}: it exists
  *   R/_tags/<tag>                    "sha256:<hex>"
  *   (<hex> of 64 digits is sha256's, of 128 sha512's, here and below)
@@ -44,14 +44,18 @@ struct registry;
 #define REGISTRY_MANIFEST_MAX (4 << 20)
 #define REGISTRY_TOKEN_LIFE_MS (12LL * 3600 * 1000)
 
-/* Opens the registry under `data_dir` (made if missing; one process at a time) and clears what an
- * interrupted upload left. The three names must outlive it. */
+/* Opens the registry under `data_dir` (made if missing; one process at a time); uploads that were
+ * interrupted can go on. The three names must outlive it. */
 struct registry *registry_open(const char *data_dir, const char *account_id,
                                const char *default_region, struct err *err) MUST_CHECK;
 void registry_close(struct registry *reg); /* after the HTTP server has stopped */
 /* "localhost:4566": what stands before the repository in URIs and pullable names. */
 void registry_set_host(struct registry *reg, const char *host);
 struct http_route registry_route(struct registry *reg); /* "/v2/" */
+
+/* How many bytes all blobs together, and those that come in, may have; 0: as many as the disk has.
+ * Beyond it pushes fail with LIMIT_EXCEEDED. Reads the sizes of all blobs. Once, before requests. */
+bool registry_set_quota(struct registry *reg, int64_t quota, struct err *err) MUST_CHECK;
 
 /* Protection of what runs. `in_use` is asked before a manifest is removed; true refuses, and `users`
  * (may be NULL) gets who it is: "task arn:..., service web". It may wait for the engine (no resolve or
@@ -264,6 +268,6 @@ struct registry_gc {
 bool registry_collect(struct registry *reg, const char *const *roots, size_t root_count,
                       int64_t age_ms, int64_t now_ms, struct registry_gc *out,
                       struct err *err) MUST_CHECK;
-/* Does so every `interval_ms` on a thread of its own until registry_close(), with no roots but what
+/* Does so every `interval_ms`, with `age_ms`, on a thread of its own until registry_close(), with no roots but what
  * the repositories hold: what is in use cannot leave its repository. Logs what it removed. Once. */
-void registry_start_collecting(struct registry *reg, int64_t interval_ms);
+void registry_start_collecting(struct registry *reg, int64_t interval_ms, int64_t age_ms);

@@ -24,6 +24,7 @@ static const struct {
     {ERR_RESOURCE_IN_USE, "DENIED", 403},
     {ERR_ACCESS_DENIED, "DENIED", 403},
     {ERR_CONFLICT, "DENIED", 403},
+    {ERR_LIMIT_EXCEEDED, "DENIED", 403},
     {ERR_INVALID_PARAMETER, "UNSUPPORTED", 400},
     {ERR_THROTTLING, "TOOMANYREQUESTS", 429},
     {ERR_NOT_FOUND, "UNSUPPORTED", 404},
@@ -61,10 +62,11 @@ error_send(struct http_exchange *x, const struct err *err, struct reply *r)
         log_error("registry.failed", "request_id=%s method=" STR_FMT " path=%s error=%s",
                   x->request_id, STR_ARG(x->method), log_quote(arena_cstr(&x->arena, x->path)),
                   log_quote(err->message));
+        const bool is_full = err->sys_errno == ENOSPC || err->sys_errno == EDQUOT;
         wire = "UNKNOWN";
-        message = err->sys_errno == ENOSPC || err->sys_errno == EDQUOT
-                      ? "the registry's disk is full"
-                      : "the registry could not do this; see the server's log for the request id";
+        status = is_full ? 507 : status;
+        message = is_full ? "the registry's disk is full"
+                          : "the registry could not do this; see the server's log for the request id";
     }
     cleanup_json struct json *answer = json_object();
     struct json *one = json_object();

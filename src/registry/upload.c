@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* upload.c - bytes on their way in: hashed and written as they arrive, invisible until finished.
- * Uploads live in memory and in uploads/; neither outlives the process, and clients start over. */
+ * Uploads live in memory and in uploads/, where an attribute of the file says whose it is. After a
+ * restart the files are found again; one is hashed anew when its client comes back. A disk that
+ * knows no such attributes forgets uploads with the process, and clients start over. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -15,12 +19,12 @@
 #define UPLOAD_AGE_MAX_MS (24LL * 3600 * 1000)
 #define BUSY_WAIT_MS 1000
 #define WRITE_BACK_BYTES (8LL << 20)
+#define PIECE ((size_t)1 << 20)
+#define PLACE "user.naru.upload" /* "<region>/<repository>" */
 
 static void
 upload_free(struct upload *u)
 {
-    if (u == NULL)
-        return;
     if (u->fd >= 0)
         close(u->fd);
     sha256_free(u->hash);
@@ -28,25 +32,25 @@ upload_free(struct upload *u)
     free(u);
 }
 
-bool
-upload_start(struct registry *reg, const char *region, const char *repository, struct upload **out,
-             struct err *err)
+static struct upload *
+upload_new(struct registry *reg, struct str id, struct str region, struct str repository)
 {
-    upload_expire(reg, UPLOAD_AGE_MAX_MS);
     struct upload *u = mem_new(sizeof *u);
-    random_uuid(u->id);
-    snprintf(u->region, sizeof u->region, "%s", region);
-    snprintf(u->repository, sizeof u->repository, "%s", repository);
-    u->path = text_format("%s/%s", reg->uploads_dir, u->id);
-    u->hash = sha256_new();
-    u->last_ms = clock_monotonic_ms();
-    u->busy = true;
-    u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (u->fd < 0) {
-        err_errno(err, "cannot create an upload in '%s'", reg->uploads_dir);
-        upload_free(u);
-        return false;
+
+    u->fd = -1;
+    if (!text_copy(u->id, sizeof u->id, id) || !text_copy(u->region, sizeof u->region, region) ||
+        !text_copy(u->repository, sizeof u->repository, repository)) {
+        free(u);
+        return NULL;
     }
+    u->path = text_format("%s/%s", reg->uploads_dir, u->id);
+    u->last_ms = clock_monotonic_ms();
+    return u;
+}
+
+static bool
+upload_enter(struct registry *reg, struct upload *u)
+{
     pthread_mutex_lock(&reg->uploads_lock);
     bool has_room = reg->upload_count < UPLOADS_MAX;
     if (has_room) {
@@ -55,13 +59,123 @@ upload_start(struct registry *reg, const char *region, const char *repository, s
         reg->upload_count++;
     }
     pthread_mutex_unlock(&reg->uploads_lock);
-    if (!has_room) {
+    return has_room;
+}
+
+static bool
+upload_create(struct upload *u, struct err *err)
+{
+    char place[REGISTRY_REGION_SIZE + REGISTRY_NAME_SIZE];
+    const int len = snprintf(place, sizeof place, "%s/%s", u->region, u->repository);
+
+    u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (u->fd < 0)
+        return err_errno(err, "cannot create the upload '%s'", u->path);
+    (void)fsetxattr(u->fd, PLACE, place, (size_t)len, 0); /* without it: lost at a restart */
+    return true;
+}
+
+bool
+upload_start(struct registry *reg, const char *region, const char *repository, struct upload **out,
+             struct err *err)
+{
+    char id[37];
+
+    upload_expire(reg, UPLOAD_AGE_MAX_MS);
+    if (!space_check_disk(reg, err))
+        return false;
+    random_uuid(id);
+    struct upload *u = upload_new(reg, str_of(id), str_of(region), str_of(repository));
+    u->hash = sha256_new();
+    u->busy = true;
+    bool done = upload_create(u, err);
+    if (done && !upload_enter(reg, u)) {
         unlink(u->path);
+        done = err_set(err, ERR_THROTTLING, "more than %d uploads are under way", UPLOADS_MAX);
+    }
+    if (!done) {
         upload_free(u);
-        return err_set(err, ERR_THROTTLING, "more than %d uploads are under way", UPLOADS_MAX);
+        return false;
     }
     *out = u;
     return true;
+}
+
+/* ---- uploads of an earlier run ---- */
+
+/* Whose is it? NULL: nobody's, or too old. */
+static struct upload *
+upload_find_again(struct registry *reg, const char *name)
+{
+    cleanup_free char *path = text_format("%s/%s", reg->uploads_dir, name);
+    char place[REGISTRY_REGION_SIZE + REGISTRY_NAME_SIZE];
+    const ssize_t len = lgetxattr(path, PLACE, place, sizeof place);
+    struct str rest = {place, len > 0 ? (size_t)len : 0}, region;
+    struct stat st;
+
+    if (strlen(name) != 36 || !str_split(&rest, '/', &region) || !region_is_valid(region) ||
+        !name_is_valid(rest) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+        clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 > UPLOAD_AGE_MAX_MS)
+        return NULL;
+    struct upload *u = upload_new(reg, str_of(name), region, rest);
+    if (u != NULL)
+        u->size = u->flushed = st.st_size;
+    return u;
+}
+
+bool
+uploads_open(struct registry *reg, struct err *err)
+{
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(reg->uploads_dir, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        struct upload *u = upload_find_again(reg, name);
+        if (u != NULL && upload_enter(reg, u)) {
+            space_count(reg, u->size);
+            continue;
+        }
+        if (u != NULL)
+            upload_free(u);
+        cleanup_free char *path = text_format("%s/%s", reg->uploads_dir, name);
+        if (!file_remove_tree(path, err))
+            return false;
+    }
+    return true;
+}
+
+/* Reads the file once more, so that the rest can be hashed behind it. */
+static bool
+upload_resume(struct upload *u, struct err *err)
+{
+    cleanup_close int fd = open(u->path, O_RDONLY | O_CLOEXEC);
+    cleanup_free char *piece = mem_new(PIECE);
+    int64_t size = 0;
+    ssize_t n = -1;
+
+    u->hash = sha256_new();
+    while (fd >= 0 && ((n = read(fd, piece, PIECE)) > 0 || (n < 0 && errno == EINTR)))
+        if (n > 0) {
+            sha256_add(u->hash, piece, (size_t)n);
+            size += n;
+        }
+    if (n < 0 || size != u->size)
+        return err_errno(err, "cannot read an upload again");
+    u->fd = open(u->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return u->fd >= 0 || err_errno(err, "cannot go on with an upload");
+}
+
+void
+uploads_close(struct registry *reg)
+{
+    for (struct upload *u = reg->uploads, *next; u != NULL; u = next) {
+        next = u->next;
+        upload_free(u);
+    }
+    reg->uploads = NULL;
+    reg->upload_count = 0;
 }
 
 enum take { TAKE_NONE, TAKE_BUSY, TAKE_DONE };
@@ -101,6 +215,10 @@ upload_take(struct registry *reg, const char *region, const char *repository, st
         return err_set(err, ERR_BLOB_UPLOAD_INVALID, "another request is writing to this upload");
     if (result == TAKE_NONE)
         return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN, "there is no such upload in this repository");
+    if (u->hash == NULL && !upload_resume(u, err)) {
+        upload_discard(reg, u);
+        return false;
+    }
     *out = u;
     return true;
 }
@@ -111,14 +229,17 @@ upload_add(struct registry *reg, struct upload *u, struct str data, struct err *
     if ((int64_t)data.len > reg->blob_limit - u->size)
         return err_set(err, ERR_SIZE_INVALID, "the blob is larger than the limit of %lld bytes",
                        (long long)reg->blob_limit);
+    if (!space_take(reg, (int64_t)data.len, err))
+        return false;
+    u->size += (int64_t)data.len; /* counted by now, whatever becomes of it */
     if (!file_write_all(u->fd, data, err))
         return err_context(err, "cannot store the upload");
     sha256_add(u->hash, data.at, data.len);
-    u->size += (int64_t)data.len;
     /* Lets the disk work while the rest arrives, so that the flush at the end has little to do. */
     if (u->size - u->flushed >= WRITE_BACK_BYTES) {
         sync_file_range(u->fd, u->flushed, u->size - u->flushed, SYNC_FILE_RANGE_WRITE);
         u->flushed = u->size;
+        return space_check_disk(reg, err);
     }
     return true;
 }
@@ -170,11 +291,14 @@ upload_finish(struct registry *reg, struct upload *u, struct str digest, struct 
     cleanup_free char *blob = blob_path(reg, digest);
     cleanup_free char *link = layer_path(reg, u->region, u->repository, digest);
     /* Both names in one go: a link whose blob a power cut took is one to nothing, and unknown. */
+    bool is_new = false;
     bool done = upload_check(u, digest, err) &&
                 repository_check(reg, u->region, u->repository, err) &&
-                blob_commit(reg, u->fd, u->path, u->size, digest, err) &&
+                blob_commit(reg, u->fd, u->path, u->size, digest, &is_new, err) &&
                 layer_link(reg, u->region, u->repository, digest, err) &&
                 disk_flush_parents((const char *const[]){blob, link}, 2, err);
+    if (is_new && file_exists(blob))
+        space_count(reg, u->size); /* as a blob; discarding takes the upload off */
     upload_discard(reg, u);
     return done;
 }
@@ -207,6 +331,7 @@ upload_discard(struct registry *reg, struct upload *u)
     upload_unlink(reg, u);
     pthread_mutex_unlock(&reg->uploads_lock);
     unlink(u->path); /* after success the name is gone already */
+    space_give(reg, u->size);
     upload_free(u);
 }
 
@@ -229,6 +354,7 @@ upload_expire(struct registry *reg, int64_t age_ms)
     while (stale != NULL) {
         struct upload *next = stale->next;
         unlink(stale->path);
+        space_give(reg, stale->size);
         upload_free(stale);
         stale = next;
     }

@@ -98,3 +98,31 @@ TEST(words_that_are_none_are_refused_by_file)
     write_file(&c, "installation", "0123456789abcdeg");
     check_refused(&c, "/installation' does not hold 16 hex digits");
 }
+
+static int64_t
+quota_of(const char *text, struct err *err)
+{
+    char option[] = "--registry-quota";
+    char value[32];
+    char *arguments[] = {"server", option, value};
+    struct config c;
+
+    snprintf(value, sizeof(value), "%s", text);
+    *err = (struct err){0};
+    return config_parse(&c, 3, arguments, err) ? c.registry_quota : -1;
+}
+
+TEST(the_quota_of_the_registry_is_a_size)
+{
+    struct err err;
+
+    CHECK_EQ(quota_of("0", &err), 0);
+    CHECK_EQ(quota_of("12345", &err), 12345);
+    CHECK_EQ(quota_of("50G", &err), 50LL << 30);
+    CHECK_EQ(quota_of("1T", &err), 1LL << 40);
+    static const char *const wrong[] = {"G", "-1", "5g", "5GG", "9999999999T", "", "1.5G"};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        CHECK_EQ(quota_of(wrong[i], &err), -1);
+        CHECK_EQ(err.code, ERR_USAGE);
+    }
+}

@@ -528,7 +528,7 @@ TEST(garbage_goes_by_itself)
     cleanup_free char *kept = blob_path(w.reg, str_of(one));
     CHECK(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
     CHECK(utimensat(AT_FDCWD, kept, long_ago, 0) == 0);
-    registry_start_collecting(w.reg, 20);
+    registry_start_collecting(w.reg, 20, HOUR_MS);
     for (int i = 0; i < 300 * CHECK_PATIENCE && file_exists(path); i++)
         clock_sleep_ms(10);
     CHECK(!file_exists(path));

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* test_registry_space.c - the quota: what counts, what is refused, what makes room. */
+#include "registry_world.h"
+
+static int
+push_sized(struct world *w, char letter, size_t size)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+
+    for (size_t i = 0; i < size; i++)
+        strbuf_add_char(&bytes, letter);
+    cleanup_free char *digest = digest_of(strbuf_str(&bytes));
+    cleanup_free char *path = text_format("/v2/my-app/blobs/uploads/?digest=%s", digest);
+    const int status = ask(w, "POST", path, strbuf_str(&bytes), NULL, NULL, &a);
+    if (status != 201)
+        CHECK_TEXT(error_code(&a), "DENIED");
+    return status;
+}
+
+static void
+set_quota(struct world *w, int64_t quota)
+{
+    struct err err = {0};
+
+    CHECK(registry_set_quota(w->reg, quota, &err));
+}
+
+TEST(beyond_the_quota_a_push_is_refused_and_leaves_nothing)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct registry_gc gc;
+    struct err err = {0};
+
+    set_quota(&w, 10000);
+    CHECK_EQ(push_sized(&w, 'a', 6000), 201);
+    CHECK_EQ(push_sized(&w, 'b', 6000), 403);
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 1);
+    CHECK_EQ(push_sized(&w, 'c', 4000), 201);
+    CHECK_EQ(push_sized(&w, 'd', 1), 403);
+    CHECK_EQ(w.reg->used, 10000);
+    /* A manifest is a blob like any other. */
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", STR("{\"schemaVersion\":2}"),
+                 "Content-Type: application/vnd.test+json", NULL, &a),
+             403);
+    CHECK_TEXT(error_code(&a), "DENIED");
+    CHECK_EQ(w.reg->used, 10000);
+    /* Nobody needs them: a collection makes room. */
+    CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK_EQ(gc.bytes_removed, 10000);
+    CHECK_EQ(w.reg->used, 0);
+    CHECK_EQ(push_sized(&w, 'b', 6000), 201);
+}
+
+TEST(what_is_there_already_takes_no_room)
+{
+    WORLD(w);
+
+    set_quota(&w, 10000);
+    CHECK_EQ(push_sized(&w, 'a', 5000), 201);
+    CHECK_EQ(push_sized(&w, 'a', 5000), 201); /* while it comes in, it needs its room */
+    CHECK_EQ(w.reg->used, 5000);
+    CHECK_EQ(push_sized(&w, 'b', 5000), 201);
+    CHECK_EQ(push_sized(&w, 'b', 5000), 403);
+    CHECK_EQ(w.reg->used, 10000);
+}
+
+TEST(what_comes_in_counts_and_what_is_given_up_does_not)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+
+    set_quota(&w, 100);
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), NULL, NULL, &a), 202);
+    CHECK_EQ(w.reg->used, 10);
+    CHECK_EQ(push_sized(&w, 'a', 91), 403);
+    CHECK_EQ(ask(&w, "DELETE", location, (struct str){0}, NULL, NULL, &a), 204);
+    CHECK_EQ(w.reg->used, 0);
+    CHECK_EQ(push_sized(&w, 'a', 100), 201);
+}
+
+TEST(a_restart_counts_what_lies_there)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+
+    cleanup_free char *image = push_image(&w, "my-app", "v1", "content");
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *location = text_dup(header(&a, "Location"));
+    CHECK_EQ(ask(&w, "PATCH", location, STR("0123456789"), NULL, NULL, &a), 202);
+    const int64_t used = w.reg->used;
+    CHECK(used > 300);
+    world_close(&w);
+    world_open(&w);
+    set_quota(&w, 100000);
+    CHECK_EQ(w.reg->used, used);
+}
