@@ -333,7 +333,7 @@ ecr_get_authorization_token(struct request *rq, struct json *out, struct err *er
                            "Invalid parameter at 'registryIds': this is the registry with id '%s'",
                            rq->account);
     strbuf_add_cstr(&pair, "AWS:");
-    registry_token(ecr_registry(rq), rq->now_ms, &pair);
+    registry_token_of(ecr_registry(rq), rq->access_key_id, rq->now_ms, &pair);
     base64_encode(&token, strbuf_str(&pair));
     data = json_object();
     json_set(data, "authorizationToken", json_text(strbuf_cstr(&token)));

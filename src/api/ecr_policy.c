@@ -47,6 +47,19 @@ ecr_is_allowed(struct request *rq, struct err *err)
     return json_size(names) > 0 || !is_denied(rq, one, err);
 }
 
+bool
+ecr_is_granted(struct request *rq)
+{
+    const char *repository = json_get_cstr(rq->input, "repositoryName", NULL);
+    const struct registry_caller caller = caller_of(rq);
+    char action[80];
+
+    snprintf(action, sizeof action, "ecr:%s", rq->operation);
+    return repository != NULL && ecr_registry(rq) != NULL &&
+           registry_policy_says(ecr_registry(rq), rq->region, repository, action, &caller,
+                                rq->now_ms) == REGISTRY_ALLOWS;
+}
+
 /* ---- of a repository ---- */
 
 static void

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/access.h"
 #include "api/ecs_shown.h"
 #include "api/protocol.h"
 #include "api/shapes.h"
@@ -22,7 +23,6 @@
 
 struct api {
     struct api_config config;
-    char principal[64];
     struct ecs_shown *shown;
 };
 
@@ -36,6 +36,7 @@ struct call {
     const struct model_operation *operation;
     const struct operation *row; /* of the handlers' table */
     struct sigv4_authorization auth;
+    struct caller caller; /* who signed; no id until that is known */
     struct request rq;
     struct json *input, *output;
     bool succeeded;
@@ -51,7 +52,6 @@ api_new(const struct api_config *config)
 
     api->config = *config;
     api->shown = ecs_shown_new();
-    snprintf(api->principal, sizeof(api->principal), "arn:aws:iam::%s:root", config->account);
     /* A handler without a row in its model would never be found: a mistake of ours. */
     for (size_t m = 0; m < model_count; m++) {
         for (const struct operation *row = models[m].handlers; row->name != NULL; row++)
@@ -317,8 +317,8 @@ fill_request(struct call *c)
         .protocol = c->protocol,
         .account = config->account,
         .region = arena_cstr(&c->arena, c->auth.region),
-        .principal = c->api->principal,
-        .access_key_id = config->access_key_id,
+        .principal = c->caller.principal,
+        .access_key_id = c->caller.key.id,
         .peer = c->http->peer.len > 0 ? arena_cstr(&c->arena, c->http->peer) : NULL,
         .operation = c->operation->name,
         .input = c->input,
@@ -362,20 +362,51 @@ decode(struct call *c)
     return false;
 }
 
+/* As IAM's actions call the service. */
+static const char *
+action_service(const struct call *c)
+{
+    return strcmp(c->model->signing_name, "monitoring") == 0 ? "cloudwatch" : c->model->signing_name;
+}
+
+/* What only looks is not written down; what was refused to a key is, whatever it was. */
+static void
+note_call(const struct call *c)
+{
+    const bool is_denied = c->err.code == ERR_ACCESS_DENIED;
+
+    if (c->operation == NULL || c->caller.key.id[0] == '\0' ||
+        (!is_denied && role_allows(ROLE_READ_ONLY, action_service(c), c->operation->name)))
+        return;
+    access_note(c->api, &c->caller, c->http->peer, action_service(c), c->operation->name, c->input,
+                c->err.code == ERR_NONE ? "ok" : err_wire(c->err.code), c->http->request_id);
+}
+
+/* By the role of the key or, in ECR, by a policy that grants it; and no policy may deny it. */
+static bool
+is_allowed(struct call *c)
+{
+    const bool is_ecr = c->model->handlers == ecr_operations;
+
+    if (is_ecr && !ecr_is_allowed(&c->rq, &c->err))
+        return false;
+    return (is_ecr && ecr_is_granted(&c->rq)) ||
+           access_allows(&c->caller, action_service(c), c->operation->name, c->input, &c->err);
+}
+
 static bool
 run_call(struct call *c)
 {
     const struct api_config *config = &c->api->config;
     const struct sigv4_request *http = &c->http->signed_part;
 
-    if (!sigv4_verify(http, config->access_key_id, config->secret_access_key, clock_wall_ms(), &c->auth,
-                      &c->err))
+    if (!access_signed(c->api, http, c->http->peer, &c->auth, &c->caller, &c->err))
         return false;
     if (!check_door(c) || !decode(c))
         return false;
     fill_request(c);
     c->output = json_object();
-    if (c->model->handlers == ecr_operations && !ecr_is_allowed(&c->rq, &c->err))
+    if (!is_allowed(c))
         return false;
     if (c->row->access == ACCESS_LOCAL) {
         call_handler(c, NULL, clock_wall_ms());
@@ -404,6 +435,10 @@ query_code(enum err_code code)
         return ERR_ELB_INVALID_CLIENT_TOKEN;
     case ERR_UNKNOWN_OPERATION:
         return ERR_ELB_INVALID_ACTION;
+    case ERR_ACCESS_DENIED:
+        return ERR_QUERY_ACCESS_DENIED;
+    case ERR_THROTTLING:
+        return ERR_QUERY_THROTTLING;
     case ERR_SERIALIZATION:
     case ERR_VALIDATION:
         return ERR_ELB_VALIDATION;
@@ -423,6 +458,10 @@ ec2_code(enum err_code code)
         return ERR_EC2_MALFORMED_QUERY;
     case ERR_UNSUPPORTED_FEATURE:
         return ERR_EC2_UNSUPPORTED;
+    case ERR_ACCESS_DENIED:
+        return ERR_EC2_UNAUTHORIZED;
+    case ERR_THROTTLING:
+        return ERR_EC2_THROTTLING;
     case ERR_INTERNAL:
         return ERR_EC2_INTERNAL;
     default:
@@ -555,6 +594,7 @@ api_call(struct api *api, const struct api_request *http, struct api_answer *ans
         write_answer(&c, answer);
     else
         write_error(&c, answer);
+    note_call(&c);
     log_debug("api.call", "operation=%s status=%d took_us=%lld request=%s",
               c.operation != NULL ? c.operation->name : "-", answer->status,
               (long long)(clock_monotonic_us() - started_us), http->request_id);
@@ -668,15 +708,15 @@ api_authorise(struct api *api, struct http_exchange *x)
     struct header_list list;
     const struct sigv4_request http = view_exchange(x, &list);
     struct sigv4_authorization auth;
+    struct caller caller;
     struct err err = {0};
     cleanup_json struct json *body = NULL;
     cleanup_free char *text = NULL;
     static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
 
-    if (!list.overflow &&
-        sigv4_verify(&http, api->config.access_key_id, api->config.secret_access_key, clock_wall_ms(),
-                     &auth, &err) &&
-        sigv4_check_service(&auth, "naru", &err))
+    if (!list.overflow && access_signed(api, &http, x->peer, &auth, &caller, &err) &&
+        sigv4_check_service(&auth, "naru", &err) &&
+        access_allows(&caller, "naru", arena_cstr(&x->arena, x->method), NULL, &err))
         return true;
     if (list.overflow)
         err_set(&err, ERR_BAD_REQUEST, "The request has too many headers.");

@@ -18,6 +18,9 @@ enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY, PROTOCOL_CBOR };
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
 
 struct api;
+struct access_keys;
+struct audit;
+struct guard;
 struct ecs_shown;
 
 struct request {
@@ -59,6 +62,8 @@ extern const struct operation ecs_operations[], ecr_operations[], elbv2_operatio
 
 /* May the caller do that in ECR? By the policies of the registry and of the repository (ecr_policy.c). */
 bool ecr_is_allowed(struct request *rq, struct err *err);
+/* Does the policy of the one repository that is named allow it, whatever the role of the key? */
+bool ecr_is_granted(struct request *rq);
 
 typedef void api_traffic_call(void *arg, const struct traffic_book *book, int64_t now_ms);
 
@@ -66,7 +71,10 @@ struct api_config {
     const char *account, *default_region;
     const char *endpoint_url;   /* "http://localhost:4566" */
     unsigned port;
-    const char *access_key_id, *secret_access_key;
+    const char *access_key_id, *secret_access_key; /* the installation's own, role admin */
+    struct access_keys *keys; /* those and all others; NULL: there are no others */
+    struct guard *guard;      /* slows down who guesses; NULL: nobody does */
+    struct audit *audit;      /* who changed what; NULL: not kept */
     /* Runs call(arg) on the engine's thread and returns when what it changed is durable; false: the
      * engine is stopping or the commit failed (then nothing it said may be told). */
     bool (*run)(void *ctx, void (*call)(void *arg, struct core *core, int64_t now_ms), void *arg);
@@ -102,6 +110,6 @@ struct api_answer {
 };
 void api_call(struct api *api, const struct api_request *http, struct api_answer *answer);
 
-/* Verifies the SigV4 signature of any exchange with a collected body (service `naru`): for the routes
- * of other rooms; replies 401/403 with JSON {"message"} and returns false. */
+/* Verifies the SigV4 signature of any exchange with a collected body (service `naru`), and that the
+ * key's role has the action naru:<method>: for the routes of other rooms; replies 401/403 with JSON {"message"} and returns false. */
 bool api_authorise(struct api *api, struct http_exchange *x);

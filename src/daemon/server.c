@@ -14,6 +14,9 @@
 #include "daemon/engine.h"
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
+#include "io/access_keys.h"
+#include "io/audit.h"
+#include "io/guard.h"
 #include "pipeline/pipeline.h"
 #include "registry/scan.h"
 
@@ -21,6 +24,9 @@
 struct server {
     struct config config;
     int64_t started_at_ms;
+    struct access_keys *keys;
+    struct guard *guard;
+    struct audit *audit;
     struct store *store;
     struct registry *registry;
     struct engine *engine;
@@ -107,6 +113,20 @@ link_tools(const struct config *c, struct err *err)
 }
 
 static bool
+open_access(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    char keys[600], log[600];
+
+    snprintf(keys, sizeof(keys), "%s/keys.json", c->data_dir);
+    snprintf(log, sizeof(log), "%s/log/audit.log", c->data_dir);
+    s->keys = access_keys_new(keys, c->access_key_id, c->secret_access_key);
+    s->guard = guard_new();
+    s->audit = audit_open(log, err);
+    return s->audit != NULL;
+}
+
+static bool
 open_state(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
@@ -122,6 +142,7 @@ open_state(struct server *s, struct err *err)
         return false;
     snprintf(host, sizeof(host), "localhost:%u", c->port);
     registry_set_host(s->registry, host);
+    registry_set_access(s->registry, s->keys, s->guard, s->audit);
     engine.store = s->store;
     engine.registry = s->registry;
     text_copy(engine.options.account, sizeof(engine.options.account), str_of(c->account));
@@ -230,6 +251,7 @@ start_doors(struct server *s, struct err *err)
     const struct api_config api = {
         .account = c->account, .default_region = c->region, .endpoint_url = c->endpoint_url,
         .port = c->port, .access_key_id = c->access_key_id, .secret_access_key = c->secret_access_key,
+        .keys = s->keys, .guard = s->guard, .audit = s->audit,
         .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
         .data_dir = c->data_dir,
     };
@@ -271,6 +293,9 @@ stop(struct server *s)
         registry_close(s->registry); /* its collector asks the engine, which only says no by now */
     engine_free(s->engine);
     store_close(s->store);
+    audit_close(s->audit);
+    guard_free(s->guard);
+    access_keys_free(s->keys);
 }
 
 /* A descriptor for each of 1,024 client connections, and for files, checks and pipes beside them. */
@@ -316,7 +341,7 @@ server_main(int argc, char **argv)
     }
     if (s.config.is_verbose)
         log_set_level(LOG_DEBUG);
-    if (!config_open_data(&s.config, &err) || !link_tools(&s.config, &err) || !open_state(&s, &err) ||
+    if (!config_open_data(&s.config, &err) || !link_tools(&s.config, &err) || !open_access(&s, &err) || !open_state(&s, &err) ||
         !start_hands(&s, &err) || !start_doors(&s, &err)) {
         log_error("server.failed", "error=%s", log_quote(err.message));
         stop(&s);

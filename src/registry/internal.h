@@ -31,6 +31,11 @@ struct registry {
     int64_t blob_limit; /* bytes of one blob; a test lowers it */
     int64_t quota;      /* of all blobs and uploads, or 0 */
     _Atomic int64_t used;
+    struct access_keys *keys; /* the next three may be NULL; borrowed */
+    struct guard *guard;
+    struct audit *audit;
+    _Atomic int64_t open_seen_ms; /* visitor.c: when it was last looked whether ... */
+    atomic_bool is_open;          /* ... any repository lets in everybody */
     registry_in_use *in_use;
     void *in_use_ctx;
     pthread_mutex_t tree_lock;

@@ -149,6 +149,10 @@ route_path_parse(struct str path, struct route_path *out)
         *out = (struct route_path){.kind = ROUTE_BASE};
         return true;
     }
+    if (str_is(rest, "token")) {
+        *out = (struct route_path){.kind = ROUTE_TOKEN};
+        return true;
+    }
     if (str_is(rest, "_catalog")) {
         *out = (struct route_path){.kind = ROUTE_CATALOG};
         return true;

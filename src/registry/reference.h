@@ -31,6 +31,7 @@ bool ecr_host_parse(struct str host, struct str *account_out, struct str *region
 
 enum route_kind {
     ROUTE_BASE,      /* /v2/ */
+    ROUTE_TOKEN,     /* /v2/token */
     ROUTE_CATALOG,   /* /v2/_catalog */
     ROUTE_TAGS,      /* /v2/<name>/tags/list */
     ROUTE_MANIFEST,  /* /v2/<name>/manifests/<argument> */

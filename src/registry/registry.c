@@ -100,6 +100,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->uploads_dir = text_format("%s/blobs/uploads", data_dir);
     reg->root_dir = text_format("%s/registry", data_dir);
     reg->lock_fd = -1;
+    atomic_init(&reg->open_seen_ms, INT64_MIN / 2);
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     registry_set_host(reg, "localhost:4566");
     collector_init(reg);
@@ -158,41 +159,13 @@ registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx)
     reg->in_use_ctx = ctx;
 }
 
-/* ---- tokens: "v1.<expiry in seconds>.<hmac of what stands before>" ---- */
-
-static void
-token_sign(const struct registry *reg, struct str text, char out[static SHA256_HEX + 1])
-{
-    unsigned char mac[SHA256_LEN];
-
-    hmac_sha256((struct str){(const char *)reg->key, sizeof reg->key}, text, mac);
-    hex_encode(mac, sizeof mac, out);
-}
-
 void
-registry_token(struct registry *reg, int64_t now_ms, struct strbuf *out)
+registry_set_access(struct registry *reg, struct access_keys *keys, struct guard *guard,
+                    struct audit *audit)
 {
-    char text[64], mac[SHA256_HEX + 1];
-
-    snprintf(text, sizeof text, "v1.%lld", (long long)((now_ms + REGISTRY_TOKEN_LIFE_MS) / 1000));
-    token_sign(reg, str_of(text), mac);
-    strbuf_addf(out, "%s.%s", text, mac);
-}
-
-bool
-registry_token_check(struct registry *reg, struct str token, int64_t now_ms)
-{
-    char mac[SHA256_HEX + 1];
-    int64_t expiry_s;
-
-    ptrdiff_t dot = token.len < 128 ? str_rindex(token, '.') : -1;
-    if (dot < 0 || !str_starts(token, STR("v1.")))
-        return false;
-    struct str text = str_slice(token, 0, (size_t)dot);
-    token_sign(reg, text, mac);
-    if (!crypto_equal(str_slice(token, (size_t)dot + 1, token.len), (struct str){mac, SHA256_HEX}))
-        return false;
-    return str_to_i64(str_slice(text, 3, text.len), &expiry_s) && now_ms / 1000 < expiry_s;
+    reg->keys = keys;
+    reg->guard = guard;
+    reg->audit = audit;
 }
 
 /* ---- images by name ---- */

@@ -64,8 +64,19 @@ typedef bool registry_in_use(void *ctx, const char *region, const char *reposito
                              const char *digest, struct strbuf *users);
 void registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx);
 
-/* Appends a password for user AWS, valid for 12 hours. */
+/* Who may come in: without it only naru itself, with registry_token(). All three are borrowed, may be
+ * NULL, and are set before the first request. */
+struct access_keys;
+struct guard;
+struct audit;
+void registry_set_access(struct registry *reg, struct access_keys *keys, struct guard *guard,
+                         struct audit *audit);
+
+/* Appends a password for user AWS, valid for 12 hours, that may do everything: for naru itself. */
 void registry_token(struct registry *reg, int64_t now_ms, struct strbuf *out);
+/* The same with the rights of an access key, as long as that exists. */
+void registry_token_of(struct registry *reg, const char *access_key_id, int64_t now_ms,
+                       struct strbuf *out);
 bool registry_token_check(struct registry *reg, struct str token, int64_t now_ms);
 
 /* ---- images by name ---- */

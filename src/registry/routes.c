@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uri.h"
+#include "io/audit.h"
 
 /* ECR's codes as the registry protocol has them; what is not here keeps its own row of codes.def.
  */
@@ -100,45 +101,10 @@ call_query(struct call *c, const char *name)
     return arena_cstr(&c->x->arena, strbuf_str(&value));
 }
 
-/* ---- who may enter ---- */
-
-static bool
-is_authorised(struct registry *reg, const struct http_exchange *x)
-{
-    cleanup(strbuf_done) struct strbuf pair = {0};
-    struct str header = str_trim(http_header_get(x, "Authorization"));
-    ptrdiff_t blank = str_index(header, ' ');
-
-    if (blank < 0 || header.len > 1024)
-        return false;
-    struct str scheme = str_slice(header, 0, (size_t)blank);
-    struct str value = str_trim(str_slice(header, (size_t)blank, header.len));
-    if (str_equal_nocase(scheme, STR("Bearer")))
-        return registry_token_check(reg, value, clock_wall_ms());
-    if (!str_equal_nocase(scheme, STR("Basic")) || !base64_decode(&pair, value) ||
-        !str_starts(strbuf_str(&pair), STR("AWS:")))
-        return false;
-    return registry_token_check(reg, str_slice(strbuf_str(&pair), 4, pair.len), clock_wall_ms());
-}
-
-static void
-refuse_entry(struct http_exchange *x)
-{
-    struct reply r = {0};
-    struct err err;
-
-    reply_header(&r, "Www-Authenticate", "Basic realm=\"naru\"");
-    err_set(&err, ERR_REGISTRY_UNAUTHORIZED,
-            "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
-            "get-login-password' and log "
-            "in with user AWS again.");
-    error_send(x, &err, &r);
-}
-
 /* ---- which place is meant ---- */
 
 /* The region of the host that was asked, or the default. */
-static struct str
+struct str
 region_asked(const struct call *c)
 {
     struct str host = http_header_get(c->x, "Host"), account, region;
@@ -212,12 +178,138 @@ route_find(struct call *c, struct err *err)
     struct str path = arena_dup(&c->x->arena, strbuf_str(&decoded));
     if (!route_path_parse(path, &c->route))
         return err_set(err, ERR_NOT_FOUND, "the registry has no such place");
-    if (c->route.kind == ROUTE_BASE)
+    if (c->route.kind == ROUTE_BASE || c->route.kind == ROUTE_TOKEN)
         return true;
     if (c->route.kind == ROUTE_CATALOG)
         return text_copy(c->region, sizeof c->region, region_asked(c));
-    return place_find(c, err) && argument_check(c, err) &&
-           repository_check(c->reg, c->region, c->repository, err);
+    return place_find(c, err);
+}
+
+/* ---- who may enter, and what for ---- */
+
+static void
+refuse_entry(struct call *c, unsigned visits, bool is_insufficient, const struct err *err)
+{
+    struct reply r = {0};
+
+    if (err->code == ERR_REGISTRY_UNAUTHORIZED)
+        challenge_add(c, &r, visits, is_insufficient);
+    else if (err->code == ERR_THROTTLING)
+        reply_header(&r, "Retry-After", "30");
+    error_send(c->x, err, &r);
+}
+
+/* What a request does to the repository that it names. */
+static unsigned
+visits_of(const struct call *c)
+{
+    const bool looks = str_is(c->x->method, "GET") || str_is(c->x->method, "HEAD");
+
+    if (c->route.kind == ROUTE_UPLOADS || c->route.kind == ROUTE_UPLOAD)
+        return VISIT_PUSH;
+    if (str_is(c->x->method, "DELETE"))
+        return VISIT_DELETE;
+    return looks ? VISIT_PULL : VISIT_PUSH;
+}
+
+static bool
+refuse_nobody(struct call *c, unsigned visits, bool is_insufficient)
+{
+    struct err err;
+
+    err_set(&err, ERR_REGISTRY_UNAUTHORIZED,
+            "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
+            "get-login-password' and log in with user AWS again.");
+    refuse_entry(c, visits, is_insufficient, &err);
+    return false;
+}
+
+static bool
+refuse_key(struct call *c, const char *action)
+{
+    struct err err;
+
+    audit_line(c->reg->audit, "registry.denied",
+               "who=%s peer=" STR_FMT " action=%s repository=%s request_id=%s",
+               visitor_name(&c->visitor), STR_ARG(c->x->peer), action, log_quote(c->repository),
+               c->x->request_id);
+    err_set(&err, ERR_REGISTRY_DENIED,
+            "User: %s is not authorized to perform: %s on the repository '%s'",
+            visitor_name(&c->visitor), action, c->repository);
+    refuse_entry(c, 0, /* is_insufficient= */ false, &err);
+    return false;
+}
+
+/* The principal of policies. */
+static const char *
+principal_of(const struct call *c)
+{
+    if (c->visitor.kind == VISITOR_NOBODY)
+        return NULL;
+    if (c->visitor.kind == VISITOR_NARU || c->visitor.key.name[0] == '\0')
+        return c->reg->root_principal;
+    return arena_format(&c->x->arena, "arn:aws:iam::%s:user/%s", c->reg->account_id,
+                        c->visitor.key.name);
+}
+
+/* False: the visitor was sent away. A policy that allows counts as a right of whoever has a key; for
+ * nobody a repository is open by its tag alone, or "Principal": "*" would be the whole world. */
+static bool
+place_enter(struct call *c)
+{
+    const unsigned visits = visits_of(c);
+    const unsigned scope = visitor_scope(&c->visitor, c->route.name);
+    unsigned may = visitor_may(c->reg, &c->visitor, c->region, c->repository);
+    enum registry_verdict verdict;
+    struct err err;
+
+    if (!call_check_policy(c, &verdict, &err)) {
+        if (c->visitor.kind == VISITOR_NOBODY)
+            return refuse_nobody(c, visits, /* is_insufficient= */ false);
+        refuse_entry(c, 0, /* is_insufficient= */ false, &err);
+        return false;
+    }
+    if (verdict == REGISTRY_ALLOWS && c->visitor.kind == VISITOR_KEY)
+        may |= visits;
+    if ((may & scope & visits) == visits)
+        return true;
+    if (c->visitor.kind == VISITOR_NOBODY)
+        return refuse_nobody(c, visits, c->visitor.has_scopes);
+    if ((may & visits) == visits) /* the token is for something else: another one may do */
+        return refuse_nobody(c, visits, /* is_insufficient= */ true);
+    return refuse_key(c, call_action(c));
+}
+
+static bool
+call_enter(struct call *c)
+{
+    switch (c->route.kind) {
+    case ROUTE_TOKEN:
+        return true;
+    case ROUTE_BASE: /* whoever comes with any token has found the way in */
+        return c->visitor.kind != VISITOR_NOBODY || c->visitor.has_scopes ||
+               refuse_nobody(c, 0, /* is_insufficient= */ false);
+    case ROUTE_CATALOG:
+        if (c->visitor.kind == VISITOR_NOBODY)
+            return refuse_nobody(c, 0, /* is_insufficient= */ false);
+        return c->visitor.kind == VISITOR_NARU ||
+               role_allows(c->visitor.role, "ecr", "DescribeRepositories") ||
+               refuse_key(c, "ecr:DescribeRepositories");
+    default:
+        return place_enter(c);
+    }
+}
+
+void
+call_note(const struct call *c, const char *at, const char *what, const char *digest)
+{
+    audit_line(c->reg->audit, at,
+               "who=%s key=%s peer=" STR_FMT " what=%s region=%s repository=%s reference=%s digest=%s "
+               "request_id=%s",
+               visitor_name(&c->visitor),
+               c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "-", STR_ARG(c->x->peer), what,
+               c->region, c->repository, c->argument[0] != '\0' ? c->argument : "-",
+               digest != NULL ? digest : "-", c->x->request_id);
 }
 
 /* ---- the exchange ---- */
@@ -234,15 +326,29 @@ base_end(struct call *c, struct err *err)
     return true;
 }
 
+/* Who is sent away learns nothing of what is there, nor of how it is called. */
 static bool
 call_begin(struct call *c, struct err *err)
 {
     enum registry_verdict verdict;
 
-    if (!route_find(c, err))
+    if (!visitor_read(c->reg, c->x, &c->visitor, err)) {
+        refuse_entry(c, 0, /* is_insufficient= */ false, err);
+        return true;
+    }
+    c->principal = principal_of(c);
+    if (!route_find(c, err)) {
+        if (c->visitor.kind != VISITOR_NOBODY)
+            return false;
+        refuse_nobody(c, 0, /* is_insufficient= */ false);
+        return true;
+    }
+    if (!call_enter(c))
+        return true; /* has replied */
+    if (c->route.kind == ROUTE_CATALOG && !call_check_policy(c, &verdict, err))
         return false;
-    if (c->route.kind != ROUTE_BASE &&
-        !call_check_policy(c, &verdict, err))
+    if (c->repository[0] != '\0' &&
+        !(argument_check(c, err) && repository_check(c->reg, c->region, c->repository, err)))
         return false;
     switch (c->route.kind) {
     case ROUTE_UPLOADS:
@@ -250,6 +356,9 @@ call_begin(struct call *c, struct err *err)
         return blob_begin(c, err);
     case ROUTE_MANIFEST:
         return manifest_begin(c, err);
+    case ROUTE_TOKEN:
+        c->collects = str_is(c->x->method, "POST");
+        return true;
     default:
         return true;
     }
@@ -258,17 +367,11 @@ call_begin(struct call *c, struct err *err)
 static void
 registry_begin(struct http_exchange *x, void *ctx)
 {
-    struct call *c;
+    struct call *c = mem_new(sizeof *c);
     struct err err = {0};
 
-    if (!is_authorised(ctx, x)) {
-        refuse_entry(x);
-        return;
-    }
-    c = mem_new(sizeof *c);
     c->reg = ctx;
     c->x = x;
-    c->principal = c->reg->root_principal;
     c->chunk_size = -1;
     x->state = c;
     if (!call_begin(c, &err))
@@ -303,6 +406,8 @@ call_end(struct call *c, struct err *err)
         return base_end(c, err);
     case ROUTE_TAGS:
         return tags_end(c, err);
+    case ROUTE_TOKEN:
+        return token_end(c, err);
     case ROUTE_CATALOG:
         return catalog_end(c, err);
     case ROUTE_REFERRERS:
@@ -343,6 +448,7 @@ registry_done(struct http_exchange *x, void *ctx)
         return;
     blob_done(c);
     strbuf_done(&c->body);
+    visitor_done(&c->visitor);
     free(c);
     x->state = NULL;
 }

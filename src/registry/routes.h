@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
+#include "registry/visitor.h"
 
 #define REPLY_HEADERS_MAX 10
 
@@ -11,6 +12,7 @@ struct call {
     struct registry *reg;
     struct http_exchange *x;
     const char *principal;   /* the ARN of who asks; NULL: nobody has signed */
+    struct visitor visitor;
     struct route_path route; /* as the client wrote it */
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
@@ -38,6 +40,16 @@ void reply_error(struct call *c, const struct err *err);
 /* The value of a query parameter, in the exchange's arena; NULL if absent or empty. */
 const char *call_query(struct call *c, const char *name);
 
+/* The region of the host that was asked, or the default. */
+struct str region_asked(const struct call *c);
+/* Writes down a deed of the visitor: "registry.push" of "manifest" or "blob". `digest` may be NULL. */
+void call_note(const struct call *c, const char *at, const char *what, const char *digest);
+
+/* ---- routes_token.c ---- */
+/* The headers of a 401: how to get in, and for which visits (0: in general). */
+void challenge_add(struct call *c, struct reply *r, unsigned visits, bool is_insufficient);
+bool token_end(struct call *c, struct err *err);
+
 /* ---- routes_blob.c: begin gives true if the request goes on to its end ---- */
 bool blob_begin(struct call *c, struct err *err);
 bool blob_end(struct call *c, struct err *err);
@@ -47,8 +59,9 @@ void blob_done(struct call *c);
 
 /* ---- routes_policy.c ---- */
 const char *call_action(const struct call *c); /* "ecr:PutImage" */
-/* May layers of that other repository be had, by the policies? */
-bool call_may_read(struct call *c, const char *region, const char *repository);
+/* May layers of that other repository be had, by the visitor's rights, the token's scopes and the
+ * policies? `name` as the client wrote it. */
+bool call_may_read(struct call *c, const char *region, const char *repository, struct str name);
 /* False with ACCESS_DENIED where a policy denies; else `out` says whether one allows. */
 bool call_check_policy(struct call *c, enum registry_verdict *out, struct err *err) MUST_CHECK;
 

@@ -123,7 +123,7 @@ mount_look(void *arg, const char *region, const char *name, struct err *err)
 
     (void)err;
     m->is_found = layer_is_linked(m->call->reg, region, name, m->digest) &&
-                  call_may_read(m->call, region, name);
+                  call_may_read(m->call, region, name, str_of(name));
     return !m->is_found;
 }
 
@@ -147,7 +147,7 @@ mount_source(struct call *c, struct str digest, const char *from)
            text_copy(repository_text, sizeof repository_text, repository) &&
            repository_check(c->reg, region_text, repository_text, NULL) &&
            layer_is_linked(c->reg, region_text, repository_text, digest) &&
-           call_may_read(c, region_text, repository_text);
+           call_may_read(c, region_text, repository_text, str_of(from));
 }
 
 /* Layers of another repository need not travel: 201 if it has the blob, else (and also where the
@@ -177,6 +177,7 @@ post_begin(struct call *c, struct err *err)
     if (mount != NULL && !mount_try(c, mount, from, &mounted, err))
         return false;
     if (mounted) {
+        call_note(c, "registry.mount", "blob", mount);
         created_reply(c, mount);
         return true;
     }
@@ -264,6 +265,7 @@ upload_end(struct call *c, const char *digest, struct err *err)
 {
     if (!upload_finish(c->reg, TAKE(c->upload), str_of(digest), err))
         return false;
+    call_note(c, "registry.push", "blob", digest);
     created_reply(c, digest);
     return true;
 }
@@ -390,6 +392,7 @@ blob_get(struct call *c, struct err *err)
                                   (long long)(first + count - 1), (long long)size));
     else
         count = size;
+    call_note(c, "registry.pull", "blob", c->argument);
     http_reply_file(c->x, kind == RANGE_PART ? 206 : 200, r.headers, fd, first, count);
     fd = -1; /* the server's now */
     return true;
@@ -415,6 +418,7 @@ blob_delete(struct call *c, struct err *err)
     cleanup_free char *path = repository_path(c->reg, c->region, c->repository, leaf);
     if (!disk_remove(path, err) || !disk_sync_parent(path, err))
         return false;
+    call_note(c, "registry.delete", "blob", c->argument);
     reply_header(&r, "Docker-Content-Digest", c->argument);
     reply_send(c, &r, 202, (struct str){0});
     return true;

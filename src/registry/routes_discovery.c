@@ -39,7 +39,7 @@ page_read(struct call *c, struct reply *r, struct page *out, struct err *err)
     return true;
 }
 
-/* `all` is in order. `takes` may be NULL. */
+/* `all` is in order. */
 static void
 page_fill(struct call *c, struct page *page, const struct json *all,
           bool (*takes)(struct call *c, const char *name))
@@ -49,7 +49,7 @@ page_fill(struct call *c, struct page *page, const struct json *all,
     for (size_t i = 0; i < json_size(all); i++) {
         const char *name = json_cstr(json_at(all, i), "");
         if ((page->last != NULL && strcmp(name, page->last) <= 0) ||
-            (takes != NULL && !takes(c, name)))
+            !takes(c, name))
             continue;
         if ((int64_t)json_size(page->names) >= page->count) {
             page->next = previous;
@@ -104,6 +104,13 @@ tags_end(struct call *c, struct err *err)
     return true;
 }
 
+static bool
+may_pull(struct call *c, const char *name)
+{
+    return (visitor_may(c->reg, &c->visitor, c->region, name) &
+            visitor_scope(&c->visitor, str_of(name)) & VISIT_PULL) != 0;
+}
+
 bool
 catalog_end(struct call *c, struct err *err)
 {
@@ -116,7 +123,7 @@ catalog_end(struct call *c, struct err *err)
     json_set(answer, "repositories", page.names);
     if (!registry_repository_list(c->reg, c->region, &all, err))
         return false;
-    page_fill(c, &page, all, NULL);
+    page_fill(c, &page, all, may_pull);
     page_send(c, &r, &page, answer, "/v2/_catalog");
     return true;
 }

@@ -31,6 +31,13 @@ accept_add(void *arg, struct str name, struct str value)
     strbuf_add(all, value);
 }
 
+static void
+manifest_pulled(struct call *c, const char *digest)
+{
+    registry_image_pulled(c->reg, c->region, c->repository, digest, clock_wall_ms());
+    call_note(c, "registry.pull", "manifest", digest);
+}
+
 static bool
 manifest_get(struct call *c, struct err *err)
 {
@@ -46,7 +53,7 @@ manifest_get(struct call *c, struct err *err)
         return err_set(err, ERR_MANIFEST_UNKNOWN,
                        "the manifest is a '%s', which the Accept header does not take", type);
     if (str_is(c->x->method, "GET"))
-        registry_image_pulled(c->reg, c->region, c->repository, digest, clock_wall_ms());
+        manifest_pulled(c, digest);
     reply_header(&r, "Docker-Content-Digest", digest);
     reply_header(&r, "Etag", arena_format(&c->x->arena, "\"%s\"", digest));
     if (etags_match(http_header_get(c->x, "If-None-Match"), str_of(digest))) {
@@ -80,6 +87,7 @@ manifest_put(struct call *c, struct err *err)
     };
     if (!registry_manifest_put(c->reg, c->region, c->repository, &put, digest, err))
         return false;
+    call_note(c, "registry.push", "manifest", digest);
     reply_header(
         &r, "Location",
         arena_format(&c->x->arena, "/v2/" STR_FMT "/manifests/%s", STR_ARG(c->route.name), digest));
@@ -101,6 +109,7 @@ manifest_delete(struct call *c, struct err *err)
             ? !registry_image_delete(c->reg, c->region, c->repository, c->argument, NULL, err)
             : !registry_tag_delete(c->reg, c->region, c->repository, c->argument, digest, err))
         return false;
+    call_note(c, "registry.delete", "manifest", NULL);
     reply_send(c, &r, 202, (struct str){0});
     return true;
 }

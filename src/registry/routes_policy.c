@@ -26,6 +26,7 @@ call_action(const struct call *c)
 
     switch (c->route.kind) {
     case ROUTE_BASE:
+    case ROUTE_TOKEN:
         return "ecr:GetAuthorizationToken";
     case ROUTE_CATALOG:
         return "ecr:DescribeRepositories";
@@ -46,12 +47,15 @@ call_action(const struct call *c)
 }
 
 bool
-call_may_read(struct call *c, const char *region, const char *repository)
+call_may_read(struct call *c, const char *region, const char *repository, struct str name)
 {
+    const unsigned may = visitor_may(c->reg, &c->visitor, region, repository);
+
     const struct registry_caller caller = {
         .principal = c->principal, .source_ip = arena_cstr(&c->x->arena, c->x->peer)};
 
-    return registry_policy_says(c->reg, region, repository, "ecr:GetDownloadUrlForLayer", &caller,
+    return (may & visitor_scope(&c->visitor, name) & VISIT_PULL) != 0 &&
+           registry_policy_says(c->reg, region, repository, "ecr:GetDownloadUrlForLayer", &caller,
                                 clock_wall_ms()) != REGISTRY_DENIES;
 }
 

@@ -33,7 +33,7 @@ struct world {
     struct http_server *server;
     struct http_client *client;
     unsigned port;
-    char token[256];
+    char token[4096];
 };
 
 static inline void

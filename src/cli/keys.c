@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* naru keys: access keys with roles, for people and machines beside the installation's own. Works on the
+ * data directory, so whoever may write there decides; a running server sees the change at once. */
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "io/access_keys.h"
+#include "model/role.h"
+
+struct keys_command {
+    const char *role, *repositories, *output, *data_dir;
+    char *path;
+};
+
+static bool
+name_check(const char *name, struct err *err)
+{
+    const size_t len = strlen(name);
+    const size_t good =
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+=,.@_-");
+
+    return (len >= 1 && len <= 64 && good == len && strcmp(name, "root") != 0) ||
+           err_set(err, ERR_USAGE,
+                   "'%.80s' is no name of a key: 1 to 64 letters, digits and +=,.@_-, and not root",
+                   name);
+}
+
+static bool
+repositories_check(struct str patterns, struct err *err)
+{
+    struct str one;
+
+    if (patterns.len >= KEY_REPOSITORIES_SIZE)
+        return err_set(err, ERR_USAGE, "the patterns of --repositories have more than %d bytes",
+                       KEY_REPOSITORIES_SIZE - 1);
+    while (str_split(&patterns, ',', &one))
+        for (size_t i = 0; i < one.len || one.len == 0; i++)
+            if (one.len == 0 || strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/*", one.at[i]) == NULL)
+                return err_set(err, ERR_USAGE,
+                               "'" STR_FMT "' is no pattern of repositories, such as 'team-a/*'",
+                               STR_ARG(one));
+    return true;
+}
+
+static bool
+create(const struct keys_command *c, const char *name, struct err *err)
+{
+    const char *role = c->role != NULL ? c->role : "";
+    struct access_key key = {0};
+    enum role known;
+    bool wants_json;
+
+    if (!cli_wants_json(c->output, err, &wants_json) || !name_check(name, err) ||
+        !repositories_check(str_of(c->repositories), err))
+        return false;
+    if (!role_parse(str_of(role), &known))
+        return err_set(err, ERR_USAGE,
+                       "--role '%s' is none of admin, deploy, push, pull and read-only", role);
+    text_copy_all(key.name, sizeof(key.name), name);
+    text_copy_all(key.role, sizeof(key.role), role);
+    if (c->repositories != NULL)
+        text_copy_all(key.repositories, sizeof(key.repositories), c->repositories);
+    if (!access_keys_create(c->path, &key, clock_wall_ms(), err))
+        return false;
+    if (wants_json) {
+        cleanup_json struct json *made = json_object();
+        json_set(made, "accessKeyId", json_text(key.id));
+        json_set(made, "secretAccessKey", json_text(key.secret));
+        json_set(made, "name", json_text(key.name));
+        json_set(made, "role", json_text(key.role));
+        json_set(made, "repositories", json_text(key.repositories));
+        cli_print_json(made);
+    } else {
+        printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", key.id, key.secret);
+        fprintf(stderr, "the secret is shown this once; 'naru keys delete %s' takes the key back\n",
+                key.name);
+    }
+    explicit_bzero(&key, sizeof(key));
+    return true;
+}
+
+static bool
+list(const struct keys_command *c, struct err *err)
+{
+    static const char *const titles[] = {"NAME", "ACCESS KEY", "ROLE", "REPOSITORIES", "CREATED", NULL};
+    cleanup_json struct json *all = NULL;
+    bool wants_json;
+
+    if (!cli_wants_json(c->output, err, &wants_json) || !access_keys_list(c->path, &all, err))
+        return false;
+    if (wants_json) {
+        cli_print_json(all);
+        return true;
+    }
+    struct table *table = table_new(titles);
+    for (size_t i = 0; i < json_size(all); i++) {
+        const struct json *row = json_at(all, i);
+        const char *patterns = json_get_cstr(row, "repositories", "");
+        char when[32];
+        clock_format_iso(json_get_i64(row, "createdAt", 0), when);
+        table_add(table, json_get_cstr(row, "name", ""), json_get_cstr(row, "accessKeyId", ""),
+                  json_get_cstr(row, "role", ""), patterns[0] != '\0' ? patterns : "*", when);
+    }
+    table_print(table, stdout);
+    table_free(table);
+    return true;
+}
+
+static bool
+act(const struct keys_command *c, int count, char **argv, struct err *err)
+{
+    const char *verb = count >= 1 ? argv[1] : "list";
+
+    if (strcmp(verb, "list") == 0 && count <= 1)
+        return list(c, err);
+    if (strcmp(verb, "create") == 0 && count == 2)
+        return create(c, argv[2], err);
+    if (strcmp(verb, "delete") == 0 && count == 2) {
+        if (!access_keys_delete(c->path, argv[2], err))
+            return false;
+        printf("access key %s is deleted\n", argv[2]);
+        return true;
+    }
+    return err_set(err, ERR_USAGE, "usage: naru keys [list | create NAME --role ROLE | delete NAME]");
+}
+
+int
+command_keys(int argc, char **argv)
+{
+    struct keys_command c = {0};
+    const struct option_row rows[] = {{"role", 'r', OPTION_TEXT, &c.role},
+                                      {"repositories", 0, OPTION_TEXT, &c.repositories},
+                                      {"output", 'o', OPTION_TEXT, &c.output},
+                                      {"data-dir", 0, OPTION_TEXT, &c.data_dir},
+                                      {0}};
+    struct err err = {0};
+    int status;
+    const int count = command_begin(argc, argv, rows, 2, &status);
+
+    if (count < 0)
+        return status;
+    c.path = text_format("%s/keys.json", client_data_dir(c.data_dir));
+    const bool ok = act(&c, count, argv, &err);
+    free(c.path);
+    return ok ? EXIT_LIVE : cli_fail(&err);
+}

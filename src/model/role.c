@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/role.h"
+
+#include <assert.h>
+
+#define LOOKS "*:Describe*", "*:List*", "*:Get*", "*:BatchGet*", "*:BatchCheck*", "*:Validate*"
+#define PULLS                                                                                      \
+    "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",           \
+        "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages", "ecr:DescribeRepositories",            \
+        "ecr:ListImages", "ecr:ListImageReferrers", "sts:GetCallerIdentity"
+#define PUSHES                                                                                     \
+    "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"
+
+static const struct {
+    const char *name;
+    const char *const *actions; /* ends with NULL */
+} roles[] = {
+    [ROLE_ADMIN] = {"admin", (const char *const[]){"*", NULL}},
+    [ROLE_DEPLOY] = {"deploy", (const char *const[]){LOOKS, PULLS, PUSHES, "ecs:*",
+                                                     "elasticloadbalancing:*", "naru:*",
+                                                     "ecr:CreateRepository", NULL}},
+    [ROLE_PUSH] = {"push", (const char *const[]){PULLS, PUSHES, NULL}},
+    [ROLE_PULL] = {"pull", (const char *const[]){PULLS, NULL}},
+    [ROLE_READ_ONLY] = {"read-only", (const char *const[]){LOOKS, "naru:GET", NULL}},
+};
+
+bool
+role_parse(struct str name, enum role *out)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(roles); i++) {
+        if (str_is(name, roles[i].name)) {
+            *out = (enum role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+role_name(enum role role)
+{
+    assert((size_t)role < ARRAY_COUNT(roles));
+    return roles[role].name;
+}
+
+bool
+role_allows(enum role role, const char *service, const char *operation)
+{
+    cleanup_free char *action = text_format("%s:%s", service, operation);
+
+    assert((size_t)role < ARRAY_COUNT(roles));
+    for (const char *const *a = roles[role].actions; *a != NULL; a++)
+        if (wildcard_matches(str_of(*a), str_of(action)))
+            return true;
+    return false;
+}
+
+bool
+wildcard_matches(struct str pattern, struct str text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, from = 0;
+
+    /* A star first stands for nothing; where that fails the last one takes a character more. */
+    while (t < text.len) {
+        if (p < pattern.len && pattern.at[p] == '*') {
+            star = p++;
+            from = t;
+        } else if (p < pattern.len && pattern.at[p] == text.at[t]) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.len && pattern.at[p] == '*')
+        p++;
+    return p == pattern.len;
+}
+
+bool
+names_match(struct str patterns, struct str name)
+{
+    struct str pattern;
+
+    if (patterns.len == 0)
+        return true;
+    while (str_split(&patterns, ',', &pattern))
+        if (wildcard_matches(str_trim(pattern), name))
+            return true;
+    return false;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "registry/visitor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/audit.h"
+#include "io/guard.h"
+#include "registry/reference.h"
+
+#define OPEN_TAG "naru:anonymousPull"
+#define OPEN_FRESH_MS 1000
+#define HEADER_MAX 12288
+
+void
+visitor_done(struct visitor *v)
+{
+    json_unref(v->scopes);
+    v->scopes = NULL;
+}
+
+const char *
+visitor_name(const struct visitor *v)
+{
+    if (v->kind != VISITOR_KEY)
+        return v->kind == VISITOR_NARU ? "naru" : "nobody";
+    return v->key.name[0] != '\0' ? v->key.name : "root";
+}
+
+/* ---- who ---- */
+
+static bool
+visitor_of_key(struct registry *reg, struct str id, struct visitor *out)
+{
+    return reg->keys != NULL && access_keys_find(reg->keys, id, &out->key) &&
+           role_parse(str_of(out->key.role), &out->role) && (out->kind = VISITOR_KEY) != 0;
+}
+
+static bool
+visitor_of_token(struct registry *reg, struct str text, struct visitor *out)
+{
+    struct token token = {0};
+
+    if (!token_read(reg, text, clock_wall_ms(), &token))
+        return false;
+    *out = (struct visitor){.kind = token.is_naru ? VISITOR_NARU : VISITOR_NOBODY,
+                            .has_scopes = token.scopes != NULL,
+                            .scopes = token.scopes};
+    if (token.key_id[0] == '\0' || visitor_of_key(reg, str_of(token.key_id), out))
+        return true;
+    visitor_done(out);
+    return false;
+}
+
+static bool
+is_password(struct registry *reg, struct str user, struct str password, struct visitor *out)
+{
+    if (str_is(user, "AWS"))
+        return visitor_of_token(reg, password, out);
+    return visitor_of_key(reg, user, out) && crypto_equal(password, str_of(out->key.secret));
+}
+
+/* One expired login of a machine must not keep out all its others: what fails with user AWS or Bearer
+ * is a token, which nobody can guess, and counts for the address alone. */
+static struct str
+guarded(struct str user)
+{
+    return str_is(user, "AWS") || str_is(user, "Bearer") ? (struct str){0} : user;
+}
+
+static bool
+wrong(struct registry *reg, const struct http_exchange *x, struct str user, struct err *err)
+{
+    cleanup_free char *name = str_dup(str_slice(user, 0, 64));
+
+    if (reg->guard != NULL)
+        guard_failed(reg->guard, x->peer, guarded(user), clock_monotonic_ms());
+    audit_line(reg->audit, "registry.login_failed", "user=%s peer=" STR_FMT " request_id=%s",
+               log_quote(name), STR_ARG(x->peer), x->request_id);
+    return err_set(err, ERR_REGISTRY_UNAUTHORIZED,
+                   "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
+                   "get-login-password' and log in with user AWS again.");
+}
+
+/* Before a secret is looked at: has this visitor guessed too often? */
+static bool
+guard_check(struct registry *reg, const struct http_exchange *x, struct str user, struct err *err)
+{
+    const int64_t wait_ms =
+        reg->guard != NULL ? guard_wait_ms(reg->guard, x->peer, guarded(user), clock_monotonic_ms())
+                           : 0;
+
+    return wait_ms == 0 || err_set(err, ERR_THROTTLING,
+                                   "too many wrong passwords; try again in %lld ms",
+                                   (long long)wait_ms);
+}
+
+bool
+visitor_login(struct registry *reg, const struct http_exchange *x, struct str user,
+              struct str password, struct visitor *out, struct err *err)
+{
+    struct visitor v = {0};
+
+    if (!guard_check(reg, x, user, err))
+        return false;
+    if (!is_password(reg, user, password, &v))
+        return wrong(reg, x, user, err);
+    if (reg->guard != NULL && guarded(user).len > 0)
+        guard_passed(reg->guard, x->peer, user);
+    *out = v;
+    return true;
+}
+
+bool
+visitor_read(struct registry *reg, const struct http_exchange *x, struct visitor *out,
+             struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf pair = {0};
+    struct str header = str_trim(http_header_get(x, "Authorization"));
+    const ptrdiff_t blank = str_index(header, ' ');
+    struct visitor v = {0};
+
+    if (header.len == 0) {
+        *out = v;
+        return true;
+    }
+    if (blank < 0 || header.len > HEADER_MAX)
+        return wrong(reg, x, STR("?"), err);
+    struct str scheme = str_slice(header, 0, (size_t)blank);
+    struct str value = str_trim(str_slice(header, (size_t)blank, header.len));
+    if (str_equal_nocase(scheme, STR("Basic"))) {
+        struct str user;
+        if (!base64_decode(&pair, value))
+            return wrong(reg, x, STR("?"), err);
+        struct str password = strbuf_str(&pair);
+        return str_split(&password, ':', &user) ? visitor_login(reg, x, user, password, out, err)
+                                                : wrong(reg, x, STR("?"), err);
+    }
+    if (!guard_check(reg, x, STR("Bearer"), err))
+        return false;
+    if (!str_equal_nocase(scheme, STR("Bearer")) || !visitor_of_token(reg, value, &v))
+        return wrong(reg, x, STR("Bearer"), err);
+    *out = v;
+    return true;
+}
+
+/* ---- what ---- */
+
+static bool
+repository_is_open(struct registry *reg, const char *region, const char *name)
+{
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+
+    if (!registry_repository_get(reg, region, name, &r, NULL))
+        return false;
+    const struct json *tag = json_find(json_get(r.document, "tags"), "Key", OPEN_TAG);
+    return strcmp(json_get_cstr(tag, "Value", ""), "true") == 0;
+}
+
+unsigned
+visitor_may(struct registry *reg, const struct visitor *v, const char *region,
+            const char *repository)
+{
+    unsigned may = 0;
+
+    if (v->kind == VISITOR_NARU)
+        return VISIT_PULL | VISIT_PUSH | VISIT_DELETE;
+    if (v->kind == VISITOR_KEY && names_match(str_of(v->key.repositories), str_of(repository))) {
+        may |= role_allows(v->role, "ecr", "GetDownloadUrlForLayer") ? VISIT_PULL : 0;
+        may |= role_allows(v->role, "ecr", "PutImage") ? VISIT_PUSH : 0;
+        may |= role_allows(v->role, "ecr", "BatchDeleteImage") ? VISIT_DELETE : 0;
+    }
+    if (!(may & VISIT_PULL) && repository_is_open(reg, region, repository))
+        may |= VISIT_PULL;
+    return may;
+}
+
+unsigned
+visitor_scope(const struct visitor *v, struct str name)
+{
+    cleanup_free char *key = str_dup(name);
+
+    return v->has_scopes ? (unsigned)json_get_i64(v->scopes, key, 0)
+                         : VISIT_PULL | VISIT_PUSH | VISIT_DELETE;
+}
+
+static bool
+look_for_open(void *arg, const char *region, const char *name, struct err *err)
+{
+    (void)err;
+    return !repository_is_open(arg, region, name);
+}
+
+bool
+visitor_nobody_is_welcome(struct registry *reg)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+    struct err err = {0};
+
+    if (now_ms - atomic_load(&reg->open_seen_ms) >= OPEN_FRESH_MS) {
+        /* Ends early when it finds one; a fault of the disk counts as none. */
+        const bool none = repository_each(reg, look_for_open, reg, &err);
+        atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
+        atomic_store(&reg->open_seen_ms, now_ms);
+    }
+    return atomic_load(&reg->is_open);
+}

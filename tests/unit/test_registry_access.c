@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* Who gets into the registry, and what for. */
+#include "registry_world.h"
+
+#include "base/uri.h"
+#include "io/access_keys.h"
+#include "io/audit.h"
+#include "io/guard.h"
+#include "model/role.h"
+
+#define NOTHING ((struct str){0})
+
+/* A registry with keys, and the header of one of them. */
+struct door {
+    struct world w;
+    struct access_keys *keys;
+    struct guard *guard;
+    struct audit *audit;
+    char *keys_path, *audit_path;
+    struct access_key root;
+};
+
+static void
+door_new(struct door *d)
+{
+    struct err err = {0};
+
+    world_new(&d->w);
+    d->keys_path = text_format("%s/keys.json", d->w.dir);
+    d->audit_path = text_format("%s/audit.log", d->w.dir);
+    d->keys = access_keys_new(d->keys_path, "AKIAROOT", "root secret");
+    d->guard = guard_new();
+    d->audit = audit_open(d->audit_path, &err);
+    CHECK(d->audit != NULL);
+    registry_set_access(d->w.reg, d->keys, d->guard, d->audit);
+    d->w.token[0] = '\0';
+}
+
+static void
+door_end(struct door *d)
+{
+    world_end(&d->w);
+    audit_close(d->audit);
+    guard_free(d->guard);
+    access_keys_free(d->keys);
+    free(d->keys_path);
+    free(d->audit_path);
+}
+#define DOOR(d)                      \
+    cleanup(door_end) struct door d; \
+    door_new(&d)
+
+static struct access_key
+make_key(struct door *d, const char *name, const char *role, const char *repositories)
+{
+    struct access_key key = {0};
+    struct err err = {0};
+
+    text_copy_all(key.name, sizeof key.name, name);
+    text_copy_all(key.role, sizeof key.role, role);
+    text_copy_all(key.repositories, sizeof key.repositories, repositories);
+    CHECK(access_keys_create(d->keys_path, &key, 0, &err));
+    return key;
+}
+
+static void
+come_as(struct door *d, const char *user, const char *password)
+{
+    cleanup_free char *pair = text_format("%s:%s", user, password);
+    cleanup(strbuf_done) struct strbuf base64 = {0};
+
+    base64_encode(&base64, str_of(pair));
+    snprintf(d->w.token, sizeof d->w.token, "Authorization: Basic %s", strbuf_cstr(&base64));
+}
+
+static void
+come_as_key(struct door *d, const struct access_key *key)
+{
+    come_as(d, key->id, key->secret);
+}
+
+static void
+come_as_nobody(struct door *d)
+{
+    snprintf(d->w.token, sizeof d->w.token, "X-Nothing: 1");
+}
+
+/* Asks for a token and comes with it from then on. */
+static void
+take_token(struct door *d, const char *scope)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup(strbuf_done) struct strbuf encoded = {0};
+    struct err err = {0};
+
+    uri_encode(&encoded, str_of(scope), false);
+    cleanup_free char *path =
+        text_format("/v2/token?service=naru&scope=%s", strbuf_cstr(&encoded));
+    CHECK_EQ(ask(&d->w, "GET", path, NOTHING, NULL, NULL, &a), 200);
+    cleanup_json struct json *answer = json_parse(strbuf_str(&a.body), &err);
+    CHECK_EQ(json_get_i64(answer, "expires_in", 0), 12 * 3600);
+    CHECK_TEXT(json_get_cstr(answer, "token", ""), json_get_cstr(answer, "access_token", "-"));
+    CHECK(snprintf(d->w.token, sizeof d->w.token, "Authorization: Bearer %s",
+                   json_get_cstr(answer, "token", "")) < (int)sizeof d->w.token);
+}
+
+static int
+get(struct door *d, const char *path)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    return ask(&d->w, "GET", path, NOTHING, NULL, NULL, &a);
+}
+
+static int
+begin_push(struct door *d, const char *repository)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *path = text_format("/v2/%s/blobs/uploads/", repository);
+    return ask(&d->w, "POST", path, NOTHING, NULL, NULL, &a);
+}
+
+static char *
+audit_text(const struct door *d)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct err err = {0};
+
+    CHECK(file_read(d->audit_path, 1 << 20, &text, &err));
+    return strbuf_take(&text);
+}
+
+TEST(a_role_is_what_its_name_says)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    const struct {
+        const char *role;
+        int pull, push, remove, catalog;
+    } cases[] = {
+        {"admin", 200, 202, 202, 200}, {"deploy", 200, 202, 403, 200},
+        {"push", 200, 202, 403, 200},  {"pull", 200, 403, 403, 200},
+        {"read-only", 200, 403, 403, 200}, {"unheard-of", 401, 401, 401, 401},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        come_as(&d, "AKIAROOT", "root secret");
+        cleanup_free char *digest = push_image(&d.w, "my-app", "v1", "content");
+        cleanup_free char *by_digest = text_format("/v2/my-app/manifests/%s", digest);
+        const struct access_key key = make_key(&d, cases[i].role, cases[i].role, "");
+        come_as_key(&d, &key);
+        CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), cases[i].pull);
+        CHECK_EQ(get(&d, "/v2/my-app/tags/list"), cases[i].pull);
+        CHECK_EQ(begin_push(&d, "my-app"), cases[i].push);
+        CHECK_EQ(get(&d, "/v2/_catalog"), cases[i].catalog);
+        CHECK_EQ(ask(&d.w, "DELETE", by_digest, NOTHING, NULL, NULL, &a), cases[i].remove);
+        if (cases[i].remove == 403)
+            CHECK_TEXT(error_code(&a), "DENIED");
+    }
+}
+
+TEST(a_key_for_some_repositories_sees_and_mounts_from_no_other)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+    const struct access_key key = make_key(&d, "team", "push", "team/*,base");
+
+    CHECK(registry_repository_create(d.w.reg, REGION, "team/app", NULL, &err));
+    come_as(&d, "AKIAROOT", "root secret");
+    cleanup_free char *blob = push_blob(&d.w, "my-app", STR("secret of others"));
+    come_as_key(&d, &key);
+    CHECK_EQ(get(&d, "/v2/team/app/tags/list"), 200);
+    CHECK_EQ(begin_push(&d, "team/app"), 202);
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 403);
+    CHECK_EQ(get(&d, "/v2/nowhere/tags/list"), 403); /* no word of what is there */
+    CHECK_EQ(ask(&d.w, "GET", "/v2/_catalog", NOTHING, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"repositories\":[\"team/app\"]}");
+    const char *const from[] = {"", "&from=my-app"};
+    for (size_t i = 0; i < ARRAY_COUNT(from); i++) {
+        cleanup_free char *mount =
+            text_format("/v2/team/app/blobs/uploads/?mount=%s%s", blob, from[i]);
+        CHECK_EQ(ask(&d.w, "POST", mount, NOTHING, NULL, NULL, &a), 202);
+    }
+}
+
+TEST(a_refusal_says_how_to_get_in)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+
+    come_as_nobody(&d);
+    CHECK_EQ(ask(&d.w, "GET", "/v2/my-app/tags/list", NOTHING, NULL, NULL, &a), 401);
+    cleanup_free char *want = text_format(
+        "Bearer realm=\"http://127.0.0.1:%u/v2/token\",service=\"127.0.0.1:%u\","
+        "scope=\"repository:my-app:pull\"",
+        d.w.port, d.w.port);
+    CHECK_TEXT(header(&a, "Www-Authenticate"), want);
+    CHECK_EQ(ask(&d.w, "POST", "/v2/my-app/blobs/uploads/", NOTHING, "Host: a\"b", NULL, &a), 401);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "scope=\"repository:my-app:pull,push\"") != NULL);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "a\"b") == NULL);
+    CHECK_EQ(ask(&d.w, "GET", "/v2/", NOTHING, "X-Forwarded-Proto: https", NULL, &a), 401);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "realm=\"https://") != NULL);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "scope") == NULL);
+}
+
+TEST(a_token_is_for_its_scopes_and_no_wider_than_the_role)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+    const struct access_key pusher = make_key(&d, "pusher", "push", "");
+    const struct access_key puller = make_key(&d, "puller", "pull", "");
+
+    CHECK(registry_repository_create(d.w.reg, REGION, "other", NULL, &err));
+    come_as_key(&d, &pusher);
+    take_token(&d, "repository:my-app:pull,push repository:other:pull");
+    CHECK_EQ(get(&d, "/v2/"), 200);
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    CHECK_EQ(get(&d, "/v2/other/tags/list"), 200);
+    CHECK_EQ(ask(&d.w, "POST", "/v2/other/blobs/uploads/", NOTHING, NULL, NULL, &a), 401);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "error=\"insufficient_scope\"") != NULL);
+    /* A token gives no wider one. */
+    take_token(&d, "repository:other:pull,push,delete");
+    CHECK_EQ(get(&d, "/v2/other/tags/list"), 200);
+    CHECK_EQ(begin_push(&d, "other"), 401);
+
+    come_as_key(&d, &puller);
+    take_token(&d, "repository:my-app:pull,push");
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
+    CHECK_EQ(begin_push(&d, "my-app"), 403);
+
+    /* As OAuth has it. */
+    come_as_nobody(&d);
+    cleanup_free char *form =
+        text_format("grant_type=password&service=naru&client_id=x&username=%s&password=%s&scope="
+                    "repository%%3Amy-app%%3Apush",
+                    pusher.id, pusher.secret);
+    CHECK_EQ(ask(&d.w, "POST", "/v2/token", str_of(form),
+                 "Content-Type: application/x-www-form-urlencoded", NULL, &a),
+             200);
+    cleanup_json struct json *answer = json_parse(strbuf_str(&a.body), &err);
+    snprintf(d.w.token, sizeof d.w.token, "Authorization: Bearer %s",
+             json_get_cstr(answer, "token", ""));
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    come_as_nobody(&d);
+    CHECK_EQ(ask(&d.w, "POST", "/v2/token", STR("grant_type=password&username=a&password=b"), NULL,
+                 NULL, &a),
+             401);
+    CHECK_EQ(ask(&d.w, "POST", "/v2/token", STR("grant_type=refresh_token"), NULL, NULL, &a), 405);
+}
+
+TEST(a_key_that_is_taken_back_takes_its_tokens_with_it)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf password = {0};
+    struct err err = {0};
+    const struct access_key key = make_key(&d, "ci", "push", "");
+
+    registry_token_of(d.w.reg, key.id, clock_wall_ms(), &password);
+    come_as(&d, "AWS", strbuf_cstr(&password));
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    take_token(&d, "repository:my-app:pull");
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
+    CHECK(access_keys_delete(d.keys_path, "ci", &err));
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
+    come_as(&d, "AWS", strbuf_cstr(&password));
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
+    come_as_key(&d, &key);
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
+    CHECK(!access_keys_delete(d.keys_path, "ci", &err));
+    CHECK_EQ(err.code, ERR_NOT_FOUND);
+}
+
+TEST(nobody_pulls_where_the_owner_says_so_and_nowhere_else)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+    cleanup_json struct json *document =
+        json_parse(STR("{\"tags\":[{\"Key\":\"naru:anonymousPull\",\"Value\":\"true\"}]}"), &err);
+
+    CHECK(registry_repository_create(d.w.reg, REGION, "public", document, &err));
+    come_as(&d, "AKIAROOT", "root secret");
+    free(push_image(&d.w, "public", "v1", "for everybody"));
+    free(push_image(&d.w, "my-app", "v1", "for some"));
+    come_as_nobody(&d);
+    CHECK_EQ(get(&d, "/v2/public/manifests/v1"), 200);
+    CHECK_EQ(get(&d, "/v2/public/tags/list"), 200);
+    CHECK_EQ(begin_push(&d, "public"), 401);
+    CHECK_EQ(ask(&d.w, "DELETE", "/v2/public/manifests/v1", NOTHING, NULL, NULL, &a), 401);
+    CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), 401);
+    CHECK_EQ(get(&d, "/v2/_catalog"), 401);
+    /* As docker does it: a token for nobody. */
+    take_token(&d, "repository:public:pull,push");
+    CHECK_EQ(get(&d, "/v2/"), 200);
+    CHECK_EQ(get(&d, "/v2/public/manifests/v1"), 200);
+    CHECK_EQ(begin_push(&d, "public"), 401);
+    CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), 401);
+}
+
+TEST(who_guesses_has_to_wait)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    const struct access_key key = make_key(&d, "ci", "push", "");
+
+    come_as(&d, key.id, "a guess");
+    for (int i = 0; i < GUARD_FREE; i++)
+        CHECK_EQ(get(&d, "/v2/"), 401);
+    CHECK_EQ(ask(&d.w, "GET", "/v2/", NOTHING, NULL, NULL, &a), 429);
+    CHECK_TEXT(error_code(&a), "TOOMANYREQUESTS");
+    CHECK(header(&a, "Retry-After")[0] != '\0');
+    come_as(&d, "AKIAROOT", "root secret"); /* others of that address go on */
+    CHECK_EQ(get(&d, "/v2/"), 200);
+}
+
+TEST(waiting_grows_and_is_forgotten)
+{
+    struct guard *g = guard_new();
+    const struct str peer = STR("192.0.2.1"), key = STR("AKIA"), other = STR("192.0.2.2");
+    int64_t now_ms = 1000000;
+
+    for (int i = 0; i < GUARD_FREE - 1; i++)
+        guard_failed(g, peer, key, now_ms);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms), 0);
+    guard_failed(g, peer, key, now_ms);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms), 1000);
+    CHECK_EQ(guard_wait_ms(g, other, key, now_ms), 0);
+    CHECK_EQ(guard_wait_ms(g, peer, STR("AKIB"), now_ms), 0);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms + 1000), 0);
+    guard_failed(g, peer, key, now_ms);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms), 2000);
+    for (int i = 0; i < 20; i++)
+        guard_failed(g, peer, key, now_ms);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms), GUARD_WAIT_MAX_MS);
+    guard_passed(g, peer, key);
+    CHECK_EQ(guard_wait_ms(g, peer, key, now_ms), 0);
+    /* Other keys do not help who tries them all. */
+    for (int i = 0; i < 10 * GUARD_FREE; i++) {
+        cleanup_free char *name = text_format("AKIA%d", i);
+        guard_failed(g, peer, str_of(name), now_ms);
+    }
+    CHECK(guard_wait_ms(g, peer, STR("AKIANEW"), now_ms) > 0);
+    now_ms += 16 * 60 * 1000;
+    guard_failed(g, peer, STR("AKIANEW"), now_ms);
+    CHECK_EQ(guard_wait_ms(g, peer, STR("AKIANEW"), now_ms), 0);
+    guard_free(g);
+}
+
+TEST(deeds_are_written_down)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    const struct access_key key = make_key(&d, "ci", "push", "");
+
+    come_as_key(&d, &key);
+    cleanup_free char *digest = push_image(&d.w, "my-app", "v1", "content");
+    CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), 200);
+    CHECK_EQ(ask(&d.w, "DELETE", "/v2/my-app/manifests/v1", NOTHING, NULL, NULL, &a), 403);
+    come_as(&d, "AKIAROOT", "root secret");
+    CHECK_EQ(ask(&d.w, "DELETE", "/v2/my-app/manifests/v1", NOTHING, NULL, NULL, &a), 202);
+    come_as(&d, "AKIAROOT", "wrong\nsecret");
+    CHECK_EQ(get(&d, "/v2/"), 401);
+    cleanup_free char *text = audit_text(&d);
+    cleanup_free char *push = text_format(
+        "at=registry.push who=ci key=%s peer=127.0.0.1 what=manifest region=" REGION
+        " repository=my-app reference=v1 digest=%s",
+        key.id, digest);
+    CHECK(strstr(text, push) != NULL);
+    CHECK(strstr(text, "at=registry.push who=ci") != NULL && strstr(text, "what=blob") != NULL);
+    CHECK(strstr(text, "at=registry.pull who=ci") != NULL);
+    CHECK(strstr(text, "at=registry.denied who=ci peer=127.0.0.1 action=ecr:BatchDeleteImage") !=
+          NULL);
+    CHECK(strstr(text, "at=registry.delete who=root") != NULL);
+    CHECK(strstr(text, "at=registry.login_failed user=\"AKIAROOT\"") != NULL);
+    CHECK(strstr(text, "secret") == NULL);
+}
+
+TEST(the_log_of_deeds_has_a_budget)
+{
+    DOOR(d);
+    char filler[1001];
+
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    for (int i = 0; i < 6 * (AUDIT_FILE_MAX / 1000); i++)
+        audit_line(d.audit, "test.line", "n=%d %s", i, filler);
+    cleanup_free char *command = text_format("ls %s* | wc -l", d.audit_path);
+    cleanup_free char *count = check_shell(command);
+    CHECK_EQ(atoi(count), AUDIT_FILES);
+    cleanup_free char *sizes = text_format("du -bc %s* | tail -1 | cut -f1", d.audit_path);
+    cleanup_free char *bytes = check_shell(sizes);
+    CHECK(atoll(bytes) <= (long long)AUDIT_FILES * AUDIT_FILE_MAX);
+    cleanup_free char *last = text_format("tail -1 %s | grep -c 'n=%d '", d.audit_path,
+                                          6 * (AUDIT_FILE_MAX / 1000) - 1);
+    cleanup_free char *found = check_shell(last);
+    CHECK_EQ(atoi(found), 1);
+}
+
+TEST(roles_and_patterns)
+{
+    CHECK(role_allows(ROLE_ADMIN, "ecs", "DeleteCluster"));
+    CHECK(role_allows(ROLE_DEPLOY, "ecs", "UpdateService"));
+    CHECK(role_allows(ROLE_DEPLOY, "elasticloadbalancing", "CreateRule"));
+    CHECK(!role_allows(ROLE_DEPLOY, "ecr", "DeleteRepository"));
+    CHECK(!role_allows(ROLE_DEPLOY, "acm", "ImportCertificate"));
+    CHECK(!role_allows(ROLE_PUSH, "ecs", "DescribeServices"));
+    CHECK(role_allows(ROLE_READ_ONLY, "ecs", "DescribeServices"));
+    CHECK(!role_allows(ROLE_READ_ONLY, "ecs", "UpdateService"));
+    CHECK(!role_allows(ROLE_READ_ONLY, "naru", "POST"));
+    CHECK(role_allows(ROLE_PULL, "ecr", "GetAuthorizationToken"));
+    CHECK(names_match(STR(""), STR("anything")));
+    CHECK(names_match(STR("a/*, b"), STR("b")));
+    CHECK(!names_match(STR("a/*,b"), STR("a")));
+    CHECK(wildcard_matches(STR("*a*b"), STR("xaxbab")));
+    CHECK(!wildcard_matches(STR("*a*b"), STR("xaxba")));
+    CHECK(wildcard_matches(STR("**"), STR("")));
+    CHECK(!wildcard_matches(STR(""), STR("x")));
+}
