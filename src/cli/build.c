@@ -116,11 +116,13 @@ int
 command_build(int argc, char **argv)
 {
     const char *data_dir = NULL, *artifacts = NULL;
+    struct json *params = NULL;
     struct pipeline_local build = {
         .on_log = on_log, .on_stage = on_stage, .abort_request = abort_request};
     const struct option_row rows[] = {{"branch", 'b', OPTION_TEXT, &build.branch},
                                       {"file", 'f', OPTION_TEXT, &build.jenkinsfile},
                                       {"artifacts", 'a', OPTION_TEXT, &artifacts},
+                                      {"param", 'p', OPTION_PAIR, &params},
                                       {"data-dir", 0, OPTION_TEXT, &data_dir},
                                       {0}};
     cleanup_free char *directory = NULL, *artifact_dir = NULL, *secrets = NULL;
@@ -149,11 +151,13 @@ command_build(int argc, char **argv)
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     build.directory = directory;
+    build.parameters = params;
     build.tool_dir = tools;
     secrets = text_format("%s/secrets", client_data_dir(data_dir));
     build.secrets_dir = secrets;
     has_run = pipeline_run_directory(&build, &outcome, &err);
     remove_tools(tools);
+    json_unref(params);
     if (!has_run)
         return cli_fail(&err);
     printf("%s%s%s%s%s\n", cli_colour(outcome.result == RESULT_SUCCESS ? COLOUR_GOOD : COLOUR_BAD),

@@ -82,6 +82,21 @@ row_find(const struct option_row *rows, const char *argument, const char **value
 }
 
 static bool
+take_pair(const struct option_row *row, const char *value, struct err *err)
+{
+    struct json **to = row->target;
+    ptrdiff_t equals = str_index(str_of(value), '=');
+    cleanup_free char *name = equals > 0 ? str_dup(str_slice(str_of(value), 0, (size_t)equals)) : NULL;
+
+    if (name == NULL)
+        return err_set(err, ERR_USAGE, "--%s needs NAME=VALUE, not '%s'", row->name, value);
+    if (*to == NULL)
+        *to = json_object();
+    json_set(*to, name, json_text(value + equals + 1));
+    return true;
+}
+
+static bool
 row_store(const struct option_row *row, const char *value, struct err *err)
 {
     int64_t number;
@@ -98,6 +113,8 @@ row_store(const struct option_row *row, const char *value, struct err *err)
         *(const char **)row->target = value;
         return true;
     }
+    if (row->kind == OPTION_PAIR)
+        return take_pair(row, value, err);
     if (!str_to_i64(str_of(value), &number) || number < 0)
         return err_set(err, ERR_USAGE, "--%s needs a number, not '%s'", row->name, value);
     *(int64_t *)row->target = number;

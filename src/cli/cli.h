@@ -32,12 +32,13 @@ int cli_fail(const struct err *err);
 int cli_exit_code(const struct err *err);
 
 /* ---- options: `--name value`, `--name=value`, `--flag`, `-f`; what is left is positional ---- */
-enum option_kind { OPTION_TEXT, OPTION_FLAG, OPTION_NUMBER };
+/* OPTION_PAIR: NAME=VALUE, as often as wanted, into an object. */
+enum option_kind { OPTION_TEXT, OPTION_FLAG, OPTION_NUMBER, OPTION_PAIR };
 struct option_row {
     const char *name; /* without dashes */
     char letter;      /* 0: none */
     enum option_kind kind;
-    void *target; /* const char **, bool *, int64_t * */
+    void *target; /* const char **, bool *, int64_t *, struct json ** */
 };
 /* Ends with a row without a name. `--help` is understood for all: sets *wants_help. Positional
  * arguments are moved to the front of argv[1..]; their count is the result, -1 with err on a

@@ -9,6 +9,7 @@
 struct pipelines {
     struct client *client;
     const char *url, *github, *branch, *commit, *output, *data_dir;
+    struct json *params;
     bool waits, wants_json;
     int64_t timeout_s;
 };
@@ -99,6 +100,8 @@ start(struct pipelines *p, const char *name, int *status, struct err *err)
     json_set(body, "branch", json_text(p->branch != NULL ? p->branch : "main"));
     if (p->commit != NULL)
         json_set(body, "commit", json_text(p->commit));
+    if (p->params != NULL)
+        json_set(body, "parameters", json_ref(p->params));
     queued = builds_ask(p->client, "POST", "/naru/builds", body, err);
     if (queued == NULL)
         return false;
@@ -173,6 +176,7 @@ command_pipeline(int argc, char **argv)
         {"github", 0, OPTION_TEXT, &p.github},
         {"branch", 'b', OPTION_TEXT, &p.branch},
         {"commit", 0, OPTION_TEXT, &p.commit},
+        {"param", 'p', OPTION_PAIR, &p.params},
         {"wait", 'w', OPTION_FLAG, &p.waits},
         {"timeout", 0, OPTION_NUMBER, &p.timeout_s},
         {"output", 'o', OPTION_TEXT, &p.output},
@@ -194,5 +198,6 @@ command_pipeline(int argc, char **argv)
     if (!run(&p, count, argv, &status, &err))
         status = cli_fail(&err);
     client_free(p.client);
+    json_unref(p.params);
     return status;
 }

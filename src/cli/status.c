@@ -2,6 +2,7 @@
 /* naru status: what runs, in which version, how healthy, and what was built last. */
 #include <stdlib.h>
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/follow.h"
 #include "cli/local.h"
 #include "cli/waiting.h"
@@ -336,6 +337,8 @@ print_builds(const struct json *builds)
     }
     table_print(t, stdout);
     table_free(t);
+    for (size_t i = 0; i < json_size(builds); i++)
+        input_print(json_at(builds, i));
 }
 
 static void

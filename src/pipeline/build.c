@@ -45,6 +45,9 @@ build_free(struct build *b)
     free(b->reason);
     free(b->display_name);
     free(b->description);
+    json_unref(b->parameters);
+    json_unref(b->questions);
+    json_unref(b->answers);
     free(b);
 }
 
@@ -117,6 +120,10 @@ build_to_public_json(const struct build *b, bool with_stages)
     set_time(j, "endedAtMs", b->ended_ms);
     if (b->started_ms != 0 && b->ended_ms != 0)
         json_set(j, "tookMs", json_int(b->ended_ms - b->started_ms));
+    if (b->parameters != NULL)
+        json_set(j, "parameters", json_copy(b->parameters));
+    if (json_size(b->questions) > 0)
+        json_set(j, "inputs", json_copy(b->questions));
     if (with_stages)
         json_set(j, "stages", stages_to_json(b));
     return j;
@@ -128,6 +135,8 @@ build_to_json(const struct build *b)
     struct json *j = build_to_public_json(b, true), *paths = json_array();
 
     set_text(j, "cookie", b->cookie);
+    if (b->answers != NULL)
+        json_set(j, "answers", json_copy(b->answers));
     if (b->abort_asked)
         json_set(j, "abortAsked", json_bool(true));
     set_text(j, "before", b->before);
@@ -181,6 +190,12 @@ stages_from_json(struct build *b, const struct json *list)
     }
 }
 
+static struct json *
+kept(const struct json *j)
+{
+    return j == NULL ? NULL : json_copy(j);
+}
+
 struct build *
 build_from_json(const struct json *j, struct err *err)
 {
@@ -212,6 +227,8 @@ build_from_json(const struct json *j, struct err *err)
     b->attempt = (int)json_get_i64(j, "attempt", 1);
     b->resumed = (int)json_get_i64(j, "resumed", 0);
     b->abort_asked = json_get_bool(j, "abortAsked", false);
+    b->parameters = kept(json_get(j, "parameters"));
+    b->answers = kept(json_get(j, "answers"));
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
     b->started_ms = json_get_i64(j, "startedAtMs", 0);
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);

@@ -50,6 +50,9 @@ struct build {
     char **paths; /* changed by the push */
     size_t path_count;
     bool abort_asked;
+    struct json *parameters; /* given, by name; NULL: none */
+    struct json *questions;  /* open ones; an array, or NULL */
+    struct json *answers;    /* given ones by the question's id; NULL: none */
 };
 
 struct build *build_new(const char *pipeline, int64_t number);

@@ -127,6 +127,60 @@ abort_request(void *ctx)
     return asked ? ABORT_ASKED : ABORT_NO;
 }
 
+static void
+question(void *ctx, const struct json *asked, bool is_over)
+{
+    struct work *w = ctx;
+    struct build *b = w->build;
+    struct json *open = json_array(), *j;
+
+    room_lock(w->room);
+    for (size_t i = 0; i < json_size(b->questions); i++)
+        if (strcmp(json_get_cstr(json_at(b->questions, i), "step", ""),
+                   json_get_cstr(asked, "step", "")) != 0)
+            json_append(open, json_ref(json_at(b->questions, i)));
+    if (!is_over)
+        json_append(open, json_copy(asked));
+    json_unref(b->questions);
+    b->questions = open;
+    room_save(w->room, b);
+    j = build_to_public_json(b, true);
+    pthread_cond_broadcast(&w->room->changed);
+    room_unlock(w->room);
+    room_announce(w->room, j);
+}
+
+static struct json *
+answer(void *ctx, const char *step)
+{
+    struct work *w = ctx;
+    const struct json *given;
+    struct json *j;
+
+    room_lock(w->room);
+    given = json_get(w->build->answers, step);
+    j = given == NULL ? NULL : json_copy(given);
+    room_unlock(w->room);
+    return j;
+}
+
+static void
+parked(void *ctx, bool is_parked)
+{
+    struct work *w = ctx;
+
+    room_lock(w->room);
+    if (is_parked)
+        w->room->parked++;
+    else
+        w->room->parked--;
+    pthread_cond_broadcast(&w->room->changed);
+    room_unlock(w->room);
+}
+
+static const struct runner_host host = {
+    .question = question, .answer = answer, .parked = parked};
+
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
     struct arena arena;
     struct runner_config config;
@@ -181,6 +235,9 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .secrets_dir = arena_format(a, "%s/secrets", room->config.data_dir),
         .state_dir = arena_format(a, "%s/run", directory),
         .started_ms = b->started_ms,
+        .parameters = b->parameters, /* never changed */
+        .locks = room->locks,
+        .host = &host,
         .cookie = arena_format(a, "%s", b->cookie),
         .timeout_ms = room->config.build_timeout_ms,
         .number = b->number,
@@ -238,14 +295,20 @@ begin_build(struct pipeline_room *room, struct build *b)
 
 static void
 finish_build(struct pipeline_room *room, struct build *b, const struct runner_outcome *outcome,
-             const char *state_dir)
+             const struct runner_config *config)
 {
+    cleanup_free char *owner =
+        text_format("%s#%lld ", config->job_name, (long long)config->number);
+    const char *state_dir = config->state_dir;
     struct err err;
 
     set_text(&b->display_name, outcome->display_name);
     set_text(&b->description, outcome->description[0] == '\0' ? NULL : outcome->description);
     room_end_build(b, outcome->result, outcome->reason);
+    json_unref(b->questions);
+    b->questions = NULL;
     room_save(room, b);
+    lock_table_give_all(room->locks, owner);
     if (!file_remove_tree(state_dir, &err))
         log_warn("build.state", "error=%s", log_quote(err.message));
     log_info("build.ended", "pipeline=%s build=%lld result=%s took_ms=%lld", b->pipeline,
@@ -291,7 +354,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
         room_lock(room);
         return;
     }
-    finish_build(room, b, &outcome, brief.config.state_dir);
+    finish_build(room, b, &outcome, &brief.config);
     j = build_to_public_json(b, true);
     pipeline_prune(&room->store, pipeline);
     pthread_cond_broadcast(&room->changed);

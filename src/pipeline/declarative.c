@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "pipeline/journal.h"
 #include "pipeline/matrix.h"
+#include "pipeline/params.h"
 #include "pipeline/docker.h"
 #include "pipeline/when.h"
 
@@ -438,9 +439,8 @@ run_inside_options(struct run *run, void *arg, struct value *out)
     *out = value_null();
     if (!check_when(run, stage, "beforeInput", &holds))
         return false;
-    if (holds && stage->section[SECTION_INPUT] != NULL)
-        return interp_throw(&run->in, stage->section[SECTION_INPUT], "UnsupportedFeature",
-                            "'input' is not supported yet");
+    if (holds && stage->section[SECTION_INPUT] != NULL && !input_directive(run, stage))
+        return false;
     if (holds && !check_when(run, stage, "beforeAgent", &holds))
         return false;
     if (!holds) {
@@ -512,34 +512,10 @@ bind_parameters(struct run *run, const struct node *call)
         return true;
     for (const struct node *n = section_block(call)->first; n != NULL; n = n->next) {
         struct args args;
-        struct value v = value_text(STR("")), name = value_null();
-        const struct value *given;
-        if (!interp_args(&run->in, n, &args))
+        struct param p;
+        if (!interp_args(&run->in, n, &args) || !param_declared(run, n, n->text, &args, &p) ||
+            !param_bind(run, n, &p))
             return false;
-        given = map_find_text(args.named, "name");
-        name = given != NULL ? *given : args.count > 0 ? args.at[0] : value_null();
-        given = map_find_text(args.named, "defaultValue");
-        if (given != NULL)
-            v = *given;
-        if (str_is(n->text, "booleanParam"))
-            v = value_bool(given != NULL && value_truth(*given));
-        if (str_is(n->text, "choice")) {
-            given = map_find_text(args.named, "choices");
-            if (given != NULL && given->type == V_LIST && given->list->count > 0) {
-                v = value_text(value_to_text(&run->arena, given->list->at[0]));
-            } else if (given != NULL && given->type == V_TEXT) {
-                struct str rest = given->text, one = {0};
-                (void)str_split(&rest, '\n', &one);
-                v = value_text(one);
-            }
-        }
-        if (name.type != V_TEXT)
-            return interp_throw(&run->in, n, "IllegalArgumentException",
-                                "a parameter needs a name");
-        if (v.type != V_BOOL)
-            v = value_text(value_to_text(&run->arena, v));
-        map_put(&run->arena, run->params, value_text(name.text), v);
-        run_env_set(run, &run->base, name.text, value_to_text(&run->arena, v));
     }
     return true;
 }

@@ -495,6 +495,12 @@ flow_steps(const struct run *run)
     return run->flows->current->steps;
 }
 
+unsigned
+flow_count(const struct run *run)
+{
+    return run->flows->count;
+}
+
 struct flow *
 flow_current(const struct run *run)
 {

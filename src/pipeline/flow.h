@@ -56,4 +56,5 @@ unsigned flow_steps(const struct run *run); /* the last one */
 /* Lets others run until a descriptor is ready, `until_ms` (monotonic) has come, or flow_wake(). */
 void flow_wait(struct run *run, struct pollfd *fds, size_t count, int64_t until_ms);
 void flow_wake(struct flow *f);
+unsigned flow_count(const struct run *run); /* living ones */
 struct flow *flow_current(const struct run *run);

@@ -84,6 +84,7 @@ pipeline_run_directory(const struct pipeline_local *spec, struct runner_outcome 
         .secrets_dir = spec->secrets_dir,
         .cookie = cookie,
         .timeout_ms = spec->timeout_ms,
+        .parameters = spec->parameters,
         .number = 1,
         .job_name = spec->job_name != NULL              ? spec->job_name
                     : slash != NULL && slash[1] != '\0' ? slash + 1

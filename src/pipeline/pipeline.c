@@ -91,6 +91,15 @@ reconcile(struct pipeline_room *room)
     }
 }
 
+static unsigned
+wanted(const struct pipeline_room *room)
+{
+    unsigned n =
+        room->config.parallel_builds == 0 ? PARALLEL_DEFAULT : room->config.parallel_builds;
+
+    return n < PARALLEL_MAX ? n : PARALLEL_MAX;
+}
+
 static void *
 worker(void *arg)
 {
@@ -105,10 +114,12 @@ worker(void *arg)
         reconcile(room);
     room_lock(room);
     while (!atomic_load(&room->stopping)) {
-        struct build *b = next_queued(room);
-        if (b != NULL)
+        struct build *b = room->running - room->parked < wanted(room) ? next_queued(room) : NULL;
+        if (b != NULL) {
+            room->running++;
             room_run_build(room, b);
-        else
+            room->running--;
+        } else
             pthread_cond_wait(&room->changed, &room->mutex);
     }
     room_unlock(room);
@@ -118,14 +129,13 @@ worker(void *arg)
 static bool
 start_threads(struct pipeline_room *room, struct err *err)
 {
-    unsigned want =
-        room->config.parallel_builds == 0 ? PARALLEL_DEFAULT : room->config.parallel_builds;
+    unsigned want = wanted(room) + PARKED_MAX;
     pthread_attr_t attr;
     int failure = 0;
 
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, RUNNER_STACK_SIZE);
-    while (failure == 0 && room->thread_count < want && room->thread_count < PARALLEL_MAX) {
+    while (failure == 0 && room->thread_count < want) {
         failure = pthread_create(&room->threads[room->thread_count], &attr, worker, room);
         room->thread_count += failure == 0;
     }
@@ -139,6 +149,7 @@ room_free(struct pipeline_room *room)
 {
     pipeline_store_done(&room->store);
     github_deliveries_done(&room->deliveries);
+    lock_table_free(room->locks);
     free((void *)(uintptr_t)room->config.data_dir);
     free((void *)(uintptr_t)room->config.tool_dir);
     free((void *)(uintptr_t)room->config.naru_path);
@@ -178,6 +189,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     struct pipeline_room *room = mem_new(sizeof(*room));
     cleanup_free char *deliveries = text_format("%s/builds/deliveries.json", config->data_dir);
     cleanup_free char *builds = text_format("%s/builds", config->data_dir);
+    cleanup_free char *locks = text_format("%s/builds/locks.json", config->data_dir);
     pthread_condattr_t attr;
 
     assert(config->data_dir[0] == '/' && config->naru_path != NULL && config->base_url != NULL);
@@ -193,6 +205,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
         room_free(room);
         return NULL;
     }
+    room->locks = lock_table_new(locks);
     for (size_t i = 0; i < room->store.count; i++) {
         struct err hook;
         room_recover(room, room->store.pipelines[i]);
@@ -331,6 +344,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b->message = message == NULL || message[0] == '\0' ? NULL : text_dup(message);
     b->author = author == NULL || author[0] == '\0' ? NULL : text_dup(author);
     b->queued_ms = clock_wall_ms();
+    b->parameters = json_size(r->parameters) > 0 ? json_copy(r->parameters) : NULL;
     if (r->path_count > 0)
         b->paths = mem_new(BUILD_PATHS_MAX * sizeof(*b->paths));
     for (size_t i = 0; i < r->path_count && i < BUILD_PATHS_MAX; i++)
@@ -415,6 +429,60 @@ pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
         b->abort_asked = true;
         room_save(room, b);
     }
+    pthread_cond_broadcast(&room->changed);
+    room_unlock(room);
+    return ok;
+}
+
+/* Is he among "anna, bert"? */
+static bool
+may_answer(const char *submitters, const char *by)
+{
+    struct str rest = str_of(submitters), one;
+
+    if (submitters[0] == '\0')
+        return true;
+    while (str_split(&rest, ',', &one))
+        if (str_equal(str_trim(one), str_of(by)))
+            return true;
+    return false;
+}
+
+static bool
+answer_locked(struct build *b, const char *id, const struct json *answer, struct err *err)
+{
+    const struct json *q = id != NULL ? json_find(b->questions, "id", id)
+                           : json_size(b->questions) == 1 ? json_at(b->questions, 0)
+                                                          : NULL;
+    const char *by = json_get_cstr(answer, "by", "");
+
+    if (q == NULL)
+        return err_set(err, ERR_NOT_FOUND,
+                       id != NULL                     ? "the build asks nothing of that id"
+                       : json_size(b->questions) == 0 ? "the build asks nothing"
+                                                      : "the build asks several things: name one");
+    if (!may_answer(json_get_cstr(q, "submitter", ""), by))
+        return err_set(err, ERR_ACCESS_DENIED, "'%.100s' is none of those who may answer (%.200s)",
+                       by, json_get_cstr(q, "submitter", ""));
+    if (b->answers == NULL)
+        b->answers = json_object();
+    json_set(b->answers, json_get_cstr(q, "step", ""), json_copy(answer));
+    return true;
+}
+
+bool
+pipeline_answer(struct pipeline_room *room, const char *pipeline, int64_t number, const char *id,
+                const struct json *answer, struct err *err)
+{
+    struct build *b;
+    bool ok;
+
+    room_lock(room);
+    b = find_build(room, pipeline, number);
+    ok = b == NULL ? err_set(err, ERR_NOT_FOUND, "'%s' has no build %lld", pipeline,
+                             (long long)number)
+                   : answer_locked(b, id, answer, err) &&
+                         build_save(b, room->config.data_dir, err); /* said only once */
     pthread_cond_broadcast(&room->changed);
     room_unlock(room);
     return ok;

@@ -53,6 +53,7 @@ struct build_request {
     const char *message, *author; /* may be NULL: asked of git where possible */
     char *const *paths;
     size_t path_count;
+    const struct json *parameters; /* {"NAME": value}; NULL: none */
     bool unless_known; /* no new build if the branch's newest one is of this commit */
     /* ... nor if it was pushed on top of this commit: news of pushes may come late and out of
      * order, and the newest commit wins. */
@@ -63,6 +64,11 @@ bool pipeline_submit(struct pipeline_room *room, const struct build_request *req
                      int64_t *number_out, struct err *err) MUST_CHECK;
 bool pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
                     struct err *err) MUST_CHECK;
+
+/* Answers an open question of a build: {"proceed": true, "by": "name", "parameters": {...}}; `id`
+ * NULL: the only one there is. */
+bool pipeline_answer(struct pipeline_room *room, const char *pipeline, int64_t number,
+                     const char *id, const struct json *answer, struct err *err) MUST_CHECK;
 
 /* {"pipelines": [...]} and {"builds": [...]}, newest first; `pipeline` NULL: of all. */
 struct json *pipeline_list(struct pipeline_room *room);
@@ -100,6 +106,7 @@ struct pipeline_local {
     const char *secrets_dir;
     const char *artifact_dir; /* NULL: artifacts stay where they are */
     int64_t timeout_ms;
+    const struct json *parameters; /* {"NAME": "value"}; NULL: none */
     void *ctx;
     void (*on_log)(void *ctx, struct str text);
     void (*on_stage)(void *ctx, const struct stage_report *report);

@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "pipeline/github.h"
+#include "pipeline/lock_table.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_store.h"
 
 #define PARALLEL_MAX 16u
+#define PARKED_MAX 48u /* builds that wait for people without taking the place of others */
 
 struct pipeline_room {
     struct pipeline_config config; /* texts are ours */
@@ -16,10 +18,12 @@ struct pipeline_room {
     pthread_cond_t changed; /* anything: queue, build, log */
     struct pipeline_store store;
     struct github_deliveries deliveries;
-    pthread_t threads[PARALLEL_MAX];
+    pthread_t threads[PARALLEL_MAX + PARKED_MAX];
     unsigned thread_count;
     bool reconciled; /* heads were compared after the start */
     atomic_bool stopping;
+    unsigned running, parked; /* builds; of them those that only wait for people or builds */
+    struct lock_table *locks;
 };
 
 void room_lock(struct pipeline_room *room);

@@ -4,10 +4,11 @@
  *   GET  /naru/pipelines          POST /naru/pipelines {"name", "url", "github"}
  *   POST /naru/repositories {"name", "github"}
  *   GET  /naru/builds?pipeline=&limit=    GET /naru/builds/<pipeline>/?limit=
- *   POST /naru/builds {"pipeline", "branch", "commit", "before", "cause": "push"}
+ *   POST /naru/builds {"pipeline", "branch", "commit", "before", "cause": "push", "parameters"}
  *   GET  /naru/builds/<pipeline>/<number>
  *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
- *   POST /naru/builds/<pipeline>/<number>/abort */
+ *   POST /naru/builds/<pipeline>/<number>/abort
+ *   POST /naru/builds/<pipeline>/<number>/input {"id", "proceed", "by", "parameters"} */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -282,6 +283,12 @@ submit_build(struct http_exchange *x, struct pipeline_room *room)
         !text_member(x, body, "before", false, &request.before) ||
         !text_member(x, body, "cause", false, &cause))
         return;
+    request.parameters = json_get(body, "parameters");
+    if (request.parameters != NULL && json_type(request.parameters) != JSON_OBJECT) {
+        err_set(&err, ERR_VALIDATION, "'parameters' is an object: {\"NAME\": value}");
+        reply_error(x, &err);
+        return;
+    }
     if (cause != NULL && strcmp(cause, "push") == 0) {
         request.cause = "BranchEventCause";
         request.unless_known = request.may_be_late = true;
@@ -386,6 +393,23 @@ reply_log(struct http_exchange *x, struct pipeline_room *room, const char *pipel
     http_reply_stream(x, 200, headers, follow_next, follow_done, f);
 }
 
+static void
+answer_input(struct http_exchange *x, struct pipeline_room *room, const char *pipeline,
+             int64_t number)
+{
+    cleanup_json struct json *body = read_body(x);
+    const char *id, *by;
+    struct err err;
+
+    if (body == NULL || !text_member(x, body, "id", false, &id) ||
+        !text_member(x, body, "by", false, &by))
+        return;
+    if (pipeline_answer(room, pipeline, number, id, body, &err))
+        reply_message(x, 202, "the build goes on with this answer");
+    else
+        reply_error(x, &err);
+}
+
 /* Below /naru/builds/: "<pipeline>/<number>" and what follows. */
 static void
 one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
@@ -420,10 +444,13 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
             reply_message(x, 202, "the build is being aborted");
         else
             reply_error(x, &err);
-    } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort")) {
+    } else if (str_is(rest, "input") && str_is(x->method, "POST")) {
+        answer_input(x, room, pipeline, number);
+    } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort") ||
+               str_is(rest, "input")) {
         reply_method(x);
     } else {
-        err_set(&err, ERR_NOT_FOUND, "a build has 'log' and 'abort', nothing else");
+        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'abort' and 'input', nothing else");
         reply_error(x, &err);
     }
 }

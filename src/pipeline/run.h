@@ -71,6 +71,7 @@ struct run {
     struct interp_world world;
     struct jenkinsfile *file;
     struct flow_set *flows;
+    struct lock_table *locks;
     struct journal *journal;   /* NULL: none is kept */
     struct journal_flow *past; /* what it knows of the flow that runs */
     int64_t logged;            /* bytes, before there was a journal */
@@ -138,6 +139,8 @@ struct step_call {
     const char *folder; /* removed when the step's end is recorded; NULL: none */
 };
 
+typedef bool step_function(struct step_call *s);
+
 /* run.c */
 void run_log(struct run *run, struct str text); /* any bytes; lines are masked and sent whole */
 void run_logf(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3); /* one line */
@@ -199,7 +202,6 @@ bool step_needs_workspace(const struct step_call *s);
 /* An absolute path in the arena, from the current directory; "..": out of the workspace is refused
  * for writing steps. */
 const char *step_path(const struct step_call *s, struct str path);
-typedef bool step_function(struct step_call *s);
 step_function *step_flow_find(struct str name);        /* steps_flow.c */
 step_function *step_file_find(struct str name);        /* steps_file.c */
 step_function *step_scm_find(struct str name);         /* steps_scm.c */
@@ -243,6 +245,11 @@ struct branch_spec {
 bool parallel_run(struct run *run, const struct node *at, const struct branch_spec *branches,
                   size_t count, bool fail_fast, struct value *values_out);
 step_function *step_parallel_find(struct str name);
+step_function *step_people_find(struct str name);
+/* Asks the question of a stage's `input` and binds what is given in the environment. */
+bool input_directive(struct run *run, const struct stage *stage);
+/* Runs the function of a step that does something to the world: once, whatever happens to us. */
+bool step_act(struct step_call *s, step_function *function);
 
 /* stage_report.c: what a stage does, for those who look on. */
 void stage_enter(struct run *run, struct stage_run *own, struct str name, bool is_branch,

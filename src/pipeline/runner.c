@@ -6,6 +6,7 @@
 #include "io/file.h"
 #include "pipeline/docker.h"
 #include "pipeline/leftovers.h"
+#include "pipeline/lock_table.h"
 #include "pipeline/journal.h"
 
 extern char **environ;
@@ -232,6 +233,8 @@ run_done(struct run *run, struct flow *main_flow)
 {
     strbuf_done(&run->line);
     journal_close(run);
+    if (run->config->locks == NULL)
+        lock_table_free(run->locks);
     flow_free(main_flow);
     jenkinsfile_free(run->file);
     arena_done(&run->arena);
@@ -257,6 +260,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->started_ms = config->started_ms > 0 ? config->started_ms : clock_wall_ms();
     run->noted_result = run->noted_mark = -1;
     main_flow = flow_main_new(run);
+    run->locks = config->locks != NULL ? config->locks : lock_table_new(NULL);
     whole.at_ms =
         clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS) -
         (clock_wall_ms() - run->started_ms);

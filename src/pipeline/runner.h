@@ -47,6 +47,20 @@ struct stage_report {
  * go on by themselves, and a runner with the same `state_dir` takes the build up again. */
 enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW, ABORT_SUSPEND };
 
+struct json;
+struct lock_table;
+
+/* What a build asks of those around it. Callbacks get the config's ctx. */
+struct runner_host {
+    /* A question to people, {"id", "step", "message", "ok", "submitter", "parameters"}; `is_over`: it
+     * was answered, or is none any more. */
+    void (*question)(void *ctx, const struct json *question, bool is_over);
+    /* {"proceed", "by", "parameters"} for the caller to unref; NULL: not yet. */
+    struct json *(*answer)(void *ctx, const char *step);
+    /* All that the build does is wait for people or other builds. */
+    void (*parked)(void *ctx, bool is_parked);
+};
+
 struct runner_config {
     const char *jenkinsfile_name; /* for messages */
     const char *workspace;        /* absolute; made if missing */
@@ -74,6 +88,10 @@ struct runner_config {
     const char *previous_commit, *previous_successful_commit;
     const struct str *changed_paths; /* of the push; for `changeset` */
     size_t changed_path_count;
+
+    const struct json *parameters; /* given to the build by name; NULL: none */
+    struct lock_table *locks;      /* NULL: one for this build alone */
+    const struct runner_host *host; /* NULL: nobody */
 
     void *ctx;
     void (*on_log)(void *ctx, struct str text); /* whole lines, secrets masked */

@@ -143,7 +143,7 @@ static step_function *
 find_function(struct str name)
 {
     step_function *(*const tables[])(struct str name) = {
-        step_flow_find,  step_parallel_find,    step_file_find, step_scm_find,  step_stash_find,
+        step_flow_find,  step_parallel_find,    step_people_find, step_file_find, step_scm_find,  step_stash_find,
         step_junit_find, step_credentials_find, step_data_find, step_archive_find, step_docker_find,
         step_env_find,   step_notify_find,      step_plugin_find,
     };
@@ -187,24 +187,25 @@ describe(struct step_call *s)
         "lfs",
         "pruneStaleBranch",
         "checkoutOption",
-        "cron",
-        "pollSCM",
+        "parameters",
+        "pipelineTriggers",
     };
+    bool known = option_type_find(s->name) != NULL || parameter_type_find(s->name) != NULL ||
+                 trigger_type_find(s->name) != NULL;
+    struct value v;
 
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        struct value v;
-        if (!str_is(s->name, names[i]))
-            continue;
-        v = value_map(&s->run->arena);
-        map_put_text(&s->run->arena, v.map, "$class", value_text(s->name));
-        for (size_t k = 0; s->args->named != NULL && k < s->args->named->count; k++)
-            map_put(&s->run->arena, v.map, s->args->named->at[k].key, s->args->named->at[k].value);
-        if (s->args->count == 1)
-            map_put_text(&s->run->arena, v.map, "value", s->args->at[0]);
-        *s->out = v;
-        return true;
-    }
-    return false;
+    for (size_t i = 0; i < ARRAY_COUNT(names) && !known; i++)
+        known = str_is(s->name, names[i]);
+    if (!known)
+        return false;
+    v = value_map(&s->run->arena);
+    map_put_text(&s->run->arena, v.map, "$class", value_text(s->name));
+    if (s->args->count > 0)
+        map_put_text(&s->run->arena, v.map, "value", s->args->at[0]);
+    for (size_t k = 0; s->args->named != NULL && k < s->args->named->count; k++)
+        map_put(&s->run->arena, v.map, s->args->named->at[k].key, s->args->named->at[k].value);
+    *s->out = v;
+    return true;
 }
 
 /* Steps whose effect is the script's own course: they are repeated after a restart. */
@@ -221,9 +222,8 @@ only_says(struct str name)
     return false;
 }
 
-/* A step that does something to the world: once, whatever happens to us. */
-static bool
-act(struct step_call *s, step_function *function)
+bool
+step_act(struct step_call *s, step_function *function)
 {
     struct run *run = s->run;
     bool ok;
@@ -281,7 +281,7 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
     if (!bind_values(s, type))
         return false;
     return s->body.run != NULL || only_says(s->name) ? run_poll(s->in, s->at) && function(s)
-                                                     : act(s, function);
+                                                     : step_act(s, function);
 }
 
 bool

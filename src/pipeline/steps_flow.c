@@ -435,13 +435,6 @@ step_wait_until(struct step_call *s)
 }
 
 static bool
-step_unsupported(struct step_call *s)
-{
-    return interp_throw(s->in, s->at, "UnsupportedFeature",
-                        "'" STR_FMT "' as a step is not supported yet", STR_ARG(s->name));
-}
-
-static bool
 step_is_unix(struct step_call *s)
 {
     *s->out = value_bool(true);
@@ -473,7 +466,6 @@ step_flow_find(struct str name)
         {"timestamps", step_timestamps},
         {"waitUntil", step_wait_until},
         {"isUnix", step_is_unix},
-        {"properties", step_unsupported},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(table); i++)

@@ -166,3 +166,33 @@ TEST(scripted_pipelines_have_nodes_and_stages)
     CHECK(strstr(log, "/ws/sub\n") != NULL);
     CHECK_TEXT(strbuf_cstr(&b.stages), "Build=SUCCESS\nTest=SUCCESS\nDeploy=FAILED\n");
 }
+
+TEST(a_lock_is_held_by_one_branch_at_a_time)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script { parallel(['a', 'b', 'c'].collectEntries { n -> [n, {\n"
+        " lock(resource: 'db', variable: 'DB') {\n"
+        "  sh '[ ! -e busy ]; touch busy; sleep 0.02; rm busy; echo \"has $DB\" | cat' } }] })\n"
+        "lock('x') { parallel(p: { lock(resource: 'x', skipIfLocked: true) { echo 'twice' } }, "
+        "q: { echo 'q' }) } }",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "[a] has db") && has(log, "[b] has db") && has(log, "[c] has db"));
+    CHECK(has(log, "[p] [x] is locked, skipping execution...") && strstr(log, "twice") == NULL);
+}
+
+TEST(properties_declare_parameters_of_scripted_pipelines)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b, "properties([disableConcurrentBuilds(), parameters([string(name: 'A', "
+                  "defaultValue: 'x'), booleanParam(name: 'B', defaultValue: true)]), "
+                  "pipelineTriggers([cron('H 2 * * *')])])\n"
+                  "echo \"A ${params.A} B ${params.B} ${env.A}\"\n"
+                  "milestone 1\nthrottle(['x']) { echo 'in' }\n");
+    CHECK_TEXT(b.outcome.reason, "");
+    CHECK(has(strbuf_cstr(&b.log), "A x B true x") && has(strbuf_cstr(&b.log), "in"));
+}

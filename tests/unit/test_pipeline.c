@@ -429,6 +429,135 @@ TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
     sh(&w, IS_GONE);
 }
 
+/* Waits until build 1 asks something of that id. */
+static void
+wait_for_question(struct world *w, const char *id)
+{
+    int64_t until_ms = clock_monotonic_ms() + 12000 * CHECK_PATIENCE;
+
+    while (clock_monotonic_ms() < until_ms) {
+        cleanup_json struct json *j = pipeline_build(w->room, "web", 1, NULL);
+        if (json_find(json_get(j, "inputs"), "id", id) != NULL)
+            return;
+        (void)pipeline_wait(w->room, 50);
+    }
+    check_fail(__FILE__, __LINE__, "the build never asked '%s'", id);
+}
+
+static int
+say(const struct world *w, const char *body)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    return call(w, "POST", "/naru/builds/web/1/input", body, auth, NULL);
+}
+
+TEST(people_are_asked_and_their_answers_survive_a_restart)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w,
+           "script { def v = input(message: 'Where to?', id: 'where', submitter: 'anna, bert', "
+           "submitterParameter: 'WHO', parameters: [choice(name: 'PLACE', choices: ['here', 'there']),"
+           " booleanParam(name: 'FAST', defaultValue: true)])\n"
+           "echo \"to ${v.PLACE} ${v.FAST} ${v.WHO}\" } }\n}\n"
+           "stage('Deploy') {\n input { message 'Deploy?'\n parameters { string(name: 'TAG', "
+           "defaultValue: 'v0') } }\n steps { sh 'echo \"tag $TAG\" | cat'",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    wait_for_question(&w, "where");
+    CHECK_EQ(say(&w, "{\"id\": \"none\", \"proceed\": true}"), 404);
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"by\": \"carl\"}"), 400);
+    room_down(&w);
+    room_up(&w);
+    wait_for_question(&w, "where");
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"by\": \"bert\", \"parameters\": {\"PLACE\": "
+                     "\"there\"}}"),
+             202);
+    wait_for_question(&w, "Deploy");
+    room_down(&w);
+    room_up(&w);
+    wait_for_question(&w, "Deploy");
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"parameters\": {\"TAG\": \"v2\"}}"), 202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "Approved by bert\nto there true bert\n");
+    expect_log(&w, "web", 1, "tag v2\n");
+    sh(&w, "test $(grep -c 'Where to?' ../data/builds/web/1/log) = 1");
+}
+
+TEST(a_question_that_is_answered_with_no_aborts_the_build)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "input 'Sure?'\n}\npost {\naborted { echo 'it was not sure' }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    for (int i = 0; i < 200 && say(&w, "{\"proceed\": false, \"by\": \"anna\"}") != 202; i++)
+        clock_sleep_ms(50);
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_log(&w, "web", 1, "ERROR: Rejected by anna\n");
+    expect_log(&w, "web", 1, "it was not sure");
+}
+
+TEST(builds_that_wait_for_people_do_not_hold_up_others)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "script { if (env.BRANCH_NAME.startsWith('ask')) { input 'Sure?' }\n"
+               " lock('one') { echo \"for ${params.TARGET ?: 'nobody'}\" } }",
+           "x");
+    sh(&w, "git branch ask1; git branch ask2; git branch ask3; "
+           "git push -q ../data/git/web.git ask1 ask2 ask3 main");
+    CHECK_EQ(submit(&w, "web", "ask1"), 1);
+    CHECK_EQ(submit(&w, "web", "ask2"), 2);
+    CHECK_EQ(submit(&w, "web", "ask3"), 3);
+    CHECK_EQ(submit(&w, "web", "main"), 4);
+    expect_result(&w, "web", 4, "SUCCESS");
+    expect_log(&w, "web", 4, "Lock acquired on [one]\nfor nobody\nLock released on resource [one]\n");
+}
+
+TEST(builds_get_their_parameters)
+{
+    cleanup(world_done) struct world w = {0};
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "echo \"to ${params.TARGET} ${params.DRY} ${params.NOTE}\"\n"
+               "sh 'echo \"env $TARGET $DRY\" | cat'\n}\n}\n}\nparameters {\n"
+               "choice(name: 'TARGET', choices: ['test', 'live'])\n"
+               "booleanParam(name: 'DRY', defaultValue: true)\nstring(name: 'NOTE', defaultValue: "
+               "'n')\n}\noptions { timestamps()\n}\npost { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"TARGET\": "
+                  "\"live\", \"DRY\": \"false\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "to live false n\n");
+    expect_log(&w, "web", 1, "env live false\n");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"TARGET\": "
+                  "\"moon\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 2, "FAILURE");
+    expect_log(&w, "web", 2, "the parameter 'TARGET' cannot be 'moon'");
+}
+
 static int
 deliver(const struct world *w, const char *event, const char *id, const char *body,
         const char *secret, struct strbuf *out)
