@@ -4,7 +4,8 @@
 All lead to the same target (an nginx that answers at once) and get the same load from wrk (50 connections, two threads).
 Processor time is what the balancer's own processes used for each request.  The hand-written HAProxy knows one static
 backend and does nothing to a request; nginx keeps its connections to the target.  naru: a listener with only its default
-rule; one with 100 rules of which the last one takes the requests; a group with 1,000 targets.
+rule; one with 100 rules of which the last one takes the requests; a group with 1,000 targets, beside a hand-written HAProxy
+that has them, too.
 Then how soon a change by the API is in force: from the call to the first answer that shows it."""
 import http.client
 import os
@@ -48,7 +49,7 @@ frontend front
     bind 127.0.0.1:{port}
     default_backend back
 backend back
-    server one 127.0.0.1:{target}
+{servers}
 """
 
 
@@ -170,12 +171,20 @@ class Balancer:
         return port
 
     def thousand_targets(self):
-        targets = [(f"127.1.{i // 200}.{i % 200 + 1}", self.target) for i in range(MANY)]
-        group = self.group(*targets)
+        group = self.group(*many_targets(self.target))
         _, port = self.listener(forward(group))
         self.healthy(group, MANY)
         self.wait(port)
         return port
+
+
+def many_targets(port):
+    return [(f"127.1.{i // 200}.{i % 200 + 1}", port) for i in range(MANY)]
+
+
+def hand_written(folder, name, port, targets):
+    servers = "\n".join(f"    server s{i} {address}:{target}" for i, (address, target) in enumerate(targets))
+    return Program(folder, name, HAPROXY.format(port=port, servers=servers), "haproxy", "-db", "-f", "{path}")
 
 
 def forward(*groups):
@@ -244,9 +253,10 @@ def measure_targets(balancer, first, second):
 
 
 def measure_load(balancer, folder, target, rounds):
-    ports = {"haproxy": harness.free_port(), "nginx": harness.free_port()}
+    ports = {name: harness.free_port() for name in ("haproxy", "many", "nginx")}
     programs = {
-        "haproxy": Program(folder, "haproxy", HAPROXY.format(port=ports["haproxy"], target=target), "haproxy", "-db", "-f", "{path}"),
+        "haproxy": hand_written(folder, "haproxy", ports["haproxy"], [("127.0.0.1", target)]),
+        "many": hand_written(folder, "many", ports["many"], many_targets(target)),
         "nginx": Program(folder, "nginx", NGINX.format(port=ports["nginx"], target=target, folder=folder),
                          "nginx", "-c", "{path}", "-p", "{folder}")}
     try:
@@ -254,9 +264,10 @@ def measure_load(balancer, folder, target, rounds):
                   ("nginx", ports["nginx"], "/", programs["nginx"].pids),
                   ("naru, default rule", balancer.default_rule(), "/", balancer.pids),
                   (f"naru, {RULES} rules", balancer.hundred_rules(), f"/part-{RULES - 1}/x", balancer.pids),
+                  (f"HAProxy, {MANY:,} targets", ports["many"], "/", programs["many"].pids),
                   (f"naru, {MANY:,} targets", balancer.thousand_targets(), "/", balancer.pids)]
-        balancer.wait(ports["haproxy"])
-        balancer.wait(ports["nginx"])
+        for port in ports.values():
+            balancer.wait(port)
         answers = {name: [] for name, *_ in setups}
         for _ in range(rounds):  # in turn, so that all meet the same weather
             for name, port, path, pids in setups:

@@ -66,29 +66,37 @@ attributes_add_checks(const struct config_listener *listener, struct strbuf *out
         strbuf_add_cstr(out, "    http-request del-header \"[^-A-Za-z0-9]\" -m reg\n");
 }
 
+static const char *
+forwarded_for_mode(const struct config_listener *listener)
+{
+    return attributes_get(listener, "routing.http.xff_header_processing.mode", "append");
+}
+
 bool
+attributes_has_usual_forwarded_for(const struct config_listener *listener)
+{
+    return strcmp(forwarded_for_mode(listener), "append") == 0 &&
+           !is_set(listener, "routing.http.xff_client_port.enabled", "true", "false");
+}
+
+/* Behind the client's one line; of several all stay, and ours is one more. */
+void
 attributes_add_forwarded_for(const struct config_setup *setup,
                              const struct config_listener *listener, struct strbuf *out)
 {
-    const char *mode = attributes_get(listener, "routing.http.xff_header_processing.mode", "append");
+    const char *mode = forwarded_for_mode(listener);
     const char *client =
         strchr(setup->bind_address, ':') != NULL ? "[%[src]]:%[src_port]" : "%[src]:%[src_port]";
 
-    if (strcmp(mode, "preserve") == 0)
-        return true;
-    if (strcmp(mode, "remove") == 0) {
+    if (strcmp(mode, "remove") == 0)
         strbuf_add_cstr(out, "    http-request del-header X-Forwarded-For\n");
-        return true;
-    }
-    if (!is_set(listener, "routing.http.xff_client_port.enabled", "true", "false"))
-        return false;
+    if (strcmp(mode, "append") != 0)
+        return;
     strbuf_addf(out,
                 "    http-request set-header X-Forwarded-For"
-                " \"%%[req.fhdr(x-forwarded-for)], %s\" if { req.hdr(x-forwarded-for) -m found }\n"
-                "    http-request set-header X-Forwarded-For \"%s\""
-                " if !{ req.hdr(x-forwarded-for) -m found }\n",
+                " \"%%[req.fhdr(x-forwarded-for)], %s\" if { req.fhdr_cnt(x-forwarded-for) 1 }\n"
+                "    http-request add-header X-Forwarded-For \"%s\" if !{ req.fhdr_cnt(x-forwarded-for) 1 }\n",
                 client, client);
-    return true;
 }
 
 static void

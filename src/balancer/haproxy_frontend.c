@@ -23,48 +23,6 @@ add_key(const struct config_listener *listener, struct strbuf *out)
                 has_headers ? "%[req.hdrs]" : "", listener->id);
 }
 
-/* Every request pays for what stands here, so it has no variables (decisions/rules.md has what they
- * cost). */
-#define TRACE_ID                                                                                 \
-    "1-%[date,hex,bytes(8,8),lower]-%[rand(4294967295),hex,bytes(8,8),lower]"                    \
-    "%[rand(4294967295),hex,bytes(8,8),lower]%[rand(4294967295),hex,bytes(8,8),lower]"
-
-/* What a target could take for two requests, or for a way past us (decisions/requests.md): tunnels, by
- * CONNECT or to another protocol than WebSocket; chunks in HTTP/1.0, and "chunked," for "chunked".
- * What they cost can not be measured. */
-static const char guard_lines[] =
-    "    http-request return status 405 if { method TRACE CONNECT }\n"
-    "    http-request return status 463 if { req.hdr_cnt(x-forwarded-for) gt 30 }\n"
-    "    http-request deny deny_status 400 if { req.fhdr(transfer-encoding) -m reg -i '^(?!chunked$)' }\n"
-    "    http-request deny deny_status 400 if { req.ver 1.0 } { req.hdr(transfer-encoding) -m found }\n"
-    "    http-request del-header Upgrade if { req.hdr(upgrade) -m reg -i '^(?!websocket$)' }\n";
-
-static const char forwarded_for_lines[] =
-    "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\""
-    " if { req.hdr(x-forwarded-for) -m found }\n"
-    "    http-request set-header X-Forwarded-For %[src] if !{ req.hdr(x-forwarded-for) -m found }\n";
-
-/* X-Forwarded-*, X-Amzn-Trace-Id (alb.md A7). */
-static void
-add_forwarding(const struct config_setup *setup, const struct config_listener *listener,
-               struct strbuf *out)
-{
-    strbuf_addf(out,
-                "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
-                "    http-request set-header X-Forwarded-Proto %s\n"
-                "    http-request set-header X-Forwarded-Port %d\n",
-                listener->tls != NULL ? "https" : "http", listener->port);
-    if (!attributes_add_forwarded_for(setup, listener, out))
-        strbuf_add_cstr(out, forwarded_for_lines);
-    strbuf_add_cstr(
-        out,
-        "    http-request set-header X-Amzn-Trace-Id"
-        " \"Self=" TRACE_ID ";%[req.hdr(x-amzn-trace-id)]\""
-        " if { req.hdr(x-amzn-trace-id) -m sub Root= }\n"
-        "    http-request set-header X-Amzn-Trace-Id \"Root=" TRACE_ID "\""
-        " if !{ req.hdr(x-amzn-trace-id) -m sub Root= }\n");
-}
-
 /* A refused connection is 502 at Amazon, 503 here; the 503 of an empty group, of a fixed response
  * and of the application stay (alb.md B11). */
 static const char answer_lines[] =
@@ -153,7 +111,6 @@ add_split(const struct config_listener *listener, struct strbuf *out)
     }
     if (is_sticky)
         sticky_add_answer(listener, out);
-    strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
 }
 
 /* Others are let go before they have said anything. */
@@ -181,6 +138,7 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
              struct strbuf *out)
 {
     const bool is_ipv6 = strchr(setup->bind_address, ':') != NULL;
+    const bool is_split = has_split(listener) || sticky_is_asked(listener);
 
     strbuf_addf(out, "frontend listener_%s_%d\n", listener->id, listener->port);
     strbuf_addf(out, is_ipv6 ? "    bind [%s]:%d" : "    bind %s:%d", setup->bind_address,
@@ -198,21 +156,25 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
         return;
     }
     attributes_add_connection(listener, out);
+    request_add_connection(listener, out);
     log_add(listener, out);
     attributes_add_checks(listener, out);
     mutual_add_checks(listener, out);
-    strbuf_add_cstr(out, guard_lines);
+    request_add_guards(listener, out);
     if (listener->rule_count > 0)
         add_key(listener, out); /* before our own headers */
-    add_forwarding(setup, listener, out);
+    request_add_forwarding(setup, listener, out);
     log_add_late(listener, out);
     attributes_add_request(listener, out);
     mutual_add_request(listener, out);
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
     attributes_add_answer(listener, out);
-    if (has_split(listener) || sticky_is_asked(listener))
+    if (is_split)
         add_split(listener, out);
+    request_add_end(listener, out);
+    if (is_split)
+        strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
     else
         add_straight(listener, out);
     strbuf_add_cstr(out, "    default_backend none\n\n");

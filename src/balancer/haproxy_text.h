@@ -5,6 +5,7 @@
  *   haproxy_tls.c       its certificates and ciphers, and whom it lets in
  *   haproxy_mutual.c    what is said of a client's certificate
  *   haproxy_action.c    what listeners and rules do with a request
+ *   haproxy_request.c   what is refused of a request, and what targets are told of it
  *   haproxy_attributes.c  what attributes change of a listener
  *   haproxy_backend.c   a target group
  *   haproxy_log.c       what is said of requests
@@ -52,8 +53,9 @@ const char *attributes_get(const struct config_listener *listener, const char *k
 void attributes_add_connection(const struct config_listener *listener, struct strbuf *out);
 /* Before rules are looked at. */
 void attributes_add_checks(const struct config_listener *listener, struct strbuf *out);
-/* X-Forwarded-For where it is not the default's: false, and nothing, where it is. */
-bool attributes_add_forwarded_for(const struct config_setup *setup, const struct config_listener *listener,
+/* X-Forwarded-For: what everybody has, or what these attributes say instead. */
+bool attributes_has_usual_forwarded_for(const struct config_listener *listener);
+void attributes_add_forwarded_for(const struct config_setup *setup, const struct config_listener *listener,
                                   struct strbuf *out);
 void attributes_add_request(const struct config_listener *listener, struct strbuf *out);
 void attributes_add_answer(const struct config_listener *listener, struct strbuf *out);
@@ -65,6 +67,12 @@ void text_add_quoted(struct strbuf *out, struct str text, bool is_format);
 
 void frontend_add(const struct config_setup *setup, const struct config_listener *listener,
                   struct strbuf *out);
+/* Of the connection; before rules are looked at; our headers, behind that; and what must be the last of a request. */
+void request_add_connection(const struct config_listener *listener, struct strbuf *out);
+void request_add_guards(const struct config_listener *listener, struct strbuf *out);
+void request_add_forwarding(const struct config_setup *setup, const struct config_listener *listener,
+                            struct strbuf *out);
+void request_add_end(const struct config_listener *listener, struct strbuf *out);
 /* Of a listener of HTTPS: the rest of its bind line, and what else a reload brings. */
 void tls_add_bind(const struct config_listener *listener, struct strbuf *out);
 void tls_add_notes(const struct config_listener *listener, struct strbuf *out);

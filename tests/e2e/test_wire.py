@@ -62,6 +62,28 @@ class Attributes(unittest.TestCase):
         self.set(routing__http__xff_header_processing__mode="append", routing__http__xff_client_port__enabled="false")
         self.assertEqual(self.sent("X-Forwarded-For: 10.0.0.1").get("x-forwarded-for"), "10.0.0.1, 127.0.0.1")
 
+    def test_what_the_client_says_of_itself(self):
+        """Whoever brings our headers gets past none of them, whatever the method and the order."""
+        trace = r"1-[0-9a-f]{8}-[0-9a-f]{24}"
+        usual = self.sent()
+        self.assertRegex(usual.get("x-amzn-trace-id"), f"^Root={trace}$")
+        self.assertLess(abs(int(usual.get("x-amzn-trace-id")[7:15], 16) - time.time()), 60)
+        self.assertNotEqual(usual.get("x-amzn-trace-id"), self.sent().get("x-amzn-trace-id"))
+        for method in "GET", "POST":
+            with self.subTest(method):
+                for name, value in (("proto", "http"), ("port", str(self.front.port))):
+                    self.assertEqual(usual.all(f"x-forwarded-{name}"), [value])
+                    claimed = self.sent(f"x-Forwarded-{name}: https", f"X-FORWARDED-{name}: 1", method=method)
+                    self.assertEqual(claimed.all(f"x-forwarded-{name}"), [value])
+                several = self.sent("x-forwarded-for: 10.0.0.1", "X-Forwarded-For: 10.0.0.2", method=method)
+                self.assertEqual(", ".join(several.all("x-forwarded-for")), "10.0.0.1, 10.0.0.2, 127.0.0.1")
+                told = self.sent("X-Amzn-Trace-Id: Root=1-5-6;Sampled=1", method=method).all("x-amzn-trace-id")
+                self.assertEqual(len(told), 1)
+                self.assertRegex(told[0], f"^Self={trace};Root=1-5-6;Sampled=1$")
+                told = self.sent("X-Amzn-Trace-Id: none", method=method).all("x-amzn-trace-id")
+                self.assertEqual(len(told), 1)
+                self.assertRegex(told[0], f"^Root={trace}$")
+
     def test_host_is_passed_on(self):
         self.assertEqual(self.sent().get("host"), "test.local")
         self.target.forget()

@@ -99,15 +99,15 @@ check_holds(const char *text, const char *part)
         check_fail(__FILE__, __LINE__, "no '%s' in:\n%s", part, text);
 }
 
-/* Samples cost three lines and a rule; the rest is what it was. */
+/* Samples cost three lines and one of a request; the rest is what it was. */
 TEST(what_is_said_of_requests_is_paid_where_it_is_asked_for)
 {
     static const char samples[] =
         "    log unix@log.sock len 32768 format short local0\n"
         "    option dontlognull\n"
         "    log-format \"S listen %TR %Tw %Tc %Tr %Ta %b %si %sp %ST %tsc -\"\n"
-        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 200 }\n"
-        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 3200 }\n";
+        "    http-request set-log-level silent if { rand(16) gt 0 } { fe_req_rate gt 200 }"
+        " || { rand(16) gt 0 } { fe_req_rate gt 3200 }\n";
     int none_len, samples_len, all_len;
     cleanup_free char *none = config_with(CONFIG_LOG_NONE, &none_len);
     cleanup_free char *some = config_with(CONFIG_LOG_SAMPLES, &samples_len);
@@ -196,14 +196,55 @@ TEST(who_leads_to_one_group_pays_for_no_choice)
 
     haproxy_config_format(&s->config, &text);
     CHECK(contains(&text,
-                   "    http-request set-header X-Forwarded-Proto http\n"
-                   "    http-request set-header X-Forwarded-Port 8080\n"));
+                   "    http-request add-header X-Forwarded-For %[var(sess.client)]\n"
+                   "    http-request add-header X-Forwarded-Proto http\n"
+                   "    http-request add-header X-Forwarded-Port 8080\n"
+                   "    http-request add-header X-Amzn-Trace-Id \"Root=1-%[date,hex,bytes(8),lower]-1%ms"
+                   "%[rand(4294967295),add(1000000000)]%[rand(4294967295),add(1000000000)]\"\n"
+                   "    http-response set-var(txn.answered) int(1) if { status 503 }\n"));
     CHECK(contains(&text,
                    "    http-after-response set-status 502 if { status 503 }"
                    " !{ var(txn.answered) -m found } { be_name,nbsrv gt 0 }\n"
+                   "    http-request allow if { method GET HEAD OPTIONS PUT DELETE } !{ req.hdr_names(:) -m reg"
+                   " 'transfer-encoding|upgrade:|(?:x-forwarded-|x-amzn-trace-id).*x-forwarded-for' }\n"
+                   "    http-request return status 405 if { method TRACE CONNECT }\n"
+                   "    http-request return status 463 if { req.hdr_cnt(x-forwarded-for) gt 31 }\n"));
+    CHECK(contains(&text,
+                   "    http-request set-header X-Forwarded-Proto http\n"
+                   "    http-request set-header X-Forwarded-Port 8080\n"
+                   "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
+                   "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for,-2)], %[var(sess.client)]\""
+                   " if { req.fhdr_cnt(x-forwarded-for) 2 }\n"
+                   "    http-request set-header X-Amzn-Trace-Id \"Self=%[req.fhdr(x-amzn-trace-id,-1),bytes(5)];"
+                   "%[req.fhdr(x-amzn-trace-id,-2)]\" if { req.fhdr(x-amzn-trace-id,-2) -m sub Root= }\n"
+                   "    http-request set-header X-Amzn-Trace-Id %[req.fhdr(x-amzn-trace-id,-1)]"
+                   " if { req.fhdr_cnt(x-amzn-trace-id) gt 1 }\n"
                    "    use_backend %[str(listen.default),map_str(maps/listen.actions),field(2,|)]\n"
                    "    default_backend none\n\n"));
     CHECK(!contains(&text, "http-request set-var"));
+}
+
+/* Who answers itself, or has all that is said of a request, meets the guards first and is let go by nothing. */
+TEST(only_a_listener_that_forwards_lets_usual_requests_go)
+{
+    static const char *const actions[] = {
+        "[{\"Type\":\"fixed-response\",\"FixedResponseConfig\":{\"StatusCode\":\"200\"}}]",
+        "[{\"Type\":\"redirect\",\"RedirectConfig\":{}}]",
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(actions); i++) {
+        cleanup(setup_free) struct setup *s = setup_new(actions[i]);
+        cleanup(strbuf_done) struct strbuf text = {0};
+        const char *guard, *own;
+
+        haproxy_config_format(&s->config, &text);
+        CHECK(!contains(&text, "http-request allow"));
+        guard = strstr(strbuf_cstr(&text), "    http-request return status 405 if { method TRACE CONNECT }\n");
+        own = strstr(strbuf_cstr(&text), i == 0 ? "return status 200\n" : "redirect location");
+        CHECK(guard != NULL && own != NULL && guard < own);
+        check_holds(strbuf_cstr(&text), "x-forwarded-for) gt 30 }\n");
+        CHECK(!contains(&text, "add-header X-Forwarded-Proto"));
+    }
 }
 
 TEST(user_text_cannot_leave_its_quotes)

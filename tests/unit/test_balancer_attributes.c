@@ -106,13 +106,16 @@ TEST(defaults_cost_nothing)
 
 TEST(forwarded_for_is_appended_to_kept_or_removed)
 {
-    const char *const line = "http-request set-header X-Forwarded-For ";
+    const char *const line = "-header X-Forwarded-For %";
 
     check_lines(NULL, "{\"routing.http.xff_header_processing.mode\":\"preserve\"}", "", line);
     check_lines(NULL, "{\"routing.http.xff_header_processing.mode\":\"remove\"}",
                 "    http-request del-header X-Forwarded-For\n", line);
     check_lines(NULL, "{\"routing.http.xff_client_port.enabled\":\"true\"}",
-                "    http-request set-header X-Forwarded-For \"%[src]:%[src_port]\"", NULL);
+                "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]:%[src_port]\""
+                " if { req.fhdr_cnt(x-forwarded-for) 1 }\n"
+                "    http-request add-header X-Forwarded-For \"%[src]:%[src_port]\""
+                " if !{ req.fhdr_cnt(x-forwarded-for) 1 }\n", line);
     /* The port is of what is appended. */
     check_lines(NULL,
                 "{\"routing.http.xff_header_processing.mode\":\"remove\","
@@ -144,7 +147,7 @@ TEST(checks_stand_before_everything_else)
     age = strstr(strbuf_cstr(&text), "tcp-request connection set-var(sess.born) date\n");
     strict = strstr(strbuf_cstr(&text), "{ method GET HEAD } { req.hdr(content-length) -m found }");
     drop = strstr(strbuf_cstr(&text), "http-request del-header \"[^-A-Za-z0-9]\" -m reg\n");
-    first = strstr(strbuf_cstr(&text), "http-request disable-l7-retry");
+    first = strstr(strbuf_cstr(&text), "http-request add-header X-Forwarded-For");
     CHECK(age != NULL && strict != NULL && drop != NULL && first != NULL);
     /* What is dropped is looked at first: a name that a target may take for a length is refused. */
     CHECK(age < strict && strict < drop && drop < first);
@@ -192,7 +195,7 @@ TEST(long_headers_of_answers_get_their_room)
     value[512 - strlen("Content-Security-Policy: \r\n")] = '\0';
     cleanup_free char *fits = text_format(form, value);
     format(fits, NULL, &text);
-    CHECK(strstr(strbuf_cstr(&text), "tune.") == NULL);
+    CHECK(strstr(strbuf_cstr(&text), "tune.bufsize") == NULL);
     value[strlen(value)] = 'x';
     value[513 - strlen("Content-Security-Policy: \r\n")] = '\0';
     cleanup_free char *more = text_format(form, value);

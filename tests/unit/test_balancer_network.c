@@ -120,5 +120,5 @@ TEST(beside_http_listeners_only_nothing_is_of_tcp)
     cleanup(strbuf_done) struct strbuf text = {0};
 
     format(s, &text);
-    CHECK(strstr(strbuf_cstr(&text), "tcp") == NULL);
+    CHECK(strstr(strbuf_cstr(&text), "mode tcp") == NULL);
 }

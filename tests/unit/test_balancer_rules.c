@@ -202,7 +202,7 @@ TEST(rules_are_a_map_in_their_order_and_answers_are_backends)
                    "%[req.hdr(host),field(1,:),lower,bytes(0,256)]\\n%[path]\\n&%[query]\\n%[src,hex]\\n\"\n"
                    "    http-request set-var(txn.hit) var(txn.key),map_reg(maps/listen.rules)\n"
                    "    http-request unset-var(txn.key)\n"
-                   "    http-request disable-l7-retry"));
+                   "    http-request add-header X-Forwarded-For"));
     CHECK(contains(&text,
                    "    use_backend %[var(txn.hit),field(3,|)] if { var(txn.hit) -m found }\n"
                    "    use_backend %[str(listen.default),map_str(maps/listen.actions),field(2,|)]\n"

@@ -88,7 +88,7 @@ TEST(who_verifies_clients_says_who_they_are)
     struct config_tls tls = tls_of("ELBSecurityPolicy-TLS13-1-3-2021-06");
     cleanup_free char *plain = format(&tls);
 
-    CHECK(strstr(plain, "tune.") == NULL && strstr(plain, "verify") == NULL && strstr(plain, "mtls") == NULL);
+    CHECK(strstr(plain, "tune.ssl") == NULL && strstr(plain, "verify") == NULL && strstr(plain, "mtls") == NULL);
     CHECK(strstr(plain, "trust") == NULL && strstr(plain, "c_leaf") == NULL);
     tls.trust = (struct config_trust){.id = "0123456789abcdef", .digest = "d1"};
     check_has(&tls, "0s\n    tune.bufsize 32768\n    tune.maxrewrite 16384\n    tune.ssl.cachesize 0\n\ndefaults\n");
