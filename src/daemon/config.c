@@ -33,6 +33,7 @@ static const struct option_row option_rows[] = {
     ROW("--hooks-dir", "NARU_HOOKS_DIR", "", hooks_dir),
     ROW("--registry-quota", "NARU_REGISTRY_QUOTA", "0", registry_quota_text),
     ROW(NULL, "NARU_GITHUB_SECRET", "", github_secret),
+    ROW(NULL, "NARU_GITHUB_API_URL", "", github_api_url),
     ROW(NULL, "NARU_ACCESS_KEY_ID", "", access_key_id),
     ROW(NULL, "NARU_SECRET_ACCESS_KEY", "", secret_access_key),
 };

@@ -16,6 +16,7 @@ struct config {
     char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */
     char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
     char hooks_dir[600];      /* --hooks-dir, NARU_HOOKS_DIR, <data dir>/hooks: commands of lifecycle hooks */
+    char github_api_url[512]; /* NARU_GITHUB_API_URL; empty: by the URL of a repository */
     char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
     char registry_quota_text[32];
     int64_t registry_quota;   /* --registry-quota, NARU_REGISTRY_QUOTA: bytes; 0: what the disk has */

@@ -230,6 +230,7 @@ start_pipeline(struct server *s, struct err *err)
     struct pipeline_config config = {
         .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env,
         .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
+        .github_api_url = c->github_api_url,
         .ctx = s, .authorise = authorise,
     };
 

@@ -38,6 +38,9 @@ build_free(struct build *b)
     free(b->branch);
     free(b->commit);
     free(b->before);
+    free(b->ref);
+    free(b->head);
+    json_unref(b->change);
     free(b->cause);
     free(b->message);
     free(b->author);
@@ -102,6 +105,10 @@ build_to_public_json(const struct build *b, bool with_stages)
     json_set(j, "number", json_int(b->number));
     set_text(j, "branch", b->branch);
     set_text(j, "commit", b->commit);
+    set_text(j, "ref", b->ref);
+    set_text(j, "head", b->head);
+    if (b->change != NULL)
+        json_set(j, "change", json_ref(b->change));
     set_text(j, "cause", b->cause);
     set_text(j, "message", b->message);
     set_text(j, "author", b->author);
@@ -213,6 +220,10 @@ build_from_json(const struct json *j, struct err *err)
     b->branch = text_dup(json_get_cstr(j, "branch", ""));
     b->commit = text_dup(json_get_cstr(j, "commit", ""));
     b->before = text_dup(json_get_cstr(j, "before", NULL));
+    b->ref = text_dup(json_get_cstr(j, "ref", NULL));
+    b->head = text_dup(json_get_cstr(j, "head", NULL));
+    b->change = json_type(json_get(j, "change")) == JSON_OBJECT ? json_ref(json_get(j, "change"))
+                                                                 : NULL;
     b->cause = text_dup(json_get_cstr(j, "cause", "UserIdCause"));
     b->message = text_dup(json_get_cstr(j, "message", NULL));
     b->author = text_dup(json_get_cstr(j, "author", NULL));

@@ -33,6 +33,9 @@ struct build {
     int64_t number;
     char *branch, *commit;
     char *before;           /* the commit that its push moved the branch from; may be NULL */
+    char *ref;              /* to fetch, of a tag or a change; NULL: the branch */
+    char *head;             /* of a change: the commit that is judged; else NULL */
+    struct json *change;    /* forge.h; NULL: none */
     char *cause;            /* "BranchEventCause", "UserIdCause" */
     char *message, *author; /* of the commit; may be NULL */
     char *cookie;           /* carried by every process of the build */

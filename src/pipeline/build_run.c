@@ -36,10 +36,23 @@ room_announce(struct pipeline_room *room, struct json *build)
 }
 
 void
+room_report(struct pipeline_room *room, const struct build *b)
+{
+    const struct pipeline *p = pipeline_store_find(&room->store, b->pipeline);
+    cleanup_json struct json *j = NULL;
+
+    if (room->reports == NULL || p == NULL || p->github == NULL)
+        return;
+    j = build_to_public_json(b, true);
+    github_reports_offer(room->reports, j);
+}
+
+void
 room_save(struct pipeline_room *room, const struct build *b)
 {
     struct err err;
 
+    room_report(room, b);
     if (!build_save(b, room->config.data_dir, &err))
         log_error("pipeline.save", "pipeline=%s build=%lld error=%s", b->pipeline,
                   (long long)b->number, log_quote(err.message));
@@ -209,6 +222,52 @@ fill_changes(struct brief *brief, const struct build *b, const struct pipeline *
     brief->config.changed_path_count = count;
 }
 
+/* Of a change its merge into the target is built, where the forge offers one by now. */
+static void
+resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
+{
+    char commit[41];
+    struct err err;
+
+    if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0)
+        return; /* none, or resolved already */
+    if (!git_remote_ref(brief->config.git_url, b->ref, commit, &err)) {
+        log_info("build.no_merge", "pipeline=%s build=%lld error=%s", b->pipeline,
+                 (long long)b->number, log_quote(err.message));
+        return;
+    }
+    room_lock(room);
+    set_text(&b->commit, commit);
+    room_save(room, b);
+    room_unlock(room);
+    brief->config.commit = arena_format(&brief->arena, "%s", commit);
+}
+
+/* CHANGE_ID=7 and so on of a change, TAG_NAME of a tag. */
+static const char *const *
+change_env(struct arena *a, const struct build *b)
+{
+    static const struct {
+        const char *name, *member;
+    } names[] = {
+        {"CHANGE_ID", "id"},         {"CHANGE_URL", "url"},
+        {"CHANGE_TITLE", "title"},   {"CHANGE_AUTHOR", "author"},
+        {"CHANGE_AUTHOR_DISPLAY_NAME", "author"}, {"CHANGE_TARGET", "target"},
+        {"CHANGE_BRANCH", "branch"}, {"CHANGE_FORK", "fork"},
+    };
+    const char **env = arena_alloc(a, (ARRAY_COUNT(names) + 2) * sizeof(*env));
+    size_t n = 0;
+
+    if (b->ref != NULL && strncmp(b->ref, "refs/tags/", 10) == 0)
+        env[n++] = arena_format(a, "TAG_NAME=%s", b->branch);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        const char *v = json_get_cstr(b->change, names[i].member, NULL);
+        if (v != NULL)
+            env[n++] = arena_format(a, "%s=%s", names[i].name, v);
+    }
+    return env;
+}
+
 static void
 fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *b,
            const struct pipeline *pipeline)
@@ -250,6 +309,10 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .branch = arena_format(a, "%s", b->branch),
         .commit = arena_format(a, "%s", b->commit),
         .git_url = arena_format(a, "%s", pipeline->url),
+        .ref = b->ref == NULL ? NULL : arena_format(a, "%s", b->ref),
+        .github = pipeline->github == NULL ? NULL : arena_format(a, "%s", pipeline->github),
+        .github_api_url = room->config.github_api_url,
+        .change_env = change_env(a, b),
         .is_primary_branch = strcmp(b->branch, "main") == 0 || strcmp(b->branch, "master") == 0,
         .cause = arena_format(a, "%s", b->cause),
         .on_log = on_log,
@@ -338,6 +401,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     log_info(b->resumed > 0 ? "build.resumed" : "build.started",
              "pipeline=%s build=%lld branch=%s commit=%s", b->pipeline, (long long)b->number,
              b->branch, b->commit);
+    resolve_merge(room, b, &brief);
     fill_changes(&brief, b, pipeline, brief.config.previous_commit);
     w.log_fd = open_log(log_path, brief.config.state_dir, &w.log_size);
     runner_run(&brief.config, &outcome);

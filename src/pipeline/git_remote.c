@@ -159,6 +159,23 @@ git_remote_resolve(const char *url, const char *branch, char commit[static 41], 
 }
 
 bool
+git_remote_ref(const char *url, const char *ref, char commit[static 41], struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str rest, line;
+
+    if (url[0] == '-' || ref[0] == '-')
+        return err_set(err, ERR_VALIDATION, "'%s' is not a repository", url);
+    if (!GIT(&text, err, "ls-remote", url, ref))
+        return false;
+    rest = strbuf_str(&text);
+    if (str_split(&rest, '\n', &line) && str_split(&line, '\t', &rest) &&
+        build_commit_is_valid(rest) && text_copy(commit, 41, rest))
+        return true;
+    return err_set(err, ERR_NOT_FOUND, "there is no ref '%s'", ref);
+}
+
+bool
 git_remote_changes(const char *path, const char *from, const char *to, struct strbuf *out,
                    struct err *err)
 {

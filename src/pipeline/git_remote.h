@@ -22,6 +22,9 @@ bool git_remote_heads(const char *url,
 /* The commit a branch stands at; ERR_NOT_FOUND if there is no such branch. */
 bool git_remote_resolve(const char *url, const char *branch, char commit[static 41],
                         struct err *err) MUST_CHECK;
+/* The commit a ref ("refs/pull/7/merge") stands at; ERR_NOT_FOUND if there is no such ref. */
+bool git_remote_ref(const char *url, const char *ref, char commit[static 41],
+                    struct err *err) MUST_CHECK;
 /* Paths changed between two commits of a bare repository, one a line. */
 bool git_remote_changes(const char *path, const char *from, const char *to, struct strbuf *out,
                         struct err *err) MUST_CHECK;

@@ -34,63 +34,6 @@ next_queued(struct pipeline_room *room)
     return best;
 }
 
-struct head {
-    struct pipeline_room *room;
-    const char *pipeline;
-    bool is_local;
-};
-
-static void
-submit_head(void *arg, struct str branch, struct str commit)
-{
-    const struct head *h = arg;
-    cleanup_free char *b = str_dup(branch);
-    cleanup_free char *c = str_dup(commit);
-    const struct build_request request = {.pipeline = h->pipeline,
-                                          .branch = b,
-                                          .commit = c,
-                                          .cause = "BranchEventCause",
-                                          .unless_known = true};
-    struct pipeline *pipeline;
-    bool known;
-    int64_t number;
-    struct err err;
-
-    room_lock(h->room);
-    pipeline = pipeline_store_find(&h->room->store, h->pipeline);
-    known = pipeline != NULL && pipeline_newest(pipeline, b) != NULL;
-    room_unlock(h->room);
-    /* Of somebody else's repository only the branches that were built before are ours. */
-    if (!h->is_local && !known)
-        return;
-    if (!pipeline_submit(h->room, &request, &number, &err))
-        log_warn("pipeline.reconcile", "pipeline=%s error=%s", h->pipeline, log_quote(err.message));
-}
-
-/* Pushes that came while nobody listened. */
-static void
-reconcile(struct pipeline_room *room)
-{
-    for (size_t i = 0;; i++) {
-        cleanup_free char *name = NULL;
-        cleanup_free char *url = NULL;
-        struct head h = {.room = room};
-        struct err err;
-        room_lock(room);
-        if (i < room->store.count) {
-            name = text_dup(room->store.pipelines[i]->name);
-            url = text_dup(room->store.pipelines[i]->url);
-            h.is_local = room->store.pipelines[i]->is_local;
-        }
-        room_unlock(room);
-        if (name == NULL || atomic_load(&room->stopping))
-            return;
-        h.pipeline = name;
-        if (!git_remote_heads(url, submit_head, &h, &err))
-            log_warn("pipeline.reconcile", "pipeline=%s error=%s", name, log_quote(err.message));
-    }
-}
-
 static unsigned
 wanted(const struct pipeline_room *room)
 {
@@ -104,14 +47,7 @@ static void *
 worker(void *arg)
 {
     struct pipeline_room *room = arg;
-    bool mine;
 
-    room_lock(room);
-    mine = !room->reconciled;
-    room->reconciled = true;
-    room_unlock(room);
-    if (mine)
-        reconcile(room);
     room_lock(room);
     while (!atomic_load(&room->stopping)) {
         struct build *b = room->running - room->parked < wanted(room) ? next_queued(room) : NULL;
@@ -155,6 +91,7 @@ room_free(struct pipeline_room *room)
     free((void *)(uintptr_t)room->config.naru_path);
     free((void *)(uintptr_t)room->config.base_url);
     free((void *)(uintptr_t)room->config.github_secret);
+    free((void *)(uintptr_t)room->config.github_api_url);
     for (size_t i = 0; room->config.extra_env != NULL && room->config.extra_env[i] != NULL; i++)
         free((void *)(uintptr_t)room->config.extra_env[i]);
     free((void *)(uintptr_t)room->config.extra_env);
@@ -175,6 +112,7 @@ copy_config(struct pipeline_room *room, const struct pipeline_config *from)
     room->config.naru_path = text_dup(from->naru_path);
     room->config.base_url = text_dup(from->base_url);
     room->config.github_secret = text_dup(from->github_secret);
+    room->config.github_api_url = text_dup(from->github_api_url);
     while (from->extra_env != NULL && from->extra_env[count] != NULL)
         count++;
     env = mem_new((count + 1) * sizeof(*env));
@@ -215,7 +153,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
                                &hook))
             log_warn("pipeline.repository", "error=%s", log_quote(hook.message));
     }
-    if (!start_threads(room, err)) {
+    if (!room_watch_start(room, err) || !start_threads(room, err)) {
         pipeline_room_stop(room);
         return NULL;
     }
@@ -239,6 +177,7 @@ pipeline_room_stop(struct pipeline_room *room)
     pipeline_room_close(room);
     for (unsigned i = 0; i < room->thread_count; i++)
         pthread_join(room->threads[i], NULL);
+    room_watch_stop(room);
     room_free(room);
 }
 
@@ -329,7 +268,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     if (p == NULL)
         return err_set(err, ERR_NOT_FOUND, "there is no pipeline '%s'", r->pipeline);
     newest = pipeline_newest(p, r->branch);
-    if (newest != NULL && ((r->unless_known && strcmp(newest->commit, commit) == 0) ||
+    if (newest != NULL && ((r->unless_known && strcmp(newest->head != NULL ? newest->head : newest->commit, commit) == 0) ||
                            (r->may_be_late && is_overtaken(p, newest, r, commit)))) {
         *number_out = newest->number;
         return true;
@@ -340,6 +279,9 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b->branch = text_dup(r->branch);
     b->commit = text_dup(commit);
     b->before = text_dup(r->before);
+    b->ref = text_dup(r->ref);
+    b->head = text_dup(r->head);
+    b->change = r->change == NULL ? NULL : json_copy(r->change);
     b->cause = text_dup(r->cause);
     b->message = message == NULL || message[0] == '\0' ? NULL : text_dup(message);
     b->author = author == NULL || author[0] == '\0' ? NULL : text_dup(author);
@@ -354,6 +296,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
         return false;
     }
     supersede(room, p, b);
+    room_report(room, b);
     *number_out = b->number;
     *out = build_to_public_json(b, true);
     pthread_cond_broadcast(&room->changed);
@@ -573,10 +516,36 @@ pipeline_room_config(const struct pipeline_room *room)
     return &room->config;
 }
 
-const char *
-pipeline_github_secret(const struct pipeline_room *room)
+char *
+pipeline_webhook_secret(struct pipeline_room *room, const char *forge)
 {
-    return room->config.github_secret == NULL ? "" : room->config.github_secret;
+    cleanup_free char *directory = text_format("%s/secrets", room->config.data_dir);
+    cleanup_free char *id = text_format("%s-webhook", forge);
+    struct err err;
+    cleanup_json struct json *c = secrets_get(directory, id, &err);
+    const char *given = room->config.github_secret;
+
+    if (c != NULL)
+        return text_dup(json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
+    return text_dup(given == NULL ? "" : given);
+}
+
+void
+pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch)
+{
+    struct pipeline *p;
+
+    room_lock(room);
+    p = pipeline_store_find(&room->store, pipeline);
+    for (size_t i = 0; p != NULL && i < p->build_count; i++) {
+        struct build *b = p->builds[i];
+        if (b->state != BUILD_QUEUED || strcmp(b->branch, branch) != 0)
+            continue;
+        room_end_build(b, RESULT_NOT_BUILT, "what it was to build is gone");
+        room_save(room, b);
+    }
+    pthread_cond_broadcast(&room->changed);
+    room_unlock(room);
 }
 
 bool

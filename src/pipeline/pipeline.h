@@ -22,7 +22,9 @@ struct pipeline_config {
     const char *const *extra_env; /* "AWS_ENDPOINT_URL=..." and so on, NULL-terminated */
     const char *naru_path;        /* absolute; for the hooks of repositories */
     const char *base_url;         /* "http://localhost:4566" */
-    const char *github_secret;    /* NULL or "": webhooks are refused */
+    const char *github_secret;    /* of webhooks; NULL or "": the secret `github-webhook`, if any */
+    const char *github_api_url;   /* NULL: by the URL of a repository */
+    int64_t reconcile_ms;         /* how often heads are compared; 0: five minutes */
     unsigned parallel_builds;     /* 0: 2 */
     int64_t build_timeout_ms;     /* 0: RUNNER_TIMEOUT_MS */
     void *ctx;
@@ -49,6 +51,9 @@ struct build_request {
     const char *pipeline, *branch;
     const char *commit;           /* NULL: where the branch stands */
     const char *before;           /* of a push: where the branch stood before it; NULL: not known */
+    const char *ref;              /* to fetch, of a tag or a change; NULL: the branch */
+    const char *head;             /* of a change: the commit that is judged */
+    const struct json *change;    /* forge.h */
     const char *cause;            /* "UserIdCause", "BranchEventCause" */
     const char *message, *author; /* may be NULL: asked of git where possible */
     char *const *paths;
@@ -59,6 +64,8 @@ struct build_request {
      * order, and the newest commit wins. */
     bool may_be_late;
 };
+/* The branch, tag or change is gone: what waits of it is not built. */
+void pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
 /* Queues a build; `number_out` gets its number (or the known one's). */
 bool pipeline_submit(struct pipeline_room *room, const struct build_request *request,
                      int64_t *number_out, struct err *err) MUST_CHECK;
@@ -79,7 +86,9 @@ struct json *pipeline_build(struct pipeline_room *room, const char *pipeline, in
 /* The name of the pipeline tied to a GitHub repository; false if there is none. */
 bool pipeline_of_github(struct pipeline_room *room, const char *repository, char *name_out,
                         size_t size);
-const char *pipeline_github_secret(const struct pipeline_room *room);
+/* What signs the webhooks of a forge ("github", "gitlab", "gitea"): the secret `<forge>-webhook`, or
+ * what the configuration says; "" if there is none.  malloc'd. */
+char *pipeline_webhook_secret(struct pipeline_room *room, const char *forge);
 const struct pipeline_config *pipeline_room_config(const struct pipeline_room *room);
 /* Waits up to `wait_ms` for something to change; false when the room stops. */
 bool pipeline_wait(struct pipeline_room *room, int64_t wait_ms);
@@ -90,7 +99,7 @@ bool pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct er
 
 /* Routes for the daemon to mount: /github/webhook and /naru/{builds,pipelines,repositories}.
  * Gives how many of `out` were filled. */
-#define PIPELINE_ROUTES_MAX 4
+#define PIPELINE_ROUTES_MAX 6
 size_t pipeline_routes(struct pipeline_room *room,
                        struct http_route out[static PIPELINE_ROUTES_MAX]);
 

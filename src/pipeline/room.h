@@ -4,6 +4,7 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include "pipeline/github_report.h"
 #include "pipeline/github.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/pipeline.h"
@@ -20,7 +21,9 @@ struct pipeline_room {
     struct github_deliveries deliveries;
     pthread_t threads[PARALLEL_MAX + PARKED_MAX];
     unsigned thread_count;
-    bool reconciled; /* heads were compared after the start */
+    struct github_reports *reports;
+    pthread_t watch; /* compares heads now and then */
+    bool is_watching;
     atomic_bool stopping;
     unsigned running, parked; /* builds; of them those that only wait for people or builds */
     struct lock_table *locks;
@@ -30,6 +33,12 @@ void room_lock(struct pipeline_room *room);
 void room_unlock(struct pipeline_room *room);
 /* Tells on_change, without the lock; takes the value. */
 void room_announce(struct pipeline_room *room, struct json *build);
+/* room_watch.c: the threads that find missed pushes and report to GitHub.  Stopping is for a room
+ * that is closed. */
+bool room_watch_start(struct pipeline_room *room, struct err *err) MUST_CHECK;
+void room_watch_stop(struct pipeline_room *room);
+/* Offers it to GitHub, if its pipeline is tied to a repository there; with the lock held. */
+void room_report(struct pipeline_room *room, const struct build *b);
 void room_save(struct pipeline_room *room, const struct build *b);
 void room_end_build(struct build *b, enum build_result result, const char *reason);
 /* Called with the lock held; gives it up while the build runs. */

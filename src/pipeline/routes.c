@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* routes.c - this room's HTTP: GitHub's webhook, and the JSON the CLI uses.
- *   POST /github/webhook
+ *   POST /github/webhook, /gitlab/webhook, /gitea/webhook (webhooks.c)
  *   GET  /naru/pipelines          POST /naru/pipelines {"name", "url", "github"}
  *   POST /naru/repositories {"name", "github"}
  *   GET  /naru/builds?pipeline=&limit=    GET /naru/builds/<pipeline>/?limit=
@@ -12,10 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include "base/log.h"
 #include "base/uri.h"
 #include "pipeline/build.h"
-#include "pipeline/github.h"
+#include "pipeline/webhooks.h"
 #include "pipeline/pipeline.h"
 
 #define BODY_MAX 65536u
@@ -23,8 +22,8 @@
 #define LIST_MAX 1000
 #define FOLLOW_WAIT_MS 500
 
-static void
-reply_json(struct http_exchange *x, int status, struct json *j)
+void
+room_reply_json(struct http_exchange *x, int status, struct json *j)
 {
     static const struct http_header headers[] = {{"Content-Type", "application/json"},
                                                  {NULL, NULL}};
@@ -34,23 +33,23 @@ reply_json(struct http_exchange *x, int status, struct json *j)
     json_unref(j);
 }
 
-static void
-reply_error(struct http_exchange *x, const struct err *err)
+void
+room_reply_error(struct http_exchange *x, const struct err *err)
 {
     struct json *j = json_object();
 
     json_set(j, "code", json_text(err_wire(err->code)));
     json_set(j, "message", json_text(err->message));
-    reply_json(x, err_http(err->code), j);
+    room_reply_json(x, err_http(err->code), j);
 }
 
-static void
-reply_message(struct http_exchange *x, int status, const char *message)
+void
+room_reply_message(struct http_exchange *x, int status, const char *message)
 {
     struct json *j = json_object();
 
     json_set(j, "message", json_text(message));
-    reply_json(x, status, j);
+    room_reply_json(x, status, j);
 }
 
 static bool
@@ -59,7 +58,7 @@ is_allowed(struct pipeline_room *room, struct http_exchange *x)
     const struct pipeline_config *c = pipeline_room_config(room);
 
     if (c->authorise == NULL) {
-        reply_message(x, 401, "this naru accepts no signed requests");
+        room_reply_message(x, 401, "this naru accepts no signed requests");
         return false;
     }
     return c->authorise(c->ctx, x);
@@ -74,7 +73,7 @@ is_get(const struct http_exchange *x)
 static void
 reply_method(struct http_exchange *x)
 {
-    reply_message(x, 405, "this method is not allowed here");
+    room_reply_message(x, 405, "this method is not allowed here");
 }
 
 /* The body as a JSON object, for the caller to unref; NULL after an error was answered. */
@@ -90,7 +89,7 @@ read_body(struct http_exchange *x)
         err_set(&err, ERR_SERIALIZATION, "the body is not a JSON object");
     }
     if (j == NULL)
-        reply_error(x, &err);
+        room_reply_error(x, &err);
     return j;
 }
 
@@ -106,115 +105,8 @@ text_member(struct http_exchange *x, const struct json *j, const char *key, bool
     if (*out != NULL || (!required && (v == NULL || json_type(v) == JSON_NULL)))
         return true;
     err_set(&err, ERR_VALIDATION, "'%s' must be a text", key);
-    reply_error(x, &err);
+    room_reply_error(x, &err);
     return false;
-}
-
-/* False if it should be delivered again. */
-static bool
-reply_push(struct http_exchange *x, struct pipeline_room *room, const struct github_push *push)
-{
-    char name[64];
-    int64_t number;
-    struct err err;
-    struct json *j;
-
-    if (push->is_deleted || !push->is_branch) {
-        reply_message(x, 200,
-                      push->is_deleted ? "ignored: the ref was deleted" : "ignored: not a branch");
-        return true;
-    }
-    if (!pipeline_of_github(room, push->repository, name, sizeof(name))) {
-        err_set(&err, ERR_NOT_FOUND, "no pipeline is tied to the repository '%s'",
-                push->repository);
-        reply_error(x, &err);
-        return false;
-    }
-    const struct build_request request = {
-        .pipeline = name,
-        .branch = push->branch,
-        .commit = push->commit,
-        .before = push->before[0] != '\0' ? push->before : NULL,
-        .cause = "BranchEventCause",
-        .message = push->message,
-        .author = push->author,
-        .paths = push->paths,
-        .path_count = push->path_count,
-        .unless_known = true,
-        .may_be_late = true,
-    };
-    if (!pipeline_submit(room, &request, &number, &err)) {
-        reply_error(x, &err);
-        return false;
-    }
-    j = json_object();
-    json_set(j, "pipeline", json_text(name));
-    json_set(j, "build", json_int(number));
-    reply_json(x, 202, j);
-    return true;
-}
-
-/* The signature was right. Remembered as seen once it was acted upon: if we die in between, a
- * redelivery still finds the build by its commit. */
-static bool
-accept_delivery(struct http_exchange *x, struct pipeline_room *room, struct str event)
-{
-    cleanup(strbuf_done) struct strbuf payload = {0};
-    struct github_push push;
-    struct err err;
-    bool done;
-
-    if (str_is(event, "ping")) {
-        reply_message(x, 200, "pong");
-        return true;
-    }
-    if (!str_is(event, "push")) {
-        reply_message(x, 200, "ignored: only pushes start builds");
-        return true;
-    }
-    if (!github_payload(x->body, http_header_get(x, "Content-Type"), &payload, &err) ||
-        !github_push_parse(strbuf_str(&payload), &push, &err)) {
-        err.code = ERR_BAD_REQUEST;
-        reply_error(x, &err);
-        return false;
-    }
-    done = reply_push(x, room, &push);
-    github_push_done(&push);
-    return done;
-}
-
-static void
-webhook(struct http_exchange *x, void *ctx)
-{
-    struct pipeline_room *room = ctx;
-    struct str delivery = http_header_get(x, "X-GitHub-Delivery");
-    struct str event = http_header_get(x, "X-GitHub-Event");
-    struct err err;
-
-    if (!str_is(x->method, "POST")) {
-        reply_method(x);
-        return;
-    }
-    if (pipeline_github_secret(room)[0] == '\0') {
-        reply_message(x, 403, "no webhook secret is configured");
-        return;
-    }
-    if (!github_signature_is_valid(str_of(pipeline_github_secret(room)), x->body,
-                                   http_header_get(x, "X-Hub-Signature-256"))) {
-        log_warn("github.refused", "peer=" STR_FMT, STR_ARG(x->peer));
-        reply_message(x, 401, "the signature in X-Hub-Signature-256 is missing or wrong");
-        return;
-    }
-    if (event.len == 0 || delivery.len == 0 || delivery.len > 100) {
-        reply_message(x, 400, "X-GitHub-Event and X-GitHub-Delivery are needed");
-        return;
-    }
-    if (!pipeline_delivery_is_new(room, delivery)) {
-        reply_message(x, 200, "ignored: this delivery was seen before");
-        return;
-    }
-    if (accept_delivery(x, room, event) && !pipeline_delivery_seen(room, delivery, &err))
-        log_error("github.delivery", "error=%s", log_quote(err.message));
 }
 
 static void
@@ -230,7 +122,7 @@ pipelines(struct http_exchange *x, void *ctx)
     if (!is_allowed(room, x))
         return;
     if (is_get(x)) {
-        reply_json(x, 200, pipeline_list(room));
+        room_reply_json(x, 200, pipeline_list(room));
         return;
     }
     if (!str_is(x->method, "POST")) {
@@ -243,9 +135,9 @@ pipelines(struct http_exchange *x, void *ctx)
         (!repository && !text_member(x, body, "url", true, &url)))
         return;
     if (pipeline_create(room, name, url, github, &j, &err))
-        reply_json(x, 200, j);
+        room_reply_json(x, 200, j);
     else
-        reply_error(x, &err);
+        room_reply_error(x, &err);
 }
 
 static void
@@ -259,12 +151,12 @@ list_builds(struct http_exchange *x, struct pipeline_room *room, struct str pipe
     if (uri_query_get(x->query, "limit", &limit) &&
         (!str_to_i64(strbuf_str(&limit), &n) || n < 1 || n > LIST_MAX)) {
         err_set(&err, ERR_VALIDATION, "'limit' must be from 1 to %d", LIST_MAX);
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     if (pipeline.len > 0)
         strbuf_add(&name, pipeline);
-    reply_json(x, 200, pipeline_builds(room, by_name ? strbuf_cstr(&name) : NULL, (size_t)n));
+    room_reply_json(x, 200, pipeline_builds(room, by_name ? strbuf_cstr(&name) : NULL, (size_t)n));
 }
 
 static void
@@ -286,7 +178,7 @@ submit_build(struct http_exchange *x, struct pipeline_room *room)
     request.parameters = json_get(body, "parameters");
     if (request.parameters != NULL && json_type(request.parameters) != JSON_OBJECT) {
         err_set(&err, ERR_VALIDATION, "'parameters' is an object: {\"NAME\": value}");
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     if (cause != NULL && strcmp(cause, "push") == 0) {
@@ -294,18 +186,18 @@ submit_build(struct http_exchange *x, struct pipeline_room *room)
         request.unless_known = request.may_be_late = true;
     } else if (cause != NULL && strcmp(cause, "user") != 0) {
         err_set(&err, ERR_VALIDATION, "'cause' is \"push\" or \"user\"");
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     if (!pipeline_submit(room, &request, &number, &err)) {
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     j = pipeline_build(room, request.pipeline, number, &err);
     if (j != NULL)
-        reply_json(x, 202, j);
+        room_reply_json(x, 202, j);
     else
-        reply_error(x, &err);
+        room_reply_error(x, &err);
 }
 
 /* A log that is being written: reads what is there, waits for more, ends with the build. */
@@ -379,7 +271,7 @@ reply_log(struct http_exchange *x, struct pipeline_room *room, const char *pipel
     if (uri_query_get(x->query, "offset", &offset) &&
         (!str_to_i64(strbuf_str(&offset), &from) || from < 0)) {
         err_set(&err, ERR_VALIDATION, "'offset' must be a number from 0");
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     f = mem_new(sizeof(*f));
@@ -405,9 +297,9 @@ answer_input(struct http_exchange *x, struct pipeline_room *room, const char *pi
         !text_member(x, body, "by", false, &by))
         return;
     if (pipeline_answer(room, pipeline, number, id, body, &err))
-        reply_message(x, 202, "the build goes on with this answer");
+        room_reply_message(x, 202, "the build goes on with this answer");
     else
-        reply_error(x, &err);
+        room_reply_error(x, &err);
 }
 
 /* Below /naru/builds/: "<pipeline>/<number>" and what follows. */
@@ -424,16 +316,16 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
         !build_name_is_valid(name) || !text_copy(pipeline, sizeof(pipeline), name) ||
         !str_to_i64(number_text, &number)) {
         err_set(&err, ERR_NOT_FOUND, "the path is /naru/builds/<pipeline>/<number>");
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     j = pipeline_build(room, pipeline, number, &err);
     if (j == NULL) {
-        reply_error(x, &err);
+        room_reply_error(x, &err);
         return;
     }
     if (rest.len == 0 && is_get(x)) {
-        reply_json(x, 200, j);
+        room_reply_json(x, 200, j);
         return;
     }
     json_unref(j);
@@ -441,9 +333,9 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
         reply_log(x, room, pipeline, number);
     } else if (str_is(rest, "abort") && str_is(x->method, "POST")) {
         if (pipeline_abort(room, pipeline, number, &err))
-            reply_message(x, 202, "the build is being aborted");
+            room_reply_message(x, 202, "the build is being aborted");
         else
-            reply_error(x, &err);
+            room_reply_error(x, &err);
     } else if (str_is(rest, "input") && str_is(x->method, "POST")) {
         answer_input(x, room, pipeline, number);
     } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort") ||
@@ -451,7 +343,7 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
         reply_method(x);
     } else {
         err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'abort' and 'input', nothing else");
-        reply_error(x, &err);
+        room_reply_error(x, &err);
     }
 }
 
@@ -469,7 +361,7 @@ builds(struct http_exchange *x, void *ctx)
     else if (rest.len > 1 && rest.at[0] == '/')
         one_build(x, room, str_slice(rest, 1, rest.len));
     else if (rest.len > 0 && !str_is(rest, "/"))
-        reply_message(x, 404, "there is nothing here");
+        room_reply_message(x, 404, "there is nothing here");
     else if (is_get(x))
         list_builds(x, room, (struct str){0});
     else if (str_is(x->method, "POST"))
@@ -482,12 +374,11 @@ size_t
 pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX])
 {
     out[0] = (struct http_route){
-        .prefix = "/github/webhook", .body_limit = GITHUB_BODY_MAX, .end = webhook, .ctx = room};
+        .prefix = "/naru/repositories", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
     out[1] = (struct http_route){
         .prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds, .ctx = room};
     out[2] = (struct http_route){
         .prefix = "/naru/pipelines", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
-    out[3] = (struct http_route){
-        .prefix = "/naru/repositories", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
-    return 4;
+    webhook_routes(room, &out[3]);
+    return PIPELINE_ROUTES_MAX;
 }

@@ -213,6 +213,7 @@ step_function *step_archive_find(struct str name);     /* steps_archive.c */
 step_function *step_docker_find(struct str name);      /* docker_dsl.c */
 step_function *step_env_find(struct str name);         /* steps_env.c */
 step_function *step_notify_find(struct str name);      /* steps_notify.c */
+step_function *step_github_find(struct str name);      /* steps_github.c */
 step_function *step_plugin_find(struct str name);      /* steps_plugin.c */
 /* A step that another one calls; `body` NULL: it has none. */
 bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,

@@ -124,6 +124,8 @@ set_base_env(struct run *run)
     set_base(run, "HUDSON_HOME", c->home);
     set_base(run, "BRANCH_NAME", c->branch);
     set_base(run, "BRANCH_IS_PRIMARY", c->is_primary_branch ? "true" : NULL);
+    for (size_t i = 0; c->change_env != NULL && c->change_env[i] != NULL; i++)
+        set_base_line(run, c->change_env[i]);
     set_base(run, "CI", "true");
     set_base(run, "EXECUTOR_NUMBER", "0");
     set_base(run, "NODE_NAME", "built-in");

@@ -81,6 +81,9 @@ struct runner_config {
     const char *build_url, *job_url, *server_url; /* end with '/' */
     const char *home;                             /* the data directory */
     const char *branch, *commit, *git_url;
+    const char *ref; /* where the commit is, if not on the branch */
+    const char *github, *github_api_url; /* "acme/shop"; NULL: of no repository, the usual one */
+    const char *const *change_env; /* "CHANGE_ID=7", NULL-terminated; may be NULL */
     bool is_primary_branch;
     const char *cause;           /* "BranchEventCause" */
     const char *previous_result; /* of the last completed build of the branch */

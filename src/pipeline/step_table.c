@@ -184,7 +184,9 @@ static const struct step_type steps[] = {
     {"withGradle", STEP_SKIPPED, NULL},
     {"withSonarQubeEnv", STEP_SKIPPED, NULL},
     {"xunit", STEP_SKIPPED, NULL},
-    {"githubNotify", STEP_LATER, NULL},
+    {"githubNotify", STEP_PLAIN,
+     "status!s context:s description:s targetUrl:s sha:s repo:s account:s credentialsId:s "
+     "gitApiUrl:s"},
     {"copyArtifacts", STEP_LATER, NULL},
     {"bat", STEP_REFUSED, "script!s returnStdout:b returnStatus:b encoding:s label:s"},
     {"powershell", STEP_REFUSED, "script!s returnStdout:b returnStatus:b encoding:s label:s"},

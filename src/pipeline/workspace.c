@@ -119,7 +119,7 @@ workspace_fetch(struct run *run, const struct node *at, const char *directory)
     /* Some servers refuse to serve a commit by its id: then the branch with its history. */
     if (c->branch == NULL ||
         !GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--force", c->git_url,
-             arena_format(&run->arena, "refs/heads/%s", c->branch)))
+             c->ref != NULL ? c->ref : arena_format(&run->arena, "refs/heads/%s", c->branch)))
         return git_failed(run, at, "fetch", code);
     run->fetched = directory;
     return true;

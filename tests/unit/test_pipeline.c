@@ -12,7 +12,9 @@
 #include "io/process.h"
 #include "pipeline/build.h"
 #include "pipeline/git_remote.h"
-#include "pipeline/github.h"
+#include "pipeline/forge.h"
+#include "pipeline/github_api.h"
+#include "pipeline/github_report.h"
 #include "pipeline/pipeline.h"
 
 #define SECRET "It's a Secret to Everybody"
@@ -334,12 +336,12 @@ follow_the_log(void *arg)
 }
 
 /* Counts its starts, waits for the file `go`. */
-#define WAITING_STEP                                                                               \
-    "echo \"n ${BUILD_NUMBER}\"\n"                                                                \
-    "sh 'echo $$ > ../pid; echo start >> ../starts; echo began; touch ../up; "                     \
-    "while [ ! -e ../go ]; do sleep 0.02; done; echo went on'\n"                                   \
+#define WAITING_STEP                                                           \
+    "echo \"n ${BUILD_NUMBER}\"\n"                                             \
+    "sh 'echo $$ > ../pid; echo start >> ../starts; echo began; touch ../up; " \
+    "while [ ! -e ../go ]; do sleep 0.02; done; echo went on'\n"               \
     "echo 'and after'"
-#define WAIT_UNTIL_UP                                                                              \
+#define WAIT_UNTIL_UP \
     "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1"
 #define IS_ALIVE "kill -0 $(cat ../data/workspaces/web/pid)"
 
@@ -738,4 +740,107 @@ TEST(hook_lines_name_branches)
     CHECK(!git_hook_line(STR(OLD " " NEW " refs/tags/v1"), branch, id));
     CHECK(!git_hook_line(STR(OLD " " NEW " refs/heads/../x"), branch, id));
     CHECK(!git_hook_line(STR("x"), branch, id));
+}
+
+TEST(rate_limits_say_how_long_to_wait)
+{
+    const struct str no = STR("");
+
+    CHECK_EQ(github_retry_ms(403, STR("7"), no, no, 100, 0), 7000);
+    CHECK_EQ(github_retry_ms(429, STR("0"), no, no, 100, 0), 1000);
+    CHECK_EQ(github_retry_ms(403, no, STR("0"), STR("160"), 100, 0), 61000);
+    CHECK_EQ(github_retry_ms(403, no, STR("0"), STR("99999999"), 100, 0), 60000);
+    CHECK_EQ(github_retry_ms(403, no, no, no, 100, 0), 60000);
+    CHECK_EQ(github_retry_ms(502, no, no, no, 100, 0), 1000);
+    CHECK_EQ(github_retry_ms(502, no, no, no, 100, 3), 8000);
+    CHECK_EQ(github_retry_ms(502, no, no, no, 100, 200), 300000);
+    CHECK_EQ(github_retry_ms(502, STR("-5"), no, no, 100, 0), 1000);
+    CHECK_EQ(github_retry_ms(502, STR("999999999"), no, no, 100, 0), 1000);
+
+    static const char *const urls[][2] = {
+        {"https://github.com/acme/shop.git", "https://api.github.com"},
+        {"ssh://git@github.com/acme/shop", "https://api.github.com"},
+        {"https://token@ghe.example.com/acme/shop", "https://ghe.example.com/api/v3"},
+        {"file:///srv/shop", "https://api.github.com"},
+        {"/srv/shop", "https://api.github.com"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
+        cleanup_free char *url = github_api_url_of(urls[i][0]);
+        CHECK_TEXT(url, urls[i][1]);
+    }
+}
+
+TEST(builds_are_judged_in_githubs_words)
+{
+    static const struct {
+        const char *build, *state, *context;
+    } rows[] = {
+        {"{\"state\":\"QUEUED\",\"commit\":\"a\"}", "pending", "branch"},
+        {"{\"state\":\"RUNNING\",\"commit\":\"a\",\"head\":\"b\"}", "pending", "pr-merge"},
+        {"{\"state\":\"ENDED\",\"result\":\"SUCCESS\",\"commit\":\"a\",\"head\":\"a\"}", "success",
+         "pr-head"},
+        {"{\"state\":\"ENDED\",\"result\":\"UNSTABLE\",\"ref\":\"refs/tags/v1\"}", "failure",
+         "tags"},
+        {"{\"state\":\"ENDED\",\"result\":\"FAILURE\"}", "failure", "branch"},
+        {"{\"state\":\"ENDED\",\"result\":\"ABORTED\"}", "error", "branch"},
+        {"{\"state\":\"ENDED\",\"result\":\"NOT_BUILT\"}", "error", "branch"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        cleanup_json struct json *j = json_parse(str_of(rows[i].build), NULL);
+        cleanup_free char *context =
+            text_format("continuous-integration/jenkins/%s", rows[i].context);
+        CHECK_TEXT(github_state_of(j), rows[i].state);
+        CHECK_TEXT(github_context_of(j), context);
+    }
+}
+
+TEST(events_of_forges_are_understood_or_refused)
+{
+    static const char sha[] = "1234567890123456789012345678901234567890";
+    struct forge_event e;
+    struct err err;
+    cleanup_free char *gitlab = text_format(
+        "{\"ref\":\"refs/tags/v2\",\"after\":\"%s\",\"checkout_sha\":\"%s\",\"project\":{"
+        "\"path_with_namespace\":\"g/s/p\"}}",
+        sha, sha);
+    cleanup_free char *pr = text_format(
+        "{\"action\":\"synchronized\",\"number\":9,\"repository\":{\"full_name\":\"a/b\"},"
+        "\"pull_request\":{\"number\":9,\"head\":{\"sha\":\"%s\",\"ref\":\"t\",\"repo\":{\"full_"
+        "name\":\"e/b\"}},\"base\":{\"ref\":\"main\"}}}",
+        sha);
+
+    CHECK(forge_event_parse(FORGE_GITLAB, STR("Tag Push Hook"), str_of(gitlab), &e, &err));
+    CHECK(e.what == FORGE_BUILD);
+    CHECK_TEXT(e.push.branch, "v2");
+    CHECK_TEXT(e.ref, "refs/tags/v2");
+    CHECK_TEXT(e.push.repository, "g/s/p");
+    forge_event_done(&e);
+    CHECK(forge_event_parse(FORGE_GITEA, STR("pull_request_sync"), str_of(pr), &e, &err));
+    CHECK(e.what == FORGE_BUILD && e.is_fork);
+    CHECK_TEXT(e.push.branch, "PR-9");
+    CHECK_TEXT(e.ref, "refs/pull/9/head");
+    CHECK_TEXT(json_get_cstr(e.change, "fork", ""), "e/b");
+    forge_event_done(&e);
+    CHECK(forge_event_parse(
+        FORGE_GITHUB, STR("push"),
+        STR("{\"ref\":\"refs/heads/x\",\"after\":\"0000000000000000000000000000000000000000\","
+            "\"deleted\":true,\"repository\":{\"full_name\":\"a/b\"}}"),
+        &e, &err));
+    CHECK(e.what == FORGE_GONE);
+    CHECK_TEXT(e.push.branch, "x");
+    forge_event_done(&e);
+    CHECK(!forge_event_parse(FORGE_GITHUB, STR("pull_request"), STR("{\"action\":\"opened\"}"), &e,
+                             &err));
+    CHECK(err.code == ERR_BAD_REQUEST);
+    CHECK(!forge_event_parse(FORGE_GITLAB, STR("Push Hook"), STR("[]"), &e, &err));
+    CHECK(forge_event_parse(FORGE_GITLAB, STR("Note Hook"), STR("{}"), &e, &err));
+    CHECK(e.what == FORGE_NOTHING);
+    forge_event_done(&e);
+    CHECK(forge_is_authentic(FORGE_GITLAB, STR("tok"), STR("x"), STR("tok")));
+    CHECK(!forge_is_authentic(FORGE_GITLAB, STR("tok"), STR("x"), STR("tok2")));
+    CHECK(!forge_is_authentic(FORGE_GITLAB, STR(""), STR("x"), STR("")));
+    CHECK(forge_is_authentic(
+        FORGE_GITEA, STR("It's a Secret to Everybody"), STR("Hello, World!"),
+        STR("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")));
 }

@@ -16,7 +16,8 @@ TEST(repositories_are_checked_out_in_all_forms)
     const char *log = run_steps(
         &b,
         "sh '''" REPOSITORY "'''\n"
-        "script { env.URL = sh(script: 'cd ../repo && pwd', returnStdout: true).trim(); env.WHICH = "
+        "script { env.URL = sh(script: 'cd ../repo && pwd', returnStdout: true).trim(); env.WHICH "
+        "= "
         "'feature/x' }\n"
         "dir('a') { script { def m = git url: \"$URL\", branch: 'main'; echo \"git "
         "${m.GIT_BRANCH} ${m.GIT_LOCAL_BRANCH} ${m.GIT_COMMIT.size()}\"; "
@@ -32,11 +33,13 @@ TEST(repositories_are_checked_out_in_all_forms)
         "userRemoteConfigs: [[url: \"$URL\"]]])\n"
         " sh 'echo tag $(cat f) head [$(git branch --show-current)] user $(git config user.name)'\n"
         " sh 'echo dirt > dirt'\n"
-        " script { def c = sh(script: 'git -C \"$URL\" rev-parse main~1', returnStdout: true).trim()\n"
+        " script { def c = sh(script: 'git -C \"$URL\" rev-parse main~1', returnStdout: "
+        "true).trim()\n"
         "  checkout([$class: 'GitSCM', branches: [[name: c]], extensions: [[$class: "
         "'CleanBeforeCheckout']], userRemoteConfigs: [[url: \"$URL\"]]]) }\n"
         " sh 'echo commit $(cat f) clean [$(ls dirt 2>/dev/null)]' }\n"
-        "dir('d') { checkout scmGit(branches: [[name: 'v1']], extensions: [[$class: 'WipeWorkspace'], "
+        "dir('d') { checkout scmGit(branches: [[name: 'v1']], extensions: [[$class: "
+        "'WipeWorkspace'], "
         "[$class: 'Strange']], userRemoteConfigs: [[url: \"$URL\"]])\n sh 'echo named $(cat f)' }\n"
         "script {\n"
         " try { dir('e') { git url: \"$URL\", branch: 'nope' } } catch (e) { echo e.message }\n"
@@ -87,7 +90,8 @@ TEST(credentials_reach_git_ssh_and_aws)
     put(&b, "pw", "{\"kind\":\"password\",\"username\":\"ann\",\"password\":\"s3cr3t\"}");
     put(&b, "key", "{\"kind\":\"aws\",\"accessKeyId\":\"AKIAX\",\"secretAccessKey\":\"aws-sec\"}");
     cleanup_free char *key = text_format("%s/id", b.directory);
-    const char *const argv[] = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "phrase", "-f", key, NULL};
+    const char *const argv[] = {"ssh-keygen", "-q", "-t", "ed25519", "-N",
+                                "phrase",     "-f", key,  NULL};
     const struct process_spec spec = {.argv = argv, .timeout_ms = 60000};
     struct process_result result = {0};
     cleanup(strbuf_done) struct strbuf pem = {0};
@@ -100,19 +104,23 @@ TEST(credentials_reach_git_ssh_and_aws)
     json_set(ssh, "privateKey", json_str(strbuf_str(&pem)));
     json_set(ssh, "passphrase", json_text("phrase"));
     CHECK(secrets_set(b.config.secrets_dir, "ssh", ssh, NULL, NULL));
-    run_in(&b,
-           "withCredentials([gitUsernamePassword(credentialsId: 'pw')]) {\n"
-           " sh 'echo user=$($GIT_ASKPASS \"Username for x\") word=$($GIT_ASKPASS \"Password for x\")' "
-           "}\n"
-           "script { try { dir('x') { git url: 'http://127.0.0.1:1/none.git', credentialsId: 'pw' } } "
-           "catch (e) { echo e.message } }\n"
-           "sshagent(['ssh']) { sh 'ssh-add -l | cut -d\" \" -f1,4; echo sock ${SSH_AUTH_SOCK##*/}' }\n"
-           "sh 'echo after [$SSH_AUTH_SOCK]; ls -d /tmp/naru-ssh-$BUILD_COOKIE* 2>/dev/null | wc -l'\n"
-           "withAWS(region: 'eu-west-1', credentials: 'key', profile: 'p', endpointUrl: 'http://e') {\n"
-           " sh 'echo $AWS_REGION $AWS_DEFAULT_REGION $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY "
-           "$AWS_PROFILE $AWS_ENDPOINT_URL'\n"
-           " echo ecrLogin() }\n"
-           "script { try { withAWS(role: 'r') { } } catch (e) { echo e.message } }\n");
+    run_in(
+        &b,
+        "withCredentials([gitUsernamePassword(credentialsId: 'pw')]) {\n"
+        " sh 'echo user=$($GIT_ASKPASS \"Username for x\") word=$($GIT_ASKPASS \"Password for "
+        "x\")' "
+        "}\n"
+        "script { try { dir('x') { git url: 'http://127.0.0.1:1/none.git', credentialsId: 'pw' } } "
+        "catch (e) { echo e.message } }\n"
+        "sshagent(['ssh']) { sh 'ssh-add -l | cut -d\" \" -f1,4; echo sock ${SSH_AUTH_SOCK##*/}' "
+        "}\n"
+        "sh 'echo after [$SSH_AUTH_SOCK]; ls -d /tmp/naru-ssh-$BUILD_COOKIE* 2>/dev/null | wc -l'\n"
+        "withAWS(region: 'eu-west-1', credentials: 'key', profile: 'p', endpointUrl: 'http://e') "
+        "{\n"
+        " sh 'echo $AWS_REGION $AWS_DEFAULT_REGION $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY "
+        "$AWS_PROFILE $AWS_ENDPOINT_URL'\n"
+        " echo ecrLogin() }\n"
+        "script { try { withAWS(role: 'r') { } } catch (e) { echo e.message } }\n");
     log = strbuf_cstr(&b.log);
     CHECK(has(log, "user=ann word=****"));
     CHECK(strstr(log, "git fetch failed") != NULL);
@@ -165,7 +173,8 @@ static const char server[] =
     "        body = self.rfile.read(int(self.headers.get('Content-Length') or 0)).decode()\n"
     "        with open('hooks', 'a') as f: f.write(self.path + ' ' + body + '\\n')\n"
     "        out = '|'.join([self.command, self.path, self.headers.get('X-A', ''), "
-    "self.headers.get('Authorization', ''), self.headers.get('Content-Type') or '', body]).encode()\n"
+    "self.headers.get('Authorization', ''), self.headers.get('Content-Type') or '', "
+    "body]).encode()\n"
     "        self.send_response(404 if 'missing' in self.path else 200)\n"
     "        self.send_header('Content-Length', str(len(out))); self.end_headers(); "
     "self.wfile.write(out)\n"
@@ -207,7 +216,8 @@ TEST(messages_are_sent_or_said_to_be_skipped)
         " def p = readFile('ports').split(' ')\n"
         " env.WEB = \"http://127.0.0.1:${p[0]}\"\n"
         " def r = httpRequest url: \"$WEB/a\", httpMode: 'POST', contentType: 'APPLICATION_JSON', "
-        "requestBody: '{\"x\":1}', customHeaders: [[name: 'X-A', value: 'hidden-v', maskValue: true]], "
+        "requestBody: '{\"x\":1}', customHeaders: [[name: 'X-A', value: 'hidden-v', maskValue: "
+        "true]], "
         "authentication: 'pw', outputFile: 'out'\n"
         " echo \"answer ${r.status} ${r.content}\"\n"
         " echo 'file ' + readFile('out').contains('POST')\n"
@@ -245,7 +255,8 @@ TEST(messages_are_sent_or_said_to_be_skipped)
     CHECK(has(log, "allowed 404"));
     CHECK(has(log, "refused true"));
     CHECK(has(log, "Skipped: slackSend has no webhook (naru secret set slack): all well"));
-    CHECK(strstr(log, "/services/**** {\"channel\":\"#c\",\"attachments\":[{\"color\":\"good\"") != NULL);
+    CHECK(strstr(log, "/services/**** {\"channel\":\"#c\",\"attachments\":[{\"color\":\"good\"") !=
+          NULL);
     CHECK(has(log, "WARNING: 'slackSend' was not sent: the webhook answered 404"));
     CHECK(has(log, "Skipped: 'mail' has no server (NARU_SMTP_URL): none"));
     CHECK(strstr(log, "RCPT TO:<ann@example.com>") != NULL);
