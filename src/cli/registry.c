@@ -91,10 +91,12 @@ command_registry(int argc, char **argv)
 
     if (argc > 1 && (strcmp(argv[1], "scan") == 0 || strcmp(argv[1], "osv") == 0))
         return registry_scan_command(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "gc") == 0)
+        return registry_gc_command(argc, argv);
     if (command_begin(argc, argv, rows, 1, &status) < 0)
         return status;
     if (argv[1] == NULL || strcmp(argv[1], "verify") != 0) {
-        err_set(&err, ERR_VALIDATION, "say what to do: naru registry verify, scan or osv import");
+        err_set(&err, ERR_VALIDATION, "say what to do: naru registry verify, gc, scan or osv import");
         return cli_fail(&err);
     }
     if (!cli_wants_json(output, &err, &v.wants_json))

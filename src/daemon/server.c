@@ -14,6 +14,7 @@
 #include "daemon/engine.h"
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
+#include "daemon/registry_admin.h"
 #include "io/access_keys.h"
 #include "io/audit.h"
 #include "io/guard.h"
@@ -36,6 +37,7 @@ struct server {
     struct api *api;
     struct pipeline_room *pipeline;
     struct observe observe;
+    struct registry_admin registry_admin;
     struct http_server *http;
 };
 
@@ -256,7 +258,7 @@ start_doors(struct server *s, struct err *err)
         .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
         .data_dir = c->data_dir,
     };
-    struct http_route routes[5 + PIPELINE_ROUTES_MAX];
+    struct http_route routes[6 + PIPELINE_ROUTES_MAX];
     size_t count = 0;
 
     s->api = api_new(&api);
@@ -267,6 +269,8 @@ start_doors(struct server *s, struct err *err)
     routes[count++] = api_route(s->api);
     routes[count++] = registry_route(s->registry);
     routes[count++] = registry_download_route(s->registry);
+    s->registry_admin = (struct registry_admin){s->api, s->registry};
+    routes[count++] = registry_admin_route(&s->registry_admin);
     routes[count++] = observe_health_route(&s->observe);
     routes[count++] = observe_metrics_route(&s->observe);
     s->http = http_server_start(c->listen, c->port, routes, count, err);

@@ -30,6 +30,7 @@ struct collection {
     struct registry *reg;
     struct digest_set marks;
     int64_t oldest_kept_ms; /* whatever was touched after this stays */
+    bool is_dry;            /* nothing is removed, only counted */
     struct registry_gc result;
 };
 
@@ -182,7 +183,7 @@ blob_sweep(struct collection *c, const char *path, struct err *err)
         done = errno == ENOENT || err_errno(err, "cannot look at '%s'", path);
     } else if (mtime_ms(&st) > c->oldest_kept_ms) {
         c->result.blobs_kept++;
-    } else if (unlink(path) < 0) {
+    } else if (!c->is_dry && unlink(path) < 0) {
         done = err_errno(err, "cannot remove '%s'", path);
     } else {
         c->result.blobs_removed++;
@@ -220,8 +221,24 @@ blobs_sweep(struct collection *c, struct err *err)
            blobs_sweep_of(c, "sha512", SHA512_HEX, err);
 }
 
-/* Links to blobs that are gone. A link is made after its blob, so one without a blob has lost it.
- */
+/* A link is made after its blob, so one without a blob has lost it. Under the lock, since a push may be
+ * about to bring the blob back: it is named under the lock, and linked thereafter. */
+static bool
+link_sweep(struct collection *c, const char *path, struct str digest, struct err *err)
+{
+    bool done = true;
+
+    if (blob_size(c->reg, digest, NULL))
+        return true;
+    pthread_rwlock_wrlock(&c->reg->collect_lock);
+    if (!blob_size(c->reg, digest, NULL)) {
+        done = c->is_dry || disk_remove(path, err);
+        c->result.links_removed += done;
+    }
+    pthread_rwlock_unlock(&c->reg->collect_lock);
+    return done;
+}
+
 static bool
 links_sweep(void *arg, const char *region, const char *name, struct err *err)
 {
@@ -234,12 +251,11 @@ links_sweep(void *arg, const char *region, const char *name, struct err *err)
     for (size_t i = 0; i < json_size(names); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
         char digest[REGISTRY_DIGEST_SIZE];
-        if (!digest_from_hex(str_of(hex), digest) || blob_size(c->reg, str_of(digest), NULL))
+        if (!digest_from_hex(str_of(hex), digest))
             continue;
         cleanup_free char *path = text_format("%s/%s", directory, hex);
-        if (!disk_remove(path, err))
+        if (!link_sweep(c, path, str_of(digest), err))
             return false;
-        c->result.links_removed++;
     }
     return true;
 }
@@ -259,19 +275,62 @@ collect(struct collection *c, const char *const *roots, size_t root_count, struc
            repository_each(c->reg, links_sweep, c, err);
 }
 
-bool
-registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
-                 int64_t now_ms, struct registry_gc *out, struct err *err)
+int64_t
+lease_ms(const struct registry *reg)
 {
-    struct collection c = {.reg = reg, .oldest_kept_ms = now_ms - (age_ms > 0 ? age_ms : HOUR_MS)};
+    return reg->collect_age_ms > 0 ? reg->collect_age_ms : HOUR_MS;
+}
 
-    upload_expire(reg, 24 * HOUR_MS);
+static bool
+collect_or_count(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
+                 int64_t now_ms, bool is_dry, struct registry_gc *out, struct err *err)
+{
+    struct collection c = {.reg = reg,
+                           .oldest_kept_ms = now_ms - (age_ms > 0 ? age_ms : lease_ms(reg)),
+                           .is_dry = is_dry};
+
     bool done = collect(&c, roots, root_count, err);
     free(c.marks.slots);
     free(c.marks.used);
     if (done && out != NULL)
         *out = c.result;
     return done;
+}
+
+bool
+registry_collect(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
+                 int64_t now_ms, struct registry_gc *out, struct err *err)
+{
+    upload_expire(reg, 24 * HOUR_MS);
+    return collect_or_count(reg, roots, root_count, age_ms, now_ms, /* is_dry= */ false, out, err);
+}
+
+bool
+registry_collect_plan(struct registry *reg, int64_t age_ms, int64_t now_ms, struct registry_gc *out,
+                      struct err *err)
+{
+    return collect_or_count(reg, NULL, 0, age_ms, now_ms, /* is_dry= */ true, out, err);
+}
+
+/* ---- leases ---- */
+
+void
+leases_renew(struct registry *reg, const char *region, const char *name, int64_t since_ms)
+{
+    cleanup_free char *directory = repository_path(reg, region, name, "_layers");
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(directory, &names, NULL))
+        return;
+    for (size_t i = 0; i < json_size(names); i++) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        struct stat st;
+        if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
+            continue;
+        cleanup_free char *path = blob_path(reg, str_of(digest));
+        if (stat(path, &st) == 0 && mtime_ms(&st) >= since_ms)
+            blob_touch(reg, str_of(digest), NULL);
+    }
 }
 
 /* ---- every so often ---- */

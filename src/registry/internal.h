@@ -162,6 +162,10 @@ bool referrer_unlink(struct registry *reg, const char *region, const char *repos
                      struct str subject, struct str digest, struct err *err) MUST_CHECK;
 
 /* ---- gc.c ---- */
+int64_t lease_ms(const struct registry *reg); /* how long a collection leaves a blob alone: an hour, or as configured */
+/* A blob that was touched within that time is leased to whoever may be pushing: no collection takes it.
+ * Renews the leases of all layers of the repository that were touched at `since_ms` or later. */
+void leases_renew(struct registry *reg, const char *region, const char *name, int64_t since_ms);
 void collector_init(struct registry *reg);
 void collector_done(struct registry *reg); /* ends the thread, if there is one */
 
@@ -176,6 +180,7 @@ struct upload {
     int64_t flushed; /* write-back was begun up to here */
     int64_t last_ms; /* monotonic, of the last sign of life */
     struct sha256 *hash; /* NULL: of an earlier run; the file is read again when it is taken */
+    int64_t start_ms;    /* monotonic */
     bool busy;           /* a request holds it */
     bool part_was_small; /* layer.c: the last part was too small to be followed by another */
     bool part_is_missing_bytes; /* layer.c: and another one followed */

@@ -279,6 +279,9 @@ struct registry_gc {
 bool registry_collect(struct registry *reg, const char *const *roots, size_t root_count,
                       int64_t age_ms, int64_t now_ms, struct registry_gc *out,
                       struct err *err) MUST_CHECK;
+/* What registry_collect() would remove now. Removes nothing. */
+bool registry_collect_plan(struct registry *reg, int64_t age_ms, int64_t now_ms,
+                           struct registry_gc *out, struct err *err) MUST_CHECK;
 /* Does so every `interval_ms`, with `age_ms`, on a thread of its own until registry_close(), with no roots but what
  * the repositories hold: what is in use cannot leave its repository. Logs what it removed. Once. */
 void registry_start_collecting(struct registry *reg, int64_t interval_ms, int64_t age_ms);

@@ -44,7 +44,7 @@ upload_new(struct registry *reg, struct str id, struct str region, struct str re
         return NULL;
     }
     u->path = text_format("%s/%s", reg->uploads_dir, u->id);
-    u->last_ms = clock_monotonic_ms();
+    u->start_ms = u->last_ms = clock_monotonic_ms();
     return u;
 }
 
@@ -118,8 +118,10 @@ upload_find_again(struct registry *reg, const char *name)
         clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 > UPLOAD_AGE_MAX_MS)
         return NULL;
     struct upload *u = upload_new(reg, str_of(name), region, rest);
-    if (u != NULL)
+    if (u != NULL) {
         u->size = u->flushed = st.st_size;
+        u->start_ms -= UPLOAD_AGE_MAX_MS; /* who knows; not longer ago */
+    }
     return u;
 }
 
@@ -285,6 +287,17 @@ upload_check(struct upload *u, struct str digest, struct err *err)
                    "the content's digest is 'sha256:%s', not '" STR_FMT "'", hex, STR_ARG(digest));
 }
 
+/* The layers that came before this one wait for the manifest, which comes after it: a slow upload must not
+ * let their leases run out. While it goes on, no collection takes a layer of its repository. */
+static void
+leases_renew_by(struct registry *reg, const struct upload *u)
+{
+    const int64_t took_ms = clock_monotonic_ms() - u->start_ms;
+
+    if (took_ms >= lease_ms(reg) / 60)
+        leases_renew(reg, u->region, u->repository, clock_wall_ms() - took_ms - lease_ms(reg));
+}
+
 bool
 upload_finish(struct registry *reg, struct upload *u, struct str digest, struct err *err)
 {
@@ -297,6 +310,7 @@ upload_finish(struct registry *reg, struct upload *u, struct str digest, struct 
                 blob_commit(reg, u->fd, u->path, u->size, digest, &is_new, err) &&
                 layer_link(reg, u->region, u->repository, digest, err) &&
                 disk_flush_parents((const char *const[]){blob, link}, 2, err);
+    leases_renew_by(reg, u);
     if (is_new && file_exists(blob))
         space_count(reg, u->size); /* as a blob; discarding takes the upload off */
     upload_discard(reg, u);

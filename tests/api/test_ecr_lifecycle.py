@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Lifecycle policies: kept, refused where AWS refuses them, and previewed."""
+"""Lifecycle policies: kept, refused where AWS refuses them, and previewed; garbage collected by hand."""
 import json
+import os
+import pathlib
+import subprocess
+import time
 
-from test_ecr import OCI_INDEX, OCI_MANIFEST, Case
+import harness
+from test_ecr import OCI_INDEX, OCI_MANIFEST, Case, digest_of
 
 
 def rule(priority, count=1, action=None, **selection):
@@ -85,3 +90,42 @@ class Lifecycle(Case):
         self.assertEqual([r["imageDigest"] for r in self.ecr.get_lifecycle_policy_preview(**self.members)[
             "previewResults"]], [untagged])
         self.assertEqual(len(self.ecr.describe_images(**self.members)["imageDetails"]), 8)  # nothing has gone
+
+
+class Garbage(Case):
+    def gc(self, *options):
+        done = subprocess.run([str(harness.BINARY), "registry", "gc", "--output", "json", *options], check=True,
+                              stdout=subprocess.PIPE)
+        return json.loads(done.stdout)
+
+    @staticmethod
+    def file(digest):
+        return pathlib.Path(os.environ["NARU_DATA_DIR"]) / "blobs/sha256" / digest[7:9] / digest[7:]
+
+    def test_by_hand(self):
+        name = self.repository()["repositoryName"]
+        kept = self.push(name, "v2", "kept")
+        gone = self.push(name, "v1", "gone " * 1000)
+        self.ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=policy(
+            rule(1, tagStatus="tagged", tagPrefixList=["v1"], countType="sinceImagePushed", countUnit="days"),
+            rule(2, 5, tagStatus="any")))
+        self.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageTag": "v1"}])
+        before = self.gc("--dry-run")
+        hours_ago = time.time() - 2 * 3600
+        for digest in (gone, digest_of(b"gone " * 1000), kept):
+            os.utime(self.file(digest), (hours_ago, hours_ago))
+        plan = self.gc("--dry-run")
+        self.assertEqual((plan["dryRun"], plan["blobsRemoved"] - before["blobsRemoved"]), (True, 2))
+        self.assertTrue(self.file(gone).exists())
+        done = self.gc("--lifecycle")
+        self.assertEqual((done["dryRun"], done["blobsRemoved"], done["bytesRemoved"]),
+                         (False, plan["blobsRemoved"], plan["bytesRemoved"]))
+        self.assertFalse(self.file(gone).exists())
+        self.assertTrue(self.file(kept).exists())
+        self.assertIn("lastEvaluatedAt", self.ecr.get_lifecycle_policy(repositoryName=name))
+        text = subprocess.run([str(harness.BINARY), "registry", "gc", "--dry-run"], check=True, stdout=subprocess.PIPE)
+        self.assertIn(b"would go", text.stdout)
+        both = subprocess.run([str(harness.BINARY), "registry", "gc", "--dry-run", "--lifecycle"],
+                              stderr=subprocess.PIPE, check=False)
+        self.assertNotEqual(both.returncode, 0)
+        self.assertIn(b"preview", both.stderr)

@@ -131,6 +131,7 @@ class Registry(unittest.TestCase):
         digest = web.tasks()[0]["containers"][0]["imageDigest"]
         gone = self.ecr.batch_delete_image(repositoryName="web", imageIds=[{"imageDigest": digest}])
         self.assertEqual([f["failureCode"] for f in gone["failures"]], ["ImageInUse"])
+        self.assertIn(f"in use by task {web.tasks()[0]['taskArn']}, service web", gone["failures"][0]["failureReason"])
         with self.assertRaises(botocore.exceptions.ClientError) as refused:
             self.ecr.delete_repository(repositoryName="web", force=True)
         self.assertEqual(refused.exception.response["Error"]["Code"], "RepositoryNotEmptyException")

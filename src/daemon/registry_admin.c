@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/registry_admin.h"
+
+#include "api/operations.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "registry/registry.h"
+
+#define BODY_MAX 4096
+
+static void
+reply(struct http_exchange *x, int status, const struct json *body)
+{
+    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
+    cleanup_free char *text = json_format(body);
+
+    http_reply(x, status, headers, str_of(text));
+}
+
+static void
+refuse(struct http_exchange *x, int status, const char *why)
+{
+    cleanup_json struct json *body = json_object();
+
+    json_set(body, "message", json_text(why));
+    reply(x, status, body);
+}
+
+static bool
+collect(struct registry *registry, bool is_dry, bool with_lifecycle, struct json *out, struct err *err)
+{
+    const int64_t start_ms = clock_monotonic_ms(), now_ms = clock_wall_ms();
+    struct registry_gc gc = {0};
+    int64_t expired = 0;
+
+    if (is_dry && with_lifecycle)
+        return err_set(err, ERR_VALIDATION, "a dry run applies no lifecycle policies; preview them with "
+                                            "StartLifecyclePolicyPreview");
+    if (with_lifecycle && !registry_lifecycle_apply_all(registry, 0, now_ms, &expired, err))
+        return false;
+    if (!(is_dry ? registry_collect_plan(registry, 0, now_ms, &gc, err)
+                 : registry_collect(registry, NULL, 0, 0, now_ms, &gc, err)))
+        return false;
+    json_set(out, "dryRun", json_bool(is_dry));
+    json_set(out, "imagesExpired", json_int(expired));
+    json_set(out, "blobsRemoved", json_int(gc.blobs_removed));
+    json_set(out, "bytesRemoved", json_int(gc.bytes_removed));
+    json_set(out, "linksRemoved", json_int(gc.links_removed));
+    json_set(out, "blobsKept", json_int(gc.blobs_kept));
+    json_set(out, "tookMs", json_int(clock_monotonic_ms() - start_ms));
+    return true;
+}
+
+static void
+answer_collect(struct http_exchange *x, struct registry *registry)
+{
+    struct err err = {0};
+    cleanup_json struct json *body = x->body.len > 0 ? json_parse(x->body, &err) : json_object();
+    cleanup_json struct json *out = json_object();
+
+    if (body == NULL) {
+        refuse(x, 400, err.message);
+        return;
+    }
+    if (collect(registry, json_get_bool(body, "dryRun", false), json_get_bool(body, "lifecycle", false), out, &err)) {
+        reply(x, 200, out);
+        return;
+    }
+    if (err_http(err.code) >= 500)
+        log_error("registry.collect_failed", "error=%s", log_quote(err.message));
+    refuse(x, err_http(err.code), err.message); /* the operator sees what is wrong with his disk */
+}
+
+static void
+answer(struct http_exchange *x, void *ctx)
+{
+    const struct registry_admin *admin = ctx;
+
+    if (!api_authorise(admin->api, x))
+        return;
+    if (!str_is(x->path, "/naru/registry/gc"))
+        refuse(x, 404, "There is no such path below /naru/registry/.");
+    else if (!str_is(x->method, "POST"))
+        refuse(x, 405, "Garbage is collected by POST.");
+    else
+        answer_collect(x, admin->registry);
+}
+
+struct http_route
+registry_admin_route(struct registry_admin *admin)
+{
+    return (struct http_route){.prefix = "/naru/registry/", .body_limit = BODY_MAX, .end = answer, .ctx = admin};
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Garbage collection and lifecycle policies at work, beside pushes. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "registry/internal.h"
+
+#define REGION "ap-northeast-2"
+#define OCI "application/vnd.oci.image."
+#define HOUR_MS (3600LL * 1000)
+#define THREADS 3
+#define ROUNDS 12
+
+struct world {
+    char dir[64];
+    struct registry *reg;
+};
+
+static void
+world_new(struct world *w)
+{
+    struct err err = {0};
+
+    snprintf(w->dir, sizeof w->dir, "/tmp/naru-gc-XXXXXX");
+    CHECK(mkdtemp(w->dir) != NULL);
+    w->reg = registry_open(w->dir, "000000000000", REGION, &err);
+    CHECK(w->reg != NULL && registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
+}
+
+static void
+world_end(struct world *w)
+{
+    struct err err = {0};
+
+    registry_close(w->reg);
+    CHECK(file_remove_tree(w->dir, &err));
+}
+#define WORLD(w)                       \
+    cleanup(world_end) struct world w; \
+    world_new(&w)
+
+static bool
+push_blob(struct registry *reg, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    struct upload *u = NULL;
+
+    snprintf(digest, REGISTRY_DIGEST_SIZE, "sha256:");
+    sha256_hex(str_of(content), digest + 7);
+    return upload_start(reg, REGION, "my-app", &u, &err) && upload_add(reg, u, str_of(content), &err) &&
+           upload_finish(reg, u, str_of(digest), &err);
+}
+
+/* An image whose config and layer are `content`; its digest. */
+static bool
+push_image(struct registry *reg, const char *tag, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    char config[REGISTRY_DIGEST_SIZE], layer[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", content);
+    struct err err = {0};
+
+    if (!push_blob(reg, config_text, config) || !push_blob(reg, content, layer))
+        return false;
+    cleanup_free char *manifest = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":{\"mediaType\":\"" OCI
+        "config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":\"" OCI
+        "layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}", config, strlen(config_text), layer, strlen(content));
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+    return registry_manifest_put(reg, REGION, "my-app", &put, digest, &err);
+}
+
+static int64_t
+modified_ms(struct registry *reg, const char *digest)
+{
+    cleanup_free char *path = blob_path(reg, str_of(digest));
+    struct stat st;
+
+    return stat(path, &st) < 0 ? -1 : (int64_t)st.st_mtim.tv_sec * 1000;
+}
+
+static void
+age_blob(struct registry *reg, const char *digest, int64_t age_ms)
+{
+    const int64_t then_ms = clock_wall_ms() - age_ms;
+    const struct timespec then = {then_ms / 1000, 0}, times[2] = {then, then};
+    cleanup_free char *path = blob_path(reg, str_of(digest));
+
+    (void)!utimensat(AT_FDCWD, path, times, 0);
+}
+
+static void
+age_everything(const struct world *w)
+{
+    cleanup_free char *command =
+        text_format("find %s/blobs -type f -exec touch -d '2 hours ago' {} +", w->dir);
+    cleanup_free char *said = check_shell(command);
+    CHECK_TEXT(said, "");
+}
+
+TEST(a_dry_run_counts_and_removes_nothing)
+{
+    WORLD(w);
+    char orphan[REGISTRY_DIGEST_SIZE], image[REGISTRY_DIGEST_SIZE];
+    struct registry_gc plan = {0}, done = {0};
+    struct err err = {0};
+
+    CHECK(push_blob(w.reg, "nobody's", orphan) && push_image(w.reg, "v1", "somebody's", image));
+    CHECK(registry_collect_plan(w.reg, 0, clock_wall_ms(), &plan, &err));
+    CHECK_EQ(plan.blobs_removed, 0); /* too young */
+    age_everything(&w);
+    CHECK(registry_collect_plan(w.reg, 0, clock_wall_ms(), &plan, &err));
+    CHECK_EQ(plan.blobs_removed, 1);
+    CHECK_EQ(plan.bytes_removed, (int64_t)strlen("nobody's"));
+    CHECK_EQ(plan.blobs_kept, 3);
+    CHECK(modified_ms(w.reg, orphan) > 0);
+    CHECK(registry_collect(w.reg, NULL, 0, 0, clock_wall_ms(), &done, &err));
+    CHECK_EQ(done.blobs_removed, plan.blobs_removed);
+    CHECK_EQ(done.bytes_removed, plan.bytes_removed);
+    CHECK_EQ(done.links_removed, 1);
+    CHECK_EQ(modified_ms(w.reg, orphan), -1);
+    CHECK(!layer_is_linked(w.reg, REGION, "my-app", str_of(orphan)));
+}
+
+/* The layers that were pushed first must still be there when the manifest comes, hours later. */
+TEST(a_slow_upload_renews_the_leases_of_its_repository)
+{
+    WORLD(w);
+    char first[REGISTRY_DIGEST_SIZE], long_gone[REGISTRY_DIGEST_SIZE], last[REGISTRY_DIGEST_SIZE] = "sha256:";
+    struct registry_gc gc = {0};
+    struct upload *u = NULL;
+    struct err err = {0};
+
+    CHECK(push_blob(w.reg, "first", first) && push_blob(w.reg, "long gone", long_gone));
+    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK(upload_add(w.reg, u, STR("last"), &err));
+    sha256_hex(STR("last"), last + 7);
+    u->start_ms -= 3 * HOUR_MS;
+    age_blob(w.reg, first, 3 * HOUR_MS + HOUR_MS / 2); /* half an hour before this upload began */
+    age_blob(w.reg, long_gone, 5 * HOUR_MS);
+    CHECK(registry_collect(w.reg, NULL, 0, 0, clock_wall_ms(), &gc, &err));
+    CHECK_EQ(gc.blobs_removed, 0); /* an upload is going on */
+    CHECK(upload_finish(w.reg, u, str_of(last), &err));
+    CHECK(registry_collect(w.reg, NULL, 0, 0, clock_wall_ms(), &gc, &err));
+    CHECK_EQ(gc.blobs_removed, 1);
+    CHECK(modified_ms(w.reg, first) > clock_wall_ms() - HOUR_MS / 2);
+    CHECK_EQ(modified_ms(w.reg, long_gone), -1);
+}
+
+/* ---- pushes beside collections ---- */
+
+struct crowd {
+    struct world *w;
+    int number;
+    atomic_bool *is_over;
+    int lost;
+};
+
+static void *
+collect_on(void *arg)
+{
+    struct crowd *c = arg;
+    struct err err = {0};
+
+    while (!atomic_load(c->is_over))
+        c->lost += !registry_collect(c->w->reg, NULL, 0, 0, clock_wall_ms(), NULL, &err);
+    return NULL;
+}
+
+/* Deletes the image, lets its blobs look old, and pushes it again: each time the push has to win against the
+ * collection that wants those very blobs. */
+static void *
+push_on(void *arg)
+{
+    struct crowd *c = arg;
+    struct registry *reg = c->w->reg;
+    cleanup_free char *tag = text_format("v%d", c->number), *content = text_format("content %d", c->number);
+    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", content);
+    char image[REGISTRY_DIGEST_SIZE], config[REGISTRY_DIGEST_SIZE] = "sha256:", layer[REGISTRY_DIGEST_SIZE] = "sha256:";
+
+    sha256_hex(str_of(config_text), config + 7);
+    sha256_hex(str_of(content), layer + 7);
+    for (int i = 0; i < ROUNDS; i++) {
+        cleanup(strbuf_done) struct strbuf bytes = {0};
+        struct err err = {0};
+        if (!push_image(reg, tag, content, image) ||
+            !registry_manifest_get(reg, REGION, "my-app", tag, &bytes, image, NULL, &err) ||
+            !registry_layer_find(reg, REGION, "my-app", config, NULL) ||
+            !registry_layer_find(reg, REGION, "my-app", layer, NULL))
+            c->lost++;
+        if (!registry_image_delete(reg, REGION, "my-app", image, NULL, &err))
+            c->lost++;
+        age_blob(reg, config, 2 * HOUR_MS);
+        age_blob(reg, layer, 2 * HOUR_MS);
+        age_blob(reg, image, 2 * HOUR_MS);
+    }
+    return NULL;
+}
+
+TEST(pushes_beside_collections_lose_nothing)
+{
+    WORLD(w);
+    atomic_bool is_over = false;
+    struct crowd crowd[THREADS + 1];
+    pthread_t threads[THREADS + 1];
+    struct registry_gc gc = {0};
+    struct err err = {0};
+
+    for (int i = 0; i <= THREADS; i++) {
+        crowd[i] = (struct crowd){.w = &w, .number = i, .is_over = &is_over};
+        CHECK(pthread_create(&threads[i], NULL, i == THREADS ? collect_on : push_on, &crowd[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&is_over, true);
+    pthread_join(threads[THREADS], NULL);
+    for (int i = 0; i <= THREADS; i++)
+        CHECK_EQ(crowd[i].lost, 0);
+    age_everything(&w);
+    CHECK(registry_collect(w.reg, NULL, 0, 0, clock_wall_ms(), &gc, &err));
+    CHECK_EQ(gc.blobs_kept, 0); /* and no orphan is left */
+}
+
+/* ---- lifecycle policies ---- */
+
+static bool
+text_set(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, REGISTRY_LIFECYCLE_TEXT, json_text(arg));
+    return true;
+}
+
+#define KEEP_ONE                                                                                     \
+    "{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"any\",\"countType\":\"imageCount" \
+    "MoreThan\",\"countNumber\":1},\"action\":{\"type\":\"expire\"}}]}"
+
+static bool
+uses(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
+{
+    (void)region, (void)repository, (void)users;
+    return strcmp(digest, ctx) == 0;
+}
+
+TEST(policies_take_what_is_due_and_not_what_is_in_use)
+{
+    WORLD(w);
+    char digests[4][REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *before = NULL, *after = NULL;
+    cleanup(registry_repository_done) struct registry_repository r = {0};
+    const int64_t now_ms = clock_wall_ms();
+    struct err err = {0};
+    int64_t expired = -1;
+    bool is_removed;
+
+    for (int i = 0; i < 4; i++) {
+        cleanup_free char *tag = text_format("v%d", i);
+        CHECK(push_image(w.reg, tag, tag, digests[i]));
+        clock_sleep_ms(2); /* or they would be equally old */
+    }
+    CHECK(registry_lifecycle_apply(w.reg, REGION, "my-app", now_ms, &expired, &err));
+    CHECK_EQ(expired, 0); /* no policy */
+    CHECK(registry_repository_change(w.reg, REGION, "my-app", text_set, KEEP_ONE, &err));
+    registry_set_in_use(w.reg, uses, digests[1]);
+    /* One that somebody has tagged since the list was made stays. */
+    CHECK(registry_images(w.reg, REGION, "my-app", &before, &err));
+    CHECK(push_image(w.reg, "fresh", "v0", got));
+    CHECK_TEXT(got, digests[0]);
+    CHECK(image_expire(w.reg, REGION, "my-app", json_at(before, 3), &is_removed, &err));
+    CHECK(!is_removed);
+    CHECK(image_expire(w.reg, REGION, "my-app", json_at(before, 2), &is_removed, &err));
+    CHECK(!is_removed); /* in use */
+    CHECK(registry_lifecycle_apply_all(w.reg, 24 * HOUR_MS, now_ms, &expired, &err));
+    CHECK_EQ(expired, 2);
+    CHECK(registry_images(w.reg, REGION, "my-app", &after, &err));
+    CHECK_EQ(json_size(after), 2);
+    CHECK(registry_resolve(w.reg, REGION, "my-app", "v3", got, &err));
+    CHECK(registry_resolve(w.reg, REGION, "my-app", "v1", got, &err));
+    CHECK(registry_repository_get(w.reg, REGION, "my-app", &r, &err));
+    CHECK_EQ(json_get_i64(r.document, REGISTRY_LIFECYCLE_TIME, 0), now_ms);
+    /* Once a day. */
+    registry_set_in_use(w.reg, NULL, NULL);
+    CHECK(registry_lifecycle_apply_all(w.reg, 24 * HOUR_MS, now_ms + 23 * HOUR_MS, &expired, &err));
+    CHECK_EQ(expired, 0);
+    CHECK(registry_lifecycle_apply_all(w.reg, 24 * HOUR_MS, now_ms + 25 * HOUR_MS, &expired, &err));
+    CHECK_EQ(expired, 1);
+}
