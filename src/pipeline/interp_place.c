@@ -12,6 +12,22 @@ interp_member_name(struct interp *in, const struct node *n, struct str *out)
     return interp_eval_text(in, n->b, out);
 }
 
+bool
+interp_map_get(struct interp *in, struct map *m, struct value key, struct value *out)
+{
+    const struct value *found = map_find(m, key);
+
+    *out = found == NULL ? value_null() : *found;
+    if (found != NULL || m->fallback == NULL)
+        return true;
+    if (m->count >= VALUE_ITEMS_MAX)
+        return interp_throw(in, NULL, "OutOfMemoryError", "the map is too large");
+    if (!interp_call_closure(in, m->fallback, &key, 1, out))
+        return false;
+    map_put(in->arena, m, key, *out);
+    return true;
+}
+
 /* What a class answers: its name, statics of the file's classes, constants, the next part of a
  * package (`java.util` is read as a class that is not one yet). */
 static bool
@@ -25,7 +41,8 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
         return false;
     if (found)
         return true;
-    if (object.text.len > 0 && object.text.at[0] >= 'a' && object.text.at[0] <= 'z') {
+    if (object.text.len > 0 && object.text.at[0] >= 'a' && object.text.at[0] <= 'z' &&
+        str_index(object.text, '.') < 0) {
         *out = object;
         out->text = name;
         return true;
@@ -149,7 +166,6 @@ static bool
 get_property(struct interp *in, const struct node *at, struct value object, struct str name,
              struct value *out)
 {
-    const struct value *found;
     bool is_known = false;
 
     *out = value_null();
@@ -158,10 +174,7 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
         return interp_throw(in, at, "NullPointerException",
                             "Cannot get property '" STR_FMT "' on null object", STR_ARG(name));
     case V_MAP:
-        found = map_find(object.map, value_text(name));
-        if (found != NULL)
-            *out = *found;
-        return true;
+        return interp_map_get(in, object.map, value_text(name), out);
     case V_LIST: { /* spreads, as Groovy does: list.name */
         struct value items = value_list(in->arena);
         if (str_is(name, "length")) {
@@ -265,12 +278,8 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
     size_t at;
 
     *out = value_null();
-    if (object.type == V_MAP) {
-        const struct value *found = map_find(object.map, index);
-        if (found != NULL)
-            *out = *found;
-        return true;
-    }
+    if (object.type == V_MAP)
+        return interp_map_get(in, object.map, index, out);
     if ((object.type == V_TEXT || object.type == V_LIST) && index.type == V_LIST)
         return slice(in, n, object, index.list, out);
     if (value_is_object(object, "Matcher")) {

@@ -42,6 +42,9 @@ bool interp_new(struct interp *in, const struct node *n, struct value *out) MUST
 bool interp_name(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
 /* interp_place.c: `a.b`, `a[b]`, `a = b` with its compound forms, `a++`. */
 bool interp_property(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* m[key]; what withDefault gives is kept. */
+bool interp_map_get(struct interp *in, struct map *m, struct value key,
+                    struct value *out) MUST_CHECK;
 bool interp_index_value(struct interp *in, const struct node *n, struct value object,
                         struct value index, struct value *out) MUST_CHECK;
 bool interp_index(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;

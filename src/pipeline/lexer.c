@@ -405,7 +405,8 @@ lex_string(struct lexer *lx, const struct string_form *form)
         } else if (c == '$' && form->interpolates) {
             lex_dollar(lx, form, &piece, &begin);
         } else if (c == '\n' && !form->multi_line) {
-            lex_fail(lx, lx->at - 1, "the string does not end on its line; use %s%s%s for several",
+            lex_fail(lx, start,
+                     "the string that starts here does not end on its line; use %s%s%s for several",
                      form->quote, form->quote, form->quote);
         } else {
             strbuf_add_char(&piece, c);

@@ -405,10 +405,7 @@ method_map(const struct call *c)
     const struct value *arg = c->args->at;
     struct value *found;
 
-    if (is(c, "get", 1) || is(c, "getAt", 1)) {
-        found = map_find(m, arg[0]);
-        *c->out = found != NULL ? *found : value_null();
-    } else if (is(c, "get", 2)) { /* stores the default, as Groovy does */
+    if (is(c, "get", 2)) { /* stores the default, as Groovy does */
         found = map_find(m, arg[0]);
         if (found == NULL)
             map_put(c->in->arena, m, arg[0], arg[1]);
@@ -568,7 +565,8 @@ method_call(struct interp *in, const struct node *call, struct value object, str
         *out = value_bool(value_equal(object, args->at[0]));
     else if (is(&c, "getClass", 0)) {
         *out = value_host(HOST_CLASS);
-        out->text = str_of(value_type_name(object));
+        out->text = object.type == V_EXCEPTION ? object.exception->class_name
+                                               : str_of(value_type_name(object));
     } else
         *found = false;
     return true;

@@ -558,6 +558,11 @@ method_map(const struct call *c, bool *ok)
         *c->out = v == NULL ? value_null() : *v;
         if (v == NULL)
             map_put(c->in->arena, m, arg[0], arg[1]);
+    } else if (is(c, "withDefault", 1) && c->block != NULL) {
+        m->fallback = c->block;
+        *c->out = c->self;
+    } else if (is(c, "get", 1) || is(c, "getAt", 1)) {
+        *ok = interp_map_get(c->in, m, arg[0], c->out);
     } else if (is(c, "putAt", 2)) {
         map_put(c->in->arena, m, arg[0], arg[1]);
     } else if (is(c, "clear", 0)) {

@@ -75,6 +75,7 @@ struct map_entry {
 struct map {
     struct map_entry *at;
     size_t count, capacity;
+    const struct closure *fallback; /* withDefault { key -> }: what a missing key gets */
 };
 
 /* One of a class: which fields are used is the class's matter (objects.c). */

@@ -108,7 +108,7 @@ TEST(bad_strings_name_their_place)
         "2:9 '$' in a double-quoted string starts an interpolation; write '\\$' or use single "
         "quotes to leave it to the shell");
     CHECK(strstr(run("\n'C:\\Program'"), "2:4 '\\P' is not an escape") != NULL);
-    CHECK(strstr(run("x = 'abc\ny"), "1:9 the string does not end on its line") != NULL);
+    CHECK(strstr(run("x = 'abc\ny"), "1:5 the string that starts here does not end on its line") != NULL);
     CHECK(strstr(run("a\n  /* b"), "2:3 the comment that starts here does not end") != NULL);
     CHECK(strstr(run("a\n '''b\n\n"), "2:2 the string that starts here does not end") != NULL);
     CHECK(strstr(run("a =\xC2\xA0"
