@@ -10,6 +10,10 @@ struct binder {
 
 void bind_fail(struct binder *b, const struct node *at, const char *code, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/* The same, with "; did you mean 'x'?" if `near` is not NULL. */
+void bind_fail_near(struct binder *b, const struct node *at, const char *code, const char *near,
+                    const char *format, ...) PRINTF_LIKE(5, 6);
+void bind_common(struct binder *b, struct stage *stage, bool is_stage);
 /* `steps`, a post condition, the block of a step. */
 void bind_steps(struct binder *b, const struct node *call);
 void bind_environment(struct binder *b, const struct node *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include "pipeline/bind.h"
+#include "pipeline/interp.h"
 #include "pipeline/step_table.h"
 
 static bool
@@ -61,6 +62,20 @@ bind_parallel_step(struct binder *b, const struct node *call, bool is_only)
         bind_fail(b, call, "E-NO-BODY", "'parallel' has no branches");
 }
 
+/* node and the like stand for themselves or not at all. */
+static void
+bind_blocked_arguments(struct binder *b, const struct node *call)
+{
+    for (const struct node *n = call->first; n != NULL; n = n->next) {
+        const struct node *arg = n->type == N_NAMED ? n->b : n;
+        const struct step_type *type =
+            arg->type == N_CALL && arg->a == NULL ? step_type_find(arg->text) : NULL;
+        if (type != NULL && (type->kind == STEP_BLOCKED || str_is(arg->text, "node")))
+            bind_fail(b, arg, "E-BLOCKED-STEP", "'" STR_FMT "' cannot be an argument of a step",
+                      STR_ARG(arg->text));
+    }
+}
+
 static void
 bind_step(struct binder *b, const struct node *n, bool is_only)
 {
@@ -87,6 +102,7 @@ bind_step(struct binder *b, const struct node *n, bool is_only)
     }
     if (find_bare_dollar(b, n))
         return;
+    bind_blocked_arguments(b, n);
     type = step_type_find(n->text);
     if (type != NULL && str_is(n->text, "parallel")) {
         bind_parallel_step(b, n, is_only);
@@ -213,8 +229,8 @@ bind_post(struct binder *b, const struct node *call)
         for (size_t i = 0; i < ARRAY_COUNT(names); i++)
             known = known || str_is(n->text, names[i]);
         if (!known) {
-            bind_fail(b, n, "E-POST-CONDITION", "'" STR_FMT "' is not a condition of 'post'",
-                      STR_ARG(n->text));
+            bind_fail_near(b, n, "E-POST-CONDITION", name_near(names, ARRAY_COUNT(names), n->text),
+                           "'" STR_FMT "' is not a condition of 'post'", STR_ARG(n->text));
             continue;
         }
         for (const struct node *o = block->first; o != n; o = o->next)
@@ -247,8 +263,8 @@ bind_condition(struct binder *b, const struct node *n, bool is_top)
     }
     type = when_type_find(n->text);
     if (type == NULL || (is_before(n->text) && !is_top)) {
-        bind_fail(b, n, "E-UNKNOWN-WHEN", "'" STR_FMT "' is not a condition of 'when'",
-                  STR_ARG(n->text));
+        bind_fail_near(b, n, "E-UNKNOWN-WHEN", type != NULL ? NULL : when_name_near(n->text),
+                       "'" STR_FMT "' is not a condition of 'when'", STR_ARG(n->text));
         return;
     }
     if (is_before(n->text)) {
@@ -276,6 +292,11 @@ bind_condition(struct binder *b, const struct node *n, bool is_top)
         return;
     }
     step_args_check(n, type, "WHEN", b->d);
+    if (str_is(n->text, "changelog") && n->first != NULL && n->first->type == N_TEXT) {
+        char why[200];
+        if (!regex_check(n->first->text, why))
+            bind_fail(b, n, "E-WHEN-PARAM", "'changelog' needs a regular expression: %s", why);
+    }
 }
 
 static void
@@ -307,7 +328,7 @@ bind_when(struct binder *b, const struct node *call)
 /* What options, parameters and triggers have in common. Gives the type of a well-formed entry. */
 static const struct step_type *
 bind_entry(struct binder *b, const struct node *section, const struct node *n,
-           const struct step_type *(*find)(struct str name))
+           const struct step_type *(*find)(struct str name), const char *(*near)(struct str name))
 {
     const struct step_type *type;
 
@@ -323,8 +344,9 @@ bind_entry(struct binder *b, const struct node *section, const struct node *n,
     }
     type = find(n->text);
     if (type == NULL) {
-        bind_fail(b, n, "E-UNKNOWN-TYPE", "'" STR_FMT "' is not known in '" STR_FMT "'",
-                  STR_ARG(n->text), STR_ARG(section->text));
+        bind_fail_near(b, n, "E-UNKNOWN-TYPE", near(n->text),
+                       "'" STR_FMT "' is not known in '" STR_FMT "'", STR_ARG(n->text),
+                       STR_ARG(section->text));
         return NULL;
     }
     return type;
@@ -355,7 +377,7 @@ bind_options(struct binder *b, const struct node *call, bool is_stage)
                       "'" STR_FMT "' is a section of its own, not an option", STR_ARG(n->text));
             continue;
         }
-        type = bind_entry(b, call, n, option_type_find);
+        type = bind_entry(b, call, n, option_type_find, option_name_near);
         if (type == NULL)
             continue;
         bind_duplicates(b, block, n);
@@ -374,7 +396,8 @@ bind_parameters(struct binder *b, const struct node *call)
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-SECTION", "'parameters' is empty");
     for (const struct node *n = block->first; n != NULL; n = n->next) {
-        const struct step_type *type = bind_entry(b, call, n, parameter_type_find);
+        const struct step_type *type =
+            bind_entry(b, call, n, parameter_type_find, parameter_name_near);
         if (type != NULL)
             step_args_check(n, type, "PARAMETER", b->d);
     }
@@ -388,7 +411,7 @@ bind_triggers(struct binder *b, const struct node *call)
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-SECTION", "'triggers' is empty");
     for (const struct node *n = block->first; n != NULL; n = n->next) {
-        const struct step_type *type = bind_entry(b, call, n, trigger_type_find);
+        const struct step_type *type = bind_entry(b, call, n, trigger_type_find, trigger_name_near);
         if (type == NULL)
             continue;
         bind_duplicates(b, block, n);
@@ -414,8 +437,8 @@ bind_tools(struct binder *b, const struct node *call)
         for (size_t i = 0; i < ARRAY_COUNT(known); i++)
             found = found || str_is(n->text, known[i]);
         if (!found)
-            bind_fail(b, n, "E-UNKNOWN-TYPE", "'" STR_FMT "' is not a kind of tool",
-                      STR_ARG(n->text));
+            bind_fail_near(b, n, "E-UNKNOWN-TYPE", name_near(known, ARRAY_COUNT(known), n->text),
+                           "'" STR_FMT "' is not a kind of tool", STR_ARG(n->text));
     }
 }
 
@@ -539,9 +562,13 @@ bind_agent(struct binder *b, struct stage *stage)
         bind_agent_keys(b, stage, entry, &agent_kinds[i]);
         return;
     }
-    bind_fail(b, entry, "E-UNKNOWN-AGENT",
-              "unknown type of agent; there are any, none, label, node, docker, dockerfile and "
-              "kubernetes");
+    const char *names[ARRAY_COUNT(agent_kinds)];
+    for (size_t i = 0; i < ARRAY_COUNT(agent_kinds); i++)
+        names[i] = agent_kinds[i].name;
+    bind_fail_near(
+        b, entry, "E-UNKNOWN-AGENT", name_near(names, ARRAY_COUNT(names), entry->text),
+        "unknown type of agent; there are any, none, label, node, docker, dockerfile and "
+        "kubernetes");
 }
 
 static void
@@ -567,6 +594,29 @@ bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
         for (const struct node *o = values != NULL ? values->first : v; o != v; o = o->next)
             if (o->type == N_TEXT && v->type == N_TEXT && str_equal(o->text, v->text))
                 bind_fail(b, v, "E-DUP-AXIS-VALUE", "the value stands twice");
+    }
+}
+
+static struct str
+axis_name(const struct node *axis)
+{
+    const struct node *name = section_entry(axis, "name");
+
+    return name != NULL && name->first != NULL && name->first->type == N_TEXT ? name->first->text
+                                                                              : (struct str){0};
+}
+
+static void
+bind_axes(struct binder *b, const struct node *block)
+{
+    for (const struct node *n = block->first; n != NULL; n = n->next) {
+        bind_axis(b, n, false);
+        for (const struct node *o = block->first; o != n; o = o->next)
+            if (axis_name(n).len > 0 && str_equal(axis_name(o), axis_name(n))) {
+                bind_fail(b, n, "E-DUP-AXIS", "axis '" STR_FMT "' stands twice",
+                          STR_ARG(axis_name(n)));
+                break;
+            }
     }
 }
 
@@ -600,15 +650,13 @@ bind_matrix(struct binder *b, struct stage *stage)
     bind_sections(b, cell, &rest, allowed_in_matrix, "matrix");
     if (axes == NULL || cell->section[SECTION_STAGES] == NULL)
         bind_fail(b, call, "E-MATRIX-MISSING", "a matrix needs axes { } and stages { }");
-    if (cell->section[SECTION_AGENT] != NULL)
-        bind_agent(b, cell);
+    bind_common(b, cell, true);
     if (cell->section[SECTION_STAGES] != NULL)
         bind_stages(b, cell, cell->section[SECTION_STAGES], true);
     if (axes != NULL && (section_block(axes) == NULL || section_block(axes)->first == NULL))
         bind_fail(b, axes, "E-NO-AXES", "'axes' is empty");
     else if (axes != NULL)
-        for (const struct node *n = section_block(axes)->first; n != NULL; n = n->next)
-            bind_axis(b, n, false);
+        bind_axes(b, section_block(axes));
     if (excludes != NULL &&
         (section_block(excludes) == NULL || section_block(excludes)->first == NULL))
         bind_fail(b, excludes, "E-NO-EXCLUDES", "'excludes' is empty");

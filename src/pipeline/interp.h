@@ -190,6 +190,8 @@ bool regex_match_groups(struct interp *in, const struct node *at, struct str tex
                         struct str pattern, struct value *list_out) MUST_CHECK;
 bool regex_group_number(struct interp *in, const struct node *at, struct str pattern,
                         struct str name, size_t *out) MUST_CHECK;
+/* Does it compile?  If not, why. */
+bool regex_check(struct str pattern, char why[static 200]) MUST_CHECK;
 bool regex_matches(struct interp *in, const struct node *at, struct str text, struct str pattern,
                    bool *out) MUST_CHECK;
 /* `with` is a text with $1, or a closure. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "pipeline/bind.h"
+#include "pipeline/step_table.h"
 
 static const struct {
     const char *name;
@@ -59,6 +60,22 @@ bind_fail(struct binder *b, const struct node *at, const char *code, const char 
     diagnostics_add(b->d, at->line, at->column, code, "%s", text);
 }
 
+void
+bind_fail_near(struct binder *b, const struct node *at, const char *code, const char *near,
+               const char *format, ...)
+{
+    char text[300];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (near == NULL)
+        bind_fail(b, at, code, "%s", text);
+    else
+        bind_fail(b, at, code, "%s; did you mean '%s'?", text, near);
+}
+
 const struct node *
 bind_call(const struct node *statement)
 {
@@ -92,14 +109,18 @@ static void
 bind_unknown(struct binder *b, const struct node *call, const char *what)
 {
     const char *now = renamed(call->text);
+    const char *names[SECTION_COUNT];
 
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        names[i] = sections[i].name;
     if (now != NULL)
         bind_fail(b, call, "E-RENAMED", "'" STR_FMT "' is called '%s' now", STR_ARG(call->text),
                   now);
     else
-        bind_fail(b, call,
-                  strcmp(what, "stage") == 0 ? "E-UNKNOWN-STAGE-SECTION" : "E-UNKNOWN-SECTION",
-                  "'" STR_FMT "' is not a section of a %s", STR_ARG(call->text), what);
+        bind_fail_near(b, call,
+                       strcmp(what, "stage") == 0 ? "E-UNKNOWN-STAGE-SECTION" : "E-UNKNOWN-SECTION",
+                       name_near(names, SECTION_COUNT, call->text),
+                       "'" STR_FMT "' is not a section of a %s", STR_ARG(call->text), what);
 }
 
 /* `agent any` and `failFast true` are the only sections without a block. */
@@ -161,7 +182,7 @@ bind_sections(struct binder *b, struct stage *stage, const struct node *block,
     }
 }
 
-static void
+void
 bind_common(struct binder *b, struct stage *stage, bool is_stage)
 {
     const struct node *const *s = stage->section;

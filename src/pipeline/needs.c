@@ -221,14 +221,19 @@ find_script(struct finder *f, const struct node *call)
 
 /* ---- calls ---- */
 
+/* Why a step that is known does not do here what it does in Jenkins; NULL: it does. */
 static const char *
-refusal(struct str step)
+refusal(struct str step, const struct step_type *type)
 {
     if (str_is(step, "bat") || str_is(step, "powershell") || str_is(step, "pwsh"))
         return "there is no Windows agent; use sh";
     if (str_is(step, "podTemplate") || str_is(step, "container"))
         return "there is no Kubernetes; use agent { docker { image '...' } }";
-    return "not built yet; it fails when it is reached";
+    if (type != NULL && (type->kind == STEP_LATER || type->kind == STEP_REFUSED))
+        return "not here; it fails when it is reached";
+    if (type != NULL && type->kind == STEP_SKIPPED)
+        return "a plugin's; skipped here";
+    return NULL;
 }
 
 static bool
@@ -302,8 +307,8 @@ find_call(struct finder *f, const struct node *n)
         add(f, NEED_LIBRARY, literal(n->first), n, NULL);
     if (str_is(n->text, "tool"))
         add(f, NEED_TOOL, literal(n->first), n, NULL);
-    if (type != NULL && type->kind == STEP_LATER)
-        add(f, NEED_UNSUPPORTED, n->text, n, refusal(n->text));
+    if (refusal(n->text, type) != NULL)
+        add(f, NEED_UNSUPPORTED, n->text, n, refusal(n->text, type));
     else if (type == NULL && !is_known(f, n->text) && !is_of_language(n->text) &&
              !is_symbol(n->text)) {
         const char *near = step_name_near(n->text);
@@ -534,6 +539,8 @@ find_sections(struct finder *f, const struct stage *s)
     find_entries(f, s, SECTION_TOOLS);
     find_entries(f, s, SECTION_PARAMETERS);
     find_entries(f, s, SECTION_LIBRARIES);
+    if (s->matrix != NULL)
+        find_sections(f, s->matrix);
     for (const struct stage *child = s->stages; child != NULL; child = child->next)
         find_sections(f, child);
 }
@@ -558,6 +565,8 @@ walk_stage(struct finder *f, const struct stage *s)
                 walk(f, c, visit);
         }
     }
+    if (s->matrix != NULL)
+        walk_stage(f, s->matrix);
     for (const struct stage *child = s->stages; child != NULL; child = child->next)
         walk_stage(f, child);
 }

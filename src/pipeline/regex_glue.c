@@ -109,6 +109,27 @@ regex_open(struct regex *re, struct interp *in, const struct node *at, struct st
     return true;
 }
 
+bool
+regex_check(struct str pattern, char why[static 200])
+{
+    cleanup(strbuf_done) struct strbuf java = {0};
+    PCRE2_SIZE where;
+    pcre2_code *code;
+    int error;
+
+    if (pattern.len > PATTERN_MAX) {
+        snprintf(why, 200, "it is longer than %d bytes", PATTERN_MAX);
+        return false;
+    }
+    translate(pattern, &java);
+    code = pcre2_compile((PCRE2_SPTR)strbuf_cstr(&java), java.len,
+                         json_is_utf8(pattern) ? PCRE2_UTF : 0, &error, &where, NULL);
+    if (code == NULL)
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)why, 200);
+    pcre2_code_free(code);
+    return code != NULL;
+}
+
 /* The next match from `from`; *found false at the end. */
 static bool
 regex_next(struct regex *re, size_t from, bool *found)

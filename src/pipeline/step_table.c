@@ -332,19 +332,73 @@ step_args_positional(const struct arg_spec *specs, size_t count)
     return count > 0 ? &specs[0] : NULL;
 }
 
+/* The nearer of two, `best` may be NULL; `least` is how far a name may be off. */
+static const char *
+nearer(struct str name, const char *candidate, const char *best, unsigned *least)
+{
+    const unsigned d = str_distance(name, str_of(candidate));
+
+    if (d > *least || (best != NULL && d == *least))
+        return best;
+    *least = d;
+    return candidate;
+}
+
+static unsigned
+distance_allowed(struct str name)
+{
+    return name.len > 6 ? 3 : name.len > 3 ? 2 : 1;
+}
+
+static const char *
+near(const struct step_type *table, size_t count, struct str name)
+{
+    unsigned least = distance_allowed(name);
+    const char *best = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        best = nearer(name, table[i].name, best, &least);
+    return best;
+}
+
 const char *
 step_name_near(struct str name)
 {
-    const char *best = NULL;
-    unsigned least = name.len > 6 ? 3 : name.len > 3 ? 2 : 1;
+    return near(steps, ARRAY_COUNT(steps), name);
+}
 
-    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
-        unsigned d = str_distance(name, str_of(steps[i].name));
-        if (d <= least && (best == NULL || d < least)) {
-            least = d;
-            best = steps[i].name;
-        }
-    }
+const char *
+when_name_near(struct str name)
+{
+    return near(conditions, ARRAY_COUNT(conditions), name);
+}
+
+const char *
+option_name_near(struct str name)
+{
+    return near(options, ARRAY_COUNT(options), name);
+}
+
+const char *
+parameter_name_near(struct str name)
+{
+    return near(parameters, ARRAY_COUNT(parameters), name);
+}
+
+const char *
+trigger_name_near(struct str name)
+{
+    return near(triggers, ARRAY_COUNT(triggers), name);
+}
+
+const char *
+name_near(const char *const *names, size_t count, struct str name)
+{
+    unsigned least = distance_allowed(name);
+    const char *best = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        best = nearer(name, names[i], best, &least);
     return best;
 }
 

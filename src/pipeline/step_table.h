@@ -46,3 +46,9 @@ void step_args_check(const struct node *call, const struct step_type *type, cons
                      struct diagnostics *d);
 /* The name nearest to `name` among all steps, or NULL. */
 const char *step_name_near(struct str name);
+const char *when_name_near(struct str name);
+const char *option_name_near(struct str name);
+const char *parameter_name_near(struct str name);
+const char *trigger_name_near(struct str name);
+/* The one of `names` that is spelled much like it, or NULL. */
+const char *name_near(const char *const *names, size_t count, struct str name);
