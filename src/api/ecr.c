@@ -30,6 +30,12 @@ registry_id_check(struct request *rq, const char *repository, struct err *err)
                    repository, id);
 }
 
+bool
+ecr_registry_id_check(struct request *rq, struct err *err)
+{
+    return registry_id_check(rq, /* repository= */ NULL, err);
+}
+
 const char *
 ecr_repository_name(struct request *rq, struct err *err)
 {

@@ -8,6 +8,8 @@
 #include "registry/registry.h"
 
 struct registry *ecr_registry(const struct request *rq);
+/* "registryId" (if any) is ours. */
+bool ecr_registry_id_check(struct request *rq, struct err *err);
 /* The name in the request, once "registryId" (if any) turns out to be ours. NULL with err set. */
 const char *ecr_repository_name(struct request *rq, struct err *err);
 
@@ -71,6 +73,13 @@ bool ecr_describe_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_get_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_delete_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_put_image(struct request *rq, struct json *out, struct err *err);
+
+/* ---- ecr_cache.c ---- */
+bool ecr_create_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
+bool ecr_delete_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
+bool ecr_describe_pull_through_cache_rules(struct request *rq, struct json *out, struct err *err);
+bool ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
+bool ecr_validate_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
 
 /* ---- ecr_scan.c ---- */
 /* What the last scan said, as members of DescribeImages' detail. */

@@ -15,10 +15,12 @@
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
 #include "daemon/registry_admin.h"
+#include "daemon/upstream_secret.h"
 #include "io/access_keys.h"
 #include "io/audit.h"
 #include "io/guard.h"
 #include "pipeline/pipeline.h"
+#include "registry/pull_through.h"
 #include "registry/scan.h"
 
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
@@ -158,6 +160,8 @@ open_state(struct server *s, struct err *err)
     registry_set_in_use(s->registry, is_in_use, s);
     registry_start_collecting(s->registry, s->config.registry_collect_s * 1000, s->config.registry_keep_s * 1000);
     registry_start_scanning(s->registry, c->data_dir);
+    registry_set_credentials(s->registry, upstream_secret, (void *)c->data_dir);
+    registry_start_pulling(s->registry);
     return true;
 }
 

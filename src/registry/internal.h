@@ -18,6 +18,7 @@
 #define REPOSITORY_LOCKS 32
 #define BLOB_LOCKS 64
 
+struct pull_through;
 struct scanner;
 struct upload;
 
@@ -51,6 +52,9 @@ struct registry {
     bool is_collecting, is_stopping;
     int64_t collect_interval_ms, collect_age_ms;
     struct scanner *scanner; /* scan.h; NULL: not started */
+    struct pull_through *pull; /* pull_through.h; NULL: not started */
+    registry_credential *credential;
+    void *credential_ctx;
 };
 
 /* ---- registry.c ---- */

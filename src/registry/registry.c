@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
+#include "registry/pull_through.h"
 #include "registry/reference.h"
 #include "registry/scan.h"
 
@@ -125,6 +126,7 @@ registry_close(struct registry *reg)
 {
     if (reg == NULL)
         return;
+    pull_through_stop(reg->pull);
     scanner_stop(reg->scanner);
     collector_done(reg);
     uploads_close(reg);

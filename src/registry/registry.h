@@ -14,6 +14,7 @@
  *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
  *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
  *   R/_scans/<hex>                   what the last scan of an image found (scan.h)
+ *   R/_upstream/<tag>                empty: its time is when a tag was last compared (pull_through.h)
  *
  * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
  * side. Every file is written aside, flushed and renamed, and its directory flushed, before
@@ -63,6 +64,12 @@ bool registry_set_quota(struct registry *reg, int64_t quota, struct err *err) MU
 typedef bool registry_in_use(void *ctx, const char *region, const char *repository,
                              const char *digest, struct strbuf *users);
 void registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx);
+
+/* Credentials for other registries (pull_through.h), kept outside of this room. Gives those of a
+ * "credentialArn": fills both texts (malloc'd), or fails with SECRET_NOT_FOUND. NULL: there are none. */
+typedef bool registry_credential(void *ctx, const char *arn, char **username_out,
+                                 char **password_out, struct err *err);
+void registry_set_credentials(struct registry *reg, registry_credential *credential, void *ctx);
 
 /* Who may come in: without it only naru itself, with registry_token(). All three are borrowed, may be
  * NULL, and are set before the first request. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* routes.c - from a request on /v2/ to its handler and back: who may enter, which place is meant,
  * and how errors look there. */
+#include "registry/pull_through.h"
 #include "registry/routes.h"
 
 #include <assert.h>
@@ -28,6 +29,8 @@ static const struct {
     {ERR_LIMIT_EXCEEDED, "DENIED", 403},
     {ERR_INVALID_PARAMETER, "UNSUPPORTED", 400},
     {ERR_THROTTLING, "TOOMANYREQUESTS", 429},
+    {ERR_UNAVAILABLE, "UNKNOWN", 503},
+    {ERR_UPSTREAM_IMAGE, "UNKNOWN", 502},
     {ERR_NOT_FOUND, "UNSUPPORTED", 404},
 };
 
@@ -166,6 +169,17 @@ argument_check(struct call *c, struct err *err)
     }
     return text_copy(c->argument, sizeof c->argument, a) ||
            err_set(err, ERR_NAME_INVALID, "the last part of the path is too long");
+}
+
+/* A pull of a manifest may be what makes the repository: pull_manifest() decides. */
+static bool
+may_come_from_upstream(const struct call *c)
+{
+    struct pull_rule rule;
+
+    return c->reg->pull != NULL && c->route.kind == ROUTE_MANIFEST &&
+           (str_is(c->x->method, "GET") || str_is(c->x->method, "HEAD")) &&
+           pull_rule_find(c->reg, c->region, c->repository, &rule);
 }
 
 static bool
@@ -348,7 +362,9 @@ call_begin(struct call *c, struct err *err)
     if (c->route.kind == ROUTE_CATALOG && !call_check_policy(c, &verdict, err))
         return false;
     if (c->repository[0] != '\0' &&
-        !(argument_check(c, err) && repository_check(c->reg, c->region, c->repository, err)))
+        !(argument_check(c, err) &&
+          (may_come_from_upstream(c) ||
+           repository_check(c->reg, c->region, c->repository, err))))
         return false;
     switch (c->route.kind) {
     case ROUTE_UPLOADS:

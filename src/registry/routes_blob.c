@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/uri.h"
+#include "registry/pull_through.h"
 #include "registry/routes.h"
 
 static const char *
@@ -365,6 +366,12 @@ blob_get(struct call *c, struct err *err)
     struct reply r = {0};
     int64_t size, first = 0, count;
 
+    if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument))) {
+        if (pull_blob(c, err))
+            return true;
+        if (err->code != ERR_NONE)
+            return false;
+    }
     if (!layer_is_linked(c->reg, c->region, c->repository, str_of(c->argument)) ||
         !blob_size(c->reg, str_of(c->argument), &size))
         return blob_unknown(c, err);

@@ -2,6 +2,7 @@
 /* routes_manifest.c - manifests by tag and digest. */
 #include "base/clock.h"
 #include "base/uri.h"
+#include "registry/pull_through.h"
 #include "registry/routes.h"
 
 bool
@@ -45,7 +46,11 @@ manifest_get(struct call *c, struct err *err)
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct reply r = {0};
 
-    if (!registry_manifest_get(c->reg, c->region, c->repository, c->argument, &bytes, digest, type,
+    if (!pull_manifest(c->reg, c->region, c->repository, c->argument, str_is(c->x->method, "GET"),
+                       err))
+        return false;
+    if (!pull_pending_get(c->reg, c->region, c->repository, c->argument, &bytes, digest, type) &&
+        !registry_manifest_get(c->reg, c->region, c->repository, c->argument, &bytes, digest, type,
                                err))
         return false;
     http_header_each(c->x, accept_add, &accept); /* some clients send one header a type */
