@@ -103,3 +103,39 @@ cert_done(struct made *m)
     free(m->private_key);
 }
 #define cleanup_cert cleanup(cert_done)
+
+/* A list, PEM, by which the issuer takes back the `count` certificates of these numbers; free() it.  `to_s` is as of
+ * cert_wish; `critical` an extension that is so with the number 1, or NID_undef. */
+static inline char *
+cert_revoke(const struct made *issuer, const X509 *const *revoked, int count, const EVP_MD *digest, long to_s,
+            int critical)
+{
+    X509_CRL *list = X509_CRL_new();
+    ASN1_TIME *at = X509_gmtime_adj(NULL, -7200);
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    X509_CRL_set_version(list, X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer->x));
+    X509_CRL_set1_lastUpdate(list, at);
+    for (int i = 0; i < count; i++) {
+        X509_REVOKED *entry = X509_REVOKED_new();
+        X509_REVOKED_set_serialNumber(entry, (ASN1_INTEGER *)X509_get0_serialNumber(revoked[i]));
+        X509_REVOKED_set_revocationDate(entry, at);
+        X509_CRL_add0_revoked(list, entry);
+    }
+    X509_gmtime_adj(at, to_s == 0 ? 86400 : to_s);
+    X509_CRL_set1_nextUpdate(list, at);
+    if (critical != NID_undef) {
+        ASN1_INTEGER *number = ASN1_INTEGER_new();
+        ASN1_INTEGER_set(number, 1);
+        X509_CRL_add1_ext_i2d(list, critical, number, 1, 0);
+        ASN1_INTEGER_free(number);
+    }
+    X509_CRL_sort(list);
+    if (X509_CRL_sign(list, issuer->key, digest) <= 0)
+        abort();
+    PEM_write_bio_X509_CRL(bio, list);
+    ASN1_TIME_free(at);
+    X509_CRL_free(list);
+    return cert_text(bio);
+}

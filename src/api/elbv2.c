@@ -37,6 +37,9 @@ const struct operation elbv2_operations[] = {
     {"DescribeTrustStoreAssociations", ACCESS_READ, elb_describe_trust_store_associations},
     {"ModifyTrustStore", ACCESS_WRITE, elb_modify_trust_store},
     {"DeleteTrustStore", ACCESS_WRITE, elb_delete_trust_store},
+    {"AddTrustStoreRevocations", ACCESS_WRITE, elb_add_trust_store_revocations},
+    {"DescribeTrustStoreRevocations", ACCESS_READ, elb_describe_trust_store_revocations},
+    {"RemoveTrustStoreRevocations", ACCESS_WRITE, elb_remove_trust_store_revocations},
     {"CreateRule", ACCESS_WRITE, elb_create_rule},
     {"DescribeRules", ACCESS_READ, elb_describe_rules},
     {"ModifyRule", ACCESS_WRITE, elb_modify_rule},
@@ -47,16 +50,13 @@ const struct operation elbv2_operations[] = {
     {"DescribeTags", ACCESS_READ, elb_describe_tags},
     {"DescribeAccountLimits", ACCESS_READ, elb_describe_account_limits},
     /* Known and not built: they answer so. */
-    {"AddTrustStoreRevocations", ACCESS_LOCAL, NULL},
     {"DeleteSharedTrustStoreAssociation", ACCESS_LOCAL, NULL},
     {"DescribeCapacityReservation", ACCESS_LOCAL, NULL},
-    {"DescribeTrustStoreRevocations", ACCESS_LOCAL, NULL},
     {"GetResourcePolicy", ACCESS_LOCAL, NULL},
     {"GetTrustStoreCaCertificatesBundle", ACCESS_LOCAL, NULL},
     {"GetTrustStoreRevocationContent", ACCESS_LOCAL, NULL},
     {"ModifyCapacityReservation", ACCESS_LOCAL, NULL},
     {"ModifyIpPools", ACCESS_LOCAL, NULL},
-    {"RemoveTrustStoreRevocations", ACCESS_LOCAL, NULL},
     {0},
 };
 

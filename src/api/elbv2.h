@@ -53,6 +53,15 @@ bool elb_accept_tls(const struct request *rq, struct listener *l, struct err *er
 void elb_set_tls(const struct listener *l, struct json *out); /* for DescribeListeners */
 /* ---- elbv2_trust_store.c: by whom clients are verified ---- */
 struct trust_store *elb_find_trust_store(const struct request *rq, const char *arn, struct err *err);
+struct elb_object { /* a file under a bucket's name */
+    const char *what, *bucket, *key, *version, *version_member; /* no version, or NULL */
+    size_t size_max;
+    enum err_code not_found, invalid;
+};
+bool elb_read_object(const struct request *rq, const struct elb_object *object, struct strbuf *out,
+                     struct err *err) MUST_CHECK;
+/* ---- elbv2_revocation.c: which of them are not believed any more ---- */
+int64_t elb_revoked_entries(const struct trust_store *t);
 /* MutualAuthentication of the request onto a listener that has its protocol. */
 bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
 struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
@@ -127,5 +136,6 @@ operation_handler elb_create_rule, elb_describe_rules, elb_modify_rule, elb_dele
 operation_handler elb_add_listener_certificates, elb_remove_listener_certificates,
     elb_describe_listener_certificates, elb_describe_ssl_policies;
 operation_handler elb_create_trust_store, elb_describe_trust_stores, elb_describe_trust_store_associations,
-    elb_modify_trust_store, elb_delete_trust_store;
+    elb_modify_trust_store, elb_delete_trust_store, elb_add_trust_store_revocations,
+    elb_describe_trust_store_revocations, elb_remove_trust_store_revocations;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

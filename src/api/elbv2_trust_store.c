@@ -49,7 +49,7 @@ trust_store_json(const struct trust_store *t)
     json_set(o, "TrustStoreArn", json_text(t->arn));
     json_set(o, "Status", json_text("ACTIVE"));
     json_set(o, "NumberOfCaCertificates", json_int(t->certificate_count));
-    json_set(o, "TotalRevokedEntries", json_int(0));
+    json_set(o, "TotalRevokedEntries", json_int(elb_revoked_entries(t)));
     return o;
 }
 
@@ -126,30 +126,45 @@ elb_describe_trust_store_associations(struct request *rq, struct json *out, stru
 
 /* ---- the bundle ---- */
 
-static bool
-read_file(const struct request *rq, struct strbuf *out, struct err *err)
+bool
+elb_read_object(const struct request *rq, const struct elb_object *object, struct strbuf *out, struct err *err)
 {
-    const char *bucket = json_get_cstr(rq->input, "CaCertificatesBundleS3Bucket", "");
-    const char *key = json_get_cstr(rq->input, "CaCertificatesBundleS3Key", "");
     const char *data_dir = api_get_config(rq->api)->data_dir;
     cleanup_free char *root = NULL, *below = NULL;
     struct err why = {0};
 
-    if (json_get(rq->input, "CaCertificatesBundleS3ObjectVersion") != NULL)
+    if (object->version != NULL)
         return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "CaCertificatesBundleS3ObjectVersion cannot be had in naru: a bucket is a folder, and its files "
-                       "have no versions");
-    if (!object_place_check(bucket, key, &why) || data_dir == NULL)
-        return err_set(err, ERR_CA_BUNDLE_NOT_FOUND, "The CA certificates bundle is not found: %s",
+                       "%s cannot be had in naru: a bucket is a folder, and its files have no versions",
+                       object->version_member);
+    if (!object_place_check(object->bucket, object->key, &why) || data_dir == NULL)
+        return err_set(err, object->not_found, "The %s is not found: %s", object->what,
                        data_dir == NULL ? "there is no data directory" : why.message);
     root = text_format("%s/s3", data_dir);
-    below = text_format("%s/%s", bucket, key);
-    if (file_read_below(root, below, BUNDLE_SIZE_MAX, out, &why))
+    below = text_format("%s/%s", object->bucket, object->key);
+    if (file_read_below(root, below, object->size_max, out, &why))
         return true;
-    return err_set(err, why.code == ERR_LIMIT_EXCEEDED ? ERR_INVALID_CA_BUNDLE : ERR_CA_BUNDLE_NOT_FOUND,
-                   "The CA certificates bundle %s: %s",
+    return err_set(err, why.code == ERR_LIMIT_EXCEEDED ? object->invalid : object->not_found, "The %s %s: %s",
+                   object->what,
                    why.code == ERR_LIMIT_EXCEEDED ? "is invalid" : "is not found (a bucket is a folder of this machine)",
                    why.message);
+}
+
+static bool
+read_bundle(const struct request *rq, struct strbuf *out, struct err *err)
+{
+    return elb_read_object(rq,
+                           &(struct elb_object){
+                               .what = "CA certificates bundle",
+                               .bucket = json_get_cstr(rq->input, "CaCertificatesBundleS3Bucket", ""),
+                               .key = json_get_cstr(rq->input, "CaCertificatesBundleS3Key", ""),
+                               .version = json_get_cstr(rq->input, "CaCertificatesBundleS3ObjectVersion", NULL),
+                               .version_member = "CaCertificatesBundleS3ObjectVersion",
+                               .size_max = BUNDLE_SIZE_MAX,
+                               .not_found = ERR_CA_BUNDLE_NOT_FOUND,
+                               .invalid = ERR_INVALID_CA_BUNDLE,
+                           },
+                           out, err);
 }
 
 /* Reads it into the trust store. */
@@ -159,7 +174,7 @@ take_bundle(const struct request *rq, struct trust_store *t, struct err *err)
     cleanup(strbuf_done) struct strbuf file = {0}, bundle = {0};
     struct err why = {0};
 
-    if (!read_file(rq, &file, err))
+    if (!read_bundle(rq, &file, err))
         return false;
     t->certificate_count = x509_read_authorities(strbuf_str(&file), &bundle, &why);
     if (t->certificate_count == 0)

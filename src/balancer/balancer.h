@@ -67,6 +67,7 @@ struct view_certificate {
 struct view_trust {
     char id[17];         /* of the trust store: last part of its ARN */
     struct json *bundle; /* PEM text of the authorities */
+    struct json *revocations; /* array of {Lists: PEM text of what they took back}; NULL: none */
     bool ignores_expiry; /* of the client's own certificate */
     bool shows_names;    /* of the authorities, to clients */
 };

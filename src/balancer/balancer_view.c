@@ -23,6 +23,7 @@ balancer_view_free(struct balancer_view *v)
         view_rules_free(v->listeners[i].rules, v->listeners[i].rule_count);
         free(v->listeners[i].certificate_ids);
         json_unref(v->listeners[i].trust.bundle);
+        json_unref(v->listeners[i].trust.revocations);
     }
     for (int i = 0; i < v->certificate_count; i++) {
         json_unref(v->certificates[i].body);

@@ -181,6 +181,23 @@ id_list_has(const struct id_list *list, const char *id)
     return false;
 }
 
+static void
+add_revocations(const struct view_trust *t, struct strbuf *out)
+{
+    for (size_t i = 0; i < json_size(t->revocations); i++)
+        strbuf_add_cstr(out, json_get_cstr(json_at(t->revocations, i), "Lists", ""));
+}
+
+static void
+digest_trust(const struct view_trust *t, char out[static SHA256_HEX + 1])
+{
+    cleanup(strbuf_done) struct strbuf all = {0};
+
+    strbuf_add_cstr(&all, json_cstr(t->bundle, ""));
+    add_revocations(t, &all);
+    sha256_hex(strbuf_str(&all), out);
+}
+
 void
 frontend_tls_apply(struct frontend *f, struct view_listener *v)
 {
@@ -189,11 +206,12 @@ frontend_tls_apply(struct frontend *f, struct view_listener *v)
     id_list_clear(&f->tls.wanted);
     for (int i = 0; i < v->certificate_count; i++)
         id_list_add(&f->tls.wanted, v->certificate_ids[i]);
-    if (v->trust.bundle != f->tls.trust.bundle) /* as it was: the same document */
-        sha256_hex(str_of(json_cstr(v->trust.bundle, "")), f->tls.trust_digest);
+    if (v->trust.bundle != f->tls.trust.bundle || v->trust.revocations != f->tls.trust.revocations)
+        digest_trust(&v->trust, f->tls.trust_digest); /* else they are the same documents */
     json_unref(f->tls.trust.bundle);
+    json_unref(f->tls.trust.revocations);
     f->tls.trust = v->trust;
-    v->trust.bundle = NULL;
+    v->trust.bundle = v->trust.revocations = NULL;
 }
 
 void
@@ -203,6 +221,7 @@ frontend_tls_free(struct frontend *f)
     id_list_clear(&f->tls.has);
     id_list_clear(&f->tls.written);
     json_unref(TAKE(f->tls.trust.bundle));
+    json_unref(TAKE(f->tls.trust.revocations));
 }
 
 /* ---- loading ---- */
@@ -223,7 +242,8 @@ setup_trust(const struct frontend *f)
 {
     const struct view_trust *t = &f->tls.trust;
 
-    return (struct config_trust){t->id[0] != '\0' ? t->id : NULL, f->tls.trust_digest, t->ignores_expiry, t->shows_names};
+    return (struct config_trust){t->id[0] != '\0' ? t->id : NULL, f->tls.trust_digest, t->ignores_expiry, t->shows_names,
+                                 t->revocations != NULL};
 }
 
 bool
@@ -271,14 +291,20 @@ write_list(const struct balancer *b, const struct frontend *f, struct err *err)
     return file_write_atomic(path, strbuf_str(&lines), 0600, err);
 }
 
-/* The authorities of its clients; several listeners may have the same. */
+/* The authorities of its clients, and what they took back; several listeners may have the same. */
 static bool
 write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/certs/%s.ca", b->folder, f->tls.trust.id);
+    const struct view_trust *t = &f->tls.trust;
+    cleanup_free char *path = text_format("%s/certs/%s.ca", b->folder, t->id);
+    cleanup_free char *list_path = text_format("%s/certs/%s.crl", b->folder, t->id);
+    cleanup(strbuf_done) struct strbuf lists = {0};
 
-    return f->tls.trust.id[0] == '\0' || file_exists(path) ||
-           file_write_atomic(path, str_of(json_cstr(f->tls.trust.bundle, "")), 0600, err);
+    if (t->id[0] == '\0' || file_exists(path))
+        return true;
+    add_revocations(t, &lists);
+    return (t->revocations == NULL || file_write_atomic(list_path, strbuf_str(&lists), 0600, err)) &&
+           file_write_atomic(path, str_of(json_cstr(t->bundle, "")), 0600, err);
 }
 
 bool

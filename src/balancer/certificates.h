@@ -6,7 +6,7 @@
  * large for a command.
  * One that no server would take never gets to HAProxy: the listeners go on with what they had, or
  * without it, and certificates_problem() says why.  One that HAProxy refuses nevertheless is left out.
- * Whom a listener lets in is decided by a file certs/<trust store>.ca, which only a reload changes.
+ * Whom a listener lets in is decided by a file certs/<trust store>.ca (and .crl), which only a reload changes.
  * What HAProxy has is read back: fingerprints and lists, and compared with what it was given.
  * Shared by the files of this room only; the loop's thread. */
 #pragma once

@@ -36,6 +36,7 @@ struct config_group {
 struct config_trust { /* by which authorities clients are verified */
     const char *id, *digest; /* the file certs/<id>.ca, and what is in it */
     bool ignores_expiry, shows_names;
+    bool has_revocations; /* in certs/<id>.crl */
 };
 
 struct config_tls { /* of a listener of HTTPS */

@@ -2,7 +2,10 @@
 /* haproxy_tls.c - what a listener of HTTPS has on its bind line, and whom it lets in. */
 #include "balancer/haproxy_text.h"
 
-#define CERT_HAS_EXPIRED "10" /* X509_V_ERR_CERT_HAS_EXPIRED */
+/* Of OpenSSL's errors: X509_V_ERR_CERT_HAS_EXPIRED; X509_V_ERR_UNABLE_TO_GET_CRL and _CRL_HAS_EXPIRED.  Who has a list of one
+ * authority needs none of the others, and an old list still tells what was taken back. */
+#define CERT_HAS_EXPIRED "10"
+#define NO_LIST_OR_OLD "3,12"
 
 static const char *
 version(int v)
@@ -10,6 +13,18 @@ version(int v)
     static const char *const names[] = {"TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
 
     return names[v - 10];
+}
+
+static void
+add_trust(const struct config_trust *trust, struct strbuf *out)
+{
+    strbuf_addf(out, " no-tls-tickets ca-file certs/%s.ca verify required%s", trust->id,
+                trust->shows_names ? "" : " no-ca-names");
+    if (trust->has_revocations)
+        strbuf_addf(out, " crl-file certs/%s.crl ca-ignore-err " NO_LIST_OR_OLD " crt-ignore-err " NO_LIST_OR_OLD "%s",
+                    trust->id, trust->ignores_expiry ? "," CERT_HAS_EXPIRED : "");
+    else if (trust->ignores_expiry)
+        strbuf_add_cstr(out, " crt-ignore-err " CERT_HAS_EXPIRED);
 }
 
 void
@@ -26,9 +41,7 @@ tls_add_bind(const struct config_listener *listener, struct strbuf *out)
     if (p->cipher_suites[0] != '\0')
         strbuf_addf(out, " ciphersuites %s", p->cipher_suites);
     if (tls->trust.id != NULL)
-        strbuf_addf(out, " no-tls-tickets ca-file certs/%s.ca verify required%s%s", tls->trust.id,
-                    tls->trust.shows_names ? "" : " no-ca-names",
-                    tls->trust.ignores_expiry ? " crt-ignore-err " CERT_HAS_EXPIRED : "");
+        add_trust(&tls->trust, out);
 }
 
 void

@@ -77,7 +77,7 @@ struct frontend_tls { /* of HTTPS */
     const struct ssl_policy *policy; /* NULL: HTTP */
     bool has_http2;
     struct view_trust trust; /* no id: clients are not verified */
-    char trust_digest[SHA256_HEX + 1]; /* of its bundle */
+    char trust_digest[SHA256_HEX + 1]; /* of its bundle and its revocations */
     struct id_list wanted;  /* the default one first, each once */
     struct id_list has;     /* the lines of HAProxy's list, in order */
     struct id_list written;

@@ -16,6 +16,7 @@
 static inline void free_key_(EVP_PKEY **k) { EVP_PKEY_free(*k); }
 static inline void free_bio_(BIO **b) { BIO_free(*b); }
 static inline void free_ctx_(SSL_CTX **c) { SSL_CTX_free(*c); }
+static inline void free_list_(X509_CRL **l) { X509_CRL_free(*l); }
 static inline void free_chain_(STACK_OF(X509) **s) { sk_X509_pop_free(*s, X509_free); }
 
 static bool
@@ -623,4 +624,76 @@ x509_read_authorities(struct str pem, struct strbuf *out, struct err *err)
     }
     strbuf_add(out, strbuf_str(&text));
     return count;
+}
+
+/* ---- lists of what was taken back ---- */
+
+/* A whole list says nothing that a reader must understand to read it (parts and deltas do). */
+static bool
+is_signed_well(X509_CRL *list, const STACK_OF(X509) *authorities)
+{
+    int digest = NID_undef;
+
+    if (X509_CRL_get_ext_by_critical(list, 1, -1) >= 0 ||
+        OBJ_find_sigid_algs(X509_CRL_get_signature_nid(list), &digest, NULL) == 0 ||
+        (digest != NID_sha256 && digest != NID_sha384 && digest != NID_sha512))
+        return false;
+    for (int i = 0; i < sk_X509_num(authorities); i++) {
+        X509 *x = sk_X509_value(authorities, i);
+        if (X509_NAME_cmp(X509_get_subject_name(x), X509_CRL_get_issuer(list)) == 0 &&
+            X509_CRL_verify(list, X509_get0_pubkey(x)) == 1)
+            return true;
+    }
+    return false;
+}
+
+static bool
+write_list(X509_CRL *list, struct strbuf *out)
+{
+    cleanup(free_bio_) BIO *bio = BIO_new(BIO_s_mem());
+
+    return bio != NULL && PEM_write_bio_X509_CRL(bio, list) == 1 && take_text(bio, out);
+}
+
+/* One after the other, to the end of the text. */
+static int64_t
+read_lists(BIO *bio, const STACK_OF(X509) *authorities, struct strbuf *out, struct err *err)
+{
+    int64_t entries = 0;
+
+    for (int count = 0;; count++) {
+        cleanup(free_list_) X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, no_passphrase, NULL);
+        if (list == NULL) {
+            if (count == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+                return refuse(err, "The file has no revocation lists in PEM, or one that is broken."), -1;
+            ERR_clear_error();
+            return entries;
+        }
+        if (count == X509_REVOCATION_LISTS_MAX)
+            return err_set(err, ERR_VALIDATION, "The file has more than %d revocation lists.", count), -1;
+        if (!is_signed_well(list, authorities))
+            return refuse(err, "A revocation list is not signed by an authority of the trust store with SHA-2, or is "
+                               "none that is whole."), -1;
+        if (!write_list(list, out))
+            return refuse(err, "A revocation list cannot be written."), -1;
+        entries += X509_CRL_get_REVOKED(list) == NULL ? 0 : sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list));
+    }
+}
+
+int64_t
+x509_read_revocations(struct str pem, struct str authorities, struct strbuf *out, struct err *err)
+{
+    cleanup(free_chain_) STACK_OF(X509) *all = read_certificates(authorities, X509_AUTHORITIES_MAX);
+    cleanup(free_bio_) BIO *bio = view(pem);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t entries;
+
+    if (all == NULL || bio == NULL)
+        return refuse(err, "There are no authorities."), -1;
+    ERR_clear_error();
+    entries = read_lists(bio, all, &text, err);
+    ERR_clear_error();
+    if (entries >= 0)
+        strbuf_add(out, strbuf_str(&text));
+    return entries;
 }

@@ -3,7 +3,8 @@
  * x509_read() is what an import has to pass: one certificate, its key, and the chain behind it in
  * order.  What comes out is written anew, so that nothing but certificates and one unencrypted key is in
  * it, whatever text stood around them.  x509_is_servable() is the last word before a server gets one.
- * x509_read_authorities() is what certificates of clients may be verified by.
+ * x509_read_authorities() is what certificates of clients may be verified by, x509_read_revocations() which of them
+ * are not to be believed any more.
  * Errors: ERR_VALIDATION with the sentences of AWS Certificate Manager.  No text of a key is ever in one.
  * With crypto.c the only user of OpenSSL. */
 #pragma once
@@ -11,6 +12,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#define X509_REVOCATION_LISTS_MAX 25 /* in one text */
 #define X509_CHAIN_MAX 32 /* certificates of a chain */
 
 struct x509_import {
@@ -40,3 +42,6 @@ bool x509_is_servable(struct str bundle, char fingerprint_out[static 41], struct
  * certificates of authorities with keys that are strong enough, each with its issuer in the bundle up to one that
  * issued itself.  Gives how many there are, each once, and the clean text; 0 and err: it is none. */
 int x509_read_authorities(struct str pem, struct strbuf *out, struct err *err) MUST_CHECK;
+/* Lists of certificates (CRL) that authorities of the bundle take back: PEM, each list whole (no delta, no part of one)
+ * and signed by such an authority, with SHA-2.  Gives how many entries they have, and the clean text; -1 and err. */
+int64_t x509_read_revocations(struct str pem, struct str authorities, struct strbuf *out, struct err *err) MUST_CHECK;

@@ -24,6 +24,7 @@ view_trust(struct view_trust *to, const struct core *core, const struct listener
     if (t == NULL || !text_copy(to->id, sizeof(to->id), arn_last(str_of(t->arn))))
         return false;
     to->bundle = json_ref(t->bundle);
+    to->revocations = json_size(t->revocations) > 0 ? json_ref(t->revocations) : NULL;
     to->ignores_expiry = json_get_bool(l->mutual, "IgnoreClientCertificateExpiry", false);
     to->shows_names = strcmp(json_get_cstr(l->mutual, "AdvertiseTrustStoreCaNames", "off"), "on") == 0;
     return true;

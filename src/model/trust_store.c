@@ -7,7 +7,9 @@ static const struct row_field trust_store_fields[] = {
     TEXT_FIELD(struct trust_store, name),
     I64_FIELD(struct trust_store, created_at_ms),
     INT_FIELD(struct trust_store, certificate_count),
+    I64_FIELD(struct trust_store, last_revocation_id),
     JSON_FIELD(struct trust_store, bundle),
+    JSON_FIELD(struct trust_store, revocations),
     JSON_FIELD(struct trust_store, tags),
     FIELDS_END,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* trust_store.h - certificate authorities by which listeners verify their clients.
- * What is in one changes only by ModifyTrustStore, and then for every listener that names it. */
+ * What is in one changes only by ModifyTrustStore and by adding and removing revocations, and then for every listener
+ * that names it. */
 #pragma once
 #include "model/types.h"
 
@@ -11,7 +12,10 @@ struct trust_store {
     char name[TRUST_STORE_NAME_SIZE];
     int64_t created_at_ms;
     int certificate_count;
+    int64_t last_revocation_id; /* none is given twice */
     struct json *bundle; /* PEM text, as x509_read_authorities() wrote it */
+    /* Array of {RevocationId, NumberOfRevokedEntries, Lists: PEM text of x509_read_revocations()}; NULL: none were ever. */
+    struct json *revocations;
     struct json *tags;   /* array of {Key,Value} */
     struct trust_store *next;
 };

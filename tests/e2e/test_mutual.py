@@ -88,11 +88,11 @@ class Mutual(unittest.TestCase):
         return str(caught.exception)
 
     @staticmethod
-    def make(authority, name, kind="rsa:2048"):
+    def make(authority, name, kind="rsa:2048", serial="0x03A5B1"):
         key, request, pem = (authority.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
         authority.run("req", "-new", "-newkey", kind, "-nodes", "-subj", f"/C=KR/O=Team, Inc/CN={name}", "-keyout", key, "-out", request)
         authority.run("x509", "-req", "-in", request, "-CA", authority.ca, "-CAkey", authority.folder / "ca.key", "-set_serial",
-                      "0x03A5B1", "-days", "2", "-out", pem)
+                      serial, "-days", "2", "-out", pem)
         return pem, key
 
     @classmethod
@@ -149,6 +149,30 @@ class Mutual(unittest.TestCase):
             "CaCertificatesBundleNotFound", "modify-trust-store", "--trust-store-arn", self.arn,
             "--ca-certificates-bundle-s3-bucket", "authorities", "--ca-certificates-bundle-s3-key", "other.pem"))
         shutil.copy(self.other.ca, self.bucket / "other.pem")
+
+    def test_who_is_revoked_stays_outside(self):
+        """From the next connection on, also after a kill, until the list is removed; nobody else is touched, though the list is old."""
+        revoked, serial = self.make(self.own, "revoked", serial="0x77"), "77"
+        folder = self.own.folder
+        (folder / "index.txt").write_text(f"R\t400101000000Z\t250101000000Z\t{serial}\tunknown\t/CN=revoked\n")
+        (folder / "ca.cnf").write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={folder}/index.txt\ndefault_md=sha256\n")
+        self.own.run("ca", "-gencrl", "-config", folder / "ca.cnf", "-keyfile", folder / "ca.key", "-cert", self.own.ca,
+                     "-crl_lastupdate", "20250101000000Z", "-crl_nextupdate", "20250102000000Z", "-out", self.bucket / "own.crl")
+        self.assertEqual(self.curl(revoked)[0], 0)
+        made = self.call("add-trust-store-revocations", "--trust-store-arn", self.arn, "--revocation-contents",
+                         "S3Bucket=authorities,S3Key=own.crl,RevocationType=CRL")["TrustStoreRevocations"]
+        self.assertEqual(made, [{"TrustStoreArn": self.arn, "RevocationId": made[0]["RevocationId"], "RevocationType": "CRL",
+                                 "NumberOfRevokedEntries": 1}])
+        wait_until("the revoked one to stay outside", lambda: self.curl(revoked)[0] != 0)
+        self.assertEqual(self.curl(self.client)[0], 0)
+        self.assertEqual(self.call("describe-trust-store-revocations", "--trust-store-arn", self.arn)["TrustStoreRevocations"], made)
+        self.assertEqual(self.call("describe-trust-stores", "--names", "clients")["TrustStores"][0]["TotalRevokedEntries"], 1)
+        self.naru.kill()
+        self.naru.start()
+        self.assertNotEqual(self.curl(revoked)[0], 0)
+        self.assertEqual(self.curl(self.client)[0], 0)
+        self.call("remove-trust-store-revocations", "--trust-store-arn", self.arn, "--revocation-ids", str(made[0]["RevocationId"]))
+        wait_until("it to come in again", lambda: self.curl(revoked)[0] == 0)
 
     def test_it_is_described_and_kept_while_it_is_used(self):
         self.assertEqual(self.store, {"Name": "clients", "TrustStoreArn": self.arn, "Status": "ACTIVE", "NumberOfCaCertificates": 1,

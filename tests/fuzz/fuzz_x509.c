@@ -21,6 +21,20 @@ check_authorities(struct str all)
                           str_equal(strbuf_str(&clean), strbuf_str(&again))));
 }
 
+/* Of authorities that stand before them. */
+static void
+check_revocations(struct str all)
+{
+    cleanup(strbuf_done) struct strbuf clean = {0}, again = {0};
+    struct err err = {0};
+    const int64_t count = x509_read_revocations(all, all, &clean, &err);
+
+    assert(count >= -1 && (count < 0) == (clean.len == 0));
+    assert(count >= 0 || err.message[0] != '\0');
+    assert(count < 0 || (x509_read_revocations(strbuf_str(&clean), all, &again, &err) == count &&
+                         str_equal(strbuf_str(&clean), strbuf_str(&again))));
+}
+
 /* An import: certificate, key and chain, apart by a line "=".  And the whole as a bundle. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(pem.certificate.len == 0 && pem.private_key.len == 0 && pem.chain.len == 0);
     }
     check_authorities(all);
+    check_revocations(all);
     if (x509_is_servable(all, fingerprint, &err))
         assert(strlen(fingerprint) == 40);
     return 0;

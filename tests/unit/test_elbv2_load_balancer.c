@@ -315,9 +315,8 @@ TEST(operations_that_are_not_built_say_so)
 {
     cleanup(world_done) struct world w;
     static const char *const operations[] = {
-        "AddTrustStoreRevocations",    "GetTrustStoreCaCertificatesBundle", "DescribeCapacityReservation",
-        "RemoveTrustStoreRevocations", "GetTrustStoreRevocationContent",    "DescribeTrustStoreRevocations",
-        "ModifyIpPools",               "GetResourcePolicy",                 "DeleteSharedTrustStoreAssociation",
+        "GetTrustStoreCaCertificatesBundle", "DescribeCapacityReservation", "GetTrustStoreRevocationContent",
+        "ModifyIpPools",                     "GetResourcePolicy",           "DeleteSharedTrustStoreAssociation",
     };
 
     prepare(&w);

@@ -121,6 +121,82 @@ TEST(a_trust_store_is_read_from_a_file)
     CHECK(says(&w, "<TrustStores/>") || says(&w, "<TrustStores></TrustStores>"));
 }
 
+#define ADD(key)                                                                         \
+    "Action=AddTrustStoreRevocations&TrustStoreArn=%s&RevocationContents.member.1.S3Bucket=my-bucket" \
+    "&RevocationContents.member.1.S3Key=" key
+#define DESCRIBE "Action=DescribeTrustStoreRevocations&TrustStoreArn=%s"
+#define REMOVE "Action=RemoveTrustStoreRevocations&TrustStoreArn=%s&RevocationIds.member.1=%d"
+
+TEST(revocations_are_added_described_and_removed)
+{
+    PLACE;
+    cleanup(world_done) struct world w;
+    const X509 *const revoked[] = {place.leaf.x};
+    cleanup_free char *one = cert_revoke(&place.root, revoked, 1, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *none = cert_revoke(&place.root, NULL, 0, EVP_sha256(), 0, NID_undef);
+    world_init(&w);
+    const char *arn = create(&w, "clients", "a/ca.pem");
+
+    write_file(&place, "s3/my-bucket/one.pem", one);
+    write_file(&place, "s3/my-bucket/none.pem", none);
+    works(&w, DESCRIBE, arn);
+    CHECK(!says(&w, "<RevocationId>"));
+    works(&w, ADD("one.pem") "&RevocationContents.member.1.RevocationType=CRL"
+              "&RevocationContents.member.2.S3Bucket=my-bucket&RevocationContents.member.2.S3Key=none.pem", arn);
+    CHECK(says(&w, "<RevocationId>1</RevocationId><RevocationType>CRL</RevocationType>"
+                   "<NumberOfRevokedEntries>1</NumberOfRevokedEntries>"));
+    CHECK(says(&w, "<RevocationId>2</RevocationId><RevocationType>CRL</RevocationType>"
+                   "<NumberOfRevokedEntries>0</NumberOfRevokedEntries>"));
+    works(&w, "Action=DescribeTrustStores");
+    CHECK(says(&w, "<TotalRevokedEntries>1</TotalRevokedEntries>"));
+    works(&w, DESCRIBE "&PageSize=1", arn);
+    CHECK(says(&w, "<RevocationId>1<") && !says(&w, "<RevocationId>2<") && says(&w, "<NextMarker>1</NextMarker>"));
+    works(&w, DESCRIBE "&PageSize=1&Marker=1", arn);
+    CHECK(says(&w, "<RevocationId>2<") && !says(&w, "<NextMarker>"));
+    works(&w, DESCRIBE "&RevocationIds.member.1=2", arn);
+    CHECK(says(&w, "<RevocationId>2<") && !says(&w, "<RevocationId>1<"));
+    refused(&w, "RevocationIdNotFound", "'3'", DESCRIBE "&RevocationIds.member.1=3", arn);
+    refused(&w, "RevocationIdNotFound", "'3'", REMOVE "&RevocationIds.member.2=3", arn, 1);
+    refused(&w, "ValidationError", "marker", DESCRIBE "&Marker=x", arn);
+    works(&w, REMOVE, arn, 2);
+    works(&w, ADD("none.pem"), arn);
+    CHECK(says(&w, "<RevocationId>3<")); /* no number twice */
+    works(&w, MODIFY, arn, "two.pem"); /* they stay */
+    works(&w, DESCRIBE, arn);
+    CHECK(says(&w, "<RevocationId>1<") && !says(&w, "<RevocationId>2<") && says(&w, "<RevocationId>3<"));
+}
+
+TEST(what_takes_nothing_back_is_refused)
+{
+    PLACE;
+    cleanup(world_done) struct world w;
+    cleanup_free char *foreign = cert_revoke(&place.other, NULL, 0, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *none = cert_revoke(&place.root, NULL, 0, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *large = mem_new(1100 * 1024);
+    world_init(&w);
+    const char *arn = create(&w, "clients", "a/ca.pem");
+
+    memset(large, 'x', 1100 * 1024 - 1);
+    write_file(&place, "s3/my-bucket/foreign.pem", foreign);
+    write_file(&place, "s3/my-bucket/none.pem", none);
+    write_file(&place, "s3/my-bucket/large.pem", large);
+    refused(&w, "ValidationError", "must be specified", "Action=AddTrustStoreRevocations&TrustStoreArn=%s", arn);
+    refused(&w, "TrustStoreNotFound", "not found", ADD("none.pem"),
+            "arn:aws:elasticloadbalancing:eu-west-1:000000000000:truststore/none/0123456789abcdef");
+    refused(&w, "RevocationContentNotFound", "not found", ADD("nothing.pem"), arn);
+    refused(&w, "RevocationContentNotFound", "not found", ADD("../../secret.pem"), arn);
+    refused(&w, "InvalidRevocationContent", "invalid", ADD("large.pem"), arn);
+    refused(&w, "InvalidRevocationContent", "no revocation lists", ADD("leaf.pem"), arn);
+    refused(&w, "InvalidRevocationContent", "not signed", ADD("foreign.pem"), arn);
+    refused(&w, "InvalidConfigurationRequest", "S3ObjectVersion", ADD("none.pem") "&RevocationContents.member.1.S3ObjectVersion=1",
+            arn);
+    refused(&w, "ValidationError", "", ADD("none.pem") "&RevocationContents.member.1.RevocationType=OCSP", arn);
+    CHECK(core_trust_store(w.core, arn)->revocations == NULL);
+    for (int i = 0; i < 10; i++)
+        works(&w, ADD("none.pem"), arn);
+    refused(&w, "TooManyTrustStoreRevocationEntries", "10 revocation files", ADD("none.pem"), arn);
+}
+
 TEST(what_is_no_bundle_or_not_there_is_refused)
 {
     PLACE;

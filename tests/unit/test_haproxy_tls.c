@@ -99,6 +99,11 @@ TEST(who_verifies_clients_says_who_they_are)
     check_has(&tls, mutual_lines);
     tls.trust.shows_names = tls.trust.ignores_expiry = true;
     check_has(&tls, ".ca verify required crt-ignore-err 10\n");
+    tls.trust.has_revocations = true;
+    check_has(&tls, ".ca verify required crl-file certs/0123456789abcdef.crl ca-ignore-err 3,12 crt-ignore-err 3,12,10\n");
+    tls.trust.shows_names = tls.trust.ignores_expiry = false;
+    check_has(&tls, ".ca verify required no-ca-names crl-file certs/0123456789abcdef.crl ca-ignore-err 3,12"
+                    " crt-ignore-err 3,12\n");
 }
 
 TEST(headers_about_clients_may_have_other_names)

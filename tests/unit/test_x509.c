@@ -238,3 +238,60 @@ TEST(what_verifies_nobody_is_no_bundle)
     strbuf_add_cstr(&many, root.certificate);
     no_bundle(strbuf_cstr(&many), "more than 25");
 }
+
+/* ---- lists of what was taken back ---- */
+
+static void
+check_refused_lists(const char *pem, const char *authorities, const char *why)
+{
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err = {0};
+
+    CHECK_EQ(x509_read_revocations(str_of(pem), str_of(authorities), &out, &err), -1);
+    CHECK(err.code == ERR_VALIDATION && strstr(err.message, why) != NULL);
+    CHECK_EQ(out.len, 0);
+}
+
+TEST(lists_of_revoked_certificates_are_read_and_written_anew)
+{
+    cleanup_cert struct made root = cert_make(&(struct cert_wish){.common_name = "root", .is_ca = true});
+    cleanup_cert struct made leaf = cert_make(&(struct cert_wish){.common_name = "leaf", .issuer = &root});
+    cleanup_cert struct made other = cert_make(&(struct cert_wish){.common_name = "other", .issuer = &root});
+    const X509 *const revoked[] = {leaf.x, other.x};
+    cleanup_free char *two = cert_revoke(&root, revoked, 2, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *none = cert_revoke(&root, NULL, 0, EVP_sha384(), -3600, NID_undef); /* old, and empty */
+    cleanup_free char *given = text_format("text\n%s\nmore\n%s", two, none);
+    cleanup_free char *clean = text_format("%s%s", two, none);
+    cleanup(strbuf_done) struct strbuf out = {0};
+    struct err err;
+
+    CHECK_EQ(x509_read_revocations(str_of(given), str_of(root.certificate), &out, &err), 2);
+    CHECK_TEXT(strbuf_cstr(&out), clean);
+    strbuf_clear(&out);
+    CHECK_EQ(x509_read_revocations(str_of(none), str_of(root.certificate), &out, &err), 0);
+}
+
+TEST(lists_that_nobody_here_signed_or_that_are_parts_are_refused)
+{
+    cleanup_cert struct made root = cert_make(&(struct cert_wish){.common_name = "root", .is_ca = true});
+    cleanup_cert struct made namesake = cert_make(&(struct cert_wish){.common_name = "root", .is_ca = true});
+    cleanup_free char *own = cert_revoke(&root, NULL, 0, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *weak = cert_revoke(&root, NULL, 0, EVP_sha1(), 0, NID_undef);
+    cleanup_free char *delta = cert_revoke(&root, NULL, 0, EVP_sha256(), 0, NID_delta_crl);
+    cleanup_free char *foreign = cert_revoke(&namesake, NULL, 0, EVP_sha256(), 0, NID_undef);
+    cleanup_free char *broken = text_format("%s-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", own);
+    cleanup_free char *both = text_format("%s%s", own, foreign);
+    cleanup(strbuf_done) struct strbuf many = {0};
+
+    for (int i = 0; i <= X509_REVOCATION_LISTS_MAX; i++)
+        strbuf_add_cstr(&many, own);
+    check_refused_lists("", root.certificate, "no revocation lists in PEM");
+    check_refused_lists(root.certificate, root.certificate, "no revocation lists in PEM");
+    check_refused_lists(broken, root.certificate, "broken");
+    check_refused_lists(weak, root.certificate, "SHA-2");
+    check_refused_lists(delta, root.certificate, "whole");
+    check_refused_lists(foreign, root.certificate, "not signed");
+    check_refused_lists(both, root.certificate, "not signed");
+    check_refused_lists(own, namesake.certificate, "not signed");
+    check_refused_lists(strbuf_cstr(&many), root.certificate, "more than 25");
+}
