@@ -469,6 +469,8 @@ interp_assign_to(struct interp *in, const struct node *to, struct value v)
         return assign_name(in, to, v);
     if (to->type == N_UNSUPPORTED)
         return interp_eval(in, to, &object);
+    if (to->type != N_INDEX && to->type != N_PROPERTY)
+        return true; /* ++5: there is nothing to keep it in */
     if (!interp_eval(in, to->a, &object))
         return false;
     if (to->type == N_INDEX) {

@@ -34,8 +34,9 @@ static const char *const keywords[] = {
 static const struct {
     enum token_type type;
     const char *text;
+    size_t len;
 } punctuation[] = {
-#define X(name, text) {T_##name, text},
+#define X(name, text) {T_##name, text, sizeof(text) - 1},
     PUNCTUATION(X)
 #undef X
 };
@@ -155,8 +156,10 @@ looking_at(const struct lexer *lx, const char *text)
 static bool
 is_keyword(struct str s)
 {
+    if (s.len < 2 || s.len > 10 || s.at[0] < 'a' || s.at[0] > 'w')
+        return false;
     for (size_t i = 0; i < ARRAY_COUNT(keywords); i++)
-        if (str_is(s, keywords[i]))
+        if (keywords[i][0] == s.at[0] && keywords[i][1] == s.at[1] && str_is(s, keywords[i]))
             return true;
     return false;
 }
@@ -393,6 +396,14 @@ lex_string(struct lexer *lx, const struct string_form *form)
                             "the string that starts here does not end");
             return;
         }
+        const char *run = lx->at;
+        while (lx->at < lx->end && *lx->at != closing[0] && *lx->at != '\\' && *lx->at != '$' &&
+               *lx->at != '\n')
+            lx->at++;
+        if (lx->at > run) {
+            strbuf_add(&piece, str_range(run, lx->at));
+            continue;
+        }
         if (looking_at(lx, closing) && !(form->is_dollar && looking_at(lx, "$$"))) {
             lx->at += strlen(closing);
             break;
@@ -442,6 +453,8 @@ lex_any_string(struct lexer *lx)
         {"$/", true, true, false, true},    {"/", true, true, true, false},
     };
 
+    if (*lx->at != '\'' && *lx->at != '"' && *lx->at != '/' && *lx->at != '$')
+        return false;
     for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
         if (!looking_at(lx, forms[i].quote))
             continue;
@@ -586,6 +599,8 @@ skip_blanks(struct lexer *lx, bool one_line)
             lx->at++;
             new_line(lx);
             lx->newline = true;
+        } else if (*lx->at != '\\' && *lx->at != '/') {
+            return;
         } else if (looking_at(lx, "\\\n")) {
             lx->at += 2;
             new_line(lx);
@@ -597,14 +612,52 @@ skip_blanks(struct lexer *lx, bool one_line)
     }
 }
 
+/* Those that no longer operator begins with: most of what is in a file. */
+static enum token_type
+single(char c)
+{
+    switch (c) {
+    case '(':
+        return T_LPAREN;
+    case ')':
+        return T_RPAREN;
+    case '{':
+        return T_LBRACE;
+    case '}':
+        return T_RBRACE;
+    case '[':
+        return T_LBRACKET;
+    case ']':
+        return T_RBRACKET;
+    case ',':
+        return T_COMMA;
+    case ';':
+        return T_SEMICOLON;
+    case ':':
+        return T_COLON;
+    default:
+        return T_END;
+    }
+}
+
 static void
 lex_punctuation(struct lexer *lx)
 {
+    const enum token_type one = single(*lx->at);
+    const size_t left = (size_t)(lx->end - lx->at);
+
+    if (one != T_END) {
+        emit(lx, one, lx->at)->text = (struct str){lx->at, 1};
+        lx->at++;
+        return;
+    }
     for (size_t i = 0; i < ARRAY_COUNT(punctuation); i++) {
-        if (!looking_at(lx, punctuation[i].text))
+        const size_t len = punctuation[i].len;
+        if (punctuation[i].text[0] != *lx->at || left < len ||
+            (len > 1 && memcmp(lx->at, punctuation[i].text, len) != 0))
             continue;
-        emit(lx, punctuation[i].type, lx->at)->text = str_of(punctuation[i].text);
-        lx->at += strlen(punctuation[i].text);
+        emit(lx, punctuation[i].type, lx->at)->text = (struct str){punctuation[i].text, len};
+        lx->at += len;
         return;
     }
     if (isprint((unsigned char)*lx->at))
@@ -639,7 +692,7 @@ lex_code(struct lexer *lx, bool inside_string, bool one_line)
             braces++;
         else if (*start == '}' && braces > 0)
             braces--;
-        if (looking_at(lx, "\xC2\xA0")) {
+        if (*start == '\xC2' && looking_at(lx, "\xC2\xA0")) {
             lex_fail(lx, start,
                      "a non-breaking space (U+00A0, often from a web page); replace it by a blank");
         } else if (lex_any_string(lx)) {
@@ -651,7 +704,7 @@ lex_code(struct lexer *lx, bool inside_string, bool one_line)
             while (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
                 lx->at++;
             t = emit(lx, is_keyword(str_range(start, lx->at)) ? T_KEYWORD : T_NAME, start);
-            t->text = arena_dup(lx->arena, str_range(start, lx->at));
+            t->text = str_range(start, lx->at); /* the text lives in the arena, too */
         } else {
             lex_punctuation(lx);
         }

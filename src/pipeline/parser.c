@@ -44,18 +44,6 @@ parser_fail(struct parser *p, const struct token *at, const char *format, ...)
 }
 
 bool
-parser_is(const struct parser *p, enum token_type type)
-{
-    return p->at->type == type;
-}
-
-bool
-parser_word(const struct parser *p, const char *word)
-{
-    return (p->at->type == T_KEYWORD || p->at->type == T_NAME) && str_is(p->at->text, word);
-}
-
-bool
 parser_accept(struct parser *p, enum token_type type)
 {
     if (p->at->type != type || type == T_END)
@@ -113,12 +101,6 @@ void
 parser_leave(struct parser *p)
 {
     p->depth--;
-}
-
-bool
-parser_continues(const struct parser *p)
-{
-    return p->inside > 0 || !p->at->newline;
 }
 
 static struct node *parse_statement(struct parser *p);
@@ -422,6 +404,8 @@ parse_modifiers(struct parser *p)
 {
     bool is_static = false;
 
+    if (p->at->type != T_KEYWORD && p->at->type != T_NAME)
+        return false;
     for (;; p->at++) {
         is_static = is_static || parser_word(p, "static");
         if (!parser_word(p, "private") && !parser_word(p, "public") &&
@@ -710,11 +694,11 @@ parse_statement_inner(struct parser *p)
 static struct node *
 parse_statement(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_PASS, p->at);
+    struct node *n;
     char found[80];
 
     if (!parser_enter(p))
-        return n;
+        return node_new(p->arena, N_PASS, p->at);
     n = parse_statement_inner(p);
     parser_leave(p);
     if (!p->failed && !ends_statement(p) && p->inside == 0) {

@@ -16,8 +16,18 @@ struct parser {
 
 void parser_fail(struct parser *p, const struct token *at, const char *format, ...)
     PRINTF_LIKE(3, 4);
-bool parser_is(const struct parser *p, enum token_type type);
-bool parser_word(const struct parser *p, const char *word); /* keyword or name */
+static inline bool
+parser_is(const struct parser *p, enum token_type type)
+{
+    return p->at->type == type;
+}
+/* keyword or name */
+static inline bool
+parser_word(const struct parser *p, const char *word)
+{
+    return (p->at->type == T_KEYWORD || p->at->type == T_NAME) && p->at->text.at[0] == word[0] &&
+           str_is(p->at->text, word);
+}
 bool parser_accept(struct parser *p, enum token_type type);
 void parser_expect(struct parser *p, enum token_type type, const char *where);
 /* The bracket that ends what `open` began; says where that was if it is missing. */
@@ -25,7 +35,12 @@ void parser_close(struct parser *p, enum token_type type, const struct token *op
                   const char *what);
 bool parser_enter(struct parser *p); /* counts depth; false (and failed) beyond the limit */
 void parser_leave(struct parser *p);
-bool parser_continues(const struct parser *p); /* the current token stands on the same line */
+/* the current token stands on the same line */
+static inline bool
+parser_continues(const struct parser *p)
+{
+    return p->inside > 0 || !p->at->newline;
+}
 
 struct node *parse_expression(struct parser *p);
 /* As an expression, or a call without brackets: `echo 'x'`. */

@@ -286,7 +286,11 @@ static bool
 closure_has_parameters(const struct parser *p)
 {
     for (size_t i = 1; i < 200; i++) {
-        switch (peek(p, i)->type) {
+        const struct token *t = peek(p, i);
+        /* A list of parameters goes on behind a comma only. */
+        if (i > 1 && t->newline && t->type != T_ARROW && peek(p, i - 1)->type != T_COMMA)
+            return false;
+        switch (t->type) {
         case T_ARROW:
             return true;
         case T_NAME:
@@ -616,10 +620,10 @@ parse_postfix(struct parser *p)
 static struct node *
 parse_unary(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_UNARY, p->at);
+    struct node *n;
 
     if (!parser_enter(p))
-        return n;
+        return node_new(p->arena, N_UNARY, p->at);
     switch (p->at->type) {
     case T_NOT:
     case T_TILDE:
@@ -627,6 +631,7 @@ parse_unary(struct parser *p)
     case T_ADD:
     case T_INCREMENT:
     case T_DECREMENT:
+        n = node_new(p->arena, N_UNARY, p->at);
         n->op = p->at->type;
         if (n->op == T_INCREMENT || n->op == T_DECREMENT)
             n->type = N_PREFIX;
@@ -635,7 +640,7 @@ parse_unary(struct parser *p)
         break;
     case T_LPAREN:
         if (is_cast(p)) {
-            n->type = N_CAST;
+            n = node_new(p->arena, N_CAST, p->at);
             p->at++;
             n->text = parse_type(p);
             p->at++;
@@ -785,10 +790,10 @@ parse_assignment(struct parser *p, struct node *left)
 struct node *
 parse_expression(struct parser *p)
 {
-    struct node *n = node_new(p->arena, N_NULL, p->at);
+    struct node *n;
 
     if (!parser_enter(p))
-        return n;
+        return node_new(p->arena, N_NULL, p->at);
     n = parse_assignment(p, parse_ternary(p));
     parser_leave(p);
     return n;
