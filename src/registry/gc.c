@@ -29,8 +29,8 @@ struct digest_set {
 struct collection {
     struct registry *reg;
     struct digest_set marks;
-    int64_t oldest_kept_ms; /* whatever was touched after this stays */
-    bool is_dry;            /* nothing is removed, only counted */
+    int64_t age_ms, oldest_kept_ms; /* whatever was touched after this stays */
+    bool is_dry;                    /* nothing is removed, only counted */
     struct registry_gc result;
 };
 
@@ -145,7 +145,7 @@ repository_mark(void *arg, const char *region, const char *name, struct err *err
     cleanup_json struct json *manifests = NULL, *layers = NULL;
 
     /* Uploads before manifests: a push that ends in between has its layers marked. */
-    if (upload_is_going_on(c->reg, region, name) && !disk_list(layers_path, &layers, err))
+    if (upload_is_going_on(c->reg, region, name, c->age_ms) && !disk_list(layers_path, &layers, err))
         return false;
     for (size_t i = 0; i < json_size(layers); i++)
         set_add(&c->marks, str_of(json_cstr(json_at(layers, i), "")));
@@ -188,7 +188,7 @@ blob_sweep(struct collection *c, const char *path, struct err *err)
     } else {
         c->result.blobs_removed++;
         c->result.bytes_removed += st.st_size;
-        space_give(c->reg, st.st_size);
+        space_give(c->reg, c->is_dry ? 0 : st.st_size);
     }
     pthread_rwlock_unlock(&c->reg->collect_lock);
     return done;
@@ -285,10 +285,10 @@ static bool
 collect_or_count(struct registry *reg, const char *const *roots, size_t root_count, int64_t age_ms,
                  int64_t now_ms, bool is_dry, struct registry_gc *out, struct err *err)
 {
-    struct collection c = {.reg = reg,
-                           .oldest_kept_ms = now_ms - (age_ms > 0 ? age_ms : lease_ms(reg)),
-                           .is_dry = is_dry};
+    struct collection c = {
+        .reg = reg, .age_ms = age_ms > 0 ? age_ms : lease_ms(reg), .is_dry = is_dry};
 
+    c.oldest_kept_ms = now_ms - c.age_ms;
     bool done = collect(&c, roots, root_count, err);
     free(c.marks.slots);
     free(c.marks.used);

@@ -207,4 +207,6 @@ void upload_expire(struct registry *reg, int64_t age_ms);
 /* Finds the uploads of an earlier run again, and removes whatever else lies there. */
 bool uploads_open(struct registry *reg, struct err *err) MUST_CHECK;
 void uploads_close(struct registry *reg); /* their files stay for the next run */
-bool upload_is_going_on(struct registry *reg, const char *region, const char *repository);
+/* Is there one that gave a sign of life within `age_ms`? */
+bool upload_is_going_on(struct registry *reg, const char *region, const char *repository,
+                        int64_t age_ms);

@@ -112,16 +112,20 @@ upload_find_again(struct registry *reg, const char *name)
     const ssize_t len = lgetxattr(path, PLACE, place, sizeof place);
     struct str rest = {place, len > 0 ? (size_t)len : 0}, region;
     struct stat st;
+    int64_t age_ms;
 
     if (strlen(name) != 36 || !str_split(&rest, '/', &region) || !region_is_valid(region) ||
-        !name_is_valid(rest) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
-        clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 > UPLOAD_AGE_MAX_MS)
+        !name_is_valid(rest) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    age_ms = clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000;
+    if (age_ms > UPLOAD_AGE_MAX_MS)
         return NULL;
     struct upload *u = upload_new(reg, str_of(name), region, rest);
-    if (u != NULL) {
-        u->size = u->flushed = st.st_size;
-        u->start_ms -= UPLOAD_AGE_MAX_MS; /* who knows; not longer ago */
-    }
+    if (u == NULL)
+        return NULL;
+    u->size = u->flushed = st.st_size;
+    u->last_ms -= age_ms > 0 ? age_ms : 0;
+    u->start_ms -= UPLOAD_AGE_MAX_MS; /* who knows; not longer ago */
     return u;
 }
 
@@ -375,13 +379,15 @@ upload_expire(struct registry *reg, int64_t age_ms)
 }
 
 bool
-upload_is_going_on(struct registry *reg, const char *region, const char *repository)
+upload_is_going_on(struct registry *reg, const char *region, const char *repository, int64_t age_ms)
 {
+    const int64_t since_ms = clock_monotonic_ms() - age_ms;
     bool found = false;
 
     pthread_mutex_lock(&reg->uploads_lock);
     for (struct upload *u = reg->uploads; u != NULL; u = u->next)
-        found |= strcmp(u->region, region) == 0 && strcmp(u->repository, repository) == 0;
+        found |= (u->busy || u->last_ms > since_ms) && strcmp(u->region, region) == 0 &&
+                 strcmp(u->repository, repository) == 0;
     pthread_mutex_unlock(&reg->uploads_lock);
     return found;
 }
