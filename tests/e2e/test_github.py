@@ -186,6 +186,8 @@ class Webhooks(Forge):
         self.assertEqual(len(self.naru.builds("shop")), 2)
 
     def test_events_of_gitlab_and_gitea(self):
+        if not harness.SOAK:
+            self.skipTest("takes long: --soak")
         self.start("other-forges", None)
         main = git(self.tree, "rev-parse", "HEAD")
         self.secret("gitlab-webhook", "the token")
@@ -214,6 +216,8 @@ class Webhooks(Forge):
         self.assertIn("seen before", self.post("/gitea/webhook", headers, data)[1])
 
     def test_missed_pushes_are_found(self):
+        if not harness.SOAK:
+            self.skipTest("takes long: --soak")
         self.start("missed", None)
         main = git(self.tree, "rev-parse", "HEAD")
         git(self.tree, "branch", "old")

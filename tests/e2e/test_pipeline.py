@@ -378,7 +378,7 @@ class Queue(unittest.TestCase):
         self.assertEqual(self.deliver("push", self.push_event(first), "d-1")[0], 200)
         self.assertEqual(self.deliver("push", self.push_event(first), "d-2")[0], 202)
         self.assertEqual(self.deliver("push", self.push_event("0" * 40), "d-3")[0], 200)
-        self.assertEqual(self.deliver("push", {"ref": "refs/tags/v1", "after": first, "repository":
+        self.assertEqual(self.deliver("push", {"ref": "refs/notes/v1", "after": first, "repository":
                                                {"full_name": "someone/hooked"}}, "d-4")[0], 200)
         self.assertEqual(self.deliver("issues", {"action": "opened"}, "d-5")[0], 200)
         self.assertEqual(self.deliver("push", self.push_event(first, repository="else/where"), "d-6")[0], 404)

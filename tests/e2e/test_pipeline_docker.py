@@ -136,6 +136,8 @@ class DockerPipelines(unittest.TestCase):
         self.assertEqual(self.docker.containers("name=app-of-test"), [])
 
     def test_containers_run_side_by_side_and_end_with_an_aborted_build(self):
+        if not harness.SOAK:
+            self.skipTest("takes long: --soak")
         log = self.build("""
             pipeline {
                 agent none
@@ -160,6 +162,8 @@ class DockerPipelines(unittest.TestCase):
         self.assertIn("ABORTED", log)
 
     def test_an_entrypoint_that_swallows_the_command_is_named(self):
+        if not harness.SOAK:
+            self.skipTest("takes long: --soak")
         log = self.build("""
             node {
                 writeFile file: 'Dockerfile', text: 'FROM tool:1\\nENTRYPOINT ["/bin/echo", "no"]\\n'
