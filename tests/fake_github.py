@@ -54,7 +54,10 @@ class FakeGitHub:
                 self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                try:
+                    self.wfile.write(data)
+                except BrokenPipeError:
+                    pass  # who asked has ended meanwhile
 
             do_GET = do_POST = do_PATCH = handle_one
 

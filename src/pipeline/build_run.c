@@ -231,7 +231,7 @@ resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
 
     if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0)
         return; /* none, or resolved already */
-    if (!git_remote_ref(brief->config.git_url, b->ref, commit, &err)) {
+    if (!git_remote_ref(brief->config.git_url, brief->config.secrets_dir, b->ref, commit, &err)) {
         log_info("build.no_merge", "pipeline=%s build=%lld error=%s", b->pipeline,
                  (long long)b->number, log_quote(err.message));
         return;

@@ -6,14 +6,38 @@
 #include "io/file.h"
 #include "io/process.h"
 #include "pipeline/build.h"
+#include "pipeline/git_login.h"
 
 #define GIT_TIMEOUT_MS ((int64_t)60 * 1000)
 #define GIT_OUTPUT_MAX ((size_t)4 << 20)
 #define ARGS_MAX 12
 
-static bool
-run_git(const char *const *arguments, struct strbuf *out, struct err *err)
+extern char **environ;
+
+/* Ours and what logs git in; malloc'd, its texts are borrowed. */
+static const char **
+environment(const struct git_login *login)
 {
+    size_t count = 0, n = 0;
+    const char **env;
+
+    while (environ[count] != NULL)
+        count++;
+    env = mem_new((count + GIT_LOGIN_VARIABLES + 2) * sizeof(*env));
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "GIT_CONFIG_", 11) != 0 || login->token == NULL)
+            env[n++] = environ[i];
+    env[n++] = "GIT_TERMINAL_PROMPT=0";
+    for (size_t i = 0; login->variables[i] != NULL; i++)
+        env[n++] = login->variables[i];
+    return env;
+}
+
+static bool
+run_git_as(const struct git_login *login, const char *const *arguments, struct strbuf *out,
+           struct err *err)
+{
+    cleanup_free const char **env = environment(login);
     const char *argv[ARGS_MAX + 5] = {"git", "-c", "safe.directory=*"};
     struct process_result result = {0};
     size_t n = 3;
@@ -23,7 +47,7 @@ run_git(const char *const *arguments, struct strbuf *out, struct err *err)
         argv[n++] = arguments[i];
     argv[n] = NULL;
     const struct process_spec spec = {
-        .argv = argv, .timeout_ms = GIT_TIMEOUT_MS, .output_limit = GIT_OUTPUT_MAX};
+        .argv = argv, .env = env, .timeout_ms = GIT_TIMEOUT_MS, .output_limit = GIT_OUTPUT_MAX};
     if (!process_run(&spec, &result, err))
         return false;
     ok = result.exit_code == 0 && !result.timed_out;
@@ -36,7 +60,9 @@ run_git(const char *const *arguments, struct strbuf *out, struct err *err)
     return ok;
 }
 
-#define GIT(out, err, ...) run_git((const char *const[]){__VA_ARGS__, NULL}, out, err)
+#define GIT_AS(login, out, err, ...) \
+    run_git_as(login, (const char *const[]){__VA_ARGS__, NULL}, out, err)
+#define GIT(out, err, ...) GIT_AS(&(struct git_login){0}, out, err, __VA_ARGS__)
 
 char *
 git_remote_path(const char *data_dir, const char *name)
@@ -110,15 +136,17 @@ git_hook_line(struct str line, char branch[static 256], char commit[static 41])
 }
 
 bool
-git_remote_heads(const char *url, void (*call)(void *arg, struct str branch, struct str commit),
+git_remote_heads(const char *url, const char *secrets_dir, void (*call)(void *arg, struct str branch, struct str commit),
                  void *arg, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(git_login_done) struct git_login login = {0};
     struct str rest, line, commit;
 
     if (url[0] == '-')
         return err_set(err, ERR_VALIDATION, "'%s' is not a repository", url);
-    if (!GIT(&text, err, "ls-remote", "--heads", url))
+    git_login_find(secrets_dir, url, &login);
+    if (!GIT_AS(&login, &text, err, "ls-remote", "--heads", url))
         return false;
     rest = strbuf_str(&text);
     while (str_split(&rest, '\n', &line)) {
@@ -146,12 +174,13 @@ resolve_one(void *arg, struct str branch, struct str commit)
 }
 
 bool
-git_remote_resolve(const char *url, const char *branch, char commit[static 41], struct err *err)
+git_remote_resolve(const char *url, const char *secrets_dir, const char *branch,
+                   char commit[static 41], struct err *err)
 {
     struct resolve r = {branch, commit};
 
     commit[0] = '\0';
-    if (!git_remote_heads(url, resolve_one, &r, err))
+    if (!git_remote_heads(url, secrets_dir, resolve_one, &r, err))
         return false;
     if (commit[0] == '\0')
         return err_set(err, ERR_NOT_FOUND, "there is no branch '%s'", branch);
@@ -159,14 +188,17 @@ git_remote_resolve(const char *url, const char *branch, char commit[static 41], 
 }
 
 bool
-git_remote_ref(const char *url, const char *ref, char commit[static 41], struct err *err)
+git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char commit[static 41],
+               struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup(git_login_done) struct git_login login = {0};
     struct str rest, line;
 
     if (url[0] == '-' || ref[0] == '-')
         return err_set(err, ERR_VALIDATION, "'%s' is not a repository", url);
-    if (!GIT(&text, err, "ls-remote", url, ref))
+    git_login_find(secrets_dir, url, &login);
+    if (!GIT_AS(&login, &text, err, "ls-remote", url, ref))
         return false;
     rest = strbuf_str(&text);
     if (str_split(&rest, '\n', &line) && str_split(&line, '\t', &rest) &&

@@ -308,6 +308,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
                 struct err *err)
 {
     char commit[41] = "", message[512] = "", author[128] = "";
+    cleanup_free char *secrets = text_format("%s/secrets", room->config.data_dir);
     cleanup_free char *url = NULL;
     struct pipeline *p;
     struct json *j = NULL;
@@ -330,7 +331,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     /* git is asked without the lock. */
     if (r->commit != NULL)
         (void)text_copy(commit, sizeof(commit), str_of(r->commit));
-    else if (!git_remote_resolve(url, r->branch, commit, err))
+    else if (!git_remote_resolve(url, secrets, r->branch, commit, err))
         return false;
     if (is_local && r->message == NULL &&
         !git_remote_describe(url, commit, message, author, &ignored))

@@ -91,12 +91,13 @@ reconcile_one(struct heads *h, const char *url)
     cleanup_free char *path =
         text_format("%s/builds/%s/heads.json", h->room->config.data_dir, h->pipeline);
     cleanup_json struct json *before = read_heads(path), *now = json_object();
+    cleanup_free char *secrets = text_format("%s/secrets", h->room->config.data_dir);
     cleanup_free char *text = NULL;
     struct err err;
 
     h->before = before;
     h->now = now;
-    if (!git_remote_heads(url, take_head, h, &err)) {
+    if (!git_remote_heads(url, secrets, take_head, h, &err)) {
         log_warn("pipeline.reconcile", "pipeline=%s error=%s", h->pipeline, log_quote(err.message));
         return;
     }

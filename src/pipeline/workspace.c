@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "io/file.h"
 #include "pipeline/credentials.h"
+#include "pipeline/git_login.h"
 
 #define GIT_ARGS_MAX 16
 #define GIT_TIMEOUT_MS ((int64_t)10 * 60 * 1000)
@@ -90,8 +91,8 @@ is_commit(struct str s)
     return true;
 }
 
-bool
-workspace_fetch(struct run *run, const struct node *at, const char *directory)
+static bool
+fetch_commit(struct run *run, const struct node *at, const char *directory)
 {
     const struct runner_config *c = run->config;
     cleanup(strbuf_done) struct strbuf ignored = {0};
@@ -123,6 +124,31 @@ workspace_fetch(struct run *run, const struct node *at, const char *directory)
         return git_failed(run, at, "fetch", code);
     run->fetched = directory;
     return true;
+}
+
+/* With the login of a private repository on GitHub, where there is one. */
+bool
+workspace_fetch(struct run *run, const struct node *at, const char *directory)
+{
+    cleanup(git_login_done) struct git_login login = {0};
+    struct env_layer *outer = run->env, *layer = run_env_push(run);
+    bool ok;
+
+    git_login_find(run->config->github != NULL ? run->config->secrets_dir : NULL,
+                   run->config->git_url, &login);
+    if (login.token != NULL) {
+        credential_mask(run, str_of(login.token));
+        run_mask(run, str_of(strrchr(login.variables[2], ' ') + 1));
+    }
+    for (size_t i = 0; login.variables[i] != NULL; i++) {
+        struct str variable = str_of(login.variables[i]);
+        ptrdiff_t equals = str_index(variable, '=');
+        run_env_set(run, layer, str_slice(variable, 0, (size_t)equals),
+                    str_slice(variable, (size_t)equals + 1, variable.len));
+    }
+    ok = fetch_commit(run, at, directory);
+    run->env = outer;
+    return ok;
 }
 
 bool

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Webhooks of forges in, verdicts to GitHub out; GitHub is tests/fake_github.py."""
+import base64
+import functools
 import hashlib
 import hmac
+import http.server
 import json
 import pathlib
 import subprocess
+import threading
 import unittest
 import urllib.error
 import urllib.request
@@ -150,6 +154,44 @@ class GitHubReports(Forge):
             self.assertIn("- Test: SUCCESS", check["output"]["summary"])
             self.assertEqual(len(fake.given), 1, "the installation's token is kept")
             self.assertTrue(any(s["state"] == "success" for s in fake.statuses))
+
+
+class PrivateRepository(Forge):
+    def test_it_is_fetched_with_the_token(self):
+        self.start("github-private", None)
+        self.secret("github", "ghp_secret")
+        bare = self.naru.dir / "served"
+        bare.mkdir()
+        git(self.tree, "clone", "-q", "--bare", ".", str(bare / "shop.git"))
+        git(bare / "shop.git", "update-server-info")
+        wanted = "Basic " + base64.b64encode(b"x-access-token:ghp_secret").decode()
+        refused = []
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def do_GET(self):
+                if self.headers.get("Authorization") == wanted:
+                    return super().do_GET()
+                refused.append(self.path)
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(bare)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_address[1]}/shop.git"
+        self.naru.cli("pipeline", "create", "private", "--url", url, "--github", "acme/private")
+        done = self.naru.cli("pipeline", "start", "private", "--wait")
+        self.assertRegex(done.stdout, r"build +#1 SUCCESS")
+        self.assertEqual(refused, [])
+        self.naru.cli("secret", "set", "github", input="another")
+        self.assertNotEqual(self.naru.cli("pipeline", "start", "private", check=False).returncode, 0)
+        self.assertNotEqual(refused, [])
 
 
 class Webhooks(Forge):
