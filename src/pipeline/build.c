@@ -45,6 +45,7 @@ build_free(struct build *b)
     free(b->message);
     free(b->author);
     free(b->cookie);
+    free(b->upstream);
     free(b->reason);
     free(b->display_name);
     free(b->description);
@@ -147,6 +148,7 @@ build_to_json(const struct build *b)
     if (b->abort_asked)
         json_set(j, "abortAsked", json_bool(true));
     set_text(j, "before", b->before);
+    set_text(j, "upstream", b->upstream);
     for (size_t i = 0; i < b->path_count; i++)
         json_append(paths, json_text(b->paths[i]));
     json_set(j, "changedPaths", paths);
@@ -228,6 +230,7 @@ build_from_json(const struct json *j, struct err *err)
     b->message = text_dup(json_get_cstr(j, "message", NULL));
     b->author = text_dup(json_get_cstr(j, "author", NULL));
     b->cookie = text_dup(json_get_cstr(j, "cookie", NULL));
+    b->upstream = text_dup(json_get_cstr(j, "upstream", NULL));
     b->reason = text_dup(json_get_cstr(j, "reason", NULL));
     b->display_name = text_dup(json_get_cstr(j, "displayName", NULL));
     b->description = text_dup(json_get_cstr(j, "description", NULL));

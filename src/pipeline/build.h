@@ -38,6 +38,7 @@ struct build {
     struct json *change;    /* forge.h; NULL: none */
     char *cause;            /* "BranchEventCause", "UserIdCause" */
     char *message, *author; /* of the commit; may be NULL */
+    char *upstream;         /* the key of the step that started it (runner_host.start), or NULL */
     char *cookie;           /* carried by every process of the build */
     enum build_state state;
     enum build_result result;

@@ -191,8 +191,41 @@ parked(void *ctx, bool is_parked)
     room_unlock(w->room);
 }
 
+static void
+properties(void *ctx, const struct json *given)
+{
+    const struct work *w = ctx;
+
+    room_set_properties(w->room, w->build, given);
+}
+
+static bool
+start_other(void *ctx, const char *job, const char *key, const struct json *parameters,
+            char pipeline[static 64], int64_t *number, struct err *err)
+{
+    const struct work *w = ctx;
+
+    return room_start_for(w->room, job, key, parameters, pipeline, number, err);
+}
+
+static bool
+other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_result *out)
+{
+    const struct work *w = ctx;
+    cleanup_json struct json *j = pipeline_build(w->room, pipeline, number, NULL);
+
+    *out = RESULT_NOT_BUILT; /* one that is no longer kept */
+    return j == NULL || build_result_parse(str_of(json_get_cstr(j, "result", "")), out);
+}
+
 static const struct runner_host host = {
-    .question = question, .answer = answer, .parked = parked};
+    .question = question,
+    .answer = answer,
+    .properties = properties,
+    .start = start_other,
+    .ended = other_has_ended,
+    .parked = parked,
+};
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
     struct arena arena;
@@ -389,6 +422,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     struct work w = {.room = room, .build = b, .log_fd = -1};
     struct runner_outcome outcome;
     struct brief brief = {0};
+    struct build ended;
     struct json *j;
 
     begin_build(room, b);
@@ -422,8 +456,15 @@ room_run_build(struct pipeline_room *room, struct build *b)
     j = build_to_public_json(b, true);
     pipeline_prune(&room->store, pipeline);
     pthread_cond_broadcast(&room->changed);
+    ended = (struct build){.pipeline = text_dup(b->pipeline),
+                           .branch = text_dup(b->branch),
+                           .result = b->result,
+                           .superseded_by = b->superseded_by};
     room_unlock(room);
     room_announce(room, j);
+    room_start_downstream(room, &ended);
+    free(ended.pipeline);
+    free(ended.branch);
     arena_done(&brief.arena);
     room_lock(room);
 }

@@ -3,6 +3,7 @@
  * failure and post, in the order Jenkins does. */
 #include <assert.h>
 #include <stdio.h>
+#include "pipeline/job_properties.h"
 #include "pipeline/journal.h"
 #include "pipeline/matrix.h"
 #include "pipeline/params.h"
@@ -79,25 +80,6 @@ enter_tools(struct run *run, const struct node *call)
                                  !tool_enter(run, layer, n->text, name)))
             return false;
     return true;
-}
-
-/* Settings of Jenkins that would change when or how often a build runs, and do nothing here: a
- * nightly build that never comes must not be a surprise. */
-static void
-warn_without_effect(struct run *run, const struct stage *pipeline)
-{
-    static const char *const options[] = {"buildDiscarder", "quietPeriod", "rateLimitBuilds"};
-    const struct node *triggers = section_block(pipeline->section[SECTION_TRIGGERS]);
-
-    for (const struct node *n = triggers != NULL ? triggers->first : NULL; n != NULL; n = n->next)
-        if (!str_is(n->text, "githubPush"))
-            run_logf(run,
-                     "WARNING: triggers: '" STR_FMT
-                     "' has no effect here; a push or a webhook starts builds",
-                     STR_ARG(n->text));
-    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
-        if (section_entry(pipeline->section[SECTION_OPTIONS], options[i]) != NULL)
-            run_logf(run, "WARNING: options: '%s' has no effect here", options[i]);
 }
 
 static bool
@@ -566,8 +548,8 @@ declarative_run(struct run *run, const struct stage *pipeline)
     if (pipeline->section[SECTION_LIBRARIES] != NULL)
         return interp_throw(&run->in, pipeline->section[SECTION_LIBRARIES], "UnsupportedFeature",
                             "shared libraries are not supported yet");
-    warn_without_effect(run, pipeline);
-    if (!bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
+    if (!job_properties_declarative(run, pipeline) ||
+        !bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
         !read_options(run, pipeline))
         return false;
     ok = enter_agent(run, pipeline, &before) &&

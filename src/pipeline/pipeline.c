@@ -16,20 +16,66 @@
 #define PARALLEL_DEFAULT 2u
 #define QUEUE_MAX 500u
 
-/* The next to run: the longest waiting one whose branch has no running build. */
+/* Does its job say that it has to wait for a time? */
+static bool
+is_postponed(const struct pipeline *p, const struct build *b, int64_t now_ms)
+{
+    int64_t quiet_ms = json_i64(room_property(p, b->branch, "quietPeriod"), 0) * 1000;
+    int64_t between_ms = json_i64(room_property(p, b->branch, "rateLimitMs"), 0);
+    int64_t last_ms = 0;
+
+    for (size_t i = 0; between_ms > 0 && i < p->build_count; i++)
+        if (strcmp(p->builds[i]->branch, b->branch) == 0 && p->builds[i]->started_ms > last_ms)
+            last_ms = p->builds[i]->started_ms;
+    return b->started_ms == 0 && (b->queued_ms + quiet_ms > now_ms || last_ms + between_ms > now_ms);
+}
+
+static unsigned
+running_of(const struct pipeline *p)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < p->build_count; i++)
+        n += p->builds[i]->state == BUILD_RUNNING;
+    return n;
+}
+
+/* The oldest that waits and may run: one at a time of a branch. */
 static struct build *
-next_queued(struct pipeline_room *room)
+next_of(struct pipeline_room *room, const struct pipeline *p, int64_t now_ms)
 {
     struct build *best = NULL;
 
-    for (size_t p = 0; p < room->store.count; p++) {
-        struct pipeline *pipeline = room->store.pipelines[p];
-        for (size_t i = 0; i < pipeline->build_count; i++) {
-            struct build *b = pipeline->builds[i];
-            if (b->state == BUILD_QUEUED && !pipeline_branch_is_running(pipeline, b->branch) &&
-                (best == NULL || b->queued_ms < best->queued_ms))
-                best = b;
-        }
+    for (size_t i = 0; i < p->build_count; i++) {
+        struct build *b = p->builds[i];
+        if (b->state != BUILD_QUEUED || pipeline_branch_is_running(p, b->branch))
+            continue;
+        if (is_postponed(p, b, now_ms))
+            room->has_postponed = true;
+        else if (best == NULL || b->queued_ms < best->queued_ms)
+            best = b;
+    }
+    return best;
+}
+
+/* Of the pipelines with the fewest running builds, the one that waits longest. */
+static struct build *
+next_queued(struct pipeline_room *room)
+{
+    const int64_t now_ms = clock_wall_ms();
+    struct build *best = NULL;
+    unsigned least = 0;
+
+    room->has_postponed = false;
+    for (size_t i = 0; i < room->store.count; i++) {
+        const struct pipeline *p = room->store.pipelines[i];
+        struct build *b = next_of(room, p, now_ms);
+        unsigned running = b == NULL ? 0 : running_of(p);
+        if (b == NULL || (best != NULL && (running > least || (running == least &&
+                                                               b->queued_ms >= best->queued_ms))))
+            continue;
+        best = b;
+        least = running;
     }
     return best;
 }
@@ -153,7 +199,10 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
                                &hook))
             log_warn("pipeline.repository", "error=%s", log_quote(hook.message));
     }
-    if (!room_watch_start(room, err) || !start_threads(room, err)) {
+    room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
+    if (!room->has_clock)
+        err_errno(err, "cannot start a thread");
+    if (!room->has_clock || !room_watch_start(room, err) || !start_threads(room, err)) {
         pipeline_room_stop(room);
         return NULL;
     }
@@ -178,6 +227,8 @@ pipeline_room_stop(struct pipeline_room *room)
     for (unsigned i = 0; i < room->thread_count; i++)
         pthread_join(room->threads[i], NULL);
     room_watch_stop(room);
+    if (room->has_clock)
+        pthread_join(room->clock, NULL);
     room_free(room);
 }
 
@@ -208,6 +259,12 @@ pipeline_create(struct pipeline_room *room, const char *name, const char *url, c
     return ok;
 }
 
+static bool
+is_same(const struct json *a, const struct json *b)
+{
+    return (a == NULL && b == NULL) || (a != NULL && b != NULL && json_equal(a, b));
+}
+
 /* Older builds of the branch that still wait give way. */
 static void
 supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by)
@@ -215,8 +272,16 @@ supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by
     for (size_t i = 0; i < p->build_count; i++) {
         struct build *b = p->builds[i];
         cleanup_free char *reason = NULL;
-        if (b == by || b->state != BUILD_QUEUED || b->started_ms != 0 ||
-            strcmp(b->branch, by->branch) != 0)
+        if (b == by || strcmp(b->branch, by->branch) != 0)
+            continue;
+        if (b->state != BUILD_ENDED && (b->state == BUILD_RUNNING || b->started_ms != 0) &&
+            json_truth(room_property(p, b->branch, "abortPrevious"), false)) {
+            b->abort_asked = true;
+            room_save(room, b);
+        }
+        /* One with other parameters, or for which another build waits, is meant by itself. */
+        if (b->state != BUILD_QUEUED || b->started_ms != 0 || b->upstream != NULL ||
+            !is_same(b->parameters, by->parameters))
             continue;
         reason = text_format("superseded by build %lld", (long long)by->number);
         b->superseded_by = by->number;
@@ -282,6 +347,7 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b->ref = text_dup(r->ref);
     b->head = text_dup(r->head);
     b->change = r->change == NULL ? NULL : json_copy(r->change);
+    b->upstream = text_dup(r->upstream);
     b->cause = text_dup(r->cause);
     b->message = message == NULL || message[0] == '\0' ? NULL : text_dup(message);
     b->author = author == NULL || author[0] == '\0' ? NULL : text_dup(author);

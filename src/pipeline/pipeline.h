@@ -59,6 +59,7 @@ struct build_request {
     char *const *paths;
     size_t path_count;
     const struct json *parameters; /* {"NAME": value}; NULL: none */
+    const char *upstream;          /* the key of the step that asks; NULL: none */
     bool unless_known; /* no new build if the branch's newest one is of this commit */
     /* ... nor if it was pushed on top of this commit: news of pushes may come late and out of
      * order, and the newest commit wins. */

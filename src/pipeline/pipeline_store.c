@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
 
@@ -17,6 +18,7 @@ pipeline_free(struct pipeline *p)
     free(p->url);
     free(p->github);
     free(p->jenkinsfile);
+    json_unref(p->properties);
     free(p);
 }
 
@@ -89,6 +91,8 @@ load(struct pipeline_store *s, const char *name, struct err *err)
     p->github = text_dup(json_get_cstr(j, "github", NULL));
     p->jenkinsfile = text_dup(json_get_cstr(j, "jenkinsfile", "Jenkinsfile"));
     p->is_local = json_get_bool(j, "local", false);
+    if (json_get(j, "branches") != NULL)
+        p->properties = json_copy(json_get(j, "branches"));
     load_builds(s, p, directory);
     return p;
 }
@@ -157,13 +161,15 @@ pipeline_to_json(const struct pipeline *p)
     if (p->github != NULL)
         json_set(j, "github", json_text(p->github));
     json_set(j, "jenkinsfile", json_text(p->jenkinsfile));
+    if (p->properties != NULL)
+        json_set(j, "branches", json_copy(p->properties));
     if (last != NULL)
         json_set(j, "lastBuild", build_to_public_json(last, false));
     return j;
 }
 
-static bool
-save(const struct pipeline_store *s, const struct pipeline *p, struct err *err)
+bool
+pipeline_store_save(const struct pipeline_store *s, const struct pipeline *p, struct err *err)
 {
     cleanup_free char *directory = text_format("%s/builds/%s", s->data_dir, p->name);
     cleanup_free char *path = text_format("%s/pipeline.json", directory);
@@ -199,7 +205,7 @@ pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, 
         free(p->github);
         p->github = text_dup(github);
     }
-    if (!save(s, p, err)) {
+    if (!pipeline_store_save(s, p, err)) {
         if (is_new)
             pipeline_free(p);
         return false;
@@ -268,22 +274,58 @@ is_last_good(const struct pipeline *p, const struct build *b)
     return false;
 }
 
+/* How many builds of its branch have ended since. */
+static int64_t
+rank_of(const struct pipeline *p, const struct build *b)
+{
+    int64_t rank = 0;
+
+    for (size_t i = p->build_count; i > 0 && p->builds[i - 1] != b; i--)
+        rank += p->builds[i - 1]->state == BUILD_ENDED &&
+                strcmp(p->builds[i - 1]->branch, b->branch) == 0;
+    return rank;
+}
+
+/* Does buildDiscarder give it (or its artifacts) up? */
+static bool
+is_discarded(const struct pipeline *p, const struct build *b, bool artifacts)
+{
+    const struct json *of = json_get(p->properties, b->branch);
+    int64_t count = json_get_i64(of, artifacts ? "artifactNumToKeep" : "numToKeep", -1);
+    int64_t days = json_get_i64(of, artifacts ? "artifactDaysToKeep" : "daysToKeep", -1);
+
+    return (count >= 0 && rank_of(p, b) >= count) ||
+           (days >= 0 && b->ended_ms + days * 86400000 < clock_wall_ms());
+}
+
+static bool
+remove_below(const struct pipeline_store *s, const struct build *b, const char *name)
+{
+    cleanup_free char *directory = build_directory(s->data_dir, b->pipeline, b->number);
+    cleanup_free char *path = text_format("%s%s", directory, name);
+    struct err err;
+
+    if (file_remove_tree(path, &err))
+        return true;
+    log_warn("pipeline.prune", "error=%s", log_quote(err.message));
+    return false;
+}
+
 void
 pipeline_prune(struct pipeline_store *s, struct pipeline *p)
 {
-    for (size_t i = 0; i < p->build_count && p->build_count > BUILDS_KEPT;) {
+    for (size_t i = 0; i < p->build_count;) {
         struct build *b = p->builds[i];
-        cleanup_free char *directory = build_directory(s->data_dir, p->name, b->number);
-        struct err err;
+        bool is_old = p->build_count > BUILDS_KEPT || is_discarded(p, b, false);
         /* What was just built, and what may still be shown as running, stays. */
-        if (b->state != BUILD_ENDED || i + 1 == p->build_count || is_last_good(p, b)) {
+        if (b->state != BUILD_ENDED || i + 1 == p->build_count || is_last_good(p, b) || !is_old) {
+            if (b->state == BUILD_ENDED && is_discarded(p, b, true))
+                (void)remove_below(s, b, "/artifacts");
             i++;
             continue;
         }
-        if (!file_remove_tree(directory, &err)) {
-            log_warn("pipeline.prune", "error=%s", log_quote(err.message));
+        if (!remove_below(s, b, ""))
             return;
-        }
         memmove((void *)&p->builds[i], (void *)&p->builds[i + 1],
                 (p->build_count - i - 1) * sizeof(struct build *));
         p->build_count--;

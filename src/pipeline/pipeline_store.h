@@ -14,6 +14,7 @@ struct pipeline {
     struct build **builds; /* by number */
     size_t build_count, build_capacity;
     int64_t next_number;
+    struct json *properties; /* by branch (job_properties.h), or NULL */
 };
 
 struct pipeline_store {
@@ -29,6 +30,8 @@ struct pipeline *pipeline_store_find(const struct pipeline_store *s, const char 
 /* Adds a pipeline or changes where it comes from. */
 bool pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, bool is_local,
                         const char *github, struct pipeline **out, struct err *err) MUST_CHECK;
+bool pipeline_store_save(const struct pipeline_store *s, const struct pipeline *p,
+                         struct err *err) MUST_CHECK;
 struct json *pipeline_to_json(const struct pipeline *p);
 
 struct build *pipeline_add_build(struct pipeline *p); /* with the next number, not saved */

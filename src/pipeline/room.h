@@ -27,6 +27,9 @@ struct pipeline_room {
     atomic_bool stopping;
     unsigned running, parked; /* builds; of them those that only wait for people or builds */
     struct lock_table *locks;
+    pthread_t clock;
+    bool has_clock;
+    bool has_postponed; /* a queued build has to wait for a time */
 };
 
 void room_lock(struct pipeline_room *room);
@@ -45,3 +48,17 @@ void room_end_build(struct build *b, enum build_result result, const char *reaso
 void room_run_build(struct pipeline_room *room, struct build *b);
 /* Builds that ran when naru ended wait for a thread again. */
 void room_recover(struct pipeline_room *room, struct pipeline *p);
+
+/* triggers.c */
+/* A branch's property (job_properties.h), or NULL; with the lock held. */
+const struct json *room_property(const struct pipeline *p, const char *branch, const char *name);
+/* These are called without the lock. */
+void room_set_properties(struct pipeline_room *room, const struct build *b,
+                         const struct json *given);
+void room_minute(struct pipeline_room *room, int64_t now_ms); /* starts what cron wants now */
+void room_start_downstream(struct pipeline_room *room, const struct build *ended);
+/* As runner_host.start. */
+bool room_start_for(struct pipeline_room *room, const char *job, const char *key,
+                    const struct json *parameters, char pipeline[static 64], int64_t *number,
+                    struct err *err) MUST_CHECK;
+void *room_clock(void *room); /* a thread */

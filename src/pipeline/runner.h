@@ -57,6 +57,14 @@ struct runner_host {
     void (*question)(void *ctx, const struct json *question, bool is_over);
     /* {"proceed", "by", "parameters"} for the caller to unref; NULL: not yet. */
     struct json *(*answer)(void *ctx, const char *step);
+    /* What the Jenkinsfile says of its job (job_properties.h). */
+    void (*properties)(void *ctx, const struct json *properties);
+    /* Starts a build of another pipeline ("web", "web/main"), or gives the one that was started under
+     * this key before. */
+    bool (*start)(void *ctx, const char *job, const char *key, const struct json *parameters,
+                  char pipeline_out[static 64], int64_t *number_out, struct err *err);
+    /* Is that build over? */
+    bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
     /* All that the build does is wait for people or other builds. */
     void (*parked)(void *ctx, bool is_parked);
 };

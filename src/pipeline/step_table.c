@@ -65,7 +65,7 @@ static const struct step_type steps[] = {
     {"node", STEP_BLOCK, "label:s"},
     {"input", STEP_PLAIN,
      "message!s id:s ok:s submitter:s submitterParameter:s parameters:a cancel:s"},
-    {"build", STEP_LATER, "job!s parameters:a wait:b propagate:b quietPeriod:i"},
+    {"build", STEP_PLAIN, "job!s parameters:a wait:b propagate:b quietPeriod:i"},
     {"lock", STEP_BLOCK,
      "resource:s label:s quantity:i variable:s inversePrecedence:b skipIfLocked:b extra:a "
      "priority:i reason:s resourceSelectStrategy:s"},

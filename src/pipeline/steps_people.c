@@ -3,11 +3,13 @@
  * and properties. */
 #include <stdio.h>
 #include "base/clock.h"
+#include "pipeline/job_properties.h"
 #include "pipeline/journal.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/params.h"
 
 #define PARAMS_MAX 64
+#define FOR_EVER_MS ((int64_t)1 << 40)
 
 /* A question, as a step or a directive asks it. */
 struct question {
@@ -94,10 +96,12 @@ ask(struct run *run, const struct node *at, const struct question *q, struct map
     cleanup_json struct json *answer = NULL;
     bool ok;
 
-    if (host == NULL || host->question == NULL)
+    if ((host == NULL || host->question == NULL) && run->deadlines->outer == NULL)
         return interp_throw(&run->in, at, "AbortException",
                             "'input' needs a server: nobody can answer here");
     run_logf(run, STR_FMT, STR_ARG(q->message));
+    if (host == NULL || host->question == NULL) /* until the timeout around it */
+        return run_sleep(run, at, FOR_EVER_MS);
     run_logf(run, STR_FMT " or Abort (naru input, id " STR_FMT ")", STR_ARG(q->ok), STR_ARG(q->id));
     host->question(run->config->ctx, asked, false);
     ok = wait_for_answer(run, at, q, &answer);
@@ -296,6 +300,8 @@ step_properties(struct step_call *s)
 {
     const struct value *list = step_value(s, "properties");
 
+    if (list != NULL && list->type == V_LIST && !job_properties_list(s->run, s->at, list->list))
+        return false;
     for (size_t i = 0; list != NULL && list->type == V_LIST && i < list->list->count; i++) {
         struct value v = list->list->at[i];
         const struct value *kind = v.type == V_MAP ? map_find_text(v.map, "$class") : NULL;
@@ -314,6 +320,78 @@ step_properties(struct step_call *s)
     return true;
 }
 
+static struct json *
+given_parameters(struct run *run, const struct value *list)
+{
+    struct json *j = json_object();
+
+    for (size_t i = 0; list != NULL && list->type == V_LIST && i < list->list->count; i++) {
+        struct value v = list->list->at[i];
+        const struct value *name = v.type == V_MAP ? map_find_text(v.map, "name") : NULL;
+        const struct value *value = v.type == V_MAP ? map_find_text(v.map, "value") : NULL;
+        if (name != NULL && name->type == V_TEXT && value != NULL)
+            json_set(j, arena_cstr(&run->arena, name->text),
+                     json_str(value_to_text(&run->arena, *value)));
+    }
+    return j;
+}
+
+static bool
+wait_for_build(struct step_call *s, const char *pipeline, int64_t number, enum build_result *result)
+{
+    struct run *run = s->run;
+    const struct runner_host *host = run->config->host;
+    bool alone = flow_count(run) == 1, ok = true;
+
+    if (alone)
+        host->parked(run->config->ctx, true);
+    while (ok && !host->ended(run->config->ctx, pipeline, number, result))
+        ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
+    if (alone)
+        host->parked(run->config->ctx, false);
+    return ok;
+}
+
+static bool
+step_build(struct step_call *s)
+{
+    struct run *run = s->run;
+    const struct runner_host *host = run->config->host;
+    cleanup_json struct json *parameters = given_parameters(run, step_value(s, "parameters"));
+    const char *job = arena_cstr(&run->arena, step_text(s, "job", ""));
+    enum build_result result = RESULT_SUCCESS;
+    char pipeline[64];
+    int64_t number;
+    struct err err;
+
+    if (host == NULL || host->start == NULL)
+        return step_fail(s, "'build' needs a server: there are no other pipelines here");
+    if (!host->start(run->config->ctx, job, owner_of(s), parameters, pipeline, &number, &err))
+        return step_fail(s, "cannot start '%s': %s", job, err.message);
+    run_logf(run, "Starting building: %s #%lld", job, (long long)number);
+    *s->out = value_map(&run->arena);
+    map_put_text(&run->arena, s->out->map, "number", value_int(number));
+    map_put_text(&run->arena, s->out->map, "fullProjectName", value_cstr(&run->arena, job));
+    if (!step_truth(s, "wait", true))
+        return true;
+    if (!wait_for_build(s, pipeline, number, &result))
+        return false;
+    map_put_text(&run->arena, s->out->map, "result",
+                 value_cstr(&run->arena, build_result_name(result)));
+    map_put_text(&run->arena, s->out->map, "currentResult",
+                 value_cstr(&run->arena, build_result_name(result)));
+    run_logf(run, "Build %s #%lld completed: %s", job, (long long)number,
+             build_result_name(result));
+    if (result == RESULT_SUCCESS || !step_truth(s, "propagate", true))
+        return true;
+    if (result != RESULT_UNSTABLE)
+        return step_fail(s, "%s #%lld completed with status %s (propagate: false to ignore)", job,
+                         (long long)number, build_result_name(result));
+    run_worsen(run, RESULT_UNSTABLE);
+    run_mark(run, RESULT_UNSTABLE);
+    return true;
+}
+
 step_function *
 step_people_find(struct str name)
 {
@@ -323,7 +401,7 @@ step_people_find(struct str name)
     } table[] = {
         {"input", step_input},           {"lock", step_lock},
         {"milestone", step_milestone},   {"throttle", step_throttle},
-        {"properties", step_properties},
+        {"properties", step_properties}, {"build", step_build},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(table); i++)

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* Builds of a room: they go on after restarts, ask people, start others, and are started by the clock. */
+#include "pipeline_setup.h"
+#include "pipeline/room.h"
+
+static void *
+follow_the_log(void *arg)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    (void)call(arg, "GET", "/naru/builds/web/1/log?follow=1", NULL, auth, NULL);
+    return NULL;
+}
+
+/* Counts its starts, waits for the file `go`. */
+#define WAITING_STEP                                                           \
+    "echo \"n ${BUILD_NUMBER}\"\n"                                             \
+    "sh 'echo $$ > ../pid; echo start >> ../starts; echo began; touch ../up; " \
+    "while [ ! -e ../go ]; do sleep 0.02; done; echo went on'\n"               \
+    "echo 'and after'"
+#define WAIT_UNTIL_UP \
+    "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1"
+#define IS_ALIVE "kill -0 $(cat ../data/workspaces/web/pid)"
+
+/* The script that ran when naru ended went on; the build goes on, and nothing was done twice. */
+static void
+expect_to_go_on(struct world *w)
+{
+    sh(w, IS_ALIVE);
+    room_up(w);
+    json_unref(wait_for(w, "web", 1, "RUNNING"));
+    sh(w, "touch ../data/workspaces/web/go");
+    expect_result(w, "web", 1, "SUCCESS");
+    expect_log(w, "web", 1, "went on\n");
+    expect_log(w, "web", 1, "and after\nFinished: SUCCESS\n");
+    sh(w, "test \"$(cat ../data/workspaces/web/starts)\" = start");
+    sh(w, "for line in 'n 1' began 'went on' 'and after'; do "
+          "test $(grep -cx \"$line\" ../data/builds/web/1/log) = 1; done");
+    sh(w, "test ! -e ../data/builds/web/1/run && test ! -e ../data/builds/web/2");
+}
+
+TEST(an_orderly_stop_is_quick_and_builds_go_on_afterwards)
+{
+    cleanup(world_done) struct world w = {0};
+    struct world follower;
+    pthread_t thread;
+    int64_t start_ms;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP, "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    follower = w;
+    CHECK(pthread_create(&thread, NULL, follow_the_log, &follower) == 0);
+    clock_sleep_ms(300);
+    start_ms = clock_monotonic_ms();
+    room_down(&w);
+    CHECK(clock_monotonic_ms() - start_ms < 10000 * CHECK_PATIENCE);
+    pthread_join(thread, NULL);
+    expect_to_go_on(&w);
+}
+
+TEST(the_builds_of_a_killed_naru_go_on)
+{
+    cleanup(world_done) struct world w = {0};
+    pid_t child;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    room_down(&w);
+    commit(&w, WAITING_STEP, "x");
+    push(&w, "web");
+    child = fork();
+    if (child == 0) { /* finds the push, builds it, and is killed in the middle */
+        struct world mine = w;
+        room_up(&mine);
+        clock_sleep_ms(60000);
+        _exit(0);
+    }
+    sh(&w, WAIT_UNTIL_UP);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    expect_to_go_on(&w);
+}
+
+TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
+{
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP "\n}\npost {\naborted { echo 'cleaned up' }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    sh(&w, IS_ALIVE);
+    room_up(&w);
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_log(&w, "web", 1, "cleaned up");
+    sh(&w, IS_GONE);
+}
+
+/* Waits until build 1 asks something of that id. */
+static void
+wait_for_question(struct world *w, const char *id)
+{
+    int64_t until_ms = clock_monotonic_ms() + 12000 * CHECK_PATIENCE;
+
+    while (clock_monotonic_ms() < until_ms) {
+        cleanup_json struct json *j = pipeline_build(w->room, "web", 1, NULL);
+        if (json_find(json_get(j, "inputs"), "id", id) != NULL)
+            return;
+        (void)pipeline_wait(w->room, 50);
+    }
+    check_fail(__FILE__, __LINE__, "the build never asked '%s'", id);
+}
+
+static int
+say(const struct world *w, const char *body)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    return call(w, "POST", "/naru/builds/web/1/input", body, auth, NULL);
+}
+
+TEST(people_are_asked_and_their_answers_survive_a_restart)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w,
+           "script { def v = input(message: 'Where to?', id: 'where', submitter: 'anna, bert', "
+           "submitterParameter: 'WHO', parameters: [choice(name: 'PLACE', choices: ['here', 'there']),"
+           " booleanParam(name: 'FAST', defaultValue: true)])\n"
+           "echo \"to ${v.PLACE} ${v.FAST} ${v.WHO}\" } }\n}\n"
+           "stage('Deploy') {\n input { message 'Deploy?'\n parameters { string(name: 'TAG', "
+           "defaultValue: 'v0') } }\n steps { sh 'echo \"tag $TAG\" | cat'",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    wait_for_question(&w, "where");
+    CHECK_EQ(say(&w, "{\"id\": \"none\", \"proceed\": true}"), 404);
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"by\": \"carl\"}"), 400);
+    room_down(&w);
+    room_up(&w);
+    wait_for_question(&w, "where");
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"by\": \"bert\", \"parameters\": {\"PLACE\": "
+                     "\"there\"}}"),
+             202);
+    wait_for_question(&w, "Deploy");
+    room_down(&w);
+    room_up(&w);
+    wait_for_question(&w, "Deploy");
+    CHECK_EQ(say(&w, "{\"proceed\": true, \"parameters\": {\"TAG\": \"v2\"}}"), 202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "Approved by bert\nto there true bert\n");
+    expect_log(&w, "web", 1, "tag v2\n");
+    sh(&w, "test $(grep -c 'Where to?' ../data/builds/web/1/log) = 1");
+}
+
+TEST(a_question_that_is_answered_with_no_aborts_the_build)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "input 'Sure?'\n}\npost {\naborted { echo 'it was not sure' }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    for (int i = 0; i < 200 && say(&w, "{\"proceed\": false, \"by\": \"anna\"}") != 202; i++)
+        clock_sleep_ms(50);
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_log(&w, "web", 1, "ERROR: Rejected by anna\n");
+    expect_log(&w, "web", 1, "it was not sure");
+}
+
+TEST(builds_that_wait_for_people_do_not_hold_up_others)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "script { if (env.BRANCH_NAME.startsWith('ask')) { input 'Sure?' }\n"
+               " lock('one') { echo \"for ${params.TARGET ?: 'nobody'}\" } }",
+           "x");
+    sh(&w, "git branch ask1; git branch ask2; git branch ask3; "
+           "git push -q ../data/git/web.git ask1 ask2 ask3 main");
+    CHECK_EQ(submit(&w, "web", "ask1"), 1);
+    CHECK_EQ(submit(&w, "web", "ask2"), 2);
+    CHECK_EQ(submit(&w, "web", "ask3"), 3);
+    CHECK_EQ(submit(&w, "web", "main"), 4);
+    expect_result(&w, "web", 4, "SUCCESS");
+    expect_log(&w, "web", 4, "Lock acquired on [one]\nfor nobody\nLock released on resource [one]\n");
+}
+
+TEST(builds_get_their_parameters)
+{
+    cleanup(world_done) struct world w = {0};
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "echo \"to ${params.TARGET} ${params.DRY} ${params.NOTE}\"\n"
+               "sh 'echo \"env $TARGET $DRY\" | cat'\n}\n}\n}\nparameters {\n"
+               "choice(name: 'TARGET', choices: ['test', 'live'])\n"
+               "booleanParam(name: 'DRY', defaultValue: true)\nstring(name: 'NOTE', defaultValue: "
+               "'n')\n}\noptions { timestamps()\n}\npost { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"TARGET\": "
+                  "\"live\", \"DRY\": \"false\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "to live false n\n");
+    expect_log(&w, "web", 1, "env live false\n");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"TARGET\": "
+                  "\"moon\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 2, "FAILURE");
+    expect_log(&w, "web", 2, "the parameter 'TARGET' cannot be 'moon'");
+}
+
+TEST(builds_start_builds_and_wait_for_them)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "lib", NULL);
+    create(&w, "after", NULL);
+    create(&w, "web", NULL);
+    commit(&w, "echo \"lib for ${params.WHO}\"\n}\n}\n}\nparameters { string(name: 'WHO')\n}\n"
+               "post { always { script { if (params.WHO == 'bad') { error 'no' }",
+           "lib");
+    push(&w, "lib");
+    commit(&w, "echo 'came after'\n}\n}\n}\ntriggers { upstream(upstreamProjects: 'web', threshold: "
+               "'FAILURE')\n}\npost { always { script {",
+           "after");
+    push(&w, "after");
+    CHECK_EQ(submit(&w, "after", "main"), 1);
+    expect_result(&w, "after", 1, "SUCCESS"); /* from now on it is registered */
+    commit(&w, "script { def b = build(job: 'lib', parameters: [string(name: 'WHO', value: 'web')])\n"
+               "echo \"lib was ${b.result} #${b.number}\"\n"
+               "def c = build(job: 'lib/main', propagate: false, parameters: [string(name: 'WHO', "
+               "value: 'bad')])\necho \"then ${c.result}\"\n"
+               "build job: '../lib/main', parameters: [string(name: 'WHO', value: 'bad')] }",
+           "web");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    expect_result(&w, "web", 1, "FAILURE");
+    expect_log(&w, "web", 1, "lib was SUCCESS #1\n");
+    expect_log(&w, "web", 1, "then FAILURE\n");
+    expect_log(&w, "web", 1, "ERROR: ../lib/main #3 completed with status FAILURE");
+    expect_log(&w, "lib", 1, "lib for web\n");
+    json_unref(wait_for(&w, "after", 2, "ENDED"));
+    expect_result(&w, "after", 2, "SUCCESS");
+}
+
+TEST(the_clock_starts_builds_and_old_ones_are_discarded)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "echo \"cause ${currentBuild.getBuildCauses()[0]._class}\"\n}\n}\n}\n"
+               "triggers { cron('* * * * *')\n}\n"
+               "options { buildDiscarder(logRotator(numToKeepStr: '2'))\n}\n"
+               "post { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    room_down(&w); /* what the file said of its job is on disk */
+    room_up(&w);
+    for (int number = 2; number <= 4; number++) {
+        room_minute(w.room, clock_wall_ms());
+        expect_result(&w, "web", number, "SUCCESS");
+        expect_log(&w, "web", number, "TimerTrigger");
+    }
+    sh(&w, "for i in $(seq 100); do [ -e ../data/builds/web/2 ] || break; sleep 0.05; done; "
+           "test ! -e ../data/builds/web/1 && test ! -e ../data/builds/web/2 && "
+           "test -e ../data/builds/web/3");
+}
+
+TEST(a_newer_build_may_abort_the_one_that_runs)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "sh 'if [ $BUILD_NUMBER = 1 ]; then touch ../up; sleep 1000; fi'\n}\n}\n}\n"
+               "options { disableConcurrentBuilds(abortPrevious: true)\n}\npost { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    CHECK_EQ(submit(&w, "web", "main"), 2);
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_result(&w, "web", 2, "SUCCESS");
+}
