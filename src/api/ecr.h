@@ -13,6 +13,9 @@ bool ecr_registry_id_check(struct request *rq, struct err *err);
 /* The name in the request, once "registryId" (if any) turns out to be ours. NULL with err set. */
 const char *ecr_repository_name(struct request *rq, struct err *err);
 
+/* A push by the API makes its repository, where a template says so. */
+void ecr_create_on_push(struct request *rq, const char *repository);
+
 /* A list that is answered in pages: items in the order of their keys, which only grow. */
 struct ecr_page {
     const char *member; /* "imageIds" */
@@ -56,6 +59,21 @@ bool ecr_get_lifecycle_policy(struct request *rq, struct json *out, struct err *
 bool ecr_get_lifecycle_policy_preview(struct request *rq, struct json *out, struct err *err);
 bool ecr_put_lifecycle_policy(struct request *rq, struct json *out, struct err *err);
 bool ecr_start_lifecycle_policy_preview(struct request *rq, struct json *out, struct err *err);
+
+/* ---- ecr_template.c ---- */
+bool ecr_create_repository_creation_template(struct request *rq, struct json *out, struct err *err);
+bool ecr_delete_repository_creation_template(struct request *rq, struct json *out, struct err *err);
+bool ecr_describe_repository_creation_templates(struct request *rq, struct json *out, struct err *err);
+bool ecr_update_repository_creation_template(struct request *rq, struct json *out, struct err *err);
+
+/* ---- ecr_account.c ---- */
+bool ecr_deregister_pull_time_update_exclusion(struct request *rq, struct json *out, struct err *err);
+bool ecr_describe_registry(struct request *rq, struct json *out, struct err *err);
+bool ecr_get_account_setting(struct request *rq, struct json *out, struct err *err);
+bool ecr_list_image_referrers(struct request *rq, struct json *out, struct err *err);
+bool ecr_list_pull_time_update_exclusions(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_account_setting(struct request *rq, struct json *out, struct err *err);
+bool ecr_register_pull_time_update_exclusion(struct request *rq, struct json *out, struct err *err);
 
 /* ---- ecr_layer.c ---- */
 bool ecr_batch_check_layer_availability(struct request *rq, struct json *out, struct err *err);

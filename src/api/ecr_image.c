@@ -278,7 +278,8 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
                                    type, err))
             return false;
         if (type_is_accepted(rq, type)) {
-            registry_image_pulled(ecr_registry(rq), rq->region, repository, digest, rq->now_ms);
+            registry_image_pulled(ecr_registry(rq), rq->region, repository, digest, rq->principal,
+                                  rq->now_ms);
             json_append(images,
                         image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
                                    strbuf_str(&bytes), type));
@@ -392,6 +393,7 @@ ecr_put_image(struct request *rq, struct json *out, struct err *err)
 
     if (repository == NULL)
         return false;
+    ecr_create_on_push(rq, repository);
     if (!registry_manifest_put(ecr_registry(rq), rq->region, repository, &put, digest, err))
         return put_failed(rq->input, err);
     if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest,

@@ -22,6 +22,8 @@ ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err *err)
     const char *repository = ecr_repository_name(rq, err);
     char id[REGISTRY_UPLOAD_ID_SIZE];
 
+    if (repository != NULL)
+        ecr_create_on_push(rq, repository);
     if (repository == NULL ||
         !registry_upload_start(ecr_registry(rq), rq->region, repository, id, err))
         return false;

@@ -148,14 +148,24 @@ pulled_ms(const struct registry *reg, const char *region, const char *name, cons
     return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
+static bool
+pull_is_excluded(struct registry *reg, const char *region, const char *principal)
+{
+    cleanup_json struct json *document = NULL;
+
+    return principal != NULL && registry_document_get(reg, region, &document, NULL) &&
+           json_get(json_get(document, REGISTRY_PULL_EXCLUSIONS), principal) != NULL;
+}
+
 void
 registry_image_pulled(struct registry *reg, const char *region, const char *repository,
-                      const char *digest, int64_t now_ms)
+                      const char *digest, const char *principal, int64_t now_ms)
 {
     const struct timespec now = {now_ms / 1000, now_ms % 1000 * 1000000};
     const struct timespec times[2] = {now, now};
 
-    if (now_ms - pulled_ms(reg, region, repository, digest) < PULL_NOTED_EVERY_MS)
+    if (now_ms - pulled_ms(reg, region, repository, digest) < PULL_NOTED_EVERY_MS ||
+        pull_is_excluded(reg, region, principal))
         return;
     cleanup_free char *path = pull_path(reg, region, repository, digest);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);

@@ -170,6 +170,14 @@ bool registry_refuse(struct registry *reg, const char *region, const char *repos
                      const char *action, const struct registry_caller *caller, bool is_explicit,
                      struct err *err);
 
+/* ---- repository creation templates (template.c): members of the registry's document ---- */
+#define REGISTRY_TEMPLATES "repositoryCreationTemplates" /* an array of templates, in the API's words */
+/* Makes the repository, if it is not there, by the template of the longest prefix that is applied for
+ * `reason` ("CREATE_ON_PUSH", "PULL_THROUGH_CACHE", "REPLICATION"); the prefix "ROOT" is for all names.
+ * REPOSITORY_NOT_FOUND if there is no such template. */
+bool registry_create_by_template(struct registry *reg, const char *region, const char *name,
+                                 const char *reason, struct err *err) MUST_CHECK;
+
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
  * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "pulledAt" (ms,
@@ -179,9 +187,12 @@ bool registry_images(struct registry *reg, const char *region, const char *repos
 /* One of them, by tag or digest. */
 bool registry_image_get(struct registry *reg, const char *region, const char *repository,
                         const char *reference, struct json **out, struct err *err) MUST_CHECK;
-/* Somebody pulls that image: written down, unless that was less than a minute ago. Best effort. */
+/* The registry's document: an object with a member for each principal whose pulls do not count. */
+#define REGISTRY_PULL_EXCLUSIONS "pullTimeUpdateExclusions"
+/* `principal` (an ARN, or NULL) pulls that image: written down, unless that was less than a minute ago or
+ * his pulls do not count. Best effort. */
 void registry_image_pulled(struct registry *reg, const char *region, const char *repository,
-                           const char *digest, int64_t now_ms);
+                           const char *digest, const char *principal, int64_t now_ms);
 /* The manifest's own bytes. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
 bool registry_manifest_get(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct strbuf *bytes_out,

@@ -340,6 +340,22 @@ base_end(struct call *c, struct err *err)
     return true;
 }
 
+/* A push may make its repository, where a template says so and no policy denies it. */
+static void
+place_make(struct call *c)
+{
+    const struct registry_caller caller = {.principal = c->principal,
+                                           .source_ip = arena_cstr(&c->x->arena, c->x->peer)};
+    const bool pushes = (c->route.kind == ROUTE_UPLOADS && str_is(c->x->method, "POST")) ||
+                        (c->route.kind == ROUTE_MANIFEST && str_is(c->x->method, "PUT"));
+
+    if (pushes && !repository_check(c->reg, c->region, c->repository, NULL) &&
+        registry_policy_says(c->reg, c->region, c->repository, "ecr:CreateRepository", &caller,
+                             clock_wall_ms()) != REGISTRY_DENIES &&
+        registry_create_by_template(c->reg, c->region, c->repository, "CREATE_ON_PUSH", NULL))
+        call_note(c, "registry.created", "repository", NULL);
+}
+
 /* Who is sent away learns nothing of what is there, nor of how it is called. */
 static bool
 call_begin(struct call *c, struct err *err)
@@ -361,11 +377,14 @@ call_begin(struct call *c, struct err *err)
         return true; /* has replied */
     if (c->route.kind == ROUTE_CATALOG && !call_check_policy(c, &verdict, err))
         return false;
-    if (c->repository[0] != '\0' &&
-        !(argument_check(c, err) &&
-          (may_come_from_upstream(c) ||
-           repository_check(c->reg, c->region, c->repository, err))))
-        return false;
+    if (c->repository[0] != '\0') {
+        if (!argument_check(c, err))
+            return false;
+        place_make(c);
+        if (!may_come_from_upstream(c) &&
+            !repository_check(c->reg, c->region, c->repository, err))
+            return false;
+    }
     switch (c->route.kind) {
     case ROUTE_UPLOADS:
     case ROUTE_UPLOAD:

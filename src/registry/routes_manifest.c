@@ -35,7 +35,8 @@ accept_add(void *arg, struct str name, struct str value)
 static void
 manifest_pulled(struct call *c, const char *digest)
 {
-    registry_image_pulled(c->reg, c->region, c->repository, digest, clock_wall_ms());
+    registry_image_pulled(c->reg, c->region, c->repository, digest, c->principal,
+                              clock_wall_ms());
     call_note(c, "registry.pull", "manifest", digest);
 }
 

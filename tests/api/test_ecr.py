@@ -336,7 +336,8 @@ class Login(Case):
         self.assertEqual(user, "AWS")
         self.assertEqual(self.call("GET", "/v2/")[0], 200)
         status, headers, _ = self.call("GET", "/v2/", headers={"Authorization": "Bearer " + password + "0"})
-        self.assertEqual((status, headers["WWW-Authenticate"]), (401, 'Basic realm="naru"'))
+        self.assertEqual((status, headers["WWW-Authenticate"]),
+                         (401, f'Bearer realm="http://{self.registry}/v2/token",service="{self.registry}"'))
         self.refused("InvalidParameterException", self.ecr.get_authorization_token, registryIds=["123456789012"])
 
     def test_the_real_cli(self):
