@@ -136,8 +136,8 @@ enter_agent(struct run *run, const struct stage *stage, struct node_before *befo
     bool in_container = stage->agent == AGENT_DOCKER || stage->agent == AGENT_DOCKERFILE;
     bool reuses = false;
 
-    *before = (struct node_before){run->workspace, run->directory, run->launcher, run->env,
-                                   run->node};
+    *before =
+        (struct node_before){run->workspace, run->directory, run->launcher, run->env, run->node};
     if (stage->agent == AGENT_INHERIT || stage->agent == AGENT_NONE)
         return true;
     if (stage->agent == AGENT_KUBERNETES)
@@ -538,6 +538,21 @@ read_options(struct run *run, const struct stage *pipeline)
     return true;
 }
 
+/* libraries { lib('name@version') } */
+static bool
+load_libraries(struct run *run, const struct node *call)
+{
+    const struct node *block = section_block(call);
+
+    for (const struct node *n = block == NULL ? NULL : block->first; n != NULL; n = n->next) {
+        struct str identifier;
+        if (n->first == NULL || !interp_eval_text(&run->in, n->first, &identifier) ||
+            !library_load(run, n, identifier))
+            return false;
+    }
+    return true;
+}
+
 bool
 declarative_run(struct run *run, const struct stage *pipeline)
 {
@@ -545,9 +560,8 @@ declarative_run(struct run *run, const struct stage *pipeline)
     struct exception *error = NULL;
     bool ok;
 
-    if (pipeline->section[SECTION_LIBRARIES] != NULL)
-        return interp_throw(&run->in, pipeline->section[SECTION_LIBRARIES], "UnsupportedFeature",
-                            "shared libraries are not supported yet");
+    if (!load_libraries(run, pipeline->section[SECTION_LIBRARIES]))
+        return false;
     if (!job_properties_declarative(run, pipeline) ||
         !bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
         !read_options(run, pipeline))

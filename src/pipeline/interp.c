@@ -385,14 +385,16 @@ interp_args(struct interp *in, const struct node *call, struct args *out)
 static bool
 bind_parameters(struct interp *in, const struct node *node, const struct value *args, size_t count)
 {
-    size_t params = 0, i = 0;
+    size_t params = 0, required = 0, i = 0, optional;
 
     if (!node->has_params) { /* the implicit one */
         scope_declare(in, in->scope, STR("it"), count > 0 ? args[0] : value_null());
         return true;
     }
-    for (const struct node *p = node->params; p != NULL; p = p->next)
+    for (const struct node *p = node->params; p != NULL; p = p->next) {
         params++;
+        required += p->b == NULL;
+    }
     if (params > 1 && count == 1 && args[0].type == V_LIST && node->type == N_CLOSURE) {
         const struct list *spread = args[0].list;
         count = spread->count;
@@ -403,10 +405,14 @@ bind_parameters(struct interp *in, const struct node *node, const struct value *
                             "too many arguments for '" STR_FMT "': %zu instead of %zu",
                             STR_ARG(node->text.len > 0 ? node->text : STR("a closure")), count,
                             params);
-    for (const struct node *p = node->params; p != NULL; p = p->next, i++) {
+    /* What is given beyond the required ones goes to the first of those with defaults. */
+    optional = count > required ? count - required : 0;
+    for (const struct node *p = node->params; p != NULL; p = p->next) {
+        const bool is_given = i < count && (p->b == NULL || optional > 0);
         struct value v = value_null();
-        if (i < count)
-            v = args[i];
+        optional -= is_given && p->b != NULL;
+        if (is_given)
+            v = args[i++];
         else if (p->b != NULL && !interp_eval(in, p->b, &v))
             return false;
         else if (p->b == NULL && node->type == N_METHOD)
@@ -536,6 +542,9 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
         for (const struct variable *v = s->variables; v != NULL; v = v->next)
             if (v->value.type == V_CLOSURE && str_equal(v->name, name))
                 return interp_call_with(in, v->value.closure, &args, out);
+            else if (v->value.type == V_OBJECT && v->value.object->class_node != NULL &&
+                     str_equal(v->name, name)) /* of a library: name() is name.call() */
+                return interp_call_method(in, n, v->value, STR("call"), &args, out);
         if (s->delegate != NULL && s->delegate_first &&
             !delegate_call(in, n, s->delegate, name, &args, out, &found))
             return false;

@@ -56,7 +56,7 @@ struct class_info {
     const struct node *node;
     struct map *statics; /* NULL until it is first used */
 };
-#define INTERP_CLASSES_MAX 64
+#define INTERP_CLASSES_MAX 256
 
 /* Named arguments stand apart; a block is the last of `at`. */
 struct args {

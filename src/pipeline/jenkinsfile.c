@@ -398,6 +398,18 @@ jenkinsfile_parse(struct str text, struct diagnostics *d)
     return j;
 }
 
+struct stage *
+jenkinsfile_bind_call(struct arena *arena, const struct node *call, struct diagnostics *d)
+{
+    struct jenkinsfile j = {.arena = *arena};
+    struct binder b = {.j = &j, .d = d};
+
+    bind_pipeline(&b, call);
+    *arena = j.arena;
+    diagnostics_sort(d);
+    return d->count > 0 ? NULL : j.pipeline;
+}
+
 void
 jenkinsfile_free(struct jenkinsfile *j)
 {

@@ -58,6 +58,10 @@ struct jenkinsfile {
 
 /* NULL with at least one diagnostic. */
 struct jenkinsfile *jenkinsfile_parse(struct str text, struct diagnostics *d) MUST_CHECK;
+/* A pipeline block that a library calls, checked by the same rules; in `arena`. NULL with at least
+ * one diagnostic. */
+struct stage *jenkinsfile_bind_call(struct arena *arena, const struct node *call,
+                                    struct diagnostics *d) MUST_CHECK;
 void jenkinsfile_free(struct jenkinsfile *j);
 static inline void
 jenkinsfile_free_(struct jenkinsfile **j)

@@ -70,6 +70,7 @@ struct run {
     struct interp in;
     struct interp_world world;
     struct jenkinsfile *file;
+    const char *library_folders; /* those loaded, a line each; or NULL */
     struct flow_set *flows;
     struct lock_table *locks;
     struct journal *journal;   /* NULL: none is kept */
@@ -214,6 +215,7 @@ step_function *step_docker_find(struct str name);      /* docker_dsl.c */
 step_function *step_env_find(struct str name);         /* steps_env.c */
 step_function *step_notify_find(struct str name);      /* steps_notify.c */
 step_function *step_github_find(struct str name);      /* steps_github.c */
+step_function *step_library_find(struct str name);     /* library.c */
 step_function *step_plugin_find(struct str name);      /* steps_plugin.c */
 /* A step that another one calls; `body` NULL: it has none. */
 bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,
@@ -271,6 +273,9 @@ struct node_before {
 bool node_enter(struct run *run, const struct node *at, struct str label, struct str custom,
                 struct node_before *before);
 void node_leave(struct run *run, const struct node_before *before);
+
+/* library.c: "name@version" */
+bool library_load(struct run *run, const struct node *at, struct str identifier) MUST_CHECK;
 
 /* declarative.c */
 bool declarative_run(struct run *run, const struct stage *pipeline);

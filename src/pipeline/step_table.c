@@ -74,9 +74,9 @@ static const struct step_type steps[] = {
     {"withDockerRegistry", STEP_BLOCK, "registry:a url:s credentialsId:s toolName:s"},
     {"withDockerServer", STEP_BLOCK, "uri!s credentialsId:s"},
     {"withDockerContainer", STEP_BLOCK, "image!s args:s toolName:s"},
-    {"library", STEP_LATER, NULL},
-    {"libraryResource", STEP_LATER, NULL},
-    {"load", STEP_LATER, "path!s"},
+    {"library", STEP_PLAIN, "identifier!s changelog:b retriever:a"},
+    {"libraryResource", STEP_PLAIN, "resource!s encoding:s"},
+    {"load", STEP_PLAIN, "path!s"},
     {"withAWS", STEP_BLOCK,
      "region:s credentials:s profile:s endpointUrl:s role:s roleAccount:s roleSessionName:s "
      "externalId:s duration:i policy:s federatedUserId:s principalArn:s samlAssertion:s "

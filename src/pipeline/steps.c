@@ -143,9 +143,10 @@ static step_function *
 find_function(struct str name)
 {
     step_function *(*const tables[])(struct str name) = {
-        step_flow_find,  step_parallel_find,    step_people_find, step_file_find, step_scm_find,  step_stash_find,
-        step_junit_find, step_credentials_find, step_data_find, step_archive_find, step_docker_find,
-        step_env_find,   step_notify_find,      step_github_find, step_plugin_find,
+        step_flow_find,   step_parallel_find, step_people_find, step_file_find,
+        step_scm_find,    step_stash_find,    step_junit_find,  step_credentials_find,
+        step_data_find,   step_archive_find,  step_docker_find, step_env_find,
+        step_notify_find, step_github_find,   step_plugin_find, step_library_find,
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
@@ -212,9 +213,9 @@ describe(struct step_call *s)
 static bool
 only_says(struct str name)
 {
-    static const char *const names[] = {"echo",   "print", "println", "error",   "unstable",
-                                        "isUnix", "pwd",   "stage",   "library", "load",
-                                        "script", "properties"};
+    static const char *const names[] = {
+        "echo",  "print",   "println", "error",  "unstable",   "isUnix",          "pwd",
+        "stage", "library", "load",    "script", "properties", "libraryResource", "pipeline"};
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (str_is(name, names[i]))
@@ -271,7 +272,8 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
             return true;
         }
         return interp_throw(s->in, s->at, "NoSuchMethodError",
-                            "No such DSL method '" STR_FMT "' found among steps; did you mean '%s'?",
+                            "No such DSL method '" STR_FMT
+                            "' found among steps; did you mean '%s'?",
                             STR_ARG(s->name), near);
     }
     if (type != NULL && type->kind == STEP_BLOCK && s->body.run == NULL)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared libraries: from a folder and from a repository of naru. */
+#include "build_setup.h"
+
+static void
+put(const struct build *b, const char *name, const char *text)
+{
+    cleanup_free char *path = text_format("%s/%s", b->directory, name);
+
+    *strrchr(path, '/') = '\0';
+    CHECK(file_make_dirs(path, 0755, NULL));
+    put_file(b, name, text);
+}
+
+/* The files of a library "shared" below `root`. */
+static void
+put_library(const struct build *b, const char *root)
+{
+    static const char *const files[][2] = {
+        {"vars/greet.groovy", "def call(Map options = [:], String who) {\n"
+                              "    echo \"hello ${who}${options.mark ?: '.'} from ${here()}\"\n}\n"
+                              "def here() { 'greet' }\n"},
+        {"vars/tools.groovy", "import groovy.transform.Field\n@Field def count = 0\n"
+                              "def next() { ++count }\ndef shell(cmd) { sh(script: cmd, "
+                              "returnStdout: true).trim() }\nreturn this\n"},
+        {"vars/around.groovy", "def call(Closure body) { echo 'before'; body(); echo 'after' }\n"},
+        {"vars/standard.groovy",
+         "def call(Closure body) {\n"
+         "    def config = [:]\n"
+         "    body.resolveStrategy = Closure.DELEGATE_FIRST\n"
+         "    body.delegate = config\n"
+         "    body()\n"
+         "    pipeline {\n"
+         "        agent any\n"
+         "        environment { APP = \"${config.name}\" }\n"
+         "        stages { stage('Build') { steps { echo \"building ${config.name} ${APP}\" } } }\n"
+         "        post { always { echo 'library post' } }\n"
+         "    }\n}\n"},
+        {"src/org/acme/Version.groovy",
+         "package org.acme\nclass Version implements Serializable {\n"
+         "    int major, minor\n    def steps\n"
+         "    def say() { steps.echo \"version ${this}\" }\n"
+         "    String toString() { \"${major}.${minor}\" }\n}\n"},
+        {"resources/text/motd.txt", "be kind\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
+        cleanup_free char *name = text_format("%s/%s", root, files[i][0]);
+        put(b, name, files[i][1]);
+    }
+}
+
+static const char *
+run_with(struct build *b, const char *text, enum build_result want)
+{
+    b->config.home = text_dup(b->directory);
+    build_run(b, text);
+    if (b->outcome.result != want)
+        fprintf(stderr, "%s\n", strbuf_cstr(&b->log));
+    CHECK_TEXT(build_result_name(b->outcome.result), build_result_name(want));
+    free((void *)(uintptr_t)b->config.home);
+    return strbuf_cstr(&b->log);
+}
+
+TEST(a_folder_gives_variables_classes_and_resources)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put_library(&b, "libraries/shared");
+    log =
+        run_with(&b,
+                 "@Library('shared') _\n"
+                 "import org.acme.Version\n"
+                 "pipeline {\n agent any\n stages { stage('A') { steps {\n"
+                 "  greet('Ann')\n"
+                 "  greet('Bob', mark: '!')\n"
+                 "  around { echo 'inside' }\n"
+                 "  script {\n"
+                 "    tools.next(); echo \"count ${tools.next()} ${tools.shell('echo from sh')}\"\n"
+                 "    new Version(major: 1, minor: 2, steps: this).say()\n"
+                 "    echo libraryResource('text/motd.txt').trim()\n"
+                 "  }\n } } }\n}\n",
+                 RESULT_SUCCESS);
+    CHECK(has(log, "hello Ann. from greet"));
+    CHECK(has(log, "before\ninside\nafter"));
+    CHECK(has(log, "count 2 from sh"));
+    CHECK(has(log, "version 1.2"));
+    CHECK(has(log, "be kind"));
+}
+
+TEST(a_library_may_hold_the_pipeline)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put_library(&b, "libraries/shared");
+    log = run_with(&b, "library 'shared'\nstandard {\n  name = 'shop'\n}\n", RESULT_SUCCESS);
+    CHECK(has(log, "building shop shop"));
+    CHECK(has(log, "library post"));
+    CHECK_TEXT(strbuf_cstr(&b.stages), "Build=SUCCESS\n");
+}
+
+TEST(a_repository_gives_a_version)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *command = NULL;
+    const char *log;
+
+    build_init(&b);
+    put_library(&b, "work");
+    command = text_format(
+        "cd %s/work && git init -q -b main . && git config user.email a@b && git config user.name "
+        "a && "
+        "git add . && git commit -qm one && git tag v1 && echo \"def call(w) { echo 'newer' }\" > "
+        "vars/greet.groovy && git commit -qam two && mkdir ../git && git clone -q --bare . "
+        "../git/shared.git",
+        b.directory);
+    free(check_shell(command));
+    log = run_with(&b,
+                   "pipeline {\n agent any\n libraries { lib('shared@v1') }\n"
+                   " stages { stage('A') { steps { greet 'Ann' } } }\n}\n",
+                   RESULT_SUCCESS);
+    CHECK(has(log, "hello Ann. from greet"));
+
+    cleanup(build_done) struct build missing = {0};
+    build_init(&missing);
+    log = run_with(&missing, "@Library('nowhere') _\necho 'never'\n", RESULT_FAILURE);
+    CHECK(strstr(log, "there is no library 'nowhere'") != NULL);
+    CHECK(!has(log, "never"));
+
+    cleanup(build_done) struct build outside = {0};
+    build_init(&outside);
+    log = run_with(&outside, "library '../etc'\n", RESULT_FAILURE);
+    CHECK(strstr(log, "is no name of a library") != NULL);
+}
+
+TEST(an_error_in_a_library_is_told_with_its_file)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put(&b, "libraries/shared/vars/bad.groovy", "def call() {\n  echo 'x\n}\n");
+    log = run_with(&b, "@Library('shared') _\nbad()\n", RESULT_FAILURE);
+    CHECK(strstr(log, "libraries/shared/vars/bad.groovy:2:8: the string that starts here") != NULL);
+}
