@@ -99,6 +99,10 @@ bool ecr_describe_pull_through_cache_rules(struct request *rq, struct json *out,
 bool ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
 bool ecr_validate_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err);
 
+/* ---- ecr_replication.c ---- */
+bool ecr_describe_image_replication_status(struct request *rq, struct json *out, struct err *err);
+bool ecr_put_replication_configuration(struct request *rq, struct json *out, struct err *err);
+
 /* ---- ecr_scan.c ---- */
 /* What the last scan said, as members of DescribeImages' detail. */
 void ecr_image_scan_add(struct request *rq, const char *repository, const char *digest,

@@ -21,6 +21,7 @@
 #include "io/guard.h"
 #include "pipeline/pipeline.h"
 #include "registry/pull_through.h"
+#include "registry/replication.h"
 #include "registry/scan.h"
 
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
@@ -162,6 +163,7 @@ open_state(struct server *s, struct err *err)
     registry_start_scanning(s->registry, c->data_dir);
     registry_set_credentials(s->registry, upstream_secret, (void *)c->data_dir);
     registry_start_pulling(s->registry);
+    registry_start_replicating(s->registry, c->data_dir);
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include "registry/internal.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
+#include "registry/replication.h"
 #include "registry/scan.h"
 
 #define RECORD_MAX 4096
@@ -411,6 +412,8 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
     if (!putting_run(&p, err))
         return false;
     scan_pushed(reg, region, repository, digest);
+    if (!put->is_replica)
+        replication_pushed(reg, region, repository, digest);
     memcpy(digest_out, digest, sizeof digest);
     if (put->subject_out != NULL)
         memcpy(put->subject_out, m.subject, sizeof m.subject);

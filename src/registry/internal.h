@@ -19,6 +19,7 @@
 #define BLOB_LOCKS 64
 
 struct pull_through;
+struct replicator;
 struct scanner;
 struct upload;
 
@@ -53,6 +54,7 @@ struct registry {
     int64_t collect_interval_ms, collect_age_ms;
     struct scanner *scanner; /* scan.h; NULL: not started */
     struct pull_through *pull; /* pull_through.h; NULL: not started */
+    struct replicator *replicator; /* replication.h; NULL: not started */
     registry_credential *credential;
     void *credential_ctx;
 };
@@ -164,6 +166,16 @@ bool referrer_link(struct registry *reg, const char *region, const char *reposit
                    struct str subject, struct str digest, struct err *err) MUST_CHECK;
 bool referrer_unlink(struct registry *reg, const char *region, const char *repository,
                      struct str subject, struct str digest, struct err *err) MUST_CHECK;
+
+/* ---- template.c ---- */
+/* As registry_create_by_template(), with the defaults where there is no template. */
+bool repository_ensure(struct registry *reg, const char *region, const char *name,
+                       const char *reason, struct err *err) MUST_CHECK;
+
+/* ---- scan.c ---- */
+/* Removes what `leaf` ("_scans") still has of images that are gone. */
+void image_leaves_prune(struct registry *reg, const char *region, const char *repository,
+                        const char *leaf);
 
 /* ---- gc.c ---- */
 int64_t lease_ms(const struct registry *reg); /* how long a collection leaves a blob alone: an hour, or as configured */

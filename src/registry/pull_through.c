@@ -349,22 +349,6 @@ pull_through_stop(struct pull_through *p)
 /* ---- a client asks ---- */
 
 static bool
-repository_ensure(struct registry *reg, const char *region, const char *repository, struct err *err)
-{
-    cleanup_json struct json *document = json_object();
-    struct err why = {0};
-
-    if (repository_check(reg, region, repository, NULL))
-        return true;
-    json_set(document, "imageTagMutability", json_text("MUTABLE"));
-    if (registry_repository_create(reg, region, repository, document, &why) ||
-        why.code == ERR_REPOSITORY_EXISTS)
-        return true;
-    *err = why;
-    return false;
-}
-
-static bool
 manifest_fetch(struct registry *reg, struct remote *remote, const struct pull_rule *rule,
                const char *region, const char *repository, const char *reference, struct err *err)
 {
@@ -380,7 +364,7 @@ manifest_fetch(struct registry *reg, struct remote *remote, const struct pull_ru
         err->code = ERR_UPSTREAM_IMAGE;
         return err_context(err, "the upstream's manifest");
     }
-    if (!repository_ensure(reg, region, repository, err))
+    if (!repository_ensure(reg, region, repository, "PULL_THROUGH_CACHE", err))
         return false;
     pending_add(reg->pull, region, repository, digest_is_valid(str_of(reference)) ? "" : reference,
                 digest, m.media_type, strbuf_str(&bytes));

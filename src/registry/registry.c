@@ -12,6 +12,7 @@
 #include "registry/internal.h"
 #include "registry/pull_through.h"
 #include "registry/reference.h"
+#include "registry/replication.h"
 #include "registry/scan.h"
 
 #define BLOB_LIMIT_DEFAULT (32LL << 30)
@@ -127,6 +128,7 @@ registry_close(struct registry *reg)
     if (reg == NULL)
         return;
     pull_through_stop(reg->pull);
+    replicator_stop(reg->replicator);
     scanner_stop(reg->scanner);
     collector_done(reg);
     uploads_close(reg);

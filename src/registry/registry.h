@@ -13,6 +13,7 @@
  *   R/_layers/<hex>                  empty: it may see the blob
  *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
  *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
+ *   R/_replicated/<hex>              where an image goes, and how far it is (replication.h)
  *   R/_scans/<hex>                   what the last scan of an image found (scan.h)
  *   R/_upstream/<tag>                empty: its time is when a tag was last compared (pull_through.h)
  *
@@ -203,6 +204,7 @@ struct registry_put {
     struct str media_type; /* empty: what the manifest says of itself */
     const char *tag;       /* NULL: none */
     const char *digest;    /* NULL: not checked */
+    bool is_replica;       /* of another region or registry: it goes no further (replication.h) */
     bool refuse_existing;  /* IMAGE_EXISTS if that tag already names that manifest (PutImage) */
     /* HTTP's conditions on what the tag (or digest) names now, empty: none; PRECONDITION_FAILED. */
     struct str if_match, if_none_match;

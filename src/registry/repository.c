@@ -112,7 +112,7 @@ document_store(struct registry *reg, const char *region, const char *name,
 static bool
 leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
-    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans", "_upstream",
+    static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans", "_upstream", "_replicated",
                                          "_policy.json", "_preview.json"};
 
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {

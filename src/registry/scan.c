@@ -73,11 +73,11 @@ document_read(struct registry *reg, const char *region, const char *repository, 
     return *out != NULL;
 }
 
-/* What is left of images that are gone. */
-static void
-documents_prune(struct registry *reg, const struct scan_job *job)
+void
+image_leaves_prune(struct registry *reg, const char *region, const char *repository,
+                   const char *leaf)
 {
-    cleanup_free char *directory = repository_path(reg, job->region, job->repository, "_scans");
+    cleanup_free char *directory = repository_path(reg, region, repository, leaf);
     cleanup_json struct json *names = NULL;
 
     if (!disk_list(directory, &names, NULL))
@@ -85,10 +85,10 @@ documents_prune(struct registry *reg, const struct scan_job *job)
     for (size_t i = 0; i < json_size(names); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
         cleanup_free char *manifest = text_format("_manifests/%s", hex);
-        cleanup_free char *path = repository_path(reg, job->region, job->repository, manifest);
-        cleanup_free char *scan = text_format("%s/%s", directory, hex);
-        if (!file_exists(path) && !disk_remove(scan, NULL))
-            log_warn("registry.scan_left", "path=%s", log_quote(scan));
+        cleanup_free char *path = repository_path(reg, region, repository, manifest);
+        cleanup_free char *old = text_format("%s/%s", directory, hex);
+        if (!file_exists(path) && !disk_remove(old, NULL))
+            log_warn("registry.leaf_left", "path=%s", log_quote(old));
     }
 }
 
@@ -187,7 +187,7 @@ job_run(struct scanner *s, const struct scan_job *job)
         !document_store(s->reg, job, document, &store_err))
         log_error("registry.scan_not_kept", "repository=%s digest=%s error=%s", job->repository,
                   job->digest, log_quote(store_err.message));
-    documents_prune(s->reg, job);
+    image_leaves_prune(s->reg, job->region, job->repository, "_scans");
     log_info("registry.scanned", "repository=%s digest=%s status=%s findings=%zu took_ms=%lld",
              job->repository, job->digest, json_get_cstr(document, "status", ""),
              json_size(json_get(document, "findings")),

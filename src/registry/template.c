@@ -90,3 +90,23 @@ registry_create_by_template(struct registry *reg, const char *region, const char
     return template != NULL ? make(reg, region, name, template, err)
                             : repository_check(reg, region, name, err);
 }
+
+bool
+repository_ensure(struct registry *reg, const char *region, const char *name, const char *reason,
+                  struct err *err)
+{
+    cleanup_json struct json *document = json_object();
+    struct err why = {0};
+
+    if (registry_create_by_template(reg, region, name, reason, &why))
+        return true;
+    json_set(document, "imageTagMutability", json_text("MUTABLE"));
+    if (why.code == ERR_REPOSITORY_NOT_FOUND) {
+        why = (struct err){0};
+        if (registry_repository_create(reg, region, name, document, &why) ||
+            why.code == ERR_REPOSITORY_EXISTS)
+            return true;
+    }
+    *err = why;
+    return false;
+}

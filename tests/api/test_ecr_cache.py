@@ -2,13 +2,11 @@
 """The pull-through cache: from a registry that the test plays itself, from Debian's docker-registry with a password,
 and from a naru."""
 import base64
-import hashlib
 import http.server
 import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,7 +15,7 @@ import urllib.error
 import urllib.request
 
 import harness
-from test_ecr import Case, client, digest_of
+from test_ecr import Case, digest_of
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -283,20 +281,9 @@ class Cache(Case):
 
     @unittest.skipUnless(shutil.which("docker-registry"), "Debian's docker-registry is not installed")
     def test_from_docker_registry_with_skopeo(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        # htpasswd of docker-registry takes bcrypt only; this is "secret" for user "robot".
-        crypt = "robot:" + bcrypt("secret")
-        pathlib.Path(folder.name, "htpasswd").write_text(crypt + "\n", encoding="utf-8")
-        config = {"version": 0.1, "log": {"level": "error"}, "storage": {"filesystem": {"rootdirectory": folder.name + "/data"}},
-                  "http": {"addr": f"127.0.0.1:{port}"}, "auth": {"htpasswd": {"realm": "x", "path": folder.name + "/htpasswd"}}}
-        pathlib.Path(folder.name, "config.yml").write_text(json.dumps(config), encoding="utf-8")
-        peer = subprocess.Popen(["docker-registry", "serve", folder.name + "/config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(peer.wait)
-        self.addCleanup(peer.terminate)
+        port = start_docker_registry(self, folder.name, harness.free_port())
         self.rule(f"http://127.0.0.1:{port}", credentialArn=self.secret("peer", "robot", "secret"))
         harness.wait_until("docker-registry to answer", lambda: self.raw(
             "ValidatePullThroughCacheRule", ecrRepositoryPrefix=self.prefix)["isValid"], 30, 0.1)
@@ -312,6 +299,22 @@ class Cache(Case):
                f"dir:{folder.name}/out")
         manifest = pathlib.Path(folder.name, "out/manifest.json").read_bytes()
         self.imported("team/app", "v1", manifest)
+
+
+def start_docker_registry(case, folder, port, users=True):
+    """Debian's docker-registry, which knows user robot with password secret."""
+    crypt = "robot:" + bcrypt("secret")  # bcrypt is all that it takes
+    pathlib.Path(folder, "htpasswd").write_text(crypt + "\n", encoding="utf-8")
+    config = {"version": 0.1, "log": {"level": "error"}, "storage": {"filesystem": {"rootdirectory": folder + "/data"}},
+              "http": {"addr": f"127.0.0.1:{port}"}, "auth": {"htpasswd": {"realm": "x", "path": folder + "/htpasswd"}}}
+    if not users:
+        del config["auth"]
+    pathlib.Path(folder, "config.yml").write_text(json.dumps(config), encoding="utf-8")
+    peer = subprocess.Popen(["docker-registry", "serve", folder + "/config.yml"], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    case.addCleanup(peer.wait)
+    case.addCleanup(peer.terminate)
+    return port
 
 
 def bcrypt(password):
