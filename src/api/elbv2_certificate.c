@@ -240,12 +240,18 @@ elb_describe_listener_certificates(struct request *rq, struct json *out, struct 
         return false;
     all = json_array();
     for (size_t i = 0; i < json_size(l->certificates); i++) {
-        struct json *o = certificate_json(json_cstr(json_at(l->certificates, i), ""));
+        const char *arn = json_cstr(json_at(l->certificates, i), "");
+        struct json *o = certificate_json(arn);
+        cleanup_free char *key = text_format("%s%s", arn, i == 0 ? "" : "+"); /* the default one may be here twice */
 
         json_set(o, "IsDefault", json_bool(i == 0));
+        json_set(o, "Key", json_text(key));
         json_append(all, o);
     }
-    page_write(&page, sorted_by(all, "CertificateArn"), "CertificateArn", "Certificates", out);
+    page_write(&page, sorted_by(all, "Key"), "Key", "Certificates", out);
+    all = (struct json *)json_get(out, "Certificates");
+    for (size_t i = 0; i < json_size(all); i++)
+        json_delete(json_at(all, i), "Key");
     return true;
 }
 

@@ -10,7 +10,6 @@
 #define TARGETS_PER_LOAD_BALANCER 1000 /* of either type: less than Amazon has for network ones */
 #define TARGETS_PER_GROUP 1000
 #define GROUPS_PER_LOAD_BALANCER 100
-#define GROUPS_PER_ACTION 5
 #define VALUES_PER_RULE 5
 #define WILDCARDS_PER_RULE 6
 #define TRUST_STORES_PER_REGION 20

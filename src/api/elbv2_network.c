@@ -159,6 +159,11 @@ elb_accept_security_groups(const struct json *input, struct err *err)
             err_set(err, ERR_INVALID_SECURITY_GROUP, "The security group ID '%s' is not valid", id);
             return NULL;
         }
+        for (size_t k = 0; k < json_size(groups); k++)
+            if (strcmp(json_cstr(json_at(groups, k), ""), id) == 0) {
+                err_set(err, ERR_INVALID_CONFIGURATION, "The security group '%s' is named more than once", id);
+                return NULL;
+            }
         json_append(groups, json_text(id));
     }
     return TAKE(groups);

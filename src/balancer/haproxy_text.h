@@ -14,8 +14,7 @@
  * Each appends to `out`. Pure. */
 #pragma once
 #include "balancer/haproxy_config.h"
-
-#define GROUPS_PER_ACTION 5 /* alb.md A2 */
+#include "model/balancing.h"
 
 /* The last one decides; those before it authenticate, which the API refuses.  NULL without any. */
 const struct json *action_last(const struct json *actions);

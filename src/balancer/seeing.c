@@ -118,6 +118,7 @@ ask_newest(struct seeing *s, int64_t now_ms, struct err *err)
     cleanup(strbuf_done) struct strbuf answers = {0};
     struct str rest, info_text, stat;
     struct haproxy_info info;
+    struct stat_worker *w;
     bool is_first;
 
     if (!haproxy_ask(s->admin, "show info;show stat", &answers, err))
@@ -129,7 +130,14 @@ ask_newest(struct seeing *s, int64_t now_ms, struct err *err)
         return false;
     is_first = s->workers == NULL && info.uptime_s * 1000 > clock_monotonic_ms() - s->started_ms;
     s->dropped_lines = haproxy_dropped_logs(info_text);
-    return count_stat(&s->counting, worker_first(s, info.pid), stat, is_first, now_ms, err);
+    w = worker_first(s, info.pid);
+    if (count_stat(&s->counting, w, stat, is_first, now_ms, err))
+        return true;
+    if (is_first) { /* the next answer is the first one, then */
+        s->workers = w->next;
+        stat_worker_free(w);
+    }
+    return false;
 }
 
 /* They go on with the connections that they have, and count; the master leads to them.  It hears nobody

@@ -285,16 +285,25 @@ end_balancer(struct counting *c, int index, int64_t now_ms)
 }
 
 static bool
-is_known(const struct counting *c, const struct traffic_series *s)
+is_known(const struct traffic_series *s)
 {
-    if (s->kind == TRAFFIC_OF_TARGET)
+    if (s->kind == TRAFFIC_OF_TARGET || s->kind == TRAFFIC_OF_RULE)
         return s->is_seen;
-    if (s->kind != TRAFFIC_OF_RULE)
-        return s->point_count > 0; /* what was, can be asked for until it is too old */
-    for (int i = 0; i < c->names->listener_count; i++)
-        if (names_rule(&c->names->listeners[i], str_of(s->id)) != NULL)
-            return true;
-    return false;
+    return s->point_count > 0; /* what was, can be asked for until it is too old */
+}
+
+static void
+see_rules(struct counting *c)
+{
+    for (int i = 0; i < c->names->listener_count; i++) {
+        const struct seen_listener *l = &c->names->listeners[i];
+
+        for (int k = 0; k < l->rule_count; k++) {
+            struct traffic_series *s = traffic_book_find(c->book, TRAFFIC_OF_RULE, l->rules[k].key);
+            if (s != NULL)
+                s->is_seen = true;
+        }
+    }
 }
 
 void
@@ -332,8 +341,9 @@ count_end(struct counting *c, int64_t now_ms)
     }
     for (int i = 0; i < c->names->balancer_count; i++)
         end_balancer(c, i, now_ms);
+    see_rules(c);
     for (size_t i = traffic_book_count(c->book); i > 0; i--)
-        if (!is_known(c, traffic_book_at(c->book, i - 1)))
+        if (!is_known(traffic_book_at(c->book, i - 1)))
             traffic_book_drop(c->book, traffic_book_at(c->book, i - 1));
     traffic_book_trim(c->book, now_ms);
 }

@@ -4,6 +4,8 @@
 #include "model/ssl_policy.h"
 #include "model/types.h"
 
+#define GROUPS_PER_ACTION 5 /* of a forward action */
+
 struct load_balancer {
     char arn[ARN_SIZE];
     char name[64];

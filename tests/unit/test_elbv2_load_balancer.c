@@ -311,6 +311,15 @@ TEST(attributes_of_listeners_are_checked_and_kept)
     CHECK(says(&w, "<Value>ALLOW-FROM https://a.example</Value>"));
 }
 
+TEST(a_security_group_is_named_once)
+{
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "InvalidConfigurationRequest", "'sg-1' is named more than once",
+            CREATE TWO "&SecurityGroups.member.1=sg-1&SecurityGroups.member.2=sg-2&SecurityGroups.member.3=sg-1");
+}
+
 TEST(operations_that_are_not_built_say_so)
 {
     cleanup(world_done) struct world w;

@@ -129,6 +129,10 @@ TEST(a_listener_takes_more_certificates)
     refused(&w, "CertificateNotFound", "not found", "Action=AddListenerCertificates&ListenerArn=%s" CERTIFICATE "%sx", arn, b);
     /* The default may be one of the others, too; then it goes as those do. */
     works(&w, "Action=AddListenerCertificates&ListenerArn=%s" CERTIFICATE "%s", arn, a);
+    works(&w, "Action=DescribeListenerCertificates&ListenerArn=%s&PageSize=1", arn);
+    CHECK(says(&w, "a.example</CertificateArn><IsDefault>true</IsDefault>") && says(&w, "<NextMarker>"));
+    works(&w, "Action=DescribeListenerCertificates&ListenerArn=%s&PageSize=1&Marker=%s", arn, a); /* the page ends between */
+    CHECK(says(&w, "a.example</CertificateArn><IsDefault>false</IsDefault>") && !says(&w, "<Key>"));
     works(&w, "Action=RemoveListenerCertificates&ListenerArn=%s" CERTIFICATE "%s", arn, a);
     works(&w, "Action=RemoveListenerCertificates&ListenerArn=%s" CERTIFICATE "%s", arn, b);
     works(&w, "Action=RemoveListenerCertificates&ListenerArn=%s" CERTIFICATE "%s", arn, b);
