@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "io/file.h"
+#include "pipeline/pipeline.h"
 #include "io/process.h"
 
 #define SERVER_PATIENCE_MS 20000
@@ -202,8 +203,11 @@ stop_containers(struct down *d, struct err *err)
         return true;
     }
     if (d->purges) {
+        cleanup_free char *host = text_format("unix://%s", d->docker_socket);
         int removed = 0;
 
+        (void)setenv("DOCKER_HOST", host, 1);
+        pipeline_purge(d->data_dir);
         if (!agent_purge(d->docker_socket, d->installation, &removed, err))
             return false;
         if (removed > 0)

@@ -34,6 +34,9 @@ struct str docker_registry_host(struct str url); /* "https://host:5000/" -> "hos
 /* Ends the containers of a build that is over; `env` NULL: ours. */
 void docker_leftovers_end(const char *cookie, const char *const *env);
 
+/* ... and those of all builds of an installation, suspended ones too; for `naru down --purge`. */
+void docker_leftovers_purge(const char *data_dir);
+
 /* docker_dsl.c */
 bool docker_get(struct run *run, const struct node *at, struct value object, struct str name,
                 struct value *out);

@@ -131,6 +131,10 @@ start_command(struct run *run, const char *step, struct str image, struct str ar
     strbuf_addf(&c, "exec docker run -t -d -u %u:%u --label naru.build=%s --label naru.step=%s -w ",
                 (unsigned)getuid(), (unsigned)getgid(), run->config->cookie, step);
     add_quoted(&c, str_of(run->workspace));
+    if (run->config->home != NULL) {
+        strbuf_add_cstr(&c, " --label ");
+        add_quoted(&c, str_of(arena_format(&run->arena, "naru.home=%s", run->config->home)));
+    }
     strbuf_add_cstr(&c, " -v ");
     add_quoted(&c, str_of(arena_format(&run->arena, "%s:%s:rw,z", run->workspace, run->workspace)));
     strbuf_add_cstr(&c, " -v ");
@@ -275,16 +279,31 @@ docker_box_leave(struct run *run, const struct launcher *before)
         unlink(box->state_path);
 }
 
-void
-docker_leftovers_end(const char *cookie, const char *const *env)
+static void
+remove_labelled(const char *label, const char *const *env)
 {
-    cleanup_free char *script = text_format("ids=$(docker ps -aq --filter label=naru.build=%s) && "
-                                            "{ [ -z \"$ids\" ] || docker rm -f -v $ids; }",
-                                            cookie);
-    const char *const argv[] = {"sh", "-c", script, NULL};
+    static const char script[] = "ids=$(docker ps -aq --filter \"label=$0\") && "
+                                 "{ [ -z \"$ids\" ] || docker rm -f -v $ids; }";
+    const char *const argv[] = {"sh", "-c", script, label, NULL};
     const struct process_spec spec = {.argv = argv, .env = env, .timeout_ms = SHORT_TIMEOUT_MS};
     struct process_result result = {0};
 
     if (process_run(&spec, &result, NULL))
         process_result_done(&result);
+}
+
+void
+docker_leftovers_end(const char *cookie, const char *const *env)
+{
+    cleanup_free char *label = text_format("naru.build=%s", cookie);
+
+    remove_labelled(label, env);
+}
+
+void
+docker_leftovers_purge(const char *data_dir)
+{
+    cleanup_free char *label = text_format("naru.home=%s", data_dir);
+
+    remove_labelled(label, NULL);
 }

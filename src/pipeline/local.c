@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "io/process.h"
+#include "pipeline/docker.h"
 #include "pipeline/pipeline.h"
 
 struct local {
@@ -55,6 +56,12 @@ run_on_a_thread(struct local *l, struct err *err)
         return err_errno(err, "cannot start a build thread");
     pthread_join(thread, NULL);
     return true;
+}
+
+void
+pipeline_purge(const char *data_dir)
+{
+    docker_leftovers_purge(data_dir);
 }
 
 bool

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Docker agents and the docker object of Jenkinsfiles, run by `naru build` on a real Docker Engine."""
+import json
 import os
 import pathlib
 import shutil
@@ -9,6 +10,8 @@ import textwrap
 import unittest
 
 import harness
+from harness import wait_until
+from test_pipeline import PipelineNaru, git
 
 DOCKERFILE = """FROM scratch
 COPY busybox /bin/busybox
@@ -36,6 +39,8 @@ class DockerPipelines(unittest.TestCase):
         (context / "Dockerfile").write_text(DOCKERFILE)
         cls.docker.run("build", "-q", "-t", "tool:1", str(context))
         cls.number = 0
+        for left in cls.docker.containers("label=naru.build"):  # of a run that failed
+            cls.docker.run("rm", "-f", left)
 
     def build(self, jenkinsfile, code=0, files=None, secrets=None, environment=None):
         """The log of a build of its own; no container of it is left."""
@@ -174,6 +179,56 @@ class DockerPipelines(unittest.TestCase):
         """)
         self.assertIn("add --entrypoint='' to the args", log)
         self.assertIn("\nnow it runs\n", log)
+
+    def test_a_container_is_found_again_after_a_kill(self):
+        with PipelineNaru("boxes-kill") as naru:
+            url = json.loads(naru.cli("pipeline", "create", "boxed", "--output", "json").stdout)["url"]
+            tree = self.base / "boxed"
+            tree.mkdir()
+            git(tree, "init", "-q", "-b", "main", ".")
+            (tree / "Jenkinsfile").write_text(textwrap.dedent("""
+                pipeline {
+                    agent { docker 'tool:1' }
+                    stages {
+                        stage('Wait') { steps { sh 'while [ ! -e go ]; do sleep 0.1; done; echo went on in $HOSTNAME' } }
+                        stage('After') { steps { sh 'echo after in $HOSTNAME' } }
+                    }
+                }
+            """))
+            git(tree, "add", "-A")
+            git(tree, "commit", "-q", "-m", "one")
+            git(tree, "push", "-q", url, "main")
+            box = wait_until("the container", lambda: self.docker.containers("label=naru.build"), 30)
+            wait_until("the script", lambda: "+ sleep" in naru.build_log("boxed", 1), 30)
+            naru.kill()
+            self.assertEqual(self.docker.containers("label=naru.build"), box)
+            (naru.dir / "data/workspaces/boxed/main/go").write_text("")
+            naru.start()
+            build = naru.ended("boxed", 1)
+            log = naru.build_log("boxed", 1)
+            self.assertEqual(build["result"], "SUCCESS", log)
+            for line in ("went on", "after"):
+                self.assertIn(f"\n{line} in {box[0]}\n", log)
+            self.assertEqual(self.docker.containers("label=naru.build"), [])
+
+    def test_purge_takes_containers_of_suspended_builds(self):
+        if not harness.SOAK:
+            self.skipTest("takes long: --soak")
+        naru = PipelineNaru("boxes-purge")
+        naru.start()
+        url = json.loads(naru.cli("pipeline", "create", "boxed", "--output", "json").stdout)["url"]
+        tree = self.base / "purged"
+        tree.mkdir()
+        git(tree, "init", "-q", "-b", "main", ".")
+        (tree / "Jenkinsfile").write_text("node { checkout scm; docker.image('tool:1').inside { sh 'sleep 300' } }")
+        git(tree, "add", "-A")
+        git(tree, "commit", "-q", "-m", "one")
+        git(tree, "push", "-q", url, "main")
+        wait_until("the container", lambda: self.docker.containers("label=naru.build"), 30)
+        naru.stop()
+        self.assertNotEqual(self.docker.containers("label=naru.build"), [])
+        naru.purge()
+        self.assertEqual(self.docker.containers("label=naru.build"), [])
 
     def test_a_registry_is_logged_in_at_for_its_block(self):
         with harness.Naru("boxes-registry") as naru:
