@@ -10,7 +10,8 @@
 void
 interp_init(struct interp *in, struct arena *arena, const struct interp_world *world)
 {
-    *in = (struct interp){.arena = arena, .world = world};
+    *in = (struct interp){
+        .arena = arena, .world = world, .evaluations_max = INTERP_EVALUATIONS_MAX};
     in->globals = arena_alloc(arena, sizeof(*in->globals));
     in->scope = arena_alloc(arena, sizeof(*in->scope));
     in->scope->parent = in->globals;
@@ -151,6 +152,12 @@ interp_enter(struct interp *in, const struct node *at)
         in->depth--;
         return interp_throw(in, at, "OutOfMemoryError",
                             "the script uses more than %u MiB of values", INTERP_MEMORY_MAX >> 20);
+    }
+    if (++in->evaluations > in->evaluations_max) {
+        in->depth--;
+        return interp_throw(in, at, "TimeoutException",
+                            "the script computes without end: %u evaluations without a step",
+                            in->evaluations_max);
     }
     if ((++in->polls & 63) == 0 && in->world->poll != NULL && !in->world->poll(in, at)) {
         in->depth--;
@@ -562,6 +569,7 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
         named.text = name;
         if (!in->world->call(in, &named, &args, out, &found))
             return false;
+        in->evaluations = found ? 0 : in->evaluations;
     }
     delegate = found ? NULL : scope_delegate(in->scope, false);
     if (delegate != NULL && !delegate_call(in, n, delegate, name, &args, out, &found))

@@ -11,6 +11,8 @@
 
 #define INTERP_DEPTH_MAX 3000
 #define INTERP_MEMORY_MAX (256u << 20)
+/* Without a step in between: some seconds of pure computing. */
+#define INTERP_EVALUATIONS_MAX 300000000u
 #define INTERP_TEXT_MAX (16u << 20)
 #define INTERP_ARGS_MAX 32
 
@@ -99,6 +101,7 @@ struct interp {
     unsigned depth;
     const char *stack_end; /* calls that reach below it are too deep; NULL: nobody looks */
     unsigned polls;
+    unsigned evaluations, evaluations_max; /* since the last step */
 };
 
 void interp_init(struct interp *in, struct arena *arena, const struct interp_world *world);

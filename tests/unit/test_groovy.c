@@ -15,25 +15,15 @@
 struct script {
     struct str text;
     struct strbuf result;
-    unsigned polls;
 };
 
 static unsigned wrong; /* cases of this file */
-
-static bool
-poll_world(struct interp *in, const struct node *at)
-{
-    struct script *s = in->world->ctx;
-
-    return ++s->polls < STEPS_MAX / 64 ||
-           interp_throw(in, at, "TimeoutException", "the script takes too many steps");
-}
 
 static void *
 run_thread(void *arg)
 {
     struct script *s = arg;
-    struct interp_world world = {.ctx = s, .poll = poll_world};
+    struct interp_world world = {.ctx = s};
     struct diagnostics *d = mem_new(sizeof(*d));
     struct interp *in = mem_new(sizeof(*in));
     struct arena arena = {0};
@@ -46,6 +36,7 @@ run_thread(void *arg)
                     d->items[0].message);
     } else {
         interp_init(in, &arena, &world);
+        in->evaluations_max = STEPS_MAX;
         interp_hoist(in, n);
         if (!interp_block(in, n, &v) && in->completion == COMPLETION_RETURN) {
             v = in->result;
