@@ -146,16 +146,18 @@ def main():
     parser.add_argument("--rolls", type=int, default=3, help="rounds of fifty tasks")
     parser.add_argument("--balances", type=int, default=3, help="rounds of each load balancer")
     parser.add_argument("--registries", type=int, default=3, help="rounds of the image registry")
-    parser.add_argument("--only", choices=["programs", "itself", "updates", "rolls", "balance", "registry"], help="that part alone")
+    parser.add_argument("--only", choices=["programs", "itself", "updates", "rolls", "balance", "registry", "pipeline"], help="that part alone")
     args = parser.parse_args()
     harness.configure(args.naru, args.root, False)
     parts = {"itself": lambda: measure_itself(args.rounds), "updates": lambda: measure_updates(args.rounds),
              "rolls": lambda: roll.measure(args.rolls), "balance": lambda: balance.measure(args.balances)}
     if args.only in (None, "programs"):
         measure_programs()
+    if args.only in (None, "pipeline"):
+        subprocess.run([harness.BINARY.parent / "pipeline-bench"], check=True)
     if args.only in (None, "registry"):
         registry.measure(args.registries)
-    if args.only not in ("programs", "registry"):
+    if args.only not in ("programs", "registry", "pipeline"):
         with harness.Dockerd() as docker:
             harness.DOCKER = docker
             for name, part in parts.items():

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include "base/clock.h"
@@ -37,6 +39,7 @@ struct line_record {
 };
 
 #define BUCKETS 4096u
+#define FLUSHER_STACK_SIZE ((size_t)256 << 10)
 struct journal {
     int fd, lines_fd;
     struct entry *entries[BUCKETS];
@@ -45,6 +48,13 @@ struct journal {
     struct flow **waiting; /* by turn */
     size_t turns, next_turn;
     bool is_damaged;
+
+    /* Flushing takes longer than a short script; a thread does it, as soon as there is something. */
+    pthread_t flusher;
+    bool has_flusher;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool is_dirty, is_closing;
 };
 
 static uint64_t
@@ -100,6 +110,64 @@ this_flow(struct run *run)
     return run->past;
 }
 
+static void *
+flush_when_asked(void *arg)
+{
+    struct journal *j = arg;
+
+    pthread_mutex_lock(&j->mutex);
+    while (!j->is_closing || j->is_dirty) {
+        if (!j->is_dirty) {
+            pthread_cond_wait(&j->wake, &j->mutex);
+            continue;
+        }
+        j->is_dirty = false;
+        pthread_mutex_unlock(&j->mutex);
+        if (fdatasync(j->fd) != 0)
+            log_error("journal.flush", "error=%s", log_quote(strerror(errno)));
+        pthread_mutex_lock(&j->mutex);
+    }
+    pthread_mutex_unlock(&j->mutex);
+    return NULL;
+}
+
+static void
+ask_for_flush(struct journal *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    j->is_dirty = true;
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static bool
+start_flusher(struct journal *j)
+{
+    pthread_attr_t attr;
+
+    pthread_mutex_init(&j->mutex, NULL);
+    pthread_cond_init(&j->wake, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, FLUSHER_STACK_SIZE);
+    j->has_flusher = pthread_create(&j->flusher, &attr, flush_when_asked, j) == 0;
+    pthread_attr_destroy(&attr);
+    return j->has_flusher;
+}
+
+static void
+stop_flusher(struct journal *j)
+{
+    if (!j->has_flusher)
+        return;
+    pthread_mutex_lock(&j->mutex);
+    j->is_closing = true;
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->mutex);
+    pthread_join(j->flusher, NULL);
+    pthread_cond_destroy(&j->wake);
+    pthread_mutex_destroy(&j->mutex);
+}
+
 static void
 append(struct run *run, struct json *record, bool flush)
 {
@@ -112,11 +180,13 @@ append(struct run *run, struct json *record, bool flush)
     strbuf_add_char(&line, '\n');
     if (run->is_suspended || j->is_damaged)
         return;
-    if (!file_write_all(j->fd, strbuf_str(&line), &err) || (flush && fdatasync(j->fd) != 0)) {
+    if (!file_write_all(j->fd, strbuf_str(&line), &err)) {
         /* What follows would be done again after a restart: better not taken up at all. */
         j->is_damaged = true;
         log_error("journal.write", "build=%lld error=%s", (long long)run->config->number,
                   log_quote(err.message));
+    } else if (flush) {
+        ask_for_flush(j);
     }
 }
 
@@ -305,7 +375,7 @@ journal_open(struct run *run, struct str file_text)
         j->waiting = mem_new(j->turns * sizeof(struct flow *));
     j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     j->lines_fd = open(lines_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (j->fd < 0 || j->lines_fd < 0) {
+    if (j->fd < 0 || j->lines_fd < 0 || !start_flusher(j)) {
         err_errno(&err, "cannot open '%s'", path);
         return fail(run, &err);
     }
@@ -320,6 +390,7 @@ journal_close(struct run *run)
     if (j == NULL)
         return;
     run->journal = NULL;
+    stop_flusher(j);
     cleanup_close_(&j->fd);
     cleanup_close_(&j->lines_fd);
     json_unref(j->records);

@@ -7,8 +7,8 @@
  * Lines that are in the log already are not written again; they are counted for every branch.
  * In <state_dir>:
  *   Jenkinsfile  the file that is run
- *   journal      a JSON value a line: begun, ended, settled; flushed to disk before a script begins
- *                and after each end
+ *   journal      a JSON value a line: begun, ended, settled; written before a script begins and after
+ *                each end, and flushed to disk right then, by a thread, while the build goes on
  *   lines        for every line of the log, the branch it is of and its length
  * Secrets that scripts print to `returnStdout` are in there; the folder is its owner's only, and
  * goes with the end of the build.
