@@ -21,6 +21,8 @@ struct config {
     char registry_quota_text[32];
     int64_t registry_quota;   /* --registry-quota, NARU_REGISTRY_QUOTA: bytes; 0: what the disk has */
     int64_t registry_collect_s, registry_keep_s; /* NARU_REGISTRY_COLLECT_SECONDS and _KEEP_SECONDS, 3600 */
+    char tls_certificate[512], tls_key[512]; /* --tls-certificate, --tls-key; door_tls.h */
+    char tls_names[1024];     /* --tls-names, NARU_TLS_NAMES: a certificate for them is made */
     bool is_verbose;          /* --verbose */
     /* from the installation */
     char access_key_id[64], secret_access_key[128];

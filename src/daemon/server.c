@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "daemon/config.h"
+#include "daemon/door_tls.h"
 #include "daemon/engine.h"
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
@@ -254,6 +255,20 @@ start_pipeline(struct server *s, struct err *err)
 }
 
 static bool
+open_port(struct server *s, const struct http_route *routes, size_t count, struct err *err)
+{
+    cleanup(x509_made_done) struct x509_made pair = {0};
+    const struct config *c = &s->config;
+    bool is_tls;
+
+    if (!door_tls_open(c, &is_tls, &pair, err))
+        return false;
+    const struct http_tls tls = {strbuf_cstr(&pair.certificate), strbuf_cstr(&pair.private_key)};
+    s->http = http_server_start_tls(c->listen, c->port, is_tls ? &tls : NULL, routes, count, err);
+    return s->http != NULL;
+}
+
+static bool
 start_doors(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
@@ -279,8 +294,7 @@ start_doors(struct server *s, struct err *err)
     routes[count++] = registry_admin_route(&s->registry_admin);
     routes[count++] = observe_health_route(&s->observe);
     routes[count++] = observe_metrics_route(&s->observe);
-    s->http = http_server_start(c->listen, c->port, routes, count, err);
-    return s->http != NULL;
+    return open_port(s, routes, count, err);
 }
 
 /* The doors close first, so that nobody comes in; then nothing more is decided; then the hands rest.

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "io/http_door.h"
 
 #define CONNECTIONS_MAX 1024u
 #define IDLE_SECONDS 300u
@@ -37,6 +38,11 @@
 
 struct http_server {
     struct MHD_Daemon *mhd;
+    /* With TLS: a second daemon, and a door that listens and hands connections to both. */
+    struct MHD_Daemon *secure;
+    struct http_door *door;
+    int listener;
+    char *certificate, *private_key;
     unsigned port;
     size_t route_count;
     struct http_route *routes;
@@ -402,6 +408,7 @@ begin(struct exchange *e, const char *method)
 
     x->method = arena_dup(&x->arena, str_of(method));
     x->peer = peer_of(e);
+    x->is_secure = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) != NULL;
     if (!str_to_i64(http_header_get(x, "Content-Length"), &x->body_size) || x->body_size < 0)
         x->body_size = http_header_get(x, "Transfer-Encoding").at == NULL ? 0 : -1;
     e->route = find_route(e->server, x->path);
@@ -604,6 +611,10 @@ server_free(struct http_server *s)
     pthread_cond_destroy(&s->idle_cond);
     pthread_mutex_destroy(&s->lock);
     free(s->routes);
+    free(s->certificate);
+    if (s->private_key != NULL)
+        explicit_bzero(s->private_key, strlen(s->private_key));
+    free(s->private_key);
     free(s);
 }
 
@@ -624,9 +635,91 @@ server_new(const struct http_route *routes, size_t route_count)
     return s;
 }
 
+#define DAEMON_FLAGS                                                                               \
+    (MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC)
+
+/* `fd` -1: connections are handed to it. `tls` NULL: it speaks plain HTTP. */
+static struct MHD_Daemon *
+daemon_start(struct http_server *s, int fd, const struct http_tls *tls)
+{
+    struct MHD_OptionItem options[8] = {{MHD_OPTION_END, 0, NULL}};
+    int count = 0;
+
+    if (fd >= 0)
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
+    if (tls != NULL) {
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, s->certificate};
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, s->private_key};
+        options[count++] = (struct MHD_OptionItem){
+            MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+    }
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    return MHD_start_daemon(
+        DAEMON_FLAGS | (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0) | (tls != NULL ? MHD_USE_TLS : 0), 0,
+        NULL, NULL, on_request, s, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        HEAD_AND_READ_BUFFER, MHD_OPTION_THREAD_STACK_SIZE, STACK_SIZE,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+static bool
+is_loopback(const struct sockaddr *address)
+{
+    static const unsigned char mapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)address;
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->sa_family != AF_INET6)
+        return false;
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(in6) || memcmp(in6->s6_addr, mapped, sizeof(mapped)) == 0;
+}
+
+static void
+refuse_plain(int fd)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+                                 "Connection: close\r\nContent-Length: 51\r\n\r\n"
+                                 "this port speaks HTTPS to other machines than this\n";
+
+    (void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static void
+take_connection(void *ctx, int fd, const struct sockaddr *address, socklen_t length, bool is_tls)
+{
+    struct http_server *s = ctx;
+
+    if (is_tls || is_loopback(address))
+        (void)MHD_add_connection(is_tls ? s->secure : s->mhd, fd, address, length); /* closes it if not */
+    else
+        refuse_plain(fd);
+}
+
+static bool
+start_both(struct http_server *s, int fd, const struct http_tls *tls, struct err *err)
+{
+    s->certificate = text_dup(tls->certificate);
+    s->private_key = text_dup(tls->private_key);
+    s->listener = fd;
+    s->mhd = daemon_start(s, -1, NULL);
+    s->secure = daemon_start(s, -1, tls);
+    if (s->mhd == NULL || s->secure == NULL)
+        return err_set(err, ERR_INTERNAL,
+                       "cannot start HTTPS: the certificate or its key is not to the server's liking");
+    s->door = http_door_open(fd, take_connection, s, err);
+    return s->door != NULL;
+}
+
 struct http_server *
-http_server_start(const char *listen, unsigned port, const struct http_route *routes,
-                  size_t route_count, struct err *err)
+http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
+                      const struct http_route *routes, size_t route_count, struct err *err)
 {
     int fd = open_listener(listen, port, err);
     struct http_server *s;
@@ -636,22 +729,29 @@ http_server_start(const char *listen, unsigned port, const struct http_route *ro
     (void)signal(SIGPIPE, SIG_IGN); /* sendfile() has no MSG_NOSIGNAL */
     s = server_new(routes, route_count);
     s->port = port_of(fd);
-    s->mhd = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
-            MHD_USE_ITC,
-        0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_AND_READ_BUFFER, MHD_OPTION_THREAD_STACK_SIZE,
-        STACK_SIZE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        s, MHD_OPTION_END);
-    if (s->mhd == NULL) {
+    if (tls != NULL) {
+        if (start_both(s, fd, tls, err))
+            return s;
+    } else {
+        s->mhd = daemon_start(s, fd, NULL);
+        if (s->mhd != NULL)
+            return s;
         err_set(err, ERR_INTERNAL, "cannot start the HTTP server on %s port %u", listen, s->port);
-        close(fd);
-        server_free(s);
-        return NULL;
     }
-    return s;
+    if (s->secure != NULL)
+        MHD_stop_daemon(s->secure);
+    if (s->mhd != NULL)
+        MHD_stop_daemon(s->mhd);
+    close(fd);
+    server_free(s);
+    return NULL;
+}
+
+struct http_server *
+http_server_start(const char *listen, unsigned port, const struct http_route *routes,
+                  size_t route_count, struct err *err)
+{
+    return http_server_start_tls(listen, port, NULL, routes, route_count, err);
 }
 
 unsigned
@@ -683,9 +783,12 @@ http_server_stop(struct http_server *s)
 
     if (s == NULL)
         return;
-    fd = MHD_quiesce_daemon(s->mhd);
+    http_door_close(s->door);
+    fd = s->door != NULL ? s->listener : MHD_quiesce_daemon(s->mhd);
     wait_until_idle(s);
     MHD_stop_daemon(s->mhd);
+    if (s->secure != NULL)
+        MHD_stop_daemon(s->secure);
     cleanup_close_(&fd);
     server_free(s);
 }

@@ -24,6 +24,7 @@ struct http_exchange {
     struct str path;     /* as sent, still percent-encoded, without the query */
     struct str query;    /* as sent, without '?' */
     struct str peer;     /* "127.0.0.1" */
+    bool is_secure;      /* over TLS */
     struct str body;     /* routes without body() */
     int64_t body_size;   /* Content-Length, or -1 */
     char request_id[37];
@@ -77,6 +78,14 @@ void http_reply_stream(struct http_exchange *x, int status, const struct http_he
 /* `listen` is "127.0.0.1" or "0.0.0.0" or "::". The routes are copied. Port 0 picks a free one. */
 struct http_server *http_server_start(const char *listen, unsigned port, const struct http_route *routes,
                                       size_t route_count, struct err *err) MUST_CHECK;
+/* The same port for HTTPS, too (1.2 and 1.3, by GnuTLS): the first byte of a connection tells. HTTP stays
+ * for clients of this machine; others get 400 and a sentence. The texts are copied. */
+struct http_tls {
+    const char *certificate, *private_key; /* PEM; the chain stands behind the certificate */
+};
+struct http_server *http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
+                                          const struct http_route *routes, size_t route_count,
+                                          struct err *err) MUST_CHECK;
 unsigned http_server_port(const struct http_server *s);
 /* Refuses new requests, waits for running exchanges (10 s at most, then their connections are cut;
  * a next() or handler that blocks for ever would still hold it up). */

@@ -30,7 +30,7 @@ host_asked(const struct call *c)
 static bool
 is_secure(const struct call *c)
 {
-    return str_is(http_header_get(c->x, "X-Forwarded-Proto"), "https");
+    return c->x->is_secure || str_is(http_header_get(c->x, "X-Forwarded-Proto"), "https");
 }
 
 static const char *
