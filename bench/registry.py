@@ -142,6 +142,7 @@ def pull_round(servers, nginx, figures, digest, mib):
         for streams in (1, 8):
             done = server.load("pull", path, "--connections", streams, "--count", max(4, streams))
             figures.add(f"pull {streams}", server.name, gib * max(4, streams) / done["seconds"])
+            figures.add(f"pull {streams} cpu", server.name, done["cpu"] / gib / max(4, streams))
 
 
 def requests_round(servers, figures, number):
@@ -164,6 +165,7 @@ def report(figures, mib):
     figures.line("memory more than before it, at the peak", "memory", "MiB", ("peer",), "under 30 MB")
     for streams in (1, 8):
         figures.line(f"pull, {streams} at once", f"pull {streams}", "GB/s", ("peer", "nginx"), "nginx's rate")
+        figures.line("processor time of it", f"pull {streams} cpu", "s a GB", ("peer", "nginx"), "nginx's")
     figures.line("blobs of 100 KB pushed", "small", "a second", ("peer",), "8 times the peer")
     figures.line("HEAD of a blob", "head", "a second", ("peer",), "25 times the peer")
     figures.line("manifests put", "manifest", "a second", ("peer",), "5 times the peer")

@@ -27,15 +27,14 @@ page_read(struct call *c, struct reply *r, struct page *out, struct err *err)
 {
     const char *n = call_query(c, "n");
 
-    *out = (struct page){.count = PAGE_MAX, .last = call_query(c, "last"), .names = json_array()};
-    if (n == NULL)
-        return true;
-    if (!str_to_i64(str_of(n), &out->count) || out->count < 0)
+    *out = (struct page){.count = PAGE_MAX, .last = call_query(c, "last")};
+    if (n != NULL && (!str_to_i64(str_of(n), &out->count) || out->count < 0))
         return err_set(err, ERR_INVALID_PARAMETER, "the query's 'n' is no number of names");
     if (out->count > PAGE_MAX) {
         out->count = PAGE_MAX;
         reply_header(r, "Warning", "299 - \"n is at most 10000; follow the Link header\"");
     }
+    out->names = json_array(); /* the answer's, which frees it */
     return true;
 }
 
