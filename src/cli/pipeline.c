@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include "cli/builds.h"
 #include "cli/commands.h"
+#include "io/file.h"
 
 #define TIMEOUT_S 3600
+#define SCRIPT_MAX ((size_t)1 << 20)
 
 struct pipelines {
     struct client *client;
-    const char *url, *github, *branch, *commit, *output, *data_dir;
+    const char *file, *stage, *url, *github, *branch, *commit, *output, *data_dir;
     struct json *params;
     bool waits, wants_json;
     int64_t timeout_s;
@@ -140,6 +142,34 @@ abort_build(struct pipelines *p, const char *name, const char *number, struct er
     return true;
 }
 
+static bool
+replay(struct pipelines *p, const char *name, const char *number, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf script = {0};
+    cleanup_json struct json *body = json_object(), *queued = NULL;
+    cleanup_free char *path = NULL;
+    int64_t n;
+
+    if (!str_to_i64(str_of(number), &n) || n < 1)
+        return err_set(err, ERR_USAGE, "'%s' is no number of a build", number);
+    if (p->file != NULL && !file_read(p->file, SCRIPT_MAX, &script, err))
+        return false;
+    if (p->file != NULL)
+        json_set(body, "jenkinsfile", json_str(strbuf_str(&script)));
+    if (p->stage != NULL)
+        json_set(body, "stage", json_text(p->stage));
+    path = text_format("/naru/builds/%s/%lld/replay", name, (long long)n);
+    queued = builds_ask(p->client, "POST", path, body, err);
+    if (queued == NULL)
+        return false;
+    if (p->wants_json)
+        cli_print_json(queued);
+    else
+        printf("build #%lld of %s queued: #%lld again\n",
+               (long long)json_get_i64(queued, "number", 0), name, (long long)n);
+    return true;
+}
+
 /* A name goes into a path: what it may hold is checked here as the server will. */
 static bool
 check_name(const char *name, struct err *err)
@@ -163,7 +193,9 @@ run(struct pipelines *p, int count, char **argv, int *status, struct err *err)
         return start(p, name, status, err);
     if (strcmp(verb, "abort") == 0 && count == 3)
         return abort_build(p, name, argv[3], err);
-    return err_set(err, ERR_USAGE, "say list, create NAME, start NAME or abort NAME NUMBER "
+    if (strcmp(verb, "replay") == 0 && count == 3)
+        return replay(p, name, argv[3], err);
+    return err_set(err, ERR_USAGE, "say list, create NAME, start NAME, replay NAME NUMBER or abort NAME NUMBER "
                                    "(try: naru pipeline --help)");
 }
 
@@ -177,6 +209,8 @@ command_pipeline(int argc, char **argv)
         {"branch", 'b', OPTION_TEXT, &p.branch},
         {"commit", 0, OPTION_TEXT, &p.commit},
         {"param", 'p', OPTION_PAIR, &p.params},
+        {"file", 'f', OPTION_TEXT, &p.file},
+        {"stage", 0, OPTION_TEXT, &p.stage},
         {"wait", 'w', OPTION_FLAG, &p.waits},
         {"timeout", 0, OPTION_NUMBER, &p.timeout_s},
         {"output", 'o', OPTION_TEXT, &p.output},

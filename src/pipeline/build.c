@@ -8,7 +8,7 @@
 #define RECORD_MAX ((size_t)4 << 20)
 
 static const char *const state_names[] = {"QUEUED", "RUNNING", "ENDED"};
-static const char *const reasons[] = {"WHEN", "FAILURE", "UNSTABLE"};
+static const char *const reasons[] = {"WHEN", "FAILURE", "UNSTABLE", "RESTART"};
 
 struct build *
 build_new(const char *pipeline, int64_t number)
@@ -46,6 +46,8 @@ build_free(struct build *b)
     free(b->author);
     free(b->cookie);
     free(b->upstream);
+    free(b->script);
+    free(b->restart_stage);
     free(b->reason);
     free(b->display_name);
     free(b->description);
@@ -121,6 +123,8 @@ build_to_public_json(const struct build *b, bool with_stages)
     set_text(j, "description", b->description);
     set_time(j, "supersededBy", b->superseded_by);
     set_time(j, "retryOf", b->retry_of);
+    set_time(j, "replayOf", b->replay_of);
+    set_text(j, "restartedAt", b->restart_stage);
     json_set(j, "attempt", json_int(b->attempt));
     set_time(j, "resumed", b->resumed);
     set_time(j, "queuedAtMs", b->queued_ms);
@@ -149,6 +153,7 @@ build_to_json(const struct build *b)
         json_set(j, "abortAsked", json_bool(true));
     set_text(j, "before", b->before);
     set_text(j, "upstream", b->upstream);
+    set_text(j, "jenkinsfile", b->script);
     for (size_t i = 0; i < b->path_count; i++)
         json_append(paths, json_text(b->paths[i]));
     json_set(j, "changedPaths", paths);
@@ -238,6 +243,9 @@ build_from_json(const struct json *j, struct err *err)
         b->result = RESULT_FAILURE;
     b->superseded_by = json_get_i64(j, "supersededBy", 0);
     b->retry_of = json_get_i64(j, "retryOf", 0);
+    b->replay_of = json_get_i64(j, "replayOf", 0);
+    b->restart_stage = text_dup(json_get_cstr(j, "restartedAt", NULL));
+    b->script = text_dup(json_get_cstr(j, "jenkinsfile", NULL));
     b->attempt = (int)json_get_i64(j, "attempt", 1);
     b->resumed = (int)json_get_i64(j, "resumed", 0);
     b->abort_asked = json_get_bool(j, "abortAsked", false);

@@ -45,6 +45,9 @@ struct build {
     char *reason; /* one sentence; NULL on success */
     char *display_name, *description;
     int64_t superseded_by; /* a newer build of the branch, or 0 */
+    int64_t replay_of;     /* the build of which this is a replay, or 0 */
+    char *script;          /* the Jenkinsfile's text instead of the commit's, or NULL */
+    char *restart_stage;   /* where it begins, or NULL */
     int64_t retry_of;      /* the build that was cut off, or 0 */
     int attempt;           /* from 1 */
     int resumed;           /* times it was taken up after naru had ended */

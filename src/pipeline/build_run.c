@@ -327,7 +327,9 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .secrets_dir = arena_format(a, "%s/secrets", room->config.data_dir),
         .state_dir = arena_format(a, "%s/run", directory),
         .started_ms = b->started_ms,
-        .parameters = b->parameters, /* never changed */
+        .parameters = b->parameters, /* these three never change */
+        .script = b->script,
+        .restart_stage = b->restart_stage,
         .locks = room->locks,
         .host = &host,
         .cookie = arena_format(a, "%s", b->cookie),

@@ -464,14 +464,30 @@ run_stage(struct run *run, const struct stage *stage, bool is_branch)
     return ok;
 }
 
+/* Where a restarted build begins, or NULL. */
+static const struct stage *
+restart_stage(const struct run *run)
+{
+    for (const struct stage *s = run->file->pipeline->stages; s != NULL; s = s->next)
+        if (run->config->restart_stage != NULL && str_is(s->name, run->config->restart_stage))
+            return s;
+    return NULL;
+}
+
 static bool
 run_stages(struct run *run, const struct stage *parent)
 {
     struct exception *first = NULL;
     struct stage_run own = {0};
+    const struct stage *from = parent == run->file->pipeline ? restart_stage(run) : NULL;
 
     for (const struct stage *s = parent->stages; s != NULL; s = s->next) {
-        if (first != NULL) {
+        from = s == from ? NULL : from;
+        if (from != NULL) {
+            run_logf(run, "Stage \"" STR_FMT "\" skipped due to this build restarting at stage \""
+                     STR_FMT "\"", STR_ARG(s->name), STR_ARG(from->name));
+            report_skipped(run, s, &own, "RESTART");
+        } else if (first != NULL) {
             run_logf(run, "Stage \"" STR_FMT "\" skipped due to earlier failure(s)",
                      STR_ARG(s->name));
             report_skipped(run, s, &own, "FAILURE");
@@ -562,6 +578,10 @@ declarative_run(struct run *run, const struct stage *pipeline)
 
     if (!load_libraries(run, pipeline->section[SECTION_LIBRARIES]))
         return false;
+    if (run->config->restart_stage != NULL && restart_stage(run) == NULL)
+        return interp_throw(&run->in, NULL, "AbortException",
+                            "there is no stage '%s' to restart from",
+                            run->config->restart_stage);
     if (!job_properties_declarative(run, pipeline) ||
         !bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
         !read_options(run, pipeline))

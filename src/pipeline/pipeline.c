@@ -348,6 +348,9 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b->head = text_dup(r->head);
     b->change = r->change == NULL ? NULL : json_copy(r->change);
     b->upstream = text_dup(r->upstream);
+    b->replay_of = r->replay_of;
+    b->script = text_dup(r->script);
+    b->restart_stage = text_dup(r->restart_stage);
     b->cause = text_dup(r->cause);
     b->message = message == NULL || message[0] == '\0' ? NULL : text_dup(message);
     b->author = author == NULL || author[0] == '\0' ? NULL : text_dup(author);
@@ -361,7 +364,8 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
         pipeline_drop_last(p);
         return false;
     }
-    supersede(room, p, b);
+    if (r->replay_of == 0) /* an old commit is no news */
+        supersede(room, p, b);
     room_report(room, b);
     *number_out = b->number;
     *out = build_to_public_json(b, true);
@@ -442,6 +446,38 @@ pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
     pthread_cond_broadcast(&room->changed);
     room_unlock(room);
     return ok;
+}
+
+bool
+pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number,
+                const char *script, const char *stage, int64_t *number_out, struct err *err)
+{
+    cleanup_free char *branch = NULL, *commit = NULL, *old_script = NULL, *message = NULL;
+    cleanup_json struct json *parameters = NULL;
+    struct build_request r = {.pipeline = pipeline, .cause = "ReplayCause", .replay_of = number};
+    const struct build *b;
+
+    if (script != NULL && strlen(script) > SYNTAX_TEXT_MAX)
+        return err_set(err, ERR_VALIDATION, "a Jenkinsfile has at most %u bytes", SYNTAX_TEXT_MAX);
+    room_lock(room);
+    b = find_build(room, pipeline, number);
+    if (b != NULL) {
+        branch = text_dup(b->branch);
+        commit = text_dup(b->commit);
+        message = text_dup(b->message);
+        old_script = text_dup(b->script);
+        parameters = b->parameters == NULL ? NULL : json_copy(b->parameters);
+    }
+    room_unlock(room);
+    if (b == NULL)
+        return err_set(err, ERR_NOT_FOUND, "'%s' has no build %lld", pipeline, (long long)number);
+    r.branch = branch;
+    r.commit = commit;
+    r.message = message;
+    r.parameters = parameters;
+    r.script = script != NULL ? script : old_script;
+    r.restart_stage = stage;
+    return pipeline_submit(room, &r, number_out, err);
 }
 
 /* Is he among "anna, bert"? */

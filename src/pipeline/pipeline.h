@@ -59,6 +59,8 @@ struct build_request {
     char *const *paths;
     size_t path_count;
     const struct json *parameters; /* {"NAME": value}; NULL: none */
+    int64_t replay_of;             /* a build whose commit is built again; 0: none */
+    const char *script, *restart_stage; /* of a replay; may be NULL */
     const char *upstream;          /* the key of the step that asks; NULL: none */
     bool unless_known; /* no new build if the branch's newest one is of this commit */
     /* ... nor if it was pushed on top of this commit: news of pushes may come late and out of
@@ -73,6 +75,11 @@ bool pipeline_submit(struct pipeline_room *room, const struct build_request *req
 bool pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
                     struct err *err) MUST_CHECK;
 
+/* Builds a build's commit once more, with its parameters: with another Jenkinsfile (`script`), from a
+ * stage on, or just so. */
+bool pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number,
+                     const char *script, const char *stage, int64_t *number_out,
+                     struct err *err) MUST_CHECK;
 /* Answers an open question of a build: {"proceed": true, "by": "name", "parameters": {...}}; `id`
  * NULL: the only one there is. */
 bool pipeline_answer(struct pipeline_room *room, const char *pipeline, int64_t number,

@@ -8,6 +8,7 @@
  *   GET  /naru/builds/<pipeline>/<number>
  *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
  *   POST /naru/builds/<pipeline>/<number>/abort
+ *   POST /naru/builds/<pipeline>/<number>/replay {"jenkinsfile", "stage"}
  *   POST /naru/builds/<pipeline>/<number>/input {"id", "proceed", "by", "parameters"} */
 #include <errno.h>
 #include <fcntl.h>
@@ -302,6 +303,26 @@ answer_input(struct http_exchange *x, struct pipeline_room *room, const char *pi
         room_reply_error(x, &err);
 }
 
+static void
+replay(struct http_exchange *x, struct pipeline_room *room, const char *pipeline, int64_t number)
+{
+    cleanup_json struct json *body = read_body(x);
+    const char *script, *stage;
+    struct json *j;
+    struct err err;
+
+    if (body == NULL || !text_member(x, body, "jenkinsfile", false, &script) ||
+        !text_member(x, body, "stage", false, &stage))
+        return;
+    j = pipeline_replay(room, pipeline, number, script, stage, &number, &err)
+            ? pipeline_build(room, pipeline, number, &err)
+            : NULL;
+    if (j != NULL)
+        room_reply_json(x, 202, j);
+    else
+        room_reply_error(x, &err);
+}
+
 /* Below /naru/builds/: "<pipeline>/<number>" and what follows. */
 static void
 one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
@@ -338,11 +359,13 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
             room_reply_error(x, &err);
     } else if (str_is(rest, "input") && str_is(x->method, "POST")) {
         answer_input(x, room, pipeline, number);
+    } else if (str_is(rest, "replay") && str_is(x->method, "POST")) {
+        replay(x, room, pipeline, number);
     } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort") ||
-               str_is(rest, "input")) {
+               str_is(rest, "input") || str_is(rest, "replay")) {
         reply_method(x);
     } else {
-        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'abort' and 'input', nothing else");
+        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'abort', 'input' and 'replay'");
         room_reply_error(x, &err);
     }
 }

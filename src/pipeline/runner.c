@@ -142,6 +142,10 @@ read_jenkinsfile(struct run *run, struct strbuf *out)
     const struct runner_config *c = run->config;
     struct err err;
 
+    if (c->script != NULL) {
+        strbuf_add_cstr(out, c->script);
+        return true;
+    }
     if (c->in_place) {
         if (file_read(arena_format(&run->arena, "%s/%s", c->workspace, c->jenkinsfile_name),
                       SYNTAX_TEXT_MAX + 1, out, &err))

@@ -38,7 +38,7 @@ struct stage_report {
     const char *key; /* names it among the stages of the build: "1", "1/2" is the second in it */
     bool is_branch;  /* of a parallel */
     enum stage_state state;
-    const char *reason; /* of a skip: "WHEN", "FAILURE", "UNSTABLE"; else NULL */
+    const char *reason; /* of a skip: "WHEN", "FAILURE", "UNSTABLE", "RESTART"; else NULL */
     int64_t started_ms, took_ms;
 };
 
@@ -100,6 +100,8 @@ struct runner_config {
     const struct str *changed_paths; /* of the push; for `changeset` */
     size_t changed_path_count;
 
+    const char *script;        /* the Jenkinsfile's text, instead of the commit's; NULL: that */
+    const char *restart_stage; /* stages before it are skipped; NULL: from the start */
     const struct json *parameters; /* given to the build by name; NULL: none */
     struct lock_table *locks;      /* NULL: one for this build alone */
     const struct runner_host *host; /* NULL: nobody */

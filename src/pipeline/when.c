@@ -304,8 +304,10 @@ holds(struct run *run, const struct node *n, bool *out)
         *out = a != NULL && b != NULL && value_equal(*a, *b);
         return true;
     }
-    if (str_is(n->text, "isRestartedRun"))
-        return true; /* builds are never restarted from a stage */
+    if (str_is(n->text, "isRestartedRun")) {
+        *out = run->config->restart_stage != NULL;
+        return true;
+    }
     return interp_throw(&run->in, n, "UnsupportedFeature",
                         "the condition '" STR_FMT "' is not supported yet", STR_ARG(n->text));
 }

@@ -317,3 +317,39 @@ TEST(a_newer_build_may_abort_the_one_that_runs)
     expect_result(&w, "web", 1, "ABORTED");
     expect_result(&w, "web", 2, "SUCCESS");
 }
+
+TEST(a_build_is_replayed_from_a_stage_and_with_another_file)
+{
+    cleanup(world_done) struct world w = {0};
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w,
+           "echo 'first stage'\n}\n}\nstage('Two') {\nsteps {\necho \"second ${params.A}\"\n}\n}\n"
+           "stage('Three') {\nwhen { isRestartedRun() }\nsteps {\necho 'only again'\n}\n}\n}\n"
+           "parameters { string(name: 'A', defaultValue: 'x')\n}\npost { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"A\": \"y\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "first stage\nsecond y\n");
+    sh(&w, "! grep -q 'only again' ../data/builds/web/1/log");
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/1/replay", "{\"stage\": \"Two\"}", auth, NULL), 202);
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_log(&w, "web", 2, "Stage \"One\" skipped due to this build restarting at stage \"Two\"\n"
+                             "second y\nonly again\n");
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/1/replay",
+                  "{\"jenkinsfile\": \"echo 'edited'\"}", auth, NULL),
+             202);
+    expect_result(&w, "web", 3, "SUCCESS");
+    expect_log(&w, "web", 3, "edited\nFinished: SUCCESS\n");
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/1/replay", "{\"stage\": \"None\"}", auth, NULL), 202);
+    expect_result(&w, "web", 4, "FAILURE");
+    expect_log(&w, "web", 4, "there is no stage 'None' to restart from");
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/9/replay", "{}", auth, NULL), 404);
+}
