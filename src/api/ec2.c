@@ -279,31 +279,7 @@ ec2_block_holds(const struct address_block *outer, const struct address_block *i
 
 /* ---- filters ---- */
 
-/* '*' for any text, '?' for one character. */
-static bool
-glob(const char *pattern, const char *text)
-{
-    const char *star = NULL, *from = NULL;
-
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            from = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
-
+/* '*' stands for any text, '?' for one character. */
 static bool
 value_matches(const struct json *value, const struct json *patterns)
 {
@@ -311,7 +287,7 @@ value_matches(const struct json *value, const struct json *patterns)
         json_type(value) == JSON_TEXT ? text_dup(json_cstr(value, "")) : json_format(value);
 
     for (size_t i = 0; i < json_size(patterns); i++)
-        if (glob(json_cstr(json_at(patterns, i), ""), text))
+        if (str_like(str_of(json_cstr(json_at(patterns, i), "")), str_of(text)))
             return true;
     return false;
 }

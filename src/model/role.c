@@ -50,34 +50,9 @@ role_allows(enum role role, const char *service, const char *operation)
 
     assert((size_t)role < ARRAY_COUNT(roles));
     for (const char *const *a = roles[role].actions; *a != NULL; a++)
-        if (wildcard_matches(str_of(*a), str_of(action)))
+        if (str_like(str_of(*a), str_of(action)))
             return true;
     return false;
-}
-
-bool
-wildcard_matches(struct str pattern, struct str text)
-{
-    size_t p = 0, t = 0, star = SIZE_MAX, from = 0;
-
-    /* A star first stands for nothing; where that fails the last one takes a character more. */
-    while (t < text.len) {
-        if (p < pattern.len && pattern.at[p] == '*') {
-            star = p++;
-            from = t;
-        } else if (p < pattern.len && pattern.at[p] == text.at[t]) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.len && pattern.at[p] == '*')
-        p++;
-    return p == pattern.len;
 }
 
 bool
@@ -88,7 +63,7 @@ names_match(struct str patterns, struct str name)
     if (patterns.len == 0)
         return true;
     while (str_split(&patterns, ',', &pattern))
-        if (wildcard_matches(str_trim(pattern), name))
+        if (str_like(str_trim(pattern), name))
             return true;
     return false;
 }

@@ -20,5 +20,3 @@ bool role_allows(enum role role, const char *service, const char *operation);
 /* "team/" and "*", joined by commas: does one of them match the whole text? An empty list takes
  * everything. */
 bool names_match(struct str patterns, struct str name);
-/* '*' stands for any characters, also none; everything else for itself. */
-bool wildcard_matches(struct str pattern, struct str text);

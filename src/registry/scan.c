@@ -399,34 +399,11 @@ registry_scan_get(struct registry *reg, const char *region, const char *reposito
 
 /* ---- on push ---- */
 
-static bool
-glob_matches(const char *pattern, const char *text)
-{
-    const char *star = NULL, *from = NULL;
-
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            from = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
-
 bool
 scan_filter_takes(const char *filter, const char *name)
 {
-    return strchr(filter, '*') != NULL ? glob_matches(filter, name) : strstr(name, filter) != NULL;
+    return strchr(filter, '*') != NULL ? str_like(str_of(filter), str_of(name))
+                                       : strstr(name, filter) != NULL;
 }
 
 struct json *
