@@ -7,7 +7,9 @@
 #include "io/file.h"
 #include "io/process.h"
 #include "pipeline/docker.h"
+#include "pipeline/leftovers.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/pipeline_store.h"
 
 struct local {
     struct runner_config config;
@@ -61,7 +63,21 @@ run_on_a_thread(struct local *l, struct err *err)
 void
 pipeline_purge(const char *data_dir)
 {
+    cleanup_free char *builds = text_format("%s/builds", data_dir);
+    struct pipeline_store store;
+    struct err err;
+
     docker_leftovers_purge(data_dir);
+    /* Scripts of builds that would have been taken up by the next start. */
+    if (!file_exists(builds) || !pipeline_store_open(&store, data_dir, &err))
+        return;
+    for (size_t i = 0; i < store.count; i++)
+        for (size_t k = 0; k < store.pipelines[i]->build_count; k++) {
+            const struct build *b = store.pipelines[i]->builds[k];
+            if (b->state == BUILD_RUNNING && b->cookie != NULL)
+                (void)leftovers_end(b->cookie);
+        }
+    pipeline_store_done(&store);
 }
 
 bool

@@ -111,8 +111,8 @@ bool pipeline_delivery_seen(struct pipeline_room *room, struct str id, struct er
 size_t pipeline_routes(struct pipeline_room *room,
                        struct http_route out[static PIPELINE_ROUTES_MAX]);
 
-/* Removes the containers that builds of an installation have left, those that were to be taken up,
- * too; the server has ended.  DOCKER_HOST says which Docker. */
+/* Ends the scripts and containers that builds of an installation have left, those that were to be
+ * taken up, too; the server has ended.  DOCKER_HOST says which Docker. */
 void pipeline_purge(const char *data_dir);
 
 /* Runs a directory's Jenkinsfile in the foreground, in that directory (no checkout; deleteDir and

@@ -353,3 +353,20 @@ TEST(a_build_is_replayed_from_a_stage_and_with_another_file)
     expect_log(&w, "web", 4, "there is no stage 'None' to restart from");
     CHECK_EQ(call(&w, "POST", "/naru/builds/web/9/replay", "{}", auth, NULL), 404);
 }
+
+TEST(what_is_purged_leaves_no_script_behind)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP, "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    sh(&w, IS_ALIVE);
+    pipeline_purge(w.data);
+    sh(&w, IS_GONE);
+}
