@@ -165,6 +165,8 @@ image_detail(struct request *rq, const char *repository, const struct json *imag
     json_set(j, "imageManifestMediaType", json_text(json_get_cstr(image, "mediaType", "")));
     if (artifact != NULL)
         json_set(j, "artifactMediaType", json_text(artifact));
+    if (json_get(image, "subject") != NULL)
+        json_set(j, "subjectManifestDigest", json_ref(json_get(image, "subject")));
     if (json_get(image, "pulledAt") != NULL)
         json_set(j, "lastRecordedPullTime", aws_time(rq, json_get_i64(image, "pulledAt", 0)));
     json_set(j, "imageStatus", json_text("ACTIVE")); /* nothing is ever archived here */

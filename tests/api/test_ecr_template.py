@@ -140,6 +140,9 @@ class Registry(Case):
         def ask(**members):
             return self.raw("ListImageReferrers", repositoryName=name, subjectId={"imageDigest": subject}, **members)
 
+        details = self.raw("DescribeImages", repositoryName=name)["imageDetails"]
+        self.assertEqual({d["imageDigest"] for d in details if d.get("subjectManifestDigest") == subject}, set(referrers))
+        self.assertEqual({d["imageStatus"] for d in details}, {"ACTIVE"})
         found = ask()["referrers"]
         self.assertEqual({r["digest"]: r["artifactType"] for r in found}, referrers)
         self.assertEqual({r["annotations"]["kind"] for r in found}, set(referrers.values()))
