@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include "pipeline/interp.h"
-
-struct call {
-    struct interp *in;
-    const struct node *at;
-    struct value self;
-    struct str name;
-    const struct args *args;
-    struct value *out;
-    const struct closure *block; /* the last argument, if it is one */
-};
-
-static bool
-is(const struct call *c, const char *name, size_t arguments)
-{
-    return c->args->count == arguments && str_is(c->name, name);
-}
+#include "pipeline/methods.h"
 
 static struct value
 entry_of(struct interp *in, const struct map_entry *e)
@@ -225,7 +209,7 @@ method_each_with(const struct call *c, bool *ok)
 {
     struct value pair[2], ignored;
 
-    if (c->block != NULL && is(c, "eachWithIndex", 1)) {
+    if (c->block != NULL && call_is(c, "eachWithIndex", 1)) {
         *c->out = c->self;
         for (size_t i = 0; i < item_count(c->self) && *ok; i++) {
             pair[0] =
@@ -270,20 +254,20 @@ list_change(const struct call *c, bool *ok)
     struct list *l = c->self.list;
     const struct value *arg = c->args->at;
 
-    if (is(c, "add", 1) || is(c, "push", 1) || is(c, "leftShift", 1)) {
+    if (call_is(c, "add", 1) || call_is(c, "push", 1) || call_is(c, "leftShift", 1)) {
         if (l->count >= VALUE_ITEMS_MAX)
             *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
         else
             list_add(c->in->arena, l, arg[0]);
         *c->out = str_is(c->name, "leftShift") ? c->self : value_bool(true);
-    } else if (is(c, "addAll", 1) && arg[0].type == V_LIST) {
+    } else if (call_is(c, "addAll", 1) && arg[0].type == V_LIST) {
         struct value all = list_copy(c->in, arg[0].list, 0, arg[0].list->count);
         for (size_t i = 0; i < all.list->count; i++)
             list_add(c->in->arena, l, all.list->at[i]);
         *c->out = value_bool(true);
-    } else if (is(c, "pop", 0) && l->count > 0) {
+    } else if (call_is(c, "pop", 0) && l->count > 0) {
         *c->out = l->at[--l->count];
-    } else if (is(c, "remove", 1) && value_is_integer(arg[0])) {
+    } else if (call_is(c, "remove", 1) && value_is_integer(arg[0])) {
         size_t i = (size_t)arg[0].number;
         if (arg[0].number < 0 || i >= l->count) {
             *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
@@ -293,7 +277,7 @@ list_change(const struct call *c, bool *ok)
         *c->out = l->at[i];
         memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
         l->count--;
-    } else if (is(c, "clear", 0)) {
+    } else if (call_is(c, "clear", 0)) {
         l->count = 0;
         *c->out = value_null();
     } else {
@@ -321,54 +305,54 @@ list_read(const struct call *c, bool *ok)
     size_t n = l->count, k;
     bool truth = false;
 
-    if (is(c, "size", 0)) {
+    if (call_is(c, "size", 0)) {
         *c->out = value_int((int64_t)n);
-    } else if (is(c, "isEmpty", 0)) {
+    } else if (call_is(c, "isEmpty", 0)) {
         *c->out = value_bool(n == 0);
     } else if (str_is(c->name, "join") && c->args->count <= 1) {
         return list_joined(c);
-    } else if (is(c, "first", 0) || is(c, "head", 0) || is(c, "last", 0)) {
+    } else if (call_is(c, "first", 0) || call_is(c, "head", 0) || call_is(c, "last", 0)) {
         if (n == 0)
             *ok = interp_throw(c->in, c->at, "NoSuchElementException",
                                "Cannot access " STR_FMT "() element from an empty List",
                                STR_ARG(c->name));
         else
             *c->out = l->at[str_is(c->name, "last") ? n - 1 : 0];
-    } else if (is(c, "get", 1) && value_is_integer(arg[0])) {
+    } else if (call_is(c, "get", 1) && value_is_integer(arg[0])) {
         if (arg[0].number < 0 || (size_t)arg[0].number >= n)
             *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
                                (long long)arg[0].number, n);
         else
             *c->out = l->at[arg[0].number];
-    } else if (is(c, "contains", 1)) {
+    } else if (call_is(c, "contains", 1)) {
         *ok = operator_in(c->in, arg[0], c->self, &truth);
         *c->out = value_bool(truth);
-    } else if (is(c, "indexOf", 1)) {
+    } else if (call_is(c, "indexOf", 1)) {
         for (k = 0; k < n && !value_same_key(l->at[k], arg[0]); k++)
             ;
         *c->out = value_int(k < n ? (int64_t)k : -1);
-    } else if ((is(c, "take", 1) || is(c, "drop", 1)) && value_is_integer(arg[0])) {
+    } else if ((call_is(c, "take", 1) || call_is(c, "drop", 1)) && value_is_integer(arg[0])) {
         k = arg[0].number < 0 ? 0 : (uint64_t)arg[0].number > n ? n : (size_t)arg[0].number;
         *c->out = str_is(c->name, "take") ? list_copy(c->in, l, 0, k) : list_copy(c->in, l, k, n);
-    } else if (is(c, "tail", 0)) {
+    } else if (call_is(c, "tail", 0)) {
         *c->out = list_copy(c->in, l, 1, n);
-    } else if (is(c, "toList", 0) || is(c, "asImmutable", 0)) {
+    } else if (call_is(c, "toList", 0) || call_is(c, "asImmutable", 0)) {
         *c->out = list_copy(c->in, l, 0, n);
-    } else if (is(c, "reverse", 0)) {
+    } else if (call_is(c, "reverse", 0)) {
         *c->out = value_list(c->in->arena);
         for (k = n; k > 0; k--)
             list_add(c->in->arena, c->out->list, l->at[k - 1]);
-    } else if (is(c, "flatten", 0)) {
+    } else if (call_is(c, "flatten", 0)) {
         *c->out = value_list(c->in->arena);
         flatten(c->in, l, c->out->list, 0);
-    } else if (is(c, "sum", 0)) {
+    } else if (call_is(c, "sum", 0)) {
         for (k = 0; k < n && *ok; k++) {
             if (k == 0)
                 *c->out = l->at[0];
             else
                 *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[k], c->out);
         }
-    } else if (is(c, "max", 0) || is(c, "min", 0)) {
+    } else if (call_is(c, "max", 0) || call_is(c, "min", 0)) {
         for (k = 0; k < n; k++) {
             int order = 0;
             if (k > 0 && !value_compare(l->at[k], *c->out, &order))
@@ -376,12 +360,12 @@ list_read(const struct call *c, bool *ok)
             if (k == 0 || (str_is(c->name, "max") ? order > 0 : order < 0))
                 *c->out = l->at[k];
         }
-    } else if (is(c, "subList", 2) && value_is_integer(arg[0]) && value_is_integer(arg[1])) {
+    } else if (call_is(c, "subList", 2) && value_is_integer(arg[0]) && value_is_integer(arg[1])) {
         if (arg[0].number < 0 || arg[1].number < arg[0].number || (size_t)arg[1].number > n)
             *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "subList out of bounds");
         else
             *c->out = list_copy(c->in, l, (size_t)arg[0].number, (size_t)arg[1].number);
-    } else if (is(c, "withIndex", 0)) {
+    } else if (call_is(c, "withIndex", 0)) {
         *c->out = value_list(c->in->arena);
         for (k = 0; k < n; k++) {
             struct value pair = value_list(c->in->arena);
@@ -389,7 +373,7 @@ list_read(const struct call *c, bool *ok)
             list_add(c->in->arena, pair.list, value_int((int64_t)k));
             list_add(c->in->arena, c->out->list, pair);
         }
-    } else if (is(c, "plus", 1) || is(c, "minus", 1)) {
+    } else if (call_is(c, "plus", 1) || call_is(c, "minus", 1)) {
         *ok = operator_binary(c->in, c->at, str_is(c->name, "plus") ? T_ADD : T_SUB, c->self,
                               arg[0], c->out);
     } else {
@@ -405,33 +389,33 @@ method_map(const struct call *c)
     const struct value *arg = c->args->at;
     struct value *found;
 
-    if (is(c, "get", 2)) { /* stores the default, as Groovy does */
+    if (call_is(c, "get", 2)) { /* stores the default, as Groovy does */
         found = map_find(m, arg[0]);
         if (found == NULL)
             map_put(c->in->arena, m, arg[0], arg[1]);
         *c->out = *map_find(m, arg[0]);
-    } else if (is(c, "getOrDefault", 2)) {
+    } else if (call_is(c, "getOrDefault", 2)) {
         found = map_find(m, arg[0]);
         *c->out = found != NULL ? *found : arg[1];
-    } else if (is(c, "put", 2)) {
+    } else if (call_is(c, "put", 2)) {
         found = map_find(m, arg[0]);
         *c->out = found != NULL ? *found : value_null();
         map_put(c->in->arena, m, arg[0], arg[1]);
-    } else if (is(c, "putAll", 1) && arg[0].type == V_MAP) {
+    } else if (call_is(c, "putAll", 1) && arg[0].type == V_MAP) {
         for (size_t i = 0; i < arg[0].map->count; i++)
             map_put(c->in->arena, m, arg[0].map->at[i].key, arg[0].map->at[i].value);
         *c->out = value_null();
-    } else if (is(c, "containsKey", 1)) {
+    } else if (call_is(c, "containsKey", 1)) {
         *c->out = value_bool(map_find(m, arg[0]) != NULL);
-    } else if (is(c, "remove", 1)) {
+    } else if (call_is(c, "remove", 1)) {
         found = map_find(m, arg[0]);
         *c->out = found != NULL ? *found : value_null();
         map_remove(m, arg[0]);
-    } else if (is(c, "size", 0)) {
+    } else if (call_is(c, "size", 0)) {
         *c->out = value_int((int64_t)m->count);
-    } else if (is(c, "isEmpty", 0)) {
+    } else if (call_is(c, "isEmpty", 0)) {
         *c->out = value_bool(m->count == 0);
-    } else if (is(c, "keySet", 0) || is(c, "values", 0) || is(c, "entrySet", 0)) {
+    } else if (call_is(c, "keySet", 0) || call_is(c, "values", 0) || call_is(c, "entrySet", 0)) {
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < m->count; i++)
             list_add(c->in->arena, c->out->list,
@@ -450,21 +434,21 @@ method_number(const struct call *c, bool *ok)
     struct value arg, ignored;
     int64_t n = c->self.number;
 
-    if (c->block != NULL && is(c, "times", 1)) {
+    if (c->block != NULL && call_is(c, "times", 1)) {
         for (int64_t i = 0; i < n && *ok; i++) {
             arg = value_int(i);
             *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
         }
-    } else if (c->block != NULL && is(c, "upto", 2) && value_is_integer(c->args->at[0])) {
+    } else if (c->block != NULL && call_is(c, "upto", 2) && value_is_integer(c->args->at[0])) {
         for (int64_t i = n; i <= c->args->at[0].number && *ok; i++) {
             arg = value_int(i);
             *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
         }
-    } else if (is(c, "abs", 0)) {
+    } else if (call_is(c, "abs", 0)) {
         *c->out = c->self;
         if (n < 0)
             c->out->number = (int64_t)(0 - (uint64_t)n);
-    } else if (is(c, "intdiv", 1) && value_is_integer(c->args->at[0]) &&
+    } else if (call_is(c, "intdiv", 1) && value_is_integer(c->args->at[0]) &&
                value_is_integer(c->self)) {
         if (c->args->at[0].number == 0)
             *ok = interp_throw(c->in, c->at, "ArithmeticException", "Division by zero");
@@ -472,8 +456,8 @@ method_number(const struct call *c, bool *ok)
             *c->out = value_long((int64_t)(0 - (uint64_t)n));
         else
             *c->out = value_int(n / c->args->at[0].number);
-    } else if (is(c, "toInteger", 0) || is(c, "intValue", 0) || is(c, "toLong", 0) ||
-               is(c, "longValue", 0)) {
+    } else if (call_is(c, "toInteger", 0) || call_is(c, "intValue", 0) || call_is(c, "toLong", 0) ||
+               call_is(c, "longValue", 0)) {
         bool is_long = str_starts(c->name, STR("long")) || str_is(c->name, "toLong");
         *ok =
             operator_cast(c->in, c->at, c->self, is_long ? STR("long") : STR("int"), false, c->out);
@@ -488,16 +472,16 @@ method_exception(const struct call *c)
 {
     const struct exception *e = c->self.exception;
 
-    if (is(c, "getMessage", 0) || is(c, "getLocalizedMessage", 0))
+    if (call_is(c, "getMessage", 0) || call_is(c, "getLocalizedMessage", 0))
         *c->out = e->has_no_message ? value_null() : value_text(e->message);
-    else if (is(c, "getCause", 0))
+    else if (call_is(c, "getCause", 0))
         *c->out = e->because == NULL ? value_null()
                                      : (struct value){.type = V_EXCEPTION, .exception = e->because};
-    else if (is(c, "printStackTrace", 0) || is(c, "addSuppressed", 1))
+    else if (call_is(c, "printStackTrace", 0) || call_is(c, "addSuppressed", 1))
         *c->out = value_null();
-    else if (is(c, "getStackTrace", 0) || is(c, "getSuppressed", 0) || is(c, "getCauses", 0))
+    else if (call_is(c, "getStackTrace", 0) || call_is(c, "getSuppressed", 0) || call_is(c, "getCauses", 0))
         *c->out = value_list(c->in->arena);
-    else if (is(c, "getLineNumber", 0))
+    else if (call_is(c, "getLineNumber", 0))
         *c->out = value_int(e->line);
     else
         return false;
@@ -508,17 +492,15 @@ bool
 method_call(struct interp *in, const struct node *call, struct value object, struct str name,
             const struct args *args, struct value *out, bool *found)
 {
-    struct call c = {in, call, object, name, args, out, NULL};
+    const struct call c = call_make(in, call, object, name, args, out);
     bool ok = true;
 
-    if (args->count > 0 && args->at[args->count - 1].type == V_CLOSURE)
-        c.block = args->at[args->count - 1].closure;
-    if (object.type == V_NULL && (is(&c, "each", 1) || is(&c, "collect", 1))) {
-        *out = is(&c, "collect", 1) ? value_list(in->arena) : value_null();
+    if (object.type == V_NULL && (call_is(&c, "each", 1) || call_is(&c, "collect", 1))) {
+        *out = call_is(&c, "collect", 1) ? value_list(in->arena) : value_null();
         *found = true;
         return true;
     }
-    if (object.type == V_NULL && !is(&c, "toString", 0)) {
+    if (object.type == V_NULL && !call_is(&c, "toString", 0)) {
         *found = false;
         return true;
     }
@@ -559,11 +541,11 @@ method_call(struct interp *in, const struct node *call, struct value object, str
     if (*found)
         return true;
     *found = true;
-    if (is(&c, "toString", 0))
+    if (call_is(&c, "toString", 0))
         *out = value_text(value_to_text(in->arena, object));
-    else if (is(&c, "equals", 1))
+    else if (call_is(&c, "equals", 1))
         *out = value_bool(value_equal(object, args->at[0]));
-    else if (is(&c, "getClass", 0)) {
+    else if (call_is(&c, "getClass", 0)) {
         *out = value_host(HOST_CLASS);
         out->text = object.type == V_EXCEPTION ? object.exception->class_name
                                                : str_of(value_type_name(object));

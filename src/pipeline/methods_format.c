@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "base/crypto.h"
 #include "pipeline/interp_scope.h"
+#include "pipeline/methods.h"
 #include "pipeline/value_json.h"
 
 #define FORMAT_WIDTH_MAX 10000
@@ -171,40 +172,18 @@ method_format(struct interp *in, const struct node *at, const struct value *args
     return true;
 }
 
-struct call {
-    struct interp *in;
-    const struct node *at;
-    struct str self;
-    struct str name;
-    const struct args *args;
-    struct value *out;
-    const struct closure *block;
-};
-
-static bool
-is(const struct call *c, const char *name, size_t arguments)
-{
-    return c->args->count == arguments && str_is(c->name, name);
-}
-
-static struct str
-text_arg(const struct call *c, size_t i)
-{
-    return i < c->args->count ? value_to_text(c->in->arena, c->args->at[i]) : (struct str){0};
-}
-
 static bool
 text_number(const struct call *c, bool *ok)
 {
     struct value v;
 
-    if (!is(c, "toDouble", 0) && !is(c, "toFloat", 0) && !is(c, "toBigDecimal", 0) &&
-        !is(c, "toBigInteger", 0))
+    if (!call_is(c, "toDouble", 0) && !call_is(c, "toFloat", 0) && !call_is(c, "toBigDecimal", 0) &&
+        !call_is(c, "toBigInteger", 0))
         return false;
-    if (!value_of_number(str_trim(c->self), &v)) {
+    if (!value_of_number(str_trim(c->text), &v)) {
         *ok =
             interp_throw(c->in, c->at, "NumberFormatException", "For input string: \"" STR_FMT "\"",
-                         STR_ARG(str_slice(c->self, 0, 100)));
+                         STR_ARG(str_slice(c->text, 0, 100)));
     } else if (str_is(c->name, "toBigDecimal")) {
         v.type = V_DECIMAL;
         *c->out = v;
@@ -220,7 +199,7 @@ static bool
 each_line(const struct call *c)
 {
     const struct node *params = c->block->node == NULL ? NULL : c->block->node->params;
-    struct str rest = c->self, line;
+    struct str rest = c->text, line;
     int64_t number =
         c->args->count == 2 && value_is_integer(c->args->at[0]) ? c->args->at[0].number : 0;
 
@@ -240,30 +219,30 @@ each_match(const struct call *c)
 {
     struct value all;
 
-    if (!regex_find_all(c->in, c->at, c->self, text_arg(c, 0), true, &all))
+    if (!regex_find_all(c->in, c->at, c->text, call_text(c, 0), true, &all))
         return false;
     for (size_t i = 0; i < all.list->count; i++)
         if (!interp_call_closure(c->in, c->block, &all.list->at[i], 1, c->out))
             return false;
-    *c->out = value_text(c->self);
+    *c->out = value_text(c->text);
     return true;
 }
 
 static struct str
 changed_first(const struct call *c, int (*change)(int))
 {
-    char *copy = arena_cstr(c->in->arena, c->self);
+    char *copy = arena_cstr(c->in->arena, c->text);
 
-    if (c->self.len > 0)
+    if (c->text.len > 0)
         copy[0] = (char)change((unsigned char)copy[0]);
-    return (struct str){copy, c->self.len};
+    return (struct str){copy, c->text.len};
 }
 
 /* tr('a-y', 'b-z'): only characters and ranges of ASCII. */
 static struct str
 translated(const struct call *c, struct str from, struct str to)
 {
-    char *copy = arena_cstr(c->in->arena, c->self);
+    char *copy = arena_cstr(c->in->arena, c->text);
     unsigned char map[256];
     size_t n = 0;
     unsigned char source[256], target[256];
@@ -286,9 +265,9 @@ translated(const struct call *c, struct str from, struct str to)
         map[n] = (unsigned char)n;
     for (n = 0; n < sources && targets > 0; n++)
         map[source[n]] = target[n < targets ? n : targets - 1];
-    for (n = 0; n < c->self.len; n++)
+    for (n = 0; n < c->text.len; n++)
         copy[n] = (char)map[(unsigned char)copy[n]];
-    return (struct str){copy, c->self.len};
+    return (struct str){copy, c->text.len};
 }
 
 static bool
@@ -296,10 +275,10 @@ text_base64(const struct call *c, bool *ok)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
 
-    if (is(c, "encodeBase64", 0)) {
-        base64_encode(&b, c->self);
-    } else if (is(c, "decodeBase64", 0)) {
-        if (!base64_decode(&b, c->self)) {
+    if (call_is(c, "encodeBase64", 0)) {
+        base64_encode(&b, c->text);
+    } else if (call_is(c, "decodeBase64", 0)) {
+        if (!base64_decode(&b, c->text)) {
             *ok = interp_throw(c->in, c->at, "IllegalArgumentException", "the text is not base64");
             return true;
         }
@@ -313,62 +292,62 @@ text_base64(const struct call *c, bool *ok)
 static bool
 text_other(const struct call *c, bool *ok)
 {
-    struct value self = value_text(c->self);
+    struct value self = value_text(c->text);
 
-    if (is(c, "eachLine", 1) || is(c, "eachLine", 2)) {
+    if (call_is(c, "eachLine", 1) || call_is(c, "eachLine", 2)) {
         *ok = c->block == NULL || each_line(c);
         return c->block != NULL;
     }
-    if (is(c, "eachMatch", 2) && c->block != NULL) {
+    if (call_is(c, "eachMatch", 2) && c->block != NULL) {
         *ok = each_match(c);
-    } else if (is(c, "getBytes", 0) || is(c, "getBytes", 1) || is(c, "intern", 0) ||
-               is(c, "denormalize", 0) || is(c, "asWritable", 0) || is(c, "getText", 0)) {
+    } else if (call_is(c, "getBytes", 0) || call_is(c, "getBytes", 1) || call_is(c, "intern", 0) ||
+               call_is(c, "denormalize", 0) || call_is(c, "asWritable", 0) || call_is(c, "getText", 0)) {
         *c->out = self; /* bytes are kept as the text they are */
-    } else if (is(c, "getChars", 0) || is(c, "toCharArray", 0)) {
+    } else if (call_is(c, "getChars", 0) || call_is(c, "toCharArray", 0)) {
         static const struct args none = {0};
         bool found;
         *ok = method_text(c->in, c->at, self, STR("toList"), &none, c->out, &found);
-    } else if (is(c, "charAt", 1)) {
+    } else if (call_is(c, "charAt", 1)) {
         *ok = interp_index_value(c->in, c->at, self, c->args->at[0], c->out);
-    } else if (is(c, "multiply", 1) || is(c, "minus", 1) || is(c, "leftShift", 1)) {
+    } else if (call_is(c, "multiply", 1) || call_is(c, "minus", 1) || call_is(c, "leftShift", 1)) {
         const enum token_type op = str_is(c->name, "multiply") ? T_MUL
                                    : str_is(c->name, "minus")  ? T_SUB
                                                                : T_ADD;
         *ok = operator_binary(c->in, c->at, op, self, c->args->at[0], c->out);
-    } else if (is(c, "uncapitalize", 0)) {
+    } else if (call_is(c, "uncapitalize", 0)) {
         *c->out = value_text(changed_first(c, tolower));
-    } else if (is(c, "tr", 2)) {
-        *c->out = value_text(translated(c, text_arg(c, 0), text_arg(c, 1)));
-    } else if (is(c, "indexOf", 2) && value_is_integer(c->args->at[1])) {
+    } else if (call_is(c, "tr", 2)) {
+        *c->out = value_text(translated(c, call_text(c, 0), call_text(c, 1)));
+    } else if (call_is(c, "indexOf", 2) && value_is_integer(c->args->at[1])) {
         const int64_t from = c->args->at[1].number < 0 ? 0 : c->args->at[1].number;
-        struct str rest = text_part(c->self, (size_t)from, SIZE_MAX / 2);
-        const ptrdiff_t found = str_find(rest, text_arg(c, 0));
+        struct str rest = text_part(c->text, (size_t)from, SIZE_MAX / 2);
+        const ptrdiff_t found = str_find(rest, call_text(c, 0));
         *c->out = value_int(
             found < 0 ? -1 : from + (int64_t)text_count(str_slice(rest, 0, (size_t)found)));
-    } else if (is(c, "takeRight", 1) && value_is_integer(c->args->at[0])) {
-        const size_t n = text_count(c->self);
+    } else if (call_is(c, "takeRight", 1) && value_is_integer(c->args->at[0])) {
+        const size_t n = text_count(c->text);
         const uint64_t k = c->args->at[0].number < 0 ? 0 : (uint64_t)c->args->at[0].number;
-        *c->out = value_text(text_part(c->self, k > n ? 0 : n - (size_t)k, n));
-    } else if (is(c, "dropRight", 1) && value_is_integer(c->args->at[0])) {
-        const size_t n = text_count(c->self);
+        *c->out = value_text(text_part(c->text, k > n ? 0 : n - (size_t)k, n));
+    } else if (call_is(c, "dropRight", 1) && value_is_integer(c->args->at[0])) {
+        const size_t n = text_count(c->text);
         const uint64_t k = c->args->at[0].number < 0 ? 0 : (uint64_t)c->args->at[0].number;
-        *c->out = value_text(text_part(c->self, 0, k > n ? 0 : n - (size_t)k));
-    } else if (is(c, "center", 1) && value_is_integer(c->args->at[0])) {
+        *c->out = value_text(text_part(c->text, 0, k > n ? 0 : n - (size_t)k));
+    } else if (call_is(c, "center", 1) && value_is_integer(c->args->at[0])) {
         cleanup(strbuf_done) struct strbuf b = {0};
-        const int64_t width = c->args->at[0].number, n = (int64_t)text_count(c->self);
+        const int64_t width = c->args->at[0].number, n = (int64_t)text_count(c->text);
         const int64_t fill = width > n && width < FORMAT_WIDTH_MAX ? width - n : 0;
         for (int64_t i = 0; i < fill / 2; i++)
             strbuf_add_char(&b, ' ');
-        strbuf_add(&b, c->self);
+        strbuf_add(&b, c->text);
         for (int64_t i = 0; i < fill - fill / 2; i++)
             strbuf_add_char(&b, ' ');
         *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
-    } else if (is(c, "isDouble", 0) || is(c, "isFloat", 0) || is(c, "isBigDecimal", 0)) {
+    } else if (call_is(c, "isDouble", 0) || call_is(c, "isFloat", 0) || call_is(c, "isBigDecimal", 0)) {
         struct value ignored;
-        *c->out = value_bool(value_of_number(str_trim(c->self), &ignored));
-    } else if (is(c, "compareToIgnoreCase", 1)) {
-        *c->out = value_int(str_equal_nocase(c->self, text_arg(c, 0)) ? 0 : 1);
-    } else if (is(c, "execute", 0) || is(c, "toURL", 0)) {
+        *c->out = value_bool(value_of_number(str_trim(c->text), &ignored));
+    } else if (call_is(c, "compareToIgnoreCase", 1)) {
+        *c->out = value_int(str_equal_nocase(c->text, call_text(c, 0)) ? 0 : 1);
+    } else if (call_is(c, "execute", 0) || call_is(c, "toURL", 0)) {
         *ok = interp_throw(c->in, c->at, "RejectedAccessException",
                            "Scripts not permitted to use method String " STR_FMT
                            "(); use the step sh",
@@ -383,11 +362,9 @@ bool
 method_text_more(struct interp *in, const struct node *call, struct value object, struct str name,
                  const struct args *args, struct value *out, bool *found)
 {
-    struct call c = {in, call, object.text, name, args, out, NULL};
+    const struct call c = call_make(in, call, object, name, args, out);
     bool ok = true;
 
-    if (args->count > 0 && args->at[args->count - 1].type == V_CLOSURE)
-        c.block = args->at[args->count - 1].closure;
     *found = text_number(&c, &ok) || text_base64(&c, &ok) || text_other(&c, &ok);
     return ok;
 }

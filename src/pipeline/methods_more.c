@@ -4,22 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "pipeline/interp_scope.h"
-
-struct call {
-    struct interp *in;
-    const struct node *at;
-    struct value self;
-    struct str name;
-    const struct args *args;
-    struct value *out;
-    const struct closure *block; /* the last argument, if it is one */
-};
-
-static bool
-is(const struct call *c, const char *name, size_t arguments)
-{
-    return c->args->count == arguments && str_is(c->name, name);
-}
+#include "pipeline/methods.h"
 
 static bool
 is_integer_arg(const struct call *c, size_t i)
@@ -379,16 +364,16 @@ method_sets(const struct call *c)
     other = c->args->at[0].list;
     for (size_t i = 0; i < l->count; i++)
         list_add(c->in->arena, has_item(other, l->at[i]) ? both.list : left.list, l->at[i]);
-    if (is(c, "intersect", 1)) {
+    if (call_is(c, "intersect", 1)) {
         *c->out = both;
-    } else if (is(c, "disjoint", 1)) {
+    } else if (call_is(c, "disjoint", 1)) {
         *c->out = value_bool(both.list->count == 0);
-    } else if (is(c, "containsAll", 1)) {
+    } else if (call_is(c, "containsAll", 1)) {
         bool all = true;
         for (size_t i = 0; i < other->count; i++)
             all = all && has_item(l, other->at[i]);
         *c->out = value_bool(all);
-    } else if (is(c, "removeAll", 1) || is(c, "retainAll", 1)) {
+    } else if (call_is(c, "removeAll", 1) || call_is(c, "retainAll", 1)) {
         const struct list *kept = str_is(c->name, "removeAll") ? left.list : both.list;
         *c->out = value_bool(kept->count != l->count);
         *c->self.list = *kept;
@@ -405,20 +390,20 @@ method_shape(const struct call *c, bool *ok)
     const struct list *l = c->self.list;
     size_t least = SIZE_MAX;
 
-    if (is(c, "collate", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
+    if (call_is(c, "collate", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
         const size_t n = (size_t)c->args->at[0].number;
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < l->count; i += n)
             list_add(c->in->arena, c->out->list, part(c, l, i, i + n));
         return true;
     }
-    if (is(c, "step", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
+    if (call_is(c, "step", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < l->count; i += (size_t)c->args->at[0].number)
             list_add(c->in->arena, c->out->list, l->at[i]);
         return true;
     }
-    if (!is(c, "transpose", 0) && !is(c, "combinations", 0))
+    if (!call_is(c, "transpose", 0) && !call_is(c, "combinations", 0))
         return false;
     for (size_t i = 0; i < l->count; i++)
         if (l->at[i].type != V_LIST) {
@@ -428,7 +413,7 @@ method_shape(const struct call *c, bool *ok)
             least = l->at[i].list->count;
         }
     *c->out = value_list(c->in->arena);
-    if (is(c, "transpose", 0)) {
+    if (call_is(c, "transpose", 0)) {
         for (size_t i = 0; l->count > 0 && i < least; i++) {
             struct value row = value_list(c->in->arena);
             for (size_t j = 0; j < l->count; j++)
@@ -466,24 +451,24 @@ method_list(const struct call *c, bool *ok)
     const struct value *arg = c->args->at;
     size_t i;
 
-    if ((is(c, "any", 0) || is(c, "every", 0))) {
+    if ((call_is(c, "any", 0) || call_is(c, "every", 0))) {
         bool any = str_is(c->name, "any"), truth = !any;
         for (i = 0; i < l->count && truth != any; i++)
             if (value_truth(l->at[i]) == any)
                 truth = any;
         *c->out = value_bool(truth);
-    } else if (is(c, "count", 1)) {
+    } else if (call_is(c, "count", 1)) {
         *c->out = value_int(0);
         for (i = 0; i < l->count; i++)
             c->out->number += value_equal(l->at[i], arg[0]);
-    } else if (is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
+    } else if (call_is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
                (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX) {
         insert(c, l, (size_t)arg[0].number, arg[1]);
-    } else if ((is(c, "set", 2) || is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
+    } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
                arg[0].number >= 0 && (size_t)arg[0].number < l->count) {
         *c->out = l->at[arg[0].number];
         l->at[arg[0].number] = arg[1];
-    } else if (is(c, "remove", 1) || is(c, "removeElement", 1)) {
+    } else if (call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) {
         for (i = 0; i < l->count && !value_equal(l->at[i], arg[0]); i++)
             ;
         *c->out = value_bool(i < l->count);
@@ -491,17 +476,17 @@ method_list(const struct call *c, bool *ok)
             memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
             l->count--;
         }
-    } else if (is(c, "lastIndexOf", 1)) {
+    } else if (call_is(c, "lastIndexOf", 1)) {
         for (i = l->count; i > 0 && !value_same_key(l->at[i - 1], arg[0]); i--)
             ;
         *c->out = value_int((int64_t)i - 1);
-    } else if (is(c, "init", 0)) {
+    } else if (call_is(c, "init", 0)) {
         *c->out = part(c, l, 0, l->count == 0 ? 0 : l->count - 1);
-    } else if ((is(c, "takeRight", 1) || is(c, "dropRight", 1)) && is_integer_arg(c, 0)) {
+    } else if ((call_is(c, "takeRight", 1) || call_is(c, "dropRight", 1)) && is_integer_arg(c, 0)) {
         size_t n = arg[0].number < 0 ? 0 : (size_t)arg[0].number;
         n = n > l->count ? 0 : l->count - n;
         *c->out = str_is(c->name, "takeRight") ? part(c, l, n, l->count) : part(c, l, 0, n);
-    } else if (is(c, "grep", 1)) {
+    } else if (call_is(c, "grep", 1)) {
         *c->out = value_list(c->in->arena);
         for (i = 0; i < l->count && *ok; i++) {
             struct value result = value_bool(value_equal(l->at[i], arg[0]));
@@ -516,18 +501,18 @@ method_list(const struct call *c, bool *ok)
             if (*ok && value_truth(result))
                 list_add(c->in->arena, c->out->list, l->at[i]);
         }
-    } else if (is(c, "sum", 1) && c->block == NULL) {
+    } else if (call_is(c, "sum", 1) && c->block == NULL) {
         *c->out = arg[0];
         for (i = 0; i < l->count && *ok; i++)
             *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[i], c->out);
-    } else if (is(c, "toArray", 0) || is(c, "iterator", 0) || is(c, "stream", 0) ||
-               is(c, "asUnmodifiable", 0) || is(c, "clone", 0)) {
+    } else if (call_is(c, "toArray", 0) || call_is(c, "iterator", 0) || call_is(c, "stream", 0) ||
+               call_is(c, "asUnmodifiable", 0) || call_is(c, "clone", 0)) {
         *c->out = part(c, l, 0, l->count);
-    } else if (is(c, "indices", 0) || is(c, "getIndices", 0)) {
+    } else if (call_is(c, "indices", 0) || call_is(c, "getIndices", 0)) {
         *c->out = value_list(c->in->arena);
         for (i = 0; i < l->count; i++)
             list_add(c->in->arena, c->out->list, value_int((int64_t)i));
-    } else if (is(c, "multiply", 1)) {
+    } else if (call_is(c, "multiply", 1)) {
         *ok = operator_binary(c->in, c->at, T_MUL, c->self, arg[0], c->out);
     } else {
         return method_unique(c, ok) || method_sets(c) || method_shape(c, ok);
@@ -541,50 +526,50 @@ method_map(const struct call *c, bool *ok)
     struct map *m = c->self.map;
     const struct value *arg = c->args->at;
 
-    if (is(c, "containsValue", 1)) {
+    if (call_is(c, "containsValue", 1)) {
         *c->out = value_bool(false);
         for (size_t i = 0; i < m->count; i++)
             if (value_equal(m->at[i].value, arg[0]))
                 *c->out = value_bool(true);
-    } else if (is(c, "subMap", 1) && arg[0].type == V_LIST) {
+    } else if (call_is(c, "subMap", 1) && arg[0].type == V_LIST) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < arg[0].list->count; i++) {
             const struct value *v = map_find(m, arg[0].list->at[i]);
             if (v != NULL)
                 map_put(c->in->arena, c->out->map, arg[0].list->at[i], *v);
         }
-    } else if (is(c, "putIfAbsent", 2)) {
+    } else if (call_is(c, "putIfAbsent", 2)) {
         const struct value *v = map_find(m, arg[0]);
         *c->out = v == NULL ? value_null() : *v;
         if (v == NULL)
             map_put(c->in->arena, m, arg[0], arg[1]);
-    } else if (is(c, "withDefault", 1) && c->block != NULL) {
+    } else if (call_is(c, "withDefault", 1) && c->block != NULL) {
         m->fallback = c->block;
         *c->out = c->self;
-    } else if (is(c, "get", 1) || is(c, "getAt", 1)) {
+    } else if (call_is(c, "get", 1) || call_is(c, "getAt", 1)) {
         *ok = interp_map_get(c->in, m, arg[0], c->out);
-    } else if (is(c, "putAt", 2)) {
+    } else if (call_is(c, "putAt", 2)) {
         map_put(c->in->arena, m, arg[0], arg[1]);
-    } else if (is(c, "clear", 0)) {
+    } else if (call_is(c, "clear", 0)) {
         m->count = 0;
-    } else if (is(c, "plus", 1) || is(c, "leftShift", 1)) {
+    } else if (call_is(c, "plus", 1) || call_is(c, "leftShift", 1)) {
         struct value sum;
         *ok = operator_binary(c->in, c->at, T_ADD, c->self, arg[0], &sum);
         if (*ok && str_is(c->name, "leftShift"))
             *m = *sum.map;
         *c->out = sum;
-    } else if (is(c, "minus", 1) && arg[0].type == V_MAP) {
+    } else if (call_is(c, "minus", 1) && arg[0].type == V_MAP) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < m->count; i++) {
             const struct value *v = map_find(arg[0].map, m->at[i].key);
             if (v == NULL || !value_equal(*v, m->at[i].value))
                 map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
         }
-    } else if (is(c, "collectEntries", 0) || is(c, "asImmutable", 0) || is(c, "clone", 0)) {
+    } else if (call_is(c, "collectEntries", 0) || call_is(c, "asImmutable", 0) || call_is(c, "clone", 0)) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < m->count; i++)
             map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
-    } else if (is(c, "first", 0) && m->count > 0) {
+    } else if (call_is(c, "first", 0) && m->count > 0) {
         *c->out = value_entry(c->in->arena, m->at[0].key, m->at[0].value);
     } else {
         return false;
@@ -623,7 +608,7 @@ method_items(const struct call *c, bool *ok)
         *c->out = pair[0];
         return true;
     }
-    if ((is(c, "max", 1) || is(c, "min", 1)) && c->block != NULL) {
+    if ((call_is(c, "max", 1) || call_is(c, "min", 1)) && c->block != NULL) {
         *ok = pick_extreme(c, items_of(c));
         return true;
     }
@@ -660,14 +645,14 @@ method_closure(const struct call *c, bool *ok)
             list_add(c->in->arena, all.list, c->args->at[i]);
         copy->curried = all.list;
         copy->is_curried_right = str_is(c->name, "rcurry");
-    } else if (is(c, "rightShift", 1) && c->block != NULL) {
+    } else if (call_is(c, "rightShift", 1) && c->block != NULL) {
         copy->then = c->block;
-    } else if (is(c, "leftShift", 1) && c->block != NULL) {
+    } else if (call_is(c, "leftShift", 1) && c->block != NULL) {
         *copy = *c->block;
         copy->then = self;
-    } else if (is(c, "memoize", 0) || is(c, "clone", 0) || is(c, "dehydrate", 0)) {
+    } else if (call_is(c, "memoize", 0) || call_is(c, "clone", 0) || call_is(c, "dehydrate", 0)) {
         ;
-    } else if (is(c, "setDelegate", 1) || is(c, "setResolveStrategy", 1)) {
+    } else if (call_is(c, "setDelegate", 1) || call_is(c, "setResolveStrategy", 1)) {
         if (str_is(c->name, "setDelegate")) {
             struct value *kept = arena_alloc(c->in->arena, sizeof(*kept));
             *kept = c->args->at[0];
@@ -676,11 +661,11 @@ method_closure(const struct call *c, bool *ok)
             self->strategy = (enum closure_strategy)c->args->at[0].number;
         }
         *c->out = value_null();
-    } else if (is(c, "rehydrate", 3)) {
+    } else if (call_is(c, "rehydrate", 3)) {
         struct call with = *c;
         with.block = self;
         *c->out = with_delegate(&with, c->args->at[0], self->strategy);
-    } else if (is(c, "getMaximumNumberOfParameters", 0)) {
+    } else if (call_is(c, "getMaximumNumberOfParameters", 0)) {
         if (self->node != NULL)
             for (const struct node *p = self->node->params; p != NULL; p = p->next)
                 params++;
@@ -703,14 +688,14 @@ method_number(const struct call *c, bool *ok)
     struct value arg, ignored;
     const int64_t n = c->self.number;
 
-    if (c->block != NULL && is(c, "downto", 2) && is_integer_arg(c, 0)) {
+    if (c->block != NULL && call_is(c, "downto", 2) && is_integer_arg(c, 0)) {
         for (int64_t i = n; i >= c->args->at[0].number && *ok; i--) {
             arg = value_int(i);
             *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
         }
         return true;
     }
-    if (c->block != NULL && is(c, "step", 3) && is_integer_arg(c, 0) && is_integer_arg(c, 1) &&
+    if (c->block != NULL && call_is(c, "step", 3) && is_integer_arg(c, 0) && is_integer_arg(c, 1) &&
         c->args->at[1].number != 0) {
         const int64_t to = c->args->at[0].number, by = c->args->at[1].number;
         for (int64_t i = n; *ok && (by > 0 ? i < to : i > to); i += by) {
@@ -720,7 +705,7 @@ method_number(const struct call *c, bool *ok)
         return true;
     }
     for (size_t i = 0; i < ARRAY_COUNT(operators); i++)
-        if (is(c, operators[i].name, 1)) {
+        if (call_is(c, operators[i].name, 1)) {
             *ok = operator_binary(c->in, c->at, operators[i].op, c->self, c->args->at[0], c->out);
             return true;
         }
@@ -728,19 +713,19 @@ method_number(const struct call *c, bool *ok)
         *c->out = value_round(c->self, is_integer_arg(c, 0) ? c->args->at[0].number : 0);
         if (c->args->count == 0)
             *c->out = value_long(c->out->number);
-    } else if (is(c, "toDouble", 0) || is(c, "doubleValue", 0) || is(c, "toFloat", 0)) {
+    } else if (call_is(c, "toDouble", 0) || call_is(c, "doubleValue", 0) || call_is(c, "toFloat", 0)) {
         *c->out = value_real(value_as_real(c->self));
-    } else if (is(c, "toBigDecimal", 0)) {
+    } else if (call_is(c, "toBigDecimal", 0)) {
         *c->out = c->self;
         c->out->type = V_DECIMAL;
-    } else if (is(c, "toBigInteger", 0)) {
+    } else if (call_is(c, "toBigInteger", 0)) {
         *ok = operator_cast(c->in, c->at, c->self, STR("long"), false, c->out);
-    } else if (is(c, "compareTo", 1)) {
+    } else if (call_is(c, "compareTo", 1)) {
         int order = 0;
         if (!value_compare(c->self, c->args->at[0], &order))
             return false;
         *c->out = value_int(order);
-    } else if (is(c, "isInteger", 0) || is(c, "isNumber", 0)) {
+    } else if (call_is(c, "isInteger", 0) || call_is(c, "isNumber", 0)) {
         *c->out = value_bool(true);
     } else {
         return false;
@@ -776,21 +761,21 @@ method_any(const struct call *c, bool *ok)
 {
     struct value ignored;
 
-    if ((is(c, "with", 1) || is(c, "tap", 1)) && c->block != NULL) {
+    if ((call_is(c, "with", 1) || call_is(c, "tap", 1)) && c->block != NULL) {
         struct value block = with_delegate(c, c->self, DELEGATE_FIRST);
         *ok = interp_call_closure(c->in, block.closure, &c->self, 1, &ignored);
         *c->out = str_is(c->name, "tap") ? c->self : ignored;
-    } else if (is(c, "hashCode", 0)) {
+    } else if (call_is(c, "hashCode", 0)) {
         *c->out = value_int((int32_t)hash_of(c->self, 0));
-    } else if (is(c, "inspect", 0) || is(c, "dump", 0)) {
+    } else if (call_is(c, "inspect", 0) || call_is(c, "dump", 0)) {
         *c->out = value_text(value_to_text(c->in->arena, c->self));
-    } else if (is(c, "is", 1)) {
+    } else if (call_is(c, "is", 1)) {
         *c->out = value_bool(value_equal(c->self, c->args->at[0]));
-    } else if (is(c, "asBoolean", 0)) {
+    } else if (call_is(c, "asBoolean", 0)) {
         *c->out = value_bool(value_truth(c->self));
-    } else if (is(c, "asType", 1) && c->args->at[0].type == V_HOST) {
+    } else if (call_is(c, "asType", 1) && c->args->at[0].type == V_HOST) {
         *ok = operator_cast(c->in, c->at, c->self, c->args->at[0].text, false, c->out);
-    } else if (is(c, "getAt", 1) && (c->self.type == V_LIST || c->self.type == V_TEXT)) {
+    } else if (call_is(c, "getAt", 1) && (c->self.type == V_LIST || c->self.type == V_TEXT)) {
         *ok = interp_index_value(c->in, c->at, c->self, c->args->at[0], c->out);
     } else {
         return false;
@@ -802,11 +787,9 @@ bool
 method_more(struct interp *in, const struct node *call, struct value object, struct str name,
             const struct args *args, struct value *out, bool *found)
 {
-    struct call c = {in, call, object, name, args, out, NULL};
+    const struct call c = call_make(in, call, object, name, args, out);
     bool ok = true;
 
-    if (args->count > 0 && args->at[args->count - 1].type == V_CLOSURE)
-        c.block = args->at[args->count - 1].closure;
     *found = false;
     if (object.type == V_LIST)
         *found = method_items(&c, &ok) || method_list(&c, &ok);
