@@ -153,6 +153,7 @@ bind_sections(struct binder *b, struct stage *stage, const struct node *block,
         const struct node *call = bind_call(n);
         int found = -1;
         if (call == NULL) {
+            stage->is_broken = true;
             if (n->type == N_CALL)
                 bind_fail(b, n, "E-OBJECT-CALL",
                           "expected a section here; is a line end or ';' missing before '" STR_FMT
@@ -220,7 +221,7 @@ bind_stage_body(struct binder *b, struct stage *stage, const struct node *at, bo
 
     for (size_t i = 0; i < ARRAY_COUNT(bodies); i++)
         count += s[bodies[i]] != NULL;
-    if (count == 0)
+    if (count == 0 && !stage->is_broken) /* what is missing may stand in the chain that was told */
         bind_fail(b, at, "E-NO-BODY",
                   "stage '" STR_FMT "' needs one of steps, stages, parallel or matrix",
                   STR_ARG(stage->name));
@@ -326,7 +327,7 @@ bind_pipeline(struct binder *b, const struct node *call)
     if (root->section[SECTION_AGENT] == NULL)
         bind_fail(b, call, "E-MISSING-AGENT",
                   "the pipeline needs an agent, for example: agent any");
-    if (root->section[SECTION_STAGES] == NULL)
+    if (root->section[SECTION_STAGES] == NULL && !root->is_broken)
         bind_fail(b, call, "E-MISSING-STAGES", "the pipeline needs stages { }");
     bind_common(b, root, false);
     if (root->section[SECTION_STAGES] != NULL)

@@ -41,6 +41,7 @@ enum agent_type {
 struct stage {
     struct str name;
     unsigned line, column;
+    bool is_broken; /* something in it is no section at all */
     const struct node *section[SECTION_COUNT]; /* the calls, NULL where absent */
     enum agent_type agent;
     const struct node *custom_workspace; /* an expression, or NULL */

@@ -174,7 +174,7 @@ run_file(struct run *run)
     d = arena_alloc(&run->arena, sizeof(*d));
     run->file = jenkinsfile_parse(strbuf_str(&text), d);
     if (run->file == NULL) {
-        diagnostics_format(d, run->config->jenkinsfile_name, &errors);
+        diagnostics_show(d, run->config->jenkinsfile_name, "error", strbuf_str(&text), &errors);
         run_log(run, strbuf_str(&errors));
         return interp_throw(&run->in, NULL, "AbortException", "%s:%u:%u: %s",
                             run->config->jenkinsfile_name, d->items[0].line, d->items[0].column,
