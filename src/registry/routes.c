@@ -381,8 +381,8 @@ call_begin(struct call *c, struct err *err)
         if (!argument_check(c, err))
             return false;
         place_make(c);
-        if (!may_come_from_upstream(c) &&
-            !repository_check(c->reg, c->region, c->repository, err))
+        if (!repository_check(c->reg, c->region, c->repository, err) &&
+            !may_come_from_upstream(c))
             return false;
     }
     switch (c->route.kind) {
