@@ -453,7 +453,8 @@ pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number
                 const char *script, const char *stage, int64_t *number_out, struct err *err)
 {
     cleanup_free char *branch = NULL, *commit = NULL, *old_script = NULL, *message = NULL;
-    cleanup_json struct json *parameters = NULL;
+    cleanup_free char *ref = NULL, *head = NULL;
+    cleanup_json struct json *parameters = NULL, *change = NULL;
     struct build_request r = {.pipeline = pipeline, .cause = "ReplayCause", .replay_of = number};
     const struct build *b;
 
@@ -465,6 +466,10 @@ pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number
         branch = text_dup(b->branch);
         commit = text_dup(b->commit);
         message = text_dup(b->message);
+        /* A change stays one: what `when` keeps from it must not be done by its replay. */
+        ref = text_dup(b->ref);
+        head = text_dup(b->head);
+        change = b->change == NULL ? NULL : json_ref(b->change);
         old_script = text_dup(b->script);
         parameters = b->parameters == NULL ? NULL : json_copy(b->parameters);
     }
@@ -473,6 +478,9 @@ pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number
         return err_set(err, ERR_NOT_FOUND, "'%s' has no build %lld", pipeline, (long long)number);
     r.branch = branch;
     r.commit = commit;
+    r.ref = ref;
+    r.head = head;
+    r.change = change;
     r.message = message;
     r.parameters = parameters;
     r.script = script != NULL ? script : old_script;

@@ -221,11 +221,17 @@ class Webhooks(Forge):
         log = self.naru.build_log("shop", build["number"])
         self.assertIn("branch=PR-7 change=7 to=main by=ann tag=", log)
         self.assertNotIn("deployed", log)
+        status, text = self.naru.call("POST", f"/naru/builds/shop/{build['number']}/replay", {})
+        self.assertEqual(status, 202, text)
+        again = self.naru.ended("shop", json.loads(text)["number"], 60)
+        self.assertEqual((again["branch"], again["change"]["id"], again["commit"]), ("PR-7", "7", merge))
+        self.assertNotIn("deployed", self.naru.build_log("shop", again["number"]), "a replayed change is one still")
+        build = again
         self.assertEqual(self.ended(self.pull_request(7, head, "synchronize"))["number"], build["number"], "the same head is known")
         self.assertIn("from forks", self.pull_request(8, head, fork="eve/shop")[1])
         self.assertEqual(self.pull_request(7, head, "labeled")[0], 200)
         self.assertEqual(self.pull_request(7, head, "closed")[0], 200)
-        self.assertEqual(len(self.naru.builds("shop")), 2)
+        self.assertEqual(len(self.naru.builds("shop")), 3)
 
     def test_events_of_gitlab_and_gitea(self):
         if not harness.SOAK:
