@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ecr_account.c - the registry as a whole: what it is, its settings, who does not count as a puller, and
- * the referrers of an image. */
+/* ecr_account.c - the registry as a whole: what it is, its settings, who does not count as a
+ * puller, and the referrers of an image. */
 #include "api/ecr.h"
 
 #include <stdio.h>
@@ -51,10 +51,11 @@ setting_find(const char *name, struct err *err)
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++)
         if (strcmp(settings[i].name, name) == 0)
             return &settings[i];
-    err_set(err, ERR_INVALID_PARAMETER,
-            "Invalid parameter at 'name' failed to satisfy constraint: 'there is no account setting "
-            "%.64s'",
-            name);
+    err_set(
+        err, ERR_INVALID_PARAMETER,
+        "Invalid parameter at 'name' failed to satisfy constraint: 'there is no account setting "
+        "%.64s'",
+        name);
     return NULL;
 }
 
@@ -86,12 +87,14 @@ ecr_put_account_setting(struct request *rq, struct json *out, struct err *err)
         return setting_answer(s, out);
     for (size_t i = 0; s->values[i] != NULL; i++)
         if (strcmp(value, s->values[i]) == 0)
-            return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                           "The value '%s' of the account setting %s is not built in naru; it is '%s'",
-                           value, s->name, s->fixed);
-    return err_set(err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'value' failed to satisfy constraint: '%.64s is no value of %s'",
-                   value, s->name);
+            return err_set(
+                err, ERR_UNSUPPORTED_FEATURE,
+                "The value '%s' of the account setting %s is not built in naru; it is '%s'", value,
+                s->name, s->fixed);
+    return err_set(
+        err, ERR_INVALID_PARAMETER,
+        "Invalid parameter at 'value' failed to satisfy constraint: '%.64s is no value of %s'",
+        value, s->name);
 }
 
 /* ---- who does not count as a puller ---- */
@@ -109,7 +112,8 @@ principal_check(const char *arn, struct err *err)
 
     return (arn_parse(str_of(arn), &parts) && str_is(parts.service, "iam")) ||
            err_set(err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'principalArn' failed to satisfy constraint: '%.200s is no ARN "
+                   "Invalid parameter at 'principalArn' failed to satisfy constraint: '%.200s is "
+                   "no ARN "
                    "of an IAM principal'",
                    arn);
 }
@@ -129,13 +133,14 @@ exclusion_add(void *arg, struct json *document, struct err *err)
     struct json *all = exclusions_of(document);
 
     if (json_get(all, e->arn) != NULL)
-        return err_set(err, ERR_EXCLUSION_EXISTS,
-                       "A pull time update exclusion for '%s' already exists in the registry with id "
-                       "'%s'",
-                       e->arn, e->rq->account);
+        return err_set(
+            err, ERR_EXCLUSION_EXISTS,
+            "A pull time update exclusion for '%s' already exists in the registry with id "
+            "'%s'",
+            e->arn, e->rq->account);
     if (json_size(all) >= EXCLUSIONS_MAX)
-        return err_set(err, ERR_LIMIT_EXCEEDED, "A registry has at most %d pull time update exclusions",
-                       EXCLUSIONS_MAX);
+        return err_set(err, ERR_LIMIT_EXCEEDED,
+                       "A registry has at most %d pull time update exclusions", EXCLUSIONS_MAX);
     json_set(all, e->arn, json_int(e->created_ms));
     return true;
 }
@@ -147,9 +152,10 @@ exclusion_remove(void *arg, struct json *document, struct err *err)
     struct json *all = exclusions_of(document);
 
     if (json_get(all, e->arn) == NULL)
-        return err_set(err, ERR_EXCLUSION_NOT_FOUND,
-                       "There is no pull time update exclusion for '%s' in the registry with id '%s'",
-                       e->arn, e->rq->account);
+        return err_set(
+            err, ERR_EXCLUSION_NOT_FOUND,
+            "There is no pull time update exclusion for '%s' in the registry with id '%s'", e->arn,
+            e->rq->account);
     json_delete(all, e->arn);
     return true;
 }
@@ -199,7 +205,8 @@ static struct json *
 referrer_json(const struct json *descriptor)
 {
     struct json *j = json_object();
-    static const char *const members[] = {"digest", "mediaType", "size", "artifactType", "annotations"};
+    static const char *const members[] = {"digest", "mediaType", "size", "artifactType",
+                                          "annotations"};
 
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         if (json_get(descriptor, members[i]) != NULL)
@@ -230,9 +237,10 @@ ecr_list_image_referrers(struct request *rq, struct json *out, struct err *err)
     if (repository == NULL)
         return false;
     if (!digest_is_valid(str_of(subject)))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'subjectId' failed to satisfy constraint: 'image digest "
-                       "should be 'sha256:' and 64 hexadecimal digits'");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'subjectId' failed to satisfy constraint: 'image digest "
+            "should be 'sha256:' and 64 hexadecimal digits'");
     while (has_more) {
         cleanup(registry_referrers_done) struct registry_referrers r = {0};
         if (!registry_referrers(ecr_registry(rq), rq->region, repository, subject, NULL,

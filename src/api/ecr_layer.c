@@ -46,10 +46,11 @@ ecr_upload_layer_part(struct request *rq, struct json *out, struct err *err)
         return false;
     if (!base64_decode(&bytes, str_of(json_get_cstr(rq->input, "layerPartBlob", ""))) ||
         last - first != (int64_t)bytes.len - 1)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'partLastByte' failed to satisfy constraint: 'bytes %lld "
-                       "to %lld are not the %zu of layerPartBlob'",
-                       (long long)first, (long long)last, bytes.len);
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'partLastByte' failed to satisfy constraint: 'bytes %lld "
+            "to %lld are not the %zu of layerPartBlob'",
+            (long long)first, (long long)last, bytes.len);
     bool done = registry_upload_part(ecr_registry(rq), rq->region, repository, id, first,
                                      strbuf_str(&bytes), &received, err);
     if (!done && err->code != ERR_INVALID_LAYER_PART)
@@ -70,9 +71,10 @@ ecr_complete_layer_upload(struct request *rq, struct json *out, struct err *err)
     if (repository == NULL)
         return false;
     if (json_size(digests) != 1)
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'layerDigests' failed to satisfy constraint: 'an upload "
-                       "is one layer and has one digest here'");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'layerDigests' failed to satisfy constraint: 'an upload "
+            "is one layer and has one digest here'");
     if (!registry_upload_complete(ecr_registry(rq), rq->region, repository, id, digest, err))
         return false;
     answer_upload(rq, out, repository, id);
@@ -90,9 +92,10 @@ layer_failure_add(struct json *failures, const char *digest)
     json_set(failure, "failureCode",
              json_text(is_missing ? "MissingLayerDigest" : "InvalidLayerDigest"));
     json_set(failure, "failureReason",
-             json_text(is_missing ? "Invalid request parameters: layer digest cannot be empty"
-                                  : "Invalid request parameters: layer digest should be 'sha256:' and "
-                                    "64 hexadecimal digits"));
+             json_text(is_missing
+                           ? "Invalid request parameters: layer digest cannot be empty"
+                           : "Invalid request parameters: layer digest should be 'sha256:' and "
+                             "64 hexadecimal digits"));
     json_append(failures, failure);
 }
 
@@ -140,14 +143,16 @@ ecr_get_download_url_for_layer(struct request *rq, struct json *out, struct err 
         !registry_repository_get(ecr_registry(rq), rq->region, repository, &r, err))
         return false;
     if (!digest_is_valid(str_of(digest)))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'layerDigest' failed to satisfy constraint: 'must satisfy "
-                       "regular expression '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+''");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'layerDigest' failed to satisfy constraint: 'must satisfy "
+            "regular expression '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+''");
     if (!registry_layer_find(ecr_registry(rq), rq->region, repository, digest, NULL))
-        return err_set(err, ERR_LAYERS_NOT_FOUND,
-                       "The layer with digest '%s' does not exist in the repository with name '%s' in "
-                       "the registry with id '%s'",
-                       digest, repository, rq->account);
+        return err_set(
+            err, ERR_LAYERS_NOT_FOUND,
+            "The layer with digest '%s' does not exist in the repository with name '%s' in "
+            "the registry with id '%s'",
+            digest, repository, rq->account);
     strbuf_add_cstr(&url, api_get_config(rq->api)->endpoint_url);
     registry_layer_path(ecr_registry(rq), rq->region, repository, digest, rq->now_ms, &url);
     json_set(out, "downloadUrl", json_text(strbuf_cstr(&url)));

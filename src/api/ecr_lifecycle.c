@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ecr_lifecycle.c - lifecycle policies of repositories and their previews. A preview is reckoned when it is
- * asked for and is then kept until the next one, so GetLifecyclePolicyPreview tells of that moment. */
+/* ecr_lifecycle.c - lifecycle policies of repositories and their previews. A preview is reckoned
+ * when it is asked for and is then kept until the next one, so GetLifecyclePolicyPreview tells of
+ * that moment. */
 #include "api/ecr.h"
 
 #include "registry/lifecycle.h"
@@ -17,10 +18,11 @@ answer(struct request *rq, const char *name, const char *text, struct json *out)
 static bool
 policy_not_found(struct request *rq, const char *name, struct err *err)
 {
-    return err_set(err, ERR_LIFECYCLE_POLICY_NOT_FOUND,
-                   "Lifecycle policy does not exist for the repository with name '%s' in the registry "
-                   "with id '%s'",
-                   name, rq->account);
+    return err_set(
+        err, ERR_LIFECYCLE_POLICY_NOT_FOUND,
+        "Lifecycle policy does not exist for the repository with name '%s' in the registry "
+        "with id '%s'",
+        name, rq->account);
 }
 
 /* ---- the policy ---- */
@@ -95,7 +97,8 @@ ecr_delete_lifecycle_policy(struct request *rq, struct json *out, struct err *er
 
 /* The text that was given, or the repository's own. */
 static bool
-preview_text(struct request *rq, const struct registry_repository *r, const char **out, struct err *err)
+preview_text(struct request *rq, const struct registry_repository *r, const char **out,
+             struct err *err)
 {
     *out = json_get_cstr(rq->input, "lifecyclePolicyText",
                          json_get_cstr(r->document, REGISTRY_LIFECYCLE_TEXT, NULL));
@@ -112,7 +115,8 @@ ecr_start_lifecycle_policy_preview(struct request *rq, struct json *out, struct 
 
     if (name == NULL || !registry_repository_get(ecr_registry(rq), rq->region, name, &r, err) ||
         !preview_text(rq, &r, &text, err) ||
-        !registry_lifecycle_preview(ecr_registry(rq), rq->region, name, text, rq->now_ms, &images, err))
+        !registry_lifecycle_preview(ecr_registry(rq), rq->region, name, text, rq->now_ms, &images,
+                                    err))
         return false;
     json_set(preview, "text", json_text(text));
     json_set(preview, "images", images);

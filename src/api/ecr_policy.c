@@ -22,11 +22,11 @@ is_denied(struct request *rq, const char *repository, struct err *err)
     char action[80];
 
     snprintf(action, sizeof action, "ecr:%s", rq->operation);
-    if (registry_policy_says(ecr_registry(rq), rq->region, repository, action, &caller, rq->now_ms) !=
-        REGISTRY_DENIES)
+    if (registry_policy_says(ecr_registry(rq), rq->region, repository, action, &caller,
+                             rq->now_ms) != REGISTRY_DENIES)
         return false;
-    registry_refuse(ecr_registry(rq), rq->region, repository, action, &caller, /* is_explicit= */ true,
-                    err);
+    registry_refuse(ecr_registry(rq), rq->region, repository, action, &caller,
+                    /* is_explicit= */ true, err);
     return true;
 }
 
@@ -76,16 +76,21 @@ lockout_check(struct request *rq, const char *name, const char *text, struct err
 {
     cleanup_json struct json *policy = NULL;
     cleanup(strbuf_done) struct strbuf arn = {0};
-    const struct policy_request again = {
-        .principal = rq->principal, .action = "ecr:SetRepositoryPolicy", .source_ip = rq->peer,
-        .region = rq->region, .now_ms = rq->now_ms, .resource = name};
+    const struct policy_request again = {.principal = rq->principal,
+                                         .action = "ecr:SetRepositoryPolicy",
+                                         .source_ip = rq->peer,
+                                         .region = rq->region,
+                                         .now_ms = rq->now_ms,
+                                         .resource = name};
 
     if (!policy_parse(str_of(text), POLICY_OF_REPOSITORY, &policy, err))
         return false;
-    return json_get_bool(rq->input, "force", false) || policy_verdict(policy, &again) != POLICY_DENY ||
-           err_set(err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'The new policy "
-                   "would prevent you from setting another one; use force if that is meant'");
+    return json_get_bool(rq->input, "force", false) ||
+           policy_verdict(policy, &again) != POLICY_DENY ||
+           err_set(
+               err, ERR_INVALID_PARAMETER,
+               "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'The new policy "
+               "would prevent you from setting another one; use force if that is meant'");
 }
 
 bool

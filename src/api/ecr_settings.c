@@ -8,7 +8,8 @@
 static bool
 filter_is_valid(const char *filter)
 {
-    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-*";
+    static const char chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-*";
     int stars = 0;
 
     for (const char *c = filter; *c != '\0'; c++)
@@ -24,18 +25,20 @@ ecr_mutability_set(struct json *document, const struct json *input, struct err *
     const bool excludes = strstr(mutability, "_WITH_EXCLUSION") != NULL;
 
     if (excludes != (json_size(filters) > 0))
-        return err_set(err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy "
-                       "constraint: '%s %s'",
-                       mutability, excludes ? "needs exclusion filters" : "takes no exclusion filters");
+        return err_set(
+            err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy "
+            "constraint: '%s %s'",
+            mutability, excludes ? "needs exclusion filters" : "takes no exclusion filters");
     for (size_t i = 0; i < json_size(filters); i++) {
         const char *filter = json_get_cstr(json_at(filters, i), "filter", "");
         if (!filter_is_valid(filter))
-            return err_set(err, ERR_INVALID_PARAMETER,
-                           "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy "
-                           "constraint: '%.128s' is no filter of [a-zA-Z0-9._*-] with at most two "
-                           "wildcards",
-                           filter);
+            return err_set(
+                err, ERR_INVALID_PARAMETER,
+                "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy "
+                "constraint: '%.128s' is no filter of [a-zA-Z0-9._*-] with at most two "
+                "wildcards",
+                filter);
     }
     json_set(document, "imageTagMutability", json_text(mutability));
     json_delete(document, "imageTagMutabilityExclusionFilters");
@@ -61,10 +64,11 @@ ecr_encryption_check(const struct json *encryption, struct err *err)
     const char *type = json_get_cstr(encryption, "encryptionType", "AES256");
 
     if (strcmp(type, "AES256") != 0)
-        return err_set(err, ERR_UNSUPPORTED_FEATURE,
-                       "encryptionType '%s' is not built in naru: there is no KMS, and encryption at "
-                       "rest is the disk's",
-                       type);
+        return err_set(
+            err, ERR_UNSUPPORTED_FEATURE,
+            "encryptionType '%s' is not built in naru: there is no KMS, and encryption at "
+            "rest is the disk's",
+            type);
     return json_get(encryption, "kmsKey") == NULL ||
            err_set(err, ERR_INVALID_PARAMETER,
                    "Invalid parameter at 'encryptionConfiguration' failed to satisfy constraint: "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ecr_template.c - repository creation templates. They are checked when they are made, as the repositories
- * that come of them would be. */
+/* ecr_template.c - repository creation templates. They are checked when they are made, as the
+ * repositories that come of them would be. */
 #include "api/ecr.h"
 
 #include "registry/policy.h"
@@ -28,10 +28,11 @@ index_of(const struct json *templates, const char *prefix)
 static bool
 not_found(struct request *rq, const char *prefix, struct err *err)
 {
-    return err_set(err, ERR_TEMPLATE_NOT_FOUND,
-                   "The repository creation template with prefix '%s' does not exist in the registry with "
-                   "id '%s'",
-                   prefix, rq->account);
+    return err_set(
+        err, ERR_TEMPLATE_NOT_FOUND,
+        "The repository creation template with prefix '%s' does not exist in the registry with "
+        "id '%s'",
+        prefix, rq->account);
 }
 
 /* ---- checking ---- */
@@ -44,9 +45,10 @@ prefix_check(const char *prefix, struct err *err)
     if (str_ends(name, STR("/")))
         name = str_slice(name, 0, name.len - 1);
     return str_is(name, "ROOT") || name_is_valid(name) ||
-           err_set(err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'prefix' failed to satisfy constraint: 'must be ROOT or the "
-                   "beginning of names of repositories'");
+           err_set(
+               err, ERR_INVALID_PARAMETER,
+               "Invalid parameter at 'prefix' failed to satisfy constraint: 'must be ROOT or the "
+               "beginning of names of repositories'");
 }
 
 /* What a repository of this template would have to be. */
@@ -75,9 +77,9 @@ static void
 template_fill(struct json *t, const struct json *input)
 {
     static const char *const members[] = {
-        "prefix",         "description",        "encryptionConfiguration",
-        "resourceTags",   "imageTagMutability", "imageTagMutabilityExclusionFilters",
-        "repositoryPolicy", "lifecyclePolicy",  "appliedFor",
+        "prefix",           "description",        "encryptionConfiguration",
+        "resourceTags",     "imageTagMutability", "imageTagMutabilityExclusionFilters",
+        "repositoryPolicy", "lifecyclePolicy",    "appliedFor",
         "customRoleArn"};
 
     for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
@@ -123,13 +125,14 @@ template_create(void *arg, struct json *document, struct err *err)
     const char *prefix = json_get_cstr(c->rq->input, "prefix", "");
 
     if (index_of(templates, prefix) < json_size(templates))
-        return err_set(err, ERR_TEMPLATE_EXISTS,
-                       "A repository creation template with prefix '%s' already exists in the registry "
-                       "with id '%s'",
-                       prefix, c->rq->account);
+        return err_set(
+            err, ERR_TEMPLATE_EXISTS,
+            "A repository creation template with prefix '%s' already exists in the registry "
+            "with id '%s'",
+            prefix, c->rq->account);
     if (json_size(templates) >= TEMPLATES_MAX)
-        return err_set(err, ERR_LIMIT_EXCEEDED, "A registry has at most %d repository creation templates",
-                       TEMPLATES_MAX);
+        return err_set(err, ERR_LIMIT_EXCEEDED,
+                       "A registry has at most %d repository creation templates", TEMPLATES_MAX);
     template_fill(c->template, c->rq->input);
     if (json_get(c->template, "imageTagMutability") == NULL)
         json_set(c->template, "imageTagMutability", json_text("MUTABLE"));
@@ -212,10 +215,10 @@ ecr_create_on_push(struct request *rq, const char *repository)
 {
     const struct registry_caller caller = {.principal = rq->principal, .source_ip = rq->peer};
 
-    if (registry_policy_says(ecr_registry(rq), rq->region, repository, "ecr:CreateRepository", &caller,
-                             rq->now_ms) != REGISTRY_DENIES)
-        (void)!registry_create_by_template(ecr_registry(rq), rq->region, repository, "CREATE_ON_PUSH",
-                                           NULL);
+    if (registry_policy_says(ecr_registry(rq), rq->region, repository, "ecr:CreateRepository",
+                             &caller, rq->now_ms) != REGISTRY_DENIES)
+        (void)!registry_create_by_template(ecr_registry(rq), rq->region, repository,
+                                           "CREATE_ON_PUSH", NULL);
 }
 
 /* ---- the operations ---- */

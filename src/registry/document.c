@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* document.c - what a region's registry keeps beside its repositories: _registry.json in the region's
- * folder. No repository has such a name. */
+/* document.c - what a region's registry keeps beside its repositories: _registry.json in the
+ * region's folder. No repository has such a name. */
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
@@ -38,8 +38,8 @@ registry_document_get(struct registry *reg, const char *region, struct json **ou
 
 bool
 registry_document_change(struct registry *reg, const char *region,
-                         bool (*change)(void *arg, struct json *document, struct err *err), void *arg,
-                         struct err *err)
+                         bool (*change)(void *arg, struct json *document, struct err *err),
+                         void *arg, struct err *err)
 {
     cleanup_json struct json *document = NULL;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, "");

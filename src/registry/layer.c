@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* layer.c - layers by ECR's API: uploads part by part, and paths that hand out one layer for a while.
- * "/naru/layers/<region>/<digest>?repository=R&expires=<seconds>&signature=<hmac>": the signature covers
- * all of it, so nobody gets another layer or another hour; that it still belongs to the repository is
- * asked when it is fetched. */
+/* layer.c - layers by ECR's API: uploads part by part, and paths that hand out one layer for a
+ * while.
+ * "/naru/layers/<region>/<digest>?repository=R&expires=<seconds>&signature=<hmac>": the signature
+ * covers all of it, so nobody gets another layer or another hour; that it still belongs to the
+ * repository is asked when it is fetched. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,10 +40,11 @@ take(struct registry *reg, const char *region, const char *repository, const cha
     if (upload_take(reg, region, repository, str_of(id), out, err))
         return true;
     if (err != NULL && err->code == ERR_BLOB_UPLOAD_UNKNOWN)
-        return err_set(err, ERR_UPLOAD_NOT_FOUND,
-                       "The upload with id '%s' in the repository with name '%s' in registry with id "
-                       "'%s' does not exist",
-                       id, repository, reg->account_id);
+        return err_set(
+            err, ERR_UPLOAD_NOT_FOUND,
+            "The upload with id '%s' in the repository with name '%s' in registry with id "
+            "'%s' does not exist",
+            id, repository, reg->account_id);
     if (err != NULL && err->code == ERR_BLOB_UPLOAD_INVALID)
         err->code = ERR_INVALID_LAYER_PART;
     return false;
@@ -52,13 +54,15 @@ static bool
 part_check(const struct upload *u, int64_t first, struct str bytes, struct err *err)
 {
     if (first != u->size)
-        return err_set(err, ERR_INVALID_LAYER_PART,
-                       "The first byte of the layer part is %lld, which does not follow the last byte "
-                       "received, %lld",
-                       (long long)first, (long long)u->size - 1);
+        return err_set(
+            err, ERR_INVALID_LAYER_PART,
+            "The first byte of the layer part is %lld, which does not follow the last byte "
+            "received, %lld",
+            (long long)first, (long long)u->size - 1);
     if (bytes.len > REGISTRY_PART_MAX)
-        return err_set(err, ERR_INVALID_LAYER_PART, "A layer part has at most %d bytes, this one %zu",
-                       REGISTRY_PART_MAX, bytes.len);
+        return err_set(err, ERR_INVALID_LAYER_PART,
+                       "A layer part has at most %d bytes, this one %zu", REGISTRY_PART_MAX,
+                       bytes.len);
     return bytes.len > 0 || err_set(err, ERR_INVALID_LAYER_PART, "The layer part is empty");
 }
 
@@ -96,10 +100,11 @@ completion_check(struct registry *reg, const struct upload *u, const char *diges
                        "A layer part other than the last one has fewer than %d bytes",
                        REGISTRY_PART_MIN);
     if (registry_layer_find(reg, u->region, u->repository, digest, NULL))
-        return err_set(err, ERR_LAYER_EXISTS,
-                       "The layer with digest '%s' already exists in the repository with name '%s' in "
-                       "registry with id '%s'",
-                       digest, u->repository, reg->account_id);
+        return err_set(
+            err, ERR_LAYER_EXISTS,
+            "The layer with digest '%s' already exists in the repository with name '%s' in "
+            "registry with id '%s'",
+            digest, u->repository, reg->account_id);
     return true;
 }
 
@@ -145,8 +150,8 @@ sign(const struct registry *reg, const char *region, const char *repository, con
      int64_t expires_s, char out[static SHA256_HEX + 1])
 {
     unsigned char mac[SHA256_LEN];
-    cleanup_free char *text = text_format("layer\n%s\n%s\n%s\n%lld", region, repository, digest,
-                                          (long long)expires_s);
+    cleanup_free char *text =
+        text_format("layer\n%s\n%s\n%s\n%lld", region, repository, digest, (long long)expires_s);
 
     hmac_sha256((struct str){(const char *)reg->key, sizeof reg->key}, str_of(text), mac);
     hex_encode(mac, sizeof mac, out);
@@ -185,8 +190,7 @@ download_read(const struct registry *reg, const struct http_exchange *x, struct 
         !uri_query_get(x->query, "signature", &signature) ||
         !str_to_i64(strbuf_str(&expires), &d->expires_s) ||
         !text_copy(d->region, sizeof d->region, region) ||
-        !text_copy(d->digest, sizeof d->digest, rest) ||
-        !name_is_valid(strbuf_str(&repository)) ||
+        !text_copy(d->digest, sizeof d->digest, rest) || !name_is_valid(strbuf_str(&repository)) ||
         !text_copy(d->repository, sizeof d->repository, strbuf_str(&repository)))
         return false;
     sign(reg, d->region, d->repository, d->digest, d->expires_s, expected);
@@ -211,7 +215,8 @@ download_send(struct registry *reg, struct http_exchange *x, const struct downlo
 
     if (kind == RANGE_UNSATISFIABLE) {
         const struct http_header headers[] = {
-            {"Content-Range", arena_format(&x->arena, "bytes */%lld", (long long)size)}, {NULL, NULL}};
+            {"Content-Range", arena_format(&x->arena, "bytes */%lld", (long long)size)},
+            {NULL, NULL}};
         http_reply(x, 416, headers, (struct str){0});
         return;
     }

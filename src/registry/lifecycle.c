@@ -21,23 +21,26 @@ fail(const struct reading *r, const char *why, const char *what)
 
     if (r->rule > 0)
         snprintf(where, sizeof where, "rule %zu: ", r->rule);
-    return err_set(r->err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle "
-                   "policy validation failure: %s%s%.120s'",
-                   where, why, what);
+    return err_set(
+        r->err, ERR_INVALID_PARAMETER,
+        "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle "
+        "policy validation failure: %s%s%.120s'",
+        where, why, what);
 }
 
 static bool
 not_built(const struct reading *r, const char *what)
 {
-    return err_set(r->err, ERR_UNSUPPORTED_FEATURE,
-                   "Lifecycle policies with %s are not built in naru (rule %zu): images are on one disk "
-                   "of one class",
-                   what, r->rule);
+    return err_set(
+        r->err, ERR_UNSUPPORTED_FEATURE,
+        "Lifecycle policies with %s are not built in naru (rule %zu): images are on one disk "
+        "of one class",
+        what, r->rule);
 }
 
 static bool
-members_check(const struct reading *r, const struct json *object, const char *const *known, size_t count)
+members_check(const struct reading *r, const struct json *object, const char *const *known,
+              size_t count)
 {
     for (void *it = json_first(object); it != NULL; it = json_next(object, it)) {
         bool is_known = false;
@@ -128,8 +131,8 @@ count_read(const struct reading *r, const struct json *selection, struct lifecyc
 static bool
 selection_read(const struct reading *r, const struct json *selection, struct lifecycle_rule *rule)
 {
-    static const char *const known[] = {"tagStatus",    "tagPatternList", "tagPrefixList", "countType",
-                                        "countUnit",    "countNumber",    "storageClass"};
+    static const char *const known[] = {"tagStatus", "tagPatternList", "tagPrefixList", "countType",
+                                        "countUnit", "countNumber",    "storageClass"};
     const char *class = json_get_cstr(selection, "storageClass", "standard");
 
     if (json_type(selection) != JSON_OBJECT)
@@ -283,7 +286,8 @@ rule_selects(const struct lifecycle_rule *rule, const struct json *image)
 
 /* `seen`: how many younger images the rule selects. */
 static bool
-rule_expires(const struct lifecycle_rule *rule, const struct json *image, int64_t seen, int64_t now_ms)
+rule_expires(const struct lifecycle_rule *rule, const struct json *image, int64_t seen,
+             int64_t now_ms)
 {
     const int64_t pushed = json_get_i64(image, "pushedAt", 0);
 

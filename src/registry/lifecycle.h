@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* lifecycle.h - lifecycle policies: which images of a repository have to go. Pure.
- * As in ECR, all rules look at all images, then they are applied by priority: an image that a rule's tag
- * selection takes is not expired by a rule of lower priority, and whoever counts, counts also what another
- * rule has marked. Images of an index and those in use are never marked.
- * Action "transition", storage class "archive" and countType "sinceImageTransitioned" are refused: one
+ * As in ECR, all rules look at all images, then they are applied by priority: an image that a
+ * rule's tag selection takes is not expired by a rule of lower priority, and whoever counts, counts
+ * also what another rule has marked. Images of an index and those in use are never marked. Action
+ * "transition", storage class "archive" and countType "sinceImageTransitioned" are refused: one
  * machine's disk has one class.
  * Limits: LIFECYCLE_*. Errors: INVALID_PARAMETER with AWS's text, UNSUPPORTED_FEATURE. */
 #pragma once
@@ -36,8 +36,8 @@ bool lifecycle_parse(struct str text, struct lifecycle_policy *out, struct err *
 void lifecycle_done(struct lifecycle_policy *policy);
 
 typedef bool lifecycle_is_kept(void *ctx, const char *digest);
-/* `images` as registry_images() gives them, newest push first. `rules_out` has as many items and gets for
- * each image the priority of the rule that expires it, or 0. `is_kept` (may be NULL) is asked about
- * those only that would go. */
-void lifecycle_evaluate(const struct lifecycle_policy *policy, const struct json *images, int64_t now_ms,
-                        lifecycle_is_kept *is_kept, void *ctx, int64_t *rules_out);
+/* `images` as registry_images() gives them, newest push first. `rules_out` has as many items and
+ * gets for each image the priority of the rule that expires it, or 0. `is_kept` (may be NULL) is
+ * asked about those only that would go. */
+void lifecycle_evaluate(const struct lifecycle_policy *policy, const struct json *images,
+                        int64_t now_ms, lifecycle_is_kept *is_kept, void *ctx, int64_t *rules_out);

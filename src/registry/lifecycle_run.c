@@ -26,7 +26,8 @@ is_kept(void *ctx, const char *digest)
 
 bool
 registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
-                           const char *policy_text, int64_t now_ms, struct json **out, struct err *err)
+                           const char *policy_text, int64_t now_ms, struct json **out,
+                           struct err *err)
 {
     cleanup(lifecycle_done) struct lifecycle_policy policy = {0};
     cleanup_json struct json *images = NULL, *of_indexes = NULL;
@@ -107,7 +108,8 @@ apply_if_due(void *arg, const char *region, const char *name, struct err *err)
         return true;
     /* One repository's trouble is not the others'. */
     if (!registry_lifecycle_apply(run->reg, region, name, run->now_ms, &expired, &why))
-        log_error("registry.lifecycle_failed", "repository=%s error=%s", name, log_quote(why.message));
+        log_error("registry.lifecycle_failed", "repository=%s error=%s", name,
+                  log_quote(why.message));
     run->expired += expired;
     return true;
 }
@@ -136,10 +138,11 @@ registry_preview_get(struct registry *reg, const char *region, const char *repos
     if (!repository_check(reg, region, repository, err))
         return false;
     if (!file_exists(path))
-        return err_set(err, ERR_LIFECYCLE_PREVIEW_NOT_FOUND,
-                       "Lifecycle policy preview does not exist for the repository with name '%s' in the "
-                       "registry with id '%s'",
-                       repository, reg->account_id);
+        return err_set(
+            err, ERR_LIFECYCLE_PREVIEW_NOT_FOUND,
+            "Lifecycle policy preview does not exist for the repository with name '%s' in the "
+            "registry with id '%s'",
+            repository, reg->account_id);
     if (!file_read(path, PREVIEW_MAX, &bytes, err))
         return false;
     *out = json_parse(strbuf_str(&bytes), err);

@@ -34,18 +34,21 @@ fail(const struct check *c, const char *why, const char *what)
     const char *kind = c->kind == POLICY_OF_REPOSITORY ? "repository" : "registry";
 
     if (c->statement == 0)
-        return err_set(c->err, ERR_INVALID_PARAMETER,
-                       "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid %s "
-                       "policy provided': %s%.100s",
-                       kind, why, what);
-    return err_set(c->err, ERR_INVALID_PARAMETER,
-                   "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid %s policy "
-                   "provided': statement %zu: %s%.100s",
-                   kind, c->statement, why, what);
+        return err_set(
+            c->err, ERR_INVALID_PARAMETER,
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid %s "
+            "policy provided': %s%.100s",
+            kind, why, what);
+    return err_set(
+        c->err, ERR_INVALID_PARAMETER,
+        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid %s policy "
+        "provided': statement %zu: %s%.100s",
+        kind, c->statement, why, what);
 }
 
 static bool
-members_check(const struct check *c, const struct json *object, const char *const *known, size_t count)
+members_check(const struct check *c, const struct json *object, const char *const *known,
+              size_t count)
 {
     for (void *it = json_first(object); it != NULL; it = json_next(object, it)) {
         bool is_known = false;
@@ -93,7 +96,8 @@ actions_check(const struct check *c, const struct json *statement)
 {
     const struct json *actions = NULL;
 
-    if (!either(c, statement, "Action", "NotAction", &actions) || !texts_check(c, actions, "Action"))
+    if (!either(c, statement, "Action", "NotAction", &actions) ||
+        !texts_check(c, actions, "Action"))
         return false;
     for (size_t i = 0; i < texts_count(actions); i++) {
         const char *action = texts_at(actions, i);
@@ -133,7 +137,8 @@ principal_check(const struct check *c, const struct json *statement)
         return false;
     if (json_type(principal) == JSON_TEXT)
         return strcmp(json_cstr(principal, ""), "*") == 0 ||
-               fail(c, "a principal that is a text can only be '*', not ", json_cstr(principal, ""));
+               fail(c, "a principal that is a text can only be '*', not ",
+                    json_cstr(principal, ""));
     if (json_type(principal) != JSON_OBJECT || json_size(principal) == 0)
         return fail(c, "this has to be '*' or an object: ", "Principal");
     if (!members_check(c, principal, kinds, ARRAY_COUNT(kinds)))
@@ -154,7 +159,8 @@ resources_check(const struct check *c, const struct json *statement)
     const struct json *resources = NULL;
 
     if (c->kind == POLICY_OF_REPOSITORY)
-        return (json_get(statement, "Resource") == NULL && json_get(statement, "NotResource") == NULL) ||
+        return (json_get(statement, "Resource") == NULL &&
+                json_get(statement, "NotResource") == NULL) ||
                fail(c, "a repository's policy is about the repository and has no ", "Resource");
     if (!either(c, statement, "Resource", "NotResource", &resources) ||
         !texts_check(c, resources, "Resource"))
@@ -168,7 +174,7 @@ resources_check(const struct check *c, const struct json *statement)
 }
 
 static bool
-values_check(const struct check *c, const char *operator, const struct json *values)
+values_check(const struct check *c, const char *operator, const struct json * values)
 {
     const size_t count = texts_count(values);
     const char *fault;
@@ -210,8 +216,9 @@ condition_check(const struct check *c, const struct json *condition)
 static bool
 statement_check(const struct check *c, const struct json *statement)
 {
-    static const char *const known[] = {"Sid",       "Effect",   "Principal",   "NotPrincipal", "Action",
-                                        "NotAction", "Resource", "NotResource", "Condition"};
+    static const char *const known[] = {"Sid",          "Effect",      "Principal",
+                                        "NotPrincipal", "Action",      "NotAction",
+                                        "Resource",     "NotResource", "Condition"};
     const char *effect = json_get_cstr(statement, "Effect", "");
 
     if (json_type(statement) != JSON_OBJECT)

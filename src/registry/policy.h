@@ -3,8 +3,8 @@
  * A document is checked once, when it is set, by policy_parse(); what it says about one request is
  * policy_verdict(). Elements: Version, Id, Statement with Sid, Effect, Principal and NotPrincipal,
  * Action and NotAction, Resource and NotResource, Condition.
- * Conditions: String*, Numeric*, Date*, Bool, IpAddress, NotIpAddress, Arn*, Null, with IfExists and the
- * prefixes ForAllValues: and ForAnyValue: (every key has one value here). Keys: those of
+ * Conditions: String*, Numeric*, Date*, Bool, IpAddress, NotIpAddress, Arn*, Null, with IfExists
+ * and the prefixes ForAllValues: and ForAnyValue: (every key has one value here). Keys: those of
  * struct policy_request; any other one is absent, as it may be in AWS, too.
  * Not known, and refused: policy variables ("${...}").
  * Limits: POLICY_*. Errors: INVALID_PARAMETER with AWS's text, and behind it what is wrong. */
@@ -47,5 +47,5 @@ enum policy_verdict policy_verdict_add(enum policy_verdict a, enum policy_verdic
 /* "StringEquals", "ForAnyValue:ArnLikeIfExists", ... */
 bool policy_operator_is_known(const char *name);
 /* Can these be values of the operator (a date, an address)? NULL, or what they should be. */
-const char *policy_value_fault(const char *operator, const struct json *value);
+const char *policy_value_fault(const char *operator, const struct json * value);
 bool policy_condition_holds(const struct json *condition, const struct policy_request *rq);

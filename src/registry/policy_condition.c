@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* policy_condition.c - conditions of policies. A condition holds if every operator holds for every one of its
- * keys; an operator holds if one of the values does (for the negated ones: if none is equal). A key that the
- * request has not makes an operator false, the negated ones and those with IfExists true. */
+/* policy_condition.c - conditions of policies. A condition holds if every operator holds for every
+ * one of its keys; an operator holds if one of the values does (for the negated ones: if none is
+ * equal). A key that the request has not makes an operator false, the negated ones and those with
+ * IfExists true. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,13 +119,15 @@ address_is_in(const char *is, const char *wanted, enum compare how)
 
 enum value_kind { VALUE_TEXT, VALUE_NUMBER, VALUE_DATE, VALUE_BOOL, VALUE_ADDRESS, VALUE_ARN };
 
-static const struct operator {
+static const struct operator
+{
     const char *name;
     value_matches *matches;
     enum compare how;
     bool is_negated;
     enum value_kind kind;
-} operators[] = {
+}
+operators[] = {
     {"StringEquals", string_equals, EQUAL, false, VALUE_TEXT},
     {"StringNotEquals", string_equals, EQUAL, true, VALUE_TEXT},
     {"StringEqualsIgnoreCase", string_equals_nocase, EQUAL, false, VALUE_TEXT},
@@ -154,14 +157,15 @@ static const struct operator {
 };
 
 struct named {
-    const struct operator *operator;
+    const struct operator* operator;
     bool if_exists, for_all, for_any;
 };
 
 static bool
 operator_find(const char *name, struct named *out)
 {
-    const struct str all = STR("ForAllValues:"), any = STR("ForAnyValue:"), if_exists = STR("IfExists");
+    const struct str all = STR("ForAllValues:"), any = STR("ForAnyValue:"),
+                     if_exists = STR("IfExists");
     struct str rest = str_of(name);
 
     *out = (struct named){.for_all = str_starts(rest, all), .for_any = str_starts(rest, any)};
@@ -172,8 +176,8 @@ operator_find(const char *name, struct named *out)
         rest = str_slice(rest, 0, rest.len - if_exists.len);
     for (size_t i = 0; i < ARRAY_COUNT(operators); i++)
         if (str_is(rest, operators[i].name))
-            out->operator = &operators[i];
-    return out->operator != NULL && (out->operator->matches != NULL || !out->if_exists);
+            out->operator= & operators[i];
+    return out->operator!= NULL &&(out->operator->matches != NULL || !out->if_exists);
 }
 
 bool
@@ -204,7 +208,7 @@ value_text(const struct json *value, char buffer[static 32])
 }
 
 const char *
-policy_value_fault(const char *operator, const struct json *value)
+policy_value_fault(const char *operator, const struct json * value)
 {
     struct named named;
     struct address_block block;
@@ -212,7 +216,7 @@ policy_value_fault(const char *operator, const struct json *value)
     const char *text = value_text(value, buffer);
     double number;
 
-    if (text == NULL || !operator_find(operator, &named))
+    if (text == NULL || !operator_find(operator, & named))
         return "this takes texts, numbers and truths only: ";
     switch (named.operator->kind) {
     case VALUE_NUMBER:
@@ -268,7 +272,8 @@ key_value(const struct policy_request *rq, const char *key, char buffer[static 3
     const char *slash = strchr(key, '/');
 
     if (slash != NULL)
-        return strncasecmp(key, "aws:ResourceTag/", 16) == 0 || strncasecmp(key, "ecr:ResourceTag/", 16) == 0
+        return strncasecmp(key, "aws:ResourceTag/", 16) == 0 ||
+                       strncasecmp(key, "ecr:ResourceTag/", 16) == 0
                    ? tag_of(rq->resource_tags, slash + 1)
                    : NULL;
     if (strcasecmp(key, "aws:SourceIp") == 0)
@@ -299,7 +304,7 @@ key_value(const struct policy_request *rq, const char *key, char buffer[static 3
 /* ---- deciding ---- */
 
 static bool
-any_matches(const struct operator *o, const char *is, const struct json *values)
+any_matches(const struct operator* o, const char *is, const struct json *values)
 {
     const bool is_list = json_type(values) == JSON_ARRAY;
     char buffer[32];

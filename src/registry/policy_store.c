@@ -25,11 +25,13 @@ not_found(const struct registry *reg, const char *repository, struct err *err)
 {
     if (repository == NULL)
         return err_set(err, ERR_ECR_REGISTRY_POLICY_NOT_FOUND,
-                       "Registry policy does not exist in the registry with id '%s'", reg->account_id);
-    return err_set(err, ERR_ECR_POLICY_NOT_FOUND,
-                   "Repository policy does not exist for the repository with name '%s' in the registry "
-                   "with id '%s'",
-                   repository, reg->account_id);
+                       "Registry policy does not exist in the registry with id '%s'",
+                       reg->account_id);
+    return err_set(
+        err, ERR_ECR_POLICY_NOT_FOUND,
+        "Repository policy does not exist for the repository with name '%s' in the registry "
+        "with id '%s'",
+        repository, reg->account_id);
 }
 
 bool
@@ -53,16 +55,17 @@ registry_policy_set(struct registry *reg, const char *region, const char *reposi
     cleanup_free char *folder = region_path(reg, region);
     cleanup_json struct json *parsed = NULL;
 
-    if (text != NULL && !policy_parse(str_of(text),
-                                      repository != NULL ? POLICY_OF_REPOSITORY : POLICY_OF_REGISTRY,
-                                      &parsed, err))
+    if (text != NULL &&
+        !policy_parse(str_of(text), repository != NULL ? POLICY_OF_REPOSITORY : POLICY_OF_REGISTRY,
+                      &parsed, err))
         return false;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED =
         repository_lock(reg, region, repository != NULL ? repository : "");
     if (repository != NULL && !repository_check(reg, region, repository, err))
         return false;
     if (text != NULL)
-        return disk_make_dirs(reg->root_dir, folder, err) && disk_store(reg, path, str_of(text), err);
+        return disk_make_dirs(reg->root_dir, folder, err) &&
+               disk_store(reg, path, str_of(text), err);
     if (!file_exists(path))
         return not_found(reg, repository, err);
     return disk_remove(path, err) && disk_sync_parent(path, err);
@@ -91,16 +94,17 @@ ask_one(struct registry *reg, const char *region, const char *repository, bool i
     cleanup_json struct json *policy = json_parse(strbuf_str(&bytes), &err);
     if (policy != NULL)
         return policy_verdict(policy, rq);
-    log_error("registry.policy_damaged", "path=%s error=%s", log_quote(path), log_quote(err.message));
+    log_error("registry.policy_damaged", "path=%s error=%s", log_quote(path),
+              log_quote(err.message));
     return POLICY_DENY;
 }
 
 static bool
 is_about_policies(const char *action)
 {
-    static const char *const actions[] = {
-        "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy",
-        "ecr:GetRegistryPolicy",   "ecr:PutRegistryPolicy",   "ecr:DeleteRegistryPolicy"};
+    static const char *const actions[] = {"ecr:GetRepositoryPolicy",    "ecr:SetRepositoryPolicy",
+                                          "ecr:DeleteRepositoryPolicy", "ecr:GetRegistryPolicy",
+                                          "ecr:PutRegistryPolicy",      "ecr:DeleteRegistryPolicy"};
 
     for (size_t i = 0; i < ARRAY_COUNT(actions); i++)
         if (strcmp(action, actions[i]) == 0)
@@ -111,9 +115,9 @@ is_about_policies(const char *action)
 static char *
 resource_arn(const struct registry *reg, const char *region, const char *repository)
 {
-    return repository != NULL ? text_format("arn:aws:ecr:%s:%s:repository/%s", region, reg->account_id,
-                                            repository)
-                              : str_dup(STR("*"));
+    return repository != NULL
+               ? text_format("arn:aws:ecr:%s:%s:repository/%s", region, reg->account_id, repository)
+               : str_dup(STR("*"));
 }
 
 enum registry_verdict
@@ -129,9 +133,14 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
     cleanup_free char *arn = resource_arn(reg, region, repository);
     cleanup(registry_repository_done) struct registry_repository r = {0};
     struct policy_request rq = {
-        .principal = caller->principal, .service = caller->service, .action = action,
-        .resource = arn, .source_ip = caller->source_ip, .region = region,
-        .is_secure = caller->is_secure, .now_ms = now_ms,
+        .principal = caller->principal,
+        .service = caller->service,
+        .action = action,
+        .resource = arn,
+        .source_ip = caller->source_ip,
+        .region = region,
+        .is_secure = caller->is_secure,
+        .now_ms = now_ms,
     };
     cleanup_free char *own = repository != NULL ? policy_path(reg, region, repository) : NULL;
     cleanup_free char *common = policy_path(reg, region, NULL);
@@ -150,8 +159,9 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
 }
 
 bool
-registry_refuse(struct registry *reg, const char *region, const char *repository, const char *action,
-                const struct registry_caller *caller, bool is_explicit, struct err *err)
+registry_refuse(struct registry *reg, const char *region, const char *repository,
+                const char *action, const struct registry_caller *caller, bool is_explicit,
+                struct err *err)
 {
     cleanup_free char *arn = resource_arn(reg, region, repository);
 

@@ -4,7 +4,8 @@
 #include "registry/internal.h"
 #include "registry/reference.h"
 
-/* How specific the template is to the name: the length of its prefix, 0 for ROOT; -1: it is not for it. */
+/* How specific the template is to the name: the length of its prefix, 0 for ROOT; -1: it is not for
+ * it. */
 static int64_t
 fit_of(const struct json *template, struct str name)
 {
