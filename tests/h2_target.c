@@ -131,6 +131,8 @@ answer(struct line *l, unsigned stream)
     const enum h2_manner manner = (enum h2_manner)atomic_load(&l->target->manner);
 
     atomic_fetch_add(&l->target->requests, 1);
+    while (atomic_load(&l->target->is_held) && !atomic_load(&l->target->is_stopping))
+        clock_sleep_ms(5);
     switch (manner) {
     case H2_ANSWERS:
         return put_answer(l, stream);

@@ -24,6 +24,7 @@ struct h2_target {
     const char *body;
     atomic_int manner, status, grpc_status;
     atomic_int connections, requests;
+    atomic_bool is_held; /* whoever asks waits until it is not */
 
     int fd, port;
     void *tls;

@@ -8,6 +8,7 @@
 
 /* A request over HTTP/2 to the listener: its status, or -1. */
 struct question {
+    char origin[40];
     struct loop *loop;
     struct http_prober *prober;
     struct http_probe *probe;
@@ -34,28 +35,41 @@ begin(void *arg)
     q->probe = http_probe_start(q->prober, &q->spec);
 }
 
+static void
+question_begin(struct question *q, const struct world *w, bool is_grpc, int timeout_ms)
+{
+    *q = (struct question){.answer = -2};
+    snprintf(q->origin, sizeof(q->origin), "http://127.0.0.1:%d", w->port);
+    q->spec = (struct http_probe_spec){.origin = q->origin,
+                                       .path = "/a.B/c",
+                                       .is_http2 = true,
+                                       .is_grpc = is_grpc,
+                                       .timeout_ms = timeout_ms,
+                                       .done = take_answer,
+                                       .arg = q};
+    q->loop = loop_new();
+    loop_start(q->loop, "client");
+    loop_call_and_wait(q->loop, begin, q);
+}
+
+static int
+question_end(struct question *q)
+{
+    WAIT_FOR(atomic_load(&q->answer) != -2, 21000);
+    loop_stop(q->loop);
+    loop_join(q->loop);
+    http_prober_free(q->prober);
+    loop_free(q->loop);
+    return atomic_load(&q->answer);
+}
+
 static int
 ask_h2(const struct world *w, bool is_grpc)
 {
-    cleanup_free char *origin = text_format("http://127.0.0.1:%d", w->port);
-    struct question q = {.answer = -2};
+    struct question q;
 
-    q.spec = (struct http_probe_spec){.origin = origin,
-                                      .path = "/a.B/c",
-                                      .is_http2 = true,
-                                      .is_grpc = is_grpc,
-                                      .timeout_ms = 5000,
-                                      .done = take_answer,
-                                      .arg = &q};
-    q.loop = loop_new();
-    loop_start(q.loop, "client");
-    loop_call_and_wait(q.loop, begin, &q);
-    WAIT_FOR(atomic_load(&q.answer) != -2, 6000);
-    loop_stop(q.loop);
-    loop_join(q.loop);
-    http_prober_free(q.prober);
-    loop_free(q.loop);
-    return atomic_load(&q.answer);
+    question_begin(&q, w, is_grpc, 5000);
+    return question_end(&q);
 }
 
 static void
@@ -147,6 +161,45 @@ TEST(targets_are_spoken_to_by_http2)
 TEST(targets_are_spoken_to_by_http2_over_tls)
 {
     check_http2(true);
+}
+
+/* One that still gets to a target that holds it has no answer in time. */
+static int
+ask_briefly(const struct world *w)
+{
+    struct question q;
+
+    question_begin(&q, w, false, 300);
+    return question_end(&q);
+}
+
+/* Its connections stay open, and carry several at once: neither is what is waited for. */
+TEST(a_drain_waits_for_what_is_in_flight_over_http2)
+{
+    WORLD;
+    TARGET(t);
+    struct question in_flight[3];
+
+    h2_target_start(&t, H2_ANSWERS);
+    speak(w, "HTTP", "HTTP2");
+    w->check.interval_s = 300; /* what comes later are requests */
+    w->drain_delay_s = 300;    /* and nothing is cut */
+    struct app *app = app_at(w, t.port);
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK_EQ(ask_h2(w, false), 200);
+    atomic_store(&t.is_held, true);
+    const int before = atomic_load(&t.requests);
+    for (size_t i = 0; i < ARRAY_COUNT(in_flight); i++)
+        question_begin(&in_flight[i], w, false, 20000);
+    WAIT_FOR(atomic_load(&t.requests) >= before + (int)ARRAY_COUNT(in_flight), 5000);
+    world_drain(w, app);
+    WAIT_FOR(ask_briefly(w) == 503, 10000); /* nobody is led there any more */
+    CHECK_EQ(atomic_load(&app->drained), 0);
+    atomic_store(&t.is_held, false);
+    for (size_t i = 0; i < ARRAY_COUNT(in_flight); i++)
+        CHECK_EQ(question_end(&in_flight[i]), 200);
+    WAIT_FOR(atomic_load(&app->drained) > 0, 5000); /* although the delay is far from over */
 }
 
 TEST(grpc_passes_and_is_what_is_checked)
