@@ -114,10 +114,11 @@ access_allows(const struct caller *caller, const char *service, const char *oper
               const struct json *input, struct err *err)
 {
     if (!role_allows(caller->role, service, operation))
-        return err_set(err, ERR_ACCESS_DENIED,
-                       "User: %s is not authorized to perform: %s:%s because no identity-based policy "
-                       "allows the %s:%s action",
-                       caller->principal, service, operation, service, operation);
+        return err_set(
+            err, ERR_ACCESS_DENIED,
+            "User: %s is not authorized to perform: %s:%s because no identity-based policy "
+            "allows the %s:%s action",
+            caller->principal, service, operation, service, operation);
     return strcmp(service, "ecr") != 0 || repositories_fit(caller, input) ||
            err_set(err, ERR_ACCESS_DENIED,
                    "User: %s is not authorized to perform: %s:%s on this repository because no "

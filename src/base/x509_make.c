@@ -115,13 +115,14 @@ fill(X509 *x, EVP_PKEY *key, const char *common_name, X509 *issuer, long days)
         return false;
     number[0] = (unsigned char)((number[0] & 0x7f) | 0x40); /* positive, and of full length */
     serial = BN_bin2bn(number, sizeof(number), NULL);
-    const bool numbered = serial != NULL && BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) != NULL;
+    const bool numbered =
+        serial != NULL && BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) != NULL;
     BN_free(serial);
     return numbered && X509_set_version(x, X509_VERSION_3) == 1 &&
            X509_gmtime_adj(X509_getm_notBefore(x), -3600) != NULL &&
            X509_gmtime_adj(X509_getm_notAfter(x), days * DAY_S) != NULL &&
-           X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_UTF8, (const unsigned char *)"naru", -1,
-                                      -1, 0) == 1 &&
+           X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_UTF8, (const unsigned char *)"naru",
+                                      -1, -1, 0) == 1 &&
            X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
                                       (const unsigned char *)common_name, -1, -1, 0) == 1 &&
            X509_set_issuer_name(x, issuer != NULL ? X509_get_subject_name(issuer) : subject) == 1 &&
@@ -172,8 +173,8 @@ alternative_names(struct str names, struct strbuf *out, struct err *err)
         cleanup_free char *name = str_dup(str_trim(one));
         const bool address = is_address(name);
         if (!address && !is_host(str_of(name)))
-            return err_set(err, ERR_VALIDATION,
-                           "'%.100s' is neither a host name nor an address", name);
+            return err_set(err, ERR_VALIDATION, "'%.100s' is neither a host name nor an address",
+                           name);
         strbuf_addf(out, "%s%s:%s", out->len > 0 ? "," : "", address ? "IP" : "DNS", name);
     }
     return out->len > 0 || err_set(err, ERR_VALIDATION, "a certificate needs a name");

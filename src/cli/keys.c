@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* naru keys: access keys with roles, for people and machines beside the installation's own. Works on the
- * data directory, so whoever may write there decides; a running server sees the change at once. */
+/* naru keys: access keys with roles, for people and machines beside the installation's own. Works
+ * on the data directory, so whoever may write there decides; a running server sees the change at
+ * once. */
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "io/access_keys.h"
@@ -34,7 +35,8 @@ repositories_check(struct str patterns, struct err *err)
                        KEY_REPOSITORIES_SIZE - 1);
     while (str_split(&patterns, ',', &one))
         for (size_t i = 0; i < one.len || one.len == 0; i++)
-            if (one.len == 0 || strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/*", one.at[i]) == NULL)
+            if (one.len == 0 ||
+                strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/*", one.at[i]) == NULL)
                 return err_set(err, ERR_USAGE,
                                "'" STR_FMT "' is no pattern of repositories, such as 'team-a/*'",
                                STR_ARG(one));
@@ -70,7 +72,8 @@ create(const struct keys_command *c, const char *name, struct err *err)
         json_set(made, "repositories", json_text(key.repositories));
         cli_print_json(made);
     } else {
-        printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", key.id, key.secret);
+        printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", key.id,
+               key.secret);
         fprintf(stderr, "the secret is shown this once; 'naru keys delete %s' takes the key back\n",
                 key.name);
     }
@@ -81,7 +84,8 @@ create(const struct keys_command *c, const char *name, struct err *err)
 static bool
 list(const struct keys_command *c, struct err *err)
 {
-    static const char *const titles[] = {"NAME", "ACCESS KEY", "ROLE", "REPOSITORIES", "CREATED", NULL};
+    static const char *const titles[] = {"NAME",         "ACCESS KEY", "ROLE",
+                                         "REPOSITORIES", "CREATED",    NULL};
     cleanup_json struct json *all = NULL;
     bool wants_json;
 
@@ -120,7 +124,8 @@ act(const struct keys_command *c, int count, char **argv, struct err *err)
         printf("access key %s is deleted\n", argv[2]);
         return true;
     }
-    return err_set(err, ERR_USAGE, "usage: naru keys [list | create NAME --role ROLE | delete NAME]");
+    return err_set(err, ERR_USAGE,
+                   "usage: naru keys [list | create NAME --role ROLE | delete NAME]");
 }
 
 int

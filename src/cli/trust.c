@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* naru trust docker: makes Docker on this machine believe naru's own certificate, by a file that it reads
- * with each connection; nothing is restarted. */
+/* naru trust docker: makes Docker on this machine believe naru's own certificate, by a file that it
+ * reads with each connection; nothing is restarted. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -18,7 +18,8 @@ struct trust_command {
 static bool
 host_check(const char *host, struct err *err)
 {
-    const size_t good = strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]");
+    const size_t good =
+        strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]");
 
     return (host[0] != '\0' && host[0] != '.' && host[good] == '\0' && strlen(host) < 256) ||
            err_set(err, ERR_USAGE, "'%.100s' is no HOST:PORT, as in an image's name", host);
@@ -29,7 +30,8 @@ install(const char *folder, const char *file, struct str authority, struct err *
 {
     cleanup(strbuf_done) struct strbuf now = {0};
 
-    if (file_exists(file) && file_read(file, PEM_MAX, &now, err) && str_equal(strbuf_str(&now), authority)) {
+    if (file_exists(file) && file_read(file, PEM_MAX, &now, err) &&
+        str_equal(strbuf_str(&now), authority)) {
         printf("%s is there already\n", file);
         return true;
     }
@@ -73,10 +75,11 @@ trust_docker(const struct trust_command *c, const char *host, struct err *err)
     if (!host_check(host, err))
         return false;
     if (!file_exists(source))
-        return err_set(err, ERR_NOT_FOUND,
-                       "there is no '%s': start the server with --tls-names, or trust the authority of your "
-                       "own certificate yourself",
-                       source);
+        return err_set(
+            err, ERR_NOT_FOUND,
+            "there is no '%s': start the server with --tls-names, or trust the authority of your "
+            "own certificate yourself",
+            source);
     if (!file_read(source, PEM_MAX, &authority, err))
         return false;
     return (c->removes ? take_away : install)(folder, file, strbuf_str(&authority), err);

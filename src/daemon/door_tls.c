@@ -72,8 +72,8 @@ made_open(const struct config *c, struct x509_made *out, struct err *err)
     if (file_exists(certificate)) {
         if (!read_pair(certificate, key, out, err))
             return false;
-        if (x509_is_made_for(strbuf_str(&out->certificate), strbuf_str(&authority.certificate), names,
-                             clock_wall_ms()))
+        if (x509_is_made_for(strbuf_str(&out->certificate), strbuf_str(&authority.certificate),
+                             names, clock_wall_ms()))
             return true;
     }
     if (!x509_make_server(&authority, names, out, err) || !write_pair(certificate, key, out, err))
@@ -93,8 +93,9 @@ door_tls_open(const struct config *c, bool *wanted_out, struct x509_made *out, s
     if (has_certificate != has_key)
         return err_set(err, ERR_USAGE, "--tls-certificate and --tls-key go together");
     if (has_certificate && c->tls_names[0] != '\0')
-        return err_set(err, ERR_USAGE,
-                       "--tls-names is for a certificate that naru makes; --tls-certificate has its own");
+        return err_set(
+            err, ERR_USAGE,
+            "--tls-names is for a certificate that naru makes; --tls-certificate has its own");
     if (!(has_certificate ? read_pair(c->tls_certificate, c->tls_key, out, err)
                           : made_open(c, out, err)))
         return false;

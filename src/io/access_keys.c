@@ -58,7 +58,8 @@ keys_write(const char *path, const struct json *keys, struct err *err)
     return file_write_atomic(path, str_of(text), 0600, err);
 }
 
-/* Two commands at once would lose one key: the lock is a file beside, for the keys' own is replaced. */
+/* Two commands at once would lose one key: the lock is a file beside, for the keys' own is
+ * replaced. */
 static int
 file_lock(const char *path, struct err *err)
 {
@@ -110,7 +111,8 @@ refresh(struct access_keys *keys)
 
     (void)stat(keys->path, &st); /* not there: all zero, as at the beginning */
     if (keys->read != NULL && st.st_ino == keys->seen_inode &&
-        st.st_mtim.tv_sec == keys->seen_time.tv_sec && st.st_mtim.tv_nsec == keys->seen_time.tv_nsec)
+        st.st_mtim.tv_sec == keys->seen_time.tv_sec &&
+        st.st_mtim.tv_nsec == keys->seen_time.tv_nsec)
         return;
     if (!keys_read(keys->path, &now, &err)) {
         log_error("keys.unreadable", "error=%s", log_quote(err.message));

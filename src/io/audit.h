@@ -2,7 +2,8 @@
 /* audit.h - who did what: one logfmt line a deed in <data>/log/audit.log, `ts=... at=registry.push
  * who=... `. At AUDIT_FILE_MAX bytes the file becomes audit.log.1, that one audit.log.2 ...; the
  * AUDIT_FILES newest are kept. Lines are written at once and not flushed to the disk.
- * Threads: any; one write(2) a line. A line that cannot be written is logged, and the deed goes on. */
+ * Threads: any; one write(2) a line. A line that cannot be written is logged, and the deed goes on.
+ */
 #pragma once
 #include "base/err.h"
 

@@ -2,8 +2,8 @@
 /* guard.h - slows down who guesses: failed attempts are counted by source address and key together,
  * and by source address alone. After GUARD_FREE of the first (ten times as many of the second) the
  * next attempt has to wait a second, then two, four ... GUARD_WAIT_MAX_MS; right ones wait as well,
- * or the answer would tell. Fifteen minutes without a failure, or a success for the pair, forget it.
- * Memory is fixed (about 200 KiB): a flood of addresses drives out the oldest of its own row.
+ * or the answer would tell. Fifteen minutes without a failure, or a success for the pair, forget
+ * it. Memory is fixed (about 200 KiB): a flood of addresses drives out the oldest of its own row.
  * Threads: any. */
 #pragma once
 #include "base/str.h"

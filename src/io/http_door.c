@@ -42,7 +42,8 @@ static void
 accept_all(struct http_door *door)
 {
     for (;;) {
-        struct waiting w = {.length = sizeof(w.address), .until_ms = clock_monotonic_ms() + DOOR_WAIT_MS};
+        struct waiting w = {.length = sizeof(w.address),
+                            .until_ms = clock_monotonic_ms() + DOOR_WAIT_MS};
 
         w.fd = accept4(door->listener, (struct sockaddr *)&w.address, &w.length,
                        SOCK_CLOEXEC | SOCK_NONBLOCK);

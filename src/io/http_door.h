@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* http_door.h - one port for HTTP and HTTPS: accepts connections and looks at their first byte, which
- * tells a TLS handshake from a request. Until it comes a connection waits here, no more than
+/* http_door.h - one port for HTTP and HTTPS: accepts connections and looks at their first byte,
+ * which tells a TLS handshake from a request. Until it comes a connection waits here, no more than
  * DOOR_WAITING_MAX of them and none for longer than DOOR_WAIT_MS. For http_server.c. */
 #pragma once
 #include <sys/socket.h>

@@ -4,11 +4,11 @@
 #include <assert.h>
 
 #define LOOKS "*:Describe*", "*:List*", "*:Get*", "*:BatchGet*", "*:BatchCheck*", "*:Validate*"
-#define PULLS                                                                                      \
-    "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",           \
-        "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages", "ecr:DescribeRepositories",            \
+#define PULLS                                                                            \
+    "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", \
+        "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages", "ecr:DescribeRepositories",  \
         "ecr:ListImages", "ecr:ListImageReferrers", "sts:GetCallerIdentity"
-#define PUSHES                                                                                     \
+#define PUSHES \
     "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"
 
 static const struct {
@@ -16,9 +16,9 @@ static const struct {
     const char *const *actions; /* ends with NULL */
 } roles[] = {
     [ROLE_ADMIN] = {"admin", (const char *const[]){"*", NULL}},
-    [ROLE_DEPLOY] = {"deploy", (const char *const[]){LOOKS, PULLS, PUSHES, "ecs:*",
-                                                     "elasticloadbalancing:*", "naru:*",
-                                                     "ecr:CreateRepository", NULL}},
+    [ROLE_DEPLOY] = {"deploy",
+                     (const char *const[]){LOOKS, PULLS, PUSHES, "ecs:*", "elasticloadbalancing:*",
+                                           "naru:*", "ecr:CreateRepository", NULL}},
     [ROLE_PUSH] = {"push", (const char *const[]){PULLS, PUSHES, NULL}},
     [ROLE_PULL] = {"pull", (const char *const[]){PULLS, NULL}},
     [ROLE_READ_ONLY] = {"read-only", (const char *const[]){LOOKS, "naru:GET", NULL}},

@@ -19,8 +19,8 @@ struct manifest {
     char media_type[REGISTRY_MEDIA_TYPE_SIZE];
     char
         artifact_type[REGISTRY_MEDIA_TYPE_SIZE]; /* artifactType, or the config's type; may be "" */
-    char subject[REGISTRY_DIGEST_SIZE]; /* the manifest that this one refers to, or "" */
-    bool is_known; /* of one of the four types whose form we know */
+    char subject[REGISTRY_DIGEST_SIZE];          /* the manifest that this one refers to, or "" */
+    bool is_known;                               /* of one of the four types whose form we know */
     bool is_index;
     struct manifest_reference
         *references; /* config first, then layers; or the manifests of an index */

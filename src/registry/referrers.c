@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* referrers.c - which manifests of a repository have a given one as their subject: signatures, bills
- * of materials, attestations. R/_referrers/<hex of the subject>/<hex of the referrer> is a hint that
- * is written before the referrer's record and removed after it; what counts is the referrer's own
- * bytes. Clients that pushed where there was no referrers API kept an index under a tag instead
+/* referrers.c - which manifests of a repository have a given one as their subject: signatures,
+ * bills of materials, attestations. R/_referrers/<hex of the subject>/<hex of the referrer> is a
+ * hint that is written before the referrer's record and removed after it; what counts is the
+ * referrer's own bytes. Clients that pushed where there was no referrers API kept an index under a
+ * tag instead
  * ("sha256-<hex>"): whatever is named there and says so itself is a referrer, too. */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,9 +76,8 @@ fallback_add(struct registry *reg, const char *region, const char *repository, s
     const struct str hex = digest_hex(subject);
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct manifest m;
-    cleanup_free char *tag =
-        text_format(STR_FMT "-" STR_FMT, STR_ARG(digest_algorithm(subject)),
-                    STR_ARG(str_slice(hex, 0, FALLBACK_HEX)));
+    cleanup_free char *tag = text_format(STR_FMT "-" STR_FMT, STR_ARG(digest_algorithm(subject)),
+                                         STR_ARG(str_slice(hex, 0, FALLBACK_HEX)));
 
     if (!registry_manifest_get(reg, region, repository, tag, &bytes, digest, type, NULL) ||
         !media_type_is_index(str_of(type)))
@@ -108,7 +108,8 @@ candidates_read(struct registry *reg, const char *region, const char *repository
 /* ---- descriptors ---- */
 
 static struct json *
-descriptor_make(const struct json *document, const char *digest, const char *media_type, size_t size)
+descriptor_make(const struct json *document, const char *digest, const char *media_type,
+                size_t size)
 {
     const char *artifact = json_get_cstr(document, "artifactType", "");
     struct json *descriptor = json_object();
@@ -185,8 +186,7 @@ registry_referrers(struct registry *reg, const char *region, const char *reposit
         const char *hex = json_cstr(json_at(candidates, i), "");
         if (after != NULL && strcmp(hex, digest_hex(str_of(after)).at) <= 0)
             continue;
-        struct json *descriptor =
-            candidate_describe(reg, region, repository, str_of(subject), hex);
+        struct json *descriptor = candidate_describe(reg, region, repository, str_of(subject), hex);
         if (descriptor == NULL || is_filtered_out(descriptor, artifact_type) ||
             !page_takes(out, descriptor, &bytes)) {
             out->has_more = descriptor != NULL && !is_filtered_out(descriptor, artifact_type);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* routes_discovery.c - what is there: tags of a repository, repositories, referrers of a manifest. */
+/* routes_discovery.c - what is there: tags of a repository, repositories, referrers of a manifest.
+ */
 #include "base/uri.h"
 #include "registry/routes.h"
 
@@ -47,8 +48,7 @@ page_fill(struct call *c, struct page *page, const struct json *all,
 
     for (size_t i = 0; i < json_size(all); i++) {
         const char *name = json_cstr(json_at(all, i), "");
-        if ((page->last != NULL && strcmp(name, page->last) <= 0) ||
-            !takes(c, name))
+        if ((page->last != NULL && strcmp(name, page->last) <= 0) || !takes(c, name))
             continue;
         if ((int64_t)json_size(page->names) >= page->count) {
             page->next = previous;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* routes_token.c - how to get in: the challenge of a 401, and /v2/token, which gives Bearer tokens for
- * scopes ("repository:<name>:pull,push") to whoever comes with a password. GET takes Basic and the
- * query; POST a form with grant_type=password, username and password, as OAuth has it. Actions that
- * the visitor may not do are left out of the token, as the token protocol wants it. */
+/* routes_token.c - how to get in: the challenge of a 401, and /v2/token, which gives Bearer tokens
+ * for scopes ("repository:<name>:pull,push") to whoever comes with a password. GET takes Basic and
+ * the query; POST a form with grant_type=password, username and password, as OAuth has it. Actions
+ * that the visitor may not do are left out of the token, as the token protocol wants it. */
 #include "base/clock.h"
 #include "base/uri.h"
 #include "registry/routes.h"
@@ -51,8 +51,7 @@ challenge_add(struct call *c, struct reply *r, unsigned visits, bool is_insuffic
                              STR_ARG(c->route.name),
                              visits_text(visits == VISIT_PUSH ? VISIT_PULL | VISIT_PUSH : visits));
     reply_header(r, "Www-Authenticate",
-                 arena_format(&c->x->arena,
-                              "Bearer realm=\"%s://%s/v2/token\",service=\"%s\"%s%s",
+                 arena_format(&c->x->arena, "Bearer realm=\"%s://%s/v2/token\",service=\"%s\"%s%s",
                               is_secure(c) ? "https" : "http", host, host, scope,
                               is_insufficient ? ",error=\"insufficient_scope\"" : ""));
     /* Docker gives up on Basic where nobody has logged in, even if Bearer would do. */
@@ -81,7 +80,8 @@ visits_read(struct str actions)
     return visits;
 }
 
-/* "repository:team/app:pull,push"; a name may hold ':' only as a host's port, so the ends decide. */
+/* "repository:team/app:pull,push"; a name may hold ':' only as a host's port, so the ends decide.
+ */
 static void
 scope_grant(struct call *c, struct str scope, struct json *granted)
 {
@@ -141,8 +141,8 @@ token_send(struct call *c, struct str form)
     if (c->visitor.kind == VISITOR_NARU)
         registry_token(c->reg, now_ms, &token);
     else
-        token_write(c->reg, c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", scopes,
-                    now_ms, &token);
+        token_write(c->reg, c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", scopes, now_ms,
+                    &token);
     clock_format_iso(now_ms, issued);
     json_set(answer, "token", json_str(strbuf_str(&token)));
     json_set(answer, "access_token", json_str(strbuf_str(&token)));

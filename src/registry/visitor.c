@@ -59,8 +59,8 @@ is_password(struct registry *reg, struct str user, struct str password, struct v
     return visitor_of_key(reg, user, out) && crypto_equal(password, str_of(out->key.secret));
 }
 
-/* One expired login of a machine must not keep out all its others: what fails with user AWS or Bearer
- * is a token, which nobody can guess, and counts for the address alone. */
+/* One expired login of a machine must not keep out all its others: what fails with user AWS or
+ * Bearer is a token, which nobody can guess, and counts for the address alone. */
 static struct str
 guarded(struct str user)
 {
@@ -89,9 +89,9 @@ guard_check(struct registry *reg, const struct http_exchange *x, struct str user
         reg->guard != NULL ? guard_wait_ms(reg->guard, x->peer, guarded(user), clock_monotonic_ms())
                            : 0;
 
-    return wait_ms == 0 || err_set(err, ERR_THROTTLING,
-                                   "too many wrong passwords; try again in %lld ms",
-                                   (long long)wait_ms);
+    return wait_ms == 0 ||
+           err_set(err, ERR_THROTTLING, "too many wrong passwords; try again in %lld ms",
+                   (long long)wait_ms);
 }
 
 bool

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* visitor.h - who calls the registry, and what they may do there.
- * A visitor is nobody, naru itself (its agent's pulls), or the holder of an access key, who came with
- * the key itself (Basic, id and secret), with a password of GetAuthorizationToken (Basic, AWS), or
- * with a token of /v2/token (Bearer), which holds the scopes that were asked for and granted.
- * What one may do: the key's role and repositories (io/access_keys.h, model/role.h), narrowed by the
- * token's scopes; nobody may pull from repositories whose tag naru:anonymousPull is true. */
+ * A visitor is nobody, naru itself (its agent's pulls), or the holder of an access key, who came
+ * with the key itself (Basic, id and secret), with a password of GetAuthorizationToken (Basic,
+ * AWS), or with a token of /v2/token (Bearer), which holds the scopes that were asked for and
+ * granted. What one may do: the key's role and repositories (io/access_keys.h, model/role.h),
+ * narrowed by the token's scopes; nobody may pull from repositories whose tag naru:anonymousPull is
+ * true. */
 #pragma once
 #include "io/access_keys.h"
 #include "model/role.h"
@@ -42,8 +43,8 @@ bool visitor_nobody_is_welcome(struct registry *reg);
 
 /* ---- token.c ---- */
 struct token {
-    bool is_naru; /* without a key: naru's own */
-    char key_id[64]; /* empty: nobody's */
+    bool is_naru;        /* without a key: naru's own */
+    char key_id[64];     /* empty: nobody's */
     struct json *scopes; /* or NULL; the caller's */
 };
 bool token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out);
