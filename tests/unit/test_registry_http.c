@@ -502,7 +502,7 @@ shell_says(const char *command, const char *want)
     return str_is(str_trim(str_of(said)), want);
 }
 
-/* "half" has arrived. The client asks how far it came, brings the rest, and the digest of the whole is
+/* "half" was acknowledged. The client asks how far it came, brings the rest, and the digest of the whole is
  * right; another client changes its mind. */
 static void
 go_on_after_restart(struct world *w, const char *location, int round)
@@ -545,10 +545,11 @@ TEST(killed_in_the_middle_nothing_is_visible_and_what_was_told_is_kept)
         cleanup_free char *kept = push_image(&w, "my-app", tag, content);
         CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
         cleanup_free char *location = text_dup(header(&a, "Location"));
+        CHECK_EQ(ask(&w, "PATCH", location, STR("half"), NULL, NULL, &a), 202);
         int fd = raw_connect(&w);
         cleanup_free char *half =
             text_format("PATCH %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 100000"
-                        "\r\n\r\nhalf",
+                        "\r\n\r\nlost",
                         location, w.token);
         CHECK_EQ(write(fd, half, strlen(half)), strlen(half));
         cleanup_free char *command =
