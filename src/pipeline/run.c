@@ -334,8 +334,8 @@ world_name(struct interp *in, struct str name, struct value *out, bool *found)
     return true;
 }
 
-static enum build_result
-visible_result(const struct run *run)
+enum build_result
+run_visible_result(const struct run *run)
 {
     return run->shows_result ? run->shown : run->result;
 }
@@ -365,9 +365,9 @@ current_build_get(struct interp *in, const struct node *at, struct str name, str
     ptrdiff_t slash = str_rindex(job, '/');
 
     if (str_is(name, "result"))
-        *out = has ? value_cstr(in->arena, build_result_name(visible_result(run))) : value_null();
+        *out = has ? value_cstr(in->arena, build_result_name(run_visible_result(run))) : value_null();
     else if (str_is(name, "currentResult"))
-        *out = value_cstr(in->arena, build_result_name(visible_result(run)));
+        *out = value_cstr(in->arena, build_result_name(run_visible_result(run)));
     else if (str_is(name, "number"))
         *out = value_int(c->number);
     else if (str_is(name, "id"))
@@ -527,8 +527,8 @@ world_method(struct interp *in, const struct node *call, struct value object, st
         (str_is(name, "resultIsBetterOrEqualTo") || str_is(name, "resultIsWorseOrEqualTo"))) {
         if (!build_result_parse(value_to_text(in->arena, args->at[0]), &r))
             return interp_throw(in, call, "IllegalArgumentException", "not a build result");
-        *out = value_bool(str_is(name, "resultIsWorseOrEqualTo") ? visible_result(run) >= r
-                                                                 : visible_result(run) <= r);
+        *out = value_bool(str_is(name, "resultIsWorseOrEqualTo") ? run_visible_result(run) >= r
+                                                                 : run_visible_result(run) <= r);
         return true;
     }
     if (object.host == HOST_PARAMS || (object.host == HOST_ENV && str_is(name, "getEnvironment"))) {

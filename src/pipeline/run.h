@@ -170,6 +170,8 @@ const char *run_state_path(struct run *run, const char *kind, const char *id);
 bool run_env_override(struct run *run, const struct node *at, struct env_layer *layer,
                       struct str text);
 bool run_is_suspended(struct run *run); /* naru ends, the build does not */
+/* What scripts see as currentBuild.currentResult. */
+enum build_result run_visible_result(const struct run *run);
 bool run_is_due(struct run *run); /* aborted, interrupted or out of time */
 void run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms);
 void run_forget_fired(struct run *run, const struct deadline *d); /* before it dies */

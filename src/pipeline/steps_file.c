@@ -207,25 +207,123 @@ empty_directory(struct step_call *s, const char *directory)
     return ok;
 }
 
+/* A build in the user's own directory deletes nothing there. */
 static bool
-step_delete_dir(struct step_call *s)
+is_users_own(struct step_call *s)
 {
-    const char *directory;
-
-    if (!step_needs_workspace(s))
-        return false;
-    directory = str_is(s->name, "cleanWs") ? s->run->workspace : s->run->directory;
-    if (s->run->config->in_place) {
+    if (s->run->config->in_place)
         run_logf(s->run, "WARNING: '" STR_FMT "' is skipped: this build runs in your own directory",
                  STR_ARG(s->name));
-        return true;
-    }
+    return s->run->config->in_place;
+}
+
+static bool
+clear_directory(struct step_call *s, const char *directory)
+{
     if (!is_inside(s->run, directory))
         return step_fail(s, "'%s' lies outside of the workspace and is not deleted", directory);
     if (!empty_directory(s, directory))
         return false;
     s->run->fetched = NULL;
     return true;
+}
+
+static bool
+step_delete_dir(struct step_call *s)
+{
+    if (!step_needs_workspace(s))
+        return false;
+    return is_users_own(s) || clear_directory(s, s->run->directory);
+}
+
+/* cleanWhenSuccess and its kin: false keeps the workspace of such a build. */
+static bool
+clean_is_wanted(const struct step_call *s)
+{
+    static const char *const names[] = {
+        [RESULT_SUCCESS] = "cleanWhenSuccess",   [RESULT_UNSTABLE] = "cleanWhenUnstable",
+        [RESULT_FAILURE] = "cleanWhenFailure",   [RESULT_NOT_BUILT] = "cleanWhenNotBuilt",
+        [RESULT_ABORTED] = "cleanWhenAborted",
+    };
+    return step_truth(s, names[run_visible_result(s->run)], true);
+}
+
+/* [[pattern: 'x', type: 'INCLUDE' or 'EXCLUDE'], ...] into two lists with commas. */
+static bool
+read_patterns(struct step_call *s, const struct value *patterns, struct strbuf *includes,
+              struct strbuf *excludes)
+{
+    if (patterns->type != V_LIST)
+        return step_fail(s, "'patterns' is a list of maps [pattern: 'x', type: 'INCLUDE']");
+    for (size_t i = 0; i < patterns->list->count; i++) {
+        const struct value one = patterns->list->at[i];
+        const struct value *pattern =
+            one.type == V_MAP ? map_find_text(one.map, "pattern") : NULL;
+        const struct value *type = one.type == V_MAP ? map_find_text(one.map, "type") : NULL;
+        struct strbuf *to = type != NULL && type->type == V_TEXT &&
+                                    str_equal(type->text, STR("EXCLUDE"))
+                                ? excludes
+                                : includes;
+        if (pattern == NULL || pattern->type != V_TEXT)
+            return step_fail(s, "'patterns' has an entry without a pattern");
+        strbuf_addf(to, "%s" STR_FMT, to->len > 0 ? "," : "", STR_ARG(pattern->text));
+    }
+    return true;
+}
+
+/* Folders that have become empty go, too, if `and_folders`; the ones above a file first have to
+ * lose it, so each file asks for its own. */
+static bool
+delete_found(struct step_call *s, const struct selection *sel, bool and_folders)
+{
+    for (size_t i = 0; i < sel->found.count; i++) {
+        char *path = text_format("%s/" STR_FMT, sel->root, STR_ARG(sel->found.at[i].text));
+        bool gone = unlink(path) == 0 || errno == ENOENT;
+        const int why = errno;
+        for (char *slash = strrchr(path, '/'); gone && and_folders && slash != NULL;
+             slash = strrchr(path, '/')) {
+            *slash = '\0';
+            if (strlen(path) <= strlen(sel->root) || rmdir(path) != 0)
+                break;
+        }
+        free(path);
+        if (!gone)
+            return step_fail(s, "cannot delete '" STR_FMT "': %s",
+                             STR_ARG(sel->found.at[i].text), strerror(why));
+    }
+    return true;
+}
+
+static bool
+clean_patterns(struct step_call *s, const struct value *patterns)
+{
+    cleanup(strbuf_done) struct strbuf includes = {0}, excludes = {0};
+    struct selection sel = {.s = s, .root = s->run->workspace, .links = LINKS_KEEP};
+
+    if (!read_patterns(s, patterns, &includes, &excludes))
+        return false;
+    sel.includes = includes.len > 0 ? strbuf_str(&includes) : STR("**");
+    sel.excludes = strbuf_str(&excludes);
+    return selection_find(&sel) && delete_found(s, &sel, step_truth(s, "deleteDirs", false));
+}
+
+static bool
+step_clean_ws(struct step_call *s)
+{
+    const struct value *patterns = step_value(s, "patterns");
+
+    if (!step_needs_workspace(s))
+        return false;
+    if (!clean_is_wanted(s)) {
+        run_logf(s->run, "[WS-CLEANUP] the workspace stays: the build is %s",
+                 build_result_name(run_visible_result(s->run)));
+        return true;
+    }
+    if (is_users_own(s))
+        return true;
+    if (patterns != NULL && !(patterns->type == V_LIST && patterns->list->count == 0))
+        return clean_patterns(s, patterns);
+    return clear_directory(s, s->run->workspace);
 }
 
 step_function *
@@ -241,7 +339,7 @@ step_file_find(struct str name)
         {"pwd", step_pwd},
         {"findFiles", step_find_files},
         {"deleteDir", step_delete_dir},
-        {"cleanWs", step_delete_dir},
+        {"cleanWs", step_clean_ws},
     };
 
     return step_row_find(table, ARRAY_COUNT(table), name);

@@ -33,6 +33,35 @@ TEST(a_pushed_commit_is_built_and_recorded)
     }
 }
 
+TEST(clean_ws_takes_what_its_patterns_name)
+{
+    cleanup(world_done) struct world w = {0};
+    int64_t number;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w,
+           "sh 'mkdir -p out/deep src; touch out/a.o out/deep/b.o out/keep.o src/c.o src/c.c'\n"
+           "cleanWs patterns: [[pattern: '**/*.o', type: 'INCLUDE'],\n"
+           " [pattern: '**/keep.o', type: 'EXCLUDE']]\n"
+           "sh 'echo first $(find out src | sort)'\n"
+           "cleanWs deleteDirs: true, patterns: [[pattern: 'out/**', type: 'INCLUDE']]\n"
+           "sh 'echo second $(find . -name out -o -name c.c | sort) $(ls out)'\n"
+           "cleanWs cleanWhenSuccess: false\n"
+           "sh 'echo third $(ls src)'\n"
+           "cleanWs()\n"
+           "sh 'echo fourth [$(ls -A)]'\n",
+           "first");
+    push(&w, "web");
+    number = submit(&w, "web", "main");
+    expect_result(&w, "web", number, "SUCCESS");
+    expect_log(&w, "web", number, "first out out/deep out/keep.o src src/c.c\n");
+    expect_log(&w, "web", number, "second ./out ./src/c.c deep\n");
+    expect_log(&w, "web", number, "third c.c\n");
+    expect_log(&w, "web", number, "fourth []\n");
+}
+
 TEST(the_newest_commit_wins_and_a_running_one_goes_on)
 {
     cleanup(world_done) struct world w = {0};
