@@ -599,12 +599,10 @@ skip_blanks(struct lexer *lx, bool one_line)
             lx->at++;
             new_line(lx);
             lx->newline = true;
-        } else if (*lx->at != '\\' && *lx->at != '/') {
-            return;
-        } else if (looking_at(lx, "\\\n")) {
+        } else if (*lx->at == '\\' && looking_at(lx, "\\\n")) {
             lx->at += 2;
             new_line(lx);
-        } else if (looking_at(lx, "//") || looking_at(lx, "/*")) {
+        } else if (*lx->at == '/' && (looking_at(lx, "//") || looking_at(lx, "/*"))) {
             lex_comment(lx);
         } else {
             return;

@@ -456,17 +456,14 @@ visit(struct finder *f, const struct node *n)
 {
     if (n->type == N_CALL && n->a == NULL && n->b == NULL)
         find_call(f, n);
-    else if (n->type == N_CALL)
-        add(f, NEED_CREDENTIAL, literal(named(n, "credentialsId")), n, NULL);
-    else if (n->type == N_MAP)
+    else if (n->type == N_CALL || n->type == N_MAP)
         add(f, NEED_CREDENTIAL, literal(named(n, "credentialsId")), n, NULL);
     else if (n->type == N_UNSUPPORTED)
         add(f, NEED_UNSUPPORTED, n->text, n, "fails when it is reached");
-    else if (n->type == N_PROPERTY && n->a->type == N_NAME && str_is(n->a->text, "env"))
-        find_variable(f, n->text, n);
     else if (n->type == N_PROPERTY && n->a->type == N_NAME && str_is(n->a->text, "params"))
         add(f, NEED_PARAMETER, n->text, n, is_known(f, n->text) ? NULL : "not declared here");
-    else if (n->type == N_NAME && is_upper(n->text))
+    else if ((n->type == N_PROPERTY && n->a->type == N_NAME && str_is(n->a->text, "env")) ||
+             (n->type == N_NAME && is_upper(n->text)))
         find_variable(f, n->text, n);
     else if (n->type == N_LIBRARY)
         for (const struct node *one = n->first; one != NULL; one = one->next) {

@@ -364,8 +364,6 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
     } else if (str_is(class_name, "UUID") && str_is(name, "randomUUID") && args->count == 0) {
         random_uuid(text);
         *out = interp_settled(in, value_cstr(in->arena, text));
-    } else if (str_is(class_name, "UUID") && str_is(name, "fromString") && args->count == 1) {
-        *out = a;
     } else if (str_is(class_name, "URLEncoder") && str_is(name, "encode")) {
         *out = value_text(url_encoded(in, value_to_text(in->arena, a)));
     } else if (str_is(class_name, "URLDecoder") && str_is(name, "decode")) {
@@ -392,7 +390,8 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
     } else if (str_is(class_name, "Double") && args->count == 1) {
         static const struct args none = {0};
         return method_call(in, call, a, STR("toDouble"), &none, out, found);
-    } else if (str_is(class_name, "Result") && str_is(name, "fromString") && args->count == 1) {
+    } else if ((str_is(class_name, "UUID") || str_is(class_name, "Result")) &&
+               str_is(name, "fromString") && args->count == 1) {
         *out = a;
     } else if (str_is(class_name, "Objects") && str_is(name, "equals") && args->count == 2) {
         *out = value_bool(value_equal(a, args->at[1]));

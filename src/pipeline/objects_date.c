@@ -114,7 +114,7 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
     case 'X':
     case 'x': {
         const int minutes = abs(m->offset) / 60;
-        if (letter != 'Z' && letter == 'X' && m->offset == 0)
+        if (letter == 'X' && m->offset == 0)
             strbuf_add_char(out, 'Z');
         else
             strbuf_addf(out, "%c%02d%s%02d", m->offset < 0 ? '-' : '+', minutes / 60,

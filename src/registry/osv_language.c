@@ -159,7 +159,7 @@ pep440_read(struct str s)
 {
     static const char *const pre[] = {"alpha", "a", "beta", "b", "preview", "pre", "rc", "c"};
     static const char *const dev[] = {"dev"};
-    static const char kinds[] = {0, 'a', 'a', 'b', 'b', 'r', 'r', 'r', 'r'};
+    static const unsigned char kinds[] = {0, 'a', 'a', 'b', 'b', 'r', 'r', 'r', 'r'};
     struct pep440 v = {0};
     size_t release = 0;
 
