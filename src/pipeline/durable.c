@@ -180,7 +180,8 @@ enforce(struct durable *d)
             process_kill_group(d->pid, SIGKILL);
         return;
     }
-    if (run_is_suspended(d->run) || !run_is_due(d->run))
+    /* In this order: a stop that comes between the two questions is due, and is no reason to kill. */
+    if (!run_is_due(d->run) || run_is_suspended(d->run))
         return;
     d->interrupted = true;
     d->kill_ms = now_ms + TERM_GRACE_MS;

@@ -105,18 +105,25 @@ put_file(const struct build *b, const char *name, const char *text)
     CHECK(file_write_atomic(path, str_of(text), 0600, NULL));
 }
 
+/* One life of a runner. */
 static inline void
-build_run(struct build *b, const char *jenkinsfile)
+build_live(struct build *b)
 {
     pthread_attr_t attr;
     pthread_t thread;
 
-    put_file(b, "ws/Jenkinsfile", jenkinsfile);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, RUNNER_STACK_SIZE);
     CHECK(pthread_create(&thread, &attr, run_thread, b) == 0);
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attr);
+}
+
+static inline void
+build_run(struct build *b, const char *jenkinsfile)
+{
+    put_file(b, "ws/Jenkinsfile", jenkinsfile);
+    build_live(b);
     CHECK(file_remove_tree(b->directory, NULL));
 }
 

@@ -89,18 +89,12 @@ live(struct build *b, struct kill_at at)
     if (child == 0) {
         cleanup_free char *log_path = text_format("%s/log", b->directory);
         cleanup_free char *stage_path = text_format("%s/stages", b->directory);
-        pthread_attr_t attr;
-        pthread_t thread;
         kill_at = at;
         log_file = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
         if (ftruncate(log_file, journal_log_size(b->config.state_dir)) != 0)
             _exit(1);
         stage_file = open(stage_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, RUNNER_STACK_SIZE);
-        if (pthread_create(&thread, &attr, run_thread, b) != 0)
-            _exit(1);
-        pthread_join(thread, NULL);
+        build_live(b);
         _exit(b->outcome.result == RESULT_FAILURE ? 0 : 1);
     }
     CHECK(waitpid(child, &status, 0) == child);
@@ -242,4 +236,47 @@ TEST(a_runner_that_is_killed_again_and_again_comes_to_the_end)
     CHECK(lives > 5);
     expect_course(&b, &want);
     teardown(&b);
+}
+
+/* The stop comes at the k-th time that somebody asks for it, counted from the script's start. */
+static unsigned asked, stop_at;
+static char up_path[200];
+
+static enum abort_request
+stop_in_time(void *ctx)
+{
+    asked += file_exists(up_path);
+    return asked >= stop_at ? ABORT_SUSPEND : ABORT_NO;
+}
+
+static void
+expect_a_stop_to_leave_the_script(unsigned at)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *ran = NULL;
+
+    setup(&b);
+    b.config.abort_request = stop_in_time;
+    b.config.on_log = on_log;
+    b.config.on_stage = on_stage;
+    asked = 0;
+    stop_at = at;
+    snprintf(up_path, sizeof(up_path), "%s/up", b.directory);
+    put_file(&b, "ws/Jenkinsfile",
+             "node { sh 'touch ../up; while [ ! -e ../go ]; do sleep 0.01; done; touch ../ran' }");
+    build_live(&b);
+    CHECK(b.outcome.is_suspended);
+    put_file(&b, "go", "");
+    ran = text_format("%s/ran", b.directory);
+    for (int i = 0; !file_exists(ran); i++) {
+        CHECK(i < 1000 * CHECK_PATIENCE);
+        clock_sleep_ms(10);
+    }
+    teardown(&b);
+}
+
+TEST(a_script_lives_on_whenever_the_runner_hears_of_the_stop)
+{
+    for (unsigned at = 1; at <= 6; at++)
+        expect_a_stop_to_leave_the_script(at);
 }
