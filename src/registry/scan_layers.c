@@ -10,6 +10,10 @@
 #define ENTRIES_MAX 4000000       /* of all layers */
 #define UNPACKED_MAX (64LL << 30) /* bytes of all layers */
 #define FILES_MAX 200000          /* that packages are read from */
+#define HELD_MAX \
+    400000 /* packages of all files; what else is kept of a file counts by WEIGHT bytes */
+#define WEIGHT 512
+#define WATCHED_MAX (128LL << 20) /* bytes of the paths that lead to them */
 #define PATH_MAX_BYTES 4096
 #define ELF_MIN 65536 /* smaller ones are no Go programs */
 
@@ -19,6 +23,7 @@ struct scan_file {
     enum scan_kind kind;
     struct json *packages;
     char *os_release;
+    size_t weight;
     struct scan_file *next;
 };
 
@@ -29,7 +34,8 @@ struct scan_layers {
     struct json *gone, *opaque; /* of `watched`, what this layer takes away */
     struct json *notes;
     struct scan_budget budget;
-    int64_t entries, unpacked, unpacked_before;
+    int64_t entries, unpacked, unpacked_before, watched_bytes;
+    size_t held; /* the weights of `files` and `fresh` */
     int file_count;
     bool (*is_cancelled)(void *arg);
     void *arg;
@@ -133,6 +139,7 @@ watch(void *arg, const char *prefix, bool is_whole)
     if (json_get(l->watched, prefix) != NULL)
         return true; /* and so are those above it */
     json_set(l->watched, prefix, json_bool(true));
+    l->watched_bytes += (int64_t)strlen(prefix);
     return false;
 }
 
@@ -174,9 +181,10 @@ whiteout_take(struct scan_layers *l, struct str path)
     return true;
 }
 
-static void
+/* Few bytes of a layer are many of these. */
+static bool
 file_keep(struct scan_layers *l, struct str path, enum scan_kind kind, struct json *packages,
-          struct str os_release)
+          struct str os_release, struct err *err)
 {
     struct scan_file *f = mem_new(sizeof *f);
 
@@ -184,9 +192,13 @@ file_keep(struct scan_layers *l, struct str path, enum scan_kind kind, struct js
     f->kind = kind;
     f->packages = packages;
     f->os_release = os_release.at != NULL ? str_dup(os_release) : NULL;
+    f->weight = json_size(packages) + 1 + (path.len + os_release.len) / WEIGHT;
     f->next = l->fresh;
     l->fresh = f;
     l->file_count++;
+    l->held += f->weight;
+    return l->held <= HELD_MAX ||
+           err_set(err, ERR_LIMIT_EXCEEDED, "its files list more than %d packages", HELD_MAX);
 }
 
 static bool
@@ -202,9 +214,8 @@ file_take(struct scan_layers *l, struct archive *tar, struct str path, enum scan
         scan_jar(strbuf_str(&bytes), path, 0, &l->budget, packages, l->notes);
     else if (kind != SCAN_OS_RELEASE)
         scan_parse(kind, path, strbuf_str(&bytes), packages);
-    file_keep(l, path, kind, TAKE(packages),
-              kind == SCAN_OS_RELEASE ? strbuf_str(&bytes) : (struct str){0});
-    return true;
+    return file_keep(l, path, kind, TAKE(packages),
+                     kind == SCAN_OS_RELEASE ? strbuf_str(&bytes) : (struct str){0}, err);
 }
 
 /* Reads an executable through, for what Go's linker leaves in it. */
@@ -217,9 +228,8 @@ program_take(struct scan_layers *l, struct archive *tar, struct str path, struct
     if (!scan_program_read(tar, &info, err))
         return false;
     scan_parse(SCAN_GO_BINARY, path, strbuf_str(&info), packages);
-    if (json_size(packages) > 0)
-        file_keep(l, path, SCAN_GO_BINARY, TAKE(packages), (struct str){0});
-    return true;
+    return json_size(packages) == 0 ||
+           file_keep(l, path, SCAN_GO_BINARY, TAKE(packages), (struct str){0}, err);
 }
 
 static bool
@@ -293,13 +303,14 @@ entries_read(struct scan_layers *l, struct archive *tar, struct err *err)
 /* ---- one layer ---- */
 
 /* The layer is over the ones below from here on. */
-static void
-layer_settle(struct scan_layers *l)
+static bool
+layer_settle(struct scan_layers *l, struct err *err)
 {
     for (struct scan_file **at = &l->files; *at != NULL;) {
         struct scan_file *f = *at;
         if (path_any(f->path, is_taken_away, l)) {
             *at = f->next;
+            l->held -= f->weight;
             file_free(f);
         } else {
             at = &f->next;
@@ -307,6 +318,8 @@ layer_settle(struct scan_layers *l)
     }
     while (l->fresh != NULL) {
         struct scan_file *f = l->fresh;
+        if (l->watched_bytes > WATCHED_MAX)
+            return err_set(err, ERR_LIMIT_EXCEEDED, "the paths of its files are too long");
         l->fresh = f->next;
         path_any(f->path, watch, l);
         f->next = l->files;
@@ -316,6 +329,7 @@ layer_settle(struct scan_layers *l)
     json_unref(l->opaque);
     l->gone = json_object();
     l->opaque = json_object();
+    return true;
 }
 
 bool
@@ -336,9 +350,7 @@ scan_layers_add(struct scan_layers *l, const char *path, struct err *err)
         ok = entries_read(l, tar, err);
     l->unpacked_before = l->unpacked;
     archive_read_free(tar);
-    if (ok)
-        layer_settle(l);
-    return ok;
+    return ok && layer_settle(l, err);
 }
 
 /* ---- what is left ---- */

@@ -9,11 +9,20 @@
 
 struct judge {
     struct json *findings;
-    struct json *seen;
+    struct json *seen; /* of this package */
     const struct json *package;
     int64_t counts[SEVERITY_COUNT];
     bool is_cut_off;
 };
+
+static void
+judge_done(struct judge *j)
+{
+    json_unref(j->findings);
+    json_unref(j->seen);
+}
+
+static void keep_worst(struct judge *j);
 
 /* ---- one finding ---- */
 
@@ -67,6 +76,8 @@ found(void *arg, const struct osv_match *match)
         attribute_add(finding, "fixed_version", match->fixed);
     rating_add(finding, &match->rating);
     json_append(j->findings, finding);
+    if (json_size(j->findings) >= (size_t)2 * SCAN_FINDINGS_MAX)
+        keep_worst(j);
 }
 
 /* A distribution's advisories name the source; some name what is installed. */
@@ -81,6 +92,8 @@ package_judge(struct judge *j, struct osv *osv, const struct json *package, stru
     const bool is_rpm = strcmp(json_get_cstr(package, "manager", ""), "rpm") == 0;
 
     j->package = package;
+    json_unref(j->seen);
+    j->seen = json_object();
     if (!osv_lookup(osv, ecosystem, source, source_version, found, j, err))
         return false;
     return !is_rpm || strcmp(source, name) == 0 ||
@@ -115,8 +128,9 @@ worst_first(const void *a, const void *b)
                   json_get_cstr(json_at(json_get(y, "attributes"), 0), "value", ""));
 }
 
-static struct json *
-findings_sorted(struct judge *j)
+/* An image may name packages that have thousands each. */
+static void
+keep_worst(struct judge *j)
 {
     const size_t count = json_size(j->findings);
     cleanup_free struct json **sorted = mem_new((count + 1) * sizeof *sorted);
@@ -127,8 +141,9 @@ findings_sorted(struct judge *j)
     qsort(sorted, count, sizeof *sorted, worst_first);
     for (size_t i = 0; i < count && i < SCAN_FINDINGS_MAX; i++)
         json_append(list, json_ref(sorted[i]));
-    j->is_cut_off = count > SCAN_FINDINGS_MAX;
-    return list;
+    j->is_cut_off = j->is_cut_off || count > SCAN_FINDINGS_MAX;
+    json_unref(j->findings);
+    j->findings = list;
 }
 
 /* ---- what could not be judged ---- */
@@ -199,9 +214,8 @@ can_be_judged(const struct scan_found *f, size_t unknown, const char *missing,
 bool
 scan_judge(struct osv *osv, const struct scan_found *f, struct json *document, struct err *err)
 {
-    cleanup_json struct json *findings = json_array(), *seen = json_object();
     cleanup(strbuf_done) struct strbuf missing = {0}, text = {0};
-    struct judge j = {.findings = findings, .seen = seen};
+    cleanup(judge_done) struct judge j = {.findings = json_array()};
     const size_t unknown = ecosystems_missing(osv, f->packages, &missing);
     struct json *counts = json_object();
 
@@ -216,7 +230,8 @@ scan_judge(struct osv *osv, const struct scan_found *f, struct json *document, s
     for (int i = SEVERITY_COUNT - 1; i >= 0; i--)
         if (j.counts[i] > 0)
             json_set(counts, severity_name((enum osv_severity)i), json_int(j.counts[i]));
-    json_set(document, "findings", findings_sorted(&j));
+    keep_worst(&j);
+    json_set(document, "findings", json_ref(j.findings));
     strbuf_add_cstr(&text, "The scan was completed successfully.");
     notes_write(f, strbuf_cstr(&missing), j.is_cut_off, &text);
     json_set(document, "status", json_text("COMPLETE"));

@@ -448,6 +448,37 @@ TEST(a_layer_that_is_none_or_would_unpack_for_ever_is_refused)
     unlink(path);
 }
 
+/* A few kilobytes of gzip are files without end: what is kept of them has limits of its own. */
+TEST(files_that_would_fill_the_memory_are_refused)
+{
+    cleanup(scan_layers_free_) struct scan_layers *l = scan_layers_new(), *m = scan_layers_new();
+    cleanup(strbuf_done) struct strbuf many = {0};
+    struct entry entries[41] = {{0}};
+    struct err err = {0};
+
+    for (int i = 0; i < SCAN_PACKAGES_MAX; i++)
+        strbuf_add_cstr(&many, "a==1\n");
+    CHECK(!layer_add(l,
+                     (const struct entry[]){{"a/requirements.txt", many.at, many.len, 0},
+                                            {"b/requirements.txt", many.at, many.len, 0},
+                                            {0}},
+                     true, &err));
+    CHECK_EQ(err.code, ERR_LIMIT_EXCEEDED);
+    err = (struct err){0};
+    for (int i = 0; i < 40; i++) { /* each of 2,000 directories of its own */
+        struct strbuf path = {0};
+        strbuf_addf(&path, "%d", i);
+        while (path.len < 4000)
+            strbuf_add_cstr(&path, "/a");
+        strbuf_add_cstr(&path, "/requirements.txt");
+        entries[i] = (struct entry){strbuf_take(&path), "a==1\n", 0, 0};
+    }
+    CHECK(!layer_add(m, entries, true, &err));
+    CHECK_EQ(err.code, ERR_LIMIT_EXCEEDED);
+    for (int i = 0; i < 40; i++)
+        free((char *)(uintptr_t)entries[i].path);
+}
+
 /* ---- from push to findings ---- */
 
 #define ACCOUNT "000000000000"
@@ -642,6 +673,36 @@ TEST(a_database_about_other_packages_is_none)
     cleanup_json struct json *nothing = scan_end(&w);
     CHECK_TEXT(json_get_cstr(nothing, "status", ""), "FAILED");
     CHECK(strstr(json_get_cstr(nothing, "description", ""), "UnsupportedImageError") != NULL);
+}
+
+/* All are counted, the worst are kept. */
+TEST(more_findings_than_are_kept)
+{
+    WORLD(w);
+    cleanup(strbuf_done) struct strbuf many = {0};
+    struct err err = {0};
+
+    database_import(&w, CURL);
+    database_import(&w, "{\"id\":\"PYSEC-1\",\"modified\":\"2024-05-01T00:00:00Z\",\"affected\":[{"
+                        "\"package\":{\"ecosystem\":"
+                        "\"PyPI\",\"name\":\"a\"},\"ranges\":[{\"type\":\"ECOSYSTEM\",\"events\":[{"
+                        "\"introduced\":\"0\"}]}]}]}");
+    for (int i = 0; i < 25000; i++)
+        strbuf_addf(&many, "a==%d\n", i);
+    image_push(
+        &w, OCI_CONFIG,
+        (const struct entry[]){
+            debian_image[0], debian_image[1], {"requirements.txt", many.at, many.len, 0}, {0}});
+    registry_start_scanning(w.reg, w.dir);
+    CHECK(registry_scan_request(w.reg, REGION, "my-app", w.digest, &err));
+    cleanup_json struct json *scan = scan_end(&w);
+    CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
+    CHECK_EQ(json_get_i64(json_get(scan, "counts"), "CRITICAL", 0), 1);
+    CHECK_EQ(json_get_i64(json_get(scan, "counts"), "UNDEFINED", 0), 25000);
+    CHECK_EQ(json_size(json_get(scan, "findings")), SCAN_FINDINGS_MAX);
+    CHECK_TEXT(json_get_cstr(json_at(json_get(scan, "findings"), 0), "name", ""), "CVE-2024-1");
+    CHECK(strstr(json_get_cstr(scan, "description", ""),
+                 "Only the 10000 worst findings are kept.") != NULL);
 }
 
 static bool
