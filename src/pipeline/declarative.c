@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* declarative.c - runs the stages of a declarative pipeline: agents, environment, options, when,
  * failure and post, in the order Jenkins does. */
-#include <assert.h>
 #include <stdio.h>
 #include "pipeline/job_properties.h"
 #include "pipeline/journal.h"
@@ -458,8 +457,10 @@ run_stage(struct run *run, const struct stage *stage, bool is_branch)
         report_skipped(run, stage, &own, "WHEN");
         return true;
     }
-    if (!ok)
+    if (!ok) { /* thrown, whatever ended it */
+        (void)interp_rethrow(&run->in, interp_catch(&run->in));
         run_log_error(run, run->in.thrown);
+    }
     stage_leave(run, &own, stage->name, started_ms, ok ? NULL : run->in.thrown);
     return ok;
 }
@@ -496,7 +497,6 @@ run_stages(struct run *run, const struct stage *parent)
                      STR_ARG(s->name));
             report_skipped(run, s, &own, "UNSTABLE");
         } else if (!run_stage(run, s, false)) {
-            assert(run->in.completion == COMPLETION_THROW);
             first = interp_catch(&run->in);
         }
     }

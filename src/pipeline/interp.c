@@ -81,9 +81,16 @@ interp_random_bits(struct interp *in)
 struct exception *
 interp_catch(struct interp *in)
 {
-    struct exception *e = in->thrown;
+    struct exception *e;
 
-    assert(in->completion == COMPLETION_THROW);
+    assert(in->completion != COMPLETION_NONE);
+    if (in->completion != COMPLETION_THROW) /* when { expression { break } } */
+        (void)interp_throw(in, NULL, "IllegalStateException",
+                           "'%s' stands where nothing can be left",
+                           in->completion == COMPLETION_BREAK      ? "break"
+                           : in->completion == COMPLETION_CONTINUE ? "continue"
+                                                                   : "return");
+    e = in->thrown;
     in->thrown = NULL;
     in->completion = COMPLETION_NONE;
     return e;

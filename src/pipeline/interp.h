@@ -13,7 +13,7 @@
 #define INTERP_MEMORY_MAX (256u << 20)
 /* Without a step in between: some seconds of pure computing. */
 #define INTERP_EVALUATIONS_MAX 300000000u
-#define INTERP_TEXT_MAX (16u << 20)
+#define INTERP_TEXT_MAX VALUE_TEXT_MAX
 #define INTERP_ARGS_MAX 32
 
 enum completion {
@@ -130,7 +130,7 @@ struct value interp_settled(struct interp *in, struct value v);
 /* Always false. */
 bool interp_throw(struct interp *in, const struct node *at, const char *class_name,
                   const char *format, ...) PRINTF_LIKE(4, 5);
-/* Forgets what was thrown and gives it. */
+/* Forgets what was thrown and gives it; of a `break` with nothing to leave one is made. */
 struct exception *interp_catch(struct interp *in);
 bool interp_rethrow(struct interp *in, struct exception *e); /* always false */
 

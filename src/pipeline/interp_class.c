@@ -310,7 +310,9 @@ call_enum(struct interp *in, const struct node *at, struct value object, struct 
         return true;
     }
     if (object.type == V_HOST && str_is(name, "values") && args->count == 0) {
-        *out = *map_find_text(c->statics, "$values");
+        v = map_find_text(c->statics, "$values");
+        *out = v == NULL ? value_list(in->arena)
+                         : *v; /* its constants are being made, or could not be */
         return true;
     }
     if (object.type == V_HOST && str_is(name, "valueOf") && args->count == 1) {
@@ -374,10 +376,10 @@ class_super(struct interp *in, const struct node *at, const struct args *args)
     struct class_info *parent;
     const struct node *constructor;
 
-    if (super == NULL)
-        return true; /* Object's, or one of Java's */
+    parent = super == NULL ? NULL : class_of(in, super->value);
+    if (parent == NULL)
+        return true; /* Object's, or one of Java's; or a script's own `super = 1` */
     self = super->value;
-    parent = class_of(in, self);
     self.data = NULL;
     constructor = find_member(in, parent, N_METHOD, parent->node->text,
                               args->count + (args->named != NULL), false, NULL);

@@ -181,12 +181,17 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
             *out = value_int((int64_t)object.list->count);
             return true;
         }
+        if (!interp_enter(in, at)) /* it may hold itself */
+            return false;
         for (size_t i = 0; i < object.list->count; i++) {
             struct value one;
-            if (!get_property(in, at, object.list->at[i], name, &one))
+            if (!get_property(in, at, object.list->at[i], name, &one)) {
+                in->depth--;
                 return false;
+            }
             list_add(in->arena, items.list, one);
         }
+        in->depth--;
         *out = items;
         return true;
     }

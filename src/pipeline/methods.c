@@ -286,15 +286,20 @@ list_change(const struct call *c, bool *ok)
     return true;
 }
 
-static void
-flatten(struct interp *in, const struct list *from, struct list *to, unsigned depth)
+/* False, and what `to` has is of no use, if there is too much of it. */
+static bool
+flatten(struct interp *in, const struct list *from, struct list *to, unsigned depth, unsigned *left)
 {
     for (size_t i = 0; i < from->count; i++) {
-        if (from->at[i].type == V_LIST && depth < VALUE_DEPTH_MAX)
-            flatten(in, from->at[i].list, to, depth + 1);
-        else if (to->count < VALUE_ITEMS_MAX)
+        if (to->count >= VALUE_ITEMS_MAX || *left == 0)
+            return false;
+        --*left;
+        if (from->at[i].type != V_LIST || depth >= VALUE_DEPTH_MAX)
             list_add(in->arena, to, from->at[i]);
+        else if (!flatten(in, from->at[i].list, to, depth + 1, left))
+            return false;
     }
+    return true;
 }
 
 static bool
@@ -343,8 +348,10 @@ list_read(const struct call *c, bool *ok)
         for (k = n; k > 0; k--)
             list_add(c->in->arena, c->out->list, l->at[k - 1]);
     } else if (call_is(c, "flatten", 0)) {
+        unsigned left = VALUE_VISITS_MAX;
         *c->out = value_list(c->in->arena);
-        flatten(c->in, l, c->out->list, 0);
+        if (!flatten(c->in, l, c->out->list, 0, &left))
+            *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
     } else if (call_is(c, "sum", 0)) {
         for (k = 0; k < n && *ok; k++) {
             if (k == 0)

@@ -383,6 +383,16 @@ method_sets(const struct call *c)
     return true;
 }
 
+/* One call makes more lists than there are in what it was given: the limits of evaluations hold for
+ * each. */
+static struct value
+next_row(const struct call *c, bool *ok)
+{
+    *ok = *ok && interp_enter(c->in, c->at);
+    c->in->depth -= *ok;
+    return value_list(c->in->arena);
+}
+
 /* collate(2), transpose(), combinations() of a list of lists. */
 static bool
 method_shape(const struct call *c, bool *ok)
@@ -414,8 +424,8 @@ method_shape(const struct call *c, bool *ok)
         }
     *c->out = value_list(c->in->arena);
     if (call_is(c, "transpose", 0)) {
-        for (size_t i = 0; l->count > 0 && i < least; i++) {
-            struct value row = value_list(c->in->arena);
+        for (size_t i = 0; l->count > 0 && i < least && *ok; i++) {
+            struct value row = next_row(c, ok);
             for (size_t j = 0; j < l->count; j++)
                 list_add(c->in->arena, row.list, l->at[j].list->at[i]);
             list_add(c->in->arena, c->out->list, row);
@@ -423,11 +433,15 @@ method_shape(const struct call *c, bool *ok)
         return true;
     }
     list_add(c->in->arena, c->out->list, value_list(c->in->arena));
-    for (size_t j = 0; j < l->count; j++) { /* the first list varies fastest */
+    for (size_t j = 0; j < l->count && *ok; j++) { /* the first list varies fastest */
         struct value next = value_list(c->in->arena);
-        for (size_t k = 0; k < l->at[j].list->count; k++)
-            for (size_t i = 0; i < c->out->list->count && next.list->count < VALUE_ITEMS_MAX; i++) {
-                struct value row = part(c, c->out->list->at[i].list, 0, SIZE_MAX);
+        for (size_t k = 0; k < l->at[j].list->count && *ok; k++)
+            for (size_t i = 0; i < c->out->list->count && next.list->count < VALUE_ITEMS_MAX && *ok;
+                 i++) {
+                const struct list *before = c->out->list->at[i].list;
+                struct value row = next_row(c, ok);
+                for (size_t m = 0; m < before->count; m++)
+                    list_add(c->in->arena, row.list, before->at[m]);
                 list_add(c->in->arena, row.list, l->at[j].list->at[k]);
                 list_add(c->in->arena, next.list, row);
             }
@@ -734,19 +748,22 @@ method_number(const struct call *c, bool *ok)
 }
 
 static uint32_t
-hash_of(struct value v, unsigned depth)
+hash_of(struct value v, unsigned depth, unsigned *left)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     uint32_t h = 0;
 
+    if (*left == 0)
+        return 0;
+    --*left;
     if (v.type == V_INT)
         return (uint32_t)v.number;
     if (v.type == V_BOOL)
         return v.truth ? 1231 : 1237;
-    if (v.type == V_LIST && depth < VALUE_DEPTH_MAX) {
+    if (v.type == V_LIST) {
         h = 1;
-        for (size_t i = 0; i < v.list->count; i++)
-            h = h * 31 + hash_of(v.list->at[i], depth + 1);
+        for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
+            h = h * 31 + hash_of(v.list->at[i], depth + 1, left);
         return h;
     }
     value_format(v, &text);
@@ -759,6 +776,7 @@ hash_of(struct value v, unsigned depth)
 static bool
 method_any(const struct call *c, bool *ok)
 {
+    unsigned left = VALUE_VISITS_MAX;
     struct value ignored;
 
     if ((call_is(c, "with", 1) || call_is(c, "tap", 1)) && c->block != NULL) {
@@ -766,7 +784,7 @@ method_any(const struct call *c, bool *ok)
         *ok = interp_call_closure(c->in, block.closure, &c->self, 1, &ignored);
         *c->out = str_is(c->name, "tap") ? c->self : ignored;
     } else if (call_is(c, "hashCode", 0)) {
-        *c->out = value_int((int32_t)hash_of(c->self, 0));
+        *c->out = value_int((int32_t)hash_of(c->self, 0, &left));
     } else if (call_is(c, "inspect", 0) || call_is(c, "dump", 0)) {
         *c->out = value_text(value_to_text(c->in->arena, c->self));
     } else if (call_is(c, "is", 1)) {

@@ -61,6 +61,8 @@ add_value(struct interp *in, const struct node *at, struct value v, bool pretty,
     if (depth > VALUE_DEPTH_MAX)
         return interp_throw(in, at, "StackOverflowError",
                             "the value is nested too deeply for JSON");
+    if (out->len > INTERP_TEXT_MAX)
+        return interp_throw(in, at, "OutOfMemoryError", "the JSON text is too long");
     if (v.type == V_NULL || v.type == V_BOOL || value_is_number(v)) {
         value_format(v, out);
         return true;

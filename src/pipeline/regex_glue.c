@@ -4,7 +4,7 @@
 #include <pcre2.h>
 #include <stdio.h>
 #include "base/json.h"
-#include "pipeline/interp.h"
+#include "pipeline/interp_scope.h"
 
 #define PATTERN_MAX 4000
 #define MATCH_STEPS_MAX 2000000
@@ -130,7 +130,8 @@ regex_check(struct str pattern, char why[static 200])
     return code != NULL;
 }
 
-/* The next match from `from`; *found false at the end. */
+/* The next match from `from`; *found false at the end.  Many of them are many steps and much
+ * memory, so each is asked what an evaluation is asked. */
 static bool
 regex_next(struct regex *re, size_t from, bool *found)
 {
@@ -139,6 +140,9 @@ regex_next(struct regex *re, size_t from, bool *found)
     *found = false;
     if (from > re->text.len)
         return true;
+    if (!interp_enter(re->in, re->at))
+        return false;
+    re->in->depth--;
     n = pcre2_match(re->code, (PCRE2_SPTR)re->text.at, re->text.len, from, 0, re->data,
                     re->context);
     if (n == PCRE2_ERROR_NOMATCH || n == PCRE2_ERROR_BADUTFOFFSET)

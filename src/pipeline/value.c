@@ -147,11 +147,13 @@ compare_numbers(struct value a, struct value b)
     return x < y ? -1 : x > y;
 }
 
+/* `left`: how many more values are looked at. */
 static bool
-equal_at(struct value a, struct value b, unsigned depth)
+equal_at(struct value a, struct value b, unsigned depth, unsigned *left)
 {
-    if (depth > VALUE_DEPTH_MAX)
+    if (depth > VALUE_DEPTH_MAX || *left == 0)
         return false;
+    --*left;
     if (value_is_number(a) && value_is_number(b))
         return compare_numbers(a, b) == 0;
     if (a.type != b.type)
@@ -165,18 +167,22 @@ equal_at(struct value a, struct value b, unsigned depth)
     case V_PATTERN:
         return str_equal(a.text, b.text);
     case V_LIST:
+        if (a.list == b.list)
+            return true;
         if (a.list->count != b.list->count)
             return false;
         for (size_t i = 0; i < a.list->count; i++)
-            if (!equal_at(a.list->at[i], b.list->at[i], depth + 1))
+            if (!equal_at(a.list->at[i], b.list->at[i], depth + 1, left))
                 return false;
         return true;
     case V_MAP:
+        if (a.map == b.map)
+            return true;
         if (a.map->count != b.map->count)
             return false;
         for (size_t i = 0; i < a.map->count; i++) {
             const struct value *other = map_find(b.map, a.map->at[i].key);
-            if (other == NULL || !equal_at(a.map->at[i].value, *other, depth + 1))
+            if (other == NULL || !equal_at(a.map->at[i].value, *other, depth + 1, left))
                 return false;
         }
         return true;
@@ -198,7 +204,9 @@ equal_at(struct value a, struct value b, unsigned depth)
 bool
 value_equal(struct value a, struct value b)
 {
-    return equal_at(a, b, 0);
+    unsigned left = VALUE_VISITS_MAX;
+
+    return equal_at(a, b, 0, &left);
 }
 
 bool
@@ -289,6 +297,8 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         [HOST_STEPS] = "steps", [HOST_CLASS] = "class",
     };
 
+    if (out->len > VALUE_TEXT_MAX)
+        return;
     if (depth > VALUE_DEPTH_MAX) {
         strbuf_add_cstr(out, "...");
         return;
@@ -313,7 +323,7 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         break;
     case V_LIST:
         strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.list->count; i++) {
+        for (size_t i = 0; i < v.list->count && out->len <= VALUE_TEXT_MAX; i++) {
             if (i > 0)
                 strbuf_add_cstr(out, ", ");
             format_at(v.list->at[i], out, depth + 1);
@@ -326,7 +336,7 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
             break;
         }
         strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.map->count; i++) {
+        for (size_t i = 0; i < v.map->count && out->len <= VALUE_TEXT_MAX; i++) {
             if (i > 0)
                 strbuf_add_cstr(out, ", ");
             format_at(v.map->at[i].key, out, depth + 1);

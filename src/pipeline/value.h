@@ -10,6 +10,11 @@
 
 #define VALUE_ITEMS_MAX 100000
 #define VALUE_DEPTH_MAX 64
+/* A list that holds itself, or one other many times over, is small and without end to whoever walks
+ * it. */
+#define VALUE_VISITS_MAX 10000000u
+#define VALUE_TEXT_MAX \
+    (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
 
 enum value_type {
     V_NULL,

@@ -238,6 +238,38 @@ TEST(depth_and_length_have_limits)
     CHECK(strstr(run("def l = 'x' * 16000000\nl + l"), "too long") != NULL);
     CHECK(strstr(run("def l = [1]\nwhile (true) { l = l + l }"), "too large") != NULL);
     CHECK(strstr(run("def l = 'x' * 1000000\nwhile (true) { def m = l + 'y' }"), "MiB") != NULL);
+    CHECK(strstr(run("([[1, 2]] * 40).combinations()"), "MiB") != NULL);
+    CHECK(strstr(run("([1..50000] * 50000).transpose()"), "MiB") != NULL);
+    CHECK(strstr(run("('a' * 99999) =~ ('()' * 300 + 'a')"), "MiB") != NULL);
+}
+
+TEST(classes_that_are_not_ready_are_no_crash)
+{
+    CHECK_TEXT(run("enum E { A, B\nint n = E.values().size() }\n[E.A.n, E.values().size()]"),
+               "[0, 2]");
+    CHECK_TEXT(run("enum E { A\nE() { throw new Exception('x') } }\ntry { E.A } catch (e) { "
+                   "}\nE.values()"),
+               "[]");
+    CHECK_TEXT(run("super = 1\nsuper()"), "null");
+    CHECK_TEXT(
+        run("class A { }\nclass B extends A { def f() { super = 5; super() } }\nnew B().f()"),
+        "null");
+}
+
+TEST(what_holds_itself_is_no_way_without_end)
+{
+    CHECK_TEXT(run("def l = [1]\nl << l\nl == l"), "true");
+    CHECK_TEXT(run("def l = []\nl << l\n[:].get(l, 1)"), "1");
+    CHECK(strstr(run("def l = []\nl << l\nl.name"), "too deeply") != NULL);
+    CHECK(strstr(run("def l = []\nl << l << l\n\"${l}\""), "too long") != NULL);
+    CHECK(strstr(run("def m = [:]\nm.a = m\nm.b = m\n'' + m"), "too long") != NULL);
+    CHECK(strstr(run("def l = []\nl << l << l\nl.flatten()"), "too large") != NULL);
+    CHECK_TEXT(run("def l = []\nl << l << l\nl.hashCode() instanceof Integer"), "true");
+    /* Small, and without end for who walks it: each holds the one before it twice. */
+    CHECK_TEXT(run("def a = [], b = []\n50.times { a = [a, a]; b = [b, b] }\na == b"), "false");
+    CHECK(strstr(run("def a = []\n50.times { a = [a, a] }\na.flatten()"), "too large") != NULL);
+    CHECK(strstr(run("def a = []\n50.times { a = [a, a] }\ngroovy.json.JsonOutput.toJson(a)"),
+                 "too long") != NULL);
 }
 
 TEST(right_pipelines_are_accepted)

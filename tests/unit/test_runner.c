@@ -351,6 +351,16 @@ TEST(when_decides_and_nested_stages_nest)
     CHECK(!has(strbuf_cstr(&b.log), "no"));
 }
 
+TEST(a_break_with_nothing_to_leave_fails_the_build)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    build_run(&b, "pipeline {\nagent any\nstages {\n"
+                  "stage('A') { when { expression { break } }\nsteps { echo 'x' } }\n} }");
+    CHECK(strstr(strbuf_cstr(&b.log), "'break' stands where nothing can be left") != NULL);
+}
+
 TEST(secrets_are_bound_and_masked)
 {
     cleanup(build_done) struct build b = {0};
