@@ -45,6 +45,8 @@ bool ecr_tag_resource(struct request *rq, struct json *out, struct err *err);
 bool ecr_untag_resource(struct request *rq, struct json *out, struct err *err);
 
 /* ---- ecr_policy.c ---- */
+/* Who asks, for registry_policy_says(). */
+struct registry_caller ecr_caller(const struct request *rq);
 bool ecr_delete_registry_policy(struct request *rq, struct json *out, struct err *err);
 bool ecr_delete_repository_policy(struct request *rq, struct json *out, struct err *err);
 bool ecr_get_registry_policy(struct request *rq, struct json *out, struct err *err);

@@ -9,16 +9,17 @@
 
 /* ---- the door ---- */
 
-static struct registry_caller
-caller_of(const struct request *rq)
+struct registry_caller
+ecr_caller(const struct request *rq)
 {
-    return (struct registry_caller){.principal = rq->principal, .source_ip = rq->peer};
+    return (struct registry_caller){
+        .principal = rq->principal, .source_ip = rq->peer, .is_secure = rq->is_secure};
 }
 
 static bool
 is_denied(struct request *rq, const char *repository, struct err *err)
 {
-    const struct registry_caller caller = caller_of(rq);
+    const struct registry_caller caller = ecr_caller(rq);
     char action[80];
 
     snprintf(action, sizeof action, "ecr:%s", rq->operation);
@@ -51,7 +52,7 @@ bool
 ecr_is_granted(struct request *rq)
 {
     const char *repository = json_get_cstr(rq->input, "repositoryName", NULL);
-    const struct registry_caller caller = caller_of(rq);
+    const struct registry_caller caller = ecr_caller(rq);
     char action[80];
 
     snprintf(action, sizeof action, "ecr:%s", rq->operation);
@@ -80,6 +81,7 @@ lockout_check(struct request *rq, const char *name, const char *text, struct err
                                          .action = "ecr:SetRepositoryPolicy",
                                          .source_ip = rq->peer,
                                          .region = rq->region,
+                                         .is_secure = rq->is_secure,
                                          .now_ms = rq->now_ms,
                                          .resource = name};
 

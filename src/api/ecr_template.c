@@ -213,7 +213,7 @@ run(struct request *rq, bool (*change)(void *arg, struct json *document, struct 
 void
 ecr_create_on_push(struct request *rq, const char *repository)
 {
-    const struct registry_caller caller = {.principal = rq->principal, .source_ip = rq->peer};
+    const struct registry_caller caller = ecr_caller(rq);
 
     if (registry_policy_says(ecr_registry(rq), rq->region, repository, "ecr:CreateRepository",
                              &caller, rq->now_ms) != REGISTRY_DENIES)

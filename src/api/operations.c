@@ -320,6 +320,8 @@ fill_request(struct call *c)
         .principal = c->caller.principal,
         .access_key_id = c->caller.key.id,
         .peer = c->http->peer.len > 0 ? arena_cstr(&c->arena, c->http->peer) : NULL,
+        .is_secure = c->http->is_secure,
+        .now_ms = clock_wall_ms(), /* for policies, which are asked before the engine */
         .operation = c->operation->name,
         .input = c->input,
     };
@@ -639,6 +641,13 @@ view_exchange(const struct http_exchange *x, struct header_list *list)
     };
 }
 
+static struct api_request
+view_request(const struct http_exchange *x, struct header_list *list)
+{
+    return (struct api_request){.signed_part = view_exchange(x, list), .request_id = x->request_id,
+                                .peer = x->peer, .is_secure = x->is_secure};
+}
+
 static void
 reply(struct http_exchange *x, struct api_answer *answer)
 {
@@ -659,7 +668,7 @@ static void
 refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
 {
     struct header_list list;
-    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id, .peer = x->peer};
+    const struct api_request http = view_request(x, &list);
     struct call c = begin_call(ctx, &http);
     struct api_answer answer = {0};
 
@@ -673,7 +682,7 @@ static void
 answer_exchange(struct http_exchange *x, void *ctx)
 {
     struct header_list list;
-    const struct api_request http = {.signed_part = view_exchange(x, &list), .request_id = x->request_id, .peer = x->peer};
+    const struct api_request http = view_request(x, &list);
     struct api_answer answer = {0};
 
     if (list.overflow) {

@@ -32,6 +32,7 @@ struct request {
     const char *principal; /* "arn:aws:iam::000000000000:root"-like, who signed */
     const char *access_key_id;
     const char *peer;      /* the client's address, "127.0.0.1"; or NULL */
+    bool is_secure;        /* came by TLS */
     const char *operation; /* "CreateService" */
     char request_id[37];
     const struct json *input; /* conforms to the operation's input shape; absent members are absent */
@@ -99,6 +100,7 @@ struct api_request {
     struct sigv4_request signed_part;
     const char *request_id; /* 36 characters */
     struct str peer; /* the client's address; may be empty */
+    bool is_secure;  /* came by TLS */
 };
 struct api_answer {
     int status;

@@ -254,9 +254,8 @@ refuse_key(struct call *c, const char *action)
     return false;
 }
 
-/* The principal of policies. */
-static const char *
-principal_of(const struct call *c)
+const char *
+call_principal(const struct call *c)
 {
     if (c->visitor.kind == VISITOR_NOBODY)
         return NULL;
@@ -344,8 +343,7 @@ base_end(struct call *c, struct err *err)
 static void
 place_make(struct call *c)
 {
-    const struct registry_caller caller = {.principal = c->principal,
-                                           .source_ip = arena_cstr(&c->x->arena, c->x->peer)};
+    const struct registry_caller caller = call_caller(c);
     const bool pushes = (c->route.kind == ROUTE_UPLOADS && str_is(c->x->method, "POST")) ||
                         (c->route.kind == ROUTE_MANIFEST && str_is(c->x->method, "PUT"));
 
@@ -366,7 +364,7 @@ call_begin(struct call *c, struct err *err)
         refuse_entry(c, 0, /* is_insufficient= */ false, err);
         return true;
     }
-    c->principal = principal_of(c);
+    c->principal = call_principal(c);
     if (!route_find(c, err)) {
         if (c->visitor.kind != VISITOR_NOBODY)
             return false;

@@ -40,6 +40,8 @@ void reply_error(struct call *c, const struct err *err);
 /* The value of a query parameter, in the exchange's arena; NULL if absent or empty. */
 const char *call_query(struct call *c, const char *name);
 
+/* The visitor's ARN, as policies have it; NULL: nobody's. */
+const char *call_principal(const struct call *c);
 /* The region of the host that was asked, or the default. */
 struct str region_asked(const struct call *c);
 /* Writes down a deed of the visitor: "registry.push" of "manifest" or "blob". `digest` may be NULL. */
@@ -59,6 +61,8 @@ void blob_done(struct call *c);
 
 /* ---- routes_policy.c ---- */
 const char *call_action(const struct call *c); /* "ecr:PutImage" */
+/* Who asks, for registry_policy_says(). */
+struct registry_caller call_caller(const struct call *c);
 /* May layers of that other repository be had, by the visitor's rights, the token's scopes and the
  * policies? `name` as the client wrote it. */
 bool call_may_read(struct call *c, const char *region, const char *repository, struct str name);

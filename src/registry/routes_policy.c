@@ -46,13 +46,19 @@ call_action(const struct call *c)
     return "ecr:DescribeRepositories";
 }
 
+struct registry_caller
+call_caller(const struct call *c)
+{
+    return (struct registry_caller){.principal = c->principal,
+                                    .source_ip = arena_cstr(&c->x->arena, c->x->peer),
+                                    .is_secure = c->x->is_secure};
+}
+
 bool
 call_may_read(struct call *c, const char *region, const char *repository, struct str name)
 {
     const unsigned may = visitor_may(c->reg, &c->visitor, region, repository);
-
-    const struct registry_caller caller = {
-        .principal = c->principal, .source_ip = arena_cstr(&c->x->arena, c->x->peer), .is_secure = c->x->is_secure};
+    const struct registry_caller caller = call_caller(c);
 
     return (may & visitor_scope(&c->visitor, name) & VISIT_PULL) != 0 &&
            registry_policy_says(c->reg, region, repository, "ecr:GetDownloadUrlForLayer", &caller,
@@ -62,8 +68,7 @@ call_may_read(struct call *c, const char *region, const char *repository, struct
 bool
 call_check_policy(struct call *c, enum registry_verdict *out, struct err *err)
 {
-    const struct registry_caller caller = {
-        .principal = c->principal, .source_ip = arena_cstr(&c->x->arena, c->x->peer), .is_secure = c->x->is_secure};
+    const struct registry_caller caller = call_caller(c);
     const char *repository = c->repository[0] != '\0' ? c->repository : NULL;
     const char *action = call_action(c);
 

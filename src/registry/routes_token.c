@@ -80,6 +80,30 @@ visits_read(struct str actions)
     return visits;
 }
 
+/* What policies allow beyond the role. A right to one action of several is enough: each request
+ * asks again, and a token without the scope is refused first. */
+static unsigned
+visits_allowed(const struct call *c, const char *region, const char *repository)
+{
+    static const struct {
+        const char *action;
+        unsigned visit;
+    } asked[] = {
+        {"ecr:BatchGetImage", VISIT_PULL},       {"ecr:GetDownloadUrlForLayer", VISIT_PULL},
+        {"ecr:ListImages", VISIT_PULL},          {"ecr:PutImage", VISIT_PUSH},
+        {"ecr:InitiateLayerUpload", VISIT_PUSH}, {"ecr:UploadLayerPart", VISIT_PUSH},
+        {"ecr:CompleteLayerUpload", VISIT_PUSH}, {"ecr:BatchDeleteImage", VISIT_DELETE}};
+    const struct registry_caller caller = call_caller(c);
+    const int64_t now_ms = clock_wall_ms();
+    unsigned visits = 0;
+
+    for (size_t i = 0; c->visitor.kind == VISITOR_KEY && i < ARRAY_COUNT(asked); i++)
+        if (registry_policy_says(c->reg, region, repository, asked[i].action, &caller, now_ms) ==
+            REGISTRY_ALLOWS)
+            visits |= asked[i].visit;
+    return visits;
+}
+
 /* "repository:team/app:pull,push"; a name may hold ':' only as a host's port, so the ends decide.
  */
 static void
@@ -102,7 +126,8 @@ scope_grant(struct call *c, struct str scope, struct json *granted)
     cleanup_free char *key = str_dup(name);
     const unsigned visits = visits_read(str_slice(scope, (size_t)last + 1, scope.len)) &
                             visitor_scope(&c->visitor, name) & /* a token gives no wider one */
-                            visitor_may(c->reg, &c->visitor, region_text, repository_text);
+                            (visitor_may(c->reg, &c->visitor, region_text, repository_text) |
+                             visits_allowed(c, region_text, repository_text));
     json_set(granted, key, json_int(visits | (unsigned)json_get_i64(granted, key, 0)));
 }
 
@@ -164,7 +189,10 @@ form_login(struct call *c, struct str form, struct err *err)
     if (!uri_query_get(form, "username", &user) || !uri_query_get(form, "password", &password))
         return err_set(err, ERR_REGISTRY_UNAUTHORIZED, "the form has no username or no password");
     visitor_done(&c->visitor);
-    return visitor_login(c->reg, c->x, strbuf_str(&user), strbuf_str(&password), &c->visitor, err);
+    if (!visitor_login(c->reg, c->x, strbuf_str(&user), strbuf_str(&password), &c->visitor, err))
+        return false;
+    c->principal = call_principal(c);
+    return true;
 }
 
 bool

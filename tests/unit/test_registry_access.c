@@ -249,6 +249,27 @@ TEST(a_token_is_for_its_scopes_and_no_wider_than_the_role)
     CHECK_EQ(ask(&d.w, "POST", "/v2/token", STR("grant_type=refresh_token"), NULL, NULL, &a), 405);
 }
 
+TEST(what_a_policy_allows_a_token_holds_too)
+{
+    DOOR(d);
+    struct err err = {0};
+    const struct access_key key = make_key(&d, "guest", "pull", "");
+
+    CHECK(registry_policy_set(d.w.reg, REGION, "my-app",
+                              "{\"Statement\":{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":"
+                              "\"arn:aws:iam::" ACCOUNT ":user/guest\"},\"Action\":"
+                              "\"ecr:InitiateLayerUpload\"}}",
+                              &err));
+    come_as_key(&d, &key);
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    take_token(&d, "repository:my-app:pull,push");
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
+    /* As long as it allows it, and not what it says nothing of. */
+    CHECK(registry_policy_set(d.w.reg, REGION, "my-app", NULL, &err));
+    CHECK_EQ(begin_push(&d, "my-app"), 403);
+}
+
 TEST(a_key_that_is_taken_back_takes_its_tokens_with_it)
 {
     DOOR(d);
