@@ -9,6 +9,7 @@
 #define ROWS 1024
 #define WAYS 6
 #define FORGET_MS (15LL * 60 * 1000)
+#define EVERY STR("\n") /* all keys of an address; none is called so */
 
 struct attempt {
     uint64_t who; /* 0: free */
@@ -89,34 +90,39 @@ guard_wait_ms(struct guard *g, struct str peer, struct str key, int64_t now_ms)
 {
     pthread_mutex_lock(&g->lock);
     const int64_t pair = wait_of(g, name_of(g, peer, key), now_ms);
-    const int64_t alone = wait_of(g, name_of(g, peer, (struct str){0}), now_ms);
+    const int64_t alone = wait_of(g, name_of(g, peer, EVERY), now_ms);
     pthread_mutex_unlock(&g->lock);
     return pair > alone ? pair : alone;
 }
 
-static void
+/* Is it the first failure that is remembered? */
+static bool
 count(struct guard *g, uint64_t who, unsigned allowed, int64_t now_ms)
 {
     struct attempt *a = attempt_of(g, who, /* makes= */ true);
+    const bool is_first = a->last_ms == 0 || now_ms - a->last_ms > FORGET_MS;
     int64_t wait_ms = 1000;
 
-    if (now_ms - a->last_ms > FORGET_MS)
+    if (is_first)
         a->failures = 0;
     a->last_ms = now_ms;
     if (++a->failures < allowed)
-        return;
+        return is_first;
     for (unsigned i = allowed; i < a->failures && wait_ms < GUARD_WAIT_MAX_MS; i++)
         wait_ms *= 2;
     a->wait_until_ms = now_ms + (wait_ms < GUARD_WAIT_MAX_MS ? wait_ms : GUARD_WAIT_MAX_MS);
+    return is_first;
 }
 
 void
 guard_failed(struct guard *g, struct str peer, struct str key, int64_t now_ms)
 {
     pthread_mutex_lock(&g->lock);
-    if (key.len > 0)
-        count(g, name_of(g, peer, key), GUARD_FREE, now_ms);
-    count(g, name_of(g, peer, (struct str){0}), 10 * GUARD_FREE, now_ms);
+    /* A client that comes with one wrong key for ever must not keep out its neighbours. */
+    const bool is_first =
+        count(g, name_of(g, peer, key), key.len > 0 ? GUARD_FREE : 10 * GUARD_FREE, now_ms);
+    if (key.len > 0 && is_first)
+        (void)count(g, name_of(g, peer, EVERY), 10 * GUARD_FREE, now_ms);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -125,7 +131,9 @@ guard_passed(struct guard *g, struct str peer, struct str key)
 {
     pthread_mutex_lock(&g->lock);
     struct attempt *a = attempt_of(g, name_of(g, peer, key), /* makes= */ false);
-    if (a != NULL)
-        *a = (struct attempt){0};
+    if (a != NULL) { /* that it failed is kept: for the address it counts once */
+        a->failures = 0;
+        a->wait_until_ms = 0;
+    }
     pthread_mutex_unlock(&g->lock);
 }

@@ -54,31 +54,15 @@ visitor_of_token(struct registry *reg, struct str text, struct visitor *out)
 static bool
 is_password(struct registry *reg, struct str user, struct str password, struct visitor *out)
 {
-    if (str_is(user, "AWS"))
-        return visitor_of_token(reg, password, out);
     return visitor_of_key(reg, user, out) && crypto_equal(password, str_of(out->key.secret));
 }
 
 /* One expired login of a machine must not keep out all its others: what fails with user AWS or
- * Bearer is a token, which nobody can guess, and counts for the address alone. */
+ * Bearer is a token, which nobody can guess. */
 static struct str
 guarded(struct str user)
 {
     return str_is(user, "AWS") || str_is(user, "Bearer") ? (struct str){0} : user;
-}
-
-static bool
-wrong(struct registry *reg, const struct http_exchange *x, struct str user, struct err *err)
-{
-    cleanup_free char *name = str_dup(str_slice(user, 0, 64));
-
-    if (reg->guard != NULL)
-        guard_failed(reg->guard, x->peer, guarded(user), clock_monotonic_ms());
-    audit_line(reg->audit, "registry.login_failed", "user=%s peer=" STR_FMT " request_id=%s",
-               log_quote(name), STR_ARG(x->peer), x->request_id);
-    return err_set(err, ERR_REGISTRY_UNAUTHORIZED,
-                   "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
-                   "get-login-password' and log in with user AWS again.");
 }
 
 /* Before a secret is looked at: has this visitor guessed too often? */
@@ -94,17 +78,48 @@ guard_check(struct registry *reg, const struct http_exchange *x, struct str user
                    (long long)wait_ms);
 }
 
+static bool
+wrong(struct registry *reg, const struct http_exchange *x, struct str user, struct err *err)
+{
+    cleanup_free char *name = str_dup(str_slice(user, 0, 64));
+
+    if (!guard_check(reg, x, user, err))
+        return false; /* nor is there a line for each: a flood of them would push out all others */
+    if (reg->guard != NULL)
+        guard_failed(reg->guard, x->peer, guarded(user), clock_monotonic_ms());
+    audit_line(reg->audit, "registry.login_failed", "user=%s peer=" STR_FMT " request_id=%s",
+               log_quote(name), STR_ARG(x->peer), x->request_id);
+    return err_set(err, ERR_REGISTRY_UNAUTHORIZED,
+                   "Your authorization token is missing, wrong or has expired. Run 'aws ecr "
+                   "get-login-password' and log in with user AWS again.");
+}
+
+/* Whose token is right does not wait, whoever else of that address is wrong. */
+static bool
+token_login(struct registry *reg, const struct http_exchange *x, struct str user, struct str token,
+            struct visitor *out, struct err *err)
+{
+    struct visitor v = {0};
+
+    if (!visitor_of_token(reg, token, &v))
+        return wrong(reg, x, user, err);
+    *out = v;
+    return true;
+}
+
 bool
 visitor_login(struct registry *reg, const struct http_exchange *x, struct str user,
               struct str password, struct visitor *out, struct err *err)
 {
     struct visitor v = {0};
 
+    if (str_is(user, "AWS"))
+        return token_login(reg, x, user, password, out, err);
     if (!guard_check(reg, x, user, err))
         return false;
     if (!is_password(reg, user, password, &v))
         return wrong(reg, x, user, err);
-    if (reg->guard != NULL && guarded(user).len > 0)
+    if (reg->guard != NULL)
         guard_passed(reg->guard, x->peer, user);
     *out = v;
     return true;
@@ -117,10 +132,9 @@ visitor_read(struct registry *reg, const struct http_exchange *x, struct visitor
     cleanup(strbuf_done) struct strbuf pair = {0};
     struct str header = str_trim(http_header_get(x, "Authorization"));
     const ptrdiff_t blank = str_index(header, ' ');
-    struct visitor v = {0};
 
     if (header.len == 0) {
-        *out = v;
+        *out = (struct visitor){0};
         return true;
     }
     if (blank < 0 || header.len > HEADER_MAX)
@@ -135,12 +149,9 @@ visitor_read(struct registry *reg, const struct http_exchange *x, struct visitor
         return str_split(&password, ':', &user) ? visitor_login(reg, x, user, password, out, err)
                                                 : wrong(reg, x, STR("?"), err);
     }
-    if (!guard_check(reg, x, STR("Bearer"), err))
-        return false;
-    if (!str_equal_nocase(scheme, STR("Bearer")) || !visitor_of_token(reg, value, &v))
-        return wrong(reg, x, STR("Bearer"), err);
-    *out = v;
-    return true;
+    return str_equal_nocase(scheme, STR("Bearer"))
+               ? token_login(reg, x, STR("Bearer"), value, out, err)
+               : wrong(reg, x, STR("?"), err);
 }
 
 /* ---- what ---- */

@@ -335,6 +335,34 @@ TEST(who_guesses_has_to_wait)
     CHECK_EQ(get(&d, "/v2/"), 200);
 }
 
+/* On one machine everybody has one address. */
+TEST(one_stale_login_keeps_out_nobody_else)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf password = {0};
+    const struct str peer = STR("192.0.2.1"), stale = STR("AKIASTALE");
+    const int64_t now_ms = 1000000;
+    int status = 0;
+
+    for (int i = 0; i < 20 * GUARD_FREE; i++) {
+        guard_failed(d.guard, peer, stale, now_ms + i);
+        if (i < 10 * GUARD_FREE) /* another process has the right secret for it */
+            guard_passed(d.guard, peer, stale);
+    }
+    CHECK(guard_wait_ms(d.guard, peer, stale, now_ms) > 0);
+    CHECK_EQ(guard_wait_ms(d.guard, peer, STR("AKIAOTHER"), now_ms), 0);
+    for (int i = 0; status != 429 && i < 20 * GUARD_FREE; i++) {
+        snprintf(d.w.token, sizeof d.w.token, "Authorization: Bearer v1.1.%064d", i);
+        status = get(&d, "/v2/");
+    }
+    CHECK_EQ(status, 429);
+    registry_token(d.w.reg, clock_wall_ms(), &password);
+    come_as(&d, "AWS", strbuf_cstr(&password)); /* naru's own pulls */
+    CHECK_EQ(get(&d, "/v2/"), 200);
+    come_as(&d, "AKIAROOT", "root secret");
+    CHECK_EQ(get(&d, "/v2/"), 200);
+}
+
 TEST(waiting_grows_and_is_forgotten)
 {
     struct guard *g = guard_new();
