@@ -259,12 +259,13 @@ fill_changes(struct brief *brief, const struct build *b, const struct pipeline *
 static void
 resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
 {
+    const char *secrets = brief->config.github != NULL ? brief->config.secrets_dir : NULL;
     char commit[41];
     struct err err;
 
     if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0)
         return; /* none, or resolved already */
-    if (!git_remote_ref(brief->config.git_url, brief->config.secrets_dir, b->ref, commit, &err)) {
+    if (!git_remote_ref(brief->config.git_url, secrets, b->ref, commit, &err)) {
         log_info("build.no_merge", "pipeline=%s build=%lld error=%s", b->pipeline,
                  (long long)b->number, log_quote(err.message));
         return;

@@ -11,6 +11,7 @@ struct git_login {
     char *variables[GIT_LOGIN_VARIABLES + 1]; /* "GIT_CONFIG_COUNT=1" ...; NULL-terminated */
     char *token;                              /* to be masked; NULL: no login */
 };
-/* `secrets_dir` may be NULL.  git_login_done() is due. */
+/* `secrets_dir` is NULL for pipelines that are tied to no repository on GitHub: the token is not for
+ * other hosts.  git_login_done() is due. */
 void git_login_find(const char *secrets_dir, const char *url, struct git_login *out);
 void git_login_done(struct git_login *l);

@@ -378,7 +378,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
                 struct err *err)
 {
     char commit[41] = "", message[512] = "", author[128] = "";
-    cleanup_free char *secrets = text_format("%s/secrets", room->config.data_dir);
+    cleanup_free char *secrets = NULL; /* whose pipeline is tied to GitHub, its token goes there */
     cleanup_free char *url = NULL;
     struct pipeline *p;
     struct json *j = NULL;
@@ -394,6 +394,8 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     if (p != NULL) {
         url = text_dup(p->url);
         is_local = p->is_local;
+        if (p->github != NULL)
+            secrets = text_format("%s/secrets", room->config.data_dir);
     }
     room_unlock(room);
     if (url == NULL)

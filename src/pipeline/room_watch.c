@@ -18,7 +18,7 @@
 struct heads {
     struct pipeline_room *room;
     const char *pipeline;
-    bool is_local;
+    bool is_local, is_tied; /* to a repository on GitHub: its token may go there */
     struct json *before; /* {branch: commit}; NULL: never looked */
     struct json *now;
 };
@@ -91,7 +91,8 @@ reconcile_one(struct heads *h, const char *url)
     cleanup_free char *path =
         text_format("%s/builds/%s/heads.json", h->room->config.data_dir, h->pipeline);
     cleanup_json struct json *before = read_heads(path), *now = json_object();
-    cleanup_free char *secrets = text_format("%s/secrets", h->room->config.data_dir);
+    cleanup_free char *secrets =
+        h->is_tied ? text_format("%s/secrets", h->room->config.data_dir) : NULL;
     cleanup_free char *text = NULL;
     struct err err;
 
@@ -120,6 +121,7 @@ reconcile(struct pipeline_room *room)
             name = text_dup(room->store.pipelines[i]->name);
             url = text_dup(room->store.pipelines[i]->url);
             h.is_local = room->store.pipelines[i]->is_local;
+            h.is_tied = room->store.pipelines[i]->github != NULL;
         }
         room_unlock(room);
         if (name == NULL)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Builds of a room: they go on after restarts, ask people, start others, and are started by the clock. */
 #include "pipeline_setup.h"
+#include <stdatomic.h>
 #include "pipeline/room.h"
+#include "pipeline/secrets.h"
 
 static void *
 follow_the_log(void *arg)
@@ -369,4 +371,47 @@ TEST(what_is_purged_leaves_no_script_behind)
     sh(&w, IS_ALIVE);
     pipeline_purge(w.data);
     sh(&w, IS_GONE);
+}
+
+struct other_host {
+    atomic_int calls, logins;
+};
+
+static void
+look_for_login(struct http_exchange *x, void *ctx)
+{
+    struct other_host *f = ctx;
+
+    atomic_fetch_add(&f->calls, 1);
+    atomic_fetch_add(&f->logins, http_header_get(x, "Authorization").len > 0);
+    http_reply(x, 404, NULL, STR("not here"));
+}
+
+TEST(githubs_token_goes_to_no_other_host)
+{
+    cleanup(world_done) struct world w = {0};
+    struct other_host f = {0};
+    const struct http_route route = {.prefix = "/", .end = look_for_login, .ctx = &f};
+    struct err err = {0};
+    struct http_server *server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    cleanup_json struct json *secret = json_object(), *other = NULL, *tied = NULL;
+    int64_t number;
+
+    world_init(&w);
+    room_up(&w);
+    cleanup_free char *directory = text_format("%s/secrets", w.data);
+    cleanup_free char *url = text_format("http://127.0.0.1:%u/x.git", http_server_port(server));
+    json_set(secret, "kind", json_text("text"));
+    json_set(secret, "text", json_text("ghp_0123456789"));
+    CHECK(secrets_set(directory, "github", secret, NULL, &err));
+    CHECK(pipeline_create(w.room, "other", url, NULL, &other, &err));
+    CHECK(pipeline_create(w.room, "tied", url, "acme/x", &tied, &err));
+    struct build_request r = {.pipeline = "other", .branch = "main", .cause = "UserIdCause"};
+    CHECK(!pipeline_submit(w.room, &r, &number, &err));
+    CHECK(f.calls > 0);
+    CHECK_EQ(f.logins, 0);
+    r.pipeline = "tied";
+    CHECK(!pipeline_submit(w.room, &r, &number, &err));
+    CHECK(f.logins > 0);
+    http_server_stop(server);
 }
