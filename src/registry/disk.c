@@ -167,11 +167,16 @@ disk_list(const char *path, struct json **out, struct err *err)
     if (dir == NULL && errno != ENOENT && errno != ENOTDIR)
         return err_errno(err, "cannot read the directory '%s'", path);
     cleanup_json struct json *list = json_array();
-    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+    for (struct dirent *e; dir != NULL && (errno = 0, e = readdir(dir)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             json_append(list, json_text(e->d_name));
+    /* Half a list would make garbage of what the other half names. */
+    const int error = dir != NULL ? errno : 0;
     if (dir != NULL)
         closedir(dir);
+    errno = error;
+    if (error != 0)
+        return err_errno(err, "cannot read the directory '%s' to its end", path);
     *out = texts_sorted(list);
     return true;
 }

@@ -43,19 +43,30 @@ manifest_is_linked(const struct registry *reg, const char *region, const char *n
     return file_exists(path);
 }
 
-/* The digest that a tag names; false if there is no such tag. */
+/* The digest that a tag names, or "" if there is no such tag. Fails where that cannot be told: who takes
+ * a tag that cannot be read for none moves one that may not move, or deletes its image. */
 static bool
 tag_read(const struct registry *reg, const char *region, const char *name, const char *tag,
-         char digest_out[static REGISTRY_DIGEST_SIZE])
+         char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = tag_path(reg, region, name, tag);
+    struct err why = {0};
 
-    if (!tag_is_valid(str_of(tag)) || !file_exists(path) ||
-        !file_read(path, RECORD_MAX, &bytes, NULL))
+    digest_out[0] = '\0';
+    if (!tag_is_valid(str_of(tag)))
+        return true;
+    if (!file_read(path, RECORD_MAX, &bytes, &why)) {
+        if (why.sys_errno == 0 || why.sys_errno == ENOENT)
+            return true;
+        if (err != NULL)
+            *err = why;
         return false;
-    struct str digest = str_trim(strbuf_str(&bytes));
-    return digest_is_valid(digest) && text_copy(digest_out, REGISTRY_DIGEST_SIZE, digest);
+    }
+    const struct str digest = str_trim(strbuf_str(&bytes));
+    if (digest_is_valid(digest) && !text_copy(digest_out, REGISTRY_DIGEST_SIZE, digest))
+        digest_out[0] = '\0';
+    return true;
 }
 
 static bool
@@ -83,9 +94,9 @@ registry_resolve(struct registry *reg, const char *region, const char *repositor
         return false;
     if (digest_is_valid(str_of(reference)))
         snprintf(digest, sizeof digest, "%s", reference);
-    else if (!tag_read(reg, region, repository, reference, digest))
-        return image_not_found(reg, repository, reference, err);
-    if (!manifest_is_linked(reg, region, repository, str_of(digest)))
+    else if (!tag_read(reg, region, repository, reference, digest, err))
+        return false;
+    if (digest[0] == '\0' || !manifest_is_linked(reg, region, repository, str_of(digest)))
         return image_not_found(reg, repository, reference, err);
     memcpy(digest_out, digest, sizeof digest);
     return true;
@@ -229,8 +240,11 @@ static bool
 tag_check(struct registry *reg, const char *region, const struct registry_repository *r,
           const struct registry_put *put, const char *digest, bool *is_set_out, struct err *err)
 {
-    char current[REGISTRY_DIGEST_SIZE];
-    bool has_tag = put->tag != NULL && tag_read(reg, region, r->name, put->tag, current);
+    char current[REGISTRY_DIGEST_SIZE] = "";
+
+    if (put->tag != NULL && !tag_read(reg, region, r->name, put->tag, current, err))
+        return false;
+    bool has_tag = current[0] != '\0';
     bool is_set = put->tag != NULL ? has_tag && strcmp(current, digest) == 0
                                    : manifest_is_linked(reg, region, r->name, str_of(digest));
 
@@ -254,14 +268,15 @@ static bool
 conditions_check(struct registry *reg, const char *region, const char *repository,
                  const struct registry_put *put, const char *digest, struct err *err)
 {
-    char current[REGISTRY_DIGEST_SIZE];
+    char current[REGISTRY_DIGEST_SIZE] = "";
 
     if (put->if_match.len == 0 && put->if_none_match.len == 0)
         return true;
-    bool is_there = put->tag != NULL
-                        ? tag_read(reg, region, repository, put->tag, current)
-                        : manifest_is_linked(reg, region, repository, str_of(digest)) &&
-                              text_copy(current, sizeof current, str_of(digest));
+    if (put->tag != NULL && !tag_read(reg, region, repository, put->tag, current, err))
+        return false;
+    if (put->tag == NULL && manifest_is_linked(reg, region, repository, str_of(digest)))
+        text_copy_all(current, sizeof current, digest);
+    bool is_there = current[0] != '\0';
     if ((put->if_match.len > 0 && !(is_there && etags_match(put->if_match, str_of(current)))) ||
         (is_there && etags_match(put->if_none_match, str_of(current))))
         return err_set(err, ERR_PRECONDITION_FAILED, "'%s' is '%s' now, which the request excludes",
@@ -429,18 +444,19 @@ tags_read(struct registry *reg, const char *region, const char *repository, stru
 {
     cleanup_free char *path = repository_path(reg, region, repository, "_tags");
     cleanup_json struct json *names = NULL;
-    struct json *tags = NULL;
 
     if (!disk_list(path, &names, err))
         return false;
-    tags = json_object();
+    cleanup_json struct json *tags = json_object();
     for (size_t i = 0; i < json_size(names); i++) {
         const char *tag = json_cstr(json_at(names, i), "");
         char digest[REGISTRY_DIGEST_SIZE];
-        if (tag_read(reg, region, repository, tag, digest))
+        if (!tag_read(reg, region, repository, tag, digest, err))
+            return false;
+        if (digest[0] != '\0')
             json_set(tags, tag, json_text(digest));
     }
-    *out = tags;
+    *out = TAKE(tags);
     return true;
 }
 
@@ -718,7 +734,9 @@ registry_tag_delete(struct registry *reg, const char *region, const char *reposi
 
     if (!repository_check(reg, region, repository, err))
         return false;
-    if (!tag_read(reg, region, repository, tag, digest_out))
+    if (!tag_read(reg, region, repository, tag, digest_out, err))
+        return false;
+    if (digest_out[0] == '\0')
         return image_not_found(reg, repository, tag, err);
     return tag_remove(reg, region, repository, tag, err);
 }

@@ -280,6 +280,18 @@ struct walk {
     void *arg;
 };
 
+/* What cannot be looked at is not nothing: a collection would take its images for nobody's. */
+static bool
+walk_one(struct walk *w, const char *name, struct err *err)
+{
+    cleanup_free char *path = repository_path(w->reg, w->region, name, "_repository.json");
+
+    if (repository_check(w->reg, w->region, name, NULL))
+        return w->call(w->arg, w->region, name, err);
+    return file_exists(path) || errno == ENOENT || errno == ENOTDIR ||
+           err_errno(err, "cannot look at '%s'", path);
+}
+
 static bool
 walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
 {
@@ -294,10 +306,7 @@ walk_below(struct walk *w, const char *prefix, int depth, struct err *err)
         if (part[0] == '_' || strlen(prefix) + strlen(part) + 2 > REGISTRY_NAME_SIZE)
             continue;
         cleanup_free char *name = text_format("%s%s%s", prefix, prefix[0] ? "/" : "", part);
-        if (repository_check(w->reg, w->region, name, NULL) &&
-            !w->call(w->arg, w->region, name, err))
-            return false;
-        if (!walk_below(w, name, depth + 1, err))
+        if (!walk_one(w, name, err) || !walk_below(w, name, depth + 1, err))
             return false;
     }
     return true;

@@ -7,6 +7,7 @@
  * were not flushed are cut off, and of the names whose folder was not flushed those are undone that
  * `lost` says. What the calls have done lies in memory that parent and child share. */
 #pragma once
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -46,6 +47,7 @@ struct faults {
     struct unflushed files[FILES_MAX];
 };
 static struct faults *faults;
+static const char *faults_unreadable; /* a folder whose path ends so breaks off when it is read; or NULL */
 
 static inline void
 faults_init(const char *keep)
@@ -213,6 +215,7 @@ REAL(int, fdatasync, int fd)
 REAL(int, futimens, int fd, const struct timespec times[2])
 REAL(int, utimensat, int at, const char *path, const struct timespec times[2], int flags)
 REAL(int, sync_file_range, int fd, off64_t at, off64_t size, unsigned flags)
+REAL(struct dirent *, readdir64, DIR *dir)
 
 int
 __wrap_open64(const char *path, int flags, ...)
@@ -317,4 +320,20 @@ int
 __wrap_sync_file_range(int fd, off64_t at, off64_t size, unsigned flags)
 {
     return faults_hit() ? -1 : __real_sync_file_range(fd, at, size, flags);
+}
+
+struct dirent *
+__wrap_readdir64(DIR *dir)
+{
+    char link[64], path[512];
+
+    if (faults_unreadable == NULL)
+        return __real_readdir64(dir);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd(dir));
+    const ssize_t n = readlink(link, path, sizeof path);
+    const ssize_t end = (ssize_t)strlen(faults_unreadable);
+    if (n < end || strncmp(path + n - end, faults_unreadable, (size_t)end) != 0)
+        return __real_readdir64(dir);
+    errno = EIO;
+    return NULL;
 }

@@ -330,3 +330,53 @@ TEST(a_repository_is_there_or_not)
 {
     run_all("repository", tell_repository, 10);
 }
+
+/* ---- what cannot be read ---- */
+
+static struct registry *
+open_with_repository(char *dir)
+{
+    struct err err = {0};
+
+    CHECK(mkdtemp(dir) != NULL);
+    struct registry *reg = open_registry(dir);
+    CHECK(registry_repository_create(reg, REGION, "my-app", NULL, &err));
+    return reg;
+}
+
+TEST(a_folder_that_breaks_off_ends_a_collection_before_a_byte_is_removed)
+{
+    static const char *const folders[] = {"/registry", "/registry/" REGION, "/my-app/_manifests"};
+    char dir[] = "/tmp/naru-folders-XXXXXX", when[] = "a folder that breaks off";
+    struct registry *reg = open_with_repository(dir);
+    struct err err = {0};
+
+    CHECK(push(reg, "stays", "what is there", &err));
+    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
+        struct registry_gc gc;
+        faults_unreadable = folders[i];
+        CHECK(!registry_collect(reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+        faults_unreadable = NULL;
+        check_whole(dir, when);
+    }
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
+/* As a folder it is there, and cannot be read. */
+TEST(a_tag_that_cannot_be_read_keeps_its_image)
+{
+    char dir[] = "/tmp/naru-tags-XXXXXX";
+    struct registry *reg = open_with_repository(dir);
+    cleanup_json struct json *images = NULL;
+    struct err err = {0};
+
+    CHECK(push(reg, "one", "what both name", &err) && push(reg, "two", "what both name", &err));
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/one", dir);
+    CHECK(unlink(tag) == 0 && mkdir(tag, 0700) == 0);
+    CHECK(!registry_image_delete(reg, REGION, "my-app", "two", NULL, &err));
+    CHECK(!registry_images(reg, REGION, "my-app", &images, &err));
+    CHECK(is_there(reg, "two"));
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
