@@ -79,6 +79,7 @@ remote_set_cancelled(struct remote *r, bool (*is_cancelled)(void *arg), void *ar
 struct ask {
     const char *method, *scope; /* scope: "repository:<name>:pull" */
     const char *type;           /* Content-Type of `body`, or NULL */
+    const char *header;         /* one more, or NULL */
     struct str body;
     size_t limit;
     bool (*on_data)(void *arg, struct str data); /* of a 200 only */
@@ -140,6 +141,8 @@ exchange(struct remote *r, const struct ask *ask, const char *url, const char *a
         headers[count++] = authorization;
     if (type != NULL)
         headers[count++] = type;
+    if (ask->header != NULL)
+        headers[count++] = ask->header;
     const struct http_call call = {
         .method = ask->method,
         .url = url,
@@ -446,7 +449,11 @@ remote_manifest_put(struct remote *r, const char *repository, const char *refere
     cleanup_free char *path = text_format("/v2/%s/manifests/%s", repository, reference);
     cleanup_free char *scope = scope_of(repository, "pull,push");
     cleanup(http_answer_done) struct http_answer answer = {0};
-    const struct ask ask = {.method = "PUT", .scope = scope, .type = type, .body = bytes};
+    const struct ask ask = {.method = "PUT",
+                            .scope = scope,
+                            .type = type,
+                            .header = REMOTE_REPLICA ": 1",
+                            .body = bytes};
 
     return call(r, &ask, path, &answer, err) &&
            status_check(r, &answer, 201, "the upload of a manifest", err);

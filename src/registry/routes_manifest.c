@@ -87,6 +87,7 @@ manifest_put(struct call *c, struct err *err)
         .media_type = str_trim(type),
         .tag = by_digest ? NULL : c->argument,
         .digest = by_digest ? c->argument : NULL,
+        .is_replica = http_header_get(c->x, REMOTE_REPLICA).len > 0,
         .if_match = http_header_get(c->x, "If-Match"),
         .if_none_match = http_header_get(c->x, "If-None-Match"),
         .subject_out = subject,

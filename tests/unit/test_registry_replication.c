@@ -148,3 +148,44 @@ TEST(a_destination_that_is_known_nowhere_is_asked_again)
     image_push(&w);
     CHECK_TEXT(status(&w), "IN_PROGRESS");
 }
+
+static bool
+own_credential(void *ctx, const char *arn, char **username_out, char **password_out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf token = {0};
+
+    (void)arn, (void)err;
+    registry_token(ctx, clock_wall_ms(), &token);
+    *username_out = text_dup("AWS");
+    *password_out = text_dup(strbuf_cstr(&token));
+    return true;
+}
+
+/* Its own destination, as two are that have each other: what it sends comes back to it. */
+TEST(what_another_naru_sent_goes_no_further)
+{
+    WORLD(w);
+    char rules[] =
+        "{\"rules\":[{\"destinations\":[{\"region\":\"x1\",\"registryId\":\"999999999999\"}]}]}";
+    const struct http_route route = registry_route(w.reg);
+    const int64_t end_ms = clock_monotonic_ms() + 20000;
+    struct err err = {0};
+    struct http_server *server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+
+    CHECK(server != NULL);
+    cleanup_free char *host = text_format("127.0.0.1:%u", http_server_port(server));
+    cleanup_free char *path = text_format("%s/registries.json", w.dir);
+    cleanup_free char *registries = text_format(
+        "{\"999999999999\":{\"url\":\"http://%s\",\"credentialArn\":\"own\"}}", host);
+    CHECK(file_write_atomic(path, str_of(registries), 0640, &err));
+    registry_set_host(w.reg, host);
+    registry_set_credentials(w.reg, own_credential, w.reg);
+    registry_start_replicating(w.reg, w.dir);
+    CHECK(registry_document_change(w.reg, HERE, rules_set, rules, &err));
+    image_push(&w);
+    while (strcmp(status(&w), "COMPLETE") != 0) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(5);
+    }
+    http_server_stop(server);
+}
