@@ -132,6 +132,9 @@ char *layer_path(const struct registry *reg, const char *region, const char *nam
 /* The link's folder is the caller's to flush. */
 bool layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
                 struct err *err) MUST_CHECK;
+/* Flushes the folder of all links of the repository. */
+bool layers_flush(const struct registry *reg, const char *region, const char *name,
+                  struct err *err) MUST_CHECK;
 bool layer_is_linked(const struct registry *reg, const char *region, const char *name,
                      struct str digest);
 /* Calls `call` for every repository of every region; stops at false. */

@@ -232,6 +232,9 @@ manifest_bring(struct importing *in, const char *digest, const char *tag, int de
                            : !blob_bring(in, r, err))
             return false;
     }
+    /* Links before the image that counts upon them. */
+    if (!layers_flush(in->reg, in->job->region, in->job->repository, err))
+        return false;
     const struct registry_put put = {
         .manifest = strbuf_str(&bytes), .media_type = str_of(type), .tag = tag, .digest = digest};
     return registry_manifest_put(in->reg, in->job->region, in->job->repository, &put, stored, err);

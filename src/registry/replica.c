@@ -96,6 +96,9 @@ manifest_bring(const struct place *to, const char *digest, const struct json *ta
                            : !blob_bring(to, r, err))
             return false;
     }
+    /* Links before the image that counts upon them. */
+    if (to->remote == NULL && !layers_flush(to->reg, to->region, to->image->repository, err))
+        return false;
     for (size_t i = 0; i < json_size(tags); i++)
         if (!manifest_put(to, strbuf_str(&bytes), type, digest, json_cstr(json_at(tags, i), ""),
                           err))

@@ -271,6 +271,13 @@ layer_link(struct registry *reg, const char *region, const char *name, struct st
     return true;
 }
 
+bool
+layers_flush(const struct registry *reg, const char *region, const char *name, struct err *err)
+{
+    cleanup_free char *folder = repository_path(reg, region, name, "_layers");
+    return file_sync_dir(folder, err);
+}
+
 /* ---- walking ---- */
 
 struct walk {

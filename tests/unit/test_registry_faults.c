@@ -8,10 +8,13 @@
 #include <stdarg.h>
 
 #include "disk_faults.h"
+#include "registry/replication_internal.h"
 #include "registry/verify.h"
 
+#define THERE "eu-north-1"
+
 struct told { /* what a child heard from the registry, in memory that outlives it */
-    bool pushed, deleted, created, removed;
+    bool pushed, deleted, created, removed, replicated;
 };
 
 struct story {
@@ -89,6 +92,16 @@ tell_repository(struct story *s)
                                                                       /* force= */ true, &s->err);
 }
 
+static void
+tell_replicate(struct story *s)
+{
+    struct replica image = {.region = REGION, .repository = "my-app"};
+
+    s->told->replicated =
+        registry_resolve(s->reg, REGION, "my-app", "stays", image.digest, &s->err) &&
+        replica_link(s->reg, &image, THERE, &s->err);
+}
+
 /* ---- before and after ---- */
 
 static struct registry *
@@ -161,6 +174,10 @@ check_told(struct registry *reg, const struct story *s, void (*tell)(struct stor
     }
     if (s->told->deleted)
         CHECK(!is_there(reg, s->tag));
+    if (s->told->replicated) {
+        char digest[REGISTRY_DIGEST_SIZE];
+        CHECK(registry_resolve(reg, THERE, "my-app", "stays", digest, NULL));
+    }
     if (s->told->created && !s->told->removed)
         CHECK(repository_check(reg, REGION, s->repository, NULL) || tell == tell_repository);
     if (s->told->removed)
@@ -184,6 +201,8 @@ tidy(struct registry *reg, const struct story *s)
                                         &err));
     if (repository_check(reg, REGION, s->repository, NULL))
         CHECK(registry_repository_delete(reg, REGION, s->repository, true, &err));
+    if (repository_check(reg, THERE, "my-app", NULL))
+        CHECK(registry_repository_delete(reg, THERE, "my-app", true, &err));
 }
 
 /* Runs the story in a child. Gives the calls that it made, or -1 where the fault ended it. */
@@ -329,6 +348,11 @@ TEST(a_collection_takes_only_what_nobody_needs)
 TEST(a_repository_is_there_or_not)
 {
     run_all("repository", tell_repository, 10);
+}
+
+TEST(an_image_comes_to_another_region_whole_or_not)
+{
+    run_all("replication", tell_replicate, 10);
 }
 
 /* ---- what cannot be read ---- */
