@@ -304,6 +304,8 @@ stop(struct server *s)
 {
     if (s->pipeline != NULL)
         pipeline_room_close(s->pipeline); /* or those who follow a log would hold the doors open */
+    if (s->registry != NULL)
+        registry_stop_pulling(s->registry); /* an upstream may take as long as it likes */
     if (s->http != NULL)
         http_server_stop(s->http);
     if (s->pipeline != NULL)

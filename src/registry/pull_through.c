@@ -322,13 +322,25 @@ registry_start_pulling(struct registry *reg)
 }
 
 void
-pull_through_stop(struct pull_through *p)
+registry_stop_pulling(struct registry *reg)
 {
+    struct pull_through *p = reg->pull;
+
     if (p == NULL)
         return;
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->is_stopping, true);
     pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void
+pull_through_stop(struct pull_through *p)
+{
+    if (p == NULL)
+        return;
+    registry_stop_pulling(p->reg);
+    pthread_mutex_lock(&p->lock);
     while (p->flight_count > 0) /* each hears it within a second */
         pthread_cond_wait(&p->changed, &p->lock);
     pthread_mutex_unlock(&p->lock);
@@ -443,6 +455,7 @@ pull_manifest(struct registry *reg, const char *region, const char *repository,
         struct err why = {0};
         if (!pull_remote_open(reg, &rule, &remote, &why))
             return is_here || (*err = why, false);
+        remote_set_cancelled(remote, pull_is_stopping, reg);
         if (is_here && is_current(reg, remote, &rule, region, repository, reference, digest))
             return true;
         if (!manifest_fetch(reg, remote, &rule, region, repository, reference, &why))

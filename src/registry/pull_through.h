@@ -28,6 +28,9 @@ struct call;
 
 /* Starts the thread that imports. Once. */
 void registry_start_pulling(struct registry *reg);
+/* Gives up what is on its way and begins nothing more: before the HTTP server stops, which waits for those
+ * who are being answered. */
+void registry_stop_pulling(struct registry *reg);
 void pull_through_stop(struct pull_through *p); /* registry_close() does; NULL is fine */
 
 /* ---- rules ---- */

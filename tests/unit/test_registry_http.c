@@ -2,6 +2,8 @@
 /* The registry as docker, skopeo and curl see it: a real server on a free port. */
 #include "registry_world.h"
 
+#include "registry/pull_through.h"
+
 TEST(nobody_gets_in_without_a_token)
 {
     WORLD(w);
@@ -622,4 +624,50 @@ TEST(killed_at_any_moment_every_name_leads_to_whole_bytes)
     }
     CHECK(image_count > 0);
     CHECK(file_remove_tree(w.dir, &err));
+}
+
+/* ---- an upstream that says nothing ---- */
+
+static bool
+rule_set(void *arg, struct json *document, struct err *err)
+{
+    cleanup_free char *rules =
+        text_format("[{\"ecrRepositoryPrefix\":\"hub\",\"upstreamRegistryUrl\":\"%s\"}]", (char *)arg);
+
+    json_set(document, "pullThroughCacheRules", json_parse(str_of(rules), err));
+    return true;
+}
+
+static void *
+ask_for_a_blob(void *arg)
+{
+    static const char path[] =
+        "/v2/hub/app/blobs/sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    cleanup(http_answer_done) struct http_answer a = {0};
+
+    CHECK(ask(arg, "GET", path, (struct str){0}, NULL, NULL, &a) != 200);
+    return NULL;
+}
+
+TEST(a_stop_gives_up_what_an_upstream_does_not_bring)
+{
+    WORLD(w);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    cleanup_close int silent = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t thread;
+    struct err err = {0};
+
+    CHECK(bind(silent, (struct sockaddr *)&at, len) == 0 && listen(silent, 8) == 0);
+    CHECK(getsockname(silent, (struct sockaddr *)&at, &len) == 0);
+    cleanup_free char *url = text_format("http://127.0.0.1:%u", ntohs(at.sin_port));
+    CHECK(registry_document_change(w.reg, REGION, rule_set, url, &err));
+    CHECK(registry_repository_create(w.reg, REGION, "hub/app", NULL, &err));
+    registry_start_pulling(w.reg);
+    CHECK(pthread_create(&thread, NULL, ask_for_a_blob, &w) == 0);
+    clock_sleep_ms(300);
+    const int64_t start_ms = clock_monotonic_ms();
+    registry_stop_pulling(w.reg);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(clock_monotonic_ms() - start_ms < 5000);
 }
