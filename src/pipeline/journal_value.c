@@ -5,8 +5,8 @@
 
 #include "base/crypto.h"
 
-static bool
-write_at(struct value v, unsigned depth, struct json **out);
+/* `left`: how many more values are written; one list may stand in another many times. */
+static bool write_at(struct value v, unsigned depth, unsigned *left, struct json **out);
 
 static struct json *
 tagged(const char *tag, struct json *j)
@@ -29,38 +29,40 @@ write_text(struct str s)
 }
 
 static bool
-append(struct json *list, struct value v, unsigned depth)
+append(struct json *list, struct value v, unsigned depth, unsigned *left)
 {
     struct json *one;
 
-    if (!write_at(v, depth + 1, &one))
+    if (!write_at(v, depth + 1, left, &one))
         return false;
     json_append(list, one);
     return true;
 }
 
 static bool
-write_items(struct value v, unsigned depth, struct json *list)
+write_items(struct value v, unsigned depth, unsigned *left, struct json *list)
 {
     if (v.type == V_LIST) {
         for (size_t i = 0; i < v.list->count; i++)
-            if (!append(list, v.list->at[i], depth))
+            if (!append(list, v.list->at[i], depth, left))
                 return false;
         return true;
     }
     for (size_t i = 0; i < v.map->count; i++)
-        if (!append(list, v.map->at[i].key, depth) || !append(list, v.map->at[i].value, depth))
+        if (!append(list, v.map->at[i].key, depth, left) ||
+            !append(list, v.map->at[i].value, depth, left))
             return false;
     return true;
 }
 
 static bool
-write_at(struct value v, unsigned depth, struct json **out)
+write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
 {
     struct json *list;
 
-    if (depth > JSON_DEPTH_MAX / 3)
+    if (depth > JSON_DEPTH_MAX / 3 || *left == 0)
         return false;
+    --*left;
     switch (v.type) {
     case V_NULL:
         *out = json_text(NULL);
@@ -82,7 +84,7 @@ write_at(struct value v, unsigned depth, struct json **out)
     case V_LIST:
     case V_MAP:
         list = json_array();
-        if (!write_items(v, depth, list)) {
+        if (!write_items(v, depth, left, list)) {
             json_unref(list);
             return false;
         }
@@ -96,7 +98,9 @@ write_at(struct value v, unsigned depth, struct json **out)
 bool
 journal_value_write(struct value v, struct json **out)
 {
-    return write_at(v, 0, out);
+    unsigned left = VALUE_WRITTEN_MAX;
+
+    return write_at(v, 0, &left, out);
 }
 
 static bool

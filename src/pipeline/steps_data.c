@@ -89,7 +89,7 @@ step_write_json(struct step_call *s)
         return step_fail(s, "writeJSON needs 'json'");
     if (!value_to_json(&s->run->arena, *v, &j)) {
         j = NULL;
-        return step_fail(s, "the value is nested too deeply");
+        return step_fail(s, "the value is nested too deeply, or too large");
     }
     text = step_int(s, "pretty", 0) > 0 ? json_format_pretty(j) : json_format(j);
     return write_result(s, str_of(text));

@@ -13,6 +13,7 @@
 /* A list that holds itself, or one other many times over, is small and without end to whoever walks
  * it. */
 #define VALUE_VISITS_MAX 10000000u
+#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal or as JSON */
 #define VALUE_TEXT_MAX \
     (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
 

@@ -122,12 +122,13 @@ real_of(struct value v)
 }
 
 static bool
-to_json(struct arena *a, struct value v, struct json **out, unsigned depth)
+to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsigned *left)
 {
     struct json *one;
 
-    if (depth >= VALUE_DEPTH_MAX)
+    if (depth >= VALUE_DEPTH_MAX || *left == 0)
         return false;
+    --*left;
     switch (v.type) {
     case V_NULL:
         *out = json_text(NULL);
@@ -145,7 +146,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth)
     case V_LIST:
         *out = json_array();
         for (size_t i = 0; i < v.list->count; i++) {
-            if (!to_json(a, v.list->at[i], &one, depth + 1)) {
+            if (!to_json(a, v.list->at[i], &one, depth + 1, left)) {
                 json_unref(*out);
                 return false;
             }
@@ -155,7 +156,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth)
     case V_MAP:
         *out = json_object();
         for (size_t i = 0; i < v.map->count; i++) {
-            if (!to_json(a, v.map->at[i].value, &one, depth + 1)) {
+            if (!to_json(a, v.map->at[i].value, &one, depth + 1, left)) {
                 json_unref(*out);
                 return false;
             }
@@ -171,5 +172,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth)
 bool
 value_to_json(struct arena *a, struct value v, struct json **out)
 {
-    return to_json(a, v, out, 0);
+    unsigned left = VALUE_WRITTEN_MAX;
+
+    return to_json(a, v, out, 0, &left);
 }

@@ -5,7 +5,9 @@
 #include "check.h"
 #include "pipeline/interp.h"
 #include "pipeline/jenkinsfile.h"
+#include "pipeline/journal_value.h"
 #include "pipeline/runner.h"
+#include "pipeline/value_json.h"
 
 /* All errors of a file, one a line; "" if it is right. */
 static const char *
@@ -270,6 +272,22 @@ TEST(what_holds_itself_is_no_way_without_end)
     CHECK(strstr(run("def a = []\n50.times { a = [a, a] }\na.flatten()"), "too large") != NULL);
     CHECK(strstr(run("def a = []\n50.times { a = [a, a] }\ngroovy.json.JsonOutput.toJson(a)"),
                  "too long") != NULL);
+}
+
+TEST(what_is_small_is_not_written_large)
+{
+    cleanup(arena_done) struct arena a = {0};
+    struct value v = value_list(&a);
+    struct json *j;
+
+    for (int i = 0; i < 20; i++) { /* as a YAML file of a few lines has it */
+        struct value two = value_list(&a);
+        list_add(&a, two.list, v);
+        list_add(&a, two.list, v);
+        v = two;
+    }
+    CHECK(!journal_value_write(v, &j));
+    CHECK(!value_to_json(&a, v, &j));
 }
 
 TEST(right_pipelines_are_accepted)
