@@ -263,7 +263,8 @@ remove_data(struct down *d, struct err *err)
         "blobs",        "builds",  "git",         "haproxy",         "log",
         "bin",          "sample",  "registry",    "registry.key",    "pipelines",
         "workspaces",   "naru.db", "naru.db-wal", "naru.db-shm",     "credentials.json",
-        "keys.json",    "keys.json.lock", "tls",
+        "keys.json",    "keys.json.lock", "tls",      "secrets",
+        "osv.db",       "osv.db-wal",  "osv.db-shm",
         "installation", "host",    "lock",        "naru.pid",        "dockerd.started",
     };
     bool was_there = file_exists(d->data_dir);

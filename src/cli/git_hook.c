@@ -63,7 +63,7 @@ command_git_hook(int argc, char **argv)
     if (count != 1) {
         struct err err = {0};
 
-        err_set(&err, ERR_USAGE, "usage: naru git-hook <pipeline>");
+        err_set(&err, ERR_USAGE, "naru git-hook <pipeline>");
         return cli_fail(&err);
     }
     client_forget_environment(); /* the pusher's shell may be set up for another AWS */

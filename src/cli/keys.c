@@ -125,7 +125,7 @@ act(const struct keys_command *c, int count, char **argv, struct err *err)
         return true;
     }
     return err_set(err, ERR_USAGE,
-                   "usage: naru keys [list | create NAME --role ROLE | delete NAME]");
+                   "naru keys [list | create NAME --role ROLE | delete NAME]");
 }
 
 int

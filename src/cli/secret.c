@@ -221,7 +221,7 @@ act(const struct secret_command *c, int count, char **argv, struct err *err)
         printf("secret %s is deleted\n", argv[2]);
         return true;
     }
-    return err_set(err, ERR_USAGE, "usage: naru secret [list | set ID | delete ID]");
+    return err_set(err, ERR_USAGE, "naru secret [list | set ID | delete ID]");
 }
 
 int

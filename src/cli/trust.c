@@ -100,7 +100,7 @@ command_trust(int argc, char **argv)
     if (count < 0)
         return status;
     if (count < 2 || strcmp(argv[1], "docker") != 0) {
-        err_set(&err, ERR_USAGE, "usage: naru trust docker HOST:PORT ... [--remove]");
+        err_set(&err, ERR_USAGE, "naru trust docker HOST:PORT ... [--remove]");
         return cli_fail(&err);
     }
     for (int i = 2; i <= count; i++)

@@ -183,6 +183,13 @@ class CommandLine(unittest.TestCase):
         self.assertTrue(mine)
         self.assertEqual(self.naru("up", "--server-only", "--port", port, env=env).returncode, 0)
         self.assertTrue((data / "credentials.json").exists())
+        record = self.dir / "record.json"
+        record.write_text(json.dumps({"id": "X-1", "modified": "2024-01-01T00:00:00Z", "affected": [
+            {"package": {"ecosystem": "npm", "name": "left"}, "versions": ["1.0.0"]}]}))
+        for made in (["secret", "set", "token", "--from", str(record)], ["registry", "osv", "import", str(record)]):
+            done = self.naru(*made, env=env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((data / "secrets").exists() and (data / "osv.db").exists())
         done = self.naru("down", "--purge", env=env)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse(data.exists())
