@@ -182,7 +182,8 @@ parse_merge_request(struct forge_event *e, const struct json *j, struct err *err
     const struct json *mr = json_get(j, "object_attributes");
     const char *action = json_get_cstr(mr, "action", "");
     const char *own = json_get_cstr(json_get(j, "project"), "path_with_namespace", "");
-    const char *other = json_get_cstr(json_get(mr, "source"), "path_with_namespace", own);
+    /* Who does not say where it comes from is a stranger. */
+    const char *other = json_get_cstr(json_get(mr, "source"), "path_with_namespace", "");
     const char *sha = json_get_cstr(json_get(mr, "last_commit"), "id", "");
     int64_t number = json_get_i64(mr, "iid", 0);
     bool ends = strcmp(action, "close") == 0 || strcmp(action, "merge") == 0;

@@ -375,7 +375,14 @@ TEST(events_of_forges_are_understood_or_refused)
         "\"pull_request\":{\"number\":9,\"head\":{\"sha\":\"%s\",\"ref\":\"t\",\"repo\":{\"full_"
         "name\":\"e/b\"}},\"base\":{\"ref\":\"main\"}}}",
         sha);
+    cleanup_free char *stranger = text_format(
+        "{\"project\":{\"path_with_namespace\":\"a/b\"},\"object_attributes\":{\"iid\":3,"
+        "\"action\":\"open\",\"last_commit\":{\"id\":\"%s\"}}}",
+        sha);
 
+    CHECK(forge_event_parse(FORGE_GITLAB, STR("Merge Request Hook"), str_of(stranger), &e, &err));
+    CHECK(e.what == FORGE_BUILD && e.is_fork); /* it does not say that it is of a/b */
+    forge_event_done(&e);
     CHECK(forge_event_parse(FORGE_GITLAB, STR("Tag Push Hook"), str_of(gitlab), &e, &err));
     CHECK(e.what == FORGE_BUILD);
     CHECK_TEXT(e.push.branch, "v2");
