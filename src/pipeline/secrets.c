@@ -155,10 +155,11 @@ secrets_set(const char *directory, const char *id, const struct json *value,
         return err_set(
             err, ERR_VALIDATION,
             "a secret is of kind text, password, ssh, file, aws, certificate or github-app");
-    if (!lock_store(directory, &lock, err) || !read_key(directory, true, key, err))
+    if (!lock_store(directory, &lock, err))
         return false;
     store = read_store(directory, err);
-    if (store == NULL)
+    /* A lost key is not replaced while it seals something: it may come back from a backup. */
+    if (store == NULL || !read_key(directory, /* makes= */ json_size(store) == 0, key, err))
         return false;
     if (json_get(store, id) == NULL && json_size(store) >= SECRETS_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "there are %d secrets already", SECRETS_MAX);

@@ -129,6 +129,10 @@ TEST(secrets_are_stored_listed_and_forgotten)
     CHECK(!secrets_set(dir, " x", value, NULL, &err) && !secrets_set(dir, "", value, NULL, &err));
     CHECK(chmod(key, 0644) == 0);
     CHECK(secrets_get(dir, "b id", &err) == NULL && err.code == ERR_ACCESS_DENIED);
+    /* A lost key is not replaced while it seals something. */
+    CHECK(unlink(key) == 0);
+    CHECK(!secrets_set(dir, "c", value, NULL, &err) && stat(key, &st) != 0);
+    CHECK(secrets_delete(dir, "b id", &err) && secrets_set(dir, "c", value, NULL, &err));
     CHECK(file_remove_tree(b.directory, NULL));
 }
 
