@@ -302,6 +302,18 @@ change_env(struct arena *a, const struct build *b)
     return env;
 }
 
+/* A path component, as Jenkins has it in the names of jobs: "feature%2Fx". */
+static void
+add_branch(struct strbuf *out, const struct build *b)
+{
+    for (const char *c = b->branch; *c != '\0'; c++) {
+        if (*c == '/' || *c == '%')
+            strbuf_addf(out, "%%%02X", (unsigned)*c);
+        else
+            strbuf_add_char(out, *c);
+    }
+}
+
 static void
 fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *b,
            const struct pipeline *pipeline)
@@ -312,12 +324,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
     cleanup(strbuf_done) struct strbuf branch = {0};
 
-    for (const char *c = b->branch; *c != '\0'; c++) {
-        if (*c == '/' || *c == '%')
-            strbuf_addf(&branch, "%%%02X", (unsigned)*c);
-        else
-            strbuf_add_char(&branch, *c);
-    }
+    add_branch(&branch, b);
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
         .workspace = arena_format(a, "%s/workspaces/%s/%s", room->config.data_dir, b->pipeline,
@@ -392,24 +399,32 @@ begin_build(struct pipeline_room *room, struct build *b)
     room_save(room, b); /* with its cookie, before any process carries it */
 }
 
+/* What a build that is over does not keep: its locks, and its journal with the secrets in it. */
 static void
-finish_build(struct pipeline_room *room, struct build *b, const struct runner_outcome *outcome,
-             const struct runner_config *config)
+let_go(struct pipeline_room *room, const struct build *b)
 {
-    cleanup_free char *owner =
-        text_format("%s#%lld ", config->job_name, (long long)config->number);
-    const char *state_dir = config->state_dir;
+    cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
+    cleanup_free char *state_dir = text_format("%s/run", directory), *owner = NULL;
+    cleanup(strbuf_done) struct strbuf branch = {0};
     struct err err;
 
+    add_branch(&branch, b);
+    owner = text_format("%s/%s#%lld ", b->pipeline, strbuf_cstr(&branch), (long long)b->number);
+    lock_table_give_all(room->locks, owner);
+    if (!file_remove_tree(state_dir, &err))
+        log_warn("build.state", "error=%s", log_quote(err.message));
+}
+
+static void
+finish_build(struct pipeline_room *room, struct build *b, const struct runner_outcome *outcome)
+{
     set_text(&b->display_name, outcome->display_name);
     set_text(&b->description, outcome->description[0] == '\0' ? NULL : outcome->description);
     room_end_build(b, outcome->result, outcome->reason);
     json_unref(b->questions);
     b->questions = NULL;
     room_save(room, b);
-    lock_table_give_all(room->locks, owner);
-    if (!file_remove_tree(state_dir, &err))
-        log_warn("build.state", "error=%s", log_quote(err.message));
+    let_go(room, b);
     log_info("build.ended", "pipeline=%s build=%lld result=%s took_ms=%lld", b->pipeline,
              (long long)b->number, build_result_name(b->result),
              (long long)(b->ended_ms - b->started_ms));
@@ -455,7 +470,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
         room_lock(room);
         return;
     }
-    finish_build(room, b, &outcome, &brief.config);
+    finish_build(room, b, &outcome);
     j = build_to_public_json(b, true);
     pipeline_prune(&room->store, pipeline);
     pthread_cond_broadcast(&room->changed);
@@ -512,6 +527,7 @@ give_up(struct pipeline_room *room, struct build *b)
     room_end_build(b, RESULT_ABORTED, "naru ended again and again while the build was running");
     end_log(room, b);
     room_save(room, b);
+    let_go(room, b);
     log_warn("build.given_up", "pipeline=%s build=%lld processes=%u", b->pipeline,
              (long long)b->number, left);
 }
@@ -522,6 +538,8 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
 {
     for (size_t i = 0; i < p->build_count; i++) {
         struct build *b = p->builds[i];
+        if (b->state == BUILD_ENDED)
+            let_go(room, b); /* naru may have ended right behind its record */
         if (b->state != BUILD_RUNNING)
             continue;
         if (++b->resumed > BUILD_RESUMES_MAX) {

@@ -643,6 +643,19 @@ pipeline_webhook_secret(struct pipeline_room *room, const char *forge)
     return text_dup(given == NULL ? "" : given);
 }
 
+/* What its Jenkinsfile said of its job; a build of it would say it again. */
+static void
+forget_properties(struct pipeline_room *room, struct pipeline *p, const char *branch)
+{
+    struct err err;
+
+    if (json_get(p->properties, branch) == NULL)
+        return;
+    json_delete(p->properties, branch);
+    if (!pipeline_store_save(&room->store, p, &err))
+        log_error("pipeline.properties", "error=%s", log_quote(err.message));
+}
+
 void
 pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *branch)
 {
@@ -650,9 +663,13 @@ pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *bran
 
     room_lock(room);
     p = pipeline_store_find(&room->store, pipeline);
+    if (p != NULL)
+        forget_properties(room, p, branch);
     for (size_t i = 0; p != NULL && i < p->build_count; i++) {
         struct build *b = p->builds[i];
-        if (b->state != BUILD_QUEUED || strcmp(b->branch, branch) != 0)
+        /* One that is to be taken up has scripts, containers and locks: it goes on as those that
+         * run do. */
+        if (b->state != BUILD_QUEUED || b->started_ms != 0 || strcmp(b->branch, branch) != 0)
             continue;
         room_end_build(b, RESULT_NOT_BUILT, "what it was to build is gone");
         room_save(room, b);

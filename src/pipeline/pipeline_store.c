@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "io/file.h"
 
+#define PIPELINE_FILE_MAX ((size_t)32 << 20) /* every branch has a part in it */
+
 static void
 pipeline_free(struct pipeline *p)
 {
@@ -77,7 +79,7 @@ load(struct pipeline_store *s, const char *name, struct err *err)
     cleanup_json struct json *j = NULL;
     struct pipeline *p;
 
-    if (!file_read(path, 65536, &text, err) || (j = json_parse(strbuf_str(&text), err)) == NULL) {
+    if (!file_read(path, PIPELINE_FILE_MAX, &text, err) || (j = json_parse(strbuf_str(&text), err)) == NULL) {
         err_context(err, "%s", path);
         return NULL;
     }

@@ -223,7 +223,17 @@ finish(struct run *run, bool ok, struct runner_outcome *out)
 static bool
 remove_temporary(struct run *run, struct err *err)
 {
-    return file_remove_tree(arena_format(&run->arena, "%s@tmp", run->config->workspace), err);
+    const char *base = run->config->workspace;
+    bool ok = file_remove_tree(arena_format(&run->arena, "%s@tmp", base), err);
+
+    for (unsigned i = 2; i <= RUN_NODES_MAX && !run->config->in_place; i++) {
+        const char *workspace = arena_format(&run->arena, "%s@%u", base, i);
+        const char *tmp = arena_format(&run->arena, "%s@tmp", workspace);
+        if (!file_exists(workspace) && !file_exists(tmp))
+            break; /* the lowest number that is free is taken first */
+        ok = file_remove_tree(tmp, err) && ok;
+    }
+    return ok;
 }
 
 static bool

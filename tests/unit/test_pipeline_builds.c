@@ -5,6 +5,26 @@
 #include "pipeline/room.h"
 #include "pipeline/secrets.h"
 
+/* A room after a restart, whose builds have yet to get a thread. */
+static void
+room_wake(struct pipeline_room *room, const struct world *w)
+{
+    struct err err;
+
+    *room = (struct pipeline_room){.config.data_dir = w->data,
+                                   .mutex = PTHREAD_MUTEX_INITIALIZER,
+                                   .changed = PTHREAD_COND_INITIALIZER};
+    CHECK(pipeline_store_open(&room->store, w->data, &err));
+    room->locks = lock_table_new(NULL);
+}
+
+static void
+room_sleep(struct pipeline_room *room)
+{
+    lock_table_free(room->locks);
+    pipeline_store_done(&room->store);
+}
+
 static void *
 follow_the_log(void *arg)
 {
@@ -108,6 +128,98 @@ TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
     expect_result(&w, "web", 1, "ABORTED");
     expect_log(&w, "web", 1, "cleaned up");
     sh(&w, IS_GONE);
+}
+
+TEST(a_pipeline_of_thousands_of_branches_is_there_after_a_restart)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *given = json_object();
+    struct pipeline_room room;
+    struct pipeline *p;
+    struct err err;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    room_down(&w);
+    json_set(given, "triggers", json_array());
+    room_wake(&room, &w);
+    p = room.store.pipelines[0];
+    p->properties = json_object();
+    for (int i = 1; i <= 5000; i++) {
+        cleanup_free char *branch = text_format("PR-%d", i);
+        json_set(p->properties, branch, json_copy(given));
+    }
+    CHECK(pipeline_store_save(&room.store, p, &err));
+    room_sleep(&room);
+    room_wake(&room, &w);
+    CHECK_EQ(room.store.count, 1);
+    pipeline_gone(&room, "web", "PR-7");
+    room_sleep(&room);
+    room_wake(&room, &w);
+    p = room.store.pipelines[0];
+    CHECK(json_get(p->properties, "PR-7") == NULL && json_get(p->properties, "PR-8") != NULL);
+    room_sleep(&room);
+}
+
+TEST(what_was_private_to_a_build_goes_with_it_in_all_its_workspaces)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, "script { node { sh 'ls -d $WORKSPACE_TMP; echo secret > $WORKSPACE_TMP/s' } }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "/workspaces/web/main@2@tmp\n");
+    sh(&w, "test ! -e ../data/workspaces/web/main@2@tmp");
+}
+
+TEST(a_build_that_is_to_be_taken_up_is_not_dropped_with_its_branch)
+{
+    cleanup(world_done) struct world w = {0};
+    struct pipeline_room room;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP, "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    room_wake(&room, &w);
+    room_recover(&room, room.store.pipelines[0]);
+    pipeline_gone(&room, "web", "main");
+    CHECK_EQ(room.store.pipelines[0]->builds[0]->state, BUILD_QUEUED);
+    room_sleep(&room);
+    expect_to_go_on(&w);
+}
+
+TEST(a_build_that_is_given_up_leaves_no_lock_and_no_journal)
+{
+    cleanup(world_done) struct world w = {0};
+    struct pipeline_room room;
+
+    world_init(&w);
+    room_up(&w);
+    create(&w, "web", NULL);
+    commit(&w, WAITING_STEP, "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    room_wake(&room, &w);
+    room.store.pipelines[0]->builds[0]->resumed = BUILD_RESUMES_MAX;
+    CHECK(lock_table_take(room.locks, "db", "web/main#1 -3"));
+    room_recover(&room, room.store.pipelines[0]);
+    CHECK_EQ(room.store.pipelines[0]->builds[0]->state, BUILD_ENDED);
+    CHECK(lock_table_is_free(room.locks, "db", "web/main#2 -3"));
+    sh(&w, IS_GONE);
+    sh(&w, "test ! -e ../data/builds/web/1/run");
+    room_sleep(&room);
 }
 
 /* Waits until build 1 asks something of that id. */
