@@ -121,7 +121,9 @@ credential_file_remove(struct run *run, const char *path)
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
     struct err err;
 
-    if (slash != NULL && !file_remove_tree(arena_cstr(&run->arena, str_range(path, slash)), &err))
+    if (slash == NULL || run_is_suspended(run))
+        return; /* none, or the script that reads it goes on */
+    if (!file_remove_tree(arena_cstr(&run->arena, str_range(path, slash)), &err))
         run_logf(run, "WARNING: a secret file was not removed: %s", err.message);
 }
 

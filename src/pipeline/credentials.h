@@ -14,7 +14,7 @@ struct json *credential_of_kind(struct run *run, const struct node *at, const ch
  * It stays hidden until the build ends: an error that is logged later may still carry it. */
 void credential_mask(struct run *run, struct str secret);
 /* A private file beside the workspace, in a folder of its own, until credential_file_remove() or
- * the build's end. */
+ * the build's end.  It stays at a stop of naru: the script that was given it goes on. */
 bool credential_file(struct run *run, const struct node *at, struct str content, const char *name,
                      unsigned mode, const char **path_out);
 void credential_file_remove(struct run *run, const char *path);

@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "pipeline/credentials.h"
 #include "pipeline/docker.h"
+#include "pipeline/journal.h"
 
 #define START_TIMEOUT_MS ((int64_t)15 * 60 * 1000) /* it may have to pull */
 #define SHORT_TIMEOUT_MS ((int64_t)60 * 1000)
@@ -17,6 +18,8 @@ extern char **environ;
 
 struct box {
     struct launcher launcher; /* first: a launcher is its box */
+    const char *step;
+    bool is_over;             /* it was, and what ran in it is repeated only */
     const char *id;           /* of the container */
     const char *state_path;   /* where it is noted for the next naru */
 };
@@ -200,21 +203,16 @@ start(struct run *run, const struct node *at, const char *step, struct str image
         return NULL;
     }
     argv[2] = start_command(run, step, image, arguments, names);
-    run_logf(run, "$ docker run -t -d -u %u:%u " STR_FMT "%s-w %s ... " STR_FMT " cat",
-             (unsigned)getuid(), (unsigned)getgid(), STR_ARG(arguments),
-             arguments.len > 0 ? " " : "", run->workspace, STR_ARG(image));
     if (!run_docker(run, argv, START_TIMEOUT_MS, false, &out, &code, &err)) {
         interp_throw(&run->in, at, "AbortException", "%s", err.message);
         return NULL;
     }
-    if (!run_poll(&run->in, at))
-        return NULL;
-    id = container_id(run, &out);
-    if (code != 0 || id == NULL)
+    id = code == 0 ? container_id(run, &out) : NULL;
+    if (id == NULL && run_poll(&run->in, at))
         interp_throw(&run->in, at, "AbortException",
                      "the container of '" STR_FMT "' did not start (docker run: exit code %d)",
                      STR_ARG(image), code);
-    return code == 0 ? id : NULL;
+    return id; /* to be noted at once: an abort or a stop is for the next step to see */
 }
 
 bool
@@ -238,7 +236,17 @@ docker_box_enter(struct run *run, const struct node *at, struct str image, struc
     box = arena_alloc(&run->arena, sizeof(*box));
     box->launcher.wrap = wrap;
     box->state_path = run_state_path(run, "box", step);
+    box->step = step;
+    box->is_over = journal_is_over(run, step);
     run->uses_docker = true;
+    /* Also where it was started before: the log's lines are counted. */
+    run_logf(run, "$ docker run -t -d -u %u:%u " STR_FMT "%s-w %s ... " STR_FMT " cat",
+             (unsigned)getuid(), (unsigned)getgid(), STR_ARG(arguments),
+             arguments.len > 0 ? " " : "", run->workspace, STR_ARG(image));
+    if (box->is_over) {
+        run->launcher = &box->launcher;
+        return true;
+    }
     box->id = box->state_path == NULL ? NULL : adopt(run, box->state_path);
     if (box->id == NULL)
         box->id = start(run, at, step, image, arguments);
@@ -270,11 +278,14 @@ docker_box_leave(struct run *run, const struct launcher *before)
     if (run->launcher == before || box == NULL)
         return;
     run->launcher = before;
-    if (run_is_suspended(run))
-        return; /* its script goes on */
+    if (box->is_over || run_is_suspended(run))
+        return; /* suspended: its script goes on */
     const char *const argv[] = {"docker", "rm", "-f", "-v", box->id, NULL};
-    if (!run_docker(run, argv, SHORT_TIMEOUT_MS, true, &out, &code, &err) || code != 0)
+    if (!run_docker(run, argv, SHORT_TIMEOUT_MS, true, &out, &code, &err) || code != 0) {
         run_logf(run, "WARNING: the container %.12s could not be removed", box->id);
+        return;
+    }
+    journal_over(run, box->step);
     if (box->state_path != NULL)
         unlink(box->state_path);
 }

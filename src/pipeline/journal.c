@@ -476,7 +476,7 @@ throw_again(struct step_call *s, const struct json *x)
     struct exception *e = arena_alloc(a, sizeof(*e));
     int64_t level = json_get_i64(x, "by", 0);
     struct deadline *d = run->deadlines;
-    unsigned depth = 0;
+    unsigned depth = 0, told;
     struct str why;
 
     e->class_name = arena_dup(a, str_of(json_get_cstr(x, "class", "AbortException")));
@@ -490,7 +490,9 @@ throw_again(struct step_call *s, const struct json *x)
         run->abort_fired = run->was_aborted = true;
         run->abort_grace_ms = clock_monotonic_ms() + RUNNER_GRACE_MS;
     } else if (level == JOURNAL_BY_BRANCH) {
-        run->interrupts_seen = flow_interrupts(run, &why);
+        /* The branch that failed repeats as well: it may be yet to come, and is known then. */
+        told = flow_interrupts(run, &why);
+        run->interrupts_seen = told > run->interrupts_seen ? told : run->interrupts_seen + 1;
         e->cause = run->flows;
     } else if (level > 0) { /* the how manieth timeout from the outermost */
         for (const struct deadline *i = d; i != NULL; i = i->outer)
@@ -643,6 +645,25 @@ journal_note(struct run *run, const char *id, struct value v)
     json_set(r, "lines", json_int((int64_t)this_flow(run)->written));
     json_set(r, "value", value);
     append(run, r, false);
+}
+
+static const char *
+over_key(struct run *run, const char *id)
+{
+    return arena_format(&run->arena, "over-%s", id);
+}
+
+void
+journal_over(struct run *run, const char *id)
+{
+    if (!journal_is_over(run, id))
+        journal_note(run, over_key(run, id), value_null());
+}
+
+bool
+journal_is_over(struct run *run, const char *id)
+{
+    return run->journal != NULL && find(run->journal, over_key(run, id)) != NULL;
 }
 
 int64_t

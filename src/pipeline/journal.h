@@ -35,6 +35,10 @@ void journal_ended(struct step_call *s, bool ok);
 /* For what has no step_call; `id` as that of a step. */
 bool journal_known(struct run *run, const char *id, struct value *out);
 void journal_note(struct run *run, const char *id, struct value v);
+/* Of a block that changes the world at both ends (a lock, a container): once it is over, its steps are repeated
+ * without that. */
+void journal_over(struct run *run, const char *id);
+bool journal_is_over(struct run *run, const char *id);
 /* The time of day when this was first asked for under this id. */
 int64_t journal_time_ms(struct run *run, const char *id);
 void journal_settle(struct interp *in, struct value *v);

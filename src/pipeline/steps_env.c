@@ -183,6 +183,7 @@ step_sshagent(struct step_call *s)
     socket = arena_format(&run->arena, "%s/agent", folder);
     if (!file_make_dirs(folder, 0700, &err))
         return step_fail(s, "%s", err.message);
+    unlink(socket); /* an earlier naru's agent, which ends with the build */
     const char *const start[] = {"ssh-agent", "-s", "-a", socket, NULL};
     const char *const end[] = {"kill", NULL, NULL};
     ok = call_program(s, start, &out);
@@ -192,6 +193,8 @@ step_sshagent(struct step_call *s)
     set(s, layer, "SSH_AGENT_PID", pid);
     ok = ok && with_agent(s, ids);
     run->env = outer;
+    if (run_is_suspended(run))
+        return ok; /* its script goes on, and asks the agent */
     if (pid.len > 0) {
         const char *argv[ARRAY_COUNT(end)] = {end[0], arena_cstr(&run->arena, pid), NULL};
         const struct process_spec spec = {.argv = argv, .timeout_ms = AGENT_TIMEOUT_MS};

@@ -8,6 +8,7 @@ struct branch {
     struct group *group;
     const struct branch_spec *spec;
     struct flow *flow; /* NULL: not begun, or over */
+    bool is_told;      /* that another one has failed */
     struct value value;
     struct exception *error;
 };
@@ -56,12 +57,17 @@ collect(struct group *g)
     }
 }
 
+/* Each of them once: what it does about it (post, finally) is not to be interrupted again. */
 static void
 interrupt_others(struct group *g)
 {
-    for (size_t i = 0; i < g->count; i++)
-        if (g->branches[i].flow != NULL)
-            flow_interrupt(g->branches[i].flow, STR("another branch has failed (failFast)"));
+    for (size_t i = 0; i < g->count; i++) {
+        struct branch *b = &g->branches[i];
+        if (b->flow == NULL || b->is_told)
+            continue;
+        b->is_told = true;
+        flow_interrupt(b->flow, STR("another branch has failed (failFast)"));
+    }
 }
 
 static bool
@@ -84,13 +90,9 @@ start(struct group *g, size_t i, unsigned step)
 static void
 join(struct group *g)
 {
-    bool told = false;
-
     for (collect(g); g->living > 0; collect(g)) {
-        if (g->fail_fast && g->has_failed && !told) {
-            told = true;
+        if (g->fail_fast && g->has_failed)
             interrupt_others(g);
-        }
         flow_wait(g->run, NULL, 0, INT64_MAX);
     }
 }

@@ -239,6 +239,21 @@ owner_of(const struct step_call *s)
                         (long long)s->run->config->number, s->id);
 }
 
+/* As it was when the step was first come to. */
+static bool
+is_locked(const struct step_call *s, const char *resource, const char *owner)
+{
+    struct run *run = s->run;
+    const char *key = arena_format(&run->arena, "locked-%s", s->id);
+    struct value v;
+
+    if (journal_known(run, key, &v))
+        return value_truth(v);
+    v = value_bool(!lock_table_is_free(run->locks, resource, owner));
+    journal_note(run, key, v);
+    return value_truth(v);
+}
+
 static bool
 step_lock(struct step_call *s)
 {
@@ -246,6 +261,7 @@ step_lock(struct step_call *s)
     struct lock_table *locks = run->locks;
     struct str given = step_text(s, "resource", "");
     const char *resource, *owner = owner_of(s);
+    const bool is_over = journal_is_over(run, s->id);
     bool ok = true;
 
     if (given.len == 0)
@@ -258,12 +274,12 @@ step_lock(struct step_call *s)
         return step_fail(s, "lock knows resource, label, variable, inversePrecedence and "
                             "skipIfLocked; 'extra' and 'quantity' are not supported");
     resource = arena_cstr(&run->arena, given);
-    if (step_truth(s, "skipIfLocked", false) && !lock_table_is_free(locks, resource, owner)) {
+    if (step_truth(s, "skipIfLocked", false) && is_locked(s, resource, owner)) {
         run_logf(run, "[%s] is locked, skipping execution...", resource);
         return true;
     }
     run_logf(run, "Trying to acquire lock on [%s]", resource);
-    while (ok && !lock_table_take(locks, resource, owner))
+    while (ok && !is_over && !lock_table_take(locks, resource, owner))
         ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
     if (ok) {
         struct env_layer *before = run->env, *layer = run_env_push(run);
@@ -272,6 +288,8 @@ step_lock(struct step_call *s)
             run_env_set(run, layer, step_text(s, "variable", ""), given);
         ok = s->body.run(run, s->body.arg, s->out);
         run->env = before;
+        if (!run_is_suspended(run))
+            journal_over(run, s->id);
         run_logf(run, "Lock released on resource [%s]", resource);
     }
     if (!run_is_suspended(run))

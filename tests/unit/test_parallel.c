@@ -66,6 +66,19 @@ TEST(fail_fast_interrupts_the_other_branches)
     CHECK(strstr(strbuf_cstr(&b.stages), "  bad=FAILED\n") != NULL);
 }
 
+TEST(a_branch_hears_once_that_another_one_has_failed)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script { def waits = { try { sleep 300 } finally { sh 'sleep 0.05; echo cleaned' } }\n"
+        "try { parallel(failFast: true, bad: { error 'no' }, one: waits, two: waits) }\n"
+        "catch (e) { echo \"caught ${e.message}\" } }",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "[one] cleaned") && has(log, "[two] cleaned") && has(log, "caught no"));
+}
+
 TEST(a_timeout_around_branches_ends_all_of_them)
 {
     cleanup(build_done) struct build b = {0};

@@ -2,6 +2,7 @@
 /* A build whose runner is killed, at every point that its journal has, ends as one that was left in
  * peace: the same result, stages and log, and every command was run once. */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 #include "build_setup.h"
 #include "pipeline/journal.h"
+#include "pipeline/lock_table.h"
+#include "pipeline/secrets.h"
 
 static const char deploy[] =
     "def tag = null\n"
@@ -249,34 +252,175 @@ stop_in_time(void *ctx)
     return asked >= stop_at ? ABORT_SUSPEND : ABORT_NO;
 }
 
+/* A life that ends with the stop. */
 static void
-expect_a_stop_to_leave_the_script(unsigned at)
+live_to_the_stop(struct build *b, const char *jenkinsfile, unsigned at)
+{
+    b->config.abort_request = stop_in_time;
+    b->config.on_log = on_log;
+    b->config.on_stage = on_stage;
+    asked = 0;
+    stop_at = at;
+    snprintf(up_path, sizeof(up_path), "%s/up", b->directory);
+    put_file(b, "ws/Jenkinsfile", jenkinsfile);
+    build_live(b);
+    CHECK(b->outcome.is_suspended);
+}
+
+static void
+live_to_the_end(struct build *b)
+{
+    stop_at = UINT_MAX;
+    build_live(b);
+    if (b->outcome.result != RESULT_SUCCESS)
+        fprintf(stderr, "%s\n", strbuf_cstr(&b->log));
+    CHECK(!b->outcome.is_suspended);
+    CHECK_TEXT(build_result_name(b->outcome.result), "SUCCESS");
+}
+
+static void
+put_secrets(const struct build *b)
+{
+    cleanup_free char *key = text_format("%s/key", b->directory);
+    const char *const argv[] = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key, NULL};
+    const struct process_spec spec = {.argv = argv};
+    cleanup_json struct json *file =
+        json_parse(STR("{\"kind\":\"file\",\"name\":\"f\",\"contentBase64\":\"d29yZAo=\"}"), NULL);
+    cleanup_json struct json *ssh = json_object();
+    cleanup(strbuf_done) struct strbuf pem = {0};
+    struct process_result r;
+
+    CHECK(process_run(&spec, &r, NULL) && r.exit_code == 0);
+    process_result_done(&r);
+    CHECK(file_read(key, 10000, &pem, NULL));
+    json_set(ssh, "kind", json_text("ssh"));
+    json_set(ssh, "username", json_text("git"));
+    json_set(ssh, "privateKey", json_str(strbuf_str(&pem)));
+    CHECK(secrets_set(b->config.secrets_dir, "ssh", ssh, NULL, NULL));
+    CHECK(secrets_set(b->config.secrets_dir, "file", file, NULL, NULL));
+}
+
+/* The script, which is to make `ran`, waits for `go` until the runner has gone. */
+static void
+expect_a_stop_to_leave_the_script(const char *jenkinsfile, unsigned at)
 {
     cleanup(build_done) struct build b = {0};
     cleanup_free char *ran = NULL;
 
     setup(&b);
-    b.config.abort_request = stop_in_time;
-    b.config.on_log = on_log;
-    b.config.on_stage = on_stage;
-    asked = 0;
-    stop_at = at;
-    snprintf(up_path, sizeof(up_path), "%s/up", b.directory);
-    put_file(&b, "ws/Jenkinsfile",
-             "node { sh 'touch ../up; while [ ! -e ../go ]; do sleep 0.01; done; touch ../ran' }");
-    build_live(&b);
-    CHECK(b.outcome.is_suspended);
+    put_secrets(&b);
+    live_to_the_stop(&b, jenkinsfile, at);
     put_file(&b, "go", "");
     ran = text_format("%s/ran", b.directory);
     for (int i = 0; !file_exists(ran); i++) {
         CHECK(i < 1000 * CHECK_PATIENCE);
         clock_sleep_ms(10);
     }
+    live_to_the_end(&b);
     teardown(&b);
 }
+
+#define WAITS "touch ../up; while [ ! -e ../go ]; do sleep 0.01; done; "
 
 TEST(a_script_lives_on_whenever_the_runner_hears_of_the_stop)
 {
     for (unsigned at = 1; at <= 6; at++)
-        expect_a_stop_to_leave_the_script(at);
+        expect_a_stop_to_leave_the_script("node { sh '" WAITS "touch ../ran' }", at);
+}
+
+TEST(a_script_that_lives_on_keeps_its_secret_files_and_its_ssh_agent)
+{
+    expect_a_stop_to_leave_the_script(
+        "node { withCredentials([file(credentialsId: 'file', variable: 'F')]) { sh '" WAITS
+        "grep -q word $F; touch ../ran' } }",
+        1);
+    expect_a_stop_to_leave_the_script(
+        "node { sshagent(['ssh']) { sh '" WAITS "ssh-add -l; touch ../ran' } }", 1);
+}
+
+/* When the good branch is told (again) that it was interrupted, the bad one has yet to end. */
+TEST(what_a_branch_does_about_a_failed_one_is_not_interrupted_by_a_restart)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *ran = NULL;
+
+    setup(&b);
+    live_to_the_stop(
+        &b,
+        "node { try { parallel(failFast: true,\n"
+        " bad: { sh 'while [ ! -e ../begun ]; do sleep 0.01; done; exit 4' },\n"
+        " good: { sh 'true'\n try { sh 'touch ../begun; sleep 300' }\n"
+        "  finally { sh 'touch ../up; sleep 0.5; touch ../ran' } })\n"
+        "} catch (e) { echo 'caught' } }",
+        1);
+    live_to_the_end(&b);
+    ran = text_format("%s/ran", b.directory);
+    CHECK(file_exists(ran));
+    teardown(&b);
+}
+
+TEST(a_lock_that_was_given_back_is_not_waited_for_after_a_restart)
+{
+    cleanup(build_done) struct build b = {0};
+    struct lock_table *locks = lock_table_new(NULL);
+
+    setup(&b);
+    b.config.locks = locks;
+    live_to_the_stop(&b, "node { lock('db') { sh 'true' }\n sh '" WAITS "true' }", 1);
+    CHECK(lock_table_take(locks, "db", "web/main#8 -2"));
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(!lock_table_is_free(locks, "db", "web/main#9 -2"));
+    teardown(&b);
+    lock_table_free(locks);
+}
+
+TEST(what_was_skipped_since_it_was_locked_stays_skipped_after_a_restart)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup(strbuf_done) struct strbuf runs = {0};
+    cleanup_free char *path = NULL;
+    struct lock_table *locks = lock_table_new(NULL);
+
+    setup(&b);
+    b.config.locks = locks;
+    CHECK(lock_table_take(locks, "db", "web/main#6 -2"));
+    live_to_the_stop(&b,
+                     "node { lock(resource: 'db', skipIfLocked: true) { sh 'echo in' }\n"
+                     " sh 'echo run >> ../runs; " WAITS "true' }",
+                     1);
+    lock_table_give(locks, "db", "web/main#6 -2");
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    path = text_format("%s/runs", b.directory);
+    CHECK(file_read(path, 100, &runs, NULL));
+    CHECK_TEXT(strbuf_cstr(&runs), "run\n");
+    teardown(&b);
+    lock_table_free(locks);
+}
+
+TEST(a_container_whose_block_is_over_is_not_started_again)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup(strbuf_done) struct strbuf calls = {0};
+    cleanup_free char *path = NULL, *tool = NULL, *text = NULL;
+    const char *first;
+
+    setup(&b);
+    path = text_format("%s/calls", b.directory);
+    tool = text_format("%s/tools/docker", b.directory);
+    text = text_format("#!/bin/sh\necho \"docker $1\" >> %s\n"
+                       "case $1 in run) echo 0123456789abcdef;; inspect) echo true;; esac\n",
+                       path);
+    CHECK(file_write_atomic(tool, str_of(text), 0700, NULL));
+    live_to_the_stop(
+        &b, "node { withDockerContainer('alpine') { sh 'true' }\n sh '" WAITS "true' }", 1);
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "Finished: SUCCESS\n") != NULL);
+    CHECK(file_read(path, 10000, &calls, NULL));
+    first = strstr(strbuf_cstr(&calls), "docker run\n");
+    CHECK(first != NULL && strstr(first + 1, "docker run\n") == NULL);
+    CHECK(strstr(first, "docker exec\n") != NULL && strstr(first, "docker rm\n") != NULL);
+    teardown(&b);
 }
