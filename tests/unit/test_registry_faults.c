@@ -370,7 +370,7 @@ open_with_repository(char *dir)
 
 TEST(a_folder_that_breaks_off_ends_a_collection_before_a_byte_is_removed)
 {
-    static const char *const folders[] = {"/registry", "/registry/" REGION, "/my-app/_manifests"};
+    static const char *const folders[] = {"/registry", ("/registry/" REGION), "/my-app/_manifests"};
     char dir[] = "/tmp/naru-folders-XXXXXX", when[] = "a folder that breaks off";
     struct registry *reg = open_with_repository(dir);
     struct err err = {0};
