@@ -48,6 +48,17 @@ is_guess(const struct err *err)
 }
 
 bool
+access_is_named(const struct api *api, struct str authorization)
+{
+    struct sigv4_authorization said;
+    struct access_key key;
+
+    return sigv4_parse(authorization, &said, NULL) &&
+           (key_find(api_get_config(api), said.access_key_id, &key) ||
+            str_is(said.access_key_id, key.id));
+}
+
+bool
 access_signed(const struct api *api, const struct sigv4_request *http, struct str peer,
               struct sigv4_authorization *auth_out, struct caller *out, struct err *err)
 {

@@ -18,6 +18,9 @@ struct caller {
 bool access_signed(const struct api *api, const struct sigv4_request *http, struct str peer,
                    struct sigv4_authorization *auth_out, struct caller *out,
                    struct err *err) MUST_CHECK;
+/* Does an Authorization header name a key that there is? It proves nothing yet: only such requests may bring a
+ * large body, which is read before its signature can be looked at. */
+bool access_is_named(const struct api *api, struct str authorization);
 /* `service` as in IAM's actions. `input` may be NULL; what it says of repositories counts. */
 bool access_allows(const struct caller *caller, const char *service, const char *operation,
                    const struct json *input, struct err *err) MUST_CHECK;

@@ -698,10 +698,11 @@ limit_body(const struct http_exchange *x, void *ctx)
 {
     const struct str target = http_header_get(x, "X-Amz-Target");
 
-    (void)ctx;
-    if (str_ends(target, STR(".UploadLayerPart")))
-        return LAYER_PART_BODY_LIMIT;
-    return str_ends(target, STR(".PutImage")) ? MANIFEST_BODY_LIMIT : BODY_LIMIT;
+    if (!str_ends(target, STR(".UploadLayerPart")) && !str_ends(target, STR(".PutImage")))
+        return BODY_LIMIT;
+    if (!access_is_named(ctx, http_header_get(x, "Authorization")))
+        return BODY_LIMIT;
+    return str_ends(target, STR(".PutImage")) ? MANIFEST_BODY_LIMIT : LAYER_PART_BODY_LIMIT;
 }
 
 struct http_route

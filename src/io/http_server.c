@@ -60,6 +60,7 @@ struct exchange {
     struct MHD_Connection *connection;
     const struct http_route *route;
     struct strbuf collected;
+    size_t collect_limit; /* asked once: the answer may change while bytes arrive */
     struct MHD_Response *reply;
     int status;
     bool has_begun, replied, is_stream, lingers;
@@ -402,6 +403,19 @@ set_timeout(const struct exchange *e, unsigned seconds)
 }
 
 static void
+begin_on_route(struct exchange *e)
+{
+    e->collect_limit = collect_limit(e);
+    if (e->route->body == NULL && e->x.body_size > (int64_t)e->collect_limit) {
+        refuse(e, 413, "The body is too large.");
+        return;
+    }
+    e->has_begun = true;
+    if (e->route->begin != NULL)
+        e->route->begin(&e->x, e->route->ctx);
+}
+
+static void
 begin(struct exchange *e, const char *method)
 {
     struct http_exchange *x = &e->x;
@@ -418,12 +432,8 @@ begin(struct exchange *e, const char *method)
         refuse_and_close(e, 400, "The length of the body is given twice.");
     } else if (e->route == NULL) {
         reply_text(e, 404, "not found\n");
-    } else if (e->route->body == NULL && x->body_size > (int64_t)collect_limit(e)) {
-        refuse(e, 413, "The body is too large.");
     } else {
-        e->has_begun = true;
-        if (e->route->begin != NULL)
-            e->route->begin(x, e->route->ctx);
+        begin_on_route(e);
     }
 }
 
@@ -432,7 +442,7 @@ receive(struct exchange *e, struct str data)
 {
     if (e->route->body != NULL) {
         e->route->body(&e->x, data, e->route->ctx);
-    } else if (data.len > collect_limit(e) - e->collected.len) {
+    } else if (data.len > e->collect_limit - e->collected.len) {
         refuse(e, 413, "The body is too large.");
     } else {
         strbuf_add(&e->collected, data);

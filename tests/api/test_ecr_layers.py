@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Layers by ECR's API alone: what docker does over HTTP, part by part, with the errors that ECR has."""
 import hashlib
+import http.client
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import botocore.exceptions
@@ -150,3 +152,18 @@ class Layers(Case):
             "layers": [], "annotations": {"padding": "x" * (3 * MIB)}})
         put = self.ecr.put_image(repositoryName=self.name, imageManifest=manifest, imageTag="large")["image"]
         self.assertEqual(put["imageId"]["imageDigest"], digest_of(manifest.encode()))
+
+    def test_a_large_body_is_taken_only_from_who_names_a_key(self):
+        """It is read before its signature can be looked at: nobody may fill the memory with such."""
+        for key, status in ((os.environ["AWS_ACCESS_KEY_ID"], 400), ("AKIANOBODY", 413)):
+            scope = f"Credential={key}/20260101/eu-west-1/ecr/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
+            body = b" " * (2 * MIB if status == 400 else 0)
+            connection = http.client.HTTPConnection(urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc, timeout=20)
+            self.addCleanup(connection.close)
+            connection.putrequest("POST", "/")
+            for name, value in (("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.UploadLayerPart"), ("Content-Length", str(2 * MIB)),
+                                ("Authorization", "AWS4-HMAC-SHA256 " + scope), ("Content-Type", "application/x-amz-json-1.1")):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            with self.subTest(key):
+                self.assertEqual(connection.getresponse().status, status)
