@@ -2,7 +2,7 @@
 /* git_remote.h - naru's own bare repositories, <data>/git/<name>.git, to push to.
  * Their post-receive hook runs `naru git-hook <name>`, which reads git's lines on stdin
  * (git_hook_line()) and asks the daemon for builds.  The hook never fails a push: what it could not
- * report is found when the daemon starts (git_remote_heads()). */
+ * report is found by the next comparison of heads (git_remote_heads(), room_watch.c). */
 #pragma once
 #include "base/err.h"
 #include "base/str.h"

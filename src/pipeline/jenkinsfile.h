@@ -3,8 +3,8 @@
  * jenkinsfile_parse() reads the text, checks the declarative rules (all errors at once, each with
  * line, column and code) and gives an immutable structure that lives until jenkinsfile_free().
  * A section keeps the call node it was written as; section_block() gives its statements.  What the
- * rules accept but a run cannot do yet (parallel, docker agents ...) is no error here: it fails
- * when it is reached.  Pure: no files, no clock. */
+ * rules accept but a run cannot do (kubernetes agents, bat ...) is no error here: it fails when it
+ * is reached.  Pure: no files, no clock. */
 #pragma once
 #include "pipeline/syntax.h"
 

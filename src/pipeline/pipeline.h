@@ -2,8 +2,8 @@
 /* pipeline.h - the front of this room: pipelines, their queue, and the threads that build.
  * A pipeline is a repository (one of naru's own, or any URL) with a Jenkinsfile.  Builds of one
  * branch run one after another, different branches side by side, at most `parallel_builds` at
- * once.  The newest commit wins: a queued build gives way to a newer one of its branch (result
- * NOT_BUILT, superseded); a running one goes on.
+ * once.  The newest commit wins: a queued build gives way to a newer one of its branch with the
+ * same parameters (NOT_BUILT, superseded); a running one goes on, unless `abortPrevious` is set.
  * Everything is on disk before it is acted upon (build.h).  When naru ends, in order or not, the
  * scripts of running builds go on, and the next start takes the builds up where they were
  * (journal.h); pushes made meanwhile are found and built.

@@ -4,11 +4,18 @@
  *   <directory>/store.json  {id: {"kind", "description", "updatedAtMs", "sealed"}}, mode 0600
  * `sealed` is the value as JSON, sealed (seal.h) with the id and the kind as its context.  Both
  * files are refused if others may read them.  Any process may read and write: a lock file keeps
- * writers apart, readers see the old or the new store. A value is an object with its kind and text
- * {"text"}                         password  {"username", "password"} ssh       {"username",
- * "privateKey", "passphrase"} file      {"contentBase64", "name"}        aws       {"accessKeyId",
- * "secretAccessKey"} certificate {"contentBase64", "password", "alias"}    github-app {"appId",
- * "installationId", "privateKey"} Limits: SECRETS_MAX of them, SECRET_LEN_MAX bytes each. */
+ * writers apart, readers see the old or the new store.
+ *
+ * A value is an object with its "kind", and by that:
+ *   text         "text"
+ *   password     "username", "password"
+ *   ssh          "username", "privateKey", "passphrase"
+ *   file         "contentBase64", "name"
+ *   aws          "accessKeyId", "secretAccessKey"
+ *   certificate  "contentBase64", "password", "alias"
+ *   github-app   "appId", "installationId", "privateKey"
+ *
+ * Limits: SECRETS_MAX of them, SECRET_LEN_MAX bytes each. */
 #pragma once
 #include "base/json.h"
 
