@@ -109,7 +109,8 @@ bind_values(struct step_call *s, const struct step_type *type)
     for (size_t i = 0; i < s->values->count; i++) {
         bool known = false;
         for (size_t k = 0; k < count && !known; k++)
-            known = str_equal(specs[k].name, s->values->at[i].key.text);
+            known = s->values->at[i].key.type == V_TEXT &&
+                    str_equal(specs[k].name, s->values->at[i].key.text);
         if (!known)
             return interp_throw(s->in, s->at, "IllegalArgumentException",
                                 "'" STR_FMT "' has no argument '" STR_FMT "'", STR_ARG(s->name),

@@ -10,6 +10,9 @@
 #include "pipeline/value_json.h"
 
 #define DATA_MAX ((size_t)16 << 20)
+#define INTERPOLATED_DEPTH_MAX 16
+#define INTERPOLATED_VISITS_MAX ((size_t)1 << 20) /* of values, in one file */
+#define INTERPOLATED_BYTES_MAX (2 * DATA_MAX)
 
 /* What `file` holds, or `text` itself. */
 static bool
@@ -237,25 +240,48 @@ add_properties(struct arena *a, struct map *to, struct str text)
         add_property(a, to, strbuf_str(&joined));
 }
 
-/* ${other} of the same file, to a depth that ends circles. */
-static struct str
-interpolate(struct arena *a, const struct map *m, struct str s, unsigned depth)
-{
-    cleanup(strbuf_done) struct strbuf out = {0};
+/* What ${...} may still cost; circles and doublings come to an end at it. */
+struct interpolation {
+    const struct map *map;
+    size_t visits_left, bytes_left;
+};
 
+static bool
+add_interpolated(struct interpolation *p, struct strbuf *out, struct str s, unsigned depth)
+{
+    if (p->visits_left == 0 || p->bytes_left < s.len)
+        return false;
+    p->visits_left--;
+    p->bytes_left -= s.len;
     for (size_t i = 0; i < s.len;) {
         struct str rest = str_slice(s, i, s.len);
         ptrdiff_t end = str_starts(rest, STR("${")) ? str_index(rest, '}') : -1;
         const struct value *v =
-            end < 0 ? NULL : map_find(m, value_text(str_slice(rest, 2, (size_t)end)));
-        if (v != NULL && depth < 16 && out.len < DATA_MAX) {
-            strbuf_add(&out, interpolate(a, m, v->text, depth + 1));
+            end < 0 ? NULL : map_find(p->map, value_text(str_slice(rest, 2, (size_t)end)));
+        if (v != NULL && depth < INTERPOLATED_DEPTH_MAX) {
+            if (!add_interpolated(p, out, v->text, depth + 1))
+                return false;
             i += (size_t)end + 1;
         } else {
-            strbuf_add_char(&out, s.at[i++]);
+            strbuf_add_char(out, s.at[i++]);
         }
     }
-    return arena_dup(a, strbuf_str(&out));
+    return true;
+}
+
+/* ${other} of the same file, to a depth that ends circles. */
+static bool
+interpolate(struct step_call *s, struct map *m)
+{
+    struct interpolation p = {m, INTERPOLATED_VISITS_MAX, INTERPOLATED_BYTES_MAX};
+
+    for (size_t i = 0; i < m->count; i++) {
+        cleanup(strbuf_done) struct strbuf out = {0};
+        if (!add_interpolated(&p, &out, m->at[i].value.text, 0))
+            return step_fail(s, "readProperties: the references in the values grow beyond bounds");
+        m->at[i].value = value_text(arena_dup(&s->run->arena, strbuf_str(&out)));
+    }
+    return true;
 }
 
 static bool
@@ -272,8 +298,8 @@ step_read_properties(struct step_call *s)
         map_put(a, v.map, defaults->map->at[i].key,
                 value_text(value_to_text(a, defaults->map->at[i].value)));
     add_properties(a, v.map, strbuf_str(&text));
-    for (size_t i = 0; step_truth(s, "interpolate", false) && i < v.map->count; i++)
-        v.map->at[i].value = value_text(interpolate(a, v.map, v.map->at[i].value.text, 0));
+    if (step_truth(s, "interpolate", false) && !interpolate(s, v.map))
+        return false;
     *s->out = v;
     return true;
 }

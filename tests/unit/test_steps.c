@@ -86,6 +86,11 @@ TEST(properties_csv_and_poms_are_read)
         " echo \"pom ${m.artifactId} ${m.version} ${m.groupId} ${m.packaging} "
         "${m.properties['java.version']} ${m.dependencies[0].artifactId} ${m.parent.version}\"\n"
         " try { readMavenPom file: 'a.properties' } catch (e) { echo 'no pom' }\n"
+        " def chain = (1..12).collect { 'k' + it + '=' + ('${k' + (it + 1) + '}') * 20 }.join('\\n')\n"
+        " try { readProperties text: chain + '\\nk13=', interpolate: true } "
+        "catch (e) { echo e.message }\n"
+        " echo 'circle ' + readProperties(text: 'a=<${a}>', interpolate: true).a.size()\n"
+        " try { sh([(1): 2]) } catch (IllegalArgumentException e) { echo e.message }\n"
         "}\n",
         RESULT_SUCCESS);
 
@@ -95,6 +100,9 @@ TEST(properties_csv_and_poms_are_read)
     CHECK(has(log, "\"a,b\",1;c,d;"));
     CHECK(has(log, "pom app 1.0 null jar 17 d 9"));
     CHECK(has(log, "no pom"));
+    CHECK(has(log, "readProperties: the references in the values grow beyond bounds"));
+    CHECK(has(log, "circle 38"));
+    CHECK(has(log, "'sh' has no argument '1'"));
 }
 
 TEST(archives_are_packed_and_unpacked_below_their_folder)
