@@ -95,7 +95,7 @@ step_junit(struct step_call *s)
     if (!step_needs_workspace(s) || !selection_find(&sel))
         return false;
     for (size_t i = 0; i < sel.found.count; i++)
-        if (!count_report(&counts, sel.found.at[i].text))
+        if (!run_poll(s->in, s->at) || !count_report(&counts, sel.found.at[i].text))
             return false;
     if (counts.total == 0) {
         if (!step_truth(s, "allowEmptyResults", false))
