@@ -137,17 +137,35 @@ access_allows(const struct caller *caller, const char *service, const char *oper
                    caller->principal, service, operation, service, operation);
 }
 
+static void
+note_line(const struct api *api, const struct caller *caller, struct str peer, const char *action,
+          const char *outcome, const char *request_id)
+{
+    audit_line(api_get_config(api)->audit, "api.call",
+               "who=%s key=%s peer=" STR_FMT " action=%s outcome=%s request_id=%s",
+               caller->key.name[0] != '\0' ? caller->key.name : "root", caller->key.id,
+               STR_ARG(peer), action, outcome, request_id);
+}
+
 void
 access_note(const struct api *api, const struct caller *caller, struct str peer,
             const char *service, const char *operation, const struct json *input,
             const char *outcome, const char *request_id)
 {
     const char *repository = json_get_cstr(input, "repositoryName", NULL);
-    cleanup_free char *where =
-        repository != NULL ? text_format(" repository=%s", log_quote(repository)) : text_dup("");
+    cleanup_free char *action =
+        repository != NULL
+            ? text_format("%s:%s repository=%s", service, operation, log_quote(repository))
+            : text_format("%s:%s", service, operation);
 
-    audit_line(api_get_config(api)->audit, "api.call",
-               "who=%s key=%s peer=" STR_FMT " action=%s:%s%s outcome=%s request_id=%s",
-               caller->key.name[0] != '\0' ? caller->key.name : "root", caller->key.id,
-               STR_ARG(peer), service, operation, where, outcome, request_id);
+    note_line(api, caller, peer, action, outcome, request_id);
+}
+
+void
+access_note_path(const struct api *api, const struct caller *caller, struct str peer,
+                 const char *method, const char *path, const char *outcome, const char *request_id)
+{
+    cleanup_free char *action = text_format("naru:%s path=%s", method, log_quote(path));
+
+    note_line(api, caller, peer, action, outcome, request_id);
 }

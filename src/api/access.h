@@ -28,3 +28,7 @@ bool access_allows(const struct caller *caller, const char *service, const char 
 void access_note(const struct api *api, const struct caller *caller, struct str peer,
                  const char *service, const char *operation, const struct json *input,
                  const char *outcome, const char *request_id);
+/* The same of a path below /naru/. */
+void access_note_path(const struct api *api, const struct caller *caller, struct str peer,
+                      const char *method, const char *path, const char *outcome,
+                      const char *request_id);

@@ -712,22 +712,40 @@ api_route(struct api *api)
         .prefix = "/", .body_limit_of = limit_body, .end = answer_exchange, .refuse = refuse_exchange, .ctx = api};
 }
 
+/* As note_call(); what comes of what is allowed is known to the room alone. */
+static void
+note_exchange(const struct api *api, const struct http_exchange *x, const struct caller *caller,
+              const struct err *err)
+{
+    cleanup_free char *method = str_dup(x->method), *path = str_dup(x->path);
+
+    if (caller->key.id[0] == '\0' || (err->code == ERR_NONE && role_allows(ROLE_READ_ONLY, "naru", method)))
+        return;
+    access_note_path(api, caller, x->peer, method, path, err->code == ERR_NONE ? "allowed" : err_wire(err->code),
+                     x->request_id);
+}
+
 bool
-api_authorise(struct api *api, struct http_exchange *x)
+api_authorise(struct api *api, struct http_exchange *x, struct caller *caller_out)
 {
     struct header_list list;
     const struct sigv4_request http = view_exchange(x, &list);
     struct sigv4_authorization auth;
-    struct caller caller;
+    struct caller caller = {0}; /* no id until that is known */
     struct err err = {0};
     cleanup_json struct json *body = NULL;
     cleanup_free char *text = NULL;
     static const struct http_header headers[] = {{"Content-Type", "application/json"}, {NULL, NULL}};
 
-    if (!list.overflow && access_signed(api, &http, x->peer, &auth, &caller, &err) &&
-        sigv4_check_service(&auth, "naru", &err) &&
-        access_allows(&caller, "naru", arena_cstr(&x->arena, x->method), NULL, &err))
+    const bool is_allowed = !list.overflow && access_signed(api, &http, x->peer, &auth, &caller, &err) &&
+                            sigv4_check_service(&auth, "naru", &err) &&
+                            access_allows(&caller, "naru", arena_cstr(&x->arena, x->method), NULL, &err);
+    note_exchange(api, x, &caller, &err);
+    if (is_allowed) {
+        if (caller_out != NULL)
+            *caller_out = caller;
         return true;
+    }
     if (list.overflow)
         err_set(&err, ERR_BAD_REQUEST, "The request has too many headers.");
     body = json_object();

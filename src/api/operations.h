@@ -113,5 +113,7 @@ struct api_answer {
 void api_call(struct api *api, const struct api_request *http, struct api_answer *answer);
 
 /* Verifies the SigV4 signature of any exchange with a collected body (service `naru`), and that the
- * key's role has the action naru:<method>: for the routes of other rooms; replies 401/403 with JSON {"message"} and returns false. */
-bool api_authorise(struct api *api, struct http_exchange *x);
+ * key's role has the action naru:<method>: for the routes of other rooms; replies 401/403 with JSON {"message"} and returns false.
+ * Writes what is refused to a key, and what may change something, to the audit log. `caller_out` (access.h) may be NULL. */
+struct caller;
+bool api_authorise(struct api *api, struct http_exchange *x, struct caller *caller_out);

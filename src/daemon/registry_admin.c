@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/registry_admin.h"
 
-#include "api/operations.h"
+#include "api/access.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "registry/registry.h"
@@ -51,8 +51,20 @@ collect(struct registry *registry, bool is_dry, bool with_lifecycle, struct json
     return true;
 }
 
+/* A policy that is applied deletes images, as its key could. */
+static bool
+may_delete(const struct registry_admin *admin, const struct http_exchange *x, const struct caller *caller,
+           struct err *err)
+{
+    const bool is_allowed = access_allows(caller, "ecr", "BatchDeleteImage", NULL, err);
+
+    if (!is_allowed)
+        access_note(admin->api, caller, x->peer, "ecr", "BatchDeleteImage", NULL, err_wire(err->code), x->request_id);
+    return is_allowed;
+}
+
 static void
-answer_collect(struct http_exchange *x, struct registry *registry)
+answer_collect(struct http_exchange *x, const struct registry_admin *admin, const struct caller *caller)
 {
     struct err err = {0};
     cleanup_json struct json *body = x->body.len > 0 ? json_parse(x->body, &err) : json_object();
@@ -62,7 +74,12 @@ answer_collect(struct http_exchange *x, struct registry *registry)
         refuse(x, 400, err.message);
         return;
     }
-    if (collect(registry, json_get_bool(body, "dryRun", false), json_get_bool(body, "lifecycle", false), out, &err)) {
+    const bool with_lifecycle = json_get_bool(body, "lifecycle", false);
+    if (with_lifecycle && !may_delete(admin, x, caller, &err)) {
+        refuse(x, 403, err.message);
+        return;
+    }
+    if (collect(admin->registry, json_get_bool(body, "dryRun", false), with_lifecycle, out, &err)) {
         reply(x, 200, out);
         return;
     }
@@ -76,14 +93,16 @@ answer(struct http_exchange *x, void *ctx)
 {
     const struct registry_admin *admin = ctx;
 
-    if (!api_authorise(admin->api, x))
+    struct caller caller;
+
+    if (!api_authorise(admin->api, x, &caller))
         return;
     if (!str_is(x->path, "/naru/registry/gc"))
         refuse(x, 404, "There is no such path below /naru/registry/.");
     else if (!str_is(x->method, "POST"))
         refuse(x, 405, "Garbage is collected by POST.");
     else
-        answer_collect(x, admin->registry);
+        answer_collect(x, admin, &caller);
 }
 
 struct http_route

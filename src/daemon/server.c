@@ -220,7 +220,7 @@ read_traffic(void *ctx, api_traffic_call *call, void *arg)
 static bool
 authorise(void *ctx, struct http_exchange *x)
 {
-    return api_authorise(((struct server *)ctx)->api, x);
+    return api_authorise(((struct server *)ctx)->api, x, NULL);
 }
 
 /* What every step of a build finds in its environment; all that the seed's commands need. */

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What policies are told at the API's door: when a request came, and by which way. */
+/* What policies are told at the API's door: when a request came, and by which way; and who may do what
+ * below /naru/, and what the audit log says of it. */
 #include "check.h"
 
-#include "api/operations.h"
+#include "api/access.h"
 #include "base/clock.h"
+#include "daemon/registry_admin.h"
+#include "io/audit.h"
 #include "io/file.h"
+#include "io/http_client.h"
+#include "io/http_server.h"
 #include "registry/registry.h"
 
 #define ACCOUNT "000000000000"
@@ -114,4 +119,133 @@ TEST(a_policy_knows_who_came_by_tls)
     CHECK_EQ(list_images(&d), 400);
     d.is_secure = true;
     CHECK_EQ(list_images(&d), 200);
+}
+
+/* ---- below /naru/ ---- */
+
+struct naru_door {
+    struct door d;
+    char *keys_path, *audit_path;
+    struct access_keys *keys;
+    struct audit *audit;
+    struct api *api;
+    struct registry_admin admin;
+    struct http_server *server;
+};
+
+static void
+naru_door_new(struct naru_door *n)
+{
+    struct err err = {0};
+
+    door_new(&n->d);
+    n->keys_path = text_format("%s/keys.json", n->d.dir);
+    n->audit_path = text_format("%s/audit.log", n->d.dir);
+    n->keys = access_keys_new(n->keys_path, KEY, SECRET);
+    n->audit = audit_open(n->audit_path, &err);
+    CHECK(n->audit != NULL);
+    struct api_config config = *api_get_config(n->d.api);
+    config.keys = n->keys;
+    config.audit = n->audit;
+    n->api = api_new(&config);
+    n->admin = (struct registry_admin){n->api, n->d.registry};
+    const struct http_route route = registry_admin_route(&n->admin);
+    n->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    CHECK(n->server != NULL);
+}
+
+static void
+naru_door_end(struct naru_door *n)
+{
+    http_server_stop(n->server);
+    api_free(n->api);
+    audit_close(n->audit);
+    access_keys_free(n->keys);
+    free(n->keys_path);
+    free(n->audit_path);
+    door_end(&n->d);
+}
+
+static struct access_key
+key_of(const struct naru_door *n, const char *role)
+{
+    struct access_key key = {0};
+    struct err err = {0};
+
+    text_copy_all(key.name, sizeof(key.name), role);
+    text_copy_all(key.role, sizeof(key.role), role);
+    CHECK(access_keys_create(n->keys_path, &key, clock_wall_ms(), &err));
+    return key;
+}
+
+/* The status of a signed request of the collector's path. */
+static int
+ask_collector(const struct naru_door *n, const struct access_key *key, const char *method, const char *body)
+{
+    cleanup(strbuf_done) struct strbuf authorization = {0};
+    cleanup_free char *host = text_format("127.0.0.1:%u", http_server_port(n->server));
+    cleanup_free char *url = text_format("http://%s/naru/registry/gc", host);
+    struct http_answer answer = {0};
+    struct err err = {0};
+    char stamp[24];
+
+    clock_format_basic(clock_wall_ms(), stamp);
+    const struct sigv4_header signed_headers[] = {{STR("Host"), str_of(host)}, {STR("X-Amz-Date"), str_of(stamp)}};
+    const struct sigv4_request http = {.method = str_of(method),
+                                       .path = STR("/naru/registry/gc"),
+                                       .headers = signed_headers,
+                                       .header_count = 2,
+                                       .body = str_of(body)};
+    sigv4_sign(&http, key->id, key->secret, REGION, "naru", stamp, "host;x-amz-date", &authorization);
+    cleanup_free char *date = text_format("X-Amz-Date: %s", stamp);
+    cleanup_free char *who = text_format("Authorization: %s", strbuf_cstr(&authorization));
+    const char *headers[] = {date, who, NULL};
+    const struct http_call call = {.method = method, .url = url, .headers = headers,
+                                   .body = body[0] != '\0' ? str_of(body) : (struct str){0}};
+    struct http_client *client = http_client_new();
+    CHECK(http_client_call(client, &call, &answer, &err));
+    http_client_free(client);
+    const int status = answer.status;
+    http_answer_done(&answer);
+    return status;
+}
+
+static bool
+log_has(const struct naru_door *n, const char *line)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct err err = {0};
+
+    CHECK(file_read(n->audit_path, 1 << 20, &text, &err));
+    return str_find(strbuf_str(&text), str_of(line)) >= 0;
+}
+
+TEST(calls_below_naru_are_in_the_log)
+{
+    cleanup(naru_door_end) struct naru_door n;
+
+    http_client_init();
+    naru_door_new(&n);
+    const struct access_key looks = key_of(&n, "read-only"), deploys = key_of(&n, "deploy");
+    CHECK_EQ(ask_collector(&n, &deploys, "GET", ""), 405);
+    CHECK(!log_has(&n, "at=api.call")); /* who looks is not written down */
+    CHECK_EQ(ask_collector(&n, &deploys, "POST", "{}"), 200);
+    CHECK(log_has(&n, "action=naru:POST path=\"/naru/registry/gc\" outcome=allowed"));
+    CHECK(!log_has(&n, "who=read-only"));
+    CHECK_EQ(ask_collector(&n, &looks, "POST", "{}"), 403);
+    CHECK(log_has(&n, "who=read-only"));
+    CHECK(log_has(&n, "action=naru:POST path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
+}
+
+TEST(who_deletes_no_images_does_not_by_a_lifecycle_policy)
+{
+    cleanup(naru_door_end) struct naru_door n;
+
+    http_client_init();
+    naru_door_new(&n);
+    const struct access_key deploys = key_of(&n, "deploy"), may_all = key_of(&n, "admin");
+    CHECK_EQ(ask_collector(&n, &deploys, "POST", "{\"lifecycle\":true}"), 403);
+    CHECK(log_has(&n, "action=ecr:BatchDeleteImage outcome=AccessDeniedException"));
+    CHECK_EQ(ask_collector(&n, &deploys, "POST", "{}"), 200);
+    CHECK_EQ(ask_collector(&n, &may_all, "POST", "{\"lifecycle\":true}"), 200);
 }
