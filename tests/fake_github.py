@@ -35,6 +35,7 @@ class FakeGitHub:
         self.owner, self.installation = owner, installation
         self.statuses, self.checks, self.deployments, self.requests = [], {}, {}, []
         self.failures = []
+        self.failing_path = None  # a pattern; its next request fails
         self.given = set()
         self.lock = threading.Lock()
 
@@ -78,6 +79,9 @@ class FakeGitHub:
             self.requests.append((method, path, time.monotonic()))
             if self.failures:
                 return self.failures.pop(0)
+            if self.failing_path and re.fullmatch(self.failing_path, path):
+                self.failing_path = None
+                return 502, {"Retry-After": "1"}, {"message": "Bad Gateway"}
             try:
                 need(headers.get("User-Agent"), "Request forbidden by administrative rules", 403)
                 need(headers.get("Accept") == "application/vnd.github+json", "Must accept 'application/json'", 415)

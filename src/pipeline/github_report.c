@@ -121,12 +121,12 @@ knows(const struct report *r, const char *what, const char *state)
 }
 
 static void
-note(struct report *r, const char *what, const char *state)
+note(struct report *r, const char *what, struct json *value)
 {
     cleanup_free char *all = NULL;
     struct err err;
 
-    json_set(r->note, what, json_text(state));
+    json_set(r->note, what, value);
     all = json_format(r->note);
     if (!file_write_atomic(r->note_path, str_of(all), 0640, &err))
         log_warn("github.note", "error=%s", log_quote(err.message));
@@ -174,7 +174,7 @@ send_status(struct report *r)
     json_set(body, "context", json_text(github_context_of(r->build)));
     outcome = send(r, "POST", body, NULL, "statuses/%s", judged_commit(r->build));
     if (outcome == GITHUB_DONE)
-        note(r, "status", description);
+        note(r, "status", json_text(description));
     return outcome;
 }
 
@@ -256,7 +256,7 @@ send_check(struct report *r)
     if (outcome != GITHUB_DONE)
         return outcome;
     json_set(r->note, "checkId", json_int(id));
-    note(r, "check", state);
+    note(r, "check", json_text(state));
     return GITHUB_DONE;
 }
 
@@ -309,7 +309,7 @@ send_deployment(struct report *r)
 {
     const struct json *stage = deploying_stage(r->build);
     int64_t id = json_get_i64(r->note, "deploymentId", 0);
-    enum github_outcome outcome = GITHUB_DONE;
+    enum github_outcome outcome;
     char description[REPORT_DESCRIPTION_MAX + 1];
     const char *state;
     struct json *body;
@@ -319,11 +319,12 @@ send_deployment(struct report *r)
     state = deployment_state(r->build, stage);
     if (knows(r, "deployment", state))
         return GITHUB_DONE;
-    if (id == 0)
+    if (id == 0) {
         outcome = create_deployment(r, &id);
-    if (outcome != GITHUB_DONE)
-        return outcome;
-    json_set(r->note, "deploymentId", json_int(id));
+        if (outcome != GITHUB_DONE)
+            return outcome;
+        note(r, "deploymentId", json_int(id)); /* should its status fail, the next try finds it */
+    }
     snprintf(description, sizeof(description), "stage %.60s: %s", text(stage, "name"),
              text(stage, "status"));
     body = json_object();
@@ -332,7 +333,7 @@ send_deployment(struct report *r)
     json_set(body, "description", json_text(description));
     outcome = send(r, "POST", body, NULL, "deployments/%lld/statuses", (long long)id);
     if (outcome == GITHUB_DONE)
-        note(r, "deployment", state);
+        note(r, "deployment", json_text(state));
     return outcome;
 }
 

@@ -103,6 +103,7 @@ class GitHubReports(Forge):
             commit = git(self.tree, "rev-parse", "HEAD")
             # A limit first: it delays the report, never the build.
             fake.failures = [(403, {"Retry-After": "1"}, LIMIT)]
+            fake.failing_path = r".*/deployments/\d+/statuses"
             build = self.ended(self.push("refs/heads/main", commit))
             self.assertEqual(build["result"], "SUCCESS")
             wait_until("the verdict", lambda: any(s["state"] == "success" for s in fake.statuses), 30)
@@ -112,7 +113,9 @@ class GitHubReports(Forge):
             self.assertTrue(final["target_url"].endswith(f"/naru/builds/shop/{build['number']}/"), final)
             self.assertRegex(final["description"], r"build 1: SUCCESS in [0-9.]+ s")
             wait_until("the deployment", lambda: [d["statuses"][-1:] for d in fake.deployments.values()] == [["success"]], 30)
-            self.assertEqual([(d["ref"], d["environment"]) for d in fake.deployments.values()], [(commit, "production")])
+            self.assertEqual([(d["ref"], d["environment"]) for d in fake.deployments.values()], [(commit, "production")],
+                             "a status that has to be sent again makes no other deployment")
+            self.assertIsNone(fake.failing_path)
             self.assertEqual(fake.checks, {}, "only an App may write check runs")
             times = [t for _, _, t in fake.requests]
             self.assertGreater(times[1] - times[0], 0.9, "Retry-After is respected")
