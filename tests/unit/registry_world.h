@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* registry_world.h - a registry behind a real server on a free port, for tests: WORLD(w), then ask(). */
+/* registry_world.h - a registry for tests: behind a real server on a free port (WORLD(w), then ask()),
+ * or by itself (REGISTRY(w), then put_image() and the room's own functions). */
 #pragma once
 #include "check.h"
 
@@ -24,6 +25,7 @@
 #define ACCOUNT "000000000000"
 #define REGION "ap-northeast-2"
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_INDEX "application/vnd.oci.image.index.v1+json"
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -34,7 +36,18 @@ struct world {
     struct http_client *client;
     unsigned port;
     char token[4096];
+    char digest[REGISTRY_DIGEST_SIZE]; /* for tests with one image */
 };
+
+static inline void
+registry_up(struct world *w)
+{
+    struct err err = {0};
+
+    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
+    CHECK_TEXT(err.message, "");
+    CHECK(w->reg != NULL);
+}
 
 static inline void
 world_open(struct world *w)
@@ -42,9 +55,7 @@ world_open(struct world *w)
     struct err err = {0};
     cleanup(strbuf_done) struct strbuf token = {0};
 
-    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
-    CHECK_TEXT(err.message, "");
-    CHECK(w->reg != NULL);
+    registry_up(w);
     const struct http_route route = registry_route(w->reg);
     w->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
     CHECK_TEXT(err.message, "");
@@ -58,19 +69,20 @@ static inline void
 world_close(struct world *w)
 {
     http_client_free(w->client);
-    http_server_stop(w->server);
+    if (w->server != NULL)
+        http_server_stop(w->server);
     registry_close(w->reg);
 }
 
 static inline void
-world_new(struct world *w)
+world_make(struct world *w, void (*open)(struct world *w))
 {
     struct err err = {0};
 
     memset(w, 0, sizeof *w);
     snprintf(w->dir, sizeof w->dir, "/tmp/naru-registry-XXXXXX");
     CHECK(mkdtemp(w->dir) != NULL);
-    world_open(w);
+    open(w);
     CHECK(registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
 }
 
@@ -84,7 +96,10 @@ world_end(struct world *w)
 }
 #define WORLD(w)                       \
     cleanup(world_end) struct world w; \
-    world_new(&w)
+    world_make(&w, world_open)
+#define REGISTRY(w)                    \
+    cleanup(world_end) struct world w; \
+    world_make(&w, registry_up)
 
 /* One call with our token; `h1`, `h2` are further headers or NULL. */
 static inline int
@@ -169,6 +184,46 @@ manifest_text(const char *config, size_t config_size, const char *layer, size_t 
         "{\"mediaType\":\"application/"
         "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
         config, config_size, layer, layer_size);
+}
+
+/* The same without a server; false where the registry refuses. */
+static inline bool
+put_blob(struct registry *reg, const char *repository, struct str bytes,
+         char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    struct upload *u = NULL;
+
+    memcpy(digest, "sha256:", 7);
+    sha256_hex(bytes, digest + 7);
+    return upload_start(reg, REGION, repository, &u, &err) && upload_add(reg, u, bytes, &err) &&
+           upload_finish(reg, u, str_of(digest), &err);
+}
+
+/* Puts config and layer of a small image; gives the manifest, NULL where the registry refuses. */
+static inline char *
+put_parts(struct registry *reg, const char *repository, const char *content)
+{
+    char config[REGISTRY_DIGEST_SIZE], layer[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *config_bytes = text_format("{\"made\":\"%s\"}", content);
+
+    return put_blob(reg, repository, str_of(config_bytes), config) &&
+                   put_blob(reg, repository, str_of(content), layer)
+               ? manifest_text(config, strlen(config_bytes), layer, strlen(content))
+               : NULL;
+}
+
+static inline bool
+put_image(struct registry *reg, const char *repository, const char *tag, const char *content,
+          char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    cleanup_free char *manifest = put_parts(reg, repository, content);
+
+    if (manifest == NULL)
+        return false;
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+    return registry_manifest_put(reg, REGION, repository, &put, digest, &err);
 }
 
 /* A whole small image; gives the manifest's digest. */

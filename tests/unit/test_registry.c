@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The registry's own functions: names, repositories, images, garbage. */
-#include "check.h"
+#include "registry_world.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,94 +16,7 @@
 #include "registry/manifest.h"
 #include "registry/reference.h"
 
-#define ACCOUNT "000000000000"
-#define REGION "ap-northeast-2"
-#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
 #define HOUR_MS (3600LL * 1000)
-
-struct world {
-    char dir[64];
-    struct registry *reg;
-};
-
-static void
-world_new(struct world *w)
-{
-    struct err err = {0};
-
-    memset(w, 0, sizeof *w);
-    snprintf(w->dir, sizeof w->dir, "/tmp/naru-registry-XXXXXX");
-    CHECK(mkdtemp(w->dir) != NULL);
-    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
-    CHECK_TEXT(err.message, "");
-    CHECK(w->reg != NULL);
-    CHECK(registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
-}
-
-static void
-world_end(struct world *w)
-{
-    struct err err = {0};
-
-    registry_close(w->reg);
-    CHECK(file_remove_tree(w->dir, &err));
-}
-#define WORLD(w)                       \
-    cleanup(world_end) struct world w; \
-    world_new(&w)
-
-static void
-push_blob(struct world *w, const char *repository, const char *content,
-          char digest[static REGISTRY_DIGEST_SIZE])
-{
-    struct err err = {0};
-    struct upload *u;
-
-    memcpy(digest, "sha256:", 7);
-    sha256_hex(str_of(content), digest + 7);
-    CHECK(upload_start(w->reg, REGION, repository, &u, &err));
-    CHECK(upload_add(w->reg, u, str_of(content), &err));
-    CHECK(upload_finish(w->reg, u, str_of(digest), &err));
-}
-
-static char *
-manifest_of(struct world *w, const char *repository, const char *content)
-{
-    char config[REGISTRY_DIGEST_SIZE], layer[REGISTRY_DIGEST_SIZE];
-    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", content);
-
-    push_blob(w, repository, config_text, config);
-    push_blob(w, repository, content, layer);
-    return text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"config\":{\"mediaType\":"
-        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":["
-        "{\"mediaType\":\"application/"
-        "vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
-        config, strlen(config_text), layer, strlen(content));
-}
-
-static void
-push_image(struct world *w, const char *repository, const char *tag, const char *content,
-           char digest[static REGISTRY_DIGEST_SIZE])
-{
-    struct err err = {0};
-    cleanup_free char *manifest = manifest_of(w, repository, content);
-    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
-
-    CHECK(registry_manifest_put(w->reg, REGION, repository, &put, digest, &err));
-}
-
-static int
-blob_count(const struct world *w)
-{
-    cleanup_free char *command = text_format("find %s/blobs/sha256 -type f | wc -l", w->dir);
-    cleanup_free char *said = check_shell(command);
-    int64_t count = -1;
-
-    CHECK(str_to_i64(str_trim(str_of(said)), &count));
-    return (int)count;
-}
 
 static bool
 member_set(void *arg, struct json *document, struct err *err)
@@ -115,7 +28,7 @@ member_set(void *arg, struct json *document, struct err *err)
 
 TEST(a_region_s_registry_keeps_a_document_of_its_own)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     cleanup_json struct json *none = NULL, *there = NULL, *names = NULL, *elsewhere = NULL;
 
@@ -160,7 +73,7 @@ TEST(names_follow_ecr_s_grammar)
 
 TEST(images_of_ours_are_recognised)
 {
-    WORLD(w);
+    REGISTRY(w);
     const struct {
         const char *image, *region, *repository, *tag, *digest;
     } ours[] = {
@@ -257,7 +170,7 @@ TEST(ranges_are_read_as_the_rfc_says)
 
 TEST(repositories_come_and_go)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     cleanup_json struct json *names = NULL;
 
@@ -292,11 +205,11 @@ TEST(repositories_come_and_go)
 
 TEST(a_new_repository_inherits_nothing)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     char digest[REGISTRY_DIGEST_SIZE];
 
-    push_image(&w, "my-app", "v1", "one", digest);
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest));
     /* As after a deletion that was cut short behind its first step. */
     cleanup_free char *document =
         text_format("%s/registry/" REGION "/my-app/_repository.json", w.dir);
@@ -310,15 +223,15 @@ TEST(a_new_repository_inherits_nothing)
 
 TEST(images_are_listed_described_and_resolved)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *images = NULL, *image = NULL;
 
-    push_image(&w, "my-app", "v1", "one", one);
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one));
     clock_sleep_ms(3);
-    push_image(&w, "my-app", "v2", "two!", two);
-    push_image(&w, "my-app", "latest", "two!", got);
+    CHECK(put_image(w.reg, "my-app", "v2", "two!", two));
+    CHECK(put_image(w.reg, "my-app", "latest", "two!", got));
     CHECK_TEXT(got, two);
     CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
     CHECK_EQ(json_size(images), 2);
@@ -342,7 +255,7 @@ TEST(images_are_listed_described_and_resolved)
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "../_repository.json", got, &err));
 
     /* A tag moves to what was pushed last; the old image stays, untagged. */
-    push_image(&w, "my-app", "v1", "three", got);
+    CHECK(put_image(w.reg, "my-app", "v1", "three", got));
     json_unref(TAKE(image));
     CHECK(registry_image_get(w.reg, REGION, "my-app", one, &image, &err));
     CHECK_EQ(json_size(json_get(image, "tags")), 0);
@@ -350,16 +263,16 @@ TEST(images_are_listed_described_and_resolved)
 
 TEST(an_immutable_tag_stays)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     char digest[REGISTRY_DIGEST_SIZE], again[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *document = json_object();
 
     json_set(document, "imageTagMutability", json_text("IMMUTABLE"));
     CHECK(registry_repository_create(w.reg, REGION, "fixed", document, &err));
-    push_image(&w, "fixed", "v1", "one", digest);
-    push_image(&w, "fixed", "v1", "one", again); /* the same again is no change */
-    cleanup_free char *manifest = manifest_of(&w, "fixed", "two");
+    CHECK(put_image(w.reg, "fixed", "v1", "one", digest));
+    CHECK(put_image(w.reg, "fixed", "v1", "one", again)); /* the same again is no change */
+    cleanup_free char *manifest = put_parts(w.reg, "fixed", "two");
     const struct registry_put put = {.manifest = str_of(manifest), .tag = "v1"};
     CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &put, again, &err));
     CHECK_EQ(err.code, ERR_IMAGE_TAG_EXISTS);
@@ -369,7 +282,7 @@ TEST(an_immutable_tag_stays)
         "because the repository is immutable.");
     CHECK(registry_resolve(w.reg, REGION, "fixed", "v1", again, &err));
     CHECK_TEXT(again, digest);
-    cleanup_free char *same = manifest_of(&w, "fixed", "one");
+    cleanup_free char *same = put_parts(w.reg, "fixed", "one");
     const struct registry_put twice = {
         .manifest = str_of(same), .tag = "v1", .refuse_existing = true};
     CHECK(!registry_manifest_put(w.reg, REGION, "fixed", &twice, again, &err));
@@ -388,13 +301,13 @@ uses(void *ctx, const char *region, const char *repository, const char *digest, 
 
 TEST(what_is_in_use_is_not_deleted)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *removed = json_array();
 
-    push_image(&w, "my-app", "v1", "one", one);
-    push_image(&w, "my-app", "v2", "two", two);
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one));
+    CHECK(put_image(w.reg, "my-app", "v2", "two", two));
     registry_set_in_use(w.reg, uses, one);
     CHECK(!registry_image_delete(w.reg, REGION, "my-app", one, removed, &err));
     CHECK_EQ(err.code, ERR_RESOURCE_IN_USE);
@@ -429,17 +342,17 @@ collects(struct world *w, const char *const *roots, size_t count, int64_t later_
 
 TEST(garbage_is_what_nobody_names_for_an_hour)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     struct registry_gc gc;
     char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], loose[REGISTRY_DIGEST_SIZE];
 
     CHECK(registry_repository_create(w.reg, REGION, "other", NULL, &err));
-    push_image(&w, "my-app", "v1", "one", one);
-    push_image(&w, "my-app", "v2", "two", two);
-    push_image(&w, "other", "v1", "one", one);
-    push_blob(&w, "my-app", "loose", loose);
-    CHECK_EQ(blob_count(&w), 7);
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one));
+    CHECK(put_image(w.reg, "my-app", "v2", "two", two));
+    CHECK(put_image(w.reg, "other", "v1", "one", one));
+    CHECK(put_blob(w.reg, "my-app", STR("loose"), loose));
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 7);
     CHECK(registry_image_delete(w.reg, REGION, "my-app", one, NULL, &err));
     CHECK(registry_image_delete(w.reg, REGION, "my-app", two, NULL, &err));
 
@@ -456,7 +369,7 @@ TEST(garbage_is_what_nobody_names_for_an_hour)
 
     CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
     CHECK_EQ(gc.blobs_removed, 3);
-    CHECK_EQ(blob_count(&w), 3);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 3);
     char digest[REGISTRY_DIGEST_SIZE];
     cleanup(strbuf_done) struct strbuf bytes = {0};
     CHECK(registry_manifest_get(w.reg, REGION, "other", "v1", &bytes, digest, NULL, &err));
@@ -467,12 +380,12 @@ TEST(garbage_is_what_nobody_names_for_an_hour)
 
 TEST(an_index_keeps_its_images_from_the_garbage)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     struct registry_gc gc;
     char image[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
 
-    push_image(&w, "my-app", "amd64", "for amd64", image);
+    CHECK(put_image(w.reg, "my-app", "amd64", "for amd64", image));
     int64_t size;
     CHECK(blob_size(w.reg, str_of(image), &size));
     cleanup_free char *text = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX
@@ -481,7 +394,7 @@ TEST(an_index_keeps_its_images_from_the_garbage)
                                           image, (long long)size);
     const struct registry_put put = {.manifest = str_of(text), .tag = "all"};
     CHECK(registry_manifest_put(w.reg, REGION, "my-app", &put, index, &err));
-    CHECK_EQ(blob_count(&w), 4);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 4);
     /* Removed from the repository, but a task still runs what the index names. */
     CHECK(registry_image_delete(w.reg, REGION, "my-app", index, NULL, &err));
     CHECK(registry_image_delete(w.reg, REGION, "my-app", image, NULL, &err));
@@ -494,13 +407,13 @@ TEST(an_index_keeps_its_images_from_the_garbage)
 
 TEST(a_push_under_way_keeps_its_layers)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     struct registry_gc gc;
     struct upload *u;
     char first[REGISTRY_DIGEST_SIZE];
 
-    push_blob(&w, "my-app", "first layer", first);
+    CHECK(put_blob(w.reg, "my-app", STR("first layer"), first));
     CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
     CHECK(upload_add(w.reg, u, STR("second la"), &err));
     upload_release(w.reg, u);
@@ -518,12 +431,12 @@ TEST(a_push_under_way_keeps_its_layers)
 
 TEST(garbage_goes_by_itself)
 {
-    WORLD(w);
+    REGISTRY(w);
     char loose[REGISTRY_DIGEST_SIZE], one[REGISTRY_DIGEST_SIZE];
     const struct timespec long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
 
-    push_blob(&w, "my-app", "loose", loose);
-    push_image(&w, "my-app", "v1", "one", one);
+    CHECK(put_blob(w.reg, "my-app", STR("loose"), loose));
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one));
     cleanup_free char *path = blob_path(w.reg, str_of(loose));
     cleanup_free char *kept = blob_path(w.reg, str_of(one));
     CHECK(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
@@ -532,27 +445,27 @@ TEST(garbage_goes_by_itself)
     for (int i = 0; i < 300 * CHECK_PATIENCE && file_exists(path); i++)
         clock_sleep_ms(10);
     CHECK(!file_exists(path));
-    CHECK_EQ(blob_count(&w), 3);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 3);
 }
 
 TEST(garbage_is_left_alone_where_a_manifest_cannot_be_read)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     struct registry_gc gc;
     char one[REGISTRY_DIGEST_SIZE], loose[REGISTRY_DIGEST_SIZE];
 
-    push_image(&w, "my-app", "v1", "one", one);
-    push_blob(&w, "my-app", "loose", loose);
+    CHECK(put_image(w.reg, "my-app", "v1", "one", one));
+    CHECK(put_blob(w.reg, "my-app", STR("loose"), loose));
     cleanup_free char *path = blob_path(w.reg, str_of(one));
     CHECK(file_write_atomic(path, STR("{\"schema"), 0640, &err));
     CHECK(!registry_collect(w.reg, NULL, 0, HOUR_MS, clock_wall_ms() + 2 * HOUR_MS, &gc, &err));
-    CHECK_EQ(blob_count(&w), 4);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 4);
 }
 
 TEST(only_so_many_uploads_at_once_and_old_ones_are_forgotten)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     struct upload *u;
     int count = 0;
@@ -572,7 +485,7 @@ TEST(only_so_many_uploads_at_once_and_old_ones_are_forgotten)
 
 TEST(one_process_at_a_time)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
 
     CHECK(registry_open(w.dir, ACCOUNT, REGION, &err) == NULL);
@@ -594,7 +507,7 @@ pusher_run(void *arg)
         cleanup_free char *content =
             text_format("content %d", i); /* the same bytes from all threads */
         snprintf(tag, sizeof tag, "t%d-%d", p->index, i % 5);
-        push_image(p->w, "my-app", tag, content, digest);
+        CHECK(put_image(p->w->reg, "my-app", tag, content, digest));
         if (i % 10 == 9) {
             struct err err = {0};
             struct registry_gc gc;
@@ -606,7 +519,7 @@ pusher_run(void *arg)
 
 TEST(many_push_the_same_at_once)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     pthread_t threads[4];
     struct pusher pushers[4];
@@ -620,5 +533,5 @@ TEST(many_push_the_same_at_once)
         pthread_join(threads[i], NULL);
     CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
     CHECK_EQ(json_size(images), 40);
-    CHECK_EQ(blob_count(&w), 120);
+    CHECK_EQ(files_in(&w, "blobs/sha256"), 120);
 }

@@ -25,7 +25,7 @@ door_new(struct door *d)
 {
     struct err err = {0};
 
-    world_new(&d->w);
+    world_make(&d->w, world_open);
     d->keys_path = text_format("%s/keys.json", d->w.dir);
     d->audit_path = text_format("%s/audit.log", d->w.dir);
     d->keys = access_keys_new(d->keys_path, "AKIAROOT", "root secret");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Garbage collection and lifecycle policies at work, beside pushes. */
-#include "check.h"
+#include "registry_world.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,69 +12,9 @@
 #include "io/file.h"
 #include "registry/internal.h"
 
-#define REGION "ap-northeast-2"
-#define OCI "application/vnd.oci.image."
 #define HOUR_MS (3600LL * 1000)
 #define THREADS 3
 #define ROUNDS 12
-
-struct world {
-    char dir[64];
-    struct registry *reg;
-};
-
-static void
-world_new(struct world *w)
-{
-    struct err err = {0};
-
-    snprintf(w->dir, sizeof w->dir, "/tmp/naru-gc-XXXXXX");
-    CHECK(mkdtemp(w->dir) != NULL);
-    w->reg = registry_open(w->dir, "000000000000", REGION, &err);
-    CHECK(w->reg != NULL && registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
-}
-
-static void
-world_end(struct world *w)
-{
-    struct err err = {0};
-
-    registry_close(w->reg);
-    CHECK(file_remove_tree(w->dir, &err));
-}
-#define WORLD(w)                       \
-    cleanup(world_end) struct world w; \
-    world_new(&w)
-
-static bool
-push_blob(struct registry *reg, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
-{
-    struct err err = {0};
-    struct upload *u = NULL;
-
-    snprintf(digest, REGISTRY_DIGEST_SIZE, "sha256:");
-    sha256_hex(str_of(content), digest + 7);
-    return upload_start(reg, REGION, "my-app", &u, &err) && upload_add(reg, u, str_of(content), &err) &&
-           upload_finish(reg, u, str_of(digest), &err);
-}
-
-/* An image whose config and layer are `content`; its digest. */
-static bool
-push_image(struct registry *reg, const char *tag, const char *content, char digest[static REGISTRY_DIGEST_SIZE])
-{
-    char config[REGISTRY_DIGEST_SIZE], layer[REGISTRY_DIGEST_SIZE];
-    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", content);
-    struct err err = {0};
-
-    if (!push_blob(reg, config_text, config) || !push_blob(reg, content, layer))
-        return false;
-    cleanup_free char *manifest = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":{\"mediaType\":\"" OCI
-        "config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":\"" OCI
-        "layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}", config, strlen(config_text), layer, strlen(content));
-    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
-    return registry_manifest_put(reg, REGION, "my-app", &put, digest, &err);
-}
 
 static int64_t
 modified_ms(struct registry *reg, const char *digest)
@@ -106,12 +46,12 @@ age_everything(const struct world *w)
 
 TEST(a_dry_run_counts_and_removes_nothing)
 {
-    WORLD(w);
+    REGISTRY(w);
     char orphan[REGISTRY_DIGEST_SIZE], image[REGISTRY_DIGEST_SIZE];
     struct registry_gc plan = {0}, done = {0};
     struct err err = {0};
 
-    CHECK(push_blob(w.reg, "nobody's", orphan) && push_image(w.reg, "v1", "somebody's", image));
+    CHECK(put_blob(w.reg, "my-app", STR("nobody's"), orphan) && put_image(w.reg, "my-app", "v1", "somebody's", image));
     CHECK(registry_collect_plan(w.reg, 0, clock_wall_ms(), &plan, &err));
     CHECK_EQ(plan.blobs_removed, 0); /* too young */
     age_everything(&w);
@@ -131,13 +71,13 @@ TEST(a_dry_run_counts_and_removes_nothing)
 /* The layers that were pushed first must still be there when the manifest comes, hours later. */
 TEST(a_slow_upload_renews_the_leases_of_its_repository)
 {
-    WORLD(w);
+    REGISTRY(w);
     char first[REGISTRY_DIGEST_SIZE], long_gone[REGISTRY_DIGEST_SIZE], last[REGISTRY_DIGEST_SIZE] = "sha256:";
     struct registry_gc gc = {0};
     struct upload *u = NULL;
     struct err err = {0};
 
-    CHECK(push_blob(w.reg, "first", first) && push_blob(w.reg, "long gone", long_gone));
+    CHECK(put_blob(w.reg, "my-app", STR("first"), first) && put_blob(w.reg, "my-app", STR("long gone"), long_gone));
     CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
     CHECK(upload_add(w.reg, u, STR("last"), &err));
     sha256_hex(STR("last"), last + 7);
@@ -189,7 +129,7 @@ push_on(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         cleanup(strbuf_done) struct strbuf bytes = {0};
         struct err err = {0};
-        if (!push_image(reg, tag, content, image) ||
+        if (!put_image(reg, "my-app", tag, content, image) ||
             !registry_manifest_get(reg, REGION, "my-app", tag, &bytes, image, NULL, &err) ||
             !registry_layer_find(reg, REGION, "my-app", config, NULL) ||
             !registry_layer_find(reg, REGION, "my-app", layer, NULL))
@@ -205,7 +145,7 @@ push_on(void *arg)
 
 TEST(pushes_beside_collections_lose_nothing)
 {
-    WORLD(w);
+    REGISTRY(w);
     atomic_bool is_over = false;
     struct crowd crowd[THREADS + 1];
     pthread_t threads[THREADS + 1];
@@ -250,7 +190,7 @@ uses(void *ctx, const char *region, const char *repository, const char *digest, 
 
 TEST(policies_take_what_is_due_and_not_what_is_in_use)
 {
-    WORLD(w);
+    REGISTRY(w);
     char digests[4][REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *before = NULL, *after = NULL;
     cleanup(registry_repository_done) struct registry_repository r = {0};
@@ -261,7 +201,7 @@ TEST(policies_take_what_is_due_and_not_what_is_in_use)
 
     for (int i = 0; i < 4; i++) {
         cleanup_free char *tag = text_format("v%d", i);
-        CHECK(push_image(w.reg, tag, tag, digests[i]));
+        CHECK(put_image(w.reg, "my-app", tag, tag, digests[i]));
         clock_sleep_ms(2); /* or they would be equally old */
     }
     CHECK(registry_lifecycle_apply(w.reg, REGION, "my-app", now_ms, &expired, &err));
@@ -270,7 +210,7 @@ TEST(policies_take_what_is_due_and_not_what_is_in_use)
     registry_set_in_use(w.reg, uses, digests[1]);
     /* One that somebody has tagged since the list was made stays. */
     CHECK(registry_images(w.reg, REGION, "my-app", &before, &err));
-    CHECK(push_image(w.reg, "fresh", "v0", got));
+    CHECK(put_image(w.reg, "my-app", "fresh", "v0", got));
     CHECK_TEXT(got, digests[0]);
     CHECK(image_expire(w.reg, REGION, "my-app", json_at(before, 3), &is_removed, &err));
     CHECK(!is_removed);

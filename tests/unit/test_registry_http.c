@@ -534,7 +534,7 @@ TEST(killed_in_the_middle_nothing_is_visible_and_what_was_told_is_kept)
     cleanup(http_answer_done) struct http_answer a = {0};
     struct err err = {0};
 
-    world_new(&w);
+    world_make(&w, world_open);
     char token[sizeof w.token];
     memcpy(token, w.token, sizeof token);
     world_close(&w);
@@ -582,7 +582,7 @@ TEST(killed_at_any_moment_every_name_leads_to_whole_bytes)
     struct err err = {0};
 
     size_t image_count = 0;
-    world_new(&w);
+    world_make(&w, world_open);
     world_close(&w);
     for (int round = 0; round < 15; round++) {
         pid_t pid = fork();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Replication between regions of one machine: the queue, and what outlives the process. */
-#include "check.h"
+#include "registry_world.h"
 
 #include <stdio.h>
 
@@ -10,25 +10,7 @@
 #include "registry/internal.h"
 #include "registry/replication.h"
 
-#define ACCOUNT "000000000000"
-#define HERE "ap-northeast-2"
 #define THERE "eu-north-1"
-#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-
-struct world {
-    char dir[64];
-    struct registry *reg;
-    char digest[REGISTRY_DIGEST_SIZE];
-};
-
-static void
-world_open(struct world *w)
-{
-    struct err err = {0};
-
-    w->reg = registry_open(w->dir, ACCOUNT, HERE, &err);
-    CHECK(w->reg != NULL);
-}
 
 static bool
 rules_set(void *arg, struct json *document, struct err *err)
@@ -38,50 +20,34 @@ rules_set(void *arg, struct json *document, struct err *err)
 }
 
 static void
-world_new(struct world *w)
+replicated_up(struct world *w)
 {
     struct err err = {0};
     char rules[] =
         "{\"rules\":[{\"destinations\":[{\"region\":\"" THERE "\",\"registryId\":\"" ACCOUNT
         "\"}],\"repositoryFilters\":[{\"filter\":\"my-\",\"filterType\":\"PREFIX_MATCH\"}]}]}";
 
-    memset(w, 0, sizeof *w);
-    snprintf(w->dir, sizeof w->dir, "/tmp/naru-replica-XXXXXX");
-    CHECK(mkdtemp(w->dir) != NULL);
-    world_open(w);
-    CHECK(registry_repository_create(w->reg, HERE, "my-app", NULL, &err));
-    CHECK(registry_document_change(w->reg, HERE, rules_set, rules, &err));
+    registry_up(w);
+    CHECK(registry_document_change(w->reg, REGION, rules_set, rules, &err));
 }
-
-static void
-world_end(struct world *w)
-{
-    struct err err = {0};
-
-    registry_close(w->reg);
-    CHECK(file_remove_tree(w->dir, &err));
-}
-#define WORLD(w)                       \
+#define REPLICATED(w)                  \
     cleanup(world_end) struct world w; \
-    world_new(&w)
+    world_make(&w, replicated_up)
 
 static void
 image_push(struct world *w)
 {
     struct err err = {0};
-    struct upload *u = NULL;
-    char config[REGISTRY_DIGEST_SIZE] = "sha256:";
+    char config[REGISTRY_DIGEST_SIZE];
 
-    sha256_hex(STR("{}"), config + 7);
-    CHECK(upload_start(w->reg, HERE, "my-app", &u, &err) &&
-          upload_add(w->reg, u, STR("{}"), &err) && upload_finish(w->reg, u, str_of(config), &err));
+    CHECK(put_blob(w->reg, "my-app", STR("{}"), config));
     cleanup_free char *manifest = text_format("{\"schemaVersion\":2,\"config\":{\"mediaType\":"
                                               "\"application/x\",\"digest\":\"%s\",\"size\":2},"
                                               "\"layers\":[]}",
                                               config);
     const struct registry_put put = {
         .manifest = str_of(manifest), .media_type = STR(OCI_MANIFEST), .tag = "v1"};
-    CHECK(registry_manifest_put(w->reg, HERE, "my-app", &put, w->digest, &err));
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put, w->digest, &err));
 }
 
 /* "COMPLETE" of the one destination; "" if there is none. */
@@ -92,7 +58,7 @@ status(struct world *w)
     cleanup_json struct json *list = NULL;
     struct err err = {0};
 
-    CHECK(registry_replication_get(w->reg, HERE, "my-app", w->digest, &list, &err));
+    CHECK(registry_replication_get(w->reg, REGION, "my-app", w->digest, &list, &err));
     snprintf(text, sizeof text, "%s", json_get_cstr(json_at(list, 0), "status", ""));
     return text;
 }
@@ -114,7 +80,7 @@ wait_complete(struct world *w)
 
 TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
 {
-    WORLD(w);
+    REPLICATED(w);
     struct err err = {0};
 
     image_push(&w);
@@ -124,10 +90,10 @@ TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
     wait_complete(&w);
     /* As it is left by a process that ended in between: the other region has nothing yet. */
     registry_close(w.reg);
-    world_open(&w);
+    registry_up(&w);
     CHECK(registry_repository_delete(w.reg, THERE, "my-app", true, &err));
     cleanup_free char *path =
-        text_format("%s/registry/" HERE "/my-app/_replicated/%s", w.dir, w.digest + 7);
+        text_format("%s/registry/" REGION "/my-app/_replicated/%s", w.dir, w.digest + 7);
     CHECK(file_write_atomic(
         path, STR("{\"" ACCOUNT "/" THERE "\":{\"asked\":\"1\",\"status\":\"IN_PROGRESS\"}}"), 0640,
         &err));
@@ -137,14 +103,14 @@ TEST(a_push_goes_on_and_what_was_under_way_outlives_the_process)
 
 TEST(a_destination_that_is_known_nowhere_is_asked_again)
 {
-    WORLD(w);
+    REPLICATED(w);
     char rules[] =
         "{\"rules\":[{\"destinations\":[{\"region\":\"x1\",\"registryId\":\"999999999999\"}]}]}";
     struct err err = {0};
 
     registry_start_replicating(w.reg, w.dir);
     CHECK(replication_knows(w.reg, ACCOUNT) && !replication_knows(w.reg, "999999999999"));
-    CHECK(registry_document_change(w.reg, HERE, rules_set, rules, &err));
+    CHECK(registry_document_change(w.reg, REGION, rules_set, rules, &err));
     image_push(&w);
     CHECK_TEXT(status(&w), "IN_PROGRESS");
 }
@@ -164,7 +130,7 @@ own_credential(void *ctx, const char *arn, char **username_out, char **password_
 /* Its own destination, as two are that have each other: what it sends comes back to it. */
 TEST(what_another_naru_sent_goes_no_further)
 {
-    WORLD(w);
+    REPLICATED(w);
     char rules[] =
         "{\"rules\":[{\"destinations\":[{\"region\":\"x1\",\"registryId\":\"999999999999\"}]}]}";
     const struct http_route route = registry_route(w.reg);
@@ -181,7 +147,7 @@ TEST(what_another_naru_sent_goes_no_further)
     registry_set_host(w.reg, host);
     registry_set_credentials(w.reg, own_credential, w.reg);
     registry_start_replicating(w.reg, w.dir);
-    CHECK(registry_document_change(w.reg, HERE, rules_set, rules, &err));
+    CHECK(registry_document_change(w.reg, REGION, rules_set, rules, &err));
     image_push(&w);
     while (strcmp(status(&w), "COMPLETE") != 0) {
         CHECK(clock_monotonic_ms() < end_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scans: what files say about packages, layers over each other, and an image from push to findings.
  */
-#include "check.h"
+#include "registry_world.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -481,62 +481,6 @@ TEST(files_that_would_fill_the_memory_are_refused)
 
 /* ---- from push to findings ---- */
 
-#define ACCOUNT "000000000000"
-#define REGION "ap-northeast-2"
-#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-
-struct world {
-    char dir[64];
-    struct registry *reg;
-    char digest[REGISTRY_DIGEST_SIZE];
-};
-
-static void
-world_open(struct world *w)
-{
-    struct err err = {0};
-
-    w->reg = registry_open(w->dir, ACCOUNT, REGION, &err);
-    CHECK(w->reg != NULL);
-}
-
-static void
-world_new(struct world *w)
-{
-    struct err err = {0};
-
-    memset(w, 0, sizeof *w);
-    snprintf(w->dir, sizeof w->dir, "/tmp/naru-scan-XXXXXX");
-    CHECK(mkdtemp(w->dir) != NULL);
-    world_open(w);
-    CHECK(registry_repository_create(w->reg, REGION, "my-app", NULL, &err));
-}
-
-static void
-world_end(struct world *w)
-{
-    struct err err = {0};
-
-    registry_close(w->reg);
-    CHECK(file_remove_tree(w->dir, &err));
-}
-#define WORLD(w)                       \
-    cleanup(world_end) struct world w; \
-    world_new(&w)
-
-static void
-blob_push(struct world *w, struct str bytes, char digest[static REGISTRY_DIGEST_SIZE])
-{
-    struct err err = {0};
-    struct upload *u = NULL;
-
-    snprintf(digest, REGISTRY_DIGEST_SIZE, "sha256:");
-    sha256_hex(bytes, digest + 7);
-    CHECK(upload_start(w->reg, REGION, "my-app", &u, &err) && upload_add(w->reg, u, bytes, &err) &&
-          upload_finish(w->reg, u, str_of(digest), &err));
-}
-
 /* An image with one layer of these files. */
 static void
 image_push(struct world *w, const char *config_type, const struct entry *entries)
@@ -546,8 +490,8 @@ image_push(struct world *w, const char *config_type, const struct entry *entries
     struct err err = {0};
 
     tar_write(&tar, entries, true);
-    blob_push(w, strbuf_str(&tar), layer);
-    blob_push(w, STR("{}"), config);
+    CHECK(put_blob(w->reg, "my-app", strbuf_str(&tar), layer));
+    CHECK(put_blob(w->reg, "my-app", STR("{}"), config));
     cleanup_free char *manifest =
         text_format("{\"schemaVersion\":2,\"config\":{\"mediaType\":\"%s\",\"digest\":\"%s\","
                     "\"size\":2},\"layers\":["
@@ -611,7 +555,7 @@ database_import(struct world *w, const char *text)
 
 TEST(without_a_database_a_scan_fails_and_says_so)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
 
     image_push(&w, OCI_CONFIG, debian_image);
@@ -629,7 +573,7 @@ TEST(without_a_database_a_scan_fails_and_says_so)
 
 TEST(findings_are_told_with_what_mends_them)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
 
     database_import(&w, CURL);
@@ -656,7 +600,7 @@ TEST(findings_are_told_with_what_mends_them)
 
 TEST(a_database_about_other_packages_is_none)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
 
     database_import(&w, "{\"id\":\"X\",\"modified\":\"2024-05-01T00:00:00Z\",\"affected\":[{"
@@ -678,7 +622,7 @@ TEST(a_database_about_other_packages_is_none)
 /* All are counted, the worst are kept. */
 TEST(more_findings_than_are_kept)
 {
-    WORLD(w);
+    REGISTRY(w);
     cleanup(strbuf_done) struct strbuf many = {0};
     struct err err = {0};
 
@@ -715,7 +659,7 @@ scan_on_push(void *arg, struct json *document, struct err *err)
 
 TEST(a_push_is_scanned_where_that_is_wanted_and_an_artifact_never)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
     cleanup_json struct json *scan = NULL;
 
@@ -733,7 +677,7 @@ TEST(a_push_is_scanned_where_that_is_wanted_and_an_artifact_never)
 
 TEST(a_scan_that_was_asked_for_outlives_the_process)
 {
-    WORLD(w);
+    REGISTRY(w);
     struct err err = {0};
 
     image_push(&w, OCI_CONFIG, debian_image);
@@ -743,7 +687,7 @@ TEST(a_scan_that_was_asked_for_outlives_the_process)
           file_write_atomic(path, STR("{\"status\":\"PENDING\"}"), 0640, &err));
     registry_close(w.reg);
     database_import(&w, CURL);
-    world_open(&w);
+    registry_up(&w);
     registry_start_scanning(w.reg, w.dir);
     cleanup_json struct json *scan = scan_end(&w);
     CHECK_TEXT(json_get_cstr(scan, "status", ""), "COMPLETE");
