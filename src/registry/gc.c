@@ -104,10 +104,7 @@ set_has(const struct digest_set *set, struct str hex)
 static bool
 is_whole(struct str bytes, struct str digest, struct err *err)
 {
-    char made[REGISTRY_DIGEST_SIZE];
-
-    digest_make(bytes, digest, made);
-    return str_is(digest, made) ||
+    return digest_is_of(digest, bytes) ||
            err_set(err, ERR_INTERNAL, "the bytes of a manifest are not those of its digest");
 }
 

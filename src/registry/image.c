@@ -132,6 +132,8 @@ registry_manifest_get(struct registry *reg, const char *region, const char *repo
         !record_read(reg, region, repository, str_of(digest), &record, err) ||
         !blob_read(reg, str_of(digest), bytes_out, err))
         return false;
+    if (!digest_is_of(str_of(digest), strbuf_str(bytes_out)))
+        return err_set(err, ERR_INTERNAL, "the bytes of the manifest '%s' are not those of its digest", digest);
     if (media_type_out != NULL)
         snprintf(media_type_out, REGISTRY_MEDIA_TYPE_SIZE, "%s",
                  json_get_cstr(record, "mediaType", ""));

@@ -106,6 +106,15 @@ digest_make(struct str bytes, struct str like, char out[static REGISTRY_DIGEST_S
 }
 
 bool
+digest_is_of(struct str digest, struct str bytes)
+{
+    char made[REGISTRY_DIGEST_SIZE];
+
+    digest_make(bytes, digest, made);
+    return str_is(digest, made);
+}
+
+bool
 ecr_host_parse(struct str host, struct str *account_out, struct str *region_out)
 {
     const struct str middle = STR(".dkr.ecr."), end = STR(".amazonaws.com");

@@ -25,6 +25,7 @@ digest_algorithm(struct str digest)
 bool digest_from_hex(struct str hex, char out[static REGISTRY_DIGEST_SIZE]);
 /* The digest of `bytes` by the algorithm of the digest `like` (empty: sha256). */
 void digest_make(struct str bytes, struct str like, char out[static REGISTRY_DIGEST_SIZE]);
+bool digest_is_of(struct str digest, struct str bytes);
 
 /* "<account>.dkr.ecr.<region>.amazonaws.com": the account and region in it. */
 bool ecr_host_parse(struct str host, struct str *account_out, struct str *region_out);

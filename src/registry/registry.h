@@ -194,7 +194,7 @@ bool registry_image_get(struct registry *reg, const char *region, const char *re
  * his pulls do not count. Best effort. */
 void registry_image_pulled(struct registry *reg, const char *region, const char *repository,
                            const char *digest, const char *principal, int64_t now_ms);
-/* The manifest's own bytes. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
+/* The manifest's own bytes; an error where the disk has others by now. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
 bool registry_manifest_get(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct strbuf *bytes_out,
                            char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,

@@ -316,13 +316,7 @@ scope_of(const char *repository, const char *actions)
 static bool
 digest_check(struct str bytes, const char *digest, struct err *err)
 {
-    char hex[SHA512_HEX + 1];
-
-    if (str_starts(str_of(digest), STR("sha512:")))
-        sha512_hex(bytes, hex);
-    else
-        sha256_hex(bytes, hex);
-    return str_is(digest_hex(str_of(digest)), hex) ||
+    return digest_is_of(str_of(digest), bytes) ||
            err_set(err, ERR_UPSTREAM_IMAGE, "the manifest that came is not '%s'", digest);
 }
 

@@ -97,6 +97,26 @@ TEST(one_other_byte_is_found_and_repaired_by_a_push)
     CHECK_EQ(verify(&w, false, &f).problems, 0);
 }
 
+TEST(a_manifest_with_another_byte_is_not_served)
+{
+    WORLD(w);
+    cleanup_free char *image = push_image(&w, "my-app", "v1", "content");
+    cleanup_free char *path = blob_file(&w, image);
+    cleanup(strbuf_done) struct strbuf whole = {0};
+    const char *const names[] = {"v1", image};
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(registry_manifest_get(w.reg, REGION, "my-app", "v1", &whole, digest, NULL, &err));
+    strbuf_add(&whole, STR(" ")); /* still a manifest in its form */
+    overwrite(path, strbuf_cstr(&whole));
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        cleanup(strbuf_done) struct strbuf bytes = {0};
+        CHECK(!registry_manifest_get(w.reg, REGION, "my-app", names[i], &bytes, digest, NULL, &err));
+        CHECK_EQ(err.code, ERR_INTERNAL);
+    }
+}
+
 TEST(each_broken_name_is_found)
 {
     WORLD(w);
