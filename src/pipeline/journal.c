@@ -17,7 +17,6 @@
 struct entry {
     const char *id;
     const char *name;
-    uint64_t hash;
     bool has_ended;
     size_t turn; /* of the end, from 0 */
     struct json *record;
@@ -58,17 +57,13 @@ struct journal {
 };
 
 static uint64_t
-hash_text(uint64_t h, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        h = (h ^ (unsigned char)s.at[i]) * 1099511628211u;
-    return h;
-}
-
-static uint64_t
 hash_of(const char *s)
 {
-    return hash_text(14695981039346656037u, str_of(s));
+    uint64_t h = 14695981039346656037u;
+
+    for (; *s != '\0'; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
 }
 
 static char *
@@ -226,7 +221,6 @@ take_record(struct run *run, struct json *record)
         *bucket = e;
     }
     e->name = json_get_cstr(record, "name", "");
-    e->hash = (uint64_t)json_get_i64(record, "arguments", 0);
     e->record = record;
     note_step(run, id);
     if (json_get(record, "ended") == NULL)
@@ -427,25 +421,6 @@ journal_has_line(struct run *run, size_t size)
     return false;
 }
 
-/* Values that are the same in every run; closures and such are not looked at. */
-static uint64_t
-hash_arguments(const struct step_call *s)
-{
-    uint64_t h = hash_text(hash_of(""), s->name);
-
-    for (size_t i = 0; i < s->values->count; i++) {
-        cleanup(strbuf_done) struct strbuf text = {0};
-        const struct value *v = &s->values->at[i].value;
-        if (v->type == V_CLOSURE || v->type == V_HOST || v->type == V_EXCEPTION)
-            continue;
-        value_format(s->values->at[i].key, &text);
-        strbuf_add_char(&text, '=');
-        value_format(*v, &text);
-        h = hash_text(h, strbuf_str(&text));
-    }
-    return h;
-}
-
 /* Ends come back in the order in which they came. */
 static void
 wait_for_turn(struct run *run, size_t turn)
@@ -547,7 +522,6 @@ record_of(const struct step_call *s)
 
     json_set(r, "id", json_text(s->id));
     json_set(r, "name", json_str(s->name));
-    json_set(r, "arguments", json_int((int64_t)hash_arguments(s)));
     return r;
 }
 
