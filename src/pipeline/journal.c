@@ -12,6 +12,8 @@
 #include "pipeline/journal_value.h"
 
 #define JOURNAL_MAX ((size_t)256 << 20)
+#define HEAD "{\"journal\":1,"
+#define HEAD_GIVEN_UP "{\"journal\":0,"
 #define TURN_WAIT_MS 5000 /* for an end that should come first and does not: the script changed its way */
 
 struct entry {
@@ -163,6 +165,23 @@ stop_flusher(struct journal *j)
     pthread_mutex_destroy(&j->mutex);
 }
 
+/* What follows would be done again after a restart: better not taken up at all.  The head says so,
+ * in place: a full disk has no room for more. */
+static void
+give_up(struct run *run, const struct err *why)
+{
+    struct journal *j = run->journal;
+    cleanup_free char *path = path_in(run->config->state_dir, "journal");
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC); /* j->fd only appends */
+    bool marked = fd >= 0 && pwrite(fd, HEAD_GIVEN_UP, strlen(HEAD_GIVEN_UP), 0) ==
+                                 (ssize_t)strlen(HEAD_GIVEN_UP);
+
+    j->is_damaged = true;
+    log_error("journal.write", "build=%lld marked=%s error=%s", (long long)run->config->number,
+              marked ? "yes" : "no", log_quote(why->message));
+    ask_for_flush(j);
+}
+
 static void
 append(struct run *run, struct json *record, bool flush)
 {
@@ -175,14 +194,10 @@ append(struct run *run, struct json *record, bool flush)
     strbuf_add_char(&line, '\n');
     if (run->is_suspended || j->is_damaged)
         return;
-    if (!file_write_all(j->fd, strbuf_str(&line), &err)) {
-        /* What follows would be done again after a restart: better not taken up at all. */
-        j->is_damaged = true;
-        log_error("journal.write", "build=%lld error=%s", (long long)run->config->number,
-                  log_quote(err.message));
-    } else if (flush) {
+    if (!file_write_all(j->fd, strbuf_str(&line), &err))
+        give_up(run, &err);
+    else if (flush)
         ask_for_flush(j);
-    }
 }
 
 /* The path of its flow and the number, out of an id: "_3.0-7". */
@@ -328,6 +343,9 @@ load(struct run *run, const char *path, const char *lines_path, struct err *err)
     if (!file_read(path, JOURNAL_MAX, &text, err) ||
         (file_exists(lines_path) && !file_read(lines_path, JOURNAL_MAX, &lines, err)))
         return false;
+    if (str_starts(strbuf_str(&text), STR(HEAD_GIVEN_UP)))
+        return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
+                                        "the build cannot be taken up");
     whole = read_records(run, strbuf_str(&text));
     read_lines(run, strbuf_str(&lines));
     if (truncate(path, (off_t)whole) != 0)
@@ -340,7 +358,7 @@ begin(struct run *run, struct str file_text, const char *path, struct err *err)
 {
     cleanup_free char *file = path_in(run->config->state_dir, "Jenkinsfile");
     cleanup_free char *head =
-        text_format("{\"journal\":1,\"logged\":%lld}\n", (long long)run->logged);
+        text_format(HEAD "\"logged\":%lld}\n", (long long)run->logged);
 
     return file_make_dirs(run->config->state_dir, 0700, err) &&
            file_write_atomic(file, file_text, 0600, err) &&
@@ -416,8 +434,9 @@ journal_has_line(struct run *run, size_t size)
         return true;
     r.flow = f->hash;
     r.check = line_check(&r);
-    if (!file_write_all(run->journal->lines_fd, (struct str){(const char *)&r, sizeof(r)}, &err))
-        run->journal->is_damaged = true;
+    if (!run->journal->is_damaged &&
+        !file_write_all(run->journal->lines_fd, (struct str){(const char *)&r, sizeof(r)}, &err))
+        give_up(run, &err);
     return false;
 }
 

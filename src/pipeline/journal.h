@@ -10,6 +10,8 @@
  *   journal      a JSON value a line: begun, ended, settled; written before a script begins and after
  *                each end, and flushed to disk right then, by a thread, while the build goes on
  *   lines        for every line of the log, the branch it is of and its length
+ * A journal that could not be written to its end (a full disk) says so in its head: the build goes on,
+ * but is not taken up after a restart, and fails by name then.
  * Secrets that scripts print to `returnStdout` are in there; the folder is its owner's only, and
  * goes with the end of the build.
  * Without config->state_dir nothing is kept, and all functions say "nothing known". */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "build_setup.h"
@@ -221,6 +222,32 @@ TEST(a_runner_that_is_killed_at_any_point_of_the_journal_goes_on)
         expect_course(&b, &want);
     }
     CHECK(killed + 3 > records); /* the last records may come after the last look */
+    teardown(&b);
+}
+
+TEST(a_build_whose_journal_could_not_be_written_is_not_taken_up)
+{
+    cleanup(build_done) struct build b = {0};
+    pid_t child;
+    int status;
+
+    setup(&b);
+    b.config.on_log = on_log;
+    b.config.on_stage = on_stage;
+    put_file(&b, "ws/Jenkinsfile", "node { for (i in 1..20) { fileExists 'x' } }");
+    child = fork();
+    if (child == 0) {
+        const struct rlimit full = {500, 500};
+        signal(SIGXFSZ, SIG_IGN);
+        CHECK(setrlimit(RLIMIT_FSIZE, &full) == 0);
+        build_live(&b);
+        _exit(b.outcome.result == RESULT_SUCCESS ? 0 : 1);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    build_live(&b);
+    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    CHECK(strstr(b.outcome.reason, "the build cannot be taken up") != NULL);
     teardown(&b);
 }
 
