@@ -150,7 +150,7 @@ push(const struct world *w, const char *name)
     sh(w, script);
 }
 
-static int64_t
+static inline int64_t
 submit(struct world *w, const char *name, const char *branch)
 {
     const struct build_request r = {
@@ -161,6 +161,32 @@ submit(struct world *w, const char *name, const char *branch)
     if (!pipeline_submit(w->room, &r, &number, &err))
         check_fail(__FILE__, __LINE__, "%s", err.message);
     return number;
+}
+
+/* A world with the pipeline "web". */
+static inline void
+web_init(struct world *w, const char *github)
+{
+    world_init(w);
+    room_up(w);
+    create(w, "web", github);
+}
+
+/* Its main branch, with a pipeline of these steps: pushed, and a build of it asked for. */
+static inline int64_t
+web_build(struct world *w, const char *steps, const char *message)
+{
+    commit(w, steps, message);
+    push(w, "web");
+    return submit(w, "web", "main");
+}
+
+/* A world with "web" and its first build. */
+static inline void
+web_first(struct world *w, const char *steps)
+{
+    web_init(w, NULL);
+    CHECK_EQ(web_build(w, steps, "x"), 1);
 }
 
 /* Waits for a state (or the end); the caller's. */

@@ -6,13 +6,10 @@ TEST(a_pushed_commit_is_built_and_recorded)
     cleanup(world_done) struct world w = {0};
     int64_t number;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, "sh 'echo building $GIT_COMMIT of $BRANCH_NAME as $JOB_NAME; test -f Jenkinsfile'",
-           "first");
-    push(&w, "web");
-    number = submit(&w, "web", "main");
+    web_init(&w, NULL);
+    number = web_build(
+        &w, "sh 'echo building $GIT_COMMIT of $BRANCH_NAME as $JOB_NAME; test -f Jenkinsfile'",
+        "first");
     expect_result(&w, "web", number, "SUCCESS");
     expect_log(&w, "web", number, "of main as web/main");
     {
@@ -38,23 +35,20 @@ TEST(clean_ws_takes_what_its_patterns_name)
     cleanup(world_done) struct world w = {0};
     int64_t number;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w,
-           "sh 'mkdir -p out/deep src; touch out/a.o out/deep/b.o out/keep.o src/c.o src/c.c'\n"
-           "cleanWs patterns: [[pattern: '**/*.o', type: 'INCLUDE'],\n"
-           " [pattern: '**/keep.o', type: 'EXCLUDE']]\n"
-           "sh 'echo first $(find out src | sort)'\n"
-           "cleanWs deleteDirs: true, patterns: [[pattern: 'out/**', type: 'INCLUDE']]\n"
-           "sh 'echo second $(find . -name out -o -name c.c | sort) $(ls out)'\n"
-           "cleanWs cleanWhenSuccess: false\n"
-           "sh 'echo third $(ls src)'\n"
-           "cleanWs()\n"
-           "sh 'echo fourth [$(ls -A)]'\n",
-           "first");
-    push(&w, "web");
-    number = submit(&w, "web", "main");
+    web_init(&w, NULL);
+    number = web_build(
+        &w,
+        "sh 'mkdir -p out/deep src; touch out/a.o out/deep/b.o out/keep.o src/c.o src/c.c'\n"
+        "cleanWs patterns: [[pattern: '**/*.o', type: 'INCLUDE'],\n"
+        " [pattern: '**/keep.o', type: 'EXCLUDE']]\n"
+        "sh 'echo first $(find out src | sort)'\n"
+        "cleanWs deleteDirs: true, patterns: [[pattern: 'out/**', type: 'INCLUDE']]\n"
+        "sh 'echo second $(find . -name out -o -name c.c | sort) $(ls out)'\n"
+        "cleanWs cleanWhenSuccess: false\n"
+        "sh 'echo third $(ls src)'\n"
+        "cleanWs()\n"
+        "sh 'echo fourth [$(ls -A)]'\n",
+        "first");
     expect_result(&w, "web", number, "SUCCESS");
     expect_log(&w, "web", number, "first out out/deep out/keep.o src src/c.c\n");
     expect_log(&w, "web", number, "second ./out ./src/c.c deep\n");
@@ -67,9 +61,7 @@ TEST(the_newest_commit_wins_and_a_running_one_goes_on)
     cleanup(world_done) struct world w = {0};
     int64_t a, b, c;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     commit(&w, "sh 'while [ ! -e $WORKSPACE/../go ]; do sleep 0.05; done'", "one");
     push(&w, "web");
     a = submit(&w, "web", "main");
@@ -91,9 +83,7 @@ TEST(a_push_made_while_naru_was_down_is_built_at_the_start)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     room_down(&w);
     commit(&w, "echo 'late'", "late");
     push(&w, "web");
@@ -108,15 +98,12 @@ TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
     int64_t number;
     struct err err;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w,
-           "sh 'sleep 1000 & echo $! > ../pid; touch ../up; sleep 1000'\n}\npost {\naborted { echo "
-           "'cleaned up' }",
-           "slow");
-    push(&w, "web");
-    number = submit(&w, "web", "main");
+    web_init(&w, NULL);
+    number = web_build(
+        &w,
+        "sh 'sleep 1000 & echo $! > ../pid; touch ../up; sleep 1000'\n}\npost {\naborted { echo "
+        "'cleaned up' }",
+        "slow");
     json_unref(wait_for(&w, "web", number, "RUNNING"));
     sh(&w, "for i in $(seq 200); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; "
            "exit 1");
@@ -151,9 +138,7 @@ TEST(a_webhook_starts_a_build_once)
     cleanup_free char *body = NULL;
     char head[41];
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", "acme/web");
+    web_init(&w, "acme/web");
     commit(&w, "echo 'hooked'", "one");
     push(&w, "web");
     {
@@ -201,9 +186,7 @@ TEST(a_late_webhook_does_not_bring_an_older_commit_back)
     cleanup(strbuf_done) struct strbuf out = {0};
     char commits[3][41];
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", "acme/web");
+    web_init(&w, "acme/web");
     cleanup_free char *path = git_remote_path(w.data, "web");
     for (int i = 0; i < 3; i++) {
         commit(&w, i == 0 ? "echo 'a'" : i == 1 ? "echo 'b'" : "echo 'c'", "more");

@@ -68,12 +68,7 @@ TEST(an_orderly_stop_is_quick_and_builds_go_on_afterwards)
     pthread_t thread;
     int64_t start_ms;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, WAITING_STEP, "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, WAITING_STEP);
     sh(&w, WAIT_UNTIL_UP);
     follower = w;
     CHECK(pthread_create(&thread, NULL, follow_the_log, &follower) == 0);
@@ -90,9 +85,7 @@ TEST(the_builds_of_a_killed_naru_go_on)
     cleanup(world_done) struct world w = {0};
     pid_t child;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     room_down(&w);
     commit(&w, WAITING_STEP, "x");
     push(&w, "web");
@@ -114,12 +107,7 @@ TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
     cleanup(world_done) struct world w = {0};
     struct err err;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, WAITING_STEP "\n}\npost {\naborted { echo 'cleaned up' }", "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, WAITING_STEP "\n}\npost {\naborted { echo 'cleaned up' }");
     sh(&w, WAIT_UNTIL_UP);
     room_down(&w);
     sh(&w, IS_ALIVE);
@@ -138,9 +126,7 @@ TEST(a_pipeline_of_thousands_of_branches_is_there_after_a_restart)
     struct pipeline *p;
     struct err err;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     room_down(&w);
     json_set(given, "triggers", json_array());
     room_wake(&room, &w);
@@ -166,12 +152,7 @@ TEST(what_was_private_to_a_build_goes_with_it_in_all_its_workspaces)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, "script { node { sh 'ls -d $WORKSPACE_TMP; echo secret > $WORKSPACE_TMP/s' } }", "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, "script { node { sh 'ls -d $WORKSPACE_TMP; echo secret > $WORKSPACE_TMP/s' } }");
     expect_result(&w, "web", 1, "SUCCESS");
     expect_log(&w, "web", 1, "/workspaces/web/main@2@tmp\n");
     sh(&w, "test ! -e ../data/workspaces/web/main@2@tmp");
@@ -182,12 +163,7 @@ TEST(a_build_that_is_to_be_taken_up_is_not_dropped_with_its_branch)
     cleanup(world_done) struct world w = {0};
     struct pipeline_room room;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, WAITING_STEP, "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, WAITING_STEP);
     sh(&w, WAIT_UNTIL_UP);
     room_down(&w);
     room_wake(&room, &w);
@@ -203,12 +179,7 @@ TEST(a_build_that_is_given_up_leaves_no_lock_and_no_journal)
     cleanup(world_done) struct world w = {0};
     struct pipeline_room room;
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, WAITING_STEP, "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, WAITING_STEP);
     sh(&w, WAIT_UNTIL_UP);
     room_down(&w);
     room_wake(&room, &w);
@@ -249,19 +220,14 @@ TEST(people_are_asked_and_their_answers_survive_a_restart)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w,
-           "script { def v = input(message: 'Where to?', id: 'where', submitter: 'anna, bert', "
-           "submitterParameter: 'WHO', parameters: [choice(name: 'PLACE', choices: ['here', 'there']),"
-           " booleanParam(name: 'FAST', defaultValue: true)])\n"
-           "echo \"to ${v.PLACE} ${v.FAST} ${v.WHO}\" } }\n}\n"
-           "stage('Deploy') {\n input { message 'Deploy?'\n parameters { string(name: 'TAG', "
-           "defaultValue: 'v0') } }\n steps { sh 'echo \"tag $TAG\" | cat'",
-           "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(
+        &w,
+        "script { def v = input(message: 'Where to?', id: 'where', submitter: 'anna, bert', "
+        "submitterParameter: 'WHO', parameters: [choice(name: 'PLACE', choices: ['here', 'there']),"
+        " booleanParam(name: 'FAST', defaultValue: true)])\n"
+        "echo \"to ${v.PLACE} ${v.FAST} ${v.WHO}\" } }\n}\n"
+        "stage('Deploy') {\n input { message 'Deploy?'\n parameters { string(name: 'TAG', "
+        "defaultValue: 'v0') } }\n steps { sh 'echo \"tag $TAG\" | cat'");
     wait_for_question(&w, "where");
     CHECK_EQ(say(&w, "{\"id\": \"none\", \"proceed\": true}"), 404);
     CHECK_EQ(say(&w, "{\"proceed\": true, \"by\": \"carl\"}"), 400);
@@ -286,12 +252,7 @@ TEST(a_question_that_is_answered_with_no_aborts_the_build)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, "input 'Sure?'\n}\npost {\naborted { echo 'it was not sure' }", "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, "input 'Sure?'\n}\npost {\naborted { echo 'it was not sure' }");
     for (int i = 0; i < 200 && say(&w, "{\"proceed\": false, \"by\": \"anna\"}") != 202; i++)
         clock_sleep_ms(50);
     expect_result(&w, "web", 1, "ABORTED");
@@ -303,9 +264,7 @@ TEST(builds_that_wait_for_people_do_not_hold_up_others)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     commit(&w, "script { if (env.BRANCH_NAME.startsWith('ask')) { input 'Sure?' }\n"
                " lock('one') { echo \"for ${params.TARGET ?: 'nobody'}\" } }",
            "x");
@@ -324,9 +283,7 @@ TEST(builds_get_their_parameters)
     cleanup(world_done) struct world w = {0};
     static const char *const auth[] = {"Authorization: let me in", NULL};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     commit(&w, "echo \"to ${params.TARGET} ${params.DRY} ${params.NOTE}\"\n"
                "sh 'echo \"env $TARGET $DRY\" | cat'\n}\n}\n}\nparameters {\n"
                "choice(name: 'TARGET', choices: ['test', 'live'])\n"
@@ -391,16 +348,10 @@ TEST(the_clock_starts_builds_and_old_ones_are_discarded)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, "echo \"cause ${currentBuild.getBuildCauses()[0]._class}\"\n}\n}\n}\n"
-               "triggers { cron('* * * * *')\n}\n"
-               "options { buildDiscarder(logRotator(numToKeepStr: '2'))\n}\n"
-               "post { always { script {",
-           "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, "echo \"cause ${currentBuild.getBuildCauses()[0]._class}\"\n}\n}\n}\n"
+                  "triggers { cron('* * * * *')\n}\n"
+                  "options { buildDiscarder(logRotator(numToKeepStr: '2'))\n}\n"
+                  "post { always { script {");
     expect_result(&w, "web", 1, "SUCCESS");
     room_down(&w); /* what the file said of its job is on disk */
     room_up(&w);
@@ -418,14 +369,9 @@ TEST(a_newer_build_may_abort_the_one_that_runs)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, "sh 'if [ $BUILD_NUMBER = 1 ]; then touch ../up; sleep 1000; fi'\n}\n}\n}\n"
-               "options { disableConcurrentBuilds(abortPrevious: true)\n}\npost { always { script {",
-           "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(
+        &w, "sh 'if [ $BUILD_NUMBER = 1 ]; then touch ../up; sleep 1000; fi'\n}\n}\n}\n"
+            "options { disableConcurrentBuilds(abortPrevious: true)\n}\npost { always { script {");
     sh(&w, WAIT_UNTIL_UP);
     CHECK_EQ(submit(&w, "web", "main"), 2);
     expect_result(&w, "web", 1, "ABORTED");
@@ -437,9 +383,7 @@ TEST(a_build_is_replayed_from_a_stage_and_with_another_file)
     cleanup(world_done) struct world w = {0};
     static const char *const auth[] = {"Authorization: let me in", NULL};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
+    web_init(&w, NULL);
     commit(&w,
            "echo 'first stage'\n}\n}\nstage('Two') {\nsteps {\necho \"second ${params.A}\"\n}\n}\n"
            "stage('Three') {\nwhen { isRestartedRun() }\nsteps {\necho 'only again'\n}\n}\n}\n"
@@ -472,12 +416,7 @@ TEST(what_is_purged_leaves_no_script_behind)
 {
     cleanup(world_done) struct world w = {0};
 
-    world_init(&w);
-    room_up(&w);
-    create(&w, "web", NULL);
-    commit(&w, WAITING_STEP, "x");
-    push(&w, "web");
-    CHECK_EQ(submit(&w, "web", "main"), 1);
+    web_first(&w, WAITING_STEP);
     sh(&w, WAIT_UNTIL_UP);
     room_down(&w);
     sh(&w, IS_ALIVE);
