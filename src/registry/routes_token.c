@@ -153,10 +153,19 @@ scopes_grant(struct call *c, struct str form)
 
 /* ---- the answer ---- */
 
+/* Whoever comes with a token gets none that outlives it: nobody lives for ever on the first one. */
+static int64_t
+token_until(const struct call *c, int64_t now_ms)
+{
+    const int64_t until_ms = now_ms + REGISTRY_TOKEN_LIFE_MS, old_ms = c->visitor.until_ms;
+
+    return old_ms > 0 && old_ms < until_ms ? old_ms : until_ms;
+}
+
 static void
 token_send(struct call *c, struct str form)
 {
-    const int64_t now_ms = clock_wall_ms();
+    const int64_t now_ms = clock_wall_ms(), until_ms = token_until(c, now_ms);
     cleanup(strbuf_done) struct strbuf token = {0};
     cleanup_json struct json *scopes = scopes_grant(c, form), *answer = json_object();
     char issued[32];
@@ -164,14 +173,14 @@ token_send(struct call *c, struct str form)
 
     /* naru's own password stays naru's own: it has no key that a token could name. */
     if (c->visitor.kind == VISITOR_NARU)
-        registry_token(c->reg, now_ms, &token);
+        token_write_naru(c->reg, until_ms, &token);
     else
-        token_write(c->reg, c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", scopes, now_ms,
+        token_write(c->reg, c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", scopes, until_ms,
                     &token);
     clock_format_iso(now_ms, issued);
     json_set(answer, "token", json_str(strbuf_str(&token)));
     json_set(answer, "access_token", json_str(strbuf_str(&token)));
-    json_set(answer, "expires_in", json_int(REGISTRY_TOKEN_LIFE_MS / 1000));
+    json_set(answer, "expires_in", json_int((until_ms - now_ms) / 1000));
     json_set(answer, "issued_at", json_text(issued));
     cleanup_free char *text = json_format(answer);
     reply_header(&r, "Content-Type", "application/json; charset=utf-8");

@@ -29,17 +29,23 @@ finish(const struct registry *reg, struct str text, struct strbuf *out)
 }
 
 void
-registry_token(struct registry *reg, int64_t now_ms, struct strbuf *out)
+token_write_naru(const struct registry *reg, int64_t until_ms, struct strbuf *out)
 {
     char text[64];
 
-    snprintf(text, sizeof text, "v1.%lld", (long long)((now_ms + REGISTRY_TOKEN_LIFE_MS) / 1000));
+    snprintf(text, sizeof text, "v1.%lld", (long long)(until_ms / 1000));
     finish(reg, str_of(text), out);
 }
 
 void
+registry_token(struct registry *reg, int64_t now_ms, struct strbuf *out)
+{
+    token_write_naru(reg, now_ms + REGISTRY_TOKEN_LIFE_MS, out);
+}
+
+void
 token_write(const struct registry *reg, const char *key_id, const struct json *scopes,
-            int64_t now_ms, struct strbuf *out)
+            int64_t until_ms, struct strbuf *out)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup_json struct json *payload = json_object();
@@ -48,7 +54,7 @@ token_write(const struct registry *reg, const char *key_id, const struct json *s
     if (scopes != NULL)
         json_set(payload, "s", json_ref(scopes));
     cleanup_free char *bytes = json_format(payload);
-    strbuf_addf(&text, "v2.%lld.", (long long)((now_ms + REGISTRY_TOKEN_LIFE_MS) / 1000));
+    strbuf_addf(&text, "v2.%lld.", (long long)(until_ms / 1000));
     base64_encode(&text, str_of(bytes));
     finish(reg, strbuf_str(&text), out);
 }
@@ -57,7 +63,7 @@ void
 registry_token_of(struct registry *reg, const char *access_key_id, int64_t now_ms,
                   struct strbuf *out)
 {
-    token_write(reg, access_key_id, NULL, now_ms, out);
+    token_write(reg, access_key_id, NULL, now_ms + REGISTRY_TOKEN_LIFE_MS, out);
 }
 
 static bool
@@ -90,7 +96,7 @@ token_read(const struct registry *reg, struct str text, int64_t now_ms, struct t
         !str_split(&signed_part, '.', &version) || !str_split(&signed_part, '.', &expiry) ||
         !str_to_i64(expiry, &expiry_s) || now_ms / 1000 >= expiry_s)
         return false;
-    *out = (struct token){.is_naru = str_is(version, "v1") && signed_part.at == NULL};
+    *out = (struct token){.is_naru = str_is(version, "v1") && signed_part.at == NULL, .until_ms = expiry_s * 1000};
     return out->is_naru || (str_is(version, "v2") && payload_read(signed_part, out));
 }
 

@@ -44,7 +44,8 @@ visitor_of_token(struct registry *reg, struct str text, struct visitor *out)
         return false;
     *out = (struct visitor){.kind = token.is_naru ? VISITOR_NARU : VISITOR_NOBODY,
                             .has_scopes = token.scopes != NULL,
-                            .scopes = token.scopes};
+                            .scopes = token.scopes,
+                            .until_ms = token.until_ms};
     if (token.key_id[0] == '\0' || visitor_of_key(reg, str_of(token.key_id), out))
         return true;
     visitor_done(out);

@@ -20,6 +20,7 @@ struct visitor {
     enum role role;
     bool has_scopes;
     struct json *scopes; /* of the token: {"<name>": visits, ...}; NULL: none */
+    int64_t until_ms;    /* when the token ends; 0: it was none */
 };
 
 /* Reads the Authorization header. False: the credentials are wrong (REGISTRY_UNAUTHORIZED) or the
@@ -46,8 +47,10 @@ struct token {
     bool is_naru;        /* without a key: naru's own */
     char key_id[64];     /* empty: nobody's */
     struct json *scopes; /* or NULL; the caller's */
+    int64_t until_ms;
 };
 bool token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out);
 /* `scopes` may be NULL: all that the key may. */
 void token_write(const struct registry *reg, const char *key_id, const struct json *scopes,
-                 int64_t now_ms, struct strbuf *out);
+                 int64_t until_ms, struct strbuf *out);
+void token_write_naru(const struct registry *reg, int64_t until_ms, struct strbuf *out);
