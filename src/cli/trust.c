@@ -30,8 +30,11 @@ install(const char *folder, const char *file, struct str authority, struct err *
 {
     cleanup(strbuf_done) struct strbuf now = {0};
 
-    if (file_exists(file) && file_read(file, PEM_MAX, &now, err) &&
-        str_equal(strbuf_str(&now), authority)) {
+    const bool is_there = file_exists(file);
+
+    if (is_there && !file_read(file, PEM_MAX, &now, err))
+        return false;
+    if (is_there && str_equal(strbuf_str(&now), authority)) {
         printf("%s is there already\n", file);
         return true;
     }
