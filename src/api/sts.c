@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/operations.h"
 
-/* There is one key and it is the account's own, as the root user's is. */
+/* The installation's own key is the root user's, those of `naru keys` are users'; the id is the account's for all. */
 static bool
 get_caller_identity(struct request *rq, struct json *out, struct err *err)
 {
