@@ -773,6 +773,14 @@ registry_image_delete(struct registry *reg, const char *region, const char *repo
     return true;
 }
 
+/* Images come before the index that names them, and before their tag: who pushes an index counts upon them. */
+static bool
+is_being_pushed(const struct registry *reg, const struct json *image)
+{
+    return json_size(json_get(image, "tags")) == 0 &&
+           clock_wall_ms() - json_get_i64(image, "pushedAt", 0) < lease_ms(reg);
+}
+
 bool
 image_expire(struct registry *reg, const char *region, const char *repository,
              const struct json *image, bool *removed_out, struct err *err)
@@ -787,6 +795,8 @@ image_expire(struct registry *reg, const char *region, const char *repository,
         !json_equal(json_get(now, "tags"), json_get(image, "tags")) ||
         json_get_i64(now, "pushedAt", 0) != json_get_i64(image, "pushedAt", 0))
         return true; /* somebody was faster, or has just named it */
+    if (is_being_pushed(reg, image))
+        return true;
     if (!removal_check(reg, region, repository, digest, &why)) {
         if (err != NULL && why.code == ERR_INTERNAL)
             *err = why;

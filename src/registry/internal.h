@@ -155,7 +155,8 @@ bool image_is_in_use(struct registry *reg, const char *region, const char *repos
 bool images_of_indexes(struct registry *reg, const char *region, const char *repository,
                        struct json **out, struct err *err) MUST_CHECK;
 /* Removes `image`, if it still has the very tags and time that it had in the list it is from, and if
- * nobody needs it; `*removed_out` says so. False only for a fault of ours. */
+ * nobody needs it, which nobody may yet say of one without a tag that is younger than a lease; `*removed_out`
+ * says so. False only for a fault of ours. */
 bool image_expire(struct registry *reg, const char *region, const char *repository,
                   const struct json *image, bool *removed_out, struct err *err) MUST_CHECK;
 bool manifest_is_linked(const struct registry *reg, const char *region, const char *name,

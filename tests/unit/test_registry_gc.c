@@ -177,6 +177,24 @@ text_set(void *arg, struct json *document, struct err *err)
     return true;
 }
 
+TEST(an_image_whose_index_is_to_come_does_not_expire)
+{
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *images = NULL;
+    struct err err = {0};
+    bool is_removed;
+
+    CHECK(put_image(w.reg, "my-app", NULL, "child", digest));
+    CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
+    CHECK(image_expire(w.reg, REGION, "my-app", json_at(images, 0), &is_removed, &err));
+    CHECK(!is_removed);
+    w.reg->collect_age_ms = 1; /* the lease of a push */
+    clock_sleep_ms(3);
+    CHECK(image_expire(w.reg, REGION, "my-app", json_at(images, 0), &is_removed, &err));
+    CHECK(is_removed);
+}
+
 #define KEEP_ONE                                                                                     \
     "{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"any\",\"countType\":\"imageCount" \
     "MoreThan\",\"countNumber\":1},\"action\":{\"type\":\"expire\"}}]}"
