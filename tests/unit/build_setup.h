@@ -127,19 +127,40 @@ build_run(struct build *b, const char *jenkinsfile)
     CHECK(file_remove_tree(b->directory, NULL));
 }
 
-/* The steps of one stage; gives the log. */
+/* As build_run(), with the result that is expected; gives the log. */
 static inline const char *
-run_steps(struct build *b, const char *steps, enum build_result want)
+build_expect(struct build *b, const char *jenkinsfile, enum build_result want)
 {
-    cleanup_free char *text = text_format(
-        "pipeline {\n agent any\n stages {\n  stage('One') {\n   steps {\n%s\n}}}}", steps);
-
-    build_init(b);
-    build_run(b, text);
+    build_run(b, jenkinsfile);
     if (b->outcome.result != want)
         fprintf(stderr, "%s\nreason: %s\n", strbuf_cstr(&b->log), b->outcome.reason);
     CHECK_TEXT(build_result_name(b->outcome.result), build_result_name(want));
     return strbuf_cstr(&b->log);
+}
+
+/* A Jenkinsfile whose build needs nothing set before. */
+static inline const char *
+run_file(struct build *b, const char *jenkinsfile, enum build_result want)
+{
+    build_init(b);
+    return build_expect(b, jenkinsfile, want);
+}
+
+/* The steps of one stage, in a build that is set up; and in a new one. */
+static inline const char *
+steps_expect(struct build *b, const char *steps, enum build_result want)
+{
+    cleanup_free char *text = text_format(
+        "pipeline {\n agent any\n stages {\n  stage('One') {\n   steps {\n%s\n}}}}", steps);
+
+    return build_expect(b, text, want);
+}
+
+static inline const char *
+run_steps(struct build *b, const char *steps, enum build_result want)
+{
+    build_init(b);
+    return steps_expect(b, steps, want);
 }
 
 static inline bool

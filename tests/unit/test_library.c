@@ -54,12 +54,9 @@ static const char *
 run_with(struct build *b, const char *text, enum build_result want)
 {
     b->config.home = text_dup(b->directory);
-    build_run(b, text);
-    if (b->outcome.result != want)
-        fprintf(stderr, "%s\n", strbuf_cstr(&b->log));
-    CHECK_TEXT(build_result_name(b->outcome.result), build_result_name(want));
+    const char *log = build_expect(b, text, want);
     free((void *)(uintptr_t)b->config.home);
-    return strbuf_cstr(&b->log);
+    return log;
 }
 
 TEST(a_folder_gives_variables_classes_and_resources)

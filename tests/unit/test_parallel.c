@@ -9,15 +9,14 @@ TEST(branches_run_side_by_side)
     const char *log;
 
     /* Each waits for what the other one does. */
-    build_init(&b);
-    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
-                  "stage('a') { steps { sh 'touch a; while [ ! -e b ]; do sleep 0.01; done'\n"
-                  "  echo 'a saw b' } }\n"
-                  "stage('b') { steps { sh 'touch b; while [ ! -e a ]; do sleep 0.01; done'\n"
-                  "  echo 'b saw a' } }\n"
-                  "} }\n stage('After') { steps { echo 'after' } } } }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    log = run_file(&b,
+                   "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
+                   "stage('a') { steps { sh 'touch a; while [ ! -e b ]; do sleep 0.01; done'\n"
+                   "  echo 'a saw b' } }\n"
+                   "stage('b') { steps { sh 'touch b; while [ ! -e a ]; do sleep 0.01; done'\n"
+                   "  echo 'b saw a' } }\n"
+                   "} }\n stage('After') { steps { echo 'after' } } } }",
+                   RESULT_SUCCESS);
     CHECK(has(log, "[a] a saw b") && has(log, "[b] b saw a") && has(log, "after"));
     CHECK(strstr(strbuf_cstr(&b.stages), "  a=SUCCESS\n") != NULL);
     CHECK(strstr(strbuf_cstr(&b.stages), "P=SUCCESS\nAfter=SUCCESS\n") != NULL);
@@ -28,17 +27,16 @@ TEST(all_branches_finish_and_the_error_is_the_first_ordinary_one)
     cleanup(build_done) struct build b = {0};
     const char *log;
 
-    build_init(&b);
-    build_run(&b,
-              "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
-              "stage('bad') { steps { sh 'exit 3' }\n post { failure { echo 'bad failed' } } }\n"
-              "stage('slow') { steps { sh 'while [ ! -e go ]; do sleep 0.01; done'\n echo 'slow' }\n"
-              " post { success { echo 'slow is fine' } } }\n"
-              "stage('go') { steps { sleep 0\n sh 'touch go' } }\n"
-              "}\n post { failure { echo 'P failed' } } }\n"
-              "stage('Never') { steps { echo 'never' } } } }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    log = run_file(
+        &b,
+        "pipeline {\n agent any\n stages {\n stage('P') {\n parallel {\n"
+        "stage('bad') { steps { sh 'exit 3' }\n post { failure { echo 'bad failed' } } }\n"
+        "stage('slow') { steps { sh 'while [ ! -e go ]; do sleep 0.01; done'\n echo 'slow' }\n"
+        " post { success { echo 'slow is fine' } } }\n"
+        "stage('go') { steps { sleep 0\n sh 'touch go' } }\n"
+        "}\n post { failure { echo 'P failed' } } }\n"
+        "stage('Never') { steps { echo 'never' } } } }",
+        RESULT_FAILURE);
     CHECK_TEXT(b.outcome.reason, "script returned exit code 3");
     CHECK(has(log, "[bad] bad failed") && has(log, "[slow] slow is fine") && has(log, "P failed"));
     CHECK(has(log, "Failed in branch bad") && strstr(log, "never") == NULL);
@@ -50,15 +48,14 @@ TEST(fail_fast_interrupts_the_other_branches)
     cleanup(build_done) struct build b = {0};
     const char *log;
 
-    build_init(&b);
-    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n failFast true\n parallel {\n"
-                  "stage('long') { steps { sh 'touch l; sleep 300' }\n"
-                  " post { aborted { echo 'long aborted' } } }\n"
-                  "stage('sleeper') { steps { sleep 300 } }\n"
-                  "stage('bad') { steps { sh 'while [ ! -e l ]; do sleep 0.01; done; exit 4' } }\n"
-                  "} } } }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    log = run_file(&b,
+                   "pipeline {\n agent any\n stages {\n stage('P') {\n failFast true\n parallel {\n"
+                   "stage('long') { steps { sh 'touch l; sleep 300' }\n"
+                   " post { aborted { echo 'long aborted' } } }\n"
+                   "stage('sleeper') { steps { sleep 300 } }\n"
+                   "stage('bad') { steps { sh 'while [ ! -e l ]; do sleep 0.01; done; exit 4' } }\n"
+                   "} } } }",
+                   RESULT_FAILURE);
     CHECK_TEXT(b.outcome.reason, "script returned exit code 4");
     CHECK(has(log, "[long] long aborted"));
     CHECK(strstr(strbuf_cstr(&b.stages), "  long=ABORTED\n") != NULL);
@@ -83,13 +80,14 @@ TEST(a_timeout_around_branches_ends_all_of_them)
 {
     cleanup(build_done) struct build b = {0};
 
-    build_init(&b);
-    build_run(&b, "pipeline {\n agent any\n stages {\n stage('P') {\n"
-                  "options { timeout(time: 300, unit: 'MILLISECONDS') }\n parallel {\n"
-                  "stage('x') { steps { sh 'sleep 300' }\n post { aborted { sh 'echo x over' } } }\n"
-                  "stage('y') { steps { sleep 300 }\n post { always { echo 'y over' } } }\n"
-                  "} } }\n post { aborted { echo 'all over' } } }");
-    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    (void)run_file(
+        &b,
+        "pipeline {\n agent any\n stages {\n stage('P') {\n"
+        "options { timeout(time: 300, unit: 'MILLISECONDS') }\n parallel {\n"
+        "stage('x') { steps { sh 'sleep 300' }\n post { aborted { sh 'echo x over' } } }\n"
+        "stage('y') { steps { sleep 300 }\n post { always { echo 'y over' } } }\n"
+        "} } }\n post { aborted { echo 'all over' } } }",
+        RESULT_ABORTED);
     CHECK(has(strbuf_cstr(&b.log), "[x] x over") && has(strbuf_cstr(&b.log), "[y] y over"));
     CHECK(has(strbuf_cstr(&b.log), "all over"));
 }
@@ -99,20 +97,18 @@ TEST(a_matrix_is_the_product_of_its_axes_without_its_excludes)
     cleanup(build_done) struct build b = {0};
     const char *log;
 
-    build_init(&b);
-    build_run(&b,
-              "pipeline {\n agent any\n stages {\n stage('M') {\n matrix {\n"
-              "axes { axis { name 'OS'; values 'linux', 'mac' }\n"
-              " axis { name 'V'; values '1', '2' } }\n"
-              "excludes { exclude { axis { name 'OS'; values 'mac' }\n"
-              " axis { name 'V'; notValues '2' } } }\n"
-              "environment { TAG = \"${OS}-${V}\" }\n"
-              "when { not { environment name: 'TAG', value: 'x' } }\n"
-              "stages { stage('T') { steps { sh 'echo \"cell $TAG\" | cat' } } }\n"
-              "post { always { echo \"over ${TAG}\" } }\n"
-              "} } } }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    log = run_file(&b,
+                   "pipeline {\n agent any\n stages {\n stage('M') {\n matrix {\n"
+                   "axes { axis { name 'OS'; values 'linux', 'mac' }\n"
+                   " axis { name 'V'; values '1', '2' } }\n"
+                   "excludes { exclude { axis { name 'OS'; values 'mac' }\n"
+                   " axis { name 'V'; notValues '2' } } }\n"
+                   "environment { TAG = \"${OS}-${V}\" }\n"
+                   "when { not { environment name: 'TAG', value: 'x' } }\n"
+                   "stages { stage('T') { steps { sh 'echo \"cell $TAG\" | cat' } } }\n"
+                   "post { always { echo \"over ${TAG}\" } }\n"
+                   "} } } }",
+                   RESULT_SUCCESS);
     CHECK(has(log, "[Matrix - OS = 'linux', V = '1'] cell linux-1"));
     CHECK(has(log, "[Matrix - OS = 'linux', V = '2'] cell linux-2"));
     CHECK(has(log, "[Matrix - OS = 'mac', V = '2'] over mac-2"));
@@ -169,12 +165,11 @@ TEST(scripted_pipelines_have_nodes_and_stages)
     cleanup(build_done) struct build b = {0};
     const char *log;
 
-    build_init(&b);
-    build_run(&b, "node('linux') {\n stage('Build') { sh 'echo in $STAGE_NAME | cat' }\n"
-                  " stage('Test') { dir('sub') { sh 'pwd' } }\n}\n"
-                  "stage('Deploy') { node { sh 'exit 2' } }\n");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    log = run_file(&b,
+                   "node('linux') {\n stage('Build') { sh 'echo in $STAGE_NAME | cat' }\n"
+                   " stage('Test') { dir('sub') { sh 'pwd' } }\n}\n"
+                   "stage('Deploy') { node { sh 'exit 2' } }\n",
+                   RESULT_FAILURE);
     CHECK(has(log, "in Build"));
     CHECK(strstr(log, "/ws/sub\n") != NULL);
     CHECK_TEXT(strbuf_cstr(&b.stages), "Build=SUCCESS\nTest=SUCCESS\nDeploy=FAILED\n");

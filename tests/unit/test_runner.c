@@ -44,9 +44,7 @@ TEST(a_declarative_pipeline_runs_its_stages_and_its_post)
     cleanup(build_done) struct build b = {0};
 
     build_init(&b);
-    build_run(&b, sample);
-    const char *log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    const char *log = build_expect(&b, sample, RESULT_FAILURE);
     CHECK_TEXT(b.outcome.reason, "script returned exit code 3");
     CHECK_TEXT(strbuf_cstr(&b.stages),
                "Build=SUCCESS\nPush=SUCCESS\nDeploy=FAILED\nNever=SKIPPED FAILURE\n");
@@ -193,13 +191,14 @@ TEST(a_build_without_a_store_stashes_and_archives)
     b.config.artifact_dir = NULL;
     cleanup_free char *old = text_format("%s@tmp/stashes/old", b.config.workspace);
     CHECK(file_make_dirs(old, 0755, NULL));
-    build_run(&b,
-              "pipeline {\nagent any\nstages { stage('A') { steps {\n"
-              "script { try { unstash 'old' } catch (e) { echo e.message } }\n"
-              "sh 'echo x > f'\nstash 's'\ndir('d') { unstash 's'\nsh 'ls' }\n"
-              "archiveArtifacts 'f'\narchive 'd/*'\n"
-              "script { try { archiveArtifacts 'none' } catch (e) { echo 'nothing' } }\n} } } }");
-    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    (void)build_expect(
+        &b,
+        "pipeline {\nagent any\nstages { stage('A') { steps {\n"
+        "script { try { unstash 'old' } catch (e) { echo e.message } }\n"
+        "sh 'echo x > f'\nstash 's'\ndir('d') { unstash 's'\nsh 'ls' }\n"
+        "archiveArtifacts 'f'\narchive 'd/*'\n"
+        "script { try { archiveArtifacts 'none' } catch (e) { echo 'nothing' } }\n} } } }",
+        RESULT_SUCCESS);
     CHECK(has(strbuf_cstr(&b.log), "No such saved stash 'old'")); /* of a build that was killed */
     CHECK(has(strbuf_cstr(&b.log), "f"));
     CHECK(strstr(strbuf_cstr(&b.log), "1 artifact(s) match, and stay where they are") != NULL);
@@ -270,13 +269,13 @@ TEST(a_timeout_aborts_and_post_still_runs)
     cleanup(build_done) struct build b = {0};
     int64_t start_ms = clock_monotonic_ms();
 
-    build_init(&b);
-    build_run(&b, "pipeline {\nagent any\nstages {\nstage('Slow') {\n"
-                  "options { timeout(time: 300, unit: 'MILLISECONDS') }\n"
-                  "steps { sh 'sleep 1000' }\npost { aborted { echo 'stage aborted' } } }\n"
-                  "stage('Next') { steps { echo 'next' } } }\n"
-                  "post { aborted { sh 'echo pipeline aborted' }\nfailure { echo 'failed' } } }");
-    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    (void)run_file(&b,
+                   "pipeline {\nagent any\nstages {\nstage('Slow') {\n"
+                   "options { timeout(time: 300, unit: 'MILLISECONDS') }\n"
+                   "steps { sh 'sleep 1000' }\npost { aborted { echo 'stage aborted' } } }\n"
+                   "stage('Next') { steps { echo 'next' } } }\n"
+                   "post { aborted { sh 'echo pipeline aborted' }\nfailure { echo 'failed' } } }",
+                   RESULT_ABORTED);
     CHECK_TEXT(strbuf_cstr(&b.stages), "Slow=ABORTED\nNext=SKIPPED FAILURE\n");
     CHECK(has(strbuf_cstr(&b.log), "stage aborted"));
     CHECK(has(strbuf_cstr(&b.log), "pipeline aborted"));
@@ -302,9 +301,10 @@ TEST(a_loop_without_end_is_ended)
 
     build_init(&b);
     b.config.timeout_ms = 300;
-    build_run(&b, "pipeline {\nagent any\nstages {\nstage('A') {\nsteps { script {\n"
-                  "while (true) { } } } } } }");
-    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    (void)build_expect(&b,
+                       "pipeline {\nagent any\nstages {\nstage('A') {\nsteps { script {\n"
+                       "while (true) { } } } } } }",
+                       RESULT_ABORTED);
     CHECK_TEXT(b.outcome.reason, "the build ran out of time");
 }
 
@@ -315,12 +315,13 @@ TEST(post_runs_in_its_fixed_order_and_survives_errors)
 
     build_init(&b);
     b.config.previous_result = "FAILURE";
-    build_run(&b, "pipeline {\nagent any\nstages { stage('A') { steps { echo 'x' } } }\npost {\n"
-                  "cleanup { echo 'p5' }\nfailure { echo 'p4' }\nsuccess { echo 'wrong' }\n"
-                  "fixed { echo 'wrong too' }\nalways { echo 'p1'\nerror 'broken' }\n"
-                  "changed { echo 'wrong three' }\nunsuccessful { echo 'p3' }\n} }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
+    log =
+        build_expect(&b,
+                     "pipeline {\nagent any\nstages { stage('A') { steps { echo 'x' } } }\npost {\n"
+                     "cleanup { echo 'p5' }\nfailure { echo 'p4' }\nsuccess { echo 'wrong' }\n"
+                     "fixed { echo 'wrong too' }\nalways { echo 'p1'\nerror 'broken' }\n"
+                     "changed { echo 'wrong three' }\nunsuccessful { echo 'p3' }\n} }",
+                     RESULT_FAILURE);
     CHECK(has(log, "p1") && has(log, "p3") && has(log, "p4") && has(log, "p5"));
     CHECK(strstr(log, "\np1\n") < strstr(log, "\np3\n"));
     CHECK(strstr(log, "\np3\n") < strstr(log, "\np4\n"));
@@ -414,13 +415,13 @@ TEST(triggers_without_effect_are_said)
 {
     cleanup(build_done) struct build b = {0};
 
-    build_init(&b);
-    build_run(&b, "pipeline {\nagent any\ntriggers { cron('H 2 * * *')\n githubPush()\n"
-                  " issueCommentTrigger('x') }\n"
-                  "options { disableConcurrentBuilds()\n"
-                  "buildDiscarder(logRotator(numToKeepStr: '5')) }\n"
-                  "stages { stage('A') { steps { echo 'first' } } }\n}");
-    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    (void)run_file(&b,
+                   "pipeline {\nagent any\ntriggers { cron('H 2 * * *')\n githubPush()\n"
+                   " issueCommentTrigger('x') }\n"
+                   "options { disableConcurrentBuilds()\n"
+                   "buildDiscarder(logRotator(numToKeepStr: '5')) }\n"
+                   "stages { stage('A') { steps { echo 'first' } } }\n}",
+                   RESULT_SUCCESS);
     CHECK(has(strbuf_cstr(&b.log), "WARNING: triggers: 'issueCommentTrigger' has no effect here"));
     CHECK(strstr(strbuf_cstr(&b.log), "'cron'") == NULL);
     CHECK(strstr(strbuf_cstr(&b.log), "githubPush") == NULL);

@@ -72,13 +72,7 @@ put(const struct build *b, const char *id, const char *json)
 static void
 run_in(struct build *b, const char *steps)
 {
-    cleanup_free char *text = text_format(
-        "pipeline {\n agent any\n stages {\n  stage('One') {\n   steps {\n%s\n}}}}", steps);
-
-    build_run(b, text);
-    if (b->outcome.result != RESULT_SUCCESS)
-        fprintf(stderr, "%s\n", strbuf_cstr(&b->log));
-    CHECK_TEXT(build_result_name(b->outcome.result), "SUCCESS");
+    (void)steps_expect(b, steps, RESULT_SUCCESS);
 }
 
 TEST(credentials_reach_git_ssh_and_aws)
@@ -145,16 +139,17 @@ TEST(tools_come_from_their_table_or_from_path)
     CHECK(file_make_dirs(home, 0755, NULL));
     put_file(&b, "home/tools.json", "{\"maven-3\": \"/opt/m\", \"node-20\": \"/opt/n\"}");
     b.config.home = home;
-    build_run(&b, "pipeline {\nagent any\ntools { maven 'maven-3'\n jdk 'jdk17' }\nstages { "
-                  "stage('A') { steps {\n"
-                  "sh 'echo $M2_HOME $MAVEN_HOME [$JAVA_HOME] ${PATH%%:*}'\n"
-                  "nodejs('node-20') { sh 'echo $NODEJS_HOME ${PATH%%:*}' }\n"
-                  "withMaven(maven: 'maven-3', mavenOpts: '-Xmx1g') { sh 'echo $MAVEN_OPTS' }\n"
-                  "script { echo tool('maven-3')\n echo tool(name: 'git', type: 'git')\n"
-                  "try { tool 'gradle-99' } catch (e) { echo e.message } }\n"
-                  "} } } }");
-    log = strbuf_cstr(&b.log);
-    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    log =
+        build_expect(&b,
+                     "pipeline {\nagent any\ntools { maven 'maven-3'\n jdk 'jdk17' }\nstages { "
+                     "stage('A') { steps {\n"
+                     "sh 'echo $M2_HOME $MAVEN_HOME [$JAVA_HOME] ${PATH%%:*}'\n"
+                     "nodejs('node-20') { sh 'echo $NODEJS_HOME ${PATH%%:*}' }\n"
+                     "withMaven(maven: 'maven-3', mavenOpts: '-Xmx1g') { sh 'echo $MAVEN_OPTS' }\n"
+                     "script { echo tool('maven-3')\n echo tool(name: 'git', type: 'git')\n"
+                     "try { tool 'gradle-99' } catch (e) { echo e.message } }\n"
+                     "} } } }",
+                     RESULT_SUCCESS);
     CHECK(has(log, "/opt/m /opt/m [] /opt/m/bin"));
     CHECK(strstr(log, "WARNING: the tool 'jdk17' (jdk) is taken from PATH") != NULL);
     CHECK(has(log, "/opt/n /opt/n/bin"));
