@@ -361,9 +361,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         struct replica image = {0};
         text_copy_all(image.region, sizeof image.region, region);
         text_copy_all(image.repository, sizeof image.repository, name);
-        snprintf(image.digest, sizeof image.digest, "%s:%s", strlen(hex) > 64 ? "sha512" : "sha256",
-                 hex);
-        if (!digest_is_valid(str_of(image.digest)))
+        if (!digest_from_hex(str_of(hex), image.digest))
             continue;
         cleanup_json struct json *record = record_read(r->reg, &image);
         if (is_under_way(record))

@@ -270,9 +270,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         struct scan_job job = {0};
         snprintf(job.region, sizeof job.region, "%s", region);
         snprintf(job.repository, sizeof job.repository, "%s", name);
-        snprintf(job.digest, sizeof job.digest, "%s:%s", strlen(hex) > 64 ? "sha512" : "sha256",
-                 hex);
-        if (digest_is_valid(str_of(job.digest)) &&
+        if (digest_from_hex(str_of(hex), job.digest) &&
             document_read(s->reg, region, name, job.digest, &document) &&
             strcmp(json_get_cstr(document, "status", ""), "PENDING") == 0)
             (void)enqueue(s, &job, NULL);
