@@ -144,10 +144,11 @@ template_create(void *arg, struct json *document, struct err *err)
     return true;
 }
 
-/* All but that one; false if it is not there. */
+/* All but that one, which becomes the change's; false if it is not there. */
 static bool
-template_take(struct change *c, struct json *document, struct json **taken_out, struct err *err)
+template_delete(void *arg, struct json *document, struct err *err)
 {
+    struct change *c = arg;
     struct json *templates = templates_of(document), *left = json_array();
     const char *prefix = json_get_cstr(c->rq->input, "prefix", "");
     const size_t at = index_of(templates, prefix);
@@ -159,7 +160,8 @@ template_take(struct change *c, struct json *document, struct json **taken_out, 
     for (size_t i = 0; i < json_size(templates); i++)
         if (i != at)
             json_append(left, json_ref(json_at(templates, i)));
-    *taken_out = json_copy(json_at(templates, at));
+    json_unref(c->template);
+    c->template = json_copy(json_at(templates, at));
     json_set(document, REGISTRY_TEMPLATES, left);
     return true;
 }
@@ -168,30 +170,14 @@ static bool
 template_update(void *arg, struct json *document, struct err *err)
 {
     struct change *c = arg;
-    struct json *t = NULL;
 
-    if (!template_take(c, document, &t, err))
+    if (!template_delete(c, document, err))
         return false;
-    json_unref(c->template);
-    c->template = t;
-    template_fill(t, c->rq->input);
-    json_set(t, "updatedAt", json_int(c->rq->now_ms));
-    if (!template_check(t, err))
+    template_fill(c->template, c->rq->input);
+    json_set(c->template, "updatedAt", json_int(c->rq->now_ms));
+    if (!template_check(c->template, err))
         return false;
-    json_append(json_get(document, REGISTRY_TEMPLATES), json_copy(t));
-    return true;
-}
-
-static bool
-template_delete(void *arg, struct json *document, struct err *err)
-{
-    struct change *c = arg;
-    struct json *t = NULL;
-
-    if (!template_take(c, document, &t, err))
-        return false;
-    json_unref(c->template);
-    c->template = t;
+    json_append(json_get(document, REGISTRY_TEMPLATES), json_copy(c->template));
     return true;
 }
 
