@@ -353,6 +353,27 @@ strbuf_add_char(struct strbuf *b, char c)
 }
 
 void
+strbuf_add_utf8(struct strbuf *b, unsigned code)
+{
+    if (code < 0x80) {
+        strbuf_add_char(b, (char)code);
+        return;
+    }
+    if (code < 0x800) {
+        strbuf_add_char(b, (char)(0xC0 | (code >> 6)));
+    } else {
+        if (code < 0x10000) {
+            strbuf_add_char(b, (char)(0xE0 | (code >> 12)));
+        } else {
+            strbuf_add_char(b, (char)(0xF0 | (code >> 18)));
+            strbuf_add_char(b, (char)(0x80 | ((code >> 12) & 0x3F)));
+        }
+        strbuf_add_char(b, (char)(0x80 | ((code >> 6) & 0x3F)));
+    }
+    strbuf_add_char(b, (char)(0x80 | (code & 0x3F)));
+}
+
+void
 strbuf_addf(struct strbuf *b, const char *format, ...)
 {
     va_list args, again;

@@ -67,6 +67,7 @@ void strbuf_reserve(struct strbuf *b, size_t extra);
 void strbuf_add(struct strbuf *b, struct str s);
 void strbuf_add_cstr(struct strbuf *b, const char *s);
 void strbuf_add_char(struct strbuf *b, char c);
+void strbuf_add_utf8(struct strbuf *b, unsigned code); /* a character by its number, below 0x110000 */
 void strbuf_addf(struct strbuf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 struct str strbuf_str(const struct strbuf *b);
 const char *strbuf_cstr(const struct strbuf *b); /* "" when empty */

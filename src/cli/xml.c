@@ -164,26 +164,6 @@ xml_to_json(struct str text, struct err *err)
     return root;
 }
 
-static void
-add_utf8(struct strbuf *out, long code)
-{
-    if (code < 0x80) {
-        strbuf_add_char(out, (char)code);
-    } else if (code < 0x800) {
-        strbuf_add_char(out, (char)(0xC0 | (code >> 6)));
-        strbuf_add_char(out, (char)(0x80 | (code & 0x3F)));
-    } else {
-        if (code >= 0x10000) {
-            strbuf_add_char(out, (char)(0xF0 | (code >> 18)));
-            strbuf_add_char(out, (char)(0x80 | ((code >> 12) & 0x3F)));
-        } else {
-            strbuf_add_char(out, (char)(0xE0 | (code >> 12)));
-        }
-        strbuf_add_char(out, (char)(0x80 | ((code >> 6) & 0x3F)));
-        strbuf_add_char(out, (char)(0x80 | (code & 0x3F)));
-    }
-}
-
 static bool
 add_entity(struct reader *r, struct strbuf *out)
 {
@@ -211,7 +191,7 @@ add_entity(struct reader *r, struct strbuf *out)
     code = digits[0] == 'x' ? strtol(digits + 1, &end, 16) : strtol(digits, &end, 10);
     if (*end != '\0' || code <= 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
         return broken(r, "a bad character reference");
-    add_utf8(out, code);
+    strbuf_add_utf8(out, (unsigned)code);
     r->at += (size_t)stop + 1;
     return true;
 }

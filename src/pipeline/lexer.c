@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "base/crypto.h"
 
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
@@ -194,41 +195,15 @@ after_value(const struct lexer *lx)
     }
 }
 
-static void
-add_utf8(struct strbuf *out, unsigned c)
-{
-    if (c < 0x80) {
-        strbuf_add_char(out, (char)c);
-    } else if (c < 0x800) {
-        strbuf_add_char(out, (char)(0xC0 | (c >> 6)));
-        strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-    } else if (c < 0x10000) {
-        strbuf_add_char(out, (char)(0xE0 | (c >> 12)));
-        strbuf_add_char(out, (char)(0x80 | ((c >> 6) & 0x3F)));
-        strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-    } else {
-        strbuf_add_char(out, (char)(0xF0 | (c >> 18)));
-        strbuf_add_char(out, (char)(0x80 | ((c >> 12) & 0x3F)));
-        strbuf_add_char(out, (char)(0x80 | ((c >> 6) & 0x3F)));
-        strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-    }
-}
-
 /* Four hex digits at `at`; false if there are not. */
 static bool
 hex4(const struct lexer *lx, const char *at, unsigned *out)
 {
-    unsigned n = 0;
+    unsigned char bytes[2];
 
-    if (lx->end - at < 4)
+    if (lx->end - at < 4 || !hex_decode((struct str){at, 4}, bytes))
         return false;
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)at[i];
-        if (!isxdigit(c))
-            return false;
-        n = n * 16 + (unsigned)(isdigit(c) ? c - '0' : (c | 32) - 'a' + 10);
-    }
-    *out = n;
+    *out = (unsigned)bytes[0] << 8 | bytes[1];
     return true;
 }
 
@@ -255,7 +230,7 @@ lex_unicode_escape(struct lexer *lx, struct strbuf *out)
     else if (c == 0)
         lex_fail(lx, start - 1, "a NUL character cannot stand in a string");
     else
-        add_utf8(out, c);
+        strbuf_add_utf8(out, c);
 }
 
 /* Behind a backslash in a quoted string. */
@@ -289,7 +264,7 @@ lex_escape(struct lexer *lx, struct strbuf *out)
         if (n == 0)
             lex_fail(lx, slash, "a NUL character cannot stand in a string");
         else
-            add_utf8(out, n);
+            strbuf_add_utf8(out, n);
         return;
     }
     found = *lx->at == '\0' ? NULL : strchr(from, *lx->at);

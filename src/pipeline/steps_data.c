@@ -3,6 +3,7 @@
  * readCSV, writeCSV, readMavenPom. */
 #include <ctype.h>
 #include <stdio.h>
+#include "base/crypto.h"
 #include "io/file.h"
 #include "pipeline/data_xml.h"
 #include "pipeline/data_yaml.h"
@@ -129,43 +130,38 @@ step_write_yaml(struct step_call *s)
     return write_result(s, strbuf_str(&text));
 }
 
-/* "\n", "A" and so on of a properties file; `at` stands on the character behind '\'. */
+/* The unit of UTF-16 that "u00e9" at `at` stands for. */
+static bool
+utf16_at(struct str s, size_t at, unsigned *out)
+{
+    unsigned char bytes[2];
+
+    if (at + 5 > s.len || s.at[at] != 'u' || !hex_decode(str_slice(s, at + 1, at + 5), bytes))
+        return false;
+    *out = (unsigned)bytes[0] << 8 | bytes[1];
+    return true;
+}
+
+/* "\n", "\u0041" and so on of a properties file; `at` stands on the character behind '\'. */
 static size_t
 unescape(struct str s, size_t at, struct strbuf *out)
 {
-    char digits[5];
-    unsigned long c;
+    static const char signs[] = "ntr", meant[] = "\n\t\r";
+    const char *sign = s.at[at] == '\0' ? NULL : strchr(signs, s.at[at]);
+    unsigned c, low;
 
-    switch (s.at[at]) {
-    case 'n':
-        strbuf_add_char(out, '\n');
+    if (!utf16_at(s, at, &c)) {
+        strbuf_add_char(out, sign != NULL ? meant[sign - signs] : s.at[at]);
         return at + 1;
-    case 't':
-        strbuf_add_char(out, '\t');
-        return at + 1;
-    case 'r':
-        strbuf_add_char(out, '\r');
-        return at + 1;
-    case 'u':
-        if (at + 4 >= s.len || !text_copy(digits, sizeof(digits), str_slice(s, at + 1, at + 5)))
-            break;
-        c = strtoul(digits, NULL, 16);
-        if (c < 0x80) {
-            strbuf_add_char(out, (char)c);
-        } else if (c < 0x800) {
-            strbuf_add_char(out, (char)(0xC0 | c >> 6));
-            strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-        } else {
-            strbuf_add_char(out, (char)(0xE0 | c >> 12));
-            strbuf_add_char(out, (char)(0x80 | (c >> 6 & 0x3F)));
-            strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-        }
-        return at + 5;
-    default:
-        break;
     }
-    strbuf_add_char(out, s.at[at]);
-    return at + 1;
+    at += 5;
+    if (c >= 0xD800 && c <= 0xDBFF && at < s.len && s.at[at] == '\\' &&
+        utf16_at(s, at + 1, &low) && low >= 0xDC00 && low <= 0xDFFF) {
+        c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+        at += 6;
+    }
+    strbuf_add_utf8(out, c >= 0xD800 && c <= 0xDFFF ? 0xFFFD : c); /* half of one is none */
+    return at;
 }
 
 static struct str

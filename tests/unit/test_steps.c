@@ -66,7 +66,7 @@ TEST(properties_csv_and_poms_are_read)
     const char *log = run_steps(
         &b,
         "writeFile file: 'a.properties', text: '''# no\n! no\nversion = 1.2.3\nname:app\n"
-        "path=/x\\\\\n   /y\nurl=http\\\\://h\nuni=\\\\u00e9\nfull=${name}-${version}\n'''\n"
+        "path=/x\\\\\n   /y\nurl=http\\\\://h\nuni=\\\\u00e9\\\\ud83d\\\\ude00\\\\ud83d\\\\n\\\\uXYZW\nfull=${name}-${version}\n'''\n"
         "writeFile file: 'pom.xml', text: '<project "
         "xmlns=\"http://maven.apache.org/POM/4.0.0\"><parent><version>9</version></"
         "parent><artifactId>app</"
@@ -75,7 +75,7 @@ TEST(properties_csv_and_poms_are_read)
         "dependencies></project>'\n"
         "script {\n"
         " def p = readProperties file: 'a.properties', defaults: [extra: 'e', name: 'no']\n"
-        " echo \"props ${p.version} ${p['name']} ${p.path} ${p.url} ${p.uni} ${p.full} "
+        " echo \"props ${p.version} ${p['name']} ${p.path} ${p.url} ${p.uni.replace('\\n', '|')} ${p.full} "
         "${p.extra}\"\n"
         " echo 'full ' + readProperties(file: 'a.properties', interpolate: true).full\n"
         " def c = readCSV text: 'a,\"b \"\"q\"\", c\"\\r\\n1,,3\\n'\n"
@@ -94,7 +94,7 @@ TEST(properties_csv_and_poms_are_read)
         "}\n",
         RESULT_SUCCESS);
 
-    CHECK(has(log, "props 1.2.3 app /x/y http://h é ${name}-${version} e"));
+    CHECK(has(log, "props 1.2.3 app /x/y http://h é😀\uFFFD|uXYZW ${name}-${version} e"));
     CHECK(has(log, "full app-1.2.3"));
     CHECK(has(log, "csv 2 b \"q\", c 3 []"));
     CHECK(has(log, "\"a,b\",1;c,d;"));
