@@ -751,3 +751,16 @@ json_value(void *it)
 {
     return out(json_object_iter_value(it));
 }
+
+const char *
+json_stranger(const struct json *object, const char *const *known, size_t count)
+{
+    for (void *it = json_first(object); it != NULL; it = json_next(object, it)) {
+        bool is_known = false;
+        for (size_t i = 0; i < count; i++)
+            is_known |= strcmp(known[i], json_key(it)) == 0;
+        if (!is_known)
+            return json_key(it);
+    }
+    return NULL;
+}

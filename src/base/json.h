@@ -77,3 +77,5 @@ void *json_first(const struct json *object);
 void *json_next(const struct json *object, void *it);
 const char *json_key(void *it);
 struct json *json_value(void *it);
+/* The first key that is none of the `known`; NULL if there is none. */
+const char *json_stranger(const struct json *object, const char *const *known, size_t count);

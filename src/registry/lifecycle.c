@@ -42,14 +42,9 @@ static bool
 members_check(const struct reading *r, const struct json *object, const char *const *known,
               size_t count)
 {
-    for (void *it = json_first(object); it != NULL; it = json_next(object, it)) {
-        bool is_known = false;
-        for (size_t i = 0; i < count; i++)
-            is_known |= strcmp(known[i], json_key(it)) == 0;
-        if (!is_known)
-            return fail(r, "there is no member ", json_key(it));
-    }
-    return true;
+    const char *stranger = json_stranger(object, known, count);
+
+    return stranger == NULL || fail(r, "there is no member ", stranger);
 }
 
 static int
