@@ -4,6 +4,7 @@
 
 #include "registry/pull_through.h"
 
+#define PREFIX_SIZE 64
 #define RULES "pullThroughCacheRules"
 #define SECRET_PREFIX "secret:ecr-pullthroughcache/"
 
@@ -112,6 +113,16 @@ rule_get(struct request *rq, const char *prefix, struct err *err)
     return rule != NULL ? json_copy(rule) : NULL;
 }
 
+/* The same of the one that the request names. */
+static struct json *
+rule_named(struct request *rq, char prefix_out[static PREFIX_SIZE], struct err *err)
+{
+    if (!ecr_registry_id_check(rq, err) ||
+        !prefix_read(rq->input, "ecrRepositoryPrefix", prefix_out, PREFIX_SIZE, err))
+        return NULL;
+    return rule_get(rq, prefix_out, err);
+}
+
 struct change {
     struct request *rq;
     const char *prefix;
@@ -214,7 +225,7 @@ bool
 ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err)
 {
     const char *credential = json_get_cstr(rq->input, "credentialArn", NULL);
-    char prefix[64];
+    char prefix[PREFIX_SIZE];
 
     if (!ecr_registry_id_check(rq, err) ||
         !prefix_read(rq->input, "ecrRepositoryPrefix", prefix, sizeof prefix, err) ||
@@ -239,12 +250,8 @@ ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct 
 bool
 ecr_delete_pull_through_cache_rule(struct request *rq, struct json *out, struct err *err)
 {
-    char prefix[64];
-
-    if (!ecr_registry_id_check(rq, err) ||
-        !prefix_read(rq->input, "ecrRepositoryPrefix", prefix, sizeof prefix, err))
-        return false;
-    cleanup_json struct json *rule = rule_get(rq, prefix, err);
+    char prefix[PREFIX_SIZE];
+    cleanup_json struct json *rule = rule_named(rq, prefix, err);
     struct change change = {rq, prefix, NULL, /* is_new= */ false};
     if (rule == NULL ||
         !registry_document_change(ecr_registry(rq), rq->region, rule_change, &change, err))
@@ -260,12 +267,8 @@ ecr_validate_pull_through_cache_rule(struct request *rq, struct json *out, struc
     cleanup(remote_free_) struct remote *remote = NULL;
     struct pull_rule r = {0};
     struct err why = {0};
-    char prefix[64];
-
-    if (!ecr_registry_id_check(rq, err) ||
-        !prefix_read(rq->input, "ecrRepositoryPrefix", prefix, sizeof prefix, err))
-        return false;
-    cleanup_json struct json *rule = rule_get(rq, prefix, err);
+    char prefix[PREFIX_SIZE];
+    cleanup_json struct json *rule = rule_named(rq, prefix, err);
     if (rule == NULL)
         return false;
     const bool is_valid = pull_rule_read(rule, &r) &&
