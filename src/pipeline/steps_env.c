@@ -98,12 +98,14 @@ step_ecr_login(struct step_call *s)
 
 /* ---- ssh-agent ---- */
 
+/* `is_daemon`: its child, which may not have left the group yet when the program ends, goes on. */
 static bool
-call_program(struct step_call *s, const char *const *argv, struct strbuf *out)
+call_program(struct step_call *s, const char *const *argv, bool is_daemon, struct strbuf *out)
 {
     const struct process_spec spec = {.argv = argv,
                                       .env = run_env_list(s->run),
                                       .timeout_ms = AGENT_TIMEOUT_MS,
+                                      .keep_group = is_daemon,
                                       .merge_stderr = true};
     struct process_result result = {0};
     struct err err;
@@ -131,7 +133,7 @@ add_key(struct step_call *s, const char *id)
 
     if (ok) {
         const char *const argv[] = {"ssh-add", "-q", path, NULL};
-        ok = call_program(s, argv, &ignored);
+        ok = call_program(s, argv, false, &ignored);
         run_logf(s->run, "[ssh-agent] key '%s' %s", id, ok ? "added" : "was not added");
     }
     credential_file_remove(s->run, path);
@@ -186,7 +188,7 @@ step_sshagent(struct step_call *s)
     unlink(socket); /* an earlier naru's agent, which ends with the build */
     const char *const start[] = {"ssh-agent", "-s", "-a", socket, NULL};
     const char *const end[] = {"kill", NULL, NULL};
-    ok = call_program(s, start, &out);
+    ok = call_program(s, start, true, &out);
     pid = ok ? agent_pid(run, &out) : STR("");
     layer = run_env_push(run);
     run_env_set(run, layer, STR("SSH_AUTH_SOCK"), str_of(socket));

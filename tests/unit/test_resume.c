@@ -291,6 +291,8 @@ live_to_the_stop(struct build *b, const char *jenkinsfile, unsigned at)
     snprintf(up_path, sizeof(up_path), "%s/up", b->directory);
     put_file(b, "ws/Jenkinsfile", jenkinsfile);
     build_live(b);
+    if (!b->outcome.is_suspended)
+        fprintf(stderr, "%s\nreason: %s\n", strbuf_cstr(&b->log), b->outcome.reason);
     CHECK(b->outcome.is_suspended);
 }
 
@@ -300,7 +302,7 @@ live_to_the_end(struct build *b)
     stop_at = UINT_MAX;
     build_live(b);
     if (b->outcome.result != RESULT_SUCCESS)
-        fprintf(stderr, "%s\n", strbuf_cstr(&b->log));
+        fprintf(stderr, "%s\nreason: %s\n", strbuf_cstr(&b->log), b->outcome.reason);
     CHECK(!b->outcome.is_suspended);
     CHECK_TEXT(build_result_name(b->outcome.result), "SUCCESS");
 }
