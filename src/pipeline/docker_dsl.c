@@ -143,30 +143,30 @@ docker_image(struct docker_call *c)
     return true;
 }
 
+/* The step that does it, with what was given by place. */
 static bool
-docker_with_registry(struct docker_call *c)
+with_step(struct docker_call *c, const char *step, const char *place)
 {
     struct value named = value_map(&c->run->arena);
     struct body body = {run_block, c->block};
 
     if (!needs_block(c))
         return false;
-    map_put_text(&c->run->arena, named.map, "url", value_text(argument(c, 0, "")));
+    map_put_text(&c->run->arena, named.map, place, value_text(argument(c, 0, "")));
     map_put_text(&c->run->arena, named.map, "credentialsId", value_text(argument(c, 1, "")));
-    return step_invoke(c->run, c->at, "withDockerRegistry", named.map, &body, c->out);
+    return step_invoke(c->run, c->at, step, named.map, &body, c->out);
+}
+
+static bool
+docker_with_registry(struct docker_call *c)
+{
+    return with_step(c, "withDockerRegistry", "url");
 }
 
 static bool
 docker_with_server(struct docker_call *c)
 {
-    struct value named = value_map(&c->run->arena);
-    struct body body = {run_block, c->block};
-
-    if (!needs_block(c))
-        return false;
-    map_put_text(&c->run->arena, named.map, "uri", value_text(argument(c, 0, "")));
-    map_put_text(&c->run->arena, named.map, "credentialsId", value_text(argument(c, 1, "")));
-    return step_invoke(c->run, c->at, "withDockerServer", named.map, &body, c->out);
+    return with_step(c, "withDockerServer", "uri");
 }
 
 static bool
