@@ -113,6 +113,19 @@ take_change(struct forge_event *e, const char *prefix, int64_t id, struct err *e
     return true;
 }
 
+/* What is built of a change whose words are known: as a push by its author. */
+static bool
+take_head(struct forge_event *e, const char *from, const char *sha, struct err *err)
+{
+    if (e->is_fork)
+        set(e->change, "fork", from);
+    snprintf(e->push.author, sizeof(e->push.author), "%.100s",
+             json_get_cstr(e->change, "author", ""));
+    snprintf(e->push.message, sizeof(e->push.message), "%.400s",
+             json_get_cstr(e->change, "title", ""));
+    return take_commit(e->head, sha, err) && take_commit(e->push.commit, e->head, err);
+}
+
 /* pull_request of GitHub and Gitea. */
 static bool
 parse_pull_request(enum forge forge, struct forge_event *e, const struct json *j, struct err *err)
@@ -143,14 +156,7 @@ parse_pull_request(enum forge forge, struct forge_event *e, const struct json *j
     set(e->change, "author", json_get_cstr(json_get(pr, "user"), "login", ""));
     set(e->change, "target", json_get_cstr(base, "ref", ""));
     set(e->change, "branch", json_get_cstr(head, "ref", ""));
-    if (e->is_fork)
-        set(e->change, "fork", other);
-    snprintf(e->push.author, sizeof(e->push.author), "%.100s",
-             json_get_cstr(e->change, "author", ""));
-    snprintf(e->push.message, sizeof(e->push.message), "%.400s",
-             json_get_cstr(e->change, "title", ""));
-    return take_commit(e->head, json_get_cstr(head, "sha", ""), err) &&
-           take_commit(e->push.commit, e->head, err);
+    return take_head(e, other, json_get_cstr(head, "sha", ""), err);
 }
 
 /* GitLab's push in GitHub's words. */
@@ -205,11 +211,7 @@ parse_merge_request(struct forge_event *e, const struct json *j, struct err *err
     set(e->change, "author", json_get_cstr(json_get(j, "user"), "username", ""));
     set(e->change, "target", json_get_cstr(mr, "target_branch", ""));
     set(e->change, "branch", json_get_cstr(mr, "source_branch", ""));
-    if (e->is_fork)
-        set(e->change, "fork", other);
-    snprintf(e->push.message, sizeof(e->push.message), "%.400s",
-             json_get_cstr(e->change, "title", ""));
-    return take_commit(e->head, sha, err) && take_commit(e->push.commit, e->head, err);
+    return take_head(e, other, sha, err);
 }
 
 static bool

@@ -359,12 +359,14 @@ TEST(events_of_forges_are_understood_or_refused)
         "name\":\"e/b\"}},\"base\":{\"ref\":\"main\"}}}",
         sha);
     cleanup_free char *stranger = text_format(
-        "{\"project\":{\"path_with_namespace\":\"a/b\"},\"object_attributes\":{\"iid\":3,"
+        "{\"project\":{\"path_with_namespace\":\"a/b\"},\"user\":{\"username\":\"ann\"},"
+        "\"object_attributes\":{\"iid\":3,"
         "\"action\":\"open\",\"last_commit\":{\"id\":\"%s\"}}}",
         sha);
 
     CHECK(forge_event_parse(FORGE_GITLAB, STR("Merge Request Hook"), str_of(stranger), &e, &err));
     CHECK(e.what == FORGE_BUILD && e.is_fork); /* it does not say that it is of a/b */
+    CHECK_TEXT(e.push.author, "ann");
     forge_event_done(&e);
     CHECK(forge_event_parse(FORGE_GITLAB, STR("Tag Push Hook"), str_of(gitlab), &e, &err));
     CHECK(e.what == FORGE_BUILD);
