@@ -201,10 +201,7 @@ ecr_create_on_push(struct request *rq, const char *repository)
 {
     const struct registry_caller caller = ecr_caller(rq);
 
-    if (registry_policy_says(ecr_registry(rq), rq->region, repository, "ecr:CreateRepository",
-                             &caller, rq->now_ms) != REGISTRY_DENIES)
-        (void)!registry_create_by_template(ecr_registry(rq), rq->region, repository,
-                                           "CREATE_ON_PUSH", NULL);
+    (void)registry_create_on_push(ecr_registry(rq), rq->region, repository, &caller, rq->now_ms);
 }
 
 /* ---- the operations ---- */

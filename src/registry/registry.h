@@ -178,6 +178,10 @@ bool registry_refuse(struct registry *reg, const char *region, const char *repos
  * REPOSITORY_NOT_FOUND if there is no such template. */
 bool registry_create_by_template(struct registry *reg, const char *region, const char *name,
                                  const char *reason, struct err *err) MUST_CHECK;
+/* The same for a push to what is not there, unless a policy denies `caller` that; what goes wrong is logged, and the
+ * push hears that there is no repository. False: nothing was made. */
+bool registry_create_on_push(struct registry *reg, const char *region, const char *name,
+                             const struct registry_caller *caller, int64_t now_ms);
 
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the

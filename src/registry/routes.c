@@ -347,10 +347,7 @@ place_make(struct call *c)
     const bool pushes = (c->route.kind == ROUTE_UPLOADS && str_is(c->x->method, "POST")) ||
                         (c->route.kind == ROUTE_MANIFEST && str_is(c->x->method, "PUT"));
 
-    if (pushes && !repository_check(c->reg, c->region, c->repository, NULL) &&
-        registry_policy_says(c->reg, c->region, c->repository, "ecr:CreateRepository", &caller,
-                             clock_wall_ms()) != REGISTRY_DENIES &&
-        registry_create_by_template(c->reg, c->region, c->repository, "CREATE_ON_PUSH", NULL))
+    if (pushes && registry_create_on_push(c->reg, c->region, c->repository, &caller, clock_wall_ms()))
         call_note(c, "registry.created", "repository", NULL);
 }
 

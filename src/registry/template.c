@@ -93,6 +93,23 @@ registry_create_by_template(struct registry *reg, const char *region, const char
 }
 
 bool
+registry_create_on_push(struct registry *reg, const char *region, const char *name,
+                        const struct registry_caller *caller, int64_t now_ms)
+{
+    struct err err = {0};
+
+    if (repository_check(reg, region, name, NULL) ||
+        registry_policy_says(reg, region, name, "ecr:CreateRepository", caller, now_ms) == REGISTRY_DENIES)
+        return false;
+    if (registry_create_by_template(reg, region, name, "CREATE_ON_PUSH", &err))
+        return true;
+    if (err_http(err.code) >= 500)
+        log_error("registry.create_failed", "repository=%s region=%s error=%s", log_quote(name), region,
+                  log_quote(err.message));
+    return false;
+}
+
+bool
 repository_ensure(struct registry *reg, const char *region, const char *name, const char *reason,
                   struct err *err)
 {
