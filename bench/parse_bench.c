@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "io/file.h"
-#include "pipeline/jenkinsfile.h"
+#include "pipeline/language/jenkinsfile.h"
 
 #define RUN_MS 1000
 #define FILES_MAX 1000

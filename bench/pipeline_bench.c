@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "io/file.h"
 #include "io/process.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 
 #define ROUNDS 9
 #define SHELLS 200

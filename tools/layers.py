@@ -27,6 +27,11 @@ MAY_INCLUDE = {
     "cli": BELOW_ROOMS | ROOMS | {"daemon"},
 }
 MAY_INCLUDE.update({room: set(BELOW_ROOMS) for room in ROOMS})
+# folders inside a room that know less than the room does
+INNER = {
+    "pipeline/language": {"pipeline/language"},
+    "pipeline/groovy": {"pipeline/language", "pipeline/groovy"},
+}
 SIM_MAY_INCLUDE = {"base", "model", "core"}
 # files whose names match may include the folder, too: the registry keeps its own state
 EXCEPTIONS = [(re.compile(r"src/api/ecr(_\w+)?\.[ch]"), "registry")]
@@ -172,6 +177,9 @@ class Checker:
                 self.fault(name, number, f"src/{own} has no place in the house (see tools/layers.py)")
             elif folder != own and folder not in allowed and not self.is_excepted(name, folder):
                 self.fault(name, number, f"{own} may not include {folder}")
+            inner = "/".join(parts[1:3])
+            if folder == own and inner in INNER and header.rpartition("/")[0] not in INNER[inner]:
+                self.fault(name, number, f"{inner} may not include {header}")
         elif parts[0] == "sim" and folder not in SIM_MAY_INCLUDE:
             self.fault(name, number, f"sim may not include {folder}")
 

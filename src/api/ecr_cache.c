@@ -2,7 +2,7 @@
 /* ecr_cache.c - rules of the pull-through cache: which registry stands behind which prefix. */
 #include "api/ecr.h"
 
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 
 #define PREFIX_SIZE 64
 #define RULES "pullThroughCacheRules"

@@ -2,7 +2,7 @@
 /* ecr_replication.c - which images go on to other regions and registries, and how far they are. */
 #include "api/ecr.h"
 
-#include "registry/replication.h"
+#include "registry/mirror/replication.h"
 
 #define DESTINATIONS_MAX 25
 

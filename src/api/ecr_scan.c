@@ -6,7 +6,7 @@
 
 #include "model/arn.h"
 #include "registry/registry.h"
-#include "registry/scan.h"
+#include "registry/scan/scan.h"
 
 /* ---- one image ---- */
 

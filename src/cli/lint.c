@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "cli/commands.h"
 #include "io/file.h"
-#include "pipeline/needs.h"
+#include "pipeline/language/needs.h"
 
 #define INPUT_MAX ((size_t)SYNTAX_TEXT_MAX + 1)
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/registry.h"
-#include "registry/osv.h"
+#include "registry/scan/osv.h"
 
 #define TIMEOUT_S 600
 #define ASK_AGAIN_MS 300

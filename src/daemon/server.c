@@ -21,9 +21,9 @@
 #include "io/audit.h"
 #include "io/guard.h"
 #include "pipeline/pipeline.h"
-#include "registry/pull_through.h"
-#include "registry/replication.h"
-#include "registry/scan.h"
+#include "registry/mirror/pull_through.h"
+#include "registry/mirror/replication.h"
+#include "registry/scan/scan.h"
 
 /* Everything a running server consists of, in the order in which it is made; undone backwards. */
 struct server {

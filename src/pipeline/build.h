@@ -8,7 +8,7 @@
  * milliseconds since the epoch, 0 where it has not happened. */
 #pragma once
 #include "base/json.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 
 #define BUILD_STAGES_MAX 5000 /* the others are not shown */
 #define BUILD_PATHS_MAX 2000

@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/file.h"
-#include "pipeline/docker.h"
-#include "pipeline/git_remote.h"
-#include "pipeline/journal.h"
-#include "pipeline/leftovers.h"
+#include "pipeline/steps/docker.h"
+#include "pipeline/forge/git_remote.h"
+#include "pipeline/run/journal.h"
+#include "pipeline/run/leftovers.h"
 #include "pipeline/room.h"
 
 #define STAGES_SAVED_EVERY_MS 200

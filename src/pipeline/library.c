@@ -8,9 +8,9 @@
 #include <dirent.h>
 #include <stdio.h>
 #include "io/file.h"
-#include "pipeline/git_remote.h"
-#include "pipeline/interp_scope.h"
-#include "pipeline/run.h"
+#include "pipeline/forge/git_remote.h"
+#include "pipeline/groovy/interp_scope.h"
+#include "pipeline/run/run.h"
 
 #define LIBRARY_FILE_MAX ((size_t)1 << 20)
 #define LIBRARY_DEPTH_MAX 12 /* folders below src/ */

@@ -6,8 +6,8 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "io/process.h"
-#include "pipeline/docker.h"
-#include "pipeline/leftovers.h"
+#include "pipeline/steps/docker.h"
+#include "pipeline/run/leftovers.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_store.h"
 

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/build.h"
-#include "pipeline/git_remote.h"
+#include "pipeline/forge/git_remote.h"
 #include "pipeline/room.h"
 #include "pipeline/secrets.h"
 

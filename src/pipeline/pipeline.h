@@ -12,7 +12,7 @@
 #pragma once
 #include "base/json.h"
 #include "io/http_server.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 
 struct pipeline_room;
 

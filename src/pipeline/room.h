@@ -4,8 +4,8 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
-#include "pipeline/github_report.h"
-#include "pipeline/github.h"
+#include "pipeline/forge/github_report.h"
+#include "pipeline/forge/github.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_store.h"

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
-#include "pipeline/git_remote.h"
+#include "pipeline/forge/git_remote.h"
 #include "pipeline/room.h"
 
 #define RECONCILE_MS ((int64_t)5 * 60 * 1000)

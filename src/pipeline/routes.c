@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include "base/uri.h"
 #include "pipeline/build.h"
-#include "pipeline/webhooks.h"
+#include "pipeline/forge/webhooks.h"
 #include "pipeline/pipeline.h"
 
 #define BODY_MAX 65536u

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline/cron.h"
-#include "pipeline/git_remote.h"
+#include "pipeline/forge/git_remote.h"
 #include "pipeline/room.h"
 
 const struct json *

@@ -13,8 +13,8 @@
 #include "registry/internal.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
-#include "registry/replication.h"
-#include "registry/scan.h"
+#include "registry/mirror/replication.h"
+#include "registry/scan/scan.h"
 
 #define RECORD_MAX 4096
 #define PULL_NOTED_EVERY_MS (60LL * 1000)

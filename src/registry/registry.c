@@ -10,10 +10,10 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 #include "registry/reference.h"
-#include "registry/replication.h"
-#include "registry/scan.h"
+#include "registry/mirror/replication.h"
+#include "registry/scan/scan.h"
 
 #define BLOB_LIMIT_DEFAULT (32LL << 30)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* routes.c - from a request on /v2/ to its handler and back: who may enter, which place is meant,
  * and how errors look there. */
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 #include "registry/routes.h"
 
 #include <assert.h>

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/uri.h"
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 #include "registry/routes.h"
 
 #define PIECE ((size_t)256 * 1024)

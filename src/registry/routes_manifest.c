@@ -2,7 +2,7 @@
 /* routes_manifest.c - manifests by tag and digest. */
 #include "base/clock.h"
 #include "base/uri.h"
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 #include "registry/routes.h"
 
 bool

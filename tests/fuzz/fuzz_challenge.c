@@ -2,7 +2,7 @@
 /* A WWW-Authenticate header on the first line, a Location header on the rest. */
 #include <assert.h>
 
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

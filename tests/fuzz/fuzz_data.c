@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include "pipeline/data_xml.h"
-#include "pipeline/data_yaml.h"
-#include "pipeline/value_json.h"
+#include "pipeline/steps/data_xml.h"
+#include "pipeline/steps/data_yaml.h"
+#include "pipeline/groovy/value_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include "pipeline/build.h"
-#include "pipeline/git_remote.h"
-#include "pipeline/forge.h"
+#include "pipeline/forge/git_remote.h"
+#include "pipeline/forge/forge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <stdlib.h>
-#include "pipeline/interp.h"
-#include "pipeline/jenkinsfile.h"
+#include "pipeline/groovy/interp.h"
+#include "pipeline/language/jenkinsfile.h"
 
 #define POLLS_MAX 300 /* of 64 evaluations each */
 

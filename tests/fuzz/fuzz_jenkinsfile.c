@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include "pipeline/needs.h"
+#include "pipeline/language/needs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

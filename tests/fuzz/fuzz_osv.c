@@ -3,8 +3,8 @@
  * versions, a line each, and behind them a record. */
 #include <assert.h>
 
-#include "registry/osv.h"
-#include "registry/osv_version.h"
+#include "registry/scan/osv.h"
+#include "registry/scan/osv_version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

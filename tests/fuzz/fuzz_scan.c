@@ -2,8 +2,8 @@
 /* Files of images as anybody may push them. The first byte chooses what kind of file it is. */
 #include <assert.h>
 
-#include "registry/scan_archive.h"
-#include "registry/scan_files.h"
+#include "registry/scan/scan_archive.h"
+#include "registry/scan/scan_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
 #include "check.h"
 
 /* A build in a directory of its own; what it logged and reported stays for the checks. */

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "check.h"
 #include "io/file.h"
-#include "pipeline/runner.h"
+#include "pipeline/run/runner.h"
 #include "pipeline/secrets.h"
 
 #define FILES_MAX 400

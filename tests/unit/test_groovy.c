@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include "check.h"
 #include "io/file.h"
-#include "pipeline/interp.h"
-#include "pipeline/runner.h"
+#include "pipeline/groovy/interp.h"
+#include "pipeline/run/runner.h"
 
 #define STEPS_MAX 3000000
 

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "check.h"
-#include "pipeline/interp.h"
-#include "pipeline/jenkinsfile.h"
-#include "pipeline/journal_value.h"
-#include "pipeline/runner.h"
-#include "pipeline/value_json.h"
+#include "pipeline/groovy/interp.h"
+#include "pipeline/language/jenkinsfile.h"
+#include "pipeline/run/journal_value.h"
+#include "pipeline/run/runner.h"
+#include "pipeline/groovy/value_json.h"
 
 /* All errors of a file, one a line; "" if it is right. */
 static const char *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include "check.h"
-#include "pipeline/needs.h"
+#include "pipeline/language/needs.h"
 
 /* "type name line note", a line each. */
 static const char *

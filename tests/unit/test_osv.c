@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "io/file.h"
-#include "registry/osv.h"
-#include "registry/osv_version.h"
+#include "registry/scan/osv.h"
+#include "registry/scan/osv_version.h"
 
 /* ---- versions: each row is older than those behind it; '=' in front: the same as the one before
  * ---- */

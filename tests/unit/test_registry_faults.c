@@ -8,7 +8,7 @@
 #include <stdarg.h>
 
 #include "disk_faults.h"
-#include "registry/replication_internal.h"
+#include "registry/mirror/replication_internal.h"
 #include "registry/verify.h"
 
 #define THERE "eu-north-1"

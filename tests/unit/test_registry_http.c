@@ -2,7 +2,7 @@
 /* The registry as docker, skopeo and curl see it: a real server on a free port. */
 #include "registry_world.h"
 
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 
 TEST(nobody_gets_in_without_a_token)
 {

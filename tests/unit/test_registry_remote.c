@@ -2,7 +2,7 @@
 /* Words of other registries: challenges, redirects, and the rules that lead to them. */
 #include "check.h"
 
-#include "registry/pull_through.h"
+#include "registry/mirror/pull_through.h"
 
 TEST(a_challenge_is_read_as_it_is_quoted)
 {

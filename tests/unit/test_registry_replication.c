@@ -8,7 +8,7 @@
 #include "base/crypto.h"
 #include "io/file.h"
 #include "registry/internal.h"
-#include "registry/replication.h"
+#include "registry/mirror/replication.h"
 
 #define THERE "eu-north-1"
 

@@ -12,10 +12,10 @@
 #include "base/crypto.h"
 #include "io/file.h"
 #include "registry/internal.h"
-#include "registry/osv.h"
-#include "registry/scan.h"
-#include "registry/scan_files.h"
-#include "registry/scan_layers.h"
+#include "registry/scan/osv.h"
+#include "registry/scan/scan.h"
+#include "registry/scan/scan_files.h"
+#include "registry/scan/scan_layers.h"
 
 /* "npm a 1.0;" a package, with "<source@version>" behind it where that differs. */
 static const char *

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "build_setup.h"
-#include "pipeline/journal.h"
+#include "pipeline/run/journal.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/secrets.h"
 

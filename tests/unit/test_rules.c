@@ -4,7 +4,7 @@
  * right. */
 #include <stdlib.h>
 #include "check.h"
-#include "pipeline/jenkinsfile.h"
+#include "pipeline/language/jenkinsfile.h"
 
 enum where { FILE_, TOP, STAGES, STAGE, STEPS };
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* webhooks.c - POST /github/webhook, /gitlab/webhook and /gitea/webhook: verify, drop what was
+ * seen, queue.  The request waits for no network: what git has to be asked is asked when the build
+ * runs. */
+#include "pipeline/forge/webhooks.h"
+
+#include <stdio.h>
+#include "base/log.h"
+#include "pipeline/forge/forge.h"
+
+static const struct forge_type {
+    const char *name, *prefix;
+    const char *signature, *event, *delivery; /* headers */
+    bool needs_delivery;
+} forges[] = {
+    [FORGE_GITHUB] = {"github", "/github/webhook", "X-Hub-Signature-256", "X-GitHub-Event",
+                      "X-GitHub-Delivery", true},
+    [FORGE_GITLAB] = {"gitlab", "/gitlab/webhook", "X-Gitlab-Token", "X-Gitlab-Event",
+                      "X-Gitlab-Event-UUID", false},
+    [FORGE_GITEA] = {"gitea", "/gitea/webhook", "X-Gitea-Signature", "X-Gitea-Event",
+                     "X-Gitea-Delivery", true},
+};
+
+/* False if it should be delivered again. */
+static bool
+reply_build(struct http_exchange *x, struct pipeline_room *room, const struct forge_event *e,
+            const char *pipeline)
+{
+    const struct github_push *push = &e->push;
+    const struct build_request request = {
+        .pipeline = pipeline,
+        .branch = push->branch,
+        .commit = push->commit,
+        .before = push->before[0] != '\0' ? push->before : NULL,
+        .ref = e->ref[0] != '\0' ? e->ref : NULL,
+        .head = e->head[0] != '\0' ? e->head : NULL,
+        .change = e->change,
+        .cause = "BranchEventCause",
+        .message = push->message,
+        .author = push->author,
+        .paths = push->paths,
+        .path_count = push->path_count,
+        .unless_known = true,
+        .may_be_late = e->ref[0] == '\0',
+    };
+    int64_t number;
+    struct err err;
+    struct json *j;
+
+    if (!pipeline_submit(room, &request, &number, &err)) {
+        room_reply_error(x, &err);
+        return false;
+    }
+    j = json_object();
+    json_set(j, "pipeline", json_text(pipeline));
+    json_set(j, "build", json_int(number));
+    room_reply_json(x, 202, j);
+    return true;
+}
+
+static bool
+act(struct http_exchange *x, struct pipeline_room *room, const struct forge_event *e)
+{
+    char name[64];
+    struct err err;
+
+    if (e->what == FORGE_NOTHING) {
+        room_reply_message(x, 200, e->ignored);
+        return true;
+    }
+    if (!pipeline_of_github(room, e->push.repository, name, sizeof(name))) {
+        err_set(&err, ERR_NOT_FOUND, "no pipeline is tied to the repository '%s'",
+                e->push.repository);
+        room_reply_error(x, &err);
+        return false;
+    }
+    if (e->what == FORGE_GONE) {
+        pipeline_gone(room, name, e->push.branch);
+        room_reply_message(x, 200, "what waited of it is not built");
+        return true;
+    }
+    if (e->is_fork) {
+        room_reply_message(x, 200,
+                           "ignored: changes from forks are not built, they are strangers' code");
+        return true;
+    }
+    return reply_build(x, room, e, name);
+}
+
+/* The signature was right. Remembered as seen once it was acted upon: if we die in between, a
+ * redelivery still finds the build by its commit. */
+static bool
+accept_delivery(struct http_exchange *x, struct pipeline_room *room, enum forge forge,
+                struct str event)
+{
+    cleanup(strbuf_done) struct strbuf payload = {0};
+    struct forge_event e;
+    struct err err;
+    bool done;
+
+    if (!github_payload(x->body, http_header_get(x, "Content-Type"), &payload, &err) ||
+        !forge_event_parse(forge, event, strbuf_str(&payload), &e, &err)) {
+        err.code = ERR_BAD_REQUEST;
+        room_reply_error(x, &err);
+        return false;
+    }
+    done = act(x, room, &e);
+    forge_event_done(&e);
+    return done;
+}
+
+static bool
+is_authentic(struct http_exchange *x, struct pipeline_room *room, enum forge forge)
+{
+    cleanup_free char *secret = pipeline_webhook_secret(room, forges[forge].name);
+    char message[100];
+
+    if (secret[0] == '\0') {
+        room_reply_message(x, 403, "no webhook secret is configured");
+        return false;
+    }
+    if (forge_is_authentic(forge, str_of(secret), x->body,
+                           http_header_get(x, forges[forge].signature)))
+        return true;
+    log_warn("webhook.refused", "forge=%s peer=" STR_FMT, forges[forge].name, STR_ARG(x->peer));
+    snprintf(message, sizeof(message), "%s in %s is missing or wrong",
+             forge == FORGE_GITLAB ? "the token" : "the signature", forges[forge].signature);
+    room_reply_message(x, 401, message);
+    return false;
+}
+
+static void
+receive(struct http_exchange *x, struct pipeline_room *room, enum forge forge)
+{
+    struct str delivery = http_header_get(x, forges[forge].delivery);
+    struct str event = http_header_get(x, forges[forge].event);
+    struct err err;
+    char message[100];
+
+    if (!str_is(x->method, "POST")) {
+        room_reply_message(x, 405, "this method is not allowed here");
+        return;
+    }
+    if (!is_authentic(x, room, forge))
+        return;
+    if (event.len == 0 || delivery.len > 100 ||
+        (delivery.len == 0 && forges[forge].needs_delivery)) {
+        snprintf(message, sizeof(message), "%s and %s are needed", forges[forge].event,
+                 forges[forge].delivery);
+        room_reply_message(x, 400, message);
+        return;
+    }
+    if (delivery.len > 0 && !pipeline_delivery_is_new(room, delivery)) {
+        room_reply_message(x, 200, "ignored: this delivery was seen before");
+        return;
+    }
+    if (accept_delivery(x, room, forge, event) && delivery.len > 0 &&
+        !pipeline_delivery_seen(room, delivery, &err))
+        log_error("webhook.delivery", "error=%s", log_quote(err.message));
+}
+
+static void
+from_github(struct http_exchange *x, void *ctx)
+{
+    receive(x, ctx, FORGE_GITHUB);
+}
+
+static void
+from_gitlab(struct http_exchange *x, void *ctx)
+{
+    receive(x, ctx, FORGE_GITLAB);
+}
+
+static void
+from_gitea(struct http_exchange *x, void *ctx)
+{
+    receive(x, ctx, FORGE_GITEA);
+}
+
+void
+webhook_routes(struct pipeline_room *room, struct http_route out[static WEBHOOK_ROUTES])
+{
+    static void (*const ends[])(struct http_exchange * x, void *ctx) = {
+        [FORGE_GITHUB] = from_github, [FORGE_GITLAB] = from_gitlab, [FORGE_GITEA] = from_gitea};
+
+    for (size_t i = 0; i < WEBHOOK_ROUTES; i++)
+        out[i] = (struct http_route){
+            .prefix = forges[i].prefix, .body_limit = GITHUB_BODY_MAX, .end = ends[i], .ctx = room};
+}

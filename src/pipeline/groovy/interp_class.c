@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/* interp_class.c - classes and enums that a Jenkinsfile (or a library) defines.
+ * An instance is a V_OBJECT with its fields in a map; a class is a HOST_CLASS value by its name.
+ * Inside a method the instance is a delegate that comes first, so fields and other methods are bare
+ * names there.  A class extends one class of the file; interfaces are names only. */
+#include "pipeline/groovy/interp_scope.h"
+
+struct class_info *
+class_find(struct interp *in, struct str name)
+{
+    for (size_t i = 0; i < in->class_count; i++)
+        if (str_equal(in->classes[i].node->text, name))
+            return &in->classes[i];
+    return NULL;
+}
+
+void
+class_register(struct interp *in, const struct node *n)
+{
+    if (class_find(in, n->text) == NULL && in->class_count < INTERP_CLASSES_MAX)
+        in->classes[in->class_count++].node = n;
+}
+
+/* The class it extends; a chain longer than there are classes is a circle. */
+static struct class_info *
+parent_of(struct interp *in, const struct class_info *c)
+{
+    return c->node->type_text.len == 0 ? NULL : class_find(in, c->node->type_text);
+}
+
+/* `owner_out` (may be NULL): the class that has it. */
+static const struct node *
+find_member(struct interp *in, const struct class_info *c, enum node_type type, struct str name,
+            size_t arguments, bool is_static, const struct class_info **owner_out)
+{
+    const struct node *best = NULL;
+    const struct class_info *ignored, **owner = owner_out == NULL ? &ignored : owner_out;
+
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c)) {
+        for (const struct node *n = c->node->first; n != NULL; n = n->next) {
+            size_t most = 0, least = 0;
+            *owner = c;
+            if (n->type != type || !str_equal(n->text, name) || (is_static && !n->is_static))
+                continue;
+            for (const struct node *p = n->params; p != NULL; p = p->next) {
+                most++;
+                least += p->b == NULL;
+            }
+            if (type != N_METHOD || (arguments >= least && arguments <= most))
+                return n;
+            best = n;
+        }
+        if (best != NULL)
+            return best;
+    }
+    return best;
+}
+
+static struct value
+class_as_value(const struct class_info *c)
+{
+    struct value v = value_host(HOST_CLASS);
+
+    v.text = c->node->text;
+    return v;
+}
+
+/* A scope whose bare names are the fields and methods of `self`. */
+static struct scope *
+self_scope(struct interp *in, struct value self)
+{
+    struct value *kept = arena_alloc(in->arena, sizeof(*kept));
+    struct scope *s = scope_new(in, in->globals);
+
+    *kept = self;
+    s->delegate = kept;
+    s->delegate_first = true;
+    scope_declare(in, s, STR("this"), self);
+    return s;
+}
+
+static bool
+run_method(struct interp *in, const struct node *method, const struct class_info *owner,
+           struct value self, const struct args *args, struct value *out)
+{
+    struct closure c = {.node = method, .scope = self_scope(in, self)};
+    struct class_info *parent = parent_of(in, owner);
+
+    self.data = parent;
+    if (parent != NULL && self.type == V_OBJECT)
+        scope_declare(in, c.scope, STR("super"), self);
+
+    return interp_call_with(in, &c, args, out);
+}
+
+/* The values of the fields a class declares, those of its parent first. */
+static bool
+set_fields(struct interp *in, const struct class_info *c, struct value self, struct map *to,
+           bool is_static, unsigned depth)
+{
+    struct class_info *parent = parent_of(in, c);
+    struct scope *before = in->scope;
+    bool ok = true;
+
+    if (depth > INTERP_CLASSES_MAX)
+        return interp_throw(in, c->node, "ClassCircularityError",
+                            "class '" STR_FMT "' extends itself", STR_ARG(c->node->text));
+    if (parent != NULL && !is_static && !set_fields(in, parent, self, to, false, depth + 1))
+        return false;
+    in->scope = self_scope(in, self);
+    for (const struct node *n = c->node->first; n != NULL && ok; n = n->next) {
+        struct value v = value_null();
+        if (n->type != N_DECLARE || n->is_static != is_static)
+            continue;
+        if (n->b == NULL && (str_is(n->type_text, "int") || str_is(n->type_text, "long")))
+            v = value_int(0);
+        else if (n->b == NULL && str_is(n->type_text, "boolean"))
+            v = value_bool(false);
+        ok = (n->b == NULL || interp_eval(in, n->b, &v)) &&
+             (n->type_text.len == 0 || v.type == V_NULL ||
+              operator_cast(in, n, v, n->type_text, true, &v));
+        if (ok)
+            map_put(in->arena, to, value_text(n->text), v);
+    }
+    in->scope = before;
+    return ok;
+}
+
+static bool
+make_constants(struct interp *in, struct class_info *c)
+{
+    struct value all = value_list(in->arena);
+
+    for (const struct node *n = c->node->params; n != NULL; n = n->next) {
+        struct args args;
+        struct value one;
+        if (!interp_args(in, n, &args) || !class_new(in, n, c, &args, &one))
+            return false;
+        map_put_text(in->arena, one.object->fields, "$name", value_text(n->text));
+        map_put_text(in->arena, one.object->fields, "$ordinal",
+                     value_int((int64_t)all.list->count));
+        map_put(in->arena, c->statics, value_text(n->text), one);
+        list_add(in->arena, all.list, one);
+    }
+    if (c->node->is_enum)
+        map_put_text(in->arena, c->statics, "$values", all);
+    return true;
+}
+
+/* Makes what belongs to the class itself, at its first use. */
+static bool
+prepare(struct interp *in, struct class_info *c)
+{
+    if (c->statics != NULL)
+        return true;
+    c->statics = arena_alloc(in->arena, sizeof(*c->statics));
+    return set_fields(in, c, class_as_value(c), c->statics, true, 0) && make_constants(in, c);
+}
+
+/* new Point(x: 1, y: 2) without a constructor that takes it. */
+static bool
+set_named(struct interp *in, const struct node *at, struct value self, const struct map *named)
+{
+    for (size_t i = 0; i < named->count; i++) {
+        bool found = false;
+        struct str name = value_to_text(in->arena, named->at[i].key);
+        if (!class_set(in, at, self, name, named->at[i].value, &found))
+            return false;
+        if (!found)
+            return interp_throw(in, at, "MissingPropertyException",
+                                "No such property: " STR_FMT " for class: " STR_FMT, STR_ARG(name),
+                                STR_ARG(self.object->class_name));
+    }
+    return true;
+}
+
+bool
+class_new(struct interp *in, const struct node *at, struct class_info *c, const struct args *args,
+          struct value *out)
+{
+    struct value self = value_object(in->arena, ""), ignored;
+    const size_t count = args->count + (args->named != NULL);
+    const struct node *constructor =
+        find_member(in, c, N_METHOD, c->node->text, count, false, NULL);
+
+    self.object->class_name = arena_dup(in->arena, c->node->text);
+    self.object->class_node = c->node;
+    *out = self;
+    if (!interp_enter(in, at))
+        return false;
+    in->depth--;
+    if (!prepare(in, c) || !set_fields(in, c, self, self.object->fields, false, 0))
+        return false;
+    if (constructor != NULL)
+        return run_method(in, constructor, c, self, args, &ignored);
+    if (args->count > 0)
+        return interp_throw(in, at, "GroovyRuntimeException",
+                            "Could not find matching constructor for: " STR_FMT,
+                            STR_ARG(c->node->text));
+    return args->named == NULL || set_named(in, at, self, args->named);
+}
+
+static struct class_info *
+class_of(struct interp *in, struct value object)
+{
+    if (object.type == V_HOST && object.host == HOST_CLASS)
+        return class_find(in, object.text);
+    if (object.type == V_OBJECT && object.data != NULL) /* super */
+        return (struct class_info *)(uintptr_t)object.data;
+    return object.type == V_OBJECT && object.object->class_node != NULL
+               ? class_find(in, object.object->class_name)
+               : NULL;
+}
+
+static struct value *
+find_static(struct interp *in, struct class_info *c, struct str name)
+{
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c)) {
+        struct value *v = c->statics == NULL ? NULL : map_find(c->statics, value_text(name));
+        if (v != NULL)
+            return v;
+    }
+    return NULL;
+}
+
+static bool
+call_accessor(struct interp *in, struct value object, struct class_info *c, const char *prefix,
+              struct str name, const struct args *args, struct value *out, bool *found)
+{
+    const struct class_info *owner;
+    const struct node *method;
+    const char *full;
+
+    if (name.len == 0 || name.at[0] < 'a' || name.at[0] > 'z')
+        return true;
+    full = arena_format(in->arena, "%s%c" STR_FMT, prefix, name.at[0] - 0x20,
+                        STR_ARG(str_slice(name, 1, name.len)));
+    method = find_member(in, c, N_METHOD, str_of(full), args->count, object.type == V_HOST, &owner);
+    if (method == NULL)
+        return true;
+    *found = true;
+    return run_method(in, method, owner, object, args, out);
+}
+
+bool
+class_get(struct interp *in, const struct node *at, struct value object, struct str name,
+          struct value *out, bool *found)
+{
+    struct class_info *c = class_of(in, object);
+    static const struct args none = {0};
+    const struct value *v;
+
+    if (c == NULL)
+        return true;
+    if (!interp_enter(in, at))
+        return false;
+    in->depth--;
+    if (!prepare(in, c))
+        return false;
+    v = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    if (v == NULL)
+        v = find_static(in, c, name);
+    *found = v != NULL;
+    if (*found) {
+        *out = *v;
+        return true;
+    }
+    return call_accessor(in, object, c, "get", name, &none, out, found);
+}
+
+bool
+class_set(struct interp *in, const struct node *at, struct value object, struct str name,
+          struct value v, bool *found)
+{
+    struct class_info *c = class_of(in, object);
+    struct args args = {.at = {v}, .count = 1};
+    struct value *place, ignored;
+    const struct node *field;
+
+    if (c == NULL)
+        return true;
+    if (!prepare(in, c))
+        return false;
+    place = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    if (place == NULL)
+        place = find_static(in, c, name);
+    if (place == NULL)
+        return call_accessor(in, object, c, "set", name, &args, &ignored, found);
+    *found = true;
+    field = find_member(in, c, N_DECLARE, name, 0, false, NULL);
+    if (field != NULL && field->type_text.len > 0 && v.type != V_NULL &&
+        !operator_cast(in, at, v, field->type_text, true, &v))
+        return false;
+    *place = v;
+    return true;
+}
+
+/* What every enum has. */
+static bool
+call_enum(struct interp *in, const struct node *at, struct value object, struct class_info *c,
+          struct str name, const struct args *args, struct value *out, bool *found)
+{
+    const struct value *v;
+
+    *found = true;
+    if (object.type == V_OBJECT && args->count == 0 &&
+        (str_is(name, "name") || str_is(name, "toString") || str_is(name, "ordinal"))) {
+        v = map_find_text(object.object->fields, str_is(name, "ordinal") ? "$ordinal" : "$name");
+        *out = v == NULL ? value_null() : *v;
+        return true;
+    }
+    if (object.type == V_HOST && str_is(name, "values") && args->count == 0) {
+        v = map_find_text(c->statics, "$values");
+        *out = v == NULL ? value_list(in->arena)
+                         : *v; /* its constants are being made, or could not be */
+        return true;
+    }
+    if (object.type == V_HOST && str_is(name, "valueOf") && args->count == 1) {
+        v = map_find(c->statics, value_text(value_to_text(in->arena, args->at[0])));
+        if (v == NULL)
+            return interp_throw(in, at, "IllegalArgumentException",
+                                "No enum constant " STR_FMT "." STR_FMT, STR_ARG(c->node->text),
+                                STR_ARG(value_to_text(in->arena, args->at[0])));
+        *out = *v;
+        return true;
+    }
+    *found = false;
+    return true;
+}
+
+bool
+class_call(struct interp *in, const struct node *at, struct value object, struct str name,
+           const struct args *args, struct value *out, bool *found)
+{
+    struct class_info *c = class_of(in, object);
+    const struct class_info *owner;
+    const struct node *method;
+    const struct value *field;
+
+    if (c == NULL)
+        return true;
+    if (!prepare(in, c))
+        return false;
+    method = find_member(in, c, N_METHOD, name, args->count + (args->named != NULL),
+                         object.type == V_HOST, &owner);
+    if (method != NULL && !str_equal(name, c->node->text)) {
+        *found = true;
+        object.data = NULL;
+        return run_method(in, method, owner, object, args, out);
+    }
+    field = object.type == V_OBJECT ? map_find(object.object->fields, value_text(name)) : NULL;
+    if (field == NULL)
+        field = find_static(in, c, name);
+    if (field != NULL && field->type == V_CLOSURE) {
+        *found = true;
+        return interp_call_with(in, field->closure, args, out);
+    }
+    if (args->count == 0 && name.len > 3 && str_starts(name, STR("get"))) { /* of a property */
+        cleanup_free char *property = str_dup(str_slice(name, 3, name.len));
+        property[0] = (char)(property[0] | 0x20);
+        if (object.type == V_OBJECT)
+            field = map_find_text(object.object->fields, property);
+        *found = field != NULL;
+        if (*found)
+            *out = *field;
+        return true;
+    }
+    return !c->node->is_enum || call_enum(in, at, object, c, name, args, out, found);
+}
+
+bool
+class_super(struct interp *in, const struct node *at, const struct args *args)
+{
+    const struct variable *super = scope_find(in->scope, STR("super"));
+    struct value self, ignored;
+    struct class_info *parent;
+    const struct node *constructor;
+
+    parent = super == NULL ? NULL : class_of(in, super->value);
+    if (parent == NULL)
+        return true; /* Object's, or one of Java's; or a script's own `super = 1` */
+    self = super->value;
+    self.data = NULL;
+    constructor = find_member(in, parent, N_METHOD, parent->node->text,
+                              args->count + (args->named != NULL), false, NULL);
+    if (constructor != NULL)
+        return run_method(in, constructor, parent, self, args, &ignored);
+    return args->count == 0 || interp_throw(in, at, "GroovyRuntimeException",
+                                            "Could not find matching constructor for: " STR_FMT,
+                                            STR_ARG(parent->node->text));
+}
+
+bool
+class_is(struct interp *in, struct value v, struct str type)
+{
+    struct class_info *c = v.type == V_OBJECT ? class_of(in, v) : NULL;
+
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c))
+        if (str_equal(c->node->text, type) || str_equal(c->node->type_text, type))
+            return true;
+    return false;
+}

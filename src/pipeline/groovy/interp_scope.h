@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* interp_scope.h - what interp.c (expressions), interp_place.c (what can be assigned to) and
+ * interp_statement.c share. */
+#pragma once
+#include "pipeline/groovy/interp.h"
+
+struct scope *scope_new(struct interp *in, struct scope *parent);
+struct variable *scope_find(struct scope *s, struct str name); /* outwards; NULL: none */
+struct variable *scope_declare(struct interp *in, struct scope *s, struct str name,
+                               struct value value);
+/* interp.c: calls with named arguments as a leading map. */
+bool interp_call_with(struct interp *in, const struct closure *c, const struct args *args,
+                      struct value *out) MUST_CHECK;
+/* interp_class.c: classes and enums of the file. */
+struct class_info *class_find(struct interp *in, struct str name); /* NULL: none */
+void class_register(struct interp *in, const struct node *n);
+bool class_new(struct interp *in, const struct node *at, struct class_info *c,
+               const struct args *args, struct value *out) MUST_CHECK;
+/* A field, a constant of an enum, a getter; of the class itself if `object` is a HOST_CLASS. */
+bool class_get(struct interp *in, const struct node *at, struct value object, struct str name,
+               struct value *out, bool *found) MUST_CHECK;
+bool class_set(struct interp *in, const struct node *at, struct value object, struct str name,
+               struct value v, bool *found) MUST_CHECK;
+bool class_call(struct interp *in, const struct node *at, struct value object, struct str name,
+                const struct args *args, struct value *out, bool *found) MUST_CHECK;
+/* super(...) in a constructor. */
+bool class_super(struct interp *in, const struct node *at, const struct args *args) MUST_CHECK;
+bool class_is(struct interp *in, struct value v, struct str type); /* or one it extends */
+/* interp_place.c: what a delegate knows by a bare name. */
+bool delegate_get(struct interp *in, const struct node *at, const struct value *delegate,
+                  struct str name, struct value *out, bool *found) MUST_CHECK;
+bool delegate_call(struct interp *in, const struct node *at, const struct value *delegate,
+                   struct str name, const struct args *args, struct value *out,
+                   bool *found) MUST_CHECK;
+/* The nearest delegate; the first with `first`, NULL if there is none. */
+const struct value *scope_delegate(const struct scope *s, bool first);
+/* Counts the depth (the caller lowers it) and now and then asks whether to go on. */
+bool interp_enter(struct interp *in, const struct node *at) MUST_CHECK;
+/* `new Exception('x')` and the few other classes there are. */
+bool interp_new(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* interp.c: a bare name. */
+bool interp_name(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* interp_place.c: `a.b`, `a[b]`, `a = b` with its compound forms, `a++`. */
+bool interp_property(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* m[key]; what withDefault gives is kept. */
+bool interp_map_get(struct interp *in, struct map *m, struct value key,
+                    struct value *out) MUST_CHECK;
+bool interp_index_value(struct interp *in, const struct node *n, struct value object,
+                        struct value index, struct value *out) MUST_CHECK;
+bool interp_index(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+bool interp_assign(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* Stores into a name, a property or an index. */
+bool interp_assign_to(struct interp *in, const struct node *to, struct value v) MUST_CHECK;
+bool interp_step(struct interp *in, const struct node *n, struct value *out) MUST_CHECK;
+/* The name behind the dot: written there, or the text of `a."$b"`. */
+bool interp_member_name(struct interp *in, const struct node *n, struct str *out) MUST_CHECK;

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include "pipeline/groovy/methods.h"
+
+static struct value
+entry_of(struct interp *in, const struct map_entry *e)
+{
+    return value_entry(in->arena, e->key, e->value);
+}
+
+/* How many things a closure is called for. */
+static size_t
+item_count(struct value v)
+{
+    return v.type == V_LIST ? v.list->count : v.type == V_MAP ? v.map->count : 0;
+}
+
+/* Calls the block with item `i`: (k, v) or an entry for maps. */
+static bool
+call_item(const struct call *c, size_t i, struct value *item, struct value *result)
+{
+    struct value pair[2];
+    size_t params = 0;
+
+    if (c->block->node != NULL)
+        for (const struct node *p = c->block->node->params; p != NULL; p = p->next)
+            params++;
+    if (c->self.type == V_LIST) {
+        *item = c->self.list->at[i];
+        return interp_call_closure(c->in, c->block, item, 1, result);
+    }
+    *item = entry_of(c->in, &c->self.map->at[i]);
+    if (params < 2)
+        return interp_call_closure(c->in, c->block, item, 1, result);
+    pair[0] = c->self.map->at[i].key;
+    pair[1] = c->self.map->at[i].value;
+    return interp_call_closure(c->in, c->block, pair, 2, result);
+}
+
+static void
+keep(const struct call *c, size_t i, struct value item, struct value *to)
+{
+    if (to->type == V_LIST)
+        list_add(c->in->arena, to->list, item);
+    else
+        map_put(c->in->arena, to->map, c->self.map->at[i].key, c->self.map->at[i].value);
+}
+
+enum each {
+    EACH,
+    COLLECT,
+    FIND_ALL,
+    FIND,
+    ANY,
+    EVERY,
+    COUNT,
+    FIND_INDEX,
+    COLLECT_ENTRIES,
+    GROUP_BY,
+    SUM
+};
+
+static const struct {
+    const char *name;
+    enum each what;
+} each_names[] = {
+    {"each", EACH},
+    {"collect", COLLECT},
+    {"findAll", FIND_ALL},
+    {"find", FIND},
+    {"any", ANY},
+    {"every", EVERY},
+    {"count", COUNT},
+    {"findIndexOf", FIND_INDEX},
+    {"collectEntries", COLLECT_ENTRIES},
+    {"groupBy", GROUP_BY},
+    {"sum", SUM},
+};
+
+static bool
+put_entry(const struct call *c, struct value result)
+{
+    if (value_is_object(result, "Entry")) {
+        map_put(c->in->arena, c->out->map, *map_find_text(result.object->fields, "key"),
+                *map_find_text(result.object->fields, "value"));
+        return true;
+    }
+    if (result.type == V_MAP) {
+        for (size_t i = 0; i < result.map->count; i++)
+            map_put(c->in->arena, c->out->map, result.map->at[i].key, result.map->at[i].value);
+        return true;
+    }
+    if (result.type == V_LIST && result.list->count == 2) {
+        map_put(c->in->arena, c->out->map, result.list->at[0], result.list->at[1]);
+        return true;
+    }
+    return interp_throw(c->in, c->at, "IllegalArgumentException",
+                        "collectEntries() needs a map or a list of two from each call");
+}
+
+/* One item's part of the result; `*done` ends the walk. */
+static bool
+each_item(const struct call *c, enum each what, size_t i, bool *done)
+{
+    struct value item, result, *group;
+    struct value *out = c->out;
+
+    if (!call_item(c, i, &item, &result))
+        return false;
+    switch (what) {
+    case EACH:
+        break;
+    case COLLECT:
+        list_add(c->in->arena, out->list, result);
+        break;
+    case FIND_ALL:
+        if (value_truth(result))
+            keep(c, i, item, out);
+        break;
+    case FIND:
+        *done = value_truth(result);
+        if (*done)
+            *out = item;
+        break;
+    case ANY:
+    case EVERY:
+        *done = value_truth(result) == (what == ANY);
+        if (*done)
+            *out = value_bool(what == ANY);
+        break;
+    case COUNT:
+        out->number += value_truth(result);
+        break;
+    case FIND_INDEX:
+        *done = value_truth(result);
+        if (*done)
+            *out = value_int((int64_t)i);
+        break;
+    case COLLECT_ENTRIES:
+        return put_entry(c, result);
+    case GROUP_BY:
+        group = map_find(out->map, result);
+        if (group == NULL) {
+            map_put(c->in->arena, out->map, result, value_list(c->in->arena));
+            group = map_find(out->map, result);
+        }
+        list_add(c->in->arena, group->list, item);
+        break;
+    case SUM:
+        if (out->type == V_NULL)
+            *out = result;
+        else
+            return operator_binary(c->in, c->at, T_ADD, *out, result, out);
+        break;
+    }
+    return true;
+}
+
+static bool
+method_each(const struct call *c, bool *ok)
+{
+    bool done = false;
+    size_t n;
+
+    if (c->block == NULL || c->args->count != 1)
+        return false;
+    for (n = 0; n < ARRAY_COUNT(each_names); n++)
+        if (str_is(c->name, each_names[n].name))
+            break;
+    if (n == ARRAY_COUNT(each_names))
+        return false;
+    switch (each_names[n].what) {
+    case EACH:
+        *c->out = c->self;
+        break;
+    case COLLECT:
+        *c->out = value_list(c->in->arena);
+        break;
+    case FIND_ALL:
+        *c->out = c->self.type == V_MAP ? value_map(c->in->arena) : value_list(c->in->arena);
+        break;
+    case FIND:
+    case SUM:
+        *c->out = value_null();
+        break;
+    case ANY:
+    case EVERY:
+        *c->out = value_bool(each_names[n].what == EVERY);
+        break;
+    case COUNT:
+        *c->out = value_int(0);
+        break;
+    case FIND_INDEX:
+        *c->out = value_int(-1);
+        break;
+    case COLLECT_ENTRIES:
+    case GROUP_BY:
+        *c->out = value_map(c->in->arena);
+        break;
+    }
+    for (size_t i = 0; i < item_count(c->self) && !done && *ok; i++)
+        *ok = each_item(c, each_names[n].what, i, &done);
+    return true;
+}
+
+static bool
+method_each_with(const struct call *c, bool *ok)
+{
+    struct value pair[2], ignored;
+
+    if (c->block != NULL && call_is(c, "eachWithIndex", 1)) {
+        *c->out = c->self;
+        for (size_t i = 0; i < item_count(c->self) && *ok; i++) {
+            pair[0] =
+                c->self.type == V_LIST ? c->self.list->at[i] : entry_of(c->in, &c->self.map->at[i]);
+            pair[1] = value_int((int64_t)i);
+            *ok = interp_call_closure(c->in, c->block, pair, 2, &ignored);
+        }
+        return true;
+    }
+    return false;
+}
+
+static struct value
+list_copy(struct interp *in, const struct list *l, size_t from, size_t to)
+{
+    struct value v = value_list(in->arena);
+
+    for (size_t i = from; i < to && i < l->count; i++)
+        list_add(in->arena, v.list, l->at[i]);
+    return v;
+}
+
+static bool
+list_joined(const struct call *c)
+{
+    cleanup(strbuf_done) struct strbuf b = {0};
+    const struct list *l = c->self.list;
+    struct str between = c->args->count > 0 ? value_to_text(c->in->arena, c->args->at[0]) : STR("");
+
+    for (size_t i = 0; i < l->count && b.len < INTERP_TEXT_MAX; i++) {
+        if (i > 0)
+            strbuf_add(&b, between);
+        value_format(l->at[i], &b);
+    }
+    *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
+    return true;
+}
+
+static bool
+list_change(const struct call *c, bool *ok)
+{
+    struct list *l = c->self.list;
+    const struct value *arg = c->args->at;
+
+    if (call_is(c, "add", 1) || call_is(c, "push", 1) || call_is(c, "leftShift", 1)) {
+        if (l->count >= VALUE_ITEMS_MAX)
+            *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
+        else
+            list_add(c->in->arena, l, arg[0]);
+        *c->out = str_is(c->name, "leftShift") ? c->self : value_bool(true);
+    } else if (call_is(c, "addAll", 1) && arg[0].type == V_LIST) {
+        struct value all = list_copy(c->in, arg[0].list, 0, arg[0].list->count);
+        for (size_t i = 0; i < all.list->count; i++)
+            list_add(c->in->arena, l, all.list->at[i]);
+        *c->out = value_bool(true);
+    } else if (call_is(c, "pop", 0) && l->count > 0) {
+        *c->out = l->at[--l->count];
+    } else if (call_is(c, "remove", 1) && value_is_integer(arg[0])) {
+        size_t i = (size_t)arg[0].number;
+        if (arg[0].number < 0 || i >= l->count) {
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
+                               (long long)arg[0].number, l->count);
+            return true;
+        }
+        *c->out = l->at[i];
+        memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
+        l->count--;
+    } else if (call_is(c, "clear", 0)) {
+        l->count = 0;
+        *c->out = value_null();
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* False, and what `to` has is of no use, if there is too much of it. */
+static bool
+flatten(struct interp *in, const struct list *from, struct list *to, unsigned depth, unsigned *left)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        if (to->count >= VALUE_ITEMS_MAX || *left == 0)
+            return false;
+        --*left;
+        if (from->at[i].type != V_LIST || depth >= VALUE_DEPTH_MAX)
+            list_add(in->arena, to, from->at[i]);
+        else if (!flatten(in, from->at[i].list, to, depth + 1, left))
+            return false;
+    }
+    return true;
+}
+
+static bool
+list_read(const struct call *c, bool *ok)
+{
+    const struct list *l = c->self.list;
+    const struct value *arg = c->args->at;
+    size_t n = l->count, k;
+    bool truth = false;
+
+    if (call_is(c, "size", 0)) {
+        *c->out = value_int((int64_t)n);
+    } else if (call_is(c, "isEmpty", 0)) {
+        *c->out = value_bool(n == 0);
+    } else if (str_is(c->name, "join") && c->args->count <= 1) {
+        return list_joined(c);
+    } else if (call_is(c, "first", 0) || call_is(c, "head", 0) || call_is(c, "last", 0)) {
+        if (n == 0)
+            *ok = interp_throw(c->in, c->at, "NoSuchElementException",
+                               "Cannot access " STR_FMT "() element from an empty List",
+                               STR_ARG(c->name));
+        else
+            *c->out = l->at[str_is(c->name, "last") ? n - 1 : 0];
+    } else if (call_is(c, "get", 1) && value_is_integer(arg[0])) {
+        if (arg[0].number < 0 || (size_t)arg[0].number >= n)
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
+                               (long long)arg[0].number, n);
+        else
+            *c->out = l->at[arg[0].number];
+    } else if (call_is(c, "contains", 1)) {
+        *ok = operator_in(c->in, arg[0], c->self, &truth);
+        *c->out = value_bool(truth);
+    } else if (call_is(c, "indexOf", 1)) {
+        for (k = 0; k < n && !value_same_key(l->at[k], arg[0]); k++)
+            ;
+        *c->out = value_int(k < n ? (int64_t)k : -1);
+    } else if ((call_is(c, "take", 1) || call_is(c, "drop", 1)) && value_is_integer(arg[0])) {
+        k = arg[0].number < 0 ? 0 : (uint64_t)arg[0].number > n ? n : (size_t)arg[0].number;
+        *c->out = str_is(c->name, "take") ? list_copy(c->in, l, 0, k) : list_copy(c->in, l, k, n);
+    } else if (call_is(c, "tail", 0)) {
+        *c->out = list_copy(c->in, l, 1, n);
+    } else if (call_is(c, "toList", 0) || call_is(c, "asImmutable", 0)) {
+        *c->out = list_copy(c->in, l, 0, n);
+    } else if (call_is(c, "reverse", 0)) {
+        *c->out = value_list(c->in->arena);
+        for (k = n; k > 0; k--)
+            list_add(c->in->arena, c->out->list, l->at[k - 1]);
+    } else if (call_is(c, "flatten", 0)) {
+        unsigned left = VALUE_VISITS_MAX;
+        *c->out = value_list(c->in->arena);
+        if (!flatten(c->in, l, c->out->list, 0, &left))
+            *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
+    } else if (call_is(c, "sum", 0)) {
+        for (k = 0; k < n && *ok; k++) {
+            if (k == 0)
+                *c->out = l->at[0];
+            else
+                *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[k], c->out);
+        }
+    } else if (call_is(c, "max", 0) || call_is(c, "min", 0)) {
+        for (k = 0; k < n; k++) {
+            int order = 0;
+            if (k > 0 && !value_compare(l->at[k], *c->out, &order))
+                break;
+            if (k == 0 || (str_is(c->name, "max") ? order > 0 : order < 0))
+                *c->out = l->at[k];
+        }
+    } else if (call_is(c, "subList", 2) && value_is_integer(arg[0]) && value_is_integer(arg[1])) {
+        if (arg[0].number < 0 || arg[1].number < arg[0].number || (size_t)arg[1].number > n)
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "subList out of bounds");
+        else
+            *c->out = list_copy(c->in, l, (size_t)arg[0].number, (size_t)arg[1].number);
+    } else if (call_is(c, "withIndex", 0)) {
+        *c->out = value_list(c->in->arena);
+        for (k = 0; k < n; k++) {
+            struct value pair = value_list(c->in->arena);
+            list_add(c->in->arena, pair.list, l->at[k]);
+            list_add(c->in->arena, pair.list, value_int((int64_t)k));
+            list_add(c->in->arena, c->out->list, pair);
+        }
+    } else if (call_is(c, "plus", 1) || call_is(c, "minus", 1)) {
+        *ok = operator_binary(c->in, c->at, str_is(c->name, "plus") ? T_ADD : T_SUB, c->self,
+                              arg[0], c->out);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool
+method_map(const struct call *c)
+{
+    struct map *m = c->self.map;
+    const struct value *arg = c->args->at;
+    struct value *found;
+
+    if (call_is(c, "get", 2)) { /* stores the default, as Groovy does */
+        found = map_find(m, arg[0]);
+        if (found == NULL)
+            map_put(c->in->arena, m, arg[0], arg[1]);
+        *c->out = *map_find(m, arg[0]);
+    } else if (call_is(c, "getOrDefault", 2)) {
+        found = map_find(m, arg[0]);
+        *c->out = found != NULL ? *found : arg[1];
+    } else if (call_is(c, "put", 2)) {
+        found = map_find(m, arg[0]);
+        *c->out = found != NULL ? *found : value_null();
+        map_put(c->in->arena, m, arg[0], arg[1]);
+    } else if (call_is(c, "putAll", 1) && arg[0].type == V_MAP) {
+        for (size_t i = 0; i < arg[0].map->count; i++)
+            map_put(c->in->arena, m, arg[0].map->at[i].key, arg[0].map->at[i].value);
+        *c->out = value_null();
+    } else if (call_is(c, "containsKey", 1)) {
+        *c->out = value_bool(map_find(m, arg[0]) != NULL);
+    } else if (call_is(c, "remove", 1)) {
+        found = map_find(m, arg[0]);
+        *c->out = found != NULL ? *found : value_null();
+        map_remove(m, arg[0]);
+    } else if (call_is(c, "size", 0)) {
+        *c->out = value_int((int64_t)m->count);
+    } else if (call_is(c, "isEmpty", 0)) {
+        *c->out = value_bool(m->count == 0);
+    } else if (call_is(c, "keySet", 0) || call_is(c, "values", 0) || call_is(c, "entrySet", 0)) {
+        *c->out = value_list(c->in->arena);
+        for (size_t i = 0; i < m->count; i++)
+            list_add(c->in->arena, c->out->list,
+                     str_is(c->name, "keySet")   ? m->at[i].key
+                     : str_is(c->name, "values") ? m->at[i].value
+                                                 : entry_of(c->in, &m->at[i]));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool
+method_number(const struct call *c, bool *ok)
+{
+    struct value arg, ignored;
+    int64_t n = c->self.number;
+
+    if (c->block != NULL && call_is(c, "times", 1)) {
+        for (int64_t i = 0; i < n && *ok; i++) {
+            arg = value_int(i);
+            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
+        }
+    } else if (c->block != NULL && call_is(c, "upto", 2) && value_is_integer(c->args->at[0])) {
+        for (int64_t i = n; i <= c->args->at[0].number && *ok; i++) {
+            arg = value_int(i);
+            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
+        }
+    } else if (call_is(c, "abs", 0)) {
+        *c->out = c->self;
+        if (n < 0)
+            c->out->number = (int64_t)(0 - (uint64_t)n);
+    } else if (call_is(c, "intdiv", 1) && value_is_integer(c->args->at[0]) &&
+               value_is_integer(c->self)) {
+        if (c->args->at[0].number == 0)
+            *ok = interp_throw(c->in, c->at, "ArithmeticException", "Division by zero");
+        else if (c->args->at[0].number == -1)
+            *c->out = value_long((int64_t)(0 - (uint64_t)n));
+        else
+            *c->out = value_int(n / c->args->at[0].number);
+    } else if (call_is(c, "toInteger", 0) || call_is(c, "intValue", 0) || call_is(c, "toLong", 0) ||
+               call_is(c, "longValue", 0)) {
+        bool is_long = str_starts(c->name, STR("long")) || str_is(c->name, "toLong");
+        *ok =
+            operator_cast(c->in, c->at, c->self, is_long ? STR("long") : STR("int"), false, c->out);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool
+method_exception(const struct call *c)
+{
+    const struct exception *e = c->self.exception;
+
+    if (call_is(c, "getMessage", 0) || call_is(c, "getLocalizedMessage", 0))
+        *c->out = e->has_no_message ? value_null() : value_text(e->message);
+    else if (call_is(c, "getCause", 0))
+        *c->out = e->because == NULL ? value_null()
+                                     : (struct value){.type = V_EXCEPTION, .exception = e->because};
+    else if (call_is(c, "printStackTrace", 0) || call_is(c, "addSuppressed", 1))
+        *c->out = value_null();
+    else if (call_is(c, "getStackTrace", 0) || call_is(c, "getSuppressed", 0) || call_is(c, "getCauses", 0))
+        *c->out = value_list(c->in->arena);
+    else if (call_is(c, "getLineNumber", 0))
+        *c->out = value_int(e->line);
+    else
+        return false;
+    return true;
+}
+
+bool
+method_call(struct interp *in, const struct node *call, struct value object, struct str name,
+            const struct args *args, struct value *out, bool *found)
+{
+    const struct call c = call_make(in, call, object, name, args, out);
+    bool ok = true;
+
+    if (object.type == V_NULL && (call_is(&c, "each", 1) || call_is(&c, "collect", 1))) {
+        *out = call_is(&c, "collect", 1) ? value_list(in->arena) : value_null();
+        *found = true;
+        return true;
+    }
+    if (object.type == V_NULL && !call_is(&c, "toString", 0)) {
+        *found = false;
+        return true;
+    }
+    switch (object.type) {
+    case V_TEXT:
+        if (!method_text(in, call, object, name, args, out, found))
+            return false;
+        if (*found)
+            return true;
+        break;
+    case V_LIST:
+        *found = method_each(&c, &ok) || method_each_with(&c, &ok) || list_read(&c, &ok) ||
+                 list_change(&c, &ok);
+        break;
+    case V_MAP:
+        *found = method_each(&c, &ok) || method_each_with(&c, &ok) || method_map(&c);
+        break;
+    case V_INT:
+    case V_LONG:
+    case V_DECIMAL:
+        *found = method_number(&c, &ok);
+        break;
+    case V_EXCEPTION:
+        *found = method_exception(&c);
+        break;
+    case V_OBJECT:
+        if (!method_object(in, call, object, name, args, out, found))
+            return false;
+        break;
+    default:
+        *found = false;
+        break;
+    }
+    if (!ok || *found)
+        return ok;
+    if (!method_more(in, call, object, name, args, out, found))
+        return false;
+    if (*found)
+        return true;
+    *found = true;
+    if (call_is(&c, "toString", 0))
+        *out = value_text(value_to_text(in->arena, object));
+    else if (call_is(&c, "equals", 1))
+        *out = value_bool(value_equal(object, args->at[0]));
+    else if (call_is(&c, "getClass", 0)) {
+        *out = value_host(HOST_CLASS);
+        out->text = object.type == V_EXCEPTION ? object.exception->class_name
+                                               : str_of(value_type_name(object));
+    } else
+        *found = false;
+    return true;
+}
+
+bool
+method_static(struct interp *in, const struct node *call, struct str class_name, struct str name,
+              const struct args *args, struct value *out, bool *found)
+{
+    struct value a = args->count > 0 ? args->at[0] : value_null();
+    const bool is_whole = str_is(class_name, "Integer") || str_is(class_name, "Long");
+
+    *found = true;
+    if (str_is(class_name, "String") && str_is(name, "valueOf") && args->count == 1) {
+        *out = value_text(value_to_text(in->arena, a));
+        return true;
+    }
+    if (str_is(class_name, "String") && str_is(name, "format") && args->count > 0)
+        return method_format(in, call, args->at, args->count, out);
+    if (str_is(class_name, "String") && str_is(name, "join") && args->count == 2) {
+        struct args between = {.at = {a}, .count = 1};
+        return method_call(in, call, args->at[1], STR("join"), &between, out, found);
+    }
+    if (is_whole && args->count == 1 &&
+        (str_is(name, "parseInt") || str_is(name, "valueOf") || str_is(name, "parseLong"))) {
+        if (value_is_number(a))
+            return operator_cast(in, call, a, class_name, false, out);
+        static const struct args none = {0};
+        return method_call(in, call, value_text(value_to_text(in->arena, a)),
+                           str_is(class_name, "Long") ? STR("toLong") : STR("toInteger"), &none,
+                           out, found);
+    }
+    if (str_is(class_name, "Boolean") && args->count == 1 &&
+        (str_is(name, "parseBoolean") || str_is(name, "valueOf"))) {
+        *out = value_bool(str_equal_nocase(value_to_text(in->arena, a), STR("true")));
+        return true;
+    }
+    *found = false;
+    return object_static(in, call, class_name, name, args, out, found);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* methods.h - a call of a method on a value of the language, as the files of methods share it. */
+#pragma once
+#include "pipeline/groovy/interp.h"
+
+struct call {
+    struct interp *in;
+    const struct node *at;
+    struct value self;
+    struct str text; /* of a text: its bytes */
+    struct str name;
+    const struct args *args;
+    struct value *out;
+    const struct closure *block; /* the last argument, if it is one */
+};
+
+static inline struct call
+call_make(struct interp *in, const struct node *at, struct value self, struct str name,
+          const struct args *args, struct value *out)
+{
+    struct call c = {in, at, self, {0}, name, args, out, NULL};
+
+    if (self.type == V_TEXT)
+        c.text = self.text;
+    if (args->count > 0 && args->at[args->count - 1].type == V_CLOSURE)
+        c.block = args->at[args->count - 1].closure;
+    return c;
+}
+
+/* Is it this method, with so many arguments? */
+static inline bool
+call_is(const struct call *c, const char *name, size_t arguments)
+{
+    return c->args->count == arguments && str_is(c->name, name);
+}
+
+/* An argument as text; empty if there is none. */
+static inline struct str
+call_text(const struct call *c, size_t i)
+{
+    return i < c->args->count ? value_to_text(c->in->arena, c->args->at[i]) : (struct str){0};
+}

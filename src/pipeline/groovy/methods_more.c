@@ -1,0 +1,826 @@
+/* SPDX-License-Identifier: MIT */
+/* methods_more.c - the rarer methods of lists, maps, numbers, closures and of any value; methods.c
+ * asks here last. */
+#include <math.h>
+#include <stdlib.h>
+#include "pipeline/groovy/interp_scope.h"
+#include "pipeline/groovy/methods.h"
+
+static bool
+is_integer_arg(const struct call *c, size_t i)
+{
+    return i < c->args->count && value_is_integer(c->args->at[i]);
+}
+
+/* The block for one item; an entry of a map becomes two arguments if it takes two. */
+static bool
+ask(const struct call *c, struct value item, struct value *result)
+{
+    struct value pair[2];
+    const struct node *params = c->block->node == NULL ? NULL : c->block->node->params;
+
+    if (value_is_object(item, "Entry") && params != NULL && params->next != NULL) {
+        pair[0] = *map_find_text(item.object->fields, "key");
+        pair[1] = *map_find_text(item.object->fields, "value");
+        return interp_call_closure(c->in, c->block, pair, 2, result);
+    }
+    return interp_call_closure(c->in, c->block, &item, 1, result);
+}
+
+static bool
+takes_two(const struct closure *block)
+{
+    const struct node *params = block == NULL || block->node == NULL ? NULL : block->node->params;
+
+    return params != NULL && params->next != NULL;
+}
+
+/* -1, 0, 1 of two items: by a comparator, by a key, or by themselves. */
+static bool
+compare(const struct call *c, struct value a, struct value b, int *order)
+{
+    struct value pair[2] = {a, b}, result;
+
+    if (takes_two(c->block) && !value_is_object(a, "Entry")) {
+        if (!interp_call_closure(c->in, c->block, pair, 2, &result))
+            return false;
+        if (!value_is_number(result))
+            return interp_throw(c->in, c->at, "ClassCastException",
+                                "a comparator must give a number");
+        *order = result.number < 0 ? -1 : result.number > 0;
+        return true;
+    }
+    if (c->block != NULL && (!ask(c, a, &pair[0]) || !ask(c, b, &pair[1])))
+        return false;
+    return value_compare(pair[0], pair[1], order) ||
+           interp_throw(c->in, c->at, "ClassCastException", "cannot compare %s with %s",
+                        value_type_name(pair[0]), value_type_name(pair[1]));
+}
+
+/* What lists, maps (their entries) and texts (their characters) have in common: items. */
+static struct list *
+items_of(const struct call *c)
+{
+    struct value v = value_list(c->in->arena);
+
+    if (c->self.type == V_LIST)
+        return c->self.list;
+    if (c->self.type == V_MAP)
+        for (size_t i = 0; i < c->self.map->count; i++)
+            list_add(c->in->arena, v.list,
+                     value_entry(c->in->arena, c->self.map->at[i].key, c->self.map->at[i].value));
+    if (c->self.type == V_TEXT)
+        for (size_t i = 0, n = text_count(c->self.text); i < n && i < VALUE_ITEMS_MAX; i++)
+            list_add(c->in->arena, v.list, value_text(text_part(c->self.text, i, i + 1)));
+    return v.list;
+}
+
+static bool
+pick_extreme(const struct call *c, struct list *items)
+{
+    const int sign = str_is(c->name, "max") ? 1 : -1;
+
+    *c->out = value_null();
+    for (size_t i = 0; i < items->count; i++) {
+        int order = 0;
+        if (i > 0 && !compare(c, items->at[i], *c->out, &order))
+            return false;
+        if (i == 0 || order == sign)
+            *c->out = items->at[i];
+    }
+    return true;
+}
+
+/* Merge sort, stable. */
+static bool
+sort_range(const struct call *c, struct value *at, struct value *spare, size_t count)
+{
+    const size_t half = count / 2;
+    size_t i = 0, j = half, n = 0;
+
+    if (count < 2)
+        return true;
+    if (!sort_range(c, at, spare, half) || !sort_range(c, at + half, spare, count - half))
+        return false;
+    while (i < half && j < count) {
+        int order = 0;
+        if (!compare(c, at[i], at[j], &order))
+            return false;
+        spare[n++] = order <= 0 ? at[i++] : at[j++];
+    }
+    while (i < half)
+        spare[n++] = at[i++];
+    memcpy(at, spare, n * sizeof(*at));
+    return true;
+}
+
+static bool
+sorted(const struct call *c, const struct list *from, struct list *to)
+{
+    struct value *spare = arena_alloc(c->in->arena, (from->count + 1) * sizeof(*spare));
+
+    for (size_t i = 0; to != from && i < from->count; i++)
+        list_add(c->in->arena, to, from->at[i]);
+    return sort_range(c, to->at, spare, to->count);
+}
+
+static bool
+method_sort(const struct call *c, bool *ok)
+{
+    const bool copies =
+        str_is(c->name, "toSorted") || c->self.type == V_MAP ||
+        (c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth);
+    struct value result = value_list(c->in->arena);
+
+    if (!str_is(c->name, "sort") && !str_is(c->name, "toSorted"))
+        return false;
+    if (c->self.type == V_LIST && !copies) {
+        *ok = sorted(c, c->self.list, c->self.list);
+        *c->out = c->self;
+        return true;
+    }
+    if (c->self.type == V_MAP && c->block == NULL) { /* by its keys */
+        struct call keys = *c;
+        struct value list = value_list(c->in->arena), map = value_map(c->in->arena);
+        for (size_t i = 0; i < c->self.map->count; i++)
+            list_add(c->in->arena, list.list, c->self.map->at[i].key);
+        *ok = sorted(&keys, list.list, result.list);
+        for (size_t i = 0; *ok && i < result.list->count; i++)
+            map_put(c->in->arena, map.map, result.list->at[i],
+                    *map_find(c->self.map, result.list->at[i]));
+        *c->out = map;
+        return true;
+    }
+    *ok = sorted(c, items_of(c), result.list);
+    *c->out = result;
+    if (c->self.type == V_MAP) {
+        struct value map = value_map(c->in->arena);
+        for (size_t i = 0; *ok && i < result.list->count; i++)
+            map_put(c->in->arena, map.map, *map_find_text(result.list->at[i].object->fields, "key"),
+                    *map_find_text(result.list->at[i].object->fields, "value"));
+        *c->out = map;
+    }
+    return true;
+}
+
+static bool
+has_item(const struct list *l, struct value v)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (value_equal(l->at[i], v))
+            return true;
+    return false;
+}
+
+static bool
+method_unique(const struct call *c, bool *ok)
+{
+    const bool copies =
+        c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth;
+    struct value rest = value_list(c->in->arena), keys = value_list(c->in->arena);
+
+    if (!str_is(c->name, "unique") && !str_is(c->name, "toUnique") && !str_is(c->name, "toSet"))
+        return false;
+    for (size_t i = 0; i < c->self.list->count && *ok; i++) {
+        struct value key = c->self.list->at[i];
+        if (c->block != NULL && !takes_two(c->block) && !ask(c, key, &key))
+            *ok = false;
+        if (*ok && !has_item(keys.list, key)) {
+            list_add(c->in->arena, keys.list, key);
+            list_add(c->in->arena, rest.list, c->self.list->at[i]);
+        }
+    }
+    *c->out = rest;
+    if (*ok && !copies && str_is(c->name, "unique")) {
+        *c->self.list = *rest.list;
+        *c->out = c->self;
+    }
+    return true;
+}
+
+enum walk {
+    WALK_MANY,
+    WALK_RESULT,
+    WALK_RESULTS,
+    WALK_COUNT_BY,
+    WALK_SPLIT,
+    WALK_TAKE,
+    WALK_DROP,
+    WALK_LAST_INDEX,
+    WALK_REMOVE,
+    WALK_RETAIN,
+    WALK_REVERSE
+};
+static const struct {
+    const char *name;
+    enum walk what;
+} walks[] = {
+    {"collectMany", WALK_MANY},    {"findResult", WALK_RESULT},
+    {"findResults", WALK_RESULTS}, {"countBy", WALK_COUNT_BY},
+    {"split", WALK_SPLIT},         {"takeWhile", WALK_TAKE},
+    {"dropWhile", WALK_DROP},      {"findLastIndexOf", WALK_LAST_INDEX},
+    {"removeAll", WALK_REMOVE},    {"removeIf", WALK_REMOVE},
+    {"retainAll", WALK_RETAIN},    {"reverseEach", WALK_REVERSE},
+};
+
+struct walking {
+    enum walk what;
+    struct value yes, no; /* lists */
+    bool is_over;
+};
+
+static bool
+walk_item(const struct call *c, struct walking *w, struct value item, size_t index)
+{
+    struct arena *a = c->in->arena;
+    struct value result, *count;
+
+    if (!ask(c, item, &result))
+        return false;
+    switch (w->what) {
+    case WALK_MANY:
+        if (result.type == V_LIST)
+            for (size_t i = 0; i < result.list->count; i++)
+                list_add(a, w->yes.list, result.list->at[i]);
+        break;
+    case WALK_RESULT:
+        w->is_over = result.type != V_NULL;
+        if (w->is_over)
+            *c->out = result;
+        break;
+    case WALK_RESULTS:
+        if (result.type != V_NULL)
+            list_add(a, w->yes.list, result);
+        break;
+    case WALK_COUNT_BY:
+        count = map_find(c->out->map, result);
+        if (count == NULL)
+            map_put(a, c->out->map, result, value_int(1));
+        else
+            count->number++;
+        break;
+    case WALK_TAKE:
+        w->is_over = !value_truth(result);
+        if (!w->is_over)
+            list_add(a, w->yes.list, item);
+        break;
+    case WALK_DROP:
+        if (w->no.list->count == 0 && value_truth(result))
+            break;
+        list_add(a, w->no.list, item);
+        break;
+    case WALK_LAST_INDEX:
+        if (value_truth(result))
+            *c->out = value_int((int64_t)index);
+        break;
+    case WALK_SPLIT:
+    case WALK_REMOVE:
+    case WALK_RETAIN:
+        list_add(a, value_truth(result) ? w->yes.list : w->no.list, item);
+        break;
+    case WALK_REVERSE:
+        break;
+    }
+    return true;
+}
+
+static void
+walk_end(const struct call *c, struct walking *w)
+{
+    struct list *kept = w->what == WALK_REMOVE ? w->no.list : w->yes.list;
+
+    switch (w->what) {
+    case WALK_MANY:
+    case WALK_RESULTS:
+    case WALK_TAKE:
+        *c->out = w->yes;
+        break;
+    case WALK_DROP:
+        *c->out = w->no;
+        break;
+    case WALK_SPLIT:
+        *c->out = value_list(c->in->arena);
+        list_add(c->in->arena, c->out->list, w->yes);
+        list_add(c->in->arena, c->out->list, w->no);
+        break;
+    case WALK_REMOVE:
+    case WALK_RETAIN:
+        if (c->self.type != V_LIST)
+            break;
+        *c->out = value_bool(kept->count != c->self.list->count);
+        *c->self.list = *kept;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool
+method_walk(const struct call *c, bool *ok)
+{
+    struct walking w = {.yes = value_list(c->in->arena), .no = value_list(c->in->arena)};
+    const struct list *items;
+    size_t n = 0;
+
+    if (c->block == NULL || c->args->count != 1)
+        return false;
+    while (n < ARRAY_COUNT(walks) && !str_is(c->name, walks[n].name))
+        n++;
+    if (n == ARRAY_COUNT(walks))
+        return false;
+    w.what = walks[n].what;
+    *c->out = w.what == WALK_COUNT_BY     ? value_map(c->in->arena)
+              : w.what == WALK_LAST_INDEX ? value_int(-1)
+              : w.what == WALK_REVERSE    ? c->self
+                                          : value_null();
+    items = items_of(c);
+    for (size_t i = 0; i < items->count && *ok && !w.is_over; i++) {
+        const size_t at = w.what == WALK_REVERSE ? items->count - 1 - i : i;
+        *ok = walk_item(c, &w, items->at[at], at);
+    }
+    if (*ok)
+        walk_end(c, &w);
+    return true;
+}
+
+static struct value
+part(const struct call *c, const struct list *l, size_t from, size_t to)
+{
+    struct value v = value_list(c->in->arena);
+
+    for (size_t i = from; i < to && i < l->count; i++)
+        list_add(c->in->arena, v.list, l->at[i]);
+    return v;
+}
+
+static bool
+method_sets(const struct call *c)
+{
+    const struct list *l = c->self.list, *other;
+    struct value both = value_list(c->in->arena), left = value_list(c->in->arena);
+
+    if (c->args->count != 1 || c->args->at[0].type != V_LIST)
+        return false;
+    other = c->args->at[0].list;
+    for (size_t i = 0; i < l->count; i++)
+        list_add(c->in->arena, has_item(other, l->at[i]) ? both.list : left.list, l->at[i]);
+    if (call_is(c, "intersect", 1)) {
+        *c->out = both;
+    } else if (call_is(c, "disjoint", 1)) {
+        *c->out = value_bool(both.list->count == 0);
+    } else if (call_is(c, "containsAll", 1)) {
+        bool all = true;
+        for (size_t i = 0; i < other->count; i++)
+            all = all && has_item(l, other->at[i]);
+        *c->out = value_bool(all);
+    } else if (call_is(c, "removeAll", 1) || call_is(c, "retainAll", 1)) {
+        const struct list *kept = str_is(c->name, "removeAll") ? left.list : both.list;
+        *c->out = value_bool(kept->count != l->count);
+        *c->self.list = *kept;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* One call makes more lists than there are in what it was given: the limits of evaluations hold for
+ * each. */
+static struct value
+next_row(const struct call *c, bool *ok)
+{
+    *ok = *ok && interp_enter(c->in, c->at);
+    c->in->depth -= *ok;
+    return value_list(c->in->arena);
+}
+
+/* collate(2), transpose(), combinations() of a list of lists. */
+static bool
+method_shape(const struct call *c, bool *ok)
+{
+    const struct list *l = c->self.list;
+    size_t least = SIZE_MAX;
+
+    if (call_is(c, "collate", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
+        const size_t n = (size_t)c->args->at[0].number;
+        *c->out = value_list(c->in->arena);
+        for (size_t i = 0; i < l->count; i += n)
+            list_add(c->in->arena, c->out->list, part(c, l, i, i + n));
+        return true;
+    }
+    if (call_is(c, "step", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
+        *c->out = value_list(c->in->arena);
+        for (size_t i = 0; i < l->count; i += (size_t)c->args->at[0].number)
+            list_add(c->in->arena, c->out->list, l->at[i]);
+        return true;
+    }
+    if (!call_is(c, "transpose", 0) && !call_is(c, "combinations", 0))
+        return false;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->at[i].type != V_LIST) {
+            *ok = interp_throw(c->in, c->at, "ClassCastException", "needs a list of lists");
+            return true;
+        } else if (l->at[i].list->count < least) {
+            least = l->at[i].list->count;
+        }
+    *c->out = value_list(c->in->arena);
+    if (call_is(c, "transpose", 0)) {
+        for (size_t i = 0; l->count > 0 && i < least && *ok; i++) {
+            struct value row = next_row(c, ok);
+            for (size_t j = 0; j < l->count; j++)
+                list_add(c->in->arena, row.list, l->at[j].list->at[i]);
+            list_add(c->in->arena, c->out->list, row);
+        }
+        return true;
+    }
+    list_add(c->in->arena, c->out->list, value_list(c->in->arena));
+    for (size_t j = 0; j < l->count && *ok; j++) { /* the first list varies fastest */
+        struct value next = value_list(c->in->arena);
+        for (size_t k = 0; k < l->at[j].list->count && *ok; k++)
+            for (size_t i = 0; i < c->out->list->count && next.list->count < VALUE_ITEMS_MAX && *ok;
+                 i++) {
+                const struct list *before = c->out->list->at[i].list;
+                struct value row = next_row(c, ok);
+                for (size_t m = 0; m < before->count; m++)
+                    list_add(c->in->arena, row.list, before->at[m]);
+                list_add(c->in->arena, row.list, l->at[j].list->at[k]);
+                list_add(c->in->arena, next.list, row);
+            }
+        *c->out = next;
+    }
+    return true;
+}
+
+static void
+insert(const struct call *c, struct list *l, size_t at, struct value v)
+{
+    list_add(c->in->arena, l, v);
+    memmove(&l->at[at + 1], &l->at[at], (l->count - 1 - at) * sizeof(*l->at));
+    l->at[at] = v;
+}
+
+static bool
+method_list(const struct call *c, bool *ok)
+{
+    struct list *l = c->self.list;
+    const struct value *arg = c->args->at;
+    size_t i;
+
+    if ((call_is(c, "any", 0) || call_is(c, "every", 0))) {
+        bool any = str_is(c->name, "any"), truth = !any;
+        for (i = 0; i < l->count && truth != any; i++)
+            if (value_truth(l->at[i]) == any)
+                truth = any;
+        *c->out = value_bool(truth);
+    } else if (call_is(c, "count", 1)) {
+        *c->out = value_int(0);
+        for (i = 0; i < l->count; i++)
+            c->out->number += value_equal(l->at[i], arg[0]);
+    } else if (call_is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
+               (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX) {
+        insert(c, l, (size_t)arg[0].number, arg[1]);
+    } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
+               arg[0].number >= 0 && (size_t)arg[0].number < l->count) {
+        *c->out = l->at[arg[0].number];
+        l->at[arg[0].number] = arg[1];
+    } else if (call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) {
+        for (i = 0; i < l->count && !value_equal(l->at[i], arg[0]); i++)
+            ;
+        *c->out = value_bool(i < l->count);
+        if (i < l->count) {
+            memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
+            l->count--;
+        }
+    } else if (call_is(c, "lastIndexOf", 1)) {
+        for (i = l->count; i > 0 && !value_same_key(l->at[i - 1], arg[0]); i--)
+            ;
+        *c->out = value_int((int64_t)i - 1);
+    } else if (call_is(c, "init", 0)) {
+        *c->out = part(c, l, 0, l->count == 0 ? 0 : l->count - 1);
+    } else if ((call_is(c, "takeRight", 1) || call_is(c, "dropRight", 1)) && is_integer_arg(c, 0)) {
+        size_t n = arg[0].number < 0 ? 0 : (size_t)arg[0].number;
+        n = n > l->count ? 0 : l->count - n;
+        *c->out = str_is(c->name, "takeRight") ? part(c, l, n, l->count) : part(c, l, 0, n);
+    } else if (call_is(c, "grep", 1)) {
+        *c->out = value_list(c->in->arena);
+        for (i = 0; i < l->count && *ok; i++) {
+            struct value result = value_bool(value_equal(l->at[i], arg[0]));
+            bool matches = false;
+            if (c->block != NULL)
+                *ok = ask(c, l->at[i], &result);
+            else if (arg[0].type == V_PATTERN) {
+                *ok = regex_matches(c->in, c->at, value_to_text(c->in->arena, l->at[i]),
+                                    arg[0].text, &matches);
+                result = value_bool(matches);
+            }
+            if (*ok && value_truth(result))
+                list_add(c->in->arena, c->out->list, l->at[i]);
+        }
+    } else if (call_is(c, "sum", 1) && c->block == NULL) {
+        *c->out = arg[0];
+        for (i = 0; i < l->count && *ok; i++)
+            *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[i], c->out);
+    } else if (call_is(c, "toArray", 0) || call_is(c, "iterator", 0) || call_is(c, "stream", 0) ||
+               call_is(c, "asUnmodifiable", 0) || call_is(c, "clone", 0)) {
+        *c->out = part(c, l, 0, l->count);
+    } else if (call_is(c, "indices", 0) || call_is(c, "getIndices", 0)) {
+        *c->out = value_list(c->in->arena);
+        for (i = 0; i < l->count; i++)
+            list_add(c->in->arena, c->out->list, value_int((int64_t)i));
+    } else if (call_is(c, "multiply", 1)) {
+        *ok = operator_binary(c->in, c->at, T_MUL, c->self, arg[0], c->out);
+    } else {
+        return method_unique(c, ok) || method_sets(c) || method_shape(c, ok);
+    }
+    return true;
+}
+
+static bool
+method_map(const struct call *c, bool *ok)
+{
+    struct map *m = c->self.map;
+    const struct value *arg = c->args->at;
+
+    if (call_is(c, "containsValue", 1)) {
+        *c->out = value_bool(false);
+        for (size_t i = 0; i < m->count; i++)
+            if (value_equal(m->at[i].value, arg[0]))
+                *c->out = value_bool(true);
+    } else if (call_is(c, "subMap", 1) && arg[0].type == V_LIST) {
+        *c->out = value_map(c->in->arena);
+        for (size_t i = 0; i < arg[0].list->count; i++) {
+            const struct value *v = map_find(m, arg[0].list->at[i]);
+            if (v != NULL)
+                map_put(c->in->arena, c->out->map, arg[0].list->at[i], *v);
+        }
+    } else if (call_is(c, "putIfAbsent", 2)) {
+        const struct value *v = map_find(m, arg[0]);
+        *c->out = v == NULL ? value_null() : *v;
+        if (v == NULL)
+            map_put(c->in->arena, m, arg[0], arg[1]);
+    } else if (call_is(c, "withDefault", 1) && c->block != NULL) {
+        m->fallback = c->block;
+        *c->out = c->self;
+    } else if (call_is(c, "get", 1) || call_is(c, "getAt", 1)) {
+        *ok = interp_map_get(c->in, m, arg[0], c->out);
+    } else if (call_is(c, "putAt", 2)) {
+        map_put(c->in->arena, m, arg[0], arg[1]);
+    } else if (call_is(c, "clear", 0)) {
+        m->count = 0;
+    } else if (call_is(c, "plus", 1) || call_is(c, "leftShift", 1)) {
+        struct value sum;
+        *ok = operator_binary(c->in, c->at, T_ADD, c->self, arg[0], &sum);
+        if (*ok && str_is(c->name, "leftShift"))
+            *m = *sum.map;
+        *c->out = sum;
+    } else if (call_is(c, "minus", 1) && arg[0].type == V_MAP) {
+        *c->out = value_map(c->in->arena);
+        for (size_t i = 0; i < m->count; i++) {
+            const struct value *v = map_find(arg[0].map, m->at[i].key);
+            if (v == NULL || !value_equal(*v, m->at[i].value))
+                map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
+        }
+    } else if (call_is(c, "collectEntries", 0) || call_is(c, "asImmutable", 0) || call_is(c, "clone", 0)) {
+        *c->out = value_map(c->in->arena);
+        for (size_t i = 0; i < m->count; i++)
+            map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
+    } else if (call_is(c, "first", 0) && m->count > 0) {
+        *c->out = value_entry(c->in->arena, m->at[0].key, m->at[0].value);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* inject with and without a start; max, min; each of a text. */
+static bool
+method_items(const struct call *c, bool *ok)
+{
+    struct list *items;
+    struct value pair[3];
+
+    if (str_is(c->name, "inject") && c->block != NULL && c->args->count <= 2) {
+        size_t i = c->args->count == 1;
+        items = items_of(c);
+        if (i > items->count) {
+            *ok = interp_throw(c->in, c->at, "NoSuchElementException",
+                               "Cannot call inject() on an empty collection without passing an "
+                               "initial value.");
+            return true;
+        }
+        pair[0] = i == 0 ? c->args->at[0] : items->at[0];
+        for (; i < items->count && *ok; i++) {
+            size_t count = 2;
+            pair[1] = items->at[i];
+            if (c->self.type == V_MAP && c->block->node != NULL && takes_two(c->block) &&
+                c->block->node->params->next->next != NULL) {
+                pair[1] = c->self.map->at[i].key;
+                pair[2] = c->self.map->at[i].value;
+                count = 3;
+            }
+            *ok = interp_call_closure(c->in, c->block, pair, count, &pair[0]);
+        }
+        *c->out = pair[0];
+        return true;
+    }
+    if ((call_is(c, "max", 1) || call_is(c, "min", 1)) && c->block != NULL) {
+        *ok = pick_extreme(c, items_of(c));
+        return true;
+    }
+    return method_sort(c, ok) || method_walk(c, ok);
+}
+
+/* A closure gets a delegate and whatever it is called with. */
+static struct value
+with_delegate(const struct call *c, struct value delegate, enum closure_strategy strategy)
+{
+    struct closure *copy = arena_alloc(c->in->arena, sizeof(*copy));
+    struct value *kept = arena_alloc(c->in->arena, sizeof(*kept));
+
+    *copy = *c->block;
+    *kept = delegate;
+    copy->delegate = kept;
+    copy->strategy = strategy;
+    return (struct value){.type = V_CLOSURE, .closure = copy};
+}
+
+static bool
+method_closure(const struct call *c, bool *ok)
+{
+    struct closure *self = c->self.closure, *copy = arena_alloc(c->in->arena, sizeof(*copy));
+    size_t params = 0;
+
+    *copy = *self;
+    *c->out = (struct value){.type = V_CLOSURE, .closure = copy};
+    if (str_is(c->name, "curry") || str_is(c->name, "rcurry")) {
+        struct value all = value_list(c->in->arena);
+        for (size_t i = 0; self->curried != NULL && i < self->curried->count; i++)
+            list_add(c->in->arena, all.list, self->curried->at[i]);
+        for (size_t i = 0; i < c->args->count; i++)
+            list_add(c->in->arena, all.list, c->args->at[i]);
+        copy->curried = all.list;
+        copy->is_curried_right = str_is(c->name, "rcurry");
+    } else if (call_is(c, "rightShift", 1) && c->block != NULL) {
+        copy->then = c->block;
+    } else if (call_is(c, "leftShift", 1) && c->block != NULL) {
+        *copy = *c->block;
+        copy->then = self;
+    } else if (call_is(c, "memoize", 0) || call_is(c, "clone", 0) || call_is(c, "dehydrate", 0)) {
+        ;
+    } else if (call_is(c, "setDelegate", 1) || call_is(c, "setResolveStrategy", 1)) {
+        if (str_is(c->name, "setDelegate")) {
+            struct value *kept = arena_alloc(c->in->arena, sizeof(*kept));
+            *kept = c->args->at[0];
+            self->delegate = kept;
+        } else if (is_integer_arg(c, 0) && (uint64_t)c->args->at[0].number <= DELEGATE_ONLY) {
+            self->strategy = (enum closure_strategy)c->args->at[0].number;
+        }
+        *c->out = value_null();
+    } else if (call_is(c, "rehydrate", 3)) {
+        struct call with = *c;
+        with.block = self;
+        *c->out = with_delegate(&with, c->args->at[0], self->strategy);
+    } else if (call_is(c, "getMaximumNumberOfParameters", 0)) {
+        if (self->node != NULL)
+            for (const struct node *p = self->node->params; p != NULL; p = p->next)
+                params++;
+        *c->out = value_int(self->node != NULL && !self->node->has_params ? 1 : (int64_t)params);
+    } else {
+        return false;
+    }
+    (void)ok;
+    return true;
+}
+
+static bool
+method_number(const struct call *c, bool *ok)
+{
+    static const struct {
+        const char *name;
+        enum token_type op;
+    } operators[] = {{"plus", T_ADD}, {"minus", T_SUB}, {"multiply", T_MUL}, {"div", T_DIV},
+                     {"mod", T_MOD},  {"power", T_POW}, {"remainder", T_MOD}};
+    struct value arg, ignored;
+    const int64_t n = c->self.number;
+
+    if (c->block != NULL && call_is(c, "downto", 2) && is_integer_arg(c, 0)) {
+        for (int64_t i = n; i >= c->args->at[0].number && *ok; i--) {
+            arg = value_int(i);
+            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
+        }
+        return true;
+    }
+    if (c->block != NULL && call_is(c, "step", 3) && is_integer_arg(c, 0) && is_integer_arg(c, 1) &&
+        c->args->at[1].number != 0) {
+        const int64_t to = c->args->at[0].number, by = c->args->at[1].number;
+        for (int64_t i = n; *ok && (by > 0 ? i < to : i > to); i += by) {
+            arg = value_int(i);
+            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
+        }
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(operators); i++)
+        if (call_is(c, operators[i].name, 1)) {
+            *ok = operator_binary(c->in, c->at, operators[i].op, c->self, c->args->at[0], c->out);
+            return true;
+        }
+    if (str_is(c->name, "round") && c->args->count <= 1) {
+        *c->out = value_round(c->self, is_integer_arg(c, 0) ? c->args->at[0].number : 0);
+        if (c->args->count == 0)
+            *c->out = value_long(c->out->number);
+    } else if (call_is(c, "toDouble", 0) || call_is(c, "doubleValue", 0) || call_is(c, "toFloat", 0)) {
+        *c->out = value_real(value_as_real(c->self));
+    } else if (call_is(c, "toBigDecimal", 0)) {
+        *c->out = c->self;
+        c->out->type = V_DECIMAL;
+    } else if (call_is(c, "toBigInteger", 0)) {
+        *ok = operator_cast(c->in, c->at, c->self, STR("long"), false, c->out);
+    } else if (call_is(c, "compareTo", 1)) {
+        int order = 0;
+        if (!value_compare(c->self, c->args->at[0], &order))
+            return false;
+        *c->out = value_int(order);
+    } else if (call_is(c, "isInteger", 0) || call_is(c, "isNumber", 0)) {
+        *c->out = value_bool(true);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static uint32_t
+hash_of(struct value v, unsigned depth, unsigned *left)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    uint32_t h = 0;
+
+    if (*left == 0)
+        return 0;
+    --*left;
+    if (v.type == V_INT)
+        return (uint32_t)v.number;
+    if (v.type == V_BOOL)
+        return v.truth ? 1231 : 1237;
+    if (v.type == V_LIST) {
+        h = 1;
+        for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
+            h = h * 31 + hash_of(v.list->at[i], depth + 1, left);
+        return h;
+    }
+    value_format(v, &text);
+    for (size_t i = 0; i < text.len; i++)
+        h = h * 31 + (unsigned char)text.at[i];
+    return h;
+}
+
+/* What every value has. */
+static bool
+method_any(const struct call *c, bool *ok)
+{
+    unsigned left = VALUE_VISITS_MAX;
+    struct value ignored;
+
+    if ((call_is(c, "with", 1) || call_is(c, "tap", 1)) && c->block != NULL) {
+        struct value block = with_delegate(c, c->self, DELEGATE_FIRST);
+        *ok = interp_call_closure(c->in, block.closure, &c->self, 1, &ignored);
+        *c->out = str_is(c->name, "tap") ? c->self : ignored;
+    } else if (call_is(c, "hashCode", 0)) {
+        *c->out = value_int((int32_t)hash_of(c->self, 0, &left));
+    } else if (call_is(c, "inspect", 0) || call_is(c, "dump", 0)) {
+        *c->out = value_text(value_to_text(c->in->arena, c->self));
+    } else if (call_is(c, "is", 1)) {
+        *c->out = value_bool(value_equal(c->self, c->args->at[0]));
+    } else if (call_is(c, "asBoolean", 0)) {
+        *c->out = value_bool(value_truth(c->self));
+    } else if (call_is(c, "asType", 1) && c->args->at[0].type == V_HOST) {
+        *ok = operator_cast(c->in, c->at, c->self, c->args->at[0].text, false, c->out);
+    } else if (call_is(c, "getAt", 1) && (c->self.type == V_LIST || c->self.type == V_TEXT)) {
+        *ok = interp_index_value(c->in, c->at, c->self, c->args->at[0], c->out);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool
+method_more(struct interp *in, const struct node *call, struct value object, struct str name,
+            const struct args *args, struct value *out, bool *found)
+{
+    const struct call c = call_make(in, call, object, name, args, out);
+    bool ok = true;
+
+    *found = false;
+    if (object.type == V_LIST)
+        *found = method_items(&c, &ok) || method_list(&c, &ok);
+    else if (object.type == V_MAP)
+        *found = method_items(&c, &ok) || method_map(&c, &ok);
+    else if (object.type == V_TEXT && c.block != NULL) { /* a text is its characters */
+        object.list = items_of(&c);
+        object.type = V_LIST;
+        return method_call(in, call, object, name, args, out, found);
+    } else if (object.type == V_CLOSURE)
+        *found = method_closure(&c, &ok);
+    else if (value_is_number(object))
+        *found = method_number(&c, &ok);
+    *found = *found || method_any(&c, &ok);
+    return ok;
+}

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include "pipeline/groovy/interp.h"
+#include "pipeline/groovy/value_json.h"
+
+static bool
+not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
+            struct value b)
+{
+    if (a.type == V_NULL)
+        return interp_throw(in, at, "NullPointerException",
+                            "Cannot invoke method %s() on null object", op);
+    return interp_throw(in, at, "MissingMethodException", "%s is not defined for %s and %s", op,
+                        value_type_name(a), value_type_name(b));
+}
+
+static unsigned
+scale_of(struct value v)
+{
+    return v.type == V_DECIMAL ? v.scale : 0;
+}
+
+static __int128
+power_of_ten(unsigned n)
+{
+    __int128 p = 1;
+
+    while (n-- > 0)
+        p *= 10;
+    return p;
+}
+
+/* Into 64 bits. A scale of less than `least` is filled with zeros. */
+static bool
+make_decimal(struct interp *in, const struct node *at, __int128 n, unsigned scale, unsigned least,
+             struct value *out)
+{
+    while (scale < least && scale < 18 && n <= INT64_MAX / 10 && n >= INT64_MIN / 10) {
+        n *= 10;
+        scale++;
+    }
+    while (scale > least && n % 10 == 0) {
+        n /= 10;
+        scale--;
+    }
+    while ((n > INT64_MAX || n < INT64_MIN || scale > 18) && scale > 0) {
+        n /= 10;
+        scale--;
+    }
+    if (n > INT64_MAX || n < INT64_MIN)
+        return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
+    *out = (struct value){.type = V_DECIMAL, .number = (int64_t)n, .scale = (unsigned char)scale};
+    return true;
+}
+
+static bool
+divide(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
+{
+    __int128 top = a.number, bottom = b.number, q, r;
+    unsigned digits;
+
+    if (b.number == 0)
+        return interp_throw(in, at, "ArithmeticException", "Division by zero");
+    bottom *= power_of_ten(scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0);
+    top *= power_of_ten(scale_of(b) > scale_of(a) ? scale_of(b) - scale_of(a) : 0);
+    if (top > INT64_MAX || top < INT64_MIN)
+        return make_decimal(in, at, top / bottom, 0, 0, out);
+    /* Exact if it ends, of the scale that Java prefers; else ten digits, half up. */
+    for (unsigned scale = 0; scale <= 18; scale++)
+        if (top * power_of_ten(scale) % bottom == 0)
+            return make_decimal(in, at, top * power_of_ten(scale) / bottom, scale,
+                                scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0, out);
+    digits = scale_of(a) > 10 ? scale_of(a) : 10;
+    digits = scale_of(b) > digits ? scale_of(b) : digits;
+    q = top * power_of_ten(digits) / bottom;
+    r = top * power_of_ten(digits) % bottom;
+    if ((r < 0 ? -r : r) * 2 >= (bottom < 0 ? -bottom : bottom))
+        q += (top < 0) == (bottom < 0) ? 1 : -1;
+    return make_decimal(in, at, q, digits, digits, out);
+}
+
+static struct value
+integer(struct value a, struct value b, uint64_t n)
+{
+    if (a.type == V_LONG || b.type == V_LONG)
+        return value_long((int64_t)n);
+    return value_int((int32_t)(uint32_t)n);
+}
+
+static bool
+arithmetic(struct interp *in, const struct node *at, enum token_type op, struct value a,
+           struct value b, struct value *out)
+{
+    uint64_t x = (uint64_t)a.number, y = (uint64_t)b.number;
+
+    if (op == T_DIV)
+        return divide(in, at, a, b, out);
+    if (op == T_MOD) {
+        if (!value_is_integer(a) || !value_is_integer(b))
+            return not_defined(in, at, "mod", a, b);
+        if (b.number == 0)
+            return interp_throw(in, at, "ArithmeticException", "Division by zero");
+        *out = integer(a, b, b.number == -1 ? 0 : (uint64_t)(a.number % b.number));
+        return true;
+    }
+    if (op == T_POW) {
+        struct value result = value_long(1);
+        if (!value_is_integer(a) || !value_is_integer(b) || b.number < 0) {
+            *out = value_real(pow(value_as_real(a), value_as_real(b)));
+            return true;
+        }
+        for (int64_t i = 0; i < b.number && result.number != 0 && (a.number != 1 || i == 0); i++)
+            if (a.number == -1)
+                result.number = b.number % 2 == 0 ? 1 : -1;
+            else if (__builtin_mul_overflow(result.number, a.number, &result.number))
+                return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
+        *out = result.number == (int32_t)result.number ? value_int(result.number) : result;
+        return true;
+    }
+    if (value_is_integer(a) && value_is_integer(b)) {
+        *out = integer(a, b, op == T_ADD ? x + y : op == T_SUB ? x - y : x * y);
+        return true;
+    }
+    if (op == T_MUL)
+        return make_decimal(in, at, (__int128)a.number * b.number, scale_of(a) + scale_of(b),
+                            scale_of(a) + scale_of(b), out);
+    unsigned scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
+    __int128 p = a.number * power_of_ten(scale - scale_of(a));
+    __int128 q = b.number * power_of_ten(scale - scale_of(b));
+    return make_decimal(in, at, op == T_ADD ? p + q : p - q, scale, scale, out);
+}
+
+static bool
+join(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str left, right;
+
+    if (!interp_to_text(in, at, a, &left) || !interp_to_text(in, at, b, &right))
+        return false;
+    strbuf_add(&text, left);
+    strbuf_add(&text, right);
+    if (text.len > INTERP_TEXT_MAX)
+        return interp_throw(in, at, "OutOfMemoryError", "the string is too long");
+    *out = value_text(arena_dup(in->arena, strbuf_str(&text)));
+    out->is_gstring = a.type == V_TEXT && a.is_gstring;
+    return true;
+}
+
+/* An operator that is a method of its left side. */
+static bool
+call_operator(struct interp *in, const struct node *at, struct value a, const char *name,
+              struct value b, struct value *out)
+{
+    const struct args args = {.at = {b}, .count = 1};
+
+    return interp_call_method(in, at, a, str_of(name), &args, out);
+}
+
+static bool
+add(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
+{
+    if (a.type == V_TEXT || b.type == V_TEXT)
+        if (a.type != V_LIST)
+            return join(in, at, a, b, out);
+    if (a.type == V_LIST) {
+        struct value sum = value_list(in->arena);
+        if (a.list->count + (b.type == V_LIST ? b.list->count : 1) > VALUE_ITEMS_MAX)
+            return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
+        for (size_t i = 0; i < a.list->count; i++)
+            list_add(in->arena, sum.list, a.list->at[i]);
+        if (b.type != V_LIST)
+            list_add(in->arena, sum.list, b);
+        else
+            for (size_t i = 0; i < b.list->count; i++)
+                list_add(in->arena, sum.list, b.list->at[i]);
+        *out = sum;
+        return true;
+    }
+    if (a.type == V_MAP && b.type == V_MAP) {
+        struct value sum = value_map(in->arena);
+        for (size_t i = 0; i < a.map->count; i++)
+            map_put(in->arena, sum.map, a.map->at[i].key, a.map->at[i].value);
+        for (size_t i = 0; i < b.map->count; i++)
+            map_put(in->arena, sum.map, b.map->at[i].key, b.map->at[i].value);
+        *out = sum;
+        return true;
+    }
+    if (value_is_object(a, "Date") || value_is_object(a, "StringBuilder"))
+        return call_operator(in, at, a, value_is_object(a, "Date") ? "plus" : "append", b, out);
+    return not_defined(in, at, "plus", a, b);
+}
+
+static bool
+subtract(struct interp *in, const struct node *at, struct value a, struct value b,
+         struct value *out)
+{
+    if (a.type == V_TEXT) {
+        struct str cut = value_to_text(in->arena, b);
+        ptrdiff_t found = str_find(a.text, cut);
+        if (found < 0 || cut.len == 0)
+            *out = a;
+        else
+            *out = value_text(str_of(
+                arena_format(in->arena, STR_FMT STR_FMT, (int)found, a.text.at,
+                             STR_ARG(str_slice(a.text, (size_t)found + cut.len, a.text.len)))));
+        return true;
+    }
+    if (a.type == V_LIST) {
+        struct value rest = value_list(in->arena);
+        for (size_t i = 0; i < a.list->count; i++) {
+            bool gone = b.type != V_LIST && value_equal(a.list->at[i], b);
+            for (size_t j = 0; b.type == V_LIST && j < b.list->count && !gone; j++)
+                gone = value_equal(a.list->at[i], b.list->at[j]);
+            if (!gone)
+                list_add(in->arena, rest.list, a.list->at[i]);
+        }
+        *out = rest;
+        return true;
+    }
+    if (value_is_object(a, "Date"))
+        return call_operator(in, at, a, "minus", b, out);
+    return not_defined(in, at, "minus", a, b);
+}
+
+static bool
+repeat(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct value items = value_list(in->arena);
+    size_t one = a.type == V_TEXT ? a.text.len : a.list->count;
+
+    if (!value_is_integer(b) || b.number < 0)
+        return not_defined(in, at, "multiply", a, b);
+    if (one > 0 &&
+        (uint64_t)b.number > (a.type == V_TEXT ? INTERP_TEXT_MAX : VALUE_ITEMS_MAX) / one)
+        return interp_throw(in, at, "OutOfMemoryError", "the result is too large");
+    for (int64_t i = 0; i < b.number && one > 0; i++) {
+        if (a.type == V_TEXT)
+            strbuf_add(&text, a.text);
+        else
+            for (size_t j = 0; j < one; j++)
+                list_add(in->arena, items.list, a.list->at[j]);
+    }
+    *out = a.type == V_TEXT ? value_text(arena_dup(in->arena, strbuf_str(&text))) : items;
+    return true;
+}
+
+static bool
+range(struct interp *in, const struct node *at, struct value a, struct value b, bool open,
+      struct value *out)
+{
+    bool letters = a.type == V_TEXT && b.type == V_TEXT && a.text.len == 1 && b.text.len == 1;
+    struct value items = value_list(in->arena);
+    int64_t from, to, step;
+
+    if (!letters && (!value_is_integer(a) || !value_is_integer(b)))
+        return not_defined(in, at, "a range", a, b);
+    from = letters ? (unsigned char)a.text.at[0] : a.number;
+    to = letters ? (unsigned char)b.text.at[0] : b.number;
+    step = from <= to ? 1 : -1;
+    if (open && from == to) {
+        *out = items;
+        return true;
+    }
+    if (open)
+        to -= step;
+    if ((to > from ? (uint64_t)to - (uint64_t)from : (uint64_t)from - (uint64_t)to) >=
+        VALUE_ITEMS_MAX)
+        return interp_throw(in, at, "OutOfMemoryError", "the range is too large");
+    for (int64_t i = from;; i += step) {
+        char c = (char)i;
+        list_add(in->arena, items.list,
+                 letters ? value_text(arena_dup(in->arena, (struct str){&c, 1})) : value_int(i));
+        if (i == to)
+            break;
+    }
+    *out = items;
+    return true;
+}
+
+static bool
+order(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
+      struct value *out)
+{
+    int c = 0;
+
+    if (!value_compare(a, b, &c))
+        return interp_throw(in, at, "IllegalArgumentException", "cannot compare %s with %s",
+                            value_type_name(a), value_type_name(b));
+    *out = op == T_COMPARE ? value_int(c)
+                           : value_bool(op == T_LESS         ? c < 0
+                                        : op == T_LESS_EQUAL ? c <= 0
+                                        : op == T_GREATER    ? c > 0
+                                                             : c >= 0);
+    return true;
+}
+
+static bool
+bits(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
+     struct value *out)
+{
+    uint64_t x = (uint64_t)a.number, y = (uint64_t)b.number;
+    unsigned width = a.type == V_LONG ? 63 : 31;
+
+    if (a.type == V_BOOL && b.type == V_BOOL && (op == T_AND || op == T_OR || op == T_XOR)) {
+        *out = value_bool(op == T_AND  ? a.truth && b.truth
+                          : op == T_OR ? a.truth || b.truth
+                                       : a.truth != b.truth);
+        return true;
+    }
+    if (!value_is_integer(a) || !value_is_integer(b))
+        return not_defined(in, at, token_name(op), a, b);
+    switch (op) {
+    case T_AND:
+        x &= y;
+        break;
+    case T_OR:
+        x |= y;
+        break;
+    case T_XOR:
+        x ^= y;
+        break;
+    case T_SHL:
+        x <<= y & width;
+        break;
+    case T_SHR:
+        x = (uint64_t)(a.number >> (y & width));
+        break;
+    default:
+        x = (a.type == V_LONG ? x : (uint32_t)x) >> (y & width);
+        break;
+    }
+    *out = integer(a, a, x);
+    return true;
+}
+
+/* The same thing, not an equal one. */
+static bool
+is_same(struct value a, struct value b)
+{
+    if (a.type == V_LIST && b.type == V_LIST)
+        return a.list == b.list;
+    if (a.type == V_MAP && b.type == V_MAP)
+        return a.map == b.map;
+    return a.type == b.type && value_equal(a, b);
+}
+
+/* plus, minus ... of a class of the file. */
+static const char *
+operator_method(enum token_type op)
+{
+    switch (op) {
+    case T_ADD:
+        return "plus";
+    case T_SUB:
+        return "minus";
+    case T_MUL:
+        return "multiply";
+    case T_DIV:
+        return "div";
+    case T_SHL:
+        return "leftShift";
+    default:
+        return NULL;
+    }
+}
+
+bool
+operator_binary(struct interp *in, const struct node *at, enum token_type op, struct value a,
+                struct value b, struct value *out)
+{
+    bool both_numbers = value_is_number(a) && value_is_number(b), truth;
+
+    if (a.type == V_OBJECT && a.object->class_node != NULL && operator_method(op) != NULL)
+        return call_operator(in, at, a, operator_method(op), b, out);
+    switch (op) {
+    case T_ADD:
+        return both_numbers ? arithmetic(in, at, op, a, b, out) : add(in, at, a, b, out);
+    case T_SUB:
+        return both_numbers ? arithmetic(in, at, op, a, b, out) : subtract(in, at, a, b, out);
+    case T_MUL:
+        if (!both_numbers && (a.type == V_TEXT || a.type == V_LIST))
+            return repeat(in, at, a, b, out);
+        return both_numbers ? arithmetic(in, at, op, a, b, out)
+                            : not_defined(in, at, "multiply", a, b);
+    case T_DIV:
+    case T_MOD:
+    case T_POW:
+        return both_numbers ? arithmetic(in, at, op, a, b, out)
+                            : not_defined(in, at,
+                                          op == T_DIV   ? "div"
+                                          : op == T_MOD ? "mod"
+                                                        : "power",
+                                          a, b);
+    case T_IDENTICAL:
+    case T_NOT_IDENTICAL:
+        truth = is_same(a, b) == (op == T_IDENTICAL);
+        *out = value_bool(truth);
+        return true;
+    case T_EQUAL:
+        *out = value_bool(value_equal(a, b));
+        return true;
+    case T_NOT_EQUAL:
+        *out = value_bool(!value_equal(a, b));
+        return true;
+    case T_LESS:
+    case T_LESS_EQUAL:
+    case T_GREATER:
+    case T_GREATER_EQUAL:
+    case T_COMPARE:
+        return order(in, at, op, a, b, out);
+    case T_RANGE:
+    case T_RANGE_OPEN:
+        return range(in, at, a, b, op == T_RANGE_OPEN, out);
+    case T_SHL:
+        if (a.type == V_LIST) {
+            if (a.list->count >= VALUE_ITEMS_MAX)
+                return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
+            list_add(in->arena, a.list, b);
+            *out = a;
+            return true;
+        }
+        if (a.type == V_TEXT)
+            return join(in, at, a, b, out);
+        if (a.type == V_OBJECT || a.type == V_CLOSURE || a.type == V_MAP)
+            return call_operator(in, at, a, "leftShift", b, out);
+        return bits(in, at, op, a, b, out);
+    case T_SHR:
+        if (a.type == V_CLOSURE)
+            return call_operator(in, at, a, "rightShift", b, out);
+        return bits(in, at, op, a, b, out);
+    case T_FULL_MATCH:
+        if (!regex_matches(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+                           &truth))
+            return false;
+        *out = value_bool(truth);
+        return true;
+    case T_FIND:
+        return object_matcher(in, at, value_to_text(in->arena, a), value_to_text(in->arena, b),
+                              out);
+    default:
+        return bits(in, at, op, a, b, out);
+    }
+}
+
+bool
+operator_unary(struct interp *in, const struct node *at, enum token_type op, struct value a,
+               struct value *out)
+{
+    if (op == T_NOT) {
+        *out = value_bool(!value_truth(a));
+        return true;
+    }
+    if (op == T_TILDE && a.type == V_TEXT) {
+        *out = a;
+        out->type = V_PATTERN;
+        return true;
+    }
+    if (op == T_TILDE && value_is_integer(a)) {
+        *out = integer(a, a, ~(uint64_t)a.number);
+        return true;
+    }
+    if (!value_is_number(a))
+        return not_defined(in, at, op == T_SUB ? "negative" : "positive", a, a);
+    *out = a;
+    if (op == T_SUB && value_is_integer(a))
+        *out = integer(a, a, 0 - (uint64_t)a.number);
+    else if (op == T_SUB)
+        out->number = (int64_t)(0 - (uint64_t)a.number);
+    return true;
+}
+
+bool
+operator_in(struct interp *in, struct value a, struct value b, bool *out)
+{
+    const struct value *found;
+
+    *out = false;
+    switch (b.type) {
+    case V_LIST:
+        for (size_t i = 0; i < b.list->count && !*out; i++)
+            *out = value_same_key(a, b.list->at[i]);
+        break;
+    case V_MAP:
+        found = map_find(b.map, a);
+        *out = found != NULL && value_truth(*found);
+        break;
+    case V_NULL:
+        *out = a.type == V_NULL;
+        break;
+    case V_HOST:
+        *out = b.host == HOST_CLASS && operator_instanceof(a, b.text);
+        break;
+    default:
+        *out = value_equal(a, b);
+        break;
+    }
+    (void)in;
+    return true;
+}
+
+bool
+operator_instanceof(struct value v, struct str type)
+{
+    switch (v.type) {
+    case V_NULL:
+        return false;
+    case V_BOOL:
+        return str_is(type, "Boolean") || str_is(type, "Object");
+    case V_INT:
+        return str_is(type, "Integer") || str_is(type, "Number") || str_is(type, "Object");
+    case V_LONG:
+        return str_is(type, "Long") || str_is(type, "Number") || str_is(type, "Object");
+    case V_DECIMAL:
+        return str_is(type, "BigDecimal") || str_is(type, "Number") || str_is(type, "Object");
+    case V_TEXT:
+        return str_is(type, v.is_gstring ? "GString" : "String") || str_is(type, "CharSequence") ||
+               str_is(type, "Object");
+    case V_LIST:
+        return str_is(type, "List") || str_is(type, "ArrayList") || str_is(type, "Collection") ||
+               str_is(type, "Object");
+    case V_MAP:
+        return str_is(type, "Map") || str_is(type, "LinkedHashMap") || str_is(type, "HashMap") ||
+               str_is(type, "Object");
+    case V_CLOSURE:
+        return str_is(type, "Closure") || str_is(type, "Object");
+    case V_EXCEPTION:
+        return str_equal(type, v.exception->class_name) || str_is(type, "Exception") ||
+               str_is(type, "Throwable") || str_is(type, "Object");
+    case V_PATTERN:
+        return str_is(type, "Pattern");
+    case V_HOST:
+        return str_is(type, "Object") || (v.host == HOST_CLASS && str_is(type, "Class"));
+    case V_OBJECT:
+        return str_equal(type, v.object->class_name) || str_is(type, "Object") ||
+               (str_is(type, "CharSequence") && value_is_object(v, "StringBuilder"));
+    }
+    return false;
+}
+
+static bool
+cast_integer(struct interp *in, const struct node *at, struct value v, bool is_long,
+             bool is_declaration, struct value *out)
+{
+    int64_t n = 0;
+
+    if (value_is_integer(v)) {
+        n = v.number;
+    } else if (v.type == V_DECIMAL) {
+        n = (int64_t)(v.number / power_of_ten(v.scale));
+    } else if (v.type == V_TEXT && !is_declaration && str_to_i64(str_trim(v.text), &n)) {
+        if (!is_long && n != (int32_t)n)
+            return interp_throw(in, at, "NumberFormatException",
+                                "For input string: \"" STR_FMT "\"", STR_ARG(v.text));
+    } else {
+        return interp_throw(in, at, "GroovyCastException",
+                            "Cannot cast object '" STR_FMT "' with class '%s' to class '%s'",
+                            STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
+                            value_type_name(v), is_long ? "java.lang.Long" : "java.lang.Integer");
+    }
+    *out = is_long ? value_long(n) : value_int((int32_t)(uint32_t)(uint64_t)n);
+    return true;
+}
+
+bool
+operator_cast(struct interp *in, const struct node *at, struct value v, struct str type,
+              bool is_declaration, struct value *out)
+{
+    bool primitive = str_is(type, "int") || str_is(type, "long") || str_is(type, "boolean");
+
+    *out = v;
+    if (str_is(type, "boolean") || str_is(type, "Boolean")) {
+        if (v.type != V_NULL || primitive)
+            *out = value_bool(value_truth(v));
+        return true;
+    }
+    if (v.type == V_NULL && !primitive)
+        return true;
+    if (str_is(type, "String") || str_is(type, "GString")) {
+        struct str text;
+        if (!interp_to_text(in, at, v, &text))
+            return false;
+        *out = value_text(text);
+        return true;
+    }
+    if (!is_declaration && v.type == V_LIST && str_ends(type, STR("Set"))) {
+        const struct args copy = {.at = {value_bool(false)}, .count = 1};
+        bool found;
+        return method_call(in, at, v, STR("unique"), &copy, out, &found);
+    }
+    if (str_is(type, "int") || str_is(type, "Integer"))
+        return cast_integer(in, at, v, false, is_declaration, out);
+    if (str_is(type, "long") || str_is(type, "Long"))
+        return cast_integer(in, at, v, true, is_declaration, out);
+    if (is_declaration && (str_is(type, "List") || str_is(type, "Map"))) {
+        if (v.type == (str_is(type, "List") ? V_LIST : V_MAP))
+            return true;
+        return interp_throw(in, at, "GroovyCastException", "Cannot cast a %s to " STR_FMT,
+                            value_type_name(v), STR_ARG(type));
+    }
+    if (str_is(type, "double") || str_is(type, "Double") || str_is(type, "float") ||
+        str_is(type, "BigDecimal")) {
+        struct value n = v;
+        if (!value_is_number(v) &&
+            (is_declaration || v.type != V_TEXT || !value_of_number(str_trim(v.text), &n)))
+            return interp_throw(in, at, "GroovyCastException",
+                                "Cannot cast object '" STR_FMT
+                                "' with class '%s' to class '" STR_FMT "'",
+                                STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
+                                value_type_name(v), STR_ARG(type));
+        *out = str_is(type, "BigDecimal") ? n : value_real(value_as_real(n));
+        out->type = V_DECIMAL;
+        return true;
+    }
+    return true;
+}

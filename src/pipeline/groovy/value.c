@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/groovy/value.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+struct value
+value_cstr(struct arena *a, const char *s)
+{
+    return s == NULL ? value_null() : value_text(arena_dup(a, str_of(s)));
+}
+
+struct value
+value_list(struct arena *a)
+{
+    return (struct value){.type = V_LIST, .list = arena_alloc(a, sizeof(struct list))};
+}
+
+struct value
+value_map(struct arena *a)
+{
+    return (struct value){.type = V_MAP, .map = arena_alloc(a, sizeof(struct map))};
+}
+
+struct value
+value_object(struct arena *a, const char *class_name)
+{
+    struct value v = {.type = V_OBJECT, .object = arena_alloc(a, sizeof(struct object))};
+
+    v.object->class_name = str_of(class_name);
+    v.object->fields = arena_alloc(a, sizeof(struct map));
+    return v;
+}
+
+struct value
+value_entry(struct arena *a, struct value key, struct value v)
+{
+    struct value entry = value_object(a, "Entry");
+
+    map_put_text(a, entry.object->fields, "key", key);
+    map_put_text(a, entry.object->fields, "value", v);
+    return entry;
+}
+
+struct value
+value_real(double d)
+{
+    struct value v = {.type = V_DECIMAL, .scale = 1};
+    double scaled = fabs(d);
+
+    if (!(scaled < 9e17)) /* too large for a point, or no number at all */
+        return value_long(d > 0 ? INT64_MAX : d < 0 ? INT64_MIN : 0);
+    v.scale = 15;
+    for (; v.scale > 1 && scaled >= 10; v.scale--)
+        scaled /= 10;
+    v.number = scaled >= 10 ? llround(d * 10) : llround(d * pow(10, v.scale));
+    for (; v.scale > 1 && v.number % 10 == 0; v.scale--)
+        v.number /= 10;
+    return v;
+}
+
+double
+value_as_real(struct value v)
+{
+    return v.type == V_DECIMAL ? (double)v.number / pow(10, v.scale) : (double)v.number;
+}
+
+struct value
+value_round(struct value v, int64_t digits)
+{
+    unsigned scale = v.type == V_DECIMAL ? v.scale : 0;
+
+    v.type = V_DECIMAL;
+    if (digits < 0)
+        digits = 0;
+    for (; scale > (uint64_t)digits; scale--) {
+        bool is_last = scale == (uint64_t)digits + 1;
+        int64_t rest = v.number % 10;
+        v.number /= 10;
+        if (is_last && (rest >= 5 || rest <= -5)) /* away from zero, as Groovy's round() */
+            v.number += rest > 0 ? 1 : -1;
+    }
+    v.scale = (unsigned char)scale;
+    return v;
+}
+
+bool
+value_is_object(struct value v, const char *class_name)
+{
+    return v.type == V_OBJECT && v.object->class_node == NULL &&
+           str_is(v.object->class_name, class_name);
+}
+
+bool
+value_is_integer(struct value v)
+{
+    return v.type == V_INT || v.type == V_LONG;
+}
+
+bool
+value_is_number(struct value v)
+{
+    return value_is_integer(v) || v.type == V_DECIMAL;
+}
+
+bool
+value_truth(struct value v)
+{
+    switch (v.type) {
+    case V_NULL:
+        return false;
+    case V_BOOL:
+        return v.truth;
+    case V_INT:
+    case V_LONG:
+    case V_DECIMAL:
+        return v.number != 0;
+    case V_TEXT:
+        return v.text.len > 0;
+    case V_LIST:
+        return v.list->count > 0;
+    case V_MAP:
+        return v.map->count > 0;
+    case V_CLOSURE:
+    case V_EXCEPTION:
+    case V_PATTERN:
+    case V_HOST:
+        return true;
+    case V_OBJECT:
+        return value_is_object(v, "Matcher")         ? v.object->list->count > 0
+               : value_is_object(v, "StringBuilder") ? v.object->text.len > 0
+                                                     : true;
+    }
+    return false;
+}
+
+static int
+compare_numbers(struct value a, struct value b)
+{
+    __int128 x = a.number, y = b.number;
+
+    for (int i = a.type == V_DECIMAL ? a.scale : 0; i < (b.type == V_DECIMAL ? b.scale : 0); i++)
+        x *= 10;
+    for (int i = b.type == V_DECIMAL ? b.scale : 0; i < (a.type == V_DECIMAL ? a.scale : 0); i++)
+        y *= 10;
+    return x < y ? -1 : x > y;
+}
+
+/* `left`: how many more values are looked at. */
+static bool
+equal_at(struct value a, struct value b, unsigned depth, unsigned *left)
+{
+    if (depth > VALUE_DEPTH_MAX || *left == 0)
+        return false;
+    --*left;
+    if (value_is_number(a) && value_is_number(b))
+        return compare_numbers(a, b) == 0;
+    if (a.type != b.type)
+        return false;
+    switch (a.type) {
+    case V_NULL:
+        return true;
+    case V_BOOL:
+        return a.truth == b.truth;
+    case V_TEXT:
+    case V_PATTERN:
+        return str_equal(a.text, b.text);
+    case V_LIST:
+        if (a.list == b.list)
+            return true;
+        if (a.list->count != b.list->count)
+            return false;
+        for (size_t i = 0; i < a.list->count; i++)
+            if (!equal_at(a.list->at[i], b.list->at[i], depth + 1, left))
+                return false;
+        return true;
+    case V_MAP:
+        if (a.map == b.map)
+            return true;
+        if (a.map->count != b.map->count)
+            return false;
+        for (size_t i = 0; i < a.map->count; i++) {
+            const struct value *other = map_find(b.map, a.map->at[i].key);
+            if (other == NULL || !equal_at(a.map->at[i].value, *other, depth + 1, left))
+                return false;
+        }
+        return true;
+    case V_CLOSURE:
+        return a.closure == b.closure;
+    case V_EXCEPTION:
+        return a.exception == b.exception;
+    case V_HOST:
+        return a.host == b.host && a.data == b.data &&
+               (a.host != HOST_CLASS || str_equal(a.text, b.text));
+    case V_OBJECT:
+        return a.object == b.object || (value_is_object(a, "Date") && value_is_object(b, "Date") &&
+                                        a.object->number == b.object->number);
+    default:
+        return false;
+    }
+}
+
+bool
+value_equal(struct value a, struct value b)
+{
+    unsigned left = VALUE_VISITS_MAX;
+
+    return equal_at(a, b, 0, &left);
+}
+
+bool
+value_same_key(struct value a, struct value b)
+{
+    if (a.type == V_TEXT && b.type == V_TEXT && a.is_gstring != b.is_gstring)
+        return false;
+    return value_equal(a, b);
+}
+
+bool
+value_compare(struct value a, struct value b, int *out)
+{
+    if (value_is_number(a) && value_is_number(b)) {
+        *out = compare_numbers(a, b);
+        return true;
+    }
+    if (a.type == V_NULL || b.type == V_NULL) {
+        *out = (a.type != V_NULL) - (b.type != V_NULL);
+        return true;
+    }
+    if (a.type == V_TEXT && b.type == V_TEXT) {
+        size_t len = a.text.len < b.text.len ? a.text.len : b.text.len;
+        int c = len == 0 ? 0 : memcmp(a.text.at, b.text.at, len);
+        *out = c != 0 ? (c < 0 ? -1 : 1) : (a.text.len > b.text.len) - (a.text.len < b.text.len);
+        return true;
+    }
+    if (a.type == V_BOOL && b.type == V_BOOL) {
+        *out = a.truth - b.truth;
+        return true;
+    }
+    if (value_is_object(a, "Date") && value_is_object(b, "Date")) {
+        *out = (a.object->number > b.object->number) - (a.object->number < b.object->number);
+        return true;
+    }
+    return false;
+}
+
+static void
+format_decimal(struct value v, struct strbuf *out)
+{
+    char digits[32];
+    uint64_t n = v.number < 0 ? 0 - (uint64_t)v.number : (uint64_t)v.number;
+    int len = snprintf(digits, sizeof(digits), "%0*" PRIu64, v.scale + 1, n);
+
+    if (v.number < 0)
+        strbuf_add_char(out, '-');
+    strbuf_add(out, str_range(digits, digits + len - v.scale));
+    if (v.scale > 0) {
+        strbuf_add_char(out, '.');
+        strbuf_add(out, str_range(digits + len - v.scale, digits + len));
+    }
+}
+
+const char *
+value_package(struct str name)
+{
+    static const struct {
+        const char *package, *names;
+    } rows[] = {
+        {"hudson.", " AbortException "},
+        {"groovy.lang.",
+         " MissingPropertyException MissingMethodException GroovyRuntimeException "},
+        {"org.codehaus.groovy.runtime.typehandling.", " GroovyCastException "},
+        {"java.util.", " NoSuchElementException ConcurrentModificationException "},
+        {"java.util.regex.", " PatternSyntaxException "},
+        {"java.io.", " IOException FileNotFoundException UncheckedIOException "},
+        {"java.util.concurrent.", " TimeoutException "},
+        {"org.jenkinsci.plugins.workflow.steps.", " FlowInterruptedException "},
+        {"groovy.json.", " JsonException "},
+    };
+    cleanup(strbuf_done) struct strbuf word = {0};
+
+    strbuf_addf(&word, " " STR_FMT " ", STR_ARG(name));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (strstr(rows[i].names, strbuf_cstr(&word)) != NULL)
+            return rows[i].package;
+    return "java.lang.";
+}
+
+static void
+format_at(struct value v, struct strbuf *out, unsigned depth)
+{
+    static const char *const hosts[] = {
+        [HOST_ENV] = "env",     [HOST_PARAMS] = "params", [HOST_CURRENT_BUILD] = "currentBuild",
+        [HOST_BUILD] = "build", [HOST_SCM] = "scm",       [HOST_DOCKER] = "docker",
+        [HOST_DOCKER_IMAGE] = "image", [HOST_DOCKER_CONTAINER] = "container",
+        [HOST_STEPS] = "steps", [HOST_CLASS] = "class",
+    };
+
+    if (out->len > VALUE_TEXT_MAX)
+        return;
+    if (depth > VALUE_DEPTH_MAX) {
+        strbuf_add_cstr(out, "...");
+        return;
+    }
+    switch (v.type) {
+    case V_NULL:
+        strbuf_add_cstr(out, "null");
+        break;
+    case V_BOOL:
+        strbuf_add_cstr(out, v.truth ? "true" : "false");
+        break;
+    case V_INT:
+    case V_LONG:
+        strbuf_addf(out, "%" PRId64, v.number);
+        break;
+    case V_DECIMAL:
+        format_decimal(v, out);
+        break;
+    case V_TEXT:
+    case V_PATTERN:
+        strbuf_add(out, v.text);
+        break;
+    case V_LIST:
+        strbuf_add_char(out, '[');
+        for (size_t i = 0; i < v.list->count && out->len <= VALUE_TEXT_MAX; i++) {
+            if (i > 0)
+                strbuf_add_cstr(out, ", ");
+            format_at(v.list->at[i], out, depth + 1);
+        }
+        strbuf_add_char(out, ']');
+        break;
+    case V_MAP:
+        if (v.map->count == 0) {
+            strbuf_add_cstr(out, "[:]");
+            break;
+        }
+        strbuf_add_char(out, '[');
+        for (size_t i = 0; i < v.map->count && out->len <= VALUE_TEXT_MAX; i++) {
+            if (i > 0)
+                strbuf_add_cstr(out, ", ");
+            format_at(v.map->at[i].key, out, depth + 1);
+            strbuf_add_char(out, ':');
+            format_at(v.map->at[i].value, out, depth + 1);
+        }
+        strbuf_add_char(out, ']');
+        break;
+    case V_CLOSURE:
+        strbuf_add_cstr(out, "closure");
+        break;
+    case V_EXCEPTION:
+        strbuf_add_cstr(out, value_package(v.exception->class_name));
+        strbuf_add(out, v.exception->class_name);
+        if (!v.exception->has_no_message)
+            strbuf_addf(out, ": " STR_FMT, STR_ARG(v.exception->message));
+        break;
+    case V_HOST:
+        if (v.host == HOST_CLASS)
+            strbuf_addf(out, "class " STR_FMT, STR_ARG(v.text));
+        else
+            strbuf_add_cstr(out, hosts[v.host]);
+        break;
+    case V_OBJECT:
+        if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
+            strbuf_add(out, v.object->text);
+        else if (value_is_object(v, "Entry")) {
+            format_at(*map_find_text(v.object->fields, "key"), out, depth + 1);
+            strbuf_add_char(out, '=');
+            format_at(*map_find_text(v.object->fields, "value"), out, depth + 1);
+        } else if (map_find_text(v.object->fields, "$name") != NULL) /* a constant of an enum */
+            format_at(*map_find_text(v.object->fields, "$name"), out, depth + 1);
+        else
+            strbuf_addf(out, STR_FMT "@%zx", STR_ARG(v.object->class_name),
+                        v.object->fields->count + v.object->class_name.len);
+        break;
+    }
+}
+
+void
+value_format(struct value v, struct strbuf *out)
+{
+    format_at(v, out, 0);
+}
+
+struct str
+value_to_text(struct arena *a, struct value v)
+{
+    cleanup(strbuf_done) struct strbuf b = {0};
+
+    if (v.type == V_TEXT)
+        return v.text;
+    value_format(v, &b);
+    return arena_dup(a, strbuf_str(&b));
+}
+
+const char *
+value_type_name(struct value v)
+{
+    switch (v.type) {
+    case V_NULL:
+        return "null";
+    case V_BOOL:
+        return "java.lang.Boolean";
+    case V_INT:
+        return "java.lang.Integer";
+    case V_LONG:
+        return "java.lang.Long";
+    case V_DECIMAL:
+        return "java.math.BigDecimal";
+    case V_TEXT:
+        return v.is_gstring ? "org.codehaus.groovy.runtime.GStringImpl" : "java.lang.String";
+    case V_LIST:
+        return "java.util.ArrayList";
+    case V_MAP:
+        return "java.util.LinkedHashMap";
+    case V_CLOSURE:
+        return "groovy.lang.Closure";
+    case V_EXCEPTION:
+        return "java.lang.Exception";
+    case V_PATTERN:
+        return "java.util.regex.Pattern";
+    case V_HOST:
+        return v.host == HOST_CLASS ? "java.lang.Class" : "an object of the pipeline";
+    case V_OBJECT: /* a class name of a file is NUL-terminated: it comes from arena_dup() */
+        return v.object->class_name.at;
+    }
+    return "?";
+}
+
+size_t
+text_count(struct str s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        count += ((unsigned char)s.at[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* Where character `n` begins. */
+static size_t
+text_offset(struct str s, size_t n)
+{
+    size_t i = 0;
+
+    for (; i < s.len; i++)
+        if (((unsigned char)s.at[i] & 0xC0) != 0x80 && n-- == 0)
+            break;
+    return i;
+}
+
+struct str
+text_part(struct str s, size_t from, size_t to)
+{
+    size_t start = text_offset(s, from);
+
+    return to <= from
+               ? str_slice(s, start, start)
+               : str_slice(s, start, start + text_offset(str_slice(s, start, s.len), to - from));
+}
+
+void
+list_add(struct arena *a, struct list *l, struct value v)
+{
+    if (l->count == l->capacity) {
+        size_t capacity = l->capacity == 0 ? 8 : l->capacity * 2;
+        struct value *at = arena_alloc(a, capacity * sizeof(*at));
+        if (l->count > 0)
+            memcpy(at, l->at, l->count * sizeof(*at));
+        l->at = at;
+        l->capacity = capacity;
+    }
+    l->at[l->count++] = v;
+}
+
+struct value *
+map_find(const struct map *m, struct value key)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (value_same_key(m->at[i].key, key))
+            return &m->at[i].value;
+    return NULL;
+}
+
+struct value *
+map_find_text(const struct map *m, const char *key)
+{
+    return m == NULL ? NULL : map_find(m, value_text(str_of(key)));
+}
+
+void
+map_put(struct arena *a, struct map *m, struct value key, struct value v)
+{
+    struct value *found = map_find(m, key);
+
+    if (found != NULL) {
+        *found = v;
+        return;
+    }
+    if (m->count == m->capacity) {
+        size_t capacity = m->capacity == 0 ? 8 : m->capacity * 2;
+        struct map_entry *at = arena_alloc(a, capacity * sizeof(*at));
+        if (m->count > 0)
+            memcpy(at, m->at, m->count * sizeof(*at));
+        m->at = at;
+        m->capacity = capacity;
+    }
+    m->at[m->count].key = key;
+    m->at[m->count].value = v;
+    m->count++;
+}
+
+void
+map_put_text(struct arena *a, struct map *m, const char *key, struct value v)
+{
+    map_put(a, m, value_cstr(a, key), v);
+}
+
+void
+map_remove(struct map *m, struct value key)
+{
+    struct value *found = map_find(m, key);
+    size_t i;
+
+    if (found == NULL)
+        return;
+    i = (size_t)((struct map_entry *)((char *)found - offsetof(struct map_entry, value)) - m->at);
+    memmove(&m->at[i], &m->at[i + 1], (m->count - i - 1) * sizeof(*m->at));
+    m->count--;
+}

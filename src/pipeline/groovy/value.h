@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* value.h - the values a Jenkinsfile computes with.
+ * A value is copied freely; lists, maps and closures are shared by reference, as in Groovy.  All
+ * memory is the arena's of the run, so nothing is freed before the build ends; interp.c watches
+ * how much that is.
+ * Decimals are exact: a 64-bit number and up to 18 digits behind the point. */
+#pragma once
+#include "base/arena.h"
+#include "pipeline/language/syntax.h"
+
+#define VALUE_ITEMS_MAX 100000
+#define VALUE_DEPTH_MAX 64
+/* A list that holds itself, or one other many times over, is small and without end to whoever walks
+ * it. */
+#define VALUE_VISITS_MAX 10000000u
+#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal or as JSON */
+#define VALUE_TEXT_MAX \
+    (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
+
+enum value_type {
+    V_NULL,
+    V_BOOL,
+    V_INT,  /* 32 bits, wraps */
+    V_LONG, /* 64 bits, wraps */
+    V_DECIMAL,
+    V_TEXT,
+    V_LIST,
+    V_MAP,
+    V_CLOSURE,
+    V_EXCEPTION,
+    V_PATTERN,
+    V_HOST,   /* env, params, currentBuild ... */
+    V_OBJECT, /* an instance of a class of the file, or of one of objects.c */
+};
+
+enum host {
+    HOST_ENV,
+    HOST_PARAMS,
+    HOST_CURRENT_BUILD,
+    HOST_BUILD, /* an earlier build: `data` */
+    HOST_SCM,
+    HOST_DOCKER,
+    HOST_DOCKER_IMAGE, /* docker_dsl.c knows their `data` */
+    HOST_DOCKER_CONTAINER,
+    HOST_STEPS,
+    HOST_CLASS, /* text is its name */
+};
+
+struct list;
+struct map;
+struct closure;
+struct exception;
+struct object;
+
+struct value {
+    enum value_type type;
+    bool is_gstring;     /* came from an interpolated string */
+    unsigned char scale; /* V_DECIMAL */
+    enum host host;
+    union {
+        bool truth;
+        int64_t number;
+        struct str text;
+        struct list *list;
+        struct map *map;
+        struct closure *closure;
+        struct exception *exception;
+        struct object *object;
+    };
+    const void *data; /* V_HOST; of a V_TEXT: the `struct lazy_text` that makes it anew when read */
+};
+
+struct list {
+    struct value *at;
+    size_t count, capacity;
+};
+
+struct map_entry {
+    struct value key, value;
+};
+struct map {
+    struct map_entry *at;
+    size_t count, capacity;
+    const struct closure *fallback; /* withDefault { key -> }: what a missing key gets */
+};
+
+/* One of a class: which fields are used is the class's matter (objects.c). */
+struct object {
+    struct str class_name;
+    const struct node *class_node; /* NULL: one of ours */
+    struct map *fields;
+    struct str text; /* StringBuilder: what it holds; Matcher: the text; formatters: the pattern */
+    size_t capacity; /* StringBuilder */
+    struct str pattern; /* Matcher; of formatters the zone */
+    int64_t number;     /* Date: ms since 1970; Matcher: the present match, or -1 */
+    struct list *list;  /* Matcher: all matches */
+};
+
+struct exception {
+    struct str class_name; /* "AbortException" */
+    struct str message;
+    unsigned line, column;
+    bool is_interruption;
+    bool is_logged;
+    bool has_no_message;       /* `message` is then "null" */
+    struct exception *because; /* e.cause, or NULL */
+    const void *cause; /* of an interruption: the timeout it belongs to, or NULL for an abort */
+};
+
+static inline struct value
+value_null(void)
+{
+    return (struct value){.type = V_NULL};
+}
+static inline struct value
+value_bool(bool b)
+{
+    return (struct value){.type = V_BOOL, .truth = b};
+}
+static inline struct value
+value_int(int64_t n)
+{
+    return (struct value){.type = V_INT, .number = (int32_t)n};
+}
+static inline struct value
+value_long(int64_t n)
+{
+    return (struct value){.type = V_LONG, .number = n};
+}
+static inline struct value
+value_text(struct str s)
+{
+    return (struct value){.type = V_TEXT, .text = s};
+}
+struct value value_cstr(struct arena *a, const char *s); /* copied; NULL gives null */
+struct value value_object(struct arena *a, const char *class_name);
+/* Of a map: has .key and .value, reads "k=v". */
+struct value value_entry(struct arena *a, struct value key, struct value v);
+/* Binary floating point is a decimal here, of 15 digits: 2.0, 0.1. */
+struct value value_real(double d);
+double value_as_real(struct value v);
+struct value value_round(struct value v, int64_t digits); /* half up; a V_DECIMAL of that scale */
+bool value_is_object(struct value v, const char *class_name);
+struct value value_list(struct arena *a);
+struct value value_map(struct arena *a);
+static inline struct value
+value_host(enum host h)
+{
+    return (struct value){.type = V_HOST, .host = h};
+}
+
+bool value_is_number(struct value v);
+bool value_is_integer(struct value v);
+bool value_truth(struct value v);
+bool value_equal(struct value a, struct value b);    /* Groovy's == */
+bool value_same_key(struct value a, struct value b); /* as key or element: a GString misses */
+/* -1, 0, 1; false when the two cannot be ordered. */
+bool value_compare(struct value a, struct value b, int *out);
+void value_format(struct value v, struct strbuf *out);
+struct str value_to_text(struct arena *a, struct value v);
+const char *value_type_name(struct value v);           /* "java.lang.String" */
+const char *value_package(struct str exception_class); /* "java.lang." */
+
+/* Characters, not bytes; text_part() clamps. */
+size_t text_count(struct str s);
+struct str text_part(struct str s, size_t from, size_t to);
+
+void list_add(struct arena *a, struct list *l, struct value v);
+struct value *map_find(const struct map *m, struct value key);
+struct value *map_find_text(const struct map *m, const char *key);
+void map_put(struct arena *a, struct map *m, struct value key, struct value v);
+void map_put_text(struct arena *a, struct map *m, const char *key, struct value v);
+void map_remove(struct map *m, struct value key);

@@ -1,0 +1,868 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/language/parser.h"
+
+#include <ctype.h>
+
+/* Binary operators by how tightly they bind; 0 is none. */
+static int
+precedence(const struct parser *p)
+{
+    const struct token *t = p->at;
+
+    switch (t->type) {
+    case T_OR_OR:
+        return 1;
+    case T_AND_AND:
+        return 2;
+    case T_OR:
+        return 3;
+    case T_XOR:
+        return 4;
+    case T_AND:
+        return 5;
+    case T_FIND:
+    case T_FULL_MATCH:
+        return 6;
+    case T_EQUAL:
+    case T_NOT_EQUAL:
+    case T_IDENTICAL:
+    case T_NOT_IDENTICAL:
+    case T_COMPARE:
+        return 7;
+    case T_LESS:
+    case T_LESS_EQUAL:
+    case T_GREATER:
+    case T_GREATER_EQUAL:
+        return 8;
+    case T_KEYWORD:
+        return str_is(t->text, "in") || str_is(t->text, "instanceof") || str_is(t->text, "as") ? 8
+                                                                                               : 0;
+    case T_SHL:
+    case T_SHR:
+    case T_USHR:
+    case T_RANGE:
+    case T_RANGE_OPEN:
+        return 9;
+    case T_ADD:
+    case T_SUB:
+        return 10;
+    case T_MUL:
+    case T_DIV:
+    case T_MOD:
+        return 11;
+    case T_POW:
+        return 12;
+    default:
+        return 0;
+    }
+}
+
+bool
+parser_is_type_name(struct str name)
+{
+    static const char *const primitive[] = {"int",  "long", "boolean", "double", "float",
+                                            "char", "byte", "short",   "void"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(primitive); i++)
+        if (str_is(name, primitive[i]))
+            return true;
+    return name.len > 0 && isupper((unsigned char)name.at[0]);
+}
+
+static const struct token *
+peek(const struct parser *p, size_t offset)
+{
+    return (size_t)(p->end - p->at) > offset ? p->at + offset : p->end;
+}
+
+size_t
+parser_type_length(const struct parser *p, size_t offset)
+{
+    size_t n = offset;
+    const struct token *t = peek(p, n);
+
+    if (t->type != T_NAME && !(t->type == T_KEYWORD && parser_is_type_name(t->text)))
+        return 0;
+    while (peek(p, n + 1)->type == T_DOT && peek(p, n + 2)->type == T_NAME)
+        n += 2;
+    if (!parser_is_type_name(peek(p, n)->text))
+        return 0;
+    n++;
+    if (peek(p, n)->type == T_LESS) { /* generics: only names, commas, dots inside */
+        int open = 0;
+        size_t from = n;
+        for (;; n++) {
+            enum token_type type = peek(p, n)->type;
+            if (type == T_LESS)
+                open++;
+            else if (type == T_GREATER)
+                open--;
+            else if (type == T_SHR)
+                open -= 2;
+            else if (type != T_NAME && type != T_COMMA && type != T_DOT && type != T_QUESTION)
+                return 0;
+            if (open <= 0)
+                break;
+            if (n - from > 40)
+                return 0;
+        }
+        n++;
+    }
+    while (peek(p, n)->type == T_LBRACKET && peek(p, n + 1)->type == T_RBRACKET)
+        n += 2;
+    return n - offset;
+}
+
+struct str
+parse_type(struct parser *p)
+{
+    size_t n = parser_type_length(p, 0);
+    struct str name = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || p->at[-1].type == T_DOT)
+            name = p->at->text;
+        p->at++;
+    }
+    return name;
+}
+
+static bool
+starts_argument(const struct parser *p)
+{
+    const struct token *t = p->at;
+
+    if (!parser_continues(p))
+        return false;
+    switch (t->type) {
+    case T_NAME:
+    case T_INT:
+    case T_DECIMAL:
+    case T_BIG:
+    case T_TEXT:
+    case T_GSTRING:
+        return true;
+    case T_KEYWORD:
+        if (peek(p, 1)->type == T_COLON)
+            return true;
+        return str_is(t->text, "true") || str_is(t->text, "false") || str_is(t->text, "null") ||
+               str_is(t->text, "new") || str_is(t->text, "this");
+    default:
+        return false;
+    }
+}
+
+static bool
+is_named_argument(const struct parser *p)
+{
+    const struct token *t = p->at;
+
+    return (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT || t->type == T_INT) &&
+           peek(p, 1)->type == T_COLON;
+}
+
+static struct node *
+parse_gstring(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_GSTRING, p->at);
+
+    parser_expect(p, T_GSTRING, "here");
+    while (!p->failed && !parser_is(p, T_GSTRING_END)) {
+        struct node *part;
+        unsigned inside = p->inside;
+        if (parser_is(p, T_TEXT)) {
+            part = node_new(p->arena, N_TEXT, p->at);
+            part->text = p->at->text;
+            p->at++;
+        } else {
+            parser_expect(p, T_INTERPOLATE, "in a string");
+            p->inside = 1;
+            if (parser_is(p, T_INTERPOLATED)) {
+                part = node_new(p->arena, N_NULL, p->at);
+            } else if (parser_is(p, T_ARROW) ||
+                       (parser_is(p, T_NAME) && peek(p, 1)->type == T_ARROW)) {
+                part = node_new(p->arena, N_CLOSURE, p->at); /* made anew when it is read */
+                parse_parameters(p, part, T_ARROW);
+                node_append(part, parse_expression(p));
+            } else {
+                part = parse_expression(p);
+            }
+            p->inside = inside;
+            parser_expect(p, T_INTERPOLATED, "to close '${'");
+        }
+        node_append(n, part);
+    }
+    parser_expect(p, T_GSTRING_END, "in a string");
+    return n;
+}
+
+/* key: value, in calls, maps and commands. */
+static struct node *
+parse_named(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_NAMED, p->at);
+
+    n->text = p->at->text;
+    if (p->at->type == T_INT) {
+        n->a = node_new(p->arena, N_INT, p->at);
+        n->a->number = p->at->number;
+    }
+    p->at++;
+    parser_expect(p, T_COLON, "after the name of an argument");
+    n->b = parse_expression(p);
+    return n;
+}
+
+static struct node *
+parse_argument(struct parser *p)
+{
+    struct node *n;
+
+    if (is_named_argument(p))
+        return parse_named(p);
+    if (parser_is(p, T_MUL)) {
+        n = node_new(p->arena, N_SPREAD, p->at);
+        p->at++;
+        n->is_spread = parser_accept(p, T_COLON);
+        n->a = parse_expression(p);
+        return n;
+    }
+    n = parse_expression(p);
+    if (parser_is(p, T_COLON) && (n->type == N_GSTRING || n->is_block_arg)) {
+        struct node *named = node_new(p->arena, N_NAMED, p->at);
+        named->a = n;
+        p->at++;
+        named->b = parse_expression(p);
+        return named;
+    }
+    return n;
+}
+
+void
+parse_arguments(struct parser *p, struct node *call)
+{
+    const struct token *open = p->at;
+
+    parser_expect(p, T_LPAREN, "before arguments");
+    p->inside++;
+    while (!p->failed && !parser_is(p, T_RPAREN)) {
+        node_append(call, parse_argument(p));
+        if (!parser_accept(p, T_COMMA))
+            break;
+    }
+    p->inside--;
+    parser_close(p, T_RPAREN, open, "the argument list");
+}
+
+static struct node *
+parse_list_or_map(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_LIST, p->at);
+    const struct token *open = p->at;
+
+    parser_expect(p, T_LBRACKET, "here");
+    p->inside++;
+    if (parser_is(p, T_COLON) && peek(p, 1)->type == T_RBRACKET) {
+        n->type = N_MAP;
+        p->at++;
+    }
+    while (!p->failed && !parser_is(p, T_RBRACKET)) {
+        struct node *item = parse_argument(p);
+        bool is_entry = item->type == N_NAMED || (item->type == N_SPREAD && item->is_spread);
+        if (n->first == NULL && is_entry)
+            n->type = N_MAP;
+        else if ((n->type == N_MAP) != is_entry)
+            parser_fail(p, p->at, "a list and a map cannot be mixed");
+        node_append(n, item);
+        if (!parser_accept(p, T_COMMA))
+            break;
+    }
+    p->inside--;
+    parser_close(p, T_RBRACKET, open, "the list");
+    return n;
+}
+
+static bool
+closure_has_parameters(const struct parser *p)
+{
+    for (size_t i = 1; i < 200; i++) {
+        const struct token *t = peek(p, i);
+        /* A list of parameters goes on behind a comma only. */
+        if (i > 1 && t->newline && t->type != T_ARROW && peek(p, i - 1)->type != T_COMMA)
+            return false;
+        switch (t->type) {
+        case T_ARROW:
+            return true;
+        case T_NAME:
+        case T_KEYWORD:
+        case T_COMMA:
+        case T_ASSIGN:
+        case T_LBRACKET:
+        case T_RBRACKET:
+        case T_TEXT:
+        case T_INT:
+        case T_DECIMAL:
+        case T_DOT:
+        case T_LESS:
+        case T_GREATER:
+            continue;
+        default:
+            return false;
+        }
+    }
+    return false;
+}
+
+void
+parse_parameters(struct parser *p, struct node *owner, enum token_type closing)
+{
+    struct node head = {0};
+
+    while (!p->failed && !parser_is(p, closing)) {
+        struct node *param = node_new(p->arena, N_PARAMETER, p->at);
+        size_t type_length;
+        while (parser_word(p, "def") || parser_word(p, "final"))
+            p->at++;
+        type_length = parser_type_length(p, 0);
+        if (type_length > 0 && peek(p, type_length)->type == T_NAME)
+            param->type_text = parse_type(p);
+        if (!parser_is(p, T_NAME)) {
+            parser_fail(p, p->at, "expected the name of a parameter, found %s",
+                        token_name(p->at->type));
+            break;
+        }
+        param->text = p->at->text;
+        p->at++;
+        if (parser_accept(p, T_ASSIGN))
+            param->b = parse_expression(p);
+        node_append(&head, param);
+        if (!parser_accept(p, T_COMMA))
+            break;
+    }
+    parser_expect(p, closing, "after the parameters");
+    owner->params = head.first;
+    owner->has_params = true;
+}
+
+struct node *
+parse_closure(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_CLOSURE, p->at);
+    unsigned inside = p->inside;
+    bool no_named = p->no_named_command;
+    const struct token *open = p->at;
+
+    if (!parser_enter(p))
+        return n;
+    if (closure_has_parameters(p)) {
+        p->at++;
+        p->inside = 1;
+        parse_parameters(p, n, T_ARROW);
+    } else {
+        parser_expect(p, T_LBRACE, "to open a block");
+    }
+    p->inside = 0;
+    p->no_named_command = false;
+    parse_statements(p, n);
+    p->inside = inside;
+    p->no_named_command = no_named;
+    parser_close(p, T_RBRACE, open, "the block");
+    parser_leave(p);
+    return n;
+}
+
+static struct node *
+parse_new(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_NEW, p->at);
+
+    p->at++;
+    if (parser_type_length(p, 0) == 0) {
+        parser_fail(p, p->at, "expected a class after 'new', found %s", token_name(p->at->type));
+        return n;
+    }
+    n->text = parse_type(p);
+    if (parser_is(p, T_LPAREN))
+        parse_arguments(p, n);
+    else
+        parser_fail(p, p->at, "expected '(' after 'new " STR_FMT "'", STR_ARG(n->text));
+    return n;
+}
+
+static struct node *
+parse_keyword(struct parser *p)
+{
+    struct node *n = node_new(p->arena, N_NULL, p->at);
+    struct str word = p->at->text;
+
+    if (str_is(word, "new"))
+        return parse_new(p);
+    if (str_is(word, "true") || str_is(word, "false")) {
+        n->type = N_BOOL;
+        n->number = str_is(word, "true");
+    } else if (str_is(word, "this") || str_is(word, "super") || parser_is_type_name(word)) {
+        n->type = N_NAME;
+        n->text = word;
+    } else if (!str_is(word, "null")) {
+        parser_fail(p, p->at, "unexpected '" STR_FMT "'", STR_ARG(word));
+        return n;
+    }
+    p->at++;
+    return n;
+}
+
+/* "(T) x": only before something that cannot continue "(T)" otherwise. */
+static bool
+is_cast(const struct parser *p)
+{
+    size_t n = parser_type_length(p, 1);
+    const struct token *t;
+
+    if (n == 0 || peek(p, n + 1)->type != T_RPAREN)
+        return false;
+    t = peek(p, n + 2);
+    if (t->newline && p->inside == 0)
+        return false;
+    if (t->type == T_SUB) /* (int) -x; but (A) - b subtracts */
+        return peek(p, 1)->type == T_KEYWORD;
+    return t->type == T_NAME || t->type == T_INT || t->type == T_DECIMAL || t->type == T_TEXT ||
+           t->type == T_GSTRING || t->type == T_LPAREN || t->type == T_LBRACKET ||
+           (t->type == T_KEYWORD && (str_is(t->text, "new") || str_is(t->text, "this")));
+}
+
+static struct node *
+parse_primary(struct parser *p)
+{
+    const struct token *t = p->at;
+    struct node *n;
+
+    switch (t->type) {
+    case T_NAME:
+        n = node_new(p->arena, N_NAME, t);
+        n->text = t->text;
+        break;
+    case T_INT:
+    case T_DECIMAL:
+        n = node_new(p->arena, t->type == T_INT ? N_INT : N_DECIMAL, t);
+        n->number = t->number;
+        n->scale = t->scale;
+        n->is_long = t->is_long;
+        break;
+    case T_BIG:
+        n = node_new(p->arena, N_UNSUPPORTED, t);
+        n->text = STR("a number beyond 64 bits");
+        n->is_big = true;
+        break;
+    case T_TEXT:
+        n = node_new(p->arena, N_TEXT, t);
+        n->text = t->text;
+        break;
+    case T_KEYWORD:
+        return parse_keyword(p);
+    case T_GSTRING:
+        return parse_gstring(p);
+    case T_LBRACKET:
+        return parse_list_or_map(p);
+    case T_LBRACE:
+        return parse_closure(p);
+    case T_LPAREN:
+        p->at++;
+        p->inside++;
+        n = parse_command(p);
+        p->inside--;
+        parser_close(p, T_RPAREN, t, "the bracket");
+        n->is_block_arg = true; /* bracketed: may be a map key */
+        return n;
+    default:
+        parser_fail(p, t, "unexpected %s", token_name(t->type));
+        return node_new(p->arena, N_NULL, t);
+    }
+    p->at++;
+    return n;
+}
+
+static void
+set_member(struct parser *p, struct node *n)
+{
+    const struct token *t = p->at;
+
+    if (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT) {
+        n->text = t->text;
+        p->at++;
+    } else if (t->type == T_GSTRING) {
+        n->b = parse_gstring(p);
+    } else if (t->type == T_LPAREN) {
+        p->at++;
+        p->inside++;
+        n->b = parse_expression(p);
+        p->inside--;
+        parser_expect(p, T_RPAREN, "to close '('");
+    } else {
+        parser_fail(p, t, "expected a name after '.', found %s", token_name(t->type));
+    }
+}
+
+static struct node *
+parse_member(struct parser *p, struct node *object)
+{
+    struct node *n = node_new(p->arena, N_PROPERTY, p->at);
+
+    n->a = object;
+    n->line = object->line;
+    n->column = object->column;
+    n->is_safe = parser_is(p, T_SAFE_DOT);
+    n->is_spread = parser_is(p, T_SPREAD_DOT);
+    if (parser_is(p, T_METHOD_POINTER)) {
+        n->type = N_METHOD_POINTER;
+        p->at++;
+        n->text = p->at->text;
+        parser_expect(p, T_NAME, "after '.&'");
+        return n;
+    }
+    p->at++;
+    if (parser_accept(p, T_AT))
+        parser_fail(p, p->at - 1, "field access with '.@' is not allowed in a Jenkinsfile");
+    set_member(p, n);
+    return n;
+}
+
+/* Makes a call of a name, a property or any value (which is then called by itself). */
+static struct node *
+call_of(struct parser *p, struct node *callee)
+{
+    struct node *n = node_new(p->arena, N_CALL, p->at);
+
+    n->line = callee->line;
+    n->column = callee->column;
+    if (callee->type == N_NAME) {
+        n->text = callee->text;
+    } else if (callee->type == N_PROPERTY) {
+        n->a = callee->a;
+        n->text = callee->text;
+        n->b = callee->b;
+        n->is_safe = callee->is_safe;
+        n->is_spread = callee->is_spread;
+    } else {
+        n->a = callee;
+        n->text = STR("call");
+    }
+    return n;
+}
+
+static void
+append_closure(struct parser *p, struct node *call)
+{
+    struct node *closure = parse_closure(p);
+
+    closure->is_block_arg = true;
+    node_append(call, closure);
+}
+
+/* A '{' on the next line still belongs to `name` and `name(...)` (Allman style). */
+static bool
+takes_block(const struct parser *p, const struct node *n)
+{
+    if (!parser_is(p, T_LBRACE))
+        return false;
+    if (n->type == N_CALL && !n->is_command)
+        return n->last == NULL || !n->last->is_block_arg || n->last->type != N_CLOSURE ||
+               parser_continues(p);
+    return n->type == N_NAME || (n->type == N_PROPERTY && parser_continues(p));
+}
+
+static struct node *
+parse_postfix(struct parser *p)
+{
+    struct node *n = parse_primary(p);
+    unsigned length = 0;
+
+    while (!p->failed) {
+        if (++length > SYNTAX_CHAIN_MAX) {
+            parser_fail(p, p->at, "the expression is too long (limit %d parts)", SYNTAX_CHAIN_MAX);
+        } else if (parser_is(p, T_DOT) || parser_is(p, T_SAFE_DOT) || parser_is(p, T_SPREAD_DOT) ||
+                   parser_is(p, T_METHOD_POINTER)) {
+            n = parse_member(p, n);
+        } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
+            n = call_of(p, n);
+            parse_arguments(p, n);
+        } else if (takes_block(p, n)) {
+            if (n->type != N_CALL)
+                n = call_of(p, n);
+            append_closure(p, n);
+        } else if (parser_is(p, T_LBRACKET) && parser_continues(p)) {
+            struct node *index = node_new(p->arena, N_INDEX, p->at);
+            const struct token *open = p->at;
+            index->a = n;
+            p->at++;
+            p->inside++;
+            while (!p->failed && !parser_is(p, T_RBRACKET)) {
+                node_append(index, parse_expression(p));
+                if (!parser_accept(p, T_COMMA))
+                    break;
+            }
+            p->inside--;
+            parser_close(p, T_RBRACKET, open, "the index");
+            n = index;
+        } else if ((parser_is(p, T_INCREMENT) || parser_is(p, T_DECREMENT)) &&
+                   parser_continues(p)) {
+            struct node *post = node_new(p->arena, N_POSTFIX, p->at);
+            post->op = p->at->type;
+            post->a = n;
+            p->at++;
+            return post;
+        } else {
+            break;
+        }
+    }
+    return n;
+}
+
+static struct node *
+parse_unary(struct parser *p)
+{
+    struct node *n;
+
+    if (!parser_enter(p))
+        return node_new(p->arena, N_UNARY, p->at);
+    switch (p->at->type) {
+    case T_NOT:
+    case T_TILDE:
+    case T_SUB:
+    case T_ADD:
+    case T_INCREMENT:
+    case T_DECREMENT:
+        n = node_new(p->arena, N_UNARY, p->at);
+        n->op = p->at->type;
+        if (n->op == T_INCREMENT || n->op == T_DECREMENT)
+            n->type = N_PREFIX;
+        p->at++;
+        n->a = parse_unary(p);
+        break;
+    case T_LPAREN:
+        if (is_cast(p)) {
+            n = node_new(p->arena, N_CAST, p->at);
+            p->at++;
+            n->text = parse_type(p);
+            p->at++;
+            n->a = parse_unary(p);
+            break;
+        }
+        n = parse_postfix(p);
+        break;
+    default:
+        n = parse_postfix(p);
+        break;
+    }
+    parser_leave(p);
+    return n;
+}
+
+static struct node *
+parse_type_operator(struct parser *p, struct node *left)
+{
+    struct node *n = node_new(p->arena, N_CAST, p->at);
+    struct str word = p->at->text;
+
+    n->a = left;
+    p->at++;
+    if (str_is(word, "instanceof"))
+        n->type = N_INSTANCEOF;
+    if (parser_type_length(p, 0) == 0)
+        parser_fail(p, p->at, "expected a type after '" STR_FMT "', found %s", STR_ARG(word),
+                    token_name(p->at->type));
+    n->text = parse_type(p);
+    return n;
+}
+
+static struct node *
+parse_binary(struct parser *p, int minimum)
+{
+    struct node *left = parse_unary(p);
+    unsigned length = 0;
+
+    for (;;) {
+        int strength = precedence(p);
+        struct node *n;
+        if (parser_is(p, T_NOT) && parser_continues(p) && peek(p, 1)->type == T_KEYWORD &&
+            (str_is(peek(p, 1)->text, "in") || str_is(peek(p, 1)->text, "instanceof")))
+            parser_fail(p, p->at,
+                        "'!" STR_FMT "' is not part of a Jenkinsfile's Groovy; write "
+                        "!(a " STR_FMT " b)",
+                        STR_ARG(peek(p, 1)->text), STR_ARG(peek(p, 1)->text));
+        if (strength == 0 || strength < minimum || p->failed)
+            return left;
+        if (!parser_continues(p))
+            return left;
+        if (++length > SYNTAX_CHAIN_MAX) {
+            parser_fail(p, p->at, "the expression is too long (limit %d operators)",
+                        SYNTAX_CHAIN_MAX);
+            return left;
+        }
+        if (parser_word(p, "instanceof") || parser_word(p, "as")) {
+            left = parse_type_operator(p, left);
+            continue;
+        }
+        n = node_new(p->arena, p->at->type == T_KEYWORD ? N_IN : N_BINARY, p->at);
+        n->op = p->at->type;
+        n->a = left;
+        p->at++;
+        if (!parser_enter(p))
+            return left;
+        n->b = parse_binary(p, strength + 1);
+        parser_leave(p);
+        left = n;
+    }
+}
+
+static struct node *
+parse_ternary(struct parser *p)
+{
+    struct node *condition = parse_binary(p, 1);
+    struct node *n;
+
+    if (!parser_is(p, T_QUESTION) && !parser_is(p, T_ELVIS))
+        return condition;
+    n = node_new(p->arena, N_TERNARY, p->at);
+    n->a = condition;
+    if (!parser_enter(p))
+        return n;
+    if (parser_accept(p, T_ELVIS)) {
+        n->c = parse_ternary(p);
+    } else {
+        p->at++;
+        n->b = parse_ternary(p);
+        parser_expect(p, T_COLON, "in 'condition ? a : b'");
+        n->c = parse_ternary(p);
+    }
+    parser_leave(p);
+    return n;
+}
+
+static bool
+is_assignment(enum token_type type)
+{
+    switch (type) {
+    case T_ASSIGN:
+    case T_ADD_ASSIGN:
+    case T_SUB_ASSIGN:
+    case T_MUL_ASSIGN:
+    case T_DIV_ASSIGN:
+    case T_MOD_ASSIGN:
+    case T_POW_ASSIGN:
+    case T_SHL_ASSIGN:
+    case T_SHR_ASSIGN:
+    case T_USHR_ASSIGN:
+    case T_OR_ASSIGN:
+    case T_AND_ASSIGN:
+    case T_XOR_ASSIGN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Behind the left side; the right one may be a command (`x = sh script: ..`). */
+static struct node *
+parse_assignment(struct parser *p, struct node *left)
+{
+    struct node *n;
+
+    if (!is_assignment(p->at->type) || !parser_continues(p))
+        return left;
+    if (left->type != N_NAME && left->type != N_PROPERTY && left->type != N_INDEX &&
+        left->type != N_UNSUPPORTED) {
+        parser_fail(p, p->at, "cannot assign to this expression");
+        return left;
+    }
+    n = node_new(p->arena, N_ASSIGN, p->at);
+    n->line = left->line;
+    n->column = left->column;
+    n->op = p->at->type;
+    n->a = left;
+    p->at++;
+    if (!parser_enter(p))
+        return n;
+    n->b = parse_command(p);
+    parser_leave(p);
+    return n;
+}
+
+struct node *
+parse_expression(struct parser *p)
+{
+    struct node *n;
+
+    if (!parser_enter(p))
+        return node_new(p->arena, N_NULL, p->at);
+    n = parse_assignment(p, parse_ternary(p));
+    parser_leave(p);
+    return n;
+}
+
+/* The arguments of `name a, b: c`. */
+static struct node *
+parse_command_arguments(struct parser *p, struct node *callee)
+{
+    struct node *call = call_of(p, callee);
+
+    call->is_command = true;
+    do {
+        if (p->no_named_command && is_named_argument(p))
+            parser_fail(p, p->at,
+                        "named arguments without brackets cannot follow 'return'; write '" STR_FMT
+                        "(...)'",
+                        STR_ARG(call->text));
+        node_append(call, parse_argument(p));
+    } while (!p->failed && parser_accept(p, T_COMMA));
+    return call;
+}
+
+struct node *
+parse_command(struct parser *p)
+{
+    struct node *n = parse_expression(p);
+    unsigned length = 0;
+
+    while (!p->failed && starts_argument(p)) {
+        bool callable = n->type == N_NAME || n->type == N_PROPERTY || n->type == N_CALL;
+        if (!callable || n->is_block_arg)
+            break;
+        if (++length > SYNTAX_CHAIN_MAX) {
+            parser_fail(p, p->at, "the command is too long");
+            break;
+        }
+        if (n->type != N_CALL) {
+            n = parse_command_arguments(p, n);
+            if (parser_is(p, T_LBRACE)) {
+                if (!parser_continues(p))
+                    parser_fail(p, p->at,
+                                "a '{' on the next line is ambiguous here; put it behind the "
+                                "arguments, or the arguments into brackets");
+                else
+                    append_closure(p, n);
+            }
+        } else if (parser_is(p, T_NAME)) { /* a b c d: a(b).c(d) */
+            struct node *chained = node_new(p->arena, N_PROPERTY, p->at);
+            chained->a = n;
+            chained->text = p->at->text;
+            p->at++;
+            if (starts_argument(p)) {
+                n = parse_command_arguments(p, chained);
+            } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
+                n = call_of(p, chained);
+                parse_arguments(p, n);
+                if (parser_is(p, T_LBRACE) && parser_continues(p))
+                    append_closure(p, n);
+            } else if (parser_is(p, T_LBRACE) && parser_continues(p)) {
+                n = call_of(p, chained);
+                append_closure(p, n);
+            } else {
+                n = chained;
+                break;
+            }
+        } else {
+            break;
+        }
+    }
+    return n;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/run/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include "base/clock.h"
+#include "io/file.h"
+#include "io/process.h"
+
+#define TERM_GRACE_MS 5000
+#define FIRST_LOOK_MS 4
+#define LAST_LOOK_MS 100
+#define PIECE 65536
+
+/* $0 is the folder. The signals that end the command do not end its shell, which is to note how
+ * that went; `:` instead of an empty trap, since children inherit what is ignored. */
+static const char shell[] = "trap : TERM INT HUP; set -C; echo $$ >\"$0/pid\" || exit 97; set +C; "
+                            "\"$@\"; echo $? >\"$0/result\"";
+
+struct durable {
+    struct run *run;
+    const struct durable_spec *spec;
+    const char *folder;
+    pid_t pid;
+    int pidfd;
+    int log_fd, output_fd;
+    off_t log_at, output_at;
+    int64_t kill_ms; /* SIGTERM went out, SIGKILL is due then; 0: not yet */
+    int64_t look_ms;
+    bool interrupted;
+};
+
+static const char *
+path_in(const struct durable *d, const char *name)
+{
+    return arena_format(&d->run->arena, "%s/%s", d->folder, name);
+}
+
+static int
+open_in(const struct durable *d, const char *name, int flags, struct err *err)
+{
+    const char *path = path_in(d, name);
+    int fd = open(path, flags | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        err_errno(err, "cannot open '%s'", path);
+    return fd;
+}
+
+static bool
+start(struct durable *d, struct err *err)
+{
+    const struct durable_spec *spec = d->spec;
+    const char *argv[64] = {"/bin/sh", "-c", shell, d->folder};
+    size_t n = 4;
+
+    while (spec->argv[n - 4] != NULL && n < ARRAY_COUNT(argv) - 1) {
+        argv[n] = spec->argv[n - 4];
+        n++;
+    }
+    if (spec->argv[n - 4] != NULL)
+        return err_set(err, ERR_INTERNAL, "the command has too many arguments");
+    cleanup_close int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    cleanup_close int log = open_in(d, "log", O_WRONLY | O_CREAT | O_APPEND, err);
+    cleanup_close int output =
+        spec->captures ? open_in(d, "output", O_WRONLY | O_CREAT | O_APPEND, err) : -1;
+    if (in < 0)
+        return err_errno(err, "cannot open /dev/null");
+    if (log < 0 || (spec->captures && output < 0))
+        return false;
+    return process_start_session(argv, spec->env, spec->directory,
+                                 (int[3]){in, spec->captures ? output : log, log}, &d->pid, err);
+}
+
+/* Is that process the shell of this folder, or another one that got its number? */
+static bool
+is_ours(const struct durable *d, pid_t pid)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    if (!file_read(path, 1 << 20, &text, NULL))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] == '\0')
+            text.at[i] = '\n';
+    return str_find(strbuf_str(&text), str_of(d->folder)) >= 0;
+}
+
+static bool
+read_pid(struct durable *d, int64_t *pid)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    return file_read(path_in(d, "pid"), 64, &text, NULL) && str_to_i64(str_trim(strbuf_str(&text)), pid);
+}
+
+/* Was the command of this folder begun by an earlier naru (and has ended, perhaps)?  If not, it
+ * never will be: the file that its shell would have to make is there. */
+static bool
+was_begun(struct durable *d)
+{
+    const char *path = path_in(d, "pid");
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int64_t pid = 0;
+
+    if (fd >= 0) {
+        close(fd);
+        return false;
+    }
+    /* Made, and written a moment later; it stays empty if a naru made it. */
+    for (int i = 0; i < 100 && !read_pid(d, &pid); i++)
+        flow_wait(d->run, NULL, 0, clock_monotonic_ms() + 10);
+    if (pid <= 1)
+        return false;
+    d->pid = (pid_t)pid;
+    d->pidfd = process_open(d->pid);
+    if (d->pidfd >= 0 && !is_ours(d, d->pid)) {
+        close(d->pidfd);
+        d->pidfd = -1;
+    }
+    return true;
+}
+
+static bool
+begin(struct durable *d, struct err *err)
+{
+    for (unsigned attempt = 1;; attempt++) {
+        d->folder = attempt == 1
+                        ? d->spec->folder
+                        : arena_format(&d->run->arena, "%s.%u", d->spec->folder, attempt);
+        if (!file_exists(d->folder)) {
+            if (!file_make_dirs(d->folder, 0700, err) || !start(d, err))
+                return false;
+            d->pidfd = process_open(d->pid);
+            break;
+        }
+        if (was_begun(d))
+            break;
+    }
+    d->log_fd = open_in(d, "log", O_RDONLY, err);
+    d->output_fd = d->spec->captures ? open_in(d, "output", O_RDONLY, err) : -1;
+    return d->log_fd >= 0 && (!d->spec->captures || d->output_fd >= 0);
+}
+
+static void
+forward(const struct durable *d, int fd, off_t *at, bool is_error)
+{
+    char piece[PIECE / 4];
+    ssize_t n;
+
+    while (fd >= 0 && (n = pread(fd, piece, sizeof(piece), *at)) > 0) {
+        *at += n;
+        d->spec->on_output(d->spec->arg, (struct str){piece, (size_t)n}, is_error);
+    }
+}
+
+static void
+forward_all(struct durable *d)
+{
+    off_t before = d->log_at + d->output_at;
+
+    forward(d, d->log_fd, &d->log_at, d->spec->captures);
+    forward(d, d->output_fd, &d->output_at, false);
+    d->look_ms = before != d->log_at + d->output_at ? FIRST_LOOK_MS
+                 : d->look_ms * 2 < LAST_LOOK_MS    ? d->look_ms * 2
+                                                    : LAST_LOOK_MS;
+}
+
+static void
+enforce(struct durable *d)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (d->kill_ms != 0) {
+        if (now_ms >= d->kill_ms)
+            process_kill_group(d->pid, SIGKILL);
+        return;
+    }
+    /* In this order: a stop that comes between the two questions is due, and is no reason to kill. */
+    if (!run_is_due(d->run) || run_is_suspended(d->run))
+        return;
+    d->interrupted = true;
+    d->kill_ms = now_ms + TERM_GRACE_MS;
+    process_kill_group(d->pid, SIGTERM);
+}
+
+static bool
+has_ended(const struct durable *d)
+{
+    struct pollfd fd = {.fd = d->pidfd, .events = POLLIN};
+
+    return d->pidfd < 0 || poll(&fd, 1, 0) != 0;
+}
+
+static int
+read_result(const struct durable *d)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t code = DURABLE_LOST;
+    int status;
+
+    if (process_reap(d->pid, &status) && status != 0)
+        code = status; /* the shell was killed */
+    if (file_read(path_in(d, "result"), 64, &text, NULL) && text.len > 1 &&
+        text.at[text.len - 1] == '\n')
+        (void)str_to_i64(str_trim(strbuf_str(&text)), &code);
+    return (int)code;
+}
+
+bool
+durable_run(struct run *run, const struct durable_spec *spec, struct durable_result *out,
+            struct err *err)
+{
+    struct durable d = {.run = run,
+                        .spec = spec,
+                        .pidfd = -1,
+                        .log_fd = -1,
+                        .output_fd = -1,
+                        .look_ms = FIRST_LOOK_MS};
+    bool ok = begin(&d, err);
+
+    *out = (struct durable_result){0};
+    while (ok && !has_ended(&d)) {
+        struct pollfd fd = {.fd = d.pidfd, .events = POLLIN};
+        if (run_is_suspended(run)) {
+            out->left = true;
+            break;
+        }
+        flow_wait(run, &fd, 1, clock_monotonic_ms() + d.look_ms);
+        forward_all(&d);
+        enforce(&d);
+    }
+    if (ok && !out->left) {
+        forward_all(&d);
+        if (d.interrupted)
+            process_kill_group(d.pid, SIGKILL);
+        out->exit_code = read_result(&d);
+        out->interrupted = d.interrupted;
+    }
+    cleanup_close_(&d.pidfd);
+    cleanup_close_(&d.log_fd);
+    cleanup_close_(&d.output_fd);
+    return ok;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* durable.h - a script of a build that goes on when naru ends, and is found again afterwards.
+ * A shell of its own session runs the command; everything about it is in one folder (with ".2" and
+ * so on behind its name where an attempt never came to its command):
+ *   pid      written by that shell before it begins; who makes this file decides: a naru that
+ *            finds none makes it itself, and then the command was not and will not be started
+ *   log      standard error, and output unless that is captured
+ *   output   captured output
+ *   result   the exit code and a line end, when the command has ended
+ * Errors: an err where nothing could be started; how the command went is the result. */
+#pragma once
+#include "pipeline/run/run.h"
+
+#define DURABLE_LOST (-1) /* the exit code of a command whose shell was killed */
+
+struct durable_spec {
+    const char *folder; /* absolute; if it is there, the command was begun before */
+    const char *const *argv;
+    const char *const *env;
+    const char *directory;
+    bool captures;
+    void (*on_output)(void *arg, struct str data, bool is_error);
+    void *arg;
+};
+struct durable_result {
+    int exit_code;
+    bool interrupted; /* run_is_due(): it was ended */
+    bool left;        /* naru is about to end: it goes on */
+};
+bool durable_run(struct run *run, const struct durable_spec *spec, struct durable_result *out,
+                 struct err *err) MUST_CHECK;

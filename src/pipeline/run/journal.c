@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/run/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "pipeline/run/journal_value.h"
+
+#define JOURNAL_MAX ((size_t)256 << 20)
+#define HEAD "{\"journal\":1,"
+#define HEAD_GIVEN_UP "{\"journal\":0,"
+#define TURN_WAIT_MS 5000 /* for an end that should come first and does not: the script changed its way */
+
+struct entry {
+    const char *id;
+    const char *name;
+    bool has_ended;
+    size_t turn; /* of the end, from 0 */
+    struct json *record;
+    struct entry *next; /* in its bucket */
+};
+
+/* What is known of a flow that ran before. */
+struct journal_flow {
+    uint64_t hash;
+    unsigned last_step;   /* the highest that is recorded */
+    uint64_t lines;       /* in the log */
+    uint64_t written;     /* by this runner, those in the log included */
+    struct journal_flow *next;
+};
+
+struct line_record {
+    uint64_t flow;
+    uint32_t size, check;
+};
+
+#define BUCKETS 4096u
+#define FLUSHER_STACK_SIZE ((size_t)256 << 10)
+struct journal {
+    int fd, lines_fd;
+    struct entry *entries[BUCKETS];
+    struct journal_flow *flows[BUCKETS];
+    struct json *records; /* keeps what entries point into */
+    struct flow **waiting; /* by turn */
+    size_t turns, next_turn;
+    bool is_damaged;
+
+    /* Flushing takes longer than a short script; a thread does it, as soon as there is something. */
+    pthread_t flusher;
+    bool has_flusher;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool is_dirty, is_closing;
+};
+
+static uint64_t
+hash_of(const char *s)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *s != '\0'; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+static char *
+path_in(const char *state_dir, const char *name)
+{
+    return text_format("%s/%s", state_dir, name);
+}
+
+static struct entry *
+find(const struct journal *j, const char *id)
+{
+    for (struct entry *e = j->entries[hash_of(id) % BUCKETS]; e != NULL; e = e->next)
+        if (strcmp(e->id, id) == 0)
+            return e;
+    return NULL;
+}
+
+static struct journal_flow *
+flow_by_hash(struct run *run, uint64_t hash)
+{
+    struct journal_flow **bucket = &run->journal->flows[hash % BUCKETS], *f;
+
+    for (f = *bucket; f != NULL; f = f->next)
+        if (f->hash == hash)
+            return f;
+    f = arena_alloc(&run->arena, sizeof(*f));
+    f->hash = hash;
+    f->next = *bucket;
+    *bucket = f;
+    return f;
+}
+
+/* Of the flow that runs. */
+static struct journal_flow *
+this_flow(struct run *run)
+{
+    if (run->past == NULL)
+        run->past = flow_by_hash(run, hash_of(flow_path(run)));
+    return run->past;
+}
+
+static void *
+flush_when_asked(void *arg)
+{
+    struct journal *j = arg;
+
+    pthread_mutex_lock(&j->mutex);
+    while (!j->is_closing || j->is_dirty) {
+        if (!j->is_dirty) {
+            pthread_cond_wait(&j->wake, &j->mutex);
+            continue;
+        }
+        j->is_dirty = false;
+        pthread_mutex_unlock(&j->mutex);
+        if (fdatasync(j->fd) != 0)
+            log_error("journal.flush", "error=%s", log_quote(strerror(errno)));
+        pthread_mutex_lock(&j->mutex);
+    }
+    pthread_mutex_unlock(&j->mutex);
+    return NULL;
+}
+
+static void
+ask_for_flush(struct journal *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    j->is_dirty = true;
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static bool
+start_flusher(struct journal *j)
+{
+    pthread_attr_t attr;
+
+    pthread_mutex_init(&j->mutex, NULL);
+    pthread_cond_init(&j->wake, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, FLUSHER_STACK_SIZE);
+    j->has_flusher = pthread_create(&j->flusher, &attr, flush_when_asked, j) == 0;
+    pthread_attr_destroy(&attr);
+    return j->has_flusher;
+}
+
+static void
+stop_flusher(struct journal *j)
+{
+    if (!j->has_flusher)
+        return;
+    pthread_mutex_lock(&j->mutex);
+    j->is_closing = true;
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->mutex);
+    pthread_join(j->flusher, NULL);
+    pthread_cond_destroy(&j->wake);
+    pthread_mutex_destroy(&j->mutex);
+}
+
+/* What follows would be done again after a restart: better not taken up at all.  The head says so,
+ * in place: a full disk has no room for more. */
+static void
+give_up(struct run *run, const struct err *why)
+{
+    struct journal *j = run->journal;
+    cleanup_free char *path = path_in(run->config->state_dir, "journal");
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC); /* j->fd only appends */
+    bool marked = fd >= 0 && pwrite(fd, HEAD_GIVEN_UP, strlen(HEAD_GIVEN_UP), 0) ==
+                                 (ssize_t)strlen(HEAD_GIVEN_UP);
+
+    j->is_damaged = true;
+    log_error("journal.write", "build=%lld marked=%s error=%s", (long long)run->config->number,
+              marked ? "yes" : "no", log_quote(why->message));
+    ask_for_flush(j);
+}
+
+static void
+append(struct run *run, struct json *record, bool flush)
+{
+    struct journal *j = run->journal;
+    cleanup(strbuf_done) struct strbuf line = {0};
+    struct err err;
+
+    json_write(&line, record);
+    json_unref(record);
+    strbuf_add_char(&line, '\n');
+    if (run->is_suspended || j->is_damaged)
+        return;
+    if (!file_write_all(j->fd, strbuf_str(&line), &err))
+        give_up(run, &err);
+    else if (flush)
+        ask_for_flush(j);
+}
+
+/* The path of its flow and the number, out of an id: "_3.0-7". */
+static void
+note_step(struct run *run, const char *id)
+{
+    const char *dash = strrchr(id, '-');
+    char *path = arena_cstr(&run->arena, (struct str){id, dash == NULL ? 0 : (size_t)(dash - id)});
+    int64_t number = 0;
+    struct journal_flow *f;
+
+    for (char *c = path; *c != '\0'; c++)
+        if (*c == '_')
+            *c = '/';
+    if (dash == NULL || !str_to_i64(str_of(dash + 1), &number))
+        return;
+    f = flow_by_hash(run, hash_of(path));
+    if ((unsigned)number > f->last_step)
+        f->last_step = (unsigned)number;
+}
+
+static void
+take_record(struct run *run, struct json *record)
+{
+    struct journal *j = run->journal;
+    const char *id = json_get_cstr(record, "id", "");
+    struct entry *e = find(j, id);
+
+    if (id[0] == '\0')
+        return;
+    if (e == NULL) {
+        struct entry **bucket = &j->entries[hash_of(id) % BUCKETS];
+        e = arena_alloc(&run->arena, sizeof(*e));
+        e->id = id;
+        e->next = *bucket;
+        *bucket = e;
+    }
+    e->name = json_get_cstr(record, "name", "");
+    e->record = record;
+    note_step(run, id);
+    if (json_get(record, "ended") == NULL)
+        return;
+    e->has_ended = true;
+    e->turn = SIZE_MAX;
+    if (json_get_bool(record, "ended", false))
+        e->turn = j->turns++;
+}
+
+/* Gives how many bytes of the file are whole records. */
+static size_t
+read_records(struct run *run, struct str text)
+{
+    struct journal *j = run->journal;
+    size_t whole = 0;
+
+    for (;;) {
+        struct str rest = str_slice(text, whole, text.len);
+        ptrdiff_t end = str_index(rest, '\n');
+        struct json *record;
+        struct err err;
+        if (end < 0)
+            break;
+        record = json_parse(str_slice(rest, 0, (size_t)end), &err);
+        if (record == NULL)
+            break; /* the machine went down while it was written */
+        json_append(j->records, record);
+        take_record(run, record);
+        whole += (size_t)end + 1;
+    }
+    return whole;
+}
+
+static uint32_t
+line_check(const struct line_record *r)
+{
+    return (uint32_t)(r->flow ^ (r->flow >> 32) ^ r->size) ^ 0x6E617275u;
+}
+
+static void
+read_lines(struct run *run, struct str data)
+{
+    struct line_record r;
+
+    for (size_t at = 0; at + sizeof(r) <= data.len; at += sizeof(r)) {
+        memcpy(&r, data.at + at, sizeof(r));
+        if (r.check != line_check(&r))
+            break;
+        flow_by_hash(run, r.flow)->lines++;
+    }
+}
+
+bool
+journal_find_file(struct run *run, struct strbuf *text)
+{
+    const char *state_dir = run->config->state_dir;
+    cleanup_free char *path = state_dir == NULL ? NULL : path_in(state_dir, "Jenkinsfile");
+    cleanup_free char *journal = state_dir == NULL ? NULL : path_in(state_dir, "journal");
+
+    return path != NULL && file_exists(journal) && file_read(path, SYNTAX_TEXT_MAX + 1, text, NULL);
+}
+
+int64_t
+journal_log_size(const char *state_dir)
+{
+    cleanup_free char *path = path_in(state_dir, "journal");
+    cleanup_free char *lines_path = path_in(state_dir, "lines");
+    cleanup(strbuf_done) struct strbuf head = {0}, lines = {0};
+    cleanup_json struct json *first = NULL;
+    struct line_record r;
+    struct err err;
+    ptrdiff_t end;
+    int64_t size;
+
+    if (!file_read(path, JOURNAL_MAX, &head, NULL) ||
+        (end = str_index(strbuf_str(&head), '\n')) < 0)
+        return 0;
+    first = json_parse(str_slice(strbuf_str(&head), 0, (size_t)end), &err);
+    size = json_get_i64(first, "logged", 0);
+    if (!file_read(lines_path, JOURNAL_MAX, &lines, NULL))
+        return size;
+    for (size_t at = 0; at + sizeof(r) <= lines.len; at += sizeof(r)) {
+        memcpy(&r, lines.at + at, sizeof(r));
+        if (r.check != line_check(&r))
+            break;
+        size += r.size;
+    }
+    return size;
+}
+
+static bool
+fail(struct run *run, const struct err *err)
+{
+    return interp_throw(&run->in, NULL, "AbortException", "the journal of the build: %s",
+                        err->message);
+}
+
+static bool
+load(struct run *run, const char *path, const char *lines_path, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0}, lines = {0};
+    size_t whole;
+
+    if (!file_read(path, JOURNAL_MAX, &text, err) ||
+        (file_exists(lines_path) && !file_read(lines_path, JOURNAL_MAX, &lines, err)))
+        return false;
+    if (str_starts(strbuf_str(&text), STR(HEAD_GIVEN_UP)))
+        return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
+                                        "the build cannot be taken up");
+    whole = read_records(run, strbuf_str(&text));
+    read_lines(run, strbuf_str(&lines));
+    if (truncate(path, (off_t)whole) != 0)
+        return err_errno(err, "cannot cut '%s'", path);
+    return true;
+}
+
+static bool
+begin(struct run *run, struct str file_text, const char *path, struct err *err)
+{
+    cleanup_free char *file = path_in(run->config->state_dir, "Jenkinsfile");
+    cleanup_free char *head =
+        text_format(HEAD "\"logged\":%lld}\n", (long long)run->logged);
+
+    return file_make_dirs(run->config->state_dir, 0700, err) &&
+           file_write_atomic(file, file_text, 0600, err) &&
+           file_write_atomic(path, str_of(head), 0600, err);
+}
+
+bool
+journal_open(struct run *run, struct str file_text)
+{
+    cleanup_free char *path = NULL, *lines_path = NULL;
+    struct journal *j;
+    struct err err;
+
+    if (run->config->state_dir == NULL)
+        return true;
+    path = path_in(run->config->state_dir, "journal");
+    lines_path = path_in(run->config->state_dir, "lines");
+    j = mem_new(sizeof(*j));
+    j->fd = j->lines_fd = -1;
+    j->records = json_array();
+    run->journal = j;
+    if (!(file_exists(path) ? load(run, path, lines_path, &err)
+                            : begin(run, file_text, path, &err)))
+        return fail(run, &err);
+    if (j->turns > 0)
+        j->waiting = mem_new(j->turns * sizeof(struct flow *));
+    j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    j->lines_fd = open(lines_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (j->fd < 0 || j->lines_fd < 0 || !start_flusher(j)) {
+        err_errno(&err, "cannot open '%s'", path);
+        return fail(run, &err);
+    }
+    return true;
+}
+
+void
+journal_close(struct run *run)
+{
+    struct journal *j = run->journal;
+
+    if (j == NULL)
+        return;
+    run->journal = NULL;
+    stop_flusher(j);
+    cleanup_close_(&j->fd);
+    cleanup_close_(&j->lines_fd);
+    json_unref(j->records);
+    free(j->waiting);
+    free(j);
+}
+
+bool
+journal_is_repeating(const struct run *run)
+{
+    struct run *r = (struct run *)(uintptr_t)run;
+
+    return run->journal != NULL && flow_steps(run) < this_flow(r)->last_step;
+}
+
+bool
+journal_has_line(struct run *run, size_t size)
+{
+    struct line_record r = {.size = (uint32_t)size};
+    struct journal_flow *f;
+    struct err err;
+
+    if (run->journal == NULL) {
+        run->logged += (int64_t)size;
+        return false;
+    }
+    f = this_flow(run);
+    if (f->written++ < f->lines)
+        return true;
+    r.flow = f->hash;
+    r.check = line_check(&r);
+    if (!run->journal->is_damaged &&
+        !file_write_all(run->journal->lines_fd, (struct str){(const char *)&r, sizeof(r)}, &err))
+        give_up(run, &err);
+    return false;
+}
+
+/* Ends come back in the order in which they came. */
+static void
+wait_for_turn(struct run *run, size_t turn)
+{
+    struct journal *j = run->journal;
+    int64_t give_up_ms = clock_monotonic_ms() + TURN_WAIT_MS;
+
+    if (turn == SIZE_MAX)
+        return;
+    while (j->next_turn < turn && clock_monotonic_ms() < give_up_ms) {
+        j->waiting[turn] = flow_current(run);
+        flow_wait(run, NULL, 0, give_up_ms);
+        j->waiting[turn] = NULL;
+    }
+    if (j->next_turn <= turn)
+        j->next_turn = turn + 1;
+    if (j->next_turn < j->turns && j->waiting[j->next_turn] != NULL)
+        flow_wake(j->waiting[j->next_turn]);
+}
+
+const char rejection;
+
+static bool
+throw_again(struct step_call *s, const struct json *x)
+{
+    struct run *run = s->run;
+    struct arena *a = &run->arena;
+    struct exception *e = arena_alloc(a, sizeof(*e));
+    int64_t level = json_get_i64(x, "by", 0);
+    struct deadline *d = run->deadlines;
+    unsigned depth = 0, told;
+    struct str why;
+
+    e->class_name = arena_dup(a, str_of(json_get_cstr(x, "class", "AbortException")));
+    e->message = arena_dup(a, str_of(json_get_cstr(x, "message", "")));
+    e->line = (unsigned)json_get_i64(x, "line", 0);
+    e->column = (unsigned)json_get_i64(x, "column", 0);
+    e->is_interruption = level != 0;
+    if (level == JOURNAL_BY_ITSELF) {
+        e->cause = &rejection;
+    } else if (level == JOURNAL_BY_ABORT) {
+        run->abort_fired = run->was_aborted = true;
+        run->abort_grace_ms = clock_monotonic_ms() + RUNNER_GRACE_MS;
+    } else if (level == JOURNAL_BY_BRANCH) {
+        /* The branch that failed repeats as well: it may be yet to come, and is known then. */
+        told = flow_interrupts(run, &why);
+        run->interrupts_seen = told > run->interrupts_seen ? told : run->interrupts_seen + 1;
+        e->cause = run->flows;
+    } else if (level > 0) { /* the how manieth timeout from the outermost */
+        for (const struct deadline *i = d; i != NULL; i = i->outer)
+            depth++;
+        for (; d != NULL && depth > (unsigned)level; d = d->outer)
+            depth--;
+        e->cause = d;
+        if (d != NULL)
+            run_note_fired(run, d, clock_monotonic_ms() + RUNNER_GRACE_MS);
+    }
+    return interp_rethrow(s->in, e);
+}
+
+bool
+journal_ended_before(struct step_call *s, bool *ok)
+{
+    struct run *run = s->run;
+    struct journal *j = run->journal;
+    const struct entry *e = j == NULL ? NULL : find(j, s->id);
+    const struct json *x;
+    int64_t noted;
+
+    if (e == NULL)
+        return false;
+    if (!str_is(s->name, e->name)) {
+        *ok = interp_throw(s->in, s->at, "AbortException",
+                           "after the restart the script came to '" STR_FMT "' where it was at "
+                           "'%s' before: it cannot be taken up",
+                           STR_ARG(s->name), e->name);
+        return true;
+    }
+    if (!e->has_ended)
+        return false;
+    wait_for_turn(run, e->turn);
+    noted = json_get_i64(e->record, "result", -1);
+    if (noted >= 0)
+        run_worsen(run, (enum build_result)noted);
+    noted = json_get_i64(e->record, "mark", -1);
+    if (noted >= 0)
+        run_mark(run, (enum build_result)noted);
+    this_flow(run)->written = (uint64_t)json_get_i64(e->record, "lines", 0);
+    x = json_get(e->record, "thrown");
+    *ok = x == NULL ? journal_value_read(&run->arena, json_get(e->record, "value"), s->out)
+                    : throw_again(s, x);
+    return true;
+}
+
+static struct json *
+record_of(const struct step_call *s)
+{
+    struct json *r = json_object();
+
+    json_set(r, "id", json_text(s->id));
+    json_set(r, "name", json_str(s->name));
+    return r;
+}
+
+bool
+journal_begun(struct step_call *s)
+{
+    if (s->run->journal != NULL && find(s->run->journal, s->id) != NULL)
+        return false;
+    if (s->run->journal != NULL)
+        append(s->run, record_of(s), str_is(s->name, "sh"));
+    return true;
+}
+
+/* From the outermost, which is 1; JOURNAL_BY_ITSELF if it is none. */
+static int64_t
+timeout_number(const struct run *run, const void *cause)
+{
+    int64_t number = 0;
+
+    for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
+        number = d == cause ? 1 : number > 0 ? number + 1 : 0;
+    return number > 0 ? number : JOURNAL_BY_ITSELF;
+}
+
+static struct json *
+thrown_to_json(const struct run *run, const struct exception *e)
+{
+    struct json *x = json_object();
+    int64_t by = 0;
+
+    json_set(x, "class", json_str(e->class_name));
+    json_set(x, "message", json_str(e->message));
+    json_set(x, "line", json_int(e->line));
+    json_set(x, "column", json_int(e->column));
+    if (e->is_interruption)
+        by = e->cause == NULL         ? JOURNAL_BY_ABORT
+             : e->cause == run->flows ? JOURNAL_BY_BRANCH
+                                      : timeout_number(run, e->cause);
+    json_set(x, "by", json_int(by));
+    return x;
+}
+
+void
+journal_ended(struct step_call *s, bool ok)
+{
+    struct run *run = s->run;
+    struct json *r, *value;
+
+    if (run->journal == NULL || run->is_suspended)
+        return;
+    r = record_of(s);
+    run_log_flush(run); /* its lines are before its end */
+    /* Done again it may have said less than before; what follows was not said yet. */
+    if (this_flow(run)->written < this_flow(run)->lines)
+        this_flow(run)->lines = this_flow(run)->written;
+    json_set(r, "ended", json_bool(true));
+    json_set(r, "lines", json_int((int64_t)this_flow(run)->written));
+    if (run->noted_result >= 0)
+        json_set(r, "result", json_int(run->noted_result));
+    if (run->noted_mark >= 0)
+        json_set(r, "mark", json_int(run->noted_mark));
+    if (!ok && s->in->completion == COMPLETION_THROW) {
+        json_set(r, "thrown", thrown_to_json(run, s->in->thrown));
+    } else if (journal_value_write(*s->out, &value)) {
+        json_set(r, "value", value);
+    } else {
+        json_unref(r);
+        return; /* not to be kept: it is done again */
+    }
+    append(run, r, true);
+}
+
+bool
+journal_known(struct run *run, const char *id, struct value *out)
+{
+    const struct entry *e = run->journal == NULL ? NULL : find(run->journal, id);
+
+    if (e == NULL || !e->has_ended ||
+        !journal_value_read(&run->arena, json_get(e->record, "value"), out))
+        return false;
+    this_flow(run)->written = (uint64_t)json_get_i64(e->record, "lines", 0);
+    return true;
+}
+
+void
+journal_note(struct run *run, const char *id, struct value v)
+{
+    struct json *r, *value;
+
+    if (run->journal == NULL || !journal_value_write(v, &value))
+        return;
+    r = json_object();
+    json_set(r, "id", json_text(id));
+    json_set(r, "ended", json_bool(false)); /* without a turn */
+    json_set(r, "lines", json_int((int64_t)this_flow(run)->written));
+    json_set(r, "value", value);
+    append(run, r, false);
+}
+
+static const char *
+over_key(struct run *run, const char *id)
+{
+    return arena_format(&run->arena, "over-%s", id);
+}
+
+void
+journal_over(struct run *run, const char *id)
+{
+    if (!journal_is_over(run, id))
+        journal_note(run, over_key(run, id), value_null());
+}
+
+bool
+journal_is_over(struct run *run, const char *id)
+{
+    return run->journal != NULL && find(run->journal, over_key(run, id)) != NULL;
+}
+
+int64_t
+journal_time_ms(struct run *run, const char *id)
+{
+    const char *key = arena_format(&run->arena, "time-%s", id);
+    struct value v;
+
+    if (journal_known(run, key, &v) && v.type == V_LONG)
+        return v.number;
+    v = value_long(clock_wall_ms());
+    journal_note(run, key, v);
+    return v.number;
+}
+
+void
+journal_settle(struct interp *in, struct value *v)
+{
+    struct run *run = run_of(in);
+    const char *key;
+
+    if (run->journal == NULL)
+        return;
+    key = arena_format(&run->arena, "value-%s-%u", flow_path(run), flow_next_step(run));
+    if (!journal_known(run, key, v))
+        journal_note(run, key, *v);
+}

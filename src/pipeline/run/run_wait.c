@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* run_wait.c - how a build waits, and what ends its waiting: aborts, timeouts, other branches. */
+#include "base/clock.h"
+#include "pipeline/run/journal.h"
+
+static struct fired *
+find_fired(const struct run *run, const struct deadline *d)
+{
+    for (struct fired *f = run->fired; f != NULL; f = f->next)
+        if (f->deadline == d)
+            return f;
+    return NULL;
+}
+
+void
+run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms)
+{
+    struct fired *f = find_fired(run, d);
+
+    if (f == NULL) {
+        f = arena_alloc(&run->arena, sizeof(*f));
+        f->deadline = d;
+        f->next = run->fired;
+        run->fired = f;
+    }
+    f->grace_ms = grace_ms;
+}
+
+void
+run_forget_fired(struct run *run, const struct deadline *d)
+{
+    for (struct fired **f = &run->fired; *f != NULL; f = &(*f)->next)
+        if ((*f)->deadline == d) {
+            *f = (*f)->next;
+            return;
+        }
+}
+
+static bool
+deadline_is_due(const struct run *run, const struct deadline *d, int64_t now_ms)
+{
+    const struct fired *f = find_fired(run, d);
+
+    if (f != NULL)
+        return now_ms >= f->grace_ms;
+    return now_ms >= (d->activity_ms > 0 ? d->last_output_ms + d->activity_ms : d->at_ms);
+}
+
+static enum abort_request
+abort_request(struct run *run)
+{
+    enum abort_request r = run->config->abort_request == NULL
+                               ? ABORT_NO
+                               : run->config->abort_request(run->config->ctx);
+
+    run->is_suspended = run->is_suspended || r == ABORT_SUSPEND;
+    return run->is_suspended ? ABORT_SUSPEND : r;
+}
+
+bool
+run_is_suspended(struct run *run)
+{
+    return abort_request(run) == ABORT_SUSPEND;
+}
+
+static bool
+abort_is_due(struct run *run, int64_t now_ms)
+{
+    enum abort_request r = abort_request(run);
+
+    if (r == ABORT_NO)
+        return false;
+    return r != ABORT_ASKED || !run->abort_fired || now_ms >= run->abort_grace_ms;
+}
+
+static bool
+interrupt_is_due(const struct run *run, struct str *why)
+{
+    return flow_interrupts(run, why) > run->interrupts_seen;
+}
+
+bool
+run_is_due(struct run *run)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct str why;
+
+    if (journal_is_repeating(run)) /* what interrupted it then is recorded */
+        return run_is_suspended(run);
+    if (interrupt_is_due(run, &why))
+        return true;
+    for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
+        if (deadline_is_due(run, d, now_ms))
+            return true;
+    return abort_is_due(run, now_ms);
+}
+
+static bool
+interrupt(struct interp *in, const struct node *at, const void *cause, struct str why)
+{
+    interp_throw(in, at, "FlowInterruptedException", STR_FMT, STR_ARG(why));
+    in->thrown->is_interruption = true;
+    in->thrown->cause = cause;
+    return false;
+}
+
+/* Interrupts once per cause; what runs after that (post) has its grace, then is cut as well. */
+bool
+run_poll(struct interp *in, const struct node *at)
+{
+    struct run *run = run_of(in);
+    int64_t now_ms = clock_monotonic_ms();
+    struct deadline *due = NULL;
+    struct str why;
+
+    if (journal_is_repeating(run) && !run_is_suspended(run))
+        return true;
+    if (abort_is_due(run, now_ms)) {
+        run->abort_fired = run->was_aborted = true;
+        run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
+        return interrupt(in, at, NULL, STR("the build was aborted"));
+    }
+    for (struct deadline *d = run->deadlines; d != NULL; d = d->outer)
+        if (deadline_is_due(run, d, now_ms))
+            due = d; /* the outermost: it ends the inner ones too */
+    if (due != NULL) {
+        run_note_fired(run, due, now_ms + RUNNER_GRACE_MS);
+        return interrupt(in, at, due,
+                         due->outer == NULL ? STR("the build ran out of time")
+                                            : STR("Timeout has been exceeded"));
+    }
+    if (interrupt_is_due(run, &why)) {
+        run->interrupts_seen = flow_interrupts(run, &why);
+        return interrupt(in, at, run->flows, why);
+    }
+    return true;
+}
+
+bool
+run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t count, int64_t until_ms)
+{
+    int64_t soon_ms = clock_monotonic_ms() + RUN_POLL_MS;
+
+    if (!run_poll(&run->in, at))
+        return false;
+    flow_wait(run, fds, count, until_ms < soon_ms ? until_ms : soon_ms);
+    return run_poll(&run->in, at);
+}
+
+bool
+run_sleep(struct run *run, const struct node *at, int64_t ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + ms;
+
+    if (journal_is_repeating(run))
+        return run_poll(&run->in, at);
+    do {
+        if (!run_wait(run, at, NULL, 0, until_ms))
+            return false;
+    } while (clock_monotonic_ms() < until_ms);
+    return true;
+}
+
+/* Stands between a process and the step that waits for it. */
+struct waiting {
+    struct run *run;
+    const struct process_spec *spec;
+};
+
+static void
+forward_output(void *arg, struct str data, bool is_error)
+{
+    const struct waiting *w = arg;
+
+    w->spec->on_output(w->spec->arg, data, is_error);
+}
+
+static bool
+is_cancelled(void *arg)
+{
+    const struct waiting *w = arg;
+
+    if (w->spec->is_cancelled != NULL)
+        return w->spec->is_cancelled(w->spec->arg);
+    return run_is_due(w->run);
+}
+
+static void
+wait_in_flow(void *arg, struct pollfd *fds, size_t count, int timeout_ms)
+{
+    const struct waiting *w = arg;
+
+    flow_wait(w->run, fds, count, timeout_ms < 0 ? INT64_MAX : clock_monotonic_ms() + timeout_ms);
+}
+
+bool
+run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
+            struct err *err)
+{
+    struct waiting w = {run, spec};
+    struct process_spec inner = *spec;
+
+    if (run_is_suspended(run)) {
+        *out = (struct process_result){0};
+        return err_set(err, ERR_UNAVAILABLE, "naru is being stopped");
+    }
+    inner.on_output = spec->on_output != NULL ? forward_output : NULL;
+    inner.is_cancelled = is_cancelled;
+    inner.wait = wait_in_flow;
+    inner.arg = &w;
+    return process_run(&inner, out, err);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/* workspace.c - sources by git: one shallow fetch of exactly the commit that is built. */
+#include <ctype.h>
+#include <stdio.h>
+#include "io/file.h"
+#include "pipeline/run/credentials.h"
+#include "pipeline/forge/git_login.h"
+
+#define GIT_ARGS_MAX 16
+#define GIT_TIMEOUT_MS ((int64_t)10 * 60 * 1000)
+
+/* Runs git; its output goes to `out` (NULL: to the log, when it fails). */
+static bool
+git(struct run *run, const char *directory, struct strbuf *out, int *code,
+    const char *const *arguments)
+{
+    const char *argv[GIT_ARGS_MAX + 8] = {"git",       "-c", "safe.directory=*",         "-c",
+                                          "gc.auto=0", "-c", "advice.detachedHead=false"};
+    const char *const *env;
+    struct process_result result = {0};
+    struct env_layer *outer = run->env, *layer = run_env_push(run);
+    struct err err;
+    size_t n = 7;
+    bool ok;
+
+    run_env_set(run, layer, STR("GIT_TERMINAL_PROMPT"), STR("0"));
+    env = run_env_list(run);
+    run->env = outer;
+    for (size_t i = 0; arguments[i] != NULL && i < GIT_ARGS_MAX; i++)
+        argv[n++] = arguments[i];
+    argv[n] = NULL;
+    const struct process_spec spec = {.argv = argv,
+                                      .env = env,
+                                      .directory = directory,
+                                      .timeout_ms = GIT_TIMEOUT_MS,
+                                      .output_limit = SYNTAX_TEXT_MAX + 1};
+    ok = run_process(run, &spec, &result, &err);
+    if (!ok) {
+        run_logf(run, "%s", err.message);
+        *code = 127;
+    } else {
+        *code = result.exit_code;
+        if (out != NULL)
+            strbuf_add(out, strbuf_str(&result.output));
+        else if (result.exit_code != 0)
+            run_log(run, strbuf_str(&result.error));
+    }
+    process_result_done(&result);
+    return ok && *code == 0;
+}
+
+#define GIT(run, directory, out, code, ...) \
+    git(run, directory, out, code, (const char *const[]){__VA_ARGS__, NULL})
+
+static bool
+git_failed(struct run *run, const struct node *at, const char *what, int code)
+{
+    if (!run_poll(&run->in, at))
+        return false;
+    return interp_throw(&run->in, at, "AbortException", "git %s failed with exit code %d", what,
+                        code);
+}
+
+static bool
+prepare(struct run *run, const struct node *at, const char *directory)
+{
+    struct err err;
+    int code;
+
+    if (!file_make_dirs(directory, 0755, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
+    if (file_exists(arena_format(&run->arena, "%s/.git/HEAD", directory))) {
+        /* A build that was killed may have left it; nobody else works here. */
+        unlink(arena_format(&run->arena, "%s/.git/index.lock", directory));
+        unlink(arena_format(&run->arena, "%s/.git/shallow.lock", directory));
+        return true;
+    }
+    if (!GIT(run, directory, NULL, &code, "init", "--quiet"))
+        return git_failed(run, at, "init", code);
+    return true;
+}
+
+static bool
+is_commit(struct str s)
+{
+    if (s.len != 40)
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!isxdigit((unsigned char)s.at[i]))
+            return false;
+    return true;
+}
+
+static bool
+fetch_commit(struct run *run, const struct node *at, const char *directory)
+{
+    const struct runner_config *c = run->config;
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    int code;
+
+    if (!prepare(run, at, directory))
+        return false;
+    if (!is_commit(str_of(c->commit)))
+        return interp_throw(&run->in, at, "AbortException", "'%s' is not a commit id",
+                            c->commit == NULL ? "" : c->commit);
+    /* There already, for instance in a rebuild. */
+    if (GIT(run, directory, &ignored, &code, "cat-file", "-e",
+            arena_format(&run->arena, "%s^{tree}", c->commit))) {
+        run->fetched = directory;
+        return true;
+    }
+    run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
+    if (GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
+            c->git_url, c->commit)) {
+        run->fetched = directory;
+        return true;
+    }
+    if (!run_poll(&run->in, at))
+        return false;
+    /* Some servers refuse to serve a commit by its id: then the branch with its history. */
+    if (c->branch == NULL ||
+        !GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--force", c->git_url,
+             c->ref != NULL ? c->ref : arena_format(&run->arena, "refs/heads/%s", c->branch)))
+        return git_failed(run, at, "fetch", code);
+    run->fetched = directory;
+    return true;
+}
+
+/* With the login of a private repository on GitHub, where there is one. */
+bool
+workspace_fetch(struct run *run, const struct node *at, const char *directory)
+{
+    cleanup(git_login_done) struct git_login login = {0};
+    struct env_layer *outer = run->env, *layer = run_env_push(run);
+    bool ok;
+
+    git_login_find(run->config->github != NULL ? run->config->secrets_dir : NULL,
+                   run->config->git_url, &login);
+    if (login.token != NULL) {
+        credential_mask(run, str_of(login.token));
+        run_mask(run, str_of(strrchr(login.variables[2], ' ') + 1));
+    }
+    for (size_t i = 0; login.variables[i] != NULL; i++) {
+        struct str variable = str_of(login.variables[i]);
+        ptrdiff_t equals = str_index(variable, '=');
+        run_env_set(run, layer, str_slice(variable, 0, (size_t)equals),
+                    str_slice(variable, (size_t)equals + 1, variable.len));
+    }
+    ok = fetch_commit(run, at, directory);
+    run->env = outer;
+    return ok;
+}
+
+bool
+workspace_show(struct run *run, const char *directory, const char *path, struct strbuf *out)
+{
+    int code;
+
+    return GIT(run, directory, out, &code, "show",
+               arena_format(&run->arena, "%s:%s", run->config->commit, path));
+}
+
+static void
+put(struct run *run, struct map *to, const char *name, const char *value)
+{
+    if (value != NULL)
+        map_put_text(&run->arena, to, name, value_cstr(&run->arena, value));
+}
+
+static bool
+checkout_in_place(struct run *run, struct map *to)
+{
+    cleanup(strbuf_done) struct strbuf head = {0}, branch = {0};
+    int code;
+
+    if (GIT(run, run->directory, &head, &code, "rev-parse", "HEAD")) {
+        put(run, to, "GIT_COMMIT", arena_cstr(&run->arena, str_trim(strbuf_str(&head))));
+        if (GIT(run, run->directory, &branch, &code, "rev-parse", "--abbrev-ref", "HEAD"))
+            put(run, to, "GIT_BRANCH", arena_cstr(&run->arena, str_trim(strbuf_str(&branch))));
+    }
+    return true;
+}
+
+bool
+workspace_checkout(struct run *run, const struct node *at, struct map *to)
+{
+    const struct runner_config *c = run->config;
+    int code;
+
+    if (c->in_place)
+        return checkout_in_place(run, to);
+    if (c->git_url == NULL)
+        return interp_throw(&run->in, at, "AbortException",
+                            "'checkout scm' needs a pipeline that comes from a repository");
+    if ((run->fetched == NULL || strcmp(run->fetched, run->directory) != 0) &&
+        !workspace_fetch(run, at, run->directory))
+        return false;
+    if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
+             c->commit))
+        return git_failed(run, at, "checkout", code);
+    if (!GIT(run, run->directory, NULL, &code, "config", "remote.origin.url", c->git_url))
+        return git_failed(run, at, "config", code);
+    run_logf(run, "Checked out %s%s%s", c->commit, c->branch == NULL ? "" : " of ",
+             c->branch == NULL ? "" : c->branch);
+    put(run, to, "GIT_COMMIT", c->commit);
+    put(run, to, "GIT_BRANCH", c->branch);
+    put(run, to, "GIT_URL", c->git_url);
+    put(run, to, "GIT_PREVIOUS_COMMIT", c->previous_commit);
+    put(run, to, "GIT_PREVIOUS_SUCCESSFUL_COMMIT", c->previous_successful_commit);
+    return true;
+}
+
+/* "* /main", "origin/main" and "refs/heads/main" name the branch main. */
+static const char *
+branch_of(struct run *run, struct str s)
+{
+    static const char *const prefixes[] = {"*/", "origin/", "remotes/origin/", "refs/heads/"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
+        if (str_starts(s, str_of(prefixes[i])))
+            s = str_slice(s, strlen(prefixes[i]), s.len);
+    return arena_cstr(&run->arena, s);
+}
+
+/* What one fetch is to bring: a refspec, and the name that it has here afterwards. */
+struct wanted {
+    const char *refspec, *name, *branch; /* branch NULL: a tag, a commit, or whatever HEAD is */
+};
+
+static bool
+fetch(struct run *run, const struct git_source *g, const char *refspec, bool tells, int *code)
+{
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    const char *arguments[GIT_ARGS_MAX] = {"fetch", "--quiet", "--force",
+                                           g->no_tags ? "--no-tags" : "--tags"};
+    size_t n = 4;
+
+    if (g->depth > 0)
+        arguments[n++] = arena_format(&run->arena, "--depth=%d", g->depth);
+    else if (file_exists(arena_format(&run->arena, "%s/.git/shallow", run->directory)))
+        arguments[n++] = "--unshallow";
+    arguments[n++] = "origin";
+    arguments[n++] = refspec;
+    return git(run, run->directory, tells ? NULL : &ignored, code, arguments);
+}
+
+/* A name without more may be a branch or a tag. */
+static bool
+fetch_name(struct run *run, const struct git_source *g, const char *name, struct wanted *w,
+           int *code)
+{
+    w->branch = name;
+    w->name = arena_format(&run->arena, "refs/remotes/origin/%s", name);
+    if (fetch(run, g, arena_format(&run->arena, "+refs/heads/%s:%s", name, w->name), false, code))
+        return true;
+    if (run_is_due(run))
+        return false;
+    w->branch = NULL;
+    w->name = arena_format(&run->arena, "refs/tags/%s", name);
+    return fetch(run, g, arena_format(&run->arena, "+%s:%s", w->name, w->name), true, code);
+}
+
+static bool
+fetch_wanted(struct run *run, const struct git_source *g, struct wanted *w, int *code)
+{
+    struct str what = str_of(g->what);
+    const char *name = branch_of(run, what);
+
+    *w = (struct wanted){.name = "FETCH_HEAD"};
+    if (name[0] == '\0' || strcmp(name, "*") == 0 || strcmp(name, "**") == 0)
+        return fetch(run, g, "HEAD", true, code);
+    if (is_commit(str_of(name))) {
+        w->name = name;
+        /* Some servers refuse to serve a commit by its id. */
+        return fetch(run, g, name, false, code) ||
+               fetch(run, g, "+refs/heads/*:refs/remotes/origin/*", true, code);
+    }
+    if (str_starts(what, STR("refs/tags/"))) {
+        w->name = g->what;
+        return fetch(run, g, arena_format(&run->arena, "+%s:%s", g->what, g->what), true, code);
+    }
+    if (str_starts(what, STR("refs/")) && !str_starts(what, STR("refs/heads/")))
+        return fetch(run, g, g->what, true, code);
+    return fetch_name(run, g, name, w, code);
+}
+
+static bool
+set_config(struct run *run, const char *key, const char *value)
+{
+    int code;
+
+    return value == NULL || GIT(run, run->directory, NULL, &code, "config", key, value);
+}
+
+static bool
+clean(struct run *run, const struct node *at)
+{
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    int code;
+
+    (void)GIT(run, run->directory, &ignored, &code, "reset", "--quiet", "--hard"); /* none yet */
+    return GIT(run, run->directory, NULL, &code, "clean", "-ffdxq") ||
+           git_failed(run, at, "clean", code);
+}
+
+static bool
+get_ready(struct run *run, const struct node *at, const struct git_source *g)
+{
+    struct err err;
+
+    if (g->wipes && !file_remove_tree(run->directory, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
+    if (!prepare(run, at, run->directory))
+        return false;
+    if (!set_config(run, "remote.origin.url", g->url) ||
+        !set_config(run, "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*") ||
+        !set_config(run, "user.name", g->user_name) ||
+        !set_config(run, "user.email", g->user_email))
+        return git_failed(run, at, "config", 1);
+    return !g->cleans_before || clean(run, at);
+}
+
+static bool
+set_sparse(struct run *run, const struct node *at, const struct git_source *g)
+{
+    const char *arguments[GIT_ARGS_MAX] = {"sparse-checkout", "set", "--no-cone"};
+    size_t n = 3;
+    int code;
+
+    if (g->sparse == NULL)
+        return true;
+    for (size_t i = 0; i < g->sparse->count && n + 1 < GIT_ARGS_MAX; i++)
+        arguments[n++] = arena_cstr(&run->arena, g->sparse->at[i].text);
+    return git(run, run->directory, NULL, &code, arguments) ||
+           git_failed(run, at, "sparse-checkout", code);
+}
+
+static bool
+check_out(struct run *run, const struct node *at, const struct git_source *g,
+          const struct wanted *w, const char **local_out)
+{
+    const char *commit = arena_format(&run->arena, "%s^{commit}", w->name),
+               *local = g->local_branch;
+    int code;
+
+    if (local != NULL && (local[0] == '\0' || strcmp(local, "**") == 0))
+        local = w->branch;
+    *local_out = local;
+    if (local != NULL ? !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                             "--no-track", "-B", local, commit)
+                      : !GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                             "--detach", commit))
+        return git_failed(run, at, "checkout", code);
+    if (g->cleans_after && !clean(run, at))
+        return false;
+    if (g->has_lfs && !GIT(run, run->directory, NULL, &code, "lfs", "pull"))
+        return git_failed(run, at, "lfs pull", code);
+    if (!g->has_submodules)
+        return true;
+    return GIT(run, run->directory, NULL, &code, "submodule", "--quiet", "update", "--init",
+               g->is_recursive ? "--recursive" : "--force") ||
+           git_failed(run, at, "submodule update", code);
+}
+
+static bool
+get_source(struct run *run, const struct node *at, const struct git_source *g, struct map *to)
+{
+    cleanup(strbuf_done) struct strbuf head = {0};
+    const char *local;
+    struct wanted w;
+    int code;
+
+    if (!get_ready(run, at, g))
+        return false;
+    run_logf(run, "Fetching %s from %s", g->what, g->url);
+    if (!fetch_wanted(run, g, &w, &code))
+        return git_failed(run, at, "fetch", code);
+    if (!set_sparse(run, at, g) || !check_out(run, at, g, &w, &local))
+        return false;
+    if (!GIT(run, run->directory, &head, &code, "rev-parse", "HEAD"))
+        return git_failed(run, at, "rev-parse", code);
+    put(run, to, "GIT_COMMIT", arena_cstr(&run->arena, str_trim(strbuf_str(&head))));
+    put(run, to, "GIT_BRANCH",
+        w.branch == NULL ? "detached" : arena_format(&run->arena, "origin/%s", w.branch));
+    put(run, to, "GIT_LOCAL_BRANCH", local);
+    put(run, to, "GIT_URL", g->url);
+    return true;
+}
+
+bool
+workspace_git(struct run *run, const struct node *at, const struct git_source *g, struct map *to)
+{
+    struct env_layer *outer = run->env, *layer;
+    const char *path = NULL;
+    bool ok;
+
+    if (g->what[0] == '-' || g->url[0] == '-' || g->url[0] == '\0' ||
+        (g->local_branch != NULL && g->local_branch[0] == '-'))
+        return interp_throw(&run->in, at, "AbortException",
+                            "a branch or URL cannot be empty or start with '-'");
+    if (run->config->in_place && strcmp(run->directory, run->config->workspace) == 0) {
+        run_logf(run, "WARNING: %s is not fetched: this build runs in your own directory", g->url);
+        return checkout_in_place(run, to);
+    }
+    layer = run_env_push(run);
+    /* The machine's own helper would be asked before the credential that is named here. */
+    run_env_set(run, layer, STR("GIT_CONFIG_COUNT"), g->credential != NULL ? STR("1") : STR("0"));
+    run_env_set(run, layer, STR("GIT_CONFIG_KEY_0"), STR("credential.helper"));
+    run_env_set(run, layer, STR("GIT_CONFIG_VALUE_0"), STR(""));
+    ok = (g->credential == NULL || credential_for_git(run, at, layer, g->credential, &path)) &&
+         get_source(run, at, g, to);
+    credential_file_remove(run, path);
+    run->env = outer;
+    return ok;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* steps_junit.c - test reports: counted, the failed ones named, the build unstable if any failed.
+ */
+#include "io/file.h"
+#include "pipeline/steps/data_xml.h"
+#include "pipeline/steps/selection.h"
+
+#define REPORT_MAX ((size_t)16 << 20)
+#define NAMED_MAX 20 /* failed tests in the log */
+
+struct counts {
+    struct step_call *s;
+    int64_t total, failed, skipped;
+};
+
+static void
+count_case(struct counts *c, const struct xml *test)
+{
+    const struct xml *why = xml_child(test, "failure");
+    struct str message, line, class_name = xml_attribute(test, "classname");
+
+    c->total++;
+    if (why == NULL)
+        why = xml_child(test, "error");
+    if (why == NULL) {
+        c->skipped += xml_child(test, "skipped") != NULL;
+        return;
+    }
+    if (c->failed++ >= NAMED_MAX)
+        return;
+    message = xml_attribute(why, "message");
+    if (message.len == 0)
+        message = str_trim(why->text);
+    if (!str_split(&message, '\n', &line))
+        line = (struct str){0};
+    run_logf(c->s->run, "Failed: " STR_FMT "%s" STR_FMT "%s" STR_FMT, STR_ARG(class_name),
+             class_name.len > 0 ? "." : "", STR_ARG(xml_attribute(test, "name")),
+             line.len > 0 ? ": " : "", STR_ARG(str_slice(str_trim(line), 0, 300)));
+}
+
+/* <testsuites>, <testsuite>, <testcase>, nested as tools please. */
+static void
+count_suite(struct counts *c, const struct xml *suite)
+{
+    for (const struct xml *x = suite->first; x != NULL; x = x->next) {
+        if (str_is(x->name, "testcase"))
+            count_case(c, x);
+        else if (str_is(x->name, "testsuite"))
+            count_suite(c, x);
+    }
+}
+
+static bool
+count_report(struct counts *c, struct str name)
+{
+    cleanup(strbuf_done) struct strbuf xml = {0};
+    cleanup(arena_done) struct arena arena = {0};
+    const struct xml *root;
+    struct err err;
+
+    if (!file_read(step_path(c->s, name), REPORT_MAX, &xml, &err))
+        return step_fail(c->s, "%s", err.message);
+    root = data_xml_parse(&arena, strbuf_str(&xml), &err);
+    if (root == NULL)
+        return step_fail(c->s, "'" STR_FMT "' is not a JUnit report: %s", STR_ARG(name),
+                         err.message);
+    if (!str_is(root->name, "testsuites") && !str_is(root->name, "testsuite"))
+        return step_fail(c->s, "'" STR_FMT "' is not a JUnit report: its root is <" STR_FMT ">",
+                         STR_ARG(name), STR_ARG(root->name));
+    count_suite(c, root);
+    return true;
+}
+
+static void
+give_counts(struct step_call *s, const struct counts *c)
+{
+    struct arena *a = &s->run->arena;
+
+    *s->out = value_map(a);
+    map_put_text(a, s->out->map, "totalCount", value_int(c->total));
+    map_put_text(a, s->out->map, "failCount", value_int(c->failed));
+    map_put_text(a, s->out->map, "skipCount", value_int(c->skipped));
+    map_put_text(a, s->out->map, "passCount", value_int(c->total - c->failed - c->skipped));
+}
+
+static bool
+step_junit(struct step_call *s)
+{
+    struct selection sel = {.s = s,
+                            .root = s->run->directory,
+                            .includes = step_text(s, "testResults", ""),
+                            .links = LINKS_FOLLOW};
+    struct counts counts = {.s = s};
+
+    if (!step_needs_workspace(s) || !selection_find(&sel))
+        return false;
+    for (size_t i = 0; i < sel.found.count; i++)
+        if (!run_poll(s->in, s->at) || !count_report(&counts, sel.found.at[i].text))
+            return false;
+    if (counts.total == 0) {
+        if (!step_truth(s, "allowEmptyResults", false))
+            return step_fail(s, sel.found.count == 0
+                                    ? "No test report files were found. Configuration error?"
+                                    : "None of the test reports contained any result");
+        run_logf(s->run, "No test reports were found");
+    }
+    run_logf(s->run, "Tests: %lld, failed: %lld, skipped: %lld", (long long)counts.total,
+             (long long)counts.failed, (long long)counts.skipped);
+    if (counts.failed > 0 && !step_truth(s, "skipMarkingBuildUnstable", false)) {
+        run_worsen(s->run, RESULT_UNSTABLE);
+        run_mark(s->run, RESULT_UNSTABLE);
+    }
+    give_counts(s, &counts);
+    return true;
+}
+
+step_function *
+step_junit_find(struct str name)
+{
+    return str_is(name, "junit") ? step_junit : NULL;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* pull_flight.c - a blob on its way from upstream: one thread brings it, hashed and written like
+ * any upload, and everybody who asks for it meanwhile reads what is written already. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "registry/mirror/pull_internal.h"
+#include "registry/routes.h"
+
+bool
+pull_is_stopping(void *reg)
+{
+    return atomic_load(&((struct registry *)reg)->pull->is_stopping);
+}
+
+/* ---- its thread ---- */
+
+static bool
+flight_data(void *arg, struct str data)
+{
+    struct flight *f = arg;
+    struct pull_through *p = f->reg->pull;
+
+    if (!upload_add(f->reg, f->upload, data, &f->err))
+        return false;
+    pthread_mutex_lock(&p->lock);
+    f->size = f->upload->size;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    return true;
+}
+
+static bool
+flight_bring(struct flight *f, struct err *err)
+{
+    cleanup(remote_free_) struct remote *remote = NULL;
+    cleanup_free char *name = pull_upstream_repository(&f->rule, f->repository);
+
+    if (!pull_remote_open(f->reg, &f->rule, &remote, err))
+        return false;
+    remote_set_cancelled(remote, pull_is_stopping, f->reg);
+    if (!remote_blob_get(remote, name, f->digest, flight_data, f, err)) {
+        if (f->err.code != ERR_NONE)
+            *err = f->err; /* the disk's reason, not the wire's */
+        return false;
+    }
+    return upload_finish(f->reg, TAKE(f->upload), str_of(f->digest), err);
+}
+
+static void
+flight_free(struct flight *f)
+{
+    close(f->fd);
+    free(f->key);
+    free(f);
+}
+
+/* With the lock held: out of the table, so that the next who asks starts anew or finds the blob. */
+static void
+flight_unlink(struct pull_through *p, struct flight *f)
+{
+    for (struct flight **at = &p->flights; *at != NULL; at = &(*at)->next)
+        if (*at == f) {
+            *at = f->next;
+            return;
+        }
+}
+
+static void *
+flight_run(void *arg)
+{
+    struct flight *f = arg;
+    struct registry *reg = f->reg;
+    struct pull_through *p = reg->pull;
+    struct err err = {0};
+
+    const bool arrived = flight_bring(f, &err);
+    if (f->upload != NULL)
+        upload_discard(reg, TAKE(f->upload));
+    if (!arrived)
+        log_warn("registry.pull_failed", "repository=%s digest=%s error=%s", f->repository,
+                 f->digest, log_quote(err.message));
+    pthread_mutex_lock(&p->lock);
+    f->is_over = true;
+    f->err = arrived ? (struct err){0} : err;
+    flight_unlink(p, f);
+    const bool is_last = --f->users == 0;
+    p->flight_count--;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (is_last)
+        flight_free(f);
+    return NULL;
+}
+
+/* ---- who waits for it ---- */
+
+static struct flight *
+flight_find(struct pull_through *p, const char *key)
+{
+    for (struct flight *f = p->flights; f != NULL; f = f->next)
+        if (strcmp(f->key, key) == 0)
+            return f;
+    return NULL;
+}
+
+static struct flight *
+flight_new(struct registry *reg, const struct pull_rule *rule, const char *region,
+           const char *repository, const char *digest, struct err *err)
+{
+    struct flight *f = mem_new(sizeof *f);
+
+    f->reg = reg;
+    f->rule = *rule;
+    text_copy_all(f->region, sizeof f->region, region);
+    text_copy_all(f->repository, sizeof f->repository, repository);
+    text_copy_all(f->digest, sizeof f->digest, digest);
+    f->key = text_format("%s\n%s\n%s", region, repository, digest);
+    f->users = 2; /* its thread, and who asked */
+    f->fd = -1;
+    if (upload_start(reg, region, repository, &f->upload, err)) {
+        f->fd = open(f->upload->path, O_RDONLY | O_CLOEXEC);
+        if (f->fd >= 0)
+            return f;
+        err_errno(err, "cannot read an upload");
+        upload_discard(reg, f->upload);
+    }
+    free(f->key);
+    free(f);
+    return NULL;
+}
+
+/* With the lock held. */
+static bool
+flight_launch(struct pull_through *p, struct flight *f, struct err *err)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    if (p->flight_count >= PULL_FLIGHTS_MAX || atomic_load(&p->is_stopping))
+        return err_set(err, ERR_THROTTLING, "%d blobs are on their way from upstream already",
+                       p->flight_count);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    const bool runs = pthread_create(&thread, &attributes, flight_run, f) == 0;
+    pthread_attr_destroy(&attributes);
+    if (!runs)
+        return err_set(err, ERR_INTERNAL, "cannot start a thread");
+    p->flight_count++;
+    f->next = p->flights;
+    p->flights = f;
+    return true;
+}
+
+bool
+flight_join(struct registry *reg, const struct pull_rule *rule, const char *region,
+            const char *repository, const char *digest, struct flight **out, struct err *err)
+{
+    struct pull_through *p = reg->pull;
+    cleanup_free char *key = text_format("%s\n%s\n%s", region, repository, digest);
+    struct flight *fresh = flight_new(reg, rule, region, repository, digest, err);
+
+    if (fresh == NULL)
+        return false;
+    pthread_mutex_lock(&p->lock);
+    struct flight *f = flight_find(p, key);
+    bool ok = true;
+    if (f != NULL)
+        f->users++;
+    else if (!layer_is_linked(reg, region, repository, str_of(digest)) && /* arrived just now? */
+             (ok = flight_launch(p, fresh, err)))
+        f = TAKE(fresh);
+    pthread_mutex_unlock(&p->lock);
+    if (fresh != NULL) { /* somebody brings it already, or nobody can */
+        upload_discard(reg, fresh->upload);
+        flight_free(fresh);
+    }
+    *out = f;
+    return ok;
+}
+
+void
+flight_leave(struct registry *reg, struct flight *f)
+{
+    pthread_mutex_lock(&reg->pull->lock);
+    const bool is_last = --f->users == 0;
+    pthread_mutex_unlock(&reg->pull->lock);
+    if (is_last)
+        flight_free(f);
+}
+
+bool
+flight_wait(struct registry *reg, struct flight *f, struct err *err)
+{
+    struct pull_through *p = reg->pull;
+
+    pthread_mutex_lock(&p->lock);
+    while (!f->is_over)
+        pthread_cond_wait(&p->changed, &p->lock);
+    const struct err why = f->err;
+    pthread_mutex_unlock(&p->lock);
+    if (why.code != ERR_NONE)
+        *err = why;
+    return why.code == ERR_NONE;
+}
+
+/* ---- the client's side ---- */
+
+struct reader {
+    struct registry *reg;
+    struct flight *flight;
+    int64_t offset;
+};
+
+/* Bytes that are written and not yet sent; 0: all of it was; -1: it broke off. */
+static int64_t
+reader_wait(struct reader *r)
+{
+    struct pull_through *p = r->reg->pull;
+    const struct flight *f = r->flight;
+
+    pthread_mutex_lock(&p->lock);
+    while (f->size <= r->offset && !f->is_over)
+        pthread_cond_wait(&p->changed, &p->lock);
+    const int64_t ready = f->size - r->offset;
+    /* The end waits for the digest: what is not what it says never looks whole. */
+    const bool failed = f->is_over && f->err.code != ERR_NONE;
+    pthread_mutex_unlock(&p->lock);
+    return failed ? -1 : ready;
+}
+
+static ptrdiff_t
+reader_next(void *arg, char *buffer, size_t size)
+{
+    struct reader *r = arg;
+    const int64_t ready = reader_wait(r);
+
+    if (ready <= 0)
+        return (ptrdiff_t)ready;
+    const size_t wanted = (int64_t)size < ready ? size : (size_t)ready;
+    const ssize_t got = pread(r->flight->fd, buffer, wanted, r->offset);
+    if (got <= 0)
+        return -1;
+    r->offset += got;
+    return got;
+}
+
+static void
+reader_done(void *arg)
+{
+    struct reader *r = arg;
+
+    flight_leave(r->reg, r->flight);
+    free(r);
+}
+
+static void
+blob_stream(struct call *c, struct flight *f)
+{
+    struct reader *r = mem_new(sizeof *r);
+    struct reply reply = {0};
+
+    r->reg = c->reg;
+    r->flight = f;
+    reply_header(&reply, "Content-Type", "application/octet-stream");
+    reply_header(&reply, "Docker-Content-Digest", c->argument);
+    reply_header(&reply, "Docker-Distribution-Api-Version", "registry/2.0");
+    http_reply_stream(c->x, 200, reply.headers, reader_next, reader_done, r);
+}
+
+/* What fails before its first byte gets an answer that says so. */
+static bool
+flight_begins(struct pull_through *p, const struct flight *f, struct err *err)
+{
+    pthread_mutex_lock(&p->lock);
+    while (f->size == 0 && !f->is_over)
+        pthread_cond_wait(&p->changed, &p->lock);
+    if (f->size == 0 && f->err.code != ERR_NONE)
+        *err = f->err;
+    const bool begins = f->size > 0 || f->err.code == ERR_NONE;
+    pthread_mutex_unlock(&p->lock);
+    return begins;
+}
+
+bool
+pull_blob(struct call *c, struct err *err)
+{
+    struct pull_rule rule;
+    struct flight *f;
+
+    if (c->reg->pull == NULL || !pull_rule_find(c->reg, c->region, c->repository, &rule))
+        return false;
+    if (!flight_join(c->reg, &rule, c->region, c->repository, c->argument, &f, err))
+        return false;
+    if (f == NULL)
+        return false; /* it is here by now */
+    if (!flight_begins(c->reg->pull, f, err)) {
+        flight_leave(c->reg, f);
+        if (err->code == ERR_IMAGE_NOT_FOUND)
+            err->code = ERR_BLOB_UNKNOWN;
+        return false;
+    }
+    blob_stream(c, f);
+    return true;
+}

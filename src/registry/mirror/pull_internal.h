@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* pull_internal.h - what pull_through.c and pull_flight.c share. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "registry/internal.h"
+#include "registry/mirror/pull_through.h"
+
+struct flight {
+    char *key; /* "<region>\n<repository>\n<digest>" */
+    struct pull_rule rule;
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct registry *reg;
+    struct upload *upload; /* the flight's own until it is over */
+    int fd;                /* reads what was written; a name does not matter to it */
+    int64_t size;          /* written so far */
+    bool is_over;
+    struct err err; /* why it failed; code 0: it arrived */
+    int users;      /* readers, and its thread */
+    struct flight *next;
+};
+
+struct pending {
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    char tag[REGISTRY_TAG_SIZE]; /* or "" */
+    char digest[REGISTRY_DIGEST_SIZE];
+    char type[REGISTRY_MEDIA_TYPE_SIZE];
+    struct strbuf bytes;
+    int64_t since_ms; /* monotonic */
+    struct pending *next;
+};
+
+struct import {
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    char tag[REGISTRY_TAG_SIZE];
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct import *next;
+};
+
+struct pull_through {
+    struct registry *reg;
+    pthread_t importer;
+    pthread_mutex_t lock;   /* guards all below but `is_stopping`; taken alone */
+    pthread_cond_t changed; /* of anything */
+    struct flight *flights;
+    int flight_count;        /* threads of flights */
+    struct pending *pending; /* the newest first */
+    int pending_count;
+    struct import *imports, **imports_end;
+    int import_count;
+    atomic_bool is_stopping;
+};
+
+bool pull_is_stopping(void *reg); /* for remote_set_cancelled() */

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/* pull_through.c - manifests from upstream: fetched for who asks, kept while the rest is brought in
+ * behind the client, images when all is here. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "registry/manifest.h"
+#include "registry/mirror/pull_internal.h"
+#include "registry/reference.h"
+
+#define PENDING_LIFE_MS (30LL * 60 * 1000)
+#define INDEX_DEPTH_MAX 3
+
+/* ---- manifests that are pending ---- */
+
+static bool
+pending_is_of(const struct pending *m, const char *region, const char *repository)
+{
+    return strcmp(m->repository, repository) == 0 && strcmp(m->region, region) == 0;
+}
+
+/* With the lock held. */
+static struct pending *
+pending_find(struct pull_through *p, const char *region, const char *repository,
+             const char *reference)
+{
+    for (struct pending *m = p->pending; m != NULL; m = m->next)
+        if (pending_is_of(m, region, repository) &&
+            (strcmp(m->digest, reference) == 0 ||
+             (m->tag[0] != '\0' && strcmp(m->tag, reference) == 0)))
+            return m;
+    return NULL;
+}
+
+/* With the lock held: those that match `drops`, and the oldest if there are too many. */
+static void
+pending_drop(struct pull_through *p, const char *region, const char *repository, const char *digest)
+{
+    const int64_t oldest_ms = clock_monotonic_ms() - PENDING_LIFE_MS;
+    int count = 0;
+
+    for (struct pending **at = &p->pending; *at != NULL;) {
+        struct pending *m = *at;
+        const bool is_it = digest != NULL && pending_is_of(m, region, repository) &&
+                           strcmp(m->digest, digest) == 0;
+        if (!is_it && m->since_ms >= oldest_ms && count < PULL_PENDING_MAX) {
+            count++;
+            at = &m->next;
+            continue;
+        }
+        *at = m->next;
+        strbuf_done(&m->bytes);
+        free(m);
+    }
+    p->pending_count = count;
+}
+
+static void
+pending_add(struct pull_through *p, const char *region, const char *repository, const char *tag,
+            const char *digest, const char *type, struct str bytes)
+{
+    struct pending *m = mem_new(sizeof *m);
+
+    text_copy_all(m->region, sizeof m->region, region);
+    text_copy_all(m->repository, sizeof m->repository, repository);
+    text_copy_all(m->tag, sizeof m->tag, tag);
+    text_copy_all(m->digest, sizeof m->digest, digest);
+    text_copy_all(m->type, sizeof m->type, type);
+    strbuf_add(&m->bytes, bytes);
+    m->since_ms = clock_monotonic_ms();
+    pthread_mutex_lock(&p->lock);
+    pending_drop(p, region, repository, digest); /* it is new again */
+    m->next = p->pending;
+    p->pending = m;
+    p->pending_count++;
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool
+pull_pending_get(struct registry *reg, const char *region, const char *repository,
+                 const char *reference, struct strbuf *bytes_out,
+                 char digest_out[static REGISTRY_DIGEST_SIZE],
+                 char type_out[static REGISTRY_MEDIA_TYPE_SIZE])
+{
+    struct pull_through *p = reg->pull;
+
+    if (p == NULL)
+        return false;
+    pthread_mutex_lock(&p->lock);
+    const struct pending *m = pending_find(p, region, repository, reference);
+    if (m != NULL) {
+        strbuf_add(bytes_out, strbuf_str(&m->bytes));
+        memcpy(digest_out, m->digest, sizeof m->digest);
+        memcpy(type_out, m->type, sizeof m->type);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return m != NULL;
+}
+
+/* ---- when a tag was last compared ---- */
+
+static char *
+check_path(const struct registry *reg, const char *region, const char *repository, const char *tag)
+{
+    cleanup_free char *leaf = text_format("_upstream/%s", tag);
+    return repository_path(reg, region, repository, leaf);
+}
+
+static bool
+was_checked(const struct registry *reg, const char *region, const char *repository, const char *tag)
+{
+    cleanup_free char *path = check_path(reg, region, repository, tag);
+    struct stat st;
+
+    return stat(path, &st) == 0 &&
+           clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 < PULL_CHECK_MS;
+}
+
+/* Nothing depends on it but one question more to the upstream: not flushed. */
+static void
+mark_checked(const struct registry *reg, const char *region, const char *repository,
+             const char *tag)
+{
+    cleanup_free char *path = check_path(reg, region, repository, tag);
+    cleanup_free char *directory = repository_path(reg, region, repository, "_upstream");
+
+    mkdir(directory, 0750);
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0 || futimens(fd, NULL) < 0)
+        log_warn("registry.pull_unmarked", "path=%s errno=%d", log_quote(path), errno);
+}
+
+/* ---- imports ---- */
+
+static void
+import_enqueue(struct pull_through *p, const char *region, const char *repository, const char *tag,
+               const char *digest)
+{
+    struct import *job = mem_new(sizeof *job);
+
+    text_copy_all(job->region, sizeof job->region, region);
+    text_copy_all(job->repository, sizeof job->repository, repository);
+    text_copy_all(job->tag, sizeof job->tag, tag);
+    text_copy_all(job->digest, sizeof job->digest, digest);
+    pthread_mutex_lock(&p->lock);
+    bool is_there = p->import_count >= PULL_QUEUE_MAX; /* the next pull asks again */
+    for (const struct import *i = p->imports; i != NULL && !is_there; i = i->next)
+        is_there = strcmp(i->digest, digest) == 0 && strcmp(i->repository, repository) == 0 &&
+                   strcmp(i->region, region) == 0 && strcmp(i->tag, tag) == 0;
+    if (!is_there) {
+        *p->imports_end = job;
+        p->imports_end = &job->next;
+        p->import_count++;
+        pthread_cond_broadcast(&p->changed);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (is_there)
+        free(job);
+}
+
+struct importing {
+    struct registry *reg;
+    const struct import *job;
+    struct pull_rule rule;
+    struct remote *remote;
+    char *upstream_name;
+};
+
+static bool
+blob_bring(struct importing *in, const struct manifest_reference *reference, struct err *err)
+{
+    struct registry *reg = in->reg;
+    const char *region = in->job->region, *repository = in->job->repository;
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct flight *f = NULL;
+    int64_t size;
+
+    if (layer_is_linked(reg, region, repository, reference->digest) &&
+        blob_touch(reg, reference->digest, &size))
+        return true;
+    if (blob_touch(reg, reference->digest, &size)) /* another repository brought it */
+        return layer_link(reg, region, repository, reference->digest, err);
+    if (!text_copy(digest, sizeof digest, reference->digest) ||
+        !flight_join(reg, &in->rule, region, repository, digest, &f, err))
+        return false;
+    if (f == NULL)
+        return true;
+    const bool arrived = flight_wait(reg, f, err);
+    flight_leave(reg, f);
+    return arrived || (reference->is_foreign && !pull_is_stopping(reg));
+}
+
+static bool
+manifest_read(struct importing *in, const char *digest, struct strbuf *bytes,
+              char type[static REGISTRY_MEDIA_TYPE_SIZE], struct err *err)
+{
+    char found[REGISTRY_DIGEST_SIZE];
+
+    return pull_pending_get(in->reg, in->job->region, in->job->repository, digest, bytes, found,
+                            type) ||
+           remote_manifest_get(in->remote, in->upstream_name, digest, bytes, found, type, err);
+}
+
+static bool
+manifest_bring(struct importing *in, const char *digest, const char *tag, int depth,
+               struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup(arena_done) struct arena arena = {0};
+    char type[REGISTRY_MEDIA_TYPE_SIZE], stored[REGISTRY_DIGEST_SIZE];
+    struct manifest m;
+
+    if (tag == NULL &&
+        manifest_is_linked(in->reg, in->job->region, in->job->repository, str_of(digest)))
+        return true;
+    if (depth > INDEX_DEPTH_MAX)
+        return err_set(err, ERR_UPSTREAM_IMAGE, "indexes in indexes go on for ever");
+    if (!manifest_read(in, digest, &bytes, type, err) ||
+        !manifest_parse(strbuf_str(&bytes), str_of(type), &arena, &m, err))
+        return false;
+    for (size_t i = 0; i < m.reference_count; i++) {
+        const struct manifest_reference *r = &m.references[i];
+        char child[REGISTRY_DIGEST_SIZE];
+        if (r->is_manifest ? !text_copy(child, sizeof child, r->digest) ||
+                                 !manifest_bring(in, child, NULL, depth + 1, err)
+                           : !blob_bring(in, r, err))
+            return false;
+    }
+    /* Links before the image that counts upon them. */
+    if (!layers_flush(in->reg, in->job->region, in->job->repository, err))
+        return false;
+    const struct registry_put put = {
+        .manifest = strbuf_str(&bytes), .media_type = str_of(type), .tag = tag, .digest = digest};
+    return registry_manifest_put(in->reg, in->job->region, in->job->repository, &put, stored, err);
+}
+
+static void
+import_run(struct pull_through *p, const struct import *job)
+{
+    struct importing in = {.reg = p->reg, .job = job};
+    const char *tag = job->tag[0] != '\0' ? job->tag : NULL;
+    const int64_t start_ms = clock_monotonic_ms();
+    struct err err = {0};
+
+    if (!pull_rule_find(p->reg, job->region, job->repository, &in.rule))
+        return; /* it was removed meanwhile */
+    if (!pull_remote_open(p->reg, &in.rule, &in.remote, &err)) {
+        log_warn("registry.import_failed", "repository=%s error=%s", job->repository,
+                 log_quote(err.message));
+        return;
+    }
+    remote_set_cancelled(in.remote, pull_is_stopping, p->reg);
+    in.upstream_name = pull_upstream_repository(&in.rule, job->repository);
+    if (manifest_bring(&in, job->digest, tag, 0, &err)) {
+        if (tag != NULL)
+            mark_checked(p->reg, job->region, job->repository, tag);
+        pthread_mutex_lock(&p->lock);
+        pending_drop(p, job->region, job->repository, job->digest);
+        pthread_mutex_unlock(&p->lock);
+        log_info("registry.imported", "repository=%s digest=%s tag=%s took_ms=%lld",
+                 job->repository, job->digest, job->tag,
+                 (long long)(clock_monotonic_ms() - start_ms));
+    } else {
+        log_warn("registry.import_failed", "repository=%s digest=%s error=%s", job->repository,
+                 job->digest, log_quote(err.message));
+    }
+    remote_free(in.remote);
+    free(in.upstream_name);
+}
+
+static struct import *
+import_dequeue(struct pull_through *p)
+{
+    struct import *job = NULL;
+
+    pthread_mutex_lock(&p->lock);
+    while (p->imports == NULL && !atomic_load(&p->is_stopping))
+        pthread_cond_wait(&p->changed, &p->lock);
+    if (!atomic_load(&p->is_stopping)) {
+        job = p->imports;
+        p->imports = job->next;
+        if (p->imports == NULL)
+            p->imports_end = &p->imports;
+        p->import_count--;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return job;
+}
+
+static void *
+importer_run(void *arg)
+{
+    struct pull_through *p = arg;
+
+    for (struct import *job; (job = import_dequeue(p)) != NULL; free(job))
+        import_run(p, job);
+    return NULL;
+}
+
+void
+registry_start_pulling(struct registry *reg)
+{
+    struct pull_through *p = mem_new(sizeof *p);
+
+    assert(reg->pull == NULL);
+    p->reg = reg;
+    p->imports_end = &p->imports;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
+    reg->pull = p;
+    if (pthread_create(&p->importer, NULL, importer_run, p) == 0)
+        return;
+    log_error("registry.import_failed", "error=\"cannot start a thread\"");
+    reg->pull = NULL;
+    free(p);
+}
+
+void
+registry_stop_pulling(struct registry *reg)
+{
+    struct pull_through *p = reg->pull;
+
+    if (p == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->is_stopping, true);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void
+pull_through_stop(struct pull_through *p)
+{
+    if (p == NULL)
+        return;
+    registry_stop_pulling(p->reg);
+    pthread_mutex_lock(&p->lock);
+    while (p->flight_count > 0) /* each hears it within a second */
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->importer, NULL);
+    while (p->imports != NULL) {
+        struct import *next = p->imports->next;
+        free(p->imports);
+        p->imports = next;
+    }
+    while (p->pending != NULL) {
+        struct pending *next = p->pending->next;
+        strbuf_done(&p->pending->bytes);
+        free(p->pending);
+        p->pending = next;
+    }
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->changed);
+    free(p);
+}
+
+/* ---- a client asks ---- */
+
+static bool
+manifest_fetch(struct registry *reg, struct remote *remote, const struct pull_rule *rule,
+               const char *region, const char *repository, const char *reference, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup(arena_done) struct arena arena = {0};
+    cleanup_free char *name = pull_upstream_repository(rule, repository);
+    char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    struct manifest m;
+
+    if (!remote_manifest_get(remote, name, reference, &bytes, digest, type, err))
+        return false;
+    if (!manifest_parse(strbuf_str(&bytes), str_of(type), &arena, &m, err)) {
+        err->code = ERR_UPSTREAM_IMAGE;
+        return err_context(err, "the upstream's manifest");
+    }
+    if (!repository_ensure(reg, region, repository, "PULL_THROUGH_CACHE", err))
+        return false;
+    pending_add(reg->pull, region, repository, digest_is_valid(str_of(reference)) ? "" : reference,
+                digest, m.media_type, strbuf_str(&bytes));
+    return true;
+}
+
+/* Is what is here still what the upstream has? While it does not say, yes. */
+static bool
+is_current(struct registry *reg, struct remote *remote, const struct pull_rule *rule,
+           const char *region, const char *repository, const char *tag, const char *digest)
+{
+    cleanup_free char *name = pull_upstream_repository(rule, repository);
+    char there[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    if (!remote_manifest_head(remote, name, tag, there, &err)) {
+        log_warn("registry.upstream_unreachable", "repository=%s tag=%s error=%s", repository, tag,
+                 log_quote(err.message));
+        if (err.code == ERR_IMAGE_NOT_FOUND) /* gone there: ask again tomorrow */
+            mark_checked(reg, region, repository, tag);
+        return true;
+    }
+    if (strcmp(there, digest) != 0)
+        return false;
+    mark_checked(reg, region, repository, tag);
+    return true;
+}
+
+/* Under which tag a pending manifest is asked for by its digest, too. */
+static void
+import_wanted(struct registry *reg, const char *region, const char *repository,
+              const char *reference)
+{
+    struct pull_through *p = reg->pull;
+    char tag[REGISTRY_TAG_SIZE] = "", digest[REGISTRY_DIGEST_SIZE] = "";
+
+    pthread_mutex_lock(&p->lock);
+    const struct pending *m = pending_find(p, region, repository, reference);
+    if (m != NULL) {
+        memcpy(tag, m->tag, sizeof tag);
+        memcpy(digest, m->digest, sizeof digest);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (digest[0] != '\0')
+        import_enqueue(p, region, repository, tag, digest);
+}
+
+static bool
+is_pending(struct pull_through *p, const char *region, const char *repository,
+           const char *reference)
+{
+    pthread_mutex_lock(&p->lock);
+    const bool is = pending_find(p, region, repository, reference) != NULL;
+    pthread_mutex_unlock(&p->lock);
+    return is;
+}
+
+bool
+pull_manifest(struct registry *reg, const char *region, const char *repository,
+              const char *reference, bool imports, struct err *err)
+{
+    const bool by_digest = digest_is_valid(str_of(reference));
+    cleanup(remote_free_) struct remote *remote = NULL;
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct pull_rule rule;
+
+    if (reg->pull == NULL || !pull_rule_find(reg, region, repository, &rule))
+        return true;
+    const bool is_here = registry_resolve(reg, region, repository, reference, digest, NULL);
+    if (is_here && (by_digest || was_checked(reg, region, repository, reference)))
+        return true;
+    if (!is_pending(reg->pull, region, repository, reference)) {
+        struct err why = {0};
+        if (!pull_remote_open(reg, &rule, &remote, &why))
+            return is_here || (*err = why, false);
+        remote_set_cancelled(remote, pull_is_stopping, reg);
+        if (is_here && is_current(reg, remote, &rule, region, repository, reference, digest))
+            return true;
+        if (!manifest_fetch(reg, remote, &rule, region, repository, reference, &why))
+            return is_here || (*err = why, false);
+    }
+    if (imports)
+        import_wanted(reg, region, repository, reference);
+    return true;
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* replication.c - which images go where, and the queue of those on their way. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "io/file.h"
+#include "registry/reference.h"
+#include "registry/mirror/replication_internal.h"
+
+#define DOCUMENT_MAX (64 << 10)
+#define REGISTRIES_MAX (1 << 20)
+#define WAIT_MAX_MS 300000
+
+struct job {
+    struct replica image;
+    int64_t due_ms; /* monotonic */
+    int attempts;
+    struct job *next;
+};
+
+struct replicator {
+    struct registry *reg;
+    char *registries_path;
+    pthread_t thread;
+    pthread_mutex_t record_lock; /* held to change a record; the two are never taken together */
+    pthread_mutex_t lock;        /* guards what follows */
+    pthread_cond_t changed;
+    struct job *jobs;
+    int count;
+    bool is_stopping;
+};
+
+/* ---- destinations ---- */
+
+static bool
+rule_takes(const struct json *rule, const char *repository)
+{
+    const struct json *filters = json_get(rule, "repositoryFilters");
+
+    for (size_t i = 0; i < json_size(filters); i++)
+        if (str_starts(str_of(repository),
+                       str_of(json_get_cstr(json_at(filters, i), "filter", ""))))
+            return true;
+    return json_size(filters) == 0;
+}
+
+/* "<registryId>/<region>" of each, as keys of an object. */
+static struct json *
+destinations_of(struct registry *reg, const char *region, const char *repository)
+{
+    cleanup_json struct json *document = NULL;
+    struct json *found = json_object();
+
+    if (!registry_document_get(reg, region, &document, NULL))
+        return found;
+    const struct json *rules = json_get(json_get(document, "replicationConfiguration"), "rules");
+    for (size_t i = 0; i < json_size(rules); i++) {
+        const struct json *list = json_get(json_at(rules, i), "destinations");
+        for (size_t d = 0; d < json_size(list) && rule_takes(json_at(rules, i), repository); d++) {
+            cleanup_free char *key =
+                text_format("%s/%s", json_get_cstr(json_at(list, d), "registryId", ""),
+                            json_get_cstr(json_at(list, d), "region", ""));
+            json_set(found, key, json_bool(true));
+        }
+    }
+    return found;
+}
+
+static struct json *
+registry_known(const struct replicator *r, const char *registry_id)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct err err = {0};
+
+    if (!file_exists(r->registries_path))
+        return NULL;
+    if (!file_read(r->registries_path, REGISTRIES_MAX, &bytes, &err)) {
+        log_error("registry.replication", "error=%s", log_quote(err.message));
+        return NULL;
+    }
+    cleanup_json struct json *all = json_parse(strbuf_str(&bytes), &err);
+    if (all == NULL)
+        log_error("registry.replication", "path=%s error=%s", log_quote(r->registries_path),
+                  log_quote(err.message));
+    const struct json *one = json_get(all, registry_id);
+    return one != NULL ? json_ref(one) : NULL;
+}
+
+bool
+replication_knows(struct registry *reg, const char *registry_id)
+{
+    if (strcmp(registry_id, reg->account_id) == 0)
+        return true;
+    if (reg->replicator == NULL)
+        return false;
+    cleanup_json struct json *one = registry_known(reg->replicator, registry_id);
+    return json_get_cstr(one, "url", NULL) != NULL;
+}
+
+/* ---- the record of an image ---- */
+
+static char *
+record_path(const struct registry *reg, const struct replica *image)
+{
+    cleanup_free char *leaf =
+        text_format("_replicated/" STR_FMT, STR_ARG(digest_hex(str_of(image->digest))));
+    return repository_path(reg, image->region, image->repository, leaf);
+}
+
+static struct json *
+record_read(const struct registry *reg, const struct replica *image)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup_free char *path = record_path(reg, image);
+    struct json *record = NULL;
+
+    if (file_exists(path) && file_read(path, DOCUMENT_MAX, &bytes, NULL))
+        record = json_parse(strbuf_str(&bytes), NULL);
+    return record != NULL ? record : json_object();
+}
+
+static bool
+record_store(struct registry *reg, const struct replica *image, const struct json *record,
+             struct err *err)
+{
+    cleanup_free char *directory =
+        repository_path(reg, image->region, image->repository, "_replicated");
+    cleanup_free char *path = record_path(reg, image);
+    cleanup_free char *text = json_format(record);
+
+    mkdir(directory, 0750); /* one level: a repository that is gone does not come back */
+    return disk_store(reg, path, str_of(text), err);
+}
+
+/* `asked` tells one push from the next: what the first led to does not count for the second. */
+static void
+status_set(struct json *record, const char *key, const char *asked, const char *status,
+           const char *failure)
+{
+    struct json *one = json_object();
+
+    json_set(one, "asked", json_text(asked));
+    json_set(one, "status", json_text(status));
+    if (failure != NULL)
+        json_set(one, "failureCode", json_text(failure));
+    json_set(record, key, one);
+}
+
+bool
+registry_replication_get(struct registry *reg, const char *region, const char *repository,
+                         const char *digest, struct json **out, struct err *err)
+{
+    struct replica image = {0};
+    struct json *list;
+
+    (void)err;
+    text_copy_all(image.region, sizeof image.region, region);
+    text_copy_all(image.repository, sizeof image.repository, repository);
+    text_copy_all(image.digest, sizeof image.digest, digest);
+    cleanup_json struct json *record = record_read(reg, &image);
+    list = json_array();
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
+        const struct str key = str_of(json_key(it));
+        const size_t slash = (size_t)(str_index(key, '/') + 1);
+        struct json *one = json_copy(json_value(it));
+        json_delete(one, "asked");
+        json_set(one, "registryId", json_str(str_slice(key, 0, slash > 0 ? slash - 1 : 0)));
+        json_set(one, "region", json_str(str_slice(key, slash, key.len)));
+        json_append(list, one);
+    }
+    *out = list;
+    return true;
+}
+
+/* ---- one attempt ---- */
+
+static bool
+destination_send(struct replicator *r, const struct replica *image, struct str key, struct err *err)
+{
+    const size_t slash = (size_t)(str_index(key, '/') + 1);
+    cleanup_free char *id = str_dup(str_slice(key, 0, slash > 0 ? slash - 1 : 0));
+    cleanup_free char *region = str_dup(str_slice(key, slash, key.len));
+
+    if (strcmp(id, r->reg->account_id) == 0)
+        return replica_link(r->reg, image, region, err);
+    cleanup_json struct json *registry = registry_known(r, id);
+    if (registry == NULL)
+        return err_set(err, ERR_RESOURCE_NOT_FOUND, "'%s' does not say where registry '%s' is",
+                       r->registries_path, id);
+    return replica_send(r->reg, image, registry, err);
+}
+
+/* Writes down what came of one destination, unless the image was pushed again meanwhile. */
+static void
+outcome_store(struct replicator *r, const struct replica *image, const char *key, const char *asked,
+              const char *status, const char *failure)
+{
+    struct err err = {0};
+
+    pthread_mutex_lock(&r->record_lock);
+    cleanup_json struct json *record = record_read(r->reg, image);
+    if (strcmp(json_get_cstr(json_get(record, key), "asked", ""), asked) == 0 &&
+        manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest))) {
+        status_set(record, key, asked, status, failure);
+        if (!record_store(r->reg, image, record, &err))
+            log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    }
+    pthread_mutex_unlock(&r->record_lock);
+}
+
+/* True: it has the image, or will not be asked again. */
+static bool
+destination_run(struct replicator *r, const struct job *job, const char *key, const char *asked)
+{
+    const bool is_last = job->attempts + 1 >= REPLICATION_ATTEMPTS_MAX;
+    struct err err = {0};
+
+    if (destination_send(r, &job->image, str_of(key), &err)) {
+        outcome_store(r, &job->image, key, asked, "COMPLETE", NULL);
+        return true;
+    }
+    log_warn("registry.replication_failed", "repository=%s digest=%s to=%s attempt=%d error=%s",
+             job->image.repository, job->image.digest, key, job->attempts + 1,
+             log_quote(err.message));
+    if (is_last)
+        outcome_store(r, &job->image, key, asked, "FAILED", err_wire(err.code));
+    return is_last;
+}
+
+/* True: there is nothing left to do for it. */
+static bool
+job_run(struct replicator *r, const struct job *job)
+{
+    cleanup_json struct json *record = record_read(r->reg, &job->image);
+    bool is_done = true;
+
+    image_leaves_prune(r->reg, job->image.region, job->image.repository, "_replicated");
+    if (!manifest_is_linked(r->reg, job->image.region, job->image.repository,
+                            str_of(job->image.digest)))
+        return true; /* deleted: nothing goes on */
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
+        const struct json *one = json_value(it);
+        if (strcmp(json_get_cstr(one, "status", ""), "IN_PROGRESS") == 0 &&
+            !destination_run(r, job, json_key(it), json_get_cstr(one, "asked", "")))
+            is_done = false;
+    }
+    return is_done;
+}
+
+/* ---- the queue ---- */
+
+static bool
+image_is(const struct replica *a, const struct replica *b)
+{
+    return strcmp(a->digest, b->digest) == 0 && strcmp(a->repository, b->repository) == 0 &&
+           strcmp(a->region, b->region) == 0;
+}
+
+/* Behind all others; one that waits already sets out at once. */
+static void
+enqueue(struct replicator *r, const struct replica *image)
+{
+    struct job **at = &r->jobs;
+
+    pthread_mutex_lock(&r->lock);
+    while (*at != NULL && !image_is(&(*at)->image, image))
+        at = &(*at)->next;
+    if (*at != NULL) {
+        (*at)->due_ms = 0;
+        (*at)->attempts = 0;
+    } else if (r->count <
+               REPLICATION_QUEUE_MAX) { /* else: it is IN_PROGRESS on disk, for the next start */
+        struct job *job = mem_new(sizeof *job);
+        job->image = *image;
+        *at = job;
+        r->count++;
+    } else {
+        log_warn("registry.replication_full", "repository=%s digest=%s", image->repository,
+                 image->digest);
+    }
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void
+wait_until(struct replicator *r, int64_t due_ms)
+{
+    const struct timespec end = {due_ms / 1000, due_ms % 1000 * 1000000};
+
+    if (due_ms == INT64_MAX)
+        pthread_cond_wait(&r->changed, &r->lock);
+    else
+        pthread_cond_timedwait(&r->changed, &r->lock, &end);
+}
+
+/* The first that is due, taken off the queue; NULL: it is time to end. */
+static struct job *
+dequeue(struct replicator *r)
+{
+    struct job *found = NULL;
+
+    pthread_mutex_lock(&r->lock);
+    while (!r->is_stopping && found == NULL) {
+        const int64_t now_ms = clock_monotonic_ms();
+        int64_t next_ms = INT64_MAX;
+        struct job **at = &r->jobs;
+        for (; *at != NULL && (*at)->due_ms > now_ms; at = &(*at)->next)
+            next_ms = (*at)->due_ms < next_ms ? (*at)->due_ms : next_ms;
+        found = *at;
+        if (found != NULL) {
+            *at = found->next;
+            r->count--;
+        } else {
+            wait_until(r, next_ms);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+static void
+requeue(struct replicator *r, struct job *job)
+{
+    const int64_t wait_ms = job->attempts < 9 ? 1000LL << job->attempts : WAIT_MAX_MS;
+
+    job->attempts++;
+    job->due_ms = clock_monotonic_ms() + (wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
+    pthread_mutex_lock(&r->lock);
+    job->next = r->jobs;
+    r->jobs = job;
+    r->count++;
+    pthread_mutex_unlock(&r->lock);
+}
+
+static bool
+is_under_way(const struct json *record)
+{
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it))
+        if (strcmp(json_get_cstr(json_value(it), "status", ""), "IN_PROGRESS") == 0)
+            return true;
+    return false;
+}
+
+static bool
+resume_repository(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct replicator *r = arg;
+    cleanup_free char *directory = repository_path(r->reg, region, name, "_replicated");
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(directory, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *hex = json_cstr(json_at(names, i), "");
+        struct replica image = {0};
+        text_copy_all(image.region, sizeof image.region, region);
+        text_copy_all(image.repository, sizeof image.repository, name);
+        if (!digest_from_hex(str_of(hex), image.digest))
+            continue;
+        cleanup_json struct json *record = record_read(r->reg, &image);
+        if (is_under_way(record))
+            enqueue(r, &image);
+    }
+    return true;
+}
+
+static void *
+replicator_run(void *arg)
+{
+    struct replicator *r = arg;
+    struct err err = {0};
+
+    if (!repository_each(r->reg, resume_repository, r, &err))
+        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    for (struct job *job; (job = dequeue(r)) != NULL;) {
+        if (job_run(r, job))
+            free(job);
+        else
+            requeue(r, job);
+    }
+    return NULL;
+}
+
+void
+replication_pushed(struct registry *reg, const char *region, const char *repository,
+                   const char *digest)
+{
+    struct replica image = {0};
+    struct err err = {0};
+    char asked[17];
+
+    if (reg->replicator == NULL)
+        return;
+    cleanup_json struct json *destinations = destinations_of(reg, region, repository);
+    if (json_size(destinations) == 0)
+        return;
+    text_copy_all(image.region, sizeof image.region, region);
+    text_copy_all(image.repository, sizeof image.repository, repository);
+    text_copy_all(image.digest, sizeof image.digest, digest);
+    random_hex(asked, 16);
+    pthread_mutex_lock(&reg->replicator->record_lock);
+    cleanup_json struct json *record = record_read(reg, &image);
+    for (void *it = json_first(destinations); it != NULL; it = json_next(destinations, it))
+        status_set(record, json_key(it), asked, "IN_PROGRESS", NULL);
+    const bool is_stored = record_store(reg, &image, record, &err);
+    pthread_mutex_unlock(&reg->replicator->record_lock);
+    if (is_stored)
+        enqueue(reg->replicator, &image);
+    else
+        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+}
+
+/* ---- from start to end ---- */
+
+void
+registry_start_replicating(struct registry *reg, const char *data_dir)
+{
+    struct replicator *r = mem_new(sizeof *r);
+    pthread_condattr_t attributes;
+
+    assert(reg->replicator == NULL);
+    r->reg = reg;
+    r->registries_path = text_format("%s/registries.json", data_dir);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->record_lock, NULL);
+    pthread_cond_init(&r->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    reg->replicator = r;
+    if (pthread_create(&r->thread, NULL, replicator_run, r) == 0)
+        return;
+    log_error("registry.replication_failed", "error=\"cannot start a thread\"");
+    reg->replicator = NULL;
+    free(r->registries_path);
+    free(r);
+}
+
+bool
+replicator_is_stopping(void *reg)
+{
+    struct replicator *r = ((struct registry *)reg)->replicator;
+
+    pthread_mutex_lock(&r->lock);
+    const bool is = r->is_stopping;
+    pthread_mutex_unlock(&r->lock);
+    return is;
+}
+
+void
+replicator_stop(struct replicator *r)
+{
+    if (r == NULL)
+        return;
+    pthread_mutex_lock(&r->lock);
+    r->is_stopping = true;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    while (r->jobs != NULL) {
+        struct job *next = r->jobs->next;
+        free(r->jobs);
+        r->jobs = next;
+    }
+    pthread_mutex_destroy(&r->lock);
+    pthread_mutex_destroy(&r->record_lock);
+    pthread_cond_destroy(&r->changed);
+    free(r->registries_path);
+    free(r);
+}

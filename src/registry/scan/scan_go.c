@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* scan_go.c - Go modules: of go.sum, and of the build information inside a program. */
+#include "registry/scan/scan_files.h"
+
+#define HEADER_SIZE 32
+#define FLAG_INLINE 2    /* texts follow the header (Go 1.18 and newer) */
+#define SENTINEL_SIZE 16 /* around the list of modules */
+
+static void
+module_add(struct json *packages, struct str name, struct str version)
+{
+    if (version.len > 1 && version.at[0] == 'v')
+        version = str_slice(version, 1, version.len);
+    if (!str_is(version, "(devel)"))
+        package_add(packages, "go", "Go", name, version);
+}
+
+/* "<module> <version> h1:..." of what was downloaded; "<version>/go.mod" only was looked at. */
+void
+scan_go_sum(struct str bytes, struct json *packages)
+{
+    struct str line, name, version;
+
+    while (line_cut(&bytes, &line))
+        if (str_split(&line, ' ', &name) && str_split(&line, ' ', &version) &&
+            !str_ends(version, STR("/go.mod")))
+            module_add(packages, name, version);
+}
+
+/* A text with its length in front as a varint. */
+static bool
+text_cut(struct str *rest, struct str *out)
+{
+    uint64_t len = 0;
+    size_t used = 0;
+
+    for (int shift = 0; used < rest->len && shift < 35; shift += 7) {
+        const unsigned char byte = (unsigned char)rest->at[used++];
+        len |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) != 0)
+            continue;
+        if (len > rest->len - used)
+            return false;
+        *out = str_slice(*rest, used, used + (size_t)len);
+        *rest = str_slice(*rest, used + (size_t)len, rest->len);
+        return true;
+    }
+    return false;
+}
+
+/* Lines "dep<TAB>module<TAB>version<TAB>sum"; "=>" says what stands in for the one before it. */
+static void
+modules_read(struct str text, struct json *packages)
+{
+    struct str line, kind, name = {0}, version = {0};
+
+    while (line_cut(&text, &line)) {
+        if (!str_split(&line, '\t', &kind))
+            continue;
+        const bool is_dep = str_is(kind, "dep"), is_other = str_is(kind, "=>");
+        if (!is_other) {
+            module_add(packages, name, version);
+            name = version = (struct str){0};
+        }
+        struct str n = {0}, v = {0};
+        if ((is_dep || is_other) && str_split(&line, '\t', &n) && str_split(&line, '\t', &v)) {
+            name = n;
+            version = v;
+        }
+    }
+    module_add(packages, name, version);
+}
+
+void
+scan_go_buildinfo(struct str bytes, struct json *packages)
+{
+    const struct str magic = STR(GO_BUILDINFO_MAGIC);
+    struct str go = {0}, modules = {0};
+
+    if (!str_starts(bytes, magic) || bytes.len < HEADER_SIZE ||
+        ((unsigned char)bytes.at[magic.len + 1] & FLAG_INLINE) == 0)
+        return;
+    struct str rest = str_slice(bytes, HEADER_SIZE, bytes.len);
+    if (!text_cut(&rest, &go) || !text_cut(&rest, &modules))
+        return;
+    if (str_starts(go, STR("go")))
+        module_add(packages, STR("stdlib"), str_slice(go, 2, go.len));
+    if (modules.len > 2 * SENTINEL_SIZE)
+        modules_read(str_slice(modules, SENTINEL_SIZE, modules.len - SENTINEL_SIZE), packages);
+}
