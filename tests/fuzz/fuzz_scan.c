@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "registry/scan/scan_archive.h"
-#include "registry/scan/scan_files.h"
+#include "registry/scan/scan_rpm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,23 +22,26 @@ packages_check(const struct json *packages)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    cleanup_json struct json *packages = json_array(), *notes = json_array();
+    cleanup_json struct json *packages = json_array(), *headers = json_array(),
+                             *notes = json_array();
     cleanup(strbuf_done) struct strbuf ecosystem = {0}, name = {0};
     struct scan_budget budget = scan_budget_new();
 
     if (size == 0)
         return 0;
     const struct str bytes = {(const char *)data + 1, size - 1};
-    const enum scan_kind kind = (enum scan_kind)(data[0] % (SCAN_POM_PROPERTIES + 1));
+    const enum scan_kind kind = (enum scan_kind)(data[0] % SCAN_KIND_COUNT);
     if (kind == SCAN_JAR)
         scan_jar(bytes, STR("app.jar"), 0, &budget, packages, notes);
     else if (kind == SCAN_GEMSPEC && str_ends(bytes, STR(".gemspec")))
         scan_parse(kind, bytes, (struct str){0}, packages);
     else if (kind != SCAN_GEMSPEC)
         scan_parse(kind, STR("a/file"), bytes, packages);
-    (void)scan_rpm_header(bytes, packages);
+    if (!scan_rpm_header(bytes, headers))
+        assert(json_size(headers) == 0);
+    packages_check(headers);
     packages_check(packages);
-    assert(scan_kind_of(bytes) <= SCAN_POM_PROPERTIES);
+    assert(scan_kind_of(bytes) < SCAN_KIND_COUNT);
     if (!scan_os_ecosystem(bytes, &ecosystem, &name))
         assert(ecosystem.len == 0);
     return 0;

@@ -443,3 +443,25 @@ TEST(an_ecosystem_with_a_variant_is_found_by_its_release)
     CHECK_TEXT(matches(&w, "Ubuntu:22", "bash", "5.1-6"), "");
     CHECK_TEXT(matches(&w, "Ubuntu:22.0", "bash", "5.1-6"), "");
 }
+
+TEST(a_star_in_an_ecosystem_stands_for_all_products_of_a_release)
+{
+    static const char *const products[] = {"Server 15 SP5", "Module for Basesystem 15 SP5",
+                                           "Server 15 SP5-LTSS", "Server 15 SP4"};
+    WORLD(w);
+    for (size_t i = 0; i < ARRAY_COUNT(products); i++) {
+        cleanup_free char *name = text_format("%zu.json", i);
+        cleanup_free char *record = text_format(
+            "{\"id\":\"S-%zu\",\"modified\":\"2024-07-01T00:00:00Z\",\"affected\":[{\"package\":{"
+            "\"ecosystem\":\"SUSE:Linux Enterprise %s\",\"name\":\"bash\"},\"ranges\":[{"
+            "\"type\":\"ECOSYSTEM\",\"events\":[{\"introduced\":\"0\"}]}]}]}",
+            i, products[i]);
+        record_write(&w, name, record);
+    }
+    records_import(&w, true);
+    CHECK_TEXT(matches(&w, "SUSE:Linux Enterprise * 15 SP5*", "bash", "4.4-1"),
+               "S-1 UNDEFINED ;S-0 UNDEFINED ;S-2 UNDEFINED ;");
+    CHECK(osv_has_ecosystem(w.osv, "SUSE:Linux Enterprise * 15 SP4*"));
+    CHECK(!osv_has_ecosystem(w.osv, "SUSE:Linux Enterprise * 12*"));
+    CHECK_TEXT(matches(&w, "SUSE:Linux Enterprise ", "bash", "4.4-1"), "");
+}

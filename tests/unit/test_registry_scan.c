@@ -5,37 +5,17 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/random.h"
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/scan/osv.h"
 #include "registry/scan/scan.h"
-#include "registry/scan/scan_files.h"
 #include "registry/scan/scan_layers.h"
-
-/* "npm a 1.0;" a package, with "<source@version>" behind it where that differs. */
-static const char *
-said(const struct json *packages)
-{
-    static struct strbuf text;
-
-    strbuf_clear(&text);
-    for (size_t i = 0; i < json_size(packages); i++) {
-        const struct json *p = json_at(packages, i);
-        const char *name = json_get_cstr(p, "name", ""), *version = json_get_cstr(p, "version", "");
-        const char *source = json_get_cstr(p, "source", name),
-                   *source_version = json_get_cstr(p, "sourceVersion", version);
-        strbuf_addf(&text, "%s %s %s", json_get_cstr(p, "manager", ""), name, version);
-        if (strcmp(source, name) != 0 || strcmp(source_version, version) != 0)
-            strbuf_addf(&text, " <%s@%s>", source, source_version);
-        strbuf_add_char(&text, ';');
-    }
-    return strbuf_cstr(&text);
-}
+#include "scan_setup.h"
 
 /* ---- files ---- */
 
@@ -139,7 +119,6 @@ TEST(other_files_are_left_alone)
 
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
         CHECK_EQ(scan_kind_of(str_of(paths[i])), SCAN_NONE);
-    CHECK_EQ(scan_kind_of(STR("var/lib/rpm/Packages")), SCAN_RPM_UNREADABLE);
 }
 
 static const struct {
@@ -150,6 +129,9 @@ static const struct {
     {"ID=alpine\nVERSION_ID=3.18.4\n", "Alpine:v3.18"},
     {"ID=\"rocky\"\nVERSION_ID=\"9.2\"\n", "Rocky Linux:9"},
     {"ID=wolfi\nVERSION_ID=20230201\n", "Wolfi"},
+    {"ID=centos\nVERSION_ID=7\n", "Red Hat:enterprise_linux:7"},
+    {"ID=\"sles\"\nVERSION_ID=\"15.5\"\n", "SUSE:Linux Enterprise * 15 SP5*"},
+    {"ID=\"sles\"\nVERSION_ID=\"15\"\n", "SUSE:Linux Enterprise * 15"},
     {"ID=amzn\nVERSION_ID=2\n", ""},
     {"ID=debian\n", ""}, /* testing */
     {"", ""},
@@ -165,66 +147,7 @@ TEST(a_distribution_is_an_ecosystem_with_a_release)
     }
 }
 
-/* ---- rpm and Go ---- */
-
-static void
-be32_add(struct strbuf *b, uint32_t n)
-{
-    for (int shift = 24; shift >= 0; shift -= 8)
-        strbuf_add_char(b, (char)(n >> shift & 0xff));
-}
-
-/* A header of name, version, release, epoch and source. */
-static void
-rpm_header(struct strbuf *out, const char *name, const char *version, const char *source)
-{
-    const struct {
-        uint32_t tag;
-        const char *text;
-    } texts[] = {{1000, name}, {1001, version}, {1002, "6.el9"}, {1044, source}};
-    cleanup(strbuf_done) struct strbuf store = {0}, index = {0};
-
-    be32_add(&store, 2); /* the epoch */
-    be32_add(&index, 1003), be32_add(&index, 4), be32_add(&index, 0), be32_add(&index, 1);
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-        be32_add(&index, texts[i].tag), be32_add(&index, 6), be32_add(&index, (uint32_t)store.len),
-            be32_add(&index, 1);
-        strbuf_add(&store, (struct str){texts[i].text, strlen(texts[i].text) + 1});
-    }
-    be32_add(out, (uint32_t)ARRAY_COUNT(texts) + 1);
-    be32_add(out, (uint32_t)store.len);
-    strbuf_add(out, strbuf_str(&index));
-    strbuf_add(out, strbuf_str(&store));
-}
-
-TEST(an_rpm_database_of_sqlite_is_read)
-{
-    cleanup_json struct json *packages = json_array();
-    cleanup(strbuf_done) struct strbuf header = {0};
-    sqlite3 *db = NULL;
-    sqlite3_stmt *put = NULL;
-    sqlite3_int64 size = 0;
-
-    rpm_header(&header, "bash-doc", "5.1.8", "bash-5.1.8-6.el9.src.rpm");
-    CHECK_EQ(sqlite3_open(":memory:", &db), SQLITE_OK);
-    CHECK_EQ(sqlite3_exec(db,
-                          "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)",
-                          NULL, NULL, NULL),
-             SQLITE_OK);
-    CHECK_EQ(sqlite3_prepare_v2(db, "INSERT INTO Packages (blob) VALUES (?)", -1, &put, NULL),
-             SQLITE_OK);
-    sqlite3_bind_blob(put, 1, header.at, (int)header.len, SQLITE_STATIC);
-    CHECK_EQ(sqlite3_step(put), SQLITE_DONE);
-    sqlite3_finalize(put);
-    unsigned char *bytes = sqlite3_serialize(db, "main", &size, 0);
-    scan_parse(SCAN_RPM, STR("var/lib/rpm/rpmdb.sqlite"), (struct str){(char *)bytes, (size_t)size},
-               packages);
-    CHECK_TEXT(said(packages), "rpm bash-doc 2:5.1.8-6.el9 <bash@2:5.1.8-6.el9>;");
-    sqlite3_free(bytes);
-    sqlite3_close(db);
-    for (size_t cut = 0; cut < header.len; cut++) /* a short one is none, wherever it ends */
-        CHECK(!scan_rpm_header((struct str){header.at, cut}, packages));
-}
+/* ---- Go ---- */
 
 static void
 go_buildinfo(struct strbuf *out)
@@ -479,6 +402,29 @@ TEST(files_that_would_fill_the_memory_are_refused)
         free((char *)(uintptr_t)entries[i].path);
 }
 
+/* Is told to end when it is asked for the nth time. */
+static bool
+ends_soon(void *arg)
+{
+    int *left = arg;
+    return --*left < 0;
+}
+
+/* A large entry is many blocks, and it is passed over in one call to the archive's reader. */
+TEST(a_scan_is_given_up_in_the_middle_of_an_entry)
+{
+    cleanup(scan_layers_free_) struct scan_layers *l = scan_layers_new();
+    cleanup_free char *noise = mem_new(4 << 20);
+    struct err err = {0};
+    int left = 10;
+
+    random_bytes(noise, 4 << 20); /* nothing that gzip could make shorter */
+    scan_layers_set_cancelled(l, ends_soon, &left);
+    CHECK(!layer_add(l, (const struct entry[]){{"big", noise, 4 << 20, 0}, {0}}, true, &err));
+    CHECK_EQ(err.code, ERR_TIMEOUT);
+    CHECK(left > -10); /* and not at the end of it */
+}
+
 /* ---- from push to findings ---- */
 
 /* An image with one layer of these files. */
@@ -552,6 +498,26 @@ database_import(struct world *w, const char *text)
     "\"affected\":[{\"package\":{\"ecosystem\":\"Debian:12\",\"name\":\"curl\"},\"ranges\":[{" \
     "\"type\":"                                                                                \
     "\"ECOSYSTEM\",\"events\":[{\"introduced\":\"0\"},{\"fixed\":\"7.88.1-11\"}]}]}]}"
+
+TEST(a_judge_is_given_up_between_packages)
+{
+    REGISTRY(w);
+    cleanup(osv_close_) struct osv *osv = NULL;
+    cleanup_json struct json *document = json_object(), *packages = json_array();
+    const struct scan_found found = {.packages = packages};
+    cleanup_free char *path = text_format("%s/osv.db", w.dir);
+    struct err err = {0};
+    int left = 3;
+
+    CHECK(osv_open(path, true, &osv, &err));
+    database_import(&w, CURL);
+    for (int i = 0; i < 100; i++)
+        package_add(packages, "dpkg", "Debian:12", STR("curl"), STR("7.88.1-10"));
+    CHECK(!scan_judge(osv, &found, ends_soon, &left, document, &err));
+    CHECK_EQ(err.code, ERR_TIMEOUT);
+    CHECK_EQ(left, -1);
+    CHECK(json_get(document, "status") == NULL);
+}
 
 TEST(without_a_database_a_scan_fails_and_says_so)
 {

@@ -76,7 +76,8 @@ statements_prepare(struct osv *osv, struct err *err)
                    err) &&
            prepare(osv,
                    "SELECT name FROM ecosystems WHERE name = ?1 OR"
-                   " (name > ?1 || ':' AND name < ?1 || ';') ORDER BY name",
+                   " (name > ?1 || ':' AND name < ?1 || ';') OR"
+                   " (?1 LIKE '%*%' AND name GLOB ?1) ORDER BY name",
                    &osv->ecosystems, err);
 }
 

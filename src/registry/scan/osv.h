@@ -36,8 +36,8 @@ bool osv_import(struct osv *osv, const char *path, bool replaces, struct osv_imp
                 struct err *err) MUST_CHECK;
 /* When the newest record was modified; 0: the database is empty. */
 int64_t osv_modified_ms(struct osv *osv);
-/* Is there anything about packages of this ecosystem? `prefix` takes "Ubuntu:22.04:LTS" for
- * "Ubuntu:22.04". */
+/* Is there anything about packages of this ecosystem? "Ubuntu:22.04" stands for "Ubuntu:22.04:LTS",
+ * too, and a '*' in it for anything. */
 bool osv_has_ecosystem(struct osv *osv, const char *ecosystem);
 
 struct osv_match {

@@ -166,7 +166,7 @@ scan(struct scanner *s, const struct scan_job *job, struct json *document, struc
     if (!layers_read(s, &m, layers, err))
         return false;
     scan_layers_found(layers, &found);
-    return scan_judge(osv, &found, document, err);
+    return scan_judge(osv, &found, is_stopping, s, document, err);
 }
 
 static void

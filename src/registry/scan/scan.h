@@ -43,6 +43,7 @@ struct json *scan_filters_applied(const struct json *document, const char *repos
 /* ---- scan_match.c: packages against the database ---- */
 struct osv;
 struct scan_found;
-/* Fills `document` ("status" and all that goes with it). */
-bool scan_judge(struct osv *osv, const struct scan_found *found, struct json *document,
-                struct err *err) MUST_CHECK;
+/* Fills `document` ("status" and all that goes with it). `is_cancelled` (may be NULL) is asked
+ * before each package; true gives up with ERR_TIMEOUT. */
+bool scan_judge(struct osv *osv, const struct scan_found *found, bool (*is_cancelled)(void *arg),
+                void *arg, struct json *document, struct err *err) MUST_CHECK;

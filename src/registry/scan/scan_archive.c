@@ -13,7 +13,13 @@
 struct scan_budget
 scan_budget_new(void)
 {
-    return (struct scan_budget){JAR_BYTES_MAX, JAR_ENTRIES_MAX};
+    return (struct scan_budget){.bytes = JAR_BYTES_MAX, .entries = JAR_ENTRIES_MAX};
+}
+
+bool
+scan_is_cancelled(const struct scan_budget *budget)
+{
+    return budget->is_cancelled != NULL && budget->is_cancelled(budget->arg);
 }
 
 void
@@ -122,7 +128,7 @@ jar_entries(struct archive *zip, int depth, struct scan_budget *budget, struct j
     while ((result = archive_read_next_header(zip, &entry)) == ARCHIVE_OK ||
            result == ARCHIVE_WARN) {
         const struct str name = str_of(archive_entry_pathname(entry));
-        if (budget->bytes <= 0 || --budget->entries <= 0)
+        if (budget->bytes <= 0 || --budget->entries <= 0 || scan_is_cancelled(budget))
             return ARCHIVE_FATAL;
         if (name.len > 0 && archive_entry_filetype(entry) == AE_IFREG)
             jar_entry(zip, name, depth, budget, packages, notes);

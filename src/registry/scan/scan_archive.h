@@ -10,8 +10,11 @@ struct archive;
 struct scan_budget {
     int64_t bytes;
     int entries;
+    bool (*is_cancelled)(void *arg); /* NULL: never */
+    void *arg;
 };
 struct scan_budget scan_budget_new(void);
+bool scan_is_cancelled(const struct scan_budget *budget);
 
 /* The whole entry; ERR_LIMIT_EXCEEDED if it has more than `limit` bytes. */
 bool scan_entry_read(struct archive *a, size_t limit, struct strbuf *out,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* scan_files.c - which files are looked at, and the lists of languages' packages in them. */
-#include "registry/scan/scan_files.h"
+#include "registry/scan/scan_rpm.h"
 
 #include <stdio.h>
 
@@ -47,10 +47,10 @@ scan_kind_of(struct str path)
         {"var/lib/rpm/rpmdb.sqlite", SCAN_RPM},
         {"usr/lib/sysimage/rpm/rpmdb.sqlite", SCAN_RPM},
         {"usr/share/rpm/rpmdb.sqlite", SCAN_RPM},
-        {"var/lib/rpm/Packages", SCAN_RPM_UNREADABLE},
-        {"var/lib/rpm/Packages.db", SCAN_RPM_UNREADABLE},
-        {"usr/lib/sysimage/rpm/Packages", SCAN_RPM_UNREADABLE},
-        {"usr/lib/sysimage/rpm/Packages.db", SCAN_RPM_UNREADABLE},
+        {"var/lib/rpm/Packages", SCAN_RPM_BDB},
+        {"var/lib/rpm/Packages.db", SCAN_RPM_NDB},
+        {"usr/lib/sysimage/rpm/Packages", SCAN_RPM_BDB},
+        {"usr/lib/sysimage/rpm/Packages.db", SCAN_RPM_NDB},
         {"package-lock.json", SCAN_PACKAGE_LOCK},
         {"npm-shrinkwrap.json", SCAN_PACKAGE_LOCK},
         {"yarn.lock", SCAN_YARN_LOCK},
@@ -90,13 +90,14 @@ scan_kind_limit(enum scan_kind kind)
 {
     switch (kind) {
     case SCAN_NONE:
-    case SCAN_RPM_UNREADABLE:
     case SCAN_GEMSPEC:
         return 0;
     case SCAN_OS_RELEASE:
     case SCAN_POM_PROPERTIES:
         return 64 << 10;
     case SCAN_RPM:
+    case SCAN_RPM_BDB:
+    case SCAN_RPM_NDB:
     case SCAN_JAR:
         return 256 << 20;
     case SCAN_PYTHON_METADATA:
@@ -410,7 +411,7 @@ pom_properties(struct str bytes, struct json *packages)
 
 /* ---- the door ---- */
 
-void
+bool
 scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *packages)
 {
     switch (kind) {
@@ -421,8 +422,11 @@ scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *
         scan_apk(bytes, packages);
         break;
     case SCAN_RPM:
-        scan_rpm(bytes, packages);
-        break;
+        return scan_rpm_sqlite(bytes, packages);
+    case SCAN_RPM_BDB:
+        return scan_rpm_bdb(bytes, packages);
+    case SCAN_RPM_NDB:
+        return scan_rpm_ndb(bytes, packages);
     case SCAN_PACKAGE_LOCK:
         package_lock(bytes, packages);
         break;
@@ -467,8 +471,8 @@ scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *
         break;
     case SCAN_NONE:
     case SCAN_OS_RELEASE:
-    case SCAN_RPM_UNREADABLE:
     case SCAN_JAR:
         break;
     }
+    return true;
 }

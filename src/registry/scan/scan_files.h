@@ -12,12 +12,12 @@
 enum scan_kind {
     SCAN_NONE,
     SCAN_OS_RELEASE,
-    SCAN_DPKG,           /* var/lib/dpkg/status and status.d/ */
-    SCAN_APK,            /* lib/apk/db/installed */
-    SCAN_RPM,            /* rpmdb.sqlite */
-    SCAN_RPM_UNREADABLE, /* Berkeley DB or ndb: known, not read */
-    SCAN_PACKAGE_LOCK,   /* package-lock.json, npm-shrinkwrap.json */
-    SCAN_NODE_MODULE,    /* node_modules/<name>/package.json */
+    SCAN_DPKG,         /* var/lib/dpkg/status and status.d/ */
+    SCAN_APK,          /* lib/apk/db/installed */
+    SCAN_RPM,          /* rpmdb.sqlite */
+    SCAN_RPM_BDB,      /* Packages, of Berkeley DB */
+    SCAN_PACKAGE_LOCK, /* package-lock.json, npm-shrinkwrap.json */
+    SCAN_NODE_MODULE,  /* node_modules/<name>/package.json */
     SCAN_YARN_LOCK,
     SCAN_REQUIREMENTS,    /* requirements.txt, pinned lines only */
     SCAN_PYTHON_METADATA, /* *.dist-info/METADATA, *.egg-info/PKG-INFO */
@@ -31,7 +31,9 @@ enum scan_kind {
     SCAN_COMPOSER, /* composer.lock, vendor/composer/installed.json */
     SCAN_JAR,      /* an archive; its pom.properties are what is read */
     SCAN_POM_PROPERTIES,
+    SCAN_RPM_NDB, /* Packages.db */
 };
+#define SCAN_KIND_COUNT (SCAN_RPM_NDB + 1)
 
 #define SCAN_PACKAGES_MAX 200000 /* of one image; more are not looked at */
 #define SCAN_TEXT_MAX 512        /* bytes of a name or version; longer ones are none */
@@ -39,8 +41,9 @@ enum scan_kind {
 /* `path` has no '/' in front. */
 enum scan_kind scan_kind_of(struct str path);
 size_t scan_kind_limit(enum scan_kind kind); /* bytes of such a file that is read */
-/* Appends to the array `packages`. Not for SCAN_JAR, SCAN_OS_RELEASE, SCAN_RPM_UNREADABLE. */
-void scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *packages);
+/* Appends to the array `packages`. Not for SCAN_JAR, SCAN_OS_RELEASE. False: an rpm database that
+ * is damaged, or of a form that is not read: there may be more than what was appended. */
+bool scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *packages);
 /* "Debian:12" of an os-release; false: OSV has nothing about that distribution. `name_out` (may be
  * empty) is its PRETTY_NAME, or ID. */
 bool scan_os_ecosystem(struct str os_release, struct strbuf *ecosystem_out,
@@ -56,8 +59,5 @@ void package_add(struct json *packages, const char *manager, const char *ecosyst
 bool line_cut(struct str *rest, struct str *line_out);
 void scan_dpkg(struct str bytes, struct json *packages);
 void scan_apk(struct str bytes, struct json *packages);
-void scan_rpm(struct str bytes, struct json *packages); /* scan_rpm.c */
-/* One header of an rpm database; false: it is none. */
-bool scan_rpm_header(struct str header, struct json *packages);
 void scan_go_buildinfo(struct str from_magic, struct json *packages); /* scan_go.c */
 void scan_go_sum(struct str bytes, struct json *packages);

@@ -3,7 +3,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "registry/scan/scan_archive.h"
 
@@ -16,6 +19,7 @@
 #define WATCHED_MAX (128LL << 20) /* bytes of the paths that lead to them */
 #define PATH_MAX_BYTES 4096
 #define ELF_MIN 65536 /* smaller ones are no Go programs */
+#define BLOCK_SIZE 32768
 
 /* A file of some layer that says something about packages. */
 struct scan_file {
@@ -37,8 +41,6 @@ struct scan_layers {
     int64_t entries, unpacked, unpacked_before, watched_bytes;
     size_t held; /* the weights of `files` and `fresh` */
     int file_count;
-    bool (*is_cancelled)(void *arg);
-    void *arg;
 };
 
 static void
@@ -90,8 +92,8 @@ scan_layers_free(struct scan_layers *l)
 void
 scan_layers_set_cancelled(struct scan_layers *l, bool (*is_cancelled)(void *arg), void *arg)
 {
-    l->is_cancelled = is_cancelled;
-    l->arg = arg;
+    l->budget.is_cancelled = is_cancelled;
+    l->budget.arg = arg;
 }
 
 /* ---- paths ---- */
@@ -212,8 +214,8 @@ file_take(struct scan_layers *l, struct archive *tar, struct str path, enum scan
         return false;
     if (kind == SCAN_JAR)
         scan_jar(strbuf_str(&bytes), path, 0, &l->budget, packages, l->notes);
-    else if (kind != SCAN_OS_RELEASE)
-        scan_parse(kind, path, strbuf_str(&bytes), packages);
+    else if (kind != SCAN_OS_RELEASE && !scan_parse(kind, path, strbuf_str(&bytes), packages))
+        scan_note(l->notes, "a part of an rpm database, which is damaged", path);
     return file_keep(l, path, kind, TAKE(packages),
                      kind == SCAN_OS_RELEASE ? strbuf_str(&bytes) : (struct str){0}, err);
 }
@@ -249,14 +251,17 @@ entry_take(struct scan_layers *l, struct archive *tar, struct archive_entry *ent
         return true;
     if (l->file_count >= FILES_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "more than %d files list packages", FILES_MAX);
-    if (kind == SCAN_RPM_UNREADABLE)
-        scan_note(l->notes, "an rpm database of a kind that is not read (Berkeley DB or ndb)",
-                  path);
-    else if (size > (int64_t)scan_kind_limit(kind) && kind != SCAN_GEMSPEC)
+    if (size > (int64_t)scan_kind_limit(kind) && kind != SCAN_GEMSPEC)
         scan_note(l->notes, "too large to be read", path);
     else
         return file_take(l, tar, path, kind, err);
     return true;
+}
+
+static bool
+cancelled(struct err *err)
+{
+    return err_set(err, ERR_TIMEOUT, "the scan was given up");
 }
 
 /* What the entry's bytes would unpack to is known before they are: a bomb is refused unread. */
@@ -267,8 +272,8 @@ limits_check(struct scan_layers *l, struct archive *tar, struct archive_entry *e
     const int64_t size = archive_entry_size(entry);
 
     l->unpacked = l->unpacked_before + archive_filter_bytes(tar, 0);
-    if (l->is_cancelled != NULL && l->is_cancelled(l->arg))
-        return err_set(err, ERR_TIMEOUT, "the scan was given up");
+    if (scan_is_cancelled(&l->budget))
+        return cancelled(err);
     if (++l->entries > ENTRIES_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "the layers have more than %d entries",
                        ENTRIES_MAX);
@@ -332,10 +337,49 @@ layer_settle(struct scan_layers *l, struct err *err)
     return true;
 }
 
+/* A layer as the reader of archives gets it: a block at a time, as long as anybody wants it. An
+ * entry that is passed over may be a few such blocks and unpack to gigabytes. */
+struct source {
+    const struct scan_layers *layers;
+    int fd;
+    char block[BLOCK_SIZE];
+};
+
+static la_ssize_t
+source_read(struct archive *tar, void *arg, const void **block_out)
+{
+    struct source *s = arg;
+    ssize_t n;
+
+    *block_out = s->block;
+    if (scan_is_cancelled(&s->layers->budget)) {
+        archive_set_error(tar, EINTR, "the scan was given up");
+        return -1;
+    }
+    do
+        n = read(s->fd, s->block, sizeof s->block);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        archive_set_error(tar, errno, "cannot read the file");
+    return n;
+}
+
+static bool
+source_open(struct archive *tar, struct source *source, const char *path, struct err *err)
+{
+    source->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (source->fd < 0)
+        return err_errno(err, "cannot read a layer");
+    return archive_read_open(tar, source, NULL, source_read, NULL) == ARCHIVE_OK ||
+           err_set(err, ERR_INVALID_PARAMETER, "cannot read a layer: %s",
+                   archive_error_string(tar));
+}
+
 bool
 scan_layers_add(struct scan_layers *l, const char *path, struct err *err)
 {
     struct archive *tar = archive_read_new();
+    struct source source = {.layers = l, .fd = -1};
     bool ok = tar != NULL && archive_read_support_filter_gzip(tar) == ARCHIVE_OK &&
               archive_read_support_filter_zstd(tar) == ARCHIVE_OK &&
               archive_read_support_format_tar(tar) == ARCHIVE_OK &&
@@ -343,13 +387,14 @@ scan_layers_add(struct scan_layers *l, const char *path, struct err *err)
 
     if (!ok)
         err_set(err, ERR_INTERNAL, "cannot set up a reader of layers");
-    else if (archive_read_open_filename(tar, path, 1 << 18) != ARCHIVE_OK)
-        ok = err_set(err, ERR_INVALID_PARAMETER, "cannot read a layer: %s",
-                     archive_error_string(tar));
     else
-        ok = entries_read(l, tar, err);
+        ok = source_open(tar, &source, path, err) && entries_read(l, tar, err);
+    if (scan_is_cancelled(&l->budget))
+        ok = cancelled(err); /* whatever the reader said of it */
     l->unpacked_before = l->unpacked;
     archive_read_free(tar);
+    if (source.fd >= 0)
+        close(source.fd);
     return ok && layer_settle(l, err);
 }
 

@@ -18,7 +18,8 @@ scan_layers_free_(struct scan_layers **l)
 {
     scan_layers_free(*l);
 }
-/* Asked once an entry; true gives the scan up with ERR_TIMEOUT. */
+/* Asked before each entry and within long ones, every BLOCK_SIZE bytes of the layer as it is
+ * stored; true gives the scan up with ERR_TIMEOUT. */
 void scan_layers_set_cancelled(struct scan_layers *l, bool (*is_cancelled)(void *arg), void *arg);
 /* The next layer upwards, from a file. */
 bool scan_layers_add(struct scan_layers *l, const char *path, struct err *err) MUST_CHECK;

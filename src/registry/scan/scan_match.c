@@ -212,7 +212,8 @@ can_be_judged(const struct scan_found *f, size_t unknown, const char *missing,
 }
 
 bool
-scan_judge(struct osv *osv, const struct scan_found *f, struct json *document, struct err *err)
+scan_judge(struct osv *osv, const struct scan_found *f, bool (*is_cancelled)(void *arg), void *arg,
+           struct json *document, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf missing = {0}, text = {0};
     cleanup(judge_done) struct judge j = {.findings = json_array()};
@@ -224,9 +225,12 @@ scan_judge(struct osv *osv, const struct scan_found *f, struct json *document, s
     json_set(document, "sourceUpdatedAt", json_int(osv_modified_ms(osv)));
     if (!can_be_judged(f, unknown, strbuf_cstr(&missing), document))
         return true;
-    for (size_t i = 0; i < json_size(f->packages); i++)
+    for (size_t i = 0; i < json_size(f->packages); i++) {
+        if (is_cancelled != NULL && is_cancelled(arg))
+            return err_set(err, ERR_TIMEOUT, "the scan was given up");
         if (!package_judge(&j, osv, json_at(f->packages, i), err))
             return false;
+    }
     for (int i = SEVERITY_COUNT - 1; i >= 0; i--)
         if (j.counts[i] > 0)
             json_set(counts, severity_name((enum osv_severity)i), json_int(j.counts[i]));

@@ -125,6 +125,19 @@ version_parts(struct str version, int parts)
     return version;
 }
 
+/* OSV names SUSE's products one by one, and their modules ("SUSE:Linux Enterprise Module for
+ * Basesystem 15 SP5"): an image has packages of several, so all of the release are asked. */
+static void
+suse_ecosystem(struct str version, struct strbuf *out)
+{
+    const struct str release = version_parts(version, 1),
+                     pack = str_slice(version, release.len + 1, version.len);
+
+    strbuf_addf(out, "SUSE:Linux Enterprise * " STR_FMT, STR_ARG(release));
+    if (pack.len > 0)
+        strbuf_addf(out, " SP" STR_FMT "*", STR_ARG(pack));
+}
+
 bool
 scan_os_ecosystem(struct str os_release, struct strbuf *ecosystem_out, struct strbuf *name_out)
 {
@@ -138,6 +151,7 @@ scan_os_ecosystem(struct str os_release, struct strbuf *ecosystem_out, struct st
         {"rocky", "Rocky Linux:", 1},
         {"almalinux", "AlmaLinux:", 1},
         {"rhel", "Red Hat:enterprise_linux:", 1},
+        {"centos", "Red Hat:enterprise_linux:", 1}, /* rebuilt from the same packages */
         {"opensuse-leap", "openSUSE:Leap ", 2},
         {"opensuse-tumbleweed", "openSUSE:Tumbleweed", 0},
         {"mageia", "Mageia:", 1},
@@ -149,6 +163,10 @@ scan_os_ecosystem(struct str os_release, struct strbuf *ecosystem_out, struct st
                      pretty = os_value(os_release, "PRETTY_NAME");
 
     strbuf_add(name_out, pretty.len > 0 ? pretty : id);
+    if (str_is(id, "sles") && version.len > 0) {
+        suse_ecosystem(version, ecosystem_out);
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         if (!str_is(id, rows[i].id) || (rows[i].parts > 0 && version.len == 0))
             continue;

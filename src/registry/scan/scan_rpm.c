@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* scan_rpm.c - rpm's database where it is a file of SQLite: rows of headers. The file comes from
  * outside, so SQLite may neither run what its schema says nor work for ever. */
-#include <sqlite3.h>
+#include "registry/scan/scan_rpm.h"
 
-#include "registry/scan/scan_files.h"
+#include <sqlite3.h>
 
 #define TAG_NAME 1000
 #define TAG_VERSION 1001
@@ -28,10 +28,11 @@ struct header {
     uint32_t epoch;
 };
 
+/* Many entries may name one place: what is too long for a name is not looked through for each. */
 static struct str
 store_text(struct str store, uint32_t offset)
 {
-    const struct str rest = str_slice(store, offset, store.len);
+    const struct str rest = str_slice(store, offset, (size_t)offset + SCAN_TEXT_MAX + 1);
     const char *end = rest.len > 0 ? memchr(rest.at, '\0', rest.len) : NULL;
 
     return end != NULL ? str_range(rest.at, end) : (struct str){0};
@@ -86,7 +87,7 @@ scan_rpm_header(struct str blob, struct json *packages)
         entry_take(&h, store, be32(blob, at), be32(blob, at + 4), be32(blob, at + 8));
     }
     if (h.name.len == 0 || h.version.len == 0 || str_is(h.name, "gpg-pubkey"))
-        return h.name.len > 0;
+        return h.name.len > 0; /* a key that somebody trusts is kept as a package */
     cleanup(strbuf_done) struct strbuf version = {0};
     if (h.has_epoch)
         strbuf_addf(&version, "%u:", h.epoch);
@@ -142,24 +143,37 @@ open_bytes(struct str bytes)
     return db;
 }
 
-void
-scan_rpm(struct str bytes, struct json *packages)
+/* The rows' headers; false if one is damaged, or SQLite gave up. */
+static bool
+rows_take(sqlite3_stmt *rows, struct json *packages)
+{
+    bool ok = true;
+    int result;
+
+    while ((result = sqlite3_step(rows)) == SQLITE_ROW && json_size(packages) < SCAN_PACKAGES_MAX) {
+        const char *at = sqlite3_column_blob(rows, 0);
+        const int size = sqlite3_column_bytes(rows, 0);
+        if (at == NULL || size <= 0 || !scan_rpm_header((struct str){at, (size_t)size}, packages))
+            ok = false;
+    }
+    return ok && result == SQLITE_DONE;
+}
+
+bool
+scan_rpm_sqlite(struct str bytes, struct json *packages)
 {
     sqlite3 *db = open_bytes(bytes);
     sqlite3_stmt *rows = NULL;
     int steps_left = STEPS_MAX;
+    bool ok = false;
 
     if (db == NULL)
-        return;
+        return false;
     sqlite3_progress_handler(db, 1000, count_steps, &steps_left);
     (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
     if (sqlite3_prepare_v2(db, "SELECT blob FROM Packages", -1, &rows, NULL) == SQLITE_OK)
-        while (sqlite3_step(rows) == SQLITE_ROW && json_size(packages) < SCAN_PACKAGES_MAX) {
-            const char *at = sqlite3_column_blob(rows, 0);
-            const int size = sqlite3_column_bytes(rows, 0);
-            if (at != NULL && size > 0)
-                scan_rpm_header((struct str){at, (size_t)size}, packages);
-        }
+        ok = rows_take(rows, packages);
     sqlite3_finalize(rows);
     sqlite3_close(db);
+    return ok;
 }
