@@ -305,9 +305,9 @@ call_enter(struct call *c)
     case ROUTE_CATALOG:
         if (c->visitor.kind == VISITOR_NOBODY)
             return refuse_nobody(c, 0, /* is_insufficient= */ false);
-        return c->visitor.kind == VISITOR_NARU ||
-               role_allows(c->visitor.role, "ecr", "DescribeRepositories") ||
-               refuse_key(c, "ecr:DescribeRepositories");
+        if (visitor_scope(&c->visitor, STR(SCOPE_CATALOG)) == 0)
+            return refuse_nobody(c, 0, /* is_insufficient= */ true);
+        return visitor_may_list(&c->visitor) || refuse_key(c, "ecr:DescribeRepositories");
     default:
         return place_enter(c);
     }

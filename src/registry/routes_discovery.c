@@ -106,8 +106,7 @@ tags_end(struct call *c, struct err *err)
 static bool
 may_pull(struct call *c, const char *name)
 {
-    return (visitor_may(c->reg, &c->visitor, c->region, name) &
-            visitor_scope(&c->visitor, str_of(name)) & VISIT_PULL) != 0;
+    return (visitor_may(c->reg, &c->visitor, c->region, name) & VISIT_PULL) != 0;
 }
 
 bool

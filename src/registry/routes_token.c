@@ -46,7 +46,9 @@ challenge_add(struct call *c, struct reply *r, unsigned visits, bool is_insuffic
 {
     const char *host = host_asked(c), *scope = "";
 
-    if (visits != 0)
+    if (c->route.kind == ROUTE_CATALOG)
+        scope = ",scope=\"" SCOPE_CATALOG "\"";
+    else if (visits != 0)
         scope = arena_format(&c->x->arena, ",scope=\"repository:" STR_FMT ":%s\"",
                              STR_ARG(c->route.name),
                              visits_text(visits == VISIT_PUSH ? VISIT_PULL | VISIT_PUSH : visits));
@@ -104,6 +106,14 @@ visits_allowed(const struct call *c, const char *region, const char *repository)
     return visits;
 }
 
+/* Whoever may list repositories; a token gives no wider one. */
+static void
+catalog_grant(const struct call *c, struct json *granted)
+{
+    if (visitor_may_list(&c->visitor))
+        json_set(granted, SCOPE_CATALOG, json_int(VISIT_PULL));
+}
+
 /* "repository:team/app:pull,push"; a name may hold ':' only as a host's port, so the ends decide.
  */
 static void
@@ -113,8 +123,10 @@ scope_grant(struct call *c, struct str scope, struct json *granted)
     char region_text[REGISTRY_REGION_SIZE], repository_text[REGISTRY_NAME_SIZE];
     struct str region, repository;
 
+    if (str_is(scope, SCOPE_CATALOG))
+        catalog_grant(c, granted);
     if (first < 0 || last <= first || !str_is(str_slice(scope, 0, (size_t)first), "repository"))
-        return; /* "registry:catalog:*" and the like: a key's role decides */
+        return;
     struct str name = str_slice(scope, (size_t)first + 1, (size_t)last);
     if (!registry_name_split(c->reg, name, &region, &repository))
         return;

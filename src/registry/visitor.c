@@ -186,6 +186,14 @@ visitor_may(struct registry *reg, const struct visitor *v, const char *region,
     return may;
 }
 
+bool
+visitor_may_list(const struct visitor *v)
+{
+    return (v->kind == VISITOR_NARU ||
+            (v->kind == VISITOR_KEY && role_allows(v->role, "ecr", "DescribeRepositories"))) &&
+           visitor_scope(v, STR(SCOPE_CATALOG)) != 0;
+}
+
 unsigned
 visitor_scope(const struct visitor *v, struct str name)
 {

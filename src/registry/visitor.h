@@ -11,6 +11,8 @@
 #include "model/role.h"
 #include "registry/internal.h"
 
+#define SCOPE_CATALOG "registry:catalog:*" /* of a token that lists repositories; no name of one has a '*' */
+
 enum visitor_kind { VISITOR_NOBODY, VISITOR_NARU, VISITOR_KEY };
 enum visit { VISIT_PULL = 1, VISIT_PUSH = 2, VISIT_DELETE = 4 };
 
@@ -37,6 +39,8 @@ const char *visitor_name(const struct visitor *v);
 /* What the visitor may do, whatever the token's scopes say. */
 unsigned visitor_may(struct registry *reg, const struct visitor *v, const char *region,
                      const char *repository);
+/* May the visitor list repositories, by the key's role and the token's scopes? */
+bool visitor_may_list(const struct visitor *v);
 /* What the scopes leave of everything; `name` as the client wrote it. */
 unsigned visitor_scope(const struct visitor *v, struct str name);
 /* Is there a repository from which nobody in particular may pull? As of a second ago at most. */

@@ -250,6 +250,35 @@ TEST(a_token_is_for_its_scopes_and_no_wider_than_the_role)
     CHECK_EQ(ask(&d.w, "POST", "/v2/token", STR("grant_type=refresh_token"), NULL, NULL, &a), 405);
 }
 
+/* As podman search does it: any token first, then the one that the refusal names. */
+TEST(repositories_are_listed_by_a_token_for_the_catalog)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    struct err err = {0};
+    const struct access_key key = make_key(&d, "team", "push", "team/*");
+
+    CHECK(registry_repository_create(d.w.reg, REGION, "team/app", NULL, &err));
+    come_as_key(&d, &key);
+    take_token(&d, "");
+    CHECK_EQ(ask(&d.w, "GET", "/v2/_catalog", NOTHING, NULL, NULL, &a), 401);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "scope=\"registry:catalog:*\"") != NULL);
+    CHECK(strstr(header(&a, "Www-Authenticate"), "error=\"insufficient_scope\"") != NULL);
+    take_token(&d, "registry:catalog:*"); /* and no token gives a wider one */
+    CHECK_EQ(get(&d, "/v2/_catalog"), 401);
+    come_as_key(&d, &key);
+    take_token(&d, "registry:catalog:* repository:team/app:pull");
+    CHECK_EQ(ask(&d.w, "GET", "/v2/_catalog", NOTHING, NULL, NULL, &a), 200);
+    CHECK_TEXT(strbuf_cstr(&a.body), "{\"repositories\":[\"team/app\"]}");
+    CHECK_EQ(get(&d, "/v2/team/app/tags/list"), 200);
+    CHECK_EQ(begin_push(&d, "team/app"), 401);
+
+    come_as_nobody(&d);
+    CHECK_EQ(get(&d, "/v2/_catalog"), 401);
+    take_token(&d, "registry:catalog:*");
+    CHECK_EQ(get(&d, "/v2/_catalog"), 401);
+}
+
 TEST(a_token_for_a_token_ends_with_it)
 {
     DOOR(d);
