@@ -14,6 +14,7 @@
 #include "pipeline/room.h"
 
 #define STAGES_SAVED_EVERY_MS 200
+#define HISTORY_MAX 50u /* earlier builds that a script can see */
 
 void
 room_lock(struct pipeline_room *room)
@@ -229,30 +230,38 @@ static const struct runner_host host = {
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
     struct arena arena;
+    struct json *history;
     struct runner_config config;
 };
 
 static void
-fill_changes(struct brief *brief, const struct build *b, const struct pipeline *pipeline,
-             const char *from)
+brief_done(struct brief *brief)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
-    struct str *paths = arena_alloc(&brief->arena, BUILD_PATHS_MAX * sizeof(*paths));
-    struct str rest, line;
-    size_t count = 0;
-    struct err err;
+    json_unref(brief->history);
+    arena_done(&brief->arena);
+}
+
+static void
+fill_paths(struct brief *brief, const struct build *b)
+{
+    struct str *paths = arena_alloc(&brief->arena, (b->path_count + 1) * sizeof(*paths));
 
     for (size_t i = 0; i < b->path_count; i++)
-        paths[count++] = arena_dup(&brief->arena, str_of(b->paths[i]));
-    if (pipeline->is_local && from != NULL &&
-        git_remote_changes(pipeline->url, from, b->commit, &text, &err)) {
-        rest = arena_dup(&brief->arena, strbuf_str(&text));
-        while (count < BUILD_PATHS_MAX && str_split(&rest, '\n', &line))
-            if (line.len > 0)
-                paths[count++] = line;
-    }
+        paths[i] = arena_dup(&brief->arena, str_of(b->paths[i]));
     brief->config.changed_paths = paths;
-    brief->config.changed_path_count = count;
+    brief->config.changed_path_count = b->path_count;
+}
+
+/* For currentBuild.previousBuild: what is behind it in its branch. */
+static struct json *
+history_of(const struct pipeline *pipeline, const struct build *b)
+{
+    struct json *list = json_array();
+    const struct build *o = b;
+
+    while (json_size(list) < HISTORY_MAX && (o = pipeline_previous(pipeline, o, false)) != NULL)
+        json_append(list, build_to_public_json(o, false));
+    return list;
 }
 
 /* Of a change its merge into the target is built, where the forge offers one by now. */
@@ -362,9 +371,10 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .on_stage = on_stage,
         .abort_request = abort_request,
     };
+    brief->history = history_of(pipeline, b);
+    brief->config.history = brief->history;
     if (previous != NULL) {
         brief->config.previous_result = build_result_name(previous->result);
-        brief->config.previous_number = previous->number;
         brief->config.previous_commit = arena_format(a, "%s", previous->commit);
     }
     if (good != NULL)
@@ -454,7 +464,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
              "pipeline=%s build=%lld branch=%s commit=%s", b->pipeline, (long long)b->number,
              b->branch, b->commit);
     resolve_merge(room, b, &brief);
-    fill_changes(&brief, b, pipeline, brief.config.previous_commit);
+    fill_paths(&brief, b);
     w.log_fd = open_log(log_path, brief.config.state_dir, &w.log_size);
     runner_run(&brief.config, &outcome);
     if (w.log_fd >= 0) {
@@ -466,7 +476,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     if (outcome.is_suspended) { /* stays RUNNING: the next start takes it up */
         log_info("build.suspended", "pipeline=%s build=%lld", b->pipeline, (long long)b->number);
         room_unlock(room);
-        arena_done(&brief.arena);
+        brief_done(&brief);
         room_lock(room);
         return;
     }
@@ -483,7 +493,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     room_start_downstream(room, &ended);
     free(ended.pipeline);
     free(ended.branch);
-    arena_done(&brief.arena);
+    brief_done(&brief);
     room_lock(room);
 }
 

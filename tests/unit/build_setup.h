@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/json.h"
 #include "io/file.h"
 #include "io/process.h"
 #include "pipeline/run/run.h"
@@ -17,6 +18,7 @@ struct build {
     struct runner_outcome outcome;
     struct strbuf log, stages;
     int64_t abort_at_ms;
+    struct json *history;
 };
 
 static inline void
@@ -74,7 +76,6 @@ build_init(struct build *b)
         .server_url = "http://localhost:4566/",
         .home = "/var/lib/naru",
         .previous_result = "SUCCESS",
-        .previous_number = 6,
         .branch = "main",
         .is_primary_branch = true,
         .on_log = on_log,
@@ -82,6 +83,12 @@ build_init(struct build *b)
         .abort_request = abort_request,
     };
     b->config.ctx = b;
+    b->history = json_parse(STR("[{\"number\":6,\"result\":\"SUCCESS\",\"tookMs\":1500,"
+                                "\"startedAtMs\":1700000000000,\"cause\":\"TimerTrigger\"},"
+                                "{\"number\":4,\"result\":\"FAILURE\",\"displayName\":\"four\","
+                                "\"description\":\"the fourth\"}]"),
+                            NULL);
+    b->config.history = b->history;
     CHECK(file_make_dirs(b->config.workspace, 0755, NULL));
 }
 
@@ -92,6 +99,7 @@ build_done(struct build *b)
     free((void *)(uintptr_t)b->config.artifact_dir);
     free((void *)(uintptr_t)b->config.secrets_dir);
     free((void *)(uintptr_t)b->config.cookie);
+    json_unref(b->history);
     free(b->directory);
     strbuf_done(&b->log);
     strbuf_done(&b->stages);

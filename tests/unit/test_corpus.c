@@ -4,6 +4,7 @@
  *   stage NAME=STATE [WHY]   all stages in the order of their ends, if any is given
  *   log TEXT                 these stand in the log, in this order
  *   not TEXT                 this does not
+ *   commit AUTHOR|MESSAGE|A PATH|M PATH   one that came with the build
  *   branch B, previous R, cause C, changed PATH, param... what the build is told (env NAME=value)
  *   file NAME TEXT           lies in the workspace (\n is a line end)
  * Programs are stand-ins (bin/stand-in), which log "# docker push x".  missing.txt lists the files
@@ -138,6 +139,46 @@ environment(const struct one *o)
     return env;
 }
 
+static struct json *
+previous_builds(const char *result)
+{
+    struct json *list = json_array(), *one;
+
+    if (result == NULL)
+        return list;
+    one = json_object();
+    json_set(one, "number", json_int(6));
+    json_set(one, "result", json_text(result));
+    json_append(list, one);
+    return list;
+}
+
+static struct json *
+commits_of(const struct one *o)
+{
+    struct json *list = json_array();
+    struct str rest = o->expect, line, part;
+
+    while (next_line(&rest, "commit", &line)) {
+        struct json *one = json_object(), *files = json_array();
+        (void)str_split(&line, '|', &part);
+        json_set(one, "commitId", json_text("0123456789abcdef0123456789abcdef01234567"));
+        json_set(one, "author", json_str(part));
+        (void)str_split(&line, '|', &part);
+        json_set(one, "msg", json_str(part));
+        json_set(one, "comment", json_str(part));
+        while (str_split(&line, '|', &part)) {
+            struct json *file = json_object();
+            json_set(file, "editType", json_text(part.at[0] == 'A' ? "add" : "edit"));
+            json_set(file, "path", json_str(str_slice(part, 2, part.len)));
+            json_append(files, file);
+        }
+        json_set(one, "files", files);
+        json_append(list, one);
+    }
+    return list;
+}
+
 static void
 run_one(struct one *o, const char *folder, struct str text)
 {
@@ -149,6 +190,7 @@ run_one(struct one *o, const char *folder, struct str text)
     cleanup_free char *artifacts = text_format("%s/artifacts", folder);
     cleanup_free char *cookie = text_format("corpus-%s", strrchr(folder, '/') + 1);
     const char *const *env = environment(o);
+    cleanup_json struct json *history = previous_builds(previous), *commits = commits_of(o);
     struct runner_outcome outcome;
     struct err err;
     struct runner_config config = {
@@ -172,7 +214,8 @@ run_one(struct one *o, const char *folder, struct str text)
                                                              : branch,
         .cause = cause == NULL ? "BranchEventCause" : cause,
         .previous_result = previous,
-        .previous_number = previous == NULL ? 0 : 6,
+        .history = history,
+        .changes = commits,
         .changed_paths = changed,
         .ctx = o,
         .on_log = on_log,

@@ -208,13 +208,6 @@ git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char c
 }
 
 bool
-git_remote_changes(const char *path, const char *from, const char *to, struct strbuf *out,
-                   struct err *err)
-{
-    return GIT(out, err, "-C", path, "diff", "--name-only", "--no-renames", from, to, "--");
-}
-
-bool
 git_remote_describe(const char *path, const char *commit, char message[static 512],
                     char author[static 128], struct err *err)
 {

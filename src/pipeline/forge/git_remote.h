@@ -26,9 +26,6 @@ bool git_remote_resolve(const char *url, const char *secrets_dir, const char *br
 /* The commit a ref ("refs/pull/7/merge") stands at; ERR_NOT_FOUND if there is no such ref. */
 bool git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char commit[static 41],
                     struct err *err) MUST_CHECK;
-/* Paths changed between two commits of a bare repository, one a line. */
-bool git_remote_changes(const char *path, const char *from, const char *to, struct strbuf *out,
-                        struct err *err) MUST_CHECK;
 /* First line of the message and the author's name of a commit. */
 bool git_remote_describe(const char *path, const char *commit, char message[static 512],
                          char author[static 128], struct err *err) MUST_CHECK;

@@ -450,6 +450,27 @@ method_builder(struct interp *in, const struct node *call, struct value object, 
     return true;
 }
 
+/* getMsg(), isEmptySet(), toString() */
+static void
+method_record(struct interp *in, const struct object *o, struct str name, struct value *out,
+              bool *found)
+{
+    const size_t skip = str_starts(name, STR("get")) ? 3 : str_starts(name, STR("is")) ? 2 : 0;
+    const struct value *field;
+    char *property;
+
+    if (str_is(name, "toString")) {
+        field = map_find_text(o->fields, "$name");
+    } else {
+        property = arena_cstr(in->arena, str_slice(name, skip, name.len));
+        property[0] = (char)(property[0] | 0x20);
+        field = skip == 0 || name.len == skip ? NULL : map_find_text(o->fields, property);
+    }
+    *found = field != NULL;
+    if (*found)
+        *out = *field;
+}
+
 bool
 method_object(struct interp *in, const struct node *call, struct value object, struct str name,
               const struct args *args, struct value *out, bool *found)
@@ -460,6 +481,11 @@ method_object(struct interp *in, const struct node *call, struct value object, s
     *found = false;
     if (o->class_node != NULL)
         return true;
+    if (o->is_record) {
+        if (args->count == 0)
+            method_record(in, o, name, out, found);
+        return true;
+    }
     if (value_is_object(object, "Matcher"))
         return method_matcher(in, call, object, name, args, out, found);
     if (value_is_object(object, "Date"))

@@ -34,6 +34,16 @@ value_object(struct arena *a, const char *class_name)
 }
 
 struct value
+value_record(struct arena *a, const char *class_name, struct value text)
+{
+    struct value v = value_object(a, class_name);
+
+    v.object->is_record = true;
+    map_put_text(a, v.object->fields, "$name", text);
+    return v;
+}
+
+struct value
 value_entry(struct arena *a, struct value key, struct value v)
 {
     struct value entry = value_object(a, "Entry");

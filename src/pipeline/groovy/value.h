@@ -88,6 +88,7 @@ struct map {
 struct object {
     struct str class_name;
     const struct node *class_node; /* NULL: one of ours */
+    bool is_record;
     struct map *fields;
     struct str text; /* StringBuilder: what it holds; Matcher: the text; formatters: the pattern */
     size_t capacity; /* StringBuilder */
@@ -134,6 +135,9 @@ value_text(struct str s)
 }
 struct value value_cstr(struct arena *a, const char *s); /* copied; NULL gives null */
 struct value value_object(struct arena *a, const char *class_name);
+/* One of Jenkins' own: its fields are read as properties and by getX() and isX(); `text` is what it
+ * reads as. */
+struct value value_record(struct arena *a, const char *class_name, struct value text);
 /* Of a map: has .key and .value, reads "k=v". */
 struct value value_entry(struct arena *a, struct value key, struct value v);
 /* Binary floating point is a decimal here, of 15 digits: 2.0, 0.1. */

@@ -340,81 +340,6 @@ run_visible_result(const struct run *run)
     return run->shows_result ? run->shown : run->result;
 }
 
-static struct value
-settled(struct run *run, struct value v)
-{
-    journal_settle(&run->in, &v);
-    return v;
-}
-
-static struct value
-duration_text(struct run *run)
-{
-    double seconds = (double)(clock_wall_ms() - run->started_ms) / 1000.0;
-
-    return value_cstr(&run->arena, arena_format(&run->arena, "%.1f sec", seconds));
-}
-
-static bool
-current_build_get(struct interp *in, const struct node *at, struct str name, struct value *out)
-{
-    struct run *run = run_of(in);
-    const struct runner_config *c = run->config;
-    bool has = run->has_result || (run->shows_result && run->shown != RESULT_SUCCESS);
-    struct str job = str_of(c->job_name);
-    ptrdiff_t slash = str_rindex(job, '/');
-
-    if (str_is(name, "result"))
-        *out = has ? value_cstr(in->arena, build_result_name(run_visible_result(run))) : value_null();
-    else if (str_is(name, "currentResult"))
-        *out = value_cstr(in->arena, build_result_name(run_visible_result(run)));
-    else if (str_is(name, "number"))
-        *out = value_int(c->number);
-    else if (str_is(name, "id"))
-        *out = value_cstr(in->arena, arena_format(in->arena, "%lld", (long long)c->number));
-    else if (str_is(name, "displayName"))
-        *out = value_cstr(in->arena, run->display_name);
-    else if (str_is(name, "description"))
-        *out = run->description[0] == '\0' ? value_null() : value_cstr(in->arena, run->description);
-    else if (str_is(name, "fullDisplayName"))
-        *out = value_cstr(
-            in->arena,
-            slash > 0 ? arena_format(in->arena, STR_FMT " » " STR_FMT " %s", (int)slash, job.at,
-                                     STR_ARG(str_slice(job, (size_t)slash + 1, job.len)),
-                                     run->display_name)
-                      : arena_format(in->arena, STR_FMT " %s", STR_ARG(job), run->display_name));
-    else if (str_is(name, "fullProjectName"))
-        *out = value_text(job);
-    else if (str_is(name, "projectName"))
-        *out = value_text(str_slice(job, slash < 0 ? 0 : (size_t)slash + 1, job.len));
-    else if (str_is(name, "duration"))
-        *out = settled(run, value_long(clock_wall_ms() - run->started_ms));
-    else if (str_is(name, "durationString"))
-        *out = settled(run, duration_text(run));
-    else if (str_is(name, "timeInMillis") || str_is(name, "startTimeInMillis"))
-        *out = value_long(run->started_ms);
-    else if (str_is(name, "absoluteUrl"))
-        *out = value_cstr(in->arena, c->build_url);
-    else if (str_is(name, "previousBuild") || str_is(name, "previousCompletedBuild")) {
-        *out = value_null();
-        if (c->previous_result != NULL) {
-            *out = value_map(in->arena);
-            map_put_text(in->arena, out->map, "result", value_cstr(in->arena, c->previous_result));
-            map_put_text(in->arena, out->map, "currentResult",
-                         value_cstr(in->arena, c->previous_result));
-            map_put_text(in->arena, out->map, "number", value_int(c->previous_number));
-        }
-    } else if (str_is(name, "changeSets"))
-        *out = value_list(in->arena);
-    else if (str_is(name, "rawBuild"))
-        return interp_throw(in, at, "RejectedAccessException",
-                            "currentBuild.rawBuild is not available to scripts");
-    else
-        return interp_throw(in, at, "UnsupportedFeature",
-                            "currentBuild." STR_FMT " is not supported", STR_ARG(name));
-    return true;
-}
-
 static bool
 world_get(struct interp *in, const struct node *at, struct value object, struct str name,
           struct value *out)
@@ -433,7 +358,8 @@ world_get(struct interp *in, const struct node *at, struct value object, struct 
             *out = *param;
         return true;
     case HOST_CURRENT_BUILD:
-        return current_build_get(in, at, name, out);
+    case HOST_BUILD:
+        return build_info_get(run, at, object, name, out);
     case HOST_SCM:
         if (str_is(name, "branches") || str_is(name, "userRemoteConfigs")) {
             struct value item = value_map(in->arena);
@@ -494,43 +420,18 @@ world_set(struct interp *in, const struct node *at, struct value object, struct 
                         STR_ARG(name));
 }
 
-static struct value
-build_causes(struct interp *in, const struct run *run)
-{
-    struct value list = value_list(in->arena), cause = value_map(in->arena);
-    const char *name = run->config->cause == NULL ? "UserIdCause" : run->config->cause;
-
-    map_put_text(in->arena, cause.map, "_class", value_cstr(in->arena, name));
-    map_put_text(in->arena, cause.map, "shortDescription",
-                 value_cstr(in->arena, strcmp(name, "BranchEventCause") == 0 ? "Push event"
-                                                                             : "Started by user"));
-    list_add(in->arena, list.list, cause);
-    return list;
-}
-
 static bool
 world_method(struct interp *in, const struct node *call, struct value object, struct str name,
              const struct args *args, struct value *out, bool *found)
 {
     struct run *run = run_of(in);
-    enum build_result r;
 
     *found = true;
     if (object.host == HOST_DOCKER || object.host == HOST_DOCKER_IMAGE ||
         object.host == HOST_DOCKER_CONTAINER)
         return docker_method(run, call, object, name, args, out);
-    if (object.host == HOST_CURRENT_BUILD && str_is(name, "getBuildCauses")) {
-        *out = build_causes(in, run);
-        return true;
-    }
-    if (object.host == HOST_CURRENT_BUILD && args->count == 1 &&
-        (str_is(name, "resultIsBetterOrEqualTo") || str_is(name, "resultIsWorseOrEqualTo"))) {
-        if (!build_result_parse(value_to_text(in->arena, args->at[0]), &r))
-            return interp_throw(in, call, "IllegalArgumentException", "not a build result");
-        *out = value_bool(str_is(name, "resultIsWorseOrEqualTo") ? run_visible_result(run) >= r
-                                                                 : run_visible_result(run) <= r);
-        return true;
-    }
+    if (object.host == HOST_CURRENT_BUILD || object.host == HOST_BUILD)
+        return build_info_method(run, call, object, name, args, out, found);
     if (object.host == HOST_PARAMS || (object.host == HOST_ENV && str_is(name, "getEnvironment"))) {
         struct value map = {.type = V_MAP, .map = run->params};
         if (object.host == HOST_ENV) {

@@ -5,6 +5,7 @@
  * run_sleep() or run_process(), never by blocking the thread: the other branches go on meanwhile.
  * Functions that give bool and take a `struct run` throw in `run->in` when they give false. */
 #pragma once
+#include "base/json.h"
 #include "pipeline/groovy/interp.h"
 #include "io/process.h"
 #include "pipeline/run/flow.h"
@@ -73,6 +74,7 @@ struct run {
     const char *library_folders; /* those loaded, a line each; or NULL */
     struct flow_set *flows;
     struct lock_table *locks;
+    struct json *changes; /* changes.c; NULL: nobody asked yet */
     struct journal *journal;   /* NULL: none is kept */
     struct journal_flow *past; /* what it knows of the flow that runs */
     int64_t logged;            /* bytes, before there was a journal */
@@ -299,4 +301,14 @@ struct git_source {
 };
 bool workspace_git(struct run *run, const struct node *at, const struct git_source *source,
                    struct map *to);
+/* What was committed after `from`, up to `to`, as changes_parse() reads it: the last `count` commits.
+ * False if git does not know. */
+bool workspace_log(struct run *run, const char *from, const char *to, unsigned count,
+                   struct strbuf *out);
 bool glob_match(struct str pattern, struct str path, bool ignore_case);
+
+/* build_info.c: what scripts see of currentBuild and of the builds before it. */
+bool build_info_get(struct run *run, const struct node *at, struct value object, struct str name,
+                    struct value *out);
+bool build_info_method(struct run *run, const struct node *call, struct value object,
+                       struct str name, const struct args *args, struct value *out, bool *found);

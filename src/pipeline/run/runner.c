@@ -249,6 +249,7 @@ run_done(struct run *run, struct flow *main_flow)
 {
     strbuf_done(&run->line);
     journal_close(run);
+    json_unref(run->changes);
     if (run->config->locks == NULL)
         lock_table_free(run->locks);
     flow_free(main_flow);

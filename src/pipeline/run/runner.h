@@ -95,7 +95,10 @@ struct runner_config {
     bool is_primary_branch;
     const char *cause;           /* "BranchEventCause" */
     const char *previous_result; /* of the last completed build of the branch */
-    int64_t previous_number;
+    /* Completed builds of the branch before this one, as build_to_public_json() shows them, newest
+     * first; NULL: none. */
+    const struct json *history;
+    const struct json *changes; /* as changes.h has them; NULL: git is asked */
     const char *previous_commit, *previous_successful_commit;
     const struct str *changed_paths; /* of the push; for `changeset` */
     size_t changed_path_count;

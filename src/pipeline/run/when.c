@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "pipeline/language/step_table.h"
+#include "pipeline/run/changes.h"
 
 const char *
 when_place(const struct node *when)
@@ -201,14 +202,38 @@ when_changeset(const struct condition *c, bool *out)
 {
     struct str pattern = arg_text(c, "pattern", true);
     const struct value *sensitive = map_find_text(c->args.named, "caseSensitive");
+    const bool ignore_case = sensitive == NULL || !value_truth(*sensitive);
     const struct runner_config *config = c->run->config;
+    const struct json *commits = changes_to_judge(c->run);
 
     if (pattern.len == 0)
         pattern = arg_text(c, "glob", false);
+    for (size_t i = 0; i < json_size(commits) && !*out; i++) {
+        const struct json *files = json_get(json_at(commits, i), "files");
+        for (size_t k = 0; k < json_size(files) && !*out; k++)
+            if (!compare(c, pattern, str_of(json_get_cstr(json_at(files, k), "path", "")), "GLOB",
+                         ignore_case, out))
+                return false;
+    }
     for (size_t i = 0; i < config->changed_path_count && !*out; i++)
-        if (!compare(c, pattern, config->changed_paths[i], "GLOB",
-                     sensitive == NULL || !value_truth(*sensitive), out))
+        if (!compare(c, pattern, config->changed_paths[i], "GLOB", ignore_case, out))
             return false;
+    return true;
+}
+
+/* The whole of a title, or of a line of a message. */
+static bool
+when_changelog(const struct condition *c, bool *out)
+{
+    struct str pattern = arg_text(c, "pattern", true);
+    const struct json *commits = changes_to_judge(c->run);
+
+    for (size_t i = 0; i < json_size(commits) && !*out; i++) {
+        struct str rest = str_of(json_get_cstr(json_at(commits, i), "comment", "")), line;
+        while (!*out && str_split(&rest, '\n', &line))
+            if (!regex_matches(&c->run->in, c->at, str_trim(line), pattern, out))
+                return false;
+    }
     return true;
 }
 
@@ -277,6 +302,7 @@ holds(struct run *run, const struct node *n, bool *out)
         {"buildingTag", when_tag},
         {"changeRequest", when_change_request},
         {"changeset", when_changeset},
+        {"changelog", when_changelog},
         {"environment", when_environment},
         {"triggeredBy", when_triggered_by},
     };

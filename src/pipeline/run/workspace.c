@@ -126,13 +126,13 @@ fetch_commit(struct run *run, const struct node *at, const char *directory)
     return true;
 }
 
-/* With the login of a private repository on GitHub, where there is one. */
-bool
-workspace_fetch(struct run *run, const struct node *at, const char *directory)
+/* The login of a private repository on GitHub, where there is one: in the environment until the caller
+ * takes that back. */
+static void
+log_in(struct run *run)
 {
     cleanup(git_login_done) struct git_login login = {0};
-    struct env_layer *outer = run->env, *layer = run_env_push(run);
-    bool ok;
+    struct env_layer *layer = run_env_push(run);
 
     git_login_find(run->config->github != NULL ? run->config->secrets_dir : NULL,
                    run->config->git_url, &login);
@@ -146,9 +146,52 @@ workspace_fetch(struct run *run, const struct node *at, const char *directory)
         run_env_set(run, layer, str_slice(variable, 0, (size_t)equals),
                     str_slice(variable, (size_t)equals + 1, variable.len));
     }
+}
+
+bool
+workspace_fetch(struct run *run, const struct node *at, const char *directory)
+{
+    struct env_layer *outer = run->env;
+    bool ok;
+
+    log_in(run);
     ok = fetch_commit(run, at, directory);
     run->env = outer;
     return ok;
+}
+
+/* One of this machine has all of its history; of others as much is fetched as may be asked for. */
+static const char *
+with_history(struct run *run, unsigned count)
+{
+    const struct runner_config *c = run->config;
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+    struct env_layer *outer = run->env;
+    int code;
+
+    if (c->git_url[0] == '/' && file_exists(arena_format(&run->arena, "%s/HEAD", c->git_url)))
+        return c->git_url;
+    log_in(run);
+    (void)GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
+              arena_format(&run->arena, "--depth=%u", count + 1), c->git_url, c->commit);
+    run->env = outer;
+    return c->workspace;
+}
+
+bool
+workspace_log(struct run *run, const char *from, const char *to, unsigned count, struct strbuf *out)
+{
+    const char *directory;
+    int code;
+
+    if (run->config->git_url == NULL || from[0] == '-' || to[0] == '-')
+        return false;
+    directory = with_history(run, count);
+    /* No renames: one is a path that went and a path that came. */
+    return GIT(run, directory, out, &code, "log", "-z", "--no-merges", "--no-renames",
+               "--name-status", arena_format(&run->arena, "--max-count=%u", count), "--reverse",
+               "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00",
+               arena_format(&run->arena, "%s..%s", from, to), "--");
 }
 
 bool
