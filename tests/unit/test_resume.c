@@ -453,3 +453,21 @@ TEST(a_container_whose_block_is_over_is_not_started_again)
     CHECK(strstr(first, "docker exec\n") != NULL && strstr(first, "docker rm\n") != NULL);
     teardown(&b);
 }
+
+TEST(what_branches_assigned_is_known_after_a_restart)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { def got = 'nothing'\n"
+                     " parallel one: { got = sh(script: 'echo it', returnStdout: true).trim() },\n"
+                     "  two: { sh 'echo two >> ../ran' }\n"
+                     " sh 'echo once >> ../ran; " WAITS "true'\n"
+                     " sh \"echo got ${got} \\$(sort ../ran)\" }",
+                     1);
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "\ngot it once two\n") != NULL);
+    teardown(&b);
+}

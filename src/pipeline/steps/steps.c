@@ -210,13 +210,15 @@ describe(struct step_call *s)
     return true;
 }
 
-/* Steps whose effect is the script's own course: they are repeated after a restart. */
+/* Steps whose effect is the script's own course: they are repeated after a restart, as are blocks.
+ * `parallel` has its blocks in a map. */
 static bool
 only_says(struct str name)
 {
     static const char *const names[] = {
         "echo",  "print",   "println", "error",  "unstable",   "isUnix",          "pwd",
-        "stage", "library", "load",    "script", "properties", "libraryResource", "pipeline"};
+        "stage", "library", "load",    "script", "properties", "libraryResource", "pipeline",
+        "parallel"};
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (str_is(name, names[i]))
