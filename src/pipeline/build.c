@@ -151,6 +151,8 @@ build_to_json(const struct build *b)
         json_set(j, "answers", json_copy(b->answers));
     if (b->abort_asked)
         json_set(j, "abortAsked", json_bool(true));
+    if (b->abort_now)
+        json_set(j, "abortNow", json_bool(true));
     set_text(j, "before", b->before);
     set_text(j, "upstream", b->upstream);
     set_text(j, "jenkinsfile", b->script);
@@ -249,6 +251,7 @@ build_from_json(const struct json *j, struct err *err)
     b->attempt = (int)json_get_i64(j, "attempt", 1);
     b->resumed = (int)json_get_i64(j, "resumed", 0);
     b->abort_asked = json_get_bool(j, "abortAsked", false);
+    b->abort_now = json_get_bool(j, "abortNow", false);
     b->parameters = kept(json_get(j, "parameters"));
     b->answers = kept(json_get(j, "answers"));
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);

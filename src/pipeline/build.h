@@ -56,7 +56,7 @@ struct build {
     size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */
     size_t path_count;
-    bool abort_asked;
+    bool abort_asked, abort_now; /* a second time: nothing more is waited for */
     struct json *parameters; /* given, by name; NULL: none */
     struct json *questions;  /* open ones; an array, or NULL */
     struct json *answers;    /* given ones by the question's id; NULL: none */

@@ -131,14 +131,16 @@ static enum abort_request
 abort_request(void *ctx)
 {
     struct work *w = ctx;
-    bool asked;
+    enum abort_request asked;
 
     if (atomic_load(&w->room->stopping))
         return ABORT_SUSPEND;
     room_lock(w->room);
-    asked = w->build->abort_asked;
+    asked = w->build->abort_now     ? ABORT_NOW
+            : w->build->abort_asked ? ABORT_ASKED
+                                    : ABORT_NO;
     room_unlock(w->room);
-    return asked ? ABORT_ASKED : ABORT_NO;
+    return asked;
 }
 
 static void

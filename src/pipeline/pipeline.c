@@ -442,6 +442,7 @@ pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
         room_end_build(b, RESULT_ABORTED, "aborted before it started");
         room_save(room, b);
     } else if (b->state != BUILD_ENDED) {
+        b->abort_now = b->abort_asked; /* whoever asks again has seen that it does not end */
         b->abort_asked = true;
         room_save(room, b);
     }

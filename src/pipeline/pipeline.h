@@ -72,6 +72,7 @@ void pipeline_gone(struct pipeline_room *room, const char *pipeline, const char 
 /* Queues a build; `number_out` gets its number (or the known one's). */
 bool pipeline_submit(struct pipeline_room *room, const struct build_request *request,
                      int64_t *number_out, struct err *err) MUST_CHECK;
+/* Once: the script sees it, and its post conditions have a minute.  A second time: all ends at once. */
 bool pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
                     struct err *err) MUST_CHECK;
 

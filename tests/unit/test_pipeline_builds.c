@@ -118,6 +118,26 @@ TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
     sh(&w, IS_GONE);
 }
 
+/* The first one is for the script to see, and it may catch it; the second one nothing catches. */
+TEST(a_second_abort_ends_what_caught_the_first)
+{
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    web_first(&w, "script { int n = 0; while (true) { try { sh 'touch ../up; sleep 0.1' }\n"
+                  "catch (e) { n++; sh \"echo caught ${n}; touch ../caught\" } } }\n"
+                  "}\npost {\nalways { echo 'never said' }");
+    sh(&w, WAIT_UNTIL_UP);
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
+    sh(&w, "for i in $(seq 200); do [ -e ../data/workspaces/web/caught ] && exit 0; sleep 0.05; "
+           "done; exit 1");
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
+    expect_result(&w, "web", 1, "ABORTED");
+    expect_log(&w, "web", 1, "caught 1");
+    sh(&w, "! grep -q 'caught 2' ../data/builds/web/1/log && "
+           "! grep -q 'never said' ../data/builds/web/1/log");
+}
+
 TEST(a_pipeline_of_thousands_of_branches_is_there_after_a_restart)
 {
     cleanup(world_done) struct world w = {0};

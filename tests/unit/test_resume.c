@@ -349,7 +349,7 @@ expect_a_stop_to_leave_the_script(const char *jenkinsfile, unsigned at)
     teardown(&b);
 }
 
-#define WAITS "touch ../up; while [ ! -e ../go ]; do sleep 0.01; done; "
+#define WAITS "touch ../up; while [ ! -e ../go ]; do sleep 0.01 || true; done; "
 
 TEST(a_script_lives_on_whenever_the_runner_hears_of_the_stop)
 {
@@ -470,4 +470,85 @@ TEST(what_branches_assigned_is_known_after_a_restart)
     live_to_the_end(&b);
     CHECK(strstr(strbuf_cstr(&b.log), "\ngot it once two\n") != NULL);
     teardown(&b);
+}
+
+/* The loop has no step in which the timeout could strike: the script goes on from where it struck. */
+TEST(a_timeout_that_struck_between_steps_strikes_there_again)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { int n = 0\n try { timeout(time: 50, unit: 'MILLISECONDS') {\n"
+                     "  sh 'true'\n while (true) { n++ } } }\n"
+                     " catch (e) { echo 'caught ' + e.class.simpleName }\n"
+                     " sh \"echo ${n} > ../n; touch ../up\"\n sh '" WAITS "true'\n"
+                     " sh \"[ \\$(cat ../n) = ${n} ]\" }",
+                     1);
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "caught FlowInterruptedException\n") != NULL);
+    teardown(&b);
+}
+
+TEST(a_branch_that_was_interrupted_between_steps_is_so_again)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { int n = 0\n try { parallel(failFast: true,\n"
+                     " good: { try { while (true) { n++\n if (n % 5000 == 0) { sleep 0 } } }\n"
+                     "  finally { sh \"echo ${n} > ../n\" } },\n"
+                     " bad: { sh 'exit 4' }) } catch (e) { echo 'caught' }\n"
+                     " sh 'echo x >> ../calls; " WAITS "true'\n"
+                     " sh \"[ \\$(cat ../n) = ${n} ] && [ \\$(cat ../calls) = x ] && echo so\" }",
+                     1);
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "\nso\n") != NULL);
+    teardown(&b);
+}
+
+/* The script was told to end, and does so while no naru is there: that is no failure of its own. */
+TEST(a_script_that_was_interrupted_before_the_stop_is_so_after_it)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *result = NULL;
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { try { timeout(time: 50, unit: 'MILLISECONDS') {\n"
+                     " sh 'trap \"touch ../up\" TERM; while [ ! -e ../go ]; do sleep 0.01 || true; done; "
+                     "exit 5' } }\n"
+                     " catch (e) { echo 'caught ' + e.class.simpleName } }",
+                     1);
+    put_file(&b, "go", "");
+    result = text_format("%s/sh--3/result", b.config.state_dir);
+    for (int i = 0; !file_exists(result); i++) {
+        CHECK(i < 1000 * CHECK_PATIENCE);
+        clock_sleep_ms(10);
+    }
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "caught FlowInterruptedException\n") != NULL);
+    teardown(&b);
+}
+
+/* Steps throw as soon as naru is stopped: nothing is to catch that. */
+TEST(a_script_that_catches_everything_lets_naru_end)
+{
+    static const char *const loops[] = {
+        "node { while (true) { try { sh '" WAITS "true' } catch (e) { } finally { sh 'true' } } }",
+        "node { while (true) { catchError { sh '" WAITS "true' } } }",
+        "node { retry(1000000) { sh '" WAITS "true' } }",
+        "node { while (true) { try { parallel a: { sh '" WAITS "true' } } catch (Throwable e) { } } }",
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(loops); i++) {
+        cleanup(build_done) struct build b = {0};
+        setup(&b);
+        live_to_the_stop(&b, loops[i], 1);
+        put_file(&b, "go", "");
+        teardown(&b);
+    }
 }

@@ -166,7 +166,9 @@ interp_enter(struct interp *in, const struct node *at)
                             "the script computes without end: %u evaluations without a step",
                             in->evaluations_max);
     }
-    if ((++in->polls & 63) == 0 && in->world->poll != NULL && !in->world->poll(in, at)) {
+    in->entered++;
+    if (((++in->polls & 63) == 0 || in->polls_always) && in->world->poll != NULL &&
+        !in->world->poll(in, at)) {
         in->depth--;
         return false;
     }

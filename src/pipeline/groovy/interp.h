@@ -101,6 +101,8 @@ struct interp {
     unsigned depth;
     const char *stack_end; /* calls that reach below it are too deep; NULL: nobody looks */
     unsigned polls;
+    bool polls_always; /* world->poll is to see each evaluation, not each 64th */
+    uint64_t entered;  /* evaluations of this line of control: the same in every run of a script */
     unsigned evaluations, evaluations_max; /* since the last step */
 };
 

@@ -259,8 +259,8 @@ parent_exception(struct str name)
 static bool
 catches(struct interp *in, const struct node *c, const struct exception *e)
 {
-    if (c->params == NULL)
-        return true;
+    if (e->is_final || c->params == NULL)
+        return !e->is_final;
     for (const struct node *type = c->params; type != NULL; type = type->next) {
         struct str name = e->class_name;
         /* Up through what it extends, in the file first. */
@@ -298,7 +298,7 @@ run_try(struct interp *in, const struct node *n, struct value *out)
             in->scope = before;
             break;
         }
-    if (n->b == NULL)
+    if (n->b == NULL || (in->completion == COMPLETION_THROW && in->thrown->is_final))
         return ok;
     completion = in->completion;
     thrown = in->thrown;

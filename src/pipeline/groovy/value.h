@@ -102,6 +102,7 @@ struct exception {
     struct str message;
     unsigned line, column;
     bool is_interruption;
+    bool is_final; /* no script catches it, and no `finally` runs */
     bool is_logged;
     bool has_no_message;       /* `message` is then "null" */
     struct exception *because; /* e.cause, or NULL */

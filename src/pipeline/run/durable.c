@@ -13,6 +13,7 @@
 #define FIRST_LOOK_MS 4
 #define LAST_LOOK_MS 100
 #define PIECE 65536
+#define REASON_WAIT_MS 5000
 
 /* $0 is the folder. The signals that end the command do not end its shell, which is to note how
  * that went; `:` instead of an empty trap, since children inherit what is ignored. */
@@ -29,7 +30,7 @@ struct durable {
     off_t log_at, output_at;
     int64_t kill_ms; /* SIGTERM went out, SIGKILL is due then; 0: not yet */
     int64_t look_ms;
-    bool interrupted;
+    bool interrupted, was_told; /* by this naru; by an earlier one */
 };
 
 static const char *
@@ -141,6 +142,9 @@ begin(struct durable *d, struct err *err)
         if (was_begun(d))
             break;
     }
+    /* Whoever told it to end cannot say any more that its end was that. */
+    d->was_told = file_exists(path_in(d, "told"));
+    d->kill_ms = d->was_told ? clock_monotonic_ms() + TERM_GRACE_MS : 0;
     d->log_fd = open_in(d, "log", O_RDONLY, err);
     d->output_fd = d->spec->captures ? open_in(d, "output", O_RDONLY, err) : -1;
     return d->log_fd >= 0 && (!d->spec->captures || d->output_fd >= 0);
@@ -174,6 +178,7 @@ static void
 enforce(struct durable *d)
 {
     int64_t now_ms = clock_monotonic_ms();
+    struct err err;
 
     if (d->kill_ms != 0) {
         if (now_ms >= d->kill_ms)
@@ -185,7 +190,24 @@ enforce(struct durable *d)
         return;
     d->interrupted = true;
     d->kill_ms = now_ms + TERM_GRACE_MS;
+    cleanup_close int told = open_in(d, "told", O_WRONLY | O_CREAT, &err);
+    (void)told;
     process_kill_group(d->pid, SIGTERM);
+}
+
+/* What interrupted it under an earlier naru is due again at once, or as soon as the branch that
+ * failed has repeated that. */
+static bool
+knows_why(const struct durable *d)
+{
+    int64_t give_up_ms = clock_monotonic_ms() + REASON_WAIT_MS;
+
+    while (!run_is_due(d->run)) {
+        if (clock_monotonic_ms() >= give_up_ms)
+            return false;
+        flow_wait(d->run, NULL, 0, clock_monotonic_ms() + LAST_LOOK_MS / 10);
+    }
+    return true;
 }
 
 static bool
@@ -236,10 +258,10 @@ durable_run(struct run *run, const struct durable_spec *spec, struct durable_res
     }
     if (ok && !out->left) {
         forward_all(&d);
-        if (d.interrupted)
+        if (d.interrupted || d.was_told)
             process_kill_group(d.pid, SIGKILL);
         out->exit_code = read_result(&d);
-        out->interrupted = d.interrupted;
+        out->interrupted = d.interrupted || (d.was_told && knows_why(&d));
     }
     cleanup_close_(&d.pidfd);
     cleanup_close_(&d.log_fd);

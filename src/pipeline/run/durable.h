@@ -6,6 +6,7 @@
  *            finds none makes it itself, and then the command was not and will not be started
  *   log      standard error, and output unless that is captured
  *   output   captured output
+ *   told     it was told to end (run_is_due()), and gets its last signal a little later
  *   result   the exit code and a line end, when the command has ended
  * Errors: an err where nothing could be started; how the command went is the result. */
 #pragma once

@@ -378,9 +378,11 @@ flow_new(struct run *run, const char *path, struct str branch, flow_body *body, 
     save(run, &f->saved);
     f->saved.run_line = (struct strbuf){0};
     f->saved.run_past = NULL;
+    f->saved.run_acts = false;
     f->saved.run_files = ++set->made << 16;
     f->saved.run_branch = branch;
     f->saved.in_depth = 0;
+    f->saved.in_entered = 0;
     f->saved.in_completion = COMPLETION_NONE;
     f->saved.in_thrown = NULL;
     f->saved.in_stack_end = (const char *)stack + FLOW_STACK_MARGIN;
@@ -441,13 +443,14 @@ flow_outcome(const struct flow *f, struct value *out, struct exception **error)
 void
 flow_inherit(struct run *run, const struct flow *from)
 {
-    run->abort_fired = run->abort_fired || from->saved.run_abort_fired;
+    if (from->saved.run_abort_fired > run->abort_fired)
+        run->abort_fired = from->saved.run_abort_fired;
     if (from->saved.run_abort_grace_ms > run->abort_grace_ms)
         run->abort_grace_ms = from->saved.run_abort_grace_ms;
     for (const struct fired *f = from->saved.run_fired; f != NULL; f = f->next)
         for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
             if (d == f->deadline)
-                run_note_fired(run, d, f->grace_ms);
+                run_note_fired(run, d, f->grace_ms)->count = f->count;
 }
 
 void

@@ -25,8 +25,18 @@ struct entry {
     struct entry *next; /* in its bucket */
 };
 
+/* Where an interruption struck a flow outside of a recorded step. */
+struct strike {
+    uint64_t entered; /* evaluations of the flow */
+    unsigned steps;
+    size_t turn;
+    const struct json *record;
+    struct strike *next;
+};
+
 /* What is known of a flow that ran before. */
 struct journal_flow {
+    struct strike *strikes; /* those to come, in their order */
     uint64_t hash;
     unsigned last_step;   /* the highest that is recorded */
     uint64_t lines;       /* in the log */
@@ -48,6 +58,7 @@ struct journal {
     struct json *records; /* keeps what entries point into */
     struct flow **waiting; /* by turn */
     size_t turns, next_turn;
+    size_t strikes; /* recorded and yet to come, of all flows */
     bool is_damaged;
 
     /* Flushing takes longer than a short script; a thread does it, as soon as there is something. */
@@ -220,12 +231,30 @@ note_step(struct run *run, const char *id)
 }
 
 static void
+take_strike(struct run *run, const struct json *record, const char *flow)
+{
+    struct journal_flow *f = flow_by_hash(run, hash_of(flow));
+    struct strike **last = &f->strikes, *s = arena_alloc(&run->arena, sizeof(*s));
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    s->entered = (uint64_t)json_get_i64(record, "entered", 0);
+    s->steps = (unsigned)json_get_i64(record, "steps", 0);
+    s->turn = run->journal->turns++;
+    s->record = record;
+    *last = s;
+    run->journal->strikes++;
+}
+
+static void
 take_record(struct run *run, struct json *record)
 {
     struct journal *j = run->journal;
-    const char *id = json_get_cstr(record, "id", "");
+    const char *id = json_get_cstr(record, "id", ""), *flow = json_get_cstr(record, "struck", NULL);
     struct entry *e = find(j, id);
 
+    if (flow != NULL)
+        take_strike(run, record, flow);
     if (id[0] == '\0')
         return;
     if (e == NULL) {
@@ -383,6 +412,7 @@ journal_open(struct run *run, struct str file_text)
     if (!(file_exists(path) ? load(run, path, lines_path, &err)
                             : begin(run, file_text, path, &err)))
         return fail(run, &err);
+    run->in.polls_always = j->strikes > 0;
     if (j->turns > 0)
         j->waiting = mem_new(j->turns * sizeof(struct flow *));
     j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -415,7 +445,8 @@ journal_is_repeating(const struct run *run)
 {
     struct run *r = (struct run *)(uintptr_t)run;
 
-    return run->journal != NULL && flow_steps(run) < this_flow(r)->last_step;
+    return run->journal != NULL &&
+           (flow_steps(run) < this_flow(r)->last_step || this_flow(r)->strikes != NULL);
 }
 
 bool
@@ -463,9 +494,8 @@ wait_for_turn(struct run *run, size_t turn)
 const char rejection;
 
 static bool
-throw_again(struct step_call *s, const struct json *x)
+throw_again(struct run *run, const struct json *x)
 {
-    struct run *run = s->run;
     struct arena *a = &run->arena;
     struct exception *e = arena_alloc(a, sizeof(*e));
     int64_t level = json_get_i64(x, "by", 0);
@@ -478,10 +508,12 @@ throw_again(struct step_call *s, const struct json *x)
     e->line = (unsigned)json_get_i64(x, "line", 0);
     e->column = (unsigned)json_get_i64(x, "column", 0);
     e->is_interruption = level != 0;
+    e->is_final = json_get_bool(x, "final", false);
     if (level == JOURNAL_BY_ITSELF) {
         e->cause = &rejection;
     } else if (level == JOURNAL_BY_ABORT) {
-        run->abort_fired = run->was_aborted = true;
+        run->was_aborted = true;
+        run->abort_fired = e->is_final ? 2 : 1;
         run->abort_grace_ms = clock_monotonic_ms() + RUNNER_GRACE_MS;
     } else if (level == JOURNAL_BY_BRANCH) {
         /* The branch that failed repeats as well: it may be yet to come, and is known then. */
@@ -497,7 +529,25 @@ throw_again(struct step_call *s, const struct json *x)
         if (d != NULL)
             run_note_fired(run, d, clock_monotonic_ms() + RUNNER_GRACE_MS);
     }
-    return interp_rethrow(s->in, e);
+    return interp_rethrow(&run->in, e);
+}
+
+bool
+journal_strikes(struct run *run)
+{
+    struct journal *j = run->journal;
+    struct journal_flow *f = j == NULL || j->strikes == 0 ? NULL : this_flow(run);
+    const struct strike *s = f == NULL ? NULL : f->strikes;
+
+    if (s == NULL || run->acts || run->in.entered < s->entered ||
+        (run->in.entered == s->entered && flow_steps(run) < s->steps))
+        return false;
+    f->strikes = s->next;
+    run->in.polls_always = --j->strikes > 0;
+    wait_for_turn(run, s->turn);
+    run_log_flush(run);
+    f->written = (uint64_t)json_get_i64(s->record, "lines", 0);
+    return !throw_again(run, json_get(s->record, "thrown"));
 }
 
 bool
@@ -530,7 +580,7 @@ journal_ended_before(struct step_call *s, bool *ok)
     this_flow(run)->written = (uint64_t)json_get_i64(e->record, "lines", 0);
     x = json_get(e->record, "thrown");
     *ok = x == NULL ? journal_value_read(&run->arena, json_get(e->record, "value"), s->out)
-                    : throw_again(s, x);
+                    : throw_again(run, x);
     return true;
 }
 
@@ -580,7 +630,36 @@ thrown_to_json(const struct run *run, const struct exception *e)
              : e->cause == run->flows ? JOURNAL_BY_BRANCH
                                       : timeout_number(run, e->cause);
     json_set(x, "by", json_int(by));
+    if (e->is_final)
+        json_set(x, "final", json_bool(true));
     return x;
+}
+
+/* Of what ends now: what was said before it. */
+static void
+set_lines(struct run *run, struct json *r)
+{
+    run_log_flush(run);
+    /* Done again it may have said less than before; what follows was not said yet. */
+    if (this_flow(run)->written < this_flow(run)->lines)
+        this_flow(run)->lines = this_flow(run)->written;
+    json_set(r, "lines", json_int((int64_t)this_flow(run)->written));
+}
+
+void
+journal_struck(struct run *run)
+{
+    struct json *r;
+
+    if (run->journal == NULL || run->is_suspended)
+        return;
+    r = json_object();
+    json_set(r, "struck", json_text(flow_path(run)));
+    json_set(r, "entered", json_int((int64_t)run->in.entered));
+    json_set(r, "steps", json_int(flow_steps(run)));
+    set_lines(run, r);
+    json_set(r, "thrown", thrown_to_json(run, run->in.thrown));
+    append(run, r, true);
 }
 
 void
@@ -592,12 +671,8 @@ journal_ended(struct step_call *s, bool ok)
     if (run->journal == NULL || run->is_suspended)
         return;
     r = record_of(s);
-    run_log_flush(run); /* its lines are before its end */
-    /* Done again it may have said less than before; what follows was not said yet. */
-    if (this_flow(run)->written < this_flow(run)->lines)
-        this_flow(run)->lines = this_flow(run)->written;
+    set_lines(run, r);
     json_set(r, "ended", json_bool(true));
-    json_set(r, "lines", json_int((int64_t)this_flow(run)->written));
     if (run->noted_result >= 0)
         json_set(r, "result", json_int(run->noted_result));
     if (run->noted_mark >= 0)

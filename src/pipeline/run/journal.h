@@ -7,7 +7,7 @@
  * Lines that are in the log already are not written again; they are counted for every branch.
  * In <state_dir>:
  *   Jenkinsfile  the file that is run
- *   journal      a JSON value a line: begun, ended, settled; written before a script begins and after
+ *   journal      a JSON value a line: begun, ended, settled, struck; written before a script begins and after
  *                each end, and flushed to disk right then, by a thread, while the build goes on
  *   lines        for every line of the log, the branch it is of and its length
  * A journal that could not be written to its end (a full disk) says so in its head: the build goes on,
@@ -34,6 +34,10 @@ int64_t journal_log_size(const char *state_dir);
 bool journal_ended_before(struct step_call *s, bool *ok);
 bool journal_begun(struct step_call *s); /* false: it had begun before */
 void journal_ended(struct step_call *s, bool ok);
+/* An interruption that struck the flow outside of such a step (`in->thrown`): recorded with the place. */
+void journal_struck(struct run *run);
+/* Did one strike the flow here before?  Then it is thrown again. */
+bool journal_strikes(struct run *run);
 /* For what has no step_call; `id` as that of a step. */
 bool journal_known(struct run *run, const char *id, struct value *out);
 void journal_note(struct run *run, const char *id, struct value v);

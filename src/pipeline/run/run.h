@@ -36,10 +36,12 @@ struct deadline {
     struct deadline *outer;
 };
 
-/* A deadline interrupts each flow below it once; then there is a grace for post. */
+/* A deadline interrupts each flow below it once; then there is a grace for what the script does about
+ * it (post, catch), and after that no more: all is interrupted, and nothing catches it. */
 struct fired {
     const struct deadline *deadline;
     int64_t grace_ms; /* when it fires again */
+    unsigned count;
     struct fired *next;
 };
 
@@ -107,11 +109,12 @@ struct run {
 
     struct deadline *deadlines;
     struct fired *fired;
-    bool abort_fired;
+    unsigned abort_fired; /* 2: the grace is over, too */
     bool was_aborted; /* any flow was told so */
     bool is_suspended;
     int64_t abort_grace_ms;
     unsigned interrupts_seen;
+    bool acts; /* in a step whose end is recorded (step_act) */
     int64_t started_ms;
     /* The worst that the step which runs said of the build and its stage, and whether it did. */
     int noted_result, noted_mark; /* an enum build_result, or -1 */
@@ -175,7 +178,7 @@ bool run_is_suspended(struct run *run); /* naru ends, the build does not */
 /* What scripts see as currentBuild.currentResult. */
 enum build_result run_visible_result(const struct run *run);
 bool run_is_due(struct run *run); /* aborted, interrupted or out of time */
-void run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms);
+struct fired *run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms);
 void run_forget_fired(struct run *run, const struct deadline *d); /* before it dies */
 /* Wait without holding up other branches; false with an interruption thrown.  run_wait() returns
  * at the latest after RUN_POLL_MS, so that the caller looks again. */
@@ -187,6 +190,8 @@ bool run_sleep(struct run *run, const struct node *at, int64_t ms) MUST_CHECK;
  * unless they are set. */
 bool run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
                  struct err *err) MUST_CHECK;
+/* False with an interruption thrown; in a flow that repeats what is recorded only those that struck it
+ * there before. */
 bool run_poll(struct interp *in, const struct node *at);
 struct run *run_of(struct interp *in);
 extern const struct interp_world run_world;

@@ -12,7 +12,7 @@ find_fired(const struct run *run, const struct deadline *d)
     return NULL;
 }
 
-void
+struct fired *
 run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms)
 {
     struct fired *f = find_fired(run, d);
@@ -24,6 +24,8 @@ run_note_fired(struct run *run, const struct deadline *d, int64_t grace_ms)
         run->fired = f;
     }
     f->grace_ms = grace_ms;
+    f->count++;
+    return f;
 }
 
 void
@@ -42,7 +44,7 @@ deadline_is_due(const struct run *run, const struct deadline *d, int64_t now_ms)
     const struct fired *f = find_fired(run, d);
 
     if (f != NULL)
-        return now_ms >= f->grace_ms;
+        return f->count > 1 || now_ms >= f->grace_ms;
     return now_ms >= (d->activity_ms > 0 ? d->last_output_ms + d->activity_ms : d->at_ms);
 }
 
@@ -70,7 +72,7 @@ abort_is_due(struct run *run, int64_t now_ms)
 
     if (r == ABORT_NO)
         return false;
-    return r != ABORT_ASKED || !run->abort_fired || now_ms >= run->abort_grace_ms;
+    return r != ABORT_ASKED || run->abort_fired != 1 || now_ms >= run->abort_grace_ms;
 }
 
 static bool
@@ -96,44 +98,71 @@ run_is_due(struct run *run)
 }
 
 static bool
-interrupt(struct interp *in, const struct node *at, const void *cause, struct str why)
+interrupt(struct interp *in, const struct node *at, const void *cause, bool is_final,
+          struct str why)
 {
     interp_throw(in, at, "FlowInterruptedException", STR_FMT, STR_ARG(why));
     in->thrown->is_interruption = true;
+    in->thrown->is_final = is_final;
     in->thrown->cause = cause;
     return false;
 }
 
-/* Interrupts once per cause; what runs after that (post) has its grace, then is cut as well. */
-bool
-run_poll(struct interp *in, const struct node *at)
+static bool
+interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
 {
-    struct run *run = run_of(in);
+    bool is_final = run->abort_fired > 0 || abort_request(run) != ABORT_ASKED;
+
+    run->was_aborted = true;
+    run->abort_fired = is_final ? 2 : 1;
+    run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
+    return interrupt(&run->in, at, NULL, is_final, STR("the build was aborted"));
+}
+
+/* Once per cause; what the script does about it (post, catch) has its grace.  After that nothing
+ * catches it, else `while (true) { try { sh 'x' } catch (e) { } }` would never end. */
+static bool
+interrupt_if_due(struct run *run, const struct node *at)
+{
+    struct interp *in = &run->in;
     int64_t now_ms = clock_monotonic_ms();
     struct deadline *due = NULL;
     struct str why;
 
-    if (journal_is_repeating(run) && !run_is_suspended(run))
-        return true;
-    if (abort_is_due(run, now_ms)) {
-        run->abort_fired = run->was_aborted = true;
-        run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
-        return interrupt(in, at, NULL, STR("the build was aborted"));
-    }
+    if (abort_is_due(run, now_ms))
+        return interrupt_for_abort(run, at, now_ms);
     for (struct deadline *d = run->deadlines; d != NULL; d = d->outer)
         if (deadline_is_due(run, d, now_ms))
             due = d; /* the outermost: it ends the inner ones too */
     if (due != NULL) {
-        run_note_fired(run, due, now_ms + RUNNER_GRACE_MS);
-        return interrupt(in, at, due,
+        const struct fired *f = run_note_fired(run, due, now_ms + RUNNER_GRACE_MS);
+        return interrupt(in, at, due, f->count > 1,
                          due->outer == NULL ? STR("the build ran out of time")
                                             : STR("Timeout has been exceeded"));
     }
     if (interrupt_is_due(run, &why)) {
         run->interrupts_seen = flow_interrupts(run, &why);
-        return interrupt(in, at, run->flows, why);
+        return interrupt(in, at, run->flows, false, why);
     }
     return true;
+}
+
+bool
+run_poll(struct interp *in, const struct node *at)
+{
+    struct run *run = run_of(in);
+
+    if (!run_is_suspended(run)) {
+        if (journal_strikes(run))
+            return false;
+        if (journal_is_repeating(run))
+            return true;
+    }
+    if (interrupt_if_due(run, at))
+        return true;
+    if (!run->acts)
+        journal_struck(run);
+    return false;
 }
 
 bool

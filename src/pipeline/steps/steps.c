@@ -230,14 +230,19 @@ bool
 step_act(struct step_call *s, step_function *function)
 {
     struct run *run = s->run;
+    const uint64_t entered = run->in.entered;
+    const bool acted = run->acts;
     bool ok;
 
     if (journal_ended_before(s, &ok))
         return ok;
+    run->acts = true;
     /* One that had begun is taken up in any case: an abort is for it to see. */
     ok = !journal_begun(s) || run_poll(s->in, s->at);
     run->noted_result = run->noted_mark = -1;
     ok = ok && function(s);
+    run->acts = acted;
+    run->in.entered = entered; /* what it evaluated is not evaluated when its end is repeated */
     journal_ended(s, ok);
     if (s->folder != NULL && !run->is_suspended && !file_remove_tree(s->folder, NULL))
         run_logf(run, "WARNING: cannot remove %s", s->folder);

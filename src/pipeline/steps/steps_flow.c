@@ -270,8 +270,10 @@ step_timeout(struct step_call *s)
     ok = s->body.run(run, s->body.arg, s->out);
     run->deadlines = d.outer;
     run_forget_fired(run, &d);
-    if (!ok && s->in->completion == COMPLETION_THROW && s->in->thrown->cause == &d)
+    if (!ok && s->in->completion == COMPLETION_THROW && s->in->thrown->cause == &d) {
         s->in->thrown->cause = NULL; /* `d` dies here */
+        s->in->thrown->is_final = false;
+    }
     return ok;
 }
 
@@ -284,7 +286,7 @@ step_retry(struct step_call *s)
         struct exception *e;
         if (s->body.run(s->run, s->body.arg, s->out))
             return true;
-        if (s->in->completion != COMPLETION_THROW || attempt >= count)
+        if (s->in->completion != COMPLETION_THROW || attempt >= count || s->in->thrown->is_final)
             return false;
         /* An abort is meant; only a timeout set inside the block counts as a failure of it. */
         if (s->in->thrown->is_interruption && (s->run->abort_fired || s->in->thrown->cause != NULL))
@@ -318,7 +320,7 @@ catch_with(struct step_call *s, enum build_result build, enum build_result stage
 
     if (s->body.run(s->run, s->body.arg, s->out))
         return true;
-    if (s->in->completion != COMPLETION_THROW)
+    if (s->in->completion != COMPLETION_THROW || s->in->thrown->is_final)
         return false;
     if (s->in->thrown->is_interruption && !step_truth(s, "catchInterruptions", true))
         return false;
