@@ -3,7 +3,8 @@
 
 All lead to the same target (an nginx that answers at once) and get the same load from wrk (50 connections, two threads).
 Processor time is what the balancer's own processes used for each request.  The hand-written HAProxy knows one static
-backend and does nothing to a request; nginx keeps its connections to the target.  naru: a listener with only its default
+backend and does nothing to a request; the same "with the same duties" adds the four headers that targets expect of an ALB and
+sends again what may be sent twice; nginx keeps its connections to the target.  naru: a listener with only its default
 rule; one with 100 rules of which the last one takes the requests; a group with 1,000 targets, beside a hand-written HAProxy
 that has them, too.
 Then how soon a change by the API is in force: from the call to the first answer that shows it."""
@@ -48,8 +49,17 @@ defaults
 frontend front
     bind 127.0.0.1:{port}
     default_backend back
+{duties}{servers}
+"""
+
+# What an ALB does for every request, and what loses none when a target goes, as one would write it by hand.
+DUTIES = """    option forwardfor
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Port {port}
+    http-request set-header X-Amzn-Trace-Id Root=1-%[date,hex,bytes(8),lower]-%[uuid,regsub(-,,g),bytes(0,24)]
+    http-request disable-l7-retry if !{{ method GET HEAD OPTIONS PUT DELETE }}
 backend back
-{servers}
+    retry-on conn-failure empty-response
 """
 
 
@@ -182,9 +192,10 @@ def many_targets(port):
     return [(f"127.1.{i // 200}.{i % 200 + 1}", port) for i in range(MANY)]
 
 
-def hand_written(folder, name, port, targets):
+def hand_written(folder, name, port, targets, duties="backend back\n"):
     servers = "\n".join(f"    server s{i} {address}:{target}" for i, (address, target) in enumerate(targets))
-    return Program(folder, name, HAPROXY.format(port=port, servers=servers), "haproxy", "-db", "-f", "{path}")
+    text = HAPROXY.format(port=port, servers=servers, duties=duties.format(port=port))
+    return Program(folder, name, text, "haproxy", "-db", "-f", "{path}")
 
 
 def forward(*groups):
@@ -253,14 +264,16 @@ def measure_targets(balancer, first, second):
 
 
 def measure_load(balancer, folder, target, rounds):
-    ports = {name: harness.free_port() for name in ("haproxy", "many", "nginx")}
+    ports = {name: harness.free_port() for name in ("haproxy", "dutiful", "many", "nginx")}
     programs = {
         "haproxy": hand_written(folder, "haproxy", ports["haproxy"], [("127.0.0.1", target)]),
+        "dutiful": hand_written(folder, "dutiful", ports["dutiful"], [("127.0.0.1", target)], DUTIES),
         "many": hand_written(folder, "many", ports["many"], many_targets(target)),
         "nginx": Program(folder, "nginx", NGINX.format(port=ports["nginx"], target=target, folder=folder),
                          "nginx", "-c", "{path}", "-p", "{folder}")}
     try:
         setups = [("hand-written HAProxy", ports["haproxy"], "/", programs["haproxy"].pids),
+                  ("the same with duties", ports["dutiful"], "/", programs["dutiful"].pids),
                   ("nginx", ports["nginx"], "/", programs["nginx"].pids),
                   ("naru, default rule", balancer.default_rule(), "/", balancer.pids),
                   (f"naru, {RULES} rules", balancer.hundred_rules(), f"/part-{RULES - 1}/x", balancer.pids),
