@@ -29,12 +29,7 @@ caller_fill(const struct api_config *config, struct caller *caller, struct err *
     if (!role_parse(str_of(caller->key.role), &caller->role))
         return err_set(err, ERR_ACCESS_DENIED, "The access key's role '%s' is not known.",
                        caller->key.role);
-    if (caller->key.name[0] == '\0')
-        snprintf(caller->principal, sizeof(caller->principal), "arn:aws:iam::%s:root",
-                 config->account);
-    else
-        snprintf(caller->principal, sizeof(caller->principal), "arn:aws:iam::%s:user/%s",
-                 config->account, caller->key.name);
+    access_key_principal(&caller->key, config->account, caller->principal);
     return true;
 }
 

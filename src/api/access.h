@@ -11,7 +11,7 @@
 struct caller {
     struct access_key key;
     enum role role;
-    char principal[160]; /* "arn:aws:iam::000000000000:root", or ":user/NAME" */
+    char principal[KEY_PRINCIPAL_SIZE];
 };
 
 /* `peer` is the client's address; empty in tests. */

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "io/file.h"
+#include "pipeline/build_key.h"
 
 struct option_row {
     const char *option;   /* NULL: only in the environment */
@@ -31,6 +32,7 @@ static const struct option_row option_rows[] = {
     ROW(NULL, "NARU_GPU_DIRECTORY", "/proc/driver/nvidia/gpus", gpu_directory),
     ROW("--listener-address", "NARU_LISTENER_ADDRESS", "0.0.0.0", balancer_address),
     ROW("--hooks-dir", "NARU_HOOKS_DIR", "", hooks_dir),
+    ROW("--build-role", "NARU_BUILD_ROLE", BUILD_ROLE_DEFAULT, build_role),
     ROW("--registry-quota", "NARU_REGISTRY_QUOTA", "0", registry_quota_text),
     ROW("--tls-certificate", "NARU_TLS_CERTIFICATE", "", tls_certificate),
     ROW("--tls-key", "NARU_TLS_KEY", "", tls_key),
@@ -171,7 +173,7 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
     snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
-    return check_account(c, err) && set_docker_socket(c, err) && set_registry(c, err);
+    return check_account(c, err) && build_roles_check(c->build_role, err) && set_docker_socket(c, err) && set_registry(c, err);
 }
 
 static bool

@@ -16,6 +16,7 @@ struct config {
     char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */
     char balancer_address[ADDRESS_SIZE]; /* --listener-address, NARU_LISTENER_ADDRESS, 0.0.0.0 */
     char hooks_dir[600];      /* --hooks-dir, NARU_HOOKS_DIR, <data dir>/hooks: commands of lifecycle hooks */
+    char build_role[1024];    /* --build-role, NARU_BUILD_ROLE, deploy: what the keys of builds may (build_key.h) */
     char github_api_url[512]; /* NARU_GITHUB_API_URL; empty: by the URL of a repository */
     char github_secret[256];  /* NARU_GITHUB_SECRET; empty: webhooks are refused */
     char registry_quota_text[32];

@@ -223,14 +223,13 @@ authorise(void *ctx, struct http_exchange *x)
     return api_authorise(((struct server *)ctx)->api, x, NULL);
 }
 
-/* What every step of a build finds in its environment; all that the seed's commands need. */
+/* What every step of a build finds in its environment beside its key; all that the seed's commands need. */
 static bool
 start_pipeline(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
     const char *variables[][2] = {
-        {"AWS_ENDPOINT_URL", c->endpoint_url}, {"AWS_ACCESS_KEY_ID", c->access_key_id},
-        {"AWS_SECRET_ACCESS_KEY", c->secret_access_key}, {"AWS_DEFAULT_REGION", c->region},
+        {"AWS_ENDPOINT_URL", c->endpoint_url}, {"AWS_DEFAULT_REGION", c->region},
         {"AWS_REGION", c->region}, {"AWS_ACCOUNT_ID", c->account}, {"AWS_PAGER", ""},
         {"ECR_REGISTRY", c->ecr_registry}, {"NARU_DATA_DIR", c->data_dir},
     };
@@ -238,7 +237,7 @@ start_pipeline(struct server *s, struct err *err)
     char tools[600], self[620];
     struct pipeline_config config = {
         .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env,
-        .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
+        .keys = s->keys, .build_roles = c->build_role, .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
         .github_api_url = c->github_api_url,
         .ctx = s, .authorise = authorise,
     };

@@ -25,6 +25,8 @@ struct access_keys {
     struct json *read;    /* the file's array of keys, as it was at `seen` */
     struct timespec seen_time;
     ino_t seen_inode;
+    struct access_key *lent;
+    size_t lent_count;
 };
 
 /* ---- the file ---- */
@@ -98,6 +100,9 @@ access_keys_free(struct access_keys *keys)
     pthread_mutex_destroy(&keys->lock);
     json_unref(keys->read);
     explicit_bzero(&keys->own, sizeof(keys->own));
+    if (keys->lent != NULL)
+        explicit_bzero(keys->lent, KEYS_LENT_MAX * sizeof(*keys->lent));
+    free(keys->lent);
     free(keys->path);
     free(keys);
 }
@@ -127,6 +132,7 @@ refresh(struct access_keys *keys)
 static bool
 key_fill(const struct json *row, struct access_key *out)
 {
+    *out = (struct access_key){0};
     return text_copy(out->id, sizeof(out->id), str_of(json_get_cstr(row, "accessKeyId", ""))) &&
            text_copy(out->secret, sizeof(out->secret),
                      str_of(json_get_cstr(row, "secretAccessKey", ""))) &&
@@ -135,6 +141,30 @@ key_fill(const struct json *row, struct access_key *out)
            text_copy(out->repositories, sizeof(out->repositories),
                      str_of(json_get_cstr(row, "repositories", ""))) &&
            out->secret[0] != '\0' && out->name[0] != '\0';
+}
+
+/* With the lock held. */
+static bool
+find_lent(const struct access_keys *keys, struct str id, struct access_key *out)
+{
+    for (size_t i = 0; i < keys->lent_count; i++) {
+        if (!crypto_equal(id, str_of(keys->lent[i].id)))
+            continue;
+        *out = keys->lent[i];
+        return true;
+    }
+    return false;
+}
+
+void
+access_key_principal(const struct access_key *key, const char *account,
+                     char out[static KEY_PRINCIPAL_SIZE])
+{
+    if (key->name[0] == '\0')
+        snprintf(out, KEY_PRINCIPAL_SIZE, "arn:aws:iam::%s:root", account);
+    else
+        snprintf(out, KEY_PRINCIPAL_SIZE, "arn:aws:%s::%s:%s/%s", key->is_lent ? "sts" : "iam",
+                 account, key->is_lent ? "assumed-role" : "user", key->name);
 }
 
 bool
@@ -152,22 +182,76 @@ access_keys_find(struct access_keys *keys, struct str id, struct access_key *out
     const struct json *row = id.len > 0 ? json_find(keys->read, "accessKeyId", name) : NULL;
     if (row != NULL)
         found = key_fill(row, out);
+    else
+        found = find_lent(keys, id, out);
     pthread_mutex_unlock(&keys->lock);
     return found;
+}
+
+/* ---- keys lent ---- */
+
+/* With the lock held. */
+static struct access_key *
+lent_of_name(struct access_keys *keys, const char *name)
+{
+    for (size_t i = 0; i < keys->lent_count; i++)
+        if (strcmp(keys->lent[i].name, name) == 0)
+            return &keys->lent[i];
+    return NULL;
+}
+
+bool
+access_keys_lend(struct access_keys *keys, const struct access_key *key, struct err *err)
+{
+    bool fits = true;
+
+    pthread_mutex_lock(&keys->lock);
+    struct access_key *at = lent_of_name(keys, key->name);
+    if (keys->lent == NULL)
+        keys->lent = mem_new(KEYS_LENT_MAX * sizeof(*keys->lent));
+    if (at == NULL && keys->lent_count < KEYS_LENT_MAX)
+        at = &keys->lent[keys->lent_count++];
+    if (at != NULL) {
+        *at = *key;
+        at->is_lent = true;
+    } else {
+        fits = err_set(err, ERR_VALIDATION, "%d access keys are lent, the most that are", KEYS_LENT_MAX);
+    }
+    pthread_mutex_unlock(&keys->lock);
+    return fits;
+}
+
+void
+access_keys_take_back(struct access_keys *keys, const char *name)
+{
+    pthread_mutex_lock(&keys->lock);
+    struct access_key *at = lent_of_name(keys, name);
+    if (at != NULL) {
+        struct access_key *last = &keys->lent[--keys->lent_count];
+        *at = *last;
+        explicit_bzero(last, sizeof(*last));
+    }
+    pthread_mutex_unlock(&keys->lock);
 }
 
 /* ---- the command's side ---- */
 
 static void
-key_make(struct access_key *key)
+key_make(struct access_key *key, const char *kind)
 {
     char hex[17];
 
     random_hex(hex, 16);
     for (char *p = hex; *p != '\0'; p++)
         *p = (char)toupper((unsigned char)*p);
-    snprintf(key->id, sizeof(key->id), "AKIA%s", hex);
+    snprintf(key->id, sizeof(key->id), "%s%s", kind, hex);
     random_token(key->secret, 40);
+}
+
+void
+access_key_make_lent(struct access_key *key)
+{
+    key_make(key, "ASIA");
 }
 
 static struct json *
@@ -197,7 +281,7 @@ access_keys_create(const char *path, struct access_key *key, int64_t now_ms, str
                        KEYS_MAX);
     if (json_find(keys, "name", key->name) != NULL)
         return err_set(err, ERR_VALIDATION, "there is an access key named '%s' already", key->name);
-    key_make(key);
+    key_make(key, "AKIA");
     json_append(keys, key_row(key, now_ms));
     return keys_write(path, keys, err);
 }

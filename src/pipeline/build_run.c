@@ -11,6 +11,7 @@
 #include "pipeline/forge/git_remote.h"
 #include "pipeline/run/journal.h"
 #include "pipeline/run/leftovers.h"
+#include "pipeline/build_key.h"
 #include "pipeline/room.h"
 
 #define STAGES_SAVED_EVERY_MS 200
@@ -411,7 +412,7 @@ begin_build(struct pipeline_room *room, struct build *b)
     room_save(room, b); /* with its cookie, before any process carries it */
 }
 
-/* What a build that is over does not keep: its locks, and its journal with the secrets in it. */
+/* What a build that is over does not keep: its key, its locks, and its journal with the secrets in it. */
 static void
 let_go(struct pipeline_room *room, const struct build *b)
 {
@@ -421,10 +422,42 @@ let_go(struct pipeline_room *room, const struct build *b)
     struct err err;
 
     add_branch(&branch, b);
+    if (room->config.keys != NULL)
+        build_key_end(room->config.keys, b->pipeline, b->number);
     owner = text_format("%s/%s#%lld ", b->pipeline, strbuf_cstr(&branch), (long long)b->number);
     lock_table_give_all(room->locks, owner);
     if (!file_remove_tree(state_dir, &err))
         log_warn("build.state", "error=%s", log_quote(err.message));
+}
+
+static bool
+give_key(const struct pipeline_room *room, const struct build *b, struct brief *brief, struct err *err)
+{
+    struct access_key key;
+
+    if (room->config.keys == NULL)
+        return true;
+    if (!build_key_begin(room->config.keys, room->config.build_roles, b->pipeline, b->number,
+                         brief->config.state_dir, &key, err))
+        return false;
+    brief->config.extra_env = build_key_env(&brief->arena, brief->config.extra_env, &key);
+    return true;
+}
+
+/* A build that got no key runs nothing. */
+static void
+run_with_key(const struct pipeline_room *room, const struct build *b, struct brief *brief,
+             struct runner_outcome *out)
+{
+    struct err err;
+
+    if (give_key(room, b, brief, &err)) {
+        runner_run(&brief->config, out);
+        return;
+    }
+    *out = (struct runner_outcome){.result = RESULT_FAILURE};
+    snprintf(out->reason, sizeof(out->reason), "the build got no access key: %.300s", err.message);
+    snprintf(out->display_name, sizeof(out->display_name), "#%lld", (long long)b->number);
 }
 
 static void
@@ -468,7 +501,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     resolve_merge(room, b, &brief);
     fill_paths(&brief, b);
     w.log_fd = open_log(log_path, brief.config.state_dir, &w.log_size);
-    runner_run(&brief.config, &outcome);
+    run_with_key(room, b, &brief, &outcome);
     if (w.log_fd >= 0) {
         (void)fdatasync(w.log_fd);
         close(w.log_fd);
@@ -544,6 +577,17 @@ give_up(struct pipeline_room *room, struct build *b)
              (long long)b->number, left);
 }
 
+/* Its scripts go on already, while it waits for a thread. */
+static void
+take_up_key(const struct pipeline_room *room, const struct build *b)
+{
+    cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
+    cleanup_free char *state_dir = text_format("%s/run", directory);
+
+    if (room->config.keys != NULL)
+        build_key_again(room->config.keys, room->config.build_roles, b->pipeline, b->number, state_dir);
+}
+
 /* Builds that ran when naru ended wait for a thread again; on disk they are running. */
 void
 room_recover(struct pipeline_room *room, struct pipeline *p)
@@ -559,6 +603,7 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
             continue;
         }
         b->state = BUILD_QUEUED;
+        take_up_key(room, b);
         if (!build_has_journal(b, room->config.data_dir)) /* from its start: nothing of it may run */
             (void)end_processes(b);
     }

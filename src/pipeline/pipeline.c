@@ -135,6 +135,7 @@ room_free(struct pipeline_room *room)
     free((void *)(uintptr_t)room->config.data_dir);
     free((void *)(uintptr_t)room->config.tool_dir);
     free((void *)(uintptr_t)room->config.naru_path);
+    free((void *)(uintptr_t)room->config.build_roles);
     free((void *)(uintptr_t)room->config.base_url);
     free((void *)(uintptr_t)room->config.github_secret);
     free((void *)(uintptr_t)room->config.github_api_url);
@@ -156,6 +157,7 @@ copy_config(struct pipeline_room *room, const struct pipeline_config *from)
     room->config.data_dir = text_dup(from->data_dir);
     room->config.tool_dir = text_dup(from->tool_dir);
     room->config.naru_path = text_dup(from->naru_path);
+    room->config.build_roles = text_dup(from->build_roles);
     room->config.base_url = text_dup(from->base_url);
     room->config.github_secret = text_dup(from->github_secret);
     room->config.github_api_url = text_dup(from->github_api_url);

@@ -15,11 +15,14 @@
 #include "pipeline/run/runner.h"
 
 struct pipeline_room;
+struct access_keys;
 
 struct pipeline_config {
     const char *data_dir;
     const char *tool_dir;         /* first in PATH of every step; may be NULL */
     const char *const *extra_env; /* "AWS_ENDPOINT_URL=..." and so on, NULL-terminated */
+    struct access_keys *keys;     /* what lends each build a key of its own; NULL: extra_env has one */
+    const char *build_roles;      /* of these keys (build_key.h); NULL: the default */
     const char *naru_path;        /* absolute; for the hooks of repositories */
     const char *base_url;         /* "http://localhost:4566" */
     const char *github_secret;    /* of webhooks; NULL or "": the secret `github-webhook`, if any */

@@ -261,8 +261,9 @@ call_principal(const struct call *c)
         return NULL;
     if (c->visitor.kind == VISITOR_NARU || c->visitor.key.name[0] == '\0')
         return c->reg->root_principal;
-    return arena_format(&c->x->arena, "arn:aws:iam::%s:user/%s", c->reg->account_id,
-                        c->visitor.key.name);
+    char *principal = arena_alloc(&c->x->arena, KEY_PRINCIPAL_SIZE);
+    access_key_principal(&c->visitor.key, c->reg->account_id, principal);
+    return principal;
 }
 
 /* False: the visitor was sent away. A policy that allows counts as a right of whoever has a key; for

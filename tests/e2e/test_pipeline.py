@@ -309,10 +309,17 @@ class Queue(unittest.TestCase):
 
     def test_a_branch_and_a_tag_and_a_deletion(self):
         tree = self.pipeline_in_naru("branches", "pipeline { agent any\n stages { stage('Say') { steps {\n"
-                                     "echo \"on ${env.BRANCH_NAME}\"\n} } } }\n")
+                                     "echo \"on ${env.BRANCH_NAME}\"\n"
+                                     "sh 'aws sts get-caller-identity --query Arn --output text; aws ecs list-clusters; "
+                                     "aws ecr put-lifecycle-policy --repository-name a --lifecycle-policy-text {} || true'\n"
+                                     "} } } }\n")
         git(tree, "push", "-q", "origin", "main:refs/heads/feature/x")
         self.assertEqual(self.naru.ended("branches", 1)["branch"], "feature/x")
-        self.assertIn("on feature/x", self.naru.build_log("branches", 1))
+        log = self.naru.build_log("branches", 1)
+        self.assertIn("on feature/x", log)
+        self.assertIn("arn:aws:sts::000000000000:assumed-role/naru-build/branches-1\n", log)  # its key is its own
+        self.assertIn("clusterArns", log)
+        self.assertIn("not authorized to perform: ecr:PutLifecyclePolicy", log)
         git(tree, "push", "-q", "origin", "main:refs/tags/v1")
         git(tree, "push", "-q", "origin", ":refs/heads/feature/x")
         self.assertEqual(len(self.naru.builds("branches")), 1)

@@ -31,6 +31,8 @@ struct world {
     char *root, *data, *clone;
     struct pipeline_room *room;
     struct http_server *server;
+    struct access_keys *keys; /* of tests that set these two */
+    const char *build_roles;
 };
 
 static inline void
@@ -64,6 +66,8 @@ room_up(struct world *w)
         .base_url = "http://localhost:4566",
         .github_secret = SECRET,
         .authorise = allow_all,
+        .keys = w->keys,
+        .build_roles = w->build_roles,
     };
     struct http_route routes[PIPELINE_ROUTES_MAX];
     struct err err;

@@ -513,6 +513,7 @@ TEST(roles_and_patterns)
     CHECK(role_allows(ROLE_DEPLOY, "ecs", "UpdateService"));
     CHECK(role_allows(ROLE_DEPLOY, "elasticloadbalancing", "CreateRule"));
     CHECK(!role_allows(ROLE_DEPLOY, "ecr", "DeleteRepository"));
+    CHECK(role_allows(ROLE_DEPLOY, "ecr", "StartImageScan")); /* a pipeline that stops for what one finds */
     CHECK(!role_allows(ROLE_DEPLOY, "acm", "ImportCertificate"));
     CHECK(!role_allows(ROLE_PUSH, "ecs", "DescribeServices"));
     CHECK(role_allows(ROLE_READ_ONLY, "ecs", "DescribeServices"));

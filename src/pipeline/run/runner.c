@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "pipeline/steps/docker.h"
+#include "pipeline/run/credentials.h"
 #include "pipeline/run/leftovers.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/run/journal.h"
@@ -99,7 +100,7 @@ set_base_env(struct run *run)
     for (size_t i = 0; c->extra_env != NULL && c->extra_env[i] != NULL; i++) {
         set_base_line(run, c->extra_env[i]);
         if (strncmp(c->extra_env[i], "AWS_SECRET_ACCESS_KEY=", 22) == 0)
-            run_mask(run, str_of(c->extra_env[i] + 22));
+            credential_mask(run, str_of(c->extra_env[i] + 22));
     }
     (void)run_env_get(run, STR("PATH"), &path, &found);
     if (!found)
@@ -284,6 +285,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->deadlines = &whole;
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
+    docker_config_enter(run, was_begun(run));
 
     ok = was_begun(run) || remove_temporary(run, &err)
              ? run_file(run)

@@ -27,6 +27,14 @@ bool docker_agent_text(struct run *run, const struct stage *stage, const char *n
  * be empty.  `id` is a credential of kind password, or "ecr:REGION:ID" with one of kind aws. */
 bool docker_login(struct run *run, const struct node *at, struct env_layer *layer, struct str url,
                   struct str id);
+/* docker_config.c: a folder for DOCKER_CONFIG with what the environment's has: a copy of its config.json,
+ * links to the rest. */
+bool docker_config_make(struct run *run, const char *folder, struct err *err) MUST_CHECK;
+/* One for the whole build, in its state folder, if it has such; `again`: it is taken up, and has it. */
+void docker_config_enter(struct run *run, bool again);
+/* Is it this variable ("NAME=value")? In a container the folder is not there. */
+bool docker_config_is_of_build(struct run *run, struct str entry);
+
 /* With the host of DOCKER_REGISTRY_URL in front, unless it is there. */
 struct str docker_image_name(struct run *run, struct str name);
 struct str docker_registry_host(struct str url); /* "https://host:5000/" -> "host:5000" */

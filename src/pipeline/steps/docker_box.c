@@ -75,6 +75,7 @@ write_names(struct run *run, const char *const *env, const char **path_out, stru
         ptrdiff_t equals = str_index(entry, '=');
         struct str name = str_slice(entry, 0, equals < 0 ? 0 : (size_t)equals);
         if (name.len == 0 || str_is(name, "PATH") || is_in_our_environment(entry) ||
+            docker_config_is_of_build(run, entry) ||
             str_index(name, '\n') >= 0 || name.at[0] == '#' || isspace((unsigned char)name.at[0]))
             continue;
         strbuf_add(&names, name);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* docker_login.c - registries: a docker configuration that lives as long as a block. */
+/* docker_login.c - registries: a login that lives as long as a block. */
 #include <stdio.h>
-#include "io/file.h"
 #include "pipeline/run/credentials.h"
 #include "pipeline/steps/docker.h"
 
 #define LOGIN_TIMEOUT_MS ((int64_t)120 * 1000)
-#define CONFIG_MAX ((size_t)1 << 20)
 
 struct str
 docker_registry_host(struct str url)
@@ -18,36 +16,6 @@ docker_registry_host(struct str url)
         url = str_slice(url, (size_t)scheme + 3, url.len);
     slash = str_index(url, '/');
     return slash < 0 ? url : str_slice(url, 0, (size_t)slash);
-}
-
-static const char *
-env_text(struct run *run, const char *name)
-{
-    struct value v;
-    bool found;
-
-    return run_env_get(run, str_of(name), &v, &found) && found
-               ? arena_cstr(&run->arena, value_to_text(&run->arena, v))
-               : NULL;
-}
-
-/* What docker knows already stays known: other registries, helpers. */
-static bool
-make_config(struct run *run, const char *folder, struct err *err)
-{
-    cleanup(strbuf_done) struct strbuf text = {0};
-    const char *given = env_text(run, "DOCKER_CONFIG"), *home = env_text(run, "HOME"), *old;
-
-    old = given != NULL  ? arena_format(&run->arena, "%s/config.json", given)
-          : home != NULL ? arena_format(&run->arena, "%s/.docker/config.json", home)
-                         : "";
-    if (!file_make_dirs(folder, 0700, err))
-        return false;
-    if (!file_exists(old))
-        return true;
-    return file_read(old, CONFIG_MAX, &text, err) &&
-           file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(&text),
-                             0600, err);
 }
 
 struct login {
@@ -134,7 +102,7 @@ docker_login(struct run *run, const struct node *at, struct env_layer *layer, st
     if (!find_login(run, at, id, &login))
         return false;
     folder = arena_format(&run->arena, "%s@tmp/docker-%u", run->workspace, ++run->files);
-    if (!make_config(run, folder, &err))
+    if (!docker_config_make(run, folder, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     run_env_set(run, layer, STR("DOCKER_CONFIG"), str_of(folder));
     run_logf(run, "$ docker login -u " STR_FMT " --password-stdin " STR_FMT,

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* docker_config.c - docker's configuration for a build or a block of it: what the user's has, but
+ * logins stay in it.  Builds side by side would overwrite each other's in the user's own, and that of a
+ * build ends with its key. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "io/file.h"
+#include "pipeline/steps/docker.h"
+
+#define CONFIG_MAX ((size_t)1 << 20)
+#define ENTRIES_MAX 1000
+
+static const char *
+env_text(struct run *run, const char *name)
+{
+    struct value v;
+    bool found;
+
+    return run_env_get(run, str_of(name), &v, &found) && found
+               ? arena_cstr(&run->arena, value_to_text(&run->arena, v))
+               : NULL;
+}
+
+static const char *
+folder_of_user(struct run *run)
+{
+    const char *given = env_text(run, "DOCKER_CONFIG"), *home = env_text(run, "HOME");
+
+    return given != NULL && given[0] != '\0' ? given
+           : home != NULL                    ? arena_format(&run->arena, "%s/.docker", home)
+                                             : "";
+}
+
+/* Contexts, plugins and builders: there under their own path, whatever they are. */
+static bool
+link_others(struct run *run, const char *from, const char *folder, struct err *err)
+{
+    DIR *d = opendir(from);
+    const struct dirent *e;
+    unsigned count = 0;
+    bool ok = true;
+
+    while (ok && d != NULL && count++ < ENTRIES_MAX && (e = readdir(d)) != NULL) {
+        const char *to = arena_format(&run->arena, "%s/%s", folder, e->d_name);
+        const char *at = arena_format(&run->arena, "%s/%s", from, e->d_name);
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            str_starts(str_of(e->d_name), STR("config.json")))
+            continue;
+        if (symlink(at, to) < 0 && errno != EEXIST)
+            ok = err_errno(err, "cannot link '%s'", to);
+    }
+    if (d != NULL)
+        closedir(d);
+    return ok;
+}
+
+bool
+docker_config_make(struct run *run, const char *folder, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const char *from = folder_of_user(run);
+    const char *old = arena_format(&run->arena, "%s/config.json", from);
+
+    if (!file_make_dirs(folder, 0700, err) || !link_others(run, from, folder, err))
+        return false;
+    if (!file_exists(old))
+        return true;
+    return file_read(old, CONFIG_MAX, &text, err) &&
+           file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(&text),
+                             0600, err);
+}
+
+static const char *
+folder_of_build(struct run *run)
+{
+    const char *state_dir = run->config->state_dir;
+
+    return state_dir == NULL ? NULL : arena_format(&run->arena, "%s/docker", state_dir);
+}
+
+void
+docker_config_enter(struct run *run, bool again)
+{
+    const char *folder = folder_of_build(run);
+    struct err err;
+
+    if (folder == NULL)
+        return;
+    if (!(again && file_exists(folder)) && !docker_config_make(run, folder, &err)) {
+        run_logf(run, "WARNING: docker's configuration is the user's: %s", err.message);
+        return;
+    }
+    run_env_set(run, &run->base, STR("DOCKER_CONFIG"), str_of(folder));
+}
+
+bool
+docker_config_is_of_build(struct run *run, struct str entry)
+{
+    const char *folder = folder_of_build(run);
+
+    return folder != NULL && str_starts(entry, STR("DOCKER_CONFIG=")) &&
+           str_is(str_slice(entry, 14, entry.len), folder);
+}
