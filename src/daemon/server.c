@@ -237,7 +237,7 @@ start_pipeline(struct server *s, struct err *err)
     char tools[600], self[620];
     struct pipeline_config config = {
         .data_dir = c->data_dir, .tool_dir = tools, .extra_env = (const char *const *)env,
-        .keys = s->keys, .build_roles = c->build_role, .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
+        .guard = s->guard, .keys = s->keys, .build_roles = c->build_role, .naru_path = self, .base_url = c->endpoint_url, .github_secret = c->github_secret,
         .github_api_url = c->github_api_url,
         .ctx = s, .authorise = authorise,
     };

@@ -643,7 +643,7 @@ pipeline_webhook_secret(struct pipeline_room *room, const char *forge)
 
     if (c != NULL)
         return text_dup(json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
-    return text_dup(given == NULL ? "" : given);
+    return text_dup(given == NULL || strcmp(forge, "github") != 0 ? "" : given);
 }
 
 /* What its Jenkinsfile said of its job; a build of it would say it again. */

@@ -16,6 +16,7 @@
 
 struct pipeline_room;
 struct access_keys;
+struct guard;
 
 struct pipeline_config {
     const char *data_dir;
@@ -25,7 +26,8 @@ struct pipeline_config {
     const char *build_roles;      /* of these keys (build_key.h); NULL: the default */
     const char *naru_path;        /* absolute; for the hooks of repositories */
     const char *base_url;         /* "http://localhost:4566" */
-    const char *github_secret;    /* of webhooks; NULL or "": the secret `github-webhook`, if any */
+    const char *github_secret;    /* of GitHub's webhooks; NULL or "": the secret `github-webhook`, if any */
+    struct guard *guard;          /* slows down who guesses it; NULL: nobody */
     const char *github_api_url;   /* NULL: by the URL of a repository */
     int64_t reconcile_ms;         /* how often heads are compared; 0: five minutes */
     unsigned parallel_builds;     /* 0: 2 */
@@ -98,8 +100,8 @@ struct json *pipeline_build(struct pipeline_room *room, const char *pipeline, in
 /* The name of the pipeline tied to a GitHub repository; false if there is none. */
 bool pipeline_of_github(struct pipeline_room *room, const char *repository, char *name_out,
                         size_t size);
-/* What signs the webhooks of a forge ("github", "gitlab", "gitea"): the secret `<forge>-webhook`, or
- * what the configuration says; "" if there is none.  malloc'd. */
+/* What signs the webhooks of a forge ("github", "gitlab", "gitea"): the secret `<forge>-webhook`, or of
+ * GitHub what the configuration says (GitLab sends its own in the clear); "" if there is none.  malloc'd. */
 char *pipeline_webhook_secret(struct pipeline_room *room, const char *forge);
 const struct pipeline_config *pipeline_room_config(const struct pipeline_room *room);
 /* Waits up to `wait_ms` for something to change; false when the room stops. */

@@ -36,8 +36,11 @@ struct registry {
     struct access_keys *keys; /* the next three may be NULL; borrowed */
     struct guard *guard;
     struct audit *audit;
-    _Atomic int64_t open_seen_ms; /* visitor.c: when it was last looked whether ... */
-    atomic_bool is_open;          /* ... any repository lets in everybody */
+    atomic_uint repositories_changed; /* counts what repositories' descriptions went through */
+    /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
+    atomic_bool is_open, is_looking;
+    atomic_uint open_seen;
+    _Atomic int64_t open_failed_ms;
     registry_in_use *in_use;
     void *in_use_ctx;
     pthread_mutex_t tree_lock;

@@ -106,7 +106,9 @@ document_store(struct registry *reg, const char *region, const char *name,
 
     if (strlen(text) > DOCUMENT_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "the repository's description is too large");
-    return disk_store(reg, path, str_of(text), err);
+    const bool is_stored = disk_store(reg, path, str_of(text), err);
+    atomic_fetch_add(&reg->repositories_changed, 1); /* it may be there even if its flush failed */
+    return is_stored;
 }
 
 static bool
@@ -234,8 +236,9 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
-    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
-        !leaves_remove(reg, region, name, err))
+    const bool is_removed = disk_remove(path, err);
+    atomic_fetch_add(&reg->repositories_changed, 1);
+    if (!is_removed || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);
     return true;

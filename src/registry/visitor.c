@@ -8,7 +8,7 @@
 #include "registry/reference.h"
 
 #define OPEN_TAG "naru:anonymousPull"
-#define OPEN_FRESH_MS 1000
+#define OPEN_RETRY_MS 1000
 #define HEADER_MAX 12288
 
 void
@@ -210,17 +210,31 @@ look_for_open(void *arg, const char *region, const char *name, struct err *err)
     return !repository_is_open(arg, region, name);
 }
 
+/* Ends early when it finds one; a fault of the disk counts as none for a second. */
+static void
+look_again(struct registry *reg, unsigned changed, int64_t now_ms)
+{
+    struct err err = {0};
+    const bool none = repository_each(reg, look_for_open, reg, &err);
+
+    atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
+    if (err.code == ERR_NONE)
+        atomic_store(&reg->open_seen, changed + 1);
+    else
+        atomic_store(&reg->open_failed_ms, now_ms);
+}
+
 bool
 visitor_nobody_is_welcome(struct registry *reg)
 {
     const int64_t now_ms = clock_monotonic_ms();
-    struct err err = {0};
+    const unsigned changed = atomic_load(&reg->repositories_changed);
 
-    if (now_ms - atomic_load(&reg->open_seen_ms) >= OPEN_FRESH_MS) {
-        /* Ends early when it finds one; a fault of the disk counts as none. */
-        const bool none = repository_each(reg, look_for_open, reg, &err);
-        atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
-        atomic_store(&reg->open_seen_ms, now_ms);
+    if (atomic_load(&reg->open_seen) != changed + 1 &&
+        now_ms - atomic_load(&reg->open_failed_ms) >= OPEN_RETRY_MS &&
+        !atomic_exchange(&reg->is_looking, true)) {
+        look_again(reg, changed, now_ms);
+        atomic_store(&reg->is_looking, false);
     }
     return atomic_load(&reg->is_open);
 }

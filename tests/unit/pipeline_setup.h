@@ -31,7 +31,8 @@ struct world {
     char *root, *data, *clone;
     struct pipeline_room *room;
     struct http_server *server;
-    struct access_keys *keys; /* of tests that set these two */
+    struct guard *guard; /* of tests that set these three */
+    struct access_keys *keys;
     const char *build_roles;
 };
 
@@ -66,6 +67,7 @@ room_up(struct world *w)
         .base_url = "http://localhost:4566",
         .github_secret = SECRET,
         .authorise = allow_all,
+        .guard = w->guard,
         .keys = w->keys,
         .build_roles = w->build_roles,
     };

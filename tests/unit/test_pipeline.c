@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline_setup.h"
+#include "io/guard.h"
+#include "pipeline/secrets.h"
 
 TEST(a_pushed_commit_is_built_and_recorded)
 {
@@ -180,6 +182,59 @@ TEST(a_webhook_starts_a_build_once)
 }
 
 /* GitHub promises no order: the news of the second push may be there first. */
+static int
+deliver_to_gitlab(const struct world *w, const char *token)
+{
+    cleanup_free char *line = text_format("X-Gitlab-Token: %s", token);
+    const char *const headers[] = {"X-Gitlab-Event: Note Hook", line, NULL};
+
+    return call(w, "POST", "/gitlab/webhook", "{}", headers, NULL);
+}
+
+TEST(the_secret_of_github_opens_no_other_door)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *secret = json_object();
+    struct err err;
+
+    web_init(&w, "acme/web");
+    CHECK_EQ(deliver_to_gitlab(&w, SECRET), 403);
+    CHECK_EQ(call(&w, "POST", "/gitea/webhook", "{}", NULL, NULL), 403);
+    cleanup_free char *directory = text_format("%s/secrets", w.data);
+    json_set(secret, "kind", json_text("text"));
+    json_set(secret, "text", json_text("its own"));
+    CHECK(secrets_set(directory, "gitlab-webhook", secret, "", &err));
+    CHECK_EQ(deliver_to_gitlab(&w, SECRET), 401);
+    CHECK_EQ(deliver_to_gitlab(&w, "its own"), 200);
+}
+
+static void
+world_with_guard_done(struct world *w)
+{
+    struct guard *guard = w->guard;
+
+    world_done(w);
+    guard_free(guard);
+}
+
+TEST(who_guesses_the_secret_of_webhooks_has_to_wait)
+{
+    cleanup(world_with_guard_done) struct world w = {.guard = guard_new()};
+    cleanup(strbuf_done) struct strbuf out = {0};
+
+    web_init(&w, "acme/web");
+    CHECK_EQ(deliver(&w, "ping", "d0", "{}", SECRET, &out), 200);
+    for (int i = 0; i < GUARD_FREE; i++)
+        CHECK_EQ(deliver(&w, "ping", "d1", "{}", "wrong", &out), 401);
+    /* The right one waits, too, or the answer would tell; a slow machine may miss the moment. */
+    bool waits = false;
+    for (int i = 0; i < 20 * GUARD_FREE && !waits; i++)
+        waits = deliver(&w, "ping", "d1", "{}", "wrong", &out) == 429 &&
+                deliver(&w, "ping", "d1", "{}", SECRET, &out) == 429;
+    CHECK(waits);
+    CHECK(strstr(strbuf_cstr(&out), "too many wrong signatures") != NULL);
+}
+
 TEST(a_late_webhook_does_not_bring_an_older_commit_back)
 {
     cleanup(world_done) struct world w = {0};

@@ -7,6 +7,7 @@
 #include "io/audit.h"
 #include "io/guard.h"
 #include "model/role.h"
+#include "registry/visitor.h"
 
 #define NOTHING ((struct str){0})
 
@@ -378,6 +379,44 @@ TEST(nobody_pulls_where_the_owner_says_so_and_nowhere_else)
     CHECK_EQ(get(&d, "/v2/public/manifests/v1"), 200);
     CHECK_EQ(begin_push(&d, "public"), 401);
     CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), 401);
+}
+
+static bool
+set_tags(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, "tags", json_ref(arg));
+    return true;
+}
+
+TEST(repositories_are_searched_for_an_open_one_after_a_change_only)
+{
+    DOOR(d);
+    struct err err = {0};
+    cleanup_json struct json *none = json_parse(STR("{}"), &err);
+    cleanup_json struct json *tags =
+        json_parse(STR("[{\"Key\":\"naru:anonymousPull\",\"Value\":\"true\"}]"), &err);
+    cleanup_json struct json *closed = json_array();
+    struct registry *reg = d.w.reg;
+
+    CHECK(registry_repository_create(reg, REGION, "a/public", none, &err));
+    CHECK(!visitor_nobody_is_welcome(reg));
+    CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, tags, &err));
+    CHECK(visitor_nobody_is_welcome(reg)); /* at once */
+    cleanup_free char *path = repository_path(reg, REGION, "a/public", "_repository.json");
+    CHECK(file_write_atomic(path, STR("{}"), 0600, &err)); /* behind its back */
+    CHECK(visitor_nobody_is_welcome(reg));
+    CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, tags, &err));
+    CHECK(visitor_nobody_is_welcome(reg));
+    atomic_store(&reg->is_looking, true); /* another thread searches */
+    CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, closed, &err));
+    CHECK(visitor_nobody_is_welcome(reg));
+    atomic_store(&reg->is_looking, false);
+    CHECK(!visitor_nobody_is_welcome(reg));
+    CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, tags, &err));
+    CHECK(visitor_nobody_is_welcome(reg));
+    CHECK(registry_repository_delete(reg, REGION, "a/public", /* force= */ true, &err));
+    CHECK(!visitor_nobody_is_welcome(reg));
 }
 
 TEST(who_guesses_has_to_wait)

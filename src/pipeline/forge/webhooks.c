@@ -5,7 +5,9 @@
 #include "pipeline/forge/webhooks.h"
 
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/log.h"
+#include "io/guard.h"
 #include "pipeline/forge/forge.h"
 
 static const struct forge_type {
@@ -109,24 +111,57 @@ accept_delivery(struct http_exchange *x, struct pipeline_room *room, enum forge 
     return done;
 }
 
+/* Who has sent too many wrong ones waits, with the right one too: or the answer would tell. */
+static bool
+is_in_time(struct http_exchange *x, struct guard *guard, struct str key)
+{
+    const int64_t wait_ms =
+        guard != NULL ? guard_wait_ms(guard, x->peer, key, clock_monotonic_ms()) : 0;
+    char seconds[24];
+
+    if (wait_ms <= 0)
+        return true;
+    snprintf(seconds, sizeof(seconds), "%lld", (long long)((wait_ms + 999) / 1000));
+    const struct http_header headers[] = {
+        {"Content-Type", "application/json"}, {"Retry-After", seconds}, {NULL, NULL}};
+    http_reply(x, 429, headers, STR("{\"message\":\"too many wrong signatures; try again later\"}"));
+    return false;
+}
+
+static void
+refuse_signature(struct http_exchange *x, enum forge forge, struct guard *guard, struct str key)
+{
+    char message[100];
+
+    if (guard != NULL)
+        guard_failed(guard, x->peer, key, clock_monotonic_ms());
+    log_warn("webhook.refused", "forge=%s peer=" STR_FMT, forges[forge].name, STR_ARG(x->peer));
+    snprintf(message, sizeof(message), "%s in %s is missing or wrong",
+             forge == FORGE_GITLAB ? "the token" : "the signature", forges[forge].signature);
+    room_reply_message(x, 401, message);
+}
+
 static bool
 is_authentic(struct http_exchange *x, struct pipeline_room *room, enum forge forge)
 {
+    struct guard *guard = pipeline_room_config(room)->guard;
     cleanup_free char *secret = pipeline_webhook_secret(room, forges[forge].name);
-    char message[100];
+    const struct str key = str_of(forges[forge].prefix);
 
     if (secret[0] == '\0') {
         room_reply_message(x, 403, "no webhook secret is configured");
         return false;
     }
-    if (forge_is_authentic(forge, str_of(secret), x->body,
-                           http_header_get(x, forges[forge].signature)))
-        return true;
-    log_warn("webhook.refused", "forge=%s peer=" STR_FMT, forges[forge].name, STR_ARG(x->peer));
-    snprintf(message, sizeof(message), "%s in %s is missing or wrong",
-             forge == FORGE_GITLAB ? "the token" : "the signature", forges[forge].signature);
-    room_reply_message(x, 401, message);
-    return false;
+    if (!is_in_time(x, guard, key))
+        return false;
+    if (!forge_is_authentic(forge, str_of(secret), x->body,
+                            http_header_get(x, forges[forge].signature))) {
+        refuse_signature(x, forge, guard, key);
+        return false;
+    }
+    if (guard != NULL)
+        guard_passed(guard, x->peer, key);
+    return true;
 }
 
 static void
