@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "io/file.h"
+#include "io/http_server.h"
 #include "pipeline/build_key.h"
 
 struct option_row {
@@ -18,6 +19,8 @@ struct option_row {
     const char *fallback;
     size_t offset, size;
 };
+
+#define BODY_BYTES_MIN ((int64_t)8 << 20)
 
 #define ROW(option, variable, fallback, member)                                                    \
     {option, variable, fallback, offsetof(struct config, member), sizeof(((struct config *)0)->member)}
@@ -34,6 +37,9 @@ static const struct option_row option_rows[] = {
     ROW("--hooks-dir", "NARU_HOOKS_DIR", "", hooks_dir),
     ROW("--build-role", "NARU_BUILD_ROLE", BUILD_ROLE_DEFAULT, build_role),
     ROW("--registry-quota", "NARU_REGISTRY_QUOTA", "0", registry_quota_text),
+    ROW("--connections-per-address", "NARU_CONNECTIONS_PER_ADDRESS", "128", per_address_text),
+    ROW("--body-memory", "NARU_BODY_MEMORY", "256M", body_bytes_text),
+    ROW("--trusted-addresses", "NARU_TRUSTED_ADDRESSES", HTTP_TRUSTED, trusted_addresses),
     ROW("--tls-certificate", "NARU_TLS_CERTIFICATE", "", tls_certificate),
     ROW("--tls-key", "NARU_TLS_KEY", "", tls_key),
     ROW("--tls-names", "NARU_TLS_NAMES", "", tls_names),
@@ -123,6 +129,20 @@ set_registry(struct config *c, struct err *err)
 }
 
 static bool
+set_limits(struct config *c, struct err *err)
+{
+    int64_t count;
+
+    if (!str_to_i64(str_of(c->per_address_text), &count) || count < 0 || count > 1024)
+        return err_set(err, ERR_USAGE, "'%s' is no number of connections (0 to 1024)", c->per_address_text);
+    c->per_address = (unsigned)count;
+    if (!size_read("--body-memory", c->body_bytes_text, &c->body_bytes, err))
+        return false;
+    return c->body_bytes >= BODY_BYTES_MIN ||
+           err_set(err, ERR_USAGE, "--body-memory is at least 8M: a request of a megabyte takes a quarter of it");
+}
+
+static bool
 set_docker_socket(struct config *c, struct err *err)
 {
     const char *host = getenv("DOCKER_HOST");
@@ -173,7 +193,8 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
     snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
-    return check_account(c, err) && build_roles_check(c->build_role, err) && set_docker_socket(c, err) && set_registry(c, err);
+    return check_account(c, err) && build_roles_check(c->build_role, err) && set_docker_socket(c, err) && set_registry(c, err) &&
+           set_limits(c, err);
 }
 
 static bool

@@ -22,6 +22,11 @@ struct config {
     char registry_quota_text[32];
     int64_t registry_quota;   /* --registry-quota, NARU_REGISTRY_QUOTA: bytes; 0: what the disk has */
     int64_t registry_collect_s, registry_keep_s; /* NARU_REGISTRY_COLLECT_SECONDS and _KEEP_SECONDS, 3600 */
+    char per_address_text[16];
+    unsigned per_address;     /* --connections-per-address, NARU_CONNECTIONS_PER_ADDRESS, 128; 0: no limit */
+    char body_bytes_text[32];
+    int64_t body_bytes;       /* --body-memory, NARU_BODY_MEMORY, 256M: of bodies of requests, all together */
+    char trusted_addresses[1024]; /* --trusted-addresses, NARU_TRUSTED_ADDRESSES: without these two (http_guests.h) */
     char tls_certificate[512], tls_key[512]; /* --tls-certificate, --tls-key; door_tls.h */
     char tls_names[1024];     /* --tls-names, NARU_TLS_NAMES: a certificate for them is made */
     bool is_verbose;          /* --verbose */

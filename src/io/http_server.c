@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,10 +16,11 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/http_door.h"
+#include "io/http_guests.h"
+#include "io/listener.h"
 
 #define CONNECTIONS_MAX 1024u
 #define IDLE_SECONDS 300u
-#define BACKLOG 1024
 #define HEAD_AND_READ_BUFFER ((size_t)64 * 1024) /* a larger head is answered 431 */
 #define BODY_LIMIT_DEFAULT ((size_t)1024 * 1024)
 #define STREAM_PIECE ((size_t)32 * 1024)
@@ -30,6 +30,8 @@
 #define DROP_CHUNKED_MAX ((uint64_t)64 * 1024 * 1024)
 #define LINGER_MS 2000
 #define STOP_WAIT_S 10
+#define RETRY_AFTER_S "2"
+#define KEPT_UNCOUNTED ((size_t)64 * 1024) /* of a body; all connections' together is little */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_SIZE ((size_t)4 * 1024 * 1024)
 #else
@@ -44,6 +46,7 @@ struct http_server {
     int listener;
     char *certificate, *private_key;
     unsigned port;
+    struct http_guests *guests;
     size_t route_count;
     struct http_route *routes;
 
@@ -59,7 +62,10 @@ struct exchange {
     struct http_server *server;
     struct MHD_Connection *connection;
     const struct http_route *route;
+    struct http_guest *guest;
     struct strbuf collected;
+    size_t kept; /* bytes of it that are accounted for */
+    uint64_t received;
     size_t collect_limit; /* asked once: the answer may change while bytes arrive */
     struct MHD_Response *reply;
     int status;
@@ -259,6 +265,13 @@ without_authority(struct str target)
     return slash < 0 ? STR("/") : str_slice(rest, (size_t)slash, rest.len);
 }
 
+static void
+enter_phase(const struct exchange *e, enum guest_phase phase)
+{
+    http_guest_enters_phase(e->guest, phase, e->route != NULL && e->route->body == NULL && !e->replied,
+                            e->received, clock_monotonic_ms());
+}
+
 /* First sight of a request; MHD hands what is returned to every later callback. */
 static void *
 on_target(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -271,6 +284,8 @@ on_target(void *cls, const char *uri, struct MHD_Connection *connection)
     e->server = server;
     e->connection = connection;
     e->x.impl = e;
+    e->guest = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    enter_phase(e, GUEST_HEAD);
     e->x.path = mark < 0 ? target : str_slice(target, 0, (size_t)mark);
     e->x.query = mark < 0 ? STR("") : str_slice(target, (size_t)mark + 1, target.len);
     e->x.body_size = -1;
@@ -365,6 +380,17 @@ refuse_and_close(struct exchange *e, int status, const char *why)
     add_headers(e->reply, headers);
 }
 
+/* The same to whoever takes too much, with a word about when to come again. */
+static void
+refuse_for_now(struct exchange *e, int status, const char *why)
+{
+    static const struct http_header headers[] = {
+        {"Connection", "close"}, {"Retry-After", RETRY_AFTER_S}, {NULL, NULL}};
+
+    refuse(e, status, why);
+    add_headers(e->reply, headers);
+}
+
 static void
 count_length(void *arg, struct str name, struct str value)
 {
@@ -426,7 +452,12 @@ begin(struct exchange *e, const char *method)
     if (!str_to_i64(http_header_get(x, "Content-Length"), &x->body_size) || x->body_size < 0)
         x->body_size = http_header_get(x, "Transfer-Encoding").at == NULL ? 0 : -1;
     e->route = find_route(e->server, x->path);
-    if (is_stopping(e->server)) {
+    const int refusal = http_guest_refusal(e->guest);
+    if (refusal != 0) {
+        refuse_for_now(e, refusal,
+                       refusal == 429 ? "There are too many connections from this address."
+                                      : "There are too many connections.");
+    } else if (is_stopping(e->server)) {
         refuse_and_close(e, 503, "The server is shutting down.");
     } else if (has_two_lengths(e)) {
         refuse_and_close(e, 400, "The length of the body is given twice.");
@@ -437,6 +468,31 @@ begin(struct exchange *e, const char *method)
     }
 }
 
+/* Is there room for so many bytes more of a body that is kept? It grows by doubling. */
+static bool
+make_room(struct exchange *e, size_t more)
+{
+    const size_t need = e->collected.len + more;
+    size_t want = e->kept * 2 > 2 * KEPT_UNCOUNTED ? e->kept * 2 : 2 * KEPT_UNCOUNTED;
+    int status;
+
+    if (need <= KEPT_UNCOUNTED || need <= e->kept)
+        return true;
+    if (want > e->collect_limit)
+        want = e->collect_limit;
+    if (want < need)
+        want = need;
+    if (http_guest_keep(e->guest, want, &status)) {
+        strbuf_reserve(&e->collected, want - e->collected.len);
+        e->kept = want;
+        return true;
+    }
+    strbuf_done(&e->collected);
+    e->collected = (struct strbuf){0};
+    refuse_for_now(e, status, "There is no room for the body at the moment.");
+    return false;
+}
+
 static void
 receive(struct exchange *e, struct str data)
 {
@@ -444,7 +500,7 @@ receive(struct exchange *e, struct str data)
         e->route->body(&e->x, data, e->route->ctx);
     } else if (data.len > e->collect_limit - e->collected.len) {
         refuse(e, 413, "The body is too large.");
-    } else {
+    } else if (make_room(e, data.len)) {
         strbuf_add(&e->collected, data);
     }
 }
@@ -495,10 +551,13 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
     (void)version;
     if (e->x.method.at == NULL) {
         set_timeout(e, 0);
+        enter_phase(e, GUEST_SERVED);
         begin(e, method);
         set_timeout(e, IDLE_SECONDS);
-        if (!answers_early(e))
+        if (!answers_early(e)) {
+            enter_phase(e, GUEST_BODY);
             return MHD_YES;
+        }
         e->lingers = true;
         return send_reply(e);
     }
@@ -506,14 +565,19 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
         struct str data = {upload_data, *upload_size};
 
         *upload_size = 0;
+        e->received += data.len;
         if (!e->replied) {
+            enter_phase(e, GUEST_SERVED);
             receive(e, data);
+            enter_phase(e, GUEST_BODY);
             return MHD_YES;
         }
+        enter_phase(e, GUEST_BODY);
         e->dropped += data.len;
         return e->dropped > DROP_CHUNKED_MAX ? MHD_NO : MHD_YES;
     }
     set_timeout(e, 0);
+    enter_phase(e, GUEST_SERVED);
     if (!e->replied)
         end(e);
     set_timeout(e, IDLE_SECONDS);
@@ -562,6 +626,9 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
     if (e->reply != NULL)
         MHD_destroy_response(e->reply);
     strbuf_done(&e->collected);
+    if (e->kept > 0)
+        (void)http_guest_keep(e->guest, 0, &e->status);
+    enter_phase(e, GUEST_IDLE);
     arena_done(&e->x.arena);
     free(e);
     pthread_mutex_lock(&server->lock);
@@ -570,56 +637,43 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
     pthread_mutex_unlock(&server->lock);
 }
 
+/* --- connections --- */
+
+static enum MHD_Result
+on_accept(void *cls, const struct sockaddr *address, socklen_t length)
+{
+    const struct http_server *s = cls;
+
+    (void)length;
+    return http_guests_may_enter(s->guests, address) ? MHD_YES : MHD_NO;
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *connection, void **context,
+              enum MHD_ConnectionNotificationCode code)
+{
+    const struct http_server *s = cls;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = http_guest_enter(
+            s->guests,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+            clock_monotonic_ms());
+        return;
+    }
+    http_guest_leave(*context);
+    *context = NULL;
+}
+
 /* --- the server --- */
-
-static int
-open_listener(const char *listen_at, unsigned port, struct err *err)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *address = NULL;
-    char service[8];
-    int fd, on = 1, off = 0;
-
-    (void)snprintf(service, sizeof(service), "%u", port);
-    if (port > 65535 || getaddrinfo(listen_at, service, &hints, &address) != 0) {
-        err_set(err, ERR_INTERNAL, "'%s' port %u is no address to listen on", listen_at, port);
-        return -1;
-    }
-    fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (address->ai_family == AF_INET6)
-            (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    }
-    if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
-        listen(fd, BACKLOG) != 0) {
-        err_errno(err, "cannot listen on %s port %u", listen_at, port);
-        cleanup_close_(&fd);
-        fd = -1;
-    }
-    freeaddrinfo(address);
-    return fd;
-}
-
-static unsigned
-port_of(int fd)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof(address);
-
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        abort();
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
-}
 
 static void
 server_free(struct http_server *s)
 {
     pthread_cond_destroy(&s->idle_cond);
     pthread_mutex_destroy(&s->lock);
+    http_guests_free(s->guests);
     free(s->routes);
     free(s->certificate);
     if (s->private_key != NULL)
@@ -666,7 +720,8 @@ daemon_start(struct http_server *s, int fd, const struct http_tls *tls)
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(
         DAEMON_FLAGS | (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0) | (tls != NULL ? MHD_USE_TLS : 0), 0,
-        NULL, NULL, on_request, s, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        on_accept, s, on_request, s, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         HEAD_AND_READ_BUFFER, MHD_OPTION_THREAD_STACK_SIZE, STACK_SIZE,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
@@ -727,27 +782,35 @@ start_both(struct http_server *s, int fd, const struct http_tls *tls, struct err
     return s->door != NULL;
 }
 
-struct http_server *
-http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
-                      const struct http_route *routes, size_t route_count, struct err *err)
+static bool
+start(struct http_server *s, int fd, const struct http_tls *tls, const struct http_limits *limits,
+      const char *listen, struct err *err)
 {
-    int fd = open_listener(listen, port, err);
+    s->port = listener_port(fd);
+    s->guests = http_guests_new(limits, CONNECTIONS_MAX, err);
+    if (s->guests == NULL || !http_guests_watch(s->guests, err))
+        return false;
+    if (tls != NULL)
+        return start_both(s, fd, tls, err);
+    s->mhd = daemon_start(s, fd, NULL);
+    return s->mhd != NULL || err_set(err, ERR_INTERNAL, "cannot start the HTTP server on %s port %u",
+                                     listen, s->port);
+}
+
+struct http_server *
+http_server_start_limited(const char *listen, unsigned port, const struct http_tls *tls,
+                          const struct http_limits *limits, const struct http_route *routes,
+                          size_t route_count, struct err *err)
+{
+    int fd = listener_open(listen, port, err);
     struct http_server *s;
 
     if (fd < 0)
         return NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* sendfile() has no MSG_NOSIGNAL */
     s = server_new(routes, route_count);
-    s->port = port_of(fd);
-    if (tls != NULL) {
-        if (start_both(s, fd, tls, err))
-            return s;
-    } else {
-        s->mhd = daemon_start(s, fd, NULL);
-        if (s->mhd != NULL)
-            return s;
-        err_set(err, ERR_INTERNAL, "cannot start the HTTP server on %s port %u", listen, s->port);
-    }
+    if (start(s, fd, tls, limits, listen, err))
+        return s;
     if (s->secure != NULL)
         MHD_stop_daemon(s->secure);
     if (s->mhd != NULL)
@@ -755,6 +818,15 @@ http_server_start_tls(const char *listen, unsigned port, const struct http_tls *
     close(fd);
     server_free(s);
     return NULL;
+}
+
+struct http_server *
+http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
+                      const struct http_route *routes, size_t route_count, struct err *err)
+{
+    static const struct http_limits limits = {HTTP_PER_ADDRESS, HTTP_BODY_BYTES, HTTP_TRUSTED};
+
+    return http_server_start_limited(listen, port, tls, &limits, routes, route_count, err);
 }
 
 struct http_server *

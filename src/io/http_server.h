@@ -8,7 +8,8 @@
  * nor end() is called and the rest of the body is read and dropped (more than 1 MiB announced:
  * the answer goes out at once and the connection closes).  No reply at all is answered 500.
  * The server itself answers 404 without a route, 400 if the body's length can be read in two ways,
- * 413, 431 for a head over 64 KiB, 503 while it stops; of a route's functions only refuse() is called for those that come before begin().
+ * 413, 431 for a head over 64 KiB, 503 while it stops, 429 or 503 with Retry-After to whom takes too much
+ * (http_guests.h; who is too slow is cut off); of a route's functions only refuse() is called for those that come before begin().
  * A route without body() gets the whole body in x->body at end(), up to `body_limit`; a larger one
  * is answered 413 by the server. */
 #pragma once
@@ -41,7 +42,7 @@ struct http_route {
     void (*body)(struct http_exchange *x, struct str data, void *ctx);   /* NULL: collect */
     void (*end)(struct http_exchange *x, void *ctx);
     void (*done)(struct http_exchange *x, void *ctx);                    /* may be NULL */
-    /* Replies 400, 413 or 503 in the form that the route's clients read; NULL: as plain text. */
+    /* Replies 400, 413, 429 or 503 in the form that the route's clients read; NULL: as plain text. */
     void (*refuse)(struct http_exchange *x, int status, const char *why, void *ctx);
     void *ctx;
 };
@@ -86,6 +87,21 @@ struct http_tls {
 struct http_server *http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
                                           const struct http_route *routes, size_t route_count,
                                           struct err *err) MUST_CHECK;
+/* What clients may take that nothing is known of (http_guests.h). */
+struct http_limits {
+    unsigned per_address; /* connections of one address; 0: as many as there are */
+    int64_t body_bytes;   /* of all bodies that are kept in memory */
+    const char *trusted;  /* addresses and blocks without these limits, joined by commas */
+};
+#define HTTP_PER_ADDRESS 128
+#define HTTP_BODY_BYTES ((int64_t)256 << 20)
+#define HTTP_TRUSTED "127.0.0.0/8,::1" /* this machine: its builds, its Docker, a proxy before it */
+/* As the others, which have the limits above. `tls` may be NULL. */
+struct http_server *http_server_start_limited(const char *listen, unsigned port,
+                                              const struct http_tls *tls,
+                                              const struct http_limits *limits,
+                                              const struct http_route *routes, size_t route_count,
+                                              struct err *err) MUST_CHECK;
 unsigned http_server_port(const struct http_server *s);
 /* Refuses new requests, waits for running exchanges (10 s at most, then their connections are cut;
  * a next() or handler that blocks for ever would still hold it up). */

@@ -53,6 +53,12 @@ room_reply_message(struct http_exchange *x, int status, const char *message)
     room_reply_json(x, status, j);
 }
 
+void
+room_refuse(struct http_exchange *x, int status, const char *why, void *ctx)
+{
+    room_reply_message(x, status, why);
+}
+
 static bool
 is_allowed(struct pipeline_room *room, struct http_exchange *x)
 {
@@ -397,11 +403,14 @@ size_t
 pipeline_routes(struct pipeline_room *room, struct http_route out[static PIPELINE_ROUTES_MAX])
 {
     out[0] = (struct http_route){
-        .prefix = "/naru/repositories", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
+        .prefix = "/naru/repositories", .body_limit = BODY_MAX, .end = pipelines, .refuse = room_refuse,
+        .ctx = room};
     out[1] = (struct http_route){
-        .prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds, .ctx = room};
+        .prefix = "/naru/builds", .body_limit = BODY_MAX, .end = builds, .refuse = room_refuse,
+        .ctx = room};
     out[2] = (struct http_route){
-        .prefix = "/naru/pipelines", .body_limit = BODY_MAX, .end = pipelines, .ctx = room};
+        .prefix = "/naru/pipelines", .body_limit = BODY_MAX, .end = pipelines, .refuse = room_refuse,
+        .ctx = room};
     webhook_routes(room, &out[3]);
     return PIPELINE_ROUTES_MAX;
 }

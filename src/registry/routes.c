@@ -29,6 +29,7 @@ static const struct {
     {ERR_LIMIT_EXCEEDED, "DENIED", 403},
     {ERR_INVALID_PARAMETER, "UNSUPPORTED", 400},
     {ERR_THROTTLING, "TOOMANYREQUESTS", 429},
+    {ERR_UNAVAILABLE, "UNAVAILABLE", 503},
     {ERR_UNAVAILABLE, "UNKNOWN", 503},
     {ERR_UPSTREAM_IMAGE, "UNKNOWN", 502},
     {ERR_NOT_FOUND, "UNSUPPORTED", 404},
@@ -484,6 +485,21 @@ registry_done(struct http_exchange *x, void *ctx)
     x->state = NULL;
 }
 
+/* What the server refuses before it is a call. */
+static void
+refuse_early(struct http_exchange *x, int status, const char *why, void *ctx)
+{
+    struct reply r = {0};
+    struct err err;
+
+    (void)ctx;
+    err_set(&err, status == 429   ? ERR_THROTTLING
+                  : status == 503 ? ERR_UNAVAILABLE
+                                  : ERR_BAD_REQUEST,
+            "%s", why);
+    error_send(x, &err, &r);
+}
+
 struct http_route
 registry_route(struct registry *reg)
 {
@@ -493,6 +509,7 @@ registry_route(struct registry *reg)
         .body = registry_body,
         .end = registry_end,
         .done = registry_done,
+        .refuse = refuse_early,
         .ctx = reg,
     };
 }

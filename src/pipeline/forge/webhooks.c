@@ -220,5 +220,6 @@ webhook_routes(struct pipeline_room *room, struct http_route out[static WEBHOOK_
 
     for (size_t i = 0; i < WEBHOOK_ROUTES; i++)
         out[i] = (struct http_route){
-            .prefix = forges[i].prefix, .body_limit = GITHUB_BODY_MAX, .end = ends[i], .ctx = room};
+            .prefix = forges[i].prefix, .body_limit = GITHUB_BODY_MAX, .end = ends[i], .refuse = room_refuse,
+            .ctx = room};
 }
