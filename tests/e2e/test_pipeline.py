@@ -311,7 +311,7 @@ class Queue(unittest.TestCase):
         tree = self.pipeline_in_naru("branches", "pipeline { agent any\n stages { stage('Say') { steps {\n"
                                      "echo \"on ${env.BRANCH_NAME}\"\n"
                                      "sh 'aws sts get-caller-identity --query Arn --output text; aws ecs list-clusters; "
-                                     "aws ecr put-lifecycle-policy --repository-name a --lifecycle-policy-text {} || true'\n"
+                                     "aws ecr put-lifecycle-policy --repository-name app --lifecycle-policy-text {} || true'\n"
                                      "} } } }\n")
         git(tree, "push", "-q", "origin", "main:refs/heads/feature/x")
         self.assertEqual(self.naru.ended("branches", 1)["branch"], "feature/x")
