@@ -122,6 +122,7 @@ build_to_public_json(const struct build *b, bool with_stages)
     set_text(j, "displayName", b->display_name);
     set_text(j, "description", b->description);
     set_time(j, "supersededBy", b->superseded_by);
+    set_time(j, "overtakenBy", b->overtaken_by);
     set_time(j, "retryOf", b->retry_of);
     set_time(j, "replayOf", b->replay_of);
     set_text(j, "restartedAt", b->restart_stage);
@@ -153,6 +154,8 @@ build_to_json(const struct build *b)
         json_set(j, "abortAsked", json_bool(true));
     if (b->abort_now)
         json_set(j, "abortNow", json_bool(true));
+    set_time(j, "milestone", b->milestone);
+    set_time(j, "place", b->place);
     set_text(j, "before", b->before);
     set_text(j, "upstream", b->upstream);
     set_text(j, "jenkinsfile", b->script);
@@ -244,6 +247,9 @@ build_from_json(const struct json *j, struct err *err)
     if (!build_result_parse(str_of(json_get_cstr(j, "result", "SUCCESS")), &b->result))
         b->result = RESULT_FAILURE;
     b->superseded_by = json_get_i64(j, "supersededBy", 0);
+    b->overtaken_by = json_get_i64(j, "overtakenBy", 0);
+    b->milestone = json_get_i64(j, "milestone", 0);
+    b->place = json_get_i64(j, "place", 0);
     b->retry_of = json_get_i64(j, "retryOf", 0);
     b->replay_of = json_get_i64(j, "replayOf", 0);
     b->restart_stage = text_dup(json_get_cstr(j, "restartedAt", NULL));

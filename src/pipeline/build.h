@@ -57,6 +57,10 @@ struct build {
     char **paths; /* changed by the push */
     size_t path_count;
     bool abort_asked, abort_now; /* a second time: nothing more is waited for */
+    int64_t overtaken_by; /* a newer build that passed a milestone before this one, or 0 */
+    int64_t milestone;    /* one more than the last that it passed; 0: none */
+    int64_t place;        /* which workspace of the branch it has; 0: the first */
+    bool is_parked;       /* waits for people or builds only; not kept */
     struct json *parameters; /* given, by name; NULL: none */
     struct json *questions;  /* open ones; an array, or NULL */
     struct json *answers;    /* given ones by the question's id; NULL: none */

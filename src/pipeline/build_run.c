@@ -139,6 +139,7 @@ abort_request(void *ctx)
     room_lock(w->room);
     asked = w->build->abort_now     ? ABORT_NOW
             : w->build->abort_asked ? ABORT_ASKED
+            : w->build->overtaken_by != 0 ? ABORT_OVERTAKEN
                                     : ABORT_NO;
     room_unlock(w->room);
     return asked;
@@ -187,6 +188,7 @@ parked(void *ctx, bool is_parked)
     struct work *w = ctx;
 
     room_lock(w->room);
+    w->build->is_parked = is_parked;
     if (is_parked)
         w->room->parked++;
     else
@@ -222,6 +224,14 @@ other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_resu
     return j == NULL || build_result_parse(str_of(json_get_cstr(j, "result", "")), out);
 }
 
+static bool
+milestone(void *ctx, int64_t *ordinal, int64_t *last, int64_t *by)
+{
+    const struct work *w = ctx;
+
+    return room_milestone(w->room, w->build, ordinal, last, by);
+}
+
 static const struct runner_host host = {
     .question = question,
     .answer = answer,
@@ -229,6 +239,7 @@ static const struct runner_host host = {
     .start = start_other,
     .ended = other_has_ended,
     .parked = parked,
+    .milestone = milestone,
 };
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
@@ -335,12 +346,14 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     const struct build *good = pipeline_previous(pipeline, b, true);
     cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
     cleanup(strbuf_done) struct strbuf branch = {0};
+    /* No branch is written like that: '%' comes with two digits behind it. */
+    const char *place = b->place == 0 ? "" : arena_format(a, "%%+%lld", (long long)b->place);
 
     add_branch(&branch, b);
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
-        .workspace = arena_format(a, "%s/workspaces/%s/%s", room->config.data_dir, b->pipeline,
-                                  strbuf_cstr(&branch)),
+        .workspace = arena_format(a, "%s/workspaces/%s/%s%s", room->config.data_dir, b->pipeline,
+                                  strbuf_cstr(&branch), place),
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),
@@ -399,12 +412,13 @@ open_log(const char *log_path, const char *state_dir, int64_t *size_out)
 }
 
 static void
-begin_build(struct pipeline_room *room, struct build *b)
+begin_build(struct pipeline_room *room, const struct pipeline *p, struct build *b)
 {
     char cookie[33];
 
     b->state = BUILD_RUNNING;
     if (b->started_ms == 0) {
+        room_choose_place(p, b);
         random_hex(cookie, 32);
         set_text(&b->cookie, cookie);
         b->started_ms = clock_wall_ms();
@@ -463,9 +477,14 @@ run_with_key(const struct pipeline_room *room, const struct build *b, struct bri
 static void
 finish_build(struct pipeline_room *room, struct build *b, const struct runner_outcome *outcome)
 {
+    cleanup_free char *reason = NULL;
+
     set_text(&b->display_name, outcome->display_name);
     set_text(&b->description, outcome->description[0] == '\0' ? NULL : outcome->description);
-    room_end_build(b, outcome->result, outcome->reason);
+    if (b->overtaken_by != 0 && outcome->result == RESULT_NOT_BUILT)
+        reason = text_format("superseded by build %lld, which passed a milestone before it",
+                             (long long)b->overtaken_by);
+    room_end_build(b, outcome->result, reason != NULL ? reason : outcome->reason);
     json_unref(b->questions);
     b->questions = NULL;
     room_save(room, b);
@@ -488,7 +507,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     struct build ended;
     struct json *j;
 
-    begin_build(room, b);
+    begin_build(room, pipeline, b);
     fill_brief(&brief, room, b, pipeline);
     brief.config.ctx = &w;
     j = build_to_public_json(b, true);

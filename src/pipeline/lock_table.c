@@ -7,12 +7,16 @@
 #include "base/log.h"
 #include "io/file.h"
 
-#define LOCKS_MAX 10000u /* held and waited for; beyond it nobody gets in line */
-#define FILE_MAX_BYTES ((size_t)8 << 20)
+#define FILE_MAX_BYTES ((size_t)64 << 20)
 
-/* In the order in which they came; the first of a resource holds it. */
+/* Those that hold something come first, then those that wait in the order in which they are to be
+ * served. */
 struct claim {
-    char *resource, *owner;
+    char *owner;
+    int64_t priority;
+    bool is_held;
+    struct json *wanted; /* [{"names": [...], "quantity": n}] */
+    struct json *names;  /* what it holds; an array */
     struct claim *next;
 };
 struct lock_table {
@@ -22,28 +26,122 @@ struct lock_table {
     unsigned count;
 };
 
-static const struct claim *
-holder(const struct lock_table *t, const char *resource)
+static struct json *
+wanted_of(const struct lock_claim *claim)
 {
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < claim->need_count && i < LOCK_NEEDS_MAX; i++) {
+        const struct lock_need *need = &claim->needs[i];
+        struct json *one = json_object(), *names = json_array();
+        for (size_t k = 0; k < need->count && k < LOCK_NAMES_MAX; k++)
+            json_append(names, json_text(need->names[k]));
+        json_set(one, "names", names);
+        json_set(one, "quantity", json_int((int64_t)need->quantity));
+        json_append(list, one);
+    }
+    return list;
+}
+
+/* ---- who gets what ---- */
+
+/* Chooses from what is not `taken` and adds it there; false if something is not free, then all that
+ * the claim may come to use is taken: nobody behind it may have that. */
+static bool
+choose(const struct json *wanted, struct json *taken, struct json *chosen)
+{
+    bool has_all = true;
+
+    for (size_t i = 0; i < json_size(wanted); i++) {
+        const struct json *need = json_at(wanted, i), *names = json_get(need, "names");
+        int64_t missing = json_get_i64(need, "quantity", 1);
+        for (size_t k = 0; k < json_size(names) && missing > 0; k++) {
+            const char *name = json_cstr(json_at(names, k), "");
+            if (json_get(taken, name) != NULL)
+                continue;
+            json_set(taken, name, json_bool(true));
+            json_append(chosen, json_text(name));
+            missing--;
+        }
+        has_all = has_all && missing <= 0;
+        for (size_t k = 0; missing > 0 && k < json_size(names); k++)
+            json_set(taken, json_cstr(json_at(names, k), ""), json_bool(true));
+    }
+    return has_all;
+}
+
+static struct json *
+held_names(const struct lock_table *t)
+{
+    struct json *taken = json_object();
+
     for (const struct claim *c = t->first; c != NULL; c = c->next)
-        if (strcmp(c->resource, resource) == 0)
+        for (size_t i = 0; c->is_held && i < json_size(c->names); i++)
+            json_set(taken, json_cstr(json_at(c->names, i), ""), json_bool(true));
+    return taken;
+}
+
+/* Serves those that wait, in their order; true if somebody got something. */
+static bool
+serve(struct lock_table *t)
+{
+    cleanup_json struct json *taken = held_names(t);
+    bool changed = false;
+
+    for (struct claim *c = t->first; c != NULL; c = c->next) {
+        struct json *chosen;
+        if (c->is_held)
+            continue;
+        chosen = json_array();
+        if (choose(c->wanted, taken, chosen)) {
+            c->is_held = changed = true;
+            c->names = chosen;
+        } else {
+            json_unref(chosen);
+        }
+    }
+    return changed;
+}
+
+/* ---- the list ---- */
+
+static struct claim *
+find(struct lock_table *t, const char *owner)
+{
+    for (struct claim *c = t->first; c != NULL; c = c->next)
+        if (strcmp(c->owner, owner) == 0)
             return c;
     return NULL;
 }
 
 static struct claim *
-append(struct lock_table *t, const char *resource, const char *owner)
+insert(struct lock_table *t, const char *owner, struct json *wanted, int64_t priority,
+       bool newest_first)
 {
     struct claim **at = &t->first, *c = mem_new(sizeof(*c));
 
-    while (*at != NULL)
+    while (*at != NULL && ((*at)->is_held || (*at)->priority > priority ||
+                           ((*at)->priority == priority && !newest_first)))
         at = &(*at)->next;
-    c->resource = text_dup(resource);
     c->owner = text_dup(owner);
+    c->wanted = wanted;
+    c->priority = priority;
+    c->next = *at;
     *at = c;
     t->count++;
     return c;
 }
+
+static void
+claim_free(struct claim *c)
+{
+    json_unref(c->wanted);
+    json_unref(c->names);
+    free(c->owner);
+    free(c);
+}
+
+/* ---- on disk ---- */
 
 static void
 save(const struct lock_table *t)
@@ -55,17 +153,40 @@ save(const struct lock_table *t)
     if (t->path == NULL)
         return;
     for (const struct claim *c = t->first; c != NULL; c = c->next) {
-        struct json *one;
-        if (holder(t, c->resource) != c)
-            continue; /* those that wait come again by themselves */
-        one = json_object();
-        json_set(one, "resource", json_text(c->resource));
+        struct json *one = json_object();
         json_set(one, "owner", json_text(c->owner));
+        json_set(one, "priority", json_int(c->priority));
+        json_set(one, "wanted", json_ref(c->wanted));
+        if (c->is_held)
+            json_set(one, "holds", json_ref(c->names));
         json_append(list, one);
     }
     text = json_format(list);
     if (!file_write_atomic(t->path, str_of(text), 0640, &err))
         log_error("pipeline.locks", "error=%s", log_quote(err.message));
+}
+
+/* One of an earlier version says "resource", which it holds. */
+static void
+load_one(struct lock_table *t, const struct json *one)
+{
+    const char *resource = json_get_cstr(one, "resource", NULL);
+    const struct json *wanted = json_get(one, "wanted"), *holds = json_get(one, "holds");
+    struct lock_need need = {.names = &resource, .count = 1, .quantity = 1};
+    const struct lock_claim old = {.needs = &need, .need_count = 1};
+    struct claim *c;
+
+    if (json_get_cstr(one, "owner", NULL) == NULL || (resource == NULL && wanted == NULL))
+        return;
+    c = insert(t, json_get_cstr(one, "owner", ""),
+               resource != NULL ? wanted_of(&old) : json_copy(wanted),
+               json_get_i64(one, "priority", 0), false);
+    if (resource == NULL && holds == NULL)
+        return;
+    c->is_held = true;
+    c->names = holds != NULL ? json_copy(holds) : json_array();
+    if (resource != NULL)
+        json_append(c->names, json_text(resource));
 }
 
 struct lock_table *
@@ -81,17 +202,8 @@ lock_table_new(const char *path)
     if (path != NULL && file_read(path, FILE_MAX_BYTES, &text, NULL))
         list = json_parse(strbuf_str(&text), &err);
     for (size_t i = 0; i < json_size(list) && t->count < LOCKS_MAX; i++)
-        append(t, json_get_cstr(json_at(list, i), "resource", ""),
-               json_get_cstr(json_at(list, i), "owner", ""));
+        load_one(t, json_at(list, i));
     return t;
-}
-
-static void
-claim_free(struct claim *c)
-{
-    free(c->resource);
-    free(c->owner);
-    free(c);
 }
 
 void
@@ -109,48 +221,53 @@ lock_table_free(struct lock_table *t)
     free(t);
 }
 
-static struct claim *
-find(struct lock_table *t, const char *resource, const char *owner)
-{
-    for (struct claim *c = t->first; c != NULL; c = c->next)
-        if (strcmp(c->resource, resource) == 0 && strcmp(c->owner, owner) == 0)
-            return c;
-    return NULL;
-}
+/* ---- the steps' side ---- */
 
 bool
-lock_table_take(struct lock_table *t, const char *resource, const char *owner)
+lock_table_take(struct lock_table *t, const struct lock_claim *claim, struct strbuf *names_out)
 {
     struct claim *c;
-    bool is_new, ours;
+    bool ours, is_new;
 
     pthread_mutex_lock(&t->mutex);
-    c = find(t, resource, owner);
+    c = find(t, claim->owner);
     is_new = c == NULL && t->count < LOCKS_MAX;
     if (is_new)
-        c = append(t, resource, owner);
-    ours = c != NULL && holder(t, resource) == c;
-    if (ours && is_new)
+        c = insert(t, claim->owner, wanted_of(claim), claim->priority, claim->newest_first);
+    if ((c != NULL && !c->is_held && serve(t)) || is_new)
         save(t);
+    ours = c != NULL && c->is_held;
+    for (size_t i = 0; ours && names_out != NULL && i < json_size(c->names); i++) {
+        if (i > 0)
+            strbuf_add_char(names_out, ',');
+        strbuf_add_cstr(names_out, json_cstr(json_at(c->names, i), ""));
+    }
     pthread_mutex_unlock(&t->mutex);
     return ours;
 }
 
 bool
-lock_table_is_free(struct lock_table *t, const char *resource, const char *owner)
+lock_table_is_free(struct lock_table *t, const struct lock_claim *claim)
 {
-    const struct claim *c;
+    cleanup_json struct json *taken = NULL, *wanted = wanted_of(claim), *chosen = json_array();
+    const struct claim *own;
     bool is_free;
 
     pthread_mutex_lock(&t->mutex);
-    c = holder(t, resource);
-    is_free = c == NULL || strcmp(c->owner, owner) == 0;
+    own = find(t, claim->owner);
+    taken = held_names(t);
+    for (const struct claim *c = t->first; c != NULL; c = c->next)
+        if (!c->is_held && c != own) {
+            cleanup_json struct json *theirs = json_array();
+            (void)choose(c->wanted, taken, theirs);
+        }
+    is_free = (own != NULL && own->is_held) || choose(wanted, taken, chosen);
     pthread_mutex_unlock(&t->mutex);
     return is_free;
 }
 
 static void
-give_where(struct lock_table *t, const char *resource, struct str owner, bool is_prefix)
+give_where(struct lock_table *t, struct str owner, bool is_prefix)
 {
     bool changed = false;
 
@@ -158,8 +275,7 @@ give_where(struct lock_table *t, const char *resource, struct str owner, bool is
     for (struct claim **at = &t->first; *at != NULL;) {
         struct claim *c = *at;
         struct str o = str_of(c->owner);
-        if ((resource != NULL && strcmp(c->resource, resource) != 0) ||
-            !(is_prefix ? str_starts(o, owner) : str_equal(o, owner))) {
+        if (!(is_prefix ? str_starts(o, owner) : str_equal(o, owner))) {
             at = &c->next;
             continue;
         }
@@ -168,19 +284,21 @@ give_where(struct lock_table *t, const char *resource, struct str owner, bool is
         t->count--;
         changed = true;
     }
-    if (changed)
+    if (changed) {
+        (void)serve(t);
         save(t);
+    }
     pthread_mutex_unlock(&t->mutex);
 }
 
 void
-lock_table_give(struct lock_table *t, const char *resource, const char *owner)
+lock_table_give(struct lock_table *t, const char *owner)
 {
-    give_where(t, resource, str_of(owner), false);
+    give_where(t, str_of(owner), false);
 }
 
 void
 lock_table_give_all(struct lock_table *t, const char *prefix)
 {
-    give_where(t, NULL, str_of(prefix), true);
+    give_where(t, str_of(prefix), true);
 }

@@ -48,7 +48,8 @@ next_of(struct pipeline_room *room, const struct pipeline *p, int64_t now_ms)
 
     for (size_t i = 0; i < p->build_count; i++) {
         struct build *b = p->builds[i];
-        if (b->state != BUILD_QUEUED || pipeline_branch_is_running(p, b->branch))
+        if (b->state != BUILD_QUEUED || room_branch_is_busy(p, b->branch) ||
+            (b->started_ms == 0 && room_is_throttled(room, p, b)))
             continue;
         if (is_postponed(p, b, now_ms))
             room->has_postponed = true;

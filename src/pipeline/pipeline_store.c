@@ -242,15 +242,6 @@ pipeline_newest(const struct pipeline *p, const char *branch)
     return NULL;
 }
 
-bool
-pipeline_branch_is_running(const struct pipeline *p, const char *branch)
-{
-    for (size_t i = 0; i < p->build_count; i++)
-        if (p->builds[i]->state == BUILD_RUNNING && strcmp(p->builds[i]->branch, branch) == 0)
-            return true;
-    return false;
-}
-
 const struct build *
 pipeline_previous(const struct pipeline *p, const struct build *b, bool only_good)
 {

@@ -37,7 +37,6 @@ struct json *pipeline_to_json(const struct pipeline *p);
 struct build *pipeline_add_build(struct pipeline *p); /* with the next number, not saved */
 void pipeline_drop_last(struct pipeline *p);          /* takes that back */
 struct build *pipeline_newest(const struct pipeline *p, const char *branch); /* NULL if none */
-bool pipeline_branch_is_running(const struct pipeline *p, const char *branch);
 /* The last completed build of the branch before `b`; superseded ones do not count. */
 const struct build *pipeline_previous(const struct pipeline *p, const struct build *b,
                                       bool only_good);

@@ -49,6 +49,14 @@ void room_run_build(struct pipeline_room *room, struct build *b);
 /* Builds that ran when naru ended wait for a thread again. */
 void room_recover(struct pipeline_room *room, struct pipeline *p);
 
+/* order.c: which builds may run beside each other; the lock is held, but for room_milestone() */
+bool room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordinal, int64_t *last,
+                    int64_t *by); /* as runner_host.milestone */
+bool room_branch_is_busy(const struct pipeline *p, const char *branch);
+void room_choose_place(const struct pipeline *p, struct build *b);
+bool room_is_throttled(const struct pipeline_room *room, const struct pipeline *p,
+                       const struct build *b);
+
 /* triggers.c */
 /* A branch's property (job_properties.h), or NULL; with the lock held. */
 const struct json *room_property(const struct pipeline *p, const char *branch, const char *name);

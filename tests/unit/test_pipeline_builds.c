@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Builds of a room: they go on after restarts, ask people, start others, and are started by the clock. */
 #include "pipeline_setup.h"
+#include "lock_setup.h"
 #include <stdatomic.h>
 #include "pipeline/room.h"
 #include "pipeline/secrets.h"
@@ -204,10 +205,10 @@ TEST(a_build_that_is_given_up_leaves_no_lock_and_no_journal)
     room_down(&w);
     room_wake(&room, &w);
     room.store.pipelines[0]->builds[0]->resumed = BUILD_RESUMES_MAX;
-    CHECK(lock_table_take(room.locks, "db", "web/main#1 -3"));
+    CHECK(take_lock(room.locks, "db", "web/main#1 -3"));
     room_recover(&room, room.store.pipelines[0]);
     CHECK_EQ(room.store.pipelines[0]->builds[0]->state, BUILD_ENDED);
-    CHECK(lock_table_is_free(room.locks, "db", "web/main#2 -3"));
+    CHECK(lock_is_free(room.locks, "db", "web/main#2 -3"));
     sh(&w, IS_GONE);
     sh(&w, "test ! -e ../data/builds/web/1/run");
     room_sleep(&room);

@@ -110,3 +110,95 @@ TEST(a_log_that_is_none_gives_no_commits)
     for (size_t i = 0; i < sizeof(broken); i++)
         json_unref(changes_parse((struct str){broken, i}));
 }
+
+/* Waits until build `number` asks something. */
+static void
+wait_for_question(struct world *w, int64_t number)
+{
+    int64_t until_ms = clock_monotonic_ms() + 12000 * CHECK_PATIENCE;
+
+    while (clock_monotonic_ms() < until_ms) {
+        cleanup_json struct json *j = pipeline_build(w->room, "web", number, NULL);
+        if (json_size(json_get(j, "inputs")) > 0)
+            return;
+        (void)pipeline_wait(w->room, 20);
+    }
+    expect_result(w, "web", number, "RUNNING");
+}
+
+#define TWO_MILESTONES                                                             \
+    "milestone 1\nsh 'pwd > ../at-$BUILD_NUMBER'\nscript { if (env.BUILD_NUMBER != '2') { input 'go?' } }\n" \
+    "milestone(ordinal: 2, label: 'deploy')\necho 'deploys'\n"
+
+TEST(a_newer_build_that_passes_a_milestone_ends_older_ones_that_wait)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *answer = json_parse(STR("{\"proceed\":true,\"by\":\"ann\"}"), NULL);
+    struct err err;
+
+    web_first(&w, TWO_MILESTONES "}\npost {\nnotBuilt { echo 'not built' }\naborted { echo 'wrong' }");
+    wait_for_question(&w, 1);
+    CHECK_EQ(submit(&w, "web", "main"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_result(&w, "web", 1, "NOT_BUILT");
+    expect_log(&w, "web", 1, "not built\nFinished: NOT_BUILT\n");
+    sh(&w, "! grep -q deploys ../data/builds/web/1/log");
+    sh(&w, "grep -q superseded.by.build.2 ../data/builds/web/1/build.json");
+    sh(&w, "test $(cat ../data/workspaces/web/at-1 ../data/workspaces/web/at-2 | sort -u | wc -l) = 2");
+    CHECK_EQ(submit(&w, "web", "main"), 3);
+    wait_for_question(&w, 3);
+    room_down(&w); /* what was passed is known after a restart */
+    room_up(&w);
+    wait_for_question(&w, 3);
+    while (!pipeline_answer(w.room, "web", 3, NULL, answer, &err))
+        (void)pipeline_wait(w.room, 20);
+    expect_result(&w, "web", 3, "SUCCESS");
+    expect_log(&w, "web", 3, "Trying to pass milestone 2\n");
+}
+
+TEST(milestones_have_rising_numbers_and_are_not_for_branches)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "milestone()\nmilestone label: 'x'\necho 'two'\nmilestone 1\n");
+    expect_result(&w, "web", 1, "FAILURE");
+    expect_log(&w, "web", 1, "Trying to pass milestone 0\nTrying to pass milestone 1\ntwo\n"
+                             "ERROR: Invalid ordinal 1, as the previous one was 1\n");
+    CHECK_EQ(web_build(&w, "script { parallel(a: { milestone 1 }) }", "y"), 2);
+    expect_result(&w, "web", 2, "FAILURE");
+    expect_log(&w, "web", 2, "Using a milestone step inside parallel is not allowed");
+}
+
+#define IN_CATEGORY                                                                     \
+    "properties([throttleJobProperty(categories: ['deploy'], throttleEnabled: true, "   \
+    "throttleOption: 'category')])\nnode { sh 'while [ ! -e ../go ]; do sleep 0.02; done' }\n"
+
+TEST(builds_of_a_category_wait_in_the_queue)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *third = NULL;
+    const char *file = "printf '%s' \"$TEXT\" > Jenkinsfile; git add .; git commit -q -m x";
+
+    web_init(&w, NULL);
+    create(&w, "shop", NULL);
+    setenv("TEXT", IN_CATEGORY, 1);
+    sh(&w, file);
+    push(&w, "web");
+    push(&w, "shop");
+    sh(&w, "mkdir -p ../data/workspaces/web ../data/workspaces/shop; "
+           "touch ../data/workspaces/web/go ../data/workspaces/shop/go");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    CHECK_EQ(submit(&w, "shop", "main"), 1);
+    expect_result(&w, "web", 1, "SUCCESS"); /* from now on their properties are known */
+    expect_result(&w, "shop", 1, "SUCCESS");
+    sh(&w, "rm ../data/workspaces/web/go");
+    CHECK_EQ(submit(&w, "web", "main"), 2);
+    json_unref(wait_for(&w, "web", 2, "RUNNING"));
+    CHECK_EQ(submit(&w, "shop", "main"), 2);
+    (void)pipeline_wait(w.room, 50);
+    third = pipeline_build(w.room, "shop", 2, NULL);
+    CHECK_TEXT(json_get_cstr(third, "state", ""), "QUEUED");
+    sh(&w, "touch ../data/workspaces/web/go");
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_result(&w, "shop", 2, "SUCCESS");
+}

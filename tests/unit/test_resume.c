@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "build_setup.h"
 #include "pipeline/run/journal.h"
-#include "pipeline/lock_table.h"
+#include "lock_setup.h"
 #include "pipeline/secrets.h"
 
 static const char deploy[] =
@@ -396,10 +396,10 @@ TEST(a_lock_that_was_given_back_is_not_waited_for_after_a_restart)
     setup(&b);
     b.config.locks = locks;
     live_to_the_stop(&b, "node { lock('db') { sh 'true' }\n sh '" WAITS "true' }", 1);
-    CHECK(lock_table_take(locks, "db", "web/main#8 -2"));
+    CHECK(take_lock(locks, "db", "web/main#8 -2"));
     put_file(&b, "go", "");
     live_to_the_end(&b);
-    CHECK(!lock_table_is_free(locks, "db", "web/main#9 -2"));
+    CHECK(!lock_is_free(locks, "db", "web/main#9 -2"));
     teardown(&b);
     lock_table_free(locks);
 }
@@ -413,12 +413,12 @@ TEST(what_was_skipped_since_it_was_locked_stays_skipped_after_a_restart)
 
     setup(&b);
     b.config.locks = locks;
-    CHECK(lock_table_take(locks, "db", "web/main#6 -2"));
+    CHECK(take_lock(locks, "db", "web/main#6 -2"));
     live_to_the_stop(&b,
                      "node { lock(resource: 'db', skipIfLocked: true) { sh 'echo in' }\n"
                      " sh 'echo run >> ../runs; " WAITS "true' }",
                      1);
-    lock_table_give(locks, "db", "web/main#6 -2");
+    lock_table_give(locks, "web/main#6 -2");
     put_file(&b, "go", "");
     live_to_the_end(&b);
     path = text_format("%s/runs", b.directory);

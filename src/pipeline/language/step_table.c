@@ -242,6 +242,9 @@ static const struct step_type options[] = {
     {"overrideIndexTriggers", STEP_PLAIN, "enableTriggers!b"},
     {"rateLimitBuilds", STEP_PLAIN, NULL},
     {"newContainerPerStage", STEP_PLAIN, "value:b"},
+    {"throttleJobProperty", STEP_PLAIN,
+     "categories:a throttleEnabled:b throttleOption:s maxConcurrentPerNode:i maxConcurrentTotal:i "
+     "limitOneJobWithMatchingParams:b paramsToUseForLimit:s matrixOptions:a"},
     {"gitLabConnection", STEP_PLAIN, NULL},
     {"copyArtifactPermission", STEP_PLAIN, NULL},
 };

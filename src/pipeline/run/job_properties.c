@@ -102,6 +102,23 @@ add_rate_limit(struct run *run, const struct map *m, struct json *to)
             json_set(to, "rateLimitMs", json_int(spans[i].ms / count->number));
 }
 
+/* Per project there is nothing to do: builds of a branch run one after another. */
+static void
+add_throttle(struct run *run, const struct map *m, struct json *to)
+{
+    const struct value *enabled = map_find_text(m, "throttleEnabled");
+    const struct value *list = map_find_text(m, "categories");
+    struct json *names;
+
+    if ((enabled != NULL && !value_truth(*enabled)) || list == NULL || list->type != V_LIST ||
+        str_is(text_of(run, m, "throttleOption"), "project"))
+        return;
+    names = json_array();
+    for (size_t i = 0; i < list->list->count; i++)
+        json_append(names, json_str(value_to_text(&run->arena, list->list->at[i])));
+    json_set(to, "throttleCategories", names);
+}
+
 static void
 add_option(struct run *run, struct str kind, const struct map *m, struct json *to)
 {
@@ -116,6 +133,8 @@ add_option(struct run *run, struct str kind, const struct map *m, struct json *t
         set_number(run, to, "quietPeriod", m, "value");
     } else if (str_is(kind, "rateLimitBuilds")) {
         add_rate_limit(run, m, to);
+    } else if (str_is(kind, "throttleJobProperty") || str_is(kind, "ThrottleJobProperty")) {
+        add_throttle(run, m, to);
     }
 }
 
@@ -147,7 +166,8 @@ static bool
 is_property(struct str name)
 {
     return str_is(name, "buildDiscarder") || str_is(name, "disableConcurrentBuilds") ||
-           str_is(name, "quietPeriod") || str_is(name, "rateLimitBuilds");
+           str_is(name, "quietPeriod") || str_is(name, "rateLimitBuilds") ||
+           str_is(name, "throttleJobProperty");
 }
 
 bool

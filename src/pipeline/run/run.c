@@ -148,7 +148,9 @@ run_mark(struct run *run, enum build_result r)
 enum build_result
 run_error_result(const struct exception *e)
 {
-    return e == NULL ? RESULT_SUCCESS : e->is_interruption ? RESULT_ABORTED : RESULT_FAILURE;
+    if (e == NULL)
+        return RESULT_SUCCESS;
+    return !e->is_interruption ? RESULT_FAILURE : e->is_not_built ? RESULT_NOT_BUILT : RESULT_ABORTED;
 }
 
 void

@@ -111,6 +111,8 @@ struct run {
     struct fired *fired;
     unsigned abort_fired; /* 2: the grace is over, too */
     bool was_aborted; /* any flow was told so */
+    bool is_overtaken; /* ... because a newer build passed a milestone */
+    int64_t milestone; /* the last one that was passed, without a host; from 0 */
     bool is_suspended;
     int64_t abort_grace_ms;
     unsigned interrupts_seen;
@@ -225,6 +227,7 @@ step_function *step_env_find(struct str name);         /* steps_env.c */
 step_function *step_notify_find(struct str name);      /* steps_notify.c */
 step_function *step_github_find(struct str name);      /* steps_github.c */
 step_function *step_library_find(struct str name);     /* library.c */
+step_function *step_lock_find(struct str name);        /* steps_lock.c */
 step_function *step_plugin_find(struct str name);      /* steps_plugin.c */
 /* A step that another one calls; `body` NULL: it has none. */
 bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,

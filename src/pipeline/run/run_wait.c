@@ -66,13 +66,19 @@ run_is_suspended(struct run *run)
 }
 
 static bool
+has_grace(enum abort_request r)
+{
+    return r == ABORT_ASKED || r == ABORT_OVERTAKEN;
+}
+
+static bool
 abort_is_due(struct run *run, int64_t now_ms)
 {
     enum abort_request r = abort_request(run);
 
     if (r == ABORT_NO)
         return false;
-    return r != ABORT_ASKED || run->abort_fired != 1 || now_ms >= run->abort_grace_ms;
+    return !has_grace(r) || run->abort_fired != 1 || now_ms >= run->abort_grace_ms;
 }
 
 static bool
@@ -111,12 +117,18 @@ interrupt(struct interp *in, const struct node *at, const void *cause, bool is_f
 static bool
 interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
 {
-    bool is_final = run->abort_fired > 0 || abort_request(run) != ABORT_ASKED;
+    const enum abort_request r = abort_request(run);
+    bool is_final = run->abort_fired > 0 || !has_grace(r);
 
     run->was_aborted = true;
+    run->is_overtaken = run->is_overtaken || r == ABORT_OVERTAKEN;
     run->abort_fired = is_final ? 2 : 1;
     run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
-    return interrupt(&run->in, at, NULL, is_final, STR("the build was aborted"));
+    interrupt(&run->in, at, NULL, is_final,
+              run->is_overtaken ? STR("a newer build passed a milestone before this one")
+                                : STR("the build was aborted"));
+    run->in.thrown->is_not_built = run->is_overtaken;
+    return false;
 }
 
 /* Once per cause; what the script does about it (post, catch) has its grace.  After that nothing

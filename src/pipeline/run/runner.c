@@ -214,7 +214,7 @@ finish(struct run *run, bool ok, struct runner_outcome *out)
     }
     /* A script may have swallowed the interruption; the request to abort stands. */
     if (aborted)
-        r = RESULT_ABORTED;
+        r = run->is_overtaken ? RESULT_NOT_BUILT : RESULT_ABORTED;
     out->result = r;
     snprintf(out->display_name, sizeof(out->display_name), "%s", run->display_name);
     snprintf(out->description, sizeof(out->description), "%s", run->description);
@@ -277,6 +277,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->params = arena_alloc(&run->arena, sizeof(*run->params));
     run->started_ms = config->started_ms > 0 ? config->started_ms : clock_wall_ms();
     run->noted_result = run->noted_mark = -1;
+    run->milestone = -1;
     main_flow = flow_main_new(run);
     run->locks = config->locks != NULL ? config->locks : lock_table_new(NULL);
     whole.at_ms =

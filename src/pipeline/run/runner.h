@@ -44,8 +44,11 @@ struct stage_report {
 
 /* ABORT_ASKED leaves RUNNER_GRACE_MS for the post conditions, ABORT_NOW leaves nothing.
  * ABORT_SUSPEND ends the run without ending the build: nothing is done or said any more, scripts
- * go on by themselves, and a runner with the same `state_dir` takes the build up again. */
-enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW, ABORT_SUSPEND };
+ * go on by themselves, and a runner with the same `state_dir` takes the build up again.
+ * ABORT_OVERTAKEN is as ABORT_ASKED, with the result NOT_BUILT. */
+enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW, ABORT_SUSPEND, ABORT_OVERTAKEN };
+
+#define MILESTONE_NEXT INT64_MIN
 
 struct json;
 struct lock_table;
@@ -67,6 +70,9 @@ struct runner_host {
     bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
     /* All that the build does is wait for people or other builds. */
     void (*parked)(void *ctx, bool is_parked);
+    /* Passes a milestone; MILESTONE_NEXT becomes the one after the last.  False: a newer build (`by_out`)
+     * passed it, or (0) this one is already beyond it, as `last_out` says. */
+    bool (*milestone)(void *ctx, int64_t *ordinal, int64_t *last_out, int64_t *by_out);
 };
 
 struct runner_config {

@@ -147,7 +147,7 @@ find_function(struct str name)
         step_flow_find,   step_parallel_find, step_people_find, step_file_find,
         step_scm_find,    step_stash_find,    step_junit_find,  step_credentials_find,
         step_data_find,   step_archive_find,  step_docker_find, step_env_find,
-        step_notify_find, step_github_find,   step_plugin_find, step_library_find,
+        step_notify_find, step_github_find,   step_plugin_find, step_library_find, step_lock_find,
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
@@ -174,6 +174,7 @@ describe(struct step_call *s)
         "gitUsernamePassword",
         "scmGit",
         "logRotator",
+        "throttleJobProperty",
         "booleanParam",
         "choice",
         "text",
@@ -347,5 +348,5 @@ step_wrap(struct run *run, const struct node *option, const struct body *body, s
     if (step_type_find(option->text) == NULL || step_type_find(option->text)->kind == STEP_LATER)
         return interp_throw(&run->in, option, "UnsupportedFeature",
                             "the option '" STR_FMT "' is not supported yet", STR_ARG(option->text));
-    return dispatch(&s, type, found);
+    return dispatch(&s, type->args != NULL ? type : step_type_find(option->text), found);
 }

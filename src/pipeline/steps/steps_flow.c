@@ -330,7 +330,7 @@ catch_with(struct step_call *s, enum build_result build, enum build_result stage
         run_logf(s->run, STR_FMT, STR_ARG(step_text(s, "message", "")));
     run_log_error(s->run, e);
     if (e->is_interruption)
-        build = RESULT_ABORTED;
+        build = run_error_result(e);
     if (build != RESULT_SUCCESS)
         run_worsen(s->run, build);
     if (stage != RESULT_SUCCESS)

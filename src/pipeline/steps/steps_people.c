@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "pipeline/run/job_properties.h"
 #include "pipeline/run/journal.h"
-#include "pipeline/lock_table.h"
 #include "pipeline/run/params.h"
 
 #define PARAMS_MAX 64
@@ -231,86 +230,12 @@ input_directive(struct run *run, const struct stage *stage)
     return true;
 }
 
-/* "web#7 _3.0-2": who holds a lock. */
+/* "web#7 _3.0-2": who started a build. */
 static const char *
 owner_of(const struct step_call *s)
 {
     return arena_format(&s->run->arena, "%s#%lld %s", s->run->config->job_name,
                         (long long)s->run->config->number, s->id);
-}
-
-/* As it was when the step was first come to. */
-static bool
-is_locked(const struct step_call *s, const char *resource, const char *owner)
-{
-    struct run *run = s->run;
-    const char *key = arena_format(&run->arena, "locked-%s", s->id);
-    struct value v;
-
-    if (journal_known(run, key, &v))
-        return value_truth(v);
-    v = value_bool(!lock_table_is_free(run->locks, resource, owner));
-    journal_note(run, key, v);
-    return value_truth(v);
-}
-
-static bool
-step_lock(struct step_call *s)
-{
-    struct run *run = s->run;
-    struct lock_table *locks = run->locks;
-    struct str given = step_text(s, "resource", "");
-    const char *resource, *owner = owner_of(s);
-    const bool is_over = journal_is_over(run, s->id);
-    bool ok = true;
-
-    if (given.len == 0)
-        given = step_text(s, "label", "");
-    if (given.len == 0 && s->args->count > 0 && s->args->at[0].type == V_TEXT)
-        given = s->args->at[0].text;
-    if (given.len == 0)
-        return step_fail(s, "lock needs a resource");
-    if (step_value(s, "extra") != NULL || step_value(s, "quantity") != NULL)
-        return step_fail(s, "lock knows resource, label, variable, inversePrecedence and "
-                            "skipIfLocked; 'extra' and 'quantity' are not supported");
-    resource = arena_cstr(&run->arena, given);
-    if (step_truth(s, "skipIfLocked", false) && is_locked(s, resource, owner)) {
-        run_logf(run, "[%s] is locked, skipping execution...", resource);
-        return true;
-    }
-    run_logf(run, "Trying to acquire lock on [%s]", resource);
-    while (ok && !is_over && !lock_table_take(locks, resource, owner))
-        ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
-    if (ok) {
-        struct env_layer *before = run->env, *layer = run_env_push(run);
-        run_logf(run, "Lock acquired on [%s]", resource);
-        if (step_value(s, "variable") != NULL)
-            run_env_set(run, layer, step_text(s, "variable", ""), given);
-        ok = s->body.run(run, s->body.arg, s->out);
-        run->env = before;
-        if (!run_is_suspended(run))
-            journal_over(run, s->id);
-        run_logf(run, "Lock released on resource [%s]", resource);
-    }
-    if (!run_is_suspended(run))
-        lock_table_give(locks, resource, owner);
-    return ok;
-}
-
-/* Builds of a branch run one after another and the newest commit wins, so nobody can have overtaken
- * this one. */
-static bool
-step_milestone(struct step_call *s)
-{
-    run_logf(s->run, "Trying to pass milestone %lld", (long long)step_int(s, "ordinal", 0));
-    return true;
-}
-
-/* Throttling is a matter of how many executors there are; here that is `parallel_builds`. */
-static bool
-step_throttle(struct step_call *s)
-{
-    return s->body.run(s->run, s->body.arg, s->out);
 }
 
 static bool
@@ -417,9 +342,9 @@ step_people_find(struct str name)
         const char *name;
         step_function *function;
     } table[] = {
-        {"input", step_input},           {"lock", step_lock},
-        {"milestone", step_milestone},   {"throttle", step_throttle},
-        {"properties", step_properties}, {"build", step_build},
+        {"input", step_input},
+        {"properties", step_properties},
+        {"build", step_build},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(table); i++)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* order.c - which builds may run beside each other: milestones, and categories of throttleJobProperty.
+ * All is called with the room's lock held, but for room_milestone(). */
+#include <stdio.h>
+#include "base/log.h"
+#include "io/file.h"
+#include "pipeline/room.h"
+
+#define SETTINGS_MAX ((size_t)1 << 20)
+
+/* ---- milestones ---- */
+
+static bool
+is_under_way(const struct build *b)
+{
+    return b->state != BUILD_ENDED && b->started_ms != 0;
+}
+
+/* Older builds that passed an earlier milestone and not this one. */
+static void
+end_older(struct pipeline_room *room, struct pipeline *p, const struct build *by)
+{
+    for (size_t i = 0; i < p->build_count; i++) {
+        struct build *b = p->builds[i];
+        if (b->number >= by->number || strcmp(b->branch, by->branch) != 0 || !is_under_way(b) ||
+            b->milestone == 0 || b->milestone >= by->milestone || b->overtaken_by != 0)
+            continue;
+        b->overtaken_by = by->number;
+        room_save(room, b);
+        log_info("build.overtaken", "pipeline=%s build=%lld by=%lld", b->pipeline,
+                 (long long)b->number, (long long)by->number);
+    }
+    pthread_cond_broadcast(&room->changed);
+}
+
+static bool
+pass(struct pipeline_room *room, struct pipeline *p, struct build *b, int64_t *ordinal,
+     int64_t *last, int64_t *by)
+{
+    *last = b->milestone - 1;
+    if (*ordinal == MILESTONE_NEXT)
+        *ordinal = *last + 1;
+    /* A build that is taken up may have passed it without having heard so. */
+    if (*ordinal < *last || (*ordinal == *last && b->resumed == 0))
+        return false;
+    for (size_t i = 0; i < p->build_count; i++) {
+        const struct build *o = p->builds[i];
+        if (o->number > b->number && strcmp(o->branch, b->branch) == 0 &&
+            o->milestone > *ordinal && o->number > *by)
+            *by = o->number;
+    }
+    if (*by != 0)
+        return false;
+    b->milestone = *ordinal + 1;
+    room_save(room, b);
+    end_older(room, p, b);
+    return true;
+}
+
+bool
+room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordinal, int64_t *last,
+               int64_t *by)
+{
+    struct pipeline *p;
+    bool ok;
+
+    room_lock(room);
+    p = pipeline_store_find(&room->store, b->pipeline);
+    *by = 0;
+    ok = p != NULL && pass(room, p, b, ordinal, last, by);
+    room_unlock(room);
+    return ok;
+}
+
+/* Builds of a branch run one after another.  One that passed a milestone and waits for people lets
+ * newer ones begin: they may pass the next milestone before it, which ends it. */
+bool
+room_branch_is_busy(const struct pipeline *p, const char *branch)
+{
+    const bool one_at_a_time = room_property(p, branch, "abortPrevious") != NULL;
+
+    for (size_t i = 0; i < p->build_count; i++) {
+        const struct build *b = p->builds[i];
+        if (b->state == BUILD_RUNNING && strcmp(b->branch, branch) == 0 &&
+            (one_at_a_time || !b->is_parked || b->milestone == 0))
+            return true;
+    }
+    return false;
+}
+
+/* The lowest number that no other build of the branch works under. */
+void
+room_choose_place(const struct pipeline *p, struct build *b)
+{
+    bool again = true;
+
+    for (b->place = 0; again;) {
+        again = false;
+        for (size_t i = 0; i < p->build_count && !again; i++) {
+            const struct build *o = p->builds[i];
+            again = o != b && is_under_way(o) && o->place == b->place &&
+                    strcmp(o->branch, b->branch) == 0;
+        }
+        b->place += again;
+    }
+}
+
+/* ---- throttleJobProperty ---- */
+
+static int64_t
+limit_of(const struct pipeline_room *room, const char *category)
+{
+    cleanup_free char *path = text_format("%s/throttle.json", room->config.data_dir);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *limits = NULL;
+    struct err err;
+
+    if (file_exists(path) && (!file_read(path, SETTINGS_MAX, &text, &err) ||
+                              (limits = json_parse(strbuf_str(&text), &err)) == NULL))
+        log_warn("pipeline.throttle", "error=%s", log_quote(err.message));
+    return json_get_i64(limits, category, 1);
+}
+
+static int64_t
+running_in(const struct pipeline_room *room, const char *category)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < room->store.count; i++) {
+        const struct pipeline *p = room->store.pipelines[i];
+        for (size_t k = 0; k < p->build_count; k++) {
+            const struct build *b = p->builds[k];
+            n += b->state == BUILD_RUNNING && !b->is_parked &&
+                 json_has_text(room_property(p, b->branch, "throttleCategories"), category);
+        }
+    }
+    return n;
+}
+
+bool
+room_is_throttled(const struct pipeline_room *room, const struct pipeline *p, const struct build *b)
+{
+    const struct json *categories = room_property(p, b->branch, "throttleCategories");
+
+    for (size_t i = 0; i < json_size(categories); i++) {
+        const char *category = json_cstr(json_at(categories, i), "");
+        const int64_t limit = limit_of(room, category);
+        if (limit > 0 && running_in(room, category) >= limit)
+            return true;
+    }
+    return false;
+}
