@@ -351,6 +351,41 @@ expect_a_stop_to_leave_the_script(const char *jenkinsfile, unsigned at)
 
 #define WAITS "touch ../up; while [ ! -e ../go ]; do sleep 0.01 || true; done; "
 
+/* The build goes on and says so; the next naru is not to do a second time what is not in there. */
+static void
+expect_not_to_be_taken_up(struct build *b)
+{
+    stop_at = UINT_MAX;
+    put_file(b, "go", "");
+    build_live(b);
+    CHECK_TEXT(build_result_name(b->outcome.result), "FAILURE");
+    CHECK(strstr(b->outcome.reason, "the build cannot be taken up") != NULL);
+}
+
+TEST(a_journal_that_grows_too_large_is_given_up_and_the_log_says_so)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    b.config.journal_max = 1000;
+    live_to_the_stop(&b, "node { for (i in 1..20) { fileExists 'x' }\n sh '" WAITS "true' }", 1);
+    CHECK(strstr(strbuf_cstr(&b.log), "WARNING: the journal of the build: it would be larger than "
+                                      "1000 bytes") != NULL);
+    expect_not_to_be_taken_up(&b);
+    teardown(&b);
+}
+
+TEST(a_journal_that_lost_its_head_is_not_taken_up)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(&b, "node { sh '" WAITS "true' }", 1);
+    put_file(&b, "run/journal", "");
+    expect_not_to_be_taken_up(&b);
+    teardown(&b);
+}
+
 TEST(a_script_lives_on_whenever_the_runner_hears_of_the_stop)
 {
     for (unsigned at = 1; at <= 6; at++)

@@ -11,7 +11,7 @@
 #include "io/file.h"
 #include "pipeline/run/journal_value.h"
 
-#define JOURNAL_MAX ((size_t)256 << 20)
+#define LINES_MAX ((size_t)256 << 20) /* of the file `lines` */
 #define HEAD "{\"journal\":1,"
 #define HEAD_GIVEN_UP "{\"journal\":0,"
 #define TURN_WAIT_MS 5000 /* for an end that should come first and does not: the script changed its way */
@@ -67,6 +67,8 @@ struct journal {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool is_dirty, is_closing;
+    int flush_errno; /* what was written then may not be there after a power cut */
+    size_t size;
 };
 
 static uint64_t
@@ -131,9 +133,11 @@ flush_when_asked(void *arg)
         }
         j->is_dirty = false;
         pthread_mutex_unlock(&j->mutex);
-        if (fdatasync(j->fd) != 0)
-            log_error("journal.flush", "error=%s", log_quote(strerror(errno)));
+        bool flushed = fdatasync(j->fd) == 0;
+        int failure = errno;
         pthread_mutex_lock(&j->mutex);
+        if (!flushed)
+            j->flush_errno = failure;
     }
     pthread_mutex_unlock(&j->mutex);
     return NULL;
@@ -177,20 +181,47 @@ stop_flusher(struct journal *j)
 }
 
 /* What follows would be done again after a restart: better not taken up at all.  The head says so,
- * in place: a full disk has no room for more. */
+ * in place: a full disk has no room for more.  A journal without its head is not taken up either. */
 static void
 give_up(struct run *run, const struct err *why)
 {
     struct journal *j = run->journal;
     cleanup_free char *path = path_in(run->config->state_dir, "journal");
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC); /* j->fd only appends */
-    bool marked = fd >= 0 && pwrite(fd, HEAD_GIVEN_UP, strlen(HEAD_GIVEN_UP), 0) ==
-                                 (ssize_t)strlen(HEAD_GIVEN_UP);
+    const ssize_t length = (ssize_t)strlen(HEAD_GIVEN_UP);
+    bool marked = fd >= 0 && (pwrite(fd, HEAD_GIVEN_UP, (size_t)length, 0) == length ||
+                              ftruncate(fd, 0) == 0);
 
     j->is_damaged = true;
     log_error("journal.write", "build=%lld marked=%s error=%s", (long long)run->config->number,
               marked ? "yes" : "no", log_quote(why->message));
+    run_logf(run, "WARNING: the journal of the build: %s; if naru is restarted, the build cannot be "
+                  "taken up and fails", why->message);
     ask_for_flush(j);
+}
+
+static size_t
+journal_max(const struct run *run)
+{
+    return run->config->journal_max > 0 ? run->config->journal_max : RUNNER_JOURNAL_MAX;
+}
+
+static bool
+write_record(struct run *run, struct str line, struct err *err)
+{
+    struct journal *j = run->journal;
+    int flush_errno;
+
+    pthread_mutex_lock(&j->mutex);
+    flush_errno = j->flush_errno;
+    pthread_mutex_unlock(&j->mutex);
+    errno = flush_errno;
+    if (flush_errno != 0)
+        return err_errno(err, "cannot flush it");
+    if (j->size + line.len > journal_max(run))
+        return err_set(err, ERR_INTERNAL, "it would be larger than %zu bytes", journal_max(run));
+    j->size += line.len;
+    return file_write_all(j->fd, line, err);
 }
 
 static void
@@ -205,7 +236,7 @@ append(struct run *run, struct json *record, bool flush)
     strbuf_add_char(&line, '\n');
     if (run->is_suspended || j->is_damaged)
         return;
-    if (!file_write_all(j->fd, strbuf_str(&line), &err))
+    if (!write_record(run, strbuf_str(&line), &err))
         give_up(run, &err);
     else if (flush)
         ask_for_flush(j);
@@ -340,12 +371,12 @@ journal_log_size(const char *state_dir)
     ptrdiff_t end;
     int64_t size;
 
-    if (!file_read(path, JOURNAL_MAX, &head, NULL) ||
+    if (!file_read(path, RUNNER_JOURNAL_MAX, &head, NULL) ||
         (end = str_index(strbuf_str(&head), '\n')) < 0)
         return 0;
     first = json_parse(str_slice(strbuf_str(&head), 0, (size_t)end), &err);
     size = json_get_i64(first, "logged", 0);
-    if (!file_read(lines_path, JOURNAL_MAX, &lines, NULL))
+    if (!file_read(lines_path, LINES_MAX, &lines, NULL))
         return size;
     for (size_t at = 0; at + sizeof(r) <= lines.len; at += sizeof(r)) {
         memcpy(&r, lines.at + at, sizeof(r));
@@ -359,6 +390,7 @@ journal_log_size(const char *state_dir)
 static bool
 fail(struct run *run, const struct err *err)
 {
+    run->journal->is_damaged = true; /* it stays as it is */
     return interp_throw(&run->in, NULL, "AbortException", "the journal of the build: %s",
                         err->message);
 }
@@ -369,14 +401,15 @@ load(struct run *run, const char *path, const char *lines_path, struct err *err)
     cleanup(strbuf_done) struct strbuf text = {0}, lines = {0};
     size_t whole;
 
-    if (!file_read(path, JOURNAL_MAX, &text, err) ||
-        (file_exists(lines_path) && !file_read(lines_path, JOURNAL_MAX, &lines, err)))
+    if (!file_read(path, RUNNER_JOURNAL_MAX, &text, err) ||
+        (file_exists(lines_path) && !file_read(lines_path, LINES_MAX, &lines, err)))
         return false;
-    if (str_starts(strbuf_str(&text), STR(HEAD_GIVEN_UP)))
+    if (!str_starts(strbuf_str(&text), STR(HEAD)))
         return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
                                         "the build cannot be taken up");
     whole = read_records(run, strbuf_str(&text));
     read_lines(run, strbuf_str(&lines));
+    run->journal->size = whole;
     if (truncate(path, (off_t)whole) != 0)
         return err_errno(err, "cannot cut '%s'", path);
     return true;

@@ -10,8 +10,9 @@
  *   journal      a JSON value a line: begun, ended, settled, struck; written before a script begins and after
  *                each end, and flushed to disk right then, by a thread, while the build goes on
  *   lines        for every line of the log, the branch it is of and its length
- * A journal that could not be written to its end (a full disk) says so in its head: the build goes on,
- * but is not taken up after a restart, and fails by name then.
+ * A journal that could not be written or flushed (a full disk), or is larger than RUNNER_JOURNAL_MAX, says
+ * so in its head and in the build's log: the build goes on, but is not taken up after a restart, and fails
+ * by name then.
  * Secrets that scripts print to `returnStdout` are in there; the folder is its owner's only, and
  * goes with the end of the build.
  * Without config->state_dir nothing is kept, and all functions say "nothing known". */

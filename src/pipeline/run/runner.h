@@ -9,6 +9,7 @@
 
 #define RUNNER_STACK_SIZE ((size_t)64 << 20)
 #define RUNNER_TIMEOUT_MS ((int64_t)60 * 60 * 1000) /* of a build, unless the config says more */
+#define RUNNER_JOURNAL_MAX ((size_t)64 << 20)       /* bytes; beyond it a build is not taken up again */
 #define RUNNER_GRACE_MS ((int64_t)60 * 1000)        /* for post after an abort or a timeout */
 
 /* From best to worst. */
@@ -84,6 +85,7 @@ struct runner_config {
     const char *artifact_dir;     /* for archiveArtifacts; NULL: artifacts stay where they are */
     /* Where the run keeps what it needs to be taken up again (journal.h); NULL: it cannot be. */
     const char *state_dir;
+    size_t journal_max;           /* 0: RUNNER_JOURNAL_MAX */
     const char *secrets_dir;      /* secrets.h; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
