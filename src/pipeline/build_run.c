@@ -278,7 +278,8 @@ history_of(const struct pipeline *pipeline, const struct build *b)
     return list;
 }
 
-/* Of a change its merge into the target is built, where the forge offers one by now. */
+/* Of a change its merge into the target is built, where the forge offers one by now; one that is taken
+ * up stays what it was. */
 static void
 resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
 {
@@ -286,7 +287,8 @@ resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
     char commit[41];
     struct err err;
 
-    if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0)
+    if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0 ||
+        build_has_journal(b, room->config.data_dir))
         return; /* none, or resolved already */
     if (!git_remote_ref(brief->config.git_url, secrets, b->ref, commit, &err)) {
         log_info("build.no_merge", "pipeline=%s build=%lld error=%s", b->pipeline,
@@ -325,6 +327,20 @@ change_env(struct arena *a, const struct build *b)
     return env;
 }
 
+/* Beside the folder "main" there are "main@2" and "main@tmp": no branch has such a folder. */
+static const char *
+workspace_of(struct arena *a, const char *data_dir, const char *pipeline, struct str branch)
+{
+    cleanup(strbuf_done) struct strbuf name = {0};
+
+    for (size_t i = 0; i < branch.len; i++)
+        if (branch.at[i] == '@')
+            strbuf_add_cstr(&name, "%40");
+        else
+            strbuf_add_char(&name, branch.at[i]);
+    return arena_format(a, "%s/workspaces/%s/%s", data_dir, pipeline, strbuf_cstr(&name));
+}
+
 /* A path component, as Jenkins has it in the names of jobs: "feature%2Fx". */
 static void
 add_branch(struct strbuf *out, const struct build *b)
@@ -352,8 +368,9 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     add_branch(&branch, b);
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
-        .workspace = arena_format(a, "%s/workspaces/%s/%s%s", room->config.data_dir, b->pipeline,
-                                  strbuf_cstr(&branch), place),
+        .workspace = arena_format(
+            a, "%s%s",
+            workspace_of(a, room->config.data_dir, b->pipeline, strbuf_str(&branch)), place),
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),

@@ -119,6 +119,49 @@ TEST(a_build_that_was_aborted_while_naru_was_down_aborts)
     sh(&w, IS_GONE);
 }
 
+/* The forge made the merge while the build ran: half a build of one commit and half of another is none. */
+TEST(a_change_that_is_taken_up_stays_at_its_commit)
+{
+    cleanup(world_done) struct world w = {0};
+    char topic[41];
+    struct build_request r = {.pipeline = "web", .branch = "PR-7", .cause = "BranchEventCause",
+                              .ref = "refs/pull/7/merge", .commit = topic, .head = topic};
+    cleanup_json struct json *ended = NULL;
+    cleanup_free char *path = NULL;
+    struct err err;
+    int64_t number;
+
+    web_init(&w, NULL);
+    commit(&w, WAITING_STEP "\nsh 'echo at $GIT_COMMIT'", "x");
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/pull/7/head");
+    path = git_remote_path(w.data, "web");
+    CHECK(git_remote_ref(path, NULL, "refs/pull/7/head", topic, &err));
+    CHECK(pipeline_submit(w.room, &r, &number, &err) && number == 1);
+    sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
+    room_down(&w);
+    sh(&w, "git commit -q --allow-empty -m merge; git push -q ../data/git/web.git HEAD:refs/pull/7/merge");
+    room_up(&w);
+    sh(&w, "touch ../data/workspaces/web/go");
+    expect_result(&w, "web", 1, "SUCCESS");
+    ended = pipeline_build(w.room, "web", 1, NULL);
+    CHECK_TEXT(json_get_cstr(ended, "commit", ""), topic);
+}
+
+TEST(a_branch_with_an_at_sign_has_a_workspace_of_its_own)
+{
+    cleanup(world_done) struct world w = {0};
+    struct build_request r = {.pipeline = "web", .branch = "main@2", .cause = "UserIdCause"};
+    struct err err;
+    int64_t number;
+
+    web_init(&w, NULL);
+    commit(&w, "sh 'pwd'", "x");
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/main@2");
+    CHECK(pipeline_submit(w.room, &r, &number, &err));
+    expect_result(&w, "web", number, "SUCCESS");
+    expect_log(&w, "web", number, "/workspaces/web/main%402\n");
+}
+
 /* The first one is for the script to see, and it may catch it; the second one nothing catches. */
 TEST(a_second_abort_ends_what_caught_the_first)
 {
