@@ -3,7 +3,8 @@
  * vars/ and src/ of a library give.
  * A library NAME is the folder libraries/NAME of the data directory, or naru's own repository NAME;
  * of a repository `NAME@VERSION` says which branch, tag or commit.  Nothing is fetched from
- * elsewhere. A file of vars/ is a class with one instance, a global of its name: NAME(...) calls
+ * elsewhere. What is loaded is kept in the state folder of the run, and is what it was when the build is
+ * taken up after a restart: a script that changed its way could not be.  A file of vars/ is a class with one instance, a global of its name: NAME(...) calls
  * its `call`. */
 #include <dirent.h>
 #include <stdio.h>
@@ -16,16 +17,26 @@
 #define LIBRARY_DEPTH_MAX 12 /* folders below src/ */
 #define LIBRARY_GIT_MS ((int64_t)5 * 60 * 1000)
 
+/* `copy` NULL: none is kept. */
+static bool
+read_kept(const char *path, const char *copy, struct strbuf *text, struct err *err)
+{
+    if (copy != NULL && file_exists(copy))
+        return file_read(copy, LIBRARY_FILE_MAX, text, err);
+    return file_read(path, LIBRARY_FILE_MAX, text, err) &&
+           (copy == NULL || file_write_atomic(copy, strbuf_str(text), 0600, err));
+}
+
 /* The file's tree, in the arena of the run. */
 static struct node *
-parse_file(struct run *run, const struct node *at, const char *path)
+parse_file(struct run *run, const struct node *at, const char *path, const char *copy)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     struct diagnostics *d = arena_alloc(&run->arena, sizeof(*d));
     struct node *block;
     struct err err;
 
-    if (!file_read(path, LIBRARY_FILE_MAX, &text, &err)) {
+    if (!read_kept(path, copy, &text, &err)) {
         (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);
         return NULL;
     }
@@ -68,7 +79,7 @@ static bool
 load_variable(struct run *run, const struct node *at, const char *folder, struct str file)
 {
     const char *path = arena_format(&run->arena, "%s/" STR_FMT, folder, STR_ARG(file));
-    const struct node *block = parse_file(run, at, path);
+    const struct node *block = parse_file(run, at, path, NULL);
     const struct str name = arena_dup(&run->arena, str_slice(file, 0, file.len - 7));
     struct value object;
 
@@ -86,7 +97,7 @@ load_variable(struct run *run, const struct node *at, const char *folder, struct
 static bool
 load_classes(struct run *run, const struct node *at, const char *path)
 {
-    const struct node *block = parse_file(run, at, path);
+    const struct node *block = parse_file(run, at, path, NULL);
 
     if (block != NULL)
         interp_hoist(&run->in, block);
@@ -127,7 +138,7 @@ is_plain_name(struct str name)
 }
 
 static bool
-run_git(struct run *run, const struct node *at, const char *const *argv)
+run_command(struct run *run, const struct node *at, const char *const *argv)
 {
     const struct process_spec spec = {
         .argv = argv, .timeout_ms = LIBRARY_GIT_MS, .merge_stderr = true};
@@ -138,10 +149,58 @@ run_git(struct run *run, const struct node *at, const char *const *argv)
     if (!ok)
         (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);
     else if (result.exit_code != 0)
-        ok = interp_throw(&run->in, at, "AbortException", "git: " STR_FMT,
+        ok = interp_throw(&run->in, at, "AbortException", "%s: " STR_FMT, argv[0],
                           STR_ARG(str_slice(str_trim(strbuf_str(&result.output)), 0, 500)));
     process_result_done(&result);
     return ok;
+}
+
+/* Of a library that is loaded for the first time; what there is of it under `temporary` is left over. */
+static bool
+copy_library(struct run *run, const struct node *at, const char *folder, const char *repository,
+             const char *version, const char *temporary)
+{
+    static const char copy_folder[] =
+        "mkdir -p \"$1\" && for d in src vars resources; do "
+        "[ ! -d \"$0/$d\" ] || cp -R \"$0/$d\" \"$1/\" || exit 1; done";
+    const char *const clone[] = {"git",      "clone",   "--quiet", "--no-checkout",
+                                 repository, temporary, NULL};
+    const char *const checkout[] = {"git", "-C", temporary, "checkout", "--quiet", version, NULL};
+    const char *const copy[] = {"sh", "-c", copy_folder, folder, temporary, NULL};
+    struct err err;
+
+    if (!file_remove_tree(temporary, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
+    if (folder != NULL)
+        return run_command(run, at, copy);
+    return run_command(run, at, clone) && run_command(run, at, checkout);
+}
+
+/* Where what the build sees of the library lies: what it loaded first. */
+static const char *
+keep_library(struct run *run, const struct node *at, const char *name, const char *folder,
+             const char *repository, const char *version)
+{
+    const char *state_dir = run->config->state_dir;
+    char *key = arena_format(&run->arena, "%s@%s", name, folder != NULL ? "" : version);
+    const char *kept, *temporary;
+
+    if (state_dir == NULL && folder != NULL)
+        return folder;
+    for (char *c = key; *c != '\0'; c++)
+        *c = *c == '/' ? '%' : *c;
+    kept = state_dir != NULL
+               ? arena_format(&run->arena, "%s/libraries/%s", state_dir, key)
+               : arena_format(&run->arena, "%s@tmp/libraries/%s", run->config->workspace, key);
+    temporary = arena_format(&run->arena, "%s.tmp", kept);
+    if (file_exists(kept))
+        return kept;
+    if (!copy_library(run, at, folder, repository, version, temporary))
+        return NULL;
+    if (rename(temporary, kept) == 0)
+        return kept;
+    (void)interp_throw(&run->in, at, "AbortException", "cannot rename '%s'", temporary);
+    return NULL;
 }
 
 /* Where the library lies; a version of a repository is checked out first.  NULL: thrown. */
@@ -152,20 +211,14 @@ find_library(struct run *run, const struct node *at, struct str name, struct str
     cleanup_free char *cname = str_dup(name);
     const char *folder =
         arena_format(&run->arena, "%s/libraries/%s", home == NULL ? "" : home, cname);
-    const char *copy =
-        arena_format(&run->arena, "%s@tmp/libraries/%s", run->config->workspace, cname);
     cleanup_free char *repository = home == NULL ? NULL : git_remote_path(home, cname);
     cleanup_free char *cversion = str_dup(version.len == 0 ? STR("HEAD") : version);
-    const char *const clone[] = {"git",      "clone", "--quiet", "--no-checkout",
-                                 repository, copy,    NULL};
-    const char *const checkout[] = {"git", "-C", copy, "checkout", "--quiet", cversion, NULL};
-    struct err err;
 
     if (home != NULL && file_exists(folder)) {
         if (version.len > 0)
             run_logf(run, "Library %s is a folder: its version '%s' is not looked at", cname,
                      cversion);
-        return folder;
+        return keep_library(run, at, cname, folder, NULL, cversion);
     }
     if (repository == NULL || !file_exists(repository)) {
         (void)interp_throw(&run->in, at, "AbortException",
@@ -174,11 +227,7 @@ find_library(struct run *run, const struct node *at, struct str name, struct str
                            cname, folder, cname);
         return NULL;
     }
-    if (!file_remove_tree(copy, &err)) {
-        (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);
-        return NULL;
-    }
-    return run_git(run, at, clone) && run_git(run, at, checkout) ? copy : NULL;
+    return keep_library(run, at, cname, NULL, repository, cversion);
 }
 
 bool
@@ -236,7 +285,10 @@ step_load(struct step_call *s)
 {
     struct interp *in = s->in;
     const char *path = step_path(s, step_text(s, "path", ""));
-    const struct node *block = path == NULL ? NULL : parse_file(s->run, s->at, path);
+    const char *copy = s->run->config->state_dir == NULL
+                           ? NULL
+                           : run_state_path(s->run, "load", s->id);
+    const struct node *block = path == NULL ? NULL : parse_file(s->run, s->at, path, copy);
     struct scope *before = in->scope;
     struct value object, *kept;
     bool ok = true;

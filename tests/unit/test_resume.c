@@ -587,3 +587,29 @@ TEST(a_script_that_catches_everything_lets_naru_end)
         teardown(&b);
     }
 }
+
+/* The program is what it was, whatever its files say by now. */
+TEST(what_a_build_loaded_is_the_same_after_a_restart)
+{
+    static const char say[] = "def call() { sh 'echo called >> ../calls'\n return 'first' }";
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *vars = NULL;
+
+    setup(&b);
+    b.config.home = b.directory;
+    vars = text_format("%s/libraries/lib/vars", b.directory);
+    CHECK(file_make_dirs(vars, 0755, NULL));
+    put_file(&b, "libraries/lib/vars/say.groovy", say);
+    put_file(&b, "ws/part.groovy", "def part() { 'one' }\nreturn this\n");
+    live_to_the_stop(&b,
+                     "@Library('lib') _\nnode { def p = load 'part.groovy'\n def s = say()\n sh '" WAITS
+                     "true'\n echo \"${p.part()} ${s} ${say()}\" }",
+                     1);
+    put_file(&b, "ws/part.groovy", "sh 'false'\ndef part() { 'two' }\nreturn this\n");
+    put_file(&b, "libraries/lib/vars/say.groovy", "def call() { 'second' }");
+    put_file(&b, "libraries/lib/vars/more.groovy", "syntax error (");
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    CHECK(strstr(strbuf_cstr(&b.log), "\none first first\n") != NULL);
+    teardown(&b);
+}
