@@ -613,3 +613,32 @@ TEST(what_a_build_loaded_is_the_same_after_a_restart)
     CHECK(strstr(strbuf_cstr(&b.log), "\none first first\n") != NULL);
     teardown(&b);
 }
+
+/* Whether the command had begun nobody knows: neither its pid nor its result reached the disk. */
+TEST(a_script_that_a_power_cut_ended_is_not_run_again)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *result = NULL;
+    cleanup(strbuf_done) struct strbuf calls = {0};
+    cleanup_free char *path = NULL;
+
+    setup(&b);
+    live_to_the_stop(&b, "node { sh 'echo x >> ../calls; " WAITS "true' }", 1);
+    put_file(&b, "go", "");
+    result = text_format("%s/sh--2/result", b.config.state_dir);
+    for (int i = 0; !file_exists(result); i++) {
+        CHECK(i < 1000 * CHECK_PATIENCE);
+        clock_sleep_ms(10);
+    }
+    put_file(&b, "cut", "cd run && sed -i 's/\"boot\":\"/&0/' journal && rm -r sh--2\n");
+    path = text_format("cd %s && sh ./cut", b.directory);
+    CHECK_EQ(system(path), 0);
+    stop_at = UINT_MAX;
+    build_live(&b);
+    CHECK_TEXT(b.outcome.reason, "script returned exit code -1");
+    free(path);
+    path = text_format("%s/calls", b.directory);
+    CHECK(file_read(path, 100, &calls, NULL));
+    CHECK_TEXT(strbuf_cstr(&calls), "x\n");
+    teardown(&b);
+}

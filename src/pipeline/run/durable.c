@@ -126,6 +126,20 @@ was_begun(struct durable *d)
     return true;
 }
 
+/* What a power cut left of the folder says nothing of what ran: neither pid nor result need be there. */
+static bool
+begin_lost(struct durable *d, struct err *err)
+{
+    cleanup_close int lost = -1;
+
+    if (!file_make_dirs(d->folder, 0700, err) ||
+        (lost = open_in(d, "lost", O_WRONLY | O_CREAT, err)) < 0)
+        return false;
+    d->log_fd = open_in(d, "log", O_RDONLY | O_CREAT, err);
+    d->output_fd = d->spec->captures ? open_in(d, "output", O_RDONLY | O_CREAT, err) : -1;
+    return d->log_fd >= 0 && (!d->spec->captures || d->output_fd >= 0);
+}
+
 static bool
 begin(struct durable *d, struct err *err)
 {
@@ -133,6 +147,8 @@ begin(struct durable *d, struct err *err)
         d->folder = attempt == 1
                         ? d->spec->folder
                         : arena_format(&d->run->arena, "%s.%u", d->spec->folder, attempt);
+        if (d->spec->is_lost || file_exists(path_in(d, "lost")))
+            return begin_lost(d, err);
         if (!file_exists(d->folder)) {
             if (!file_make_dirs(d->folder, 0700, err) || !start(d, err))
                 return false;
@@ -225,7 +241,7 @@ read_result(const struct durable *d)
     int64_t code = DURABLE_LOST;
     int status;
 
-    if (process_reap(d->pid, &status) && status != 0)
+    if (d->pid > 0 && process_reap(d->pid, &status) && status != 0)
         code = status; /* the shell was killed */
     if (file_read(path_in(d, "result"), 64, &text, NULL) && text.len > 1 &&
         text.at[text.len - 1] == '\n')

@@ -7,6 +7,8 @@
  *   log      standard error, and output unless that is captured
  *   output   captured output
  *   told     it was told to end (run_is_due()), and gets its last signal a little later
+ *   lost     made where the machine went down in between: the command may have run, and is not started
+ *            (again); without a result its exit code is DURABLE_LOST
  *   result   the exit code and a line end, when the command has ended
  * Errors: an err where nothing could be started; how the command went is the result. */
 #pragma once
@@ -20,6 +22,7 @@ struct durable_spec {
     const char *const *env;
     const char *directory;
     bool captures;
+    bool is_lost; /* begun before the machine went down: it is not started, whatever is in the folder */
     void (*on_output)(void *arg, struct str data, bool is_error);
     void *arg;
 };

@@ -25,6 +25,20 @@ struct entry {
     struct entry *next; /* in its bucket */
 };
 
+static char boot[64]; /* of the machine */
+
+static void
+read_boot(void)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str id;
+
+    if (!file_read("/proc/sys/kernel/random/boot_id", sizeof(boot), &text, NULL))
+        return;
+    id = str_trim(strbuf_str(&text));
+    snprintf(boot, sizeof(boot), STR_FMT, STR_ARG(id));
+}
+
 /* Where an interruption struck a flow outside of a recorded step. */
 struct strike {
     uint64_t entered; /* evaluations of the flow */
@@ -60,6 +74,7 @@ struct journal {
     size_t turns, next_turn;
     size_t strikes; /* recorded and yet to come, of all flows */
     bool is_damaged;
+    bool went_down; /* the machine, since an earlier runner wrote here */
 
     /* Flushing takes longer than a short script; a thread does it, as soon as there is something. */
     pthread_t flusher;
@@ -261,6 +276,16 @@ note_step(struct run *run, const char *id)
         f->last_step = (unsigned)number;
 }
 
+/* Of the machine; another one after each start of it. */
+static const char *
+this_boot(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, read_boot);
+    return boot;
+}
+
 static void
 take_strike(struct run *run, const struct json *record, const char *flow)
 {
@@ -284,6 +309,8 @@ take_record(struct run *run, struct json *record)
     const char *id = json_get_cstr(record, "id", ""), *flow = json_get_cstr(record, "struck", NULL);
     struct entry *e = find(j, id);
 
+    if (json_get(record, "boot") != NULL)
+        j->went_down = strcmp(json_get_cstr(record, "boot", ""), this_boot()) != 0;
     if (flow != NULL)
         take_strike(run, record, flow);
     if (id[0] == '\0')
@@ -419,12 +446,21 @@ static bool
 begin(struct run *run, struct str file_text, const char *path, struct err *err)
 {
     cleanup_free char *file = path_in(run->config->state_dir, "Jenkinsfile");
-    cleanup_free char *head =
-        text_format(HEAD "\"logged\":%lld}\n", (long long)run->logged);
+    cleanup_free char *head = text_format(HEAD "\"logged\":%lld,\"boot\":\"%s\"}\n",
+                                          (long long)run->logged, this_boot());
 
     return file_make_dirs(run->config->state_dir, 0700, err) &&
            file_write_atomic(file, file_text, 0600, err) &&
            file_write_atomic(path, str_of(head), 0600, err);
+}
+
+static void
+note_boot(struct run *run)
+{
+    struct json *r = json_object();
+
+    json_set(r, "boot", json_text(this_boot()));
+    append(run, r, true);
 }
 
 bool
@@ -454,6 +490,8 @@ journal_open(struct run *run, struct str file_text)
         err_errno(&err, "cannot open '%s'", path);
         return fail(run, &err);
     }
+    if (j->went_down)
+        note_boot(run);
     return true;
 }
 
@@ -627,6 +665,13 @@ record_of(const struct step_call *s)
     json_set(r, "id", json_text(s->id));
     json_set(r, "name", json_str(s->name));
     return r;
+}
+
+bool
+journal_is_lost(const struct run *run, const char *id, const char *folder)
+{
+    return run->journal != NULL && run->journal->went_down &&
+           (find(run->journal, id) != NULL || file_exists(folder));
 }
 
 bool

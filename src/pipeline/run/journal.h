@@ -35,6 +35,9 @@ int64_t journal_log_size(const char *state_dir);
 bool journal_ended_before(struct step_call *s, bool *ok);
 bool journal_begun(struct step_call *s); /* false: it had begun before */
 void journal_ended(struct step_call *s, bool ok);
+/* Had it begun before the machine went down?  Its record or its folder may have been lost.  What it had
+ * started died then. */
+bool journal_is_lost(const struct run *run, const char *id, const char *folder);
 /* An interruption that struck the flow outside of such a step (`in->thrown`): recorded with the place. */
 void journal_struck(struct run *run);
 /* Did one strike the flow here before?  Then it is thrown again. */

@@ -122,6 +122,7 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
         .env = env,
         .directory = run->directory,
         .captures = sh->captures,
+        .is_lost = journal_is_lost(run, s->id, s->folder),
         .on_output = on_shell_output,
         .arg = sh,
     };
