@@ -62,6 +62,10 @@ bool elb_read_object(const struct request *rq, const struct elb_object *object, 
                      struct err *err) MUST_CHECK;
 /* ---- elbv2_revocation.c: which of them are not believed any more ---- */
 int64_t elb_revoked_entries(const struct trust_store *t);
+const struct json *elb_find_revocation(const struct trust_store *t, int64_t id); /* NULL: not there */
+/* ---- elbv2_content.c: what is in them, by the URLs given out for it ---- */
+/* The status, and in `out` what is there or why not.  Any thread. */
+int elb_content_read(struct api *api, struct str path, struct str query, int64_t now_ms, struct strbuf *out);
 /* MutualAuthentication of the request onto a listener that has its protocol. */
 bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
 struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
@@ -137,5 +141,6 @@ operation_handler elb_add_listener_certificates, elb_remove_listener_certificate
     elb_describe_listener_certificates, elb_describe_ssl_policies;
 operation_handler elb_create_trust_store, elb_describe_trust_stores, elb_describe_trust_store_associations,
     elb_modify_trust_store, elb_delete_trust_store, elb_add_trust_store_revocations,
-    elb_describe_trust_store_revocations, elb_remove_trust_store_revocations;
+    elb_describe_trust_store_revocations, elb_remove_trust_store_revocations, elb_get_trust_store_bundle,
+    elb_get_trust_store_revocation;
 operation_handler elb_add_tags, elb_remove_tags, elb_describe_tags;

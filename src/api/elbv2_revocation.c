@@ -29,6 +29,15 @@ id_of(const struct json *revocation)
     return json_get_i64(revocation, "RevocationId", 0);
 }
 
+const struct json *
+elb_find_revocation(const struct trust_store *t, int64_t id)
+{
+    for (size_t i = 0; i < json_size(t->revocations); i++)
+        if (id_of(json_at(t->revocations, i)) == id)
+            return json_at(t->revocations, i);
+    return NULL;
+}
+
 static struct json *
 revocation_json(const struct trust_store *t, const struct json *revocation)
 {
@@ -160,11 +169,8 @@ check_ids(const struct trust_store *t, const struct json *ids, struct err *err)
 {
     for (size_t i = 0; i < json_size(ids); i++) {
         const int64_t id = json_i64(json_at(ids, i), 0);
-        bool is_there = false;
 
-        for (size_t k = 0; k < json_size(t->revocations) && !is_there; k++)
-            is_there = id_of(json_at(t->revocations, k)) == id;
-        if (!is_there)
+        if (elb_find_revocation(t, id) == NULL)
             return err_set(err, ERR_REVOCATION_ID_NOT_FOUND, "Revocation '%lld' not found in trust store '%s'",
                            (long long)id, t->name);
     }

@@ -92,6 +92,7 @@ struct api_config {
 struct api *api_new(const struct api_config *config);
 void api_free(struct api *api);
 struct http_route api_route(struct api *api); /* prefix "/" */
+struct http_route api_content_route(struct api *api); /* "/naru/truststores/" (elbv2_content.c) */
 const struct api_config *api_get_config(const struct api *api);
 struct ecs_shown *api_shown(const struct api *api); /* ecs_shown.h */
 

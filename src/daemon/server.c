@@ -279,7 +279,7 @@ start_doors(struct server *s, struct err *err)
         .run = run_on_engine, .read = read_on_engine, .step = step_engine, .traffic = read_traffic, .ctx = s, .registry = s->registry,
         .data_dir = c->data_dir,
     };
-    struct http_route routes[6 + PIPELINE_ROUTES_MAX];
+    struct http_route routes[7 + PIPELINE_ROUTES_MAX];
     size_t count = 0;
 
     s->api = api_new(&api);
@@ -288,6 +288,7 @@ start_doors(struct server *s, struct err *err)
     count = pipeline_routes(s->pipeline, routes);
     s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms};
     routes[count++] = api_route(s->api);
+    routes[count++] = api_content_route(s->api);
     routes[count++] = registry_route(s->registry);
     routes[count++] = registry_download_route(s->registry);
     s->registry_admin = (struct registry_admin){s->api, s->registry};

@@ -324,8 +324,7 @@ TEST(operations_that_are_not_built_say_so)
 {
     cleanup(world_done) struct world w;
     static const char *const operations[] = {
-        "GetTrustStoreCaCertificatesBundle", "DescribeCapacityReservation", "GetTrustStoreRevocationContent",
-        "ModifyIpPools",                     "GetResourcePolicy",           "DeleteSharedTrustStoreAssociation",
+        "DescribeCapacityReservation", "ModifyIpPools", "GetResourcePolicy", "DeleteSharedTrustStoreAssociation",
     };
 
     prepare(&w);

@@ -2,6 +2,7 @@
 /* Trust stores through the Query protocol, from files of this machine, and listeners that verify by one. */
 #include "cert_maker.h"
 #include "elb_world.h"
+#include "api/elbv2.h"
 
 #include <sys/stat.h>
 #include "io/file.h"
@@ -126,6 +127,62 @@ TEST(a_trust_store_is_read_from_a_file)
     "&RevocationContents.member.1.S3Key=" key
 #define DESCRIBE "Action=DescribeTrustStoreRevocations&TrustStoreArn=%s"
 #define REMOVE "Action=RemoveTrustStoreRevocations&TrustStoreArn=%s&RevocationIds.member.1=%d"
+
+/* What is behind the Location of the last answer, asked for `later_ms` after it; the status. */
+static int
+fetch(const struct world *w, int64_t later_ms, struct strbuf *out)
+{
+    const char *at = strstr(w->body, "<Location>") + strlen("<Location>");
+    const struct str all = {at, (size_t)(strchr(at, '<') - at)};
+    cleanup_free char *url = str_dup(all);
+    char *query = strchr(url, '?');
+
+    CHECK(str_starts(all, STR("http://localhost:4566/naru/truststores/eu-west-1/clients/")));
+    *query++ = '\0';
+    for (char *p = strstr(query, "amp;"); p != NULL; p = strstr(p, "amp;"))
+        memmove(p, p + 4, strlen(p + 4) + 1);
+    strbuf_clear(out);
+    return elb_content_read(w->api, str_of(url + strlen("http://localhost:4566")), str_of(query), w->now_ms + later_ms, out);
+}
+
+TEST(what_is_in_a_trust_store_is_given_for_ten_minutes)
+{
+    PLACE;
+    cleanup(world_done) struct world w;
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const X509 *const revoked[] = {place.leaf.x};
+    cleanup_free char *one = cert_revoke(&place.root, revoked, 1, EVP_sha256(), 0, NID_undef);
+    world_init(&w);
+    const char *arn = create(&w, "clients", "a/ca.pem");
+
+    write_file(&place, "s3/my-bucket/one.pem", one);
+    works(&w, ADD("one.pem"), arn);
+    works(&w, "Action=GetTrustStoreRevocationContent&TrustStoreArn=%s&RevocationId=1", arn);
+    CHECK_EQ(fetch(&w, 1000, &text), 200);
+    CHECK_TEXT(strbuf_cstr(&text), one);
+    works(&w, REMOVE, arn, 1);
+    refused(&w, "RevocationIdNotFound", "'1' not found",
+            "Action=GetTrustStoreRevocationContent&TrustStoreArn=%s&RevocationId=1", arn);
+    refused(&w, "ValidationError", "RevocationId", "Action=GetTrustStoreRevocationContent&TrustStoreArn=%s", arn);
+    refused(&w, "TrustStoreNotFound", "", "Action=GetTrustStoreCaCertificatesBundle&TrustStoreArn=%sx", arn);
+    works(&w, "Action=GetTrustStoreCaCertificatesBundle&TrustStoreArn=%s", arn);
+    CHECK_EQ(fetch(&w, 599000, &text), 200);
+    CHECK_TEXT(strbuf_cstr(&text), place.root.certificate);
+    CHECK_EQ(fetch(&w, 601000, &text), 403);
+    CHECK(strstr(strbuf_cstr(&text), "expired") != NULL);
+    strstr(w.body, "signature=")[12] ^= 1;
+    CHECK_EQ(fetch(&w, 1000, &text), 403);
+    CHECK(strstr(strbuf_cstr(&text), "CERTIFICATE") == NULL);
+    works(&w, "Action=GetTrustStoreCaCertificatesBundle&TrustStoreArn=%s", arn);
+    strstr(w.body, "revocation=")[strlen("revocation=")] = '1';
+    CHECK_EQ(fetch(&w, 1000, &text), 403); /* another part than what was signed */
+    works(&w, "Action=GetTrustStoreCaCertificatesBundle&TrustStoreArn=%s", arn);
+    char *kept = text_dup(w.body);
+    works(&w, "Action=DeleteTrustStore&TrustStoreArn=%s", arn);
+    free(w.body);
+    w.body = kept;
+    CHECK_EQ(fetch(&w, 1000, &text), 404);
+}
 
 TEST(revocations_are_added_described_and_removed)
 {
