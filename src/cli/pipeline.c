@@ -78,6 +78,21 @@ create(struct pipelines *p, const char *name, struct err *err)
     return true;
 }
 
+/* What its junit steps found, and what became of that since the build before. */
+static void
+tell_tests(struct progress *progress, const struct json *tests)
+{
+    if (tests == NULL)
+        return;
+    progress_line(progress, "tests", "%lld, failed %lld (new: %lld), skipped %lld, fixed %lld, flaky %lld",
+                  (long long)json_get_i64(tests, "total", 0),
+                  (long long)json_get_i64(tests, "failed", 0),
+                  (long long)json_get_i64(tests, "newlyFailing", 0),
+                  (long long)json_get_i64(tests, "skipped", 0),
+                  (long long)json_get_i64(tests, "fixed", 0),
+                  (long long)json_get_i64(tests, "flaky", 0));
+}
+
 static void
 tell_end(struct progress *progress, const struct json *build, const char *name, int64_t number)
 {
@@ -87,6 +102,7 @@ tell_end(struct progress *progress, const struct json *build, const char *name, 
     progress_line(progress, "build", "#%lld %s%s%s%s%s", (long long)number,
                   cli_colour(is_good ? COLOUR_GOOD : COLOUR_BAD), result, cli_colour(COLOUR_NONE),
                   reason[0] != '\0' ? ": " : "", reason);
+    tell_tests(progress, json_get(build, "tests"));
     if (!is_good)
         printf("its log: naru logs --build %s#%lld\n", name, (long long)number);
 }

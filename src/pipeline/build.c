@@ -54,6 +54,7 @@ build_free(struct build *b)
     json_unref(b->parameters);
     json_unref(b->questions);
     json_unref(b->answers);
+    json_unref(b->tests);
     free(b);
 }
 
@@ -135,6 +136,8 @@ build_to_public_json(const struct build *b, bool with_stages)
         json_set(j, "tookMs", json_int(b->ended_ms - b->started_ms));
     if (b->parameters != NULL)
         json_set(j, "parameters", json_copy(b->parameters));
+    if (b->tests != NULL)
+        json_set(j, "tests", json_ref(b->tests));
     if (json_size(b->questions) > 0)
         json_set(j, "inputs", json_copy(b->questions));
     if (with_stages)
@@ -260,6 +263,7 @@ build_from_json(const struct json *j, struct err *err)
     b->abort_now = json_get_bool(j, "abortNow", false);
     b->parameters = kept(json_get(j, "parameters"));
     b->answers = kept(json_get(j, "answers"));
+    b->tests = kept(json_get(j, "tests"));
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
     b->started_ms = json_get_i64(j, "startedAtMs", 0);
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);

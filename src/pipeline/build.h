@@ -56,6 +56,7 @@ struct build {
     size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */
     size_t path_count;
+    struct json *tests; /* counts of what `junit` found (test_history.h), or NULL */
     bool abort_asked, abort_now; /* a second time: nothing more is waited for */
     int64_t overtaken_by; /* a newer build that passed a milestone before this one, or 0 */
     int64_t milestone;    /* one more than the last that it passed; 0: none */

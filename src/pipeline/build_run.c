@@ -13,6 +13,7 @@
 #include "pipeline/run/leftovers.h"
 #include "pipeline/build_key.h"
 #include "pipeline/room.h"
+#include "pipeline/test_history.h"
 
 #define STAGES_SAVED_EVERY_MS 200
 #define HISTORY_MAX 50u /* earlier builds that a script can see */
@@ -224,6 +225,14 @@ other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_resu
     return j == NULL || build_result_parse(str_of(json_get_cstr(j, "result", "")), out);
 }
 
+static struct json *
+tests(void *ctx, const char *step, const struct json *cases)
+{
+    const struct work *w = ctx;
+
+    return room_tests(w->room, w->build, step, cases);
+}
+
 static bool
 milestone(void *ctx, int64_t *ordinal, int64_t *last, int64_t *by)
 {
@@ -240,6 +249,7 @@ static const struct runner_host host = {
     .ended = other_has_ended,
     .parked = parked,
     .milestone = milestone,
+    .tests = tests,
 };
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */

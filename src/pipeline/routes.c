@@ -17,6 +17,7 @@
 #include "pipeline/build.h"
 #include "pipeline/forge/webhooks.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/test_history.h"
 
 #define BODY_MAX 65536u
 #define LIST_DEFAULT 50
@@ -363,15 +364,21 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
             room_reply_message(x, 202, "the build is being aborted");
         else
             room_reply_error(x, &err);
+    } else if (str_is(rest, "tests") && is_get(x)) {
+        j = room_test_report(room, pipeline, number, &err);
+        if (j != NULL)
+            room_reply_json(x, 200, j);
+        else
+            room_reply_error(x, &err);
     } else if (str_is(rest, "input") && str_is(x->method, "POST")) {
         answer_input(x, room, pipeline, number);
     } else if (str_is(rest, "replay") && str_is(x->method, "POST")) {
         replay(x, room, pipeline, number);
     } else if (rest.len == 0 || str_is(rest, "log") || str_is(rest, "abort") ||
-               str_is(rest, "input") || str_is(rest, "replay")) {
+               str_is(rest, "input") || str_is(rest, "replay") || str_is(rest, "tests")) {
         reply_method(x);
     } else {
-        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'abort', 'input' and 'replay'");
+        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'tests', 'abort', 'input' and 'replay'");
         room_reply_error(x, &err);
     }
 }

@@ -202,3 +202,69 @@ TEST(builds_of_a_category_wait_in_the_queue)
     expect_result(&w, "web", 2, "SUCCESS");
     expect_result(&w, "shop", 2, "SUCCESS");
 }
+
+/* Reports a test each: "a" as it stands in the file `a`, and "b" as in `b`. */
+#define REPORT                                                                                    \
+    "sh \"echo \\\"<testsuite><testcase classname='x.Y' name='a'>\\$(cat a)</testcase>"            \
+    "<testcase name='b'>\\$(cat b)</testcase></testsuite>\\\" > r.xml\"\n"                         \
+    "script { def t = junit 'r.xml'; echo \"counts ${t.totalCount} ${t.failCount} ${t.passCount}\" }\n"
+
+static int64_t
+report(struct world *w, const char *a, const char *b)
+{
+    setenv("A", a, 1);
+    setenv("B", b, 1);
+    sh(w, "printf '%s' \"$A\" > a; printf '%s' \"$B\" > b; git add .; git commit -q --allow-empty -m x");
+    push(w, "web");
+    return submit(w, "web", "main");
+}
+
+TEST(tests_have_a_history)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_json struct json *j = NULL;
+    const struct json *failed;
+
+    web_init(&w, NULL);
+    commit(&w, REPORT, "x");
+    CHECK_EQ(report(&w, "", "<failure/>"), 1);
+    expect_result(&w, "web", 1, "UNSTABLE");
+    expect_log(&w, "web", 1, "Tests: 2, failed: 1, skipped: 0\ncounts 2 1 1\n"); /* nothing new: the first */
+    CHECK_EQ(report(&w, "<failure/>", ""), 2);
+    expect_result(&w, "web", 2, "UNSTABLE");
+    expect_log(&w, "web", 2, "Newly failing: x.Y.a\nFixed: b\n");
+    CHECK_EQ(report(&w, "<failure/>", "<flakyFailure/>"), 3);
+    expect_result(&w, "web", 3, "UNSTABLE");
+    expect_log(&w, "web", 3, "skipped: 0\nFlaky: b\n");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/3/tests", NULL, auth, &answer), 200);
+    j = json_parse(strbuf_str(&answer), NULL);
+    CHECK_EQ(json_get_i64(json_get(j, "counts"), "flaky", 0), 1);
+    failed = json_at(json_get(j, "failed"), 0);
+    CHECK_TEXT(json_get_cstr(failed, "name", ""), "x.Y.a");
+    CHECK_EQ(json_get_i64(failed, "failingSince", 0), 2);
+    CHECK_EQ(json_size(json_get(failed, "results")), 3);
+    CHECK_TEXT(json_get_cstr(json_at(json_get(failed, "results"), 2), "status", ""), "PASSED");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/9/tests", NULL, auth, NULL), 404);
+}
+
+TEST(what_passes_and_fails_on_one_commit_is_flaky)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *build = NULL;
+
+    web_init(&w, NULL);
+    commit(&w, "sh 'echo \"$([ $BUILD_NUMBER = 1 ] && echo \"<failure/>\")\" > a; : > b'\n" REPORT, "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 1);
+    expect_result(&w, "web", 1, "UNSTABLE");
+    CHECK_EQ(submit(&w, "web", "main"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_log(&w, "web", 2, "Fixed: x.Y.a\nFlaky: x.Y.a\n");
+    room_down(&w);
+    room_up(&w);
+    build = pipeline_build(w.room, "web", 2, NULL);
+    CHECK_EQ(json_get_i64(json_get(build, "tests"), "fixed", 0), 1);
+    CHECK_EQ(json_get_i64(json_get(build, "tests"), "total", 0), 2);
+}

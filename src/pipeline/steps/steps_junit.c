@@ -8,10 +8,36 @@
 #define REPORT_MAX ((size_t)16 << 20)
 #define NAMED_MAX 20 /* failed tests in the log */
 
+#define CASES_MAX 100000u /* kept, for later builds to compare with */
+
 struct counts {
     struct step_call *s;
-    int64_t total, failed, skipped;
+    int64_t total, failed, skipped, flaky;
+    struct json *cases; /* test_history.h */
 };
+
+/* "class.name"; those that are called alike are told apart by a number. */
+static void
+keep_case(struct counts *c, const struct xml *test, char status)
+{
+    struct str class_name = xml_attribute(test, "classname");
+    const char *name = arena_format(&c->s->run->arena, STR_FMT "%s" STR_FMT, STR_ARG(class_name),
+                                    class_name.len > 0 ? "." : "",
+                                    STR_ARG(xml_attribute(test, "name")));
+    const char *key = name, text[2] = {status, '\0'};
+
+    for (unsigned i = 2; i < 1000 && json_get(c->cases, key) != NULL; i++)
+        key = arena_format(&c->s->run->arena, "%s #%u", name, i);
+    if (json_size(c->cases) < CASES_MAX)
+        json_set(c->cases, key, json_text(text));
+}
+
+/* Surefire tells of a test that passed at last by <flakyFailure>. */
+static bool
+is_flaky(const struct xml *test)
+{
+    return xml_child(test, "flakyFailure") != NULL || xml_child(test, "flakyError") != NULL;
+}
 
 static void
 count_case(struct counts *c, const struct xml *test)
@@ -23,9 +49,13 @@ count_case(struct counts *c, const struct xml *test)
     if (why == NULL)
         why = xml_child(test, "error");
     if (why == NULL) {
-        c->skipped += xml_child(test, "skipped") != NULL;
+        const bool is_skipped = xml_child(test, "skipped") != NULL;
+        c->skipped += is_skipped;
+        c->flaky += !is_skipped && is_flaky(test);
+        keep_case(c, test, is_skipped ? 'S' : is_flaky(test) ? 'K' : 'P');
         return;
     }
+    keep_case(c, test, 'F');
     if (c->failed++ >= NAMED_MAX)
         return;
     message = xml_attribute(why, "message");
@@ -83,20 +113,56 @@ give_counts(struct step_call *s, const struct counts *c)
     map_put_text(a, s->out->map, "passCount", value_int(c->total - c->failed - c->skipped));
 }
 
+static void
+say_names(struct step_call *s, const struct json *names, const char *list, const char *word)
+{
+    const struct json *of = json_get(names, list);
+
+    for (size_t i = 0; i < json_size(of) && i < NAMED_MAX; i++)
+        run_logf(s->run, "%s: %s", word, json_cstr(json_at(of, i), ""));
+}
+
+/* What became of them since earlier builds. */
+static void
+say_history(struct step_call *s, const struct counts *c)
+{
+    const struct runner_host *host = s->run->config->host;
+    cleanup_json struct json *names = NULL;
+
+    if (host == NULL || host->tests == NULL) {
+        if (c->flaky > 0)
+            run_logf(s->run, "Flaky tests: %lld", (long long)c->flaky);
+        return;
+    }
+    names = host->tests(s->run->config->ctx, s->id, c->cases);
+    say_names(s, names, "newlyFailing", "Newly failing");
+    say_names(s, names, "fixed", "Fixed");
+    say_names(s, names, "flaky", "Flaky");
+}
+
+static bool
+find_and_count(struct counts *c, struct selection *sel)
+{
+    if (!step_needs_workspace(c->s) || !selection_find(sel))
+        return false;
+    for (size_t i = 0; i < sel->found.count; i++)
+        if (!run_poll(c->s->in, c->s->at) || !count_report(c, sel->found.at[i].text))
+            return false;
+    return true;
+}
+
 static bool
 step_junit(struct step_call *s)
 {
+    cleanup_json struct json *cases = json_object();
     struct selection sel = {.s = s,
                             .root = s->run->directory,
                             .includes = step_text(s, "testResults", ""),
                             .links = LINKS_FOLLOW};
-    struct counts counts = {.s = s};
+    struct counts counts = {.s = s, .cases = cases};
 
-    if (!step_needs_workspace(s) || !selection_find(&sel))
+    if (!find_and_count(&counts, &sel))
         return false;
-    for (size_t i = 0; i < sel.found.count; i++)
-        if (!run_poll(s->in, s->at) || !count_report(&counts, sel.found.at[i].text))
-            return false;
     if (counts.total == 0) {
         if (!step_truth(s, "allowEmptyResults", false))
             return step_fail(s, sel.found.count == 0
@@ -106,6 +172,7 @@ step_junit(struct step_call *s)
     }
     run_logf(s->run, "Tests: %lld, failed: %lld, skipped: %lld", (long long)counts.total,
              (long long)counts.failed, (long long)counts.skipped);
+    say_history(s, &counts);
     if (counts.failed > 0 && !step_truth(s, "skipMarkingBuildUnstable", false)) {
         run_worsen(s->run, RESULT_UNSTABLE);
         run_mark(s->run, RESULT_UNSTABLE);
