@@ -398,6 +398,22 @@ TEST(secrets_are_bound_and_masked)
                "Could not find credentials entry with ID 'none' (naru secret set none)");
 }
 
+TEST(a_secret_file_of_a_stage_is_gone_with_it)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_json struct json *file =
+        json_parse(STR("{\"kind\":\"file\",\"name\":\"f\",\"contentBase64\":\"d29yZAo=\"}"), NULL);
+
+    build_init(&b);
+    CHECK(secrets_set(b.config.secrets_dir, "f", file, NULL, NULL));
+    build_run(&b, "pipeline {\nagent any\nenvironment { ALL = credentials('f') }\nstages {\n"
+                  "stage('A') { environment { F = credentials('f') }\nsteps {\n"
+                  "sh 'cat $F; echo $F > ../where' }\npost { always { sh 'cat $F' } } }\n"
+                  "stage('B') { steps { sh 'test ! -e \"$(cat ../where)\" && cat $ALL && echo gone [$F]' } }\n} }");
+    CHECK_EQ(b.outcome.result, RESULT_SUCCESS);
+    CHECK(has(strbuf_cstr(&b.log), "gone []"));
+}
+
 TEST(what_is_not_built_fails_when_it_is_reached)
 {
     cleanup(build_done) struct build b = {0};

@@ -225,6 +225,26 @@ bind_key(struct run *run, const struct node *at, struct env_layer *layer, struct
     return true;
 }
 
+/* Even one that could not be bound whole. */
+static void
+keep_file(struct run *run, struct env_layer *layer, const char *path)
+{
+    struct env_file *file = arena_alloc(&run->arena, sizeof(*file));
+
+    *file = (struct env_file){.path = path, .next = layer->files};
+    layer->files = file;
+}
+
+void
+credentials_unbind(struct run *run, const struct env_layer *outer)
+{
+    for (struct env_layer *layer = run->env; layer != NULL && layer != outer; layer = layer->outer) {
+        for (struct env_file *f = layer->files; f != NULL; f = f->next)
+            credential_file_remove(run, f->path);
+        layer->files = NULL;
+    }
+}
+
 bool
 credentials_bind(struct run *run, const struct node *at, struct env_layer *layer, struct str name,
                  struct str id)
@@ -232,7 +252,8 @@ credentials_bind(struct run *run, const struct node *at, struct env_layer *layer
     cleanup_json struct json *c = credential_get(run, at, arena_cstr(&run->arena, id));
     struct str user = str_of(arena_format(&run->arena, STR_FMT "_USR", STR_ARG(name)));
     struct str password = str_of(arena_format(&run->arena, STR_FMT "_PSW", STR_ARG(name)));
-    const char *kind = kind_of(c), *path;
+    const char *kind = kind_of(c), *path = NULL;
+    bool ok = true;
 
     if (c == NULL)
         return false;
@@ -244,17 +265,19 @@ credentials_bind(struct run *run, const struct node *at, struct env_layer *layer
         bind(run, layer, password, p, true);
         bind(run, layer, name, arena_format(&run->arena, "%s:%s", u, p), true);
     } else if (strcmp(kind, "file") == 0) {
-        return bind_file(run, at, layer, name, c, json_get_cstr(c, "name", ""), &path);
+        ok = bind_file(run, at, layer, name, c, json_get_cstr(c, "name", ""), &path);
     } else if (strcmp(kind, "ssh") == 0) {
         bind(run, layer, user, json_get_cstr(c, "username", ""), false);
         bind(run, layer, password, json_get_cstr(c, "passphrase", ""), true);
-        return bind_key(run, at, layer, name, c, &path);
+        ok = bind_key(run, at, layer, name, c, &path);
     } else {
         return interp_throw(&run->in, at, "CredentialNotFoundException",
                             "credential '" STR_FMT "' (%s) cannot be used in 'environment'",
                             STR_ARG(id), kind);
     }
-    return true;
+    if (path != NULL)
+        keep_file(run, layer, path);
+    return ok;
 }
 
 struct binding {

@@ -384,6 +384,7 @@ static bool
 run_inside_agent(struct run *run, struct stage_frame *frame)
 {
     const struct stage *stage = frame->stage;
+    const struct env_layer *outer = run->env;
     struct exception *error = NULL;
     bool holds;
 
@@ -406,6 +407,7 @@ run_inside_agent(struct run *run, struct stage_frame *frame)
     if (error != NULL)
         run_log_error(run, error); /* before the post conditions that answer it */
     error = run_post(run, stage->section[SECTION_POST], error);
+    credentials_unbind(run, outer);
     return error == NULL || interp_rethrow(&run->in, error);
 }
 
@@ -573,6 +575,7 @@ bool
 declarative_run(struct run *run, const struct stage *pipeline)
 {
     struct node_before before;
+    const struct env_layer *outer;
     struct exception *error = NULL;
     bool ok;
 
@@ -586,6 +589,7 @@ declarative_run(struct run *run, const struct stage *pipeline)
         !bind_parameters(run, pipeline->section[SECTION_PARAMETERS]) ||
         !read_options(run, pipeline))
         return false;
+    outer = run->env;
     ok = enter_agent(run, pipeline, &before) &&
          bind_environment(run, pipeline->section[SECTION_ENVIRONMENT]);
     if (!ok) { /* before the stages: post runs outside of what failed */
@@ -597,6 +601,7 @@ declarative_run(struct run *run, const struct stage *pipeline)
         ok = run_with_options(run, pipeline, run_inside_pipeline_options,
                               (void *)(uintptr_t)pipeline);
     }
+    credentials_unbind(run, outer);
     leave_agent(run, &before);
     return ok;
 }

@@ -23,8 +23,13 @@ struct env_entry {
     enum env_state state;
     struct env_entry *next;
 };
+struct env_file {
+    const char *path;
+    struct env_file *next;
+};
 struct env_layer {
     struct env_entry *entries;
+    struct env_file *files; /* of credentials that are bound in it */
     struct env_layer *outer;
 };
 
@@ -249,6 +254,8 @@ bool step_sh(struct step_call *s);
 /* credentials.c: binds `id` under `name` in the layer (environment { X = credentials('id') }). */
 bool credentials_bind(struct run *run, const struct node *at, struct env_layer *layer,
                       struct str name, struct str id);
+/* Removes the files that layers inside of `outer` have for credentials. */
+void credentials_unbind(struct run *run, const struct env_layer *outer);
 
 /* steps_parallel.c: runs bodies side by side and gives the worst error, or with `fail_fast` the
  * first, as theirs. */
