@@ -220,6 +220,8 @@ bool upload_add(struct registry *reg, struct upload *u, struct str data,
  * afterwards, whatever comes out. */
 bool upload_finish(struct registry *reg, struct upload *u, struct str digest,
                    struct err *err) MUST_CHECK;
+/* Nobody outside knows it: the next run removes its file instead of waiting for a client. */
+void upload_keep_private(struct upload *u);
 void upload_release(struct registry *reg, struct upload *u);
 void upload_discard(struct registry *reg, struct upload *u);
 void upload_expire(struct registry *reg, int64_t age_ms);

@@ -101,6 +101,12 @@ upload_start(struct registry *reg, const char *region, const char *repository, s
     return true;
 }
 
+void
+upload_keep_private(struct upload *u)
+{
+    (void)fremovexattr(u->fd, PLACE);
+}
+
 /* ---- uploads of an earlier run ---- */
 
 /* Whose is it? NULL: nobody's, or too old. */

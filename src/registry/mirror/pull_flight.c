@@ -121,6 +121,7 @@ flight_new(struct registry *reg, const struct pull_rule *rule, const char *regio
     f->users = 2; /* its thread, and who asked */
     f->fd = -1;
     if (upload_start(reg, region, repository, &f->upload, err)) {
+        upload_keep_private(f->upload);
         f->fd = open(f->upload->path, O_RDONLY | O_CLOEXEC);
         if (f->fd >= 0)
             return f;
@@ -132,6 +133,16 @@ flight_new(struct registry *reg, const struct pull_rule *rule, const char *regio
     return NULL;
 }
 
+static int
+flights_of(const struct pull_through *p, const char *url)
+{
+    int count = 0;
+
+    for (const struct flight *f = p->flights; f != NULL; f = f->next)
+        count += strcmp(f->rule.url, url) == 0;
+    return count;
+}
+
 /* With the lock held. */
 static bool
 flight_launch(struct pull_through *p, struct flight *f, struct err *err)
@@ -139,7 +150,8 @@ flight_launch(struct pull_through *p, struct flight *f, struct err *err)
     pthread_attr_t attributes;
     pthread_t thread;
 
-    if (p->flight_count >= PULL_FLIGHTS_MAX || atomic_load(&p->is_stopping))
+    if (p->flight_count >= PULL_FLIGHTS_MAX || atomic_load(&p->is_stopping) ||
+        flights_of(p, f->rule.url) >= PULL_FLIGHTS_OF_ONE_MAX)
         return err_set(err, ERR_THROTTLING, "%d blobs are on their way from upstream already",
                        p->flight_count);
     pthread_attr_init(&attributes);

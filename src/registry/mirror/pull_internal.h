@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "registry/internal.h"
+#include "registry/mirror/pull_failure.h"
 #include "registry/mirror/pull_through.h"
 
 struct flight {
@@ -34,17 +35,22 @@ struct pending {
     struct pending *next;
 };
 
+#define PULL_IMPORTERS 6           /* threads; one upstream keeps one of them at most */
+#define PULL_FLIGHTS_OF_ONE_MAX 24 /* of PULL_FLIGHTS_MAX, so that a slow upstream leaves some */
+
 struct import {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
     char tag[REGISTRY_TAG_SIZE];
     char digest[REGISTRY_DIGEST_SIZE];
+    char url[600]; /* of the upstream */
     struct import *next;
 };
 
 struct pull_through {
     struct registry *reg;
-    pthread_t importer;
+    pthread_t importers[PULL_IMPORTERS];
+    int importer_count;
     pthread_mutex_t lock;   /* guards all below but `is_stopping`; taken alone */
     pthread_cond_t changed; /* of anything */
     struct flight *flights;
@@ -53,6 +59,8 @@ struct pull_through {
     int pending_count;
     struct import *imports, **imports_end;
     int import_count;
+    struct import *running[PULL_IMPORTERS]; /* what they are at; NULL: nothing */
+    struct pull_failures failures;
     atomic_bool is_stopping;
 };
 

@@ -139,8 +139,8 @@ mark_checked(const struct registry *reg, const char *region, const char *reposit
 /* ---- imports ---- */
 
 static void
-import_enqueue(struct pull_through *p, const char *region, const char *repository, const char *tag,
-               const char *digest)
+import_enqueue(struct pull_through *p, const char *url, const char *region, const char *repository,
+               const char *tag, const char *digest)
 {
     struct import *job = mem_new(sizeof *job);
 
@@ -148,6 +148,7 @@ import_enqueue(struct pull_through *p, const char *region, const char *repositor
     text_copy_all(job->repository, sizeof job->repository, repository);
     text_copy_all(job->tag, sizeof job->tag, tag);
     text_copy_all(job->digest, sizeof job->digest, digest);
+    text_copy_all(job->url, sizeof job->url, url);
     pthread_mutex_lock(&p->lock);
     bool is_there = p->import_count >= PULL_QUEUE_MAX; /* the next pull asks again */
     for (const struct import *i = p->imports; i != NULL && !is_there; i = i->next)
@@ -274,21 +275,51 @@ import_run(struct pull_through *p, const struct import *job)
     free(in.upstream_name);
 }
 
+static bool
+is_served(const struct pull_through *p, const char *url)
+{
+    for (size_t i = 0; i < PULL_IMPORTERS; i++)
+        if (p->running[i] != NULL && strcmp(p->running[i]->url, url) == 0)
+            return true;
+    return false;
+}
+
+/* With the lock held: the first whose upstream keeps no other thread. */
 static struct import *
-import_dequeue(struct pull_through *p)
+import_next(struct pull_through *p)
+{
+    for (struct import **at = &p->imports; *at != NULL; at = &(*at)->next) {
+        struct import *job = *at;
+        if (is_served(p, job->url))
+            continue;
+        *at = job->next;
+        if (*at == NULL)
+            p->imports_end = at;
+        p->import_count--;
+        return job;
+    }
+    return NULL;
+}
+
+/* NULL: it is time to end. `done` (may be NULL) was the last one, and is freed. */
+static struct import *
+import_dequeue(struct pull_through *p, struct import *done)
 {
     struct import *job = NULL;
+    size_t i = 0;
 
     pthread_mutex_lock(&p->lock);
-    while (p->imports == NULL && !atomic_load(&p->is_stopping))
+    while (p->running[i] != done)
+        i++;
+    p->running[i] = NULL;
+    free(done);
+    pthread_cond_broadcast(&p->changed); /* its upstream may be asked by another one */
+    while (!atomic_load(&p->is_stopping) && (job = import_next(p)) == NULL)
         pthread_cond_wait(&p->changed, &p->lock);
-    if (!atomic_load(&p->is_stopping)) {
-        job = p->imports;
-        p->imports = job->next;
-        if (p->imports == NULL)
-            p->imports_end = &p->imports;
-        p->import_count--;
-    }
+    for (i = 0; job != NULL && p->running[i] != NULL;)
+        i++;
+    if (job != NULL)
+        p->running[i] = job;
     pthread_mutex_unlock(&p->lock);
     return job;
 }
@@ -298,7 +329,7 @@ importer_run(void *arg)
 {
     struct pull_through *p = arg;
 
-    for (struct import *job; (job = import_dequeue(p)) != NULL; free(job))
+    for (struct import *job = NULL; (job = import_dequeue(p, job)) != NULL;)
         import_run(p, job);
     return NULL;
 }
@@ -314,7 +345,10 @@ registry_start_pulling(struct registry *reg)
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     reg->pull = p;
-    if (pthread_create(&p->importer, NULL, importer_run, p) == 0)
+    while (p->importer_count < PULL_IMPORTERS &&
+           pthread_create(&p->importers[p->importer_count], NULL, importer_run, p) == 0)
+        p->importer_count++;
+    if (p->importer_count > 0)
         return;
     log_error("registry.import_failed", "error=\"cannot start a thread\"");
     reg->pull = NULL;
@@ -344,7 +378,9 @@ pull_through_stop(struct pull_through *p)
     while (p->flight_count > 0) /* each hears it within a second */
         pthread_cond_wait(&p->changed, &p->lock);
     pthread_mutex_unlock(&p->lock);
-    pthread_join(p->importer, NULL);
+    for (int i = 0; i < p->importer_count; i++)
+        pthread_join(p->importers[i], NULL);
+    pull_failures_done(&p->failures);
     while (p->imports != NULL) {
         struct import *next = p->imports->next;
         free(p->imports);
@@ -386,32 +422,81 @@ manifest_fetch(struct registry *reg, struct remote *remote, const struct pull_ru
     return true;
 }
 
-/* Is what is here still what the upstream has? While it does not say, yes. */
-static bool
-is_current(struct registry *reg, struct remote *remote, const struct pull_rule *rule,
-           const char *region, const char *repository, const char *tag, const char *digest)
-{
-    cleanup_free char *name = pull_upstream_repository(rule, repository);
-    char there[REGISTRY_DIGEST_SIZE];
-    struct err err = {0};
+/* What somebody asks for. */
+struct question {
+    struct registry *reg;
+    const struct pull_rule *rule;
+    const char *region, *repository, *reference;
+    const char *here; /* the digest that it names here, or NULL */
+};
 
-    if (!remote_manifest_head(remote, name, tag, there, &err)) {
-        log_warn("registry.upstream_unreachable", "repository=%s tag=%s error=%s", repository, tag,
-                 log_quote(err.message));
-        if (err.code == ERR_IMAGE_NOT_FOUND) /* gone there: ask again tomorrow */
-            mark_checked(reg, region, repository, tag);
-        return true;
+/* Is what is here still what the upstream has? Gone there: what is here stays. */
+static bool
+tag_compare(const struct question *q, struct remote *remote, bool *is_same_out, struct err *err)
+{
+    cleanup_free char *name = pull_upstream_repository(q->rule, q->repository);
+    char there[REGISTRY_DIGEST_SIZE];
+
+    if (!remote_manifest_head(remote, name, q->reference, there, err)) {
+        log_warn("registry.upstream_unreachable", "repository=%s tag=%s error=%s", q->repository,
+                 q->reference, log_quote(err->message));
+        if (err->code != ERR_IMAGE_NOT_FOUND)
+            return false;
+        *err = (struct err){0};
+        text_copy_all(there, sizeof there, q->here); /* ask again tomorrow */
     }
-    if (strcmp(there, digest) != 0)
-        return false;
-    mark_checked(reg, region, repository, tag);
+    *is_same_out = strcmp(there, q->here) == 0;
+    if (*is_same_out)
+        mark_checked(q->reg, q->region, q->repository, q->reference);
     return true;
+}
+
+static bool
+upstream_ask(const struct question *q, bool *is_same_out, struct err *err)
+{
+    cleanup(remote_free_) struct remote *remote = NULL;
+
+    *is_same_out = false;
+    if (!pull_remote_open(q->reg, q->rule, &remote, err))
+        return false;
+    remote_set_cancelled(remote, pull_is_stopping, q->reg);
+    if (q->here != NULL && !tag_compare(q, remote, is_same_out, err))
+        return false;
+    return *is_same_out ||
+           manifest_fetch(q->reg, remote, q->rule, q->region, q->repository, q->reference, err);
+}
+
+/* True with `*is_pending_out` false: what is here is what there is, or has to do. */
+static bool
+question_answer(const struct question *q, bool *is_pending_out, struct err *err)
+{
+    struct pull_through *p = q->reg->pull;
+    cleanup_free char *key = text_format("%s\n%s\n%s", q->region, q->repository, q->reference);
+    const int64_t began_ms = clock_monotonic_ms();
+    struct err why = {0};
+    bool is_same = false;
+
+    *is_pending_out = false;
+    pthread_mutex_lock(&p->lock);
+    const bool asks = q->here == NULL || pull_ask_begin(&p->failures, q->rule->url, key, began_ms);
+    pthread_mutex_unlock(&p->lock);
+    if (!asks)
+        return true;
+    const bool is_answered = upstream_ask(q, &is_same, &why);
+    pthread_mutex_lock(&p->lock);
+    pull_ask_end(&p->failures, q->rule->url, key, is_answered ? ERR_NONE : why.code, began_ms,
+                 clock_monotonic_ms());
+    pthread_mutex_unlock(&p->lock);
+    *is_pending_out = is_answered && !is_same;
+    if (!is_answered && q->here == NULL)
+        *err = why;
+    return is_answered || q->here != NULL;
 }
 
 /* Under which tag a pending manifest is asked for by its digest, too. */
 static void
-import_wanted(struct registry *reg, const char *region, const char *repository,
-              const char *reference)
+import_wanted(struct registry *reg, const struct pull_rule *rule, const char *region,
+              const char *repository, const char *reference)
 {
     struct pull_through *p = reg->pull;
     char tag[REGISTRY_TAG_SIZE] = "", digest[REGISTRY_DIGEST_SIZE] = "";
@@ -424,7 +509,7 @@ import_wanted(struct registry *reg, const char *region, const char *repository,
     }
     pthread_mutex_unlock(&p->lock);
     if (digest[0] != '\0')
-        import_enqueue(p, region, repository, tag, digest);
+        import_enqueue(p, rule->url, region, repository, tag, digest);
 }
 
 static bool
@@ -442,7 +527,6 @@ pull_manifest(struct registry *reg, const char *region, const char *repository,
               const char *reference, bool imports, struct err *err)
 {
     const bool by_digest = digest_is_valid(str_of(reference));
-    cleanup(remote_free_) struct remote *remote = NULL;
     char digest[REGISTRY_DIGEST_SIZE];
     struct pull_rule rule;
 
@@ -451,17 +535,11 @@ pull_manifest(struct registry *reg, const char *region, const char *repository,
     const bool is_here = registry_resolve(reg, region, repository, reference, digest, NULL);
     if (is_here && (by_digest || was_checked(reg, region, repository, reference)))
         return true;
-    if (!is_pending(reg->pull, region, repository, reference)) {
-        struct err why = {0};
-        if (!pull_remote_open(reg, &rule, &remote, &why))
-            return is_here || (*err = why, false);
-        remote_set_cancelled(remote, pull_is_stopping, reg);
-        if (is_here && is_current(reg, remote, &rule, region, repository, reference, digest))
-            return true;
-        if (!manifest_fetch(reg, remote, &rule, region, repository, reference, &why))
-            return is_here || (*err = why, false);
-    }
-    if (imports)
-        import_wanted(reg, region, repository, reference);
+    bool waits = is_pending(reg->pull, region, repository, reference);
+    const struct question q = {reg, &rule, region, repository, reference, is_here ? digest : NULL};
+    if (!waits && !question_answer(&q, &waits, err))
+        return false;
+    if (waits && imports)
+        import_wanted(reg, &rule, region, repository, reference);
     return true;
 }

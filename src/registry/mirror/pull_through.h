@@ -11,7 +11,7 @@
  * in memory and brought in behind the client (of an index: every image that it names, as ECR does).
  * On disk: R/_upstream/<tag>, empty: its time is when the tag was last compared.
  *
- * Threads: any; one imports, one more for each blob that is on its way.
+ * Threads: any; six import, each from another upstream; one more for each blob that is on its way.
  * Errors: IMAGE_NOT_FOUND, and remote.h's. */
 #pragma once
 #include "registry/registry.h"
@@ -28,8 +28,8 @@ struct call;
 
 /* Starts the thread that imports. Once. */
 void registry_start_pulling(struct registry *reg);
-/* Gives up what is on its way and begins nothing more: before the HTTP server stops, which waits for those
- * who are being answered. */
+/* Gives up what is on its way and begins nothing more: before the HTTP server stops, which waits
+ * for those who are being answered. */
 void registry_stop_pulling(struct registry *reg);
 void pull_through_stop(struct pull_through *p); /* registry_close() does; NULL is fine */
 

@@ -40,8 +40,8 @@ bool remote_blob_get(struct remote *r, const char *repository, const char *diges
                      struct err *err) MUST_CHECK;
 
 /* ---- to it ---- */
-/* A header of every manifest that is put: another naru sends such an image no further, or two that have
- * each other as their destination would send it for ever. */
+/* A header of every manifest that is put: another naru sends such an image no further, or two that
+ * have each other as their destination would send it for ever. */
 #define REMOTE_REPLICA "Naru-Replica"
 bool remote_blob_exists(struct remote *r, const char *repository, const char *digest, bool *out,
                         struct err *err) MUST_CHECK;

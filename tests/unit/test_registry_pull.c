@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The pull-through cache beside upstreams that hang: a server of the test's own answers what it is
+ * told to and keeps the rest waiting. */
+#include "registry_world.h"
+
+#include "registry/mirror/pull_failure.h"
+#include "registry/mirror/pull_internal.h"
+
+/* ---- what is remembered ---- */
+
+TEST(what_took_long_to_fail_is_not_asked_again_for_a_while)
+{
+    cleanup(pull_failures_done) struct pull_failures f = {0};
+
+    CHECK(pull_ask_begin(&f, "u", "a", 0));
+    CHECK(!pull_ask_begin(&f, "u", "a", 1)); /* somebody asks already */
+    CHECK(pull_ask_begin(&f, "u", "b", 1));
+    pull_ask_end(&f, "u", "b", ERR_NONE, 1, 2);
+    pull_ask_end(&f, "u", "a", ERR_UNAVAILABLE, 0, 2000); /* after two seconds */
+    CHECK(!pull_ask_begin(&f, "u", "a", 13999) && !pull_ask_begin(&f, "u", "b", 13999));
+    CHECK(pull_ask_begin(&f, "v", "c", 13999));
+    CHECK(pull_ask_begin(&f, "u", "a", 14000));
+    pull_ask_end(&f, "u", "a", ERR_NONE, 14000, 14001); /* it answers again */
+    CHECK(pull_ask_begin(&f, "u", "b", 14002));
+}
+
+TEST(a_failure_is_the_tags_or_the_upstreams_and_never_remembered_for_long)
+{
+    cleanup(pull_failures_done) struct pull_failures f = {0};
+
+    CHECK(pull_ask_begin(&f, "u", "a", 0));
+    pull_ask_end(&f, "u", "a", ERR_ACCESS_DENIED, 0, 1000);
+    CHECK(!pull_ask_begin(&f, "u", "a", 6999) && pull_ask_begin(&f, "u", "b", 6999));
+    CHECK(pull_ask_begin(&f, "u", "a", 7000));
+    pull_ask_end(&f, "u", "a", ERR_THROTTLING, 7000, 7000);
+    CHECK(!pull_ask_begin(&f, "u", "c", 36999) && pull_ask_begin(&f, "u", "c", 37000));
+    pull_ask_end(&f, "u", "c", ERR_TIMEOUT, 37000, 3637000);
+    CHECK(!pull_ask_begin(&f, "u", "c", 3696999) && pull_ask_begin(&f, "u", "c", 3697000));
+    pull_ask_end(&f, "u", "c", ERR_UNAVAILABLE, 3697000, 3697499); /* it was refused at once */
+    CHECK(pull_ask_begin(&f, "u", "c", 3697499));
+}
+
+TEST(the_memory_of_failures_has_an_end)
+{
+    cleanup(pull_failures_done) struct pull_failures f = {0};
+
+    for (int i = 0; i < 2 * PULL_FAILURES_MAX; i++) {
+        cleanup_free char *tag = text_format("t%d", i);
+        CHECK(pull_ask_begin(&f, "u", tag, 0));
+    }
+    CHECK_EQ(f.count, PULL_FAILURES_MAX);
+}
+
+/* ---- an upstream ---- */
+
+#define HELD_MAX 16
+
+struct upstream {
+    int fd;
+    unsigned port;
+    pthread_t thread;
+    _Atomic int asked;                   /* requests so far */
+    atomic_bool holds_tags, holds_blobs; /* ... do not get an answer */
+    char config[REGISTRY_DIGEST_SIZE];
+    char *manifest;
+    int held[HELD_MAX], held_count;
+};
+
+static void
+upstream_say(int fd, const char *type, struct str body, bool is_head)
+{
+    cleanup_free char *head = text_format("HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
+                                          "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                                          type, body.len);
+    struct err err = {0};
+
+    CHECK(file_write_all(fd, str_of(head), &err) && (is_head || file_write_all(fd, body, &err)));
+}
+
+/* One request a connection. True: it was answered. */
+static bool
+upstream_answer(struct upstream *u, int fd)
+{
+    char head[4096] = "";
+    size_t len = 0;
+
+    while (strstr(head, "\r\n\r\n") == NULL && len < sizeof head - 1) {
+        const ssize_t n = read(fd, head + len, sizeof head - 1 - len);
+        if (n <= 0)
+            return true;
+        len += (size_t)n;
+        head[len] = '\0';
+    }
+    atomic_fetch_add(&u->asked, 1);
+    const bool is_blob = strstr(head, "/blobs/") != NULL;
+    if (atomic_load(is_blob ? &u->holds_blobs : &u->holds_tags))
+        return false;
+    upstream_say(fd, is_blob ? "application/octet-stream" : OCI_MANIFEST,
+                 is_blob ? STR("{}") : str_of(u->manifest), strncmp(head, "HEAD", 4) == 0);
+    return true;
+}
+
+static void *
+upstream_run(void *arg)
+{
+    struct upstream *u = arg;
+
+    for (int fd; (fd = accept(u->fd, NULL, NULL)) >= 0;) {
+        if (upstream_answer(u, fd))
+            close(fd);
+        else
+            u->held[u->held_count++ % HELD_MAX] = fd;
+    }
+    return NULL;
+}
+
+static void
+upstream_open(struct upstream *u)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+
+    *u = (struct upstream){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    CHECK(u->fd >= 0 && bind(u->fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+          listen(u->fd, 16) == 0 && getsockname(u->fd, (struct sockaddr *)&at, &len) == 0);
+    u->port = ntohs(at.sin_port);
+    memcpy(u->config, "sha256:", 7);
+    sha256_hex(STR("{}"), u->config + 7);
+    u->manifest = text_format("{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/x\","
+                              "\"digest\":\"%s\",\"size\":2},\"layers\":[]}",
+                              u->config);
+    CHECK_EQ(pthread_create(&u->thread, NULL, upstream_run, u), 0);
+}
+
+/* Ends who waits for it, too. */
+static void
+upstream_close(struct upstream *u)
+{
+    shutdown(u->fd, SHUT_RDWR);
+    pthread_join(u->thread, NULL);
+    for (int i = 0; i < u->held_count && i < HELD_MAX; i++)
+        close(u->held[i]);
+    close(u->fd);
+    free(u->manifest);
+}
+
+static bool
+rules_set(void *arg, struct json *document, struct err *err)
+{
+    json_set(document, "pullThroughCacheRules", json_parse(str_of(arg), err));
+    return true;
+}
+
+/* "slow/..." and "good/..." stand for two upstreams. */
+static void
+rules_store(struct world *w, const struct upstream *slow, const struct upstream *good)
+{
+    struct err err = {0};
+    cleanup_free char *rules = text_format(
+        "[{\"ecrRepositoryPrefix\":\"slow\",\"upstreamRegistryUrl\":\"http://localhost:%u\"},"
+        "{\"ecrRepositoryPrefix\":\"good\",\"upstreamRegistryUrl\":\"http://localhost:%u\"}]",
+        slow->port, good->port);
+
+    CHECK(registry_document_change(w->reg, REGION, rules_set, rules, &err));
+}
+
+static void
+wait_image(struct world *w, const char *repository)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    while (!registry_resolve(w->reg, REGION, repository, "v1", digest, NULL)) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(5);
+    }
+}
+
+static bool
+pull(struct world *w, const char *repository)
+{
+    struct err err = {0};
+    return pull_manifest(w->reg, REGION, repository, "v1", /* imports= */ true, &err);
+}
+
+TEST(an_upstream_that_hangs_holds_up_no_other_one)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    atomic_store(&slow.holds_blobs, true);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    CHECK(pull(&w, "slow/app") && pull(&w, "slow/other"));
+    while (atomic_load(&slow.asked) < 3) /* two manifests, and the importer's first blob */
+        clock_sleep_ms(5);
+    CHECK(pull(&w, "good/app"));
+    wait_image(&w, "good/app");
+    CHECK(
+        !registry_resolve(w.reg, REGION, "slow/app", "v1", (char[REGISTRY_DIGEST_SIZE]){""}, NULL));
+}
+
+static void *
+pull_slowly(void *arg)
+{
+    CHECK(pull(arg, "slow/app")); /* what is here */
+    return NULL;
+}
+
+/* As if the tag was last compared long ago. */
+static void
+age(struct world *w, const char *repository)
+{
+    cleanup_free char *path = repository_path(w->reg, REGION, repository, "_upstream/v1");
+    const struct timespec old[2] = {{1, 0}, {1, 0}};
+
+    while (utimensat(AT_FDCWD, path, old, 0) != 0) /* it is marked behind the import */
+        clock_sleep_ms(5);
+}
+
+TEST(while_one_asks_a_hanging_upstream_all_others_get_what_is_here)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    pthread_t first;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    CHECK(pull(&w, "slow/app"));
+    wait_image(&w, "slow/app");
+    age(&w, "slow/app");
+    atomic_store(&slow.holds_tags, true);
+    const int before = atomic_load(&slow.asked);
+    CHECK_EQ(pthread_create(&first, NULL, pull_slowly, &w), 0);
+    while (atomic_load(&slow.asked) == before)
+        clock_sleep_ms(1);
+    for (int i = 0; i < 3; i++)
+        CHECK(pull(&w, "slow/app"));
+    CHECK_EQ(atomic_load(&slow.asked), before + 1);
+    registry_stop_pulling(w.reg); /* gives the first one up */
+    CHECK_EQ(pthread_join(first, NULL), 0);
+}
+
+TEST(what_came_from_upstream_when_naru_was_killed_is_gone_and_a_clients_upload_is_not)
+{
+    REGISTRY(w);
+    struct upload *flight, *clients;
+    struct err err = {0};
+
+    CHECK(upload_start(w.reg, REGION, "my-app", &flight, &err) &&
+          upload_start(w.reg, REGION, "my-app", &clients, &err));
+    upload_keep_private(flight);
+    CHECK(upload_add(w.reg, flight, STR("half"), &err) &&
+          upload_add(w.reg, clients, STR("half"), &err));
+    cleanup_free char *of_flight = text_dup(flight->path), *of_client = text_dup(clients->path);
+    registry_close(w.reg); /* leaves both files, as a kill does */
+    CHECK(file_exists(of_flight) && file_exists(of_client));
+    registry_up(&w);
+    CHECK(!file_exists(of_flight) && file_exists(of_client));
+}
