@@ -3,14 +3,17 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 #include "base/clock.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define ANSWER_LIMIT ((size_t)16 * 1024 * 1024)
 #define HEADERS_LIMIT ((size_t)256 * 1024)
 #define CANCEL_POLL_MS 250
+#define SEND_BUFFER 262144L
 
 /* One easy handle driven by a multi handle: curl_easy_perform() asks its progress callback only
  * once a second, and the connections live in the multi. */
@@ -26,6 +29,9 @@ struct transfer {
     int64_t last_byte_ms;
     bool stopped;   /* on_data() had enough */
     bool too_large;
+    int64_t sent;   /* of call->file */
+    int file_errno; /* why it cannot be read; 0: nothing is wrong */
+    bool file_is_short;
 };
 
 static void
@@ -108,6 +114,42 @@ on_header(char *at, size_t size, size_t count, void *arg)
     return line.len;
 }
 
+/* The next bytes of call->file. */
+static size_t
+on_send(char *to, size_t size, size_t count, void *arg)
+{
+    struct transfer *t = arg;
+    const struct http_file *file = t->call->file;
+    const int64_t left = file->size - t->sent;
+    const size_t wanted = (int64_t)(size * count) < left ? size * count : (size_t)left;
+    ssize_t n;
+
+    if (wanted == 0)
+        return 0;
+    do
+        n = pread(file->fd, to, wanted, (off_t)t->sent);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        t->file_is_short = n == 0;
+        t->file_errno = n < 0 ? errno : EIO;
+        return CURL_READFUNC_ABORT;
+    }
+    t->sent += n;
+    return (size_t)n;
+}
+
+/* A connection that was kept and is found closed: the body once more. */
+static int
+on_rewind(void *arg, curl_off_t offset, int origin)
+{
+    struct transfer *t = arg;
+
+    if (origin != SEEK_SET || offset < 0 || offset > t->call->file->size)
+        return CURL_SEEKFUNC_CANTSEEK;
+    t->sent = offset;
+    return CURL_SEEKFUNC_OK;
+}
+
 /* Bytes that leave count as a sign of life, too: a large upload gets no answer for long. */
 static int
 on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
@@ -136,13 +178,30 @@ set_long(CURL *easy, CURLoption option, long value)
 }
 
 static void
-set_body(CURL *easy, const struct http_call *call)
+set_file(CURL *easy, struct transfer *t)
 {
+    set_long(easy, CURLOPT_POST, 1);
+    set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
+    if (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->call->file->size) !=
+            CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind) != CURLE_OK)
+        abort();
+    set(easy, CURLOPT_READDATA, t);
+    set(easy, CURLOPT_SEEKDATA, t);
+}
+
+static void
+set_body(CURL *easy, struct transfer *t)
+{
+    const struct http_call *call = t->call;
     bool wants_body = strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0 ||
                       strcmp(call->method, "PATCH") == 0;
 
     if (strcmp(call->method, "HEAD") == 0) {
         set_long(easy, CURLOPT_NOBODY, 1);
+    } else if (call->file != NULL) {
+        set_file(easy, t);
     } else if (call->body.at != NULL || wants_body) {
         set_long(easy, CURLOPT_POST, 1);
         if (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len) !=
@@ -190,7 +249,7 @@ set_options(CURL *easy, struct transfer *t)
     set(easy, CURLOPT_HEADERDATA, t);
     set(easy, CURLOPT_XFERINFODATA, t);
     set_long(easy, CURLOPT_NOPROGRESS, 0);
-    set_body(easy, call);
+    set_body(easy, t);
 }
 
 static void
@@ -272,6 +331,13 @@ judge(const struct transfer *t, CURLcode result, const char *detail, struct err 
 
     if (result == CURLE_OK || t->stopped)
         return true;
+    if (t->file_errno != 0) {
+        errno = t->file_errno;
+        return t->file_is_short
+                   ? err_errno(err, "the body's file ends after %lld of %lld bytes",
+                               (long long)t->sent, (long long)t->call->file->size)
+                   : err_errno(err, "cannot read the body's file");
+    }
     if (t->too_large)
         return err_set(err, ERR_LIMIT_EXCEEDED, "the answer is too large");
     if (result == CURLE_OPERATION_TIMEDOUT)

@@ -8,11 +8,19 @@
 
 struct http_client;
 
+/* A body of any size that costs no memory: `size` bytes of `fd` from its beginning, whatever its
+ * position. A disk that fails is an error of the call (where a mapped file would be a SIGBUS). */
+struct http_file {
+    int fd;
+    int64_t size;
+};
+
 struct http_call {
     const char *method;      /* "GET" */
     const char *url;         /* "http://localhost/v1.41/containers/json" */
     const char *unix_socket; /* NULL for TCP */
     struct str body;         /* sent when .at is not NULL */
+    const struct http_file *file; /* sent in its place, if not NULL */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     int64_t connect_timeout_ms; /* 0: 5000 */
     int64_t timeout_ms;         /* whole call; 0: none */

@@ -341,6 +341,28 @@ base_end(struct call *c, struct err *err)
     return true;
 }
 
+/* Another naru replicates to here: whoever may make repositories gets one as ECR's replication makes it, by a
+ * template for REPLICATION or with the defaults. */
+static bool
+replica_place_make(struct call *c, const struct registry_caller *caller)
+{
+    const enum registry_verdict verdict = registry_policy_says(
+        c->reg, c->region, c->repository, "ecr:CreateRepository", caller, clock_wall_ms());
+    const bool may = verdict == REGISTRY_ALLOWS || c->visitor.kind == VISITOR_NARU ||
+                     (c->visitor.kind == VISITOR_KEY &&
+                      role_allows(c->visitor.role, "ecr", "CreateRepository"));
+    struct err err = {0};
+
+    if (verdict == REGISTRY_DENIES || !may ||
+        repository_check(c->reg, c->region, c->repository, NULL))
+        return false;
+    if (repository_ensure(c->reg, c->region, c->repository, "REPLICATION", &err))
+        return true;
+    log_error("registry.create_failed", "repository=%s region=%s error=%s",
+              log_quote(c->repository), c->region, log_quote(err.message));
+    return false;
+}
+
 /* A push may make its repository, where a template says so and no policy denies it. */
 static void
 place_make(struct call *c)
@@ -349,7 +371,11 @@ place_make(struct call *c)
     const bool pushes = (c->route.kind == ROUTE_UPLOADS && str_is(c->x->method, "POST")) ||
                         (c->route.kind == ROUTE_MANIFEST && str_is(c->x->method, "PUT"));
 
-    if (pushes && registry_create_on_push(c->reg, c->region, c->repository, &caller, clock_wall_ms()))
+    if (!pushes)
+        return;
+    if (http_header_get(c->x, REMOTE_REPLICA).len > 0
+            ? replica_place_make(c, &caller)
+            : registry_create_on_push(c->reg, c->region, c->repository, &caller, clock_wall_ms()))
         call_note(c, "registry.created", "repository", NULL);
 }
 

@@ -671,3 +671,52 @@ TEST(a_stop_gives_up_what_an_upstream_does_not_bring)
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(clock_monotonic_ms() - start_ms < 5000);
 }
+
+/* ---- the client's side: a body out of a file ---- */
+
+static void
+send_file(struct world *w, const struct http_file *file, struct http_answer *answer,
+          struct err *err)
+{
+    cleanup_free char *url =
+        text_format("http://127.0.0.1:%u/v2/my-app/blobs/uploads/?digest=%s", w->port, w->digest);
+    const char *const headers[] = {w->token, "Content-Type: application/octet-stream", NULL};
+    const struct http_call call = {
+        .method = "POST", .url = url, .file = file, .headers = headers, .timeout_ms = 20000};
+
+    http_answer_done(answer);
+    *err = (struct err){0};
+    if (http_client_call(w->client, &call, answer, err))
+        CHECK_TEXT(err->message, "");
+}
+
+TEST(a_file_is_sent_from_its_beginning_and_one_that_cannot_be_read_is_an_error)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer answer = {0};
+    enum { SIZE = 3 << 20 };
+    cleanup_free char *text = mem_new(SIZE);
+    char path[] = "/tmp/naru-body-XXXXXX";
+    cleanup_close int fd = mkstemp(path);
+    struct http_file file = {fd, SIZE};
+    struct err err = {0};
+
+    unlink(path);
+    memcpy(w.digest, "sha256:", 7);
+    sha256_hex((struct str){text, SIZE}, w.digest + 7);
+    CHECK(fd >= 0 && file_write_all(fd, (struct str){text, SIZE}, &err)); /* it stands at its end */
+    for (int i = 0; i < 2; i++) {
+        send_file(&w, &file, &answer, &err);
+        CHECK_EQ(answer.status, 201);
+        CHECK_TEXT(err.message, "");
+    }
+    CHECK_EQ(ftruncate(fd, 1000), 0); /* a layer that the disk lost */
+    send_file(&w, &file, &answer, &err);
+    CHECK(strstr(err.message, "ends after 1000 of 3145728 bytes") != NULL);
+    file = (struct http_file){-1, 5};
+    send_file(&w, &file, &answer, &err);
+    CHECK(strstr(err.message, "cannot read the body's file") != NULL);
+    file = (struct http_file){fd, 0};
+    send_file(&w, &file, &answer, &err);
+    CHECK_EQ(answer.status, 400); /* nothing is something else */
+}

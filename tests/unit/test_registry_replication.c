@@ -155,3 +155,85 @@ TEST(what_another_naru_sent_goes_no_further)
     }
     http_server_stop(server);
 }
+
+/* ---- another naru ---- */
+
+#define ELSEWHERE "111111111111"
+
+static bool
+credential(void *ctx, const char *arn, char **username_out, char **password_out, struct err *err)
+{
+    const struct world *there = ctx;
+
+    (void)arn, (void)err;
+    *username_out = text_dup("AWS");
+    *password_out = text_dup(there->token + strlen("Authorization: Bearer "));
+    return true;
+}
+
+/* `there` is another one, `w` sends to it and to `also` (a port, 0: nowhere else). */
+static void
+send_to(struct world *w, struct world *there, unsigned also)
+{
+    struct err err = {0};
+    cleanup_free char *path = text_format("%s/registries.json", w->dir);
+    cleanup_free char *registries = text_format(
+        "{\"" ELSEWHERE "\":{\"url\":\"http://127.0.0.1:%u\",\"credentialArn\":"
+        "\"arn:aws:secretsmanager:" REGION ":" ACCOUNT ":secret:ecr-pullthroughcache/x\"},"
+        "\"222222222222\":{\"url\":\"http://127.0.0.1:%u\"}}",
+        there->port, also);
+    cleanup_free char *rules = text_format(
+        "{\"rules\":[{\"destinations\":[%s{\"region\":\"" THERE
+        "\",\"registryId\":\"" ELSEWHERE "\"}]}]}",
+        also == 0 ? "" : "{\"region\":\"" THERE "\",\"registryId\":\"222222222222\"},");
+
+    CHECK(file_write_atomic(path, str_of(registries), 0600, &err));
+    CHECK(registry_document_change(w->reg, REGION, rules_set, rules, &err));
+    registry_set_credentials(w->reg, credential, there);
+    registry_start_replicating(w->reg, w->dir);
+}
+
+static const char *
+status_of(struct world *w, const char *registry_id)
+{
+    static char text[32];
+    cleanup_json struct json *list = NULL;
+    struct err err = {0};
+
+    CHECK(registry_replication_get(w->reg, REGION, "my-app", w->digest, &list, &err));
+    snprintf(text, sizeof text, "%s",
+             json_get_cstr(json_find(list, "registryId", registry_id), "status", ""));
+    return text;
+}
+
+static void
+wait_elsewhere(struct world *w)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+
+    while (strcmp(status_of(w, ELSEWHERE), "COMPLETE") != 0) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(5);
+    }
+}
+
+TEST(another_naru_makes_its_repository_while_a_third_registry_hangs)
+{
+    REGISTRY(w);
+    WORLD(there);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 4) == 0 &&
+          getsockname(fd, (struct sockaddr *)&at, &len) == 0); /* connects, and never says a word */
+    CHECK(registry_repository_delete(there.reg, REGION, "my-app", true, &err));
+    send_to(&w, &there, ntohs(at.sin_port));
+    image_push(&w);
+    wait_elsewhere(&w);
+    CHECK(registry_resolve(there.reg, REGION, "my-app", "v1", digest, &err));
+    CHECK_TEXT(digest, w.digest);
+    CHECK_TEXT(status_of(&w, "222222222222"), "IN_PROGRESS");
+}

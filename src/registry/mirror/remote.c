@@ -81,6 +81,7 @@ struct ask {
     const char *type;           /* Content-Type of `body`, or NULL */
     const char *header;         /* one more, or NULL */
     struct str body;
+    const struct http_file *file; /* in place of `body` */
     size_t limit;
     bool (*on_data)(void *arg, struct str data); /* of a 200 only */
     void *arg;
@@ -123,6 +124,12 @@ no_answer(const struct remote *r, const struct err *why, struct err *err)
     const enum err_code code =
         why->code == ERR_TIMEOUT || why->code == ERR_LIMIT_EXCEEDED ? why->code : ERR_UNAVAILABLE;
 
+    if (why->sys_errno != 0) { /* our disk's fault */
+        *err = (struct err){.sys_errno = why->sys_errno};
+        return err_set(err, ERR_INTERNAL, "cannot send to the registry '" STR_FMT "': " STR_FMT,
+                       STR_ARG(host),
+                       STR_ARG(str_slice(text, at < 0 ? 0 : (size_t)at + 2, text.len)));
+    }
     return err_set(err, code, "the registry '" STR_FMT "' does not answer: " STR_FMT, STR_ARG(host),
                    STR_ARG(str_slice(text, at < 0 ? 0 : (size_t)at + 2, text.len)));
 }
@@ -147,6 +154,7 @@ exchange(struct remote *r, const struct ask *ask, const char *url, const char *a
         .method = ask->method,
         .url = url,
         .body = ask->body,
+        .file = ask->file,
         .headers = headers,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
@@ -179,7 +187,7 @@ exchange_followed(struct remote *r, const struct ask *ask, const char *url,
         const bool is_home = str_equal(url_host(strbuf_str(&at)), url_host(str_of(url)));
         if (!exchange(r, ask, strbuf_cstr(&at), is_home ? authorization : NULL, out, err))
             return false;
-        if (!is_redirect(out->status) || ask->body.at != NULL)
+        if (!is_redirect(out->status) || ask->body.at != NULL || ask->file != NULL)
             return true;
         const bool leads_on =
             url_follow(strbuf_str(&at), http_answer_header(out, "Location"), &next);
@@ -410,18 +418,18 @@ remote_blob_exists(struct remote *r, const char *repository, const char *digest,
 }
 
 bool
-remote_blob_put(struct remote *r, const char *repository, const char *digest, struct str bytes,
+remote_blob_put(struct remote *r, const char *repository, const char *digest, int fd, int64_t size,
                 struct err *err)
 {
     cleanup_free char *path = text_format("/v2/%s/blobs/uploads/", repository);
     cleanup_free char *scope = scope_of(repository, "pull,push");
     cleanup(http_answer_done) struct http_answer begun = {0}, ended = {0};
     cleanup(strbuf_done) struct strbuf url = {0};
-    const struct ask begin = {.method = "POST", .scope = scope, .body = STR("")};
-    const struct ask end = {.method = "PUT",
-                            .scope = scope,
-                            .type = "application/octet-stream",
-                            .body = bytes.at != NULL ? bytes : STR("")};
+    const struct http_file file = {fd, size};
+    const struct ask begin = {
+        .method = "POST", .scope = scope, .header = REMOTE_REPLICA ": 1", .body = STR("")};
+    const struct ask end = {
+        .method = "PUT", .scope = scope, .type = "application/octet-stream", .file = &file};
 
     if (!call(r, &begin, path, &begun, err) ||
         !status_check(r, &begun, 202, "place for an upload", err))

@@ -40,13 +40,15 @@ bool remote_blob_get(struct remote *r, const char *repository, const char *diges
                      struct err *err) MUST_CHECK;
 
 /* ---- to it ---- */
-/* A header of every manifest that is put: another naru sends such an image no further, or two that
- * have each other as their destination would send it for ever. */
+/* A header of every manifest that is put and of every upload that begins. Another naru makes the
+ * repository that it has not yet, if the key may do so, and sends such an image no further, or two
+ * that have each other as their destination would send it for ever. Other registries pass over it.
+ */
 #define REMOTE_REPLICA "Naru-Replica"
 bool remote_blob_exists(struct remote *r, const char *repository, const char *digest, bool *out,
                         struct err *err) MUST_CHECK;
-bool remote_blob_put(struct remote *r, const char *repository, const char *digest, struct str bytes,
-                     struct err *err) MUST_CHECK;
+bool remote_blob_put(struct remote *r, const char *repository, const char *digest, int fd,
+                     int64_t size, struct err *err) MUST_CHECK;
 bool remote_manifest_put(struct remote *r, const char *repository, const char *reference,
                          struct str bytes, const char *type, struct err *err) MUST_CHECK;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* replica.c - one image to one other place: another region of this machine, or another registry. */
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include "registry/manifest.h"
 #include "registry/mirror/pull_through.h"
@@ -31,15 +30,7 @@ blob_send(const struct place *to, const char *digest, struct err *err)
         return false;
     if (is_there)
         return true;
-    /* Mapped, so that a layer of any size costs no memory. */
-    void *bytes = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    if (bytes == MAP_FAILED)
-        return err_errno(err, "cannot map the blob '%s'", digest);
-    const bool ok = remote_blob_put(to->remote, to->image->repository, digest,
-                                    (struct str){bytes, (size_t)size}, err);
-    if (bytes != NULL)
-        munmap(bytes, (size_t)size);
-    return ok;
+    return remote_blob_put(to->remote, to->image->repository, digest, fd, size, err);
 }
 
 static bool

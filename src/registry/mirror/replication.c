@@ -16,9 +16,12 @@
 #define DOCUMENT_MAX (64 << 10)
 #define REGISTRIES_MAX (1 << 20)
 #define WAIT_MAX_MS 300000
+#define KEY_SIZE 96 /* "<registryId>/<region>" */
 
+/* One image to one destination. */
 struct job {
     struct replica image;
+    char key[KEY_SIZE];
     int64_t due_ms; /* monotonic */
     int attempts;
     struct job *next;
@@ -27,12 +30,14 @@ struct job {
 struct replicator {
     struct registry *reg;
     char *registries_path;
-    pthread_t thread;
+    pthread_t threads[REPLICATION_THREADS];
+    int thread_count;
     pthread_mutex_t record_lock; /* held to change a record; the two are never taken together */
     pthread_mutex_t lock;        /* guards what follows */
     pthread_cond_t changed;
     struct job *jobs;
     int count;
+    const struct job *running[REPLICATION_THREADS];
     bool is_stopping;
 };
 
@@ -216,21 +221,27 @@ outcome_store(struct replicator *r, const struct replica *image, const char *key
 
 /* True: it has the image, or will not be asked again. */
 static bool
-destination_run(struct replicator *r, const struct job *job, const char *key, const char *asked)
+destination_run(struct replicator *r, const struct job *job, const char *asked)
 {
     const bool is_last = job->attempts + 1 >= REPLICATION_ATTEMPTS_MAX;
     struct err err = {0};
 
-    if (destination_send(r, &job->image, str_of(key), &err)) {
-        outcome_store(r, &job->image, key, asked, "COMPLETE", NULL);
+    if (destination_send(r, &job->image, str_of(job->key), &err)) {
+        outcome_store(r, &job->image, job->key, asked, "COMPLETE", NULL);
         return true;
     }
     log_warn("registry.replication_failed", "repository=%s digest=%s to=%s attempt=%d error=%s",
-             job->image.repository, job->image.digest, key, job->attempts + 1,
+             job->image.repository, job->image.digest, job->key, job->attempts + 1,
              log_quote(err.message));
     if (is_last)
-        outcome_store(r, &job->image, key, asked, "FAILED", err_wire(err.code));
+        outcome_store(r, &job->image, job->key, asked, "FAILED", err_wire(err.code));
     return is_last;
+}
+
+static bool
+is_in_progress(const struct json *destination)
+{
+    return strcmp(json_get_cstr(destination, "status", ""), "IN_PROGRESS") == 0;
 }
 
 /* True: there is nothing left to do for it. */
@@ -238,54 +249,59 @@ static bool
 job_run(struct replicator *r, const struct job *job)
 {
     cleanup_json struct json *record = record_read(r->reg, &job->image);
-    bool is_done = true;
+    const struct json *destination = json_get(record, job->key);
 
     image_leaves_prune(r->reg, job->image.region, job->image.repository, "_replicated");
     if (!manifest_is_linked(r->reg, job->image.region, job->image.repository,
                             str_of(job->image.digest)))
         return true; /* deleted: nothing goes on */
-    for (void *it = json_first(record); it != NULL; it = json_next(record, it)) {
-        const struct json *one = json_value(it);
-        if (strcmp(json_get_cstr(one, "status", ""), "IN_PROGRESS") == 0 &&
-            !destination_run(r, job, json_key(it), json_get_cstr(one, "asked", "")))
-            is_done = false;
-    }
-    return is_done;
+    return !is_in_progress(destination) ||
+           destination_run(r, job, json_get_cstr(destination, "asked", ""));
 }
 
 /* ---- the queue ---- */
 
 static bool
-image_is(const struct replica *a, const struct replica *b)
+job_is(const struct job *job, const struct replica *image, const char *key)
 {
-    return strcmp(a->digest, b->digest) == 0 && strcmp(a->repository, b->repository) == 0 &&
-           strcmp(a->region, b->region) == 0;
+    return strcmp(job->image.digest, image->digest) == 0 && strcmp(job->key, key) == 0 &&
+           strcmp(job->image.repository, image->repository) == 0 &&
+           strcmp(job->image.region, image->region) == 0;
 }
 
 /* Behind all others; one that waits already sets out at once. */
 static void
-enqueue(struct replicator *r, const struct replica *image)
+enqueue(struct replicator *r, const struct replica *image, const char *key)
 {
     struct job **at = &r->jobs;
 
     pthread_mutex_lock(&r->lock);
-    while (*at != NULL && !image_is(&(*at)->image, image))
+    while (*at != NULL && !job_is(*at, image, key))
         at = &(*at)->next;
     if (*at != NULL) {
         (*at)->due_ms = 0;
         (*at)->attempts = 0;
-    } else if (r->count <
-               REPLICATION_QUEUE_MAX) { /* else: it is IN_PROGRESS on disk, for the next start */
+    } else if (r->count < REPLICATION_QUEUE_MAX) {
         struct job *job = mem_new(sizeof *job);
         job->image = *image;
+        text_copy_all(job->key, sizeof job->key, key);
         *at = job;
         r->count++;
-    } else {
-        log_warn("registry.replication_full", "repository=%s digest=%s", image->repository,
-                 image->digest);
+    } else { /* it is IN_PROGRESS on disk, for the next start */
+        log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
+                 image->digest, key);
     }
-    pthread_cond_signal(&r->changed);
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
+}
+
+/* Of a record: every destination that the image is still on its way to. */
+static void
+enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
+{
+    for (void *it = json_first(record); it != NULL; it = json_next(record, it))
+        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < KEY_SIZE)
+            enqueue(r, image, json_key(it));
 }
 
 static void
@@ -299,52 +315,78 @@ wait_until(struct replicator *r, int64_t due_ms)
         pthread_cond_timedwait(&r->changed, &r->lock, &end);
 }
 
-/* The first that is due, taken off the queue; NULL: it is time to end. */
+/* A destination has one thread at a time: one that hangs keeps no other. */
+static bool
+is_served(const struct replicator *r, const char *key)
+{
+    for (size_t i = 0; i < REPLICATION_THREADS; i++)
+        if (r->running[i] != NULL && strcmp(r->running[i]->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* With the lock held: the first that is due and whose destination is free, taken off the queue;
+ * else when the next one will be due. */
+static struct job *
+job_next(struct replicator *r, int64_t *next_ms_out)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+
+    *next_ms_out = INT64_MAX;
+    for (struct job **at = &r->jobs; *at != NULL; at = &(*at)->next) {
+        struct job *job = *at;
+        if (job->due_ms > now_ms) {
+            *next_ms_out = job->due_ms < *next_ms_out ? job->due_ms : *next_ms_out;
+        } else if (!is_served(r, job->key)) {
+            *at = job->next;
+            r->count--;
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* NULL: it is time to end. */
 static struct job *
 dequeue(struct replicator *r)
 {
     struct job *found = NULL;
+    int64_t next_ms;
+    size_t i = 0;
 
     pthread_mutex_lock(&r->lock);
-    while (!r->is_stopping && found == NULL) {
-        const int64_t now_ms = clock_monotonic_ms();
-        int64_t next_ms = INT64_MAX;
-        struct job **at = &r->jobs;
-        for (; *at != NULL && (*at)->due_ms > now_ms; at = &(*at)->next)
-            next_ms = (*at)->due_ms < next_ms ? (*at)->due_ms : next_ms;
-        found = *at;
-        if (found != NULL) {
-            *at = found->next;
-            r->count--;
-        } else {
-            wait_until(r, next_ms);
-        }
-    }
+    while (!r->is_stopping && (found = job_next(r, &next_ms)) == NULL)
+        wait_until(r, next_ms);
+    while (found != NULL && r->running[i] != NULL)
+        i++;
+    if (found != NULL)
+        r->running[i] = found;
     pthread_mutex_unlock(&r->lock);
     return found;
 }
 
+/* Frees the job, or puts it back for later. */
 static void
-requeue(struct replicator *r, struct job *job)
+job_end(struct replicator *r, struct job *job, bool is_done)
 {
     const int64_t wait_ms = job->attempts < 9 ? 1000LL << job->attempts : WAIT_MAX_MS;
+    size_t i = 0;
 
-    job->attempts++;
-    job->due_ms = clock_monotonic_ms() + (wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
     pthread_mutex_lock(&r->lock);
-    job->next = r->jobs;
-    r->jobs = job;
-    r->count++;
+    while (r->running[i] != job)
+        i++;
+    r->running[i] = NULL;
+    if (is_done) {
+        free(job);
+    } else {
+        job->attempts++;
+        job->due_ms = clock_monotonic_ms() + (wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
+        job->next = r->jobs;
+        r->jobs = job;
+        r->count++;
+    }
+    pthread_cond_broadcast(&r->changed); /* its destination is free */
     pthread_mutex_unlock(&r->lock);
-}
-
-static bool
-is_under_way(const struct json *record)
-{
-    for (void *it = json_first(record); it != NULL; it = json_next(record, it))
-        if (strcmp(json_get_cstr(json_value(it), "status", ""), "IN_PROGRESS") == 0)
-            return true;
-    return false;
 }
 
 static bool
@@ -364,8 +406,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
         if (!digest_from_hex(str_of(hex), image.digest))
             continue;
         cleanup_json struct json *record = record_read(r->reg, &image);
-        if (is_under_way(record))
-            enqueue(r, &image);
+        enqueue_all(r, &image, record);
     }
     return true;
 }
@@ -374,17 +415,22 @@ static void *
 replicator_run(void *arg)
 {
     struct replicator *r = arg;
+
+    for (struct job *job; (job = dequeue(r)) != NULL;)
+        job_end(r, job, job_run(r, job));
+    return NULL;
+}
+
+/* The first thread reads what was under way, too. */
+static void *
+replicator_resume(void *arg)
+{
+    struct replicator *r = arg;
     struct err err = {0};
 
     if (!repository_each(r->reg, resume_repository, r, &err))
         log_error("registry.replication_failed", "error=%s", log_quote(err.message));
-    for (struct job *job; (job = dequeue(r)) != NULL;) {
-        if (job_run(r, job))
-            free(job);
-        else
-            requeue(r, job);
-    }
-    return NULL;
+    return replicator_run(r);
 }
 
 void
@@ -411,7 +457,7 @@ replication_pushed(struct registry *reg, const char *region, const char *reposit
     const bool is_stored = record_store(reg, &image, record, &err);
     pthread_mutex_unlock(&reg->replicator->record_lock);
     if (is_stored)
-        enqueue(reg->replicator, &image);
+        enqueue_all(reg->replicator, &image, record);
     else
         log_error("registry.replication_failed", "error=%s", log_quote(err.message));
 }
@@ -434,7 +480,11 @@ registry_start_replicating(struct registry *reg, const char *data_dir)
     pthread_cond_init(&r->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     reg->replicator = r;
-    if (pthread_create(&r->thread, NULL, replicator_run, r) == 0)
+    while (r->thread_count < REPLICATION_THREADS &&
+           pthread_create(&r->threads[r->thread_count], NULL,
+                          r->thread_count == 0 ? replicator_resume : replicator_run, r) == 0)
+        r->thread_count++;
+    if (r->thread_count > 0)
         return;
     log_error("registry.replication_failed", "error=\"cannot start a thread\"");
     reg->replicator = NULL;
@@ -460,9 +510,10 @@ replicator_stop(struct replicator *r)
         return;
     pthread_mutex_lock(&r->lock);
     r->is_stopping = true;
-    pthread_cond_signal(&r->changed);
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
-    pthread_join(r->thread, NULL);
+    for (int i = 0; i < r->thread_count; i++)
+        pthread_join(r->threads[i], NULL);
     while (r->jobs != NULL) {
         struct job *next = r->jobs->next;
         free(r->jobs);
