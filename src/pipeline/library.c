@@ -13,6 +13,7 @@
 #include "pipeline/groovy/interp_scope.h"
 #include "pipeline/run/run.h"
 
+#define PARSE_STACK_SIZE ((size_t)1 << 20) /* what the deepest file takes, with sanitizers */
 #define LIBRARY_FILE_MAX ((size_t)1 << 20)
 #define LIBRARY_DEPTH_MAX 12 /* folders below src/ */
 #define LIBRARY_GIT_MS ((int64_t)5 * 60 * 1000)
@@ -27,7 +28,8 @@ read_kept(const char *path, const char *copy, struct strbuf *text, struct err *e
            (copy == NULL || file_write_atomic(copy, strbuf_str(text), 0600, err));
 }
 
-/* The file's tree, in the arena of the run. */
+/* The file's tree, in the arena of the run; NULL with something thrown. The parser recurses on the
+ * stack that the script is on. */
 static struct node *
 parse_file(struct run *run, const struct node *at, const char *path, const char *copy)
 {
@@ -36,6 +38,8 @@ parse_file(struct run *run, const struct node *at, const char *path, const char 
     struct node *block;
     struct err err;
 
+    if (!interp_has_stack(&run->in, at, PARSE_STACK_SIZE))
+        return NULL;
     if (!read_kept(path, copy, &text, &err)) {
         (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);
         return NULL;

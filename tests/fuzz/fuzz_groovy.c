@@ -4,6 +4,7 @@
 #include "pipeline/groovy/interp.h"
 #include "pipeline/language/jenkinsfile.h"
 
+#define EVALUATIONS_MAX 20000
 #define POLLS_MAX 300 /* of 64 evaluations each */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = size > 4000 ? NULL : syntax_parse((struct str){(const char *)data, size}, &tree, &d);
     if (n != NULL) {
         interp_init(in, &values, &world);
+        in->evaluations_max = EVALUATIONS_MAX;
         interp_hoist(in, n);
         in->depth = INTERP_DEPTH_MAX - 150; /* the main thread's stack is small */
         if (interp_block(in, n, &v))

@@ -11,9 +11,11 @@
 #include "pipeline/run/runner.h"
 
 #define STEPS_MAX 3000000
+#define STEPS_FEW 300000
 
 struct script {
     struct str text;
+    unsigned steps_max;
     struct strbuf result;
 };
 
@@ -36,7 +38,7 @@ run_thread(void *arg)
                     d->items[0].message);
     } else {
         interp_init(in, &arena, &world);
-        in->evaluations_max = STEPS_MAX;
+        in->evaluations_max = s->steps_max;
         interp_hoist(in, n);
         if (!interp_block(in, n, &v) && in->completion == COMPLETION_RETURN) {
             v = in->result;
@@ -54,9 +56,9 @@ run_thread(void *arg)
 }
 
 static void
-run_case(const char *name, unsigned line, struct str script, struct str want)
+run_case(const char *name, unsigned line, struct str script, struct str want, unsigned steps_max)
 {
-    struct script s = {.text = script};
+    struct script s = {.text = script, .steps_max = steps_max};
     struct str got, message;
     pthread_attr_t attr;
     pthread_t thread;
@@ -85,7 +87,7 @@ run_case(const char *name, unsigned line, struct str script, struct str want)
 }
 
 static void
-run_file(const char *name)
+run_file(const char *name, unsigned steps_max)
 {
     cleanup_free char *path = text_format("%s/groovy/%s", SOURCE_DIR, name);
     cleanup(strbuf_done) struct strbuf text = {0}, script = {0}, want = {0};
@@ -99,7 +101,7 @@ run_file(const char *name)
     while (str_split(&rest, '\n', &line)) {
         number++;
         if (str_is(line, "---")) {
-            run_case(name, first, strbuf_str(&script), strbuf_str(&want));
+            run_case(name, first, strbuf_str(&script), strbuf_str(&want), steps_max);
             cases++;
             strbuf_clear(&script);
             strbuf_clear(&want);
@@ -120,17 +122,21 @@ run_file(const char *name)
 
 TEST(strings_and_their_methods)
 {
-    run_file("strings.txt");
+    run_file("strings.txt", STEPS_MAX);
 }
 TEST(numbers_and_truth)
 {
-    run_file("numbers.txt");
+    run_file("numbers.txt", STEPS_MAX);
 }
 TEST(lists_maps_and_ranges)
 {
-    run_file("collections.txt");
+    run_file("collections.txt", STEPS_MAX);
 }
 TEST(statements_scope_closures_classes)
 {
-    run_file("language.txt");
+    run_file("language.txt", STEPS_MAX);
+}
+TEST(budgets_hold_inside_of_methods)
+{
+    run_file("budgets.txt", STEPS_FEW);
 }

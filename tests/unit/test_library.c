@@ -144,3 +144,51 @@ TEST(an_error_in_a_library_is_told_with_its_file)
     log = run_with(&b, "@Library('shared') _\nbad()\n", RESULT_FAILURE);
     CHECK(strstr(log, "libraries/shared/vars/bad.groovy:2:8: the string that starts here") != NULL);
 }
+
+/* The file that takes most stack to parse, where the script has used up its own. */
+TEST(load_at_the_end_of_the_stack_is_an_error)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    log = run_with(
+        &b,
+        "def text = 'return ' + ('[' * 110) + (']' * 110)\n"
+        "def deeper(n) {\n"
+        "    try { return deeper(n + 1) } catch (StackOverflowError e) {\n"
+        "        try { load 'deep.groovy'; return 'loaded' } catch (StackOverflowError f) {\n"
+        "            throw f\n"
+        "        }\n"
+        "    }\n"
+        "}\n"
+        "node {\n"
+        "    writeFile file: 'deep.groovy', text: text\n"
+        "    parallel(a: { echo 'once ' + deeper(0) }, b: { echo \"flat ${load('deep.groovy')}\" "
+        "})\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "[a] once loaded"));
+    CHECK(strstr(log, "[b] flat [[[") != NULL);
+}
+
+TEST(a_library_that_calls_itself_without_end_is_an_error)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    build_init(&b);
+    put(&b, "libraries/bad/vars/again.groovy", "def call(n) { other(n + 1) }\n");
+    put(&b, "libraries/bad/vars/other.groovy", "def call(n) { again(n) }\n");
+    put(&b, "libraries/bad/vars/endless.groovy",
+        "def call() { pipeline { agent none; stages { stage('s') { steps { endless() } } } } }\n");
+    log = run_with(&b,
+                   "library 'bad'\n"
+                   "try { again(1) } catch (StackOverflowError e) { echo 'again ' + e.message }\n"
+                   "endless()\n",
+                   RESULT_FAILURE);
+
+    CHECK(has(log, "again the script calls itself too deeply"));
+    CHECK(strstr(log, "ERROR: Jenkinsfile:1:67: the script calls itself too deeply") != NULL);
+}

@@ -53,11 +53,47 @@ TEST(yaml_that_would_explode_is_refused)
         " try { readYaml text: t } catch (e) { echo 'aliases ' + e.message.contains('aliases') }\n"
         " try { readYaml text: ('[' * 100) } catch (e) { echo 'deep ' + e.message.contains('deep') "
         "}\n"
+        " t = 'a0: &a0 [1]\\n'\n"
+        " for (i in 1..30) { t += \"a${i}: &a${i} [*a${i - 1}, *a${i - 1}]\\n\" }\n"
+        " try { readYaml text: t } catch (e) { echo 'many ' + e.message.contains('aliases') }\n"
+        " t = 'a0: &a0 [1]\\n'\n"
+        " for (i in 1..22) { t += \"a${i}: &a${i} [*a${i - 1}, *a${i - 1}]\\n\" }\n"
+        " def y = readYaml text: t + '? *a22\\n: x\\n? *a21\\n: y\\n'\n"
+        " echo \"keys ${y.size()} ${y[y.a22]} ${y[y.a21]}\"\n"
+        " try { writeYaml returnText: true, data: y } catch (e) { echo 'written ' + e.message }\n"
+        " try { writeJSON returnText: true, json: y } catch (e) { echo 'json ' + e.message }\n"
         "}\n",
         RESULT_SUCCESS);
 
     CHECK(has(log, "aliases true"));
     CHECK(has(log, "deep true"));
+    CHECK(has(log, "many true"));
+    CHECK(has(log, "keys 25 x y"));
+    CHECK(has(log, "written writeYaml: the value is too large"));
+    CHECK(has(log, "json the value is nested too deeply, or too large"));
+}
+
+TEST(files_of_many_keys_and_references_are_read_in_time)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script {\n"
+        " def t = new StringBuilder('{')\n"
+        " for (int i = 0; i < 100000; i++) { t << '\"k' << i << '\":' << i << ',' }\n"
+        " def text = t.toString() * 1\n"
+        " def j = readJSON text: text + '\"end\": true}'\n"
+        " echo \"json ${j.size()} ${j.k99999} ${j.keySet()[7]} ${j.end}\"\n"
+        " def p = readProperties text: 'a=' + '${' * 1000000 + '\\nb=${c}${a\\nc=3', interpolate: true\n"
+        " echo \"properties ${p.a.size()} ${p.b}\"\n"
+        " try { readProperties text: 'a=' + '${' * 1000000 + '}\\n' + 'k' * 2000000 + '=1', interpolate: true\n"
+        " } catch (e) { echo e.message }\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "json 100001 99999 k7 true"));
+    CHECK(has(log, "properties 2000000 3${a"));
+    CHECK(has(log, "readProperties: the references in the values grow beyond bounds"));
 }
 
 TEST(properties_csv_and_poms_are_read)

@@ -148,34 +148,6 @@ find_method(const struct interp *in, struct str name, size_t count)
 }
 
 bool
-interp_enter(struct interp *in, const struct node *at)
-{
-    if (++in->depth > INTERP_DEPTH_MAX ||
-        (in->stack_end != NULL && (const char *)__builtin_frame_address(0) < in->stack_end)) {
-        in->depth--;
-        return interp_throw(in, at, "StackOverflowError", "the script calls itself too deeply");
-    }
-    if (in->arena->used > INTERP_MEMORY_MAX) {
-        in->depth--;
-        return interp_throw(in, at, "OutOfMemoryError",
-                            "the script uses more than %u MiB of values", INTERP_MEMORY_MAX >> 20);
-    }
-    if (++in->evaluations > in->evaluations_max) {
-        in->depth--;
-        return interp_throw(in, at, "TimeoutException",
-                            "the script computes without end: %u evaluations without a step",
-                            in->evaluations_max);
-    }
-    in->entered++;
-    if (((++in->polls & 63) == 0 || in->polls_always) && in->world->poll != NULL &&
-        !in->world->poll(in, at)) {
-        in->depth--;
-        return false;
-    }
-    return true;
-}
-
-bool
 interp_eval_text(struct interp *in, const struct node *n, struct str *out)
 {
     struct value v;
@@ -818,7 +790,7 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         return eval_binary(in, n, out);
     case N_IN:
         if (!interp_eval(in, n->a, &v) || !interp_eval(in, n->b, &w) ||
-            !operator_in(in, v, w, &truth))
+            !operator_in(in, n, v, w, &truth))
             return false;
         *out = value_bool(truth);
         return true;

@@ -102,7 +102,8 @@ struct interp {
     const char *stack_end; /* calls that reach below it are too deep; NULL: nobody looks */
     unsigned polls;
     bool polls_always; /* world->poll is to see each evaluation, not each 64th */
-    uint64_t entered;  /* evaluations of this line of control: the same in every run of a script */
+    /* Evaluations and payments of this line of control: the same in every run of a script. */
+    uint64_t entered;
     unsigned evaluations, evaluations_max; /* since the last step */
 };
 
@@ -141,7 +142,8 @@ bool operator_binary(struct interp *in, const struct node *at, enum token_type o
                      struct value b, struct value *out) MUST_CHECK;
 bool operator_unary(struct interp *in, const struct node *at, enum token_type op, struct value a,
                     struct value *out) MUST_CHECK;
-bool operator_in(struct interp *in, struct value a, struct value b, bool *out) MUST_CHECK;
+bool operator_in(struct interp *in, const struct node *at, struct value a, struct value b,
+                 bool *out) MUST_CHECK;
 bool operator_cast(struct interp *in, const struct node *at, struct value v, struct str type,
                    bool is_declaration, struct value *out) MUST_CHECK;
 bool operator_instanceof(struct value v, struct str type);

@@ -34,6 +34,19 @@ bool delegate_call(struct interp *in, const struct node *at, const struct value 
                    bool *found) MUST_CHECK;
 /* The nearest delegate; the first with `first`, NULL if there is none. */
 const struct value *scope_delegate(const struct scope *s, bool first);
+/* Work in C that grows with what the script holds counts as so many evaluations: every loop over a
+ * list, a map or a text. False: the script has used up what it may, or the build was aborted. */
+bool interp_spend(struct interp *in, const struct node *at, size_t count) MUST_CHECK;
+/* How many evaluations a walk over a value's items or bytes counts as. */
+size_t interp_weight(struct value v);
+/* methods_sets.c: list - list, list - item. */
+bool list_minus(struct interp *in, const struct node *at, const struct list *l, struct value cut,
+                struct value *out) MUST_CHECK;
+/* value_equal_within(), counted. */
+bool interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
+                  enum equality mode, bool *out) MUST_CHECK;
+/* Are there `size` bytes of stack left for what recurses by itself? False with an error thrown. */
+bool interp_has_stack(struct interp *in, const struct node *at, size_t size) MUST_CHECK;
 /* Counts the depth (the caller lowers it) and now and then asks whether to go on. */
 bool interp_enter(struct interp *in, const struct node *at) MUST_CHECK;
 /* `new Exception('x')` and the few other classes there are. */

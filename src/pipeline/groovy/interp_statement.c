@@ -164,7 +164,7 @@ case_matches(struct interp *in, const struct node *at, struct value v, struct va
 
     *out = false;
     if (test.type == V_LIST)
-        return operator_in(in, v, test, out);
+        return operator_in(in, at, v, test, out);
     if (test.type == V_PATTERN)
         return regex_matches(in, at, value_to_text(in->arena, v), test.text, out);
     if (test.type == V_HOST && test.host == HOST_CLASS) {
@@ -177,8 +177,7 @@ case_matches(struct interp *in, const struct node *at, struct value v, struct va
         *out = value_truth(result);
         return true;
     }
-    *out = value_equal(v, test);
-    return true;
+    return interp_equal(in, at, v, test, EQUAL_BY_VALUE, out);
 }
 
 static bool

@@ -330,12 +330,15 @@ list_read(const struct call *c, bool *ok)
         else
             *c->out = l->at[arg[0].number];
     } else if (call_is(c, "contains", 1)) {
-        *ok = operator_in(c->in, arg[0], c->self, &truth);
+        *ok = operator_in(c->in, c->at, arg[0], c->self, &truth);
         *c->out = value_bool(truth);
     } else if (call_is(c, "indexOf", 1)) {
-        for (k = 0; k < n && !value_same_key(l->at[k], arg[0]); k++)
-            ;
-        *c->out = value_int(k < n ? (int64_t)k : -1);
+        for (k = 0; k < n && *ok; k++) {
+            *ok = interp_equal(c->in, c->at, l->at[k], arg[0], EQUAL_AS_KEYS, &truth);
+            if (truth)
+                break;
+        }
+        *c->out = value_int(truth ? (int64_t)k : -1);
     } else if ((call_is(c, "take", 1) || call_is(c, "drop", 1)) && value_is_integer(arg[0])) {
         k = arg[0].number < 0 ? 0 : (uint64_t)arg[0].number > n ? n : (size_t)arg[0].number;
         *c->out = str_is(c->name, "take") ? list_copy(c->in, l, 0, k) : list_copy(c->in, l, k, n);
@@ -358,14 +361,6 @@ list_read(const struct call *c, bool *ok)
                 *c->out = l->at[0];
             else
                 *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[k], c->out);
-        }
-    } else if (call_is(c, "max", 0) || call_is(c, "min", 0)) {
-        for (k = 0; k < n; k++) {
-            int order = 0;
-            if (k > 0 && !value_compare(l->at[k], *c->out, &order))
-                break;
-            if (k == 0 || (str_is(c->name, "max") ? order > 0 : order < 0))
-                *c->out = l->at[k];
         }
     } else if (call_is(c, "subList", 2) && value_is_integer(arg[0]) && value_is_integer(arg[1])) {
         if (arg[0].number < 0 || arg[1].number < arg[0].number || (size_t)arg[1].number > n)
@@ -495,12 +490,12 @@ method_exception(const struct call *c)
     return true;
 }
 
-bool
-method_call(struct interp *in, const struct node *call, struct value object, struct str name,
-            const struct args *args, struct value *out, bool *found)
+static bool
+call_known(struct interp *in, const struct node *call, struct value object, struct str name,
+           const struct args *args, struct value *out, bool *found)
 {
     const struct call c = call_make(in, call, object, name, args, out);
-    bool ok = true;
+    bool ok = true, truth;
 
     if (object.type == V_NULL && (call_is(&c, "each", 1) || call_is(&c, "collect", 1))) {
         *out = call_is(&c, "collect", 1) ? value_list(in->arena) : value_null();
@@ -551,13 +546,65 @@ method_call(struct interp *in, const struct node *call, struct value object, str
     if (call_is(&c, "toString", 0))
         *out = value_text(value_to_text(in->arena, object));
     else if (call_is(&c, "equals", 1))
-        *out = value_bool(value_equal(object, args->at[0]));
+        return interp_equal(in, call, object, args->at[0], EQUAL_BY_VALUE, &truth) &&
+               ((*out = value_bool(truth)), true);
     else if (call_is(&c, "getClass", 0)) {
         *out = value_host(HOST_CLASS);
         out->text = object.type == V_EXCEPTION ? object.exception->class_name
                                                : str_of(value_type_name(object));
     } else
         *found = false;
+    return true;
+}
+
+/* Those that take no longer for a large list, map or text; all others count as a walk over it. */
+static bool
+is_instant(const struct call *c)
+{
+    static const char *const names[] = {
+        "size",  "isEmpty", "get",         "getAt",        "first",       "last", "head", "add",
+        "push",  "pop",     "leftShift",   "set",          "putAt",       "put",  "each", "any",
+        "every", "find",    "containsKey", "getOrDefault", "putIfAbsent", "with", "tap",
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_is(c->name, names[i]))
+            return c->self.type != V_TEXT && (!str_is(c->name, "add") || c->args->count == 1);
+    return false;
+}
+
+/* What the loops of a method in C cost, before they run. */
+static bool
+spend_for(const struct call *c)
+{
+    size_t weight = is_instant(c) ? 0 : interp_weight(c->self);
+
+    for (size_t i = 0; i < c->args->count; i++)
+        weight += interp_weight(c->args->at[i]);
+    return weight == 0 || interp_spend(c->in, c->at, weight);
+}
+
+static bool
+is_too_large(struct value v)
+{
+    return (v.type == V_LIST && v.list->count > VALUE_ITEMS_MAX) ||
+           (v.type == V_MAP && v.map->count > VALUE_ITEMS_MAX);
+}
+
+bool
+method_call(struct interp *in, const struct node *call, struct value object, struct str name,
+            const struct args *args, struct value *out, bool *found)
+{
+    const struct call c = call_make(in, call, object, name, args, out);
+
+    *found = true;
+    if (!spend_for(&c) || !call_known(in, call, object, name, args, out, found))
+        return false;
+    if (*found && (is_too_large(*out) || is_too_large(object)))
+        return interp_throw(in, call, "OutOfMemoryError", "the %s is too large",
+                            is_too_large(*out)     ? (out->type == V_MAP ? "map" : "list")
+                            : object.type == V_MAP ? "map"
+                                                   : "list");
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* methods.h - a call of a method on a value of the language, as the files of methods share it. */
 #pragma once
-#include "pipeline/groovy/interp.h"
+#include "pipeline/groovy/interp_scope.h"
 
 struct call {
     struct interp *in;
@@ -40,3 +40,15 @@ call_text(const struct call *c, size_t i)
 {
     return i < c->args->count ? value_to_text(c->in->arena, c->args->at[i]) : (struct str){0};
 }
+
+static inline bool
+closure_takes_two(const struct closure *block)
+{
+    const struct node *params = block == NULL || block->node == NULL ? NULL : block->node->params;
+
+    return params != NULL && params->next != NULL;
+}
+
+/* methods_sets.c. False: no such method. */
+bool method_unique(const struct call *c, bool *ok);
+bool method_sets(const struct call *c, bool *ok);

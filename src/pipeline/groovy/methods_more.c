@@ -27,27 +27,21 @@ ask(const struct call *c, struct value item, struct value *result)
     return interp_call_closure(c->in, c->block, &item, 1, result);
 }
 
-static bool
-takes_two(const struct closure *block)
-{
-    const struct node *params = block == NULL || block->node == NULL ? NULL : block->node->params;
-
-    return params != NULL && params->next != NULL;
-}
-
 /* -1, 0, 1 of two items: by a comparator, by a key, or by themselves. */
 static bool
 compare(const struct call *c, struct value a, struct value b, int *order)
 {
     struct value pair[2] = {a, b}, result;
 
-    if (takes_two(c->block) && !value_is_object(a, "Entry")) {
+    if (!interp_spend(c->in, c->at, interp_weight(a)))
+        return false;
+    if (closure_takes_two(c->block) && !value_is_object(a, "Entry")) {
         if (!interp_call_closure(c->in, c->block, pair, 2, &result))
             return false;
         if (!value_is_number(result))
             return interp_throw(c->in, c->at, "ClassCastException",
                                 "a comparator must give a number");
-        *order = result.number < 0 ? -1 : result.number > 0;
+        (void)value_compare(result, value_int(0), order);
         return true;
     }
     if (c->block != NULL && (!ask(c, a, &pair[0]) || !ask(c, b, &pair[1])))
@@ -163,41 +157,6 @@ method_sort(const struct call *c, bool *ok)
     return true;
 }
 
-static bool
-has_item(const struct list *l, struct value v)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (value_equal(l->at[i], v))
-            return true;
-    return false;
-}
-
-static bool
-method_unique(const struct call *c, bool *ok)
-{
-    const bool copies =
-        c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth;
-    struct value rest = value_list(c->in->arena), keys = value_list(c->in->arena);
-
-    if (!str_is(c->name, "unique") && !str_is(c->name, "toUnique") && !str_is(c->name, "toSet"))
-        return false;
-    for (size_t i = 0; i < c->self.list->count && *ok; i++) {
-        struct value key = c->self.list->at[i];
-        if (c->block != NULL && !takes_two(c->block) && !ask(c, key, &key))
-            *ok = false;
-        if (*ok && !has_item(keys.list, key)) {
-            list_add(c->in->arena, keys.list, key);
-            list_add(c->in->arena, rest.list, c->self.list->at[i]);
-        }
-    }
-    *c->out = rest;
-    if (*ok && !copies && str_is(c->name, "unique")) {
-        *c->self.list = *rest.list;
-        *c->out = c->self;
-    }
-    return true;
-}
-
 enum walk {
     WALK_MANY,
     WALK_RESULT,
@@ -239,9 +198,14 @@ walk_item(const struct call *c, struct walking *w, struct value item, size_t ind
         return false;
     switch (w->what) {
     case WALK_MANY:
-        if (result.type == V_LIST)
-            for (size_t i = 0; i < result.list->count; i++)
-                list_add(a, w->yes.list, result.list->at[i]);
+        if (result.type != V_LIST)
+            break;
+        if (w->yes.list->count + result.list->count > VALUE_ITEMS_MAX)
+            return interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
+        if (!interp_spend(c->in, c->at, interp_weight(result)))
+            return false;
+        for (size_t i = 0; i < result.list->count; i++)
+            list_add(a, w->yes.list, result.list->at[i]);
         break;
     case WALK_RESULT:
         w->is_over = result.type != V_NULL;
@@ -353,36 +317,6 @@ part(const struct call *c, const struct list *l, size_t from, size_t to)
     return v;
 }
 
-static bool
-method_sets(const struct call *c)
-{
-    const struct list *l = c->self.list, *other;
-    struct value both = value_list(c->in->arena), left = value_list(c->in->arena);
-
-    if (c->args->count != 1 || c->args->at[0].type != V_LIST)
-        return false;
-    other = c->args->at[0].list;
-    for (size_t i = 0; i < l->count; i++)
-        list_add(c->in->arena, has_item(other, l->at[i]) ? both.list : left.list, l->at[i]);
-    if (call_is(c, "intersect", 1)) {
-        *c->out = both;
-    } else if (call_is(c, "disjoint", 1)) {
-        *c->out = value_bool(both.list->count == 0);
-    } else if (call_is(c, "containsAll", 1)) {
-        bool all = true;
-        for (size_t i = 0; i < other->count; i++)
-            all = all && has_item(l, other->at[i]);
-        *c->out = value_bool(all);
-    } else if (call_is(c, "removeAll", 1) || call_is(c, "retainAll", 1)) {
-        const struct list *kept = str_is(c->name, "removeAll") ? left.list : both.list;
-        *c->out = value_bool(kept->count != l->count);
-        *c->self.list = *kept;
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* One call makes more lists than there are in what it was given: the limits of evaluations hold for
  * each. */
 static struct value
@@ -436,8 +370,8 @@ method_shape(const struct call *c, bool *ok)
     for (size_t j = 0; j < l->count && *ok; j++) { /* the first list varies fastest */
         struct value next = value_list(c->in->arena);
         for (size_t k = 0; k < l->at[j].list->count && *ok; k++)
-            for (size_t i = 0; i < c->out->list->count && next.list->count < VALUE_ITEMS_MAX && *ok;
-                 i++) {
+            for (size_t i = 0;
+                 i < c->out->list->count && next.list->count <= VALUE_ITEMS_MAX && *ok; i++) {
                 const struct list *before = c->out->list->at[i].list;
                 struct value row = next_row(c, ok);
                 for (size_t m = 0; m < before->count; m++)
@@ -473,8 +407,11 @@ method_list(const struct call *c, bool *ok)
         *c->out = value_bool(truth);
     } else if (call_is(c, "count", 1)) {
         *c->out = value_int(0);
-        for (i = 0; i < l->count; i++)
-            c->out->number += value_equal(l->at[i], arg[0]);
+        for (i = 0; i < l->count && *ok; i++) {
+            bool is_equal;
+            *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &is_equal);
+            c->out->number += is_equal;
+        }
     } else if (call_is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
                (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX) {
         insert(c, l, (size_t)arg[0].number, arg[1]);
@@ -483,16 +420,24 @@ method_list(const struct call *c, bool *ok)
         *c->out = l->at[arg[0].number];
         l->at[arg[0].number] = arg[1];
     } else if (call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) {
-        for (i = 0; i < l->count && !value_equal(l->at[i], arg[0]); i++)
-            ;
+        bool is_equal = false;
+        for (i = 0; i < l->count && *ok; i++) {
+            *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &is_equal);
+            if (is_equal)
+                break;
+        }
         *c->out = value_bool(i < l->count);
-        if (i < l->count) {
+        if (*ok && i < l->count) {
             memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
             l->count--;
         }
     } else if (call_is(c, "lastIndexOf", 1)) {
-        for (i = l->count; i > 0 && !value_same_key(l->at[i - 1], arg[0]); i--)
-            ;
+        bool is_equal = false;
+        for (i = l->count; i > 0 && *ok; i--) {
+            *ok = interp_equal(c->in, c->at, l->at[i - 1], arg[0], EQUAL_AS_KEYS, &is_equal);
+            if (is_equal)
+                break;
+        }
         *c->out = value_int((int64_t)i - 1);
     } else if (call_is(c, "init", 0)) {
         *c->out = part(c, l, 0, l->count == 0 ? 0 : l->count - 1);
@@ -503,9 +448,12 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "grep", 1)) {
         *c->out = value_list(c->in->arena);
         for (i = 0; i < l->count && *ok; i++) {
-            struct value result = value_bool(value_equal(l->at[i], arg[0]));
+            struct value result = value_bool(false);
             bool matches = false;
-            if (c->block != NULL)
+            if (c->block == NULL && arg[0].type != V_PATTERN) {
+                *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &matches);
+                result = value_bool(matches);
+            } else if (c->block != NULL)
                 *ok = ask(c, l->at[i], &result);
             else if (arg[0].type == V_PATTERN) {
                 *ok = regex_matches(c->in, c->at, value_to_text(c->in->arena, l->at[i]),
@@ -529,7 +477,7 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "multiply", 1)) {
         *ok = operator_binary(c->in, c->at, T_MUL, c->self, arg[0], c->out);
     } else {
-        return method_unique(c, ok) || method_sets(c) || method_shape(c, ok);
+        return method_unique(c, ok) || method_sets(c, ok) || method_shape(c, ok);
     }
     return true;
 }
@@ -542,9 +490,9 @@ method_map(const struct call *c, bool *ok)
 
     if (call_is(c, "containsValue", 1)) {
         *c->out = value_bool(false);
-        for (size_t i = 0; i < m->count; i++)
-            if (value_equal(m->at[i].value, arg[0]))
-                *c->out = value_bool(true);
+        for (size_t i = 0; i < m->count && *ok && !c->out->truth; i++)
+            *ok =
+                interp_equal(c->in, c->at, m->at[i].value, arg[0], EQUAL_BY_VALUE, &c->out->truth);
     } else if (call_is(c, "subMap", 1) && arg[0].type == V_LIST) {
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < arg[0].list->count; i++) {
@@ -565,7 +513,7 @@ method_map(const struct call *c, bool *ok)
     } else if (call_is(c, "putAt", 2)) {
         map_put(c->in->arena, m, arg[0], arg[1]);
     } else if (call_is(c, "clear", 0)) {
-        m->count = 0;
+        map_clear(m);
     } else if (call_is(c, "plus", 1) || call_is(c, "leftShift", 1)) {
         struct value sum;
         *ok = operator_binary(c->in, c->at, T_ADD, c->self, arg[0], &sum);
@@ -576,7 +524,13 @@ method_map(const struct call *c, bool *ok)
         *c->out = value_map(c->in->arena);
         for (size_t i = 0; i < m->count; i++) {
             const struct value *v = map_find(arg[0].map, m->at[i].key);
-            if (v == NULL || !value_equal(*v, m->at[i].value))
+            bool is_equal = false;
+            if (v != NULL &&
+                !interp_equal(c->in, c->at, *v, m->at[i].value, EQUAL_BY_VALUE, &is_equal)) {
+                *ok = false;
+                break;
+            }
+            if (!is_equal)
                 map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
         }
     } else if (call_is(c, "collectEntries", 0) || call_is(c, "asImmutable", 0) || call_is(c, "clone", 0)) {
@@ -611,7 +565,7 @@ method_items(const struct call *c, bool *ok)
         for (; i < items->count && *ok; i++) {
             size_t count = 2;
             pair[1] = items->at[i];
-            if (c->self.type == V_MAP && c->block->node != NULL && takes_two(c->block) &&
+            if (c->self.type == V_MAP && c->block->node != NULL && closure_takes_two(c->block) &&
                 c->block->node->params->next->next != NULL) {
                 pair[1] = c->self.map->at[i].key;
                 pair[2] = c->self.map->at[i].value;
@@ -622,7 +576,8 @@ method_items(const struct call *c, bool *ok)
         *c->out = pair[0];
         return true;
     }
-    if ((call_is(c, "max", 1) || call_is(c, "min", 1)) && c->block != NULL) {
+    if ((str_is(c->name, "max") || str_is(c->name, "min")) &&
+        (c->args->count == 0 || (c->args->count == 1 && c->block != NULL))) {
         *ok = pick_extreme(c, items_of(c));
         return true;
     }

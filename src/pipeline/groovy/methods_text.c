@@ -234,7 +234,7 @@ method_list(const struct call *c, bool *ok)
         struct str set = c->args->count > 0 ? call_text(c, 0) : STR(" \t\n\r\f");
         size_t start = 0;
         *c->out = value_list(c->in->arena);
-        for (size_t i = 0; i <= rest.len; i++) {
+        for (size_t i = 0; i <= rest.len && c->out->list->count <= VALUE_ITEMS_MAX; i++) {
             if (i < rest.len && str_index(set, rest.at[i]) < 0)
                 continue;
             if (i > start)
@@ -243,14 +243,14 @@ method_list(const struct call *c, bool *ok)
         }
     } else if (call_is(c, "readLines", 0)) {
         *c->out = value_list(c->in->arena);
-        while (str_split(&rest, '\n', &one))
+        while (c->out->list->count <= VALUE_ITEMS_MAX && str_split(&rest, '\n', &one))
             if (rest.at != NULL || one.len > 0)
                 list_add(
                     c->in->arena, c->out->list,
                     value_text(str_ends(one, STR("\r")) ? str_slice(one, 0, one.len - 1) : one));
     } else if (call_is(c, "toList", 0)) {
         *c->out = value_list(c->in->arena);
-        while (rest.len > 0 && c->out->list->count < VALUE_ITEMS_MAX) {
+        while (rest.len > 0 && c->out->list->count <= VALUE_ITEMS_MAX) {
             one = text_part(rest, 0, 1);
             one = one.len == 0 ? str_slice(rest, 0, 1) : one;
             list_add(c->in->arena, c->out->list, value_text(one));

@@ -15,7 +15,9 @@ json_to_value(struct interp *in, const struct node *at, struct str text, struct 
         return interp_throw(in, at, "JsonException", "%s", err.message);
     if (text.len > INTERP_TEXT_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the JSON text is too long");
-    *out = value_of_json(in->arena, j);
+    if (!value_of_json(in->arena, j, out))
+        return interp_throw(in, at, "OutOfMemoryError", "the JSON text has more than %u values",
+                            VALUE_READ_MAX);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include "pipeline/groovy/interp.h"
+#include "pipeline/groovy/interp_scope.h"
 #include "pipeline/groovy/value_json.h"
 
 static bool
@@ -207,18 +207,9 @@ subtract(struct interp *in, const struct node *at, struct value a, struct value 
         return true;
     }
     if (a.type == V_LIST) {
-        struct value rest = value_list(in->arena);
-        for (size_t i = 0; i < a.list->count; i++) {
-            bool gone = b.type != V_LIST && value_equal(a.list->at[i], b);
-            for (size_t j = 0; b.type == V_LIST && j < b.list->count && !gone; j++)
-                gone = value_equal(a.list->at[i], b.list->at[j]);
-            if (!gone)
-                list_add(in->arena, rest.list, a.list->at[i]);
-        }
-        *out = rest;
-        return true;
+        return list_minus(in, at, a.list, b, out);
     }
-    if (value_is_object(a, "Date"))
+    if (value_is_object(a, "Date") || (a.type == V_MAP && b.type == V_MAP))
         return call_operator(in, at, a, "minus", b, out);
     return not_defined(in, at, "minus", a, b);
 }
@@ -366,9 +357,9 @@ operator_method(enum token_type op)
     }
 }
 
-bool
-operator_binary(struct interp *in, const struct node *at, enum token_type op, struct value a,
-                struct value b, struct value *out)
+static bool
+binary(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
+       struct value *out)
 {
     bool both_numbers = value_is_number(a) && value_is_number(b), truth;
 
@@ -399,10 +390,10 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
         *out = value_bool(truth);
         return true;
     case T_EQUAL:
-        *out = value_bool(value_equal(a, b));
-        return true;
     case T_NOT_EQUAL:
-        *out = value_bool(!value_equal(a, b));
+        if (!interp_equal(in, at, a, b, EQUAL_BY_VALUE, &truth))
+            return false;
+        *out = value_bool(truth == (op == T_EQUAL));
         return true;
     case T_LESS:
     case T_LESS_EQUAL:
@@ -445,6 +436,16 @@ operator_binary(struct interp *in, const struct node *at, enum token_type op, st
 }
 
 bool
+operator_binary(struct interp *in, const struct node *at, enum token_type op, struct value a,
+                struct value b, struct value *out)
+{
+    if (op == T_ADD || op == T_SUB)
+        if (!interp_spend(in, at, interp_weight(a) + interp_weight(b)))
+            return false;
+    return binary(in, at, op, a, b, out);
+}
+
+bool
 operator_unary(struct interp *in, const struct node *at, enum token_type op, struct value a,
                struct value *out)
 {
@@ -472,7 +473,7 @@ operator_unary(struct interp *in, const struct node *at, enum token_type op, str
 }
 
 bool
-operator_in(struct interp *in, struct value a, struct value b, bool *out)
+operator_in(struct interp *in, const struct node *at, struct value a, struct value b, bool *out)
 {
     const struct value *found;
 
@@ -480,8 +481,9 @@ operator_in(struct interp *in, struct value a, struct value b, bool *out)
     switch (b.type) {
     case V_LIST:
         for (size_t i = 0; i < b.list->count && !*out; i++)
-            *out = value_same_key(a, b.list->at[i]);
-        break;
+            if (!interp_equal(in, at, a, b.list->at[i], EQUAL_AS_KEYS, out))
+                return false;
+        return interp_spend(in, at, interp_weight(b));
     case V_MAP:
         found = map_find(b.map, a);
         *out = found != NULL && value_truth(*found);
@@ -493,10 +495,8 @@ operator_in(struct interp *in, struct value a, struct value b, bool *out)
         *out = b.host == HOST_CLASS && operator_instanceof(a, b.text);
         break;
     default:
-        *out = value_equal(a, b);
-        break;
+        return interp_equal(in, at, a, b, EQUAL_BY_VALUE, out);
     }
-    (void)in;
     return true;
 }
 

@@ -36,7 +36,8 @@ regex_open(struct regex *re, struct interp *in, const struct node *at, struct st
            struct str pattern, bool whole)
 {
     cleanup(strbuf_done) struct strbuf java = {0};
-    uint32_t options = json_is_utf8(text) && json_is_utf8(pattern) ? PCRE2_UTF : 0;
+    uint32_t options =
+        (json_is_utf8(text) && json_is_utf8(pattern) ? PCRE2_UTF : 0) | PCRE2_NEVER_BACKSLASH_C;
     PCRE2_SIZE where;
     uint32_t count = 0;
     int code;
@@ -80,8 +81,9 @@ regex_next(struct regex *re, size_t from, bool *found)
     if (!interp_enter(re->in, re->at))
         return false;
     re->in->depth--;
-    n = pcre2_match(re->code, (PCRE2_SPTR)re->text.at, re->text.len, from, 0, re->data,
-                    re->context);
+    /* regex_open() looked at the whole text; a look at each match would make many of them slow. */
+    n = pcre2_match(re->code, (PCRE2_SPTR)re->text.at, re->text.len, from, PCRE2_NO_UTF_CHECK,
+                    re->data, re->context);
     if (n == PCRE2_ERROR_NOMATCH || n == PCRE2_ERROR_BADUTFOFFSET)
         return true;
     if (n < 0)
@@ -158,7 +160,7 @@ find_all(struct interp *in, const struct node *at, struct str text, struct str p
         return false;
     *list_out = value_list(in->arena);
     ok = regex_next(&re, 0, &found);
-    while (ok && found && list_out->list->count < VALUE_ITEMS_MAX) {
+    while (ok && found && list_out->list->count <= VALUE_ITEMS_MAX) {
         list_add(in->arena, list_out->list, match_value(&re, with_groups));
         if (whole)
             break;
@@ -309,7 +311,7 @@ regex_split(struct interp *in, const struct node *at, struct str text, struct st
     items = list_out->list;
     ok = regex_next(&re, 0, &found);
     while (ok && found && (limit <= 0 || (int64_t)items->count + 1 < limit) &&
-           items->count < VALUE_ITEMS_MAX) {
+           items->count <= VALUE_ITEMS_MAX) {
         if (re.spans[1] > 0) { /* nothing before the first character */
             list_add(in->arena, items, value_text(str_slice(text, copied, re.spans[0])));
             copied = re.spans[1];

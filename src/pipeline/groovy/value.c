@@ -157,16 +157,80 @@ compare_numbers(struct value a, struct value b)
     return x < y ? -1 : x > y;
 }
 
-/* `left`: how many more values are looked at. */
+/* As Java's equals(): 1 is neither 1L nor 1.0, and 1.0 not 1.00. */
 static bool
-equal_at(struct value a, struct value b, unsigned depth, unsigned *left)
+same_number(struct value a, struct value b)
+{
+    return a.type == b.type && a.number == b.number && (a.type != V_DECIMAL || a.scale == b.scale);
+}
+
+/* Does `mode` tell the two apart before their contents are looked at? */
+static bool
+is_other_kind(struct value a, struct value b, enum equality mode)
+{
+    return a.type != b.type ||
+           (mode == EQUAL_AS_KEYS && a.type == V_TEXT && a.is_gstring != b.is_gstring);
+}
+
+static bool
+equal_texts(struct str a, struct str b, unsigned *left)
+{
+    const size_t cost = a.len / VALUE_BYTES_A_VISIT;
+
+    if (a.len != b.len)
+        return false;
+    if (a.at == b.at)
+        return true;
+    if (cost > *left) {
+        *left = 0;
+        return false;
+    }
+    *left -= (unsigned)cost;
+    return str_equal(a, b);
+}
+
+static bool equal_at(struct value a, struct value b, enum equality mode, unsigned depth,
+                     unsigned *left);
+
+static bool
+equal_lists(const struct list *a, const struct list *b, enum equality mode, unsigned depth,
+            unsigned *left)
+{
+    if (a == b)
+        return true;
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!equal_at(a->at[i], b->at[i], mode, depth + 1, left))
+            return false;
+    return true;
+}
+
+static bool
+equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigned depth,
+           unsigned *left)
+{
+    if (a == b)
+        return true;
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct value *other = map_find(b, a->at[i].key);
+        if (other == NULL || !equal_at(a->at[i].value, *other, mode, depth + 1, left))
+            return false;
+    }
+    return true;
+}
+
+static bool
+equal_at(struct value a, struct value b, enum equality mode, unsigned depth, unsigned *left)
 {
     if (depth > VALUE_DEPTH_MAX || *left == 0)
         return false;
     --*left;
     if (value_is_number(a) && value_is_number(b))
-        return compare_numbers(a, b) == 0;
-    if (a.type != b.type)
+        return mode == EQUAL_AS_KEYS ? same_number(a, b) : compare_numbers(a, b) == 0;
+    if (is_other_kind(a, b, mode))
         return false;
     switch (a.type) {
     case V_NULL:
@@ -175,27 +239,11 @@ equal_at(struct value a, struct value b, unsigned depth, unsigned *left)
         return a.truth == b.truth;
     case V_TEXT:
     case V_PATTERN:
-        return str_equal(a.text, b.text);
+        return equal_texts(a.text, b.text, left);
     case V_LIST:
-        if (a.list == b.list)
-            return true;
-        if (a.list->count != b.list->count)
-            return false;
-        for (size_t i = 0; i < a.list->count; i++)
-            if (!equal_at(a.list->at[i], b.list->at[i], depth + 1, left))
-                return false;
-        return true;
+        return equal_lists(a.list, b.list, mode, depth, left);
     case V_MAP:
-        if (a.map == b.map)
-            return true;
-        if (a.map->count != b.map->count)
-            return false;
-        for (size_t i = 0; i < a.map->count; i++) {
-            const struct value *other = map_find(b.map, a.map->at[i].key);
-            if (other == NULL || !equal_at(a.map->at[i].value, *other, depth + 1, left))
-                return false;
-        }
-        return true;
+        return equal_maps(a.map, b.map, mode, depth, left);
     case V_CLOSURE:
         return a.closure == b.closure;
     case V_EXCEPTION:
@@ -212,19 +260,25 @@ equal_at(struct value a, struct value b, unsigned depth, unsigned *left)
 }
 
 bool
+value_equal_within(struct value a, struct value b, enum equality mode, unsigned *left)
+{
+    return equal_at(a, b, mode, 0, left);
+}
+
+bool
 value_equal(struct value a, struct value b)
 {
     unsigned left = VALUE_VISITS_MAX;
 
-    return equal_at(a, b, 0, &left);
+    return equal_at(a, b, EQUAL_BY_VALUE, 0, &left);
 }
 
 bool
 value_same_key(struct value a, struct value b)
 {
-    if (a.type == V_TEXT && b.type == V_TEXT && a.is_gstring != b.is_gstring)
-        return false;
-    return value_equal(a, b);
+    unsigned left = VALUE_KEY_VISITS_MAX;
+
+    return equal_at(a, b, EQUAL_AS_KEYS, 0, &left);
 }
 
 bool
@@ -470,71 +524,23 @@ text_part(struct str s, size_t from, size_t to)
 }
 
 void
+list_reserve(struct arena *a, struct list *l, size_t count)
+{
+    struct value *at;
+
+    if (count <= l->capacity)
+        return;
+    at = arena_alloc(a, count * sizeof(*at));
+    if (l->count > 0)
+        memcpy(at, l->at, l->count * sizeof(*at));
+    l->at = at;
+    l->capacity = count;
+}
+
+void
 list_add(struct arena *a, struct list *l, struct value v)
 {
-    if (l->count == l->capacity) {
-        size_t capacity = l->capacity == 0 ? 8 : l->capacity * 2;
-        struct value *at = arena_alloc(a, capacity * sizeof(*at));
-        if (l->count > 0)
-            memcpy(at, l->at, l->count * sizeof(*at));
-        l->at = at;
-        l->capacity = capacity;
-    }
+    if (l->count == l->capacity)
+        list_reserve(a, l, l->capacity == 0 ? 8 : l->capacity * 2);
     l->at[l->count++] = v;
-}
-
-struct value *
-map_find(const struct map *m, struct value key)
-{
-    for (size_t i = 0; i < m->count; i++)
-        if (value_same_key(m->at[i].key, key))
-            return &m->at[i].value;
-    return NULL;
-}
-
-struct value *
-map_find_text(const struct map *m, const char *key)
-{
-    return m == NULL ? NULL : map_find(m, value_text(str_of(key)));
-}
-
-void
-map_put(struct arena *a, struct map *m, struct value key, struct value v)
-{
-    struct value *found = map_find(m, key);
-
-    if (found != NULL) {
-        *found = v;
-        return;
-    }
-    if (m->count == m->capacity) {
-        size_t capacity = m->capacity == 0 ? 8 : m->capacity * 2;
-        struct map_entry *at = arena_alloc(a, capacity * sizeof(*at));
-        if (m->count > 0)
-            memcpy(at, m->at, m->count * sizeof(*at));
-        m->at = at;
-        m->capacity = capacity;
-    }
-    m->at[m->count].key = key;
-    m->at[m->count].value = v;
-    m->count++;
-}
-
-void
-map_put_text(struct arena *a, struct map *m, const char *key, struct value v)
-{
-    map_put(a, m, value_cstr(a, key), v);
-}
-
-void
-map_remove(struct map *m, struct value key)
-{
-    struct value *found = map_find(m, key);
-    size_t i;
-
-    if (found == NULL)
-        return;
-    i = (size_t)((struct map_entry *)((char *)found - offsetof(struct map_entry, value)) - m->at);
-    memmove(&m->at[i], &m->at[i + 1], (m->count - i - 1) * sizeof(*m->at));
-    m->count--;
 }

@@ -8,11 +8,14 @@
 #include "base/arena.h"
 #include "pipeline/language/syntax.h"
 
-#define VALUE_ITEMS_MAX 100000
+#define VALUE_ITEMS_MAX 1000000
 #define VALUE_DEPTH_MAX 64
 /* A list that holds itself, or one other many times over, is small and without end to whoever walks
  * it. */
 #define VALUE_VISITS_MAX 10000000u
+#define VALUE_KEY_VISITS_MAX 1000u /* a key of more values is only itself */
+#define VALUE_BYTES_A_VISIT 64    /* bytes of a text that cost as much as one value */
+#define VALUE_READ_MAX 2000000u    /* of one document */
 #define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal or as JSON */
 #define VALUE_TEXT_MAX \
     (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
@@ -78,10 +81,20 @@ struct list {
 struct map_entry {
     struct value key, value;
 };
+enum equality {
+    EQUAL_AS_KEYS,  /* Java's equals(): 1 is not 1L, and a GString misses */
+    EQUAL_BY_VALUE, /* Groovy's ==: 1 == 1.0, and a GString is its text */
+};
+/* In the order of insertion. Read `at` and `count` as you like; change them by map_*(), which keep
+ * the index (there is one from some size on). */
 struct map {
     struct map_entry *at;
     size_t count, capacity;
     const struct closure *fallback; /* withDefault { key -> }: what a missing key gets */
+    enum equality by;               /* EQUAL_AS_KEYS but for sets that unique() and others make */
+    uint32_t *index;                /* of `index_size`, a power of two: entries + 1, 0 is free */
+    size_t index_size;
+    uint64_t seed;
 };
 
 /* One of a class: which fields are used is the class's matter (objects.c). */
@@ -159,7 +172,9 @@ bool value_is_number(struct value v);
 bool value_is_integer(struct value v);
 bool value_truth(struct value v);
 bool value_equal(struct value a, struct value b);    /* Groovy's == */
-bool value_same_key(struct value a, struct value b); /* as key or element: a GString misses */
+bool value_same_key(struct value a, struct value b); /* as keys and elements are */
+/* `left`: how many values may be looked at; what was needed is taken off. False if it did not do. */
+bool value_equal_within(struct value a, struct value b, enum equality mode, unsigned *left);
 /* -1, 0, 1; false when the two cannot be ordered. */
 bool value_compare(struct value a, struct value b, int *out);
 void value_format(struct value v, struct strbuf *out);
@@ -171,9 +186,17 @@ const char *value_package(struct str exception_class); /* "java.lang." */
 size_t text_count(struct str s);
 struct str text_part(struct str s, size_t from, size_t to);
 
+void list_reserve(struct arena *a, struct list *l, size_t count);
 void list_add(struct arena *a, struct list *l, struct value v);
+/* value_map.c. What is found stands there until the map is changed. */
 struct value *map_find(const struct map *m, struct value key);
 struct value *map_find_text(const struct map *m, const char *key);
 void map_put(struct arena *a, struct map *m, struct value key, struct value v);
 void map_put_text(struct arena *a, struct map *m, const char *key, struct value v);
-void map_remove(struct map *m, struct value key);
+void map_reserve(struct arena *a, struct map *m, size_t count);
+void map_remove(struct map *m, struct value key); /* takes as long as a walk */
+void map_clear(struct map *m);
+/* Of more than VALUE_KEY_VISITS_MAX values: as a key it is only itself. */
+bool value_is_large(struct value v);
+/* The same for values that are equal in that mode. */
+uint64_t value_hash(struct value v, enum equality mode, uint64_t seed);

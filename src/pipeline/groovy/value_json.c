@@ -81,34 +81,73 @@ real(struct arena *a, double d)
     return v;
 }
 
-struct value
-value_of_json(struct arena *a, const struct json *j)
-{
-    struct value v = value_null();
+static bool of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out);
 
+static bool
+list_of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+{
+    struct value one;
+
+    *out = value_list(a);
+    list_reserve(a, out->list, json_size(j));
+    for (size_t i = 0; i < json_size(j); i++) {
+        if (!of_json(a, json_at(j, i), left, &one))
+            return false;
+        list_add(a, out->list, one);
+    }
+    return true;
+}
+
+static bool
+map_of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+{
+    struct value one;
+
+    *out = value_map(a);
+    map_reserve(a, out->map, json_size(j));
+    for (void *it = json_first(j); it != NULL; it = json_next(j, it)) {
+        if (!of_json(a, json_value(it), left, &one))
+            return false;
+        map_put(a, out->map, value_cstr(a, json_key(it)), one);
+    }
+    return true;
+}
+
+static bool
+of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+{
+    if (*left == 0)
+        return false;
+    --*left;
     switch (json_type(j)) {
     case JSON_BOOL:
-        return value_bool(json_truth(j, false));
+        *out = value_bool(json_truth(j, false));
+        return true;
     case JSON_INT:
-        return integer(json_i64(j, 0));
+        *out = integer(json_i64(j, 0));
+        return true;
     case JSON_REAL:
-        return real(a, json_f64(j, 0));
+        *out = real(a, json_f64(j, 0));
+        return true;
     case JSON_TEXT:
-        return value_cstr(a, json_cstr(j, ""));
+        *out = value_cstr(a, json_cstr(j, ""));
+        return true;
     case JSON_ARRAY:
-        v = value_list(a);
-        for (size_t i = 0; i < json_size(j); i++)
-            list_add(a, v.list, value_of_json(a, json_at(j, i)));
-        return v;
+        return list_of_json(a, j, left, out);
     case JSON_OBJECT:
-        v = value_map(a);
-        for (void *it = json_first(j); it != NULL; it = json_next(j, it))
-            map_put_text(a, v.map, arena_cstr(a, str_of(json_key(it))),
-                         value_of_json(a, json_value(it)));
-        return v;
+        return map_of_json(a, j, left, out);
     default:
-        return v;
+        *out = value_null();
+        return true;
     }
+}
+
+bool
+value_of_json(struct arena *a, const struct json *j, struct value *out)
+{
+    unsigned left = VALUE_READ_MAX;
+
+    return of_json(a, j, &left, out);
 }
 
 static double

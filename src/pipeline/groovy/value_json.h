@@ -5,7 +5,8 @@
 #include "base/json.h"
 #include "pipeline/groovy/value.h"
 
-struct value value_of_json(struct arena *a, const struct json *j);
+/* False if it is more than VALUE_READ_MAX values. */
+bool value_of_json(struct arena *a, const struct json *j, struct value *out) MUST_CHECK;
 /* False if it nests deeper than VALUE_DEPTH_MAX or is more than VALUE_WRITTEN_MAX values; what JSON
  * does not know becomes text. */
 bool value_to_json(struct arena *a, struct value v, struct json **out) MUST_CHECK;

@@ -245,6 +245,8 @@ data_yaml_parse(struct arena *a, struct str text, struct value *list_out, struct
 struct writer {
     yaml_emitter_t emitter;
     struct arena *arena;
+    const struct strbuf *out;
+    unsigned left; /* values */
     struct err *err;
 };
 
@@ -286,6 +288,9 @@ write_value(struct writer *w, struct value v, unsigned depth)
 
     if (depth >= VALUE_DEPTH_MAX)
         return err_set(w->err, ERR_VALIDATION, "the value is nested too deeply");
+    if (w->left == 0 || w->out->len > VALUE_TEXT_MAX)
+        return err_set(w->err, ERR_VALIDATION, "the value is too large");
+    w->left--;
     if (v.type == V_LIST) {
         (void)yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
                                                    YAML_BLOCK_SEQUENCE_STYLE);
@@ -341,7 +346,7 @@ write_stream(struct writer *w, struct value v, bool many)
 bool
 data_yaml_format(struct arena *a, struct value v, bool many, struct strbuf *out, struct err *err)
 {
-    struct writer w = {.arena = a, .err = err};
+    struct writer w = {.arena = a, .out = out, .left = VALUE_WRITTEN_MAX, .err = err};
     bool ok;
 
     if (!yaml_emitter_initialize(&w.emitter))

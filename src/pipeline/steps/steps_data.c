@@ -78,7 +78,10 @@ step_read_json(struct step_call *s)
     j = json_parse(strbuf_str(&text), &err);
     if (j == NULL)
         return not_parsed(s, &err);
-    *s->out = value_of_json(&s->run->arena, j);
+    if (!value_of_json(&s->run->arena, j, s->out)) {
+        (void)err_set(&err, ERR_VALIDATION, "more than %u values", VALUE_READ_MAX);
+        return not_parsed(s, &err);
+    }
     return true;
 }
 
@@ -239,8 +242,32 @@ add_properties(struct arena *a, struct map *to, struct str text)
 /* What ${...} may still cost; circles and doublings come to an end at it. */
 struct interpolation {
     const struct map *map;
-    size_t visits_left, bytes_left;
+    size_t key_max, visits_left, bytes_left;
 };
+
+/* The value that `${key}` at the start of `s` stands for, or NULL; `close` is where the next brace
+ * closes, kept from one look to the next. */
+static const struct value *
+reference_at(struct interpolation *p, struct str s, size_t i, size_t *close)
+{
+    struct str key;
+
+    if (!str_starts(str_slice(s, i, s.len), STR("${")))
+        return NULL;
+    if (*close < i + 2) {
+        const ptrdiff_t found = str_index(str_slice(s, i + 2, s.len), '}');
+        *close = found < 0 ? SIZE_MAX : i + 2 + (size_t)found;
+    }
+    if (*close == SIZE_MAX)
+        return NULL;
+    key = str_slice(s, i + 2, *close);
+    if (key.len > p->key_max)
+        return NULL;
+    p->visits_left -= key.len / VALUE_BYTES_A_VISIT > p->visits_left
+                          ? p->visits_left
+                          : key.len / VALUE_BYTES_A_VISIT;
+    return map_find(p->map, value_text(key));
+}
 
 static bool
 add_interpolated(struct interpolation *p, struct strbuf *out, struct str s, unsigned depth)
@@ -249,15 +276,14 @@ add_interpolated(struct interpolation *p, struct strbuf *out, struct str s, unsi
         return false;
     p->visits_left--;
     p->bytes_left -= s.len;
-    for (size_t i = 0; i < s.len;) {
-        struct str rest = str_slice(s, i, s.len);
-        ptrdiff_t end = str_starts(rest, STR("${")) ? str_index(rest, '}') : -1;
-        const struct value *v =
-            end < 0 ? NULL : map_find(p->map, value_text(str_slice(rest, 2, (size_t)end)));
+    for (size_t i = 0, close = 0; i < s.len;) {
+        const struct value *v = reference_at(p, s, i, &close);
+        if (p->visits_left == 0)
+            return false;
         if (v != NULL && depth < INTERPOLATED_DEPTH_MAX) {
             if (!add_interpolated(p, out, v->text, depth + 1))
                 return false;
-            i += (size_t)end + 1;
+            i = close + 1;
         } else {
             strbuf_add_char(out, s.at[i++]);
         }
@@ -269,8 +295,11 @@ add_interpolated(struct interpolation *p, struct strbuf *out, struct str s, unsi
 static bool
 interpolate(struct step_call *s, struct map *m)
 {
-    struct interpolation p = {m, INTERPOLATED_VISITS_MAX, INTERPOLATED_BYTES_MAX};
+    struct interpolation p = {m, 0, INTERPOLATED_VISITS_MAX, INTERPOLATED_BYTES_MAX};
 
+    for (size_t i = 0; i < m->count; i++)
+        if (m->at[i].key.type == V_TEXT && m->at[i].key.text.len > p.key_max)
+            p.key_max = m->at[i].key.text.len;
     for (size_t i = 0; i < m->count; i++) {
         cleanup(strbuf_done) struct strbuf out = {0};
         if (!add_interpolated(&p, &out, m->at[i].value.text, 0))

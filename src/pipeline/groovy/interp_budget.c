@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* interp_budget.c - what a script may cost: evaluations, memory, stack.  Loops in C over what a
+ * script holds count here, too. */
+#include "pipeline/groovy/interp_scope.h"
+
+#define POLL_EACH 64            /* evaluations */
+#define VISITS_AN_EVALUATION 16 /* of values or of 64 bytes, in C */
+
+bool
+interp_spend(struct interp *in, const struct node *at, size_t count)
+{
+    if (in->arena->used > INTERP_MEMORY_MAX)
+        return interp_throw(in, at, "OutOfMemoryError",
+                            "the script uses more than %u MiB of values", INTERP_MEMORY_MAX >> 20);
+    if (count > in->evaluations_max - in->evaluations) {
+        in->evaluations = in->evaluations_max;
+        return interp_throw(in, at, "TimeoutException",
+                            "the script computes without end: %u evaluations without a step",
+                            in->evaluations_max);
+    }
+    in->evaluations += (unsigned)count;
+    in->entered++;
+    in->polls += (unsigned)count;
+    if (in->polls < POLL_EACH && !in->polls_always)
+        return true;
+    in->polls = 0;
+    return in->world->poll == NULL || in->world->poll(in, at);
+}
+
+bool
+interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
+             enum equality mode, bool *out)
+{
+    unsigned left = VALUE_VISITS_MAX;
+
+    *out = value_equal_within(a, b, mode, &left);
+    if (left == 0)
+        return interp_throw(in, at, "OutOfMemoryError", "the values are too large to be compared");
+    return interp_spend(in, at, (VALUE_VISITS_MAX - left) / VISITS_AN_EVALUATION);
+}
+
+size_t
+interp_weight(struct value v)
+{
+    switch (v.type) {
+    case V_TEXT:
+        return v.text.len / (VALUE_BYTES_A_VISIT * VISITS_AN_EVALUATION);
+    case V_LIST:
+        return v.list->count / VISITS_AN_EVALUATION;
+    case V_MAP:
+        return v.map->count / VISITS_AN_EVALUATION;
+    default:
+        return 0;
+    }
+}
+
+bool
+interp_has_stack(struct interp *in, const struct node *at, size_t size)
+{
+    const char *here = __builtin_frame_address(0);
+
+    if (in->stack_end != NULL && (here < in->stack_end || (size_t)(here - in->stack_end) < size))
+        return interp_throw(in, at, "StackOverflowError", "the script calls itself too deeply");
+    return true;
+}
+
+bool
+interp_enter(struct interp *in, const struct node *at)
+{
+    if (++in->depth > INTERP_DEPTH_MAX ||
+        (in->stack_end != NULL && (const char *)__builtin_frame_address(0) < in->stack_end)) {
+        in->depth--;
+        return interp_throw(in, at, "StackOverflowError", "the script calls itself too deeply");
+    }
+    if (interp_spend(in, at, 1))
+        return true;
+    in->depth--;
+    return false;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* methods_sets.c - which items of a list are equal: unique, toSet, minus, intersect, containsAll
+ * ... Each takes as long as its lists together, not as their product. */
+#include "pipeline/groovy/methods.h"
+
+/* Items by Groovy's ==. */
+struct item_set {
+    struct interp *in;
+    const struct node *at;
+    struct map *small;
+    struct list *large; /* too large to be hashed: compared one by one, and counted */
+};
+
+static struct item_set
+set_new(struct interp *in, const struct node *at)
+{
+    struct item_set s = {in, at, value_map(in->arena).map, value_list(in->arena).list};
+
+    s.small->by = EQUAL_BY_VALUE;
+    return s;
+}
+
+static bool
+set_has(const struct item_set *s, struct value v, bool *out)
+{
+    *out = false;
+    if (!interp_spend(s->in, s->at, interp_weight(v)))
+        return false;
+    if (!value_is_large(v)) {
+        *out = map_find(s->small, v) != NULL;
+        return true;
+    }
+    for (size_t i = 0; i < s->large->count && !*out; i++)
+        if (!interp_equal(s->in, s->at, s->large->at[i], v, EQUAL_BY_VALUE, out))
+            return false;
+    return true;
+}
+
+static void
+set_add(const struct item_set *s, struct value v)
+{
+    if (value_is_large(v))
+        list_add(s->in->arena, s->large, v);
+    else
+        map_put(s->in->arena, s->small, v, value_null());
+}
+
+static bool
+set_fill(const struct item_set *s, const struct list *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (!interp_spend(s->in, s->at, interp_weight(l->at[i])))
+            return false;
+        set_add(s, l->at[i]);
+    }
+    return true;
+}
+
+/* The items of `l` that `other` has, and those that it has not. */
+static bool
+split(struct interp *in, const struct node *at, const struct list *l, const struct list *other,
+      struct list *both, struct list *rest)
+{
+    const struct item_set set = set_new(in, at);
+    bool has;
+
+    if (!set_fill(&set, other))
+        return false;
+    for (size_t i = 0; i < l->count; i++) {
+        if (!set_has(&set, l->at[i], &has))
+            return false;
+        list_add(in->arena, has ? both : rest, l->at[i]);
+    }
+    return true;
+}
+
+bool
+list_minus(struct interp *in, const struct node *at, const struct list *l, struct value cut,
+           struct value *out)
+{
+    struct value one = value_list(in->arena), both = value_list(in->arena);
+
+    *out = value_list(in->arena);
+    if (cut.type == V_LIST)
+        return split(in, at, l, cut.list, both.list, out->list);
+    list_add(in->arena, one.list, cut);
+    return split(in, at, l, one.list, both.list, out->list);
+}
+
+/* By what a closure of one parameter gives for them, or by a comparator: then pair by pair. */
+static bool
+add_unique(const struct call *c, const struct item_set *keys, struct list *rest, struct value item)
+{
+    struct value key = item;
+    bool has = false;
+
+    if (closure_takes_two(c->block)) {
+        for (size_t i = 0; i < rest->count && !has; i++) {
+            struct value pair[2] = {rest->at[i], item}, order;
+            if (!interp_call_closure(c->in, c->block, pair, 2, &order))
+                return false;
+            has = value_is_number(order) && !value_truth(order);
+        }
+    } else {
+        if (c->block != NULL && !interp_call_closure(c->in, c->block, &item, 1, &key))
+            return false;
+        if (!set_has(keys, key, &has))
+            return false;
+        if (!has)
+            set_add(keys, key);
+    }
+    if (!has)
+        list_add(c->in->arena, rest, item);
+    return true;
+}
+
+bool
+method_unique(const struct call *c, bool *ok)
+{
+    const bool copies =
+        c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth;
+    const struct item_set keys = set_new(c->in, c->at);
+    struct value rest = value_list(c->in->arena);
+
+    if (!str_is(c->name, "unique") && !str_is(c->name, "toUnique") && !str_is(c->name, "toSet"))
+        return false;
+    for (size_t i = 0; i < c->self.list->count && *ok; i++)
+        *ok = add_unique(c, &keys, rest.list, c->self.list->at[i]);
+    *c->out = rest;
+    if (*ok && !copies && str_is(c->name, "unique")) {
+        *c->self.list = *rest.list;
+        *c->out = c->self;
+    }
+    return true;
+}
+
+bool
+method_sets(const struct call *c, bool *ok)
+{
+    struct list *l = c->self.list, *other;
+    struct value both = value_list(c->in->arena), rest = value_list(c->in->arena);
+
+    if (c->args->count != 1 || c->args->at[0].type != V_LIST)
+        return false;
+    other = c->args->at[0].list;
+    if (call_is(c, "intersect", 1) || call_is(c, "disjoint", 1)) {
+        *ok = split(c->in, c->at, l, other, both.list, rest.list);
+        *c->out = str_is(c->name, "intersect") ? both : value_bool(both.list->count == 0);
+    } else if (call_is(c, "containsAll", 1)) {
+        *ok = split(c->in, c->at, other, l, both.list, rest.list);
+        *c->out = value_bool(rest.list->count == 0);
+    } else if (call_is(c, "removeAll", 1) || call_is(c, "retainAll", 1)) {
+        const struct list *kept = str_is(c->name, "removeAll") ? rest.list : both.list;
+        *ok = split(c->in, c->at, l, other, both.list, rest.list);
+        *c->out = value_bool(kept->count != l->count);
+        if (*ok)
+            *l = *kept;
+    } else {
+        return false;
+    }
+    return true;
+}

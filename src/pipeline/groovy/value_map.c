@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* value_map.c - maps: their entries in a row, and from INDEX_FROM of them on a hash index beside
+ * it. The index has a seed of its own (where it lies in memory), so that nobody can write a file
+ * whose keys all fall into one place. */
+#include "pipeline/groovy/value.h"
+
+#define INDEX_FROM 16
+
+static uint64_t
+mixed(uint64_t a, uint64_t b)
+{
+    const unsigned __int128 product =
+        (unsigned __int128)(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xC2B2AE3D27D4EB4Fu);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t
+hash_text(struct str s, uint64_t seed)
+{
+    uint64_t h = seed ^ s.len, word;
+    size_t i = 0;
+
+    for (; i + 8 <= s.len; i += 8) {
+        memcpy(&word, s.at + i, 8);
+        h = mixed(h, word);
+    }
+    word = 0;
+    if (i < s.len)
+        memcpy(&word, s.at + i, s.len - i);
+    return mixed(h, word);
+}
+
+static uint64_t
+hash_pointer(const void *p, uint64_t seed)
+{
+    return mixed(seed, (uintptr_t)p);
+}
+
+static uint64_t
+hash_number(struct value v, enum equality mode, uint64_t seed)
+{
+    uint64_t bits;
+    double d;
+
+    if (mode == EQUAL_AS_KEYS)
+        return mixed(seed + v.type + v.scale, (uint64_t)v.number);
+    d = value_as_real(v);
+    d = d == 0 ? 0 : d; /* -0.0 */
+    memcpy(&bits, &d, sizeof(bits));
+    return mixed(seed, bits);
+}
+
+/* `left` reaches 0: the value is too large to be told by what it holds. */
+static uint64_t
+hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsigned *left)
+{
+    uint64_t h = seed;
+
+    if (*left == 0 || depth > VALUE_DEPTH_MAX) {
+        *left = 0;
+        return 0;
+    }
+    --*left;
+    switch (v.type) {
+    case V_NULL:
+        return seed;
+    case V_BOOL:
+        return mixed(seed, v.truth);
+    case V_INT:
+    case V_LONG:
+    case V_DECIMAL:
+        return hash_number(v, mode, seed);
+    case V_TEXT:
+    case V_PATTERN: /* inside of another value it counts as value_equal_within() counts it */
+        if (depth > 0)
+            *left -= v.text.len / VALUE_BYTES_A_VISIT > *left
+                         ? *left
+                         : (unsigned)(v.text.len / VALUE_BYTES_A_VISIT);
+        return hash_text(v.text, seed);
+    case V_LIST:
+        for (size_t i = 0; i<v.list->count && * left> 0; i++)
+            h = mixed(h, hash_at(v.list->at[i], mode, seed, depth + 1, left));
+        return mixed(h, v.list->count);
+    case V_MAP: /* equal ones may differ in their order */
+        for (size_t i = 0; i<v.map->count && * left> 0; i++)
+            h += mixed(hash_at(v.map->at[i].key, EQUAL_AS_KEYS, seed, depth + 1, left),
+                       hash_at(v.map->at[i].value, mode, seed, depth + 1, left));
+        return h;
+    case V_CLOSURE:
+        return hash_pointer(v.closure, seed);
+    case V_EXCEPTION:
+        return hash_pointer(v.exception, seed);
+    case V_HOST:
+        return v.host == HOST_CLASS ? hash_text(v.text, seed) : hash_pointer(v.data, seed);
+    case V_OBJECT:
+        return value_is_object(v, "Date") ? mixed(seed, (uint64_t)v.object->number)
+                                          : hash_pointer(v.object, seed);
+    }
+    return 0;
+}
+
+bool
+value_is_large(struct value v)
+{
+    unsigned left = VALUE_KEY_VISITS_MAX;
+
+    if (v.type != V_LIST && v.type != V_MAP)
+        return false;
+    (void)hash_at(v, EQUAL_AS_KEYS, 0, 0, &left);
+    return left == 0;
+}
+
+uint64_t
+value_hash(struct value v, enum equality mode, uint64_t seed)
+{
+    unsigned left = VALUE_KEY_VISITS_MAX;
+    const uint64_t h = hash_at(v, mode, seed, 0, &left);
+
+    if (left > 0 || (v.type != V_LIST && v.type != V_MAP))
+        return h;
+    return v.type == V_LIST ? hash_pointer(v.list, seed) : hash_pointer(v.map, seed);
+}
+
+static bool
+is_key(const struct map *m, struct value a, struct value b)
+{
+    unsigned left = VALUE_KEY_VISITS_MAX;
+
+    if (a.type == V_TEXT && b.type == V_TEXT)
+        return (m->by == EQUAL_BY_VALUE || a.is_gstring == b.is_gstring) &&
+               str_equal(a.text, b.text);
+    return value_equal_within(a, b, m->by, &left);
+}
+
+/* The place in the index that has the key, or the free one where it would stand. */
+static size_t
+slot_of(const struct map *m, struct value key)
+{
+    const size_t mask = m->index_size - 1;
+    size_t slot = (size_t)value_hash(key, m->by, m->seed) & mask;
+
+    while (m->index[slot] != 0 && !is_key(m, m->at[m->index[slot] - 1].key, key))
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+/* A place for an entry whose key is known to be new. */
+static void
+index_add(struct map *m, size_t entry)
+{
+    const size_t mask = m->index_size - 1;
+    size_t slot = (size_t)value_hash(m->at[entry].key, m->by, m->seed) & mask;
+
+    while (m->index[slot] != 0)
+        slot = (slot + 1) & mask;
+    m->index[slot] = (uint32_t)entry + 1;
+}
+
+static void
+index_build(struct arena *a, struct map *m, size_t capacity)
+{
+    size_t size = 64;
+
+    while (size < capacity * 2)
+        size *= 2;
+    m->index = arena_alloc(a, size * sizeof(*m->index));
+    m->index_size = size;
+    m->seed = mixed((uintptr_t)m->index, (uintptr_t)m);
+    for (size_t i = 0; i < m->count; i++)
+        index_add(m, i);
+}
+
+struct value *
+map_find(const struct map *m, struct value key)
+{
+    if (m->index != NULL) {
+        const uint32_t entry = m->index[slot_of(m, key)];
+        return entry == 0 ? NULL : &m->at[entry - 1].value;
+    }
+    for (size_t i = 0; i < m->count; i++)
+        if (is_key(m, m->at[i].key, key))
+            return &m->at[i].value;
+    return NULL;
+}
+
+struct value *
+map_find_text(const struct map *m, const char *key)
+{
+    return m == NULL ? NULL : map_find(m, value_text(str_of(key)));
+}
+
+void
+map_reserve(struct arena *a, struct map *m, size_t count)
+{
+    struct map_entry *at;
+
+    if (count <= m->capacity)
+        return;
+    at = arena_alloc(a, count * sizeof(*at));
+    if (m->count > 0)
+        memcpy(at, m->at, m->count * sizeof(*at));
+    m->at = at;
+    m->capacity = count;
+    if (count > INDEX_FROM)
+        index_build(a, m, count);
+}
+
+void
+map_put(struct arena *a, struct map *m, struct value key, struct value v)
+{
+    struct value *found = map_find(m, key);
+
+    if (found != NULL) {
+        *found = v;
+        return;
+    }
+    if (m->count == m->capacity)
+        map_reserve(a, m, m->capacity == 0 ? 8 : m->capacity * 2);
+    m->at[m->count].key = key;
+    m->at[m->count].value = v;
+    m->count++;
+    if (m->index != NULL)
+        index_add(m, m->count - 1);
+}
+
+void
+map_put_text(struct arena *a, struct map *m, const char *key, struct value v)
+{
+    map_put(a, m, value_cstr(a, key), v);
+}
+
+void
+map_clear(struct map *m)
+{
+    m->count = 0;
+    m->capacity = 0; /* what walks the map may still hold its entries */
+    m->index = NULL;
+}
+
+/* Takes entry `i` out of the index: what stands behind its place because of it moves up. */
+static void
+index_remove(struct map *m, size_t slot, size_t i)
+{
+    const size_t mask = m->index_size - 1;
+
+    for (size_t next = (slot + 1) & mask; m->index[next] != 0; next = (next + 1) & mask) {
+        const struct value key = m->at[m->index[next] - 1].key;
+        const size_t home = (size_t)value_hash(key, m->by, m->seed) & mask;
+        if (((next - home) & mask) < ((next - slot) & mask))
+            continue;
+        m->index[slot] = m->index[next];
+        slot = next;
+    }
+    m->index[slot] = 0;
+    for (size_t s = 0; s < m->index_size; s++)
+        if (m->index[s] > i + 1)
+            m->index[s]--;
+}
+
+void
+map_remove(struct map *m, struct value key)
+{
+    const struct value *found = map_find(m, key);
+    size_t i;
+
+    if (found == NULL)
+        return;
+    i = (size_t)((const struct map_entry *)((const char *)found -
+                                            offsetof(struct map_entry, value)) -
+                 m->at);
+    if (m->index != NULL)
+        index_remove(m, slot_of(m, key), i);
+    memmove(&m->at[i], &m->at[i + 1], (m->count - i - 1) * sizeof(*m->at));
+    m->count--;
+}
