@@ -78,6 +78,7 @@ book_return(struct world *w)
         const struct sim_service now = w->services[i];
         w->services[i] = b->services[i];
         memcpy(w->services[i].weights, now.weights, sizeof(now.weights)); /* HAProxy's own */
+        w->services[i].served_rules = now.served_rules;
     }
     for (int i = 0; i < w->host_count; i++) {
         w->hosts[i].told_connected = b->hosts[i].told_connected;

@@ -18,6 +18,7 @@
  *   8  nothing in use is deleted    forget(): no running task; check_service_shown(): what a rollback needs
  *   #3 one PRIMARY                  core_check(), check_service_shown()
  *   lifecycle hooks                 fake_hooks.h: they are waited for and heard (3, 5)
+ *   rules of listeners              rule_book.c: they are those that were asked for, in the core and in HAProxy
  *   task sets                       set_book.c: 2 of each set, 5 of its STEADY_STATE
  *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
  *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */
@@ -132,6 +133,11 @@ void
 told(struct world *w, const struct event *ev)
 {
     switch (ev->type) {
+    case EVENT_RULE_PUT:
+    case EVENT_RULE_DELETE:
+    case EVENT_RULE_PRIORITIES:
+        told_rules(w);
+        break;
     case EVENT_TASK_STATE:
         told_task(w, &ev->task_state);
         break;
@@ -785,6 +791,7 @@ check_after_step(struct world *w)
         check_progress(w, i);
         check_service_shown(w, i);
         check_hooks_heard(w, i);
+        check_rules(w, i);
     }
     if (w->steps % 16 == 0)
         core_check(w->core);

@@ -201,6 +201,7 @@ balancer_weights_set(struct world *w, int service, uint32_t epoch)
         s->weights[g] = 0;
         (void)listener_forwards_to(l, s->groups[g], &s->weights[g]);
     }
+    balancer_rules_set(w, service);
     world_trace(w, "listener of %s leads %d/%d", s->name, s->weights[0], s->weights[1]);
     if (l->in_force < l->generation)
         report_in_force(w, l);
@@ -215,16 +216,18 @@ balancer_view_again(struct world *w)
     }
 }
 
-/* The group that the next request to the service is led to. */
+/* The group that the next request to the service is led to: by a rule of its listener, or by none. */
 static int
 draw_group(struct world *w, int service)
 {
     const struct sim_service *s = &w->services[service];
-    const int sum = s->weights[0] + s->weights[1];
+    const int *weights = s->weights;
 
-    if (!service_has_pair(s) || sum == 0)
+    if (s->served_rules.count > 0 && chance(w, 5000))
+        weights = s->served_rules.rules[between(w, 0, s->served_rules.count - 1)].weights;
+    if (!service_has_pair(s) || weights[0] + weights[1] == 0)
         return 2 * service;
-    return 2 * service + (between(w, 0, sum - 1) >= s->weights[0]);
+    return 2 * service + (between(w, 0, weights[0] + weights[1] - 1) >= weights[0]);
 }
 
 void

@@ -702,6 +702,11 @@ operator_acts(struct world *w)
         act(w);
         if (is_hasty && w->core != NULL && !w->store_is_away)
             act(w); /* and another thing, in the same moment */
+        if (w->core != NULL && !w->store_is_away && chance(w, 3000)) {
+            rules_act(w);
+            if (w->core != NULL)
+                check_after_step(w);
+        }
     }
     w->fate.rng = after;
     happen(w, w->now_ms + (chance(w, 3000) ? between(w, 50, 2000) : between(w, 2000, 60000)),

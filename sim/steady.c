@@ -126,7 +126,7 @@ world_is_steady(struct world *w, char *why, size_t why_size)
         return false;
     }
     for (int i = 0; i < w->service_count; i++) {
-        if (!service_is_steady(w, i, why, why_size))
+        if (!service_is_steady(w, i, why, why_size) || !rules_are_steady(w, i, why, why_size))
             return false;
     }
     for (int i = 0; i < w->container_count; i++) {

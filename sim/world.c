@@ -176,6 +176,7 @@ world_perform(struct world *w)
             break;
         case EFFECT_BALANCER_CONFIG:
             balancer_weights_ordered(w, e.balancer_config.arn);
+            balancer_rule_ordered(w, e.balancer_config.arn);
             break;
         case EFFECT_PERSIST:
             break;

@@ -109,6 +109,18 @@ struct sim_target {
     uint32_t generation;
 };
 
+#define SIM_RULES_MAX 5 /* of a listener */
+
+struct sim_rule {
+    int number, priority, path;
+    int weights[2], stays_s; /* of clients with their group; 0: they do not */
+};
+
+struct rule_book {
+    struct sim_rule rules[SIM_RULES_MAX];
+    int count, made;
+};
+
 struct sim_service {
     enum service_kind kind;
     char name[32], arn[ARN_SIZE];
@@ -134,6 +146,7 @@ struct sim_service {
     struct set_book sets;
     struct hook_book hooks;
     int weights[2];               /* that HAProxy acts by: where requests really go */
+    struct rule_book rules, served_rules; /* asked for; that HAProxy acts by */
 };
 
 struct stored_row {
@@ -167,6 +180,8 @@ struct world {
     int target_count, target_capacity;
     struct sim_service services[SERVICES_MAX];
     int service_count;
+    struct rule_book asked_rules; /* of a service, once the step is committed that asks for it */
+    int asked_service;
     char cluster[ARN_SIZE];
     struct sim_host hosts[HOSTS_MAX];
     int host_count;
@@ -273,6 +288,14 @@ void judge_set_stop(struct world *w, int container);
 void check_sets_shown(struct world *w, int service);
 bool sets_are_steady(struct world *w, int service, char *why, size_t why_size);
 bool deployer_acts(struct world *w, struct sim_service *s, struct act *out);
+
+/* rule_book.c: rules of listeners */
+void rules_act(struct world *w);   /* an operator makes, changes, deletes or reorders some */
+void told_rules(struct world *w);  /* that is committed */
+void check_rules(struct world *w, int service);
+void balancer_rules_set(struct world *w, int service);
+void balancer_rule_ordered(struct world *w, const char *arn); /* of one; else nothing happens */
+bool rules_are_steady(const struct world *w, int service, char *why, size_t why_size);
 
 /* invariants.c: of what the core shows (shown.h) */
 void check_task_rows(struct world *w, int first);
