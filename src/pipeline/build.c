@@ -3,7 +3,9 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include "base/log.h"
 #include "io/file.h"
+#include "pipeline/secrets.h"
 
 #define RECORD_MAX ((size_t)4 << 20)
 
@@ -55,6 +57,8 @@ build_free(struct build *b)
     json_unref(b->questions);
     json_unref(b->answers);
     json_unref(b->tests);
+    json_unref(b->plain);
+    free(b->sealed);
     free(b);
 }
 
@@ -100,6 +104,18 @@ stages_to_json(const struct build *b)
     return list;
 }
 
+static struct json *
+shown_parameters(const struct build *b)
+{
+    struct json *shown = json_object();
+
+    for (void *it = json_first(b->parameters); it != NULL; it = json_next(b->parameters, it))
+        json_set(shown, json_key(it), json_get_bool(b->plain, json_key(it), false)
+                                          ? json_ref(json_value(it))
+                                          : json_text("****"));
+    return shown;
+}
+
 struct json *
 build_to_public_json(const struct build *b, bool with_stages)
 {
@@ -135,7 +151,7 @@ build_to_public_json(const struct build *b, bool with_stages)
     if (b->started_ms != 0 && b->ended_ms != 0)
         json_set(j, "tookMs", json_int(b->ended_ms - b->started_ms));
     if (b->parameters != NULL)
-        json_set(j, "parameters", json_copy(b->parameters));
+        json_set(j, "parameters", shown_parameters(b));
     if (b->tests != NULL)
         json_set(j, "tests", json_ref(b->tests));
     if (json_size(b->questions) > 0)
@@ -150,9 +166,11 @@ build_to_json(const struct build *b)
 {
     struct json *j = build_to_public_json(b, true), *paths = json_array();
 
+    json_delete(j, "parameters");
+    if (b->plain != NULL)
+        json_set(j, "plainParameters", json_copy(b->plain));
+    set_text(j, "sealed", b->sealed);
     set_text(j, "cookie", b->cookie);
-    if (b->answers != NULL)
-        json_set(j, "answers", json_copy(b->answers));
     if (b->abort_asked)
         json_set(j, "abortAsked", json_bool(true));
     if (b->abort_now)
@@ -264,6 +282,8 @@ build_from_json(const struct json *j, struct err *err)
     b->parameters = kept(json_get(j, "parameters"));
     b->answers = kept(json_get(j, "answers"));
     b->tests = kept(json_get(j, "tests"));
+    b->plain = kept(json_get(j, "plainParameters"));
+    b->sealed = text_dup(json_get_cstr(j, "sealed", NULL));
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
     b->started_ms = json_get_i64(j, "startedAtMs", 0);
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);
@@ -290,14 +310,85 @@ build_has_journal(const struct build *b, const char *data_dir)
     return file_exists(path);
 }
 
+/* ---- what is sealed ---- */
+
+static bool
+seal_given(const struct build *b, const char *data_dir, struct json *record, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/secrets", data_dir);
+    cleanup_free char *context = text_format("build\n%s/%lld", b->pipeline, (long long)b->number);
+    cleanup(strbuf_done) struct strbuf base64 = {0};
+    cleanup_json struct json *given = json_object();
+
+    if (b->sealed != NULL || (b->parameters == NULL && b->answers == NULL))
+        return true;
+    if (b->parameters != NULL)
+        json_set(given, "parameters", json_ref(b->parameters));
+    if (b->answers != NULL)
+        json_set(given, "answers", json_ref(b->answers));
+    cleanup_free char *text = json_format(given);
+    if (!secrets_seal(directory, str_of(context), str_of(text), &base64, err))
+        return err_context(err, "the parameters of a build");
+    json_set(record, "sealed", json_str(strbuf_str(&base64)));
+    return true;
+}
+
+static bool
+unseal_given(struct build *b, const char *data_dir, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/secrets", data_dir);
+    cleanup_free char *context = text_format("build\n%s/%lld", b->pipeline, (long long)b->number);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *given = NULL;
+
+    if (!secrets_unseal(directory, str_of(context), str_of(b->sealed), &text, err))
+        return false;
+    given = json_parse(strbuf_str(&text), err);
+    if (given == NULL)
+        return false;
+    b->parameters = kept(json_get(given, "parameters"));
+    b->answers = kept(json_get(given, "answers"));
+    free(b->sealed);
+    b->sealed = NULL;
+    return true;
+}
+
+/* With other values than were given nothing may be built. */
+static void
+open_given(struct build *b, const char *data_dir)
+{
+    struct err err;
+
+    if (b->sealed == NULL) {
+        if ((b->parameters != NULL || b->answers != NULL) && !build_save(b, data_dir, &err))
+            log_warn("build.unsealed", "pipeline=%s build=%lld error=%s", b->pipeline,
+                     (long long)b->number, log_quote(err.message));
+        return;
+    }
+    if (unseal_given(b, data_dir, &err))
+        return;
+    log_warn("build.sealed", "pipeline=%s build=%lld error=%s", b->pipeline, (long long)b->number,
+             log_quote(err.message));
+    if (b->state == BUILD_ENDED)
+        return;
+    b->state = BUILD_ENDED;
+    b->result = RESULT_FAILURE;
+    free(b->reason);
+    b->reason = text_dup("its parameters cannot be read: the key of the secrets is another one");
+}
+
+/* ---- the record ---- */
+
 bool
 build_save(const struct build *b, const char *data_dir, struct err *err)
 {
     cleanup_free char *directory = build_directory(data_dir, b->pipeline, b->number);
     cleanup_free char *path = text_format("%s/build.json", directory);
     cleanup_json struct json *j = build_to_json(b);
-    cleanup_free char *text = json_format_pretty(j);
 
+    if (!seal_given(b, data_dir, j, err))
+        return false;
+    cleanup_free char *text = json_format_pretty(j);
     return file_make_dirs(directory, 0755, err) && file_write_atomic(path, str_of(text), 0640, err);
 }
 
@@ -321,6 +412,8 @@ build_load(const char *data_dir, const char *pipeline, int64_t number, struct er
     }
     if (b == NULL)
         err_context(err, "%s", path);
+    else
+        open_given(b, data_dir);
     return b;
 }
 

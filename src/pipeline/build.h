@@ -62,21 +62,26 @@ struct build {
     int64_t milestone;    /* one more than the last that it passed; 0: none */
     int64_t place;        /* which workspace of the branch it has; 0: the first */
     bool is_parked;       /* waits for people or builds only; not kept */
-    struct json *parameters; /* given, by name; NULL: none */
+    struct json *parameters; /* given, by name; NULL: none. On disk they and the answers are sealed (secrets.h) */
+    struct json *plain;      /* {"NAME": true} of those declared as no passwords; NULL: none yet */
     struct json *questions;  /* open ones; an array, or NULL */
     struct json *answers;    /* given ones by the question's id; NULL: none */
+    char *sealed;            /* what could not be unsealed, as it was; else NULL */
 };
 
 struct build *build_new(const char *pipeline, int64_t number);
 void build_free(struct build *b);
-struct json *build_to_json(const struct build *b);
+struct json *build_to_json(const struct build *b); /* without what is sealed */
 struct build *build_from_json(const struct json *j, struct err *err) MUST_CHECK;
-/* What the API shows: without paths and cookie; `with_stages` false for lists. */
+/* What the API shows: without paths and cookie; `with_stages` false for lists. Of parameters, which may be
+ * passwords until the Jenkinsfile has said what they are, only those in `plain` have their values. */
 struct json *build_to_public_json(const struct build *b, bool with_stages);
 const char *build_state_name(enum build_state s);
 
 char *build_directory(const char *data_dir, const char *pipeline, int64_t number); /* malloc'd */
 bool build_has_journal(const struct build *b, const char *data_dir); /* can it be taken up? */
+/* A record whose parameters cannot be unsealed is loaded without them; if it has not ended, it has FAILED. One
+ * of an earlier version is saved again, sealed. */
 bool build_save(const struct build *b, const char *data_dir, struct err *err) MUST_CHECK;
 struct build *build_load(const char *data_dir, const char *pipeline, int64_t number,
                          struct err *err) MUST_CHECK;

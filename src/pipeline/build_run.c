@@ -184,6 +184,21 @@ answer(void *ctx, const char *step)
 }
 
 static void
+parameter_is_plain(void *ctx, const char *name)
+{
+    const struct work *w = ctx;
+    struct build *b = w->build;
+
+    room_lock(w->room);
+    if (json_get(b->parameters, name) != NULL) {
+        if (b->plain == NULL)
+            b->plain = json_object();
+        json_set(b->plain, name, json_bool(true)); /* saved with what comes next */
+    }
+    room_unlock(w->room);
+}
+
+static void
 parked(void *ctx, bool is_parked)
 {
     struct work *w = ctx;
@@ -244,6 +259,7 @@ milestone(void *ctx, int64_t *ordinal, int64_t *last, int64_t *by)
 static const struct runner_host host = {
     .question = question,
     .answer = answer,
+    .parameter_is_plain = parameter_is_plain,
     .properties = properties,
     .start = start_other,
     .ended = other_has_ended,

@@ -168,6 +168,58 @@ secrets_set(const char *directory, const char *id, const struct json *value,
     return write_store(directory, store, err);
 }
 
+/* A lost key is not replaced while it seals something. */
+static bool
+key_is_there(const char *directory, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/key", directory);
+    cleanup_json struct json *store = NULL;
+    cleanup_close int lock = -1;
+    unsigned char key[SEAL_KEY_LEN];
+    bool ok;
+
+    if (file_exists(path))
+        return true;
+    if (!lock_store(directory, &lock, err))
+        return false;
+    store = read_store(directory, err);
+    ok = store != NULL && read_key(directory, /* makes= */ json_size(store) == 0, key, err);
+    secret_wipe(key, sizeof(key));
+    return ok;
+}
+
+bool
+secrets_seal(const char *directory, struct str context, struct str text, struct strbuf *out,
+             struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf sealed = {0};
+    unsigned char key[SEAL_KEY_LEN];
+
+    if (!key_is_there(directory, err) || !read_key(directory, /* makes= */ false, key, err))
+        return false;
+    seal(key, context, text, &sealed);
+    secret_wipe(key, sizeof(key));
+    base64_encode(out, strbuf_str(&sealed));
+    return true;
+}
+
+bool
+secrets_unseal(const char *directory, struct str context, struct str sealed, struct strbuf *out,
+               struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    unsigned char key[SEAL_KEY_LEN];
+    bool ok;
+
+    if (!base64_decode(&bytes, sealed))
+        return err_set(err, ERR_INTERNAL, "what is sealed is no base64");
+    if (!read_key(directory, /* makes= */ false, key, err))
+        return false;
+    ok = unseal(key, context, strbuf_str(&bytes), out, err);
+    secret_wipe(key, sizeof(key));
+    return ok;
+}
+
 bool
 secrets_delete(const char *directory, const char *id, struct err *err)
 {

@@ -30,6 +30,11 @@ bool secrets_delete(const char *directory, const char *id, struct err *err) MUST
 struct json *secrets_list(const char *directory, struct err *err) MUST_CHECK;
 /* The value, for the caller to unref; NULL: ERR_RESOURCE_NOT_FOUND, or it cannot be read. */
 struct json *secrets_get(const char *directory, const char *id, struct err *err) MUST_CHECK;
+/* Seals any text with the store's key (made if there is none), as base64; `context` is what it belongs to. */
+bool secrets_seal(const char *directory, struct str context, struct str text, struct strbuf *out,
+                  struct err *err) MUST_CHECK;
+bool secrets_unseal(const char *directory, struct str context, struct str sealed,
+                    struct strbuf *out, struct err *err) MUST_CHECK;
 /* Takes the credentials of a plain file of earlier versions over and removes it; without such a
  * file nothing happens.  Those that are stored already stay as they are. */
 bool secrets_take_over(const char *data_dir,

@@ -372,6 +372,76 @@ TEST(builds_get_their_parameters)
     expect_log(&w, "web", 2, "the parameter 'TARGET' cannot be 'moon'");
 }
 
+TEST(password_parameters_are_in_nobody_s_sight)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+
+    web_init(&w, NULL);
+    commit(&w, "sh 'echo \"says $PW to $WHO\"; printf %s \"$PW\" > ../pw'\n}\n}\n}\nparameters {\n"
+               "password(name: 'PW', defaultValue: '')\nstring(name: 'WHO')\n}\n"
+               "post { always { script {",
+           "x");
+    push(&w, "web");
+    CHECK_EQ(call(&w, "POST", "/naru/builds",
+                  "{\"pipeline\": \"web\", \"branch\": \"main\", \"parameters\": {\"PW\": \"open sesame\", "
+                  "\"WHO\": \"the rock\"}}",
+                  auth, NULL),
+             202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "says **** to the rock\n");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/1", NULL, auth, &out), 200);
+    CHECK(strstr(strbuf_cstr(&out), "sesame") == NULL && strstr(strbuf_cstr(&out), "the rock") != NULL);
+    sh(&w, "grep -q sesame ../data/workspaces/web/pw && ! grep -rq sesame ../data/builds ../data/secrets");
+    room_down(&w);
+    room_up(&w); /* and yet it is known */
+    sh(&w, "rm ../data/workspaces/web/pw");
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/1/replay", "{}", auth, NULL), 202);
+    expect_result(&w, "web", 2, "SUCCESS");
+    sh(&w, "grep -q sesame ../data/workspaces/web/pw");
+}
+
+/* The record of build 1 of "web", written as text. */
+static struct build *
+load_record(const struct world *w, const char *text)
+{
+    cleanup_free char *directory = build_directory(w->data, "web", 1);
+    cleanup_free char *path = text_format("%s/build.json", directory);
+    struct err err;
+    struct build *b;
+
+    CHECK(file_make_dirs(directory, 0755, &err));
+    if (text != NULL)
+        CHECK(file_write_atomic(path, str_of(text), 0640, &err));
+    b = build_load(w->data, "web", 1, &err);
+    if (b == NULL)
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    return b;
+}
+
+TEST(parameters_on_disk_are_sealed)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    struct build *b = load_record(&w, "{\"pipeline\":\"web\",\"number\":1,\"state\":\"QUEUED\","
+                                      "\"parameters\":{\"PW\":\"sesame\"}}"); /* of an earlier version */
+    cleanup_json struct json *shown = build_to_public_json(b, false);
+    CHECK_TEXT(json_get_cstr(json_get(shown, "parameters"), "PW", ""), "****");
+    build_free(b);
+    sh(&w, "! grep -q sesame ../data/builds/web/1/build.json");
+    b = load_record(&w, NULL);
+    CHECK_TEXT(json_get_cstr(b->parameters, "PW", ""), "sesame");
+    CHECK_EQ(b->state, BUILD_QUEUED);
+    build_free(b);
+    sh(&w, "head -c 32 /dev/zero > ../data/secrets/key");
+    b = load_record(&w, NULL); /* nothing is built with other values than were given */
+    CHECK(b->parameters == NULL && b->state == BUILD_ENDED && b->result == RESULT_FAILURE);
+    CHECK(strstr(b->reason, "its parameters cannot be read") != NULL);
+    build_free(b);
+}
+
 TEST(builds_start_builds_and_wait_for_them)
 {
     cleanup(world_done) struct world w = {0};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/run/params.h"
 
+#include "pipeline/run/credentials.h"
+
 static const struct list *
 read_choices(struct run *run, const struct value *v)
 {
@@ -133,6 +135,15 @@ param_to_json(struct run *run, const struct param *p)
     return j;
 }
 
+static void
+tell_plain(struct run *run, struct str name)
+{
+    const struct runner_host *host = run->config->host;
+
+    if (host != NULL && host->parameter_is_plain != NULL)
+        host->parameter_is_plain(run->config->ctx, arena_cstr(&run->arena, name));
+}
+
 bool
 param_bind(struct run *run, const struct node *at, const struct param *p)
 {
@@ -140,8 +151,10 @@ param_bind(struct run *run, const struct node *at, const struct param *p)
 
     if (!param_value(run, at, p, run->config->parameters, &v))
         return false;
-    if (str_is(p->kind, "password") && v.text.len > 0)
-        run_mask(run, v.text);
+    if (!str_is(p->kind, "password"))
+        tell_plain(run, p->name);
+    else if (v.text.len > 0)
+        credential_mask(run, v.text);
     map_put(&run->arena, run->params, value_text(p->name), v);
     run_env_set(run, &run->base, p->name, value_to_text(&run->arena, v));
     return true;

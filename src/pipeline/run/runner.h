@@ -61,6 +61,8 @@ struct runner_host {
     void (*question)(void *ctx, const struct json *question, bool is_over);
     /* {"proceed", "by", "parameters"} for the caller to unref; NULL: not yet. */
     struct json *(*answer)(void *ctx, const char *step);
+    /* A parameter of the build is no password. */
+    void (*parameter_is_plain)(void *ctx, const char *name);
     /* What the Jenkinsfile says of its job (job_properties.h). */
     void (*properties)(void *ctx, const struct json *properties);
     /* Starts a build of another pipeline ("web", "web/main"), or gives the one that was started under

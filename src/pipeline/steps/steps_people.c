@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "pipeline/run/job_properties.h"
 #include "pipeline/run/journal.h"
+#include "pipeline/run/credentials.h"
 #include "pipeline/run/params.h"
 
 #define PARAMS_MAX 64
@@ -80,6 +81,8 @@ read_answer(struct run *run, const struct node *at, const struct question *q,
     for (size_t i = 0; i < q->param_count; i++) {
         if (!param_value(run, at, &q->params[i], given, &v))
             return false;
+        if (str_is(q->params[i].kind, "password") && v.text.len > 0)
+            credential_mask(run, v.text);
         map_put(&run->arena, to, value_text(q->params[i].name), v);
     }
     if (q->submitter_parameter.len > 0)
