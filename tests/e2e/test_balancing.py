@@ -267,11 +267,18 @@ class Balancing(unittest.TestCase):
                     Changes(certified, self.change_certificate), Changes(reloaded, self.reload), Changes(killed, self.kill)]
         clients = [kind(self.naru.listener_port) for kind in (Streaming, WebSocket) for _ in range(4)]
         clients += [Secure(self.secure_port, self.authority.ca) for _ in range(2)]
-        loads = [stack.enter_context(Load(self.naru, path=path, connections=12, extra=(
-            "--fresh", "4", "--slow", "4", "--slow-path", "/slow?ms=300"))) for path in ("/", "/port")]
+        loads = self.start_loads(stack)
         for thread in clients + changes:
             thread.start()
         return changes, clients, loads
+
+    def start_loads(self, stack):
+        return [stack.enter_context(Load(self.naru, path=path, connections=12, extra=(
+            "--fresh", "4", "--slow", "4", "--slow-path", "/slow?ms=300"))) for path in ("/", "/port")]
+
+    @staticmethod
+    def total(results, clients):
+        return sum(int(r["requests"]) for r in results) + sum(c.count for c in clients)
 
     def test_no_request_fails_whatever_changes(self):
         wanted = 2_000_000 if harness.SOAK else 20_000
@@ -283,15 +290,19 @@ class Balancing(unittest.TestCase):
             for thread in changes:
                 thread.join()
             time.sleep(max(0, wanted / (2 * Load.RATE) + 1 - (time.monotonic() - begin)))
+            results = [load.stop() for load in loads]
+            while self.total(results, clients) < wanted:  # a busy machine does not reach the rate
+                again = self.start_loads(stack)
+                time.sleep((wanted - self.total(results, clients)) / (2 * Load.RATE) + 1)
+                loads += again
+                results += [load.stop() for load in again]
             for client in clients:
                 client.end()
-            results = [load.stop() for load in loads]
         self.assertEqual([c.error for c in changes if c.error], [])
         self.assertEqual([f for c in clients for f in c.failures], [])
-        self.assertEqual([r["failed"] for r in results], ["0", "0"], [load.output for load in loads])
+        self.assertEqual({r["failed"] for r in results}, {"0"}, [load.output for load in loads])
         self.assertTrue(all(c.count > 0 for c in clients))
-        total = sum(int(r["requests"]) for r in results) + sum(c.count for c in clients)
-        self.assertGreaterEqual(total, wanted)
+        total = self.total(results, clients)
         print(f"   {total:,} requests in {time.monotonic() - begin:.0f} s, none failed")
 
 
