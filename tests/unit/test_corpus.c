@@ -322,7 +322,7 @@ make_secrets(const char *folder)
         "\"token\":{\"kind\":\"string\",\"secret\":\"tok-s3cret\"},"
         "\"kube\":{\"kind\":\"file\",\"content\":\"kube: config\"}}";
     cleanup_free char *path = text_format("%s/plain.json", folder);
-    cleanup_json struct json *aws = NULL;
+    cleanup_json struct json *aws = NULL, *bundle = NULL;
     unsigned moved = 0;
     struct err err;
 
@@ -334,6 +334,14 @@ make_secrets(const char *folder)
     json_set(aws, "accessKeyId", json_text("AKIACORPUS"));
     json_set(aws, "secretAccessKey", json_text("aws-s3cret-key"));
     CHECK(secrets_set(secrets, "aws", aws, "", &err));
+    bundle = json_object(); /* conf/app.conf: port=1 */
+    json_set(bundle, "kind", json_text("file"));
+    json_set(bundle, "name", json_text("bundle.zip"));
+    json_set(bundle, "contentBase64", json_text(
+        "UEsDBBQAAAAAAAAAIQDRrtLlBwAAAAcAAAANAAAAY29uZi9hcHAuY29uZnBvcnQ9MQpQSwECFAMUAAAA"
+        "AAAAACEA0a7S5QcAAAAHAAAADQAAAAAAAAAAAAAAgAEAAAAAY29uZi9hcHAuY29uZlBLBQYAAAAAAQAB"
+        "ADsAAAAyAAAAAAA="));
+    CHECK(secrets_set(secrets, "bundle", bundle, "", &err));
 }
 
 static int

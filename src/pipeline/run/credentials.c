@@ -3,6 +3,7 @@
 #include "pipeline/run/credentials.h"
 
 #include <stdio.h>
+#include <unistd.h>
 #include "base/crypto.h"
 #include "base/uri.h"
 #include "io/file.h"
@@ -339,6 +340,30 @@ bind_secret_file(struct binding *b)
                      json_get_cstr(b->credential, "name", ""), &b->path);
 }
 
+/* A folder with what is in the archive, and nobody else's; the archive itself does not stay. */
+static bool
+bind_zip(struct binding *b)
+{
+    struct run *run = b->s->run;
+    struct env_layer *layer = run_env_push(run);
+    const char *folder, *archive = NULL;
+    struct err err;
+    bool ok = bind_file(run, b->s->at, layer, STR("NARU_ZIP"), b->credential, "archive.zip", &b->path);
+
+    run->env = layer->outer;
+    if (!ok)
+        return false;
+    archive = b->path;
+    folder = arena_format(&run->arena, STR_FMT "/content",
+                          STR_ARG(str_range(archive, strrchr(archive, '/'))));
+    if (!file_make_dirs(folder, 0700, &err))
+        return step_fail(b->s, "%s", err.message);
+    ok = step_unpack_secret(b->s, archive, folder);
+    unlink(archive);
+    run_env_set(run, b->layer, field(b, "variable", ""), str_of(folder));
+    return ok;
+}
+
 static bool
 bind_ssh(struct binding *b)
 {
@@ -382,6 +407,7 @@ static const struct {
     {"usernamePassword UsernamePasswordMultiBinding", "password", bind_password},
     {"usernameColonPassword UsernamePasswordBinding", "password", bind_colon},
     {"file FileBinding", "file", bind_secret_file},
+    {"zip ZipFileBinding", "file", bind_zip},
     {"sshUserPrivateKey SSHUserPrivateKeyBinding", "ssh", bind_ssh},
     {"aws AmazonWebServicesCredentialsBinding", "aws", bind_aws},
     {"certificate CertificateMultiBinding", "certificate", bind_certificate},

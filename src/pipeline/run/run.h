@@ -226,6 +226,8 @@ step_function *step_stash_find(struct str name);       /* steps_stash.c */
 step_function *step_credentials_find(struct str name); /* credentials.c */
 step_function *step_junit_find(struct str name);       /* steps_junit.c */
 step_function *step_data_find(struct str name);        /* steps_data.c */
+/* Unpacks an archive into a folder, as `unzip` does; steps_archive.c */
+bool step_unpack_secret(struct step_call *s, const char *path, const char *folder);
 step_function *step_archive_find(struct str name);     /* steps_archive.c */
 step_function *step_docker_find(struct str name);      /* docker_dsl.c */
 step_function *step_env_find(struct str name);         /* steps_env.c */
@@ -300,6 +302,9 @@ bool library_load(struct run *run, const struct node *at, struct str identifier)
 bool declarative_run(struct run *run, const struct stage *pipeline);
 /* workspace.c: fetches the build's commit into a directory, without files yet. */
 bool workspace_fetch(struct run *run, const struct node *at, const char *directory);
+/* A file of another ref of the repository, which is fetched for that. */
+bool workspace_show_ref(struct run *run, const char *directory, const char *ref, const char *path,
+                        struct strbuf *out);
 /* A file of the fetched commit. */
 bool workspace_show(struct run *run, const char *directory, const char *path, struct strbuf *out);
 /* The build's commit in the current directory; `to` gets GIT_COMMIT and so on. */

@@ -203,6 +203,19 @@ workspace_show(struct run *run, const char *directory, const char *path, struct 
                arena_format(&run->arena, "%s:%s", run->config->commit, path));
 }
 
+bool
+workspace_show_ref(struct run *run, const char *directory, const char *ref, const char *path,
+                   struct strbuf *out)
+{
+    int code;
+
+    return ref[0] != '-' &&
+           GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1",
+               run->config->git_url, ref) &&
+           GIT(run, directory, out, &code, "show",
+               arena_format(&run->arena, "FETCH_HEAD:%s", path));
+}
+
 static void
 put(struct run *run, struct map *to, const char *name, const char *value)
 {

@@ -211,6 +211,14 @@ describe(struct step_call *s)
     return true;
 }
 
+/* zip(credentialsId: ..) describes a credential, zip(zipFile: ..) is a step. */
+static bool
+is_zip_binding(const struct step_call *s)
+{
+    return str_is(s->name, "zip") && s->args->named != NULL &&
+           map_find_text(s->args->named, "credentialsId") != NULL;
+}
+
 /* Steps whose effect is the script's own course: they are repeated after a restart, as are blocks.
  * `parallel` has its blocks in a map. */
 static bool
@@ -272,7 +280,7 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
     if (type != NULL && type->kind == STEP_LATER)
         return interp_throw(s->in, s->at, "UnsupportedFeature",
                             "the step '" STR_FMT "' is not supported yet", STR_ARG(s->name));
-    if (type == NULL && describe(s))
+    if ((type == NULL || is_zip_binding(s)) && describe(s))
         return true;
     if (function == NULL) {
         near = step_name_near(s->name);

@@ -281,6 +281,20 @@ unpack(struct unpacking *u, const char *path, bool only_tests)
            step_fail(u->s, "'%s': %s", path, archive_error_string(u->archive));
 }
 
+bool
+step_unpack_secret(struct step_call *s, const char *path, const char *folder)
+{
+    cleanup(free_reader) struct archive *a = archive_read_new();
+    struct unpacking u = {.s = s, .archive = a, .root = folder};
+    struct map *own = s->values;
+    bool ok;
+
+    s->values = arena_alloc(&s->run->arena, sizeof(*s->values)); /* no `glob` of another step */
+    ok = unpack(&u, path, false);
+    s->values = own;
+    return ok;
+}
+
 static bool
 step_unpack(struct step_call *s)
 {
