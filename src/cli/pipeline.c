@@ -10,7 +10,7 @@
 
 struct pipelines {
     struct client *client;
-    const char *file, *stage, *url, *github, *branch, *commit, *output, *data_dir;
+    const char *file, *stage, *url, *github, *forks, *trusted, *branch, *commit, *output, *data_dir;
     struct json *params;
     bool waits, wants_json;
     int64_t timeout_s;
@@ -60,6 +60,10 @@ create(struct pipelines *p, const char *name, struct err *err)
         json_set(body, "url", json_text(p->url));
     if (p->github != NULL)
         json_set(body, "github", json_text(p->github));
+    if (p->forks != NULL)
+        json_set(body, "forks", json_text(p->forks));
+    if (p->trusted != NULL)
+        json_set(body, "trusted", json_text(p->trusted));
     answer = builds_ask(p->client, "POST", p->url != NULL ? "/naru/pipelines" : "/naru/repositories",
                         body, err);
     if (answer == NULL)
@@ -222,6 +226,8 @@ command_pipeline(int argc, char **argv)
     const struct option_row rows[] = {
         {"url", 0, OPTION_TEXT, &p.url},
         {"github", 0, OPTION_TEXT, &p.github},
+        {"forks", 0, OPTION_TEXT, &p.forks},
+        {"trusted", 0, OPTION_TEXT, &p.trusted},
         {"branch", 'b', OPTION_TEXT, &p.branch},
         {"commit", 0, OPTION_TEXT, &p.commit},
         {"param", 'p', OPTION_PAIR, &p.params},

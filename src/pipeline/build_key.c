@@ -149,11 +149,13 @@ build_key_env(struct arena *a, const char *const *env, const struct access_key *
 
     while (env != NULL && env[count] != NULL)
         count++;
-    out = arena_alloc(a, (count + 3) * sizeof(*out));
+    out = arena_alloc(a, (count + 4) * sizeof(*out));
     for (size_t i = 0; i < count; i++)
         if (!is_of_a_key(env[i]))
             out[n++] = env[i];
-    out[n++] = arena_format(a, "AWS_ACCESS_KEY_ID=%s", key->id);
-    out[n++] = arena_format(a, "AWS_SECRET_ACCESS_KEY=%s", key->secret);
+    out[n++] = arena_format(a, "AWS_ACCESS_KEY_ID=%s", key == NULL ? "" : key->id);
+    out[n++] = arena_format(a, "AWS_SECRET_ACCESS_KEY=%s", key == NULL ? "" : key->secret);
+    if (key == NULL)
+        out[n++] = "AWS_SESSION_TOKEN=";
     return out;
 }

@@ -26,6 +26,7 @@ bool build_key_begin(struct access_keys *keys, const char *roles, const char *pi
 void build_key_again(struct access_keys *keys, const char *roles, const char *pipeline,
                      int64_t number, const char *state_dir);
 void build_key_end(struct access_keys *keys, const char *pipeline, int64_t number);
-/* The variables of `env` with this key in them; in the arena. */
+/* The variables of `env` with this key in them, or (NULL) with none, not even the server's own; in the
+ * arena. */
 const char *const *build_key_env(struct arena *a, const char *const *env,
                                  const struct access_key *key);

@@ -12,6 +12,7 @@
 #include "pipeline/run/journal.h"
 #include "pipeline/run/leftovers.h"
 #include "pipeline/build_key.h"
+#include "pipeline/forks.h"
 #include "pipeline/room.h"
 #include "pipeline/test_history.h"
 
@@ -400,7 +401,11 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),
-        .secrets_dir = arena_format(a, "%s/secrets", room->config.data_dir),
+        .secrets_dir =
+            build_is_untrusted(b) ? NULL : arena_format(a, "%s/secrets", room->config.data_dir),
+        .trusted_ref = build_is_untrusted(b)
+                           ? arena_format(a, "refs/heads/%s", json_get_cstr(b->change, "target", ""))
+                           : NULL,
         .state_dir = arena_format(a, "%s/run", directory),
         .started_ms = b->started_ms,
         .parameters = b->parameters, /* these three never change */
@@ -492,6 +497,10 @@ give_key(const struct pipeline_room *room, const struct build *b, struct brief *
 {
     struct access_key key;
 
+    if (build_is_untrusted(b)) {
+        brief->config.extra_env = build_key_env(&brief->arena, brief->config.extra_env, NULL);
+        return true;
+    }
     if (room->config.keys == NULL)
         return true;
     if (!build_key_begin(room->config.keys, room->config.build_roles, b->pipeline, b->number,

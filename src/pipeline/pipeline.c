@@ -627,6 +627,23 @@ pipeline_of_github(struct pipeline_room *room, const char *repository, char *nam
     return found;
 }
 
+void
+pipeline_note_forge(struct pipeline_room *room, const char *pipeline, const char *forge)
+{
+    struct pipeline *p;
+    struct err err;
+
+    room_lock(room);
+    p = pipeline_store_find(&room->store, pipeline);
+    if (p != NULL && strcmp(p->forge == NULL ? "github" : p->forge, forge) != 0) {
+        free(p->forge);
+        p->forge = text_dup(forge);
+        if (!pipeline_store_save(&room->store, p, &err))
+            log_error("pipeline.forge", "error=%s", log_quote(err.message));
+    }
+    room_unlock(room);
+}
+
 const struct pipeline_config *
 pipeline_room_config(const struct pipeline_room *room)
 {

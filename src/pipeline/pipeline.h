@@ -100,6 +100,8 @@ struct json *pipeline_build(struct pipeline_room *room, const char *pipeline, in
 /* The name of the pipeline tied to a GitHub repository; false if there is none. */
 bool pipeline_of_github(struct pipeline_room *room, const char *repository, char *name_out,
                         size_t size);
+/* The forge whose webhook came for a pipeline: verdicts go there (forge_status.h). */
+void pipeline_note_forge(struct pipeline_room *room, const char *pipeline, const char *forge);
 /* What signs the webhooks of a forge ("github", "gitlab", "gitea"): the secret `<forge>-webhook`, or of
  * GitHub what the configuration says (GitLab sends its own in the clear); "" if there is none.  malloc'd. */
 char *pipeline_webhook_secret(struct pipeline_room *room, const char *forge);

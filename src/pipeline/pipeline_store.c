@@ -19,8 +19,10 @@ pipeline_free(struct pipeline *p)
     free(p->name);
     free(p->url);
     free(p->github);
+    free(p->forge);
     free(p->jenkinsfile);
     json_unref(p->properties);
+    json_unref(p->forks);
     free(p);
 }
 
@@ -91,8 +93,11 @@ load(struct pipeline_store *s, const char *name, struct err *err)
     p->name = text_dup(name);
     p->url = text_dup(json_get_cstr(j, "url", ""));
     p->github = text_dup(json_get_cstr(j, "github", NULL));
+    p->forge = text_dup(json_get_cstr(j, "forge", NULL));
     p->jenkinsfile = text_dup(json_get_cstr(j, "jenkinsfile", "Jenkinsfile"));
     p->is_local = json_get_bool(j, "local", false);
+    if (json_get(j, "forks") != NULL)
+        p->forks = json_copy(json_get(j, "forks"));
     if (json_get(j, "branches") != NULL)
         p->properties = json_copy(json_get(j, "branches"));
     load_builds(s, p, directory);
@@ -162,6 +167,10 @@ pipeline_to_json(const struct pipeline *p)
     json_set(j, "local", json_bool(p->is_local));
     if (p->github != NULL)
         json_set(j, "github", json_text(p->github));
+    if (p->forge != NULL)
+        json_set(j, "forge", json_text(p->forge));
+    if (p->forks != NULL)
+        json_set(j, "forks", json_copy(p->forks));
     json_set(j, "jenkinsfile", json_text(p->jenkinsfile));
     if (p->properties != NULL)
         json_set(j, "branches", json_copy(p->properties));

@@ -10,10 +10,12 @@
 
 struct pipeline {
     char *name, *url, *github, *jenkinsfile;
+    char *forge; /* whose webhooks came last, if they were not GitHub's: "gitlab"; or NULL */
     bool is_local;         /* url is naru's own bare repository */
     struct build **builds; /* by number */
     size_t build_count, build_capacity;
     int64_t next_number;
+    struct json *forks; /* {"build": "target", "trusted": ["ann"]} (forks.h), or NULL */
     struct json *properties; /* by branch (job_properties.h), or NULL */
 };
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "pipeline/forge/git_login.h"
 #include "pipeline/forge/git_remote.h"
 #include "pipeline/room.h"
 
@@ -132,7 +133,8 @@ reconcile(struct pipeline_room *room)
 }
 
 static bool
-repository_of(void *ctx, const char *pipeline, char **repository_out, char **url_out)
+repository_of(void *ctx, const char *pipeline, char **repository_out, char **url_out,
+              char **forge_out)
 {
     struct pipeline_room *room = ctx;
     const struct pipeline *p;
@@ -144,6 +146,7 @@ repository_of(void *ctx, const char *pipeline, char **repository_out, char **url
     if (tied) {
         *repository_out = text_dup(p->github);
         *url_out = text_dup(p->url);
+        *forge_out = text_dup(p->forge);
     }
     room_unlock(room);
     return tied;
@@ -201,6 +204,7 @@ room_watch_start(struct pipeline_room *room, struct err *err)
         .repository_of = repository_of};
     int failure;
 
+    git_login_use_api(config.api_url);
     room->reports = github_reports_start(&config, err);
     if (room->reports == NULL)
         return false;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include "base/uri.h"
 #include "pipeline/build.h"
+#include "pipeline/forks.h"
 #include "pipeline/forge/webhooks.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/test_history.h"
@@ -122,7 +123,7 @@ pipelines(struct http_exchange *x, void *ctx)
 {
     struct pipeline_room *room = ctx;
     cleanup_json struct json *body = NULL;
-    const char *name, *url = NULL, *github;
+    const char *name, *url = NULL, *github, *forks, *trusted;
     struct json *j;
     struct err err;
     bool repository = str_starts(x->path, STR("/naru/repositories"));
@@ -140,12 +141,20 @@ pipelines(struct http_exchange *x, void *ctx)
     body = read_body(x);
     if (body == NULL || !text_member(x, body, "name", true, &name) ||
         !text_member(x, body, "github", false, &github) ||
-        (!repository && !text_member(x, body, "url", true, &url)))
+        (!repository && !text_member(x, body, "url", true, &url)) ||
+        !text_member(x, body, "forks", false, &forks) ||
+        !text_member(x, body, "trusted", false, &trusted))
         return;
-    if (pipeline_create(room, name, url, github, &j, &err))
-        room_reply_json(x, 200, j);
-    else
+    if (!pipeline_create(room, name, url, github, &j, &err)) {
         room_reply_error(x, &err);
+        return;
+    }
+    if (forks == NULL || room_set_forks(room, name, forks, trusted, &err)) {
+        room_reply_json(x, 200, j);
+        return;
+    }
+    json_unref(j);
+    room_reply_error(x, &err);
 }
 
 static void

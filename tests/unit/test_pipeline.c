@@ -115,24 +115,6 @@ TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
     sh(&w, IS_GONE);
 }
 
-static int
-deliver(const struct world *w, const char *event, const char *id, const char *body,
-        const char *secret, struct strbuf *out)
-{
-    unsigned char mac[SHA256_LEN];
-    char hex[SHA256_HEX + 1];
-    cleanup_free char *signature = NULL;
-    cleanup_free char *event_line = text_format("X-GitHub-Event: %s", event);
-    cleanup_free char *id_line = text_format("X-GitHub-Delivery: %s", id);
-
-    hmac_sha256(str_of(secret), str_of(body), mac);
-    hex_encode(mac, sizeof(mac), hex);
-    signature = text_format("X-Hub-Signature-256: sha256=%s", hex);
-    const char *const headers[] = {event_line, id_line, signature, "Content-Type: application/json",
-                                   NULL};
-    return call(w, "POST", "/github/webhook", body, headers, out);
-}
-
 TEST(a_webhook_starts_a_build_once)
 {
     cleanup(world_done) struct world w = {0};

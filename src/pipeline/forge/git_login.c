@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/forge/git_login.h"
 
+#include <pthread.h>
 #include "base/crypto.h"
+#include "base/log.h"
 #include "base/seal.h"
+#include "pipeline/forge/forge_status.h"
 #include "pipeline/secrets.h"
 
 /* "https://host/" of the URL, if the token may go there; malloc'd. */
@@ -22,30 +25,90 @@ scope_of(const char *url)
     return str_dup(str_range(url, rest.at + slash + 1));
 }
 
+/* One identity is kept, with its token: builds and comparisons of heads ask again and again. */
+static struct {
+    pthread_mutex_t mutex;
+    char *given_url, *url, *secrets_dir;
+    struct github_api *api;
+} app = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void
+git_login_use_api(const char *api_url)
+{
+    pthread_mutex_lock(&app.mutex);
+    free(app.given_url);
+    app.given_url = api_url == NULL || api_url[0] == '\0' ? NULL : text_dup(api_url);
+    pthread_mutex_unlock(&app.mutex);
+}
+
+/* "acme/shop" of https://github.com/acme/shop.git; malloc'd. */
+static char *
+repository_of(const char *url, const char *scope)
+{
+    struct str path = str_of(url + strlen(scope));
+
+    if (str_ends(path, STR(".git")))
+        path.len -= 4;
+    return str_dup(path);
+}
+
+static void
+token_of_app(const char *secrets_dir, const char *url, const char *scope, struct strbuf *out)
+{
+    cleanup_free char *repository = repository_of(url, scope), *api_url = NULL;
+    struct err err;
+
+    pthread_mutex_lock(&app.mutex);
+    api_url = app.given_url != NULL ? text_dup(app.given_url) : github_api_url_of(url);
+    if (app.api == NULL || strcmp(app.url, api_url) != 0 ||
+        strcmp(app.secrets_dir, secrets_dir) != 0) {
+        github_api_free(app.api);
+        free(app.url);
+        free(app.secrets_dir);
+        app.url = text_dup(api_url);
+        app.secrets_dir = text_dup(secrets_dir);
+        app.api = github_api_new(api_url, secrets_dir);
+    }
+    if (!github_api_token(app.api, repository, out, &err))
+        log_warn("git.login", "repository=%s error=%s", repository, log_quote(err.message));
+    pthread_mutex_unlock(&app.mutex);
+}
+
+static void
+find_token(const char *secrets_dir, const char *url, const char *scope, struct strbuf *out)
+{
+    struct err err;
+    cleanup_json struct json *c = secrets_get(secrets_dir, forge_name(forge_of(NULL, url)), &err);
+
+    if (strcmp(json_get_cstr(c, "kind", ""), "github-app") == 0)
+        token_of_app(secrets_dir, url, scope, out);
+    else
+        strbuf_add_cstr(out, json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
+}
+
 void
 git_login_find(const char *secrets_dir, const char *url, struct git_login *out)
 {
-    cleanup(strbuf_done) struct strbuf plain = {0}, base64 = {0};
+    cleanup(strbuf_done) struct strbuf plain = {0}, base64 = {0}, token = {0};
     cleanup_free char *scope = url == NULL ? NULL : scope_of(url);
-    cleanup_json struct json *c = NULL;
-    const char *token;
-    struct err err;
 
     *out = (struct git_login){0};
     if (scope == NULL || secrets_dir == NULL)
         return;
-    c = secrets_get(secrets_dir, "github", &err);
-    token = json_get_cstr(c, "text", json_get_cstr(c, "password", ""));
-    if (token[0] == '\0')
+    find_token(secrets_dir, url, scope, &token);
+    if (token.len == 0)
         return;
-    strbuf_addf(&plain, "x-access-token:%s", token);
+    strbuf_addf(&plain, "%s:%s",
+                forge_of(NULL, url) == FORGE_GITHUB ? "x-access-token" : "oauth2",
+                strbuf_cstr(&token));
     base64_encode(&base64, strbuf_str(&plain));
     out->variables[0] = text_dup("GIT_CONFIG_COUNT=1");
     out->variables[1] = text_format("GIT_CONFIG_KEY_0=http.%s.extraHeader", scope);
     out->variables[2] =
         text_format("GIT_CONFIG_VALUE_0=Authorization: Basic %s", strbuf_cstr(&base64));
-    out->token = text_dup(token);
+    out->token = text_dup(strbuf_cstr(&token));
     secret_wipe(plain.at, plain.len);
+    secret_wipe(token.at, token.len);
 }
 
 void

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* git_login.h - lets git fetch a private repository by https with the token in the secret `github`
- * (kind text or password).  The token goes by git's environment, to that host only; over plain http
+ * (kind text, password or github-app: then with a token of the App's installation, made anew before
+ * it ends), or in `gitlab` or `gitea` where the host's name says that it is one of those.  The token goes by git's environment, to that host only; over plain http
  * to this machine only. */
 #pragma once
 #include "base/str.h"
 
 #define GIT_LOGIN_VARIABLES 3
+
+/* Where GitHub's API is, for all that follow; NULL: where the repository's URL says. */
+void git_login_use_api(const char *api_url);
 
 struct git_login {
     char *variables[GIT_LOGIN_VARIABLES + 1]; /* "GIT_CONFIG_COUNT=1" ...; NULL-terminated */

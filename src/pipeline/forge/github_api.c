@@ -260,6 +260,20 @@ token_of_app(struct github_api *api, const struct json *app, const char *reposit
     return GITHUB_DONE;
 }
 
+bool
+github_api_token(struct github_api *api, const char *repository, struct strbuf *out,
+                 struct err *err)
+{
+    cleanup_json struct json *who = secrets_get(api->secrets_dir, "github", err);
+    const bool is_app = strcmp(json_get_cstr(who, "kind", ""), "github-app") == 0;
+
+    if (who == NULL || (is_app && token_of_app(api, who, repository, err) != GITHUB_DONE))
+        return false;
+    strbuf_add_cstr(out, is_app ? api->token
+                                : json_get_cstr(who, "text", json_get_cstr(who, "password", "")));
+    return out->len > 0 || err_set(err, ERR_VALIDATION, "the secret 'github' has no token");
+}
+
 enum github_outcome
 github_api_call(struct github_api *api, const char *repository, const char *method,
                 const char *path, const struct json *body, struct github_reply *out,

@@ -29,6 +29,11 @@ enum github_outcome github_api_call(struct github_api *api, const char *reposito
                                     const char *method, const char *path, const struct json *body,
                                     struct github_reply *out, struct err *err);
 
+/* What git logs in with (as the user x-access-token): the token of a user, or one of the App's
+ * installation, which is kept as long as it lives.  False: none, or GitHub gives none now. */
+bool github_api_token(struct github_api *api, const char *repository, struct strbuf *out,
+                      struct err *err) MUST_CHECK;
+
 /* How long to wait after an answer: Retry-After, the end of the rate limit, or twice as long as
  * before (from 1 s, at most 5 min) with `attempt` counting from 0.  Texts may be empty. */
 int64_t github_retry_ms(int status, struct str retry_after, struct str remaining, struct str reset,

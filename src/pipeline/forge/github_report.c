@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/build.h"
+#include "pipeline/forge/forge_status.h"
 #include "pipeline/forge/github_api.h"
 
 #define NOTE_MAX ((size_t)65536)
@@ -34,6 +35,7 @@ struct github_reports {
     size_t count;
     bool stopping;
     struct github_api *api; /* NULL until it is needed; only the thread calls it */
+    struct http_client *client; /* of other forges; the same */
 };
 
 static const char *
@@ -382,34 +384,82 @@ api_for(struct github_reports *r, const char *url, const char *secrets_dir)
     return r->api;
 }
 
+static bool
+is_stopping(void *arg)
+{
+    struct github_reports *r = arg;
+    bool stopping;
+
+    pthread_mutex_lock(&r->mutex);
+    stopping = r->stopping;
+    pthread_mutex_unlock(&r->mutex);
+    return stopping;
+}
+
+static enum github_outcome
+send_elsewhere(struct report *r, enum forge forge, const char *url, const char *secrets)
+{
+    char description[REPORT_DESCRIPTION_MAX + 1];
+    const struct forge_status status = {.repository = r->repository,
+                                        .commit = judged_commit(r->build),
+                                        .branch = text(r->build, "branch"),
+                                        .state = text(r->build, "state"),
+                                        .result = text(r->build, "result"),
+                                        .context = github_context_of(r->build),
+                                        .link = r->link,
+                                        .description = description};
+    enum github_outcome outcome;
+
+    describe(r->build, description);
+    if (knows(r, "status", description))
+        return GITHUB_DONE;
+    if (r->reports->client == NULL)
+        r->reports->client = http_client_new();
+    outcome = forge_status_send(r->reports->client, forge, secrets, url, &status, is_stopping,
+                                r->reports, &r->retry_ms, &r->err);
+    if (outcome == GITHUB_DONE)
+        note(r, "status", json_text(description));
+    else if (outcome == GITHUB_REFUSED)
+        log_warn("forge.refused", "forge=%s repository=%s error=%s", forge_name(forge),
+                 r->repository, log_quote(r->err.message));
+    return outcome;
+}
+
+static enum github_outcome
+send_to_github(struct report *r)
+{
+    return github_api_has_identity(r->api, &r->is_app) ? send_all(r) : GITHUB_DONE;
+}
+
 static enum github_outcome
 report(struct github_reports *reports, const struct json *build, int64_t *retry_ms)
 {
     const char *pipeline = text(build, "pipeline");
     long long number = (long long)json_get_i64(build, "number", 0);
     cleanup_free char *repository = NULL, *url = NULL, *api_url = NULL, *secrets = NULL;
+    cleanup_free char *told = NULL;
     cleanup_free char *directory = build_directory(reports->data_dir, pipeline, number);
     cleanup_free char *path = text_format("%s/github.json", directory);
     cleanup_free char *link = NULL;
     struct report r = {.reports = reports, .build = build, .note_path = path};
-    enum github_outcome outcome = GITHUB_DONE;
+    enum github_outcome outcome;
+    enum forge forge;
 
-    if (!reports->config.repository_of(reports->config.ctx, pipeline, &repository, &url))
+    if (!reports->config.repository_of(reports->config.ctx, pipeline, &repository, &url, &told))
         return GITHUB_DONE;
+    forge = forge_of(told, url);
     api_url = reports->api_url != NULL ? text_dup(reports->api_url) : github_api_url_of(url);
     secrets = text_format("%s/secrets", reports->data_dir);
     link = text_format("%s/naru/builds/%s/%lld/", reports->base_url, pipeline, number);
     r.api = api_for(reports, api_url, secrets);
     r.repository = repository;
     r.link = link;
-    if (github_api_has_identity(r.api, &r.is_app)) {
-        r.note = read_note(path);
-        outcome = send_all(&r);
-        json_unref(r.note);
-        if (outcome == GITHUB_LATER)
-            log_warn("github.later", "repository=%s build=%lld retry_ms=%lld error=%s", repository,
-                     number, (long long)r.retry_ms, log_quote(r.err.message));
-    }
+    r.note = read_note(path);
+    outcome = forge == FORGE_GITHUB ? send_to_github(&r) : send_elsewhere(&r, forge, url, secrets);
+    json_unref(r.note);
+    if (outcome == GITHUB_LATER)
+        log_warn("github.later", "repository=%s build=%lld retry_ms=%lld error=%s", repository,
+                 number, (long long)r.retry_ms, log_quote(r.err.message));
     *retry_ms = r.retry_ms;
     return outcome;
 }
@@ -591,6 +641,7 @@ github_reports_stop(struct github_reports *r)
     while (r->items != NULL)
         item_remove(r, r->items);
     github_api_free(r->api);
+    http_client_free(r->client);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->mutex);
     free(r->data_dir);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* github_report.h - tells GitHub what becomes of builds: commit statuses, check runs (as an App) and
- * Deployments (for stages that deploy), with a link to the build.
+/* github_report.h - tells forges what becomes of builds: GitHub by commit statuses, check runs (as an
+ * App) and Deployments (for stages that deploy), GitLab and Gitea by commit statuses (forge_status.h),
+ * with a link to the build.
  * Builds never wait for it: what is offered is kept until a thread of its own has sent it.  It sends
  * what GitHub does not know yet, so a build that changed ten times meanwhile is told once.  What was
  * sent is noted in the build's folder (github.json); a start goes on where the last run was.
@@ -21,7 +22,8 @@ struct github_reports_config {
     void *ctx;
     /* The repository a pipeline is tied to, malloc'd ("acme/shop") with the URL it is fetched from;
      * false: to none. */
-    bool (*repository_of)(void *ctx, const char *pipeline, char **repository_out, char **url_out);
+    bool (*repository_of)(void *ctx, const char *pipeline, char **repository_out, char **url_out,
+                          char **forge_out); /* "gitlab"; NULL: what the URL says */
 };
 
 /* Texts are copied. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/guard.h"
 #include "pipeline/forge/forge.h"
+#include "pipeline/forks.h"
 
 static const struct forge_type {
     const char *name, *prefix;
@@ -61,8 +62,10 @@ reply_build(struct http_exchange *x, struct pipeline_room *room, const struct fo
 }
 
 static bool
-act(struct http_exchange *x, struct pipeline_room *room, const struct forge_event *e)
+act(struct http_exchange *x, struct pipeline_room *room, enum forge forge,
+    const struct forge_event *e)
 {
+    enum fork_trust trust;
     char name[64];
     struct err err;
 
@@ -76,16 +79,21 @@ act(struct http_exchange *x, struct pipeline_room *room, const struct forge_even
         room_reply_error(x, &err);
         return false;
     }
+    pipeline_note_forge(room, name, forges[forge].name);
     if (e->what == FORGE_GONE) {
         pipeline_gone(room, name, e->push.branch);
         room_reply_message(x, 200, "what waited of it is not built");
         return true;
     }
-    if (e->is_fork) {
+    trust = e->is_fork ? room_fork_trust(room, name, json_get_cstr(e->change, "author", ""))
+                       : FORK_TRUSTED;
+    if (trust == FORK_REFUSED) {
         room_reply_message(x, 200,
                            "ignored: changes from forks are not built, they are strangers' code");
         return true;
     }
+    if (trust == FORK_UNTRUSTED)
+        json_set(e->change, "untrusted", json_bool(true));
     return reply_build(x, room, e, name);
 }
 
@@ -106,7 +114,7 @@ accept_delivery(struct http_exchange *x, struct pipeline_room *room, enum forge 
         room_reply_error(x, &err);
         return false;
     }
-    done = act(x, room, &e);
+    done = act(x, room, forge, &e);
     forge_event_done(&e);
     return done;
 }

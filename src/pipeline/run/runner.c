@@ -155,6 +155,12 @@ read_jenkinsfile(struct run *run, struct strbuf *out)
     }
     if (!workspace_fetch(run, NULL, c->workspace))
         return false;
+    if (c->trusted_ref != NULL) {
+        run_logf(run, "The change is not trusted: the Jenkinsfile is that of %s", c->trusted_ref);
+        return workspace_show_ref(run, c->workspace, c->trusted_ref, c->jenkinsfile_name, out) ||
+               interp_throw(&run->in, NULL, "AbortException", "%s has no file '%s'",
+                            c->trusted_ref, c->jenkinsfile_name);
+    }
     if (workspace_show(run, c->workspace, c->jenkinsfile_name, out))
         return true;
     return interp_throw(&run->in, NULL, "AbortException", "commit %s has no file '%s'", c->commit,

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* forks.h - what becomes of pull requests from forks, which are strangers' code.
+ *   none      they are not built (the default)
+ *   target    they are built with the Jenkinsfile of the branch that they are for, as Jenkins does with
+ *             those that it does not trust: without secrets, without an access key of naru
+ *   everyone  they are built as those of the repository itself
+ * Whoever is named as trusted is built as those of the repository itself, unless the policy is none.
+ * Builds run as the server's user, so even with `target` what a build runs can read what he can. */
+#pragma once
+#include "pipeline/room.h"
+
+#define FORKS_TRUSTED_MAX 500u
+
+enum fork_trust { FORK_REFUSED, FORK_UNTRUSTED, FORK_TRUSTED };
+
+enum fork_trust room_fork_trust(struct pipeline_room *room, const char *pipeline,
+                                const char *author);
+/* `trusted`: names with commas between; NULL: none.  ERR_VALIDATION for another policy. */
+bool room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
+                    const char *trusted, struct err *err) MUST_CHECK;
+bool build_is_untrusted(const struct build *b);

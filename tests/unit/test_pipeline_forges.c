@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Strangers' code, verdicts to GitLab and Gitea, and the tokens that git fetches with. */
+#include "pipeline_setup.h"
+#include "pipeline/forge/forge_status.h"
+#include "pipeline/forge/git_login.h"
+#include "pipeline/forks.h"
+#include "pipeline/secrets.h"
+
+/* ---- forks ---- */
+
+#define CHANGE_FILE                                                                             \
+    "sh 'echo \"%s key=$AWS_ACCESS_KEY_ID- to=$CHANGE_TARGET fork=$CHANGE_FORK\"'\n"            \
+    "script { try { withCredentials([string(credentialsId: 'token', variable: 'T')]) "          \
+    "{ echo 'has it' } } catch (e) { echo 'has none' } }\n"
+
+/* A change of the Jenkinsfile; gives the commit of its merge. */
+static void
+fork_init(struct world *w, char merge[static 41])
+{
+    cleanup_free char *own = text_format(CHANGE_FILE, "own"), *theirs = text_format(CHANGE_FILE, "theirs");
+    cleanup_free char *secrets = NULL, *path = NULL;
+    cleanup_json struct json *token = json_parse(STR("{\"kind\":\"text\",\"text\":\"s3cret\"}"), NULL);
+    struct err err;
+
+    setenv("AWS_ACCESS_KEY_ID", "of-the-server", 1);
+    web_init(w, "acme/web");
+    secrets = text_format("%s/secrets", w->data);
+    CHECK(secrets_set(secrets, "token", token, "", &err));
+    commit(w, own, "own");
+    push(w, "web");
+    sh(w, "git checkout -q -b topic");
+    commit(w, theirs, "theirs");
+    sh(w, "git push -q ../data/git/web.git HEAD:refs/pull/7/merge");
+    path = git_remote_path(w->data, "web");
+    CHECK(git_remote_ref(path, NULL, "refs/pull/7/merge", merge, &err));
+}
+
+static int
+deliver_change(struct world *w, const char *id, const char *author, const char *head,
+               struct strbuf *out)
+{
+    cleanup_free char *body = text_format(
+        "{\"action\":\"opened\",\"number\":%s,\"repository\":{\"full_name\":\"acme/web\"},"
+        "\"pull_request\":{\"number\":7,\"title\":\"t\",\"user\":{\"login\":\"%s\"},"
+        "\"base\":{\"ref\":\"main\"},\"head\":{\"ref\":\"topic\",\"sha\":\"%s\","
+        "\"repo\":{\"full_name\":\"%s/web\"}}}}",
+        id, author, head, author);
+
+    return deliver(w, "pull_request", id, body, SECRET, out);
+}
+
+TEST(a_change_from_a_fork_is_built_as_the_policy_says)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+    char merge[41];
+    struct err err;
+
+    fork_init(&w, merge);
+    CHECK_EQ(deliver_change(&w, "1", "eve", merge, &out), 200);
+    CHECK(strstr(strbuf_cstr(&out), "strangers") != NULL);
+    CHECK(!room_set_forks(w.room, "web", "some", NULL, &err));
+    CHECK(room_set_forks(w.room, "web", "target", "ann, bo", &err));
+    room_down(&w); /* it is kept */
+    room_up(&w);
+    CHECK_EQ(deliver_change(&w, "2", "eve", merge, &out), 202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "the Jenkinsfile is that of refs/heads/main\n");
+    expect_log(&w, "web", 1, "own key=- to=main fork=eve/web\n");
+    expect_log(&w, "web", 1, "has none\n");
+    sh(&w, "! grep -q 'theirs key' ../data/builds/web/1/log");
+}
+
+TEST(a_trusted_users_fork_is_built_as_the_repository_itself)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+    char merge[41];
+    struct err err;
+
+    fork_init(&w, merge);
+    CHECK(room_set_forks(w.room, "web", "target", "ann, bo", &err));
+    CHECK_EQ(deliver_change(&w, "1", "bo", merge, &out), 202);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "theirs key=of-the-server- to=main fork=bo/web\n");
+    expect_log(&w, "web", 1, "has it\n");
+    CHECK(room_set_forks(w.room, "web", "everyone", NULL, &err));
+    CHECK_EQ(room_fork_trust(w.room, "web", "eve"), FORK_TRUSTED);
+    CHECK_EQ(room_fork_trust(w.room, "other", "eve"), FORK_REFUSED);
+}
+
+/* ---- a forge's API ---- */
+
+struct api {
+    struct http_server *server;
+    pthread_mutex_t mutex;
+    struct strbuf asked; /* "POST /path who state\n" */
+    int fails;           /* so many times with 429 first */
+    char url[64];
+};
+
+static void
+answer(struct http_exchange *x, void *ctx)
+{
+    static const struct http_header soon[] = {{"Retry-After", "1"}, {NULL, NULL}};
+    struct api *api = ctx;
+    struct err err;
+    cleanup_json struct json *body = json_parse(x->body, &err);
+    struct str who = http_header_get(x, "PRIVATE-TOKEN");
+    bool fails;
+
+    if (who.len == 0)
+        who = http_header_get(x, "Authorization");
+    if (who.len > 20)
+        who.len = 7; /* a JWT */
+    pthread_mutex_lock(&api->mutex);
+    fails = api->fails-- > 0;
+    if (!fails)
+        strbuf_addf(&api->asked, STR_FMT " " STR_FMT " " STR_FMT " %s %s\n", STR_ARG(x->method),
+                    STR_ARG(x->path), STR_ARG(who), json_get_cstr(body, "state", ""),
+                    json_get_cstr(body, "description", ""));
+    pthread_mutex_unlock(&api->mutex);
+    if (fails)
+        http_reply(x, 429, soon, STR("{}"));
+    else
+        http_reply(x, 201, NULL,
+                   str_ends(x->path, STR("installation")) ? STR("{\"id\":77}")
+                                                          : STR("{\"token\":\"ghs_1\"}"));
+}
+
+static void
+api_init(struct api *api)
+{
+    const struct http_route route = {.prefix = "/", .body_limit = 65536, .end = answer, .ctx = api};
+    struct err err;
+
+    *api = (struct api){.mutex = PTHREAD_MUTEX_INITIALIZER};
+    api->server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    CHECK(api->server != NULL);
+    snprintf(api->url, sizeof(api->url), "http://127.0.0.1:%u", http_server_port(api->server));
+}
+
+static void
+api_done(struct api *api)
+{
+    http_server_stop(api->server);
+    strbuf_done(&api->asked);
+}
+
+static void
+expect_asked(struct world *w, struct api *api, const char *what)
+{
+    int64_t until_ms = clock_monotonic_ms() + 12000 * CHECK_PATIENCE;
+    bool found = false;
+
+    while (!found && clock_monotonic_ms() < until_ms) {
+        pthread_mutex_lock(&api->mutex);
+        found = strstr(strbuf_cstr(&api->asked), what) != NULL;
+        pthread_mutex_unlock(&api->mutex);
+        if (!found)
+            (void)pipeline_wait(w->room, 20);
+    }
+    if (!found)
+        check_fail(__FILE__, __LINE__, "not asked: %s, but\n%s", what, strbuf_cstr(&api->asked));
+}
+
+static void
+keep_secret(struct world *w, const char *id, const char *text)
+{
+    cleanup_free char *secrets = text_format("%s/secrets", w->data);
+    cleanup_json struct json *value = json_object();
+    struct err err;
+
+    json_set(value, "kind", json_text("text"));
+    json_set(value, "text", json_text(text));
+    CHECK(secrets_set(secrets, id, value, "", &err));
+}
+
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+/* The repository cannot be fetched from there: an honest failure. */
+TEST(gitlab_hears_of_verdicts)
+{
+    static const char *const headers[] = {"X-Gitlab-Event: Push Hook", "X-Gitlab-Token: hook", NULL};
+    static const char body[] =
+        "{\"ref\":\"refs/heads/main\",\"before\":\"0000000000000000000000000000000000000000\","
+        "\"after\":\"" COMMIT "\",\"checkout_sha\":\"" COMMIT "\","
+        "\"project\":{\"path_with_namespace\":\"acme/shop\"},\"commits\":[]}";
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *url = NULL;
+    struct json *j = NULL;
+    struct api api;
+    struct err err;
+
+    api_init(&api);
+    api.fails = 1;
+    web_init(&w, NULL);
+    keep_secret(&w, "gitlab", "glpat-1");
+    keep_secret(&w, "gitlab-webhook", "hook");
+    url = text_format("%s/acme/shop.git", api.url);
+    CHECK(pipeline_create(w.room, "shop", url, "acme/shop", &j, &err));
+    json_unref(j);
+    CHECK_EQ(call(&w, "POST", "/gitlab/webhook", body, headers, NULL), 202);
+    expect_result(&w, "shop", 1, "FAILURE");
+    expect_asked(&w, &api, "POST /api/v4/projects/acme%2Fshop/statuses/" COMMIT
+                           " glpat-1 failed build 1: FAILURE: git fetch");
+    room_down(&w);
+    api_done(&api);
+}
+
+TEST(gitea_hears_of_verdicts)
+{
+    cleanup_free char *hook = NULL, *url = NULL, *signature = NULL;
+    static const char body[] =
+        "{\"ref\":\"refs/heads/main\",\"after\":\"" COMMIT "\",\"repository\":{\"full_name\":\"acme/shop\"},"
+        "\"commits\":[]}";
+    unsigned char mac[SHA256_LEN];
+    char hex[SHA256_HEX + 1];
+    cleanup(world_done) struct world w = {0};
+    struct json *j = NULL;
+    struct api api;
+    struct err err;
+
+    api_init(&api);
+    web_init(&w, NULL);
+    keep_secret(&w, "gitea", "t0ken");
+    keep_secret(&w, "gitea-webhook", "hook");
+    url = text_format("%s/acme/shop.git", api.url);
+    CHECK(pipeline_create(w.room, "shop", url, "acme/shop", &j, &err));
+    json_unref(j);
+    hmac_sha256(STR("hook"), STR(body), mac);
+    hex_encode(mac, sizeof(mac), hex);
+    signature = text_format("X-Gitea-Signature: %s", hex);
+    const char *const headers[] = {"X-Gitea-Event: push", "X-Gitea-Delivery: d1", signature, NULL};
+    CHECK_EQ(call(&w, "POST", "/gitea/webhook", body, headers, NULL), 202);
+    expect_asked(&w, &api, "POST /api/v1/repos/acme/shop/statuses/" COMMIT " token t0ken failure build 1: ");
+    room_down(&w);
+    api_done(&api);
+}
+
+TEST(tokens_go_to_their_forge_only)
+{
+    static const char *const rows[][3] = {
+        {"https://gitlab.com/a/b.git", "gitlab", "https://gitlab.com/api/v4"},
+        {"https://me@gitlab.example.org:8443/a/b", "gitlab", "https://gitlab.example.org:8443/api/v4"},
+        {"git@codeberg.org:a/b.git", "gitea", "https://codeberg.org/api/v1"},
+        {"ssh://git@gitea.example.org:2222/a/b", "gitea", "https://gitea.example.org/api/v1"},
+        {"http://gitea.example.org/a/b", "gitea", NULL},
+        {"/srv/gitlab/b.git", "github", NULL},
+        {"file:///srv/gitea/b", "github", NULL},
+        {"https://github.com/gitlab/b", "github", "https://github.com/api/v1"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const enum forge forge = forge_of(NULL, rows[i][0]);
+        cleanup_free char *url = forge_api_url(forge, rows[i][0]);
+        CHECK_TEXT(forge_name(forge), rows[i][1]);
+        CHECK(forge == FORGE_GITHUB || (url == NULL) == (rows[i][2] == NULL));
+        if (url != NULL && forge != FORGE_GITHUB)
+            CHECK_TEXT(url, rows[i][2]);
+    }
+    CHECK_EQ(forge_of("gitea", "https://git.example.org/a/b"), FORGE_GITEA);
+}
+
+TEST(git_fetches_with_a_token_of_the_apps_installation)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(git_login_done) struct git_login login = {0}, again = {0};
+    cleanup_free char *secrets = NULL, *path = NULL;
+    cleanup(strbuf_done) struct strbuf key = {0};
+    cleanup_json struct json *value = json_object();
+    struct api api;
+    struct err err;
+
+    api_init(&api);
+    world_init(&w);
+    sh(&w, "mkdir -p ../data; openssl genrsa -out ../key.pem 2048 2>/dev/null");
+    path = text_format("%s/key.pem", w.root);
+    CHECK(file_read(path, 65536, &key, NULL));
+    json_set(value, "kind", json_text("github-app"));
+    json_set(value, "appId", json_text("5"));
+    json_set(value, "privateKey", json_text(strbuf_cstr(&key)));
+    secrets = text_format("%s/secrets", w.data);
+    CHECK(secrets_set(secrets, "github", value, "", &err));
+    git_login_use_api(api.url);
+    git_login_find(secrets, "https://github.com/acme/web.git", &login);
+    CHECK_TEXT(login.token, "ghs_1");
+    CHECK_TEXT(login.variables[1], "GIT_CONFIG_KEY_0=http.https://github.com/.extraHeader");
+    git_login_find(secrets, "https://github.com/acme/api.git", &again);
+    CHECK_TEXT(again.token, "ghs_1");
+    CHECK_TEXT(strbuf_cstr(&api.asked), "GET /repos/acme/web/installation Bearer   \n"
+                                        "POST /app/installations/77/access_tokens Bearer   \n");
+    git_login_use_api(NULL);
+    api_done(&api);
+}
