@@ -152,11 +152,20 @@ rate_by_vector(const struct json *one, int *kind, struct osv_rating *out)
 {
     const char *type = json_get_cstr(one, "type", "");
     const struct str vector = str_of(json_get_cstr(one, "score", ""));
-    const int found = strcmp(type, "CVSS_V3") == 0 ? 2 : strcmp(type, "CVSS_V2") == 0 ? 1 : 0;
+    static const struct {
+        const char *type;
+        bool (*score)(struct str vector, double *score_out);
+    } kinds[] = {{"", NULL},
+                 {"CVSS_V2", cvss2_base_score},
+                 {"CVSS_V4", cvss4_score},
+                 {"CVSS_V3", cvss3_base_score}}; /* the best last */
+    int found = 0;
     double score = 0;
 
-    if (found == 0 || found < *kind ||
-        !(found == 2 ? cvss3_base_score(vector, &score) : cvss2_base_score(vector, &score)) ||
+    for (int i = 1; i < (int)ARRAY_COUNT(kinds); i++)
+        if (strcmp(type, kinds[i].type) == 0)
+            found = i;
+    if (found == 0 || found < *kind || !kinds[found].score(vector, &score) ||
         (found == *kind && score <= out->score) ||
         !text_copy(out->vector, sizeof out->vector, vector))
         return;

@@ -23,11 +23,15 @@ bool cvss3_base_score(struct str vector, double *score_out);
 /* Of "AV:N/AC:L/Au:N/C:N/I:N/A:C" (CVSS 2). */
 bool cvss2_base_score(struct str vector, double *score_out);
 
+/* Of "CVSS:4.0/AV:N/...", with the threat and environmental metrics that it has; supplemental ones
+ * say nothing about it. */
+bool cvss4_score(struct str vector, double *score_out);
+
 struct osv_rating {
     enum osv_severity severity;
     double score;     /* 0: none computed */
     char vector[192]; /* "CVSS:3.1/AV:N/..." or "" */
 };
-/* Of one OSV record: CVSS 3 before CVSS 2 before what the distribution says in words (also of
- * CVSS 4, whose score is not computed here). */
+/* Of one OSV record: CVSS 3 before CVSS 4 before CVSS 2 before what the distribution says in words.
+ * ECR's findings and everybody's thresholds are of CVSS 3, so that comes first. */
 void osv_rate(const struct json *record, struct osv_rating *out);

@@ -39,14 +39,17 @@ attribute_add(struct json *finding, const char *key, const char *value)
 static void
 rating_add(struct json *finding, const struct osv_rating *rating)
 {
-    const bool is_v3 = strncmp(rating->vector, "CVSS:3", 6) == 0;
+    const bool is_named = strncmp(rating->vector, "CVSS:", 5) == 0; /* version 2 is not */
+    const char version = is_named ? rating->vector[5] : '2';
+    cleanup_free char *vector_key = text_format("CVSS%c_VECTOR", version),
+                      *score_key = text_format("CVSS%c_SCORE", version);
     char score[16];
 
     if (rating->vector[0] == '\0')
         return;
     snprintf(score, sizeof score, "%.1f", rating->score);
-    attribute_add(finding, is_v3 ? "CVSS3_VECTOR" : "CVSS2_VECTOR", rating->vector);
-    attribute_add(finding, is_v3 ? "CVSS3_SCORE" : "CVSS2_SCORE", score);
+    attribute_add(finding, vector_key, rating->vector);
+    attribute_add(finding, score_key, score);
 }
 
 static void
