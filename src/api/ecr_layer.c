@@ -154,7 +154,8 @@ ecr_get_download_url_for_layer(struct request *rq, struct json *out, struct err 
             "the registry with id '%s'",
             digest, repository, rq->account);
     strbuf_add_cstr(&url, api_get_config(rq->api)->endpoint_url);
-    registry_layer_path(ecr_registry(rq), rq->region, repository, digest, rq->now_ms, &url);
+    registry_layer_path(ecr_registry(rq), rq->region, repository, digest, rq->access_key_id,
+                        rq->now_ms, &url);
     json_set(out, "downloadUrl", json_text(strbuf_cstr(&url)));
     json_set(out, "layerDigest", json_text(digest));
     return true;

@@ -63,6 +63,19 @@ may_delete(const struct registry_admin *admin, const struct http_exchange *x, co
     return is_allowed;
 }
 
+/* It works on all repositories, and tells of all. */
+static bool
+may_collect(const struct registry_admin *admin, const struct http_exchange *x, const struct caller *caller,
+            struct err *err)
+{
+    if (caller->key.repositories[0] == '\0')
+        return true;
+    err_set(err, ERR_ACCESS_DENIED, "User: %s is held to the repositories '%.200s'; garbage is collected of all",
+            caller->principal, caller->key.repositories);
+    access_note_path(admin->api, caller, x->peer, "POST", "/naru/registry/gc", err_wire(err->code), x->request_id);
+    return false;
+}
+
 static void
 answer_collect(struct http_exchange *x, const struct registry_admin *admin, const struct caller *caller)
 {
@@ -72,6 +85,10 @@ answer_collect(struct http_exchange *x, const struct registry_admin *admin, cons
 
     if (body == NULL) {
         refuse(x, 400, err.message);
+        return;
+    }
+    if (!may_collect(admin, x, caller, &err)) {
+        refuse(x, 403, err.message);
         return;
     }
     const bool with_lifecycle = json_get_bool(body, "lifecycle", false);

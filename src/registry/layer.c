@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/uri.h"
+#include "io/access_keys.h"
 #include "registry/internal.h"
 #include "registry/reference.h"
 
@@ -147,11 +148,11 @@ registry_layer_find(struct registry *reg, const char *region, const char *reposi
 
 static void
 sign(const struct registry *reg, const char *region, const char *repository, const char *digest,
-     int64_t expires_s, char out[static SHA256_HEX + 1])
+     const char *key_id, int64_t expires_s, char out[static SHA256_HEX + 1])
 {
     unsigned char mac[SHA256_LEN];
-    cleanup_free char *text =
-        text_format("layer\n%s\n%s\n%s\n%lld", region, repository, digest, (long long)expires_s);
+    cleanup_free char *text = text_format("layer\n%s\n%s\n%s\n%s\n%lld", region, repository, digest,
+                                          key_id, (long long)expires_s);
 
     hmac_sha256((struct str){(const char *)reg->key, sizeof reg->key}, str_of(text), mac);
     hex_encode(mac, sizeof mac, out);
@@ -159,20 +160,22 @@ sign(const struct registry *reg, const char *region, const char *repository, con
 
 void
 registry_layer_path(struct registry *reg, const char *region, const char *repository,
-                    const char *digest, int64_t now_ms, struct strbuf *out)
+                    const char *digest, const char *key_id, int64_t now_ms, struct strbuf *out)
 {
     const int64_t expires_s = (now_ms + REGISTRY_DOWNLOAD_LIFE_MS) / 1000;
     cleanup(strbuf_done) struct strbuf name = {0};
     char signature[SHA256_HEX + 1];
 
-    sign(reg, region, repository, digest, expires_s, signature);
+    sign(reg, region, repository, digest, key_id, expires_s, signature);
     uri_encode(&name, str_of(repository), /* keep_slash= */ true);
-    strbuf_addf(out, PREFIX "%s/%s?repository=%s&expires=%lld&signature=%s", region, digest,
-                strbuf_cstr(&name), (long long)expires_s, signature);
+    strbuf_addf(out, PREFIX "%s/%s?repository=%s&key=", region, digest, strbuf_cstr(&name));
+    uri_encode(out, str_of(key_id), /* keep_slash= */ false);
+    strbuf_addf(out, "&expires=%lld&signature=%s", (long long)expires_s, signature);
 }
 
 struct download {
     char region[REGISTRY_REGION_SIZE], digest[REGISTRY_DIGEST_SIZE], repository[REGISTRY_NAME_SIZE];
+    char key_id[64]; /* who asked for the URL: it is worth nothing without him */
     int64_t expires_s;
 };
 
@@ -180,20 +183,21 @@ struct download {
 static bool
 download_read(const struct registry *reg, const struct http_exchange *x, struct download *d)
 {
-    cleanup(strbuf_done) struct strbuf repository = {0}, expires = {0}, signature = {0};
+    cleanup(strbuf_done) struct strbuf repository = {0}, key = {0}, expires = {0}, signature = {0};
     char expected[SHA256_HEX + 1];
     struct str rest = str_slice(x->path, sizeof PREFIX - 1, x->path.len), region;
 
     if (!str_split(&rest, '/', &region) || !digest_is_valid(rest) || !region_is_valid(region) ||
         !uri_query_get(x->query, "repository", &repository) ||
-        !uri_query_get(x->query, "expires", &expires) ||
+        !uri_query_get(x->query, "key", &key) || !uri_query_get(x->query, "expires", &expires) ||
         !uri_query_get(x->query, "signature", &signature) ||
         !str_to_i64(strbuf_str(&expires), &d->expires_s) ||
         !text_copy(d->region, sizeof d->region, region) ||
+        !text_copy(d->key_id, sizeof d->key_id, strbuf_str(&key)) ||
         !text_copy(d->digest, sizeof d->digest, rest) || !name_is_valid(strbuf_str(&repository)) ||
         !text_copy(d->repository, sizeof d->repository, strbuf_str(&repository)))
         return false;
-    sign(reg, d->region, d->repository, d->digest, d->expires_s, expected);
+    sign(reg, d->region, d->repository, d->digest, d->key_id, d->expires_s, expected);
     return crypto_equal(strbuf_str(&signature), (struct str){expected, SHA256_HEX});
 }
 
@@ -235,6 +239,14 @@ download_send(struct registry *reg, struct http_exchange *x, const struct downlo
                         kind == RANGE_PART ? count : size);
 }
 
+static bool
+key_is_there(const struct registry *reg, const struct download *d)
+{
+    struct access_key key;
+
+    return reg->keys == NULL || access_keys_find(reg->keys, str_of(d->key_id), &key);
+}
+
 static void
 download_end(struct http_exchange *x, void *ctx)
 {
@@ -248,6 +260,8 @@ download_end(struct http_exchange *x, void *ctx)
         download_refuse(x, 403, "the URL is not one that GetDownloadUrlForLayer gave out\n");
     else if (clock_wall_ms() / 1000 >= d.expires_s)
         download_refuse(x, 403, "the URL has expired; ask GetDownloadUrlForLayer for a new one\n");
+    else if (!key_is_there(reg, &d))
+        download_refuse(x, 403, "the access key with which the URL was asked for is no more\n");
     else if (!registry_layer_find(reg, d.region, d.repository, d.digest, &size))
         download_refuse(x, 404, "the layer is not in the repository any more\n");
     else

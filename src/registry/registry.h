@@ -250,9 +250,11 @@ bool registry_upload_complete(struct registry *reg, const char *region, const ch
 /* Is the layer in the repository? Says to gc that it is counted upon. */
 bool registry_layer_find(struct registry *reg, const char *region, const char *repository,
                          const char *digest, int64_t *size_out);
-/* Appends a path with a query that gives the layer to whoever asks for it until it expires. */
+/* Appends a path with a query that gives the layer to whoever asks for it, until it expires or the access
+ * key is no more. */
 void registry_layer_path(struct registry *reg, const char *region, const char *repository,
-                         const char *digest, int64_t now_ms, struct strbuf *out);
+                         const char *digest, const char *key_id, int64_t now_ms,
+                         struct strbuf *out);
 struct http_route registry_download_route(struct registry *reg); /* "/naru/layers/" */
 /* By OCI's rules: takes away the tag and leaves the image. IMAGE_NOT_FOUND without such a tag. */
 bool registry_tag_delete(struct registry *reg, const char *region, const char *repository,

@@ -7,8 +7,6 @@
 
 #include "registry/visitor.h"
 
-#define TOKEN_MAX 8192
-
 static void
 sign(const struct registry *reg, struct str text, char out[static SHA256_HEX + 1])
 {
@@ -84,7 +82,7 @@ payload_read(struct str base64, struct token *out)
 bool
 token_read(const struct registry *reg, struct str text, int64_t now_ms, struct token *out)
 {
-    const ptrdiff_t dot = text.len < TOKEN_MAX ? str_rindex(text, '.') : -1;
+    const ptrdiff_t dot = text.len < VISITOR_TOKEN_MAX ? str_rindex(text, '.') : -1;
     struct str signed_part = str_slice(text, 0, dot < 0 ? 0 : (size_t)dot), version, expiry;
     char mac[SHA256_HEX + 1];
     int64_t expiry_s;

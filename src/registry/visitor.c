@@ -9,7 +9,7 @@
 
 #define OPEN_TAG "naru:anonymousPull"
 #define OPEN_RETRY_MS 1000
-#define HEADER_MAX 12288
+#define HEADER_MAX (VISITOR_TOKEN_MAX + 1024)
 
 void
 visitor_done(struct visitor *v)

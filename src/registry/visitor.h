@@ -48,6 +48,8 @@ unsigned visitor_scope(const struct visitor *v, struct str name);
 bool visitor_nobody_is_welcome(struct registry *reg);
 
 /* ---- token.c ---- */
+/* 32 scopes of the longest names, in base64, fit. */
+#define VISITOR_TOKEN_MAX 24576
 struct token {
     bool is_naru;        /* without a key: naru's own */
     char key_id[64];     /* empty: nobody's */

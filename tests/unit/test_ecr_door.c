@@ -249,3 +249,18 @@ TEST(who_deletes_no_images_does_not_by_a_lifecycle_policy)
     CHECK_EQ(ask_collector(&n, &deploys, "POST", "{}"), 200);
     CHECK_EQ(ask_collector(&n, &may_all, "POST", "{\"lifecycle\":true}"), 200);
 }
+
+TEST(who_is_held_to_some_repositories_collects_no_garbage)
+{
+    cleanup(naru_door_end) struct naru_door n;
+    struct access_key key = {.name = "some", .role = "admin", .repositories = "team/*"};
+    struct err err = {0};
+
+    http_client_init();
+    naru_door_new(&n);
+    CHECK(access_keys_create(n.keys_path, &key, clock_wall_ms(), &err));
+    CHECK_EQ(ask_collector(&n, &key, "POST", "{}"), 403);
+    CHECK_EQ(ask_collector(&n, &key, "POST", "{\"dryRun\":true}"), 403);
+    CHECK(log_has(&n, "who=some"));
+    CHECK(log_has(&n, "path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
+}

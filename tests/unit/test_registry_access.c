@@ -280,6 +280,60 @@ TEST(repositories_are_listed_by_a_token_for_the_catalog)
     CHECK_EQ(get(&d, "/v2/_catalog"), 401);
 }
 
+TEST(a_token_has_room_for_all_scopes_that_may_be_asked_for)
+{
+    DOOR(d);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup(strbuf_done) struct strbuf path = {0};
+    struct err err = {0};
+
+    come_as(&d, "AKIAROOT", "root secret");
+    strbuf_add_cstr(&path, "/v2/token?service=naru");
+    for (int i = 0; i < 32; i++)
+        strbuf_addf(&path, "&scope=repository:000000000000.dkr.ecr.ap-northeast-2.amazonaws.com/n%0200d:pull,push,delete", i);
+    CHECK_EQ(ask(&d.w, "GET", strbuf_cstr(&path), NOTHING, NULL, NULL, &a), 200);
+    cleanup_json struct json *answer = json_parse(strbuf_str(&a.body), &err);
+    cleanup_free char *bearer = text_format("Authorization: Bearer %s", json_get_cstr(answer, "token", ""));
+    CHECK(strlen(bearer) > 8192);
+    const char *headers[] = {bearer, NULL};
+    cleanup_free char *url = text_format("http://127.0.0.1:%u/v2/", http_server_port(d.w.server));
+    const struct http_call call = {.method = "GET", .url = url, .headers = headers};
+    struct http_client *client = http_client_new();
+    http_answer_done(&a);
+    CHECK(http_client_call(client, &call, &a, &err));
+    http_client_free(client);
+    CHECK_EQ(a.status, 200);
+}
+
+TEST(a_layer_s_url_ends_with_its_key)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf path = {0};
+    struct access_key key = make_key(&d, "ci", "pull", "");
+    struct err err = {0};
+    const struct http_route route = registry_download_route(d.w.reg);
+    struct http_client *client = http_client_new();
+
+    come_as(&d, "AKIAROOT", "root secret");
+    cleanup_free char *digest = push_blob(&d.w, "my-app", STR("a layer"));
+    registry_layer_path(d.w.reg, REGION, "my-app", digest, key.id, clock_wall_ms(), &path);
+    struct http_server *server = http_server_start("127.0.0.1", 0, &route, 1, &err);
+    CHECK(server != NULL);
+    cleanup_free char *url = text_format("http://127.0.0.1:%u%s", http_server_port(server), strbuf_cstr(&path));
+    const struct http_call call = {.method = "GET", .url = url};
+    for (int i = 0; i < 2; i++) {
+        cleanup(http_answer_done) struct http_answer a = {0};
+        CHECK(http_client_call(client, &call, &a, &err));
+        CHECK_EQ(a.status, i == 0 ? 200 : 403);
+        if (i == 0)
+            CHECK(access_keys_delete(d.keys_path, "ci", &err));
+        else
+            CHECK(strstr(strbuf_cstr(&a.body), "is no more") != NULL);
+    }
+    http_client_free(client);
+    http_server_stop(server);
+}
+
 TEST(a_token_for_a_token_ends_with_it)
 {
     DOOR(d);
