@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const ecosystems[] = {"Debian:12", "Alpine:v3.18", "Rocky Linux:9",
                                              "npm",       "PyPI",         "Maven",
-                                             "RubyGems",  "Packagist"};
+                                             "RubyGems",  "Packagist",    "NuGet"};
     struct str versions[3] = {{0}};
     struct osv_rating rating;
     struct str fixed;

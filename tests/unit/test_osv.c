@@ -105,6 +105,10 @@ static const char *const composer[] = {"1.0-dev",   "1.0-alpha1", "=1.0-a1", "1.
                                        "=1.0.0.0",  "1.0-p1",     NULL};
 static const char *const composer_plain[] = {"1.0", "1.0.1", "1.2", "1.10", "2.0", NULL};
 
+static const char *const nuget[] = {"1.0.0-alpha", "=1.0.0-Alpha", "1.0.0-beta.2", "1.0.0-beta.10",
+                                    "1.0.0",       "=1.0",         "=1.0.0.0+x",   "1.0.0.1",
+                                    "1.0.1",       "1.10",         NULL};
+
 static const struct {
     version_compare *compare;
     const char *const *rows;
@@ -118,6 +122,7 @@ static const struct {
     {gem_version_compare, gem},
     {composer_version_compare, composer},
     {composer_version_compare, composer_plain},
+    {nuget_version_compare, nuget},
 };
 
 static int
@@ -344,6 +349,9 @@ TEST(names_are_compared_as_the_ecosystem_does)
 
     osv_package_name(STR("PyPI"), STR("Zope.Interface__x"), &name);
     CHECK_TEXT(strbuf_cstr(&name), "zope-interface-x");
+    strbuf_clear(&name);
+    osv_package_name(STR("NuGet"), STR("Newtonsoft.Json"), &name);
+    CHECK_TEXT(strbuf_cstr(&name), "newtonsoft.json");
     strbuf_clear(&name);
     osv_package_name(STR("npm"), STR("@Scope/A_b"), &name);
     CHECK_TEXT(strbuf_cstr(&name), "@Scope/A_b");

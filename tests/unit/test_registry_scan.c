@@ -57,6 +57,40 @@ static const struct {
      "__metadata:\n  version: 6\n\n\"a@npm:^1.0.0\":\n  version: 1.2.0\n\n\"me@workspace:.\":\n  "
      "version: 0.0.0-use.local\n",
      "yarn a 1.2.0;"},
+    {"yarn.lock",
+     "\"mine@npm:theirs@^1.0.0\", x@1:\n  version \"1.4.0\"\n\n\"s@npm:@a/b@^2\":\n  version: "
+     "2.1.0\n",
+     "yarn theirs 1.4.0;yarn @a/b 2.1.0;"},
+    {"package-lock.json",
+     "{\"dependencies\":{\"mine\":{\"version\":\"npm:@a/b@1.0.0\"},\"c\":{\"version\":\"npm:\"}}}",
+     "npm @a/b 1.0.0;npm c npm:;"},
+    {"pnpm-lock.yaml",
+     "lockfileVersion: '9.0'\nimporters:\n\n  .:\n    x: 1\n\npackages:\n\n  '@a/b@1.2.3':\n    "
+     "resolution: {}\n  c@2.0.0-rc.1:\n  d@file:x:\n\nsnapshots:\n\n  e@1.0.0:\n",
+     "pnpm @a/b 1.2.3;pnpm c 2.0.0-rc.1;"},
+    {"pnpm-lock.yaml",
+     "packages:\n\n  /@a/b@1.2.3(react@18.0.0)(@x/y@1.0.0):\n  /@a/b/4.5.6_react@18.0.0:\n    dev: "
+     "true\n"
+     "  /c/1.0.0:\n  /:\n  :\n",
+     "pnpm @a/b 1.2.3;pnpm @a/b 4.5.6;pnpm c 1.0.0;"},
+    {"uv.lock",
+     "version = 1\n\n[[package]]\nname = \"me\"\nversion = \"0.1.0\"\nsource = { editable = \".\" "
+     "}\n\n"
+     "[[package]]\nname = \"idna\"\nversion = \"3.7\"\nsource = { registry = "
+     "\"https://pypi.org/simple\" }\n",
+     "pip idna 3.7;"},
+    {"pylock.toml", "[[packages]]\nname = \"attrs\"\nversion = \"25.1.0\"\n", "pip attrs 25.1.0;"},
+    {"gradle.lockfile",
+     "# x:y:1=z\ncom.google.guava:guava:31.1-jre=compileClasspath\nempty=annotationProcessor\n",
+     "gradle com.google.guava:guava 31.1-jre;"},
+    {"src/packages.lock.json",
+     "{\"dependencies\":{\"net8.0\":{\"Newtonsoft.Json\":{\"type\":\"Direct\",\"resolved\":"
+     "\"13.0.1\"},\"mine\":{\"type\":\"Project\",\"resolved\":\"1\"}}}}",
+     "nuget Newtonsoft.Json 13.0.1;"},
+    {"app/web.deps.json",
+     "{\"libraries\":{\"web/1.0.0\":{\"type\":\"project\"},\"Npgsql/8.0.2\":{\"type\":\"package\"},"
+     "\"none\":{}}}",
+     "nuget Npgsql 8.0.2;"},
     {"requirements.txt",
      "# x==1\nDjango==4.2.1 ; python_version > '3'\nrequests[socks] == 2.31.0\nflask>=2\n-r "
      "other.txt\nx==1.*\n",

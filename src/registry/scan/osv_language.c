@@ -69,7 +69,7 @@ numbers_compare(struct str a, struct str b)
 /* ---- semver ---- */
 
 static int
-identifier_compare(struct str a, struct str b)
+identifier_compare(struct str a, struct str b, bool has_case)
 {
     const bool number_a = all_digits(a), number_b = all_digits(b);
 
@@ -77,13 +77,15 @@ identifier_compare(struct str a, struct str b)
         return digits_compare(a, b);
     if (number_a != number_b)
         return number_a ? -1 : 1;
+    if (!has_case)
+        return nocase_compare(a, b);
     const size_t n = a.len < b.len ? a.len : b.len;
     const int order = n > 0 ? memcmp(a.at, b.at, n) : 0;
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-int
-semver_version_compare(struct str a, struct str b)
+static int
+semver_compare(struct str a, struct str b, bool has_case)
 {
     struct str x = v_cut(a), y = v_cut(b);
 
@@ -100,10 +102,22 @@ semver_version_compare(struct str a, struct str b)
         const bool more_a = str_split(&x, '.', &part_a), more_b = str_split(&y, '.', &part_b);
         if (!more_a || !more_b)
             return more_a - more_b;
-        const int identifiers = identifier_compare(part_a, part_b);
+        const int identifiers = identifier_compare(part_a, part_b, has_case);
         if (identifiers != 0)
             return identifiers;
     }
+}
+
+int
+semver_version_compare(struct str a, struct str b)
+{
+    return semver_compare(a, b, /* has_case= */ true);
+}
+
+int
+nuget_version_compare(struct str a, struct str b)
+{
+    return semver_compare(a, b, /* has_case= */ false);
 }
 
 /* ---- PEP 440 ---- */
@@ -416,7 +430,7 @@ gem_version_compare(struct str a, struct str b)
         const bool number_y = y.len == 0 || is_digit(y.at[0]);
         const int order = number_x != number_y ? (number_x ? 1 : -1)
                           : number_x           ? digits_compare(x, y)
-                                               : identifier_compare(x, y);
+                                               : identifier_compare(x, y, /* has_case= */ true);
         if (order != 0)
             return sign(order);
     }

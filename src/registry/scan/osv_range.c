@@ -118,7 +118,7 @@ void
 osv_package_name(struct str ecosystem, struct str name, struct strbuf *out)
 {
     const bool is_python = str_is(ecosystem, "PyPI");
-    const bool folds = is_python || str_is(ecosystem, "Packagist");
+    const bool folds = is_python || str_is(ecosystem, "Packagist") || str_is(ecosystem, "NuGet");
     bool was_mark = false;
 
     for (size_t i = 0; i < name.len; i++) {

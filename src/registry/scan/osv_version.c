@@ -299,6 +299,7 @@ version_compare_of(struct str ecosystem)
         {"crates.io", semver_version_compare}, {"Go", semver_version_compare},
         {"PyPI", pep440_version_compare},      {"Maven", maven_version_compare},
         {"RubyGems", gem_version_compare},     {"Packagist", composer_version_compare},
+        {"NuGet", nuget_version_compare},
     };
     const ptrdiff_t colon = str_index(ecosystem, ':');
 

@@ -13,6 +13,7 @@ version_compare dpkg_version_compare;     /* epoch:upstream-revision, '~' before
 version_compare apk_version_compare;      /* 1.2.3b_rc1-r4 */
 version_compare rpm_version_compare;      /* epoch:version-release, '~' before, '^' after the end */
 version_compare semver_version_compare;   /* npm, crates.io, Go: a leading 'v' is no part of it */
+version_compare nuget_version_compare;    /* four numbers, and semver's labels in any case */
 version_compare pep440_version_compare;   /* PyPI */
 version_compare maven_version_compare;    /* Maven's "version order specification" */
 version_compare gem_version_compare;      /* RubyGems */

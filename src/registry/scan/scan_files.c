@@ -57,6 +57,12 @@ scan_kind_of(struct str path)
         {"requirements.txt", SCAN_REQUIREMENTS},
         {"Pipfile.lock", SCAN_PIPFILE_LOCK},
         {"poetry.lock", SCAN_POETRY_LOCK},
+        {"uv.lock", SCAN_UV_LOCK},
+        {"pdm.lock", SCAN_UV_LOCK},
+        {"pylock.toml", SCAN_UV_LOCK},
+        {"pnpm-lock.yaml", SCAN_PNPM_LOCK},
+        {"gradle.lockfile", SCAN_GRADLE_LOCK},
+        {"packages.lock.json", SCAN_NUGET_LOCK},
         {"Cargo.lock", SCAN_CARGO_LOCK},
         {"go.sum", SCAN_GO_SUM},
         {"Gemfile.lock", SCAN_GEMFILE_LOCK},
@@ -74,6 +80,8 @@ scan_kind_of(struct str path)
     if ((str_is(name, "METADATA") && str_ends(path, STR(".dist-info/METADATA"))) ||
         (str_is(name, "PKG-INFO") && str_ends(path, STR(".egg-info/PKG-INFO"))))
         return SCAN_PYTHON_METADATA;
+    if (str_ends(name, STR(".deps.json")))
+        return SCAN_DEPS_JSON;
     if (str_ends(path, STR("vendor/composer/installed.json")))
         return SCAN_COMPOSER;
     if (is_directly_below(path, "var/lib/dpkg/status.d/") && !str_ends(name, STR(".md5sums")))
@@ -179,13 +187,31 @@ module_name(struct str path)
     return path;
 }
 
+/* "npm:real@1.2.3" stands for another package under a name of the project's own. False: it is none.
+ */
+static bool
+alias_cut(struct str version, struct str *name_out, struct str *version_out)
+{
+    if (!str_starts(version, STR("npm:")))
+        return false;
+    version = str_slice(version, 4, version.len);
+    const ptrdiff_t at = str_rindex(version, '@');
+    if (at <= 0)
+        return false;
+    *name_out = str_slice(version, 0, (size_t)at);
+    *version_out = str_slice(version, (size_t)at + 1, version.len);
+    return true;
+}
+
 static void
 lock_dependencies(const struct json *dependencies, int depth, struct json *packages)
 {
     for (void *it = json_first(dependencies); it != NULL && depth < NESTED_MAX;
          it = json_next(dependencies, it)) {
         const struct json *one = json_value(it);
-        package_add(packages, "npm", "npm", str_of(json_key(it)), text_of(one, "version"));
+        struct str name = str_of(json_key(it)), version = text_of(one, "version");
+        (void)alias_cut(version, &name, &version);
+        package_add(packages, "npm", "npm", name, version);
         lock_dependencies(json_get(one, "dependencies"), depth + 1, packages);
     }
 }
@@ -218,6 +244,25 @@ node_module(struct str bytes, struct json *packages)
     package_add(packages, "npm", "npm", text_of(module, "name"), text_of(module, "version"));
 }
 
+/* The name in front of an entry: "@scope/a@^1.0", and of "mine@npm:theirs@^1.0" theirs. Empty: it
+ * is no package of the registry. */
+static struct str
+yarn_name(struct str head)
+{
+    struct str first = head, real, range;
+
+    if (first.at[0] == '"')
+        first = str_slice(first, 1, first.len);
+    const ptrdiff_t end = str_find(first, STR(", "));
+    first = str_slice(first, 0, end >= 0 ? (size_t)end : first.len);
+    const ptrdiff_t at = str_index(str_slice(first, 1, first.len), '@');
+    if (at < 0 || str_find(head, STR("@workspace:")) >= 0)
+        return (struct str){0};
+    return alias_cut(str_slice(first, (size_t)at + 2, first.len), &real, &range)
+               ? real
+               : str_slice(first, 0, (size_t)at + 1);
+}
+
 /* `"@scope/a@^1.0", "@scope/a@^1.1":` heads an entry, its version is a line of it. */
 static void
 yarn_lock(struct str bytes, struct json *packages)
@@ -227,12 +272,7 @@ yarn_lock(struct str bytes, struct json *packages)
     while (line_cut(&bytes, &line)) {
         const bool is_head = line.len > 0 && line.at[0] != ' ' && line.at[0] != '#';
         if (is_head) {
-            struct str first = line;
-            if (first.at[0] == '"')
-                first = str_slice(first, 1, first.len);
-            const ptrdiff_t at = str_index(str_slice(first, 1, first.len), '@');
-            const bool is_own = str_find(line, STR("@workspace:")) >= 0;
-            name = at >= 0 && !is_own ? str_slice(first, 0, (size_t)at + 1) : (struct str){0};
+            name = yarn_name(line);
         } else if (name.len > 0 && (value_of(line, "version", ':', &version) ||
                                     value_of(line, "version", '"', &version))) {
             if (version.len > 0 && version.at[version.len - 1] == '"')
@@ -299,7 +339,16 @@ pipfile_lock(struct str bytes, struct json *packages)
     }
 }
 
-/* ---- poetry.lock and Cargo.lock: tables [[package]] with name, version and source ---- */
+/* ---- poetry.lock, uv.lock and Cargo.lock: tables [[package]] with name, version and source ----
+ */
+
+/* uv says of the project itself, and of its folders, where they are. */
+static bool
+is_of_the_project(struct str source)
+{
+    return str_find(source, STR("editable =")) >= 0 || str_find(source, STR("virtual =")) >= 0 ||
+           str_find(source, STR("directory =")) >= 0;
+}
 
 static void
 toml_lock(struct str bytes, const char *manager, const char *ecosystem, bool needs_source,
@@ -311,9 +360,10 @@ toml_lock(struct str bytes, const char *manager, const char *ecosystem, bool nee
     while (goes_on) {
         goes_on = line_cut(&bytes, &line);
         if (!goes_on || (line.len > 0 && line.at[0] == '[')) {
-            if (is_in && (!needs_source || source.len > 0))
+            if (is_in && (!needs_source || source.len > 0) && !is_of_the_project(source))
                 package_add(packages, manager, ecosystem, name, version);
-            is_in = goes_on && str_is(str_trim(line), "[[package]]");
+            is_in = goes_on && (str_is(str_trim(line), "[[package]]") ||
+                                str_is(str_trim(line), "[[packages]]"));
             name = version = source = (struct str){0};
         } else if (is_in && line.len > 0 && line.at[0] != ' ') {
             value_of(line, "name", '=', &name);
@@ -447,6 +497,21 @@ scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *
         break;
     case SCAN_POETRY_LOCK:
         toml_lock(bytes, "poetry", "PyPI", /* needs_source= */ false, packages);
+        break;
+    case SCAN_UV_LOCK:
+        toml_lock(bytes, "pip", "PyPI", /* needs_source= */ false, packages);
+        break;
+    case SCAN_PNPM_LOCK:
+        scan_pnpm_lock(bytes, packages);
+        break;
+    case SCAN_GRADLE_LOCK:
+        scan_gradle_lock(bytes, packages);
+        break;
+    case SCAN_NUGET_LOCK:
+        scan_nuget_lock(bytes, packages);
+        break;
+    case SCAN_DEPS_JSON:
+        scan_deps_json(bytes, packages);
         break;
     case SCAN_CARGO_LOCK: /* what has no source is the project itself */
         toml_lock(bytes, "cargo", "crates.io", /* needs_source= */ true, packages);

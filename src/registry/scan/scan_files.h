@@ -32,8 +32,13 @@ enum scan_kind {
     SCAN_JAR,      /* an archive; its pom.properties are what is read */
     SCAN_POM_PROPERTIES,
     SCAN_RPM_NDB, /* Packages.db */
+    SCAN_PNPM_LOCK,
+    SCAN_UV_LOCK, /* and pdm.lock, pylock.toml */
+    SCAN_GRADLE_LOCK,
+    SCAN_NUGET_LOCK, /* packages.lock.json */
+    SCAN_DEPS_JSON,  /* *.deps.json */
 };
-#define SCAN_KIND_COUNT (SCAN_RPM_NDB + 1)
+#define SCAN_KIND_COUNT (SCAN_DEPS_JSON + 1)
 
 #define SCAN_PACKAGES_MAX 200000 /* of one image; more are not looked at */
 #define SCAN_TEXT_MAX 512        /* bytes of a name or version; longer ones are none */
@@ -61,3 +66,7 @@ void scan_dpkg(struct str bytes, struct json *packages);
 void scan_apk(struct str bytes, struct json *packages);
 void scan_go_buildinfo(struct str from_magic, struct json *packages); /* scan_go.c */
 void scan_go_sum(struct str bytes, struct json *packages);
+void scan_pnpm_lock(struct str bytes, struct json *packages); /* scan_locks.c */
+void scan_gradle_lock(struct str bytes, struct json *packages);
+void scan_nuget_lock(struct str bytes, struct json *packages);
+void scan_deps_json(struct str bytes, struct json *packages);

@@ -83,8 +83,9 @@ scan_go_buildinfo(struct str bytes, struct json *packages)
     struct str rest = str_slice(bytes, HEADER_SIZE, bytes.len);
     if (!text_cut(&rest, &go) || !text_cut(&rest, &modules))
         return;
+    const ptrdiff_t blank = str_index(go, ' '); /* "go1.22.1 X:boringcrypto" */
     if (str_starts(go, STR("go")))
-        module_add(packages, STR("stdlib"), str_slice(go, 2, go.len));
+        module_add(packages, STR("stdlib"), str_slice(go, 2, blank >= 0 ? (size_t)blank : go.len));
     if (modules.len > 2 * SENTINEL_SIZE)
         modules_read(str_slice(modules, SENTINEL_SIZE, modules.len - SENTINEL_SIZE), packages);
 }
