@@ -100,10 +100,12 @@ prepare(struct build *b, int number, const char *file, bool from_git)
         abort();
     if (from_git) {
         cleanup(strbuf_done) struct strbuf id = {0};
-        sh("[ -e repo ] || { git init -q repo; cp first repo/Jenkinsfile; cd repo; git add .; "
-           "git -c user.name=b -c user.email=b@b commit -qm b; git rev-parse HEAD > ../commit; }");
+        /* Without a working tree, as naru's own repositories are. */
+        sh("[ -e bare.git ] || { git init -q repo; cp first repo/Jenkinsfile; cd repo; git add .; "
+           "git -c user.name=b -c user.email=b@b commit -qm b; git rev-parse HEAD > ../commit; "
+           "git clone -q --bare . ../bare.git; }");
         if (url == NULL)
-            url = text_format("%s/repo", root);
+            url = text_format("%s/bare.git", root);
         cleanup_free char *path = text_format("%s/commit", root);
         if (!file_read(path, 64, &id, NULL) || id.len < 40)
             abort();

@@ -94,6 +94,25 @@ TEST(a_push_made_while_naru_was_down_is_built_at_the_start)
     expect_log(&w, "web", 1, "late");
 }
 
+/* The first one is made without `git init` and `git fetch`, the second is fetched into it. */
+TEST(a_workspace_is_a_sound_repository_of_one_commit)
+{
+    static const char look[] =
+        "sh 'git fsck --strict; test $(git log --format=%H | wc -l) = 1; "
+        "test $(git rev-parse HEAD) = $GIT_COMMIT; test $(git rev-parse --is-shallow-repository) = "
+        "true; test $(git config remote.origin.url) = $GIT_URL; git fetch --quiet --unshallow; "
+        "test $(git log --format=%H | wc -l) -gt 1; test -z \"$(git status --porcelain)\"'";
+    static const char plain[] = "sh 'test $(git rev-parse HEAD) = $GIT_COMMIT; git fsck --strict'";
+    cleanup(world_done) struct world w = {0};
+
+    web_init(&w, NULL);
+    commit(&w, "echo 'x'", "first");
+    CHECK_EQ(web_build(&w, look, "second"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    CHECK_EQ(web_build(&w, plain, "third"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+}
+
 TEST(an_aborted_build_ends_its_processes_and_runs_its_post)
 {
     cleanup(world_done) struct world w = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.c - sources by git: one shallow fetch of exactly the commit that is built. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include "io/file.h"
 #include "pipeline/run/credentials.h"
@@ -11,8 +12,8 @@
 
 /* Runs git; its output goes to `out` (NULL: to the log, when it fails). */
 static bool
-git(struct run *run, const char *directory, struct strbuf *out, int *code,
-    const char *const *arguments)
+git_with_input(struct run *run, const char *directory, struct str input, struct strbuf *out,
+               int *code, const char *const *arguments)
 {
     const char *argv[GIT_ARGS_MAX + 8] = {"git",       "-c", "safe.directory=*",         "-c",
                                           "gc.auto=0", "-c", "advice.detachedHead=false"};
@@ -32,6 +33,7 @@ git(struct run *run, const char *directory, struct strbuf *out, int *code,
     const struct process_spec spec = {.argv = argv,
                                       .env = env,
                                       .directory = directory,
+                                      .input = input,
                                       .timeout_ms = GIT_TIMEOUT_MS,
                                       .output_limit = SYNTAX_TEXT_MAX + 1};
     ok = run_process(run, &spec, &result, &err);
@@ -49,6 +51,13 @@ git(struct run *run, const char *directory, struct strbuf *out, int *code,
     return ok && *code == 0;
 }
 
+static bool
+git(struct run *run, const char *directory, struct strbuf *out, int *code,
+    const char *const *arguments)
+{
+    return git_with_input(run, directory, (struct str){0}, out, code, arguments);
+}
+
 #define GIT(run, directory, out, code, ...) \
     git(run, directory, out, code, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -62,21 +71,65 @@ git_failed(struct run *run, const struct node *at, const char *what, int code)
 }
 
 static bool
-prepare(struct run *run, const struct node *at, const char *directory)
+write_plain(struct run *run, const char *directory, const char *name, struct str text,
+            struct err *err)
+{
+    const char *path = arena_format(&run->arena, "%s/.git/%s", directory, name);
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    return fd < 0 ? err_errno(err, "cannot write '%s'", path) : file_write_all(fd, text, err);
+}
+
+/* As git writes it, always in quotes. */
+static void
+add_origin(struct strbuf *out, const char *url)
+{
+    strbuf_add_cstr(out, "[remote \"origin\"]\n\turl = \"");
+    for (const char *c = url; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            strbuf_add_char(out, '\\');
+        strbuf_add_char(out, *c);
+    }
+    strbuf_add_cstr(out, "\"\n");
+}
+
+/* What `git init` and `git config` make, without the time that these take.  HEAD comes last: it says
+ * that the rest is there. */
+static bool
+make_repository(struct run *run, const char *directory, const char *url, struct err *err)
+{
+    static const char *const folders[] = {"objects/info", "objects/pack", "refs/heads",
+                                          "refs/tags", "info"};
+    cleanup(strbuf_done) struct strbuf config = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(folders); i++)
+        if (!file_make_dirs(arena_format(&run->arena, "%s/.git/%s", directory, folders[i]), 0755,
+                            err))
+            return false;
+    strbuf_add_cstr(&config, "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n"
+                             "\tbare = false\n\tlogallrefupdates = true\n");
+    if (url != NULL)
+        add_origin(&config, url);
+    return write_plain(run, directory, "config", strbuf_str(&config), err) &&
+           write_plain(run, directory, "HEAD", STR("ref: refs/heads/master\n"), err);
+}
+
+/* `url` NULL: who calls sets the remote. `is_new`: nothing was there. */
+static bool
+prepare(struct run *run, const struct node *at, const char *directory, const char *url,
+        bool *is_new)
 {
     struct err err;
-    int code;
 
-    if (!file_make_dirs(directory, 0755, &err))
+    *is_new = !file_exists(arena_format(&run->arena, "%s/.git/HEAD", directory));
+    if (!file_make_dirs(directory, 0755, &err) ||
+        (*is_new && !make_repository(run, directory, url, &err)))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
-    if (file_exists(arena_format(&run->arena, "%s/.git/HEAD", directory))) {
+    if (!*is_new) {
         /* A build that was killed may have left it; nobody else works here. */
         unlink(arena_format(&run->arena, "%s/.git/index.lock", directory));
         unlink(arena_format(&run->arena, "%s/.git/shallow.lock", directory));
-        return true;
     }
-    if (!GIT(run, directory, NULL, &code, "init", "--quiet"))
-        return git_failed(run, at, "init", code);
     return true;
 }
 
@@ -91,27 +144,61 @@ is_commit(struct str s)
     return true;
 }
 
+/* One of this machine, without a working tree; NULL: elsewhere. */
+static const char *
+local_repository(struct run *run)
+{
+    const char *url = run->config->git_url;
+
+    return url[0] == '/' && file_exists(arena_format(&run->arena, "%s/HEAD", url)) ? url : NULL;
+}
+
+/* What `git fetch --depth=1` brings, in one process instead of seven: the commit without its history as
+ * a pack.  False: it is to be fetched. */
+static bool
+pack_commit(struct run *run, const char *directory)
+{
+    const char *source = local_repository(run), *commit = run->config->commit;
+    cleanup(strbuf_done) struct strbuf ignored = {0}, input = {0};
+    const char *pack = arena_format(&run->arena, "%s/.git/objects/pack/pack", directory);
+    const char *const arguments[] = {"pack-objects", "--quiet",   "--revs", "--shallow",
+                                     "--window=0",   "--threads=1", pack,   NULL};
+    struct err err;
+    int code;
+
+    if (source == NULL)
+        return false;
+    strbuf_addf(&input, "--shallow %s\n%s\n", commit, commit);
+    if (!git_with_input(run, source, strbuf_str(&input), &ignored, &code, arguments))
+        return false;
+    strbuf_clear(&input);
+    strbuf_addf(&input, "%s\n", commit);
+    return write_plain(run, directory, "shallow", strbuf_str(&input), &err);
+}
+
 static bool
 fetch_commit(struct run *run, const struct node *at, const char *directory)
 {
     const struct runner_config *c = run->config;
     cleanup(strbuf_done) struct strbuf ignored = {0};
+    bool is_new;
     int code;
 
-    if (!prepare(run, at, directory))
+    if (!prepare(run, at, directory, c->git_url, &is_new))
         return false;
     if (!is_commit(str_of(c->commit)))
         return interp_throw(&run->in, at, "AbortException", "'%s' is not a commit id",
                             c->commit == NULL ? "" : c->commit);
     /* There already, for instance in a rebuild. */
-    if (GIT(run, directory, &ignored, &code, "cat-file", "-e",
+    if (!is_new && GIT(run, directory, &ignored, &code, "cat-file", "-e",
             arena_format(&run->arena, "%s^{tree}", c->commit))) {
         run->fetched = directory;
         return true;
     }
     run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
-    if (GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
-            c->git_url, c->commit)) {
+    if ((is_new && pack_commit(run, directory)) ||
+        GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
+            "--no-auto-maintenance", c->git_url, c->commit)) {
         run->fetched = directory;
         return true;
     }
@@ -169,7 +256,7 @@ with_history(struct run *run, unsigned count)
     struct env_layer *outer = run->env;
     int code;
 
-    if (c->git_url[0] == '/' && file_exists(arena_format(&run->arena, "%s/HEAD", c->git_url)))
+    if (local_repository(run) != NULL)
         return c->git_url;
     log_in(run);
     (void)GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
@@ -237,6 +324,18 @@ checkout_in_place(struct run *run, struct map *to)
     return true;
 }
 
+/* Is the remote in the file as we would write it?  Else git is to decide. */
+static bool
+has_origin(struct run *run)
+{
+    cleanup(strbuf_done) struct strbuf text = {0}, origin = {0};
+
+    add_origin(&origin, run->config->git_url);
+    return file_read(arena_format(&run->arena, "%s/.git/config", run->directory), 1 << 20, &text,
+                     NULL) &&
+           str_find(strbuf_str(&text), strbuf_str(&origin)) >= 0;
+}
+
 bool
 workspace_checkout(struct run *run, const struct node *at, struct map *to)
 {
@@ -254,7 +353,8 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
     if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
              c->commit))
         return git_failed(run, at, "checkout", code);
-    if (!GIT(run, run->directory, NULL, &code, "config", "remote.origin.url", c->git_url))
+    if (!has_origin(run) &&
+        !GIT(run, run->directory, NULL, &code, "config", "remote.origin.url", c->git_url))
         return git_failed(run, at, "config", code);
     run_logf(run, "Checked out %s%s%s", c->commit, c->branch == NULL ? "" : " of ",
              c->branch == NULL ? "" : c->branch);
@@ -363,10 +463,11 @@ static bool
 get_ready(struct run *run, const struct node *at, const struct git_source *g)
 {
     struct err err;
+    bool is_new;
 
     if (g->wipes && !file_remove_tree(run->directory, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
-    if (!prepare(run, at, run->directory))
+    if (!prepare(run, at, run->directory, NULL, &is_new))
         return false;
     if (!set_config(run, "remote.origin.url", g->url) ||
         !set_config(run, "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*") ||
