@@ -1,228 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A build whose runner is killed, at every point that its journal has, ends as one that was left in
- * peace: the same result, stages and log, and every command was run once. */
-#include <fcntl.h>
+/* A build whose runner ends, orderly or not, and which the next one takes up. */
 #include <limits.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include "build_setup.h"
-#include "pipeline/run/journal.h"
+#include "resume_setup.h"
 #include "lock_setup.h"
 #include "pipeline/secrets.h"
-
-static const char deploy[] =
-    "def tag = null\n"
-    "pipeline {\n agent any\n"
-    "environment { IMAGE = \"registry/web:${System.currentTimeMillis()}\" }\n"
-    "options { timeout(time: 10, unit: 'MINUTES') }\n"
-    "stages {\n"
-    "stage('Checkout') { steps { script { tag = sh(script: 'echo v1; echo noise >&2', "
-    "returnStdout: true).trim() } } }\n"
-    "stage('Build') { steps { sh 'docker build -t $IMAGE .'\n writeFile file: 'note', text: tag } }\n"
-    "stage('Test') { parallel {\n"
-    " stage('unit') { steps { sh 'sleep 0.01; docker run unit' } }\n"
-    " stage('lint') { steps { sh 'docker run lint'\n sh 'echo linted' } }\n"
-    " stage('flaky') { steps { retry(2) { sh 'docker run flaky; [ $(grep -c flaky ../calls) = 2 ]' } "
-    "} } } }\n"
-    "stage('Push') { steps { sh 'docker push $IMAGE; sleep 0.02'\n"
-    " catchError(buildResult: 'UNSTABLE', stageResult: 'UNSTABLE') { sh 'exit 3' } } }\n"
-    "stage('Deploy') { steps { sh 'aws ecs update-service --image $IMAGE; sleep 0.02; echo deployed'\n"
-    " sleep 0 } }\n"
-    "stage('Verify') { steps { script { if (fileExists('note')) { echo \"note ${readFile('note')}\" "
-    "} }\n sh 'exit 4' }\n post { failure { sh 'aws ecs rollback' } } }\n"
-    "}\n post { always { echo \"ends ${currentBuild.currentResult}\" } } }\n";
-
-struct kill_at {
-    unsigned records; /* of the journal; 0: never */
-    unsigned lines;   /* of the log; 0: never */
-};
-
-static struct kill_at kill_at;
-static unsigned logged;
-static char journal_path[200];
-static int log_file, stage_file;
-
-static unsigned
-records_of_the_journal(void)
-{
-    cleanup(strbuf_done) struct strbuf text = {0};
-    unsigned n = 0;
-
-    if (!file_read(journal_path, 1 << 20, &text, NULL))
-        return 0;
-    for (size_t i = 0; i < text.len; i++)
-        n += text.at[i] == '\n';
-    return n;
-}
-
-static enum abort_request
-kill_in_time(void *ctx)
-{
-    if (kill_at.records > 0 && records_of_the_journal() >= kill_at.records)
-        raise(SIGKILL);
-    return ABORT_NO;
-}
-
-static void
-log_to_file(void *ctx, struct str text)
-{
-    CHECK(file_write_all(log_file, text, NULL));
-    if (kill_at.lines > 0 && ++logged >= kill_at.lines)
-        raise(SIGKILL);
-}
-
-static void
-stage_to_file(void *ctx, const struct stage_report *r)
-{
-    if (r->state != STAGE_RUNNING)
-        dprintf(stage_file, "%s " STR_FMT " %s\n", r->key, STR_ARG(r->name),
-                stage_state_name(r->state));
-}
-
-/* One life of a runner, in a process of its own; true if it came to the end. */
-static bool
-live(struct build *b, struct kill_at at)
-{
-    pid_t child = fork();
-    int status;
-
-    if (child == 0) {
-        cleanup_free char *log_path = text_format("%s/log", b->directory);
-        cleanup_free char *stage_path = text_format("%s/stages", b->directory);
-        kill_at = at;
-        log_file = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (ftruncate(log_file, journal_log_size(b->config.state_dir)) != 0)
-            _exit(1);
-        stage_file = open(stage_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        build_live(b);
-        _exit(b->outcome.result == RESULT_FAILURE ? 0 : 1);
-    }
-    CHECK(waitpid(child, &status, 0) == child);
-    if (WIFSIGNALED(status))
-        return false;
-    CHECK_EQ(WEXITSTATUS(status), 0);
-    return true;
-}
-
-static char *
-sorted(const struct build *b, const char *name)
-{
-    const char *const argv[] = {"sh", "-c", "sort \"$0\" | sed -E 's/web:[0-9]{10,}/web:TIME/g'",
-                                text_format("%s/%s", b->directory, name), NULL};
-    const struct process_spec spec = {.argv = argv};
-    struct process_result r;
-    char *text;
-
-    CHECK(process_run(&spec, &r, NULL));
-    text = str_dup(strbuf_str(&r.output));
-    process_result_done(&r);
-    free((void *)(uintptr_t)argv[3]);
-    return text;
-}
-
-static void
-put_tool(const struct build *b, const char *name)
-{
-    cleanup_free char *path = text_format("%s/tools/%s", b->directory, name);
-    cleanup_free char *text =
-        text_format("#!/bin/sh\necho %s \"$@\" >> %s/calls\n", name, b->directory);
-
-    CHECK(file_write_atomic(path, str_of(text), 0700, NULL));
-}
-
-static void
-clean(const struct build *b)
-{
-    static const char *const names[] = {"run", "ws", "ws@tmp", "log", "stages", "calls"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        cleanup_free char *path = text_format("%s/%s", b->directory, names[i]);
-        CHECK(file_remove_tree(path, NULL));
-    }
-    CHECK(file_make_dirs(b->config.workspace, 0755, NULL));
-    put_file(b, "ws/Jenkinsfile", deploy);
-}
 
 static void
 setup(struct build *b)
 {
-    build_init(b);
-    b->config.state_dir = text_format("%s/run", b->directory);
-    b->config.tool_dir = text_format("%s/tools", b->directory);
-    b->config.on_log = log_to_file;
-    b->config.on_stage = stage_to_file;
-    b->config.abort_request = kill_in_time;
-    b->config.started_ms = clock_wall_ms();
-    CHECK(file_make_dirs(b->config.tool_dir, 0755, NULL));
-    put_tool(b, "docker");
-    put_tool(b, "aws");
-    snprintf(journal_path, sizeof(journal_path), "%s/journal", b->config.state_dir);
-    clean(b);
-}
-
-static void
-teardown(struct build *b)
-{
-    CHECK(file_remove_tree(b->directory, NULL));
-    free((void *)(uintptr_t)b->config.state_dir);
-    free((void *)(uintptr_t)b->config.tool_dir);
-}
-
-struct course {
-    char *log, *stages, *calls;
-};
-
-static struct course
-course_of(const struct build *b)
-{
-    return (struct course){sorted(b, "log"), sorted(b, "stages"), sorted(b, "calls")};
-}
-
-static void
-course_done(struct course *c)
-{
-    free(c->log);
-    free(c->stages);
-    free(c->calls);
-}
-
-static void
-expect_course(const struct build *b, const struct course *want)
-{
-    cleanup(course_done) struct course got = course_of(b);
-
-    CHECK_TEXT(got.calls, want->calls);
-    CHECK_TEXT(got.stages, want->stages);
-    CHECK_TEXT(got.log, want->log);
-}
-
-TEST(a_runner_that_is_killed_at_any_point_of_the_journal_goes_on)
-{
-    cleanup(build_done) struct build b = {0};
-    cleanup(course_done) struct course want = {0};
-    unsigned records, killed = 0;
-
-    setup(&b);
-    CHECK(live(&b, (struct kill_at){0}));
-    want = course_of(&b);
-    CHECK(strstr(want.calls, "aws ecs rollback\naws ecs update-service --image") != NULL);
-    CHECK(strstr(want.stages, "Verify FAILED\n") != NULL);
-    records = records_of_the_journal();
-    CHECK(records > 25);
-    for (unsigned at = 1; at <= records; at++) {
-        clean(&b);
-        if (!live(&b, (struct kill_at){.records = at})) {
-            CHECK(live(&b, (struct kill_at){0}));
-            killed++;
-        }
-        expect_course(&b, &want);
-    }
-    CHECK(killed + 3 > records); /* the last records may come after the last look */
-    teardown(&b);
+    setup_to_kill(b, "node { }");
+    b->config.on_journal = NULL;
 }
 
 TEST(a_build_whose_journal_could_not_be_written_is_not_taken_up)
@@ -248,23 +36,6 @@ TEST(a_build_whose_journal_could_not_be_written_is_not_taken_up)
     build_live(&b);
     CHECK_TEXT(build_result_name(b.outcome.result), "FAILURE");
     CHECK(strstr(b.outcome.reason, "the build cannot be taken up") != NULL);
-    teardown(&b);
-}
-
-TEST(a_runner_that_is_killed_again_and_again_comes_to_the_end)
-{
-    cleanup(build_done) struct build b = {0};
-    cleanup(course_done) struct course want = {0};
-    unsigned lives = 0;
-
-    setup(&b);
-    CHECK(live(&b, (struct kill_at){0}));
-    want = course_of(&b);
-    clean(&b);
-    while (!live(&b, (struct kill_at){.lines = 3}))
-        CHECK(++lives < 100);
-    CHECK(lives > 5);
-    expect_course(&b, &want);
     teardown(&b);
 }
 
@@ -580,11 +351,19 @@ TEST(a_script_that_catches_everything_lets_naru_end)
         "node { while (true) { try { parallel a: { sh '" WAITS "true' } } catch (Throwable e) { } } }",
     };
 
+    static const char *const folders[] = {"sh--2", "sh--3", "sh--3", "sh-_3.0-1"};
+
     for (size_t i = 0; i < ARRAY_COUNT(loops); i++) {
         cleanup(build_done) struct build b = {0};
+        cleanup_free char *ended = NULL;
         setup(&b);
         live_to_the_stop(&b, loops[i], 1);
         put_file(&b, "go", "");
+        ended = text_format("%s/%s/result", b.config.state_dir, folders[i]);
+        for (int k = 0; !file_exists(ended); k++) { /* it would wait for ever for a `go` that is gone */
+            CHECK(k < 1000 * CHECK_PATIENCE);
+            clock_sleep_ms(10);
+        }
         teardown(&b);
     }
 }

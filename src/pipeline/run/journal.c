@@ -66,6 +66,7 @@ struct line_record {
 #define BUCKETS 4096u
 #define FLUSHER_STACK_SIZE ((size_t)256 << 10)
 struct journal {
+    const struct runner_config *config;
     int fd, lines_fd;
     struct entry *entries[BUCKETS];
     struct journal_flow *flows[BUCKETS];
@@ -135,6 +136,13 @@ this_flow(struct run *run)
     return run->past;
 }
 
+static void
+told(const struct runner_config *c, enum journal_point point)
+{
+    if (c->on_journal != NULL)
+        c->on_journal(c->ctx, point);
+}
+
 static void *
 flush_when_asked(void *arg)
 {
@@ -150,6 +158,7 @@ flush_when_asked(void *arg)
         pthread_mutex_unlock(&j->mutex);
         bool flushed = fdatasync(j->fd) == 0;
         int failure = errno;
+        told(j->config, JOURNAL_FLUSHED);
         pthread_mutex_lock(&j->mutex);
         if (!flushed)
             j->flush_errno = failure;
@@ -236,7 +245,11 @@ write_record(struct run *run, struct str line, struct err *err)
     if (j->size + line.len > journal_max(run))
         return err_set(err, ERR_INTERNAL, "it would be larger than %zu bytes", journal_max(run));
     j->size += line.len;
-    return file_write_all(j->fd, line, err);
+    told(run->config, JOURNAL_DUE);
+    if (!file_write_all(j->fd, line, err))
+        return false;
+    told(run->config, JOURNAL_WRITTEN);
+    return true;
 }
 
 static void
@@ -475,6 +488,7 @@ journal_open(struct run *run, struct str file_text)
     path = path_in(run->config->state_dir, "journal");
     lines_path = path_in(run->config->state_dir, "lines");
     j = mem_new(sizeof(*j));
+    j->config = run->config;
     j->fd = j->lines_fd = -1;
     j->records = json_array();
     run->journal = j;

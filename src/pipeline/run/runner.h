@@ -51,6 +51,11 @@ enum abort_request { ABORT_NO, ABORT_ASKED, ABORT_NOW, ABORT_SUSPEND, ABORT_OVER
 
 #define MILESTONE_NEXT INT64_MIN
 
+/* Around each record of the journal; tests end the process there.  JOURNAL_FLUSHED comes on a thread of the
+ * journal's. */
+enum journal_point { JOURNAL_DUE, JOURNAL_WRITTEN, JOURNAL_FLUSHED };
+#define JOURNAL_POINTS 3
+
 struct json;
 struct lock_table;
 
@@ -126,6 +131,7 @@ struct runner_config {
     void *ctx;
     void (*on_log)(void *ctx, struct str text); /* whole lines, secrets masked */
     void (*on_stage)(void *ctx, const struct stage_report *report);
+    void (*on_journal)(void *ctx, enum journal_point point); /* may be NULL */
     enum abort_request (*abort_request)(void *ctx); /* may be NULL */
 };
 
