@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "base/clock.h"
 #include "base/random.h"
 
@@ -749,6 +750,22 @@ eval_pointer(struct interp *in, const struct node *n, struct value *out)
     return true;
 }
 
+/* 1.5d, 1_000f */
+static struct value
+literal_real(const struct node *n)
+{
+    cleanup(strbuf_done) struct strbuf digits = {0};
+    struct value v;
+
+    for (size_t i = 0; i + 1 < n->text.len; i++)
+        if (n->text.at[i] != '_')
+            strbuf_add_char(&digits, n->text.at[i]);
+    v = value_real(n->suffix == 'f' ? (double)strtof(strbuf_cstr(&digits), NULL)
+                                    : strtod(strbuf_cstr(&digits), NULL));
+    v.is_float = n->suffix == 'f';
+    return v;
+}
+
 static bool
 eval_inner(struct interp *in, const struct node *n, struct value *out)
 {
@@ -766,6 +783,10 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         *out = n->is_long ? value_long(n->number) : value_int(n->number);
         return true;
     case N_DECIMAL:
+        if (n->suffix != '\0') {
+            *out = literal_real(n);
+            return true;
+        }
         *out = (struct value){.type = V_DECIMAL, .number = n->number, .scale = n->scale};
         return true;
     case N_TEXT:

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* interp_place.c - properties and indexes, read and assigned to. */
+#include <float.h>
+#include <math.h>
 #include "pipeline/groovy/interp_scope.h"
 
 bool
@@ -65,8 +67,26 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
             *out = value_text(name);
             return true;
         }
+    if (str_is(object.text, "Math") && (str_is(name, "PI") || str_is(name, "E"))) {
+        *out = value_real(str_is(name, "PI") ? 3.14159265358979323846 : 2.71828182845904523536);
+        return true;
+    }
+    if (str_is(object.text, "Double") &&
+        (str_is(name, "NaN") || str_ends(name, STR("TIVE_INFINITY")))) {
+        *out = value_real(str_is(name, "NaN")                 ? (double)NAN
+                          : str_is(name, "NEGATIVE_INFINITY") ? -(double)INFINITY
+                                                              : (double)INFINITY);
+        return true;
+    }
     if (str_is(name, "MAX_VALUE") || str_is(name, "MIN_VALUE")) {
         bool is_max = str_is(name, "MAX_VALUE");
+        if (str_is(object.text, "Double") || str_is(object.text, "Float")) {
+            const bool is_double = str_is(object.text, "Double");
+            *out = value_real(is_double ? (is_max ? DBL_MAX : DBL_TRUE_MIN)
+                                        : (is_max ? (double)FLT_MAX : (double)FLT_TRUE_MIN));
+            out->is_float = !is_double;
+            return true;
+        }
         *out = str_is(object.text, "Long") ? value_long(is_max ? INT64_MAX : INT64_MIN)
                                            : value_int(is_max ? INT32_MAX : INT32_MIN);
         return true;

@@ -434,7 +434,7 @@ static bool
 method_number(const struct call *c, bool *ok)
 {
     struct value arg, ignored;
-    int64_t n = c->self.number;
+    int64_t n = value_as_integer(c->self);
 
     if (c->block != NULL && call_is(c, "times", 1)) {
         for (int64_t i = 0; i < n && *ok; i++) {
@@ -448,16 +448,22 @@ method_number(const struct call *c, bool *ok)
         }
     } else if (call_is(c, "abs", 0)) {
         *c->out = c->self;
-        if (n < 0)
-            c->out->number = (int64_t)(0 - (uint64_t)n);
+        if (value_sign(c->self) < 0)
+            return (*ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out)), true;
     } else if (call_is(c, "intdiv", 1) && value_is_integer(c->args->at[0]) &&
                value_is_integer(c->self)) {
         if (c->args->at[0].number == 0)
             *ok = interp_throw(c->in, c->at, "ArithmeticException", "Division by zero");
         else if (c->args->at[0].number == -1)
-            *c->out = value_long((int64_t)(0 - (uint64_t)n));
+            *ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out);
         else
-            *c->out = value_int(n / c->args->at[0].number);
+            *c->out = c->self.type == V_INT && c->args->at[0].type == V_INT
+                          ? value_int(n / c->args->at[0].number)
+                          : value_long(n / c->args->at[0].number);
+    } else if (call_is(c, "intdiv", 1) && value_is_number(c->args->at[0])) {
+        *ok = interp_throw(c->in, c->at, "UnsupportedOperationException",
+                           "Cannot use intdiv() on this number type: %s with value: " STR_FMT,
+                           value_type_name(c->self), STR_ARG(value_to_text(c->in->arena, c->self)));
     } else if (call_is(c, "toInteger", 0) || call_is(c, "intValue", 0) || call_is(c, "toLong", 0) ||
                call_is(c, "longValue", 0)) {
         bool is_long = str_starts(c->name, STR("long")) || str_is(c->name, "toLong");
@@ -523,6 +529,7 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
     case V_INT:
     case V_LONG:
     case V_DECIMAL:
+    case V_DOUBLE:
         *found = method_number(&c, &ok);
         break;
     case V_EXCEPTION:

@@ -3,6 +3,7 @@
  * when it knows none. */
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include "base/crypto.h"
 #include "pipeline/groovy/interp_scope.h"
@@ -63,9 +64,12 @@ format_number(struct interp *in, const struct node *at, const struct spec *s, st
               struct strbuf *out)
 {
     cleanup(strbuf_done) struct strbuf digits = {0}, text = {0};
-    bool is_negative = v.number < 0;
+    bool is_negative = value_sign(v) < 0;
 
-    if (s->letter == 'f') {
+    if (s->letter == 'f' && v.type == V_DOUBLE &&
+        !value_of_number(value_to_text(in->arena, v), &v)) {
+        strbuf_addf(&digits, "%.*f", s->precision < 0 ? 6 : s->precision, fabs(v.real));
+    } else if (s->letter == 'f') {
         v = value_round(v, s->precision < 0 ? 6 : s->precision);
         while (v.scale < (s->precision < 0 ? 6 : s->precision) && v.scale < 17 &&
                v.number < INT64_MAX / 10 && v.number > INT64_MIN / 10) {
@@ -187,9 +191,12 @@ text_number(const struct call *c, bool *ok)
     } else if (str_is(c->name, "toBigDecimal")) {
         v.type = V_DECIMAL;
         *c->out = v;
+    } else if (str_is(c->name, "toBigInteger")) {
+        *c->out = value_long(value_as_integer(v));
     } else {
-        *c->out =
-            str_is(c->name, "toBigInteger") ? value_long(v.number) : value_real(value_as_real(v));
+        *ok =
+            operator_cast(c->in, c->at, v,
+                          str_is(c->name, "toFloat") ? STR("float") : STR("double"), false, c->out);
     }
     return true;
 }

@@ -655,7 +655,7 @@ method_number(const struct call *c, bool *ok)
     } operators[] = {{"plus", T_ADD}, {"minus", T_SUB}, {"multiply", T_MUL}, {"div", T_DIV},
                      {"mod", T_MOD},  {"power", T_POW}, {"remainder", T_MOD}};
     struct value arg, ignored;
-    const int64_t n = c->self.number;
+    const int64_t n = value_as_integer(c->self);
 
     if (c->block != NULL && call_is(c, "downto", 2) && is_integer_arg(c, 0)) {
         for (int64_t i = n; i >= c->args->at[0].number && *ok; i--) {
@@ -680,13 +680,23 @@ method_number(const struct call *c, bool *ok)
         }
     if (str_is(c->name, "round") && c->args->count <= 1) {
         *c->out = value_round(c->self, is_integer_arg(c, 0) ? c->args->at[0].number : 0);
-        if (c->args->count == 0)
-            *c->out = value_long(c->out->number);
-    } else if (call_is(c, "toDouble", 0) || call_is(c, "doubleValue", 0) || call_is(c, "toFloat", 0)) {
+        if (c->args->count == 0 && c->self.is_float)
+            *ok = operator_cast(c->in, c->at, *c->out, STR("int"), false, c->out);
+        else if (c->args->count == 0)
+            *c->out = value_long(value_as_integer(*c->out));
+    } else if (call_is(c, "toDouble", 0) || call_is(c, "doubleValue", 0)) {
         *c->out = value_real(value_as_real(c->self));
+    } else if (call_is(c, "toFloat", 0) || call_is(c, "floatValue", 0)) {
+        *ok = operator_cast(c->in, c->at, c->self, STR("float"), false, c->out);
     } else if (call_is(c, "toBigDecimal", 0)) {
-        *c->out = c->self;
-        c->out->type = V_DECIMAL;
+        *ok = operator_cast(c->in, c->at, c->self, STR("BigDecimal"), false, c->out);
+    } else if (call_is(c, "isNaN", 0) || call_is(c, "isInfinite", 0)) {
+        const double d = value_as_real(c->self);
+        *c->out = value_bool(str_is(c->name, "isNaN") ? isnan(d) : isinf(d) != 0);
+    } else if (call_is(c, "signum", 0)) {
+        *c->out = value_int(value_sign(c->self));
+    } else if (call_is(c, "negate", 0) || call_is(c, "unaryMinus", 0)) {
+        *ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out);
     } else if (call_is(c, "toBigInteger", 0)) {
         *ok = operator_cast(c->in, c->at, c->self, STR("long"), false, c->out);
     } else if (call_is(c, "compareTo", 1)) {
@@ -713,6 +723,8 @@ hash_of(struct value v, unsigned depth, unsigned *left)
     --*left;
     if (v.type == V_INT)
         return (uint32_t)v.number;
+    if (v.type == V_LONG)
+        return (uint32_t)((uint64_t)v.number ^ ((uint64_t)v.number >> 32));
     if (v.type == V_BOOL)
         return v.truth ? 1231 : 1237;
     if (v.type == V_LIST) {

@@ -177,13 +177,19 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
         if (!value_is_number(arg))
             return method_call(in, at, value_text(text), STR("toBigDecimal"), &none, out, found);
         if (str_is(name, "BigDecimal"))
-            out->type = V_DECIMAL;
+            return operator_cast(in, at, arg, STR("BigDecimal"), false, out);
     } else if (str_is(name, "Integer") || str_is(name, "Long")) {
         return method_static(in, at, name, STR("valueOf"), args, out, found);
     } else {
         *found = false;
     }
     return true;
+}
+
+static double
+sign_of(double x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : x;
 }
 
 static bool
@@ -193,9 +199,10 @@ math_static(struct interp *in, const struct node *at, struct str name, const str
     static const struct {
         const char *name;
         double (*apply)(double x);
-    } functions[] = {{"floor", floor}, {"ceil", ceil}, {"sqrt", sqrt}, {"log", log},
-                     {"log10", log10}, {"exp", exp},   {"sin", sin},   {"cos", cos},
-                     {"tan", tan},     {"cbrt", cbrt}, {"rint", rint}};
+    } functions[] = {{"floor", floor}, {"ceil", ceil}, {"sqrt", sqrt},     {"log", log},
+                     {"log10", log10}, {"exp", exp},   {"sin", sin},       {"cos", cos},
+                     {"tan", tan},     {"cbrt", cbrt}, {"rint", rint},     {"asin", asin},
+                     {"acos", acos},   {"atan", atan}, {"signum", sign_of}};
     const struct value a = args->count > 0 ? args->at[0] : value_null();
 
     *found = true;
@@ -216,12 +223,14 @@ math_static(struct interp *in, const struct node *at, struct str name, const str
     }
     if (str_is(name, "abs") && args->count == 1) {
         *out = a;
-        out->number = a.number < 0 ? (int64_t)(0 - (uint64_t)a.number) : a.number;
-        return true;
+        return value_sign(a) >= 0 || operator_unary(in, at, T_SUB, a, out);
     }
     if (str_is(name, "round") && args->count == 1) {
-        *out = value_long(value_round(a, 0).number);
-        return true;
+        *out = value_long(value_as_integer(value_round(value_real(value_as_real(a)), 0)));
+        if (value_is_integer(a))
+            *out = value_long(a.number);
+        return a.type != V_DOUBLE || !a.is_float ||
+               operator_cast(in, at, *out, STR("int"), false, out);
     }
     if (str_is(name, "pow") && args->count == 2) {
         *out = value_real(pow(value_as_real(a), value_as_real(args->at[1])));

@@ -87,36 +87,81 @@ integer(struct value a, struct value b, uint64_t n)
     return value_int((int32_t)(uint32_t)n);
 }
 
+/* Whole results of a power are integers, as in Groovy. */
+static struct value
+power_of_reals(double a, double b)
+{
+    const double d = pow(a, b);
+
+    if (d >= INT32_MIN && d <= INT32_MAX && d == (int32_t)d)
+        return value_int((int32_t)d);
+    if (d >= -0x1p63 && d < 0x1p63 && d == (double)(int64_t)d)
+        return value_long((int64_t)d);
+    return value_real(d);
+}
+
+static bool arithmetic(struct interp *in, const struct node *at, enum token_type op, struct value a,
+                       struct value b, struct value *out);
+
+static bool
+power(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
+{
+    struct value result = value_long(1);
+
+    if (a.type == V_DOUBLE || !value_is_integer(b) || b.number < 0) {
+        *out = power_of_reals(value_as_real(a), value_as_real(b));
+        return true;
+    }
+    if (a.type == V_DECIMAL) {
+        *out = (struct value){.type = V_DECIMAL, .number = 1};
+        for (int64_t i = 0; i < b.number; i++)
+            if (!interp_spend(in, at, 1) || !arithmetic(in, at, T_MUL, *out, a, out))
+                return false;
+        return true;
+    }
+    for (int64_t i = 0; i < b.number && result.number != 0 && (a.number != 1 || i == 0); i++)
+        if (a.number == -1)
+            result.number = b.number % 2 == 0 ? 1 : -1;
+        else if (__builtin_mul_overflow(result.number, a.number, &result.number))
+            return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
+    *out = result.number == (int32_t)result.number && a.type == V_INT ? value_int(result.number)
+                                                                      : result;
+    return true;
+}
+
+static bool
+arithmetic_of_reals(enum token_type op, double a, double b, struct value *out)
+{
+    *out = value_real(op == T_ADD   ? a + b
+                      : op == T_SUB ? a - b
+                      : op == T_MUL ? a * b
+                      : op == T_DIV ? a / b
+                                    : fmod(a, b));
+    return true;
+}
+
 static bool
 arithmetic(struct interp *in, const struct node *at, enum token_type op, struct value a,
            struct value b, struct value *out)
 {
     uint64_t x = (uint64_t)a.number, y = (uint64_t)b.number;
 
+    if ((a.type == V_DOUBLE || b.type == V_DOUBLE) && op != T_POW)
+        return arithmetic_of_reals(op, value_as_real(a), value_as_real(b), out);
     if (op == T_DIV)
         return divide(in, at, a, b, out);
     if (op == T_MOD) {
         if (!value_is_integer(a) || !value_is_integer(b))
-            return not_defined(in, at, "mod", a, b);
+            return interp_throw(in, at, "UnsupportedOperationException",
+                                "Cannot use mod() on this number type: %s with value: " STR_FMT,
+                                value_type_name(a), STR_ARG(value_to_text(in->arena, a)));
         if (b.number == 0)
             return interp_throw(in, at, "ArithmeticException", "Division by zero");
         *out = integer(a, b, b.number == -1 ? 0 : (uint64_t)(a.number % b.number));
         return true;
     }
-    if (op == T_POW) {
-        struct value result = value_long(1);
-        if (!value_is_integer(a) || !value_is_integer(b) || b.number < 0) {
-            *out = value_real(pow(value_as_real(a), value_as_real(b)));
-            return true;
-        }
-        for (int64_t i = 0; i < b.number && result.number != 0 && (a.number != 1 || i == 0); i++)
-            if (a.number == -1)
-                result.number = b.number % 2 == 0 ? 1 : -1;
-            else if (__builtin_mul_overflow(result.number, a.number, &result.number))
-                return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
-        *out = result.number == (int32_t)result.number ? value_int(result.number) : result;
-        return true;
-    }
+    if (op == T_POW)
+        return power(in, at, a, b, out);
     if (value_is_integer(a) && value_is_integer(b)) {
         *out = integer(a, b, op == T_ADD ? x + y : op == T_SUB ? x - y : x * y);
         return true;
@@ -322,7 +367,7 @@ bits(struct interp *in, const struct node *at, enum token_type op, struct value 
         x = (a.type == V_LONG ? x : (uint32_t)x) >> (y & width);
         break;
     }
-    *out = integer(a, a, x);
+    *out = op == T_AND || op == T_OR || op == T_XOR ? integer(a, b, x) : integer(a, a, x);
     return true;
 }
 
@@ -467,6 +512,8 @@ operator_unary(struct interp *in, const struct node *at, enum token_type op, str
     *out = a;
     if (op == T_SUB && value_is_integer(a))
         *out = integer(a, a, 0 - (uint64_t)a.number);
+    else if (op == T_SUB && a.type == V_DOUBLE)
+        out->real = -a.real;
     else if (op == T_SUB)
         out->number = (int64_t)(0 - (uint64_t)a.number);
     return true;
@@ -514,6 +561,9 @@ operator_instanceof(struct value v, struct str type)
         return str_is(type, "Long") || str_is(type, "Number") || str_is(type, "Object");
     case V_DECIMAL:
         return str_is(type, "BigDecimal") || str_is(type, "Number") || str_is(type, "Object");
+    case V_DOUBLE:
+        return str_is(type, v.is_float ? "Float" : "Double") || str_is(type, "Number") ||
+               str_is(type, "Object");
     case V_TEXT:
         return str_is(type, v.is_gstring ? "GString" : "String") || str_is(type, "CharSequence") ||
                str_is(type, "Object");
@@ -547,8 +597,11 @@ cast_integer(struct interp *in, const struct node *at, struct value v, bool is_l
 
     if (value_is_integer(v)) {
         n = v.number;
-    } else if (v.type == V_DECIMAL) {
-        n = (int64_t)(v.number / power_of_ten(v.scale));
+    } else if (v.type == V_DOUBLE && !is_long) { /* the nearest int */
+        n = value_as_integer(v);
+        n = n > INT32_MAX ? INT32_MAX : n < INT32_MIN ? INT32_MIN : n;
+    } else if (value_is_number(v)) {
+        n = value_as_integer(v);
     } else if (v.type == V_TEXT && !is_declaration && str_to_i64(str_trim(v.text), &n)) {
         if (!is_long && n != (int32_t)n)
             return interp_throw(in, at, "NumberFormatException",
@@ -600,7 +653,7 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
                             value_type_name(v), STR_ARG(type));
     }
     if (str_is(type, "double") || str_is(type, "Double") || str_is(type, "float") ||
-        str_is(type, "BigDecimal")) {
+        str_is(type, "Float") || str_is(type, "BigDecimal")) {
         struct value n = v;
         if (!value_is_number(v) &&
             (is_declaration || v.type != V_TEXT || !value_of_number(str_trim(v.text), &n)))
@@ -609,7 +662,16 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
                                 "' with class '%s' to class '" STR_FMT "'",
                                 STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
                                 value_type_name(v), STR_ARG(type));
-        *out = str_is(type, "BigDecimal") ? n : value_real(value_as_real(n));
+        if (!str_is(type, "BigDecimal")) {
+            *out = value_real(value_as_real(n));
+            out->is_float = str_is(type, "float") || str_is(type, "Float");
+            if (out->is_float)
+                out->real = (double)(float)out->real;
+            return true;
+        }
+        if (n.type == V_DOUBLE && !value_of_number(value_to_text(in->arena, n), &n))
+            return interp_throw(in, at, "NumberFormatException", "the number is beyond 64 bits");
+        *out = n;
         out->type = V_DECIMAL;
         return true;
     }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct value
 value_cstr(struct arena *a, const char *s)
@@ -53,27 +54,40 @@ value_entry(struct arena *a, struct value key, struct value v)
     return entry;
 }
 
-struct value
-value_real(double d)
-{
-    struct value v = {.type = V_DECIMAL, .scale = 1};
-    double scaled = fabs(d);
-
-    if (!(scaled < 9e17)) /* too large for a point, or no number at all */
-        return value_long(d > 0 ? INT64_MAX : d < 0 ? INT64_MIN : 0);
-    v.scale = 15;
-    for (; v.scale > 1 && scaled >= 10; v.scale--)
-        scaled /= 10;
-    v.number = scaled >= 10 ? llround(d * 10) : llround(d * pow(10, v.scale));
-    for (; v.scale > 1 && v.number % 10 == 0; v.scale--)
-        v.number /= 10;
-    return v;
-}
-
 double
 value_as_real(struct value v)
 {
-    return v.type == V_DECIMAL ? (double)v.number / pow(10, v.scale) : (double)v.number;
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (v.type == V_DOUBLE)
+        return v.real;
+    if (v.type != V_DECIMAL)
+        return (double)v.number;
+    if (v.number < ((int64_t)1 << 53) && v.number > -((int64_t)1 << 53))
+        return (double)v.number / pow(10, v.scale); /* both are exact: rounded once */
+    value_format(v, &text);
+    return strtod(strbuf_cstr(&text), NULL);
+}
+
+int64_t
+value_as_integer(struct value v)
+{
+    if (v.type == V_DOUBLE)
+        return isnan(v.real)      ? 0
+               : v.real >= 0x1p63 ? INT64_MAX
+               : v.real < -0x1p63 ? INT64_MIN
+                                  : (int64_t)v.real;
+    for (unsigned scale = v.type == V_DECIMAL ? v.scale : 0; scale > 0; scale--)
+        v.number /= 10;
+    return v.number;
+}
+
+int
+value_sign(struct value v)
+{
+    if (v.type == V_DOUBLE)
+        return (v.real > 0) - (v.real < 0);
+    return (v.number > 0) - (v.number < 0);
 }
 
 struct value
@@ -81,9 +95,14 @@ value_round(struct value v, int64_t digits)
 {
     unsigned scale = v.type == V_DECIMAL ? v.scale : 0;
 
-    v.type = V_DECIMAL;
     if (digits < 0)
         digits = 0;
+    if (v.type == V_DOUBLE) {
+        const double power = pow(10, digits > 300 ? 300 : (double)digits);
+        v.real = fabs(v.real) < 0x1p52 ? floor(v.real * power + 0.5) / power : v.real;
+        return v;
+    }
+    v.type = V_DECIMAL;
     for (; scale > (uint64_t)digits; scale--) {
         bool is_last = scale == (uint64_t)digits + 1;
         int64_t rest = v.number % 10;
@@ -111,7 +130,7 @@ value_is_integer(struct value v)
 bool
 value_is_number(struct value v)
 {
-    return value_is_integer(v) || v.type == V_DECIMAL;
+    return value_is_integer(v) || v.type == V_DECIMAL || v.type == V_DOUBLE;
 }
 
 bool
@@ -126,6 +145,8 @@ value_truth(struct value v)
     case V_LONG:
     case V_DECIMAL:
         return v.number != 0;
+    case V_DOUBLE:
+        return v.real != 0;
     case V_TEXT:
         return v.text.len > 0;
     case V_LIST:
@@ -149,6 +170,13 @@ static int
 compare_numbers(struct value a, struct value b)
 {
     __int128 x = a.number, y = b.number;
+
+    if (a.type == V_DOUBLE || b.type == V_DOUBLE) {
+        const double p = value_as_real(a), q = value_as_real(b);
+        if (isnan(p) || isnan(q)) /* more than all others */
+            return isnan(p) - isnan(q);
+        return (p > q) - (p < q);
+    }
 
     for (int i = a.type == V_DECIMAL ? a.scale : 0; i < (b.type == V_DECIMAL ? b.scale : 0); i++)
         x *= 10;
@@ -325,6 +353,38 @@ format_decimal(struct value v, struct strbuf *out)
     }
 }
 
+/* As Java: the fewest digits that tell it apart, 1.0E10 from 10^7 on and below 0.001. */
+static void
+format_real(struct value v, struct strbuf *out)
+{
+    char text[40], *exponent;
+    const double size = fabs(v.real);
+    int digits = 1, power;
+
+    if (isnan(v.real) || isinf(v.real)) {
+        strbuf_add_cstr(out, isnan(v.real) ? "NaN" : v.real < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
+    for (;; digits++) {
+        snprintf(text, sizeof(text), "%.*e", digits - 1, v.real);
+        if (digits == 17 ||
+            (v.is_float ? strtof(text, NULL) == (float)v.real : strtod(text, NULL) == v.real))
+            break;
+    }
+    exponent = strchr(text, 'e');
+    power = atoi(exponent + 1);
+    if (size != 0 && (power < -3 || power >= 7)) {
+        if (digits == 1) /* two, the nearest: 4.9E-324 */
+            snprintf(text, sizeof(text), "%.1e", v.real);
+        exponent = strchr(text, 'e');
+        *exponent = '\0';
+        strbuf_addf(out, "%sE%d", text, atoi(exponent + 1));
+        return;
+    }
+    snprintf(text, sizeof(text), "%.*f", digits - 1 - power > 1 ? digits - 1 - power : 1, v.real);
+    strbuf_add_cstr(out, text);
+}
+
 const char *
 value_package(struct str name)
 {
@@ -380,6 +440,9 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         break;
     case V_DECIMAL:
         format_decimal(v, out);
+        break;
+    case V_DOUBLE:
+        format_real(v, out);
         break;
     case V_TEXT:
     case V_PATTERN:
@@ -471,6 +534,8 @@ value_type_name(struct value v)
         return "java.lang.Long";
     case V_DECIMAL:
         return "java.math.BigDecimal";
+    case V_DOUBLE:
+        return v.is_float ? "java.lang.Float" : "java.lang.Double";
     case V_TEXT:
         return v.is_gstring ? "org.codehaus.groovy.runtime.GStringImpl" : "java.lang.String";
     case V_LIST:

@@ -3,7 +3,7 @@
  * A value is copied freely; lists, maps and closures are shared by reference, as in Groovy.  All
  * memory is the arena's of the run, so nothing is freed before the build ends; interp.c watches
  * how much that is.
- * Decimals are exact: a 64-bit number and up to 18 digits behind the point. */
+ * Decimals are exact: a 64-bit number and up to 18 digits behind the point.  Doubles are binary. */
 #pragma once
 #include "base/arena.h"
 #include "pipeline/language/syntax.h"
@@ -26,6 +26,7 @@ enum value_type {
     V_INT,  /* 32 bits, wraps */
     V_LONG, /* 64 bits, wraps */
     V_DECIMAL,
+    V_DOUBLE, /* a Float if `is_float`: shown with as many digits as that has */
     V_TEXT,
     V_LIST,
     V_MAP,
@@ -58,11 +59,13 @@ struct object;
 struct value {
     enum value_type type;
     bool is_gstring;     /* came from an interpolated string */
+    bool is_float;
     unsigned char scale; /* V_DECIMAL */
     enum host host;
     union {
         bool truth;
         int64_t number;
+        double real;
         struct str text;
         struct list *list;
         struct map *map;
@@ -155,10 +158,17 @@ struct value value_object(struct arena *a, const char *class_name);
 struct value value_record(struct arena *a, const char *class_name, struct value text);
 /* Of a map: has .key and .value, reads "k=v". */
 struct value value_entry(struct arena *a, struct value key, struct value v);
-/* Binary floating point is a decimal here, of 15 digits: 2.0, 0.1. */
-struct value value_real(double d);
-double value_as_real(struct value v);
-struct value value_round(struct value v, int64_t digits); /* half up; a V_DECIMAL of that scale */
+static inline struct value
+value_real(double d)
+{
+    return (struct value){.type = V_DOUBLE, .real = d};
+}
+double value_as_real(struct value v); /* of any number, the nearest */
+/* Of any number, without what is behind the point; the nearest there is if it is too large. */
+int64_t value_as_integer(struct value v);
+struct value value_round(struct value v, int64_t digits); /* half up; of a double a double */
+/* -1, 0, 1; the sign of a number, of NaN 0 */
+int value_sign(struct value v);
 bool value_is_object(struct value v, const char *class_name);
 struct value value_list(struct arena *a);
 struct value value_map(struct arena *a);

@@ -2,6 +2,7 @@
 #include "pipeline/groovy/value_json.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 
 #define DIGITS_MAX 18
@@ -150,16 +151,6 @@ value_of_json(struct arena *a, const struct json *j, struct value *out)
     return of_json(a, j, &left, out);
 }
 
-static double
-real_of(struct value v)
-{
-    double d = (double)v.number;
-
-    for (unsigned i = 0; i < v.scale; i++)
-        d /= 10;
-    return d;
-}
-
 static bool
 to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsigned *left)
 {
@@ -180,7 +171,8 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
         *out = json_int(v.number);
         return true;
     case V_DECIMAL:
-        *out = json_real(real_of(v));
+    case V_DOUBLE:
+        *out = isfinite(value_as_real(v)) ? json_real(value_as_real(v)) : json_text(NULL);
         return true;
     case V_LIST:
         *out = json_array();

@@ -70,6 +70,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_INT:
     case V_LONG:
     case V_DECIMAL:
+    case V_DOUBLE:
         return hash_number(v, mode, seed);
     case V_TEXT:
     case V_PATTERN: /* inside of another value it counts as value_equal_within() counts it */

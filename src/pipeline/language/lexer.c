@@ -479,6 +479,7 @@ lex_number(struct lexer *lx)
     unsigned scale = 0;
     int64_t n = 0;
     bool is_decimal = false, fits = true, is_long = false;
+    char suffix = '\0';
 
     if (looking_at(lx, "0x") || looking_at(lx, "0X")) {
         for (lx->at += 2; lx->at < lx->end && (isxdigit((unsigned char)*lx->at) || *lx->at == '_');
@@ -518,10 +519,13 @@ lex_number(struct lexer *lx)
         }
     }
     if (lx->at < lx->end && strchr("lLgGdDfFiI", *lx->at) != NULL && *lx->at != '\0') {
-        char suffix = (char)(*lx->at++ | 32);
+        suffix = (char)(*lx->at++ | 32);
         is_long = suffix == 'l';
-        is_decimal = is_decimal || suffix == 'd' || suffix == 'f';
     }
+    if (suffix != 'd' && suffix != 'f')
+        suffix = '\0';
+    is_decimal = is_decimal || suffix != '\0';
+    fits = fits || suffix != '\0';
     if (lx->at < lx->end && is_name_part((unsigned char)*lx->at)) {
         lex_fail(lx, start, "a name cannot follow a number without a blank");
         return;
@@ -529,7 +533,8 @@ lex_number(struct lexer *lx)
     t = emit(lx, !fits ? T_BIG : is_decimal ? T_DECIMAL : T_INT, start);
     t->text = arena_dup(lx->arena, str_range(start, lx->at));
     t->number = n;
-    t->scale = (unsigned char)scale;
+    t->suffix = suffix;
+    t->scale = (unsigned char)(suffix != '\0' ? 0 : scale);
     t->is_long = is_long || n > INT32_MAX;
 }
 

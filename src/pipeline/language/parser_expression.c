@@ -447,6 +447,9 @@ parse_primary(struct parser *p)
         n->number = t->number;
         n->scale = t->scale;
         n->is_long = t->is_long;
+        n->suffix = t->suffix;
+        if (t->suffix != '\0')
+            n->text = t->text;
         break;
     case T_BIG:
         n = node_new(p->arena, N_UNSUPPORTED, t);

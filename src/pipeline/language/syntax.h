@@ -82,6 +82,7 @@ struct token {
     int64_t number;
     unsigned char scale;
     bool is_long;
+    char suffix;  /* 'd' or 'f' of a T_DECIMAL that is binary; its digits are `text` */
     bool newline; /* a line ended between the token before and this one */
 };
 
@@ -157,6 +158,7 @@ struct node {
     struct str text, type_text;
     int64_t number;
     unsigned char scale;
+    char suffix; /* of N_DECIMAL: 'd' or 'f' (then `text` has the digits), or 0 */
     bool is_long, is_safe, is_spread, is_command, has_params, is_field, is_block_arg, is_big;
     bool is_static, is_enum;
     struct node *a, *b, *c, *d;

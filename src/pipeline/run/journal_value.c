@@ -78,6 +78,9 @@ write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
         *out = tagged("decimal", json_int(v.number));
         json_set(*out, "scale", json_int(v.scale));
         return true;
+    case V_DOUBLE: /* its bits: JSON knows neither NaN nor all digits */
+        *out = tagged(v.is_float ? "float" : "double", json_int(v.number));
+        return true;
     case V_TEXT:
         *out = write_text(v.text);
         return true;
@@ -144,6 +147,9 @@ read_object(struct arena *a, const struct json *j, struct value *out)
         *out = (struct value){.type = V_DECIMAL,
                               .number = json_i64(v, 0),
                               .scale = (unsigned char)json_get_i64(j, "scale", 0)};
+    else if ((v = json_get(j, "double")) != NULL || (v = json_get(j, "float")) != NULL)
+        *out = (struct value){
+            .type = V_DOUBLE, .number = json_i64(v, 0), .is_float = json_get(j, "float") != NULL};
     else if ((v = json_get(j, "map")) != NULL)
         return read_map(a, v, out);
     else if ((v = json_get(j, "bytes")) != NULL && base64_decode(&bytes, str_of(json_cstr(v, ""))))
