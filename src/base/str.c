@@ -200,6 +200,21 @@ str_to_i64(struct str s, int64_t *out)
     return true;
 }
 
+bool
+str_to_size(struct str s, int64_t *out)
+{
+    static const char units[] = "KMGT";
+    const char *unit = s.len > 1 ? memchr(units, s.at[s.len - 1], sizeof(units) - 1) : NULL;
+    const int64_t factor = unit == NULL ? 1 : (int64_t)1 << (10 * (unit - units + 1));
+    int64_t number;
+
+    if (!str_to_i64(unit == NULL ? s : str_slice(s, 0, s.len - 1), &number) || number < 0 ||
+        number > INT64_MAX / factor)
+        return false;
+    *out = number * factor;
+    return true;
+}
+
 char *
 str_dup(struct str s)
 {

@@ -91,23 +91,11 @@ check_account(const struct config *c, struct err *err)
     return true;
 }
 
-/* "50G": bytes with a unit of 1024, or none. */
 static bool
 size_read(const char *name, const char *text, int64_t *out, struct err *err)
 {
-    static const char units[] = "KMGT";
-    struct str digits = str_of(text);
-    int64_t factor = 1, number = 0;
-
-    if (digits.len > 1 && strchr(units, digits.at[digits.len - 1]) != NULL) {
-        const char *unit = strchr(units, digits.at[digits.len - 1]);
-        factor = 1LL << (10 * (unit - units + 1));
-        digits = str_slice(digits, 0, digits.len - 1);
-    }
-    if (!str_to_i64(digits, &number) || number < 0 || number > INT64_MAX / factor)
-        return err_set(err, ERR_USAGE, "the value '%s' of %s is no size, such as 50G", text, name);
-    *out = number * factor;
-    return true;
+    return str_to_size(str_of(text), out) ||
+           err_set(err, ERR_USAGE, "the value '%s' of %s is no size, such as 50G", text, name);
 }
 
 static bool

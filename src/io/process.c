@@ -140,6 +140,26 @@ set_actions(posix_spawn_file_actions_t *actions, const char *directory, const in
         must(posix_spawn_file_actions_addchdir_np(actions, directory));
 }
 
+/* A shell that runs `enter` and becomes the program. */
+static const char *const *
+wrap(const char *enter, const char *program, const char *const *argv, char **script_out)
+{
+    size_t count = 0;
+    const char **out;
+
+    while (argv[count] != NULL)
+        count++;
+    out = mem_new((count + 4) * sizeof(*out));
+    *script_out = text_format("%sexec \"$0\" \"$@\"", enter);
+    out[0] = "/bin/sh";
+    out[1] = "-c";
+    out[2] = *script_out;
+    out[3] = program;
+    for (size_t i = 1; i < count; i++)
+        out[3 + i] = argv[i];
+    return out;
+}
+
 static bool
 spawn(const char *const *argv, const char *const *env, const char *directory, const int fds[3],
       bool new_session, pid_t *pid_out, struct err *err)
@@ -191,6 +211,23 @@ open_input(struct str input, struct err *err)
 }
 
 static bool
+start_child(struct run *run, const int fds[3], struct err *err)
+{
+    const struct process_spec *spec = run->spec;
+    cleanup_free char *script = NULL;
+    cleanup_free const char *const *wrapped = NULL;
+    char program[PATH_MAX];
+
+    if (spec->enter != NULL) {
+        if (!resolve(spec->argv[0], spec->env, program, err))
+            return false;
+        wrapped = wrap(spec->enter, program, spec->argv, &script);
+    }
+    return spawn(wrapped != NULL ? wrapped : spec->argv, spec->env, spec->directory, fds, false,
+                 &run->pid, err);
+}
+
+static bool
 start(struct run *run, struct err *err)
 {
     cleanup_close int in = open_input(run->spec->input, err);
@@ -205,8 +242,7 @@ start(struct run *run, struct err *err)
     } else {
         int fds[3] = {in, out_pipe[1], run->spec->merge_stderr ? out_pipe[1] : err_pipe[1]};
 
-        ok = spawn(run->spec->argv, run->spec->env, run->spec->directory, fds, false, &run->pid,
-                   err);
+        ok = start_child(run, fds, err);
     }
     cleanup_close_(&out_pipe[1]);
     cleanup_close_(&err_pipe[1]);

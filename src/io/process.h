@@ -13,6 +13,7 @@ struct process_spec {
     const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH of env (or ours) */
     const char *const *env;   /* NULL: ours */
     const char *directory;    /* NULL: ours */
+    const char *enter;        /* shell text that the child runs first (cgroup_entry()); NULL: none */
     struct str input;         /* written to stdin, then closed; none: /dev/null */
     int64_t timeout_ms;       /* 0: none; then SIGTERM to the group, 5 s later SIGKILL */
     size_t output_limit;      /* of the collected output; 0: 1 MiB; more is dropped */

@@ -20,6 +20,7 @@ build_new(const char *pipeline, int64_t number)
     b->pipeline = text_dup(pipeline);
     b->number = number;
     b->attempt = 1;
+    b->cpu_ms = b->memory_peak_bytes = -1;
     return b;
 }
 
@@ -150,6 +151,10 @@ build_to_public_json(const struct build *b, bool with_stages)
     set_time(j, "endedAtMs", b->ended_ms);
     if (b->started_ms != 0 && b->ended_ms != 0)
         json_set(j, "tookMs", json_int(b->ended_ms - b->started_ms));
+    if (b->cpu_ms >= 0)
+        json_set(j, "cpuMs", json_int(b->cpu_ms));
+    if (b->memory_peak_bytes >= 0)
+        json_set(j, "memoryPeakBytes", json_int(b->memory_peak_bytes));
     if (b->parameters != NULL)
         json_set(j, "parameters", shown_parameters(b));
     if (b->tests != NULL)
@@ -287,6 +292,8 @@ build_from_json(const struct json *j, struct err *err)
     b->queued_ms = json_get_i64(j, "queuedAtMs", 0);
     b->started_ms = json_get_i64(j, "startedAtMs", 0);
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);
+    b->cpu_ms = json_get_i64(j, "cpuMs", -1);
+    b->memory_peak_bytes = json_get_i64(j, "memoryPeakBytes", -1);
     stages_from_json(b, json_get(j, "stages"));
     if (json_size(paths) > 0)
         b->paths = mem_new(json_size(paths) * sizeof(*b->paths));

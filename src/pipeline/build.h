@@ -52,6 +52,7 @@ struct build {
     int attempt;           /* from 1 */
     int resumed;           /* times it was taken up after naru had ended */
     int64_t queued_ms, started_ms, ended_ms;
+    int64_t cpu_ms, memory_peak_bytes; /* of its processes; -1: not known */
     struct build_stage *stages;
     size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */

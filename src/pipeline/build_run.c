@@ -10,9 +10,11 @@
 #include "pipeline/steps/docker.h"
 #include "pipeline/forge/git_remote.h"
 #include "pipeline/run/journal.h"
+#include "pipeline/run/build_group.h"
 #include "pipeline/run/leftovers.h"
 #include "pipeline/build_key.h"
 #include "pipeline/forks.h"
+#include "pipeline/builds_config.h"
 #include "pipeline/room.h"
 #include "pipeline/test_history.h"
 
@@ -272,6 +274,7 @@ static const struct runner_host host = {
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
     struct arena arena;
     struct json *history;
+    struct builds_config allowed;
     struct runner_config config;
 };
 
@@ -445,6 +448,20 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         brief->config.previous_successful_commit = arena_format(a, "%s", good->commit);
 }
 
+/* What the operator's file says.  One that cannot be read holds nothing up: it says so, and the defaults hold. */
+static void
+fill_limits(struct brief *brief, const struct pipeline_room *room, const struct build *b)
+{
+    struct err err;
+
+    if (!builds_config_read(room->config.data_dir, b->pipeline, &brief->allowed, &err)) {
+        log_warn("build.config", "error=%s", log_quote(err.message));
+        brief->config.warning =
+            arena_format(&brief->arena, "%s; the defaults hold", err.message);
+    }
+    brief->config.limits = &brief->allowed.limits;
+}
+
 /* The log, cut to what the journal of a build that is taken up again knows of. */
 static int
 open_log(const char *log_path, const char *state_dir, int64_t *size_out)
@@ -537,6 +554,8 @@ finish_build(struct pipeline_room *room, struct build *b, const struct runner_ou
         reason = text_format("superseded by build %lld, which passed a milestone before it",
                              (long long)b->overtaken_by);
     room_end_build(b, outcome->result, reason != NULL ? reason : outcome->reason);
+    b->cpu_ms = outcome->cpu_ms;
+    b->memory_peak_bytes = outcome->memory_peak_bytes;
     json_unref(b->questions);
     b->questions = NULL;
     room_save(room, b);
@@ -572,6 +591,7 @@ room_run_build(struct pipeline_room *room, struct build *b)
     resolve_merge(room, b, &brief);
     fill_paths(&brief, b);
     w.log_fd = open_log(log_path, brief.config.state_dir, &w.log_size);
+    fill_limits(&brief, room, b);
     run_with_key(room, b, &brief, &outcome);
     if (w.log_fd >= 0) {
         (void)fdatasync(w.log_fd);
@@ -678,4 +698,28 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
         if (!build_has_journal(b, room->config.data_dir)) /* from its start: nothing of it may run */
             (void)end_processes(b);
     }
+}
+
+/* naru may have ended between a build's record and its group. */
+static void
+sweep_group(void *arg, const char *name)
+{
+    const struct pipeline_room *room = arg;
+    const size_t prefix = sizeof(BUILD_GROUP_PREFIX) - 1;
+
+    if (strncmp(name, BUILD_GROUP_PREFIX, prefix) != 0)
+        return;
+    for (size_t p = 0; p < room->store.count; p++)
+        for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++) {
+            const struct build *b = room->store.pipelines[p]->builds[i];
+            if (b->state == BUILD_ENDED && b->cookie != NULL &&
+                strcmp(b->cookie, name + prefix) == 0)
+                (void)end_processes(b);
+        }
+}
+
+void
+room_sweep(struct pipeline_room *room)
+{
+    cgroup_each(NULL, sweep_group, room);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/random.h"
 #include "io/file.h"
+#include "io/cgroup.h"
 #include "io/process.h"
 #include "pipeline/steps/docker.h"
 #include "pipeline/run/leftovers.h"
@@ -77,6 +78,7 @@ pipeline_purge(const char *data_dir)
             if (b->state == BUILD_RUNNING && b->cookie != NULL)
                 (void)leftovers_end(b->cookie);
         }
+    cgroup_forget_all(NULL);
     pipeline_store_done(&store);
 }
 

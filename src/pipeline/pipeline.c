@@ -202,6 +202,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
                                &hook))
             log_warn("pipeline.repository", "error=%s", log_quote(hook.message));
     }
+    room_sweep(room);
     room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
     if (!room->has_clock)
         err_errno(err, "cannot start a thread");

@@ -48,6 +48,8 @@ void room_end_build(struct build *b, enum build_result result, const char *reaso
 void room_run_build(struct pipeline_room *room, struct build *b);
 /* Builds that ran when naru ended wait for a thread again. */
 void room_recover(struct pipeline_room *room, struct pipeline *p);
+/* Ends what is left in cgroups of builds that are over; before any build runs. */
+void room_sweep(struct pipeline_room *room);
 
 /* order.c: which builds may run beside each other; the lock is held, but for room_milestone() */
 bool room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordinal, int64_t *last,

@@ -166,6 +166,23 @@ class DockerPipelines(unittest.TestCase):
         self.assertIn("one yes", log)
         self.assertIn("ABORTED", log)
 
+    def test_a_script_in_a_container_ends_with_its_timeout(self):
+        log = self.build("""
+            node {
+                docker.image('tool:1').inside {
+                    try {
+                        timeout(time: 3, unit: 'SECONDS') { sh 'echo begun; sleep 4242' }
+                    } catch (e) { echo 'out of time' }
+                    sh 'for p in /proc/[0-9]*; do grep -a 4242 $p/cmdline; done; echo looked'
+                }
+            }
+        """)
+        self.assertIn("begun\n", log)
+        self.assertIn("out of time\n", log)
+        after = log.split("out of time\n")[1]
+        self.assertIn("looked\n", after)
+        self.assertNotIn("sleep", after)
+
     def test_an_entrypoint_that_swallows_the_command_is_named(self):
         if not harness.SOAK:
             self.skipTest("takes long: --soak")

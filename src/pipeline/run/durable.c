@@ -8,10 +8,13 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
+#include "pipeline/run/leftovers.h"
 
 #define TERM_GRACE_MS 5000
 #define FIRST_LOOK_MS 4
 #define LAST_LOOK_MS 100
+#define GIVE_UP_MS 5000 /* after SIGKILL */
+#define QUIET_LOOKS 2   /* a child may start behind the back of the look that misses its parent */
 #define PIECE 65536
 #define REASON_WAIT_MS 5000
 
@@ -54,7 +57,9 @@ static bool
 start(struct durable *d, struct err *err)
 {
     const struct durable_spec *spec = d->spec;
-    const char *argv[64] = {"/bin/sh", "-c", shell, d->folder};
+    const char *entry = d->run->group == NULL ? "" : cgroup_entry(d->run->group);
+    const char *argv[64] = {"/bin/sh", "-c", arena_format(&d->run->arena, "%s%s", entry, shell),
+                            d->folder};
     size_t n = 4;
 
     while (spec->argv[n - 4] != NULL && n < ARRAY_COUNT(argv) - 1) {
@@ -209,6 +214,21 @@ enforce(struct durable *d)
     cleanup_close int told = open_in(d, "told", O_WRONLY | O_CREAT, &err);
     (void)told;
     process_kill_group(d->pid, SIGTERM);
+    (void)leftovers_signal(d->spec->mark, SIGTERM);
+}
+
+/* The shell of an interrupted script has ended, which is not all of it. */
+static void
+end_rest(const struct durable *d)
+{
+    for (int quiet = 0; quiet < QUIET_LOOKS && !run_is_suspended(d->run);) {
+        const int64_t now_ms = clock_monotonic_ms();
+
+        quiet = leftovers_signal(d->spec->mark, now_ms < d->kill_ms ? 0 : SIGKILL) == 0 ? quiet + 1 : 0;
+        if (now_ms > d->kill_ms + GIVE_UP_MS)
+            break;
+        flow_wait(d->run, NULL, 0, now_ms + (quiet > 0 ? FIRST_LOOK_MS : LAST_LOOK_MS));
+    }
 }
 
 /* What interrupted it under an earlier naru is due again at once, or as soon as the branch that
@@ -274,8 +294,10 @@ durable_run(struct run *run, const struct durable_spec *spec, struct durable_res
     }
     if (ok && !out->left) {
         forward_all(&d);
-        if (d.interrupted || d.was_told)
+        if (d.interrupted || d.was_told) {
             process_kill_group(d.pid, SIGKILL);
+            end_rest(&d);
+        }
         out->exit_code = read_result(&d);
         out->interrupted = d.interrupted || (d.was_told && knows_why(&d));
     }

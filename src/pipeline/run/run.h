@@ -7,6 +7,7 @@
 #pragma once
 #include "base/json.h"
 #include "pipeline/groovy/interp.h"
+#include "io/cgroup.h"
 #include "io/process.h"
 #include "pipeline/run/flow.h"
 #include "pipeline/language/jenkinsfile.h"
@@ -126,6 +127,8 @@ struct run {
     /* The worst that the step which runs said of the build and its stage, and whether it did. */
     int noted_result, noted_mark; /* an enum build_result, or -1 */
 
+    struct cgroup *group;                /* of its processes; NULL: none */
+    int64_t killed_said, refused_said;   /* build_group.h */
     bool uses_docker; /* containers of the build may be left */
     struct mask *masks;
     unsigned timestamps;

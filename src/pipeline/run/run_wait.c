@@ -247,6 +247,7 @@ run_process(struct run *run, const struct process_spec *spec, struct process_res
     }
     inner.on_output = spec->on_output != NULL ? forward_output : NULL;
     inner.is_cancelled = is_cancelled;
+    inner.enter = run->group == NULL ? NULL : cgroup_entry(run->group);
     inner.wait = wait_in_flow;
     inner.arg = &w;
     return process_run(&inner, out, err);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "io/file.h"
 #include "pipeline/steps/docker.h"
+#include "pipeline/run/build_group.h"
 #include "pipeline/run/credentials.h"
 #include "pipeline/run/leftovers.h"
 #include "pipeline/lock_table.h"
@@ -259,6 +260,7 @@ run_done(struct run *run, struct flow *main_flow)
     json_unref(run->changes);
     if (run->config->locks == NULL)
         lock_table_free(run->locks);
+    cgroup_free(run->group);
     flow_free(main_flow);
     jenkinsfile_free(run->file);
     arena_done(&run->arena);
@@ -273,9 +275,9 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     struct flow *main_flow;
     struct err err;
     unsigned left;
-    bool ok;
+    bool ok, is_new;
 
-    *out = (struct runner_outcome){0};
+    *out = (struct runner_outcome){.cpu_ms = -1, .memory_peak_bytes = -1};
     run->config = config;
     run->assigned.outer = &run->base;
     run->env = &run->assigned;
@@ -292,9 +294,13 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->deadlines = &whole;
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
+    build_group_enter(run);
     docker_config_enter(run, was_begun(run));
 
-    ok = was_begun(run) || remove_temporary(run, &err)
+    is_new = !was_begun(run);
+    if (is_new && config->warning != NULL)
+        run_logf(run, "WARNING: %s", config->warning);
+    ok = !is_new || remove_temporary(run, &err)
              ? run_file(run)
              : interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
     if (run_is_suspended(run)) {
@@ -303,6 +309,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
         return;
     }
     finish(run, ok, out);
+    build_group_leave(run, out);
     left = leftovers_end(config->cookie);
     if (run->uses_docker)
         docker_leftovers_end(config->cookie, run_env_list(run));

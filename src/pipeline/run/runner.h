@@ -58,6 +58,7 @@ enum journal_point { JOURNAL_DUE, JOURNAL_WRITTEN, JOURNAL_FLUSHED };
 
 struct json;
 struct lock_table;
+struct cgroup_limits;
 
 /* What a build asks of those around it. Callbacks get the config's ctx. */
 struct runner_host {
@@ -98,6 +99,8 @@ struct runner_config {
     size_t journal_max;           /* 0: RUNNER_JOURNAL_MAX */
     const char *secrets_dir;      /* secrets.h; may be NULL */
     const char *cookie;           /* in the environment of every process of the build */
+    const char *warning;          /* to begin the log with; may be NULL */
+    const struct cgroup_limits *limits; /* of all its processes together; NULL: it has no group */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
     int64_t started_ms;           /* since the epoch, when the build first began; 0: now */
 
@@ -140,6 +143,7 @@ struct runner_outcome {
     bool is_suspended; /* not over: the rest means nothing */
     char reason[400]; /* one sentence, empty on success */
     char display_name[100], description[400];
+    int64_t cpu_ms, memory_peak_bytes; /* of its processes; -1: not known */
 };
 
 /* Fetches the commit into the workspace (unless `in_place`), reads the Jenkinsfile there, runs it.

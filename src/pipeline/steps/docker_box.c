@@ -125,6 +125,21 @@ add_quoted(struct strbuf *out, struct str s)
     strbuf_add_char(out, '\'');
 }
 
+/* The container is Docker's, not of the build's cgroup; what the Jenkinsfile's own args say comes later and wins. */
+static void
+add_limits(struct strbuf *out, const struct cgroup_limits *l)
+{
+    if (l == NULL)
+        return;
+    if (l->memory_bytes > 0)
+        strbuf_addf(out, "--memory %lld ", (long long)l->memory_bytes);
+    if (l->cpu_milli > 0)
+        strbuf_addf(out, "--cpus %lld.%03lld ", (long long)(l->cpu_milli / 1000),
+                    (long long)(l->cpu_milli % 1000));
+    if (l->processes > 0)
+        strbuf_addf(out, "--pids-limit %lld ", (long long)l->processes);
+}
+
 static const char *
 start_command(struct run *run, const char *step, struct str image, struct str arguments,
               const char *names)
@@ -145,7 +160,9 @@ start_command(struct run *run, const char *step, struct str image, struct str ar
     add_quoted(&c, str_of(arena_format(&run->arena, "%s:%s:rw,z", tmp, tmp)));
     strbuf_add_cstr(&c, " --env-file ");
     add_quoted(&c, str_of(names));
-    strbuf_addf(&c, " " STR_FMT " ", STR_ARG(arguments));
+    strbuf_add_char(&c, ' ');
+    add_limits(&c, run->config->limits);
+    strbuf_addf(&c, STR_FMT " ", STR_ARG(arguments));
     add_quoted(&c, image);
     strbuf_add_cstr(&c, " cat");
     return arena_cstr(&run->arena, strbuf_str(&c));

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/file.h"
+#include "pipeline/run/build_group.h"
 #include "pipeline/run/durable.h"
 #include "pipeline/run/journal.h"
 
@@ -77,6 +78,8 @@ shell_result(struct step_call *s, struct shell *sh, const struct durable_result 
     bool wants_status = step_truth(s, "returnStatus", false);
 
     run_log_flush(s->run);
+    if (!result->left)
+        build_group_tell(s->run, s->folder);
     if (result->interrupted || result->left) {
         if (!run_poll(s->in, s->at))
             return false;
@@ -98,6 +101,22 @@ shell_result(struct step_call *s, struct shell *sh, const struct durable_result 
     return true;
 }
 
+/* With the cookie that Jenkins gives the processes of a step; the same when the build is taken up. */
+static const char *const *
+marked_env(struct step_call *s, const char **mark_out)
+{
+    struct run *run = s->run;
+    struct env_layer *outer = run->env, *layer = run_env_push(run);
+    const char *cookie = arena_format(&run->arena, "durable-%s-%s", run->config->cookie, s->id);
+    const char *const *env;
+
+    run_env_set(run, layer, STR("JENKINS_SERVER_COOKIE"), str_of(cookie));
+    env = run_env_list(run);
+    run->env = outer;
+    *mark_out = arena_format(&run->arena, "JENKINS_SERVER_COOKIE=%s", cookie);
+    return env;
+}
+
 static bool
 run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
            struct durable_result *result, struct err *err)
@@ -113,7 +132,7 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
     const char *const *argv = merges   ? (direct ? merged_direct_argv : merged_argv)
                               : direct ? direct_argv
                                        : shell_argv;
-    const char *const *env = run_env_list(run);
+    const char *mark, *const *env = marked_env(s, &mark);
 
     s->folder = run_state_path(run, "sh", s->id);
     const struct durable_spec spec = {
@@ -121,6 +140,7 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
         .argv = run->launcher != NULL ? run->launcher->wrap(run, run->launcher, argv, env) : argv,
         .env = env,
         .directory = run->directory,
+        .mark = mark,
         .captures = sh->captures,
         .is_lost = journal_is_lost(run, s->id, s->folder),
         .on_output = on_shell_output,

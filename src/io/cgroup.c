@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include "io/file.h"
+
+#define TREES_MAX 8u
+#define MOUNTS_SIZE_MAX ((size_t)4 << 20)
+#define VALUE_SIZE_MAX ((size_t)64 << 10)
+#define PROCS_SIZE_MAX ((size_t)1 << 20)
+#define PERIOD_US 100000
+/* Half of what others get when all want the processors: what serves comes before what is built. */
+#define SHARES_V1 "512"
+#define WEIGHT_V2 "50"
+#define OURS "naru"
+#define KEPT "naru/kept" /* those that may outlive their group */
+
+enum controller { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8 };
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} controllers[] = {{"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}};
+
+/* One hierarchy. */
+struct tree {
+    char *mount, *path; /* where it is mounted, and the group's folder */
+    bool is_v2;
+    unsigned has; /* controllers */
+};
+
+struct cgroup {
+    struct tree trees[TREES_MAX];
+    size_t count;
+    char *entry;
+};
+
+static bool
+read_value(const char *folder, const char *file, struct strbuf *out)
+{
+    cleanup_free char *path = text_format("%s/%s", folder, file);
+
+    strbuf_clear(out);
+    return file_read(path, VALUE_SIZE_MAX, out, NULL);
+}
+
+/* In one write(): that is how the kernel takes it. */
+static bool
+write_value(const char *folder, const char *file, const char *value)
+{
+    cleanup_free char *path = text_format("%s/%s", folder, file);
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const size_t len = strlen(value);
+
+    return fd >= 0 && write(fd, value, len) == (ssize_t)len;
+}
+
+static bool
+write_number(const char *folder, const char *file, int64_t value)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%lld", (long long)value);
+    return write_value(folder, file, text);
+}
+
+/* A file of one number, or that of the line "key number". */
+static int64_t
+read_number(const char *folder, const char *file, const char *key)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str rest, line, word;
+    int64_t value = -1;
+
+    if (!read_value(folder, file, &text))
+        return -1;
+    rest = strbuf_str(&text);
+    while (str_split(&rest, '\n', &line)) {
+        if (key != NULL && (!str_split(&line, ' ', &word) || !str_is(word, key)))
+            continue;
+        return str_to_i64(str_trim(line), &value) ? value : -1;
+    }
+    return -1;
+}
+
+static unsigned
+controllers_in(struct str list, char separator)
+{
+    unsigned has = 0;
+    struct str word;
+
+    while (str_split(&list, separator, &word))
+        for (size_t i = 0; i < ARRAY_COUNT(controllers); i++)
+            if (str_is(str_trim(word), controllers[i].name))
+                has |= controllers[i].bit;
+    return has;
+}
+
+/* A line of /proc/mounts.  Names that a shell script would have to quote are passed over. */
+static void
+add_tree(struct cgroup *g, struct str line)
+{
+    struct str source, mount, type, options;
+    struct tree t = {0};
+
+    if (!str_split(&line, ' ', &source) || !str_split(&line, ' ', &mount) ||
+        !str_split(&line, ' ', &type) || !str_split(&line, ' ', &options) ||
+        g->count == TREES_MAX || str_index(mount, '\'') >= 0 || str_index(mount, '\\') >= 0)
+        return;
+    t.is_v2 = str_is(type, "cgroup2");
+    if (!t.is_v2 && !str_is(type, "cgroup"))
+        return;
+    t.has = t.is_v2 ? 0 : controllers_in(options, ',');
+    if (!t.is_v2 && t.has == 0)
+        return;
+    for (size_t i = 0; i < g->count; i++)
+        if (str_is(mount, g->trees[i].mount) ||
+            (!t.is_v2 && !g->trees[i].is_v2 && g->trees[i].has == t.has))
+            return; /* the same once more */
+    t.mount = str_dup(mount);
+    g->trees[g->count++] = t;
+}
+
+static struct cgroup *
+find_trees(const char *mounts)
+{
+    struct cgroup *g = mem_new(sizeof(*g));
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str rest, line;
+
+    if (!file_read(mounts != NULL ? mounts : "/proc/self/mounts", MOUNTS_SIZE_MAX, &text, NULL))
+        return g;
+    rest = strbuf_str(&text);
+    while (str_split(&rest, '\n', &line))
+        add_tree(g, line);
+    return g;
+}
+
+/* Of version 2, each on its own, since one of them that cannot be had would refuse them all. */
+static void
+hand_down(const char *folder)
+{
+    static const char *const wanted[] = {"+memory", "+cpu", "+pids"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
+        (void)write_value(folder, "cgroup.subtree_control", wanted[i]);
+}
+
+static bool
+make_folder(const char *path)
+{
+    return mkdir(path, 0755) == 0 || errno == EEXIST;
+}
+
+static bool
+make_in(struct tree *t, const char *name)
+{
+    cleanup_free char *ours = text_format("%s/" OURS, t->mount);
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (t->is_v2)
+        hand_down(t->mount);
+    if (mkdir(ours, 0755) == 0)
+        (void)(t->is_v2 ? write_value(ours, "cpu.weight", WEIGHT_V2)
+                        : write_value(ours, "cpu.shares", SHARES_V1));
+    else if (errno != EEXIST)
+        return false;
+    if (t->is_v2)
+        hand_down(ours);
+    t->path = text_format("%s/%s", ours, name);
+    if (!make_folder(t->path))
+        return false;
+    if (t->is_v2 && read_value(t->path, "cgroup.controllers", &text))
+        t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
+    return true;
+}
+
+static void
+tree_done(struct tree *t)
+{
+    free(t->mount);
+    free(t->path);
+}
+
+/* Keeps those trees of which `keep` says so. */
+static void
+keep_trees(struct cgroup *g, bool (*keep)(struct tree *t, const char *name), const char *name)
+{
+    size_t count = 0;
+    int why = 0;
+
+    for (size_t i = 0; i < g->count; i++) {
+        if (keep(&g->trees[i], name)) {
+            g->trees[count++] = g->trees[i];
+            continue;
+        }
+        why = errno;
+        tree_done(&g->trees[i]);
+    }
+    g->count = count;
+    errno = why;
+}
+
+/* "cgroup.procs" takes 0 for whoever writes it. */
+static void
+make_entry(struct cgroup *g)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    strbuf_add_cstr(&text, "{ ");
+    for (size_t i = 0; i < g->count; i++)
+        strbuf_addf(&text, "echo 0 >'%s/cgroup.procs'; ", g->trees[i].path);
+    strbuf_add_cstr(&text, "} 2>/dev/null; ");
+    g->entry = strbuf_take(&text);
+}
+
+static bool
+limit_memory(const struct tree *t, int64_t bytes)
+{
+    if (t->is_v2) {
+        (void)write_number(t->path, "memory.swap.max", 0); /* where there is swap */
+        return write_number(t->path, "memory.max", bytes);
+    }
+    /* The one with swap is never below the other, whichever way they move. */
+    (void)write_number(t->path, "memory.memsw.limit_in_bytes", bytes);
+    if (!write_number(t->path, "memory.limit_in_bytes", bytes))
+        return false;
+    (void)write_number(t->path, "memory.memsw.limit_in_bytes", bytes);
+    return true;
+}
+
+static bool
+limit_cpu(const struct tree *t, int64_t milli)
+{
+    const int64_t quota_us = milli * PERIOD_US / 1000;
+    char text[64];
+
+    if (!t->is_v2)
+        return write_number(t->path, "cpu.cfs_period_us", PERIOD_US) &&
+               write_number(t->path, "cpu.cfs_quota_us", quota_us);
+    (void)snprintf(text, sizeof(text), "%lld %d", (long long)quota_us, PERIOD_US);
+    return write_value(t->path, "cpu.max", text);
+}
+
+static bool
+limit_processes(const struct tree *t, int64_t count)
+{
+    return write_number(t->path, "pids.max", count);
+}
+
+static const struct tree *
+tree_with(const struct cgroup *g, unsigned controller)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if ((g->trees[i].has & controller) != 0)
+            return &g->trees[i];
+    return NULL;
+}
+
+static void
+set_limits(const struct cgroup *g, const struct cgroup_limits *l, struct strbuf *lacking)
+{
+    const struct {
+        unsigned controller;
+        int64_t value;
+        bool (*set)(const struct tree *t, int64_t value);
+        const char *name;
+    } rows[] = {{MEMORY, l->memory_bytes, limit_memory, "memory"},
+                {CPU, l->cpu_milli, limit_cpu, "cpus"},
+                {PIDS, l->processes, limit_processes, "processes"}};
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const struct tree *t = tree_with(g, rows[i].controller);
+        if (rows[i].value == 0 || (t != NULL && rows[i].set(t, rows[i].value)))
+            continue;
+        strbuf_addf(lacking, "%s%s", lacking->len > 0 ? ", " : "", rows[i].name);
+    }
+}
+
+static bool
+is_there(struct tree *t, const char *name)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    t->path = text_format("%s/" OURS "/%s", t->mount, name);
+    if (!file_exists(t->path))
+        return false;
+    if (t->is_v2 && read_value(t->path, "cgroup.controllers", &text))
+        t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
+    return true;
+}
+
+static bool
+name_is_valid(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && strlen(name) <= CGROUP_NAME_MAX &&
+           strpbrk(name, "/'\\\n") == NULL && strcmp(name, "kept") != 0;
+}
+
+struct cgroup *
+cgroup_make(const char *mounts, const char *name, const struct cgroup_limits *limits,
+            struct strbuf *lacking, struct err *err)
+{
+    struct cgroup *g;
+
+    if (!name_is_valid(name)) {
+        err_set(err, ERR_INTERNAL, "'%.100s' is no name of a group", name);
+        return NULL;
+    }
+    g = find_trees(mounts);
+    if (g->count == 0) {
+        err_set(err, ERR_INTERNAL, "this machine has no cgroups mounted");
+        cgroup_free(g);
+        return NULL;
+    }
+    keep_trees(g, make_in, name);
+    if (g->count == 0) {
+        err_errno(err, "cannot make a cgroup");
+        cgroup_free(g);
+        return NULL;
+    }
+    make_entry(g);
+    set_limits(g, limits, lacking);
+    return g;
+}
+
+struct cgroup *
+cgroup_find(const char *mounts, const char *name)
+{
+    struct cgroup *g;
+
+    if (!name_is_valid(name))
+        return NULL;
+    g = find_trees(mounts);
+    keep_trees(g, is_there, name);
+    if (g->count == 0) {
+        cgroup_free(g);
+        return NULL;
+    }
+    make_entry(g);
+    return g;
+}
+
+void
+cgroup_free(struct cgroup *g)
+{
+    if (g == NULL)
+        return;
+    for (size_t i = 0; i < g->count; i++)
+        tree_done(&g->trees[i]);
+    free(g->entry);
+    free(g);
+}
+
+const char *
+cgroup_entry(const struct cgroup *g)
+{
+    return g->entry;
+}
+
+static size_t
+add_process(pid_t *out, size_t count, size_t max, int64_t pid)
+{
+    for (size_t i = 0; i < count; i++)
+        if (out[i] == (pid_t)pid)
+            return count;
+    if (pid > 1 && count < max) /* 0: of another name space */
+        out[count++] = (pid_t)pid;
+    return count;
+}
+
+size_t
+cgroup_processes(const struct cgroup *g, pid_t *out, size_t max)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < g->count; i++) {
+        cleanup_free char *path = text_format("%s/cgroup.procs", g->trees[i].path);
+        cleanup(strbuf_done) struct strbuf text = {0};
+        struct str rest, line;
+        int64_t pid;
+
+        if (!file_read(path, PROCS_SIZE_MAX, &text, NULL))
+            continue;
+        rest = strbuf_str(&text);
+        while (str_split(&rest, '\n', &line))
+            if (str_to_i64(line, &pid))
+                count = add_process(out, count, max, pid);
+    }
+    return count;
+}
+
+void
+cgroup_let_go(const struct cgroup *g, pid_t pid)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        cleanup_free char *kept = text_format("%s/" KEPT, g->trees[i].mount);
+
+        if (make_folder(kept))
+            (void)write_number(kept, "cgroup.procs", pid);
+    }
+}
+
+void
+cgroup_kill(const struct cgroup *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->trees[i].is_v2)
+            (void)write_value(g->trees[i].path, "cgroup.kill", "1");
+}
+
+void
+cgroup_used(const struct cgroup *g, struct cgroup_use *out)
+{
+    const struct tree *memory = tree_with(g, MEMORY), *pids = tree_with(g, PIDS),
+                      *account = tree_with(g, CPUACCT);
+    int64_t cpu = -1;
+
+    *out = (struct cgroup_use){-1, -1, -1, -1};
+    if (account != NULL && (cpu = read_number(account->path, "cpuacct.usage", NULL)) >= 0)
+        out->cpu_ms = cpu / 1000000;
+    for (size_t i = 0; i < g->count && out->cpu_ms < 0; i++)
+        if (g->trees[i].is_v2 &&
+            (cpu = read_number(g->trees[i].path, "cpu.stat", "usage_usec")) >= 0)
+            out->cpu_ms = cpu / 1000;
+    if (memory != NULL) {
+        out->memory_peak_bytes =
+            read_number(memory->path, memory->is_v2 ? "memory.peak" : "memory.max_usage_in_bytes",
+                        NULL);
+        out->killed = read_number(memory->path,
+                                  memory->is_v2 ? "memory.events" : "memory.oom_control",
+                                  "oom_kill");
+    }
+    if (pids != NULL)
+        out->refused = read_number(pids->path, "pids.events", "max");
+}
+
+bool
+cgroup_remove(const struct cgroup *g)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < g->count; i++)
+        ok = (rmdir(g->trees[i].path) == 0 || errno == ENOENT) && ok;
+    return ok;
+}
+
+void
+cgroup_forget_all(const char *mounts)
+{
+    struct cgroup *g = find_trees(mounts);
+
+    for (size_t i = 0; i < g->count; i++) {
+        cleanup_free char *kept = text_format("%s/" KEPT, g->trees[i].mount);
+        cleanup_free char *ours = text_format("%s/" OURS, g->trees[i].mount);
+
+        (void)rmdir(kept);
+        (void)rmdir(ours);
+    }
+    cgroup_free(g);
+}
+
+void
+cgroup_each(const char *mounts, void (*each)(void *arg, const char *name), void *arg)
+{
+    struct cgroup *g = find_trees(mounts);
+
+    /* One that is left in some hierarchies only is named in each of them. */
+    for (size_t i = 0; i < g->count; i++) {
+        cleanup_free char *ours = text_format("%s/" OURS, g->trees[i].mount);
+        DIR *d = opendir(ours);
+        struct dirent *e;
+
+        while (d != NULL && (e = readdir(d)) != NULL)
+            if (e->d_type == DT_DIR && name_is_valid(e->d_name))
+                each(arg, e->d_name);
+        if (d != NULL)
+            closedir(d);
+    }
+    cgroup_free(g);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* The cgroup of a build, and what the operator's builds.json says of it.  Where this user may make no
+ * cgroups, those tests that need one say so. */
+#include <errno.h>
+#include <signal.h>
+#include "build_setup.h"
+#include "io/cgroup.h"
+#include "pipeline/builds_config.h"
+#include "pipeline/run/build_group.h"
+
+static bool
+can_make_groups(void)
+{
+    const struct cgroup_limits limits = {.memory_bytes = 64 << 20, .processes = 100};
+    cleanup_free char *name = text_format("probe-%d", (int)getpid());
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct err err;
+    struct cgroup *g = cgroup_make(NULL, name, &limits, &lacking, &err);
+    const bool can = g != NULL && lacking.len == 0;
+
+    if (g != NULL)
+        CHECK(cgroup_remove(g));
+    cgroup_free(g);
+    if (!can)
+        printf("skipped: no cgroups with memory and pids here\n");
+    return can;
+}
+
+static bool
+has_group(const struct build *b)
+{
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", b->config.cookie);
+    struct cgroup *g = cgroup_find(NULL, name);
+
+    cgroup_free(g);
+    return g != NULL;
+}
+
+TEST(a_script_beyond_the_memory_limit_is_killed_and_the_log_says_why)
+{
+    static const struct cgroup_limits limits = {.memory_bytes = 48 << 20};
+    struct build b;
+    const char *log;
+
+    if (!can_make_groups())
+        return;
+    build_init(&b);
+    b.config.limits = &limits;
+    log = steps_expect(&b,
+                       "sh 'true'\n"
+                       "sh(script: 'head -c 300000000 /dev/zero | tail | wc -c', returnStdout: true)\n"
+                       "sh 'set -e; head -c 300000000 /dev/zero | tail > /dev/null'\n",
+                       RESULT_FAILURE);
+    CHECK(strstr(log, "killed: the build's memory limit of 48 MiB was exceeded") != NULL);
+    CHECK(b.outcome.memory_peak_bytes > 16 << 20 && b.outcome.memory_peak_bytes <= 49 << 20);
+    CHECK(b.outcome.cpu_ms >= 0);
+    CHECK(!has_group(&b));
+    build_done(&b);
+}
+
+TEST(more_processes_than_allowed_are_refused_and_the_log_says_so)
+{
+    static const struct cgroup_limits limits = {.processes = 16};
+    struct build b;
+    const char *log;
+
+    if (!can_make_groups())
+        return;
+    build_init(&b);
+    b.config.limits = &limits;
+    log = steps_expect(
+        &b, "sh 'for i in $(seq 30); do sleep 100 & done; true'\n", RESULT_FAILURE);
+    CHECK(strstr(log, "refused: the build's limit of 16 processes was reached") != NULL);
+    CHECK(!has_group(&b));
+    build_done(&b);
+}
+
+TEST(without_limits_met_the_log_has_no_word_of_them)
+{
+    static const struct cgroup_limits limits = {.memory_bytes = 1 << 30, .processes = 1000};
+    struct build b;
+    const char *log;
+
+    build_init(&b);
+    b.config.limits = &limits; /* also where no group can be made: the build goes on */
+    log = steps_expect(&b, "sh 'echo fine'\n", RESULT_SUCCESS);
+    CHECK(has(log, "fine"));
+    CHECK(strstr(log, "limit") == NULL);
+    build_done(&b);
+}
+
+/* The pid that a script wrote to a file, which the end of the build does not take along. */
+static pid_t
+pid_in(const char *path)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t pid = 0;
+
+    CHECK(file_read(path, 100, &text, NULL));
+    CHECK(str_to_i64(str_trim(strbuf_str(&text)), &pid) && pid > 1);
+    unlink(path);
+    return (pid_t)pid;
+}
+
+static char *
+run_daemon(struct build *b, const char *environment)
+{
+    static const struct cgroup_limits limits = {.processes = 1000};
+    char *path = text_format("/tmp/naru-daemon-%d", (int)getpid());
+    cleanup_free char *steps = text_format(
+        "sh '''%s setsid sh -c \"echo \\\\$\\\\$ >%s; exec sleep 600\" >/dev/null 2>&1 </dev/null &\n"
+        "while [ ! -s %s ]; do sleep 0.01; done'''\n",
+        environment, path, path);
+
+    build_init(b);
+    b->config.limits = &limits;
+    (void)steps_expect(b, steps, RESULT_SUCCESS);
+    return path;
+}
+
+TEST(a_daemon_without_the_builds_environment_ends_with_the_build)
+{
+    struct build b;
+
+    if (!can_make_groups())
+        return;
+    cleanup_free char *path = run_daemon(&b, "env -i PATH=$PATH");
+    const pid_t pid = pid_in(path);
+    CHECK(!process_is_alive(pid));
+    CHECK(strstr(strbuf_cstr(&b.log), "Ended 1 process(es) that the build left behind") != NULL);
+    CHECK(!has_group(&b));
+    build_done(&b);
+}
+
+static void
+expect_survival(const char *environment)
+{
+    struct build b;
+    cleanup_free char *path = run_daemon(&b, environment);
+    const pid_t pid = pid_in(path);
+
+    CHECK(process_is_alive(pid));
+    CHECK(!has_group(&b));
+    CHECK(kill(pid, SIGKILL) == 0);
+    build_done(&b);
+}
+
+TEST(who_says_dont_kill_me_outlives_the_build)
+{
+    expect_survival("JENKINS_NODE_COOKIE=dontKillMe");
+    expect_survival("BUILD_ID=dontKillMe");
+}
+
+TEST(an_interrupted_script_ends_with_all_that_it_started)
+{
+    struct build b;
+    cleanup_free char *path = text_format("/tmp/naru-interrupted-%d", (int)getpid());
+    cleanup_free char *script = text_format(
+        "echo $$ >%s.new; mv %s.new %s\nwhile :; do sleep 0.1; done\n", path, path, path);
+
+    build_init(&b);
+    put_file(&b, "ws/daemon.sh", script);
+    (void)steps_expect(&b,
+                       "timeout(time: 1, unit: 'SECONDS') { sh '''\n"
+                       "setsid sh daemon.sh >/dev/null 2>&1 </dev/null & sleep 600''' }\n",
+                       RESULT_ABORTED);
+    CHECK(!process_is_alive(pid_in(path)));
+    /* at the end of the step, and not only at that of the build */
+    CHECK(strstr(strbuf_cstr(&b.log), "left behind") == NULL);
+    build_done(&b);
+}
+
+/* --- builds.json --- */
+
+static bool
+read_config(const char *text, const char *pipeline, struct builds_config *c, struct err *err)
+{
+    char directory[] = "/tmp/naru-config-XXXXXX";
+    bool ok;
+
+    CHECK(mkdtemp(directory) != NULL);
+    cleanup_free char *path = text_format("%s/builds.json", directory);
+    CHECK(text == NULL || file_write_atomic(path, str_of(text), 0600, NULL));
+    ok = builds_config_read(directory, pipeline, c, err);
+    CHECK(file_remove_tree(directory, NULL));
+    return ok;
+}
+
+TEST(builds_json_has_limits_for_all_and_for_one_pipeline)
+{
+    static const char text[] = "{\"memory\": \"2G\", \"cpus\": 1.5,"
+                               " \"pipelines\": {\"web\": {\"memory\": 1073741824, \"processes\": 0}}}";
+    struct builds_config c;
+    struct err err;
+
+    CHECK(read_config(NULL, "web", &c, &err));
+    CHECK(c.limits.memory_bytes > 0);
+    CHECK_EQ(c.limits.cpu_milli, 0);
+    CHECK_EQ(c.limits.processes, BUILDS_PROCESSES_DEFAULT);
+    CHECK(read_config(text, "api", &c, &err));
+    CHECK_EQ(c.limits.memory_bytes, 2LL << 30);
+    CHECK_EQ(c.limits.cpu_milli, 1500);
+    CHECK_EQ(c.limits.processes, BUILDS_PROCESSES_DEFAULT);
+    CHECK(read_config(text, "web", &c, &err));
+    CHECK_EQ(c.limits.memory_bytes, 1LL << 30);
+    CHECK_EQ(c.limits.cpu_milli, 1500);
+    CHECK_EQ(c.limits.processes, 0);
+}
+
+TEST(a_mistake_in_builds_json_is_named_and_the_defaults_hold)
+{
+    static const char *const rows[][2] = {
+        {"{\"memory\": \"lots\"}", "'memory' is a size"},
+        {"{\"memory\": 1000}", "'memory' is a size"},
+        {"{\"memory\": -1}", "'memory' is a size"},
+        {"{\"cpus\": \"2\"}", "'cpus' is a number"},
+        {"{\"cpus\": 0.001}", "'cpus' is a number"},
+        {"{\"processes\": 3}", "'processes' is a number"},
+        {"{\"processes\": 1.5}", "'processes' is a number"},
+        {"{\"memroy\": \"2G\"}", "'memroy' is not known"},
+        {"{\"pipelines\": []}", "'pipelines' is an object"},
+        {"{\"pipelines\": {\"api\": {\"pipelines\": {}}}}", "'pipelines' is not known"},
+        {"{\"pipelines\": {\"api\": {\"cpus\": -2}}}", "pipeline 'api'"},
+        {"[]", "an object is expected"},
+        {"{", "builds.json"},
+    };
+    struct builds_config c;
+    struct err err;
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CHECK(!read_config(rows[i][0], "web", &c, &err));
+        if (strstr(err.message, rows[i][1]) == NULL)
+            check_fail(__FILE__, __LINE__, "%s: %s", rows[i][0], err.message);
+        CHECK_EQ(c.limits.processes, BUILDS_PROCESSES_DEFAULT);
+    }
+}
