@@ -138,6 +138,7 @@ obey(struct world *w, const struct effect *e)
                                                    .registration = e->target_deregister.registration}});
         break;
     case EFFECT_PERSIST:
+    case EFFECT_IMAGE_PREFETCH:
     case EFFECT_TASK_FORGET:
     case EFFECT_BALANCER_CONFIG:
     case EFFECT_HOOK_CALL:

@@ -474,6 +474,7 @@ perform(struct crowd *w, const struct effect *e)
     case EFFECT_HOOK_CANCEL:
         tell_of_hook(w, e->hook_cancel.hook_id, "is called off");
         break;
+    case EFFECT_IMAGE_PREFETCH: /* a hint: whether it is followed changes nothing here */
     case EFFECT_PERSIST:
         break;
     }

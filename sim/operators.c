@@ -707,6 +707,8 @@ operator_acts(struct world *w)
             if (w->core != NULL)
                 check_after_step(w);
         }
+        if (number % 3 == 0 && w->core != NULL && !w->store_is_away)
+            operator_pushes(w, number / 3);
     }
     w->fate.rng = after;
     happen(w, w->now_ms + (chance(w, 3000) ? between(w, 50, 2000) : between(w, 2000, 60000)),

@@ -178,6 +178,7 @@ world_perform(struct world *w)
             balancer_weights_ordered(w, e.balancer_config.arn);
             balancer_rule_ordered(w, e.balancer_config.arn);
             break;
+        case EFFECT_IMAGE_PREFETCH: /* a hint: whether it is followed changes nothing here */
         case EFFECT_PERSIST:
             break;
         }

@@ -297,6 +297,9 @@ void balancer_rules_set(struct world *w, int service);
 void balancer_rule_ordered(struct world *w, const char *arn); /* of one; else nothing happens */
 bool rules_are_steady(const struct world *w, int service, char *why, size_t why_size);
 
+/* pushes.c: one image, and who shall fetch it */
+void operator_pushes(struct world *w, int number);
+
 /* invariants.c: of what the core shows (shown.h) */
 void check_task_rows(struct world *w, int first);
 void check_service_shown(struct world *w, int service);

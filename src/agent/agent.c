@@ -64,6 +64,7 @@ job_finish(void *arg)
     if (!atomic_load(&job->agent->is_closing))
         job->done(job);
     json_unref(job->json);
+    free(job->prefetch);
     free(job->resolve);
     free(job);
     if (runner != NULL)
@@ -169,6 +170,7 @@ struct order {
     struct agent *agent;
     struct agent_task *task;
     struct agent_resolve *resolve;
+    struct prefetch *prefetch;
     char id[ID_SIZE];
     char (*ids)[ID_SIZE];
     int count;
@@ -252,6 +254,14 @@ do_resolve(void *arg)
     resolve_start(o->agent, o->resolve);
 }
 
+static void
+do_prefetch(void *arg)
+{
+    cleanup_free struct order *o = arg;
+
+    prefetch_add(o->agent, o->prefetch);
+}
+
 void
 agent_begin(struct agent *agent, const char *const *task_ids, int count)
 {
@@ -292,6 +302,15 @@ agent_resolve_images(struct agent *agent, struct agent_resolve *ask)
 
     o->resolve = ask;
     loop_post(agent->loop, do_resolve, o);
+}
+
+void
+agent_prefetch_image(struct agent *agent, const char *image, const char *digest, const char *config_digest)
+{
+    struct order *o = order_new(agent, "");
+
+    o->prefetch = prefetch_new(image, digest, config_digest);
+    loop_post(agent->loop, do_prefetch, o);
 }
 
 struct image_home
@@ -345,6 +364,7 @@ agent_new(const struct agent_config *config, struct err *err)
     agent->workers = crew_new("naru-docker", WORKERS);
     agent->quick = crew_new("naru-quick", QUICK_WORKERS);
     agent->pullers = crew_new("naru-pull", PULLERS);
+    agent->prefetcher = crew_new("naru-prefetch", 1);
     agent->watcher = crew_new("naru-watch", 1);
     agent->logs = container_logs_new(config->docker_socket, config->data_dir);
     loop_start(agent->loop, "naru-agent");
@@ -385,6 +405,7 @@ do_free_runners(void *arg)
             runner_free(r);
         }
     resolve_drop(agent);
+    prefetch_drop(agent);
     free_pending(agent->removals);
     free_pending(agent->stops);
 }
@@ -399,6 +420,7 @@ agent_free(struct agent *agent)
     crew_free(agent->workers);
     crew_free(agent->quick);
     crew_free(agent->pullers);
+    crew_free(agent->prefetcher);
     container_logs_free(agent->logs);
     loop_call_and_wait(agent->loop, do_free_runners, agent); /* after the last job came home */
     loop_stop(agent->loop);

@@ -11,7 +11,8 @@
  *   task_outcome.c  one task: what jobs and inspections taught about it
  *   task_report.c   one task: what is told to the control plane
  *   task_jobs.c     the work of those jobs
- *   resolve.c       tags to digests */
+ *   resolve.c       tags to digests
+ *   prefetch.c      images that are wanted next */
 #pragma once
 #include <stdatomic.h>
 #include "agent/container_logs.h"
@@ -34,6 +35,8 @@ struct runner;
 typedef void job_work(struct job *job, struct docker *docker); /* on a crew's thread */
 typedef void job_done(struct job *job);                        /* on the loop */
 
+struct prefetch; /* prefetch.c */
+
 struct job {
     struct agent *agent;
     job_work *work;
@@ -53,6 +56,7 @@ struct job {
     char reason[REASON_SIZE];
     struct docker_info info;
     struct json *json;
+    struct prefetch *prefetch;
     struct agent_resolve *resolve;
     int64_t deadline_ms; /* of `resolve` */
     const struct pending_removal *removal; /* stays as it is while it is busy */
@@ -135,6 +139,7 @@ struct agent {
     struct crew *workers; /* create, start, remove: may take minutes */
     struct crew *quick;   /* inspections and signals, which must not wait behind those */
     struct crew *pullers, *watcher;
+    struct crew *prefetcher; /* one at a time */
     struct container_logs *logs;
     struct host_ports host_ports;
     atomic_bool is_closing;
@@ -159,6 +164,8 @@ struct agent {
     char (*known)[ID_SIZE]; /* of agent_begin() */
     int known_count;
     bool has_begun, is_swept;
+    struct prefetch *prefetches; /* that wait */
+    bool is_prefetching;
 };
 
 /* agent.c */
@@ -225,3 +232,8 @@ void job_signal(struct job *job, struct docker *d);
 void resolve_start(struct agent *agent, struct agent_resolve *ask);
 void resolve_retry(struct agent *agent); /* the link is up, or time has passed */
 void resolve_drop(struct agent *agent);
+
+/* prefetch.c */
+struct prefetch *prefetch_new(const char *image, const char *digest, const char *config_digest);
+void prefetch_add(struct agent *agent, struct prefetch *p); /* takes it over */
+void prefetch_drop(struct agent *agent); /* all that wait */

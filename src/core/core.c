@@ -14,6 +14,7 @@
 #include "core/parts.h"
 #include "core/place_index.h"
 #include "core/placement.h"
+#include "core/prefetch.h"
 #include "core/progress.h"
 #include "core/networks.h"
 #include "core/protection.h"
@@ -174,6 +175,7 @@ handle(struct core *core, const struct event *ev)
         CASE(TARGETS_CHANGE, targets_change, targets_change)
         CASE(INSTANCE_REPORT, instance_report, instance_reported)
         CASE(IMAGE_RESOLVED, image_resolved, image_resolved)
+        CASE(IMAGE_PUSHED, image_pushed, image_pushed)
         CASE(TASK_STATE, task_state, task_state_changed)
         CASE(TARGET_HEALTH, target_health, target_health_reported)
         CASE(TARGET_DRAINED, target_drained, target_drained)

@@ -33,6 +33,11 @@ struct ef_persist {          /* write the row as it is now, or delete it if it i
 struct ef_image_resolve {    /* tag -> digest for every image of the revision: EVENT_IMAGE_RESOLVED */
     char service_arn[ARN_SIZE], revision_arn[ARN_SIZE];
 };
+struct ef_image_prefetch {   /* that machine will probably want the image soon: a hint, see prefetch.h */
+    char host[64];
+    char image[IMAGE_SIZE];  /* as a definition writes it */
+    char digest[DIGEST_SIZE], config_digest[DIGEST_SIZE]; /* the latter may be empty: see ev_image_pushed */
+};
 struct ef_task_start {       /* make it run, or report what it is: EVENT_TASK_STATE */
     char task_arn[ARN_SIZE];
     bool only_adopt;         /* it ran before: if its containers are gone it has STOPPED, never create */
@@ -66,6 +71,7 @@ struct ef_balancer_config {  /* load balancers, listeners, rules, certificates, 
 
 #define EFFECTS(X)                                                                                 \
     X(PERSIST, persist, persist) X(IMAGE_RESOLVE, image_resolve, image_resolve)                    \
+    X(IMAGE_PREFETCH, image_prefetch, image_prefetch)                                              \
     X(TASK_START, task_start, task_start) X(TASK_STOP, task_stop, task_stop)                       \
     X(TASK_FORGET, task_forget, task_forget)                                                       \
     X(TARGET_REGISTER, target_register, target_change)                                             \

@@ -212,6 +212,14 @@ struct ev_image_resolved {
     int digest_count;
     const char *error; /* not NULL: could not be resolved, with the reason */
 };
+/* A push of an image of our own registry has ended. */
+struct ev_image_pushed {
+    const char *const *names; /* the repository as definitions may write it, without tag and digest */
+    int name_count;
+    const char *tag;          /* or empty: by digest alone */
+    const char *digest;
+    const char *config_digest; /* of an image manifest: what it runs by; or empty */
+};
 /* The agent's view of one task, always complete. Only PENDING, RUNNING, STOPPED occur. */
 struct ev_task_state {
     const char *task_id;
@@ -291,7 +299,7 @@ struct ev_alarm_state {
     X(NETWORK_PUT, network_put) X(NETWORK_DELETE, network_delete)                                  \
     X(TARGET_GROUP_PUT, target_group_put) X(TARGET_GROUP_DELETE, target_group_delete)              \
     X(TARGETS_CHANGE, targets_change) X(INSTANCE_REPORT, instance_report)                          \
-    X(IMAGE_RESOLVED, image_resolved) X(TASK_STATE, task_state)                                    \
+    X(IMAGE_RESOLVED, image_resolved) X(IMAGE_PUSHED, image_pushed) X(TASK_STATE, task_state)      \
     X(TARGET_HEALTH, target_health) X(TARGET_DRAINED, target_drained)                              \
     X(LISTENER_IN_FORCE, listener_in_force) X(HOOK_ANSWERED, hook_answered)                        \
     X(ALARM_STATE, alarm_state)

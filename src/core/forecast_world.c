@@ -176,6 +176,7 @@ forecast_expect_all(struct forecast_world *w)
             expect(w, h, HOOK_MS);
             break;
         case EFFECT_HOOK_CANCEL:
+        case EFFECT_IMAGE_PREFETCH:
         case EFFECT_TASK_FORGET:
         case EFFECT_PERSIST:
             break;

@@ -29,6 +29,7 @@ struct host {
     int cpu_used, memory_used_mib;
     int cpu_found, memory_found_mib; /* by core_check() */
     uint64_t gpus_taken, gpus_found; /* a bit each, in the order of `gpus` of `doc`; see gpus.h */
+    uint64_t prefetch_step; /* when it was told last to fetch an image: told once a step */
     struct json *doc;
     uint8_t *ports[2];               /* a bit for each fixed host port taken: tcp, udp; NULL: none was yet */
     struct container_instance *instances; /* what it is in each cluster */

@@ -40,6 +40,7 @@ static const struct option_row option_rows[] = {
     ROW("--connections-per-address", "NARU_CONNECTIONS_PER_ADDRESS", "128", per_address_text),
     ROW("--body-memory", "NARU_BODY_MEMORY", "256M", body_bytes_text),
     ROW("--trusted-addresses", "NARU_TRUSTED_ADDRESSES", HTTP_TRUSTED, trusted_addresses),
+    ROW("--prefetch", "NARU_PREFETCH", "on", prefetch),
     ROW("--tls-certificate", "NARU_TLS_CERTIFICATE", "", tls_certificate),
     ROW("--tls-key", "NARU_TLS_KEY", "", tls_key),
     ROW("--tls-names", "NARU_TLS_NAMES", "", tls_names),
@@ -131,6 +132,13 @@ set_limits(struct config *c, struct err *err)
 }
 
 static bool
+check_prefetch(const struct config *c, struct err *err)
+{
+    return strcmp(c->prefetch, "on") == 0 || strcmp(c->prefetch, "off") == 0 ||
+           err_set(err, ERR_USAGE, "the value '%s' of --prefetch is neither on nor off", c->prefetch);
+}
+
+static bool
 set_docker_socket(struct config *c, struct err *err)
 {
     const char *host = getenv("DOCKER_HOST");
@@ -182,7 +190,7 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);
     snprintf(c->ecr_registry, sizeof(c->ecr_registry), "%s.dkr.ecr.%s.amazonaws.com", c->account, c->region);
     return check_account(c, err) && build_roles_check(c->build_role, err) && set_docker_socket(c, err) && set_registry(c, err) &&
-           set_limits(c, err);
+           set_limits(c, err) && check_prefetch(c, err);
 }
 
 static bool

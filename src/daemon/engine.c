@@ -260,6 +260,10 @@ perform_one(struct engine *e, const struct effect *effect)
     case EFFECT_IMAGE_RESOLVE:
         perform_resolve(e, &effect->image_resolve);
         return false;
+    case EFFECT_IMAGE_PREFETCH: /* of this machine: there is no other one yet */
+        agent_prefetch_image(e->agent, effect->image_prefetch.image, effect->image_prefetch.digest,
+                             effect->image_prefetch.config_digest);
+        return false;
     case EFFECT_TASK_START: {
         struct agent_task *task = agent_task_of(e->core, &effect->task_start);
 

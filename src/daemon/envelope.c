@@ -47,6 +47,19 @@ keep_image_resolved(struct arena *a, struct ev_image_resolved *ev)
     ev->error = keep(a, ev->error);
 }
 
+static void
+keep_image_pushed(struct arena *a, struct ev_image_pushed *ev)
+{
+    const char **names = arena_alloc(a, sizeof(*names) * (size_t)(ev->name_count + 1));
+
+    for (int i = 0; i < ev->name_count; i++)
+        names[i] = keep(a, ev->names[i]);
+    ev->names = names;
+    ev->tag = keep(a, ev->tag);
+    ev->digest = keep(a, ev->digest);
+    ev->config_digest = keep(a, ev->config_digest);
+}
+
 struct envelope *
 envelope_new(const struct event *event)
 {
@@ -60,6 +73,9 @@ envelope_new(const struct event *event)
         break;
     case EVENT_IMAGE_RESOLVED:
         keep_image_resolved(a, &e->event.image_resolved);
+        break;
+    case EVENT_IMAGE_PUSHED:
+        keep_image_pushed(a, &e->event.image_pushed);
         break;
     case EVENT_INSTANCE_REPORT: {
         struct ev_instance_report *ev = &e->event.instance_report;

@@ -8,7 +8,7 @@ struct envelope {
     struct arena *arena;
 };
 
-/* Reports only (INSTANCE_REPORT, IMAGE_RESOLVED, TASK_STATE, TARGET_HEALTH, TARGET_DRAINED,
+/* Reports only (INSTANCE_REPORT, IMAGE_RESOLVED, IMAGE_PUSHED, TASK_STATE, TARGET_HEALTH, TARGET_DRAINED,
  * LISTENER_IN_FORCE). */
 struct envelope *envelope_new(const struct event *event);
 void envelope_free(struct envelope *e);

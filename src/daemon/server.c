@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/door_tls.h"
 #include "daemon/engine.h"
+#include "daemon/image_pushed.h"
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
 #include "daemon/registry_admin.h"
@@ -95,6 +96,14 @@ is_in_use(void *ctx, const char *region, const char *repository, const char *dig
     return images_in_use(s->engine, s->registry, region, repository, digest, users);
 }
 
+static void
+tell_push(void *ctx, const struct registry_push *push)
+{
+    const struct server *s = ctx;
+
+    image_pushed_tell(s->engine, &s->config, push);
+}
+
 /* ---- making the rooms ---- */
 
 /* `aws` and `docker` for the steps of builds: this binary under other names. */
@@ -160,6 +169,8 @@ open_state(struct server *s, struct err *err)
     if (s->engine == NULL)
         return false;
     registry_set_in_use(s->registry, is_in_use, s);
+    if (strcmp(c->prefetch, "on") == 0)
+        registry_set_pushed(s->registry, tell_push, s);
     registry_start_collecting(s->registry, s->config.registry_collect_s * 1000, s->config.registry_keep_s * 1000);
     registry_start_scanning(s->registry, c->data_dir);
     registry_set_credentials(s->registry, upstream_secret, (void *)c->data_dir);

@@ -403,6 +403,22 @@ putting_run(const struct putting *blank, struct err *err)
     return false;
 }
 
+static void
+push_tell(const struct putting *p)
+{
+    char config_digest[REGISTRY_DIGEST_SIZE] = "";
+
+    if (p->reg->pushed == NULL)
+        return;
+    if (p->m->is_known && !p->m->is_index && p->m->reference_count > 0)
+        (void)text_copy(config_digest, sizeof config_digest, p->m->references[0].digest);
+    p->reg->pushed(p->reg->pushed_ctx, &(struct registry_push){.region = p->region,
+                                                               .repository = p->repository,
+                                                               .tag = p->put->tag != NULL ? p->put->tag : "",
+                                                               .digest = p->digest,
+                                                               .config_digest = config_digest});
+}
+
 bool
 registry_manifest_put(struct registry *reg, const char *region, const char *repository,
                       const struct registry_put *put, char digest_out[static REGISTRY_DIGEST_SIZE],
@@ -429,8 +445,10 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
     if (!putting_run(&p, err))
         return false;
     scan_pushed(reg, region, repository, digest);
-    if (!put->is_replica)
+    if (!put->is_replica) {
         replication_pushed(reg, region, repository, digest);
+        push_tell(&p);
+    }
     memcpy(digest_out, digest, sizeof digest);
     if (put->subject_out != NULL)
         memcpy(put->subject_out, m.subject, sizeof m.subject);

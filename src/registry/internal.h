@@ -43,6 +43,8 @@ struct registry {
     _Atomic int64_t open_failed_ms;
     registry_in_use *in_use;
     void *in_use_ctx;
+    registry_pushed *pushed; /* or NULL */
+    void *pushed_ctx;
     pthread_mutex_t tree_lock;
     pthread_mutex_t repository_locks[REPOSITORY_LOCKS];
     pthread_mutex_t blob_locks[BLOB_LOCKS];

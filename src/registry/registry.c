@@ -164,6 +164,13 @@ registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx)
 }
 
 void
+registry_set_pushed(struct registry *reg, registry_pushed *pushed, void *ctx)
+{
+    reg->pushed = pushed;
+    reg->pushed_ctx = ctx;
+}
+
+void
 registry_set_access(struct registry *reg, struct access_keys *keys, struct guard *guard,
                     struct audit *audit)
 {

@@ -66,6 +66,17 @@ typedef bool registry_in_use(void *ctx, const char *region, const char *reposito
                              const char *digest, struct strbuf *users);
 void registry_set_in_use(struct registry *reg, registry_in_use *in_use, void *ctx);
 
+/* An image was pushed, by whichever door, and is durable; not what came from another registry or region. Called on the
+ * thread of who pushed, who waits for it. NULL: nobody is told. Before the first request. */
+struct registry_push {
+    const char *region, *repository;
+    const char *tag; /* or "" */
+    const char *digest;
+    const char *config_digest; /* or "": of an image manifest */
+};
+typedef void registry_pushed(void *ctx, const struct registry_push *push);
+void registry_set_pushed(struct registry *reg, registry_pushed *pushed, void *ctx);
+
 /* Credentials for other registries (pull_through.h), kept outside of this room. Gives those of a
  * "credentialArn": fills both texts (malloc'd), or fails with SECRET_NOT_FOUND. NULL: there are none. */
 typedef bool registry_credential(void *ctx, const char *arn, char **username_out,

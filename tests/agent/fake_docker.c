@@ -287,6 +287,8 @@ serve(struct fake_docker *f, int fd, struct str method, struct str path, struct 
         container_call(f, fd, method, path, fault);
     else if (str_starts(path, STR("/images/create")))
         pull(f, fd, fault);
+    else if (str_starts(path, STR("/images/" FAKE_IMAGE_PATH)))
+        answer(fd, 200, "{\"Id\":\"" FAKE_IMAGE_ID "\"}", fault);
     else if (str_starts(path, STR("/volumes?")))
         answer(fd, 200, "{\"Volumes\":null}", fault);
     else

@@ -15,6 +15,10 @@ enum fake_fault {
     FAKE_PORT,     /* a start fails: the first host port of the container is taken */
 };
 
+/* An image that it has under no name of a registry. */
+#define FAKE_IMAGE_ID "sha256:fa6e000000000000000000000000000000000000000000000000000000000000"
+#define FAKE_IMAGE_PATH "sha256%3Afa6e000000000000000000000000000000000000000000000000000000000000"
+
 struct fake_docker;
 struct fake_docker *fake_docker_new(const char *socket_path); /* not yet listening */
 void fake_docker_free(struct fake_docker *f);

@@ -394,3 +394,47 @@ TEST(an_image_whose_registry_is_silent_is_given_up)
     CHECK(fake_docker_count(fake, "/distribution") < 100);
     end();
 }
+
+#define WANTED "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+
+static void
+wait_for_requests(const char *part, int count)
+{
+    for (int i = 0; i < 1000 * CHECK_PATIENCE && fake_docker_count(fake, part) < count; i++)
+        clock_sleep_ms(10);
+    CHECK_EQ(fake_docker_count(fake, part), count);
+}
+
+/* By ECR's name or our host's, always by its digest; what fails is not tried again, what is here costs two questions. */
+TEST(an_image_that_is_wanted_next_is_pulled_if_it_is_not_here)
+{
+    begin(true);
+    fake_docker_fault(fake, "/images/create", FAKE_ERROR, 1);
+    agent_prefetch_image(w->agent, "localhost:4566/first:1", WANTED, "");
+    wait_for_requests("fromImage=localhost%3A4566%2Ffirst&tag=sha256%3A1111", 1);
+    agent_prefetch_image(w->agent, "localhost:4566/second:1", WANTED, FAKE_IMAGE_ID);
+    wait_for_requests("/images/" FAKE_IMAGE_PATH "/json", 1);
+    agent_prefetch_image(w->agent, "localhost:4566/third", WANTED, "");
+    wait_for_requests("fromImage=localhost%3A4566%2Fthird&tag=sha256%3A1111", 1);
+    CHECK_EQ(fake_docker_count(fake, "/images/create"), 2);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 0);
+    end();
+}
+
+TEST(what_is_wanted_next_is_nothing_to_wait_for)
+{
+    begin(false);
+    world_wait_connected(w, false, 10);
+    agent_prefetch_image(w->agent, "localhost:4566/early:1", WANTED, "");
+    fake_docker_listen(fake);
+    world_wait_connected(w, true, 10);
+    fake_docker_fault(fake, "/images/create", FAKE_HANG, 1);
+    agent_prefetch_image(w->agent, "localhost:4566/hangs:1", WANTED, "");
+    wait_for_requests("hangs&tag", 1);
+    CHECK_EQ(fake_docker_count(fake, "early"), 0);
+    agent_prefetch_image(w->agent, "localhost:4566/waits:1", WANTED, "");
+    world_start(w, T1, PLAIN, NULL, false); /* tasks do not stand behind it */
+    (void)world_wait(w, T1, TASK_RUNNING, 10);
+    end(); /* nor does a stop */
+    CHECK(true);
+}

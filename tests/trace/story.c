@@ -74,6 +74,9 @@ add_effect(struct story *st, const struct effect *e)
     case EFFECT_IMAGE_RESOLVE:
         strbuf_add_cstr(out, " resolve");
         return;
+    case EFFECT_IMAGE_PREFETCH:
+        strbuf_addf(out, " prefetch %s@%s", e->image_prefetch.image, e->image_prefetch.host);
+        return;
     case EFFECT_TASK_START:
         strbuf_addf(out, " %s t%d", e->task_start.only_adopt ? "adopt" : "start",
                     name_arn(st, e->task_start.task_arn));

@@ -112,6 +112,20 @@ quota_of(const char *text, struct err *err)
     return config_parse(&c, 3, arguments, err) ? c.registry_quota : -1;
 }
 
+TEST(images_are_fetched_before_they_are_deployed_or_not)
+{
+    char *none[] = {"server"}, *off[] = {"server", "--prefetch=off"}, *what[] = {"server", "--prefetch", "later"};
+    struct config c;
+    struct err err;
+
+    CHECK(config_parse(&c, 1, none, &err));
+    CHECK_TEXT(c.prefetch, "on");
+    CHECK(config_parse(&c, 2, off, &err));
+    CHECK_TEXT(c.prefetch, "off");
+    CHECK(!config_parse(&c, 3, what, &err));
+    CHECK_EQ(err.code, ERR_USAGE);
+}
+
 TEST(the_quota_of_the_registry_is_a_size)
 {
     struct err err;
