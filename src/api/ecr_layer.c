@@ -25,7 +25,7 @@ ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err *err)
     if (repository != NULL)
         ecr_create_on_push(rq, repository);
     if (repository == NULL ||
-        !registry_upload_start(ecr_registry(rq), rq->region, repository, id, err))
+        !registry_upload_start(ecr_registry(rq), rq->region, repository, rq->access_key_id, id, err))
         return false;
     json_set(out, "uploadId", json_text(id));
     json_set(out, "partSize", json_int(PART_SIZE));

@@ -31,8 +31,11 @@ struct registry {
     unsigned char key[32];
     int lock_fd;
     int64_t blob_limit; /* bytes of one blob; a test lowers it */
+    int64_t upload_idle_ms; /* so long an upload is idle before it may go for another; a test lowers it */
     int64_t quota;      /* of all blobs and uploads, or 0 */
     _Atomic int64_t used;
+    _Atomic int64_t unlooked; /* space.c: bytes written since somebody looked at the disk */
+    atomic_bool disk_is_full; /* when somebody last did */
     struct access_keys *keys; /* the next three may be NULL; borrowed */
     struct guard *guard;
     struct audit *audit;
@@ -106,6 +109,7 @@ bool space_take(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 void space_count(struct registry *reg, int64_t size); /* what is there, whatever the quota */
 void space_give(struct registry *reg, int64_t size);
 /* Fails with ENOSPC while there still is room for naru's own state. */
+bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK; /* the same, every few megabytes */
 bool space_check_disk(struct registry *reg, struct err *err) MUST_CHECK;
 
 /* ---- blob_store.c ---- */
@@ -137,6 +141,9 @@ char *layer_path(const struct registry *reg, const char *region, const char *nam
 /* The link's folder is the caller's to flush. */
 bool layer_link(struct registry *reg, const char *region, const char *name, struct str digest,
                 struct err *err) MUST_CHECK;
+/* Links a layer that is there, and makes both names durable. */
+bool layer_mount(struct registry *reg, const char *region, const char *name, struct str digest,
+                 struct err *err) MUST_CHECK;
 /* Flushes the folder of all links of the repository. */
 bool layers_flush(const struct registry *reg, const char *region, const char *name,
                   struct err *err) MUST_CHECK;
@@ -195,8 +202,10 @@ void collector_init(struct registry *reg);
 void collector_done(struct registry *reg); /* ends the thread, if there is one */
 
 /* ---- upload.c ---- */
+#define UPLOAD_OWNER_SIZE 64 /* as that of an access key's id */
 struct upload {
     char id[37];
+    char owner[UPLOAD_OWNER_SIZE]; /* the access key that began it, or "": naru, or nobody knows */
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
     char *path;
@@ -211,9 +220,10 @@ struct upload {
     bool part_is_missing_bytes; /* layer.c: and another one followed */
     struct upload *next;
 };
-/* Both give the upload to the caller, who ends with release, discard or finish. */
+/* Both give the upload to the caller, who ends with release, discard or finish. Where there are too many of the owner, or
+ * in all, the one goes that was idle for longest (of the owner, or of whoever has most); THROTTLING if all are busy. */
 bool upload_start(struct registry *reg, const char *region, const char *repository,
-                  struct upload **out, struct err *err) MUST_CHECK;
+                  const char *owner, struct upload **out, struct err *err) MUST_CHECK;
 bool upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
                  struct upload **out, struct err *err) MUST_CHECK;
 bool upload_add(struct registry *reg, struct upload *u, struct str data,

@@ -20,12 +20,13 @@
 
 bool
 registry_upload_start(struct registry *reg, const char *region, const char *repository,
-                      char id_out[static REGISTRY_UPLOAD_ID_SIZE], struct err *err)
+                      const char *owner, char id_out[static REGISTRY_UPLOAD_ID_SIZE],
+                      struct err *err)
 {
     struct upload *u = NULL;
 
     if (!repository_check(reg, region, repository, err) ||
-        !upload_start(reg, region, repository, &u, err))
+        !upload_start(reg, region, repository, owner, &u, err))
         return false;
     snprintf(id_out, REGISTRY_UPLOAD_ID_SIZE, "%s", u->id);
     upload_release(reg, u);

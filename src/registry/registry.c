@@ -16,6 +16,7 @@
 #include "registry/scan/scan.h"
 
 #define BLOB_LIMIT_DEFAULT (32LL << 30)
+#define UPLOAD_IDLE_MS 60000
 
 static bool
 key_load(struct registry *reg, struct err *err)
@@ -104,6 +105,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->lock_fd = -1;
     atomic_init(&reg->open_failed_ms, INT64_MIN / 2);
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
+    reg->upload_idle_ms = UPLOAD_IDLE_MS;
     registry_set_host(reg, "localhost:4566");
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);

@@ -246,8 +246,9 @@ bool registry_image_delete(struct registry *reg, const char *region, const char 
 #define REGISTRY_PART_MIN (5 << 20)    /* of all but the last */
 #define REGISTRY_DOWNLOAD_LIFE_MS (3600LL * 1000)
 
+/* `owner`: the access key of who begins it. THROTTLING where he has too many. */
 bool registry_upload_start(struct registry *reg, const char *region, const char *repository,
-                           char id_out[static REGISTRY_UPLOAD_ID_SIZE], struct err *err) MUST_CHECK;
+                           const char *owner, char id_out[static REGISTRY_UPLOAD_ID_SIZE], struct err *err) MUST_CHECK;
 /* `bytes` stand at `first`. INVALID_LAYER_PART if that is not where the upload ends or there are too
  * many of them, UPLOAD_NOT_FOUND. `last_out` gets the last byte that is there (-1: none), also with
  * INVALID_LAYER_PART. */

@@ -274,6 +274,18 @@ layer_link(struct registry *reg, const char *region, const char *name, struct st
     return true;
 }
 
+/* The blob's name, too: whoever brings it may be between its name and his flush. */
+bool
+layer_mount(struct registry *reg, const char *region, const char *name, struct str digest,
+            struct err *err)
+{
+    cleanup_free char *blob = blob_path(reg, digest);
+    cleanup_free char *link = layer_path(reg, region, name, digest);
+
+    return layer_link(reg, region, name, digest, err) &&
+           disk_flush_parents((const char *const[]){blob, link}, 2, err);
+}
+
 bool
 layers_flush(const struct registry *reg, const char *region, const char *name, struct err *err)
 {

@@ -162,9 +162,7 @@ mount_try(struct call *c, const char *digest, const char *from, bool *mounted_ou
     if (!digest_is_valid(str_of(digest)) || !mount_source(c, str_of(digest), from) ||
         !blob_touch(c->reg, str_of(digest), NULL))
         return true;
-    cleanup_free char *link = layer_path(c->reg, c->region, c->repository, str_of(digest));
-    if (!layer_link(c->reg, c->region, c->repository, str_of(digest), err) ||
-        !disk_sync_parent(link, err))
+    if (!layer_mount(c->reg, c->region, c->repository, str_of(digest), err))
         return false;
     *mounted_out = true;
     return true;
@@ -186,7 +184,8 @@ post_begin(struct call *c, struct err *err)
     }
     if (digest != NULL && !digest_is_valid(str_of(digest)))
         return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", digest);
-    if (!upload_start(c->reg, c->region, c->repository, &c->upload, err))
+    if (!upload_start(c->reg, c->region, c->repository,
+                      c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", &c->upload, err))
         return false;
     c->upload_is_ours = true;
     c->receives = true;

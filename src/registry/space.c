@@ -10,6 +10,7 @@
 #include "registry/internal.h"
 
 #define DISK_RESERVE_MAX (64LL << 20)
+#define LOOK_BYTES (4LL << 20)
 #define DISK_RESERVE_PART 20 /* of a small disk: this part of it */
 
 static bool
@@ -68,6 +69,19 @@ space_give(struct registry *reg, int64_t size)
     atomic_fetch_sub(&reg->used, size);
 }
 
+/* How much all that come in wrote since somebody last looked, not each of them: a hundred uploads
+ * would fill the disk between two looks of one. */
+bool
+space_written(struct registry *reg, int64_t size, struct err *err)
+{
+    const int64_t written = atomic_fetch_add(&reg->unlooked, size) + size;
+
+    if (written < LOOK_BYTES && !atomic_load(&reg->disk_is_full))
+        return true;
+    atomic_fetch_sub(&reg->unlooked, written);
+    return space_check_disk(reg, err);
+}
+
 bool
 space_check_disk(struct registry *reg, struct err *err)
 {
@@ -78,7 +92,9 @@ space_check_disk(struct registry *reg, struct err *err)
     const int64_t size = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
     const int64_t left = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
     const int64_t part = size / DISK_RESERVE_PART;
-    if (left >= (part < DISK_RESERVE_MAX ? part : DISK_RESERVE_MAX))
+    const bool is_full = left < (part < DISK_RESERVE_MAX ? part : DISK_RESERVE_MAX);
+    atomic_store(&reg->disk_is_full, is_full);
+    if (!is_full)
         return true;
     errno = ENOSPC;
     return err_errno(err, "the disk of '%s' is as good as full", reg->uploads_dir);

@@ -16,11 +16,13 @@
 #include "registry/reference.h"
 
 #define UPLOADS_MAX 512
+#define UPLOADS_OF_ONE_MAX 256 /* of one visitor: the others have room whatever he does */
 #define UPLOAD_AGE_MAX_MS (24LL * 3600 * 1000)
 #define BUSY_WAIT_MS 1000
 #define WRITE_BACK_BYTES (8LL << 20)
 #define PIECE ((size_t)1 << 20)
-#define PLACE "user.naru.upload" /* "<region>/<repository>" */
+#define PLACE "user.naru.upload" /* "<region>/<repository> <owner>" */
+#define PLACE_SIZE (REGISTRY_REGION_SIZE + REGISTRY_NAME_SIZE + UPLOAD_OWNER_SIZE)
 
 static void
 upload_free(struct upload *u)
@@ -33,13 +35,15 @@ upload_free(struct upload *u)
 }
 
 static struct upload *
-upload_new(struct registry *reg, struct str id, struct str region, struct str repository)
+upload_new(struct registry *reg, struct str id, struct str region, struct str repository,
+           struct str owner)
 {
     struct upload *u = mem_new(sizeof *u);
 
     u->fd = -1;
     if (!text_copy(u->id, sizeof u->id, id) || !text_copy(u->region, sizeof u->region, region) ||
-        !text_copy(u->repository, sizeof u->repository, repository)) {
+        !text_copy(u->repository, sizeof u->repository, repository) ||
+        !text_copy(u->owner, sizeof u->owner, owner)) {
         free(u);
         return NULL;
     }
@@ -48,25 +52,109 @@ upload_new(struct registry *reg, struct str id, struct str region, struct str re
     return u;
 }
 
+static void
+upload_unlink(struct registry *reg, struct upload *u)
+{
+    for (struct upload **at = &reg->uploads; *at != NULL; at = &(*at)->next) {
+        if (*at != u)
+            continue;
+        *at = u->next;
+        reg->upload_count--;
+        return;
+    }
+}
+
+/* Its bytes go; it is in no table any more. */
+static void
+upload_forget(struct registry *reg, struct upload *u)
+{
+    unlink(u->path); /* after success the name is gone already */
+    space_give(reg, u->size);
+    upload_free(u);
+}
+
+/* ---- the table: under uploads_lock ---- */
+
+static int
+count_of(const struct registry *reg, const char *owner)
+{
+    int count = 0;
+
+    for (const struct upload *u = reg->uploads; u != NULL; u = u->next)
+        count += strcmp(u->owner, owner) == 0;
+    return count;
+}
+
+static const char *
+owner_of_most(const struct registry *reg)
+{
+    const char *most = "";
+    int best = 0;
+
+    for (const struct upload *u = reg->uploads; u != NULL; u = u->next) {
+        const int count = strcmp(u->owner, most) == 0 ? 0 : count_of(reg, u->owner);
+        if (count > best) {
+            best = count;
+            most = u->owner;
+        }
+    }
+    return most;
+}
+
+/* The one that gave no sign of life for longest, if that is long enough; or NULL. */
+static struct upload *
+oldest_idle(const struct registry *reg, const char *owner)
+{
+    int64_t last_ms = clock_monotonic_ms() - reg->upload_idle_ms;
+    struct upload *oldest = NULL;
+
+    for (struct upload *u = reg->uploads; u != NULL; u = u->next) {
+        if (u->busy || strcmp(u->owner, owner) != 0 || u->last_ms > last_ms)
+            continue;
+        oldest = u;
+        last_ms = u->last_ms;
+    }
+    return oldest;
+}
+
+/* Who has as many as one may have makes room himself, else whoever has most. False: there is none. */
+static bool
+make_room(struct registry *reg, const char *owner, struct upload **victim_out)
+{
+    const bool has_too_many = count_of(reg, owner) >= UPLOADS_OF_ONE_MAX;
+
+    *victim_out = NULL;
+    if (!has_too_many && reg->upload_count < UPLOADS_MAX)
+        return true;
+    *victim_out = oldest_idle(reg, has_too_many ? owner : owner_of_most(reg));
+    if (*victim_out != NULL)
+        upload_unlink(reg, *victim_out);
+    return *victim_out != NULL;
+}
+
 static bool
 upload_enter(struct registry *reg, struct upload *u)
 {
+    struct upload *victim;
+
     pthread_mutex_lock(&reg->uploads_lock);
-    bool has_room = reg->upload_count < UPLOADS_MAX;
+    const bool has_room = make_room(reg, u->owner, &victim);
     if (has_room) {
         u->next = reg->uploads;
         reg->uploads = u;
         reg->upload_count++;
     }
     pthread_mutex_unlock(&reg->uploads_lock);
+    if (victim != NULL)
+        upload_forget(reg, victim);
     return has_room;
 }
 
 static bool
 upload_create(struct upload *u, struct err *err)
 {
-    char place[REGISTRY_REGION_SIZE + REGISTRY_NAME_SIZE];
-    const int len = snprintf(place, sizeof place, "%s/%s", u->region, u->repository);
+    char place[PLACE_SIZE];
+    const int len = snprintf(place, sizeof place, "%s/%s %s", u->region, u->repository, u->owner);
 
     u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (u->fd < 0)
@@ -76,8 +164,8 @@ upload_create(struct upload *u, struct err *err)
 }
 
 bool
-upload_start(struct registry *reg, const char *region, const char *repository, struct upload **out,
-             struct err *err)
+upload_start(struct registry *reg, const char *region, const char *repository, const char *owner,
+             struct upload **out, struct err *err)
 {
     char id[37];
 
@@ -85,13 +173,16 @@ upload_start(struct registry *reg, const char *region, const char *repository, s
     if (!space_check_disk(reg, err))
         return false;
     random_uuid(id);
-    struct upload *u = upload_new(reg, str_of(id), str_of(region), str_of(repository));
+    struct upload *u =
+        upload_new(reg, str_of(id), str_of(region), str_of(repository), str_of(owner));
     u->hash = sha256_new();
     u->busy = true;
     bool done = upload_create(u, err);
     if (done && !upload_enter(reg, u)) {
         unlink(u->path);
-        done = err_set(err, ERR_THROTTLING, "more than %d uploads are under way", UPLOADS_MAX);
+        done = err_set(err, ERR_THROTTLING,
+                       "too many uploads are under way (%d in all, %d of one visitor)", UPLOADS_MAX,
+                       UPLOADS_OF_ONE_MAX);
     }
     if (!done) {
         upload_free(u);
@@ -114,19 +205,19 @@ static struct upload *
 upload_find_again(struct registry *reg, const char *name)
 {
     cleanup_free char *path = text_format("%s/%s", reg->uploads_dir, name);
-    char place[REGISTRY_REGION_SIZE + REGISTRY_NAME_SIZE];
+    char place[PLACE_SIZE];
     const ssize_t len = lgetxattr(path, PLACE, place, sizeof place);
-    struct str rest = {place, len > 0 ? (size_t)len : 0}, region;
+    struct str owner = {place, len > 0 ? (size_t)len : 0}, rest, region;
     struct stat st;
     int64_t age_ms;
 
-    if (strlen(name) != 36 || !str_split(&rest, '/', &region) || !region_is_valid(region) ||
+    if (strlen(name) != 36 || !str_split(&owner, ' ', &rest) || !str_split(&rest, '/', &region) || !region_is_valid(region) ||
         !name_is_valid(rest) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return NULL;
     age_ms = clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000;
     if (age_ms > UPLOAD_AGE_MAX_MS)
         return NULL;
-    struct upload *u = upload_new(reg, str_of(name), region, rest);
+    struct upload *u = upload_new(reg, str_of(name), region, rest, owner);
     if (u == NULL)
         return NULL;
     u->size = u->flushed = st.st_size;
@@ -251,9 +342,8 @@ upload_add(struct registry *reg, struct upload *u, struct str data, struct err *
     if (u->size - u->flushed >= WRITE_BACK_BYTES) {
         sync_file_range(u->fd, u->flushed, u->size - u->flushed, SYNC_FILE_RANGE_WRITE);
         u->flushed = u->size;
-        return space_check_disk(reg, err);
     }
-    return true;
+    return space_written(reg, (int64_t)data.len, err);
 }
 
 /* The algorithm is known at the end only, and is nearly always the other one: the file is read once
@@ -336,27 +426,13 @@ upload_release(struct registry *reg, struct upload *u)
     pthread_mutex_unlock(&reg->uploads_lock);
 }
 
-static void
-upload_unlink(struct registry *reg, struct upload *u)
-{
-    for (struct upload **at = &reg->uploads; *at != NULL; at = &(*at)->next) {
-        if (*at != u)
-            continue;
-        *at = u->next;
-        reg->upload_count--;
-        return;
-    }
-}
-
 void
 upload_discard(struct registry *reg, struct upload *u)
 {
     pthread_mutex_lock(&reg->uploads_lock);
     upload_unlink(reg, u);
     pthread_mutex_unlock(&reg->uploads_lock);
-    unlink(u->path); /* after success the name is gone already */
-    space_give(reg, u->size);
-    upload_free(u);
+    upload_forget(reg, u);
 }
 
 void
@@ -377,9 +453,7 @@ upload_expire(struct registry *reg, int64_t age_ms)
     pthread_mutex_unlock(&reg->uploads_lock);
     while (stale != NULL) {
         struct upload *next = stale->next;
-        unlink(stale->path);
-        space_give(reg, stale->size);
-        upload_free(stale);
+        upload_forget(reg, stale);
         stale = next;
     }
 }

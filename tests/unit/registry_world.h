@@ -196,7 +196,7 @@ put_blob(struct registry *reg, const char *repository, struct str bytes,
 
     memcpy(digest, "sha256:", 7);
     sha256_hex(bytes, digest + 7);
-    return upload_start(reg, REGION, repository, &u, &err) && upload_add(reg, u, bytes, &err) &&
+    return upload_start(reg, REGION, repository, "", &u, &err) && upload_add(reg, u, bytes, &err) &&
            upload_finish(reg, u, str_of(digest), &err);
 }
 

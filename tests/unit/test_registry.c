@@ -414,7 +414,7 @@ TEST(a_push_under_way_keeps_its_layers)
     char first[REGISTRY_DIGEST_SIZE];
 
     CHECK(put_blob(w.reg, "my-app", STR("first layer"), first));
-    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &u, &err));
     CHECK(upload_add(w.reg, u, STR("second la"), &err));
     upload_release(w.reg, u);
     CHECK(collects(&w, NULL, 0, 2 * HOUR_MS, &gc));
@@ -463,24 +463,92 @@ TEST(garbage_is_left_alone_where_a_manifest_cannot_be_read)
     CHECK_EQ(files_in(&w, "blobs/sha256"), 4);
 }
 
-TEST(only_so_many_uploads_at_once_and_old_ones_are_forgotten)
+static int
+begin_many(struct registry *reg, const char *owner, int count)
+{
+    struct err err = {0};
+    struct upload *u;
+    int begun = 0;
+
+    while (begun < count && upload_start(reg, REGION, "my-app", owner, &u, &err)) {
+        upload_release(reg, u);
+        begun++;
+    }
+    if (begun < count)
+        CHECK_EQ(err.code, ERR_THROTTLING);
+    return begun;
+}
+
+static int
+uploads_of(const struct registry *reg, const char *owner)
+{
+    int count = 0;
+
+    for (const struct upload *u = reg->uploads; u != NULL; u = u->next)
+        count += strcmp(u->owner, owner) == 0;
+    return count;
+}
+
+TEST(one_visitor_has_only_so_many_uploads_and_leaves_room_for_others)
 {
     REGISTRY(w);
     struct err err = {0};
     struct upload *u;
-    int count = 0;
 
-    while (upload_start(w.reg, REGION, "my-app", &u, &err)) {
-        upload_release(w.reg, u);
-        count++;
-    }
-    CHECK_EQ(err.code, ERR_THROTTLING);
-    CHECK_EQ(count, 512);
+    CHECK_EQ(begin_many(w.reg, "AKIAONE", 300), 256);
+    CHECK_EQ(begin_many(w.reg, "AKIATWO", 200), 200);
+    CHECK_EQ(begin_many(w.reg, "AKIATHREE", 100), 56);
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 512);
     upload_expire(w.reg, HOUR_MS);
-    CHECK(!upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK_EQ(begin_many(w.reg, "", 1), 0);
     upload_expire(w.reg, 0);
-    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &u, &err));
     upload_discard(w.reg, u);
+}
+
+TEST(an_idle_upload_goes_for_the_next_one_of_its_visitor)
+{
+    REGISTRY(w);
+    struct err err = {0};
+    struct upload *u, *busy;
+    char first[37];
+
+    w.reg->upload_idle_ms = 0;
+    CHECK(upload_start(w.reg, REGION, "my-app", "AKIAONE", &busy, &err)); /* who is at it stays */
+    CHECK(upload_start(w.reg, REGION, "my-app", "AKIAONE", &u, &err));
+    CHECK(upload_add(w.reg, u, STR("half a layer"), &err));
+    snprintf(first, sizeof first, "%s", u->id);
+    upload_release(w.reg, u);
+    u->last_ms -= 1;
+    CHECK_EQ(begin_many(w.reg, "AKIATWO", 1), 1);
+    CHECK_EQ(begin_many(w.reg, "AKIAONE", 254), 254);
+    CHECK_EQ(w.reg->used, 12);
+    CHECK_EQ(begin_many(w.reg, "AKIAONE", 1), 1); /* the 257th */
+    CHECK_EQ(w.reg->used, 0);
+    CHECK_EQ(uploads_of(w.reg, "AKIAONE"), 256);
+    CHECK_EQ(uploads_of(w.reg, "AKIATWO"), 1);
+    CHECK(!upload_take(w.reg, REGION, "my-app", str_of(first), &u, &err));
+    CHECK_EQ(err.code, ERR_BLOB_UPLOAD_UNKNOWN);
+    /* Where all places are taken, whoever has most makes room. */
+    CHECK_EQ(begin_many(w.reg, "AKIATWO", 199), 199);
+    CHECK_EQ(begin_many(w.reg, "AKIATHREE", 100), 100);
+    CHECK_EQ(uploads_of(w.reg, "AKIAONE"), 212);
+    CHECK_EQ(uploads_of(w.reg, "AKIATWO"), 200);
+    CHECK_EQ(uploads_of(w.reg, "AKIATHREE"), 100);
+    upload_discard(w.reg, busy);
+}
+
+TEST(the_owner_of_an_upload_outlives_a_restart)
+{
+    REGISTRY(w);
+
+    CHECK_EQ(begin_many(w.reg, "AKIAONE", 2), 2);
+    CHECK_EQ(begin_many(w.reg, "", 1), 1);
+    world_close(&w);
+    world_open(&w);
+    CHECK_EQ(uploads_of(w.reg, "AKIAONE"), 2);
+    CHECK_EQ(uploads_of(w.reg, ""), 1);
 }
 
 TEST(one_process_at_a_time)

@@ -31,7 +31,7 @@ upload(struct registry *reg, const char *text, struct err *err)
     char *digest = digest_of(str_of(text));
     const size_t half = strlen(text) / 2;
 
-    if (!upload_start(reg, REGION, "my-app", &u, err))
+    if (!upload_start(reg, REGION, "my-app", "", &u, err))
         return digest;
     if (!upload_add(reg, u, (struct str){text, half}, err) ||
         !upload_add(reg, u, str_of(text + half), err))
@@ -402,5 +402,31 @@ TEST(a_tag_that_cannot_be_read_keeps_its_image)
     CHECK(!registry_images(reg, REGION, "my-app", &images, &err));
     CHECK(is_there(reg, "two"));
     registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
+}
+
+/* Somebody has brought it and given it its name, and has yet to flush that. */
+TEST(a_layer_that_was_mounted_is_there_after_a_power_cut)
+{
+    char dir[] = "/tmp/naru-mount-XXXXXX", keep[64];
+    struct registry *reg = open_with_repository(dir);
+    cleanup_free char *digest = digest_of(STR("a layer"));
+    struct upload *u = NULL;
+    struct err err = {0};
+    bool is_new;
+
+    snprintf(keep, sizeof keep, "%s/keep", dir);
+    CHECK(mkdir(keep, 0700) == 0);
+    faults_init(keep);
+    faults_arm(FAULT_NONE, 0, 0);
+    CHECK(upload_start(reg, REGION, "my-app", "", &u, &err) && upload_add(reg, u, STR("a layer"), &err));
+    CHECK(blob_commit(reg, u->fd, u->path, u->size, str_of(digest), &is_new, &err) && is_new);
+    CHECK(layer_mount(reg, REGION, "my-app", str_of(digest), &err));
+    faults_power_cut(LOST_ALL);
+    CHECK(blob_size(reg, str_of(digest), NULL));
+    CHECK(layer_is_linked(reg, REGION, "my-app", str_of(digest)));
+    registry_close(reg);
+    munmap(faults, sizeof *faults);
+    faults = NULL;
     CHECK(file_remove_tree(dir, &err));
 }

@@ -78,7 +78,7 @@ TEST(a_slow_upload_renews_the_leases_of_its_repository)
     struct err err = {0};
 
     CHECK(put_blob(w.reg, "my-app", STR("first"), first) && put_blob(w.reg, "my-app", STR("long gone"), long_gone));
-    CHECK(upload_start(w.reg, REGION, "my-app", &u, &err));
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &u, &err));
     CHECK(upload_add(w.reg, u, STR("last"), &err));
     sha256_hex(STR("last"), last + 7);
     u->start_ms -= 3 * HOUR_MS;

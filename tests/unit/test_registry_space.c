@@ -99,3 +99,28 @@ TEST(a_restart_counts_what_lies_there)
     set_quota(&w, 100000);
     CHECK_EQ(w.reg->used, used);
 }
+
+/* Many uploads at once write more between two looks of one of them than the disk has left. */
+TEST(the_disk_is_looked_at_for_all_that_comes_in)
+{
+    WORLD(w);
+    cleanup(strbuf_done) struct strbuf piece = {0};
+    struct upload *uploads[3];
+    struct err err = {0};
+
+    while (piece.len < 1536 * 1024)
+        strbuf_add_cstr(&piece, "sixteen bytes...");
+    for (size_t i = 0; i < ARRAY_COUNT(uploads); i++) {
+        CHECK(upload_start(w.reg, REGION, "my-app", "", &uploads[i], &err));
+        CHECK(upload_add(w.reg, uploads[i], strbuf_str(&piece), &err));
+        CHECK_EQ(w.reg->unlooked, i == 2 ? 0 : (int64_t)(piece.len * (i + 1)));
+    }
+    w.reg->disk_is_full = true; /* somebody saw it: so each piece looks, until it is not */
+    CHECK(upload_add(w.reg, uploads[0], STR("more"), &err));
+    CHECK(!w.reg->disk_is_full);
+    CHECK_EQ(w.reg->unlooked, 0);
+    CHECK(upload_add(w.reg, uploads[1], STR("more"), &err));
+    CHECK_EQ(w.reg->unlooked, 4);
+    for (size_t i = 0; i < ARRAY_COUNT(uploads); i++)
+        upload_discard(w.reg, uploads[i]);
+}

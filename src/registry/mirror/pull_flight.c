@@ -120,7 +120,7 @@ flight_new(struct registry *reg, const struct pull_rule *rule, const char *regio
     f->key = text_format("%s\n%s\n%s", region, repository, digest);
     f->users = 2; /* its thread, and who asked */
     f->fd = -1;
-    if (upload_start(reg, region, repository, &f->upload, err)) {
+    if (upload_start(reg, region, repository, "", &f->upload, err)) {
         upload_keep_private(f->upload);
         f->fd = open(f->upload->path, O_RDONLY | O_CLOEXEC);
         if (f->fd >= 0)
