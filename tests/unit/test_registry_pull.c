@@ -251,8 +251,8 @@ TEST(what_came_from_upstream_when_naru_was_killed_is_gone_and_a_clients_upload_i
     struct upload *flight, *clients;
     struct err err = {0};
 
-    CHECK(upload_start(w.reg, REGION, "my-app", &flight, &err) &&
-          upload_start(w.reg, REGION, "my-app", &clients, &err));
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &flight, &err) &&
+          upload_start(w.reg, REGION, "my-app", "", &clients, &err));
     upload_keep_private(flight);
     CHECK(upload_add(w.reg, flight, STR("half"), &err) &&
           upload_add(w.reg, clients, STR("half"), &err));
