@@ -140,3 +140,8 @@ TEST(budgets_hold_inside_of_methods)
 {
     run_file("budgets.txt", STEPS_FEW);
 }
+
+TEST(every_method_of_the_reference_has_an_example)
+{
+    run_file("methods.txt", STEPS_MAX);
+}

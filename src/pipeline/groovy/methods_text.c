@@ -86,6 +86,21 @@ characters_before(struct str s, ptrdiff_t bytes)
     return bytes < 0 ? -1 : (int64_t)text_count(str_slice(s, 0, (size_t)bytes));
 }
 
+/* As Java's compareTo(): how far the first characters are apart that differ, or the lengths. */
+static int64_t
+text_distance(struct str a, struct str b)
+{
+    size_t i = 0;
+
+    while (i < a.len && i < b.len && a.at[i] == b.at[i])
+        i++;
+    if (i == a.len || i == b.len)
+        return (int64_t)text_count(a) - (int64_t)text_count(b);
+    if (((unsigned char)a.at[i] | (unsigned char)b.at[i]) < 0x80)
+        return a.at[i] - b.at[i];
+    return (unsigned char)a.at[i] < (unsigned char)b.at[i] ? -1 : 1;
+}
+
 static bool
 method_number(const struct call *c, bool *ok)
 {
@@ -109,9 +124,7 @@ method_number(const struct call *c, bool *ok)
             rest = str_slice(rest, (size_t)at + needle.len, rest.len);
         *c->out = value_int(n);
     } else if (call_is(c, "compareTo", 1)) {
-        int order = 0;
-        value_compare(value_text(c->text), value_text(call_text(c, 0)), &order);
-        *c->out = value_int(order);
+        *c->out = value_int(text_distance(c->text, call_text(c, 0)));
     } else if (call_is(c, "toInteger", 0) || call_is(c, "toLong", 0)) {
         if (!str_to_i64(str_trim(c->text), &n) ||
             (str_is(c->name, "toInteger") && n != (int32_t)n)) {
@@ -149,7 +162,7 @@ method_part(const struct call *c, bool *ok)
     } else if (call_is(c, "trim", 0) || call_is(c, "strip", 0)) {
         *c->out = value_text(str_trim(c->text));
         return true;
-    } else if (call_is(c, "toString", 0) || call_is(c, "normalize", 0)) {
+    } else if (call_is(c, "toString", 0)) {
         *c->out = value_text(c->text);
         return true;
     } else {
@@ -177,6 +190,12 @@ method_build(const struct call *c, bool *ok)
             rest = str_slice(rest, (size_t)at + a.len, rest.len);
         }
         strbuf_add(&b, rest);
+    } else if (call_is(c, "normalize", 0)) { /* the ends of lines */
+        for (size_t i = 0; i < c->text.len; i++)
+            if (c->text.at[i] != '\r')
+                strbuf_add_char(&b, c->text.at[i]);
+            else if (i + 1 == c->text.len || c->text.at[i + 1] != '\n')
+                strbuf_add_char(&b, '\n');
     } else if (str_is(c->name, "padLeft") || str_is(c->name, "padRight")) {
         struct str pad = c->args->count > 1 ? call_text(c, 1) : STR(" ");
         int64_t width = int_arg(c, 0, 0);

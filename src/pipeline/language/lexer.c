@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "base/crypto.h"
 
+#define BYTES_A_TOKEN 5
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
 struct lexer {
@@ -128,16 +129,23 @@ new_line(struct lexer *lx)
     lx->line_start = lx->at;
 }
 
+enum { NAME_STARTS = 1, NAME_GOES_ON = 2 };
+static const unsigned char in_names[256] = {
+    ['a' ... 'z'] = NAME_STARTS | NAME_GOES_ON,   ['A' ... 'Z'] = NAME_STARTS | NAME_GOES_ON,
+    ['_'] = NAME_STARTS | NAME_GOES_ON,           ['$'] = NAME_STARTS | NAME_GOES_ON,
+    [0x80 ... 0xFF] = NAME_STARTS | NAME_GOES_ON, ['0' ... '9'] = NAME_GOES_ON,
+};
+
 static bool
 is_name_start(unsigned char c)
 {
-    return isalpha(c) || c == '_' || c == '$' || c >= 0x80;
+    return (in_names[c] & NAME_STARTS) != 0;
 }
 
 static bool
 is_name_part(unsigned char c)
 {
-    return is_name_start(c) || isdigit(c);
+    return in_names[c] != 0;
 }
 
 static bool
@@ -723,6 +731,8 @@ lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagn
     lx.at = lx.line_start = lx.mark = text.at;
     lx.mark_column = 1;
     lx.end = text.at + text.len;
+    out->capacity = text.len / BYTES_A_TOKEN + 16; /* most files need no more */
+    out->at = mem_grow(out->at, out->capacity, sizeof(*out->at));
     lex_code(&lx, false, false);
     if (!lx.failed) {
         /* Three of them: the parser looks two tokens ahead without asking. */
