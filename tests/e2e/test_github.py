@@ -254,7 +254,8 @@ class Webhooks(Forge):
                                          "title": "t", "last_commit": {"id": main}, "source": {"path_with_namespace": "acme/shop"}}}
         build = self.ended(self.post("/gitlab/webhook", dict(headers, **{"X-Gitlab-Event": "Merge Request Hook"}), json.dumps(request).encode()))
         self.assertEqual((build["branch"], build["change"]["author"]), ("MR-3", "bob"))
-        # Gitea signs with the shared secret, here without a prefix.
+        # Gitea signs with a secret of its own, here without a prefix.
+        self.secret("gitea-webhook", SECRET)
         pull = {"action": "opened", "number": 4, "repository": {"full_name": "acme/shop"},
                 "pull_request": {"number": 4, "title": "t", "user": {"login": "cy"}, "head": {"ref": "main", "sha": main, "repo": {"full_name": "acme/shop"}},
                                  "base": {"ref": "main"}}}
