@@ -2,11 +2,11 @@
 /* cgroup.h - a group of processes with limits, which the kernel keeps together: children stay in it,
  * whatever session, parent or user they flee to.
  * A group has a name and lies as the folder naru/<name> in each hierarchy of this machine that is
- * of use: those of version 1 that have a controller named below, and the one of version 2 (also where
- * both are mounted).  It outlives us, and is found again by its name.
+ * of use: those of version 1 that have a controller named below, and the one of version 2 (also
+ * where both are mounted).  It outlives us, and is found again by its name.
  * `mounts` is the list of mounts to look into, NULL the system's own; the rest is for tests.
- * Errors: an err where no group could be made at all.  A limit that could not be set is named, and the group holds
- * without it.  Ownership: a struct cgroup is the caller's; freeing it leaves the group. */
+ * Errors: an err where no group could be made at all.  A limit that could not be set is named, and
+ * the group holds without it.  Ownership: a struct cgroup is the caller's; freeing it leaves the group. */
 #pragma once
 #include <sys/types.h>
 #include "base/err.h"
@@ -27,8 +27,8 @@ struct cgroup_use { /* -1: not known */
     int64_t refused;                   /* forks beyond the limit of processes */
 };
 
-/* Makes the group, or takes the one of that name; either way with these limits.  `lacking` gets the limits that
- * cannot be kept here ("memory, processes"). */
+/* Makes the group, or takes the one of that name; either way with these limits.  `lacking` gets the
+ * limits that cannot be kept here ("memory, processes"). */
 struct cgroup *cgroup_make(const char *mounts, const char *name, const struct cgroup_limits *limits,
                            struct strbuf *lacking, struct err *err) MUST_CHECK;
 struct cgroup *cgroup_find(const char *mounts, const char *name); /* NULL if there is none */

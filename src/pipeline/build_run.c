@@ -448,7 +448,8 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         brief->config.previous_successful_commit = arena_format(a, "%s", good->commit);
 }
 
-/* What the operator's file says.  One that cannot be read holds nothing up: it says so, and the defaults hold. */
+/* What the operator's file says.  One that cannot be read holds nothing up: it says so, and the
+ * defaults hold. */
 static void
 fill_limits(struct brief *brief, const struct pipeline_room *room, const struct build *b)
 {

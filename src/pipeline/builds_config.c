@@ -18,8 +18,8 @@ read_size(const struct json *v, const char *name, int64_t least, int64_t *out, s
         size = -1;
     if (size < 0 || (size > 0 && size < least))
         return err_set(err, ERR_VALIDATION,
-                       "builds.json: '%s' is a size such as \"4G\" (at least %lld bytes, or 0)", name,
-                       (long long)least);
+                       "builds.json: '%s' is a size such as \"4G\" (at least %lld bytes, or 0)",
+                       name, (long long)least);
     *out = size;
     return true;
 }
@@ -80,8 +80,8 @@ builds_config_default(struct builds_config *c)
         c->limits.memory_bytes = pages * size / 4 * 3;
 }
 
-/* All pipelines' objects are looked at, not only the one that is asked for: who made a mistake hears of it
- * from the next build, whichever that is. */
+/* All pipelines' objects are looked at, not only the one that is asked for: who made a mistake hears
+ * of it from the next build, whichever that is. */
 static bool
 read_all(const struct json *j, const char *pipeline, struct builds_config *out, struct err *err)
 {
@@ -97,7 +97,8 @@ read_all(const struct json *j, const char *pipeline, struct builds_config *out, 
         if (!read_members(json_value(it), &other, false, err))
             return err_context(err, "pipeline '%.63s'", json_key(it));
     }
-    return json_get(each, pipeline) == NULL || read_members(json_get(each, pipeline), out, false, err);
+    return json_get(each, pipeline) == NULL ||
+           read_members(json_get(each, pipeline), out, false, err);
 }
 
 bool

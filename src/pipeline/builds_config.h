@@ -2,8 +2,8 @@
 /* builds_config.h - what the operator allows builds: `builds.json` in the data directory.
  *   {"memory": "4G", "cpus": 1.5, "processes": 4096,
  *    "pipelines": {"web": {"memory": "8G"}}}
- * What a pipeline's own object says goes before the rest.  0 stands for no limit.  The file is read when
- * a build begins, so that a change needs no restart; without it the defaults hold. */
+ * What a pipeline's own object says goes before the rest.  0 stands for no limit.  The file is read
+ * when a build begins, so that a change needs no restart; without it the defaults hold. */
 #pragma once
 #include "base/err.h"
 #include "io/cgroup.h"

@@ -117,6 +117,8 @@ static inline void
 world_done(struct world *w)
 {
     room_down(w);
+    if (w->data != NULL)
+        pipeline_purge(w->data); /* builds that would be taken up, with their cgroups */
     if (w->root != NULL)
         (void)!file_remove_tree(w->root, NULL);
     free(w->root);

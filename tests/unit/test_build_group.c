@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The cgroup of a build, and what the operator's builds.json says of it.  Where this user may make no
- * cgroups, those tests that need one say so. */
+/* The cgroup of a build, and what the operator's builds.json says of it.  Where this user may make
+ * no cgroups, those tests that need one say so. */
 #include <errno.h>
 #include <signal.h>
 #include "build_setup.h"

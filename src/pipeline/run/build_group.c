@@ -106,8 +106,8 @@ news(struct run *run, const struct cgroup_use *use)
 
     if (use->killed > run->killed_said)
         strbuf_addf(&text,
-                    "killed: the build's memory limit of %s was exceeded (%lld process(es) ended by "
-                    "the kernel)\n",
+                    "killed: the build's memory limit of %s was exceeded (%lld process(es) ended "
+                    "by the kernel)\n",
                     size_text(run, l->memory_bytes), (long long)(use->killed - run->killed_said));
     if (use->refused > run->refused_said)
         strbuf_addf(&text,
@@ -117,7 +117,7 @@ news(struct run *run, const struct cgroup_use *use)
     return text.len == 0 ? "" : arena_cstr(&run->arena, strbuf_str(&text));
 }
 
-/* First what was said, then up to where: a naru that ends in between says it again, in its place. */
+/* First what was said, then up to where: a naru that ends in between says it again. */
 static void
 note(struct run *run, const struct cgroup_use *use, const char *text, const char *step_path)
 {

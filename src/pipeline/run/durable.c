@@ -223,8 +223,9 @@ end_rest(const struct durable *d)
 {
     for (int quiet = 0; quiet < QUIET_LOOKS && !run_is_suspended(d->run);) {
         const int64_t now_ms = clock_monotonic_ms();
+        const int signal = now_ms < d->kill_ms ? 0 : SIGKILL;
 
-        quiet = leftovers_signal(d->spec->mark, now_ms < d->kill_ms ? 0 : SIGKILL) == 0 ? quiet + 1 : 0;
+        quiet = leftovers_signal(d->spec->mark, signal) == 0 ? quiet + 1 : 0;
         if (now_ms > d->kill_ms + GIVE_UP_MS)
             break;
         flow_wait(d->run, NULL, 0, now_ms + (quiet > 0 ? FIRST_LOOK_MS : LAST_LOOK_MS));

@@ -10,8 +10,9 @@
  *   lost     made where the machine went down in between: the command may have run, and is not started
  *            (again); without a result its exit code is DURABLE_LOST
  *   result   the exit code and a line end, when the command has ended
- * One that is interrupted gets SIGTERM, five seconds later SIGKILL, and with it all that has its mark in the
- * environment: also what runs in a container, where only the client of docker is of our session.
+ * One that is interrupted gets SIGTERM, five seconds later SIGKILL, and with it all that has its mark
+ * in the environment: also what runs in a container, where only the client of docker is of our
+ * session.
  * Errors: an err where nothing could be started; how the command went is the result. */
 #pragma once
 #include "pipeline/run/run.h"
@@ -23,7 +24,7 @@ struct durable_spec {
     const char *const *argv;
     const char *const *env;
     const char *directory;
-    const char *mark; /* "NAME=value" that `env` has, and nobody else: what it starts is known by it */
+    const char *mark; /* "NAME=value" that `env` has, and no other: what it starts has it, too */
     bool captures;
     bool is_lost; /* begun before the machine went down: it is not started, whatever is in the folder */
     void (*on_output)(void *arg, struct str data, bool is_error);

@@ -125,7 +125,8 @@ end(struct hunt *h, pid_t pid, int pidfd)
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
-/* A pidfd before anything else: the pid cannot become another process's meanwhile.  -1: of no interest. */
+/* A pidfd before anything else: the pid cannot become another process's meanwhile.  -1: of no
+ * interest. */
 static int
 open_process(const char *name, pid_t *pid_out)
 {
@@ -217,7 +218,8 @@ remove_group(const struct cgroup *group, const char *cookie)
             return;
         clock_sleep_ms(LOOK_AGAIN_MS);
     }
-    log_warn("build.group", "cookie=%s error=%s", cookie, log_quote("the cgroup cannot be removed"));
+    log_warn("build.group", "cookie=%s error=%s", cookie,
+             log_quote("the cgroup cannot be removed"));
 }
 
 unsigned

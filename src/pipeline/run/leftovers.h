@@ -13,6 +13,7 @@
  * found. */
 unsigned leftovers_end(const char *cookie);
 
-/* One look: sends `signal` (0: none) to every process whose environment has the entry "NAME=value", also in
- * containers of this machine; who is meant to stay is passed over.  Gives how many there are. */
+/* One look: sends `signal` (0: none) to every process whose environment has the entry "NAME=value",
+ * also in containers of this machine; who is meant to stay is passed over.  Gives how many there
+ * are. */
 unsigned leftovers_signal(const char *entry, int signal);

@@ -125,7 +125,8 @@ add_quoted(struct strbuf *out, struct str s)
     strbuf_add_char(out, '\'');
 }
 
-/* The container is Docker's, not of the build's cgroup; what the Jenkinsfile's own args say comes later and wins. */
+/* The container is Docker's, not of the build's cgroup; what the Jenkinsfile's own args say comes
+ * later and wins. */
 static void
 add_limits(struct strbuf *out, const struct cgroup_limits *l)
 {
