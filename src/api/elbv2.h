@@ -71,6 +71,8 @@ bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err 
 struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
 /* The conditions of a rule as DescribeRules shows them, or NULL and err. */
 struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
+/* The same of its transforms. */
+struct json *elb_accept_transforms(const struct json *transforms, struct err *err) MUST_CHECK;
 
 /* ---- attributes: a JSON object {key: "value"} with every key of the table ---- */
 struct attribute_row {

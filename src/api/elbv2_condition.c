@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include "base/address_block.h"
+#include "model/pattern.h"
 
 #define VALUE_LENGTH 128
 #define HEADER_NAME_LENGTH 40
@@ -16,6 +17,7 @@ struct condition_kind {
     bool is_single;   /* one a rule */
     bool has_short;   /* may be given as Values, and is shown as such, too */
     bool has_globs;   /* '*' and '?' are wildcards */
+    enum { NO_REGEX, REGEX_OF_CASE, REGEX_WITHOUT_CASE } regex; /* may have RegexValues instead */
 };
 
 /* ---- values ---- */
@@ -92,9 +94,11 @@ check_source(const char *value, struct err *err)
 }
 
 static const struct condition_kind kinds[] = {
-    {"host-header", "HostHeaderConfig", check_host, .is_single = true, .has_short = true, .has_globs = true},
-    {"path-pattern", "PathPatternConfig", check_path, .is_single = true, .has_short = true, .has_globs = true},
-    {"http-header", "HttpHeaderConfig", check_header, .has_globs = true},
+    {"host-header", "HostHeaderConfig", check_host, .is_single = true, .has_short = true, .has_globs = true,
+     .regex = REGEX_WITHOUT_CASE},
+    {"path-pattern", "PathPatternConfig", check_path, .is_single = true, .has_short = true, .has_globs = true,
+     .regex = REGEX_OF_CASE},
+    {"http-header", "HttpHeaderConfig", check_header, .has_globs = true, .regex = REGEX_WITHOUT_CASE},
     {"http-request-method", "HttpRequestMethodConfig", check_method, .is_single = true},
     {"query-string", "QueryStringConfig", check_path, .has_globs = true},
     {"source-ip", "SourceIpConfig", check_source, .is_single = true},
@@ -130,23 +134,42 @@ find_kind(const char *field)
     return NULL;
 }
 
+/* Values or RegexValues: given beside Field, or in the member of the field's own. */
+static bool
+check_list(const struct condition_kind *kind, const struct json *condition, const char *list, struct err *err)
+{
+    if (json_size(json_get(condition, list)) == 0)
+        return true;
+    if (!kind->has_short)
+        return err_set(err, ERR_ELB_VALIDATION, "A condition with the field '%s' must use %s, not %s", kind->field,
+                       kind->config, list);
+    return json_get(condition, kind->config) == NULL ||
+           err_set(err, ERR_ELB_VALIDATION, "You cannot specify both %s and %s", list, kind->config);
+}
+
+static const struct json *
+list_of(const struct condition_kind *kind, const struct json *condition, const char *list)
+{
+    const struct json *config = json_get(condition, kind->config);
+
+    return json_get(config != NULL ? config : condition, list);
+}
+
 static bool
 check_members(const struct condition_kind *kind, const struct json *condition, struct err *err)
 {
-    if (json_get(condition, "RegexValues") != NULL ||
-        json_get(json_get(condition, kind->config), "RegexValues") != NULL)
-        return err_set(err, ERR_INVALID_CONFIGURATION, "RegexValues of conditions are not built in naru; use Values");
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
         if (&kinds[i] != kind && json_get(condition, kinds[i].config) != NULL)
             return err_set(err, ERR_ELB_VALIDATION, "%s does not belong to a condition with the field '%s'",
                            kinds[i].config, kind->field);
-    if (json_size(json_get(condition, "Values")) == 0)
-        return true;
-    if (!kind->has_short)
-        return err_set(err, ERR_ELB_VALIDATION, "A condition with the field '%s' must use %s, not Values", kind->field,
-                       kind->config);
-    return json_get(condition, kind->config) == NULL ||
-           err_set(err, ERR_ELB_VALIDATION, "You cannot specify both Values and %s", kind->config);
+    if (kind->regex == NO_REGEX && json_size(json_get(condition, "RegexValues")) > 0)
+        return err_set(err, ERR_ELB_VALIDATION, "RegexValues can only be specified for a condition with the field "
+                                                "'host-header', 'path-pattern' or 'http-header'");
+    if (!check_list(kind, condition, "Values", err) || !check_list(kind, condition, "RegexValues", err))
+        return false;
+    return json_size(list_of(kind, condition, "Values")) == 0 ||
+           json_size(list_of(kind, condition, "RegexValues")) == 0 ||
+           err_set(err, ERR_ELB_VALIDATION, "You cannot specify both Values and RegexValues in a condition");
 }
 
 static bool
@@ -172,6 +195,22 @@ accept_text(const struct condition_kind *kind, const char *value, struct counts 
     return kind->check(value, err);
 }
 
+/* What HAProxy could not compile, or could be kept busy by, does not get there (model/pattern.h). */
+static bool
+accept_regex(const struct condition_kind *kind, const char *value, struct err *err)
+{
+    struct err why;
+    int longest;
+
+    if (!check_length(value, VALUE_LENGTH, err))
+        return false;
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+            return bad_character(value, err);
+    return pattern_longest(str_of(value), kind->regex == REGEX_WITHOUT_CASE, &longest, &why) ||
+           err_set(err, ERR_ELB_VALIDATION, "Condition value is not valid: %s", why.message);
+}
+
 /* {Key, Value} of a query-string, else a text. */
 static bool
 accept_value(const struct condition_kind *kind, const struct json *value, struct counts *counts, struct err *err)
@@ -187,16 +226,16 @@ accept_value(const struct condition_kind *kind, const struct json *value, struct
 
 /* As DescribeRules shows it. */
 static struct json *
-written_out(const struct condition_kind *kind, const char *header_name, const struct json *values)
+written_out(const struct condition_kind *kind, const char *header_name, const char *list, const struct json *values)
 {
     struct json *out = json_object(), *config = json_object();
 
     json_set(out, "Field", json_text(kind->field));
     if (kind->has_short)
-        json_set(out, "Values", json_copy(values));
+        json_set(out, list, json_copy(values));
     if (header_name != NULL)
         json_set(config, "HttpHeaderName", json_text(header_name));
-    json_set(config, "Values", json_copy(values));
+    json_set(config, list, json_copy(values));
     json_set(out, kind->config, config);
     return out;
 }
@@ -207,8 +246,9 @@ accept_condition(const struct json *condition, struct counts *counts, struct err
     const char *field = json_get_cstr(condition, "Field", "");
     const struct condition_kind *kind = find_kind(field);
     const struct json *config = kind != NULL ? json_get(condition, kind->config) : NULL;
-    const struct json *values = json_get(config != NULL ? config : condition, "Values");
+    const struct json *values;
     const bool is_header = strcmp(field, "http-header") == 0;
+    bool is_regex;
 
     if (kind == NULL) {
         err_set(err, ERR_ELB_VALIDATION,
@@ -223,15 +263,19 @@ accept_condition(const struct json *condition, struct counts *counts, struct err
         err_set(err, ERR_ELB_VALIDATION, "A rule can only have one '%s' condition", field);
         return NULL;
     }
+    is_regex = json_size(list_of(kind, condition, "RegexValues")) > 0;
+    values = list_of(kind, condition, is_regex ? "RegexValues" : "Values");
     if (json_size(values) == 0) {
         err_set(err, ERR_ELB_VALIDATION, "A condition value must be specified");
         return NULL;
     }
     counts->values += json_size(values);
     for (size_t i = 0; i < json_size(values); i++)
-        if (!accept_value(kind, json_at(values, i), counts, err))
+        if (is_regex ? !accept_regex(kind, json_cstr(json_at(values, i), ""), err)
+                     : !accept_value(kind, json_at(values, i), counts, err))
             return NULL;
-    return written_out(kind, is_header ? json_get_cstr(config, "HttpHeaderName", "") : NULL, values);
+    return written_out(kind, is_header ? json_get_cstr(config, "HttpHeaderName", "") : NULL,
+                       is_regex ? "RegexValues" : "Values", values);
 }
 
 struct json *

@@ -101,6 +101,7 @@ rule_json(const struct rule *r)
     json_set(o, "Conditions", json_ref(r->conditions));
     json_set(o, "Actions", json_ref(r->actions));
     json_set(o, "IsDefault", json_bool(false));
+    json_set(o, "Transforms", r->transforms != NULL ? json_ref(r->transforms) : json_array());
     return o;
 }
 
@@ -116,6 +117,7 @@ default_rule_json(const struct listener *l)
     json_set(o, "Conditions", json_array());
     json_set(o, "Actions", json_ref(l->actions));
     json_set(o, "IsDefault", json_bool(true));
+    json_set(o, "Transforms", json_array());
     return o;
 }
 
@@ -190,11 +192,20 @@ elb_describe_rules(struct request *rq, struct json *out, struct err *err)
 
 /* ---- CreateRule, ModifyRule, DeleteRule ---- */
 
+/* What the rule is to have instead of `old` (NULL: none), in `out`. */
 static bool
-refuse_transforms(const struct request *rq, struct err *err)
+take_transforms(const struct request *rq, struct json *old, struct json **out, struct err *err)
 {
-    return json_size(json_get(rq->input, "Transforms")) == 0 ||
-           err_set(err, ERR_INVALID_CONFIGURATION, "Transforms of rules are not built in naru");
+    const struct json *given = json_get(rq->input, "Transforms");
+    const bool is_reset = json_get_bool(rq->input, "ResetTransforms", false);
+
+    if (json_size(given) > 0 && is_reset)
+        return err_set(err, ERR_ELB_VALIDATION, "You cannot specify both Transforms and ResetTransforms");
+    if (json_size(given) > 0)
+        *out = elb_accept_transforms(given, err);
+    else
+        *out = old == NULL || is_reset ? NULL : json_ref(old);
+    return *out != NULL || json_size(given) == 0;
 }
 
 static bool
@@ -217,11 +228,11 @@ elb_create_rule(struct request *rq, struct json *out, struct err *err)
     const struct listener *l = elb_find_listener(rq, json_get_cstr(rq->input, "ListenerArn", ""), err);
     const int64_t priority = json_get_i64(rq->input, "Priority", 0);
     struct event event = {.type = EVENT_RULE_PUT};
-    cleanup_json struct json *conditions = NULL, *actions = NULL;
+    cleanup_json struct json *conditions = NULL, *actions = NULL, *transforms = NULL;
     char id[17], arn[ARN_SIZE];
     struct rule *r;
 
-    if (l == NULL || !refuse_transforms(rq, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
+    if (l == NULL || !take_transforms(rq, NULL, &transforms, err) || !elb_tags_check(json_get(rq->input, "Tags"), err))
         return false;
     if (elb_is_network(l->load_balancer_arn))
         return err_set(err, ERR_INVALID_CONFIGURATION, "Rules are not supported for listeners of protocol '%s'", l->protocol);
@@ -240,6 +251,7 @@ elb_create_rule(struct request *rq, struct json *out, struct err *err)
     r->priority = (int)priority;
     r->conditions = TAKE(conditions);
     r->actions = TAKE(actions);
+    r->transforms = TAKE(transforms);
     r->tags = json_get(rq->input, "Tags") != NULL ? json_copy(json_get(rq->input, "Tags")) : json_array();
     event.rule_put.rule = r;
     request_step(rq, &event);
@@ -255,11 +267,11 @@ elb_modify_rule(struct request *rq, struct json *out, struct err *err)
     const struct json *given_conditions = json_get(rq->input, "Conditions");
     const struct json *given_actions = json_get(rq->input, "Actions");
     struct event event = {.type = EVENT_RULE_PUT};
-    cleanup_json struct json *conditions = NULL, *actions = NULL, *row = NULL;
+    cleanup_json struct json *conditions = NULL, *actions = NULL, *transforms = NULL, *row = NULL;
     const char *lb_arn;
     struct rule *copy;
 
-    if (r == NULL || !refuse_transforms(rq, err))
+    if (r == NULL || !take_transforms(rq, r->transforms, &transforms, err))
         return false;
     lb_arn = core_listener(rq->core, r->listener_arn)->load_balancer_arn;
     conditions =
@@ -277,6 +289,8 @@ elb_modify_rule(struct request *rq, struct json *out, struct err *err)
     copy->conditions = TAKE(conditions);
     json_unref(copy->actions);
     copy->actions = TAKE(actions);
+    json_unref(copy->transforms);
+    copy->transforms = TAKE(transforms);
     event.rule_put.rule = copy;
     request_step(rq, &event);
     elb_answer_one(out, "Rules", rule_json(core_rule(rq->core, arn)));

@@ -55,6 +55,7 @@ struct view_rule {
     char id[17];              /* last part of the ARN */
     int priority;
     struct json *conditions, *actions;
+    struct json *transforms; /* of what is forwarded; NULL: none */
 };
 
 #define CERTIFICATE_ID_SIZE 40

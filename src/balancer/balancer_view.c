@@ -8,6 +8,7 @@ view_rules_free(struct view_rule *rules, int count)
     for (int i = 0; i < count; i++) {
         json_unref(rules[i].conditions);
         json_unref(rules[i].actions);
+        json_unref(rules[i].transforms);
     }
     free(rules);
 }

@@ -167,6 +167,7 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     log_add_late(listener, out);
     attributes_add_request(listener, out);
     mutual_add_request(listener, out);
+    transform_add(listener, out);
     add_own_answer(listener, out);
     strbuf_add_cstr(out, answer_lines);
     attributes_add_answer(listener, out);

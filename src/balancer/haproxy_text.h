@@ -5,6 +5,7 @@
  *   haproxy_tls.c       its certificates and ciphers, and whom it lets in
  *   haproxy_mutual.c    what is said of a client's certificate
  *   haproxy_action.c    what listeners and rules do with a request
+ *   haproxy_transform.c   what rules change of a request
  *   haproxy_request.c   what is refused of a request, and what targets are told of it
  *   haproxy_attributes.c  what attributes change of a listener
  *   haproxy_backend.c   a target group
@@ -37,6 +38,9 @@ void action_add_redirect(const struct json *actions, int port, const char *condi
                          const char *condition_and, struct strbuf *out);
 /* The backends of what rules answer themselves, by name: rules that change places change no structure. */
 void action_add_answers(const struct config_setup *setup, struct strbuf *out);
+
+/* What rules change of what they forward; behind the look-up of the rule. */
+void transform_add(const struct config_listener *listener, struct strbuf *out);
 
 /* Before all rules: which requests are spoken of, and what of them is kept until then. */
 void log_add(const struct config_listener *listener, struct strbuf *out);

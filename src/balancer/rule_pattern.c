@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include "base/address_block.h"
 #include "base/str.h"
+#include "model/pattern.h"
 
 /* What a wildcard stands for: any character of the part that it is in. */
 #define OF_LINE "[^\\n]"
@@ -68,14 +69,51 @@ add_glob(struct str text, const char *any, enum text_case text_case, struct strb
     }
 }
 
+/* ---- regular expressions ---- */
+
+/* Anywhere in the part, whose end `words->end` looks at. */
+static void
+add_regex(const char *text, const struct pattern_dialect *words, struct strbuf *out)
+{
+    cleanup(strbuf_done) struct strbuf translated = {0};
+    struct err err;
+    int longest;
+
+    if (!pattern_longest(str_of(text), words->ignores_case, &longest, &err) ||
+        !pattern_translate(str_of(text), words, &translated, NULL, &err)) {
+        strbuf_add_cstr(out, "(?!)"); /* the API lets none through */
+        return;
+    }
+    if (longest > 0)
+        strbuf_addf(out, "(?=" OF_VALUE "{0,%d}%s)", longest, words->end);
+    if (text[0] != '^' || strchr(text, '|') != NULL)
+        strbuf_add_cstr(out, OF_VALUE "*?");
+    strbuf_addf(out, "(?:%s)" OF_VALUE "*", strbuf_cstr(&translated));
+}
+
+static void
+add_regexes(const struct json *values, const struct pattern_dialect *words, struct strbuf *out)
+{
+    for (size_t i = 0; i < json_size(values); i++) {
+        strbuf_add_cstr(out, i > 0 ? "|" : "");
+        add_regex(json_cstr(json_at(values, i), ""), words, out);
+    }
+}
+
 /* ---- the conditions ---- */
+
+static const struct json *
+list_of(const struct json *condition, const char *config, const char *list)
+{
+    const struct json *values = json_get(json_get(condition, config), list);
+
+    return values != NULL ? values : json_get(condition, list);
+}
 
 static const struct json *
 values_of(const struct json *condition, const char *config)
 {
-    const struct json *values = json_get(json_get(condition, config), "Values");
-
-    return values != NULL ? values : json_get(condition, "Values");
+    return list_of(condition, config, "Values");
 }
 
 static bool
@@ -110,6 +148,24 @@ add_part(const struct json *values, enum text_case text_case, bool has_wildcards
         for (size_t k = 0; k < value.len && !has_wildcards; k++)
             add_literal(out, value.at[k]);
     }
+    strbuf_add_cstr(out, ")\\n)");
+}
+
+/* The same of a condition that may have expressions instead. */
+static void
+add_field(const struct json *condition, const char *config, enum text_case text_case,
+          struct strbuf *out)
+{
+    const struct pattern_dialect words = {
+        .begin = "(?<=\\n)", .end = "(?=\\n)", .ignores_case = text_case == CASE_LOWER};
+    const struct json *regexes = list_of(condition, config, "RegexValues");
+
+    if (json_size(regexes) == 0) {
+        add_part(values_of(condition, config), text_case, true, out);
+        return;
+    }
+    strbuf_add_cstr(out, "(?>(?:");
+    add_regexes(regexes, &words, out);
     strbuf_add_cstr(out, ")\\n)");
 }
 
@@ -153,18 +209,31 @@ add_sources(const struct json *values, struct strbuf *out)
     strbuf_add_cstr(out, ")\\n)");
 }
 
+static void
+add_header_regexes(const struct json *regexes, const char *name, struct strbuf *out)
+{
+    cleanup_free char *begin = text_format("(?<=\\n%s)", name);
+
+    const struct pattern_dialect words = {.begin = begin, .end = "(?=\\r?\\n)", .ignores_case = true};
+
+    add_regexes(regexes, &words, out);
+}
+
 /* Somewhere among the headers; names come in lower case. */
 static void
 add_header(const struct json *condition, struct strbuf *out)
 {
     const struct json *config = json_get(condition, "HttpHeaderConfig");
-    const struct json *values = json_get(config, "Values");
-    const struct str name = str_of(json_get_cstr(config, "HttpHeaderName", ""));
+    const struct json *values = json_get(config, "Values"), *regexes = json_get(config, "RegexValues");
+    const struct str text = str_of(json_get_cstr(config, "HttpHeaderName", ""));
+    cleanup(strbuf_done) struct strbuf name = {0};
 
-    strbuf_add_cstr(out, "(?=(?>(?:" OF_LINE "*\\n){4}" OF_LINE "*)[\\s\\S]*?\\n");
-    for (size_t i = 0; i < name.len; i++)
-        add_literal(out, (char)tolower((unsigned char)name.at[i]));
-    strbuf_add_cstr(out, "\\x3a\\x20(?i:(?:");
+    for (size_t i = 0; i < text.len; i++)
+        add_literal(&name, (char)tolower((unsigned char)text.at[i]));
+    strbuf_add_cstr(&name, "\\x3a\\x20");
+    strbuf_addf(out, "(?=(?>(?:" OF_LINE "*\\n){4}" OF_LINE "*)[\\s\\S]*?\\n%s(?i:(?:", strbuf_cstr(&name));
+    if (json_size(regexes) > 0)
+        add_header_regexes(regexes, strbuf_cstr(&name), out);
     for (size_t i = 0; i < json_size(values); i++) {
         strbuf_add_cstr(out, i > 0 ? "|" : "");
         add_glob(str_of(json_cstr(json_at(values, i), "")), OF_VALUE, CASE_AS_IS, out);
@@ -199,12 +268,24 @@ rule_pattern_asks_headers(const struct json *conditions)
     return find(conditions, "http-header") != NULL;
 }
 
+static bool
+has_regex(const struct json *conditions)
+{
+    static const char *const configs[] = {"HostHeaderConfig", "PathPatternConfig", "HttpHeaderConfig"};
+
+    for (size_t i = 0; i < json_size(conditions); i++)
+        for (size_t k = 0; k < ARRAY_COUNT(configs); k++)
+            if (json_size(list_of(json_at(conditions, i), configs[k], "RegexValues")) > 0)
+                return true;
+    return false;
+}
+
 void
 rule_pattern(const struct json *conditions, struct strbuf *out)
 {
     const struct json *source = find(conditions, "source-ip");
 
-    strbuf_add_char(out, '^');
+    strbuf_add_cstr(out, has_regex(conditions) ? RULE_PATTERN_TRIES "^" : "^");
     for (size_t i = 0; i < json_size(conditions); i++) {
         if (is_field(json_at(conditions, i), "http-header"))
             add_header(json_at(conditions, i), out);
@@ -213,8 +294,8 @@ rule_pattern(const struct json *conditions, struct strbuf *out)
     }
     add_part(values_of(find(conditions, "http-request-method"), "HttpRequestMethodConfig"), CASE_AS_IS,
              false, out);
-    add_part(values_of(find(conditions, "host-header"), "HostHeaderConfig"), CASE_LOWER, true, out);
-    add_part(values_of(find(conditions, "path-pattern"), "PathPatternConfig"), CASE_AS_IS, true, out);
+    add_field(find(conditions, "host-header"), "HostHeaderConfig", CASE_LOWER, out);
+    add_field(find(conditions, "path-pattern"), "PathPatternConfig", CASE_AS_IS, out);
     if (source == NULL)
         return;
     add_part(NULL, CASE_AS_IS, false, out);

@@ -9,9 +9,15 @@
  * Whatever clients send is matched in time linear in its length and with little stack, else it could
  * slip past a rule at PCRE's limits: what stands between two wildcards is looked for once and not
  * given back (an atomic group; the first place is the best), and nothing but single characters repeats.
+ * A value that is a regular expression is written anew from what model/pattern.h read in it, which is within its
+ * part of the key, too; and looked for only in texts that are short enough for it.
  * Pure.  The expression holds neither blanks nor what HAProxy's map files and commands know. */
 #pragma once
 #include "base/json.h"
+
+/* PCRE counts how often it tries, and gives up: expressions of users get no further than this, some 10 ms.  What the API
+ * lets through does not come near it but for the kind that pattern.h names. */
+#define RULE_PATTERN_TRIES "(*LIMIT_MATCH=1000000)"
 
 /* Appends the expression.  `conditions` is as DescribeRules shows it (alb.md A4). */
 void rule_pattern(const struct json *conditions, struct strbuf *out);

@@ -157,6 +157,7 @@ fill_rules(struct view_listener *to, const struct rule *const *rules, int count)
         r->priority = rules[i]->priority;
         r->conditions = json_ref(rules[i]->conditions);
         r->actions = json_ref(rules[i]->actions);
+        r->transforms = rules[i]->transforms != NULL ? json_ref(rules[i]->transforms) : NULL;
     }
 }
 

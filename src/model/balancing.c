@@ -30,7 +30,7 @@ static const struct row_field listener_fields[] = {
 static const struct row_field rule_fields[] = {
     TEXT_FIELD(struct rule, arn),        TEXT_FIELD(struct rule, listener_arn),
     INT_FIELD(struct rule, priority),    JSON_FIELD(struct rule, conditions),
-    JSON_FIELD(struct rule, actions),    JSON_FIELD(struct rule, tags),
+    JSON_FIELD(struct rule, actions),    JSON_FIELD(struct rule, transforms), JSON_FIELD(struct rule, tags),
     FIELDS_END,
 };
 

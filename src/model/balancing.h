@@ -36,6 +36,7 @@ struct listener {
     struct listener *next;
 };
 
+#define TRANSFORM_GROUPS 7 /* capture groups of a transform's expression: HAProxy has nine, two of them ours */
 #define RULE_PRIORITY_MIN 1
 #define RULE_PRIORITY_MAX 50000
 
@@ -45,6 +46,7 @@ struct rule { /* of a listener, beside its default action */
     int priority;            /* 1..50000, once a listener; the lowest that matches decides */
     struct json *conditions; /* as DescribeRules shows them */
     struct json *actions;
+    struct json *transforms; /* as DescribeRules shows them; NULL: none */
     struct json *tags;
     struct rule *next;
 };

@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/pattern.h"
 #include <assert.h>
+#include <ctype.h>
+#include "model/pattern_program.h"
 
 #define DEPTH_MAX 50 /* of groups in groups */
 #define REPEAT_MAX 1000
-
-/* A program of the classic kind: the set of places that a text can have led to moves along it. */
-enum op { OP_SET, OP_JUMP, OP_SPLIT, OP_BEGIN, OP_END, OP_DONE };
-
-struct instruction {
-    enum op op;
-    int to, or_to;   /* JUMP: to; SPLIT: both */
-    uint8_t set[32]; /* SET: the bytes that it takes */
-};
-
-struct pattern {
-    struct instruction *at;
-    int count, capacity;
-};
 
 struct parser {
     struct pattern *p;
@@ -26,6 +14,11 @@ struct parser {
     int depth;
     struct err *err;
     bool has_failed;
+
+    /* Of pattern_translate(). */
+    const struct pattern_dialect *dialect; /* NULL: nothing is written out, and cases differ */
+    struct strbuf *out;
+    int captures;
 };
 
 static void
@@ -83,6 +76,94 @@ set_negate(uint8_t set[static 32])
     for (int i = 0; i < 32; i++)
         set[i] = (uint8_t)~set[i];
 }
+
+static void
+set_fold(uint8_t set[static 32])
+{
+    for (int c = 'a'; c <= 'z'; c++) {
+        const int upper = toupper(c);
+        if (set_has(set, c) || set_has(set, upper)) {
+            set_add(set, c, c);
+            set_add(set, upper, upper);
+        }
+    }
+}
+
+/* ---- written out ---- */
+
+static void
+write_text(struct parser *x, const char *text)
+{
+    if (x->out != NULL)
+        strbuf_add_cstr(x->out, text);
+}
+
+static void
+write_byte(struct strbuf *out, int c)
+{
+    if (isalnum(c))
+        strbuf_add_char(out, (char)c);
+    else
+        strbuf_addf(out, "\\x%02x", (unsigned)c);
+}
+
+static void
+write_ranges(struct strbuf *out, const uint8_t set[static 32])
+{
+    for (int c = 0, last; c < 256; c = last + 1) {
+        for (last = c; last < 255 && set_has(set, c) && set_has(set, last + 1);)
+            last++;
+        if (!set_has(set, c))
+            continue;
+        write_byte(out, c);
+        if (last > c + 1)
+            strbuf_add_char(out, '-');
+        if (last > c)
+            write_byte(out, last);
+    }
+}
+
+/* No line ends in it, whatever it was: the text that it is looked for in is one line of several. */
+static void
+write_set(struct parser *x, uint8_t set[static 32])
+{
+    uint8_t rest[32];
+    int count = 0;
+
+    set_remove_line_ends(set);
+    for (int c = 0; c < 256; c++)
+        count += set_has(set, c);
+    if (x->out == NULL)
+        return;
+    memcpy(rest, set, sizeof(rest));
+    set_negate(rest);
+    if (count == 0)
+        strbuf_add_cstr(x->out, "(?!)");
+    else if (count == 256 - 2)
+        strbuf_add_cstr(x->out, "[^\\r\\n]");
+    else if (count == 1)
+        write_ranges(x->out, set);
+    else {
+        strbuf_add_cstr(x->out, count > 128 ? "[^" : "[");
+        write_ranges(x->out, count > 128 ? rest : set);
+        strbuf_add_char(x->out, ']');
+    }
+}
+
+static void
+emit_set(struct parser *x, uint8_t set[static 32])
+{
+    int at;
+
+    if (x->dialect != NULL && x->dialect->ignores_case)
+        set_fold(set);
+    if (x->dialect != NULL)
+        write_set(x, set);
+    at = emit(x, OP_SET);
+    memcpy(x->p->at[at].set, set, 32);
+}
+
+/* ---- parts ---- */
 
 /* \d \w \s and their opposites; false: `c` is no class. */
 static bool
@@ -158,7 +239,6 @@ parse_class(struct parser *x)
     uint8_t set[32] = {0};
     const bool is_negated = accept(x, '^');
     bool is_first = true;
-    int at;
 
     while (!x->has_failed && (is_first || peek(x) != ']')) {
         int low, high;
@@ -181,10 +261,11 @@ parse_class(struct parser *x)
         set_add(set, low, high);
     }
     x->pos++;
+    if (x->dialect != NULL && x->dialect->ignores_case)
+        set_fold(set); /* before what is not in it is taken */
     if (is_negated)
         set_negate(set);
-    at = emit(x, OP_SET);
-    memcpy(x->p->at[at].set, set, sizeof(set));
+    emit_set(x, set);
 }
 
 static void parse_alternatives(struct parser *x);
@@ -192,10 +273,16 @@ static void parse_alternatives(struct parser *x);
 static void
 parse_group(struct parser *x)
 {
-    if (accept(x, '?') && !accept(x, ':')) {
+    bool is_plain = accept(x, '?');
+
+    if (is_plain && !accept(x, ':')) {
         fail(x, "has a group that is not built in naru (look-around, flags, names)");
         return;
     }
+    if (!is_plain)
+        x->captures++;
+    is_plain = is_plain || (x->dialect != NULL && !x->dialect->has_captures);
+    write_text(x, is_plain ? "(?:" : "(");
     if (++x->depth > DEPTH_MAX) {
         fail(x, "is nested too deeply");
         return;
@@ -204,6 +291,15 @@ parse_group(struct parser *x)
     x->depth--;
     if (!accept(x, ')'))
         fail(x, "lacks a ')'");
+    write_text(x, ")");
+}
+
+static void
+parse_anchor(struct parser *x, enum op op)
+{
+    emit(x, op);
+    if (x->dialect != NULL)
+        write_text(x, op == OP_BEGIN ? x->dialect->begin : x->dialect->end);
 }
 
 static void
@@ -211,14 +307,14 @@ parse_one(struct parser *x)
 {
     const int c = peek(x);
     uint8_t set[32] = {0};
-    int literal, at;
+    int literal;
 
     x->pos++;
     switch (c) {
     case '(': parse_group(x); return;
     case '[': parse_class(x); return;
-    case '^': emit(x, OP_BEGIN); return;
-    case '$': emit(x, OP_END); return;
+    case '^': parse_anchor(x, OP_BEGIN); return;
+    case '$': parse_anchor(x, OP_END); return;
     case '*':
     case '+':
     case '?':
@@ -243,8 +339,7 @@ parse_one(struct parser *x)
     default:
         set_add(set, c, c);
     }
-    at = emit(x, OP_SET);
-    memcpy(x->p->at[at].set, set, sizeof(set));
+    emit_set(x, set);
 }
 
 /* ---- repetition ---- */
@@ -354,15 +449,29 @@ repeat(struct parser *x, int from, int min, int max)
     }
 }
 
+/* What is taken more or less often goes as often as it likes: at least as many ways lead through it. */
+static void
+rough_counts(const struct parser *x, int from, int *min, int *max)
+{
+    const bool is_one = x->p->count == from + 1;
+
+    if (*max == *min ? is_one : *max == 1 && *min == 0 && !is_one)
+        return; /* (...)? has two ways only */
+    *min = *min > 0;
+    *max = -1;
+}
+
 static void
 parse_repeated(struct parser *x)
 {
     const int from = x->p->count;
     int min = 1, max = 1;
+    size_t at;
 
     parse_one(x);
     if (x->has_failed)
         return;
+    at = x->pos;
     if (accept(x, '*'))
         min = 0, max = -1;
     else if (accept(x, '+'))
@@ -374,6 +483,10 @@ parse_repeated(struct parser *x)
     else
         return;
     (void)accept(x, '?'); /* lazy or not makes no difference to whether all of it matches */
+    if (x->out != NULL)
+        strbuf_add(x->out, str_slice(x->text, at, x->pos));
+    if (x->dialect != NULL && x->dialect->is_rough)
+        rough_counts(x, from, &min, &max);
     if (!x->has_failed)
         repeat(x, from, min, max);
     if (peek(x) == '*' || peek(x) == '+' || peek(x) == '?' || peek(x) == '{')
@@ -392,6 +505,7 @@ parse_alternatives(struct parser *x)
             parse_repeated(x);
         if (x->has_failed || !accept(x, '|'))
             break;
+        write_text(x, "|");
         insert_split(x, from);
         jump = emit(x, OP_JUMP);
         if (x->has_failed)
@@ -407,23 +521,49 @@ parse_alternatives(struct parser *x)
     }
 }
 
+static bool
+parse_all(struct parser *x)
+{
+    if (x->text.len > PATTERN_LENGTH_MAX)
+        fail(x, "is longer than 2,000 characters");
+    if (!x->has_failed)
+        parse_alternatives(x);
+    if (!x->has_failed && x->pos < x->text.len)
+        fail(x, "has a ')' too many");
+    if (!x->has_failed)
+        emit(x, OP_DONE);
+    return !x->has_failed;
+}
+
+struct pattern *
+pattern_parse_as(struct str text, const struct pattern_dialect *dialect, struct err *err)
+{
+    struct pattern *p = mem_new(sizeof(*p));
+    struct parser x = {.p = p, .text = text, .err = err, .dialect = dialect};
+
+    if (!parse_all(&x))
+        pattern_free(TAKE(p));
+    return p;
+}
+
 struct pattern *
 pattern_parse(struct str text, struct err *err)
 {
-    struct pattern *p = mem_new(sizeof(*p));
-    struct parser x = {.p = p, .text = text, .err = err};
+    return pattern_parse_as(text, NULL, err);
+}
 
-    if (text.len > PATTERN_LENGTH_MAX)
-        fail(&x, "is longer than 2,000 characters");
-    if (!x.has_failed)
-        parse_alternatives(&x);
-    if (!x.has_failed && x.pos < text.len)
-        fail(&x, "has a ')' too many");
-    if (!x.has_failed)
-        emit(&x, OP_DONE);
-    if (x.has_failed)
-        pattern_free(TAKE(p));
-    return p;
+bool
+pattern_translate(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
+                  struct err *err)
+{
+    struct pattern p = {0};
+    struct parser x = {.p = &p, .text = text, .err = err, .dialect = dialect, .out = out};
+    const bool is_sound = parse_all(&x);
+
+    free(p.at);
+    if (captures_out != NULL)
+        *captures_out = x.captures;
+    return is_sound;
 }
 
 void
@@ -491,7 +631,7 @@ run(const struct pattern *p, struct str text, struct places *now, struct places 
         then->count = 0;
         for (int k = 0; k < now->count; k++) {
             const struct instruction *in = &p->at[now->at[k]];
-            if (in->op == OP_SET && (in->set[c / 8] & (1 << (c % 8))) != 0)
+            if (in->op == OP_SET && set_has(in->set, c))
                 add_place(p, then, stack, now->at[k] + 1, /* at_begin= */ false, i + 1 == text.len);
         }
         *now = *then;

@@ -19,3 +19,29 @@ struct pattern;
 struct pattern *pattern_parse(struct str text, struct err *err) MUST_CHECK;
 bool pattern_matches(const struct pattern *p, struct str text); /* all of `text` */
 void pattern_free(struct pattern *p);                           /* NULL is fine */
+
+/* ---- the same expressions for a matcher that tries and goes back (PCRE) ---- */
+
+struct pattern_dialect {
+    const char *begin, *end; /* what ^ and $ are there */
+    bool ignores_case, has_captures; /* else groups remember nothing */
+    bool is_rough; /* pattern_price()'s own */
+};
+/* Appends what PCRE takes for it: within a line, and of letters, digits and signs only, no blank and no quote.
+ * `captures_out` may be NULL. */
+bool pattern_translate(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
+                       struct err *err) MUST_CHECK;
+
+/* How the time of such a matcher grows with the text, at worst, wherever in the text the expression is looked for: by
+ * how many ways through it a text can have, told from loops that can take the same characters.  Rather too high than too
+ * low, but for expressions without loops that have many ways nevertheless ((a|a)(a|a)...). */
+enum pattern_growth { PATTERN_LINEAR, PATTERN_QUADRATIC, PATTERN_WORSE };
+struct pattern_price {
+    enum pattern_growth growth;
+    int choices; /* in a group that repeats, each of which it remembers each time; 0: no group repeats */
+};
+#define PATTERN_PRICED_MAX 250 /* characters and classes, repetitions not counted; larger ones are refused */
+bool pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err) MUST_CHECK;
+/* By it: how long a text may be to be looked at in some milliseconds and with PCRE's usual stack (32 KB, of its JIT);
+ * 0: as it likes.  Expressions for which no length is short enough are refused. */
+bool pattern_longest(struct str text, bool ignores_case, int *longest_out, struct err *err) MUST_CHECK;

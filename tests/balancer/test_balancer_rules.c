@@ -50,6 +50,12 @@ rules_end(struct world *w)
 #define HEADER(name, values) \
     "{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'" name "','Values':[" values "]}}"
 
+#define REGEX(field, config, values) "{'Field':'" field "','" config "':{'RegexValues':[" values "]}}"
+#define HOST_REGEX(values) REGEX("host-header", "HostHeaderConfig", values)
+#define PATH_REGEX(values) REGEX("path-pattern", "PathPatternConfig", values)
+#define HEADER_REGEX(name, values) \
+    "{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'" name "','RegexValues':[" values "]}}"
+
 static const char table[] =
     "[" RULE("host", HOST("'api.Example.com','*.svc.example.com','x?.io'"))
     "," RULE("pathcase", PATH("'/Case/*','/img/*.jpg','/v?/x'"))
@@ -62,7 +68,11 @@ static const char table[] =
     "," RULE("both", PATH("'/both'") "," HEADER("a", "'1'") "," HEADER("b", "'2'") "," QUERY("{'Value':'q'}"))
     "," RULE("elsewhere", SOURCE("'10.0.0.0/8','2001:db8::/32','126.0.0.0/8'") "," PATH("'/source'"))
     "," RULE("source", SOURCE("'127.0.0.0/23'") "," PATH("'/source'"))
-    "," RULE("second", PATH("'/both*'")) "]";
+    "," RULE("second", PATH("'/both*'"))
+    "," RULE("hostre", HOST_REGEX("'^[a-z]+-(EU|us)\\\\.re\\\\.io$','^10\\\\.'"))
+    "," RULE("pathre", PATH_REGEX("'^/re/v[0-9]{1,2}(/.*)?$','\\\\.(png|gif)$'") "," METHOD("'GET'"))
+    "," RULE("square", PATH_REGEX("'^/xsq.*[a-z]+1$'"))
+    "," RULE("headre", HEADER_REGEX("X-Re", "'^a[^b]c$','d d'")) "]";
 
 struct ask {
     const char *method, *target, *headers, *want; /* NULL: the default action, "default" */
@@ -116,6 +126,27 @@ static const struct ask asks[] = {
     {"GET", "/both?x=r", "Host: a\r\na: 1\r\nb: 2\r\n", "second"},
     {"GET", "/source", "Host: a\r\nX-Forwarded-For: 10.1.1.1\r\n", "source"},
     {"GET", "/nothing", "Host: a\r\n", NULL},
+    {"GET", "/", "Host: web-eu.re.io\r\n", "hostre"},
+    {"GET", "/", "Host: WEB-US.RE.IO:80\r\n", "hostre"},
+    {"GET", "/", "Host: web-us.re.io.evil\r\n", NULL},
+    {"GET", "/", "Host: x\r\nX-Host: web-us.re.io\r\n", NULL},
+    {"GET", "/", "Host: 10.1.2.3\r\n", "hostre"},
+    {"GET", "/10.1", "Host: 110.1\r\n", NULL},
+    {"GET", "/re/v1", "Host: a\r\n", "pathre"},
+    {"GET", "/re/v12/x/y?z", "Host: a\r\n", "pathre"},
+    {"GET", "/re/v123", "Host: a\r\n", NULL},
+    {"GET", "/RE/v1", "Host: a\r\n", NULL}, /* paths have cases */
+    {"GET", "/a/re/v1", "Host: a\r\n", NULL},
+    {"GET", "/a/b.png", "Host: a\r\n", "pathre"},
+    {"GET", "/a/b.png?x", "Host: a\r\n", "pathre"},
+    {"GET", "/a?b.png", "Host: a\r\n", NULL},
+    {"DELETE", "/re/v1", "Host: a\r\nContent-Length: 0\r\n", "method"},
+    {"POST", "/re/v1", "Host: a\r\nContent-Length: 0\r\n", NULL},
+    {"GET", "/xsqyyz1", "Host: a\r\n", "square"},
+    {"GET", "/", "Host: a\r\nx-re: AxC\r\n", "headre"},
+    {"GET", "/", "Host: a\r\nx-re: abc\r\n", NULL},
+    {"GET", "/", "Host: a\r\nx-re: a\r\nc: 1\r\n", NULL},
+    {"GET", "/", "Host: a\r\nx-re: 1\r\nX-Re: ed dy\r\n", "headre"},
 };
 
 static void
@@ -247,6 +278,48 @@ TEST(rules_forward_split_redirect_and_answer)
     CHECK_TEXT(text.body, "<a> %[src] |");
     CHECK(strstr(text.head, "content-type: text/html\r\n") != NULL);
     CHECK_EQ(client_once(w->port, "GET", "/bare").status, 404);
+    rules_end(w);
+}
+
+#define REWRITES(id, path, transforms)                                                                            \
+    "{'Id':'" id "','Conditions':[" PATH("'" path "'") "],'Actions':[{'Type':'forward','TargetGroupArn':'" GROUP_ARN \
+    "'}],'Transforms':[" transforms "]}"
+#define TRANSFORM(type, config, regex, replace) \
+    "{'Type':'" type "','" config "':{'Rewrites':[{'Regex':'" regex "','Replace':'" replace "'}]}}"
+#define URL_REWRITE(regex, replace) TRANSFORM("url-rewrite", "UrlRewriteConfig", regex, replace)
+#define HOST_REWRITE(regex, replace) TRANSFORM("host-header-rewrite", "HostHeaderRewriteConfig", regex, replace)
+
+static void
+check_seen_at(int line, const struct world *w, const char *target, const char *host, const char *want)
+{
+    cleanup_free char *request = text_format("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, host);
+    const struct reply reply = client_send(w->port, request);
+
+    if (reply.status != 200 || strcmp(reply.body, want) != 0)
+        check_fail(__FILE__, line, "%d '%s' for %s of %s", reply.status, reply.body, target, host);
+}
+#define check_seen(target, host, want) check_seen_at(__LINE__, w, target, host, want)
+
+/* /seen tells its query and host. */
+TEST(transforms_change_what_targets_see)
+{
+    WORLD;
+    struct app *one = app_start(w);
+
+    one->is_registered = true;
+    set_rules(w, "[" REWRITES("r1", "/dp/*", URL_REWRITE("^\\\\/dp\\\\/([A-Za-z0-9]+)\\\\/?$", "/seen?id=$1&p=50%25\\u0027"))
+              "," REWRITES("r2", "/old/*", URL_REWRITE("/old/", "/") "," HOST_REWRITE("^my-(.+)\\\\.com$", "in.dev.$1.my.com"))
+              "," REWRITES("r3", "/q/*", URL_REWRITE("^/q/([a-z]+)\\\\?(.*)$", "/$1?$2&q"))
+              "," REWRITES("r4", "/bad", URL_REWRITE("^/bad$", "bad"))
+              "," REWRITES("r5", "/seen", HOST_REWRITE("^gone$", "")) "]");
+    world_wait_healthy(one);
+    check_seen("/dp/X1/", "a", "id=X1&p=50%25' a");
+    check_seen("/old/seen?x=/old/", "MY-ex.com:8080", "x=/old/ in.dev.ex.my.com:8080"); /* the first place only */
+    check_seen("/old/seen", "other.com", " other.com"); /* no match: as it came */
+    check_seen("/q/seen?a=1", "a", "a=1&q a");
+    CHECK_EQ(client_once(w->port, "GET", "/bad").status, 500);
+    check_seen("/seen?1", "a", "1 a");
+    CHECK_EQ(client_send(w->port, "GET /seen HTTP/1.1\r\nHost: gone\r\n\r\n").status, 500);
     rules_end(w);
 }
 

@@ -60,6 +60,12 @@ app_answer(struct http_exchange *x, void *ctx)
         http_reply(x, 200, NULL, strbuf_str(&text));
         return;
     }
+    if (str_is(x->path, "/seen")) {
+        const struct str host = http_header_get(x, "Host");
+        cleanup_free char *text = text_format(STR_FMT " " STR_FMT, STR_ARG(x->query), STR_ARG(host));
+        http_reply(x, 200, NULL, str_of(text));
+        return;
+    }
     const struct http_header login[] = {{"Set-Cookie", "SID=abc; Path=/"}, {NULL, NULL}};
     http_reply(x, 200, str_is(x->path, "/login") ? login : NULL, str_of(app->name));
 }
@@ -186,6 +192,8 @@ add_rules(struct view_listener *l, const char *rules)
         r->priority = 10 * l->rule_count;
         CHECK(text_copy(r->id, sizeof(r->id), str_of(json_get_cstr(json_at(list, i), "Id", ""))));
         r->conditions = json_ref(json_get(json_at(list, i), "Conditions"));
+        if (json_get(json_at(list, i), "Transforms") != NULL)
+            r->transforms = json_ref(json_get(json_at(list, i), "Transforms"));
         r->actions = json_ref(json_get(json_at(list, i), "Actions"));
     }
 }

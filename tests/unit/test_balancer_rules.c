@@ -69,6 +69,24 @@ TEST(what_is_between_two_wildcards_is_not_given_back)
                   "^" ANY ANY "(?>(?:(?>[^\\n]*?a[^\\n])[^\\n]*z)\\n)");
 }
 
+#define TRIES "(*LIMIT_MATCH=1000000)"
+
+TEST(regular_expressions_stay_in_their_part)
+{
+    check_pattern("[{'Field':'path-pattern','PathPatternConfig':{'RegexValues':['^/v[0-9]+$','b.c']}}]",
+                  TRIES "^" ANY ANY "(?>(?:(?:(?<=\\n)\\x2fv[0-9]+(?=\\n))[^\\r\\n]*|"
+                  "[^\\r\\n]*?(?:b[^\\r\\n]c)[^\\r\\n]*)\\n)");
+    check_pattern("[{'Field':'path-pattern','RegexValues':['(a|b)']}]",
+                  TRIES "^" ANY ANY "(?>(?:[^\\r\\n]*?(?:(?:a|b))[^\\r\\n]*)\\n)");
+    /* Hosts are in lower case, and have no cases; what takes the square of its length in time has a longest text. */
+    check_pattern("[{'Field':'host-header','HostHeaderConfig':{'RegexValues':['[A-C]+D']}}]",
+                  TRIES "^" ANY "(?>(?:(?=[^\\r\\n]{0,512}(?=\\n))[^\\r\\n]*?(?:[A-Ca-c]+[Dd])[^\\r\\n]*)\\n)" ANY);
+    check_pattern("[{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'X','RegexValues':['^a$','\\\\d']}}]",
+                  TRIES "^(?=(?>(?:[^\\n]*\\n){4}[^\\n]*)[\\s\\S]*?\\nx\\x3a\\x20(?i:(?:(?:(?<=\\nx\\x3a\\x20)[Aa]"
+                  "(?=\\r?\\n))[^\\r\\n]*|[^\\r\\n]*?(?:[0-9])[^\\r\\n]*))\\r?\\n)" ANY ANY ANY);
+    check_pattern("[{'Field':'path-pattern','RegexValues':['(a+)+']}]", TRIES "^" ANY ANY "(?>(?:(?!))\\n)");
+}
+
 TEST(a_backslash_takes_a_wildcard_at_its_word)
 {
     check_pattern("[{'Field':'path-pattern','Values':['/a\\\\*b\\\\?\\\\\\\\*']}]",
@@ -129,6 +147,7 @@ setup_rules(struct setup *s, const char *rules)
         struct json *rule = json_at(s->list, (size_t)i);
         text_copy(s->rules[i].id, sizeof(s->rules[i].id), str_of(json_get_cstr(rule, "Id", "")));
         s->rules[i].conditions = json_get(rule, "Conditions");
+        s->rules[i].transforms = json_get(rule, "Transforms");
         s->rules[i].actions = json_get(rule, "Actions");
     }
 }
@@ -249,6 +268,37 @@ TEST(only_answers_headers_and_the_first_rule_need_a_reload)
                    "'HttpHeaderName':'a','Values':['b']}}]," MOVED "},{'Id':'r1'," PATH("/a") "," GONE "}]");
     fingerprint(s, now);
     CHECK(strcmp(now, one) != 0);
+}
+
+#define TRANSFORMS(type, config, regex, replace) \
+    "'Transforms':[{'Type':'" type "','" config "':{'Rewrites':[{'Regex':'" regex "','Replace':'" replace "'}]}}]"
+#define URL_REWRITE(regex, replace) TRANSFORMS("url-rewrite", "UrlRewriteConfig", regex, replace)
+#define HOST_REWRITE(regex, replace) TRANSFORMS("host-header-rewrite", "HostHeaderRewriteConfig", regex, replace)
+#define TRIED "'(*LIMIT_MATCH=1000000)^"
+#define FOR(id) " if { var(txn.hit),field(1,|) -m str " id " }"
+
+TEST(transforms_are_lines_for_their_rule)
+{
+    cleanup(setup_free) struct setup *s = with_rules(
+        "[{'Id':'r1'," PATH("/dp/*") "," FORWARD "," URL_REWRITE("^/dp/([a-z]+)/?$", "/p.php?id=$1&x=%d\\u0027") "},"
+        "{'Id':'r2'," PATH("/b") "," FORWARD "," HOST_REWRITE("^www[0-9]?\\\\.(.+)$", "in.$1") "},"
+        "{'Id':'r3'," PATH("/c") "," GONE "," URL_REWRITE("a", "b") "},"
+        "{'Id':'r4'," PATH("/d") "," FORWARD "," URL_REWRITE("^x.*[a-z]+1", "") "}]");
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    format(s, &text);
+    CHECK(contains(&text, "    http-request replace-pathq " TRIED
+                          "([^\\r\\n]*?)(?:^\\x2fdp\\x2f([a-z]+)\\x2f?$)([^\\r\\n]*)$' "
+                          "'\\1/p.php\\x3fid\\x3d\\2\\x26x\\x3d\\x25d\\x27\\3'" FOR("r1") "\n"
+                          "    http-request return status 500" FOR("r1") " !{ pathq -m beg / }\n"));
+    CHECK(contains(&text, "    http-request replace-header Host " TRIED
+                          "([^\\r\\n]*?)(?:^[Ww][Ww][Ww][0-9]?\\x2e([^\\r\\n]+)(?=(?::[0-9]+)?$))([^\\r\\n]*)$' "
+                          "'\\1in.\\2\\3'" FOR("r2") "\n"));
+    CHECK(contains(&text, TRIED "(?=[^\\r\\n]{0,512}$)([^\\r\\n]*?)(?:^x[^\\r\\n]*[a-z]+1)([^\\r\\n]*)$' '\\1\\2'" FOR("r4")));
+    CHECK(!contains(&text, FOR("r3"))); /* it forwards nothing */
+    setup_rules(s, "[{'Id':'r1'," PATH("/dp/*") "," FORWARD "}]");
+    format(s, &text);
+    CHECK(!contains(&text, "replace-") && !contains(&text, "status 500"));
 }
 
 /* ---- HAProxy's answers ---- */

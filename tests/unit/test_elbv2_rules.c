@@ -265,6 +265,8 @@ times(char c, int count)
 }
 
 #define VALUES(config, values) OF config "Config.Values.member.1=" values
+#define REGEX CONDITION "path-pattern" OF "RegexValues.member.1="
+#define PATHS_CONFIG CONDITION "path-pattern" VALUES("PathPattern", "/a")
 
 TEST(conditions_are_shown_as_aws_shows_them)
 {
@@ -290,6 +292,13 @@ TEST(conditions_are_shown_as_aws_shows_them)
     good(&w, arena_format(&test_arena, PATH "%s", times('a', 128)), "aaaa");
     good(&w, PATH "******", "******");
     good(&w, PATH "******\\*", "******\\*");
+    good(&w, REGEX "^/v(1|2)/.*$",
+         "<RegexValues><member>^/v(1|2)/.*$</member></RegexValues><PathPatternConfig><RegexValues><member>^/v(1|2)/.*$<");
+    good(&w, CONDITION "host-header" OF "HostHeaderConfig.RegexValues.member.1=^[a-z-]%2B%5C.example%5C.com$",
+         "<HostHeaderConfig><RegexValues><member>^[a-z-]+\\.example\\.com$</member></RegexValues></HostHeaderConfig>");
+    good(&w, CONDITION "http-header" OF "HttpHeaderConfig.HttpHeaderName=X-A" OF "HttpHeaderConfig.RegexValues.member.1=a b",
+         "<Field>http-header</Field><HttpHeaderConfig><HttpHeaderName>X-A</HttpHeaderName><RegexValues><member>a b<");
+    good(&w, arena_format(&test_arena, REGEX "%s", times('a', 128)), "aaaa");
 }
 
 TEST(conditions_are_checked)
@@ -332,12 +341,81 @@ TEST(conditions_are_checked)
     bad(&w, "ValidationError", "'6' condition wildcards", PATH "/*******");
     bad(&w, "ValidationError", "only have one 'path-pattern'",
         PATH "/1&Conditions.member.2.Field=path-pattern&Conditions.member.2.Values.member.1=/2");
-    bad(&w, "InvalidConfigurationRequest", "RegexValues", CONDITION "path-pattern" OF "RegexValues.member.1=a");
-    bad(&w, "InvalidConfigurationRequest", "RegexValues",
-        CONDITION "path-pattern" OF "PathPatternConfig.RegexValues.member.1=a");
-    bad(&w, "InvalidConfigurationRequest", "Transforms",
-        PATH "/a&Transforms.member.1.Type=url-rewrite&Transforms.member.1.UrlRewriteConfig.Rewrites.member.1.Regex=a"
-             "&Transforms.member.1.UrlRewriteConfig.Rewrites.member.1.Replace=b");
+    bad(&w, "ValidationError", "both RegexValues and PathPatternConfig",
+        PATHS_CONFIG OF "RegexValues.member.1=a");
+    bad(&w, "ValidationError", "both Values and RegexValues", PATHS_CONFIG OF "PathPatternConfig.RegexValues.member.1=a");
+    bad(&w, "ValidationError", "can only be specified", CONDITION "http-request-method" OF "RegexValues.member.1=a");
+    bad(&w, "ValidationError", "must use HttpHeaderConfig", CONDITION "http-header" OF "RegexValues.member.1=a");
+    bad(&w, "ValidationError", "lacks a ')'", REGEX "%2F(");
+    bad(&w, "ValidationError", "look-around", REGEX "(?=a)");
+    bad(&w, "ValidationError", "back references", REGEX "(a)%5C1");
+    bad(&w, "ValidationError", "could take too long", REGEX "^(a%2B)%2B$");
+    bad(&w, "ValidationError", "not valid", REGEX "a%0Ab");
+    bad(&w, "ValidationError", "must be specified", REGEX "");
+    bad(&w, "ValidationError", "too long", arena_format(&test_arena, REGEX "%s", times('a', 129)));
+    bad(&w, "ValidationError", "'5' condition values",
+        REGEX "1" OF "RegexValues.member.2=2" OF "RegexValues.member.3=3" OF "RegexValues.member.4=4" OF
+        "RegexValues.member.5=5&Conditions.member.2.Field=host-header&Conditions.member.2.Values.member.1=a");
+}
+
+/* ---- transforms ---- */
+
+#define REWRITE(n, type, config, regex, replace)                                                      \
+    "&Transforms.member." n ".Type=" type "&Transforms.member." n "." config "RewriteConfig.Rewrites." \
+    "member.1.Regex=" regex "&Transforms.member." n "." config "RewriteConfig.Rewrites.member.1.Replace=" replace
+#define URL(regex, replace) PATH "/a" REWRITE("1", "url-rewrite", "Url", regex, replace)
+
+TEST(transforms_are_shown_as_they_were_given)
+{
+    cleanup(world_done) struct world w;
+
+    prepare_listener(&w);
+    good(&w, URL("^/dp/(.%2B)$", "/p?id=$1") REWRITE("2", "host-header-rewrite", "HostHeader", "a", ""),
+         "<Transforms><member><Type>url-rewrite</Type><UrlRewriteConfig><Rewrites><member><Regex>^/dp/(.+)$</Regex>"
+         "<Replace>/p?id=$1</Replace></member></Rewrites></UrlRewriteConfig></member><member><Type>host-header-rewrite");
+    good(&w, PATH "/a", "<Transforms></Transforms>");
+}
+
+TEST(transforms_are_checked)
+{
+    cleanup(world_done) struct world w;
+
+    prepare_listener(&w);
+    bad(&w, "ValidationError", "lacks a ')'", URL("(", ""));
+    bad(&w, "ValidationError", "could take too long", URL("(a*)*b", ""));
+    bad(&w, "ValidationError", "must be specified", URL("", ""));
+    bad(&w, "ValidationError", "'$2', which its Regex does not have", URL("(a)", "$2"));
+    bad(&w, "ValidationError", "followed by a digit", URL("(a)", "$x"));
+    bad(&w, "ValidationError", "followed by a digit", URL("(a)", "$0"));
+    bad(&w, "ValidationError", "not valid", URL("a", "a b"));
+    bad(&w, "ValidationError", "not valid", URL("a", "a%0Ab"));
+    bad(&w, "ValidationError", "'7' capture groups", URL("(a)(b)(c)(d)(e)(f)(g)(h)", ""));
+    bad(&w, "ValidationError", "too long", arena_format(&test_arena, URL("%s", ""), times('a', 1025)));
+    bad(&w, "ValidationError", "too long", arena_format(&test_arena, URL("a", "%s"), times('a', 1025)));
+    bad(&w, "ValidationError", "only have one 'url-rewrite'", URL("a", "b") REWRITE("2", "url-rewrite", "Url", "a", "b"));
+    bad(&w, "ValidationError", "does not belong", PATH "/a" REWRITE("1", "url-rewrite", "HostHeader", "a", "b"));
+    bad(&w, "ValidationError", "exactly one rewrite", PATH "/a&Transforms.member.1.Type=url-rewrite");
+    bad(&w, "ValidationError", "exactly one rewrite",
+        URL("a", "b") "&Transforms.member.1.UrlRewriteConfig.Rewrites.member.2.Regex=c"
+                      "&Transforms.member.1.UrlRewriteConfig.Rewrites.member.2.Replace=d");
+    bad(&w, "ValidationError", "host-header-rewrite", PATH "/a&Transforms.member.1.Type=body-rewrite");
+}
+
+TEST(transforms_stay_until_others_are_given_or_they_are_reset)
+{
+    cleanup(world_done) struct world w;
+    const char *arn;
+
+    prepare_listener(&w);
+    arn = arena_format(&test_arena, "%s", create(&w, 5, URL("one", "two") GONE));
+    works(&w, "Action=ModifyRule&RuleArn=%s" PATH "/other", arn);
+    CHECK(says(&w, "/other") && says(&w, "<Regex>one</Regex>"));
+    works(&w, "Action=ModifyRule&RuleArn=%s" REWRITE("1", "url-rewrite", "Url", "three", "four"), arn);
+    CHECK(says(&w, "/other") && says(&w, "<Regex>three</Regex>") && !says(&w, "<Regex>one"));
+    refused(&w, "ValidationError", "both Transforms and ResetTransforms",
+            "Action=ModifyRule&RuleArn=%s&ResetTransforms=true" REWRITE("1", "url-rewrite", "Url", "a", "b"), arn);
+    works(&w, "Action=ModifyRule&RuleArn=%s&ResetTransforms=true", arn);
+    CHECK(says(&w, "/other") && says(&w, "<Transforms></Transforms>"));
 }
 
 TEST(several_conditions_of_a_kind_that_may_repeat)
