@@ -3,9 +3,9 @@
  * vars/ and src/ of a library give.
  * A library NAME is the folder libraries/NAME of the data directory, or naru's own repository NAME;
  * of a repository `NAME@VERSION` says which branch, tag or commit.  Nothing is fetched from
- * elsewhere. What is loaded is kept in the state folder of the run, and is what it was when the build is
- * taken up after a restart: a script that changed its way could not be.  A file of vars/ is a class with one instance, a global of its name: NAME(...) calls
- * its `call`. */
+ * elsewhere.  What is loaded is kept in the state folder of the run, and is what it was when the
+ * build is taken up after a restart: a script that changed its way could not be.
+ * A file of vars/ is a class with one instance, a global of its name: NAME(...) calls its `call`. */
 #include <dirent.h>
 #include <stdio.h>
 #include "io/file.h"
@@ -159,7 +159,7 @@ run_command(struct run *run, const struct node *at, const char *const *argv)
     return ok;
 }
 
-/* Of a library that is loaded for the first time; what there is of it under `temporary` is left over. */
+/* Of a library that is loaded for the first time; what lies in `temporary` is left over. */
 static bool
 copy_library(struct run *run, const struct node *at, const char *folder, const char *repository,
              const char *version, const char *temporary)

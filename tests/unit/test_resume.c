@@ -360,7 +360,7 @@ TEST(a_script_that_catches_everything_lets_naru_end)
         live_to_the_stop(&b, loops[i], 1);
         put_file(&b, "go", "");
         ended = text_format("%s/%s/result", b.config.state_dir, folders[i]);
-        for (int k = 0; !file_exists(ended); k++) { /* it would wait for ever for a `go` that is gone */
+        for (int k = 0; !file_exists(ended); k++) { /* else its `go` is gone before it looks */
             CHECK(k < 1000 * CHECK_PATIENCE);
             clock_sleep_ms(10);
         }

@@ -139,7 +139,8 @@ add_race(struct walk *w)
     strbuf_addf(&w->text,
                 "try { parallel(failFast: true,\n"
                 "bad: { sh 'set +x; while [ ! -e ../marks/%u ]; do sleep 0.01; done; exit 4' },\n"
-                "good: { try { sh 'set +x; touch ../marks/%u; sleep 300' } finally { sh 'aws finally %u' } })\n"
+                "good: { try { sh 'set +x; touch ../marks/%u; sleep 300' }\n"
+                " finally { sh 'aws finally %u' } })\n"
                 "} catch (e) { echo \"race %u ${e.message}\" }\n",
                 n, n, n, n);
 }

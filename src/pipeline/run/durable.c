@@ -131,7 +131,7 @@ was_begun(struct durable *d)
     return true;
 }
 
-/* What a power cut left of the folder says nothing of what ran: neither pid nor result need be there. */
+/* What a power cut left of the folder says nothing of what ran: pid and result may be lost. */
 static bool
 begin_lost(struct durable *d, struct err *err)
 {

@@ -219,8 +219,10 @@ give_up(struct run *run, const struct err *why)
     j->is_damaged = true;
     log_error("journal.write", "build=%lld marked=%s error=%s", (long long)run->config->number,
               marked ? "yes" : "no", log_quote(why->message));
-    run_logf(run, "WARNING: the journal of the build: %s; if naru is restarted, the build cannot be "
-                  "taken up and fails", why->message);
+    run_logf(run,
+             "WARNING: the journal of the build: %s; if naru is restarted, the build cannot be taken "
+             "up and fails",
+             why->message);
     ask_for_flush(j);
 }
 
