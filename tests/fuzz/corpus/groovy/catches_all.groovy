@@ -1,0 +1,1 @@
+while (true) { try {eli wh (true) { } } catch (Exception t) { } }
