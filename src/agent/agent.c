@@ -305,7 +305,8 @@ agent_resolve_images(struct agent *agent, struct agent_resolve *ask)
 }
 
 void
-agent_prefetch_image(struct agent *agent, const char *image, const char *digest, const char *config_digest)
+agent_prefetch_image(struct agent *agent, const char *image, const char *digest,
+                     const char *config_digest)
 {
     struct order *o = order_new(agent, "");
 

@@ -77,10 +77,12 @@ struct agent_resolve {
 };
 void agent_resolve_images(struct agent *agent, struct agent_resolve *ask);
 
-/* An image of our own registry that a task will probably want soon, `image` as a definition writes it: pulled by its
- * digest, unless Docker has it, by that or as `config_digest` (which may be empty). One at a time, later ones under a
- * name replace earlier ones; what fails, or comes while Docker does not answer, is dropped. */
-void agent_prefetch_image(struct agent *agent, const char *image, const char *digest, const char *config_digest);
+/* An image of our own registry that a task will probably want soon, `image` as a definition writes it:
+ * pulled by its digest, unless Docker has it, by that or as `config_digest` (which may be empty).  One
+ * at a time, later ones under a name replace earlier ones; what fails, or comes while Docker does not
+ * answer, is dropped. */
+void agent_prefetch_image(struct agent *agent, const char *image, const char *digest,
+                          const char *config_digest);
 
 /* Removes every container, network and volume of the installation; blocking (naru down --purge). */
 bool agent_purge(const char *docker_socket, const char *installation, int *removed_out, struct err *err) MUST_CHECK;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* prefetch.c - images that tasks will probably want soon, fetched one after the other on a thread of their own.
- * A hint: what cannot be had now is dropped, with one line in the log. What Docker has already, by that
- * digest or (where it built the image itself, and may not have heard yet what its push was called) by the
- * digest of its configuration, is not asked for. A task that wants the image meanwhile pulls it as ever, and Docker
- * joins the two. */
+/* prefetch.c - images that tasks will probably want soon, fetched one after the other on a thread of
+ * their own.  A hint: what cannot be had now is dropped, with one line in the log.  What Docker has
+ * already, by that digest or (where it built the image itself, and may not have heard yet what its
+ * push was called) by the digest of its configuration, is not asked for.  A task that wants the image
+ * meanwhile pulls it as ever, and Docker joins the two. */
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -53,11 +53,11 @@ prefetched(struct job *job)
     const struct prefetch *p = job->prefetch;
 
     if (!job->is_ok)
-        log_warn("image.prefetch_failed", "image=%s digest=%s error=%s", log_quote(p->image), p->digest,
-                 log_quote(job->err.message));
+        log_warn("image.prefetch_failed", "image=%s digest=%s error=%s", log_quote(p->image),
+                 p->digest, log_quote(job->err.message));
     else if (!p->was_here)
-        log_info("image.prefetched", "image=%s digest=%s took_ms=%lld", log_quote(p->image), p->digest,
-                 (long long)p->took_ms);
+        log_info("image.prefetched", "image=%s digest=%s took_ms=%lld", log_quote(p->image),
+                 p->digest, (long long)p->took_ms);
     job->agent->is_prefetching = false;
     fetch_next(job->agent);
 }

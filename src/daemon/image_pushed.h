@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* image_pushed.h - what the registry tells of a push, as the core's event: the repository in all the ways in which a task
- * definition may write it. */
+/* image_pushed.h - what the registry tells of a push, as the core's event: the repository in all the
+ * ways in which a task definition may write it. */
 #pragma once
 
 struct config;
 struct engine;
 struct registry_push;
 
-void image_pushed_tell(struct engine *engine, const struct config *config, const struct registry_push *push);
+void image_pushed_tell(struct engine *engine, const struct config *config,
+                       const struct registry_push *push);

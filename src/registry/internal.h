@@ -109,7 +109,8 @@ bool space_take(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 void space_count(struct registry *reg, int64_t size); /* what is there, whatever the quota */
 void space_give(struct registry *reg, int64_t size);
 /* Fails with ENOSPC while there still is room for naru's own state. */
-bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK; /* the same, every few megabytes */
+/* The same, every few megabytes. */
+bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 bool space_check_disk(struct registry *reg, struct err *err) MUST_CHECK;
 
 /* ---- blob_store.c ---- */
@@ -220,8 +221,9 @@ struct upload {
     bool part_is_missing_bytes; /* layer.c: and another one followed */
     struct upload *next;
 };
-/* Both give the upload to the caller, who ends with release, discard or finish. Where there are too many of the owner, or
- * in all, the one goes that was idle for longest (of the owner, or of whoever has most); THROTTLING if all are busy. */
+/* Both give the upload to the caller, who ends with release, discard or finish. Where there are too
+ * many of the owner, or in all, the one goes that was idle for longest (of the owner, or of whoever
+ * has most); THROTTLING if there is none. */
 bool upload_start(struct registry *reg, const char *region, const char *repository,
                   const char *owner, struct upload **out, struct err *err) MUST_CHECK;
 bool upload_take(struct registry *reg, const char *region, const char *repository, struct str id,

@@ -117,7 +117,7 @@ oldest_idle(const struct registry *reg, const char *owner)
     return oldest;
 }
 
-/* Who has as many as one may have makes room himself, else whoever has most. False: there is none. */
+/* Who has as many as one may have makes room himself, else whoever has most. False: nobody can. */
 static bool
 make_room(struct registry *reg, const char *owner, struct upload **victim_out)
 {
