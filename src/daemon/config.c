@@ -138,6 +138,23 @@ check_prefetch(const struct config *c, struct err *err)
            err_set(err, ERR_USAGE, "the value '%s' of --prefetch is neither on nor off", c->prefetch);
 }
 
+/* The steps of builds work elsewhere: a relative path would mean another place there. */
+static bool
+make_absolute(struct config *c, struct err *err)
+{
+    char here[sizeof(c->data_dir)];
+
+    if (c->data_dir[0] == '/')
+        return true;
+    if (c->data_dir[0] == '\0')
+        return err_set(err, ERR_USAGE, "the data directory has no name");
+    if (getcwd(here, sizeof(here)) == NULL)
+        return err_errno(err, "cannot tell which directory this is");
+    cleanup_free char *path = text_format("%s/%s", here, c->data_dir);
+    return text_copy(c->data_dir, sizeof(c->data_dir), str_of(path)) ||
+           err_set(err, ERR_USAGE, "the path of the data directory '%s' is too long", path);
+}
+
 static bool
 set_docker_socket(struct config *c, struct err *err)
 {
@@ -185,6 +202,8 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
             return err_set(err, ERR_USAGE, "option '%s' is unknown or lacks its value", argv[i]);
         }
     }
+    if (!make_absolute(c, err))
+        return false;
     snprintf(c->endpoint_url, sizeof(c->endpoint_url), "http://localhost:%u", c->port);
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);

@@ -112,6 +112,23 @@ quota_of(const char *text, struct err *err)
     return config_parse(&c, 3, arguments, err) ? c.registry_quota : -1;
 }
 
+TEST(a_data_directory_is_found_from_everywhere)
+{
+    char *relative[] = {"server", "--data-dir", "a/b"}, *none[] = {"server", "--data-dir", ""};
+    char here[400], want[420];
+    struct config c;
+    struct err err;
+
+    CHECK(getcwd(here, sizeof(here)) != NULL);
+    snprintf(want, sizeof(want), "%s/a/b", here);
+    CHECK(config_parse(&c, 3, relative, &err));
+    CHECK_TEXT(c.data_dir, want);
+    snprintf(want, sizeof(want), "%s/a/b/hooks", here);
+    CHECK_TEXT(c.hooks_dir, want);
+    CHECK(!config_parse(&c, 3, none, &err));
+    CHECK_EQ(err.code, ERR_USAGE);
+}
+
 TEST(images_are_fetched_before_they_are_deployed_or_not)
 {
     char *none[] = {"server"}, *off[] = {"server", "--prefetch=off"}, *what[] = {"server", "--prefetch", "later"};
