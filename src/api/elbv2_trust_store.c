@@ -285,13 +285,9 @@ accept_verify(const struct request *rq, const struct json *mutual, struct err *e
 }
 
 static bool
-check_off(const struct json *mutual, const char *mode, struct err *err)
+check_without_store(const struct json *mutual, const char *mode, struct err *err)
 {
-    if (strcmp(mode, "passthrough") == 0)
-        return err_set(err, ERR_INVALID_CONFIGURATION,
-                       "Mutual authentication of mode 'passthrough' is not built in naru, which cannot write out the "
-                       "client's chain; use 'verify' or 'off'");
-    if (strcmp(mode, "off") != 0)
+    if (strcmp(mode, "off") != 0 && strcmp(mode, "passthrough") != 0)
         return err_set(err, ERR_ELB_VALIDATION, "Mutual authentication mode '%s' must be one of: off, passthrough, verify",
                        mode);
     if (json_get(mutual, "TrustStoreArn") != NULL || json_get_bool(mutual, "IgnoreClientCertificateExpiry", false) ||
@@ -315,8 +311,12 @@ elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err)
         return true;
     if (strcmp(mode, "verify") == 0)
         now = accept_verify(rq, mutual, err);
-    if (strcmp(mode, "verify") == 0 ? now == NULL : !check_off(mutual, mode, err))
+    if (strcmp(mode, "verify") == 0 ? now == NULL : !check_without_store(mutual, mode, err))
         return false;
+    if (strcmp(mode, "passthrough") == 0) {
+        now = json_object();
+        json_set(now, "Mode", json_text(mode));
+    }
     json_unref(l->mutual);
     l->mutual = now;
     return true;

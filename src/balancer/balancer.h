@@ -71,6 +71,8 @@ struct view_trust {
     struct json *revocations; /* array of {Lists: PEM text of what they took back}; NULL: none */
     bool ignores_expiry; /* of the client's own certificate */
     bool shows_names;    /* of the authorities, to clients */
+    /* Nobody is verified, and targets are told what clients show; the id is a name for that, the bundle empty. */
+    bool is_passed_on;
 };
 
 struct view_listener {

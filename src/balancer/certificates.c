@@ -243,7 +243,7 @@ setup_trust(const struct frontend *f)
     const struct view_trust *t = &f->tls.trust;
 
     return (struct config_trust){t->id[0] != '\0' ? t->id : NULL, f->tls.trust_digest, t->ignores_expiry, t->shows_names,
-                                 t->revocations != NULL};
+                                 t->revocations != NULL, t->is_passed_on};
 }
 
 bool
@@ -291,6 +291,18 @@ write_list(const struct balancer *b, const struct frontend *f, struct err *err)
     return file_write_atomic(path, strbuf_str(&lines), 0600, err);
 }
 
+/* HAProxy asks for certificates only where it has authorities: those that it passes on are of anybody. */
+static bool
+write_any_authority(const struct balancer *b, const struct frontend *f, const char *path, struct err *err)
+{
+    const struct certificate_entry *first = NULL;
+
+    for (int i = 0; i < f->tls.wanted.count && first == NULL; i++)
+        if (certificate_is_usable(b, f->tls.wanted.at[i]))
+            first = find(b, f->tls.wanted.at[i]);
+    return first == NULL || file_write_atomic(path, str_of(json_cstr(first->given[0], "")), 0600, err);
+}
+
 /* The authorities of its clients, and what they took back; several listeners may have the same. */
 static bool
 write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
@@ -302,6 +314,8 @@ write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
 
     if (t->id[0] == '\0' || file_exists(path))
         return true;
+    if (t->is_passed_on)
+        return write_any_authority(b, f, path, err);
     add_revocations(t, &lists);
     return (t->revocations == NULL || file_write_atomic(list_path, strbuf_str(&lists), 0600, err)) &&
            file_write_atomic(path, str_of(json_cstr(t->bundle, "")), 0600, err);

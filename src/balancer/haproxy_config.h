@@ -37,6 +37,7 @@ struct config_trust { /* by which authorities clients are verified */
     const char *id, *digest; /* the file certs/<id>.ca, and what is in it */
     bool ignores_expiry, shows_names;
     bool has_revocations; /* in certs/<id>.crl */
+    bool is_passed_on;    /* clients are not verified: certs/<id>.ca is the first certificate of the listener */
 };
 
 struct config_tls { /* of a listener of HTTPS */
@@ -95,6 +96,9 @@ void haproxy_config_sources(const struct config_listener *listener, struct strbu
  * it has none such, and no map. */
 bool haproxy_config_sticky(const struct config_setup *setup, const struct config_listener *listener,
                            struct strbuf *out);
+/* What is in the file that takes the chain of a client apart; HAProxy reads it if a listener passes chains on. */
+#define HAPROXY_CHAIN_FILE "chain.lua"
+struct str haproxy_config_chain_script(void);
 /* The file (relative) and text of a fixed response with a body, of the listener or rule `id`; false: the
  * actions have none. */
 bool haproxy_config_body(const char *id, const struct json *actions, char path_out[static 64],

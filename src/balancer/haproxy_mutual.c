@@ -11,17 +11,27 @@ mutual_is_asked(const struct config_listener *listener)
     return listener->tls != NULL && listener->tls->trust.id != NULL;
 }
 
+static bool
+passes_on(const struct config_listener *listener)
+{
+    return mutual_is_asked(listener) && listener->tls->trust.is_passed_on;
+}
+
 /* Sessions of one listener could be resumed at another one, which then asks for no certificate (HAProxy 2.6: the cache
  * and what it goes by are the process's).  So nobody resumes by the cache, nor at such listeners by tickets. */
 void
 mutual_add_global(const struct config_setup *setup, struct strbuf *out)
 {
-    bool is_any = false;
+    bool is_any = false, is_passed_on = false;
 
-    for (int i = 0; i < setup->listener_count; i++)
+    for (int i = 0; i < setup->listener_count; i++) {
         is_any = is_any || mutual_is_asked(&setup->listeners[i]);
+        is_passed_on = is_passed_on || passes_on(&setup->listeners[i]);
+    }
     if (is_any)
         strbuf_add_cstr(out, "    tune.ssl.cachesize 0\n");
+    if (is_passed_on)
+        strbuf_add_cstr(out, "    lua-load " HAPROXY_CHAIN_FILE "\n");
 }
 
 /* From YYMMDDhhmmssZ; HAProxy has dates of this century only. */
@@ -34,6 +44,16 @@ static const char once_lines[] =
     "{ ssl_c_notafter -m found }\n"
     "    http-request set-var(sess.c_leaf) \"ssl_c_der,base64,regsub(\\\"(.{64})(?=.)\\\",\\\"\\\\1%0A\\\",g)\""
     " if !{ var(sess.c_leaf) -m found }\n";
+
+/* All that the client showed, its own first: at the server's end OpenSSL has that apart from the others. */
+static const char chain_lines[] =
+    "    http-request set-var(sess.c_own) ssl_c_der,hex,lua.pem_in_url if !{ var(sess.c_own) -m found }"
+    " { ssl_c_used }\n"
+    "    http-request set-var(sess.c_rest) ssl_c_chain_der,hex,lua.pem_in_url if !{ var(sess.c_rest) -m found }"
+    " { ssl_c_used }\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)] if { var(sess.c_own) -m len gt 0 }\n"
+    "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]%[var(sess.c_rest)]"
+    " if { var(sess.c_own) -m len gt 0 } { var(sess.c_rest) -m len gt 0 }\n";
 
 static const struct {
     const char *attribute, *name; /* routing.http.request.x_amzn_<attribute>.header_name */
@@ -79,7 +99,7 @@ mutual_add_checks(const struct config_listener *listener, struct strbuf *out)
         return;
     strbuf_add_cstr(out, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n");
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++)
-        if (renamed(listener, i) != NULL)
+        if (renamed(listener, i) != NULL && !passes_on(listener))
             remove_name(renamed(listener, i), out);
 }
 
@@ -88,6 +108,10 @@ mutual_add_request(const struct config_listener *listener, struct strbuf *out)
 {
     if (!mutual_is_asked(listener))
         return;
+    if (passes_on(listener)) {
+        strbuf_add_cstr(out, chain_lines);
+        return;
+    }
     strbuf_add_cstr(out, once_lines);
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
         const char *other = renamed(listener, i);

@@ -4,6 +4,7 @@
  *   haproxy_frontend.c  a listener
  *   haproxy_tls.c       its certificates and ciphers, and whom it lets in
  *   haproxy_mutual.c    what is said of a client's certificate
+ *   haproxy_chain.c     how its chain is written out
  *   haproxy_action.c    what listeners and rules do with a request
  *   haproxy_transform.c   what rules change of a request
  *   haproxy_request.c   what is refused of a request, and what targets are told of it

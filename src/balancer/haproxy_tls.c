@@ -18,6 +18,11 @@ version(int v)
 static void
 add_trust(const struct config_trust *trust, struct strbuf *out)
 {
+    if (trust->is_passed_on) {
+        strbuf_addf(out, " no-tls-tickets ca-file certs/%s.ca verify optional no-ca-names ca-ignore-err all crt-ignore-err all",
+                    trust->id);
+        return;
+    }
     strbuf_addf(out, " no-tls-tickets ca-file certs/%s.ca verify required%s", trust->id,
                 trust->shows_names ? "" : " no-ca-names");
     if (trust->has_revocations)

@@ -243,6 +243,8 @@ load_write(const struct balancer *b, const struct config_setup *c, struct err *e
         if (!write_listener(b, c, &c->listeners[i], err))
             return false;
     haproxy_config_format(c, &text);
+    if (!write_file(b, HAPROXY_CHAIN_FILE, haproxy_config_chain_script(), err))
+        return false;
     return write_file(b, "haproxy.cfg", strbuf_str(&text), err);
 }
 

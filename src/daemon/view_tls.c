@@ -19,6 +19,9 @@ view_trust(struct view_trust *to, const struct core *core, const struct listener
 {
     const struct trust_store *t = core_trust_store(core, listener_trust_store(l));
 
+    to->is_passed_on = strcmp(json_get_cstr(l->mutual, "Mode", ""), "passthrough") == 0;
+    if (to->is_passed_on)
+        return text_copy(to->id, sizeof(to->id), arn_last(str_of(l->arn)));
     if (l->mutual == NULL)
         return true;
     if (t == NULL || !text_copy(to->id, sizeof(to->id), arn_last(str_of(t->arn))))

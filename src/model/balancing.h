@@ -26,7 +26,8 @@ struct listener {
     char protocol[8]; /* "HTTP", "HTTPS" */
     char ssl_policy[SSL_POLICY_SIZE]; /* of HTTPS */
     struct json *certificates; /* of HTTPS: ARNs, the default one first; else NULL */
-    /* Of HTTPS that verifies its clients: MutualAuthentication as DescribeListeners shows it, of the mode "verify". */
+    /* Of HTTPS that asks clients for certificates: MutualAuthentication as DescribeListeners shows it, of the mode "verify"
+     * or "passthrough". */
     struct json *mutual;
     struct json *actions; /* DefaultActions as DescribeListeners shows them */
     struct json *attributes; /* {key: "value"}, those that were ever set; the others have their defaults */

@@ -12,7 +12,7 @@ struct mutual { /* of the first listener */
     int served_count;
     const char *trust_id; /* NULL: clients are not verified */
     char *bundle;
-    bool ignores_expiry, shows_names;
+    bool ignores_expiry, shows_names, passes_on;
 };
 
 static void
@@ -41,7 +41,8 @@ add_mutual(void *arg, struct balancer_view *v)
     if (m->trust_id == NULL)
         return;
     text_copy(l->trust.id, sizeof(l->trust.id), str_of(m->trust_id));
-    l->trust.bundle = json_text(m->bundle);
+    l->trust.is_passed_on = m->passes_on;
+    l->trust.bundle = m->passes_on ? NULL : json_text(m->bundle);
     l->trust.ignores_expiry = m->ignores_expiry;
     l->trust.shows_names = m->shows_names;
 }
@@ -320,6 +321,38 @@ TEST(targets_are_told_who_the_client_is)
     check_told(&talk, "Subject", "");
     check_told(&talk, "Folded", "");
     check_told(&talk, "Leaf", leaf);
+}
+
+TEST(a_client_that_is_not_verified_is_passed_on)
+{
+    WORLD;
+    MUTUAL;
+    cleanup_cert struct made root = authority_new("root");
+    cleanup_cert struct made stranger = client_new("stranger", &root);
+    cleanup_cert struct made old = cert_make(&(struct cert_wish){.common_name = "old", .issuer = &root, .from_s = -7200, .to_s = -3600});
+    cleanup_free char *one = in_url(stranger.certificate), *other = in_url(root.certificate);
+    struct tls_wish wish = {.name = "a.example", .path = "/mtls", .headers = lies, .own = &stranger};
+
+    m.passes_on = true;
+    start(w, &m, &root);
+    struct tls_talk talk = tls_talk(w->port, &wish);
+    check_told(&talk, "Plain", one);
+    check_told(&talk, "Leaf", "");
+    check_told(&talk, "Subject", "");
+    check_told(&talk, "Folded", "");
+    wish.behind = &root;
+    talk = tls_talk(w->port, &wish);
+    cleanup_free char *both = text_format("%s%s", one, other);
+    check_told(&talk, "Plain", both); /* all that it shows */
+    wish.behind = NULL;
+    CHECK_EQ(status_of(w, "a.example", &old), 200); /* whatever is wrong with it */
+    wish.own = NULL;
+    talk = tls_talk(w->port, &wish);
+    CHECK_EQ(talk.reply.status, 200);
+    check_told(&talk, "Plain", ""); /* and none is no reason to shut the door */
+    m.passes_on = false;
+    apply_and_wait(w, &m);
+    CHECK_EQ(status_of(w, "a.example", NULL), 0);
 }
 
 /* What is told takes room where the request lies; bodies come with their heads. */

@@ -26,6 +26,8 @@ make_ctx(const struct tls_wish *wish)
     if (wish->own != NULL &&
         (SSL_CTX_use_certificate(ctx, wish->own->x) != 1 || SSL_CTX_use_PrivateKey(ctx, wish->own->key) != 1))
         abort();
+    if (wish->behind != NULL && SSL_CTX_add1_chain_cert(ctx, wish->behind->x) != 1)
+        abort();
     return ctx;
 }
 

@@ -13,6 +13,7 @@ struct tls_wish {
     int first_port;     /* where a session was had before, which is resumed here; 0: none was */
     bool has_no_tickets; /* it is remembered by the server */
     const struct made *own; /* the client's certificate (cert_maker.h); NULL: none */
+    const struct made *behind; /* shown behind it; NULL: nothing */
 };
 
 struct tls_talk {

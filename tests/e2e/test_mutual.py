@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import threading
 import unittest
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import harness
 from certificates import Certificates
@@ -185,8 +187,11 @@ class Mutual(unittest.TestCase):
             "TrustStoreAssociationStatus": "active", "AdvertiseTrustStoreCaNames": "off"})
         self.assertEqual(self.elb.describe_tags(ResourceArns=[self.arn])["TagDescriptions"][0]["Tags"], [{"Key": "team", "Value": "a"}])
         self.refused("TrustStoreInUse", "delete-trust-store", "--trust-store-arn", self.arn)
-        self.refused("passthrough", "modify-listener", "--listener-arn", self.listener["ListenerArn"], "--mutual-authentication",
-                     "Mode=passthrough")
+        location = self.call("get-trust-store-ca-certificates-bundle", "--trust-store-arn", self.arn)["Location"]
+        with urllib.request.urlopen(location) as answer:
+            self.assertIn("BEGIN CERTIFICATE", answer.read().decode())
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(location.replace("expires=", "expires=9"))
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ TEST(what_no_listener_can_have_is_refused)
     refused(&w, "InvalidConfigurationRequest", "FIPS",
             HTTPS CERTIFICATE "%s&SslPolicy=ELBSecurityPolicy-TLS13-1-3-FIPS-2023-04", lb, a);
     refused(&w, "ValidationError", "ALPN", HTTPS CERTIFICATE "%s&AlpnPolicy.member.1=HTTP2Only", lb, a);
-    refused(&w, "InvalidConfigurationRequest", "mode 'passthrough' is not built",
-            HTTPS CERTIFICATE "%s&MutualAuthentication.Mode=passthrough", lb, a);
+    refused(&w, "ValidationError", "A trust store, and what",
+            HTTPS CERTIFICATE "%s&MutualAuthentication.Mode=passthrough&MutualAuthentication.TrustStoreArn=x", lb, a);
     refused(&w, "ValidationError", "must be one of", HTTPS CERTIFICATE "%s&MutualAuthentication.Mode=on", lb, a);
     refused(&w, "ValidationError", "A trust store, and what",
             HTTPS CERTIFICATE "%s&MutualAuthentication.Mode=off&MutualAuthentication.TrustStoreArn=x", lb, a);

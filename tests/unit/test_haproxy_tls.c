@@ -106,6 +106,27 @@ TEST(who_verifies_clients_says_who_they_are)
                     " crt-ignore-err 3,12\n");
 }
 
+TEST(who_passes_clients_on_verifies_nobody)
+{
+    struct config_tls tls = tls_of("ELBSecurityPolicy-TLS13-1-3-2021-06");
+
+    tls.trust = (struct config_trust){.id = "0123456789abcdef", .digest = "", .is_passed_on = true};
+    check_has(&tls, "    tune.ssl.cachesize 0\n    lua-load chain.lua\n\ndefaults\n");
+    check_has(&tls, "_SHA256 no-tls-tickets ca-file certs/0123456789abcdef.ca verify optional no-ca-names"
+                    " ca-ignore-err all crt-ignore-err all\n");
+    check_has(&tls, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n");
+    check_has(&tls, "    http-request set-var(sess.c_own) ssl_c_der,hex,lua.pem_in_url"
+                    " if !{ var(sess.c_own) -m found } { ssl_c_used }\n"
+                    "    http-request set-var(sess.c_rest) ssl_c_chain_der,hex,lua.pem_in_url"
+                    " if !{ var(sess.c_rest) -m found } { ssl_c_used }\n"
+                    "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]"
+                    " if { var(sess.c_own) -m len gt 0 }\n"
+                    "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]%[var(sess.c_rest)]"
+                    " if { var(sess.c_own) -m len gt 0 } { var(sess.c_rest) -m len gt 0 }\n");
+    cleanup_free char *text = format(&tls);
+    CHECK(strstr(text, "Clientcert-") == NULL);
+}
+
 TEST(headers_about_clients_may_have_other_names)
 {
     struct err err;
