@@ -283,12 +283,56 @@ bind_stage(struct binder *b, const struct node *call, bool in_parallel)
     return stage;
 }
 
+/* The stages of one level by their names: a file may have thousands. */
+struct stage_names {
+    const struct stage **at; /* of `size`, a power of two or 0; NULL is free */
+    size_t size, count;
+};
+
+static const struct stage **
+names_find(const struct stage_names *names, struct str name)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    size_t slot;
+
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ (unsigned char)name.at[i]) * 0x100000001b3u;
+    for (slot = (size_t)(h ^ h >> 32); names->at[slot & (names->size - 1)] != NULL; slot++)
+        if (str_equal(names->at[slot & (names->size - 1)]->name, name))
+            break;
+    return &names->at[slot & (names->size - 1)];
+}
+
+/* The stage that has the name already, or NULL. */
+static const struct stage *
+names_add(struct arena *a, struct stage_names *names, const struct stage *stage)
+{
+    const struct stage **place;
+
+    if (names->count * 2 >= names->size) {
+        const struct stage_names before = *names;
+        names->size = before.size == 0 ? 16 : before.size * 2;
+        names->at = arena_alloc(a, names->size * sizeof(*names->at));
+        for (size_t i = 0; i < before.size; i++)
+            if (before.at[i] != NULL)
+                *names_find(names, before.at[i]->name) = before.at[i];
+    }
+    place = names_find(names, stage->name);
+    if (*place != NULL)
+        return *place;
+    *place = stage;
+    names->count++;
+    return NULL;
+}
+
 void
 bind_stages(struct binder *b, struct stage *parent, const struct node *call, bool in_parallel)
 {
     const struct node *block = section_block(call);
+    struct stage_names names = {0};
 
     for (const struct node *n = block->first; n != NULL; n = n->next) {
+        const struct stage *first;
         struct stage *stage;
         if (bind_call(n) == NULL || !str_is(n->text, "stage")) {
             bind_fail(b, n, "E-STAGE-EXPECTED", "expected stage('name') { } inside '" STR_FMT "'",
@@ -298,13 +342,10 @@ bind_stages(struct binder *b, struct stage *parent, const struct node *call, boo
         stage = bind_stage(b, n, in_parallel);
         if (stage == NULL)
             continue;
-        for (const struct stage *s = parent->stages; s != NULL; s = s->next) {
-            if (!str_equal(s->name, stage->name))
-                continue;
+        first = names_add(&b->j->arena, &names, stage);
+        if (first != NULL)
             bind_fail(b, n, "E-DUP-STAGE", "stage '" STR_FMT "' stands twice (first on line %u)",
-                      STR_ARG(stage->name), s->line);
-            break;
-        }
+                      STR_ARG(stage->name), first->line);
         if (parent->last_stage == NULL)
             parent->stages = stage;
         else
