@@ -320,7 +320,7 @@ resolve_merge(struct pipeline_room *room, struct build *b, struct brief *brief)
     if (b->head == NULL || b->ref == NULL || strcmp(b->head, b->commit) != 0 ||
         build_has_journal(b, room->config.data_dir))
         return; /* none, or resolved already */
-    if (!git_remote_ref(brief->config.git_url, secrets, b->ref, commit, &err)) {
+    if (!git_remote_ref(brief->config.git_url, secrets, brief->config.forge, b->ref, commit, &err)) {
         log_info("build.no_merge", "pipeline=%s build=%lld error=%s", b->pipeline,
                  (long long)b->number, log_quote(err.message));
         return;
@@ -431,6 +431,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
         .ref = b->ref == NULL ? NULL : arena_format(a, "%s", b->ref),
         .github = pipeline->github == NULL ? NULL : arena_format(a, "%s", pipeline->github),
         .github_api_url = room->config.github_api_url,
+        .forge = pipeline->forge == NULL ? NULL : arena_format(a, "%s", pipeline->forge),
         .change_env = change_env(a, b),
         .is_primary_branch = strcmp(b->branch, "main") == 0 || strcmp(b->branch, "master") == 0,
         .cause = arena_format(a, "%s", b->cause),

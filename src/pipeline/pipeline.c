@@ -383,7 +383,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
 {
     char commit[41] = "", message[512] = "", author[128] = "";
     cleanup_free char *secrets = NULL; /* whose pipeline is tied to GitHub, its token goes there */
-    cleanup_free char *url = NULL;
+    cleanup_free char *url = NULL, *forge = NULL;
     struct pipeline *p;
     struct json *j = NULL;
     bool is_local = false, ok;
@@ -398,6 +398,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     if (p != NULL) {
         url = text_dup(p->url);
         is_local = p->is_local;
+        forge = text_dup(p->forge);
         if (p->github != NULL)
             secrets = text_format("%s/secrets", room->config.data_dir);
     }
@@ -407,7 +408,7 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     /* git is asked without the lock. */
     if (r->commit != NULL)
         (void)text_copy(commit, sizeof(commit), str_of(r->commit));
-    else if (!git_remote_resolve(url, secrets, r->branch, commit, err))
+    else if (!git_remote_resolve(url, secrets, forge, r->branch, commit, err))
         return false;
     if (is_local && r->message == NULL &&
         !git_remote_describe(url, commit, message, author, &ignored))

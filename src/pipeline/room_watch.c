@@ -87,7 +87,7 @@ forget_branches(const struct heads *h)
 }
 
 static void
-reconcile_one(struct heads *h, const char *url)
+reconcile_one(struct heads *h, const char *url, const char *forge)
 {
     cleanup_free char *path =
         text_format("%s/builds/%s/heads.json", h->room->config.data_dir, h->pipeline);
@@ -99,7 +99,7 @@ reconcile_one(struct heads *h, const char *url)
 
     h->before = before;
     h->now = now;
-    if (!git_remote_heads(url, secrets, take_head, h, &err)) {
+    if (!git_remote_heads(url, secrets, forge, take_head, h, &err)) {
         log_warn("pipeline.reconcile", "pipeline=%s error=%s", h->pipeline, log_quote(err.message));
         return;
     }
@@ -115,12 +115,13 @@ static void
 reconcile(struct pipeline_room *room)
 {
     for (size_t i = 0; !atomic_load(&room->stopping); i++) {
-        cleanup_free char *name = NULL, *url = NULL;
+        cleanup_free char *name = NULL, *url = NULL, *forge = NULL;
         struct heads h = {.room = room};
         room_lock(room);
         if (i < room->store.count) {
             name = text_dup(room->store.pipelines[i]->name);
             url = text_dup(room->store.pipelines[i]->url);
+            forge = text_dup(room->store.pipelines[i]->forge);
             h.is_local = room->store.pipelines[i]->is_local;
             h.is_tied = room->store.pipelines[i]->github != NULL;
         }
@@ -128,7 +129,7 @@ reconcile(struct pipeline_room *room)
         if (name == NULL)
             return;
         h.pipeline = name;
-        reconcile_one(&h, url);
+        reconcile_one(&h, url, forge);
     }
 }
 

@@ -146,7 +146,7 @@ TEST(a_webhook_starts_a_build_once)
     push(&w, "web");
     {
         cleanup_free char *path = git_remote_path(w.data, "web");
-        CHECK(git_remote_resolve(path, NULL, "main", head, NULL));
+        CHECK(git_remote_resolve(path, NULL, NULL, "main", head, NULL));
     }
     body = text_format(
         "{\"ref\":\"refs/heads/main\",\"after\":\"%s\",\"deleted\":false,\"repository\":"
@@ -247,7 +247,7 @@ TEST(a_late_webhook_does_not_bring_an_older_commit_back)
     for (int i = 0; i < 3; i++) {
         commit(&w, i == 0 ? "echo 'a'" : i == 1 ? "echo 'b'" : "echo 'c'", "more");
         push(&w, "web");
-        CHECK(git_remote_resolve(path, NULL, "main", commits[i], NULL));
+        CHECK(git_remote_resolve(path, NULL, NULL, "main", commits[i], NULL));
     }
     const struct {
         const char *delivery;

@@ -135,7 +135,7 @@ TEST(a_change_that_is_taken_up_stays_at_its_commit)
     commit(&w, WAITING_STEP "\nsh 'echo at $GIT_COMMIT'", "x");
     sh(&w, "git push -q ../data/git/web.git HEAD:refs/pull/7/head");
     path = git_remote_path(w.data, "web");
-    CHECK(git_remote_ref(path, NULL, "refs/pull/7/head", topic, &err));
+    CHECK(git_remote_ref(path, NULL, NULL, "refs/pull/7/head", topic, &err));
     CHECK(pipeline_submit(w.room, &r, &number, &err) && number == 1);
     sh(&w, "for i in $(seq 300); do [ -e ../data/workspaces/web/up ] && exit 0; sleep 0.05; done; exit 1");
     room_down(&w);

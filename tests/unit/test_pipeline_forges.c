@@ -32,7 +32,7 @@ fork_init(struct world *w, char merge[static 41])
     commit(w, theirs, "theirs");
     sh(w, "git push -q ../data/git/web.git HEAD:refs/pull/7/merge");
     path = git_remote_path(w->data, "web");
-    CHECK(git_remote_ref(path, NULL, "refs/pull/7/merge", merge, &err));
+    CHECK(git_remote_ref(path, NULL, NULL, "refs/pull/7/merge", merge, &err));
 }
 
 static int
@@ -260,6 +260,33 @@ TEST(tokens_go_to_their_forge_only)
             CHECK_TEXT(url, rows[i][2]);
     }
     CHECK_EQ(forge_of("gitea", "https://git.example.org/a/b"), FORGE_GITEA);
+    CHECK_EQ(forge_of("gitea", "https://GitHub.com:443/a/b"), FORGE_GITHUB);
+    CHECK_EQ(forge_of("gitea", "https://github.com.example.org/a/b"), FORGE_GITEA);
+}
+
+TEST(git_fetches_with_the_token_of_the_forge_that_webhooks_told)
+{
+    static const char *const forges[] = {"github", "gitlab", "gitea"};
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *secrets = NULL;
+    struct err err;
+
+    world_init(&w);
+    sh(&w, "mkdir -p ../data");
+    secrets = text_format("%s/secrets", w.data);
+    for (size_t i = 0; i < ARRAY_COUNT(forges); i++) {
+        cleanup_json struct json *value = json_object();
+        json_set(value, "kind", json_text("text"));
+        json_set(value, "text", json_text(forges[i]));
+        CHECK(secrets_set(secrets, forges[i], value, "", &err));
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(forges); i++) {
+        cleanup(git_login_done) struct git_login own = {0}, theirs = {0};
+        git_login_find(secrets, forges[i], "https://git.example.org/acme/web.git", &own);
+        CHECK_TEXT(own.token, forges[i]);
+        git_login_find(secrets, forges[i], "https://github.com/acme/web.git", &theirs);
+        CHECK_TEXT(theirs.token, "github");
+    }
 }
 
 TEST(git_fetches_with_a_token_of_the_apps_installation)
@@ -283,10 +310,10 @@ TEST(git_fetches_with_a_token_of_the_apps_installation)
     secrets = text_format("%s/secrets", w.data);
     CHECK(secrets_set(secrets, "github", value, "", &err));
     git_login_use_api(api.url);
-    git_login_find(secrets, "https://github.com/acme/web.git", &login);
+    git_login_find(secrets, NULL, "https://github.com/acme/web.git", &login);
     CHECK_TEXT(login.token, "ghs_1");
     CHECK_TEXT(login.variables[1], "GIT_CONFIG_KEY_0=http.https://github.com/.extraHeader");
-    git_login_find(secrets, "https://github.com/acme/api.git", &again);
+    git_login_find(secrets, NULL, "https://github.com/acme/api.git", &again);
     CHECK_TEXT(again.token, "ghs_1");
     CHECK_TEXT(strbuf_cstr(&api.asked), "GET /repos/acme/web/installation Bearer   \n"
                                         "POST /app/installations/77/access_tokens Bearer   \n");

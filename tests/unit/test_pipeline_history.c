@@ -85,7 +85,7 @@ TEST(a_changes_own_commits_are_judged_in_all_its_builds)
            "git commit -q -m 'the topic\n\nbecause'; git checkout -q main; echo 2 > else; git add .; "
            "git commit -q -m elsewhere; git checkout -q -b merged; git merge -q --no-ff -m merge topic");
     sh(&w, "git push -q ../data/git/web.git HEAD:refs/pull/7/merge");
-    CHECK(git_remote_ref(path, NULL, "refs/pull/7/merge", merge, &err));
+    CHECK(git_remote_ref(path, NULL, NULL, "refs/pull/7/merge", merge, &err));
     for (int64_t i = 1; i <= 2; i++) {
         CHECK(pipeline_submit(w.room, &r, &number, &err) && number == i);
         expect_result(&w, "web", i, "SUCCESS");

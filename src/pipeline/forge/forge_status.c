@@ -44,6 +44,8 @@ forge_of(const char *told, const char *url)
 {
     cleanup_free char *host = str_dup(host_of(url == NULL ? "" : url));
 
+    if (strncasecmp(host, "github.com", 10) == 0 && (host[10] == '\0' || host[10] == ':'))
+        return FORGE_GITHUB;
     for (size_t i = 0; told != NULL && i < ARRAY_COUNT(names); i++)
         if (strcmp(told, names[i]) == 0)
             return (enum forge)i;

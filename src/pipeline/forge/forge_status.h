@@ -8,7 +8,8 @@
 #include "pipeline/forge/forge.h"
 #include "pipeline/forge/github_api.h"
 
-/* "github", "gitlab" or "gitea" as a webhook's route said; NULL: what the host's name suggests. */
+/* "github", "gitlab" or "gitea" as a webhook's route said; NULL: what the host's name suggests.
+ * github.com is GitHub, whatever was said: no other forge's token goes there. */
 enum forge forge_of(const char *told, const char *url);
 const char *forge_name(enum forge forge);
 /* "https://host/api/v4" or ".../api/v1", malloc'd; NULL: no token may go there. */

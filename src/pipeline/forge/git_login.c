@@ -75,31 +75,32 @@ token_of_app(const char *secrets_dir, const char *url, const char *scope, struct
 }
 
 static void
-find_token(const char *secrets_dir, const char *url, const char *scope, struct strbuf *out)
+find_token(const char *secrets_dir, enum forge forge, const char *url, const char *scope,
+           struct strbuf *out)
 {
     struct err err;
-    cleanup_json struct json *c = secrets_get(secrets_dir, forge_name(forge_of(NULL, url)), &err);
+    cleanup_json struct json *c = secrets_get(secrets_dir, forge_name(forge), &err);
 
-    if (strcmp(json_get_cstr(c, "kind", ""), "github-app") == 0)
+    if (forge == FORGE_GITHUB && strcmp(json_get_cstr(c, "kind", ""), "github-app") == 0)
         token_of_app(secrets_dir, url, scope, out);
     else
         strbuf_add_cstr(out, json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
 }
 
 void
-git_login_find(const char *secrets_dir, const char *url, struct git_login *out)
+git_login_find(const char *secrets_dir, const char *told, const char *url, struct git_login *out)
 {
+    const enum forge forge = forge_of(told, url);
     cleanup(strbuf_done) struct strbuf plain = {0}, base64 = {0}, token = {0};
     cleanup_free char *scope = url == NULL ? NULL : scope_of(url);
 
     *out = (struct git_login){0};
     if (scope == NULL || secrets_dir == NULL)
         return;
-    find_token(secrets_dir, url, scope, &token);
+    find_token(secrets_dir, forge, url, scope, &token);
     if (token.len == 0)
         return;
-    strbuf_addf(&plain, "%s:%s",
-                forge_of(NULL, url) == FORGE_GITHUB ? "x-access-token" : "oauth2",
+    strbuf_addf(&plain, "%s:%s", forge == FORGE_GITHUB ? "x-access-token" : "oauth2",
                 strbuf_cstr(&token));
     base64_encode(&base64, strbuf_str(&plain));
     out->variables[0] = text_dup("GIT_CONFIG_COUNT=1");

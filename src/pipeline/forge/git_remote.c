@@ -136,8 +136,9 @@ git_hook_line(struct str line, char branch[static 256], char commit[static 41])
 }
 
 bool
-git_remote_heads(const char *url, const char *secrets_dir, void (*call)(void *arg, struct str branch, struct str commit),
-                 void *arg, struct err *err)
+git_remote_heads(const char *url, const char *secrets_dir, const char *forge,
+                 void (*call)(void *arg, struct str branch, struct str commit), void *arg,
+                 struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup(git_login_done) struct git_login login = {0};
@@ -145,7 +146,7 @@ git_remote_heads(const char *url, const char *secrets_dir, void (*call)(void *ar
 
     if (url[0] == '-')
         return err_set(err, ERR_VALIDATION, "'%s' is not a repository", url);
-    git_login_find(secrets_dir, url, &login);
+    git_login_find(secrets_dir, forge, url, &login);
     if (!GIT_AS(&login, &text, err, "ls-remote", "--heads", url))
         return false;
     rest = strbuf_str(&text);
@@ -174,13 +175,13 @@ resolve_one(void *arg, struct str branch, struct str commit)
 }
 
 bool
-git_remote_resolve(const char *url, const char *secrets_dir, const char *branch,
-                   char commit[static 41], struct err *err)
+git_remote_resolve(const char *url, const char *secrets_dir, const char *forge,
+                   const char *branch, char commit[static 41], struct err *err)
 {
     struct resolve r = {branch, commit};
 
     commit[0] = '\0';
-    if (!git_remote_heads(url, secrets_dir, resolve_one, &r, err))
+    if (!git_remote_heads(url, secrets_dir, forge, resolve_one, &r, err))
         return false;
     if (commit[0] == '\0')
         return err_set(err, ERR_NOT_FOUND, "there is no branch '%s'", branch);
@@ -188,8 +189,8 @@ git_remote_resolve(const char *url, const char *secrets_dir, const char *branch,
 }
 
 bool
-git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char commit[static 41],
-               struct err *err)
+git_remote_ref(const char *url, const char *secrets_dir, const char *forge, const char *ref,
+               char commit[static 41], struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
     cleanup(git_login_done) struct git_login login = {0};
@@ -197,7 +198,7 @@ git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char c
 
     if (url[0] == '-' || ref[0] == '-')
         return err_set(err, ERR_VALIDATION, "'%s' is not a repository", url);
-    git_login_find(secrets_dir, url, &login);
+    git_login_find(secrets_dir, forge, url, &login);
     if (!GIT_AS(&login, &text, err, "ls-remote", url, ref))
         return false;
     rest = strbuf_str(&text);

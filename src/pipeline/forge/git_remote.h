@@ -15,17 +15,18 @@ bool git_remote_create(const char *data_dir, const char *name, const char *naru_
 /* "<old> <new> <ref>": true for a branch that was made or moved. */
 bool git_hook_line(struct str line, char branch[static 256], char commit[static 41]);
 
-/* `secrets_dir` may hold what git needs to get in (git_login.h), or be NULL. */
+/* `secrets_dir` may hold what git needs to get in (git_login.h), or be NULL; `forge`: what webhooks told
+ * the repository's forge to be, or NULL. */
 /* Calls for each branch of a repository (path or URL). False if git failed. */
-bool git_remote_heads(const char *url, const char *secrets_dir,
+bool git_remote_heads(const char *url, const char *secrets_dir, const char *forge,
                       void (*call)(void *arg, struct str branch, struct str commit), void *arg,
                       struct err *err) MUST_CHECK;
 /* The commit a branch stands at; ERR_NOT_FOUND if there is no such branch. */
-bool git_remote_resolve(const char *url, const char *secrets_dir, const char *branch, char commit[static 41],
-                        struct err *err) MUST_CHECK;
+bool git_remote_resolve(const char *url, const char *secrets_dir, const char *forge,
+                        const char *branch, char commit[static 41], struct err *err) MUST_CHECK;
 /* The commit a ref ("refs/pull/7/merge") stands at; ERR_NOT_FOUND if there is no such ref. */
-bool git_remote_ref(const char *url, const char *secrets_dir, const char *ref, char commit[static 41],
-                    struct err *err) MUST_CHECK;
+bool git_remote_ref(const char *url, const char *secrets_dir, const char *forge, const char *ref,
+                    char commit[static 41], struct err *err) MUST_CHECK;
 /* First line of the message and the author's name of a commit. */
 bool git_remote_describe(const char *path, const char *commit, char message[static 512],
                          char author[static 128], struct err *err) MUST_CHECK;

@@ -113,6 +113,7 @@ struct runner_config {
     const char *ref; /* where the commit is, if not on the branch */
     const char *trusted_ref; /* whose Jenkinsfile is run instead of the commit's; NULL: that */
     const char *github, *github_api_url; /* "acme/shop"; NULL: of no repository, the usual one */
+    const char *forge; /* by its webhooks (forge_of()); NULL: not told */
     const char *const *change_env; /* "CHANGE_ID=7", NULL-terminated; may be NULL */
     bool is_primary_branch;
     const char *cause;           /* "BranchEventCause" */

@@ -213,7 +213,7 @@ fetch_commit(struct run *run, const struct node *at, const char *directory)
     return true;
 }
 
-/* The login of a private repository on GitHub, where there is one: in the environment until the caller
+/* The login of a private repository on a forge, where there is one: in the environment until the caller
  * takes that back. */
 static void
 log_in(struct run *run)
@@ -222,7 +222,7 @@ log_in(struct run *run)
     struct env_layer *layer = run_env_push(run);
 
     git_login_find(run->config->github != NULL ? run->config->secrets_dir : NULL,
-                   run->config->git_url, &login);
+                   run->config->forge, run->config->git_url, &login);
     if (login.token != NULL) {
         credential_mask(run, str_of(login.token));
         run_mask(run, str_of(strrchr(login.variables[2], ' ') + 1));
