@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/forks.h"
 
+/* GitLab says "author" of who opened a merge request again or pushed to it, which may be a maintainer
+ * who did so for a stranger; GitHub lets anybody open a pull request from anybody's fork. */
+static bool
+is_trusted(const struct json *names, const char *author, const char *fork)
+{
+    const char *slash = strrchr(fork, '/');
+    cleanup_free char *owner = str_dup(str_range(fork, slash == NULL ? fork : slash));
+
+    return author[0] != '\0' && owner[0] != '\0' && json_has_text(names, author) &&
+           (str_equal_nocase(str_of(owner), str_of(author)) || json_has_text(names, owner));
+}
+
 enum fork_trust
-room_fork_trust(struct pipeline_room *room, const char *pipeline, const char *author)
+room_fork_trust(struct pipeline_room *room, const char *pipeline, const char *author,
+                const char *fork)
 {
     enum fork_trust trust = FORK_REFUSED;
     const struct pipeline *p;
@@ -14,9 +27,8 @@ room_fork_trust(struct pipeline_room *room, const char *pipeline, const char *au
         if (strcmp(policy, "everyone") == 0)
             trust = FORK_TRUSTED;
         else if (strcmp(policy, "target") == 0)
-            trust = author[0] != '\0' && json_has_text(json_get(p->forks, "trusted"), author)
-                        ? FORK_TRUSTED
-                        : FORK_UNTRUSTED;
+            trust = is_trusted(json_get(p->forks, "trusted"), author, fork) ? FORK_TRUSTED
+                                                                            : FORK_UNTRUSTED;
     }
     room_unlock(room);
     return trust;

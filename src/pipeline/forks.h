@@ -4,7 +4,9 @@
  *   target    they are built with the Jenkinsfile of the branch that they are for, as Jenkins does with
  *             those that it does not trust: without secrets, without an access key of naru
  *   everyone  they are built as those of the repository itself
- * Whoever is named as trusted is built as those of the repository itself, unless the policy is none.
+ * Whoever is named as trusted is built as those of the repository itself, unless the policy is none:
+ * he has to be the author, and the fork has to be his or of somebody else who is named, as its owner
+ * decides what is pushed there later.
  * Builds run as the server's user, so even with `target` what a build runs can read what he can. */
 #pragma once
 #include "pipeline/room.h"
@@ -13,8 +15,9 @@
 
 enum fork_trust { FORK_REFUSED, FORK_UNTRUSTED, FORK_TRUSTED };
 
+/* `fork` is the repository that the change is from ("eve/web"); empty: not known. */
 enum fork_trust room_fork_trust(struct pipeline_room *room, const char *pipeline,
-                                const char *author);
+                                const char *author, const char *fork);
 /* `trusted`: names with commas between; NULL: none.  ERR_VALIDATION for another policy. */
 bool room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
                     const char *trusted, struct err *err) MUST_CHECK;

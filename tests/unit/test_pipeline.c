@@ -411,7 +411,7 @@ TEST(events_of_forges_are_understood_or_refused)
         sha, sha);
     cleanup_free char *pr = text_format(
         "{\"action\":\"synchronized\",\"number\":9,\"repository\":{\"full_name\":\"a/b\"},"
-        "\"pull_request\":{\"number\":9,\"head\":{\"sha\":\"%s\",\"ref\":\"t\",\"repo\":{\"full_"
+        "\"pull_request\":{\"number\":9,\"title\":\"a\\u001b[2Jb\\nc\",\"head\":{\"sha\":\"%s\",\"ref\":\"t\",\"repo\":{\"full_"
         "name\":\"e/b\"}},\"base\":{\"ref\":\"main\"}}}",
         sha);
     cleanup_free char *stranger = text_format(
@@ -435,6 +435,7 @@ TEST(events_of_forges_are_understood_or_refused)
     CHECK_TEXT(e.push.branch, "PR-9");
     CHECK_TEXT(e.ref, "refs/pull/9/head");
     CHECK_TEXT(json_get_cstr(e.change, "fork", ""), "e/b");
+    CHECK_TEXT(e.push.message, "a [2Jb"); /* a stranger's words, on people's terminals */
     forge_event_done(&e);
     CHECK(forge_event_parse(
         FORGE_GITHUB, STR("push"),

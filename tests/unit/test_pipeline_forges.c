@@ -11,19 +11,24 @@
 #define CHANGE_FILE                                                                             \
     "sh 'echo \"%s key=$AWS_ACCESS_KEY_ID- to=$CHANGE_TARGET fork=$CHANGE_FORK\"'\n"            \
     "script { try { withCredentials([string(credentialsId: 'token', variable: 'T')]) "          \
-    "{ echo 'has it' } } catch (e) { echo 'has none' } }\n"
+    "{ echo 'has it' } } catch (e) { echo 'has none' } }\n"                                    \
+    "sh 'echo docker $(cat $DOCKER_CONFIG/config.json)'\n"
 
 /* A change of the Jenkinsfile; gives the commit of its merge. */
 static void
 fork_init(struct world *w, char merge[static 41])
 {
     cleanup_free char *own = text_format(CHANGE_FILE, "own"), *theirs = text_format(CHANGE_FILE, "theirs");
-    cleanup_free char *secrets = NULL, *path = NULL;
+    cleanup_free char *secrets = NULL, *path = NULL, *docker = NULL;
     cleanup_json struct json *token = json_parse(STR("{\"kind\":\"text\",\"text\":\"s3cret\"}"), NULL);
     struct err err;
 
     setenv("AWS_ACCESS_KEY_ID", "of-the-server", 1);
     web_init(w, "acme/web");
+    docker = text_format("%s/docker", w->root);
+    setenv("DOCKER_CONFIG", docker, 1);
+    sh(w, "mkdir ../docker; echo '{\"auths\":{\"r.example\":{\"auth\":\"bWU6aXQ=\"}},"
+          "\"proxies\":{}}' > ../docker/config.json");
     secrets = text_format("%s/secrets", w->data);
     CHECK(secrets_set(secrets, "token", token, "", &err));
     commit(w, own, "own");
@@ -69,6 +74,7 @@ TEST(a_change_from_a_fork_is_built_as_the_policy_says)
     expect_log(&w, "web", 1, "own key=- to=main fork=eve/web\n");
     expect_log(&w, "web", 1, "has none\n");
     sh(&w, "! grep -q 'theirs key' ../data/builds/web/1/log");
+    expect_log(&w, "web", 1, "docker {\"proxies\":{}}\n");
 }
 
 TEST(a_trusted_users_fork_is_built_as_the_repository_itself)
@@ -84,9 +90,31 @@ TEST(a_trusted_users_fork_is_built_as_the_repository_itself)
     expect_result(&w, "web", 1, "SUCCESS");
     expect_log(&w, "web", 1, "theirs key=of-the-server- to=main fork=bo/web\n");
     expect_log(&w, "web", 1, "has it\n");
+    sh(&w, "grep -q 'docker.*bWU6aXQ=' ../data/builds/web/1/log");
     CHECK(room_set_forks(w.room, "web", "everyone", NULL, &err));
-    CHECK_EQ(room_fork_trust(w.room, "web", "eve"), FORK_TRUSTED);
-    CHECK_EQ(room_fork_trust(w.room, "other", "eve"), FORK_REFUSED);
+    CHECK_EQ(room_fork_trust(w.room, "web", "eve", "eve/web"), FORK_TRUSTED);
+    CHECK_EQ(room_fork_trust(w.room, "other", "eve", "eve/web"), FORK_REFUSED);
+}
+
+TEST(trust_is_of_the_author_and_of_whose_fork_it_is)
+{
+    static const struct {
+        const char *author, *fork;
+        enum fork_trust trust;
+    } rows[] = {
+        {"bo", "bo/web", FORK_TRUSTED},       {"bo", "Bo/web", FORK_TRUSTED},
+        {"bo", "ann/web", FORK_TRUSTED},      {"bo", "team/apps/web", FORK_TRUSTED},
+        {"bo", "eve/web", FORK_UNTRUSTED},    {"eve", "bo/web", FORK_UNTRUSTED},
+        {"bo", "team/web", FORK_UNTRUSTED},   {"bo", "", FORK_UNTRUSTED},
+        {"", "bo/web", FORK_UNTRUSTED},       {"", "/web", FORK_UNTRUSTED},
+    };
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    web_init(&w, "acme/web");
+    CHECK(room_set_forks(w.room, "web", "target", "ann, bo, team/apps", &err));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        CHECK_EQ(room_fork_trust(w.room, "web", rows[i].author, rows[i].fork), rows[i].trust);
 }
 
 /* ---- a forge's API ---- */

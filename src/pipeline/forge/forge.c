@@ -119,10 +119,10 @@ take_head(struct forge_event *e, const char *from, const char *sha, struct err *
 {
     if (e->is_fork)
         set(e->change, "fork", from);
-    snprintf(e->push.author, sizeof(e->push.author), "%.100s",
-             json_get_cstr(e->change, "author", ""));
-    snprintf(e->push.message, sizeof(e->push.message), "%.400s",
-             json_get_cstr(e->change, "title", ""));
+    github_copy_line(e->push.author, sizeof(e->push.author),
+                     json_get_cstr(e->change, "author", ""));
+    github_copy_line(e->push.message, sizeof(e->push.message),
+                     json_get_cstr(e->change, "title", ""));
     return take_commit(e->head, sha, err) && take_commit(e->push.commit, e->head, err);
 }
 

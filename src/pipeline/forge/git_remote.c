@@ -7,6 +7,7 @@
 #include "io/process.h"
 #include "pipeline/build.h"
 #include "pipeline/forge/git_login.h"
+#include "pipeline/forge/github.h"
 
 #define GIT_TIMEOUT_MS ((int64_t)60 * 1000)
 #define GIT_OUTPUT_MAX ((size_t)4 << 20)
@@ -208,20 +209,27 @@ git_remote_ref(const char *url, const char *secrets_dir, const char *forge, cons
     return err_set(err, ERR_NOT_FOUND, "there is no ref '%s'", ref);
 }
 
+static void
+take_line(struct str *rest, char *to, size_t size)
+{
+    struct str line = {0};
+    cleanup_free char *text = str_split(rest, '\n', &line) ? str_dup(line) : NULL;
+
+    github_copy_line(to, size, text);
+}
+
 bool
 git_remote_describe(const char *path, const char *commit, char message[static 512],
                     char author[static 128], struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    struct str rest, line;
+    struct str rest;
 
     message[0] = author[0] = '\0';
     if (!GIT(&text, err, "-C", path, "log", "-1", "--format=%an%n%s", commit, "--"))
         return false;
     rest = strbuf_str(&text);
-    if (str_split(&rest, '\n', &line))
-        (void)text_copy(author, 128, str_slice(line, 0, 120));
-    if (str_split(&rest, '\n', &line))
-        (void)text_copy(message, 512, str_slice(line, 0, 500));
+    take_line(&rest, author, 128);
+    take_line(&rest, message, 512);
     return true;
 }

@@ -62,9 +62,8 @@ add_paths(struct github_push *p, const struct json *list)
     }
 }
 
-/* The first line, without control characters. */
-static void
-copy_line(char *to, size_t size, const char *from)
+void
+github_copy_line(char *to, size_t size, const char *from)
 {
     size_t n = 0;
 
@@ -101,9 +100,9 @@ parse(const struct json *j, struct github_push *out, struct err *err)
     /* Only a hint at the order of pushes: what is no commit says nothing. */
     if (build_commit_is_valid(str_of(json_get_cstr(j, "before", ""))))
         (void)text_copy(out->before, sizeof(out->before), str_of(json_get_cstr(j, "before", "")));
-    copy_line(out->message, sizeof(out->message), json_get_cstr(head, "message", ""));
-    copy_line(out->author, sizeof(out->author),
-              json_get_cstr(json_get(head, "author"), "name", ""));
+    github_copy_line(out->message, sizeof(out->message), json_get_cstr(head, "message", ""));
+    github_copy_line(out->author, sizeof(out->author),
+                     json_get_cstr(json_get(head, "author"), "name", ""));
     for (size_t i = 0; i < json_size(commits); i++) {
         const struct json *one = json_at(commits, i);
         add_paths(out, json_get(one, "added"));

@@ -27,6 +27,8 @@ struct github_push {
 /* A push event's JSON. On success github_push_done() is due. */
 bool github_push_parse(struct str body, struct github_push *out, struct err *err) MUST_CHECK;
 void github_push_done(struct github_push *p);
+/* The first line of what people wrote, without control characters, as far as it fits. */
+void github_copy_line(char *to, size_t size, const char *from);
 /* The JSON inside a request body: itself, or the form field `payload`. */
 bool github_payload(struct str body, struct str content_type, struct strbuf *out,
                     struct err *err) MUST_CHECK;

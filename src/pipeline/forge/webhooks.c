@@ -85,7 +85,8 @@ act(struct http_exchange *x, struct pipeline_room *room, enum forge forge,
         room_reply_message(x, 200, "what waited of it is not built");
         return true;
     }
-    trust = e->is_fork ? room_fork_trust(room, name, json_get_cstr(e->change, "author", ""))
+    trust = e->is_fork ? room_fork_trust(room, name, json_get_cstr(e->change, "author", ""),
+                                         json_get_cstr(e->change, "fork", ""))
                        : FORK_TRUSTED;
     if (trust == FORK_REFUSED) {
         room_reply_message(x, 200,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* docker_config.c - docker's configuration for a build or a block of it: what the user's has, but
  * logins stay in it.  Builds side by side would overwrite each other's in the user's own, and that of a
- * build ends with its key. */
+ * build ends with its key.  A build of strangers' code gets it without the user's logins. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -57,6 +57,26 @@ link_others(struct run *run, const char *from, const char *folder, struct err *e
     return ok;
 }
 
+/* Strangers' code gets what it needs to ask docker, and no login. */
+static void
+forget_logins(struct strbuf *text)
+{
+    static const char *const logins[] = {"auths", "credsStore", "credHelpers", "HttpHeaders"};
+    struct err err;
+    cleanup_json struct json *config = json_parse(strbuf_str(text), &err);
+    cleanup_free char *rest = NULL;
+
+    if (json_type(config) != JSON_OBJECT) {
+        json_unref(config);
+        config = json_object();
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(logins); i++)
+        json_delete(config, logins[i]);
+    rest = json_format(config);
+    strbuf_clear(text);
+    strbuf_add_cstr(text, rest);
+}
+
 bool
 docker_config_make(struct run *run, const char *folder, struct err *err)
 {
@@ -68,8 +88,11 @@ docker_config_make(struct run *run, const char *folder, struct err *err)
         return false;
     if (!file_exists(old))
         return true;
-    return file_read(old, CONFIG_MAX, &text, err) &&
-           file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(&text),
+    if (!file_read(old, CONFIG_MAX, &text, err))
+        return false;
+    if (run->config->trusted_ref != NULL)
+        forget_logins(&text);
+    return file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(&text),
                              0600, err);
 }
 
@@ -90,8 +113,10 @@ docker_config_enter(struct run *run, bool again)
     if (folder == NULL)
         return;
     if (!(again && file_exists(folder)) && !docker_config_make(run, folder, &err)) {
-        run_logf(run, "WARNING: docker's configuration is the user's: %s", err.message);
-        return;
+        run_logf(run, "WARNING: docker's configuration is %s: %s",
+                 run->config->trusted_ref != NULL ? "empty" : "the user's", err.message);
+        if (run->config->trusted_ref == NULL)
+            return;
     }
     run_env_set(run, &run->base, STR("DOCKER_CONFIG"), str_of(folder));
 }
