@@ -484,6 +484,8 @@ begin_build(struct pipeline_room *room, const struct pipeline *p, struct build *
     char cookie[33];
 
     b->state = BUILD_RUNNING;
+    if (b->started_ms != 0)
+        room->to_take_up--;
     if (b->started_ms == 0) {
         room_choose_place(p, b);
         random_hex(cookie, 32);
@@ -696,6 +698,7 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
             continue;
         }
         b->state = BUILD_QUEUED;
+        room->to_take_up += b->started_ms != 0;
         take_up_key(room, b);
         if (!build_has_journal(b, room->config.data_dir)) /* from its start: nothing of it may run */
             (void)end_processes(b);

@@ -45,29 +45,72 @@ wanted_of(const struct lock_claim *claim)
 
 /* ---- who gets what ---- */
 
+static void
+add_all(struct json *to, const struct json *names)
+{
+    for (size_t i = 0; i < json_size(names); i++)
+        json_set(to, json_cstr(json_at(names, i), ""), json_bool(true));
+}
+
+static bool
+leaves_choice(const struct json *need)
+{
+    return json_get_i64(need, "quantity", 1) < (int64_t)json_size(json_get(need, "names"));
+}
+
+/* `own`: what the claim has chosen for other needs, which does where there is no choice. */
+static bool
+choose_for(const struct json *need, struct json *taken, struct json *own, struct json *chosen)
+{
+    const struct json *names = json_get(need, "names");
+    const bool shares = !leaves_choice(need);
+    int64_t missing = json_get_i64(need, "quantity", 1);
+
+    for (size_t i = 0; i < json_size(names) && missing > 0; i++) {
+        const char *name = json_cstr(json_at(names, i), "");
+        if (json_get(own, name) != NULL) {
+            missing -= shares;
+            continue;
+        }
+        if (json_get(taken, name) != NULL)
+            continue;
+        json_set(taken, name, json_bool(true));
+        json_set(own, name, json_bool(true));
+        json_append(chosen, json_text(name));
+        missing--;
+    }
+    if (missing > 0)
+        add_all(taken, names);
+    return missing <= 0;
+}
+
 /* Chooses from what is not `taken` and adds it there; false if something is not free, then all that
  * the claim may come to use is taken: nobody behind it may have that. */
 static bool
 choose(const struct json *wanted, struct json *taken, struct json *chosen)
 {
+    cleanup_json struct json *own = json_object(), *parts = json_array();
     bool has_all = true;
 
-    for (size_t i = 0; i < json_size(wanted); i++) {
-        const struct json *need = json_at(wanted, i), *names = json_get(need, "names");
-        int64_t missing = json_get_i64(need, "quantity", 1);
-        for (size_t k = 0; k < json_size(names) && missing > 0; k++) {
-            const char *name = json_cstr(json_at(names, k), "");
-            if (json_get(taken, name) != NULL)
-                continue;
-            json_set(taken, name, json_bool(true));
-            json_append(chosen, json_text(name));
-            missing--;
-        }
-        has_all = has_all && missing <= 0;
-        for (size_t k = 0; missing > 0 && k < json_size(names); k++)
-            json_set(taken, json_cstr(json_at(names, k), ""), json_bool(true));
-    }
+    for (size_t i = 0; i < json_size(wanted); i++)
+        json_append(parts, json_array());
+    for (int chooses = 0; chooses < 2; chooses++)
+        for (size_t i = 0; i < json_size(wanted); i++)
+            if (leaves_choice(json_at(wanted, i)) == (chooses == 1))
+                has_all = choose_for(json_at(wanted, i), taken, own, json_at(parts, i)) && has_all;
+    for (size_t i = 0; i < json_size(parts); i++)
+        for (size_t k = 0; k < json_size(json_at(parts, i)); k++)
+            json_append(chosen, json_ref(json_at(json_at(parts, i), k)));
     return has_all;
+}
+
+bool
+lock_claim_is_possible(const struct lock_claim *claim)
+{
+    cleanup_json struct json *wanted = wanted_of(claim), *taken = json_object();
+    cleanup_json struct json *chosen = json_array();
+
+    return choose(wanted, taken, chosen);
 }
 
 static struct json *
@@ -76,14 +119,44 @@ held_names(const struct lock_table *t)
     struct json *taken = json_object();
 
     for (const struct claim *c = t->first; c != NULL; c = c->next)
-        for (size_t i = 0; c->is_held && i < json_size(c->names); i++)
-            json_set(taken, json_cstr(json_at(c->names, i), ""), json_bool(true));
+        if (c->is_held)
+            add_all(taken, c->names);
     return taken;
+}
+
+/* Does the owner's build ("web#7 " of "web#7 _3") hold anything? */
+static bool
+holds_some(const struct lock_table *t, const char *owner)
+{
+    const char *space = strrchr(owner, ' ');
+    const struct str build = str_range(owner, space == NULL ? owner : space + 1);
+
+    for (const struct claim *c = t->first; build.len > 0 && c != NULL; c = c->next)
+        if (c->is_held && json_size(c->names) > 0 && str_starts(str_of(c->owner), build))
+            return true;
+    return false;
+}
+
+/* As choose(), where `taken` has besides what is held what is kept for others. */
+static bool
+choose_within(const struct lock_table *t, const char *owner, const struct json *wanted,
+              struct json *taken, struct json *chosen)
+{
+    cleanup_json struct json *held = NULL;
+
+    if (!holds_some(t, owner))
+        return choose(wanted, taken, chosen);
+    held = held_names(t);
+    if (choose(wanted, held, chosen)) {
+        add_all(taken, chosen);
+        return true;
+    }
+    return choose(wanted, taken, chosen); /* keeps it for this one */
 }
 
 /* Serves those that wait, in their order; true if somebody got something. */
 static bool
-serve(struct lock_table *t)
+serve_once(struct lock_table *t)
 {
     cleanup_json struct json *taken = held_names(t);
     bool changed = false;
@@ -93,7 +166,7 @@ serve(struct lock_table *t)
         if (c->is_held)
             continue;
         chosen = json_array();
-        if (choose(c->wanted, taken, chosen)) {
+        if (choose_within(t, c->owner, c->wanted, taken, chosen)) {
             c->is_held = changed = true;
             c->names = chosen;
         } else {
@@ -101,6 +174,14 @@ serve(struct lock_table *t)
         }
     }
     return changed;
+}
+
+/* Who got something may get more by that. */
+static void
+serve(struct lock_table *t)
+{
+    while (serve_once(t)) {
+    }
 }
 
 /* ---- the list ---- */
@@ -199,10 +280,13 @@ lock_table_new(const char *path)
 
     pthread_mutex_init(&t->mutex, NULL);
     t->path = text_dup(path);
-    if (path != NULL && file_read(path, FILE_MAX_BYTES, &text, NULL))
-        list = json_parse(strbuf_str(&text), &err);
+    if (path != NULL && file_exists(path) &&
+        (!file_read(path, FILE_MAX_BYTES, &text, &err) ||
+         (list = json_parse(strbuf_str(&text), &err)) == NULL))
+        log_error("pipeline.locks", "path=%s error=%s", path, log_quote(err.message));
     for (size_t i = 0; i < json_size(list) && t->count < LOCKS_MAX; i++)
         load_one(t, json_at(list, i));
+    serve(t); /* an earlier version kept more back */
     return t;
 }
 
@@ -232,10 +316,11 @@ lock_table_take(struct lock_table *t, const struct lock_claim *claim, struct str
     pthread_mutex_lock(&t->mutex);
     c = find(t, claim->owner);
     is_new = c == NULL && t->count < LOCKS_MAX;
-    if (is_new)
+    if (is_new) { /* who asks again finds what the last change gave him */
         c = insert(t, claim->owner, wanted_of(claim), claim->priority, claim->newest_first);
-    if ((c != NULL && !c->is_held && serve(t)) || is_new)
+        serve(t);
         save(t);
+    }
     ours = c != NULL && c->is_held;
     for (size_t i = 0; ours && names_out != NULL && i < json_size(c->names); i++) {
         if (i > 0)
@@ -259,23 +344,23 @@ lock_table_is_free(struct lock_table *t, const struct lock_claim *claim)
     for (const struct claim *c = t->first; c != NULL; c = c->next)
         if (!c->is_held && c != own) {
             cleanup_json struct json *theirs = json_array();
-            (void)choose(c->wanted, taken, theirs);
+            (void)choose_within(t, c->owner, c->wanted, taken, theirs);
         }
-    is_free = (own != NULL && own->is_held) || choose(wanted, taken, chosen);
+    is_free = (own != NULL && own->is_held) ||
+              choose_within(t, claim->owner, wanted, taken, chosen);
     pthread_mutex_unlock(&t->mutex);
     return is_free;
 }
 
-static void
-give_where(struct lock_table *t, struct str owner, bool is_prefix)
+void
+lock_table_sweep(struct lock_table *t, bool (*is_over)(void *arg, const char *owner), void *arg)
 {
     bool changed = false;
 
     pthread_mutex_lock(&t->mutex);
     for (struct claim **at = &t->first; *at != NULL;) {
         struct claim *c = *at;
-        struct str o = str_of(c->owner);
-        if (!(is_prefix ? str_starts(o, owner) : str_equal(o, owner))) {
+        if (!is_over(arg, c->owner)) {
             at = &c->next;
             continue;
         }
@@ -285,20 +370,32 @@ give_where(struct lock_table *t, struct str owner, bool is_prefix)
         changed = true;
     }
     if (changed) {
-        (void)serve(t);
+        serve(t);
         save(t);
     }
     pthread_mutex_unlock(&t->mutex);
 }
 
+static bool
+is_owner(void *arg, const char *owner)
+{
+    return strcmp(owner, *(const char **)arg) == 0;
+}
+
 void
 lock_table_give(struct lock_table *t, const char *owner)
 {
-    give_where(t, str_of(owner), false);
+    lock_table_sweep(t, is_owner, &owner);
+}
+
+static bool
+has_prefix(void *arg, const char *owner)
+{
+    return str_starts(str_of(owner), str_of(*(const char **)arg));
 }
 
 void
 lock_table_give_all(struct lock_table *t, const char *prefix)
 {
-    give_where(t, str_of(prefix), true);
+    lock_table_sweep(t, has_prefix, &prefix);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* order.c - which builds may run beside each other: milestones, and categories of throttleJobProperty.
- * All is called with the room's lock held, but for room_milestone(). */
+/* order.c - which builds may run beside each other: milestones, categories of throttleJobProperty, and
+ * locks of builds that are gone.  All is called with the room's lock held, but for room_milestone(). */
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/room.h"
 
 #define SETTINGS_MAX ((size_t)1 << 20)
+#define SETTINGS_AGE_MS 1000
 
 /* ---- milestones ---- */
 
@@ -105,20 +107,58 @@ room_choose_place(const struct pipeline *p, struct build *b)
     }
 }
 
+/* ---- locks ---- */
+
+/* "web/feature%2Fx#7 _3": is there such a build that was under way? */
+static bool
+is_of_no_build(void *arg, const char *owner)
+{
+    const struct pipeline_room *room = arg;
+    const char *space = strrchr(owner, ' ');
+    struct str build = str_range(owner, space == NULL ? owner : space), name;
+    const ptrdiff_t hash = str_rindex(build, '#');
+    cleanup_free char *pipeline = NULL;
+    const struct pipeline *p;
+    int64_t number = 0;
+
+    if (hash >= 0 && str_to_i64(str_slice(build, (size_t)hash + 1, build.len), &number) &&
+        str_split(&build, '/', &name))
+        pipeline = str_dup(name);
+    p = pipeline == NULL ? NULL : pipeline_store_find(&room->store, pipeline);
+    for (size_t i = 0; p != NULL && i < p->build_count; i++)
+        if (p->builds[i]->number == number && is_under_way(p->builds[i]))
+            return false;
+    log_warn("pipeline.lock_swept", "owner=%s", log_quote(owner));
+    return true;
+}
+
+void
+room_sweep_locks(struct pipeline_room *room)
+{
+    lock_table_sweep(room->locks, is_of_no_build, room);
+}
+
 /* ---- throttleJobProperty ---- */
 
+/* Asked for each build that waits whenever anything happens: the file is read once a second. */
 static int64_t
-limit_of(const struct pipeline_room *room, const char *category)
+limit_of(struct pipeline_room *room, const char *category)
 {
-    cleanup_free char *path = text_format("%s/throttle.json", room->config.data_dir);
+    cleanup_free char *path = NULL;
     cleanup(strbuf_done) struct strbuf text = {0};
-    cleanup_json struct json *limits = NULL;
+    const int64_t now_ms = clock_monotonic_ms();
     struct err err;
 
+    if (room->throttle_ms != 0 && now_ms < room->throttle_ms + SETTINGS_AGE_MS)
+        return json_get_i64(room->throttle, category, 1);
+    path = text_format("%s/throttle.json", room->config.data_dir);
+    json_unref(room->throttle);
+    room->throttle = NULL;
+    room->throttle_ms = now_ms;
     if (file_exists(path) && (!file_read(path, SETTINGS_MAX, &text, &err) ||
-                              (limits = json_parse(strbuf_str(&text), &err)) == NULL))
+                              (room->throttle = json_parse(strbuf_str(&text), &err)) == NULL))
         log_warn("pipeline.throttle", "error=%s", log_quote(err.message));
-    return json_get_i64(limits, category, 1);
+    return json_get_i64(room->throttle, category, 1);
 }
 
 static int64_t
@@ -138,7 +178,7 @@ running_in(const struct pipeline_room *room, const char *category)
 }
 
 bool
-room_is_throttled(const struct pipeline_room *room, const struct pipeline *p, const struct build *b)
+room_is_throttled(struct pipeline_room *room, const struct pipeline *p, const struct build *b)
 {
     const struct json *categories = room_property(p, b->branch, "throttleCategories");
 

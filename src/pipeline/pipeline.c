@@ -40,28 +40,52 @@ running_of(const struct pipeline *p)
     return n;
 }
 
+/* Was it under way when naru ended?  Such builds go on at once and beside each other, as they did: one may
+ * wait for a lock that another one holds. */
+static bool
+is_taken_up(const struct build *b)
+{
+    return b->started_ms != 0;
+}
+
+static bool
+comes_before(const struct build *a, const struct build *b)
+{
+    return is_taken_up(a) != is_taken_up(b) ? is_taken_up(a) : a->queued_ms < b->queued_ms;
+}
+
 /* The oldest that waits and may run: one at a time of a branch. */
 static struct build *
-next_of(struct pipeline_room *room, const struct pipeline *p, int64_t now_ms)
+next_of(struct pipeline_room *room, const struct pipeline *p, int64_t now_ms, bool has_place)
 {
     struct build *best = NULL;
 
     for (size_t i = 0; i < p->build_count; i++) {
         struct build *b = p->builds[i];
-        if (b->state != BUILD_QUEUED || room_branch_is_busy(p, b->branch) ||
-            (b->started_ms == 0 && room_is_throttled(room, p, b)))
+        if (b->state != BUILD_QUEUED ||
+            (!is_taken_up(b) && (!has_place || room_branch_is_busy(p, b->branch) ||
+                                 room_is_throttled(room, p, b))))
             continue;
         if (is_postponed(p, b, now_ms))
             room->has_postponed = true;
-        else if (best == NULL || b->queued_ms < best->queued_ms)
+        else if (best == NULL || comes_before(b, best))
             best = b;
     }
     return best;
 }
 
+/* Is `a`, of a pipeline where `running_a` builds run, to begin before `b`? */
+static bool
+is_fairer(const struct build *a, unsigned running_a, const struct build *b, unsigned running_b)
+{
+    if (is_taken_up(a) != is_taken_up(b) || running_a == running_b)
+        return comes_before(a, b);
+    return running_a < running_b;
+}
+
 /* Of the pipelines with the fewest running builds, the one that waits longest. */
 static struct build *
-next_queued(struct pipeline_room *room)
+next_queued(struct pipeline_room *room, bool has_place)
 {
     const int64_t now_ms = clock_wall_ms();
     struct build *best = NULL;
@@ -70,10 +94,9 @@ next_queued(struct pipeline_room *room)
     room->has_postponed = false;
     for (size_t i = 0; i < room->store.count; i++) {
         const struct pipeline *p = room->store.pipelines[i];
-        struct build *b = next_of(room, p, now_ms);
+        struct build *b = next_of(room, p, now_ms, has_place);
         unsigned running = b == NULL ? 0 : running_of(p);
-        if (b == NULL || (best != NULL && (running > least || (running == least &&
-                                                               b->queued_ms >= best->queued_ms))))
+        if (b == NULL || (best != NULL && !is_fairer(b, running, best, least)))
             continue;
         best = b;
         least = running;
@@ -97,7 +120,8 @@ worker(void *arg)
 
     room_lock(room);
     while (!atomic_load(&room->stopping)) {
-        struct build *b = room->running - room->parked < wanted(room) ? next_queued(room) : NULL;
+        const bool has_place = room->running - room->parked < wanted(room);
+        struct build *b = has_place || room->to_take_up > 0 ? next_queued(room, has_place) : NULL;
         if (b != NULL) {
             room->running++;
             room_run_build(room, b);
@@ -133,6 +157,7 @@ room_free(struct pipeline_room *room)
     pipeline_store_done(&room->store);
     github_deliveries_done(&room->deliveries);
     lock_table_free(room->locks);
+    json_unref(room->throttle);
     free((void *)(uintptr_t)room->config.data_dir);
     free((void *)(uintptr_t)room->config.tool_dir);
     free((void *)(uintptr_t)room->config.naru_path);
@@ -203,6 +228,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
             log_warn("pipeline.repository", "error=%s", log_quote(hook.message));
     }
     room_sweep(room);
+    room_sweep_locks(room);
     room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
     if (!room->has_clock)
         err_errno(err, "cannot start a thread");

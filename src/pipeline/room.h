@@ -26,6 +26,9 @@ struct pipeline_room {
     bool is_watching;
     atomic_bool stopping;
     unsigned running, parked; /* builds; of them those that only wait for people or builds */
+    unsigned to_take_up; /* builds that ran when naru ended and wait for a thread again */
+    struct json *throttle; /* throttle.json as it was at `throttle_ms`; NULL: none */
+    int64_t throttle_ms;   /* monotonic; 0: not read yet */
     struct lock_table *locks;
     pthread_t clock;
     bool has_clock;
@@ -54,9 +57,11 @@ void room_sweep(struct pipeline_room *room);
 /* order.c: which builds may run beside each other; the lock is held, but for room_milestone() */
 bool room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordinal, int64_t *last,
                     int64_t *by); /* as runner_host.milestone */
+/* Of builds that are not to be taken up, as their records cannot be read; before any build runs. */
+void room_sweep_locks(struct pipeline_room *room);
 bool room_branch_is_busy(const struct pipeline *p, const char *branch);
 void room_choose_place(const struct pipeline *p, struct build *b);
-bool room_is_throttled(const struct pipeline_room *room, const struct pipeline *p,
+bool room_is_throttled(struct pipeline_room *room, const struct pipeline *p,
                        const struct build *b);
 
 /* triggers.c */

@@ -139,3 +139,42 @@ TEST(locks_and_places_in_line_are_there_after_a_restart)
     lock_table_free(t);
     CHECK(file_remove_tree(folder, &err));
 }
+
+TEST(who_holds_something_is_not_kept_from_more_by_who_waits_for_it)
+{
+    struct lock_table *t = lock_table_new(NULL);
+    struct wish w;
+
+    CHECK_TEXT(take(t, "p#1 a", "db"), "db");
+    CHECK_TEXT(take(t, "q#1 a", "db;printer"), "-");
+    CHECK_TEXT(take(t, "r#1 a", "printer"), "-");
+    read_wish(&w, "p#1 b", "printer");
+    CHECK(lock_table_is_free(t, &w.claim));
+    CHECK_TEXT(take(t, "p#1 b", "printer"), "printer");
+    lock_table_give(t, "p#1 b");
+    CHECK_TEXT(take(t, "r#1 a", "printer"), "-"); /* who holds nothing waits as ever */
+    CHECK_TEXT(take(t, "p#11 a", "printer"), "-");
+    lock_table_give_all(t, "p#1 ");
+    CHECK_TEXT(take(t, "q#1 a", "db;printer"), "db,printer");
+    lock_table_free(t);
+}
+
+TEST(needs_of_a_claim_do_not_take_from_each_other_what_they_must_have)
+{
+    struct lock_table *t = lock_table_new(NULL);
+    struct wish w;
+
+    CHECK_TEXT(take(t, "1", "a b;a"), "b,a");
+    lock_table_give(t, "1");
+    CHECK_TEXT(take(t, "2", "a;2:a b"), "a,b");
+    CHECK_TEXT(take(t, "3", "b"), "-");
+    lock_table_give(t, "2");
+    CHECK_TEXT(take(t, "3", "b"), "b");
+    read_wish(&w, "4", "a b;a b");
+    CHECK(lock_claim_is_possible(&w.claim));
+    read_wish(&w, "4", "a b;a b;a b");
+    CHECK(!lock_claim_is_possible(&w.claim));
+    read_wish(&w, "4", "3:a b");
+    CHECK(!lock_claim_is_possible(&w.claim));
+    lock_table_free(t);
+}

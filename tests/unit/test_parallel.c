@@ -200,7 +200,9 @@ TEST(properties_declare_parameters_of_scripted_pipelines)
                   "defaultValue: 'x'), booleanParam(name: 'B', defaultValue: true)]), "
                   "pipelineTriggers([cron('H 2 * * *')])])\n"
                   "echo \"A ${params.A} B ${params.B} ${env.A}\"\n"
-                  "milestone 1\nthrottle(['x']) { echo 'in' }\n");
+                  "milestone 1\nthrottle(['x', 'x']) { echo 'in' }\n"
+                  "try { milestone 9223372036854775807 } catch (e) { echo e.message }\n");
     CHECK_TEXT(b.outcome.reason, "");
     CHECK(has(strbuf_cstr(&b.log), "A x B true x") && has(strbuf_cstr(&b.log), "in"));
+    CHECK(has(strbuf_cstr(&b.log), "a milestone's ordinal is at most 2147483647"));
 }

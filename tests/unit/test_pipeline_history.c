@@ -156,6 +156,59 @@ TEST(a_newer_build_that_passes_a_milestone_ends_older_ones_that_wait)
     expect_log(&w, "web", 3, "Trying to pass milestone 2\n");
 }
 
+static void
+answer(struct world *w, int64_t number)
+{
+    cleanup_json struct json *yes = json_parse(STR("{\"proceed\":true,\"by\":\"ann\"}"), NULL);
+    struct err err;
+
+    wait_for_question(w, number);
+    while (!pipeline_answer(w->room, "web", number, NULL, yes, &err))
+        (void)pipeline_wait(w->room, 20);
+}
+
+/* Two of them take all places, and wait for the lock of the third, which waits for an answer. */
+#define HOLDS_OR_WAITS                                                                            \
+    "script { if (env.BUILD_NUMBER == '3') { lock('db') { input 'go?' } } else { input 'x'\n"       \
+    "parallel(a: { lock('db') { echo 'has it' } }, b: { echo 'b' }) } }"
+
+TEST(a_build_that_holds_a_lock_is_taken_up_though_others_that_wait_take_all_places)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_init(&w, NULL);
+    commit(&w, HOLDS_OR_WAITS, "x");
+    sh(&w, "git push -q ../data/git/web.git HEAD:refs/heads/a HEAD:refs/heads/b HEAD:refs/heads/c");
+    CHECK_EQ(submit(&w, "web", "a"), 1);
+    CHECK_EQ(submit(&w, "web", "b"), 2);
+    wait_for_question(&w, 1);
+    wait_for_question(&w, 2);
+    CHECK_EQ(submit(&w, "web", "c"), 3);
+    wait_for_question(&w, 3);
+    answer(&w, 1);
+    answer(&w, 2);
+    sh(&w, "for i in 1 2; do until grep -q 'Trying to acquire' ../data/builds/web/$i/log; do "
+           "sleep 0.02; done; done");
+    room_down(&w);
+    room_up(&w);
+    answer(&w, 3);
+    for (int64_t i = 1; i <= 3; i++)
+        expect_result(&w, "web", i, "SUCCESS");
+}
+
+TEST(locks_of_a_build_whose_record_is_lost_are_free_after_a_restart)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "script { lock('db') { if (env.BUILD_NUMBER == '1') { input 'x' } } }");
+    wait_for_question(&w, 1);
+    room_down(&w);
+    sh(&w, "grep -q 'web/main#1 ' ../data/builds/locks.json; echo '{' > ../data/builds/web/1/build.json");
+    room_up(&w);
+    /* The comparison of heads may have asked for one, too. */
+    expect_result(&w, "web", submit(&w, "web", "main"), "SUCCESS");
+}
+
 TEST(milestones_have_rising_numbers_and_are_not_for_branches)
 {
     cleanup(world_done) struct world w = {0};

@@ -146,7 +146,11 @@ read_wish(struct wish *w)
     w->claim.needs = w->needs;
     w->claim.priority = step_int(s, "priority", 0);
     w->claim.newest_first = step_truth(s, "inversePrecedence", false);
-    return w->claim.need_count > 0 || step_fail(s, "lock needs a resource");
+    if (w->claim.need_count == 0)
+        return step_fail(s, "lock needs a resource");
+    return lock_claim_is_possible(&w->claim) ||
+           step_fail(s, "lock: [" STR_FMT "] wants more resources than there are",
+                     STR_ARG(strbuf_str(&w->shown)));
 }
 
 /* ---- lock ---- */
@@ -280,6 +284,9 @@ add_category(struct wish *w, const struct json *limits, struct str category)
     }
     if (limit == 0)
         return true;
+    for (size_t i = 0; i < w->claim.need_count; i++)
+        if (strcmp(w->needs[i].names[0], arena_format(a, "throttle %s 1", name)) == 0)
+            return true; /* said twice */
     if (limit > (int64_t)LOCK_NAMES_MAX)
         limit = LOCK_NAMES_MAX;
     names = arena_alloc(a, (size_t)limit * sizeof(*names));
@@ -332,6 +339,8 @@ step_milestone(struct step_call *s)
         return step_fail(s, "Using a milestone step inside parallel is not allowed");
     if (has_ordinal && ordinal < 0)
         return step_fail(s, "a milestone's ordinal is not below zero");
+    if (ordinal > INT32_MAX)
+        return step_fail(s, "a milestone's ordinal is at most %d", INT32_MAX);
     if (host != NULL && host->milestone != NULL) {
         if (!host->milestone(run->config->ctx, &ordinal, &last, &by))
             return by != 0 ? overtaken(s, by)
