@@ -215,6 +215,23 @@ write_steps(struct pipeline_room *room, const struct build *b, const struct json
         log_error("pipeline.tests", "error=%s", log_quote(err.message));
 }
 
+/* Of a step that is done again the new ones count; of all steps together TESTS_MAX. */
+static void
+put_cases(struct json *steps, const char *step, const struct json *cases)
+{
+    struct json *kept = json_object();
+    size_t count = 0;
+
+    json_delete(steps, step);
+    for (void *s = json_first(steps); s != NULL; s = json_next(steps, s))
+        count += json_size(json_value(s));
+    for (void *c = json_first(cases); c != NULL && count < TESTS_MAX; c = json_next(cases, c)) {
+        json_set(kept, json_key(c), json_ref(json_value(c)));
+        count++;
+    }
+    json_set(steps, step, kept);
+}
+
 struct json *
 room_tests(struct pipeline_room *room, struct build *b, const char *step, const struct json *cases)
 {
@@ -225,7 +242,7 @@ room_tests(struct pipeline_room *room, struct build *b, const char *step, const 
 
     if (steps == NULL)
         steps = json_object();
-    json_set(steps, step, json_copy(cases));
+    put_cases(steps, step, cases);
     write_steps(room, b, steps);
     if (history_read(room, b->pipeline, b->number, &h)) {
         json_unref(h.builds[0].tests); /* in any case, the disk may be full */

@@ -98,7 +98,7 @@ TEST(a_changes_own_commits_are_judged_in_all_its_builds)
 
 TEST(a_log_that_is_none_gives_no_commits)
 {
-    static const char broken[] = "0123456789012345678901234567890123456789\0Ann\0a@b\0x\0t\n\nb\0"
+    static const char broken[] = "0123456789012345678901234567890123456789\0Ann\0a@b\09223372036854775807\0t\n\nb\0"
                                  "\nM\0a\0R100\0A\0\0Q";
     cleanup_json struct json *none = changes_parse(STR("")), *one = NULL;
 
@@ -107,6 +107,7 @@ TEST(a_log_that_is_none_gives_no_commits)
     CHECK_EQ(json_size(one), 1);
     CHECK_EQ(json_size(json_get(json_at(one, 0), "files")), 1);
     CHECK_TEXT(json_get_cstr(json_at(one, 0), "msg", ""), "t");
+    CHECK_EQ(json_get_i64(json_at(one, 0), "timestampMs", -1), 0);
     for (size_t i = 0; i < sizeof(broken); i++)
         json_unref(changes_parse((struct str){broken, i}));
 }
@@ -270,6 +271,17 @@ report(struct world *w, const char *a, const char *b)
     sh(w, "printf '%s' \"$A\" > a; printf '%s' \"$B\" > b; git add .; git commit -q --allow-empty -m x");
     push(w, "web");
     return submit(w, "web", "main");
+}
+
+TEST(tests_of_one_name_are_told_apart_and_do_not_pile_up)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "sh \"(echo '<testsuite>'; yes '<testcase name=\\\"x\\\"/>' | head -5000; "
+                  "echo '</testsuite>') > r.xml\"\njunit 'r.xml'\njunit 'r.xml'\n");
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "Tests: 5000, failed: 0, skipped: 0\n");
+    sh(&w, "grep -q '\"x #5000\"' ../data/builds/web/1/tests.json");
 }
 
 TEST(tests_have_a_history)

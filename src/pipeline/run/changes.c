@@ -7,6 +7,7 @@
 
 #define COMMENT_MAX 16384u
 #define KEPT_MAX ((size_t)32 << 20)
+#define SECONDS_MAX ((int64_t)253402300799) /* the end of the year 9999 */
 
 /* ---- what git says ---- */
 
@@ -41,6 +42,17 @@ edit_type(struct str status)
     if (status.len != 1 || strchr("AMDT", status.at[0]) == NULL)
         return NULL;
     return status.at[0] == 'A' ? "add" : status.at[0] == 'D' ? "delete" : "edit";
+}
+
+/* Whoever makes a commit says when; 0: nothing that a calendar has. */
+static int64_t
+ms_of(struct str seconds_text)
+{
+    int64_t seconds;
+
+    return str_to_i64(seconds_text, &seconds) && seconds >= 0 && seconds <= SECONDS_MAX
+               ? seconds * 1000
+               : 0;
 }
 
 /* The files of a commit; `hash` gets the next one, or stays empty at the end. */
@@ -78,7 +90,6 @@ changes_parse(struct str log)
 {
     struct reader r = {.rest = log, .commits = json_array()};
     struct str hash = {0}, author, address, time_s, comment, title, body;
-    int64_t seconds;
 
     if (!next(&r, &hash))
         return r.commits;
@@ -95,7 +106,7 @@ changes_parse(struct str log)
         json_set(one, "commitId", json_str(commit));
         json_set(one, "author", json_str(author));
         json_set(one, "authorEmail", json_str(address));
-        json_set(one, "timestampMs", json_int(str_to_i64(time_s, &seconds) ? seconds * 1000 : 0));
+        json_set(one, "timestampMs", json_int(ms_of(time_s)));
         json_set(one, "msg", json_str(str_slice(str_trim(title), 0, 1000)));
         json_set(one, "comment", json_str(str_slice(comment, 0, COMMENT_MAX)));
         json_set(one, "files", read_files(&r, &hash));

@@ -8,28 +8,51 @@
 #define REPORT_MAX ((size_t)16 << 20)
 #define NAMED_MAX 20 /* failed tests in the log */
 
-#define CASES_MAX 100000u /* kept, for later builds to compare with */
+/* Kept, for later builds to compare with. */
+#define CASES_MAX 100000u
+#define CASE_NAME_MAX 500u
+#define CASE_BYTES_MAX ((size_t)16 << 20) /* of all names */
 
 struct counts {
     struct step_call *s;
     int64_t total, failed, skipped, flaky;
     struct json *cases; /* test_history.h */
+    struct json *alike; /* how many of a name there were */
+    size_t bytes;
 };
 
 /* "class.name"; those that are called alike are told apart by a number. */
 static void
 keep_case(struct counts *c, const struct xml *test, char status)
 {
+    cleanup(strbuf_done) struct strbuf name = {0};
     struct str class_name = xml_attribute(test, "classname");
-    const char *name = arena_format(&c->s->run->arena, STR_FMT "%s" STR_FMT, STR_ARG(class_name),
-                                    class_name.len > 0 ? "." : "",
-                                    STR_ARG(xml_attribute(test, "name")));
-    const char *key = name, text[2] = {status, '\0'};
+    const char text[2] = {status, '\0'};
+    int64_t number;
 
-    for (unsigned i = 2; i < 1000 && json_get(c->cases, key) != NULL; i++)
-        key = arena_format(&c->s->run->arena, "%s #%u", name, i);
-    if (json_size(c->cases) < CASES_MAX)
+    if (json_size(c->cases) >= CASES_MAX || c->bytes >= CASE_BYTES_MAX)
+        return;
+    strbuf_addf(&name, STR_FMT "%s" STR_FMT, STR_ARG(class_name), class_name.len > 0 ? "." : "",
+                STR_ARG(xml_attribute(test, "name")));
+    if (name.len > CASE_NAME_MAX) {
+        size_t length = CASE_NAME_MAX;
+        while (length > 0 && ((unsigned char)name.at[length] & 0xC0) == 0x80)
+            length--; /* not in the middle of a character */
+        strbuf_cut(&name, length);
+    }
+    c->bytes += name.len + 1;
+    number = json_get_i64(c->alike, strbuf_cstr(&name), 0);
+    do { /* one may be called "x #2" by itself */
+        cleanup_free char *key = number == 0 ? text_dup(strbuf_cstr(&name))
+                                             : text_format("%s #%lld", strbuf_cstr(&name),
+                                                           (long long)number + 1);
+        number++;
+        if (json_get(c->cases, key) != NULL)
+            continue;
         json_set(c->cases, key, json_text(text));
+        json_set(c->alike, strbuf_cstr(&name), json_int(number));
+        return;
+    } while (number < CASES_MAX);
 }
 
 /* Surefire tells of a test that passed at last by <flakyFailure>. */
@@ -154,12 +177,12 @@ find_and_count(struct counts *c, struct selection *sel)
 static bool
 step_junit(struct step_call *s)
 {
-    cleanup_json struct json *cases = json_object();
+    cleanup_json struct json *cases = json_object(), *alike = json_object();
     struct selection sel = {.s = s,
                             .root = s->run->directory,
                             .includes = step_text(s, "testResults", ""),
                             .links = LINKS_FOLLOW};
-    struct counts counts = {.s = s, .cases = cases};
+    struct counts counts = {.s = s, .cases = cases, .alike = alike};
 
     if (!find_and_count(&counts, &sel))
         return false;
