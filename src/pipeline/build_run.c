@@ -691,7 +691,8 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
         struct build *b = p->builds[i];
         if (b->state == BUILD_ENDED)
             let_go(room, b); /* naru may have ended right behind its record */
-        if (b->state != BUILD_RUNNING)
+        /* One that waited for its thread and was saved meanwhile (an abort) is queued on disk. */
+        if (b->state != BUILD_RUNNING && (b->state != BUILD_QUEUED || b->started_ms == 0))
             continue;
         if (++b->resumed > BUILD_RESUMES_MAX) {
             give_up(room, b);

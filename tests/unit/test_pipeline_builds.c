@@ -257,6 +257,29 @@ TEST(a_build_that_is_given_up_leaves_no_lock_and_no_journal)
     room_sleep(&room);
 }
 
+TEST(a_build_that_is_aborted_while_it_waits_for_its_thread_is_taken_up_to_end)
+{
+    cleanup(world_done) struct world w = {0};
+    struct pipeline_room room;
+    struct err err;
+
+    web_first(&w, WAITING_STEP);
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    room_wake(&room, &w);
+    room_recover(&room, room.store.pipelines[0]);
+    CHECK(pipeline_abort(&room, "web", 1, &err)); /* saves it as it is, queued */
+    room_sleep(&room);
+    room_wake(&room, &w);
+    room_recover(&room, room.store.pipelines[0]);
+    CHECK_EQ(room.to_take_up, 1);
+    CHECK_EQ(room.store.pipelines[0]->builds[0]->resumed, 2);
+    room_sleep(&room);
+    room_up(&w);
+    expect_result(&w, "web", 1, "ABORTED");
+    sh(&w, IS_GONE);
+}
+
 /* Waits until build 1 asks something of that id. */
 static void
 wait_for_question(struct world *w, const char *id)
