@@ -317,6 +317,26 @@ TEST(a_branch_that_was_interrupted_between_steps_is_so_again)
     teardown(&b);
 }
 
+/* A shell that has not yet read all of its script takes the end of the file for the end of it. */
+TEST(the_file_of_a_script_that_runs_is_not_written_again)
+{
+    cleanup(build_done) struct build b = {0};
+
+    setup(&b);
+    live_to_the_stop(
+        &b,
+        "node { parallel(\n"
+        " script: { sh '''stat -c '%i %z' \"$0\" >../was; touch ../up\n"
+        "  while [ ! -e ../go ] && [ -e ../up ]; do sleep 0.01 || true; done\n"
+        "  stat -c '%i %z' \"$0\" >../is; cmp ../was ../is''' },\n"
+        " after: { sh 'while [ ! -e ../stopped ] && [ -e ../ws ]; do sleep 0.01 || true; done'\n"
+        "  sh 'touch ../go' }) }",
+        1);
+    put_file(&b, "stopped", ""); /* then `go` comes from a runner that has taken up both branches */
+    live_to_the_end(&b);
+    teardown(&b);
+}
+
 /* The script was told to end, and does so while no naru is there: that is no failure of its own. */
 TEST(a_script_that_was_interrupted_before_the_stop_is_so_after_it)
 {

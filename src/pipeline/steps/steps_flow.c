@@ -54,6 +54,29 @@ script_mode(const struct run *run, bool direct)
     return direct ? 0700 : 0600;
 }
 
+static bool
+has_text(const char *path, struct str text)
+{
+    cleanup(strbuf_done) struct strbuf there = {0};
+
+    return file_exists(path) && file_read(path, text.len, &there, NULL) &&
+           str_equal(strbuf_str(&there), text);
+}
+
+/* A shell that an earlier naru started may be about to open the file, or in the midst of it, and takes
+ * the end of what it finds for the end of the script: there is never less than all of it. */
+static bool
+put_script(const char *path, struct str script, unsigned mode, struct err *err)
+{
+    cleanup_free char *fresh = NULL;
+
+    if (has_text(path, script))
+        return true;
+    fresh = text_format("%s.new", path);
+    return write_file(fresh, script, mode, err) &&
+           (rename(fresh, path) == 0 || err_errno(err, "cannot rename '%s'", fresh));
+}
+
 /* The script as a file beside the workspace, where a container sees it, too; its name is in the
  * arena. */
 static const char *
@@ -66,7 +89,7 @@ write_script(struct step_call *s, struct str script)
     struct err err;
 
     if (file_make_dirs(folder, 0700, &err) &&
-        write_file(path, script, script_mode(run, direct), &err))
+        put_script(path, script, script_mode(run, direct), &err))
         return path;
     step_fail(s, "%s", err.message);
     return NULL;
