@@ -337,6 +337,33 @@ TEST(the_file_of_a_script_that_runs_is_not_written_again)
     teardown(&b);
 }
 
+/* What ended before the restart is not done again, and takes no number of a secret file then. */
+TEST(a_script_that_lives_on_keeps_each_of_its_secret_files)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_json struct json *other =
+        json_parse(STR("{\"kind\":\"ssh\",\"username\":\"git\",\"privateKey\":\"other\"}"), NULL);
+
+    setup(&b);
+    put_secrets(&b);
+    CHECK(secrets_set(b.config.secrets_dir, "other", other, NULL, NULL));
+    live_to_the_stop(
+        &b,
+        "node { parallel(\n"
+        " script: { dir('sub') { try { git url: '/none', credentialsId: 'ssh' } catch (e) { } }\n"
+        "  withCredentials([sshUserPrivateKey(credentialsId: 'ssh', keyFileVariable: 'A'),\n"
+        "   sshUserPrivateKey(credentialsId: 'other', keyFileVariable: 'B')]) {\n"
+        "   sh '''cp \"$A\" ../was; touch ../up\n"
+        "    while [ ! -e ../go ] && [ -e ../up ]; do sleep 0.01 || true; done\n"
+        "    cmp \"$A\" ../was''' } },\n"
+        " after: { sh 'while [ ! -e ../stopped ] && [ -e ../ws ]; do sleep 0.01 || true; done'\n"
+        "  sh 'touch ../go' }) }",
+        1);
+    put_file(&b, "stopped", "");
+    live_to_the_end(&b);
+    teardown(&b);
+}
+
 /* The script was told to end, and does so while no naru is there: that is no failure of its own. */
 TEST(a_script_that_was_interrupted_before_the_stop_is_so_after_it)
 {

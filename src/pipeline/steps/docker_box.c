@@ -68,7 +68,9 @@ static bool
 write_names(struct run *run, const char *const *env, const char **path_out, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf names = {0};
-    const char *path = arena_format(&run->arena, "%s@tmp/names-%u", run->workspace, ++run->files);
+    /* Takes no number: of what is read at once there is one in a flow, and what follows is to have the
+     * same numbers when the container is there already. */
+    const char *path = arena_format(&run->arena, "%s@tmp/names-%u", run->workspace, run->files + 1);
 
     for (size_t i = 0; env[i] != NULL; i++) {
         struct str entry = str_of(env[i]);

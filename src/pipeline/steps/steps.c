@@ -240,6 +240,7 @@ step_act(struct step_call *s, step_function *function)
 {
     struct run *run = s->run;
     const uint64_t entered = run->in.entered;
+    const unsigned files = run->files;
     const bool acted = run->acts;
     bool ok;
 
@@ -251,7 +252,9 @@ step_act(struct step_call *s, step_function *function)
     run->noted_result = run->noted_mark = -1;
     ok = ok && function(s);
     run->acts = acted;
-    run->in.entered = entered; /* what it evaluated is not evaluated when its end is repeated */
+    /* What it evaluated is not evaluated when its end is repeated, and its files are gone. */
+    run->in.entered = entered;
+    run->files = files;
     journal_ended(s, ok);
     if (s->folder != NULL && !run->is_suspended && !file_remove_tree(s->folder, NULL))
         run_logf(run, "WARNING: cannot remove %s", s->folder);
