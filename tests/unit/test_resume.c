@@ -364,6 +364,47 @@ TEST(a_script_that_lives_on_keeps_each_of_its_secret_files)
     teardown(&b);
 }
 
+static enum abort_request
+abort_at_once(void *ctx)
+{
+    return ABORT_ASKED;
+}
+
+/* The shell that was told to end has done so; by now its number is another's. */
+TEST(who_got_the_number_of_an_interrupted_script_is_left_alone)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *result = NULL, *number = NULL;
+    pid_t stranger;
+    int status;
+
+    setup(&b);
+    live_to_the_stop(&b, "node { sh '" WAITS "true' }", 1);
+    put_file(&b, "go", "");
+    result = text_format("%s/sh--2/result", b.config.state_dir);
+    for (int i = 0; !file_exists(result); i++) {
+        CHECK(i < 1000 * CHECK_PATIENCE);
+        clock_sleep_ms(10);
+    }
+    stranger = fork();
+    if (stranger == 0) {
+        (void)setpgid(0, 0);
+        for (;;)
+            pause();
+    }
+    CHECK(stranger > 0 && setpgid(stranger, stranger) == 0);
+    number = text_format("%d\n", (int)stranger);
+    put_file(&b, "run/sh--2/pid", number);
+    put_file(&b, "run/sh--2/told", "");
+    b.config.abort_request = abort_at_once;
+    build_live(&b);
+    CHECK_TEXT(build_result_name(b.outcome.result), "ABORTED");
+    CHECK(kill(stranger, SIGTERM) == 0);
+    CHECK(waitpid(stranger, &status, 0) == stranger);
+    CHECK_EQ(WTERMSIG(status), SIGTERM); /* and nobody's SIGKILL before it */
+    teardown(&b);
+}
+
 /* The script was told to end, and does so while no naru is there: that is no failure of its own. */
 TEST(a_script_that_was_interrupted_before_the_stop_is_so_after_it)
 {

@@ -128,6 +128,8 @@ was_begun(struct durable *d)
         close(d->pidfd);
         d->pidfd = -1;
     }
+    if (d->pidfd < 0)
+        d->pid = 0; /* it has ended, and its number may be anybody's: nothing is sent there */
     return true;
 }
 
@@ -296,7 +298,8 @@ durable_run(struct run *run, const struct durable_spec *spec, struct durable_res
     if (ok && !out->left) {
         forward_all(&d);
         if (d.interrupted || d.was_told) {
-            process_kill_group(d.pid, SIGKILL);
+            if (d.pid > 0)
+                process_kill_group(d.pid, SIGKILL);
             end_rest(&d);
         }
         out->exit_code = read_result(&d);
