@@ -317,6 +317,28 @@ TEST(a_branch_that_was_interrupted_between_steps_is_so_again)
     teardown(&b);
 }
 
+/* Another naru may count the evaluations of a loop otherwise: it does not go on for ever. */
+TEST(an_interruption_strikes_at_its_step_whatever_counts_as_an_evaluation)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *command = NULL;
+
+    setup(&b);
+    live_to_the_stop(&b,
+                     "node { try { timeout(time: 50, unit: 'MILLISECONDS') { int n = 0\n"
+                     " while (true) { n++\n if (n % 5000 == 0) { fileExists 'x' } } } }\n"
+                     " catch (e) { env.WHY = e.class.simpleName }\n"
+                     " sh 'echo x >> ../calls; " WAITS "true'\n"
+                     " sh '[ $WHY = FlowInterruptedException ] && [ $(cat ../calls) = x ]' }",
+                     1);
+    command = text_format("sed -i 's/\"entered\":[0-9]*/\"entered\":900000000000/' %s/journal",
+                          b.config.state_dir);
+    CHECK_EQ(system(command), 0);
+    put_file(&b, "go", "");
+    live_to_the_end(&b);
+    teardown(&b);
+}
+
 /* A shell that has not yet read all of its script takes the end of the file for the end of it. */
 TEST(the_file_of_a_script_that_runs_is_not_written_again)
 {

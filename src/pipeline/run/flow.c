@@ -498,6 +498,13 @@ flow_steps(const struct run *run)
     return run->flows->current->steps;
 }
 
+void
+flow_step_back(struct run *run, unsigned steps)
+{
+    assert(steps <= run->flows->current->steps);
+    run->flows->current->steps = steps;
+}
+
 unsigned
 flow_count(const struct run *run)
 {

@@ -52,6 +52,7 @@ unsigned flow_interrupts(const struct run *run, struct str *why);
 const char *flow_path(const struct run *run);
 unsigned flow_next_step(struct run *run); /* counts from 1 in every flow */
 unsigned flow_steps(const struct run *run); /* the last one */
+void flow_step_back(struct run *run, unsigned steps); /* that was the last one */
 
 /* Lets others run until a descriptor is ready, `until_ms` (monotonic) has come, or flow_wake(). */
 void flow_wait(struct run *run, struct pollfd *fds, size_t count, int64_t until_ms);
