@@ -2,6 +2,7 @@
 /* A build whose runner ends, orderly or not, and which the next one takes up. */
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include "resume_setup.h"
 #include "lock_setup.h"
 #include "pipeline/secrets.h"
@@ -137,12 +138,18 @@ expect_not_to_be_taken_up(struct build *b)
 TEST(a_journal_that_grows_too_large_is_given_up_and_the_log_says_so)
 {
     cleanup(build_done) struct build b = {0};
+    cleanup_free char *path = NULL;
+    struct stat st;
 
     setup(&b);
     b.config.journal_max = 1000;
     live_to_the_stop(&b, "node { for (i in 1..20) { fileExists 'x' }\n sh '" WAITS "true' }", 1);
     CHECK(strstr(strbuf_cstr(&b.log), "WARNING: the journal of the build: it would be larger than "
                                       "1000 bytes") != NULL);
+    path = text_format("%s/journal", b.config.state_dir);
+    CHECK(stat(path, &st) == 0);
+    CHECK(st.st_size <= 1000); /* else it could not even be read */
+    CHECK_EQ(journal_log_size(b.config.state_dir), INT64_MAX);
     expect_not_to_be_taken_up(&b);
     teardown(&b);
 }

@@ -14,6 +14,7 @@
 #define LINES_MAX ((size_t)256 << 20) /* of the file `lines` */
 #define HEAD "{\"journal\":1,"
 #define HEAD_GIVEN_UP "{\"journal\":0,"
+#define HEAD_SIZE_MAX 4096
 #define TURN_WAIT_MS 5000 /* for an end that should come first and does not: the script changed its way */
 
 struct entry {
@@ -401,22 +402,36 @@ journal_find_file(struct run *run, struct strbuf *text)
     return path != NULL && file_exists(journal) && file_read(path, SYNTAX_TEXT_MAX + 1, text, NULL);
 }
 
+static bool
+read_head(const char *state_dir, char out[static HEAD_SIZE_MAX])
+{
+    cleanup_free char *path = path_in(state_dir, "journal");
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? -1 : read(fd, out, HEAD_SIZE_MAX - 1);
+
+    out[n > 0 ? n : 0] = '\0';
+    return n >= 0;
+}
+
 int64_t
 journal_log_size(const char *state_dir)
 {
-    cleanup_free char *path = path_in(state_dir, "journal");
     cleanup_free char *lines_path = path_in(state_dir, "lines");
-    cleanup(strbuf_done) struct strbuf head = {0}, lines = {0};
+    cleanup(strbuf_done) struct strbuf lines = {0};
     cleanup_json struct json *first = NULL;
+    char head[HEAD_SIZE_MAX];
+    struct str rest = {0}, line;
     struct line_record r;
     struct err err;
-    ptrdiff_t end;
     int64_t size;
 
-    if (!file_read(path, RUNNER_JOURNAL_MAX, &head, NULL) ||
-        (end = str_index(strbuf_str(&head), '\n')) < 0)
+    if (!read_head(state_dir, head))
         return 0;
-    first = json_parse(str_slice(strbuf_str(&head), 0, (size_t)end), &err);
+    if (!str_starts(str_of(head), STR(HEAD)))
+        return INT64_MAX;
+    rest = str_of(head);
+    (void)str_split(&rest, '\n', &line);
+    first = json_parse(line, &err);
     size = json_get_i64(first, "logged", 0);
     if (!file_read(lines_path, LINES_MAX, &lines, NULL))
         return size;
@@ -464,6 +479,7 @@ begin(struct run *run, struct str file_text, const char *path, struct err *err)
     cleanup_free char *head = text_format(HEAD "\"logged\":%lld,\"boot\":\"%s\"}\n",
                                           (long long)run->logged, this_boot());
 
+    run->journal->size = strlen(head);
     return file_make_dirs(run->config->state_dir, 0700, err) &&
            file_write_atomic(file, file_text, 0600, err) &&
            file_write_atomic(path, str_of(head), 0600, err);

@@ -27,7 +27,8 @@ bool journal_find_file(struct run *run, struct strbuf *text_out);
  * the log count.  False with something thrown. */
 bool journal_open(struct run *run, struct str file_text) MUST_CHECK;
 void journal_close(struct run *run);
-/* Of a build's state folder: how long the log was when the journal last knew.  0: no journal. */
+/* Of a build's state folder: how long the log was when the journal last knew.  0: no journal; INT64_MAX:
+ * it was given up, nothing is repeated, and all of the log stands. */
 int64_t journal_log_size(const char *state_dir);
 
 /* A step that acts, around its function.  `journal_ended_before` true: it gives what it gave then
