@@ -394,6 +394,40 @@ cgroup_processes(const struct cgroup *g, pid_t *out, size_t max)
     return count;
 }
 
+/* Has the file a line of that text, or of that end? */
+static bool
+has_line(const char *path, const char *text, bool is_end)
+{
+    cleanup(strbuf_done) struct strbuf content = {0};
+    struct str rest, line;
+
+    if (!file_read(path, PROCS_SIZE_MAX, &content, NULL))
+        return false;
+    rest = strbuf_str(&content);
+    while (str_split(&rest, '\n', &line))
+        if (is_end ? str_ends(line, str_of(text)) : str_is(line, text))
+            return true;
+    return false;
+}
+
+bool
+cgroup_has(const struct cgroup *g, pid_t pid)
+{
+    cleanup_free char *path = text_format("/proc/%d/cgroup", (int)pid);
+    cleanup_free char *number = text_format("%d", (int)pid);
+
+    for (size_t i = 0; i < g->count; i++)
+        if (has_line(path, g->trees[i].path + strlen(g->trees[i].mount), true))
+            return true;
+    /* One whose first thread has ended shows none, but is listed. */
+    for (size_t i = 0; i < g->count; i++) {
+        cleanup_free char *procs = text_format("%s/cgroup.procs", g->trees[i].path);
+        if (has_line(procs, number, false))
+            return true;
+    }
+    return false;
+}
+
 void
 cgroup_let_go(const struct cgroup *g, pid_t pid)
 {

@@ -38,6 +38,9 @@ void cgroup_free(struct cgroup *g);
 const char *cgroup_entry(const struct cgroup *g);
 /* Those in it now, each once; gives how many of `out` were filled. */
 size_t cgroup_processes(const struct cgroup *g, pid_t *out, size_t max);
+/* Is it in the group now?  Who is to be killed is asked for it, with a pidfd at hand: the number of one
+ * that has ended may be a stranger's by then. */
+bool cgroup_has(const struct cgroup *g, pid_t pid);
 void cgroup_let_go(const struct cgroup *g, pid_t pid); /* it may outlive the group */
 /* SIGKILL to all at once, where the kernel can do that (5.14); else it does nothing. */
 void cgroup_kill(const struct cgroup *g);

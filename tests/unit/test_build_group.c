@@ -7,6 +7,7 @@
 #include "io/cgroup.h"
 #include "pipeline/builds_config.h"
 #include "pipeline/run/build_group.h"
+#include "pipeline/run/leftovers.h"
 
 static bool
 can_make_groups(void)
@@ -149,6 +150,30 @@ TEST(who_says_dont_kill_me_outlives_the_build)
 {
     expect_survival("JENKINS_NODE_COOKIE=dontKillMe");
     expect_survival("BUILD_ID=dontKillMe");
+}
+
+/* A script of the build may have started the naru that ends it. */
+TEST(naru_in_the_group_of_a_build_does_not_end_itself)
+{
+    const struct cgroup_limits limits = {.processes = 100};
+    cleanup_free char *cookie = text_format("self%d", (int)getpid());
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
+    cleanup_free char *enter = NULL;
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct cgroup *g;
+    struct err err;
+
+    if (!can_make_groups())
+        return;
+    g = cgroup_make(NULL, name, &limits, &lacking, &err);
+    CHECK(g != NULL);
+    enter = text_format("echo() { printf %d; }; %s:", (int)getpid(), cgroup_entry(g));
+    CHECK_EQ(system(enter), 0);
+    CHECK(cgroup_has(g, getpid()));
+    cgroup_free(g);
+    CHECK_EQ(leftovers_end(cookie), 0);
+    g = cgroup_find(NULL, name);
+    CHECK(g == NULL);
 }
 
 TEST(an_interrupted_script_ends_with_all_that_it_started)

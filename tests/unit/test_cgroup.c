@@ -84,6 +84,8 @@ TEST(limits_of_version_two_are_written_and_read_in_its_words)
     pid_t pids[4];
     CHECK_EQ(cgroup_processes(g, pids, ARRAY_COUNT(pids)), 2);
     CHECK_EQ(pids[1], 13);
+    CHECK(cgroup_has(g, 13)); /* listed, if no longer by its own word */
+    CHECK(!cgroup_has(g, 1));
     cgroup_kill(g);
     expect_file(f.group, "cgroup.kill", "1");
     cgroup_free(g);
@@ -184,6 +186,9 @@ TEST(a_child_and_what_it_leaves_are_in_the_group_until_they_are_killed)
     again = cgroup_find(NULL, name);
     CHECK(again != NULL);
     CHECK_EQ(cgroup_processes(again, pids, ARRAY_COUNT(pids)), 1);
+    CHECK(cgroup_has(again, pids[0]));
+    CHECK(!cgroup_has(again, getpid()));
+    CHECK(!cgroup_has(again, 1));
     CHECK(!cgroup_remove(again));
     cgroup_each(NULL, note_name, &want);
     CHECK(want == NULL);

@@ -158,8 +158,12 @@ look_at_member(struct hunt *h, pid_t pid)
 {
     char name[16];
 
+    if (pid == getpid()) { /* a script of the build has started naru anew */
+        cgroup_let_go(h->group, pid);
+        return;
+    }
     cleanup_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0)
+    if (pidfd < 0 || !cgroup_has(h->group, pid))
         return;
     (void)snprintf(name, sizeof(name), "%d", (int)pid);
     switch (kinship_of(h, name)) {
