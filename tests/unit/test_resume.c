@@ -434,6 +434,43 @@ TEST(who_got_the_number_of_an_interrupted_script_is_left_alone)
     teardown(&b);
 }
 
+/* Between what git packs and what says that it has no history. */
+TEST(a_workspace_that_was_being_filled_when_naru_was_killed_is_whole)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup_free char *url = NULL, *command = NULL, *path = NULL, *git = NULL;
+    cleanup(strbuf_done) struct strbuf commit = {0}, log = {0};
+
+    setup(&b);
+    url = text_format("%s/repo.git", b.directory);
+    command = text_format(
+        "cd %s && git init -q -b main repo && cd repo && git config user.name a && "
+        "git config user.email a@b && echo \"node { checkout scm; sh 'git log' }\" >Jenkinsfile && "
+        "git add Jenkinsfile && git commit -qm one && git commit -qm two --allow-empty && "
+        "printf %%s $(git rev-parse HEAD) >../commit && git clone -q --bare . ../repo.git && rm -r ../ws",
+        b.directory);
+    CHECK_EQ(system(command), 0);
+    git = text_format("#!/bin/sh\nPATH=${PATH#*:}\n"
+                      "case $* in *pack-objects*) git \"$@\"; mkdir %s/killed && kill -9 $PPID; "
+                      "exit 1;; esac\nexec git \"$@\"\n",
+                      b.directory);
+    path = text_format("%s/tools/git", b.directory);
+    CHECK(file_write_atomic(path, str_of(git), 0700, NULL));
+    free(path);
+    path = text_format("%s/commit", b.directory);
+    CHECK(file_read(path, 100, &commit, NULL));
+    b.config.in_place = false;
+    b.config.git_url = url;
+    b.config.commit = strbuf_cstr(&commit);
+    CHECK(!live(&b, (struct kill_at){0}));
+    CHECK(live(&b, (struct kill_at){0}));
+    free(path);
+    path = text_format("%s/log", b.directory);
+    CHECK(file_read(path, 1 << 20, &log, NULL));
+    CHECK(strstr(strbuf_cstr(&log), "Finished: SUCCESS") != NULL);
+    teardown(&b);
+}
+
 /* The script was told to end, and does so while no naru is there: that is no failure of its own. */
 TEST(a_script_that_was_interrupted_before_the_stop_is_so_after_it)
 {

@@ -168,12 +168,17 @@ pack_commit(struct run *run, const char *directory)
 
     if (source == NULL)
         return false;
-    strbuf_addf(&input, "--shallow %s\n%s\n", commit, commit);
-    if (!git_with_input(run, source, strbuf_str(&input), &ignored, &code, arguments))
+    /* First that it has no history here: a build that is killed in between leaves a repository that
+     * the next one takes for whole. */
+    strbuf_addf(&input, "%s\n", commit);
+    if (!write_plain(run, directory, "shallow", strbuf_str(&input), &err))
         return false;
     strbuf_clear(&input);
-    strbuf_addf(&input, "%s\n", commit);
-    return write_plain(run, directory, "shallow", strbuf_str(&input), &err);
+    strbuf_addf(&input, "--shallow %s\n%s\n", commit, commit);
+    if (git_with_input(run, source, strbuf_str(&input), &ignored, &code, arguments))
+        return true;
+    unlink(arena_format(&run->arena, "%s/.git/shallow", directory));
+    return false;
 }
 
 static bool
