@@ -8,6 +8,8 @@
 
 #define VALUE_LENGTH 128
 #define HEADER_NAME_LENGTH 40
+#define REGEX_WRITTEN_MAX 8000 /* of a rule's expressions as HAProxy gets them, in one line of at most 16 KB */
+#define SLOW_PER_RULE 2 /* each takes up to a third of what PCRE tries for a rule before it gives up */
 
 typedef bool check_value(const char *value, struct err *err);
 
@@ -122,6 +124,8 @@ count_wildcards(const char *value)
 struct counts { /* of a rule */
     size_t values;
     int wildcards;
+    size_t written; /* see REGEX_WRITTEN_MAX */
+    int slow;       /* expressions with groups that repeat whose time grows with the square of the text */
     int conditions[ARRAY_COUNT(kinds)];
 };
 
@@ -195,20 +199,57 @@ accept_text(const struct condition_kind *kind, const char *value, struct counts 
     return kind->check(value, err);
 }
 
+/* Together, else PCRE would give up, and whoever makes it do so slip past the rule. A request may have a header many
+ * times. */
+static bool
+accept_price(const char *value, bool ignores_case, bool is_header, struct counts *counts, struct err *err)
+{
+    struct pattern_price price;
+    int longest;
+
+    if (!pattern_longest(str_of(value), ignores_case, &longest, err) ||
+        !pattern_price(str_of(value), ignores_case, &price, err))
+        return false;
+    if (price.growth != PATTERN_QUADRATIC || price.choices == 0)
+        return true;
+    return (!is_header && ++counts->slow <= SLOW_PER_RULE) ||
+           err_set(err, ERR_INVALID_PARAMETER,
+                   "The regular expression '%s' could take too long: it has a group that repeats and takes characters "
+                   "that another part of it can take. A rule has %d of that kind, none of them for an http-header.", value,
+                   SLOW_PER_RULE);
+}
+
+/* Where a value of a header begins its name is looked back at. */
+static size_t
+anchors_size(const char *value, const char *header_name)
+{
+    size_t size = 0;
+
+    for (const char *p = value; *p != '\0'; p++)
+        size += *p == '^' ? 16 + 4 * strlen(header_name) : *p == '$' ? 16 : 0;
+    return size;
+}
+
 /* What HAProxy could not compile, or could be kept busy by, does not get there (model/pattern.h). */
 static bool
-accept_regex(const struct condition_kind *kind, const char *value, struct err *err)
+accept_regex(const struct condition_kind *kind, const char *value, const char *header_name, struct counts *counts,
+             struct err *err)
 {
+    const struct pattern_dialect plain = {.begin = "", .end = "", .ignores_case = kind->regex == REGEX_WITHOUT_CASE};
+    cleanup(strbuf_done) struct strbuf translated = {0};
     struct err why;
-    int longest;
 
     if (!check_length(value, VALUE_LENGTH, err))
         return false;
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
             return bad_character(value, err);
-    return pattern_longest(str_of(value), kind->regex == REGEX_WITHOUT_CASE, &longest, &why) ||
-           err_set(err, ERR_ELB_VALIDATION, "Condition value is not valid: %s", why.message);
+    if (!accept_price(value, plain.ignores_case, header_name[0] != '\0', counts, &why) ||
+        !pattern_translate(str_of(value), &plain, &translated, NULL, &why))
+        return err_set(err, ERR_ELB_VALIDATION, "Condition value is not valid: %s", why.message);
+    counts->written += translated.len + anchors_size(value, header_name);
+    return counts->written <= REGEX_WRITTEN_MAX ||
+           err_set(err, ERR_ELB_VALIDATION, "The regular expressions of a rule are too large together");
 }
 
 /* {Key, Value} of a query-string, else a text. */
@@ -248,6 +289,7 @@ accept_condition(const struct json *condition, struct counts *counts, struct err
     const struct json *config = kind != NULL ? json_get(condition, kind->config) : NULL;
     const struct json *values;
     const bool is_header = strcmp(field, "http-header") == 0;
+    const char *header_name = is_header ? json_get_cstr(config, "HttpHeaderName", "") : "";
     bool is_regex;
 
     if (kind == NULL) {
@@ -257,7 +299,7 @@ accept_condition(const struct json *condition, struct counts *counts, struct err
         return NULL;
     }
     if (!check_members(kind, condition, err) ||
-        (is_header && !check_header_name(json_get_cstr(config, "HttpHeaderName", ""), err)))
+        (is_header && !check_header_name(header_name, err)))
         return NULL;
     if (++counts->conditions[kind - kinds] > 1 && kind->is_single) {
         err_set(err, ERR_ELB_VALIDATION, "A rule can only have one '%s' condition", field);
@@ -271,10 +313,10 @@ accept_condition(const struct json *condition, struct counts *counts, struct err
     }
     counts->values += json_size(values);
     for (size_t i = 0; i < json_size(values); i++)
-        if (is_regex ? !accept_regex(kind, json_cstr(json_at(values, i), ""), err)
+        if (is_regex ? !accept_regex(kind, json_cstr(json_at(values, i), ""), header_name, counts, err)
                      : !accept_value(kind, json_at(values, i), counts, err))
             return NULL;
-    return written_out(kind, is_header ? json_get_cstr(config, "HttpHeaderName", "") : NULL,
+    return written_out(kind, is_header ? header_name : NULL,
                        is_regex ? "RegexValues" : "Values", values);
 }
 

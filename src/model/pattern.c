@@ -7,6 +7,15 @@
 #define DEPTH_MAX 50 /* of groups in groups */
 #define REPEAT_MAX 1000
 
+/* PCRE writes a group that repeats out as often, and refuses what has then more than 64 KB: with what
+ * a rule has around its five expressions, each may have this.  In bytes, rather too many. */
+#define WEIGHT_MAX 12000
+#define WEIGHT_OF_CLASS 44
+#define WEIGHT_OF_CHARACTER 12
+#define WEIGHT_OF_GROUP 24
+#define WEIGHT_OF_ALTERNATIVE 4
+#define WEIGHT_OF_ANCHOR 110 /* with the name of a header that it looks back at */
+
 struct parser {
     struct pattern *p;
     struct str text;
@@ -19,6 +28,7 @@ struct parser {
     const struct pattern_dialect *dialect; /* NULL: nothing is written out, and cases differ */
     struct strbuf *out;
     int captures;
+    int weight;
 };
 
 static void
@@ -92,6 +102,14 @@ set_fold(uint8_t set[static 32])
 /* ---- written out ---- */
 
 static void
+weigh(struct parser *x, int bytes)
+{
+    x->weight += bytes;
+    if (x->dialect != NULL && x->weight > WEIGHT_MAX)
+        fail(x, "is too large");
+}
+
+static void
 write_text(struct parser *x, const char *text)
 {
     if (x->out != NULL)
@@ -133,19 +151,19 @@ write_set(struct parser *x, uint8_t set[static 32])
     set_remove_line_ends(set);
     for (int c = 0; c < 256; c++)
         count += set_has(set, c);
+    weigh(x, count == 1 ? WEIGHT_OF_CHARACTER : WEIGHT_OF_CLASS);
     if (x->out == NULL)
         return;
     memcpy(rest, set, sizeof(rest));
     set_negate(rest);
-    if (count == 0)
-        strbuf_add_cstr(x->out, "(?!)");
-    else if (count == 256 - 2)
+    if (count == 256 - 2)
         strbuf_add_cstr(x->out, "[^\\r\\n]");
     else if (count == 1)
         write_ranges(x->out, set);
     else {
-        strbuf_add_cstr(x->out, count > 128 ? "[^" : "[");
-        write_ranges(x->out, count > 128 ? rest : set);
+        const bool is_negated = count > 128 || count == 0;
+        strbuf_add_cstr(x->out, is_negated ? "[^" : "[");
+        write_ranges(x->out, is_negated ? rest : set);
         strbuf_add_char(x->out, ']');
     }
 }
@@ -283,6 +301,7 @@ parse_group(struct parser *x)
         x->captures++;
     is_plain = is_plain || (x->dialect != NULL && !x->dialect->has_captures);
     write_text(x, is_plain ? "(?:" : "(");
+    weigh(x, WEIGHT_OF_GROUP);
     if (++x->depth > DEPTH_MAX) {
         fail(x, "is nested too deeply");
         return;
@@ -298,6 +317,7 @@ static void
 parse_anchor(struct parser *x, enum op op)
 {
     emit(x, op);
+    weigh(x, WEIGHT_OF_ANCHOR);
     if (x->dialect != NULL)
         write_text(x, op == OP_BEGIN ? x->dialect->begin : x->dialect->end);
 }
@@ -461,16 +481,36 @@ rough_counts(const struct parser *x, int from, int *min, int *max)
     *max = -1;
 }
 
+static bool
+is_quantifier(int c)
+{
+    return c == '*' || c == '+' || c == '?' || c == '{';
+}
+
+/* A character that repeats is one place to PCRE, a group as many as it may be there. */
+static void
+weigh_again(struct parser *x, int before, int min, int max)
+{
+    const int times = max > min ? max : min > 0 ? min : 1;
+
+    if (x->dialect != NULL)
+        weigh(x, (x->weight - before) * (times - 1));
+}
+
 static void
 parse_repeated(struct parser *x)
 {
-    const int from = x->p->count;
+    const int from = x->p->count, first = peek(x), before = x->weight;
     int min = 1, max = 1;
     size_t at;
 
     parse_one(x);
     if (x->has_failed)
         return;
+    if (x->dialect != NULL && (first == '^' || first == '$') && is_quantifier(peek(x))) {
+        fail(x, "has a quantifier behind '^' or '$'"); /* PCRE refuses it */
+        return;
+    }
     at = x->pos;
     if (accept(x, '*'))
         min = 0, max = -1;
@@ -485,11 +525,13 @@ parse_repeated(struct parser *x)
     (void)accept(x, '?'); /* lazy or not makes no difference to whether all of it matches */
     if (x->out != NULL)
         strbuf_add(x->out, str_slice(x->text, at, x->pos));
+    if (!x->has_failed && first == '(')
+        weigh_again(x, before, min, max);
     if (x->dialect != NULL && x->dialect->is_rough)
         rough_counts(x, from, &min, &max);
     if (!x->has_failed)
         repeat(x, from, min, max);
-    if (peek(x) == '*' || peek(x) == '+' || peek(x) == '?' || peek(x) == '{')
+    if (is_quantifier(peek(x)))
         fail(x, "has a quantifier behind a quantifier");
 }
 
@@ -506,6 +548,7 @@ parse_alternatives(struct parser *x)
         if (x->has_failed || !accept(x, '|'))
             break;
         write_text(x, "|");
+        weigh(x, WEIGHT_OF_ALTERNATIVE);
         insert_split(x, from);
         jump = emit(x, OP_JUMP);
         if (x->has_failed)

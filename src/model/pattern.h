@@ -27,8 +27,9 @@ struct pattern_dialect {
     bool ignores_case, has_captures; /* else groups remember nothing */
     bool is_rough; /* pattern_price()'s own */
 };
-/* Appends what PCRE takes for it: within a line, and of letters, digits and signs only, no blank and no quote.
- * `captures_out` may be NULL. */
+/* Appends what PCRE takes for it: within a line, and of letters, digits and signs only, no blank and no
+ * quote.  Refused is also what PCRE refuses: quantifiers behind ^ and $, and groups that repeat until
+ * they are too large for it (five expressions fit into one).  `captures_out` may be NULL. */
 bool pattern_translate(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
                        struct err *err) MUST_CHECK;
 

@@ -299,6 +299,9 @@ TEST(conditions_are_shown_as_aws_shows_them)
     good(&w, CONDITION "http-header" OF "HttpHeaderConfig.HttpHeaderName=X-A" OF "HttpHeaderConfig.RegexValues.member.1=a b",
          "<Field>http-header</Field><HttpHeaderConfig><HttpHeaderName>X-A</HttpHeaderName><RegexValues><member>a b<");
     good(&w, arena_format(&test_arena, REGEX "%s", times('a', 128)), "aaaa");
+    good(&w, REGEX "(a|b)%2Bx$" OF "RegexValues.member.2=(a|b)%2By$" OF "RegexValues.member.3=^(a|b)%2B$", "(a|b)+y$");
+    good(&w, CONDITION "http-header" OF "HttpHeaderConfig.HttpHeaderName=User-Agent" OF
+             "HttpHeaderConfig.RegexValues.member.1=(bot|spider)/[0-9.]*", "spider");
 }
 
 TEST(conditions_are_checked)
@@ -351,6 +354,16 @@ TEST(conditions_are_checked)
     bad(&w, "ValidationError", "back references", REGEX "(a)%5C1");
     bad(&w, "ValidationError", "could take too long", REGEX "^(a%2B)%2B$");
     bad(&w, "ValidationError", "not valid", REGEX "a%0Ab");
+    bad(&w, "ValidationError", "a quantifier behind", REGEX "^%2Ba");
+    bad(&w, "ValidationError", "is too large", REGEX "(ab){1000}");
+    bad(&w, "ValidationError", "is too large", REGEX "((a{100}){50}){50}");
+    bad(&w, "ValidationError", "could take too long",
+        REGEX "(a|b)%2Bx$" OF "RegexValues.member.2=(a|b)%2By$" OF "RegexValues.member.3=(a|b)%2Bz$");
+    bad(&w, "ValidationError", "could take too long",
+        CONDITION "http-header" OF "HttpHeaderConfig.HttpHeaderName=X-A" OF "HttpHeaderConfig.RegexValues.member.1=(a|b)%2Bx$");
+    bad(&w, "ValidationError", "too large together",
+        arena_format(&test_arena, CONDITION "http-header" OF "HttpHeaderConfig.HttpHeaderName=%s" OF
+                     "HttpHeaderConfig.RegexValues.member.1=%s", times('a', 40), times('^', 60)));
     bad(&w, "ValidationError", "must be specified", REGEX "");
     bad(&w, "ValidationError", "too long", arena_format(&test_arena, REGEX "%s", times('a', 129)));
     bad(&w, "ValidationError", "'5' condition values",
@@ -382,6 +395,8 @@ TEST(transforms_are_checked)
 
     prepare_listener(&w);
     bad(&w, "ValidationError", "lacks a ')'", URL("(", ""));
+    bad(&w, "ValidationError", "a quantifier behind", URL("^*a", ""));
+    bad(&w, "ValidationError", "is too large", URL("(){1000}", ""));
     bad(&w, "ValidationError", "could take too long", URL("(a*)*b", ""));
     bad(&w, "ValidationError", "must be specified", URL("", ""));
     bad(&w, "ValidationError", "'$2', which its Regex does not have", URL("(a)", "$2"));

@@ -240,6 +240,84 @@ TEST(no_text_that_is_looked_at_runs_into_a_limit)
     CHECK(priced > 40);
 }
 
+/* ---- what PCRE does not take ---- */
+
+static const struct pattern_dialect rewriting = {.begin = "^", .end = "$", .has_captures = true};
+
+/* As the API does; NULL: it is refused. */
+static char *
+taken(const char *text, const struct pattern_dialect *dialect)
+{
+    struct strbuf translated = {0};
+    struct err err;
+    int longest;
+
+    if (pattern_longest(str_of(text), dialect->ignores_case, &longest, &err) &&
+        pattern_translate(str_of(text), dialect, &translated, NULL, &err))
+        return strbuf_take(&translated);
+    strbuf_done(&translated);
+    return NULL;
+}
+
+TEST(what_pcre_would_refuse_is_refused_before)
+{
+    static const char *const bad[] = {"^*a", "a$+", "(a|^?)b", "^{2}", "((){1000}){1000}", "([a-m][n-z]){1000}",
+                                      "((ab){100}){100}", "(([a-m]|^)){200}", "(){999}"};
+    static const char *const good[] = {"(^)*a", "(a|$)?", "[\\n]*a", "([\\n]){20}a", "(?:[0-9a-f]{2}:){5}[0-9a-f]{2}",
+                                       "[a-m]{200}", "(^|/)[a-z]{1,63}([01]|2){50}", "^/a|^/b|^/c|^/d|^/e|^/f|^/g|^/h$"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        cleanup_free char *one = taken(bad[i], &words), *other = taken(bad[i], &rewriting);
+        if (one != NULL || other != NULL)
+            check_fail(__FILE__, __LINE__, "%s is taken", bad[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        cleanup_free char *one = taken(good[i], &words), *other = taken(good[i], &rewriting);
+        if (one == NULL || other == NULL)
+            check_fail(__FILE__, __LINE__, "%s is refused", good[i]);
+        struct matcher m = matcher_make(one), n = matcher_make(other);
+        matcher_done(&m);
+        matcher_done(&n);
+    }
+}
+
+/* With places in it that take nothing, and counts that are large. */
+static char *
+random_worse(void)
+{
+    static const char *const places[] = {"^", "$", "()", "[\\n]", "c"};
+    cleanup_free char *text = random_regex();
+    struct strbuf out = {0};
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == 'c')
+            strbuf_add_cstr(&out, places[dice(ARRAY_COUNT(places))]);
+        else if (*p == '{' && dice(2) == 0)
+            strbuf_addf(&out, "{%u}", dice(1001)), p = strchr(p, '}');
+        else
+            strbuf_add_char(&out, *p);
+    }
+    return strbuf_take(&out);
+}
+
+/* A rule has five at most, in one expression. */
+TEST(what_is_taken_is_taken_by_pcre_too)
+{
+    int count = 0;
+
+    for (int i = 0; i < 300; i++) {
+        cleanup_free char *text = random_worse(), *one = taken(text, &words), *other = taken(text, &rewriting);
+        if (one == NULL || other == NULL)
+            continue;
+        cleanup_free char *five = text_format("%s|%s|%s|%s|%s", one, one, one, one, one);
+        struct matcher m = matcher_make(five), n = matcher_make(other);
+        matcher_done(&m);
+        matcher_done(&n);
+        count++;
+    }
+    CHECK(count > 40);
+}
+
 TEST(line_ends_are_in_no_class)
 {
     static const char *const all[] = {"^a[^b]c$", "^a\\Dc$", "^a\\sc$", "^a\\Wc$", "^a\\nc$", "^a.c$", "^a[\\W\\n]c$", "^a[\\t-z]c$"};
