@@ -103,6 +103,20 @@ decide(struct balancer *b)
 /* ---- loading ---- */
 
 static void
+note_failure(struct balancer *b, const char *why)
+{
+    text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
+    memcpy(b->refused, b->loading, sizeof(b->refused));
+}
+
+static void
+forget_failure(struct balancer *b)
+{
+    b->failure[0] = '\0';
+    b->retry_at_ms = b->retry_ms = 0;
+}
+
+static void
 compute_maps(const struct setup *s, struct frontend *f)
 {
     const struct config_listener l = setup_listener(f);
@@ -123,12 +137,26 @@ compute_maps(const struct setup *s, struct frontend *f)
     }
 }
 
+/* Another configuration than the refused one does not wait as long as that one has to by now. */
+static void
+hurry_again(struct balancer *b)
+{
+    const int64_t soon_ms = clock_monotonic_ms() + RETRY_MS;
+
+    if (b->failure[0] == '\0' || strcmp(b->wanted, b->refused) == 0)
+        return;
+    b->retry_ms = 0;
+    if (b->retry_at_ms > soon_ms)
+        b->retry_at_ms = soon_ms;
+}
+
 static void
 compute_wanted(struct balancer *b)
 {
     cleanup(setup_done) struct setup s = setup_make(b);
 
     haproxy_config_fingerprint(&s.config, b->wanted);
+    hurry_again(b);
     for (struct frontend *f = b->frontends; f != NULL; f = f->next)
         compute_maps(&s, f);
     b->is_dirty = false;
@@ -140,8 +168,10 @@ load(struct balancer *b)
     struct err err;
     cleanup(setup_done) struct setup s = setup_make(b);
 
+    memcpy(b->loading, b->wanted, sizeof(b->loading));
     if (!load_write(b, &s.config, &err)) {
         log_error("haproxy.write", "error=%s", log_quote(err.message));
+        note_failure(b, err.message);
         b->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
         return;
     }
@@ -204,6 +234,8 @@ run_haproxy(struct balancer *b, bool is_blocked)
     case HAPROXY_RUNNING:
         if (!b->must_learn)
             sync_apply(b);
+        if (strcmp(b->running, b->wanted) == 0 && b->failure[0] != '\0')
+            forget_failure(b); /* what was refused is not wanted any more */
         if (strcmp(b->running, b->wanted) != 0 && may_load && !b->must_learn)
             load(b);
         break;
@@ -353,8 +385,7 @@ traffic_ready(void *ctx)
             m->idle_polls = 0;
         }
     }
-    b->failure[0] = '\0';
-    b->retry_at_ms = b->retry_ms = 0;
+    forget_failure(b);
     b->audit_at_ms = now_ms + AUDIT_MS;
     drain_soon(b);
     traffic_turn(b);
@@ -390,7 +421,7 @@ traffic_failed(void *ctx, const char *why)
     if (b->retry_ms > RETRY_MAX_MS)
         b->retry_ms = RETRY_MAX_MS;
     log_error("haproxy.failed", "does=retry in_ms=%d error=%s", (int)b->retry_ms, log_quote(why));
-    text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
+    note_failure(b, why);
     b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
     if (certificates_blame(b, why)) { /* without it, and at once */
         b->is_dirty = true;

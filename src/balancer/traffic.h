@@ -141,6 +141,7 @@ struct balancer {
     int64_t died_ms;
     int early_deaths;               /* in a row, each soon after its start */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
+    char loading[HAPROXY_FINGERPRINT_SIZE], refused[HAPROXY_FINGERPRINT_SIZE]; /* last; and what failed then */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports;     /* that HAProxy listens on; 0 ends them; may be NULL */
     int *written_ports; /* that the configuration being loaded will listen on, and perhaps does already */

@@ -541,6 +541,41 @@ do_new(void *arg)
     o->process = haproxy_process_new(&spec);
 }
 
+/* The API lets no such name of a cookie through; should anything ever get that far, it stops nobody. */
+TEST(a_refused_configuration_leaves_traffic_to_the_old_one_and_says_so)
+{
+    WORLD;
+    struct app *one = app_start(w), *two = app_start(w);
+    struct load load = {.path = "/"};
+    char why[512] = "";
+    int seen = 0;
+
+    load.port = w->port;
+    world_apply(w);
+    world_register(w, one);
+    world_wait_healthy(one);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    load_start(&load);
+    w->options.stickiness = STICKY_APPLICATION;
+    w->options.sticky_s = 60;
+    text_copy_all(w->options.cookie_name, sizeof(w->options.cookie_name), "a b");
+    world_apply(w);
+    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 5000);
+    CHECK(!balancer_is_ready(w->balancer));
+    CHECK(strstr(why, "[ALERT]") != NULL);
+    world_register(w, two); /* targets come and go meanwhile */
+    world_wait_healthy(two);
+    WAIT_FOR((seen += strcmp(client_once(w->port, "GET", "/").body, two->name) == 0) > 3, 5000);
+    CHECK(balancer_problem(w->balancer, why, sizeof(why)));
+    w->options = group_options_of(NULL); /* as it runs: there is nothing to load, and nothing wrong any more */
+    world_apply(w);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    CHECK(!balancer_problem(w->balancer, why, sizeof(why)));
+    load_stop(&load);
+    CHECK(atomic_load(&load.requests) > 10);
+    CHECK_EQ((int)atomic_load(&load.failures), 0);
+}
+
 TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
 {
     static struct outcome o;
