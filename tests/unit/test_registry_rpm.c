@@ -68,6 +68,30 @@ TEST(an_rpm_database_of_sqlite_is_read)
         CHECK(!scan_rpm_header((struct str){header.at, cut}, packages));
 }
 
+/* A schema may reckon values: no file of a kilobyte makes us hold gigabytes. */
+TEST(what_a_schema_reckons_is_no_longer_than_headers_are)
+{
+    for (int size = 1000; size <= 100000000; size *= 100000) {
+        cleanup_json struct json *packages = json_array();
+        cleanup(strbuf_done) struct strbuf header = {0}, sql = {0};
+        sqlite3 *db = NULL;
+        sqlite3_int64 len = 0;
+
+        rpm_header(&header, "bash", "5.1.8", "bash-5.1.8-6.el9.src.rpm");
+        strbuf_add_cstr(&sql, "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (CAST(x'");
+        for (size_t i = 0; i < header.len; i++)
+            strbuf_addf(&sql, "%02x", (unsigned char)header.at[i]);
+        strbuf_addf(&sql, "' || zeroblob(%d) AS BLOB))); INSERT INTO Packages (hnum) VALUES (1)", size);
+        CHECK_EQ(sqlite3_open(":memory:", &db), SQLITE_OK);
+        CHECK_EQ(sqlite3_exec(db, strbuf_cstr(&sql), NULL, NULL, NULL), SQLITE_OK);
+        unsigned char *bytes = sqlite3_serialize(db, "main", &len, 0);
+        CHECK_EQ(scan_rpm_sqlite((struct str){(char *)bytes, (size_t)len}, packages), size == 1000);
+        CHECK_EQ((int)json_size(packages), size == 1000);
+        sqlite3_free(bytes);
+        sqlite3_close(db);
+    }
+}
+
 /* ---- Berkeley DB ---- */
 
 #define PAGE 512

@@ -71,7 +71,7 @@ static const struct {
     {"pnpm-lock.yaml",
      "packages:\n\n  /@a/b@1.2.3(react@18.0.0)(@x/y@1.0.0):\n  /@a/b/4.5.6_react@18.0.0:\n    dev: "
      "true\n"
-     "  /c/1.0.0:\n  /:\n  :\n",
+     "  /c/1.0.0:\n  /:\n  :\n  \t\t\n",
      "pnpm @a/b 1.2.3;pnpm @a/b 4.5.6;pnpm c 1.0.0;"},
     {"uv.lock",
      "version = 1\n\n[[package]]\nname = \"me\"\nversion = \"0.1.0\"\nsource = { editable = \".\" "

@@ -44,7 +44,7 @@ scan_pnpm_lock(struct str bytes, struct json *packages)
         if (!is_in || !str_starts(line, STR("  ")) || line.len < 4 || line.at[2] == ' ')
             continue;
         line = str_trim(line);
-        if (line.at[line.len - 1] == ':')
+        if (line.len > 0 && line.at[line.len - 1] == ':')
             pnpm_key(str_slice(line, 0, line.len - 1), packages);
     }
 }

@@ -5,6 +5,8 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
+
 #define TAG_NAME 1000
 #define TAG_VERSION 1001
 #define TAG_RELEASE 1002
@@ -13,7 +15,9 @@
 #define TYPE_INT32 4
 #define TYPE_STRING 6
 #define ENTRY_SIZE 16
-#define STEPS_MAX 20000 /* of a thousand instructions each */
+#define STEPS_MAX 200000     /* of a hundred instructions each */
+#define STEPS_MS 30000       /* an instruction may be one on a value of VALUE_MAX */
+#define VALUE_MAX (64 << 20) /* a schema can reckon values that no file holds; a kernel's header has 10 MB */
 
 static uint32_t
 be32(struct str s, size_t at)
@@ -107,11 +111,17 @@ scan_rpm_header(struct str blob, struct json *packages)
 
 /* ---- the file around the headers ---- */
 
+struct patience {
+    int steps_left;
+    int64_t until_ms;
+};
+
 static int
 count_steps(void *arg)
 {
-    int *left = arg;
-    return --*left <= 0;
+    struct patience *p = arg;
+
+    return --p->steps_left <= 0 || clock_monotonic_ms() > p->until_ms;
 }
 
 static sqlite3 *
@@ -164,12 +174,13 @@ scan_rpm_sqlite(struct str bytes, struct json *packages)
 {
     sqlite3 *db = open_bytes(bytes);
     sqlite3_stmt *rows = NULL;
-    int steps_left = STEPS_MAX;
+    struct patience patience = {STEPS_MAX, clock_monotonic_ms() + STEPS_MS};
     bool ok = false;
 
     if (db == NULL)
         return false;
-    sqlite3_progress_handler(db, 1000, count_steps, &steps_left);
+    (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+    sqlite3_progress_handler(db, 100, count_steps, &patience);
     (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
     if (sqlite3_prepare_v2(db, "SELECT blob FROM Packages", -1, &rows, NULL) == SQLITE_OK)
         ok = rows_take(rows, packages);
