@@ -34,6 +34,7 @@ struct fake_docker {
     enum fake_fault fault;
     int fault_count;
     bool has_image, hangs;
+    int hung; /* the connection whose request FAKE_HANG met last, or -1 */
     struct strbuf seen, said;
 };
 
@@ -260,8 +261,10 @@ serve(struct fake_docker *f, int fd, struct str method, struct str path, struct 
         f->fault_count--;
         fault = f->fault;
     }
-    if (fault == FAKE_HANG)
+    if (fault == FAKE_HANG) {
+        f->hung = fd;
         return true;
+    }
     if (fault == FAKE_GARBAGE) {
         put(fd, "\x16\x03\x01garbage\r\n\r\n{{{{");
         return false;
@@ -350,6 +353,7 @@ connection_main(void *arg)
     pthread_mutex_lock(&f->lock);
     forget(f->connections, c->fd);
     forget(f->streams, c->fd);
+    f->hung = f->hung == c->fd ? -1 : f->hung;
     close(c->fd);
     pthread_mutex_unlock(&f->lock);
     return NULL;
@@ -383,6 +387,7 @@ fake_docker_new(const char *socket_path)
     CHECK(text_copy(f->path, sizeof(f->path), str_of(socket_path)));
     CHECK(pthread_mutex_init(&f->lock, NULL) == 0);
     f->has_image = true;
+    f->hung = -1;
     for (int i = 0; i < CONNECTIONS_MAX; i++)
         f->connections[i] = f->streams[i] = -1;
     return f;
@@ -443,6 +448,16 @@ fake_docker_fault(struct fake_docker *f, const char *part, enum fake_fault fault
     (void)text_copy(f->fault_part, sizeof(f->fault_part), str_of(part));
     f->fault = fault;
     f->fault_count = count;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void
+fake_docker_end_pull(struct fake_docker *f)
+{
+    pthread_mutex_lock(&f->lock);
+    CHECK(f->hung >= 0);
+    pull(f, f->hung, FAKE_NONE);
+    f->hung = -1;
     pthread_mutex_unlock(&f->lock);
 }
 

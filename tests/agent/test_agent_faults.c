@@ -421,6 +421,24 @@ TEST(an_image_that_is_wanted_next_is_pulled_if_it_is_not_here)
     end();
 }
 
+TEST(of_what_is_wanted_next_the_sixteen_newest_are_kept)
+{
+    begin(true);
+    fake_docker_fault(fake, "/images/create", FAKE_HANG, 1);
+    agent_prefetch_image(w->agent, "localhost:4566/hangs:1", WANTED, "");
+    wait_for_requests("hangs&tag", 1);
+    for (int i = 1; i <= 19; i++) { /* the last one twice */
+        cleanup_free char *image = text_format("localhost:4566/n%02d:1", i < 18 ? i : 18);
+        agent_prefetch_image(w->agent, image, WANTED, "");
+    }
+    fake_docker_end_pull(fake);
+    wait_for_requests("n18&tag", 1);
+    CHECK_EQ(fake_docker_count(fake, "n02&tag"), 0);
+    CHECK_EQ(fake_docker_count(fake, "n03&tag"), 1);
+    CHECK_EQ(fake_docker_count(fake, "/images/create"), 1 + 16);
+    end();
+}
+
 TEST(what_is_wanted_next_is_nothing_to_wait_for)
 {
     begin(false);
