@@ -79,12 +79,12 @@ check_header_name(const char *key, const char *value, struct err *err)
                    HEADER_NAME_LENGTH);
 }
 
-/* Of the mode passthrough, which there is not. */
+/* Of the mode passthrough, whose header keeps its name. */
 static bool
 check_not_built(const char *key, const char *value, struct err *err)
 {
     return err_set(err, ERR_INVALID_CONFIGURATION,
-                   "The attribute '%s' can not be changed: naru has not built what it names", key);
+                   "The attribute '%s' can not be changed: naru has not built other names for that header", key);
 }
 
 #define METHODS "GET,HEAD,POST,DELETE,CONNECT,OPTIONS,TRACE,PUT,PATCH,*"
