@@ -45,9 +45,11 @@ int
 cli_fail(const struct err *err)
 {
     const char *hint = hint_for(err->code);
+    /* What has no name of AWS's is mostly of this side: a file that cannot be read. */
+    const char *name = err->code == ERR_INTERNAL ? "naru" : err_wire(err->code);
 
     fflush(stdout);
-    fprintf(stderr, "%s%s%s: %s\n", cli_colour_on(stderr, COLOUR_BAD), err_wire(err->code),
+    fprintf(stderr, "%s%s%s: %s\n", cli_colour_on(stderr, COLOUR_BAD), name,
             cli_colour_on(stderr, COLOUR_NONE), err->message);
     if (hint != NULL)
         fprintf(stderr, "%s\n", hint);

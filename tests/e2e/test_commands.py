@@ -79,7 +79,8 @@ class WithoutServer(unittest.TestCase):
         found = json.loads(run("lint", "--output", "json", "--explain", str(good), **self.env).stdout)[0]
         self.assertEqual([(n["type"], n["name"], n["line"]) for n in found["needs"]],
                          [("agent", "any", 2), ("command", "make", 3)])
-        self.assertEqual(run("lint", str(self.dir / "missing"), **self.env).returncode, 2)
+        done = run("lint", str(self.dir / "missing"), **self.env)
+        self.assertEqual((done.returncode, done.stderr), (2, f"naru: cannot open '{self.dir}/missing': No such file or directory\n"))
 
     def test_without_a_server_the_infrastructure_is_at_fault(self):
         keys = dict(self.env, AWS_ACCESS_KEY_ID="AKIAEXAMPLE", AWS_SECRET_ACCESS_KEY="secret")
