@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/http_guests.h"
 
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record */
 #define NO_DESCRIPTORS_PAUSE_MS 50
@@ -38,27 +39,6 @@ forget(struct http_door *door, size_t index)
     door->count--;
 }
 
-static void
-accept_all(struct http_door *door)
-{
-    for (;;) {
-        struct waiting w = {.length = sizeof(w.address),
-                            .until_ms = clock_monotonic_ms() + DOOR_WAIT_MS};
-
-        w.fd = accept4(door->listener, (struct sockaddr *)&w.address, &w.length,
-                       SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (w.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-            clock_sleep_ms(NO_DESCRIPTORS_PAUSE_MS); /* or it would be asked again at once */
-        if (w.fd < 0)
-            return;
-        if (door->count == DOOR_WAITING_MAX) { /* who came first and says nothing makes room */
-            close(door->waiting[0].fd);
-            forget(door, 0);
-        }
-        door->waiting[door->count++] = w;
-    }
-}
-
 /* False: it still says nothing. */
 static bool
 look(struct http_door *door, const struct waiting *w)
@@ -74,6 +54,47 @@ look(struct http_door *door, const struct waiting *w)
         door->take(door->ctx, w->fd, (const struct sockaddr *)&w->address, w->length,
                    first == TLS_HANDSHAKE);
     return true;
+}
+
+/* Whoever sends a crowd that says nothing drives out his own. */
+static void
+make_room(struct http_door *door, const struct waiting *next)
+{
+    size_t first = door->count, count = 0;
+
+    for (size_t i = door->count; i-- > 0;) {
+        if (http_guests_are_one((const struct sockaddr *)&door->waiting[i].address,
+                                (const struct sockaddr *)&next->address)) {
+            first = i;
+            count++;
+        }
+    }
+    if (count < DOOR_OF_ONE_MAX) {
+        if (door->count < DOOR_WAITING_MAX)
+            return;
+        first = 0;
+    }
+    if (!look(door, &door->waiting[first])) /* it may have spoken since it was polled */
+        close(door->waiting[first].fd);
+    forget(door, first);
+}
+
+static void
+accept_all(struct http_door *door)
+{
+    for (;;) {
+        struct waiting w = {.length = sizeof(w.address),
+                            .until_ms = clock_monotonic_ms() + DOOR_WAIT_MS};
+
+        w.fd = accept4(door->listener, (struct sockaddr *)&w.address, &w.length,
+                       SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (w.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+            clock_sleep_ms(NO_DESCRIPTORS_PAUSE_MS); /* or it would be asked again at once */
+        if (w.fd < 0)
+            return;
+        make_room(door, &w);
+        door->waiting[door->count++] = w;
+    }
 }
 
 static void

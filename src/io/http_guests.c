@@ -69,6 +69,14 @@ is_of_one(const struct address *a, const struct address *b)
     return a->size == b->size && memcmp(a->bytes, b->bytes, a->size == 16 ? 8 : 4) == 0;
 }
 
+bool
+http_guests_are_one(const struct sockaddr *a, const struct sockaddr *b)
+{
+    const struct address one = address_of(a), other = address_of(b);
+
+    return is_of_one(&one, &other);
+}
+
 static bool
 is_in(const struct address_block *block, const struct address *a)
 {
@@ -261,8 +269,12 @@ http_guest_enter(struct http_guests *g, const struct sockaddr *from, int fd, int
     guest->is_trusted = is_trusted(g, &guest->address);
     pthread_mutex_lock(&g->lock);
     const struct crowd c = crowd_around(g, &guest->address, NULL);
-    if (!guest->is_trusted)
+    if (!guest->is_trusted) {
         guest->refusal = refusal_of(g, &c, 0);
+        guest->was_cut = refusal_of(g, &c, GUESTS_REFUSED_MAX) != 0;
+    }
+    if (guest->was_cut) /* its thread sees the end at once */
+        (void)shutdown(fd, SHUT_RDWR);
     guest->next = g->first;
     guest->at = &g->first;
     if (guest->next != NULL)

@@ -36,9 +36,12 @@ struct http_guests *http_guests_new(const struct http_limits *limits, unsigned c
 bool http_guests_watch(struct http_guests *g, struct err *err) MUST_CHECK;
 void http_guests_free(struct http_guests *g); /* NULL is fine; all have left */
 
+/* Do both count as of one address? */
+bool http_guests_are_one(const struct sockaddr *a, const struct sockaddr *b);
 /* Before it is accepted: is there room for it, be it only to be refused? */
 bool http_guests_may_enter(struct http_guests *g, const struct sockaddr *address);
-/* `fd` is borrowed until http_guest_leave(); never NULL. */
+/* `fd` is borrowed until http_guest_leave(); never NULL. Where many may enter before the first of
+ * them does, as with HTTPS, whose connections wait in a queue, those too many are cut off here. */
 struct http_guest *http_guest_enter(struct http_guests *g, const struct sockaddr *address, int fd,
                                     int64_t now_ms);
 void http_guest_leave(struct http_guest *guest); /* NULL is fine */

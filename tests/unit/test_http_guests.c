@@ -6,10 +6,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "check.h"
 #include "io/http_client.h"
+#include "io/http_door.h"
+#include "io/listener.h"
 
 static void
 answer_length(struct http_exchange *x, void *ctx)
@@ -200,6 +204,31 @@ TEST(addresses_are_told_apart_and_this_machine_always_gets_in)
     http_guests_free(g);
 }
 
+TEST(a_rush_is_cut_off_that_was_let_in_before_it_was_counted)
+{
+    enum { ROOM = 3 + GUESTS_REFUSED_MAX };
+    const struct http_limits limits = {3, 4000, HTTP_TRUSTED};
+    struct err err = {0};
+    struct http_guests *g = http_guests_new(&limits, 1000, &err);
+    struct http_guest *at[ROOM + 1];
+    int pair[2];
+    char byte;
+
+    CHECK(g != NULL && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    for (int i = 0; i < ROOM - 1; i++)
+        at[i] = guest_of(g, "192.0.2.1", -1);
+    at[ROOM - 1] = guest_of(g, "192.0.2.1", pair[0]);
+    CHECK_EQ(http_guest_refusal(at[ROOM - 1]), 429);
+    CHECK_EQ(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1);
+    at[ROOM] = guest_of(g, "192.0.2.1", pair[0]);
+    CHECK_EQ(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0);
+    for (int i = 0; i <= ROOM; i++)
+        http_guest_leave(at[i]);
+    http_guests_free(g);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 TEST(a_list_of_trusted_addresses_is_read)
 {
     struct err err = {0};
@@ -247,4 +276,73 @@ TEST(who_is_slow_is_cut_off)
     http_guests_free(g);
     close(pair[0]);
     close(pair[1]);
+}
+
+/* ---- before the first byte ---- */
+
+static atomic_int taken;
+
+static void
+take(void *ctx, int fd, const struct sockaddr *address, socklen_t length, bool is_tls)
+{
+    (void)ctx;
+    (void)address;
+    (void)length;
+    (void)is_tls;
+    atomic_fetch_add(&taken, 1);
+    close(fd);
+}
+
+static int
+come_from(const char *address, unsigned port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(fd >= 0 && inet_pton(AF_INET, address, &from.sin_addr) == 1);
+    CHECK(bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+    return fd;
+}
+
+static void
+wait_for_end(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    CHECK_EQ(poll(&p, 1, 10000 * CHECK_PATIENCE), 1);
+}
+
+/* More than may wait come from one address, and say nothing. */
+TEST(a_silent_crowd_drives_out_its_own)
+{
+    enum { CROWD = DOOR_WAITING_MAX + 10 };
+    int crowd[CROWD];
+    struct err err = {0};
+    const int listener = listener_open("127.0.0.1", 0, &err);
+
+    CHECK(listener >= 0);
+    const unsigned port = listener_port(listener);
+    const int spoke = come_from("127.0.0.3", port), waits = come_from("127.0.0.2", port);
+    CHECK(send(spoke, "G", 1, MSG_NOSIGNAL) == 1);
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = come_from("127.0.0.3", port);
+    atomic_store(&taken, 0);
+    struct http_door *door = http_door_open(listener, take, NULL, &err);
+    CHECK(door != NULL);
+    wait_for_end(spoke);
+    CHECK_EQ(atomic_load(&taken), 1);
+    wait_for_end(crowd[CROWD - DOOR_OF_ONE_MAX - 1]);
+    CHECK(send(waits, "G", 1, MSG_NOSIGNAL) == 1);
+    wait_for_end(waits);
+    CHECK_EQ(atomic_load(&taken), 2);
+    http_door_close(door);
+    close(listener);
+    close(spoke);
+    close(waits);
+    for (int i = 0; i < CROWD; i++)
+        close(crowd[i]);
 }
