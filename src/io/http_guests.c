@@ -117,12 +117,16 @@ struct http_guests *
 http_guests_new(const struct http_limits *limits, unsigned connections_max, struct err *err)
 {
     struct http_guests *g = mem_new(sizeof(*g));
+    pthread_condattr_t attributes;
 
     g->per_address = limits->per_address;
     g->body_bytes = limits->body_bytes;
     g->others_max = connections_max - GUESTS_RESERVED;
     pthread_mutex_init(&g->lock, NULL);
-    pthread_cond_init(&g->ending, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&g->ending, &attributes);
+    pthread_condattr_destroy(&attributes);
     if (trusted_read(g, limits->trusted, err))
         return g;
     http_guests_free(g);
@@ -176,7 +180,7 @@ watch(void *arg)
     pthread_mutex_lock(&g->lock);
     while (!g->is_ending) {
         struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
         (void)pthread_cond_timedwait(&g->ending, &g->lock, &until);
         if (!g->is_ending)

@@ -8,12 +8,27 @@
 #include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "check.h"
 #include "io/http_client.h"
 #include "io/http_door.h"
 #include "io/listener.h"
+
+static _Atomic time_t fast_s; /* so much the wall's clock is fast */
+
+/* In place of the C library's. */
+int
+clock_gettime(clockid_t id, struct timespec *out)
+{
+    const int result = (int)syscall(SYS_clock_gettime, id, out);
+
+    if (id == CLOCK_REALTIME)
+        out->tv_sec += atomic_load(&fast_s);
+    return result;
+}
 
 static void
 answer_length(struct http_exchange *x, void *ctx)
@@ -272,6 +287,27 @@ TEST(who_is_slow_is_cut_off)
     CHECK_EQ(http_guests_cut_slow(g, now_ms + 220000), 1);
     CHECK_EQ(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0); /* the end */
     CHECK_EQ(http_guests_cut_slow(g, now_ms + 999999), 0);
+    http_guest_leave(a);
+    http_guests_free(g);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+TEST(a_clock_that_is_set_back_saves_nobody)
+{
+    const struct http_limits limits = {0, 1 << 20, ""};
+    struct err err = {0};
+    struct http_guests *g = http_guests_new(&limits, 1000, &err);
+    int pair[2];
+
+    CHECK(g != NULL && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    struct pollfd p = {.fd = pair[1], .events = POLLIN};
+    struct http_guest *a = guest_of(g, "192.0.2.1", pair[0]);
+    http_guest_enters_phase(a, GUEST_HEAD, false, 0, clock_monotonic_ms() - GUEST_HEAD_MS);
+    atomic_store(&fast_s, 3600); /* the thread waits by it: until it is right again an hour passes */
+    CHECK(http_guests_watch(g, &err));
+    CHECK_EQ(poll(&p, 1, 10000 * CHECK_PATIENCE), 1);
+    atomic_store(&fast_s, 0);
     http_guest_leave(a);
     http_guests_free(g);
     close(pair[0]);
