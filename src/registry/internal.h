@@ -41,7 +41,8 @@ struct registry {
     struct audit *audit;
     atomic_uint repositories_changed; /* counts what repositories' descriptions went through */
     /* visitor.c: does any repository let in everybody? As of this count and one; when looking failed. */
-    atomic_bool is_open, is_looking;
+    atomic_bool is_open;
+    pthread_mutex_t open_lock; /* held to look */
     atomic_uint open_seen;
     _Atomic int64_t open_failed_ms;
     registry_in_use *in_use;

@@ -110,6 +110,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
+    pthread_mutex_init(&reg->open_lock, NULL);
     pthread_rwlock_init(&reg->collect_lock, NULL);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_init(&reg->repository_locks[i], NULL);
@@ -138,6 +139,7 @@ registry_close(struct registry *reg)
         close(reg->lock_fd);
     pthread_mutex_destroy(&reg->tree_lock);
     pthread_mutex_destroy(&reg->uploads_lock);
+    pthread_mutex_destroy(&reg->open_lock);
     pthread_rwlock_destroy(&reg->collect_lock);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_destroy(&reg->repository_locks[i]);

@@ -210,13 +210,24 @@ look_for_open(void *arg, const char *region, const char *name, struct err *err)
     return !repository_is_open(arg, region, name);
 }
 
-/* Ends early when it finds one; a fault of the disk counts as none for a second. */
-static void
-look_again(struct registry *reg, unsigned changed, int64_t now_ms)
+static bool
+is_open_known(struct registry *reg)
 {
-    struct err err = {0};
-    const bool none = repository_each(reg, look_for_open, reg, &err);
+    return atomic_load(&reg->open_seen) == atomic_load(&reg->repositories_changed) + 1;
+}
 
+/* With the lock held. Ends early when it finds one; a fault of the disk counts as none for a
+ * second. */
+static void
+look_again(struct registry *reg)
+{
+    const unsigned changed = atomic_load(&reg->repositories_changed);
+    const int64_t now_ms = clock_monotonic_ms();
+    struct err err = {0};
+
+    if (is_open_known(reg) || now_ms - atomic_load(&reg->open_failed_ms) < OPEN_RETRY_MS)
+        return;
+    const bool none = repository_each(reg, look_for_open, reg, &err);
     atomic_store(&reg->is_open, !none && err.code == ERR_NONE);
     if (err.code == ERR_NONE)
         atomic_store(&reg->open_seen, changed + 1);
@@ -227,14 +238,12 @@ look_again(struct registry *reg, unsigned changed, int64_t now_ms)
 bool
 visitor_nobody_is_welcome(struct registry *reg)
 {
-    const int64_t now_ms = clock_monotonic_ms();
-    const unsigned changed = atomic_load(&reg->repositories_changed);
+    const bool is_first = atomic_load(&reg->open_seen) == 0;
 
-    if (atomic_load(&reg->open_seen) != changed + 1 &&
-        now_ms - atomic_load(&reg->open_failed_ms) >= OPEN_RETRY_MS &&
-        !atomic_exchange(&reg->is_looking, true)) {
-        look_again(reg, changed, now_ms);
-        atomic_store(&reg->is_looking, false);
+    if (!is_open_known(reg) && (is_first ? pthread_mutex_lock(&reg->open_lock)
+                                         : pthread_mutex_trylock(&reg->open_lock)) == 0) {
+        look_again(reg);
+        pthread_mutex_unlock(&reg->open_lock);
     }
     return atomic_load(&reg->is_open);
 }

@@ -462,15 +462,50 @@ TEST(repositories_are_searched_for_an_open_one_after_a_change_only)
     CHECK(visitor_nobody_is_welcome(reg));
     CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, tags, &err));
     CHECK(visitor_nobody_is_welcome(reg));
-    atomic_store(&reg->is_looking, true); /* another thread searches */
+    pthread_mutex_lock(&reg->open_lock); /* another thread searches */
     CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, closed, &err));
     CHECK(visitor_nobody_is_welcome(reg));
-    atomic_store(&reg->is_looking, false);
+    pthread_mutex_unlock(&reg->open_lock);
     CHECK(!visitor_nobody_is_welcome(reg));
     CHECK(registry_repository_change(reg, REGION, "a/public", set_tags, tags, &err));
     CHECK(visitor_nobody_is_welcome(reg));
     CHECK(registry_repository_delete(reg, REGION, "a/public", /* force= */ true, &err));
     CHECK(!visitor_nobody_is_welcome(reg));
+}
+
+struct nobody {
+    struct registry *reg;
+    atomic_bool has_come;
+    bool is_welcome;
+};
+
+static void *
+come(void *arg)
+{
+    struct nobody *n = arg;
+
+    atomic_store(&n->has_come, true);
+    n->is_welcome = visitor_nobody_is_welcome(n->reg);
+    return NULL;
+}
+
+TEST(before_the_first_search_is_over_nobody_is_sent_away)
+{
+    DOOR(d);
+    struct registry *reg = d.w.reg;
+    struct nobody n = {.reg = reg};
+    pthread_t thread;
+
+    pthread_mutex_lock(&reg->open_lock); /* we search */
+    CHECK(pthread_create(&thread, NULL, come, &n) == 0);
+    while (!atomic_load(&n.has_come))
+        clock_sleep_ms(1);
+    clock_sleep_ms(20); /* if it is slow, nothing is shown */
+    atomic_store(&reg->is_open, true);
+    atomic_store(&reg->open_seen, atomic_load(&reg->repositories_changed) + 1);
+    pthread_mutex_unlock(&reg->open_lock);
+    pthread_join(thread, NULL);
+    CHECK(n.is_welcome);
 }
 
 TEST(who_guesses_has_to_wait)
