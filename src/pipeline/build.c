@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/secrets.h"
@@ -360,16 +361,26 @@ unseal_given(struct build *b, const char *data_dir, struct err *err)
     return true;
 }
 
-/* With other values than were given nothing may be built. */
+static void
+save_opened(const struct build *b, const char *data_dir)
+{
+    struct err err;
+
+    if (!build_save(b, data_dir, &err))
+        log_warn("build.save", "pipeline=%s build=%lld error=%s", b->pipeline, (long long)b->number,
+                 log_quote(err.message));
+}
+
+/* With other values than were given nothing may be built; not later either, when the key is back:
+ * that nobody would expect. */
 static void
 open_given(struct build *b, const char *data_dir)
 {
     struct err err;
 
     if (b->sealed == NULL) {
-        if ((b->parameters != NULL || b->answers != NULL) && !build_save(b, data_dir, &err))
-            log_warn("build.unsealed", "pipeline=%s build=%lld error=%s", b->pipeline,
-                     (long long)b->number, log_quote(err.message));
+        if (b->parameters != NULL || b->answers != NULL)
+            save_opened(b, data_dir);
         return;
     }
     if (unseal_given(b, data_dir, &err))
@@ -380,8 +391,10 @@ open_given(struct build *b, const char *data_dir)
         return;
     b->state = BUILD_ENDED;
     b->result = RESULT_FAILURE;
+    b->ended_ms = clock_wall_ms();
     free(b->reason);
-    b->reason = text_dup("its parameters cannot be read: the key of the secrets is another one");
+    b->reason = text_dup("its parameters cannot be read with the key of the secrets; see the log");
+    save_opened(b, data_dir);
 }
 
 /* ---- the record ---- */

@@ -81,8 +81,8 @@ const char *build_state_name(enum build_state s);
 
 char *build_directory(const char *data_dir, const char *pipeline, int64_t number); /* malloc'd */
 bool build_has_journal(const struct build *b, const char *data_dir); /* can it be taken up? */
-/* A record whose parameters cannot be unsealed is loaded without them; if it has not ended, it has FAILED. One
- * of an earlier version is saved again, sealed. */
+/* A record whose parameters cannot be unsealed is loaded without them; if it has not ended, it has FAILED, for
+ * good. One of an earlier version is saved again, sealed. */
 bool build_save(const struct build *b, const char *data_dir, struct err *err) MUST_CHECK;
 struct build *build_load(const char *data_dir, const char *pipeline, int64_t number,
                          struct err *err) MUST_CHECK;
