@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
@@ -85,6 +89,41 @@ TEST(sh_follows_its_manual)
     CHECK(has(log, "goes on"));
     CHECK(has(log, "stage One in ws"));
     CHECK(has(log, "+ echo piped"));
+}
+
+/* As other builds and the rest of naru do: each child has all open files until it is another program. */
+static void *
+start_processes(void *arg)
+{
+    atomic_bool *done = arg;
+    pid_t children[32] = {0};
+
+    for (size_t i = 0; !atomic_load(done); i = (i + 1) % ARRAY_COUNT(children)) {
+        if (children[i] > 0)
+            waitpid(children[i], NULL, 0);
+        children[i] = fork();
+        if (children[i] == 0) {
+            usleep(20000);
+            _exit(0);
+        }
+        usleep(200);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(children); i++)
+        if (children[i] > 0)
+            waitpid(children[i], NULL, 0);
+    return NULL;
+}
+
+TEST(a_script_with_an_interpreter_of_its_own_is_never_busy)
+{
+    cleanup(build_done) struct build b = {0};
+    atomic_bool done = false;
+    pthread_t others;
+
+    CHECK_EQ(pthread_create(&others, NULL, start_processes, &done), 0);
+    (void)run_steps(&b, "script { for (int i = 0; i < 40; i++) { sh '''#!/bin/sh\nexit 0''' } }", RESULT_SUCCESS);
+    atomic_store(&done, true);
+    pthread_join(others, NULL);
 }
 
 TEST(the_first_failing_command_ends_the_script)

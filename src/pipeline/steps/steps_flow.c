@@ -140,17 +140,23 @@ marked_env(struct step_call *s, const char **mark_out)
     return env;
 }
 
+/* A script with an interpreter of its own is made anew by a process that has no others: what naru wrote is
+ * still open for writing in whatever it starts in that moment, and not to be executed (ETXTBSY). */
+#define MADE_ANEW "cp -p \"$0\" \"$0.run\" && mv -f \"$0.run\" \"$0\"; exec \"$0\""
+static const char direct_shell[] = MADE_ANEW;
+static const char merged_direct_shell[] = "exec 2>&1; " MADE_ANEW;
+
 static bool
 run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
            struct durable_result *result, struct err *err)
 {
     struct run *run = s->run;
     const char *const shell_argv[] = {"sh", "-xe", path, NULL};
-    const char *const direct_argv[] = {path, NULL};
+    const char *const direct_argv[] = {"sh", "-c", direct_shell, path, NULL};
     /* docker exec carries stdout and stderr apart; their order would be lost. */
     const char *const merged_argv[] = {"sh", "-c", "exec \"$0\" \"$@\" 2>&1", "sh", "-xe",
                                        path, NULL};
-    const char *const merged_direct_argv[] = {"sh", "-c", "exec \"$0\" 2>&1", path, NULL};
+    const char *const merged_direct_argv[] = {"sh", "-c", merged_direct_shell, path, NULL};
     const bool merges = run->launcher != NULL && !sh->captures;
     const char *const *argv = merges   ? (direct ? merged_direct_argv : merged_argv)
                               : direct ? direct_argv
