@@ -47,16 +47,23 @@ names_of(const char *text)
 }
 
 bool
+fork_policy_check(const char *policy, struct err *err)
+{
+    return strcmp(policy, "none") == 0 || strcmp(policy, "target") == 0 ||
+           strcmp(policy, "everyone") == 0 ||
+           err_set(err, ERR_VALIDATION,
+                   "'%.50s' is no policy for forks: there are none, target and everyone", policy);
+}
+
+bool
 room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
                const char *trusted, struct err *err)
 {
     struct pipeline *p;
     bool ok;
 
-    if (strcmp(policy, "none") != 0 && strcmp(policy, "target") != 0 &&
-        strcmp(policy, "everyone") != 0)
-        return err_set(err, ERR_VALIDATION,
-                       "'%.50s' is no policy for forks: there are none, target and everyone", policy);
+    if (!fork_policy_check(policy, err))
+        return false;
     room_lock(room);
     p = pipeline_store_find(&room->store, pipeline);
     ok = p != NULL || err_set(err, ERR_NOT_FOUND, "there is no pipeline '%s'", pipeline);

@@ -78,7 +78,7 @@ space_written(struct registry *reg, int64_t size, struct err *err)
 
     if (written < LOOK_BYTES && !atomic_load(&reg->disk_is_full))
         return true;
-    atomic_fetch_sub(&reg->unlooked, written);
+    atomic_store(&reg->unlooked, 0);
     return space_check_disk(reg, err);
 }
 

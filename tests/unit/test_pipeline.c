@@ -306,7 +306,12 @@ TEST(the_api_lists_triggers_and_follows)
     CHECK_EQ(call(&w, "GET", "/naru/builds/none/", NULL, auth, &out), 200);
     CHECK_TEXT(strbuf_cstr(&out), "{\"builds\":[]}");
     CHECK_EQ(call(&w, "GET", "/naru/builds?limit=0", NULL, auth, &out), 400);
+    CHECK_EQ(call(&w, "POST", "/naru/pipelines",
+                  "{\"name\":\"new\",\"url\":\"/srv/new.git\",\"forks\":\"some\"}", auth, &out),
+             400);
     CHECK_EQ(call(&w, "GET", "/naru/pipelines", NULL, auth, &out), 200);
+    CHECK(strstr(strbuf_cstr(&out), "\"web\"") != NULL);
+    CHECK(strstr(strbuf_cstr(&out), "\"new\"") == NULL);
     CHECK_EQ(call(&w, "GET", "/naru/builds/web/9", NULL, auth, &out), 404);
     CHECK_EQ(call(&w, "DELETE", "/naru/builds/web/1", NULL, auth, &out), 405);
 }
