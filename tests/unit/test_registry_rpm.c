@@ -71,7 +71,10 @@ TEST(an_rpm_database_of_sqlite_is_read)
 /* A schema may reckon values: no file of a kilobyte makes us hold gigabytes. */
 TEST(what_a_schema_reckons_is_no_longer_than_headers_are)
 {
-    for (int size = 1000; size <= 100000000; size *= 100000) {
+    static const int sizes[] = {1000, 100000000};
+
+    for (size_t n = 0; n < ARRAY_COUNT(sizes); n++) {
+        const int size = sizes[n];
         cleanup_json struct json *packages = json_array();
         cleanup(strbuf_done) struct strbuf header = {0}, sql = {0};
         sqlite3 *db = NULL;
