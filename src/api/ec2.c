@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "api/elbv2.h"
+#include "base/address_block.h"
 #include "base/crypto.h"
 #include "base/random.h"
 
@@ -263,17 +264,6 @@ ec2_canonical_block(const char *text, bool is_ipv6, char out[static 64])
     if (inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, block.address, address, sizeof(address)) == NULL)
         return false;
     snprintf(out, 64, "%s/%d", address, block.bits);
-    return true;
-}
-
-bool
-ec2_block_holds(const struct address_block *outer, const struct address_block *inner)
-{
-    if (outer->size != inner->size || outer->bits > inner->bits)
-        return false;
-    for (int bit = 0; bit < outer->bits; bit++)
-        if (((outer->address[bit / 8] ^ inner->address[bit / 8]) & (0x80 >> bit % 8)) != 0)
-            return false;
     return true;
 }
 

@@ -7,7 +7,6 @@
  */
 #pragma once
 #include "api/operations.h"
-#include "base/address_block.h"
 #include "model/arn.h"
 #include "model/network.h"
 
@@ -42,8 +41,6 @@ void ec2_zone_id(const char *region, int index, char out[static 32]);
 
 /* "10.1.2.3/8" -> "10.0.0.0/8"; false: no block of the family. */
 bool ec2_canonical_block(const char *text, bool is_ipv6, char out[static 64]) MUST_CHECK;
-/* Is one within the other? */
-bool ec2_block_holds(const struct address_block *outer, const struct address_block *inner);
 
 /* ---- tags ---- */
 /* Those of TagSpecifications for the type of resource: checked, and then taken. */

@@ -2,6 +2,7 @@
 #include "api/ec2.h"
 
 #include <stdio.h>
+#include "base/address_block.h"
 
 #define VPCS_MAX 100    /* a region */
 #define SUBNETS_MAX 200 /* a VPC */
@@ -232,13 +233,13 @@ check_subnet_block(const struct request *rq, const struct network *vpc, const ch
     struct address_block outer, block, other;
 
     if (!address_block_parse(json_get_cstr(vpc->doc, "CidrBlock", ""), &outer) ||
-        !address_block_parse(text, &block) || !ec2_block_holds(&outer, &block))
+        !address_block_parse(text, &block) || !address_block_holds(&outer, &block))
         return err_set(err, ERR_SUBNET_RANGE, "The CIDR '%s' is invalid.", text);
     for (const struct network *n = rq->core->networks; n != NULL; n = n->next)
         if (n->kind == NETWORK_KIND_subnet && strcmp(n->vpc_id, vpc->id) == 0 &&
             strcmp(n->region, vpc->region) == 0 &&
             address_block_parse(json_get_cstr(n->doc, "CidrBlock", ""), &other) &&
-            (ec2_block_holds(&other, &block) || ec2_block_holds(&block, &other)))
+            (address_block_holds(&other, &block) || address_block_holds(&block, &other)))
             return err_set(err, ERR_SUBNET_CONFLICT, "The CIDR '%s' conflicts with another subnet",
                            text);
     return true;

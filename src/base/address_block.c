@@ -38,14 +38,21 @@ address_block_parse_any(const char *text, struct address_block *out)
 }
 
 bool
+address_block_holds(const struct address_block *outer, const struct address_block *inner)
+{
+    const int bytes = outer->bits / 8, rest = outer->bits % 8;
+
+    return outer->size == inner->size && outer->bits <= inner->bits &&
+           memcmp(outer->address, inner->address, (size_t)bytes) == 0 &&
+           (rest == 0 ||
+            (outer->address[bytes] >> (8 - rest)) == (inner->address[bytes] >> (8 - rest)));
+}
+
+bool
 address_block_has(const struct address_block *block, const char *address)
 {
     struct address_block one;
-    const int bytes = block->bits / 8, rest = block->bits % 8;
 
-    if (strchr(address, '/') != NULL || !address_block_parse_any(address, &one) ||
-        one.size != block->size || memcmp(one.address, block->address, (size_t)bytes) != 0)
-        return false;
-    return rest == 0 ||
-           (one.address[bytes] >> (8 - rest)) == (block->address[bytes] >> (8 - rest));
+    return strchr(address, '/') == NULL && address_block_parse_any(address, &one) &&
+           address_block_holds(block, &one);
 }

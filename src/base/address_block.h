@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* address_block.h - blocks of IP addresses, "10.0.0.0/8", "2001:db8::/32", as source-ip conditions name
- * them (alb.md A4).  Pure. */
+/* address_block.h - blocks of IP addresses, "10.0.0.0/8", "2001:db8::/32": of source-ip conditions (alb.md
+ * A4) and of policies, of subnets, of those whom the front door trusts.  Pure. */
 #pragma once
 #include "base/str.h"
 
@@ -14,5 +14,7 @@ struct address_block {
 bool address_block_parse(const char *text, struct address_block *out) MUST_CHECK;
 /* The same, but an address alone is the block of itself. */
 bool address_block_parse_any(const char *text, struct address_block *out) MUST_CHECK;
+/* Is all of `inner` in `outer`? False where they are of two kinds. */
+bool address_block_holds(const struct address_block *outer, const struct address_block *inner);
 /* Is the address in the block? False for what is no address, or one of the other kind. */
 bool address_block_has(const struct address_block *block, const char *address);

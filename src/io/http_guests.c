@@ -12,15 +12,10 @@
 
 #define TRUSTED_MAX 64
 
-struct address {
-    unsigned char bytes[16];
-    int size; /* 4 or 16; 0: none */
-};
-
 struct http_guest {
     struct http_guests *all;
     struct http_guest *next, **at;
-    struct address address;
+    struct address_block address; /* of one; size 0: it has none */
     bool is_trusted, was_cut;
     int refusal; /* a status, or 0 */
     int fd;
@@ -47,50 +42,42 @@ struct http_guests {
 
 /* ---- addresses ---- */
 
-static struct address
+static struct address_block
 address_of(const struct sockaddr *from)
 {
-    struct address a = {0};
+    struct address_block a = {0};
 
     if (from->sa_family == AF_INET) {
-        memcpy(a.bytes, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+        memcpy(a.address, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
         a.size = 4;
     } else if (from->sa_family == AF_INET6) {
         const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
         a.size = IN6_IS_ADDR_V4MAPPED(in6) ? 4 : 16;
-        memcpy(a.bytes, in6->s6_addr + (16 - a.size), (size_t)a.size);
+        memcpy(a.address, in6->s6_addr + (16 - a.size), (size_t)a.size);
     }
+    a.bits = a.size * 8;
     return a;
 }
 
 static bool
-is_of_one(const struct address *a, const struct address *b)
+is_of_one(const struct address_block *a, const struct address_block *b)
 {
-    return a->size == b->size && memcmp(a->bytes, b->bytes, a->size == 16 ? 8 : 4) == 0;
+    return a->size == b->size && memcmp(a->address, b->address, a->size == 16 ? 8 : 4) == 0;
 }
 
 bool
 http_guests_are_one(const struct sockaddr *a, const struct sockaddr *b)
 {
-    const struct address one = address_of(a), other = address_of(b);
+    const struct address_block one = address_of(a), other = address_of(b);
 
     return is_of_one(&one, &other);
 }
 
 static bool
-is_in(const struct address_block *block, const struct address *a)
-{
-    const int bytes = block->bits / 8, rest = block->bits % 8;
-
-    return a->size == block->size && memcmp(a->bytes, block->address, (size_t)bytes) == 0 &&
-           (rest == 0 || (a->bytes[bytes] >> (8 - rest)) == (block->address[bytes] >> (8 - rest)));
-}
-
-static bool
-is_trusted(const struct http_guests *g, const struct address *a)
+is_trusted(const struct http_guests *g, const struct address_block *a)
 {
     for (size_t i = 0; i < g->trusted_count; i++)
-        if (is_in(&g->trusted[i], a))
+        if (address_block_holds(&g->trusted[i], a))
             return true;
     return false;
 }
@@ -220,7 +207,8 @@ struct crowd {
 
 /* With the lock held. Some thousand steps at most, for each connection and each doubling of a body. */
 static struct crowd
-crowd_around(const struct http_guests *g, const struct address *a, const struct http_guest *but)
+crowd_around(const struct http_guests *g, const struct address_block *a,
+             const struct http_guest *but)
 {
     struct crowd c = {0};
 
@@ -252,7 +240,7 @@ refusal_of(const struct http_guests *g, const struct crowd *c, unsigned beyond)
 bool
 http_guests_may_enter(struct http_guests *g, const struct sockaddr *from)
 {
-    const struct address a = address_of(from);
+    const struct address_block a = address_of(from);
     bool may = true;
 
     if (is_trusted(g, &a))

@@ -621,3 +621,27 @@ TEST(blocks_of_addresses_are_read)
     CHECK(address_block_parse("::/0", &block) && block.size == 16 && block.bits == 0);
     CHECK(address_block_parse("2001:db8::/128", &block) && block.address[3] == 0xb8);
 }
+
+TEST(blocks_of_addresses_hold_others)
+{
+    static const struct {
+        const char *outer, *inner;
+        bool holds;
+    } rows[] = {
+        {"10.0.0.0/8", "10.255.0.0/16", true},    {"10.0.0.0/8", "10.0.0.0/8", true},
+        {"10.0.0.0/8", "11.0.0.0/16", false},     {"10.0.0.0/16", "10.0.0.0/8", false},
+        {"10.1.128.0/17", "10.1.255.9/32", true}, {"10.1.128.0/17", "10.1.127.9/32", false},
+        {"0.0.0.0/0", "1.2.3.4/32", true},        {"0.0.0.0/0", "::/128", false},
+        {"::/0", "1.2.3.4/32", false},            {"2001:db8::/33", "2001:db8:8000::/34", false},
+        {"::1/128", "::1/128", true},             {"::1/128", "::2/128", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct address_block outer, inner;
+        CHECK(address_block_parse(rows[i].outer, &outer) &&
+              address_block_parse(rows[i].inner, &inner));
+        if (address_block_holds(&outer, &inner) != rows[i].holds)
+            check_fail(__FILE__, __LINE__, "%s in %s: not %d", rows[i].inner, rows[i].outer,
+                       rows[i].holds);
+    }
+}
