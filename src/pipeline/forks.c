@@ -40,15 +40,21 @@ names_of(const char *text)
     struct json *names = json_array();
     struct str rest = str_of(text), one;
 
-    while (str_split(&rest, ',', &one) && json_size(names) < FORKS_TRUSTED_MAX)
+    while (str_split(&rest, ',', &one))
         if (str_trim(one).len > 0)
             json_append(names, json_str(str_trim(one)));
     return names;
 }
 
 bool
-fork_policy_check(const char *policy, struct err *err)
+fork_policy_check(const char *policy, const char *trusted, struct err *err)
 {
+    cleanup_json struct json *names = names_of(trusted);
+
+    if (policy == NULL)
+        return trusted == NULL || err_set(err, ERR_VALIDATION, "'trusted' needs a policy for forks");
+    if (json_size(names) > FORKS_TRUSTED_MAX)
+        return err_set(err, ERR_VALIDATION, "at most %u users are trusted", FORKS_TRUSTED_MAX);
     return strcmp(policy, "none") == 0 || strcmp(policy, "target") == 0 ||
            strcmp(policy, "everyone") == 0 ||
            err_set(err, ERR_VALIDATION,
@@ -62,7 +68,7 @@ room_set_forks(struct pipeline_room *room, const char *pipeline, const char *pol
     struct pipeline *p;
     bool ok;
 
-    if (!fork_policy_check(policy, err))
+    if (!fork_policy_check(policy, trusted, err))
         return false;
     room_lock(room);
     p = pipeline_store_find(&room->store, pipeline);

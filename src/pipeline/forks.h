@@ -18,9 +18,10 @@ enum fork_trust { FORK_REFUSED, FORK_UNTRUSTED, FORK_TRUSTED };
 /* `fork` is the repository that the change is from ("eve/web"); empty: not known. */
 enum fork_trust room_fork_trust(struct pipeline_room *room, const char *pipeline,
                                 const char *author, const char *fork);
-/* Is there such a policy?  ERR_VALIDATION. */
-bool fork_policy_check(const char *policy, struct err *err) MUST_CHECK;
-/* `trusted`: names with commas between; NULL: none.  ERR_VALIDATION for another policy. */
+/* Is there such a policy (NULL: none is given, and nobody is trusted), with FORKS_TRUSTED_MAX names at most?
+ * ERR_VALIDATION. */
+bool fork_policy_check(const char *policy, const char *trusted, struct err *err) MUST_CHECK;
+/* `trusted`: names with commas between; NULL: none.  ERR_VALIDATION as fork_policy_check(). */
 bool room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
                     const char *trusted, struct err *err) MUST_CHECK;
 bool build_is_untrusted(const struct build *b);

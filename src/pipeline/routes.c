@@ -145,7 +145,7 @@ pipelines(struct http_exchange *x, void *ctx)
         !text_member(x, body, "forks", false, &forks) ||
         !text_member(x, body, "trusted", false, &trusted))
         return;
-    if ((forks != NULL && !fork_policy_check(forks, &err)) ||
+    if (!fork_policy_check(forks, trusted, &err) ||
         !pipeline_create(room, name, url, github, &j, &err)) {
         room_reply_error(x, &err);
         return;

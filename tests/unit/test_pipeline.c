@@ -309,6 +309,9 @@ TEST(the_api_lists_triggers_and_follows)
     CHECK_EQ(call(&w, "POST", "/naru/pipelines",
                   "{\"name\":\"new\",\"url\":\"/srv/new.git\",\"forks\":\"some\"}", auth, &out),
              400);
+    CHECK_EQ(call(&w, "POST", "/naru/pipelines",
+                  "{\"name\":\"new\",\"url\":\"/srv/new.git\",\"trusted\":\"ann\"}", auth, &out),
+             400); /* it would be trusted for nothing */
     CHECK_EQ(call(&w, "GET", "/naru/pipelines", NULL, auth, &out), 200);
     CHECK(strstr(strbuf_cstr(&out), "\"web\"") != NULL);
     CHECK(strstr(strbuf_cstr(&out), "\"new\"") == NULL);

@@ -109,10 +109,14 @@ TEST(trust_is_of_the_author_and_of_whose_fork_it_is)
         {"", "bo/web", FORK_UNTRUSTED},       {"", "/web", FORK_UNTRUSTED},
     };
     cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf many = {0};
     struct err err;
 
     web_init(&w, "acme/web");
     CHECK(room_set_forks(w.room, "web", "target", "ann, bo, team/apps", &err));
+    for (unsigned i = 0; i <= FORKS_TRUSTED_MAX; i++)
+        strbuf_addf(&many, "user%u,", i);
+    CHECK(!room_set_forks(w.room, "web", "target", strbuf_cstr(&many), &err)); /* not only some */
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         CHECK_EQ(room_fork_trust(w.room, "web", rows[i].author, rows[i].fork), rows[i].trust);
 }
