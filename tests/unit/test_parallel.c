@@ -2,6 +2,7 @@
 /* Branches of a build side by side: parallel, matrix, stage and node as steps. */
 #include "base/clock.h"
 #include "build_setup.h"
+#include "pipeline/lock_table.h"
 
 TEST(branches_run_side_by_side)
 {
@@ -189,6 +190,21 @@ TEST(a_lock_is_held_by_one_branch_at_a_time)
 
     CHECK(has(log, "[a] has db") && has(log, "[b] has db") && has(log, "[c] has db"));
     CHECK(has(log, "[p] [x] is locked, skipping execution...") && strstr(log, "twice") == NULL);
+}
+
+TEST(a_label_of_too_many_resources_is_refused)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup(strbuf_done) struct strbuf all = {0};
+
+    build_init(&b);
+    b.config.home = b.directory;
+    for (unsigned i = 0; i <= LOCK_NAMES_MAX; i++)
+        strbuf_addf(&all, "%s\"r%u\":[\"many\"]", i == 0 ? "{" : ",", i);
+    strbuf_add_char(&all, '}');
+    put_file(&b, "resources.json", strbuf_cstr(&all));
+    build_run(&b, "lock(label: 'many') { echo 'not of all' }");
+    CHECK_TEXT(b.outcome.reason, "more than 1000 resources have the label 'many'");
 }
 
 TEST(properties_declare_parameters_of_scripted_pipelines)

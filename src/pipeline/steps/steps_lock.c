@@ -80,10 +80,14 @@ add_label(struct wish *w, struct str label, int64_t quantity)
     const char **names = arena_alloc(a, LOCK_NAMES_MAX * sizeof(*names));
     size_t count = 0;
 
-    for (void *it = w->resources == NULL ? NULL : json_first(w->resources);
-         it != NULL && count < LOCK_NAMES_MAX; it = json_next(w->resources, it))
-        if (json_has_text(json_value(it), text))
-            names[count++] = arena_cstr(a, str_of(json_key(it)));
+    for (void *it = w->resources == NULL ? NULL : json_first(w->resources); it != NULL;
+         it = json_next(w->resources, it)) {
+        if (!json_has_text(json_value(it), text))
+            continue;
+        if (count == LOCK_NAMES_MAX)
+            return step_fail(w->s, "more than %u resources have the label '%s'", LOCK_NAMES_MAX, text);
+        names[count++] = arena_cstr(a, str_of(json_key(it)));
+    }
     if (count == 0)
         names[count++] = text;
     if (quantity < 0 || quantity > (int64_t)count)
@@ -112,13 +116,15 @@ add_extra(struct wish *w, const struct value *list)
         return step_fail(w->s, "lock: 'extra' is a list of resources and labels");
     for (size_t i = 0; i < list->list->count; i++) {
         const struct value one = list->list->at[i];
-        struct str resource, label;
+        struct str resource, label, quantity_text;
         int64_t quantity = 0;
         if (one.type != V_MAP)
             return step_fail(w->s, "lock: 'extra' is a list of maps");
         resource = member(w, one.map, "resource");
         label = member(w, one.map, "label");
-        (void)str_to_i64(member(w, one.map, "quantity"), &quantity);
+        quantity_text = member(w, one.map, "quantity");
+        if (quantity_text.len > 0 && !str_to_i64(quantity_text, &quantity))
+            return step_fail(w->s, "lock: 'quantity' of an item of 'extra' must be an integer");
         if (resource.len == 0 && label.len == 0)
             return step_fail(w->s, "lock: an item of 'extra' needs a resource or a label");
         if (resource.len > 0 ? !add_resource(w, resource) : !add_label(w, label, quantity))
