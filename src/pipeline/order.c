@@ -140,6 +140,15 @@ room_sweep_locks(struct pipeline_room *room)
 
 /* ---- throttleJobProperty ---- */
 
+/* As the step `throttle` has it: what is no limit lets one build at a time. */
+static int64_t
+limit_in(const struct json *throttle, const char *category)
+{
+    const int64_t limit = json_get_i64(throttle, category, -1);
+
+    return limit < 0 ? 1 : limit;
+}
+
 /* Asked for each build that waits whenever anything happens: the file is read once a second. */
 static int64_t
 limit_of(struct pipeline_room *room, const char *category)
@@ -150,7 +159,7 @@ limit_of(struct pipeline_room *room, const char *category)
     struct err err;
 
     if (room->throttle_ms != 0 && now_ms < room->throttle_ms + SETTINGS_AGE_MS)
-        return json_get_i64(room->throttle, category, 1);
+        return limit_in(room->throttle, category);
     path = text_format("%s/throttle.json", room->config.data_dir);
     json_unref(room->throttle);
     room->throttle = NULL;
@@ -158,7 +167,7 @@ limit_of(struct pipeline_room *room, const char *category)
     if (file_exists(path) && (!file_read(path, SETTINGS_MAX, &text, &err) ||
                               (room->throttle = json_parse(strbuf_str(&text), &err)) == NULL))
         log_warn("pipeline.throttle", "error=%s", log_quote(err.message));
-    return json_get_i64(room->throttle, category, 1);
+    return limit_in(room->throttle, category);
 }
 
 static int64_t
