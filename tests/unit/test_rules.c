@@ -182,6 +182,7 @@ static const struct rule rules[] = {
      "when { environment name: 'x', value: 'y' }"},
     {"E-WHEN-MISSING", STAGE, "when { environment name: 'x' }", NULL},
     {"E-WHEN-PARAM", STAGE, "when { changelog '(' }", "when { changelog '^fix.*' }"},
+    {"E-WHEN-PARAM", STAGE, "when { changelog '\\\\Cx' }", "when { changelog '\\\\dx' }"},
     {"E-PARAM-TYPE", STAGE, "when { branch 5 }",
      "when { branch pattern: 'x', comparator: 'REGEXP' }"},
     /* input, matrix */

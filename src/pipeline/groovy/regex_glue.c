@@ -35,11 +35,8 @@ static bool
 regex_open(struct regex *re, struct interp *in, const struct node *at, struct str text,
            struct str pattern, bool whole)
 {
-    cleanup(strbuf_done) struct strbuf java = {0};
-    uint32_t options =
-        (json_is_utf8(text) && json_is_utf8(pattern) ? PCRE2_UTF : 0) | PCRE2_NEVER_BACKSLASH_C;
-    PCRE2_SIZE where;
-    uint32_t count = 0;
+    uint32_t options = json_is_utf8(text) && json_is_utf8(pattern) ? PCRE2_UTF : 0, count = 0;
+    size_t where;
     int code;
 
     if (pattern.len > REGEX_PATTERN_MAX)
@@ -50,9 +47,7 @@ regex_open(struct regex *re, struct interp *in, const struct node *at, struct st
         re->text.at = "";
     if (whole)
         options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
-    java_regex_translate(pattern, &java);
-    re->code =
-        pcre2_compile((PCRE2_SPTR)strbuf_cstr(&java), java.len, options, &code, &where, NULL);
+    re->code = java_regex_compile(pattern, options, &code, &where);
     if (re->code == NULL) {
         char why[120];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));

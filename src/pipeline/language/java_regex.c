@@ -7,8 +7,9 @@
 #include <string.h>
 #include "base/json.h"
 
-void
-java_regex_translate(struct str pattern, struct strbuf *out)
+/* Java writes the POSIX classes as \p{Alpha}; the rest of its syntax is PCRE's. */
+static void
+translate(struct str pattern, struct strbuf *out)
 {
     static const char *const classes[] = {"Lower", "Upper", "Alpha", "Digit", "Alnum",  "Punct",
                                           "Graph", "Print", "Blank", "Cntrl", "XDigit", "Space"};
@@ -48,21 +49,29 @@ java_regex_translate(struct str pattern, struct strbuf *out)
     }
 }
 
+pcre2_code *
+java_regex_compile(struct str pattern, uint32_t options, int *error, size_t *where)
+{
+    cleanup(strbuf_done) struct strbuf java = {0};
+
+    translate(pattern, &java);
+    /* \C splits characters */
+    return pcre2_compile((PCRE2_SPTR)strbuf_cstr(&java), java.len,
+                         options | PCRE2_NEVER_BACKSLASH_C, error, where, NULL);
+}
+
 bool
 java_regex_check(struct str pattern, char why[static 200])
 {
-    cleanup(strbuf_done) struct strbuf java = {0};
-    PCRE2_SIZE where;
     pcre2_code *code;
+    size_t where;
     int error;
 
     if (pattern.len > REGEX_PATTERN_MAX) {
         snprintf(why, 200, "it is longer than %d bytes", REGEX_PATTERN_MAX);
         return false;
     }
-    java_regex_translate(pattern, &java);
-    code = pcre2_compile((PCRE2_SPTR)strbuf_cstr(&java), java.len,
-                         json_is_utf8(pattern) ? PCRE2_UTF : 0, &error, &where, NULL);
+    code = java_regex_compile(pattern, json_is_utf8(pattern) ? PCRE2_UTF : 0, &error, &where);
     if (code == NULL)
         pcre2_get_error_message(error, (PCRE2_UCHAR *)why, 200);
     pcre2_code_free(code);
