@@ -116,6 +116,7 @@ run_file(const char *name, unsigned steps_max)
             strbuf_addf(&script, "%s" STR_FMT, script.len == 0 ? "" : "\n", STR_ARG(line));
         }
     }
+    CHECK_EQ(script.len + want.len, 0); /* the last one ends, too, and was run */
     CHECK(cases > 40);
     CHECK_EQ(wrong, 0);
 }
