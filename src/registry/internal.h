@@ -110,9 +110,9 @@ bool space_take(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 void space_count(struct registry *reg, int64_t size); /* what is there, whatever the quota */
 void space_give(struct registry *reg, int64_t size);
 /* Fails with ENOSPC while there still is room for naru's own state. */
-/* The same, every few megabytes. */
-bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 bool space_check_disk(struct registry *reg, struct err *err) MUST_CHECK;
+/* The same, once a few megabytes have come in, of all uploads together. */
+bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 
 /* ---- blob_store.c ---- */
 char *blob_path(const struct registry *reg, struct str digest);

@@ -26,7 +26,7 @@
 struct pull_through;
 struct call;
 
-/* Starts the thread that imports. Once. */
+/* Starts the threads that import. Once. */
 void registry_start_pulling(struct registry *reg);
 /* Gives up what is on its way and begins nothing more: before the HTTP server stops, which waits
  * for those who are being answered. */

@@ -5,8 +5,9 @@
  * key and value by turns; a long value stands on a chain of overflow pages. Berkeley DB's own
  * library wants a file and trusts it, so pages are read here, and only these two kinds.
  *
- * The bytes come from outside: no page is taken twice as the beginning of a value, and all values
- * together are no longer than the file, so the time is bounded by its size. */
+ * The bytes come from outside: items of a page lie one behind the other, and all values on chains
+ * (which may share pages) are together no longer than the file, so the time is bounded by its
+ * size. */
 #include "registry/scan/scan_rpm.h"
 
 #define META_SIZE 72
