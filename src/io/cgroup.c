@@ -156,11 +156,20 @@ make_folder(const char *path)
     return mkdir(path, 0755) == 0 || errno == EEXIST;
 }
 
+/* Of version 2 a group's folder tells which it was given. */
+static void
+see_controllers(struct tree *t)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (t->is_v2 && read_value(t->path, "cgroup.controllers", &text))
+        t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
+}
+
 static bool
 make_in(struct tree *t, const char *name)
 {
     cleanup_free char *ours = text_format("%s/" OURS, t->mount);
-    cleanup(strbuf_done) struct strbuf text = {0};
 
     if (t->is_v2)
         hand_down(t->mount);
@@ -174,8 +183,7 @@ make_in(struct tree *t, const char *name)
     t->path = text_format("%s/%s", ours, name);
     if (!make_folder(t->path))
         return false;
-    if (t->is_v2 && read_value(t->path, "cgroup.controllers", &text))
-        t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
+    see_controllers(t);
     return true;
 }
 
@@ -284,13 +292,10 @@ set_limits(const struct cgroup *g, const struct cgroup_limits *l, struct strbuf 
 static bool
 is_there(struct tree *t, const char *name)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
-
     t->path = text_format("%s/" OURS "/%s", t->mount, name);
     if (!file_exists(t->path))
         return false;
-    if (t->is_v2 && read_value(t->path, "cgroup.controllers", &text))
-        t->has = controllers_in(str_trim(strbuf_str(&text)), ' ');
+    see_controllers(t);
     return true;
 }
 
