@@ -2,6 +2,7 @@
 #include "base/str.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
@@ -175,6 +176,15 @@ str_split(struct str *rest, char separator, struct str *part_out)
     *part_out = str_slice(*rest, 0, (size_t)cut);
     *rest = str_slice(*rest, (size_t)cut + 1, rest->len);
     return true;
+}
+
+bool
+str_is_hex(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!isxdigit((unsigned char)s.at[i]))
+            return false;
+    return s.len > 0;
 }
 
 bool

@@ -43,6 +43,7 @@ ptrdiff_t str_find(struct str s, struct str needle);    /* first, or -1 */
 bool str_split(struct str *rest, char separator, struct str *part_out);
 /* Decimal only, no sign but '-', no blanks, whole view; false if not a number or out of range. */
 bool str_to_i64(struct str s, int64_t *out);
+bool str_is_hex(struct str s); /* digits, either case; at least one */
 bool str_to_size(struct str s, int64_t *out); /* "50G": with a unit of 1024 (KMGT), or none; not negative */
 char *str_dup(struct str s);   /* malloc'd C string */
 char *text_dup(const char *s); /* malloc'd copy; NULL stays NULL */

@@ -495,14 +495,6 @@ build_branch_is_valid(struct str branch)
 bool
 build_commit_is_valid(struct str commit)
 {
-    bool zeros = true;
-
-    if (commit.len != 40)
-        return false;
-    for (size_t i = 0; i < commit.len; i++) {
-        if (!isxdigit((unsigned char)commit.at[i]))
-            return false;
-        zeros = zeros && commit.at[i] == '0';
-    }
-    return !zeros;
+    return commit.len == 40 && str_is_hex(commit) &&
+           !str_is(commit, "0000000000000000000000000000000000000000");
 }

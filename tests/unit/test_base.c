@@ -70,6 +70,7 @@ TEST(numbers_are_read_exactly_or_refused)
 
     CHECK(str_to_i64(STR("9223372036854775807"), &n) && n == INT64_MAX);
     CHECK(str_to_i64(STR("-9223372036854775808"), &n) && n == INT64_MIN);
+    CHECK(str_is_hex(STR("09afAF")) && !str_is_hex(STR("")) && !str_is_hex(STR("0g")) && !str_is_hex(STR(" 0")));
     CHECK(str_to_i64(STR("-0"), &n) && n == 0);
     n = 7;
     CHECK(!str_to_i64(STR("9223372036854775808"), &n));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/run/changes.h"
 
-#include <ctype.h>
 #include <time.h>
 #include "io/file.h"
 
@@ -28,12 +27,7 @@ next(struct reader *r, struct str *out)
 static bool
 is_hash(struct str s)
 {
-    if (s.len != 40)
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (!isxdigit((unsigned char)s.at[i]))
-            return false;
-    return true;
+    return s.len == 40 && str_is_hex(s);
 }
 
 static const char *

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.c - sources by git: one shallow fetch of exactly the commit that is built. */
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include "io/file.h"
@@ -136,12 +135,7 @@ prepare(struct run *run, const struct node *at, const char *directory, const cha
 static bool
 is_commit(struct str s)
 {
-    if (s.len != 40)
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (!isxdigit((unsigned char)s.at[i]))
-            return false;
-    return true;
+    return s.len == 40 && str_is_hex(s);
 }
 
 /* One of this machine, without a working tree; NULL: elsewhere. */

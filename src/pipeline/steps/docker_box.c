@@ -179,10 +179,7 @@ container_id(struct run *run, const struct strbuf *output)
     ptrdiff_t line = str_rindex(text, '\n');
     struct str id = str_trim(str_slice(text, line < 0 ? 0 : (size_t)line + 1, text.len));
 
-    for (size_t i = 0; i < id.len; i++)
-        if (!isxdigit((unsigned char)id.at[i]))
-            return NULL;
-    return id.len < 12 ? NULL : arena_cstr(&run->arena, id);
+    return id.len < 12 || !str_is_hex(id) ? NULL : arena_cstr(&run->arena, id);
 }
 
 static bool
