@@ -65,7 +65,7 @@ check_path(const char *value, struct err *err)
 }
 
 static bool
-check_header(const char *value, struct err *err)
+check_printable(const char *value, struct err *err)
 {
     if (!check_length(value, VALUE_LENGTH, err))
         return false;
@@ -100,7 +100,7 @@ static const struct condition_kind kinds[] = {
      .regex = REGEX_WITHOUT_CASE},
     {"path-pattern", "PathPatternConfig", check_path, .is_single = true, .has_short = true, .has_globs = true,
      .regex = REGEX_OF_CASE},
-    {"http-header", "HttpHeaderConfig", check_header, .has_globs = true, .regex = REGEX_WITHOUT_CASE},
+    {"http-header", "HttpHeaderConfig", check_printable, .has_globs = true, .regex = REGEX_WITHOUT_CASE},
     {"http-request-method", "HttpRequestMethodConfig", check_method, .is_single = true},
     {"query-string", "QueryStringConfig", check_path, .has_globs = true},
     {"source-ip", "SourceIpConfig", check_source, .is_single = true},
@@ -207,8 +207,8 @@ accept_price(const char *value, bool ignores_case, bool is_header, struct counts
     struct pattern_price price;
     int longest;
 
-    if (!pattern_longest(str_of(value), ignores_case, &longest, err) ||
-        !pattern_price(str_of(value), ignores_case, &price, err))
+    if (!pattern_price(str_of(value), ignores_case, &price, err) ||
+        !pattern_limit(&price, str_of(value), &longest, err))
         return false;
     if (price.growth != PATTERN_QUADRATIC || price.choices == 0)
         return true;
@@ -239,11 +239,8 @@ accept_regex(const struct condition_kind *kind, const char *value, const char *h
     cleanup(strbuf_done) struct strbuf translated = {0};
     struct err why;
 
-    if (!check_length(value, VALUE_LENGTH, err))
+    if (!check_printable(value, err))
         return false;
-    for (const char *p = value; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
-            return bad_character(value, err);
     if (!accept_price(value, plain.ignores_case, header_name[0] != '\0', counts, &why) ||
         !pattern_translate(str_of(value), &plain, &translated, NULL, &why))
         return err_set(err, ERR_ELB_VALIDATION, "Condition value is not valid: %s", why.message);

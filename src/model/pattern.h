@@ -45,4 +45,6 @@ struct pattern_price {
 bool pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err) MUST_CHECK;
 /* By it: how long a text may be to be looked at in some milliseconds and with PCRE's usual stack (32 KB, of its JIT);
  * 0: as it likes.  Expressions for which no length is short enough are refused. */
+bool pattern_limit(const struct pattern_price *price, struct str text, int *longest_out, struct err *err) MUST_CHECK;
+/* Both. */
 bool pattern_longest(struct str text, bool ignores_case, int *longest_out, struct err *err) MUST_CHECK;

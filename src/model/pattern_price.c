@@ -353,20 +353,25 @@ pattern_price(struct str text, bool ignores_case, struct pattern_price *out, str
 }
 
 bool
-pattern_longest(struct str text, bool ignores_case, int *longest_out, struct err *err)
+pattern_limit(const struct pattern_price *price, struct str text, int *longest_out, struct err *err)
 {
-    struct pattern_price price;
     int longest;
 
-    if (!pattern_price(text, ignores_case, &price, err))
-        return false;
-    if (price.growth == PATTERN_WORSE || price.choices > CHOICES_MAX / LONGEST_MIN)
+    if (price->growth == PATTERN_WORSE || price->choices > CHOICES_MAX / LONGEST_MIN)
         return err_set(err, ERR_INVALID_PARAMETER,
                        "The regular expression '" STR_FMT "' could take too long: parts of it that repeat can take the "
                        "same characters in too many ways.", STR_ARG(str_slice(text, 0, 128)));
-    longest = price.growth == PATTERN_QUADRATIC ? QUADRATIC_MAX : 0;
-    if (price.choices > 0 && (longest == 0 || CHOICES_MAX / price.choices < longest))
-        longest = CHOICES_MAX / price.choices;
+    longest = price->growth == PATTERN_QUADRATIC ? QUADRATIC_MAX : 0;
+    if (price->choices > 0 && (longest == 0 || CHOICES_MAX / price->choices < longest))
+        longest = CHOICES_MAX / price->choices;
     *longest_out = longest;
     return true;
+}
+
+bool
+pattern_longest(struct str text, bool ignores_case, int *longest_out, struct err *err)
+{
+    struct pattern_price price;
+
+    return pattern_price(text, ignores_case, &price, err) && pattern_limit(&price, text, longest_out, err);
 }
