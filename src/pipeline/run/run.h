@@ -243,6 +243,8 @@ step_function *step_plugin_find(struct str name);      /* steps_plugin.c */
 bool step_invoke(struct run *run, const struct node *at, const char *name, struct map *named,
                  const struct body *body, struct value *out);
 const char *step_make_id(struct run *run);
+/* "web/main#7 _3.0-2", among all builds: who holds a lock, who started another build.  In the arena. */
+const char *step_owner(const struct step_call *s);
 /* steps_env.c: puts the tool `name` of a type ("maven", "jdk") into PATH and its variable. */
 bool tool_enter(struct run *run, struct env_layer *layer, struct str type, struct str name);
 struct step_row {

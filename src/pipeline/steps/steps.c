@@ -131,6 +131,13 @@ bind_values(struct step_call *s, const struct step_type *type)
     return true;
 }
 
+const char *
+step_owner(const struct step_call *s)
+{
+    return arena_format(&s->run->arena, "%s#%lld %s", s->run->config->job_name,
+                        (long long)s->run->config->number, s->id);
+}
+
 step_function *
 step_row_find(const struct step_row *rows, size_t count, struct str name)
 {

@@ -496,10 +496,7 @@ step_is_unix(struct step_call *s)
 step_function *
 step_flow_find(struct str name)
 {
-    static const struct {
-        const char *name;
-        step_function *function;
-    } table[] = {
+    static const struct step_row table[] = {
         {"sh", step_sh},
         {"echo", step_echo},
         {"println", step_print},
@@ -520,8 +517,5 @@ step_flow_find(struct str name)
         {"isUnix", step_is_unix},
     };
 
-    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
-        if (str_is(name, table[i].name))
-            return table[i].function;
-    return NULL;
+    return step_row_find(table, ARRAY_COUNT(table), name);
 }

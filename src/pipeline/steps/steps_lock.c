@@ -11,14 +11,6 @@
 
 #define SETTINGS_MAX ((size_t)1 << 20)
 
-/* "web#7 _3.0-2": who holds a lock. */
-static const char *
-owner_of(const struct step_call *s)
-{
-    return arena_format(&s->run->arena, "%s#%lld %s", s->run->config->job_name,
-                        (long long)s->run->config->number, s->id);
-}
-
 /* An object for the caller to unref; NULL without such a file; false: it is broken. */
 static bool
 read_settings(struct step_call *s, const char *name, struct json **out)
@@ -148,7 +140,7 @@ read_wish(struct wish *w)
         return false;
     if (!add_extra(w, step_value(s, "extra")))
         return false;
-    w->claim.owner = owner_of(s);
+    w->claim.owner = step_owner(s);
     w->claim.needs = w->needs;
     w->claim.priority = step_int(s, "priority", 0);
     w->claim.newest_first = step_truth(s, "inversePrecedence", false);
@@ -309,7 +301,7 @@ step_throttle(struct step_call *s)
     cleanup_json struct json *limits = NULL;
 
     w->s = s;
-    w->claim = (struct lock_claim){.owner = owner_of(s), .needs = w->needs};
+    w->claim = (struct lock_claim){.owner = step_owner(s), .needs = w->needs};
     if (!read_settings(s, "throttle.json", &limits))
         return false;
     if (list == NULL || list->type != V_LIST)

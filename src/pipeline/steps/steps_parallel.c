@@ -235,18 +235,12 @@ step_ws(struct step_call *s)
 step_function *
 step_parallel_find(struct str name)
 {
-    static const struct {
-        const char *name;
-        step_function *function;
-    } table[] = {
+    static const struct step_row table[] = {
         {"parallel", step_parallel},
         {"stage", step_stage},
         {"node", step_node},
         {"ws", step_ws},
     };
 
-    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
-        if (str_is(name, table[i].name))
-            return table[i].function;
-    return NULL;
+    return step_row_find(table, ARRAY_COUNT(table), name);
 }

@@ -233,14 +233,6 @@ input_directive(struct run *run, const struct stage *stage)
     return true;
 }
 
-/* "web#7 _3.0-2": who started a build. */
-static const char *
-owner_of(const struct step_call *s)
-{
-    return arena_format(&s->run->arena, "%s#%lld %s", s->run->config->job_name,
-                        (long long)s->run->config->number, s->id);
-}
-
 static bool
 step_properties(struct step_call *s)
 {
@@ -316,7 +308,7 @@ step_build(struct step_call *s)
     }
     if (host == NULL || host->start == NULL)
         return step_fail(s, "'build' needs a server: there are no other pipelines here");
-    if (!host->start(run->config->ctx, job, owner_of(s), parameters, pipeline, &number, &err))
+    if (!host->start(run->config->ctx, job, step_owner(s), parameters, pipeline, &number, &err))
         return step_fail(s, "cannot start '%s': %s", job, err.message);
     run_logf(run, "Starting building: %s #%lld", job, (long long)number);
     *s->out = value_map(&run->arena);
@@ -345,17 +337,11 @@ step_build(struct step_call *s)
 step_function *
 step_people_find(struct str name)
 {
-    static const struct {
-        const char *name;
-        step_function *function;
-    } table[] = {
+    static const struct step_row table[] = {
         {"input", step_input},
         {"properties", step_properties},
         {"build", step_build},
     };
 
-    for (size_t i = 0; i < ARRAY_COUNT(table); i++)
-        if (str_is(name, table[i].name))
-            return table[i].function;
-    return NULL;
+    return step_row_find(table, ARRAY_COUNT(table), name);
 }
