@@ -5,7 +5,7 @@
  * continue).  What the language does not know (steps, env, params, the clock) comes in through
  * `struct interp_world`; with a world of plain tables the interpreter is pure.
  * Limits: INTERP_DEPTH_MAX nested evaluations and what the stack holds, INTERP_MEMORY_MAX bytes of
- * values, and the world's poll() ends loops when the build is aborted or out of time. */
+ * values, INTERP_EVALUATIONS_MAX; and the world's poll() ends what is aborted or out of time. */
 #pragma once
 #include "pipeline/groovy/value.h"
 

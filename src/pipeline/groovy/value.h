@@ -16,7 +16,7 @@
 #define VALUE_KEY_VISITS_MAX 1000u /* a key of more values is only itself */
 #define VALUE_BYTES_A_VISIT 64    /* bytes of a text that cost as much as one value */
 #define VALUE_READ_MAX 2000000u    /* of one document */
-#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal or as JSON */
+#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal, as JSON or YAML */
 #define VALUE_TEXT_MAX \
     (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
 
