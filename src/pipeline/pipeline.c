@@ -688,7 +688,7 @@ pipeline_webhook_secret(struct pipeline_room *room, const char *forge)
     const char *given = room->config.github_secret;
 
     if (c != NULL)
-        return text_dup(json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
+        return text_dup(secret_token(c));
     return text_dup(given == NULL || strcmp(forge, "github") != 0 ? "" : given);
 }
 

@@ -168,6 +168,12 @@ secrets_set(const char *directory, const char *id, const struct json *value,
     return write_store(directory, store, err);
 }
 
+const char *
+secret_token(const struct json *value)
+{
+    return json_get_cstr(value, "text", json_get_cstr(value, "password", ""));
+}
+
 /* A lost key is not replaced while it seals something. */
 static bool
 key_is_there(const char *directory, struct err *err)

@@ -30,6 +30,8 @@ bool secrets_delete(const char *directory, const char *id, struct err *err) MUST
 struct json *secrets_list(const char *directory, struct err *err) MUST_CHECK;
 /* The value, for the caller to unref; NULL: ERR_RESOURCE_NOT_FOUND, or it cannot be read. */
 struct json *secrets_get(const char *directory, const char *id, struct err *err) MUST_CHECK;
+/* Of a value that is a token: its text, or its password; "" if it has neither.  Borrowed. */
+const char *secret_token(const struct json *value);
 /* Seals any text with the store's key (made if there is none), as base64; `context` is what it belongs to. */
 bool secrets_seal(const char *directory, struct str context, struct str text, struct strbuf *out,
                   struct err *err) MUST_CHECK;

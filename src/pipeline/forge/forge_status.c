@@ -148,7 +148,7 @@ forge_status_send(struct http_client *client, enum forge forge, const char *secr
                   bool (*is_cancelled)(void *arg), void *arg, int64_t *retry_ms, struct err *err)
 {
     cleanup_json struct json *secret = secrets_get(secrets_dir, names[forge], err), *body = NULL;
-    const char *token = json_get_cstr(secret, "text", json_get_cstr(secret, "password", ""));
+    const char *token = secret_token(secret);
     cleanup_free char *api = forge_api_url(forge, repository_url), *url = NULL, *text = NULL;
     cleanup_free char *authorization = text_format(
         forge == FORGE_GITLAB ? "PRIVATE-TOKEN: %s" : "Authorization: token %s", token);

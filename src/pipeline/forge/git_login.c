@@ -84,7 +84,7 @@ find_token(const char *secrets_dir, enum forge forge, const char *url, const cha
     if (forge == FORGE_GITHUB && strcmp(json_get_cstr(c, "kind", ""), "github-app") == 0)
         token_of_app(secrets_dir, url, scope, out);
     else
-        strbuf_add_cstr(out, json_get_cstr(c, "text", json_get_cstr(c, "password", "")));
+        strbuf_add_cstr(out, secret_token(c));
 }
 
 void

@@ -269,8 +269,7 @@ github_api_token(struct github_api *api, const char *repository, struct strbuf *
 
     if (who == NULL || (is_app && token_of_app(api, who, repository, err) != GITHUB_DONE))
         return false;
-    strbuf_add_cstr(out, is_app ? api->token
-                                : json_get_cstr(who, "text", json_get_cstr(who, "password", "")));
+    strbuf_add_cstr(out, is_app ? api->token : secret_token(who));
     return out->len > 0 || err_set(err, ERR_VALIDATION, "the secret 'github' has no token");
 }
 
@@ -280,15 +279,13 @@ github_api_call(struct github_api *api, const char *repository, const char *meth
                 struct err *err)
 {
     cleanup_json struct json *who = secrets_get(api->secrets_dir, "github", err);
-    const char *kind = json_get_cstr(who, "kind", "");
     enum github_outcome outcome;
 
     *out = (struct github_reply){.retry_ms = 1000};
     if (who == NULL)
         return GITHUB_REFUSED;
-    if (strcmp(kind, "github-app") != 0)
-        return call(api, json_get_cstr(who, strcmp(kind, "text") == 0 ? "text" : "password", ""),
-                    method, path, body, out, err);
+    if (strcmp(json_get_cstr(who, "kind", ""), "github-app") != 0)
+        return call(api, secret_token(who), method, path, body, out, err);
     outcome = token_of_app(api, who, repository, err);
     if (outcome != GITHUB_DONE)
         return outcome;
