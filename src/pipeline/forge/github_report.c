@@ -597,6 +597,21 @@ github_reports_offer(struct github_reports *r, const struct json *build)
     pthread_mutex_unlock(&r->mutex);
 }
 
+static void
+reports_free(struct github_reports *r)
+{
+    while (r->items != NULL)
+        item_remove(r, r->items);
+    github_api_free(r->api);
+    http_client_free(r->client);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->mutex);
+    free(r->data_dir);
+    free(r->base_url);
+    free(r->api_url);
+    free(r);
+}
+
 struct github_reports *
 github_reports_start(const struct github_reports_config *config, struct err *err)
 {
@@ -618,11 +633,7 @@ github_reports_start(const struct github_reports_config *config, struct err *err
         return r;
     errno = failure;
     err_errno(err, "cannot start the thread of GitHub's reports");
-    r->stopping = true; /* never ran */
-    free(r->data_dir);
-    free(r->base_url);
-    free(r->api_url);
-    free(r);
+    reports_free(r);
     return NULL;
 }
 
@@ -638,14 +649,5 @@ github_reports_stop(struct github_reports *r)
     pthread_cond_signal(&r->changed);
     pthread_mutex_unlock(&r->mutex);
     pthread_join(r->thread, NULL);
-    while (r->items != NULL)
-        item_remove(r, r->items);
-    github_api_free(r->api);
-    http_client_free(r->client);
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->mutex);
-    free(r->data_dir);
-    free(r->base_url);
-    free(r->api_url);
-    free(r);
+    reports_free(r);
 }
