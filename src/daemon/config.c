@@ -122,8 +122,9 @@ set_limits(struct config *c, struct err *err)
 {
     int64_t count;
 
-    if (!str_to_i64(str_of(c->per_address_text), &count) || count < 0 || count > 1024)
-        return err_set(err, ERR_USAGE, "'%s' is no number of connections (0 to 1024)", c->per_address_text);
+    if (!str_to_i64(str_of(c->per_address_text), &count) || count < 0 || count > HTTP_CONNECTIONS_MAX)
+        return err_set(err, ERR_USAGE, "'%s' is no number of connections (0 to %u)", c->per_address_text,
+                       HTTP_CONNECTIONS_MAX);
     c->per_address = (unsigned)count;
     if (!size_read("--body-memory", c->body_bytes_text, &c->body_bytes, err))
         return false;

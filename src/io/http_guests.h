@@ -4,7 +4,7 @@
  * For http_server.c.  A connection enters, its request passes through phases, it leaves.
  *   of one address   `per_address` connections; more are answered that they are too many, and a few
  *                    beyond (GUESTS_REFUSED_MAX) not even that. A quarter of the bytes of bodies.
- *   of all others    GUESTS_RESERVED connections of CONNECTIONS_MAX are kept free of them, and a quarter
+ *   of all others    GUESTS_RESERVED of all connections are kept free of them, and a quarter
  *                    of the bytes, so that a flood does not keep out this machine's builds.
  *   trusted ones     no limit but the whole of both.
  * An IPv6 address is its /64: whoever has one has all of that.

@@ -19,7 +19,6 @@
 #include "io/http_guests.h"
 #include "io/listener.h"
 
-#define CONNECTIONS_MAX 1024u
 #define IDLE_SECONDS 300u
 #define HEAD_AND_READ_BUFFER ((size_t)64 * 1024) /* a larger head is answered 431 */
 #define BODY_LIMIT_DEFAULT ((size_t)1024 * 1024)
@@ -720,7 +719,7 @@ daemon_start(struct http_server *s, int fd, const struct http_tls *tls)
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(
         DAEMON_FLAGS | (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0) | (tls != NULL ? MHD_USE_TLS : 0), 0,
-        on_accept, s, on_request, s, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        on_accept, s, on_request, s, MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         HEAD_AND_READ_BUFFER, MHD_OPTION_THREAD_STACK_SIZE, STACK_SIZE,
@@ -787,7 +786,7 @@ start(struct http_server *s, int fd, const struct http_tls *tls, const struct ht
       const char *listen, struct err *err)
 {
     s->port = listener_port(fd);
-    s->guests = http_guests_new(limits, CONNECTIONS_MAX, err);
+    s->guests = http_guests_new(limits, HTTP_CONNECTIONS_MAX, err);
     if (s->guests == NULL || !http_guests_watch(s->guests, err))
         return false;
     if (tls != NULL)

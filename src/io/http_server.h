@@ -93,6 +93,7 @@ struct http_limits {
     int64_t body_bytes;   /* of all bodies that are kept in memory */
     const char *trusted;  /* addresses and blocks without these limits, joined by commas */
 };
+#define HTTP_CONNECTIONS_MAX 1024u /* of all addresses together */
 #define HTTP_PER_ADDRESS 128
 #define HTTP_BODY_BYTES ((int64_t)256 << 20)
 #define HTTP_TRUSTED "127.0.0.0/8,::1" /* this machine: its builds, its Docker, a proxy before it */

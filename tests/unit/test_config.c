@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "check.h"
 #include "io/file.h"
+#include "io/http_server.h"
 
 static void
 make_directory(struct config *c)
@@ -141,6 +142,30 @@ TEST(images_are_fetched_before_they_are_deployed_or_not)
     CHECK_TEXT(c.prefetch, "off");
     CHECK(!config_parse(&c, 3, what, &err));
     CHECK_EQ(err.code, ERR_USAGE);
+}
+
+TEST(what_clients_may_take_is_read)
+{
+    char *none[] = {"server"};
+    char *given[] = {"server", "--connections-per-address=0", "--body-memory", "8M", "--trusted-addresses="};
+    static char *const wrong[] = {"--connections-per-address=1025", "--connections-per-address=-1",
+                                  "--connections-per-address=many", "--body-memory=7M", "--body-memory=8MB"};
+    struct config c;
+    struct err err;
+
+    CHECK(config_parse(&c, 1, none, &err)); /* as the server's own, which other doors have */
+    CHECK_EQ(c.per_address, HTTP_PER_ADDRESS);
+    CHECK_EQ(c.body_bytes, HTTP_BODY_BYTES);
+    CHECK_TEXT(c.trusted_addresses, HTTP_TRUSTED);
+    CHECK(config_parse(&c, ARRAY_COUNT(given), given, &err));
+    CHECK_EQ(c.per_address, 0);
+    CHECK_EQ(c.body_bytes, 8 << 20);
+    CHECK_TEXT(c.trusted_addresses, "");
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        char *argv[] = {"server", wrong[i]};
+        CHECK(!config_parse(&c, 2, argv, &err));
+        CHECK_EQ(err.code, ERR_USAGE);
+    }
 }
 
 TEST(the_quota_of_the_registry_is_a_size)
