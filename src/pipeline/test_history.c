@@ -34,10 +34,14 @@ read_steps(struct pipeline_room *room, const char *pipeline, int64_t number)
     struct json *j = NULL;
     struct err err;
 
-    if (file_exists(path) && file_read(path, FILE_BYTES_MAX, &text, NULL))
+    if (!file_exists(path))
+        return NULL;
+    (void)err_set(&err, ERR_INTERNAL, "it is not an object");
+    if (file_read(path, FILE_BYTES_MAX, &text, &err))
         j = json_parse(strbuf_str(&text), &err);
     if (json_type(j) == JSON_OBJECT)
         return j;
+    log_warn("pipeline.tests", "path=%s error=%s", path, log_quote(err.message));
     json_unref(j);
     return NULL;
 }

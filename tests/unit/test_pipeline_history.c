@@ -285,6 +285,17 @@ TEST(tests_of_one_name_are_told_apart_and_do_not_pile_up)
     sh(&w, "grep -q '\"x #5000\"' ../data/builds/web/1/tests.json");
 }
 
+TEST(the_log_says_how_many_results_are_kept)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, "sh \"(echo '<testsuite>'; yes '<testcase name=\\\"x\\\"/>' | head -100001; "
+                  "echo '</testsuite>') > r.xml\"\njunit 'r.xml'\n");
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "Tests: 100001, failed: 0, skipped: 0\n"
+                             "WARNING: the results of 100000 of these tests are kept\n");
+}
+
 TEST(tests_have_a_history)
 {
     static const char *const auth[] = {"Authorization: let me in", NULL};

@@ -157,6 +157,8 @@ say_history(struct step_call *s, const struct counts *c)
             run_logf(s->run, "Flaky tests: %lld", (long long)c->flaky);
         return;
     }
+    if (c->total > (int64_t)json_size(c->cases))
+        run_logf(s->run, "WARNING: the results of %zu of these tests are kept", json_size(c->cases));
     names = host->tests(s->run->config->ctx, s->id, c->cases);
     say_names(s, names, "newlyFailing", "Newly failing");
     say_names(s, names, "fixed", "Fixed");
