@@ -18,12 +18,11 @@ warn_once(const char *what)
 }
 
 static const char *
-said_path(const struct run *run)
+said_path(struct run *run)
 {
-    return run->config->state_dir == NULL
-               ? NULL
-               : arena_format((struct arena *)(uintptr_t)&run->arena, "%s/limits-said",
-                              run->config->state_dir);
+    const char *state_dir = run->config->state_dir;
+
+    return state_dir == NULL ? NULL : arena_format(&run->arena, "%s/limits-said", state_dir);
 }
 
 /* What a naru before us has said of this build. */
