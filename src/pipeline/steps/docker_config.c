@@ -24,6 +24,7 @@ env_text(struct run *run, const char *name)
                : NULL;
 }
 
+/* NULL: he has none. */
 static const char *
 folder_of_user(struct run *run)
 {
@@ -31,7 +32,7 @@ folder_of_user(struct run *run)
 
     return given != NULL && given[0] != '\0' ? given
            : home != NULL                    ? arena_format(&run->arena, "%s/.docker", home)
-                                             : "";
+                                             : NULL;
 }
 
 /* Contexts, plugins and builders: there under their own path, whatever they are. */
@@ -81,11 +82,15 @@ bool
 docker_config_make(struct run *run, const char *folder, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    const char *from = folder_of_user(run);
-    const char *old = arena_format(&run->arena, "%s/config.json", from);
+    const char *from = folder_of_user(run), *old;
 
-    if (!file_make_dirs(folder, 0700, err) || !link_others(run, from, folder, err))
+    if (!file_make_dirs(folder, 0700, err))
         return false;
+    if (from == NULL)
+        return true;
+    if (!link_others(run, from, folder, err))
+        return false;
+    old = arena_format(&run->arena, "%s/config.json", from);
     if (!file_exists(old))
         return true;
     if (!file_read(old, CONFIG_MAX, &text, err))
