@@ -19,6 +19,7 @@
  *   #3 one PRIMARY                  core_check(), check_service_shown()
  *   lifecycle hooks                 fake_hooks.h: they are waited for and heard (3, 5)
  *   rules of listeners              rule_book.c: they are those that were asked for, in the core and in HAProxy
+ *   images that are pushed again    pushes.c: who wants them next is told to fetch them, once, and nobody else
  *   task sets                       set_book.c: 2 of each set, 5 of its STEADY_STATE
  *   #5 a task never leaves STOPPED, versions rise, times are in order     check_task_rows()
  *   #11, #12 and promises 9, 10 are about the API: tests/unit/test_ecs_api.c, tests/api. */

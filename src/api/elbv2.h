@@ -60,16 +60,17 @@ struct elb_object { /* a file under a bucket's name */
 };
 bool elb_read_object(const struct request *rq, const struct elb_object *object, struct strbuf *out,
                      struct err *err) MUST_CHECK;
+/* MutualAuthentication of the request onto a listener that has its protocol. */
+bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
+struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
 /* ---- elbv2_revocation.c: which of them are not believed any more ---- */
 int64_t elb_revoked_entries(const struct trust_store *t);
 const struct json *elb_find_revocation(const struct trust_store *t, int64_t id); /* NULL: not there */
 /* ---- elbv2_content.c: what is in them, by the URLs given out for it ---- */
 /* The status, and in `out` what is there or why not.  Any thread. */
 int elb_content_read(struct api *api, struct str path, struct str query, int64_t now_ms, struct strbuf *out);
-/* MutualAuthentication of the request onto a listener that has its protocol. */
-bool elb_accept_mutual(const struct request *rq, struct listener *l, struct err *err) MUST_CHECK;
-struct json *elb_mutual_json(const struct listener *l); /* for DescribeListeners */
-/* The conditions of a rule as DescribeRules shows them, or NULL and err. */
+/* ---- elbv2_condition.c, elbv2_transform.c: of rules ---- */
+/* Its conditions as DescribeRules shows them, or NULL and err. */
 struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
 /* The same of its transforms. */
 struct json *elb_accept_transforms(const struct json *transforms, struct err *err) MUST_CHECK;

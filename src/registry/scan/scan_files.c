@@ -339,8 +339,7 @@ pipfile_lock(struct str bytes, struct json *packages)
     }
 }
 
-/* ---- poetry.lock, uv.lock and Cargo.lock: tables [[package]] with name, version and source ----
- */
+/* ---- poetry.lock, uv.lock, Cargo.lock: tables [[package]] with name, version, source ---- */
 
 /* uv says of the project itself, and of its folders, where they are. */
 static bool
