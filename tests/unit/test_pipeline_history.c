@@ -40,6 +40,21 @@ TEST(a_build_knows_what_was_committed_since_the_one_before)
     expect_log(&w, "web", 3, "changes []\nprevious 2 nr 2 [changes]\n");
 }
 
+TEST(a_commit_with_a_long_message_does_not_hide_those_after_it)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_first(&w, SAY_CHANGES);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "(echo long; echo; yes 'a line of a message' | head -100000) > ../message; "
+           "echo 1 > long; git add .; git commit -q -F ../message");
+    sh(&w, "echo 1 > short; git add .; git commit -q -m short");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "web", "main"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_log(&w, "web", 2, "changes [Ann/long/[add:long], Ann/short/[add:short]]\n");
+}
+
 /* Fetched with a history of one commit, it knows them all the same. */
 TEST(the_changes_of_a_repository_elsewhere_are_fetched_when_they_are_asked_for)
 {

@@ -16,7 +16,7 @@
 #define CHANGES_MAX 200u
 #define CHANGES_PATHS_MAX 5000u
 
-/* Reads what changes_log_arguments() make git say; an array for the caller to unref.  Bytes that are
+/* Reads what workspace_log() makes git say; an array for the caller to unref.  Bytes that are
  * not such a log end it. */
 struct json *changes_parse(struct str log);
 

@@ -2,17 +2,20 @@
 /* workspace.c - sources by git: one shallow fetch of exactly the commit that is built. */
 #include <fcntl.h>
 #include <stdio.h>
+#include "base/log.h"
 #include "io/file.h"
 #include "pipeline/run/credentials.h"
 #include "pipeline/forge/git_login.h"
 
 #define GIT_ARGS_MAX 16
 #define GIT_TIMEOUT_MS ((int64_t)10 * 60 * 1000)
+#define GIT_FILE_MAX ((size_t)SYNTAX_TEXT_MAX + 1) /* of a Jenkinsfile: one more is too long */
+#define GIT_LOG_MAX ((size_t)32 << 20)
 
-/* Runs git; its output goes to `out` (NULL: to the log, when it fails). */
+/* Runs git; its output, `out_max` bytes of it, goes to `out` (NULL: to the log, when it fails). */
 static bool
 git_with_input(struct run *run, const char *directory, struct str input, struct strbuf *out,
-               int *code, const char *const *arguments)
+               size_t out_max, int *code, const char *const *arguments)
 {
     const char *argv[GIT_ARGS_MAX + 8] = {"git",       "-c", "safe.directory=*",         "-c",
                                           "gc.auto=0", "-c", "advice.detachedHead=false"};
@@ -34,7 +37,7 @@ git_with_input(struct run *run, const char *directory, struct str input, struct 
                                       .directory = directory,
                                       .input = input,
                                       .timeout_ms = GIT_TIMEOUT_MS,
-                                      .output_limit = SYNTAX_TEXT_MAX + 1};
+                                      .output_limit = out_max};
     ok = run_process(run, &spec, &result, &err);
     if (!ok) {
         run_logf(run, "%s", err.message);
@@ -54,7 +57,7 @@ static bool
 git(struct run *run, const char *directory, struct strbuf *out, int *code,
     const char *const *arguments)
 {
-    return git_with_input(run, directory, (struct str){0}, out, code, arguments);
+    return git_with_input(run, directory, (struct str){0}, out, GIT_FILE_MAX, code, arguments);
 }
 
 #define GIT(run, directory, out, code, ...) \
@@ -169,7 +172,7 @@ pack_commit(struct run *run, const char *directory)
         return false;
     strbuf_clear(&input);
     strbuf_addf(&input, "--shallow %s\n%s\n", commit, commit);
-    if (git_with_input(run, source, strbuf_str(&input), &ignored, &code, arguments))
+    if (git_with_input(run, source, strbuf_str(&input), &ignored, GIT_FILE_MAX, &code, arguments))
         return true;
     unlink(arena_format(&run->arena, "%s/.git/shallow", directory));
     return false;
@@ -267,17 +270,24 @@ with_history(struct run *run, unsigned count)
 bool
 workspace_log(struct run *run, const char *from, const char *to, unsigned count, struct strbuf *out)
 {
-    const char *directory;
+    const char *most = arena_format(&run->arena, "--max-count=%u", count);
+    const char *range = arena_format(&run->arena, "%s..%s", from, to);
+    /* No renames: one is a path that went and a path that came. */
+    const char *const arguments[] = {"log", "-z", "--no-merges", "--no-renames", "--name-status",
+                                     most, "--reverse",
+                                     "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00", range, "--",
+                                     NULL};
     int code;
 
-    if (run->config->git_url == NULL || from[0] == '-' || to[0] == '-')
+    if (run->config->git_url == NULL || from[0] == '-' || to[0] == '-' ||
+        !git_with_input(run, with_history(run, count), (struct str){0}, out, GIT_LOG_MAX, &code,
+                        arguments))
         return false;
-    directory = with_history(run, count);
-    /* No renames: one is a path that went and a path that came. */
-    return GIT(run, directory, out, &code, "log", "-z", "--no-merges", "--no-renames",
-               "--name-status", arena_format(&run->arena, "--max-count=%u", count), "--reverse",
-               "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00",
-               arena_format(&run->arena, "%s..%s", from, to), "--");
+    /* Not in the build's log: a build that is taken up does not ask again, and its lines are counted. */
+    if (out->len >= GIT_LOG_MAX)
+        log_warn("build.changes", "job=%s build=%lld error=\"the newest commits are cut off\"",
+                 run->config->job_name, (long long)run->config->number);
+    return true;
 }
 
 bool
