@@ -3,23 +3,20 @@
  * commits, so nothing here may fail the push: what goes wrong is said, and the exit code is 0. */
 #include <stdlib.h>
 #include "cli/commands.h"
-
-#define COMMIT_LENGTH 40
-#define NO_COMMIT "0000000000000000000000000000000000000000" /* a branch that comes or goes */
+#include "pipeline/forge/git_remote.h"
 
 static void
-queue_build(struct client *client, const char *pipeline, struct str branch, struct str before,
-            struct str commit)
+queue_build(struct client *client, const char *pipeline, const struct git_hook_push *push)
 {
     cleanup_json struct json *body = json_object();
     cleanup(client_answer_done) struct client_answer answer = {0};
     struct err err = {0};
 
     json_set(body, "pipeline", json_text(pipeline));
-    json_set(body, "branch", json_str(branch));
-    json_set(body, "commit", json_str(commit));
-    if (!str_is(before, NO_COMMIT))
-        json_set(body, "before", json_str(before));
+    json_set(body, "branch", json_str(push->branch));
+    json_set(body, "commit", json_str(push->commit));
+    if (push->before.len > 0)
+        json_set(body, "before", json_str(push->before));
     json_set(body, "cause", json_text("push"));
     if (!client_http(client, "POST", "/naru/builds", body, &answer, &err)) {
         printf("naru: the push is in, but no build was queued: %s\n", err.message);
@@ -33,27 +30,13 @@ queue_build(struct client *client, const char *pipeline, struct str branch, stru
     fflush(stdout);
 }
 
-/* "<old> <new> <ref>"; deleted branches, tags and notes start nothing. */
-static void
-take_line(struct client *client, const char *pipeline, struct str line)
-{
-    struct str old, commit, ref, rest = str_trim(line);
-    const struct str heads = STR("refs/heads/");
-
-    if (!str_split(&rest, ' ', &old) || !str_split(&rest, ' ', &commit) ||
-        !str_split(&rest, ' ', &ref))
-        return;
-    if (!str_starts(ref, heads) || commit.len != COMMIT_LENGTH || str_is(commit, NO_COMMIT))
-        return;
-    queue_build(client, pipeline, str_slice(ref, heads.len, ref.len), old, commit);
-}
-
 int
 command_git_hook(int argc, char **argv)
 {
     const char *data_dir = NULL;
     const struct option_row rows[] = {{"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
     struct client *client;
+    struct git_hook_push push;
     char line[8192];
     int status;
     const int count = command_begin(argc, argv, rows, 1, &status);
@@ -69,7 +52,8 @@ command_git_hook(int argc, char **argv)
     client_forget_environment(); /* the pusher's shell may be set up for another AWS */
     client = cli_connect(data_dir, &status);
     while (client != NULL && fgets(line, sizeof(line), stdin) != NULL)
-        take_line(client, argv[1], str_of(line));
+        if (git_hook_line(str_of(line), &push)) /* deleted branches, tags and notes start nothing */
+            queue_build(client, argv[1], &push);
     client_free(client);
     return EXIT_LIVE;
 }

@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct str body = {(const char *)data, size};
     cleanup(strbuf_done) struct strbuf payload = {0};
     struct github_push push;
-    char branch[256], commit[41];
+    struct git_hook_push hook;
     struct err err;
 
     if (github_push_parse(body, &push, &err)) {
@@ -52,8 +52,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (github_payload(body, STR("application/x-www-form-urlencoded"), &payload, &err) &&
         github_push_parse(strbuf_str(&payload), &push, &err))
         github_push_done(&push);
-    if (git_hook_line(body, branch, commit))
-        assert(build_branch_is_valid(str_of(branch)));
+    if (git_hook_line(body, &hook))
+        assert(build_commit_is_valid(hook.commit) && hook.branch.at + hook.branch.len <= body.at + body.len &&
+               (hook.before.len == 0 || build_commit_is_valid(hook.before)));
     try_events(body);
     assert(!github_signature_is_valid(STR("s"), body, body));
     return 0;

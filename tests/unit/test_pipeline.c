@@ -342,17 +342,20 @@ TEST(signatures_are_checked_to_the_letter)
 
 TEST(hook_lines_name_branches)
 {
-    char branch[256], id[41];
+    struct git_hook_push push;
 #define OLD "0000000000000000000000000000000000000000"
 #define NEW "1234567890123456789012345678901234567890"
 
-    CHECK(git_hook_line(STR(OLD " " NEW " refs/heads/feature/x\n"), branch, id));
-    CHECK_TEXT(branch, "feature/x");
-    CHECK_TEXT(id, NEW);
-    CHECK(!git_hook_line(STR(NEW " " OLD " refs/heads/main"), branch, id)); /* deleted */
-    CHECK(!git_hook_line(STR(OLD " " NEW " refs/tags/v1"), branch, id));
-    CHECK(!git_hook_line(STR(OLD " " NEW " refs/heads/../x"), branch, id));
-    CHECK(!git_hook_line(STR("x"), branch, id));
+    CHECK(git_hook_line(STR(OLD " " NEW " refs/heads/feature/x\n"), &push));
+    CHECK(str_is(push.branch, "feature/x") && str_is(push.commit, NEW) && push.before.len == 0);
+    CHECK(git_hook_line(STR(NEW " " NEW " refs/heads/main"), &push));
+    CHECK(str_is(push.branch, "main") && str_is(push.before, NEW));
+    CHECK(!git_hook_line(STR(NEW " " OLD " refs/heads/main"), &push)); /* deleted */
+    CHECK(!git_hook_line(STR(OLD " " NEW " refs/tags/v1"), &push));
+    CHECK(!git_hook_line(STR(OLD " 123 refs/heads/main"), &push));
+    CHECK(!git_hook_line(STR("x"), &push));
+    CHECK(git_hook_line(STR(OLD " " NEW " refs/heads/../x"), &push));
+    CHECK(!build_branch_is_valid(push.branch)); /* the daemon says so */
 }
 
 TEST(rate_limits_say_how_long_to_wait)

@@ -124,16 +124,18 @@ git_remote_create(const char *data_dir, const char *name, const char *naru_path,
 }
 
 bool
-git_hook_line(struct str line, char branch[static 256], char commit[static 41])
+git_hook_line(struct str line, struct git_hook_push *out)
 {
-    struct str rest = str_trim(line), from, to;
+    const struct str heads = STR("refs/heads/");
+    struct str ref = str_trim(line), before, commit;
 
-    if (!str_split(&rest, ' ', &from) || !str_split(&rest, ' ', &to) || rest.at == NULL ||
-        !str_starts(rest, STR("refs/heads/")))
+    if (!str_split(&ref, ' ', &before) || !str_split(&ref, ' ', &commit) || ref.at == NULL ||
+        !str_starts(ref, heads) || !build_commit_is_valid(commit))
         return false;
-    rest = str_slice(rest, 11, rest.len);
-    return build_branch_is_valid(rest) && build_commit_is_valid(to) &&
-           text_copy(branch, 256, rest) && text_copy(commit, 41, to);
+    *out = (struct git_hook_push){.branch = str_slice(ref, heads.len, ref.len),
+                                  .commit = commit,
+                                  .before = build_commit_is_valid(before) ? before : STR("")};
+    return true;
 }
 
 bool

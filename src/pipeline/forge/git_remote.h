@@ -12,8 +12,13 @@ char *git_remote_path(const char *data_dir, const char *name); /* malloc'd */
 bool git_remote_create(const char *data_dir, const char *name, const char *naru_path,
                        struct err *err) MUST_CHECK;
 
-/* "<old> <new> <ref>": true for a branch that was made or moved. */
-bool git_hook_line(struct str line, char branch[static 256], char commit[static 41]);
+struct git_hook_push {
+    struct str branch, commit;
+    struct str before; /* empty: the branch was made */
+};
+/* "<old> <new> <ref>": true for a branch that was made or moved; views of the line.  Whether builds
+ * take a branch of that name is for the daemon to say: who pushes hears it. */
+bool git_hook_line(struct str line, struct git_hook_push *out);
 
 /* `secrets_dir` may hold what git needs to get in (git_login.h), or be NULL; `forge`: what webhooks told
  * the repository's forge to be, or NULL. */
