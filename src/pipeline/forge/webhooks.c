@@ -8,20 +8,20 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/guard.h"
-#include "pipeline/forge/forge.h"
+#include "pipeline/forge/forge_status.h"
 #include "pipeline/forks.h"
 
 static const struct forge_type {
-    const char *name, *prefix;
+    const char *prefix;
     const char *signature, *event, *delivery; /* headers */
     bool needs_delivery;
 } forges[] = {
-    [FORGE_GITHUB] = {"github", "/github/webhook", "X-Hub-Signature-256", "X-GitHub-Event",
-                      "X-GitHub-Delivery", true},
-    [FORGE_GITLAB] = {"gitlab", "/gitlab/webhook", "X-Gitlab-Token", "X-Gitlab-Event",
-                      "X-Gitlab-Event-UUID", false},
-    [FORGE_GITEA] = {"gitea", "/gitea/webhook", "X-Gitea-Signature", "X-Gitea-Event",
-                     "X-Gitea-Delivery", true},
+    [FORGE_GITHUB] = {"/github/webhook", "X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery",
+                      true},
+    [FORGE_GITLAB] = {"/gitlab/webhook", "X-Gitlab-Token", "X-Gitlab-Event", "X-Gitlab-Event-UUID",
+                      false},
+    [FORGE_GITEA] = {"/gitea/webhook", "X-Gitea-Signature", "X-Gitea-Event", "X-Gitea-Delivery",
+                     true},
 };
 
 /* False if it should be delivered again. */
@@ -79,7 +79,7 @@ act(struct http_exchange *x, struct pipeline_room *room, enum forge forge,
         room_reply_error(x, &err);
         return false;
     }
-    pipeline_note_forge(room, name, forges[forge].name);
+    pipeline_note_forge(room, name, forge_name(forge));
     if (e->what == FORGE_GONE) {
         pipeline_gone(room, name, e->push.branch);
         room_reply_message(x, 200, "what waited of it is not built");
@@ -144,7 +144,7 @@ refuse_signature(struct http_exchange *x, enum forge forge, struct guard *guard,
 
     if (guard != NULL)
         guard_failed(guard, x->peer, key, clock_monotonic_ms());
-    log_warn("webhook.refused", "forge=%s peer=" STR_FMT, forges[forge].name, STR_ARG(x->peer));
+    log_warn("webhook.refused", "forge=%s peer=" STR_FMT, forge_name(forge), STR_ARG(x->peer));
     snprintf(message, sizeof(message), "%s in %s is missing or wrong",
              forge == FORGE_GITLAB ? "the token" : "the signature", forges[forge].signature);
     room_reply_message(x, 401, message);
@@ -154,7 +154,7 @@ static bool
 is_authentic(struct http_exchange *x, struct pipeline_room *room, enum forge forge)
 {
     struct guard *guard = pipeline_room_config(room)->guard;
-    cleanup_free char *secret = pipeline_webhook_secret(room, forges[forge].name);
+    cleanup_free char *secret = pipeline_webhook_secret(room, forge_name(forge));
     const struct str key = str_of(forges[forge].prefix);
 
     if (secret[0] == '\0') {
