@@ -16,8 +16,8 @@ static const struct forge_type {
     const char *signature, *event, *delivery; /* headers */
     bool needs_delivery;
 } forges[] = {
-    [FORGE_GITHUB] = {"/github/webhook", "X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery",
-                      true},
+    [FORGE_GITHUB] = {"/github/webhook", "X-Hub-Signature-256", "X-GitHub-Event",
+                      "X-GitHub-Delivery", true},
     [FORGE_GITLAB] = {"/gitlab/webhook", "X-Gitlab-Token", "X-Gitlab-Event", "X-Gitlab-Event-UUID",
                       false},
     [FORGE_GITEA] = {"/gitea/webhook", "X-Gitea-Signature", "X-Gitea-Event", "X-Gitea-Delivery",
