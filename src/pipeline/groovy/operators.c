@@ -119,10 +119,12 @@ power(struct interp *in, const struct node *at, struct value a, struct value b, 
                 return false;
         return true;
     }
-    for (int64_t i = 0; i < b.number && result.number != 0 && (a.number != 1 || i == 0); i++)
-        if (a.number == -1)
-            result.number = b.number % 2 == 0 ? 1 : -1;
-        else if (__builtin_mul_overflow(result.number, a.number, &result.number))
+    if (a.number == -1)
+        result.number = b.number % 2 == 0 ? 1 : -1;
+    else if (a.number == 0)
+        result.number = b.number == 0;
+    for (int64_t i = 0; i < b.number && (a.number < -1 || a.number > 1); i++)
+        if (__builtin_mul_overflow(result.number, a.number, &result.number))
             return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
     *out = result.number == (int32_t)result.number && a.type == V_INT ? value_int(result.number)
                                                                       : result;
