@@ -430,6 +430,22 @@ method_map(const struct call *c)
     return true;
 }
 
+bool
+call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by)
+{
+    struct value arg, ignored;
+    int64_t i = from;
+
+    while (by > 0 ? i <= last : i >= last) {
+        arg = c->self.type == V_LONG ? value_long(i) : value_int(i);
+        if (!interp_call_closure(c->in, c->block, &arg, 1, &ignored))
+            return false;
+        if (__builtin_add_overflow(i, by, &i))
+            break;
+    }
+    return true;
+}
+
 static bool
 method_number(const struct call *c, bool *ok)
 {
@@ -442,10 +458,7 @@ method_number(const struct call *c, bool *ok)
             *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
         }
     } else if (c->block != NULL && call_is(c, "upto", 2) && value_is_integer(c->args->at[0])) {
-        for (int64_t i = n; i <= c->args->at[0].number && *ok; i++) {
-            arg = value_int(i);
-            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
-        }
+        *ok = call_each_number(c, n, c->args->at[0].number, 1);
     } else if (call_is(c, "abs", 0)) {
         *c->out = c->self;
         if (value_sign(c->self) < 0)

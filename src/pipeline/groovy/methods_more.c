@@ -654,23 +654,17 @@ method_number(const struct call *c, bool *ok)
         enum token_type op;
     } operators[] = {{"plus", T_ADD}, {"minus", T_SUB}, {"multiply", T_MUL}, {"div", T_DIV},
                      {"mod", T_MOD},  {"power", T_POW}, {"remainder", T_MOD}};
-    struct value arg, ignored;
     const int64_t n = value_as_integer(c->self);
 
     if (c->block != NULL && call_is(c, "downto", 2) && is_integer_arg(c, 0)) {
-        for (int64_t i = n; i >= c->args->at[0].number && *ok; i--) {
-            arg = value_int(i);
-            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
-        }
+        *ok = call_each_number(c, n, c->args->at[0].number, -1);
         return true;
     }
     if (c->block != NULL && call_is(c, "step", 3) && is_integer_arg(c, 0) && is_integer_arg(c, 1) &&
         c->args->at[1].number != 0) {
         const int64_t to = c->args->at[0].number, by = c->args->at[1].number;
-        for (int64_t i = n; *ok && (by > 0 ? i < to : i > to); i += by) {
-            arg = value_int(i);
-            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
-        }
+        if (by > 0 ? n < to : n > to)
+            *ok = call_each_number(c, n, by > 0 ? to - 1 : to + 1, by);
         return true;
     }
     for (size_t i = 0; i < ARRAY_COUNT(operators); i++)
