@@ -56,3 +56,31 @@ address_block_has(const struct address_block *block, const char *address)
     return strchr(address, '/') == NULL && address_block_parse_any(address, &one) &&
            address_block_holds(block, &one);
 }
+
+bool
+address_blocks_read(const char *text, struct address_block *out, size_t max, size_t *count_out,
+                    struct err *err)
+{
+    struct str rest = str_of(text), one;
+    size_t count = 0;
+
+    while (rest.len > 0 && str_split(&rest, ',', &one)) {
+        cleanup_free char *block = str_dup(str_trim(one));
+        if (count == max)
+            return err_set(err, ERR_USAGE, "there are more than %zu addresses", max);
+        if (!address_block_parse_any(block, &out[count++]))
+            return err_set(err, ERR_USAGE, "'%.100s' is no address, nor a block such as 10.0.0.0/8",
+                           block);
+    }
+    *count_out = count;
+    return true;
+}
+
+bool
+address_blocks_hold(const struct address_block *blocks, size_t count, const struct address_block *inner)
+{
+    for (size_t i = 0; i < count; i++)
+        if (address_block_holds(&blocks[i], inner))
+            return true;
+    return false;
+}

@@ -40,6 +40,7 @@ static const struct option_row option_rows[] = {
     ROW("--connections-per-address", "NARU_CONNECTIONS_PER_ADDRESS", "128", per_address_text),
     ROW("--body-memory", "NARU_BODY_MEMORY", "256M", body_bytes_text),
     ROW("--trusted-addresses", "NARU_TRUSTED_ADDRESSES", HTTP_TRUSTED, trusted_addresses),
+    ROW("--proxies", "NARU_PROXIES", "", proxies),
     ROW("--prefetch", "NARU_PREFETCH", "on", prefetch),
     ROW("--tls-certificate", "NARU_TLS_CERTIFICATE", "", tls_certificate),
     ROW("--tls-key", "NARU_TLS_KEY", "", tls_key),

@@ -27,6 +27,7 @@ struct config {
     char body_bytes_text[32];
     int64_t body_bytes;       /* --body-memory, NARU_BODY_MEMORY, 256M: of bodies of requests, all together */
     char trusted_addresses[1024]; /* --trusted-addresses, NARU_TRUSTED_ADDRESSES: without these two (http_guests.h) */
+    char proxies[1024];           /* --proxies, NARU_PROXIES: who may say who his clients are (http_proxies.h) */
     char prefetch[8];         /* --prefetch, NARU_PREFETCH, on: or off, see core/prefetch.h */
     char tls_certificate[512], tls_key[512]; /* --tls-certificate, --tls-key; door_tls.h */
     char tls_names[1024];     /* --tls-names, NARU_TLS_NAMES: a certificate for them is made */

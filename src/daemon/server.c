@@ -274,7 +274,7 @@ open_port(struct server *s, const struct http_route *routes, size_t count, struc
     if (!door_tls_open(c, &is_tls, &pair, err))
         return false;
     const struct http_tls tls = {strbuf_cstr(&pair.certificate), strbuf_cstr(&pair.private_key)};
-    const struct http_limits limits = {c->per_address, c->body_bytes, c->trusted_addresses};
+    const struct http_limits limits = {c->per_address, c->body_bytes, c->trusted_addresses, c->proxies};
     s->http = http_server_start_limited(c->listen, c->port, is_tls ? &tls : NULL, &limits, routes, count, err);
     return s->http != NULL;
 }

@@ -73,31 +73,6 @@ http_guests_are_one(const struct sockaddr *a, const struct sockaddr *b)
     return is_of_one(&one, &other);
 }
 
-static bool
-is_trusted(const struct http_guests *g, const struct address_block *a)
-{
-    for (size_t i = 0; i < g->trusted_count; i++)
-        if (address_block_holds(&g->trusted[i], a))
-            return true;
-    return false;
-}
-
-static bool
-trusted_read(struct http_guests *g, const char *text, struct err *err)
-{
-    struct str rest = str_of(text), one;
-
-    while (rest.len > 0 && str_split(&rest, ',', &one)) {
-        cleanup_free char *block = str_dup(str_trim(one));
-        if (g->trusted_count == TRUSTED_MAX)
-            return err_set(err, ERR_USAGE, "there are more than %d trusted addresses", TRUSTED_MAX);
-        if (!address_block_parse_any(block, &g->trusted[g->trusted_count++]))
-            return err_set(err, ERR_USAGE, "'%.100s' is no address, nor a block such as 10.0.0.0/8",
-                           block);
-    }
-    return true;
-}
-
 /* ---- all of them ---- */
 
 struct http_guests *
@@ -114,7 +89,7 @@ http_guests_new(const struct http_limits *limits, unsigned connections_max, stru
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&g->ending, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (trusted_read(g, limits->trusted, err))
+    if (address_blocks_read(limits->trusted, g->trusted, TRUSTED_MAX, &g->trusted_count, err))
         return g;
     http_guests_free(g);
     return NULL;
@@ -243,7 +218,7 @@ http_guests_may_enter(struct http_guests *g, const struct sockaddr *from)
     const struct address_block a = address_of(from);
     bool may = true;
 
-    if (is_trusted(g, &a))
+    if (address_blocks_hold(g->trusted, g->trusted_count, &a))
         return true;
     pthread_mutex_lock(&g->lock);
     const struct crowd c = crowd_around(g, &a, NULL);
@@ -258,7 +233,7 @@ http_guest_enter(struct http_guests *g, const struct sockaddr *from, int fd, int
     struct http_guest *guest = mem_new(sizeof(*guest));
 
     *guest = (struct http_guest){.all = g, .address = address_of(from), .fd = fd, .since_ms = now_ms};
-    guest->is_trusted = is_trusted(g, &guest->address);
+    guest->is_trusted = address_blocks_hold(g->trusted, g->trusted_count, &guest->address);
     pthread_mutex_lock(&g->lock);
     const struct crowd c = crowd_around(g, &guest->address, NULL);
     if (!guest->is_trusted) {

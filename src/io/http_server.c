@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "io/http_door.h"
 #include "io/http_guests.h"
+#include "io/http_proxies.h"
 #include "io/listener.h"
 
 #define IDLE_SECONDS 300u
@@ -46,6 +47,7 @@ struct http_server {
     char *certificate, *private_key;
     unsigned port;
     struct http_guests *guests;
+    struct http_proxies proxies;
     size_t route_count;
     struct http_route *routes;
 
@@ -300,24 +302,40 @@ peer_of(struct exchange *e)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char text[INET6_ADDRSTRLEN] = "";
-    struct str peer;
+    char text[INET6_ADDRSTRLEN];
 
     if (info == NULL || info->client_addr == NULL)
         return STR("");
-    if (info->client_addr->sa_family == AF_INET) {
-        const struct sockaddr_in *in4 = (const void *)info->client_addr;
+    http_address_text(info->client_addr, text);
+    return arena_dup(&e->x.arena, str_of(text));
+}
 
-        (void)inet_ntop(AF_INET, &in4->sin_addr, text, sizeof(text));
-    } else if (info->client_addr->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)info->client_addr;
+static void
+add_forwarded(void *arg, struct str name, struct str value)
+{
+    struct strbuf *all = arg;
 
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-    }
-    peer = str_of(text);
-    if (str_starts(peer, STR("::ffff:")) && str_index(peer, '.') > 0)
-        peer = str_slice(peer, 7, peer.len);
-    return arena_dup(&e->x.arena, peer);
+    if (!str_equal_nocase(name, STR("X-Forwarded-For")))
+        return;
+    if (all->len > 0)
+        strbuf_add(all, STR(","));
+    strbuf_add(all, value);
+}
+
+/* Who asks, by the socket or by the word of a proxy that is believed. */
+static void
+find_client(struct exchange *e)
+{
+    cleanup(strbuf_done) struct strbuf forwarded = {0};
+    struct http_exchange *x = &e->x;
+
+    x->peer = peer_of(e);
+    x->is_secure = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) != NULL;
+    if (!http_proxies_have(&e->server->proxies, x->peer))
+        return;
+    http_header_each(x, add_forwarded, &forwarded);
+    x->peer = arena_dup(&x->arena, http_proxies_client(&e->server->proxies, x->peer, strbuf_str(&forwarded)));
+    x->is_secure |= str_equal_nocase(http_header_get(x, "X-Forwarded-Proto"), STR("https"));
 }
 
 static const struct http_route *
@@ -446,8 +464,7 @@ begin(struct exchange *e, const char *method)
     struct http_exchange *x = &e->x;
 
     x->method = arena_dup(&x->arena, str_of(method));
-    x->peer = peer_of(e);
-    x->is_secure = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) != NULL;
+    find_client(e);
     if (!str_to_i64(http_header_get(x, "Content-Length"), &x->body_size) || x->body_size < 0)
         x->body_size = http_header_get(x, "Transfer-Encoding").at == NULL ? 0 : -1;
     e->route = find_route(e->server, x->path);
@@ -786,6 +803,8 @@ start(struct http_server *s, int fd, const struct http_tls *tls, const struct ht
       const char *listen, struct err *err)
 {
     s->port = listener_port(fd);
+    if (!http_proxies_read(limits->proxies, &s->proxies, err))
+        return false;
     s->guests = http_guests_new(limits, HTTP_CONNECTIONS_MAX, err);
     if (s->guests == NULL || !http_guests_watch(s->guests, err))
         return false;
@@ -823,7 +842,7 @@ struct http_server *
 http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
                       const struct http_route *routes, size_t route_count, struct err *err)
 {
-    static const struct http_limits limits = {HTTP_PER_ADDRESS, HTTP_BODY_BYTES, HTTP_TRUSTED};
+    static const struct http_limits limits = {HTTP_PER_ADDRESS, HTTP_BODY_BYTES, HTTP_TRUSTED, ""};
 
     return http_server_start_limited(listen, port, tls, &limits, routes, route_count, err);
 }

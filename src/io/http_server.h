@@ -24,8 +24,8 @@ struct http_exchange {
     struct str method;
     struct str path;     /* as sent, still percent-encoded, without the query */
     struct str query;    /* as sent, without '?' */
-    struct str peer;     /* "127.0.0.1" */
-    bool is_secure;      /* over TLS */
+    struct str peer;     /* "127.0.0.1": who asks; behind a proxy that is believed, his client */
+    bool is_secure;      /* over TLS, up to such a proxy at least */
     struct str body;     /* routes without body() */
     int64_t body_size;   /* Content-Length, or -1 */
     char request_id[37];
@@ -87,11 +87,12 @@ struct http_tls {
 struct http_server *http_server_start_tls(const char *listen, unsigned port, const struct http_tls *tls,
                                           const struct http_route *routes, size_t route_count,
                                           struct err *err) MUST_CHECK;
-/* What clients may take that nothing is known of (http_guests.h). */
+/* What clients may take that nothing is known of (http_guests.h), and who may say who they are (http_proxies.h). */
 struct http_limits {
     unsigned per_address; /* connections of one address; 0: as many as there are */
     int64_t body_bytes;   /* of all bodies that are kept in memory */
     const char *trusted;  /* addresses and blocks without these limits, joined by commas */
+    const char *proxies;  /* those whose X-Forwarded-For and -Proto hold; "": nobody's */
 };
 #define HTTP_CONNECTIONS_MAX 1024u /* of all addresses together */
 #define HTTP_PER_ADDRESS 128

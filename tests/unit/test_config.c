@@ -147,7 +147,8 @@ TEST(images_are_fetched_before_they_are_deployed_or_not)
 TEST(what_clients_may_take_is_read)
 {
     char *none[] = {"server"};
-    char *given[] = {"server", "--connections-per-address=0", "--body-memory", "8M", "--trusted-addresses="};
+    char *given[] = {"server", "--connections-per-address=0", "--body-memory", "8M", "--trusted-addresses=",
+                     "--proxies", "10.0.0.5"};
     static char *const wrong[] = {"--connections-per-address=1025", "--connections-per-address=-1",
                                   "--connections-per-address=many", "--body-memory=7M", "--body-memory=8MB"};
     struct config c;
@@ -161,6 +162,7 @@ TEST(what_clients_may_take_is_read)
     CHECK_EQ(c.per_address, 0);
     CHECK_EQ(c.body_bytes, 8 << 20);
     CHECK_TEXT(c.trusted_addresses, "");
+    CHECK_TEXT(c.proxies, "10.0.0.5");
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         char *argv[] = {"server", wrong[i]};
         CHECK(!config_parse(&c, 2, argv, &err));

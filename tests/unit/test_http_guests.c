@@ -59,7 +59,7 @@ struct door {
 static struct door
 door_open(unsigned per_address, int64_t body_bytes, const char *trusted)
 {
-    const struct http_limits limits = {per_address, body_bytes, trusted};
+    const struct http_limits limits = {per_address, body_bytes, trusted, ""};
     struct door d = {.client = http_client_new()};
     struct err err;
 
@@ -186,7 +186,7 @@ guest_of(struct http_guests *g, const char *address, int fd)
 
 TEST(addresses_are_told_apart_and_this_machine_always_gets_in)
 {
-    const struct http_limits limits = {3, 4000, HTTP_TRUSTED};
+    const struct http_limits limits = {3, 4000, HTTP_TRUSTED, ""};
     struct http_guest *at[40];
     struct err err = {0};
     struct http_guests *g = http_guests_new(&limits, GUESTS_RESERVED + 10, &err);
@@ -222,7 +222,7 @@ TEST(addresses_are_told_apart_and_this_machine_always_gets_in)
 TEST(a_rush_is_cut_off_that_was_let_in_before_it_was_counted)
 {
     enum { ROOM = 3 + GUESTS_REFUSED_MAX };
-    const struct http_limits limits = {3, 4000, HTTP_TRUSTED};
+    const struct http_limits limits = {3, 4000, HTTP_TRUSTED, ""};
     struct err err = {0};
     struct http_guests *g = http_guests_new(&limits, 1000, &err);
     struct http_guest *at[ROOM + 1];
@@ -247,8 +247,8 @@ TEST(a_rush_is_cut_off_that_was_let_in_before_it_was_counted)
 TEST(a_list_of_trusted_addresses_is_read)
 {
     struct err err = {0};
-    const struct http_limits good = {1, 1, " 10.0.0.0/8 , ::1,192.0.2.7"}, bad = {1, 1, "10.0.0.0/33"},
-                             name = {1, 1, "localhost"}, none = {1, 1, ""};
+    const struct http_limits good = {1, 1, " 10.0.0.0/8 , ::1,192.0.2.7", ""}, bad = {1, 1, "10.0.0.0/33", ""},
+                             name = {1, 1, "localhost", ""}, none = {1, 1, "", ""};
     struct http_guests *g = http_guests_new(&good, 1000, &err);
 
     CHECK(g != NULL);
@@ -262,7 +262,7 @@ TEST(a_list_of_trusted_addresses_is_read)
 
 TEST(who_is_slow_is_cut_off)
 {
-    const struct http_limits limits = {0, 1 << 20, ""};
+    const struct http_limits limits = {0, 1 << 20, "", ""};
     struct err err = {0};
     struct http_guests *g = http_guests_new(&limits, 1000, &err);
     int pair[2];
@@ -295,7 +295,7 @@ TEST(who_is_slow_is_cut_off)
 
 TEST(a_clock_that_is_set_back_saves_nobody)
 {
-    const struct http_limits limits = {0, 1 << 20, ""};
+    const struct http_limits limits = {0, 1 << 20, "", ""};
     struct err err = {0};
     struct http_guests *g = http_guests_new(&limits, 1000, &err);
     int pair[2];
