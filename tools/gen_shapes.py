@@ -30,6 +30,13 @@ def expand(chars):
     return out
 
 
+def class_of(shape):
+    """As people read it."""
+    if shape.get("beyond_ascii"):
+        return "[" + shape["chars"].replace("A-Za-z0-9 ", r"\p{L}\p{Z}\p{N}") + "]*"
+    return "[" + shape["chars"] + "]+"
+
+
 class Model:
     def __init__(self, path):
         with open(path, encoding="utf-8") as file:
@@ -74,7 +81,8 @@ class Model:
                 fields.append(f".has_{bound} = true, .{bound} = {int(shape[bound])}")
         if "chars" in shape:
             fields.append(f".chars = {text(expand(shape['chars']))}")
-            fields.append(f".chars_class = {text('[' + shape['chars'] + ']+')}")
+            fields.append(f".chars_class = {text(class_of(shape))}")
+            fields.append(f".has_beyond_ascii = {'true' if shape.get('beyond_ascii') else 'false'}")
         out.append("    {" + ", ".join(fields) + "},")
 
     def emit(self, out):

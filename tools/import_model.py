@@ -19,7 +19,7 @@ The form, read by gen_shapes.py:
   operations     {name: {"input": shape}}; {} is known and not built
   shapes         {name: {"type", "members": {name: shape}, "required", "member", "key", "value",
                  "min", "max", "enum", "chars", "wire"}}; "chars" is the class of characters of a string,
-                 ranges allowed: "A-Za-z0-9_-"; "wire" is {member: its name in a request}, where it is another
+                 ranges allowed: "A-Za-z0-9_-" ("beyond_ascii": true allows all that is no ASCII, too); "wire" is {member: its name in a request}, where it is another
 """
 import argparse
 import gzip

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 const struct operation elbv2_operations[] = {
     {"CreateLoadBalancer", ACCESS_WRITE, elb_create_load_balancer},
@@ -67,7 +68,9 @@ elb_name_check(const char *what, const char *name, bool refuses_double_hyphen, s
 {
     const size_t len = strlen(name);
 
-    if (len < 1 || len > 32)
+    if (len == 0)
+        return err_set(err, ERR_ELB_VALIDATION, "%s name cannot be empty", what);
+    if (len > 32)
         return err_set(err, ERR_ELB_VALIDATION, "%s name '%s' cannot be longer than '32' characters", what, name);
     for (const char *p = name; *p != '\0'; p++)
         if (!isalnum((unsigned char)*p) && *p != '-')
@@ -227,12 +230,14 @@ attributes_list(const struct json *attributes)
 /* ---- paging ---- */
 
 bool
-page_read(const struct request *rq, struct page *out, struct err *err)
+page_read(const struct request *rq, const char *begins, struct page *out, struct err *err)
 {
     out->after = json_get_cstr(rq->input, "Marker", "");
     out->size = json_get_i64(rq->input, "PageSize", 400);
     if (out->size < 1 || out->size > 400)
         return err_set(err, ERR_ELB_VALIDATION, "PageSize must be in the range from 1 to 400");
+    if (out->after[0] != '\0' && !str_starts(str_of(out->after), str_of(begins)))
+        return err_set(err, ERR_ELB_VALIDATION, "The marker '%.100s' is not valid", out->after);
     return true;
 }
 
@@ -309,7 +314,7 @@ elb_tags_check(const struct json *tags, struct err *err)
     for (size_t i = 0; i < json_size(tags); i++) {
         const char *key = json_get_cstr(json_at(tags, i), "Key", "");
 
-        if (strncmp(key, "aws:", 4) == 0)
+        if (strncasecmp(key, "aws:", 4) == 0)
             return err_set(err, ERR_ELB_VALIDATION, "Tag keys beginning with 'aws:' are reserved");
         for (size_t k = 0; k < i; k++)
             if (strcmp(json_get_cstr(json_at(tags, k), "Key", ""), key) == 0)

@@ -102,7 +102,8 @@ struct page {
     const char *after; /* "" at the first page */
     int64_t size;
 };
-bool page_read(const struct request *rq, struct page *out, struct err *err);
+/* `begins` is how every marker of the list begins. */
+bool page_read(const struct request *rq, const char *begins, struct page *out, struct err *err);
 /* `items` is a sorted array of objects whose member `key` is the sort text; moves one page into
  * out[name], and sets NextMarker if there is more. Frees `items`. */
 void page_write(const struct page *page, struct json *items, const char *key, const char *name, struct json *out);

@@ -35,7 +35,7 @@ elb_describe_account_limits(struct request *rq, struct json *out, struct err *er
     struct json *all;
     struct page page;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "", &page, err))
         return false;
     all = json_array();
     for (size_t i = 0; i < ARRAY_COUNT(limits); i++) {

@@ -168,7 +168,7 @@ accept_redirect(const struct json *action, struct json *out, struct err *err)
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
         const char *value = json_get_cstr(config, parts[i].name, parts[i].fallback);
 
-        has_change |= strcmp(value, parts[i].fallback) != 0;
+        has_change |= strcmp(value, parts[i].fallback) != 0 && strcmp(parts[i].name, "Query") != 0;
         json_set(full, parts[i].name, json_text(value));
     }
     json_set(full, "StatusCode", json_text(status));
@@ -178,8 +178,24 @@ accept_redirect(const struct json *action, struct json *out, struct err *err)
     if (!check_redirect(full, err))
         return false;
     if (!has_change)
-        return err_set(err, ERR_INVALID_LB_ACTION, "The redirect would loop: it changes neither protocol, port, host, path nor query");
+        return err_set(err, ERR_INVALID_LB_ACTION, "The redirect would loop: it changes neither protocol, port, host nor path");
     return true;
+}
+
+/* One, of a type that there is. */
+static bool
+check_types(const struct json *actions, struct err *err)
+{
+    for (size_t i = 0; i < json_size(actions); i++) {
+        const char *type = json_get_cstr(json_at(actions, i), "Type", "");
+
+        if (strcmp(type, "forward") != 0 && strcmp(type, "fixed-response") != 0 && strcmp(type, "redirect") != 0)
+            return err_set(err, ERR_INVALID_LB_ACTION, "Actions of type '%s' are not built in naru", type);
+    }
+    return json_size(actions) == 1 ||
+           err_set(err, ERR_INVALID_LB_ACTION,
+                   "A listener must have exactly one default action, and a rule one action: forward, redirect or "
+                   "fixed-response");
 }
 
 struct json *
@@ -191,11 +207,8 @@ elb_accept_actions(const struct request *rq, const char *lb_arn, const struct js
     struct json *all;
     bool ok;
 
-    if (json_size(actions) != 1) {
-        err_set(err, ERR_INVALID_LB_ACTION, "A listener must have exactly one default action, and a rule one action: "
-                                            "forward, redirect or fixed-response (authentication is not built in naru)");
+    if (!check_types(actions, err))
         return NULL;
-    }
     if (elb_is_network(lb_arn) && !elb_network_check_actions(actions, err))
         return NULL;
     json_set(full, "Type", json_text(type));
@@ -204,10 +217,8 @@ elb_accept_actions(const struct request *rq, const char *lb_arn, const struct js
         ok = accept_forward(rq, lb_arn, action, full, err);
     else if (strcmp(type, "fixed-response") == 0)
         ok = accept_fixed_response(action, full, err);
-    else if (strcmp(type, "redirect") == 0)
-        ok = accept_redirect(action, full, err);
     else
-        ok = err_set(err, ERR_INVALID_LB_ACTION, "Actions of type '%s' are not built in naru", type);
+        ok = accept_redirect(action, full, err);
     if (!ok)
         return NULL;
     all = json_array();

@@ -236,7 +236,7 @@ elb_describe_listener_certificates(struct request *rq, struct json *out, struct 
     struct json *all;
     struct page page;
 
-    if (l == NULL || !page_read(rq, &page, err))
+    if (l == NULL || !page_read(rq, "arn:", &page, err))
         return false;
     all = json_array();
     for (size_t i = 0; i < json_size(l->certificates); i++) {
@@ -297,7 +297,7 @@ elb_describe_ssl_policies(struct request *rq, struct json *out, struct err *err)
     struct page page;
     struct json *all;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "ELBSecurityPolicy-", &page, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++)
         if (ssl_policy_find(json_cstr(json_at(names, i), "")) == NULL)

@@ -23,6 +23,8 @@ listener_json(const struct listener *l)
 static bool
 check_port(const struct request *rq, const char *lb_arn, const struct listener *self, int64_t port, struct err *err)
 {
+    if (port == 0)
+        return err_set(err, ERR_ELB_VALIDATION, "A listener port must be specified");
     if (port < 1 || port > 65535)
         return err_set(err, ERR_ELB_VALIDATION, "Port '%lld' must be in the range from 1 to 65535", (long long)port);
     if (port == (int64_t)api_get_config(rq->api)->port)
@@ -42,10 +44,12 @@ check_port(const struct request *rq, const char *lb_arn, const struct listener *
 static bool
 check_protocol(const struct json *in, const char *lb_arn, const char *before, struct err *err)
 {
-    const char *protocol = json_get_cstr(in, "Protocol", "HTTP");
+    const char *protocol = json_get_cstr(in, "Protocol", before);
 
+    if (protocol == NULL)
+        return err_set(err, ERR_ELB_VALIDATION, "A listener protocol must be specified");
     if (elb_is_network(lb_arn))
-        return elb_network_check_listener(in, json_get_cstr(in, "Protocol", before), err);
+        return elb_network_check_listener(in, protocol, err);
     if (strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
         return err_set(err, ERR_ELB_VALIDATION, "Listener protocol '%s' must be one of 'HTTPS, HTTP'", protocol);
     if (json_size(json_get(in, "AlpnPolicy")) > 0)
@@ -152,7 +156,7 @@ elb_describe_listeners(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *all = json_array();
     struct page page;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "arn:", &page, err))
         return false;
     if ((lb_arn != NULL) == (json_size(arns) > 0))
         return err_set(err, ERR_ELB_VALIDATION, "You must specify either listener ARNs or a load balancer ARN");

@@ -206,7 +206,7 @@ elb_describe_load_balancers(struct request *rq, struct json *out, struct err *er
     cleanup_json struct json *all = json_array();
     struct page page;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "arn:", &page, err))
         return false;
     if (json_size(names) > 0 && json_size(arns) > 0)
         return err_set(err, ERR_ELB_VALIDATION, "Load balancer names and ARNs cannot be given together");

@@ -187,7 +187,7 @@ elb_describe_trust_store_revocations(struct request *rq, struct json *out, struc
     struct page page;
     int64_t after = 0;
 
-    if (t == NULL || !page_read(rq, &page, err) || !check_ids(t, ids, err))
+    if (t == NULL || !page_read(rq, "", &page, err) || !check_ids(t, ids, err))
         return false;
     if (page.after[0] != '\0' && !str_to_i64(str_of(page.after), &after))
         return err_set(err, ERR_ELB_VALIDATION, "The marker '%.100s' is not valid", page.after);

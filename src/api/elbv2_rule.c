@@ -139,7 +139,7 @@ describe_listener(const struct request *rq, const struct listener *l, struct jso
     size_t count = 0, i = 0;
     char marker[16];
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "", &page, err))
         return false;
     if (page.after[0] != '\0' && !str_to_i64(str_of(page.after), &after))
         return err_set(err, ERR_ELB_VALIDATION, "The marker '%.100s' is not valid", page.after);

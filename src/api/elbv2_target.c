@@ -6,6 +6,27 @@
 
 /* ---- RegisterTargets, DeregisterTargets ---- */
 
+/* Not "this" network, which HAProxy takes for the address that its client asked for, multicast or reserved. */
+static bool
+is_of_one_machine(uint32_t address)
+{
+    return address >> 24 != 0 && address >> 24 < 224;
+}
+
+static bool
+check_zone(const struct request *rq, const struct target_group *tg, const char *zone, struct err *err)
+{
+    const size_t len = strlen(rq->region);
+
+    if (zone[0] == '\0')
+        return true;
+    if (tg->target_type == TARGET_TYPE_instance)
+        return err_set(err, ERR_ELB_VALIDATION, "You cannot specify an Availability Zone for targets of type 'instance'");
+    return strcmp(zone, "all") == 0 ||
+           (strncmp(zone, rq->region, len) == 0 && zone[len] >= 'a' && zone[len] <= 'z' && zone[len + 1] == '\0') ||
+           err_set(err, ERR_ELB_VALIDATION, "The Availability Zone '%s' is not valid", zone);
+}
+
 static bool
 check_target(const struct request *rq, const struct target_group *tg, const struct target *t, struct err *err)
 {
@@ -13,10 +34,13 @@ check_target(const struct request *rq, const struct target_group *tg, const stru
 
     if (t->id[0] == '\0')
         return err_set(err, ERR_ELB_VALIDATION, "A target id must be specified");
+    if (!check_zone(rq, tg, t->zone, err))
+        return false;
     if (tg->target_type == TARGET_TYPE_ip) {
         if (inet_pton(AF_INET, t->id, &address) != 1)
             return err_set(err, ERR_ELB_VALIDATION, "The IP address '%s' is not a valid IPv4 address", t->id);
-        return true;
+        return is_of_one_machine(ntohl(address.s_addr)) ||
+               err_set(err, ERR_ELB_VALIDATION, "The IP address '%s' is not one of a machine", t->id);
     }
     for (const struct container_instance *i = rq->core->instances; i != NULL; i = i->next)
         if (strcmp(i->id, t->id) == 0)
@@ -42,6 +66,9 @@ read_targets(const struct request *rq, int default_port, struct target **out, in
 
         if (!text_copy(targets[i].id, sizeof(targets[i].id), str_of(json_get_cstr(json_at(list, i), "Id", ""))))
             return err_set(err, ERR_ELB_VALIDATION, "A target id is longer than %d characters", ADDRESS_SIZE - 1);
+        if (!text_copy(targets[i].zone, sizeof(targets[i].zone),
+                       str_of(json_get_cstr(json_at(list, i), "AvailabilityZone", ""))))
+            return err_set(err, ERR_ELB_VALIDATION, "The name of an Availability Zone is too long");
         if (port < 0 || port > 65535)
             return err_set(err, ERR_ELB_VALIDATION, "Port '%lld' must be in the range from 1 to 65535", (long long)port);
         targets[i].port = (int)port;
@@ -114,7 +141,7 @@ health_json(const char *state, const char *reason, const char *description)
 }
 
 static struct json *
-entry_json(const struct target_group *tg, const char *id, int port, struct json *health)
+entry_json(const struct target_group *tg, const char *id, int port, const char *zone, struct json *health)
 {
     struct json *entry = json_object(), *target = json_object();
     char check_port[16];
@@ -122,6 +149,8 @@ entry_json(const struct target_group *tg, const char *id, int port, struct json 
     snprintf(check_port, sizeof(check_port), "%d", tg->check.port != 0 ? tg->check.port : port);
     json_set(target, "Id", json_text(id));
     json_set(target, "Port", json_int(port));
+    if (zone[0] != '\0')
+        json_set(target, "AvailabilityZone", json_text(zone));
     json_set(entry, "Target", target);
     json_set(entry, "HealthCheckPort", json_text(check_port));
     json_set(entry, "TargetHealth", health);
@@ -167,7 +196,7 @@ target_json(const struct request *rq, const struct target_group *tg, const struc
                              "Target group is not configured to receive traffic from the load balancer");
     else
         health = health_json(target_state_name(t->state), t->reason, t->description);
-    entry = entry_json(tg, t->id, t->port, health);
+    entry = entry_json(tg, t->id, t->port, t->zone, health);
     json_set(entry, "AdministrativeOverride", override_json());
     return entry;
 }
@@ -191,7 +220,7 @@ elb_describe_target_health(struct request *rq, struct json *out, struct err *err
         const struct target *t = target_group_find(tg, targets[i].id, targets[i].port);
 
         json_append(all, t != NULL ? target_json(rq, tg, t)
-                                   : entry_json(tg, targets[i].id, targets[i].port,
+                                   : entry_json(tg, targets[i].id, targets[i].port, targets[i].zone,
                                                 health_json("unused", "Target.NotRegistered",
                                                             "Target is not registered to the target group")));
     }

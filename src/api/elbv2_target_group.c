@@ -351,7 +351,7 @@ elb_describe_target_groups(struct request *rq, struct json *out, struct err *err
     cleanup_json struct json *all = json_array();
     struct page page;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "arn:", &page, err))
         return false;
     if ((json_size(names) > 0) + (json_size(arns) > 0) + (lb != NULL) > 1)
         return err_set(err, ERR_ELB_VALIDATION, "Target group names, target group ARNs and a load balancer ARN cannot be given together");

@@ -56,8 +56,6 @@ elb_network_check_listener(const struct json *in, const char *protocol, struct e
 {
     static const char *const unbuilt[] = {"TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC"};
 
-    if (protocol == NULL)
-        return err_set(err, ERR_ELB_VALIDATION, "A listener protocol must be specified");
     for (size_t i = 0; i < ARRAY_COUNT(unbuilt); i++)
         if (strcmp(protocol, unbuilt[i]) == 0)
             return err_set(err, ERR_UNSUPPORTED_PROTOCOL,
@@ -89,6 +87,9 @@ elb_network_check_actions(const struct json *actions, struct err *err)
                        "You cannot specify multiple target groups in a single action with a load "
                        "balancer of type "
                        "'network'");
+    if (json_get_bool(json_get(json_get(action, "ForwardConfig"), "TargetGroupStickinessConfig"), "Enabled", false))
+        return err_set(err, ERR_ELB_VALIDATION,
+                       "You cannot enable target group stickiness with a load balancer of type 'network'");
     return true;
 }
 

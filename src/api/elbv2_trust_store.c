@@ -87,7 +87,7 @@ elb_describe_trust_stores(struct request *rq, struct json *out, struct err *err)
     cleanup_json struct json *all = json_array();
     struct page page;
 
-    if (!page_read(rq, &page, err))
+    if (!page_read(rq, "arn:", &page, err))
         return false;
     if (json_size(names) > 0 && json_size(arns) > 0)
         return err_set(err, ERR_ELB_VALIDATION, "Trust store names and ARNs cannot be given together");
@@ -108,7 +108,7 @@ elb_describe_trust_store_associations(struct request *rq, struct json *out, stru
     cleanup_json struct json *all = json_array();
     struct page page;
 
-    if (t == NULL || !page_read(rq, &page, err))
+    if (t == NULL || !page_read(rq, "arn:", &page, err))
         return false;
     for (const struct listener *l = rq->core->listeners; l != NULL; l = l->next) {
         struct json *o;

@@ -205,6 +205,17 @@ enum_has(const struct shape *shape, const char *text)
     return false;
 }
 
+static bool
+has_only_its_chars(const struct shape *shape, const char *text)
+{
+    for (const char *p = text + strspn(text, shape->chars); *p != '\0'; p += strspn(p, shape->chars)) {
+        if ((unsigned char)*p < 0x80 || !shape->has_beyond_ascii)
+            return false;
+        p++;
+    }
+    return true;
+}
+
 static struct json *
 accept_text(struct check *c, const struct place *at, const struct shape *shape, const struct json *value)
 {
@@ -222,7 +233,7 @@ accept_text(struct check *c, const struct place *at, const struct shape *shape, 
     }
     if (!check_bounds(c, at, shape, value, (int64_t)text_characters(text), "length"))
         return NULL;
-    if (shape->chars != NULL && text[strspn(text, shape->chars)] != '\0') {
+    if (shape->chars != NULL && !has_only_its_chars(shape, text)) {
         cleanup(strbuf_done) struct strbuf pattern = {0};
         strbuf_addf(&pattern, "Member must satisfy regular expression pattern: %s", shape->chars_class);
         return fail_constraint(c, at, value, strbuf_cstr(&pattern));

@@ -41,7 +41,8 @@ struct shape {
     bool has_min, has_max; /* of a number, a text's characters, a list's or map's items */
     int64_t min, max;
     const char *chars;       /* the only ones allowed, or NULL */
-    const char *chars_class; /* the same, for people: "[A-Za-z0-9_-]+" */
+    bool has_beyond_ascii;   /* ... but for those beyond ASCII, which are, too */
+    const char *chars_class; /* both, for people: "[A-Za-z0-9_-]+" */
 };
 
 struct model_operation {

@@ -430,8 +430,10 @@ target_health_reported(struct core *core, const struct ev_target_health *ev)
 }
 
 static void
-register_by_hand(struct core *core, struct target_group *tg, const char *id, int port)
+register_by_hand(struct core *core, struct target_group *tg, const struct target *asked)
 {
+    const char *id = asked->id;
+    const int port = asked->port;
     struct target *x = target_group_find(tg, id, port);
     struct task *t = owner_of(core, tg->arn, id, port);
 
@@ -451,6 +453,7 @@ register_by_hand(struct core *core, struct target_group *tg, const char *id, int
             core_touch_task(core, t);
         }
     }
+    text_copy(x->zone, sizeof(x->zone), str_of(asked->zone));
     core_touch_group(core, tg);
     emit_target(core, tg, x);
 }
@@ -509,7 +512,7 @@ targets_change(struct core *core, const struct ev_targets_change *ev)
     for (int i = 0; i < ev->target_count; i++) {
         const struct target *asked = &ev->targets[i];
         if (ev->registers) {
-            register_by_hand(core, tg, asked->id, asked->port);
+            register_by_hand(core, tg, asked);
             continue;
         }
         for (struct target *x = tg->targets; x != NULL; x = x->next) {

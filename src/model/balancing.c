@@ -50,6 +50,7 @@ static const struct row_field check_fields[] = {
 static const struct row_field target_fields[] = {
     TEXT_FIELD(struct target, id),
     INT_FIELD(struct target, port),
+    TEXT_FIELD(struct target, zone),
     I64_FIELD(struct target, registration),
     ENUM_FIELD(struct target, state, target_state),
     TEXT_FIELD(struct target, reason),

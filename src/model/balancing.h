@@ -66,6 +66,7 @@ struct health_check {
 struct target {
     char id[ADDRESS_SIZE]; /* address, or instance id */
     int port;
+    char zone[REGION_SIZE + 2]; /* AvailabilityZone as it was registered: "all", a zone, or "" */
     int64_t registration;  /* which one of the group's; a report about an earlier one says nothing */
     enum target_state state;
     char reason[64];       /* "Target.Timeout", empty when healthy */

@@ -190,6 +190,8 @@ TEST(pages_and_waiters_see_what_they_expect)
     works(&w, "Action=DescribeTargetGroups&PageSize=2");
     CHECK(!says(&w, "<NextMarker>"));
     refused(&w, "ValidationError", "PageSize", "Action=DescribeTargetGroups&PageSize=401");
+    refused(&w, "ValidationError", "The marker 'x' is not valid", "Action=DescribeTargetGroups&Marker=x");
+    refused(&w, "ValidationError", "The marker 'x' is not valid", "Action=DescribeSSLPolicies&Marker=x");
     refused(&w, "LoadBalancerNotFound", "", "Action=DescribeLoadBalancers&Names.member.1=gone");
     works(&w, "Action=DescribeListeners&LoadBalancerArn=%s", lb_arn(&w));
     works(&w, "Action=DescribeTargetHealth&TargetGroupArn=%s&Targets.member.1.Id=10.0.0.9",
@@ -202,4 +204,19 @@ TEST(pages_and_waiters_see_what_they_expect)
     refused(&w, "ValidationError", "UTF-8",
             "Action=CreateTargetGroup&Name=tg3&Protocol=HTTP&Port=80"
             "&Tags.member.1.Key=a&Tags.member.1.Value=%%ff");
+}
+
+TEST(tags_have_the_characters_that_tags_have)
+{
+#define TAG "Action=AddTags&ResourceArns.member.1=%s&Tags.member.1.Key="
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "regular expression pattern", TAG "a%%3Cb", lb_arn(&w));
+    refused(&w, "ValidationError", "regular expression pattern", TAG "a%%01", lb_arn(&w));
+    refused(&w, "ValidationError", "regular expression pattern", TAG "a&Tags.member.1.Value=b%%2A", lb_arn(&w));
+    refused(&w, "ValidationError", "reserved", TAG "AWS:a", lb_arn(&w));
+    CHECK_EQ(json_size(w.core->load_balancers->tags), 0);
+    works(&w, TAG "a%%20b_.:/%%3D%%2B-@9&Tags.member.1.Value=%%EB%%82%%98%%EB%%A3%%A8", lb_arn(&w));
+    CHECK_EQ(json_size(w.core->load_balancers->tags), 1);
 }

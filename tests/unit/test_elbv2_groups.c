@@ -230,6 +230,34 @@ TEST(health_is_described_for_what_is_registered_and_what_is_asked_for)
     refused(&w, "ValidationError", "", HEALTH "&Include.member.1=Everything", tg_arn(&w));
 }
 
+TEST(a_target_is_one_machine_and_keeps_its_zone)
+{
+#define REGISTER "Action=RegisterTargets&TargetGroupArn=%s&Targets.member.1.Id="
+    cleanup(world_done) struct world w;
+    static const char *const bad[] = {"0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255"};
+
+    prepare(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        refused(&w, "ValidationError", "is not one of a machine", REGISTER "%s", tg_arn(&w), bad[i]);
+    refused(&w, "ValidationError", "Availability Zone 'mars-1a' is not valid",
+            REGISTER "10.0.0.1&Targets.member.1.AvailabilityZone=mars-1a", tg_arn(&w));
+    CHECK_EQ(w.core->target_groups->target_count, 0);
+    works(&w, REGISTER "10.0.0.1&Targets.member.1.AvailabilityZone=all&Targets.member.2.Id=10.0.0.2"
+              "&Targets.member.2.AvailabilityZone=" WORLD_REGION "a&Targets.member.3.Id=10.0.0.3", tg_arn(&w));
+    works(&w, HEALTH, tg_arn(&w));
+    CHECK(says(&w, "<AvailabilityZone>all</AvailabilityZone>"));
+    CHECK(says(&w, "<AvailabilityZone>" WORLD_REGION "a</AvailabilityZone>"));
+    /* It goes through the store's form. */
+    works(&w, "Action=ModifyTargetGroup&TargetGroupArn=%s&HealthCheckPath=/x", tg_arn(&w));
+    works(&w, HEALTH "&Targets.member.1.Id=10.0.0.1", tg_arn(&w));
+    CHECK(says(&w, "<AvailabilityZone>all</AvailabilityZone>"));
+    works(&w, HEALTH "&Targets.member.1.Id=10.0.0.3", tg_arn(&w));
+    CHECK(!says(&w, "AvailabilityZone"));
+    works(&w, "Action=CreateTargetGroup&VpcId=vpc-1&Port=80&Name=machines&Protocol=HTTP");
+    refused(&w, "ValidationError", "for targets of type 'instance'", REGISTER "i-1&Targets.member.1.AvailabilityZone=all",
+            w.core->target_groups->next->arn);
+}
+
 TEST(an_instance_that_has_gone_is_stopped)
 {
     cleanup(world_done) struct world w;

@@ -11,6 +11,7 @@ TEST(a_load_balancer_stands_in_two_subnets)
     cleanup(world_done) struct world w;
 
     prepare(&w);
+    refused(&w, "ValidationError", "name cannot be empty", "Action=CreateLoadBalancer&Name=" TWO);
     refused(&w, "ValidationError",
             "At least two subnets in two different Availability Zones must be specified", CREATE);
     refused(&w, "ValidationError", "At least two subnets", CREATE "&Subnets.member.1=subnet-a");
@@ -309,6 +310,19 @@ TEST(attributes_of_listeners_are_checked_and_kept)
     works(&w, "Action=ModifyListener&ListenerArn=%s&Port=8081", arn);
     works(&w, "Action=DescribeListenerAttributes&ListenerArn=%s", arn);
     CHECK(says(&w, "<Value>ALLOW-FROM https://a.example</Value>"));
+}
+
+TEST(a_listener_needs_a_protocol_and_a_port)
+{
+#define BARE "Action=CreateListener&LoadBalancerArn=%s&DefaultActions.member.1.Type=fixed-response" \
+             "&DefaultActions.member.1.FixedResponseConfig.StatusCode=404"
+    cleanup(world_done) struct world w;
+
+    prepare(&w);
+    refused(&w, "ValidationError", "A listener protocol must be specified", BARE "&Port=8080", lb_arn(&w));
+    refused(&w, "ValidationError", "A listener port must be specified", BARE "&Protocol=HTTP", lb_arn(&w));
+    works(&w, BARE "&Protocol=HTTP&Port=8080", lb_arn(&w));
+    works(&w, "Action=ModifyListener&ListenerArn=%s&Port=8081", w.core->listeners->arn);
 }
 
 TEST(a_security_group_is_named_once)

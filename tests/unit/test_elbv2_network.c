@@ -192,6 +192,10 @@ TEST(listeners_of_a_network_load_balancer)
     refused(&w, "InvalidConfigurationRequest", "Certificates",
             TCP_LISTENER "TCP&SslPolicy=ELBSecurityPolicy-2016-08&" FORWARD "%s", lb_arn(&w),
             group_named(&w, "tcp"));
+    refused(&w, "ValidationError", "stickiness",
+            TCP_LISTENER "TCP&" FORWARD "%s&DefaultActions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true"
+            "&DefaultActions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=5", lb_arn(&w),
+            group_named(&w, "tcp"));
     works(&w, TCP_LISTENER "TCP&" FORWARD "%s", lb_arn(&w), group_named(&w, "tcp"));
     CHECK(says(&w, "<Protocol>TCP</Protocol>") && says(&w, ":listener/net/lb/"));
     listener = arena_format(&test_arena, "%s", w.core->listeners->arn);

@@ -462,6 +462,18 @@ TEST(actions_that_are_not_built_are_refused_by_name)
     refused(&w, "InvalidLoadBalancerAction", "jwt-validation",
             RULE "&Actions.member.1.Type=jwt-validation&Actions.member.1.JwtValidationConfig.JwksEndpoint=a"
                  "&Actions.member.1.JwtValidationConfig.Issuer=a", l);
+    refused(&w, "InvalidLoadBalancerAction", "'authenticate-oidc' are not built",
+            RULE "&Actions.member.1.Type=authenticate-oidc&Actions.member.1.Order=1"
+                 "&Actions.member.1.AuthenticateOidcConfig.Issuer=https://a"
+                 "&Actions.member.1.AuthenticateOidcConfig.AuthorizationEndpoint=https://a/a"
+                 "&Actions.member.1.AuthenticateOidcConfig.TokenEndpoint=https://a/t"
+                 "&Actions.member.1.AuthenticateOidcConfig.UserInfoEndpoint=https://a/u"
+                 "&Actions.member.1.AuthenticateOidcConfig.ClientId=a"
+                 "&Actions.member.2.Type=forward&Actions.member.2.Order=2&Actions.member.2.TargetGroupArn=%s", l,
+            tg_arn(&w));
+    refused(&w, "InvalidLoadBalancerAction", "loop",
+            RULE "&Actions.member.1.Type=redirect&Actions.member.1.RedirectConfig.StatusCode=HTTP_301"
+                 "&Actions.member.1.RedirectConfig.Query=a%%3Db", l);
     refused(&w, "InvalidLoadBalancerAction", "exactly one",
             RULE "&Actions.member.1.Type=forward&Actions.member.1.TargetGroupArn=%s"
                  "&Actions.member.2.Type=forward&Actions.member.2.TargetGroupArn=%s", l, tg_arn(&w), tg_arn(&w));
