@@ -17,7 +17,6 @@
 
 #define HOUR_MS (3600LL * 1000)
 #define LIFECYCLE_EVERY_MS (24 * HOUR_MS)
-#define INDEX_DEPTH_MAX 8
 
 /* A set of digests: open addressing on their own (random) bits. */
 struct digest_set {
@@ -28,7 +27,8 @@ struct digest_set {
 
 struct collection {
     struct registry *reg;
-    struct digest_set marks;
+    struct digest_set marks, read; /* what is needed; the manifests whose needs are marked */
+    struct strbuf waiting;         /* digests to read, a line each: indexes nest as deep as they like */
     int64_t age_ms, oldest_kept_ms; /* whatever was touched after this stays */
     bool is_dry;                    /* nothing is removed, only counted */
     struct registry_gc result;
@@ -100,6 +100,13 @@ set_has(const struct digest_set *set, struct str hex)
     return set->capacity > 0 && set_key(hex, hash) && set->used[set_slot(set, hash)];
 }
 
+static void
+set_done(struct digest_set *set)
+{
+    free(set->slots);
+    free(set->used);
+}
+
 /* What a damaged manifest named cannot be known, and must not go. */
 static bool
 is_whole(struct str bytes, struct str digest, struct err *err)
@@ -108,26 +115,57 @@ is_whole(struct str bytes, struct str digest, struct err *err)
            err_set(err, ERR_INTERNAL, "the bytes of a manifest are not those of its digest");
 }
 
+/* Whether `digest` can be a manifest: what an index of a kind that we do not know names may be a layer of any
+ * size, or not be here at all. */
 static bool
-mark_manifest(struct collection *c, struct str digest, int depth, struct err *err)
+may_be_manifest(const struct collection *c, struct str digest)
+{
+    int64_t size;
+
+    return blob_size(c->reg, digest, &size) && size <= REGISTRY_MANIFEST_MAX;
+}
+
+static bool
+manifest_mark(struct collection *c, struct str digest, struct err *err)
 {
     cleanup(arena_done) struct arena arena = {0};
     cleanup(strbuf_done) struct strbuf bytes = {0};
     struct manifest m;
 
-    if (!set_add(&c->marks, digest_hex(digest)) && depth > 0)
+    set_add(&c->marks, digest_hex(digest));
+    if (set_has(&c->read, digest_hex(digest)))
         return true;
-    if (depth > INDEX_DEPTH_MAX)
-        return err_set(err, ERR_INTERNAL, "indexes are nested more than %d deep", INDEX_DEPTH_MAX);
-    if (depth > 0 && !blob_size(c->reg, digest, NULL))
-        return true; /* an index of a kind that we do not know may name what is not here */
     if (!blob_read(c->reg, digest, &bytes, err) || !is_whole(strbuf_str(&bytes), digest, err))
         return err_context(err, "marking '" STR_FMT "'", STR_ARG(digest));
     manifest_guess(strbuf_str(&bytes), &arena, &m);
     for (size_t i = 0; i < m.reference_count; i++) {
-        if (!m.references[i].is_manifest)
-            set_add(&c->marks, digest_hex(m.references[i].digest));
-        else if (!mark_manifest(c, m.references[i].digest, depth + 1, err))
+        const struct manifest_reference *r = &m.references[i];
+        set_add(&c->marks, digest_hex(r->digest));
+        if (r->is_manifest && !set_has(&c->read, digest_hex(r->digest)) &&
+            may_be_manifest(c, r->digest))
+            strbuf_addf(&c->waiting, STR_FMT "\n", STR_ARG(r->digest));
+    }
+    set_add(&c->read, digest_hex(digest)); /* now: one that could not be read fails for the next that names it, too */
+    return true;
+}
+
+/* Marks a manifest and all that it leads to. */
+static bool
+manifest_mark_all(struct collection *c, struct str digest, struct err *err)
+{
+    strbuf_clear(&c->waiting);
+    if (!manifest_mark(c, digest, err))
+        return false;
+    while (c->waiting.len > 0) {
+        const struct str lines = str_slice(strbuf_str(&c->waiting), 0, c->waiting.len - 1);
+        size_t start = lines.len;
+        char next[REGISTRY_DIGEST_SIZE];
+
+        while (start > 0 && lines.at[start - 1] != '\n')
+            start--;
+        (void)text_copy(next, sizeof next, str_slice(lines, start, lines.len));
+        strbuf_cut(&c->waiting, start);
+        if (!manifest_mark(c, str_of(next), err))
             return false;
     }
     return true;
@@ -153,7 +191,7 @@ repository_mark(void *arg, const char *region, const char *name, struct err *err
         if (!digest_from_hex(str_of(json_cstr(json_at(manifests, i), "")), digest))
             continue;
         struct err why = {0};
-        if (!mark_manifest(c, str_of(digest), 0, &why) &&
+        if (!manifest_mark_all(c, str_of(digest), &why) &&
             manifest_is_linked(c->reg, region, name, str_of(digest))) {
             if (err != NULL)
                 *err = why;
@@ -265,7 +303,7 @@ collect(struct collection *c, const char *const *roots, size_t root_count, struc
         if (!digest_is_valid(digest))
             return err_set(err, ERR_INVALID_PARAMETER, "the root '%.100s' is no digest", roots[i]);
         /* A root of another registry's image has no bytes here. */
-        if (blob_size(c->reg, digest, NULL) && !mark_manifest(c, digest, 0, err))
+        if (blob_size(c->reg, digest, NULL) && !manifest_mark_all(c, digest, err))
             return false;
     }
     return repository_each(c->reg, repository_mark, c, err) && blobs_sweep(c, err) &&
@@ -287,8 +325,9 @@ collect_or_count(struct registry *reg, const char *const *roots, size_t root_cou
 
     c.oldest_kept_ms = now_ms - c.age_ms;
     bool done = collect(&c, roots, root_count, err);
-    free(c.marks.slots);
-    free(c.marks.used);
+    set_done(&c.marks);
+    set_done(&c.read);
+    strbuf_done(&c.waiting);
     if (done && out != NULL)
         *out = c.result;
     return done;

@@ -69,6 +69,61 @@ TEST(a_dry_run_counts_and_removes_nothing)
 }
 
 /* The layers that were pushed first must still be there when the manifest comes, hours later. */
+static void
+put_manifest(struct world *w, const char *bytes, const char *type, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+    const struct registry_put put = {.manifest = str_of(bytes), .media_type = str_of(type)};
+
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put, digest, &err));
+    CHECK_TEXT(err.message, "");
+}
+
+/* Whoever may push one thing may call it what he likes: that stops no collection and costs no memory. */
+TEST(what_an_index_calls_a_manifest_may_be_a_layer_of_any_size)
+{
+    REGISTRY(w);
+    struct registry_gc gc = {0};
+    struct err err = {0};
+    const size_t size = REGISTRY_MANIFEST_MAX + 1;
+    cleanup_free char *bytes = mem_new(size);
+    char layer[REGISTRY_DIGEST_SIZE], digest[REGISTRY_DIGEST_SIZE];
+
+    CHECK(put_blob(w.reg, "my-app", (struct str){bytes, size}, layer));
+    cleanup_free char *text =
+        text_format("{\"manifests\":[{\"mediaType\":\"a/b\",\"digest\":\"%s\",\"size\":%zu}]}", layer, size);
+    put_manifest(&w, text, "application/vnd.example", digest);
+    CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK_TEXT(err.message, "");
+    CHECK_EQ(gc.blobs_removed, 0);
+}
+
+TEST(indexes_nest_as_deep_as_they_like)
+{
+    REGISTRY(w);
+    struct registry_gc gc = {0};
+    struct err err = {0};
+    char chain[40][REGISTRY_DIGEST_SIZE];
+    cleanup_free char *text = text_dup("{\"schemaVersion\":2,\"manifests\":[]}");
+
+    for (size_t i = 0; i < ARRAY_COUNT(chain); i++) {
+        put_manifest(&w, text, OCI_INDEX, chain[i]);
+        const size_t size = strlen(text);
+        free(text);
+        text = text_format("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI_INDEX
+                           "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                           chain[i], size);
+    }
+    for (size_t i = ARRAY_COUNT(chain); i-- > 0;)
+        CHECK(registry_image_delete(w.reg, REGION, "my-app", chain[i], NULL, &err));
+    const char *const roots[] = {chain[ARRAY_COUNT(chain) - 1]};
+    CHECK(registry_collect(w.reg, roots, 1, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK_TEXT(err.message, "");
+    CHECK_EQ(gc.blobs_removed, 0);
+    CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
+    CHECK_EQ(gc.blobs_removed, ARRAY_COUNT(chain));
+}
+
 TEST(a_slow_upload_renews_the_leases_of_its_repository)
 {
     REGISTRY(w);
