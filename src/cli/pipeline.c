@@ -16,6 +16,28 @@ struct pipelines {
     int64_t timeout_s;
 };
 
+static double
+gib(const struct json *disk, const char *name)
+{
+    return (double)json_get_i64(disk, name, 0) / (1 << 30);
+}
+
+/* What waits for nothing but the disk is said with why. */
+static void
+tell_disk(const struct json *disk)
+{
+    if (disk == NULL)
+        return;
+    printf("\ndisk: workspaces %.1f GiB, builds %.1f GiB", gib(disk, "workspaceBytes"),
+           gib(disk, "buildBytes"));
+    if (json_get_i64(disk, "budgetBytes", 0) > 0)
+        printf(" of %.1f GiB", gib(disk, "budgetBytes"));
+    printf("; %.1f GiB free\n", gib(disk, "freeBytes"));
+    if (json_get_bool(disk, "buildsWait", false))
+        printf("no build begins: less than %.1f GiB are free (diskFree in builds.json)\n",
+               gib(disk, "minimumFreeBytes"));
+}
+
 static bool
 list(struct pipelines *p, struct err *err)
 {
@@ -45,6 +67,7 @@ list(struct pipelines *p, struct err *err)
     }
     table_print(table, stdout);
     table_free(table);
+    tell_disk(json_get(answer, "disk"));
     return true;
 }
 

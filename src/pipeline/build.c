@@ -21,7 +21,7 @@ build_new(const char *pipeline, int64_t number)
     b->pipeline = text_dup(pipeline);
     b->number = number;
     b->attempt = 1;
-    b->cpu_ms = b->memory_peak_bytes = -1;
+    b->cpu_ms = b->memory_peak_bytes = b->disk_bytes = -1;
     return b;
 }
 
@@ -61,6 +61,7 @@ build_free(struct build *b)
     json_unref(b->tests);
     json_unref(b->plain);
     free(b->sealed);
+    free(b->waiting);
     free(b);
 }
 
@@ -156,6 +157,10 @@ build_to_public_json(const struct build *b, bool with_stages)
         json_set(j, "cpuMs", json_int(b->cpu_ms));
     if (b->memory_peak_bytes >= 0)
         json_set(j, "memoryPeakBytes", json_int(b->memory_peak_bytes));
+    if (b->disk_bytes >= 0)
+        json_set(j, "diskBytes", json_int(b->disk_bytes));
+    if (b->state != BUILD_ENDED)
+        set_text(j, "waitingFor", b->waiting);
     if (b->parameters != NULL)
         json_set(j, "parameters", shown_parameters(b));
     if (b->tests != NULL)
@@ -173,6 +178,7 @@ build_to_json(const struct build *b)
     struct json *j = build_to_public_json(b, true), *paths = json_array();
 
     json_delete(j, "parameters");
+    json_delete(j, "waitingFor");
     if (b->plain != NULL)
         json_set(j, "plainParameters", json_copy(b->plain));
     set_text(j, "sealed", b->sealed);
@@ -295,6 +301,7 @@ build_from_json(const struct json *j, struct err *err)
     b->ended_ms = json_get_i64(j, "endedAtMs", 0);
     b->cpu_ms = json_get_i64(j, "cpuMs", -1);
     b->memory_peak_bytes = json_get_i64(j, "memoryPeakBytes", -1);
+    b->disk_bytes = json_get_i64(j, "diskBytes", -1);
     stages_from_json(b, json_get(j, "stages"));
     if (json_size(paths) > 0)
         b->paths = mem_new(json_size(paths) * sizeof(*b->paths));

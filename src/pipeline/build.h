@@ -53,6 +53,8 @@ struct build {
     int resumed;           /* times it was taken up after naru had ended */
     int64_t queued_ms, started_ms, ended_ms;
     int64_t cpu_ms, memory_peak_bytes; /* of its processes; -1: not known */
+    int64_t disk_bytes;   /* of its folder: log, artifacts, results; -1: not measured */
+    char *waiting;        /* for what it waits before it begins, or for an executor; not kept; NULL: nothing */
     struct build_stage *stages;
     size_t stage_count, stage_capacity;
     char **paths; /* changed by the push */

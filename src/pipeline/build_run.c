@@ -357,20 +357,6 @@ change_env(struct arena *a, const struct build *b)
     return env;
 }
 
-/* Beside the folder "main" there are "main@2" and "main@tmp": no branch has such a folder. */
-static const char *
-workspace_of(struct arena *a, const char *data_dir, const char *pipeline, struct str branch)
-{
-    cleanup(strbuf_done) struct strbuf name = {0};
-
-    for (size_t i = 0; i < branch.len; i++)
-        if (branch.at[i] == '@')
-            strbuf_add_cstr(&name, "%40");
-        else
-            strbuf_add_char(&name, branch.at[i]);
-    return arena_format(a, "%s/workspaces/%s/%s", data_dir, pipeline, strbuf_cstr(&name));
-}
-
 /* A path component, as Jenkins has it in the names of jobs: "feature%2Fx". */
 static void
 add_branch(struct strbuf *out, const struct build *b)
@@ -392,15 +378,13 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     const struct build *good = pipeline_previous(pipeline, b, true);
     cleanup_free char *directory = build_directory(room->config.data_dir, b->pipeline, b->number);
     cleanup(strbuf_done) struct strbuf branch = {0};
-    /* No branch is written like that: '%' comes with two digits behind it. */
-    const char *place = b->place == 0 ? "" : arena_format(a, "%%+%lld", (long long)b->place);
+    cleanup_free char *place = room_place_name(b);
 
     add_branch(&branch, b);
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
         .workspace = arena_format(
-            a, "%s%s",
-            workspace_of(a, room->config.data_dir, b->pipeline, strbuf_str(&branch)), place),
+            a, "%s/workspaces/%s/%s", room->config.data_dir, b->pipeline, place),
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),
@@ -492,6 +476,8 @@ begin_build(struct pipeline_room *room, const struct pipeline *p, struct build *
         set_text(&b->cookie, cookie);
         b->started_ms = clock_wall_ms();
     }
+    free(TAKE(b->waiting));
+    room_disk_began(room, b);
     room_save(room, b); /* with its cookie, before any process carries it */
 }
 
@@ -564,6 +550,7 @@ finish_build(struct pipeline_room *room, struct build *b, const struct runner_ou
     b->questions = NULL;
     room_save(room, b);
     let_go(room, b);
+    room_disk_ended(room, b);
     log_info("build.ended", "pipeline=%s build=%lld result=%s took_ms=%lld", b->pipeline,
              (long long)b->number, build_result_name(b->result),
              (long long)(b->ended_ms - b->started_ms));
@@ -612,12 +599,12 @@ room_run_build(struct pipeline_room *room, struct build *b)
     }
     finish_build(room, b, &outcome);
     j = build_to_public_json(b, true);
-    pipeline_prune(&room->store, pipeline);
-    pthread_cond_broadcast(&room->changed);
     ended = (struct build){.pipeline = text_dup(b->pipeline),
                            .branch = text_dup(b->branch),
                            .result = b->result,
                            .superseded_by = b->superseded_by};
+    pipeline_prune(&room->store, pipeline); /* this one, too, if newer ones of its branch are over */
+    pthread_cond_broadcast(&room->changed);
     room_unlock(room);
     room_announce(room, j);
     room_start_downstream(room, &ended);

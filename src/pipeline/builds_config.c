@@ -8,6 +8,7 @@
 
 #define FILE_SIZE_MAX ((size_t)1 << 20)
 #define CPUS_MAX 4096
+#define OF_ONE 3 /* members that a pipeline's object may have: the first in the list of them all */
 
 static bool
 read_size(const struct json *v, const char *name, int64_t least, int64_t *out, struct err *err)
@@ -49,12 +50,42 @@ read_cpus(const struct json *v, int64_t *milli_out, struct err *err)
     return true;
 }
 
+/* "20G" or "15%" */
+static bool
+read_share(const struct json *v, const char *name, struct builds_share *out, struct err *err)
+{
+    const struct str text = str_of(json_cstr(v, ""));
+    int64_t percent;
+
+    *out = (struct builds_share){0};
+    if (!str_ends(text, STR("%")))
+        return read_size(v, name, 1, &out->bytes, err);
+    if (!str_to_i64(str_slice(text, 0, text.len - 1), &percent) || percent < 1 || percent > 100)
+        return err_set(err, ERR_VALIDATION, "builds.json: '%s' is a size, or from 1%% to 100%%", name);
+    out->percent = (int)percent;
+    return true;
+}
+
+/* What is said for all pipelines together. */
+static bool
+read_whole(const struct json *j, struct builds_config *c, struct err *err)
+{
+    const struct json *v;
+
+    if ((v = json_get(j, "disk")) != NULL && !read_share(v, "disk", &c->disk, err))
+        return false;
+    if ((v = json_get(j, "diskFree")) == NULL)
+        return true;
+    c->has_disk_free = true;
+    return read_share(v, "diskFree", &c->disk_free, err);
+}
+
 static bool
 read_members(const struct json *j, struct builds_config *c, bool is_whole, struct err *err)
 {
-    static const char *const known[] = {"memory", "cpus", "processes", "pipelines"};
-    const char *stranger =
-        json_stranger(j, known, is_whole ? ARRAY_COUNT(known) : ARRAY_COUNT(known) - 1);
+    static const char *const known[] = {"memory", "cpus", "processes", "pipelines", "disk",
+                                        "diskFree"};
+    const char *stranger = json_stranger(j, known, is_whole ? ARRAY_COUNT(known) : OF_ONE);
     const struct json *v;
 
     if (json_type(j) != JSON_OBJECT)
@@ -75,7 +106,9 @@ builds_config_default(struct builds_config *c)
 {
     const int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
-    *c = (struct builds_config){.limits = {.processes = BUILDS_PROCESSES_DEFAULT}};
+    *c = (struct builds_config){.limits = {.processes = BUILDS_PROCESSES_DEFAULT},
+                                .disk = {.percent = BUILDS_DISK_PERCENT},
+                                .disk_free = {.percent = BUILDS_DISK_FREE_PERCENT}};
     if (pages > 0 && size > 0)
         c->limits.memory_bytes = pages * size / 4 * 3;
 }
@@ -88,7 +121,7 @@ read_all(const struct json *j, const char *pipeline, struct builds_config *out, 
     const struct json *each = json_get(j, "pipelines");
     struct builds_config other;
 
-    if (!read_members(j, out, true, err))
+    if (!read_members(j, out, true, err) || !read_whole(j, out, err))
         return false;
     if (each != NULL && json_type(each) != JSON_OBJECT)
         return err_set(err, ERR_VALIDATION, "builds.json: 'pipelines' is an object");
@@ -123,4 +156,24 @@ builds_config_read(const char *data_dir, const char *pipeline, struct builds_con
         return false;
     *out = c;
     return true;
+}
+
+static int64_t
+share_of(const struct builds_share *s, int64_t all)
+{
+    return s->bytes > 0 ? s->bytes : all / 100 * s->percent;
+}
+
+int64_t
+builds_disk_bytes(const struct builds_config *c, int64_t file_system_bytes)
+{
+    return share_of(&c->disk, file_system_bytes);
+}
+
+int64_t
+builds_disk_free_bytes(const struct builds_config *c, int64_t file_system_bytes)
+{
+    const int64_t bytes = share_of(&c->disk_free, file_system_bytes);
+
+    return c->has_disk_free || bytes < BUILDS_DISK_FREE_MAX ? bytes : BUILDS_DISK_FREE_MAX;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* builds_config.h - what the operator allows builds: `builds.json` in the data directory.
  *   {"memory": "4G", "cpus": 1.5, "processes": 4096,
+ *    "disk": "40G", "diskFree": "5%",
  *    "pipelines": {"web": {"memory": "8G"}}}
+ * `disk` is what workspaces and builds may take together, `diskFree` what has to be free for a build to
+ * begin; either is a size or a share of the file system, and of all pipelines together.
  * What a pipeline's own object says goes before the rest.  0 stands for no limit.  The file is read
  * when a build begins, so that a change needs no restart; without it the defaults hold. */
 #pragma once
@@ -11,12 +14,25 @@
 #define BUILDS_PROCESSES_DEFAULT 8192
 #define BUILDS_MEMORY_MIN ((int64_t)16 << 20)
 
+#define BUILDS_DISK_PERCENT 50
+#define BUILDS_DISK_FREE_PERCENT 5
+#define BUILDS_DISK_FREE_MAX ((int64_t)2 << 30) /* of the default */
+
+struct builds_share { /* both 0: no limit */
+    int64_t bytes;
+    int percent; /* of the file system, if `bytes` is 0 */
+};
 struct builds_config {
     struct cgroup_limits limits;
+    struct builds_share disk, disk_free;
+    bool has_disk_free; /* it was said, else the default has a maximum, too */
 };
 
 /* Three quarters of the machine's memory, all its processors, BUILDS_PROCESSES_DEFAULT. */
 void builds_config_default(struct builds_config *c);
-/* False (and the defaults) if the file is not as described above; `err` says where. */
+/* 0: no limit. */
+int64_t builds_disk_bytes(const struct builds_config *c, int64_t file_system_bytes);
+int64_t builds_disk_free_bytes(const struct builds_config *c, int64_t file_system_bytes);
+/* `pipeline` "": what holds for all.  False (and the defaults) if the file is not as described above; `err` says where. */
 bool builds_config_read(const char *data_dir, const char *pipeline, struct builds_config *out,
                         struct err *err) MUST_CHECK;

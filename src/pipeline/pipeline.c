@@ -121,13 +121,16 @@ worker(void *arg)
     room_lock(room);
     while (!atomic_load(&room->stopping)) {
         const bool has_place = room->running - room->parked < wanted(room);
-        struct build *b = has_place || room->to_take_up > 0 ? next_queued(room, has_place) : NULL;
+        const bool may_begin = has_place && room_disk_allows(room);
+        struct build *b = may_begin || room->to_take_up > 0 ? next_queued(room, may_begin) : NULL;
         if (b != NULL) {
             room->running++;
             room_run_build(room, b);
             room->running--;
-        } else
+        } else {
+            room->has_postponed |= may_begin != has_place;
             pthread_cond_wait(&room->changed, &room->mutex);
+        }
     }
     room_unlock(room);
     return NULL;
@@ -232,7 +235,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
     if (!room->has_clock)
         err_errno(err, "cannot start a thread");
-    if (!room->has_clock || !room_watch_start(room, err) || !start_threads(room, err)) {
+    if (!room->has_clock || !room_disk_start(room, err) || !room_watch_start(room, err) || !start_threads(room, err)) {
         pipeline_room_stop(room);
         return NULL;
     }
@@ -257,6 +260,7 @@ pipeline_room_stop(struct pipeline_room *room)
     for (unsigned i = 0; i < room->thread_count; i++)
         pthread_join(room->threads[i], NULL);
     room_watch_stop(room);
+    room_disk_stop(room);
     if (room->has_clock)
         pthread_join(room->clock, NULL);
     room_free(room);
@@ -448,17 +452,6 @@ pipeline_submit(struct pipeline_room *room, const struct build_request *r, int64
     return ok;
 }
 
-static struct build *
-find_build(struct pipeline_room *room, const char *pipeline, int64_t number)
-{
-    struct pipeline *p = pipeline_store_find(&room->store, pipeline);
-
-    for (size_t i = 0; p != NULL && i < p->build_count; i++)
-        if (p->builds[i]->number == number)
-            return p->builds[i];
-    return NULL;
-}
-
 bool
 pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number, struct err *err)
 {
@@ -466,7 +459,7 @@ pipeline_abort(struct pipeline_room *room, const char *pipeline, int64_t number,
     bool ok = true;
 
     room_lock(room);
-    b = find_build(room, pipeline, number);
+    b = pipeline_find_build(&room->store, pipeline, number);
     if (b == NULL) {
         ok = err_set(err, ERR_NOT_FOUND, "'%s' has no build %lld", pipeline, (long long)number);
     } else if (b->state == BUILD_QUEUED && b->started_ms == 0) {
@@ -495,7 +488,7 @@ pipeline_replay(struct pipeline_room *room, const char *pipeline, int64_t number
     if (script != NULL && strlen(script) > SYNTAX_TEXT_MAX)
         return err_set(err, ERR_VALIDATION, "a Jenkinsfile has at most %u bytes", SYNTAX_TEXT_MAX);
     room_lock(room);
-    b = find_build(room, pipeline, number);
+    b = pipeline_find_build(&room->store, pipeline, number);
     if (b != NULL) {
         branch = text_dup(b->branch);
         commit = text_dup(b->commit);
@@ -566,7 +559,7 @@ pipeline_answer(struct pipeline_room *room, const char *pipeline, int64_t number
     bool ok;
 
     room_lock(room);
-    b = find_build(room, pipeline, number);
+    b = pipeline_find_build(&room->store, pipeline, number);
     ok = b == NULL ? err_set(err, ERR_NOT_FOUND, "'%s' has no build %lld", pipeline,
                              (long long)number)
                    : answer_locked(b, id, answer, err) &&
@@ -584,6 +577,7 @@ pipeline_list(struct pipeline_room *room)
     room_lock(room);
     for (size_t i = 0; i < room->store.count; i++)
         json_append(list, pipeline_to_json(room->store.pipelines[i]));
+    json_set(j, "disk", room_disk_json(room));
     room_unlock(room);
     json_set(j, "pipelines", list);
     return j;
@@ -630,7 +624,7 @@ pipeline_build(struct pipeline_room *room, const char *pipeline, int64_t number,
     const struct build *b;
 
     room_lock(room);
-    b = find_build(room, pipeline, number);
+    b = pipeline_find_build(&room->store, pipeline, number);
     if (b != NULL)
         j = build_to_public_json(b, true);
     room_unlock(room);
@@ -714,6 +708,8 @@ pipeline_gone(struct pipeline_room *room, const char *pipeline, const char *bran
     p = pipeline_store_find(&room->store, pipeline);
     if (p != NULL)
         forget_properties(room, p, branch);
+    if (p != NULL)
+        room_disk_gone(room, pipeline, branch);
     for (size_t i = 0; p != NULL && i < p->build_count; i++) {
         struct build *b = p->builds[i];
         /* One that is to be taken up has scripts, containers and locks: it goes on as those that

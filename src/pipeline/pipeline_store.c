@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "io/tree.h"
 
 #define PIPELINE_FILE_MAX ((size_t)32 << 20) /* every branch has a part in it */
+#define ASKED_FOR_MS ((int64_t)10 * 60 * 1000)
 
 static void
 pipeline_free(struct pipeline *p)
@@ -300,17 +302,55 @@ is_discarded(const struct pipeline *p, const struct build *b, bool artifacts)
            (days >= 0 && b->ended_ms + days * 86400000 < clock_wall_ms());
 }
 
+/* In one step: of a build there is its whole folder, or nothing. */
 static bool
-remove_below(const struct pipeline_store *s, const struct build *b, const char *name)
+let_go(const struct pipeline_store *s, const struct build *b, const char *name)
 {
-    cleanup_free char *directory = build_directory(s->data_dir, b->pipeline, b->number);
-    cleanup_free char *path = text_format("%s%s", directory, name);
+    cleanup_free char *root = text_format("%s/builds", s->data_dir);
+    cleanup_free char *below = text_format("%s/%lld%s", b->pipeline, (long long)b->number, name);
     struct err err;
 
-    if (file_remove_tree(path, &err))
+    if (tree_let_go(root, below, &err))
         return true;
     log_warn("pipeline.prune", "error=%s", log_quote(err.message));
     return false;
+}
+
+static void
+let_artifacts_go(const struct pipeline_store *s, struct build *b)
+{
+    cleanup_free char *directory = build_directory(s->data_dir, b->pipeline, b->number);
+    cleanup_free char *path = text_format("%s/artifacts", directory);
+
+    if (file_exists(path) && let_go(s, b, "/artifacts"))
+        b->disk_bytes = -1;
+}
+
+struct build *
+pipeline_find_build(const struct pipeline_store *s, const char *pipeline, int64_t number)
+{
+    struct pipeline *p = pipeline_store_find(s, pipeline);
+
+    for (size_t i = 0; p != NULL && i < p->build_count; i++)
+        if (p->builds[i]->number == number)
+            return p->builds[i];
+    return NULL;
+}
+
+bool
+pipeline_remove_build(struct pipeline_store *s, struct pipeline *p, const struct build *b)
+{
+    size_t i = 0;
+
+    while (p->builds[i] != b)
+        i++;
+    if (!let_go(s, b, ""))
+        return false;
+    memmove((void *)&p->builds[i], (void *)&p->builds[i + 1],
+            (p->build_count - i - 1) * sizeof(struct build *));
+    p->build_count--;
+    build_free((struct build *)(uintptr_t)b);
+    return true;
 }
 
 void
@@ -322,15 +362,44 @@ pipeline_prune(struct pipeline_store *s, struct pipeline *p)
         /* What was just built, and what may still be shown as running, stays. */
         if (b->state != BUILD_ENDED || i + 1 == p->build_count || is_last_good(p, b) || !is_old) {
             if (b->state == BUILD_ENDED && is_discarded(p, b, true))
-                (void)remove_below(s, b, "/artifacts");
+                let_artifacts_go(s, b);
             i++;
-            continue;
-        }
-        if (!remove_below(s, b, ""))
+        } else if (!pipeline_remove_build(s, p, b)) {
             return;
-        memmove((void *)&p->builds[i], (void *)&p->builds[i + 1],
-                (p->build_count - i - 1) * sizeof(struct build *));
-        p->build_count--;
-        build_free(b);
+        }
     }
+}
+
+/* Whoever started it may not have heard yet that it is over. */
+static bool
+may_be_asked_for(const struct build *b)
+{
+    return b->upstream != NULL && b->ended_ms + ASKED_FOR_MS > clock_wall_ms();
+}
+
+static bool
+has_discarder(const struct pipeline *p, const struct build *b)
+{
+    const struct json *of = json_get(p->properties, b->branch);
+
+    return json_get_i64(of, "numToKeep", -1) >= 0 || json_get_i64(of, "daysToKeep", -1) >= 0;
+}
+
+const struct build *
+pipeline_oldest_build(const struct pipeline_store *s, struct pipeline **of_out)
+{
+    const struct build *best = NULL;
+
+    for (size_t k = 0; k < s->count; k++)
+        for (size_t i = 0; i < s->pipelines[k]->build_count; i++) {
+            const struct pipeline *p = s->pipelines[k];
+            const struct build *b = p->builds[i];
+            if (b->state != BUILD_ENDED || (best != NULL && b->ended_ms >= best->ended_ms) ||
+                has_discarder(p, b) || may_be_asked_for(b) || is_last_good(p, b) ||
+                pipeline_newest(p, b->branch) == b)
+                continue;
+            best = b;
+            *of_out = s->pipelines[k];
+        }
+    return best;
 }

@@ -42,4 +42,11 @@ struct build *pipeline_newest(const struct pipeline *p, const char *branch); /* 
 /* The last completed build of the branch before `b`; superseded ones do not count. */
 const struct build *pipeline_previous(const struct pipeline *p, const struct build *b,
                                       bool only_good);
+struct build *pipeline_find_build(const struct pipeline_store *s, const char *pipeline,
+                                  int64_t number); /* NULL if there is none */
+/* What is given up goes into `.gone` of the builds (io/tree.h). */
 void pipeline_prune(struct pipeline_store *s, struct pipeline *p);
+/* The build that ended first of those that no `buildDiscarder` keeps and nobody may still look at: not the
+ * newest of its branch, nor its last good one; NULL: none. */
+const struct build *pipeline_oldest_build(const struct pipeline_store *s, struct pipeline **of_out);
+bool pipeline_remove_build(struct pipeline_store *s, struct pipeline *p, const struct build *b);

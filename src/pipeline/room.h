@@ -6,12 +6,23 @@
 #include <stdatomic.h>
 #include "pipeline/forge/github_report.h"
 #include "pipeline/forge/github.h"
+#include "pipeline/builds_config.h"
+#include "pipeline/disk_book.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_store.h"
 
 #define PARALLEL_MAX 16u
 #define PARKED_MAX 48u /* builds that wait for people without taking the place of others */
+
+struct room_disk { /* room_disk.c */
+    struct disk_book book;
+    pthread_t thread;
+    pthread_cond_t wake; /* the thread has something to do */
+    bool is_running, is_due, was_over;
+    int64_t looked_ms; /* monotonic, at these: */
+    int64_t free_bytes, budget_bytes, floor_bytes;
+};
 
 struct pipeline_room {
     struct pipeline_config config; /* texts are ours */
@@ -30,6 +41,7 @@ struct pipeline_room {
     struct json *throttle; /* throttle.json as it was at `throttle_ms`; NULL: none */
     int64_t throttle_ms;   /* monotonic; 0: not read yet */
     struct lock_table *locks;
+    struct room_disk disk;
     pthread_t clock;
     bool has_clock;
     bool has_postponed; /* a queued build has to wait for a time */
@@ -63,6 +75,16 @@ bool room_branch_is_busy(const struct pipeline *p, const char *branch);
 void room_choose_place(const struct pipeline *p, struct build *b);
 bool room_is_throttled(struct pipeline_room *room, const struct pipeline *p,
                        const struct build *b);
+
+/* room_disk.c; but for starting and stopping with the lock held */
+bool room_disk_start(struct pipeline_room *room, struct err *err) MUST_CHECK;
+void room_disk_stop(struct pipeline_room *room); /* the room is closed */
+bool room_disk_allows(struct pipeline_room *room); /* may builds begin? If not, those that wait say why */
+void room_disk_began(struct pipeline_room *room, const struct build *b);
+void room_disk_ended(struct pipeline_room *room, struct build *b);
+void room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
+struct json *room_disk_json(const struct pipeline_room *room);
+char *room_place_name(const struct build *b); /* of its workspace; malloc'd */
 
 /* triggers.c */
 /* A branch's property (job_properties.h), or NULL; with the lock held. */

@@ -232,6 +232,24 @@ TEST(builds_json_has_limits_for_all_and_for_one_pipeline)
     CHECK_EQ(c.limits.processes, 0);
 }
 
+TEST(the_disk_of_builds_is_a_size_or_a_share)
+{
+    const int64_t tib = (int64_t)1 << 40, gib = (int64_t)1 << 30;
+    struct builds_config c;
+    struct err err;
+
+    builds_config_default(&c);
+    CHECK_EQ(builds_disk_bytes(&c, tib), tib / 100 * BUILDS_DISK_PERCENT);
+    CHECK_EQ(builds_disk_free_bytes(&c, tib), BUILDS_DISK_FREE_MAX);
+    CHECK_EQ(builds_disk_free_bytes(&c, gib), gib / 100 * BUILDS_DISK_FREE_PERCENT);
+    CHECK(read_config("{\"disk\": \"40G\", \"diskFree\": \"10%\"}", "", &c, &err));
+    CHECK_EQ(builds_disk_bytes(&c, tib), 40 * gib);
+    CHECK_EQ(builds_disk_free_bytes(&c, tib), tib / 100 * 10);
+    CHECK(read_config("{\"disk\": 0, \"diskFree\": \"0\"}", "web", &c, &err));
+    CHECK_EQ(builds_disk_bytes(&c, tib), 0);
+    CHECK_EQ(builds_disk_free_bytes(&c, tib), 0);
+}
+
 TEST(a_mistake_in_builds_json_is_named_and_the_defaults_hold)
 {
     static const char *const rows[][2] = {
@@ -246,6 +264,10 @@ TEST(a_mistake_in_builds_json_is_named_and_the_defaults_hold)
         {"{\"pipelines\": []}", "'pipelines' is an object"},
         {"{\"pipelines\": {\"api\": {\"pipelines\": {}}}}", "'pipelines' is not known"},
         {"{\"pipelines\": {\"api\": {\"cpus\": -2}}}", "pipeline 'api'"},
+        {"{\"disk\": \"0%\"}", "'disk' is a size, or from 1%"},
+        {"{\"diskFree\": \"101%\"}", "'diskFree' is a size"},
+        {"{\"diskFree\": true}", "'diskFree' is a size"},
+        {"{\"pipelines\": {\"api\": {\"disk\": \"1G\"}}}", "'disk' is not known"},
         {"[]", "an object is expected"},
         {"{", "builds.json"},
     };

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/disk_book.h"
+
+#include "base/log.h"
+#include "io/file.h"
+
+#define FILE_MAX ((size_t)64 << 20)
+
+static void
+read_place(struct disk_book *b, const struct json *j)
+{
+    const char *pipeline = json_get_cstr(j, "pipeline", ""), *name = json_get_cstr(j, "name", "");
+    struct disk_place *p = pipeline[0] == '\0' || name[0] == '\0' || strchr(name, '/') != NULL
+                               ? NULL
+                               : disk_book_enter(b, pipeline, name);
+
+    if (p == NULL)
+        return;
+    p->bytes = json_get_i64(j, "bytes", 0);
+    p->used_ms = json_get_i64(j, "usedAtMs", 0);
+    p->is_stale = json_get_bool(j, "stale", false) || p->bytes < 0;
+    p->is_gone = json_get_bool(j, "gone", false);
+}
+
+void
+disk_book_open(struct disk_book *b, const char *path)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *j = NULL;
+    const struct json *list;
+    struct err err;
+
+    *b = (struct disk_book){.path = text_dup(path)};
+    if (!file_exists(path))
+        return;
+    if (!file_read(path, FILE_MAX, &text, &err) ||
+        (j = json_parse(strbuf_str(&text), &err)) == NULL)
+        log_warn("disk.book", "error=%s", log_quote(err.message));
+    list = json_get(j, "places");
+    for (size_t i = 0; i < json_size(list); i++)
+        read_place(b, json_at(list, i));
+}
+
+void
+disk_book_done(struct disk_book *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        free(b->places[i].pipeline);
+        free(b->places[i].name);
+    }
+    free(b->places);
+    free(b->path);
+    *b = (struct disk_book){0};
+}
+
+bool
+disk_book_save(const struct disk_book *b, struct err *err)
+{
+    cleanup_json struct json *j = json_object();
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < b->count; i++) {
+        const struct disk_place *p = &b->places[i];
+        struct json *one = json_object();
+        json_set(one, "pipeline", json_text(p->pipeline));
+        json_set(one, "name", json_text(p->name));
+        json_set(one, "bytes", json_int(p->bytes));
+        json_set(one, "usedAtMs", json_int(p->used_ms));
+        if (p->is_stale)
+            json_set(one, "stale", json_bool(true));
+        if (p->is_gone)
+            json_set(one, "gone", json_bool(true));
+        json_append(list, one);
+    }
+    json_set(j, "places", list);
+    cleanup_free char *text = json_format(j);
+    return file_write_atomic(b->path, str_of(text), 0640, err);
+}
+
+struct disk_place *
+disk_book_find(const struct disk_book *b, const char *pipeline, const char *name)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (strcmp(b->places[i].name, name) == 0 && strcmp(b->places[i].pipeline, pipeline) == 0)
+            return &b->places[i];
+    return NULL;
+}
+
+struct disk_place *
+disk_book_enter(struct disk_book *b, const char *pipeline, const char *name)
+{
+    struct disk_place *p = disk_book_find(b, pipeline, name);
+
+    if (p != NULL || b->count == DISK_PLACES_MAX)
+        return p;
+    b->places = mem_grow(b->places, b->count + 1, sizeof(*b->places));
+    p = &b->places[b->count++];
+    *p = (struct disk_place){
+        .pipeline = text_dup(pipeline), .name = text_dup(name), .is_stale = true};
+    return p;
+}
+
+void
+disk_book_drop(struct disk_book *b, struct disk_place *place)
+{
+    free(place->pipeline);
+    free(place->name);
+    *place = b->places[--b->count];
+}
+
+int64_t
+disk_book_bytes(const struct disk_book *b)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < b->count; i++)
+        bytes += b->places[i].bytes;
+    return bytes;
+}
+
+struct disk_place *
+disk_book_victim(const struct disk_book *b, bool (*may_go)(void *arg, const struct disk_place *place),
+                 void *arg)
+{
+    struct disk_place *best = NULL;
+
+    for (size_t i = 0; i < b->count; i++) {
+        struct disk_place *p = &b->places[i];
+        if (best != NULL &&
+            (p->is_gone != best->is_gone ? best->is_gone : p->used_ms >= best->used_ms))
+            continue;
+        if (may_go(arg, p))
+            best = p;
+    }
+    return best;
+}
