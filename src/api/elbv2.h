@@ -115,7 +115,8 @@ struct json *sorted_by(struct json *items, const char *key);
 const char *elb_vpc_of(const struct request *rq, const struct load_balancer *lb);
 /* What is asked for by Subnets or SubnetMappings, as an array of ids, or NULL and err. */
 struct json *elb_accept_subnets(const struct request *rq, bool is_network, struct err *err) MUST_CHECK;
-struct json *elb_accept_security_groups(const struct json *input, struct err *err) MUST_CHECK; /* the same */
+/* The same; of the VPC of the subnets, as far as both are known. */
+struct json *elb_accept_security_groups(const struct request *rq, const struct json *subnets, struct err *err) MUST_CHECK;
 bool elb_check_address_type(const struct json *input, struct err *err) MUST_CHECK;
 struct json *elb_zones_json(const struct request *rq, const struct load_balancer *lb); /* AvailabilityZones */
 /* To be changed and put in its place by EVENT_LOAD_BALANCER_PUT. */

@@ -69,7 +69,7 @@ accept_members(const struct request *rq, struct err *err)
     cleanup_json struct json *subnets = elb_accept_subnets(rq, is_network, err), *groups = NULL;
     struct json *doc;
 
-    groups = subnets != NULL ? elb_accept_security_groups(input, err) : NULL;
+    groups = subnets != NULL ? elb_accept_security_groups(rq, subnets, err) : NULL;
     if (groups == NULL)
         return NULL;
     doc = json_object();

@@ -57,15 +57,35 @@ check_mapping(const struct json *mapping, bool is_network, struct err *err)
            err_set(err, ERR_ELB_VALIDATION, "A subnet mapping must have a SubnetId");
 }
 
+/* NULL if it is not known here. */
+static const struct network *
+known(const struct request *rq, const char *id, enum network_kind kind)
+{
+    const struct network *n = core_network_by_id(rq->core, rq->region, id);
+
+    return n != NULL && n->kind == kind ? n : NULL;
+}
+
+/* The VPC of the subnets, or NULL if none of them is known here. */
+static const char *
+vpc_of(const struct request *rq, const struct json *subnets)
+{
+    for (size_t i = 0; i < json_size(subnets); i++) {
+        const struct network *n = known(rq, json_cstr(json_at(subnets, i), ""), NETWORK_KIND_subnet);
+
+        if (n != NULL)
+            return n->vpc_id;
+    }
+    return NULL;
+}
+
 /* "" if the subnet is not known here: then it is taken to be in a zone of its own. */
 static const char *
 zone_of_known(const struct request *rq, const char *subnet_id)
 {
-    const struct network *n = core_network_by_id(rq->core, rq->region, subnet_id);
+    const struct network *n = known(rq, subnet_id, NETWORK_KIND_subnet);
 
-    return n != NULL && n->kind == NETWORK_KIND_subnet
-               ? json_get_cstr(n->doc, "AvailabilityZone", "")
-               : "";
+    return n != NULL ? json_get_cstr(n->doc, "AvailabilityZone", "") : "";
 }
 
 static bool
@@ -80,6 +100,11 @@ is_same_zone(const struct request *rq, const char *one, const char *other)
 static bool
 add_subnet(const struct request *rq, struct json *subnets, const char *id, struct err *err)
 {
+    const struct network *n = known(rq, id, NETWORK_KIND_subnet);
+    const char *vpc = vpc_of(rq, subnets);
+
+    if (n != NULL && vpc != NULL && strcmp(n->vpc_id, vpc) != 0)
+        return err_set(err, ERR_INVALID_CONFIGURATION, "All subnets must belong to the same VPC: '%s'", vpc);
     if (strncmp(id, "subnet-", 7) != 0 || id[7] == '\0')
         return err_set(err, ERR_ELB_VALIDATION, "The subnet ID '%s' is not valid", id);
     for (size_t i = 0; i < json_size(subnets); i++)
@@ -141,9 +166,10 @@ elb_zones_json(const struct request *rq, const struct load_balancer *lb)
 /* ---- security groups ---- */
 
 struct json *
-elb_accept_security_groups(const struct json *input, struct err *err)
+elb_accept_security_groups(const struct request *rq, const struct json *subnets, struct err *err)
 {
-    const struct json *given = json_get(input, "SecurityGroups");
+    const struct json *given = json_get(rq->input, "SecurityGroups");
+    const char *vpc = vpc_of(rq, subnets);
     cleanup_json struct json *groups = json_array();
 
     if (json_size(given) > SECURITY_GROUPS_PER_LOAD_BALANCER) {
@@ -154,7 +180,12 @@ elb_accept_security_groups(const struct json *input, struct err *err)
     }
     for (size_t i = 0; i < json_size(given); i++) {
         const char *id = json_cstr(json_at(given, i), "");
+        const struct network *group = known(rq, id, NETWORK_KIND_group);
 
+        if (group != NULL && vpc != NULL && strcmp(group->vpc_id, vpc) != 0) {
+            err_set(err, ERR_INVALID_CONFIGURATION, "The security group '%s' does not belong to VPC '%s'", id, vpc);
+            return NULL;
+        }
         if (strncmp(id, "sg-", 3) != 0 || id[3] == '\0') {
             err_set(err, ERR_INVALID_SECURITY_GROUP, "The security group ID '%s' is not valid", id);
             return NULL;
@@ -215,6 +246,15 @@ put_member(struct request *rq, const struct load_balancer *lb, const char *membe
     return true;
 }
 
+static bool
+stays_in_vpc(const struct request *rq, const struct load_balancer *lb, const struct json *subnets, struct err *err)
+{
+    const char *old = vpc_of(rq, json_get(lb->doc, "Subnets")), *vpc = vpc_of(rq, subnets);
+
+    return old == NULL || vpc == NULL || strcmp(old, vpc) == 0 ||
+           err_set(err, ERR_INVALID_CONFIGURATION, "All subnets must belong to the same VPC: '%s'", old);
+}
+
 bool
 elb_set_subnets(struct request *rq, struct json *out, struct err *err)
 {
@@ -225,7 +265,7 @@ elb_set_subnets(struct request *rq, struct json *out, struct err *err)
     if (lb == NULL || !elb_check_address_type(rq->input, err))
         return false;
     subnets = elb_accept_subnets(rq, elb_is_network(arn), err);
-    if (subnets == NULL || !put_member(rq, lb, "Subnets", TAKE(subnets), err))
+    if (subnets == NULL || !stays_in_vpc(rq, lb, subnets, err) || !put_member(rq, lb, "Subnets", TAKE(subnets), err))
         return false;
     lb = core_load_balancer(rq->core, arn);
     json_set(out, "AvailabilityZones", elb_zones_json(rq, lb));
@@ -245,7 +285,7 @@ elb_set_security_groups(struct request *rq, struct json *out, struct err *err)
     if (json_get(rq->input, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") != NULL)
         return err_set(err, ERR_INVALID_CONFIGURATION,
                        "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic is not built in naru");
-    groups = elb_accept_security_groups(rq->input, err);
+    groups = elb_accept_security_groups(rq, json_get(lb->doc, "Subnets"), err);
     if (groups == NULL)
         return false;
     if (json_size(groups) == 0)

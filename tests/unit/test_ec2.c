@@ -418,6 +418,13 @@ elb(struct world *w, const char *form)
              200);
 }
 
+static void
+elb_refused(struct world *w, const char *code, const char *text, const char *form)
+{
+    CHECK_EQ(world_send(w, "elasticloadbalancing", "application/x-www-form-urlencoded", NULL, form), 400);
+    CHECK(strstr(w->body, code) != NULL && strstr(w->body, text) != NULL);
+}
+
 static const char *
 allowed(const struct world *w, int port)
 {
@@ -477,6 +484,35 @@ TEST(groups_decide_who_may_connect_to_a_load_balancer)
     CHECK_TEXT(allowed(&w, 81), "[\"0.0.0.0/0\",\"::/0\",\"192.0.2.0/24\"]");
     CHECK_TEXT(allowed(&w, 82), "[\"192.0.2.0/24\"]");
     refused(&w, "DependencyViolation", web, "Action=DeleteSecurityGroup&GroupId=%s", web);
+}
+
+TEST(a_load_balancer_is_in_one_vpc)
+{
+#define CREATE_LB "Action=CreateLoadBalancer&Name=lb&Subnets.member.1=%s&Subnets.member.2=%s&SecurityGroups.member.1=%s"
+    cleanup(world_done) struct world w;
+    const char *vpc, *other, *here, *there, *group, *stranger;
+
+    world_init(&w);
+    vpc = make_vpc(&w, "10.0.0.0/16");
+    other = make_vpc(&w, "10.1.0.0/16");
+    works(&w, "Action=CreateSubnet&VpcId=%s&CidrBlock=10.0.0.0/24&AvailabilityZone=eu-west-1a", vpc);
+    here = element(&w, "subnetId");
+    works(&w, "Action=CreateSubnet&VpcId=%s&CidrBlock=10.1.0.0/24&AvailabilityZone=eu-west-1b", other);
+    there = element(&w, "subnetId");
+    group = make_group(&w, "web", vpc);
+    stranger = make_group(&w, "web", other);
+    elb_refused(&w, "InvalidConfigurationRequest", "same VPC", arena_format(&test_arena, CREATE_LB, here, there, group));
+    elb_refused(&w, "InvalidConfigurationRequest", "does not belong to VPC",
+                arena_format(&test_arena, CREATE_LB, here, "subnet-b", stranger));
+    elb(&w, arena_format(&test_arena, CREATE_LB, here, "subnet-b", group));
+    elb_refused(&w, "InvalidConfigurationRequest", "does not belong to VPC",
+                arena_format(&test_arena, "Action=SetSecurityGroups&LoadBalancerArn=%s&SecurityGroups.member.1=%s",
+                             w.core->load_balancers->arn, stranger));
+    elb_refused(&w, "InvalidConfigurationRequest", "same VPC",
+                arena_format(&test_arena, "Action=SetSubnets&LoadBalancerArn=%s&Subnets.member.1=%s"
+                             "&Subnets.member.2=subnet-b", w.core->load_balancers->arn, there));
+    elb(&w, arena_format(&test_arena, "Action=SetSubnets&LoadBalancerArn=%s&Subnets.member.1=subnet-a"
+                         "&Subnets.member.2=subnet-b", w.core->load_balancers->arn));
 }
 
 /* A group that goes away would be one that nobody made here: its load balancer would be open. */
