@@ -90,6 +90,7 @@ bool ecr_image_resolve(struct request *rq, const char *repository, const struct 
                        char digest[static REGISTRY_DIGEST_SIZE], struct err *err);
 bool ecr_list_images(struct request *rq, struct json *out, struct err *err);
 bool ecr_describe_images(struct request *rq, struct json *out, struct err *err);
+bool ecr_update_image_storage_class(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_get_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_batch_delete_image(struct request *rq, struct json *out, struct err *err);
 bool ecr_put_image(struct request *rq, struct json *out, struct err *err);

@@ -211,7 +211,7 @@ referrer_json(const struct json *descriptor)
     for (size_t i = 0; i < ARRAY_COUNT(members); i++)
         if (json_get(descriptor, members[i]) != NULL)
             json_set(j, members[i], json_ref(json_get(descriptor, members[i])));
-    json_set(j, "artifactStatus", json_text("ACTIVE")); /* nothing is ever archived here */
+    json_set(j, "artifactStatus", json_text(json_get_cstr(descriptor, REGISTRY_REFERRER_STATUS, "ACTIVE")));
     return j;
 }
 
@@ -219,9 +219,10 @@ static bool
 referrer_is_wanted(const struct json *filter, const struct json *descriptor)
 {
     const struct json *types = json_get(filter, "artifactTypes");
-    const char *status = json_get_cstr(filter, "artifactStatus", "ACTIVE");
+    const char *wanted = json_get_cstr(filter, "artifactStatus", "ACTIVE");
+    const char *status = json_get_cstr(descriptor, REGISTRY_REFERRER_STATUS, "ACTIVE");
 
-    return (strcmp(status, "ACTIVE") == 0 || strcmp(status, "ANY") == 0) &&
+    return (strcmp(wanted, "ANY") == 0 || strcmp(wanted, status) == 0) &&
            (types == NULL || json_has_text(types, json_get_cstr(descriptor, "artifactType", "")));
 }
 
@@ -244,7 +245,7 @@ ecr_list_image_referrers(struct request *rq, struct json *out, struct err *err)
     while (has_more) {
         cleanup(registry_referrers_done) struct registry_referrers r = {0};
         if (!registry_referrers(ecr_registry(rq), rq->region, repository, subject, NULL,
-                                after[0] != '\0' ? after : NULL, &r, err)) {
+                                /* archived_too= */ true, after[0] != '\0' ? after : NULL, &r, err)) {
             json_unref(page.items);
             return false;
         }

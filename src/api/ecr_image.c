@@ -106,16 +106,21 @@ image_key(const struct json *image, const char *tag)
                        json_get_cstr(image, "digest", ""), tag);
 }
 
+static const char *
+image_status(const struct json *image)
+{
+    return json_get_cstr(image, "status", "ACTIVE");
+}
+
 static bool
 filter_takes(const struct request *rq, const struct json *image)
 {
     const struct json *filter = json_get(rq->input, "filter");
-    const char *status = json_get_cstr(filter, "imageStatus", "ANY");
+    const char *status = json_get_cstr(filter, "imageStatus", "ACTIVE");
     const char *wanted = json_get_cstr(filter, "tagStatus", "ANY");
     const bool is_tagged = json_size(json_get(image, "tags")) > 0;
 
-    /* Nothing is ever archived here. */
-    if (strcmp(status, "ANY") != 0 && strcmp(status, "ACTIVE") != 0)
+    if (strcmp(status, "ANY") != 0 && strcmp(status, image_status(image)) != 0)
         return false;
     return strcmp(wanted, "ANY") == 0 || is_tagged == (strcmp(wanted, "TAGGED") == 0);
 }
@@ -169,7 +174,11 @@ image_detail(struct request *rq, const char *repository, const struct json *imag
         json_set(j, "subjectManifestDigest", json_ref(json_get(image, "subject")));
     if (json_get(image, "pulledAt") != NULL)
         json_set(j, "lastRecordedPullTime", aws_time(rq, json_get_i64(image, "pulledAt", 0)));
-    json_set(j, "imageStatus", json_text("ACTIVE")); /* nothing is ever archived here */
+    json_set(j, "imageStatus", json_text(image_status(image)));
+    if (json_get(image, "archivedAt") != NULL)
+        json_set(j, "lastArchivedAt", aws_time(rq, json_get_i64(image, "archivedAt", 0)));
+    if (json_get(image, "activatedAt") != NULL)
+        json_set(j, "lastActivatedAt", aws_time(rq, json_get_i64(image, "activatedAt", 0)));
     ecr_image_scan_add(rq, repository, json_get_cstr(image, "digest", ""), j);
     return j;
 }
@@ -225,6 +234,27 @@ ecr_describe_images(struct request *rq, struct json *out, struct err *err)
     return ecr_page_write(rq, &page, out, err);
 }
 
+/* ---- storage classes ---- */
+
+bool
+ecr_update_image_storage_class(struct request *rq, struct json *out, struct err *err)
+{
+    const char *repository = ecr_repository_name(rq, err);
+    const struct json *wanted = json_get(rq->input, "imageId");
+    const bool archives = strcmp(json_get_cstr(rq->input, "targetStorageClass", ""), "ARCHIVE") == 0;
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    if (repository == NULL || !ecr_image_resolve(rq, repository, wanted, digest, err) ||
+        !(archives ? registry_image_archive(ecr_registry(rq), rq->region, repository, digest, rq->now_ms, err)
+                   : registry_image_restore(ecr_registry(rq), rq->region, repository, digest, rq->now_ms, err)))
+        return false;
+    json_set(out, "registryId", json_text(rq->account));
+    json_set(out, "repositoryName", json_text(repository));
+    json_set(out, "imageId", image_id(digest, json_get_cstr(wanted, "imageTag", NULL)));
+    json_set(out, "imageStatus", json_text(archives ? "ARCHIVED" : "ACTIVE"));
+    return true;
+}
+
 /* ---- batches ---- */
 
 static bool
@@ -256,6 +286,40 @@ image_json(struct request *rq, const char *repository, const char *digest, const
     return j;
 }
 
+/* One imageId of BatchGetImage. False only for a fault of ours. */
+static bool
+image_get(struct request *rq, const char *repository, const struct json *id, struct json *images,
+          struct json *failures, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    struct image_failure failure;
+    struct err why = {0};
+
+    if (!image_find(rq, repository, id, digest, &failure, err)) {
+        if (failure.code != NULL)
+            failure_add(failures, id, failure.code, failure.reason);
+        return failure.code != NULL;
+    }
+    if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest, type,
+                               &why)) {
+        if (why.code == ERR_IMAGE_ARCHIVED)
+            failure_add(failures, id, "ImageInaccessible", why.message);
+        else
+            *err = why;
+        return why.code == ERR_IMAGE_ARCHIVED;
+    }
+    if (!type_is_accepted(rq, type)) {
+        failure_add(failures, id, "ImageNotFound",
+                    "The requested image has none of the accepted media types");
+        return true;
+    }
+    registry_image_pulled(ecr_registry(rq), rq->region, repository, digest, rq->principal, rq->now_ms);
+    json_append(images, image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
+                                   strbuf_str(&bytes), type));
+    return true;
+}
+
 bool
 ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
 {
@@ -265,31 +329,9 @@ ecr_batch_get_image(struct request *rq, struct json *out, struct err *err)
 
     if (repository == NULL || !repository_check(rq, repository, err))
         return false;
-    for (size_t i = 0; i < json_size(ids); i++) {
-        const struct json *id = json_at(ids, i);
-        cleanup(strbuf_done) struct strbuf bytes = {0};
-        char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
-        struct image_failure failure;
-        if (!image_find(rq, repository, id, digest, &failure, err)) {
-            if (failure.code == NULL)
-                return false;
-            failure_add(failures, id, failure.code, failure.reason);
-            continue;
-        }
-        if (!registry_manifest_get(ecr_registry(rq), rq->region, repository, digest, &bytes, digest,
-                                   type, err))
+    for (size_t i = 0; i < json_size(ids); i++)
+        if (!image_get(rq, repository, json_at(ids, i), images, failures, err))
             return false;
-        if (type_is_accepted(rq, type)) {
-            registry_image_pulled(ecr_registry(rq), rq->region, repository, digest, rq->principal,
-                                  rq->now_ms);
-            json_append(images,
-                        image_json(rq, repository, digest, json_get_cstr(id, "imageTag", NULL),
-                                   strbuf_str(&bytes), type));
-        } else {
-            failure_add(failures, id, "ImageNotFound",
-                        "The requested image has none of the accepted media types");
-        }
-    }
     json_set(out, "images", TAKE(images));
     json_set(out, "failures", TAKE(failures));
     return true;

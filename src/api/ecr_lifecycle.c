@@ -127,18 +127,48 @@ ecr_start_lifecycle_policy_preview(struct request *rq, struct json *out, struct 
     return true;
 }
 
+static bool
+is_transition(const struct json *image)
+{
+    return strcmp(json_get_cstr(image, "action", ""), "TRANSITION") == 0;
+}
+
+/* How many go, and how many change their class, if any do. */
+static struct json *
+preview_summary(const struct json *images)
+{
+    struct json *summary = json_object(), *counts, *one;
+    size_t transitioning = 0;
+
+    for (size_t i = 0; i < json_size(images); i++)
+        transitioning += is_transition(json_at(images, i));
+    json_set(summary, "expiringImageTotalCount", json_int((int64_t)(json_size(images) - transitioning)));
+    if (transitioning == 0)
+        return summary;
+    one = json_object();
+    json_set(one, "targetStorageClass", json_text("ARCHIVE"));
+    json_set(one, "imageTotalCount", json_int((int64_t)transitioning));
+    counts = json_array();
+    json_append(counts, one);
+    json_set(summary, "transitioningImageTotalCounts", counts);
+    return summary;
+}
+
 static struct json *
 preview_result(struct request *rq, const struct json *image)
 {
     struct json *j = json_object(), *action = json_object(), *tags = json_get(image, "tags");
+    const bool is_archived = strcmp(json_get_cstr(image, "status", ""), "ARCHIVED") == 0;
 
-    json_set(action, "type", json_text("EXPIRE"));
+    json_set(action, "type", json_text(json_get_cstr(image, "action", "EXPIRE")));
+    if (is_transition(image))
+        json_set(action, "targetStorageClass", json_text("ARCHIVE"));
     json_set(j, "imageTags", tags != NULL ? json_ref(tags) : json_array());
     json_set(j, "imageDigest", json_text(json_get_cstr(image, "digest", "")));
     json_set(j, "imagePushedAt", aws_time(rq, json_get_i64(image, "pushedAt", 0)));
     json_set(j, "action", action);
     json_set(j, "appliedRulePriority", json_int(json_get_i64(image, "rule", 0)));
-    json_set(j, "storageClass", json_text("STANDARD"));
+    json_set(j, "storageClass", json_text(is_archived ? "ARCHIVE" : "STANDARD"));
     return j;
 }
 
@@ -167,7 +197,6 @@ ecr_get_lifecycle_policy_preview(struct request *rq, struct json *out, struct er
     const char *name = ecr_repository_name(rq, err);
     struct ecr_page page = {.member = "previewResults"};
     cleanup_json struct json *preview = NULL;
-    struct json *summary;
 
     if (json_get(rq->input, "imageIds") != NULL &&
         (json_get(rq->input, "nextToken") != NULL || json_get(rq->input, "maxResults") != NULL))
@@ -185,8 +214,6 @@ ecr_get_lifecycle_policy_preview(struct request *rq, struct json *out, struct er
         return false;
     answer(rq, name, json_get_cstr(preview, "text", ""), out);
     json_set(out, "status", json_text("COMPLETE"));
-    summary = json_object();
-    json_set(summary, "expiringImageTotalCount", json_int((int64_t)json_size(images)));
-    json_set(out, "summary", summary);
+    json_set(out, "summary", preview_summary(images));
     return true;
 }

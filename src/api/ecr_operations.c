@@ -52,6 +52,7 @@ const struct operation ecr_operations[] = {
     {"StartLifecyclePolicyPreview", ACCESS_LOCAL, ecr_start_lifecycle_policy_preview},
     {"TagResource", ACCESS_LOCAL, ecr_tag_resource},
     {"UntagResource", ACCESS_LOCAL, ecr_untag_resource},
+    {"UpdateImageStorageClass", ACCESS_LOCAL, ecr_update_image_storage_class},
     {"UpdatePullThroughCacheRule", ACCESS_LOCAL, ecr_update_pull_through_cache_rule},
     {"UpdateRepositoryCreationTemplate", ACCESS_LOCAL, ecr_update_repository_creation_template},
     {"UploadLayerPart", ACCESS_LOCAL, ecr_upload_layer_part},

@@ -246,7 +246,8 @@ resolve_one(struct registry *registry, const char *image, char digest[static DIG
         *left_out = true;
         return true;
     }
-    if (!registry_resolve(registry, ours.region, ours.repository, ours.tag, digest, err))
+    if (!registry_resolve(registry, ours.region, ours.repository, ours.tag, digest, err) ||
+        !registry_image_check_active(registry, ours.region, ours.repository, digest, err))
         return err_context(err, "%s", image);
     return true;
 }

@@ -21,8 +21,8 @@
 #define PUT_TRIES 5
 
 /* The paths of one image's files. */
-static char *
-record_path(const struct registry *reg, const char *region, const char *name, struct str digest)
+char *
+image_record_path(const struct registry *reg, const char *region, const char *name, struct str digest)
 {
     cleanup_free char *leaf = text_format("_manifests/" STR_FMT, STR_ARG(digest_hex(digest)));
     return repository_path(reg, region, name, leaf);
@@ -39,7 +39,7 @@ bool
 manifest_is_linked(const struct registry *reg, const char *region, const char *name,
                    struct str digest)
 {
-    cleanup_free char *path = record_path(reg, region, name, digest);
+    cleanup_free char *path = image_record_path(reg, region, name, digest);
     return file_exists(path);
 }
 
@@ -102,12 +102,12 @@ registry_resolve(struct registry *reg, const char *region, const char *repositor
     return true;
 }
 
-static bool
-record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
+bool
+image_record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
             struct json **out, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
-    cleanup_free char *path = record_path(reg, region, name, digest);
+    cleanup_free char *path = image_record_path(reg, region, name, digest);
 
     if (!file_read(path, RECORD_MAX, &bytes, err))
         return false;
@@ -120,17 +120,20 @@ record_read(const struct registry *reg, const char *region, const char *name, st
 }
 
 bool
-registry_manifest_get(struct registry *reg, const char *region, const char *repository,
-                      const char *reference, struct strbuf *bytes_out,
-                      char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
-                      struct err *err)
+image_manifest_read(struct registry *reg, const char *region, const char *repository, const char *reference,
+              bool archived_too, struct strbuf *bytes_out, char digest_out[static REGISTRY_DIGEST_SIZE],
+              char *media_type_out, bool *is_archived_out, struct err *err)
 {
     char digest[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *record = NULL;
 
     if (!registry_resolve(reg, region, repository, reference, digest, err) ||
-        !record_read(reg, region, repository, str_of(digest), &record, err) ||
-        !blob_read(reg, str_of(digest), bytes_out, err))
+        !image_record_read(reg, region, repository, str_of(digest), &record, err))
+        return false;
+    *is_archived_out = record_is_archived(record);
+    if (*is_archived_out && !archived_too)
+        return image_archived(repository, digest, err);
+    if (!blob_read(reg, str_of(digest), bytes_out, err))
         return false;
     if (!digest_is_of(str_of(digest), strbuf_str(bytes_out)))
         return err_set(err, ERR_INTERNAL, "the bytes of the manifest '%s' are not those of its digest", digest);
@@ -139,6 +142,18 @@ registry_manifest_get(struct registry *reg, const char *region, const char *repo
                  json_get_cstr(record, "mediaType", ""));
     memcpy(digest_out, digest, sizeof digest);
     return true;
+}
+
+bool
+registry_manifest_get(struct registry *reg, const char *region, const char *repository,
+                      const char *reference, struct strbuf *bytes_out,
+                      char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
+                      struct err *err)
+{
+    bool is_archived;
+
+    return image_manifest_read(reg, region, repository, reference, /* archived_too= */ false, bytes_out,
+                         digest_out, media_type_out, &is_archived, err);
 }
 
 /* ---- pulls ---- */
@@ -204,9 +219,10 @@ reference_check(struct registry *reg, const char *region, const char *repository
 
     if (r->is_manifest) {
         if (!manifest_is_linked(reg, region, repository, r->digest) ||
+            image_is_archived(reg, region, repository, r->digest) ||
             !blob_touch(reg, r->digest, &size))
             return r->is_foreign || err_set(err, ERR_REFERENCED_IMAGES_NOT_FOUND,
-                           "the image '" STR_FMT "' that the index names is not in the repository",
+                           "the image '" STR_FMT "' that the index names is not in the repository, or archived",
                            STR_ARG(r->digest));
     } else if (!layer_is_linked(reg, region, repository, r->digest) ||
                !blob_touch(reg, r->digest, &size)) {
@@ -221,8 +237,9 @@ reference_check(struct registry *reg, const char *region, const char *repository
                    STR_ARG(r->digest), (long long)r->size, (long long)size);
 }
 
+/* `old` (or NULL): the record of an archived image that the push restores. */
 static char *
-record_text(const struct manifest *m, struct str bytes)
+record_text(const struct manifest *m, struct str bytes, const struct json *old)
 {
     cleanup_json struct json *record = json_object();
 
@@ -234,14 +251,30 @@ record_text(const struct manifest *m, struct str bytes)
     json_set(record, "size", json_int((int64_t)bytes.len));
     json_set(record, "imageSize", json_int(m->image_size));
     json_set(record, "pushedAt", json_int(clock_wall_ms()));
+    if (record_is_archived(old))
+        record_activate(old, record, clock_wall_ms());
     return json_format(record);
 }
 
-/* May `tag` name `digest` from now on? `*is_set_out`: it does already. */
+/* A put in three steps, each flushed before the next one shows: the files, aside; the manifest and
+ * its record; the tag. The lock is held while names appear, not while the disk works. */
+struct putting {
+    struct registry *reg;
+    const char *region, *repository, *digest;
+    const struct registry_put *put;
+    const struct manifest *m;
+    struct disk_file blob, record, tag;
+    int64_t charged; /* bytes of the quota that nobody else counts */
+    bool restores;   /* an archived image */
+};
+
+/* May the tag name the digest from now on? `*is_set_out`: it does already. */
 static bool
-tag_check(struct registry *reg, const char *region, const struct registry_repository *r,
-          const struct registry_put *put, const char *digest, bool *is_set_out, struct err *err)
+tag_check(const struct putting *p, const struct registry_repository *r, bool *is_set_out, struct err *err)
 {
+    struct registry *const reg = p->reg;
+    const struct registry_put *const put = p->put;
+    const char *const region = p->region, *const digest = p->digest;
     char current[REGISTRY_DIGEST_SIZE] = "";
 
     if (put->tag != NULL && !tag_read(reg, region, r->name, put->tag, current, err))
@@ -250,7 +283,7 @@ tag_check(struct registry *reg, const char *region, const struct registry_reposi
     bool is_set = put->tag != NULL ? has_tag && strcmp(current, digest) == 0
                                    : manifest_is_linked(reg, region, r->name, str_of(digest));
 
-    if (is_set && put->refuse_existing)
+    if (is_set && put->refuse_existing && !p->restores)
         return err_set(err, ERR_IMAGE_EXISTS,
                        "Image with digest '%s' and tag '%s' already exists in the repository with "
                        "name '%s' in "
@@ -286,17 +319,6 @@ conditions_check(struct registry *reg, const char *region, const char *repositor
     return true;
 }
 
-/* A put in three steps, each flushed before the next one shows: the files, aside; the manifest and
- * its record; the tag. The lock is held while names appear, not while the disk works. */
-struct putting {
-    struct registry *reg;
-    const char *region, *repository, *digest;
-    const struct registry_put *put;
-    const struct manifest *m;
-    struct disk_file blob, record, tag;
-    int64_t charged; /* bytes of the quota that nobody else counts */
-};
-
 static void
 putting_done(struct putting *p)
 {
@@ -312,8 +334,10 @@ putting_write(struct putting *p, struct err *err)
     const struct disk_file *const files[] = {&p->blob, &p->record, &p->tag};
     struct str digest = str_of(p->digest);
     cleanup_free char *blob = blob_path(p->reg, digest);
-    cleanup_free char *record = record_path(p->reg, p->region, p->repository, digest);
-    cleanup_free char *text = record_text(p->m, p->put->manifest);
+    cleanup_free char *record = image_record_path(p->reg, p->region, p->repository, digest);
+    cleanup_json struct json *old = NULL;
+    (void)!image_record_read(p->reg, p->region, p->repository, digest, &old, NULL); /* there is none yet, most often */
+    cleanup_free char *text = record_text(p->m, p->put->manifest, old);
 
     if (!space_take(p->reg, (int64_t)p->put->manifest.len, err))
         return false;
@@ -344,15 +368,15 @@ putting_name_image(struct putting *p, struct err *err)
     for (size_t i = 0; i < p->m->reference_count; i++)
         if (!reference_check(p->reg, p->region, p->repository, &p->m->references[i], err))
             return false;
+    p->restores = image_is_archived(p->reg, p->region, p->repository, str_of(p->digest));
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
-        !tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) ||
-        !blob_name(p->reg, &p->blob, &is_new, err))
+        !tag_check(p, &r, &is_set, err) || !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
     return (p->m->subject[0] == '\0' ||
             referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                           str_of(p->digest), err)) &&
-           (file_exists(p->record.path) || disk_name(&p->record, err));
+           ((!p->restores && file_exists(p->record.path)) || disk_name(&p->record, err));
 }
 
 /* Also where the tag names it already: whoever set it may not have flushed it yet. */
@@ -370,7 +394,7 @@ putting_name_tag(struct putting *p, struct err *err)
         return err_set(err, ERR_CONFLICT, "the image '%s' was deleted while it was pushed",
                        p->digest);
     return conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) &&
-           tag_check(p->reg, p->region, &r, p->put, p->digest, &is_set, err) &&
+           tag_check(p, &r, &is_set, err) &&
            (is_set || disk_name(&p->tag, err));
 }
 
@@ -441,7 +465,7 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
         return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
                        put->digest);
     const struct putting p = {
-        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE, 0};
+        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE, 0, false};
     if (!putting_run(&p, err))
         return false;
     scan_pushed(reg, region, repository, digest);
@@ -499,7 +523,7 @@ image_describe(struct registry *reg, const char *region, const char *repository,
 {
     struct json *own = json_array();
 
-    if (!record_read(reg, region, repository, str_of(digest), out, err)) {
+    if (!image_record_read(reg, region, repository, str_of(digest), out, err)) {
         json_unref(own);
         return false;
     }
@@ -557,7 +581,7 @@ registry_images(struct registry *reg, const char *region, const char *repository
         char digest[REGISTRY_DIGEST_SIZE];
         struct json *image;
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest) ||
-            !record_read(reg, region, repository, str_of(digest), &image, NULL))
+            !image_record_read(reg, region, repository, str_of(digest), &image, NULL))
             continue; /* removed while we read */
         struct json *own = json_get(by_digest, digest);
         image_finish(reg, region, repository, digest, image, own ? json_ref(own) : json_array());
@@ -586,9 +610,9 @@ registry_image_get(struct registry *reg, const char *region, const char *reposit
 
 /* ---- who names whom ---- */
 
-/* Calls `call` for every manifest of the repository, parsed; stops at false. */
+/* Calls `call` for every such manifest of the repository, parsed; stops at false. */
 static bool
-manifests_each(struct registry *reg, const char *region, const char *repository, bool only_indexes,
+manifests_each(struct registry *reg, const char *region, const char *repository, enum manifests_of which,
                bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
                struct err *err)
 {
@@ -605,10 +629,11 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         char digest[REGISTRY_DIGEST_SIZE];
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
-        if (!record_read(reg, region, repository, str_of(digest), &record, err))
+        if (!image_record_read(reg, region, repository, str_of(digest), &record, err))
             return false;
         struct str type = str_of(json_get_cstr(record, "mediaType", ""));
-        if (only_indexes && !media_type_is_index(type))
+        if ((which != ALL_MANIFESTS && !media_type_is_index(type)) ||
+            (which == ACTIVE_INDEXES && record_is_archived(record)))
             continue;
         if (!blob_read(reg, str_of(digest), &bytes, err) ||
             !manifest_parse(strbuf_str(&bytes), type, &arena, &m, err))
@@ -643,7 +668,7 @@ layer_is_named(struct registry *reg, const char *region, const char *name, struc
 {
     struct search s = {.digest = digest};
 
-    if (!manifests_each(reg, region, name, /* only_indexes= */ false, search_one, &s, err))
+    if (!manifests_each(reg, region, name, ALL_MANIFESTS, search_one, &s, err))
         return false;
     *out = s.found_in[0] != '\0';
     return true;
@@ -688,9 +713,27 @@ images_of_indexes(struct registry *reg, const char *region, const char *reposito
 {
     cleanup_json struct json *named = json_object();
 
-    if (!manifests_each(reg, region, repository, /* only_indexes= */ true, named_add, named, err))
+    if (!manifests_each(reg, region, repository, ALL_INDEXES, named_add, named, err))
         return false;
     *out = TAKE(named);
+    return true;
+}
+
+bool
+image_check_unneeded(struct registry *reg, const char *region, const char *repository, const char *digest,
+                     enum manifests_of indexes, struct err *err)
+{
+    struct search s = {.digest = str_of(digest)};
+    cleanup(strbuf_done) struct strbuf users = {0};
+
+    if (image_is_in_use(reg, region, repository, digest, &users))
+        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by %s", digest,
+                       strbuf_cstr(&users));
+    if (!manifests_each(reg, region, repository, indexes, search_one, &s, err))
+        return false;
+    if (s.found_in[0] != '\0')
+        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]",
+                       s.found_in);
     return true;
 }
 
@@ -699,18 +742,7 @@ static bool
 removal_check(struct registry *reg, const char *region, const char *repository, const char *digest,
               struct err *err)
 {
-    struct search s = {.digest = str_of(digest)};
-    cleanup(strbuf_done) struct strbuf users = {0};
-
-    if (image_is_in_use(reg, region, repository, digest, &users))
-        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by %s", digest,
-                       strbuf_cstr(&users));
-    if (!manifests_each(reg, region, repository, /* only_indexes= */ true, search_one, &s, err))
-        return false;
-    if (s.found_in[0] != '\0')
-        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]",
-                       s.found_in);
-    return true;
+    return image_check_unneeded(reg, region, repository, digest, ALL_INDEXES, err);
 }
 
 static bool
@@ -727,7 +759,7 @@ image_remove(struct registry *reg, const char *region, const char *repository,
 {
     const char *digest = json_get_cstr(image, "digest", "");
     const struct json *tags = json_get(image, "tags");
-    cleanup_free char *path = record_path(reg, region, repository, str_of(digest));
+    cleanup_free char *path = image_record_path(reg, region, repository, str_of(digest));
 
     for (size_t i = 0; i < json_size(tags); i++)
         if (!tag_remove(reg, region, repository, json_cstr(json_at(tags, i), ""), err))
@@ -800,21 +832,28 @@ is_being_pushed(const struct registry *reg, const struct json *image)
 }
 
 bool
+image_is_as_listed(struct registry *reg, const char *region, const char *repository, const struct json *image)
+{
+    cleanup_json struct json *now = NULL;
+
+    return registry_image_get(reg, region, repository, json_get_cstr(image, "digest", ""), &now, NULL) &&
+           json_equal(json_get(now, "tags"), json_get(image, "tags")) &&
+           json_get_i64(now, "pushedAt", 0) == json_get_i64(image, "pushedAt", 0) &&
+           json_get_i64(now, "activatedAt", 0) == json_get_i64(image, "activatedAt", 0) &&
+           !is_being_pushed(reg, image);
+}
+
+bool
 image_expire(struct registry *reg, const char *region, const char *repository,
              const struct json *image, bool *removed_out, struct err *err)
 {
     const char *digest = json_get_cstr(image, "digest", "");
-    cleanup_json struct json *now = NULL;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
     struct err why = {0};
 
     *removed_out = false;
-    if (!registry_image_get(reg, region, repository, digest, &now, NULL) ||
-        !json_equal(json_get(now, "tags"), json_get(image, "tags")) ||
-        json_get_i64(now, "pushedAt", 0) != json_get_i64(image, "pushedAt", 0))
+    if (!image_is_as_listed(reg, region, repository, image))
         return true; /* somebody was faster, or has just named it */
-    if (is_being_pushed(reg, image))
-        return true;
     if (!removal_check(reg, region, repository, digest, &why)) {
         if (err != NULL && why.code == ERR_INTERNAL)
             *err = why;

@@ -161,7 +161,34 @@ unlock_(pthread_mutex_t **lock)
     pthread_mutex_unlock(*lock);
 }
 
+/* ---- archive.c: the record of an image tells whether it is archived ---- */
+bool record_is_archived(const struct json *record); /* NULL: no */
+/* Gives `record` what `old`, that of an archived image, has of its archive, and that it was activated now. */
+void record_activate(const struct json *old, struct json *record, int64_t now_ms);
+/* Is there such an image, and is it archived? */
+bool image_is_archived(const struct registry *reg, const char *region, const char *repository,
+                       struct str digest);
+bool image_archived(const char *repository, const char *digest, struct err *err); /* IMAGE_ARCHIVED */
+/* As image_expire(), but it goes into the archive. */
+bool image_transition(struct registry *reg, const char *region, const char *repository,
+                      const struct json *image, bool *archived_out, struct err *err) MUST_CHECK;
+
 /* ---- image.c ---- */
+char *image_record_path(const struct registry *reg, const char *region, const char *name, struct str digest);
+bool image_record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
+                 struct json **out, struct err *err) MUST_CHECK;
+/* As registry_manifest_get(), which never takes an archived one. */
+bool image_manifest_read(struct registry *reg, const char *region, const char *repository,
+                   const char *reference, bool archived_too, struct strbuf *bytes_out,
+                   char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
+                   bool *is_archived_out, struct err *err) MUST_CHECK;
+enum manifests_of { ALL_MANIFESTS, ALL_INDEXES, ACTIVE_INDEXES };
+/* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it. */
+bool image_check_unneeded(struct registry *reg, const char *region, const char *repository,
+                          const char *digest, enum manifests_of indexes, struct err *err) MUST_CHECK;
+/* Has it still the tags and times that it had in the list it is from, and is it not just being pushed? */
+bool image_is_as_listed(struct registry *reg, const char *region, const char *repository,
+                        const struct json *image);
 /* Does anybody use it? Then `users` (may be NULL) gets who. */
 bool image_is_in_use(struct registry *reg, const char *region, const char *repository,
                      const char *digest, struct strbuf *users);
@@ -184,6 +211,10 @@ bool referrer_link(struct registry *reg, const char *region, const char *reposit
                    struct str subject, struct str digest, struct err *err) MUST_CHECK;
 bool referrer_unlink(struct registry *reg, const char *region, const char *repository,
                      struct str subject, struct str digest, struct err *err) MUST_CHECK;
+
+/* The names (hex digits) of what has `subject` as its subject. */
+bool referrers_list(const struct registry *reg, const char *region, const char *repository,
+                    struct str subject, struct json **out, struct err *err) MUST_CHECK;
 
 /* ---- template.c ---- */
 /* As registry_create_by_template(), with the defaults where there is no template. */

@@ -29,16 +29,6 @@ fail(const struct reading *r, const char *why, const char *what)
 }
 
 static bool
-not_built(const struct reading *r, const char *what)
-{
-    return err_set(
-        r->err, ERR_UNSUPPORTED_FEATURE,
-        "Lifecycle policies with %s are not built in naru (rule %zu): images are on one disk "
-        "of one class",
-        what, r->rule);
-}
-
-static bool
 members_check(const struct reading *r, const struct json *object, const char *const *known,
               size_t count)
 {
@@ -112,15 +102,31 @@ count_read(const struct reading *r, const struct json *selection, struct lifecyc
     else if (strcmp(type, "sinceImagePulled") == 0)
         rule->count = LIFECYCLE_SINCE_PULLED;
     else if (strcmp(type, "sinceImageTransitioned") == 0)
-        return not_built(r, "countType sinceImageTransitioned");
+        rule->count = LIFECYCLE_SINCE_TRANSITIONED;
     else
         return fail(r, "there is no countType ", type);
     if (rule->count == LIFECYCLE_MORE_THAN ? json_get(selection, "countUnit") != NULL
                                            : unit == NULL || strcmp(unit, "days") != 0)
         return fail(r, "countUnit is 'days', and only where days are counted, not with ", type);
     rule->number = json_i64(number, 0);
-    return (json_type(number) == JSON_INT && rule->number >= 1 && rule->number <= INT32_MAX) ||
-           fail(r, "countNumber has to be a number of 1 or more", "");
+    if (json_type(number) != JSON_INT || rule->number < 1 || rule->number > INT32_MAX)
+        return fail(r, "countNumber has to be a number of 1 or more", "");
+    return rule->count != LIFECYCLE_SINCE_TRANSITIONED || rule->number >= LIFECYCLE_ARCHIVE_DAYS_MIN ||
+           fail(r, "an image stays in the archive for 90 days at least; countNumber is less", "");
+}
+
+/* One goes by its time in the archive or is not in it. */
+static bool
+class_read(const struct reading *r, const struct json *selection, struct lifecycle_rule *rule)
+{
+    const char *class = json_get_cstr(selection, "storageClass", "standard");
+    const char *type = json_get_cstr(selection, "countType", "");
+
+    rule->is_archive = strcmp(class, "archive") == 0;
+    if (!rule->is_archive && strcmp(class, "standard") != 0)
+        return fail(r, "there is no storageClass ", class);
+    return rule->is_archive == (rule->count == LIFECYCLE_SINCE_TRANSITIONED) ||
+           fail(r, "storageClass 'archive' goes with sinceImageTransitioned, and 'standard' with the others, not with ", type);
 }
 
 static bool
@@ -128,44 +134,52 @@ selection_read(const struct reading *r, const struct json *selection, struct lif
 {
     static const char *const known[] = {"tagStatus", "tagPatternList", "tagPrefixList", "countType",
                                         "countUnit", "countNumber",    "storageClass"};
-    const char *class = json_get_cstr(selection, "storageClass", "standard");
 
     if (json_type(selection) != JSON_OBJECT)
         return fail(r, "it has no object 'selection'", "");
     if (!members_check(r, selection, known, ARRAY_COUNT(known)))
         return false;
-    if (strcmp(class, "archive") == 0)
-        return not_built(r, "storageClass archive");
-    if (strcmp(class, "standard") != 0)
-        return fail(r, "there is no storageClass ", class);
-    return tags_read(r, selection, rule) && count_read(r, selection, rule);
+    return tags_read(r, selection, rule) && count_read(r, selection, rule) &&
+           class_read(r, selection, rule);
+}
+
+static bool
+action_read(const struct reading *r, const struct json *action, struct lifecycle_rule *rule)
+{
+    static const char *const known[] = {"type", "targetStorageClass"};
+    const char *type = json_get_cstr(action, "type", "");
+    const struct json *target = json_get(action, "targetStorageClass");
+
+    if (!members_check(r, action, known, ARRAY_COUNT(known)))
+        return false;
+    rule->transitions = strcmp(type, "transition") == 0;
+    if (!rule->transitions && strcmp(type, "expire") != 0)
+        return fail(r, "there is no action ", type);
+    if (!rule->transitions)
+        return target == NULL || fail(r, "targetStorageClass does not go with the action expire", "");
+    return strcmp(json_cstr(target, ""), "archive") == 0 ||
+           fail(r, "the action transition needs the targetStorageClass 'archive'", "");
 }
 
 static bool
 rule_read(const struct reading *r, const struct json *from, struct lifecycle_rule *rule)
 {
     static const char *const known[] = {"rulePriority", "description", "selection", "action"};
-    static const char *const of_action[] = {"type", "targetStorageClass"};
-    const struct json *action = json_get(from, "action");
-    const char *type = json_get_cstr(action, "type", "");
 
     if (json_type(from) != JSON_OBJECT)
         return fail(r, "it is no object", "");
-    if (!members_check(r, from, known, ARRAY_COUNT(known)) ||
-        !members_check(r, action, of_action, ARRAY_COUNT(of_action)))
+    if (!members_check(r, from, known, ARRAY_COUNT(known)))
         return false;
     rule->priority = json_get_i64(from, "rulePriority", 0);
     if (rule->priority < 1 || rule->priority > INT32_MAX)
         return fail(r, "rulePriority has to be a number of 1 or more", "");
     if (json_get(from, "description") != NULL && json_get_cstr(from, "description", NULL) == NULL)
         return fail(r, "description has to be a text", "");
-    if (strcmp(type, "transition") == 0)
-        return not_built(r, "the action transition");
-    if (strcmp(type, "expire") != 0)
-        return fail(r, "there is no action ", type);
-    if (json_get(action, "targetStorageClass") != NULL)
-        return fail(r, "targetStorageClass does not go with the action expire", "");
-    return selection_read(r, json_get(from, "selection"), rule);
+    if (!action_read(r, json_get(from, "action"), rule) ||
+        !selection_read(r, json_get(from, "selection"), rule))
+        return false;
+    return !(rule->transitions && rule->is_archive) ||
+           fail(r, "what is in the archive already cannot go there", "");
 }
 
 static bool
@@ -177,12 +191,14 @@ shares_a_text(const struct json *a, const struct json *b)
     return false;
 }
 
-/* Rules beside each other. */
+/* Rules beside each other. Those of one storage class never see the images of the other. */
 static bool
 pair_check(const struct reading *r, const struct lifecycle_rule *a, const struct lifecycle_rule *b)
 {
     if (a->priority == b->priority)
         return fail(r, "another rule has that rulePriority, too", "");
+    if (a->is_archive != b->is_archive)
+        return true;
     if (a->tags == LIFECYCLE_UNTAGGED && b->tags == LIFECYCLE_UNTAGGED)
         return fail(r, "only one rule may select untagged images", "");
     if (a->tags == LIFECYCLE_ANY && b->tags == LIFECYCLE_ANY)
@@ -268,6 +284,8 @@ rule_selects(const struct lifecycle_rule *rule, const struct json *image)
 {
     const struct json *tags = json_get(image, "tags");
 
+    if ((strcmp(json_get_cstr(image, "status", ""), "ARCHIVED") == 0) != rule->is_archive)
+        return false;
     if (rule->tags != LIFECYCLE_TAGGED)
         return rule->tags == LIFECYCLE_ANY || json_size(tags) == 0;
     for (size_t i = 0; i < json_size(rule->patterns); i++)
@@ -279,18 +297,61 @@ rule_selects(const struct lifecycle_rule *rule, const struct json *image)
     return true;
 }
 
+/* When it came, or came back from the archive: a restored image is as good as just pushed. */
+static int64_t
+came_ms(const struct json *image)
+{
+    const int64_t pushed = json_get_i64(image, "pushedAt", 0), activated = json_get_i64(image, "activatedAt", 0);
+
+    return activated > pushed ? activated : pushed;
+}
+
+static int64_t
+counted_from_ms(const struct lifecycle_rule *rule, const struct json *image)
+{
+    const int64_t came = came_ms(image), pulled = json_get_i64(image, "pulledAt", 0);
+    const bool is_pulled_since = pulled > json_get_i64(image, "activatedAt", 0);
+
+    if (rule->count == LIFECYCLE_SINCE_TRANSITIONED)
+        return json_get_i64(image, "archivedAt", 0);
+    return rule->count == LIFECYCLE_SINCE_PULLED && is_pulled_since ? pulled : came;
+}
+
 /* `seen`: how many younger images the rule selects. */
 static bool
-rule_expires(const struct lifecycle_rule *rule, const struct json *image, int64_t seen,
+rule_takes(const struct lifecycle_rule *rule, const struct json *image, int64_t seen,
              int64_t now_ms)
 {
-    const int64_t pushed = json_get_i64(image, "pushedAt", 0);
-
     if (rule->count == LIFECYCLE_MORE_THAN)
         return seen >= rule->number;
-    const int64_t since =
-        rule->count == LIFECYCLE_SINCE_PULLED ? json_get_i64(image, "pulledAt", pushed) : pushed;
-    return now_ms - since > rule->number * DAY_MS;
+    return now_ms - counted_from_ms(rule, image) > rule->number * DAY_MS;
+}
+
+struct place {
+    int64_t came_ms;
+    size_t index; /* in the list, which has the newest push first */
+};
+
+static int
+newest_first(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->came_ms != y->came_ms)
+        return x->came_ms < y->came_ms ? 1 : -1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static struct place *
+places_sorted(const struct json *images)
+{
+    const size_t count = json_size(images);
+    struct place *places = mem_new((count + 1) * sizeof *places);
+
+    for (size_t i = 0; i < count; i++)
+        places[i] = (struct place){came_ms(json_at(images, i)), i};
+    qsort(places, count, sizeof *places, newest_first);
+    return places;
 }
 
 void
@@ -299,20 +360,31 @@ lifecycle_evaluate(const struct lifecycle_policy *policy, const struct json *ima
 {
     const size_t count = json_size(images);
     cleanup_free bool *is_taken = mem_new(count + 1); /* by a rule of higher priority */
+    cleanup_free struct place *places = places_sorted(images);
 
     memset(rules_out, 0, count * sizeof *rules_out);
     for (size_t r = 0; r < policy->rule_count; r++) {
         const struct lifecycle_rule *rule = &policy->rules[r];
         int64_t seen = 0;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < count; p++) {
+            const size_t i = places[p].index;
             const struct json *image = json_at(images, i);
             if (!rule_selects(rule, image))
                 continue;
-            if (!is_taken[i] && rule_expires(rule, image, seen, now_ms) &&
+            if (!is_taken[i] && rule_takes(rule, image, seen, now_ms) &&
                 (is_kept == NULL || !is_kept(ctx, json_get_cstr(image, "digest", ""))))
                 rules_out[i] = rule->priority;
             is_taken[i] = true;
             seen++;
         }
     }
+}
+
+bool
+lifecycle_transitions(const struct lifecycle_policy *policy, int64_t priority)
+{
+    for (size_t r = 0; r < policy->rule_count; r++)
+        if (policy->rules[r].priority == priority)
+            return policy->rules[r].transitions;
+    return false;
 }

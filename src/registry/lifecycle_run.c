@@ -38,16 +38,17 @@ registry_lifecycle_preview(struct registry *reg, const char *region, const char 
         return false;
     struct kept kept = {reg, region, repository, of_indexes};
     cleanup_free int64_t *rules = mem_new((json_size(images) + 1) * sizeof *rules);
-    struct json *expired = json_array();
+    struct json *taken = json_array();
     lifecycle_evaluate(&policy, images, now_ms, is_kept, &kept, rules);
     for (size_t i = 0; i < json_size(images); i++) {
         if (rules[i] == 0)
             continue;
         struct json *image = json_ref(json_at(images, i));
         json_set(image, "rule", json_int(rules[i]));
-        json_append(expired, image);
+        json_set(image, "action", json_text(lifecycle_transitions(&policy, rules[i]) ? "TRANSITION" : "EXPIRE"));
+        json_append(taken, image);
     }
-    *out = expired;
+    *out = taken;
     return true;
 }
 
@@ -59,12 +60,31 @@ time_set(void *arg, struct json *document, struct err *err)
     return true;
 }
 
+/* Expires or archives one image, unless something has happened to it; `*expired`: counts who has gone. */
+static bool
+image_take(struct registry *reg, const char *region, const char *repository, const struct json *image,
+           int64_t *expired, struct err *err)
+{
+    const bool transitions = strcmp(json_get_cstr(image, "action", ""), "TRANSITION") == 0;
+    bool is_done = false;
+
+    if (!(transitions ? image_transition(reg, region, repository, image, &is_done, err)
+                      : image_expire(reg, region, repository, image, &is_done, err)))
+        return false;
+    if (!is_done)
+        return true;
+    *expired += !transitions;
+    log_info(transitions ? "registry.archived" : "registry.expired", "repository=%s digest=%s rule=%lld",
+             repository, json_get_cstr(image, "digest", ""), (long long)json_get_i64(image, "rule", 0));
+    return true;
+}
+
 bool
 registry_lifecycle_apply(struct registry *reg, const char *region, const char *repository,
                          int64_t now_ms, int64_t *expired_out, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
-    cleanup_json struct json *expired = NULL;
+    cleanup_json struct json *taken = NULL;
 
     *expired_out = 0;
     if (!registry_repository_get(reg, region, repository, &r, err))
@@ -72,19 +92,11 @@ registry_lifecycle_apply(struct registry *reg, const char *region, const char *r
     const char *text = json_get_cstr(r.document, REGISTRY_LIFECYCLE_TEXT, NULL);
     if (text == NULL)
         return true;
-    if (!registry_lifecycle_preview(reg, region, repository, text, now_ms, &expired, err))
+    if (!registry_lifecycle_preview(reg, region, repository, text, now_ms, &taken, err))
         return false;
-    for (size_t i = 0; i < json_size(expired); i++) {
-        const struct json *image = json_at(expired, i);
-        bool is_removed;
-        if (!image_expire(reg, region, repository, image, &is_removed, err))
+    for (size_t i = 0; i < json_size(taken); i++)
+        if (!image_take(reg, region, repository, json_at(taken, i), expired_out, err))
             return false;
-        if (!is_removed)
-            continue;
-        (*expired_out)++;
-        log_info("registry.expired", "repository=%s digest=%s rule=%lld", repository,
-                 json_get_cstr(image, "digest", ""), (long long)json_get_i64(image, "rule", 0));
-    }
     return registry_repository_change(reg, region, repository, time_set, &now_ms, err);
 }
 

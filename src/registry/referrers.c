@@ -76,10 +76,12 @@ fallback_add(struct registry *reg, const char *region, const char *repository, s
     const struct str hex = digest_hex(subject);
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct manifest m;
+    bool is_archived;
     cleanup_free char *tag = text_format(STR_FMT "-" STR_FMT, STR_ARG(digest_algorithm(subject)),
                                          STR_ARG(str_slice(hex, 0, FALLBACK_HEX)));
 
-    if (!registry_manifest_get(reg, region, repository, tag, &bytes, digest, type, NULL) ||
+    if (!image_manifest_read(reg, region, repository, tag, /* archived_too= */ true, &bytes, digest, type,
+                       &is_archived, NULL) ||
         !media_type_is_index(str_of(type)))
         return;
     manifest_guess(strbuf_str(&bytes), &arena, &m);
@@ -89,14 +91,21 @@ fallback_add(struct registry *reg, const char *region, const char *repository, s
     }
 }
 
+bool
+referrers_list(const struct registry *reg, const char *region, const char *repository,
+               struct str subject, struct json **out, struct err *err)
+{
+    cleanup_free char *directory = subject_path(reg, region, repository, subject);
+    return disk_list(directory, out, err);
+}
+
 static bool
 candidates_read(struct registry *reg, const char *region, const char *repository,
                 struct str subject, struct json **out, struct err *err)
 {
-    cleanup_free char *directory = subject_path(reg, region, repository, subject);
     cleanup_json struct json *names = NULL, *known = json_object(), *all = json_array();
 
-    if (!disk_list(directory, &names, err))
+    if (!referrers_list(reg, region, repository, subject, &names, err))
         return false;
     for (size_t i = 0; i < json_size(names); i++)
         candidate_add(all, known, json_cstr(json_at(names, i), ""));
@@ -130,18 +139,23 @@ descriptor_make(const struct json *document, const char *digest, const char *med
 /* The descriptor of a candidate; NULL if it is no referrer of `subject`, or not any more. */
 static struct json *
 candidate_describe(struct registry *reg, const char *region, const char *repository,
-                   struct str subject, const char *hex)
+                   struct str subject, const char *hex, bool archived_too)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
+    bool is_archived;
     char wanted[REGISTRY_DIGEST_SIZE], digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
 
     if (!digest_from_hex(str_of(hex), wanted) ||
-        !registry_manifest_get(reg, region, repository, wanted, &bytes, digest, type, NULL))
+        !image_manifest_read(reg, region, repository, wanted, archived_too, &bytes, digest, type,
+                       &is_archived, NULL))
         return NULL;
     cleanup_json struct json *document = json_parse(strbuf_str(&bytes), NULL);
     if (!str_is(subject, json_get_cstr(json_get(document, "subject"), "digest", "")))
         return NULL;
-    return descriptor_make(document, digest, type, bytes.len);
+    struct json *descriptor = descriptor_make(document, digest, type, bytes.len);
+    if (is_archived)
+        json_set(descriptor, REGISTRY_REFERRER_STATUS, json_text("ARCHIVED"));
+    return descriptor;
 }
 
 /* ---- one page ---- */
@@ -170,8 +184,8 @@ is_filtered_out(const struct json *descriptor, const char *artifact_type)
 
 bool
 registry_referrers(struct registry *reg, const char *region, const char *repository,
-                   const char *subject, const char *artifact_type, const char *after,
-                   struct registry_referrers *out, struct err *err)
+                   const char *subject, const char *artifact_type, bool archived_too,
+                   const char *after, struct registry_referrers *out, struct err *err)
 {
     cleanup_json struct json *candidates = NULL;
     size_t bytes = 0;
@@ -186,7 +200,7 @@ registry_referrers(struct registry *reg, const char *region, const char *reposit
         const char *hex = json_cstr(json_at(candidates, i), "");
         if (after != NULL && strcmp(hex, digest_hex(str_of(after)).at) <= 0)
             continue;
-        struct json *descriptor = candidate_describe(reg, region, repository, str_of(subject), hex);
+        struct json *descriptor = candidate_describe(reg, region, repository, str_of(subject), hex, archived_too);
         if (descriptor == NULL || is_filtered_out(descriptor, artifact_type) ||
             !page_takes(out, descriptor, &bytes)) {
             out->has_more = descriptor != NULL && !is_filtered_out(descriptor, artifact_type);

@@ -9,7 +9,7 @@
  *   R/_repository.json               {"createdAt","imageTagMutability",...}: it exists
  *   R/_tags/<tag>                    "sha256:<hex>"
  *   (<hex> of 64 digits is sha256's, of 128 sha512's, here and below)
- *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it
+ *   R/_manifests/<hex>               {"mediaType","size","imageSize","pushedAt"}: an image of it; "status" "ARCHIVED"
  *   R/_layers/<hex>                  empty: it may see the blob
  *   R/_pulls/<hex>                   empty: its time is when the image was last pulled
  *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
@@ -197,7 +197,8 @@ bool registry_create_on_push(struct registry *reg, const char *region, const cha
 /* ---- images of a repository ---- */
 /* All images, newest push first, as a JSON array of {"digest", "mediaType", "size" (of the
  * manifest), "imageSize" (config and layers), "artifactType", "pushedAt" (ms), "pulledAt" (ms,
- * if it was), "tags": [..sorted..]}. */
+ * if it was), "tags": [..sorted..], "status" ("ARCHIVED", or not there), "archivedAt" and "activatedAt" (ms, of the last
+ * time, if there was one)}. */
 bool registry_images(struct registry *reg, const char *region, const char *repository,
                      struct json **out, struct err *err) MUST_CHECK;
 /* One of them, by tag or digest. */
@@ -209,7 +210,7 @@ bool registry_image_get(struct registry *reg, const char *region, const char *re
  * his pulls do not count. Best effort. */
 void registry_image_pulled(struct registry *reg, const char *region, const char *repository,
                            const char *digest, const char *principal, int64_t now_ms);
-/* The manifest's own bytes; an error where the disk has others by now. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
+/* The manifest's own bytes; an error where the disk has others by now, IMAGE_ARCHIVED where the image is archived. `media_type_out` has REGISTRY_MEDIA_TYPE_SIZE bytes or is NULL. */
 bool registry_manifest_get(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct strbuf *bytes_out,
                            char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
@@ -239,6 +240,19 @@ bool registry_manifest_put(struct registry *reg, const char *region, const char 
 bool registry_image_delete(struct registry *reg, const char *region, const char *repository,
                            const char *reference, struct json *removed_out,
                            struct err *err) MUST_CHECK;
+
+/* ---- archive (archive.c): kept, listed, and pulled by nobody until it is restored ---- */
+/* An image of an index that is not archived, or one in use, cannot be: STORAGE_CLASS_UPDATE says why. With it goes what
+ * only it needs: its referrers, and of an index its images, as far as they have no tag. It may be archived already. */
+bool registry_image_archive(struct registry *reg, const char *region, const char *repository,
+                            const char *digest, int64_t now_ms, struct err *err) MUST_CHECK;
+/* The other way; what went with it comes back, too. Then it is as if it had been pushed: scanned and replicated. It
+ * need not be archived. Pushing the image does the same. */
+bool registry_image_restore(struct registry *reg, const char *region, const char *repository,
+                            const char *digest, int64_t now_ms, struct err *err) MUST_CHECK;
+/* IMAGE_ARCHIVED, or nothing. */
+bool registry_image_check_active(struct registry *reg, const char *region, const char *repository,
+                                 const char *digest, struct err *err) MUST_CHECK;
 
 /* ---- layers, part by part (layer.c): what ECR's API does where others speak HTTP on /v2/ ---- */
 #define REGISTRY_UPLOAD_ID_SIZE 37
@@ -279,18 +293,20 @@ struct registry_referrers {
     bool has_more;            /* go on with `after` = last */
     char last[REGISTRY_DIGEST_SIZE];
 };
-/* A page of at most 1,000 or about 3 MiB. `artifact_type` and `after` may be NULL. */
+/* A page of at most 1,000 or about 3 MiB. `artifact_type` and `after` may be NULL. With `archived_too` also what is
+ * archived, whose descriptors then have the member REGISTRY_REFERRER_STATUS. */
+#define REGISTRY_REFERRER_STATUS "artifactStatus"
 bool registry_referrers(struct registry *reg, const char *region, const char *repository,
-                        const char *subject, const char *artifact_type, const char *after,
-                        struct registry_referrers *out, struct err *err) MUST_CHECK;
+                        const char *subject, const char *artifact_type, bool archived_too,
+                        const char *after, struct registry_referrers *out, struct err *err) MUST_CHECK;
 void registry_referrers_done(struct registry_referrers *r);
 
 /* ---- lifecycle policies (lifecycle_run.c, lifecycle.h) ---- */
 /* The document's member, and when the policy was applied last, in ms. */
 #define REGISTRY_LIFECYCLE_TEXT "lifecyclePolicyText"
 #define REGISTRY_LIFECYCLE_TIME "lifecycleEvaluatedAt"
-/* What `policy_text` would expire now: images as registry_images() gives them, with "rule", the priority of
- * the rule. Those that an index names or that are in use are not among them. */
+/* What `policy_text` would do now: images as registry_images() gives them, with "rule", the priority of
+ * the rule, and "action", "EXPIRE" or "TRANSITION". Those that an index names or that are in use are not among them. */
 bool registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
                                 const char *policy_text, int64_t now_ms, struct json **out,
                                 struct err *err) MUST_CHECK;

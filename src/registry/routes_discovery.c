@@ -150,7 +150,7 @@ referrers_end(struct call *c, struct err *err)
     struct reply r = {0};
 
     if (!only_get(c, "referrers", err) ||
-        !registry_referrers(c->reg, c->region, c->repository, c->argument, artifact_type,
+        !registry_referrers(c->reg, c->region, c->repository, c->argument, artifact_type, /* archived_too= */ false,
                             call_query(c, "last"), &page, err))
         return false;
     cleanup_json struct json *index = json_object();

@@ -175,13 +175,65 @@ class Repositories(Case):
                          [{"imageDigest": digest, "imageTag": "v1"}])
 
     def test_what_is_not_built_says_so(self):
-        self.assertIn("UpdateImageStorageClass", self.raw("UpdateImageStorageClass")["message"])
+        self.assertIn("PutSigningConfiguration", self.raw("PutSigningConfiguration")["message"])
 
 
 class Images(Case):
     def setUp(self):
         super().setUp()
         self.name = self.repository()["repositoryName"]
+
+    def change_class(self, target, **image_id):
+        return self.raw("UpdateImageStorageClass", repositoryName=self.name, imageId=image_id, targetStorageClass=target)
+
+    def statuses(self, operation, member, **filters):
+        images = self.raw(operation, repositoryName=self.name, **({"filter": filters} if filters else {}))[member]
+        return sorted(i["imageDigest"] for i in images)
+
+    def test_archive_and_restore(self):
+        one, two = self.push(self.name, "v1", "one"), self.push(self.name, "v2", "two")
+        answer = self.change_class("ARCHIVE", imageTag="v1")
+        self.assertEqual(answer["imageStatus"], "ARCHIVED")
+        self.assertEqual(answer["imageId"], {"imageDigest": one, "imageTag": "v1"})
+        self.assertEqual((answer["repositoryName"], len(answer["registryId"])), (self.name, 12))
+        for operation, member in (("ListImages", "imageIds"), ("DescribeImages", "imageDetails")):
+            self.assertEqual(self.statuses(operation, member), [two])
+            self.assertEqual(self.statuses(operation, member, imageStatus="ACTIVE"), [two])
+            self.assertEqual(self.statuses(operation, member, imageStatus="ARCHIVED"), [one])
+            self.assertEqual(self.statuses(operation, member, imageStatus="ACTIVATING"), [])
+            self.assertEqual(self.statuses(operation, member, imageStatus="ANY"), sorted([one, two]))
+        image = self.raw("DescribeImages", repositoryName=self.name, imageIds=[{"imageTag": "v1"}])["imageDetails"][0]
+        self.assertEqual(image["imageStatus"], "ARCHIVED")
+        self.assertGreaterEqual(image["lastArchivedAt"], image["imagePushedAt"])
+        got = self.raw("BatchGetImage", repositoryName=self.name, imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
+        self.assertEqual([i["imageId"]["imageDigest"] for i in got["images"]], [two])
+        self.assertEqual(got["failures"][0]["failureCode"], "ImageInaccessible")
+        self.assertEqual(self.raw("StartImageScan", repositoryName=self.name, imageId={"imageTag": "v1"})["__type"],
+                         "ImageArchivedException")
+        self.assertEqual(self.change_class("STANDARD", imageDigest=one)["imageStatus"], "ACTIVE")
+        image = self.ecr.describe_images(repositoryName=self.name, imageIds=[{"imageTag": "v1"}])["imageDetails"][0]
+        self.assertEqual(self.statuses("ListImages", "imageIds"), sorted([one, two]))
+        self.assertEqual(self.change_class("ARCHIVE", imageTag="v9")["__type"], "ImageNotFoundException")
+        self.assertEqual(self.change_class("TAPE", imageTag="v1")["__type"], "InvalidParameterException")
+
+    def test_a_preview_tells_what_goes_into_the_archive(self):
+        self.push(self.name, "v1", "one")
+        two = self.push(self.name, "v2", "two")
+        self.push(self.name, "v3", "three")
+        self.change_class("ARCHIVE", imageTag="v1")
+        rules = [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1},
+                  "action": {"type": "transition", "targetStorageClass": "archive"}},
+                 {"rulePriority": 2, "selection": {"tagStatus": "any", "storageClass": "archive", "countUnit": "days",
+                                                   "countType": "sinceImageTransitioned", "countNumber": 90},
+                  "action": {"type": "expire"}}]
+        self.ecr.put_lifecycle_policy(repositoryName=self.name, lifecyclePolicyText=json.dumps({"rules": rules}))
+        self.ecr.start_lifecycle_policy_preview(repositoryName=self.name)
+        preview = self.raw("GetLifecyclePolicyPreview", repositoryName=self.name)
+        self.assertEqual(preview["summary"], {"expiringImageTotalCount": 0, "transitioningImageTotalCounts": [
+            {"targetStorageClass": "ARCHIVE", "imageTotalCount": 1}]})
+        result = preview["previewResults"][0]
+        self.assertEqual((result["imageDigest"], result["action"], result["storageClass"], result["appliedRulePriority"]),
+                         (two, {"type": "TRANSITION", "targetStorageClass": "ARCHIVE"}, "STANDARD", 1))
 
     def test_list_and_describe(self):
         one = self.push(self.name, "v1", "one")

@@ -19,10 +19,12 @@ quoted(const char *text, char **copy)
     return str_of(*copy);
 }
 
-/* "A alpha-1,beta-1 3" is image A with two tags, pushed three days ago; "B - 2/1" has none and was pulled a day ago. */
+/* "A alpha-1,beta-1 3" is image A with two tags, pushed three days ago; "B - 2/1" has none and was pulled a day ago;
+ * "C - 9/x/4" was never pulled and was archived four days ago, "D - 9/x/4/1" was restored a day ago. */
 static struct json *
 images_read(const char *text)
 {
+    static const char *const times[] = {"pulledAt", "archivedAt", "activatedAt"};
     struct json *images = json_array();
     struct str rest = str_of(text), line;
 
@@ -35,8 +37,11 @@ images_read(const char *text)
         CHECK(str_to_i64(age, &days));
         json_set(image, "digest", json_str(digest));
         json_set(image, "pushedAt", json_int(NOW_MS - days * DAY_MS - 1));
-        if (fields.at != NULL && str_to_i64(fields, &days))
-            json_set(image, "pulledAt", json_int(NOW_MS - days * DAY_MS - 1));
+        for (size_t i = 0; i < ARRAY_COUNT(times) && str_split(&fields, '/', &age); i++)
+            if (str_to_i64(age, &days))
+                json_set(image, times[i], json_int(NOW_MS - days * DAY_MS - 1));
+        if (json_get(image, "archivedAt") != NULL && json_get(image, "activatedAt") == NULL)
+            json_set(image, "status", json_text("ARCHIVED"));
         while (!str_is(tags, "-") && str_split(&tags, ',', &tag))
             json_append(list, json_str(tag));
         json_set(image, "tags", list);
@@ -80,6 +85,10 @@ gone(const char *rules, const char *table, const char *kept)
 #define COUNT(n) "'countType':'imageCountMoreThan','countNumber':" #n
 #define DAYS(n) "'countType':'sinceImagePushed','countUnit':'days','countNumber':" #n
 #define PREFIX(list) "'tagStatus':'tagged','tagPrefixList':[" list "],"
+#define ARCHIVED(n) "'storageClass':'archive','countType':'sinceImageTransitioned','countUnit':'days','countNumber':" #n
+#define TRANSITION(priority, selection)                                                     \
+    "{'rulePriority':" #priority ",'selection':{" selection "},'action':{'type':'transition'" \
+    ",'targetStorageClass':'archive'}}"
 #define PATTERN(list) "'tagStatus':'tagged','tagPatternList':[" list "],"
 
 static void
@@ -134,6 +143,24 @@ TEST(a_rule_for_all_comes_last_and_counts_everybody)
                         RULE(9, "'tagStatus':'any'," COUNT(3));
 
     expect(rules, "A - 1; B x 2; C keep-1 3; D y 4; E keep-2 5; F - 6; G - 8; H z 9", "D9 G5 H9");
+}
+
+TEST(each_storage_class_has_its_rules)
+{
+    const char *rules = TRANSITION(1, "'tagStatus':'any'," DAYS(10)) "," RULE(2, "'tagStatus':'any'," ARCHIVED(90));
+
+    expect(rules, "A v1 9; B v2 20; C v3 300/x/90; D v4 300/x/89; E - 400/x/100", "B1 C2 E2");
+    /* the same tags in both, and none of the archived is counted */
+    expect(TRANSITION(1, PREFIX("'v'") COUNT(1)) "," RULE(2, PREFIX("'v'") ARCHIVED(90)),
+           "A v1 1/x/100; B v2 2; C v3 3; D w 4/x/100", "A2 C1");
+}
+
+TEST(a_restored_image_is_as_good_as_pushed)
+{
+    expect(TRANSITION(1, "'tagStatus':'any'," DAYS(10)), "A v1 20/x/8/2; B v2 20; C v3 20/x/18/15", "B1 C1");
+    expect(TRANSITION(1, "'tagStatus':'any'," COUNT(1)), "A v1 1; B v2 2; C v3 20/x/9/0", "A1 B1");
+    expect(TRANSITION(1, "'tagStatus':'any','countType':'sinceImagePulled','countUnit':'days','countNumber':10"),
+           "A v1 30/20/9/5; B v2 30/2/15/12; C v3 30/28/25/20", "C1");
 }
 
 TEST(what_must_stay_stays_and_is_counted)
@@ -192,13 +219,15 @@ TEST(what_is_no_policy)
         {TWO(RULE(1, "'tagStatus':'any'," COUNT(1)), RULE(2, "'tagStatus':'any'," COUNT(1))), "only one rule"},
         {TWO(RULE(1, "'tagStatus':'untagged'," COUNT(1)), RULE(2, "'tagStatus':'untagged'," DAYS(1))), "untagged"},
         {TWO(RULE(1, PREFIX("'a'") COUNT(1)), RULE(2, PREFIX("'b','a'") COUNT(1))), "prefixes"},
+        {ONE("'tagStatus':'any','storageClass':'archive'," COUNT(1)), "goes with sinceImageTransitioned"},
+        {ONE("'tagStatus':'any','countType':'sinceImageTransitioned','countUnit':'days','countNumber':90"), "goes with sinceImageTransitioned"},
+        {ONE("'tagStatus':'any'," ARCHIVED(89)), "90 days at least"},
+        {"{'rules':[" TRANSITION(1, "'tagStatus':'any'," ARCHIVED(90)) "]}", "already"},
+        {"{'rules':[{'rulePriority':1,'action':{'type':'transition'}}]}", "targetStorageClass 'archive'"},
+        {"{'rules':[{'rulePriority':1,'action':{'type':'transition','targetStorageClass':'tape'}}]}", "targetStorageClass 'archive'"},
+        {TWO(RULE(1, "'tagStatus':'any'," ARCHIVED(90)), RULE(2, "'tagStatus':'any'," ARCHIVED(91))), "only one rule"},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         refused(cases[i].text, ERR_INVALID_PARAMETER, cases[i].why);
-    refused(ONE("'tagStatus':'any','storageClass':'archive'," COUNT(1)), ERR_UNSUPPORTED_FEATURE, "archive");
-    refused(ONE("'tagStatus':'any','countType':'sinceImageTransitioned','countUnit':'days','countNumber':1"),
-            ERR_UNSUPPORTED_FEATURE, "sinceImageTransitioned");
-    refused("{'rules':[{'rulePriority':1,'action':{'type':'transition','targetStorageClass':'archive'}}]}",
-            ERR_UNSUPPORTED_FEATURE, "transition");
 }

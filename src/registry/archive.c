@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* archive.c - the archive: images that are kept and listed, and that nobody can pull until they are
+ * restored. The image's record says so: "status" is "ARCHIVED", "archivedAt" and "activatedAt" are the times of
+ * the last change. Its bytes stay where they are, so nothing is copied either way and a change is one
+ * durable write. An index is archived before its images and restored after them: whoever may be pulled
+ * is whole, wherever a crash falls. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/manifest.h"
+#include "registry/mirror/replication.h"
+#include "registry/reference.h"
+#include "registry/scan/scan.h"
+
+#define ARCHIVED "ARCHIVED"
+#define DEPTH_MAX 8 /* of indexes in indexes, and of referrers of referrers */
+
+bool
+record_is_archived(const struct json *record)
+{
+    return strcmp(json_get_cstr(record, "status", ""), ARCHIVED) == 0;
+}
+
+void
+record_activate(const struct json *old, struct json *record, int64_t now_ms)
+{
+    if (json_get(old, "archivedAt") != NULL)
+        json_set(record, "archivedAt", json_int(json_get_i64(old, "archivedAt", 0)));
+    json_set(record, "activatedAt", json_int(now_ms));
+}
+
+bool
+image_is_archived(const struct registry *reg, const char *region, const char *repository,
+                  struct str digest)
+{
+    cleanup_json struct json *record = NULL;
+
+    return image_record_read(reg, region, repository, digest, &record, NULL) && record_is_archived(record);
+}
+
+bool
+image_archived(const char *repository, const char *digest, struct err *err)
+{
+    return err_set(err, ERR_IMAGE_ARCHIVED,
+                   "the image '%s' of the repository '%s' is archived: restore it (UpdateImageStorageClass "
+                   "with targetStorageClass STANDARD), or push it again",
+                   digest, repository);
+}
+
+bool
+registry_image_check_active(struct registry *reg, const char *region, const char *repository,
+                            const char *digest, struct err *err)
+{
+    return !image_is_archived(reg, region, repository, str_of(digest)) ||
+           image_archived(repository, digest, err);
+}
+
+/* ---- one change, and what goes along: under the repository's lock ---- */
+
+struct change {
+    struct registry *reg;
+    const char *region, *repository;
+    bool archives; /* else it restores */
+    int64_t now_ms;
+    struct json *changed; /* digests */
+};
+
+static bool
+record_change(struct change *c, const char *digest, struct err *err)
+{
+    cleanup_json struct json *record = NULL;
+    cleanup_free char *path = image_record_path(c->reg, c->region, c->repository, str_of(digest));
+
+    if (!image_record_read(c->reg, c->region, c->repository, str_of(digest), &record, err))
+        return false;
+    if (c->archives) {
+        json_set(record, "status", json_text(ARCHIVED));
+        json_set(record, "archivedAt", json_int(c->now_ms));
+    } else {
+        json_delete(record, "status");
+        json_set(record, "activatedAt", json_int(c->now_ms));
+    }
+    cleanup_free char *text = json_format(record);
+    if (!disk_store(c->reg, path, str_of(text), err))
+        return false;
+    json_append(c->changed, json_text(digest));
+    return true;
+}
+
+static bool image_change(struct change *c, const char *digest, int depth, struct err *err);
+
+/* Does it go along? Into the archive what has no tag and is not needed otherwise; back everything. */
+static bool
+goes_along(const struct change *c, const char *digest)
+{
+    cleanup_json struct json *image = NULL;
+
+    if (!manifest_is_linked(c->reg, c->region, c->repository, str_of(digest)) ||
+        image_is_archived(c->reg, c->region, c->repository, str_of(digest)) == c->archives)
+        return false;
+    return !c->archives ||
+           (registry_image_get(c->reg, c->region, c->repository, digest, &image, NULL) &&
+            json_size(json_get(image, "tags")) == 0 &&
+            image_check_unneeded(c->reg, c->region, c->repository, digest, ACTIVE_INDEXES, NULL));
+}
+
+static bool
+members_change(struct change *c, const char *digest, int depth, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup(arena_done) struct arena arena = {0};
+    char found[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
+    struct manifest m;
+    bool is_archived;
+
+    if (!image_manifest_read(c->reg, c->region, c->repository, digest, /* archived_too= */ true, &bytes, found,
+                       type, &is_archived, err))
+        return false;
+    if (!media_type_is_index(str_of(type)))
+        return true;
+    manifest_guess(strbuf_str(&bytes), &arena, &m);
+    for (size_t i = 0; i < m.reference_count; i++) {
+        char member[REGISTRY_DIGEST_SIZE];
+        if (m.references[i].is_manifest && text_copy(member, sizeof member, m.references[i].digest) &&
+            goes_along(c, member) && !image_change(c, member, depth + 1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+referrers_change(struct change *c, const char *digest, int depth, struct err *err)
+{
+    cleanup_json struct json *names = NULL;
+
+    if (!referrers_list(c->reg, c->region, c->repository, str_of(digest), &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        char referrer[REGISTRY_DIGEST_SIZE];
+        if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), referrer) &&
+            goes_along(c, referrer) && !image_change(c, referrer, depth + 1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+image_change(struct change *c, const char *digest, int depth, struct err *err)
+{
+    if (depth > DEPTH_MAX)
+        return true; /* the rest stays as it is: it can be archived or restored by itself */
+    return c->archives ? record_change(c, digest, err) && members_change(c, digest, depth, err) &&
+                             referrers_change(c, digest, depth, err)
+                       : members_change(c, digest, depth, err) && record_change(c, digest, err) &&
+                             referrers_change(c, digest, depth, err);
+}
+
+/* ---- the doors ---- */
+
+static bool
+not_supported(struct err *err)
+{
+    if (err != NULL && (err->code == ERR_RESOURCE_IN_USE || err->code == ERR_CONFLICT)) {
+        err->code = ERR_STORAGE_CLASS_UPDATE;
+        return err_context(err, "The image cannot be archived");
+    }
+    return false;
+}
+
+bool
+registry_image_archive(struct registry *reg, const char *region, const char *repository,
+                       const char *digest, int64_t now_ms, struct err *err)
+{
+    cleanup_json struct json *changed = json_array();
+    struct change c = {reg, region, repository, /* archives= */ true, now_ms, changed};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    char found[REGISTRY_DIGEST_SIZE];
+    struct err why = {0};
+
+    if (!registry_resolve(reg, region, repository, digest, found, err))
+        return false;
+    if (image_is_archived(reg, region, repository, str_of(found)))
+        return true;
+    if (image_check_unneeded(reg, region, repository, found, ACTIVE_INDEXES, &why) &&
+        image_change(&c, found, 0, &why))
+        return true;
+    if (err != NULL)
+        *err = why;
+    return not_supported(err);
+}
+
+static bool
+restore(struct change *c, const char *digest, struct err *err)
+{
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED =
+        repository_lock(c->reg, c->region, c->repository);
+    char found[REGISTRY_DIGEST_SIZE];
+
+    if (!registry_resolve(c->reg, c->region, c->repository, digest, found, err))
+        return false;
+    return !image_is_archived(c->reg, c->region, c->repository, str_of(found)) ||
+           image_change(c, found, 0, err);
+}
+
+bool
+registry_image_restore(struct registry *reg, const char *region, const char *repository,
+                       const char *digest, int64_t now_ms, struct err *err)
+{
+    cleanup_json struct json *changed = json_array();
+    struct change c = {reg, region, repository, /* archives= */ false, now_ms, changed};
+
+    if (!restore(&c, digest, err))
+        return false;
+    for (size_t i = 0; i < json_size(changed); i++) {
+        const char *restored = json_cstr(json_at(changed, i), "");
+        scan_pushed(reg, region, repository, restored);
+        replication_pushed(reg, region, repository, restored);
+    }
+    return true;
+}
+
+bool
+image_transition(struct registry *reg, const char *region, const char *repository,
+                 const struct json *image, bool *archived_out, struct err *err)
+{
+    const char *digest = json_get_cstr(image, "digest", "");
+    cleanup_json struct json *changed = json_array();
+    struct change c = {reg, region, repository, /* archives= */ true, clock_wall_ms(), changed};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    struct err why = {0};
+
+    *archived_out = false;
+    if (!image_is_as_listed(reg, region, repository, image))
+        return true;
+    if (!image_check_unneeded(reg, region, repository, digest, ALL_INDEXES, &why)) {
+        if (err != NULL && why.code == ERR_INTERNAL)
+            *err = why;
+        return why.code != ERR_INTERNAL;
+    }
+    *archived_out = image_change(&c, digest, 0, err);
+    return *archived_out;
+}

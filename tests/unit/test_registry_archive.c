@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* The archive: what is in it cannot be pulled, is not lost, and comes back. */
+#include "registry_world.h"
+
+#include "registry/lifecycle.h"
+
+#define DAY_MS (24LL * 3600 * 1000)
+#define LONG_AGO_MS (clock_wall_ms() - 400 * DAY_MS)
+
+static bool
+archive(struct world *w, const char *digest, struct err *err)
+{
+    *err = (struct err){0};
+    return registry_image_archive(w->reg, REGION, "my-app", digest, clock_wall_ms(), err);
+}
+
+static bool
+restore(struct world *w, const char *digest, struct err *err)
+{
+    *err = (struct err){0};
+    return registry_image_restore(w->reg, REGION, "my-app", digest, clock_wall_ms(), err);
+}
+
+/* "archived" or "active", with "+" if it was ever archived and "*" if it was ever restored. */
+static const char *
+state_of(struct world *w, const char *digest)
+{
+    static char text[4][16];
+    static int next;
+    cleanup_json struct json *image = NULL;
+    struct err err = {0};
+    char *out = text[next++ % 4];
+
+    CHECK(registry_image_get(w->reg, REGION, "my-app", digest, &image, &err));
+    snprintf(out, sizeof text[0], "%s%s%s",
+             strcmp(json_get_cstr(image, "status", ""), "ARCHIVED") == 0 ? "archived" : "active",
+             json_get_i64(image, "archivedAt", 0) > 0 ? "+" : "",
+             json_get_i64(image, "activatedAt", 0) > 0 ? "*" : "");
+    return out;
+}
+
+static int
+pull(struct world *w, const char *method, const char *reference, struct http_answer *a)
+{
+    cleanup_free char *path = text_format("/v2/my-app/manifests/%s", reference);
+    return ask(w, method, path, (struct str){0}, NULL, NULL, a);
+}
+
+TEST(an_archived_image_is_listed_and_not_pulled)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = push_image(&w, "my-app", "v1", "one");
+    struct err err = {0};
+
+    CHECK_TEXT(state_of(&w, digest), "active");
+    CHECK(archive(&w, digest, &err) && archive(&w, digest, &err)); /* twice is once */
+    CHECK_TEXT(state_of(&w, digest), "archived+");
+    CHECK_EQ(pull(&w, "GET", "v1", &a), 404);
+    CHECK_TEXT(error_code(&a), "MANIFEST_UNKNOWN");
+    CHECK(str_find(strbuf_str(&a.body), STR("is archived: restore it")) >= 0);
+    CHECK_EQ(pull(&w, "HEAD", digest, &a), 404);
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list", (struct str){0}, NULL, NULL, &a), 200);
+    CHECK(str_find(strbuf_str(&a.body), STR("v1")) >= 0);
+    CHECK(!registry_image_check_active(w.reg, REGION, "my-app", digest, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_ARCHIVED);
+    /* Another process finds it so, too. */
+    world_close(&w);
+    world_open(&w);
+    CHECK_EQ(pull(&w, "GET", "v1", &a), 404);
+    CHECK(restore(&w, digest, &err) && restore(&w, digest, &err));
+    CHECK_TEXT(state_of(&w, digest), "active+*");
+    CHECK_EQ(pull(&w, "GET", "v1", &a), 200);
+}
+
+TEST(a_push_restores)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = push_image(&w, "my-app", "v1", "one"), *again = NULL, *manifest = NULL;
+    char got[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(archive(&w, digest, &err));
+    again = push_image(&w, "my-app", "v2", "one");
+    CHECK_TEXT(again, digest);
+    CHECK_TEXT(state_of(&w, digest), "active+*");
+    CHECK_EQ(pull(&w, "GET", "v1", &a), 200);
+    /* Also of the very tag, also by PutImage, which refuses what is there already. */
+    CHECK(archive(&w, digest, &err));
+    manifest = put_parts(w.reg, "my-app", "one");
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = "v1", .refuse_existing = true};
+    CHECK(registry_manifest_put(w.reg, REGION, "my-app", &put, got, &err));
+    CHECK_TEXT(state_of(&w, digest), "active+*");
+    CHECK(!registry_manifest_put(w.reg, REGION, "my-app", &put, got, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_EXISTS);
+}
+
+static bool
+uses(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
+{
+    (void)region, (void)repository;
+    if (strcmp(digest, ctx) != 0)
+        return false;
+    if (users != NULL)
+        strbuf_add_cstr(users, "task 1");
+    return true;
+}
+
+TEST(what_is_in_use_is_not_archived)
+{
+    REGISTRY(w);
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", w.digest));
+    registry_set_in_use(w.reg, uses, w.digest);
+    CHECK(!archive(&w, w.digest, &err));
+    CHECK_EQ(err.code, ERR_STORAGE_CLASS_UPDATE);
+    CHECK(strstr(err.message, "in use by task 1") != NULL);
+    CHECK_TEXT(state_of(&w, w.digest), "active");
+    registry_set_in_use(w.reg, NULL, NULL);
+    CHECK(archive(&w, w.digest, &err));
+    CHECK(!archive(&w, "v9", &err));
+    CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
+}
+
+static void
+put_manifest(struct world *w, const char *manifest, const char *tag, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+    struct err err = {0};
+
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put, digest, &err));
+    CHECK_TEXT(err.message, "");
+}
+
+/* A small image of its own name, whose digest and size an index wants; `subject` may be NULL. */
+static size_t
+put_small(struct world *w, const char *content, const char *subject, char digest[static REGISTRY_DIGEST_SIZE])
+{
+    cleanup_free char *manifest = put_parts(w->reg, "my-app", content), *whole = NULL;
+
+    CHECK(manifest != NULL);
+    if (subject != NULL) {
+        manifest[strlen(manifest) - 1] = '\0';
+        whole = text_format("%s,\"subject\":{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":1}}",
+                            manifest, subject);
+    }
+    put_manifest(w, whole != NULL ? whole : manifest, NULL, digest);
+    return strlen(whole != NULL ? whole : manifest);
+}
+
+TEST(an_index_takes_its_images_and_its_signature_along)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE],
+        other[REGISTRY_DIGEST_SIZE], signature[REGISTRY_DIGEST_SIZE];
+    cleanup(registry_referrers_done) struct registry_referrers active = {0}, all = {0};
+    struct err err = {0};
+    const size_t one_size = put_small(&w, "one", NULL, one), two_size = put_small(&w, "two", NULL, two);
+    cleanup_free char *both = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu},{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
+        one, one_size, two, two_size);
+    cleanup_free char *half = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", two, two_size);
+
+    put_manifest(&w, both, "all", index);
+    put_manifest(&w, half, "half", other);
+    put_small(&w, "signed", index, signature);
+    CHECK(!archive(&w, one, &err)); /* or a pull of the index would break */
+    CHECK_EQ(err.code, ERR_STORAGE_CLASS_UPDATE);
+    CHECK(strstr(err.message, index) != NULL);
+    CHECK(archive(&w, index, &err));
+    CHECK_TEXT(state_of(&w, index), "archived+");
+    CHECK_TEXT(state_of(&w, one), "archived+");
+    CHECK_TEXT(state_of(&w, two), "active"); /* another index needs it */
+    CHECK_TEXT(state_of(&w, signature), "archived+");
+    CHECK(registry_referrers(w.reg, REGION, "my-app", index, NULL, false, NULL, &active, &err));
+    CHECK_EQ(json_size(active.descriptors), 0);
+    CHECK(registry_referrers(w.reg, REGION, "my-app", index, NULL, true, NULL, &all, &err));
+    CHECK_TEXT(json_get_cstr(json_at(all.descriptors, 0), REGISTRY_REFERRER_STATUS, ""), "ARCHIVED");
+    /* Nobody pushes an index of what cannot be pulled. */
+    const struct registry_put put = {.manifest = str_of(both), .tag = "all"};
+    CHECK(!registry_manifest_put(w.reg, REGION, "my-app", &put, other, &err));
+    CHECK_EQ(err.code, ERR_REFERENCED_IMAGES_NOT_FOUND);
+    CHECK(restore(&w, index, &err));
+    CHECK_TEXT(state_of(&w, index), "active+*");
+    CHECK_TEXT(state_of(&w, one), "active+*");
+    CHECK_TEXT(state_of(&w, signature), "active+*");
+}
+
+/* ---- collections and policies ---- */
+
+static void
+make_old(struct world *w, const char *digest, const char *member)
+{
+    cleanup_json struct json *record = NULL;
+    struct err err = {0};
+    cleanup_free char *path = image_record_path(w->reg, REGION, "my-app", str_of(digest));
+
+    CHECK(image_record_read(w->reg, REGION, "my-app", str_of(digest), &record, &err));
+    json_set(record, member, json_int(LONG_AGO_MS));
+    cleanup_free char *text = json_format(record);
+    CHECK(disk_store(w->reg, path, str_of(text), &err));
+}
+
+static bool
+text_set(void *arg, struct json *document, struct err *err)
+{
+    (void)err;
+    json_set(document, REGISTRY_LIFECYCLE_TEXT, json_text(arg));
+    json_delete(document, REGISTRY_LIFECYCLE_TIME);
+    return true;
+}
+
+#define POLICY                                                                                        \
+    "{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"any\",\"countType\":"              \
+    "\"sinceImagePushed\",\"countUnit\":\"days\",\"countNumber\":30},\"action\":{\"type\":\"transition\"" \
+    ",\"targetStorageClass\":\"archive\"}},{\"rulePriority\":2,\"selection\":{\"tagStatus\":\"any\","   \
+    "\"storageClass\":\"archive\",\"countType\":\"sinceImageTransitioned\",\"countUnit\":\"days\","     \
+    "\"countNumber\":90},\"action\":{\"type\":\"expire\"}}]}"
+
+TEST(a_policy_archives_and_after_ninety_days_expires)
+{
+    REGISTRY(w);
+    char young[REGISTRY_DIGEST_SIZE], old[REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *preview = NULL;
+    struct registry_gc gc = {0};
+    struct err err = {0};
+    int64_t expired = -1;
+
+    CHECK(put_image(w.reg, "my-app", "young", "young", young));
+    CHECK(put_image(w.reg, "my-app", "old", "old", old));
+    make_old(&w, old, "pushedAt");
+    CHECK(registry_repository_change(w.reg, REGION, "my-app", text_set, POLICY, &err));
+    CHECK(registry_lifecycle_preview(w.reg, REGION, "my-app", POLICY, clock_wall_ms(), &preview, &err));
+    CHECK_EQ(json_size(preview), 1);
+    CHECK_TEXT(json_get_cstr(json_at(preview, 0), "action", ""), "TRANSITION");
+    CHECK(registry_lifecycle_apply(w.reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
+    CHECK_EQ(expired, 0);
+    CHECK_TEXT(state_of(&w, young), "active");
+    CHECK_TEXT(state_of(&w, old), "archived+");
+    cleanup_free char *aged = text_format("find %s/blobs -type f -exec touch -d '2 hours ago' {} +", w.dir);
+    cleanup_free char *said = check_shell(aged);
+    CHECK(registry_collect(w.reg, NULL, 0, 0, clock_wall_ms(), &gc, &err));
+    CHECK_EQ(gc.blobs_removed, 0); /* the archive is no bin */
+    CHECK_EQ(gc.blobs_kept, 6);
+    make_old(&w, old, "archivedAt");
+    CHECK(registry_lifecycle_apply(w.reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
+    CHECK_EQ(expired, 1);
+    CHECK(!registry_resolve(w.reg, REGION, "my-app", "old", got, &err));
+}
