@@ -6,8 +6,10 @@ import socket
 import time
 import unittest
 
+import h2_raw
 import harness
 import hostile
+import hostile_h2
 import raw
 from harness import Naru
 
@@ -83,6 +85,44 @@ class Smuggling(Case):
                 self.assertEqual([r.status for r in replies], finals)
                 self.assertEqual(self.target.faults(), [])
                 self.assertEqual(len(self.target.requests()), seen)
+
+    def test_each_case_over_http2(self):
+        """The target speaks HTTP/1.1: whatever comes in frames has to be one request there, for the host that it was sent to."""
+        for name, headers, body, trailers, wanted, seen in hostile_h2.CASES:
+            with self.subTest(name):
+                self.target.forget()
+                status, answer, end = h2_raw.exchange(self.front.port, h2_raw.request(headers, body, trailers))
+                requests = self.target.requests()
+                self.assertEqual(wanted, status if status is not None else end)
+                self.assertEqual(self.target.faults(), [])
+                self.assertEqual([r.target for r in requests], [seen] if seen else [])
+                self.assertEqual([r.get("host") for r in requests], [dict(headers).get(b":authority", b"a").decode()] if seen else [])
+                self.assertEqual([r.get("upgrade") for r in requests], [None] if seen else [])
+                if seen:
+                    self.assertEqual(answer.decode(), seen)
+        self.assertEqual(raw.get(self.front.port, "/innocent").body, b"/innocent")
+
+    def test_floods_of_frames_hold_nobody_up(self):
+        """Frames that cost their sender little: the connection ends, or they are read, and others are served meanwhile."""
+        head, count = h2_raw.block(hostile_h2.get()), 20000
+        floods = {
+            "headers without end": h2_raw.frame(h2_raw.HEADERS, 0, 1, head) + h2_raw.frame(9, 0, 1, h2_raw.block([(b"x", b"a" * 100)])) * count,
+            "headers of nothing": h2_raw.frame(h2_raw.HEADERS, 0, 1, head) + h2_raw.frame(9, 0, 1) * count,
+            "settings": h2_raw.frame(h2_raw.SETTINGS, 0, 0) * count,
+            "pings": h2_raw.frame(6, 0, 0, b"12345678") * count,
+            "requests taken back": b"".join(
+                h2_raw.frame(h2_raw.HEADERS, 5, stream, head) + h2_raw.frame(h2_raw.RST_STREAM, 0, stream, b"\0\0\0\x08")
+                for stream in range(1, count // 2, 2)),
+        }
+        for name, frames in floods.items():
+            with self.subTest(name), socket.create_connection(("127.0.0.1", self.front.port), timeout=10) as flood:
+                try:
+                    flood.settimeout(0.5)
+                    flood.sendall(h2_raw.PREFACE + h2_raw.frame(h2_raw.SETTINGS, 0, 0) + frames)
+                except OSError:
+                    pass  # it is ended, or not read any more: nobody reads its answers either
+                self.assertEqual(raw.get(self.front.port, "/innocent").body, b"/innocent")
+        self.assertEqual(self.target.faults(), [])
 
     def test_whatever_is_made_of_them(self):
         """Cases cut, joined and changed by dice: nothing is known of the answers, but that the target is never confused and
