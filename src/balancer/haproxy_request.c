@@ -57,7 +57,8 @@ add_own(const struct config_setup *setup, const struct config_listener *listener
     strbuf_add_cstr(out, "    http-request add-header X-Amzn-Trace-Id \"Root=" TRACE_ID "\"\n");
 }
 
-/* One line of both, where the client brought one; several stay, and ours is the last. */
+/* One line of both, where the client brought one; several stay, and ours is the last.  Of two Self in a trace ours
+ * takes the other's place. */
 static void
 add_joined(const struct config_listener *listener, struct strbuf *out)
 {
@@ -68,6 +69,9 @@ add_joined(const struct config_listener *listener, struct strbuf *out)
                         " \"%[req.fhdr(x-forwarded-for,-2)], %[var(sess.client)]\""
                         " if { req.fhdr_cnt(x-forwarded-for) 2 }\n");
     strbuf_add_cstr(out,
+                    "    http-request replace-header X-Amzn-Trace-Id"
+                    " '^(?:Self=[^;]*;? ?(.*)|(.*); ?Self=[^;]*(.*))' '\\1\\2\\3'"
+                    " if { req.fhdr_cnt(x-amzn-trace-id) gt 1 }\n"
                     "    http-request set-header X-Amzn-Trace-Id"
                     " \"Self=%[req.fhdr(x-amzn-trace-id,-1),bytes(5)];%[req.fhdr(x-amzn-trace-id,-2)]\""
                     " if { req.fhdr(x-amzn-trace-id,-2) -m sub Root= }\n"

@@ -80,6 +80,10 @@ class Attributes(unittest.TestCase):
                 told = self.sent("X-Amzn-Trace-Id: Root=1-5-6;Sampled=1", method=method).all("x-amzn-trace-id")
                 self.assertEqual(len(told), 1)
                 self.assertRegex(told[0], f"^Self={trace};Root=1-5-6;Sampled=1$")
+                for said in "Self=1-2-3;Root=1-5-6", "Root=1-5-6; Self=1-2-3":  # another balancer's: ours takes its place
+                    told = self.sent(f"X-Amzn-Trace-Id: {said};A=b", method=method).all("x-amzn-trace-id")
+                    self.assertEqual(len(told), 1)
+                    self.assertRegex(told[0], f"^Self={trace};Root=1-5-6;A=b$")
                 told = self.sent("X-Amzn-Trace-Id: none", method=method).all("x-amzn-trace-id")
                 self.assertEqual(len(told), 1)
                 self.assertRegex(told[0], f"^Root={trace}$")

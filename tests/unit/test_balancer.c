@@ -215,6 +215,8 @@ TEST(who_leads_to_one_group_pays_for_no_choice)
                    "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }\n"
                    "    http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for,-2)], %[var(sess.client)]\""
                    " if { req.fhdr_cnt(x-forwarded-for) 2 }\n"
+                   "    http-request replace-header X-Amzn-Trace-Id '^(?:Self=[^;]*;? ?(.*)|(.*); ?Self=[^;]*(.*))'"
+                   " '\\1\\2\\3' if { req.fhdr_cnt(x-amzn-trace-id) gt 1 }\n"
                    "    http-request set-header X-Amzn-Trace-Id \"Self=%[req.fhdr(x-amzn-trace-id,-1),bytes(5)];"
                    "%[req.fhdr(x-amzn-trace-id,-2)]\" if { req.fhdr(x-amzn-trace-id,-2) -m sub Root= }\n"
                    "    http-request set-header X-Amzn-Trace-Id %[req.fhdr(x-amzn-trace-id,-1)]"
