@@ -439,7 +439,12 @@ checker_free(struct checker *c)
 void
 checker_set_check(struct checker *c, const struct health_check *check)
 {
+    const bool is_sooner = check->interval_s < c->check.interval_s;
+    const bool is_waiting = c->probe == NULL && c->http == NULL && c->judged_ms != 0;
+
     c->check = *check;
+    if (is_sooner && is_waiting && !is_unborn(c, CHECK_FAILED))
+        checker_schedule(c, CHECK_OK, clock_monotonic_ms());
 }
 
 const struct target_health *

@@ -24,5 +24,6 @@ struct checker_spec {
 
 struct checker *checker_new(const struct checker_spec *spec);
 void checker_free(struct checker *c);
-void checker_set_check(struct checker *c, const struct health_check *check); /* from the next probe on */
+/* From the next probe on, which a shorter interval brings forward. */
+void checker_set_check(struct checker *c, const struct health_check *check);
 const struct target_health *checker_health(const struct checker *c);

@@ -81,6 +81,7 @@ struct watch {
     struct checker *checker;
     struct health_check check;
     int unhealthy_threshold; /* 0: 1 */
+    int interval_s;          /* 0: 1 */
     int port;
     enum target_state state;
     atomic_int said; /* newest state; -1: nothing yet */
@@ -123,7 +124,7 @@ watch_start(struct watch *w, int port)
     w->check = (struct health_check){.enabled = true,
                                      .protocol = "HTTP",
                                      .path = "/ping?x=1",
-                                     .interval_s = 1,
+                                     .interval_s = w->interval_s > 0 ? w->interval_s : 1,
                                      .timeout_s = 1,
                                      .healthy_threshold = 2,
                                      .unhealthy_threshold =
@@ -352,4 +353,32 @@ TEST(an_unhealthy_target_needs_its_threshold_to_come_back)
     watch_stop(&w);
     app_stop(&t);
     CHECK(atomic_load(&t.probes) >= probes + 2);
+}
+
+static void
+ask_each_second(void *arg)
+{
+    struct watch *w = arg;
+
+    w->check.interval_s = 1;
+    checker_set_check(w->checker, &w->check);
+}
+
+/* Whoever shortens five minutes does not wait for five minutes. */
+TEST(a_shorter_interval_brings_the_next_probe_forward)
+{
+    struct app t = {.answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"};
+    struct watch w = {.interval_s = 300};
+    const int64_t until_ms = clock_monotonic_ms() + 4000 * CHECK_PATIENCE;
+
+    app_start(&t);
+    watch_start(&w, t.port);
+    wait_until_said(&w, TARGET_healthy, 1000);
+    loop_call_and_wait(w.loop, ask_each_second, &w);
+    while (atomic_load(&t.probes) < 2) {
+        CHECK(clock_monotonic_ms() < until_ms);
+        clock_sleep_ms(10);
+    }
+    watch_stop(&w);
+    app_stop(&t);
 }
