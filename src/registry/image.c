@@ -209,6 +209,13 @@ registry_image_pulled(struct registry *reg, const char *region, const char *repo
     close(fd);
 }
 
+bool
+reference_is_manifest(const struct registry *reg, const char *region, const char *name,
+                      const struct manifest_reference *r)
+{
+    return r->is_manifest && (!r->is_either || manifest_is_linked(reg, region, name, r->digest));
+}
+
 /* ---- put ---- */
 
 static bool
@@ -217,7 +224,7 @@ reference_check(struct registry *reg, const char *region, const char *repository
 {
     int64_t size = -1;
 
-    if (r->is_manifest) {
+    if (reference_is_manifest(reg, region, repository, r)) {
         if (!manifest_is_linked(reg, region, repository, r->digest) ||
             image_is_archived(reg, region, repository, r->digest) ||
             !blob_touch(reg, r->digest, &size))

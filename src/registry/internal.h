@@ -21,6 +21,7 @@
 struct pull_through;
 struct replicator;
 struct scanner;
+struct manifest_reference;
 struct upload;
 
 struct registry {
@@ -200,6 +201,9 @@ bool images_of_indexes(struct registry *reg, const char *region, const char *rep
  * says so. False only for a fault of ours. */
 bool image_expire(struct registry *reg, const char *region, const char *repository,
                   const struct json *image, bool *removed_out, struct err *err) MUST_CHECK;
+/* Whether `r` of an image of this repository is a manifest; else it is a blob. */
+bool reference_is_manifest(const struct registry *reg, const char *region, const char *name,
+                           const struct manifest_reference *r);
 bool manifest_is_linked(const struct registry *reg, const char *region, const char *name,
                         struct str digest);
 /* Does a manifest of this repository name the blob? */

@@ -124,6 +124,8 @@ references_read(const struct json *document, struct arena *arena, struct manifes
         if (!descriptor_read(item, member, arena, &m->references[used], err))
             return false;
         m->references[used].is_manifest = m->is_index;
+        m->references[used].is_either =
+            m->is_index && !media_type_is_manifest(str_of(json_get_cstr(item, "mediaType", "")));
         m->references[used].is_foreign = !m->is_index && layer_is_foreign(item);
         used++;
     }
@@ -146,6 +148,7 @@ reference_guess(const struct json *descriptor, bool is_manifest, struct arena *a
     if (!descriptor_read(descriptor, "", arena, r, NULL))
         return;
     r->is_manifest = is_manifest;
+    r->is_either = is_manifest;
     r->is_foreign = true;
     m->reference_count++;
     if (!is_manifest && __builtin_add_overflow(m->image_size, r->size, &m->image_size))

@@ -12,6 +12,7 @@ struct manifest_reference {
     struct str digest; /* valid */
     int64_t size;
     bool is_manifest; /* of an index */
+    bool is_either;   /* so called by an index, but of a type that we do not know: a manifest or a blob */
     bool is_foreign;  /* its bytes need not be here: a layer that lives elsewhere, or a guess */
 };
 

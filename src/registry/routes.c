@@ -12,8 +12,7 @@
 #include "base/uri.h"
 #include "io/audit.h"
 
-/* ECR's codes as the registry protocol has them; what is not here keeps its own row of codes.def.
- */
+/* Codes of AWS as the registry protocol has them; what is in capitals in codes.def is of the protocol already. */
 static const struct {
     enum err_code code;
     const char *wire;
@@ -51,18 +50,44 @@ reply_send(struct call *c, struct reply *r, int status, struct str body)
     http_reply(c->x, status, r->headers, body);
 }
 
+/* The protocol has fourteen codes, and clients know no others. */
+static const char *
+code_of_status(int status)
+{
+    switch (status) {
+    case 401:
+        return "UNAUTHORIZED";
+    case 403:
+        return "DENIED";
+    case 429:
+        return "TOOMANYREQUESTS";
+    default:
+        return status >= 500 ? "UNKNOWN" : "UNSUPPORTED";
+    }
+}
+
+const char *
+registry_error_code(enum err_code code, int *status_out)
+{
+    const char *wire = err_wire(code);
+
+    *status_out = err_http(code);
+    for (size_t i = 0; i < ARRAY_COUNT(registry_codes); i++) {
+        if (registry_codes[i].code == code) {
+            *status_out = registry_codes[i].status;
+            return registry_codes[i].wire;
+        }
+    }
+    return strpbrk(wire, "abcdefghijklmnopqrstuvwxyz") == NULL ? wire : code_of_status(*status_out);
+}
+
 static void
 error_send(struct http_exchange *x, const struct err *err, struct reply *r)
 {
-    const char *wire = err_wire(err->code), *message = err->message;
-    int status = err_http(err->code);
+    const char *message = err->message;
+    int status;
+    const char *wire = registry_error_code(err->code, &status);
 
-    for (size_t i = 0; i < ARRAY_COUNT(registry_codes); i++) {
-        if (registry_codes[i].code == err->code) {
-            wire = registry_codes[i].wire;
-            status = registry_codes[i].status;
-        }
-    }
     if (err->code == ERR_INTERNAL) {
         log_error("registry.failed", "request_id=%s method=" STR_FMT " path=%s error=%s",
                   x->request_id, STR_ARG(x->method), log_quote(arena_cstr(&x->arena, x->path)),

@@ -37,6 +37,8 @@ void reply_header(struct reply *r, const char *name, const char *value);
 /* Both give the upload back first; what is sent must not lie in it. */
 void reply_send(struct call *c, struct reply *r, int status, struct str body);
 void reply_error(struct call *c, const struct err *err);
+/* What an error is called by the protocol, and its status. */
+const char *registry_error_code(enum err_code code, int *status_out);
 /* The value of a query parameter, in the exchange's arena; NULL if absent or empty. */
 const char *call_query(struct call *c, const char *name);
 

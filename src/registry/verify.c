@@ -241,8 +241,9 @@ reference_verify(struct place *p, const char *image, const struct manifest_refer
         problem(v, "ImageBroken", PUSH_AGAIN,
                 "the image '%s@%s' (%s) gives the blob '" STR_FMT "' %lld bytes, but it has %lld",
                 p->name, image, p->region, STR_ARG(r->digest), (long long)r->size, (long long)size);
-    } else if (r->is_manifest ? !manifest_is_linked(&v->reg, p->region, p->name, r->digest)
-                              : !layer_is_linked(&v->reg, p->region, p->name, r->digest)) {
+    } else if (reference_is_manifest(&v->reg, p->region, p->name, r)
+                   ? !manifest_is_linked(&v->reg, p->region, p->name, r->digest)
+                   : !layer_is_linked(&v->reg, p->region, p->name, r->digest)) {
         problem(v, "LinkMissing", PUSH_AGAIN,
                 "the image '%s@%s' (%s) needs '" STR_FMT "', which its repository does not hold",
                 p->name, image, p->region, STR_ARG(r->digest));

@@ -199,6 +199,7 @@ class Cache(Case):
         self.assertEqual(up.count(f"/elsewhere/{digest_of(layer)}"), 1)
 
     def test_bytes_that_are_not_what_they_say_are_not_kept(self):
+        """client-1"""
         up = self.upstream()
         layer = os.urandom(100000)
         up.image("app", "v1", layer)
@@ -215,14 +216,18 @@ class Cache(Case):
     def test_an_index_comes_with_its_images(self):
         up = self.upstream()
         one, two = up.image("app", "amd64", b"one", tagged=False), up.image("app", "arm64", b"two", tagged=False)
+        cached = b"a blob that an index names, as BuildKit's cache does"
+        up.blobs[digest_of(cached)] = cached
         index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
-            {"mediaType": MANIFEST, "size": len(m), "digest": digest_of(m)} for m in (one, two)]}).encode()
+            {"mediaType": kind, "size": len(m), "digest": digest_of(m)}
+            for m, kind in ((one, MANIFEST), (two, MANIFEST), (cached, "x/layer"))]}).encode()
         up.put("app", "v1", index, INDEX)
         self.assertEqual(self.get("app/manifests/v1"), (200, index))
         self.assertEqual(self.get(f"app/manifests/{digest_of(one)}"), (200, one))
         self.imported("app", "v1", index)
         up.is_down = True
         self.assertEqual(self.get(f"app/manifests/{digest_of(two)}"), (200, two))
+        self.assertEqual(self.get(f"app/blobs/{digest_of(cached)}"), (200, cached))
 
     def test_rules(self):
         made = self.rule("registry-1.docker.io")

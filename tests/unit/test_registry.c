@@ -46,6 +46,7 @@ TEST(a_region_s_registry_keeps_a_document_of_its_own)
     CHECK(!registry_document_get(w.reg, "../x", &none, &err));
 }
 
+/* pull-3 pull-4 */
 TEST(names_follow_ecr_s_grammar)
 {
     const char *const good[] = {"ab", "a1", "my-app", "team/my-app", "a.b_c-d/e1", "1/2/3"};
@@ -128,6 +129,7 @@ TEST(images_of_ours_are_recognised)
     }
 }
 
+/* pull-14 */
 TEST(ranges_are_read_as_the_rfc_says)
 {
     const struct {

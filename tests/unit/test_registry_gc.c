@@ -98,6 +98,7 @@ TEST(what_an_index_calls_a_manifest_may_be_a_layer_of_any_size)
     CHECK_EQ(gc.blobs_removed, 0);
 }
 
+/* image-7 */
 TEST(indexes_nest_as_deep_as_they_like)
 {
     REGISTRY(w);

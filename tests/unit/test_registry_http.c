@@ -4,6 +4,7 @@
 
 #include "registry/mirror/pull_through.h"
 
+/* api-7 */
 TEST(nobody_gets_in_without_a_token)
 {
     WORLD(w);
@@ -60,6 +61,7 @@ TEST(a_token_is_good_until_it_expires_and_after_a_restart)
     CHECK_EQ(st.st_size, 32);
 }
 
+/* pull-1 pull-14 */
 TEST(an_image_goes_in_and_comes_out)
 {
     WORLD(w);
@@ -191,6 +193,7 @@ TEST(an_upload_is_free_once_its_answer_is_out)
     http_client_free(clients[1]);
 }
 
+/* push-7 */
 TEST(an_upload_can_be_given_up_and_a_wrong_digest_leaves_nothing)
 {
     WORLD(w);
@@ -252,6 +255,7 @@ TEST(a_repository_sees_only_what_was_pushed_or_mounted_there)
     CHECK_EQ(files_in(&w, "blobs/sha256"), 1);
 }
 
+/* push-2 push-20 image-6 */
 TEST(a_manifest_is_checked_before_it_is_named)
 {
     WORLD(w);
@@ -413,6 +417,7 @@ raw_half_body(const struct world *w, const char *method, const char *path, int a
     clock_sleep_ms(100);
 }
 
+/* push-6 */
 TEST(a_truncated_upload_is_not_a_blob_but_can_go_on)
 {
     WORLD(w);

@@ -2,6 +2,7 @@
 /* What the OCI distribution specification 1.1 asks of a registry, sentence by sentence. */
 #include "registry_world.h"
 
+/* push-7 push-8 image-1 */
 TEST(blobs_and_manifests_go_by_sha512_too)
 {
     WORLD(w);
@@ -92,6 +93,7 @@ referrers(struct world *w, const char *subject, const char *query, struct http_a
 
 /* ---- pull ---- */
 
+/* pull-5 pull-7 pull-8 pull-15 pull-16 pull-17 */
 TEST(a_pull_gives_the_bytes_that_were_pushed_with_their_type_and_digest)
 {
     WORLD(w);
@@ -118,6 +120,7 @@ TEST(a_pull_gives_the_bytes_that_were_pushed_with_their_type_and_digest)
     CHECK_TEXT(error_code(&a), "NAME_UNKNOWN");
 }
 
+/* pull-14 */
 TEST(who_has_it_already_is_told_so)
 {
     WORLD(w);
@@ -142,6 +145,7 @@ TEST(who_has_it_already_is_told_so)
 
 /* ---- push ---- */
 
+/* push-5 push-12 push-13 push-14 push-15 push-16 */
 TEST(an_upload_says_where_it_stands_and_takes_only_what_comes_next)
 {
     WORLD(w);
@@ -179,6 +183,7 @@ TEST(an_upload_says_where_it_stands_and_takes_only_what_comes_next)
     CHECK_TEXT(error_code(&a), "BLOB_UPLOAD_UNKNOWN");
 }
 
+/* push-17 push-18 */
 TEST(a_blob_is_mounted_from_where_it_is_or_uploaded)
 {
     WORLD(w);
@@ -209,6 +214,7 @@ TEST(a_blob_is_mounted_from_where_it_is_or_uploaded)
     }
 }
 
+/* pull-5 pull-6 push-19 push-21 image-2 image-7 */
 TEST(a_manifest_of_any_type_is_kept_byte_by_byte)
 {
     WORLD(w);
@@ -257,6 +263,7 @@ TEST(a_manifest_of_any_type_is_kept_byte_by_byte)
     CHECK_EQ(gc.blobs_removed, 2); /* Docker's manifest and its config */
 }
 
+/* push-26 push-27 */
 TEST(four_megabytes_are_a_manifest_and_one_byte_more_is_not)
 {
     WORLD(w);
@@ -299,6 +306,7 @@ TEST(a_tag_changes_only_if_it_is_what_the_client_thinks)
 
 /* ---- content discovery ---- */
 
+/* list-1 list-2 list-3 list-4 list-5 */
 TEST(tags_are_listed_in_order_in_pages_and_not_at_all)
 {
     WORLD(w);
@@ -350,6 +358,7 @@ TEST(repositories_are_listed_in_pages)
     CHECK_TEXT(strbuf_cstr(&a.body), "{\"repositories\":[\"elsewhere\"]}");
 }
 
+/* push-1 list-6 list-7 list-8 list-9 list-10 list-11 list-13 list-15 list-16 list-18 */
 TEST(referrers_come_with_type_and_annotations_before_and_after_their_subject)
 {
     WORLD(w);
@@ -386,6 +395,7 @@ TEST(referrers_come_with_type_and_annotations_before_and_after_their_subject)
     CHECK_EQ(ask(&w, "GET", nowhere, NOTHING, NULL, NULL, &a), 404);
 }
 
+/* push-28 list-12 list-18 */
 TEST(an_index_refers_to_its_subject_without_a_type_of_its_own)
 {
     WORLD(w);
@@ -406,6 +416,7 @@ TEST(an_index_refers_to_its_subject_without_a_type_of_its_own)
     CHECK_TEXT(json_get_cstr(json_at(found, 0), "mediaType", ""), OCI_INDEX);
 }
 
+/* list-17 */
 TEST(referrers_that_older_clients_noted_under_a_tag_are_listed)
 {
     WORLD(w);
@@ -436,6 +447,7 @@ TEST(referrers_that_older_clients_noted_under_a_tag_are_listed)
     CHECK_TEXT(json_get_cstr(json_at(found, 0), "digest", ""), artifact);
 }
 
+/* list-14 */
 TEST(more_referrers_than_fit_come_in_pages)
 {
     WORLD(w);
@@ -463,6 +475,7 @@ TEST(more_referrers_than_fit_come_in_pages)
 
 /* ---- content management ---- */
 
+/* delete-1 delete-2 delete-3 delete-5 delete-6 */
 TEST(a_tag_goes_without_its_image_and_an_image_with_its_tags)
 {
     WORLD(w);

@@ -4,6 +4,7 @@
 
 #include "registry/mirror/pull_through.h"
 
+/* client-2 */
 TEST(a_challenge_is_read_as_it_is_quoted)
 {
     struct challenge c;

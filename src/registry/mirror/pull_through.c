@@ -208,6 +208,18 @@ manifest_read(struct importing *in, const char *digest, struct strbuf *bytes,
            remote_manifest_get(in->remote, in->upstream_name, digest, bytes, found, type, err);
 }
 
+/* What an index names without a type that we know may be a blob upstream. */
+static bool
+is_manifest_upstream(struct importing *in, const struct manifest_reference *r)
+{
+    char digest[REGISTRY_DIGEST_SIZE], found[REGISTRY_DIGEST_SIZE];
+
+    return r->is_manifest &&
+           (!r->is_either ||
+            (text_copy(digest, sizeof digest, r->digest) &&
+             remote_manifest_head(in->remote, in->upstream_name, digest, found, NULL)));
+}
+
 static bool
 manifest_bring(struct importing *in, const char *digest, const char *tag, int depth,
                struct err *err)
@@ -228,9 +240,9 @@ manifest_bring(struct importing *in, const char *digest, const char *tag, int de
     for (size_t i = 0; i < m.reference_count; i++) {
         const struct manifest_reference *r = &m.references[i];
         char child[REGISTRY_DIGEST_SIZE];
-        if (r->is_manifest ? !text_copy(child, sizeof child, r->digest) ||
-                                 !manifest_bring(in, child, NULL, depth + 1, err)
-                           : !blob_bring(in, r, err))
+        if (is_manifest_upstream(in, r) ? !text_copy(child, sizeof child, r->digest) ||
+                                              !manifest_bring(in, child, NULL, depth + 1, err)
+                                        : !blob_bring(in, r, err))
             return false;
     }
     /* Links before the image that counts upon them. */

@@ -82,9 +82,11 @@ manifest_bring(const struct place *to, const char *digest, const struct json *ta
     for (size_t i = 0; i < m.reference_count; i++) {
         const struct manifest_reference *r = &m.references[i];
         char child[REGISTRY_DIGEST_SIZE];
-        if (r->is_manifest ? !text_copy(child, sizeof child, r->digest) ||
-                                 !manifest_bring(to, child, NULL, depth + 1, err)
-                           : !blob_bring(to, r, err))
+        const bool is_manifest =
+            reference_is_manifest(to->reg, to->image->region, to->image->repository, r);
+        if (is_manifest ? !text_copy(child, sizeof child, r->digest) ||
+                              !manifest_bring(to, child, NULL, depth + 1, err)
+                        : !blob_bring(to, r, err))
             return false;
     }
     /* Links before the image that counts upon them. */
