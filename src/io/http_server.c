@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "io/http_cut.h"
 #include "io/http_door.h"
 #include "io/http_guests.h"
 #include "io/http_proxies.h"
@@ -26,9 +26,6 @@
 #define STREAM_PIECE ((size_t)32 * 1024)
 /* After an early reply a body up to this size is read and dropped, so the connection stays. */
 #define DROP_POLITELY_MAX ((int64_t)1024 * 1024)
-/* A chunked body has no announced size; beyond this the connection is cut. */
-#define DROP_CHUNKED_MAX ((uint64_t)64 * 1024 * 1024)
-#define LINGER_MS 2000
 #define STOP_WAIT_S 10
 #define RETRY_AFTER_S "2"
 #define KEPT_UNCOUNTED ((size_t)64 * 1024) /* of a body; all connections' together is little */
@@ -71,7 +68,8 @@ struct exchange {
     struct MHD_Response *reply;
     int status;
     bool has_begun, replied, is_stream, lingers;
-    uint64_t dropped;
+    bool is_receiving;  /* a reply now may have to go past MHD: */
+    struct strbuf said; /* its body, once more */
 };
 
 static struct exchange *
@@ -112,6 +110,8 @@ set_reply(struct http_exchange *x, int status, const struct http_header *headers
 void
 http_reply(struct http_exchange *x, int status, const struct http_header *headers, struct str body)
 {
+    if (impl_of(x)->is_receiving)
+        strbuf_add(&impl_of(x)->said, body);
     set_reply(x, status, headers,
               MHD_create_response_from_buffer(body.len,
                                               (void *)(uintptr_t)(body.len == 0 ? "" : body.at),
@@ -545,6 +545,13 @@ send_reply(struct exchange *e)
     return result;
 }
 
+/* The rest of its body is more than one reads out of politeness, or nobody knows how much. */
+static bool
+has_much_to_send(const struct exchange *e)
+{
+    return e->x.body_size < 0 || e->x.body_size - (int64_t)e->received > DROP_POLITELY_MAX;
+}
+
 /* A client that asked before sending, or that has much to send, hears the answer now; MHD then
  * closes the connection, because what follows on it would be a body. */
 static bool
@@ -552,7 +559,30 @@ answers_early(const struct exchange *e)
 {
     if (!e->replied || !has_body(e))
         return false;
-    return e->x.body_size > DROP_POLITELY_MAX || http_header_get(&e->x, "Expect").at != NULL;
+    return has_much_to_send(e) || http_header_get(&e->x, "Expect").at != NULL;
+}
+
+/* In the middle of the body, where MHD takes no answer. MHD_NO closes the connection. */
+static enum MHD_Result
+cut(struct exchange *e)
+{
+    if (http_cut_answer(e->connection, e->status, e->reply, strbuf_str(&e->said)))
+        http_cut_linger(e->connection);
+    return MHD_NO;
+}
+
+static enum MHD_Result
+on_body(struct exchange *e, struct str data)
+{
+    e->received += data.len;
+    if (!e->replied) {
+        enter_phase(e, GUEST_SERVED);
+        e->is_receiving = true;
+        receive(e, data);
+        e->is_receiving = false;
+    }
+    enter_phase(e, GUEST_BODY);
+    return e->replied && has_much_to_send(e) ? cut(e) : MHD_YES;
 }
 
 static enum MHD_Result
@@ -581,16 +611,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
         struct str data = {upload_data, *upload_size};
 
         *upload_size = 0;
-        e->received += data.len;
-        if (!e->replied) {
-            enter_phase(e, GUEST_SERVED);
-            receive(e, data);
-            enter_phase(e, GUEST_BODY);
-            return MHD_YES;
-        }
-        enter_phase(e, GUEST_BODY);
-        e->dropped += data.len;
-        return e->dropped > DROP_CHUNKED_MAX ? MHD_NO : MHD_YES;
+        return on_body(e, data);
     }
     set_timeout(e, 0);
     enter_phase(e, GUEST_SERVED);
@@ -598,30 +619,6 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
         end(e);
     set_timeout(e, IDLE_SECONDS);
     return send_reply(e);
-}
-
-/* Closing a socket with unread bytes resets it, and the reset can overtake the answer.  So say
- * that nothing more comes, and read what the client still sends for a moment. */
-static void
-linger(struct exchange *e)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int64_t end_ms = clock_monotonic_ms() + LINGER_MS, now_ms;
-    char waste[16384];
-
-    if (info == NULL || shutdown(info->connect_fd, SHUT_WR) != 0)
-        return;
-    while ((now_ms = clock_monotonic_ms()) < end_ms) {
-        struct pollfd p = {.fd = info->connect_fd, .events = POLLIN};
-        ssize_t n;
-
-        if (poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
-            return;
-        n = recv(info->connect_fd, waste, sizeof(waste), MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            return;
-    }
 }
 
 static void
@@ -636,12 +633,13 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
         return;
     *con_cls = NULL;
     if (e->lingers && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
-        linger(e);
+        http_cut_linger(e->connection);
     if (e->has_begun && e->route->done != NULL)
         e->route->done(&e->x, e->route->ctx);
     if (e->reply != NULL)
         MHD_destroy_response(e->reply);
     strbuf_done(&e->collected);
+    strbuf_done(&e->said);
     if (e->kept > 0)
         (void)http_guest_keep(e->guest, 0, &e->status);
     enter_phase(e, GUEST_IDLE);

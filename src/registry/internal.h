@@ -108,6 +108,8 @@ bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is suc
 /* ---- space.c ---- */
 /* Counts `size` bytes; LIMIT_EXCEEDED if the quota has no room for them. */
 bool space_take(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
+/* Would they fit, by the quota and by the disk? Nothing is counted. */
+bool space_has_room(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 void space_count(struct registry *reg, int64_t size); /* what is there, whatever the quota */
 void space_give(struct registry *reg, int64_t size);
 /* Fails with ENOSPC while there still is room for naru's own state. */
@@ -264,6 +266,8 @@ bool upload_start(struct registry *reg, const char *region, const char *reposito
                   const char *owner, struct upload **out, struct err *err) MUST_CHECK;
 bool upload_take(struct registry *reg, const char *region, const char *repository, struct str id,
                  struct upload **out, struct err *err) MUST_CHECK;
+/* Is there room for `size` bytes that were announced? So that nobody sends them in vain. */
+bool upload_expects(struct registry *reg, const struct upload *u, int64_t size, struct err *err) MUST_CHECK;
 bool upload_add(struct registry *reg, struct upload *u, struct str data,
                 struct err *err) MUST_CHECK;
 /* Checks the digest, makes the blob durable and links it into the repository. The upload is gone

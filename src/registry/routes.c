@@ -479,6 +479,8 @@ registry_body(struct http_exchange *x, struct str data, void *ctx)
                                  REGISTRY_MANIFEST_MAX);
     else
         strbuf_add(&c->body, data);
+    if (c->has_failed)
+        reply_error(c, &c->err); /* at once: gigabytes may follow */
 }
 
 static bool
@@ -515,9 +517,7 @@ registry_end(struct http_exchange *x, void *ctx)
     (void)ctx;
     if (http_has_replied(x))
         return;
-    if (c->has_failed)
-        reply_error(c, &c->err);
-    else if (!call_end(c, &err))
+    if (!call_end(c, &err))
         reply_error(c, &err);
 }
 

@@ -189,7 +189,7 @@ post_begin(struct call *c, struct err *err)
         return false;
     c->upload_is_ours = true;
     c->receives = true;
-    return true;
+    return upload_expects(c->reg, c->upload, c->x->body_size, err);
 }
 
 bool
@@ -210,9 +210,11 @@ blob_begin(struct call *c, struct err *err)
     if (!upload_take(c->reg, c->region, c->repository, c->route.argument, &c->upload, err))
         return false;
     c->receives = str_is(method, "PATCH") || str_is(method, "PUT");
-    if (c->receives)
-        chunk_check(c); /* has replied if not */
-    return true;
+    if (!c->receives || !chunk_check(c) || /* which has replied */
+        upload_expects(c->reg, c->upload, c->x->body_size, err))
+        return true;
+    upload_discard(c->reg, TAKE(c->upload)); /* what came before it would lie there for a day */
+    return false;
 }
 
 /* ---- the body ---- */

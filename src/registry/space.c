@@ -45,16 +45,49 @@ registry_set_quota(struct registry *reg, int64_t quota, struct err *err)
     return true;
 }
 
+/* For `more` bytes, and for naru's own state behind them. */
+static bool
+disk_has_room(struct registry *reg, int64_t more, struct err *err)
+{
+    struct statvfs st;
+
+    if (statvfs(reg->uploads_dir, &st) < 0)
+        return true; /* the write will tell */
+    const int64_t size = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
+    const int64_t left = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
+    const int64_t part = size / DISK_RESERVE_PART;
+    const int64_t reserve = part < DISK_RESERVE_MAX ? part : DISK_RESERVE_MAX;
+    atomic_store(&reg->disk_is_full, left < reserve);
+    if (left - more >= reserve)
+        return true;
+    errno = ENOSPC;
+    return err_errno(err, "the disk of '%s' is as good as full", reg->uploads_dir);
+}
+
+static bool
+quota_is_spent(const struct registry *reg, struct err *err)
+{
+    return err_set(err, ERR_LIMIT_EXCEEDED,
+                   "the registry may keep %lld bytes and has no room for more; delete images, and "
+                   "what only they need goes with the next collection",
+                   (long long)reg->quota);
+}
+
 bool
 space_take(struct registry *reg, int64_t size, struct err *err)
 {
     if (atomic_fetch_add(&reg->used, size) + size <= reg->quota || reg->quota <= 0)
         return true;
     atomic_fetch_sub(&reg->used, size);
-    return err_set(err, ERR_LIMIT_EXCEEDED,
-                   "the registry may keep %lld bytes and has no room for more; delete images, and "
-                   "what only they need goes with the next collection",
-                   (long long)reg->quota);
+    return quota_is_spent(reg, err);
+}
+
+bool
+space_has_room(struct registry *reg, int64_t size, struct err *err)
+{
+    if (reg->quota > 0 && atomic_load(&reg->used) + size > reg->quota)
+        return quota_is_spent(reg, err);
+    return disk_has_room(reg, size, err);
 }
 
 void
@@ -85,17 +118,5 @@ space_written(struct registry *reg, int64_t size, struct err *err)
 bool
 space_check_disk(struct registry *reg, struct err *err)
 {
-    struct statvfs st;
-
-    if (statvfs(reg->uploads_dir, &st) < 0)
-        return true; /* the write will tell */
-    const int64_t size = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
-    const int64_t left = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
-    const int64_t part = size / DISK_RESERVE_PART;
-    const bool is_full = left < (part < DISK_RESERVE_MAX ? part : DISK_RESERVE_MAX);
-    atomic_store(&reg->disk_is_full, is_full);
-    if (!is_full)
-        return true;
-    errno = ENOSPC;
-    return err_errno(err, "the disk of '%s' is as good as full", reg->uploads_dir);
+    return disk_has_room(reg, 0, err);
 }

@@ -326,13 +326,24 @@ upload_take(struct registry *reg, const char *region, const char *repository, st
     return true;
 }
 
+static bool
+size_check(const struct registry *reg, const struct upload *u, int64_t size, struct err *err)
+{
+    return size <= reg->blob_limit - u->size ||
+           err_set(err, ERR_SIZE_INVALID, "the blob is larger than the limit of %lld bytes",
+                   (long long)reg->blob_limit);
+}
+
+bool
+upload_expects(struct registry *reg, const struct upload *u, int64_t size, struct err *err)
+{
+    return size <= 0 || (size_check(reg, u, size, err) && space_has_room(reg, size, err));
+}
+
 bool
 upload_add(struct registry *reg, struct upload *u, struct str data, struct err *err)
 {
-    if ((int64_t)data.len > reg->blob_limit - u->size)
-        return err_set(err, ERR_SIZE_INVALID, "the blob is larger than the limit of %lld bytes",
-                       (long long)reg->blob_limit);
-    if (!space_take(reg, (int64_t)data.len, err))
+    if (!size_check(reg, u, (int64_t)data.len, err) || !space_take(reg, (int64_t)data.len, err))
         return false;
     u->size += (int64_t)data.len; /* counted by now, whatever becomes of it */
     if (!file_write_all(u->fd, data, err))

@@ -83,6 +83,63 @@ TEST(what_comes_in_counts_and_what_is_given_up_does_not)
     CHECK_EQ(push_sized(&w, 'a', 100), 201);
 }
 
+/* Sends that and reads until the connection ends. */
+static void
+say(struct world *w, const char *text, size_t zeroes, struct strbuf *out)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)w->port)};
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cleanup_free char *body = mem_new(zeroes + 1);
+    ssize_t n = 1;
+
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+    for (size_t at = 0; at < zeroes && n > 0; at += (size_t)n)
+        n = send(fd, body + at, zeroes - at, MSG_NOSIGNAL);
+    strbuf_clear(out);
+    do {
+        strbuf_reserve(out, 4096);
+        n = recv(fd, out->at + out->len, 4096, 0);
+        CHECK(n >= 0);
+        out->len += (size_t)n;
+    } while (n > 0);
+}
+
+static bool
+says_full(const struct strbuf *answer)
+{
+    return str_starts(strbuf_str(answer), STR("HTTP/1.1 403 ")) &&
+           str_find(strbuf_str(answer), STR("\"DENIED\"")) > 0 &&
+           str_find(strbuf_str(answer), STR("has no room for more")) > 0;
+}
+
+TEST(who_finds_no_room_hears_it_before_all_is_sent)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup(strbuf_done) struct strbuf got = {0};
+
+    set_quota(&w, 2000000);
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    /* Announced: not even a byte. */
+    cleanup_free char *announced = text_format(
+        "PATCH %s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n",
+        header(&a, "Location"), w.token);
+    say(&w, announced, 0, &got);
+    CHECK(says_full(&got));
+    /* Not announced, as docker does it: when the room is spent. */
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    cleanup_free char *chunked = text_format(
+        "PATCH %s HTTP/1.1\r\nHost: x\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n40000000\r\n",
+        header(&a, "Location"), w.token);
+    say(&w, chunked, 2500000, &got);
+    CHECK(says_full(&got));
+    CHECK_EQ(files_in(&w, "blobs/uploads"), 0);
+    CHECK_EQ(w.reg->used, 0);
+    CHECK_EQ(push_sized(&w, 'a', 5000), 201);
+}
+
 TEST(a_restart_counts_what_lies_there)
 {
     WORLD(w);
