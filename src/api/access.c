@@ -26,7 +26,7 @@ key_find(const struct api_config *config, struct str id, struct access_key *out)
 static bool
 caller_fill(const struct api_config *config, struct caller *caller, struct err *err)
 {
-    if (!role_parse(str_of(caller->key.role), &caller->role))
+    if (!roles_parse(str_of(caller->key.role), &caller->role))
         return err_set(err, ERR_ACCESS_DENIED, "The access key's role '%s' is not known.",
                        caller->key.role);
     access_key_principal(&caller->key, config->account, caller->principal);
@@ -72,8 +72,10 @@ access_signed(const struct api *api, const struct sigv4_request *http, struct st
         return err_set(err, ERR_THROTTLING,
                        "Rate exceeded: too many wrong signatures; try again in %lld ms.",
                        (long long)wait_ms);
-    (void)key_find(config, said.access_key_id, &caller.key);
-    if (!sigv4_verify(http, caller.key.id, caller.key.secret, now_ms, auth_out, err)) {
+    if (!key_find(config, said.access_key_id, &caller.key) && config->keys != NULL &&
+        access_keys_has_expired(config->keys, said.access_key_id))
+        return err_set(err, ERR_EXPIRED_TOKEN, "The security token included in the request is expired");
+    if (!sigv4_verify(http, caller.key.id, caller.key.secret, caller.key.token, now_ms, auth_out, err)) {
         if (config->guard != NULL && is_guess(err))
             guard_failed(config->guard, peer, said.access_key_id, clock_monotonic_ms());
         return false;
@@ -101,18 +103,18 @@ repository_of_arn(const char *arn)
 static bool
 repositories_fit(const struct caller *caller, const struct json *input)
 {
-    const struct str patterns = str_of(caller->key.repositories);
+    const struct str lists = str_of(caller->key.repositories);
     const struct str name = str_of(json_get_cstr(input, "repositoryName", NULL));
     const struct str of_arn = repository_of_arn(json_get_cstr(input, "resourceArn", NULL));
     const struct json *names = json_get(input, "repositoryNames");
 
-    if (patterns.len == 0)
+    if (lists.len == 0)
         return true;
     for (size_t i = 0; i < json_size(names); i++)
-        if (!names_match(patterns, str_of(json_cstr(json_at(names, i), ""))))
+        if (!names_match_all(lists, str_of(json_cstr(json_at(names, i), ""))))
             return false;
-    return (name.len == 0 || names_match(patterns, name)) &&
-           (of_arn.len == 0 || names_match(patterns, of_arn));
+    return (name.len == 0 || names_match_all(lists, name)) &&
+           (of_arn.len == 0 || names_match_all(lists, of_arn));
 }
 
 bool

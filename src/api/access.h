@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* access.h - who signed a request, and may they do what it asks.
  * Start at access_signed(); access_allows() for each operation, when its input is known.
- * Errors: those of sigv4.h; ERR_THROTTLING for who has guessed too often (io/guard.h);
+ * Errors: those of sigv4.h; ERR_EXPIRED_TOKEN of a session that is over; ERR_THROTTLING for who has guessed too often (io/guard.h);
  * ERR_ACCESS_DENIED, naming the action, as IAM puts it. */
 #pragma once
 #include "api/operations.h"

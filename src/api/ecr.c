@@ -3,6 +3,7 @@
 #include "api/ecr.h"
 
 #include "base/crypto.h"
+#include "io/access_keys.h"
 #include "model/arn.h"
 #include "registry/registry.h"
 
@@ -331,6 +332,7 @@ ecr_get_authorization_token(struct request *rq, struct json *out, struct err *er
 {
     const struct json *ids = json_get(rq->input, "registryIds");
     cleanup(strbuf_done) struct strbuf pair = {0}, token = {0};
+    const int64_t until_ms = rq->now_ms + REGISTRY_TOKEN_LIFE_MS; /* and not after the session that asks */
     struct json *list, *data;
 
     for (size_t i = 0; i < json_size(ids); i++)
@@ -339,11 +341,11 @@ ecr_get_authorization_token(struct request *rq, struct json *out, struct err *er
                            "Invalid parameter at 'registryIds': this is the registry with id '%s'",
                            rq->account);
     strbuf_add_cstr(&pair, "AWS:");
-    registry_token_of(ecr_registry(rq), rq->access_key_id, rq->now_ms, &pair);
+    registry_token_of(ecr_registry(rq), rq->key->id, rq->now_ms, &pair);
     base64_encode(&token, strbuf_str(&pair));
     data = json_object();
     json_set(data, "authorizationToken", json_text(strbuf_cstr(&token)));
-    json_set(data, "expiresAt", aws_time(rq, rq->now_ms + REGISTRY_TOKEN_LIFE_MS));
+    json_set(data, "expiresAt", aws_time(rq, rq->key->depth > 0 && rq->key->until_ms < until_ms ? rq->key->until_ms : until_ms));
     json_set(data, "proxyEndpoint", json_text(api_get_config(rq->api)->endpoint_url));
     list = json_array();
     json_append(list, data);

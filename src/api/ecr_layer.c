@@ -3,6 +3,7 @@
 #include "api/ecr.h"
 
 #include "base/crypto.h"
+#include "io/access_keys.h"
 #include "registry/reference.h"
 #include "registry/registry.h"
 
@@ -25,7 +26,7 @@ ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err *err)
     if (repository != NULL)
         ecr_create_on_push(rq, repository);
     if (repository == NULL ||
-        !registry_upload_start(ecr_registry(rq), rq->region, repository, rq->access_key_id, id, err))
+        !registry_upload_start(ecr_registry(rq), rq->region, repository, rq->key->id, id, err))
         return false;
     json_set(out, "uploadId", json_text(id));
     json_set(out, "partSize", json_int(PART_SIZE));
@@ -154,7 +155,7 @@ ecr_get_download_url_for_layer(struct request *rq, struct json *out, struct err 
             "the registry with id '%s'",
             digest, repository, rq->account);
     strbuf_add_cstr(&url, api_get_config(rq->api)->endpoint_url);
-    registry_layer_path(ecr_registry(rq), rq->region, repository, digest, rq->access_key_id,
+    registry_layer_path(ecr_registry(rq), rq->region, repository, digest, rq->key->id,
                         rq->now_ms, &url);
     json_set(out, "downloadUrl", json_text(strbuf_cstr(&url)));
     json_set(out, "layerDigest", json_text(digest));

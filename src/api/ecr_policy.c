@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "io/access_keys.h"
 #include "registry/policy.h"
 #include "registry/registry.h"
 
@@ -12,8 +13,12 @@
 struct registry_caller
 ecr_caller(const struct request *rq)
 {
+    char holder[KEY_PRINCIPAL_SIZE];
+    const bool has_holder = rq->key != NULL && access_key_holder(rq->key, rq->account, holder);
+
     return (struct registry_caller){
-        .principal = rq->principal, .source_ip = rq->peer, .is_secure = rq->is_secure};
+        .principal = rq->principal, .holder = has_holder ? arena_cstr(rq->arena, str_of(holder)) : NULL,
+        .source_ip = rq->peer, .is_secure = rq->is_secure};
 }
 
 static bool

@@ -318,7 +318,7 @@ fill_request(struct call *c)
         .account = config->account,
         .region = arena_cstr(&c->arena, c->auth.region),
         .principal = c->caller.principal,
-        .access_key_id = c->caller.key.id,
+        .key = &c->caller.key,
         .peer = c->http->peer.len > 0 ? arena_cstr(&c->arena, c->http->peer) : NULL,
         .is_secure = c->http->is_secure,
         .now_ms = clock_wall_ms(), /* for policies, which are asked before the engine */
@@ -371,14 +371,22 @@ action_service(const struct call *c)
     return strcmp(c->model->signing_name, "monitoring") == 0 ? "cloudwatch" : c->model->signing_name;
 }
 
-/* What only looks is not written down; what was refused to a key is, whatever it was. */
+/* What only looks is not written down, but that credentials were given away is. */
+static bool
+only_looks(const struct call *c)
+{
+    return role_allows(ROLE_READ_ONLY, action_service(c), c->operation->name) &&
+           (c->model->handlers != sts_operations || strcmp(c->operation->name, "GetCallerIdentity") == 0);
+}
+
+/* What was refused to a key is written down, whatever it was. */
 static void
 note_call(const struct call *c)
 {
     const bool is_denied = c->err.code == ERR_ACCESS_DENIED;
 
     if (c->operation == NULL || c->caller.key.id[0] == '\0' ||
-        (!is_denied && role_allows(ROLE_READ_ONLY, action_service(c), c->operation->name)))
+        (!is_denied && only_looks(c)))
         return;
     access_note(c->api, &c->caller, c->http->peer, action_service(c), c->operation->name, c->input,
                 c->err.code == ERR_NONE ? "ok" : err_wire(c->err.code), c->http->request_id);

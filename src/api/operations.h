@@ -18,6 +18,7 @@ enum protocol { PROTOCOL_JSON_1_1, PROTOCOL_QUERY, PROTOCOL_CBOR };
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOCAL };
 
 struct api;
+struct access_key;
 struct access_keys;
 struct audit;
 struct guard;
@@ -30,7 +31,7 @@ struct request {
     const char *account;   /* "000000000000" */
     const char *region;    /* of the signature's scope */
     const char *principal; /* "arn:aws:iam::000000000000:root"-like, who signed */
-    const char *access_key_id;
+    const struct access_key *key; /* which signed; of its secrets nothing may be told */
     const char *peer;      /* the client's address, "127.0.0.1"; or NULL */
     bool is_secure;        /* came by TLS */
     const char *operation; /* "CreateService" */

@@ -447,7 +447,7 @@ check_payload(const struct sigv4_request *rq, struct err *err)
 
 bool
 sigv4_verify(const struct sigv4_request *rq, const char *access_key_id, const char *secret,
-             int64_t now_ms, struct sigv4_authorization *out, struct err *err)
+             const char *token, int64_t now_ms, struct sigv4_authorization *out, struct err *err)
 {
     const struct str header = sigv4_header(rq, "authorization");
     struct sigv4_authorization auth;
@@ -468,7 +468,7 @@ sigv4_verify(const struct sigv4_request *rq, const char *access_key_id, const ch
                        "from HTTP: '" STR_FMT "' != '%.8s', from '%s'.",
                        STR_ARG(auth.date), stamp, stamp);
     if (!crypto_equal(auth.access_key_id, str_of(access_key_id)) ||
-        sigv4_header(rq, "x-amz-security-token").len > 0) /* our keys are never temporary */
+        !crypto_equal(str_trim(sigv4_header(rq, "x-amz-security-token")), str_of(token)))
         return err_set(err, ERR_UNRECOGNIZED_CLIENT,
                        "The security token included in the request is invalid.");
     if (!check_skew(then_ms, stamp, now_ms, err) ||

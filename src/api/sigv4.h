@@ -37,10 +37,11 @@ struct sigv4_authorization {
 /* Takes the header apart.  Fails with ERR_INCOMPLETE_SIGNATURE naming what is missing. */
 bool sigv4_parse(struct str header, struct sigv4_authorization *out, struct err *err) MUST_CHECK;
 
-/* Is the request signed by `access_key_id` with `secret`, now, and is its body the one signed?
+/* Is the request signed by `access_key_id` with `secret`, now, and is its body the one signed? `token` is what
+ * X-Amz-Security-Token has to say; empty: there must be none.
  * `out` holds who and for which scope; the caller checks the service (sigv4_check_service). */
 bool sigv4_verify(const struct sigv4_request *rq, const char *access_key_id, const char *secret,
-                  int64_t now_ms, struct sigv4_authorization *out, struct err *err) MUST_CHECK;
+                  const char *token, int64_t now_ms, struct sigv4_authorization *out, struct err *err) MUST_CHECK;
 bool sigv4_check_service(const struct sigv4_authorization *auth, const char *service,
                          struct err *err) MUST_CHECK;
 

@@ -50,6 +50,9 @@ int options_parse(int argc, char **argv, const struct option_row *rows, bool *wa
 int command_begin(int argc, char **argv, const struct option_row *rows, int positional_max,
                   int *status);
 
+/* `--repositories`: patterns of names, joined by commas; NULL is fine. */
+bool cli_repositories_check(const char *patterns, struct err *err) MUST_CHECK;
+
 /* Is there an access key?  If not, says why: nothing is set up there, or it is another's. */
 bool cli_has_keys(const struct client_config *config, const char *data_dir,
                   struct err *err) MUST_CHECK;

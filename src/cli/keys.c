@@ -5,11 +5,12 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "io/access_keys.h"
+#include "io/key_sessions.h"
 #include "model/role.h"
 
 struct keys_command {
     const char *role, *repositories, *output, *data_dir;
-    char *path;
+    char *path, *sessions_path;
 };
 
 static bool
@@ -26,24 +27,6 @@ name_check(const char *name, struct err *err)
 }
 
 static bool
-repositories_check(struct str patterns, struct err *err)
-{
-    struct str one;
-
-    if (patterns.len >= KEY_REPOSITORIES_SIZE)
-        return err_set(err, ERR_USAGE, "the patterns of --repositories have more than %d bytes",
-                       KEY_REPOSITORIES_SIZE - 1);
-    while (str_split(&patterns, ',', &one))
-        for (size_t i = 0; i < one.len || one.len == 0; i++)
-            if (one.len == 0 ||
-                strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/*", one.at[i]) == NULL)
-                return err_set(err, ERR_USAGE,
-                               "'" STR_FMT "' is no pattern of repositories, such as 'team-a/*'",
-                               STR_ARG(one));
-    return true;
-}
-
-static bool
 create(const struct keys_command *c, const char *name, struct err *err)
 {
     const char *role = c->role != NULL ? c->role : "";
@@ -52,7 +35,7 @@ create(const struct keys_command *c, const char *name, struct err *err)
     bool wants_json;
 
     if (!cli_wants_json(c->output, err, &wants_json) || !name_check(name, err) ||
-        !repositories_check(str_of(c->repositories), err))
+        !cli_repositories_check(c->repositories, err))
         return false;
     if (!role_parse(str_of(role), &known))
         return err_set(err, ERR_USAGE,
@@ -109,6 +92,48 @@ list(const struct keys_command *c, struct err *err)
     return true;
 }
 
+static void
+add_session(struct table *table, const struct json *row)
+{
+    char begun[32], end[32];
+
+    clock_format_iso(json_get_i64(row, "createdAt", 0), begun);
+    clock_format_iso(json_get_i64(row, "expiresAt", 0), end);
+    table_add(table, json_get_cstr(row, "accessKeyId", ""), json_get_cstr(row, "parent", ""),
+              json_get_cstr(row, "session", "-"), begun, end);
+}
+
+static bool
+list_sessions(const struct keys_command *c, struct err *err)
+{
+    static const char *const titles[] = {"ACCESS KEY", "OF", "ROLE/SESSION", "BEGUN", "ENDS", NULL};
+    cleanup_json struct json *all = NULL;
+    bool wants_json;
+
+    if (!cli_wants_json(c->output, err, &wants_json) ||
+        !key_sessions_list(c->sessions_path, clock_wall_ms(), &all, err))
+        return false;
+    if (wants_json) {
+        cli_print_json(all);
+        return true;
+    }
+    struct table *table = table_new(titles);
+    for (size_t i = 0; i < json_size(all); i++)
+        add_session(table, json_at(all, i));
+    table_print(table, stdout);
+    table_free(table);
+    return true;
+}
+
+static bool
+end_session(const struct keys_command *c, const char *id, struct err *err)
+{
+    if (!key_sessions_end(c->sessions_path, id, err))
+        return false;
+    printf("session %s has ended\n", id);
+    return true;
+}
+
 static bool
 act(const struct keys_command *c, int count, char **argv, struct err *err)
 {
@@ -124,8 +149,12 @@ act(const struct keys_command *c, int count, char **argv, struct err *err)
         printf("access key %s is deleted\n", argv[2]);
         return true;
     }
+    if (strcmp(verb, "sessions") == 0 && count == 1)
+        return list_sessions(c, err);
+    if (strcmp(verb, "end") == 0 && count == 2)
+        return end_session(c, argv[2], err);
     return err_set(err, ERR_USAGE,
-                   "naru keys [list | create NAME --role ROLE | delete NAME]");
+                   "naru keys [list | create NAME --role ROLE | delete NAME | sessions | end ID]");
 }
 
 int
@@ -144,7 +173,9 @@ command_keys(int argc, char **argv)
     if (count < 0)
         return status;
     c.path = text_format("%s/keys.json", client_data_dir(c.data_dir));
+    c.sessions_path = text_format("%s/sessions.json", client_data_dir(c.data_dir));
     const bool ok = act(&c, count, argv, &err);
     free(c.path);
+    free(c.sessions_path);
     return ok ? EXIT_LIVE : cli_fail(&err);
 }

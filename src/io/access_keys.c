@@ -2,89 +2,60 @@
 #include "io/access_keys.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
-#include "base/log.h"
 #include "base/random.h"
-#include "io/file.h"
+#include "io/key_file.h"
+#include "io/key_sessions.h"
+#include "io/role_map.h"
 
-#define FILE_MAX (4 << 20)
+#define MEMBER "keys"
 
 struct access_keys {
-    char *path;
     struct access_key own;
     pthread_mutex_t lock; /* guards the rest */
-    struct json *read;    /* the file's array of keys, as it was at `seen` */
-    struct timespec seen_time;
-    ino_t seen_inode;
+    struct key_file file, roles, sessions;
     struct access_key *lent;
     size_t lent_count;
 };
 
-/* ---- the file ---- */
+/* ---- making ---- */
 
-/* Without a file there are no keys. */
-static bool
-keys_read(const char *path, struct json **out, struct err *err)
+static void
+key_make(struct access_key *key, const char *kind)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
+    char hex[17];
 
-    if (!file_exists(path)) {
-        *out = json_array();
-        return true;
-    }
-    if (!file_read(path, FILE_MAX, &text, err))
-        return false;
-    cleanup_json struct json *document = json_parse(strbuf_str(&text), err);
-    if (json_type(json_get(document, "keys")) != JSON_ARRAY)
-        return err_set(err, ERR_INTERNAL, "'%s' holds no list of keys", path);
-    *out = json_ref(json_get(document, "keys"));
-    return true;
-}
-
-static bool
-keys_write(const char *path, const struct json *keys, struct err *err)
-{
-    cleanup_json struct json *document = json_object();
-
-    json_set(document, "keys", json_ref(keys));
-    cleanup_free char *text = json_format_pretty(document);
-    return file_write_atomic(path, str_of(text), 0600, err);
-}
-
-/* Two commands at once would lose one key: the lock is a file beside, for the keys' own is
- * replaced. */
-static int
-file_lock(const char *path, struct err *err)
-{
-    cleanup_free char *lock = text_format("%s.lock", path);
-    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (fd < 0 || flock(fd, LOCK_EX) < 0) {
-        err_errno(err, "cannot lock '%s'", lock);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    return fd;
+    random_hex(hex, 16);
+    for (char *p = hex; *p != '\0'; p++)
+        *p = (char)toupper((unsigned char)*p);
+    snprintf(key->id, sizeof(key->id), "%s%s", kind, hex);
+    random_token(key->secret, 40);
 }
 
 /* ---- the server's side ---- */
+
+static char *
+path_beside(const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+
+    return text_format("%.*s%s", slash == NULL ? 0 : (int)(slash + 1 - path), path, name);
+}
 
 struct access_keys *
 access_keys_new(const char *path, const char *own_id, const char *own_secret)
 {
     struct access_keys *keys = mem_new(sizeof(*keys));
 
-    keys->path = text_dup(path);
+    keys->file = (struct key_file){.path = text_dup(path), .member = MEMBER, .type = JSON_ARRAY};
+    keys->roles = (struct key_file){.path = path_beside(path, "roles.json"), .member = "roles", .type = JSON_ARRAY};
+    keys->sessions = (struct key_file){
+        .path = path_beside(path, "sessions.json"), .member = SESSIONS_MEMBER, .type = JSON_OBJECT};
     text_copy_all(keys->own.id, sizeof(keys->own.id), own_id);
     text_copy_all(keys->own.secret, sizeof(keys->own.secret), own_secret);
     text_copy_all(keys->own.role, sizeof(keys->own.role), "admin");
@@ -98,35 +69,14 @@ access_keys_free(struct access_keys *keys)
     if (keys == NULL)
         return;
     pthread_mutex_destroy(&keys->lock);
-    json_unref(keys->read);
+    key_file_done(&keys->file);
+    key_file_done(&keys->roles);
+    key_file_done(&keys->sessions);
     explicit_bzero(&keys->own, sizeof(keys->own));
     if (keys->lent != NULL)
         explicit_bzero(keys->lent, KEYS_LENT_MAX * sizeof(*keys->lent));
     free(keys->lent);
-    free(keys->path);
     free(keys);
-}
-
-static void
-refresh(struct access_keys *keys)
-{
-    struct err err = {0};
-    struct stat st = {0};
-    struct json *now = NULL;
-
-    (void)stat(keys->path, &st); /* not there: all zero, as at the beginning */
-    if (keys->read != NULL && st.st_ino == keys->seen_inode &&
-        st.st_mtim.tv_sec == keys->seen_time.tv_sec &&
-        st.st_mtim.tv_nsec == keys->seen_time.tv_nsec)
-        return;
-    if (!keys_read(keys->path, &now, &err)) {
-        log_error("keys.unreadable", "error=%s", log_quote(err.message));
-        now = json_array();
-    }
-    json_unref(keys->read);
-    keys->read = now;
-    keys->seen_inode = st.st_ino;
-    keys->seen_time = st.st_mtim;
 }
 
 static bool
@@ -156,36 +106,134 @@ find_lent(const struct access_keys *keys, struct str id, struct access_key *out)
     return false;
 }
 
-void
-access_key_principal(const struct access_key *key, const char *account,
-                     char out[static KEY_PRINCIPAL_SIZE])
+static void
+format_principal(const char *name, bool is_role, const char *account, char out[static KEY_PRINCIPAL_SIZE])
 {
-    if (key->name[0] == '\0')
+    if (name[0] == '\0')
         snprintf(out, KEY_PRINCIPAL_SIZE, "arn:aws:iam::%s:root", account);
     else
-        snprintf(out, KEY_PRINCIPAL_SIZE, "arn:aws:%s::%s:%s/%s", key->is_lent ? "sts" : "iam",
-                 account, key->is_lent ? "assumed-role" : "user", key->name);
+        snprintf(out, KEY_PRINCIPAL_SIZE, "arn:aws:%s::%s:%s/%s", is_role ? "sts" : "iam", account,
+                 is_role ? "assumed-role" : "user", name);
+}
+
+void
+access_key_principal(const struct access_key *key, const char *account, char out[static KEY_PRINCIPAL_SIZE])
+{
+    format_principal(key->name, key->is_role, account, out);
 }
 
 bool
-access_keys_find(struct access_keys *keys, struct str id, struct access_key *out)
+access_key_holder(const struct access_key *key, const char *account, char out[static KEY_PRINCIPAL_SIZE])
 {
-    bool found = false;
+    if (key->has_holder)
+        format_principal(key->holder, key->holder_is_role, account, out);
+    return key->has_holder;
+}
+
+static bool find_session(struct access_keys *keys, const char *id, int64_t now_ms, int depth, struct access_key *out);
+
+/* With the lock held. */
+static bool
+find_key(struct access_keys *keys, struct str id, int64_t now_ms, int depth, struct access_key *out)
+{
+    cleanup_free char *name = str_dup(id);
 
     if (crypto_equal(id, str_of(keys->own.id))) {
         *out = keys->own;
         return true;
     }
-    cleanup_free char *name = str_dup(id);
-    pthread_mutex_lock(&keys->lock);
-    refresh(keys);
-    const struct json *row = id.len > 0 ? json_find(keys->read, "accessKeyId", name) : NULL;
+    const struct json *row = id.len > 0 ? json_find(key_file_now(&keys->file), "accessKeyId", name) : NULL;
     if (row != NULL)
-        found = key_fill(row, out);
-    else
-        found = find_lent(keys, id, out);
+        return key_fill(row, out);
+    return find_lent(keys, id, out) ||
+           (str_starts(id, STR(SESSION_KIND)) && find_session(keys, name, now_ms, depth + 1, out));
+}
+
+/* A session is asked for its key, and for its role as it is mapped now: it ends with either. */
+static bool
+find_session(struct access_keys *keys, const char *id, int64_t now_ms, int depth, struct access_key *out)
+{
+    cleanup_json struct json *row = json_ref(json_get(key_file_now(&keys->sessions), id)); /* it may be read again */
+    struct access_key parent;
+
+    return row != NULL && depth <= SESSION_DEPTH_MAX && now_ms < key_session_end(row) &&
+           find_key(keys, str_of(key_session_parent(row)), now_ms, depth, &parent) &&
+           key_session_fill(id, row, key_file_now(&keys->roles), &parent, out);
+}
+
+bool
+access_keys_find(struct access_keys *keys, struct str id, struct access_key *out)
+{
+    if (crypto_equal(id, str_of(keys->own.id))) { /* most are: no lock for them */
+        *out = keys->own;
+        return true;
+    }
+    pthread_mutex_lock(&keys->lock);
+    const bool found = find_key(keys, id, clock_wall_ms(), 0, out);
     pthread_mutex_unlock(&keys->lock);
     return found;
+}
+
+bool
+access_keys_has_expired(struct access_keys *keys, struct str id)
+{
+    cleanup_free char *name = str_dup(id);
+
+    if (!str_starts(id, STR(SESSION_KIND)))
+        return false;
+    pthread_mutex_lock(&keys->lock);
+    const struct json *row = json_get(key_file_now(&keys->sessions), name);
+    const bool has_expired = row != NULL && clock_wall_ms() >= key_session_end(row);
+    pthread_mutex_unlock(&keys->lock);
+    return has_expired;
+}
+
+/* ---- sessions ---- */
+
+static bool
+is_orphan(void *ctx, const char *parent)
+{
+    struct access_key key;
+
+    return !access_keys_find(ctx, str_of(parent), &key);
+}
+
+/* The row of the role that is wished for, a reference; NULL: none is, or there is none (an error). */
+static bool
+find_role(struct access_keys *keys, const struct access_key *parent, const struct session_wish *wish,
+          const char *account, struct json **out, struct err *err)
+{
+    char principal[KEY_PRINCIPAL_SIZE];
+
+    *out = NULL;
+    if (wish->role_arn == NULL)
+        return true;
+    access_key_principal(parent, account, principal);
+    pthread_mutex_lock(&keys->lock);
+    *out = json_ref(role_map_find(key_file_now(&keys->roles), wish->role_arn, account));
+    pthread_mutex_unlock(&keys->lock);
+    return role_map_admits(*out, wish->role_arn, wish->external_id, account, principal, err);
+}
+
+bool
+access_keys_begin_session(struct access_keys *keys, const struct access_key *parent, const struct session_wish *wish,
+                          const char *account, int64_t now_ms, struct access_key *out, struct err *err)
+{
+    cleanup_json struct json *role = NULL;
+    struct access_key made = {0};
+
+    if (!find_role(keys, parent, wish, account, &role, err))
+        return false;
+    if (parent->depth >= SESSION_DEPTH_MAX)
+        return err_set(err, ERR_ACCESS_DENIED, "These are credentials of a session of a session already; take the key itself.");
+    if (!key_session_check(role, parent, wish->seconds, err))
+        return false;
+    key_make(&made, SESSION_KIND);
+    random_token(made.token, SESSION_TOKEN_CHARS);
+    cleanup_json struct json *row = key_session_row(&made, parent, role, wish, now_ms);
+    if (!key_session_fill(made.id, row, NULL, parent, out)) /* only as a check of its sizes */
+        return err_set(err, ERR_VALIDATION, "the names of the role and the session are too long");
+    return key_sessions_add(keys->sessions.path, made.id, row, now_ms, is_orphan, keys, err);
 }
 
 /* ---- keys lent ---- */
@@ -213,9 +261,10 @@ access_keys_lend(struct access_keys *keys, const struct access_key *key, struct 
         at = &keys->lent[keys->lent_count++];
     if (at != NULL) {
         *at = *key;
-        at->is_lent = true;
+        at->is_role = true;
     } else {
-        fits = err_set(err, ERR_VALIDATION, "%d access keys are lent, the most that are", KEYS_LENT_MAX);
+        fits = err_set(err, ERR_VALIDATION, "%d access keys are lent, the most that are",
+                        KEYS_LENT_MAX);
     }
     pthread_mutex_unlock(&keys->lock);
     return fits;
@@ -236,22 +285,10 @@ access_keys_take_back(struct access_keys *keys, const char *name)
 
 /* ---- the command's side ---- */
 
-static void
-key_make(struct access_key *key, const char *kind)
-{
-    char hex[17];
-
-    random_hex(hex, 16);
-    for (char *p = hex; *p != '\0'; p++)
-        *p = (char)toupper((unsigned char)*p);
-    snprintf(key->id, sizeof(key->id), "%s%s", kind, hex);
-    random_token(key->secret, 40);
-}
-
 void
 access_key_make_lent(struct access_key *key)
 {
-    key_make(key, "ASIA");
+    key_make(key, SESSION_KIND);
 }
 
 static struct json *
@@ -271,10 +308,10 @@ key_row(const struct access_key *key, int64_t now_ms)
 bool
 access_keys_create(const char *path, struct access_key *key, int64_t now_ms, struct err *err)
 {
-    cleanup_close int lock = file_lock(path, err);
+    cleanup_close int lock = key_file_lock(path, err);
     cleanup_json struct json *keys = NULL;
 
-    if (lock < 0 || !keys_read(path, &keys, err))
+    if (lock < 0 || !key_file_read(path, MEMBER, JSON_ARRAY, &keys, err))
         return false;
     if (json_size(keys) >= KEYS_MAX)
         return err_set(err, ERR_VALIDATION, "there are %d access keys, the most that are kept",
@@ -283,7 +320,7 @@ access_keys_create(const char *path, struct access_key *key, int64_t now_ms, str
         return err_set(err, ERR_VALIDATION, "there is an access key named '%s' already", key->name);
     key_make(key, "AKIA");
     json_append(keys, key_row(key, now_ms));
-    return keys_write(path, keys, err);
+    return key_file_write(path, MEMBER, keys, err);
 }
 
 bool
@@ -291,7 +328,7 @@ access_keys_list(const char *path, struct json **out, struct err *err)
 {
     cleanup_json struct json *keys = NULL;
 
-    if (!keys_read(path, &keys, err))
+    if (!key_file_read(path, MEMBER, JSON_ARRAY, &keys, err))
         return false;
     *out = json_copy(keys);
     for (size_t i = 0; i < json_size(*out); i++)
@@ -302,10 +339,10 @@ access_keys_list(const char *path, struct json **out, struct err *err)
 bool
 access_keys_delete(const char *path, const char *id_or_name, struct err *err)
 {
-    cleanup_close int lock = file_lock(path, err);
+    cleanup_close int lock = key_file_lock(path, err);
     cleanup_json struct json *keys = NULL, *left = json_array();
 
-    if (lock < 0 || !keys_read(path, &keys, err))
+    if (lock < 0 || !key_file_read(path, MEMBER, JSON_ARRAY, &keys, err))
         return false;
     for (size_t i = 0; i < json_size(keys); i++) {
         const struct json *row = json_at(keys, i);
@@ -315,5 +352,5 @@ access_keys_delete(const char *path, const char *id_or_name, struct err *err)
     }
     if (json_size(left) == json_size(keys))
         return err_set(err, ERR_NOT_FOUND, "there is no access key '%s'", id_or_name);
-    return keys_write(path, left, err);
+    return key_file_write(path, MEMBER, left, err);
 }

@@ -4,10 +4,12 @@
 #include <assert.h>
 
 #define LOOKS "*:Describe*", "*:List*", "*:Get*", "*:BatchGet*", "*:BatchCheck*", "*:Validate*"
+/* Less of what one has, for a while. */
+#define LENDS "sts:AssumeRole", "sts:GetSessionToken"
 #define PULLS                                                                            \
     "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", \
         "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages", "ecr:DescribeRepositories",  \
-        "ecr:ListImages", "ecr:ListImageReferrers", "sts:GetCallerIdentity"
+        "ecr:ListImages", "ecr:ListImageReferrers", "sts:GetCallerIdentity", LENDS
 #define PUSHES \
     "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"
 
@@ -22,7 +24,7 @@ static const struct {
                                            "ecr:StartImageScan", NULL}},
     [ROLE_PUSH] = {"push", (const char *const[]){PULLS, PUSHES, NULL}},
     [ROLE_PULL] = {"pull", (const char *const[]){PULLS, NULL}},
-    [ROLE_READ_ONLY] = {"read-only", (const char *const[]){LOOKS, "naru:GET", NULL}},
+    [ROLE_READ_ONLY] = {"read-only", (const char *const[]){LOOKS, "naru:GET", LENDS, NULL}},
 };
 
 bool
@@ -35,6 +37,34 @@ role_parse(struct str name, enum role *out)
         }
     }
     return false;
+}
+
+/* Each allows what the ones below it do; push and read-only have just pull's actions in common. */
+static enum role
+role_meet(enum role a, enum role b)
+{
+    if ((a == ROLE_PUSH && b == ROLE_READ_ONLY) || (a == ROLE_READ_ONLY && b == ROLE_PUSH))
+        return ROLE_PULL;
+    if (a == ROLE_PULL || b == ROLE_PULL)
+        return ROLE_PULL;
+    return a > b ? a : b;
+}
+
+bool
+roles_parse(struct str names, enum role *out)
+{
+    enum role all = ROLE_ADMIN, one;
+    struct str name;
+
+    if (names.len == 0)
+        return false;
+    while (str_split(&names, ',', &name)) {
+        if (!role_parse(name, &one))
+            return false;
+        all = role_meet(all, one);
+    }
+    *out = all;
+    return true;
 }
 
 const char *
@@ -67,4 +97,15 @@ names_match(struct str patterns, struct str name)
         if (str_like(str_trim(pattern), name))
             return true;
     return false;
+}
+
+bool
+names_match_all(struct str lists, struct str name)
+{
+    struct str one;
+
+    while (str_split(&lists, ';', &one))
+        if (!names_match(one, name))
+            return false;
+    return true;
 }

@@ -14,9 +14,13 @@ enum role { ROLE_ADMIN, ROLE_DEPLOY, ROLE_PUSH, ROLE_PULL, ROLE_READ_ONLY };
 
 bool role_parse(struct str name, enum role *out);
 const char *role_name(enum role role);
+/* "deploy,push": what all of them allow, which is again one of the five. */
+bool roles_parse(struct str roles, enum role *out);
 /* `service` as in IAM's actions: "ecs", "ecr", "elasticloadbalancing", "naru". */
 bool role_allows(enum role role, const char *service, const char *operation);
 
 /* "team/" and "*", joined by commas: does one of them match the whole text? An empty list takes
  * everything. */
 bool names_match(struct str patterns, struct str name);
+/* Such lists joined by semicolons: does each of them take the name? */
+bool names_match_all(struct str lists, struct str name);

@@ -298,6 +298,21 @@ account_of(const char *arn)
     return part;
 }
 
+/* "arn:aws:sts::123456789012:assumed-role/deploy/web-7" of "arn:aws:iam::123456789012:role/team/deploy". */
+static bool
+is_session_of(struct str role, struct str session)
+{
+    const ptrdiff_t name = str_rindex(role, '/'), end = str_rindex(session, '/');
+    cleanup_free char *begin = NULL;
+
+    if (name < 0 || end < 0 || str_find(role, STR(":role/")) < 0)
+        return false;
+    cleanup_free char *arn = str_dup(role);
+    begin = text_format("arn:aws:sts::" STR_FMT ":assumed-role/" STR_FMT, STR_ARG(account_of(arn)),
+                        STR_ARG(str_slice(role, (size_t)name + 1, role.len)));
+    return str_is(str_slice(session, 0, (size_t)end), begin);
+}
+
 static bool
 aws_principal_matches(const char *wanted, const char *principal)
 {
@@ -309,7 +324,7 @@ aws_principal_matches(const char *wanted, const char *principal)
         return str_equal(account_of(principal), str_of(wanted));
     if (str_ends(str_of(wanted), STR(":root"))) /* whoever is of that account */
         return str_equal(account_of(principal), account_of(wanted));
-    return strcmp(wanted, principal) == 0;
+    return strcmp(wanted, principal) == 0 || is_session_of(str_of(wanted), str_of(principal));
 }
 
 static bool

@@ -120,6 +120,15 @@ resource_arn(const struct registry *reg, const char *region, const char *reposit
                : str_dup(STR("*"));
 }
 
+static enum policy_verdict
+ask_both(struct registry *reg, const char *region, const char *repository, bool has_own,
+         const struct policy_request *rq)
+{
+    const enum policy_verdict common = ask_one(reg, region, repository, /* is_of_registry= */ true, rq);
+
+    return has_own ? policy_verdict_add(common, ask_one(reg, region, repository, false, rq)) : common;
+}
+
 enum registry_verdict
 registry_policy_says(struct registry *reg, const char *region, const char *repository,
                      const char *action, const struct registry_caller *caller, int64_t now_ms)
@@ -150,9 +159,12 @@ registry_policy_says(struct registry *reg, const char *region, const char *repos
         return REGISTRY_SAYS_NOTHING;
     if (repository != NULL && registry_repository_get(reg, region, repository, &r, NULL))
         rq.resource_tags = json_get(r.document, "tags");
-    enum policy_verdict verdict = ask_one(reg, region, repository, /* is_of_registry= */ true, &rq);
-    if (has_own)
-        verdict = policy_verdict_add(verdict, ask_one(reg, region, repository, false, &rq));
+    enum policy_verdict verdict = ask_both(reg, region, repository, has_own, &rq);
+    if (caller->holder != NULL) {
+        rq.principal = caller->holder;
+        if (ask_both(reg, region, repository, has_own, &rq) == POLICY_DENY)
+            verdict = POLICY_DENY;
+    }
     return verdict == POLICY_DENY    ? REGISTRY_DENIES
            : verdict == POLICY_ALLOW ? REGISTRY_ALLOWS
                                      : REGISTRY_SAYS_NOTHING;

@@ -165,6 +165,7 @@ bool registry_policy_set(struct registry *reg, const char *region, const char *r
                          const char *text, struct err *err) MUST_CHECK;
 struct registry_caller {
     const char *principal; /* an ARN; NULL: nobody has signed */
+    const char *holder;    /* who assumed that role: what denies him denies; or NULL */
     const char *service;   /* "ecs.amazonaws.com" or NULL */
     const char *source_ip; /* or NULL */
     bool is_secure;

@@ -49,7 +49,12 @@ call_action(const struct call *c)
 struct registry_caller
 call_caller(const struct call *c)
 {
+    char holder[KEY_PRINCIPAL_SIZE];
+    const bool has_holder = c->visitor.kind == VISITOR_KEY &&
+                            access_key_holder(&c->visitor.key, c->reg->account_id, holder);
+
     return (struct registry_caller){.principal = c->principal,
+                                    .holder = has_holder ? arena_cstr(&c->x->arena, str_of(holder)) : NULL,
                                     .source_ip = arena_cstr(&c->x->arena, c->x->peer),
                                     .is_secure = c->x->is_secure};
 }

@@ -31,8 +31,13 @@ visitor_name(const struct visitor *v)
 static bool
 visitor_of_key(struct registry *reg, struct str id, struct visitor *out)
 {
-    return reg->keys != NULL && access_keys_find(reg->keys, id, &out->key) &&
-           role_parse(str_of(out->key.role), &out->role) && (out->kind = VISITOR_KEY) != 0;
+    if (reg->keys == NULL || !access_keys_find(reg->keys, id, &out->key) ||
+        !roles_parse(str_of(out->key.role), &out->role))
+        return false;
+    out->kind = VISITOR_KEY;
+    if (out->key.depth > 0 && (out->until_ms == 0 || out->key.until_ms < out->until_ms))
+        out->until_ms = out->key.until_ms; /* nothing that it gets lives longer than the session */
+    return true;
 }
 
 static bool
@@ -55,7 +60,8 @@ visitor_of_token(struct registry *reg, struct str text, struct visitor *out)
 static bool
 is_password(struct registry *reg, struct str user, struct str password, struct visitor *out)
 {
-    return visitor_of_key(reg, user, out) && crypto_equal(password, str_of(out->key.secret));
+    return visitor_of_key(reg, user, out) && crypto_equal(password, str_of(out->key.secret)) &&
+           out->key.token[0] == '\0'; /* a session's keys are three, and here is room for two */
 }
 
 /* One expired login of a machine must not keep out all its others: what fails with user AWS or
@@ -176,7 +182,7 @@ visitor_may(struct registry *reg, const struct visitor *v, const char *region,
 
     if (v->kind == VISITOR_NARU)
         return VISIT_PULL | VISIT_PUSH | VISIT_DELETE;
-    if (v->kind == VISITOR_KEY && names_match(str_of(v->key.repositories), str_of(repository))) {
+    if (v->kind == VISITOR_KEY && names_match_all(str_of(v->key.repositories), str_of(repository))) {
         may |= role_allows(v->role, "ecr", "GetDownloadUrlForLayer") ? VISIT_PULL : 0;
         may |= role_allows(v->role, "ecr", "PutImage") ? VISIT_PUSH : 0;
         may |= role_allows(v->role, "ecr", "BatchDeleteImage") ? VISIT_DELETE : 0;

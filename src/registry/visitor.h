@@ -22,7 +22,7 @@ struct visitor {
     enum role role;
     bool has_scopes;
     struct json *scopes; /* of the token: {"<name>": visits, ...}; NULL: none */
-    int64_t until_ms;    /* when the token ends; 0: it was none */
+    int64_t until_ms;    /* when the token or the session ends; 0: it was none */
 };
 
 /* Reads the Authorization header. False: the credentials are wrong (REGISTRY_UNAUTHORIZED) or the

@@ -239,7 +239,7 @@ class Protocol(unittest.TestCase):
         self.assertRegex(identity["Account"], r"^\d{12}$")
         self.assertEqual(identity["Arn"], f"arn:aws:iam::{identity['Account']}:root")
         with self.assertRaises(botocore.exceptions.ClientError) as caught:
-            client("sts").get_session_token()
+            client("sts").get_federation_token(Name="somebody")
         self.assertEqual(caught.exception.response["Error"]["Code"], "UnsupportedFeature")
 
     def test_a_query_request_by_get(self):

@@ -3,11 +3,17 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import socket
 import subprocess
+import time
 import unittest
 import urllib.error
 import urllib.request
+
+import boto3
+import botocore.credentials
 
 import harness
 from harness import TOP, Dockerd, Naru, WebService, build_web, free_port, wait_until
@@ -264,6 +270,73 @@ class Deploy(unittest.TestCase):
         account = self.naru.credentials["account"]
         self.assertEqual(done.stdout.splitlines()[0], account)
         self.assertTrue(done.stdout.splitlines()[1].endswith(f":{account}:cluster/test"), done.stdout)
+
+    def assume(self, *more, env=None, code=0):
+        done = subprocess.run(["/usr/bin/aws", "--endpoint-url", self.naru.url(), "sts", "assume-role", "--role-arn",
+                               f"arn:aws:iam::{self.naru.credentials['account']}:role/watch", "--role-session-name", "me", *more],
+                              env=dict(os.environ, **(env or self.naru.environment())), text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(done.returncode == 0, code == 0, done.stderr)
+        return json.loads(done.stdout)["Credentials"] if code == 0 else done.stderr
+
+    def of_session(self, service, keys):
+        return boto3.client(service, endpoint_url=self.naru.url(), region_name=self.naru.credentials["region"], aws_access_key_id=keys["AccessKeyId"],
+                            aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+
+    def test_a_role_is_assumed_by_clients_of_aws(self):
+        said = self.assume(code=254)
+        self.assertIn("(AccessDenied)", said)
+        self.assertIn("naru roles set watch --role ROLE", said)
+        self.cli("roles", "set", "watch", "--role", "read-only", "--max-duration", "3600")
+        keys = self.assume("--duration-seconds", "900")
+        ecs = self.of_session("ecs", keys)
+        self.assertEqual(len(ecs.list_clusters()["clusterArns"]), 1)
+        with self.assertRaises(ecs.exceptions.ClientError) as caught:
+            ecs.create_cluster(clusterName="other")
+        self.assertEqual(caught.exception.response["Error"]["Code"], "AccessDeniedException")
+        self.assertTrue(self.of_session("sts", keys).get_caller_identity()["Arn"].endswith(":assumed-role/watch/me"))
+        self.of_session("elbv2", keys).describe_load_balancers()
+        token = self.of_session("ecr", keys).get_authorization_token()["authorizationData"][0]
+        self.assertLess(token["expiresAt"].timestamp(), time.time() + 901)
+        request = urllib.request.Request(self.naru.url() + "/v2/web/tags/list",
+                                         headers={"Authorization": "Basic " + token["authorizationToken"]})
+        self.assertEqual(urllib.request.urlopen(request, timeout=30).status, 200)
+        self.assume("--duration-seconds", "3601", code=254)
+        # naru's own `aws`, with keys of a session, for a session of that one
+        env = os.environ | self.naru.environment() | {"AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SESSION_TOKEN":
+                                                      keys["SessionToken"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"]}
+        arn = f"arn:aws:iam::{self.naru.credentials['account']}:role/watch"
+        ours = json.loads(subprocess.run([str(harness.BINARY), "aws", "sts", "assume-role", "--role-arn", arn, "--role-session-name",
+                                          "second"], env=env, check=True, stdout=subprocess.PIPE, timeout=60).stdout)
+        self.assertTrue(ours["AssumedRoleUser"]["Arn"].endswith(":assumed-role/watch/second"))
+        self.fetched_by_a_profile(arn)
+        self.assertIn(keys["AccessKeyId"], self.cli("keys", "sessions"))
+        self.cli("roles", "delete", "watch")
+        for session in (keys, ours["Credentials"]):
+            with self.assertRaises(ecs.exceptions.ClientError) as caught:
+                self.of_session("ecs", session).list_clusters()
+            self.assertEqual(caught.exception.response["Error"]["Code"], "UnrecognizedClientException")
+
+    def fetched_by_a_profile(self, arn):
+        """What a profile with role_arn does: with boto3's own fetcher, and with the CLI where it is new enough for an endpoint
+        to be said for the call to STS, too."""
+        def client(service, **keys):
+            return boto3.client(service, endpoint_url=self.naru.url(), region_name=self.naru.credentials["region"], **keys)
+        source = botocore.credentials.Credentials(self.naru.credentials["access_key_id"], self.naru.credentials["secret_access_key"])
+        fetcher = botocore.credentials.AssumeRoleCredentialFetcher(client, source, arn, extra_args={"RoleSessionName": "profile"})
+        got = fetcher.fetch_credentials()
+        self.assertEqual(set(got), {"access_key", "secret_key", "token", "expiry_time"} | (set(got) & {"account_id"}))
+        aws = shutil.which("aws")
+        version = subprocess.run([aws, "--version"], check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+        if tuple(int(n) for n in re.match(r"aws-cli/(\d+)\.(\d+)", version).groups()) < (1, 29):
+            return
+        config = self.naru.dir / "aws-config"
+        config.write_text(f"[profile watch]\nrole_arn = {arn}\ncredential_source = Environment\nrole_session_name = cli\n")
+        env = os.environ | self.naru.environment() | {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": self.naru.url(),
+                                                      "HOME": str(self.naru.dir)}
+        said = subprocess.run([aws, "--profile", "watch", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"], env=env,
+                              check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+        self.assertTrue(said.strip().endswith(":assumed-role/watch/cli"), said)
 
     def test_doctor_with_a_server(self):
         checks = {c["check"]: c["result"] for c in json.loads(self.naru.cli("doctor", "--output", "json", check=False).stdout)}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "api/sigv4.h"
+#include "io/role_map.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +27,7 @@ check_round_trip(struct str path, struct str query)
     sigv4_sign(&rq, "key", "secret", "eu-west-1", "ecs", STAMP, "host;x-amz-date", &authorization);
     headers[2] = (struct sigv4_header){STR("authorization"), strbuf_str(&authorization)};
     rq.header_count = 3;
-    verified = sigv4_verify(&rq, "key", "secret", NOW_MS, &auth, &err);
+    verified = sigv4_verify(&rq, "key", "secret", "", NOW_MS, &auth, &err);
     assert(verified);
 }
 
@@ -48,8 +49,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {STR("host"), STR("h")}, {STR("x-amz-date"), STR(STAMP)}, {STR("authorization"), header}};
     const struct sigv4_request rq = {.method = STR("GET"), .path = path, .query = query,
                                      .headers = headers, .header_count = 3};
+    struct role_arn arn;
+    if (role_arn_parse(header, &arn))
+        assert(arn.account.len == 12 && arn.last.len > 0 && arn.last.len <= arn.name.len);
     err = (struct err){0};
-    if (!sigv4_verify(&rq, "key", "secret", NOW_MS, &auth, &err))
+    if (!sigv4_verify(&rq, "key", "secret", "", NOW_MS, &auth, &err))
         assert(err.code != ERR_NONE);
     check_round_trip(path, query);
     return 0;

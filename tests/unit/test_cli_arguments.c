@@ -239,7 +239,7 @@ verify_end(struct http_exchange *x, void *ctx)
     http_header_each(x, gather, &g);
     rq.headers = g.headers;
     rq.header_count = g.count;
-    if (sigv4_verify(&rq, "AKIDEXAMPLE", "secret/of+it", clock_wall_ms(), &auth, &err) &&
+    if (sigv4_verify(&rq, "AKIDEXAMPLE", "secret/of+it", "", clock_wall_ms(), &auth, &err) &&
         sigv4_check_service(&auth, "naru", &err))
         http_reply(x, 200, NULL, auth.signed_headers);
     else

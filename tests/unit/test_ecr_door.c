@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/http_client.h"
 #include "io/http_server.h"
+#include "io/role_map.h"
 #include "registry/registry.h"
 
 #define ACCOUNT "000000000000"
@@ -190,16 +191,20 @@ ask_collector(const struct naru_door *n, const struct access_key *key, const cha
     char stamp[24];
 
     clock_format_basic(clock_wall_ms(), stamp);
-    const struct sigv4_header signed_headers[] = {{STR("Host"), str_of(host)}, {STR("X-Amz-Date"), str_of(stamp)}};
+    const bool has_token = key->token[0] != '\0';
+    const struct sigv4_header signed_headers[] = {
+        {STR("Host"), str_of(host)}, {STR("X-Amz-Date"), str_of(stamp)}, {STR("X-Amz-Security-Token"), str_of(key->token)}};
     const struct sigv4_request http = {.method = str_of(method),
                                        .path = STR("/naru/registry/gc"),
                                        .headers = signed_headers,
-                                       .header_count = 2,
+                                       .header_count = has_token ? 3 : 2,
                                        .body = str_of(body)};
-    sigv4_sign(&http, key->id, key->secret, REGION, "naru", stamp, "host;x-amz-date", &authorization);
+    sigv4_sign(&http, key->id, key->secret, REGION, "naru", stamp,
+               has_token ? "host;x-amz-date;x-amz-security-token" : "host;x-amz-date", &authorization);
     cleanup_free char *date = text_format("X-Amz-Date: %s", stamp);
     cleanup_free char *who = text_format("Authorization: %s", strbuf_cstr(&authorization));
-    const char *headers[] = {date, who, NULL};
+    cleanup_free char *token = text_format("X-Amz-Security-Token: %s", key->token);
+    const char *headers[] = {date, who, has_token ? token : NULL, NULL};
     const struct http_call call = {.method = method, .url = url, .headers = headers,
                                    .body = body[0] != '\0' ? str_of(body) : (struct str){0}};
     struct http_client *client = http_client_new();
@@ -218,6 +223,148 @@ log_has(const struct naru_door *n, const char *line)
 
     CHECK(file_read(n->audit_path, 1 << 20, &text, &err));
     return str_find(strbuf_str(&text), str_of(line)) >= 0;
+}
+
+/* One call as a key or a session: of ECR by target, of STS by form. The answer's body is in `out`. */
+static int
+call_as(const struct naru_door *n, const struct access_key *key, const char *target, const char *body, struct strbuf *out)
+{
+    cleanup(strbuf_done) struct strbuf authorization = {0};
+    struct api_answer answer = {0};
+    const bool is_sts = target == NULL, has_token = key->token[0] != '\0';
+    struct sigv4_header headers[6];
+    size_t count = 0;
+    char stamp[24];
+
+    clock_format_basic(clock_wall_ms(), stamp);
+    headers[count++] = (struct sigv4_header){STR("Host"), STR("localhost:4566")};
+    headers[count++] = (struct sigv4_header){STR("X-Amz-Date"), str_of(stamp)};
+    headers[count++] = (struct sigv4_header){STR("Content-Type"), STR("application/x-www-form-urlencoded")};
+    if (has_token)
+        headers[count++] = (struct sigv4_header){STR("X-Amz-Security-Token"), str_of(key->token)};
+    cleanup_free char *whole = text_format("AmazonEC2ContainerRegistry_V20150921.%s", is_sts ? "" : target);
+    if (!is_sts)
+        headers[count++] = (struct sigv4_header){STR("X-Amz-Target"), str_of(whole)};
+    struct api_request http = {.signed_part = {.method = STR("POST"), .path = STR("/"), .headers = headers,
+                                               .header_count = count, .body = str_of(body)},
+                               .request_id = "00000000-0000-4000-8000-000000000000"};
+    cleanup_free char *names = text_format("host;x-amz-date%s%s", has_token ? ";x-amz-security-token" : "",
+                                           is_sts ? "" : ";x-amz-target");
+    sigv4_sign(&http.signed_part, key->id, key->secret, REGION, is_sts ? "sts" : "ecr", stamp, names, &authorization);
+    headers[count] = (struct sigv4_header){STR("Authorization"), strbuf_str(&authorization)};
+    http.signed_part.header_count++;
+    api_call(n->api, &http, &answer);
+    strbuf_clear(out);
+    strbuf_add(out, strbuf_str(&answer.body));
+    strbuf_done(&answer.body);
+    return answer.status;
+}
+
+static void
+take_element(const struct strbuf *xml, const char *name, char *out, size_t size)
+{
+    cleanup_free char *begin = text_format("<%s>", name);
+    const ptrdiff_t at = str_find(strbuf_str(xml), str_of(begin));
+
+    CHECK(at >= 0);
+    struct str rest = str_slice(strbuf_str(xml), (size_t)at + strlen(begin), xml->len), text;
+    CHECK(str_split(&rest, '<', &text) && text_copy(out, size, text));
+}
+
+static struct access_key
+session_of(const struct strbuf *xml)
+{
+    struct access_key s = {0};
+
+    take_element(xml, "AccessKeyId", s.id, sizeof(s.id));
+    take_element(xml, "SecretAccessKey", s.secret, sizeof(s.secret));
+    take_element(xml, "SessionToken", s.token, sizeof(s.token));
+    return s;
+}
+
+#define ASSUME "Version=2011-06-15&Action=AssumeRole&RoleSessionName=me&RoleArn=arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2Fship"
+
+static bool
+says(const struct strbuf *body, const char *text)
+{
+    return str_find(strbuf_str(body), str_of(text)) >= 0;
+}
+
+TEST(a_role_that_is_set_gives_credentials_that_are_good_for_what_it_stands_for)
+{
+    cleanup(naru_door_end) struct naru_door n;
+    cleanup(strbuf_done) struct strbuf body = {0};
+    struct err err = {0};
+
+    http_client_init();
+    naru_door_new(&n);
+    cleanup_free char *roles = text_format("%s/roles.json", n.d.dir);
+    const struct access_key ci = key_of(&n, "deploy");
+    CHECK_EQ(call_as(&n, &ci, NULL, ASSUME, &body), 403);
+    CHECK(says(&body, "<Code>AccessDenied</Code>") && says(&body, "naru roles set ship --role ROLE"));
+    CHECK(log_has(&n, "action=sts:AssumeRole outcome=AccessDeniedException"));
+    const struct role_map map = {.name = "ship", .role = "read-only", .repositories = "team/*"};
+    CHECK(role_map_set(roles, &map, 0, &err));
+    CHECK_EQ(call_as(&n, &ci, NULL, ASSUME, &body), 200);
+    CHECK(says(&body, "<Arn>arn:aws:sts::000000000000:assumed-role/ship/me</Arn>"));
+    CHECK(log_has(&n, "action=sts:AssumeRole outcome=ok"));
+    struct access_key s = session_of(&body);
+    CHECK_EQ(call_as(&n, &s, NULL, "Version=2011-06-15&Action=GetCallerIdentity", &body), 200);
+    CHECK(says(&body, "<Arn>arn:aws:sts::000000000000:assumed-role/ship/me</Arn>") && says(&body, "<UserId>AROA"));
+    CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"team/web\"}", &body), 200);
+    CHECK_EQ(call_as(&n, &s, "CreateRepository", "{\"repositoryName\":\"team/new\"}", &body), 400);
+    CHECK(says(&body, "AccessDeniedException") && says(&body, "assumed-role/ship/me is not authorized"));
+    CHECK_EQ(call_as(&n, &ci, "CreateRepository", "{\"repositoryName\":\"other\"}", &body), 200);
+    CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"other\"}", &body), 400);
+    CHECK(says(&body, "AccessDeniedException"));
+    CHECK_EQ(ask_collector(&n, &s, "POST", "{}"), 403);
+    CHECK(log_has(&n, "who=ship/me") && log_has(&n, "path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
+    s.token[0] ^= 1;
+    CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"team/web\"}", &body), 400);
+    CHECK(says(&body, "UnrecognizedClientException"));
+    s.token[0] = '\0'; /* not sent at all */
+    CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"team/web\"}", &body), 400);
+    CHECK(says(&body, "UnrecognizedClientException"));
+}
+
+TEST(what_sts_does_not_build_it_names_and_what_is_over_it_says)
+{
+    cleanup(naru_door_end) struct naru_door n;
+    cleanup(strbuf_done) struct strbuf body = {0};
+    struct err err = {0};
+    const struct session_wish old = {.seconds = 900};
+    struct access_key s;
+
+    http_client_init();
+    naru_door_new(&n);
+    cleanup_free char *roles = text_format("%s/roles.json", n.d.dir);
+    const struct access_key ci = key_of(&n, "deploy"), root = {.id = KEY, .secret = SECRET};
+    const struct role_map map = {.name = "ship", .role = "push"};
+    CHECK(role_map_set(roles, &map, 0, &err));
+    CHECK_EQ(call_as(&n, &ci, NULL, ASSUME "&Policy=%7B%7D", &body), 400);
+    CHECK(says(&body, "Policy of AssumeRole is not built in naru."));
+    CHECK_EQ(call_as(&n, &ci, NULL, ASSUME "&DurationSeconds=899", &body), 400);
+    CHECK_EQ(call_as(&n, &ci, NULL, ASSUME "&DurationSeconds=43201", &body), 400);
+    CHECK(says(&body, "ValidationError"));
+    CHECK_EQ(call_as(&n, &ci, NULL, "Version=2011-06-15&Action=GetFederationToken&Name=x", &body), 400);
+    CHECK_EQ(call_as(&n, &ci, NULL, "Version=2011-06-15&Action=GetSessionToken", &body), 200);
+    s = session_of(&body);
+    CHECK_EQ(call_as(&n, &s, NULL, "Version=2011-06-15&Action=GetCallerIdentity", &body), 200);
+    CHECK(says(&body, ":user/deploy</Arn>"));
+    CHECK_EQ(call_as(&n, &s, NULL, "Version=2011-06-15&Action=GetSessionToken", &body), 403);
+    CHECK_EQ(call_as(&n, &s, NULL, ASSUME, &body), 200);
+    CHECK_EQ(call_as(&n, &root, NULL, "Version=2011-06-15&Action=GetSessionToken&DurationSeconds=129600", &body), 200);
+    s = session_of(&body);
+    struct access_key found;
+    CHECK(access_keys_find(n.keys, str_of(s.id), &found) && found.until_ms <= clock_wall_ms() + 3600 * 1000);
+    CHECK_EQ(call_as(&n, &s, "CreateRepository", "{\"repositoryName\":\"other\"}", &body), 200);
+    CHECK_EQ(call_as(&n, &s, "GetAuthorizationToken", "{}", &body), 200);
+    cleanup_json struct json *answer = json_parse(strbuf_str(&body), &err);
+    CHECK(json_f64(json_get(json_at(json_get(answer, "authorizationData"), 0), "expiresAt"), 1e12) <=
+          (double)found.until_ms / 1000 + 1);
+    CHECK(access_keys_begin_session(n.keys, &ci, &old, "000000000000", clock_wall_ms() - 901000, &s, &err));
+    CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"team/web\"}", &body), 400);
+    CHECK(says(&body, "ExpiredTokenException") && says(&body, "is expired"));
 }
 
 TEST(calls_below_naru_are_in_the_log)

@@ -72,7 +72,7 @@ TEST(sts_says_who_signed_in_xml)
                "</GetCallerIdentityResponse>");
     CHECK_EQ(world_send(&w, "sts", form, NULL, "Action=Dance&Version=2011-06-15"), 400);
     CHECK(strstr(w.body, "<Code>InvalidAction</Code>") != NULL);
-    CHECK_EQ(world_send(&w, "sts", form, NULL, "Action=AssumeRole&Version=2011-06-15"), 400);
+    CHECK_EQ(world_send(&w, "sts", form, NULL, "Action=AssumeRoot&Version=2011-06-15"), 400);
     CHECK(strstr(w.body, "<Code>UnsupportedFeature</Code>") != NULL);
     CHECK_EQ(world_send(&w, "s3", form, NULL, "Action=ListBuckets"), 403);
     CHECK(strstr(w.body, "<Code>SignatureDoesNotMatch</Code>") != NULL);

@@ -7,6 +7,7 @@
 #include "model/trust_store.h"
 #include "model/network.h"
 #include "model/cluster.h"
+#include "model/role.h"
 #include "model/service.h"
 #include "model/task.h"
 #include "model/task_definition.h"
@@ -62,6 +63,33 @@ TEST(names_of_enums_are_the_wire_names)
     CHECK(target_state_parse(STR("draining"), &state) && state == TARGET_draining);
     CHECK(!target_state_parse(STR("DRAINING"), &state));
     CHECK(!stop_code_parse(STR(""), &code));
+}
+
+TEST(what_two_roles_have_in_common_is_one_of_the_five)
+{
+    static const char *const names[] = {"admin", "deploy", "push", "pull", "read-only"};
+    static const char *const actions[][2] = {
+        {"ecs", "UpdateService"}, {"ecs", "DescribeServices"}, {"ecs", "ListTasks"}, {"ecr", "PutImage"},
+        {"ecr", "UploadLayerPart"}, {"ecr", "BatchGetImage"}, {"ecr", "BatchDeleteImage"}, {"ecr", "CreateRepository"},
+        {"ecr", "GetAuthorizationToken"}, {"ecr", "BatchCheckLayerAvailability"}, {"ecr", "GetDownloadUrlForLayer"},
+        {"ecr", "DescribeImages"}, {"ecr", "ListImageReferrers"}, {"ecr", "InitiateLayerUpload"}, {"ecr", "StartImageScan"},
+        {"ecr", "GetLifecyclePolicy"}, {"elasticloadbalancing", "CreateRule"}, {"naru", "GET"}, {"naru", "POST"},
+        {"sts", "AssumeRole"}, {"sts", "GetSessionToken"}, {"sts", "GetCallerIdentity"}, {"acm", "ImportCertificate"}};
+    enum role role, a, b;
+
+    for (size_t i = 0; i < 25; i++) {
+        cleanup_free char *both = text_format("%s,%s", names[i / 5], names[i % 5]);
+        CHECK(role_parse(str_of(names[i / 5]), &a) && role_parse(str_of(names[i % 5]), &b));
+        CHECK(roles_parse(str_of(both), &role));
+        for (size_t k = 0; k < ARRAY_COUNT(actions); k++) {
+            const bool want = role_allows(a, actions[k][0], actions[k][1]) && role_allows(b, actions[k][0], actions[k][1]);
+            if (role_allows(role, actions[k][0], actions[k][1]) != want)
+                check_fail(__FILE__, __LINE__, "%s: %s:%s", both, actions[k][0], actions[k][1]);
+        }
+    }
+    CHECK(!roles_parse(STR(""), &role) && !roles_parse(STR("push,root"), &role) && !roles_parse(STR("push,"), &role));
+    CHECK(names_match_all(STR("a/*,b;*/x"), STR("a/x")) && !names_match_all(STR("a/*,b;*/x"), STR("a/y")));
+    CHECK(names_match_all(STR(""), STR("a")) && !names_match_all(STR("a;b"), STR("b")));
 }
 
 TEST(arns_come_apart)

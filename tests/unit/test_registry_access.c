@@ -6,6 +6,7 @@
 #include "io/access_keys.h"
 #include "io/audit.h"
 #include "io/guard.h"
+#include "io/role_map.h"
 #include "model/role.h"
 #include "registry/visitor.h"
 
@@ -406,6 +407,39 @@ TEST(a_key_that_is_taken_back_takes_its_tokens_with_it)
     CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
     CHECK(!access_keys_delete(d.keys_path, "ci", &err));
     CHECK_EQ(err.code, ERR_NOT_FOUND);
+}
+
+TEST(a_session_logs_in_by_its_token_alone_and_no_longer_than_it_lives)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf password = {0};
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *roles = text_format("%s/roles.json", d.w.dir);
+    struct err err = {0};
+    struct access_key key = make_key(&d, "ci", "admin", ""), session;
+    const struct role_map map = {.name = "ship", .role = "pull", .repositories = "my-*"};
+    const struct session_wish wish = {.role_arn = "arn:aws:iam::000000000000:role/ship", .session_name = "s", .seconds = 900};
+
+    CHECK(registry_repository_create(d.w.reg, REGION, "other", NULL, &err));
+    come_as_key(&d, &key);
+    free(push_image(&d.w, "my-app", "v1", "of the session"));
+    free(push_image(&d.w, "other", "v1", "of others"));
+    CHECK(role_map_set(roles, &map, 0, &err));
+    CHECK(access_keys_begin_session(d.keys, &key, &wish, "000000000000", clock_wall_ms(), &session, &err));
+    come_as_key(&d, &session); /* its third part, the token, is missing */
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
+    registry_token_of(d.w.reg, session.id, clock_wall_ms(), &password);
+    come_as(&d, "AWS", strbuf_cstr(&password));
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
+    CHECK_EQ(get(&d, "/v2/other/tags/list"), 403);
+    CHECK_EQ(begin_push(&d, "my-app"), 403);
+    CHECK_EQ(ask(&d.w, "GET", "/v2/token?service=naru&scope=repository:my-app:pull", NOTHING, NULL, NULL, &a), 200);
+    cleanup_json struct json *answer = json_parse(strbuf_str(&a.body), &err);
+    CHECK(json_get_i64(answer, "expires_in", 0) <= 900);
+    snprintf(d.w.token, sizeof d.w.token, "Authorization: Bearer %s", json_get_cstr(answer, "token", ""));
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
+    CHECK(role_map_delete(roles, "ship", &err));
+    CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
 }
 
 TEST(nobody_pulls_where_the_owner_says_so_and_nowhere_else)

@@ -54,6 +54,8 @@ says(enum policy_kind kind, const char *statements, const struct policy_request 
         (int)says(POLICY_OF_REPOSITORY, statements, &rq_);              \
     })
 
+#define SESSION "arn:aws:sts::000000000000:assumed-role/deploy/web-7"
+
 TEST(an_explicit_deny_wins)
 {
     const char *both = "{'Effect':'Allow','Principal':'*','Action':'ecr:*'},"
@@ -82,6 +84,12 @@ TEST(principals)
         {"'Principal':{'AWS':'" ROOT "'}", NULL, false},
         {"'Principal':{'Service':'ecs.amazonaws.com'}", ALICE, false},
         {"'NotPrincipal':{'AWS':'" ALICE "'}", ALICE, false},
+        {"'Principal':{'AWS':'arn:aws:iam::000000000000:role/team/deploy'}", SESSION, true},
+        {"'Principal':{'AWS':'arn:aws:iam::000000000000:role/deploy'}", SESSION, true},
+        {"'Principal':{'AWS':'arn:aws:iam::000000000001:role/deploy'}", SESSION, false},
+        {"'Principal':{'AWS':'arn:aws:iam::000000000000:role/deploys'}", SESSION, false},
+        {"'Principal':{'AWS':'arn:aws:iam::000000000000:user/deploy'}", SESSION, false},
+        {"'Principal':{'AWS':'" SESSION "'}", SESSION, true},
         {"'NotPrincipal':{'AWS':'" ALICE "'}", BOB, true},
     };
 
@@ -270,6 +278,29 @@ door(struct registry *reg, const char *repository, const char *action, const cha
 {
     const struct registry_caller caller = {.principal = principal, .source_ip = "127.0.0.1"};
     return (int)registry_policy_says(reg, REGION, repository, action, &caller, clock_wall_ms());
+}
+
+TEST(who_assumes_a_role_does_not_leave_behind_what_is_denied_to_him)
+{
+    char dir[] = "/tmp/naru-policy-XXXXXX";
+    struct err err = {0};
+
+    CHECK(mkdtemp(dir) != NULL);
+    struct registry *reg = registry_open(dir, "000000000000", REGION, &err);
+    CHECK(reg != NULL && registry_repository_create(reg, REGION, "team/web", NULL, &err));
+    CHECK(registry_policy_set(reg, REGION, "team/web",
+                              "{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":{\"AWS\":\"" ALICE "\"},\"Action\":\"*\"},"
+                              "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::000000000000:role/deploy\"},"
+                              "\"Action\":\"ecr:ListImages\"}]}", &err));
+    struct registry_caller caller = {.principal = SESSION};
+    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
+    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:PutImage", &caller, 0), REGISTRY_SAYS_NOTHING);
+    caller.holder = BOB;
+    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_ALLOWS);
+    caller.holder = ALICE;
+    CHECK_EQ(registry_policy_says(reg, REGION, "team/web", "ecr:ListImages", &caller, 0), REGISTRY_DENIES);
+    registry_close(reg);
+    CHECK(file_remove_tree(dir, &err));
 }
 
 TEST(policies_are_kept_and_asked)

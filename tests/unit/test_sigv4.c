@@ -46,7 +46,7 @@ verify(const struct world *w, struct err *err)
     struct sigv4_authorization auth;
 
     *err = (struct err){0};
-    return sigv4_verify(&w->rq, KEY_ID, SECRET, w->now_ms, &auth, err) ? ERR_NONE : err->code;
+    return sigv4_verify(&w->rq, KEY_ID, SECRET, "", w->now_ms, &auth, err) ? ERR_NONE : err->code;
 }
 
 static void
@@ -91,7 +91,7 @@ TEST(scopes_and_secrets_may_alternate)
                    &text);
         w.headers[4].value = strbuf_str(&text);
         err = (struct err){0};
-        CHECK_EQ(sigv4_verify(&w.rq, KEY_ID, SECRET, w.now_ms, &auth, &err), i % 7 != 0);
+        CHECK_EQ(sigv4_verify(&w.rq, KEY_ID, SECRET, "", w.now_ms, &auth, &err), i % 7 != 0);
         world_init(&w); /* and what AWS's arithmetic gives is the same in between */
         CHECK_EQ(verify(&w, &err), ERR_NONE);
     }
@@ -124,9 +124,9 @@ TEST(an_altered_body_header_key_or_signature_is_refused)
     w.headers[3].value = STR("AmazonEC2ContainerServiceV20141113.DeleteService");
     CHECK_EQ(verify(&w, &err), ERR_INVALID_SIGNATURE);
     world_init(&w);
-    CHECK(!sigv4_verify(&w.rq, KEY_ID, "another secret", w.now_ms, &auth, &err));
+    CHECK(!sigv4_verify(&w.rq, KEY_ID, "another secret", "", w.now_ms, &auth, &err));
     CHECK_EQ(err.code, ERR_INVALID_SIGNATURE);
-    CHECK(!sigv4_verify(&w.rq, "AKIDOTHER", SECRET, w.now_ms, &auth, &err));
+    CHECK(!sigv4_verify(&w.rq, "AKIDOTHER", SECRET, "", w.now_ms, &auth, &err));
     CHECK_EQ(err.code, ERR_UNRECOGNIZED_CLIENT);
     authorize(&w, "AWS4-HMAC-SHA256 " CREDENTIAL ", SignedHeaders=" SIGNED
                   ", Signature=04dcfb55e62e3625690fe7f5ebdda1c247133ba05dfc65031cfbbfa01c2f5e91");
@@ -237,15 +237,29 @@ TEST(the_declared_payload_hash_must_be_the_bodys)
     CHECK(strstr(err.message, "x-amz-content-sha256") != NULL);
 }
 
-TEST(a_temporary_token_is_refused_because_no_key_is_temporary)
+TEST(the_token_of_a_session_comes_with_it_under_the_signature_and_with_no_other_key)
 {
+    static const char names[] = "host;x-amz-date;x-amz-security-token";
+    cleanup(strbuf_done) struct strbuf authorization = {0};
+    struct sigv4_authorization auth;
     struct world w;
     struct err err;
 
     world_init(&w);
     w.headers[5] = (struct sigv4_header){STR("x-amz-security-token"), STR("FwoGZXIvYXdzE")};
     w.rq.header_count = 6;
-    CHECK_EQ(verify(&w, &err), ERR_UNRECOGNIZED_CLIENT);
+    CHECK_EQ(verify(&w, &err), ERR_UNRECOGNIZED_CLIENT); /* a key that needs none */
+    CHECK(!sigv4_verify(&w.rq, KEY_ID, SECRET, "FwoGZXIvYXdzE", w.now_ms, &auth, &err));
+    CHECK(strstr(err.message, "'x-amz-security-token' must be a 'SignedHeader'") != NULL);
+    w.headers[3] = (struct sigv4_header){STR("X-Other"), STR("not signed")};
+    sigv4_sign(&w.rq, KEY_ID, SECRET, "us-east-1", "ecs", "20260102T030405Z", names, &authorization);
+    w.headers[4].value = strbuf_str(&authorization);
+    CHECK(sigv4_verify(&w.rq, KEY_ID, SECRET, "FwoGZXIvYXdzE", w.now_ms, &auth, &err));
+    CHECK(!sigv4_verify(&w.rq, KEY_ID, SECRET, "FwoGZXIvYXdzF", w.now_ms, &auth, &err));
+    CHECK_EQ(err.code, ERR_UNRECOGNIZED_CLIENT);
+    w.rq.header_count = 5; /* the token is missing */
+    CHECK(!sigv4_verify(&w.rq, KEY_ID, SECRET, "FwoGZXIvYXdzE", w.now_ms, &auth, &err));
+    CHECK_EQ(err.code, ERR_UNRECOGNIZED_CLIENT);
 }
 
 TEST(paths_queries_and_header_values_are_made_canonical)
