@@ -308,10 +308,14 @@ class Queue(unittest.TestCase):
             return False
 
     def test_a_branch_and_a_tag_and_a_deletion(self):
+        self.naru.cli("roles", "set", "arn:aws:iam::123456789012:role/look", "--role", "read-only")
         tree = self.pipeline_in_naru("branches", "pipeline { agent any\n stages { stage('Say') { steps {\n"
                                      "echo \"on ${env.BRANCH_NAME}\"\n"
                                      "sh 'aws sts get-caller-identity --query Arn --output text; aws ecs list-clusters; "
                                      "aws ecr put-lifecycle-policy --repository-name app --lifecycle-policy-text {} || true'\n"
+                                     "withAWS(role: 'look', roleAccount: '123456789012') {\n"
+                                     "sh 'aws sts get-caller-identity --query Arn --output text; echo token $AWS_SESSION_TOKEN; "
+                                     "aws ecs create-cluster --cluster-name other || true' }\n"
                                      "} } } }\n")
         git(tree, "push", "-q", "origin", "main:refs/heads/feature/x")
         self.assertEqual(self.naru.ended("branches", 1)["branch"], "feature/x")
@@ -319,6 +323,9 @@ class Queue(unittest.TestCase):
         self.assertIn("on feature/x", log)
         self.assertIn("arn:aws:sts::000000000000:assumed-role/naru-build/branches-1\n", log)  # its key is its own
         self.assertIn("clusterArns", log)
+        self.assertIn("arn:aws:sts::000000000000:assumed-role/look/Jenkins-branches-feature-2Fx-1\n", log)
+        self.assertIn("token ****\n", log)
+        self.assertIn("not authorized to perform: ecs:CreateCluster", log)
         self.assertIn("not authorized to perform: ecr:PutLifecyclePolicy", log)
         git(tree, "push", "-q", "origin", "main:refs/tags/v1")
         git(tree, "push", "-q", "origin", ":refs/heads/feature/x")

@@ -114,7 +114,7 @@ TEST(credentials_reach_git_ssh_and_aws)
         " sh 'echo $AWS_REGION $AWS_DEFAULT_REGION $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY "
         "$AWS_PROFILE $AWS_ENDPOINT_URL'\n"
         " echo ecrLogin() }\n"
-        "script { try { withAWS(role: 'r') { } } catch (e) { echo e.message } }\n");
+        "script { try { withAWS(policy: 'r') { } } catch (e) { echo e.message } }\n");
     log = strbuf_cstr(&b.log);
     CHECK(has(log, "user=ann word=****"));
     CHECK(strstr(log, "git fetch failed") != NULL);
@@ -125,8 +125,71 @@ TEST(credentials_reach_git_ssh_and_aws)
     CHECK(has(log, "0"));
     CHECK(has(log, "eu-west-1 eu-west-1 AKIAX **** p http://e"));
     CHECK(strstr(log, "aws ecr get-login-password --region eu-west-1 | docker login") != NULL);
-    CHECK(has(log, "withAWS: 'role' is not supported: there are no roles here"));
+    CHECK(has(log, "withAWS: 'policy' is not supported; 'role' is"));
     CHECK(strstr(log, "s3cr3t") == NULL && strstr(log, "aws-sec") == NULL);
+}
+
+/* What STS answers, and which key asked for what. */
+#define FAKE_AWS                                                                                                       \
+    "#!/bin/sh\n"                                                                                                      \
+    "echo \"$AWS_ACCESS_KEY_ID [$AWS_SESSION_TOKEN] $AWS_REGION $*\" >> \"$ASKED\"\n"                                   \
+    "case $2 in\n"                                                                                                     \
+    "get-caller-identity) echo '{\"UserId\":\"AIDA\",\"Account\":\"123456789012\",\"Arn\":\"arn:x\"}';;\n"               \
+    "assume-role) case $* in *forbidden*) echo 'An error occurred (AccessDenied)' >&2; exit 254;; esac\n"              \
+    " echo '{\"Credentials\":{\"AccessKeyId\":\"ASIAOFROLE\",\"SecretAccessKey\":\"role+secret\",\"SessionToken\":"        \
+    "\"role-token\",\"Expiration\":\"2026\"},\"AssumedRoleUser\":{\"AssumedRoleId\":\"AROA1:s\",\"Arn\":\"arn:y\"}}';;\n" \
+    "esac\n"
+
+TEST(a_role_is_assumed_with_the_keys_around_it_and_its_secrets_are_hidden)
+{
+    cleanup(build_done) struct build b = {0};
+
+    build_init(&b);
+    put(&b, "key", "{\"kind\":\"aws\",\"accessKeyId\":\"AKIAX\",\"secretAccessKey\":\"aws-sec\"}");
+    cleanup_free char *tools = text_format("%s/tools", b.directory), *asked = text_format("ASKED=%s/asked", b.directory);
+    cleanup_free char *aws = text_format("%s/aws", tools);
+    const char *const env[] = {asked, "AWS_ACCESS_KEY_ID=AKIAOFBUILD", "AWS_SECRET_ACCESS_KEY=of-build", NULL};
+    CHECK(file_make_dirs(tools, 0700, NULL) && file_write_atomic(aws, STR(FAKE_AWS), 0700, NULL));
+    b.config.tool_dir = tools;
+    b.config.extra_env = env;
+    b.config.job_name = "web/feature%2Fx of me";
+    const char *log = steps_expect(
+        &b,
+        "withAWS(role: 'ship', region: 'eu-west-1') {\n"
+        " sh 'echo one $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $AWS_SESSION_TOKEN $AWS_REGION'\n"
+        " withAWS(role: 'other') { sh 'true' }\n"
+        " withAWS(credentials: 'key') { sh 'echo two $AWS_ACCESS_KEY_ID [$AWS_SESSION_TOKEN]' } }\n"
+        "sh 'echo after $AWS_ACCESS_KEY_ID [$AWS_SESSION_TOKEN]'\n"
+        "withAWS(credentials: 'key', role: 'arn:aws:iam::1:role/a/b', roleSessionName: 'me', externalId: 'x y', duration: 900) "
+        "{ sh 'true' }\n"
+        "withAWS(roleAccount: '999999999999', role: 'r', region: 'eu-west-1') { sh 'true' }\n"
+        "withCredentials([aws(credentialsId: 'key', roleArn: 'arn:aws:iam::1:role/c', roleSessionName: 'n', "
+        "roleSessionDurationSeconds: 1800, accessKeyVariable: 'K', secretKeyVariable: 'S')]) {\n"
+        " sh 'echo three $K $S $AWS_SESSION_TOKEN' }\n"
+        "script { try { withAWS(role: 'forbidden') { echo 'in it' } } catch (e) { echo 'no: ' + e.message }\n"
+        " echo awsIdentity().account\n"
+        " echo \"asked\\n${readFile('../asked')}\" }\n",
+        RESULT_SUCCESS);
+    CHECK(has(log, "Assuming role ARN is arn:aws:iam::123456789012:role/ship"));
+    CHECK(has(log, "Assumed role arn:aws:iam::123456789012:role/ship with id AROA1:s"));
+    CHECK(has(log, "one ASIAOFROLE **** **** eu-west-1"));
+    CHECK(has(log, "two AKIAX []"));
+    CHECK(has(log, "after AKIAOFBUILD []"));
+    CHECK(has(log, "three ASIAOFROLE **** ****"));
+    CHECK(strstr(log, "An error occurred (AccessDenied)") != NULL && strstr(log, "in it") == NULL);
+    CHECK(has(log, "no: aws failed with exit code 254"));
+    CHECK(has(log, "123456789012"));
+    CHECK(has(log, "AKIAOFBUILD [] eu-west-1 sts get-caller-identity --output json"));
+    CHECK(has(log, "AKIAOFBUILD [] eu-west-1 sts assume-role --output json --role-arn arn:aws:iam::123456789012:role/ship "
+                   "--role-session-name Jenkins-web-feature-2Fxofme-7"));
+    CHECK(strstr(log, "ASIAOFROLE [****] eu-west-1 sts assume-role --output json --role-arn "
+                      "arn:aws:iam::123456789012:role/other") != NULL);
+    CHECK(has(log, "AKIAX []  sts assume-role --output json --role-arn arn:aws:iam::1:role/a/b --role-session-name me "
+                   "--external-id x y --duration-seconds 900"));
+    CHECK(strstr(log, "--role-arn arn:aws:iam::999999999999:role/r ") != NULL);
+    CHECK(has(log, "AKIAX []  sts assume-role --output json --role-arn arn:aws:iam::1:role/c --role-session-name n "
+                   "--duration-seconds 1800"));
+    CHECK(strstr(log, "role+secret") == NULL && strstr(log, "role-token") == NULL);
 }
 
 TEST(tools_come_from_their_table_or_from_path)

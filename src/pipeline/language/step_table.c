@@ -81,6 +81,7 @@ static const struct step_type steps[] = {
      "region:s credentials:s profile:s endpointUrl:s role:s roleAccount:s roleSessionName:s "
      "externalId:s duration:i policy:s federatedUserId:s principalArn:s samlAssertion:s "
      "iamMfaToken:s useNode:b"},
+    {"awsIdentity", STEP_PLAIN, ""},
     {"ecrLogin", STEP_PLAIN, "email:b registryIds:a"},
     {"sshagent", STEP_BLOCK, "credentials!a ignoreMissing:b"},
     {"tool", STEP_PLAIN, "name!s type:s"},

@@ -373,11 +373,33 @@ bind_ssh(struct binding *b)
                     &b->path);
 }
 
+/* What the credential gets for the role, asked for with the credential. */
+static bool
+bind_aws_role(struct binding *b)
+{
+    struct run *run = b->s->run;
+    struct env_layer *outer = run->env, *own = run_env_push(run);
+    struct aws_role role = {
+        .role = field(b, "roleArn", ""),
+        .session_name = field(b, "roleSessionName", ""),
+        .key_variable = arena_cstr(&run->arena, field(b, "accessKeyVariable", "AWS_ACCESS_KEY_ID")),
+        .secret_variable = arena_cstr(&run->arena, field(b, "secretKeyVariable", "AWS_SECRET_ACCESS_KEY")),
+    };
+
+    (void)str_to_i64(field(b, "roleSessionDurationSeconds", ""), &role.seconds);
+    bind(run, own, STR("AWS_ACCESS_KEY_ID"), json_get_cstr(b->credential, "accessKeyId", ""), false);
+    bind(run, own, STR("AWS_SECRET_ACCESS_KEY"), json_get_cstr(b->credential, "secretAccessKey", ""), true);
+    run_env_set(run, own, STR("AWS_SESSION_TOKEN"), STR(""));
+    const bool ok = aws_assume_role(b->s, b->layer, &role);
+    run->env = outer;
+    return ok;
+}
+
 static bool
 bind_aws(struct binding *b)
 {
     if (field(b, "roleArn", "").len > 0)
-        return step_fail(b->s, "the binding's 'roleArn' is not supported: there are no roles here");
+        return bind_aws_role(b);
     bind_member(b, "accessKeyVariable", "AWS_ACCESS_KEY_ID", "accessKeyId", true);
     bind_member(b, "secretKeyVariable", "AWS_SECRET_ACCESS_KEY", "secretAccessKey", true);
     return true;

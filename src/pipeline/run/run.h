@@ -234,6 +234,7 @@ bool step_unpack_secret(struct step_call *s, const char *path, const char *folde
 step_function *step_archive_find(struct str name);     /* steps_archive.c */
 step_function *step_docker_find(struct str name);      /* docker_dsl.c */
 step_function *step_env_find(struct str name);         /* steps_env.c */
+step_function *step_aws_find(struct str name);         /* steps_aws.c */
 step_function *step_notify_find(struct str name);      /* steps_notify.c */
 step_function *step_github_find(struct str name);      /* steps_github.c */
 step_function *step_library_find(struct str name);     /* library.c */
@@ -247,6 +248,17 @@ const char *step_make_id(struct run *run);
 const char *step_owner(const struct step_call *s);
 /* steps_env.c: puts the tool `name` of a type ("maven", "jdk") into PATH and its variable. */
 bool tool_enter(struct run *run, struct env_layer *layer, struct str type, struct str name);
+/* The same: runs a program in the environment of the step; what it says is in `out`, or logged when it fails.
+ * `is_daemon`: its child, which may not have left the group yet when the program ends, goes on. */
+bool step_call_program(struct step_call *s, const char *const *argv, bool is_daemon, struct strbuf *out);
+/* steps_aws.c: sets the keys of a session of a role, got with those that are in the environment. */
+struct aws_role {
+    struct str role, account;             /* an ARN; or a name, and the account or "" */
+    struct str session_name, external_id; /* may be empty */
+    int64_t seconds;                      /* 0: as STS thinks */
+    const char *key_variable, *secret_variable;
+};
+bool aws_assume_role(struct step_call *s, struct env_layer *layer, const struct aws_role *role);
 struct step_row {
     const char *name;
     step_function *function;

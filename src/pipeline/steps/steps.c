@@ -153,7 +153,7 @@ find_function(struct str name)
     step_function *(*const tables[])(struct str name) = {
         step_flow_find,   step_parallel_find, step_people_find, step_file_find,
         step_scm_find,    step_stash_find,    step_junit_find,  step_credentials_find,
-        step_data_find,   step_archive_find,  step_docker_find, step_env_find,
+        step_data_find,   step_archive_find,  step_docker_find, step_env_find, step_aws_find,
         step_notify_find, step_github_find,   step_plugin_find, step_library_find, step_lock_find,
     };
 

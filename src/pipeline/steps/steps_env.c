@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* steps_env.c - steps that set up what is in them: AWS, keys, tools.
+/* steps_env.c - steps that set up what is in them: keys, tools.
  * Tools have no installations of their own: `tools.json` in the data directory says where they are
  * ({"maven-3.9": "/opt/maven"}), and what it does not name is taken from PATH. */
 #include <ctype.h>
@@ -28,79 +28,10 @@ set(struct step_call *s, struct env_layer *layer, const char *name, struct str v
         run_env_set(s->run, layer, str_of(name), value);
 }
 
-/* ---- AWS ---- */
-
-static bool
-aws_credentials(struct step_call *s, struct env_layer *layer, const char *id)
-{
-    cleanup_json struct json *c = credential_of_kind(s->run, s->at, id, "aws password");
-    bool is_aws;
-
-    if (c == NULL)
-        return false;
-    is_aws = strcmp(json_get_cstr(c, "kind", ""), "aws") == 0;
-    struct str key = str_of(json_get_cstr(c, is_aws ? "accessKeyId" : "username", ""));
-    struct str secret = str_of(json_get_cstr(c, is_aws ? "secretAccessKey" : "password", ""));
-    credential_mask(s->run, secret);
-    set(s, layer, "AWS_ACCESS_KEY_ID", key);
-    set(s, layer, "AWS_SECRET_ACCESS_KEY", secret);
-    return true;
-}
-
-static bool
-step_with_aws(struct step_call *s)
-{
-    static const char *const refused[] = {"role",          "roleAccount",     "principalArn",
-                                          "samlAssertion", "federatedUserId", "iamMfaToken",
-                                          "policy"};
-    struct env_layer *outer = s->run->env, *layer;
-    struct str credentials = step_text(s, "credentials", "");
-    bool ok;
-
-    for (size_t i = 0; i < ARRAY_COUNT(refused); i++)
-        if (step_text(s, refused[i], "").len > 0)
-            return step_fail(s, "withAWS: '%s' is not supported: there are no roles here",
-                             refused[i]);
-    layer = run_env_push(s->run);
-    set(s, layer, "AWS_DEFAULT_REGION", step_text(s, "region", ""));
-    set(s, layer, "AWS_REGION", step_text(s, "region", ""));
-    set(s, layer, "AWS_PROFILE", step_text(s, "profile", ""));
-    set(s, layer, "AWS_DEFAULT_PROFILE", step_text(s, "profile", ""));
-    set(s, layer, "AWS_ENDPOINT_URL", step_text(s, "endpointUrl", ""));
-    ok = credentials.len == 0 || aws_credentials(s, layer, arena_cstr(&s->run->arena, credentials));
-    return run_body_in(s, outer, ok);
-}
-
-/* The command itself, to be given to `sh`: it carries no password. */
-static bool
-step_ecr_login(struct step_call *s)
-{
-    struct value region = value_null(), account = value_null();
-    bool found;
-
-    if (!run_env_get(s->run, STR("AWS_REGION"), &region, &found) ||
-        (!found && !run_env_get(s->run, STR("AWS_DEFAULT_REGION"), &region, &found)))
-        return false;
-    if (!found)
-        return step_fail(s, "ecrLogin needs a region: withAWS(region: '...')");
-    if (!run_env_get(s->run, STR("AWS_ACCOUNT_ID"), &account, &found))
-        return false;
-    struct str id = found ? value_to_text(&s->run->arena, account) : STR("000000000000");
-    struct str r = value_to_text(&s->run->arena, region);
-    *s->out = value_cstr(&s->run->arena,
-                         arena_format(&s->run->arena,
-                                      "aws ecr get-login-password --region " STR_FMT
-                                      " | docker login --username AWS --password-stdin " STR_FMT
-                                      ".dkr.ecr." STR_FMT ".amazonaws.com",
-                                      STR_ARG(r), STR_ARG(id), STR_ARG(r)));
-    return true;
-}
-
 /* ---- ssh-agent ---- */
 
-/* `is_daemon`: its child, which may not have left the group yet when the program ends, goes on. */
-static bool
-call_program(struct step_call *s, const char *const *argv, bool is_daemon, struct strbuf *out)
+bool
+step_call_program(struct step_call *s, const char *const *argv, bool is_daemon, struct strbuf *out)
 {
     const struct process_spec spec = {.argv = argv,
                                       .env = run_env_list(s->run),
@@ -133,7 +64,7 @@ add_key(struct step_call *s, const char *id)
 
     if (ok) {
         const char *const argv[] = {"ssh-add", "-q", path, NULL};
-        ok = call_program(s, argv, false, &ignored);
+        ok = step_call_program(s, argv, false, &ignored);
         run_logf(s->run, "[ssh-agent] key '%s' %s", id, ok ? "added" : "was not added");
     }
     credential_file_remove(s->run, path);
@@ -188,7 +119,7 @@ step_sshagent(struct step_call *s)
     unlink(socket); /* an earlier naru's agent, which ends with the build */
     const char *const start[] = {"ssh-agent", "-s", "-a", socket, NULL};
     const char *const end[] = {"kill", NULL, NULL};
-    ok = call_program(s, start, true, &out);
+    ok = step_call_program(s, start, true, &out);
     pid = ok ? agent_pid(run, &out) : STR("");
     layer = run_env_push(run);
     run_env_set(run, layer, STR("SSH_AUTH_SOCK"), str_of(socket));
@@ -363,8 +294,6 @@ step_function *
 step_env_find(struct str name)
 {
     static const struct step_row table[] = {
-        {"withAWS", step_with_aws},
-        {"ecrLogin", step_ecr_login},
         {"sshagent", step_sshagent},
         {"tool", step_tool},
         {"nodejs", step_nodejs},
