@@ -53,7 +53,7 @@ TEST(the_memory_of_failures_has_an_end)
 
 /* ---- an upstream ---- */
 
-#define HELD_MAX 16
+#define HELD_MAX 64
 
 struct upstream {
     int fd;
@@ -63,7 +63,8 @@ struct upstream {
     atomic_bool holds_tags, holds_blobs; /* ... do not get an answer */
     char config[REGISTRY_DIGEST_SIZE];
     char *manifest;
-    int held[HELD_MAX], held_count;
+    int held[HELD_MAX];
+    _Atomic int held_count;
 };
 
 static void
@@ -109,9 +110,21 @@ upstream_run(void *arg)
         if (upstream_answer(u, fd))
             close(fd);
         else
-            u->held[u->held_count++ % HELD_MAX] = fd;
+            u->held[u->held_count % HELD_MAX] = fd, u->held_count++;
     }
     return NULL;
+}
+
+/* Those that are held get their blob now, and nobody is held any more. */
+static void
+upstream_let_go(struct upstream *u)
+{
+    atomic_store(&u->holds_blobs, false);
+    for (int i = 0; i < u->held_count; i++) {
+        upstream_say(u->held[i], "application/octet-stream", STR("{}"), false);
+        close(u->held[i]);
+    }
+    u->held_count = 0;
 }
 
 static void
@@ -200,6 +213,121 @@ TEST(an_upstream_that_hangs_holds_up_no_other_one)
     wait_image(&w, "good/app");
     CHECK(
         !registry_resolve(w.reg, REGION, "slow/app", "v1", (char[REGISTRY_DIGEST_SIZE]){""}, NULL));
+}
+
+/* ---- more blobs than may be on their way ---- */
+
+#define CROWD 40
+
+struct one_of_many {
+    struct world *w;
+    const struct upstream *from;
+    const char *prefix;
+    int number;
+    bool arrived;
+    struct err err;
+    pthread_t thread;
+};
+
+/* Each in a repository of its own, so that each is a flight. */
+static void *
+bring_one(void *arg)
+{
+    struct one_of_many *o = arg;
+    cleanup_free char *repository = text_format("%s/r%d", o->prefix, o->number);
+    struct pull_rule rule;
+    struct flight *f = NULL;
+
+    CHECK(repository_ensure(o->w->reg, REGION, repository, "PULL_THROUGH_CACHE", &o->err));
+    CHECK(pull_rule_find(o->w->reg, REGION, repository, &rule));
+    if (!flight_join(o->w->reg, &rule, REGION, repository, o->from->config, &f, &o->err))
+        return NULL;
+    o->arrived = f == NULL || flight_wait(o->w->reg, f, &o->err);
+    if (f != NULL)
+        flight_leave(o->w->reg, f);
+    return NULL;
+}
+
+static void
+crowd_start(struct one_of_many *crowd, struct world *w, const struct upstream *from, const char *prefix)
+{
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = (struct one_of_many){.w = w, .from = from, .prefix = prefix, .number = i};
+        CHECK_EQ(pthread_create(&crowd[i].thread, NULL, bring_one, &crowd[i]), 0);
+    }
+}
+
+static void
+wait_count(struct world *w, const int *count, int wanted)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    int is = -1;
+
+    while (is != wanted && clock_monotonic_ms() < end_ms) {
+        pthread_mutex_lock(&w->reg->pull->lock);
+        is = *count;
+        pthread_mutex_unlock(&w->reg->pull->lock);
+        clock_sleep_ms(2);
+    }
+    CHECK_EQ(is, wanted);
+}
+
+TEST(more_blobs_than_an_upstream_may_send_wait_for_their_turn)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct one_of_many crowd[CROWD], other = {.w = &w, .from = &good, .prefix = "good"};
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    atomic_store(&slow.holds_blobs, true);
+    crowd_start(crowd, &w, &slow, "slow");
+    wait_count(&w, &w.reg->pull->flight_count, PULL_FLIGHTS_OF_ONE_MAX);
+    wait_count(&w, &w.reg->pull->waiting_count, CROWD - PULL_FLIGHTS_OF_ONE_MAX);
+    bring_one(&other); /* another upstream has its own part */
+    CHECK(other.arrived);
+    while (slow.held_count < PULL_FLIGHTS_OF_ONE_MAX)
+        clock_sleep_ms(2);
+    upstream_let_go(&slow);
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_EQ(pthread_join(crowd[i].thread, NULL), 0);
+        CHECK_TEXT(crowd[i].err.message, "");
+        CHECK(crowd[i].arrived);
+    }
+    CHECK_EQ(atomic_load(&slow.asked), CROWD);
+    CHECK_EQ(w.reg->pull->waiting_count, 0);
+}
+
+/* One after the other they would each wait for the same timeout. */
+TEST(an_upstream_that_is_gone_is_gone_for_all_who_wait)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct one_of_many crowd[CROWD];
+    int refused = 0;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    atomic_store(&slow.holds_blobs, true);
+    crowd_start(crowd, &w, &slow, "slow");
+    wait_count(&w, &w.reg->pull->waiting_count, CROWD - PULL_FLIGHTS_OF_ONE_MAX);
+    while (slow.held_count < PULL_FLIGHTS_OF_ONE_MAX)
+        clock_sleep_ms(2);
+    shutdown(slow.fd, SHUT_RDWR); /* it takes no more, and gives up one that it had */
+    shutdown(slow.held[0], SHUT_RDWR);
+    wait_count(&w, &w.reg->pull->waiting_count, 0);
+    wait_count(&w, &w.reg->pull->flight_count, PULL_FLIGHTS_OF_ONE_MAX - 1);
+    registry_stop_pulling(w.reg);
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_EQ(pthread_join(crowd[i].thread, NULL), 0);
+        refused += !crowd[i].arrived && crowd[i].err.code != ERR_NONE;
+    }
+    CHECK_EQ(refused, CROWD);
+    CHECK_EQ(atomic_load(&slow.asked), PULL_FLIGHTS_OF_ONE_MAX); /* who waited asked nobody */
 }
 
 static void *

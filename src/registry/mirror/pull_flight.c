@@ -32,13 +32,24 @@ flight_data(void *arg, struct str data)
     return true;
 }
 
+/* Nobody reads the file before `size` says that there is something in it. */
+static bool
+flight_open(struct flight *f, struct err *err)
+{
+    if (!upload_start(f->reg, f->region, f->repository, "", &f->upload, err))
+        return false;
+    upload_keep_private(f->upload);
+    f->fd = open(f->upload->path, O_RDONLY | O_CLOEXEC);
+    return f->fd >= 0 || err_errno(err, "cannot read an upload");
+}
+
 static bool
 flight_bring(struct flight *f, struct err *err)
 {
     cleanup(remote_free_) struct remote *remote = NULL;
     cleanup_free char *name = pull_upstream_repository(&f->rule, f->repository);
 
-    if (!pull_remote_open(f->reg, &f->rule, &remote, err))
+    if (!flight_open(f, err) || !pull_remote_open(f->reg, &f->rule, &remote, err))
         return false;
     remote_set_cancelled(remote, pull_is_stopping, f->reg);
     if (!remote_blob_get(remote, name, f->digest, flight_data, f, err)) {
@@ -52,7 +63,8 @@ flight_bring(struct flight *f, struct err *err)
 static void
 flight_free(struct flight *f)
 {
-    close(f->fd);
+    if (f->fd >= 0)
+        close(f->fd);
     free(f->key);
     free(f);
 }
@@ -66,6 +78,88 @@ flight_unlink(struct pull_through *p, struct flight *f)
             *at = f->next;
             return;
         }
+}
+
+/* ---- whose turn it is: all with the lock held ---- */
+
+static int
+flights_of(const struct pull_through *p, const char *url)
+{
+    int count = 0;
+
+    for (const struct flight *f = p->flights; f != NULL; f = f->next)
+        count += f->has_begun && strcmp(f->rule.url, url) == 0;
+    return count;
+}
+
+/* Who asked finds out, and is the last to leave. */
+static void
+flight_fail_waiting(struct pull_through *p, struct flight *f, const struct err *why)
+{
+    f->is_over = true;
+    f->err = *why;
+    f->users--;
+    p->waiting_count--;
+    flight_unlink(p, f);
+}
+
+/* What one has heard of an upstream that is not there, those behind it need not find out one after the other. */
+static void
+waiting_fail(struct pull_through *p, const char *url, const struct err *why)
+{
+    for (struct flight *f = p->flights, *next; f != NULL; f = next) {
+        next = f->next;
+        if (!f->has_begun && (url == NULL || strcmp(f->rule.url, url) == 0))
+            flight_fail_waiting(p, f, why);
+    }
+}
+
+void
+flights_give_up(struct pull_through *p)
+{
+    struct err err;
+
+    err_set(&err, ERR_UNAVAILABLE, "naru is stopping");
+    waiting_fail(p, NULL, &err);
+}
+
+static void *flight_run(void *arg);
+
+static void
+flight_begin(struct pull_through *p, struct flight *f)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    struct err err;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    f->has_begun = pthread_create(&thread, &attributes, flight_run, f) == 0;
+    pthread_attr_destroy(&attributes);
+    if (f->has_begun) {
+        p->waiting_count--;
+        p->flight_count++;
+        return;
+    }
+    err_set(&err, ERR_INTERNAL, "cannot start a thread");
+    flight_fail_waiting(p, f, &err);
+}
+
+/* The oldest first, as far as there is room for them and their upstream. */
+static void
+flights_begin(struct pull_through *p)
+{
+    for (struct flight *f = p->flights, *next; f != NULL && p->flight_count < PULL_FLIGHTS_MAX; f = next) {
+        next = f->next;
+        if (!f->has_begun && flights_of(p, f->rule.url) < PULL_FLIGHTS_OF_ONE_MAX)
+            flight_begin(p, f);
+    }
+}
+
+static bool
+is_the_upstreams(enum err_code code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_TIMEOUT || code == ERR_THROTTLING;
 }
 
 static void *
@@ -88,6 +182,9 @@ flight_run(void *arg)
     flight_unlink(p, f);
     const bool is_last = --f->users == 0;
     p->flight_count--;
+    if (!arrived && is_the_upstreams(err.code))
+        waiting_fail(p, f->rule.url, &err);
+    flights_begin(p);
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     if (is_last)
@@ -108,7 +205,7 @@ flight_find(struct pull_through *p, const char *key)
 
 static struct flight *
 flight_new(struct registry *reg, const struct pull_rule *rule, const char *region,
-           const char *repository, const char *digest, struct err *err)
+           const char *repository, const char *digest)
 {
     struct flight *f = mem_new(sizeof *f);
 
@@ -120,49 +217,25 @@ flight_new(struct registry *reg, const struct pull_rule *rule, const char *regio
     f->key = text_format("%s\n%s\n%s", region, repository, digest);
     f->users = 2; /* its thread, and who asked */
     f->fd = -1;
-    if (upload_start(reg, region, repository, "", &f->upload, err)) {
-        upload_keep_private(f->upload);
-        f->fd = open(f->upload->path, O_RDONLY | O_CLOEXEC);
-        if (f->fd >= 0)
-            return f;
-        err_errno(err, "cannot read an upload");
-        upload_discard(reg, f->upload);
-    }
-    free(f->key);
-    free(f);
-    return NULL;
+    return f;
 }
 
-static int
-flights_of(const struct pull_through *p, const char *url)
-{
-    int count = 0;
-
-    for (const struct flight *f = p->flights; f != NULL; f = f->next)
-        count += strcmp(f->rule.url, url) == 0;
-    return count;
-}
-
-/* With the lock held. */
+/* With the lock held: behind all others, and off at once if there is room. */
 static bool
-flight_launch(struct pull_through *p, struct flight *f, struct err *err)
+flight_enter(struct pull_through *p, struct flight *f, struct err *err)
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
+    struct flight **end = &p->flights;
 
-    if (p->flight_count >= PULL_FLIGHTS_MAX || atomic_load(&p->is_stopping) ||
-        flights_of(p, f->rule.url) >= PULL_FLIGHTS_OF_ONE_MAX)
-        return err_set(err, ERR_THROTTLING, "%d blobs are on their way from upstream already",
-                       p->flight_count);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    const bool runs = pthread_create(&thread, &attributes, flight_run, f) == 0;
-    pthread_attr_destroy(&attributes);
-    if (!runs)
-        return err_set(err, ERR_INTERNAL, "cannot start a thread");
-    p->flight_count++;
-    f->next = p->flights;
-    p->flights = f;
+    if (atomic_load(&p->is_stopping))
+        return err_set(err, ERR_UNAVAILABLE, "naru is stopping");
+    if (p->waiting_count >= PULL_WAITING_MAX)
+        return err_set(err, ERR_THROTTLING, "%d blobs wait for their turn to come from upstream already",
+                       p->waiting_count);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = f;
+    p->waiting_count++;
+    flights_begin(p);
     return true;
 }
 
@@ -172,23 +245,19 @@ flight_join(struct registry *reg, const struct pull_rule *rule, const char *regi
 {
     struct pull_through *p = reg->pull;
     cleanup_free char *key = text_format("%s\n%s\n%s", region, repository, digest);
-    struct flight *fresh = flight_new(reg, rule, region, repository, digest, err);
+    struct flight *fresh = flight_new(reg, rule, region, repository, digest);
 
-    if (fresh == NULL)
-        return false;
     pthread_mutex_lock(&p->lock);
     struct flight *f = flight_find(p, key);
     bool ok = true;
     if (f != NULL)
         f->users++;
     else if (!layer_is_linked(reg, region, repository, str_of(digest)) && /* arrived just now? */
-             (ok = flight_launch(p, fresh, err)))
+             (ok = flight_enter(p, fresh, err)))
         f = TAKE(fresh);
     pthread_mutex_unlock(&p->lock);
-    if (fresh != NULL) { /* somebody brings it already, or nobody can */
-        upload_discard(reg, fresh->upload);
+    if (fresh != NULL) /* somebody brings it already, or nobody can */
         flight_free(fresh);
-    }
     *out = f;
     return ok;
 }

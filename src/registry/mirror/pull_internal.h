@@ -15,12 +15,13 @@ struct flight {
     char repository[REGISTRY_NAME_SIZE];
     char digest[REGISTRY_DIGEST_SIZE];
     struct registry *reg;
-    struct upload *upload; /* the flight's own until it is over */
-    int fd;                /* reads what was written; a name does not matter to it */
+    struct upload *upload; /* its thread's own */
+    int fd;                /* reads what was written; a name does not matter to it; -1 until it begins */
     int64_t size;          /* written so far */
+    bool has_begun;        /* it has a thread; else it waits for its turn */
     bool is_over;
     struct err err; /* why it failed; code 0: it arrived */
-    int users;      /* readers, and its thread */
+    int users;      /* readers, and its thread (also the one to come) */
     struct flight *next;
 };
 
@@ -53,8 +54,9 @@ struct pull_through {
     int importer_count;
     pthread_mutex_t lock;   /* guards all below but `is_stopping`; taken alone */
     pthread_cond_t changed; /* of anything */
-    struct flight *flights;
+    struct flight *flights;  /* the oldest first */
     int flight_count;        /* threads of flights */
+    int waiting_count;       /* flights without one */
     struct pending *pending; /* the newest first */
     int pending_count;
     struct import *imports, **imports_end;
@@ -65,3 +67,4 @@ struct pull_through {
 };
 
 bool pull_is_stopping(void *reg); /* for remote_set_cancelled() */
+void flights_give_up(struct pull_through *p); /* with the lock held: those that wait, when it is stopping */

@@ -376,6 +376,7 @@ registry_stop_pulling(struct registry *reg)
         return;
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->is_stopping, true);
+    flights_give_up(p);
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }

@@ -11,7 +11,9 @@
  * in memory and brought in behind the client (of an index: every image that it names, as ECR does).
  * On disk: R/_upstream/<tag>, empty: its time is when the tag was last compared.
  *
- * Threads: any; six import, each from another upstream; one more for each blob that is on its way.
+ * Threads: any; six import, each from another upstream; one more for each blob that is on its way. Blobs
+ * beyond PULL_FLIGHTS_MAX, or beyond their upstream's part of it, wait in turn; if their upstream cannot be
+ * reached, they all hear that at once.
  * Errors: IMAGE_NOT_FOUND, and remote.h's. */
 #pragma once
 #include "registry/registry.h"
@@ -20,6 +22,7 @@
 #define PULL_RULES_MAX 50
 #define PULL_CHECK_MS (24LL * 3600 * 1000)
 #define PULL_FLIGHTS_MAX 32  /* blobs on their way at once */
+#define PULL_WAITING_MAX 256 /* ... that wait for their turn; more are THROTTLING */
 #define PULL_PENDING_MAX 128 /* manifests that are not images yet */
 #define PULL_QUEUE_MAX 256   /* imports that wait */
 
@@ -71,7 +74,7 @@ bool pull_blob(struct call *c, struct err *err);
 
 /* ---- pull_flight.c: blobs on their way, for pull_through.c ---- */
 struct flight;
-/* Joins the one that is under way, or starts it. `*out` NULL: the blob is in the repository. */
+/* Joins the one that is under way or waits, or starts it. `*out` NULL: the blob is in the repository. */
 bool flight_join(struct registry *reg, const struct pull_rule *rule, const char *region,
                  const char *repository, const char *digest, struct flight **out,
                  struct err *err) MUST_CHECK;
