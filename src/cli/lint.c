@@ -3,12 +3,16 @@
 #include <stdlib.h>
 #include "cli/commands.h"
 #include "io/file.h"
+#include "pipeline/builds_config.h"
+#include "pipeline/executors.h"
+#include "pipeline/language/label.h"
 #include "pipeline/language/needs.h"
 
 #define INPUT_MAX ((size_t)SYNTAX_TEXT_MAX + 1)
 
 struct lint {
     bool explains, is_json;
+    struct executor_plan plan; /* which labels this machine has */
     struct json *files;
     bool has_errors;
 };
@@ -40,6 +44,24 @@ add_warnings(const struct need *needs, struct diagnostics *d)
                             STR_ARG(n->name), n->note);
     }
     diagnostics_sort(d);
+}
+
+/* Jenkins would take a malformed expression for one name, which no machine has: the build waits for ever. */
+static void
+check_labels(const struct lint *l, struct need *needs, struct arena *arena, struct diagnostics *errors)
+{
+    for (struct need *n = needs; n != NULL; n = n->next) {
+        size_t offset;
+        struct err err;
+        if (!n->is_label)
+            continue;
+        if (label_parse(n->name, arena, &offset, &err) == NULL)
+            diagnostics_add(errors, n->line, n->column + 1 + (unsigned)offset, "E-LABEL", "%s",
+                            err.message);
+        n->note = executor_plan_has(&l->plan, n->name) ? "a label"
+                                                       : "a label that this machine does not have";
+    }
+    diagnostics_sort(errors);
 }
 
 static const char *
@@ -117,7 +139,7 @@ report(struct lint *l, const char *name, struct str text, const struct jenkinsfi
     if (l->is_json) {
         struct json *file = json_object(), *found = json_array();
         json_set(file, "file", json_text(name));
-        json_set(file, "valid", json_bool(j != NULL));
+        json_set(file, "valid", json_bool(j != NULL && errors->count == 0));
         add_diagnostics(found, errors, "error", text);
         add_diagnostics(found, warnings, "warning", text);
         json_set(file, "diagnostics", found);
@@ -152,21 +174,34 @@ lint_file(struct lint *l, const char *path, struct err *err)
     if (j != NULL) {
         needs = needs_find(j, &arena);
         add_warnings(needs, warnings);
+        check_labels(l, needs, &arena, errors);
     }
-    l->has_errors = l->has_errors || j == NULL;
+    l->has_errors = l->has_errors || j == NULL || errors->count > 0;
     report(l, name, strbuf_str(&text), j, errors, warnings, needs);
     arena_done(&arena);
     jenkinsfile_free(j);
     return true;
 }
 
+/* Without a file, or one that cannot be read, any label is accepted, as by the server. */
+static void
+read_plan(struct lint *l, const char *data_dir)
+{
+    struct err err;
+    cleanup_json struct json *builds = builds_config_json(data_dir, &err);
+
+    if (!executor_plan_read(&l->plan, builds, &err))
+        fprintf(stderr, "warning: %s\n", err.message);
+}
+
 int
 command_lint(int argc, char **argv)
 {
-    const char *output = NULL, *only[] = {"Jenkinsfile"};
+    const char *output = NULL, *data_dir = NULL, *only[] = {"Jenkinsfile"};
     struct lint l = {0};
     const struct option_row rows[] = {
-        {"explain", 0, OPTION_FLAG, &l.explains}, {"output", 0, OPTION_TEXT, &output}, {0}};
+        {"explain", 0, OPTION_FLAG, &l.explains}, {"output", 0, OPTION_TEXT, &output},
+        {"data-dir", 0, OPTION_TEXT, &data_dir}, {0}};
     struct err err = {0};
     int status;
     const int count = command_begin(argc, argv, rows, 10000, &status);
@@ -178,14 +213,17 @@ command_lint(int argc, char **argv)
     if (!cli_wants_json(output, &err, &l.is_json))
         return cli_fail(&err);
     l.files = json_array();
+    read_plan(&l, client_data_dir(data_dir));
     for (int i = 0; i < (count == 0 ? 1 : count); i++)
         if (!lint_file(&l, count == 0 ? only[0] : argv[i + 1], &err)) {
             json_unref(l.files);
+            executor_plan_done(&l.plan);
             cli_fail(&err);
             return EXIT_USAGE; /* 1 would say that the file was read and is wrong */
         }
     if (l.is_json)
         cli_print_json(l.files);
     json_unref(l.files);
+    executor_plan_done(&l.plan);
     return l.has_errors ? EXIT_ERROR : EXIT_LIVE;
 }

@@ -38,6 +38,29 @@ tell_disk(const struct json *disk)
                gib(disk, "minimumFreeBytes"));
 }
 
+/* Groups of a number, and who waits for one of their executors or for the disk. */
+static void
+tell_waiting(const struct json *answer)
+{
+    const struct json *groups = json_get(answer, "executors"), *builds = json_get(answer, "waiting");
+
+    for (size_t i = 0; i < json_size(groups); i++) {
+        const struct json *g = json_at(groups, i), *labels = json_get(g, "labels");
+        if (json_get(g, "count") == NULL)
+            continue;
+        printf("executors: %s, %lld of %lld busy%s", json_get_cstr(g, "name", ""),
+               (long long)json_get_i64(g, "busy", 0), (long long)json_get_i64(g, "count", 0),
+               json_size(labels) > 0 ? ":" : "");
+        for (size_t k = 0; k < json_size(labels); k++)
+            printf(" %s", json_cstr(json_at(labels, k), ""));
+        putchar('\n');
+    }
+    for (size_t i = 0; i < json_size(builds); i++)
+        printf("%s#%lld waits: %s\n", json_get_cstr(json_at(builds, i), "pipeline", ""),
+               (long long)json_get_i64(json_at(builds, i), "number", 0),
+               json_get_cstr(json_at(builds, i), "waitingFor", ""));
+}
+
 static bool
 list(struct pipelines *p, struct err *err)
 {
@@ -68,6 +91,7 @@ list(struct pipelines *p, struct err *err)
     table_print(table, stdout);
     table_free(table);
     tell_disk(json_get(answer, "disk"));
+    tell_waiting(answer);
     return true;
 }
 

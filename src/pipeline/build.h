@@ -61,9 +61,11 @@ struct build {
     size_t path_count;
     struct json *tests; /* counts of what `junit` found (test_history.h), or NULL */
     bool abort_asked, abort_now; /* a second time: nothing more is waited for */
-    int64_t overtaken_by; /* a newer build that passed a milestone before this one, or 0 */
+    int64_t overtaken_by; /* a newer build that takes its place while it runs: by a milestone, or as it had no executor yet; or 0 */
     int64_t milestone;    /* one more than the last that it passed; 0: none */
     int64_t place;        /* which workspace of the branch it has; 0: the first */
+    bool had_executor;    /* at any time; not kept */
+    int64_t wants_since_ms, waited_ms; /* it waits for an executor, or 0; how long it did before */
     bool is_parked;       /* waits for people or builds only; not kept */
     struct json *parameters; /* given, by name; NULL: none. On disk they and the answers are sealed (secrets.h) */
     struct json *plain;      /* {"NAME": true} of those declared as no passwords; NULL: none yet */

@@ -259,6 +259,22 @@ milestone(void *ctx, int64_t *ordinal, int64_t *last, int64_t *by)
     return room_milestone(w->room, w->build, ordinal, last, by);
 }
 
+static bool
+executor(void *ctx, struct executor_wish *wish, struct arena *arena, struct executor_given *out)
+{
+    const struct work *w = ctx;
+
+    return room_executor(w->room, w->build, wish, arena, out);
+}
+
+static void
+executor_over(void *ctx, const char *key)
+{
+    const struct work *w = ctx;
+
+    room_executor_over(w->room, w->build, key);
+}
+
 static const struct runner_host host = {
     .question = question,
     .answer = answer,
@@ -269,6 +285,8 @@ static const struct runner_host host = {
     .parked = parked,
     .milestone = milestone,
     .tests = tests,
+    .executor = executor,
+    .executor_over = executor_over,
 };
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
@@ -395,6 +413,8 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
                            : NULL,
         .state_dir = arena_format(a, "%s/run", directory),
         .started_ms = b->started_ms,
+        .waited_ms = b->waited_ms +
+                     (b->wants_since_ms == 0 ? 0 : clock_wall_ms() - b->wants_since_ms),
         .parameters = b->parameters, /* these three never change */
         .script = b->script,
         .restart_stage = b->restart_stage,
@@ -541,7 +561,9 @@ finish_build(struct pipeline_room *room, struct build *b, const struct runner_ou
     set_text(&b->display_name, outcome->display_name);
     set_text(&b->description, outcome->description[0] == '\0' ? NULL : outcome->description);
     if (b->overtaken_by != 0 && outcome->result == RESULT_NOT_BUILT)
-        reason = text_format("superseded by build %lld, which passed a milestone before it",
+        reason = text_format(b->superseded_by != 0
+                                 ? "superseded by build %lld"
+                                 : "superseded by build %lld, which passed a milestone before it",
                              (long long)b->overtaken_by);
     room_end_build(b, outcome->result, reason != NULL ? reason : outcome->reason);
     b->cpu_ms = outcome->cpu_ms;
@@ -551,6 +573,7 @@ finish_build(struct pipeline_room *room, struct build *b, const struct runner_ou
     room_save(room, b);
     let_go(room, b);
     room_disk_ended(room, b);
+    room_executors_ended(room, b);
     log_info("build.ended", "pipeline=%s build=%lld result=%s took_ms=%lld", b->pipeline,
              (long long)b->number, build_result_name(b->result),
              (long long)(b->ended_ms - b->started_ms));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/json.h"
 #include "io/file.h"
+#include "pipeline/executors.h"
 
 #define FILE_SIZE_MAX ((size_t)1 << 20)
 #define CPUS_MAX 4096
@@ -70,8 +71,13 @@ read_share(const struct json *v, const char *name, struct builds_share *out, str
 static bool
 read_whole(const struct json *j, struct builds_config *c, struct err *err)
 {
+    struct executor_plan plan;
     const struct json *v;
+    const bool ok = executor_plan_read(&plan, j, err);
 
+    executor_plan_done(&plan);
+    if (!ok)
+        return false;
     if ((v = json_get(j, "disk")) != NULL && !read_share(v, "disk", &c->disk, err))
         return false;
     if ((v = json_get(j, "diskFree")) == NULL)
@@ -84,7 +90,7 @@ static bool
 read_members(const struct json *j, struct builds_config *c, bool is_whole, struct err *err)
 {
     static const char *const known[] = {"memory", "cpus", "processes", "pipelines", "disk",
-                                        "diskFree"};
+                                        "diskFree", "labels", "executors"};
     const char *stranger = json_stranger(j, known, is_whole ? ARRAY_COUNT(known) : OF_ONE);
     const struct json *v;
 
@@ -134,24 +140,33 @@ read_all(const struct json *j, const char *pipeline, struct builds_config *out, 
            read_members(json_get(each, pipeline), out, false, err);
 }
 
+struct json *
+builds_config_json(const char *data_dir, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/builds.json", data_dir);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct json *j;
+
+    *err = (struct err){0};
+    if (!file_exists(path) || !file_read(path, FILE_SIZE_MAX, &text, err))
+        return NULL;
+    j = json_parse(strbuf_str(&text), err);
+    if (j == NULL)
+        err_context(err, "builds.json");
+    return j;
+}
+
 bool
 builds_config_read(const char *data_dir, const char *pipeline, struct builds_config *out,
                    struct err *err)
 {
-    cleanup_free char *path = text_format("%s/builds.json", data_dir);
-    cleanup(strbuf_done) struct strbuf text = {0};
-    cleanup_json struct json *j = NULL;
+    cleanup_json struct json *j = builds_config_json(data_dir, err);
     struct builds_config c;
 
     builds_config_default(out);
-    if (!file_exists(path))
-        return true;
-    c = *out;
-    if (!file_read(path, FILE_SIZE_MAX, &text, err))
-        return false;
-    j = json_parse(strbuf_str(&text), err);
     if (j == NULL)
-        return err_context(err, "builds.json");
+        return err->code == ERR_NONE;
+    c = *out;
     if (!read_all(j, pipeline, &c, err))
         return false;
     *out = c;

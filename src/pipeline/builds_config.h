@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* builds_config.h - what the operator allows builds: `builds.json` in the data directory.
  *   {"memory": "4G", "cpus": 1.5, "processes": 4096,
- *    "disk": "40G", "diskFree": "5%",
+ *    "disk": "40G", "diskFree": "5%", "labels": ["linux"], "executors": 4,
  *    "pipelines": {"web": {"memory": "8G"}}}
  * `disk` is what workspaces and builds may take together, `diskFree` what has to be free for a build to
- * begin; either is a size or a share of the file system, and of all pipelines together.
+ * begin; either is a size or a share of the file system, and of all pipelines together.  Labels and
+ * executors are described in executors.h.
  * What a pipeline's own object says goes before the rest.  0 stands for no limit.  The file is read
  * when a build begins, so that a change needs no restart; without it the defaults hold. */
 #pragma once
@@ -30,6 +31,10 @@ struct builds_config {
 
 /* Three quarters of the machine's memory, all its processors, BUILDS_PROCESSES_DEFAULT. */
 void builds_config_default(struct builds_config *c);
+struct json;
+
+/* The whole file, for the caller to unref; NULL and `err` without a code: there is none. */
+struct json *builds_config_json(const char *data_dir, struct err *err) MUST_CHECK;
 /* 0: no limit. */
 int64_t builds_disk_bytes(const struct builds_config *c, int64_t file_system_bytes);
 int64_t builds_disk_free_bytes(const struct builds_config *c, int64_t file_system_bytes);

@@ -15,6 +15,7 @@
 
 #define PARALLEL_DEFAULT 2u
 #define QUEUE_MAX 500u
+#define WAITING_SHOWN 100u /* in the list of pipelines */
 
 /* Does its job say that it has to wait for a time? */
 static bool
@@ -105,12 +106,12 @@ next_queued(struct pipeline_room *room, bool has_place)
 }
 
 static unsigned
-wanted(const struct pipeline_room *room)
+wanted(struct pipeline_room *room)
 {
-    unsigned n =
+    const unsigned n =
         room->config.parallel_builds == 0 ? PARALLEL_DEFAULT : room->config.parallel_builds;
 
-    return n < PARALLEL_MAX ? n : PARALLEL_MAX;
+    return room_builds_at_once(room, n < PARALLEL_MAX ? n : PARALLEL_MAX);
 }
 
 static void *
@@ -139,7 +140,7 @@ worker(void *arg)
 static bool
 start_threads(struct pipeline_room *room, struct err *err)
 {
-    unsigned want = wanted(room) + PARKED_MAX;
+    const unsigned want = PARALLEL_MAX + PARKED_MAX; /* executors may become more */
     pthread_attr_t attr;
     int failure = 0;
 
@@ -160,6 +161,7 @@ room_free(struct pipeline_room *room)
     pipeline_store_done(&room->store);
     github_deliveries_done(&room->deliveries);
     lock_table_free(room->locks);
+    executor_table_free(room->executors);
     json_unref(room->throttle);
     free((void *)(uintptr_t)room->config.data_dir);
     free((void *)(uintptr_t)room->config.tool_dir);
@@ -299,6 +301,14 @@ is_same(const struct json *a, const struct json *b)
     return (a == NULL && b == NULL) || (a != NULL && b != NULL && json_equal(a, b));
 }
 
+/* It runs, and all that it does is wait for its first executor. */
+static bool
+waits_to_begin(const struct build *b)
+{
+    return b->state == BUILD_RUNNING && b->wants_since_ms != 0 && !b->had_executor &&
+           b->stage_count == 0 && b->overtaken_by == 0;
+}
+
 /* Older builds of the branch that still wait give way. */
 static void
 supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by)
@@ -311,6 +321,10 @@ supersede(struct pipeline_room *room, struct pipeline *p, const struct build *by
         if (b->state != BUILD_ENDED && (b->state == BUILD_RUNNING || b->started_ms != 0) &&
             json_truth(room_property(p, b->branch, "abortPrevious"), false)) {
             b->abort_asked = true;
+            room_save(room, b);
+        }
+        if (waits_to_begin(b) && b->upstream == NULL && is_same(b->parameters, by->parameters)) {
+            b->overtaken_by = b->superseded_by = by->number;
             room_save(room, b);
         }
         /* One with other parameters, or for which another build waits, is meant by itself. */
@@ -569,6 +583,20 @@ pipeline_answer(struct pipeline_room *room, const char *pipeline, int64_t number
     return ok;
 }
 
+static struct json *
+waiting_builds(const struct pipeline_room *room)
+{
+    struct json *list = json_array();
+
+    for (size_t p = 0; p < room->store.count; p++)
+        for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++) {
+            const struct build *b = room->store.pipelines[p]->builds[i];
+            if (b->waiting != NULL && b->state != BUILD_ENDED && json_size(list) < WAITING_SHOWN)
+                json_append(list, build_to_public_json(b, false));
+        }
+    return list;
+}
+
 struct json *
 pipeline_list(struct pipeline_room *room)
 {
@@ -578,6 +606,8 @@ pipeline_list(struct pipeline_room *room)
     for (size_t i = 0; i < room->store.count; i++)
         json_append(list, pipeline_to_json(room->store.pipelines[i]));
     json_set(j, "disk", room_disk_json(room));
+    json_set(j, "executors", room_executors_json(room));
+    json_set(j, "waiting", waiting_builds(room));
     room_unlock(room);
     json_set(j, "pipelines", list);
     return j;

@@ -8,6 +8,7 @@
 #include "pipeline/forge/github.h"
 #include "pipeline/builds_config.h"
 #include "pipeline/disk_book.h"
+#include "pipeline/executors.h"
 #include "pipeline/lock_table.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_store.h"
@@ -42,6 +43,8 @@ struct pipeline_room {
     int64_t throttle_ms;   /* monotonic; 0: not read yet */
     struct lock_table *locks;
     struct room_disk disk;
+    struct executor_table *executors; /* NULL: not looked at yet */
+    int64_t executors_ms;             /* monotonic, when builds.json was */
     pthread_t clock;
     bool has_clock;
     bool has_postponed; /* a queued build has to wait for a time */
@@ -85,6 +88,15 @@ void room_disk_ended(struct pipeline_room *room, struct build *b);
 void room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *branch);
 struct json *room_disk_json(const struct pipeline_room *room);
 char *room_place_name(const struct build *b); /* of its workspace; malloc'd */
+
+/* room_executors.c; with the lock held, but for the two of the runner's host */
+unsigned room_builds_at_once(struct pipeline_room *room, unsigned otherwise);
+struct json *room_executors_json(struct pipeline_room *room);
+void room_executors_ended(struct pipeline_room *room, const struct build *b);
+void room_set_waiting(struct build *b, const char *why); /* NULL: for nothing */
+bool room_executor(struct pipeline_room *room, struct build *b, struct executor_wish *wish,
+                   struct arena *arena, struct executor_given *out);
+void room_executor_over(struct pipeline_room *room, struct build *b, const char *key);
 
 /* triggers.c */
 /* A branch's property (job_properties.h), or NULL; with the lock held. */

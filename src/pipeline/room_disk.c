@@ -53,16 +53,6 @@ is_too_full(const struct room_disk *d)
     return d->floor_bytes > 0 && d->free_bytes < d->floor_bytes;
 }
 
-static void
-set_waiting(struct build *b, const char *why)
-{
-    if (why != NULL && b->waiting == NULL)
-        log_warn("build.waiting", "pipeline=%s build=%lld reason=%s", b->pipeline,
-                 (long long)b->number, log_quote(why));
-    free(b->waiting);
-    b->waiting = text_dup(why);
-}
-
 /* Those that have not begun hear why, or that it is over. */
 static void
 tell_queued(const struct pipeline_room *room, const char *why)
@@ -72,7 +62,7 @@ tell_queued(const struct pipeline_room *room, const char *why)
             struct build *b = room->store.pipelines[p]->builds[i];
             if (b->state == BUILD_QUEUED && b->started_ms == 0 &&
                 (why == NULL) != (b->waiting == NULL))
-                set_waiting(b, why);
+                room_set_waiting(b, why);
         }
 }
 

@@ -85,6 +85,15 @@ class WithoutServer(unittest.TestCase):
         found = json.loads(run("lint", "--output", "json", "--explain", str(good), **self.env).stdout)[0]
         self.assertEqual([(n["type"], n["name"], n["line"]) for n in found["needs"]],
                          [("agent", "any", 2), ("command", "make", 3)])
+        labels = self.dir / "labels"
+        labels.mkdir()
+        (labels / "builds.json").write_text('{"labels": ["linux"]}')
+        good.write_text("node('linux || x') { }\nnode('windows') { }\n")
+        bad.write_text("pipeline {\n agent { label 'linux &&' }\n stages { stage('a') { steps { sh 'make' } } }\n}\n")
+        done = run("lint", "--explain", "--data-dir", str(labels), str(good), str(bad), **self.env)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("    linux || x (line 1; a label)\n    windows (line 2; a label that this machine does not have)\n", done.stdout)
+        self.assertIn(f"{bad}:2:25: error: a name is missing in the label expression 'linux &&' [E-LABEL]\n", done.stdout)
         done = run("lint", str(self.dir / "missing"), **self.env)
         self.assertEqual((done.returncode, done.stderr), (2, f"naru: cannot open '{self.dir}/missing': No such file or directory\n"))
 

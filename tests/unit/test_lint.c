@@ -46,7 +46,7 @@ TEST(what_a_declarative_file_needs)
                  "  post { always { echo \"${MAIL_TO}\" } }\n"
                  "}\n"),
         "agent node:20 3 a docker image\n"
-        "agent linux 8 a label; this machine has them all\n"
+        "agent linux 8 a label\n"
         "tool maven 'M3' 4 taken from PATH\n"
         "command docker 3\n"
         "command aws 12\n"
@@ -100,5 +100,24 @@ TEST(an_error_is_shown_with_its_line_and_a_caret)
                "J:3:3: error: 'stages' needs at least one stage [E-NO-STAGES]\n"
                "    stages { }\n"
                "    ^\n");
+    free(d);
+}
+
+TEST(labels_are_found_where_their_text_stands)
+{
+    struct diagnostics *d = mem_new(sizeof(*d));
+    struct jenkinsfile *j = jenkinsfile_parse(
+        STR("pipeline {\n agent {\n  node {\n   label 'a && b'\n  }\n }\n stages { stage('x') {\n"
+            "  agent { docker { image 'i'; label 'gpu' } }\n"
+            "  steps { script { node('c') { }; node(label: \"d\") { }; node(where) { } } } } }\n}\n"), d);
+    struct arena arena = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+
+    for (const struct need *n = needs_find(j, &arena); n != NULL; n = n->next)
+        if (n->is_label)
+            strbuf_addf(&out, "%u:%u " STR_FMT "\n", n->line, n->column, STR_ARG(n->name));
+    CHECK_TEXT(strbuf_cstr(&out), "4:10 a && b\n8:37 gpu\n9:25 c\n9:47 d\n");
+    arena_done(&arena);
+    jenkinsfile_free(j);
     free(d);
 }

@@ -97,6 +97,17 @@ named(const struct node *call, const char *name)
     return NULL;
 }
 
+/* An expression that is written down, where its text begins. */
+static void
+add_label(struct finder *f, const struct node *text, const char *note)
+{
+    const struct str label = literal(text);
+
+    add(f, NEED_AGENT, label, text, note);
+    for (struct need *n = f->first[NEED_AGENT]; n != NULL; n = n->next)
+        n->is_label = n->is_label || (label.len > 0 && str_equal(n->name, label));
+}
+
 /* ---- commands of scripts ---- */
 
 static bool
@@ -302,7 +313,7 @@ find_call(struct finder *f, const struct node *n)
     if (str_is(n->text, "sh"))
         find_script(f, n);
     if (str_is(n->text, "node"))
-        add(f, NEED_AGENT, literal(n->first), n, "a label");
+        add_label(f, named(n, "label") != NULL ? named(n, "label") : n->first, "a label");
     if (str_is(n->text, "library"))
         add(f, NEED_LIBRARY, literal(n->first), n, NULL);
     if (str_is(n->text, "tool"))
@@ -497,13 +508,20 @@ find_agent(struct finder *f, const struct stage *s)
         add(f, NEED_COMMAND, STR("docker"), call, NULL);
     } else if (entry != NULL && s->agent != AGENT_NONE) {
         const bool is_docker = s->agent == AGENT_DOCKER;
-        struct str name = literal(entry->first);
+        const struct node *name = entry->first, *label = NULL;
         for (keys = section_block(entry) == NULL ? NULL : section_block(entry)->first; keys != NULL;
              keys = keys->next)
             if (str_is(keys->text, is_docker ? "image" : "label"))
-                name = literal(keys->first);
-        add(f, NEED_AGENT, name.len > 0 ? name : STR("(computed)"), call,
-            is_docker ? "a docker image" : "a label; this machine has them all");
+                name = keys->first;
+            else if (str_is(keys->text, "label"))
+                label = keys->first;
+        if (literal(name).len == 0)
+            add(f, NEED_AGENT, STR("(computed)"), call, is_docker ? "a docker image" : "a label");
+        else if (is_docker)
+            add(f, NEED_AGENT, literal(name), call, "a docker image");
+        else
+            add_label(f, name, "a label");
+        add_label(f, label, "a label");
         if (is_docker)
             add(f, NEED_COMMAND, STR("docker"), call, NULL);
     }

@@ -24,6 +24,7 @@ const char *need_type_name(enum need_type type); /* "credential" */
 struct need {
     enum need_type type;
     struct str name;
+    bool is_label;    /* of a NEED_AGENT: its name is a label expression */
     const char *note; /* "use sh", "did you mean 'echo'?"; or NULL */
     unsigned line, column;
     unsigned count; /* how often it is named; the place is the first */

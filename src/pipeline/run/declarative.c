@@ -135,8 +135,7 @@ enter_agent(struct run *run, const struct stage *stage, struct node_before *befo
     bool in_container = stage->agent == AGENT_DOCKER || stage->agent == AGENT_DOCKERFILE;
     bool reuses = false;
 
-    *before =
-        (struct node_before){run->workspace, run->directory, run->launcher, run->env, run->node};
+    node_stay(run, before);
     if (stage->agent == AGENT_INHERIT || stage->agent == AGENT_NONE)
         return true;
     if (stage->agent == AGENT_KUBERNETES)

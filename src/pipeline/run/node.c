@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* node.c - agents of this machine: every one that is allocated at a time has a workspace of its
- * own, the build's directory or that with "@2", "@3" ... behind its name. */
+/* node.c - agents of this machine: every one that is allocated at a time has an executor, and a workspace
+ * of its own, the build's directory or that with "@2", "@3" ... behind its name. */
+#include "base/clock.h"
 #include "io/file.h"
-#include "pipeline/run/run.h"
+#include "pipeline/run/journal.h"
 
 static unsigned
 take(struct run *run)
@@ -36,16 +37,112 @@ custom_path(struct run *run, const struct node *at, struct str path)
     return true;
 }
 
-bool
-node_enter(struct run *run, const struct node *at, struct str label, struct str custom,
-           struct node_before *before)
+/* ---- executors ---- */
+
+/* Of the agent that is entered now: the same in every run of the build, and no other one's that could be
+ * entered while this one is held. */
+static const char *
+agent_key(struct run *run)
+{
+    return arena_format(&run->arena, "agent-%s-%u-%u-%u", flow_path(run), flow_steps(run),
+                        run->depth, run->node);
+}
+
+/* Says once for what it waits: a line that comes again after a restart, or not, would be counted as
+ * another one. */
+static void
+say_waiting(struct run *run, const char *key, const char *why)
+{
+    const char *said = arena_format(&run->arena, "waits-%s", key);
+    struct value v;
+
+    if (why == NULL || journal_known(run, said, &v))
+        return;
+    run_logf(run, "Still waiting to schedule task");
+    run_logf(run, "%s", why);
+    journal_note(run, said, value_null());
+}
+
+static struct deadline *
+whole_build(const struct run *run)
+{
+    struct deadline *d = run->deadlines;
+
+    while (d->outer != NULL)
+        d = d->outer;
+    return d;
+}
+
+/* Who only waits leaves his place to others, and his time stands still. */
+static bool
+wait_for_executor(struct run *run, const struct node *at, struct executor_wish *wish,
+                  struct executor_given *given)
+{
+    const struct runner_host *host = run->config->host;
+    void *ctx = run->config->ctx;
+    const bool parks = host->parked != NULL && flow_count(run) == 1 && wish->held < 0;
+    struct deadline *whole = whole_build(run);
+    const int64_t left_ms = whole->at_ms - clock_monotonic_ms();
+    bool ok = true, has = false;
+
+    say_waiting(run, wish->key, given->why);
+    if (parks) {
+        host->parked(ctx, true);
+        whole->at_ms = INT64_MAX;
+    }
+    while (ok && !has) {
+        ok = run_wait(run, at, NULL, 0, INT64_MAX);
+        has = ok && host->executor(ctx, wish, &run->arena, given);
+    }
+    if (parks) {
+        host->parked(ctx, false);
+        whole->at_ms = clock_monotonic_ms() + left_ms;
+    }
+    if (!ok && !run_is_suspended(run))
+        host->executor_over(ctx, wish->key);
+    return ok;
+}
+
+/* `given` is what a build without a host has. */
+static bool
+take_executor(struct run *run, const struct node *at, struct str label,
+              struct executor_given *given)
+{
+    const struct runner_host *host = run->config->host;
+    const char *key = agent_key(run);
+    struct executor_wish wish = {
+        .key = key, .label = label, .held = run->executor_number, .known = -1};
+    struct value v;
+
+    if (host == NULL || host->executor == NULL)
+        return true;
+    if (journal_known(run, key, &v) && v.type == V_LONG)
+        wish.known = (int)v.number;
+    if (!host->executor(run->config->ctx, &wish, &run->arena, given) &&
+        !wait_for_executor(run, at, &wish, given))
+        return false;
+    run->executor = key;
+    run->executor_number = given->number;
+    if (wish.known < 0)
+        journal_note(run, key, value_long(given->number));
+    return true;
+}
+
+/* ---- nodes ---- */
+
+void
+node_stay(const struct run *run, struct node_before *before)
+{
+    *before = (struct node_before){run->workspace, run->directory, run->launcher,       run->env,
+                                   run->node,      run->executor,  run->executor_number};
+}
+
+static bool
+take_workspace(struct run *run, const struct node *at, struct str custom)
 {
     const char *base = run->config->workspace;
-    struct env_layer *layer;
     struct err err;
 
-    *before = (struct node_before){run->workspace, run->directory, run->launcher, run->env,
-                                   run->node};
     run->node = take(run);
     if (run->node == 0)
         return interp_throw(&run->in, at, "AbortException",
@@ -59,13 +156,46 @@ node_enter(struct run *run, const struct node *at, struct str label, struct str 
     if (!file_make_dirs(run->workspace, 0755, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     run->directory = run->workspace;
-    layer = run_env_push(run);
+    return true;
+}
+
+static struct env_layer *
+set_place(struct run *run)
+{
+    struct env_layer *layer = run_env_push(run);
+
     run_env_set(run, layer, STR("WORKSPACE"), str_of(run->workspace));
     run_env_set(run, layer, STR("WORKSPACE_TMP"),
                 str_of(arena_format(&run->arena, "%s@tmp", run->workspace)));
-    if (label.len > 0)
-        run_env_set(run, layer, STR("NODE_LABELS"),
-                    str_of(arena_format(&run->arena, "built-in " STR_FMT, STR_ARG(label))));
+    return layer;
+}
+
+bool
+node_move(struct run *run, const struct node *at, struct str custom, struct node_before *before)
+{
+    node_stay(run, before);
+    if (!take_workspace(run, at, custom))
+        return false;
+    (void)set_place(run);
+    run_logf(run, "Running in %s", run->workspace);
+    return true;
+}
+
+bool
+node_enter(struct run *run, const struct node *at, struct str label, struct str custom,
+           struct node_before *before)
+{
+    struct executor_given given = {.node = "built-in", .labels = "built-in"};
+    struct env_layer *layer;
+
+    node_stay(run, before);
+    if (!take_executor(run, at, label, &given) || !take_workspace(run, at, custom))
+        return false;
+    layer = set_place(run);
+    run_env_set(run, layer, STR("NODE_NAME"), str_of(given.node));
+    run_env_set(run, layer, STR("NODE_LABELS"), str_of(given.labels));
+    run_env_set(run, layer, STR("EXECUTOR_NUMBER"),
+                str_of(arena_format(&run->arena, "%d", given.number)));
     run_logf(run, "Running in %s", run->workspace);
     return true;
 }
@@ -75,9 +205,13 @@ node_leave(struct run *run, const struct node_before *before)
 {
     if (run->node != 0 && run->node != before->node)
         give_back(run, run->node);
+    if (run->executor != NULL && run->executor != before->executor && !run_is_suspended(run))
+        run->config->host->executor_over(run->config->ctx, run->executor);
     run->workspace = before->workspace;
     run->directory = before->directory;
     run->launcher = before->launcher;
     run->env = before->env;
     run->node = before->node;
+    run->executor = before->executor;
+    run->executor_number = before->executor_number;
 }

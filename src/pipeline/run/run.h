@@ -96,6 +96,8 @@ struct run {
     const char *directory; /* the current one */
     const struct launcher *launcher; /* NULL: processes run on this machine */
     struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
+    const char *executor; /* the key of the agent whose executor it is (node.c); NULL: none */
+    int executor_number;  /* -1: none */
     unsigned node;                   /* 1: the first workspace of the build, 2: "@2"; 0: none */
     uint64_t nodes[RUN_NODES_MAX / 64]; /* taken ones, a bit each */
     const char *fetched;   /* the directory that already has the commit's objects */
@@ -117,7 +119,7 @@ struct run {
     struct fired *fired;
     unsigned abort_fired; /* 2: the grace is over, too */
     bool was_aborted; /* any flow was told so */
-    bool is_overtaken; /* ... because a newer build passed a milestone */
+    bool is_overtaken; /* ... because a newer build takes its place */
     int64_t milestone; /* the last one that was passed, without a host; from 0 */
     bool is_suspended;
     int64_t abort_grace_ms;
@@ -301,15 +303,20 @@ void stage_leave(struct run *run, struct stage_run *own, struct str name, int64_
 void stage_skip(struct run *run, struct stage_run *own, struct str name, const char *reason);
 void stage_skipped(struct run *run, struct stage_run *own);
 
-/* node.c: a workspace of the build's own until node_leave(); `custom` a path or empty. */
+/* node.c: an executor with the label (empty: any), for which it may have to wait, and a workspace of the
+ * build's own until node_leave(); `custom` a path or empty.  node_move() is without an executor. */
 struct node_before {
     const char *workspace, *directory;
     const struct launcher *launcher;
     struct env_layer *env;
     unsigned node;
+    const char *executor;
+    int executor_number;
 };
 bool node_enter(struct run *run, const struct node *at, struct str label, struct str custom,
                 struct node_before *before);
+void node_stay(const struct run *run, struct node_before *before); /* for node_leave(), without either */
+bool node_move(struct run *run, const struct node *at, struct str custom, struct node_before *before);
 void node_leave(struct run *run, const struct node_before *before);
 
 /* library.c: "name@version" */

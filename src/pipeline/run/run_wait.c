@@ -125,7 +125,7 @@ interrupt_for_abort(struct run *run, const struct node *at, int64_t now_ms)
     run->abort_fired = is_final ? 2 : 1;
     run->abort_grace_ms = now_ms + RUNNER_GRACE_MS;
     interrupt(&run->in, at, NULL, is_final,
-              run->is_overtaken ? STR("a newer build passed a milestone before this one")
+              run->is_overtaken ? STR("a newer build takes its place")
                                 : STR("the build was aborted"));
     run->in.thrown->is_not_built = run->is_overtaken;
     return false;

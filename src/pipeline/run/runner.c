@@ -129,9 +129,6 @@ set_base_env(struct run *run)
     for (size_t i = 0; c->change_env != NULL && c->change_env[i] != NULL; i++)
         set_base_line(run, c->change_env[i]);
     set_base(run, "CI", "true");
-    set_base(run, "EXECUTOR_NUMBER", "0");
-    set_base(run, "NODE_NAME", "built-in");
-    set_base(run, "NODE_LABELS", "built-in");
     set_base(run, "JENKINS_SERVER_COOKIE", c->cookie);
     set_base(run, "JENKINS_NODE_COOKIE", c->cookie);
     set_base(run, "BUILD_COOKIE", c->cookie);
@@ -286,11 +283,12 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     run->started_ms = config->started_ms > 0 ? config->started_ms : clock_wall_ms();
     run->noted_result = run->noted_mark = -1;
     run->milestone = -1;
+    run->executor_number = -1;
     main_flow = flow_main_new(run);
     run->locks = config->locks != NULL ? config->locks : lock_table_new(NULL);
     whole.at_ms =
         clock_monotonic_ms() + (config->timeout_ms > 0 ? config->timeout_ms : RUNNER_TIMEOUT_MS) -
-        (clock_wall_ms() - run->started_ms);
+        (clock_wall_ms() - run->started_ms - config->waited_ms);
     run->deadlines = &whole;
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);

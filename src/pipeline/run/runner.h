@@ -60,6 +60,20 @@ struct json;
 struct lock_table;
 struct cgroup_limits;
 
+/* Of an agent: where it may work (executors.h). */
+struct executor_wish {
+    const char *key; /* of the agent in its build, also after a restart */
+    struct str label; /* empty: any */
+    int held, known; /* the executor around this one, the one it had before a restart; -1: none */
+    uint64_t seen;   /* 0; then the host's */
+};
+struct executor_given {
+    int number;
+    const char *node, *labels; /* both, and `why`, in the arena */
+    const char *why; /* not given, in Jenkins's words; NULL: as before */
+};
+struct arena;
+
 /* What a build asks of those around it. Callbacks get the config's ctx. */
 struct runner_host {
     /* A question to people, {"id", "step", "message", "ok", "submitter", "parameters"}; `is_over`: it
@@ -85,6 +99,10 @@ struct runner_host {
     /* Passes a milestone; MILESTONE_NEXT becomes the one after the last.  False: a newer build (`by_out`)
      * passed it, or (0) this one is already beyond it, as `last_out` says. */
     bool (*milestone)(void *ctx, int64_t *ordinal, int64_t *last_out, int64_t *by_out);
+    /* An executor for an agent, now; asked again while it waits.  Then, or if it waits no longer: over. */
+    bool (*executor)(void *ctx, struct executor_wish *wish, struct arena *arena,
+                     struct executor_given *out);
+    void (*executor_over)(void *ctx, const char *key);
 };
 
 struct runner_config {
@@ -103,6 +121,7 @@ struct runner_config {
     const struct cgroup_limits *limits; /* of all its processes together; NULL: it has no group */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
     int64_t started_ms;           /* since the epoch, when the build first began; 0: now */
+    int64_t waited_ms;            /* of that for executors, which does not count as its time */
 
     /* Who we are; text may be NULL where it is unknown. */
     int64_t number;

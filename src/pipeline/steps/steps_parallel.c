@@ -226,7 +226,7 @@ step_ws(struct step_call *s)
 
     if (!step_needs_workspace(s))
         return false;
-    ok = node_enter(s->run, s->at, STR(""), step_text(s, "dir", ""), &before) &&
+    ok = node_move(s->run, s->at, step_text(s, "dir", ""), &before) &&
          s->body.run(s->run, s->body.arg, s->out);
     node_leave(s->run, &before);
     return ok;
