@@ -62,6 +62,18 @@ upstream_check(const struct json *input, const char *url, struct err *err)
            err_set(err, ERR_UNSUPPORTED_UPSTREAM, "'%s' is not the registry '%s'", url, said);
 }
 
+/* A rule whose secret cannot be read would fail each pull, as "upstream": said now. */
+static bool
+secret_check(struct request *rq, const struct json *rule, struct err *err)
+{
+    cleanup(remote_free_) struct remote *remote = NULL;
+    struct pull_rule r = {0};
+
+    if (!pull_rule_read(rule, &r))
+        return err_set(err, ERR_INVALID_PARAMETER, "The pull through cache rule is none");
+    return pull_remote_open(ecr_registry(rq), &r, &remote, err);
+}
+
 /* ---- the list of them ---- */
 
 static struct json *
@@ -190,7 +202,8 @@ ecr_create_pull_through_cache_rule(struct request *rq, struct json *out, struct 
     json_set(rule, "createdAt", json_int(rq->now_ms));
     json_set(rule, "updatedAt", json_int(rq->now_ms));
     struct change change = {rq, r.prefix, rule, /* is_new= */ true};
-    if (!registry_document_change(ecr_registry(rq), rq->region, rule_change, &change, err))
+    if (!secret_check(rq, rule, err) ||
+        !registry_document_change(ecr_registry(rq), rq->region, rule_change, &change, err))
         return false;
     answer_take(out, rule_answer(rq, rule));
     json_delete(out, "updatedAt");
@@ -240,7 +253,8 @@ ecr_update_pull_through_cache_rule(struct request *rq, struct json *out, struct 
     json_set(rule, "credentialArn", json_text(credential));
     json_set(rule, "updatedAt", json_int(rq->now_ms));
     struct change change = {rq, prefix, rule, /* is_new= */ false};
-    if (!registry_document_change(ecr_registry(rq), rq->region, rule_change, &change, err))
+    if (!secret_check(rq, rule, err) ||
+        !registry_document_change(ecr_registry(rq), rq->region, rule_change, &change, err))
         return false;
     answer_take(out, rule_answer(rq, rule));
     json_delete(out, "createdAt");

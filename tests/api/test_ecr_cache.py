@@ -244,9 +244,11 @@ class Cache(Case):
         self.assertEqual([one["upstreamRegistryUrl"] for one in found], ["registry-1.docker.io"])
         none = self.raw("DescribePullThroughCacheRules", ecrRepositoryPrefixes=[other])
         self.assertIn("PullThroughCacheRuleNotFoundException", none["__type"])
-        arn = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:ecr-pullthroughcache/none"
+        arn = self.secret("none", "who", "it was")
         updated = self.raw("UpdatePullThroughCacheRule", ecrRepositoryPrefix=self.prefix, credentialArn=arn)
         self.assertEqual(updated["credentialArn"], arn)
+        subprocess.run([str(harness.BINARY), "secret", "delete", "ecr-pullthroughcache/none", "--data-dir", str(self.data_dir)],
+                       check=True, stdout=subprocess.DEVNULL)
         valid = self.raw("ValidatePullThroughCacheRule", ecrRepositoryPrefix=self.prefix)
         self.assertFalse(valid["isValid"])
         self.assertIn("ecr-pullthroughcache/none", valid["failure"])
