@@ -445,7 +445,11 @@ bind_tools(struct binder *b, const struct node *call)
 void
 bind_libraries(struct binder *b, const struct node *call)
 {
-    for (const struct node *n = section_block(call)->first; n != NULL; n = n->next)
+    const struct node *block = section_block(call);
+
+    if (block->first == NULL)
+        bind_fail(b, call, "E-EMPTY-SECTION", "'libraries' is empty");
+    for (const struct node *n = block->first; n != NULL; n = n->next)
         if (bind_call(n) == NULL || !str_is(n->text, "lib") || n->first == NULL)
             bind_fail(b, n, "E-LIB-EXPECTED", "'libraries' holds only lib('name@version')");
 }
