@@ -1,6 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps that read, write, pack and count files. */
 #include "build_setup.h"
+#include "pipeline/language/step_table.h"
+
+/* Section 6 of the reference, and the steps of its sections 7 to 9. */
+static const char *const steps_of_the_table[] = {
+    "sh", "bat", "powershell", "pwsh", "echo", "println", "print", "error", "unstable", "warnError", "catchError", "retry",
+    "timeout", "sleep", "waitUntil", "dir", "ws", "deleteDir", "cleanWs", "pwd", "isUnix", "fileExists", "readFile",
+    "writeFile", "touch", "sha256", "sha1", "readJSON", "readYaml", "readProperties", "writeJSON", "writeYaml", "findFiles",
+    "stash", "unstash", "archiveArtifacts", "archive", "junit", "git", "checkout", "withEnv", "withCredentials", "sshagent",
+    "input", "build", "stage", "node", "parallel", "milestone", "lock", "properties", "timestamps", "ansiColor", "load",
+    "library", "libraryResource", "tool", "step", "wrap", "mail", "emailext", "slackSend", "publishHTML", "withSonarQubeEnv",
+    "waitForQualityGate", "recordIssues", "jacoco", "cobertura", "publishCoverage", "dependencyCheck",
+    "nexusArtifactUploader", "rtUpload", "snsPublish", "withAWS", "ecrLogin", "awsIdentity", "s3Upload", "s3Download",
+    "withMaven", "nodejs", "withKubeConfig", "container", "podTemplate", "githubNotify", "setGitHubPullRequestStatus",
+    "withDockerRegistry", "withDockerServer", "withDockerContainer", "copyArtifacts", "throttle", "script"};
+
+TEST(every_step_of_the_table_is_known)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    strbuf_add_cstr(&text, "node {\n");
+    for (size_t i = 0; i < ARRAY_COUNT(steps_of_the_table); i++) {
+        const char *name = steps_of_the_table[i];
+        if (step_type_find(str_of(name)) == NULL)
+            check_fail(__FILE__, __LINE__, "'%s' is not in the table of steps", name);
+        if (strcmp(name, "script") != 0) /* which is a word of declarative files */
+            strbuf_addf(&text, "try { %s() } catch (e) { echo '%s: ' + e.message }\n", name, name);
+    }
+    strbuf_add_cstr(&text, "try { noSuchStep() } catch (e) { echo 'at last: ' + e.message }\n}\n");
+    build_init(&b);
+    build_run(&b, strbuf_cstr(&text));
+    const char *unknown = strstr(strbuf_cstr(&b.log), "No such DSL method");
+    CHECK(unknown != NULL && strstr(strbuf_cstr(&b.log), "at last: ") < unknown);
+    CHECK(strstr(unknown + 1, "No such DSL method") == NULL);
+}
 
 TEST(json_and_yaml_come_and_go)
 {

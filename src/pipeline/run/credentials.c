@@ -128,6 +128,30 @@ credential_file_remove(struct run *run, const char *path)
         run_logf(run, "WARNING: a secret file was not removed: %s", err.message);
 }
 
+static bool
+is_masked(const struct run *run, struct str text)
+{
+    for (const struct mask *m = run->masks; m != NULL; m = m->next)
+        if (str_equal(m->secret, text))
+            return true;
+    return false;
+}
+
+void
+credential_warn(struct run *run, const char *step, struct str text)
+{
+    cleanup(strbuf_done) struct strbuf names = {0};
+
+    for (const char *const *line = run_env_list(run); run->masks != NULL && *line != NULL; line++) {
+        struct str value = str_of(*line), name;
+        if (str_split(&value, '=', &name) && value.len > 0 && str_find(text, value) >= 0 && is_masked(run, value))
+            strbuf_addf(&names, "%s" STR_FMT, names.len > 0 ? ", " : "", STR_ARG(name));
+    }
+    if (names.len > 0)
+        run_logf(run, "Warning: a secret was passed to \"%s\" by Groovy's string interpolation, which is insecure: it is in the "
+                 "script's text. In single quotes the shell puts it in. Variables: [%s]", step, strbuf_cstr(&names));
+}
+
 /* ssh asks for the passphrase by a program; git for name and password, too. */
 static const char askpass[] = "#!/bin/sh\n"
                               "case \"$1\" in\n"

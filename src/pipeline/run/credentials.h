@@ -13,6 +13,9 @@ struct json *credential_of_kind(struct run *run, const struct node *at, const ch
 /* Hides the text and the forms in which it may show up: in the shell's quotes, in base64, in a URL.
  * It stays hidden until the build ends: an error that is logged later may still carry it. */
 void credential_mask(struct run *run, struct str secret);
+/* Says so in the log if `text`, an argument of `step`, holds a secret that is in the environment, too: the shell
+ * would have put it in later, where no process list shows it. */
+void credential_warn(struct run *run, const char *step, struct str text);
 /* A private file beside the workspace, in a folder of its own, until credential_file_remove() or
  * the build's end.  It stays at a stop of naru: the script that was given it goes on. */
 bool credential_file(struct run *run, const struct node *at, struct str content, const char *name,

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/file.h"
+#include "pipeline/run/credentials.h"
 #include "pipeline/run/build_group.h"
 #include "pipeline/run/durable.h"
 #include "pipeline/run/journal.h"
@@ -197,6 +198,7 @@ step_sh(struct step_call *s)
         return step_fail(s, "sh takes either returnStdout or returnStatus, not both");
     if (str_trim(script).len == 0)
         run_logf(run, "WARNING: the script of 'sh' is empty");
+    credential_warn(run, "sh", script);
     if (!file_make_dirs(run->directory, 0755, &err))
         return step_fail(s, "%s", err.message);
     path = write_script(s, script);
