@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* crypto.h - SHA-256, SHA-512, HMAC, base64, hex; with x509.h the only user of OpenSSL. */
+/* crypto.h - SHA-256, SHA-512, HMAC, base64, hex; with x509.h and bignum.h the only user of OpenSSL. */
 #pragma once
 #include "base/str.h"
 

@@ -6,7 +6,7 @@
  * x509_read_authorities() is what certificates of clients may be verified by, x509_read_revocations() which of them
  * are not to be believed any more.
  * Errors: ERR_VALIDATION with the sentences of AWS Certificate Manager.  No text of a key is ever in one.
- * With crypto.c the only user of OpenSSL. */
+ * With crypto.c and bignum.c the only user of OpenSSL. */
 #pragma once
 #include "base/err.h"
 #include "base/json.h"
