@@ -31,13 +31,40 @@ try_xml(struct arena *a, struct str text)
         assert(root->name.len > 0 && xml_attribute(root, "").len == 0);
 }
 
+/* What is written is what was read, all digits of its numbers with it. */
+static void
+try_json(struct arena *a, struct str text)
+{
+    cleanup_json struct json *j = NULL;
+    cleanup_free char *written = NULL;
+    struct value v, again;
+    struct err err;
+
+    if (!value_parse_json(a, text, &v, &err) || !value_to_json(a, v, &j))
+        return;
+    written = json_format(j);
+    assert(value_parse_json(a, str_of(written), &again, &err));
+    assert(value_equal(v, again));
+}
+
+static void
+try_number(struct arena *a, struct str text)
+{
+    struct value v, again;
+
+    if (!value_of_number(a, text, &v))
+        return;
+    assert(value_of_number(a, value_to_text(a, v), &again));
+    again.type = v.type; /* 1.5e1 shows as 15 */
+    assert(value_same_key(v, again) && value_hash_number(v) == value_hash_number(again));
+}
+
 /* The first byte says what the rest is read as. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = {(const char *)data + 1, size - 1};
     struct arena a = {0};
-    struct value v;
 
     if (size == 0 || size > 20000)
         return 0;
@@ -45,8 +72,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_yaml(&a, text);
     else if (data[0] == 'x')
         try_xml(&a, text);
-    else if (value_of_number(text, &v))
-        assert(value_is_number(v) && v.scale <= 18);
+    else if (data[0] == 'j')
+        try_json(&a, text);
+    else
+        try_number(&a, text);
     arena_done(&a);
     return 0;
 }

@@ -129,6 +129,10 @@ TEST(numbers_and_truth)
 {
     run_file("numbers.txt", STEPS_MAX);
 }
+TEST(numbers_of_any_size)
+{
+    run_file("exact.txt", STEPS_MAX);
+}
 TEST(lists_maps_and_ranges)
 {
     run_file("collections.txt", STEPS_MAX);

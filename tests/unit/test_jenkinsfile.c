@@ -291,6 +291,30 @@ TEST(what_is_small_is_not_written_large)
     CHECK(!value_to_json(&a, v, &j));
 }
 
+TEST(the_journal_gives_back_the_numbers_it_got)
+{
+    static const char *const numbers[] = {"5",    "-3000000000",           "1180591620717411303424",
+                                          "1.50", "-0.1234567890123456789", "1E+30", "1E-2000000000"};
+    cleanup(arena_done) struct arena a = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+        for (int is_big = 0; is_big < 2; is_big++) {
+            cleanup_json struct json *j = NULL, *again = NULL;
+            cleanup_free char *text = NULL;
+            struct err err;
+            struct value v, back;
+            CHECK(value_of_number(&a, str_of(numbers[i]), &v));
+            if (is_big && v.type != V_DECIMAL)
+                v.type = V_BIG;
+            CHECK(journal_value_write(v, &j));
+            text = json_format(j);
+            again = json_parse(str_of(text), &err);
+            CHECK(journal_value_read(&a, again, &back));
+            CHECK(value_same_key(v, back));
+            CHECK_TEXT(value_to_text(&a, back).at, numbers[i]);
+        }
+}
+
 TEST(right_pipelines_are_accepted)
 {
     ACCEPT(STEPS("sh 'make'"));

@@ -77,6 +77,32 @@ TEST(json_and_yaml_come_and_go)
     CHECK(has(log, "bad yaml true"));
 }
 
+TEST(numbers_come_and_go_with_all_their_digits)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "script {\n"
+        " def text = '[1180591620717411303424,0.12345678901234567890,1.10,1E+400,-5,3000000000]'\n"
+        " def j = readJSON text: text\n"
+        " echo \"json ${j} ${j[0] == 2 ** 70} ${writeJSON(json: j, returnText: true) == text}\"\n"
+        " def yaml = writeYaml data: j, returnText: true\n"
+        " def y = readYaml text: yaml + '- 0x400000000000000000\\n- 0200000000000000000000000'\n"
+        " echo \"yaml ${y[0..5] == j} ${y[6] == j[0]} ${y[7] == j[0]} ${y[6].class.simpleName}\"\n"
+        " try { readJSON text: '[' + '1' * 100000 + ']' } catch (e) { echo e.message }\n"
+        " try { readJSON text: '[1' + ',1' * 1000000 + ']' } catch (e) { echo e.message }\n"
+        " try { readJSON text: '{\"a\": 1, x}' } catch (e) { echo e.message }\n"
+        "}\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "json [1180591620717411303424, 0.12345678901234567890, 1.10, 1E+400, -5, "
+                   "3000000000] true true"));
+    CHECK(has(log, "yaml true true true BigInteger"));
+    CHECK(strstr(log, "or a number of more than 78914 digits") != NULL);
+    CHECK(strstr(log, "more than 1000000 of them in a list or map") != NULL);
+    CHECK(strstr(log, "column 10: ") != NULL);
+}
+
 TEST(yaml_that_would_explode_is_refused)
 {
     cleanup(build_done) struct build b = {0};

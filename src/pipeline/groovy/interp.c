@@ -229,7 +229,7 @@ interp_to_text(struct interp *in, const struct node *at, struct value v, struct 
             v = result;
     }
     *out = value_to_text(in->arena, v);
-    return true;
+    return !value_is_number(v) || interp_spend(in, at, interp_weight(v));
 }
 
 static bool
@@ -766,6 +766,24 @@ literal_real(const struct node *n)
     return v;
 }
 
+static struct value
+literal_exact(const struct node *n)
+{
+    struct value v = {.type = V_BIG, .number = n->number};
+
+    if (n->type == N_DECIMAL) {
+        v.type = V_DECIMAL;
+        v.scale = n->scale;
+    } else if (n->wide.magnitude.len == 0 && !n->is_big) {
+        return n->is_long || n->number > INT32_MAX ? value_long(n->number) : value_int(n->number);
+    }
+    if (n->wide.magnitude.len > 0) {
+        v.is_wide = true;
+        v.magnitude = n->wide.magnitude;
+    }
+    return v;
+}
+
 static bool
 eval_inner(struct interp *in, const struct node *n, struct value *out)
 {
@@ -780,14 +798,8 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         *out = value_bool(n->number != 0);
         return true;
     case N_INT:
-        *out = n->is_long ? value_long(n->number) : value_int(n->number);
-        return true;
     case N_DECIMAL:
-        if (n->suffix != '\0') {
-            *out = literal_real(n);
-            return true;
-        }
-        *out = (struct value){.type = V_DECIMAL, .number = n->number, .scale = n->scale};
+        *out = n->suffix != '\0' ? literal_real(n) : literal_exact(n);
         return true;
     case N_TEXT:
         *out = value_text(n->text);

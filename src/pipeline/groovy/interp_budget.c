@@ -49,6 +49,9 @@ interp_weight(struct value v)
         return v.list->count / VISITS_AN_EVALUATION;
     case V_MAP:
         return v.map->count / VISITS_AN_EVALUATION;
+    case V_BIG:
+    case V_DECIMAL: /* as long as it takes to make a text of it */
+        return v.is_wide ? v.magnitude.len * v.magnitude.len / (64 * 64) : 0;
     default:
         return 0;
     }

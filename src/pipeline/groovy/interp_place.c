@@ -3,6 +3,7 @@
 #include <float.h>
 #include <math.h>
 #include "pipeline/groovy/interp_scope.h"
+#include "pipeline/groovy/number.h"
 
 bool
 interp_member_name(struct interp *in, const struct node *n, struct str *out)
@@ -67,6 +68,10 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
             *out = value_text(name);
             return true;
         }
+    if (!number_static(in, at, object.text, name, NULL, out, &found))
+        return false;
+    if (found)
+        return true;
     if (str_is(object.text, "Math") && (str_is(name, "PI") || str_is(name, "E"))) {
         *out = value_real(str_is(name, "PI") ? 3.14159265358979323846 : 2.71828182845904523536);
         return true;

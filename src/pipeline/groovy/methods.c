@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pipeline/groovy/methods.h"
+#include "pipeline/groovy/number.h"
 
 static struct value
 entry_of(struct interp *in, const struct map_entry *e)
@@ -430,64 +431,6 @@ method_map(const struct call *c)
     return true;
 }
 
-bool
-call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by)
-{
-    struct value arg, ignored;
-    int64_t i = from;
-
-    while (by > 0 ? i <= last : i >= last) {
-        arg = c->self.type == V_LONG ? value_long(i) : value_int(i);
-        if (!interp_call_closure(c->in, c->block, &arg, 1, &ignored))
-            return false;
-        if (__builtin_add_overflow(i, by, &i))
-            break;
-    }
-    return true;
-}
-
-static bool
-method_number(const struct call *c, bool *ok)
-{
-    struct value arg, ignored;
-    int64_t n = value_as_integer(c->self);
-
-    if (c->block != NULL && call_is(c, "times", 1)) {
-        for (int64_t i = 0; i < n && *ok; i++) {
-            arg = value_int(i);
-            *ok = interp_call_closure(c->in, c->block, &arg, 1, &ignored);
-        }
-    } else if (c->block != NULL && call_is(c, "upto", 2) && value_is_integer(c->args->at[0])) {
-        *ok = call_each_number(c, n, c->args->at[0].number, 1);
-    } else if (call_is(c, "abs", 0)) {
-        *c->out = c->self;
-        if (value_sign(c->self) < 0)
-            return (*ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out)), true;
-    } else if (call_is(c, "intdiv", 1) && value_is_integer(c->args->at[0]) &&
-               value_is_integer(c->self)) {
-        if (c->args->at[0].number == 0)
-            *ok = interp_throw(c->in, c->at, "ArithmeticException", "Division by zero");
-        else if (c->args->at[0].number == -1)
-            *ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out);
-        else
-            *c->out = c->self.type == V_INT && c->args->at[0].type == V_INT
-                          ? value_int(n / c->args->at[0].number)
-                          : value_long(n / c->args->at[0].number);
-    } else if (call_is(c, "intdiv", 1) && value_is_number(c->args->at[0])) {
-        *ok = interp_throw(c->in, c->at, "UnsupportedOperationException",
-                           "Cannot use intdiv() on this number type: %s with value: " STR_FMT,
-                           value_type_name(c->self), STR_ARG(value_to_text(c->in->arena, c->self)));
-    } else if (call_is(c, "toInteger", 0) || call_is(c, "intValue", 0) || call_is(c, "toLong", 0) ||
-               call_is(c, "longValue", 0)) {
-        bool is_long = str_starts(c->name, STR("long")) || str_is(c->name, "toLong");
-        *ok =
-            operator_cast(c->in, c->at, c->self, is_long ? STR("long") : STR("int"), false, c->out);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 static bool
 method_exception(const struct call *c)
 {
@@ -541,9 +484,11 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
         break;
     case V_INT:
     case V_LONG:
+    case V_BIG:
     case V_DECIMAL:
     case V_DOUBLE:
-        *found = method_number(&c, &ok);
+        if (!method_of_number(in, call, object, name, args, out, found))
+            return false;
         break;
     case V_EXCEPTION:
         *found = method_exception(&c);

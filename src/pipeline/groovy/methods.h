@@ -49,7 +49,7 @@ closure_takes_two(const struct closure *block)
     return params != NULL && params->next != NULL;
 }
 
-/* methods.c: upto, downto, step. The block gets each number from `from` to `last`, both with. */
+/* methods_number.c: upto, downto, step. The block gets each number from `from` to `last`, both with. */
 bool call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by) MUST_CHECK;
 /* methods_sets.c. False: no such method. */
 bool method_unique(const struct call *c, bool *ok);

@@ -8,7 +8,7 @@
 #include "base/crypto.h"
 #include "pipeline/groovy/interp_scope.h"
 #include "pipeline/groovy/methods.h"
-#include "pipeline/groovy/value_json.h"
+#include "pipeline/groovy/number.h"
 
 #define FORMAT_WIDTH_MAX 10000
 
@@ -58,6 +58,29 @@ add_grouped(struct strbuf *out, const char *digits, bool comma)
     }
 }
 
+static struct bignum
+without_sign(struct value v, struct bignum_space *space)
+{
+    struct bignum n = value_unscaled(v, space);
+
+    n.is_negative = false;
+    return n;
+}
+
+/* Rounded half up to so many digits behind the point, its sign apart. */
+static bool
+format_fixed(struct interp *in, const struct node *at, int precision, struct value v,
+             struct strbuf *out)
+{
+    if (v.type == V_DOUBLE && !operator_cast(in, at, v, STR("BigDecimal"), false, &v))
+        return false;
+    if (!number_rescale(in, at, v, precision, ROUND_HALF_UP, &v) ||
+        (value_sign(v) < 0 && !number_negate(in, at, v, &v)))
+        return false;
+    return value_format_plain(v, out) ||
+           interp_throw(in, at, "OutOfMemoryError", "the string is too long");
+}
+
 /* The digits of a number, its sign apart. */
 static bool
 format_number(struct interp *in, const struct node *at, const struct spec *s, struct value v,
@@ -65,25 +88,23 @@ format_number(struct interp *in, const struct node *at, const struct spec *s, st
 {
     cleanup(strbuf_done) struct strbuf digits = {0}, text = {0};
     bool is_negative = value_sign(v) < 0;
+    struct bignum_space space;
 
-    if (s->letter == 'f' && v.type == V_DOUBLE &&
-        !value_of_number(value_to_text(in->arena, v), &v)) {
-        strbuf_addf(&digits, "%.*f", s->precision < 0 ? 6 : s->precision, fabs(v.real));
+    if (!interp_spend(in, at, interp_weight(v)))
+        return false;
+    if (s->letter == 'f' && v.type == V_DOUBLE && !isfinite(v.real)) {
+        value_format(value_real(fabs(v.real)), &digits);
     } else if (s->letter == 'f') {
-        v = value_round(v, s->precision < 0 ? 6 : s->precision);
-        while (v.scale < (s->precision < 0 ? 6 : s->precision) && v.scale < 17 &&
-               v.number < INT64_MAX / 10 && v.number > INT64_MIN / 10) {
-            v.number *= 10;
-            v.scale++;
-        }
-        if (is_negative)
-            v.number = -v.number;
-        value_format(v, &digits);
-    } else if (!value_is_integer(v)) {
+        if (!format_fixed(in, at, s->precision < 0 ? 6 : s->precision, v, &digits))
+            return false;
+    } else if (!value_is_whole(v)) {
         return interp_throw(in, at, "IllegalFormatConversionException", "%c != %s", s->letter,
                             value_type_name(v));
-    } else if (s->letter == 'd') {
-        strbuf_addf(&digits, "%" PRIu64, is_negative ? 0 - (uint64_t)v.number : (uint64_t)v.number);
+    } else if (s->letter == 'd' || v.type == V_BIG) {
+        bignum_format(without_sign(v, &space),
+                      s->letter == 'd' ? 10 : s->letter == 'o' ? 8 : 16, &digits);
+        for (size_t i = 0; s->letter == 'X' && i < digits.len; i++)
+            digits.at[i] = (char)toupper((unsigned char)digits.at[i]);
     } else {
         const uint64_t n = v.type == V_INT ? (uint32_t)v.number : (uint64_t)v.number;
         is_negative = false;
@@ -184,7 +205,8 @@ text_number(const struct call *c, bool *ok)
     if (!call_is(c, "toDouble", 0) && !call_is(c, "toFloat", 0) && !call_is(c, "toBigDecimal", 0) &&
         !call_is(c, "toBigInteger", 0))
         return false;
-    if (!value_of_number(str_trim(c->text), &v)) {
+    if (!value_of_number(c->in->arena, str_trim(c->text), &v) ||
+        (str_is(c->name, "toBigInteger") && !value_is_whole(v))) {
         *ok =
             interp_throw(c->in, c->at, "NumberFormatException", "For input string: \"" STR_FMT "\"",
                          STR_ARG(str_slice(c->text, 0, 100)));
@@ -192,7 +214,8 @@ text_number(const struct call *c, bool *ok)
         v.type = V_DECIMAL;
         *c->out = v;
     } else if (str_is(c->name, "toBigInteger")) {
-        *c->out = value_long(value_as_integer(v));
+        v.type = V_BIG;
+        *c->out = v;
     } else {
         *ok =
             operator_cast(c->in, c->at, v,
@@ -351,7 +374,7 @@ text_other(const struct call *c, bool *ok)
         *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
     } else if (call_is(c, "isDouble", 0) || call_is(c, "isFloat", 0) || call_is(c, "isBigDecimal", 0)) {
         struct value ignored;
-        *c->out = value_bool(value_of_number(str_trim(c->text), &ignored));
+        *c->out = value_bool(value_of_number(c->in->arena, str_trim(c->text), &ignored));
     } else if (call_is(c, "compareToIgnoreCase", 1)) {
         *c->out = value_int(str_equal_nocase(c->text, call_text(c, 0)) ? 0 : 1);
     } else if (call_is(c, "execute", 0) || call_is(c, "toURL", 0)) {

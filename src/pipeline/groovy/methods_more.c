@@ -646,66 +646,6 @@ method_closure(const struct call *c, bool *ok)
     return true;
 }
 
-static bool
-method_number(const struct call *c, bool *ok)
-{
-    static const struct {
-        const char *name;
-        enum token_type op;
-    } operators[] = {{"plus", T_ADD}, {"minus", T_SUB}, {"multiply", T_MUL}, {"div", T_DIV},
-                     {"mod", T_MOD},  {"power", T_POW}, {"remainder", T_MOD}};
-    const int64_t n = value_as_integer(c->self);
-
-    if (c->block != NULL && call_is(c, "downto", 2) && is_integer_arg(c, 0)) {
-        *ok = call_each_number(c, n, c->args->at[0].number, -1);
-        return true;
-    }
-    if (c->block != NULL && call_is(c, "step", 3) && is_integer_arg(c, 0) && is_integer_arg(c, 1) &&
-        c->args->at[1].number != 0) {
-        const int64_t to = c->args->at[0].number, by = c->args->at[1].number;
-        if (by > 0 ? n < to : n > to)
-            *ok = call_each_number(c, n, by > 0 ? to - 1 : to + 1, by);
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(operators); i++)
-        if (call_is(c, operators[i].name, 1)) {
-            *ok = operator_binary(c->in, c->at, operators[i].op, c->self, c->args->at[0], c->out);
-            return true;
-        }
-    if (str_is(c->name, "round") && c->args->count <= 1) {
-        *c->out = value_round(c->self, is_integer_arg(c, 0) ? c->args->at[0].number : 0);
-        if (c->args->count == 0 && c->self.is_float)
-            *ok = operator_cast(c->in, c->at, *c->out, STR("int"), false, c->out);
-        else if (c->args->count == 0)
-            *c->out = value_long(value_as_integer(*c->out));
-    } else if (call_is(c, "toDouble", 0) || call_is(c, "doubleValue", 0)) {
-        *c->out = value_real(value_as_real(c->self));
-    } else if (call_is(c, "toFloat", 0) || call_is(c, "floatValue", 0)) {
-        *ok = operator_cast(c->in, c->at, c->self, STR("float"), false, c->out);
-    } else if (call_is(c, "toBigDecimal", 0)) {
-        *ok = operator_cast(c->in, c->at, c->self, STR("BigDecimal"), false, c->out);
-    } else if (call_is(c, "isNaN", 0) || call_is(c, "isInfinite", 0)) {
-        const double d = value_as_real(c->self);
-        *c->out = value_bool(str_is(c->name, "isNaN") ? isnan(d) : isinf(d) != 0);
-    } else if (call_is(c, "signum", 0)) {
-        *c->out = value_int(value_sign(c->self));
-    } else if (call_is(c, "negate", 0) || call_is(c, "unaryMinus", 0)) {
-        *ok = operator_unary(c->in, c->at, T_SUB, c->self, c->out);
-    } else if (call_is(c, "toBigInteger", 0)) {
-        *ok = operator_cast(c->in, c->at, c->self, STR("long"), false, c->out);
-    } else if (call_is(c, "compareTo", 1)) {
-        int order = 0;
-        if (!value_compare(c->self, c->args->at[0], &order))
-            return false;
-        *c->out = value_int(order);
-    } else if (call_is(c, "isInteger", 0) || call_is(c, "isNumber", 0)) {
-        *c->out = value_bool(true);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 static uint32_t
 hash_of(struct value v, unsigned depth, unsigned *left)
 {
@@ -715,10 +655,8 @@ hash_of(struct value v, unsigned depth, unsigned *left)
     if (*left == 0)
         return 0;
     --*left;
-    if (v.type == V_INT)
-        return (uint32_t)v.number;
-    if (v.type == V_LONG)
-        return (uint32_t)((uint64_t)v.number ^ ((uint64_t)v.number >> 32));
+    if (value_is_number(v))
+        return value_hash_number(v);
     if (v.type == V_BOOL)
         return v.truth ? 1231 : 1237;
     if (v.type == V_LIST) {
@@ -780,8 +718,6 @@ method_more(struct interp *in, const struct node *call, struct value object, str
         return method_call(in, call, object, name, args, out, found);
     } else if (object.type == V_CLOSURE)
         *found = method_closure(&c, &ok);
-    else if (value_is_number(object))
-        *found = method_number(&c, &ok);
     *found = *found || method_any(&c, &ok);
     return ok;
 }

@@ -70,7 +70,7 @@ method_test(const struct call *c)
                 str_equal_nocase(str_trim(c->text), STR("y")) || str_is(str_trim(c->text), "1");
     else if (call_is(c, "isInteger", 0) || call_is(c, "isLong", 0) || call_is(c, "isNumber", 0)) {
         struct value n;
-        truth = value_of_number(str_trim(c->text), &n) &&
+        truth = value_of_number(c->in->arena, str_trim(c->text), &n) &&
                 (str_is(c->name, "isNumber") ||
                  (value_is_integer(n) &&
                   (!str_is(c->name, "isInteger") || n.number == (int32_t)n.number)));

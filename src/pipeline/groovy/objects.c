@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "pipeline/groovy/interp_scope.h"
+#include "pipeline/groovy/number.h"
 
 static const char *const known[] = {
     "String",
@@ -25,6 +26,8 @@ static const char *const known[] = {
     "Number",
     "BigDecimal",
     "BigInteger",
+    "RoundingMode",
+    "MathContext",
     "Closure",
     "GString",
     "Set",
@@ -171,17 +174,10 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
         *out = text_object(in, "DateFormat", text);
     } else if (str_is(name, "Random") || str_is(name, "Object")) {
         *out = value_object(in->arena, str_is(name, "Random") ? "Random" : "java.lang.Object");
-    } else if (str_is(name, "BigDecimal") || str_is(name, "BigInteger")) {
-        static const struct args none = {0};
-        *out = arg;
-        if (!value_is_number(arg))
-            return method_call(in, at, value_text(text), STR("toBigDecimal"), &none, out, found);
-        if (str_is(name, "BigDecimal"))
-            return operator_cast(in, at, arg, STR("BigDecimal"), false, out);
     } else if (str_is(name, "Integer") || str_is(name, "Long")) {
         return method_static(in, at, name, STR("valueOf"), args, out, found);
     } else {
-        *found = false;
+        return number_new(in, at, name, args, out, found);
     }
     return true;
 }
@@ -223,12 +219,13 @@ math_static(struct interp *in, const struct node *at, struct str name, const str
     }
     if (str_is(name, "abs") && args->count == 1) {
         *out = a;
-        return value_sign(a) >= 0 || operator_unary(in, at, T_SUB, a, out);
+        return value_sign(a) >= 0 || number_negate(in, at, a, out);
     }
     if (str_is(name, "round") && args->count == 1) {
-        *out = value_long(value_as_integer(value_round(value_real(value_as_real(a)), 0)));
-        if (value_is_integer(a))
-            *out = value_long(a.number);
+        struct value rounded;
+        if (!number_round(in, at, value_real(value_as_real(a)), 0, &rounded))
+            return false;
+        *out = value_long(value_is_integer(a) ? a.number : value_as_integer(rounded));
         return a.type != V_DOUBLE || !a.is_float ||
                operator_cast(in, at, *out, STR("int"), false, out);
     }
@@ -357,6 +354,11 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
     *found = true;
     if (str_is(class_name, "Math"))
         return math_static(in, call, name, args, out, found);
+    if (!number_static(in, call, class_name, name, args, out, found))
+        return false;
+    if (*found)
+        return true;
+    *found = true;
     if (str_is(class_name, "JsonOutput"))
         return json_static(in, call, name, args, out, found);
     if (time_static(in, class_name, name, args, out))
@@ -405,14 +407,8 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
     } else if (str_is(class_name, "Objects") && str_is(name, "equals") && args->count == 2) {
         *out = value_bool(value_equal(a, args->at[1]));
     } else if (str_is(class_name, "Integer") && args->count == 1 && value_is_integer(a) &&
-               (str_is(name, "toHexString") || str_is(name, "toString") ||
-                str_is(name, "toOctalString"))) {
-        snprintf(text, sizeof(text),
-                 str_is(name, "toHexString") ? "%x"
-                 : str_is(name, "toString")  ? "%d"
-                                             : "%o",
-                 (unsigned)a.number);
-        *out = value_cstr(in->arena, text);
+               str_is(name, "toString")) {
+        *out = value_text(value_to_text(in->arena, a));
     } else if (args->count == 0 && (str_is(name, "getName") || str_is(name, "getSimpleName"))) {
         *out = value_text(class_name);
     } else if (str_is(name, "newInstance") || str_is(name, "new")) {

@@ -7,18 +7,13 @@
 bool
 json_to_value(struct interp *in, const struct node *at, struct str text, struct value *out)
 {
-    cleanup_json struct json *j = NULL;
     struct err err = {0};
 
-    j = json_parse(text, &err);
-    if (j == NULL)
-        return interp_throw(in, at, "JsonException", "%s", err.message);
     if (text.len > INTERP_TEXT_MAX)
         return interp_throw(in, at, "OutOfMemoryError", "the JSON text is too long");
-    if (!value_of_json(in->arena, j, out))
-        return interp_throw(in, at, "OutOfMemoryError", "the JSON text has more than %u values",
-                            VALUE_READ_MAX);
-    return true;
+    return value_parse_json(in->arena, text, out, &err) ||
+           interp_throw(in, at, err.code == ERR_VALIDATION ? "OutOfMemoryError" : "JsonException",
+                        "%s", err.message);
 }
 
 static void

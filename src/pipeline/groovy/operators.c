@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include "pipeline/groovy/interp_scope.h"
-#include "pipeline/groovy/value_json.h"
+#include "pipeline/groovy/number.h"
 
 static bool
 not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
@@ -12,123 +12,6 @@ not_defined(struct interp *in, const struct node *at, const char *op, struct val
                             "Cannot invoke method %s() on null object", op);
     return interp_throw(in, at, "MissingMethodException", "%s is not defined for %s and %s", op,
                         value_type_name(a), value_type_name(b));
-}
-
-static unsigned
-scale_of(struct value v)
-{
-    return v.type == V_DECIMAL ? v.scale : 0;
-}
-
-static __int128
-power_of_ten(unsigned n)
-{
-    __int128 p = 1;
-
-    while (n-- > 0)
-        p *= 10;
-    return p;
-}
-
-/* Into 64 bits. A scale of less than `least` is filled with zeros. */
-static bool
-make_decimal(struct interp *in, const struct node *at, __int128 n, unsigned scale, unsigned least,
-             struct value *out)
-{
-    while (scale < least && scale < 18 && n <= INT64_MAX / 10 && n >= INT64_MIN / 10) {
-        n *= 10;
-        scale++;
-    }
-    while (scale > least && n % 10 == 0) {
-        n /= 10;
-        scale--;
-    }
-    while ((n > INT64_MAX || n < INT64_MIN || scale > 18) && scale > 0) {
-        n /= 10;
-        scale--;
-    }
-    if (n > INT64_MAX || n < INT64_MIN)
-        return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
-    *out = (struct value){.type = V_DECIMAL, .number = (int64_t)n, .scale = (unsigned char)scale};
-    return true;
-}
-
-static bool
-divide(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
-{
-    __int128 top = a.number, bottom = b.number, q, r;
-    unsigned digits;
-
-    if (b.number == 0)
-        return interp_throw(in, at, "ArithmeticException", "Division by zero");
-    bottom *= power_of_ten(scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0);
-    top *= power_of_ten(scale_of(b) > scale_of(a) ? scale_of(b) - scale_of(a) : 0);
-    if (top > INT64_MAX || top < INT64_MIN)
-        return make_decimal(in, at, top / bottom, 0, 0, out);
-    /* Exact if it ends, of the scale that Java prefers; else ten digits, half up. */
-    for (unsigned scale = 0; scale <= 18; scale++)
-        if (top * power_of_ten(scale) % bottom == 0)
-            return make_decimal(in, at, top * power_of_ten(scale) / bottom, scale,
-                                scale_of(a) > scale_of(b) ? scale_of(a) - scale_of(b) : 0, out);
-    digits = scale_of(a) > 10 ? scale_of(a) : 10;
-    digits = scale_of(b) > digits ? scale_of(b) : digits;
-    q = top * power_of_ten(digits) / bottom;
-    r = top * power_of_ten(digits) % bottom;
-    if ((r < 0 ? -r : r) * 2 >= (bottom < 0 ? -bottom : bottom))
-        q += (top < 0) == (bottom < 0) ? 1 : -1;
-    return make_decimal(in, at, q, digits, digits, out);
-}
-
-static struct value
-integer(struct value a, struct value b, uint64_t n)
-{
-    if (a.type == V_LONG || b.type == V_LONG)
-        return value_long((int64_t)n);
-    return value_int((int32_t)(uint32_t)n);
-}
-
-/* Whole results of a power are integers, as in Groovy. */
-static struct value
-power_of_reals(double a, double b)
-{
-    const double d = pow(a, b);
-
-    if (d >= INT32_MIN && d <= INT32_MAX && d == (int32_t)d)
-        return value_int((int32_t)d);
-    if (d >= -0x1p63 && d < 0x1p63 && d == (double)(int64_t)d)
-        return value_long((int64_t)d);
-    return value_real(d);
-}
-
-static bool arithmetic(struct interp *in, const struct node *at, enum token_type op, struct value a,
-                       struct value b, struct value *out);
-
-static bool
-power(struct interp *in, const struct node *at, struct value a, struct value b, struct value *out)
-{
-    struct value result = value_long(1);
-
-    if (a.type == V_DOUBLE || !value_is_integer(b) || b.number < 0) {
-        *out = power_of_reals(value_as_real(a), value_as_real(b));
-        return true;
-    }
-    if (a.type == V_DECIMAL) {
-        *out = (struct value){.type = V_DECIMAL, .number = 1};
-        for (int64_t i = 0; i < b.number; i++)
-            if (!interp_spend(in, at, 1) || !arithmetic(in, at, T_MUL, *out, a, out))
-                return false;
-        return true;
-    }
-    if (a.number == -1)
-        result.number = b.number % 2 == 0 ? 1 : -1;
-    else if (a.number == 0)
-        result.number = b.number == 0;
-    for (int64_t i = 0; i < b.number && (a.number < -1 || a.number > 1); i++)
-        if (__builtin_mul_overflow(result.number, a.number, &result.number))
-            return interp_throw(in, at, "ArithmeticException", "the number is beyond 64 bits");
-    *out = result.number == (int32_t)result.number && a.type == V_INT ? value_int(result.number)
-                                                                      : result;
-    return true;
 }
 
 static bool
@@ -146,35 +29,11 @@ static bool
 arithmetic(struct interp *in, const struct node *at, enum token_type op, struct value a,
            struct value b, struct value *out)
 {
-    uint64_t x = (uint64_t)a.number, y = (uint64_t)b.number;
-
-    if ((a.type == V_DOUBLE || b.type == V_DOUBLE) && op != T_POW)
-        return arithmetic_of_reals(op, value_as_real(a), value_as_real(b), out);
-    if (op == T_DIV)
-        return divide(in, at, a, b, out);
-    if (op == T_MOD) {
-        if (!value_is_integer(a) || !value_is_integer(b))
-            return interp_throw(in, at, "UnsupportedOperationException",
-                                "Cannot use mod() on this number type: %s with value: " STR_FMT,
-                                value_type_name(a), STR_ARG(value_to_text(in->arena, a)));
-        if (b.number == 0)
-            return interp_throw(in, at, "ArithmeticException", "Division by zero");
-        *out = integer(a, b, b.number == -1 ? 0 : (uint64_t)(a.number % b.number));
-        return true;
-    }
     if (op == T_POW)
-        return power(in, at, a, b, out);
-    if (value_is_integer(a) && value_is_integer(b)) {
-        *out = integer(a, b, op == T_ADD ? x + y : op == T_SUB ? x - y : x * y);
-        return true;
-    }
-    if (op == T_MUL)
-        return make_decimal(in, at, (__int128)a.number * b.number, scale_of(a) + scale_of(b),
-                            scale_of(a) + scale_of(b), out);
-    unsigned scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
-    __int128 p = a.number * power_of_ten(scale - scale_of(a));
-    __int128 q = b.number * power_of_ten(scale - scale_of(b));
-    return make_decimal(in, at, op == T_ADD ? p + q : p - q, scale, scale, out);
+        return number_power(in, at, a, b, out);
+    if (a.type == V_DOUBLE || b.type == V_DOUBLE)
+        return arithmetic_of_reals(op, value_as_real(a), value_as_real(b), out);
+    return number_binary(in, at, op, a, b, out);
 }
 
 static bool
@@ -338,39 +197,15 @@ static bool
 bits(struct interp *in, const struct node *at, enum token_type op, struct value a, struct value b,
      struct value *out)
 {
-    uint64_t x = (uint64_t)a.number, y = (uint64_t)b.number;
-    unsigned width = a.type == V_LONG ? 63 : 31;
-
     if (a.type == V_BOOL && b.type == V_BOOL && (op == T_AND || op == T_OR || op == T_XOR)) {
         *out = value_bool(op == T_AND  ? a.truth && b.truth
                           : op == T_OR ? a.truth || b.truth
                                        : a.truth != b.truth);
         return true;
     }
-    if (!value_is_integer(a) || !value_is_integer(b))
+    if (!value_is_whole(a) || !value_is_whole(b))
         return not_defined(in, at, token_name(op), a, b);
-    switch (op) {
-    case T_AND:
-        x &= y;
-        break;
-    case T_OR:
-        x |= y;
-        break;
-    case T_XOR:
-        x ^= y;
-        break;
-    case T_SHL:
-        x <<= y & width;
-        break;
-    case T_SHR:
-        x = (uint64_t)(a.number >> (y & width));
-        break;
-    default:
-        x = (a.type == V_LONG ? x : (uint32_t)x) >> (y & width);
-        break;
-    }
-    *out = op == T_AND || op == T_OR || op == T_XOR ? integer(a, b, x) : integer(a, a, x);
-    return true;
+    return number_bits(in, at, op, a, b, out);
 }
 
 /* The same thing, not an equal one. */
@@ -505,20 +340,13 @@ operator_unary(struct interp *in, const struct node *at, enum token_type op, str
         out->type = V_PATTERN;
         return true;
     }
-    if (op == T_TILDE && value_is_integer(a)) {
-        *out = integer(a, a, ~(uint64_t)a.number);
-        return true;
-    }
+    if (op == T_TILDE && value_is_whole(a)) /* -a - 1 */
+        return number_negate(in, at, a, out) &&
+               number_binary(in, at, T_SUB, *out, value_int(1), out);
     if (!value_is_number(a))
         return not_defined(in, at, op == T_SUB ? "negative" : "positive", a, a);
     *out = a;
-    if (op == T_SUB && value_is_integer(a))
-        *out = integer(a, a, 0 - (uint64_t)a.number);
-    else if (op == T_SUB && a.type == V_DOUBLE)
-        out->real = -a.real;
-    else if (op == T_SUB)
-        out->number = (int64_t)(0 - (uint64_t)a.number);
-    return true;
+    return op != T_SUB || number_negate(in, at, a, out);
 }
 
 bool
@@ -561,6 +389,8 @@ operator_instanceof(struct value v, struct str type)
         return str_is(type, "Integer") || str_is(type, "Number") || str_is(type, "Object");
     case V_LONG:
         return str_is(type, "Long") || str_is(type, "Number") || str_is(type, "Object");
+    case V_BIG:
+        return str_is(type, "BigInteger") || str_is(type, "Number") || str_is(type, "Object");
     case V_DECIMAL:
         return str_is(type, "BigDecimal") || str_is(type, "Number") || str_is(type, "Object");
     case V_DOUBLE:
@@ -591,6 +421,32 @@ operator_instanceof(struct value v, struct str type)
     return false;
 }
 
+/* The last 64 bits of what stands before the point, as Java cuts them out. */
+static int64_t
+low_bits(struct value v)
+{
+    struct arena own = {0};
+    struct bignum whole = {0};
+    int64_t n;
+
+    if (v.type == V_DOUBLE)
+        return value_as_integer(v);
+    if (!v.is_wide && v.type != V_DECIMAL)
+        return v.number;
+    n = value_whole(&own, v, &whole) ? (int64_t)bignum_low(whole) : 0;
+    arena_done(&own);
+    return n;
+}
+
+static bool
+no_cast(struct interp *in, const struct node *at, struct value v, const char *type)
+{
+    return interp_throw(in, at, "GroovyCastException",
+                        "Cannot cast object '" STR_FMT "' with class '%s' to class '%s'",
+                        STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
+                        value_type_name(v), type);
+}
+
 static bool
 cast_integer(struct interp *in, const struct node *at, struct value v, bool is_long,
              bool is_declaration, struct value *out)
@@ -603,18 +459,59 @@ cast_integer(struct interp *in, const struct node *at, struct value v, bool is_l
         n = value_as_integer(v);
         n = n > INT32_MAX ? INT32_MAX : n < INT32_MIN ? INT32_MIN : n;
     } else if (value_is_number(v)) {
-        n = value_as_integer(v);
+        n = low_bits(v);
     } else if (v.type == V_TEXT && !is_declaration && str_to_i64(str_trim(v.text), &n)) {
         if (!is_long && n != (int32_t)n)
             return interp_throw(in, at, "NumberFormatException",
                                 "For input string: \"" STR_FMT "\"", STR_ARG(v.text));
     } else {
-        return interp_throw(in, at, "GroovyCastException",
-                            "Cannot cast object '" STR_FMT "' with class '%s' to class '%s'",
-                            STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
-                            value_type_name(v), is_long ? "java.lang.Long" : "java.lang.Integer");
+        return no_cast(in, at, v, is_long ? "java.lang.Long" : "java.lang.Integer");
     }
     *out = is_long ? value_long(n) : value_int((int32_t)(uint32_t)(uint64_t)n);
+    return true;
+}
+
+static bool
+not_finite(struct interp *in, const struct node *at)
+{
+    return interp_throw(in, at, "NumberFormatException", "Infinite or NaN");
+}
+
+/* To a double, a float, a big integer or a decimal. */
+static bool
+cast_number(struct interp *in, const struct node *at, struct value v, struct str type,
+            bool is_declaration, struct value *out)
+{
+    struct value n = v;
+    struct bignum whole;
+
+    if (!value_is_number(v) &&
+        (is_declaration || v.type != V_TEXT ||
+         !value_of_number(in->arena, str_trim(v.text), &n)))
+        return no_cast(in, at, v, arena_cstr(in->arena, type));
+    if (str_is(type, "BigInteger")) {
+        if (!value_is_number(v) && !value_is_whole(n))
+            return interp_throw(in, at, "NumberFormatException",
+                                "For input string: \"" STR_FMT "\"", STR_ARG(v.text));
+        if (n.type == V_DOUBLE && !isfinite(n.real))
+            return not_finite(in, at);
+        if (!value_whole(in->arena, n, &whole))
+            return interp_throw(in, at, "ArithmeticException", "the number is larger than 2^%u",
+                                BIGNUM_BITS_MAX);
+        *out = value_big(in->arena, whole);
+        return true;
+    }
+    if (!str_is(type, "BigDecimal")) {
+        *out = value_real(value_as_real(n));
+        out->is_float = str_is(type, "float") || str_is(type, "Float");
+        if (out->is_float)
+            out->real = (double)(float)out->real;
+        return true;
+    }
+    if (n.type == V_DOUBLE && !value_of_number(in->arena, value_to_text(in->arena, n), &n))
+        return not_finite(in, at);
+    *out = n;
+    out->type = V_DECIMAL;
     return true;
 }
 
@@ -655,27 +552,7 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
                             value_type_name(v), STR_ARG(type));
     }
     if (str_is(type, "double") || str_is(type, "Double") || str_is(type, "float") ||
-        str_is(type, "Float") || str_is(type, "BigDecimal")) {
-        struct value n = v;
-        if (!value_is_number(v) &&
-            (is_declaration || v.type != V_TEXT || !value_of_number(str_trim(v.text), &n)))
-            return interp_throw(in, at, "GroovyCastException",
-                                "Cannot cast object '" STR_FMT
-                                "' with class '%s' to class '" STR_FMT "'",
-                                STR_ARG(str_slice(value_to_text(in->arena, v), 0, 100)),
-                                value_type_name(v), STR_ARG(type));
-        if (!str_is(type, "BigDecimal")) {
-            *out = value_real(value_as_real(n));
-            out->is_float = str_is(type, "float") || str_is(type, "Float");
-            if (out->is_float)
-                out->real = (double)(float)out->real;
-            return true;
-        }
-        if (n.type == V_DOUBLE && !value_of_number(value_to_text(in->arena, n), &n))
-            return interp_throw(in, at, "NumberFormatException", "the number is beyond 64 bits");
-        *out = n;
-        out->type = V_DECIMAL;
-        return true;
-    }
+        str_is(type, "Float") || str_is(type, "BigDecimal") || str_is(type, "BigInteger"))
+        return cast_number(in, at, v, type, is_declaration, out);
     return true;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/groovy/value.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,66 +52,6 @@ value_entry(struct arena *a, struct value key, struct value v)
     return entry;
 }
 
-double
-value_as_real(struct value v)
-{
-    cleanup(strbuf_done) struct strbuf text = {0};
-
-    if (v.type == V_DOUBLE)
-        return v.real;
-    if (v.type != V_DECIMAL)
-        return (double)v.number;
-    if (v.number < ((int64_t)1 << 53) && v.number > -((int64_t)1 << 53))
-        return (double)v.number / pow(10, v.scale); /* both are exact: rounded once */
-    value_format(v, &text);
-    return strtod(strbuf_cstr(&text), NULL);
-}
-
-int64_t
-value_as_integer(struct value v)
-{
-    if (v.type == V_DOUBLE)
-        return isnan(v.real)      ? 0
-               : v.real >= 0x1p63 ? INT64_MAX
-               : v.real < -0x1p63 ? INT64_MIN
-                                  : (int64_t)v.real;
-    for (unsigned scale = v.type == V_DECIMAL ? v.scale : 0; scale > 0; scale--)
-        v.number /= 10;
-    return v.number;
-}
-
-int
-value_sign(struct value v)
-{
-    if (v.type == V_DOUBLE)
-        return (v.real > 0) - (v.real < 0);
-    return (v.number > 0) - (v.number < 0);
-}
-
-struct value
-value_round(struct value v, int64_t digits)
-{
-    unsigned scale = v.type == V_DECIMAL ? v.scale : 0;
-
-    if (digits < 0)
-        digits = 0;
-    if (v.type == V_DOUBLE) {
-        const double power = pow(10, digits > 300 ? 300 : (double)digits);
-        v.real = fabs(v.real) < 0x1p52 ? floor(v.real * power + 0.5) / power : v.real;
-        return v;
-    }
-    v.type = V_DECIMAL;
-    for (; scale > (uint64_t)digits; scale--) {
-        bool is_last = scale == (uint64_t)digits + 1;
-        int64_t rest = v.number % 10;
-        v.number /= 10;
-        if (is_last && (rest >= 5 || rest <= -5)) /* away from zero, as Groovy's round() */
-            v.number += rest > 0 ? 1 : -1;
-    }
-    v.scale = (unsigned char)scale;
-    return v;
-}
-
 bool
 value_is_object(struct value v, const char *class_name)
 {
@@ -124,13 +62,19 @@ value_is_object(struct value v, const char *class_name)
 bool
 value_is_integer(struct value v)
 {
-    return v.type == V_INT || v.type == V_LONG;
+    return v.type == V_INT || v.type == V_LONG || (v.type == V_BIG && !v.is_wide);
+}
+
+bool
+value_is_whole(struct value v)
+{
+    return v.type == V_INT || v.type == V_LONG || v.type == V_BIG;
 }
 
 bool
 value_is_number(struct value v)
 {
-    return value_is_integer(v) || v.type == V_DECIMAL || v.type == V_DOUBLE;
+    return value_is_whole(v) || v.type == V_DECIMAL || v.type == V_DOUBLE;
 }
 
 bool
@@ -143,8 +87,9 @@ value_truth(struct value v)
         return v.truth;
     case V_INT:
     case V_LONG:
+    case V_BIG:
     case V_DECIMAL:
-        return v.number != 0;
+        return v.is_wide || v.number != 0;
     case V_DOUBLE:
         return v.real != 0;
     case V_TEXT:
@@ -166,30 +111,14 @@ value_truth(struct value v)
     return false;
 }
 
-static int
-compare_numbers(struct value a, struct value b)
-{
-    __int128 x = a.number, y = b.number;
-
-    if (a.type == V_DOUBLE || b.type == V_DOUBLE) {
-        const double p = value_as_real(a), q = value_as_real(b);
-        if (isnan(p) || isnan(q)) /* more than all others */
-            return isnan(p) - isnan(q);
-        return (p > q) - (p < q);
-    }
-
-    for (int i = a.type == V_DECIMAL ? a.scale : 0; i < (b.type == V_DECIMAL ? b.scale : 0); i++)
-        x *= 10;
-    for (int i = b.type == V_DECIMAL ? b.scale : 0; i < (a.type == V_DECIMAL ? a.scale : 0); i++)
-        y *= 10;
-    return x < y ? -1 : x > y;
-}
-
 /* As Java's equals(): 1 is neither 1L nor 1.0, and 1.0 not 1.00. */
 static bool
 same_number(struct value a, struct value b)
 {
-    return a.type == b.type && a.number == b.number && (a.type != V_DECIMAL || a.scale == b.scale);
+    if (a.type != b.type || a.scale != b.scale || a.is_wide != b.is_wide)
+        return false;
+    return a.is_wide ? a.is_negative == b.is_negative && str_equal(a.magnitude, b.magnitude)
+                     : a.number == b.number;
 }
 
 /* Does `mode` tell the two apart before their contents are looked at? */
@@ -257,7 +186,7 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return false;
     --*left;
     if (value_is_number(a) && value_is_number(b))
-        return mode == EQUAL_AS_KEYS ? same_number(a, b) : compare_numbers(a, b) == 0;
+        return mode == EQUAL_AS_KEYS ? same_number(a, b) : value_compare_numbers(a, b) == 0;
     if (is_other_kind(a, b, mode))
         return false;
     switch (a.type) {
@@ -313,7 +242,7 @@ bool
 value_compare(struct value a, struct value b, int *out)
 {
     if (value_is_number(a) && value_is_number(b)) {
-        *out = compare_numbers(a, b);
+        *out = value_compare_numbers(a, b);
         return true;
     }
     if (a.type == V_NULL || b.type == V_NULL) {
@@ -335,54 +264,6 @@ value_compare(struct value a, struct value b, int *out)
         return true;
     }
     return false;
-}
-
-static void
-format_decimal(struct value v, struct strbuf *out)
-{
-    char digits[32];
-    uint64_t n = v.number < 0 ? 0 - (uint64_t)v.number : (uint64_t)v.number;
-    int len = snprintf(digits, sizeof(digits), "%0*" PRIu64, v.scale + 1, n);
-
-    if (v.number < 0)
-        strbuf_add_char(out, '-');
-    strbuf_add(out, str_range(digits, digits + len - v.scale));
-    if (v.scale > 0) {
-        strbuf_add_char(out, '.');
-        strbuf_add(out, str_range(digits + len - v.scale, digits + len));
-    }
-}
-
-/* As Java: the fewest digits that tell it apart, 1.0E10 from 10^7 on and below 0.001. */
-static void
-format_real(struct value v, struct strbuf *out)
-{
-    char text[40], *exponent;
-    const double size = fabs(v.real);
-    int digits = 1, power;
-
-    if (isnan(v.real) || isinf(v.real)) {
-        strbuf_add_cstr(out, isnan(v.real) ? "NaN" : v.real < 0 ? "-Infinity" : "Infinity");
-        return;
-    }
-    for (;; digits++) {
-        snprintf(text, sizeof(text), "%.*e", digits - 1, v.real);
-        if (digits == 17 ||
-            (v.is_float ? strtof(text, NULL) == (float)v.real : strtod(text, NULL) == v.real))
-            break;
-    }
-    exponent = strchr(text, 'e');
-    power = atoi(exponent + 1);
-    if (size != 0 && (power < -3 || power >= 7)) {
-        if (digits == 1) /* two, the nearest: 4.9E-324 */
-            snprintf(text, sizeof(text), "%.1e", v.real);
-        exponent = strchr(text, 'e');
-        *exponent = '\0';
-        strbuf_addf(out, "%sE%d", text, atoi(exponent + 1));
-        return;
-    }
-    snprintf(text, sizeof(text), "%.*f", digits - 1 - power > 1 ? digits - 1 - power : 1, v.real);
-    strbuf_add_cstr(out, text);
 }
 
 const char *
@@ -436,13 +317,10 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         break;
     case V_INT:
     case V_LONG:
-        strbuf_addf(out, "%" PRId64, v.number);
-        break;
+    case V_BIG:
     case V_DECIMAL:
-        format_decimal(v, out);
-        break;
     case V_DOUBLE:
-        format_real(v, out);
+        value_format_number(v, out);
         break;
     case V_TEXT:
     case V_PATTERN:
@@ -532,6 +410,8 @@ value_type_name(struct value v)
         return "java.lang.Integer";
     case V_LONG:
         return "java.lang.Long";
+    case V_BIG:
+        return "java.math.BigInteger";
     case V_DECIMAL:
         return "java.math.BigDecimal";
     case V_DOUBLE:

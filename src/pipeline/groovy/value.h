@@ -3,9 +3,11 @@
  * A value is copied freely; lists, maps and closures are shared by reference, as in Groovy.  All
  * memory is the arena's of the run, so nothing is freed before the build ends; interp.c watches
  * how much that is.
- * Decimals are exact: a 64-bit number and up to 18 digits behind the point.  Doubles are binary. */
+ * Integers and decimals are exact, up to BIGNUM_BITS_MAX bits; doubles are binary.  value_number.c has
+ * what only looks at numbers, number.h what computes with them. */
 #pragma once
 #include "base/arena.h"
+#include "base/bignum.h"
 #include "pipeline/language/syntax.h"
 
 #define VALUE_ITEMS_MAX 1000000
@@ -25,7 +27,8 @@ enum value_type {
     V_BOOL,
     V_INT,  /* 32 bits, wraps */
     V_LONG, /* 64 bits, wraps */
-    V_DECIMAL,
+    V_BIG,  /* a whole number of any size */
+    V_DECIMAL, /* a number of any size / 10^scale */
     V_DOUBLE, /* a Float if `is_float`: shown with as many digits as that has */
     V_TEXT,
     V_LIST,
@@ -60,11 +63,13 @@ struct value {
     enum value_type type;
     bool is_gstring;     /* came from an interpolated string */
     bool is_float;
-    unsigned char scale; /* V_DECIMAL */
+    bool is_wide, is_negative; /* V_BIG, V_DECIMAL: `magnitude` holds what `number` has no room for */
     enum host host;
+    int32_t scale; /* V_DECIMAL */
     union {
         bool truth;
         int64_t number;
+        struct str magnitude;
         double real;
         struct str text;
         struct list *list;
@@ -163,12 +168,6 @@ value_real(double d)
 {
     return (struct value){.type = V_DOUBLE, .real = d};
 }
-double value_as_real(struct value v); /* of any number, the nearest */
-/* Of any number, without what is behind the point; the nearest there is if it is too large. */
-int64_t value_as_integer(struct value v);
-struct value value_round(struct value v, int64_t digits); /* half up; of a double a double */
-/* -1, 0, 1; the sign of a number, of NaN 0 */
-int value_sign(struct value v);
 bool value_is_object(struct value v, const char *class_name);
 struct value value_list(struct arena *a);
 struct value value_map(struct arena *a);
@@ -179,7 +178,8 @@ value_host(enum host h)
 }
 
 bool value_is_number(struct value v);
-bool value_is_integer(struct value v);
+bool value_is_integer(struct value v); /* with a `number`: none that is wide */
+bool value_is_whole(struct value v);   /* an int, a long or a big integer */
 bool value_truth(struct value v);
 bool value_equal(struct value a, struct value b);    /* Groovy's == */
 bool value_same_key(struct value a, struct value b); /* as keys and elements are */
@@ -191,6 +191,41 @@ void value_format(struct value v, struct strbuf *out);
 struct str value_to_text(struct arena *a, struct value v);
 const char *value_type_name(struct value v);           /* "java.lang.String" */
 const char *value_package(struct str exception_class); /* "java.lang." */
+
+/* value_number.c. Copied into the arena if they are wide. */
+struct value value_big(struct arena *a, struct bignum n);
+struct value value_decimal(struct arena *a, struct bignum unscaled, int32_t scale);
+struct bignum value_unscaled(struct value v, struct bignum_space *space); /* of none that is a double */
+double value_as_real(struct value v); /* of any number, the nearest */
+/* Of any number, without what is behind the point; the nearest there is if it is too large. */
+int64_t value_as_integer(struct value v);
+/* -1, 0, 1; the sign of a number, of NaN 0 */
+int value_sign(struct value v);
+int value_compare_numbers(struct value a, struct value b);
+/* The hash codes of Java's numbers, BigInteger and BigDecimal among them. */
+uint32_t value_hash_number(struct value v);
+/* The whole part of any number but NaN and infinities. */
+bool value_whole(struct arena *a, struct value v, struct bignum *out) MUST_CHECK;
+enum rounding { /* as java.math.BigDecimal counts them */
+    ROUND_UP,
+    ROUND_DOWN,
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_UP,
+    ROUND_HALF_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_UNNECESSARY
+};
+/* A decimal of so many digits behind the point. False if it is too large, or has to be rounded
+ * although that is said to be unnecessary. */
+bool value_rescale(struct arena *a, struct value v, int64_t scale, enum rounding mode,
+                   struct value *out) MUST_CHECK;
+/* "12", "+1.50", "1e3": an int, long, big integer or decimal. False if it is no number, or larger than
+ * numbers are here. */
+bool value_of_number(struct arena *a, struct str text, struct value *out) MUST_CHECK;
+void value_format_number(struct value v, struct strbuf *out);
+/* Of a decimal without an exponent, as it grows longer than VALUE_TEXT_MAX false. */
+bool value_format_plain(struct value v, struct strbuf *out) MUST_CHECK;
 
 /* Characters, not bytes; text_part() clamps. */
 size_t text_count(struct str s);

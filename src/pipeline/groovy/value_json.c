@@ -3,140 +3,150 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 
-#define DIGITS_MAX 18
+/* What is known while a document is read. jansson keeps numbers as 64 bits or doubles: it gets zeros,
+ * and the numbers come from the text in turn. */
+struct reading {
+    struct arena *arena;
+    struct str numbers; /* the text from the next number on */
+    unsigned left;      /* how many more values are read */
+};
 
-static struct value
-integer(int64_t n)
+static size_t
+count_digits(struct str s, size_t from)
 {
-    return n >= INT32_MIN && n <= INT32_MAX ? value_int(n) : value_long(n);
+    size_t i = from;
+
+    while (i < s.len && isdigit((unsigned char)s.at[i]))
+        i++;
+    return i - from;
 }
 
-/* The exponent behind 'e', or false. */
-static bool
-take_exponent(struct str *text, int64_t *out)
+/* How long the number at the front is as JSON has it; 0: there is none. */
+static size_t
+number_length(struct str s)
 {
-    ptrdiff_t e = str_index(*text, 'e');
-    struct str digits;
+    size_t i = s.len > 0 && s.at[0] == '-', n = count_digits(s, i);
 
-    *out = 0;
-    if (e < 0)
-        e = str_index(*text, 'E');
-    if (e < 0)
-        return true;
-    digits = str_slice(*text, (size_t)e + 1, text->len);
-    if (digits.len > 0 && digits.at[0] == '+')
-        digits = str_slice(digits, 1, digits.len);
-    *text = str_slice(*text, 0, (size_t)e);
-    return str_to_i64(digits, out) && *out >= -DIGITS_MAX && *out <= DIGITS_MAX;
-}
-
-bool
-value_of_number(struct str text, struct value *out)
-{
-    int64_t exponent, scale = 0, n = 0;
-    bool negative = text.len > 0 && text.at[0] == '-', point = false, any = false;
-
-    if (str_to_i64(text, &n)) {
-        *out = integer(n);
-        return true;
+    if (n == 0 || (n > 1 && s.at[i] == '0'))
+        return 0;
+    i += n;
+    if (i < s.len && s.at[i] == '.') {
+        n = count_digits(s, i + 1);
+        if (n == 0)
+            return 0;
+        i += 1 + n;
     }
-    if (!take_exponent(&text, &exponent))
-        return false;
-    n = 0;
-    for (size_t i = negative; i < text.len; i++) {
-        const char c = text.at[i];
-        if (c == '.' && !point) {
-            point = true;
-            continue;
+    if (i < s.len && (s.at[i] | 32) == 'e') {
+        i += 1 + (i + 1 < s.len && (s.at[i + 1] == '+' || s.at[i + 1] == '-'));
+        n = count_digits(s, i);
+        if (n == 0)
+            return 0;
+        i += n;
+    }
+    return i;
+}
+
+/* Behind the string that begins at the front. */
+static size_t
+string_length(struct str s)
+{
+    size_t i = 1;
+
+    for (; i < s.len && s.at[i] != '"'; i++)
+        i += s.at[i] == '\\';
+    return i + 1 < s.len ? i + 1 : s.len;
+}
+
+/* The next number outside of strings; false: there are no more, or something that is none. */
+static bool
+next_number(struct str *rest, struct str *out)
+{
+    size_t i = 0, n;
+
+    while (i < rest->len) {
+        const struct str here = str_slice(*rest, i, rest->len);
+        if (here.at[0] == '"') {
+            i += string_length(here);
+        } else if (here.at[0] != '-' && !isdigit((unsigned char)here.at[0])) {
+            i++;
+        } else {
+            n = number_length(here);
+            *out = str_slice(here, 0, n);
+            *rest = str_slice(here, n, here.len);
+            return n > 0;
         }
-        if (!isdigit((unsigned char)c) || __builtin_mul_overflow(n, 10, &n) ||
-            __builtin_add_overflow(n, c - '0', &n))
-            return false;
-        any = true;
-        scale += point;
     }
-    scale -= exponent;
-    for (; scale < 0; scale++)
-        if (__builtin_mul_overflow(n, 10, &n))
-            return false;
-    if (!any || scale > DIGITS_MAX)
-        return false;
-    *out = (struct value){
-        .type = V_DECIMAL, .scale = (unsigned char)scale, .number = negative ? -n : n};
-    return true;
+    return false;
 }
 
-static struct value
-real(struct arena *a, double d)
+/* Numbers become zeros and blanks, so that everything else stays where it is. */
+static void
+hide_numbers(struct str text, struct strbuf *out)
 {
-    char text[64];
-    struct value v;
+    struct str rest = text, number;
 
-    snprintf(text, sizeof(text), "%.15g", d);
-    if (!value_of_number(str_of(text), &v))
-        v = value_cstr(a, text);
-    else if (v.type != V_DECIMAL)
-        v = (struct value){.type = V_DECIMAL, .scale = 0, .number = v.number};
-    return v;
+    strbuf_add(out, text);
+    while (next_number(&rest, &number)) {
+        char *to = out->at + (number.at - text.at);
+        memset(to, ' ', number.len);
+        to[0] = '0';
+    }
 }
 
-static bool of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out);
+static bool of_json(struct reading *r, const struct json *j, struct value *out);
 
 static bool
-list_of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+list_of_json(struct reading *r, const struct json *j, struct value *out)
 {
     struct value one;
 
-    *out = value_list(a);
-    list_reserve(a, out->list, json_size(j));
+    *out = value_list(r->arena);
+    list_reserve(r->arena, out->list, json_size(j));
     for (size_t i = 0; i < json_size(j); i++) {
-        if (!of_json(a, json_at(j, i), left, &one))
+        if (!of_json(r, json_at(j, i), &one))
             return false;
-        list_add(a, out->list, one);
+        list_add(r->arena, out->list, one);
     }
     return true;
 }
 
 static bool
-map_of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+map_of_json(struct reading *r, const struct json *j, struct value *out)
 {
     struct value one;
 
-    *out = value_map(a);
-    map_reserve(a, out->map, json_size(j));
+    *out = value_map(r->arena);
+    map_reserve(r->arena, out->map, json_size(j));
     for (void *it = json_first(j); it != NULL; it = json_next(j, it)) {
-        if (!of_json(a, json_value(it), left, &one))
+        if (!of_json(r, json_value(it), &one))
             return false;
-        map_put(a, out->map, value_cstr(a, json_key(it)), one);
+        map_put(r->arena, out->map, value_cstr(r->arena, json_key(it)), one);
     }
     return true;
 }
 
 static bool
-of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out)
+of_json(struct reading *r, const struct json *j, struct value *out)
 {
-    if (*left == 0)
+    struct str number;
+
+    if (r->left == 0 || json_size(j) > VALUE_ITEMS_MAX)
         return false;
-    --*left;
+    r->left--;
     switch (json_type(j)) {
     case JSON_BOOL:
         *out = value_bool(json_truth(j, false));
         return true;
     case JSON_INT:
-        *out = integer(json_i64(j, 0));
-        return true;
-    case JSON_REAL:
-        *out = real(a, json_f64(j, 0));
-        return true;
+        return next_number(&r->numbers, &number) && value_of_number(r->arena, number, out);
     case JSON_TEXT:
-        *out = value_cstr(a, json_cstr(j, ""));
+        *out = value_cstr(r->arena, json_cstr(j, ""));
         return true;
     case JSON_ARRAY:
-        return list_of_json(a, j, left, out);
+        return list_of_json(r, j, out);
     case JSON_OBJECT:
-        return map_of_json(a, j, left, out);
+        return map_of_json(r, j, out);
     default:
         *out = value_null();
         return true;
@@ -144,11 +154,21 @@ of_json(struct arena *a, const struct json *j, unsigned *left, struct value *out
 }
 
 bool
-value_of_json(struct arena *a, const struct json *j, struct value *out)
+value_parse_json(struct arena *a, struct str text, struct value *out, struct err *err)
 {
-    unsigned left = VALUE_READ_MAX;
+    cleanup(strbuf_done) struct strbuf hidden = {0};
+    cleanup_json struct json *j = NULL;
+    struct reading r = {a, text, VALUE_READ_MAX};
 
-    return of_json(a, j, &left, out);
+    hide_numbers(text, &hidden);
+    j = json_parse(strbuf_str(&hidden), err);
+    if (j == NULL)
+        return false;
+    return of_json(&r, j, out) ||
+           err_set(err, ERR_VALIDATION,
+                   "more than %u values, more than %u of them in a list or map, or a number of more "
+                   "than %u digits",
+                   VALUE_READ_MAX, VALUE_ITEMS_MAX, BIGNUM_DIGITS_MAX);
 }
 
 static bool
@@ -170,9 +190,12 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
     case V_LONG:
         *out = json_int(v.number);
         return true;
+    case V_BIG:
     case V_DECIMAL:
+        *out = json_formatted(value_to_text(a, v));
+        return true;
     case V_DOUBLE:
-        *out = isfinite(value_as_real(v)) ? json_real(value_as_real(v)) : json_text(NULL);
+        *out = isfinite(v.real) ? json_real(v.real) : json_text(NULL);
         return true;
     case V_LIST:
         *out = json_array();

@@ -43,8 +43,10 @@ hash_number(struct value v, enum equality mode, uint64_t seed)
     uint64_t bits;
     double d;
 
+    if (mode == EQUAL_AS_KEYS && v.is_wide)
+        return hash_text(v.magnitude, seed + v.type + (uint32_t)v.scale);
     if (mode == EQUAL_AS_KEYS)
-        return mixed(seed + v.type + v.scale, (uint64_t)v.number);
+        return mixed(seed + v.type + (uint32_t)v.scale, (uint64_t)v.number);
     d = value_as_real(v);
     d = d == 0 ? 0 : d; /* -0.0 */
     memcpy(&bits, &d, sizeof(bits));
@@ -69,6 +71,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
         return mixed(seed, v.truth);
     case V_INT:
     case V_LONG:
+    case V_BIG:
     case V_DECIMAL:
     case V_DOUBLE:
         return hash_number(v, mode, seed);

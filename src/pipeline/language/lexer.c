@@ -55,7 +55,6 @@ token_name(enum token_type type)
         return "a keyword";
     case T_INT:
     case T_DECIMAL:
-    case T_BIG:
         return "a number";
     case T_TEXT:
     case T_GSTRING:
@@ -189,7 +188,6 @@ after_value(const struct lexer *lx)
     case T_NAME:
     case T_INT:
     case T_DECIMAL:
-    case T_BIG:
     case T_GSTRING_END:
     case T_RPAREN:
     case T_RBRACKET:
@@ -455,95 +453,130 @@ lex_any_string(struct lexer *lx)
     return false;
 }
 
-/* Digits into number and scale; false beyond 18 digits. */
-static bool
-lex_digits(const char *at, const char *end, int64_t *number, unsigned *scale)
+static void
+skip_digits(struct lexer *lx, bool is_hex)
 {
-    bool fraction = false;
-    int64_t n = 0;
+    while (lx->at < lx->end && (*lx->at == '_' || isdigit((unsigned char)*lx->at) ||
+                                (is_hex && isxdigit((unsigned char)*lx->at))))
+        lx->at++;
+}
 
-    *scale = 0;
+/* "e-12" behind a number; false if that is beyond what a decimal can have. */
+static bool
+lex_exponent(struct lexer *lx, int64_t *out)
+{
+    bool negative;
+
+    *out = 0;
+    if (lx->end - lx->at < 2 || (*lx->at | 32) != 'e' ||
+        (!isdigit((unsigned char)lx->at[1]) && lx->at[1] != '-' && lx->at[1] != '+'))
+        return true;
+    negative = lx->at[1] == '-';
+    lx->at += isdigit((unsigned char)lx->at[1]) ? 1 : 2;
+    for (; lx->at < lx->end && isdigit((unsigned char)*lx->at); lx->at++)
+        if (*out <= INT32_MAX)
+            *out = *out * 10 + (*lx->at - '0');
+    *out = negative ? -*out : *out;
+    return *out <= INT32_MAX && *out >= -INT32_MAX;
+}
+
+/* What stands between `at` and `end` into number or wide; points count digits behind them. */
+static bool
+lex_digits(struct lexer *lx, const char *at, const char *end, unsigned base, struct token *t)
+{
+    cleanup(strbuf_done) struct strbuf digits = {0};
+    int64_t scale = t->scale;
+    bool fraction = false;
+
     for (; at < end; at++) {
-        if (*at == '_')
-            continue;
-        if (*at == '.') {
+        if (*at == '.')
             fraction = true;
-            continue;
-        }
-        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *at - '0', &n))
-            return false;
-        if (fraction)
-            ++*scale;
+        else if (*at != '_')
+            strbuf_add_char(&digits, *at);
+        scale += fraction && isdigit((unsigned char)*at);
     }
-    *number = n;
-    return *scale <= 18;
+    if (!bignum_parse(lx->arena, strbuf_str(&digits), base, &t->wide) || scale > INT32_MAX)
+        return false;
+    t->scale = (int32_t)scale;
+    if (bignum_to_i64(t->wide, &t->number))
+        t->wide = (struct bignum){0};
+    return true;
+}
+
+static unsigned
+lex_base(struct lexer *lx)
+{
+    if (lx->end - lx->at >= 3 && *lx->at == '0' && (lx->at[1] | 32) == 'x') {
+        lx->at += 2;
+        return 16;
+    }
+    if (lx->end - lx->at >= 3 && *lx->at == '0' && (lx->at[1] | 32) == 'b') {
+        lx->at += 2;
+        return 2;
+    }
+    return 10;
+}
+
+/* The letter behind a number, in small; 0 if there is none. */
+static char
+lex_suffix(struct lexer *lx)
+{
+    if (lx->at == lx->end || *lx->at == '\0' || strchr("lLgGdDfFiI", *lx->at) == NULL)
+        return '\0';
+    return (char)(*lx->at++ | 32);
 }
 
 static void
 lex_number(struct lexer *lx)
 {
-    const char *start = lx->at, *digits_end;
-    struct token *t;
-    unsigned scale = 0;
-    int64_t n = 0;
-    bool is_decimal = false, fits = true, is_long = false;
-    char suffix = '\0';
+    const char *start = lx->at, *digits, *end;
+    unsigned base = lex_base(lx);
+    struct token n = {0}, *t;
+    bool is_decimal = false, fits;
+    int64_t exponent = 0;
+    char suffix;
 
-    if (looking_at(lx, "0x") || looking_at(lx, "0X")) {
-        for (lx->at += 2; lx->at < lx->end && (isxdigit((unsigned char)*lx->at) || *lx->at == '_');
-             lx->at++) {
-            unsigned char c = (unsigned char)*lx->at;
-            if (c == '_')
-                continue;
-            fits = fits && !__builtin_mul_overflow(n, 16, &n) &&
-                   !__builtin_add_overflow(n, isdigit(c) ? c - '0' : (c | 32) - 'a' + 10, &n);
-        }
-    } else {
-        while (lx->at < lx->end && (isdigit((unsigned char)*lx->at) || *lx->at == '_'))
-            lx->at++;
-        if (lx->end - lx->at >= 2 && *lx->at == '.' && isdigit((unsigned char)lx->at[1])) {
-            is_decimal = true;
-            for (lx->at++; lx->at < lx->end && (isdigit((unsigned char)*lx->at) || *lx->at == '_');)
-                lx->at++;
-        }
-        digits_end = lx->at;
-        fits = lex_digits(start, digits_end, &n, &scale);
-        if (lx->at < lx->end && (*lx->at | 32) == 'e' && lx->end - lx->at >= 2 &&
-            (isdigit((unsigned char)lx->at[1]) || lx->at[1] == '-' || lx->at[1] == '+')) {
-            bool negative = lx->at[1] == '-';
-            int exponent = 0;
-            lx->at += isdigit((unsigned char)lx->at[1]) ? 1 : 2;
-            while (lx->at < lx->end && isdigit((unsigned char)*lx->at) && exponent < 100)
-                exponent = exponent * 10 + (*lx->at++ - '0');
-            is_decimal = true;
-            for (; fits && exponent > 0; exponent--) {
-                if (negative)
-                    fits = ++scale <= 18;
-                else if (scale > 0)
-                    scale--;
-                else
-                    fits = !__builtin_mul_overflow(n, 10, &n);
-            }
-        }
+    digits = lx->at;
+    skip_digits(lx, base == 16);
+    if (base == 10 && lx->end - lx->at >= 2 && *lx->at == '.' && isdigit((unsigned char)lx->at[1])) {
+        is_decimal = true;
+        lx->at++;
+        skip_digits(lx, false);
     }
-    if (lx->at < lx->end && strchr("lLgGdDfFiI", *lx->at) != NULL && *lx->at != '\0') {
-        suffix = (char)(*lx->at++ | 32);
-        is_long = suffix == 'l';
-    }
-    if (suffix != 'd' && suffix != 'f')
-        suffix = '\0';
-    is_decimal = is_decimal || suffix != '\0';
-    fits = fits || suffix != '\0';
+    end = lx->at;
+    fits = base != 10 || lex_exponent(lx, &exponent);
+    is_decimal = is_decimal || end != lx->at;
+    suffix = lex_suffix(lx);
+    if (base == 10 && !is_decimal && *digits == '0' && suffix != 'd' && suffix != 'f')
+        base = 8;
     if (lx->at < lx->end && is_name_part((unsigned char)*lx->at)) {
         lex_fail(lx, start, "a name cannot follow a number without a blank");
         return;
     }
-    t = emit(lx, !fits ? T_BIG : is_decimal ? T_DECIMAL : T_INT, start);
+    if (suffix == 'd' || suffix == 'f') {
+        is_decimal = true;
+        n.suffix = suffix;
+    } else {
+        n.scale = (int32_t)-exponent;
+        if (!fits || !lex_digits(lx, digits, end, base, &n)) {
+            lex_fail(lx, start, "this number is not to be read: digits of base %u, %u at most", base,
+                     BIGNUM_DIGITS_MAX);
+            return;
+        }
+    }
+    /* The parser takes the sign in: -2^63 is one. */
+    if (suffix == 'l' && n.wide.magnitude.len > 0 && n.wide.magnitude.len * 8 != 64) {
+        lex_fail(lx, start, "a long has 64 bits");
+        return;
+    }
+    t = emit(lx, is_decimal ? T_DECIMAL : T_INT, start);
     t->text = arena_dup(lx->arena, str_range(start, lx->at));
-    t->number = n;
-    t->suffix = suffix;
-    t->scale = (unsigned char)(suffix != '\0' ? 0 : scale);
-    t->is_long = is_long || n > INT32_MAX;
+    t->number = n.number;
+    t->wide = n.wide;
+    t->scale = n.scale;
+    t->suffix = n.suffix;
+    t->is_long = suffix == 'l';
+    t->is_big = suffix == 'g';
 }
 
 static void

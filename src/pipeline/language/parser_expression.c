@@ -138,7 +138,6 @@ starts_argument(const struct parser *p)
     case T_NAME:
     case T_INT:
     case T_DECIMAL:
-    case T_BIG:
     case T_TEXT:
     case T_GSTRING:
         return true;
@@ -196,6 +195,39 @@ parse_gstring(struct parser *p)
     return n;
 }
 
+static struct node *
+number_node(struct parser *p)
+{
+    const struct token *t = p->at;
+    struct node *n = node_new(p->arena, t->type == T_INT ? N_INT : N_DECIMAL, t);
+
+    n->number = t->number;
+    n->wide = t->wide;
+    n->scale = t->scale;
+    n->is_long = t->is_long;
+    n->is_big = t->is_big;
+    n->suffix = t->suffix;
+    if (t->suffix != '\0')
+        n->text = t->text;
+    return n;
+}
+
+/* The least int and the least long are literals of their own: without the sign they do not fit. */
+static void
+take_sign(struct node *minus)
+{
+    struct node *n = minus->a;
+
+    if (minus->op != T_SUB || n == NULL || n->type != N_INT || n->is_big)
+        return;
+    if (n->wide.magnitude.len == 0 ? n->is_long || n->number != -(int64_t)INT32_MIN
+                                   : bignum_bits(n->wide) != 64 || bignum_low(n->wide) != (uint64_t)1 << 63)
+        return;
+    minus->type = N_INT;
+    minus->is_long = n->wide.magnitude.len > 0;
+    minus->number = minus->is_long ? INT64_MIN : INT32_MIN;
+}
+
 /* key: value, in calls, maps and commands. */
 static struct node *
 parse_named(struct parser *p)
@@ -204,8 +236,7 @@ parse_named(struct parser *p)
 
     n->text = p->at->text;
     if (p->at->type == T_INT) {
-        n->a = node_new(p->arena, N_INT, p->at);
-        n->a->number = p->at->number;
+        n->a = number_node(p);
     }
     p->at++;
     parser_expect(p, T_COLON, "after the name of an argument");
@@ -443,18 +474,7 @@ parse_primary(struct parser *p)
         break;
     case T_INT:
     case T_DECIMAL:
-        n = node_new(p->arena, t->type == T_INT ? N_INT : N_DECIMAL, t);
-        n->number = t->number;
-        n->scale = t->scale;
-        n->is_long = t->is_long;
-        n->suffix = t->suffix;
-        if (t->suffix != '\0')
-            n->text = t->text;
-        break;
-    case T_BIG:
-        n = node_new(p->arena, N_UNSUPPORTED, t);
-        n->text = STR("a number beyond 64 bits");
-        n->is_big = true;
+        n = number_node(p);
         break;
     case T_TEXT:
         n = node_new(p->arena, N_TEXT, t);
@@ -640,6 +660,7 @@ parse_unary(struct parser *p)
             n->type = N_PREFIX;
         p->at++;
         n->a = parse_unary(p);
+        take_sign(n);
         break;
     case T_LPAREN:
         if (is_cast(p)) {

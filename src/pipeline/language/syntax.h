@@ -9,6 +9,7 @@
  * row (they make a deep tree without nesting). */
 #pragma once
 #include "base/arena.h"
+#include "base/bignum.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -61,9 +62,8 @@ enum token_type {
     T_END,
     T_NAME,
     T_KEYWORD,
-    T_INT,     /* number; `is_long` */
+    T_INT,     /* number; `is_long`, `is_big` */
     T_DECIMAL, /* number / 10^scale */
-    T_BIG,     /* an integer beyond 64 bits, or a decimal beyond 18 digits */
     T_TEXT,    /* a string without interpolation, decoded */
     T_GSTRING, /* then T_TEXT and T_INTERPOLATE .. T_INTERPOLATED, then T_GSTRING_END */
     T_GSTRING_END,
@@ -80,8 +80,9 @@ struct token {
     const char *source; /* where it stands */
     struct str text;
     int64_t number;
-    unsigned char scale;
-    bool is_long;
+    int32_t scale;
+    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
+    bool is_long, is_big; /* 1L, 1G */
     char suffix;  /* 'd' or 'f' of a T_DECIMAL that is binary; its digits are `text` */
     bool newline; /* a line ended between the token before and this one */
 };
@@ -100,8 +101,8 @@ enum node_type {
     /* expressions */
     N_NULL,
     N_BOOL,     /* number */
-    N_INT,      /* number, is_long */
-    N_DECIMAL,  /* number, scale */
+    N_INT,      /* number or wide, is_long, is_big */
+    N_DECIMAL,  /* number or wide, scale */
     N_TEXT,     /* text */
     N_GSTRING,  /* first: N_TEXT and expressions in turn */
     N_NAME,     /* text */
@@ -157,7 +158,8 @@ struct node {
     unsigned line, column;
     struct str text, type_text;
     int64_t number;
-    unsigned char scale;
+    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
+    int32_t scale;
     char suffix; /* of N_DECIMAL: 'd' or 'f' (then `text` has the digits), or 0 */
     bool is_long, is_safe, is_spread, is_command, has_params, is_field, is_block_arg, is_big;
     bool is_static, is_enum;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* journal_value.c - null, true, "text" and [list] are themselves; other things are an object:
- *   {"int": 1} {"long": 1} {"decimal": 15, "scale": 1} {"bytes": base64} {"map": [key, value, ...]} */
+ *   {"int": 1} {"long": 1} {"decimal": 15, "scale": 1} {"big": 1} {"bytes": base64}
+ *   {"map": [key, value, ...]}; of a number of more than 64 bits its digits of base 16 */
 #include "pipeline/run/journal_value.h"
 
 #include "base/crypto.h"
@@ -26,6 +27,18 @@ write_text(struct str s)
         return json_str(s);
     base64_encode(&text, s);
     return tagged("bytes", json_str(strbuf_str(&text)));
+}
+
+static struct json *
+write_exact(struct value v)
+{
+    cleanup(strbuf_done) struct strbuf digits = {0};
+    struct bignum_space space;
+
+    if (!v.is_wide)
+        return json_int(v.number);
+    bignum_format(value_unscaled(v, &space), 16, &digits);
+    return json_str(strbuf_str(&digits));
 }
 
 static bool
@@ -74,8 +87,11 @@ write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
     case V_LONG:
         *out = tagged(v.type == V_INT ? "int" : "long", json_int(v.number));
         return true;
+    case V_BIG:
+        *out = tagged("big", write_exact(v));
+        return true;
     case V_DECIMAL:
-        *out = tagged("decimal", json_int(v.number));
+        *out = tagged("decimal", write_exact(v));
         json_set(*out, "scale", json_int(v.scale));
         return true;
     case V_DOUBLE: /* its bits: JSON knows neither NaN nor all digits */
@@ -134,6 +150,23 @@ read_map(struct arena *a, const struct json *j, struct value *out)
 }
 
 static bool
+read_exact(struct arena *a, const struct json *j, enum value_type type, int32_t scale,
+           struct value *out)
+{
+    struct bignum n;
+
+    if (json_type(j) == JSON_TEXT) {
+        if (!bignum_parse(a, str_of(json_cstr(j, "")), 16, &n))
+            return false;
+        *out = value_decimal(a, n, scale);
+    } else {
+        *out = (struct value){.number = json_i64(j, 0), .scale = scale};
+    }
+    out->type = type;
+    return true;
+}
+
+static bool
 read_object(struct arena *a, const struct json *j, struct value *out)
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
@@ -143,10 +176,10 @@ read_object(struct arena *a, const struct json *j, struct value *out)
         *out = value_int(json_i64(v, 0));
     else if ((v = json_get(j, "long")) != NULL)
         *out = value_long(json_i64(v, 0));
+    else if ((v = json_get(j, "big")) != NULL)
+        return read_exact(a, v, V_BIG, 0, out);
     else if ((v = json_get(j, "decimal")) != NULL)
-        *out = (struct value){.type = V_DECIMAL,
-                              .number = json_i64(v, 0),
-                              .scale = (unsigned char)json_get_i64(j, "scale", 0)};
+        return read_exact(a, v, V_DECIMAL, (int32_t)json_get_i64(j, "scale", 0), out);
     else if ((v = json_get(j, "double")) != NULL || (v = json_get(j, "float")) != NULL)
         *out = (struct value){
             .type = V_DOUBLE, .number = json_i64(v, 0), .is_float = json_get(j, "float") != NULL};

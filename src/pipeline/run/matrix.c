@@ -14,6 +14,8 @@ literal(struct run *run, const struct node *n)
         return n->text;
     if (n->type == N_BOOL)
         return n->number != 0 ? STR("true") : STR("false");
+    if (n->wide.magnitude.len > 0)
+        return n->text;
     return str_of(arena_format(&run->arena, "%lld", (long long)n->number));
 }
 

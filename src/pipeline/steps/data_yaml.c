@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/steps/data_yaml.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <yaml.h>
-#include "pipeline/groovy/value_json.h"
 
 #define ANCHORS_MAX 200
 
@@ -33,19 +33,18 @@ is_one_of(struct str s, const char *words)
 
 /* 0x1f and 017: the integers that decimal text does not cover. */
 static bool
-other_base(struct str s, struct value *out)
+other_base(struct arena *a, struct str s, struct value *out)
 {
-    char text[24], *end;
-    long long n;
-    int base;
+    const bool is_hex = s.len > 2 && s.at[1] == 'x';
+    const struct str digits = str_slice(s, is_hex ? 2 : 1, s.len);
+    struct bignum n;
 
-    if (s.len < 2 || s.at[0] != '0' || !text_copy(text, sizeof(text), s))
+    if (s.len < 2 || s.at[0] != '0' || !isxdigit((unsigned char)digits.at[0]) ||
+        !bignum_parse(a, digits, is_hex ? 16 : 8, &n))
         return false;
-    base = text[1] == 'x' ? 16 : 8;
-    n = strtoll(base == 16 ? text + 2 : text + 1, &end, base);
-    if (*end != '\0' || (base == 16 && text[2] == '\0'))
-        return false;
-    *out = n <= INT32_MAX ? value_int(n) : value_long(n);
+    *out = value_big(a, n);
+    if (!out->is_wide)
+        *out = out->number <= INT32_MAX ? value_int(out->number) : value_long(out->number);
     return true;
 }
 
@@ -60,10 +59,10 @@ resolve(struct arena *a, struct str s)
         return value_bool(true);
     if (is_one_of(s, "false False FALSE no No NO off Off OFF"))
         return value_bool(false);
-    if (other_base(s, &v))
+    if (other_base(a, s, &v))
         return v;
     if ((s.at[0] == '-' || s.at[0] == '.' || (s.at[0] >= '0' && s.at[0] <= '9')) &&
-        !str_is(s, ".") && value_of_number(s, &v))
+        !str_is(s, ".") && value_of_number(a, s, &v))
         return v;
     return value_text(arena_dup(a, s));
 }

@@ -70,19 +70,12 @@ static bool
 step_read_json(struct step_call *s)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
-    cleanup_json struct json *j = NULL;
     struct err err;
 
     if (!read_source(s, &text))
         return false;
-    j = json_parse(strbuf_str(&text), &err);
-    if (j == NULL)
-        return not_parsed(s, &err);
-    if (!value_of_json(&s->run->arena, j, s->out)) {
-        (void)err_set(&err, ERR_VALIDATION, "more than %u values", VALUE_READ_MAX);
-        return not_parsed(s, &err);
-    }
-    return true;
+    return value_parse_json(&s->run->arena, strbuf_str(&text), s->out, &err) ||
+           not_parsed(s, &err);
 }
 
 static bool
