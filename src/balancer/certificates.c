@@ -272,17 +272,17 @@ certificates_setup(const struct balancer *b, const struct frontend *f, struct co
 }
 
 bool
-certificate_write(const struct balancer *b, const struct certificate_entry *c, struct err *err)
+certificate_write(const char *folder, const struct certificate_entry *c, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/certs/%s.pem", b->folder, c->id);
+    cleanup_free char *path = text_format("%s/certs/%s.pem", folder, c->id);
 
     return file_write_atomic(path, strbuf_str(&c->bundle), 0600, err);
 }
 
 static bool
-write_list(const struct balancer *b, const struct frontend *f, struct err *err)
+write_list(const struct balancer *b, const char *folder, const struct frontend *f, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/certs/%s.list", b->folder, f->id);
+    cleanup_free char *path = text_format("%s/certs/%s.list", folder, f->id);
     cleanup(strbuf_done) struct strbuf lines = {0};
 
     for (int i = 0; i < f->tls.wanted.count; i++)
@@ -305,11 +305,11 @@ write_any_authority(const struct balancer *b, const struct frontend *f, const ch
 
 /* The authorities of its clients, and what they took back; several listeners may have the same. */
 static bool
-write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
+write_trust(const struct balancer *b, const char *folder, const struct frontend *f, struct err *err)
 {
     const struct view_trust *t = &f->tls.trust;
-    cleanup_free char *path = text_format("%s/certs/%s.ca", b->folder, t->id);
-    cleanup_free char *list_path = text_format("%s/certs/%s.crl", b->folder, t->id);
+    cleanup_free char *path = text_format("%s/certs/%s.ca", folder, t->id);
+    cleanup_free char *list_path = text_format("%s/certs/%s.crl", folder, t->id);
     cleanup(strbuf_done) struct strbuf lists = {0};
 
     if (t->id[0] == '\0' || file_exists(path))
@@ -322,17 +322,18 @@ write_trust(const struct balancer *b, const struct frontend *f, struct err *err)
 }
 
 bool
-certificates_write(const struct balancer *b, struct err *err)
+certificates_write(const struct balancer *b, const char *folder, struct err *err)
 {
-    cleanup_free char *folder = text_format("%s/certs", b->folder);
+    cleanup_free char *certs = text_format("%s/certs", folder);
 
-    if (!file_remove_tree(folder, err) || !file_make_dirs(folder, 0700, err))
+    if (!file_make_dirs(certs, 0700, err))
         return false;
     for (const struct certificate_entry *c = b->certificates; c != NULL; c = c->next)
-        if (is_usable(c) && !certificate_write(b, c, err))
+        if (is_usable(c) && !certificate_write(folder, c, err))
             return false;
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
-        if (f->tls.policy != NULL && f->blocked[0] == '\0' && (!write_list(b, f, err) || !write_trust(b, f, err)))
+        if (f->tls.policy != NULL && f->blocked[0] == '\0' &&
+            (!write_list(b, folder, f, err) || !write_trust(b, folder, f, err)))
             return false;
     return true;
 }

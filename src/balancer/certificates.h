@@ -36,7 +36,7 @@ void frontend_tls_free(struct frontend *f);
  * nothing can be served, and why. */
 bool certificates_setup(const struct balancer *b, const struct frontend *f, struct config_tls *out,
                         char *why, size_t size);
-bool certificates_write(const struct balancer *b, struct err *err) MUST_CHECK; /* the files of a load */
+bool certificates_write(const struct balancer *b, const char *folder, struct err *err) MUST_CHECK; /* the files of a load */
 void certificates_remember(struct balancer *b);
 void certificates_loaded(struct balancer *b);
 void certificates_forget(struct balancer *b); /* HAProxy has none */
@@ -49,7 +49,7 @@ bool certificates_blame(struct balancer *b, const char *why);
 struct certificate_entry *certificate_entry(struct balancer *b, const char *id); /* made if it is new */
 bool certificate_is_usable(const struct balancer *b, const char *id);
 bool certificate_is_large(const struct certificate_entry *c); /* for a command */
-bool certificate_write(const struct balancer *b, const struct certificate_entry *c, struct err *err) MUST_CHECK;
+bool certificate_write(const char *folder, const struct certificate_entry *c, struct err *err) MUST_CHECK;
 void certificate_refuse(struct certificate_entry *c, struct str why); /* HAProxy does */
 void certificates_drop(struct balancer *b);
 void id_list_add(struct id_list *list, const char *id);

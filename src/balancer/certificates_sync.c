@@ -161,7 +161,7 @@ set_content(struct balancer *b, struct certificate_entry *c)
     }
     memcpy(c->has, c->digest, sizeof(c->has));
     log_info("certificate.set", "certificate=%s fingerprint=%s", c->id, c->fingerprint);
-    if (!certificate_write(b, c, &err))
+    if (!certificate_write(b->folder, c, &err))
         log_warn("certificate.write", "error=%s", log_quote(err.message));
     return true;
 }

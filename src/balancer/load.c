@@ -11,6 +11,10 @@
 #include "base/log.h"
 #include "io/file.h"
 
+#define NEXT "next" /* the folder in which a configuration is made */
+#define CONFIG "haproxy.cfg"
+#define CONFIG_SIZE_MAX (256 << 20)
+
 /* ---- ports ---- */
 
 static bool
@@ -161,18 +165,36 @@ setup_make(const struct balancer *b)
 static bool
 write_file(const struct balancer *b, const char *name, struct str text, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/%s", b->folder, name);
+    cleanup_free char *path = text_format("%s/" NEXT "/%s", b->folder, name);
 
     return file_write_atomic(path, text, 0600, err);
 }
 
-/* Files of listeners gone by are of no use to anybody: HAProxy reads them only when it loads. */
+/* Made beside what HAProxy last loaded, which it would start with again: what cannot be written, as on a full disk,
+ * takes nothing away. */
 static bool
-empty_folder(const struct balancer *b, const char *name, struct err *err)
+begin_next(const struct balancer *b, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/%s", b->folder, name);
+    cleanup_free char *next = text_format("%s/" NEXT, b->folder), *maps = text_format("%s/maps", next);
+    cleanup_free char *bodies = text_format("%s/bodies", next);
 
-    return file_remove_tree(path, err) && file_make_dirs(path, 0700, err);
+    return file_remove_tree(next, err) && file_make_dirs(maps, 0700, err) && file_make_dirs(bodies, 0700, err) &&
+           certificates_write(b, next, err);
+}
+
+/* Files of listeners gone by go with the folders that they were in. */
+static bool
+put_in_place(const struct balancer *b, const char *name, struct err *err)
+{
+    cleanup_free char *from = text_format("%s/" NEXT "/%s", b->folder, name);
+    cleanup_free char *to = text_format("%s/%s", b->folder, name);
+
+    if (rename(from, to) == 0)
+        return true;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return err_errno(err, "cannot rename '%s' to '%s'", from, to);
+    return file_remove_tree(to, err) &&
+           (rename(from, to) == 0 || err_errno(err, "cannot rename '%s' to '%s'", from, to));
 }
 
 static bool
@@ -232,12 +254,12 @@ write_listener(const struct balancer *b, const struct config_setup *c,
            write_sticky(b, c, l, err);
 }
 
-bool
-load_write(const struct balancer *b, const struct config_setup *c, struct err *err)
+static bool
+write_next(const struct balancer *b, const struct config_setup *c, struct err *err)
 {
     cleanup(strbuf_done) struct strbuf text = {0};
 
-    if (!empty_folder(b, "maps", err) || !empty_folder(b, "bodies", err) || !certificates_write(b, err))
+    if (!begin_next(b, err))
         return false;
     for (int i = 0; i < c->listener_count; i++)
         if (!write_listener(b, c, &c->listeners[i], err))
@@ -245,7 +267,35 @@ load_write(const struct balancer *b, const struct config_setup *c, struct err *e
     haproxy_config_format(c, &text);
     if (!write_file(b, HAPROXY_CHAIN_FILE, haproxy_config_chain_script(), err))
         return false;
-    return write_file(b, "haproxy.cfg", strbuf_str(&text), err);
+    return write_file(b, CONFIG, strbuf_str(&text), err);
+}
+
+bool
+load_write(const struct balancer *b, const struct config_setup *c, struct err *err)
+{
+    static const char *const names[] = {"maps", "bodies", "certs", HAPROXY_CHAIN_FILE, CONFIG};
+    cleanup_free char *next = text_format("%s/" NEXT, b->folder);
+    bool ok = write_next(b, c, err);
+
+    for (size_t i = 0; i < ARRAY_COUNT(names) && ok; i++)
+        ok = put_in_place(b, names[i], err);
+    return file_remove_tree(next, ok ? err : NULL) && ok;
+}
+
+bool
+load_find_written(const struct balancer *b, char out[static HAPROXY_FINGERPRINT_SIZE])
+{
+    cleanup_free char *path = text_format("%s/" CONFIG, b->folder);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str rest, line;
+
+    if (!file_read(path, CONFIG_SIZE_MAX, &text, NULL))
+        return false;
+    rest = strbuf_str(&text);
+    while (str_split(&rest, '\n', &line))
+        if (str_starts(str_trim(line), STR("description ")))
+            return text_copy(out, HAPROXY_FINGERPRINT_SIZE, str_slice(str_trim(line), sizeof("description ") - 1, line.len));
+    return false;
 }
 
 void

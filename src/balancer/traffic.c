@@ -162,6 +162,19 @@ compute_wanted(struct balancer *b)
     b->is_dirty = false;
 }
 
+/* The configuration of before is better than none, where the next one cannot be written. */
+static void
+start_as_written(struct balancer *b)
+{
+    char fingerprint[HAPROXY_FINGERPRINT_SIZE];
+
+    if (haproxy_process_state(b->haproxy) != HAPROXY_ABSENT || !load_find_written(b, fingerprint))
+        return;
+    log_info("haproxy.as_before", "configuration=%s", fingerprint);
+    b->is_as_written = true;
+    haproxy_process_start(b->haproxy, fingerprint);
+}
+
 static void
 load(struct balancer *b)
 {
@@ -173,6 +186,7 @@ load(struct balancer *b)
         log_error("haproxy.write", "error=%s", log_quote(err.message));
         note_failure(b, err.message);
         b->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
+        start_as_written(b);
         return;
     }
     load_remember(b, &s.config);
@@ -361,10 +375,16 @@ traffic_ready(void *ctx)
     struct balancer *b = ctx;
     const int64_t now_ms = clock_monotonic_ms();
 
-    log_info("haproxy.ready", "configuration=%s", b->wanted);
+    haproxy_process_fingerprint(b->haproxy, b->running);
+    log_info("haproxy.ready", "configuration=%s", b->running);
     if (b->seeing != NULL)
         seeing_hurry(b->seeing);
-    haproxy_process_fingerprint(b->haproxy, b->running);
+    if (b->is_as_written) { /* it says itself what it has */
+        b->is_as_written = false;
+        b->must_learn = true;
+        traffic_turn(b);
+        return;
+    }
     free(b->has_ports);
     b->has_ports = TAKE(b->written_ports);
     certificates_loaded(b);
@@ -394,6 +414,7 @@ traffic_ready(void *ctx)
 static void
 forget_all(struct balancer *b)
 {
+    b->is_as_written = false;
     b->running[0] = '\0';
     b->must_learn = false;
     free(TAKE(b->has_ports));

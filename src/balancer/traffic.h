@@ -142,6 +142,7 @@ struct balancer {
     int early_deaths;               /* in a row, each soon after its start */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     char loading[HAPROXY_FINGERPRINT_SIZE], refused[HAPROXY_FINGERPRINT_SIZE]; /* last; and what failed then */
+    bool is_as_written;        /* it was started with the configuration of before: the next one could not be written */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports;     /* that HAProxy listens on; 0 ends them; may be NULL */
     int *written_ports; /* that the configuration being loaded will listen on, and perhaps does already */
@@ -177,7 +178,10 @@ struct setup setup_make(const struct balancer *b);
 void setup_done(struct setup *s);
 #define LOAD_DYING_MS 300 /* so long the ports of a worker that died may still be taken */
 bool load_check_ports(struct balancer *b); /* true if a listener is left out */
+/* All of it is there afterwards, or what was there before. */
 bool load_write(const struct balancer *b, const struct config_setup *c, struct err *err) MUST_CHECK;
+/* The fingerprint of what is there. */
+bool load_find_written(const struct balancer *b, char out[static HAPROXY_FINGERPRINT_SIZE]);
 /* Notes what HAProxy will have once it has loaded what was just written. */
 void load_remember(struct balancer *b, const struct config_setup *c);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* More stories: weights, growth, what goes wrong around HAProxy. */
 #include <signal.h>
+#include <sys/resource.h>
 #include "balancer/haproxy_process.h"
 #include "balancer/world.h"
 #include "base/log.h"
@@ -574,6 +575,71 @@ TEST(a_refused_configuration_leaves_traffic_to_the_old_one_and_says_so)
     load_stop(&load);
     CHECK(atomic_load(&load.requests) > 10);
     CHECK_EQ((int)atomic_load(&load.failures), 0);
+}
+
+/* Files of the test's own processes hold nothing any more. */
+static void
+fill_disk(bool is_full)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = is_full ? 0 : limit.rlim_max;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+/* The limit is naru's alone: HAProxy's memory is files, too, but on no disk. */
+static char *
+unlimited_haproxy(const struct world *w)
+{
+    char *path = text_format("%s/unlimited", w->dir);
+    struct err err;
+
+    CHECK(file_write_atomic(path, STR("#!/bin/sh\nPATH=$PATH:/usr/sbin\nulimit -S -f unlimited\nexec haproxy \"$@\"\n"),
+                            0700, &err));
+    return path;
+}
+
+TEST(a_full_disk_stops_only_what_needs_files)
+{
+    WORLD;
+    cleanup_free char *program = unlimited_haproxy(w);
+    struct app *one = app_start(w), *two = app_start(w);
+    struct load load = {.path = "/"};
+    char why[512] = "";
+    int seen = 0;
+
+    balancer_free(w->balancer);
+    w->program = program;
+    world_open(w);
+    load.port = w->port;
+    world_register(w, one);
+    world_wait_healthy(one);
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    load_start(&load);
+    fill_disk(true);
+    w->options.stickiness = STICKY_BALANCER; /* needs another configuration */
+    w->options.sticky_s = 60;
+    world_apply(w);
+    WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 5000);
+    CHECK(strstr(why, "File too large") != NULL);
+    world_register(w, two); /* needs none */
+    world_wait_healthy(two);
+    WAIT_FOR((seen += strcmp(client_once(w->port, "GET", "/").body, two->name) == 0) > 3, 5000);
+    load_stop(&load);
+    CHECK(atomic_load(&load.requests) > 10);
+    CHECK_EQ((int)atomic_load(&load.failures), 0);
+    /* With what it had it is there again, and learns who came since. */
+    CHECK(kill(haproxy_master(w), SIGKILL) == 0);
+    WAIT_FOR(client_once(w->port, "GET", "/").status == 200, 5000);
+    seen = 0;
+    WAIT_FOR((seen += strcmp(client_once(w->port, "GET", "/").body, two->name) == 0) > 3, 5000);
+    CHECK(balancer_problem(w->balancer, why, sizeof(why)) && !balancer_is_ready(w->balancer));
+    fill_disk(false);
+    WAIT_FOR(balancer_is_ready(w->balancer), 10000);
+    CHECK(!balancer_problem(w->balancer, why, sizeof(why)));
+    WAIT_FOR(strstr(client_once(w->port, "GET", "/").head, "AWSALB=") != NULL, 5000); /* an old worker may take one more */
 }
 
 TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
