@@ -155,11 +155,7 @@ elb_take_tcp_health(const struct json *in, struct health_check *check, struct er
 {
     const char *protocol = json_get_cstr(in, "HealthCheckProtocol", check->protocol);
 
-    if (strcmp(protocol, "HTTPS") == 0)
-        return err_set(err, ERR_UNSUPPORTED_PROTOCOL,
-                       "Health checks by 'HTTPS' are not built in naru for target groups with the "
-                       "TCP protocol");
-    if (strcmp(protocol, "TCP") != 0 && strcmp(protocol, "HTTP") != 0)
+    if (strcmp(protocol, "TCP") != 0 && strcmp(protocol, "HTTP") != 0 && strcmp(protocol, "HTTPS") != 0)
         return err_set(err, ERR_ELB_VALIDATION,
                        "Health check protocol '%s' must be one of 'TCP, HTTP, HTTPS'", protocol);
     text_copy(check->protocol, sizeof(check->protocol), str_of(protocol));

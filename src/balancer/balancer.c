@@ -278,6 +278,7 @@ apply_group(struct balancer *b, const struct view_group *v)
     memcpy(g->arn, v->arn, sizeof(g->arn));
     memcpy(g->algorithm, v->algorithm, sizeof(g->algorithm));
     g->check = v->check;
+    g->check.sends_proxy = v->tcp.sends_proxy;
     g->options = v->options;
     g->drain_delay_s = v->deregistration_delay_s;
     g->tcp = v->tcp;

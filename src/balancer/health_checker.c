@@ -12,6 +12,8 @@
 /* After its verdict a probe reads the body for a while and drops it: closing on unread bytes sends
  * a reset, which fills the logs of applications. */
 #define BODY_LIMIT 65536
+/* Of the PROXY protocol, version 2: LOCAL, which says of no client. */
+static const char proxy_header[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0";
 #define FIRST_PAUSE_MS 10
 #define LATE_MS 50 /* a timer that fires so late tells that our loop was held up */
 
@@ -194,6 +196,8 @@ probe_ready(void *arg, bool readable, bool writable)
             return;
         }
         if (strcmp(p->checker->check.protocol, "TCP") == 0) {
+            if (p->checker->check.sends_proxy)
+                (void)send(p->fd, proxy_header, sizeof(proxy_header), MSG_NOSIGNAL); /* the first bytes: there is room */
             probe_finish(p, CHECK_OK, 0, false); /* it took the connection: that is all that is asked */
             return;
         }
@@ -322,6 +326,8 @@ probe_start(struct checker *c)
     struct probe *p = mem_new(sizeof(*p));
     p->checker = c;
     p->fd = fd;
+    if (c->check.sends_proxy)
+        strbuf_add(&p->request_text, (struct str){proxy_header, sizeof(proxy_header)});
     strbuf_addf(&p->request_text,
                 "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: ELB-HealthChecker/2.0\r\n"
                 "Accept: */*\r\nConnection: close\r\n\r\n",

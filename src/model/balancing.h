@@ -61,6 +61,7 @@ struct health_check {
     int healthy_threshold, unhealthy_threshold;
     char matcher[256];   /* "200", "200-299,302"; codes of gRPC with that version */
     char version[8];     /* its group's protocol_version; not stored */
+    bool sends_proxy;    /* its group does: so do checks; not stored */
 };
 
 struct target {

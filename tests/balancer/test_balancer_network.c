@@ -293,13 +293,15 @@ TEST(targets_are_told_who_connects_by_the_proxy_protocol)
     cleanup_close int client = client_connect(w->port);
     CHECK(client >= 0 && send(client, "hello", 5, 0) == 5);
     CHECK(getsockname(client, (struct sockaddr *)&own, &len) == 0);
-    while (count == 0) { /* health checks only connect, and go */
+    while (count != 28 + 5) {
         cleanup_close int fd = accept(listener, NULL, NULL);
         CHECK(fd >= 0);
         count = recv(fd, got, 28 + 5, MSG_WAITALL);
+        CHECK(count >= 16 && memcmp(got, signature, sizeof(signature)) == 0);
+        if (count == 16) /* a health check: LOCAL, of nobody */
+            CHECK(memcmp(got + 12, "\x20\0\0\0", 4) == 0);
     }
     CHECK_EQ(count, 28 + 5);
-    CHECK(memcmp(got, signature, sizeof(signature)) == 0);
     CHECK_EQ(got[12], 0x21); /* version 2, PROXY */
     CHECK_EQ(got[13], 0x11); /* TCP over IPv4 */
     CHECK(memcmp(got + 16, &own.sin_addr, 4) == 0 && memcmp(got + 24, &own.sin_port, 2) == 0);

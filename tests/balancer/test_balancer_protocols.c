@@ -101,6 +101,22 @@ TEST(targets_are_spoken_to_by_tls)
     }
 }
 
+/* What is handed on as it is may be TLS, and the check speaks it. */
+TEST(a_tcp_group_is_checked_by_https)
+{
+    WORLD;
+    TARGET(t);
+
+    t.is_tls = true;
+    h2_target_start(&t, H1_ANSWERS);
+    w->tcp.is_on = true;
+    snprintf(w->check.protocol, sizeof(w->check.protocol), "HTTPS");
+    struct app *app = app_at(w, t.port);
+    world_register(w, app);
+    world_wait_healthy(app);
+    CHECK(atomic_load(&t.connections) > 0);
+}
+
 TEST(what_is_checked_need_not_be_spoken)
 {
     WORLD;

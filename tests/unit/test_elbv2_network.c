@@ -81,7 +81,8 @@ TEST(target_groups_of_tcp_have_defaults_of_their_own)
     refused(&w, "ValidationError", "HTTP or HTTPS", TG "a&Protocol=HTTP&HealthCheckProtocol=TCP");
     refused(&w, "ValidationError", "'TCP, HTTP, HTTPS'",
             TG "a&Protocol=TCP&HealthCheckProtocol=UDP");
-    refused(&w, "UnsupportedProtocol", "HTTPS", TG "a&Protocol=TCP&HealthCheckProtocol=HTTPS");
+    works(&w, TG "secure&Protocol=TCP&HealthCheckProtocol=HTTPS&HealthCheckPath=/health");
+    CHECK(says(&w, "<HealthCheckTimeoutSeconds>10</HealthCheckTimeoutSeconds>") && says(&w, "200-399"));
     refused(&w, "ValidationError", "smaller than the interval",
             TG "a&Protocol=TCP&HealthCheckIntervalSeconds=10");
     refused(&w, "ValidationError", "HealthyThresholdCount",

@@ -82,6 +82,7 @@ struct watch {
     struct health_check check;
     int unhealthy_threshold; /* 0: 1 */
     int interval_s;          /* 0: 1 */
+    bool sends_proxy;
     int port;
     enum target_state state;
     atomic_int said; /* newest state; -1: nothing yet */
@@ -129,7 +130,8 @@ watch_start(struct watch *w, int port)
                                      .healthy_threshold = 2,
                                      .unhealthy_threshold =
                                          w->unhealthy_threshold > 0 ? w->unhealthy_threshold : 1,
-                                     .matcher = "200-299"};
+                                     .matcher = "200-299",
+                                     .sends_proxy = w->sends_proxy};
     atomic_store(&w->said, -1);
     w->loop = loop_new();
     loop_start(w->loop, "checks");
@@ -187,6 +189,22 @@ TEST(the_first_answer_counts_at_once)
     CHECK(strncmp(t.request, "GET /ping?x=1 HTTP/1.1\r\nHost: 127.0.0.1:", 40) == 0);
     CHECK(strstr(t.request, "\r\nUser-Agent: ELB-HealthChecker/2.0\r\n") != NULL);
     CHECK(strstr(t.request, "\r\nConnection: close\r\n") != NULL);
+}
+
+/* As a target that expects the PROXY protocol of everybody. */
+TEST(a_check_says_that_it_is_of_nobody_where_clients_are_told)
+{
+    static const char header[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0"; /* 16 bytes */
+    struct app t = {.answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"};
+    struct watch w = {.sends_proxy = true};
+
+    app_start(&t);
+    watch_start(&w, t.port);
+    wait_until_said(&w, TARGET_healthy, 1000);
+    watch_stop(&w);
+    app_stop(&t);
+    CHECK(memcmp(t.request, header, sizeof(header)) == 0);
+    CHECK(strncmp(t.request + sizeof(header), "GET /ping?x=1 HTTP/1.1\r\n", 24) == 0);
 }
 
 TEST(an_answer_may_come_byte_by_byte)
