@@ -2,7 +2,10 @@
 """balance.py - naru's load balancer beside a hand-written HAProxy and nginx, in turn, on the same machine in the same run.
 
 All lead to the same target (an nginx that answers at once) and get the same load from wrk (50 connections, two threads).
-Processor time is what the balancer's own processes used for each request.  The hand-written HAProxy knows one static
+Machines have good and bad minutes, so nobody is measured alone: slices of two seconds go A B B A, A being the hand-written
+one, and a slice is only compared with the one beside it.  Said are the median and the quartiles of those ratios: of requests
+a second, and of processor time a request.  The latter is what the balancer's own processes used, in nanoseconds by the
+kernel's count; it tells less of what else the machine does.  The hand-written HAProxy knows one static
 backend and does nothing to a request; the same "with the same duties" adds the four headers that targets expect of an ALB and
 sends again what may be sent twice; nginx keeps its connections to the target.  naru: a listener with only its default
 rule; one with 100 rules of which the last one takes the requests; a group with 1,000 targets, beside a hand-written HAProxy
@@ -16,10 +19,11 @@ import statistics
 import subprocess
 import threading
 import time
+import typing
 
 import harness
 
-SECONDS = 3
+SLICE_S = 2
 RULES = 100
 MANY = 1000
 CHANGES = 30
@@ -87,11 +91,9 @@ def family(pid):
 
 
 def processor_s(pids):
-    ticks = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """In user and in system mode, of all threads."""
+    threads = [t for pid in pids for t in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((t / "schedstat").read_text().split()[0]) for t in threads) / 1e9
 
 
 class Answer:
@@ -113,12 +115,55 @@ class Answer:
         return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def run(port, path, pids):
-    url = f"http://127.0.0.1:{port}{path}"
-    subprocess.run(["wrk", "-t1", "-c10", "-d1s", url], check=True, stdout=subprocess.DEVNULL)
+def run(setup):
+    url, pids = f"http://127.0.0.1:{setup.port}{setup.path}", setup.pids()
     before = processor_s(pids)
-    done = subprocess.run(["wrk", "-t2", "-c50", f"-d{SECONDS}s", "--latency", url], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(["wrk", "-t2", "-c50", f"-d{SLICE_S}s", "--latency", url], check=True, stdout=subprocess.PIPE, text=True)
     return Answer(done.stdout, processor_s(pids) - before)
+
+
+class Setup(typing.NamedTuple):
+    """One that is measured, and its share of the other's rate that is wanted."""
+    name: str
+    port: int
+    path: str
+    pids: typing.Callable[[], list]
+    wanted: float = 0
+
+
+class Pairs:
+    """Slices of one beside those of another, A B B A."""
+
+    def __init__(self, base, other):
+        self.setups = (base, other)
+        self.answers = ([], [])
+        for setup in self.setups:
+            run(setup)  # its connections, caches and counters are warm then
+
+    def go_on(self):
+        for i in (0, 1, 1, 0):
+            self.answers[i].append(run(self.setups[i]))
+
+    def ratios(self, field, inverse=False):
+        """Quartiles of what neighbours have of each other."""
+        pairs = [(getattr(b, field), getattr(a, field)) for a, b in zip(*self.answers)]
+        return statistics.quantiles([a / b if inverse else b / a for b, a in pairs], n=4)
+
+    def report(self):
+        base, other = ({f: statistics.median(getattr(a, f) for a in answers) for f in ("rate", "p50_ms", "p99_ms", "processor_us")}
+                       for answers in self.answers)
+        wanted = f"; wanted: {self.setups[1].wanted:.0%}" if self.setups[1].wanted else ""
+        print(f"balance    {self.setups[1].name + ':':25} {other['rate']:7,.0f} requests/s, {percents(self.ratios('rate'))} of "
+              f"the {base['rate']:,.0f} of {self.setups[0].name}{wanted}\n"
+              f"{'':37}p50 {other['p50_ms']:.2f} ms, p99 {other['p99_ms']:.2f} ms; the other's {base['p50_ms']:.2f} and "
+              f"{base['p99_ms']:.2f}\n"
+              f"{'':37}{other['processor_us']:.1f} us of processor a request; the other's {base['processor_us']:.1f} are "
+              f"{percents(self.ratios('processor_us', inverse=True))} of that", flush=True)
+
+
+def percents(quartiles):
+    low, middle, high = quartiles
+    return f"{middle:.0%} (quartiles {low:.0%}, {high:.0%})"
 
 
 class Balancer:
@@ -272,33 +317,26 @@ def measure_load(balancer, folder, target, rounds):
         "nginx": Program(folder, "nginx", NGINX.format(port=ports["nginx"], target=target, folder=folder),
                          "nginx", "-c", "{path}", "-p", "{folder}")}
     try:
-        setups = [("hand-written HAProxy", ports["haproxy"], "/", programs["haproxy"].pids),
-                  ("the same with duties", ports["dutiful"], "/", programs["dutiful"].pids),
-                  ("nginx", ports["nginx"], "/", programs["nginx"].pids),
-                  ("naru, default rule", balancer.default_rule(), "/", balancer.pids),
-                  (f"naru, {RULES} rules", balancer.hundred_rules(), f"/part-{RULES - 1}/x", balancer.pids),
-                  (f"HAProxy, {MANY:,} targets", ports["many"], "/", programs["many"].pids),
-                  (f"naru, {MANY:,} targets", balancer.thousand_targets(), "/", balancer.pids)]
+        hand = Setup("a hand-written HAProxy", ports["haproxy"], "/", programs["haproxy"].pids)
+        many = Setup(f"one with {MANY:,} targets", ports["many"], "/", programs["many"].pids)
+        others = [(hand, Setup("the same with duties", ports["dutiful"], "/", programs["dutiful"].pids)),
+                  (hand, Setup("nginx", ports["nginx"], "/", programs["nginx"].pids)),
+                  (hand, Setup("naru, default rule", balancer.default_rule(), "/", balancer.pids, 0.9)),
+                  (hand, Setup(f"naru, {RULES} rules", balancer.hundred_rules(), f"/part-{RULES - 1}/x", balancer.pids, 0.7)),
+                  (hand, many),
+                  (many, Setup(f"naru, {MANY:,} targets", balancer.thousand_targets(), "/", balancer.pids))]
         for port in ports.values():
             balancer.wait(port)
-        answers = {name: [] for name, *_ in setups}
-        for _ in range(rounds):  # in turn, so that all meet the same weather
-            for name, port, path, pids in setups:
-                answers[name].append(run(port, path, pids()))
+        pairs = [Pairs(*both) for both in others]
+        for _ in range(rounds):
+            for p in pairs:
+                p.go_on()
     finally:
         for program in programs.values():
             program.end()
-    report(answers, rounds)
-
-
-def report(answers, rounds):
-    median = {name: {field: statistics.median(getattr(a, field) for a in runs)
-                     for field in ("rate", "p50_ms", "p99_ms", "processor_us")} for name, runs in answers.items()}
-    floor = median["hand-written HAProxy"]
-    for name, m in median.items():
-        print(f"balance    {name + ':':22} {m['rate']:7,.0f} requests/s ({m['rate'] / floor['rate']:4.0%}), p50 {m['p50_ms']:.2f} ms, "
-              f"p99 {m['p99_ms']:.2f} ms, {m['processor_us']:.1f} us of processor a request")
-    print(f"           (medians of {rounds}, {SECONDS} s each; wanted of the first one's rate: 90 % with a default rule, 70 % with {RULES})")
+    for p in pairs:
+        p.report()
+    print(f"           ({2 * rounds} slices of {SLICE_S} s each)")
 
 
 def measure(rounds):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measures naru beside a bare script on the same machine in the same run, and prints medians and ratios.
 
-usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--rolls 3] [--balances 3]
+usage: bench/bench.py [--naru build/naru] [--root build/bench] [--rounds 5] [--rolls 3] [--balances 4]
                       [--registries 3] [--only PART]
 
 1. naru itself: start to first answer, resident memory at rest, size of the stripped binary.
@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--root", default=str(HERE.parent / "build" / "bench-data"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rolls", type=int, default=3, help="rounds of fifty tasks")
-    parser.add_argument("--balances", type=int, default=3, help="rounds of each load balancer")
+    parser.add_argument("--balances", type=int, default=4, help="rounds of each load balancer")
     parser.add_argument("--registries", type=int, default=3, help="rounds of the image registry")
     parser.add_argument("--only", choices=["programs", "itself", "updates", "rolls", "balance", "registry", "pipeline"], help="that part alone")
     args = parser.parse_args()
