@@ -51,6 +51,8 @@ static const char chain_lines[] =
     " { ssl_c_used }\n"
     "    http-request set-var(sess.c_rest) ssl_c_chain_der,hex,lua.pem_in_url if !{ var(sess.c_rest) -m found }"
     " { ssl_c_used }\n"
+    /* Its own alone would say that there were no others. */
+    "    http-request return status 431 if { ssl_c_used } { ssl_c_chain_der -m found } !{ var(sess.c_rest) -m len gt 0 }\n"
     "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)] if { var(sess.c_own) -m len gt 0 }\n"
     "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]%[var(sess.c_rest)]"
     " if { var(sess.c_own) -m len gt 0 } { var(sess.c_rest) -m len gt 0 }\n";
@@ -99,7 +101,7 @@ mutual_add_checks(const struct config_listener *listener, struct strbuf *out)
         return;
     strbuf_add_cstr(out, "    http-request del-header '^x[-_]amzn[-_]mtls[-_]clientcert' -m reg\n");
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++)
-        if (renamed(listener, i) != NULL && !passes_on(listener))
+        if (renamed(listener, i) != NULL)
             remove_name(renamed(listener, i), out);
 }
 

@@ -355,6 +355,44 @@ TEST(a_client_that_is_not_verified_is_passed_on)
     CHECK_EQ(status_of(w, "a.example", NULL), 0);
 }
 
+/* The names are those of the listener, whatever it does now: targets may trust them. */
+TEST(a_client_that_is_not_verified_tells_no_lies_by_other_names)
+{
+    WORLD;
+    MUTUAL;
+    cleanup_cert struct made root = authority_new("root");
+    struct tls_wish wish = {.name = "a.example", .path = "/mtls", .headers = lies};
+
+    m.passes_on = true;
+    w->attributes = "{\"routing.http.request.x_amzn_mtls_clientcert_subject.header_name\":\"X-My_Name\"}";
+    start(w, &m, &root);
+    struct tls_talk talk = tls_talk(w->port, &wish);
+    check_told(&talk, "Own", "");
+    check_told(&talk, "Subject", "");
+}
+
+/* Its own certificate alone would say that it showed no others. */
+TEST(a_chain_that_is_too_long_to_be_told_is_refused)
+{
+    WORLD;
+    MUTUAL;
+    cleanup_cert struct made root = authority_new("root");
+    cleanup_cert struct made stranger = client_new("stranger", &root);
+    cleanup(strbuf_done) struct strbuf names = {0};
+
+    for (int i = 0; i < 1100; i++)
+        strbuf_addf(&names, "%sDNS:name-%04d.example", i > 0 ? "," : "", i);
+    cleanup_cert struct made large = cert_make(&(struct cert_wish){.common_name = "large", .names = strbuf_cstr(&names), .is_ca = true});
+    struct tls_wish wish = {.name = "a.example", .path = "/mtls", .own = &stranger, .behind = &large};
+
+    CHECK(i2d_X509(large.x, NULL) > 16384);
+    m.passes_on = true;
+    start(w, &m, &root);
+    CHECK_EQ(tls_talk(w->port, &wish).reply.status, 431);
+    wish.behind = &root;
+    CHECK_EQ(tls_talk(w->port, &wish).reply.status, 200);
+}
+
 /* What is told takes room where the request lies; bodies come with their heads. */
 TEST(a_large_certificate_has_room_beside_a_large_request)
 {
