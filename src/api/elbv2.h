@@ -72,6 +72,8 @@ int elb_content_read(struct api *api, struct str path, struct str query, int64_t
 /* ---- elbv2_condition.c, elbv2_transform.c: of rules ---- */
 /* Its conditions as DescribeRules shows them, or NULL and err. */
 struct json *elb_accept_conditions(const struct json *conditions, struct err *err) MUST_CHECK;
+/* How many regular expressions they have whose time grows with the square of the text. */
+int elb_count_slow(const struct json *conditions);
 /* The same of its transforms. */
 struct json *elb_accept_transforms(const struct json *transforms, struct err *err) MUST_CHECK;
 

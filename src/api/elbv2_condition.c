@@ -9,7 +9,6 @@
 #define VALUE_LENGTH 128
 #define HEADER_NAME_LENGTH 40
 #define REGEX_WRITTEN_MAX 8000 /* of a rule's expressions as HAProxy gets them, in one line of at most 16 KB */
-#define SLOW_PER_RULE 2 /* each takes up to a third of what PCRE tries for a rule before it gives up */
 
 typedef bool check_value(const char *value, struct err *err);
 
@@ -125,7 +124,6 @@ struct counts { /* of a rule */
     size_t values;
     int wildcards;
     size_t written; /* see REGEX_WRITTEN_MAX */
-    int slow;       /* expressions with groups that repeat whose time grows with the square of the text */
     int conditions[ARRAY_COUNT(kinds)];
 };
 
@@ -199,10 +197,9 @@ accept_text(const struct condition_kind *kind, const char *value, struct counts 
     return kind->check(value, err);
 }
 
-/* Together, else PCRE would give up, and whoever makes it do so slip past the rule. A request may have a header many
- * times. */
+/* A request may have a header many times, each as long as it may be to be looked at. */
 static bool
-accept_price(const char *value, bool ignores_case, bool is_header, struct counts *counts, struct err *err)
+accept_price(const char *value, bool ignores_case, bool is_header, struct err *err)
 {
     struct pattern_price price;
     int longest;
@@ -210,13 +207,11 @@ accept_price(const char *value, bool ignores_case, bool is_header, struct counts
     if (!pattern_price(str_of(value), ignores_case, &price, err) ||
         !pattern_limit(&price, str_of(value), &longest, err))
         return false;
-    if (price.growth != PATTERN_QUADRATIC || price.choices == 0)
-        return true;
-    return (!is_header && ++counts->slow <= SLOW_PER_RULE) ||
+    return !is_header || price.growth != PATTERN_QUADRATIC ||
            err_set(err, ERR_INVALID_PARAMETER,
-                   "The regular expression '%s' could take too long: it has a group that repeats and takes characters "
-                   "that another part of it can take. A rule has %d of that kind, none of them for an http-header.", value,
-                   SLOW_PER_RULE);
+                   "The regular expression '%s' could take too long for an http-header: its time grows with the square of "
+                   "the header, as two parts of it that repeat, or one and the search for where it begins, can take the "
+                   "same characters.", value);
 }
 
 /* Where a value of a header begins its name is looked back at. */
@@ -241,8 +236,8 @@ accept_regex(const struct condition_kind *kind, const char *value, const char *h
 
     if (!check_printable(value, err))
         return false;
-    if (!accept_price(value, plain.ignores_case, header_name[0] != '\0', counts, &why) ||
-        !pattern_translate(str_of(value), &plain, &translated, NULL, &why))
+    if (!accept_price(value, plain.ignores_case, header_name[0] != '\0', &why) ||
+        !pattern_translate_search(str_of(value), &plain, &translated, NULL, &why))
         return err_set(err, ERR_ELB_VALIDATION, "Condition value is not valid: %s", why.message);
     counts->written += translated.len + anchors_size(value, header_name);
     return counts->written <= REGEX_WRITTEN_MAX ||
@@ -343,4 +338,23 @@ elb_accept_conditions(const struct json *conditions, struct err *err)
         return NULL;
     }
     return TAKE(all);
+}
+
+int
+elb_count_slow(const struct json *conditions)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < json_size(conditions); i++) {
+        const struct json *condition = json_at(conditions, i);
+        const struct condition_kind *kind = find_kind(json_get_cstr(condition, "Field", ""));
+        const struct json *values = kind != NULL ? list_of(kind, condition, "RegexValues") : NULL;
+        for (size_t k = 0; k < json_size(values); k++) {
+            struct pattern_price price;
+            struct err err;
+            count += pattern_price(str_of(json_cstr(json_at(values, k), "")), kind->regex == REGEX_WITHOUT_CASE, &price, &err) &&
+                     price.growth == PATTERN_QUADRATIC;
+        }
+    }
+    return count;
 }

@@ -6,6 +6,7 @@
 #define LOAD_BALANCERS_PER_REGION 50
 #define TARGET_GROUPS_PER_REGION 3000
 #define LISTENERS_PER_LOAD_BALANCER 50
+#define SLOW_REGEXES_PER_LISTENER 6 /* each may take a third of a millisecond of each request */
 #define RULES_PER_LOAD_BALANCER 100 /* default rules not counted */
 #define TARGETS_PER_LOAD_BALANCER 1000 /* of either type: less than Amazon has for network ones */
 #define TARGETS_PER_GROUP 1000

@@ -222,6 +222,25 @@ check_room(const struct request *rq, const struct listener *l, int64_t priority,
                    RULES_PER_LOAD_BALANCER);
 }
 
+/* A request meets all rules of its listener, so together they must not keep HAProxy busy; `before` is what the rule was. */
+static bool
+check_slow(const struct request *rq, const char *listener_arn, const struct rule *before, const struct json *conditions,
+           struct err *err)
+{
+    int count = elb_count_slow(conditions);
+
+    if (count == 0 || (before != NULL && count <= elb_count_slow(before->conditions)))
+        return true;
+    for (const struct rule *r = rq->core->rules; r != NULL; r = r->next)
+        if (r != before && strcmp(r->listener_arn, listener_arn) == 0)
+            count += elb_count_slow(r->conditions);
+    return count <= SLOW_REGEXES_PER_LISTENER ||
+           err_set(err, ERR_ELB_VALIDATION,
+                   "The rules of a listener can have '%d' regular expressions in naru whose time grows with the square of the "
+                   "text: two parts of them that repeat, or one and the search for where they begin, can take the same "
+                   "characters", SLOW_REGEXES_PER_LISTENER);
+}
+
 bool
 elb_create_rule(struct request *rq, struct json *out, struct err *err)
 {
@@ -240,7 +259,7 @@ elb_create_rule(struct request *rq, struct json *out, struct err *err)
     if (conditions == NULL)
         return false;
     actions = elb_accept_actions(rq, l->load_balancer_arn, json_get(rq->input, "Actions"), err);
-    if (actions == NULL || !check_room(rq, l, priority, err) ||
+    if (actions == NULL || !check_room(rq, l, priority, err) || !check_slow(rq, l->arn, NULL, conditions, err) ||
         !elb_check_groups(rq, l->load_balancer_arn, actions, NULL, NULL, err))
         return false;
     random_hex(id, 16);
@@ -276,7 +295,7 @@ elb_modify_rule(struct request *rq, struct json *out, struct err *err)
     lb_arn = core_listener(rq->core, r->listener_arn)->load_balancer_arn;
     conditions =
         given_conditions != NULL ? elb_accept_conditions(given_conditions, err) : json_ref(r->conditions);
-    if (conditions == NULL)
+    if (conditions == NULL || !check_slow(rq, r->listener_arn, r, conditions, err))
         return false;
     actions = given_actions != NULL ? elb_accept_actions(rq, lb_arn, given_actions, err) : json_ref(r->actions);
     if (actions == NULL || !elb_check_groups(rq, lb_arn, actions, NULL, r, err))

@@ -41,7 +41,7 @@ check_regex(const struct transform_kind *kind, const char *regex, int *groups_ou
     if (!check_text("Regex", regex, err))
         return false;
     if (!pattern_longest(str_of(regex), kind->ignores_case, &longest, &why) ||
-        !pattern_translate(str_of(regex), &plain, &translated, groups_out, &why))
+        !pattern_translate_search(str_of(regex), &plain, &translated, groups_out, &why))
         return err_set(err, ERR_ELB_VALIDATION, "Regex of a transform is not valid: %s", why.message);
     return *groups_out <= TRANSFORM_GROUPS ||
            err_set(err, ERR_ELB_VALIDATION, "Regex of a transform can have '%d' capture groups in naru; use (?:...) for "

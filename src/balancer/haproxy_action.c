@@ -248,6 +248,8 @@ action_add_redirect(const struct json *actions, int port, const char *condition,
 
 /* What a rule answers itself is a backend of its own: a request that meets another rule does not pay
  * for it, however many there are.  Named by its content, so that a map never leads to an old one. */
+#define ANSWER_LONGER "answer_longer_"
+
 struct answer {
     char name[sizeof("answer_0123456789abcdef_0123456789abcdef")];
     struct strbuf lines;
@@ -271,6 +273,17 @@ make_answer(const struct config_listener *listener, const struct view_rule *rule
     return true;
 }
 
+/* Behind the rule, for what it can not look at: not told by it whether it is meant, nobody may have it. */
+static void
+add_longer(const struct view_rule *rule, struct strbuf *out)
+{
+    for (size_t i = 0; i < json_size(rule->conditions); i++) {
+        const int status = rule_pattern_longer(rule->conditions, i, out);
+        if (status > 0)
+            strbuf_addf(out, " %s|fwd|" ANSWER_LONGER "%d\n", rule->id, status);
+    }
+}
+
 void
 haproxy_config_rules(const struct config_setup *setup, const struct config_listener *listener,
                      struct strbuf *out)
@@ -286,7 +299,32 @@ haproxy_config_rules(const struct config_setup *setup, const struct config_liste
         strbuf_done(&answer.lines);
         rule_pattern(rule->conditions, out);
         strbuf_addf(out, " %s|%s\n", rule->id, action.len > 0 ? strbuf_cstr(&action) : "none");
+        add_longer(rule, out);
     }
+}
+
+static bool
+has_longer(const struct config_setup *setup, int status)
+{
+    for (int i = 0; i < setup->listener_count; i++)
+        for (int k = 0; k < setup->listeners[i].rule_count; k++) {
+            const struct json *conditions = setup->listeners[i].rules[k].conditions;
+            for (size_t n = 0; n < json_size(conditions); n++)
+                if (rule_pattern_longer(conditions, n, NULL) == status)
+                    return true;
+        }
+    return false;
+}
+
+static void
+add_answers_longer(const struct config_setup *setup, struct strbuf *out)
+{
+    static const int statuses[] = {400, 414, 431};
+
+    for (size_t i = 0; i < ARRAY_COUNT(statuses); i++)
+        if (has_longer(setup, statuses[i]))
+            strbuf_addf(out, "backend " ANSWER_LONGER "%d\n    http-request return status %d\n\n", statuses[i],
+                        statuses[i]);
 }
 
 static int
@@ -314,4 +352,5 @@ action_add_answers(const struct config_setup *setup, struct strbuf *out)
         strbuf_done(&answers[i].lines);
     }
     free(answers);
+    add_answers_longer(setup, out);
 }

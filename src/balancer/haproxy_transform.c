@@ -10,9 +10,10 @@
 #define OF_LINE "[^\\r\\n]"
 #define PORT "(?::[0-9]+)?"
 
-/* All of the text: (what is before)(the expression)(what is behind).  False: nothing is changed. */
+/* All of the text: (what is before)(the expression)(what is behind).  False: nothing is changed. `longest_out`: longer texts
+ * are not looked at; 0: all are. */
 static bool
-add_regex(const struct json *rewrite, bool is_host, int *groups_out, struct strbuf *out)
+add_regex(const struct json *rewrite, bool is_host, int *groups_out, int *longest_out, struct strbuf *out)
 {
     const struct str regex = str_of(json_get_cstr(rewrite, "Regex", ""));
     const struct pattern_dialect words = {.begin = "^",
@@ -21,15 +22,14 @@ add_regex(const struct json *rewrite, bool is_host, int *groups_out, struct strb
                                           .has_captures = true};
     cleanup(strbuf_done) struct strbuf translated = {0};
     struct err err;
-    int longest;
 
-    if (!pattern_longest(regex, is_host, &longest, &err) ||
-        !pattern_translate(regex, &words, &translated, groups_out, &err))
+    if (!pattern_longest(regex, is_host, longest_out, &err) ||
+        !pattern_translate_search(regex, &words, &translated, groups_out, &err))
         return false; /* the API lets none through */
     strbuf_add_cstr(out, RULE_PATTERN_TRIES "^");
-    if (longest > 0)
-        strbuf_addf(out, "(?=" OF_LINE "{0,%d}$)", longest);
-    strbuf_addf(out, "(" OF_LINE "*?)(?:%s)(" OF_LINE "*)$", strbuf_cstr(&translated));
+    if (*longest_out > 0)
+        strbuf_addf(out, "(?=" OF_LINE "{0,%d}$)", *longest_out);
+    strbuf_addf(out, "%s(" OF_LINE "*)$", strbuf_cstr(&translated));
     return true;
 }
 
@@ -50,7 +50,8 @@ add_replacement(const char *replace, int groups, struct strbuf *out)
     strbuf_addf(out, "\\%d", groups + 2);
 }
 
-/* A result that is no path or no host is 500, as at AWS. */
+/* A result that is no path or no host is 500, as at AWS.  A text that is too long for the expression is refused: as it
+ * came it is not what the target is meant to get. */
 static void
 add_transform(const struct view_rule *rule, const struct json *transform, struct strbuf *out)
 {
@@ -58,10 +59,13 @@ add_transform(const struct view_rule *rule, const struct json *transform, struct
     const char *config = is_host ? "HostHeaderRewriteConfig" : "UrlRewriteConfig";
     const struct json *rewrite = json_at(json_get(json_get(transform, config), "Rewrites"), 0);
     cleanup(strbuf_done) struct strbuf regex = {0};
-    int groups = 0;
+    int groups = 0, longest;
 
-    if (!add_regex(rewrite, is_host, &groups, &regex))
+    if (!add_regex(rewrite, is_host, &groups, &longest, &regex))
         return;
+    if (longest > 0)
+        strbuf_addf(out, "    http-request return status %d if { var(txn.hit),field(1,|) -m str %s } { %s -m len gt %d }\n",
+                    is_host ? 400 : 414, rule->id, is_host ? "req.hdr(host)" : "pathq", longest);
     strbuf_addf(out, "    http-request %s '%s' '",
                 is_host ? "replace-header Host" : "replace-pathq", strbuf_cstr(&regex));
     add_replacement(json_get_cstr(rewrite, "Replace", ""), groups, out);

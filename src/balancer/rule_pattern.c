@@ -71,32 +71,55 @@ add_glob(struct str text, const char *any, enum text_case text_case, struct strb
 
 /* ---- regular expressions ---- */
 
+/* What becomes of texts that are too long for an expression: they do not match, they do, or nothing else does. */
+enum longer { LONGER_NOT, LONGER_TOO, LONGER_ONLY };
+
+/* What is too long, and may be what the expression is about. */
+static void
+add_longer(const char *text, const struct pattern_dialect *words, int longest, struct strbuf *out)
+{
+    const struct str beginning = pattern_beginning(str_of(text));
+    struct err err;
+
+    if (longest == 0) {
+        strbuf_add_cstr(out, "(?!)");
+        return;
+    }
+    strbuf_add_cstr(out, "(?=");
+    if (!pattern_translate(beginning, words, out, NULL, &err))
+        strbuf_add_cstr(out, "(?!)"); /* it is sound where all of the text is */
+    strbuf_addf(out, ")" OF_VALUE "{%d,}", longest + 1);
+}
+
 /* Anywhere in the part, whose end `words->end` looks at. */
 static void
-add_regex(const char *text, const struct pattern_dialect *words, struct strbuf *out)
+add_regex(const char *text, const struct pattern_dialect *words, enum longer longer, struct strbuf *out)
 {
     cleanup(strbuf_done) struct strbuf translated = {0};
     struct err err;
     int longest;
 
     if (!pattern_longest(str_of(text), words->ignores_case, &longest, &err) ||
-        !pattern_translate(str_of(text), words, &translated, NULL, &err)) {
+        !pattern_translate_search(str_of(text), words, &translated, NULL, &err)) {
         strbuf_add_cstr(out, "(?!)"); /* the API lets none through */
         return;
     }
+    if (longer != LONGER_NOT)
+        add_longer(text, words, longest, out);
+    if (longer == LONGER_ONLY)
+        return;
+    strbuf_add_cstr(out, longer == LONGER_TOO ? "|" : "");
     if (longest > 0)
         strbuf_addf(out, "(?=" OF_VALUE "{0,%d}%s)", longest, words->end);
-    if (text[0] != '^' || strchr(text, '|') != NULL)
-        strbuf_add_cstr(out, OF_VALUE "*?");
-    strbuf_addf(out, "(?:%s)" OF_VALUE "*", strbuf_cstr(&translated));
+    strbuf_addf(out, "%s" OF_VALUE "*", strbuf_cstr(&translated));
 }
 
 static void
-add_regexes(const struct json *values, const struct pattern_dialect *words, struct strbuf *out)
+add_regexes(const struct json *values, const struct pattern_dialect *words, enum longer longer, struct strbuf *out)
 {
     for (size_t i = 0; i < json_size(values); i++) {
         strbuf_add_cstr(out, i > 0 ? "|" : "");
-        add_regex(json_cstr(json_at(values, i), ""), words, out);
+        add_regex(json_cstr(json_at(values, i), ""), words, longer, out);
     }
 }
 
@@ -153,7 +176,7 @@ add_part(const struct json *values, enum text_case text_case, bool has_wildcards
 
 /* The same of a condition that may have expressions instead. */
 static void
-add_field(const struct json *condition, const char *config, enum text_case text_case,
+add_field(const struct json *condition, const char *config, enum text_case text_case, enum longer longer,
           struct strbuf *out)
 {
     const struct pattern_dialect words = {
@@ -165,7 +188,7 @@ add_field(const struct json *condition, const char *config, enum text_case text_
         return;
     }
     strbuf_add_cstr(out, "(?>(?:");
-    add_regexes(regexes, &words, out);
+    add_regexes(regexes, &words, longer, out);
     strbuf_add_cstr(out, ")\\n)");
 }
 
@@ -210,18 +233,18 @@ add_sources(const struct json *values, struct strbuf *out)
 }
 
 static void
-add_header_regexes(const struct json *regexes, const char *name, struct strbuf *out)
+add_header_regexes(const struct json *regexes, const char *name, enum longer longer, struct strbuf *out)
 {
     cleanup_free char *begin = text_format("(?<=\\n%s)", name);
 
     const struct pattern_dialect words = {.begin = begin, .end = "(?=\\r?\\n)", .ignores_case = true};
 
-    add_regexes(regexes, &words, out);
+    add_regexes(regexes, &words, longer, out);
 }
 
 /* Somewhere among the headers; names come in lower case. */
 static void
-add_header(const struct json *condition, struct strbuf *out)
+add_header(const struct json *condition, enum longer longer, struct strbuf *out)
 {
     const struct json *config = json_get(condition, "HttpHeaderConfig");
     const struct json *values = json_get(config, "Values"), *regexes = json_get(config, "RegexValues");
@@ -233,7 +256,7 @@ add_header(const struct json *condition, struct strbuf *out)
     strbuf_add_cstr(&name, "\\x3a\\x20");
     strbuf_addf(out, "(?=(?>(?:" OF_LINE "*\\n){4}" OF_LINE "*)[\\s\\S]*?\\n%s(?i:(?:", strbuf_cstr(&name));
     if (json_size(regexes) > 0)
-        add_header_regexes(regexes, strbuf_cstr(&name), out);
+        add_header_regexes(regexes, strbuf_cstr(&name), longer, out);
     for (size_t i = 0; i < json_size(values); i++) {
         strbuf_add_cstr(out, i > 0 ? "|" : "");
         add_glob(str_of(json_cstr(json_at(values, i), "")), OF_VALUE, CASE_AS_IS, out);
@@ -280,24 +303,72 @@ has_regex(const struct json *conditions)
     return false;
 }
 
-void
-rule_pattern(const struct json *conditions, struct strbuf *out)
+/* `only`: the condition that is met by nothing but too long a text; NULL: such texts meet none. */
+static void
+add_rule(const struct json *conditions, const struct json *only, struct strbuf *out)
 {
-    const struct json *source = find(conditions, "source-ip");
+    const struct json *source = find(conditions, "source-ip"), *host = find(conditions, "host-header"),
+                      *path = find(conditions, "path-pattern");
+    const enum longer others = only != NULL ? LONGER_TOO : LONGER_NOT;
 
     strbuf_add_cstr(out, has_regex(conditions) ? RULE_PATTERN_TRIES "^" : "^");
     for (size_t i = 0; i < json_size(conditions); i++) {
-        if (is_field(json_at(conditions, i), "http-header"))
-            add_header(json_at(conditions, i), out);
-        else if (is_field(json_at(conditions, i), "query-string"))
-            add_query(json_at(conditions, i), out);
+        const struct json *condition = json_at(conditions, i);
+        if (is_field(condition, "http-header"))
+            add_header(condition, condition == only ? LONGER_ONLY : others, out);
+        else if (is_field(condition, "query-string"))
+            add_query(condition, out);
     }
     add_part(values_of(find(conditions, "http-request-method"), "HttpRequestMethodConfig"), CASE_AS_IS,
              false, out);
-    add_field(find(conditions, "host-header"), "HostHeaderConfig", CASE_LOWER, out);
-    add_field(find(conditions, "path-pattern"), "PathPatternConfig", CASE_AS_IS, out);
+    add_field(host, "HostHeaderConfig", CASE_LOWER, host != NULL && host == only ? LONGER_ONLY : others, out);
+    add_field(path, "PathPatternConfig", CASE_AS_IS, path != NULL && path == only ? LONGER_ONLY : others, out);
     if (source == NULL)
         return;
     add_part(NULL, CASE_AS_IS, false, out);
     add_sources(values_of(source, "SourceIpConfig"), out);
+}
+
+void
+rule_pattern(const struct json *conditions, struct strbuf *out)
+{
+    add_rule(conditions, NULL, out);
+}
+
+/* ---- texts that are too long ---- */
+
+static bool
+has_longest(const struct json *regexes, bool ignores_case)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < json_size(regexes) && !has; i++) {
+        struct err err;
+        int longest;
+        has = pattern_longest(str_of(json_cstr(json_at(regexes, i), "")), ignores_case, &longest, &err) && longest > 0;
+    }
+    return has;
+}
+
+int
+rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *out)
+{
+    static const struct {
+        const char *field, *config;
+        int status;
+        bool ignores_case;
+    } kinds[] = {{"host-header", "HostHeaderConfig", 400, true},
+                 {"path-pattern", "PathPatternConfig", 414, false},
+                 {"http-header", "HttpHeaderConfig", 431, true}};
+    const struct json *condition = json_at(conditions, index);
+
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        if (!is_field(condition, kinds[i].field) ||
+            !has_longest(list_of(condition, kinds[i].config, "RegexValues"), kinds[i].ignores_case))
+            continue;
+        if (out != NULL)
+            add_rule(conditions, condition, out);
+        return kinds[i].status;
+    }
+    return 0;
 }

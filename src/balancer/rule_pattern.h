@@ -21,4 +21,8 @@
 
 /* Appends the expression.  `conditions` is as DescribeRules shows it (alb.md A4). */
 void rule_pattern(const struct json *conditions, struct strbuf *out);
+/* A text that is longer than an expression of the rule may look at is met by nobody, and would slip past a rule that
+ * shuts out: the status to answer with, 400, 414 or 431, where the condition `index` has such expressions, else 0.  Then
+ * `out`, if not NULL, gets the expression of the requests whose text is longer and that meet all other conditions. */
+int rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *out);
 bool rule_pattern_asks_headers(const struct json *conditions);

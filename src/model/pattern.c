@@ -396,7 +396,7 @@ insert_split(struct parser *x, int from)
 
 /* The piece [from, end) as often as it likes. */
 static void
-star(struct parser *x, int from)
+star(struct parser *x, int from, bool is_group)
 {
     int back;
 
@@ -405,6 +405,7 @@ star(struct parser *x, int from)
     if (x->has_failed)
         return;
     x->p->at[back].to = from;
+    x->p->at[back].is_group = is_group;
     x->p->at[from].or_to = x->p->count;
 }
 
@@ -447,7 +448,7 @@ parse_counts(struct parser *x, int *min, int *max)
 }
 
 static void
-repeat(struct parser *x, int from, int min, int max)
+repeat(struct parser *x, int from, int min, int max, bool is_group)
 {
     const int count = x->p->count - from;
     cleanup_free struct instruction *piece = mem_new((size_t)(count + 1) * sizeof(*piece));
@@ -463,7 +464,7 @@ repeat(struct parser *x, int from, int min, int max)
         if (x->has_failed)
             return;
         if (max < 0)
-            star(x, begin);
+            star(x, begin, is_group);
         else
             optional(x, begin);
     }
@@ -530,7 +531,7 @@ parse_repeated(struct parser *x)
     if (x->dialect != NULL && x->dialect->is_rough)
         rough_counts(x, from, &min, &max);
     if (!x->has_failed)
-        repeat(x, from, min, max);
+        repeat(x, from, min, max, first == '(');
     if (is_quantifier(peek(x)))
         fail(x, "has a quantifier behind a quantifier");
 }

@@ -33,6 +33,16 @@ struct pattern_dialect {
 bool pattern_translate(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
                        struct err *err) MUST_CHECK;
 
+/* The same, looked for anywhere in a line, whose beginning is where PCRE is then; with what is before it, which is a
+ * capture of its own, the first, if the dialect has some.  Literals with ".*" behind are looked for once: what begins at
+ * another place of them would match from the first, too.  On failure something may have been appended. */
+#define PATTERN_OF_LINE "[^\\r\\n]"
+bool pattern_translate_search(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
+                              struct err *err) MUST_CHECK;
+
+/* What each text that it is found in begins with, as an expression of literals; empty if that is not known. */
+struct str pattern_beginning(struct str text);
+
 /* How the time of such a matcher grows with the text, at worst, wherever in the text the expression is looked for: by
  * how many ways through it a text can have, told from loops that can take the same characters.  Rather too high than too
  * low, but for expressions without loops that have many ways nevertheless ((a|a)(a|a)...). */
@@ -42,7 +52,10 @@ struct pattern_price {
     int choices; /* in a group that repeats, each of which it remembers each time; 0: no group repeats */
 };
 #define PATTERN_PRICED_MAX 250 /* characters and classes, repetitions not counted; larger ones are refused */
+/* It may take milliseconds, so the last thousands of prices are remembered, process-wide and without a lock: for one thread
+ * of a process only. */
 bool pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err) MUST_CHECK;
+int64_t pattern_prices_reckoned(void); /* since the start, those remembered left out; for tests */
 /* By it: how long a text may be to be looked at in some milliseconds and with PCRE's usual stack (32 KB, of its JIT);
  * 0: as it likes.  Expressions for which no length is short enough are refused. */
 bool pattern_limit(const struct pattern_price *price, struct str text, int *longest_out, struct err *err) MUST_CHECK;

@@ -6,7 +6,7 @@
 #include "model/pattern_program.h"
 
 #define EDGES_MAX 1000
-#define QUADRATIC_MAX 512  /* characters */
+#define QUADRATIC_MAX 256  /* characters: a third of a millisecond, at worst */
 #define CHOICES_MAX 1200   /* rounds of a group that repeats, times its choices: the stack is as large again */
 #define LONGEST_MIN 64     /* texts that an expression must have time and room for */
 
@@ -21,7 +21,7 @@ struct graph {
     uint8_t any[32];
     struct edge *edges;
     int first[PATTERN_PRICED_MAX + 3]; /* of each place's edges */
-    bool is_sure[PATTERN_PRICED_MAX + 2]; /* .* at the end: whoever is there never goes back */
+    bool is_sure[PATTERN_PRICED_MAX + 2]; /* at the end already: whoever is there never goes back */
     bool meets[PATTERN_PRICED_MAX + 2][PATTERN_PRICED_MAX + 2]; /* take a character in common */
 };
 
@@ -31,11 +31,11 @@ struct reach { /* from one place */
     const struct pattern *p;
     const int *place_of; /* instruction to place */
     uint8_t *seen;       /* of each instruction: 0, 1, 2 times */
-    bool is_done;
+    bool is_done, is_done_at_end; /* wherever the text goes on; where it ends */
 };
 
 static void
-follow(struct reach *r, int at)
+follow(struct reach *r, int at, bool at_end)
 {
     const struct instruction *in = &r->p->at[at];
 
@@ -44,11 +44,11 @@ follow(struct reach *r, int at)
     r->seen[at]++;
     switch (in->op) {
     case OP_SET: break;
-    case OP_DONE: r->is_done = true; break;
-    case OP_JUMP: follow(r, in->to); break;
-    case OP_SPLIT: follow(r, in->to); follow(r, in->or_to); break;
-    case OP_BEGIN:
-    case OP_END: follow(r, at + 1); break;
+    case OP_DONE: *(at_end ? &r->is_done_at_end : &r->is_done) = true; break;
+    case OP_JUMP: follow(r, in->to, at_end); break;
+    case OP_SPLIT: follow(r, in->to, at_end); follow(r, in->or_to, at_end); break;
+    case OP_BEGIN: follow(r, at + 1, true); break;
+    case OP_END: follow(r, at + 1, true); break;
     }
 }
 
@@ -74,8 +74,8 @@ add_edges(struct graph *g, struct reach *r, int place, int behind, int search)
 
     *count = g->first[place];
     memset(r->seen, 0, (size_t)r->p->count);
-    r->is_done = false;
-    follow(r, behind);
+    r->is_done = r->is_done_at_end = false;
+    follow(r, behind, false);
     for (int i = 0; i < r->p->count; i++) {
         if (r->p->at[i].op != OP_SET || r->seen[i] == 0)
             continue;
@@ -85,8 +85,8 @@ add_edges(struct graph *g, struct reach *r, int place, int behind, int search)
     }
     if (search >= 0)
         g->edges[(*count)++] = (struct edge){search, false};
-    g->is_sure[place] = r->is_done && *count == g->first[place] + 1 && g->edges[g->first[place]].to == place &&
-                        is_any(g->sets[place]);
+    g->is_sure[place] = r->is_done || (r->is_done_at_end && *count == g->first[place] + 1 &&
+                                       g->edges[g->first[place]].to == place && is_any(g->sets[place]));
     return true;
 }
 
@@ -104,11 +104,10 @@ has_common(const uint8_t a[static 32], const uint8_t b[static 32])
     return any != 0;
 }
 
-/* Places in the order of the text, then the one that looks for the beginning (unless ^ is there), then the start. */
+/* Places in the order of the text, then the one that looks for the beginning (unless it is found once), then the start. */
 static bool
-make_graph(const struct pattern *p, struct graph *g)
+make_graph(const struct pattern *p, bool is_anchored, struct graph *g)
 {
-    const bool is_anchored = p->at[0].op == OP_BEGIN;
     cleanup_free int *place_of = mem_new((size_t)p->count * sizeof(int));
     cleanup_free uint8_t *seen = mem_new((size_t)p->count);
     struct reach r = {.p = p, .place_of = place_of, .seen = seen};
@@ -310,7 +309,7 @@ count_choices(const struct pattern *p)
 
     for (int i = 0; i < p->count; i++) {
         int choices = 0;
-        if (p->at[i].op != OP_JUMP || p->at[i].to >= i - 2) /* of one character: it remembers nothing */
+        if (p->at[i].op != OP_JUMP || p->at[i].to > i || !p->at[i].is_group) /* a character remembers nothing */
             continue;
         for (int k = p->at[i].to; k < i; k++)
             choices += p->at[k].op == OP_SPLIT;
@@ -330,8 +329,8 @@ judge(const struct graph *g, struct pattern_price *out)
     circles_done(&pairs);
 }
 
-bool
-pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err)
+static bool
+reckon(struct str text, bool ignores_case, struct pattern_price *out, struct err *err)
 {
     const struct pattern_dialect rough = {.ignores_case = ignores_case, .is_rough = true};
     struct pattern *p = pattern_parse_as(text, &rough, err);
@@ -341,7 +340,7 @@ pattern_price(struct str text, bool ignores_case, struct pattern_price *out, str
     if (p == NULL)
         return false;
     g->edges = mem_new(EDGES_MAX * sizeof(g->edges[0]));
-    is_small = make_graph(p, g);
+    is_small = make_graph(p, p->at[0].op == OP_BEGIN || pattern_lead(text) >= 0, g);
     if (is_small) {
         judge(g, out);
         out->choices = count_choices(p);
@@ -350,6 +349,81 @@ pattern_price(struct str text, bool ignores_case, struct pattern_price *out, str
     pattern_free(p);
     return is_small || err_set(err, ERR_INVALID_PARAMETER, "The regular expression '" STR_FMT "' is too large.",
                                STR_ARG(str_slice(text, 0, 100)));
+}
+
+/* ---- what was reckoned before ---- */
+
+#define MEMORY_SETS 512
+#define MEMORY_WAYS 8
+#define MEMORY_TEXT 128 /* characters; what rules have at most */
+
+struct remembered {
+    char text[MEMORY_TEXT + 1];
+    bool is_there, ignores_case;
+    struct pattern_price price;
+};
+
+/* Every view of the balancer asks for all expressions again, and one may take some milliseconds.  A price is told by
+ * the text alone, so what is remembered can be no other. */
+static struct {
+    struct remembered at[MEMORY_SETS][MEMORY_WAYS];
+    unsigned next[MEMORY_SETS]; /* way to be given up */
+    int64_t reckoned;
+} memory;
+
+int64_t
+pattern_prices_reckoned(void)
+{
+    return memory.reckoned;
+}
+
+static unsigned
+set_of(struct str text, bool ignores_case)
+{
+    uint32_t hash = ignores_case ? 2166136261u : 2166136260u; /* FNV-1a */
+
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
+    return (hash ^ hash >> 16) % MEMORY_SETS;
+}
+
+static const struct remembered *
+remember(struct str text, bool ignores_case)
+{
+    const struct remembered *set = memory.at[set_of(text, ignores_case)];
+
+    for (int i = 0; i < MEMORY_WAYS; i++)
+        if (set[i].is_there && set[i].ignores_case == ignores_case && str_is(text, set[i].text))
+            return &set[i];
+    return NULL;
+}
+
+static void
+keep(struct str text, bool ignores_case, const struct pattern_price *price)
+{
+    const unsigned set = set_of(text, ignores_case);
+    struct remembered *r = &memory.at[set][memory.next[set]++ % MEMORY_WAYS];
+
+    r->is_there = text_copy(r->text, sizeof(r->text), text);
+    r->ignores_case = ignores_case;
+    r->price = *price;
+}
+
+bool
+pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err)
+{
+    const struct remembered *r = remember(text, ignores_case);
+
+    if (r != NULL) {
+        *out = r->price;
+        return true;
+    }
+    memory.reckoned++;
+    if (!reckon(text, ignores_case, out, err))
+        return false;
+    if (text.len <= MEMORY_TEXT && memchr(text.at, '\0', text.len) == NULL)
+        keep(text, ignores_case, out);
+    return true;
 }
 
 bool

@@ -72,7 +72,8 @@ static const char table[] =
     "," RULE("hostre", HOST_REGEX("'^[a-z]+-(EU|us)\\\\.re\\\\.io$','^10\\\\.'"))
     "," RULE("pathre", PATH_REGEX("'^/re/v[0-9]{1,2}(/.*)?$','\\\\.(png|gif)$'") "," METHOD("'GET'"))
     "," RULE("square", PATH_REGEX("'^/xsq.*[a-z]+1$'"))
-    "," RULE("headre", HEADER_REGEX("X-Re", "'^a[^b]c$','d d'")) "]";
+    "," RULE("headre", HEADER_REGEX("X-Re", "'^a[^b]c$','d d'"))
+    "," RULE("rounds", HEADER_REGEX("X-Rounds", "'^(?:a|b|c)*d'") "," PATH("'/rounds'")) "]";
 
 struct ask {
     const char *method, *target, *headers, *want; /* NULL: the default action, "default" */
@@ -225,6 +226,32 @@ TEST(long_requests_meet_their_rules)
     rules_end(w);
 }
 
+static int
+status_of_long(const struct world *w, const char *before, char c, int count, const char *after)
+{
+    cleanup_free char *request = long_text(before, c, count, after);
+
+    return client_send(w->port, request).status;
+}
+
+/* A rule with an expression that looks at no more than so much is met by nobody who sends more: whoever might be meant
+ * by it gets neither what it gives nor what those behind it give. */
+TEST(nobody_passes_a_rule_by_a_text_that_it_does_not_look_at)
+{
+    WORLD;
+
+    w->actions = DEFAULT;
+    set_rules(w, table);
+    check_long(w, "GET /xsq", 'a', 251, "1 HTTP/1.1\r\nHost: a\r\n\r\n", "square");
+    CHECK_EQ(status_of_long(w, "GET /xsq", 'a', 252, "1 HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
+    CHECK_EQ(status_of_long(w, "GET /xsq", 'a', 14000, "1 HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
+    check_long(w, "GET /xs", 'a', 252, "1 HTTP/1.1\r\nHost: a\r\n\r\n", "default"); /* it is not about those */
+    check_long(w, "GET /rounds HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 399, "d\r\n\r\n", "rounds");
+    CHECK_EQ(status_of_long(w, "GET /rounds HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 400, "d\r\n\r\n"), 431);
+    check_long(w, "GET /other HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 400, "d\r\n\r\n", "default");
+    rules_end(w);
+}
+
 #define TO(group) ",'Actions':[{'Type':'forward','TargetGroupArn':'" group "'}]}"
 #define SPLIT(one, two)                                                                          \
     ",'Actions':[{'Type':'forward','ForwardConfig':{'TargetGroups':[{'TargetGroupArn':'" GROUP_ARN \
@@ -311,7 +338,8 @@ TEST(transforms_change_what_targets_see)
               "," REWRITES("r2", "/old/*", URL_REWRITE("/old/", "/") "," HOST_REWRITE("^my-(.+)\\\\.com$", "in.dev.$1.my.com"))
               "," REWRITES("r3", "/q/*", URL_REWRITE("^/q/([a-z]+)\\\\?(.*)$", "/$1?$2&q"))
               "," REWRITES("r4", "/bad", URL_REWRITE("^/bad$", "bad"))
-              "," REWRITES("r5", "/seen", HOST_REWRITE("^gone$", "")) "]");
+              "," REWRITES("r5", "/seen", HOST_REWRITE("^gone$", ""))
+              "," REWRITES("r6", "/long*", URL_REWRITE("[a-z]+1$", "/seen")) "]");
     world_wait_healthy(one);
     check_seen("/dp/X1/", "a", "id=X1&p=50%25' a");
     check_seen("/old/seen?x=/old/", "MY-ex.com:8080", "x=/old/ in.dev.ex.my.com:8080"); /* the first place only */
@@ -320,6 +348,7 @@ TEST(transforms_change_what_targets_see)
     CHECK_EQ(client_once(w->port, "GET", "/bad").status, 500);
     check_seen("/seen?1", "a", "1 a");
     CHECK_EQ(client_send(w->port, "GET /seen HTTP/1.1\r\nHost: gone\r\n\r\n").status, 500);
+    CHECK_EQ(status_of_long(w, "GET /long", 'a', 252, "1 HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
     rules_end(w);
 }
 

@@ -6,6 +6,7 @@
 #include "balancer/haproxy_socket.h"
 #include "balancer/rule_pattern.h"
 #include "config_setup.h"
+#include "model/pattern.h"
 
 static struct json *
 parse(const char *text)
@@ -80,7 +81,7 @@ TEST(regular_expressions_stay_in_their_part)
                   TRIES "^" ANY ANY "(?>(?:[^\\r\\n]*?(?:(?:a|b))[^\\r\\n]*)\\n)");
     /* Hosts are in lower case, and have no cases; what takes the square of its length in time has a longest text. */
     check_pattern("[{'Field':'host-header','HostHeaderConfig':{'RegexValues':['[A-C]+D']}}]",
-                  TRIES "^" ANY "(?>(?:(?=[^\\r\\n]{0,512}(?=\\n))[^\\r\\n]*?(?:[A-Ca-c]+[Dd])[^\\r\\n]*)\\n)" ANY);
+                  TRIES "^" ANY "(?>(?:(?=[^\\r\\n]{0,256}(?=\\n))[^\\r\\n]*?(?:[A-Ca-c]+[Dd])[^\\r\\n]*)\\n)" ANY);
     check_pattern("[{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'X','RegexValues':['^a$','\\\\d']}}]",
                   TRIES "^(?=(?>(?:[^\\n]*\\n){4}[^\\n]*)[\\s\\S]*?\\nx\\x3a\\x20(?i:(?:(?:(?<=\\nx\\x3a\\x20)[Aa]"
                   "(?=\\r?\\n))[^\\r\\n]*|[^\\r\\n]*?(?:[0-9])[^\\r\\n]*))\\r?\\n)" ANY ANY ANY);
@@ -288,17 +289,88 @@ TEST(transforms_are_lines_for_their_rule)
 
     format(s, &text);
     CHECK(contains(&text, "    http-request replace-pathq " TRIED
-                          "([^\\r\\n]*?)(?:^\\x2fdp\\x2f([a-z]+)\\x2f?$)([^\\r\\n]*)$' "
+                          "()(?:^\\x2fdp\\x2f([a-z]+)\\x2f?$)([^\\r\\n]*)$' "
                           "'\\1/p.php\\x3fid\\x3d\\2\\x26x\\x3d\\x25d\\x27\\3'" FOR("r1") "\n"
                           "    http-request return status 500" FOR("r1") " !{ pathq -m beg / }\n"));
     CHECK(contains(&text, "    http-request replace-header Host " TRIED
-                          "([^\\r\\n]*?)(?:^[Ww][Ww][Ww][0-9]?\\x2e([^\\r\\n]+)(?=(?::[0-9]+)?$))([^\\r\\n]*)$' "
+                          "()(?:^[Ww][Ww][Ww][0-9]?\\x2e([^\\r\\n]+)(?=(?::[0-9]+)?$))([^\\r\\n]*)$' "
                           "'\\1in.\\2\\3'" FOR("r2") "\n"));
-    CHECK(contains(&text, TRIED "(?=[^\\r\\n]{0,512}$)([^\\r\\n]*?)(?:^x[^\\r\\n]*[a-z]+1)([^\\r\\n]*)$' '\\1\\2'" FOR("r4")));
+    CHECK(contains(&text, "    http-request return status 414" FOR("r4") " { pathq -m len gt 256 }\n    http-request replace-pathq"
+                          " " TRIED "(?=[^\\r\\n]{0,256}$)()(?:^x[^\\r\\n]*[a-z]+1)([^\\r\\n]*)$' '\\1\\2'" FOR("r4")));
     CHECK(!contains(&text, FOR("r3"))); /* it forwards nothing */
     setup_rules(s, "[{'Id':'r1'," PATH("/dp/*") "," FORWARD "}]");
     format(s, &text);
     CHECK(!contains(&text, "replace-pathq") && !contains(&text, "replace-header Host") && !contains(&text, "status 500"));
+}
+
+#define REGEX_PATH(regex) "{'Field':'path-pattern','PathPatternConfig':{'RegexValues':['" regex "']}}"
+#define SLOW_PATH "(?=[^\\r\\n]{0,256}(?=\\n))[^\\r\\n]*?(?:[a-c]+d)[^\\r\\n]*"
+
+TEST(a_text_that_no_expression_may_look_at_is_answered_behind_its_rule)
+{
+    cleanup(setup_free) struct setup *s = with_rules(
+        "[{'Id':'r1','Conditions':[" REGEX_PATH("[a-c]+d','^/x") ",{'Field':'http-request-method',"
+        "'HttpRequestMethodConfig':{'Values':['PUT']}}],'Actions':[{'Type':'forward','TargetGroupArn':'arn:one'}]},"
+        "{'Id':'r2','Conditions':[" REGEX_PATH("^/y") "],'Actions':[{'Type':'forward','TargetGroupArn':'arn:one'}]}]");
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    haproxy_config_rules(&s->config, &s->listener, &text);
+    CHECK_TEXT(strbuf_cstr(&text),
+               TRIES "^(?>(?:PUT)\\n)" ANY "(?>(?:" SLOW_PATH "|(?:(?<=\\n)\\x2fx)[^\\r\\n]*)\\n) r1|fwd|group_one\n"
+               TRIES "^(?>(?:PUT)\\n)" ANY "(?>(?:(?=)[^\\r\\n]{257,}|(?!))\\n) r1|fwd|answer_longer_414\n"
+               TRIES "^" ANY ANY "(?>(?:(?:(?<=\\n)\\x2fy)[^\\r\\n]*)\\n) r2|fwd|group_one\n");
+    format(s, &text);
+    CHECK(contains(&text, "backend answer_longer_414\n    http-request return status 414\n\n"));
+    CHECK(!contains(&text, "answer_longer_400") && !contains(&text, "answer_longer_431"));
+    setup_rules(s, "[{'Id':'r2','Conditions':[" REGEX_PATH("^/y") "],'Actions':[{'Type':'forward','TargetGroupArn':'arn:one'}]}]");
+    format(s, &text);
+    CHECK(!contains(&text, "answer_longer"));
+}
+
+/* Of two such texts each may be the one that is too long, or both. */
+TEST(a_text_that_is_too_long_hides_no_other)
+{
+    cleanup_json struct json *list = parse(
+        "[" REGEX_PATH("[a-c]+d") ",{'Field':'host-header','HostHeaderConfig':{'RegexValues':['^(a|b|c|d|e)*']}}]");
+    cleanup(strbuf_done) struct strbuf path = {0};
+    cleanup(strbuf_done) struct strbuf host = {0};
+
+    CHECK_EQ(rule_pattern_longer(list, 0, &path), 414);
+    CHECK_TEXT(strbuf_cstr(&path), TRIES "^(?>[^\\n]*\\n)(?>(?:(?=)[^\\r\\n]{241,}|" "(?=[^\\r\\n]{0,240}(?=\\n))"
+               "(?:(?<=\\n)(?:[Aa]|[Bb]|[Cc]|[Dd]|[Ee])*)[^\\r\\n]*)\\n)(?>(?:(?=)[^\\r\\n]{257,})\\n)");
+    cleanup_json struct json *known = parse("[" REGEX_PATH("^/a\\\\.b?[0-9].*[a-c]+d") "]");
+    strbuf_clear(&host);
+    CHECK_EQ(rule_pattern_longer(known, 0, &host), 414);
+    CHECK_TEXT(strbuf_cstr(&host), TRIES "^" ANY ANY "(?>(?:(?=\\x2fa\\x2e)[^\\r\\n]{257,})\\n)");
+    strbuf_clear(&host);
+    CHECK_EQ(rule_pattern_longer(list, 1, &host), 400);
+    CHECK_TEXT(strbuf_cstr(&host), TRIES "^(?>[^\\n]*\\n)(?>(?:(?=)[^\\r\\n]{241,})\\n)(?>(?:(?=)[^\\r\\n]{257,}|" SLOW_PATH ")\\n)");
+}
+
+/* It takes up to some milliseconds an expression, and there is a view for every change of a target. */
+TEST(expressions_are_priced_once)
+{
+    cleanup(strbuf_done) struct strbuf rules = {0};
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int64_t before;
+
+    for (int i = 0; i < SETUP_RULES_MAX; i++) {
+        strbuf_addf(&rules, "%s{'Id':'r%d','Conditions':[{'Field':'path-pattern','PathPatternConfig':{'RegexValues':[", i > 0 ? "," : "[", i);
+        for (int k = 0; k < 5; k++)
+            strbuf_addf(&rules, "%s'^([a-z]?[0-9]?){9}[a-z]{20}[^/]%d%d'", k > 0 ? "," : "", i, k);
+        strbuf_add_cstr(&rules, "]}}]," FORWARD "," URL_REWRITE("^/([a-z]+)/x", "/$1") "}");
+    }
+    strbuf_add_cstr(&rules, "]");
+    before = pattern_prices_reckoned();
+    cleanup(setup_free) struct setup *s = with_rules(strbuf_cstr(&rules));
+    for (int view = 0; view < 3; view++) {
+        char name[HAPROXY_FINGERPRINT_SIZE];
+        haproxy_config_fingerprint(&s->config, name);
+        strbuf_clear(&text);
+        haproxy_config_rules(&s->config, &s->listener, &text);
+        format(s, &text);
+    }
+    CHECK_EQ((int)(pattern_prices_reckoned() - before), SETUP_RULES_MAX * 5 + 1); /* the transforms are all the same */
 }
 
 /* ---- HAProxy's answers ---- */

@@ -42,8 +42,12 @@ TEST(what_people_write_is_cheap)
     check_price("^/([^/]+)/([^/]+)/(.*)$", LINEAR);
     check_price("Mozilla/.*", LINEAR);
     check_price("^/static/.*\\.js$", LINEAR);
-    check_price("/static/.*\\.js$", QUADRATIC);
+    check_price("/static/.*\\.js$", LINEAR); /* the first place of "/static/" is the best */
+    check_price("/(static)/.*\\.js$", QUADRATIC);
+    check_price(".*Chrome.*", LINEAR);
     check_price("^/(.+)/(.+)$", LINEAR); /* who comes to the last one is done */
+    check_price("(bot|spider)/[0-9.]*", LINEAR); /* there, too */
+    check_price("(bot|spider)/[0-9.]*$", QUADRATIC);
     check_price("^/.*/users/.*/edit$", QUADRATIC);
     check_price("[a-z]+[0-9]$", QUADRATIC);
 }
@@ -58,10 +62,31 @@ TEST(what_can_keep_a_matcher_busy_is_known)
     check_price("^(.*,)*x$", REFUSED);
     check_price("^(?:a?){30}a$", REFUSED);
     check_price("^.*a.*b.*c$", REFUSED);
-    check_price(".*a.*b$", REFUSED); /* where it begins is looked for, too */
+    check_price("a?.*a.*b$", REFUSED); /* where it begins is looked for, too */
+    check_price(".*a.*b.*c$", REFUSED);
+    check_price(".*Chrome.*|.*Edge", REFUSED);
     check_price("^a?a?a?a?a?a?aaaaaa$", REFUSED);
     check_price("^(\\w+\\s?)+$", REFUSED);
     check_price("^(([a-z])+.)+[A-Z]([a-z])+$", REFUSED);
+}
+
+static int
+longest_of(const char *text)
+{
+    struct err err;
+    int longest = -1;
+
+    CHECK(pattern_longest(str_of(text), false, &longest, &err));
+    return longest;
+}
+
+/* PCRE remembers where each round of a group began, be it of one character. */
+TEST(who_repeats_a_group_has_a_longest_text)
+{
+    CHECK_EQ(longest_of("^[^/]+"), 0);
+    CHECK_EQ(longest_of("^([^/])+"), 1200);
+    CHECK_EQ(longest_of("^([^/]|//)+"), 600);
+    CHECK_EQ(longest_of("([^/])+$"), 256);
 }
 
 TEST(what_is_no_expression_is_refused)
@@ -189,8 +214,8 @@ as_pcre(const char *text, const char *limit)
     struct err err;
     char *all;
 
-    CHECK(pattern_translate(str_of(text), &words, &translated, NULL, &err));
-    all = text_format("%s^\\n(?>(?:[^\\r\\n]*?(?:%s)[^\\r\\n]*)\\n)", limit, strbuf_cstr(&translated));
+    CHECK(pattern_translate_search(str_of(text), &words, &translated, NULL, &err));
+    all = text_format("%s^\\n(?>(?:%s[^\\r\\n]*)\\n)", limit, strbuf_cstr(&translated));
     strbuf_done(&translated);
     return all;
 }
