@@ -93,10 +93,12 @@ command_registry(int argc, char **argv)
         return registry_scan_command(argc, argv);
     if (argc > 1 && strcmp(argv[1], "gc") == 0)
         return registry_gc_command(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "quota") == 0)
+        return registry_quota_command(argc, argv);
     if (command_begin(argc, argv, rows, 1, &status) < 0)
         return status;
     if (argv[1] == NULL || strcmp(argv[1], "verify") != 0) {
-        err_set(&err, ERR_VALIDATION, "say what to do: naru registry verify, gc, scan or osv import");
+        err_set(&err, ERR_VALIDATION, "say what to do: naru registry verify, gc, quota, scan or osv import");
         return cli_fail(&err);
     }
     if (!cli_wants_json(output, &err, &v.wants_json))

@@ -5,6 +5,7 @@
 #include "daemon/observe_traffic.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "registry/registry.h"
 
 static void
 reply(struct http_exchange *x, int status, const char *type, struct str body)
@@ -148,6 +149,29 @@ add_traffic(void *arg, const struct balancer_traffic *traffic)
     observe_traffic_write(&m->text, &m->observed, traffic);
 }
 
+/* Of repositories that have a quota. */
+static void
+add_quotas(struct strbuf *text, struct registry *registry)
+{
+    static const struct {
+        const char *name, *help, *member;
+    } series[] = {{"naru_registry_quota_bytes", "What a repository may keep.", "quotaBytes"},
+                  {"naru_registry_used_bytes", "What a repository with a quota keeps.", "usedBytes"}};
+    cleanup_json struct json *quotas = NULL;
+
+    if (!registry_quotas(registry, &quotas, NULL) || json_size(quotas) == 0)
+        return;
+    for (size_t i = 0; i < ARRAY_COUNT(series); i++) {
+        observe_head(text, series[i].name, "gauge", series[i].help);
+        for (size_t q = 0; q < json_size(quotas); q++) {
+            const struct json *row = json_at(quotas, q);
+            strbuf_addf(text, "%s{region=\"%s\",repository=\"%s\"} %lld\n", series[i].name,
+                        json_get_cstr(row, "region", ""), json_get_cstr(row, "repositoryName", ""),
+                        (long long)json_get_i64(row, series[i].member, 0));
+        }
+    }
+}
+
 static void
 answer_metrics(struct http_exchange *x, void *ctx)
 {
@@ -159,6 +183,8 @@ answer_metrics(struct http_exchange *x, void *ctx)
     const bool is_read = engine_read(o->engine, collect, &m);
     if (is_read)
         (void)balancer_traffic(o->balancer, add_traffic, &m);
+    if (is_read)
+        add_quotas(&m.text, o->registry);
     if (is_read)
         reply(x, 200, "text/plain; version=0.0.4", strbuf_str(&m.text));
     else

@@ -8,6 +8,7 @@ struct observe {
     struct engine *engine;
     struct balancer *balancer;
     int64_t started_at_ms; /* monotonic */
+    struct registry *registry;
 };
 
 struct http_route observe_health_route(struct observe *o);  /* "/healthz" */

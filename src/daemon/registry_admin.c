@@ -4,6 +4,7 @@
 #include "api/access.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/uri.h"
 #include "registry/registry.h"
 
 #define BODY_MAX 4096
@@ -105,6 +106,87 @@ answer_collect(struct http_exchange *x, const struct registry_admin *admin, cons
     refuse(x, err_http(err.code), err.message); /* the operator sees what is wrong with his disk */
 }
 
+/* ---- quotas ---- */
+
+/* What one repository may keep is the owner's to say: no role but admin has that action. */
+static bool
+may_quota(const struct registry_admin *admin, const struct http_exchange *x, const struct caller *caller,
+          const char *operation, const struct json *input, struct err *err)
+{
+    const bool is_allowed = access_allows(caller, "ecr", operation, input, err);
+
+    access_note(admin->api, caller, x->peer, "ecr", operation, input, is_allowed ? "ok" : err_wire(err->code),
+                x->request_id);
+    return is_allowed;
+}
+
+static bool
+quota_show(const struct registry_admin *admin, const char *region, const char *repository, struct json *out,
+           struct err *err)
+{
+    struct registry_quota quota = {0};
+
+    if (!registry_quota_get(admin->registry, region, repository, &quota, err))
+        return false;
+    json_set(out, "region", json_text(region));
+    json_set(out, "repositoryName", json_text(repository));
+    json_set(out, "quotaBytes", json_int(quota.limit));
+    json_set(out, "usedBytes", json_int(quota.used));
+    return true;
+}
+
+static bool
+quota_set(const struct registry_admin *admin, const struct http_exchange *x, const struct caller *caller,
+          struct json *out, struct err *err)
+{
+    cleanup_json struct json *body = json_parse(x->body, err);
+    const char *repository = json_get_cstr(body, "repositoryName", "");
+    const char *region = json_get_cstr(body, "region", api_get_config(admin->api)->default_region);
+
+    return body != NULL && may_quota(admin, x, caller, "PutRepositoryQuota", body, err) &&
+           registry_quota_set(admin->registry, region, repository, json_get_i64(body, "quotaBytes", -1), err) &&
+           quota_show(admin, region, repository, out, err);
+}
+
+/* One that is named, or all that have a quota. */
+static bool
+quota_get(const struct registry_admin *admin, const struct http_exchange *x, const struct caller *caller,
+          struct json *out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf repository = {0}, region = {0};
+    cleanup_json struct json *input = json_object();
+    struct json *rows = NULL;
+
+    (void)!uri_query_get(x->query, "repositoryName", &repository);
+    (void)!uri_query_get(x->query, "region", &region);
+    if (repository.len > 0)
+        json_set(input, "repositoryName", json_text(strbuf_cstr(&repository)));
+    if (!may_quota(admin, x, caller, "DescribeRepositories", input, err))
+        return false;
+    if (repository.len > 0)
+        return quota_show(admin, region.len > 0 ? strbuf_cstr(&region) : api_get_config(admin->api)->default_region,
+                          strbuf_cstr(&repository), out, err);
+    if (!registry_quotas(admin->registry, &rows, err))
+        return false;
+    json_set(out, "quotas", rows);
+    return true;
+}
+
+static void
+answer_quota(struct http_exchange *x, const struct registry_admin *admin, const struct caller *caller)
+{
+    cleanup_json struct json *out = json_object();
+    struct err err = {0};
+
+    if (!str_is(x->method, "GET") && !str_is(x->method, "POST"))
+        refuse(x, 405, "Quotas are shown by GET and set by POST.");
+    else if (str_is(x->method, "GET") ? quota_get(admin, x, caller, out, &err)
+                                      : quota_set(admin, x, caller, out, &err))
+        reply(x, 200, out);
+    else
+        refuse(x, err.code == ERR_ACCESS_DENIED ? 403 : err_http(err.code), err.message);
+}
+
 static void
 answer(struct http_exchange *x, void *ctx)
 {
@@ -114,7 +196,9 @@ answer(struct http_exchange *x, void *ctx)
 
     if (!api_authorise(admin->api, x, &caller))
         return;
-    if (!str_is(x->path, "/naru/registry/gc"))
+    if (str_is(x->path, "/naru/registry/quota"))
+        answer_quota(x, admin, &caller);
+    else if (!str_is(x->path, "/naru/registry/gc"))
         refuse(x, 404, "There is no such path below /naru/registry/.");
     else if (!str_is(x->method, "POST"))
         refuse(x, 405, "Garbage is collected by POST.");

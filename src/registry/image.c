@@ -377,9 +377,12 @@ putting_name_image(struct putting *p, struct err *err)
             return false;
     p->restores = image_is_archived(p->reg, p->region, p->repository, str_of(p->digest));
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
-        !tag_check(p, &r, &is_set, err) || !blob_name(p->reg, &p->blob, &is_new, err))
+        !tag_check(p, &r, &is_set, err) ||
+        !quota_image_fits(p->reg, p->region, p->repository, p->digest, p->m, (int64_t)p->put->manifest.len, err) ||
+        !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
+    quota_manifests_changed(p->reg, p->region, p->repository);
     return (p->m->subject[0] == '\0' ||
             referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                           str_of(p->digest), err)) &&
@@ -617,8 +620,7 @@ registry_image_get(struct registry *reg, const char *region, const char *reposit
 
 /* ---- who names whom ---- */
 
-/* Calls `call` for every such manifest of the repository, parsed; stops at false. */
-static bool
+bool
 manifests_each(struct registry *reg, const char *region, const char *repository, enum manifests_of which,
                bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
                struct err *err)
@@ -772,7 +774,9 @@ image_remove(struct registry *reg, const char *region, const char *repository,
         if (!tag_remove(reg, region, repository, json_cstr(json_at(tags, i), ""), err))
             return false;
     const char *subject = json_get_cstr(image, "subject", NULL);
-    if (!disk_remove(path, err) || !disk_sync_parent(path, err) ||
+    const bool is_removed = disk_remove(path, err);
+    quota_manifests_changed(reg, region, repository);
+    if (!is_removed || !disk_sync_parent(path, err) ||
         (subject != NULL &&
          !referrer_unlink(reg, region, repository, str_of(subject), str_of(digest), err)))
         return false;

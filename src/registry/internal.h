@@ -18,7 +18,9 @@
 #define REPOSITORY_LOCKS 32
 #define BLOB_LOCKS 64
 
+struct manifest;
 struct pull_through;
+struct quota_named;
 struct replicator;
 struct scanner;
 struct manifest_reference;
@@ -35,6 +37,8 @@ struct registry {
     int64_t upload_idle_ms; /* so long an upload is idle before it may go for another; a test lowers it */
     int64_t quota;      /* of all blobs and uploads, or 0 */
     _Atomic int64_t used;
+    pthread_mutex_t quota_lock; /* guards the next; taken alone */
+    struct quota_named *quotas; /* quota.c: what repositories with a quota have */
     _Atomic int64_t unlooked; /* space.c: bytes written since somebody looked at the disk */
     atomic_bool disk_is_full; /* when somebody last did */
     struct access_keys *keys; /* the next three may be NULL; borrowed */
@@ -117,6 +121,23 @@ bool space_check_disk(struct registry *reg, struct err *err) MUST_CHECK;
 /* The same, once a few megabytes have come in, of all uploads together. */
 bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHECK;
 
+/* ---- quota.c: what one repository may keep ---- */
+/* 0: it has no such limit. */
+bool quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
+                 struct err *err) MUST_CHECK;
+/* A manifest of the repository came or went. */
+void quota_manifests_changed(struct registry *reg, const char *region, const char *repository);
+void quotas_free(struct registry *reg);
+struct upload;
+/* Somebody begins or goes on with an upload: notes its repository's quota in it. */
+bool quota_of_upload(struct registry *reg, struct upload *u, struct err *err) MUST_CHECK;
+bool quota_upload_fits(struct registry *reg, const struct upload *u, int64_t more, struct err *err) MUST_CHECK;
+/* layer_link() of a whole upload, if the repository has room for it. */
+bool quota_link(struct registry *reg, const struct upload *u, struct str digest, struct err *err) MUST_CHECK;
+/* Has it room for an image, and for what that names and nobody has counted yet? Under its lock. */
+bool quota_image_fits(struct registry *reg, const char *region, const char *repository, const char *digest,
+                      const struct manifest *m, int64_t size, struct err *err) MUST_CHECK;
+
 /* ---- blob_store.c ---- */
 char *blob_path(const struct registry *reg, struct str digest);
 bool blob_size(const struct registry *reg, struct str digest,
@@ -186,6 +207,11 @@ bool image_manifest_read(struct registry *reg, const char *region, const char *r
                    char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
                    bool *is_archived_out, struct err *err) MUST_CHECK;
 enum manifests_of { ALL_MANIFESTS, ALL_INDEXES, ACTIVE_INDEXES };
+/* Calls `call` for every such manifest of the repository, parsed; stops at false. */
+bool manifests_each(struct registry *reg, const char *region, const char *repository,
+                    enum manifests_of which,
+                    bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
+                    struct err *err) MUST_CHECK;
 /* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it. */
 bool image_check_unneeded(struct registry *reg, const char *region, const char *repository,
                           const char *digest, enum manifests_of indexes, struct err *err) MUST_CHECK;
@@ -249,8 +275,9 @@ struct upload {
     char repository[REGISTRY_NAME_SIZE];
     char *path;
     int fd;
-    int64_t size;
+    _Atomic int64_t size; /* others of its repository ask, where that has a quota */
     int64_t flushed; /* write-back was begun up to here */
+    int64_t quota, quota_used; /* of its repository when it was taken; 0: none */
     int64_t last_ms; /* monotonic, of the last sign of life */
     struct sha256 *hash; /* NULL: of an earlier run; the file is read again when it is taken */
     int64_t start_ms;    /* monotonic */
@@ -282,6 +309,8 @@ void upload_expire(struct registry *reg, int64_t age_ms);
 /* Finds the uploads of an earlier run again, and removes whatever else lies there. */
 bool uploads_open(struct registry *reg, struct err *err) MUST_CHECK;
 void uploads_close(struct registry *reg); /* their files stay for the next run */
+/* Bytes of all that come into a repository. */
+int64_t uploads_size(struct registry *reg, const char *region, const char *repository);
 /* Is there one that gave a sign of life within `age_ms`? */
 bool upload_is_going_on(struct registry *reg, const char *region, const char *repository,
                         int64_t age_ms);

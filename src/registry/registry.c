@@ -111,6 +111,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
     pthread_mutex_init(&reg->open_lock, NULL);
+    pthread_mutex_init(&reg->quota_lock, NULL);
     pthread_rwlock_init(&reg->collect_lock, NULL);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_init(&reg->repository_locks[i], NULL);
@@ -140,6 +141,8 @@ registry_close(struct registry *reg)
     pthread_mutex_destroy(&reg->tree_lock);
     pthread_mutex_destroy(&reg->uploads_lock);
     pthread_mutex_destroy(&reg->open_lock);
+    quotas_free(reg);
+    pthread_mutex_destroy(&reg->quota_lock);
     pthread_rwlock_destroy(&reg->collect_lock);
     for (int i = 0; i < REPOSITORY_LOCKS; i++)
         pthread_mutex_destroy(&reg->repository_locks[i]);

@@ -15,6 +15,7 @@
  *   R/_referrers/<hex>/<hex>         empty: the second manifest has the first as its subject
  *   R/_replicated/<hex>              where an image goes, and how far it is (replication.h)
  *   R/_scans/<hex>                   what the last scan of an image found (scan.h)
+ *   R/_quota                         how many bytes it may have (quota.c); not there: no such limit
  *   R/_upstream/<tag>                empty: its time is when a tag was last compared (pull_through.h)
  *
  * Names of repositories have no component that starts with '_', so `a` and `a/b` live side by
@@ -323,6 +324,19 @@ bool registry_preview_get(struct registry *reg, const char *region, const char *
                           struct json **out, struct err *err) MUST_CHECK;
 bool registry_preview_set(struct registry *reg, const char *region, const char *repository,
                           const struct json *preview, struct err *err) MUST_CHECK;
+
+/* ---- quotas of repositories (quota.c) ---- */
+struct registry_quota {
+    int64_t limit; /* bytes; 0: none */
+    int64_t used;  /* what its manifests name, each blob once, and what pushes have brought within the last hour */
+};
+bool registry_quota_get(struct registry *reg, const char *region, const char *repository,
+                        struct registry_quota *out, struct err *err) MUST_CHECK;
+/* 0 takes it away. One that is below what is there refuses pushes and removes nothing. */
+bool registry_quota_set(struct registry *reg, const char *region, const char *repository, int64_t bytes,
+                        struct err *err) MUST_CHECK;
+/* Of all repositories that have one: {"region", "repositoryName", "quotaBytes", "usedBytes"}. */
+bool registry_quotas(struct registry *reg, struct json **out, struct err *err) MUST_CHECK;
 
 /* ---- garbage ---- */
 struct registry_gc {

@@ -115,7 +115,7 @@ static bool
 leaves_remove(const struct registry *reg, const char *region, const char *name, struct err *err)
 {
     static const char *const leaves[] = {"_tags", "_manifests", "_layers", "_pulls", "_referrers", "_scans", "_upstream", "_replicated",
-                                         "_policy.json", "_preview.json"};
+                                         "_policy.json", "_preview.json", "_quota"};
 
     for (size_t i = 0; i < ARRAY_COUNT(leaves); i++) {
         cleanup_free char *path = repository_path(reg, region, name, leaves[i]);
@@ -238,6 +238,7 @@ registry_repository_delete(struct registry *reg, const char *region, const char 
     /* With this file the repository is gone; the rest may be cut short at any point. */
     const bool is_removed = disk_remove(path, err);
     atomic_fetch_add(&reg->repositories_changed, 1);
+    quota_manifests_changed(reg, region, name);
     if (!is_removed || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);

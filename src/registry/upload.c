@@ -188,6 +188,10 @@ upload_start(struct registry *reg, const char *region, const char *repository, c
         upload_free(u);
         return false;
     }
+    if (!quota_of_upload(reg, u, err) || !quota_upload_fits(reg, u, 1, err)) {
+        upload_discard(reg, u);
+        return false;
+    }
     *out = u;
     return true;
 }
@@ -318,7 +322,7 @@ upload_take(struct registry *reg, const char *region, const char *repository, st
         return err_set(err, ERR_BLOB_UPLOAD_INVALID, "another request is writing to this upload");
     if (result == TAKE_NONE)
         return err_set(err, ERR_BLOB_UPLOAD_UNKNOWN, "there is no such upload in this repository");
-    if (u->hash == NULL && !upload_resume(u, err)) {
+    if ((u->hash == NULL && !upload_resume(u, err)) || !quota_of_upload(reg, u, err)) {
         upload_discard(reg, u);
         return false;
     }
@@ -337,13 +341,15 @@ size_check(const struct registry *reg, const struct upload *u, int64_t size, str
 bool
 upload_expects(struct registry *reg, const struct upload *u, int64_t size, struct err *err)
 {
-    return size <= 0 || (size_check(reg, u, size, err) && space_has_room(reg, size, err));
+    return size <= 0 || (size_check(reg, u, size, err) && quota_upload_fits(reg, u, size, err) &&
+                         space_has_room(reg, size, err));
 }
 
 bool
 upload_add(struct registry *reg, struct upload *u, struct str data, struct err *err)
 {
-    if (!size_check(reg, u, (int64_t)data.len, err) || !space_take(reg, (int64_t)data.len, err))
+    if (!size_check(reg, u, (int64_t)data.len, err) ||
+        !quota_upload_fits(reg, u, (int64_t)data.len, err) || !space_take(reg, (int64_t)data.len, err))
         return false;
     u->size += (int64_t)data.len; /* counted by now, whatever becomes of it */
     if (!file_write_all(u->fd, data, err))
@@ -419,7 +425,7 @@ upload_finish(struct registry *reg, struct upload *u, struct str digest, struct 
     bool done = upload_check(u, digest, err) &&
                 repository_check(reg, u->region, u->repository, err) &&
                 blob_commit(reg, u->fd, u->path, u->size, digest, &is_new, err) &&
-                layer_link(reg, u->region, u->repository, digest, err) &&
+                quota_link(reg, u, digest, err) &&
                 disk_flush_parents((const char *const[]){blob, link}, 2, err);
     leases_renew_by(reg, u);
     if (is_new && file_exists(blob))
@@ -467,6 +473,19 @@ upload_expire(struct registry *reg, int64_t age_ms)
         upload_forget(reg, stale);
         stale = next;
     }
+}
+
+int64_t
+uploads_size(struct registry *reg, const char *region, const char *repository)
+{
+    int64_t size = 0;
+
+    pthread_mutex_lock(&reg->uploads_lock);
+    for (const struct upload *u = reg->uploads; u != NULL; u = u->next)
+        if (strcmp(u->repository, repository) == 0 && strcmp(u->region, region) == 0)
+            size += u->size;
+    pthread_mutex_unlock(&reg->uploads_lock);
+    return size;
 }
 
 bool

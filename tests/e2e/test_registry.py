@@ -66,6 +66,36 @@ class Registry(unittest.TestCase):
         with self.assertRaises(subprocess.CalledProcessError) as refused:
             harness.DOCKER.run("push", f"localhost:{self.naru.port}/nowhere:v1")
         self.assertIn(b"The repository with name 'nowhere' does not exist", refused.exception.stderr)
+        self.archived(image, digest)
+        self.over_the_quota()
+
+    def archived(self, image, digest):
+        """Docker cannot pull what is archived, hears why, and brings it back by a push."""
+        answer = self.naru.cli("aws", "ecr", "update-image-storage-class", "--repository-name", "my-app",
+                               "--image-id", f"imageDigest={digest}", "--target-storage-class", "ARCHIVE")
+        self.assertEqual(json.loads(answer.stdout)["imageStatus"], "ARCHIVED")
+        with self.assertRaises(subprocess.CalledProcessError) as refused:
+            harness.DOCKER.run("pull", "-q", image)
+        self.assertIn(b"is archived: restore it", refused.exception.stderr)
+        again = f"localhost:{self.naru.port}/my-app:again"
+        harness.DOCKER.run("tag", f"localhost:{self.naru.port}/my-app@{digest}", again)
+        harness.DOCKER.run("push", "-q", again)
+        harness.DOCKER.run("pull", "-q", image)
+
+    def over_the_quota(self):
+        """Docker hears in the middle of a layer that there is no more room, and the rest of it is not sent."""
+        size = 12_000_000
+        self.naru.cli("registry", "quota", "my-app", str(size))
+        image = build(self.naru, self.folder, "large", big=20_000_000)
+        with self.assertRaises(subprocess.CalledProcessError) as refused:
+            harness.DOCKER.run("push", image)
+        self.assertIn(b"the repository 'my-app' may keep 12000000 bytes and has no room for more", refused.exception.stderr)
+        shown = json.loads(self.naru.cli("registry", "quota", "my-app", "--output", "json").stdout)
+        self.assertEqual(shown["quotaBytes"], size)
+        self.assertLess(shown["usedBytes"], size)
+        with urllib.request.urlopen(self.naru.url("/metrics")) as metrics:
+            self.assertIn(f'repository="my-app"}} {size}', metrics.read().decode())
+        self.assertIn("none", self.naru.cli("registry", "quota", "my-app", "none").stdout)
 
     def layer_by_api(self, data, digest):
         upload = self.ecr.initiate_layer_upload(repositoryName="my-app")

@@ -179,13 +179,13 @@ key_of(const struct naru_door *n, const char *role)
     return key;
 }
 
-/* The status of a signed request of the collector's path. */
+/* The status of a signed request of a path below /naru/. */
 static int
-ask_collector(const struct naru_door *n, const struct access_key *key, const char *method, const char *body)
+ask_path(const struct naru_door *n, const struct access_key *key, const char *method, const char *path, const char *body)
 {
     cleanup(strbuf_done) struct strbuf authorization = {0};
     cleanup_free char *host = text_format("127.0.0.1:%u", http_server_port(n->server));
-    cleanup_free char *url = text_format("http://%s/naru/registry/gc", host);
+    cleanup_free char *url = text_format("http://%s%s", host, path);
     struct http_answer answer = {0};
     struct err err = {0};
     char stamp[24];
@@ -195,7 +195,7 @@ ask_collector(const struct naru_door *n, const struct access_key *key, const cha
     const struct sigv4_header signed_headers[] = {
         {STR("Host"), str_of(host)}, {STR("X-Amz-Date"), str_of(stamp)}, {STR("X-Amz-Security-Token"), str_of(key->token)}};
     const struct sigv4_request http = {.method = str_of(method),
-                                       .path = STR("/naru/registry/gc"),
+                                       .path = str_of(path),
                                        .headers = signed_headers,
                                        .header_count = has_token ? 3 : 2,
                                        .body = str_of(body)};
@@ -213,6 +213,12 @@ ask_collector(const struct naru_door *n, const struct access_key *key, const cha
     const int status = answer.status;
     http_answer_done(&answer);
     return status;
+}
+
+static int
+ask_collector(const struct naru_door *n, const struct access_key *key, const char *method, const char *body)
+{
+    return ask_path(n, key, method, "/naru/registry/gc", body);
 }
 
 static bool
@@ -410,4 +416,27 @@ TEST(who_is_held_to_some_repositories_collects_no_garbage)
     CHECK_EQ(ask_collector(&n, &key, "POST", "{\"dryRun\":true}"), 403);
     CHECK(log_has(&n, "who=some"));
     CHECK(log_has(&n, "path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
+}
+
+TEST(a_repositorys_quota_is_the_owners_to_set)
+{
+    static const char path[] = "/naru/registry/quota", body[] = "{\"repositoryName\":\"team/web\",\"quotaBytes\":1000}";
+    cleanup(naru_door_end) struct naru_door n;
+
+    naru_door_new(&n);
+    const struct access_key admin = key_of(&n, "admin"), deploy = key_of(&n, "deploy");
+    struct registry_quota quota = {0};
+    struct err err = {0};
+
+    CHECK_EQ(ask_path(&n, &deploy, "POST", path, body), 403);
+    CHECK(log_has(&n, "action=ecr:PutRepositoryQuota") && log_has(&n, "outcome=AccessDeniedException"));
+    CHECK_EQ(ask_path(&n, &admin, "POST", path, "{\"repositoryName\":\"team/none\",\"quotaBytes\":1}"), 400);
+    CHECK_EQ(ask_path(&n, &admin, "POST", path, "{\"repositoryName\":\"team/web\"}"), 400);
+    CHECK_EQ(ask_path(&n, &admin, "POST", path, "no JSON"), 400);
+    CHECK_EQ(ask_path(&n, &admin, "DELETE", path, ""), 405);
+    CHECK_EQ(ask_path(&n, &admin, "POST", path, body), 200);
+    CHECK(registry_quota_get(n.d.registry, REGION, "team/web", &quota, &err));
+    CHECK_EQ(quota.limit, 1000);
+    CHECK_EQ(ask_path(&n, &deploy, "GET", path, ""), 200);
+    CHECK_EQ(ask_path(&n, &(const struct access_key){.id = "AKIANOBODY", .secret = "x"}, "GET", path, ""), 403);
 }

@@ -181,3 +181,132 @@ TEST(the_disk_is_looked_at_for_all_that_comes_in)
     for (size_t i = 0; i < ARRAY_COUNT(uploads); i++)
         upload_discard(w.reg, uploads[i]);
 }
+
+/* ---- of one repository ---- */
+
+static void
+limit(struct world *w, const char *repository, int64_t bytes)
+{
+    struct err err = {0};
+    CHECK(registry_quota_set(w->reg, REGION, repository, bytes, &err));
+}
+
+static int64_t
+used(struct world *w, const char *repository)
+{
+    struct registry_quota quota;
+    struct err err = {0};
+
+    CHECK(registry_quota_get(w->reg, REGION, repository, &quota, &err));
+    return quota.used;
+}
+
+static int
+push_to(struct world *w, const char *repository, const char *bytes)
+{
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *digest = digest_of(str_of(bytes));
+    cleanup_free char *path = text_format("/v2/%s/blobs/uploads/?digest=%s", repository, digest);
+    return ask(w, "POST", path, str_of(bytes), NULL, NULL, &a);
+}
+
+/* As if its pushes were long ago. */
+static void
+age_links(struct world *w)
+{
+    cleanup_free char *command = text_format("find %s/registry -path '*_layers/*' -exec touch -d '2 hours ago' {} +", w->dir);
+    cleanup_free char *said = check_shell(command);
+    CHECK_TEXT(said, "");
+}
+
+TEST(a_repository_has_a_quota_of_its_own)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *image = push_image(&w, "my-app", "v1", "0123456789"), *other = NULL;
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.reg, REGION, "other", NULL, &err));
+    const int64_t one = used(&w, "my-app");
+    CHECK(one > 300); /* manifest, config, layer */
+    limit(&w, "my-app", one + 20);
+    CHECK_EQ(push_to(&w, "my-app", "twenty-one bytes ...."), 403);
+    CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", STR(""), NULL, NULL, &a), 202);
+    CHECK_EQ(push_to(&w, "other", "twenty-one bytes ...."), 201); /* which has none */
+    CHECK_EQ(push_to(&w, "my-app", "twenty bytes in all."), 201);
+    CHECK_EQ(used(&w, "my-app"), one + 20);
+    CHECK_EQ(push_to(&w, "my-app", "0123456789"), 403); /* it needs its room while it comes in */
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v2", STR("{\"schemaVersion\":2}"),
+                 "Content-Type: application/vnd.test+json", NULL, &a), 403);
+    CHECK_TEXT(error_code(&a), "DENIED");
+    CHECK(str_find(strbuf_str(&a.body), STR("'my-app' may keep")) > 0);
+    /* What no manifest names counts for an hour; then there is room. */
+    age_links(&w);
+    CHECK_EQ(used(&w, "my-app"), one);
+    CHECK_EQ(push_to(&w, "my-app", "again twenty bytes.."), 201);
+    age_links(&w);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", image, NULL, &err));
+    CHECK_EQ(used(&w, "my-app"), 0);
+    other = push_image(&w, "my-app", "v2", "9876543210");
+    CHECK_EQ(used(&w, "my-app"), one);
+    limit(&w, "my-app", 0);
+    CHECK_EQ(push_to(&w, "my-app", "as many bytes as one likes to have here"), 201);
+}
+
+/* Nothing travels, and it is counted nevertheless. */
+TEST(what_is_mounted_counts_with_the_image_that_names_it)
+{
+    WORLD(w);
+    cleanup(http_answer_done) struct http_answer a = {0};
+    cleanup_free char *image = push_image(&w, "my-app", "v1", "0123456789"), *path = NULL, *digest = NULL;
+    cleanup_json struct json *rows = NULL;
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.reg, REGION, "copy", NULL, &err));
+    CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/v1", (struct str){0}, NULL, NULL, &a), 200);
+    cleanup_free char *manifest = str_dup(strbuf_str(&a.body));
+    const char *const parts[] = {"{\"made\":\"0123456789\"}", "0123456789"};
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        cleanup_free char *part = digest_of(str_of(parts[i]));
+        cleanup_free char *mount = text_format("/v2/copy/blobs/uploads/?mount=%s&from=my-app", part);
+        CHECK_EQ(ask(&w, "POST", mount, STR(""), NULL, NULL, &a), 201);
+    }
+    age_links(&w);
+    CHECK_EQ(used(&w, "copy"), 0);
+    const int64_t one = used(&w, "my-app");
+    limit(&w, "copy", one - 1);
+    CHECK_EQ(ask(&w, "PUT", "/v2/copy/manifests/v1", str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 403);
+    CHECK(!registry_resolve(w.reg, REGION, "copy", "v1", (char[REGISTRY_DIGEST_SIZE]){""}, &err));
+    limit(&w, "copy", one);
+    CHECK_EQ(ask(&w, "PUT", "/v2/copy/manifests/v1", str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 201);
+    CHECK_EQ(ask(&w, "PUT", "/v2/copy/manifests/v2", str_of(manifest), "Content-Type: " OCI_MANIFEST, NULL, &a), 201);
+    CHECK_EQ(used(&w, "copy"), one); /* another tag takes nothing */
+    err = (struct err){0};
+    CHECK(registry_quotas(w.reg, &rows, &err));
+    CHECK_EQ(json_size(rows), 1);
+    CHECK_TEXT(json_get_cstr(json_at(rows, 0), "repositoryName", ""), "copy");
+    CHECK_EQ(json_get_i64(json_at(rows, 0), "quotaBytes", 0), one);
+    CHECK_EQ(json_get_i64(json_at(rows, 0), "usedBytes", 0), one);
+    CHECK(registry_repository_delete(w.reg, REGION, "copy", true, &err));
+    CHECK(registry_repository_create(w.reg, REGION, "copy", NULL, &err));
+    CHECK_EQ(used(&w, "copy"), 0);
+}
+
+/* Each alone would fit. */
+TEST(uploads_at_once_share_the_room_of_their_repository)
+{
+    REGISTRY(w);
+    struct upload *one = NULL, *two = NULL;
+    struct err err = {0};
+
+    limit(&w, "my-app", 100);
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &one, &err) && upload_start(w.reg, REGION, "my-app", "", &two, &err));
+    CHECK(upload_add(w.reg, one, STR("0123456789012345678901234567890123456789012345678901234567890123456789"), &err));
+    CHECK(upload_add(w.reg, two, STR("012345678901234567890123456789"), &err));
+    CHECK(!upload_add(w.reg, two, STR("x"), &err));
+    CHECK_EQ(err.code, ERR_LIMIT_EXCEEDED);
+    CHECK(!upload_expects(w.reg, one, 1, &err));
+    upload_discard(w.reg, two);
+    CHECK(upload_add(w.reg, one, STR("x"), &err));
+    upload_discard(w.reg, one);
+}

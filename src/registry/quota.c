@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* quota.c - how much one repository may keep: R/_quota has the number of bytes, without it there is no such limit.
+ * A repository has what its manifests name, each blob once, whoever else has it, too; and what came
+ * within a lease and is not named yet, or is still coming in. What its manifests name is reckoned once and kept in
+ * memory until one comes or goes, and only for repositories that have a quota or were asked about. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "registry/internal.h"
+#include "registry/manifest.h"
+#include "registry/reference.h"
+
+#define QUOTA_TEXT_MAX 32
+
+/* What the manifests of a repository name: digest to size. */
+struct quota_named {
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    unsigned changes, seen; /* of the manifests; as of when `blobs` was reckoned */
+    struct json *blobs;     /* NULL: not yet */
+    int64_t bytes;
+    struct quota_named *next;
+};
+
+static char *
+quota_path(const struct registry *reg, const char *region, const char *repository)
+{
+    return repository_path(reg, region, repository, "_quota");
+}
+
+bool
+quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
+            struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_free char *path = quota_path(reg, region, repository);
+
+    *out = 0;
+    if (!file_exists(path))
+        return true;
+    if (!file_read(path, QUOTA_TEXT_MAX, &text, err))
+        return false;
+    return (str_to_i64(str_trim(strbuf_str(&text)), out) && *out > 0) ||
+           err_set(err, ERR_INTERNAL, "'%s' holds no number of bytes", path);
+}
+
+bool
+registry_quota_set(struct registry *reg, const char *region, const char *repository, int64_t bytes,
+                   struct err *err)
+{
+    cleanup_free char *path = quota_path(reg, region, repository);
+    cleanup_free char *text = text_format("%lld\n", (long long)bytes);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+
+    if (bytes < 0)
+        return err_set(err, ERR_INVALID_PARAMETER, "a quota is a number of bytes, or 0 for none");
+    if (!repository_check(reg, region, repository, err))
+        return false;
+    return bytes > 0 ? disk_store(reg, path, str_of(text), err)
+                     : disk_remove(path, err) && disk_sync_parent(path, err);
+}
+
+/* ---- what the manifests name ---- */
+
+/* With the lock held. */
+static struct quota_named *
+named_find(const struct registry *reg, const char *region, const char *repository)
+{
+    for (struct quota_named *n = reg->quotas; n != NULL; n = n->next)
+        if (strcmp(n->repository, repository) == 0 && strcmp(n->region, region) == 0)
+            return n;
+    return NULL;
+}
+
+/* With the lock held. */
+static struct quota_named *
+named_of(struct registry *reg, const char *region, const char *repository)
+{
+    struct quota_named *n = named_find(reg, region, repository);
+
+    if (n != NULL)
+        return n;
+    n = mem_new(sizeof *n);
+    text_copy_all(n->region, sizeof n->region, region);
+    text_copy_all(n->repository, sizeof n->repository, repository);
+    n->next = reg->quotas;
+    reg->quotas = n;
+    return n;
+}
+
+void
+quota_manifests_changed(struct registry *reg, const char *region, const char *repository)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    struct quota_named *n = named_find(reg, region, repository);
+    if (n != NULL)
+        n->changes++;
+    pthread_mutex_unlock(&reg->quota_lock);
+}
+
+void
+quotas_free(struct registry *reg)
+{
+    while (reg->quotas != NULL) {
+        struct quota_named *next = reg->quotas->next;
+        json_unref(reg->quotas->blobs);
+        free(reg->quotas);
+        reg->quotas = next;
+    }
+}
+
+struct naming {
+    struct registry *reg;
+    struct json *blobs;
+    int64_t bytes;
+};
+
+static void
+naming_add(struct naming *n, struct str digest, int64_t size)
+{
+    char key[REGISTRY_DIGEST_SIZE];
+
+    if (!text_copy(key, sizeof key, digest) || json_get(n->blobs, key) != NULL)
+        return;
+    json_set(n->blobs, key, json_int(size));
+    n->bytes += size;
+}
+
+static bool
+naming_manifest(void *arg, const char *digest, const struct manifest *m)
+{
+    struct naming *n = arg;
+    int64_t size = 0;
+
+    if (blob_size(n->reg, str_of(digest), &size))
+        naming_add(n, str_of(digest), size);
+    for (size_t i = 0; i < m->reference_count; i++)
+        if (!m->references[i].is_manifest && !m->references[i].is_foreign)
+            naming_add(n, m->references[i].digest, m->references[i].size);
+    return true;
+}
+
+/* `blobs_out` is the caller's. */
+static bool
+named_get(struct registry *reg, const char *region, const char *repository, struct json **blobs_out,
+          int64_t *bytes_out, struct err *err)
+{
+    cleanup_json struct json *blobs = json_object();
+    struct naming naming = {reg, blobs, 0};
+
+    pthread_mutex_lock(&reg->quota_lock);
+    struct quota_named *n = named_of(reg, region, repository);
+    const unsigned changes = n->changes;
+    const bool is_known = n->blobs != NULL && n->seen == changes;
+    if (is_known) {
+        *blobs_out = json_ref(n->blobs);
+        *bytes_out = n->bytes;
+    }
+    pthread_mutex_unlock(&reg->quota_lock);
+    if (is_known)
+        return true;
+    if (!manifests_each(reg, region, repository, ALL_MANIFESTS, naming_manifest, &naming, err))
+        return false;
+    pthread_mutex_lock(&reg->quota_lock);
+    n = named_of(reg, region, repository);
+    json_unref(n->blobs);
+    n->blobs = json_ref(blobs);
+    n->bytes = naming.bytes;
+    n->seen = changes; /* what changed meanwhile makes it old at once */
+    pthread_mutex_unlock(&reg->quota_lock);
+    *blobs_out = TAKE(blobs);
+    *bytes_out = naming.bytes;
+    return true;
+}
+
+/* ---- what a repository has ---- */
+
+struct usage {
+    int64_t bytes;
+    struct json *named, *fresh; /* blobs that are counted, as members */
+};
+
+static void
+usage_done(struct usage *u)
+{
+    json_unref(u->named);
+    json_unref(u->fresh);
+}
+
+/* Links that are young and not named: what a push has brought so far. */
+static bool
+fresh_add(struct registry *reg, const char *folder, struct usage *u, struct err *err)
+{
+    const int64_t since_ms = clock_wall_ms() - lease_ms(reg);
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(folder, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        const char *hex = json_cstr(json_at(names, i), "");
+        cleanup_free char *path = text_format("%s/%s", folder, hex);
+        char digest[REGISTRY_DIGEST_SIZE];
+        struct stat st;
+        int64_t size;
+        if (!digest_from_hex(str_of(hex), digest) || json_get(u->named, digest) != NULL ||
+            stat(path, &st) < 0 || (int64_t)st.st_mtim.tv_sec * 1000 < since_ms ||
+            !blob_size(reg, str_of(digest), &size))
+            continue;
+        json_set(u->fresh, digest, json_bool(true));
+        u->bytes += size;
+    }
+    return true;
+}
+
+static bool
+usage_get(struct registry *reg, const char *region, const char *repository, struct usage *u,
+          struct err *err)
+{
+    cleanup_free char *folder = repository_path(reg, region, repository, "_layers");
+
+    *u = (struct usage){.fresh = json_object()};
+    return named_get(reg, region, repository, &u->named, &u->bytes, err) &&
+           fresh_add(reg, folder, u, err);
+}
+
+static bool
+is_spent(const char *repository, int64_t limit, struct err *err)
+{
+    return err_set(err, ERR_LIMIT_EXCEEDED,
+                   "the repository '%s' may keep %lld bytes and has no room for more; delete images of it, "
+                   "or have its quota raised",
+                   repository, (long long)limit);
+}
+
+/* ---- pushes ---- */
+
+bool
+quota_of_upload(struct registry *reg, struct upload *u, struct err *err)
+{
+    cleanup(usage_done) struct usage usage = {0};
+
+    if (!quota_limit(reg, u->region, u->repository, &u->quota, err))
+        return false;
+    if (u->quota == 0)
+        return true;
+    if (!usage_get(reg, u->region, u->repository, &usage, err))
+        return false;
+    u->quota_used = usage.bytes;
+    return true;
+}
+
+bool
+quota_upload_fits(struct registry *reg, const struct upload *u, int64_t more, struct err *err)
+{
+    return u->quota == 0 ||
+           u->quota_used + uploads_size(reg, u->region, u->repository) + more <= u->quota ||
+           is_spent(u->repository, u->quota, err);
+}
+
+bool
+quota_link(struct registry *reg, const struct upload *u, struct str digest, struct err *err)
+{
+    cleanup(usage_done) struct usage usage = {0};
+    cleanup_free char *key = str_dup(digest);
+
+    if (u->quota == 0)
+        return layer_link(reg, u->region, u->repository, digest, err);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, u->region, u->repository);
+    if (!usage_get(reg, u->region, u->repository, &usage, err))
+        return false;
+    const bool is_counted = json_get(usage.named, key) != NULL || json_get(usage.fresh, key) != NULL;
+    if (!is_counted && usage.bytes + u->size > u->quota)
+        return is_spent(u->repository, u->quota, err);
+    return layer_link(reg, u->region, u->repository, digest, err);
+}
+
+bool
+quota_image_fits(struct registry *reg, const char *region, const char *repository, const char *digest,
+                 const struct manifest *m, int64_t size, struct err *err)
+{
+    cleanup(usage_done) struct usage usage = {0};
+    int64_t limit, more = size;
+
+    if (!quota_limit(reg, region, repository, &limit, err))
+        return false;
+    if (limit == 0)
+        return true;
+    if (!usage_get(reg, region, repository, &usage, err))
+        return false;
+    for (size_t i = 0; i < m->reference_count; i++) {
+        cleanup_free char *key = str_dup(m->references[i].digest);
+        if (!m->references[i].is_manifest && !m->references[i].is_foreign &&
+            json_get(usage.named, key) == NULL && json_get(usage.fresh, key) == NULL)
+            more += m->references[i].size;
+    }
+    return json_get(usage.named, digest) != NULL || usage.bytes + more <= limit ||
+           is_spent(repository, limit, err);
+}
+
+/* ---- who asks ---- */
+
+bool
+registry_quota_get(struct registry *reg, const char *region, const char *repository,
+                   struct registry_quota *out, struct err *err)
+{
+    cleanup(usage_done) struct usage usage = {0};
+
+    if (!repository_check(reg, region, repository, err) ||
+        !quota_limit(reg, region, repository, &out->limit, err) ||
+        !usage_get(reg, region, repository, &usage, err))
+        return false;
+    out->used = usage.bytes;
+    return true;
+}
+
+struct listing {
+    struct registry *reg;
+    struct json *rows;
+};
+
+static bool
+list_one(void *arg, const char *region, const char *name, struct err *err)
+{
+    struct listing *list = arg;
+    cleanup_free char *path = quota_path(list->reg, region, name);
+    struct registry_quota quota = {0};
+    struct json *row;
+
+    (void)err;
+    if (!file_exists(path) || !registry_quota_get(list->reg, region, name, &quota, NULL))
+        return true; /* one that cannot be read does not hide the others */
+    row = json_object();
+    json_set(row, "region", json_text(region));
+    json_set(row, "repositoryName", json_text(name));
+    json_set(row, "quotaBytes", json_int(quota.limit));
+    json_set(row, "usedBytes", json_int(quota.used));
+    json_append(list->rows, row);
+    return true;
+}
+
+bool
+registry_quotas(struct registry *reg, struct json **out, struct err *err)
+{
+    cleanup_json struct json *rows = json_array();
+    struct listing list = {reg, rows};
+
+    if (!repository_each(reg, list_one, &list, err))
+        return false;
+    *out = TAKE(rows);
+    return true;
+}
