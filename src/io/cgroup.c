@@ -4,8 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include "io/file.h"
 
 #define TREES_MAX 8u
@@ -17,6 +19,7 @@
 #define SHARES_V1 "512"
 #define WEIGHT_V2 "50"
 #define OURS "naru"
+#define OWNER "trusted.naru.owner"
 #define KEPT "naru/kept" /* those that may outlive their group */
 
 enum controller { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8 };
@@ -226,9 +229,18 @@ make_entry(struct cgroup *g)
     g->entry = strbuf_take(&text);
 }
 
+/* These take limits away, too: a group may be there from before, with others. */
 static bool
 limit_memory(const struct tree *t, int64_t bytes)
 {
+    if (bytes == 0) {
+        if (t->is_v2)
+            (void)write_value(t->path, "memory.swap.max", "max");
+        else
+            (void)write_number(t->path, "memory.memsw.limit_in_bytes", -1);
+        return t->is_v2 ? write_value(t->path, "memory.max", "max")
+                        : write_number(t->path, "memory.limit_in_bytes", -1);
+    }
     if (t->is_v2) {
         (void)write_number(t->path, "memory.swap.max", 0); /* where there is swap */
         return write_number(t->path, "memory.max", bytes);
@@ -244,20 +256,24 @@ limit_memory(const struct tree *t, int64_t bytes)
 static bool
 limit_cpu(const struct tree *t, int64_t milli)
 {
-    const int64_t quota_us = milli * PERIOD_US / 1000;
+    const int64_t quota_us = milli == 0 ? -1 : milli * PERIOD_US / 1000;
     char text[64];
 
     if (!t->is_v2)
         return write_number(t->path, "cpu.cfs_period_us", PERIOD_US) &&
                write_number(t->path, "cpu.cfs_quota_us", quota_us);
-    (void)snprintf(text, sizeof(text), "%lld %d", (long long)quota_us, PERIOD_US);
+    if (milli == 0)
+        (void)snprintf(text, sizeof(text), "max %d", PERIOD_US);
+    else
+        (void)snprintf(text, sizeof(text), "%lld %d", (long long)quota_us, PERIOD_US);
     return write_value(t->path, "cpu.max", text);
 }
 
 static bool
 limit_processes(const struct tree *t, int64_t count)
 {
-    return write_number(t->path, "pids.max", count);
+    return count == 0 ? write_value(t->path, "pids.max", "max")
+                      : write_number(t->path, "pids.max", count);
 }
 
 static const struct tree *
@@ -283,7 +299,8 @@ set_limits(const struct cgroup *g, const struct cgroup_limits *l, struct strbuf 
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const struct tree *t = tree_with(g, rows[i].controller);
-        if (rows[i].value == 0 || (t != NULL && rows[i].set(t, rows[i].value)))
+        const bool is_set = t != NULL && rows[i].set(t, rows[i].value);
+        if (is_set || rows[i].value == 0)
             continue;
         strbuf_addf(lacking, "%s%s", lacking->len > 0 ? ", " : "", rows[i].name);
     }
@@ -359,6 +376,26 @@ cgroup_free(struct cgroup *g)
         tree_done(&g->trees[i]);
     free(g->entry);
     free(g);
+}
+
+void
+cgroup_mark(const struct cgroup *g, const char *owner)
+{
+    for (size_t i = 0; i < g->count; i++)
+        (void)setxattr(g->trees[i].path, OWNER, owner, strlen(owner), 0);
+}
+
+void
+cgroup_owner(const struct cgroup *g, struct strbuf *out)
+{
+    char owner[PATH_MAX];
+    ssize_t size = 0;
+
+    strbuf_clear(out);
+    for (size_t i = 0; i < g->count && size <= 0; i++)
+        size = getxattr(g->trees[i].path, OWNER, owner, sizeof(owner));
+    if (size > 0)
+        strbuf_add(out, (struct str){owner, (size_t)size});
 }
 
 const char *

@@ -33,6 +33,10 @@ struct cgroup *cgroup_make(const char *mounts, const char *name, const struct cg
                            struct strbuf *lacking, struct err *err) MUST_CHECK;
 struct cgroup *cgroup_find(const char *mounts, const char *name); /* NULL if there is none */
 void cgroup_free(struct cgroup *g);
+/* Whose it is: a text that goes with the group, where the kernel keeps such (2.6.39 and a file system that is
+ * not of a test).  "" of one without. */
+void cgroup_mark(const struct cgroup *g, const char *owner);
+void cgroup_owner(const struct cgroup *g, struct strbuf *out);
 
 /* Text for the head of a shell script, by which that shell enters the group; it ends with a blank. */
 const char *cgroup_entry(const struct cgroup *g);

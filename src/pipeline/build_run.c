@@ -537,7 +537,19 @@ give_key(const struct pipeline_room *room, const struct build *b, struct brief *
     return true;
 }
 
-/* A build that got no key runs nothing. */
+static unsigned
+end_processes(const struct build *b)
+{
+    unsigned left;
+
+    if (b->cookie == NULL)
+        return 0;
+    left = leftovers_end(b->cookie);
+    docker_leftovers_end(b->cookie, NULL);
+    return left;
+}
+
+/* A build that got no key runs nothing; of one that is taken up scripts may run already. */
 static void
 run_with_key(const struct pipeline_room *room, const struct build *b, struct brief *brief,
              struct runner_outcome *out)
@@ -548,6 +560,8 @@ run_with_key(const struct pipeline_room *room, const struct build *b, struct bri
         runner_run(&brief->config, out);
         return;
     }
+    if (b->resumed > 0)
+        (void)end_processes(b);
     *out = (struct runner_outcome){.result = RESULT_FAILURE};
     snprintf(out->reason, sizeof(out->reason), "the build got no access key: %.300s", err.message);
     snprintf(out->display_name, sizeof(out->display_name), "#%lld", (long long)b->number);
@@ -656,18 +670,6 @@ end_log(struct pipeline_room *room, const struct build *b)
         log_warn("build.log", "path=%s error=%s", path, strerror(errno));
 }
 
-static unsigned
-end_processes(const struct build *b)
-{
-    unsigned left;
-
-    if (b->cookie == NULL)
-        return 0;
-    left = leftovers_end(b->cookie);
-    docker_leftovers_end(b->cookie, NULL);
-    return left;
-}
-
 /* One that was taken up again and again: it ends, with its processes. */
 static void
 give_up(struct pipeline_room *room, struct build *b)
@@ -716,6 +718,22 @@ room_recover(struct pipeline_room *room, struct pipeline *p)
     }
 }
 
+/* Of a data directory that is no more: nobody takes its builds up.  Somebody may still be in there, then
+ * the group stays. */
+static void
+sweep_orphan(const char *name)
+{
+    cleanup(strbuf_done) struct strbuf home = {0};
+    struct cgroup *g = cgroup_find(NULL, name);
+
+    if (g == NULL)
+        return;
+    cgroup_owner(g, &home);
+    if (home.len > 0 && !file_exists(strbuf_cstr(&home)) && cgroup_remove(g))
+        log_info("build.group_swept", "group=%s data_dir=%s", name, log_quote(strbuf_cstr(&home)));
+    cgroup_free(g);
+}
+
 /* naru may have ended between a build's record and its group. */
 static void
 sweep_group(void *arg, const char *name)
@@ -732,6 +750,7 @@ sweep_group(void *arg, const char *name)
                 strcmp(b->cookie, name + prefix) == 0)
                 (void)end_processes(b);
         }
+    sweep_orphan(name);
 }
 
 void

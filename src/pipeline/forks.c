@@ -61,6 +61,18 @@ fork_policy_check(const char *policy, const char *trusted, struct err *err)
                    "'%.50s' is no policy for forks: there are none, target and everyone", policy);
 }
 
+struct json *
+fork_policy_json(const char *policy, const char *trusted)
+{
+    struct json *j = policy == NULL ? NULL : json_object();
+
+    if (j != NULL) {
+        json_set(j, "build", json_text(policy));
+        json_set(j, "trusted", names_of(trusted));
+    }
+    return j;
+}
+
 bool
 room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
                const char *trusted, struct err *err)
@@ -74,11 +86,15 @@ room_set_forks(struct pipeline_room *room, const char *pipeline, const char *pol
     p = pipeline_store_find(&room->store, pipeline);
     ok = p != NULL || err_set(err, ERR_NOT_FOUND, "there is no pipeline '%s'", pipeline);
     if (ok) {
-        json_unref(p->forks);
-        p->forks = json_object();
-        json_set(p->forks, "build", json_text(policy));
-        json_set(p->forks, "trusted", names_of(trusted));
+        struct json *before = p->forks;
+        p->forks = fork_policy_json(policy, trusted);
         ok = pipeline_store_save(&room->store, p, err);
+        if (!ok) {
+            struct json *refused = p->forks;
+            p->forks = before;
+            before = refused;
+        }
+        json_unref(before);
     }
     room_unlock(room);
     return ok;

@@ -22,6 +22,8 @@ enum fork_trust room_fork_trust(struct pipeline_room *room, const char *pipeline
  * ERR_VALIDATION. */
 bool fork_policy_check(const char *policy, const char *trusted, struct err *err) MUST_CHECK;
 /* `trusted`: names with commas between; NULL: none.  ERR_VALIDATION as fork_policy_check(). */
+/* As pipelines keep it; NULL: no policy was said.  The caller's. */
+struct json *fork_policy_json(const char *policy, const char *trusted);
 bool room_set_forks(struct pipeline_room *room, const char *pipeline, const char *policy,
                     const char *trusted, struct err *err) MUST_CHECK;
 bool build_is_untrusted(const struct build *b);

@@ -272,6 +272,14 @@ bool
 pipeline_create(struct pipeline_room *room, const char *name, const char *url, const char *github,
                 struct json **out, struct err *err)
 {
+    return pipeline_create_with(room, name, url, github, NULL, out, err);
+}
+
+bool
+pipeline_create_with(struct pipeline_room *room, const char *name, const char *url,
+                     const char *github, const struct json *forks, struct json **out,
+                     struct err *err)
+{
     cleanup_free char *local = git_remote_path(room->config.data_dir, name);
     struct pipeline *p;
     bool ok;
@@ -287,8 +295,8 @@ pipeline_create(struct pipeline_room *room, const char *name, const char *url, c
     if (url == NULL && !git_remote_create(room->config.data_dir, name, room->config.naru_path, err))
         return false;
     room_lock(room);
-    ok = pipeline_store_put(&room->store, name, url == NULL ? local : url, url == NULL, github, &p,
-                            err);
+    ok = pipeline_store_put(&room->store, name, url == NULL ? local : url, url == NULL, github,
+                            forks, &p, err);
     if (ok)
         *out = pipeline_to_json(p);
     room_unlock(room);

@@ -52,6 +52,11 @@ void pipeline_room_stop(struct pipeline_room *room);
 bool pipeline_create(struct pipeline_room *room, const char *name, const char *url,
                      const char *github, struct json **out, struct err *err) MUST_CHECK;
 
+/* With a policy for forks (fork_policy_json()); NULL: what there is stays. */
+bool pipeline_create_with(struct pipeline_room *room, const char *name, const char *url,
+                          const char *github, const struct json *forks, struct json **out,
+                          struct err *err) MUST_CHECK;
+
 struct build_request {
     const char *pipeline, *branch;
     const char *commit;           /* NULL: where the branch stands */

@@ -194,12 +194,24 @@ pipeline_store_save(const struct pipeline_store *s, const struct pipeline *p, st
     return file_make_dirs(directory, 0755, err) && file_write_atomic(path, str_of(text), 0640, err);
 }
 
+static void
+put_back(struct pipeline *p, char *github, struct json *forks)
+{
+    free(p->github);
+    json_unref(p->forks);
+    p->github = github;
+    p->forks = forks;
+}
+
 bool
 pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, bool is_local,
-                   const char *github, struct pipeline **out, struct err *err)
+                   const char *github, const struct json *forks, struct pipeline **out,
+                   struct err *err)
 {
     struct pipeline *p = pipeline_store_find(s, name);
     bool is_new = p == NULL;
+    char *github_before;
+    struct json *forks_before;
 
     if (is_new && s->count >= PIPELINES_MAX)
         return err_set(err, ERR_LIMIT_EXCEEDED, "there are %u pipelines already", PIPELINES_MAX);
@@ -214,15 +226,18 @@ pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, 
         p->jenkinsfile = text_dup("Jenkinsfile");
         p->next_number = 1;
     }
-    if (github != NULL) {
-        free(p->github);
-        p->github = text_dup(github);
-    }
+    github_before = p->github;
+    forks_before = p->forks;
+    p->github = text_dup(github != NULL ? github : github_before);
+    p->forks = forks != NULL ? json_copy(forks) : json_ref(forks_before);
     if (!pipeline_store_save(s, p, err)) {
+        put_back(p, github_before, forks_before);
         if (is_new)
             pipeline_free(p);
         return false;
     }
+    free(github_before);
+    json_unref(forks_before);
     if (is_new)
         add(s, p);
     *out = p;

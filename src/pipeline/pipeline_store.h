@@ -29,9 +29,11 @@ bool pipeline_store_open(struct pipeline_store *s, const char *data_dir,
                          struct err *err) MUST_CHECK;
 void pipeline_store_done(struct pipeline_store *s);
 struct pipeline *pipeline_store_find(const struct pipeline_store *s, const char *name);
-/* Adds a pipeline or changes where it comes from. */
+/* Adds a pipeline or changes where it comes from, and its policy for forks; NULL: that stays.  On failure all
+ * is as it was. */
 bool pipeline_store_put(struct pipeline_store *s, const char *name, const char *url, bool is_local,
-                        const char *github, struct pipeline **out, struct err *err) MUST_CHECK;
+                        const char *github, const struct json *forks, struct pipeline **out,
+                        struct err *err) MUST_CHECK;
 bool pipeline_store_save(const struct pipeline_store *s, const struct pipeline *p,
                          struct err *err) MUST_CHECK;
 struct json *pipeline_to_json(const struct pipeline *p);

@@ -122,7 +122,7 @@ static void
 pipelines(struct http_exchange *x, void *ctx)
 {
     struct pipeline_room *room = ctx;
-    cleanup_json struct json *body = NULL;
+    cleanup_json struct json *body = NULL, *policy = NULL;
     const char *name, *url = NULL, *github, *forks, *trusted;
     struct json *j;
     struct err err;
@@ -145,17 +145,12 @@ pipelines(struct http_exchange *x, void *ctx)
         !text_member(x, body, "forks", false, &forks) ||
         !text_member(x, body, "trusted", false, &trusted))
         return;
-    if (!fork_policy_check(forks, trusted, &err) ||
-        !pipeline_create(room, name, url, github, &j, &err)) {
-        room_reply_error(x, &err);
-        return;
-    }
-    if (forks == NULL || room_set_forks(room, name, forks, trusted, &err)) {
+    policy = fork_policy_json(forks, trusted);
+    if (fork_policy_check(forks, trusted, &err) &&
+        pipeline_create_with(room, name, url, github, policy, &j, &err))
         room_reply_json(x, 200, j);
-        return;
-    }
-    json_unref(j);
-    room_reply_error(x, &err);
+    else
+        room_reply_error(x, &err);
 }
 
 static void

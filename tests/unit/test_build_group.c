@@ -6,6 +6,7 @@
 #include "build_setup.h"
 #include "io/cgroup.h"
 #include "pipeline/builds_config.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/run/build_group.h"
 #include "pipeline/run/leftovers.h"
 
@@ -280,4 +281,54 @@ TEST(a_mistake_in_builds_json_is_named_and_the_defaults_hold)
             check_fail(__FILE__, __LINE__, "%s: %s", rows[i][0], err.message);
         CHECK_EQ(c.limits.processes, BUILDS_PROCESSES_DEFAULT);
     }
+}
+
+/* --- groups of data directories that are gone --- */
+
+static void
+make_group(const char *cookie, const char *home)
+{
+    const struct cgroup_limits limits = {.processes = 100};
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct err err;
+    struct cgroup *g = cgroup_make(NULL, name, &limits, &lacking, &err);
+
+    CHECK(g != NULL);
+    cgroup_mark(g, home);
+    cgroup_free(g);
+}
+
+static bool
+is_there(const char *cookie)
+{
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
+    struct cgroup *g = cgroup_find(NULL, name);
+
+    cgroup_free(g);
+    return g != NULL;
+}
+
+TEST(empty_groups_of_data_directories_that_are_gone_are_swept)
+{
+    cleanup_free char *gone = text_format("gone%d", (int)getpid());
+    cleanup_free char *other = text_format("other%d", (int)getpid());
+    char home[] = "/tmp/naru-sweep-XXXXXX";
+    struct pipeline_config config = {
+        .data_dir = home, .naru_path = "/bin/true", .base_url = "http://localhost:4566"};
+    struct pipeline_room *room;
+    struct err err;
+
+    if (!can_make_groups())
+        return;
+    CHECK(mkdtemp(home) != NULL);
+    make_group(gone, "/nonexistent/naru");
+    make_group(other, "/tmp"); /* of somebody else, who may go on */
+    room = pipeline_room_start(&config, &err);
+    CHECK(room != NULL);
+    pipeline_room_stop(room);
+    CHECK(!is_there(gone));
+    CHECK(is_there(other));
+    CHECK_EQ(leftovers_end(other), 0);
+    CHECK(file_remove_tree(home, &err));
 }

@@ -167,3 +167,27 @@ TEST(a_docker_login_of_a_build_stays_in_it)
     if (old != NULL)
         setenv("HOME", old, 1);
 }
+
+TEST(a_build_that_gets_no_key_when_it_is_taken_up_leaves_no_script_behind)
+{
+    cleanup(end_with_keys) struct world w = {0};
+    struct access_keys *first;
+    struct access_key key = {.role = "pull"};
+    struct err err;
+
+    world_with_keys(&w, NULL);
+    web_first(&w, "sh 'echo $$ > ../pid; touch ../up; while [ ! -e ../go ]; do sleep 0.02; done'");
+    sh(&w, WAIT_UNTIL_UP);
+    room_down(&w);
+    first = w.keys;
+    world_with_keys(&w, NULL);
+    access_keys_free(first);
+    for (int i = 0; i < KEYS_LENT_MAX; i++) { /* there is none left for it */
+        access_key_make_lent(&key);
+        snprintf(key.name, sizeof(key.name), "naru-build/other-%d", i);
+        CHECK(access_keys_lend(w.keys, &key, &err));
+    }
+    room_up(&w);
+    expect_result(&w, "web", 1, "FAILURE");
+    sh(&w, IS_GONE);
+}

@@ -233,3 +233,25 @@ TEST(the_kernel_kills_beyond_the_memory_limit_and_counts_it)
     }
     remove_real(g);
 }
+
+TEST(a_group_that_is_taken_again_has_no_limit_of_before)
+{
+    const struct cgroup_limits limits = {
+        .memory_bytes = 64 << 20, .cpu_milli = 1500, .processes = 100};
+    const struct cgroup_limits none = {0};
+    cleanup(strbuf_done) struct strbuf lacking = {0};
+    struct fake f;
+
+    fake_init(&f, "cpu memory pids\n");
+    cgroup_free(cgroup_make(f.mounts, "build-1", &limits, &lacking, &err));
+    expect_file(f.group, "pids.max", "100");
+    put(f.group, "memory.max", ""); /* the kernel replaces what a file says, a file does not */
+    put(f.group, "cpu.max", "");
+    put(f.group, "pids.max", "");
+    cgroup_free(cgroup_make(f.mounts, "build-1", &none, &lacking, &err));
+    expect_file(f.group, "memory.max", "max");
+    expect_file(f.group, "cpu.max", "max 100000");
+    expect_file(f.group, "pids.max", "max");
+    CHECK_EQ(lacking.len, 0);
+    CHECK(file_remove_tree(f.root, &err));
+}

@@ -360,3 +360,30 @@ TEST(what_passes_and_fails_on_one_commit_is_flaky)
     CHECK_EQ(json_get_i64(json_get(build, "tests"), "fixed", 0), 1);
     CHECK_EQ(json_get_i64(json_get(build, "tests"), "total", 0), 2);
 }
+
+/* Elsewhere, so that it has to be fetched, into the one repository that the build has. */
+TEST(branches_that_ask_for_changes_at_once_all_hear_of_them)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *url = NULL;
+    struct json *j = NULL;
+    struct err err;
+
+    web_init(&w, NULL);
+    url = text_format("file://%s/git/web.git", w.data);
+    CHECK(pipeline_create(w.room, "far", url, NULL, &j, &err));
+    json_unref(j);
+    commit(&w, "script {\n"
+               "  def at = [:]\n"
+               "  for (int i = 0; i < 8; i++) { def n = i\n"
+               "    at[\"b$n\"] = { def c = 0\nfor (s in currentBuild.changeSets) { c += s.items.size() }\necho \"n ${c}\" } }\n"
+               "  parallel at\n}", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "far", "main"), 1);
+    expect_result(&w, "far", 1, "SUCCESS");
+    two_more_commits(&w);
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "far", "main"), 2);
+    expect_result(&w, "far", 2, "SUCCESS");
+    sh(&w, "test $(grep -c 'n 2$' ../data/builds/far/2/log) = 8 || { cat ../data/builds/far/2/log; exit 1; }");
+}

@@ -52,26 +52,51 @@ repository_of(const char *url, const char *scope)
     return str_dup(path);
 }
 
+/* The one that is kept, if it is of these; else a new one.  Nobody else has it then: GitHub is asked without
+ * the lock, and who comes meanwhile asks for himself. */
+static struct github_api *
+take_api(const char *api_url, const char *secrets_dir)
+{
+    struct github_api *api = NULL;
+
+    pthread_mutex_lock(&app.mutex);
+    if (app.api != NULL && strcmp(app.url, api_url) == 0 &&
+        strcmp(app.secrets_dir, secrets_dir) == 0)
+        api = TAKE(app.api);
+    pthread_mutex_unlock(&app.mutex);
+    return api != NULL ? api : github_api_new(api_url, secrets_dir);
+}
+
+static void
+keep_api(struct github_api *api, const char *api_url, const char *secrets_dir)
+{
+    struct github_api *before;
+
+    pthread_mutex_lock(&app.mutex);
+    before = app.api;
+    free(app.url);
+    free(app.secrets_dir);
+    app.url = text_dup(api_url);
+    app.secrets_dir = text_dup(secrets_dir);
+    app.api = api;
+    pthread_mutex_unlock(&app.mutex);
+    github_api_free(before);
+}
+
 static void
 token_of_app(const char *secrets_dir, const char *url, const char *scope, struct strbuf *out)
 {
     cleanup_free char *repository = repository_of(url, scope), *api_url = NULL;
+    struct github_api *api;
     struct err err;
 
     pthread_mutex_lock(&app.mutex);
     api_url = app.given_url != NULL ? text_dup(app.given_url) : github_api_url_of(url);
-    if (app.api == NULL || strcmp(app.url, api_url) != 0 ||
-        strcmp(app.secrets_dir, secrets_dir) != 0) {
-        github_api_free(app.api);
-        free(app.url);
-        free(app.secrets_dir);
-        app.url = text_dup(api_url);
-        app.secrets_dir = text_dup(secrets_dir);
-        app.api = github_api_new(api_url, secrets_dir);
-    }
-    if (!github_api_token(app.api, repository, out, &err))
-        log_warn("git.login", "repository=%s error=%s", repository, log_quote(err.message));
     pthread_mutex_unlock(&app.mutex);
+    api = take_api(api_url, secrets_dir);
+    if (!github_api_token(api, repository, out, &err))
+        log_warn("git.login", "repository=%s error=%s", repository, log_quote(err.message));
+    keep_api(api, api_url, secrets_dir);
 }
 
 static void

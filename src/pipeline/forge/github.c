@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include "base/crypto.h"
+#include "base/log.h"
 #include "base/uri.h"
 #include "io/file.h"
 #include "pipeline/build.h"
@@ -138,6 +139,28 @@ github_push_done(struct github_push *p)
     p->path_count = 0;
 }
 
+static bool
+is_list_of_ids(const struct json *j)
+{
+    for (size_t i = 0; i < json_size(j); i++)
+        if (json_type(json_at(j, i)) != JSON_TEXT)
+            return false;
+    return json_type(j) == JSON_ARRAY;
+}
+
+/* What was seen is not known any more: a webhook that comes a second time finds its build by its commit. */
+static bool
+set_aside(struct github_deliveries *d, struct err *err)
+{
+    cleanup_free char *aside = text_format("%s.damaged", d->path);
+
+    log_error("pipeline.deliveries", "path=%s set_aside=%s error=%s", d->path, aside,
+              log_quote(err->message));
+    json_unref(d->ids);
+    d->ids = json_array();
+    return rename(d->path, aside) == 0 || err_errno(err, "cannot set '%s' aside", d->path);
+}
+
 bool
 github_deliveries_open(struct github_deliveries *d, const char *path, struct err *err)
 {
@@ -148,10 +171,14 @@ github_deliveries_open(struct github_deliveries *d, const char *path, struct err
         d->ids = json_array();
         return true;
     }
-    if (!file_read(path, (size_t)1 << 20, &text, err) ||
-        (d->ids = json_parse(strbuf_str(&text), err)) == NULL || json_type(d->ids) != JSON_ARRAY)
-        return err_context(err, "%s", path);
-    return true;
+    if (!file_read(path, (size_t)1 << 20, &text, err))
+        return set_aside(d, err);
+    d->ids = json_parse(strbuf_str(&text), err);
+    if (d->ids != NULL && is_list_of_ids(d->ids))
+        return true;
+    if (d->ids != NULL)
+        err_set(err, ERR_INTERNAL, "not a list of ids");
+    return set_aside(d, err);
 }
 
 bool

@@ -253,11 +253,16 @@ token_of_app(struct github_api *api, const struct json *app, const char *reposit
     outcome = call(api, strbuf_cstr(&jwt), "POST", path, NULL, &reply, err);
     if (outcome != GITHUB_DONE)
         return outcome;
-    api->token = text_dup(json_get_cstr(reply.body, "token", ""));
-    api->token_owner = str_dup(owner);
-    api->token_ends_ms = clock_monotonic_ms() + TOKEN_LIFE_MS;
+    if (json_get_cstr(reply.body, "token", "")[0] != '\0') {
+        api->token = text_dup(json_get_cstr(reply.body, "token", ""));
+        api->token_owner = str_dup(owner);
+        api->token_ends_ms = clock_monotonic_ms() + TOKEN_LIFE_MS;
+    }
     json_unref(reply.body);
-    return GITHUB_DONE;
+    if (api->token != NULL)
+        return GITHUB_DONE;
+    err_set(err, ERR_INTERNAL, "GitHub's answer has no token of the installation");
+    return GITHUB_LATER;
 }
 
 bool

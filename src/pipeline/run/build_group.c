@@ -56,6 +56,8 @@ build_group_enter(struct run *run)
         warn_once(err.message);
         return;
     }
+    if (c->home != NULL)
+        cgroup_mark(run->group, c->home);
     if (lacking.len > 0)
         warn_once(arena_format(&run->arena, "the kernel keeps no limit here of: %s",
                                strbuf_cstr(&lacking)));

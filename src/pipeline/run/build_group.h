@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* build_group.h - the cgroup of a build (io/cgroup.h): made when it begins, found again when it is
- * taken up, removed by leftovers_end().  All processes of its steps are in it; containers are
+ * taken up, removed by leftovers_end().  It is marked with the data directory.  All processes of its steps are in it; containers are
  * Docker's, and get the same limits by their options.
  * Where none can be made the log of naru says so once, and builds go on without. */
 #pragma once

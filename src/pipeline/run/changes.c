@@ -2,6 +2,7 @@
 #include "pipeline/run/changes.h"
 
 #include <time.h>
+#include "base/clock.h"
 #include "io/file.h"
 
 #define COMMENT_MAX 16384u
@@ -148,6 +149,13 @@ keep(struct run *run)
         run_logf(run, "WARNING: %s", err.message);
 }
 
+static void
+wait_for_turn(struct run *run)
+{
+    while (run->asks_changes && !run_is_due(run))
+        flow_wait(run, NULL, 0, clock_monotonic_ms() + RUN_POLL_MS);
+}
+
 const struct json *
 changes_between(struct run *run, const char *from, const char *to)
 {
@@ -160,10 +168,13 @@ changes_between(struct run *run, const char *from, const char *to)
         run->changes = read_kept(run);
     if (json_get(run->changes, key) != NULL)
         return json_get(run->changes, key);
-    is_known = strcmp(from, to) == 0 || run->config->in_place ||
-               workspace_log(run, from, to, CHANGES_MAX, &log);
+    wait_for_turn(run);
     if (json_get(run->changes, key) != NULL) /* another branch asked meanwhile */
         return json_get(run->changes, key);
+    run->asks_changes = true;
+    is_known = strcmp(from, to) == 0 || run->config->in_place ||
+               workspace_log(run, from, to, CHANGES_MAX, &log);
+    run->asks_changes = false;
     commits = changes_parse(is_known ? strbuf_str(&log) : STR(""));
     json_set(run->changes, key, commits);
     if (is_known || !run_is_due(run)) /* what was interrupted is asked for again */

@@ -83,6 +83,7 @@ struct run {
     struct flow_set *flows;
     struct lock_table *locks;
     struct json *changes; /* changes.c; NULL: nobody asked yet */
+    bool asks_changes;    /* a flow does: git fetches into one repository for one at a time */
     struct journal *journal;   /* NULL: none is kept */
     struct journal_flow *past; /* what it knows of the flow that runs */
     int64_t logged;            /* bytes, before there was a journal */
