@@ -28,7 +28,7 @@ struct digest_set {
 struct collection {
     struct registry *reg;
     struct digest_set marks, read; /* what is needed; the manifests whose needs are marked */
-    struct strbuf waiting;         /* digests to read, a line each: indexes nest as deep as they like */
+    struct strbuf waiting;         /* digests to read, a line each: indexes nest without a limit */
     int64_t age_ms, oldest_kept_ms; /* whatever was touched after this stays */
     bool is_dry;                    /* nothing is removed, only counted */
     struct registry_gc result;
@@ -115,8 +115,8 @@ is_whole(struct str bytes, struct str digest, struct err *err)
            err_set(err, ERR_INTERNAL, "the bytes of a manifest are not those of its digest");
 }
 
-/* Whether `digest` can be a manifest: what an index of a kind that we do not know names may be a layer of any
- * size, or not be here at all. */
+/* Whether `digest` can be a manifest: what an index of a kind that we do not know names may be a
+ * layer of any size, or not be here at all. */
 static bool
 may_be_manifest(const struct collection *c, struct str digest)
 {
@@ -145,7 +145,8 @@ manifest_mark(struct collection *c, struct str digest, struct err *err)
             may_be_manifest(c, r->digest))
             strbuf_addf(&c->waiting, STR_FMT "\n", STR_ARG(r->digest));
     }
-    set_add(&c->read, digest_hex(digest)); /* now: one that could not be read fails for the next that names it, too */
+    /* Now: one that could not be read fails for the next that names it, too. */
+    set_add(&c->read, digest_hex(digest));
     return true;
 }
 

@@ -109,10 +109,13 @@ static const char *const nuget[] = {"1.0.0-alpha", "=1.0.0-Alpha", "1.0.0-beta.2
                                     "1.0.0",       "=1.0",         "=1.0.0.0+x",   "1.0.0.1",
                                     "1.0.1",       "1.10",         NULL};
 
+static const char *const numbers[] = {"", "x", "1", "1.0", "=1-0", "=1.00", "1.0.x", "1.0.1", "1.2", "1.10", "1.10-1", NULL};
+
 static const struct {
     version_compare *compare;
     const char *const *rows;
 } orders[] = {
+    {numbers_version_compare, numbers},
     {dpkg_version_compare, dpkg},
     {rpm_version_compare, rpm},
     {apk_version_compare, apk},
@@ -157,7 +160,9 @@ TEST(an_ecosystem_is_known_with_and_without_its_release)
     CHECK(version_compare_of(STR("Ubuntu:22.04:LTS")) == dpkg_version_compare);
     CHECK(version_compare_of(STR("Rocky Linux:9")) == rpm_version_compare);
     CHECK(version_compare_of(STR("PyPI")) == pep440_version_compare);
-    CHECK(version_compare_of(STR("Hackage")) == NULL);
+    CHECK(version_compare_of(STR("Hackage")) == numbers_version_compare);
+    CHECK(version_compare_of(STR("Hex")) == semver_version_compare);
+    CHECK(version_compare_of(STR("CocoaPods")) == NULL);
     CHECK(version_compare_of(STR("")) == NULL);
 }
 
@@ -355,6 +360,13 @@ TEST(names_are_compared_as_the_ecosystem_does)
     strbuf_clear(&name);
     osv_package_name(STR("npm"), STR("@Scope/A_b"), &name);
     CHECK_TEXT(strbuf_cstr(&name), "@Scope/A_b");
+    const char *const urls[] = {"https://GitHub.com/Apple/swift-nio.git", "github.com/apple/swift-nio",
+                                "https://github.com/apple/swift-nio/"};
+    for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
+        strbuf_clear(&name);
+        osv_package_name(STR("SwiftURL"), str_of(urls[i]), &name);
+        CHECK_TEXT(strbuf_cstr(&name), "github.com/apple/swift-nio");
+    }
 }
 
 /* ---- the database ---- */
@@ -446,7 +458,7 @@ TEST(what_is_imported_is_found_by_package_and_version)
         "{\"id\":\"GHSA-x\",\"modified\":\"2024-06-01T00:00:00Z\",\"aliases\":[\"CVE-2024-2\"],"
         "\"database_specific\":{\"severity\":\"HIGH\"},\"affected\":[{\"package\":{\"ecosystem\":"
         "\"PyPI\","
-        "\"name\":\"Foo_Bar\"},\"versions\":[\"1.0\"]},{\"package\":{\"ecosystem\":\"Pub\","
+        "\"name\":\"Foo_Bar\"},\"versions\":[\"1.0\"]},{\"package\":{\"ecosystem\":\"CocoaPods\","
         "\"name\":\"x\"},"
         "\"versions\":[\"1.0\"]}]}");
     record_write(&w, "c.json",
@@ -467,7 +479,7 @@ TEST(what_is_imported_is_found_by_package_and_version)
     CHECK_TEXT(matches(&w, "Debian:11", "curl", "7.0"), "");
     CHECK_TEXT(matches(&w, "Debian:1", "curl", "7.0"), "");
     CHECK_TEXT(matches(&w, "PyPI", "foo-bar", "1.0.0"), "CVE-2024-2 HIGH ;");
-    CHECK(osv_has_ecosystem(w.osv, "PyPI") && !osv_has_ecosystem(w.osv, "Pub"));
+    CHECK(osv_has_ecosystem(w.osv, "PyPI") && !osv_has_ecosystem(w.osv, "CocoaPods"));
     /* A record of the CVE itself rates the distribution's. */
     record_write(
         &w, "f.json",

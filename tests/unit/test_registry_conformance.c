@@ -14,8 +14,11 @@ TEST(a_reference_is_a_tag_of_128_characters_or_a_digest_and_nothing_else)
     WORLD(w);
     cleanup(http_answer_done) struct http_answer a = {0};
     char longest[130] = "";
-    const char *const wrong[] = {".dot", "-dash", "a%20b", "a%2Bb", "%C3%A4", "sha256:abc", "md5:00",
-                                 "sha256:ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789"};
+    const char *const wrong[] = {
+        ".dot",   "-dash",
+        "a%20b",  "a%2Bb",
+        "%C3%A4", "sha256:abc",
+        "md5:00", "sha256:ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789"};
     const char *const names[] = {"My-app", "my..app", "-my", "my-", "my___app", "a/-b", "a%2F%2Fb"};
 
     memset(longest, 'x', 128);
@@ -26,7 +29,9 @@ TEST(a_reference_is_a_tag_of_128_characters_or_a_digest_and_nothing_else)
     CHECK_EQ(ask(&w, "GET", bad, NOTHING, NULL, NULL, &a), 404);
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         cleanup_free char *path = text_format("/v2/my-app/manifests/%s", wrong[i]);
-        CHECK_EQ(ask(&w, "PUT", path, STR("{\"schemaVersion\":2,\"manifests\":[]}"), INDEX_TYPE, NULL, &a), 400);
+        CHECK_EQ(ask(&w, "PUT", path, STR("{\"schemaVersion\":2,\"manifests\":[]}"), INDEX_TYPE,
+                     NULL, &a),
+                 400);
         const int status = ask(&w, "GET", path, NOTHING, NULL, NULL, &a);
         CHECK(status == 404 || status == 400);
     }
@@ -105,7 +110,8 @@ TEST(each_upload_has_a_place_of_its_own)
     CHECK_TEXT(header(&a, "OCI-Chunk-Min-Length"), ""); /* chunks of any size are taken */
     CHECK_EQ(ask(&w, "POST", place, NOTHING, NULL, NULL, &a), 202);
     cleanup_free char *second = text_dup(header(&a, "Location"));
-    CHECK(str_starts(str_of(first), STR("/v2/my-app/blobs/uploads/")) && is_uuid(first + strlen(place)));
+    CHECK(str_starts(str_of(first), STR("/v2/my-app/blobs/uploads/")) &&
+          is_uuid(first + strlen(place)));
     CHECK(is_uuid(second + strlen(place)) && strcmp(first, second) != 0);
     CHECK_EQ(ask(&w, "GET", first, NOTHING, NULL, NULL, &a), 204);
     CHECK_TEXT(header(&a, "Range"), "0-0");
@@ -123,8 +129,9 @@ TEST(a_chunk_names_its_first_and_its_last_byte)
 {
     WORLD(w);
     cleanup(http_answer_done) struct http_answer a = {0};
-    const char *const wrong[] = {"Content-Range: 0-",   "Content-Range: -3",  "Content-Range: 0 - 3", "Content-Range: 3-0",
-                                 "Content-Range: 1-4",  "Content-Range: 0x0-3", "Content-Range: 0-3x", "Content-Range: *"};
+    const char *const wrong[] = {
+        "Content-Range: 0-",  "Content-Range: -3",    "Content-Range: 0 - 3", "Content-Range: 3-0",
+        "Content-Range: 1-4", "Content-Range: 0x0-3", "Content-Range: 0-3x",  "Content-Range: *"};
 
     CHECK_EQ(ask(&w, "POST", "/v2/my-app/blobs/uploads/", NOTHING, NULL, NULL, &a), 202);
     cleanup_free char *at = text_dup(header(&a, "Location"));
@@ -169,19 +176,23 @@ TEST(the_fallback_tag_of_a_sha512_has_64_digits)
     cleanup(http_answer_done) struct http_answer a = {0};
     struct err err = {0};
     cleanup_free char *subject = digest512_of(STR("subject"));
-    cleanup_free char *artifact = text_format(
-        "{\"schemaVersion\":2,\"artifactType\":\"a/b\",\"manifests\":[],\"subject\":{\"mediaType\":\"" OCI_MANIFEST
-        "\",\"digest\":\"%s\",\"size\":7}}",
-        subject);
+    cleanup_free char *artifact =
+        text_format("{\"schemaVersion\":2,\"artifactType\":\"a/"
+                    "b\",\"manifests\":[],\"subject\":{\"mediaType\":\"" OCI_MANIFEST
+                    "\",\"digest\":\"%s\",\"size\":7}}",
+                    subject);
     cleanup_free char *list = text_format("/v2/my-app/referrers/%s", subject);
     cleanup_free char *remove = text_format("rm -r %s/registry/*/my-app/_referrers", w.dir);
 
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/artifact", str_of(artifact), INDEX_TYPE, NULL, &a), 201);
+    CHECK_EQ(
+        ask(&w, "PUT", "/v2/my-app/manifests/artifact", str_of(artifact), INDEX_TYPE, NULL, &a),
+        201);
     cleanup_free char *digest = text_dup(header(&a, "Docker-Content-Digest"));
     free(check_shell(remove)); /* as if it had been pushed before there was a list */
-    cleanup_free char *index = text_format("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI_INDEX
-                                           "\",\"digest\":\"%s\",\"size\":%zu}]}",
-                                           digest, strlen(artifact));
+    cleanup_free char *index =
+        text_format("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI_INDEX
+                    "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                    digest, strlen(artifact));
     cleanup_free char *tag = text_format("/v2/my-app/manifests/sha512-%.64s", subject + 7);
     CHECK_EQ(ask(&w, "PUT", tag, str_of(index), INDEX_TYPE, NULL, &a), 201);
     CHECK_EQ(ask(&w, "GET", list, NOTHING, NULL, NULL, &a), 200);
@@ -190,7 +201,8 @@ TEST(the_fallback_tag_of_a_sha512_has_64_digits)
     CHECK_TEXT(json_get_cstr(json_at(json_get(found, "manifests"), 0), "artifactType", ""), "a/b");
 }
 
-/* image-3 image-4: properties, annotations and media types that nobody knows are kept, not judged */
+/* image-3 image-4: properties, annotations and media types that nobody knows are kept, not judged
+ */
 TEST(what_a_manifest_says_beyond_what_is_known_is_kept)
 {
     WORLD(w);
@@ -198,22 +210,31 @@ TEST(what_a_manifest_says_beyond_what_is_known_is_kept)
     cleanup_free char *config = push_blob(&w, "my-app", STR("not JSON"));
     cleanup_free char *layer = push_blob(&w, "my-app", STR("no archive"));
     cleanup_free char *bytes = text_format(
-        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST "\",\"artifactType\":\"application/x.nobody+knows\","
-        "\"config\":{\"mediaType\":\"x/config\",\"digest\":\"%s\",\"size\":8,\"future\":1},\"layers\":[{\"mediaType\":"
-        "\"x/layer\",\"digest\":\"%s\",\"size\":10,\"data\":\"bm8gYXJjaGl2ZQ==\"}],\"future\":{\"a\":[null]},"
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST
+        "\",\"artifactType\":\"application/x.nobody+knows\","
+        "\"config\":{\"mediaType\":\"x/"
+        "config\",\"digest\":\"%s\",\"size\":8,\"future\":1},\"layers\":[{\"mediaType\":"
+        "\"x/"
+        "layer\",\"digest\":\"%s\",\"size\":10,\"data\":\"bm8gYXJjaGl2ZQ==\"}],\"future\":{\"a\":["
+        "null]},"
         "\"annotations\":{\"nobody.knows\":\"\"}}",
         config, layer);
-    cleanup_free char *no_layers = text_format(
-        "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"x/config\",\"digest\":\"%s\",\"size\":8},\"layers\":[]}", config);
+    cleanup_free char *no_layers =
+        text_format("{\"schemaVersion\":2,\"config\":{\"mediaType\":\"x/"
+                    "config\",\"digest\":\"%s\",\"size\":8},\"layers\":[]}",
+                    config);
 
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/future", str_of(bytes), MANIFEST_TYPE, NULL, &a), 201);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/future", str_of(bytes), MANIFEST_TYPE, NULL, &a),
+             201);
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/manifests/future", NOTHING, NULL, NULL, &a), 200);
     CHECK_TEXT(strbuf_cstr(&a.body), bytes);
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/bare", str_of(no_layers), MANIFEST_TYPE, NULL, &a), 201);
+    CHECK_EQ(
+        ask(&w, "PUT", "/v2/my-app/manifests/bare", str_of(no_layers), MANIFEST_TYPE, NULL, &a),
+        201);
 }
 
-/* image-5: what an index names without a type that we know is a manifest of the repository, or a blob, as
- * BuildKit's cache has it: its layers in an index. */
+/* image-5: what an index names without a type that we know is a manifest of the repository, or a
+ * blob, as BuildKit's cache has it: its layers in an index. */
 TEST(an_index_may_name_what_nobody_knows)
 {
     WORLD(w);
@@ -223,19 +244,24 @@ TEST(an_index_may_name_what_nobody_knows)
     cleanup_free char *layer = push_blob(&w, "my-app", STR("cached layer"));
     cleanup_free char *text = text_dup("a manifest of its own kind");
     cleanup_free char *manifest = digest_of(str_of(text));
-    const char form[] = "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":"
-                        "\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"%s\",\"size\":%d},"
-                        "{\"mediaType\":\"x/manifest\",\"digest\":\"%s\",\"size\":26}]}";
+    const char form[] =
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":"
+        "\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"%s\",\"size\":%d},"
+        "{\"mediaType\":\"x/manifest\",\"digest\":\"%s\",\"size\":26}]}";
     cleanup_free char *index = text_format(form, layer, 12, manifest);
     cleanup_free char *wrong_size = text_format(form, layer, 13, manifest);
     cleanup_free char *absent = digest_of(STR("absent"));
     cleanup_free char *names_absent = text_format(form, absent, 12, manifest);
     cleanup_free char *blob = text_format("/v2/my-app/blobs/%s", layer);
 
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/own", str_of(text), "Content-Type: x/manifest", NULL, &a), 201);
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(names_absent), INDEX_TYPE, NULL, &a), 404);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/own", str_of(text), "Content-Type: x/manifest",
+                 NULL, &a),
+             201);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(names_absent), INDEX_TYPE, NULL, &a),
+             404);
     CHECK_TEXT(error_code(&a), "MANIFEST_BLOB_UNKNOWN");
-    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(wrong_size), INDEX_TYPE, NULL, &a), 400);
+    CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(wrong_size), INDEX_TYPE, NULL, &a),
+             400);
     CHECK_EQ(ask(&w, "PUT", "/v2/my-app/manifests/v1", str_of(index), INDEX_TYPE, NULL, &a), 201);
     CHECK_EQ(ask(&w, "DELETE", blob, NOTHING, NULL, NULL, &a), 405); /* the index needs it */
     CHECK(registry_collect(w.reg, NULL, 0, 1, clock_wall_ms() + 10000, &gc, &err));
@@ -247,10 +273,11 @@ TEST(an_index_may_name_what_nobody_knows)
 /* ---- errors and warnings ---- */
 
 /* api-3: each code that an answer of 4xx may have; the last two are older than 1.1. */
-static const char *const codes[] = {"BLOB_UNKNOWN",   "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID",
-                                    "MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID",
-                                    "NAME_UNKNOWN",   "SIZE_INVALID",        "UNAUTHORIZED",        "DENIED",
-                                    "UNSUPPORTED",    "TOOMANYREQUESTS",     "TAG_INVALID"};
+static const char *const codes[] = {
+    "BLOB_UNKNOWN",          "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID",
+    "MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID",    "MANIFEST_UNKNOWN",    "NAME_INVALID",
+    "NAME_UNKNOWN",          "SIZE_INVALID",        "UNAUTHORIZED",        "DENIED",
+    "UNSUPPORTED",           "TOOMANYREQUESTS",     "TAG_INVALID"};
 
 #define CODE(name, wire, status) ERR_##name,
 static const enum err_code all_codes[] = {
@@ -280,8 +307,8 @@ TEST(an_error_is_json_that_says_what_is_wrong)
     WORLD(w);
     cleanup(http_answer_done) struct http_answer a = {0};
     struct err err = {0};
-    const char *const paths[] = {"/v2/my-app/manifests/none", "/v2/nowhere/tags/list", "/v2/my-app/referrers/x",
-                                 "/v2/my-app/blobs/uploads/none"};
+    const char *const paths[] = {"/v2/my-app/manifests/none", "/v2/nowhere/tags/list",
+                                 "/v2/my-app/referrers/x", "/v2/my-app/blobs/uploads/none"};
 
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         CHECK(ask(&w, "GET", paths[i], NOTHING, NULL, NULL, &a) >= 400);
@@ -304,7 +331,8 @@ TEST(a_warning_is_of_nobody_and_has_no_date)
     const struct str warning = str_of(header(&a, "Warning"));
     CHECK(str_starts(warning, STR("299 - \"")) && str_ends(warning, STR("\"")));
     CHECK(warning.len < 4096);
-    CHECK_EQ(str_index(str_slice(warning, 7, warning.len - 1), '"'), -1); /* nothing behind the text */
+    CHECK_EQ(str_index(str_slice(warning, 7, warning.len - 1), '"'),
+             -1); /* nothing behind the text */
     CHECK_EQ(ask(&w, "GET", "/v2/my-app/tags/list?n=10000", NOTHING, NULL, NULL, &a), 200);
     CHECK_TEXT(header(&a, "Warning"), "");
 }

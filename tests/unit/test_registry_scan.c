@@ -125,6 +125,60 @@ static const struct {
     {"META-INF/maven/g/a/pom.properties",
      "#x\ngroupId=org.apache.logging.log4j\nartifactId=log4j-core\r\nversion=2.14.1\n",
      "maven org.apache.logging.log4j:log4j-core 2.14.1;"},
+    {"app/bun.lock",
+     "{\n  \"lockfileVersion\": 1,\n  \"workspaces\": {\n    \"\": {\n      \"dependencies\": {\n        \"packages\": "
+     "\"^1.0.0\",\n      },\n    },\n  },\n  \"packages\": {\n    \"app\": [\"app@workspace:packages/app\"],\n\n    "
+     "\"@types/node\": [\"@types/node@20.1.0\", \"\", { \"dependencies\": { \"x\": \"^1\" } }, \"sha512-a==\"],\n\n"
+     "    \"mine\": [\"theirs@1.2.3-rc.1\", \"\", {}, \"\"],\n    \"g\": [\"g@github:a/b#c\", {}],\n    // no\n  }\n}\n",
+     "bun @types/node 20.1.0;bun theirs 1.2.3-rc.1;"},
+    {"deno.lock",
+     "{\"version\":\"4\",\"npm\":{\"chalk@5.3.0\":{},\"@a/b_c@1.0.0_react@18.0.0\":{},\"\":{},\"@\":{}}}",
+     "deno chalk 5.3.0;deno @a/b_c 1.0.0;"},
+    {"deno.lock", "{\"version\":\"3\",\"packages\":{\"npm\":{\"a@1.0.0\":{}}}}", "deno a 1.0.0;"},
+    {"mix.lock",
+     "%{\n  \"plug\": {:hex, :plug, \"1.15.3\", \"ab\", [:mix], [{:mime, \"~> 1.0\", [hex: :mime]}], \"hexpm\", \"cd\"},\n"
+     "  \"fork\": {:git, \"https://example.com/x.git\", \"abc123\", []},\n  \"q\": {:hex, :\"q-r\", \"0.1.0\"},\n}\n",
+     "mix plug 1.15.3;mix q-r 0.1.0;"},
+    {"rebar.lock",
+     "{\"1.2.0\",\n[{<<\"cowboy\">>,{pkg,<<\"cowboy\">>,<<\"2.9.0\">>},0},\n {<<\"x\">>,{git,\"u\",{ref,\"1\"}},0}]}.\n",
+     "rebar cowboy 2.9.0;"},
+    {"pubspec.lock",
+     "# x\npackages:\n  async:\n    dependency: transitive\n    description:\n      name: async\n      version: no\n    "
+     "source: hosted\n    version: \"2.11.0\"\n  mine:\n    source: path\n    version: \"1.0.0\"\nsdks:\n  dart: \"3\"\n",
+     "pub async 2.11.0;"},
+    {"conan.lock",
+     "{\"version\":\"0.5\",\"requires\":[\"zlib/1.2.13#ab%1.0\",\"mine/1.0@me/stable\",\"none\"],\"build_requires\":"
+     "[\"cmake/3.27.7\"]}",
+     "conan zlib 1.2.13;conan mine 1.0;conan cmake 3.27.7;"},
+    {"conan.lock", "{\"graph_lock\":{\"nodes\":{\"0\":{},\"1\":{\"ref\":\"zlib/1.2.11#0\"}}}}", "conan zlib 1.2.11;"},
+    {"Package.resolved",
+     "{\"pins\":[{\"identity\":\"n\",\"location\":\"https://github.com/a/n.git\",\"state\":{\"version\":\"2.1.0\"}},"
+     "{\"location\":\"https://x\",\"state\":{\"branch\":\"main\"}}],\"version\":2}",
+     "swift https://github.com/a/n.git 2.1.0;"},
+    {"Package.resolved",
+     "{\"object\":{\"pins\":[{\"repositoryURL\":\"https://github.com/a/n\",\"state\":{\"version\":\"1.0.0\"}}]}}",
+     "swift https://github.com/a/n 1.0.0;"},
+    {"renv.lock",
+     "{\"Packages\":{\"mime\":{\"Package\":\"mime\",\"Version\":\"0.12-1\",\"Source\":\"Repository\"},\"mine\":{"
+     "\"Package\":\"mine\",\"Version\":\"1\",\"Source\":\"GitHub\"}}}",
+     "renv mime 0.12-1;"},
+    {"cabal.project.freeze",
+     "active-repositories: hackage.haskell.org:merge\nconstraints: any.aeson ==2.1.0.0,\n             aeson "
+     "-cffi,\n             any.base ==4.16\n",
+     "cabal aeson 2.1.0.0;cabal base 4.16;"},
+    {"stack.yaml.lock",
+     "packages:\n- completed:\n    hackage: acme-missiles-0.3@sha256:ab,613\n    pantry-tree:\n      size: 1\n",
+     "stack acme-missiles 0.3;"},
+    {"go.mod",
+     "module me\n\ngo 1.22\n\nrequire golang.org/x/net v0.1.0\nrequire (\n\ta/b v1.2.3 // indirect\n\tc/d v1.0.0\n\te/f "
+     "v2.0.0+incompatible\n)\nexclude (\n\tx/y v1.0.0\n)\nreplace (\n\tc/d => ./here\n)\nreplace e/f v2.0.0+incompatible "
+     "=> g/h v3.0.0\n",
+     "go golang.org/x/net 0.1.0;go a/b 1.2.3;go g/h 3.0.0;"},
+    {"srv/requirements/base.txt", "six==1.16.0\n", "pip six 1.16.0;"},
+    {"requirements-dev.txt", "six==1.16.0\n", "pip six 1.16.0;"},
+    {"usr/lib/python3/dist-packages/foo-1.0.egg-info", "Metadata-Version: 1.1\nName: foo\nVersion: 1.0\n", "pip foo 1.0;"},
+    {"buildscript-gradle.lockfile", "a:b:1.0=classpath\n", "gradle a:b 1.0;"},
+    {"gems.locked", "GEM\n  specs:\n    rack (2.2.3)\n", "bundler rack 2.2.3;"},
     {"package-lock.json", "{\"packages\":", ""},
     {"var/lib/rpm/rpmdb.sqlite", "SQLite format 3", ""},
 };

@@ -114,12 +114,29 @@ osv_is_affected(const struct json *affected, struct str ecosystem, struct str ve
     return false;
 }
 
+/* "https://github.com/apple/swift-nio.git" is "github.com/apple/swift-nio" in OSV's records. */
+static struct str
+url_bare(struct str url)
+{
+    const ptrdiff_t scheme = str_find(url, STR("://"));
+
+    if (scheme >= 0)
+        url = str_slice(url, (size_t)scheme + 3, url.len);
+    if (url.len > 0 && url.at[url.len - 1] == '/')
+        url.len--;
+    return str_ends(url, STR(".git")) ? str_slice(url, 0, url.len - 4) : url;
+}
+
 void
 osv_package_name(struct str ecosystem, struct str name, struct strbuf *out)
 {
-    const bool is_python = str_is(ecosystem, "PyPI");
-    const bool folds = is_python || str_is(ecosystem, "Packagist") || str_is(ecosystem, "NuGet");
+    const bool is_python = str_is(ecosystem, "PyPI"), is_url = str_is(ecosystem, "SwiftURL");
+    const bool folds =
+        is_python || is_url || str_is(ecosystem, "Packagist") || str_is(ecosystem, "NuGet");
     bool was_mark = false;
+
+    if (is_url)
+        name = url_bare(name);
 
     for (size_t i = 0; i < name.len; i++) {
         const char c = name.at[i];

@@ -280,6 +280,50 @@ apk_version_compare(struct str a, struct str b)
     return order != 0 ? order : digits_compare(build_a, build_b);
 }
 
+/* ---- numbers ---- */
+
+/* What stands in front of the next '.' or '-', taken off with it. */
+static struct str
+component_cut(struct str *rest)
+{
+    size_t n = 0;
+
+    while (n < rest->len && rest->at[n] != '.' && rest->at[n] != '-')
+        n++;
+    const struct str component = str_slice(*rest, 0, n);
+    *rest = str_slice(*rest, n + 1, rest->len);
+    return component;
+}
+
+static bool
+is_number(struct str s)
+{
+    return digits_cut(&s).len > 0 && s.len == 0;
+}
+
+/* A component that is no number is less than one. */
+static int
+component_compare(struct str a, struct str b)
+{
+    const int order = is_number(a) - is_number(b);
+
+    if (order != 0)
+        return order;
+    return is_number(a) ? digits_compare(a, b) : bytes_compare(a, b);
+}
+
+int
+numbers_version_compare(struct str a, struct str b)
+{
+    while (a.len > 0 && b.len > 0) {
+        const struct str x = component_cut(&a), y = component_cut(&b);
+        const int order = component_compare(x, y);
+        if (order != 0)
+            return order;
+    }
+    return (a.len > 0) - (b.len > 0);
+}
+
 /* ---- whose is it? ---- */
 
 version_compare *
@@ -299,7 +343,10 @@ version_compare_of(struct str ecosystem)
         {"crates.io", semver_version_compare}, {"Go", semver_version_compare},
         {"PyPI", pep440_version_compare},      {"Maven", maven_version_compare},
         {"RubyGems", gem_version_compare},     {"Packagist", composer_version_compare},
-        {"NuGet", nuget_version_compare},
+        {"NuGet", nuget_version_compare},      {"Hex", semver_version_compare},
+        {"Pub", semver_version_compare},       {"SwiftURL", semver_version_compare},
+        {"ConanCenter", semver_version_compare}, {"Hackage", numbers_version_compare},
+        {"CRAN", numbers_version_compare},
     };
     const ptrdiff_t colon = str_index(ecosystem, ':');
 

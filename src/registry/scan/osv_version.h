@@ -18,6 +18,7 @@ version_compare pep440_version_compare;   /* PyPI */
 version_compare maven_version_compare;    /* Maven's "version order specification" */
 version_compare gem_version_compare;      /* RubyGems */
 version_compare composer_version_compare; /* Packagist */
+version_compare numbers_version_compare;  /* Hackage, CRAN: numbers between '.' and '-', the shorter one first */
 
 /* The comparison of an OSV ecosystem ("Debian:12", "npm"); NULL: none that is known here. */
 version_compare *version_compare_of(struct str ecosystem);

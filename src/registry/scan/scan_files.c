@@ -16,6 +16,15 @@ is_directly_below(struct str path, const char *directory)
            str_index(str_slice(path, len, path.len), '/') < 0;
 }
 
+/* "requirements.txt", "requirements-dev.txt", "requirements/base.txt" */
+static bool
+is_requirements(struct str path, struct str name)
+{
+    return str_ends(name, STR(".txt")) &&
+           (str_starts(name, STR("requirements")) ||
+            str_ends(str_slice(path, 0, path.len - name.len), STR("requirements/")));
+}
+
 /* "…/node_modules/a/package.json" and "…/node_modules/@s/a/package.json". */
 static bool
 is_node_module(struct str path)
@@ -54,7 +63,6 @@ scan_kind_of(struct str path)
         {"package-lock.json", SCAN_PACKAGE_LOCK},
         {"npm-shrinkwrap.json", SCAN_PACKAGE_LOCK},
         {"yarn.lock", SCAN_YARN_LOCK},
-        {"requirements.txt", SCAN_REQUIREMENTS},
         {"Pipfile.lock", SCAN_PIPFILE_LOCK},
         {"poetry.lock", SCAN_POETRY_LOCK},
         {"uv.lock", SCAN_UV_LOCK},
@@ -62,10 +70,23 @@ scan_kind_of(struct str path)
         {"pylock.toml", SCAN_UV_LOCK},
         {"pnpm-lock.yaml", SCAN_PNPM_LOCK},
         {"gradle.lockfile", SCAN_GRADLE_LOCK},
+        {"buildscript-gradle.lockfile", SCAN_GRADLE_LOCK},
+        {"bun.lock", SCAN_BUN_LOCK},
+        {"deno.lock", SCAN_DENO_LOCK},
+        {"mix.lock", SCAN_MIX_LOCK},
+        {"rebar.lock", SCAN_REBAR_LOCK},
+        {"pubspec.lock", SCAN_PUB_LOCK},
+        {"conan.lock", SCAN_CONAN_LOCK},
+        {"Package.resolved", SCAN_SWIFT_LOCK},
+        {"renv.lock", SCAN_RENV_LOCK},
+        {"cabal.project.freeze", SCAN_CABAL_FREEZE},
+        {"stack.yaml.lock", SCAN_STACK_LOCK},
+        {"go.mod", SCAN_GO_MOD},
         {"packages.lock.json", SCAN_NUGET_LOCK},
         {"Cargo.lock", SCAN_CARGO_LOCK},
         {"go.sum", SCAN_GO_SUM},
         {"Gemfile.lock", SCAN_GEMFILE_LOCK},
+        {"gems.locked", SCAN_GEMFILE_LOCK},
         {"composer.lock", SCAN_COMPOSER},
         {"pom.properties", SCAN_POM_PROPERTIES},
     };
@@ -78,8 +99,11 @@ scan_kind_of(struct str path)
     if (str_is(name, "package.json"))
         return is_node_module(path) ? SCAN_NODE_MODULE : SCAN_NONE;
     if ((str_is(name, "METADATA") && str_ends(path, STR(".dist-info/METADATA"))) ||
-        (str_is(name, "PKG-INFO") && str_ends(path, STR(".egg-info/PKG-INFO"))))
+        (str_is(name, "PKG-INFO") && str_ends(path, STR(".egg-info/PKG-INFO"))) ||
+        str_ends(name, STR(".egg-info"))) /* a file where Debian's distutils installed it */
         return SCAN_PYTHON_METADATA;
+    if (is_requirements(path, name))
+        return SCAN_REQUIREMENTS;
     if (str_ends(name, STR(".deps.json")))
         return SCAN_DEPS_JSON;
     if (str_ends(path, STR("vendor/composer/installed.json")))
@@ -160,8 +184,7 @@ unquote(struct str s)
     return s;
 }
 
-/* The value of a line "<key><separator> value"; false for other lines. */
-static bool
+bool
 value_of(struct str line, const char *key, char separator, struct str *out)
 {
     line = str_trim(line);
@@ -458,85 +481,84 @@ pom_properties(struct str bytes, struct json *packages)
     package_add(packages, "maven", "Maven", strbuf_str(&name), version);
 }
 
+/* ---- lists of [[package]] ---- */
+
+static void
+poetry_lock(struct str bytes, struct json *packages)
+{
+    toml_lock(bytes, "poetry", "PyPI", /* needs_source= */ false, packages);
+}
+
+static void
+uv_lock(struct str bytes, struct json *packages)
+{
+    toml_lock(bytes, "pip", "PyPI", /* needs_source= */ false, packages);
+}
+
+static void
+cargo_lock(struct str bytes, struct json *packages)
+{
+    /* What has no source is the project itself. */
+    toml_lock(bytes, "cargo", "crates.io", /* needs_source= */ true, packages);
+}
+
 /* ---- the door ---- */
 
-bool
-scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *packages)
+static bool
+rpm_parse(enum scan_kind kind, struct str bytes, struct json *packages)
 {
     switch (kind) {
-    case SCAN_DPKG:
-        scan_dpkg(bytes, packages);
-        break;
-    case SCAN_APK:
-        scan_apk(bytes, packages);
-        break;
     case SCAN_RPM:
         return scan_rpm_sqlite(bytes, packages);
     case SCAN_RPM_BDB:
         return scan_rpm_bdb(bytes, packages);
-    case SCAN_RPM_NDB:
+    default:
         return scan_rpm_ndb(bytes, packages);
-    case SCAN_PACKAGE_LOCK:
-        package_lock(bytes, packages);
-        break;
-    case SCAN_NODE_MODULE:
-        node_module(bytes, packages);
-        break;
-    case SCAN_YARN_LOCK:
-        yarn_lock(bytes, packages);
-        break;
-    case SCAN_REQUIREMENTS:
-        requirements(bytes, packages);
-        break;
-    case SCAN_PYTHON_METADATA:
-        python_metadata(bytes, packages);
-        break;
-    case SCAN_PIPFILE_LOCK:
-        pipfile_lock(bytes, packages);
-        break;
-    case SCAN_POETRY_LOCK:
-        toml_lock(bytes, "poetry", "PyPI", /* needs_source= */ false, packages);
-        break;
-    case SCAN_UV_LOCK:
-        toml_lock(bytes, "pip", "PyPI", /* needs_source= */ false, packages);
-        break;
-    case SCAN_PNPM_LOCK:
-        scan_pnpm_lock(bytes, packages);
-        break;
-    case SCAN_GRADLE_LOCK:
-        scan_gradle_lock(bytes, packages);
-        break;
-    case SCAN_NUGET_LOCK:
-        scan_nuget_lock(bytes, packages);
-        break;
-    case SCAN_DEPS_JSON:
-        scan_deps_json(bytes, packages);
-        break;
-    case SCAN_CARGO_LOCK: /* what has no source is the project itself */
-        toml_lock(bytes, "cargo", "crates.io", /* needs_source= */ true, packages);
-        break;
-    case SCAN_GO_SUM:
-        scan_go_sum(bytes, packages);
-        break;
-    case SCAN_GO_BINARY:
-        scan_go_buildinfo(bytes, packages);
-        break;
-    case SCAN_GEMFILE_LOCK:
-        gemfile_lock(bytes, packages);
-        break;
-    case SCAN_GEMSPEC:
-        gemspec(path, packages);
-        break;
-    case SCAN_COMPOSER:
-        composer(bytes, packages);
-        break;
-    case SCAN_POM_PROPERTIES:
-        pom_properties(bytes, packages);
-        break;
-    case SCAN_NONE:
-    case SCAN_OS_RELEASE:
-    case SCAN_JAR:
-        break;
     }
+}
+
+bool
+scan_parse(enum scan_kind kind, struct str path, struct str bytes, struct json *packages)
+{
+    static void (*const parsers[SCAN_KIND_COUNT])(struct str bytes, struct json *packages) = {
+        [SCAN_DPKG] = scan_dpkg,
+        [SCAN_APK] = scan_apk,
+        [SCAN_PACKAGE_LOCK] = package_lock,
+        [SCAN_NODE_MODULE] = node_module,
+        [SCAN_YARN_LOCK] = yarn_lock,
+        [SCAN_PNPM_LOCK] = scan_pnpm_lock,
+        [SCAN_BUN_LOCK] = scan_bun_lock,
+        [SCAN_DENO_LOCK] = scan_deno_lock,
+        [SCAN_REQUIREMENTS] = requirements,
+        [SCAN_PYTHON_METADATA] = python_metadata,
+        [SCAN_PIPFILE_LOCK] = pipfile_lock,
+        [SCAN_POETRY_LOCK] = poetry_lock,
+        [SCAN_UV_LOCK] = uv_lock,
+        [SCAN_GRADLE_LOCK] = scan_gradle_lock,
+        [SCAN_POM_PROPERTIES] = pom_properties,
+        [SCAN_NUGET_LOCK] = scan_nuget_lock,
+        [SCAN_DEPS_JSON] = scan_deps_json,
+        [SCAN_CARGO_LOCK] = cargo_lock,
+        [SCAN_GO_SUM] = scan_go_sum,
+        [SCAN_GO_MOD] = scan_go_mod,
+        [SCAN_GO_BINARY] = scan_go_buildinfo,
+        [SCAN_GEMFILE_LOCK] = gemfile_lock,
+        [SCAN_COMPOSER] = composer,
+        [SCAN_MIX_LOCK] = scan_mix_lock,
+        [SCAN_REBAR_LOCK] = scan_rebar_lock,
+        [SCAN_PUB_LOCK] = scan_pub_lock,
+        [SCAN_CONAN_LOCK] = scan_conan_lock,
+        [SCAN_SWIFT_LOCK] = scan_swift_lock,
+        [SCAN_RENV_LOCK] = scan_renv_lock,
+        [SCAN_CABAL_FREEZE] = scan_cabal_freeze,
+        [SCAN_STACK_LOCK] = scan_stack_lock,
+    };
+
+    if (kind == SCAN_RPM || kind == SCAN_RPM_BDB || kind == SCAN_RPM_NDB)
+        return rpm_parse(kind, bytes, packages);
+    if (kind == SCAN_GEMSPEC)
+        gemspec(path, packages);
+    else if (parsers[kind] != NULL)
+        parsers[kind](bytes, packages);
     return true;
 }

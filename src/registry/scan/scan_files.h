@@ -37,8 +37,19 @@ enum scan_kind {
     SCAN_GRADLE_LOCK,
     SCAN_NUGET_LOCK, /* packages.lock.json */
     SCAN_DEPS_JSON,  /* *.deps.json */
+    SCAN_BUN_LOCK,
+    SCAN_DENO_LOCK,
+    SCAN_MIX_LOCK,
+    SCAN_REBAR_LOCK,
+    SCAN_PUB_LOCK,      /* pubspec.lock */
+    SCAN_CONAN_LOCK,
+    SCAN_SWIFT_LOCK,    /* Package.resolved */
+    SCAN_RENV_LOCK,
+    SCAN_CABAL_FREEZE,  /* cabal.project.freeze */
+    SCAN_STACK_LOCK,    /* stack.yaml.lock */
+    SCAN_GO_MOD,
 };
-#define SCAN_KIND_COUNT (SCAN_DEPS_JSON + 1)
+#define SCAN_KIND_COUNT (SCAN_GO_MOD + 1)
 
 #define SCAN_PACKAGES_MAX 200000 /* of one image; more are not looked at */
 #define SCAN_TEXT_MAX 512        /* bytes of a name or version; longer ones are none */
@@ -62,11 +73,24 @@ void package_add(struct json *packages, const char *manager, const char *ecosyst
                  struct str version);
 /* The next line without its end; false when there is none. */
 bool line_cut(struct str *rest, struct str *line_out);
+/* The value of a line "<key><separator> value", without quotes; false for other lines. */
+bool value_of(struct str line, const char *key, char separator, struct str *out);
 void scan_dpkg(struct str bytes, struct json *packages);
 void scan_apk(struct str bytes, struct json *packages);
 void scan_go_buildinfo(struct str from_magic, struct json *packages); /* scan_go.c */
 void scan_go_sum(struct str bytes, struct json *packages);
+void scan_go_mod(struct str bytes, struct json *packages);
 void scan_pnpm_lock(struct str bytes, struct json *packages); /* scan_locks.c */
 void scan_gradle_lock(struct str bytes, struct json *packages);
 void scan_nuget_lock(struct str bytes, struct json *packages);
 void scan_deps_json(struct str bytes, struct json *packages);
+void scan_bun_lock(struct str bytes, struct json *packages); /* scan_locks_other.c */
+void scan_deno_lock(struct str bytes, struct json *packages);
+void scan_mix_lock(struct str bytes, struct json *packages);
+void scan_rebar_lock(struct str bytes, struct json *packages);
+void scan_pub_lock(struct str bytes, struct json *packages);
+void scan_conan_lock(struct str bytes, struct json *packages);
+void scan_swift_lock(struct str bytes, struct json *packages);
+void scan_renv_lock(struct str bytes, struct json *packages);
+void scan_cabal_freeze(struct str bytes, struct json *packages);
+void scan_stack_lock(struct str bytes, struct json *packages);

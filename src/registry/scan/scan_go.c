@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* scan_go.c - Go modules: of go.sum, and of the build information inside a program. */
+/* scan_go.c - Go modules: of go.sum and go.mod, and of the build information inside a program. */
 #include "registry/scan/scan_files.h"
 
 #define HEADER_SIZE 32
@@ -25,6 +25,70 @@ scan_go_sum(struct str bytes, struct json *packages)
         if (str_split(&line, ' ', &name) && str_split(&line, ' ', &version) &&
             !str_ends(version, STR("/go.mod")))
             module_add(packages, name, version);
+}
+
+/* ---- go.mod ----
+ * "require module v1.2.3", or a block of them; "replace" says what stands in for one. */
+
+/* What stands on the left of "=>". */
+static struct json *
+mod_replaced(struct str bytes)
+{
+    struct json *names = json_object();
+    struct str line, name;
+
+    while (line_cut(&bytes, &line)) {
+        const ptrdiff_t arrow = str_find(line, STR(" => "));
+        struct str left = str_trim(str_slice(line, 0, arrow >= 0 ? (size_t)arrow : 0));
+        if (str_starts(left, STR("replace ")))
+            left = str_trim(str_slice(left, 8, left.len));
+        if (arrow >= 0 && str_split(&left, ' ', &name) && name.len <= SCAN_TEXT_MAX) {
+            cleanup_free char *key = str_dup(name);
+            json_set(names, key, json_bool(true));
+        }
+    }
+    return names;
+}
+
+/* "module v1.2.3", or "one => other v1.2.3"; a folder has no version. */
+static void
+mod_line(struct str line, const struct json *replaced, struct json *packages)
+{
+    const ptrdiff_t comment = str_find(line, STR("//")), arrow = str_find(line, STR(" => "));
+    struct str name, version;
+
+    line = str_trim(str_slice(line, 0, comment >= 0 ? (size_t)comment : line.len));
+    if (arrow >= 0)
+        line = str_trim(str_slice(line, (size_t)arrow + 4, line.len));
+    if (!str_split(&line, ' ', &name) || !str_split(&line, ' ', &version) || version.len < 2 ||
+        version.at[0] != 'v' || name.len > SCAN_TEXT_MAX)
+        return;
+    cleanup_free char *key = str_dup(name);
+    if (arrow >= 0 || json_get(replaced, key) == NULL)
+        module_add(packages, name, version);
+}
+
+void
+scan_go_mod(struct str bytes, struct json *packages)
+{
+    cleanup_json struct json *replaced = mod_replaced(bytes);
+    struct str line;
+    bool is_in = false;
+
+    while (line_cut(&bytes, &line)) {
+        line = str_trim(line);
+        const bool is_word = str_starts(line, STR("require ")) || str_starts(line, STR("replace "));
+        if (is_word) {
+            line = str_trim(str_slice(line, 8, line.len));
+            is_in = line.len > 0 && line.at[0] == '(';
+            if (!is_in)
+                mod_line(line, replaced, packages);
+        } else if (line.len > 0 && (line.at[0] == ')' || line.at[line.len - 1] == '(')) {
+            is_in = false; /* the end of a block, or the begin of one of another kind */
+        } else if (is_in) {
+            mod_line(line, replaced, packages);
+        }
+    }
 }
 
 /* A text with its length in front as a varint. */
