@@ -580,6 +580,12 @@ balancer_problem(struct balancer *b, char *out, size_t size)
     return out[0] != '\0';
 }
 
+struct balancer_faults
+balancer_faults(struct balancer *b)
+{
+    return (struct balancer_faults){atomic_load(&b->deaths), atomic_load(&b->refusals)};
+}
+
 bool
 balancer_traffic(struct balancer *b, balancer_traffic_call *call, void *arg)
 {

@@ -120,12 +120,18 @@ struct balancer_traffic {
 };
 typedef void balancer_traffic_call(void *arg, const struct balancer_traffic *traffic);
 
+struct balancer_faults { /* since this naru started */
+    int64_t deaths;  /* of HAProxy, that nobody wanted; each is followed by another start */
+    int64_t refused; /* configurations that it did not take, or that could not be written */
+};
+
 struct balancer *balancer_new(const struct balancer_config *config, struct err *err) MUST_CHECK;
 /* Any thread; takes the view over, as balancer_view_free() would. */
 void balancer_apply(struct balancer *b, struct balancer_view *view);
 /* Runs call(arg) with the statistics (seeing.h), which it does not change; they are a second old at most. False:
  * nothing is seen. Any thread, and not from `report`. */
 bool balancer_traffic(struct balancer *b, balancer_traffic_call *call, void *arg);
+struct balancer_faults balancer_faults(struct balancer *b); /* any thread */
 void balancer_free(struct balancer *b); /* leaves HAProxy and its traffic running */
 /* Is the newest view in force (HAProxy runs with it)?  For status and doctor. */
 bool balancer_is_ready(struct balancer *b);

@@ -107,6 +107,7 @@ note_failure(struct balancer *b, const char *why)
 {
     text_copy(b->failure, sizeof(b->failure), str_slice(str_of(why), 0, sizeof(b->failure) - 1));
     memcpy(b->refused, b->loading, sizeof(b->refused));
+    atomic_fetch_add(&b->refusals, 1);
 }
 
 static void
@@ -463,6 +464,7 @@ traffic_died(void *ctx)
     const int64_t now_ms = clock_monotonic_ms();
 
     log_error("haproxy.died", "does=restart");
+    atomic_fetch_add(&b->deaths, 1);
     b->early_deaths =
         now_ms - haproxy_process_ready_ms(b->haproxy) < CRASH_MS ? b->early_deaths + 1 : 0;
     b->retry_at_ms = now_ms + (b->early_deaths > 1 ? RETRY_MS : 0);

@@ -142,6 +142,7 @@ struct balancer {
     int early_deaths;               /* in a row, each soon after its start */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     char loading[HAPROXY_FINGERPRINT_SIZE], refused[HAPROXY_FINGERPRINT_SIZE]; /* last; and what failed then */
+    atomic_llong deaths, refusals; /* balancer_faults() */
     bool is_as_written;        /* it was started with the configuration of before: the next one could not be written */
     bool is_adopting;          /* the first turn after HAProxy was found running */
     int *has_ports;     /* that HAProxy listens on; 0 ends them; may be NULL */

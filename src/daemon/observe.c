@@ -126,6 +126,18 @@ add_targets(struct strbuf *text, const struct core *core)
 }
 
 static void
+add_faults(struct strbuf *text, struct balancer *balancer)
+{
+    const struct balancer_faults faults = balancer_faults(balancer);
+
+    observe_head(text, "naru_lb_haproxy_deaths_total", "counter", "Times that HAProxy ended though nobody wanted it to.");
+    strbuf_addf(text, "naru_lb_haproxy_deaths_total %lld\n", (long long)faults.deaths);
+    observe_head(text, "naru_lb_haproxy_refused_total", "counter",
+                 "Configurations that HAProxy refused, or that could not be written.");
+    strbuf_addf(text, "naru_lb_haproxy_refused_total %lld\n", (long long)faults.refused);
+}
+
+static void
 collect(void *arg, struct core *core, int64_t now_ms)
 {
     struct metrics *m = arg;
@@ -181,6 +193,8 @@ answer_metrics(struct http_exchange *x, void *ctx)
     if (refuses_method(x))
         return;
     const bool is_read = engine_read(o->engine, collect, &m);
+    if (is_read)
+        add_faults(&m.text, o->balancer);
     if (is_read)
         (void)balancer_traffic(o->balancer, add_traffic, &m);
     if (is_read)

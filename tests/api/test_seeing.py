@@ -135,6 +135,7 @@ class Prometheus(Traffic):
                 self.assertNotIn(name, series)
                 series.add(name)
         self.assertIn("naru_lb_log_lines_dropped_total", seen)
+        self.assertLessEqual({"naru_lb_haproxy_deaths_total", "naru_lb_haproxy_refused_total"}, seen)
 
 
 def now():

@@ -302,6 +302,8 @@ TEST(a_killed_haproxy_is_back_within_a_second)
             best_ms = took_ms;
     }
     printf("   back after %d ms\n", (int)best_ms);
+    CHECK(balancer_faults(w->balancer).deaths >= 1);
+    CHECK_EQ(balancer_faults(w->balancer).refused, 0);
     CHECK(best_ms < 1000 * CHECK_PATIENCE);
 }
 

@@ -564,6 +564,8 @@ TEST(a_refused_configuration_leaves_traffic_to_the_old_one_and_says_so)
     WAIT_FOR(balancer_problem(w->balancer, why, sizeof(why)), 5000);
     CHECK(!balancer_is_ready(w->balancer));
     CHECK(strstr(why, "[ALERT]") != NULL);
+    CHECK(balancer_faults(w->balancer).refused >= 1);
+    CHECK_EQ(balancer_faults(w->balancer).deaths, 0);
     world_register(w, two); /* targets come and go meanwhile */
     world_wait_healthy(two);
     WAIT_FOR((seen += strcmp(client_once(w->port, "GET", "/").body, two->name) == 0) > 3, 5000);
