@@ -319,6 +319,17 @@ text_base64(const struct call *c, bool *ok)
     return true;
 }
 
+/* ASCII only. */
+static struct str
+in_small(struct interp *in, struct str s)
+{
+    char *copy = arena_cstr(in->arena, s);
+
+    for (size_t i = 0; i < s.len; i++)
+        copy[i] = (char)tolower((unsigned char)copy[i]);
+    return (struct str){copy, s.len};
+}
+
 static bool
 text_other(const struct call *c, bool *ok)
 {
@@ -376,7 +387,7 @@ text_other(const struct call *c, bool *ok)
         struct value ignored;
         *c->out = value_bool(value_of_number(c->in->arena, str_trim(c->text), &ignored));
     } else if (call_is(c, "compareToIgnoreCase", 1)) {
-        *c->out = value_int(str_equal_nocase(c->text, call_text(c, 0)) ? 0 : 1);
+        *c->out = value_int(text_distance(in_small(c->in, c->text), in_small(c->in, call_text(c, 0))));
     } else if (call_is(c, "execute", 0) || call_is(c, "toURL", 0)) {
         *ok = interp_throw(c->in, c->at, "RejectedAccessException",
                            "Scripts not permitted to use method String " STR_FMT

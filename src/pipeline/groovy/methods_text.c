@@ -86,21 +86,6 @@ characters_before(struct str s, ptrdiff_t bytes)
     return bytes < 0 ? -1 : (int64_t)text_count(str_slice(s, 0, (size_t)bytes));
 }
 
-/* As Java's compareTo(): how far the first characters are apart that differ, or the lengths. */
-static int64_t
-text_distance(struct str a, struct str b)
-{
-    size_t i = 0;
-
-    while (i < a.len && i < b.len && a.at[i] == b.at[i])
-        i++;
-    if (i == a.len || i == b.len)
-        return (int64_t)text_count(a) - (int64_t)text_count(b);
-    if (((unsigned char)a.at[i] | (unsigned char)b.at[i]) < 0x80)
-        return a.at[i] - b.at[i];
-    return (unsigned char)a.at[i] < (unsigned char)b.at[i] ? -1 : 1;
-}
-
 static bool
 method_number(const struct call *c, bool *ok)
 {

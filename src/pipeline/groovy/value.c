@@ -250,9 +250,8 @@ value_compare(struct value a, struct value b, int *out)
         return true;
     }
     if (a.type == V_TEXT && b.type == V_TEXT) {
-        size_t len = a.text.len < b.text.len ? a.text.len : b.text.len;
-        int c = len == 0 ? 0 : memcmp(a.text.at, b.text.at, len);
-        *out = c != 0 ? (c < 0 ? -1 : 1) : (a.text.len > b.text.len) - (a.text.len < b.text.len);
+        const int64_t distance = text_distance(a.text, b.text);
+        *out = (distance > 0) - (distance < 0);
         return true;
     }
     if (a.type == V_BOOL && b.type == V_BOOL) {
@@ -444,6 +443,56 @@ text_count(struct str s)
     for (size_t i = 0; i < s.len; i++)
         count += ((unsigned char)s.at[i] & 0xC0) != 0x80;
     return count;
+}
+
+/* The character that begins there as UTF-16 has it: one unit, or two (`low` is then not 0). What is no
+ * UTF-8 is a byte each. */
+static unsigned
+utf16_at(struct str s, size_t i, unsigned *low)
+{
+    const unsigned char *p = (const unsigned char *)s.at + i;
+    const unsigned size = p[0] < 0xC0 ? 1 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    unsigned code = size == 1 ? p[0] : p[0] & (0x7Fu >> size);
+
+    *low = 0;
+    if (s.len - i < size)
+        return p[0];
+    for (unsigned j = 1; j < size; j++)
+        code = code << 6 | (p[j] & 0x3F);
+    if (code < 0x10000)
+        return code;
+    *low = 0xDC00 + ((code - 0x10000) & 0x3FF);
+    return 0xD800 + ((code - 0x10000) >> 10);
+}
+
+/* A character of four bytes is two units. */
+static size_t
+utf16_count(struct str s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        count += (((unsigned char)s.at[i] & 0xC0) != 0x80) + ((unsigned char)s.at[i] >= 0xF0);
+    return count;
+}
+
+int64_t
+text_distance(struct str a, struct str b)
+{
+    const size_t len = a.len < b.len ? a.len : b.len;
+    unsigned low_a, low_b, unit_a, unit_b;
+    size_t i = 0;
+
+    while (i < len && a.at[i] == b.at[i])
+        i++;
+    while (i > 0 && i < len && ((unsigned char)a.at[i] & (unsigned char)b.at[i] & 0xC0) == 0x80)
+        i--; /* to where both characters begin */
+    if (i == len)
+        return (int64_t)utf16_count(str_slice(a, i, a.len)) -
+               (int64_t)utf16_count(str_slice(b, i, b.len));
+    unit_a = utf16_at(a, i, &low_a);
+    unit_b = utf16_at(b, i, &low_b);
+    return unit_a != unit_b ? (int64_t)unit_a - unit_b : (int64_t)low_a - low_b;
 }
 
 /* Where character `n` begins. */

@@ -229,6 +229,8 @@ bool value_format_plain(struct value v, struct strbuf *out) MUST_CHECK;
 
 /* Characters, not bytes; text_part() clamps. */
 size_t text_count(struct str s);
+/* As Java's compareTo(): how far the first UTF-16 units are apart that differ, or the lengths. */
+int64_t text_distance(struct str a, struct str b);
 struct str text_part(struct str s, size_t from, size_t to);
 
 void list_reserve(struct arena *a, struct list *l, size_t count);
