@@ -244,11 +244,11 @@ other_has_ended(void *ctx, const char *pipeline, int64_t number, enum build_resu
 }
 
 static struct json *
-tests(void *ctx, const char *step, const struct json *cases)
+tests(void *ctx, const char *step, const struct json *cases, int64_t total)
 {
     const struct work *w = ctx;
 
-    return room_tests(w->room, w->build, step, cases);
+    return room_tests(w->room, w->build, step, cases, total);
 }
 
 static bool

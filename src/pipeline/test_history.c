@@ -219,8 +219,9 @@ write_steps(struct pipeline_room *room, const struct build *b, const struct json
         log_error("pipeline.tests", "error=%s", log_quote(err.message));
 }
 
-/* Of a step that is done again the new ones count; of all steps together TESTS_MAX. */
-static void
+/* Of a step that is done again the new ones count; of all steps together TESTS_MAX. Gives how many of
+ * the step are kept. */
+static size_t
 put_cases(struct json *steps, const char *step, const struct json *cases)
 {
     struct json *kept = json_object();
@@ -234,19 +235,22 @@ put_cases(struct json *steps, const char *step, const struct json *cases)
         count++;
     }
     json_set(steps, step, kept);
+    return json_size(kept);
 }
 
 struct json *
-room_tests(struct pipeline_room *room, struct build *b, const char *step, const struct json *cases)
+room_tests(struct pipeline_room *room, struct build *b, const char *step, const struct json *cases,
+           int64_t total)
 {
     cleanup_json struct json *steps = read_steps(room, b->pipeline, b->number);
     struct json *names = json_object();
     struct counts c = {0};
     struct history h;
+    int64_t not_kept;
 
     if (steps == NULL)
         steps = json_object();
-    put_cases(steps, step, cases);
+    not_kept = total - (int64_t)put_cases(steps, step, cases);
     write_steps(room, b, steps);
     if (history_read(room, b->pipeline, b->number, &h)) {
         json_unref(h.builds[0].tests); /* in any case, the disk may be full */
@@ -256,8 +260,12 @@ room_tests(struct pipeline_room *room, struct build *b, const char *step, const 
     history_done(&h);
     count_cases(steps, &c);
     room_lock(room);
+    json_set(names, "notKept", json_int(not_kept));
+    not_kept += json_get_i64(b->tests, "notKept", 0);
     json_unref(b->tests);
     b->tests = counts_to_json(&c);
+    if (not_kept > 0)
+        json_set(b->tests, "notKept", json_int(not_kept));
     room_save(room, b);
     room_unlock(room);
     return names;

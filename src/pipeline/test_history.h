@@ -7,7 +7,7 @@
  *   fixed           passed, and failed there
  *   flaky           K, or failed in one build of a commit and passed in another one
  * Limits: TESTS_MAX tests of a build, TEST_BUILDS_MAX builds looked back, TEST_NAMES_MAX names of a
- * list; counts are of all. */
+ * list; counts are of all that are kept, and "notKept" of a build's tests says how many are not. */
 #pragma once
 #include "base/json.h"
 #include "pipeline/room.h"
@@ -18,7 +18,7 @@
 
 /* As runner_host.tests; called without the lock. */
 struct json *room_tests(struct pipeline_room *room, struct build *b, const char *step,
-                        const struct json *cases);
+                        const struct json *cases, int64_t total);
 /* For the API: the counts, the names, and of each name that is in a list how it went before. */
 struct json *room_test_report(struct pipeline_room *room, const char *pipeline, int64_t number,
                               struct err *err) MUST_CHECK;

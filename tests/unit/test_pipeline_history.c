@@ -303,12 +303,19 @@ TEST(tests_of_one_name_are_told_apart_and_do_not_pile_up)
 TEST(the_log_says_how_many_results_are_kept)
 {
     cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *j = NULL;
 
     web_first(&w, "sh \"(echo '<testsuite>'; yes '<testcase name=\\\"x\\\"/>' | head -100001; "
-                  "echo '</testsuite>') > r.xml\"\njunit 'r.xml'\n");
+                  "echo '</testsuite>') > r.xml\"\njunit 'r.xml'\n"
+                  "sh \"echo '<testsuite><testcase name=\\\"y\\\"/></testsuite>' > s.xml\"\njunit 's.xml'\n");
     expect_result(&w, "web", 1, "SUCCESS");
     expect_log(&w, "web", 1, "Tests: 100001, failed: 0, skipped: 0\n"
                              "WARNING: the results of 100000 of these tests are kept\n");
+    /* There is room for those of one step only. */
+    expect_log(&w, "web", 1, "Tests: 1, failed: 0, skipped: 0\n"
+                             "WARNING: the results of 0 of these tests are kept\n");
+    j = pipeline_build(w.room, "web", 1, NULL);
+    CHECK_EQ(json_get_i64(json_get(j, "tests"), "notKept", 0), 2);
 }
 
 TEST(tests_have_a_history)

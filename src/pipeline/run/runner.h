@@ -93,9 +93,10 @@ struct runner_host {
     bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
     /* All that the build does is wait for people or other builds. */
     void (*parked)(void *ctx, bool is_parked);
-    /* Keeps what a `junit` step found, {name: status} (test_history.h); gives names by what became of
-     * them since earlier builds, {"newlyFailing", "fixed", "flaky": [...]}, for the caller to unref. */
-    struct json *(*tests)(void *ctx, const char *step, const struct json *cases);
+    /* Keeps what a `junit` step found, {name: status} (test_history.h) of `total` tests; gives names by what
+     * became of them since earlier builds, {"newlyFailing", "fixed", "flaky": [...]}, and how many there was
+     * no room for, {"notKept": n}, for the caller to unref. */
+    struct json *(*tests)(void *ctx, const char *step, const struct json *cases, int64_t total);
     /* Passes a milestone; MILESTONE_NEXT becomes the one after the last.  False: a newer build (`by_out`)
      * passed it, or (0) this one is already beyond it, as `last_out` says. */
     bool (*milestone)(void *ctx, int64_t *ordinal, int64_t *last_out, int64_t *by_out);

@@ -151,15 +151,18 @@ say_history(struct step_call *s, const struct counts *c)
 {
     const struct runner_host *host = s->run->config->host;
     cleanup_json struct json *names = NULL;
+    int64_t not_kept;
 
     if (host == NULL || host->tests == NULL) {
         if (c->flaky > 0)
             run_logf(s->run, "Flaky tests: %lld", (long long)c->flaky);
         return;
     }
-    if (c->total > (int64_t)json_size(c->cases))
-        run_logf(s->run, "WARNING: the results of %zu of these tests are kept", json_size(c->cases));
-    names = host->tests(s->run->config->ctx, s->id, c->cases);
+    names = host->tests(s->run->config->ctx, s->id, c->cases, c->total);
+    not_kept = json_get_i64(names, "notKept", 0);
+    if (not_kept > 0)
+        run_logf(s->run, "WARNING: the results of %lld of these tests are kept",
+                 (long long)(c->total - not_kept));
     say_names(s, names, "newlyFailing", "Newly failing");
     say_names(s, names, "fixed", "Fixed");
     say_names(s, names, "flaky", "Flaky");
