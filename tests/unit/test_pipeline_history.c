@@ -79,6 +79,49 @@ TEST(the_changes_of_a_repository_elsewhere_are_fetched_when_they_are_asked_for)
     expect_log(&w, "far", 2, TWO_COMMITS);
 }
 
+/* The commit of the build before may be in no history any more, or in no repository. */
+TEST(a_force_push_does_not_hide_what_changed)
+{
+    static const char *const names[] = {"far", "web"};
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *url = NULL;
+    struct json *j = NULL;
+    struct err err;
+
+    web_init(&w, NULL);
+    url = text_format("file://%s/git/web.git", w.data);
+    if (!pipeline_create(w.room, "far", url, NULL, &j, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    json_unref(j);
+    commit(&w, SAY_CHANGES, "x");
+    sh(&w, "echo 1 > one; git add .; git commit -q -m one; echo 2 > two; git add .; git commit -q -m two");
+    push(&w, "web");
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(submit(&w, names[i], "main"), 1);
+        expect_result(&w, names[i], 1, "SUCCESS");
+    }
+    sh(&w, "git reset -q --hard HEAD^; git push -q --force ../data/git/web.git HEAD:main");
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(submit(&w, names[i], "main"), 2);
+        expect_result(&w, names[i], 2, "SUCCESS");
+        expect_log(&w, names[i], 2, "changes [Ann/one/[delete:two]]\n");
+    }
+    sh(&w, "echo 3 > three; git add .; git commit -q --amend -m three; "
+           "git push -q --force ../data/git/web.git HEAD:main");
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(submit(&w, names[i], "main"), 3);
+        expect_result(&w, names[i], 3, "SUCCESS");
+        expect_log(&w, names[i], 3, "changes [Ann/three/[add:one, add:three]]\n");
+    }
+    sh(&w, "git commit -q --amend -m four; git push -q --force ../data/git/web.git HEAD:main; "
+           "git -C ../data/git/web.git reflog expire --expire=now --all; "
+           "git -C ../data/git/web.git gc -q --prune=now");
+    CHECK_EQ(submit(&w, "web", "main"), 4);
+    expect_result(&w, "web", 4, "SUCCESS");
+    expect_log(&w, "web", 4, "WARNING: what has changed is not known: commit ");
+    expect_log(&w, "web", 4, " is no longer there (a force push?)\nchanges []\n");
+}
+
 TEST(a_changes_own_commits_are_judged_in_all_its_builds)
 {
     cleanup(world_done) struct world w = {0};

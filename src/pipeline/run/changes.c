@@ -3,6 +3,7 @@
 
 #include <time.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "io/file.h"
 
 #define COMMENT_MAX 16384u
@@ -145,8 +146,31 @@ keep(struct run *run)
     if (path == NULL)
         return;
     text = json_format(run->changes);
+    /* Not in the build's log: a build that is taken up does not do this again, and its lines are counted. */
     if (!file_write_atomic(path, str_of(text), 0600, &err))
-        run_logf(run, "WARNING: %s", err.message);
+        log_warn("build.changes", "job=%s build=%lld error=%s", run->config->job_name,
+                 (long long)run->config->number, log_quote(err.message));
+}
+
+static const struct json *
+nothing(struct run *run)
+{
+    if (run->changes == NULL)
+        run->changes = read_kept(run);
+    if (json_get(run->changes, "") == NULL)
+        json_set(run->changes, "", json_array());
+    return json_get(run->changes, "");
+}
+
+/* False is kept for what git does not know: that is said each time, also by a build that is taken up. */
+static const struct json *
+told(struct run *run, const struct json *commits, const char *from)
+{
+    if (json_type(commits) == JSON_ARRAY)
+        return commits;
+    run_logf(run, "WARNING: what has changed is not known: commit %s is no longer there (a force push?)",
+             from);
+    return nothing(run);
 }
 
 static void
@@ -167,29 +191,22 @@ changes_between(struct run *run, const char *from, const char *to)
     if (run->changes == NULL)
         run->changes = read_kept(run);
     if (json_get(run->changes, key) != NULL)
-        return json_get(run->changes, key);
+        return told(run, json_get(run->changes, key), from);
     wait_for_turn(run);
     if (json_get(run->changes, key) != NULL) /* another branch asked meanwhile */
-        return json_get(run->changes, key);
+        return told(run, json_get(run->changes, key), from);
     run->asks_changes = true;
     is_known = strcmp(from, to) == 0 || run->config->in_place ||
                workspace_log(run, from, to, CHANGES_MAX, &log);
     run->asks_changes = false;
-    commits = changes_parse(is_known ? strbuf_str(&log) : STR(""));
+    commits = is_known ? changes_parse(strbuf_str(&log)) : json_bool(false);
+    if (!is_known && run_is_due(run)) { /* what was interrupted is asked for again */
+        json_unref(commits);
+        return nothing(run);
+    }
     json_set(run->changes, key, commits);
-    if (is_known || !run_is_due(run)) /* what was interrupted is asked for again */
-        keep(run);
-    return commits;
-}
-
-static const struct json *
-nothing(struct run *run)
-{
-    if (run->changes == NULL)
-        run->changes = read_kept(run);
-    if (json_get(run->changes, "") == NULL)
-        json_set(run->changes, "", json_array());
-    return json_get(run->changes, "");
+    keep(run);
+    return told(run, commits, from);
 }
 
 static bool

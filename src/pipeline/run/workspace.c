@@ -249,40 +249,82 @@ workspace_fetch(struct run *run, const struct node *at, const char *directory)
     return ok;
 }
 
-/* One of this machine has all of its history; of others as much is fetched as may be asked for. */
+/* Where git knows the history of both commits; NULL: it does not know the older one.  A fetch of
+ * what was built has none: it is made anew, with `count` commits of each.  After a force push the older one
+ * may be in no history of the newer one, and where nobody has it any more, too. */
 static const char *
-with_history(struct run *run, unsigned count)
+with_history(struct run *run, const char *from, const char *to, unsigned count)
 {
     const struct runner_config *c = run->config;
+    const char *depth = arena_format(&run->arena, "--depth=%u", count + 1);
     cleanup(strbuf_done) struct strbuf ignored = {0};
     struct env_layer *outer = run->env;
+    bool has_both;
     int code;
 
     if (local_repository(run) != NULL)
         return c->git_url;
     log_in(run);
-    (void)GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
-              arena_format(&run->arena, "--depth=%u", count + 1), c->git_url, c->commit);
+    has_both = str_is_hex(str_of(from)) && /* or "commit^1": its own parent is there in any case */
+               GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
+                   depth, c->git_url, from, c->commit);
+    if (!has_both)
+        (void)GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
+                  depth, c->git_url, c->commit);
     run->env = outer;
+    if (!has_both &&
+        !GIT(run, c->workspace, &ignored, &code, "merge-base", "--is-ancestor", from, to))
+        return NULL;
     return c->workspace;
 }
 
-bool
-workspace_log(struct run *run, const char *from, const char *to, unsigned count, struct strbuf *out)
+#define COMMIT_FORMAT "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00"
+
+static bool
+log_of(struct run *run, const char *directory, const char *from, const char *to, unsigned count,
+       struct strbuf *out)
 {
     const char *most = arena_format(&run->arena, "--max-count=%u", count);
     const char *range = arena_format(&run->arena, "%s..%s", from, to);
     /* No renames: one is a path that went and a path that came. */
     const char *const arguments[] = {"log", "-z", "--no-merges", "--no-renames", "--name-status",
-                                     most, "--reverse",
-                                     "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00", range, "--",
-                                     NULL};
+                                     most, "--reverse", COMMIT_FORMAT, range, "--", NULL};
     int code;
 
-    if (run->config->git_url == NULL || from[0] == '-' || to[0] == '-' ||
-        !git_with_input(run, with_history(run, count), (struct str){0}, out, GIT_LOG_MAX, &code,
-                        arguments))
+    return git_with_input(run, directory, (struct str){0}, out, GIT_LOG_MAX, &code, arguments);
+}
+
+/* The branch was set back: nothing was committed, but much may have changed.  All of it counts as of the
+ * commit that it was set back to. */
+static void
+log_of_step_back(struct run *run, const char *directory, const char *from, const char *to,
+                 struct strbuf *out)
+{
+    const char *const show[] = {"log", "-z", "-1", "--no-patch", COMMIT_FORMAT, to, "--", NULL};
+    const char *const diff[] = {"diff", "-z", "--no-renames", "--name-status", from, to, "--", NULL};
+    cleanup(strbuf_done) struct strbuf files = {0};
+    int code;
+
+    if (!git_with_input(run, directory, (struct str){0}, &files, GIT_LOG_MAX, &code, diff) ||
+        files.len == 0 ||
+        !git_with_input(run, directory, (struct str){0}, out, GIT_LOG_MAX, &code, show))
+        return;
+    strbuf_add_char(out, '\0');
+    strbuf_add(out, strbuf_str(&files));
+}
+
+bool
+workspace_log(struct run *run, const char *from, const char *to, unsigned count, struct strbuf *out)
+{
+    const char *directory;
+
+    if (run->config->git_url == NULL || from[0] == '-' || to[0] == '-')
         return false;
+    directory = with_history(run, from, to, count);
+    if (directory == NULL || !log_of(run, directory, from, to, count, out))
+        return false;
+    if (out->len == 0)
+        log_of_step_back(run, directory, from, to, out);
     /* Not in the build's log: a build that is taken up does not ask again, and its lines are counted. */
     if (out->len >= GIT_LOG_MAX)
         log_warn("build.changes", "job=%s build=%lld error=\"the newest commits are cut off\"",
