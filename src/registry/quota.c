@@ -129,6 +129,13 @@ naming_add(struct naming *n, struct str digest, int64_t size)
     n->bytes += size;
 }
 
+/* What may be a manifest is counted once, whichever it is. */
+static bool
+is_blob(const struct manifest_reference *r)
+{
+    return (!r->is_manifest || r->is_either) && !r->is_foreign;
+}
+
 static bool
 naming_manifest(void *arg, const char *digest, const struct manifest *m)
 {
@@ -138,7 +145,7 @@ naming_manifest(void *arg, const char *digest, const struct manifest *m)
     if (blob_size(n->reg, str_of(digest), &size))
         naming_add(n, str_of(digest), size);
     for (size_t i = 0; i < m->reference_count; i++)
-        if (!m->references[i].is_manifest && !m->references[i].is_foreign)
+        if (is_blob(&m->references[i]))
             naming_add(n, m->references[i].digest, m->references[i].size);
     return true;
 }
@@ -292,8 +299,7 @@ quota_image_fits(struct registry *reg, const char *region, const char *repositor
         return false;
     for (size_t i = 0; i < m->reference_count; i++) {
         cleanup_free char *key = str_dup(m->references[i].digest);
-        if (!m->references[i].is_manifest && !m->references[i].is_foreign &&
-            json_get(usage.named, key) == NULL && json_get(usage.fresh, key) == NULL)
+        if (is_blob(&m->references[i]) && json_get(usage.named, key) == NULL && json_get(usage.fresh, key) == NULL)
             more += m->references[i].size;
     }
     return json_get(usage.named, digest) != NULL || usage.bytes + more <= limit ||

@@ -9,6 +9,7 @@
 #include "io/file.h"
 #include "registry/internal.h"
 #include "registry/mirror/replication.h"
+#include "registry/mirror/replication_queue.h"
 
 #define THERE "eu-north-1"
 
@@ -236,4 +237,64 @@ TEST(another_naru_makes_its_repository_while_a_third_registry_hangs)
     CHECK(registry_resolve(there.reg, REGION, "my-app", "v1", digest, &err));
     CHECK_TEXT(digest, w.digest);
     CHECK_TEXT(status_of(&w, "222222222222"), "IN_PROGRESS");
+}
+
+/* ---- the queue ---- */
+
+static struct replica
+image_named(const char *digest)
+{
+    struct replica image = {.region = REGION, .repository = "my-app"};
+    text_copy_all(image.digest, sizeof image.digest, digest);
+    return image;
+}
+
+TEST(a_push_while_an_attempt_fails_begins_anew)
+{
+    cleanup(replication_queue_done) struct replication_queue q = {0};
+    const struct replica image = image_named("sha256:a");
+    int64_t next_ms;
+
+    CHECK(replication_queue_add(&q, &image, "1/far"));
+    for (int i = 0; i < REPLICATION_ATTEMPTS_MAX - 1; i++) {
+        struct replication_job *tired = replication_queue_next(&q, INT64_MAX - 1, &next_ms);
+        CHECK_EQ(tired->attempts, i);
+        replication_queue_end(&q, tired, false, 1000);
+    }
+    struct replication_job *last = replication_queue_next(&q, INT64_MAX - 1, &next_ms);
+    CHECK(replication_queue_add(&q, &image, "1/far")); /* pushed while the last attempt runs */
+    CHECK(replication_queue_next(&q, 2000, &next_ms) == NULL); /* and while it does, its destination has no other */
+    replication_queue_end(&q, last, false, 2000);
+    CHECK_EQ(q.count, 1);
+    struct replication_job *fresh = replication_queue_next(&q, 2000, &next_ms);
+    CHECK(fresh != NULL);
+    CHECK_EQ(fresh->attempts, 0);
+    replication_queue_end(&q, fresh, true, 2000);
+    CHECK_EQ(q.count, 0);
+}
+
+TEST(what_failed_is_due_later_and_a_destination_has_one_at_a_time)
+{
+    cleanup(replication_queue_done) struct replication_queue q = {0};
+    const struct replica a = image_named("sha256:a"), b = image_named("sha256:b");
+    int64_t next_ms;
+
+    CHECK(replication_queue_add(&q, &a, "1/far") && replication_queue_add(&q, &b, "1/far") &&
+          replication_queue_add(&q, &b, "2/near") && replication_queue_add(&q, &b, "2/near"));
+    CHECK_EQ(q.count, 3);
+    struct replication_job *first = replication_queue_next(&q, 10, &next_ms), *near = replication_queue_next(&q, 10, &next_ms);
+    CHECK_TEXT(first->image.digest, "sha256:a");
+    CHECK_TEXT(near->key, "2/near");
+    CHECK(replication_queue_next(&q, 10, &next_ms) == NULL);
+    CHECK_EQ(next_ms, INT64_MAX); /* it waits for a place, not for a time */
+    replication_queue_end(&q, first, false, 10);
+    struct replication_job *second = replication_queue_next(&q, 10, &next_ms);
+    CHECK_TEXT(second->image.digest, "sha256:b");
+    replication_queue_end(&q, second, true, 10);
+    CHECK(replication_queue_next(&q, 1009, &next_ms) == NULL);
+    CHECK_EQ(next_ms, 1010);
+    first = replication_queue_next(&q, 1010, &next_ms);
+    CHECK_EQ(first->attempts, 1);
+    replication_queue_end(&q, first, true, 1010);
+    replication_queue_end(&q, near, true, 1010);
 }

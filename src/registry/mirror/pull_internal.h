@@ -7,6 +7,7 @@
 #include "registry/internal.h"
 #include "registry/mirror/pull_failure.h"
 #include "registry/mirror/pull_through.h"
+#include "registry/mirror/slots.h"
 
 struct flight {
     char *key; /* "<region>\n<repository>\n<digest>" */
@@ -39,6 +40,8 @@ struct pending {
 #define PULL_IMPORTERS 6           /* threads; one upstream keeps one of them at most */
 #define PULL_FLIGHTS_OF_ONE_MAX 24 /* of PULL_FLIGHTS_MAX, so that a slow upstream leaves some */
 
+_Static_assert(PULL_IMPORTERS <= SLOTS_MAX, "each keeps a slot");
+
 struct import {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
@@ -61,7 +64,7 @@ struct pull_through {
     int pending_count;
     struct import *imports, **imports_end;
     int import_count;
-    struct import *running[PULL_IMPORTERS]; /* what they are at; NULL: nothing */
+    struct slots serving; /* upstreams that are being imported from */
     struct pull_failures failures;
     atomic_bool is_stopping;
 };

@@ -287,27 +287,19 @@ import_run(struct pull_through *p, const struct import *job)
     free(in.upstream_name);
 }
 
-static bool
-is_served(const struct pull_through *p, const char *url)
-{
-    for (size_t i = 0; i < PULL_IMPORTERS; i++)
-        if (p->running[i] != NULL && strcmp(p->running[i]->url, url) == 0)
-            return true;
-    return false;
-}
-
 /* With the lock held: the first whose upstream keeps no other thread. */
 static struct import *
 import_next(struct pull_through *p)
 {
     for (struct import **at = &p->imports; *at != NULL; at = &(*at)->next) {
         struct import *job = *at;
-        if (is_served(p, job->url))
+        if (slots_have(&p->serving, job->url))
             continue;
         *at = job->next;
         if (*at == NULL)
             p->imports_end = at;
         p->import_count--;
+        slots_take(&p->serving, job->url);
         return job;
     }
     return NULL;
@@ -318,20 +310,14 @@ static struct import *
 import_dequeue(struct pull_through *p, struct import *done)
 {
     struct import *job = NULL;
-    size_t i = 0;
 
     pthread_mutex_lock(&p->lock);
-    while (p->running[i] != done)
-        i++;
-    p->running[i] = NULL;
+    if (done != NULL)
+        slots_give(&p->serving, done->url);
     free(done);
     pthread_cond_broadcast(&p->changed); /* its upstream may be asked by another one */
     while (!atomic_load(&p->is_stopping) && (job = import_next(p)) == NULL)
         pthread_cond_wait(&p->changed, &p->lock);
-    for (i = 0; job != NULL && p->running[i] != NULL;)
-        i++;
-    if (job != NULL)
-        p->running[i] = job;
     pthread_mutex_unlock(&p->lock);
     return job;
 }

@@ -11,21 +11,12 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/reference.h"
-#include "registry/mirror/replication_internal.h"
+#include "registry/mirror/replication_queue.h"
 
 #define DOCUMENT_MAX (64 << 10)
 #define REGISTRIES_MAX (1 << 20)
-#define WAIT_MAX_MS 300000
-#define KEY_SIZE 96 /* "<registryId>/<region>" */
 
-/* One image to one destination. */
-struct job {
-    struct replica image;
-    char key[KEY_SIZE];
-    int64_t due_ms; /* monotonic */
-    int attempts;
-    struct job *next;
-};
+_Static_assert(REPLICATION_THREADS <= SLOTS_MAX, "each keeps a slot");
 
 struct replicator {
     struct registry *reg;
@@ -35,9 +26,7 @@ struct replicator {
     pthread_mutex_t record_lock; /* held to change a record; the two are never taken together */
     pthread_mutex_t lock;        /* guards what follows */
     pthread_cond_t changed;
-    struct job *jobs;
-    int count;
-    const struct job *running[REPLICATION_THREADS];
+    struct replication_queue queue;
     bool is_stopping;
 };
 
@@ -221,7 +210,7 @@ outcome_store(struct replicator *r, const struct replica *image, const char *key
 
 /* True: it has the image, or will not be asked again. */
 static bool
-destination_run(struct replicator *r, const struct job *job, const char *asked)
+destination_run(struct replicator *r, const struct replication_job *job, const char *asked)
 {
     const bool is_last = job->attempts + 1 >= REPLICATION_ATTEMPTS_MAX;
     struct err err = {0};
@@ -246,7 +235,7 @@ is_in_progress(const struct json *destination)
 
 /* True: there is nothing left to do for it. */
 static bool
-job_run(struct replicator *r, const struct job *job)
+job_run(struct replicator *r, const struct replication_job *job)
 {
     cleanup_json struct json *record = record_read(r->reg, &job->image);
     const struct json *destination = json_get(record, job->key);
@@ -261,36 +250,13 @@ job_run(struct replicator *r, const struct job *job)
 
 /* ---- the queue ---- */
 
-static bool
-job_is(const struct job *job, const struct replica *image, const char *key)
-{
-    return strcmp(job->image.digest, image->digest) == 0 && strcmp(job->key, key) == 0 &&
-           strcmp(job->image.repository, image->repository) == 0 &&
-           strcmp(job->image.region, image->region) == 0;
-}
-
-/* Behind all others; one that waits already sets out at once. */
 static void
 enqueue(struct replicator *r, const struct replica *image, const char *key)
 {
-    struct job **at = &r->jobs;
-
     pthread_mutex_lock(&r->lock);
-    while (*at != NULL && !job_is(*at, image, key))
-        at = &(*at)->next;
-    if (*at != NULL) {
-        (*at)->due_ms = 0;
-        (*at)->attempts = 0;
-    } else if (r->count < REPLICATION_QUEUE_MAX) {
-        struct job *job = mem_new(sizeof *job);
-        job->image = *image;
-        text_copy_all(job->key, sizeof job->key, key);
-        *at = job;
-        r->count++;
-    } else { /* it is IN_PROGRESS on disk, for the next start */
+    if (!replication_queue_add(&r->queue, image, key)) /* it is IN_PROGRESS on disk, for the next start */
         log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
                  image->digest, key);
-    }
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
 }
@@ -300,7 +266,7 @@ static void
 enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
 {
     for (void *it = json_first(record); it != NULL; it = json_next(record, it))
-        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < KEY_SIZE)
+        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < REPLICATION_KEY_SIZE)
             enqueue(r, image, json_key(it));
 }
 
@@ -315,76 +281,26 @@ wait_until(struct replicator *r, int64_t due_ms)
         pthread_cond_timedwait(&r->changed, &r->lock, &end);
 }
 
-/* A destination has one thread at a time: one that hangs keeps no other. */
-static bool
-is_served(const struct replicator *r, const char *key)
-{
-    for (size_t i = 0; i < REPLICATION_THREADS; i++)
-        if (r->running[i] != NULL && strcmp(r->running[i]->key, key) == 0)
-            return true;
-    return false;
-}
-
-/* With the lock held: the first that is due and whose destination is free, taken off the queue;
- * else when the next one will be due. */
-static struct job *
-job_next(struct replicator *r, int64_t *next_ms_out)
-{
-    const int64_t now_ms = clock_monotonic_ms();
-
-    *next_ms_out = INT64_MAX;
-    for (struct job **at = &r->jobs; *at != NULL; at = &(*at)->next) {
-        struct job *job = *at;
-        if (job->due_ms > now_ms) {
-            *next_ms_out = job->due_ms < *next_ms_out ? job->due_ms : *next_ms_out;
-        } else if (!is_served(r, job->key)) {
-            *at = job->next;
-            r->count--;
-            return job;
-        }
-    }
-    return NULL;
-}
-
 /* NULL: it is time to end. */
-static struct job *
+static struct replication_job *
 dequeue(struct replicator *r)
 {
-    struct job *found = NULL;
+    struct replication_job *found = NULL;
     int64_t next_ms;
-    size_t i = 0;
 
     pthread_mutex_lock(&r->lock);
-    while (!r->is_stopping && (found = job_next(r, &next_ms)) == NULL)
+    while (!r->is_stopping &&
+           (found = replication_queue_next(&r->queue, clock_monotonic_ms(), &next_ms)) == NULL)
         wait_until(r, next_ms);
-    while (found != NULL && r->running[i] != NULL)
-        i++;
-    if (found != NULL)
-        r->running[i] = found;
     pthread_mutex_unlock(&r->lock);
     return found;
 }
 
-/* Frees the job, or puts it back for later. */
 static void
-job_end(struct replicator *r, struct job *job, bool is_done)
+job_end(struct replicator *r, struct replication_job *job, bool is_done)
 {
-    const int64_t wait_ms = job->attempts < 9 ? 1000LL << job->attempts : WAIT_MAX_MS;
-    size_t i = 0;
-
     pthread_mutex_lock(&r->lock);
-    while (r->running[i] != job)
-        i++;
-    r->running[i] = NULL;
-    if (is_done) {
-        free(job);
-    } else {
-        job->attempts++;
-        job->due_ms = clock_monotonic_ms() + (wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
-        job->next = r->jobs;
-        r->jobs = job;
-        r->count++;
-    }
+    replication_queue_end(&r->queue, job, is_done, clock_monotonic_ms());
     pthread_cond_broadcast(&r->changed); /* its destination is free */
     pthread_mutex_unlock(&r->lock);
 }
@@ -416,7 +332,7 @@ replicator_run(void *arg)
 {
     struct replicator *r = arg;
 
-    for (struct job *job; (job = dequeue(r)) != NULL;)
+    for (struct replication_job *job; (job = dequeue(r)) != NULL;)
         job_end(r, job, job_run(r, job));
     return NULL;
 }
@@ -514,11 +430,7 @@ replicator_stop(struct replicator *r)
     pthread_mutex_unlock(&r->lock);
     for (int i = 0; i < r->thread_count; i++)
         pthread_join(r->threads[i], NULL);
-    while (r->jobs != NULL) {
-        struct job *next = r->jobs->next;
-        free(r->jobs);
-        r->jobs = next;
-    }
+    replication_queue_done(&r->queue);
     pthread_mutex_destroy(&r->lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_cond_destroy(&r->changed);

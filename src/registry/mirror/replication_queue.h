@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* replication_queue.h - images on their way to their destinations: whose turn it is, and when one that failed is
+ * tried again. Pure: it is told the time; whoever uses it holds his own lock.
+ * A destination has one image at a time. A push of what is on its way already begins anew: its attempts are counted
+ * from the first one. */
+#pragma once
+#include "registry/mirror/replication_internal.h"
+#include "registry/mirror/slots.h"
+
+#define REPLICATION_KEY_SIZE 96 /* "<registryId>/<region>" */
+
+/* One image to one destination. */
+struct replication_job {
+    struct replica image;
+    char key[REPLICATION_KEY_SIZE];
+    int64_t due_ms; /* monotonic */
+    int attempts;
+    struct replication_job *next;
+};
+
+struct replication_queue {
+    struct replication_job *jobs; /* that wait */
+    int count;
+    struct slots serving;
+};
+
+/* Behind all others; one that waits already sets out at once. False: REPLICATION_QUEUE_MAX wait. */
+bool replication_queue_add(struct replication_queue *q, const struct replica *image, const char *key) MUST_CHECK;
+/* The first that is due and whose destination is free, taken off the queue; else NULL, and when the next one will
+ * be due (INT64_MAX: not by itself). */
+struct replication_job *replication_queue_next(struct replication_queue *q, int64_t now_ms,
+                                               int64_t *next_ms_out);
+/* Ends what next() gave: frees it, or puts it back for later, unless it was pushed again meanwhile. */
+void replication_queue_end(struct replication_queue *q, struct replication_job *job, bool is_done,
+                           int64_t now_ms);
+void replication_queue_done(struct replication_queue *q); /* frees all that wait */
