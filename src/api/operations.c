@@ -680,11 +680,7 @@ refuse_exchange(struct http_exchange *x, int status, const char *why, void *ctx)
     struct call c = begin_call(ctx, &http);
     struct api_answer answer = {0};
 
-    err_set(&c.err, status == 413   ? ERR_TOO_LARGE
-                    : status == 429 ? ERR_THROTTLING
-                    : status == 503 ? ERR_UNAVAILABLE
-                                    : ERR_BAD_REQUEST,
-            "%s", why);
+    err_set(&c.err, http_refusal_code(status), "%s", why);
     write_error(&c, &answer);
     reply(x, &answer);
 }

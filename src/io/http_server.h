@@ -42,10 +42,20 @@ struct http_route {
     void (*body)(struct http_exchange *x, struct str data, void *ctx);   /* NULL: collect */
     void (*end)(struct http_exchange *x, void *ctx);
     void (*done)(struct http_exchange *x, void *ctx);                    /* may be NULL */
-    /* Replies 400, 413, 429 or 503 in the form that the route's clients read; NULL: as plain text. */
+    /* Replies 400, 413, 429 or 503 (http_refusal_code()) in the form that the route's clients read; NULL: as plain text. */
     void (*refuse)(struct http_exchange *x, int status, const char *why, void *ctx);
     void *ctx;
 };
+
+/* What the server refuses by itself, as a code of ours. */
+static inline enum err_code
+http_refusal_code(int status)
+{
+    return status == 413   ? ERR_TOO_LARGE
+           : status == 429 ? ERR_THROTTLING
+           : status == 503 ? ERR_UNAVAILABLE
+                           : ERR_BAD_REQUEST;
+}
 
 struct http_header {
     const char *name;

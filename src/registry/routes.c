@@ -544,10 +544,7 @@ refuse_early(struct http_exchange *x, int status, const char *why, void *ctx)
     struct err err;
 
     (void)ctx;
-    err_set(&err, status == 429   ? ERR_THROTTLING
-                  : status == 503 ? ERR_UNAVAILABLE
-                                  : ERR_BAD_REQUEST,
-            "%s", why);
+    err_set(&err, http_refusal_code(status), "%s", why);
     error_send(x, &err, &r);
 }
 

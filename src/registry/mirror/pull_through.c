@@ -11,11 +11,11 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "registry/manifest.h"
+#include "registry/mirror/bring.h"
 #include "registry/mirror/pull_internal.h"
 #include "registry/reference.h"
 
 #define PENDING_LIFE_MS (30LL * 60 * 1000)
-#define INDEX_DEPTH_MAX 3
 
 /* ---- manifests that are pending ---- */
 
@@ -174,8 +174,9 @@ struct importing {
 };
 
 static bool
-blob_bring(struct importing *in, const struct manifest_reference *reference, struct err *err)
+blob_bring(void *ctx, const struct manifest_reference *reference, struct err *err)
 {
+    const struct importing *in = ctx;
     struct registry *reg = in->reg;
     const char *region = in->job->region, *repository = in->job->repository;
     char digest[REGISTRY_DIGEST_SIZE];
@@ -198,9 +199,10 @@ blob_bring(struct importing *in, const struct manifest_reference *reference, str
 }
 
 static bool
-manifest_read(struct importing *in, const char *digest, struct strbuf *bytes,
+manifest_read(void *ctx, const char *digest, struct strbuf *bytes,
               char type[static REGISTRY_MEDIA_TYPE_SIZE], struct err *err)
 {
+    const struct importing *in = ctx;
     char found[REGISTRY_DIGEST_SIZE];
 
     return pull_pending_get(in->reg, in->job->region, in->job->repository, digest, bytes, found,
@@ -210,8 +212,9 @@ manifest_read(struct importing *in, const char *digest, struct strbuf *bytes,
 
 /* What an index names without a type that we know may be a blob upstream. */
 static bool
-is_manifest_upstream(struct importing *in, const struct manifest_reference *r)
+is_manifest_upstream(void *ctx, const struct manifest_reference *r)
 {
+    const struct importing *in = ctx;
     char digest[REGISTRY_DIGEST_SIZE], found[REGISTRY_DIGEST_SIZE];
 
     return r->is_manifest &&
@@ -220,44 +223,45 @@ is_manifest_upstream(struct importing *in, const struct manifest_reference *r)
              remote_manifest_head(in->remote, in->upstream_name, digest, found, NULL)));
 }
 
-static bool
-manifest_bring(struct importing *in, const char *digest, const char *tag, int depth,
-               struct err *err)
+static const char *
+tag_of(const struct import *job)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
-    cleanup(arena_done) struct arena arena = {0};
-    char type[REGISTRY_MEDIA_TYPE_SIZE], stored[REGISTRY_DIGEST_SIZE];
-    struct manifest m;
+    return job->tag[0] != '\0' ? job->tag : NULL;
+}
 
-    if (tag == NULL &&
-        manifest_is_linked(in->reg, in->job->region, in->job->repository, str_of(digest)))
-        return true;
-    if (depth > INDEX_DEPTH_MAX)
-        return err_set(err, ERR_UPSTREAM_IMAGE, "indexes in indexes go on for ever");
-    if (!manifest_read(in, digest, &bytes, type, err) ||
-        !manifest_parse(strbuf_str(&bytes), str_of(type), &arena, &m, err))
-        return false;
-    for (size_t i = 0; i < m.reference_count; i++) {
-        const struct manifest_reference *r = &m.references[i];
-        char child[REGISTRY_DIGEST_SIZE];
-        if (is_manifest_upstream(in, r) ? !text_copy(child, sizeof child, r->digest) ||
-                                              !manifest_bring(in, child, NULL, depth + 1, err)
-                                        : !blob_bring(in, r, err))
-            return false;
-    }
-    /* Links before the image that counts upon them. */
-    if (!layers_flush(in->reg, in->job->region, in->job->repository, err))
-        return false;
-    const struct registry_put put = {
-        .manifest = strbuf_str(&bytes), .media_type = str_of(type), .tag = tag, .digest = digest};
-    return registry_manifest_put(in->reg, in->job->region, in->job->repository, &put, stored, err);
+/* One that is archived has to be put once more, which restores it. */
+static bool
+manifest_is_here(void *ctx, const char *digest, bool is_top)
+{
+    const struct importing *in = ctx;
+
+    return !(is_top && tag_of(in->job) != NULL) &&
+           manifest_is_linked(in->reg, in->job->region, in->job->repository, str_of(digest)) &&
+           !image_is_archived(in->reg, in->job->region, in->job->repository, str_of(digest));
+}
+
+/* Links before the image that counts upon them. */
+static bool
+manifest_put(void *ctx, struct str bytes, const char *type, const char *digest, bool is_top,
+             struct err *err)
+{
+    const struct importing *in = ctx;
+    char stored[REGISTRY_DIGEST_SIZE];
+    const struct registry_put put = {.manifest = bytes,
+                                     .media_type = str_of(type),
+                                     .tag = is_top ? tag_of(in->job) : NULL,
+                                     .digest = digest};
+
+    return layers_flush(in->reg, in->job->region, in->job->repository, err) &&
+           registry_manifest_put(in->reg, in->job->region, in->job->repository, &put, stored, err);
 }
 
 static void
 import_run(struct pull_through *p, const struct import *job)
 {
     struct importing in = {.reg = p->reg, .job = job};
-    const char *tag = job->tag[0] != '\0' ? job->tag : NULL;
+    const struct bringing bringing = {&in, manifest_is_here, manifest_read, is_manifest_upstream,
+                                      blob_bring, manifest_put};
     const int64_t start_ms = clock_monotonic_ms();
     struct err err = {0};
 
@@ -270,9 +274,9 @@ import_run(struct pull_through *p, const struct import *job)
     }
     remote_set_cancelled(in.remote, pull_is_stopping, p->reg);
     in.upstream_name = pull_upstream_repository(&in.rule, job->repository);
-    if (manifest_bring(&in, job->digest, tag, 0, &err)) {
-        if (tag != NULL)
-            mark_checked(p->reg, job->region, job->repository, tag);
+    if (bring_image(&bringing, job->digest, &err)) {
+        if (tag_of(job) != NULL)
+            mark_checked(p->reg, job->region, job->repository, job->tag);
         pthread_mutex_lock(&p->lock);
         pending_drop(p, job->region, job->repository, job->digest);
         pthread_mutex_unlock(&p->lock);

@@ -3,10 +3,9 @@
 #include <fcntl.h>
 
 #include "registry/manifest.h"
+#include "registry/mirror/bring.h"
 #include "registry/mirror/pull_through.h"
 #include "registry/mirror/replication_internal.h"
-
-#define INDEX_DEPTH_MAX 3
 
 /* Where it goes: `remote` is NULL for a region of this machine. */
 struct place {
@@ -14,6 +13,7 @@ struct place {
     const struct replica *image;
     const char *region;
     struct remote *remote;
+    const struct json *tags; /* that the image has now */
 };
 
 static bool
@@ -34,8 +34,9 @@ blob_send(const struct place *to, const char *digest, struct err *err)
 }
 
 static bool
-blob_bring(const struct place *to, const struct manifest_reference *r, struct err *err)
+blob_bring(void *ctx, const struct manifest_reference *r, struct err *err)
 {
+    const struct place *to = ctx;
     char digest[REGISTRY_DIGEST_SIZE];
     int64_t size;
 
@@ -65,55 +66,56 @@ manifest_put(const struct place *to, struct str bytes, const char *type, const c
 }
 
 static bool
-manifest_bring(const struct place *to, const char *digest, const struct json *tags, int depth,
-               struct err *err)
+image_read(void *ctx, const char *digest, struct strbuf *bytes,
+           char type[static REGISTRY_MEDIA_TYPE_SIZE], struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
-    cleanup(arena_done) struct arena arena = {0};
-    char type[REGISTRY_MEDIA_TYPE_SIZE], found[REGISTRY_DIGEST_SIZE];
-    struct manifest m;
+    const struct place *to = ctx;
+    char found[REGISTRY_DIGEST_SIZE];
 
-    if (depth > INDEX_DEPTH_MAX)
-        return err_set(err, ERR_MANIFEST_INVALID, "indexes in indexes go on for ever");
-    if (!registry_manifest_get(to->reg, to->image->region, to->image->repository, digest, &bytes,
-                               found, type, err) ||
-        !manifest_parse(strbuf_str(&bytes), str_of(type), &arena, &m, err))
-        return false;
-    for (size_t i = 0; i < m.reference_count; i++) {
-        const struct manifest_reference *r = &m.references[i];
-        char child[REGISTRY_DIGEST_SIZE];
-        const bool is_manifest =
-            reference_is_manifest(to->reg, to->image->region, to->image->repository, r);
-        if (is_manifest ? !text_copy(child, sizeof child, r->digest) ||
-                              !manifest_bring(to, child, NULL, depth + 1, err)
-                        : !blob_bring(to, r, err))
-            return false;
-    }
-    /* Links before the image that counts upon them. */
-    if (to->remote == NULL && !layers_flush(to->reg, to->region, to->image->repository, err))
-        return false;
-    for (size_t i = 0; i < json_size(tags); i++)
-        if (!manifest_put(to, strbuf_str(&bytes), type, digest, json_cstr(json_at(tags, i), ""),
-                          err))
-            return false;
-    return json_size(tags) > 0 || manifest_put(to, strbuf_str(&bytes), type, digest, NULL, err);
+    return registry_manifest_get(to->reg, to->image->region, to->image->repository, digest, bytes,
+                                 found, type, err);
 }
 
 static bool
-image_bring(const struct place *to, struct err *err)
+is_manifest(void *ctx, const struct manifest_reference *r)
 {
+    const struct place *to = ctx;
+    return reference_is_manifest(to->reg, to->image->region, to->image->repository, r);
+}
+
+/* Links before the image that counts upon them. */
+static bool
+image_put(void *ctx, struct str bytes, const char *type, const char *digest, bool is_top, struct err *err)
+{
+    const struct place *to = ctx;
+    const struct json *tags = is_top ? to->tags : NULL;
+
+    if (to->remote == NULL && !layers_flush(to->reg, to->region, to->image->repository, err))
+        return false;
+    for (size_t i = 0; i < json_size(tags); i++)
+        if (!manifest_put(to, bytes, type, digest, json_cstr(json_at(tags, i), ""), err))
+            return false;
+    return json_size(tags) > 0 || manifest_put(to, bytes, type, digest, NULL, err);
+}
+
+static bool
+image_bring(struct place *to, struct err *err)
+{
+    const struct bringing bringing = {to, NULL, image_read, is_manifest, blob_bring, image_put};
     cleanup_json struct json *described = NULL;
 
-    return registry_image_get(to->reg, to->image->region, to->image->repository, to->image->digest,
-                              &described, err) &&
-           manifest_bring(to, to->image->digest, json_get(described, "tags"), 0, err);
+    if (!registry_image_get(to->reg, to->image->region, to->image->repository, to->image->digest,
+                            &described, err))
+        return false;
+    to->tags = json_get(described, "tags");
+    return bring_image(&bringing, to->image->digest, err);
 }
 
 bool
 replica_link(struct registry *reg, const struct replica *image, const char *to_region,
              struct err *err)
 {
-    const struct place to = {reg, image, to_region, NULL};
+    struct place to = {reg, image, to_region, NULL, NULL};
 
     return repository_ensure(reg, to_region, image->repository, "REPLICATION", err) &&
            image_bring(&to, err);
@@ -132,6 +134,6 @@ replica_send(struct registry *reg, const struct replica *image, const struct jso
         !pull_remote_open(reg, &rule, &remote, err))
         return false;
     remote_set_cancelled(remote, replicator_is_stopping, reg);
-    const struct place to = {reg, image, NULL, remote};
+    struct place to = {reg, image, NULL, remote, NULL};
     return image_bring(&to, err);
 }
