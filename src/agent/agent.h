@@ -22,6 +22,9 @@ struct agent_config {
     /* A fresh password for user AWS of our own registry, appended to `out`. */
     void (*registry_password)(void *ctx, struct strbuf *out);
     void (*report)(void *ctx, const struct event *event); /* copies what it keeps */
+    /* Is there room below Docker's own folder for what nobody has asked for yet? NULL: a tenth of the disk stays free,
+     * or 10 GiB if that is less. Called on a thread of the agent's. */
+    bool (*has_disk_room)(const char *docker_root);
     void *ctx;
 };
 

@@ -176,6 +176,7 @@ docker_negotiate(struct docker *d, struct docker_info *out, struct err *err)
     i.memory_bytes = json_get_i64(info, "MemTotal", 0);
     i.has_cpu_quota = json_get_bool(info, "CpuCfsQuota", false);
     i.has_memory_limit = json_get_bool(info, "MemoryLimit", false);
+    (void)text_copy(i.root, sizeof(i.root), str_of(json_get_cstr(info, "DockerRootDir", "")));
     *out = i;
     return true;
 }

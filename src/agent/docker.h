@@ -28,6 +28,7 @@ struct docker_info {
     int cpu_count;
     int64_t memory_bytes;
     bool has_cpu_quota, has_memory_limit;
+    char root[256]; /* where it keeps its images, on its machine; "" if that is longer */
 };
 
 void docker_init(struct docker *d, const char *socket, int api_minor);

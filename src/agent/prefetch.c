@@ -4,10 +4,14 @@
  * already, by that digest or (where it built the image itself, and may not have heard yet what its
  * push was called) by the digest of its configuration, is not asked for.  A task that wants the image
  * meanwhile pulls it as ever, and Docker joins the two. */
+#include <sys/statvfs.h>
+
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 
+#define FREE_MAX (10LL << 30)
+#define FREE_PART 10 /* of a small disk: this part of it */
 #define WAITING_MAX 16 /* the oldest goes: a later push tells better what is wanted next */
 
 struct prefetch {
@@ -18,6 +22,52 @@ struct prefetch {
 };
 
 static void fetch_next(struct agent *agent);
+
+/* What cannot be looked at is not full: Docker may be another machine's. */
+static bool
+has_disk_room(const char *root)
+{
+    struct statvfs st;
+
+    if (root[0] == '\0' || statvfs(root, &st) < 0)
+        return true;
+    const int64_t part = (int64_t)st.f_blocks * (int64_t)st.f_frsize / FREE_PART;
+    return (int64_t)st.f_bavail * (int64_t)st.f_frsize >= (part < FREE_MAX ? part : FREE_MAX);
+}
+
+/* A pull, as long as there is room: how much it brings nobody knows before. */
+struct careful {
+    const struct job *job;
+    bool (*is_cancelled)(void *arg);
+    void *arg;
+    bool is_full;
+};
+
+static bool
+is_given_up(void *arg)
+{
+    struct careful *c = arg;
+    const struct agent_config *config = &c->job->agent->config;
+
+    c->is_full |= !(config->has_disk_room != NULL ? config->has_disk_room : has_disk_room)(c->job->info.root);
+    return c->is_full || (c->is_cancelled != NULL && c->is_cancelled(c->arg));
+}
+
+static bool
+pull_carefully(struct job *job, struct docker *d, const struct image_ref *ref, const char *auth)
+{
+    struct careful c = {job, d->is_cancelled, d->arg, false};
+
+    d->is_cancelled = is_given_up;
+    d->arg = &c;
+    const bool is_pulled = !is_given_up(&c) && docker_image_pull(d, ref, auth, &job->err);
+    d->is_cancelled = c.is_cancelled;
+    d->arg = c.arg;
+    return is_pulled ||
+           (c.is_full ? err_set(&job->err, ERR_LIMIT_EXCEEDED,
+                                "the disk of '%s' has room for what tasks ask for only", job->info.root)
+                      : false);
+}
 
 /* False: not here, or Docker does not say. */
 static bool
@@ -43,7 +93,7 @@ work_prefetch(struct job *job, struct docker *d)
     if (job->is_ok || job->err.code == ERR_UNAVAILABLE)
         return;
     agent_registry_auth(&job->agent->config, &auth);
-    job->is_ok = docker_image_pull(d, &ref, strbuf_cstr(&auth), &job->err);
+    job->is_ok = pull_carefully(job, d, &ref, strbuf_cstr(&auth));
     p->took_ms = clock_monotonic_ms() - since_ms;
 }
 

@@ -276,7 +276,7 @@ serve(struct fake_docker *f, int fd, struct str method, struct str path, struct 
     if (str_starts(path, STR("/version")))
         answer(fd, 200, "{\"ApiVersion\":\"1.41\",\"Version\":\"fake\",\"Arch\":\"amd64\"}", fault);
     else if (str_starts(path, STR("/info")))
-        answer(fd, 200, "{\"NCPU\":2,\"MemTotal\":1073741824,\"CpuCfsQuota\":true}", fault);
+        answer(fd, 200, "{\"NCPU\":2,\"MemTotal\":1073741824,\"CpuCfsQuota\":true,\"DockerRootDir\":\"/fake/root\"}", fault);
     else if (str_starts(path, STR("/_ping")))
         answer(fd, 200, "OK", fault);
     else if (str_starts(path, STR("/events"))) {

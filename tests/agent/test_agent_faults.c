@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The agent against a Docker Engine that refuses, hangs, lies and dies: no exit code is lost, no task is
  * declared dead because Docker is away, and what was done once is not done twice. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
@@ -30,6 +31,17 @@ begin(bool listens)
     world_start_agent(w);
     if (listens)
         world_wait_connected(w, true, 10);
+}
+
+/* Whether the disk has room, as the test says. */
+static atomic_bool has_room, has_looked;
+
+static bool
+fake_disk_has_room(const char *root)
+{
+    CHECK_TEXT(root, "/fake/root");
+    atomic_store(&has_looked, true);
+    return atomic_load(&has_room);
 }
 
 static void
@@ -436,6 +448,31 @@ TEST(of_what_is_wanted_next_the_sixteen_newest_are_kept)
     CHECK_EQ(fake_docker_count(fake, "n02&tag"), 0);
     CHECK_EQ(fake_docker_count(fake, "n03&tag"), 1);
     CHECK_EQ(fake_docker_count(fake, "/images/create"), 1 + 16);
+    end();
+}
+
+/* Nor is a pull finished that would fill the disk: it is what nobody has asked for. */
+TEST(what_is_wanted_next_leaves_room_on_the_disk)
+{
+    begin(true);
+    world_stop_agent(w);
+    w->config.has_disk_room = fake_disk_has_room;
+    atomic_store(&has_room, false);
+    world_start_agent(w);
+    world_wait_connected(w, true, 10);
+    agent_prefetch_image(w->agent, "localhost:4566/first:1", WANTED, "");
+    for (int i = 0; i < 1000 * CHECK_PATIENCE && !atomic_load(&has_looked); i++)
+        clock_sleep_ms(10);
+    CHECK(atomic_load(&has_looked));
+    atomic_store(&has_room, true);
+    fake_docker_fault(fake, "/images/create", FAKE_HANG, 1);
+    agent_prefetch_image(w->agent, "localhost:4566/hangs:1", WANTED, "");
+    wait_for_requests("hangs&tag", 1);
+    CHECK_EQ(fake_docker_count(fake, "/images/create"), 1);
+    atomic_store(&has_room, false); /* while it is pulled: it is given up, and the next is not begun */
+    agent_prefetch_image(w->agent, "localhost:4566/third:1", WANTED, FAKE_IMAGE_ID);
+    wait_for_requests("/images/" FAKE_IMAGE_PATH "/json", 1);
+    CHECK_EQ(fake_docker_count(fake, "/images/create"), 1);
     end();
 }
 
