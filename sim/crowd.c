@@ -406,11 +406,11 @@ print_sum(const struct crowd *w)
     }
     printf(", %llu too slow, %llu taken back by a probation;\n"
            "  %llu hooks called and %llu tasks that are hooks, %llu task sets, %llu protections, "
-           "%llu alarms;\n",
+           "%llu alarms, %llu changes of rules;\n",
            (unsigned long long)w->sum.late, (unsigned long long)w->sum.taken_back,
            (unsigned long long)w->sum.hook_calls, (unsigned long long)w->sum.hook_tasks,
            (unsigned long long)w->sum.sets, (unsigned long long)w->sum.protections,
-           (unsigned long long)w->sum.alarms);
+           (unsigned long long)w->sum.alarms, (unsigned long long)w->sum.rules);
     printf("  naru died %llu times and stood still %llu times, its clock was set %llu times, "
            "commits failed %llu times, machines died %llu times\n",
            (unsigned long long)w->sum.deaths, (unsigned long long)w->sum.stalls,

@@ -14,6 +14,7 @@
 #include "core/core.h"
 #include "core/index.h"
 #include "fake_hooks.h"
+#include "rules.h"
 #include "task_sets.h"
 
 struct crowd_size {
@@ -95,6 +96,7 @@ struct crowd_service {
     char name[32], arn[ARN_SIZE];
     char groups[2][BALANCING_ARN_SIZE], listener[BALANCING_ARN_SIZE];
     int weights[2]; /* that the balancer acts by */
+    struct rule_book rules, served_rules; /* of its listener: asked for; that the balancer acts by */
     int drain_s;
     struct {
         int desired_count, minimum, maximum;
@@ -140,6 +142,8 @@ struct crowd {
     bool store_is_away, traces, has_failed, commit_fails_next;
     int dies_next; /* in the next step: 1 before its commit, 2 before what it decided is done, 3 after; 0: no */
     int acts_left; /* of operators */
+    struct rule_book asked_rules; /* of a service, once the step is told that asks for it */
+    struct crowd_service *asked_service;
     char failure[512];
     uint64_t steps, lines_told;
 
@@ -166,7 +170,7 @@ struct crowd {
 
     struct { /* to be told at the end */
         uint64_t deaths, failed_commits, dead_hosts, outcomes[SD_ENUM_SIZE];
-        uint64_t hook_calls, hook_tasks, sets, protections, alarms, late, taken_back, stalls,
+        uint64_t rules, hook_calls, hook_tasks, sets, protections, alarms, late, taken_back, stalls,
             clocks_set;
         char last[256]; /* the last service to come to rest, half a minute before */
         int most_tasks; /* not STOPPED at once, when everything was reckoned with */
@@ -215,6 +219,14 @@ void crowd_weights_set(struct crowd *w, int service);
 void crowd_host_dies(struct crowd *w, int host);
 void crowd_host_returns(struct crowd *w, int host);
 void crowd_send(struct crowd *w, struct report *r);
+
+/* crowd_rules.c */
+void crowd_rules_act(struct crowd *w, struct crowd_service *s);
+void crowd_told_rules(struct crowd *w);
+void crowd_judge_rules(struct crowd *w);
+struct crowd_service *crowd_service_of_rule(const struct crowd *w, const char *arn); /* or NULL: it is no rule's */
+void crowd_rules_set(struct crowd *w, struct crowd_service *s); /* the balancer has them */
+bool crowd_rules_are_steady(const struct crowd_service *s, char *why, size_t why_size);
 
 /* crowd_judge.c */
 /* The effects from there on, before they are performed. */

@@ -244,6 +244,11 @@ crowd_told(struct crowd *w, const struct event *ev)
             hook_answer_told(&s->hooks, &ev->hook_answered, crowd_naru_now(w));
         }
         break;
+    case EVENT_RULE_PUT:
+    case EVENT_RULE_DELETE:
+    case EVENT_RULE_PRIORITIES:
+        crowd_told_rules(w);
+        break;
     case EVENT_TASK_SET_CREATE:
         told_sets(w, crowd_service_of(w, ev->task_set_create.service_arn), ev);
         break;

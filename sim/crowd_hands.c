@@ -411,7 +411,8 @@ crowd_weights_set(struct crowd *w, int service)
         s->weights[g] = 0;
         (void)listener_forwards_to(l, s->groups[g], &s->weights[g]);
     }
-    crowd_tell(w, service, "listener leads %d/%d", s->weights[0], s->weights[1]);
+    crowd_rules_set(w, s);
+    crowd_tell(w, service, "listener leads %d/%d, %d rules", s->weights[0], s->weights[1], s->served_rules.count);
     if (l->in_force >= l->generation)
         return;
     crowd_send(w, report_of_listener(w->epoch, l));
@@ -463,6 +464,8 @@ perform(struct crowd *w, const struct effect *e)
         break;
     case EFFECT_BALANCER_CONFIG:
         s = strmap_get(&w->services_by_listener, e->balancer_config.arn);
+        if (s == NULL)
+            s = crowd_service_of_rule(w, e->balancer_config.arn);
         if (s != NULL)
             crowd_weights_ordered(w, (int)(s - w->services));
         break;

@@ -303,7 +303,7 @@ do_more(struct crowd *w, struct crowd_service *s, int64_t dice)
 static void
 change(struct crowd *w, struct crowd_service *s)
 {
-    const int64_t dice = between(w, 0, 129);
+    const int64_t dice = between(w, 0, s->listener[0] != '\0' ? 159 : 129);
     const int host = (int)between(w, 0, w->host_count - 1);
 
     if (s->sets != NULL && (dice < 45 || (dice >= 62 && dice < 75))) {
@@ -326,8 +326,11 @@ change(struct crowd *w, struct crowd_service *s)
         run_task(w);
     else if (dice < 100)
         set_draining(w, host, !w->hosts[host].book.told_draining);
-    else
+    else if (dice < 130)
         do_more(w, s, dice);
+    else
+        for (int i = 0; i < 5 && w->core != NULL && !w->store_is_away; i++) /* few services have a listener */
+            crowd_rules_act(w, s);
 }
 
 /* A third of them have deadlines and probations from the beginning. */

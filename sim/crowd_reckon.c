@@ -42,6 +42,7 @@ crowd_reckon(struct crowd *w)
     int live = 0;
 
     core_check(w->core);
+    crowd_judge_rules(w);
     for (const struct task *t = w->core->tasks; t != NULL; t = t->next)
         live += t->last_status != TASK_STOPPED;
     if (live > w->sum.most_tasks)
@@ -171,7 +172,7 @@ crowd_is_steady(struct crowd *w, char *why, size_t why_size, int *service_out)
         return false;
     for (int i = 0; i < w->service_count; i++) {
         *service_out = i;
-        if (!service_is_steady(w, i, why, why_size))
+        if (!service_is_steady(w, i, why, why_size) || !crowd_rules_are_steady(&w->services[i], why, why_size))
             return false;
     }
     return true;

@@ -16,6 +16,7 @@
 #include "core/core.h"
 #include "core/target_health.h"
 #include "fake_hooks.h"
+#include "rules.h"
 #include "task_sets.h"
 
 #define SERVICES_MAX 3
@@ -107,18 +108,6 @@ struct sim_target {
     int in_flight;
     int64_t last_report_ms; /* reports of one registration stay in order */
     uint32_t generation;
-};
-
-#define SIM_RULES_MAX 5 /* of a listener */
-
-struct sim_rule {
-    int number, priority, path;
-    int weights[2], stays_s; /* of clients with their group; 0: they do not */
-};
-
-struct rule_book {
-    struct sim_rule rules[SIM_RULES_MAX];
-    int count, made;
 };
 
 struct sim_service {
