@@ -153,3 +153,36 @@ STRICTEST = {
     "NUL in a value": [400, "close"], "a control character in a value": [400, "close"],
     "bytes that are no ASCII": [400, "close"], "an empty value": [400, "close"],
 }
+
+OK = b"HTTP/1.1 200 OK\r\n"
+STRAY = OK + b"Content-Length: 6\r\n\r\npoison"
+
+# (name, what a target answers, the status that the client gets, and the body): whatever it is, the next answer on the client's
+# connection, and everybody else's, is of its own request.
+ANSWERS = [
+    ("another answer behind it", OK + b"Content-Length: 4\r\n\r\nmine" + STRAY, 200, b"mine"),
+    ("bytes behind it", OK + b"Content-Length: 4\r\n\r\nmineandmore", 200, b"mine"),
+    ("a body of 204", b"HTTP/1.1 204 No\r\nContent-Length: 47\r\n\r\n" + STRAY, 204, b""),
+    ("chunks of 204", b"HTTP/1.1 204 No\r\n" + CHUNKED + b"\r\n4\r\nmine\r\n0\r\n\r\n", 204, b""),
+    ("a body of 304", b"HTTP/1.1 304 No\r\nContent-Length: 47\r\n\r\n" + STRAY, 304, b""),
+    ("two lengths", OK + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nminex", 502, None),
+    ("the same length twice", OK + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nmine", 200, b"mine"),
+    ("length and coding", OK + b"Content-Length: 99\r\n" + CHUNKED + b"\r\n4\r\nmine\r\n0\r\n\r\n", 200, b"mine"),
+    ("an unknown coding", OK + b"Transfer-Encoding: xchunked\r\n\r\n4\r\nmine\r\n0\r\n\r\n", 502, None),
+    ("two codings", OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n4\r\nmine\r\n0\r\n\r\n", 502, None),
+    ("chunked twice", OK + CHUNKED + CHUNKED + b"\r\n4\r\nmine\r\n0\r\n\r\n", 502, None),
+    ("a sign", OK + b"Content-Length: +4\r\n\r\nmine", 502, None),
+    ("a chunk that is no number", OK + CHUNKED + b"\r\nzz\r\nmine\r\n0\r\n\r\n", 502, None),
+    ("a length among the trailers", OK + CHUNKED + b"\r\n4\r\nmine\r\n0\r\nContent-Length: 9\r\n\r\n", 200, b"mine"),
+    ("bare line feeds", b"HTTP/1.1 200 OK\nContent-Length: 4\n\nmine", 200, b"mine"),
+    ("a folded header", OK + b"X: a\r\n b\r\nContent-Length: 4\r\n\r\nmine", 200, b"mine"),
+    ("a blank before the colon", OK + b"Content-Length : 4\r\n\r\nmine", 502, None),
+    ("a carriage return in a value", OK + b"X: a\rb\r\nContent-Length: 4\r\n\r\nmine", 502, None),
+    ("a head that is too large", OK + b"X: " + b"a" * 20000 + b"\r\nContent-Length: 4\r\n\r\nmine", 502, None),
+    ("two hundred headers", OK + many(200) + b"Content-Length: 4\r\n\r\nmine", 502, None),
+    ("a status of two digits", b"HTTP/1.1 99 Odd\r\nContent-Length: 47\r\n\r\n" + STRAY, 502, None),
+    ("a status of four digits", b"HTTP/1.1 1000 Odd\r\nContent-Length: 4\r\n\r\nmine", 502, None),
+    ("a switch that nobody asked for", b"HTTP/1.1 101 Switch\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + STRAY,
+     502, None),
+    ("interim answers", b"HTTP/1.1 103 Early\r\nX: a\r\n\r\n" * 50 + OK + b"Content-Length: 4\r\n\r\nmine", 200, b"mine"),
+]

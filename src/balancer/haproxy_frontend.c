@@ -24,9 +24,13 @@ add_key(const struct config_listener *listener, struct strbuf *out)
 }
 
 /* A refused connection is 502 at Amazon, 503 here; the 503 of an empty group, of a fixed response
- * and of the application stay (alb.md B11). */
+ * and of the application stay (alb.md B11).  What has no three digits is no status: HAProxy would pass
+ * "99" on without a length, and the next answer would be its body.  Nothing is behind these lines: usual answers leave
+ * at the first. */
 static const char answer_lines[] =
-    "    http-response set-var(txn.answered) int(1) if { status 503 }\n"
+    "    http-response allow if { status 100:502 504:999 }\n"
+    "    http-response deny deny_status 502 if !{ status 503 }\n"
+    "    http-response set-var(txn.answered) int(1)\n"
     "    http-after-response set-status 502 if { status 503 } !{ var(txn.answered) -m found }"
     " { be_name,nbsrv gt 0 }\n";
 
@@ -169,10 +173,10 @@ frontend_add(const struct config_setup *setup, const struct config_listener *lis
     mutual_add_request(listener, out);
     transform_add(listener, out);
     add_own_answer(listener, out);
-    strbuf_add_cstr(out, answer_lines);
     attributes_add_answer(listener, out);
     if (is_split)
         add_split(listener, out);
+    strbuf_add_cstr(out, answer_lines);
     request_add_end(listener, out);
     if (is_split)
         strbuf_add_cstr(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");

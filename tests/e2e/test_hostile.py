@@ -156,6 +156,40 @@ class Smuggling(Case):
                 self.assertEqual(own, [r.target for r in self.target.requests()][:len(own)], bytes(data[:600]))
 
 
+class Answers(unittest.TestCase):
+    """What a target says ends with its answer: nobody gets the rest of it for his own."""
+
+    def test_each_case(self):
+        with Naru("answers") as naru:
+            odd = {}
+            target = raw.Target(lambda connection, request: odd.get(request.target) or echo(connection, request))
+            self.addCleanup(target.stop)
+            front = raw.Front(naru, target)
+            for name, answer, status, body in hostile.ANSWERS:
+                with self.subTest(name):
+                    odd["/odd"] = answer
+                    client = raw.Client(front.port)
+                    replies = client.send(get("/odd")).read(5, 1)
+                    self.assertEqual([r.status for r in replies if r.status >= 200], [status])
+                    if body is not None:
+                        self.assertEqual(replies[-1].body, body)
+                    replies += client.send(get("/after")).read(5, 2)[len(replies):]
+                    self.assertEqual((replies[-1].status, replies[-1].body), (200, b"/after"))
+                    client.close()
+                    for i in range(3):
+                        self.assertEqual(raw.get(front.port, f"/innocent{i}").body, b"/innocent%d" % i)
+            odd["/odd"] = raw.plain(b"mine") + hostile.STRAY
+            client = raw.Client(front.port)
+            client.send(b"HEAD /odd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").read(5)
+            self.assertTrue(client.is_closed and client.data.endswith(b"\r\n\r\n"), client.data)
+            client.close()
+            self.assertEqual(raw.get(front.port, "/innocent").body, b"/innocent")
+
+
+def get(path):
+    return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
 class Slow(Case):
     """Clients that take their time hold nobody up, and are let go."""
 

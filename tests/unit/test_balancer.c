@@ -201,7 +201,9 @@ TEST(who_leads_to_one_group_pays_for_no_choice)
                    "    http-request add-header X-Forwarded-Port 8080\n"
                    "    http-request add-header X-Amzn-Trace-Id \"Root=1-%[date,hex,bytes(8),lower]-1%ms"
                    "%[rand(4294967295),add(1000000000)]%[rand(4294967295),add(1000000000)]\"\n"
-                   "    http-response set-var(txn.answered) int(1) if { status 503 }\n"));
+                   "    http-response allow if { status 100:502 504:999 }\n"
+                   "    http-response deny deny_status 502 if !{ status 503 }\n"
+                   "    http-response set-var(txn.answered) int(1)\n"));
     CHECK(contains(&text,
                    "    http-after-response set-status 502 if { status 503 }"
                    " !{ var(txn.answered) -m found } { be_name,nbsrv gt 0 }\n"
