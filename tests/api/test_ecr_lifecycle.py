@@ -42,15 +42,14 @@ class Lifecycle(Case):
     def test_what_is_refused(self):
         for rules in ([], [rule(0, tagStatus="any")], [rule(1, tagStatus="tagged")],
                       [rule(1, tagStatus="any"), rule(2, tagStatus="untagged")],
-                      [rule(1, tagStatus="any", countUnit="days")]):
+                      [rule(1, tagStatus="any", countUnit="days")],
+                      [rule(1, tagStatus="any", action={"type": "transition", "targetStorageClass": "tape"})],
+                      [rule(1, tagStatus="any", storageClass="archive", countType="sinceImageTransitioned", countUnit="days",
+                            countNumber=89)]):
             message = self.refused("InvalidParameterException", self.ecr.put_lifecycle_policy,
                                    lifecyclePolicyText=policy(*rules).ljust(100), **self.members)
             self.assertIn("Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy "
                           "validation failure", message)
-        moved = rule(1, tagStatus="any", countType="sinceImagePulled", countUnit="days",
-                     action={"type": "transition", "targetStorageClass": "archive"})
-        self.refused("UnsupportedFeatureException", self.ecr.put_lifecycle_policy, lifecyclePolicyText=policy(moved),
-                     **self.members)
 
     def test_preview(self):
         self.refused("LifecyclePolicyPreviewNotFoundException", self.ecr.get_lifecycle_policy_preview, **self.members)
