@@ -99,6 +99,26 @@ TEST(a_client_stays_with_its_target_by_either_cookie)
     CHECK_EQ(count_at(w, "AWSALB=0123456789abcdef|aaaaa", first.body, 30), 10);
 }
 
+/* Its time is five characters behind the '|': one more of the second is twelve days. */
+TEST(a_cookie_that_is_too_old_is_ignored)
+{
+    WORLD;
+    char cookie[VALUE_SIZE];
+    char *date;
+
+    be_sticky(w);
+    start_apps(w, 3);
+    const struct reply first = ask(w, "/", "");
+    CHECK(find_cookie(&first, "AWSALB", cookie));
+    date = strchr(cookie, '|');
+    CHECK(date != NULL && strlen(date) == 6);
+    check_stays(w, cookie, first.body);
+    date[2] = date[2] == 'A' ? 'Z' : 'A'; /* long ago, or not yet */
+    CHECK_EQ(count_at(w, cookie, first.body, 30), 10);
+    const struct reply again = ask(w, "/", cookie);
+    CHECK(find_cookie(&again, "AWSALB", cookie)); /* another one */
+}
+
 TEST(a_sticky_client_leaves_a_target_that_is_unhealthy)
 {
     WORLD;
