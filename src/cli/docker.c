@@ -161,6 +161,11 @@ docker_main(int argc, char **argv)
     bool uses_registry = false;
     struct err err = {0};
 
+    if (getenv("NARU_NO_DOCKER") != NULL) {
+        err_set(&err, ERR_ACCESS_DENIED, "%s", getenv("NARU_NO_DOCKER"));
+        cli_fail(&err);
+        return 126;
+    }
     if (!find_real(real, sizeof(real))) {
         err_set(&err, ERR_DOCKER, "no docker client in PATH (Debian: apt-get install docker.io)");
         cli_fail(&err);

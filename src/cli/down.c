@@ -262,7 +262,7 @@ remove_data(struct down *d, struct err *err)
     static const char *const names[] = {
         "blobs",        "builds",  "git",         "haproxy",         "log",
         "bin",          "sample",  "registry",    "registry.key",    "pipelines",
-        "workspaces",   "naru.db", "naru.db-wal", "naru.db-shm",     "credentials.json",
+        "workspaces",   "users",   "naru.db", "naru.db-wal", "naru.db-shm",     "credentials.json",
         "keys.json",    "keys.json.lock", "roles.json", "roles.json.lock", "sessions.json", "sessions.json.lock", "tls",      "secrets",
         "osv.db",       "osv.db-wal",  "osv.db-shm",
         "installation", "host",    "lock",        "naru.pid",        "dockerd.started",

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/json.h"
 #include "base/random.h"
@@ -331,17 +332,34 @@ write_credentials(const struct config *c, const char *path, struct err *err)
     return file_write_atomic(path, str_of(text), 0600, err);
 }
 
+/* Builds have users of their own, who have to get to their workspaces, and to nothing else. */
+static const struct {
+    const char *name;
+    unsigned mode;
+} data_folders[] = {{"blobs", 0700},   {"builds", 0700}, {"registry", 0700}, {"git", 0711},
+                    {"haproxy", 0755}, {"log", 0755},    {"bin", 0755}};
+
+/* One that is there may be of a naru that made it open to all; what is not ours stays as it is. */
+static bool
+make_folder(const char *path, unsigned mode, struct err *err)
+{
+    if (!file_make_dirs(path, mode, err))
+        return false;
+    if (chmod(path, (mode_t)mode) != 0 && errno != EPERM)
+        return err_errno(err, "cannot set the mode of '%s'", path);
+    return true;
+}
+
 bool
 config_open_data(struct config *c, struct err *err)
 {
-    static const char *const folders[] = {"blobs", "builds", "git", "haproxy", "log", "bin"};
     char path[600];
 
-    if (!file_make_dirs(c->data_dir, 0755, err))
+    if (!make_folder(c->data_dir, 0711, err))
         return false;
-    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
-        snprintf(path, sizeof(path), "%s/%s", c->data_dir, folders[i]);
-        if (!file_make_dirs(path, 0755, err))
+    for (size_t i = 0; i < ARRAY_COUNT(data_folders); i++) {
+        snprintf(path, sizeof(path), "%s/%s", c->data_dir, data_folders[i].name);
+        if (!make_folder(path, data_folders[i].mode, err))
             return false;
     }
     if (!take_lock(c, err) || !read_or_make_id(c, err) || !read_or_make_host(c, err))

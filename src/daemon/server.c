@@ -17,6 +17,7 @@
 #include "daemon/images_in_use.h"
 #include "daemon/observe.h"
 #include "daemon/registry_admin.h"
+#include "daemon/tools.h"
 #include "daemon/upstream_secret.h"
 #include "io/access_keys.h"
 #include "io/audit.h"
@@ -105,27 +106,6 @@ tell_push(void *ctx, const struct registry_push *push)
 }
 
 /* ---- making the rooms ---- */
-
-/* `aws` and `docker` for the steps of builds: this binary under other names. */
-static bool
-link_tools(const struct config *c, struct err *err)
-{
-    static const char *const names[] = {"aws", "docker", "naru"};
-    char self[512], path[600];
-    const ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-    if (len < 0)
-        return err_errno(err, "cannot read /proc/self/exe");
-    self[len] = '\0';
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        snprintf(path, sizeof(path), "%s/bin/%s", c->data_dir, names[i]);
-        if (unlink(path) < 0 && errno != ENOENT)
-            return err_errno(err, "cannot replace '%s'", path);
-        if (symlink(self, path) < 0)
-            return err_errno(err, "cannot link '%s'", path);
-    }
-    return true;
-}
 
 static bool
 open_access(struct server *s, struct err *err)
@@ -380,7 +360,7 @@ server_main(int argc, char **argv)
     }
     if (s.config.is_verbose)
         log_set_level(LOG_DEBUG);
-    if (!config_open_data(&s.config, &err) || !link_tools(&s.config, &err) || !open_access(&s, &err) || !open_state(&s, &err) ||
+    if (!config_open_data(&s.config, &err) || !tools_link(s.config.data_dir, &err) || !open_access(&s, &err) || !open_state(&s, &err) ||
         !start_hands(&s, &err) || !start_doors(&s, &err)) {
         log_error("server.failed", "error=%s", log_quote(err.message));
         stop(&s);

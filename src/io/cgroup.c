@@ -39,7 +39,7 @@ struct tree {
 struct cgroup {
     struct tree trees[TREES_MAX];
     size_t count;
-    char *entry;
+    char *joins[TREES_MAX + 1];
 };
 
 static bool
@@ -216,17 +216,11 @@ keep_trees(struct cgroup *g, bool (*keep)(struct tree *t, const char *name), con
     errno = why;
 }
 
-/* "cgroup.procs" takes 0 for whoever writes it. */
 static void
-make_entry(struct cgroup *g)
+make_joins(struct cgroup *g)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
-
-    strbuf_add_cstr(&text, "{ ");
     for (size_t i = 0; i < g->count; i++)
-        strbuf_addf(&text, "echo 0 >'%s/cgroup.procs'; ", g->trees[i].path);
-    strbuf_add_cstr(&text, "} 2>/dev/null; ");
-    g->entry = strbuf_take(&text);
+        g->joins[i] = text_format("%s/cgroup.procs", g->trees[i].path);
 }
 
 /* These take limits away, too: a group may be there from before, with others. */
@@ -345,7 +339,7 @@ cgroup_make(const char *mounts, const char *name, const struct cgroup_limits *li
         cgroup_free(g);
         return NULL;
     }
-    make_entry(g);
+    make_joins(g);
     set_limits(g, limits, lacking);
     return g;
 }
@@ -363,7 +357,7 @@ cgroup_find(const char *mounts, const char *name)
         cgroup_free(g);
         return NULL;
     }
-    make_entry(g);
+    make_joins(g);
     return g;
 }
 
@@ -374,7 +368,8 @@ cgroup_free(struct cgroup *g)
         return;
     for (size_t i = 0; i < g->count; i++)
         tree_done(&g->trees[i]);
-    free(g->entry);
+    for (size_t i = 0; g->joins[i] != NULL; i++)
+        free(g->joins[i]);
     free(g);
 }
 
@@ -398,10 +393,10 @@ cgroup_owner(const struct cgroup *g, struct strbuf *out)
         strbuf_add(out, (struct str){owner, (size_t)size});
 }
 
-const char *
-cgroup_entry(const struct cgroup *g)
+const char *const *
+cgroup_joins(const struct cgroup *g)
 {
-    return g->entry;
+    return (const char *const *)g->joins;
 }
 
 static size_t

@@ -38,8 +38,8 @@ void cgroup_free(struct cgroup *g);
 void cgroup_mark(const struct cgroup *g, const char *owner);
 void cgroup_owner(const struct cgroup *g, struct strbuf *out);
 
-/* Text for the head of a shell script, by which that shell enters the group; it ends with a blank. */
-const char *cgroup_entry(const struct cgroup *g);
+/* The files by which a process enters the group: it writes "0" into each.  NULL-terminated. */
+const char *const *cgroup_joins(const struct cgroup *g);
 /* Those in it now, each once; gives how many of `out` were filled. */
 size_t cgroup_processes(const struct cgroup *g, pid_t *out, size_t max);
 /* Is it in the group now?  Who is to be killed is asked for it, with a pidfd at hand: the number of one

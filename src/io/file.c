@@ -234,6 +234,16 @@ file_remove_tree(const char *path, struct err *err)
 }
 
 bool
+file_empty_folder(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT || err_errno(err, "cannot open '%s'", path);
+    return remove_children(fd, 0, err) || err_context(err, "in '%s'", path);
+}
+
+bool
 file_exists(const char *path)
 {
     return access(path, F_OK) == 0;

@@ -14,5 +14,6 @@ bool file_write_atomic(const char *path, struct str content, unsigned mode, stru
 bool file_write_all(int fd, struct str content, struct err *err) MUST_CHECK;
 bool file_make_dirs(const char *path, unsigned mode, struct err *err) MUST_CHECK; /* mkdir -p */
 bool file_remove_tree(const char *path, struct err *err) MUST_CHECK; /* absent is success; never follows links */
+bool file_empty_folder(const char *path, struct err *err) MUST_CHECK; /* absent is success; the folder stays */
 bool file_exists(const char *path);
 bool file_sync_dir(const char *path, struct err *err) MUST_CHECK;

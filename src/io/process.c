@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 #include "base/clock.h"
 #include "io/file.h"
+#include "io/process_start.h"
 #include "io/sink.h"
 
 #define OUTPUT_LIMIT_DEFAULT ((size_t)1024 * 1024)
@@ -23,8 +23,6 @@
 #define CANCEL_POLL_MS 100
 #define REAP_POLL_MS 20 /* where the kernel has no pidfd */
 #define TERM_GRACE_MS 5000
-
-extern char **environ;
 
 /* One running child, from start to reaping. */
 struct run {
@@ -36,155 +34,6 @@ struct run {
     int64_t deadline_ms; /* 0: none */
     int64_t kill_ms;     /* SIGTERM went out, SIGKILL is due then; 0: not yet */
 };
-
-static bool
-is_program(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-static bool
-is_same_directory(const char *a, const char *b)
-{
-    struct stat x, y;
-
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Empty parts of PATH mean the current folder; we do not run programs from there by accident. */
-static bool
-find_in(const char *path_list, const char *program, const char *skip_directory, char *out,
-        size_t size)
-{
-    struct str rest = str_of(path_list), part;
-
-    while (str_split(&rest, ':', &part)) {
-        char directory[PATH_MAX];
-        int len;
-
-        if (part.len == 0 || !text_copy(directory, sizeof(directory), part))
-            continue;
-        if (skip_directory != NULL && is_same_directory(directory, skip_directory))
-            continue;
-        len = snprintf(out, size, "%s/%s", directory, program);
-        if (len > 0 && (size_t)len < size && is_program(out))
-            return true;
-    }
-    out[0] = '\0';
-    return false;
-}
-
-static const char *
-path_of(const char *const *env)
-{
-    static const char fallback[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    const char *path;
-
-    for (size_t i = 0; env != NULL && env[i] != NULL; i++)
-        if (strncmp(env[i], "PATH=", 5) == 0)
-            return env[i] + 5;
-    path = env == NULL ? getenv("PATH") : NULL;
-    return path == NULL ? fallback : path;
-}
-
-static bool
-resolve(const char *program, const char *const *env, char out[PATH_MAX], struct err *err)
-{
-    if (strchr(program, '/') != NULL) {
-        if (!text_copy(out, PATH_MAX, str_of(program)))
-            return err_set(err, ERR_INTERNAL, "the path of a program is too long");
-        return true;
-    }
-    if (!find_in(path_of(env), program, NULL, out, PATH_MAX)) {
-        errno = ENOENT;
-        return err_errno(err, "cannot start '%s'", program);
-    }
-    return true;
-}
-
-static void
-must(int result)
-{
-    if (result != 0)
-        abort(); /* the attribute calls fail for want of memory only */
-}
-
-/* Default signals and an empty mask: a daemon that ignores SIGPIPE or blocks SIGTERM for its own
- * reasons must not hand that on. */
-static void
-set_attributes(posix_spawnattr_t *attr, bool new_session)
-{
-    sigset_t all, none;
-
-    sigfillset(&all);
-    sigemptyset(&none);
-    must(posix_spawnattr_init(attr));
-    must(posix_spawnattr_setsigdefault(attr, &all));
-    must(posix_spawnattr_setsigmask(attr, &none));
-    must(posix_spawnattr_setpgroup(attr, 0));
-    must(posix_spawnattr_setflags(
-        attr, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-                      (new_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP))));
-}
-
-static void
-set_actions(posix_spawn_file_actions_t *actions, const char *directory, const int fds[3])
-{
-    must(posix_spawn_file_actions_init(actions));
-    for (int i = 0; i < 3; i++)
-        must(posix_spawn_file_actions_adddup2(actions, fds[i], i));
-    must(posix_spawn_file_actions_addclosefrom_np(actions, 3));
-    if (directory != NULL)
-        must(posix_spawn_file_actions_addchdir_np(actions, directory));
-}
-
-/* A shell that runs `enter` and becomes the program. */
-static const char *const *
-wrap(const char *enter, const char *program, const char *const *argv, char **script_out)
-{
-    size_t count = 0;
-    const char **out;
-
-    while (argv[count] != NULL)
-        count++;
-    out = mem_new((count + 4) * sizeof(*out));
-    *script_out = text_format("%sexec \"$0\" \"$@\"", enter);
-    out[0] = "/bin/sh";
-    out[1] = "-c";
-    out[2] = *script_out;
-    out[3] = program;
-    for (size_t i = 1; i < count; i++)
-        out[3 + i] = argv[i];
-    return out;
-}
-
-static bool
-spawn(const char *const *argv, const char *const *env, const char *directory, const int fds[3],
-      bool new_session, pid_t *pid_out, struct err *err)
-{
-    char program[PATH_MAX];
-    posix_spawnattr_t attr;
-    posix_spawn_file_actions_t actions;
-    int failure;
-
-    if (!resolve(argv[0], env, program, err))
-        return false;
-    set_attributes(&attr, new_session);
-    set_actions(&actions, directory, fds);
-    failure = posix_spawn(pid_out, program, &actions, &attr, (char *const *)(uintptr_t)argv,
-                          env == NULL ? environ : (char *const *)(uintptr_t)env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attr);
-    if (failure == 0)
-        return true;
-    errno = failure;
-    if (directory != NULL && access(directory, X_OK) != 0)
-        return err_errno(err, "cannot start '%s' in '%s'", argv[0], directory);
-    errno = failure;
-    return err_errno(err, "cannot start '%s'", argv[0]);
-}
 
 /* The input as a file without a name: the child reads at its pace and nobody has to feed it. */
 static int
@@ -203,7 +52,8 @@ open_input(struct str input, struct err *err)
         err_errno(err, "cannot hold the input of a process");
         return -1;
     }
-    if (!file_write_all(fd, input, err) || lseek(fd, 0, SEEK_SET) != 0) {
+    /* Who finds it by /proc/self/fd is to be us. */
+    if (fchmod(fd, 0600) != 0 || !file_write_all(fd, input, err) || lseek(fd, 0, SEEK_SET) != 0) {
         close(fd);
         return -1;
     }
@@ -214,17 +64,14 @@ static bool
 start_child(struct run *run, const int fds[3], struct err *err)
 {
     const struct process_spec *spec = run->spec;
-    cleanup_free char *script = NULL;
-    cleanup_free const char *const *wrapped = NULL;
-    char program[PATH_MAX];
+    const struct process_start start = {.argv = spec->argv,
+                                        .env = spec->env,
+                                        .directory = spec->directory,
+                                        .fds = {fds[0], fds[1], fds[2]},
+                                        .fd_count = 3,
+                                        .place = spec->place};
 
-    if (spec->enter != NULL) {
-        if (!resolve(spec->argv[0], spec->env, program, err))
-            return false;
-        wrapped = wrap(spec->enter, program, spec->argv, &script);
-    }
-    return spawn(wrapped != NULL ? wrapped : spec->argv, spec->env, spec->directory, fds, false,
-                 &run->pid, err);
+    return process_start(&start, &run->pid, err);
 }
 
 static bool
@@ -437,14 +284,27 @@ process_spawn_detached(const char *const *argv, const char *directory, const cha
         return err_errno(err, "cannot open /dev/null");
     if (log < 0)
         return err_errno(err, "cannot open '%s'", log_path);
-    return spawn(argv, NULL, directory, (int[3]){in, log, log}, true, pid_out, err);
+    const struct process_start start = {.argv = argv,
+                                        .directory = directory,
+                                        .fds = {in, log, log},
+                                        .fd_count = 3,
+                                        .new_session = true};
+    return process_start(&start, pid_out, err);
 }
 
 bool
-process_start_session(const char *const *argv, const char *const *env, const char *directory,
-                      const int fds[3], pid_t *pid_out, struct err *err)
+process_start_session(const struct process_session *s, pid_t *pid_out, struct err *err)
 {
-    return spawn(argv, env, directory, fds, true, pid_out, err);
+    const struct process_start start = {.argv = s->argv,
+                                        .env = s->env,
+                                        .directory = s->directory,
+                                        .fds = {s->fds[0], s->fds[1], s->fds[2], s->fds[3]},
+                                        .fd_count = 4,
+                                        .new_session = true,
+                                        .pid_file = s->pid_file,
+                                        .place = s->place};
+
+    return process_start(&start, pid_out, err);
 }
 
 int
@@ -533,5 +393,5 @@ process_kill_group(pid_t pgid, int signal)
 bool
 process_find(const char *program, const char *skip_directory, char *out, size_t size)
 {
-    return find_in(path_of(NULL), program, skip_directory, out, size);
+    return process_find_in(process_path_of(NULL), program, skip_directory, out, size);
 }

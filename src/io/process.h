@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* process.h - child processes, each in a process group of its own.
- * Blocking API for worker threads.  posix_spawn-like: safe in a threaded program.  The child gets
+ * Blocking API for worker threads.  Safe in a threaded program.  The child gets
  * default signals, no inherited descriptors but 0-2, and (unless detached) dies with us only if
  * the caller kills it: process_kill_group(). */
 #pragma once
@@ -8,12 +8,21 @@
 #include <sys/types.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "io/identity.h"
+
+/* What a process is to be before it is the program. */
+struct process_place {
+    const char *const *joins; /* files of which each gets a "0" from it (cgroup_joins()); NULL: none */
+    const struct identity *as; /* NULL: ourselves */
+    bool no_network;           /* it has a loopback interface of its own, and nothing else */
+    const char *passwd;        /* what it sees as /etc/passwd, where that can be done; NULL: that */
+};
 
 struct process_spec {
     const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH of env (or ours) */
     const char *const *env;   /* NULL: ours */
     const char *directory;    /* NULL: ours */
-    const char *enter;        /* shell text that the child runs first (cgroup_entry()); NULL: none */
+    const struct process_place *place; /* NULL: ours */
     struct str input;         /* written to stdin, then closed; none: /dev/null */
     int64_t timeout_ms;       /* 0: none; then SIGTERM to the group, 5 s later SIGKILL */
     size_t output_limit;      /* of the collected output; 0: 1 MiB; more is dropped */
@@ -44,9 +53,15 @@ void process_result_done(struct process_result *r);
 /* Starts a daemon of its own session that outlives us; stdout and stderr go to `log_path`. */
 bool process_spawn_detached(const char *const *argv, const char *directory, const char *log_path,
                             pid_t *pid_out, struct err *err) MUST_CHECK;
-/* The same with an environment (NULL: ours) and descriptors for 0, 1 and 2; it leads a session. */
-bool process_start_session(const char *const *argv, const char *const *env, const char *directory,
-                           const int fds[3], pid_t *pid_out, struct err *err) MUST_CHECK;
+/* The same with an environment (NULL: ours) and descriptors for 0, 1, 2 and 3; it leads a session. */
+struct process_session {
+    const char *const *argv, *const *env, *directory;
+    int fds[4];
+    /* Made by the process with its number in it, before anything else; if it is there nothing is started. */
+    const char *pid_file;
+    const struct process_place *place; /* NULL: ours */
+};
+bool process_start_session(const struct process_session *s, pid_t *pid_out, struct err *err) MUST_CHECK;
 /* Becomes readable when the process ends, whoever's child it is; -1 if there is none (any more). */
 int process_open(pid_t pid);
 /* The exit code of a child of ours that has ended; false if it is none or has not. */

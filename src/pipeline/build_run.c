@@ -460,12 +460,14 @@ fill_limits(struct brief *brief, const struct pipeline_room *room, const struct 
 {
     struct err err;
 
-    if (!builds_config_read(room->config.data_dir, b->pipeline, &brief->allowed, &err)) {
+    if (!builds_config_read(room->config.data_dir, b->pipeline, build_is_untrusted(b),
+                            &brief->allowed, &err)) {
         log_warn("build.config", "error=%s", log_quote(err.message));
         brief->config.warning =
             arena_format(&brief->arena, "%s; the defaults hold", err.message);
     }
     brief->config.limits = &brief->allowed.limits;
+    brief->config.rights = &brief->allowed.rights;
 }
 
 /* The log, cut to what the journal of a build that is taken up again knows of. */
@@ -545,7 +547,7 @@ end_processes(const struct build *b)
     if (b->cookie == NULL)
         return 0;
     left = leftovers_end(b->cookie);
-    docker_leftovers_end(b->cookie, NULL);
+    docker_leftovers_end(b->cookie, NULL, NULL);
     return left;
 }
 

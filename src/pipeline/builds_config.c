@@ -2,6 +2,8 @@
 #include "pipeline/builds_config.h"
 
 #include <math.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <unistd.h>
 #include "base/json.h"
 #include "io/file.h"
@@ -9,7 +11,10 @@
 
 #define FILE_SIZE_MAX ((size_t)1 << 20)
 #define CPUS_MAX 4096
-#define OF_ONE 3 /* members that a pipeline's object may have: the first in the list of them all */
+#define USERS_FIRST_MIN 1000
+#define USERS_LAST_MAX 2000000000
+#define USERS_MAX 100000
+#define NOBODY_16 65535
 
 static bool
 read_size(const struct json *v, const char *name, int64_t least, int64_t *out, struct err *err)
@@ -86,12 +91,82 @@ read_whole(const struct json *j, struct builds_config *c, struct err *err)
     return read_share(v, "diskFree", &c->disk_free, err);
 }
 
+/* "66000-98999" */
 static bool
-read_members(const struct json *j, struct builds_config *c, bool is_whole, struct err *err)
+read_users(const struct json *v, struct build_rights *r, struct err *err)
 {
-    static const char *const known[] = {"memory", "cpus", "processes", "pipelines", "disk",
-                                        "diskFree", "labels", "executors"};
-    const char *stranger = json_stranger(j, known, is_whole ? ARRAY_COUNT(known) : OF_ONE);
+    struct str rest = str_of(json_cstr(v, "")), first_text;
+    int64_t first = 0, last = 0;
+
+    if (!str_split(&rest, '-', &first_text) || !str_to_i64(first_text, &first) ||
+        !str_to_i64(rest, &last) || first < USERS_FIRST_MIN || last < first || last > USERS_LAST_MAX ||
+        last - first >= USERS_MAX || (first <= NOBODY_16 && last >= NOBODY_16 - 1))
+        return err_set(err, ERR_VALIDATION,
+                       "builds.json: 'users' is a range of user ids such as \"%u-%u\" (%d at least, %d "
+                       "of them at most, without 65534 and 65535)",
+                       BUILD_USERS_FIRST, BUILD_USERS_LAST, USERS_FIRST_MIN, USERS_MAX);
+    r->first = (uint32_t)first;
+    r->last = (uint32_t)last;
+    r->user[0] = '\0';
+    return true;
+}
+
+static bool
+read_user(const struct json *v, struct build_rights *r, struct err *err)
+{
+    const char *name = json_cstr(v, "");
+    char text[16384];
+    struct passwd pw, *found = NULL;
+
+    if (name[0] == '\0' || strlen(name) >= sizeof(r->user) ||
+        getpwnam_r(name, &pw, text, sizeof(text), &found) != 0 || found == NULL)
+        return err_set(err, ERR_VALIDATION,
+                       "builds.json: 'user' is the name of a user of this machine, not '%.100s'", name);
+    snprintf(r->user, sizeof(r->user), "%s", name);
+    return true;
+}
+
+static bool
+read_network(const struct json *v, struct build_rights *r, struct err *err)
+{
+    const char *name = json_cstr(v, "");
+
+    if (strcmp(name, "host") != 0 && strcmp(name, "none") != 0)
+        return err_set(err, ERR_VALIDATION, "builds.json: 'network' is \"host\" or \"none\"");
+    r->network = strcmp(name, "host") == 0;
+    return true;
+}
+
+static bool
+read_rights(const struct json *j, struct build_rights *r, struct err *err)
+{
+    const struct json *users = json_get(j, "users"), *user = json_get(j, "user"),
+                      *docker = json_get(j, "docker"), *network = json_get(j, "network");
+
+    if (users != NULL && user != NULL)
+        return err_set(err, ERR_VALIDATION, "builds.json: either 'user' or 'users'");
+    if ((users != NULL && !read_users(users, r, err)) || (user != NULL && !read_user(user, r, err)) ||
+        (network != NULL && !read_network(network, r, err)))
+        return false;
+    if (docker == NULL)
+        return true;
+    if (json_type(docker) != JSON_BOOL)
+        return err_set(err, ERR_VALIDATION, "builds.json: 'docker' is true or false");
+    r->docker = json_truth(docker, false);
+    return true;
+}
+
+/* In order: what each may have besides. */
+enum whose { UNTRUSTED, PIPELINE, ALL };
+
+static bool
+read_members(const struct json *j, struct builds_config *c, enum whose whose, struct err *err)
+{
+    static const char *const known[] = {"memory",  "cpus",      "processes", "user", "users",    "docker",
+                                        "network", "untrusted", "pipelines", "disk", "diskFree", "labels",
+                                        "executors"};
+    static const size_t counts[] = {[UNTRUSTED] = 7, [PIPELINE] = 8, [ALL] = ARRAY_COUNT(known)};
+    const char *stranger = json_stranger(j, known, counts[whose]);
     const struct json *v;
 
     if (json_type(j) != JSON_OBJECT)
@@ -103,12 +178,14 @@ read_members(const struct json *j, struct builds_config *c, bool is_whole, struc
         return false;
     if ((v = json_get(j, "cpus")) != NULL && !read_cpus(v, &c->limits.cpu_milli, err))
         return false;
-    return (v = json_get(j, "processes")) == NULL ||
-           read_count(v, "processes", 16, &c->limits.processes, err);
+    if ((v = json_get(j, "processes")) != NULL &&
+        !read_count(v, "processes", 16, &c->limits.processes, err))
+        return false;
+    return read_rights(j, &c->rights, err);
 }
 
 void
-builds_config_default(struct builds_config *c)
+builds_config_default(struct builds_config *c, bool is_untrusted)
 {
     const int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
@@ -117,27 +194,52 @@ builds_config_default(struct builds_config *c)
                                 .disk_free = {.percent = BUILDS_DISK_FREE_PERCENT}};
     if (pages > 0 && size > 0)
         c->limits.memory_bytes = pages * size / 4 * 3;
+    build_rights_default(&c->rights, is_untrusted);
+}
+
+/* What is said of changes that are not trusted is looked at in any case. */
+static bool
+read_untrusted(const struct json *of, bool is_untrusted, struct builds_config *c, struct err *err)
+{
+    const struct json *j = json_get(of, "untrusted");
+    struct builds_config other = *c;
+
+    if (j == NULL)
+        return true;
+    if (!read_members(j, &other, UNTRUSTED, err))
+        return err_context(err, "untrusted");
+    if (is_untrusted)
+        *c = other;
+    return true;
 }
 
 /* All pipelines' objects are looked at, not only the one that is asked for: who made a mistake hears
  * of it from the next build, whichever that is. */
 static bool
-read_all(const struct json *j, const char *pipeline, struct builds_config *out, struct err *err)
+read_all(const struct json *j, const char *pipeline, bool is_untrusted, struct builds_config *out,
+         struct err *err)
 {
-    const struct json *each = json_get(j, "pipelines");
+    const struct json *each = json_get(j, "pipelines"), *own;
     struct builds_config other;
 
-    if (!read_members(j, out, true, err) || !read_whole(j, out, err))
+    if (!read_members(j, out, ALL, err) || !read_whole(j, out, err))
         return false;
     if (each != NULL && json_type(each) != JSON_OBJECT)
         return err_set(err, ERR_VALIDATION, "builds.json: 'pipelines' is an object");
     for (void *it = json_first(each); it != NULL; it = json_next(each, it)) {
         other = *out;
-        if (!read_members(json_value(it), &other, false, err))
+        if (!read_members(json_value(it), &other, PIPELINE, err) ||
+            !read_untrusted(json_value(it), true, &other, err))
             return err_context(err, "pipeline '%.63s'", json_key(it));
     }
-    return json_get(each, pipeline) == NULL ||
-           read_members(json_get(each, pipeline), out, false, err);
+    own = json_get(each, pipeline);
+    if (own != NULL && !read_members(own, out, PIPELINE, err))
+        return false;
+    /* Docker for the builds of the repository is none for strangers. */
+    if (is_untrusted)
+        out->rights.docker = false;
+    return read_untrusted(j, is_untrusted, out, err) &&
+           (own == NULL || read_untrusted(own, is_untrusted, out, err));
 }
 
 struct json *
@@ -157,17 +259,17 @@ builds_config_json(const char *data_dir, struct err *err)
 }
 
 bool
-builds_config_read(const char *data_dir, const char *pipeline, struct builds_config *out,
-                   struct err *err)
+builds_config_read(const char *data_dir, const char *pipeline, bool is_untrusted,
+                   struct builds_config *out, struct err *err)
 {
     cleanup_json struct json *j = builds_config_json(data_dir, err);
     struct builds_config c;
 
-    builds_config_default(out);
+    builds_config_default(out, is_untrusted);
     if (j == NULL)
         return err->code == ERR_NONE;
     c = *out;
-    if (!read_all(j, pipeline, &c, err))
+    if (!read_all(j, pipeline, is_untrusted, &c, err))
         return false;
     *out = c;
     return true;

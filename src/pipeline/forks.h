@@ -7,7 +7,8 @@
  * Whoever is named as trusted is built as those of the repository itself, unless the policy is none:
  * he has to be the author, and the fork has to be his or of somebody else who is named, as its owner
  * decides what is pushed there later.
- * Builds run as the server's user, so even with `target` what a build runs can read what he can. */
+ * What such a build runs is a user of its own, without Docker, in a workspace of its own (run/build_user.h);
+ * where naru is not root it is the server's user, and can read what he can. */
 #pragma once
 #include "pipeline/room.h"
 

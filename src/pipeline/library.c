@@ -18,14 +18,24 @@
 #define LIBRARY_DEPTH_MAX 12 /* folders below src/ */
 #define LIBRARY_GIT_MS ((int64_t)5 * 60 * 1000)
 
-/* `copy` NULL: none is kept. */
 static bool
-read_kept(const char *path, const char *copy, struct strbuf *text, struct err *err)
+read_as_user(struct run *run, const char *path, struct strbuf *text, struct err *err)
 {
-    if (copy != NULL && file_exists(copy))
+    USER_ACTS(run);
+
+    return file_read(path, LIBRARY_FILE_MAX, text, err);
+}
+
+/* `copy` is of a file of the workspace; NULL: it is naru's, and is kept already. */
+static bool
+read_kept(struct run *run, const char *path, const char *copy, struct strbuf *text, struct err *err)
+{
+    if (copy == NULL)
+        return file_read(path, LIBRARY_FILE_MAX, text, err);
+    if (file_exists(copy))
         return file_read(copy, LIBRARY_FILE_MAX, text, err);
-    return file_read(path, LIBRARY_FILE_MAX, text, err) &&
-           (copy == NULL || file_write_atomic(copy, strbuf_str(text), 0600, err));
+    return read_as_user(run, path, text, err) &&
+           file_write_atomic(copy, strbuf_str(text), 0600, err);
 }
 
 /* The file's tree, in the arena of the run; NULL with something thrown. The parser recurses on the
@@ -40,7 +50,7 @@ parse_file(struct run *run, const struct node *at, const char *path, const char 
 
     if (!interp_has_stack(&run->in, at, PARSE_STACK_SIZE))
         return NULL;
-    if (!read_kept(path, copy, &text, &err)) {
+    if (!read_kept(run, path, copy, &text, &err)) {
         (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);
         return NULL;
     }
@@ -148,7 +158,7 @@ run_command(struct run *run, const struct node *at, const char *const *argv)
         .argv = argv, .timeout_ms = LIBRARY_GIT_MS, .merge_stderr = true};
     struct process_result result = {0};
     struct err err;
-    bool ok = run_process(run, &spec, &result, &err);
+    bool ok = run_own_process(run, &spec, &result, &err);
 
     if (!ok)
         (void)interp_throw(&run->in, at, "AbortException", "%s", err.message);

@@ -11,6 +11,7 @@
 #include "pipeline/build.h"
 #include "pipeline/forge/git_remote.h"
 #include "pipeline/room.h"
+#include "pipeline/run/build_user.h"
 #include "pipeline/secrets.h"
 
 #define PARALLEL_DEFAULT 2u
@@ -223,6 +224,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
         return NULL;
     }
     room->locks = lock_table_new(locks);
+    build_users_begin(config->data_dir);
     for (size_t i = 0; i < room->store.count; i++) {
         struct err hook;
         room_recover(room, room->store.pipelines[i]);

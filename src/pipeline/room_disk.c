@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "io/tree.h"
+#include "pipeline/forks.h"
 #include "pipeline/room.h"
 
 #define LOOK_EVERY_MS 1000
+#define UNTRUSTED_END "%fork"
 
 static bool
 is_stopping(void *arg)
@@ -77,8 +79,8 @@ look(struct pipeline_room *room)
     int64_t all;
 
     d->looked_ms = clock_monotonic_ms();
-    if (!builds_config_read(room->config.data_dir, "", &config, &err))
-        builds_config_default(&config); /* each build says what is wrong with it */
+    if (!builds_config_read(room->config.data_dir, "", false, &config, &err))
+        builds_config_default(&config, false); /* each build says what is wrong with it */
     if (statvfs(room->config.data_dir, &fs) != 0)
         return;
     all = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
@@ -156,6 +158,8 @@ room_place_name(const struct build *b)
     add_place(&name, b->branch);
     if (b->place != 0)
         strbuf_addf(&name, "%%+%lld", (long long)b->place);
+    if (build_is_untrusted(b))
+        strbuf_add_cstr(&name, UNTRUSTED_END);
     return strbuf_take(&name);
 }
 
@@ -201,7 +205,7 @@ room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *bra
         struct disk_place *p = &book->places[i];
         const struct str rest = str_slice(str_of(p->name), name.len, SIZE_MAX);
         if (strcmp(p->pipeline, pipeline) != 0 || !str_starts(str_of(p->name), strbuf_str(&name)) ||
-            (rest.len > 0 && !str_starts(rest, STR("%+"))))
+            (rest.len > 0 && !str_starts(rest, STR("%+")) && !str_is(rest, UNTRUSTED_END)))
             continue;
         p->is_gone = found = true;
     }

@@ -34,6 +34,10 @@ def git(directory, *args):
 class PipelineNaru(Naru):
     """A server with the HTTP of the pipeline room, signed as any AWS request."""
 
+    def __init__(self, *args, **environment):
+        super().__init__(*args, **environment)
+        self.dir.chmod(0o1777)  # builds, which have users of their own, leave marks here
+
     def call(self, method, path, body=None, signed=True):
         data = None if body is None else json.dumps(body).encode()
         request = botocore.awsrequest.AWSRequest(method, self.url(path), data=data, headers={"Content-Type": "application/json"})
@@ -306,6 +310,29 @@ class Queue(unittest.TestCase):
             return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
         except OSError:
             return False
+
+    def test_a_build_is_a_user_of_its_own(self):
+        secret = self.naru.dir / "data/credentials.json"
+        config = self.naru.dir / "data/builds.json"
+        tree = self.pipeline_in_naru("own", "pipeline { agent any\n stages { stage('Who') { steps {\n"
+                                     "sh 'echo I am $(id -u) in $HOME'\n"
+                                     f"sh 'cat {secret} {secret.parent}/naru.db && exit 1; aws sts get-caller-identity'\n"
+                                     f"sh 'ln -sf {secret} link; ls {secret.parent}/builds && exit 1; true'\n"
+                                     "script { try { echo readFile('link') } catch (e) { echo \"refused: ${e.message}\" } }\n"
+                                     "sh 'docker version --format \"docker {{.Server.Os}}\"'\n"
+                                     "} } } }\n")
+        git(tree, "push", "-q", "origin", "main")
+        build, log = self.naru.ended("own", 1), self.naru.build_log("own", 1)
+        self.assertEqual(build["result"], "SUCCESS", log)
+        for line in ("\nI am 66", f"in {secret.parent}/workspaces/own/main@home\n", "Permission denied", "\ndocker linux\n"):
+            self.assertIn(line, log)
+        self.assertNotIn(self.naru.credentials["secret_access_key"], log)
+        config.write_text('{"pipelines": {"own": {"docker": false}}}')
+        self.addCleanup(config.unlink)
+        self.commit(tree, "second")
+        git(tree, "push", "-q", "origin", "main")
+        self.assertEqual(self.naru.ended("own", 2)["result"], "FAILURE")
+        self.assertIn('this build may not use Docker: builds.json has "docker": false for it', self.naru.build_log("own", 2))
 
     def test_a_branch_and_a_tag_and_a_deletion(self):
         self.naru.cli("roles", "set", "arn:aws:iam::123456789012:role/look", "--role", "read-only")

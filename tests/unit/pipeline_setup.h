@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -95,16 +96,26 @@ room_down(struct world *w)
     w->room = NULL;
 }
 
+/* Builds tell the test by a file beside their workspace, where their users may else write nothing. */
+static inline void
+open_workspaces(const struct world *w)
+{
+    cleanup_free char *folder = text_format("%s/workspaces/web", w->data);
+
+    CHECK(file_make_dirs(folder, 0755, NULL) && chmod(folder, 01777) == 0);
+}
+
 static inline void
 world_init(struct world *w)
 {
     char template[] = "/tmp/naru-pipeline-XXXXXX";
 
-    CHECK(mkdtemp(template) != NULL);
+    CHECK(mkdtemp(template) != NULL && chmod(template, 0711) == 0); /* for the users of builds */
     w->root = text_dup(template);
     w->data = text_format("%s/data", w->root);
     w->clone = text_format("%s/clone", w->root);
     CHECK(file_make_dirs(w->clone, 0755, NULL));
+    open_workspaces(w);
     setenv("GIT_AUTHOR_NAME", "Ann", 1);
     setenv("GIT_AUTHOR_EMAIL", "ann@example.org", 1);
     setenv("GIT_COMMITTER_NAME", "Ann", 1);

@@ -159,7 +159,6 @@ TEST(naru_in_the_group_of_a_build_does_not_end_itself)
     const struct cgroup_limits limits = {.processes = 100};
     cleanup_free char *cookie = text_format("self%d", (int)getpid());
     cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
-    cleanup_free char *enter = NULL;
     cleanup(strbuf_done) struct strbuf lacking = {0};
     struct cgroup *g;
     struct err err;
@@ -168,8 +167,10 @@ TEST(naru_in_the_group_of_a_build_does_not_end_itself)
         return;
     g = cgroup_make(NULL, name, &limits, &lacking, &err);
     CHECK(g != NULL);
-    enter = text_format("echo() { printf %d; }; %s:", (int)getpid(), cgroup_entry(g));
-    CHECK_EQ(system(enter), 0);
+    for (const char *const *file = cgroup_joins(g); *file != NULL; file++) {
+        cleanup_free char *enter = text_format("echo %d >%s", (int)getpid(), *file);
+        CHECK_EQ(system(enter), 0);
+    }
     CHECK(cgroup_has(g, getpid()));
     cgroup_free(g);
     CHECK_EQ(leftovers_end(cookie), 0);
@@ -207,7 +208,7 @@ read_config(const char *text, const char *pipeline, struct builds_config *c, str
     CHECK(mkdtemp(directory) != NULL);
     cleanup_free char *path = text_format("%s/builds.json", directory);
     CHECK(text == NULL || file_write_atomic(path, str_of(text), 0600, NULL));
-    ok = builds_config_read(directory, pipeline, c, err);
+    ok = builds_config_read(directory, pipeline, false, c, err);
     CHECK(file_remove_tree(directory, NULL));
     return ok;
 }
@@ -239,7 +240,7 @@ TEST(the_disk_of_builds_is_a_size_or_a_share)
     struct builds_config c;
     struct err err;
 
-    builds_config_default(&c);
+    builds_config_default(&c, false);
     CHECK_EQ(builds_disk_bytes(&c, tib), tib / 100 * BUILDS_DISK_PERCENT);
     CHECK_EQ(builds_disk_free_bytes(&c, tib), BUILDS_DISK_FREE_MAX);
     CHECK_EQ(builds_disk_free_bytes(&c, gib), gib / 100 * BUILDS_DISK_FREE_PERCENT);

@@ -177,8 +177,9 @@ TEST(a_child_and_what_it_leaves_are_in_the_group_until_they_are_killed)
 
     if (g == NULL)
         return;
+    const struct process_place place = {.joins = cgroup_joins(g)};
     const struct process_spec spec = {
-        .argv = argv, .enter = cgroup_entry(g), .keep_group = true};
+        .argv = argv, .place = &place, .keep_group = true};
     CHECK(process_run(&spec, &r, &err));
     CHECK_EQ(r.exit_code, 0);
     CHECK_TEXT(strbuf_cstr(&r.output), "a b c\n");
@@ -200,7 +201,9 @@ TEST(a_child_and_what_it_leaves_are_in_the_group_until_they_are_killed)
 TEST(a_program_that_is_not_there_is_still_said_by_name)
 {
     static const char *const argv[] = {"no-such-program", NULL};
-    const struct process_spec spec = {.argv = argv, .enter = "{ :; }; "};
+    static const char *const joins[] = {"/no/such/group", NULL};
+    const struct process_place place = {.joins = joins};
+    const struct process_spec spec = {.argv = argv, .place = &place};
     struct process_result r;
 
     CHECK(!process_run(&spec, &r, &err));
@@ -222,7 +225,8 @@ TEST(the_kernel_kills_beyond_the_memory_limit_and_counts_it)
     if (g == NULL)
         return;
     if (lacking.len == 0) {
-        const struct process_spec spec = {.argv = argv, .enter = cgroup_entry(g)};
+        const struct process_place place = {.joins = cgroup_joins(g)};
+        const struct process_spec spec = {.argv = argv, .place = &place};
         CHECK(process_run(&spec, &r, &err));
         CHECK(strstr(strbuf_cstr(&r.output), "200000000") == NULL);
         process_result_done(&r);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "io/file.h"
 #include "io/process.h"
 #include "pipeline/build.h"
@@ -101,6 +102,14 @@ write_hook(const char *path, const char *data_dir, const char *name, const char 
     return file_write_atomic(hook, strbuf_str(&text), 0755, err);
 }
 
+/* Each build has a user of its own (run/build_user.h), who is to read those of his pipeline. */
+static bool
+close_to_others(const char *path, struct err *err)
+{
+    return geteuid() != 0 || chmod(path, 0750) == 0 ||
+           err_errno(err, "cannot set the mode of '%s'", path);
+}
+
 bool
 git_remote_create(const char *data_dir, const char *name, const char *naru_path, struct err *err)
 {
@@ -117,6 +126,8 @@ git_remote_create(const char *data_dir, const char *name, const char *naru_path,
         !GIT(NULL, err, "init", "--quiet", "--bare", "--initial-branch=main", path))
         return err_context(err, "repository '%s'", name);
     /* A build fetches exactly its commit, also when the branch has moved on meanwhile. */
+    if (!close_to_others(path, err))
+        return false;
     if (!GIT(NULL, err, "-C", path, "config", "uploadpack.allowAnySHA1InWant", "true") ||
         !file_make_dirs(hooks, 0755, err))
         return err_context(err, "repository '%s'", name);

@@ -110,6 +110,7 @@ credential_file(struct run *run, const struct node *at, struct str content, cons
     if (name[0] == '\0' || strchr(name, '/') != NULL || name[0] == '.')
         name = "secret";
     path = arena_format(&run->arena, "%s/%s", folder, name);
+    USER_ACTS(run);
     if (!file_make_dirs(folder, 0700, &err) || !file_write_atomic(path, content, mode, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     *path_out = path;
@@ -124,6 +125,7 @@ credential_file_remove(struct run *run, const char *path)
 
     if (slash == NULL || run_is_suspended(run))
         return; /* none, or the script that reads it goes on */
+    USER_ACTS(run);
     if (!file_remove_tree(arena_cstr(&run->arena, str_range(path, slash)), &err))
         run_logf(run, "WARNING: a secret file was not removed: %s", err.message);
 }
@@ -195,6 +197,7 @@ git_by_key(struct run *run, const struct node *at, struct env_layer *layer, cons
     credential_mask(run, str_of(passphrase));
     folder = arena_cstr(&run->arena, str_range(*path_out, strrchr(*path_out, '/')));
     program = arena_format(&run->arena, "%s/askpass", folder);
+    USER_ACTS(run);
     if (!file_write_atomic(program, STR(askpass), 0500, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     run_env_set(run, layer, STR("SSH_ASKPASS"), str_of(program));
@@ -380,6 +383,7 @@ bind_zip(struct binding *b)
     archive = b->path;
     folder = arena_format(&run->arena, STR_FMT "/content",
                           STR_ARG(str_range(archive, strrchr(archive, '/'))));
+    USER_ACTS(run);
     if (!file_make_dirs(folder, 0700, &err))
         return step_fail(b->s, "%s", err.message);
     ok = step_unpack_secret(b->s, archive, folder);

@@ -18,10 +18,9 @@
 #define PIECE 65536
 #define REASON_WAIT_MS 5000
 
-/* $0 is the folder. The signals that end the command do not end its shell, which is to note how
- * that went; `:` instead of an empty trap, since children inherit what is ignored. */
-static const char shell[] = "trap : TERM INT HUP; set -C; echo $$ >\"$0/pid\" || exit 97; set +C; "
-                            "\"$@\"; echo $? >\"$0/result\"";
+/* $0 is the folder, for is_ours(). The signals that end the command do not end its shell, which is to
+ * note how that went; `:` instead of an empty trap, since children inherit what is ignored. */
+static const char shell[] = "trap : TERM INT HUP; \"$@\" 3>&-; echo $? >&3";
 
 struct durable {
     struct run *run;
@@ -53,13 +52,21 @@ open_in(const struct durable *d, const char *name, int flags, struct err *err)
     return fd;
 }
 
+/* For scripts that write to /dev/stderr, which is the file once more, opened by them. */
+static bool
+give(const struct durable *d, int fd, struct err *err)
+{
+    const struct build_user *u = d->run->user;
+
+    return u == NULL || fchown(fd, u->id.uid, u->id.gid) == 0 ||
+           err_errno(err, "cannot give '%s' to the build's user", d->folder);
+}
+
 static bool
 start(struct durable *d, struct err *err)
 {
     const struct durable_spec *spec = d->spec;
-    const char *entry = d->run->group == NULL ? "" : cgroup_entry(d->run->group);
-    const char *argv[64] = {"/bin/sh", "-c", arena_format(&d->run->arena, "%s%s", entry, shell),
-                            d->folder};
+    const char *argv[64] = {"/bin/sh", "-c", shell, d->folder};
     size_t n = 4;
 
     while (spec->argv[n - 4] != NULL && n < ARRAY_COUNT(argv) - 1) {
@@ -72,12 +79,19 @@ start(struct durable *d, struct err *err)
     cleanup_close int log = open_in(d, "log", O_WRONLY | O_CREAT | O_APPEND, err);
     cleanup_close int output =
         spec->captures ? open_in(d, "output", O_WRONLY | O_CREAT | O_APPEND, err) : -1;
+    cleanup_close int result = open_in(d, "result", O_WRONLY | O_CREAT | O_APPEND, err);
     if (in < 0)
         return err_errno(err, "cannot open /dev/null");
-    if (log < 0 || (spec->captures && output < 0))
+    if (log < 0 || result < 0 || (spec->captures && output < 0) || !give(d, log, err) ||
+        (spec->captures && !give(d, output, err)))
         return false;
-    return process_start_session(argv, spec->env, spec->directory,
-                                 (int[3]){in, spec->captures ? output : log, log}, &d->pid, err);
+    const struct process_session session = {.argv = argv,
+                                            .env = spec->env,
+                                            .directory = spec->directory,
+                                            .fds = {in, spec->captures ? output : log, log, result},
+                                            .pid_file = path_in(d, "pid"),
+                                            .place = &d->run->place};
+    return process_start_session(&session, &d->pid, err);
 }
 
 /* Is that process the shell of this folder, or another one that got its number? */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* durable.h - a script of a build that goes on when naru ends, and is found again afterwards.
- * A shell of its own session runs the command; everything about it is in one folder (with ".2" and
- * so on behind its name where an attempt never came to its command):
- *   pid      written by that shell before it begins; who makes this file decides: a naru that
+ * A shell of its own session runs the command, as the build's user; everything about it is in one folder
+ * of naru's, which he does not get to (with ".2" and so on behind its name where an attempt never came to
+ * its command):
+ *   pid      written by that process before it is the shell; who makes this file decides: a naru that
  *            finds none makes it itself, and then the command was not and will not be started
  *   log      standard error, and output unless that is captured
  *   output   captured output

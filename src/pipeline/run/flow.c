@@ -216,6 +216,7 @@ flow_wait(struct run *run, struct pollfd *fds, size_t count, int64_t until_ms)
     struct flow *self = run->flows->current;
 
     assert(count <= FLOW_FDS_MAX);
+    assert(!run->acts_as_user); /* the others are not to */
     for (size_t i = 0; i < count; i++)
         fds[i].revents = 0;
     self->fds = fds;

@@ -212,6 +212,7 @@ give_up(struct run *run, const struct err *why)
 {
     struct journal *j = run->journal;
     cleanup_free char *path = path_in(run->config->state_dir, "journal");
+    SERVER_ACTS(run);
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC); /* j->fd only appends */
     const ssize_t length = (ssize_t)strlen(HEAD_GIVEN_UP);
     bool marked = fd >= 0 && (pwrite(fd, HEAD_GIVEN_UP, (size_t)length, 0) == length ||

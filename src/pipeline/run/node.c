@@ -137,6 +137,20 @@ node_stay(const struct run *run, struct node_before *before)
                                    run->node,      run->executor,  run->executor_number};
 }
 
+/* One that the Jenkinsfile names may be any folder: only what the build's user can make or write is his. */
+static bool
+make_workspace(struct run *run, bool is_custom, struct err *err)
+{
+    const char *tmp = arena_format(&run->arena, "%s@tmp", run->workspace);
+
+    if (is_custom || run->user == NULL) {
+        USER_ACTS(run);
+        return file_make_dirs(run->workspace, 0755, err);
+    }
+    return build_user_folder(run, run->workspace, 0750, err) &&
+           build_user_folder(run, tmp, 0711, err);
+}
+
 static bool
 take_workspace(struct run *run, const struct node *at, struct str custom)
 {
@@ -153,7 +167,7 @@ take_workspace(struct run *run, const struct node *at, struct str custom)
     run->launcher = NULL;
     if (custom.len > 0 && !custom_path(run, at, custom))
         return false;
-    if (!file_make_dirs(run->workspace, 0755, &err))
+    if (!make_workspace(run, custom.len > 0, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     run->directory = run->workspace;
     return true;

@@ -9,6 +9,7 @@
 #include "pipeline/groovy/interp.h"
 #include "io/cgroup.h"
 #include "io/process.h"
+#include "pipeline/run/build_user.h"
 #include "pipeline/run/flow.h"
 #include "pipeline/language/jenkinsfile.h"
 #include "pipeline/run/runner.h"
@@ -132,6 +133,10 @@ struct run {
 
     struct cgroup *group;                /* of its processes; NULL: none */
     int64_t killed_said, refused_said;   /* build_group.h */
+    struct build_user *user; /* NULL: naru's own */
+    bool acts_as_user;
+    struct process_place place, own_place; /* of the build's processes; of naru's own ones for it */
+    const char *const *login; /* of naru's own git at the forge; NULL: none */
     bool uses_docker; /* containers of the build may be left */
     struct mask *masks;
     unsigned timestamps;
@@ -203,6 +208,9 @@ bool run_sleep(struct run *run, const struct node *at, int64_t ms) MUST_CHECK;
  * unless they are set. */
 bool run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
                  struct err *err) MUST_CHECK;
+/* The same as naru itself, where nothing is read that the build could have written. */
+bool run_own_process(struct run *run, const struct process_spec *spec, struct process_result *out,
+                     struct err *err) MUST_CHECK;
 /* False with an interruption thrown; in a flow that repeats what is recorded only those that struck it
  * there before. */
 bool run_poll(struct interp *in, const struct node *at);

@@ -234,9 +234,9 @@ wait_in_flow(void *arg, struct pollfd *fds, size_t count, int timeout_ms)
     flow_wait(w->run, fds, count, timeout_ms < 0 ? INT64_MAX : clock_monotonic_ms() + timeout_ms);
 }
 
-bool
-run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
-            struct err *err)
+static bool
+run_in(struct run *run, const struct process_place *place, const struct process_spec *spec,
+       struct process_result *out, struct err *err)
 {
     struct waiting w = {run, spec};
     struct process_spec inner = *spec;
@@ -247,8 +247,22 @@ run_process(struct run *run, const struct process_spec *spec, struct process_res
     }
     inner.on_output = spec->on_output != NULL ? forward_output : NULL;
     inner.is_cancelled = is_cancelled;
-    inner.enter = run->group == NULL ? NULL : cgroup_entry(run->group);
+    inner.place = place;
     inner.wait = wait_in_flow;
     inner.arg = &w;
     return process_run(&inner, out, err);
+}
+
+bool
+run_process(struct run *run, const struct process_spec *spec, struct process_result *out,
+            struct err *err)
+{
+    return run_in(run, &run->place, spec, out, err);
+}
+
+bool
+run_own_process(struct run *run, const struct process_spec *spec, struct process_result *out,
+                struct err *err)
+{
+    return run_in(run, &run->own_place, spec, out, err);
 }

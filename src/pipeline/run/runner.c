@@ -43,7 +43,7 @@ stage_state_name(enum stage_state s)
 }
 
 static bool
-is_private(struct str name)
+is_private(const struct run *run, struct str name)
 {
     static const char *const hidden[] = {"NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM",
                                          "LISTEN_FDS",    "LISTEN_PID",    "WATCHDOG_USEC",
@@ -52,6 +52,8 @@ is_private(struct str name)
     for (size_t i = 0; i < ARRAY_COUNT(hidden); i++)
         if (str_is(name, hidden[i]))
             return true;
+    if (run->config->rights != NULL && str_starts(name, STR("XDG_")))
+        return true; /* folders of the server's user */
     /* What the daemon was started with is not the build's. */
     return str_starts(name, STR("NARU_")) &&
            (str_find(name, STR("SECRET")) >= 0 || str_find(name, STR("ACCESS_KEY")) >= 0);
@@ -70,7 +72,7 @@ set_base_line(struct run *run, const char *line)
     struct str s = str_of(line);
     ptrdiff_t equals = str_index(s, '=');
 
-    if (equals > 0 && !is_private(str_slice(s, 0, (size_t)equals)))
+    if (equals > 0 && !is_private(run, str_slice(s, 0, (size_t)equals)))
         run_env_set(run, &run->base, str_slice(s, 0, (size_t)equals),
                     str_slice(s, (size_t)equals + 1, s.len));
 }
@@ -293,14 +295,15 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     snprintf(run->display_name, sizeof(run->display_name), "#%lld", (long long)config->number);
     set_base_env(run);
     build_group_enter(run);
-    docker_config_enter(run, was_begun(run));
-
     is_new = !was_begun(run);
     if (is_new && config->warning != NULL)
         run_logf(run, "WARNING: %s", config->warning);
-    ok = !is_new || remove_temporary(run, &err)
-             ? run_file(run)
-             : interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
+    if ((!is_new || remove_temporary(run, &err)) && build_user_enter(run, &err)) {
+        docker_config_enter(run, !is_new);
+        ok = run_file(run);
+    } else {
+        ok = interp_throw(&run->in, NULL, "AbortException", "%s", err.message);
+    }
     if (run_is_suspended(run)) {
         out->is_suspended = true;
         run_done(run, main_flow);
@@ -308,9 +311,10 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     }
     finish(run, ok, out);
     build_group_leave(run, out);
+    run->place.joins = run->own_place.joins = NULL;
     left = leftovers_end(config->cookie);
     if (run->uses_docker)
-        docker_leftovers_end(config->cookie, run_env_list(run));
+        docker_leftovers_end(config->cookie, run_env_list(run), &run->place);
     if (left > 0)
         run_logf(run, "Ended %u process(es) that the build left behind", left);
     run_logf(run, "Finished: %s", build_result_name(out->result));

@@ -59,6 +59,7 @@ enum journal_point { JOURNAL_DUE, JOURNAL_WRITTEN, JOURNAL_FLUSHED };
 struct json;
 struct lock_table;
 struct cgroup_limits;
+struct build_rights;
 
 /* Of an agent: where it may work (executors.h). */
 struct executor_wish {
@@ -120,6 +121,7 @@ struct runner_config {
     const char *cookie;           /* in the environment of every process of the build */
     const char *warning;          /* to begin the log with; may be NULL */
     const struct cgroup_limits *limits; /* of all its processes together; NULL: it has no group */
+    const struct build_rights *rights; /* build_user.h; NULL: naru's own, all of them */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
     int64_t started_ms;           /* since the epoch, when the build first began; 0: now */
     int64_t waited_ms;            /* of that for executors, which does not count as its time */

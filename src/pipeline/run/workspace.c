@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* workspace.c - sources by git: one shallow fetch of exactly the commit that is built. */
+/* workspace.c - sources by git: one shallow fetch of exactly the commit that is built.
+ * What the build wrote, its .git with hooks and configuration in it, is the build's: where it has a user of
+ * its own (build_user.h), git works there as that user, and what naru fetches and reads by itself is in
+ * repositories of its own, naru's bare one or, for what comes from elsewhere, <workspace>@git.
+ * Without such a user git ignores hooks in the workspace of a change that is not trusted, and begins with
+ * a new .git each time. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "io/file.h"
 #include "pipeline/run/credentials.h"
@@ -12,33 +18,81 @@
 #define GIT_FILE_MAX ((size_t)SYNTAX_TEXT_MAX + 1) /* of a Jenkinsfile: one more is too long */
 #define GIT_LOG_MAX ((size_t)32 << 20)
 
-/* Runs git; its output, `out_max` bytes of it, goes to `out` (NULL: to the log, when it fails). */
+extern char **environ;
+
 static bool
-git_with_input(struct run *run, const char *directory, struct str input, struct strbuf *out,
-               size_t out_max, int *code, const char *const *arguments)
+is_untrusted(const struct run *run)
 {
-    const char *argv[GIT_ARGS_MAX + 8] = {"git",       "-c", "safe.directory=*",         "-c",
-                                          "gc.auto=0", "-c", "advice.detachedHead=false"};
-    const char *const *env;
-    struct process_result result = {0};
+    return run->config->trusted_ref != NULL;
+}
+
+/* Nothing of the environment that the build gave itself: it has programs in its PATH. */
+static const char *const *
+own_env(struct run *run)
+{
+    const char *const *login = run->login;
+    const char **out;
+    size_t count = 0, n = 0;
+
+    for (; environ[count] != NULL; count++)
+        continue;
+    for (size_t i = 0; login != NULL && login[i] != NULL; i++)
+        count++;
+    out = arena_alloc(&run->arena, (count + 3) * sizeof(*out));
+    for (; environ[n] != NULL; n++)
+        out[n] = environ[n];
+    for (size_t i = 0; login != NULL && login[i] != NULL; i++)
+        out[n++] = login[i];
+    out[n++] = "GIT_TERMINAL_PROMPT=0";
+    out[n++] = arena_format(&run->arena, "JENKINS_NODE_COOKIE=%s", run->config->cookie);
+    out[n] = NULL;
+    return out;
+}
+
+static const char *const *
+build_env(struct run *run)
+{
     struct env_layer *outer = run->env, *layer = run_env_push(run);
+    const char *const *env;
+
+    run_env_set(run, layer, STR("GIT_TERMINAL_PROMPT"), STR("0"));
+    if (run->user != NULL)
+        run_env_set(run, layer, STR("GIT_CONFIG_GLOBAL"), str_of(run->user->git_config));
+    env = run_env_list(run);
+    run->env = outer;
+    return env;
+}
+
+/* Runs git; its output, `out_max` bytes of it, goes to `out` (NULL: to the log, when it fails).
+ * `is_own`: in a repository of naru's, as naru. */
+static bool
+git_with_input(struct run *run, const char *directory, bool is_own, struct str input,
+               struct strbuf *out, size_t out_max, int *code, const char *const *arguments)
+{
+    const char *argv[GIT_ARGS_MAX + 12] = {"git",       "-c", "safe.directory=*",         "-c",
+                                           "gc.auto=0", "-c", "advice.detachedHead=false"};
+    struct process_result result = {0};
     struct err err;
     size_t n = 7;
     bool ok;
 
-    run_env_set(run, layer, STR("GIT_TERMINAL_PROMPT"), STR("0"));
-    env = run_env_list(run);
-    run->env = outer;
+    if (is_untrusted(run)) {
+        argv[n++] = "-c";
+        argv[n++] = "core.hooksPath=/dev/null";
+        argv[n++] = "-c";
+        argv[n++] = "core.fsmonitor=false";
+    }
     for (size_t i = 0; arguments[i] != NULL && i < GIT_ARGS_MAX; i++)
         argv[n++] = arguments[i];
     argv[n] = NULL;
     const struct process_spec spec = {.argv = argv,
-                                      .env = env,
+                                      .env = is_own ? own_env(run) : build_env(run),
                                       .directory = directory,
                                       .input = input,
                                       .timeout_ms = GIT_TIMEOUT_MS,
                                       .output_limit = out_max};
-    ok = run_process(run, &spec, &result, &err);
+    ok = is_own ? run_own_process(run, &spec, &result, &err)
+                : run_process(run, &spec, &result, &err);
     if (!ok) {
         run_logf(run, "%s", err.message);
         *code = 127;
@@ -57,11 +111,18 @@ static bool
 git(struct run *run, const char *directory, struct strbuf *out, int *code,
     const char *const *arguments)
 {
-    return git_with_input(run, directory, (struct str){0}, out, GIT_FILE_MAX, code, arguments);
+    return git_with_input(run, directory, false, (struct str){0}, out, GIT_FILE_MAX, code,
+                          arguments);
 }
 
 #define GIT(run, directory, out, code, ...) \
     git(run, directory, out, code, (const char *const[]){__VA_ARGS__, NULL})
+#define OWN_GIT(run, directory, out, code, ...)                                           \
+    git_with_input(run, directory, true, (struct str){0}, out, GIT_FILE_MAX, code,        \
+                   (const char *const[]){__VA_ARGS__, NULL})
+
+/* Once more if what stands in the way may be what a container left as root. */
+#define TWICE(run, git) ((git) || (build_user_take_back(run) > 0 && (git)))
 
 static bool
 git_failed(struct run *run, const struct node *at, const char *what, int code)
@@ -77,6 +138,7 @@ write_plain(struct run *run, const char *directory, const char *name, struct str
             struct err *err)
 {
     const char *path = arena_format(&run->arena, "%s/.git/%s", directory, name);
+    USER_ACTS(run);
     cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
     return fd < 0 ? err_errno(err, "cannot write '%s'", path) : file_write_all(fd, text, err);
@@ -103,6 +165,7 @@ make_repository(struct run *run, const char *directory, const char *url, struct 
     static const char *const folders[] = {"objects/info", "objects/pack", "refs/heads",
                                           "refs/tags", "info"};
     cleanup(strbuf_done) struct strbuf config = {0};
+    USER_ACTS(run);
 
     for (size_t i = 0; i < ARRAY_COUNT(folders); i++)
         if (!file_make_dirs(arena_format(&run->arena, "%s/.git/%s", directory, folders[i]), 0755,
@@ -116,13 +179,24 @@ make_repository(struct run *run, const char *directory, const char *url, struct 
            write_plain(run, directory, "HEAD", STR("ref: refs/heads/master\n"), err);
 }
 
+/* What strangers wrote there is not for git to find while it is us. */
+static bool
+forget_repository(struct run *run, const char *directory, struct err *err)
+{
+    return run->user != NULL || !is_untrusted(run) ||
+           file_remove_tree(arena_format(&run->arena, "%s/.git", directory), err);
+}
+
 /* `url` NULL: who calls sets the remote. `is_new`: nothing was there. */
 static bool
 prepare(struct run *run, const struct node *at, const char *directory, const char *url,
         bool *is_new)
 {
     struct err err;
+    USER_ACTS(run);
 
+    if (!forget_repository(run, directory, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     *is_new = !file_exists(arena_format(&run->arena, "%s/.git/HEAD", directory));
     if (!file_make_dirs(directory, 0755, &err) ||
         (*is_new && !make_repository(run, directory, url, &err)))
@@ -150,12 +224,79 @@ local_repository(struct run *run)
     return url[0] == '/' && file_exists(arena_format(&run->arena, "%s/HEAD", url)) ? url : NULL;
 }
 
+/* Is it a repository that `git push` to naru made? */
+static bool
+is_narus(struct run *run, const char *url)
+{
+    const char *home = run->config->home;
+
+    return home != NULL && url[0] == '/' && strstr(url, "/../") == NULL &&
+           str_starts(str_of(url), str_of(arena_format(&run->arena, "%s/git/", home)));
+}
+
+/* ---- what naru fetches for a build that has a user of its own ---- */
+
+static const char *
+mirror_of(struct run *run)
+{
+    return arena_format(&run->arena, "%s@git", run->config->workspace);
+}
+
+/* `commit` may be on `ref` only: some servers refuse to serve one by its id. */
+static bool
+mirror_commit(struct run *run, const char *mirror, int *code)
+{
+    const struct runner_config *c = run->config;
+    cleanup(strbuf_done) struct strbuf ignored = {0};
+
+    if (OWN_GIT(run, mirror, &ignored, code, "cat-file", "-e",
+                arena_format(&run->arena, "%s^{tree}", c->commit)))
+        return true;
+    run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
+    if (OWN_GIT(run, mirror, NULL, code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
+                "--no-auto-maintenance", c->git_url, c->commit))
+        return true;
+    return !run_is_due(run) && c->branch != NULL &&
+           OWN_GIT(run, mirror, NULL, code, "fetch", "--quiet", "--no-tags", "--force", c->git_url,
+                   c->ref != NULL ? c->ref : arena_format(&run->arena, "refs/heads/%s", c->branch));
+}
+
+static bool
+make_mirror(struct run *run, const char *mirror, int *code)
+{
+    return file_exists(arena_format(&run->arena, "%s/HEAD", mirror)) ||
+           OWN_GIT(run, NULL, NULL, code, "init", "--quiet", "--bare", mirror);
+}
+
+/* Where the build's user finds the commit; NULL: thrown. */
+static const char *
+source_for_user(struct run *run, const struct node *at)
+{
+    const char *source = run->config->git_url;
+    int code = 1;
+    struct err err;
+
+    if (!is_narus(run, source)) {
+        source = mirror_of(run);
+        if (!make_mirror(run, source, &code) || !mirror_commit(run, source, &code)) {
+            git_failed(run, at, "fetch", code);
+            return NULL;
+        }
+    }
+    if (build_user_may_read(run, source, &err))
+        return source;
+    interp_throw(&run->in, at, "AbortException", "%s", err.message);
+    return NULL;
+}
+
+/* ---- */
+
 /* What `git fetch --depth=1` brings, in one process instead of seven: the commit without its history as
  * a pack.  False: it is to be fetched. */
 static bool
-pack_commit(struct run *run, const char *directory)
+pack_commit(struct run *run, const char *source, const char *directory)
 {
-    const char *source = local_repository(run), *commit = run->config->commit;
+    const char *commit = run->config->commit;
     cleanup(strbuf_done) struct strbuf ignored = {0}, input = {0};
     const char *pack = arena_format(&run->arena, "%s/.git/objects/pack/pack", directory);
     const char *const arguments[] = {"pack-objects", "--quiet",   "--revs", "--shallow",
@@ -172,8 +313,9 @@ pack_commit(struct run *run, const char *directory)
         return false;
     strbuf_clear(&input);
     strbuf_addf(&input, "--shallow %s\n%s\n", commit, commit);
-    if (git_with_input(run, source, strbuf_str(&input), &ignored, GIT_FILE_MAX, &code, arguments))
+    if (git_with_input(run, source, false, strbuf_str(&input), &ignored, GIT_FILE_MAX, &code, arguments))
         return true;
+    USER_ACTS(run);
     unlink(arena_format(&run->arena, "%s/.git/shallow", directory));
     return false;
 }
@@ -183,36 +325,54 @@ fetch_commit(struct run *run, const struct node *at, const char *directory)
 {
     const struct runner_config *c = run->config;
     cleanup(strbuf_done) struct strbuf ignored = {0};
+    const char *url = c->git_url;
     bool is_new;
     int code;
 
-    if (!prepare(run, at, directory, c->git_url, &is_new))
-        return false;
     if (!is_commit(str_of(c->commit)))
         return interp_throw(&run->in, at, "AbortException", "'%s' is not a commit id",
                             c->commit == NULL ? "" : c->commit);
+    if (run->user != NULL && (url = source_for_user(run, at)) == NULL)
+        return false;
+    if (!prepare(run, at, directory, c->git_url, &is_new))
+        return false;
     /* There already, for instance in a rebuild. */
     if (!is_new && GIT(run, directory, &ignored, &code, "cat-file", "-e",
             arena_format(&run->arena, "%s^{tree}", c->commit))) {
         run->fetched = directory;
         return true;
     }
-    run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
-    if ((is_new && pack_commit(run, directory)) ||
+    if (url == c->git_url)
+        run_logf(run, "Fetching %s from %s", c->commit, url);
+    if ((is_new && pack_commit(run, run->user != NULL ? url : local_repository(run), directory)) ||
         GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
-            "--no-auto-maintenance", c->git_url, c->commit)) {
+            "--no-auto-maintenance", url, c->commit)) {
         run->fetched = directory;
         return true;
     }
     if (!run_poll(&run->in, at))
         return false;
     /* Some servers refuse to serve a commit by its id: then the branch with its history. */
-    if (c->branch == NULL ||
+    if (c->branch == NULL || url != c->git_url ||
         !GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--force", c->git_url,
              c->ref != NULL ? c->ref : arena_format(&run->arena, "refs/heads/%s", c->branch)))
         return git_failed(run, at, "fetch", code);
     run->fetched = directory;
     return true;
+}
+
+static const char *const *
+copy_lines(struct run *run, const struct git_login *login)
+{
+    size_t count = 0;
+    const char **out;
+
+    while (login->variables[count] != NULL)
+        count++;
+    out = arena_alloc(&run->arena, (count + 1) * sizeof(*out));
+    for (size_t i = 0; i < count; i++)
+        out[i] = arena_format(&run->arena, "%s", login->variables[i]);
+    return out;
 }
 
 /* The login of a private repository on a forge, where there is one: in the environment until the caller
@@ -229,6 +389,7 @@ log_in(struct run *run)
         credential_mask(run, str_of(login.token));
         run_mask(run, str_of(strrchr(login.variables[2], ' ') + 1));
     }
+    run->login = copy_lines(run, &login);
     for (size_t i = 0; login.variables[i] != NULL; i++) {
         struct str variable = str_of(login.variables[i]);
         ptrdiff_t equals = str_index(variable, '=');
@@ -260,22 +421,24 @@ with_history(struct run *run, const char *from, const char *to, unsigned count)
     cleanup(strbuf_done) struct strbuf ignored = {0};
     struct env_layer *outer = run->env;
     bool has_both;
+    const char *directory;
     int code;
 
     if (local_repository(run) != NULL)
         return c->git_url;
+    directory = run->user != NULL ? mirror_of(run) : c->workspace;
     log_in(run);
     has_both = str_is_hex(str_of(from)) && /* or "commit^1": its own parent is there in any case */
-               GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
+               OWN_GIT(run, directory, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
                    depth, c->git_url, from, c->commit);
     if (!has_both)
-        (void)GIT(run, c->workspace, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
+        (void)OWN_GIT(run, directory, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
                   depth, c->git_url, c->commit);
     run->env = outer;
     if (!has_both &&
-        !GIT(run, c->workspace, &ignored, &code, "merge-base", "--is-ancestor", from, to))
+        !OWN_GIT(run, directory, &ignored, &code, "merge-base", "--is-ancestor", from, to))
         return NULL;
-    return c->workspace;
+    return directory;
 }
 
 #define COMMIT_FORMAT "--format=%H%x00%an%x00%ae%x00%ct%x00%B%x00"
@@ -291,7 +454,8 @@ log_of(struct run *run, const char *directory, const char *from, const char *to,
                                      most, "--reverse", COMMIT_FORMAT, range, "--", NULL};
     int code;
 
-    return git_with_input(run, directory, (struct str){0}, out, GIT_LOG_MAX, &code, arguments);
+    return git_with_input(run, directory, true, (struct str){0}, out, GIT_LOG_MAX, &code,
+                          arguments);
 }
 
 /* The branch was set back: nothing was committed, but much may have changed.  All of it counts as of the
@@ -305,9 +469,9 @@ log_of_step_back(struct run *run, const char *directory, const char *from, const
     cleanup(strbuf_done) struct strbuf files = {0};
     int code;
 
-    if (!git_with_input(run, directory, (struct str){0}, &files, GIT_LOG_MAX, &code, diff) ||
+    if (!git_with_input(run, directory, true, (struct str){0}, &files, GIT_LOG_MAX, &code, diff) ||
         files.len == 0 ||
-        !git_with_input(run, directory, (struct str){0}, out, GIT_LOG_MAX, &code, show))
+        !git_with_input(run, directory, true, (struct str){0}, out, GIT_LOG_MAX, &code, show))
         return;
     strbuf_add_char(out, '\0');
     strbuf_add(out, strbuf_str(&files));
@@ -332,26 +496,43 @@ workspace_log(struct run *run, const char *from, const char *to, unsigned count,
     return true;
 }
 
+/* Where naru reads what the build may not have changed: not in its workspace, if it is another user's. */
+static const char *
+source_or(struct run *run, const char *directory)
+{
+    return run->user == NULL                    ? directory
+           : is_narus(run, run->config->git_url) ? run->config->git_url
+                                                 : mirror_of(run);
+}
+
 bool
 workspace_show(struct run *run, const char *directory, const char *path, struct strbuf *out)
 {
     int code;
 
-    return GIT(run, directory, out, &code, "show",
-               arena_format(&run->arena, "%s:%s", run->config->commit, path));
+    return OWN_GIT(run, source_or(run, directory), out, &code, "show",
+                   arena_format(&run->arena, "%s:%s", run->config->commit, path));
 }
 
 bool
 workspace_show_ref(struct run *run, const char *directory, const char *ref, const char *path,
                    struct strbuf *out)
 {
+    const char *url = run->config->git_url, *source = source_or(run, directory);
+    struct env_layer *outer = run->env;
     int code;
+    bool ok;
 
-    return ref[0] != '-' &&
-           GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1",
-               run->config->git_url, ref) &&
-           GIT(run, directory, out, &code, "show",
-               arena_format(&run->arena, "FETCH_HEAD:%s", path));
+    if (ref[0] == '-')
+        return false;
+    if (run->user != NULL && is_narus(run, url))
+        return OWN_GIT(run, source, out, &code, "show",
+                       arena_format(&run->arena, "%s:%s", ref, path));
+    log_in(run);
+    ok = OWN_GIT(run, source, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", url, ref) &&
+         OWN_GIT(run, source, out, &code, "show", arena_format(&run->arena, "FETCH_HEAD:%s", path));
+    run->env = outer;
+    return ok;
 }
 
 static void
@@ -380,6 +561,7 @@ static bool
 has_origin(struct run *run)
 {
     cleanup(strbuf_done) struct strbuf text = {0}, origin = {0};
+    USER_ACTS(run);
 
     add_origin(&origin, run->config->git_url);
     return file_read(arena_format(&run->arena, "%s/.git/config", run->directory), 1 << 20, &text,
@@ -401,8 +583,8 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
     if ((run->fetched == NULL || strcmp(run->fetched, run->directory) != 0) &&
         !workspace_fetch(run, at, run->directory))
         return false;
-    if (!GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force", "--detach",
-             c->commit))
+    if (!TWICE(run, GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
+                        "--detach", c->commit)))
         return git_failed(run, at, "checkout", code);
     if (!has_origin(run) &&
         !GIT(run, run->directory, NULL, &code, "config", "remote.origin.url", c->git_url))
@@ -435,6 +617,14 @@ struct wanted {
 };
 
 static bool
+is_shallow(struct run *run)
+{
+    USER_ACTS(run);
+
+    return file_exists(arena_format(&run->arena, "%s/.git/shallow", run->directory));
+}
+
+static bool
 fetch(struct run *run, const struct git_source *g, const char *refspec, bool tells, int *code)
 {
     cleanup(strbuf_done) struct strbuf ignored = {0};
@@ -444,7 +634,7 @@ fetch(struct run *run, const struct git_source *g, const char *refspec, bool tel
 
     if (g->depth > 0)
         arguments[n++] = arena_format(&run->arena, "--depth=%d", g->depth);
-    else if (file_exists(arena_format(&run->arena, "%s/.git/shallow", run->directory)))
+    else if (is_shallow(run))
         arguments[n++] = "--unshallow";
     arguments[n++] = "origin";
     arguments[n++] = refspec;
@@ -506,8 +696,16 @@ clean(struct run *run, const struct node *at)
     int code;
 
     (void)GIT(run, run->directory, &ignored, &code, "reset", "--quiet", "--hard"); /* none yet */
-    return GIT(run, run->directory, NULL, &code, "clean", "-ffdxq") ||
+    return TWICE(run, GIT(run, run->directory, NULL, &code, "clean", "-ffdxq")) ||
            git_failed(run, at, "clean", code);
+}
+
+static bool
+wipe(struct run *run, struct err *err)
+{
+    USER_ACTS(run);
+
+    return file_empty_folder(run->directory, err);
 }
 
 static bool
@@ -516,7 +714,7 @@ get_ready(struct run *run, const struct node *at, const struct git_source *g)
     struct err err;
     bool is_new;
 
-    if (g->wipes && !file_remove_tree(run->directory, &err))
+    if (g->wipes && !TWICE(run, wipe(run, &err)))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     if (!prepare(run, at, run->directory, NULL, &is_new))
         return false;
@@ -600,6 +798,7 @@ workspace_git(struct run *run, const struct node *at, const struct git_source *g
 {
     struct env_layer *outer = run->env, *layer;
     const char *path = NULL;
+    struct err err;
     bool ok;
 
     if (g->what[0] == '-' || g->url[0] == '-' || g->url[0] == '\0' ||
@@ -610,6 +809,8 @@ workspace_git(struct run *run, const struct node *at, const struct git_source *g
         run_logf(run, "WARNING: %s is not fetched: this build runs in your own directory", g->url);
         return checkout_in_place(run, to);
     }
+    if (is_narus(run, g->url) && !is_untrusted(run) && !build_user_may_read(run, g->url, &err))
+        return interp_throw(&run->in, at, "AbortException", "%s", err.message);
     layer = run_env_push(run);
     /* The machine's own helper would be asked before the credential that is named here. */
     run_env_set(run, layer, STR("GIT_CONFIG_COUNT"), g->credential != NULL ? STR("1") : STR("0"));

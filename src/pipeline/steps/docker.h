@@ -7,6 +7,8 @@
 #pragma once
 #include "pipeline/run/run.h"
 
+/* Else it is thrown that the build may not use Docker, and who could let it. */
+bool docker_is_granted(struct run *run, const struct node *at);
 /* Starts a container of `image` (with the arguments of `docker run` in `arguments`, read by the
  * shell) and has processes of steps run in it from now on.  False: something is thrown. */
 bool docker_box_enter(struct run *run, const struct node *at, struct str image,
@@ -39,8 +41,9 @@ bool docker_config_is_of_build(struct run *run, struct str entry);
 struct str docker_image_name(struct run *run, struct str name);
 struct str docker_registry_host(struct str url); /* "https://host:5000/" -> "host:5000" */
 
-/* Ends the containers of a build that is over; `env` NULL: ours. */
-void docker_leftovers_end(const char *cookie, const char *const *env);
+/* Ends the containers of a build that is over; `env` and `place` NULL: ours. */
+void docker_leftovers_end(const char *cookie, const char *const *env,
+                          const struct process_place *place);
 
 /* ... and those of all builds of an installation, suspended ones too; for `naru down --purge`. */
 void docker_leftovers_purge(const char *data_dir);

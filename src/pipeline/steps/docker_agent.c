@@ -111,7 +111,7 @@ docker_agent_enter(struct run *run, const struct stage *stage)
     struct str image, arguments, url, id;
     struct value always;
 
-    if (!docker_agent_text(run, stage, "args", &arguments) ||
+    if (!docker_is_granted(run, at) || !docker_agent_text(run, stage, "args", &arguments) ||
         !docker_agent_text(run, stage, "registryUrl", &url) ||
         !docker_agent_text(run, stage, "registryCredentialsId", &id) ||
         !entry_value(run, stage, "alwaysPull", &always))

@@ -77,13 +77,14 @@ write_names(struct run *run, const char *const *env, const char **path_out, stru
         ptrdiff_t equals = str_index(entry, '=');
         struct str name = str_slice(entry, 0, equals < 0 ? 0 : (size_t)equals);
         if (name.len == 0 || str_is(name, "PATH") || is_in_our_environment(entry) ||
-            docker_config_is_of_build(run, entry) ||
+            docker_config_is_of_build(run, entry) || build_user_is_own(run, entry) ||
             str_index(name, '\n') >= 0 || name.at[0] == '#' || isspace((unsigned char)name.at[0]))
             continue;
         strbuf_add(&names, name);
         strbuf_add_char(&names, '\n');
     }
     *path_out = path;
+    USER_ACTS(run);
     return file_make_dirs(arena_format(&run->arena, "%s@tmp", run->workspace), 0700, err) &&
            file_write_atomic(path, strbuf_str(&names), 0600, err);
 }
@@ -151,7 +152,7 @@ start_command(struct run *run, const char *step, struct str image, struct str ar
     const char *tmp = arena_format(&run->arena, "%s@tmp", run->workspace);
 
     strbuf_addf(&c, "exec docker run -t -d -u %u:%u --label naru.build=%s --label naru.step=%s -w ",
-                (unsigned)getuid(), (unsigned)getgid(), run->config->cookie, step);
+                (unsigned)build_user_uid(run), (unsigned)build_user_gid(run), run->config->cookie, step);
     add_quoted(&c, str_of(run->workspace));
     if (run->config->home != NULL) {
         strbuf_add_cstr(&c, " --label ");
@@ -165,6 +166,8 @@ start_command(struct run *run, const char *step, struct str image, struct str ar
     add_quoted(&c, str_of(names));
     strbuf_add_char(&c, ' ');
     add_limits(&c, run->config->limits);
+    if (run->place.no_network)
+        strbuf_add_cstr(&c, "--network none ");
     strbuf_addf(&c, STR_FMT " ", STR_ARG(arguments));
     add_quoted(&c, image);
     strbuf_add_cstr(&c, " cat");
@@ -234,6 +237,37 @@ start(struct run *run, const struct node *at, const char *step, struct str image
 }
 
 bool
+docker_is_granted(struct run *run, const struct node *at)
+{
+    const char *refusal = build_user_docker_refusal(run);
+
+    return refusal == NULL || interp_throw(&run->in, at, "AbortException", "%s", refusal);
+}
+
+/* A build without a network gets none by the arguments of its container either. */
+static bool
+network_is_allowed(struct run *run, const struct node *at, struct str arguments)
+{
+    return !run->place.no_network || str_find(arguments, STR("--net")) < 0 ||
+           interp_throw(&run->in, at, "AbortException",
+                        "the arguments name a network, and this build has none (\"network\": "
+                        "\"none\" in builds.json)");
+}
+
+/* The container's user may be another one, and has to find its scripts; folders of secrets are
+ * closed by themselves. */
+static bool
+open_tmp(struct run *run, const char *tmp, struct err *err)
+{
+    USER_ACTS(run);
+
+    if (!file_make_dirs(tmp, 0711, err))
+        return false;
+    (void)chmod(tmp, 0711);
+    return true;
+}
+
+bool
 docker_box_enter(struct run *run, const struct node *at, struct str image, struct str arguments)
 {
     const char *step = step_make_id(run), *tmp;
@@ -245,12 +279,11 @@ docker_box_enter(struct run *run, const struct node *at, struct str image, struc
     if (image.len == 0 || image.at[0] == '-')
         return interp_throw(&run->in, at, "AbortException", "'" STR_FMT "' is not an image",
                             STR_ARG(image));
+    if (!docker_is_granted(run, at) || !network_is_allowed(run, at, arguments))
+        return false;
     tmp = arena_format(&run->arena, "%s@tmp", run->workspace);
-    if (!file_make_dirs(tmp, 0711, &err))
+    if (!open_tmp(run, tmp, &err))
         return interp_throw(&run->in, at, "AbortException", "%s", err.message);
-    /* The container's user may be another one, and has to find its scripts; folders of secrets are
-     * closed by themselves. */
-    (void)chmod(tmp, 0711);
     box = arena_alloc(&run->arena, sizeof(*box));
     box->launcher.wrap = wrap;
     box->state_path = run_state_path(run, "box", step);
@@ -259,7 +292,7 @@ docker_box_enter(struct run *run, const struct node *at, struct str image, struc
     run->uses_docker = true;
     /* Also where it was started before: the log's lines are counted. */
     run_logf(run, "$ docker run -t -d -u %u:%u " STR_FMT "%s-w %s ... " STR_FMT " cat",
-             (unsigned)getuid(), (unsigned)getgid(), STR_ARG(arguments),
+             (unsigned)build_user_uid(run), (unsigned)build_user_gid(run), STR_ARG(arguments),
              arguments.len > 0 ? " " : "", run->workspace, STR_ARG(image));
     if (box->is_over) {
         run->launcher = &box->launcher;
@@ -309,12 +342,13 @@ docker_box_leave(struct run *run, const struct launcher *before)
 }
 
 static void
-remove_labelled(const char *label, const char *const *env)
+remove_labelled(const char *label, const char *const *env, const struct process_place *place)
 {
     static const char script[] = "ids=$(docker ps -aq --filter \"label=$0\") && "
                                  "{ [ -z \"$ids\" ] || docker rm -f -v $ids; }";
     const char *const argv[] = {"sh", "-c", script, label, NULL};
-    const struct process_spec spec = {.argv = argv, .env = env, .timeout_ms = SHORT_TIMEOUT_MS};
+    const struct process_spec spec = {
+        .argv = argv, .env = env, .timeout_ms = SHORT_TIMEOUT_MS, .place = place};
     struct process_result result = {0};
 
     if (process_run(&spec, &result, NULL))
@@ -322,11 +356,11 @@ remove_labelled(const char *label, const char *const *env)
 }
 
 void
-docker_leftovers_end(const char *cookie, const char *const *env)
+docker_leftovers_end(const char *cookie, const char *const *env, const struct process_place *place)
 {
     cleanup_free char *label = text_format("naru.build=%s", cookie);
 
-    remove_labelled(label, env);
+    remove_labelled(label, env, place);
 }
 
 void
@@ -334,5 +368,5 @@ docker_leftovers_purge(const char *data_dir)
 {
     cleanup_free char *label = text_format("naru.home=%s", data_dir);
 
-    remove_labelled(label, NULL);
+    remove_labelled(label, NULL, NULL);
 }

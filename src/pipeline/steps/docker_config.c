@@ -26,9 +26,9 @@ env_text(struct run *run, const char *name)
 
 /* NULL: he has none. */
 static const char *
-folder_of_user(struct run *run)
+folder_of_user(struct run *run, const char *home)
 {
-    const char *given = env_text(run, "DOCKER_CONFIG"), *home = env_text(run, "HOME");
+    const char *given = env_text(run, "DOCKER_CONFIG");
 
     return given != NULL && given[0] != '\0' ? given
            : home != NULL                    ? arena_format(&run->arena, "%s/.docker", home)
@@ -78,11 +78,20 @@ forget_logins(struct strbuf *text)
     strbuf_add_cstr(text, rest);
 }
 
-bool
-docker_config_make(struct run *run, const char *folder, struct err *err)
+/* "" if there is none. */
+static bool
+read_config(struct run *run, const char *from, struct strbuf *text, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf text = {0};
-    const char *from = folder_of_user(run), *old;
+    const char *path = arena_format(&run->arena, "%s/config.json", from);
+
+    return access(path, F_OK) != 0 || file_read(path, CONFIG_MAX, text, err);
+}
+
+/* What the user of naru has in `from` (NULL: nothing) was read by himself; the rest is the build's doing. */
+static bool
+make(struct run *run, const char *from, const char *folder, struct strbuf *text, struct err *err)
+{
+    USER_ACTS(run);
 
     if (!file_make_dirs(folder, 0700, err))
         return false;
@@ -90,15 +99,34 @@ docker_config_make(struct run *run, const char *folder, struct err *err)
         return true;
     if (!link_others(run, from, folder, err))
         return false;
-    old = arena_format(&run->arena, "%s/config.json", from);
-    if (!file_exists(old))
+    if (text->len == 0)
         return true;
-    if (!file_read(old, CONFIG_MAX, &text, err))
-        return false;
     if (run->config->trusted_ref != NULL)
-        forget_logins(&text);
-    return file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(&text),
+        forget_logins(text);
+    return file_write_atomic(arena_format(&run->arena, "%s/config.json", folder), strbuf_str(text),
                              0600, err);
+}
+
+bool
+docker_config_make(struct run *run, const char *folder, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const char *from = folder_of_user(run, env_text(run, "HOME"));
+    USER_ACTS(run);
+
+    return (from == NULL || read_config(run, from, &text, err)) &&
+           make(run, from, folder, &text, err);
+}
+
+static bool
+make_of_build(struct run *run, const char *folder, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    const char *from =
+        folder_of_user(run, run->user != NULL ? run->user->server_home : env_text(run, "HOME"));
+
+    return (from == NULL || read_config(run, from, &text, err)) &&
+           make(run, from, folder, &text, err);
 }
 
 static const char *
@@ -106,7 +134,9 @@ folder_of_build(struct run *run)
 {
     const char *state_dir = run->config->state_dir;
 
-    return state_dir == NULL ? NULL : arena_format(&run->arena, "%s/docker", state_dir);
+    return state_dir == NULL   ? NULL
+           : run->user != NULL ? arena_format(&run->arena, "%s@tmp/docker", run->config->workspace)
+                               : arena_format(&run->arena, "%s/docker", state_dir);
 }
 
 void
@@ -117,7 +147,7 @@ docker_config_enter(struct run *run, bool again)
 
     if (folder == NULL)
         return;
-    if (!(again && file_exists(folder)) && !docker_config_make(run, folder, &err)) {
+    if (!(again && file_exists(folder)) && !make_of_build(run, folder, &err)) {
         run_logf(run, "WARNING: docker's configuration is %s: %s",
                  run->config->trusted_ref != NULL ? "empty" : "the user's", err.message);
         if (run->config->trusted_ref == NULL)

@@ -71,6 +71,8 @@ shell(const struct docker_call *c, const char *script, const char *option, struc
 {
     struct value named = value_map(&c->run->arena);
 
+    if (!docker_is_granted(c->run, c->at))
+        return false;
     map_put_text(&c->run->arena, named.map, "script", value_cstr(&c->run->arena, script));
     if (option != NULL)
         map_put_text(&c->run->arena, named.map, option, value_bool(true));

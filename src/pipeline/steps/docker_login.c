@@ -99,6 +99,8 @@ docker_login(struct run *run, const struct node *at, struct env_layer *layer, st
         return true;
     if (run->workspace == NULL)
         return interp_throw(&run->in, at, "AbortException", "a login at a registry needs a node");
+    if (!docker_is_granted(run, at))
+        return false;
     if (!find_login(run, at, id, &login))
         return false;
     folder = arena_format(&run->arena, "%s@tmp/docker-%u", run->workspace, ++run->files);

@@ -148,21 +148,47 @@ step_row_find(const struct step_row *rows, size_t count, struct str name)
 }
 
 static step_function *
-find_function(struct str name)
+find_in(step_function *(*const *tables)(struct str name), size_t count, struct str name)
 {
-    step_function *(*const tables[])(struct str name) = {
-        step_flow_find,   step_parallel_find, step_people_find, step_file_find,
-        step_scm_find,    step_stash_find,    step_junit_find,  step_credentials_find,
-        step_data_find,   step_archive_find,  step_docker_find, step_env_find, step_aws_find,
-        step_notify_find, step_github_find,   step_plugin_find, step_library_find, step_lock_find,
-    };
-
-    for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
+    for (size_t i = 0; i < count; i++) {
         step_function *f = tables[i](name);
         if (f != NULL)
             return f;
     }
     return NULL;
+}
+
+/* Steps that only work on files of the workspace. */
+static step_function *
+find_on_files(struct str name)
+{
+    step_function *(*const tables[])(struct str name) = {
+        step_file_find, step_stash_find, step_junit_find, step_data_find, step_archive_find};
+
+    return find_in(tables, ARRAY_COUNT(tables), name);
+}
+
+static step_function *
+find_function(struct str name)
+{
+    step_function *(*const tables[])(struct str name) = {
+        step_flow_find,   find_on_files,    step_parallel_find, step_people_find, step_scm_find,
+        step_docker_find, step_credentials_find, step_env_find, step_aws_find, step_notify_find, step_github_find,
+        step_plugin_find, step_library_find, step_lock_find,
+    };
+
+    return find_in(tables, ARRAY_COUNT(tables), name);
+}
+
+/* Such a one does as the build's user what it does. */
+static bool
+call(struct step_call *s, step_function *function)
+{
+    if (find_on_files(s->name) == function) {
+        USER_ACTS(s->run);
+        return function(s);
+    }
+    return function(s);
 }
 
 /* Calls that only describe something: string(credentialsId: ..), scmGit(..), logRotator(..). */
@@ -257,7 +283,7 @@ step_act(struct step_call *s, step_function *function)
     /* One that had begun is taken up in any case: an abort is for it to see. */
     ok = !journal_begun(s) || run_poll(s->in, s->at);
     run->noted_result = run->noted_mark = -1;
-    ok = ok && function(s);
+    ok = ok && call(s, function);
     run->acts = acted;
     /* What it evaluated is not evaluated when its end is repeated, and its files are gone. */
     run->in.entered = entered;
@@ -309,7 +335,7 @@ dispatch(struct step_call *s, const struct step_type *type, bool *found)
     s->id = step_make_id(s->run);
     if (!bind_values(s, type))
         return false;
-    return s->body.run != NULL || only_says(s->name) ? run_poll(s->in, s->at) && function(s)
+    return s->body.run != NULL || only_says(s->name) ? run_poll(s->in, s->at) && call(s, function)
                                                      : step_act(s, function);
 }
 

@@ -23,6 +23,19 @@ is_zip(const struct step_call *s)
     return str_is(s->name, "zip") || str_is(s->name, "unzip");
 }
 
+static bool
+leads_out(const char *path)
+{
+    struct str rest = str_of(path), part;
+
+    if (path[0] == '/')
+        return true;
+    while (str_split(&rest, '/', &part))
+        if (str_is(part, ".."))
+            return true;
+    return false;
+}
+
 static void
 free_reader(struct archive **a)
 {
@@ -135,6 +148,8 @@ step_pack(struct step_call *s)
         return step_fail(s, "'" STR_FMT "' needs the archive's name", STR_ARG(s->name));
     path = step_path(s, file);
     sel.root = step_path(s, step_text(s, "dir", "."));
+    if (step_truth(s, "archive", false) && leads_out(arena_cstr(&s->run->arena, file)))
+        return step_fail(s, "'" STR_FMT "' leads out of the artifacts", STR_ARG(file));
     if (!step_truth(s, "overwrite", false) && file_exists(path))
         return step_fail(s, "'%s' is there already; overwrite: true replaces it", path);
     if (!selection_find(&sel) || !pack(s, &sel, path))
@@ -145,19 +160,6 @@ step_pack(struct step_call *s)
                               arena_format(&s->run->arena, "%s/" STR_FMT,
                                            s->run->config->artifact_dir, STR_ARG(file)));
     return true;
-}
-
-static bool
-leads_out(const char *path)
-{
-    struct str rest = str_of(path), part;
-
-    if (path[0] == '/')
-        return true;
-    while (str_split(&rest, '/', &part))
-        if (str_is(part, ".."))
-            return true;
-    return false;
 }
 
 struct unpacking {

@@ -99,6 +99,25 @@ with_agent(struct step_call *s, const struct value *ids)
 }
 
 static bool
+make_agent_folder(struct run *run, const char *folder, const char *socket, struct err *err)
+{
+    USER_ACTS(run);
+
+    if (!file_make_dirs(folder, 0700, err))
+        return false;
+    (void)unlink(socket); /* an earlier naru's agent, which ends with the build */
+    return true;
+}
+
+static bool
+remove_agent_folder(struct run *run, const char *folder, struct err *err)
+{
+    USER_ACTS(run);
+
+    return file_remove_tree(folder, err);
+}
+
+static bool
 step_sshagent(struct step_call *s)
 {
     struct run *run = s->run;
@@ -114,9 +133,8 @@ step_sshagent(struct step_call *s)
         return ids != NULL ? false : step_fail(s, "sshagent needs credentials");
     folder = arena_format(&run->arena, "/tmp/naru-ssh-%s-%u", run->config->cookie, ++run->files);
     socket = arena_format(&run->arena, "%s/agent", folder);
-    if (!file_make_dirs(folder, 0700, &err))
+    if (!make_agent_folder(run, folder, socket, &err))
         return step_fail(s, "%s", err.message);
-    unlink(socket); /* an earlier naru's agent, which ends with the build */
     const char *const start[] = {"ssh-agent", "-s", "-a", socket, NULL};
     const char *const end[] = {"kill", NULL, NULL};
     ok = step_call_program(s, start, true, &out);
@@ -130,12 +148,13 @@ step_sshagent(struct step_call *s)
         return ok; /* its script goes on, and asks the agent */
     if (pid.len > 0) {
         const char *argv[ARRAY_COUNT(end)] = {end[0], arena_cstr(&run->arena, pid), NULL};
-        const struct process_spec spec = {.argv = argv, .timeout_ms = AGENT_TIMEOUT_MS};
+        const struct process_spec spec = {
+            .argv = argv, .timeout_ms = AGENT_TIMEOUT_MS, .place = &run->place};
         struct process_result result = {0};
         if (process_run(&spec, &result, NULL))
             process_result_done(&result);
     }
-    if (!file_remove_tree(folder, &err))
+    if (!remove_agent_folder(run, folder, &err))
         run_logf(run, "WARNING: %s", err.message);
     return ok;
 }

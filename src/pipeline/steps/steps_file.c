@@ -186,25 +186,15 @@ is_inside(const struct run *run, const char *directory)
            (directory[len] == '\0' || directory[len] == '/') && strstr(directory, "/..") == NULL;
 }
 
+/* What a container left as root there is given back first. */
 static bool
 empty_directory(struct step_call *s, const char *directory)
 {
-    DIR *d = opendir(directory);
-    struct dirent *e;
     struct err err;
-    bool ok = true;
 
-    if (d == NULL)
-        return errno == ENOENT || step_fail(s, "cannot open '%s': %s", directory, strerror(errno));
-    while (ok && (e = readdir(d)) != NULL) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        ok = file_remove_tree(arena_format(&s->run->arena, "%s/%s", directory, e->d_name), &err);
-        if (!ok)
-            step_fail(s, "%s", err.message);
-    }
-    closedir(d);
-    return ok;
+    return file_empty_folder(directory, &err) ||
+           (build_user_take_back(s->run) > 0 && file_empty_folder(directory, &err)) ||
+           step_fail(s, "%s", err.message);
 }
 
 /* A build in the user's own directory deletes nothing there. */

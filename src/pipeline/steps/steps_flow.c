@@ -88,6 +88,7 @@ write_script(struct step_call *s, struct str script)
     const char *path = arena_format(&run->arena, "%s/script-%s.sh", folder, s->id);
     bool direct = str_starts(script, STR("#!"));
     struct err err;
+    USER_ACTS(run);
 
     if (file_make_dirs(folder, 0700, &err) &&
         put_script(path, script, script_mode(run, direct), &err))
@@ -181,6 +182,22 @@ run_script(struct step_call *s, struct shell *sh, const char *path, bool direct,
     return durable_run(run, &spec, result, err);
 }
 
+static bool
+make_directory(struct run *run, struct err *err)
+{
+    USER_ACTS(run);
+
+    return file_make_dirs(run->directory, 0755, err);
+}
+
+static void
+remove_script(struct run *run, const char *path)
+{
+    USER_ACTS(run);
+
+    (void)unlink(path);
+}
+
 bool
 step_sh(struct step_call *s)
 {
@@ -199,7 +216,7 @@ step_sh(struct step_call *s)
     if (str_trim(script).len == 0)
         run_logf(run, "WARNING: the script of 'sh' is empty");
     credential_warn(run, "sh", script);
-    if (!file_make_dirs(run->directory, 0755, &err))
+    if (!make_directory(run, &err))
         return step_fail(s, "%s", err.message);
     path = write_script(s, script);
     if (path == NULL)
@@ -207,7 +224,7 @@ step_sh(struct step_call *s)
     run_log_flush(run);
     ok = run_script(s, &sh, path, str_starts(script, STR("#!")), &result, &err);
     if (!result.left)
-        unlink(path);
+        remove_script(run, path);
     ok = ok ? shell_result(s, &sh, &result) : step_fail(s, "%s", err.message);
     strbuf_done(&sh.captured);
     return ok;
@@ -417,7 +434,7 @@ step_dir(struct step_call *s)
         return false;
     run->directory = step_path(s, step_text(s, "path", ""));
     run_logf(run, "Running in %s", run->directory);
-    ok = file_make_dirs(run->directory, 0755, &err) || step_fail(s, "%s", err.message);
+    ok = make_directory(run, &err) || step_fail(s, "%s", err.message);
     ok = ok && s->body.run(run, s->body.arg, s->out);
     run->directory = before;
     return ok;

@@ -158,6 +158,7 @@ say_history(struct step_call *s, const struct counts *c)
             run_logf(s->run, "Flaky tests: %lld", (long long)c->flaky);
         return;
     }
+    SERVER_ACTS(s->run);
     names = host->tests(s->run->config->ctx, s->id, c->cases, c->total);
     not_kept = json_get_i64(names, "notKept", 0);
     if (not_kept > 0)

@@ -62,6 +62,7 @@ step_publish_html(struct step_call *s)
         return false;
     if (name.len == 0 || str_index(name, '/') >= 0 || name.at[0] == '.')
         return step_fail(s, "'" STR_FMT "' is not a usable name of a report", STR_ARG(name));
+    USER_ACTS(s->run);
     sel.root = step_path(s, member(s, m, "reportDir", "."));
     if (!selection_find(&sel))
         return false;

@@ -22,31 +22,49 @@ copy_link(struct step_call *s, const char *from, const char *to, bool *is_link_o
     return symlink(target, to) == 0 || step_fail(s, "cannot write '%s': %s", to, strerror(errno));
 }
 
-static bool
-copy_file(struct step_call *s, const char *from, const char *to, bool keeps_links)
+/* A new file, and its folders; never through a link that is there.  -1: thrown. */
+static int
+create(struct step_call *s, const char *to, mode_t mode)
 {
-    cleanup_close int in = -1;
+    const struct str folder = str_range(to, strrchr(to, '/'));
+    struct err err;
+    int fd;
+
+    if (!file_make_dirs(arena_cstr(&s->run->arena, folder), 0755, &err)) {
+        step_fail(s, "%s", err.message);
+        return -1;
+    }
+    (void)unlink(to);
+    fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0)
+        step_fail(s, "cannot write '%s': %s", to, strerror(errno));
+    return fd;
+}
+
+/* Artifacts are naru's files. */
+static int
+create_kept(struct step_call *s, const char *to, mode_t mode)
+{
+    SERVER_ACTS(s->run);
+
+    return create(s, to, mode);
+}
+
+static bool
+copy_file(struct step_call *s, const char *from, const char *to, bool is_kept)
+{
+    cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC);
     cleanup_close int out = -1;
     struct stat st;
     struct err err;
-    struct str folder = str_range(to, strrchr(to, '/'));
     char buffer[65536];
-    bool is_link = false;
     ssize_t n;
 
-    if (!file_make_dirs(arena_cstr(&s->run->arena, folder), 0755, &err))
-        return step_fail(s, "%s", err.message);
-    unlink(to); /* never through a link that is there */
-    if (keeps_links && !copy_link(s, from, to, &is_link))
-        return false;
-    if (is_link)
-        return true;
-    in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0 || fstat(in, &st) != 0)
         return step_fail(s, "cannot read '%s': %s", from, strerror(errno));
-    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
+    out = is_kept ? create_kept(s, to, st.st_mode & 0777) : create(s, to, st.st_mode & 0777);
     if (out < 0)
-        return step_fail(s, "cannot write '%s': %s", to, strerror(errno));
+        return false;
     while ((n = read(in, buffer, sizeof(buffer))) > 0)
         if (!file_write_all(out, (struct str){buffer, (size_t)n}, &err))
             return step_fail(s, "%s", err.message);
@@ -56,7 +74,21 @@ copy_file(struct step_call *s, const char *from, const char *to, bool keeps_link
 bool
 step_keep_file(struct step_call *s, const char *from, const char *to)
 {
-    return copy_file(s, from, to, false);
+    return copy_file(s, from, to, true);
+}
+
+/* Of a stash. */
+static bool
+copy_as_it_is(struct step_call *s, const char *from, const char *to)
+{
+    const struct str folder = str_range(to, strrchr(to, '/'));
+    bool is_link = false;
+    struct err err;
+
+    if (!file_make_dirs(arena_cstr(&s->run->arena, folder), 0755, &err))
+        return step_fail(s, "%s", err.message);
+    (void)unlink(to);
+    return copy_link(s, from, to, &is_link) && (is_link || copy_file(s, from, to, false));
 }
 
 static bool
@@ -64,11 +96,12 @@ copy_all(struct step_call *s, const struct selection *sel, const char *from, con
 {
     for (size_t i = 0; i < sel->found.count; i++) {
         struct str name = sel->found.at[i].text;
+        const char *there = arena_format(&s->run->arena, "%s/" STR_FMT, from, STR_ARG(name));
+        const char *here = arena_format(&s->run->arena, "%s/" STR_FMT, to, STR_ARG(name));
         if ((i & 63) == 0 && !run_poll(s->in, s->at))
             return false;
-        if (!copy_file(s, arena_format(&s->run->arena, "%s/" STR_FMT, from, STR_ARG(name)),
-                       arena_format(&s->run->arena, "%s/" STR_FMT, to, STR_ARG(name)),
-                       sel->links == LINKS_KEEP))
+        if (!(sel->links == LINKS_KEEP ? copy_as_it_is(s, there, here)
+                                       : step_keep_file(s, there, here)))
             return false;
     }
     return true;

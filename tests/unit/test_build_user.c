@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Builds as users of their own; where the tests are not root there are none, and nothing to see. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "io/identity.h"
+#include "pipeline_setup.h"
+
+static bool
+has_users(void)
+{
+    if (!identity_is_possible())
+        printf("(not root: skipped)\n");
+    return identity_is_possible();
+}
+
+static void
+put(const struct world *w, const char *name, const char *text, unsigned mode)
+{
+    cleanup_free char *path = text_format("%s/%s", w->data, name);
+
+    CHECK(file_write_atomic(path, str_of(text), mode, NULL));
+}
+
+static void
+expect_no_log(struct world *w, int64_t number, const char *unwanted)
+{
+    cleanup_free char *path = pipeline_log_path(w->room, "web", number);
+    cleanup(strbuf_done) struct strbuf log = {0};
+
+    CHECK(file_read(path, 1 << 20, &log, NULL));
+    if (strstr(strbuf_cstr(&log), unwanted) != NULL)
+        check_fail(__FILE__, __LINE__, "'%s' in:\n%s", unwanted, strbuf_cstr(&log));
+}
+
+TEST(a_build_is_a_user_of_its_own_who_sees_its_own_only)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    put(&w, "credentials.json", "topsecret\n", 0600);
+    sh(&w, "mkdir -p ../data/secrets ../data/workspaces/web/other; chmod 700 ../data/secrets\n"
+           "chmod 750 ../data/workspaces/web/other\n"
+           "echo topsecret | tee ../data/secrets/key >../data/workspaces/web/other/file");
+    CHECK_EQ(web_build(&w,
+                       "sh '''test $(id -u) -ge 66000 && test $(id -u) = $(id -g) && echo me $(id -un)\n"
+                       "test $(stat -c %u .) = $(id -u) && test $(stat -c %u $HOME) = $(id -u)\n"
+                       "test -w $WORKSPACE_TMP && touch $HOME/x && echo out >>/dev/stderr\n"
+                       "for f in ../../../credentials.json ../../../secrets/key ../other/file; do if cat $f; then exit 1; fi; done\n"
+                       "if ls ../other || touch ../../x; then exit 1; fi\n"
+                       "git fetch -q --unshallow origin && git log -1 --format=%s\n'''\n"
+                       "writeFile file: 'made', text: 'x'\n"
+                       "sh 'test $(stat -c %u made) = $(id -u)'",
+                       "x"),
+             1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "me naru-66");
+    expect_no_log(&w, 1, "topsecret");
+}
+
+TEST(no_link_in_a_workspace_leads_naru_out_of_it)
+{
+    static const char steps[] =
+        "sh 'ln -s ../../../credentials.json link; ln -s ../../../outside folder'\n"
+        "script { for (c in [{ readFile 'link' }, { sha256 'link' }, { readJSON file: 'link' },\n"
+        "           { writeFile file: 'link', text: 'evil' }, { touch 'folder/new' },\n"
+        "           { writeFile file: 'folder/new', text: 'evil' }, { load 'link' },\n"
+        "           { archiveArtifacts 'link' },\n"
+        "           { unzip zipFile: 'link' }, { junit 'link' }, { dir('folder/deep') { } },\n"
+        "           { zip zipFile: '../../../../../../../../../tmp/naru-evil', glob: 'x', archive: true },\n"
+        "           { dir('folder') { deleteDir() } }, { dir('folder') { stash 's' } }]) {\n"
+        "  try { c(); echo 'WENT THROUGH' } catch (e) { echo \"refused ${e.message}\" }\n"
+        "} }\n"
+        "stash name: 'links', includes: 'link'\n"
+        "sh 'rm link; ln -s ../../../outside link'\n"
+        "script { dir('link') { try { unstash 'links'; echo 'WENT THROUGH' } catch (e) { echo 'no' } } }\n";
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *kept = NULL;
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    put(&w, "credentials.json", "{\"top\": \"topsecret\"}\n", 0600);
+    sh(&w, "mkdir ../data/outside; touch ../data/outside/file; chmod 600 ../data/outside/file");
+    CHECK_EQ(web_build(&w, steps, "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_no_log(&w, 1, "topsecret");
+    expect_no_log(&w, 1, "WENT THROUGH");
+    kept = text_format("%s/credentials.json", w.data);
+    CHECK(file_read(kept, 1000, &text, NULL));
+    CHECK(strstr(strbuf_cstr(&text), "topsecret") != NULL);
+    sh(&w, "test \"$(ls ../data/outside)\" = file; test ! -e ../data/builds/web/1/artifacts/link");
+}
+
+TEST(what_a_build_puts_into_its_git_runs_as_that_build)
+{
+    cleanup(world_done) struct world w = {0};
+    static const char plant[] =
+        "sh '''if [ ! -e .git/hooks/post-checkout ]; then mkdir -p .git/hooks\n"
+        "cat >.git/hooks/post-checkout <<EOF\n#!/bin/sh\nid -u >>$WORKSPACE/who\nEOF\n"
+        "chmod +x .git/hooks/post-checkout; cp .git/hooks/post-checkout .git/evil\n"
+        "git config core.fsmonitor $PWD/.git/evil; git config filter.x.smudge $PWD/.git/evil\n"
+        "git config core.sshCommand $PWD/.git/evil; git config core.pager $PWD/.git/evil; fi'''\n"
+        "checkout scm\n"
+        "sh 'test -s who; if grep -x 0 who; then exit 1; fi; echo found $(sort -u who | wc -l)'";
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w, plant, "one"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "touch more");
+    CHECK_EQ(web_build(&w, plant, "two"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_log(&w, "web", 2, "found 1\n");
+}
+
+TEST(naru_runs_no_program_that_a_build_puts_in_its_way)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w,
+                       "sh '''mkdir evil; for p in git sh docker cat; do\n"
+                       "printf '#!/bin/sh\\\\nid -u >>%s/who\\\\nexec /usr/bin/%s \"$@\"\\\\n' $PWD $p >evil/$p\n"
+                       "done; chmod +x evil/*; touch who'''\n"
+                       "script { env.PATH = \"${pwd()}/evil:${env.PATH}\"\n"
+                       "withEnv([\"GIT_EXEC_PATH=${pwd()}/evil\"]) { try { checkout scm } catch (e) { } } }\n"
+                       "echo \"changes ${currentBuild.changeSets.size()}\"\n"
+                       "sh 'if grep -x 0 who; then exit 1; fi'",
+                       "one"),
+             1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "if grep -x 0 ../data/workspaces/web/main/who; then exit 1; fi");
+}
+
+TEST(a_workspace_of_before_becomes_the_users_and_nothing_else_does)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    sh(&w, "mkdir -p ../data/workspaces/web/main/deep ../data/workspaces/web/old ../data/outside\n"
+           "cd ../data/workspaces/web/main; touch deep/file ../../../outside/file ../../../outside/twin\n"
+           "ln -s ../../../outside link; ln -s ../../../outside/file file; ln ../../../outside/twin twin");
+    CHECK_EQ(web_build(&w, "sh 'test $(stat -c %u deep/file) = $(id -u); rm -r deep twin'", "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "for f in . file twin; do test $(stat -c %u ../data/outside/$f) = 0; done");
+    room_down(&w);
+    room_up(&w); /* closes what nobody built since */
+    sh(&w, "test $(stat -c %a ../data/workspaces/web/old) = 750");
+}
+
+TEST(two_branches_are_two_users_and_a_rebuild_is_the_same)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w, "sh 'echo $(id -u) >id; echo private >f'", "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "git checkout -q -b side; git push -q -f ../data/git/web.git side");
+    commit(&w, "sh 'if cat ../main/f || ls ../main; then exit 1; fi; echo $(id -u) >id'\n"
+               "script { parallel a: { node { sh 'test $(stat -c %u .) = $(id -u); pwd; touch x' } },\n"
+               "         b: { node { sh 'test $(stat -c %u .) = $(id -u); pwd; touch x' } } }", "y");
+    sh(&w, "git push -q -f ../data/git/web.git side");
+    CHECK_EQ(submit(&w, "web", "side"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    sh(&w, "test $(stat -c %u ../data/workspaces/web/main) != $(stat -c %u ../data/workspaces/web/side)");
+    sh(&w, "git checkout -q main");
+    CHECK_EQ(web_build(&w, "sh 'test $(cat id) = $(id -u)'", "z"), 3);
+    expect_result(&w, "web", 3, "SUCCESS");
+}
+
+TEST(the_operator_says_who_builds_are)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w, "sh 'test $(id -u) -ge 66000'", "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    put(&w, "builds.json", "{\"user\": \"root\"}", 0600);
+    CHECK_EQ(web_build(&w, "sh 'test $(id -u) = 0; git status'", "y"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    put(&w, "builds.json", "{\"user\": \"root\", \"pipelines\": {\"web\": {\"users\": \"70000-70010\"}}}", 0600);
+    CHECK_EQ(web_build(&w, "sh 'test $(id -u) = 70000'", "z"), 3);
+    expect_result(&w, "web", 3, "SUCCESS");
+    put(&w, "builds.json", "{\"pipelines\": {\"web\": {\"user\": \"nobody\"}}}", 0600);
+    CHECK_EQ(web_build(&w, "sh 'test $(id -un) = nobody; git status'", "zz"), 4);
+    expect_result(&w, "web", 4, "SUCCESS");
+    put(&w, "builds.json", "{\"users\": \"70000-70000\"}", 0600);
+    CHECK_EQ(web_build(&w, "echo 'x'", "zzz"), 5);
+    expect_result(&w, "web", 5, "FAILURE"); /* the repository has its group of it */
+    expect_log(&w, "web", 5, "all users of builds (70000-70000) have a workspace");
+}
+
+TEST(docker_is_a_grant)
+{
+    cleanup(world_done) struct world w = {0};
+
+    web_init(&w, NULL);
+    put(&w, "builds.json", "{\"docker\": false}", 0600);
+    CHECK_EQ(web_build(&w,
+                       "sh 'echo shim $NARU_NO_DOCKER'\n"
+                       "script { try { docker.image('x').inside { } } catch (e) { echo \"one ${e.message}\" }\n"
+                       "try { docker.build('x') } catch (e) { echo \"two ${e.message}\" } }",
+                       "x"),
+             1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "shim this build may not use Docker");
+    expect_log(&w, "web", 1, "one this build may not use Docker: builds.json has \"docker\": false");
+    expect_log(&w, "web", 1, "two this build may not use Docker");
+}
+
+TEST(a_build_without_a_network_has_its_loopback_only)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    put(&w, "builds.json", "{\"network\": \"none\"}", 0600);
+    CHECK_EQ(web_build(&w,
+                       "sh 'test $(grep -c : /proc/net/dev) = 1; grep lo: /proc/net/dev'\n"
+                       "script { try { withDockerContainer(image: 'x', args: '--network host') { } }"
+                       " catch (e) { echo e.message } }",
+                       "x"),
+             1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_log(&w, "web", 1, "the arguments name a network, and this build has none");
+}
