@@ -244,6 +244,11 @@ bool referrer_link(struct registry *reg, const char *region, const char *reposit
 bool referrer_unlink(struct registry *reg, const char *region, const char *repository,
                      struct str subject, struct str digest, struct err *err) MUST_CHECK;
 
+/* "sha256-<hex>": where clients keep the list of referrers, if a registry does not; malloc'd. */
+char *referrers_tag(struct str subject);
+/* How a list of referrers has the manifest `document`. */
+struct json *referrer_descriptor(const struct json *document, const char *digest,
+                                 const char *media_type, size_t size);
 /* The names (hex digits) of what has `subject` as its subject. */
 bool referrers_list(const struct registry *reg, const char *region, const char *repository,
                     struct str subject, struct json **out, struct err *err) MUST_CHECK;

@@ -55,6 +55,13 @@ referrer_unlink(struct registry *reg, const char *region, const char *repository
 
 /* ---- candidates ---- */
 
+char *
+referrers_tag(struct str subject)
+{
+    return text_format(STR_FMT "-" STR_FMT, STR_ARG(digest_algorithm(subject)),
+                       STR_ARG(str_slice(digest_hex(subject), 0, FALLBACK_HEX)));
+}
+
 static void
 candidate_add(struct json *candidates, struct json *known, const char *hex)
 {
@@ -73,12 +80,10 @@ fallback_add(struct registry *reg, const char *region, const char *repository, s
 {
     cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup(arena_done) struct arena arena = {0};
-    const struct str hex = digest_hex(subject);
     char digest[REGISTRY_DIGEST_SIZE], type[REGISTRY_MEDIA_TYPE_SIZE];
     struct manifest m;
     bool is_archived;
-    cleanup_free char *tag = text_format(STR_FMT "-" STR_FMT, STR_ARG(digest_algorithm(subject)),
-                                         STR_ARG(str_slice(hex, 0, FALLBACK_HEX)));
+    cleanup_free char *tag = referrers_tag(subject);
 
     if (!image_manifest_read(reg, region, repository, tag, /* archived_too= */ true, &bytes, digest, type,
                        &is_archived, NULL) ||
@@ -116,8 +121,8 @@ candidates_read(struct registry *reg, const char *region, const char *repository
 
 /* ---- descriptors ---- */
 
-static struct json *
-descriptor_make(const struct json *document, const char *digest, const char *media_type,
+struct json *
+referrer_descriptor(const struct json *document, const char *digest, const char *media_type,
                 size_t size)
 {
     const char *artifact = json_get_cstr(document, "artifactType", "");
@@ -152,7 +157,7 @@ candidate_describe(struct registry *reg, const char *region, const char *reposit
     cleanup_json struct json *document = json_parse(strbuf_str(&bytes), NULL);
     if (!str_is(subject, json_get_cstr(json_get(document, "subject"), "digest", "")))
         return NULL;
-    struct json *descriptor = descriptor_make(document, digest, type, bytes.len);
+    struct json *descriptor = referrer_descriptor(document, digest, type, bytes.len);
     if (is_archived)
         json_set(descriptor, REGISTRY_REFERRER_STATUS, json_text("ARCHIVED"));
     return descriptor;

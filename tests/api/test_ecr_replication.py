@@ -113,3 +113,25 @@ class Replication(Case):
         with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/v2/{name}/manifests/v1",
                                                            headers={"Accept": MANIFEST})) as answer:
             self.assertEqual(answer.read().decode(), manifest)
+        self.referrers_go_along(name, port, manifest.encode())
+
+    def referrers_go_along(self, name, port, manifest):
+        """client-3: that registry lists no referrers, so naru keeps the list under a tag"""
+        self.blob(name, b"{}")
+        subject = digest_of(manifest)
+        for i in range(2):
+            artifact = json.dumps({
+                "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": f"a/{i}", "annotations": {"number": str(i)},
+                "config": {"mediaType": CONFIG, "size": 2, "digest": digest_of(b"{}")}, "layers": [],
+                "subject": {"mediaType": MANIFEST, "size": len(manifest), "digest": subject}})
+            self.ecr.put_image(repositoryName=name, imageManifest=artifact, imageTag=f"a{i}")
+            self.complete(name, f"a{i}")
+        self.ecr.put_image(repositoryName=name, imageManifest=artifact, imageTag="again")
+        self.complete(name, "again")
+        with urllib.request.urlopen(urllib.request.Request(
+                f"http://127.0.0.1:{port}/v2/{name}/manifests/{subject.replace(':', '-')}",
+                headers={"Accept": "application/vnd.oci.image.index.v1+json"})) as answer:
+            listed = json.loads(answer.read())["manifests"]
+        self.assertEqual([(one["artifactType"], one["annotations"]) for one in listed],
+                         [("a/0", {"number": "0"}), ("a/1", {"number": "1"})])
+        self.assertEqual(listed[1]["digest"], digest_of(artifact.encode()))

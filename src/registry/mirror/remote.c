@@ -446,7 +446,8 @@ remote_blob_put(struct remote *r, const char *repository, const char *digest, in
 
 bool
 remote_manifest_put(struct remote *r, const char *repository, const char *reference,
-                    struct str bytes, const char *type, struct err *err)
+                    struct str bytes, const char *type, bool *knows_subject_out,
+                    struct err *err)
 {
     cleanup_free char *path = text_format("/v2/%s/manifests/%s", repository, reference);
     cleanup_free char *scope = scope_of(repository, "pull,push");
@@ -457,6 +458,10 @@ remote_manifest_put(struct remote *r, const char *repository, const char *refere
                             .header = REMOTE_REPLICA ": 1",
                             .body = bytes};
 
-    return call(r, &ask, path, &answer, err) &&
-           status_check(r, &answer, 201, "the upload of a manifest", err);
+    if (!call(r, &ask, path, &answer, err) ||
+        !status_check(r, &answer, 201, "the upload of a manifest", err))
+        return false;
+    if (knows_subject_out != NULL)
+        *knows_subject_out = http_answer_header(&answer, "OCI-Subject").len > 0;
+    return true;
 }

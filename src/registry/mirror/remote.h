@@ -49,8 +49,10 @@ bool remote_blob_exists(struct remote *r, const char *repository, const char *di
                         struct err *err) MUST_CHECK;
 bool remote_blob_put(struct remote *r, const char *repository, const char *digest, int fd,
                      int64_t size, struct err *err) MUST_CHECK;
+/* `knows_subject_out`: whether it says that it lists the manifest under its subject; may be NULL. */
 bool remote_manifest_put(struct remote *r, const char *repository, const char *reference,
-                         struct str bytes, const char *type, struct err *err) MUST_CHECK;
+                         struct str bytes, const char *type, bool *knows_subject_out,
+                         struct err *err) MUST_CHECK;
 
 /* ---- remote_challenge.c: pure ---- */
 struct challenge {

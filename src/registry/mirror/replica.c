@@ -48,6 +48,19 @@ blob_bring(void *ctx, const struct manifest_reference *r, struct err *err)
     return text_copy(digest, sizeof digest, r->digest) && blob_send(to, digest, err);
 }
 
+/* A registry without a list of referrers has one under a tag, which clients keep. */
+static bool
+manifest_send(const struct place *to, struct str bytes, const char *type, const char *digest,
+              const char *tag, struct err *err)
+{
+    const char *repository = to->image->repository;
+    bool knows_subject = true;
+
+    return remote_manifest_put(to->remote, repository, tag ? tag : digest, bytes, type,
+                               &knows_subject, err) &&
+           (knows_subject || replica_referrer_note(to->remote, repository, bytes, type, digest, err));
+}
+
 static bool
 manifest_put(const struct place *to, struct str bytes, const char *type, const char *digest,
              const char *tag, struct err *err)
@@ -60,8 +73,7 @@ manifest_put(const struct place *to, struct str bytes, const char *type, const c
                                      .is_replica = true};
 
     if (to->remote != NULL)
-        return remote_manifest_put(to->remote, to->image->repository, tag ? tag : digest, bytes,
-                                   type, err);
+        return manifest_send(to, bytes, type, digest, tag, err);
     return registry_manifest_put(to->reg, to->region, to->image->repository, &put, stored, err);
 }
 

@@ -3,6 +3,7 @@
  * share. */
 #pragma once
 #include "registry/internal.h"
+#include "registry/mirror/remote.h"
 #include "registry/mirror/replication.h"
 
 struct replica {
@@ -17,4 +18,8 @@ bool replica_link(struct registry *reg, const struct replica *image, const char 
 /* `registry`: {"url", "credentialArn"}. */
 bool replica_send(struct registry *reg, const struct replica *image, const struct json *registry,
                   struct err *err) MUST_CHECK;
+/* Of a registry that lists no referrers: notes the manifest in the index under its subject's tag,
+ * as the distribution specification asks its clients to. */
+bool replica_referrer_note(struct remote *remote, const char *repository, struct str bytes,
+                           const char *type, const char *digest, struct err *err) MUST_CHECK;
 bool replicator_is_stopping(void *reg); /* for remote_set_cancelled() */
