@@ -16,6 +16,7 @@
 #define RESTART_PATIENCE_MS 60000
 #define RESTART_LOOK_MS 100
 #define HEADERS_MAX 5 /* that are signed */
+#define REFUSAL_MAX ((size_t)64 << 10)
 #define ANSWER_LIMIT ((size_t)64 << 20)
 #define CALL_TIMEOUT_MS 60000
 
@@ -174,6 +175,8 @@ struct http_parts {
     const char *content_type, *target; /* may be NULL */
     struct str body;
     int64_t timeout_ms;
+    bool (*on_data)(void *arg, struct str data); /* as http_call's; may be NULL */
+    void *arg;
 };
 
 /* What is signed, in the order of SignedHeaders: by name. */
@@ -241,7 +244,9 @@ perform_once(struct client *c, const struct http_parts *parts, struct http_answe
                              .headers = sent,
                              .connect_timeout_ms = 3000,
                              .timeout_ms = parts->timeout_ms,
-                             .limit = ANSWER_LIMIT};
+                             .limit = ANSWER_LIMIT,
+                             .on_data = parts->on_data,
+                             .arg = parts->arg};
     char date[24];
     int count = 0;
     bool ok;
@@ -491,6 +496,44 @@ client_http_text(struct client *client, const char *path, struct strbuf *out, st
     strbuf_clear(out);
     strbuf_add(out, strbuf_str(&http.body));
     return true;
+}
+
+struct download {
+    int fd;
+    struct strbuf begin; /* what is said of a refusal */
+    struct err err;
+};
+
+static bool
+take_data(void *arg, struct str data)
+{
+    struct download *d = arg;
+
+    if (d->begin.len < REFUSAL_MAX)
+        strbuf_add(&d->begin, str_slice(data, 0, REFUSAL_MAX - d->begin.len));
+    return file_write_all(d->fd, data, &d->err);
+}
+
+/* Asked only once: what came before a connection broke has been written. */
+bool
+client_http_file(struct client *client, const char *path, int fd, struct err *err)
+{
+    cleanup(http_answer_done) struct http_answer http = {0};
+    cleanup(client_answer_done) struct client_answer answer = {0};
+    struct download d = {.fd = fd};
+    const struct http_parts parts = {
+        .method = "GET", .path = path, .service = "naru", .on_data = take_data, .arg = &d};
+    bool ok = perform_once(client, &parts, &http, err);
+
+    if (ok && d.err.code != ERR_NONE) {
+        *err = d.err;
+        ok = false;
+    } else if (ok && http.status >= 400) {
+        strbuf_add(&http.body, strbuf_str(&d.begin));
+        ok = read_answer(&http, false, &answer, err) && client_refused(&answer, err);
+    }
+    strbuf_done(&d.begin);
+    return ok;
 }
 
 bool

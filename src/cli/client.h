@@ -61,6 +61,8 @@ bool client_http(struct client *client, const char *method, const char *path,
 /* GET of a text (a log), which need not be JSON. */
 bool client_http_text(struct client *client, const char *path, struct strbuf *out,
                       struct err *err) MUST_CHECK;
+/* GET of bytes of any number, which go into the descriptor as they come. */
+bool client_http_file(struct client *client, const char *path, int fd, struct err *err) MUST_CHECK;
 /* As client_http() without a signature and with a limit of time: /healthz. */
 bool client_probe(struct client *client, const char *path, int64_t timeout_ms,
                   struct client_answer *out, struct err *err) MUST_CHECK;

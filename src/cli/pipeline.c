@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* naru pipeline: which repositories are built, and their builds started and ended by hand. */
 #include <stdlib.h>
+#include "cli/build_results.h"
 #include "cli/builds.h"
 #include "cli/commands.h"
 #include "io/file.h"
@@ -10,7 +11,7 @@
 
 struct pipelines {
     struct client *client;
-    const char *file, *stage, *url, *github, *forks, *trusted, *branch, *commit, *output, *data_dir;
+    const char *file, *stage, *url, *github, *forks, *trusted, *branch, *commit, *output, *data_dir, *to;
     struct json *params;
     bool waits, wants_json;
     int64_t timeout_s;
@@ -258,11 +259,18 @@ run(struct pipelines *p, int count, char **argv, int *status, struct err *err)
         return create(p, name, err);
     if (strcmp(verb, "start") == 0 && count == 2)
         return start(p, name, status, err);
+    if (strcmp(verb, "builds") == 0 && count == 2)
+        return build_results_list(p->client, name, p->wants_json, err);
+    if (strcmp(verb, "show") == 0 && (count == 2 || count == 3))
+        return build_results_show(p->client, name, count == 3 ? argv[3] : NULL, p->wants_json, err);
+    if (strcmp(verb, "artifact") == 0 && count == 4)
+        return build_results_fetch(p->client, name, argv[3], argv[4], p->to, err);
     if (strcmp(verb, "abort") == 0 && count == 3)
         return abort_build(p, name, argv[3], err);
     if (strcmp(verb, "replay") == 0 && count == 3)
         return replay(p, name, argv[3], err);
-    return err_set(err, ERR_USAGE, "say list, create NAME, start NAME, replay NAME NUMBER or abort NAME NUMBER "
+    return err_set(err, ERR_USAGE, "say list, create NAME, start NAME, builds NAME, show NAME [NUMBER], artifact NAME "
+                                   "NUMBER PATH, replay NAME NUMBER or abort NAME NUMBER "
                                    "(try: naru pipeline --help)");
 }
 
@@ -280,6 +288,7 @@ command_pipeline(int argc, char **argv)
         {"param", 'p', OPTION_PAIR, &p.params},
         {"file", 'f', OPTION_TEXT, &p.file},
         {"stage", 0, OPTION_TEXT, &p.stage},
+        {"to", 0, OPTION_TEXT, &p.to},
         {"wait", 'w', OPTION_FLAG, &p.waits},
         {"timeout", 0, OPTION_NUMBER, &p.timeout_s},
         {"output", 'o', OPTION_TEXT, &p.output},
@@ -288,7 +297,7 @@ command_pipeline(int argc, char **argv)
     };
     struct err err = {0};
     int status;
-    const int count = command_begin(argc, argv, rows, 3, &status);
+    const int count = command_begin(argc, argv, rows, 4, &status);
 
     if (count < 0)
         return status;

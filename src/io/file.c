@@ -70,19 +70,31 @@ open_below(const char *root, const char *below)
 }
 
 bool
-file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err)
+file_open_below(const char *root, const char *below, int *fd_out, int64_t *size_out, struct err *err)
 {
-    cleanup_free char *path = text_format("%s/%s", root, below);
     cleanup_close int fd = open_below(root, below);
     struct stat st;
 
     if (fd < 0)
-        return err_set(err, ERR_RESOURCE_NOT_FOUND, "cannot open the file '%s': %s", path,
+        return err_set(err, ERR_RESOURCE_NOT_FOUND, "cannot open the file '%s/%s': %s", root, below,
                        errno == ELOOP || errno == ENOTDIR ? "a part of it is a symbolic link, or no folder"
                                                           : strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return err_set(err, ERR_RESOURCE_NOT_FOUND, "'%s' is no plain file", path);
-    return read_all(fd, path, limit, out, err);
+        return err_set(err, ERR_RESOURCE_NOT_FOUND, "'%s/%s' is no plain file", root, below);
+    *size_out = st.st_size;
+    *fd_out = fd;
+    fd = -1;
+    return true;
+}
+
+bool
+file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err)
+{
+    cleanup_free char *path = text_format("%s/%s", root, below);
+    cleanup_close int fd = -1;
+    int64_t size;
+
+    return file_open_below(root, below, &fd, &size, err) && read_all(fd, path, limit, out, err);
 }
 
 bool

@@ -9,6 +9,8 @@ bool file_read(const char *path, size_t limit, struct strbuf *out, struct err *e
  * plain file.  ERR_RESOURCE_NOT_FOUND: there is none such, or
  * it cannot be opened. */
 bool file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
+/* Such a file opened; the caller's. */
+bool file_open_below(const char *root, const char *below, int *fd_out, int64_t *size_out, struct err *err) MUST_CHECK;
 /* Temporary file, fsync, rename, fsync of the directory: the old or the new content, never half. */
 bool file_write_atomic(const char *path, struct str content, unsigned mode, struct err *err) MUST_CHECK;
 bool file_write_all(int fd, struct str content, struct err *err) MUST_CHECK;

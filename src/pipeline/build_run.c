@@ -595,6 +595,16 @@ finish_build(struct pipeline_room *room, struct build *b, const struct runner_ou
              (long long)(b->ended_ms - b->started_ms));
 }
 
+/* What became of its tests, while the builds before it are all there. */
+static void
+keep_report(struct pipeline_room *room, const struct build *ended)
+{
+    struct err err;
+
+    if (ended->tests != NULL)
+        json_unref(room_test_report(room, ended->pipeline, ended->number, &err));
+}
+
 /* Called with the lock held; gives it up while the build runs. */
 void
 room_run_build(struct pipeline_room *room, struct build *b)
@@ -640,15 +650,19 @@ room_run_build(struct pipeline_room *room, struct build *b)
     j = build_to_public_json(b, true);
     ended = (struct build){.pipeline = text_dup(b->pipeline),
                            .branch = text_dup(b->branch),
+                           .number = b->number,
                            .result = b->result,
-                           .superseded_by = b->superseded_by};
+                           .superseded_by = b->superseded_by,
+                           .tests = b->tests == NULL ? NULL : json_copy(b->tests)};
     pipeline_prune(&room->store, pipeline); /* this one, too, if newer ones of its branch are over */
     pthread_cond_broadcast(&room->changed);
     room_unlock(room);
     room_announce(room, j);
+    keep_report(room, &ended);
     room_start_downstream(room, &ended);
     free(ended.pipeline);
     free(ended.branch);
+    json_unref(ended.tests);
     brief_done(&brief);
     room_lock(room);
 }

@@ -7,6 +7,8 @@
  *   POST /naru/builds {"pipeline", "branch", "commit", "before", "cause": "push", "parameters"}
  *   GET  /naru/builds/<pipeline>/<number>
  *   GET  /naru/builds/<pipeline>/<number>/log?offset=&follow=1
+ *   GET  /naru/builds/<pipeline>/<number>/tests
+ *   GET  /naru/builds/<pipeline>/<number>/artifacts    and one of them: .../artifacts/<path>
  *   POST /naru/builds/<pipeline>/<number>/abort
  *   POST /naru/builds/<pipeline>/<number>/replay {"jenkinsfile", "stage"}
  *   POST /naru/builds/<pipeline>/<number>/input {"id", "proceed", "by", "parameters"} */
@@ -14,6 +16,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include "base/uri.h"
+#include "pipeline/artifacts.h"
 #include "pipeline/build.h"
 #include "pipeline/forks.h"
 #include "pipeline/forge/webhooks.h"
@@ -335,6 +338,53 @@ replay(struct http_exchange *x, struct pipeline_room *room, const char *pipeline
         room_reply_error(x, &err);
 }
 
+/* Somebody's bytes: no browser shows them as a page of ours. */
+static void
+reply_artifact(struct http_exchange *x, struct pipeline_room *room, const char *pipeline,
+               int64_t number, struct str encoded)
+{
+    static const struct http_header headers[] = {{"Content-Type", "application/octet-stream"},
+                                                 {"Content-Disposition", "attachment"},
+                                                 {"X-Content-Type-Options", "nosniff"},
+                                                 {NULL, NULL}};
+    cleanup(strbuf_done) struct strbuf path = {0};
+    int64_t size;
+    struct err err;
+    int fd;
+
+    if (!uri_decode(&path, encoded, false)) {
+        err_set(&err, ERR_VALIDATION, "the path of an artifact is percent-encoded");
+        room_reply_error(x, &err);
+    } else if (!room_artifact_open(room, pipeline, number, strbuf_cstr(&path), &fd, &size, &err)) {
+        room_reply_error(x, &err);
+    } else if (str_is(x->method, "HEAD")) {
+        close(fd);
+        http_reply_file(x, 200, headers, -1, 0, size);
+    } else {
+        http_reply_file(x, 200, headers, fd, 0, size);
+    }
+}
+
+static void
+artifacts(struct http_exchange *x, struct pipeline_room *room, const char *pipeline, int64_t number,
+          struct str rest)
+{
+    struct json *j;
+    struct err err;
+
+    if (!is_get(x)) {
+        reply_method(x);
+    } else if (rest.len > 0) {
+        reply_artifact(x, room, pipeline, number, rest);
+    } else {
+        j = room_artifacts(room, pipeline, number, &err);
+        if (j != NULL)
+            room_reply_json(x, 200, j);
+        else
+            room_reply_error(x, &err);
+    }
+}
+
 /* Below /naru/builds/: "<pipeline>/<number>" and what follows. */
 static void
 one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
@@ -375,6 +425,8 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
             room_reply_json(x, 200, j);
         else
             room_reply_error(x, &err);
+    } else if (str_is(rest, "artifacts") || str_starts(rest, STR("artifacts/"))) {
+        artifacts(x, room, pipeline, number, str_slice(rest, sizeof("artifacts/") - 1, rest.len));
     } else if (str_is(rest, "input") && str_is(x->method, "POST")) {
         answer_input(x, room, pipeline, number);
     } else if (str_is(rest, "replay") && str_is(x->method, "POST")) {
@@ -383,7 +435,7 @@ one_build(struct http_exchange *x, struct pipeline_room *room, struct str rest)
                str_is(rest, "input") || str_is(rest, "replay") || str_is(rest, "tests")) {
         reply_method(x);
     } else {
-        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'tests', 'abort', 'input' and 'replay'");
+        err_set(&err, ERR_NOT_FOUND, "a build has 'log', 'tests', 'artifacts', 'abort', 'input' and 'replay'");
         room_reply_error(x, &err);
     }
 }

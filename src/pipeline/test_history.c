@@ -307,8 +307,8 @@ test_to_json(const struct history *h, const char *name)
     return j;
 }
 
-struct json *
-room_test_report(struct pipeline_room *room, const char *pipeline, int64_t number, struct err *err)
+static struct json *
+make_report(struct pipeline_room *room, const char *pipeline, int64_t number, struct err *err)
 {
     cleanup_json struct json *steps = read_steps(room, pipeline, number), *names = json_object();
     struct json *report;
@@ -331,5 +331,62 @@ room_test_report(struct pipeline_room *room, const char *pipeline, int64_t numbe
         json_set(report, json_key(list), tests);
     }
     history_done(&h);
+    return report;
+}
+
+static bool
+has_ended(struct pipeline_room *room, const char *pipeline, int64_t number)
+{
+    const struct build *b;
+    bool ended;
+
+    room_lock(room);
+    b = pipeline_find_build(&room->store, pipeline, number);
+    ended = b != NULL && b->state == BUILD_ENDED;
+    room_unlock(room);
+    return ended;
+}
+
+static char *
+report_path(const struct pipeline_room *room, const char *pipeline, int64_t number)
+{
+    cleanup_free char *directory = build_directory(room->config.data_dir, pipeline, number);
+
+    return text_format("%s/tests-report.json", directory);
+}
+
+static struct json *
+kept_report(const char *path)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct json *j = NULL;
+    struct err err;
+
+    if (file_exists(path) && file_read(path, FILE_BYTES_MAX, &text, &err))
+        j = json_parse(strbuf_str(&text), &err);
+    if (json_type(j) == JSON_OBJECT)
+        return j;
+    json_unref(j);
+    return NULL;
+}
+
+/* Of a build that is over it is made once: its own file and those of twenty builds before it are read for
+ * that, and later some of them are gone. */
+struct json *
+room_test_report(struct pipeline_room *room, const char *pipeline, int64_t number, struct err *err)
+{
+    const bool is_final = has_ended(room, pipeline, number);
+    cleanup_free char *path = report_path(room, pipeline, number), *text = NULL;
+    struct json *report = is_final ? kept_report(path) : NULL;
+    struct err why;
+
+    if (report != NULL)
+        return report;
+    report = make_report(room, pipeline, number, err);
+    if (report == NULL || !is_final)
+        return report;
+    text = json_format(report);
+    if (!file_write_atomic(path, str_of(text), 0640, &why))
+        log_warn("pipeline.tests", "error=%s", log_quote(why.message));
     return report;
 }

@@ -19,6 +19,7 @@
 /* As runner_host.tests; called without the lock. */
 struct json *room_tests(struct pipeline_room *room, struct build *b, const char *step,
                         const struct json *cases, int64_t total);
-/* For the API: the counts, the names, and of each name that is in a list how it went before. */
+/* For the API (<build>/tests-report.json once the build is over): the counts, the names, and of each name that
+ * is in a list how it went before. */
 struct json *room_test_report(struct pipeline_room *room, const char *pipeline, int64_t number,
                               struct err *err) MUST_CHECK;

@@ -365,7 +365,7 @@ TEST(tests_have_a_history)
 {
     static const char *const auth[] = {"Authorization: let me in", NULL};
     cleanup(world_done) struct world w = {0};
-    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup(strbuf_done) struct strbuf answer = {0}, again = {0};
     cleanup_json struct json *j = NULL;
     const struct json *failed;
 
@@ -389,6 +389,39 @@ TEST(tests_have_a_history)
     CHECK_EQ(json_size(json_get(failed, "results")), 3);
     CHECK_TEXT(json_get_cstr(json_at(json_get(failed, "results"), 2), "status", ""), "PASSED");
     CHECK_EQ(call(&w, "GET", "/naru/builds/web/9/tests", NULL, auth, NULL), 404);
+    /* Of a build that is over it is kept: earlier builds may go. */
+    sh(&w, "rm ../data/builds/web/[123]/tests.json");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/3/tests", NULL, auth, &again), 200);
+    CHECK_TEXT(strbuf_cstr(&again), strbuf_cstr(&answer));
+    sh(&w, "echo '{' > ../data/builds/web/3/tests-report.json");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/3/tests", NULL, auth, NULL), 404);
+}
+
+TEST(artifacts_are_listed_and_fetched_and_nothing_else)
+{
+    static const char *const auth[] = {"Authorization: let me in", NULL};
+    static const char *const refused[] = {"none", "../log", "link", "folder/log", "dir", "%2e%2e/log", "dir/../../log", "pipe", "dir%2"};
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf answer = {0};
+
+    web_first(&w, "sh 'mkdir -p \"dir/a b\" && printf one > \"dir/a b/x&y.txt\" && : > empty'\narchiveArtifacts 'dir/**, empty'");
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "cd ../data/builds/web/1/artifacts && ln -s ../log link && ln -s .. folder && mkfifo pipe");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/1/artifacts", NULL, auth, &answer), 200);
+    CHECK_TEXT(strbuf_cstr(&answer), "{\"artifacts\":[{\"path\":\"dir/a b/x&y.txt\",\"size\":3},{\"path\":\"empty\",\"size\":0}]}");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/1/artifacts/dir/a%20b/x%26y.txt", NULL, auth, &answer), 200);
+    CHECK_TEXT(strbuf_cstr(&answer), "one");
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/1/artifacts/empty", NULL, auth, &answer), 200);
+    CHECK_TEXT(strbuf_cstr(&answer), "");
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+        cleanup_free char *path = text_format("/naru/builds/web/1/artifacts/%s", refused[i]);
+        const int status = call(&w, "GET", path, NULL, auth, &answer);
+        if (status < 400 || status >= 500)
+            check_fail(__FILE__, __LINE__, "%s: %d %s", refused[i], status, strbuf_cstr(&answer));
+    }
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/1/artifacts/empty", NULL, NULL, NULL), 401);
+    CHECK_EQ(call(&w, "POST", "/naru/builds/web/1/artifacts", "{}", auth, NULL), 405);
+    CHECK_EQ(call(&w, "GET", "/naru/builds/web/2/artifacts", NULL, auth, NULL), 404);
 }
 
 TEST(what_passes_and_fails_on_one_commit_is_flaky)
