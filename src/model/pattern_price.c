@@ -47,7 +47,7 @@ follow(struct reach *r, int at, bool at_end)
     case OP_DONE: *(at_end ? &r->is_done_at_end : &r->is_done) = true; break;
     case OP_JUMP: follow(r, in->to, at_end); break;
     case OP_SPLIT: follow(r, in->to, at_end); follow(r, in->or_to, at_end); break;
-    case OP_BEGIN: follow(r, at + 1, true); break;
+    case OP_BEGIN:
     case OP_END: follow(r, at + 1, true); break;
     }
 }
