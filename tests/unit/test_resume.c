@@ -154,6 +154,34 @@ TEST(a_journal_that_grows_too_large_is_given_up_and_the_log_says_so)
     teardown(&b);
 }
 
+/* As JSON in memory it would be some twelve times as large as it is in the file. */
+TEST(a_long_journal_is_taken_up_in_little_memory)
+{
+    cleanup(build_done) struct build b = {0};
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_free char *path = NULL;
+    struct rusage before, after;
+    int64_t took;
+
+    setup(&b);
+    live_to_the_stop(&b, "node { sh '" WAITS "true'\n echo 'end' }", 1);
+    put_file(&b, "go", "");
+    path = text_format("%s/journal", b.config.state_dir);
+    CHECK(file_read(path, 1 << 20, &text, NULL));
+    for (int i = 0; text.len < (8u << 20); i++)
+        strbuf_addf(&text, "{\"id\":\"_0.%d-%d\",\"name\":\"echo\",\"ended\":true,\"lines\":1}\n", i % 7, i);
+    CHECK(file_write_atomic(path, strbuf_str(&text), 0600, NULL));
+    strbuf_done(&text);
+    CHECK(getrusage(RUSAGE_SELF, &before) == 0);
+    took = clock_monotonic_ms();
+    live_to_the_end(&b);
+    CHECK(clock_monotonic_ms() - took < 2000 * CHECK_PATIENCE);
+    CHECK(getrusage(RUSAGE_SELF, &after) == 0);
+    CHECK_TEXT(build_result_name(b.outcome.result), "SUCCESS");
+    CHECK(after.ru_maxrss - before.ru_maxrss < 64 << 10); /* KiB */
+    teardown(&b);
+}
+
 TEST(a_journal_that_lost_its_head_is_not_taken_up)
 {
     cleanup(build_done) struct build b = {0};

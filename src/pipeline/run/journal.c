@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "pipeline/run/journal_thrown.h"
 #include "pipeline/run/journal_value.h"
 
 #define LINES_MAX ((size_t)256 << 20) /* of the file `lines` */
@@ -19,10 +20,9 @@
 
 struct entry {
     const char *id;
-    const char *name;
+    struct str record; /* the newest: as it stands in the file, which is far smaller than what it says */
     bool has_ended;
     size_t turn; /* of the end, from 0 */
-    struct json *record;
     struct entry *next; /* in its bucket */
 };
 
@@ -45,7 +45,7 @@ struct strike {
     uint64_t entered; /* evaluations of the flow */
     unsigned steps;
     size_t turn;
-    const struct json *record;
+    struct str record;
     struct strike *next;
 };
 
@@ -64,14 +64,16 @@ struct line_record {
     uint32_t size, check;
 };
 
-#define BUCKETS 4096u
+#define BUCKETS 4096u /* at least: of entries there are as many as a journal has records for */
+#define RECORDS_A_BUCKET 4
 #define FLUSHER_STACK_SIZE ((size_t)256 << 10)
 struct journal {
     const struct runner_config *config;
     int fd, lines_fd;
-    struct entry *entries[BUCKETS];
+    struct entry **entries;
+    size_t buckets;
     struct journal_flow *flows[BUCKETS];
-    struct json *records; /* keeps what entries point into */
+    struct strbuf text; /* what there was at the start; entries point into it */
     struct flow **waiting; /* by turn */
     size_t turns, next_turn;
     size_t strikes; /* recorded and yet to come, of all flows */
@@ -107,7 +109,7 @@ path_in(const char *state_dir, const char *name)
 static struct entry *
 find(const struct journal *j, const char *id)
 {
-    for (struct entry *e = j->entries[hash_of(id) % BUCKETS]; e != NULL; e = e->next)
+    for (struct entry *e = j->entries[hash_of(id) % j->buckets]; e != NULL; e = e->next)
         if (strcmp(e->id, id) == 0)
             return e;
     return NULL;
@@ -279,7 +281,7 @@ static void
 note_step(struct run *run, const char *id)
 {
     const char *dash = strrchr(id, '-');
-    char *path = arena_cstr(&run->arena, (struct str){id, dash == NULL ? 0 : (size_t)(dash - id)});
+    cleanup_free char *path = str_dup((struct str){id, dash == NULL ? 0 : (size_t)(dash - id)});
     int64_t number = 0;
     struct journal_flow *f;
 
@@ -304,7 +306,7 @@ this_boot(void)
 }
 
 static void
-take_strike(struct run *run, const struct json *record, const char *flow)
+take_strike(struct run *run, const struct json *record, struct str line, const char *flow)
 {
     struct journal_flow *f = flow_by_hash(run, hash_of(flow));
     struct strike **last = &f->strikes, *s = arena_alloc(&run->arena, sizeof(*s));
@@ -314,13 +316,13 @@ take_strike(struct run *run, const struct json *record, const char *flow)
     s->entered = (uint64_t)json_get_i64(record, "entered", 0);
     s->steps = (unsigned)json_get_i64(record, "steps", 0);
     s->turn = run->journal->turns++;
-    s->record = record;
+    s->record = line;
     *last = s;
     run->journal->strikes++;
 }
 
 static void
-take_record(struct run *run, struct json *record)
+take_record(struct run *run, const struct json *record, struct str line)
 {
     struct journal *j = run->journal;
     const char *id = json_get_cstr(record, "id", ""), *flow = json_get_cstr(record, "struck", NULL);
@@ -329,18 +331,17 @@ take_record(struct run *run, struct json *record)
     if (json_get(record, "boot") != NULL)
         j->went_down = strcmp(json_get_cstr(record, "boot", ""), this_boot()) != 0;
     if (flow != NULL)
-        take_strike(run, record, flow);
+        take_strike(run, record, line, flow);
     if (id[0] == '\0')
         return;
     if (e == NULL) {
-        struct entry **bucket = &j->entries[hash_of(id) % BUCKETS];
+        struct entry **bucket = &j->entries[hash_of(id) % j->buckets];
         e = arena_alloc(&run->arena, sizeof(*e));
-        e->id = id;
+        e->id = arena_cstr(&run->arena, str_of(id));
         e->next = *bucket;
         *bucket = e;
     }
-    e->name = json_get_cstr(record, "name", "");
-    e->record = record;
+    e->record = line;
     note_step(run, id);
     if (json_get(record, "ended") == NULL)
         return;
@@ -354,21 +355,21 @@ take_record(struct run *run, struct json *record)
 static size_t
 read_records(struct run *run, struct str text)
 {
-    struct journal *j = run->journal;
     size_t whole = 0;
 
     for (;;) {
         struct str rest = str_slice(text, whole, text.len);
         ptrdiff_t end = str_index(rest, '\n');
-        struct json *record;
+        cleanup_json struct json *record = NULL;
+        struct str line;
         struct err err;
         if (end < 0)
             break;
-        record = json_parse(str_slice(rest, 0, (size_t)end), &err);
+        line = str_slice(rest, 0, (size_t)end);
+        record = json_parse(line, &err);
         if (record == NULL)
             break; /* the machine went down while it was written */
-        json_append(j->records, record);
-        take_record(run, record);
+        take_record(run, record, line);
         whole += (size_t)end + 1;
     }
     return whole;
@@ -453,19 +454,33 @@ fail(struct run *run, const struct err *err)
                         err->message);
 }
 
+static void
+make_buckets(struct journal *j, struct str text)
+{
+    size_t records = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        records += text.at[i] == '\n';
+    free(j->entries);
+    j->buckets = records / RECORDS_A_BUCKET > BUCKETS ? records / RECORDS_A_BUCKET : BUCKETS;
+    j->entries = mem_new(j->buckets * sizeof(struct entry *));
+}
+
 static bool
 load(struct run *run, const char *path, const char *lines_path, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf text = {0}, lines = {0};
+    cleanup(strbuf_done) struct strbuf lines = {0};
+    struct strbuf *text = &run->journal->text;
     size_t whole;
 
-    if (!file_read(path, RUNNER_JOURNAL_MAX, &text, err) ||
+    if (!file_read(path, RUNNER_JOURNAL_MAX, text, err) ||
         (file_exists(lines_path) && !file_read(lines_path, LINES_MAX, &lines, err)))
         return false;
-    if (!str_starts(strbuf_str(&text), STR(HEAD)))
+    if (!str_starts(strbuf_str(text), STR(HEAD)))
         return err_set(err, ERR_INTERNAL, "it could not be written to its end before the restart; "
                                         "the build cannot be taken up");
-    whole = read_records(run, strbuf_str(&text));
+    make_buckets(run->journal, strbuf_str(text));
+    whole = read_records(run, strbuf_str(text));
     read_lines(run, strbuf_str(&lines));
     run->journal->size = whole;
     if (truncate(path, (off_t)whole) != 0)
@@ -509,7 +524,7 @@ journal_open(struct run *run, struct str file_text)
     j = mem_new(sizeof(*j));
     j->config = run->config;
     j->fd = j->lines_fd = -1;
-    j->records = json_array();
+    make_buckets(j, (struct str){0});
     run->journal = j;
     if (!(file_exists(path) ? load(run, path, lines_path, &err)
                             : begin(run, file_text, path, &err)))
@@ -539,7 +554,8 @@ journal_close(struct run *run)
     stop_flusher(j);
     cleanup_close_(&j->fd);
     cleanup_close_(&j->lines_fd);
-    json_unref(j->records);
+    strbuf_done(&j->text);
+    free(j->entries);
     free(j->waiting);
     free(j);
 }
@@ -595,49 +611,6 @@ wait_for_turn(struct run *run, size_t turn)
         flow_wake(j->waiting[j->next_turn]);
 }
 
-const char rejection;
-
-static bool
-throw_again(struct run *run, const struct json *x)
-{
-    struct arena *a = &run->arena;
-    struct exception *e = arena_alloc(a, sizeof(*e));
-    int64_t level = json_get_i64(x, "by", 0);
-    struct deadline *d = run->deadlines;
-    unsigned depth = 0, told;
-    struct str why;
-
-    e->class_name = arena_dup(a, str_of(json_get_cstr(x, "class", "AbortException")));
-    e->message = arena_dup(a, str_of(json_get_cstr(x, "message", "")));
-    e->line = (unsigned)json_get_i64(x, "line", 0);
-    e->column = (unsigned)json_get_i64(x, "column", 0);
-    e->is_interruption = level != 0;
-    e->is_not_built = json_get_bool(x, "notBuilt", false);
-    e->is_final = json_get_bool(x, "final", false);
-    if (level == JOURNAL_BY_ITSELF) {
-        e->cause = &rejection;
-    } else if (level == JOURNAL_BY_ABORT) {
-        run->was_aborted = true;
-        run->abort_fired = e->is_final ? 2 : 1;
-        run->is_overtaken = e->is_not_built;
-        run->abort_grace_ms = clock_monotonic_ms() + RUNNER_GRACE_MS;
-    } else if (level == JOURNAL_BY_BRANCH) {
-        /* The branch that failed repeats as well: it may be yet to come, and is known then. */
-        told = flow_interrupts(run, &why);
-        run->interrupts_seen = told > run->interrupts_seen ? told : run->interrupts_seen + 1;
-        e->cause = run->flows;
-    } else if (level > 0) { /* the how manieth timeout from the outermost */
-        for (const struct deadline *i = d; i != NULL; i = i->outer)
-            depth++;
-        for (; d != NULL && depth > (unsigned)level; d = d->outer)
-            depth--;
-        e->cause = d;
-        if (d != NULL)
-            run_note_fired(run, d, clock_monotonic_ms() + RUNNER_GRACE_MS);
-    }
-    return interp_rethrow(&run->in, e);
-}
-
 /* Another naru may count evaluations otherwise; the steps are what they are. */
 static bool
 is_past_strike(struct run *run)
@@ -654,6 +627,8 @@ journal_strikes(struct run *run)
     struct journal *j = run->journal;
     struct journal_flow *f = j == NULL || j->strikes == 0 ? NULL : this_flow(run);
     const struct strike *s = f == NULL ? NULL : f->strikes;
+    cleanup_json struct json *record = NULL;
+    struct err err;
 
     if (s == NULL || run->acts)
         return false;
@@ -667,8 +642,9 @@ journal_strikes(struct run *run)
     run->in.polls_always = --j->strikes > 0;
     wait_for_turn(run, s->turn);
     run_log_flush(run);
-    f->written = (uint64_t)json_get_i64(s->record, "lines", 0);
-    return !throw_again(run, json_get(s->record, "thrown"));
+    record = json_parse(s->record, &err);
+    f->written = (uint64_t)json_get_i64(record, "lines", 0);
+    return !journal_throw_again(run, json_get(record, "thrown"));
 }
 
 bool
@@ -677,7 +653,9 @@ journal_ended_before(struct step_call *s, bool *ok)
     struct run *run = s->run;
     struct journal *j = run->journal;
     const struct entry *e = j == NULL ? NULL : find(j, s->id);
+    cleanup_json struct json *record = NULL;
     const struct json *x;
+    struct err err;
     int64_t noted;
 
     if (is_past_strike(run) && journal_strikes(run)) { /* it never came to this step */
@@ -686,26 +664,27 @@ journal_ended_before(struct step_call *s, bool *ok)
     }
     if (e == NULL)
         return false;
-    if (!str_is(s->name, e->name)) {
+    record = json_parse(e->record, &err);
+    if (!str_is(s->name, json_get_cstr(record, "name", ""))) {
         *ok = interp_throw(s->in, s->at, "AbortException",
                            "after the restart the script came to '" STR_FMT "' where it was at "
                            "'%s' before: it cannot be taken up",
-                           STR_ARG(s->name), e->name);
+                           STR_ARG(s->name), json_get_cstr(record, "name", ""));
         return true;
     }
     if (!e->has_ended)
         return false;
     wait_for_turn(run, e->turn);
-    noted = json_get_i64(e->record, "result", -1);
+    noted = json_get_i64(record, "result", -1);
     if (noted >= 0)
         run_worsen(run, (enum build_result)noted);
-    noted = json_get_i64(e->record, "mark", -1);
+    noted = json_get_i64(record, "mark", -1);
     if (noted >= 0)
         run_mark(run, (enum build_result)noted);
-    this_flow(run)->written = (uint64_t)json_get_i64(e->record, "lines", 0);
-    x = json_get(e->record, "thrown");
-    *ok = x == NULL ? journal_value_read(&run->arena, json_get(e->record, "value"), s->out)
-                    : throw_again(run, x);
+    this_flow(run)->written = (uint64_t)json_get_i64(record, "lines", 0);
+    x = json_get(record, "thrown");
+    *ok = x == NULL ? journal_value_read(&run->arena, json_get(record, "value"), s->out)
+                    : journal_throw_again(run, x);
     return true;
 }
 
@@ -736,39 +715,6 @@ journal_begun(struct step_call *s)
     return true;
 }
 
-/* From the outermost, which is 1; JOURNAL_BY_ITSELF if it is none. */
-static int64_t
-timeout_number(const struct run *run, const void *cause)
-{
-    int64_t number = 0;
-
-    for (const struct deadline *d = run->deadlines; d != NULL; d = d->outer)
-        number = d == cause ? 1 : number > 0 ? number + 1 : 0;
-    return number > 0 ? number : JOURNAL_BY_ITSELF;
-}
-
-static struct json *
-thrown_to_json(const struct run *run, const struct exception *e)
-{
-    struct json *x = json_object();
-    int64_t by = 0;
-
-    json_set(x, "class", json_str(e->class_name));
-    json_set(x, "message", json_str(e->message));
-    json_set(x, "line", json_int(e->line));
-    json_set(x, "column", json_int(e->column));
-    if (e->is_interruption)
-        by = e->cause == NULL         ? JOURNAL_BY_ABORT
-             : e->cause == run->flows ? JOURNAL_BY_BRANCH
-                                      : timeout_number(run, e->cause);
-    json_set(x, "by", json_int(by));
-    if (e->is_final)
-        json_set(x, "final", json_bool(true));
-    if (e->is_not_built)
-        json_set(x, "notBuilt", json_bool(true));
-    return x;
-}
-
 /* Of what ends now: what was said before it. */
 static void
 set_lines(struct run *run, struct json *r)
@@ -792,7 +738,7 @@ journal_struck(struct run *run)
     json_set(r, "entered", json_int((int64_t)run->in.entered));
     json_set(r, "steps", json_int(flow_steps(run)));
     set_lines(run, r);
-    json_set(r, "thrown", thrown_to_json(run, run->in.thrown));
+    json_set(r, "thrown", journal_thrown_to_json(run, run->in.thrown));
     append(run, r, true);
 }
 
@@ -812,7 +758,7 @@ journal_ended(struct step_call *s, bool ok)
     if (run->noted_mark >= 0)
         json_set(r, "mark", json_int(run->noted_mark));
     if (!ok && s->in->completion == COMPLETION_THROW) {
-        json_set(r, "thrown", thrown_to_json(run, s->in->thrown));
+        json_set(r, "thrown", journal_thrown_to_json(run, s->in->thrown));
     } else if (journal_value_write(*s->out, &value)) {
         json_set(r, "value", value);
     } else {
@@ -827,10 +773,15 @@ journal_known(struct run *run, const char *id, struct value *out)
 {
     const struct entry *e = run->journal == NULL ? NULL : find(run->journal, id);
 
-    if (e == NULL || !e->has_ended ||
-        !journal_value_read(&run->arena, json_get(e->record, "value"), out))
+    cleanup_json struct json *record = NULL;
+    struct err err;
+
+    if (e == NULL || !e->has_ended)
         return false;
-    this_flow(run)->written = (uint64_t)json_get_i64(e->record, "lines", 0);
+    record = json_parse(e->record, &err);
+    if (!journal_value_read(&run->arena, json_get(record, "value"), out))
+        return false;
+    this_flow(run)->written = (uint64_t)json_get_i64(record, "lines", 0);
     return true;
 }
 
