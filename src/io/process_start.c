@@ -23,7 +23,8 @@
 #define STACK_SIZE ((size_t)64 << 10)
 #define FIRST_FREE_FD 16 /* above those that the child gets */
 /* The child runs on a stack that sanitizers know nothing of. */
-#define ON_ITS_OWN_STACK __attribute__((no_sanitize("address"), no_sanitize("undefined")))
+#define ON_ITS_OWN_STACK \
+    __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 
 extern char **environ;
 

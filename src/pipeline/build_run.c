@@ -402,7 +402,8 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     brief->config = (struct runner_config){
         .jenkinsfile_name = arena_format(a, "%s", pipeline->jenkinsfile),
         .workspace = arena_format(
-            a, "%s/workspaces/%s/%s", room->config.data_dir, b->pipeline, place),
+            a, "%s/workspaces/%s/%s%s", room->config.data_dir, b->pipeline, place,
+            build_is_untrusted(b) ? "@fork" : ""), /* what strangers leave is for none of ours */
         .tool_dir = room->config.tool_dir,
         .extra_env = room->config.extra_env,
         .artifact_dir = arena_format(a, "%s/artifacts", directory),

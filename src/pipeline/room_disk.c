@@ -12,11 +12,9 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "io/tree.h"
-#include "pipeline/forks.h"
 #include "pipeline/room.h"
 
 #define LOOK_EVERY_MS 1000
-#define UNTRUSTED_END "%fork"
 
 static bool
 is_stopping(void *arg)
@@ -158,8 +156,6 @@ room_place_name(const struct build *b)
     add_place(&name, b->branch);
     if (b->place != 0)
         strbuf_addf(&name, "%%+%lld", (long long)b->place);
-    if (build_is_untrusted(b))
-        strbuf_add_cstr(&name, UNTRUSTED_END);
     return strbuf_take(&name);
 }
 
@@ -205,7 +201,7 @@ room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *bra
         struct disk_place *p = &book->places[i];
         const struct str rest = str_slice(str_of(p->name), name.len, SIZE_MAX);
         if (strcmp(p->pipeline, pipeline) != 0 || !str_starts(str_of(p->name), strbuf_str(&name)) ||
-            (rest.len > 0 && !str_starts(rest, STR("%+")) && !str_is(rest, UNTRUSTED_END)))
+            (rest.len > 0 && !str_starts(rest, STR("%+"))))
             continue;
         p->is_gone = found = true;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Strangers' code, verdicts to GitLab and Gitea, and the tokens that git fetches with. */
 #include "pipeline_setup.h"
+#include "io/identity.h"
 #include "pipeline/forge/forge_status.h"
 #include "pipeline/forge/git_login.h"
 #include "pipeline/forks.h"
@@ -88,6 +89,62 @@ TEST(a_change_from_a_fork_is_built_as_the_policy_says)
     script = text_format("! grep -q 'theirs key' ../data/builds/web/%lld/log", (long long)number);
     sh(&w, script);
     expect_log(&w, "web", number, "docker {\"proxies\":{}}\n");
+}
+
+/* What strangers' code could do in the workspace before the next checkout; `ran` tells who ran it. */
+#define PLANT                                                                                     \
+    "sh '''mkdir -p .git/hooks; d=$PWD\n"                                                          \
+    "printf '%s\\\\n' '#!/bin/sh' \"id -u >>$d/ran\" >.git/hooks/post-checkout\n"                     \
+    "chmod +x .git/hooks/post-checkout; cp .git/hooks/post-checkout .git/evil\n"                  \
+    "echo '* filter=x' >.git/info/attributes; git config filter.x.smudge $PWD/.git/evil\n"        \
+    "git config core.fsmonitor $PWD/.git/evil; git config core.sshCommand $PWD/.git/evil\n"       \
+    "rm -f ran Jenkinsfile'''\n"                                                                  \
+    "checkout scm\n"                                                                              \
+    "sh 'test -e Jenkinsfile; touch ran; echo \"ran by [$(sort -u ran)]\"'\n"                     \
+    "script { try { docker.image('x').inside { } } catch (e) { echo \"no: ${e.message}\" } }\n"
+
+/* `config` is builds.json. */
+static void
+expect_planted(const char *config, const char *want)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup(strbuf_done) struct strbuf out = {0};
+    cleanup_free char *config_path = NULL, *path = NULL;
+    char merge[41];
+    struct err err;
+
+    fork_init(&w, merge);
+    path = git_remote_path(w.data, "web");
+    config_path = text_format("%s/builds.json", w.data);
+    CHECK(file_write_atomic(config_path, str_of(config), 0600, NULL));
+    CHECK(room_set_forks(w.room, "web", "target", NULL, &err));
+    sh(&w, "git checkout -q main");
+    commit(&w, PLANT, "plant");
+    push(&w, "web");
+    for (int i = 0; i < 2; i++) {
+        cleanup_free char *id = text_format("%d", 20 + i);
+        int64_t number;
+        sh(&w, "git checkout -q topic; git commit -q --allow-empty -m more; git checkout -q main\n"
+               "git push -q -f ../data/git/web.git topic:refs/pull/7/merge");
+        CHECK(git_remote_ref(path, NULL, NULL, "refs/pull/7/merge", merge, &err));
+        CHECK_EQ(deliver_change(&w, id, "eve", merge, &out), 202);
+        number = number_in(&out);
+        expect_result(&w, "web", number, "SUCCESS");
+        expect_log(&w, "web", number, want);
+        expect_log(&w, "web", number, "no: this build may not use Docker: it is of a change that is not");
+    }
+}
+
+/* Where naru has no users to give (here since the operator says so) git finds nothing of theirs. */
+TEST(hooks_of_strangers_do_not_run_as_naru)
+{
+    expect_planted("{\"user\": \"root\"}", "\nran by []\n");
+}
+
+TEST(a_stranger_is_a_user_with_a_workspace_of_his_own)
+{
+    if (identity_is_possible())
+        expect_planted("{\"users\": \"70000-70100\"}", "\nran by [700");
 }
 
 TEST(a_trusted_users_fork_is_built_as_the_repository_itself)

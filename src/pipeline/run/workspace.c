@@ -3,8 +3,8 @@
  * What the build wrote, its .git with hooks and configuration in it, is the build's: where it has a user of
  * its own (build_user.h), git works there as that user, and what naru fetches and reads by itself is in
  * repositories of its own, naru's bare one or, for what comes from elsewhere, <workspace>@git.
- * Without such a user git ignores hooks in the workspace of a change that is not trusted, and begins with
- * a new .git each time. */
+ * Without such a user the second holds for changes that are not trusted, and git begins with a new .git in
+ * their workspaces each time, and ignores hooks. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -181,9 +181,15 @@ make_repository(struct run *run, const char *directory, const char *url, struct 
 
 /* What strangers wrote there is not for git to find while it is us. */
 static bool
+begins_anew(const struct run *run)
+{
+    return run->user == NULL && is_untrusted(run);
+}
+
+static bool
 forget_repository(struct run *run, const char *directory, struct err *err)
 {
-    return run->user != NULL || !is_untrusted(run) ||
+    return !begins_anew(run) ||
            file_remove_tree(arena_format(&run->arena, "%s/.git", directory), err);
 }
 
@@ -234,7 +240,13 @@ is_narus(struct run *run, const char *url)
            str_starts(str_of(url), str_of(arena_format(&run->arena, "%s/git/", home)));
 }
 
-/* ---- what naru fetches for a build that has a user of its own ---- */
+/* ---- what naru fetches and reads by itself, where what is in the workspace is not for it to trust ---- */
+
+static bool
+reads_apart(const struct run *run)
+{
+    return run->user != NULL || is_untrusted(run);
+}
 
 static const char *
 mirror_of(struct run *run)
@@ -268,9 +280,9 @@ make_mirror(struct run *run, const char *mirror, int *code)
            OWN_GIT(run, NULL, NULL, code, "init", "--quiet", "--bare", mirror);
 }
 
-/* Where the build's user finds the commit; NULL: thrown. */
+/* From where the commit gets into the workspace; NULL: thrown. */
 static const char *
-source_for_user(struct run *run, const struct node *at)
+source_apart(struct run *run, const struct node *at)
 {
     const char *source = run->config->git_url;
     int code = 1;
@@ -332,7 +344,7 @@ fetch_commit(struct run *run, const struct node *at, const char *directory)
     if (!is_commit(str_of(c->commit)))
         return interp_throw(&run->in, at, "AbortException", "'%s' is not a commit id",
                             c->commit == NULL ? "" : c->commit);
-    if (run->user != NULL && (url = source_for_user(run, at)) == NULL)
+    if (reads_apart(run) && (url = source_apart(run, at)) == NULL)
         return false;
     if (!prepare(run, at, directory, c->git_url, &is_new))
         return false;
@@ -344,7 +356,7 @@ fetch_commit(struct run *run, const struct node *at, const char *directory)
     }
     if (url == c->git_url)
         run_logf(run, "Fetching %s from %s", c->commit, url);
-    if ((is_new && pack_commit(run, run->user != NULL ? url : local_repository(run), directory)) ||
+    if ((is_new && pack_commit(run, reads_apart(run) ? url : local_repository(run), directory)) ||
         GIT(run, directory, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
             "--no-auto-maintenance", url, c->commit)) {
         run->fetched = directory;
@@ -426,7 +438,7 @@ with_history(struct run *run, const char *from, const char *to, unsigned count)
 
     if (local_repository(run) != NULL)
         return c->git_url;
-    directory = run->user != NULL ? mirror_of(run) : c->workspace;
+    directory = reads_apart(run) ? mirror_of(run) : c->workspace;
     log_in(run);
     has_both = str_is_hex(str_of(from)) && /* or "commit^1": its own parent is there in any case */
                OWN_GIT(run, directory, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
@@ -500,7 +512,7 @@ workspace_log(struct run *run, const char *from, const char *to, unsigned count,
 static const char *
 source_or(struct run *run, const char *directory)
 {
-    return run->user == NULL                    ? directory
+    return !reads_apart(run)                    ? directory
            : is_narus(run, run->config->git_url) ? run->config->git_url
                                                  : mirror_of(run);
 }
@@ -525,7 +537,7 @@ workspace_show_ref(struct run *run, const char *directory, const char *ref, cons
 
     if (ref[0] == '-')
         return false;
-    if (run->user != NULL && is_narus(run, url))
+    if (reads_apart(run) && is_narus(run, url))
         return OWN_GIT(run, source, out, &code, "show",
                        arena_format(&run->arena, "%s:%s", ref, path));
     log_in(run);
@@ -580,7 +592,7 @@ workspace_checkout(struct run *run, const struct node *at, struct map *to)
     if (c->git_url == NULL)
         return interp_throw(&run->in, at, "AbortException",
                             "'checkout scm' needs a pipeline that comes from a repository");
-    if ((run->fetched == NULL || strcmp(run->fetched, run->directory) != 0) &&
+    if ((run->fetched == NULL || strcmp(run->fetched, run->directory) != 0 || begins_anew(run)) &&
         !workspace_fetch(run, at, run->directory))
         return false;
     if (!TWICE(run, GIT(run, run->directory, NULL, &code, "checkout", "--quiet", "--force",
