@@ -270,6 +270,8 @@ TEST(tags_come_and_go)
                 arn, strbuf_cstr(&many));
     acm_refused(&w, "InvalidTagException", "reserved", "RemoveTagsFromCertificate",
                 "{'CertificateArn':'%s','Tags':[{'Key':'aws:a'}]}", arn);
+    acm_refused(&w, "ValidationException", "regular expression pattern", "AddTagsToCertificate",
+                "{'CertificateArn':'%s','Tags':[{'Key':'a','Value':'<b>'}]}", arn);
 }
 
 TEST(a_certificate_is_deleted_once)

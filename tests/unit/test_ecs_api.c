@@ -301,6 +301,8 @@ TEST(a_bad_service_is_refused)
          "serviceRegistries"},
         {SERVICE(",'enableExecuteCommand':true"), "UnsupportedFeatureException", "enableExecuteCommand"},
         {SERVICE(",'tags':[{'key':'aws:x','value':'1'}]"), "InvalidParameterException", "aws:"},
+        {SERVICE(",'tags':[{'key':'a#b','value':'1'}]"), "InvalidParameterException", "regular expression pattern"},
+        {SERVICE(",'tags':[{'key':'a','value':'*'}]"), "InvalidParameterException", "regular expression pattern"},
         {SERVICE(",'desiredCount':5001"), "SerializationException", ""}, /* twice in one object */
         {"{'cluster':'c','serviceName':'s','taskDefinition':'web','desiredCount':5001}",
          "InvalidParameterException", "5000"},
