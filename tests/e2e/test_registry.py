@@ -161,6 +161,10 @@ class Registry(unittest.TestCase):
         gone = self.ecr.batch_delete_image(repositoryName="web", imageIds=[{"imageDigest": digest}])
         self.assertEqual([f["failureCode"] for f in gone["failures"]], ["ImageInUse"])
         self.assertIn(f"in use by task {web.tasks()[0]['taskArn']}, service web", gone["failures"][0]["failureReason"])
+        kept = self.naru.cli("aws", "ecr", "update-image-storage-class", "--repository-name", "web", "--image-id",
+                             f"imageDigest={digest}", "--target-storage-class", "ARCHIVE", check=False)
+        self.assertIn("ImageStorageClassUpdateNotSupportedException", kept.stdout)
+        self.assertIn(f"in use by task {web.tasks()[0]['taskArn']}, service web", kept.stdout)
         with self.assertRaises(botocore.exceptions.ClientError) as refused:
             self.ecr.delete_repository(repositoryName="web", force=True)
         self.assertEqual(refused.exception.response["Error"]["Code"], "RepositoryNotEmptyException")

@@ -14,7 +14,7 @@
 #define THERE "eu-north-1"
 
 struct told { /* what a child heard from the registry, in memory that outlives it */
-    bool pushed, deleted, created, removed, replicated;
+    bool pushed, deleted, created, removed, replicated, archived;
 };
 
 struct story {
@@ -76,6 +76,27 @@ tell_delete(struct story *s)
 }
 
 static void
+tell_archive(struct story *s)
+{
+    s->told->archived =
+        registry_image_archive(s->reg, REGION, "my-app", s->tag, clock_wall_ms(), &s->err);
+}
+
+/* Back from there, by a client who has seen that the layers are here. */
+static void
+tell_restore(struct story *s)
+{
+    cleanup_free char *config_text = text_format("{\"made\":\"%s\"}", s->content);
+    cleanup_free char *config = digest_of(str_of(config_text)), *layer = digest_of(str_of(s->content));
+    cleanup_free char *manifest =
+        manifest_text(config, strlen(config_text), layer, strlen(s->content));
+    char digest[REGISTRY_DIGEST_SIZE];
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = s->tag};
+
+    s->told->pushed = registry_manifest_put(s->reg, REGION, "my-app", &put, digest, &s->err);
+}
+
+static void
 tell_collect(struct story *s)
 {
     struct registry_gc gc;
@@ -119,6 +140,15 @@ is_there(struct registry *reg, const char *tag)
 {
     char digest[REGISTRY_DIGEST_SIZE];
     return registry_resolve(reg, REGION, "my-app", tag, digest, NULL);
+}
+
+static bool
+is_archived(struct registry *reg, const char *tag)
+{
+    char digest[REGISTRY_DIGEST_SIZE];
+
+    return registry_resolve(reg, REGION, "my-app", tag, digest, NULL) &&
+           image_is_archived(reg, REGION, "my-app", str_of(digest));
 }
 
 static void
@@ -172,6 +202,12 @@ check_told(struct registry *reg, const struct story *s, void (*tell)(struct stor
         CHECK(registry_manifest_get(reg, REGION, "my-app", "latest", &bytes, digest, NULL, &err));
         CHECK(str_find(strbuf_str(&bytes), str_of(layer)) >= 0);
     }
+    if (tell == tell_archive || tell == tell_restore)
+        CHECK(is_there(reg, s->tag));
+    if (s->told->archived)
+        CHECK(is_archived(reg, s->tag));
+    if (s->told->pushed && tell == tell_restore)
+        CHECK(!is_archived(reg, s->tag));
     if (s->told->deleted)
         CHECK(!is_there(reg, s->tag));
     if (s->told->replicated) {
@@ -258,11 +294,13 @@ run_once(const char *dir, struct told *told, const char *name, void (*tell)(stru
     snprintf(s.repository, sizeof s.repository, "r-%ld", at);
     snprintf(when, sizeof when, "%s of a %s at call %ld", way->name, name, at);
     *told = (struct told){0};
-    if (tell == tell_delete || tell == tell_collect) {
+    if (tell == tell_delete || tell == tell_collect || tell == tell_archive || tell == tell_restore) {
         struct registry *before = open_registry(dir);
         CHECK(push(before, s.tag, s.content, &err));
         if (tell == tell_collect)
             CHECK(registry_image_delete(before, REGION, "my-app", s.tag, NULL, &err));
+        if (tell == tell_restore)
+            CHECK(registry_image_archive(before, REGION, "my-app", s.tag, clock_wall_ms(), &err));
         registry_close(before);
     }
     const long calls = run_child(dir, &s, tell, way->fault, at, way->error);
@@ -338,6 +376,12 @@ TEST(a_tag_names_what_it_named_or_what_it_shall_name)
 TEST(a_delete_leaves_no_name_that_leads_nowhere)
 {
     run_all("delete", tell_delete, 3);
+}
+
+TEST(an_image_is_archived_or_not_and_never_lost)
+{
+    run_all("trip to the archive", tell_archive, 3);
+    run_all("trip back from the archive", tell_restore, 8);
 }
 
 TEST(a_collection_takes_only_what_nobody_needs)
