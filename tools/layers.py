@@ -39,7 +39,7 @@ EXCEPTIONS = [(re.compile(r"src/api/ecr(_\w+)?\.[ch]"), "registry")]
 # header prefix -> the only folders of src/ that may include it
 OWNERS = {
     "jansson": "base", "openssl/": "base", "cbor": "api",
-    "uv.h": "io", "uv/": "io", "microhttpd": "io", "curl/": "io", "sys/epoll.h": "io", "spawn.h": "io",
+    "uv.h": "io", "uv/": "io", "microhttpd": "io", "gnutls/": "io", "curl/": "io", "sys/epoll.h": "io", "spawn.h": "io",
     "sqlite3": ("store", "registry"), "archive": ("pipeline", "registry"), "expat": "pipeline", "yaml.h": "pipeline",
 }
 
