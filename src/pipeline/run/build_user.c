@@ -498,8 +498,8 @@ set_place(struct run *run)
         set(run, "NARU_NO_DOCKER", build_user_docker_refusal(run));
 }
 
-static bool
-is_wanted(const struct run *run)
+bool
+build_user_is_wanted(const struct run *run)
 {
     const struct build_rights *r = run->config->rights;
 
@@ -573,7 +573,7 @@ find_user(struct run *run, struct err *err)
 bool
 build_user_enter(struct run *run, struct err *err)
 {
-    const bool ok = is_wanted(run) ? find_user(run, err) : make_ours(run, err);
+    const bool ok = build_user_is_wanted(run) ? find_user(run, err) : make_ours(run, err);
 
     set_place(run);
     return ok;

@@ -34,6 +34,8 @@ struct build_user {
     const char *server_home; /* of the user of naru; NULL: not known */
 };
 
+/* Is the build to have a user of its own, and can it? */
+bool build_user_is_wanted(const struct run *run);
 /* Before the first process of the build: finds the user and gives him his folders. False: with an
  * error where there could be a user and is none. */
 bool build_user_enter(struct run *run, struct err *err) MUST_CHECK;

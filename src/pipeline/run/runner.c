@@ -52,7 +52,7 @@ is_private(const struct run *run, struct str name)
     for (size_t i = 0; i < ARRAY_COUNT(hidden); i++)
         if (str_is(name, hidden[i]))
             return true;
-    if (run->config->rights != NULL && str_starts(name, STR("XDG_")))
+    if (str_starts(name, STR("XDG_")) && build_user_is_wanted(run))
         return true; /* folders of the server's user */
     /* What the daemon was started with is not the build's. */
     return str_starts(name, STR("NARU_")) &&

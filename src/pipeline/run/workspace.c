@@ -417,6 +417,8 @@ workspace_fetch(struct run *run, const struct node *at, const char *directory)
     bool ok;
 
     log_in(run);
+    if (reads_apart(run))
+        run->env = outer; /* the login is for naru's own git, not for what is in the workspace */
     ok = fetch_commit(run, at, directory);
     run->env = outer;
     return ok;

@@ -72,6 +72,14 @@ image_of(struct run *run, const struct stage *stage, struct str *out)
     return interp_eval_text(&run->in, call->first, out);
 }
 
+static bool
+read_file(struct run *run, const char *path, struct strbuf *text, struct err *err)
+{
+    USER_ACTS(run);
+
+    return file_read(path, DOCKERFILE_MAX, text, err);
+}
+
 /* The name is the same for the same file and arguments: docker's cache does the rest. */
 static bool
 build_image(struct run *run, const struct stage *stage, struct str *out)
@@ -93,8 +101,7 @@ build_image(struct run *run, const struct stage *stage, struct str *out)
         dir = STR(".");
     path = arena_format(&run->arena, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(file));
     strbuf_addf(&text, "%s\n" STR_FMT "\n", run->config->job_name, STR_ARG(more));
-    if (!file_read(arena_format(&run->arena, "%s/%s", run->directory, path), DOCKERFILE_MAX, &text,
-                   &err))
+    if (!read_file(run, arena_format(&run->arena, "%s/%s", run->directory, path), &text, &err))
         return interp_throw(&run->in, at, "NoSuchFileException", "agent dockerfile: %s",
                             err.message);
     sha1_hex(strbuf_str(&text), hex);
