@@ -42,7 +42,7 @@ answer(struct http_exchange *x, void *ctx)
     http_header_each(x, keep_header, &headers);
     const struct sigv4_request rq = {.method = x->method, .path = x->path, .query = x->query, .headers = headers.at,
                                      .header_count = headers.count, .body = x->body};
-    if (!sigv4_verify(&rq, KEY_ID, SECRET, clock_wall_ms(), &auth, &err)) {
+    if (!sigv4_verify(&rq, KEY_ID, SECRET, /* token= */ "", clock_wall_ms(), &auth, &err)) {
         atomic_fetch_add(&s->refused, 1);
         http_reply(x, 403, NULL, str_of(err.message));
         return;

@@ -162,7 +162,7 @@ TEST(a_docker_login_of_a_build_stays_in_it)
                            "echo login > $DOCKER_CONFIG/config.json; echo $DOCKER_CONFIG'", "x"), 1);
     expect_result(&w, "web", 1, "SUCCESS");
     expect_log(&w, "web", 1, "{\"mine\":1}\nc\n");
-    expect_log(&w, "web", 1, "/data/builds/web/1/run/docker\n");
+    expect_log(&w, "web", 1, "/data/workspaces/web/main@tmp/docker\n");
     sh(&w, "grep -q mine ../home/.docker/config.json && test -e ../home/.docker/contexts/c");
     if (old != NULL)
         setenv("HOME", old, 1);
