@@ -155,6 +155,7 @@ def main():
         measure_programs()
     if args.only in (None, "pipeline"):
         subprocess.run([harness.BINARY.parent / "pipeline-bench"], check=True)
+        subprocess.run([harness.BINARY.parent / "parse-bench"], check=True)
     if args.only in (None, "registry"):
         registry.measure(args.registries)
     if args.only not in ("programs", "registry", "pipeline"):

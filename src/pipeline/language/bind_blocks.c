@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include "pipeline/language/bind.h"
+#include "pipeline/language/names.h"
 #include "pipeline/language/java_regex.h"
 #include "pipeline/language/step_table.h"
 
@@ -188,6 +189,7 @@ void
 bind_environment(struct binder *b, const struct node *call)
 {
     const struct node *block = section_block(call);
+    struct names names = {0};
 
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-ENV", "'environment' is empty");
@@ -201,11 +203,8 @@ bind_environment(struct binder *b, const struct node *call)
                       "the name of an environment variable has letters, digits and '_'");
             continue;
         }
-        for (const struct node *o = block->first; o != n; o = o->next)
-            if (o->type == N_ASSIGN && o->a->type == N_NAME && str_equal(o->a->text, n->a->text)) {
-                bind_fail(b, n, "E-DUP-ENV", "'" STR_FMT "' is set twice", STR_ARG(n->a->text));
-                break;
-            }
+        if (names_add(&b->j->arena, &names, n->a->text, n) != NULL)
+            bind_fail(b, n, "E-DUP-ENV", "'" STR_FMT "' is set twice", STR_ARG(n->a->text));
         bind_env_value(b, n->b, n->a->text);
     }
 }
@@ -592,12 +591,12 @@ bind_axis(struct binder *b, const struct node *axis, bool in_exclude)
         bind_fail(b, name, "E-AXIS-NAME-LITERAL", "the name of an axis must be a constant string");
     else if (!is_identifier(name->first->text))
         bind_fail(b, name, "E-ENV-IDENT", "the name of an axis has letters, digits and '_'");
+    struct names known = {0};
     for (const struct node *v = (values != NULL ? values : others)->first; v != NULL; v = v->next) {
         if (v->type != N_TEXT && v->type != N_INT && v->type != N_BOOL)
             bind_fail(b, v, "E-AXIS-VALUE-LITERAL", "the values of an axis must be constants");
-        for (const struct node *o = values != NULL ? values->first : v; o != v; o = o->next)
-            if (o->type == N_TEXT && v->type == N_TEXT && str_equal(o->text, v->text))
-                bind_fail(b, v, "E-DUP-AXIS-VALUE", "the value stands twice");
+        if (values != NULL && v->type == N_TEXT && names_add(&b->j->arena, &known, v->text, v) != NULL)
+            bind_fail(b, v, "E-DUP-AXIS-VALUE", "the value stands twice");
     }
 }
 
@@ -613,14 +612,13 @@ axis_name(const struct node *axis)
 static void
 bind_axes(struct binder *b, const struct node *block)
 {
+    struct names known = {0};
+
     for (const struct node *n = block->first; n != NULL; n = n->next) {
+        const struct str name = axis_name(n);
         bind_axis(b, n, false);
-        for (const struct node *o = block->first; o != n; o = o->next)
-            if (axis_name(n).len > 0 && str_equal(axis_name(o), axis_name(n))) {
-                bind_fail(b, n, "E-DUP-AXIS", "axis '" STR_FMT "' stands twice",
-                          STR_ARG(axis_name(n)));
-                break;
-            }
+        if (name.len > 0 && names_add(&b->j->arena, &known, name, n) != NULL)
+            bind_fail(b, n, "E-DUP-AXIS", "axis '" STR_FMT "' stands twice", STR_ARG(name));
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "pipeline/language/bind.h"
+#include "pipeline/language/names.h"
 #include "pipeline/language/step_table.h"
 
 static const struct {
@@ -283,53 +284,11 @@ bind_stage(struct binder *b, const struct node *call, bool in_parallel)
     return stage;
 }
 
-/* The stages of one level by their names: a file may have thousands. */
-struct stage_names {
-    const struct stage **at; /* of `size`, a power of two or 0; NULL is free */
-    size_t size, count;
-};
-
-static const struct stage **
-names_find(const struct stage_names *names, struct str name)
-{
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    size_t slot;
-
-    for (size_t i = 0; i < name.len; i++)
-        h = (h ^ (unsigned char)name.at[i]) * 0x100000001b3u;
-    for (slot = (size_t)(h ^ h >> 32); names->at[slot & (names->size - 1)] != NULL; slot++)
-        if (str_equal(names->at[slot & (names->size - 1)]->name, name))
-            break;
-    return &names->at[slot & (names->size - 1)];
-}
-
-/* The stage that has the name already, or NULL. */
-static const struct stage *
-names_add(struct arena *a, struct stage_names *names, const struct stage *stage)
-{
-    const struct stage **place;
-
-    if (names->count * 2 >= names->size) {
-        const struct stage_names before = *names;
-        names->size = before.size == 0 ? 16 : before.size * 2;
-        names->at = arena_alloc(a, names->size * sizeof(*names->at));
-        for (size_t i = 0; i < before.size; i++)
-            if (before.at[i] != NULL)
-                *names_find(names, before.at[i]->name) = before.at[i];
-    }
-    place = names_find(names, stage->name);
-    if (*place != NULL)
-        return *place;
-    *place = stage;
-    names->count++;
-    return NULL;
-}
-
 void
 bind_stages(struct binder *b, struct stage *parent, const struct node *call, bool in_parallel)
 {
     const struct node *block = section_block(call);
-    struct stage_names names = {0};
+    struct names names = {0};
 
     for (const struct node *n = block->first; n != NULL; n = n->next) {
         const struct stage *first;
@@ -342,7 +301,7 @@ bind_stages(struct binder *b, struct stage *parent, const struct node *call, boo
         stage = bind_stage(b, n, in_parallel);
         if (stage == NULL)
             continue;
-        first = names_add(&b->j->arena, &names, stage);
+        first = names_add(&b->j->arena, &names, stage->name, stage);
         if (first != NULL)
             bind_fail(b, n, "E-DUP-STAGE", "stage '" STR_FMT "' stands twice (first on line %u)",
                       STR_ARG(stage->name), first->line);
@@ -405,6 +364,16 @@ find_nested_pipeline(const struct node *n, bool is_top)
     return found;
 }
 
+/* Most files say the word once, and need no walk through all their nodes. */
+static bool
+says_pipeline_again(struct str text)
+{
+    const struct str word = STR("pipeline");
+    const ptrdiff_t first = str_find(text, word);
+
+    return first >= 0 && str_find(str_slice(text, (size_t)first + word.len, text.len), word) >= 0;
+}
+
 struct jenkinsfile *
 jenkinsfile_parse(struct str text, struct diagnostics *d)
 {
@@ -416,8 +385,10 @@ jenkinsfile_parse(struct str text, struct diagnostics *d)
         jenkinsfile_free(j);
         return NULL;
     }
+    const bool may_nest = says_pipeline_again(text);
     for (const struct node *n = j->script->first; n != NULL; n = n->next) {
-        const struct node *nested = find_nested_pipeline(n, true);
+        const struct node *nested =
+            may_nest || !is_pipeline_call(n) ? find_nested_pipeline(n, true) : NULL;
         if (is_pipeline_call(n)) {
             if (j->pipeline_call != NULL)
                 bind_fail(&b, n, "E-DUP-SECTION", "the file has two pipeline blocks");

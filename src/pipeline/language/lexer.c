@@ -24,13 +24,15 @@ struct lexer {
     bool failed;
 };
 
-static const char *const keywords[] = {
-    "as",      "assert",  "break",      "case",   "catch",   "class",      "continue",  "def",
-    "default", "do",      "else",       "enum",   "extends", "false",      "final",     "finally",
-    "for",     "if",      "implements", "import", "in",      "instanceof", "interface", "new",
-    "null",    "package", "return",     "static", "super",   "switch",     "this",      "throw",
-    "throws",  "true",    "try",        "void",   "while",   "private",    "public",    "protected",
-    "int",     "long",    "boolean",    "double", "float",   "char",       "byte",      "short",
+#define KEYWORD_MAX 10
+/* Sorted by their first letters, for nearly every name is none of them. */
+static const char keywords[][KEYWORD_MAX + 1] = {
+    "as",      "assert",     "boolean", "break",   "byte",       "case",   "catch",     "char",
+    "class",   "continue",   "def",     "default", "do",         "double", "else",      "enum",
+    "extends", "false",      "final",   "finally", "float",      "for",    "if",        "implements",
+    "import",  "in",         "instanceof", "int",  "interface",  "long",   "new",       "null",
+    "package", "private",    "protected", "public", "return",    "short",  "static",    "super",
+    "switch",  "this",       "throw",   "throws",  "true",       "try",    "void",      "while",
 };
 
 static const struct {
@@ -111,7 +113,8 @@ emit(struct lexer *lx, enum token_type type, const char *at)
     struct token *t;
 
     if (out->count == out->capacity) {
-        out->capacity = out->capacity == 0 ? 256 : out->capacity * 2;
+        /* A token has five bytes or more on average; what is too much here is never touched. */
+        out->capacity = out->capacity == 0 ? 64 + (size_t)(lx->end - lx->at) / 4 : out->capacity * 2;
         out->at = mem_grow(out->at, out->capacity, sizeof(*out->at));
     }
     t = &out->at[out->count++];
@@ -164,9 +167,9 @@ looking_at(const struct lexer *lx, const char *text)
 static bool
 is_keyword(struct str s)
 {
-    if (s.len < 2 || s.len > 10 || s.at[0] < 'a' || s.at[0] > 'w')
+    if (s.len < 2 || s.len > KEYWORD_MAX || s.at[0] < 'a' || s.at[0] > 'w')
         return false;
-    for (size_t i = 0; i < ARRAY_COUNT(keywords); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(keywords) && keywords[i][0] <= s.at[0]; i++)
         if (keywords[i][0] == s.at[0] && keywords[i][1] == s.at[1] && str_is(s, keywords[i]))
             return true;
     return false;
@@ -739,6 +742,11 @@ normalized(struct str text, struct arena *arena)
 
     if (str_starts(text, STR("\xEF\xBB\xBF")))
         text = str_slice(text, 3, text.len);
+    if (text.len > 0 && memchr(text.at, '\r', text.len) == NULL) {
+        memcpy(to, text.at, text.len);
+        len = text.len;
+        text.len = 0;
+    }
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] != '\r')
             to[len++] = text.at[i];

@@ -731,8 +731,6 @@ too_deep(const struct node *n, unsigned depth)
     const struct node *parts[6];
     const struct node *found = NULL;
 
-    if (n == NULL)
-        return NULL;
     if (depth > SYNTAX_TREE_MAX)
         return n;
     parts[0] = n->a;
@@ -742,8 +740,10 @@ too_deep(const struct node *n, unsigned depth)
     parts[4] = n->first;
     parts[5] = n->params;
     for (size_t i = 0; i < ARRAY_COUNT(parts) && found == NULL; i++) {
+        if (parts[i] == NULL)
+            continue;
         found = too_deep(parts[i], depth + 1);
-        if (i >= 4 && parts[i] != NULL)
+        if (i >= 4)
             for (const struct node *s = parts[i]->next; s != NULL && found == NULL; s = s->next)
                 found = too_deep(s, depth + 1);
     }

@@ -77,14 +77,14 @@ enum token_type {
 struct token {
     enum token_type type;
     unsigned line, column;
-    const char *source; /* where it stands */
-    struct str text;
-    int64_t number;
     int32_t scale;
-    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
     bool is_long, is_big; /* 1L, 1G */
     char suffix;  /* 'd' or 'f' of a T_DECIMAL that is binary; its digits are `text` */
     bool newline; /* a line ended between the token before and this one */
+    const char *source; /* where it stands */
+    struct str text;
+    int64_t number;
+    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
 };
 
 struct tokens {
@@ -161,8 +161,8 @@ struct node {
     struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
     int32_t scale;
     char suffix; /* of N_DECIMAL: 'd' or 'f' (then `text` has the digits), or 0 */
-    bool is_long, is_safe, is_spread, is_command, has_params, is_field, is_block_arg, is_big;
-    bool is_static, is_enum;
+    bool is_long : 1, is_safe : 1, is_spread : 1, is_command : 1, has_params : 1; /* bits: a tree is large */
+    bool is_field : 1, is_block_arg : 1, is_big : 1, is_static : 1, is_enum : 1;
     struct node *a, *b, *c, *d;
     struct node *first, *last; /* children, linked by next */
     struct node *params;

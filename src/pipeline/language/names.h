@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* names.h - which names a block has had so far, to find one that stands twice in time that does not grow with
+ * the block: an open table of hashes, in the arena.  Starts as {0}. Ownership: names are borrowed. */
+#pragma once
+#include "base/arena.h"
+
+struct known_name {
+    struct str name; /* at NULL: free */
+    const void *what;
+};
+struct names {
+    struct known_name *at;
+    size_t size, count;
+};
+
+/* Of the name, `what` (not NULL) of when it was added first; NULL: it is added now. */
+const void *names_add(struct arena *a, struct names *names, struct str name, const void *what);
