@@ -50,6 +50,7 @@ build_free(struct build *b)
     free(b->author);
     free(b->cookie);
     free(b->upstream);
+    free(b->started_by);
     free(b->script);
     free(b->restart_stage);
     free(b->reason);
@@ -193,6 +194,8 @@ build_to_json(const struct build *b)
     set_time(j, "waitedMs", b->waited_ms);
     set_text(j, "before", b->before);
     set_text(j, "upstream", b->upstream);
+    set_text(j, "startedBy", b->started_by);
+    set_time(j, "startedByNumber", b->started_by_number);
     set_text(j, "jenkinsfile", b->script);
     for (size_t i = 0; i < b->path_count; i++)
         json_append(paths, json_text(b->paths[i]));
@@ -276,6 +279,8 @@ build_from_json(const struct json *j, struct err *err)
     b->author = text_dup(json_get_cstr(j, "author", NULL));
     b->cookie = text_dup(json_get_cstr(j, "cookie", NULL));
     b->upstream = text_dup(json_get_cstr(j, "upstream", NULL));
+    b->started_by = text_dup(json_get_cstr(j, "startedBy", NULL));
+    b->started_by_number = json_get_i64(j, "startedByNumber", 0);
     b->reason = text_dup(json_get_cstr(j, "reason", NULL));
     b->display_name = text_dup(json_get_cstr(j, "displayName", NULL));
     b->description = text_dup(json_get_cstr(j, "description", NULL));

@@ -39,6 +39,8 @@ struct build {
     char *cause;            /* "BranchEventCause", "UserIdCause" */
     char *message, *author; /* of the commit; may be NULL */
     char *upstream;         /* the key of the step that started it (runner_host.start), or NULL */
+    char *started_by;       /* the pipeline of the build whose step or end started it, or NULL */
+    int64_t started_by_number;
     char *cookie;           /* carried by every process of the build */
     enum build_state state;
     enum build_result result;

@@ -19,6 +19,7 @@
 #include "pipeline/test_history.h"
 
 #define STAGES_SAVED_EVERY_MS 200
+#define UPSTREAM_MAX 20u /* builds that started one another */
 #define HISTORY_MAX 50u /* earlier builds that a script can see */
 
 void
@@ -230,7 +231,7 @@ start_other(void *ctx, const char *job, const char *key, const struct json *para
 {
     const struct work *w = ctx;
 
-    return room_start_for(w->room, job, key, parameters, pipeline, number, err);
+    return room_start_for(w->room, w->build, job, key, parameters, pipeline, number, err);
 }
 
 static bool
@@ -291,7 +292,7 @@ static const struct runner_host host = {
 
 struct brief { /* what a build is told about itself; taken under the lock, used without it */
     struct arena arena;
-    struct json *history;
+    struct json *history, *upstream;
     struct builds_config allowed;
     struct runner_config config;
 };
@@ -300,6 +301,7 @@ static void
 brief_done(struct brief *brief)
 {
     json_unref(brief->history);
+    json_unref(brief->upstream);
     arena_done(&brief->arena);
 }
 
@@ -323,6 +325,20 @@ history_of(const struct pipeline *pipeline, const struct build *b)
 
     while (json_size(list) < HISTORY_MAX && (o = pipeline_previous(pipeline, o, false)) != NULL)
         json_append(list, build_to_public_json(o, false));
+    return list;
+}
+
+/* For currentBuild.upstreamBuilds: what started it, and what started that, as far as it is kept. */
+static struct json *
+upstream_of(struct pipeline_room *room, const struct build *b)
+{
+    struct json *list = json_array();
+
+    while (b != NULL && b->started_by != NULL && json_size(list) < UPSTREAM_MAX) {
+        b = pipeline_find_build(&room->store, b->started_by, b->started_by_number);
+        if (b != NULL)
+            json_append(list, build_to_public_json(b, false));
+    }
     return list;
 }
 
@@ -446,6 +462,8 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
     };
     brief->history = history_of(pipeline, b);
     brief->config.history = brief->history;
+    brief->upstream = upstream_of(room, b);
+    brief->config.upstream = brief->upstream;
     if (previous != NULL) {
         brief->config.previous_result = build_result_name(previous->result);
         brief->config.previous_commit = arena_format(a, "%s", previous->commit);

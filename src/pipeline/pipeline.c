@@ -406,6 +406,8 @@ submit_locked(struct pipeline_room *room, const struct build_request *r, const c
     b->head = text_dup(r->head);
     b->change = r->change == NULL ? NULL : json_copy(r->change);
     b->upstream = text_dup(r->upstream);
+    b->started_by = text_dup(r->started_by);
+    b->started_by_number = r->started_by_number;
     b->replay_of = r->replay_of;
     b->script = text_dup(r->script);
     b->restart_stage = text_dup(r->restart_stage);

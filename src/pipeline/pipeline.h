@@ -72,6 +72,8 @@ struct build_request {
     int64_t replay_of;             /* a build whose commit is built again; 0: none */
     const char *script, *restart_stage; /* of a replay; may be NULL */
     const char *upstream;          /* the key of the step that asks; NULL: none */
+    const char *started_by;        /* the pipeline of the build whose step asks, or that has ended; NULL: none */
+    int64_t started_by_number;
     bool unless_known; /* no new build if the branch's newest one is of this commit */
     /* ... nor if it was pushed on top of this commit: news of pushes may come late and out of
      * order, and the newest commit wins. */

@@ -106,8 +106,8 @@ void room_set_properties(struct pipeline_room *room, const struct build *b,
                          const struct json *given);
 void room_minute(struct pipeline_room *room, int64_t now_ms); /* starts what cron wants now */
 void room_start_downstream(struct pipeline_room *room, const struct build *ended);
-/* As runner_host.start. */
-bool room_start_for(struct pipeline_room *room, const char *job, const char *key,
+/* As runner_host.start, by a step of `by`. */
+bool room_start_for(struct pipeline_room *room, const struct build *by, const char *job, const char *key,
                     const struct json *parameters, char pipeline[static 64], int64_t *number,
                     struct err *err) MUST_CHECK;
 void *room_clock(void *room); /* a thread */

@@ -53,13 +53,15 @@ add_due(struct due **list, const char *pipeline, const char *branch, const char 
 }
 
 static void
-submit_all(struct pipeline_room *room, struct due *list)
+submit_all(struct pipeline_room *room, struct due *list, const char *by, int64_t by_number)
 {
     while (list != NULL) {
         struct due *d = list;
         const struct build_request request = {.pipeline = d->pipeline,
                                               .branch = d->branch,
                                               .cause = d->cause,
+                                              .started_by = by,
+                                              .started_by_number = by_number,
                                               /* nothing new: nothing to poll for */
                                               .unless_known = strcmp(d->cause, "SCMTrigger") == 0};
         int64_t number;
@@ -78,8 +80,11 @@ typedef const char *trigger_match(const struct json *trigger, const struct pipel
                                   const char *branch, const void *arg); /* the cause, or NULL */
 
 static void
-match_triggers(struct pipeline_room *room, trigger_match *match, const void *arg)
+match_triggers(struct pipeline_room *room, trigger_match *match, const void *arg,
+               const struct build *ended)
 {
+    cleanup_free char *by = ended == NULL ? NULL : text_dup(ended->pipeline);
+    const int64_t by_number = ended == NULL ? 0 : ended->number;
     struct due *list = NULL;
 
     room_lock(room);
@@ -95,7 +100,7 @@ match_triggers(struct pipeline_room *room, trigger_match *match, const void *arg
         }
     }
     room_unlock(room);
-    submit_all(room, list);
+    submit_all(room, list, by, by_number);
 }
 
 static const char *
@@ -122,7 +127,7 @@ room_minute(struct pipeline_room *room, int64_t now_ms)
     struct tm t;
 
     if (localtime_r(&now, &t) != NULL)
-        match_triggers(room, match_minute, &t);
+        match_triggers(room, match_minute, &t, NULL);
 }
 
 /* "web", "web/main", "../web/main": a build of which branch is meant? */
@@ -160,7 +165,7 @@ match_upstream(const struct json *trigger, const struct pipeline *p, const char 
 void
 room_start_downstream(struct pipeline_room *room, const struct build *ended)
 {
-    match_triggers(room, match_upstream, ended);
+    match_triggers(room, match_upstream, ended, ended);
 }
 
 static const struct build *
@@ -189,7 +194,7 @@ split_job(const char *job, char pipeline[static 64], struct str *branch)
 }
 
 bool
-room_start_for(struct pipeline_room *room, const char *job, const char *key,
+room_start_for(struct pipeline_room *room, const struct build *by, const char *job, const char *key,
                const struct json *parameters, char pipeline[static 64], int64_t *number,
                struct err *err)
 {
@@ -198,7 +203,9 @@ room_start_for(struct pipeline_room *room, const char *job, const char *key,
     struct build_request request = {.pipeline = pipeline,
                                     .cause = "BuildUpstreamCause",
                                     .parameters = parameters,
-                                    .upstream = key};
+                                    .upstream = key,
+                                    .started_by = by->pipeline,
+                                    .started_by_number = by->number};
     const struct build *known;
     struct str branch;
 

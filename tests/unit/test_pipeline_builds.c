@@ -479,11 +479,13 @@ TEST(builds_start_builds_and_wait_for_them)
     create(&w, "lib", NULL);
     create(&w, "after", NULL);
     create(&w, "web", NULL);
-    commit(&w, "echo \"lib for ${params.WHO}\"\n}\n}\n}\nparameters { string(name: 'WHO')\n}\n"
+    commit(&w, "echo \"lib for ${params.WHO} by ${currentBuild.upstreamBuilds.collect { "
+               "it.fullProjectName + '#' + it.number }}\"\n}\n}\n}\nparameters { string(name: 'WHO')\n}\n"
                "post { always { script { if (params.WHO == 'bad') { error 'no' }",
            "lib");
     push(&w, "lib");
-    commit(&w, "echo 'came after'\n}\n}\n}\ntriggers { upstream(upstreamProjects: 'web', threshold: "
+    commit(&w, "echo \"came after ${currentBuild.upstreamBuilds.collect { it.fullDisplayName + ' ' + "
+               "it.result + it.previousBuild + it.nextBuild + it.changeSets + it.upstreamBuilds }}\"\n}\n}\n}\ntriggers { upstream(upstreamProjects: 'web', threshold: "
                "'FAILURE')\n}\npost { always { script {",
            "after");
     push(&w, "after");
@@ -501,9 +503,11 @@ TEST(builds_start_builds_and_wait_for_them)
     expect_log(&w, "web", 1, "lib was SUCCESS #1\n");
     expect_log(&w, "web", 1, "then FAILURE\n");
     expect_log(&w, "web", 1, "ERROR: ../lib/main #3 completed with status FAILURE");
-    expect_log(&w, "lib", 1, "lib for web\n");
+    expect_log(&w, "lib", 1, "lib for web by [web/main#1]\n");
     json_unref(wait_for(&w, "after", 2, "ENDED"));
     expect_result(&w, "after", 2, "SUCCESS");
+    expect_log(&w, "after", 1, "came after []\n");
+    expect_log(&w, "after", 2, "came after [web » main #1 FAILUREnullnull[][]]\n");
 }
 
 TEST(the_clock_starts_builds_and_old_ones_are_discarded)

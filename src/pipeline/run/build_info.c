@@ -9,6 +9,7 @@
 struct past {
     const struct json *record; /* as build_to_public_json() shows it */
     size_t index;              /* 0: right before this build */
+    bool is_upstream;          /* of another job: nothing is known of what lies around it */
 };
 
 static struct value
@@ -32,7 +33,7 @@ past_value(struct run *run, size_t index)
     struct past *p = arena_alloc(&run->arena, sizeof(*p));
     struct value v = value_host(HOST_BUILD);
 
-    *p = (struct past){json_at(run->config->history, index), index};
+    *p = (struct past){json_at(run->config->history, index), index, false};
     v.data = p;
     return v;
 }
@@ -120,9 +121,8 @@ causes_of(struct run *run, const char *name, const struct args *args)
 /* ---- what both have ---- */
 
 static struct value
-full_name(struct run *run, const char *display_name)
+full_name(struct run *run, struct str job, const char *display_name)
 {
-    struct str job = str_of(run->config->job_name);
     ptrdiff_t slash = str_rindex(job, '/');
 
     if (slash <= 0)
@@ -134,10 +134,35 @@ full_name(struct run *run, const char *display_name)
                                    display_name));
 }
 
-static bool
-get_of_job(struct run *run, struct str name, struct value *out)
+static struct value
+upstream_value(struct run *run)
 {
-    struct str job = str_of(run->config->job_name);
+    struct value list = value_list(&run->arena);
+
+    for (size_t i = 0; i < json_size(run->config->upstream); i++) {
+        struct past *p = arena_alloc(&run->arena, sizeof(*p));
+        struct value v = value_host(HOST_BUILD);
+        *p = (struct past){json_at(run->config->upstream, i), i, true};
+        v.data = p;
+        list_add(&run->arena, list.list, v);
+    }
+    return list;
+}
+
+/* Of `p`, or of this build. */
+static struct str
+job_of(struct run *run, const struct past *p)
+{
+    if (p == NULL || !p->is_upstream)
+        return str_of(run->config->job_name);
+    return str_of(arena_format(&run->arena, "%s/%s", json_get_cstr(p->record, "pipeline", ""),
+                               json_get_cstr(p->record, "branch", "")));
+}
+
+static bool
+get_of_job(struct run *run, const struct past *p, struct str name, struct value *out)
+{
+    struct str job = job_of(run, p);
     ptrdiff_t slash = str_rindex(job, '/');
 
     if (str_is(name, "fullProjectName"))
@@ -145,7 +170,7 @@ get_of_job(struct run *run, struct str name, struct value *out)
     else if (str_is(name, "projectName"))
         *out = value_text(str_slice(job, slash < 0 ? 0 : (size_t)slash + 1, job.len));
     else if (str_is(name, "upstreamBuilds"))
-        *out = value_list(&run->arena);
+        *out = p == NULL ? upstream_value(run) : value_list(&run->arena);
     else
         return false;
     return true;
@@ -200,7 +225,8 @@ get_of_past(struct run *run, const struct node *at, const struct past *p, struct
     const char *given = json_get_cstr(r, "displayName", NULL);
     const char *shown = given != NULL ? given : arena_format(a, "#%lld", (long long)number);
 
-    if (get_previous(run, p->index + 1, name, out) || get_of_job(run, name, out))
+    if (get_previous(run, p->is_upstream ? SIZE_MAX : p->index + 1, name, out) ||
+        get_of_job(run, p, name, out))
         return true;
     if (str_is(name, "result") || str_is(name, "currentResult"))
         *out = value_cstr(a, json_get_cstr(r, "result", "SUCCESS"));
@@ -211,7 +237,7 @@ get_of_past(struct run *run, const struct node *at, const struct past *p, struct
     else if (str_is(name, "displayName"))
         *out = value_cstr(a, shown);
     else if (str_is(name, "fullDisplayName"))
-        *out = full_name(run, shown);
+        *out = full_name(run, job_of(run, p), shown);
     else if (str_is(name, "description"))
         *out = value_cstr(a, json_get_cstr(r, "description", NULL));
     else if (str_is(name, "duration"))
@@ -223,13 +249,14 @@ get_of_past(struct run *run, const struct node *at, const struct past *p, struct
     else if (str_is(name, "startTimeInMillis"))
         *out = value_long(json_get_i64(r, "startedAtMs", 0));
     else if (str_is(name, "absoluteUrl"))
-        *out = past_url(run, number);
+        *out = p->is_upstream ? value_null() : past_url(run, number);
     else if (str_is(name, "changeSets"))
-        *out = past_changes(run, p);
+        *out = p->is_upstream ? value_list(a) : past_changes(run, p);
     else if (str_is(name, "buildVariables"))
         *out = value_map(a);
     else if (str_is(name, "nextBuild"))
-        *out = p->index == 0 ? value_host(HOST_CURRENT_BUILD) : past_value(run, p->index - 1);
+        *out = p->is_upstream  ? value_null()
+               : p->index == 0 ? value_host(HOST_CURRENT_BUILD) : past_value(run, p->index - 1);
     else
         return unknown(run, at, name);
     return true;
@@ -242,7 +269,7 @@ get_of_current(struct run *run, const struct node *at, struct str name, struct v
     struct arena *a = &run->arena;
     bool has = run->has_result || (run->shows_result && run->shown != RESULT_SUCCESS);
 
-    if (get_previous(run, 0, name, out) || get_of_job(run, name, out))
+    if (get_previous(run, 0, name, out) || get_of_job(run, NULL, name, out))
         return true;
     if (str_is(name, "result"))
         *out = has ? value_cstr(a, build_result_name(run_visible_result(run))) : value_null();
@@ -257,7 +284,7 @@ get_of_current(struct run *run, const struct node *at, struct str name, struct v
     else if (str_is(name, "description"))
         *out = run->description[0] == '\0' ? value_null() : value_cstr(a, run->description);
     else if (str_is(name, "fullDisplayName"))
-        *out = full_name(run, run->display_name);
+        *out = full_name(run, str_of(c->job_name), run->display_name);
     else if (str_is(name, "duration"))
         *out = settled(run, value_long(clock_wall_ms() - run->started_ms));
     else if (str_is(name, "durationString"))

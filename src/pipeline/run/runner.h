@@ -143,6 +143,7 @@ struct runner_config {
     /* Completed builds of the branch before this one, as build_to_public_json() shows them, newest
      * first; NULL: none. */
     const struct json *history;
+    const struct json *upstream; /* the build that started this one, the one that started that ...; NULL: none */
     const struct json *changes; /* as changes.h has them; NULL: git is asked */
     const char *previous_commit, *previous_successful_commit;
     const struct str *changed_paths; /* of the push; for `changeset` */
