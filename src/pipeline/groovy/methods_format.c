@@ -387,7 +387,8 @@ text_other(const struct call *c, bool *ok)
         struct value ignored;
         *c->out = value_bool(value_of_number(c->in->arena, str_trim(c->text), &ignored));
     } else if (call_is(c, "compareToIgnoreCase", 1)) {
-        *c->out = value_int(text_distance(in_small(c->in, c->text), in_small(c->in, call_text(c, 0))));
+        *c->out = value_int(
+            text_distance(in_small(c->in, c->text), in_small(c->in, call_text(c, 0))));
     } else if (call_is(c, "execute", 0) || call_is(c, "toURL", 0)) {
         *ok = interp_throw(c->in, c->at, "RejectedAccessException",
                            "Scripts not permitted to use method String " STR_FMT

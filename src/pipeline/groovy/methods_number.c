@@ -161,7 +161,7 @@ number_division(const struct call *c, bool *ok)
 
     if (c->args->count == 0 || !value_is_number(b) || a.type == V_DOUBLE || b.type == V_DOUBLE)
         return false;
-    if (c->args->count == 1 && value_sign(b) == 0 && (str_is(c->name, "divide") || str_is(c->name, "remainder"))) {
+    if (value_sign(b) == 0 && (call_is(c, "divide", 1) || call_is(c, "remainder", 1))) {
         *ok = interp_throw(c->in, c->at, "ArithmeticException", "Division by zero");
     } else if (call_is(c, "divide", 1)) {
         *ok = is_decimal ? number_binary(c->in, c->at, T_DIV, a, b, c->out)
@@ -170,8 +170,9 @@ number_division(const struct call *c, bool *ok)
                rounding_of(c->args->at[last], &mode)) {
         *ok = number_divide_to(c->in, c->at, a, b, last == 2 ? c->args->at[1].number : a.scale,
                                mode, c->out);
-    } else if (is_decimal && (call_is(c, "remainder", 1) || call_is(c, "divideToIntegralValue", 1) ||
-                              call_is(c, "divideAndRemainder", 1))) {
+    } else if (is_decimal &&
+               (call_is(c, "remainder", 1) || call_is(c, "divideToIntegralValue", 1) ||
+                call_is(c, "divideAndRemainder", 1))) {
         *ok = exact_rest(c, a, b, &both[0], &both[1]);
     } else if (call_is(c, "remainder", 1) || call_is(c, "divideAndRemainder", 1)) {
         *ok = number_intdiv(c->in, c->at, a, b, &both[0]) &&
@@ -493,7 +494,8 @@ number_new(struct interp *in, const struct node *at, struct str class_name,
         args->at[1].number >= 2 && args->at[1].number <= 36) {
         if (!bignum_parse(in->arena, value_to_text(in->arena, arg), (unsigned)args->at[1].number,
                           &n))
-            return interp_throw(in, at, "NumberFormatException", "For input string: \"" STR_FMT "\"",
+            return interp_throw(in, at, "NumberFormatException",
+                                "For input string: \"" STR_FMT "\"",
                                 STR_ARG(str_slice(value_to_text(in->arena, arg), 0, 100)));
         *out = value_big(in->arena, n);
         return true;

@@ -56,7 +56,8 @@ give_decimal(struct interp *in, const struct node *at, struct bignum n, int64_t 
              struct value *out)
 {
     if (scale > INT32_MAX || scale < INT32_MIN)
-        return interp_throw(in, at, "ArithmeticException", "the scale of the number is beyond 32 bits");
+        return interp_throw(in, at, "ArithmeticException",
+                            "the scale of the number is beyond 32 bits");
     return give(in, at, value_decimal(in->arena, n, (int32_t)scale), out);
 }
 
@@ -230,8 +231,9 @@ digits_of(struct value v)
 static bool
 spend_division(struct interp *in, const struct node *at, struct value a, struct value b)
 {
-    return interp_spend(in, at,
-                        DETOUR * 2 + (words_of(a) + words_of(b)) * words_of(b) * 4 / WORDS_AN_EVALUATION);
+    const size_t steps = (words_of(a) + words_of(b)) * words_of(b) * 4;
+
+    return interp_spend(in, at, DETOUR * 2 + steps / WORDS_AN_EVALUATION);
 }
 
 /* Exact if it ends, of the scale that Java prefers; `found` false if it does not. */

@@ -10,6 +10,7 @@
 
 #define cleanup_arena cleanup(arena_done)
 #define POWERS_MAX 18 /* digits that 64 bits have room for in any case */
+#define EXPONENT_MAX (2 * (int64_t)INT32_MAX) /* digits behind a point take some of it away */
 
 static struct value
 exact(struct arena *a, enum value_type type, struct bignum n, int32_t scale)
@@ -303,7 +304,7 @@ take_exponent(struct str *text, int64_t *out)
     if (digits.len > 1 && digits.at[0] == '+' && digits.at[1] != '-')
         digits = str_slice(digits, 1, digits.len);
     *text = str_slice(*text, 0, (size_t)e);
-    return str_to_i64(digits, out) && *out >= -2 * (int64_t)INT32_MAX && *out <= 2 * (int64_t)INT32_MAX;
+    return str_to_i64(digits, out) && *out >= -EXPONENT_MAX && *out <= EXPONENT_MAX;
 }
 
 static bool
