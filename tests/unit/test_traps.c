@@ -430,13 +430,22 @@ TEST(trap_23_closures_of_a_loop_share_its_variable)
     CHECK(logged(&b, "shared 2\n"));
 }
 
+/* When the script has begun. */
+static enum abort_request
+abort_when_up(void *ctx)
+{
+    cleanup_free char *up = text_format("%s/ws/up", ((struct build *)ctx)->directory);
+
+    return file_exists(up) ? ABORT_ASKED : ABORT_NO;
+}
+
 TEST(trap_24_who_catches_everything_catches_an_abort_and_is_aborted_all_the_same)
 {
     cleanup(build_done) struct build b = {0};
 
     build_init(&b);
-    b.abort_at_ms = clock_monotonic_ms() + 200;
-    (void)build_expect(&b, IN_STEPS("script { try { sh 'sleep 1000' } catch (Exception e) { echo 'caught' } }"), RESULT_ABORTED);
+    b.config.abort_request = abort_when_up;
+    (void)build_expect(&b, IN_STEPS("script { try { sh 'touch up; sleep 1000' } catch (Exception e) { echo 'caught' } }"), RESULT_ABORTED);
     CHECK(logged(&b, "caught\n"));
 }
 
@@ -541,10 +550,19 @@ TEST(trap_32_timestamps_begin_each_line)
     CHECK(strstr(strbuf_cstr(&b.log), "\nd\n") == NULL && strstr(strbuf_cstr(&b.log), "\nb\n") == NULL);
 }
 
+static bool is_asked;
+
 static void
-no_question(void *ctx, const struct json *question, bool is_over)
+note_question(void *ctx, const struct json *question, bool is_over)
 {
     (void)ctx, (void)question, (void)is_over;
+    is_asked = true;
+}
+static enum abort_request
+abort_when_asked(void *ctx)
+{
+    (void)ctx;
+    return is_asked ? ABORT_ASKED : ABORT_NO;
 }
 static struct json *
 no_answer(void *ctx, const char *step)
@@ -556,11 +574,11 @@ no_answer(void *ctx, const char *step)
 TEST(trap_33_an_abort_while_people_are_asked_aborts)
 {
     cleanup(build_done) struct build b = {0};
-    static const struct runner_host nobody = {.question = no_question, .answer = no_answer};
+    static const struct runner_host nobody = {.question = note_question, .answer = no_answer};
 
     build_init(&b);
     b.config.host = &nobody;
-    b.abort_at_ms = clock_monotonic_ms() + 200;
+    b.config.abort_request = abort_when_asked;
     (void)build_expect(&b, FILE_OF(STAGE_OF("Ask", "input 'Go on?'") STAGE_OF("Next", "echo 'went on'")), RESULT_ABORTED);
     CHECK(strstr(strbuf_cstr(&b.stages), "Ask=ABORTED\n") != NULL && strstr(strbuf_cstr(&b.log), "went on") == NULL);
 }
