@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include "io/identity.h"
+#include "pipeline/builds_config.h"
 #include "pipeline_setup.h"
 
 static bool
@@ -236,4 +237,63 @@ TEST(a_build_without_a_network_has_its_loopback_only)
              1);
     expect_result(&w, "web", 1, "SUCCESS");
     expect_log(&w, "web", 1, "the arguments name a network, and this build has none");
+}
+
+/* --- builds.json --- */
+
+static bool
+reads(const char *text, bool is_untrusted, struct builds_config *c, struct err *err)
+{
+    char directory[] = "/tmp/naru-rights-XXXXXX";
+    cleanup_free char *path = NULL;
+    bool ok;
+
+    CHECK(mkdtemp(directory) != NULL);
+    path = text_format("%s/builds.json", directory);
+    CHECK(file_write_atomic(path, str_of(text), 0600, err));
+    ok = builds_config_read(directory, "web", is_untrusted, c, err);
+    CHECK(file_remove_tree(directory, NULL));
+    return ok;
+}
+
+TEST(docker_for_ones_own_is_none_for_strangers)
+{
+    static const char text[] = "{\"docker\": true, \"network\": \"none\", \"untrusted\": {\"memory\": \"1G\"},"
+                               " \"pipelines\": {\"web\": {\"docker\": true},"
+                               " \"x\": {\"untrusted\": {\"docker\": true}}}}";
+    struct builds_config c;
+    struct err err;
+
+    CHECK(reads(text, false, &c, &err) && c.rights.docker && !c.rights.network);
+    CHECK(reads(text, true, &c, &err) && !c.rights.docker && !c.rights.network);
+    CHECK_EQ(c.limits.memory_bytes, 1 << 30);
+    CHECK(reads("{\"pipelines\": {\"web\": {\"untrusted\": {\"docker\": true}}}}", true, &c, &err));
+    CHECK(c.rights.docker && c.rights.first == BUILD_USERS_FIRST && c.rights.network);
+    CHECK(reads("{\"users\": \"5000-5009\", \"pipelines\": {\"web\": {\"user\": \"root\"}}}", false, &c, &err));
+    CHECK_TEXT(c.rights.user, "root");
+}
+
+TEST(rights_that_are_not_understood_are_refused_by_name)
+{
+    static const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"{\"users\": \"0-10\"}", "'users' is a range"},
+        {"{\"users\": \"9000-8000\"}", "'users' is a range"},
+        {"{\"users\": \"60000-70000\"}", "'users' is a range"},
+        {"{\"users\": \"2000\", \"user\": \"root\"}", "either 'user' or 'users'"},
+        {"{\"user\": \"no-such-user\"}", "'user' is the name of a user of this machine"},
+        {"{\"docker\": \"yes\"}", "'docker' is true or false"},
+        {"{\"network\": \"bridge\"}", "'network' is \"host\" or \"none\""},
+        {"{\"pipelines\": {\"x\": {\"untrusted\": {\"untrusted\": {}}}}}", "'untrusted' is not known"},
+        {"{\"untrusted\": {\"network\": 1}}", "'network'"},
+    };
+    struct builds_config c;
+    struct err err;
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        CHECK(!reads(rows[i].text, false, &c, &err));
+        CHECK(strstr(err.message, rows[i].error) != NULL);
+        CHECK(c.rights.docker && c.rights.user[0] == '\0'); /* the defaults */
+    }
 }
