@@ -119,6 +119,8 @@ TEST(who_passes_clients_on_verifies_nobody)
                     " if !{ var(sess.c_own) -m found } { ssl_c_used }\n"
                     "    http-request set-var(sess.c_rest) ssl_c_chain_der,hex,lua.pem_in_url"
                     " if !{ var(sess.c_rest) -m found } { ssl_c_used }\n"
+                    "    http-request return status 431 if { ssl_c_used } { ssl_c_chain_der -m found }"
+                    " !{ var(sess.c_rest) -m len gt 0 }\n"
                     "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]"
                     " if { var(sess.c_own) -m len gt 0 }\n"
                     "    http-request set-header X-Amzn-Mtls-Clientcert %[var(sess.c_own)]%[var(sess.c_rest)]"
