@@ -351,6 +351,8 @@ agent_new(const struct agent_config *config, struct err *err)
         return err_set(err, ERR_INVALID_PARAMETER, "the installation's id has to have 8 to 31 characters"), NULL;
     agent = mem_new(sizeof(*agent));
     agent->config = *config;
+    if (config->unreachable_ms == 0)
+        agent->config.unreachable_ms = 60000;
     agent->config.docker_socket = text_dup(config->docker_socket);
     agent->config.data_dir = text_dup(config->data_dir);
     agent->config.installation = text_dup(config->installation);

@@ -18,6 +18,7 @@ struct agent_config {
     const char *account, *region;
     const char *endpoint_url;   /* AWS_ENDPOINT_URL is not given to tasks; used for nothing but logs */
     const char *gpu_directory;  /* host_gpus.h; NULL: it has none */
+    int64_t unreachable_ms;     /* a start that waits longer for Docker has failed; 0: a minute */
     unsigned registry_port;     /* images of our own registry are localhost:<port>/... */
     /* A fresh password for user AWS of our own registry, appended to `out`. */
     void (*registry_password)(void *ctx, struct strbuf *out);

@@ -27,7 +27,6 @@
 #define PULLERS 3
 #define PAUSE_INDEX CONTAINERS_MAX /* the pause container's place behind the others */
 #define RUNNER_BUCKETS 256
-#define UNREACHABLE_MS 60000 /* a start that waits longer for Docker has failed */
 #define UNANSWERED_MAX 5     /* calls in a row without an answer while Docker answers others */
 
 struct job;

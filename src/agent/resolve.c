@@ -128,7 +128,7 @@ resolve_retry(struct agent *agent)
 void
 resolve_start(struct agent *agent, struct agent_resolve *ask)
 {
-    queue(agent, ask, clock_monotonic_ms() + UNREACHABLE_MS, 0);
+    queue(agent, ask, clock_monotonic_ms() + agent->config.unreachable_ms, 0);
     resolve_retry(agent);
 }
 

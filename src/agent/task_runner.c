@@ -243,7 +243,7 @@ advance_unreachable(struct runner *r, int64_t now)
         return;
     const int64_t since =
         r->made_at_ms > r->agent->down_since_ms ? r->made_at_ms : r->agent->down_since_ms;
-    if (!r->is_stopping && now - since < UNREACHABLE_MS)
+    if (!r->is_stopping && now - since < r->agent->config.unreachable_ms)
         return;
     if (!r->is_stopping)
         r->is_infrastructure = true;
@@ -263,7 +263,7 @@ set_timer(struct runner *r, int64_t now)
     EARLIER(r->prepare_retry_at_ms);
     if (r->agent->link != LINK_UP) {
         const int64_t since = r->made_at_ms > r->agent->down_since_ms ? r->made_at_ms : r->agent->down_since_ms;
-        EARLIER(since + UNREACHABLE_MS);
+        EARLIER(since + r->agent->config.unreachable_ms);
     }
     EACH_CONTAINER(r, i) {
         const struct runner_container *c = runner_at(r, i);
