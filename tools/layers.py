@@ -51,7 +51,7 @@ MAKERS = {"tests/cert_maker.h", "tests/balancer/tls_client.c", "tests/h2_target.
 PURE = {"src/model", "src/core"}
 PURE_HEADERS = {
     "assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
-    "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
+    "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
 }
 PURE_FORBIDDEN = re.compile(
     r"\b(printf|fprintf|vprintf|vfprintf|puts|fputs|fopen|fdopen|freopen|fread|fwrite|fclose|perror|"

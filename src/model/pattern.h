@@ -52,8 +52,7 @@ struct pattern_price {
     int choices; /* in a group that repeats, each of which it remembers each time; 0: no group repeats */
 };
 #define PATTERN_PRICED_MAX 250 /* characters and classes, repetitions not counted; larger ones are refused */
-/* It may take milliseconds, so the last thousands of prices are remembered, process-wide and without a lock: for one thread
- * of a process only. */
+/* It may take milliseconds, so the last thousands of prices are remembered, process-wide.  Any thread. */
 bool pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err) MUST_CHECK;
 int64_t pattern_prices_reckoned(void); /* since the start, those remembered left out; for tests */
 /* By it: how long a text may be to be looked at in some milliseconds and with PCRE's usual stack (32 KB, of its JIT);

@@ -3,6 +3,7 @@
  * Two ways through an expression that take the same text are a pair of its places moving together.  A pair that can come
  * back to one place, on a circle, doubles with each round (exponential); a pair of two loops that both go on by the same
  * characters, the one having led to the other, makes as many ways as there are characters. */
+#include <stdatomic.h>
 #include "model/pattern_program.h"
 
 #define EDGES_MAX 1000
@@ -364,17 +365,31 @@ struct remembered {
 };
 
 /* Every view of the balancer asks for all expressions again, and one may take some milliseconds.  A price is told by
- * the text alone, so what is remembered can be no other. */
+ * the text alone, so what is remembered can be no other.  The balancer asks on a thread of its own while the API does on
+ * another: who finds the memory in use goes without. */
 static struct {
     struct remembered at[MEMORY_SETS][MEMORY_WAYS];
     unsigned next[MEMORY_SETS]; /* way to be given up */
-    int64_t reckoned;
-} memory;
+    atomic_flag is_in_use;
+    atomic_llong reckoned;
+} memory = {.is_in_use = ATOMIC_FLAG_INIT};
 
 int64_t
 pattern_prices_reckoned(void)
 {
-    return memory.reckoned;
+    return atomic_load(&memory.reckoned);
+}
+
+static bool
+memory_take(void)
+{
+    return !atomic_flag_test_and_set_explicit(&memory.is_in_use, memory_order_acquire);
+}
+
+static void
+memory_leave(void)
+{
+    atomic_flag_clear_explicit(&memory.is_in_use, memory_order_release);
 }
 
 static unsigned
@@ -387,42 +402,47 @@ set_of(struct str text, bool ignores_case)
     return (hash ^ hash >> 16) % MEMORY_SETS;
 }
 
-static const struct remembered *
-remember(struct str text, bool ignores_case)
+static bool
+remember(struct str text, bool ignores_case, struct pattern_price *out)
 {
     const struct remembered *set = memory.at[set_of(text, ignores_case)];
+    bool is_known = false;
 
-    for (int i = 0; i < MEMORY_WAYS; i++)
-        if (set[i].is_there && set[i].ignores_case == ignores_case && str_is(text, set[i].text))
-            return &set[i];
-    return NULL;
+    if (!memory_take())
+        return false;
+    for (int i = 0; i < MEMORY_WAYS && !is_known; i++) {
+        is_known = set[i].is_there && set[i].ignores_case == ignores_case && str_is(text, set[i].text);
+        if (is_known)
+            *out = set[i].price;
+    }
+    memory_leave();
+    return is_known;
 }
 
 static void
 keep(struct str text, bool ignores_case, const struct pattern_price *price)
 {
     const unsigned set = set_of(text, ignores_case);
-    struct remembered *r = &memory.at[set][memory.next[set]++ % MEMORY_WAYS];
+    struct remembered *r;
 
+    if (text.len > MEMORY_TEXT || memchr(text.at, '\0', text.len) != NULL || !memory_take())
+        return;
+    r = &memory.at[set][memory.next[set]++ % MEMORY_WAYS];
     r->is_there = text_copy(r->text, sizeof(r->text), text);
     r->ignores_case = ignores_case;
     r->price = *price;
+    memory_leave();
 }
 
 bool
 pattern_price(struct str text, bool ignores_case, struct pattern_price *out, struct err *err)
 {
-    const struct remembered *r = remember(text, ignores_case);
-
-    if (r != NULL) {
-        *out = r->price;
+    if (remember(text, ignores_case, out))
         return true;
-    }
-    memory.reckoned++;
+    atomic_fetch_add(&memory.reckoned, 1);
     if (!reckon(text, ignores_case, out, err))
         return false;
-    if (text.len <= MEMORY_TEXT && memchr(text.at, '\0', text.len) == NULL)
-        keep(text, ignores_case, out);
+    keep(text, ignores_case, out);
     return true;
 }
 

@@ -2,6 +2,7 @@
 /* Rules of listeners in HAProxy's configuration: the expression of each, the map, what answers itself,
  * and which changes need a reload.  What the expressions match is tests/balancer/test_balancer_rules.c's,
  * with HAProxy's own matcher. */
+#include <pthread.h>
 #include "balancer/haproxy_config.h"
 #include "balancer/haproxy_socket.h"
 #include "balancer/rule_pattern.h"
@@ -371,6 +372,36 @@ TEST(expressions_are_priced_once)
         format(s, &text);
     }
     CHECK_EQ((int)(pattern_prices_reckoned() - before), SETUP_RULES_MAX * 5 + 1); /* the transforms are all the same */
+}
+
+#define PRICED 6000 /* more than are remembered */
+
+static void *
+price_many(void *arg)
+{
+    bool *is_right = arg;
+
+    *is_right = true;
+    for (int i = 0; i < PRICED; i++) {
+        cleanup_free char *text = text_format(i % 2 == 0 ? "^%d" : "^(%d)+", i);
+        struct pattern_price price;
+        struct err err;
+
+        *is_right = pattern_price(str_of(text), false, &price, &err) && price.choices == i % 2 && *is_right;
+    }
+    return NULL;
+}
+
+/* The balancer asks on its thread while the API does on another. */
+TEST(prices_are_asked_for_by_several_threads)
+{
+    pthread_t other;
+    bool is_right, is_right_there;
+
+    CHECK(pthread_create(&other, NULL, price_many, &is_right_there) == 0);
+    price_many(&is_right);
+    CHECK(pthread_join(other, NULL) == 0);
+    CHECK(is_right && is_right_there);
 }
 
 /* ---- HAProxy's answers ---- */
