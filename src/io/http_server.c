@@ -124,6 +124,8 @@ http_reply_buffer(struct http_exchange *x, int status, const struct http_header 
 {
     const size_t size = body->len;
 
+    if (impl_of(x)->is_receiving)
+        strbuf_add(&impl_of(x)->said, strbuf_str(body));
     set_reply(x, status, headers,
               MHD_create_response_from_buffer(size, strbuf_take(body), MHD_RESPMEM_MUST_FREE));
 }
@@ -632,10 +634,11 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
     if (e == NULL)
         return;
     *con_cls = NULL;
-    if (e->lingers && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
-        http_cut_linger(e->connection);
+    /* First: what the route holds, an upload for example, is asked for again by who has heard the answer. */
     if (e->has_begun && e->route->done != NULL)
         e->route->done(&e->x, e->route->ctx);
+    if (e->lingers && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        http_cut_linger(e->connection);
     if (e->reply != NULL)
         MHD_destroy_response(e->reply);
     strbuf_done(&e->collected);

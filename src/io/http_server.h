@@ -4,7 +4,7 @@
  * calls, on that connection's thread: route->begin() once the head is there, body() for each
  * piece of the body, end() when the body is complete, done() always last (also when the client
  * left half-way, then without end()).  Handlers may block (that is what the thread is for).
- * Exactly one http_reply*() per exchange: in end(), or earlier, in body() by http_reply() only; after an early one neither body()
+ * Exactly one http_reply*() per exchange: in end(), or earlier, in body() by http_reply() or http_reply_buffer(); after an early one neither body()
  * nor end() is called.  Of a body with an end within 1 MiB the rest is read and dropped; else the answer goes out
  * at once and the connection closes, as it does for who asked with Expect.  No reply at all is answered 500.
  * The server itself answers 404 without a route, 400 if the body's length can be read in two ways,

@@ -18,6 +18,14 @@
 static _Atomic int64_t received;
 static atomic_int ended, finished;
 
+static void
+limited_begin(struct http_exchange *x, void *ctx)
+{
+    (void)ctx;
+    if (str_is(x->path, "/early"))
+        http_reply(x, 416, NULL, STR("not from here on"));
+}
+
 /* Takes a little, and then no more. */
 static void
 limited_body(struct http_exchange *x, struct str data, void *ctx)
@@ -26,8 +34,15 @@ limited_body(struct http_exchange *x, struct str data, void *ctx)
 
     (void)ctx;
     CHECK(!http_has_replied(x));
-    if (atomic_fetch_add(&received, (int64_t)data.len) + (int64_t)data.len > ENOUGH)
+    if (atomic_fetch_add(&received, (int64_t)data.len) + (int64_t)data.len <= ENOUGH)
+        return;
+    if (str_is(x->path, "/buffer")) {
+        struct strbuf body = {0};
+        strbuf_add_cstr(&body, SAID);
+        http_reply_buffer(x, 403, headers, &body);
+    } else {
         http_reply(x, 403, headers, STR(SAID));
+    }
 }
 
 static void
@@ -54,7 +69,7 @@ static void
 world_new(struct world *w, bool is_tls)
 {
     static const struct http_route route = {
-        .prefix = "/", .body = limited_body, .end = limited_end, .done = limited_done};
+        .prefix = "/", .begin = limited_begin, .body = limited_body, .end = limited_end, .done = limited_done};
     cleanup(strbuf_done) struct strbuf certificate = {0}, key = {0};
     struct err err = {0};
 
@@ -167,14 +182,15 @@ read_all(int fd, struct strbuf *out)
 }
 
 /* A gigabyte is announced, and a client that waits has its answer after a piece of it. */
-TEST(the_answer_does_not_wait_for_the_rest)
+static void
+expect_whole_answer(const struct world *w, const char *path)
 {
-    WORLD(w, false);
-    cleanup_close int fd = connect_raw(&w);
+    cleanup_close int fd = connect_raw(w);
     cleanup(strbuf_done) struct strbuf got = {0};
-    static const char head[] = "PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
+    cleanup_free char *head = text_format("PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", path);
 
-    CHECK(send(fd, head, sizeof head - 1, MSG_NOSIGNAL) == sizeof head - 1);
+    atomic_store(&received, 0);
+    CHECK(send(fd, head, strlen(head), MSG_NOSIGNAL) == (ssize_t)strlen(head));
     send_zeroes(fd, ENOUGH + 65536);
     read_all(fd, &got);
     CHECK(str_starts(strbuf_str(&got), STR("HTTP/1.1 403 Forbidden\r\n")));
@@ -182,6 +198,28 @@ TEST(the_answer_does_not_wait_for_the_rest)
     CHECK(str_find(strbuf_str(&got), STR("Connection: close\r\n")) > 0);
     CHECK(str_ends(strbuf_str(&got), STR("\r\n\r\n" SAID)));
     send_zeroes(fd, 100000); /* it still reads, for a moment: no reset */
+}
+
+TEST(the_answer_does_not_wait_for_the_rest)
+{
+    WORLD(w, false);
+
+    expect_whole_answer(&w, "/x");
+    expect_whole_answer(&w, "/buffer"); /* as the AWS door answers */
+}
+
+/* Whoever has heard the answer may come again at once, on another connection. */
+TEST(what_a_request_holds_is_free_when_its_early_answer_is_out)
+{
+    WORLD(w, false);
+    cleanup_close int fd = connect_raw(&w);
+    cleanup(strbuf_done) struct strbuf got = {0};
+    static const char head[] = "PUT /early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
+
+    CHECK(send(fd, head, sizeof head - 1, MSG_NOSIGNAL) == sizeof head - 1);
+    read_all(fd, &got); /* and it goes on waiting for us to close */
+    CHECK(str_starts(strbuf_str(&got), STR("HTTP/1.1 416 ")));
+    CHECK_EQ(atomic_load(&finished), 1);
 }
 
 /* Until `end` has come. */
