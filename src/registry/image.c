@@ -638,8 +638,14 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         char digest[REGISTRY_DIGEST_SIZE];
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
-        if (!image_record_read(reg, region, repository, str_of(digest), &record, err))
+        struct err why = {0};
+        if (!image_record_read(reg, region, repository, str_of(digest), &record, &why)) {
+            if (!manifest_is_linked(reg, region, repository, str_of(digest)))
+                continue; /* removed while we read: not all who ask have the lock */
+            if (err != NULL)
+                *err = why;
             return false;
+        }
         struct str type = str_of(json_get_cstr(record, "mediaType", ""));
         if ((which != ALL_MANIFESTS && !media_type_is_index(type)) ||
             (which == ACTIVE_INDEXES && record_is_archived(record)))

@@ -253,6 +253,23 @@ TEST(a_repository_has_a_quota_of_its_own)
     CHECK_EQ(push_to(&w, "my-app", "as many bytes as one likes to have here"), 201);
 }
 
+/* Who reckons has not the lock of those who delete: a record may go after it was listed. */
+TEST(what_is_removed_while_it_is_reckoned_stops_no_push)
+{
+    REGISTRY(w);
+    struct upload *u = NULL;
+    struct err err = {0};
+
+    cleanup_free char *listed_only =
+        text_format("cd %s/registry/" REGION "/my-app && mkdir -p _manifests && ln -s gone _manifests/%064d", w.dir, 7);
+    cleanup_free char *said = check_shell(listed_only);
+    CHECK_TEXT(said, "");
+    limit(&w, "my-app", 100);
+    CHECK(upload_start(w.reg, REGION, "my-app", "", &u, &err));
+    upload_discard(w.reg, u);
+    CHECK_EQ(used(&w, "my-app"), 0);
+}
+
 /* Nothing travels, and it is counted nevertheless. */
 TEST(what_is_mounted_counts_with_the_image_that_names_it)
 {
