@@ -146,6 +146,7 @@ static const struct {
      "# x\npackages:\n  async:\n    dependency: transitive\n    description:\n      name: async\n      version: no\n    "
      "source: hosted\n    version: \"2.11.0\"\n  mine:\n    source: path\n    version: \"1.0.0\"\nsdks:\n  dart: \"3\"\n",
      "pub async 2.11.0;"},
+    {"pubspec.lock", "packages:\n  \t\t\n", ""},
     {"conan.lock",
      "{\"version\":\"0.5\",\"requires\":[\"zlib/1.2.13#ab%1.0\",\"mine/1.0@me/stable\",\"none\"],\"build_requires\":"
      "[\"cmake/3.27.7\"]}",

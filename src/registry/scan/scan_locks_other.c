@@ -118,7 +118,7 @@ scan_pub_lock(struct str bytes, struct json *packages)
             continue;
         if (line.at[2] != ' ') {
             name = str_trim(line);
-            name = str_slice(name, 0, name.len - (name.at[name.len - 1] == ':'));
+            name = str_slice(name, 0, name.len - str_ends(name, STR(":")));
             source = (struct str){0};
         } else if (str_starts(line, STR("    ")) && line.len > 4 && line.at[4] != ' ') {
             value_of(line, "source", ':', &source);
