@@ -32,7 +32,7 @@ text_join(char *to, size_t size, char separator, const char *more)
     return more[0] == '\0' || (size_t)snprintf(to + len, size - len, "%s%s", between, more) < size - len;
 }
 
-/* The role as it is now; one that was mapped anew since the session began is another. */
+/* The role as it is now; one that was mapped anew since the session began is another, whichever way the clock went. */
 static bool
 narrow_by_role(const struct json *row, const struct json *roles, struct access_key *out)
 {
@@ -41,7 +41,7 @@ narrow_by_role(const struct json *row, const struct json *roles, struct access_k
 
     if (roles == NULL || name[0] == '\0')
         return true;
-    return role != NULL && json_get_i64(role, "createdAt", 0) <= json_get_i64(row, "createdAt", 0) &&
+    return role != NULL && json_get_i64(role, "createdAt", 0) == json_get_i64(row, "roleCreatedAt", -1) &&
            text_join(out->role, sizeof(out->role), ',', json_get_cstr(role, "role", "?")) &&
            text_join(out->repositories, sizeof(out->repositories), ';', json_get_cstr(role, "repositories", ""));
 }
@@ -90,6 +90,7 @@ key_session_row(const struct access_key *made, const struct access_key *parent, 
         cleanup_free char *session = text_format("%s/%s", slash != NULL ? slash + 1 : name, wish->session_name);
         json_set(row, "role", json_text(name));
         json_set(row, "session", json_text(session));
+        json_set(row, "roleCreatedAt", json_int(json_get_i64(role, "createdAt", 0)));
     }
     json_set(row, "createdAt", json_int(now_ms));
     json_set(row, "expiresAt", json_int(now_ms + wish->seconds * 1000));
@@ -127,25 +128,38 @@ those_that_stay(const struct json *sessions, int64_t now_ms, bool (*is_orphan)(v
     return stay;
 }
 
+/* The key behind a session, or behind a session's session: their limit is one. */
+static const char *
+root_of(const struct json *sessions, const char *id)
+{
+    const struct json *row;
+
+    for (int depth = 0; depth <= SESSION_DEPTH_MAX && (row = json_get(sessions, id)) != NULL; depth++)
+        id = key_session_parent(row);
+    return id;
+}
+
 static size_t
-count_of_parent(const struct json *sessions, const char *parent, int64_t now_ms)
+count_of_root(const struct json *sessions, const char *root, int64_t now_ms)
 {
     size_t count = 0;
 
     for (void *it = json_first(sessions); it != NULL; it = json_next(sessions, it))
-        count += now_ms < key_session_end(json_value(it)) && strcmp(key_session_parent(json_value(it)), parent) == 0;
+        count += now_ms < key_session_end(json_value(it)) && strcmp(root_of(sessions, json_key(it)), root) == 0;
     return count;
 }
 
 static bool
 room_check(const struct json *sessions, const char *parent, int64_t now_ms, struct err *err)
 {
+    const char *root = root_of(sessions, parent);
+
     if (json_size(sessions) >= SESSIONS_MAX)
         return err_set(err, ERR_THROTTLING, "Rate exceeded: there are %d sessions, the most that are; they end by time or "
                        "by 'naru keys end'.", SESSIONS_MAX);
-    return count_of_parent(sessions, parent, now_ms) < SESSIONS_OF_KEY_MAX ||
+    return count_of_root(sessions, root, now_ms) < SESSIONS_OF_KEY_MAX ||
            err_set(err, ERR_THROTTLING, "Rate exceeded: the access key %s has %d sessions, the most that it may; keep "
-                   "and use one until it ends.", parent, SESSIONS_OF_KEY_MAX);
+                   "and use one until it ends.", root, SESSIONS_OF_KEY_MAX);
 }
 
 bool

@@ -10,7 +10,7 @@
 #define SESSIONS_MEMBER "sessions"
 #define SESSION_KIND "ASIA"
 #define SESSIONS_MAX 4096
-#define SESSIONS_OF_KEY_MAX 1000
+#define SESSIONS_OF_KEY_MAX 1000 /* with those that its sessions began */
 #define SESSION_CHAINED_SECONDS_MAX 3600 /* as in AWS, of a session's session */
 
 int64_t key_session_end(const struct json *row); /* in milliseconds */

@@ -157,6 +157,20 @@ TEST(a_session_ends_with_its_key_its_role_its_time_or_by_command)
     CHECK(json_get(json_find(all, "accessKeyId", own.id), "sessionToken") == NULL);
 }
 
+TEST(a_clock_that_goes_back_ends_no_session_and_keeps_none)
+{
+    cleanup(place_end) struct place p;
+    struct err err;
+
+    place_new(&p);
+    const struct access_key ci = make_key(&p, "ci", "admin", "");
+    const struct role_map map = {.name = "team/deploy", .role = "push"};
+    CHECK(role_map_set(p.roles_path, &map, clock_wall_ms() + 3600000, &err)); /* an hour fast, then set right */
+    const struct access_key s = begin(&p, &ci, ARN);
+    CHECK(role_map_set(p.roles_path, &map, clock_wall_ms() - 3600000, &err));
+    CHECK(!is_there(&p, &s));
+}
+
 TEST(a_role_that_is_not_set_is_denied_by_the_command_that_sets_it)
 {
     cleanup(place_end) struct place p;
@@ -249,6 +263,43 @@ TEST(sessions_have_limits_and_old_ones_make_room)
     CHECK(key_sessions_list(p.sessions_path, now_ms, &left, &err));
     CHECK_EQ(json_size(left), SESSIONS_OF_KEY_MAX + 1);
     CHECK_EQ(begin_at(&p, &ci, &wish, now_ms + 61000, &made, &err), ERR_NONE); /* and these are over */
+}
+
+/* The limit of a key is not one of each session that it begins. */
+TEST(sessions_of_sessions_count_for_the_key_behind_them)
+{
+    cleanup(place_end) struct place p;
+    cleanup_json struct json *sessions = json_object(), *document = json_object();
+    const int64_t now_ms = clock_wall_ms();
+    struct access_key made;
+    struct err err;
+    const struct session_wish wish = {.role_arn = ARN, .session_name = "s", .seconds = 900};
+
+    place_new(&p);
+    set_role(&p, "team/deploy", "push", NULL, NULL);
+    const struct access_key ci = make_key(&p, "ci", "admin", ""), other = make_key(&p, "other", "admin", "");
+    const struct access_key first = begin(&p, &ci, ARN);
+    cleanup_json struct json *before = NULL;
+    cleanup(strbuf_done) struct strbuf text = {0};
+    CHECK(file_read(p.sessions_path, 1 << 20, &text, &err));
+    before = json_parse(strbuf_str(&text), &err);
+    json_set(sessions, first.id, json_ref(json_get(json_get(before, "sessions"), first.id)));
+    for (int i = 1; i < SESSIONS_OF_KEY_MAX; i++) {
+        cleanup_json struct json *row = json_object();
+        char id[32], above[32];
+        snprintf(id, sizeof(id), "ASIA%d", i);
+        snprintf(above, sizeof(above), "ASIA%d", i - 1);
+        json_set(row, "parent", json_text(i % 2 == 1 ? first.id : above)); /* of it, or of one of those */
+        json_set(row, "expiresAt", json_int(now_ms + 60000));
+        json_set(sessions, id, json_ref(row));
+    }
+    json_set(document, "sessions", json_ref(sessions));
+    cleanup_free char *full = json_format(document);
+    CHECK(file_write_atomic(p.sessions_path, str_of(full), 0600, &err));
+    CHECK_EQ(begin_at(&p, &first, &wish, now_ms, &made, &err), ERR_THROTTLING);
+    CHECK(strstr(err.message, ci.id) != NULL && strstr(err.message, "1000 sessions") != NULL);
+    CHECK_EQ(begin_at(&p, &ci, &wish, now_ms, &made, &err), ERR_THROTTLING);
+    CHECK_EQ(begin_at(&p, &other, &wish, now_ms, &made, &err), ERR_NONE);
 }
 
 TEST(roles_are_kept_as_they_are_said_and_what_is_no_role_is_refused)
