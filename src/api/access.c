@@ -138,9 +138,11 @@ static void
 note_line(const struct api *api, const struct caller *caller, struct str peer, const char *action,
           const char *outcome, const char *request_id)
 {
+    char who[KEY_LOG_NAME_SIZE];
+
+    access_key_log_name(&caller->key, who);
     audit_line(api_get_config(api)->audit, "api.call",
-               "who=%s key=%s peer=" STR_FMT " action=%s outcome=%s request_id=%s",
-               caller->key.name[0] != '\0' ? caller->key.name : "root", caller->key.id,
+               "who=%s key=%s peer=" STR_FMT " action=%s outcome=%s request_id=%s", who, caller->key.id,
                STR_ARG(peer), action, outcome, request_id);
 }
 
@@ -150,10 +152,12 @@ access_note(const struct api *api, const struct caller *caller, struct str peer,
             const char *outcome, const char *request_id)
 {
     const char *repository = json_get_cstr(input, "repositoryName", NULL);
+    const char *role = json_get_cstr(input, "RoleArn", NULL); /* of AssumeRole */
     cleanup_free char *action =
-        repository != NULL
-            ? text_format("%s:%s repository=%s", service, operation, log_quote(repository))
-            : text_format("%s:%s", service, operation);
+        repository != NULL ? text_format("%s:%s repository=%s", service, operation, log_quote(repository))
+        : role != NULL     ? text_format("%s:%s role=%s session=%s", service, operation, log_quote(role),
+                                         log_quote(json_get_cstr(input, "RoleSessionName", "")))
+                           : text_format("%s:%s", service, operation);
 
     note_line(api, caller, peer, action, outcome, request_id);
 }

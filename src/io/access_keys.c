@@ -130,6 +130,19 @@ access_key_holder(const struct access_key *key, const char *account, char out[st
     return key->has_holder;
 }
 
+static const char *
+name_or_root(const char *name)
+{
+    return name[0] != '\0' ? name : "root";
+}
+
+void
+access_key_log_name(const struct access_key *key, char out[static KEY_LOG_NAME_SIZE])
+{
+    snprintf(out, KEY_LOG_NAME_SIZE, "%s%s%s", name_or_root(key->name), key->has_holder ? " assumed_by=" : "",
+             key->has_holder ? name_or_root(key->holder) : "");
+}
+
 static bool find_session(struct access_keys *keys, const char *id, int64_t now_ms, int depth, struct access_key *out);
 
 /* With the lock held. */

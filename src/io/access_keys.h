@@ -18,6 +18,7 @@
 #define KEY_REPOSITORIES_SIZE 1024
 #define KEY_NAME_SIZE 160
 #define KEY_PRINCIPAL_SIZE 224
+#define KEY_LOG_NAME_SIZE 352
 #define SESSION_TOKEN_CHARS 64
 
 struct access_key {
@@ -52,6 +53,9 @@ void access_key_principal(const struct access_key *key, const char *account,
                           char out[static KEY_PRINCIPAL_SIZE]);
 /* The same of the key that assumed the role; false: nobody did. */
 bool access_key_holder(const struct access_key *key, const char *account, char out[static KEY_PRINCIPAL_SIZE]);
+/* For lines of the audit log, behind "who=": "root", "NAME", or of a role that somebody assumed two fields,
+ * "ROLE/SESSION assumed_by=NAME": whoever assumes it chooses what the session is called. */
+void access_key_log_name(const struct access_key *key, char out[static KEY_LOG_NAME_SIZE]);
 
 /* ---- sessions ---- */
 struct session_wish {

@@ -267,11 +267,13 @@ refuse_nobody(struct call *c, unsigned visits, bool is_insufficient)
 static bool
 refuse_key(struct call *c, const char *action)
 {
+    char who[KEY_LOG_NAME_SIZE];
     struct err err;
 
+    visitor_log_name(&c->visitor, who);
     audit_line(c->reg->audit, "registry.denied",
                "who=%s peer=" STR_FMT " action=%s repository=%s request_id=%s",
-               visitor_name(&c->visitor), STR_ARG(c->x->peer), action, log_quote(c->repository),
+               who, STR_ARG(c->x->peer), action, log_quote(c->repository),
                c->x->request_id);
     err_set(&err, ERR_REGISTRY_DENIED,
             "User: %s is not authorized to perform: %s on the repository '%s'",
@@ -343,10 +345,13 @@ call_enter(struct call *c)
 void
 call_note(const struct call *c, const char *at, const char *what, const char *digest)
 {
+    char who[KEY_LOG_NAME_SIZE];
+
+    visitor_log_name(&c->visitor, who);
     audit_line(c->reg->audit, at,
                "who=%s key=%s peer=" STR_FMT " what=%s region=%s repository=%s reference=%s digest=%s "
                "request_id=%s",
-               visitor_name(&c->visitor),
+               who,
                c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "-", STR_ARG(c->x->peer), what,
                c->region, c->repository, c->argument[0] != '\0' ? c->argument : "-",
                digest != NULL ? digest : "-", c->x->request_id);

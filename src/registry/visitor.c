@@ -26,6 +26,15 @@ visitor_name(const struct visitor *v)
     return v->key.name[0] != '\0' ? v->key.name : "root";
 }
 
+void
+visitor_log_name(const struct visitor *v, char out[static KEY_LOG_NAME_SIZE])
+{
+    if (v->kind == VISITOR_KEY)
+        access_key_log_name(&v->key, out);
+    else
+        text_copy_all(out, KEY_LOG_NAME_SIZE, visitor_name(v));
+}
+
 /* ---- who ---- */
 
 static bool

@@ -35,6 +35,8 @@ bool visitor_login(struct registry *reg, const struct http_exchange *x, struct s
 void visitor_done(struct visitor *v);
 /* For lines of the log: "root", the key's name, "naru" or "nobody". */
 const char *visitor_name(const struct visitor *v);
+/* The same for the audit log, as access_key_log_name() has it. */
+void visitor_log_name(const struct visitor *v, char out[static KEY_LOG_NAME_SIZE]);
 
 /* What the visitor may do, whatever the token's scopes say. */
 unsigned visitor_may(struct registry *reg, const struct visitor *v, const char *region,

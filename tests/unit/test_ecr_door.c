@@ -308,12 +308,13 @@ TEST(a_role_that_is_set_gives_credentials_that_are_good_for_what_it_stands_for)
     const struct access_key ci = key_of(&n, "deploy");
     CHECK_EQ(call_as(&n, &ci, NULL, ASSUME, &body), 403);
     CHECK(says(&body, "<Code>AccessDenied</Code>") && says(&body, "naru roles set ship --role ROLE"));
-    CHECK(log_has(&n, "action=sts:AssumeRole outcome=AccessDeniedException"));
+    CHECK(log_has(&n, "action=sts:AssumeRole role=\"arn:aws:iam::000000000000:role/ship\" session=\"me\" "
+                      "outcome=AccessDeniedException"));
     const struct role_map map = {.name = "ship", .role = "read-only", .repositories = "team/*"};
     CHECK(role_map_set(roles, &map, 0, &err));
     CHECK_EQ(call_as(&n, &ci, NULL, ASSUME, &body), 200);
     CHECK(says(&body, "<Arn>arn:aws:sts::000000000000:assumed-role/ship/me</Arn>"));
-    CHECK(log_has(&n, "action=sts:AssumeRole outcome=ok"));
+    CHECK(log_has(&n, "role/ship\" session=\"me\" outcome=ok"));
     struct access_key s = session_of(&body);
     CHECK_EQ(call_as(&n, &s, NULL, "Version=2011-06-15&Action=GetCallerIdentity", &body), 200);
     CHECK(says(&body, "<Arn>arn:aws:sts::000000000000:assumed-role/ship/me</Arn>") && says(&body, "<UserId>AROA"));
@@ -324,7 +325,7 @@ TEST(a_role_that_is_set_gives_credentials_that_are_good_for_what_it_stands_for)
     CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"other\"}", &body), 400);
     CHECK(says(&body, "AccessDeniedException"));
     CHECK_EQ(ask_collector(&n, &s, "POST", "{}"), 403);
-    CHECK(log_has(&n, "who=ship/me") && log_has(&n, "path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
+    CHECK(log_has(&n, "who=ship/me assumed_by=deploy key=ASIA") && log_has(&n, "path=\"/naru/registry/gc\" outcome=AccessDeniedException"));
     s.token[0] ^= 1;
     CHECK_EQ(call_as(&n, &s, "ListImages", "{\"repositoryName\":\"team/web\"}", &body), 400);
     CHECK(says(&body, "UnrecognizedClientException"));

@@ -433,6 +433,9 @@ TEST(a_session_logs_in_by_its_token_alone_and_no_longer_than_it_lives)
     CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 200);
     CHECK_EQ(get(&d, "/v2/other/tags/list"), 403);
     CHECK_EQ(begin_push(&d, "my-app"), 403);
+    CHECK_EQ(get(&d, "/v2/my-app/manifests/v1"), 200);
+    cleanup_free char *log = audit_text(&d), *pull = text_format("at=registry.pull who=ship/s assumed_by=ci key=%s ", session.id);
+    CHECK(strstr(log, pull) != NULL && strstr(log, "at=registry.denied who=ship/s assumed_by=ci peer=") != NULL);
     CHECK_EQ(ask(&d.w, "GET", "/v2/token?service=naru&scope=repository:my-app:pull", NOTHING, NULL, NULL, &a), 200);
     cleanup_json struct json *answer = json_parse(strbuf_str(&a.body), &err);
     CHECK(json_get_i64(answer, "expires_in", 0) <= 900);
