@@ -60,6 +60,14 @@ key_file_lock(const char *path, struct err *err)
     return fd;
 }
 
+static bool
+is_as_seen(const struct key_file *file, const struct stat *st)
+{
+    /* The size, too: two writes within one tick of the disk's clock may meet the first one's inode again. */
+    return file->read != NULL && st->st_ino == file->seen_inode && st->st_size == file->seen_size &&
+           st->st_mtim.tv_sec == file->seen_time.tv_sec && st->st_mtim.tv_nsec == file->seen_time.tv_nsec;
+}
+
 const struct json *
 key_file_now(struct key_file *file)
 {
@@ -68,20 +76,20 @@ key_file_now(struct key_file *file)
     struct json *now = NULL;
 
     (void)stat(file->path, &st); /* not there: all zero, as at the beginning */
-    /* The size, too: two writes within one tick of the disk's clock may meet the first one's inode again. */
-    if (file->read != NULL && st.st_ino == file->seen_inode && st.st_size == file->seen_size &&
-        st.st_mtim.tv_sec == file->seen_time.tv_sec && st.st_mtim.tv_nsec == file->seen_time.tv_nsec)
+    const bool is_same = is_as_seen(file, &st);
+    if (is_same && !file->is_out_of_reach)
         return file->read;
-    if (!key_file_read(file->path, file->member, file->type, &now, &err)) {
+    const bool is_read = key_file_read(file->path, file->member, file->type, &now, &err);
+    if (!is_read && !is_same)
         log_error("keys.unreadable", "error=%s", log_quote(err.message));
-        now = empty_of(file->type);
-    }
     json_unref(file->read);
-    file->read = now;
+    file->read = is_read ? now : empty_of(file->type);
+    /* No descriptor was free, for example: that passes, and nobody touches the file for it. */
+    file->is_out_of_reach = !is_read && err.sys_errno != 0;
     file->seen_inode = st.st_ino;
     file->seen_size = st.st_size;
     file->seen_time = st.st_mtim;
-    return now;
+    return file->read;
 }
 
 void

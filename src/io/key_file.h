@@ -20,6 +20,7 @@ struct key_file {
     struct timespec seen_time;
     ino_t seen_inode;
     off_t seen_size;
+    bool is_out_of_reach; /* the system did not let us read it */
 };
 
 /* Without a file the member is empty. A new reference. */
@@ -28,6 +29,7 @@ bool key_file_read(const char *path, const char *member, enum json_type type, st
 bool key_file_write(const char *path, const char *member, const struct json *value, struct err *err) MUST_CHECK;
 /* Two commands at once would lose what one of them wrote. A descriptor to close, or -1. */
 int key_file_lock(const char *path, struct err *err);
-/* What the file holds now, borrowed until the next call. What cannot be read is empty, and is logged. */
+/* What the file holds now, borrowed until the next call. What cannot be read is empty, is logged; if it was for a
+ * reason of the system's, each call tries again. */
 const struct json *key_file_now(struct key_file *file);
 void key_file_done(struct key_file *file);

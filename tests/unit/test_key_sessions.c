@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "check.h"
@@ -300,6 +301,22 @@ TEST(sessions_of_sessions_count_for_the_key_behind_them)
     CHECK(strstr(err.message, ci.id) != NULL && strstr(err.message, "1000 sessions") != NULL);
     CHECK_EQ(begin_at(&p, &ci, &wish, now_ms, &made, &err), ERR_THROTTLING);
     CHECK_EQ(begin_at(&p, &other, &wish, now_ms, &made, &err), ERR_NONE);
+}
+
+/* Nobody touches keys.json because naru had no descriptor left for a moment. */
+TEST(keys_that_could_not_be_read_are_read_again)
+{
+    cleanup(place_end) struct place p;
+    struct rlimit old;
+
+    place_new(&p);
+    const struct access_key ci = make_key(&p, "ci", "push", "");
+    CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = old.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK(!is_there(&p, &ci));
+    CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+    CHECK(is_there(&p, &ci));
 }
 
 TEST(roles_are_kept_as_they_are_said_and_what_is_no_role_is_refused)
