@@ -382,11 +382,12 @@ putting_name_image(struct putting *p, struct err *err)
         !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
-    quota_manifests_changed(p->reg, p->region, p->repository);
-    return (p->m->subject[0] == '\0' ||
-            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
-                          str_of(p->digest), err)) &&
-           ((!p->restores && file_exists(p->record.path)) || disk_name(&p->record, err));
+    const bool is_named = (p->m->subject[0] == '\0' ||
+                           referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
+                                         str_of(p->digest), err)) &&
+                          ((!p->restores && file_exists(p->record.path)) || disk_name(&p->record, err));
+    quota_manifests_changed(p->reg, p->region, p->repository); /* behind it: who reckons meanwhile does so again */
+    return is_named;
 }
 
 /* Also where the tag names it already: whoever set it may not have flushed it yet. */

@@ -125,7 +125,7 @@ bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHE
 /* 0: it has no such limit. */
 bool quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
                  struct err *err) MUST_CHECK;
-/* A manifest of the repository came or went. */
+/* A manifest of the repository came or went: said when that is done, as nobody who reckons waits for it. */
 void quota_manifests_changed(struct registry *reg, const char *region, const char *repository);
 void quotas_free(struct registry *reg);
 struct upload;

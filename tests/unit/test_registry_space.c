@@ -270,6 +270,49 @@ TEST(what_is_removed_while_it_is_reckoned_stops_no_push)
     CHECK_EQ(used(&w, "my-app"), 0);
 }
 
+struct late_put {
+    struct registry *reg;
+    char *manifest;
+};
+
+static void *
+put_late(void *arg)
+{
+    const struct late_put *late = arg;
+    const struct registry_put put = {.manifest = str_of(late->manifest), .tag = "late"};
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(registry_manifest_put(late->reg, REGION, "my-app", &put, digest, &err));
+    return NULL;
+}
+
+/* A pipe where its referrer is noted holds up the push after its bytes are there and before its record is. */
+TEST(an_image_that_comes_while_its_repository_is_reckoned_counts)
+{
+    REGISTRY(w);
+    cleanup_free char *plain = put_parts(w.reg, "my-app", "0123456789");
+    struct late_put late = {w.reg, text_format("%.*s,\"subject\":{\"mediaType\":\"" OCI_MANIFEST
+                                               "\",\"size\":1,\"digest\":\"sha256:%064d\"}}",
+                                               (int)strlen(plain) - 1, plain, 7)};
+    cleanup_free char *digest = digest_of(str_of(late.manifest)), *blob = blob_path(w.reg, str_of(digest));
+    cleanup_free char *pipe = text_format("%s/registry/" REGION "/my-app/_referrers/%064d/%s", w.dir, 7, digest + 7);
+    cleanup_free char *command = text_format("mkdir -p $(dirname %s) && mkfifo %s", pipe, pipe);
+    cleanup_free char *said = check_shell(command);
+    pthread_t thread;
+
+    CHECK_TEXT(said, "");
+    CHECK(pthread_create(&thread, NULL, put_late, &late) == 0);
+    while (!file_exists(blob))
+        usleep(1000);
+    const int64_t parts = used(&w, "my-app"); /* the config and the layer, which have just come */
+    cleanup_close int fd = open(pipe, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && pthread_join(thread, NULL) == 0);
+    age_links(&w);
+    CHECK_EQ(used(&w, "my-app"), parts + (int64_t)strlen(late.manifest));
+    free(late.manifest);
+}
+
 /* Nothing travels, and it is counted nevertheless. */
 TEST(what_is_mounted_counts_with_the_image_that_names_it)
 {
