@@ -26,7 +26,7 @@ ecr_initiate_layer_upload(struct request *rq, struct json *out, struct err *err)
     if (repository != NULL)
         ecr_create_on_push(rq, repository);
     if (repository == NULL ||
-        !registry_upload_start(ecr_registry(rq), rq->region, repository, rq->key->id, id, err))
+        !registry_upload_start(ecr_registry(rq), rq->region, repository, access_key_root_id(rq->key), id, err))
         return false;
     json_set(out, "uploadId", json_text(id));
     json_set(out, "partSize", json_int(PART_SIZE));

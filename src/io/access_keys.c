@@ -130,6 +130,12 @@ access_key_holder(const struct access_key *key, const char *account, char out[st
     return key->has_holder;
 }
 
+const char *
+access_key_root_id(const struct access_key *key)
+{
+    return key->depth > 0 ? key->root_id : key->id;
+}
+
 static const char *
 name_or_root(const char *name)
 {

@@ -32,6 +32,7 @@ struct access_key {
     char token[SESSION_TOKEN_CHARS + 1]; /* comes with each request; empty: this is no session */
     int64_t until_ms;                    /* when it ends */
     int depth;                           /* 1: of a key; 2: of a session of a key */
+    char root_id[64];                    /* that key's id */
     bool has_holder; /* a role was assumed by the key that is named in the next two as above */
     bool holder_is_role;
     char holder[KEY_NAME_SIZE];
@@ -53,6 +54,8 @@ void access_key_principal(const struct access_key *key, const char *account,
                           char out[static KEY_PRINCIPAL_SIZE]);
 /* The same of the key that assumed the role; false: nobody did. */
 bool access_key_holder(const struct access_key *key, const char *account, char out[static KEY_PRINCIPAL_SIZE]);
+/* The id of the key behind it, its own if it is no session: what one may have at once he has with all his sessions. */
+const char *access_key_root_id(const struct access_key *key);
 /* For lines of the audit log, behind "who=": "root", "NAME", or of a role that somebody assumed two fields,
  * "ROLE/SESSION assumed_by=NAME": whoever assumes it chooses what the session is called. */
 void access_key_log_name(const struct access_key *key, char out[static KEY_LOG_NAME_SIZE]);

@@ -67,6 +67,7 @@ key_session_fill(const char *id, const struct json *row, const struct json *role
     const int64_t end_ms = key_session_end(row);
 
     *out = *parent;
+    text_copy_all(out->root_id, sizeof(out->root_id), access_key_root_id(parent));
     out->depth = parent->depth + 1;
     out->until_ms = parent->depth > 0 && parent->until_ms < end_ms ? parent->until_ms : end_ms;
     return text_copy(out->id, sizeof(out->id), str_of(id)) &&

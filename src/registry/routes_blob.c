@@ -185,7 +185,7 @@ post_begin(struct call *c, struct err *err)
     if (digest != NULL && !digest_is_valid(str_of(digest)))
         return err_set(err, ERR_DIGEST_INVALID, "'%.140s' is no digest", digest);
     if (!upload_start(c->reg, c->region, c->repository,
-                      c->visitor.kind == VISITOR_KEY ? c->visitor.key.id : "", &c->upload, err))
+                      c->visitor.kind == VISITOR_KEY ? access_key_root_id(&c->visitor.key) : "", &c->upload, err))
         return false;
     c->upload_is_ours = true;
     c->receives = true;

@@ -222,6 +222,7 @@ TEST(a_session_may_begin_sessions_but_not_without_end)
     for (int i = 1; i <= SESSION_DEPTH_MAX; i++) {
         key = begin(&p, &key, ARN);
         CHECK_EQ(key.depth, i);
+        CHECK_TEXT(access_key_root_id(&key), ci.id);
         CHECK(access_key_holder(&key, ACCOUNT, holder));
         CHECK_TEXT(holder, "arn:aws:iam::" ACCOUNT ":user/ci");
     }

@@ -445,6 +445,23 @@ TEST(a_session_logs_in_by_its_token_alone_and_no_longer_than_it_lives)
     CHECK_EQ(get(&d, "/v2/my-app/tags/list"), 401);
 }
 
+/* Or whoever has many sessions would have as many times the uploads that one may have. */
+TEST(uploads_of_sessions_are_those_of_their_key)
+{
+    DOOR(d);
+    cleanup(strbuf_done) struct strbuf password = {0};
+    struct access_key key = make_key(&d, "ci", "push", ""), session;
+    const struct session_wish wish = {.seconds = 900};
+    struct err err = {0};
+
+    CHECK(access_keys_begin_session(d.keys, &key, &wish, "000000000000", clock_wall_ms(), &session, &err));
+    registry_token_of(d.w.reg, session.id, clock_wall_ms(), &password);
+    come_as(&d, "AWS", strbuf_cstr(&password));
+    CHECK_EQ(begin_push(&d, "my-app"), 202);
+    CHECK(d.w.reg->uploads != NULL);
+    CHECK_TEXT(d.w.reg->uploads->owner, key.id);
+}
+
 TEST(nobody_pulls_where_the_owner_says_so_and_nowhere_else)
 {
     DOOR(d);
