@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "io/file.h"
 #include "registry/internal.h"
+#include "registry/mirror/bring.h"
 #include "registry/mirror/replication.h"
 #include "registry/mirror/replication_queue.h"
 
@@ -297,4 +298,79 @@ TEST(what_failed_is_due_later_and_a_destination_has_one_at_a_time)
     CHECK_EQ(first->attempts, 1);
     replication_queue_end(&q, first, true, 1010);
     replication_queue_end(&q, near, true, 1010);
+}
+
+/* An index of three times an index of three times an image. */
+struct travel {
+    struct str manifests[3];
+    char digests[3][REGISTRY_DIGEST_SIZE];
+    int read, put;
+};
+
+static bool
+travel_read(void *ctx, const char *digest, struct strbuf *bytes, char type[static REGISTRY_MEDIA_TYPE_SIZE],
+            struct err *err)
+{
+    struct travel *t = ctx;
+
+    t->read++;
+    for (size_t i = 0; i < ARRAY_COUNT(t->manifests); i++)
+        if (strcmp(t->digests[i], digest) == 0) {
+            strbuf_add(bytes, t->manifests[i]);
+            text_copy_all(type, REGISTRY_MEDIA_TYPE_SIZE, i == 0 ? OCI_MANIFEST : OCI_INDEX);
+            return true;
+        }
+    return err_set(err, ERR_IMAGE_NOT_FOUND, "no '%s'", digest);
+}
+
+static bool
+travel_is_manifest(void *ctx, const struct manifest_reference *r)
+{
+    (void)ctx;
+    return r->is_manifest;
+}
+
+static bool
+travel_blob(void *ctx, const struct manifest_reference *r, struct err *err)
+{
+    (void)ctx, (void)r, (void)err;
+    return true;
+}
+
+static bool
+travel_put(void *ctx, struct str bytes, const char *type, const char *digest, bool is_top, struct err *err)
+{
+    struct travel *t = ctx;
+
+    (void)type, (void)err;
+    CHECK(str_equal(bytes, t->manifests[t->put]) && strcmp(digest, t->digests[t->put]) == 0); /* what is named first */
+    CHECK_EQ(is_top, t->put == 2);
+    t->put++;
+    return true;
+}
+
+TEST(what_is_named_many_times_travels_once)
+{
+    struct travel t = {0};
+    const struct bringing b = {&t, NULL, travel_read, travel_is_manifest, travel_blob, travel_put};
+    cleanup_free char *layer = digest_of(STR("layer")), *image = manifest_text(layer, 5, layer, 5);
+    char *texts[3] = {image, NULL, NULL};
+    struct err err = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        if (i > 0) {
+            cleanup_free char *one = text_format("{\"mediaType\":\"%s\",\"size\":%zu,\"digest\":\"%s\"}",
+                                                 i == 1 ? OCI_MANIFEST : OCI_INDEX, strlen(texts[i - 1]), t.digests[i - 1]);
+            texts[i] = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[%s,%s,%s]}",
+                                   one, one, one);
+        }
+        cleanup_free char *digest = digest_of(str_of(texts[i]));
+        text_copy_all(t.digests[i], sizeof t.digests[i], digest);
+        t.manifests[i] = str_of(texts[i]);
+    }
+    CHECK(bring_image(&b, t.digests[2], &err));
+    CHECK_EQ(t.read, 3);
+    CHECK_EQ(t.put, 3);
+    free(texts[1]);
+    free(texts[2]);
 }

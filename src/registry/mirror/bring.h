@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bring.h - an image with all that it names, from one place to another: what it names first, so that whoever
- * finds it finds it whole. Where from and where to is its user's. */
+ * finds it finds it whole; each manifest once, however often it is named. Where from and where to is its user's. */
 #pragma once
 #include "registry/manifest.h"
 
