@@ -4,8 +4,8 @@
 All lead to the same target (an nginx that answers at once) and get the same load from wrk (50 connections, two threads).
 Machines have good and bad minutes, so nobody is measured alone: slices of two seconds go A B B A, A being the hand-written
 one, and a slice is only compared with the one beside it.  Said are the median and the quartiles of those ratios: of requests
-a second, and of processor time a request.  The latter is what the balancer's own processes used, in nanoseconds by the
-kernel's count; it tells less of what else the machine does.  The hand-written HAProxy knows one static
+a second, and of processor time a request.  The latter is what the balancer's own processes used, in the kernel's ticks of ten
+milliseconds; it tells less of what else the machine does.  The hand-written HAProxy knows one static
 backend and does nothing to a request; the same "with the same duties" adds the four headers that targets expect of an ALB and
 sends again what may be sent twice; nginx keeps its connections to the target.  naru: a listener with only its default
 rule; one with 100 rules of which the last one takes the requests; a group with 1,000 targets, beside a hand-written HAProxy
