@@ -47,6 +47,30 @@ file_read(const char *path, size_t limit, struct strbuf *out, struct err *err)
     return read_all(fd, path, limit, out, err);
 }
 
+/* Such an open does not wait; for what is no pipe it means nothing. */
+bool
+file_open_plain(const char *path, int flags, unsigned mode, int *fd_out, struct err *err)
+{
+    cleanup_close int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, (mode_t)mode);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return err_errno(err, "cannot open '%s'", path);
+    if (S_ISFIFO(st.st_mode))
+        return err_set(err, ERR_VALIDATION, "'%s' is a pipe", path);
+    *fd_out = fd;
+    fd = -1;
+    return true;
+}
+
+bool
+file_read_plain(const char *path, size_t limit, struct strbuf *out, struct err *err)
+{
+    cleanup_close int fd = -1;
+
+    return file_open_plain(path, O_RDONLY, 0, &fd, err) && read_all(fd, path, limit, out, err);
+}
+
 /* One folder after the other, so that no link leads out of them; -1 and errno. */
 static int
 open_below(const char *root, const char *below)

@@ -5,7 +5,11 @@
 #include "base/str.h"
 
 bool file_read(const char *path, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
-/* The same of a file below the folder `root`: no part of the path `below` is a symbolic link, nor is it anything but a
+/* What somebody else may have put at `path`: a pipe is refused, which would keep us waiting for its other end
+ * for ever.  `flags` and `mode` as of open(); the descriptor is the caller's. */
+bool file_open_plain(const char *path, int flags, unsigned mode, int *fd_out, struct err *err) MUST_CHECK;
+bool file_read_plain(const char *path, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;
+/* As file_read(), of a file below the folder `root`: no part of the path `below` is a symbolic link, nor is it anything but a
  * plain file.  ERR_RESOURCE_NOT_FOUND: there is none such, or
  * it cannot be opened. */
 bool file_read_below(const char *root, const char *below, size_t limit, struct strbuf *out, struct err *err) MUST_CHECK;

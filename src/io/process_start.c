@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/str.h"
+#include "io/process_nudge.h"
 
 #define STACK_SIZE ((size_t)64 << 10)
 #define FIRST_FREE_FD 16 /* above those that the child gets */
@@ -41,6 +42,7 @@ struct child {
     const struct process_place *place; /* never NULL */
     const char *program;
     char *const *env;
+    struct nudge nudge;
     volatile enum obstacle obstacle;
     volatile int why;
 };
@@ -237,6 +239,7 @@ prepare(struct child *c)
 {
     const struct process_start *s = c->start;
 
+    c->nudge.pid = (pid_t)syscall(SYS_getpid);
     reset_signals();
     if (s->new_session)
         (void)setsid();
@@ -298,13 +301,18 @@ static pid_t
 launch(struct child *c)
 {
     cleanup_free char *stack = mem_new(STACK_SIZE);
+    const bool is_another = c->place->as != NULL;
     sigset_t all, before;
     pid_t pid;
 
+    if (is_another)
+        nudge_begin(&c->nudge);
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     pid = clone_plain(run_child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (is_another)
+        nudge_end(&c->nudge);
     return pid;
 }
 

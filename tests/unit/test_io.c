@@ -583,3 +583,51 @@ TEST(programs_are_found_and_folders_passed_over)
     CHECK(!process_find("tool", NULL, found, 10));
     free(path);
 }
+
+/* Who is the user that the child becomes can do that to it. */
+TEST(a_start_that_somebody_stops_goes_on_all_the_same)
+{
+    static const struct identity ours = {0};
+    static const char stop[] =
+        "while [ -z \"$p\" ]; do for c in $(cat /proc/$PPID/task/$PPID/children); do\n"
+        "[ $c = $$ ] || p=$c; done; done; kill -STOP $p; exec cat \"$0\"";
+    cleanup(scratch_done) struct scratch dir = scratch_new();
+    cleanup_free char *gate = text_format("%s/gate", dir.path); /* the child waits there until it is read */
+    const char *const joins[] = {gate, NULL};
+    const struct process_place place = {.joins = joins, .as = &ours};
+    const char *argv[4];
+    struct process_spec spec = sh(shell, "echo goes on", argv);
+    cleanup(process_result_done) struct process_result r = {0};
+    pid_t pid;
+
+    if (!identity_is_possible())
+        return;
+    CHECK(mkfifo(gate, 0600) == 0);
+    pid = fork();
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", stop, gate, NULL);
+        _exit(1);
+    }
+    spec.place = &place;
+    MUST(process_run(&spec, &r, &err));
+    CHECK_TEXT(strbuf_cstr(&r.output), "goes on\n");
+    CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+TEST(a_pipe_is_no_plain_file)
+{
+    cleanup(scratch_done) struct scratch dir = scratch_new();
+    cleanup_free char *path = text_format("%s/pipe", dir.path);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    int fd = -1;
+
+    CHECK(mkfifo(path, 0600) == 0);
+    CHECK(!file_read_plain(path, 100, &text, &err));
+    CHECK(strstr(err.message, "is a pipe") != NULL);
+    CHECK(!file_open_plain(path, O_WRONLY | O_CREAT, 0600, &fd, &err) && fd == -1);
+    cleanup_close int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(!file_open_plain(path, O_WRONLY | O_CREAT, 0600, &fd, &err) && fd == -1);
+    MUST(file_write_atomic(path, STR("x"), 0600, &err));
+    MUST(file_read_plain(path, 100, &text, &err));
+    CHECK_TEXT(strbuf_cstr(&text), "x");
+}
