@@ -46,10 +46,45 @@ has_rights(void)
     return true;
 }
 
+/* Not in a name space of users that one who was not root has made. */
+static bool
+may_set_groups(void)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    return !file_read("/proc/self/setgroups", 64, &text, NULL) ||
+           !str_is(str_trim(strbuf_str(&text)), "deny");
+}
+
 bool
 identity_is_possible(void)
 {
-    return geteuid() == 0 && has_rights();
+    return geteuid() == 0 && has_rights() && may_set_groups();
+}
+
+static bool
+is_mapped(const char *map, uint32_t first, uint32_t last)
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct str rest, line;
+    unsigned inside, outside, count;
+
+    if (!file_read(map, 1 << 16, &text, NULL))
+        return true; /* there are no such name spaces */
+    rest = strbuf_str(&text);
+    while (str_split(&rest, '\n', &line)) {
+        cleanup_free char *one = str_dup(line);
+        if (sscanf(one, "%u %u %u", &inside, &outside, &count) == 3 && first >= inside &&
+            (uint64_t)last < (uint64_t)inside + count)
+            return true;
+    }
+    return false;
+}
+
+bool
+identity_exists(uint32_t first, uint32_t last)
+{
+    return is_mapped("/proc/self/uid_map", first, last) && is_mapped("/proc/self/gid_map", first, last);
 }
 
 /* The C library would change all threads. */

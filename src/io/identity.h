@@ -8,6 +8,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define IDENTITY_GROUPS_MAX 64u
@@ -21,5 +22,8 @@ struct identity {
 
 /* May we act as others, and give files to them? */
 bool identity_is_possible(void);
+/* Do users and groups of all these numbers exist here?  A name space of users may know fewer of them, and
+ * nobody can be one of the others. */
+bool identity_exists(uint32_t first, uint32_t last);
 void identity_enter(const struct identity *id); /* ends the program if the kernel does not do it */
 void identity_leave(void);

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "check.h"
+#include "daemon/tools.h"
 #include "io/file.h"
 #include "io/http_server.h"
+#include "name_space.h"
 
 static void
 make_directory(struct config *c)
@@ -183,4 +185,28 @@ TEST(the_quota_of_the_registry_is_a_size)
         CHECK_EQ(quota_of(wrong[i], &err), -1);
         CHECK_EQ(err.code, ERR_USAGE);
     }
+}
+
+static struct config within_config;
+
+static int
+link_tools(void)
+{
+    struct err err;
+
+    return tools_link(within_config.data_dir, &err) ? 0 : 1;
+}
+
+/* In a container, say: naru starts there, too. */
+TEST(tools_are_linked_where_builds_can_have_no_users)
+{
+    cleanup_free char *bin = NULL;
+
+    if (geteuid() != 0)
+        return;
+    make_directory(&within_config);
+    bin = text_format("%s/bin", within_config.data_dir);
+    CHECK(file_make_dirs(bin, 0755, NULL));
+    CHECK_EQ(within(65536, link_tools), 0);
+    CHECK(file_remove_tree(within_config.data_dir, NULL));
 }
