@@ -565,7 +565,7 @@ end_processes(const struct build *b)
 
     if (b->cookie == NULL)
         return 0;
-    left = leftovers_end(b->cookie);
+    left = leftovers_end(b->cookie, !build_is_untrusted(b));
     docker_leftovers_end(b->cookie, NULL, NULL);
     return left;
 }

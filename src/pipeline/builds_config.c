@@ -235,9 +235,11 @@ read_all(const struct json *j, const char *pipeline, bool is_untrusted, struct b
     own = json_get(each, pipeline);
     if (own != NULL && !read_members(own, out, PIPELINE, err))
         return false;
-    /* Docker for the builds of the repository is none for strangers. */
-    if (is_untrusted)
+    /* What the builds of the repository may is nothing for strangers: Docker, or to be root. */
+    if (is_untrusted) {
         out->rights.docker = false;
+        out->rights.user[0] = '\0';
+    }
     return read_untrusted(j, is_untrusted, out, err) &&
            (own == NULL || read_untrusted(own, is_untrusted, out, err));
 }

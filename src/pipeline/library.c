@@ -23,7 +23,7 @@ read_as_user(struct run *run, const char *path, struct strbuf *text, struct err 
 {
     USER_ACTS(run);
 
-    return file_read(path, LIBRARY_FILE_MAX, text, err);
+    return file_read_plain(path, LIBRARY_FILE_MAX, text, err);
 }
 
 /* `copy` is of a file of the workspace; NULL: it is naru's, and is kept already. */

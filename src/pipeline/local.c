@@ -7,6 +7,7 @@
 #include "io/file.h"
 #include "io/cgroup.h"
 #include "io/process.h"
+#include "pipeline/forks.h"
 #include "pipeline/steps/docker.h"
 #include "pipeline/run/leftovers.h"
 #include "pipeline/pipeline.h"
@@ -76,7 +77,7 @@ pipeline_purge(const char *data_dir)
         for (size_t k = 0; k < store.pipelines[i]->build_count; k++) {
             const struct build *b = store.pipelines[i]->builds[k];
             if (b->state == BUILD_RUNNING && b->cookie != NULL)
-                (void)leftovers_end(b->cookie);
+                (void)leftovers_end(b->cookie, !build_is_untrusted(b));
         }
     cgroup_forget_all(NULL);
     pipeline_store_done(&store);

@@ -153,6 +153,34 @@ TEST(who_says_dont_kill_me_outlives_the_build)
     expect_survival("BUILD_ID=dontKillMe");
 }
 
+TEST(who_may_not_stay_is_ended_whatever_he_says)
+{
+    const struct cgroup_limits limits = {.processes = 100};
+    cleanup_free char *cookie = text_format("guest%d", (int)getpid());
+    cleanup_free char *name = text_format(BUILD_GROUP_PREFIX "%s", cookie);
+    cleanup_free char *pid_path = text_format("/tmp/naru-guest-%d", (int)getpid());
+    cleanup_free char *start = NULL;
+    cleanup(strbuf_done) struct strbuf lacking = {0}, joins = {0};
+    struct cgroup *g;
+    struct err err;
+
+    if (!can_make_groups())
+        return;
+    g = cgroup_make(NULL, name, &limits, &lacking, &err);
+    CHECK(g != NULL);
+    for (const char *const *file = cgroup_joins(g); *file != NULL; file++)
+        strbuf_addf(&joins, "echo $$ >%s; ", *file);
+    start = text_format("sh -c '%secho $$ >%s; exec env -i BUILD_ID=dontKillMe sleep 600' &\n"
+                        "while [ ! -s %s ]; do sleep 0.01; done",
+                        strbuf_cstr(&joins), pid_path, pid_path);
+    CHECK_EQ(system(start), 0);
+    const pid_t pid = pid_in(pid_path);
+    CHECK(cgroup_has(g, pid));
+    cgroup_free(g);
+    CHECK_EQ(leftovers_end(cookie, false), 1);
+    CHECK(!process_is_alive(pid));
+}
+
 /* A script of the build may have started the naru that ends it. */
 TEST(naru_in_the_group_of_a_build_does_not_end_itself)
 {
@@ -173,7 +201,7 @@ TEST(naru_in_the_group_of_a_build_does_not_end_itself)
     }
     CHECK(cgroup_has(g, getpid()));
     cgroup_free(g);
-    CHECK_EQ(leftovers_end(cookie), 0);
+    CHECK_EQ(leftovers_end(cookie, true), 0);
     g = cgroup_find(NULL, name);
     CHECK(g == NULL);
 }
@@ -330,6 +358,6 @@ TEST(empty_groups_of_data_directories_that_are_gone_are_swept)
     pipeline_room_stop(room);
     CHECK(!is_there(gone));
     CHECK(is_there(other));
-    CHECK_EQ(leftovers_end(other), 0);
+    CHECK_EQ(leftovers_end(other, true), 0);
     CHECK(file_remove_tree(home, &err));
 }

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include "io/identity.h"
 #include "pipeline/builds_config.h"
+#include "pipeline/run/run.h"
+#include "name_space.h"
 #include "pipeline_setup.h"
 
 static bool
@@ -93,6 +95,132 @@ TEST(no_link_in_a_workspace_leads_naru_out_of_it)
     CHECK(file_read(kept, 1000, &text, NULL));
     CHECK(strstr(strbuf_cstr(&text), "topsecret") != NULL);
     sh(&w, "test \"$(ls ../data/outside)\" = file; test ! -e ../data/builds/web/1/artifacts/link");
+}
+
+TEST(what_a_server_answers_is_written_as_the_builds_user)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *steps = NULL, *kept = NULL;
+    cleanup(strbuf_done) struct strbuf text = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    put(&w, "credentials.json", "topsecret\n", 0600);
+    steps = text_format("sh 'ln -s ../../../credentials.json link'\n"
+                        "script { try { httpRequest url: 'http://127.0.0.1:%u/no', outputFile: 'link',"
+                        " validResponseCodes: '100:599'; echo 'WENT THROUGH' } catch (e) { echo e.message } }\n"
+                        "httpRequest url: 'http://127.0.0.1:%u/no', outputFile: 'a/b', validResponseCodes: '100:599'\n"
+                        "sh 'test $(stat -c %%u a/b) = $(id -u)'",
+                        http_server_port(w.server), http_server_port(w.server));
+    CHECK_EQ(web_build(&w, steps, "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_no_log(&w, 1, "WENT THROUGH");
+    kept = text_format("%s/credentials.json", w.data);
+    CHECK(file_read(kept, 1000, &text, NULL));
+    CHECK_TEXT(strbuf_cstr(&text), "topsecret\n");
+}
+
+TEST(no_step_waits_for_the_other_end_of_a_pipe)
+{
+    static const char steps[] =
+        "sh 'mkfifo p'\n"
+        "script { for (c in [{ readFile 'p' }, { sha1 'p' }, { readJSON file: 'p' }, { readMavenPom file: 'p' },\n"
+        "           { writeFile file: 'p', text: 'x' }, { writeJSON file: 'p', json: [1] }, { touch 'p' },\n"
+        "           { load 'p' }, { unzip zipFile: 'p' }]) {\n"
+        "  try { c(); echo 'WENT THROUGH' } catch (e) { echo \"refused ${e.message}\" }\n"
+        "} }\n"
+        "writeFile file: '/dev/null', text: 'x'";
+    cleanup(world_done) struct world w = {0};
+
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w, steps, "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_no_log(&w, 1, "WENT THROUGH");
+    expect_log(&w, "web", 1, "/p' is a pipe");
+}
+
+TEST(only_repositories_are_opened_to_a_build)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *steps = NULL;
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    sh(&w, "chmod 711 ../data ../data/git"); /* as the daemon does */
+    steps = text_format("script { for (u in ['..', '.', '', 'web.git/objects', 'web.git/..']) {\n"
+                        "  try { git url: \"%s/git/${u}\"; echo 'WENT THROUGH' } catch (e) { echo \"refused ${u}\" }\n"
+                        "} }",
+                        w.data);
+    CHECK_EQ(web_build(&w, steps, "x"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_no_log(&w, 1, "WENT THROUGH");
+    sh(&w, "cd ../data; for f in . git git/web.git/objects; do test $(stat -c %g $f) = 0; done\n"
+           "for f in . git; do test $(stat -c %a $f) = 711; done");
+}
+
+TEST(what_is_roots_in_a_workspace_is_taken_back_when_it_is_in_the_way)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w, "sh 'true'", "one"), 1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    /* As a container may leave it; also where the next checkout writes. */
+    sh(&w, "mkdir ../data/outside; touch ../data/outside/twin; cd ../data/workspaces/web/main\n"
+           "mkdir -m 700 left; touch left/file; ln -s ../../../outside link; ln ../../../outside/twin twin\n"
+           "rm Jenkinsfile; mkdir -m 700 Jenkinsfile; touch Jenkinsfile/x");
+    CHECK_EQ(web_build(&w, "sh 'test -f Jenkinsfile; test $(stat -c %u left/file) = $(id -u)'", "two"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    sh(&w, "cd ../data; for f in . twin; do test $(stat -c %u outside/$f) = 0; done\n"
+           "mkdir -m 700 workspaces/web/main/again; touch workspaces/web/main/again/file");
+    CHECK_EQ(web_build(&w, "deleteDir()\nsh 'test -z \"$(ls -A)\"'", "three"), 3);
+    expect_result(&w, "web", 3, "SUCCESS");
+}
+
+/* As from a naru that knew no users, by one that does. */
+TEST(what_a_script_makes_that_began_as_root_is_the_users)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    put(&w, "builds.json", "{\"user\": \"root\"}", 0600);
+    CHECK_EQ(web_build(&w,
+                       "sh 'touch ../begun; while [ ! -e ../go ]; do sleep 0.05; done; mkdir -m 700 deep; touch deep/file'\n"
+                       "sh 'test $(id -u) -ge 66000; rm -r deep'",
+                       "x"),
+             1);
+    sh(&w, "while [ ! -e ../data/workspaces/web/begun ]; do sleep 0.05; done");
+    room_down(&w);
+    put(&w, "builds.json", "{}", 0600);
+    room_up(&w);
+    sh(&w, "cd ../data/workspaces/web; while [ ! -e main@home/.gitconfig ]; do sleep 0.05; done; touch go");
+    expect_result(&w, "web", 1, "SUCCESS");
+}
+
+TEST(whoever_left_something_behind_keeps_his_number)
+{
+    cleanup(world_done) struct world w = {0};
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    CHECK_EQ(web_build(&w,
+                       "sh '''echo $(id -u) >../first\n"
+                       "BUILD_ID=dontKillMe JENKINS_NODE_COOKIE=dontKillMe setsid sleep 600 >/dev/null 2>&1 </dev/null &\n"
+                       "echo $! >../stays'''",
+                       "x"),
+             1);
+    expect_result(&w, "web", 1, "SUCCESS");
+    sh(&w, "cd ../data/workspaces/web; rm -r main main@*");
+    CHECK_EQ(web_build(&w, "sh 'echo $(id -u) >../second'", "y"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    sh(&w, "cd ../data/workspaces/web; kill $(cat stays); test $(cat first) != $(cat second)");
 }
 
 TEST(what_a_build_puts_into_its_git_runs_as_that_build)
@@ -192,7 +320,7 @@ TEST(the_operator_says_who_builds_are)
     CHECK_EQ(web_build(&w, "sh 'test $(id -u) = 0; git status'", "y"), 2);
     expect_result(&w, "web", 2, "SUCCESS");
     put(&w, "builds.json", "{\"user\": \"root\", \"pipelines\": {\"web\": {\"users\": \"70000-70010\"}}}", 0600);
-    CHECK_EQ(web_build(&w, "sh 'test $(id -u) = 70000'", "z"), 3);
+    CHECK_EQ(web_build(&w, "sh 'test $(id -u) -ge 70000'", "z"), 3);
     expect_result(&w, "web", 3, "SUCCESS");
     put(&w, "builds.json", "{\"pipelines\": {\"web\": {\"user\": \"nobody\"}}}", 0600);
     CHECK_EQ(web_build(&w, "sh 'test $(id -un) = nobody; git status'", "zz"), 4);
@@ -239,6 +367,58 @@ TEST(a_build_without_a_network_has_its_loopback_only)
     expect_log(&w, "web", 1, "the arguments name a network, and this build has none");
 }
 
+/* --- where there are no others to be --- */
+
+static int
+look_at_users(void)
+{
+    return !identity_is_possible()         ? 1
+           : !identity_exists(0, 65535)    ? 2
+           : identity_exists(66000, 66000) ? 3
+           : identity_exists(65000, 66000) ? 4
+                                           : 0;
+}
+
+static bool
+enters(const char *trusted_ref, const char *user, struct err *err)
+{
+    struct build_rights rights;
+    struct runner_config config = {.workspace = "/nonexistent/workspaces/web/main",
+                                   .home = "/nonexistent",
+                                   .trusted_ref = trusted_ref,
+                                   .rights = &rights};
+    struct run *run = mem_new(sizeof(*run));
+    bool ok;
+
+    build_rights_default(&rights, trusted_ref != NULL);
+    snprintf(rights.user, sizeof(rights.user), "%s", user);
+    run->config = &config;
+    ok = build_user_enter(run, err) && run->user == NULL;
+    arena_done(&run->arena);
+    free(run);
+    return ok;
+}
+
+static int
+look_at_builds(void)
+{
+    struct err err = {0};
+
+    return !enters(NULL, "", &err)                              ? 1
+           : !enters("refs/heads/main", "root", &err)           ? 2
+           : enters("refs/heads/main", "", &err)                ? 3
+           : strstr(err.message, "what is not trusted") == NULL ? 4
+                                                                : 0;
+}
+
+TEST(where_there_are_no_users_strangers_are_not_root_for_want_of_them)
+{
+    if (!has_users())
+        return;
+    CHECK_EQ(within(65536, look_at_users), 0);
+    CHECK_EQ(within(65536, look_at_builds), 0);
+}
+
 /* --- builds.json --- */
 
 static bool
@@ -271,6 +451,11 @@ TEST(docker_for_ones_own_is_none_for_strangers)
     CHECK(c.rights.docker && c.rights.first == BUILD_USERS_FIRST && c.rights.network);
     CHECK(reads("{\"users\": \"5000-5009\", \"pipelines\": {\"web\": {\"user\": \"root\"}}}", false, &c, &err));
     CHECK_TEXT(c.rights.user, "root");
+    /* Nor is it for them to be root. */
+    CHECK(reads("{\"user\": \"root\", \"pipelines\": {\"web\": {\"user\": \"root\"}}}", true, &c, &err));
+    CHECK_TEXT(c.rights.user, "");
+    CHECK(reads("{\"untrusted\": {\"user\": \"nobody\"}}", true, &c, &err));
+    CHECK_TEXT(c.rights.user, "nobody");
 }
 
 TEST(rights_that_are_not_understood_are_refused_by_name)

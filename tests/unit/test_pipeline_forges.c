@@ -138,7 +138,7 @@ expect_planted(const char *config, const char *want)
 /* Where naru has no users to give (here since the operator says so) git finds nothing of theirs. */
 TEST(hooks_of_strangers_do_not_run_as_naru)
 {
-    expect_planted("{\"user\": \"root\"}", "\nran by []\n");
+    expect_planted("{\"untrusted\": {\"user\": \"root\"}}", "\nran by []\n");
 }
 
 TEST(a_stranger_is_a_user_with_a_workspace_of_his_own)

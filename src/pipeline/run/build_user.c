@@ -218,49 +218,59 @@ take(struct taken *t, uint32_t id)
         t->is_taken[id - t->first] = 1;
 }
 
-static void
+/* False: what is there cannot be told. */
+static bool
 take_in(struct taken *t, const char *folder, unsigned depth)
 {
     DIR *d = opendir(folder);
     const struct dirent *e;
     struct stat st;
+    bool ok = d != NULL || errno == ENOENT;
 
-    while (d != NULL && (e = readdir(d)) != NULL) {
+    while (ok && d != NULL && (errno = 0, e = readdir(d)) != NULL) {
         cleanup_free char *path = text_format("%s/%s", folder, e->d_name);
         if (e->d_name[0] == '.' || lstat(path, &st) != 0)
             continue;
         take(t, st.st_uid);
         take(t, st.st_gid);
         if (depth > 0 && S_ISDIR(st.st_mode))
-            take_in(t, path, depth - 1);
+            ok = take_in(t, path, depth - 1);
     }
+    ok = ok && (d == NULL || errno == 0);
     if (d != NULL)
         closedir(d);
+    return ok;
 }
 
-/* 0: all are taken. */
-static uint32_t
-free_id(const struct run *run)
+/* Whose workspace is gone may have left something all the same: a process that was meant to stay, or
+ * files where all may write.  The next one of his number would find them his. */
+static bool
+take_all(struct taken *t, const char *home)
+{
+    static const char *const of_all[] = {"/proc", "/tmp", "/var/tmp", "/dev/shm"};
+    cleanup_free char *workspaces = text_format("%s/workspaces", home);
+    cleanup_free char *git = text_format("%s/git", home);
+
+    for (size_t i = 0; i < ARRAY_COUNT(of_all); i++)
+        if (!take_in(t, of_all[i], 0))
+            return false;
+    return take_in(t, workspaces, 1) && take_in(t, git, 0);
+}
+
+static bool
+free_id(const struct run *run, uint32_t *out, struct err *err)
 {
     const struct build_rights *r = run->config->rights;
     cleanup_free unsigned char *is_taken = mem_new(r->last - r->first + 1);
     struct taken t = {r->first, r->last, is_taken};
-    cleanup_free char *workspaces = text_format("%s/workspaces", run->config->home);
-    cleanup_free char *git = text_format("%s/git", run->config->home);
 
-    take_in(&t, workspaces, 1);
-    take_in(&t, git, 0);
+    if (!take_all(&t, run->config->home))
+        return err_errno(err, "cannot see which users of builds are free");
     for (uint32_t id = t.first; id <= t.last; id++)
-        if (!is_taken[id - t.first])
-            return id;
-    return 0;
-}
-
-static bool
-all_taken(const struct run *run, struct err *err)
-{
-    const struct build_rights *r = run->config->rights;
-
+        if (!is_taken[id - t.first]) {
+            *out = id;
+            return true;
+        }
     return err_set(err, ERR_LIMIT_EXCEEDED,
                    "all users of builds (%u-%u) have a workspace: remove old ones from %s/workspaces, "
                    "or give more by \"users\" in builds.json",
@@ -277,37 +287,15 @@ choose_id(const struct run *run, const char *home, uint32_t *out, struct err *er
     bool ok = true;
 
     pthread_mutex_lock(&choosing);
-    if (lstat(home, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid >= r->first && st.st_uid <= r->last) {
+    if (lstat(home, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid >= r->first && st.st_uid <= r->last)
         *out = st.st_uid;
-    } else if ((*out = free_id(run)) == 0) {
-        ok = all_taken(run, err);
-    } else {
-        ok = file_make_dirs(above, 0711, err) && file_make_dirs(home, 0700, err) &&
+    else
+        ok = free_id(run, out, err) && file_make_dirs(above, 0711, err) &&
+             file_make_dirs(home, 0700, err) &&
              (lchown(home, *out, *out) == 0 ||
               err_errno(err, "cannot give '%s' to the user %u", home, (unsigned)*out));
-    }
     pthread_mutex_unlock(&choosing);
     return ok;
-}
-
-/* A name space of users may know fewer of them. */
-static bool
-is_mapped(uint32_t first, uint32_t last)
-{
-    cleanup(strbuf_done) struct strbuf text = {0};
-    struct str rest, line;
-    unsigned inside, outside, count;
-
-    if (!file_read("/proc/self/uid_map", 1 << 16, &text, NULL))
-        return true; /* none are known here */
-    rest = strbuf_str(&text);
-    while (str_split(&rest, '\n', &line)) {
-        cleanup_free char *one = str_dup(line);
-        if (sscanf(one, "%u %u %u", &inside, &outside, &count) == 3 && first >= inside &&
-            (uint64_t)last < (uint64_t)inside + count)
-            return true;
-    }
-    return false;
 }
 
 /* ---- docker ---- */
@@ -383,6 +371,8 @@ named_user(struct run *run, struct build_user *u, struct err *err)
 
     if (getpwnam_r(name, &pw, text, sizeof(text), &found) != 0 || found == NULL)
         return err_set(err, ERR_VALIDATION, "builds.json: there is no user '%s'", name);
+    if (!identity_exists(pw.pw_uid, pw.pw_uid) || !identity_exists(pw.pw_gid, pw.pw_gid))
+        return err_set(err, ERR_VALIDATION, "builds.json: nobody can be the user '%s' here", name);
     u->id.uid = pw.pw_uid;
     u->id.gid = pw.pw_gid;
     u->name = arena_format(&run->arena, "%s", name);
@@ -506,10 +496,10 @@ build_user_is_wanted(const struct run *run)
     if (r == NULL || run->config->in_place || strcmp(r->user, "root") == 0)
         return false;
     if (!identity_is_possible()) {
-        warn_once("naru is not root, so builds have its own user");
+        warn_once("naru is not root, or not with all rights, so builds have its own user");
         return false;
     }
-    if (r->user[0] == '\0' && (run->config->home == NULL || !is_mapped(r->first, r->last))) {
+    if (r->user[0] == '\0' && (run->config->home == NULL || !identity_exists(r->first, r->last))) {
         warn_once("the users of builds do not exist here (\"users\" in builds.json), so builds have "
                   "naru's own");
         return false;
@@ -570,10 +560,30 @@ find_user(struct run *run, struct err *err)
     return make_ours(run, err);
 }
 
+/* Strangers are root only where the operator says so of them. */
+static bool
+would_be_root(const struct run *run)
+{
+    const struct build_rights *r = run->config->rights;
+
+    return run->config->trusted_ref != NULL && r != NULL && !run->config->in_place && geteuid() == 0 &&
+           strcmp(r->user, "root") != 0;
+}
+
+static bool
+do_without(struct run *run, struct err *err)
+{
+    if (would_be_root(run))
+        return err_set(err, ERR_ACCESS_DENIED,
+                       "what is not trusted is not built: naru is root, but cannot give builds users of "
+                       "their own here (at=build.no_user in its log)");
+    return make_ours(run, err);
+}
+
 bool
 build_user_enter(struct run *run, struct err *err)
 {
-    const bool ok = build_user_is_wanted(run) ? find_user(run, err) : make_ours(run, err);
+    const bool ok = build_user_is_wanted(run) ? find_user(run, err) : do_without(run, err);
 
     set_place(run);
     return ok;
@@ -587,32 +597,43 @@ build_user_is_own(const struct run *run, struct str entry)
             str_starts(entry, STR("LOGNAME=")) || str_starts(entry, STR("GIT_CONFIG_GLOBAL=")));
 }
 
+/* Which a repository of another range, or none, gets now. */
+static bool
+give_group(const struct run *run, const char *repository, gid_t *gid, struct err *err)
+{
+    const struct build_rights *r = run->config->rights;
+    uint32_t id;
+    bool ok = true;
+
+    pthread_mutex_lock(&choosing);
+    if (*gid < r->first || *gid > r->last) {
+        ok = free_id(run, &id, err) &&
+             (chown(repository, (uid_t)-1, id) == 0 ||
+              err_errno(err, "cannot give '%s' to the group %u", repository, (unsigned)id));
+        *gid = ok ? id : *gid;
+    }
+    pthread_mutex_unlock(&choosing);
+    return ok;
+}
+
 /* By a group of the repository's own, which its topmost folder lets in. */
 bool
 build_user_may_read(struct run *run, const char *repository, struct err *err)
 {
     struct identity *id = run->user == NULL ? NULL : &run->user->id;
     struct stat st;
-    uint32_t gid;
 
     if (id == NULL)
         return true;
     if (stat(repository, &st) != 0)
         return err_errno(err, "cannot look at '%s'", repository);
-    gid = st.st_gid;
-    pthread_mutex_lock(&choosing);
-    if (gid < run->config->rights->first || gid > run->config->rights->last)
-        gid = free_id(run);
-    if (gid != st.st_gid && gid != 0 && chown(repository, (uid_t)-1, gid) != 0)
-        gid = 0;
-    pthread_mutex_unlock(&choosing);
-    if (gid == 0)
-        return all_taken(run, err);
+    if (!give_group(run, repository, &st.st_gid, err))
+        return false;
     if ((st.st_mode & 07777) != 0750 && chmod(repository, 0750) != 0)
         return err_errno(err, "cannot set the mode of '%s'", repository);
-    drop_group(id, gid);
+    drop_group(id, st.st_gid);
     if (id->group_count < IDENTITY_GROUPS_MAX)
-        id->groups[id->group_count++] = gid;
+        id->groups[id->group_count++] = st.st_gid;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include "base/clock.h"
 #include "io/file.h"
 #include "io/process.h"
@@ -271,6 +272,18 @@ has_ended(const struct durable *d)
     return d->pidfd < 0 || poll(&fd, 1, 0) != 0;
 }
 
+/* One that began under a naru without users of builds, or before the operator gave the build one, goes on as
+ * who it was; what it made would be closed to the steps that follow. */
+static void
+hand_over(const struct durable *d)
+{
+    const struct build_user *u = d->run->user;
+    struct stat st;
+
+    if (u != NULL && fstat(d->log_fd, &st) == 0 && st.st_uid != u->id.uid)
+        (void)build_user_take_back(d->run);
+}
+
 static int
 read_result(const struct durable *d)
 {
@@ -316,6 +329,7 @@ durable_run(struct run *run, const struct durable_spec *spec, struct durable_res
                 process_kill_group(d.pid, SIGKILL);
             end_rest(&d);
         }
+        hand_over(&d);
         out->exit_code = read_result(&d);
         out->interrupted = d.interrupted || (d.was_told && knows_why(&d));
     }

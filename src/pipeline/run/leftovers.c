@@ -30,7 +30,7 @@ struct hunt {
     const struct cgroup *group; /* NULL: none */
     pid_t members[CGROUP_PROCESSES_MAX];
     char *environment; /* ENVIRON_MAX bytes */
-    bool kills;
+    bool kills, spares; /* `spares`: those that are meant to stay */
     int signal; /* of leftovers_signal() */
     pid_t told[TOLD_MAX];
     unsigned told_count, seen, unsure; /* the last two: of one look */
@@ -96,8 +96,8 @@ kinship_of(struct hunt *h, const char *pid)
         return STRANGER;
     /* One read: between two of them an exec() would leave us with half an environment. */
     const ssize_t n = read(fd, h->environment, ENVIRON_MAX);
-    if (n > 0 && (has_entry(h, (size_t)n, "JENKINS_NODE_COOKIE=dontKillMe") ||
-                  has_entry(h, (size_t)n, "BUILD_ID=dontKillMe")))
+    if (n > 0 && h->spares && (has_entry(h, (size_t)n, "JENKINS_NODE_COOKIE=dontKillMe") ||
+                               has_entry(h, (size_t)n, "BUILD_ID=dontKillMe")))
         return STAYS;
     if (n > 0)
         return has_entry(h, (size_t)n, h->entry) ? OURS : STRANGER;
@@ -227,7 +227,7 @@ remove_group(const struct cgroup *group, const char *cookie)
 }
 
 unsigned
-leftovers_end(const char *cookie)
+leftovers_end(const char *cookie, bool spares)
 {
     cleanup_free struct hunt *h = mem_new(sizeof(*h));
     cleanup_free char *environment = mem_new(ENVIRON_MAX);
@@ -240,6 +240,7 @@ leftovers_end(const char *cookie)
     h->environment = environment;
     h->group = group;
     h->entry = entry;
+    h->spares = spares;
     for (int quiet = 0; passed_ms <= GIVE_UP_MS;) {
         h->kills = passed_ms >= TERM_GRACE_MS;
         look_at_all(h);
@@ -276,6 +277,7 @@ leftovers_signal(const char *entry, int signal)
 
     h->environment = environment;
     h->entry = entry;
+    h->spares = true;
     h->signal = signal;
     each_process(h, signal_one);
     return h->seen;

@@ -275,8 +275,8 @@ struct step_row {
     step_function *function;
 };
 step_function *step_row_find(const struct step_row *rows, size_t count, struct str name);
-/* A file of the workspace, with its folders; `mode` as of fopen(). */
-bool step_write_text(struct step_call *s, const char *path, struct str text, const char *mode);
+/* A file of the workspace, with its folders, as the build's user. */
+bool step_write_text(struct step_call *s, const char *path, struct str text, bool appends);
 /* A copy; `to` is replaced, its folders are made. */
 bool step_keep_file(struct step_call *s, const char *from, const char *to);
 bool step_sh(struct step_call *s);

@@ -312,7 +312,7 @@ runner_run(const struct runner_config *config, struct runner_outcome *out)
     finish(run, ok, out);
     build_group_leave(run, out);
     run->place.joins = run->own_place.joins = NULL;
-    left = leftovers_end(config->cookie);
+    left = leftovers_end(config->cookie, config->trusted_ref == NULL);
     if (run->uses_docker)
         docker_leftovers_end(config->cookie, run_env_list(run), &run->place);
     if (left > 0)

@@ -139,9 +139,10 @@ write_plain(struct run *run, const char *directory, const char *name, struct str
 {
     const char *path = arena_format(&run->arena, "%s/.git/%s", directory, name);
     USER_ACTS(run);
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    cleanup_close int fd = -1;
 
-    return fd < 0 ? err_errno(err, "cannot write '%s'", path) : file_write_all(fd, text, err);
+    return file_open_plain(path, O_WRONLY | O_CREAT | O_TRUNC, 0644, &fd, err) &&
+           file_write_all(fd, text, err);
 }
 
 /* As git writes it, always in quotes. */
@@ -230,14 +231,17 @@ local_repository(struct run *run)
     return url[0] == '/' && file_exists(arena_format(&run->arena, "%s/HEAD", url)) ? url : NULL;
 }
 
-/* Is it a repository that `git push` to naru made? */
+/* Is it a repository that `git push` to naru made?  Nothing above one or in one: a Jenkinsfile may name it. */
 static bool
 is_narus(struct run *run, const char *url)
 {
     const char *home = run->config->home;
+    const struct str folder = str_of(home == NULL ? "" : arena_format(&run->arena, "%s/git/", home));
 
-    return home != NULL && url[0] == '/' && strstr(url, "/../") == NULL &&
-           str_starts(str_of(url), str_of(arena_format(&run->arena, "%s/git/", home)));
+    if (home == NULL || !str_starts(str_of(url), folder))
+        return false;
+    const struct str name = str_slice(str_of(url), folder.len, strlen(url));
+    return str_index(name, '/') < 0 && name.at[0] != '.' && str_ends(name, STR(".git"));
 }
 
 /* ---- what naru fetches and reads by itself, where what is in the workspace is not for it to trust ---- */
@@ -578,7 +582,7 @@ has_origin(struct run *run)
     USER_ACTS(run);
 
     add_origin(&origin, run->config->git_url);
-    return file_read(arena_format(&run->arena, "%s/.git/config", run->directory), 1 << 20, &text,
+    return file_read_plain(arena_format(&run->arena, "%s/.git/config", run->directory), 1 << 20, &text,
                      NULL) &&
            str_find(strbuf_str(&text), strbuf_str(&origin)) >= 0;
 }

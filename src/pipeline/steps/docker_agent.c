@@ -77,7 +77,7 @@ read_file(struct run *run, const char *path, struct strbuf *text, struct err *er
 {
     USER_ACTS(run);
 
-    return file_read(path, DOCKERFILE_MAX, text, err);
+    return file_read_plain(path, DOCKERFILE_MAX, text, err);
 }
 
 /* The name is the same for the same file and arguments: docker's cache does the rest. */

@@ -57,12 +57,13 @@ free_entry(struct archive_entry **e)
 static bool
 pack_content(struct step_call *s, struct archive *a, const char *path)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cleanup_close int fd = -1;
     char buffer[BLOCK];
+    struct err err;
     ssize_t n;
 
-    if (fd < 0)
-        return step_fail(s, "cannot read '%s': %s", path, strerror(errno));
+    if (!file_open_plain(path, O_RDONLY, 0, &fd, &err))
+        return step_fail(s, "%s", err.message);
     while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
         if (archive_write_data(a, buffer, (size_t)n) < 0)
             return step_fail(s, "%s", archive_error_string(a));
@@ -101,13 +102,15 @@ pack_one(struct step_call *s, struct archive *a, const struct selection *sel, st
 static bool
 pack(struct step_call *s, struct selection *sel, const char *path)
 {
+    cleanup_close int fd = -1; /* after the archive */
     cleanup(free_writer) struct archive *a = archive_write_new();
     const char *temporary = arena_format(&s->run->arena, "%s.part", path);
     const char *slash = strrchr(path, '/');
     struct err err;
     bool ok = true;
 
-    if (!file_make_dirs(arena_cstr(&s->run->arena, str_range(path, slash)), 0755, &err))
+    if (!file_make_dirs(arena_cstr(&s->run->arena, str_range(path, slash)), 0755, &err) ||
+        !file_open_plain(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666, &fd, &err))
         return step_fail(s, "%s", err.message);
     if (is_zip(s)) {
         (void)archive_write_set_format_zip(a);
@@ -116,7 +119,7 @@ pack(struct step_call *s, struct selection *sel, const char *path)
         if (step_truth(s, "compress", true))
             (void)archive_write_add_filter_gzip(a);
     }
-    if (archive_write_open_filename(a, temporary) != ARCHIVE_OK)
+    if (archive_write_open_fd(a, fd) != ARCHIVE_OK)
         return step_fail(s, "cannot write '%s': %s", path, archive_error_string(a));
     for (size_t i = 0; i < sel->found.count && ok; i++)
         ok = pack_one(s, a, sel, sel->found.at[i].text);
@@ -258,13 +261,17 @@ static bool
 unpack(struct unpacking *u, const char *path, bool only_tests)
 {
     struct archive_entry *e;
+    cleanup_close int fd = -1;
     char buffer[BLOCK];
+    struct err err;
     int state;
 
+    if (!file_open_plain(path, O_RDONLY, 0, &fd, &err))
+        return step_fail(u->s, "%s", err.message);
     (void)archive_read_support_format_zip(u->archive);
     (void)archive_read_support_format_tar(u->archive);
     (void)archive_read_support_filter_all(u->archive);
-    if (archive_read_open_filename(u->archive, path, BLOCK) != ARCHIVE_OK)
+    if (archive_read_open_fd(u->archive, fd, BLOCK) != ARCHIVE_OK)
         return step_fail(u->s, "cannot read '%s': %s", path, archive_error_string(u->archive));
     while ((state = archive_read_next_header(u->archive, &e)) == ARCHIVE_OK ||
            state == ARCHIVE_WARN) {

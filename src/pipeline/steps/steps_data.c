@@ -27,7 +27,7 @@ read_source(struct step_call *s, struct strbuf *out)
     if (by_file) {
         if (!step_needs_workspace(s))
             return false;
-        if (!file_read(step_path(s, step_text(s, "file", "")), DATA_MAX, out, &err))
+        if (!file_read_plain(step_path(s, step_text(s, "file", "")), DATA_MAX, out, &err))
             return interp_throw(s->in, s->at, "FileNotFoundException", "%s", err.message);
     }
     if (step_value(s, "text") != NULL) {
@@ -63,7 +63,7 @@ write_result(struct step_call *s, struct str text)
     path = step_path(s, step_text(s, "file", ""));
     if (str_is(s->name, "writeYaml") && !step_truth(s, "overwrite", false) && file_exists(path))
         return step_fail(s, "'%s' is there already; overwrite: true replaces it", path);
-    return step_write_text(s, path, text, "we");
+    return step_write_text(s, path, text, false);
 }
 
 static bool
@@ -458,7 +458,7 @@ step_read_maven_pom(struct step_call *s)
     if (!step_needs_workspace(s))
         return false;
     path = step_path(s, step_text(s, "file", "pom.xml"));
-    if (!file_read(path, DATA_MAX, &text, &err))
+    if (!file_read_plain(path, DATA_MAX, &text, &err))
         return interp_throw(s->in, s->at, "FileNotFoundException", "%s", err.message);
     root = data_xml_parse(a, strbuf_str(&text), &err);
     if (root == NULL || !str_is(root->name, "project"))

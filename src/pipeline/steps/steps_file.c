@@ -20,7 +20,7 @@ step_read_file(struct step_call *s)
 
     if (!step_needs_workspace(s))
         return false;
-    if (!file_read(step_path(s, step_text(s, "file", "")), FILE_MAX, &text, &err))
+    if (!file_read_plain(step_path(s, step_text(s, "file", "")), FILE_MAX, &text, &err))
         return interp_throw(s->in, s->at, "NoSuchFileException", "%s", err.message);
     *s->out = value_text(arena_dup(&s->run->arena, strbuf_str(&text)));
     return true;
@@ -28,28 +28,25 @@ step_read_file(struct step_call *s)
 
 /* Not file_write_atomic(): a build may be reading through a link or keep the file's mode. */
 bool
-step_write_text(struct step_call *s, const char *path, struct str text, const char *mode)
+step_write_text(struct step_call *s, const char *path, struct str text, bool appends)
 {
     const char *slash = strrchr(path, '/');
+    const int flags = O_WRONLY | O_CREAT | (appends ? O_APPEND : O_TRUNC);
+    cleanup_close int fd = -1;
     struct err err;
-    FILE *f;
-    bool ok;
+    USER_ACTS(s->run);
 
-    if (!file_make_dirs(arena_cstr(&s->run->arena, str_range(path, slash)), 0755, &err))
-        return step_fail(s, "%s", err.message);
-    f = fopen(path, mode);
-    if (f == NULL)
-        return step_fail(s, "cannot write '%s': %s", path, strerror(errno));
-    ok = text.len == 0 || fwrite(text.at, 1, text.len, f) == text.len;
-    ok = fclose(f) == 0 && ok;
-    return ok || step_fail(s, "cannot write '%s': %s", path, strerror(errno));
+    return (file_make_dirs(arena_cstr(&s->run->arena, str_range(path, slash)), 0755, &err) &&
+            file_open_plain(path, flags, 0666, &fd, &err) &&
+            (file_write_all(fd, text, &err) || err_context(&err, "'%s'", path))) ||
+           step_fail(s, "%s", err.message);
 }
 
 static bool
 step_write_file(struct step_call *s)
 {
     return step_needs_workspace(s) && step_write_text(s, step_path(s, step_text(s, "file", "")),
-                                                      step_text(s, "text", ""), "we");
+                                                      step_text(s, "text", ""), false);
 }
 
 /* `timestamp`: milliseconds since the epoch. */
@@ -63,7 +60,7 @@ step_touch(struct step_call *s)
     if (!step_needs_workspace(s))
         return false;
     path = step_path(s, step_text(s, "file", ""));
-    if (!step_write_text(s, path, STR(""), "ae"))
+    if (!step_write_text(s, path, STR(""), true))
         return false;
     times[0] = times[1] = ms == 0 ? (struct timespec){.tv_nsec = UTIME_NOW}
                                   : (struct timespec){ms / 1000, ms % 1000 * 1000000};
@@ -89,7 +86,7 @@ step_sha(struct step_call *s)
 
     if (!step_needs_workspace(s))
         return false;
-    if (!file_read(step_path(s, step_text(s, "file", "")), FILE_MAX, &text, &err))
+    if (!file_read_plain(step_path(s, step_text(s, "file", "")), FILE_MAX, &text, &err))
         return interp_throw(s->in, s->at, "NoSuchFileException", "%s", err.message);
     if (str_is(s->name, "sha1"))
         sha1_hex(strbuf_str(&text), hex);

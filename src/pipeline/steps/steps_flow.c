@@ -39,11 +39,10 @@ on_shell_output(void *arg, struct str data, bool is_error)
 static bool
 write_file(const char *path, struct str text, unsigned mode, struct err *err)
 {
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    cleanup_close int fd = -1;
 
-    if (fd < 0)
-        return err_errno(err, "cannot write '%s'", path);
-    return file_write_all(fd, text, err);
+    return file_open_plain(path, O_WRONLY | O_CREAT | O_TRUNC, mode, &fd, err) &&
+           file_write_all(fd, text, err);
 }
 
 /* A container may have another user. */
@@ -60,7 +59,7 @@ has_text(const char *path, struct str text)
 {
     cleanup(strbuf_done) struct strbuf there = {0};
 
-    return file_exists(path) && file_read(path, text.len, &there, NULL) &&
+    return file_exists(path) && file_read_plain(path, text.len, &there, NULL) &&
            str_equal(strbuf_str(&there), text);
 }
 

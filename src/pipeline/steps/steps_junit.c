@@ -111,7 +111,7 @@ count_report(struct counts *c, struct str name)
     const struct xml *root;
     struct err err;
 
-    if (!file_read(step_path(c->s, name), REPORT_MAX, &xml, &err))
+    if (!file_read_plain(step_path(c->s, name), REPORT_MAX, &xml, &err))
         return step_fail(c->s, "%s", err.message);
     root = data_xml_parse(&arena, strbuf_str(&xml), &err);
     if (root == NULL)

@@ -206,7 +206,7 @@ judge_answer(struct step_call *s, struct web_call *w)
     if (step_truth(s, "consoleLogResponseBody", false))
         run_log(s->run, str_of(arena_format(a, STR_FMT "\n", STR_ARG(body))));
     if (file.len > 0 &&
-        (!step_needs_workspace(s) || !step_write_text(s, step_path(s, file), body, "we")))
+        (!step_needs_workspace(s) || !step_write_text(s, step_path(s, file), body, false)))
         return false;
     if (!is_valid_code(step_text(s, "validResponseCodes", "100:399"), w->answer.status))
         return step_fail(s, "the response code %d is not one of " STR_FMT, w->answer.status,

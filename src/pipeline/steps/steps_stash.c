@@ -53,14 +53,16 @@ create_kept(struct step_call *s, const char *to, mode_t mode)
 static bool
 copy_file(struct step_call *s, const char *from, const char *to, bool is_kept)
 {
-    cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC);
+    cleanup_close int in = -1;
     cleanup_close int out = -1;
     struct stat st;
     struct err err;
     char buffer[65536];
     ssize_t n;
 
-    if (in < 0 || fstat(in, &st) != 0)
+    if (!file_open_plain(from, O_RDONLY, 0, &in, &err))
+        return step_fail(s, "%s", err.message);
+    if (fstat(in, &st) != 0)
         return step_fail(s, "cannot read '%s': %s", from, strerror(errno));
     out = is_kept ? create_kept(s, to, st.st_mode & 0777) : create(s, to, st.st_mode & 0777);
     if (out < 0)
