@@ -4,13 +4,11 @@
 #include <assert.h>
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <openssl/bn.h>
 
 #define BYTES_MAX (BIGNUM_BITS_MAX / 8)
-#define CHUNK_DIGITS 19u /* decimal digits of one OpenSSL word */
-#define LEVELS_MAX 16    /* 19 * 2^15 digits are more than there are */
+#define LEVELS_MAX 16 /* words * 2^15 are more than there are */
 
 static void
 bn_free(BIGNUM **n)
@@ -338,7 +336,7 @@ bignum_times_ten(struct arena *arena, struct bignum a, uint64_t exponent, struct
         *out = (struct bignum){arena_dup(arena, a.magnitude), a.is_negative};
         return true;
     }
-    if (exponent > BIGNUM_DIGITS_MAX)
+    if (exponent > BIGNUM_DIGITS_MAX || bignum_bits(a) + 3 * exponent > BIGNUM_BITS_MAX)
         return false;
     ctx = ctx_new();
     power = ten_to(exponent);
@@ -406,67 +404,68 @@ bignum_parse(struct arena *arena, struct str text, unsigned base, struct bignum 
     return store(arena, n, out);
 }
 
+struct digits {
+    struct strbuf *out;
+    BN_CTX *ctx;
+    BIGNUM *powers[LEVELS_MAX]; /* of the base: as many digits as one word has, twice as many ... */
+    unsigned base, of_word;
+};
+
+static void
+add_word(const struct digits *d, BN_ULONG n, bool is_first)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    char text[64];
+    size_t at = sizeof(text);
+
+    for (unsigned i = 0; is_first ? i == 0 || n > 0 : i < d->of_word; i++, n /= d->base)
+        text[--at] = letters[n % d->base];
+    strbuf_add(d->out, (struct str){text + at, sizeof(text) - at});
+}
+
 /* As many digits as level `level` has, or without zeros before them. Halves: a division by one word
  * after the other takes ten times as long. */
 static void
-add_decimal(const BIGNUM *n, BIGNUM *const *powers, size_t level, bool is_first, BN_CTX *ctx,
-            struct strbuf *out)
+add_digits(const struct digits *d, const BIGNUM *n, size_t level, bool is_first)
 {
     cleanup_bn BIGNUM *high = NULL, *low = NULL;
 
     if (level == 0) {
-        strbuf_addf(out, is_first ? "%lu" : "%019lu", (unsigned long)BN_get_word(n));
+        add_word(d, BN_get_word(n), is_first);
         return;
     }
     high = bn_new();
     low = bn_new();
-    must(BN_div(high, low, n, powers[level - 1], ctx));
+    must(BN_div(high, low, n, d->powers[level - 1], d->ctx));
     if (!is_first || !BN_is_zero(high)) {
-        add_decimal(high, powers, level - 1, is_first, ctx, out);
+        add_digits(d, high, level - 1, is_first);
         is_first = false;
     }
-    add_decimal(low, powers, level - 1, is_first, ctx, out);
+    add_digits(d, low, level - 1, is_first);
 }
 
 static void
-format_decimal(struct bignum n, struct strbuf *out)
+format_magnitude(struct bignum n, unsigned base, struct strbuf *out)
 {
     cleanup_ctx BN_CTX *ctx = ctx_new();
     cleanup_bn BIGNUM *size = load(n);
-    BIGNUM *powers[LEVELS_MAX] = {0}; /* 10^19, 10^38, 10^76 ... */
+    struct digits d = {.out = out, .ctx = ctx, .base = base, .of_word = 1};
+    BN_ULONG weight = base;
     size_t level = 0;
 
-    BN_set_negative(size, 0);
-    powers[0] = ten_to(CHUNK_DIGITS);
-    for (; BN_cmp(size, powers[level]) >= 0; level++) {
-        assert(level + 1 < LEVELS_MAX);
-        powers[level + 1] = bn_new();
-        must(BN_sqr(powers[level + 1], powers[level], ctx));
-    }
-    add_decimal(size, powers, level, true, ctx, out);
-    for (size_t i = 0; i <= level; i++)
-        BN_free(powers[i]);
-}
-
-/* Of other bases as many digits at once as a word has room for. */
-static void
-format_other(struct bignum n, unsigned base, struct strbuf *out)
-{
-    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    cleanup_bn BIGNUM *size = load(n);
-    cleanup(strbuf_done) struct strbuf digits = {0}; /* the last one first */
-    BN_ULONG weight = base;
-    unsigned count = 1;
-
-    for (; weight <= UINT32_MAX / base; count++)
+    for (; weight <= UINT64_MAX / base; d.of_word++)
         weight *= base;
-    while (!BN_is_zero(size)) {
-        BN_ULONG chunk = BN_div_word(size, weight);
-        for (unsigned i = 0; i < count && (chunk > 0 || !BN_is_zero(size)); i++, chunk /= base)
-            strbuf_add_char(&digits, letters[chunk % base]);
+    BN_set_negative(size, 0);
+    d.powers[0] = bn_new();
+    must(BN_set_word(d.powers[0], weight));
+    for (; BN_cmp(size, d.powers[level]) >= 0; level++) {
+        assert(level + 1 < LEVELS_MAX);
+        d.powers[level + 1] = bn_new();
+        must(BN_sqr(d.powers[level + 1], d.powers[level], ctx));
     }
-    for (size_t i = digits.len; i > 0; i--)
-        strbuf_add_char(out, digits.at[i - 1]);
+    add_digits(&d, size, level, true);
+    for (size_t i = 0; i <= level; i++)
+        BN_free(d.powers[i]);
 }
 
 void
@@ -479,8 +478,5 @@ bignum_format(struct bignum n, unsigned base, struct strbuf *out)
     }
     if (n.is_negative)
         strbuf_add_char(out, '-');
-    if (base == 10)
-        format_decimal(n, out);
-    else
-        format_other(n, base, out);
+    format_magnitude(n, base, out);
 }

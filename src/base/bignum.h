@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* bignum.h - whole numbers beyond 64 bits; OpenSSL does their arithmetic.
  * A `struct bignum` is a view, as a `struct str` is: what a function gives lies in the arena that it
- * was called with. The text of no number is longer than BIGNUM_DIGITS_MAX, and nothing here takes
- * more than some milliseconds.
+ * was called with. Of base 10 no number has more digits than BIGNUM_DIGITS_MAX, and nothing here takes
+ * more than some hundredths of a second.
  * Errors: functions that give bool say false, and nothing else, when the result would be larger than
  * BIGNUM_BITS_MAX (or, where it says so, when the text is no number). Divisors must not be 0. */
 #pragma once

@@ -64,6 +64,23 @@ TEST(numbers_of_any_size_are_read_and_shown)
     arena_done(&arena);
 }
 
+TEST(numbers_are_shown_and_read_in_any_base)
+{
+    struct bignum n, back;
+
+    CHECK(bignum_power(&arena, number("-3"), 5001, &n));
+    for (unsigned base = 2; base <= 36; base++) {
+        CHECK(bignum_parse(&arena, str_of(shown(n, base)), base, &back));
+        CHECK_EQ(bignum_compare(n, back), 0);
+    }
+    CHECK(bignum_power(&arena, number("8"), 700, &n));
+    CHECK_TEXT(shown(n, 8) + 1, shown(bignum_negated(n), 8) + 2);
+    CHECK_EQ(strlen(shown(n, 8)), 701);
+    CHECK_EQ(strspn(shown(n, 8) + 1, "0"), 700);
+    CHECK_EQ(strlen(shown(n, 2)), 2101);
+    arena_done(&arena);
+}
+
 TEST(numbers_of_any_size_are_computed_with)
 {
     CHECK_TEXT(of("9223372036854775807", BIGNUM_ADD, "1"), "9223372036854775808");
