@@ -28,6 +28,14 @@ interp_spend(struct interp *in, const struct node *at, size_t count)
 }
 
 bool
+interp_spend_for(struct interp *in, const struct node *at, struct value a, struct value b)
+{
+    const size_t weight = interp_weight(a) + interp_weight(b);
+
+    return weight == 0 || interp_spend(in, at, weight);
+}
+
+bool
 interp_equal(struct interp *in, const struct node *at, struct value a, struct value b,
              enum equality mode, bool *out)
 {
@@ -37,6 +45,17 @@ interp_equal(struct interp *in, const struct node *at, struct value a, struct va
     if (left == 0)
         return interp_throw(in, at, "OutOfMemoryError", "the values are too large to be compared");
     return interp_spend(in, at, (VALUE_VISITS_MAX - left) / VISITS_AN_EVALUATION);
+}
+
+/* As long as it takes to make a text of it, or a whole number. */
+static size_t
+weight_of_number(struct value v)
+{
+    size_t bytes = v.is_wide ? v.magnitude.len : 0;
+
+    if (v.type == V_DECIMAL && v.scale < 0 && -(int64_t)v.scale <= BIGNUM_DIGITS_MAX)
+        bytes += (size_t)-(int64_t)v.scale * 5 / 12;
+    return bytes * bytes / (64 * 64);
 }
 
 size_t
@@ -50,8 +69,8 @@ interp_weight(struct value v)
     case V_MAP:
         return v.map->count / VISITS_AN_EVALUATION;
     case V_BIG:
-    case V_DECIMAL: /* as long as it takes to make a text of it */
-        return v.is_wide ? v.magnitude.len * v.magnitude.len / (64 * 64) : 0;
+    case V_DECIMAL:
+        return weight_of_number(v);
     default:
         return 0;
     }

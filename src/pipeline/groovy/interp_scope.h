@@ -39,6 +39,9 @@ const struct value *scope_delegate(const struct scope *s, bool first);
 bool interp_spend(struct interp *in, const struct node *at, size_t count) MUST_CHECK;
 /* How many evaluations a walk over a value's items or bytes counts as. */
 size_t interp_weight(struct value v);
+/* Both weights, if there are any. */
+bool interp_spend_for(struct interp *in, const struct node *at, struct value a,
+                      struct value b) MUST_CHECK;
 /* methods_sets.c: list - list, list - item. */
 bool list_minus(struct interp *in, const struct node *at, const struct list *l, struct value cut,
                 struct value *out) MUST_CHECK;

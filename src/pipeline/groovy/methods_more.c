@@ -655,6 +655,7 @@ hash_of(struct value v, unsigned depth, unsigned *left)
     if (*left == 0)
         return 0;
     --*left;
+    *left -= value_cost(v) > *left ? *left : (unsigned)value_cost(v);
     if (value_is_number(v))
         return value_hash_number(v);
     if (v.type == V_BOOL)

@@ -67,7 +67,7 @@ call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by)
 static bool
 number_loop(const struct call *c, bool *ok)
 {
-    const int64_t n = value_as_integer(c->self);
+    const int64_t n = c->block == NULL ? 0 : value_as_integer(c->self);
     const struct value *arg = c->args->at;
 
     if (c->block == NULL)
@@ -319,7 +319,8 @@ big_method(const struct call *c, bool *ok)
             return false;
         *c->out = value_bool(bignum_low(bit) % 2 != 0);
     } else if (call_is(c, "gcd", 1) && arg_of(c).type == V_BIG) {
-        if (!interp_spend(c->in, c->at, 64 + bignum_bits(n) / 16 * (bignum_bits(n) / 64 + 1))) {
+        if (bignum_bits(n) <= BIGNUM_GCD_BITS_MAX &&
+            !interp_spend(c->in, c->at, 64 + bignum_bits(n) / 16 * (bignum_bits(n) / 64 + 1))) {
             *ok = false;
         } else if (!bignum_apply(&own, BIGNUM_GCD, n, value_unscaled(arg_of(c), &spaces[1]), &n)) {
             *ok = interp_throw(c->in, c->at, "ArithmeticException",

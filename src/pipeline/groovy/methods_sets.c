@@ -24,7 +24,7 @@ static bool
 set_has(const struct item_set *s, struct value v, bool *out)
 {
     *out = false;
-    if (!interp_spend(s->in, s->at, interp_weight(v)))
+    if (!interp_spend(s->in, s->at, 1 + interp_weight(v)))
         return false;
     if (!value_is_large(v)) {
         *out = map_find(s->small, v) != NULL;
@@ -49,7 +49,7 @@ static bool
 set_fill(const struct item_set *s, const struct list *l)
 {
     for (size_t i = 0; i < l->count; i++) {
-        if (!interp_spend(s->in, s->at, interp_weight(l->at[i])))
+        if (!interp_spend(s->in, s->at, 1 + interp_weight(l->at[i])))
             return false;
         set_add(s, l->at[i]);
     }

@@ -25,6 +25,16 @@ by_zero(struct interp *in, const struct node *at)
     return interp_throw(in, at, "ArithmeticException", "Division by zero");
 }
 
+/* What a power of ten costs. */
+static bool
+spend_tens(struct interp *in, const struct node *at, int64_t digits)
+{
+    const uint64_t most = BIGNUM_DIGITS_MAX, all = digits < 0 ? 0 - (uint64_t)digits : (uint64_t)digits;
+    const size_t words = all > most ? 0 : (size_t)all / 19; /* refused at once */
+
+    return interp_spend(in, at, DETOUR + words * words / (WORDS_AN_EVALUATION * 16));
+}
+
 static int32_t
 scale_of(struct value v)
 {
@@ -144,7 +154,7 @@ decimal_sum(struct interp *in, const struct node *at, enum token_type op, struct
         *out = (struct value){.type = V_DECIMAL, .number = number, .scale = scale};
         return true;
     }
-    if (!interp_spend(in, at, DETOUR))
+    if (!spend_tens(in, at, (int64_t)scale_of(a) - scale_of(b)))
         return false;
     if (!aligned(&own, a, scale, &spaces[0], &x) || !aligned(&own, b, scale, &spaces[1], &y) ||
         !bignum_apply(&own, operation(op), x, y, &n))
@@ -271,7 +281,9 @@ number_divide_to(struct interp *in, const struct node *at, struct value a, struc
 
     if (value_sign(b) == 0)
         return by_zero(in, at);
-    if (!spend_division(in, at, a, b))
+    if (scale > INT32_MAX || scale < INT32_MIN)
+        return give_decimal(in, at, (struct bignum){0}, scale, out);
+    if (!spend_division(in, at, a, b) || !spend_tens(in, at, scale - scale_of(a) + scale_of(b)))
         return false;
     if (!quotient(&own, a, b, scale, mode, &q))
         return mode == ROUND_UNNECESSARY
@@ -419,6 +431,8 @@ number_power(struct interp *in, const struct node *at, struct value a, struct va
     int64_t scale;
 
     if (!is_exact_power(a, b)) {
+        if (!interp_spend_for(in, at, a, b))
+            return false;
         *out = power_of_reals(value_as_real(a), value_as_real(b));
         return true;
     }
@@ -513,7 +527,10 @@ number_rescale(struct interp *in, const struct node *at, struct value v, int64_t
 {
     struct value result;
 
-    if (!interp_spend(in, at, DETOUR + words_of(v) * words_of(v) / WORDS_AN_EVALUATION))
+    if (scale > INT32_MAX || scale < INT32_MIN)
+        return give_decimal(in, at, (struct bignum){0}, scale, out);
+    if (!interp_spend(in, at, DETOUR + words_of(v) * words_of(v) / WORDS_AN_EVALUATION) ||
+        (scale > scale_of(v) && !spend_tens(in, at, scale - scale_of(v))))
         return false;
     if (!value_rescale(in->arena, v, scale, mode, &result))
         return mode == ROUND_UNNECESSARY

@@ -207,10 +207,13 @@ math_static(struct interp *in, const struct node *at, struct str name, const str
         *out = value_real((double)bits / 4294967296.0);
         return true;
     }
-    for (size_t i = 0; i < args->count; i++)
+    for (size_t i = 0; i < args->count; i++) {
         if (!value_is_number(args->at[i]))
             return interp_throw(in, at, "MissingMethodException",
                                 "Math." STR_FMT "() needs numbers", STR_ARG(name));
+        if (!interp_spend_for(in, at, args->at[i], value_null()))
+            return false;
+    }
     if ((str_is(name, "max") || str_is(name, "min")) && args->count == 2) {
         int order = 0;
         (void)value_compare(a, args->at[1], &order);

@@ -32,7 +32,8 @@ arithmetic(struct interp *in, const struct node *at, enum token_type op, struct 
     if (op == T_POW)
         return number_power(in, at, a, b, out);
     if (a.type == V_DOUBLE || b.type == V_DOUBLE)
-        return arithmetic_of_reals(op, value_as_real(a), value_as_real(b), out);
+        return interp_spend_for(in, at, a, b) &&
+               arithmetic_of_reals(op, value_as_real(a), value_as_real(b), out);
     return number_binary(in, at, op, a, b, out);
 }
 
@@ -182,6 +183,8 @@ order(struct interp *in, const struct node *at, enum token_type op, struct value
 {
     int c = 0;
 
+    if (!interp_spend_for(in, at, a, b))
+        return false;
     if (!value_compare(a, b, &c))
         return interp_throw(in, at, "IllegalArgumentException", "cannot compare %s with %s",
                             value_type_name(a), value_type_name(b));
@@ -522,6 +525,8 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
     bool primitive = str_is(type, "int") || str_is(type, "long") || str_is(type, "boolean");
 
     *out = v;
+    if (value_is_number(v) && !interp_spend_for(in, at, v, value_null()))
+        return false;
     if (str_is(type, "boolean") || str_is(type, "Boolean")) {
         if (v.type != V_NULL || primitive)
             *out = value_bool(value_truth(v));

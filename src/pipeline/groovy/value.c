@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BYTES_SQUARED_A_VISIT 256 /* of a number whose digits have to be computed */
+
 struct value
 value_cstr(struct arena *a, const char *s)
 {
@@ -129,21 +131,55 @@ is_other_kind(struct value a, struct value b, enum equality mode)
            (mode == EQUAL_AS_KEYS && a.type == V_TEXT && a.is_gstring != b.is_gstring);
 }
 
-static bool
-equal_texts(struct str a, struct str b, unsigned *left)
+/* Of a number that has to be given other digits. */
+static size_t
+digits_cost(struct value v)
 {
-    const size_t cost = a.len / VALUE_BYTES_A_VISIT;
+    return v.is_wide ? v.magnitude.len * v.magnitude.len / BYTES_SQUARED_A_VISIT : 0;
+}
 
-    if (a.len != b.len)
-        return false;
-    if (a.at == b.at)
-        return true;
+size_t
+value_cost(struct value v)
+{
+    if (v.type == V_TEXT || v.type == V_PATTERN)
+        return v.text.len / VALUE_BYTES_A_VISIT;
+    if (v.type == V_DECIMAL)
+        return digits_cost(v);
+    return v.type == V_BIG && v.is_wide ? v.magnitude.len / VALUE_BYTES_A_VISIT : 0;
+}
+
+bool
+value_take(size_t cost, unsigned *left)
+{
     if (cost > *left) {
         *left = 0;
         return false;
     }
     *left -= (unsigned)cost;
-    return str_equal(a, b);
+    return true;
+}
+
+static bool
+equal_texts(struct value a, struct value b, unsigned *left)
+{
+    if (a.text.len != b.text.len)
+        return false;
+    return a.text.at == b.text.at || (value_take(value_cost(a), left) && str_equal(a.text, b.text));
+}
+
+/* Of one scale they are compared as texts are, else one has to be given the digits of the other. */
+static bool
+equal_numbers(struct value a, struct value b, enum equality mode, unsigned *left)
+{
+    size_t cost = digits_cost(a) > digits_cost(b) ? digits_cost(a) : digits_cost(b);
+
+    if (mode == EQUAL_AS_KEYS || (a.type != V_DOUBLE && b.type != V_DOUBLE && a.scale == b.scale))
+        cost = a.is_wide && b.is_wide && a.magnitude.len == b.magnitude.len
+                   ? a.magnitude.len / VALUE_BYTES_A_VISIT
+                   : 0;
+    if (!value_take(cost, left))
+        return false;
+    return mode == EQUAL_AS_KEYS ? same_number(a, b) : value_compare_numbers(a, b) == 0;
 }
 
 static bool equal_at(struct value a, struct value b, enum equality mode, unsigned depth,
@@ -186,7 +222,7 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return false;
     --*left;
     if (value_is_number(a) && value_is_number(b))
-        return mode == EQUAL_AS_KEYS ? same_number(a, b) : value_compare_numbers(a, b) == 0;
+        return equal_numbers(a, b, mode, left);
     if (is_other_kind(a, b, mode))
         return false;
     switch (a.type) {
@@ -196,7 +232,7 @@ equal_at(struct value a, struct value b, enum equality mode, unsigned depth, uns
         return a.truth == b.truth;
     case V_TEXT:
     case V_PATTERN:
-        return equal_texts(a.text, b.text, left);
+        return equal_texts(a, b, left);
     case V_LIST:
         return equal_lists(a.list, b.list, mode, depth, left);
     case V_MAP:

@@ -18,7 +18,7 @@
 #define VALUE_KEY_VISITS_MAX 1000u /* a key of more values is only itself */
 #define VALUE_BYTES_A_VISIT 64    /* bytes of a text that cost as much as one value */
 #define VALUE_READ_MAX 2000000u    /* of one document */
-#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal, as JSON or YAML */
+#define VALUE_WRITTEN_MAX 1000000u /* of one value, into a journal, as JSON or YAML; texts by their bytes, too */
 #define VALUE_TEXT_MAX \
     (16u << 20) /* bytes of a value as text; a little more is written of one that is longer */
 
@@ -243,6 +243,10 @@ void map_put_text(struct arena *a, struct map *m, const char *key, struct value 
 void map_reserve(struct arena *a, struct map *m, size_t count);
 void map_remove(struct map *m, struct value key); /* takes as long as a walk */
 void map_clear(struct map *m);
+/* As how many values a text or a number counts that is looked at, beside the one that it is. */
+size_t value_cost(struct value v);
+/* Takes off `left`; false, and nothing is left, if that is less. */
+bool value_take(size_t cost, unsigned *left) MUST_CHECK;
 /* Of more than VALUE_KEY_VISITS_MAX values: as a key it is only itself. */
 bool value_is_large(struct value v);
 /* The same for values that are equal in that mode. */

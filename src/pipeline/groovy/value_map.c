@@ -2,6 +2,7 @@
 /* value_map.c - maps: their entries in a row, and from INDEX_FROM of them on a hash index beside
  * it. The index has a seed of its own (where it lies in memory), so that nobody can write a file
  * whose keys all fall into one place. */
+#include <math.h>
 #include "pipeline/groovy/value.h"
 
 #define INDEX_FROM 16
@@ -38,19 +39,70 @@ hash_pointer(const void *p, uint64_t seed)
 }
 
 static uint64_t
+times(uint64_t a, uint64_t b, uint64_t modulus)
+{
+    return (uint64_t)((unsigned __int128)a * b % modulus);
+}
+
+/* 10^exponent */
+static uint64_t
+power_of_ten(int64_t exponent, uint64_t modulus)
+{
+    uint64_t base = 10, power = 1, left = (uint64_t)(exponent < 0 ? -exponent : exponent), k = 1;
+
+    while (exponent < 0 && (modulus * k + 1) % 10 != 0)
+        k++;
+    if (exponent < 0) /* what gives 1 with 10 */
+        base = (modulus * k + 1) / 10;
+    for (; left > 0; left /= 2, base = times(base, base, modulus))
+        power = left % 2 != 0 ? times(power, base, modulus) : power;
+    return power;
+}
+
+/* The same for all that are equal, however they are written: number / 10^scale modulo something that
+ * nobody can know, and that has neither 2 nor 5 in it. */
+static uint64_t
+hash_exact(struct value v, uint64_t seed)
+{
+    const uint64_t some = seed >> 4 | (uint64_t)1 << 59 | 1, modulus = some + (some % 5 == 0 ? 2 : 0);
+    struct bignum_space space;
+    const struct bignum n = value_unscaled(v, &space);
+    unsigned __int128 rest = 0;
+
+    for (size_t i = 0; i < n.magnitude.len; i++) {
+        rest = rest << 8 | (unsigned char)n.magnitude.at[i];
+        if (i % 8 == 7)
+            rest %= modulus;
+    }
+    rest = times((uint64_t)(rest % modulus), power_of_ten(-(int64_t)v.scale, modulus), modulus);
+    return mixed(seed, n.is_negative && rest != 0 ? modulus - (uint64_t)rest : (uint64_t)rest);
+}
+
+/* A double counts as the decimal that it reads as; what is equal to it only because it is rounded to it
+ * is another item of a set that is hashed. */
+static uint64_t
+hash_real(double d, uint64_t seed)
+{
+    cleanup(arena_done) struct arena own = {0};
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct value exact = value_null();
+
+    if (fabs(d) < 0x1p53 && d == (double)(int64_t)d)
+        return hash_exact(value_long((int64_t)d), seed);
+    value_format_number(value_real(d), &text);
+    if (value_of_number(&own, strbuf_str(&text), &exact))
+        return hash_exact(exact, seed);
+    return hash_text(strbuf_str(&text), seed); /* Infinity and NaN */
+}
+
+static uint64_t
 hash_number(struct value v, enum equality mode, uint64_t seed)
 {
-    uint64_t bits;
-    double d;
-
-    if (mode == EQUAL_AS_KEYS && v.is_wide)
+    if (mode == EQUAL_BY_VALUE)
+        return v.type == V_DOUBLE ? hash_real(v.real, seed) : hash_exact(v, seed);
+    if (v.is_wide)
         return hash_text(v.magnitude, seed + v.type + (uint32_t)v.scale);
-    if (mode == EQUAL_AS_KEYS)
-        return mixed(seed + v.type + (uint32_t)v.scale, (uint64_t)v.number);
-    d = value_as_real(v);
-    d = d == 0 ? 0 : d; /* -0.0 */
-    memcpy(&bits, &d, sizeof(bits));
-    return mixed(seed, bits);
+    return mixed(seed + v.type + (uint32_t)v.scale, (uint64_t)v.number);
 }
 
 /* `left` reaches 0: the value is too large to be told by what it holds. */
@@ -64,6 +116,10 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
         return 0;
     }
     --*left;
+    /* Inside of another value a text or a number counts as value_equal_within() counts it. */
+    *left -= depth == 0 ? 0 : value_cost(v) > *left ? *left : (unsigned)value_cost(v);
+    if (*left == 0)
+        return 0;
     switch (v.type) {
     case V_NULL:
         return seed;
@@ -76,11 +132,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_DOUBLE:
         return hash_number(v, mode, seed);
     case V_TEXT:
-    case V_PATTERN: /* inside of another value it counts as value_equal_within() counts it */
-        if (depth > 0)
-            *left -= v.text.len / VALUE_BYTES_A_VISIT > *left
-                         ? *left
-                         : (unsigned)(v.text.len / VALUE_BYTES_A_VISIT);
+    case V_PATTERN:
         return hash_text(v.text, seed);
     case V_LIST:
         for (size_t i = 0; i<v.list->count && * left> 0; i++)
@@ -129,7 +181,7 @@ value_hash(struct value v, enum equality mode, uint64_t seed)
 static bool
 is_key(const struct map *m, struct value a, struct value b)
 {
-    unsigned left = VALUE_KEY_VISITS_MAX;
+    unsigned left = value_is_number(a) ? VALUE_VISITS_MAX : VALUE_KEY_VISITS_MAX;
 
     if (a.type == V_TEXT && b.type == V_TEXT)
         return (m->by == EQUAL_BY_VALUE || a.is_gstring == b.is_gstring) &&

@@ -113,7 +113,7 @@ value_whole(struct arena *a, struct value v, struct bignum *out)
         return true;
     if (v.scale < 0)
         return bignum_times_ten(a, n, (uint64_t)-(int64_t)v.scale, out);
-    if (!ten_to(a, (uint64_t)v.scale, &power)) {
+    if ((uint64_t)v.scale * 3 >= bignum_bits(n) || !ten_to(a, (uint64_t)v.scale, &power)) {
         *out = (struct bignum){0}; /* all of it is behind the point */
         return true;
     }
@@ -167,6 +167,8 @@ power_of_ten(int n)
 int
 value_compare_numbers(struct value a, struct value b)
 {
+    struct bignum_space spaces[2];
+
     if (a.type == V_DOUBLE || b.type == V_DOUBLE) {
         const double p = value_as_real(a), q = value_as_real(b);
         if (isnan(p) || isnan(q)) /* more than all others */
@@ -180,6 +182,8 @@ value_compare_numbers(struct value a, struct value b)
     }
     if (value_sign(a) != value_sign(b) || value_sign(a) == 0)
         return (value_sign(a) > value_sign(b)) - (value_sign(a) < value_sign(b));
+    if (a.scale == b.scale)
+        return bignum_compare(value_unscaled(a, &spaces[0]), value_unscaled(b, &spaces[1]));
     if (place_of(a) != place_of(b))
         return (place_of(a) > place_of(b)) == (value_sign(a) > 0) ? 1 : -1;
     return compare_aligned(a, b);
@@ -255,7 +259,7 @@ cut_digits(struct arena *own, struct bignum n, uint64_t digits, enum rounding mo
     int half = -1;
 
     *out = (struct bignum){0};
-    if (ten_to(own, digits, &power)) {
+    if (digits * 3 <= bignum_bits(n) && ten_to(own, digits, &power)) {
         if (!bignum_apply(own, BIGNUM_DIV, n, power, out) ||
             !bignum_apply(own, BIGNUM_REST, n, power, &rest) ||
             !bignum_shift(own, rest, 1, &twice))
@@ -276,12 +280,14 @@ bool
 value_rescale(struct arena *a, struct value v, int64_t scale, enum rounding mode, struct value *out)
 {
     cleanup_arena struct arena own = {0};
-    const int64_t more = scale - (v.type == V_DECIMAL ? v.scale : 0);
     struct bignum_space space;
     struct bignum n = value_unscaled(v, &space);
+    int64_t more;
 
-    if (scale > INT32_MAX || scale < INT32_MIN ||
-        !(more >= 0 ? bignum_times_ten(&own, n, (uint64_t)more, &n)
+    if (scale > INT32_MAX || scale < INT32_MIN)
+        return false;
+    more = scale - (v.type == V_DECIMAL ? v.scale : 0);
+    if (!(more >= 0 ? bignum_times_ten(&own, n, (uint64_t)more, &n)
                     : cut_digits(&own, n, (uint64_t)-more, mode, &n)))
         return false;
     *out = value_decimal(a, n, (int32_t)scale);
