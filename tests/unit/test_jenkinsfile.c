@@ -291,6 +291,29 @@ TEST(what_is_small_is_not_written_large)
     CHECK(!value_to_json(&a, v, &j));
 }
 
+TEST(a_long_text_that_stands_in_a_list_many_times_is_not_written_each_time)
+{
+    enum { MIB = 1 << 20 };
+    cleanup(arena_done) struct arena a = {0};
+    struct value list = value_list(&a), map = value_map(&a);
+    char *text = arena_alloc(&a, MIB);
+    struct json *j;
+
+    memset(text, 'x', MIB);
+    for (int i = 0; i < 61; i++)
+        list_add(&a, list.list, value_text((struct str){text, MIB}));
+    CHECK(journal_value_write(list, &j));
+    json_unref(j);
+    list_add(&a, list.list, list.list->at[0]);
+    CHECK(!journal_value_write(list, &j));
+    CHECK(!value_to_json(&a, list, &j));
+    for (int i = 0; i < 62; i++)
+        list.list->at[i] = map;
+    map_put(&a, map.map, value_text((struct str){text, MIB}), value_null());
+    CHECK(!journal_value_write(list, &j));
+    CHECK(!value_to_json(&a, list, &j));
+}
+
 TEST(the_journal_gives_back_the_numbers_it_got)
 {
     static const char *const numbers[] = {"5",    "-3000000000",           "1180591620717411303424",

@@ -172,6 +172,15 @@ value_parse_json(struct arena *a, struct str text, struct value *out, struct err
 }
 
 static bool
+text_to_json(struct str text, bool is_number, struct json **out, unsigned *left)
+{
+    if (!value_take(text.len / VALUE_BYTES_A_VISIT, left))
+        return false;
+    *out = is_number ? json_formatted(text) : json_str(text);
+    return true;
+}
+
+static bool
 to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsigned *left)
 {
     struct json *one;
@@ -192,8 +201,7 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
         return true;
     case V_BIG:
     case V_DECIMAL:
-        *out = json_formatted(value_to_text(a, v));
-        return true;
+        return text_to_json(value_to_text(a, v), true, out, left);
     case V_DOUBLE:
         *out = isfinite(v.real) ? json_real(v.real) : json_text(NULL);
         return true;
@@ -214,12 +222,17 @@ to_json(struct arena *a, struct value v, struct json **out, unsigned depth, unsi
                 json_unref(*out);
                 return false;
             }
-            json_set(*out, arena_cstr(a, value_to_text(a, v.map->at[i].key)), one);
+            const struct str key = value_to_text(a, v.map->at[i].key);
+            if (!value_take(key.len / VALUE_BYTES_A_VISIT, left)) {
+                json_unref(one);
+                json_unref(*out);
+                return false;
+            }
+            json_set(*out, arena_cstr(a, key), one);
         }
         return true;
     default:
-        *out = json_str(value_to_text(a, v));
-        return true;
+        return text_to_json(value_to_text(a, v), false, out, left);
     }
 }
 

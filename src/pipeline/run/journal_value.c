@@ -41,6 +41,14 @@ write_exact(struct value v)
     return json_str(strbuf_str(&digits));
 }
 
+static size_t
+bytes_of(struct value v)
+{
+    if (v.type == V_TEXT)
+        return v.text.len;
+    return value_is_number(v) && v.is_wide ? v.magnitude.len * 2 : 0;
+}
+
 static bool
 append(struct json *list, struct value v, unsigned depth, unsigned *left)
 {
@@ -76,6 +84,8 @@ write_at(struct value v, unsigned depth, unsigned *left, struct json **out)
     if (depth > JSON_DEPTH_MAX / 3 || *left == 0)
         return false;
     --*left;
+    if (!value_take(bytes_of(v) / VALUE_BYTES_A_VISIT, left))
+        return false;
     switch (v.type) {
     case V_NULL:
         *out = json_text(NULL);
