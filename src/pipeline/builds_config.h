@@ -11,7 +11,8 @@
  * What a pipeline's own object says goes before the rest, and for changes that are not trusted (forks.h) the
  * two objects "untrusted" before these.  "user" is one of the machine's for all builds ("root": as before
  * there were others) in place of one of "users" for each workspace.  0 stands for no limit.  The file is read
- * when a build begins, so that a change needs no restart; without it the defaults hold. */
+ * when a build begins, so that a change needs no restart; without it the defaults hold.  Where it cannot be
+ * read these hold for the build; disk and executors stay as they were (room_disk.c, room_executors.c). */
 #pragma once
 #include "base/err.h"
 #include "io/cgroup.h"

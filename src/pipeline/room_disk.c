@@ -66,25 +66,29 @@ tell_queued(const struct pipeline_room *room, const char *why)
         }
 }
 
+/* A file that cannot be read (each build says what is wrong with it) changes nothing: what is removed by a
+ * budget that nobody asked for does not come back. */
 static void
 look(struct pipeline_room *room)
 {
     struct room_disk *d = &room->disk;
-    const bool was_full = is_too_full(d);
+    const bool was_full = is_too_full(d), is_first = d->looked_ms == 0;
     struct builds_config config;
     struct statvfs fs;
     struct err err;
     int64_t all;
+    bool is_read;
 
     d->looked_ms = clock_monotonic_ms();
-    if (!builds_config_read(room->config.data_dir, "", false, &config, &err))
-        builds_config_default(&config, false); /* each build says what is wrong with it */
+    is_read = builds_config_read(room->config.data_dir, "", false, &config, &err);
     if (statvfs(room->config.data_dir, &fs) != 0)
         return;
     all = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
     d->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    d->budget_bytes = builds_disk_bytes(&config, all);
-    d->floor_bytes = builds_disk_free_bytes(&config, all);
+    if (is_read)
+        d->budget_bytes = builds_disk_bytes(&config, all);
+    if (is_read || is_first)
+        d->floor_bytes = builds_disk_free_bytes(&config, all);
     if (was_full && !is_too_full(d))
         tell_queued(room, NULL);
 }

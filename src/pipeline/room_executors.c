@@ -68,12 +68,14 @@ read_held(struct pipeline_room *room)
 
 /* ---- what there is ---- */
 
+/* A file that cannot be read (each build says what is wrong with it) changes nothing. */
 static void
 look(struct pipeline_room *room)
 {
     struct executor_plan plan;
     struct err err;
     cleanup_json struct json *j = NULL;
+    bool has_file;
 
     if (room->executors == NULL) {
         room->executors = executor_table_new();
@@ -83,8 +85,11 @@ look(struct pipeline_room *room)
         return;
     room->executors_ms = clock_monotonic_ms();
     j = builds_config_json(room->config.data_dir, &err);
-    (void)!executor_plan_read(&plan, j, &err); /* each build says what is wrong with it */
-    executor_table_use(room->executors, &plan);
+    has_file = j != NULL || err.code == ERR_NONE;
+    if (executor_plan_read(&plan, j, &err) && has_file)
+        executor_table_use(room->executors, &plan);
+    else
+        executor_plan_done(&plan);
 }
 
 unsigned

@@ -2,6 +2,7 @@
 /* Executors and labels: what builds.json says of them, who gets one, and what builds see of it. */
 #include "pipeline_setup.h"
 #include "pipeline/executors.h"
+#include "pipeline/room.h"
 
 static bool
 read_plan(struct executor_plan *p, const char *text, struct err *err)
@@ -176,6 +177,15 @@ TEST(what_a_build_had_before_a_restart_it_has_again)
     CHECK_EQ(take(t, "app", "a", ""), -1);
 }
 
+static bool
+is_not_over(void *arg, const char *pipeline, int64_t build)
+{
+    (void)arg;
+    (void)pipeline;
+    (void)build;
+    return false;
+}
+
 /* --- builds --- */
 
 static void
@@ -287,4 +297,19 @@ TEST(agents_of_one_build_take_turns)
     list = pipeline_list(w.room);
     CHECK_EQ(json_get_i64(json_at(json_get(list, "executors"), 0), "count", 0), 2);
     CHECK_EQ(json_get_i64(json_at(json_get(list, "executors"), 0), "busy", 9), 0);
+}
+
+TEST(a_builds_json_that_cannot_be_read_changes_no_executors)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *list = NULL;
+
+    world_with(&w, "{\"executors\": 3}");
+    json_unref(pipeline_list(w.room));
+    write_config(&w, "{\"execu");
+    room_lock(w.room);
+    w.room->executors_ms = 0; /* due at once */
+    room_unlock(w.room);
+    list = pipeline_list(w.room);
+    CHECK_EQ(json_get_i64(json_at(json_get(list, "executors"), 0), "count", 0), 3);
 }

@@ -272,6 +272,32 @@ TEST(no_build_begins_while_there_is_too_little_free_space)
     CHECK(json_get(j, "waitingFor") == NULL);
 }
 
+static int64_t
+budget_with(struct world *w, const char *config)
+{
+    cleanup_json struct json *list = NULL;
+
+    write_config(w, config);
+    room_lock(w->room);
+    w->room->disk.looked_ms = 1; /* long ago */
+    CHECK(room_disk_allows(w->room));
+    room_unlock(w->room);
+    list = pipeline_list(w->room);
+    return json_get_i64(json_get(list, "disk"), "budgetBytes", -1);
+}
+
+TEST(nothing_goes_for_a_builds_json_that_cannot_be_read)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_init(&w);
+    write_config(&w, "{\"disk\": \"3M\", \"cpus\": \"many\"}");
+    room_up(&w);
+    CHECK_EQ(budget_with(&w, "{\"disk\": \"3M\", \"cpus\": \"many\"}"), 0); /* whatever it is to be */
+    CHECK_EQ(budget_with(&w, "{\"disk\": \"3M\", \"diskFree\": \"1K\"}"), 3 << 20);
+    CHECK_EQ(budget_with(&w, "{\"disk\": \"9"), 3 << 20);
+}
+
 TEST(what_a_kill_left_half_removed_is_removed_at_the_start)
 {
     cleanup(world_done) struct world w = {0};
