@@ -209,6 +209,7 @@ parked(void *ctx, bool is_parked)
 
     room_lock(w->room);
     w->build->is_parked = is_parked;
+    w->build->keeps_turn = is_parked && w->build->wants_since_ms != 0;
     if (is_parked)
         w->room->parked++;
     else

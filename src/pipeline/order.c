@@ -74,6 +74,12 @@ room_milestone(struct pipeline_room *room, struct build *b, int64_t *ordinal, in
     return ok;
 }
 
+static bool
+is_aside(const struct build *b)
+{
+    return b->is_parked && !b->keeps_turn;
+}
+
 /* Builds of a branch run one after another.  One that passed a milestone and waits for people lets
  * newer ones begin: they may pass the next milestone before it, which ends it. */
 bool
@@ -84,7 +90,7 @@ room_branch_is_busy(const struct pipeline *p, const char *branch)
     for (size_t i = 0; i < p->build_count; i++) {
         const struct build *b = p->builds[i];
         if (b->state == BUILD_RUNNING && strcmp(b->branch, branch) == 0 &&
-            (one_at_a_time || !b->is_parked || b->milestone == 0))
+            (one_at_a_time || !is_aside(b) || b->milestone == 0))
             return true;
     }
     return false;
@@ -179,7 +185,7 @@ running_in(const struct pipeline_room *room, const char *category)
         const struct pipeline *p = room->store.pipelines[i];
         for (size_t k = 0; k < p->build_count; k++) {
             const struct build *b = p->builds[k];
-            n += b->state == BUILD_RUNNING && !b->is_parked &&
+            n += b->state == BUILD_RUNNING && !is_aside(b) &&
                  json_has_text(room_property(p, b->branch, "throttleCategories"), category);
         }
     }

@@ -299,6 +299,25 @@ TEST(agents_of_one_build_take_turns)
     CHECK_EQ(json_get_i64(json_at(json_get(list, "executors"), 0), "busy", 9), 0);
 }
 
+TEST(a_build_that_waits_for_a_later_executor_keeps_its_turn)
+{
+    static const char held[] = "milestone 1\nnode('deploy') { echo 'first' }\nnode('linux') { echo 'second' }";
+    cleanup(world_done) struct world w = {0};
+
+    world_with(&w, "{\"executors\": [{\"labels\": [\"linux\"]}, {\"labels\": [\"deploy\"], \"count\": 2}]}");
+    CHECK_EQ(build_file(&w, "long", "node('linux') { " HOLD "}"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    CHECK_EQ(build_file(&w, "main", held), 2);
+    wait_until_waiting(&w, 2, "executor on ‘linux’");
+    CHECK_EQ(submit(&w, "web", "main"), 3); /* of the same branch */
+    CHECK_EQ(build_file(&w, "other", "node('deploy') { echo 'deployed' }"), 4);
+    expect_result(&w, "web", 4, "SUCCESS");
+    json_unref(wait_for(&w, "web", 3, "QUEUED"));
+    sh(&w, "touch ../data/workspaces/web/go");
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_result(&w, "web", 3, "SUCCESS");
+}
+
 TEST(a_builds_json_that_cannot_be_read_changes_no_executors)
 {
     cleanup(world_done) struct world w = {0};
