@@ -6,6 +6,7 @@
 #include "pipeline/language/label.h"
 
 #define LABEL_BYTES_MAX 100u
+#define ASKS_BEFORE_OLD 20u /* until then a build that is taken up has asked for what it still holds */
 
 /* ---- the plan ---- */
 
@@ -209,6 +210,8 @@ struct claim {
     const struct label *label;
     int number;     /* -1: a wish */
     bool is_shared; /* with the agent around it */
+    bool is_old;    /* of a table before this one, and not asked for since */
+    unsigned asks;  /* that were in vain */
 };
 
 struct executor_table {
@@ -384,6 +387,26 @@ say_why(const struct executor_table *t, const struct executor_ask *ask, const st
         snprintf(out->why, sizeof(out->why), "Waiting for next available executor");
 }
 
+/* The number of what its build held when naru ended and asks for no more, or -1: that it was given back was
+ * not written any more, and the build would wait for itself. */
+static int
+inherit(struct executor_table *t, const struct claim *c)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct claim *o = t->claims[i];
+        const int number = o->number;
+        cleanup_free char *key = NULL;
+        if (!o->is_old || o->is_shared || o->build != c->build ||
+            strcmp(o->pipeline, c->pipeline) != 0 ||
+            !suits(&t->plan, group_of(&t->plan, number), c->label))
+            continue;
+        key = text_dup(o->key);
+        executor_table_give(t, c->pipeline, c->build, key);
+        return number;
+    }
+    return -1;
+}
+
 bool
 executor_table_take(struct executor_table *t, const struct executor_ask *ask,
                     struct executor_grant *out)
@@ -397,6 +420,8 @@ executor_table_take(struct executor_table *t, const struct executor_ask *ask,
     if (c != NULL && c->number < 0) {
         /* What it had before it has again: it works there, whoever else came meanwhile. */
         c->number = ask->known >= 0 ? ask->known : choose(t, c);
+        if (c->number < 0 && c->asks++ >= ASKS_BEFORE_OLD)
+            c->number = inherit(t, c);
         if (c->number < 0 && ask->held >= 0 &&
             suits(&t->plan, group_of(&t->plan, ask->held), c->label)) {
             c->number = ask->held;
@@ -407,6 +432,7 @@ executor_table_take(struct executor_table *t, const struct executor_ask *ask,
         say_why(t, ask, c, out);
         return false;
     }
+    c->is_old = false;
     t->changes++; /* who holds fewer than others may be somebody else now */
     out->number = c->number;
     out->group = group_of(&t->plan, c->number);
@@ -502,5 +528,6 @@ executor_table_hold(struct executor_table *t, const struct json *held,
             continue;
         c->number = (int)number;
         c->is_shared = json_get_bool(one, "shared", false);
+        c->is_old = true;
     }
 }

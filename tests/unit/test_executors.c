@@ -186,6 +186,25 @@ is_not_over(void *arg, const char *pipeline, int64_t build)
     return false;
 }
 
+/* A power cut takes the word that it was given back. */
+TEST(a_build_does_not_wait_for_what_it_held_before_a_restart_and_asks_for_no_more)
+{
+    cleanup(table_free) struct executor_table *t = table_with("{\"executors\": 1}");
+    cleanup_json struct json *held = NULL;
+    struct err err;
+
+    held = json_parse(STR("[{\"pipeline\": \"web\", \"build\": 1, \"key\": \"a\", \"number\": 0}]"), &err);
+    executor_table_hold(t, held, is_not_over, NULL);
+    CHECK_EQ(take(t, "api", "a", ""), -1);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(take(t, "web", "b", ""), -1); /* another branch of it may ask */
+    CHECK_EQ(take(t, "web", "b", ""), 0);
+    for (int i = 0; i < 30; i++)
+        CHECK_EQ(take(t, "web", "c", ""), -1); /* what it has asked for it holds */
+    executor_table_give(t, "web", 1, "b");
+    CHECK_EQ(take(t, "api", "a", ""), 0);
+}
+
 /* --- builds --- */
 
 static void
