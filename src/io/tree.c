@@ -11,8 +11,9 @@
 #include "base/random.h"
 #include "io/file.h"
 
-#define DEPTH_MAX 256 /* one descriptor a level */
-#define BLOCK 512     /* of st_blocks */
+#define DEPTH_MAX 256  /* one descriptor a level */
+#define LIFT_DEPTH 128 /* less than file_remove_tree() goes */
+#define BLOCK 512      /* of st_blocks */
 #define GONE ".gone"
 
 struct count {
@@ -137,17 +138,31 @@ tree_let_go(const char *root, const char *below, struct err *err)
     return true;
 }
 
+struct removal {
+    const char *gone; /* the folder's path */
+    int at;           /* the folder */
+    tree_stop *is_stopped;
+    void *arg;
+    bool lifted; /* more was moved there meanwhile */
+};
+
+static bool
+is_to_stop(const struct removal *r)
+{
+    return r->is_stopped != NULL && r->is_stopped(r->arg);
+}
+
 /* A large one in pieces, so that who wants to stop need not wait for all of it. */
 static bool
-remove_in_pieces(int at, const char *path, const char *name, tree_stop *is_stopped, void *arg,
-                 struct err *err)
+remove_in_pieces(const struct removal *r, const char *name, struct err *err)
 {
-    cleanup(close_dir) DIR *d = open_dir(at, name);
+    cleanup_free char *path = text_format("%s/%s", r->gone, name);
+    cleanup(close_dir) DIR *d = open_dir(r->at, name);
     struct dirent *e;
 
     while (d != NULL && (e = readdir(d)) != NULL) {
         cleanup_free char *child = text_format("%s/%s", path, e->d_name);
-        if (is_stopped != NULL && is_stopped(arg))
+        if (is_to_stop(r))
             return err_set(err, ERR_UNAVAILABLE, "stopped");
         if (!is_dots(e->d_name) && !file_remove_tree(child, err))
             return false;
@@ -155,25 +170,70 @@ remove_in_pieces(int at, const char *path, const char *name, tree_stop *is_stopp
     return file_remove_tree(path, err);
 }
 
+/* What lies deeper than file_remove_tree() goes becomes one more that was let go. */
+static bool
+lift(const struct removal *r, int at, const char *name, int depth)
+{
+    cleanup(close_dir) DIR *d = is_to_stop(r) ? NULL : open_dir(at, name);
+    struct dirent *e;
+    bool lifted = false;
+    char id[33];
+
+    if (d != NULL && depth == LIFT_DEPTH) {
+        random_hex(id, 32);
+        return renameat(at, name, r->at, id) == 0;
+    }
+    while (d != NULL && (e = readdir(d)) != NULL)
+        if (!is_dots(e->d_name))
+            lifted |= lift(r, dirfd(d), e->d_name, depth + 1);
+    return lifted;
+}
+
+static bool
+remove_one(struct removal *r, const char *name, struct err *err)
+{
+    if (remove_in_pieces(r, name, err))
+        return true;
+    if (is_to_stop(r) || !lift(r, r->at, name, 0))
+        return false;
+    r->lifted = true;
+    return remove_in_pieces(r, name, err);
+}
+
+/* All that is there now. */
+static bool
+remove_all(struct removal *r, DIR *d, struct err *err)
+{
+    bool ok = true;
+    struct dirent *e;
+
+    rewinddir(d);
+    while ((e = readdir(d)) != NULL) {
+        struct err why;
+        if (is_to_stop(r))
+            return err_set(err, ERR_UNAVAILABLE, "stopped");
+        if (is_dots(e->d_name) || remove_one(r, e->d_name, &why))
+            continue;
+        ok = false;
+        *err = why;
+    }
+    return ok;
+}
+
 bool
 tree_remove_gone(const char *root, tree_stop *is_stopped, void *arg, struct err *err)
 {
     cleanup_free char *gone = text_format("%s/" GONE, root);
     cleanup(close_dir) DIR *d = open_dir(AT_FDCWD, gone);
-    bool ok = true;
-    struct dirent *e;
+    struct removal r = {.gone = gone, .is_stopped = is_stopped, .arg = arg};
+    bool ok;
 
     if (d == NULL)
         return errno == ENOENT || err_errno(err, "cannot list '%s'", gone);
-    while ((e = readdir(d)) != NULL) {
-        cleanup_free char *path = text_format("%s/%s", gone, e->d_name);
-        struct err why;
-        if (is_stopped != NULL && is_stopped(arg))
-            return err_set(err, ERR_UNAVAILABLE, "stopped");
-        if (is_dots(e->d_name) || remove_in_pieces(dirfd(d), path, e->d_name, is_stopped, arg, &why))
-            continue;
-        ok = false;
-        *err = why;
-    }
+    r.at = dirfd(d);
+    do {
+        r.lifted = false;
+        ok = remove_all(&r, d, err);
+    } while (r.lifted && !is_to_stop(&r));
     return ok;
 }

@@ -15,5 +15,5 @@ bool tree_bytes(const char *root, const char *below, tree_stop *is_stopped, void
                 int64_t *out, struct err *err) MUST_CHECK;
 /* Absent is success. */
 bool tree_let_go(const char *root, const char *below, struct err *err) MUST_CHECK;
-/* Removes what was let go.  What cannot be removed stays, and is said; the rest goes. */
+/* Removes what was let go, however deep it is.  What cannot be removed stays, and is said; the rest goes. */
 bool tree_remove_gone(const char *root, tree_stop *is_stopped, void *arg, struct err *err) MUST_CHECK;

@@ -71,6 +71,20 @@ TEST(what_is_let_go_goes_in_one_step_and_what_was_left_of_it_later)
     sh(&w, "test -e elsewhere/f && test -e q/kept/f");
 }
 
+TEST(what_lies_deeper_than_anybody_goes_is_removed_too)
+{
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    world_init(&w);
+    sh(&w, "a=$(printf 'd/%.0s' $(seq 200)) && mkdir -p $a && touch $a/f && "
+           "for i in 1 2 3; do mkdir -p x/$a && mv d x/$a/ && mv x/d y && rmdir x && mv y d || exit 1; done && "
+           "mkdir p && mv d p/a");
+    CHECK(tree_let_go(w.clone, "p/a", &err));
+    CHECK(tree_remove_gone(w.clone, NULL, NULL, &err));
+    sh(&w, "test -z \"$(ls .gone)\"");
+}
+
 /* --- the book --- */
 
 static bool
