@@ -419,6 +419,33 @@ TEST(where_there_are_no_users_strangers_are_not_root_for_want_of_them)
     CHECK_EQ(within(65536, look_at_builds), 0);
 }
 
+TEST(a_git_that_was_killed_stands_in_no_later_builds_way)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *url = NULL, *log = NULL;
+    struct json *j = NULL;
+    struct err err;
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    url = text_format("file://%s/git/web.git", w.data);
+    CHECK(pipeline_create(w.room, "far", url, NULL, &j, &err));
+    json_unref(j);
+    commit(&w, "script { echo \"changes ${currentBuild.changeSets.size()}\" }", "x");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "far", "main"), 1);
+    expect_result(&w, "far", 1, "SUCCESS");
+    commit(&w, "script { echo \"now changes ${currentBuild.changeSets.size()}\" }", "y");
+    sh(&w, "touch ../data/workspaces/far/main@git/shallow.lock");
+    push(&w, "web");
+    CHECK_EQ(submit(&w, "far", "main"), 2);
+    expect_result(&w, "far", 2, "SUCCESS");
+    expect_log(&w, "far", 2, "now changes 1\n");
+    log = text_format("! grep 'shallow.lock' '%s/builds/far/2/log'", w.data);
+    sh(&w, log);
+}
+
 /* --- builds.json --- */
 
 static bool

@@ -258,6 +258,13 @@ mirror_of(struct run *run)
     return arena_format(&run->arena, "%s@git", run->config->workspace);
 }
 
+/* What a git that was killed has left of its work there: only one fetches into it at a time. */
+static void
+unlock_mirror(struct run *run, const char *mirror)
+{
+    (void)unlink(arena_format(&run->arena, "%s/shallow.lock", mirror));
+}
+
 /* `commit` may be on `ref` only: some servers refuse to serve one by its id. */
 static bool
 mirror_commit(struct run *run, const char *mirror, int *code)
@@ -269,6 +276,7 @@ mirror_commit(struct run *run, const char *mirror, int *code)
                 arena_format(&run->arena, "%s^{tree}", c->commit)))
         return true;
     run_logf(run, "Fetching %s from %s", c->commit, c->git_url);
+    unlock_mirror(run, mirror);
     if (OWN_GIT(run, mirror, NULL, code, "fetch", "--quiet", "--no-tags", "--depth=1", "--force",
                 "--no-auto-maintenance", c->git_url, c->commit))
         return true;
@@ -445,6 +453,8 @@ with_history(struct run *run, const char *from, const char *to, unsigned count)
     if (local_repository(run) != NULL)
         return c->git_url;
     directory = reads_apart(run) ? mirror_of(run) : c->workspace;
+    if (reads_apart(run))
+        unlock_mirror(run, directory);
     log_in(run);
     has_both = str_is_hex(str_of(from)) && /* or "commit^1": its own parent is there in any case */
                OWN_GIT(run, directory, &ignored, &code, "fetch", "--quiet", "--no-tags", "--force",
@@ -546,6 +556,8 @@ workspace_show_ref(struct run *run, const char *directory, const char *ref, cons
     if (reads_apart(run) && is_narus(run, url))
         return OWN_GIT(run, source, out, &code, "show",
                        arena_format(&run->arena, "%s:%s", ref, path));
+    if (reads_apart(run))
+        unlock_mirror(run, source);
     log_in(run);
     ok = OWN_GIT(run, source, NULL, &code, "fetch", "--quiet", "--no-tags", "--depth=1", url, ref) &&
          OWN_GIT(run, source, out, &code, "show", arena_format(&run->arena, "FETCH_HEAD:%s", path));
