@@ -500,6 +500,7 @@ client_http_text(struct client *client, const char *path, struct strbuf *out, st
 
 struct download {
     int fd;
+    const struct http_answer *http;
     struct strbuf begin; /* what is said of a refusal */
     struct err err;
 };
@@ -508,10 +509,13 @@ static bool
 take_data(void *arg, struct str data)
 {
     struct download *d = arg;
+    struct str head = strbuf_str(&d->http->headers), version;
 
+    if (str_split(&head, ' ', &version) && str_starts(head, STR("2")))
+        return file_write_all(d->fd, data, &d->err);
     if (d->begin.len < REFUSAL_MAX)
         strbuf_add(&d->begin, str_slice(data, 0, REFUSAL_MAX - d->begin.len));
-    return file_write_all(d->fd, data, &d->err);
+    return true;
 }
 
 /* Asked only once: what came before a connection broke has been written. */
@@ -520,7 +524,7 @@ client_http_file(struct client *client, const char *path, int fd, struct err *er
 {
     cleanup(http_answer_done) struct http_answer http = {0};
     cleanup(client_answer_done) struct client_answer answer = {0};
-    struct download d = {.fd = fd};
+    struct download d = {.fd = fd, .http = &http};
     const struct http_parts parts = {
         .method = "GET", .path = path, .service = "naru", .on_data = take_data, .arg = &d};
     bool ok = perform_once(client, &parts, &http, err);

@@ -80,6 +80,8 @@ class PipelineCommand(unittest.TestCase):
         self.assertEqual((tree / "got").read_text(), "bad")
         done = self.naru.cli("pipeline", "artifact", "elsewhere", "2", "../log", "--to", str(tree / "log"), check=False)
         self.assertEqual((done.returncode, "has no artifact" in done.stdout, sorted(p.name for p in tree.glob("log*"))), (1, True, []))
+        done = self.naru.cli("pipeline", "artifact", "elsewhere", "2", "none", check=False)
+        self.assertEqual(done.stdout.count("has no artifact"), 1) # and nothing where the artifact would be
 
     def test_mistakes_are_named(self):
         for code, text, args in ((2, "create NAME", ("make", "it")), (2, "not a pipeline name", ("create", "a/b")),
