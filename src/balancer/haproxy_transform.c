@@ -50,8 +50,24 @@ add_replacement(const char *replace, int groups, struct strbuf *out)
     strbuf_addf(out, "\\%d", groups + 2);
 }
 
-/* A result that is no path or no host is 500, as at AWS.  A text that is too long for the expression is refused: as it
- * came it is not what the target is meant to get. */
+/* A text that is too long for the expression, and may be what it is about, is refused: as it came it is not what the
+ * target is meant to get. */
+static void
+add_longer(const struct view_rule *rule, const char *regex, bool is_host, int longest, struct strbuf *out)
+{
+    const struct pattern_dialect words = {.begin = "^", .end = "$", .ignores_case = is_host};
+    const char *text = is_host ? "req.hdr(host)" : "pathq";
+    cleanup(strbuf_done) struct strbuf known = {0};
+    struct err err;
+
+    strbuf_addf(out, "    http-request return status %d if { var(txn.hit),field(1,|) -m str %s } { %s -m len gt %d }",
+                is_host ? 400 : 414, rule->id, text, longest);
+    if (pattern_translate_known(str_of(regex), &words, &known, &err) && known.len > 0)
+        strbuf_addf(out, " { %s -m reg '^%s' }", text, strbuf_cstr(&known));
+    strbuf_add_char(out, '\n');
+}
+
+/* A result that is no path or no host is 500, as at AWS. */
 static void
 add_transform(const struct view_rule *rule, const struct json *transform, struct strbuf *out)
 {
@@ -64,8 +80,7 @@ add_transform(const struct view_rule *rule, const struct json *transform, struct
     if (!add_regex(rewrite, is_host, &groups, &longest, &regex))
         return;
     if (longest > 0)
-        strbuf_addf(out, "    http-request return status %d if { var(txn.hit),field(1,|) -m str %s } { %s -m len gt %d }\n",
-                    is_host ? 400 : 414, rule->id, is_host ? "req.hdr(host)" : "pathq", longest);
+        add_longer(rule, json_get_cstr(rewrite, "Regex", ""), is_host, longest, out);
     strbuf_addf(out, "    http-request %s '%s' '",
                 is_host ? "replace-header Host" : "replace-pathq", strbuf_cstr(&regex));
     add_replacement(json_get_cstr(rewrite, "Replace", ""), groups, out);

@@ -78,17 +78,13 @@ enum longer { LONGER_NOT, LONGER_TOO, LONGER_ONLY };
 static void
 add_longer(const char *text, const struct pattern_dialect *words, int longest, struct strbuf *out)
 {
-    const struct str beginning = pattern_beginning(str_of(text));
+    cleanup(strbuf_done) struct strbuf known = {0};
     struct err err;
 
-    if (longest == 0) {
+    if (longest == 0 || !pattern_translate_known(str_of(text), words, &known, &err)) /* it is sound where all of the text is */
         strbuf_add_cstr(out, "(?!)");
-        return;
-    }
-    strbuf_add_cstr(out, "(?=");
-    if (!pattern_translate(beginning, words, out, NULL, &err))
-        strbuf_add_cstr(out, "(?!)"); /* it is sound where all of the text is */
-    strbuf_addf(out, ")" OF_VALUE "{%d,}", longest + 1);
+    else
+        strbuf_addf(out, "%s" OF_VALUE "{%d,}", strbuf_cstr(&known), longest + 1);
 }
 
 /* Anywhere in the part, whose end `words->end` looks at. */

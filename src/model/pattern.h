@@ -40,8 +40,10 @@ bool pattern_translate(struct str text, const struct pattern_dialect *dialect, s
 bool pattern_translate_search(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, int *captures_out,
                               struct err *err) MUST_CHECK;
 
-/* What each text that it is found in begins with, as an expression of literals; empty if that is not known. */
-struct str pattern_beginning(struct str text);
+/* Looks ahead, for PCRE at the beginning of a text, that let through what holds the literals that each text has in which
+ * it is found; nothing if none are known.  On failure something may have been appended. */
+bool pattern_translate_known(struct str text, const struct pattern_dialect *dialect, struct strbuf *out,
+                             struct err *err) MUST_CHECK;
 
 /* How the time of such a matcher grows with the text, at worst, wherever in the text the expression is looked for: by
  * how many ways through it a text can have, told from loops that can take the same characters.  Rather too high than too

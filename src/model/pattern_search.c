@@ -70,12 +70,61 @@ pattern_lead(struct str text)
     return is_one_of(text, end, ".") && is_one_of(text, end + 1, "*") && !has_alternatives(text) ? (int)end : -1;
 }
 
-struct str
-pattern_beginning(struct str text)
+/* Behind what begins at `at`, which is no literal outside of groups. */
+static size_t
+skip_other(struct str text, size_t at)
 {
-    if (!is_one_of(text, 0, "^") || has_alternatives(text))
-        return str_slice(text, 0, 0);
-    return str_slice(text, 1, skip_literals(text, 1));
+    if (text.at[at] == '[')
+        return skip_class(text, at) + 1;
+    if (text.at[at] == '{')
+        while (at < text.len && text.at[at] != '}')
+            at++;
+    return at + (is_one_of(text, at, "\\") ? 2 : 1);
+}
+
+/* The longest literals outside of groups. */
+static struct str
+longest_literals(struct str text)
+{
+    struct str longest = str_slice(text, 0, 0);
+    int depth = 0;
+
+    for (size_t at = 0; at < text.len;) {
+        const size_t end = depth == 0 ? skip_literals(text, at) : at;
+
+        if (end - at > longest.len)
+            longest = str_slice(text, at, end);
+        if (end > at) {
+            at = end;
+            continue;
+        }
+        depth += text.at[at] == '(' ? 1 : text.at[at] == ')' ? -1 : 0;
+        at = skip_other(text, at);
+    }
+    return longest;
+}
+
+static bool
+add_ahead(const char *way, struct str literals, const struct pattern_dialect *dialect, struct strbuf *out, struct err *err)
+{
+    if (literals.len == 0)
+        return true;
+    strbuf_addf(out, "(?=%s", way);
+    if (!pattern_translate(literals, dialect, out, NULL, err))
+        return false;
+    strbuf_add_char(out, ')');
+    return true;
+}
+
+bool
+pattern_translate_known(struct str text, const struct pattern_dialect *dialect, struct strbuf *out, struct err *err)
+{
+    const struct str longest = longest_literals(text);
+    const struct str beginning = str_slice(text, 1, is_one_of(text, 0, "^") ? skip_literals(text, 1) : 1);
+
+    return has_alternatives(text) ||
+           (add_ahead("", beginning, dialect, out, err) &&
+            (longest.at == beginning.at || add_ahead(PATTERN_OF_LINE "*?", longest, dialect, out, err)));
 }
 
 /* What is before it. */

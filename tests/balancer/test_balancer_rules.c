@@ -249,6 +249,7 @@ TEST(nobody_passes_a_rule_by_a_text_that_it_does_not_look_at)
     check_long(w, "GET /rounds HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 399, "d\r\n\r\n", "rounds");
     CHECK_EQ(status_of_long(w, "GET /rounds HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 400, "d\r\n\r\n"), 431);
     check_long(w, "GET /other HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 400, "d\r\n\r\n", "default");
+    check_long(w, "GET /rounds HTTP/1.1\r\nHost: a\r\nX-Rounds: ", 'a', 400, "\r\n\r\n", "default"); /* there is no d */
     rules_end(w);
 }
 
@@ -349,6 +350,7 @@ TEST(transforms_change_what_targets_see)
     check_seen("/seen?1", "a", "1 a");
     CHECK_EQ(client_send(w->port, "GET /seen HTTP/1.1\r\nHost: gone\r\n\r\n").status, 500);
     CHECK_EQ(status_of_long(w, "GET /long", 'a', 252, "1 HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
+    CHECK_EQ(status_of_long(w, "GET /long?", 'a', 3000, " HTTP/1.1\r\nHost: a\r\n\r\n"), 200); /* there is no 1 */
     rules_end(w);
 }
 

@@ -158,6 +158,17 @@ add_key(enum place place, struct str text, struct strbuf *out)
     strbuf_add_cstr(out, "\r\nx-b: c\r\n\r\n");
 }
 
+/* Literals that each text has to have. */
+static bool
+has_known(const struct question *q)
+{
+    const struct pattern_dialect plain = {.begin = "", .end = ""};
+    cleanup(strbuf_done) struct strbuf known = {0};
+    struct err err;
+
+    return !pattern_translate_known(q->value, &plain, &known, &err) || known.len > 0;
+}
+
 static void
 ask(const struct question *q, const pcre2_code *rule, const pcre2_code *longer, struct str text)
 {
@@ -169,7 +180,7 @@ ask(const struct question *q, const pcre2_code *rule, const pcre2_code *longer, 
     add_key(q->place, text, &key);
     is = matches(rule, strbuf_str(&key));
     assert(!is || !is_longer);
-    if (is_longer && pattern_beginning(q->value).len == 0)
+    if (is_longer && (should_match(q, text) == 1 || !has_known(q)))
         assert(matches(longer, strbuf_str(&key)));
     if (!is_longer)
         assert(longer == NULL || !matches(longer, strbuf_str(&key)));

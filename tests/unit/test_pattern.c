@@ -220,6 +220,38 @@ as_pcre(const char *text, const char *limit)
     return all;
 }
 
+static char *
+known_of(const char *text)
+{
+    struct strbuf out = {0};
+    struct err err;
+
+    CHECK(pattern_translate_known(str_of(text), &words, &out, &err));
+    strbuf_add_cstr(&out, "");
+    return strbuf_take(&out);
+}
+
+/* So that a text that is too long, but lacks them, is refused by nobody. */
+TEST(literals_that_a_text_must_have_are_known)
+{
+    static const struct {
+        const char *text, *known;
+    } all[] = {
+        {"^/a\\.b?[0-9].*[a-c]+d", "(?=\\x2fa\\x2e)"},
+        {"^/(.*)/edit/([a-z]+)", "(?=\\x2f)(?=" PATTERN_OF_LINE "*?\\x2fedit\\x2f)"},
+        {"/user/[0-9]+/x$", "(?=" PATTERN_OF_LINE "*?\\x2fuser\\x2f)"},
+        {"[/user/]+\\d\\d{10}x{2,3}yz*(long)?(\\)|[)]long)*y", "(?=" PATTERN_OF_LINE "*?y)"},
+        {"^(a|b)*", ""},
+        {"^abc|d", ""},
+        {"[]a]bc+", "(?=" PATTERN_OF_LINE "*?b)"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        cleanup_free char *known = known_of(all[i].text);
+        check_equal_text(__FILE__, __LINE__, all[i].text, known, all[i].known);
+    }
+}
+
 TEST(pcre_finds_what_our_own_matcher_finds)
 {
     for (int i = 0; i < 400; i++) {
@@ -227,7 +259,8 @@ TEST(pcre_finds_what_our_own_matcher_finds)
         cleanup_free char *whole = text_format(".*(?:%s).*", text);
         struct err err = {0};
         struct pattern *own = pattern_parse(str_of(whole), &err);
-        struct matcher m = matcher_make(pcre);
+        cleanup_free char *known = known_of(text), *ahead = text_format("^\\n%s", known);
+        struct matcher m = matcher_make(pcre), looks_ahead = matcher_make(ahead);
 
         for (int k = 0; k < 12; k++) {
             cleanup_free char *line = random_text(dice(9));
@@ -235,7 +268,10 @@ TEST(pcre_finds_what_our_own_matcher_finds)
             const int found = look(&m, line);
             if (found != PCRE2_ERROR_MATCHLIMIT && found != pattern_matches(own, inner)) /* none that is priced */
                 check_fail(__FILE__, __LINE__, "%s in '" STR_FMT "': %d", text, STR_ARG(inner), found);
+            if (found == 1 && look(&looks_ahead, line) != 1)
+                check_fail(__FILE__, __LINE__, "%s in '" STR_FMT "' without %s", text, STR_ARG(inner), known);
         }
+        matcher_done(&looks_ahead);
         matcher_done(&m);
         pattern_free(own);
     }
