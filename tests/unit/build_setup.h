@@ -74,7 +74,7 @@ build_init(struct build *b)
         .build_url = "http://localhost:4566/naru/builds/web/7/",
         .job_url = "http://localhost:4566/naru/builds/web/",
         .server_url = "http://localhost:4566/",
-        .home = "/var/lib/naru",
+        .home = b->directory, /* is there: groups of homes that are gone are swept by any naru */
         .previous_result = "SUCCESS",
         .branch = "main",
         .is_primary_branch = true,

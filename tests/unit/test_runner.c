@@ -513,7 +513,8 @@ TEST(the_environment_says_where_the_build_is)
                    "http://localhost:4566/naru/builds/web/ "
                    "http://localhost:4566/naru/builds/web/7/ "
                    "http://localhost:4566/naru/builds/web/7/"));
-    CHECK(has(log, "/var/lib/naru /var/lib/naru jenkins-web-main-7 main built-in"));
+    cleanup_free char *homes = text_format("%s %s jenkins-web-main-7 main built-in", b.directory, b.directory);
+    CHECK(has(log, homes));
     CHECK(has(log, "after 6"));
 }
 
