@@ -90,20 +90,13 @@ build_results_list(struct client *client, const char *pipeline, bool wants_json,
                                          "MEMORY", "DISK", "TESTS", NULL};
     cleanup_free char *path = text_format("/naru/builds?pipeline=%s", pipeline);
     cleanup_json struct json *answer = builds_ask(client, "GET", path, NULL, err);
-    const struct json *all = json_get(answer, "builds");
-    struct table *table;
 
     if (answer == NULL)
         return false;
-    if (wants_json) {
+    if (wants_json)
         cli_print_json(answer);
-        return true;
-    }
-    table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++)
-        add_build(table, json_at(all, i));
-    table_print(table, stdout);
-    table_free(table);
+    else
+        table_print_list(titles, json_get(answer, "builds"), add_build);
     return true;
 }
 

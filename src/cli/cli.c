@@ -320,6 +320,18 @@ table_free(struct table *t)
 }
 
 void
+table_print_list(const char *const *titles, const struct json *list,
+                 void (*add)(struct table *t, const struct json *item))
+{
+    struct table *table = table_new(titles);
+
+    for (size_t i = 0; i < json_size(list); i++)
+        add(table, json_at(list, i));
+    table_print(table, stdout);
+    table_free(table);
+}
+
+void
 progress_begin(struct progress *p)
 {
     *p = (struct progress){.started_ms = clock_monotonic_ms()};

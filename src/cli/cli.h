@@ -73,6 +73,9 @@ struct table *table_new(const char *const *titles);
 void table_add(struct table *t, ...); /* as many `const char *` as titles; NULL is "-" */
 void table_print(const struct table *t, FILE *out);
 void table_free(struct table *t);
+/* Prints a table with what add() makes of each item of the array. */
+void table_print_list(const char *const *titles, const struct json *list,
+                      void (*add)(struct table *t, const struct json *item));
 
 /* One aligned line per state change: "   1.234s  service   2 of 4 tasks running". */
 struct progress {

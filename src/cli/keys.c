@@ -64,6 +64,17 @@ create(const struct keys_command *c, const char *name, struct err *err)
     return true;
 }
 
+static void
+add_key(struct table *table, const struct json *row)
+{
+    const char *patterns = json_get_cstr(row, "repositories", "");
+    char when[32];
+
+    clock_format_iso(json_get_i64(row, "createdAt", 0), when);
+    table_add(table, json_get_cstr(row, "name", ""), json_get_cstr(row, "accessKeyId", ""),
+              json_get_cstr(row, "role", ""), patterns[0] != '\0' ? patterns : "*", when);
+}
+
 static bool
 list(const struct keys_command *c, struct err *err)
 {
@@ -74,21 +85,10 @@ list(const struct keys_command *c, struct err *err)
 
     if (!cli_wants_json(c->output, err, &wants_json) || !access_keys_list(c->path, &all, err))
         return false;
-    if (wants_json) {
+    if (wants_json)
         cli_print_json(all);
-        return true;
-    }
-    struct table *table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++) {
-        const struct json *row = json_at(all, i);
-        const char *patterns = json_get_cstr(row, "repositories", "");
-        char when[32];
-        clock_format_iso(json_get_i64(row, "createdAt", 0), when);
-        table_add(table, json_get_cstr(row, "name", ""), json_get_cstr(row, "accessKeyId", ""),
-                  json_get_cstr(row, "role", ""), patterns[0] != '\0' ? patterns : "*", when);
-    }
-    table_print(table, stdout);
-    table_free(table);
+    else
+        table_print_list(titles, all, add_key);
     return true;
 }
 
@@ -113,15 +113,10 @@ list_sessions(const struct keys_command *c, struct err *err)
     if (!cli_wants_json(c->output, err, &wants_json) ||
         !key_sessions_list(c->sessions_path, clock_wall_ms(), &all, err))
         return false;
-    if (wants_json) {
+    if (wants_json)
         cli_print_json(all);
-        return true;
-    }
-    struct table *table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++)
-        add_session(table, json_at(all, i));
-    table_print(table, stdout);
-    table_free(table);
+    else
+        table_print_list(titles, all, add_session);
     return true;
 }
 

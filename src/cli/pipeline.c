@@ -62,13 +62,24 @@ tell_waiting(const struct json *answer)
                json_get_cstr(json_at(builds, i), "waitingFor", ""));
 }
 
+static void
+add_pipeline(struct table *table, const struct json *row)
+{
+    const struct json *last = json_get(row, "lastBuild");
+    cleanup_free char *build =
+        last == NULL ? NULL
+                     : text_format("#%lld %s", (long long)json_get_i64(last, "number", 0),
+                                   json_get_cstr(last, "result", json_get_cstr(last, "state", "")));
+
+    table_add(table, json_get_cstr(row, "name", ""), build, json_get_cstr(row, "url", ""),
+              json_get_cstr(row, "github", NULL));
+}
+
 static bool
 list(struct pipelines *p, struct err *err)
 {
     static const char *const titles[] = {"PIPELINE", "LAST BUILD", "REPOSITORY", "GITHUB", NULL};
     cleanup_json struct json *answer = builds_ask(p->client, "GET", "/naru/pipelines", NULL, err);
-    const struct json *all;
-    struct table *table;
 
     if (answer == NULL)
         return false;
@@ -76,21 +87,7 @@ list(struct pipelines *p, struct err *err)
         cli_print_json(answer);
         return true;
     }
-    all = json_get(answer, "pipelines");
-    table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++) {
-        const struct json *last = json_get(json_at(all, i), "lastBuild");
-        cleanup_free char *build =
-            last == NULL ? NULL
-                         : text_format("#%lld %s", (long long)json_get_i64(last, "number", 0),
-                                       json_get_cstr(last, "result", json_get_cstr(last, "state", "")));
-
-        table_add(table, json_get_cstr(json_at(all, i), "name", ""), build,
-                  json_get_cstr(json_at(all, i), "url", ""),
-                  json_get_cstr(json_at(all, i), "github", NULL));
-    }
-    table_print(table, stdout);
-    table_free(table);
+    table_print_list(titles, json_get(answer, "pipelines"), add_pipeline);
     tell_disk(json_get(answer, "disk"));
     tell_waiting(answer);
     return true;

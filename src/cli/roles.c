@@ -68,15 +68,10 @@ list(const struct roles_command *c, struct err *err)
 
     if (!cli_wants_json(c->output, err, &wants_json) || !role_map_list(c->path, &all, err))
         return false;
-    if (wants_json) {
+    if (wants_json)
         cli_print_json(all);
-        return true;
-    }
-    struct table *table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++)
-        add_role(table, json_at(all, i));
-    table_print(table, stdout);
-    table_free(table);
+    else
+        table_print_list(titles, all, add_role);
     return true;
 }
 

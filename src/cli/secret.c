@@ -178,31 +178,29 @@ set(const struct secret_command *c, const char *id, struct err *err)
     return ok;
 }
 
+static void
+add_secret(struct table *table, const struct json *row)
+{
+    char when[32];
+
+    clock_format_iso(json_get_i64(row, "updatedAtMs", 0), when);
+    table_add(table, json_get_cstr(row, "id", ""), json_get_cstr(row, "kind", ""), when,
+              json_get_cstr(row, "description", NULL));
+}
+
 static bool
 list(const struct secret_command *c, struct err *err)
 {
     static const char *const titles[] = {"ID", "KIND", "UPDATED", "DESCRIPTION", NULL};
     cleanup_json struct json *all = secrets_list(c->directory, err);
-    struct table *table;
     bool wants_json;
 
     if (all == NULL || !cli_wants_json(c->output, err, &wants_json))
         return false;
-    if (wants_json) {
+    if (wants_json)
         cli_print_json(all);
-        return true;
-    }
-    table = table_new(titles);
-    for (size_t i = 0; i < json_size(all); i++) {
-        const struct json *row = json_at(all, i);
-        char when[32];
-
-        clock_format_iso(json_get_i64(row, "updatedAtMs", 0), when);
-        table_add(table, json_get_cstr(row, "id", ""), json_get_cstr(row, "kind", ""), when,
-                  json_get_cstr(row, "description", NULL));
-    }
-    table_print(table, stdout);
-    table_free(table);
+    else
+        table_print_list(titles, all, add_secret);
     return true;
 }
 
