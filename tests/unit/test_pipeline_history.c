@@ -55,19 +55,26 @@ TEST(a_commit_with_a_long_message_does_not_hide_those_after_it)
     expect_log(&w, "web", 2, "changes [Ann/long/[add:long], Ann/short/[add:short]]\n");
 }
 
+/* A pipeline of the same repository, as one that lies elsewhere. */
+static void
+make_far(struct world *w)
+{
+    cleanup_free char *url = text_format("file://%s/git/web.git", w->data);
+    struct json *j = NULL;
+    struct err err;
+
+    if (!pipeline_create(w->room, "far", url, NULL, &j, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    json_unref(j);
+}
+
 /* Fetched with a history of one commit, it knows them all the same. */
 TEST(the_changes_of_a_repository_elsewhere_are_fetched_when_they_are_asked_for)
 {
     cleanup(world_done) struct world w = {0};
-    cleanup_free char *url = NULL;
-    struct json *j = NULL;
-    struct err err;
 
     web_init(&w, NULL);
-    url = text_format("file://%s/git/web.git", w.data);
-    if (!pipeline_create(w.room, "far", url, NULL, &j, &err))
-        check_fail(__FILE__, __LINE__, "%s", err.message);
-    json_unref(j);
+    make_far(&w);
     commit(&w, SAY_CHANGES, "x");
     push(&w, "web");
     CHECK_EQ(submit(&w, "far", "main"), 1);
@@ -84,15 +91,9 @@ TEST(a_force_push_does_not_hide_what_changed)
 {
     static const char *const names[] = {"far", "web"};
     cleanup(world_done) struct world w = {0};
-    cleanup_free char *url = NULL;
-    struct json *j = NULL;
-    struct err err;
 
     web_init(&w, NULL);
-    url = text_format("file://%s/git/web.git", w.data);
-    if (!pipeline_create(w.room, "far", url, NULL, &j, &err))
-        check_fail(__FILE__, __LINE__, "%s", err.message);
-    json_unref(j);
+    make_far(&w);
     commit(&w, SAY_CHANGES, "x");
     sh(&w, "echo 1 > one; git add .; git commit -q -m one; echo 2 > two; git add .; git commit -q -m two");
     push(&w, "web");

@@ -67,41 +67,45 @@ scan_deno_lock(struct str bytes, struct json *packages)
             npm_add("deno", str_of(json_key(it)), '_', packages);
 }
 
+/* What stands behind the mark in the next line that has it; false when there is none. */
+static bool
+marked_cut(struct str *rest, struct str mark, struct str *out)
+{
+    struct str line;
+
+    while (line_cut(rest, &line)) {
+        const ptrdiff_t at = str_find(line, mark);
+        if (at < 0)
+            continue;
+        *out = str_slice(line, (size_t)at + mark.len, line.len);
+        return true;
+    }
+    return false;
+}
+
 /* mix.lock: `"plug": {:hex, :plug, "1.15.3", "<hash>", ...},` */
 void
 scan_mix_lock(struct str bytes, struct json *packages)
 {
-    const struct str mark = STR("{:hex, :");
     struct str line, name, version;
 
-    while (line_cut(&bytes, &line)) {
-        const ptrdiff_t at = str_find(line, mark);
-        if (at < 0)
-            continue;
-        line = str_slice(line, (size_t)at + mark.len, line.len);
+    while (marked_cut(&bytes, STR("{:hex, :"), &line))
         if (str_split(&line, ',', &name) && quoted_cut(&line, &version)) {
             if (name.len > 2 && name.at[0] == '"')
                 name = str_slice(name, 1, name.len - 1);
             package_add(packages, "mix", "Hex", name, version);
         }
-    }
 }
 
 /* rebar.lock: `{<<"cowboy">>,{pkg,<<"cowboy">>,<<"2.9.0">>},0},` */
 void
 scan_rebar_lock(struct str bytes, struct json *packages)
 {
-    const struct str mark = STR("{pkg,");
     struct str line, name, version;
 
-    while (line_cut(&bytes, &line)) {
-        const ptrdiff_t at = str_find(line, mark);
-        if (at < 0)
-            continue;
-        line = str_slice(line, (size_t)at + mark.len, line.len);
+    while (marked_cut(&bytes, STR("{pkg,"), &line))
         if (quoted_cut(&line, &name) && quoted_cut(&line, &version))
             package_add(packages, "rebar", "Hex", name, version);
-    }
 }
 
 /* pubspec.lock: keys of the mapping "packages", each with "source" in front of "version". */
