@@ -77,6 +77,22 @@ TEST(json_and_yaml_come_and_go)
     CHECK(has(log, "bad yaml true"));
 }
 
+TEST(a_role_without_credentials_is_not_assumed)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log = run_steps(
+        &b,
+        "writeFile file: 'aws', text: '#!/bin/sh\\necho \"{}\"\\n'\n"
+        "sh 'chmod +x aws'\n"
+        "withEnv([\"PATH=${pwd()}:${env.PATH}\"]) { script {\n"
+        " try { withAWS(role: 'arn:aws:iam::000000000000:role/x') { echo 'in it' } } catch (e) { echo \"none: ${e.message}\" }\n"
+        "} }\n",
+        RESULT_SUCCESS);
+
+    CHECK(has(log, "none: aws sts assume-role answered without credentials"));
+    CHECK(strstr(log, "in it") == NULL && strstr(log, "Assumed role") == NULL);
+}
+
 TEST(numbers_come_and_go_with_all_their_digits)
 {
     cleanup(build_done) struct build b = {0};

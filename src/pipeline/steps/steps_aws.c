@@ -72,17 +72,21 @@ role_arn(struct step_call *s, struct str role, struct str account, const char **
     return true;
 }
 
-static void
+static bool
 set_session(struct step_call *s, struct env_layer *layer, const struct aws_role *role, const struct json *credentials)
 {
-    const struct str secret = str_of(json_get_cstr(credentials, "SecretAccessKey", "")),
+    const struct str id = str_of(json_get_cstr(credentials, "AccessKeyId", "")),
+                     secret = str_of(json_get_cstr(credentials, "SecretAccessKey", "")),
                      token = str_of(json_get_cstr(credentials, "SessionToken", ""));
 
+    if (id.len == 0 || secret.len == 0 || token.len == 0)
+        return step_fail(s, "aws sts assume-role answered without credentials");
     credential_mask(s->run, secret);
     credential_mask(s->run, token);
-    run_env_set(s->run, layer, str_of(role->key_variable), str_of(json_get_cstr(credentials, "AccessKeyId", "")));
+    run_env_set(s->run, layer, str_of(role->key_variable), id);
     run_env_set(s->run, layer, str_of(role->secret_variable), secret);
     run_env_set(s->run, layer, STR("AWS_SESSION_TOKEN"), token);
+    return true;
 }
 
 bool
@@ -109,9 +113,8 @@ aws_assume_role(struct step_call *s, struct env_layer *layer, const struct aws_r
         argv[n++] = arena_format(a, "%lld", (long long)role->seconds);
     }
     cleanup_json struct json *answer = call_aws(s, argv);
-    if (answer == NULL)
+    if (answer == NULL || !set_session(s, layer, role, json_get(answer, "Credentials")))
         return false;
-    set_session(s, layer, role, json_get(answer, "Credentials"));
     run_logf(s->run, "Assumed role %s with id %s", arn,
              json_get_cstr(json_get(answer, "AssumedRoleUser"), "AssumedRoleId", ""));
     return true;
