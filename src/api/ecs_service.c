@@ -328,6 +328,7 @@ roll_back(struct request *rq, const struct service *s, struct json *out, struct 
     if (stays) {
         const struct event event = {.type = EVENT_SERVICE_UPDATE,
                                     .service_update = {.service_arn = s->arn,
+                                                       .invocation = rq->invocation,
                                                        .desired_count = desired,
                                                        .health_check_grace_s = -1,
                                                        .launch_type = -1}};
@@ -339,6 +340,7 @@ roll_back(struct request *rq, const struct service *s, struct json *out, struct 
         const struct event event = {
             .type = EVENT_SERVICE_ROLLBACK,
             .service_rollback = {.service_arn = s->arn,
+                                 .invocation = rq->invocation,
                                  .deployment_id = target,
                                  .desired_count = desired,
                                  .reason = "Service deployment rolled back because of a user-initiated "
@@ -394,6 +396,7 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         .type = EVENT_SERVICE_UPDATE,
         .service_update = {
             .service_arn = s->arn,
+            .invocation = rq->invocation,
             .desired_count = (int)json_get_i64(rq->input, "desiredCount", -1),
             .health_check_grace_s =
                 (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", -1),
@@ -440,6 +443,10 @@ ecs_update_service(struct request *rq, struct json *out, struct err *err)
         return false;
     if (s->status != SERVICE_ACTIVE)
         return err_set(err, ERR_SERVICE_NOT_ACTIVE, "Service was not ACTIVE.");
+    if (rq->invocation[0] != '\0' && strcmp(rq->invocation, s->invocation) == 0) {
+        json_set(out, "service", ecs_describe_service(rq, s, false)); /* its answer was lost */
+        return true;
+    }
     if (!service_check_built(rq->input, err) ||
         !check_desired_count(json_get_i64(rq->input, "desiredCount", 0), err))
         return false;

@@ -152,6 +152,7 @@ external_update(struct request *rq, const struct service *s, const struct json *
                          .type = EVENT_SERVICE_UPDATE,
                          .service_update = {
                              .service_arn = s->arn,
+                             .invocation = rq->invocation,
                              .desired_count = (int)json_get_i64(rq->input, "desiredCount", -1),
                              .health_check_grace_s =
                                  (int)json_get_i64(rq->input, "healthCheckGracePeriodSeconds", -1),

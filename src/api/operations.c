@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/arn.h"
+#include "model/service.h"
 
 #define BODY_LIMIT ((size_t)1 << 20)
 /* A part of a layer has at most 20 MiB, as base64; a manifest 4 MiB, of which much may be escaped. */
@@ -306,6 +307,15 @@ call_handler(void *arg, struct core *core, int64_t now_ms)
     assert(c->succeeded || c->err.code != ERR_NONE);
 }
 
+/* amz-sdk-invocation-id; longer ones than those of SDKs are none. */
+static const char *
+invocation_of(struct call *c)
+{
+    const struct str id = sigv4_header(&c->http->signed_part, "amz-sdk-invocation-id");
+
+    return id.len < INVOCATION_SIZE ? arena_cstr(&c->arena, id) : "";
+}
+
 static void
 fill_request(struct call *c)
 {
@@ -323,6 +333,7 @@ fill_request(struct call *c)
         .is_secure = c->http->is_secure,
         .now_ms = clock_wall_ms(), /* for policies, which are asked before the engine */
         .operation = c->operation->name,
+        .invocation = invocation_of(c),
         .input = c->input,
     };
     memcpy(c->rq.request_id, c->http->request_id, sizeof(c->rq.request_id));

@@ -36,6 +36,7 @@ struct request {
     bool is_secure;        /* came by TLS */
     const char *operation; /* "CreateService" */
     char request_id[37];
+    const char *invocation; /* what an SDK says again in each attempt at one call; "" if it says none */
     const struct json *input; /* conforms to the operation's input shape; absent members are absent */
     int64_t now_ms;
     const struct core *core;  /* NULL for ACCESS_LOCAL */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "api/sigv4.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/uri.h"
 #include "cli/ec2_form.h"
 #include "cli/xml.h"
@@ -175,6 +176,8 @@ struct http_parts {
     const char *content_type, *target; /* may be NULL */
     struct str body;
     int64_t timeout_ms;
+    const char *invocation; /* a header's line; may be NULL */
+    bool may_repeat;        /* also if its answer was cut off */
     bool (*on_data)(void *arg, struct str data); /* as http_call's; may be NULL */
     void *arg;
 };
@@ -237,7 +240,7 @@ perform_once(struct client *c, const struct http_parts *parts, struct http_answe
     cleanup(strbuf_done) struct strbuf authorization = {0};
     cleanup(head_done) struct head h = {0};
     char *lines[HEADERS_MAX] = {NULL};
-    const char *sent[HEADERS_MAX + 2] = {NULL};
+    const char *sent[HEADERS_MAX + 3] = {NULL};
     struct http_call call = {.method = parts->method,
                              .url = url,
                              .body = parts->body,
@@ -264,18 +267,21 @@ perform_once(struct client *c, const struct http_parts *parts, struct http_answe
                                                STR_ARG(h.headers[i].value));
     if (parts->service != NULL)
         sent[count++] = strbuf_cstr(&authorization);
+    if (parts->invocation != NULL)
+        sent[count++] = parts->invocation;
     ok = http_client_call(c->http, &call, out, err);
     for (int i = 0; i < h.count; i++)
         free(lines[i]);
     return ok;
 }
 
-/* Scripts of a build outlive a naru that is restarted: what it cannot have heard is said again. */
+/* Scripts of a build outlive a naru that is restarted: what it cannot have heard is said again, and what it has, if
+ * that does no harm. */
 static bool
-is_worth_another_try(const struct err *err, int64_t began_ms)
+is_worth_another_try(const struct http_parts *parts, const struct err *err, int64_t began_ms)
 {
-    return err->code == ERR_UNAVAILABLE && getenv("JENKINS_NODE_COOKIE") != NULL &&
-           clock_monotonic_ms() - began_ms < RESTART_PATIENCE_MS;
+    return (err->code == ERR_UNAVAILABLE || (err->code == ERR_INTERNAL && parts->may_repeat)) &&
+           getenv("JENKINS_NODE_COOKIE") != NULL && clock_monotonic_ms() - began_ms < RESTART_PATIENCE_MS;
 }
 
 static bool
@@ -285,7 +291,7 @@ perform(struct client *c, const struct http_parts *parts, struct http_answer *ou
     struct err why = {0};
 
     while (!perform_once(c, parts, out, &why)) {
-        if (is_worth_another_try(&why, began_ms)) {
+        if (is_worth_another_try(parts, &why, began_ms)) {
             http_answer_done(out);
             clock_sleep_ms(RESTART_LOOK_MS);
             continue;
@@ -388,10 +394,23 @@ unwrap_query_result(struct client_answer *a, const char *operation)
     a->body = inner;
 }
 
+/* Questions, and what naru does once however often one invocation of it comes. */
+static bool
+may_repeat(const struct aws_service *service, const char *operation)
+{
+    static const char *const questions[] = {"Describe", "List", "Get", "BatchGet", "BatchCheck"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(questions); i++)
+        if (str_starts(str_of(operation), str_of(questions[i])))
+            return true;
+    return strcmp(service->signing_name, "ecs") == 0 && strcmp(operation, "UpdateService") == 0;
+}
+
 bool
 client_send(struct client *client, const struct aws_service *service, const char *operation,
             const struct json *input, struct client_answer *out, struct err *err)
 {
+    char id[37], invocation[64];
     const bool is_query = service->target_prefix == NULL;
     cleanup(http_answer_done) struct http_answer http = {0};
     cleanup(strbuf_done) struct strbuf body = {0};
@@ -416,6 +435,10 @@ client_send(struct client *client, const struct aws_service *service, const char
         parts.target = target;
     }
     parts.body = strbuf_str(&body);
+    random_uuid(id);
+    snprintf(invocation, sizeof(invocation), "amz-sdk-invocation-id: %s", id);
+    parts.invocation = invocation;
+    parts.may_repeat = may_repeat(service, operation);
     if (!perform(client, &parts, &http, err) || !read_answer(&http, is_query, out, err))
         return false;
     if (service->is_ec2 && out->code[0] == '\0') {

@@ -69,7 +69,7 @@ struct ev_service_create {
 };
 /* NULL or -1: keep. A deployment starts if `starts_deployment` (the door compared). */
 struct ev_service_update {
-    const char *service_arn;
+    const char *service_arn, *invocation; /* of the call, kept with the service; NULL: it has none */
     int desired_count, health_check_grace_s;
     const struct deployment_config *config;
     const struct json *doc;
@@ -84,7 +84,7 @@ struct ev_service_update {
 /* Roll back to a COMPLETED deployment, by its digests. Refused by the door if there is none
  * (core_rollback_target, core_can_return_to). desired_count -1: keep. */
 struct ev_service_rollback {
-    const char *service_arn;
+    const char *service_arn, *invocation; /* as above */
     const char *deployment_id; /* NULL: the last one before the present one */
     int desired_count;
     const char *reason;

@@ -246,6 +246,7 @@ service_update(struct core *core, const struct ev_service_update *ev)
     struct service *s = core_service_by_arn(core, ev->service_arn);
 
     assert(s != NULL && s->status == SERVICE_ACTIVE);
+    text_copy_all(s->invocation, sizeof(s->invocation), ev->invocation);
     set_desired_count(core, s, ev->desired_count);
     if (ev->health_check_grace_s >= 0)
         s->health_check_grace_s = ev->health_check_grace_s;
@@ -269,6 +270,7 @@ service_rollback(struct core *core, const struct ev_service_rollback *ev)
     assert(s != NULL && s->status == SERVICE_ACTIVE);
     target = ev->deployment_id == NULL ? core_rollback_target(core, s)
                                        : service_find_deployment(s, ev->deployment_id);
+    text_copy_all(s->invocation, sizeof(s->invocation), ev->invocation);
     set_desired_count(core, s, ev->desired_count);
     if (target != NULL && core_can_return_to(core, s, target))
         rollout_return(core, s, target, ev->reason); /* else the door refuses */

@@ -167,6 +167,7 @@ static const struct row_field service_fields[] = {
     JSON_FIELD(struct service, doc),
     JSON_FIELD(struct service, tags),
     TEXT_FIELD(struct service, client_token),
+    TEXT_FIELD(struct service, invocation),
     I64_FIELD(struct service, created_at_ms),
     I64_FIELD(struct service, deleted_at_ms),
     NAMED_FIELD(INT, struct service, start_failures, launches.start_failures),

@@ -202,6 +202,8 @@ struct service_event {
 
 enum service_part { PART_REVISION, PART_DEPLOYMENT, PART_SERVICE_DEPLOYMENT, PART_EVENTS };
 
+#define INVOCATION_SIZE 64
+
 struct service {
     char arn[ARN_SIZE];
     char name[NAME_SIZE];
@@ -216,6 +218,7 @@ struct service {
     struct json *doc;  /* schedulingStrategy, placement*, propagateTags, ...: what the core only keeps */
     struct json *tags; /* array of {key,value} */
     char client_token[64];
+    char invocation[INVOCATION_SIZE]; /* of the last UpdateService: told again, it is answered and not done again */
     int64_t created_at_ms, deleted_at_ms;
 
     struct revision **revisions; /* owned; newest last; oldest unused are forgotten */

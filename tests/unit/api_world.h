@@ -34,6 +34,7 @@ struct world {
     int draining_count;
     const char *region;  /* of the signatures; NULL: WORLD_REGION */
     const char *method;  /* NULL: POST */
+    const char *invocation; /* amz-sdk-invocation-id; NULL: none */
     struct traffic_book *book; /* what went through load balancers; the caller's, or NULL */
     struct json *answer; /* of the last call */
     char *body;
@@ -144,7 +145,7 @@ world_send(struct world *w, const char *service, const char *content_type, const
 {
     char stamp[24];
     cleanup(strbuf_done) struct strbuf authorization = {0};
-    struct sigv4_header headers[5];
+    struct sigv4_header headers[6];
     struct api_answer answer = {0};
     struct api_request http = {.request_id = "00000000-0000-4000-8000-000000000000"};
     size_t n = 0;
@@ -162,6 +163,8 @@ world_send(struct world *w, const char *service, const char *content_type, const
                target != NULL ? "content-type;host;x-amz-date;x-amz-target"
                               : "content-type;host;x-amz-date", &authorization);
     headers[n++] = (struct sigv4_header){STR("Authorization"), strbuf_str(&authorization)};
+    if (w->invocation != NULL)
+        headers[n++] = (struct sigv4_header){STR("amz-sdk-invocation-id"), str_of(w->invocation)};
     http.signed_part.header_count = n;
     api_call(w->api, &http, &answer);
     free(w->body);

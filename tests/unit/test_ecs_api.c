@@ -355,6 +355,37 @@ TEST(an_update_starts_a_deployment_only_for_a_real_change)
                  "Service not found.");
 }
 
+/* An SDK that did not hear the answer says the same again. */
+TEST(one_invocation_of_an_update_is_done_once)
+{
+    cleanup(world_done) struct world w;
+    const struct json *s;
+    char first[ID_SIZE];
+
+    world_prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_wait(&w, 60000);
+    w.invocation = "11111111-2222-4333-8444-555555555555";
+    CHECK_EQ(UPDATE(",'forceNewDeployment':true"), 2);
+    text_copy(first, sizeof(first), str_of(text_at(json_at(json_get(s, "deployments"), 0), "id")));
+    CHECK_EQ(UPDATE(",'forceNewDeployment':true"), 2);
+    CHECK_TEXT(text_at(json_at(json_get(s, "deployments"), 0), "id"), first);
+    w.invocation = "11111111-2222-4333-8444-666666666666";
+    (void)UPDATE(",'forceNewDeployment':true");
+    CHECK(strcmp(text_at(json_at(json_get(s, "deployments"), 0), "id"), first) != 0);
+    world_wait(&w, 200000);
+    w.invocation = NULL; /* who says none is heard each time */
+    CHECK_EQ(UPDATE(",'forceNewDeployment':true"), 2);
+    text_copy(first, sizeof(first), str_of(text_at(json_at(json_get(s, "deployments"), 0), "id")));
+    (void)UPDATE(",'forceNewDeployment':true");
+    CHECK(strcmp(text_at(json_at(json_get(s, "deployments"), 0), "id"), first) != 0);
+    w.invocation = "1111111111111111111111111111111111111111111111111111111111111111"; /* no SDK's */
+    text_copy(first, sizeof(first), str_of(text_at(json_at(json_get(s, "deployments"), 0), "id")));
+    (void)UPDATE(",'forceNewDeployment':true");
+    (void)UPDATE(",'forceNewDeployment':true");
+    CHECK(strcmp(text_at(json_at(json_get(s, "deployments"), 0), "id"), first) != 0);
+}
+
 TEST(service_deployments_tell_the_story_and_can_be_stopped)
 {
     cleanup(world_done) struct world w;

@@ -38,6 +38,26 @@ TEST(our_own_rollback_goes_back_once)
                  "InvalidParameterException", "combined");
 }
 
+/* A second one would go back to where the first came from. */
+TEST(one_invocation_of_a_rollback_is_done_once)
+{
+    cleanup(world_done) struct world w;
+    const struct json *s;
+
+    world_prepare(&w);
+    world_call(&w, "CreateService", SERVICE());
+    world_wait(&w, 60000);
+    world_call(&w, "RegisterTaskDefinition", "%s", WEB_DEFINITION);
+    world_call(&w, "UpdateService", "{'cluster':'c','service':'s','taskDefinition':'web'}");
+    world_wait(&w, 200000);
+    w.invocation = "11111111-2222-4333-8444-555555555555";
+    for (int i = 0; i < 2; i++) {
+        s = json_get(world_call(&w, "UpdateService", "{'cluster':'c','service':'s','rollbackDeployment':true}"), "service");
+        CHECK_TEXT(text_at(s, "taskDefinition"), WORLD_ARN "task-definition/web:1");
+        world_wait(&w, 200000);
+    }
+}
+
 #define TO(name) "{'cluster':'c','service':'s','rollbackTo':'" name "'}"
 
 /* Users' pain 5 of ecs.md 11. */

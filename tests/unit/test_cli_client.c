@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* What the client says again when its naru was killed while it answered. */
+#include "cli/client.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+
+/* Hangs up on the first request when it has heard all of it, and answers the second. */
+struct naru {
+    int listener;
+    pthread_t thread;
+    char heard[2][4096];
+    int count;
+};
+
+static void
+hear(int fd, char out[static 4096])
+{
+    size_t len = 0;
+
+    for (out[0] = '\0'; strstr(out, "\r\n\r\n{") == NULL || out[len - 1] != '}';) {
+        const ssize_t n = read(fd, out + len, 4095 - len);
+        if (n <= 0)
+            return;
+        out[len += (size_t)n] = '\0';
+    }
+}
+
+static void *
+serve(void *arg)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{\"service\":{}}";
+    struct naru *n = arg;
+
+    for (; n->count < 2; n->count++) {
+        const int fd = accept(n->listener, NULL, NULL);
+        if (fd < 0)
+            break;
+        hear(fd, n->heard[n->count]);
+        if (n->count == 1)
+            (void)!write(fd, answer, sizeof(answer) - 1);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void
+naru_start(struct naru *n)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    cleanup_free char *url = NULL;
+
+    *n = (struct naru){.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    CHECK(bind(n->listener, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(n->listener, 4) == 0);
+    CHECK(getsockname(n->listener, (struct sockaddr *)&at, &size) == 0);
+    url = text_format("http://127.0.0.1:%u", ntohs(at.sin_port));
+    CHECK(setenv("AWS_ENDPOINT_URL", url, 1) == 0);
+    CHECK(setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE", 1) == 0);
+    CHECK(setenv("AWS_SECRET_ACCESS_KEY", "secret", 1) == 0);
+    CHECK(pthread_create(&n->thread, NULL, serve, n) == 0);
+}
+
+/* How many requests came. */
+static int
+naru_stop(struct naru *n)
+{
+    (void)shutdown(n->listener, SHUT_RDWR);
+    CHECK(pthread_join(n->thread, NULL) == 0);
+    close(n->listener);
+    return n->count;
+}
+
+static bool
+call(const char *operation, struct err *err)
+{
+    struct client_config config;
+    cleanup_json struct json *input = json_parse(STR("{\"service\":\"s\"}"), NULL);
+
+    CHECK(client_config_load(&config, "/nonexistent", err));
+    cleanup(client_free_) struct client *client = client_new(&config);
+    cleanup_json struct json *answer = client_call(client, "ecs", operation, input, err);
+    return answer != NULL;
+}
+
+static void
+invocation_of(const char *heard, char out[static 64])
+{
+    const char *at = strstr(heard, "amz-sdk-invocation-id: ");
+
+    CHECK(at != NULL);
+    CHECK(text_copy(out, 64, str_slice(str_of(at), strlen("amz-sdk-invocation-id: "), 59)));
+}
+
+TEST(a_build_says_an_update_again_whose_answer_was_cut_off_as_the_same_invocation)
+{
+    struct naru naru;
+    char first[64], second[64];
+    struct err err;
+
+    CHECK(setenv("JENKINS_NODE_COOKIE", "cookie", 1) == 0);
+    naru_start(&naru);
+    CHECK(call("UpdateService", &err));
+    CHECK_EQ(naru_stop(&naru), 2);
+    invocation_of(naru.heard[0], first);
+    invocation_of(naru.heard[1], second);
+    CHECK_EQ(strlen(first), 36);
+    CHECK_TEXT(first, second);
+}
+
+TEST(a_build_asks_again_and_does_nothing_twice)
+{
+    struct naru naru;
+    struct err err;
+
+    CHECK(setenv("JENKINS_NODE_COOKIE", "cookie", 1) == 0);
+    naru_start(&naru);
+    CHECK(call("ListServices", &err));
+    CHECK_EQ(naru_stop(&naru), 2);
+    naru_start(&naru);
+    CHECK(!call("RunTask", &err));
+    CHECK_EQ(naru_stop(&naru), 1);
+    CHECK(strstr(err.message, "Could not connect to the endpoint URL") != NULL);
+}
+
+TEST(outside_of_a_build_nothing_is_said_again)
+{
+    struct naru naru;
+    struct err err;
+
+    CHECK(unsetenv("JENKINS_NODE_COOKIE") == 0);
+    naru_start(&naru);
+    CHECK(!call("UpdateService", &err));
+    CHECK_EQ(naru_stop(&naru), 1);
+}
