@@ -39,10 +39,10 @@ regex_open(struct regex *re, struct interp *in, const struct node *at, struct st
     size_t where;
     int code;
 
+    *re = (struct regex){.in = in, .at = at, .text = text};
     if (pattern.len > REGEX_PATTERN_MAX)
         return interp_throw(in, at, "PatternSyntaxException",
                             "the regular expression is longer than %d bytes", REGEX_PATTERN_MAX);
-    *re = (struct regex){.in = in, .at = at, .text = text};
     if (re->text.at == NULL)
         re->text.at = "";
     if (whole)
