@@ -219,20 +219,31 @@ wait_elsewhere(struct world *w)
     }
 }
 
+/* Whoever connects never hears a word. */
+static int
+silent_listen(unsigned *port_out)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 4) == 0 &&
+          getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    *port_out = ntohs(at.sin_port);
+    return fd;
+}
+
 TEST(another_naru_makes_its_repository_while_a_third_registry_hangs)
 {
     REGISTRY(w);
     WORLD(there);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
     char digest[REGISTRY_DIGEST_SIZE];
+    unsigned silent_port;
+    cleanup_close int silent UNUSED = silent_listen(&silent_port);
     struct err err = {0};
-    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    CHECK(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 4) == 0 &&
-          getsockname(fd, (struct sockaddr *)&at, &len) == 0); /* connects, and never says a word */
     CHECK(registry_repository_delete(there.reg, REGION, "my-app", true, &err));
-    send_to(&w, &there, ntohs(at.sin_port));
+    send_to(&w, &there, silent_port);
     image_push(&w);
     wait_elsewhere(&w);
     CHECK(registry_resolve(there.reg, REGION, "my-app", "v1", digest, &err));
@@ -298,6 +309,153 @@ TEST(what_failed_is_due_later_and_a_destination_has_one_at_a_time)
     CHECK_EQ(first->attempts, 1);
     replication_queue_end(&q, first, true, 1010);
     replication_queue_end(&q, near, true, 1010);
+}
+
+/* One that hangs would keep a thread for each of its names. */
+TEST(a_registry_is_one_whichever_of_its_regions_and_our_own_regions_are_many)
+{
+    cleanup(replication_queue_done) struct replication_queue q = {.own_registry = ACCOUNT};
+    const struct replica a = image_named("sha256:a");
+    int64_t next_ms;
+
+    CHECK(replication_queue_add(&q, &a, "1/east") && replication_queue_add(&q, &a, "1/west") &&
+          replication_queue_add(&q, &a, ACCOUNT "/east") && replication_queue_add(&q, &a, ACCOUNT "/west"));
+    struct replication_job *far = replication_queue_next(&q, 10, &next_ms), *east = replication_queue_next(&q, 10, &next_ms),
+                           *west = replication_queue_next(&q, 10, &next_ms);
+    CHECK_TEXT(far->key, "1/east");
+    CHECK_TEXT(east->key, ACCOUNT "/east");
+    CHECK(west != NULL);
+    CHECK_TEXT(west->key, ACCOUNT "/west");
+    CHECK(replication_queue_next(&q, 10, &next_ms) == NULL);
+    replication_queue_end(&q, far, true, 10);
+    far = replication_queue_next(&q, 10, &next_ms);
+    CHECK_TEXT(far->key, "1/west");
+    replication_queue_end(&q, far, true, 10);
+    replication_queue_end(&q, east, true, 10);
+    replication_queue_end(&q, west, true, 10);
+}
+
+/* ---- lists of referrers that clients keep ---- */
+
+struct noting {
+    struct remote *remote;
+    struct str manifest;
+    const char *digest;
+    atomic_bool is_over;
+};
+
+static void *
+note(void *arg)
+{
+    struct noting *n = arg;
+    struct err err = {0};
+
+    CHECK(!replica_referrer_note(n->remote, "my-app", n->manifest, OCI_MANIFEST, n->digest, &err));
+    atomic_store(&n->is_over, true);
+    return NULL;
+}
+
+static struct remote *
+remote_to(unsigned port, const struct world *there)
+{
+    cleanup_free char *url = text_format("http://127.0.0.1:%u", port);
+    return remote_new(url, "AWS", there->token + strlen("Authorization: Bearer "));
+}
+
+TEST(a_registry_that_hangs_keeps_no_other_one_from_its_lists_of_referrers)
+{
+    WORLD(there);
+    char subject[REGISTRY_DIGEST_SIZE], signature[REGISTRY_DIGEST_SIZE], list[REGISTRY_DIGEST_SIZE];
+    unsigned silent_port;
+    cleanup_close int silent = silent_listen(&silent_port);
+    pthread_t thread;
+    char head[16];
+    struct err err = {0};
+
+    CHECK(put_image(there.reg, "my-app", "v1", "one", subject));
+    cleanup_free char *parts = put_parts(there.reg, "my-app", "signed");
+    parts[strlen(parts) - 1] = '\0';
+    cleanup_free char *manifest = text_format(
+        "%s,\"subject\":{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":1}}", parts, subject);
+    const struct registry_put put = {.manifest = str_of(manifest)};
+    CHECK(registry_manifest_put(there.reg, REGION, "my-app", &put, signature, &err));
+    struct noting hanging = {remote_to(silent_port, &there), str_of(manifest), signature, false};
+    CHECK_EQ(pthread_create(&thread, NULL, note, &hanging), 0);
+    const int asked = accept(silent, NULL, NULL);
+    CHECK(asked >= 0 && read(asked, head, sizeof head) > 0); /* it waits for an answer that does not come */
+    cleanup(remote_free_) struct remote *good = remote_to(there.port, &there);
+    CHECK(replica_referrer_note(good, "my-app", str_of(manifest), OCI_MANIFEST, signature, &err));
+    CHECK(!atomic_load(&hanging.is_over));
+    close(asked);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    remote_free(hanging.remote);
+    cleanup_free char *tag = referrers_tag(str_of(subject));
+    CHECK(registry_resolve(there.reg, REGION, "my-app", tag, list, &err));
+}
+
+/* ---- a stop ---- */
+
+static void *
+replicator_end(void *arg)
+{
+    struct registry *reg = arg;
+
+    replicator_stop(reg->replicator);
+    return NULL;
+}
+
+static void
+index_push(struct world *w)
+{
+    char one[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *image = put_parts(w->reg, "my-app", "one");
+    const struct registry_put put_one = {.manifest = str_of(image), .is_replica = true};
+    struct err err = {0};
+
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put_one, one, &err));
+    cleanup_free char *index =
+        text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+                    "\",\"digest\":\"%s\",\"size\":%zu}]}", one, strlen(image));
+    const struct registry_put put = {.manifest = str_of(index), .tag = "v1"};
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put, w->digest, &err));
+}
+
+static void
+wait_linked(struct world *w, const char *region, struct str blob)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    cleanup_free char *digest = digest_of(blob);
+
+    while (!layer_is_linked(w->reg, region, "my-app", str_of(digest))) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+}
+
+/* Between regions of this machine there is no network to be cut: each step has to ask. */
+TEST(a_stop_ends_what_is_on_its_way_to_another_region)
+{
+    REPLICATED(w);
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    pthread_t stopping;
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.reg, THERE, "my-app", NULL, &err));
+    registry_start_replicating(w.reg, w.dir);
+    pthread_mutex_t *lock = repository_lock(w.reg, THERE, "my-app");
+    index_push(&w);
+    wait_linked(&w, THERE, STR("one")); /* the image of the index comes next, and needs the lock */
+    CHECK_EQ(pthread_create(&stopping, NULL, replicator_end, w.reg), 0);
+    while (!replicator_is_stopping(w.reg)) {
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(1);
+    }
+    pthread_mutex_unlock(lock);
+    CHECK_EQ(pthread_join(stopping, NULL), 0);
+    w.reg->replicator = NULL;
+    CHECK(!registry_resolve(w.reg, THERE, "my-app", "v1", digest, &err));
+    CHECK_TEXT(status(&w), "IN_PROGRESS"); /* for the next start */
 }
 
 /* An index of three times an index of three times an image. */

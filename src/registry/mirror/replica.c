@@ -33,6 +33,13 @@ blob_send(const struct place *to, const char *digest, struct err *err)
     return remote_blob_put(to->remote, to->image->repository, digest, fd, size, err);
 }
 
+/* Each blob and each image is a step; one call for the network gives up by itself. */
+static bool
+goes_on(const struct place *to, struct err *err)
+{
+    return !replicator_is_stopping(to->reg) || err_set(err, ERR_UNAVAILABLE, "naru is stopping");
+}
+
 static bool
 blob_bring(void *ctx, const struct manifest_reference *r, struct err *err)
 {
@@ -40,6 +47,8 @@ blob_bring(void *ctx, const struct manifest_reference *r, struct err *err)
     char digest[REGISTRY_DIGEST_SIZE];
     int64_t size;
 
+    if (!goes_on(to, err))
+        return false;
     if (!blob_touch(to->reg, r->digest, &size))
         return r->is_foreign || err_set(err, ERR_BLOB_UNKNOWN, "a blob of the image is gone");
     if (to->remote == NULL)
@@ -102,6 +111,8 @@ image_put(void *ctx, struct str bytes, const char *type, const char *digest, boo
     const struct place *to = ctx;
     const struct json *tags = is_top ? to->tags : NULL;
 
+    if (!goes_on(to, err))
+        return false;
     if (to->remote == NULL && !layers_flush(to->reg, to->region, to->image->repository, err))
         return false;
     for (size_t i = 0; i < json_size(tags); i++)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* replica_referrers.c - an image with a subject at a registry that keeps no list of referrers: its
  * clients keep an index under a tag. Whoever else writes that index at the same moment may lose, or
- * make us lose, an entry; the specification has nothing against that. */
-#include <pthread.h>
-
+ * make us lose, an entry; the specification has nothing against that. We are one at a time: a registry
+ * has one thread of ours (replication_queue.h). */
 #include "registry/manifest.h"
 #include "registry/mirror/replication_internal.h"
 #include "registry/reference.h"
@@ -51,7 +50,6 @@ bool
 replica_referrer_note(struct remote *remote, const char *repository, struct str bytes,
                       const char *type, const char *digest, struct err *err)
 {
-    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     cleanup_json struct json *document = json_parse(bytes, NULL);
     const struct str subject =
         str_of(json_get_cstr(json_get(document, "subject"), "digest", NULL));
@@ -59,8 +57,6 @@ replica_referrer_note(struct remote *remote, const char *repository, struct str 
     if (!digest_is_valid(subject))
         return true;
     cleanup_free char *tag = referrers_tag(subject);
-    cleanup(unlock_) pthread_mutex_t *lock = &one_at_a_time;
-    pthread_mutex_lock(lock);
     cleanup_json struct json *list = list_get(remote, repository, tag, err);
     if (list == NULL)
         return false;

@@ -219,6 +219,8 @@ destination_run(struct replicator *r, const struct replication_job *job, const c
         outcome_store(r, &job->image, job->key, asked, "COMPLETE", NULL);
         return true;
     }
+    if (replicator_is_stopping(r->reg))
+        return false; /* no failure of the destination: it is IN_PROGRESS for the next start */
     log_warn("registry.replication_failed", "repository=%s digest=%s to=%s attempt=%d error=%s",
              job->image.repository, job->image.digest, job->key, job->attempts + 1,
              log_quote(err.message));
@@ -257,7 +259,7 @@ enqueue(struct replicator *r, const struct replica *image, const char *key)
     if (!replication_queue_add(&r->queue, image, key)) /* it is IN_PROGRESS on disk, for the next start */
         log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
                  image->digest, key);
-    pthread_cond_broadcast(&r->changed);
+    pthread_cond_signal(&r->changed); /* it is one that there is to do */
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -301,7 +303,7 @@ job_end(struct replicator *r, struct replication_job *job, bool is_done)
 {
     pthread_mutex_lock(&r->lock);
     replication_queue_end(&r->queue, job, is_done, clock_monotonic_ms());
-    pthread_cond_broadcast(&r->changed); /* its destination is free */
+    pthread_cond_signal(&r->changed); /* this thread may take another one: somebody has to know when it is due again */
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -314,7 +316,7 @@ resume_repository(void *arg, const char *region, const char *name, struct err *e
 
     if (!disk_list(directory, &names, err))
         return false;
-    for (size_t i = 0; i < json_size(names); i++) {
+    for (size_t i = 0; i < json_size(names) && !replicator_is_stopping(r->reg); i++) {
         const char *hex = json_cstr(json_at(names, i), "");
         struct replica image = {0};
         text_copy_all(image.region, sizeof image.region, region);
@@ -388,6 +390,7 @@ registry_start_replicating(struct registry *reg, const char *data_dir)
 
     assert(reg->replicator == NULL);
     r->reg = reg;
+    r->queue.own_registry = reg->account_id;
     r->registries_path = text_format("%s/registries.json", data_dir);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -18,7 +18,7 @@
 
 #define REPLICATION_QUEUE_MAX 10000
 #define REPLICATION_ATTEMPTS_MAX 12
-#define REPLICATION_THREADS 6 /* a destination keeps one of them at most */
+#define REPLICATION_THREADS 6 /* a registry keeps one of them at most, and a region of this machine */
 
 struct replicator;
 

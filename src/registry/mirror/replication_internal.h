@@ -12,7 +12,8 @@ struct replica {
     char digest[REGISTRY_DIGEST_SIZE];
 };
 
-/* Both bring the image with what it names and the tags that it has now; what is there stays. */
+/* Both bring the image with what it names and the tags that it has now; what is there stays. They give up when
+ * the replicator is stopping. */
 bool replica_link(struct registry *reg, const struct replica *image, const char *to_region,
                   struct err *err) MUST_CHECK;
 /* `registry`: {"url", "credentialArn"}. */
@@ -22,4 +23,4 @@ bool replica_send(struct registry *reg, const struct replica *image, const struc
  * as the distribution specification asks its clients to. */
 bool replica_referrer_note(struct remote *remote, const char *repository, struct str bytes,
                            const char *type, const char *digest, struct err *err) MUST_CHECK;
-bool replicator_is_stopping(void *reg); /* for remote_set_cancelled() */
+bool replicator_is_stopping(void *reg); /* also for remote_set_cancelled() */

@@ -16,6 +16,15 @@ find(struct replication_queue *q, const struct replica *image, const char *key)
     return at;
 }
 
+static void
+server_of(const struct replication_queue *q, const char *key, char out[static REPLICATION_KEY_SIZE])
+{
+    const struct str id = str_slice(str_of(key), 0, strcspn(key, "/"));
+    const bool is_own = q->own_registry != NULL && str_is(id, q->own_registry);
+
+    (void)text_copy(out, REPLICATION_KEY_SIZE, is_own ? str_of(key) : id);
+}
+
 bool
 replication_queue_add(struct replication_queue *q, const struct replica *image, const char *key)
 {
@@ -31,6 +40,7 @@ replication_queue_add(struct replication_queue *q, const struct replica *image, 
     struct replication_job *job = mem_new(sizeof *job);
     job->image = *image;
     text_copy_all(job->key, sizeof job->key, key);
+    server_of(q, job->key, job->server);
     *at = job;
     q->count++;
     return true;
@@ -44,10 +54,10 @@ replication_queue_next(struct replication_queue *q, int64_t now_ms, int64_t *nex
         struct replication_job *job = *at;
         if (job->due_ms > now_ms) {
             *next_ms_out = job->due_ms < *next_ms_out ? job->due_ms : *next_ms_out;
-        } else if (!slots_have(&q->serving, job->key)) {
+        } else if (!slots_have(&q->serving, job->server)) {
             *at = job->next;
             q->count--;
-            slots_take(&q->serving, job->key);
+            slots_take(&q->serving, job->server);
             return job;
         }
     }
@@ -60,7 +70,7 @@ replication_queue_end(struct replication_queue *q, struct replication_job *job, 
 {
     const int64_t wait_ms = job->attempts < 9 ? 1000LL << job->attempts : WAIT_MAX_MS;
 
-    slots_give(&q->serving, job->key);
+    slots_give(&q->serving, job->server);
     if (is_done || *find(q, &job->image, job->key) != NULL) {
         free(job);
         return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* replication_queue.h - images on their way to their destinations: whose turn it is, and when one that failed is
  * tried again. Pure: it is told the time; whoever uses it holds his own lock.
- * A destination has one image at a time. A push of what is on its way already begins anew: its attempts are counted
- * from the first one. */
+ * A registry has one image at a time, by whichever of its regions: one that hangs keeps one thread, and nobody else of
+ * us changes the lists that it has us keep (replica_referrers.c). The regions of this machine are one each. A push of
+ * what is on its way already begins anew: its attempts are counted from the first one. */
 #pragma once
 #include "registry/mirror/replication_internal.h"
 #include "registry/mirror/slots.h"
@@ -13,12 +14,14 @@
 struct replication_job {
     struct replica image;
     char key[REPLICATION_KEY_SIZE];
+    char server[REPLICATION_KEY_SIZE]; /* who is busy with it: the registry, or a region of this machine */
     int64_t due_ms; /* monotonic */
     int attempts;
     struct replication_job *next;
 };
 
 struct replication_queue {
+    const char *own_registry; /* the id of this one; borrowed */
     struct replication_job *jobs; /* that wait */
     int count;
     struct slots serving;
@@ -26,7 +29,7 @@ struct replication_queue {
 
 /* Behind all others; one that waits already sets out at once. False: REPLICATION_QUEUE_MAX wait. */
 bool replication_queue_add(struct replication_queue *q, const struct replica *image, const char *key) MUST_CHECK;
-/* The first that is due and whose destination is free, taken off the queue; else NULL, and when the next one will
+/* The first that is due and whose registry is free, taken off the queue; else NULL, and when the next one will
  * be due (INT64_MAX: not by itself). */
 struct replication_job *replication_queue_next(struct replication_queue *q, int64_t now_ms,
                                                int64_t *next_ms_out);
