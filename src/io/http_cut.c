@@ -84,6 +84,14 @@ http_cut_answer(struct MHD_Connection *connection, int status, struct MHD_Respon
     return fd >= 0 && write_whole(fd, session_of(connection), strbuf_str(&out));
 }
 
+bool
+http_cut_by_client(struct MHD_Connection *connection)
+{
+    struct pollfd p = {.fd = socket_of(connection), .events = POLLRDHUP};
+
+    return p.fd >= 0 && poll(&p, 1, /* timeout= */ 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 void
 http_cut_linger(struct MHD_Connection *connection)
 {

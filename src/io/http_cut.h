@@ -12,5 +12,8 @@
 /* `reply` has the headers, `body` its body. False: it could not be written. The caller then ends the connection. */
 bool http_cut_answer(struct MHD_Connection *connection, int status, struct MHD_Response *reply,
                      struct str body) MUST_CHECK;
+/* Has the client closed its side, or reset the connection? One that only shut down its writing, which clients that
+ * wait for an answer hardly do, looks the same. */
+bool http_cut_by_client(struct MHD_Connection *connection);
 /* Says that nothing more comes, and reads on for two seconds at most. */
 void http_cut_linger(struct MHD_Connection *connection);

@@ -86,8 +86,7 @@ add_headers(struct MHD_Response *response, const struct http_header *headers)
     for (; headers != NULL && headers->name != NULL; headers++)
         if (headers->value[0] != '\0' && /* MHD knows no empty ones */
             MHD_add_response_header(response, headers->name, headers->value) != MHD_YES)
-            log_error("http.bad_header", "name=%s value=%s", log_quote(headers->name),
-                      log_quote(headers->value));
+            log_error("http.bad_header", "name=%s value=%s", log_quote(headers->name), log_quote(headers->value));
 }
 
 /* The answer waits here until MHD may take it: in the middle of a body it may not. */
@@ -210,6 +209,12 @@ http_has_replied(const struct http_exchange *x)
 }
 
 /* --- requests --- */
+
+bool
+http_client_has_left(const struct http_exchange *x)
+{
+    return http_cut_by_client(impl_of(x)->connection);
+}
 
 struct str
 http_header_get(const struct http_exchange *x, const char *name)

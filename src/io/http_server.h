@@ -68,6 +68,8 @@ struct str http_header_get(const struct http_exchange *x, const char *name);
 void http_header_each(const struct http_exchange *x,
                       void (*call)(void *arg, struct str name, struct str value), void *arg);
 bool http_has_replied(const struct http_exchange *x);
+/* Has the client closed the connection, as far as one can see that? For handlers that wait long before they reply. */
+bool http_client_has_left(const struct http_exchange *x);
 
 /* `headers` ends with {NULL, NULL} and may be NULL; one with an empty value is left out. The
  * body is copied. Content-Length is set. HEAD

@@ -330,6 +330,161 @@ TEST(an_upstream_that_is_gone_is_gone_for_all_who_wait)
     CHECK_EQ(atomic_load(&slow.asked), PULL_FLIGHTS_OF_ONE_MAX); /* who waited asked nobody */
 }
 
+/* ---- who waits, and for what ---- */
+
+/* Asks for a blob in a repository of its own; NULL: refused. */
+static struct flight *
+flight_ask(struct world *w, const struct upstream *from, const char *prefix, int number, struct err *err)
+{
+    cleanup_free char *repository = text_format("%s/r%d", prefix, number);
+    struct pull_rule rule;
+    struct flight *f = NULL;
+
+    CHECK(pull_rule_find(w->reg, REGION, repository, &rule));
+    return flight_join(w->reg, &rule, REGION, repository, from->config, &f, err) ? f : NULL;
+}
+
+/* As many as may be on their way from one upstream; nobody waits for them. */
+static void
+upstream_fill(struct world *w, struct upstream *slow)
+{
+    struct err err = {0};
+
+    atomic_store(&slow->holds_blobs, true);
+    for (int i = 0; i < PULL_FLIGHTS_OF_ONE_MAX; i++) {
+        struct flight *f = flight_ask(w, slow, "slow", i, &err);
+        CHECK(f != NULL);
+        flight_leave(w->reg, f);
+    }
+    CHECK_EQ(w->reg->pull->flight_count, PULL_FLIGHTS_OF_ONE_MAX);
+}
+
+TEST(a_blob_that_nobody_waits_for_any_more_loses_its_turn)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct err err = {0};
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    upstream_fill(&w, &slow);
+    struct flight *f = flight_ask(&w, &slow, "slow", 100, &err), *same = flight_ask(&w, &slow, "slow", 100, &err);
+    CHECK(f != NULL && same == f);
+    CHECK_EQ(w.reg->pull->waiting_count, 1);
+    flight_leave(w.reg, f);
+    CHECK_EQ(w.reg->pull->waiting_count, 1);
+    flight_leave(w.reg, same);
+    CHECK_EQ(w.reg->pull->waiting_count, 0);
+}
+
+TEST(a_client_that_leaves_gives_its_turn_away)
+{
+    WORLD(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct err err = {0};
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    upstream_fill(&w, &slow);
+    CHECK(repository_ensure(w.reg, REGION, "slow/app", "PULL_THROUGH_CACHE", &err));
+    at.sin_port = htons((uint16_t)w.port);
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
+    cleanup_free char *head =
+        text_format("GET /v2/slow/app/blobs/%s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", slow.config, w.token);
+    CHECK(file_write_all(fd, str_of(head), &err));
+    wait_count(&w, &w.reg->pull->waiting_count, 1);
+    shutdown(fd, SHUT_RDWR);
+    wait_count(&w, &w.reg->pull->waiting_count, 0);
+    CHECK_EQ(w.reg->pull->flight_count, PULL_FLIGHTS_OF_ONE_MAX); /* it was not its turn */
+    registry_stop_pulling(w.reg);
+}
+
+/* Whom a slow upstream keeps waiting is no reason to refuse what another one has at once. */
+TEST(an_upstreams_queue_is_not_the_others)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct flight *waiting[PULL_WAITING_OF_ONE_MAX];
+    struct one_of_many other = {.w = &w, .from = &good, .prefix = "good"};
+    struct err err = {0};
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    upstream_fill(&w, &slow);
+    for (int i = 0; i < PULL_WAITING_OF_ONE_MAX; i++) {
+        waiting[i] = flight_ask(&w, &slow, "slow", 100 + i, &err);
+        CHECK(waiting[i] != NULL);
+    }
+    CHECK(flight_ask(&w, &slow, "slow", 99, &err) == NULL);
+    CHECK_EQ(err.code, ERR_THROTTLING);
+    pthread_mutex_lock(&w.reg->pull->lock);
+    w.reg->pull->waiting_count += PULL_WAITING_MAX; /* as if others had queues, too */
+    pthread_mutex_unlock(&w.reg->pull->lock);
+    bring_one(&other);
+    CHECK(other.arrived);
+    pthread_mutex_lock(&w.reg->pull->lock);
+    w.reg->pull->waiting_count -= PULL_WAITING_MAX;
+    pthread_mutex_unlock(&w.reg->pull->lock);
+    for (int i = 0; i < PULL_WAITING_OF_ONE_MAX; i++)
+        flight_leave(w.reg, waiting[i]);
+    CHECK_EQ(w.reg->pull->waiting_count, 0);
+}
+
+struct sleeper {
+    struct one_of_many one;
+    atomic_bool is_asleep;
+    long waking; /* times that it was woken, about */
+};
+
+static void *
+sleep_and_count(void *arg)
+{
+    struct sleeper *s = arg;
+    struct rusage before, after;
+    struct err err = {0};
+    struct flight *f = flight_ask(s->one.w, s->one.from, s->one.prefix, s->one.number, &err);
+
+    CHECK(f != NULL && getrusage(RUSAGE_THREAD, &before) == 0);
+    atomic_store(&s->is_asleep, true);
+    s->one.arrived = flight_wait(s->one.w->reg, f, &err);
+    CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
+    s->waking = after.ru_nvcsw - before.ru_nvcsw;
+    flight_leave(s->one.w->reg, f);
+    return NULL;
+}
+
+TEST(who_waits_for_one_blob_sleeps_while_others_arrive)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+    struct sleeper s = {.one = {.w = &w, .from = &slow, .prefix = "slow", .number = 0}};
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    atomic_store(&slow.holds_blobs, true);
+    CHECK_EQ(pthread_create(&s.one.thread, NULL, sleep_and_count, &s), 0);
+    while (!atomic_load(&s.is_asleep) || slow.held_count < 1)
+        clock_sleep_ms(1);
+    for (int i = 0; i < CROWD; i++) {
+        struct one_of_many other = {.w = &w, .from = &good, .prefix = "good", .number = i};
+        bring_one(&other);
+        CHECK(other.arrived);
+    }
+    upstream_let_go(&slow);
+    CHECK_EQ(pthread_join(s.one.thread, NULL), 0);
+    CHECK(s.waking < CROWD / 4);
+}
+
 static void *
 pull_slowly(void *arg)
 {

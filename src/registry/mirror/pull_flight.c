@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "registry/mirror/pull_internal.h"
 #include "registry/routes.h"
+
+#define CLIENT_LOOK_MS 250 /* so often somebody looks whether a client that waits is still there */
 
 bool
 pull_is_stopping(void *reg)
@@ -27,7 +30,7 @@ flight_data(void *arg, struct str data)
         return false;
     pthread_mutex_lock(&p->lock);
     f->size = f->upload->size;
-    pthread_cond_broadcast(&p->changed);
+    pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&p->lock);
     return true;
 }
@@ -65,6 +68,7 @@ flight_free(struct flight *f)
 {
     if (f->fd >= 0)
         close(f->fd);
+    pthread_cond_destroy(&f->changed);
     free(f->key);
     free(f);
 }
@@ -83,13 +87,20 @@ flight_unlink(struct pull_through *p, struct flight *f)
 /* ---- whose turn it is: all with the lock held ---- */
 
 static int
-flights_of(const struct pull_through *p, const char *url)
+flights_of(const struct pull_through *p, const char *url, bool have_begun)
 {
     int count = 0;
 
     for (const struct flight *f = p->flights; f != NULL; f = f->next)
-        count += f->has_begun && strcmp(f->rule.url, url) == 0;
+        count += f->has_begun == have_begun && strcmp(f->rule.url, url) == 0;
     return count;
+}
+
+static bool
+may_begin(const struct pull_through *p, const char *url)
+{
+    return p->flight_count < PULL_FLIGHTS_MAX &&
+           flights_of(p, url, /* have_begun= */ true) < PULL_FLIGHTS_OF_ONE_MAX;
 }
 
 /* Who asked finds out, and is the last to leave. */
@@ -101,6 +112,7 @@ flight_fail_waiting(struct pull_through *p, struct flight *f, const struct err *
     f->users--;
     p->waiting_count--;
     flight_unlink(p, f);
+    pthread_cond_broadcast(&f->changed);
 }
 
 /* What one has heard of an upstream that is not there, those behind it need not find out one after the other. */
@@ -151,7 +163,7 @@ flights_begin(struct pull_through *p)
 {
     for (struct flight *f = p->flights, *next; f != NULL && p->flight_count < PULL_FLIGHTS_MAX; f = next) {
         next = f->next;
-        if (!f->has_begun && flights_of(p, f->rule.url) < PULL_FLIGHTS_OF_ONE_MAX)
+        if (!f->has_begun && may_begin(p, f->rule.url))
             flight_begin(p, f);
     }
 }
@@ -185,7 +197,9 @@ flight_run(void *arg)
     if (!arrived && is_the_upstreams(err.code))
         waiting_fail(p, f->rule.url, &err);
     flights_begin(p);
-    pthread_cond_broadcast(&p->changed);
+    pthread_cond_broadcast(&f->changed);
+    if (p->flight_count == 0)
+        pthread_cond_signal(&p->landed);
     pthread_mutex_unlock(&p->lock);
     if (is_last)
         flight_free(f);
@@ -208,7 +222,12 @@ flight_new(struct registry *reg, const struct pull_rule *rule, const char *regio
            const char *repository, const char *digest)
 {
     struct flight *f = mem_new(sizeof *f);
+    pthread_condattr_t attributes;
 
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     f->reg = reg;
     f->rule = *rule;
     text_copy_all(f->region, sizeof f->region, region);
@@ -228,9 +247,10 @@ flight_enter(struct pull_through *p, struct flight *f, struct err *err)
 
     if (atomic_load(&p->is_stopping))
         return err_set(err, ERR_UNAVAILABLE, "naru is stopping");
-    if (p->waiting_count >= PULL_WAITING_MAX)
-        return err_set(err, ERR_THROTTLING, "%d blobs wait for their turn to come from upstream already",
-                       p->waiting_count);
+    const int waiting = flights_of(p, f->rule.url, /* have_begun= */ false);
+    if (!may_begin(p, f->rule.url) && (p->waiting_count >= PULL_WAITING_MAX || waiting >= PULL_WAITING_OF_ONE_MAX))
+        return err_set(err, ERR_THROTTLING, "%d blobs wait for their turn to come from upstream already, %d of this one",
+                       p->waiting_count, waiting);
     while (*end != NULL)
         end = &(*end)->next;
     *end = f;
@@ -265,9 +285,18 @@ flight_join(struct registry *reg, const struct pull_rule *rule, const char *regi
 void
 flight_leave(struct registry *reg, struct flight *f)
 {
-    pthread_mutex_lock(&reg->pull->lock);
+    struct pull_through *p = reg->pull;
+
+    pthread_mutex_lock(&p->lock);
+    /* Nobody wants it any more, and nobody has asked for it upstream yet. */
+    const bool is_dropped = f->users == 2 && !f->has_begun && !f->is_over;
+    if (is_dropped) {
+        p->waiting_count--;
+        flight_unlink(p, f);
+        f->users--;
+    }
     const bool is_last = --f->users == 0;
-    pthread_mutex_unlock(&reg->pull->lock);
+    pthread_mutex_unlock(&p->lock);
     if (is_last)
         flight_free(f);
 }
@@ -279,7 +308,7 @@ flight_wait(struct registry *reg, struct flight *f, struct err *err)
 
     pthread_mutex_lock(&p->lock);
     while (!f->is_over)
-        pthread_cond_wait(&p->changed, &p->lock);
+        pthread_cond_wait(&f->changed, &p->lock);
     const struct err why = f->err;
     pthread_mutex_unlock(&p->lock);
     if (why.code != ERR_NONE)
@@ -300,11 +329,11 @@ static int64_t
 reader_wait(struct reader *r)
 {
     struct pull_through *p = r->reg->pull;
-    const struct flight *f = r->flight;
+    struct flight *f = r->flight;
 
     pthread_mutex_lock(&p->lock);
     while (f->size <= r->offset && !f->is_over)
-        pthread_cond_wait(&p->changed, &p->lock);
+        pthread_cond_wait(&f->changed, &p->lock);
     const int64_t ready = f->size - r->offset;
     /* The end waits for the digest: what is not what it says never looks whole. */
     const bool failed = f->is_over && f->err.code != ERR_NONE;
@@ -351,16 +380,30 @@ blob_stream(struct call *c, struct flight *f)
     http_reply_stream(c->x, 200, reply.headers, reader_next, reader_done, r);
 }
 
+/* Looks up now and then, so that a client that has left keeps neither this thread nor a place in the queue. */
+static void
+first_byte_wait(struct pull_through *p, struct flight *f, const struct http_exchange *x)
+{
+    while (f->size == 0 && !f->is_over && !http_client_has_left(x)) {
+        const int64_t end_ms = clock_monotonic_ms() + CLIENT_LOOK_MS;
+        const struct timespec end = {end_ms / 1000, end_ms % 1000 * 1000000};
+        int result = 0;
+        while (f->size == 0 && !f->is_over && result != ETIMEDOUT)
+            result = pthread_cond_timedwait(&f->changed, &p->lock, &end);
+    }
+}
+
 /* What fails before its first byte gets an answer that says so. */
 static bool
-flight_begins(struct pull_through *p, const struct flight *f, struct err *err)
+flight_begins(struct pull_through *p, struct flight *f, const struct http_exchange *x, struct err *err)
 {
     pthread_mutex_lock(&p->lock);
-    while (f->size == 0 && !f->is_over)
-        pthread_cond_wait(&p->changed, &p->lock);
+    first_byte_wait(p, f, x);
+    if (f->size == 0 && !f->is_over)
+        err_set(err, ERR_UNAVAILABLE, "the client has left");
     if (f->size == 0 && f->err.code != ERR_NONE)
         *err = f->err;
-    const bool begins = f->size > 0 || f->err.code == ERR_NONE;
+    const bool begins = f->size > 0 || (f->is_over && f->err.code == ERR_NONE);
     pthread_mutex_unlock(&p->lock);
     return begins;
 }
@@ -377,7 +420,7 @@ pull_blob(struct call *c, struct err *err)
         return false;
     if (f == NULL)
         return false; /* it is here by now */
-    if (!flight_begins(c->reg->pull, f, err)) {
+    if (!flight_begins(c->reg->pull, f, c->x, err)) {
         flight_leave(c->reg, f);
         if (err->code == ERR_IMAGE_NOT_FOUND)
             err->code = ERR_BLOB_UNKNOWN;

@@ -23,6 +23,7 @@ struct flight {
     bool is_over;
     struct err err; /* why it failed; code 0: it arrived */
     int users;      /* readers, and its thread (also the one to come) */
+    pthread_cond_t changed; /* of the three before; all who wait for this one hear of it, and nobody else */
     struct flight *next;
 };
 
@@ -39,6 +40,7 @@ struct pending {
 
 #define PULL_IMPORTERS 6           /* threads; one upstream keeps one of them at most */
 #define PULL_FLIGHTS_OF_ONE_MAX 24 /* of PULL_FLIGHTS_MAX, so that a slow upstream leaves some */
+#define PULL_WAITING_OF_ONE_MAX 192 /* of PULL_WAITING_MAX, likewise */
 
 _Static_assert(PULL_IMPORTERS <= SLOTS_MAX, "each keeps a slot");
 
@@ -56,7 +58,8 @@ struct pull_through {
     pthread_t importers[PULL_IMPORTERS];
     int importer_count;
     pthread_mutex_t lock;   /* guards all below but `is_stopping`; taken alone */
-    pthread_cond_t changed; /* of anything */
+    pthread_cond_t work;    /* an import came; or it is stopping */
+    pthread_cond_t landed;  /* the last flight is over */
     struct flight *flights;  /* the oldest first */
     int flight_count;        /* threads of flights */
     int waiting_count;       /* flights without one */

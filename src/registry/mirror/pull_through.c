@@ -158,7 +158,7 @@ import_enqueue(struct pull_through *p, const char *url, const char *region, cons
         *p->imports_end = job;
         p->imports_end = &job->next;
         p->import_count++;
-        pthread_cond_broadcast(&p->changed);
+        pthread_cond_signal(&p->work);
     }
     pthread_mutex_unlock(&p->lock);
     if (is_there)
@@ -319,9 +319,9 @@ import_dequeue(struct pull_through *p, struct import *done)
     if (done != NULL)
         slots_give(&p->serving, done->url);
     free(done);
-    pthread_cond_broadcast(&p->changed); /* its upstream may be asked by another one */
+    /* What its upstream kept waiting this thread takes itself: nobody else need wake. */
     while (!atomic_load(&p->is_stopping) && (job = import_next(p)) == NULL)
-        pthread_cond_wait(&p->changed, &p->lock);
+        pthread_cond_wait(&p->work, &p->lock);
     pthread_mutex_unlock(&p->lock);
     return job;
 }
@@ -345,7 +345,8 @@ registry_start_pulling(struct registry *reg)
     p->reg = reg;
     p->imports_end = &p->imports;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->changed, NULL);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->landed, NULL);
     reg->pull = p;
     while (p->importer_count < PULL_IMPORTERS &&
            pthread_create(&p->importers[p->importer_count], NULL, importer_run, p) == 0)
@@ -367,7 +368,7 @@ registry_stop_pulling(struct registry *reg)
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->is_stopping, true);
     flights_give_up(p);
-    pthread_cond_broadcast(&p->changed);
+    pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -379,7 +380,7 @@ pull_through_stop(struct pull_through *p)
     registry_stop_pulling(p->reg);
     pthread_mutex_lock(&p->lock);
     while (p->flight_count > 0) /* each hears it within a second */
-        pthread_cond_wait(&p->changed, &p->lock);
+        pthread_cond_wait(&p->landed, &p->lock);
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->importer_count; i++)
         pthread_join(p->importers[i], NULL);
@@ -396,7 +397,8 @@ pull_through_stop(struct pull_through *p)
         p->pending = next;
     }
     pthread_mutex_destroy(&p->lock);
-    pthread_cond_destroy(&p->changed);
+    pthread_cond_destroy(&p->work);
+    pthread_cond_destroy(&p->landed);
     free(p);
 }
 

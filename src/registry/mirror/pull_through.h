@@ -13,7 +13,8 @@
  *
  * Threads: any; six import, each from another upstream; one more for each blob that is on its way. Blobs
  * beyond PULL_FLIGHTS_MAX, or beyond their upstream's part of it, wait in turn; if their upstream cannot be
- * reached, they all hear that at once.
+ * reached, they all hear that at once. One that waits and that nobody wants any more, as its client has left, is
+ * forgotten; one that has begun is brought to its end.
  * Errors: IMAGE_NOT_FOUND, and remote.h's. */
 #pragma once
 #include "registry/registry.h"
@@ -22,7 +23,7 @@
 #define PULL_RULES_MAX 50
 #define PULL_CHECK_MS (24LL * 3600 * 1000)
 #define PULL_FLIGHTS_MAX 32  /* blobs on their way at once */
-#define PULL_WAITING_MAX 256 /* ... that wait for their turn; more are THROTTLING */
+#define PULL_WAITING_MAX 256 /* ... that wait for their turn; more are THROTTLING, but those that need not wait */
 #define PULL_PENDING_MAX 128 /* manifests that are not images yet */
 #define PULL_QUEUE_MAX 256   /* imports that wait */
 
