@@ -57,6 +57,23 @@ agent_task_of(const struct core *core, const struct ef_task_start *start)
     return t;
 }
 
+bool
+agent_task_check_images(const struct agent_task *task, struct registry *registry, struct err *err)
+{
+    for (int i = 0; i < task->image_count; i++) {
+        const char *digest = task->images[i].digest;
+        struct registry_image ours;
+
+        if (!registry_parse_image(registry, str_of(task->images[i].image), &ours))
+            continue;
+        if (digest[0] == '\0')
+            digest = ours.digest;
+        if (digest[0] != '\0' && !registry_image_check_active(registry, ours.region, ours.repository, digest, err))
+            return false;
+    }
+    return true;
+}
+
 static void
 fill_target(struct view_target *to, const struct target_group *tg, const struct target *from)
 {

@@ -10,6 +10,9 @@
 
 /* What a task needs to start, or NULL if it is gone or stopped meanwhile. */
 struct agent_task *agent_task_of(const struct core *core, const struct ef_task_start *start);
+/* May its images be started, as far as our own registry says? Docker may have one that is archived by now, and would not
+ * ask. Only those that are known by digest: of a tag the registry is asked each time. */
+bool agent_task_check_images(const struct agent_task *task, struct registry *registry, struct err *err) MUST_CHECK;
 /* The whole of load balancing as the balancer wants it. */
 struct balancer_view *balancer_view_of(const struct core *core);
 /* The call of a lifecycle hook, or NULL if nobody waits for it any more. */

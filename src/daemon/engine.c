@@ -250,6 +250,25 @@ perform_resolve(struct engine *e, const struct ef_image_resolve *effect)
     free(ask);
 }
 
+static void
+perform_start(struct engine *e, const struct ef_task_start *effect)
+{
+    struct agent_task *task = agent_task_of(e->core, effect);
+    struct err err = {0};
+
+    if (task == NULL)
+        return;
+    if (task->only_adopt || agent_task_check_images(task, e->config.registry, &err)) {
+        agent_start_task(e->agent, task);
+        return;
+    }
+    cleanup_free char *reason = text_format("CannotPullContainerError: %s", err.message);
+    const struct event event = {.type = EVENT_TASK_STATE,
+                                .task_state = {.task_id = task->id, .status = TASK_STOPPED, .reason = reason}};
+    engine_report(e, &event);
+    agent_task_free(task);
+}
+
 /* True if the balancer needs a new view. */
 static bool
 perform_one(struct engine *e, const struct effect *effect)
@@ -264,13 +283,9 @@ perform_one(struct engine *e, const struct effect *effect)
         agent_prefetch_image(e->agent, effect->image_prefetch.image, effect->image_prefetch.digest,
                              effect->image_prefetch.config_digest);
         return false;
-    case EFFECT_TASK_START: {
-        struct agent_task *task = agent_task_of(e->core, &effect->task_start);
-
-        if (task != NULL)
-            agent_start_task(e->agent, task);
+    case EFFECT_TASK_START:
+        perform_start(e, &effect->task_start);
         return false;
-    }
     case EFFECT_TASK_STOP: {
         const struct task *task = core_task_by_arn(e->core, effect->task_stop.task_arn);
 

@@ -597,6 +597,72 @@ TEST(reports_about_strangers_change_nothing)
     end_world(&w);
 }
 
+/* ---- images of our own registry by their digest ---- */
+
+struct by_digest {
+    struct engine *engine;
+    char digest[REGISTRY_DIGEST_SIZE];
+    enum task_status status;
+    char reason[REASON_SIZE];
+};
+
+static void
+run_by_digest(void *arg, struct core *core, int64_t now_ms)
+{
+    struct by_digest *d = arg;
+    struct late l = {.engine = d->engine};
+    cleanup_json struct json *empty = json_object();
+    cleanup_free char *text = text_format(
+        "{\"networkMode\":\"awsvpc\",\"compatibilities\":[\"FARGATE\"],\"containerDefinitions\":[{\"name\":\"app\","
+        "\"image\":\"localhost:4566/my-app@%s\",\"cpu\":10,\"memory\":10,\"essential\":true}]}",
+        d->digest);
+    cleanup_json struct json *definition = parsed(text);
+
+    if (core->clusters == NULL) {
+        step(&l, (struct event){.type = EVENT_CLUSTER_CREATE,
+                                .cluster_create = {.region = "eu-west-1", .name = "c", .doc = empty}});
+        step(&l, (struct event){.type = EVENT_TASK_DEFINITION_REGISTER,
+                                .task_definition_register = {.region = "eu-west-1", .family = "web", .doc = definition}});
+    }
+    run_tasks(&l, core, 1);
+}
+
+static void
+read_stopped_task(void *arg, struct core *core, int64_t now_ms)
+{
+    struct by_digest *d = arg;
+
+    for (const struct task *t = core->tasks; t != NULL; t = t->next)
+        if (t->last_status == TASK_STOPPED) {
+            d->status = t->last_status;
+            text_copy_all(d->reason, sizeof(d->reason), t->stopped_reason);
+        }
+}
+
+/* Docker may have the image, and would start it without asking anybody. */
+TEST(an_archived_image_starts_no_task_by_its_digest_either)
+{
+    struct world w = new_world();
+    struct by_digest d = {.engine = w.engine};
+    const struct registry_put put = {.manifest = STR("{}"), .media_type = STR("application/vnd.test+json"), .tag = "v1"};
+    struct err err = {0};
+
+    CHECK(registry_repository_create(w.registry, "eu-west-1", "my-app", NULL, &err));
+    CHECK(registry_manifest_put(w.registry, "eu-west-1", "my-app", &put, d.digest, &err));
+    CHECK(engine_run(w.engine, run_by_digest, &d));
+    CHECK(engine_run(w.engine, read_stopped_task, &d));
+    CHECK_EQ(atomic_load(&starts), 1);
+    CHECK(registry_image_archive(w.registry, "eu-west-1", "my-app", d.digest, clock_wall_ms(), &err));
+    CHECK(engine_run(w.engine, run_by_digest, &d));
+    for (int i = 0; i < 100 && d.status != TASK_STOPPED; i++)
+        CHECK(engine_run(w.engine, read_stopped_task, &d));
+    CHECK_EQ(d.status, TASK_STOPPED);
+    CHECK(strstr(d.reason, "CannotPullContainerError: the image '") == d.reason);
+    CHECK(strstr(d.reason, "is archived: restore it") != NULL);
+    CHECK_EQ(atomic_load(&starts), 1);
+    end_world(&w);
+}
+
 /* A service whose rolling updates begin with a hook. */
 static void
 create_hooked_service(void *arg, struct core *core, int64_t now_ms)
