@@ -416,6 +416,8 @@ replicator_is_stopping(void *reg)
 {
     struct replicator *r = ((struct registry *)reg)->replicator;
 
+    if (r == NULL)
+        return false; /* not started: nobody can stop it */
     pthread_mutex_lock(&r->lock);
     const bool is = r->is_stopping;
     pthread_mutex_unlock(&r->lock);
