@@ -60,6 +60,7 @@ registry_image_check_active(struct registry *reg, const char *region, const char
 /* ---- one change, and what goes along: under the repository's lock ---- */
 
 struct change {
+    struct view *view; /* who archives has one */
     struct registry *reg;
     const char *region, *repository;
     bool archives; /* else it restores */
@@ -83,7 +84,9 @@ record_change(struct change *c, const char *digest, struct err *err)
         json_set(record, "activatedAt", json_int(c->now_ms));
     }
     cleanup_free char *text = json_format(record);
-    if (!disk_store(c->reg, path, str_of(text), err))
+    const bool is_stored = disk_store(c->reg, path, str_of(text), err);
+    views_tell_image(c->reg, c->region, c->repository, digest);
+    if (!is_stored)
         return false;
     json_append(c->changed, json_text(digest));
     return true;
@@ -95,15 +98,14 @@ static bool image_change(struct change *c, const char *digest, int depth, struct
 static bool
 goes_along(const struct change *c, const char *digest)
 {
-    cleanup_json struct json *image = NULL;
-
     if (!manifest_is_linked(c->reg, c->region, c->repository, str_of(digest)) ||
         image_is_archived(c->reg, c->region, c->repository, str_of(digest)) == c->archives)
         return false;
-    return !c->archives ||
-           (registry_image_get(c->reg, c->region, c->repository, digest, &image, NULL) &&
-            json_size(json_get(image, "tags")) == 0 &&
-            image_check_unneeded(c->reg, c->region, c->repository, digest, ACTIVE_INDEXES, NULL));
+    if (!c->archives)
+        return true;
+    cleanup_json struct json *tags = view_tags(c->view, digest);
+    return json_size(tags) == 0 && view_refresh(c->view, NULL) && /* the index above it is archived by now */
+           view_check_unneeded(c->view, digest, ACTIVE_INDEXES, NULL);
 }
 
 static bool
@@ -174,16 +176,19 @@ registry_image_archive(struct registry *reg, const char *region, const char *rep
                        const char *digest, int64_t now_ms, struct err *err)
 {
     cleanup_json struct json *changed = json_array();
-    struct change c = {reg, region, repository, /* archives= */ true, now_ms, changed};
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    cleanup(view_close_) struct view *v = NULL;
     char found[REGISTRY_DIGEST_SIZE];
     struct err why = {0};
 
-    if (!registry_resolve(reg, region, repository, digest, found, err))
+    if (!registry_resolve(reg, region, repository, digest, found, err) || !view_open(reg, region, repository, &v, err))
+        return false;
+    struct change c = {v, reg, region, repository, /* archives= */ true, now_ms, changed};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
+    if (!view_refresh(v, err) || !registry_resolve(reg, region, repository, digest, found, err))
         return false;
     if (image_is_archived(reg, region, repository, str_of(found)))
         return true;
-    if (image_check_unneeded(reg, region, repository, found, ACTIVE_INDEXES, &why) &&
+    if (view_check_unneeded(v, found, ACTIVE_INDEXES, &why) &&
         image_change(&c, found, 0, &why))
         return true;
     if (err != NULL)
@@ -209,7 +214,7 @@ registry_image_restore(struct registry *reg, const char *region, const char *rep
                        const char *digest, int64_t now_ms, struct err *err)
 {
     cleanup_json struct json *changed = json_array();
-    struct change c = {reg, region, repository, /* archives= */ false, now_ms, changed};
+    struct change c = {NULL, reg, region, repository, /* archives= */ false, now_ms, changed};
 
     if (!restore(&c, digest, err))
         return false;
@@ -222,23 +227,18 @@ registry_image_restore(struct registry *reg, const char *region, const char *rep
 }
 
 bool
-image_transition(struct registry *reg, const char *region, const char *repository,
-                 const struct json *image, bool *archived_out, struct err *err)
+image_transition(struct view *v, const struct json *image, bool *archived_out, struct err *err)
 {
     const char *digest = json_get_cstr(image, "digest", "");
     cleanup_json struct json *changed = json_array();
-    struct change c = {reg, region, repository, /* archives= */ true, clock_wall_ms(), changed};
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
-    struct err why = {0};
+    struct change c = {v, v->reg, v->region, v->repository, /* archives= */ true, clock_wall_ms(), changed};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
 
     *archived_out = false;
-    if (!image_is_as_listed(reg, region, repository, image))
+    if (!view_refresh(v, err))
+        return false;
+    if (!image_is_as_listed(v, image) || !view_check_unneeded(v, digest, ALL_INDEXES, NULL))
         return true;
-    if (!image_check_unneeded(reg, region, repository, digest, ALL_INDEXES, &why)) {
-        if (err != NULL && why.code == ERR_INTERNAL)
-            *err = why;
-        return why.code != ERR_INTERNAL;
-    }
     *archived_out = image_change(&c, digest, 0, err);
     return *archived_out;
 }

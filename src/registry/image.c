@@ -43,9 +43,7 @@ manifest_is_linked(const struct registry *reg, const char *region, const char *n
     return file_exists(path);
 }
 
-/* The digest that a tag names, or "" if there is no such tag. Fails where that cannot be told: who takes
- * a tag that cannot be read for none moves one that may not move, or deletes its image. */
-static bool
+bool
 tag_read(const struct registry *reg, const char *region, const char *name, const char *tag,
          char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
 {
@@ -117,6 +115,21 @@ image_record_read(const struct registry *reg, const char *region, const char *na
     if (err != NULL)
         err->code = ERR_INTERNAL;
     return err_context(err, "'%s' is damaged", path);
+}
+
+bool
+image_record_find(const struct registry *reg, const char *region, const char *name, const char *digest,
+                  struct json **out, struct err *err)
+{
+    struct err why = {0};
+
+    *out = NULL;
+    if (image_record_read(reg, region, name, str_of(digest), out, &why) ||
+        !manifest_is_linked(reg, region, name, str_of(digest)))
+        return true;
+    if (err != NULL)
+        *err = why;
+    return false;
 }
 
 bool
@@ -386,6 +399,7 @@ putting_name_image(struct putting *p, struct err *err)
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                                          str_of(p->digest), err)) &&
                           ((!p->restores && file_exists(p->record.path)) || disk_name(&p->record, err));
+    views_tell_image(p->reg, p->region, p->repository, p->digest);
     quota_manifests_changed(p->reg, p->region, p->repository); /* behind it: who reckons meanwhile does so again */
     return is_named;
 }
@@ -404,9 +418,12 @@ putting_name_tag(struct putting *p, struct err *err)
     if (!manifest_is_linked(p->reg, p->region, p->repository, str_of(p->digest)))
         return err_set(err, ERR_CONFLICT, "the image '%s' was deleted while it was pushed",
                        p->digest);
-    return conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) &&
-           tag_check(p, &r, &is_set, err) &&
-           (is_set || disk_name(&p->tag, err));
+    if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
+        !tag_check(p, &r, &is_set, err))
+        return false;
+    const bool is_named = is_set || disk_name(&p->tag, err);
+    views_tell_tag(p->reg, p->region, p->repository, p->put->tag);
+    return is_named;
 }
 
 static bool
@@ -622,7 +639,7 @@ registry_image_get(struct registry *reg, const char *region, const char *reposit
 /* ---- who names whom ---- */
 
 bool
-manifests_each(struct registry *reg, const char *region, const char *repository, enum manifests_of which,
+manifests_each(struct registry *reg, const char *region, const char *repository,
                bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
                struct err *err)
 {
@@ -639,18 +656,11 @@ manifests_each(struct registry *reg, const char *region, const char *repository,
         char digest[REGISTRY_DIGEST_SIZE];
         if (!digest_from_hex(str_of(json_cstr(json_at(names, i), "")), digest))
             continue;
-        struct err why = {0};
-        if (!image_record_read(reg, region, repository, str_of(digest), &record, &why)) {
-            if (!manifest_is_linked(reg, region, repository, str_of(digest)))
-                continue; /* removed while we read: not all who ask have the lock */
-            if (err != NULL)
-                *err = why;
+        if (!image_record_find(reg, region, repository, digest, &record, err))
             return false;
-        }
+        if (record == NULL)
+            continue; /* removed while we read: not all who ask have the lock */
         struct str type = str_of(json_get_cstr(record, "mediaType", ""));
-        if ((which != ALL_MANIFESTS && !media_type_is_index(type)) ||
-            (which == ACTIVE_INDEXES && record_is_archived(record)))
-            continue;
         if (!blob_read(reg, str_of(digest), &bytes, err) ||
             !manifest_parse(strbuf_str(&bytes), type, &arena, &m, err))
             return err_context(err, "reading '%s' of '%s'", digest, repository);
@@ -684,7 +694,7 @@ layer_is_named(struct registry *reg, const char *region, const char *name, struc
 {
     struct search s = {.digest = digest};
 
-    if (!manifests_each(reg, region, name, ALL_MANIFESTS, search_one, &s, err))
+    if (!manifests_each(reg, region, name, search_one, &s, err))
         return false;
     *out = s.found_in[0] != '\0';
     return true;
@@ -712,61 +722,14 @@ image_is_in_use(struct registry *reg, const char *region, const char *repository
 }
 
 static bool
-named_add(void *arg, const char *digest, const struct manifest *m)
-{
-    (void)digest;
-    for (size_t i = 0; i < m->reference_count; i++) {
-        char named[REGISTRY_DIGEST_SIZE];
-        if (text_copy(named, sizeof named, m->references[i].digest))
-            json_set(arg, named, json_bool(true));
-    }
-    return true;
-}
-
-bool
-images_of_indexes(struct registry *reg, const char *region, const char *repository,
-                  struct json **out, struct err *err)
-{
-    cleanup_json struct json *named = json_object();
-
-    if (!manifests_each(reg, region, repository, ALL_INDEXES, named_add, named, err))
-        return false;
-    *out = TAKE(named);
-    return true;
-}
-
-bool
-image_check_unneeded(struct registry *reg, const char *region, const char *repository, const char *digest,
-                     enum manifests_of indexes, struct err *err)
-{
-    struct search s = {.digest = str_of(digest)};
-    cleanup(strbuf_done) struct strbuf users = {0};
-
-    if (image_is_in_use(reg, region, repository, digest, &users))
-        return err_set(err, ERR_RESOURCE_IN_USE, "the image '%s' is in use by %s", digest,
-                       strbuf_cstr(&users));
-    if (!manifests_each(reg, region, repository, indexes, search_one, &s, err))
-        return false;
-    if (s.found_in[0] != '\0')
-        return err_set(err, ERR_CONFLICT, "Requested image referenced by manifest list: [%s]",
-                       s.found_in);
-    return true;
-}
-
-/* May the manifest go? */
-static bool
-removal_check(struct registry *reg, const char *region, const char *repository, const char *digest,
-              struct err *err)
-{
-    return image_check_unneeded(reg, region, repository, digest, ALL_INDEXES, err);
-}
-
-static bool
 tag_remove(struct registry *reg, const char *region, const char *repository, const char *tag,
            struct err *err)
 {
     cleanup_free char *path = tag_path(reg, region, repository, tag);
-    return disk_remove(path, err) && disk_sync_parent(path, err);
+    const bool is_removed = disk_remove(path, err);
+
+    views_tell_tag(reg, region, repository, tag);
+    return is_removed && disk_sync_parent(path, err);
 }
 
 static bool
@@ -782,6 +745,7 @@ image_remove(struct registry *reg, const char *region, const char *repository,
             return false;
     const char *subject = json_get_cstr(image, "subject", NULL);
     const bool is_removed = disk_remove(path, err);
+    views_tell_image(reg, region, repository, digest);
     quota_manifests_changed(reg, region, repository);
     if (!is_removed || !disk_sync_parent(path, err) ||
         (subject != NULL &&
@@ -811,30 +775,38 @@ registry_tag_delete(struct registry *reg, const char *region, const char *reposi
     return tag_remove(reg, region, repository, tag, err);
 }
 
+/* As the lists have it, under the lock. */
+static bool
+view_image(const struct view *v, struct registry *reg, const char *region, const char *repository, const char *digest,
+           struct json **out, struct err *err)
+{
+    if (!image_record_read(reg, region, repository, str_of(digest), out, err))
+        return false;
+    image_finish(reg, region, repository, digest, *out, view_tags(v, digest));
+    return true;
+}
+
 bool
 registry_image_delete(struct registry *reg, const char *region, const char *repository,
                       const char *reference, struct json *removed_out, struct err *err)
 {
+    cleanup(view_close_) struct view *v = NULL;
     cleanup_json struct json *image = NULL;
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
+    char digest[REGISTRY_DIGEST_SIZE];
 
-    if (!registry_image_get(reg, region, repository, reference, &image, err))
+    if (!registry_resolve(reg, region, repository, reference, digest, err) ||
+        !view_open(reg, region, repository, &v, err))
         return false;
-    const char *digest = json_get_cstr(image, "digest", "");
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
+    if (!view_refresh(v, err) || !registry_resolve(reg, region, repository, reference, digest, err) ||
+        !view_image(v, reg, region, repository, digest, &image, err))
+        return false;
     if (digest_is_valid(str_of(reference)))
-        return removal_check(reg, region, repository, digest, err) &&
+        return view_check_unneeded(v, digest, ALL_INDEXES, err) &&
                image_remove(reg, region, repository, image, removed_out, err);
     /* The last tag takes the image with it, unless somebody still needs the image. */
-    struct err why = {0};
-    if (json_size(json_get(image, "tags")) == 1) {
-        if (removal_check(reg, region, repository, digest, &why))
-            return image_remove(reg, region, repository, image, removed_out, err);
-        if (why.code == ERR_INTERNAL) {
-            if (err != NULL)
-                *err = why;
-            return false;
-        }
-    }
+    if (json_size(json_get(image, "tags")) == 1 && view_check_unneeded(v, digest, ALL_INDEXES, NULL))
+        return image_remove(reg, region, repository, image, removed_out, err);
     if (!tag_remove(reg, region, repository, reference, err))
         return false;
     removed_add(removed_out, digest, reference);
@@ -850,33 +822,29 @@ is_being_pushed(const struct registry *reg, const struct json *image)
 }
 
 bool
-image_is_as_listed(struct registry *reg, const char *region, const char *repository, const struct json *image)
+image_is_as_listed(const struct view *v, const struct json *image)
 {
-    cleanup_json struct json *now = NULL;
+    const char *digest = json_get_cstr(image, "digest", "");
+    cleanup_json struct json *now = NULL, *tags = view_tags(v, digest);
 
-    return registry_image_get(reg, region, repository, json_get_cstr(image, "digest", ""), &now, NULL) &&
-           json_equal(json_get(now, "tags"), json_get(image, "tags")) &&
+    return image_record_read(v->reg, v->region, v->repository, str_of(digest), &now, NULL) &&
+           json_equal(tags, json_get(image, "tags")) &&
            json_get_i64(now, "pushedAt", 0) == json_get_i64(image, "pushedAt", 0) &&
            json_get_i64(now, "activatedAt", 0) == json_get_i64(image, "activatedAt", 0) &&
-           !is_being_pushed(reg, image);
+           !is_being_pushed(v->reg, image);
 }
 
 bool
-image_expire(struct registry *reg, const char *region, const char *repository,
-             const struct json *image, bool *removed_out, struct err *err)
+image_expire(struct view *v, const struct json *image, bool *removed_out, struct err *err)
 {
     const char *digest = json_get_cstr(image, "digest", "");
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, repository);
-    struct err why = {0};
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = view_lock(v);
 
     *removed_out = false;
-    if (!image_is_as_listed(reg, region, repository, image))
+    if (!view_refresh(v, err))
+        return false;
+    if (!image_is_as_listed(v, image) || !view_check_unneeded(v, digest, ALL_INDEXES, NULL))
         return true; /* somebody was faster, or has just named it */
-    if (!removal_check(reg, region, repository, digest, &why)) {
-        if (err != NULL && why.code == ERR_INTERNAL)
-            *err = why;
-        return why.code != ERR_INTERNAL;
-    }
-    *removed_out = image_remove(reg, region, repository, image, NULL, err);
+    *removed_out = image_remove(v->reg, v->region, v->repository, image, NULL, err);
     return *removed_out;
 }

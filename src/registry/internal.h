@@ -4,6 +4,7 @@
  *   tree_lock         creates and deletes repositories, one at a time
  *   repository lock   (by hash of region and name) changes tags and manifests of one repository
  *   uploads_lock      the table of uploads; held for pointers only
+ *   views_lock        the list of views, and what they were told (view.c)
  *   blob lock         (by digest) makes one blob durable and visible, once
  *   collect_lock      read: says that a blob is needed now; write: gc removes one blob
  * Reading takes none: every file is whole from the moment it has a name. */
@@ -25,6 +26,7 @@ struct replicator;
 struct scanner;
 struct manifest_reference;
 struct upload;
+struct view;
 
 struct registry {
     const char *account_id, *default_region;
@@ -58,6 +60,8 @@ struct registry {
     pthread_mutex_t repository_locks[REPOSITORY_LOCKS];
     pthread_mutex_t blob_locks[BLOB_LOCKS];
     pthread_mutex_t uploads_lock;
+    pthread_mutex_t views_lock;
+    struct view *views; /* that are open */
     pthread_rwlock_t collect_lock;
     struct upload *uploads;
     int upload_count;
@@ -194,41 +198,37 @@ bool image_is_archived(const struct registry *reg, const char *region, const cha
                        struct str digest);
 bool image_archived(const char *repository, const char *digest, struct err *err); /* IMAGE_ARCHIVED */
 /* As image_expire(), but it goes into the archive. */
-bool image_transition(struct registry *reg, const char *region, const char *repository,
-                      const struct json *image, bool *archived_out, struct err *err) MUST_CHECK;
+bool image_transition(struct view *v, const struct json *image, bool *archived_out, struct err *err) MUST_CHECK;
 
 /* ---- image.c ---- */
 char *image_record_path(const struct registry *reg, const char *region, const char *name, struct str digest);
 bool image_record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
                  struct json **out, struct err *err) MUST_CHECK;
+/* The same where it may just have been removed: then `out` is NULL. */
+bool image_record_find(const struct registry *reg, const char *region, const char *name, const char *digest,
+                       struct json **out, struct err *err) MUST_CHECK;
+/* The digest that a tag names, or "" if there is no such tag. Fails where that cannot be told: who takes
+ * a tag that cannot be read for none moves one that may not move, or deletes its image. */
+bool tag_read(const struct registry *reg, const char *region, const char *name, const char *tag,
+              char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err) MUST_CHECK;
 /* As registry_manifest_get(), which never takes an archived one. */
 bool image_manifest_read(struct registry *reg, const char *region, const char *repository,
                    const char *reference, bool archived_too, struct strbuf *bytes_out,
                    char digest_out[static REGISTRY_DIGEST_SIZE], char *media_type_out,
                    bool *is_archived_out, struct err *err) MUST_CHECK;
-enum manifests_of { ALL_MANIFESTS, ALL_INDEXES, ACTIVE_INDEXES };
-/* Calls `call` for every such manifest of the repository, parsed; stops at false. */
+/* Calls `call` for every manifest of the repository, parsed; stops at false. */
 bool manifests_each(struct registry *reg, const char *region, const char *repository,
-                    enum manifests_of which,
                     bool (*call)(void *arg, const char *digest, const struct manifest *m), void *arg,
                     struct err *err) MUST_CHECK;
-/* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it. */
-bool image_check_unneeded(struct registry *reg, const char *region, const char *repository,
-                          const char *digest, enum manifests_of indexes, struct err *err) MUST_CHECK;
-/* Has it still the tags and times that it had in the list it is from, and is it not just being pushed? */
-bool image_is_as_listed(struct registry *reg, const char *region, const char *repository,
-                        const struct json *image);
+/* Has it still the tags and times that it had in the list it is from, and is it not just being pushed? Under the lock. */
+bool image_is_as_listed(const struct view *v, const struct json *image);
 /* Does anybody use it? Then `users` (may be NULL) gets who. */
 bool image_is_in_use(struct registry *reg, const char *region, const char *repository,
                      const char *digest, struct strbuf *users);
-/* What the indexes of a repository name, as members of an object. */
-bool images_of_indexes(struct registry *reg, const char *region, const char *repository,
-                       struct json **out, struct err *err) MUST_CHECK;
 /* Removes `image`, if it still has the very tags and time that it had in the list it is from, and if
  * nobody needs it, which nobody may yet say of one without a tag that is younger than a lease; `*removed_out`
  * says so. False only for a fault of ours. */
-bool image_expire(struct registry *reg, const char *region, const char *repository,
-                  const struct json *image, bool *removed_out, struct err *err) MUST_CHECK;
+bool image_expire(struct view *v, const struct json *image, bool *removed_out, struct err *err) MUST_CHECK;
 /* Whether `r` of an image of this repository is a manifest; else it is a blob. */
 bool reference_is_manifest(const struct registry *reg, const char *region, const char *name,
                            const struct manifest_reference *r);
@@ -237,6 +237,41 @@ bool manifest_is_linked(const struct registry *reg, const char *region, const ch
 /* Does a manifest of this repository name the blob? */
 bool layer_is_named(struct registry *reg, const char *region, const char *name, struct str digest,
                     bool *out, struct err *err) MUST_CHECK;
+
+/* ---- view.c: which tags images have, and which indexes name them ---- */
+enum indexes { ALL_INDEXES, ACTIVE_INDEXES };
+struct view {
+    struct registry *reg;
+    char region[REGISTRY_REGION_SIZE];
+    char repository[REGISTRY_NAME_SIZE];
+    struct json *tags;      /* tag: digest */
+    struct json *of_digest; /* digest: {tag: true} */
+    struct json *indexes;   /* digest: {"isArchived", "names": {digest: true}} */
+    struct json *named;     /* digest: {index: true} */
+    /* What was told and not read yet, as members; guarded by the registry's views_lock. */
+    struct json *told_tags, *told_images;
+    struct view *next;
+};
+/* Reads all tags and indexes of the repository, and asks nobody to wait meanwhile. One thread's own. */
+bool view_open(struct registry *reg, const char *region, const char *repository, struct view **out,
+               struct err *err) MUST_CHECK;
+void view_close(struct view *v); /* NULL is fine */
+static inline void
+view_close_(struct view **v)
+{
+    view_close(*v);
+}
+/* The repository's lock; then its answers have to be as of now, which a refresh sees to. */
+pthread_mutex_t *view_lock(const struct view *v);
+bool view_refresh(struct view *v, struct err *err) MUST_CHECK;
+struct json *view_tags(const struct view *v, const char *digest); /* in order; the caller's */
+/* An index that names the image, or NULL. */
+const char *view_index_of(const struct view *v, const char *digest, enum indexes which);
+/* RESOURCE_IN_USE, naming who uses it, or CONFLICT if one of those indexes names it. */
+bool view_check_unneeded(const struct view *v, const char *digest, enum indexes which, struct err *err) MUST_CHECK;
+/* A tag, or the record of an image, was changed, made or removed: behind the change, under the repository's lock. */
+void views_tell_tag(struct registry *reg, const char *region, const char *repository, const char *tag);
+void views_tell_image(struct registry *reg, const char *region, const char *repository, const char *digest);
 
 /* ---- referrers.c: under the repository's lock ---- */
 bool referrer_link(struct registry *reg, const char *region, const char *repository,

@@ -9,37 +9,27 @@
 
 #define PREVIEW_MAX (64 << 20)
 
-struct kept {
-    struct registry *reg;
-    const char *region, *repository;
-    struct json *of_indexes;
-};
-
 static bool
 is_kept(void *ctx, const char *digest)
 {
-    const struct kept *kept = ctx;
+    const struct view *v = ctx;
 
-    return json_get(kept->of_indexes, digest) != NULL ||
-           image_is_in_use(kept->reg, kept->region, kept->repository, digest, NULL);
+    return view_index_of(v, digest, ALL_INDEXES) != NULL ||
+           image_is_in_use(v->reg, v->region, v->repository, digest, NULL);
 }
 
-bool
-registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
-                           const char *policy_text, int64_t now_ms, struct json **out,
-                           struct err *err)
+static bool
+preview(struct view *v, const char *policy_text, int64_t now_ms, struct json **out, struct err *err)
 {
     cleanup(lifecycle_done) struct lifecycle_policy policy = {0};
-    cleanup_json struct json *images = NULL, *of_indexes = NULL;
+    cleanup_json struct json *images = NULL;
 
     if (!lifecycle_parse(str_of(policy_text), &policy, err) ||
-        !registry_images(reg, region, repository, &images, err) ||
-        !images_of_indexes(reg, region, repository, &of_indexes, err))
+        !registry_images(v->reg, v->region, v->repository, &images, err))
         return false;
-    struct kept kept = {reg, region, repository, of_indexes};
     cleanup_free int64_t *rules = mem_new((json_size(images) + 1) * sizeof *rules);
     struct json *taken = json_array();
-    lifecycle_evaluate(&policy, images, now_ms, is_kept, &kept, rules);
+    lifecycle_evaluate(&policy, images, now_ms, is_kept, v, rules);
     for (size_t i = 0; i < json_size(images); i++) {
         if (rules[i] == 0)
             continue;
@@ -52,6 +42,16 @@ registry_lifecycle_preview(struct registry *reg, const char *region, const char 
     return true;
 }
 
+bool
+registry_lifecycle_preview(struct registry *reg, const char *region, const char *repository,
+                           const char *policy_text, int64_t now_ms, struct json **out,
+                           struct err *err)
+{
+    cleanup(view_close_) struct view *v = NULL;
+
+    return view_open(reg, region, repository, &v, err) && preview(v, policy_text, now_ms, out, err);
+}
+
 static bool
 time_set(void *arg, struct json *document, struct err *err)
 {
@@ -62,20 +62,18 @@ time_set(void *arg, struct json *document, struct err *err)
 
 /* Expires or archives one image, unless something has happened to it; `*expired`: counts who has gone. */
 static bool
-image_take(struct registry *reg, const char *region, const char *repository, const struct json *image,
-           int64_t *expired, struct err *err)
+image_take(struct view *v, const struct json *image, int64_t *expired, struct err *err)
 {
     const bool transitions = strcmp(json_get_cstr(image, "action", ""), "TRANSITION") == 0;
     bool is_done = false;
 
-    if (!(transitions ? image_transition(reg, region, repository, image, &is_done, err)
-                      : image_expire(reg, region, repository, image, &is_done, err)))
+    if (!(transitions ? image_transition(v, image, &is_done, err) : image_expire(v, image, &is_done, err)))
         return false;
     if (!is_done)
         return true;
     *expired += !transitions;
     log_info(transitions ? "registry.archived" : "registry.expired", "repository=%s digest=%s rule=%lld",
-             repository, json_get_cstr(image, "digest", ""), (long long)json_get_i64(image, "rule", 0));
+             v->repository, json_get_cstr(image, "digest", ""), (long long)json_get_i64(image, "rule", 0));
     return true;
 }
 
@@ -84,6 +82,7 @@ registry_lifecycle_apply(struct registry *reg, const char *region, const char *r
                          int64_t now_ms, int64_t *expired_out, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
+    cleanup(view_close_) struct view *v = NULL;
     cleanup_json struct json *taken = NULL;
 
     *expired_out = 0;
@@ -92,10 +91,10 @@ registry_lifecycle_apply(struct registry *reg, const char *region, const char *r
     const char *text = json_get_cstr(r.document, REGISTRY_LIFECYCLE_TEXT, NULL);
     if (text == NULL)
         return true;
-    if (!registry_lifecycle_preview(reg, region, repository, text, now_ms, &taken, err))
+    if (!view_open(reg, region, repository, &v, err) || !preview(v, text, now_ms, &taken, err))
         return false;
     for (size_t i = 0; i < json_size(taken); i++)
-        if (!image_take(reg, region, repository, json_at(taken, i), expired_out, err))
+        if (!image_take(v, json_at(taken, i), expired_out, err))
             return false;
     return registry_repository_change(reg, region, repository, time_set, &now_ms, err);
 }

@@ -169,7 +169,7 @@ named_get(struct registry *reg, const char *region, const char *repository, stru
     pthread_mutex_unlock(&reg->quota_lock);
     if (is_known)
         return true;
-    if (!manifests_each(reg, region, repository, ALL_MANIFESTS, naming_manifest, &naming, err))
+    if (!manifests_each(reg, region, repository, naming_manifest, &naming, err))
         return false;
     pthread_mutex_lock(&reg->quota_lock);
     n = named_of(reg, region, repository);

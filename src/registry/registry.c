@@ -110,6 +110,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
+    pthread_mutex_init(&reg->views_lock, NULL);
     pthread_mutex_init(&reg->open_lock, NULL);
     pthread_mutex_init(&reg->quota_lock, NULL);
     pthread_rwlock_init(&reg->collect_lock, NULL);
@@ -140,6 +141,7 @@ registry_close(struct registry *reg)
         close(reg->lock_fd);
     pthread_mutex_destroy(&reg->tree_lock);
     pthread_mutex_destroy(&reg->uploads_lock);
+    pthread_mutex_destroy(&reg->views_lock);
     pthread_mutex_destroy(&reg->open_lock);
     quotas_free(reg);
     pthread_mutex_destroy(&reg->quota_lock);

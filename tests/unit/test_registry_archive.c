@@ -252,3 +252,126 @@ TEST(a_policy_archives_and_after_ninety_days_expires)
     CHECK_EQ(expired, 1);
     CHECK(!registry_resolve(w.reg, REGION, "my-app", "old", got, &err));
 }
+
+/* ---- what one image costs beside many ---- */
+
+#define MANY 60
+
+/* An image with a tag of its own and as old as LONG_AGO_MS, as it lies on disk. */
+static char *
+image_fake(struct world *w, int number)
+{
+    cleanup_free char *name = text_format("image %d", number), *layer = digest_of(str_of(name));
+    cleanup_free char *manifest = manifest_text(layer, strlen(name), layer, strlen(name));
+    char *digest = digest_of(str_of(manifest));
+    cleanup_free char *blob = blob_path(w->reg, str_of(digest));
+    cleanup_free char *record = text_format("{\"mediaType\":\"" OCI_MANIFEST "\",\"size\":1,\"imageSize\":1,\"pushedAt\":%lld}",
+                                            (long long)LONG_AGO_MS + number);
+    cleanup_free char *record_path = image_record_path(w->reg, REGION, "my-app", str_of(digest));
+    cleanup_free char *tag = text_format("_tags/t%d", number);
+    cleanup_free char *tag_path = repository_path(w->reg, REGION, "my-app", tag);
+    struct err err = {0};
+
+    CHECK(file_write_atomic(blob, str_of(manifest), 0640, &err) &&
+          file_write_atomic(record_path, str_of(record), 0640, &err) &&
+          file_write_atomic(tag_path, str_of(digest), 0640, &err));
+    return digest;
+}
+
+/* System calls of this process that read. */
+static int64_t
+reads(void)
+{
+    cleanup_free char *said = check_shell("sed -n 's/^syscr: //p' /proc/$PPID/io");
+    int64_t count = -1;
+
+    CHECK(str_to_i64(str_trim(str_of(said)), &count));
+    return count;
+}
+
+#define EXPIRE_ALL                                                                                     \
+    "{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"any\",\"countType\":"              \
+    "\"sinceImagePushed\",\"countUnit\":\"days\",\"countNumber\":30},\"action\":{\"type\":\"expire\"}}]}"
+#define ARCHIVE_ALL                                                                                    \
+    "{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"any\",\"countType\":"              \
+    "\"sinceImagePushed\",\"countUnit\":\"days\",\"countNumber\":30},\"action\":{\"type\":\"transition\"" \
+    ",\"targetStorageClass\":\"archive\"}}]}"
+
+static void
+apply_cheaply(struct world *w, const char *policy, int64_t expired_wanted)
+{
+    struct err err = {0};
+    int64_t expired = -1;
+    const int64_t before = reads();
+
+    CHECK(registry_repository_change(w->reg, REGION, "my-app", text_set, (void *)policy, &err));
+    CHECK(registry_lifecycle_apply(w->reg, REGION, "my-app", clock_wall_ms(), &expired, &err));
+    CHECK_EQ(expired, expired_wanted);
+    CHECK(reads() - before < MANY * MANY); /* twice that number of files, were each image to look at all */
+}
+
+TEST(a_policy_looks_at_a_repository_once_and_not_for_each_of_its_images)
+{
+    REGISTRY(w);
+    char *digests[MANY];
+
+    for (int i = 0; i < MANY; i++)
+        digests[i] = image_fake(&w, i);
+    apply_cheaply(&w, ARCHIVE_ALL, 0);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_TEXT(state_of(&w, digests[i]), "archived+");
+        free(digests[i]);
+    }
+}
+
+TEST(a_policy_that_expires_does_so_too)
+{
+    REGISTRY(w);
+
+    for (int i = 0; i < MANY; i++)
+        free(image_fake(&w, i));
+    apply_cheaply(&w, EXPIRE_ALL, MANY);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_manifests"), 0);
+    CHECK_EQ(files_in(&w, "registry/" REGION "/my-app/_tags"), 0);
+}
+
+/* ---- a view, and what happens beside it ---- */
+
+static size_t
+tags_seen(const struct view *v, const char *digest)
+{
+    cleanup_json struct json *tags = view_tags(v, digest);
+    return json_size(tags);
+}
+
+TEST(a_view_is_read_beside_pushes_and_hears_of_them)
+{
+    REGISTRY(w);
+    cleanup(view_close_) struct view *v = NULL;
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], index[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    const size_t one_size = put_small(&w, "one", NULL, one);
+    cleanup_free char *of_one = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, one_size);
+
+    CHECK(put_image(w.reg, "my-app", "v1", "two", two));
+    pthread_mutex_t *lock = repository_lock(w.reg, REGION, "my-app"); /* as if somebody pushed just now */
+    CHECK(view_open(w.reg, REGION, "my-app", &v, &err));
+    pthread_mutex_unlock(lock);
+    CHECK_EQ(tags_seen(v, two), 1);
+    CHECK(view_index_of(v, one, ALL_INDEXES) == NULL);
+    put_manifest(&w, of_one, "v1", index); /* takes the tag of the other one */
+    CHECK(view_refresh(v, &err));
+    CHECK_EQ(tags_seen(v, two), 0);
+    CHECK_EQ(tags_seen(v, index), 1);
+    CHECK_TEXT(view_index_of(v, one, ACTIVE_INDEXES), index);
+    CHECK(archive(&w, index, &err));
+    CHECK(view_refresh(v, &err));
+    CHECK(view_index_of(v, one, ACTIVE_INDEXES) == NULL);
+    CHECK_TEXT(view_index_of(v, one, ALL_INDEXES), index);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", index, NULL, &err));
+    CHECK(view_refresh(v, &err));
+    CHECK(view_index_of(v, one, ALL_INDEXES) == NULL);
+    CHECK_EQ(tags_seen(v, index), 0);
+}

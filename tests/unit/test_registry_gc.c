@@ -238,16 +238,18 @@ TEST(an_image_whose_index_is_to_come_does_not_expire)
     REGISTRY(w);
     char digest[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *images = NULL;
+    cleanup(view_close_) struct view *v = NULL;
     struct err err = {0};
     bool is_removed;
 
     CHECK(put_image(w.reg, "my-app", NULL, "child", digest));
     CHECK(registry_images(w.reg, REGION, "my-app", &images, &err));
-    CHECK(image_expire(w.reg, REGION, "my-app", json_at(images, 0), &is_removed, &err));
+    CHECK(view_open(w.reg, REGION, "my-app", &v, &err));
+    CHECK(image_expire(v, json_at(images, 0), &is_removed, &err));
     CHECK(!is_removed);
     w.reg->collect_age_ms = 1; /* the lease of a push */
     clock_sleep_ms(3);
-    CHECK(image_expire(w.reg, REGION, "my-app", json_at(images, 0), &is_removed, &err));
+    CHECK(image_expire(v, json_at(images, 0), &is_removed, &err));
     CHECK(is_removed);
 }
 
@@ -267,6 +269,7 @@ TEST(policies_take_what_is_due_and_not_what_is_in_use)
     REGISTRY(w);
     char digests[4][REGISTRY_DIGEST_SIZE], got[REGISTRY_DIGEST_SIZE];
     cleanup_json struct json *before = NULL, *after = NULL;
+    cleanup(view_close_) struct view *v = NULL;
     cleanup(registry_repository_done) struct registry_repository r = {0};
     const int64_t now_ms = clock_wall_ms();
     struct err err = {0};
@@ -283,12 +286,12 @@ TEST(policies_take_what_is_due_and_not_what_is_in_use)
     CHECK(registry_repository_change(w.reg, REGION, "my-app", text_set, KEEP_ONE, &err));
     registry_set_in_use(w.reg, uses, digests[1]);
     /* One that somebody has tagged since the list was made stays. */
-    CHECK(registry_images(w.reg, REGION, "my-app", &before, &err));
+    CHECK(registry_images(w.reg, REGION, "my-app", &before, &err) && view_open(w.reg, REGION, "my-app", &v, &err));
     CHECK(put_image(w.reg, "my-app", "fresh", "v0", got));
     CHECK_TEXT(got, digests[0]);
-    CHECK(image_expire(w.reg, REGION, "my-app", json_at(before, 3), &is_removed, &err));
+    CHECK(image_expire(v, json_at(before, 3), &is_removed, &err));
     CHECK(!is_removed);
-    CHECK(image_expire(w.reg, REGION, "my-app", json_at(before, 2), &is_removed, &err));
+    CHECK(image_expire(v, json_at(before, 2), &is_removed, &err));
     CHECK(!is_removed); /* in use */
     CHECK(registry_lifecycle_apply_all(w.reg, 24 * HOUR_MS, now_ms, &expired, &err));
     CHECK_EQ(expired, 2);
