@@ -2,6 +2,8 @@
 #include "agent/image_ref.h"
 #include <stdio.h>
 
+#define ACCOUNT_DIGITS 12
+
 /* The part before the first '/' is a host if it looks like one: that is Docker's own rule. */
 static struct str
 host_of(struct str name)
@@ -28,25 +30,27 @@ is_localhost(struct str host, unsigned registry_port)
     return str_is(host, local);
 }
 
-/* The region of <account>.dkr.ecr.<region>.amazonaws.com; empty if `host` is no such name or another
- * account's. */
+/* The region of <account>.dkr.ecr.<region>.amazonaws.com; empty if `host` is no such name. */
 static struct str
-ecr_region(struct str host, const struct image_home *home)
+ecr_region(struct str host)
 {
     static const char *const domains[] = {".amazonaws.com", ".amazonaws.com.cn"};
-    char prefix[64];
+    const struct str service = STR(".dkr.ecr.");
+    size_t digits = 0;
 
-    (void)snprintf(prefix, sizeof(prefix), "%s.dkr.ecr.", home->account);
-    if (!str_starts(host, str_of(prefix)))
+    while (digits < host.len && host.at[digits] >= '0' && host.at[digits] <= '9')
+        digits++;
+    const struct str behind = str_slice(host, digits, host.len);
+    if (digits != ACCOUNT_DIGITS || !str_starts(behind, service))
         return (struct str){0};
-    const struct str rest = str_slice(host, strlen(prefix), host.len);
+    const struct str rest = str_slice(behind, service.len, behind.len);
     for (size_t i = 0; i < ARRAY_COUNT(domains); i++)
         if (str_ends(rest, str_of(domains[i])))
             return str_slice(rest, 0, rest.len - strlen(domains[i]));
     return (struct str){0};
 }
 
-/* Takes our registry's host, and an ECR name of ours behind localhost, off the front of `*name`.
+/* Takes our registry's host, and an ECR name behind localhost, off the front of `*name`.
  * `*region` is set if a name says one. False: another registry's image. */
 static bool
 cut_own_registry(struct str *name, const struct image_home *home, struct str *region)
@@ -55,14 +59,14 @@ cut_own_registry(struct str *name, const struct image_home *home, struct str *re
 
     if (host.len == 0)
         return false;
-    *region = ecr_region(host, home);
+    *region = ecr_region(host);
     if (region->len == 0 && !is_localhost(host, home->registry_port))
         return false;
     *name = str_slice(*name, host.len + 1, name->len);
     if (region->len == 0) {
         const struct str inner = host_of(*name);
 
-        *region = ecr_region(inner, home);
+        *region = ecr_region(inner);
         if (region->len > 0)
             *name = str_slice(*name, inner.len + 1, name->len);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* image_ref.h - an image name of a task definition, as Docker has to be asked for it.
  * Our own registry has two names, `localhost:<port>/<repository>` and
- * `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`; both are asked for under localhost, because
+ * `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`, of whatever account; both are asked for under localhost, because
  * Docker takes plain HTTP from there only.  localhost:<port>/<repository> means the default region; a
  * repository of another keeps its ECR name behind it, as the registry reads it:
  * `localhost:<port>/<account>.dkr.ecr.<region>.amazonaws.com/<repository>`.

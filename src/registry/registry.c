@@ -208,16 +208,14 @@ host_is_ours(const struct registry *reg, struct str host)
                      str_slice(own, (size_t)own_colon + 1, own.len));
 }
 
-/* Takes "<account>.dkr.ecr.<region>.amazonaws.com" off the front of `*rest`, if it is there and
- * ours. */
+/* Takes "<account>.dkr.ecr.<region>.amazonaws.com" off the front of `*rest`, if it is there. */
 static bool
-region_cut(const struct registry *reg, struct str *rest, struct str *region_out)
+region_cut(struct str *rest, struct str *region_out)
 {
     struct str account, region;
     ptrdiff_t slash = str_index(*rest, '/');
 
-    if (slash < 0 || !ecr_host_parse(str_slice(*rest, 0, (size_t)slash), &account, &region) ||
-        !str_is(account, reg->account_id))
+    if (slash < 0 || !ecr_host_parse(str_slice(*rest, 0, (size_t)slash), &account, &region))
         return false;
     *rest = str_slice(*rest, (size_t)slash + 1, rest->len);
     *region_out = region;
@@ -229,7 +227,7 @@ registry_name_split(const struct registry *reg, struct str name, struct str *reg
                     struct str *repository_out)
 {
     *region_out = str_of(reg->default_region);
-    region_cut(reg, &name, region_out);
+    region_cut(&name, region_out);
     *repository_out = name;
     return name_is_valid(name);
 }
@@ -241,12 +239,12 @@ registry_parse_image(const struct registry *reg, struct str image, struct regist
 
     if (image.len >= REGISTRY_IMAGE_SIZE)
         return false;
-    if (!region_cut(reg, &rest, &region)) {
+    if (!region_cut(&rest, &region)) {
         ptrdiff_t slash = str_index(rest, '/');
         if (slash < 0 || !host_is_ours(reg, str_slice(rest, 0, (size_t)slash)))
             return false;
         rest = str_slice(rest, (size_t)slash + 1, rest.len);
-        region_cut(reg, &rest, &region);
+        region_cut(&rest, &region);
     }
     ptrdiff_t at = str_index(rest, '@');
     if (at >= 0) {

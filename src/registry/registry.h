@@ -24,7 +24,9 @@
  *
  * Names: localhost:<port>/<repository> means the default region. Another region's repository is
  * localhost:<port>/<account>.dkr.ecr.<region>.amazonaws.com/<repository>; a plain
- * <account>.dkr.ecr.<region>.amazonaws.com/<repository> in a task definition means the same.
+ * <account>.dkr.ecr.<region>.amazonaws.com/<repository> in a task definition means the same. The account may be
+ * any: images of another one's ECR could not be pulled without its credentials, and files that come from AWS
+ * name the account that they come from.
  *
  * Threads: every function may be called from any thread and blocks for the disk only.
  * registry_resolve(), registry_token() and registry_parse_image() take no lock.

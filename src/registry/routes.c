@@ -139,9 +139,7 @@ region_asked(const struct call *c)
     struct str host = http_header_get(c->x, "Host"), account, region;
     ptrdiff_t colon = str_index(host, ':');
 
-    return ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account,
-                          &region) &&
-                   str_is(account, c->reg->account_id)
+    return ecr_host_parse(colon < 0 ? host : str_slice(host, 0, (size_t)colon), &account, &region)
                ? region
                : str_of(c->reg->default_region);
 }

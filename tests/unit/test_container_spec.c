@@ -549,7 +549,7 @@ expect_image(const char *image, const char *digest, const char *full, bool is_ou
 
 TEST(image_names)
 {
-    const struct image_home home = {.account = "0", .region = "r", .registry_port = 1};
+    const struct image_home home = {.account = "000000000000", .region = "r", .registry_port = 1};
     struct image_ref ref;
     struct err err = {0};
     char digest[DIGEST_SIZE];
@@ -571,11 +571,15 @@ TEST(image_names)
     expect_image("localhost:4566/" ECR("eu-west-1") "/app:2", "", "localhost:4566/" ECR("eu-west-1") "/app:2", true);
     expect_image("127.0.0.1:4566/" ECR("eu-west-1") "/app:2", "", "localhost:4566/" ECR("eu-west-1") "/app:2", true);
     expect_image(ECR("cn-north-1") ".cn/app:2", "", "localhost:4566/" ECR("cn-north-1") "/app:2", true);
-    expect_image("111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", "", "111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", false);
+    /* The account that the file comes from. */
+    expect_image("111111111111.dkr.ecr.ap-northeast-2.amazonaws.com/app:2", "", "localhost:4566/app:2", true);
+    expect_image("111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", "", "localhost:4566/" ECR("eu-west-1") "/app:2", true);
+    expect_image("1111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", "", "1111111111111.dkr.ecr.eu-west-1.amazonaws.com/app:2", false);
+    expect_image("111111111111.ecr.eu-west-1.amazonaws.com/app:2", "", "111111111111.ecr.eu-west-1.amazonaws.com/app:2", false);
     CHECK(!image_ref_parse("", "", &home, &ref, &err));
-    CHECK(!image_ref_parse("0.dkr.ecr.r.amazonaws.com/", "", &home, &ref, &err));
-    CHECK(!image_ref_parse("0.dkr.ecr.other.amazonaws.com/", "", &home, &ref, &err));
-    CHECK(!image_ref_parse("localhost:1/0.dkr.ecr.r.amazonaws.com/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse(ECR("r") "/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse(ECR("other") "/", "", &home, &ref, &err));
+    CHECK(!image_ref_parse("localhost:1/" ECR("r") "/", "", &home, &ref, &err));
     CHECK(!image_ref_parse("localhost:1/", "", &home, &ref, &err));
     CHECK(!image_ref_parse("x@md5:1", "", &home, &ref, &err));
     cleanup_json struct json *list = parse("['other@sha256:1','busybox@" DIGEST "',5]");

@@ -87,13 +87,16 @@ TEST(images_of_ours_are_recognised)
         {ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app", "us-east-1", "my-app", "latest", ""},
         {"localhost:4566/" ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1",
          "my-app", "v1", ""},
+        /* As the files name it that come from AWS. */
+        {"210987654321.dkr.ecr.us-east-1.amazonaws.com/my-app:v1", "us-east-1", "my-app", "v1", ""},
+        {"210987654321.dkr.ecr." REGION ".amazonaws.com/my-app", REGION, "my-app", "latest", ""},
     };
     const char *const others[] = {"my-app",
                                   "nginx:1.25",
                                   "docker.io/library/nginx",
                                   "localhost:5000/my-app",
                                   "localhost/my-app",
-                                  "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app",
+                                  "21098765432.dkr.ecr.us-east-1.amazonaws.com/my-app",
                                   "localhost:4566/",
                                   "localhost:4566/My-App",
                                   "localhost:4566/my-app:",
