@@ -93,10 +93,12 @@ build_results_list(struct client *client, const char *pipeline, bool wants_json,
 
     if (answer == NULL)
         return false;
-    if (wants_json)
+    if (wants_json) {
         cli_print_json(answer);
-    else
-        table_print_list(titles, json_get(answer, "builds"), add_build);
+        return true;
+    }
+    table_print_list(titles, json_get(answer, "builds"), add_build);
+    builds_tell_waiting(json_get(answer, "builds"));
     return true;
 }
 

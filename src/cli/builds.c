@@ -60,6 +60,18 @@ builds_find(struct client *client, const char *pipeline, const char *commit, str
     return NULL;
 }
 
+void
+builds_tell_waiting(const struct json *builds)
+{
+    for (size_t i = 0; i < json_size(builds); i++) {
+        const struct json *b = json_at(builds, i);
+        const char *what = json_get_cstr(b, "waitingFor", "");
+        if (what[0] != '\0')
+            printf("%s#%lld waits: %s\n", json_get_cstr(b, "pipeline", ""),
+                   (long long)json_get_i64(b, "number", 0), what);
+    }
+}
+
 static char *
 build_path(const char *pipeline, int64_t number, const char *rest)
 {

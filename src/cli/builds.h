@@ -20,6 +20,8 @@ struct json *builds_get(struct client *client, const char *pipeline, int64_t num
 bool builds_log(struct client *client, const char *pipeline, int64_t number, struct strbuf *out,
                 struct err *err) MUST_CHECK;
 bool build_is_over(const struct json *build);
+/* A line for each that waits: for what. */
+void builds_tell_waiting(const struct json *builds);
 const char *build_result(const struct json *build); /* "SUCCESS", ... or "" while it runs */
 /* Follows a build: a line per stage as it ends, the log when it fails. The finished build, or NULL.
  */

@@ -43,7 +43,7 @@ tell_disk(const struct json *disk)
 static void
 tell_waiting(const struct json *answer)
 {
-    const struct json *groups = json_get(answer, "executors"), *builds = json_get(answer, "waiting");
+    const struct json *groups = json_get(answer, "executors");
 
     for (size_t i = 0; i < json_size(groups); i++) {
         const struct json *g = json_at(groups, i), *labels = json_get(g, "labels");
@@ -56,10 +56,7 @@ tell_waiting(const struct json *answer)
             printf(" %s", json_cstr(json_at(labels, k), ""));
         putchar('\n');
     }
-    for (size_t i = 0; i < json_size(builds); i++)
-        printf("%s#%lld waits: %s\n", json_get_cstr(json_at(builds, i), "pipeline", ""),
-               (long long)json_get_i64(json_at(builds, i), "number", 0),
-               json_get_cstr(json_at(builds, i), "waitingFor", ""));
+    builds_tell_waiting(json_get(answer, "waiting"));
 }
 
 static void

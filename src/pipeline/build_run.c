@@ -214,6 +214,7 @@ parked(void *ctx, bool is_parked)
         w->room->parked++;
     else
         w->room->parked--;
+    room_need_worker(w->room);
     pthread_cond_broadcast(&w->room->changed);
     room_unlock(w->room);
 }

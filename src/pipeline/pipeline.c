@@ -115,45 +115,115 @@ wanted(struct pipeline_room *room)
     return room_builds_at_once(room, n < PARALLEL_MAX ? n : PARALLEL_MAX);
 }
 
+/* Builds that only wait take no place, but memory and a thread. */
+static bool
+is_crowded(struct pipeline_room *room)
+{
+    const bool is = room->running >= room->builds_max;
+    cleanup_free char *why = NULL;
+
+    if (is)
+        why = text_format("%u builds are under way, most of which wait themselves: no more can begin",
+                          room->running);
+    if (is || room->was_crowded)
+        room_tell_queued(room, why);
+    room->was_crowded = is;
+    return is;
+}
+
+/* The build that is to begin or to be taken up now, or NULL. */
+static struct build *
+next_build(struct pipeline_room *room)
+{
+    bool has_place, may_begin;
+    struct build *b = NULL;
+
+    if (is_crowded(room))
+        return NULL;
+    has_place = room->running - room->parked < wanted(room);
+    may_begin = has_place && room_disk_allows(room);
+    if (may_begin || room->to_take_up > 0)
+        b = next_queued(room, may_begin);
+    if (b == NULL)
+        room->has_postponed |= may_begin != has_place;
+    return b;
+}
+
 static void *
 worker(void *arg)
 {
-    struct pipeline_room *room = arg;
+    struct worker *self = arg;
+    struct pipeline_room *room = self->room;
 
     room_lock(room);
     while (!atomic_load(&room->stopping)) {
-        const bool has_place = room->running - room->parked < wanted(room);
-        const bool may_begin = has_place && room_disk_allows(room);
-        struct build *b = may_begin || room->to_take_up > 0 ? next_queued(room, may_begin) : NULL;
+        struct build *b = next_build(room);
         if (b != NULL) {
             room->running++;
+            room_need_worker(room);
             room_run_build(room, b);
             room->running--;
+        } else if (room->worker_count - room->running > WORKERS_IDLE) {
+            break;
         } else {
-            room->has_postponed |= may_begin != has_place;
             pthread_cond_wait(&room->changed, &room->mutex);
         }
     }
+    room->worker_count--;
+    self->is_over = true;
     room_unlock(room);
     return NULL;
 }
 
 static bool
-start_threads(struct pipeline_room *room, struct err *err)
+start_worker(struct pipeline_room *room, struct worker *w, struct err *err)
 {
-    const unsigned want = PARALLEL_MAX + PARKED_MAX; /* executors may become more */
     pthread_attr_t attr;
-    int failure = 0;
+    int failure;
 
+    if (w->is_there)
+        pthread_join(w->thread, NULL);
+    *w = (struct worker){.room = room};
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, RUNNER_STACK_SIZE);
-    while (failure == 0 && room->thread_count < want) {
-        failure = pthread_create(&room->threads[room->thread_count], &attr, worker, room);
-        room->thread_count += failure == 0;
-    }
+    failure = pthread_create(&w->thread, &attr, worker, w);
     pthread_attr_destroy(&attr);
+    w->is_there = failure == 0;
+    room->worker_count += failure == 0;
     errno = failure;
     return failure == 0 || err_errno(err, "cannot start a build thread");
+}
+
+static bool
+need_worker(struct pipeline_room *room, struct err *err)
+{
+    if (room->worker_count > room->running || atomic_load(&room->stopping))
+        return true;
+    for (size_t i = 0; i < ARRAY_COUNT(room->workers); i++)
+        if (!room->workers[i].is_there || room->workers[i].is_over)
+            return start_worker(room, &room->workers[i], err);
+    return true; /* so many builds are not begun */
+}
+
+/* Without one, whoever builds looks into the queue when his build is over. */
+void
+room_need_worker(struct pipeline_room *room)
+{
+    struct err err;
+
+    if (!need_worker(room, &err))
+        log_warn("pipeline.thread", "builds=%u error=%s", room->running, log_quote(err.message));
+}
+
+static bool
+start_workers(struct pipeline_room *room, struct err *err)
+{
+    bool ok;
+
+    room_lock(room);
+    ok = need_worker(room, err);
+    room_unlock(room);
+    return ok;
 }
 
 static void
@@ -212,6 +282,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
 
     assert(config->data_dir[0] == '/' && config->naru_path != NULL && config->base_url != NULL);
     copy_config(room, config);
+    room->builds_max = BUILDS_MAX;
     pthread_mutex_init(&room->mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -239,7 +310,7 @@ pipeline_room_start(const struct pipeline_config *config, struct err *err)
     room->has_clock = pthread_create(&room->clock, NULL, room_clock, room) == 0;
     if (!room->has_clock)
         err_errno(err, "cannot start a thread");
-    if (!room->has_clock || !room_disk_start(room, err) || !room_watch_start(room, err) || !start_threads(room, err)) {
+    if (!room->has_clock || !room_disk_start(room, err) || !room_watch_start(room, err) || !start_workers(room, err)) {
         pipeline_room_stop(room);
         return NULL;
     }
@@ -261,8 +332,9 @@ pipeline_room_stop(struct pipeline_room *room)
     if (room == NULL)
         return;
     pipeline_room_close(room);
-    for (unsigned i = 0; i < room->thread_count; i++)
-        pthread_join(room->threads[i], NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(room->workers); i++)
+        if (room->workers[i].is_there)
+            pthread_join(room->workers[i].thread, NULL);
     room_watch_stop(room);
     room_disk_stop(room);
     if (room->has_clock)

@@ -14,7 +14,14 @@
 #include "pipeline/pipeline_store.h"
 
 #define PARALLEL_MAX 16u
-#define PARKED_MAX 48u /* builds that wait for people without taking the place of others */
+#define BUILDS_MAX 1024u /* under way at a time; but for PARALLEL_MAX they only wait */
+#define WORKERS_IDLE 4u  /* threads that stay when there is nothing to do */
+
+struct worker { /* a thread that builds: pipeline.c */
+    struct pipeline_room *room;
+    pthread_t thread;
+    bool is_there, is_over; /* to be joined; it does nothing more */
+};
 
 struct room_disk { /* room_disk.c */
     struct disk_book book;
@@ -31,8 +38,10 @@ struct pipeline_room {
     pthread_cond_t changed; /* anything: queue, build, log */
     struct pipeline_store store;
     struct github_deliveries deliveries;
-    pthread_t threads[PARALLEL_MAX + PARKED_MAX];
-    unsigned thread_count;
+    struct worker workers[BUILDS_MAX + 1]; /* one looks into the queue */
+    unsigned worker_count;                 /* of those that are not over */
+    unsigned builds_max;                   /* BUILDS_MAX; tests have less */
+    bool was_crowded;
     struct github_reports *reports;
     pthread_t watch; /* compares heads now and then */
     bool is_watching;
@@ -62,6 +71,8 @@ void room_watch_stop(struct pipeline_room *room);
 void room_report(struct pipeline_room *room, const struct build *b);
 void room_save(struct pipeline_room *room, const struct build *b);
 void room_end_build(struct build *b, enum build_result result, const char *reason);
+/* Sees to it that a thread looks into the queue; with the lock held. */
+void room_need_worker(struct pipeline_room *room);
 /* Called with the lock held; gives it up while the build runs. */
 void room_run_build(struct pipeline_room *room, struct build *b);
 /* Builds that ran when naru ended wait for a thread again. */
@@ -80,6 +91,8 @@ bool room_is_throttled(struct pipeline_room *room, const struct pipeline *p,
                        const struct build *b);
 
 /* room_disk.c; but for starting and stopping with the lock held */
+/* Those that have not begun hear why, or (NULL) that it is over. */
+void room_tell_queued(const struct pipeline_room *room, const char *why);
 bool room_disk_start(struct pipeline_room *room, struct err *err) MUST_CHECK;
 void room_disk_stop(struct pipeline_room *room); /* the room is closed */
 bool room_disk_allows(struct pipeline_room *room); /* may builds begin? If not, those that wait say why */

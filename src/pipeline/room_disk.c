@@ -53,9 +53,8 @@ is_too_full(const struct room_disk *d)
     return d->floor_bytes > 0 && d->free_bytes < d->floor_bytes;
 }
 
-/* Those that have not begun hear why, or that it is over. */
-static void
-tell_queued(const struct pipeline_room *room, const char *why)
+void
+room_tell_queued(const struct pipeline_room *room, const char *why)
 {
     for (size_t p = 0; p < room->store.count; p++)
         for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++) {
@@ -90,7 +89,7 @@ look(struct pipeline_room *room)
     if (is_read || is_first)
         d->floor_bytes = builds_disk_free_bytes(&config, all);
     if (was_full && !is_too_full(d))
-        tell_queued(room, NULL);
+        room_tell_queued(room, NULL);
 }
 
 static void
@@ -118,7 +117,7 @@ room_disk_allows(struct pipeline_room *room)
     why = text_format("the disk of the data directory has less free space than %lld MiB "
                       "(diskFree in builds.json)",
                       (long long)(d->floor_bytes >> 20));
-    tell_queued(room, why);
+    room_tell_queued(room, why);
     return false;
 }
 

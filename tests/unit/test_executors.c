@@ -351,3 +351,69 @@ TEST(a_builds_json_that_cannot_be_read_changes_no_executors)
     list = pipeline_list(w.room);
     CHECK_EQ(json_get_i64(json_at(json_get(list, "executors"), 0), "count", 0), 3);
 }
+
+/* Of a script, so that git has nothing to do. */
+static int64_t
+build_script(struct world *w, const char *branch, const char *script)
+{
+    const struct build_request r = {.pipeline = "web",
+                                    .branch = branch,
+                                    .commit = "1111111111111111111111111111111111111111",
+                                    .message = "x",
+                                    .cause = "UserIdCause",
+                                    .script = script};
+    int64_t number = 0;
+    struct err err;
+
+    if (!pipeline_submit(w->room, &r, &number, &err))
+        check_fail(__FILE__, __LINE__, "%s", err.message);
+    return number;
+}
+
+TEST(builds_that_wait_for_a_label_nobody_has_hold_up_no_others)
+{
+    enum { WAITING = 70 };
+    cleanup(world_done) struct world w = {0};
+    unsigned count = WAITING;
+    struct err err;
+
+    world_with(&w, "{\"executors\": [{\"labels\": [\"linux\"], \"count\": 2}]}");
+    for (int i = 1; i <= WAITING; i++) {
+        cleanup_free char *branch = text_format("b%d", i);
+        CHECK_EQ(build_script(&w, branch, "node('windows') { echo 'never' }"), i);
+    }
+    wait_until_waiting(&w, WAITING, "There are no nodes with the label ‘windows’");
+    CHECK_EQ(build_script(&w, "main", "node('linux') { echo 'built' }"), WAITING + 1);
+    expect_result(&w, "web", WAITING + 1, "SUCCESS");
+    for (int i = 1; i <= WAITING; i++)
+        CHECK(pipeline_abort(w.room, "web", i, &err));
+    for (int i = 1; i <= WAITING; i++)
+        expect_result(&w, "web", i, "ABORTED");
+    for (int i = 0; count > WORKERS_IDLE && i < 600; i++) { /* nor do their threads stay */
+        (void)pipeline_wait(w.room, 20);
+        room_lock(w.room);
+        count = w.room->worker_count;
+        room_unlock(w.room);
+    }
+    CHECK(count <= WORKERS_IDLE);
+}
+
+TEST(the_queue_says_when_so_many_builds_wait_that_no_more_can_begin)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *j = NULL;
+    struct err err;
+
+    world_with(&w, "{\"labels\": [\"linux\"]}");
+    room_lock(w.room);
+    w.room->builds_max = 2;
+    room_unlock(w.room);
+    CHECK_EQ(build_script(&w, "b1", "node('windows') { }"), 1);
+    CHECK_EQ(build_script(&w, "b2", "node('windows') { }"), 2);
+    CHECK_EQ(build_script(&w, "main", "node('linux') { }"), 3);
+    wait_until_waiting(&w, 3, "2 builds are under way, most of which wait themselves");
+    j = pipeline_build(w.room, "web", 3, NULL);
+    CHECK_TEXT(json_get_cstr(j, "state", ""), "QUEUED");
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
+    expect_result(&w, "web", 3, "SUCCESS");
+}
