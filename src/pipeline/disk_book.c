@@ -49,6 +49,7 @@ disk_book_done(struct disk_book *b)
         free(b->places[i].name);
     }
     free(b->places);
+    free(b->heads);
     free(b->path);
     *b = (struct disk_book){0};
 }
@@ -77,12 +78,70 @@ disk_book_save(const struct disk_book *b, struct err *err)
     return file_write_atomic(b->path, str_of(text), 0640, err);
 }
 
+/* ---- by name ---- */
+
+static uint32_t
+hash_of(const char *pipeline, const char *name)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+
+    for (const char *c = pipeline; *c != '\0'; c++)
+        h = (h ^ (unsigned char)*c) * 16777619u;
+    h = (h ^ '/') * 16777619u;
+    for (const char *c = name; *c != '\0'; c++)
+        h = (h ^ (unsigned char)*c) * 16777619u;
+    return h;
+}
+
+static uint32_t *
+head_of(const struct disk_book *b, uint32_t hash)
+{
+    return &b->heads[hash & (b->head_count - 1)];
+}
+
+static void
+link_place(struct disk_book *b, size_t index)
+{
+    struct disk_place *p = &b->places[index];
+    uint32_t *head = head_of(b, p->hash);
+
+    p->next = *head;
+    *head = (uint32_t)index + 1;
+}
+
+static void
+unlink_place(struct disk_book *b, size_t index)
+{
+    uint32_t *at = head_of(b, b->places[index].hash);
+
+    while (*at != index + 1)
+        at = &b->places[*at - 1].next;
+    *at = b->places[index].next;
+}
+
+static void
+grow(struct disk_book *b)
+{
+    if (b->count < b->head_count)
+        return;
+    free(b->heads);
+    b->head_count = b->head_count == 0 ? 64 : b->head_count * 2;
+    b->places = mem_grow(b->places, b->head_count, sizeof(*b->places));
+    b->heads = mem_new(b->head_count * sizeof(*b->heads));
+    for (size_t i = 0; i < b->count; i++)
+        link_place(b, i);
+}
+
 struct disk_place *
 disk_book_find(const struct disk_book *b, const char *pipeline, const char *name)
 {
-    for (size_t i = 0; i < b->count; i++)
-        if (strcmp(b->places[i].name, name) == 0 && strcmp(b->places[i].pipeline, pipeline) == 0)
-            return &b->places[i];
+    const uint32_t hash = hash_of(pipeline, name);
+
+    for (uint32_t at = b->head_count == 0 ? 0 : *head_of(b, hash); at != 0; at = b->places[at - 1].next) {
+        struct disk_place *p = &b->places[at - 1];
+        if (p->hash == hash && strcmp(p->name, name) == 0 && strcmp(p->pipeline, pipeline) == 0)
+            return p;
+    }
     return NULL;
 }
 
@@ -93,19 +152,30 @@ disk_book_enter(struct disk_book *b, const char *pipeline, const char *name)
 
     if (p != NULL || b->count == DISK_PLACES_MAX)
         return p;
-    b->places = mem_grow(b->places, b->count + 1, sizeof(*b->places));
+    grow(b);
     p = &b->places[b->count++];
-    *p = (struct disk_place){
-        .pipeline = text_dup(pipeline), .name = text_dup(name), .is_stale = true};
+    *p = (struct disk_place){.pipeline = text_dup(pipeline),
+                             .name = text_dup(name),
+                             .is_stale = true,
+                             .hash = hash_of(pipeline, name)};
+    link_place(b, b->count - 1);
     return p;
 }
 
 void
 disk_book_drop(struct disk_book *b, struct disk_place *place)
 {
+    const size_t index = (size_t)(place - b->places), last = b->count - 1;
+
+    unlink_place(b, index);
     free(place->pipeline);
     free(place->name);
-    *place = b->places[--b->count];
+    if (index != last) {
+        unlink_place(b, last);
+        *place = b->places[last];
+        link_place(b, index);
+    }
+    b->count--;
 }
 
 int64_t

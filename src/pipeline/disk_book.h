@@ -16,12 +16,15 @@ struct disk_place {
     int64_t used_ms; /* since the epoch */
     bool is_stale;   /* used since it was measured */
     bool is_gone;    /* what it was for is gone: it goes as soon as nobody works there */
+    uint32_t hash, next; /* the book's own */
 };
 
 struct disk_book {
-    struct disk_place *places;
+    struct disk_place *places; /* in no order, and moved by disk_book_enter() and disk_book_drop() */
     size_t count;
     char *path;
+    uint32_t *heads; /* by the hash of both names: one more than the index of the first place; 0: none */
+    size_t head_count; /* for as many places there is room, too */
 };
 
 /* Of the file, if there is one; a damaged one counts as none. */

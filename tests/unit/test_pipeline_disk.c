@@ -141,6 +141,31 @@ TEST(gone_places_go_first_then_those_not_used_for_longest)
     disk_book_done(&b);
 }
 
+TEST(a_book_of_all_the_places_that_there_may_be_finds_them_at_once)
+{
+    struct disk_book b = {0};
+    char name[20];
+
+    for (unsigned i = 0; i <= DISK_PLACES_MAX; i++) { /* looked for one by one this takes minutes */
+        snprintf(name, sizeof(name), "b%u", i);
+        CHECK((disk_book_enter(&b, "web", name) != NULL) == (i < DISK_PLACES_MAX));
+    }
+    for (unsigned i = 0; i < DISK_PLACES_MAX; i += 2) {
+        snprintf(name, sizeof(name), "b%u", i);
+        disk_book_drop(&b, disk_book_find(&b, "web", name));
+    }
+    CHECK_EQ(b.count, DISK_PLACES_MAX / 2);
+    for (unsigned i = 0; i < DISK_PLACES_MAX; i++) {
+        const struct disk_place *p;
+        snprintf(name, sizeof(name), "b%u", i);
+        p = disk_book_find(&b, "web", name);
+        CHECK((p != NULL) == (i % 2 == 1));
+        CHECK(p == NULL || strcmp(p->name, name) == 0);
+        CHECK(disk_book_find(&b, "api", name) == NULL);
+    }
+    disk_book_done(&b);
+}
+
 /* --- builds --- */
 
 static void
