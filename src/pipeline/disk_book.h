@@ -16,6 +16,7 @@ struct disk_place {
     int64_t used_ms; /* since the epoch */
     bool is_stale;   /* used since it was measured */
     bool is_gone;    /* what it was for is gone: it goes as soon as nobody works there */
+    bool is_used;    /* somebody works there; only while the room looks */
     uint32_t hash, next; /* the book's own */
 };
 

@@ -28,6 +28,7 @@ struct room_disk { /* room_disk.c */
     pthread_t thread;
     pthread_cond_t wake; /* the thread has something to do */
     bool is_running, is_due, was_over;
+    bool is_of_others; /* too full, and workspaces are not what fills it */
     int64_t looked_ms; /* monotonic, at these: */
     int64_t free_bytes, budget_bytes, floor_bytes;
 };

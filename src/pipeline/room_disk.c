@@ -3,7 +3,8 @@
  * less when there is too much of it.  First goes what nobody can ask for any more (workspaces of branches
  * that are gone, builds that their Jenkinsfile gives up), then the workspaces that were not used for
  * longest, then, for the budget only, the oldest builds of branches that have no `buildDiscarder`.
- * Where builds work is never touched.  Under the least free space no new build begins. */
+ * Where builds work is never touched.  Under the least free space no new build begins; if it is others who
+ * fill the disk (Docker's images), so that it would not be reached without all these workspaces either, they stay. */
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
@@ -59,8 +60,7 @@ room_tell_queued(const struct pipeline_room *room, const char *why)
     for (size_t p = 0; p < room->store.count; p++)
         for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++) {
             struct build *b = room->store.pipelines[p]->builds[i];
-            if (b->state == BUILD_QUEUED && b->started_ms == 0 &&
-                (why == NULL) != (b->waiting == NULL))
+            if (b->state == BUILD_QUEUED && b->started_ms == 0)
                 room_set_waiting(b, why);
         }
 }
@@ -88,6 +88,7 @@ look(struct pipeline_room *room)
         d->budget_bytes = builds_disk_bytes(&config, all);
     if (is_read || is_first)
         d->floor_bytes = builds_disk_free_bytes(&config, all);
+    d->is_of_others = d->is_of_others && is_too_full(d);
     if (was_full && !is_too_full(d))
         room_tell_queued(room, NULL);
 }
@@ -115,8 +116,11 @@ room_disk_allows(struct pipeline_room *room)
     if (is_due)
         wake(room);
     why = text_format("the disk of the data directory has less free space than %lld MiB "
-                      "(diskFree in builds.json)",
-                      (long long)(d->floor_bytes >> 20));
+                      "(diskFree in builds.json)%s",
+                      (long long)(d->floor_bytes >> 20),
+                      d->is_of_others ? ", and it is not workspaces that fill it: see `docker system df`, "
+                                        "`docker image prune`"
+                                      : "");
     room_tell_queued(room, why);
     return false;
 }
@@ -217,15 +221,21 @@ room_disk_gone(struct pipeline_room *room, const char *pipeline, const char *bra
 
 /* ---- measuring ---- */
 
-/* Does a build work there, or will one that is to be taken up or begins at a later stage? */
+/* Does it work in its workspace, or will it, as it is to be taken up or begins at a later stage? */
+static bool
+needs_place(const struct build *b)
+{
+    return b->state != BUILD_ENDED &&
+           (b->state != BUILD_QUEUED || b->started_ms != 0 || b->restart_stage != NULL);
+}
+
 static bool
 is_in_use(const struct pipeline *p, const char *name)
 {
     for (size_t i = 0; i < p->build_count; i++) {
         const struct build *b = p->builds[i];
         cleanup_free char *of_build = NULL;
-        if (b->state == BUILD_ENDED ||
-            (b->state == BUILD_QUEUED && b->started_ms == 0 && b->restart_stage == NULL))
+        if (!needs_place(b))
             continue;
         of_build = room_place_name(b);
         if (strcmp(of_build, name) == 0)
@@ -324,16 +334,17 @@ enter_measure(struct pipeline_room *room, const char *pipeline, const char *name
         log_warn("disk.measure", "error=%s", log_quote(m->err.message));
 }
 
+/* From `*from` on, which moves behind it; one that is moved meanwhile is seen the next time. */
 static bool
-next_place(struct pipeline_room *room, char **pipeline, char **name)
+next_place(struct pipeline_room *room, size_t *from, char **pipeline, char **name)
 {
     const struct disk_book *book = &room->disk.book;
 
     room_lock(room);
-    for (size_t i = 0; i < book->count && *name == NULL; i++)
-        if (book->places[i].is_stale && may_go(room, &book->places[i])) {
-            *pipeline = text_dup(book->places[i].pipeline);
-            *name = text_dup(book->places[i].name);
+    for (; *from < book->count && *name == NULL; ++*from)
+        if (book->places[*from].is_stale && may_go(room, &book->places[*from])) {
+            *pipeline = text_dup(book->places[*from].pipeline);
+            *name = text_dup(book->places[*from].name);
         }
     room_unlock(room);
     return *name != NULL;
@@ -343,11 +354,12 @@ static void
 measure_places(struct pipeline_room *room)
 {
     cleanup_free char *root = workspaces(room);
+    size_t from = 0;
 
     while (!is_stopping(room)) {
         cleanup_free char *pipeline = NULL, *name = NULL;
         struct measure m = {.room = room, .root = root, .ok = true};
-        if (!next_place(room, &pipeline, &name))
+        if (!next_place(room, &from, &pipeline, &name))
             return;
         each_folder(room, pipeline, name, measure_folder, &m);
         if (!is_stopping(room))
@@ -444,13 +456,50 @@ let_build_go(struct pipeline_room *room)
     return pipeline_remove_build(&room->store, p, b);
 }
 
+static void
+mark_used(struct pipeline_room *room, const struct build *b)
+{
+    cleanup_free char *name = needs_place(b) ? room_place_name(b) : NULL;
+    struct disk_place *p =
+        name == NULL ? NULL : disk_book_find(&room->disk.book, b->pipeline, name);
+
+    if (p != NULL)
+        p->is_used = true;
+}
+
+/* Of the workspaces where nobody works. */
+static int64_t
+idle_bytes(struct pipeline_room *room)
+{
+    struct disk_book *book = &room->disk.book;
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < book->count; i++)
+        book->places[i].is_used = false;
+    for (size_t p = 0; p < room->store.count; p++)
+        for (size_t i = 0; i < room->store.pipelines[p]->build_count; i++)
+            mark_used(room, room->store.pipelines[p]->builds[i]);
+    for (size_t i = 0; i < book->count; i++)
+        bytes += book->places[i].is_used ? 0 : book->places[i].bytes;
+    return bytes;
+}
+
+/* Would there be enough free space without workspaces? */
+static bool
+workspaces_would_do(struct pipeline_room *room)
+{
+    const struct room_disk *d = &room->disk;
+
+    return is_too_full(d) && d->free_bytes + idle_bytes(room) >= d->floor_bytes;
+}
+
 static bool
 make_less(struct pipeline_room *room)
 {
     struct disk_place *victim = disk_book_victim(&room->disk.book, may_go, room);
 
     if (victim != NULL &&
-        (victim->is_gone || is_too_full(&room->disk) || is_over_budget(room)))
+        (victim->is_gone || is_over_budget(room) || workspaces_would_do(room)))
         return let_place_go(room, victim);
     return is_over_budget(room) && let_build_go(room);
 }
@@ -485,6 +534,12 @@ make_room(struct pipeline_room *room)
         room_lock(room);
         look(room);
     } while (!is_stopping(room) && make_less(room));
+    if (is_too_full(d) && !d->is_of_others)
+        log_warn("disk.full_of_others", "free=%lld minimum=%lld workspaces=%lld hint=%s",
+                 (long long)d->free_bytes, (long long)d->floor_bytes,
+                 (long long)disk_book_bytes(&d->book),
+                 log_quote("docker system df; docker image prune"));
+    d->is_of_others = is_too_full(d);
     if (is_over_budget(room) && !d->was_over)
         log_warn("disk.over_budget", "bytes=%lld budget=%lld",
                  (long long)(disk_book_bytes(&d->book) + builds_bytes(room)),
