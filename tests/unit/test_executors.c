@@ -273,6 +273,11 @@ TEST(builds_see_their_executor_and_wait_for_a_label_in_jenkins_words)
            "grep -q '^There are no nodes with the label ‘windows && !linux’$' && exit 0; sleep 0.05; done; exit 1");
     CHECK(pipeline_abort(w.room, "web", 2, &err));
     expect_result(&w, "web", 2, "ABORTED");
+    CHECK_EQ(build_file(&w, "main", "pipeline { agent none\n stages { stage('a') { agent { label \"${'win'}dows\" }\n"
+                                    " steps { echo 'never' } } } }"), 3);
+    wait_until_waiting(&w, 3, "There are no nodes with the label ‘windows’");
+    CHECK(pipeline_abort(w.room, "web", 3, &err));
+    expect_result(&w, "web", 3, "ABORTED");
 }
 
 TEST(a_build_that_waits_for_its_first_executor_gives_way_to_a_newer_commit)

@@ -127,6 +127,17 @@ skips_checkout(const struct stage *stage)
     return n != NULL && (n->first == NULL || n->first->type != N_BOOL || n->first->number != 0);
 }
 
+/* agent { label 'x' }, or that of agent { node { label 'x' } } and of agent { docker { } }; "": any. */
+static bool
+agent_label(struct run *run, const struct stage *stage, struct str *out)
+{
+    const struct node *label = section_entry(stage->section[SECTION_AGENT], "label");
+
+    if (label == NULL || label->first == NULL)
+        return docker_agent_text(run, stage, "label", out);
+    return interp_eval_text(&run->in, label->first, out);
+}
+
 static bool
 enter_agent(struct run *run, const struct stage *stage, struct node_before *before)
 {
@@ -142,7 +153,7 @@ enter_agent(struct run *run, const struct stage *stage, struct node_before *befo
         return interp_throw(&run->in, at, "UnsupportedFeature",
                             "a kubernetes agent is not supported; use agent { docker 'image' }");
     if (!docker_agent_reuses(run, stage, &reuses) ||
-        !docker_agent_text(run, stage, "label", &label))
+        !agent_label(run, stage, &label))
         return false;
     if (reuses)
         return docker_agent_enter(run, stage);
