@@ -342,6 +342,30 @@ TEST(a_build_that_waits_for_a_later_executor_keeps_its_turn)
     expect_result(&w, "web", 3, "SUCCESS");
 }
 
+/* Two agents with no step between them. */
+#define IN_A_ROW                                                                                   \
+    "pipeline { agent none\n options { skipDefaultCheckout() }\n stages {\n"                         \
+    " stage('a') { agent { label 'linux' }\n when { expression { false } }\n steps { echo 'a' } }\n"  \
+    " stage('b') { agent { label 'deploy' }\n steps { echo \"at ${NODE_NAME}\" } } } }"
+
+TEST(an_agent_is_not_taken_for_the_one_before_it_after_a_restart)
+{
+    cleanup(world_done) struct world w = {0};
+
+    world_with(&w, "{\"executors\": [{\"labels\": [\"linux\"]}, {\"name\": \"deployer\", \"labels\": [\"deploy\"]}]}");
+    CHECK_EQ(build_file(&w, "long", "node('deploy') { " HOLD "}"), 1);
+    sh(&w, WAIT_UNTIL_UP);
+    CHECK_EQ(build_file(&w, "main", IN_A_ROW), 2);
+    wait_until_waiting(&w, 2, "executor on ‘deploy’");
+    room_down(&w);
+    room_up(&w);
+    wait_until_waiting(&w, 2, "executor on ‘deploy’");
+    sh(&w, "touch ../data/workspaces/web/go");
+    expect_result(&w, "web", 1, "SUCCESS");
+    expect_result(&w, "web", 2, "SUCCESS");
+    expect_log(&w, "web", 2, "at deployer\n");
+}
+
 TEST(a_builds_json_that_cannot_be_read_changes_no_executors)
 {
     cleanup(world_done) struct world w = {0};

@@ -39,13 +39,11 @@ custom_path(struct run *run, const struct node *at, struct str path)
 
 /* ---- executors ---- */
 
-/* Of the agent that is entered now: the same in every run of the build, and no other one's that could be
- * entered while this one is held. */
+/* Of the agent that is entered now: the same in every run of the build, and no other one's. */
 static const char *
 agent_key(struct run *run)
 {
-    return arena_format(&run->arena, "agent-%s-%u-%u-%u", flow_path(run), flow_steps(run),
-                        run->depth, run->node);
+    return arena_format(&run->arena, "agent-%s-%u", flow_path(run), ++run->agents);
 }
 
 /* Says once for what it waits: a line that comes again after a restart, or not, would be counted as

@@ -100,6 +100,7 @@ struct run {
     struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
     const char *executor; /* the key of the agent whose executor it is (node.c); NULL: none */
     int executor_number;  /* -1: none */
+    unsigned agents;      /* entered by the flow */
     unsigned node;                   /* 1: the first workspace of the build, 2: "@2"; 0: none */
     uint64_t nodes[RUN_NODES_MAX / 64]; /* taken ones, a bit each */
     const char *fetched;   /* the directory that already has the commit's objects */
