@@ -190,7 +190,7 @@ build_to_json(const struct build *b)
         json_set(j, "abortNow", json_bool(true));
     set_time(j, "milestone", b->milestone);
     set_time(j, "place", b->place);
-    set_time(j, "wantsSinceMs", b->wants_since_ms);
+    set_time(j, "wantsSinceMs", b->waits_since_ms);
     set_time(j, "waitedMs", b->waited_ms);
     set_text(j, "before", b->before);
     set_text(j, "upstream", b->upstream);
@@ -290,7 +290,7 @@ build_from_json(const struct json *j, struct err *err)
     b->overtaken_by = json_get_i64(j, "overtakenBy", 0);
     b->milestone = json_get_i64(j, "milestone", 0);
     b->place = json_get_i64(j, "place", 0);
-    b->wants_since_ms = json_get_i64(j, "wantsSinceMs", 0);
+    b->waits_since_ms = json_get_i64(j, "wantsSinceMs", 0);
     b->waited_ms = json_get_i64(j, "waitedMs", 0);
     b->retry_of = json_get_i64(j, "retryOf", 0);
     b->replay_of = json_get_i64(j, "replayOf", 0);

@@ -67,7 +67,7 @@ struct build {
     int64_t milestone;    /* one more than the last that it passed; 0: none */
     int64_t place;        /* which workspace of the branch it has; 0: the first */
     bool had_executor;    /* at any time; not kept */
-    int64_t wants_since_ms, waited_ms; /* it waits for an executor, or 0; how long it did before */
+    int64_t waits_since_ms, waited_ms; /* its time stands still, or 0; how long it did before */
     bool is_parked;       /* waits for people, builds, locks or an executor only; not kept */
     bool keeps_turn;      /* ... for an executor: as one that runs it holds up those behind it */
     struct json *parameters; /* given, by name; NULL: none. On disk they and the answers are sealed (secrets.h) */

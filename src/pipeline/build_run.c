@@ -202,18 +202,30 @@ parameter_is_plain(void *ctx, const char *name)
     room_unlock(w->room);
 }
 
+/* Kept, as the time of a build does not go on meanwhile, whatever becomes of naru; what it waits for when naru
+ * ends it waits for afterwards. */
 static void
-parked(void *ctx, bool is_parked)
+stand_still(struct pipeline_room *room, struct build *b, bool stands_still)
+{
+    if (stands_still == (b->waits_since_ms != 0) || atomic_load(&room->stopping))
+        return;
+    if (!stands_still)
+        b->waited_ms += clock_wall_ms() - b->waits_since_ms;
+    b->waits_since_ms = stands_still ? clock_wall_ms() : 0;
+    room_save(room, b);
+}
+
+static void
+parked(void *ctx, bool is_parked, bool stands_still)
 {
     struct work *w = ctx;
+    struct build *b = w->build;
 
     room_lock(w->room);
-    w->build->is_parked = is_parked;
-    w->build->keeps_turn = is_parked && w->build->wants_since_ms != 0;
-    if (is_parked)
-        w->room->parked++;
-    else
-        w->room->parked--;
+    w->room->parked += is_parked - b->is_parked;
+    b->is_parked = is_parked;
+    b->keeps_turn = is_parked && b->waiting != NULL;
+    stand_still(w->room, b, stands_still);
     room_need_worker(w->room);
     pthread_cond_broadcast(&w->room->changed);
     room_unlock(w->room);
@@ -432,8 +444,7 @@ fill_brief(struct brief *brief, struct pipeline_room *room, const struct build *
                            : NULL,
         .state_dir = arena_format(a, "%s/run", directory),
         .started_ms = b->started_ms,
-        .waited_ms = b->waited_ms +
-                     (b->wants_since_ms == 0 ? 0 : clock_wall_ms() - b->wants_since_ms),
+        .waited_ms = b->waited_ms,
         .parameters = b->parameters, /* these three never change */
         .script = b->script,
         .restart_stage = b->restart_stage,
@@ -519,6 +530,9 @@ begin_build(struct pipeline_room *room, const struct pipeline *p, struct build *
         set_text(&b->cookie, cookie);
         b->started_ms = clock_wall_ms();
     }
+    if (b->waits_since_ms != 0) /* when naru ended */
+        b->waited_ms += clock_wall_ms() - b->waits_since_ms;
+    b->waits_since_ms = 0;
     free(TAKE(b->waiting));
     room_disk_began(room, b);
     room_save(room, b); /* with its cookie, before any process carries it */

@@ -456,6 +456,17 @@ executor_table_give(struct executor_table *t, const char *pipeline, int64_t buil
     t->count = kept;
 }
 
+bool
+executor_table_waits(const struct executor_table *t, const char *pipeline, int64_t build)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct claim *c = t->claims[i];
+        if (c->number < 0 && c->build == build && strcmp(c->pipeline, pipeline) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct json *
 group_json(const struct executor_table *t, const struct executor_group *g)
 {

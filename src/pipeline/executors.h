@@ -67,6 +67,8 @@ bool executor_table_take(struct executor_table *t, const struct executor_ask *as
                          struct executor_grant *out);
 void executor_table_give(struct executor_table *t, const char *pipeline, int64_t build,
                          const char *key); /* NULL: all of the build */
+/* Has the build a wish for one? */
+bool executor_table_waits(const struct executor_table *t, const char *pipeline, int64_t build);
 /* What is held, for a later table: after a restart builds go on where they were, before anybody else. */
 struct json *executor_table_held(const struct executor_table *t);
 void executor_table_hold(struct executor_table *t, const struct json *held,

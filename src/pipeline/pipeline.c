@@ -387,7 +387,7 @@ is_same(const struct json *a, const struct json *b)
 static bool
 waits_to_begin(const struct build *b)
 {
-    return b->state == BUILD_RUNNING && b->wants_since_ms != 0 && !b->had_executor &&
+    return b->state == BUILD_RUNNING && b->waiting != NULL && !b->had_executor &&
            b->stage_count == 0 && b->overtaken_by == 0;
 }
 

@@ -165,16 +165,12 @@ fill_given(const struct pipeline_room *room, const struct executor_grant *grant,
     }
 }
 
-/* Kept, as the time of a build does not go on meanwhile, whatever becomes of naru. */
+/* Another branch of it may still wait. */
 static void
-note_wish(struct pipeline_room *room, struct build *b, bool waits)
+waits_no_more(const struct pipeline_room *room, struct build *b)
 {
-    if (waits == (b->wants_since_ms != 0))
-        return;
-    if (!waits)
-        b->waited_ms += clock_wall_ms() - b->wants_since_ms;
-    b->wants_since_ms = waits ? clock_wall_ms() : 0;
-    room_save(room, b);
+    if (!executor_table_waits(room->executors, b->pipeline, b->number))
+        room_set_waiting(b, NULL);
 }
 
 bool
@@ -196,12 +192,13 @@ room_executor(struct pipeline_room *room, struct build *b, struct executor_wish 
     has = executor_table_take(room->executors, &ask, &grant);
     wish->seen = grant.changes;
     fill_given(room, &grant, wish->label, arena, out);
-    if (has || out->why != NULL)
+    if (out->why != NULL)
         room_set_waiting(b, out->why);
     b->had_executor |= has;
-    note_wish(room, b, !has);
-    if (has)
+    if (has) {
+        waits_no_more(room, b);
         keep_held(room);
+    }
     room_unlock(room);
     return has;
 }
@@ -212,7 +209,6 @@ room_executor_over(struct pipeline_room *room, struct build *b, const char *key)
     room_lock(room);
     executor_table_give(room->executors, b->pipeline, b->number, key);
     keep_held(room);
-    room_set_waiting(b, NULL);
-    note_wish(room, b, false);
+    waits_no_more(room, b);
     room_unlock(room);
 }

@@ -352,7 +352,8 @@ TEST(builds_that_wait_for_people_do_not_hold_up_others)
     cleanup(world_done) struct world w = {0};
 
     web_init(&w, NULL);
-    commit(&w, "script { if (env.BRANCH_NAME.startsWith('ask')) { input 'Sure?' }\n"
+    commit(&w, "script { if (env.BRANCH_NAME == 'ask1') { input 'Sure?' }\n"
+               " if (env.BRANCH_NAME ==~ /ask[23]/) { parallel a: { input 'Sure?' }, b: { input 'Really?' } }\n"
                " lock('one') { echo \"for ${params.TARGET ?: 'nobody'}\" } }",
            "x");
     sh(&w, "git branch ask1; git branch ask2; git branch ask3; "

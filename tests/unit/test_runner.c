@@ -347,6 +347,72 @@ TEST(a_loop_without_end_is_ended)
     CHECK_TEXT(b.outcome.reason, "the build ran out of time");
 }
 
+/* --- what a build waits for --- */
+
+static int64_t answers_at_ms;
+static unsigned parked_count, still_count;
+
+static void
+is_asked(void *ctx, const struct json *question, bool is_over)
+{
+}
+
+static struct json *
+answer_late(void *ctx, const char *step)
+{
+    return clock_monotonic_ms() < answers_at_ms ? NULL : json_parse(STR("{\"proceed\": true}"), NULL);
+}
+
+static void
+count_parks(void *ctx, bool is_parked, bool stands_still)
+{
+    parked_count += is_parked;
+    still_count += stands_still;
+}
+
+/* Its time is a second, and answers come after one and a half. */
+static void
+waiting_build(struct build *b, const char *script, enum build_result want)
+{
+    static const struct runner_host people = {
+        .question = is_asked, .answer = answer_late, .parked = count_parks};
+
+    build_init(b);
+    b->config.timeout_ms = 1000;
+    b->config.host = &people;
+    parked_count = still_count = 0;
+    answers_at_ms = clock_monotonic_ms() + 1500;
+    (void)build_expect(b, script, want);
+}
+
+TEST(a_build_whose_branches_all_wait_for_people_loses_no_time)
+{
+    cleanup(build_done) struct build b = {0};
+
+    waiting_build(&b, "parallel a: { node { input 'A?' } }, b: { input 'B?' }, c: { echo 'c' }", RESULT_SUCCESS);
+    CHECK(parked_count >= 1 && still_count == parked_count);
+}
+
+TEST(a_build_one_of_whose_branches_works_loses_time)
+{
+    cleanup(build_done) struct build b = {0};
+
+    waiting_build(&b, "parallel a: { input 'A?' }, b: { node { sh 'exec sleep 20' } }", RESULT_ABORTED);
+    CHECK_TEXT(b.outcome.reason, "the build ran out of time");
+    CHECK_EQ(parked_count, 0);
+}
+
+TEST(a_build_that_sleeps_leaves_its_place_but_for_an_agent_and_loses_time)
+{
+    cleanup(build_done) struct build b = {0}, c = {0};
+
+    waiting_build(&b, "parallel a: { input 'A?' }, b: { sleep 20 }", RESULT_ABORTED);
+    CHECK(parked_count >= 1);
+    CHECK_EQ(still_count, 0);
+    waiting_build(&c, "node { sleep time: 10, unit: 'MILLISECONDS' }", RESULT_SUCCESS);
+    CHECK_EQ(parked_count, 0);
+}
+
 TEST(post_runs_in_its_fixed_order_and_survives_errors)
 {
     cleanup(build_done) struct build b = {0};

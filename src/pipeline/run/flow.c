@@ -49,6 +49,7 @@ struct flow {
     int64_t until_ms;
     unsigned interrupts;
     struct str why;
+    bool rests, runs_on; /* flow_rest() */
 
     flow_body *body;
     void *arg;
@@ -506,10 +507,29 @@ flow_step_back(struct run *run, unsigned steps)
     run->flows->current->steps = steps;
 }
 
-unsigned
-flow_count(const struct run *run)
+void
+flow_rest(struct run *run, bool runs_on)
 {
-    return run->flows->count;
+    run->flows->current->rests = true;
+    run->flows->current->runs_on = runs_on;
+}
+
+void
+flow_rested(struct run *run)
+{
+    run->flows->current->rests = run->flows->current->runs_on = false;
+}
+
+bool
+flow_all_rest(const struct run *run, bool *runs_on_out)
+{
+    *runs_on_out = false;
+    for (const struct flow *f = run->flows->first; f != NULL; f = f->next) {
+        if (!f->rests && f->state != FLOW_ENDED)
+            return false;
+        *runs_on_out |= f->runs_on;
+    }
+    return true;
 }
 
 struct flow *

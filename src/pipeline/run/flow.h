@@ -58,5 +58,9 @@ void flow_step_back(struct run *run, unsigned steps); /* that was the last one *
 /* Lets others run until a descriptor is ready, `until_ms` (monotonic) has come, or flow_wake(). */
 void flow_wait(struct run *run, struct pollfd *fds, size_t count, int64_t until_ms);
 void flow_wake(struct flow *f);
-unsigned flow_count(const struct run *run); /* living ones */
+/* The flow that runs does nothing but wait, until it says otherwise; do all of the build's, those that have
+ * ended among them?  `runs_on`: while its time goes on. */
+void flow_rest(struct run *run, bool runs_on);
+void flow_rested(struct run *run);
+bool flow_all_rest(const struct run *run, bool *runs_on_out);
 struct flow *flow_current(const struct run *run);

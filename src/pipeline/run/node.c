@@ -61,41 +61,26 @@ say_waiting(struct run *run, const char *key, const char *why)
     journal_note(run, said, value_null());
 }
 
-static struct deadline *
-whole_build(const struct run *run)
-{
-    struct deadline *d = run->deadlines;
-
-    while (d->outer != NULL)
-        d = d->outer;
-    return d;
-}
-
-/* Who only waits leaves his place to others, and his time stands still. */
+/* Within another agent nobody else's place is left: two builds that hold what the other one wants end by their
+ * time. */
 static bool
 wait_for_executor(struct run *run, const struct node *at, struct executor_wish *wish,
                   struct executor_given *given)
 {
     const struct runner_host *host = run->config->host;
     void *ctx = run->config->ctx;
-    const bool parks = host->parked != NULL && flow_count(run) == 1 && wish->held < 0;
-    struct deadline *whole = whole_build(run);
-    const int64_t left_ms = whole->at_ms - clock_monotonic_ms();
+    const bool rests = wish->held < 0;
     bool ok = true, has = false;
 
     say_waiting(run, wish->key, given->why);
-    if (parks) {
-        host->parked(ctx, true);
-        whole->at_ms = INT64_MAX;
-    }
+    if (rests)
+        run_rest(run, REST_FOR_OTHERS);
     while (ok && !has) {
         ok = run_wait(run, at, NULL, 0, INT64_MAX);
         has = ok && host->executor(ctx, wish, &run->arena, given);
     }
-    if (parks) {
-        host->parked(ctx, false);
-        whole->at_ms = clock_monotonic_ms() + left_ms;
-    }
+    if (rests)
+        run_rested(run);
     if (!ok && !run_is_suspended(run))
         host->executor_over(ctx, wish->key);
     return ok;

@@ -98,6 +98,10 @@ struct run {
     const char *directory; /* the current one */
     const struct launcher *launcher; /* NULL: processes run on this machine */
     struct str branch;               /* the innermost parallel branch: a prefix of its log lines */
+    bool is_parked;       /* all flows rest */
+    bool stands_still;
+    int64_t left_ms;      /* of the build's time, while it stands still */
+    unsigned locks_held;
     const char *executor; /* the key of the agent whose executor it is (node.c); NULL: none */
     int executor_number;  /* -1: none */
     unsigned agents;      /* entered by the flow */
@@ -204,6 +208,15 @@ void run_forget_fired(struct run *run, const struct deadline *d); /* before it d
 bool run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t count,
               int64_t until_ms) MUST_CHECK;
 bool run_sleep(struct run *run, const struct node *at, int64_t ms) MUST_CHECK;
+/* Around the waiting of a flow that does nothing meanwhile: when all of them rest, the build leaves its place
+ * to others (runner_host.parked). */
+enum rest {
+    REST_FOR_OTHERS, /* its time stands still */
+    REST_ON_TIME     /* ... does not: for a time, or with something held for which others may wait */
+};
+void run_rest(struct run *run, enum rest rest);
+void run_rested(struct run *run);
+enum rest run_rest_kind(const struct run *run); /* of who waits for a lock or a build */
 /* process_run() for steps: on this machine whatever `launcher` says; an interruption ends it
  * (`cancelled`; the caller's run_poll() then throws).  Sets the spec's is_cancelled, wait and arg
  * unless they are set. */

@@ -188,18 +188,83 @@ run_wait(struct run *run, const struct node *at, struct pollfd *fds, size_t coun
     return run_poll(&run->in, at);
 }
 
-bool
-run_sleep(struct run *run, const struct node *at, int64_t ms)
+static struct deadline *
+whole_build(const struct run *run)
 {
-    int64_t until_ms = clock_monotonic_ms() + ms;
+    struct deadline *d = run->deadlines;
 
-    if (journal_is_repeating(run))
-        return run_poll(&run->in, at);
+    while (d->outer != NULL)
+        d = d->outer;
+    return d;
+}
+
+static void
+park(struct run *run, bool is_parked, bool stands_still)
+{
+    const struct runner_host *host = run->config->host;
+    struct deadline *whole = whole_build(run);
+
+    if (stands_still != run->stands_still) {
+        const int64_t now_ms = clock_monotonic_ms();
+        if (stands_still)
+            run->left_ms = whole->at_ms - now_ms;
+        whole->at_ms = stands_still ? INT64_MAX : now_ms + run->left_ms;
+    }
+    run->is_parked = is_parked;
+    run->stands_still = stands_still;
+    if (host != NULL && host->parked != NULL)
+        host->parked(run->config->ctx, is_parked, stands_still);
+}
+
+void
+run_rest(struct run *run, enum rest rest)
+{
+    bool runs_on;
+
+    flow_rest(run, rest == REST_ON_TIME);
+    if (flow_all_rest(run, &runs_on))
+        park(run, true, !runs_on);
+}
+
+void
+run_rested(struct run *run)
+{
+    flow_rested(run);
+    if (run->is_parked)
+        park(run, false, false);
+}
+
+enum rest
+run_rest_kind(const struct run *run)
+{
+    return run->node != 0 || run->locks_held > 0 ? REST_ON_TIME : REST_FOR_OTHERS;
+}
+
+static bool
+sleep_until(struct run *run, const struct node *at, int64_t until_ms)
+{
     do {
         if (!run_wait(run, at, NULL, 0, until_ms))
             return false;
     } while (clock_monotonic_ms() < until_ms);
     return true;
+}
+
+/* Whoever has an agent keeps its place: what was started there may go on meanwhile. */
+bool
+run_sleep(struct run *run, const struct node *at, int64_t ms)
+{
+    const int64_t until_ms = clock_monotonic_ms() + ms;
+    bool ok;
+
+    if (journal_is_repeating(run))
+        return run_poll(&run->in, at);
+    if (run->node == 0)
+        run_rest(run, REST_ON_TIME);
+    ok = sleep_until(run, at, until_ms);
+    if (run->node == 0)
+        run_rested(run);
+    return ok;
 }
 
 /* Stands between a process and the step that waits for it. */

@@ -92,8 +92,9 @@ struct runner_host {
                   char pipeline_out[static 64], int64_t *number_out, struct err *err);
     /* Is that build over? */
     bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
-    /* All that the build does is wait for people or other builds. */
-    void (*parked)(void *ctx, bool is_parked);
+    /* All that the build does is wait, in all of its branches; and its time stands still, as it waits for
+     * people or other builds. */
+    void (*parked)(void *ctx, bool is_parked, bool stands_still);
     /* Keeps what a `junit` step found, {name: status} (test_history.h) of `total` tests; gives names by what
      * became of them since earlier builds, {"newlyFailing", "fixed", "flaky": [...]}, and how many there was
      * no room for, {"notKept": n}, for the caller to unref. */
@@ -124,7 +125,7 @@ struct runner_config {
     const struct build_rights *rights; /* build_user.h; NULL: naru's own, all of them */
     int64_t timeout_ms;           /* 0: RUNNER_TIMEOUT_MS */
     int64_t started_ms;           /* since the epoch, when the build first began; 0: now */
-    int64_t waited_ms;            /* of that for executors, which does not count as its time */
+    int64_t waited_ms;            /* of that in which it stood still, which does not count as its time */
 
     /* Who we are; text may be NULL where it is unknown. */
     int64_t number;

@@ -173,20 +173,16 @@ static bool
 wait_for(struct wish *w, struct strbuf *names)
 {
     struct run *run = w->s->run;
-    const struct runner_host *host = run->config->host;
-    bool parks = host != NULL && host->parked != NULL && flow_count(run) == 1, ok = true;
-    bool has = lock_table_take(run->locks, &w->claim, names);
+    bool has = lock_table_take(run->locks, &w->claim, names), ok = true;
 
     if (has)
         return true;
-    if (parks)
-        host->parked(run->config->ctx, true);
+    run_rest(run, run_rest_kind(run));
     while (ok && !has) {
         ok = run_wait(run, w->s->at, NULL, 0, INT64_MAX);
         has = ok && lock_table_take(run->locks, &w->claim, names);
     }
-    if (parks)
-        host->parked(run->config->ctx, false);
+    run_rested(run);
     return ok;
 }
 
@@ -221,7 +217,9 @@ hold(struct wish *w, const char *shown)
         if (shown != NULL)
             run_logf(run, "Lock acquired on [%s]", shown);
         set_variable(s, strbuf_str(&names));
+        run->locks_held++;
         ok = s->body.run(run, s->body.arg, s->out);
+        run->locks_held--;
         run->env = before;
         if (!run_is_suspended(run))
             journal_over(run, s->id);

@@ -93,7 +93,9 @@ join(struct group *g)
     for (collect(g); g->living > 0; collect(g)) {
         if (g->fail_fast && g->has_failed)
             interrupt_others(g);
+        run_rest(g->run, REST_FOR_OTHERS);
         flow_wait(g->run, NULL, 0, INT64_MAX);
+        run_rested(g->run);
     }
 }
 

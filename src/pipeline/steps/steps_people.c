@@ -50,15 +50,12 @@ wait_for_answer(struct run *run, const struct node *at, const struct question *q
                 struct json **answer)
 {
     const struct runner_host *host = run->config->host;
-    bool alone = flow_count(run) == 1;
     bool ok = true;
 
-    if (alone && host->parked != NULL)
-        host->parked(run->config->ctx, true);
+    run_rest(run, REST_FOR_OTHERS);
     while (ok && (*answer = host->answer(run->config->ctx, q->step)) == NULL)
         ok = run_wait(run, at, NULL, 0, INT64_MAX);
-    if (alone && host->parked != NULL)
-        host->parked(run->config->ctx, false);
+    run_rested(run);
     return ok;
 }
 
@@ -279,14 +276,12 @@ wait_for_build(struct step_call *s, const char *pipeline, int64_t number, enum b
 {
     struct run *run = s->run;
     const struct runner_host *host = run->config->host;
-    bool alone = flow_count(run) == 1, ok = true;
+    bool ok = true;
 
-    if (alone)
-        host->parked(run->config->ctx, true);
+    run_rest(run, run_rest_kind(run));
     while (ok && !host->ended(run->config->ctx, pipeline, number, result))
         ok = run_wait(run, s->at, NULL, 0, INT64_MAX);
-    if (alone)
-        host->parked(run->config->ctx, false);
+    run_rested(run);
     return ok;
 }
 
