@@ -141,6 +141,10 @@ TEST(statements_scope_closures_classes)
 {
     run_file("language.txt", STEPS_MAX);
 }
+TEST(scripts_that_groovy_ran)
+{
+    run_file("compared.txt", STEPS_MAX);
+}
 TEST(budgets_hold_inside_of_methods)
 {
     run_file("budgets.txt", STEPS_FEW);

@@ -183,9 +183,10 @@ TEST(methods_do_what_their_names_say)
     CHECK_TEXT(run("def s = 0; [1, 2].each { s += it }; s"), "3");
     CHECK_TEXT(run("['a', 'b']*.toUpperCase()"), "[A, B]");
     CHECK_TEXT(run("def m = [:]; m.get('x', 5); m"), "[x:5]");
-    CHECK_TEXT(run("'abc'.substring(5)"), "!String index out of range: 5");
+    CHECK_TEXT(run("'abc'.substring(5)"), "!begin 5, end 3, length 3");
     CHECK_TEXT(run("'x'.frobnicate()"),
-               "!No such method: frobnicate() for class: java.lang.String");
+               "!No signature of method: java.lang.String.frobnicate() is applicable for argument "
+               "types: () values: []");
     CHECK_TEXT(run("\"a$b.size()\""), "!No such property: b for class: groovy.lang.Binding");
 }
 

@@ -128,26 +128,6 @@ scope_declare(struct interp *in, struct scope *s, struct str name, struct value 
     return v;
 }
 
-static const struct node *
-find_method(const struct interp *in, struct str name, size_t count)
-{
-    const struct node *best = NULL;
-
-    for (size_t i = 0; i < in->method_count; i++) {
-        size_t params = 0, required = 0;
-        if (!str_equal(in->methods[i]->text, name))
-            continue;
-        for (const struct node *p = in->methods[i]->params; p != NULL; p = p->next) {
-            params++;
-            required += p->b == NULL;
-        }
-        if (count <= params && count >= required)
-            return in->methods[i];
-        best = in->methods[i];
-    }
-    return best;
-}
-
 bool
 interp_eval_text(struct interp *in, const struct node *n, struct str *out)
 {
@@ -372,51 +352,6 @@ interp_args(struct interp *in, const struct node *call, struct args *out)
 }
 
 static bool
-bind_parameters(struct interp *in, const struct node *node, const struct value *args, size_t count)
-{
-    size_t params = 0, required = 0, i = 0, optional;
-
-    if (!node->has_params) { /* the implicit one */
-        scope_declare(in, in->scope, STR("it"), count > 0 ? args[0] : value_null());
-        return true;
-    }
-    for (const struct node *p = node->params; p != NULL; p = p->next) {
-        params++;
-        required += p->b == NULL;
-    }
-    if (params > 1 && count == 1 && args[0].type == V_LIST && node->type == N_CLOSURE) {
-        const struct list *spread = args[0].list;
-        count = spread->count;
-        args = spread->at;
-    }
-    if (count > params)
-        return interp_throw(in, node, "MissingMethodException",
-                            "too many arguments for '" STR_FMT "': %zu instead of %zu",
-                            STR_ARG(node->text.len > 0 ? node->text : STR("a closure")), count,
-                            params);
-    /* What is given beyond the required ones goes to the first of those with defaults. */
-    optional = count > required ? count - required : 0;
-    for (const struct node *p = node->params; p != NULL; p = p->next) {
-        const bool is_given = i < count && (p->b == NULL || optional > 0);
-        struct value v = value_null();
-        optional -= is_given && p->b != NULL;
-        if (is_given)
-            v = args[i++];
-        else if (p->b != NULL && !interp_eval(in, p->b, &v))
-            return false;
-        else if (p->b == NULL && node->type == N_METHOD)
-            return interp_throw(in, node, "MissingMethodException",
-                                "'" STR_FMT "' needs the argument '" STR_FMT "'",
-                                STR_ARG(node->text), STR_ARG(p->text));
-        if (p->type_text.len > 0 && v.type != V_NULL &&
-            !operator_cast(in, p, v, p->type_text, true, &v))
-            return false;
-        scope_declare(in, in->scope, p->text, v);
-    }
-    return true;
-}
-
-static bool
 run_statements(struct interp *in, const struct node *first, struct value *out)
 {
     *out = value_null();
@@ -488,13 +423,14 @@ interp_call_closure(struct interp *in, const struct closure *c, const struct val
         return ok;
     }
     in->scope = closure_scope(in, c);
-    ok = bind_parameters(in, c->node, args, count) && run_statements(in, c->node->first, out);
+    ok = method_bind(in, c->node, args, count) && run_statements(in, c->node->first, out);
     if (!ok && in->completion == COMPLETION_RETURN) {
         in->completion = COMPLETION_NONE;
         *out = in->result;
         ok = true;
     }
     in->scope = before;
+    ok = ok && method_result(in, c->node, out);
     in->depth--;
     return ok;
 }
@@ -540,7 +476,7 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
     }
     if (found)
         return true;
-    method = find_method(in, name, args.count + (args.named != NULL));
+    method = method_find(in, name, &args);
     if (method != NULL) {
         struct closure c = {.node = method, .scope = in->globals};
         return interp_call_with(in, &c, &args, out);
@@ -576,7 +512,8 @@ call_plain(struct interp *in, const struct node *n, struct str name, struct valu
 
 /* `object` has no such method: says so as Groovy does. */
 static bool
-no_method(struct interp *in, const struct node *n, struct value object, struct str name)
+no_method(struct interp *in, const struct node *n, struct value object, struct str name,
+          const struct args *args)
 {
     if (object.type == V_NULL)
         return interp_throw(in, n, "NullPointerException",
@@ -590,9 +527,7 @@ no_method(struct interp *in, const struct node *n, struct value object, struct s
     if (object.type == V_HOST && object.host == HOST_CLASS)
         return interp_throw(in, n, "UnsupportedFeature", STR_FMT "." STR_FMT "() is not supported",
                             STR_ARG(object.text), STR_ARG(name));
-    return interp_throw(in, n, "MissingMethodException",
-                        "No such method: " STR_FMT "() for class: %s", STR_ARG(name),
-                        value_type_name(object));
+    return interp_no_method(in, n, value_type_name(object), name, args);
 }
 
 bool
@@ -614,7 +549,7 @@ interp_call_method(struct interp *in, const struct node *n, struct value object,
     }
     if (object.type == V_HOST && object.host == HOST_STEPS) {
         struct node call = {.type = N_CALL, .text = name, .line = n->line, .column = n->column};
-        const struct node *method = find_method(in, name, args->count + (args->named != NULL));
+        const struct node *method = method_find(in, name, args);
         struct closure c = {.node = method, .scope = in->globals};
         if (method != NULL)
             return interp_call_with(in, &c, args, out);
@@ -632,7 +567,7 @@ interp_call_method(struct interp *in, const struct node *n, struct value object,
     }
     if (!found && !method_call(in, n, object, name, args, out, &found))
         return false;
-    return found || no_method(in, n, object, name);
+    return found || no_method(in, n, object, name, args);
 }
 
 static bool
@@ -656,11 +591,14 @@ eval_call(struct interp *in, const struct node *n, struct value *out)
     }
     if (!interp_args(in, n, &args))
         return false;
+    if (n->is_spread && object.type == V_MAP)
+        object = map_entries(in->arena, object.map);
     if (n->is_spread && object.type == V_LIST) {
         struct value items = value_list(in->arena);
         for (size_t i = 0; i < object.list->count; i++) {
-            struct value one;
-            if (!interp_call_method(in, n, object.list->at[i], name, &args, &one))
+            struct value one = value_null();
+            if (object.list->at[i].type != V_NULL &&
+                !interp_call_method(in, n, object.list->at[i], name, &args, &one))
                 return false;
             list_add(in->arena, items.list, one);
         }

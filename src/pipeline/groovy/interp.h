@@ -96,6 +96,7 @@ struct interp {
     struct class_info classes[INTERP_CLASSES_MAX];
     size_t class_count;
     enum completion completion;
+    struct str label;    /* of a break or continue: the loop it means, or empty */
     struct value result; /* of a return */
     struct exception *thrown;
     unsigned depth;

@@ -41,6 +41,9 @@ interp_equal(struct interp *in, const struct node *at, struct value a, struct va
 {
     unsigned left = VALUE_VISITS_MAX;
 
+    if (a.type == V_LIST && b.type == V_LIST && list_is_set(a.list) && list_is_set(b.list) &&
+        a.list->count == b.list->count && !set_contains(in, at, b.list, value_null(), out))
+        return false; /* it has its keys now, by which its items are found */
     *out = value_equal_within(a, b, mode, &left);
     if (left == 0)
         return interp_throw(in, at, "OutOfMemoryError", "the values are too large to be compared");

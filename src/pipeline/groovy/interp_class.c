@@ -19,6 +19,9 @@ class_register(struct interp *in, const struct node *n)
 {
     if (class_find(in, n->text) == NULL && in->class_count < INTERP_CLASSES_MAX)
         in->classes[in->class_count++].node = n;
+    for (const struct node *inner = n->first; inner != NULL; inner = inner->next)
+        if (inner->type == N_CLASS)
+            class_register(in, inner);
 }
 
 /* The class it extends; a chain longer than there are classes is a circle. */
@@ -28,32 +31,35 @@ parent_of(struct interp *in, const struct class_info *c)
     return c->node->type_text.len == 0 ? NULL : class_find(in, c->node->type_text);
 }
 
+static const struct node *
+find_field(struct interp *in, const struct class_info *c, struct str name)
+{
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c))
+        for (const struct node *n = c->node->first; n != NULL; n = n->next)
+            if (n->type == N_DECLARE && str_equal(n->text, name))
+                return n;
+    return NULL;
+}
+
 /* `owner_out` (may be NULL): the class that has it. */
 static const struct node *
-find_member(struct interp *in, const struct class_info *c, enum node_type type, struct str name,
-            size_t arguments, bool is_static, const struct class_info **owner_out)
+find_method(struct interp *in, const struct class_info *c, struct str name,
+            const struct args *args, bool is_static, const struct class_info **owner_out)
 {
-    const struct node *best = NULL;
-    const struct class_info *ignored, **owner = owner_out == NULL ? &ignored : owner_out;
+    struct method_choice choice = {0};
+    const struct class_info *owner = NULL;
 
-    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX; i++, c = parent_of(in, c)) {
-        for (const struct node *n = c->node->first; n != NULL; n = n->next) {
-            size_t most = 0, least = 0;
-            *owner = c;
-            if (n->type != type || !str_equal(n->text, name) || (is_static && !n->is_static))
-                continue;
-            for (const struct node *p = n->params; p != NULL; p = p->next) {
-                most++;
-                least += p->b == NULL;
-            }
-            if (type != N_METHOD || (arguments >= least && arguments <= most))
-                return n;
-            best = n;
-        }
-        if (best != NULL)
-            return best;
+    for (size_t i = 0; c != NULL && i <= INTERP_CLASSES_MAX && choice.best == NULL;
+         i++, c = parent_of(in, c)) {
+        for (const struct node *n = c->node->first; n != NULL; n = n->next)
+            if (n->type == N_METHOD && str_equal(n->text, name) && (!is_static || n->is_static))
+                method_consider(in, n, args, &choice);
+        if (owner == NULL || choice.best != NULL)
+            owner = choice.named == NULL ? NULL : c;
     }
-    return best;
+    if (owner_out != NULL)
+        *owner_out = owner;
+    return method_chosen(&choice);
 }
 
 static struct value
@@ -179,9 +185,7 @@ class_new(struct interp *in, const struct node *at, struct class_info *c, const 
           struct value *out)
 {
     struct value self = value_object(in->arena, ""), ignored;
-    const size_t count = args->count + (args->named != NULL);
-    const struct node *constructor =
-        find_member(in, c, N_METHOD, c->node->text, count, false, NULL);
+    const struct node *constructor = find_method(in, c, c->node->text, args, false, NULL);
 
     self.object->class_name = arena_dup(in->arena, c->node->text);
     self.object->class_node = c->node;
@@ -235,7 +239,7 @@ call_accessor(struct interp *in, struct value object, struct class_info *c, cons
         return true;
     full = arena_format(in->arena, "%s%c" STR_FMT, prefix, name.at[0] - 0x20,
                         STR_ARG(str_slice(name, 1, name.len)));
-    method = find_member(in, c, N_METHOD, str_of(full), args->count, object.type == V_HOST, &owner);
+    method = find_method(in, c, str_of(full), args, object.type == V_HOST, &owner);
     if (method == NULL)
         return true;
     *found = true;
@@ -287,7 +291,7 @@ class_set(struct interp *in, const struct node *at, struct value object, struct 
     if (place == NULL)
         return call_accessor(in, object, c, "set", name, &args, &ignored, found);
     *found = true;
-    field = find_member(in, c, N_DECLARE, name, 0, false, NULL);
+    field = find_field(in, c, name);
     if (field != NULL && field->type_text.len > 0 && v.type != V_NULL &&
         !operator_cast(in, at, v, field->type_text, true, &v))
         return false;
@@ -341,8 +345,7 @@ class_call(struct interp *in, const struct node *at, struct value object, struct
         return true;
     if (!prepare(in, c))
         return false;
-    method = find_member(in, c, N_METHOD, name, args->count + (args->named != NULL),
-                         object.type == V_HOST, &owner);
+    method = find_method(in, c, name, args, object.type == V_HOST, &owner);
     if (method != NULL && !str_equal(name, c->node->text)) {
         *found = true;
         object.data = NULL;
@@ -381,8 +384,7 @@ class_super(struct interp *in, const struct node *at, const struct args *args)
         return true; /* Object's, or one of Java's; or a script's own `super = 1` */
     self = super->value;
     self.data = NULL;
-    constructor = find_member(in, parent, N_METHOD, parent->node->text,
-                              args->count + (args->named != NULL), false, NULL);
+    constructor = find_method(in, parent, parent->node->text, args, false, NULL);
     if (constructor != NULL)
         return run_method(in, constructor, parent, self, args, &ignored);
     return args->count == 0 || interp_throw(in, at, "GroovyRuntimeException",

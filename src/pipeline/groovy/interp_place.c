@@ -44,6 +44,11 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
         return false;
     if (found)
         return true;
+    if (class_find(in, name) != NULL) { /* a class inside of it */
+        *out = object;
+        out->text = name;
+        return true;
+    }
     if (object.text.len > 0 && object.text.at[0] >= 'a' && object.text.at[0] <= 'z' &&
         str_index(object.text, '.') < 0) {
         *out = object;
@@ -202,10 +207,12 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
         return interp_map_get(in, object.map, value_text(name), out);
     case V_LIST: { /* spreads, as Groovy does: list.name */
         struct value items = value_list(in->arena);
-        if (str_is(name, "length")) {
+        if (str_is(name, "length")) { /* of an array; what steps give may be one in Jenkins */
             *out = value_int((int64_t)object.list->count);
             return true;
         }
+        if (str_is(name, "class"))
+            break;
         if (!interp_enter(in, at)) /* it may hold itself */
             return false;
         for (size_t i = 0; i < object.list->count; i++) {
@@ -232,12 +239,12 @@ get_property(struct interp *in, const struct node *at, struct value object, stru
             return in->world->get(in, at, object, name, out);
         break;
     default:
-        if (!get_plain(in, at, object, name, out, &is_known))
-            return false;
-        if (is_known)
-            return true;
         break;
     }
+    if (object.type != V_HOST && !get_plain(in, at, object, name, out, &is_known))
+        return false;
+    if (is_known)
+        return true;
     return interp_throw(in, at, "MissingPropertyException",
                         "No such property: " STR_FMT " for class: %s", STR_ARG(name),
                         value_type_name(object));
@@ -255,6 +262,8 @@ interp_property(struct interp *in, const struct node *n, struct value *out)
         *out = value_null();
         return true;
     }
+    if (n->is_spread && object.type == V_MAP)
+        object = map_entries(in->arena, object.map);
     if (n->is_spread && object.type == V_LIST) {
         struct value items = value_list(in->arena);
         for (size_t i = 0; i < object.list->count; i++) {
@@ -308,6 +317,7 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
     size_t at;
 
     *out = value_null();
+    index.is_gstring = false; /* m["${k}"] is the property of that name */
     if (object.type == V_MAP)
         return interp_map_get(in, object.map, index, out);
     if ((object.type == V_TEXT || object.type == V_LIST) && index.type == V_LIST)
@@ -315,10 +325,12 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
     if (value_is_object(object, "Matcher")) {
         if (!value_is_integer(index) || !index_of(index.number, object.object->list->count, &at))
             return interp_throw(in, n, "IndexOutOfBoundsException",
-                                "index is out of range 0..%lld (index = %lld)",
+                                "index is out of range %lld..%lld (index = %lld)",
+                                -(long long)object.object->list->count,
                                 (long long)object.object->list->count - 1,
                                 value_is_integer(index) ? (long long)index.number : 0);
         *out = object.object->list->at[at];
+        object.object->number = (int64_t)at;
         return true;
     }
     if (object.type == V_OBJECT || object.type == V_EXCEPTION)
@@ -328,6 +340,10 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
             *out = object.list->at[at];
             return true;
         }
+        if (index.number >= 0 && object.list->kind == LIST_ARRAY)
+            return interp_throw(in, n, "ArrayIndexOutOfBoundsException",
+                                "Index %lld out of bounds for length %zu",
+                                (long long)index.number, object.list->count);
         if (index.number >= 0)
             return true; /* beyond the end reads null */
         return interp_throw(in, n, "ArrayIndexOutOfBoundsException",
@@ -337,7 +353,8 @@ interp_index_value(struct interp *in, const struct node *n, struct value object,
     if (object.type == V_TEXT && value_is_integer(index)) {
         if (!index_of(index.number, text_count(object.text), &at))
             return interp_throw(in, n, "StringIndexOutOfBoundsException",
-                                "String index out of range: %lld", (long long)index.number);
+                                "begin %lld, end %lld, length %zu", (long long)index.number,
+                                (long long)index.number + 1, text_count(object.text));
         *out = value_text(text_part(object.text, at, at + 1));
         return true;
     }
@@ -401,13 +418,18 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
 {
     size_t i;
 
+    index.is_gstring = false;
     if (object.type == V_MAP) {
         if (object.map->count >= VALUE_ITEMS_MAX)
             return interp_throw(in, at, "OutOfMemoryError", "the map is too large");
         map_put(in->arena, object.map, index, v);
         return true;
     }
-    if (object.type == V_LIST && value_is_integer(index)) {
+    if (object.type == V_LIST && value_is_integer(index) && !list_is_set(object.list)) {
+        if (object.list->kind == LIST_ARRAY && index.number >= (int64_t)object.list->count)
+            return interp_throw(in, at, "ArrayIndexOutOfBoundsException",
+                                "Index %lld out of bounds for length %zu",
+                                (long long)index.number, object.list->count);
         if (index.number >= VALUE_ITEMS_MAX)
             return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
         while (index.number >= (int64_t)object.list->count)
@@ -420,6 +442,9 @@ assign_index(struct interp *in, const struct node *at, struct value object, stru
     }
     if (object.type == V_HOST && in->world->set != NULL)
         return in->world->set(in, at, object, value_to_text(in->arena, index), v);
+    if (object.type == V_NULL)
+        return interp_throw(in, at, "NullPointerException",
+                            "Cannot invoke method putAt() on null object");
     return interp_throw(in, at, "MissingMethodException",
                         "a %s takes no [%s] =", value_type_name(object), value_type_name(index));
 }
@@ -579,12 +604,19 @@ interp_assign(struct interp *in, const struct node *n, struct value *out)
 bool
 interp_step(struct interp *in, const struct node *n, struct value *out)
 {
+    static const struct args none = {0};
     struct value before, after;
 
-    if (!interp_eval(in, n->a, &before) ||
-        !operator_binary(in, n, n->op == T_INCREMENT ? T_ADD : T_SUB, before, value_int(1),
-                         &after) ||
-        !interp_assign_to(in, n->a, after))
+    if (!interp_eval(in, n->a, &before))
+        return false;
+    if (before.type == V_TEXT || (before.type == V_OBJECT && before.object->class_node != NULL)
+            ? !interp_call_method(in, n, before,
+                                  n->op == T_INCREMENT ? STR("next") : STR("previous"), &none,
+                                  &after)
+            : !operator_binary(in, n, n->op == T_INCREMENT ? T_ADD : T_SUB, before, value_int(1),
+                               &after))
+        return false;
+    if (!interp_assign_to(in, n->a, after))
         return false;
     *out = n->type == N_POSTFIX ? before : after;
     return true;

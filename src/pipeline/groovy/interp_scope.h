@@ -11,6 +11,22 @@ struct variable *scope_declare(struct interp *in, struct scope *s, struct str na
 /* interp.c: calls with named arguments as a leading map. */
 bool interp_call_with(struct interp *in, const struct closure *c, const struct args *args,
                       struct value *out) MUST_CHECK;
+/* interp_method.c. Of the functions of a name the one whose declared types suit the arguments best; if
+ * none does one that takes so many, or any: its parameters then say what is wrong. */
+struct method_choice {
+    const struct node *best, *taking, *named;
+    int fit;
+};
+void method_consider(struct interp *in, const struct node *one, const struct args *args,
+                     struct method_choice *choice);
+const struct node *method_chosen(const struct method_choice *choice); /* NULL: there is none */
+/* Among the functions of the file. */
+const struct node *method_find(struct interp *in, struct str name, const struct args *args);
+/* Declares the parameters of a function or closure in the present scope. */
+bool method_bind(struct interp *in, const struct node *node, const struct value *args,
+                 size_t count) MUST_CHECK;
+/* Makes what a function gives of the type that it declares. */
+bool method_result(struct interp *in, const struct node *node, struct value *out) MUST_CHECK;
 /* interp_class.c: classes and enums of the file. */
 struct class_info *class_find(struct interp *in, struct str name); /* NULL: none */
 void class_register(struct interp *in, const struct node *n);
@@ -42,7 +58,18 @@ size_t interp_weight(struct value v);
 /* Both weights, if there are any. */
 bool interp_spend_for(struct interp *in, const struct node *at, struct value a,
                       struct value b) MUST_CHECK;
-/* methods_sets.c: list - list, list - item. */
+/* methods_sets.c. Adds to a list, or to a set what it has not yet. */
+bool list_put(struct interp *in, const struct node *at, struct list *l, struct value v,
+              bool *added) MUST_CHECK;
+bool list_put_all(struct interp *in, const struct node *at, struct list *l,
+                  const struct list *other, bool *changed) MUST_CHECK;
+bool set_contains(struct interp *in, const struct node *at, struct list *set, struct value v,
+                  bool *out) MUST_CHECK;
+enum list_kind list_kind_of(struct str type); /* "Set", "String[]"; all others are LIST_PLAIN */
+/* A copy. */
+bool list_to_kind(struct interp *in, const struct node *at, const struct list *from,
+                  enum list_kind kind, struct value *out) MUST_CHECK;
+/* list - list, list - item. */
 bool list_minus(struct interp *in, const struct node *at, const struct list *l, struct value cut,
                 struct value *out) MUST_CHECK;
 /* value_equal_within(), counted. */
@@ -50,6 +77,9 @@ bool interp_equal(struct interp *in, const struct node *at, struct value a, stru
                   enum equality mode, bool *out) MUST_CHECK;
 /* Are there `size` bytes of stack left for what recurses by itself? False with an error thrown. */
 bool interp_has_stack(struct interp *in, const struct node *at, size_t size) MUST_CHECK;
+/* "No signature of method: X.name() is applicable for ...": always false. */
+bool interp_no_method(struct interp *in, const struct node *at, const char *class_name,
+                      struct str name, const struct args *args);
 /* Counts the depth (the caller lowers it) and now and then asks whether to go on. */
 bool interp_enter(struct interp *in, const struct node *at) MUST_CHECK;
 /* `new Exception('x')` and the few other classes there are. */

@@ -20,6 +20,38 @@ new_exception(struct interp *in, const struct node *n, struct str class_name,
     return (struct value){.type = V_EXCEPTION, .exception = e};
 }
 
+/* new int[2][3]: what is not given a value is 0, false or null. */
+static bool
+new_array(struct interp *in, const struct node *n, const struct value *sizes, size_t count,
+          struct value *out)
+{
+    const struct str type = n->text;
+
+    *out = value_null();
+    if (count == 0) {
+        *out = str_is(type, "int") || str_is(type, "byte") || str_is(type, "short") ? value_int(0)
+               : str_is(type, "long")                                               ? value_long(0)
+               : str_is(type, "double") || str_is(type, "float") ? value_real(0)
+               : str_is(type, "boolean")                         ? value_bool(false)
+                                                                 : value_null();
+        return true;
+    }
+    if (!value_is_integer(sizes[0]) || sizes[0].number < 0 || sizes[0].number > VALUE_ITEMS_MAX)
+        return interp_throw(in, n, "NegativeArraySizeException", STR_FMT,
+                            STR_ARG(value_to_text(in->arena, sizes[0])));
+    if (!interp_spend(in, n, (size_t)sizes[0].number))
+        return false;
+    *out = value_list(in->arena);
+    out->list->kind = LIST_ARRAY;
+    for (int64_t i = 0; i < sizes[0].number; i++) {
+        struct value one;
+        if (!new_array(in, n, sizes + 1, count - 1, &one))
+            return false;
+        list_add(in->arena, out->list, one);
+    }
+    return true;
+}
+
 bool
 interp_new(struct interp *in, const struct node *n, struct value *out)
 {
@@ -29,6 +61,8 @@ interp_new(struct interp *in, const struct node *n, struct value *out)
 
     if (!interp_args(in, n, &args))
         return false;
+    if (n->op == T_LBRACKET)
+        return new_array(in, n, args.at, args.count, out);
     if (own != NULL && str_ends(own->node->type_text, STR("Exception")) &&
         class_find(in, own->node->type_text) == NULL) {
         *out = new_exception(in, n, n->text, &args);
@@ -53,12 +87,17 @@ run_body(struct interp *in, const struct node *n, struct value *out)
     return n->type == N_BLOCK ? interp_block(in, n, out) : interp_statement(in, n, out);
 }
 
-/* After a loop's body: false when the loop ends; `*ok` is then its result. */
+/* After the body of loop `n`: false when the loop ends; `*ok` is then its result. */
 static bool
-loop_goes_on(struct interp *in, bool body_ok, bool *ok)
+loop_goes_on(struct interp *in, const struct node *n, bool body_ok, bool *ok)
 {
     if (body_ok)
         return true;
+    if ((in->completion == COMPLETION_CONTINUE || in->completion == COMPLETION_BREAK) &&
+        in->label.len > 0 && !str_equal(in->label, n->type_text)) {
+        *ok = false; /* one further out is meant */
+        return false;
+    }
     if (in->completion == COMPLETION_CONTINUE) {
         in->completion = COMPLETION_NONE;
         return true;
@@ -83,7 +122,7 @@ run_for_in(struct interp *in, const struct node *n)
     in->scope = scope_new(in, before);
     /* One variable for all rounds: closures made in the loop all see its last value. */
     variable = scope_declare(in, in->scope, n->text, value_null());
-    if (value_is_object(over, "Matcher"))
+    if (value_is_object(over, "Matcher") || value_is_object(over, "Iterator"))
         over = (struct value){.type = V_LIST, .list = over.object->list};
     count = over.type == V_LIST   ? over.list->count
             : over.type == V_MAP  ? over.map->count
@@ -104,7 +143,7 @@ run_for_in(struct interp *in, const struct node *n)
         } else {
             break;
         }
-        if (!loop_goes_on(in, run_body(in, n->d, &ignored), &ok))
+        if (!loop_goes_on(in, n, run_body(in, n->d, &ignored), &ok))
             break;
     }
     in->scope = before;
@@ -132,7 +171,7 @@ run_for(struct interp *in, const struct node *n)
             break;
         }
         in->depth--;
-        if (!loop_goes_on(in, run_body(in, n->d, &v), &ok))
+        if (!loop_goes_on(in, n, run_body(in, n->d, &v), &ok))
             break;
         if (n->c != NULL)
             ok = interp_eval(in, n->c, &v);
@@ -152,7 +191,7 @@ run_while(struct interp *in, const struct node *n)
             return false;
         if (!value_truth(v))
             return true;
-        if (!loop_goes_on(in, run_body(in, n->b, &v), &ok))
+        if (!loop_goes_on(in, n, run_body(in, n->b, &v), &ok))
             return ok;
     }
 }
@@ -203,7 +242,7 @@ run_switch(struct interp *in, const struct node *n, struct value *out)
     for (const struct node *c = start; c != NULL; c = c->next) {
         if (interp_block(in, c, out))
             continue;
-        if (in->completion != COMPLETION_BREAK)
+        if (in->completion != COMPLETION_BREAK || in->label.len > 0)
             return false;
         in->completion = COMPLETION_NONE;
         return true;
@@ -360,6 +399,9 @@ run_declare_many(struct interp *in, const struct node *n, struct value *out)
         return interp_throw(in, n, "MissingMethodException", "def (a, b) = needs a list");
     for (const struct node *one = n->first; one != NULL; one = one->next, i++) {
         struct value v = i < out->list->count ? out->list->at[i] : value_null();
+        if (i >= out->list->count && out->list->kind == LIST_ARRAY)
+            return interp_throw(in, n, "ArrayIndexOutOfBoundsException",
+                                "Index %zu out of bounds for length %zu", i, out->list->count);
         if (one->is_field) { /* (a, b) = list: they are there already */
             if (!interp_assign_to(in, one->a, v))
                 return false;
@@ -437,7 +479,8 @@ interp_statement(struct interp *in, const struct node *n, struct value *out)
 {
     struct value v;
 
-    *out = value_null();
+    if (n->type != N_BREAK) /* `case 1: 'one'; break` gives 'one' */
+        *out = value_null();
     switch (n->type) {
     case N_BLOCK:
         return interp_block(in, n, out);
@@ -470,10 +513,9 @@ interp_statement(struct interp *in, const struct node *n, struct value *out)
         in->completion = COMPLETION_RETURN;
         return false;
     case N_BREAK:
-        in->completion = COMPLETION_BREAK;
-        return false;
     case N_CONTINUE:
-        in->completion = COMPLETION_CONTINUE;
+        in->completion = n->type == N_BREAK ? COMPLETION_BREAK : COMPLETION_CONTINUE;
+        in->label = n->text;
         return false;
     case N_ASSERT:
         if (!interp_eval(in, n->a, &v))

@@ -52,8 +52,18 @@ method_matcher(struct interp *in, const struct node *call, struct value object, 
 
     *found = true;
     if (str_is(name, "find") && args->count == 0) {
-        m->number++;
-        *out = value_bool((size_t)m->number < m->list->count);
+        *out = value_bool(value_truth(object));
+    } else if ((str_is(name, "start") || str_is(name, "end")) && args->count <= 1) {
+        if (!group(in, call, m, args->count == 1 ? args->at[0] : value_int(0), out))
+            return false;
+        if (out->type != V_TEXT) { /* it took no part */
+            *out = value_int(-1);
+            return true;
+        }
+        /* A match is a piece of the text. */
+        const size_t from = (size_t)(out->text.at - m->text.at);
+        *out = value_int((int64_t)text_count(
+            str_slice(m->text, 0, str_is(name, "start") ? from : from + out->text.len)));
     } else if ((str_is(name, "matches") || str_is(name, "lookingAt")) && args->count == 0) {
         if (!regex_match_groups(in, call, m->text, m->pattern, &all))
             return false;
@@ -72,6 +82,7 @@ method_matcher(struct interp *in, const struct node *call, struct value object, 
         *out = str_is(name, "hasGroup") ? value_bool(groups > 0) : value_int((int64_t)groups);
     } else if ((str_is(name, "getCount") || str_is(name, "size")) && args->count == 0) {
         *out = value_int((int64_t)m->list->count);
+        m->number = -1;
     } else if (str_is(name, "reset")) {
         m->number = -1;
         *out = object;
@@ -84,8 +95,11 @@ method_matcher(struct interp *in, const struct node *call, struct value object, 
             return false;
         *out = value_text(text);
     } else { /* each, collect, findAll ... */
-        return method_call(in, call, (struct value){.type = V_LIST, .list = m->list}, name, args,
-                           out, found);
+        if (!method_call(in, call, (struct value){.type = V_LIST, .list = m->list}, name, args,
+                         out, found))
+            return false;
+        if (str_is(name, "each"))
+            *out = object;
     }
     return true;
 }

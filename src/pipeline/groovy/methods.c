@@ -10,6 +10,17 @@ entry_of(struct interp *in, const struct map_entry *e)
     return value_entry(in->arena, e->key, e->value);
 }
 
+bool
+call_with_entry(const struct call *c, const struct closure *block, struct value key,
+                struct value value, struct value *result)
+{
+    struct value pair[2] = {key, value};
+
+    if (!closure_takes_two(block))
+        pair[0] = value_entry(c->in->arena, key, value);
+    return interp_call_closure(c->in, block, pair, closure_takes_two(block) ? 2 : 1, result);
+}
+
 /* How many things a closure is called for. */
 static size_t
 item_count(struct value v)
@@ -21,22 +32,12 @@ item_count(struct value v)
 static bool
 call_item(const struct call *c, size_t i, struct value *item, struct value *result)
 {
-    struct value pair[2];
-    size_t params = 0;
-
-    if (c->block->node != NULL)
-        for (const struct node *p = c->block->node->params; p != NULL; p = p->next)
-            params++;
     if (c->self.type == V_LIST) {
         *item = c->self.list->at[i];
         return interp_call_closure(c->in, c->block, item, 1, result);
     }
     *item = entry_of(c->in, &c->self.map->at[i]);
-    if (params < 2)
-        return interp_call_closure(c->in, c->block, item, 1, result);
-    pair[0] = c->self.map->at[i].key;
-    pair[1] = c->self.map->at[i].value;
-    return interp_call_closure(c->in, c->block, pair, 2, result);
+    return call_with_entry(c, c->block, c->self.map->at[i].key, c->self.map->at[i].value, result);
 }
 
 static void
@@ -79,21 +80,21 @@ static const struct {
     {"sum", SUM},
 };
 
-static bool
-put_entry(const struct call *c, struct value result)
+bool
+map_put_entry(const struct call *c, struct value entry, struct map *to)
 {
-    if (value_is_object(result, "Entry")) {
-        map_put(c->in->arena, c->out->map, *map_find_text(result.object->fields, "key"),
-                *map_find_text(result.object->fields, "value"));
+    if (value_is_object(entry, "Entry")) {
+        map_put(c->in->arena, to, *map_find_text(entry.object->fields, "key"),
+                *map_find_text(entry.object->fields, "value"));
         return true;
     }
-    if (result.type == V_MAP) {
-        for (size_t i = 0; i < result.map->count; i++)
-            map_put(c->in->arena, c->out->map, result.map->at[i].key, result.map->at[i].value);
+    if (entry.type == V_MAP) {
+        for (size_t i = 0; i < entry.map->count; i++)
+            map_put(c->in->arena, to, entry.map->at[i].key, entry.map->at[i].value);
         return true;
     }
-    if (result.type == V_LIST && result.list->count == 2) {
-        map_put(c->in->arena, c->out->map, result.list->at[0], result.list->at[1]);
+    if (entry.type == V_LIST && entry.list->count >= 2) {
+        map_put(c->in->arena, to, entry.list->at[0], entry.list->at[1]);
         return true;
     }
     return interp_throw(c->in, c->at, "IllegalArgumentException",
@@ -139,14 +140,15 @@ each_item(const struct call *c, enum each what, size_t i, bool *done)
             *out = value_int((int64_t)i);
         break;
     case COLLECT_ENTRIES:
-        return put_entry(c, result);
+        return map_put_entry(c, result, out->map);
     case GROUP_BY:
         group = map_find(out->map, result);
         if (group == NULL) {
-            map_put(c->in->arena, out->map, result, value_list(c->in->arena));
+            map_put(c->in->arena, out->map, result,
+                    c->self.type == V_MAP ? value_map(c->in->arena) : value_list(c->in->arena));
             group = map_find(out->map, result);
         }
-        list_add(c->in->arena, group->list, item);
+        keep(c, i, item, group);
         break;
     case SUM:
         if (out->type == V_NULL)
@@ -180,6 +182,8 @@ method_each(const struct call *c, bool *ok)
         break;
     case FIND_ALL:
         *c->out = c->self.type == V_MAP ? value_map(c->in->arena) : value_list(c->in->arena);
+        if (c->self.type == V_LIST && list_is_set(c->self.list))
+            c->out->list->kind = c->self.list->kind;
         break;
     case FIND:
     case SUM:
@@ -208,19 +212,27 @@ method_each(const struct call *c, bool *ok)
 static bool
 method_each_with(const struct call *c, bool *ok)
 {
-    struct value pair[2], ignored;
+    const bool takes_three =
+        closure_takes_two(c->block) && c->block->node->params->next->next != NULL;
+    struct value parts[3], ignored;
 
-    if (c->block != NULL && call_is(c, "eachWithIndex", 1)) {
-        *c->out = c->self;
-        for (size_t i = 0; i < item_count(c->self) && *ok; i++) {
-            pair[0] =
-                c->self.type == V_LIST ? c->self.list->at[i] : entry_of(c->in, &c->self.map->at[i]);
-            pair[1] = value_int((int64_t)i);
-            *ok = interp_call_closure(c->in, c->block, pair, 2, &ignored);
+    if (c->block == NULL || !call_is(c, "eachWithIndex", 1))
+        return false;
+    *c->out = c->self;
+    for (size_t i = 0; i < item_count(c->self) && *ok; i++) {
+        size_t n = 0;
+        if (c->self.type == V_LIST) {
+            parts[n++] = c->self.list->at[i];
+        } else if (takes_three) { /* key, value, i -> */
+            parts[n++] = c->self.map->at[i].key;
+            parts[n++] = c->self.map->at[i].value;
+        } else {
+            parts[n++] = entry_of(c->in, &c->self.map->at[i]);
         }
-        return true;
+        parts[n++] = value_int((int64_t)i);
+        *ok = interp_call_closure(c->in, c->block, parts, n, &ignored);
     }
-    return false;
+    return true;
 }
 
 static struct value
@@ -254,24 +266,26 @@ list_change(const struct call *c, bool *ok)
 {
     struct list *l = c->self.list;
     const struct value *arg = c->args->at;
+    bool changed = false;
 
+    if (l->kind == LIST_ARRAY)
+        return false;
     if (call_is(c, "add", 1) || call_is(c, "push", 1) || call_is(c, "leftShift", 1)) {
-        if (l->count >= VALUE_ITEMS_MAX)
-            *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the list is too large");
-        else
-            list_add(c->in->arena, l, arg[0]);
-        *c->out = str_is(c->name, "leftShift") ? c->self : value_bool(true);
+        *ok = list_put(c->in, c->at, l, arg[0], &changed);
+        *c->out = str_is(c->name, "leftShift") ? c->self : value_bool(changed);
     } else if (call_is(c, "addAll", 1) && arg[0].type == V_LIST) {
-        struct value all = list_copy(c->in, arg[0].list, 0, arg[0].list->count);
-        for (size_t i = 0; i < all.list->count; i++)
-            list_add(c->in->arena, l, all.list->at[i]);
-        *c->out = value_bool(true);
-    } else if (call_is(c, "pop", 0) && l->count > 0) {
-        *c->out = l->at[--l->count];
-    } else if (call_is(c, "remove", 1) && value_is_integer(arg[0])) {
+        *ok = list_put_all(c->in, c->at, l, arg[0].list, &changed);
+        *c->out = value_bool(changed);
+    } else if (call_is(c, "pop", 0) && l->kind == LIST_PLAIN) {
+        if (l->count > 0)
+            *c->out = l->at[--l->count];
+        else
+            *ok = interp_throw(c->in, c->at, "NoSuchElementException", "Cannot pop() an empty List");
+    } else if (call_is(c, "remove", 1) && value_is_integer(arg[0]) && !list_is_set(l)) {
         size_t i = (size_t)arg[0].number;
         if (arg[0].number < 0 || i >= l->count) {
-            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException",
+                               "Index %lld out of bounds for length %zu",
                                (long long)arg[0].number, l->count);
             return true;
         }
@@ -280,6 +294,7 @@ list_change(const struct call *c, bool *ok)
         l->count--;
     } else if (call_is(c, "clear", 0)) {
         l->count = 0;
+        l->keys = NULL;
         *c->out = value_null();
     } else {
         return false;
@@ -320,13 +335,14 @@ list_read(const struct call *c, bool *ok)
     } else if (call_is(c, "first", 0) || call_is(c, "head", 0) || call_is(c, "last", 0)) {
         if (n == 0)
             *ok = interp_throw(c->in, c->at, "NoSuchElementException",
-                               "Cannot access " STR_FMT "() element from an empty List",
-                               STR_ARG(c->name));
+                               "Cannot access %s() element from an empty List",
+                               str_is(c->name, "last") ? "last" : "first");
         else
             *c->out = l->at[str_is(c->name, "last") ? n - 1 : 0];
     } else if (call_is(c, "get", 1) && value_is_integer(arg[0])) {
         if (arg[0].number < 0 || (size_t)arg[0].number >= n)
-            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "Index: %lld, Size: %zu",
+            *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException",
+                               "Index %lld out of bounds for length %zu",
                                (long long)arg[0].number, n);
         else
             *c->out = l->at[arg[0].number];
@@ -344,7 +360,11 @@ list_read(const struct call *c, bool *ok)
         k = arg[0].number < 0 ? 0 : (uint64_t)arg[0].number > n ? n : (size_t)arg[0].number;
         *c->out = str_is(c->name, "take") ? list_copy(c->in, l, 0, k) : list_copy(c->in, l, k, n);
     } else if (call_is(c, "tail", 0)) {
-        *c->out = list_copy(c->in, l, 1, n);
+        if (n == 0)
+            *ok = interp_throw(c->in, c->at, "NoSuchElementException",
+                               "Cannot access tail() for an empty iterable");
+        else
+            *c->out = list_copy(c->in, l, 1, n);
     } else if (call_is(c, "toList", 0) || call_is(c, "asImmutable", 0)) {
         *c->out = list_copy(c->in, l, 0, n);
     } else if (call_is(c, "reverse", 0)) {
@@ -368,14 +388,6 @@ list_read(const struct call *c, bool *ok)
             *ok = interp_throw(c->in, c->at, "IndexOutOfBoundsException", "subList out of bounds");
         else
             *c->out = list_copy(c->in, l, (size_t)arg[0].number, (size_t)arg[1].number);
-    } else if (call_is(c, "withIndex", 0)) {
-        *c->out = value_list(c->in->arena);
-        for (k = 0; k < n; k++) {
-            struct value pair = value_list(c->in->arena);
-            list_add(c->in->arena, pair.list, l->at[k]);
-            list_add(c->in->arena, pair.list, value_int((int64_t)k));
-            list_add(c->in->arena, c->out->list, pair);
-        }
     } else if (call_is(c, "plus", 1) || call_is(c, "minus", 1)) {
         *ok = operator_binary(c->in, c->at, str_is(c->name, "plus") ? T_ADD : T_SUB, c->self,
                               arg[0], c->out);
@@ -420,6 +432,7 @@ method_map(const struct call *c)
         *c->out = value_bool(m->count == 0);
     } else if (call_is(c, "keySet", 0) || call_is(c, "values", 0) || call_is(c, "entrySet", 0)) {
         *c->out = value_list(c->in->arena);
+        c->out->list->kind = str_is(c->name, "values") ? LIST_PLAIN : LIST_SET;
         for (size_t i = 0; i < m->count; i++)
             list_add(c->in->arena, c->out->list,
                      str_is(c->name, "keySet")   ? m->at[i].key

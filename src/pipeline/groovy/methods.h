@@ -49,6 +49,18 @@ closure_takes_two(const struct closure *block)
     return params != NULL && params->next != NULL;
 }
 
+/* methods.c. The block gets an entry of a map, or its key and its value if it takes two. */
+bool call_with_entry(const struct call *c, const struct closure *block, struct value key,
+                     struct value value, struct value *result) MUST_CHECK;
+/* What a block of collectEntries() gave: a map, a pair or an entry. */
+bool map_put_entry(const struct call *c, struct value entry, struct map *to) MUST_CHECK;
+/* methods_text_rare.c. In capitals, or in small letters. */
+void text_add_cased(struct strbuf *out, struct str s, bool up);
+bool method_text_rare(const struct call *c, bool *ok);
+/* methods_collections.c. False: no such method. */
+bool method_list_rare(const struct call *c, bool *ok);
+bool method_map_rare(const struct call *c, bool *ok);
+bool method_iterator(const struct call *c, bool *ok);
 /* methods_number.c: upto, downto, step. The block gets each number from `from` to `last`, both with. */
 bool call_each_number(const struct call *c, int64_t from, int64_t last, int64_t by) MUST_CHECK;
 /* methods_sets.c. False: no such method. */

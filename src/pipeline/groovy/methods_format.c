@@ -167,7 +167,7 @@ method_format(struct interp *in, const struct node *at, const struct value *args
     const struct value *values = args + 1;
     size_t left = count - 1, used = 0;
 
-    if (left == 1 && values[0].type == V_LIST) { /* String.format(f, [a, b]) */
+    if (left == 1 && values[0].type == V_LIST && values[0].list->kind == LIST_ARRAY) {
         left = values[0].list->count;
         values = values[0].list->at;
     }
@@ -178,6 +178,16 @@ method_format(struct interp *in, const struct node *at, const struct value *args
             strbuf_add_char(&text, format.at[i]);
             continue;
         }
+        const struct value *value;
+        size_t which = 0; /* "%2$s" */
+        size_t digits = 0;
+        while (i + 1 + digits < format.len && isdigit((unsigned char)format.at[i + 1 + digits]) &&
+               digits < 3)
+            which = which * 10 + (size_t)(format.at[i + 1 + digits++] - '0');
+        if (which == 0 || i + 1 + digits >= format.len || format.at[i + 1 + digits] != '$')
+            which = 0;
+        else
+            i += digits + 1;
         len = parse_spec(str_slice(format, i + 1, format.len), &s);
         if (len == 0)
             return interp_throw(in, at, "UnknownFormatConversionException", "Conversion = '%%'");
@@ -186,11 +196,12 @@ method_format(struct interp *in, const struct node *at, const struct value *args
             strbuf_add_char(&text, s.letter == '%' ? '%' : '\n');
             continue;
         }
-        if (used >= left)
+        if (which > 0 ? which > left : used >= left)
             return interp_throw(in, at, "MissingFormatArgumentException",
                                 "Format specifier '%%" STR_FMT "'",
                                 STR_ARG(str_slice(format, i + 1 - len, i + 1)));
-        if (!format_one(in, at, &s, values[used++], &text))
+        value = which > 0 ? &values[which - 1] : &values[used++];
+        if (!format_one(in, at, &s, *value, &text))
             return false;
     }
     *out = value_text(arena_dup(in->arena, strbuf_str(&text)));
@@ -256,16 +267,6 @@ each_match(const struct call *c)
             return false;
     *c->out = value_text(c->text);
     return true;
-}
-
-static struct str
-changed_first(const struct call *c, int (*change)(int))
-{
-    char *copy = arena_cstr(c->in->arena, c->text);
-
-    if (c->text.len > 0)
-        copy[0] = (char)change((unsigned char)copy[0]);
-    return (struct str){copy, c->text.len};
 }
 
 /* tr('a-y', 'b-z'): only characters and ranges of ASCII. */
@@ -356,7 +357,11 @@ text_other(const struct call *c, bool *ok)
                                                                : T_ADD;
         *ok = operator_binary(c->in, c->at, op, self, c->args->at[0], c->out);
     } else if (call_is(c, "uncapitalize", 0)) {
-        *c->out = value_text(changed_first(c, tolower));
+        const struct str first = text_part(c->text, 0, 1);
+        cleanup(strbuf_done) struct strbuf b = {0};
+        text_add_cased(&b, first, false);
+        strbuf_add(&b, str_slice(c->text, first.len, c->text.len));
+        *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
     } else if (call_is(c, "tr", 2)) {
         *c->out = value_text(translated(c, call_text(c, 0), call_text(c, 1)));
     } else if (call_is(c, "indexOf", 2) && value_is_integer(c->args->at[1])) {
@@ -373,15 +378,17 @@ text_other(const struct call *c, bool *ok)
         const size_t n = text_count(c->text);
         const uint64_t k = c->args->at[0].number < 0 ? 0 : (uint64_t)c->args->at[0].number;
         *c->out = value_text(text_part(c->text, 0, k > n ? 0 : n - (size_t)k));
-    } else if (call_is(c, "center", 1) && value_is_integer(c->args->at[0])) {
+    } else if (str_is(c->name, "center") && (c->args->count == 1 || call_text(c, 1).len > 0) &&
+               c->args->count > 0 && c->args->count < 3 && value_is_integer(c->args->at[0])) {
+        const struct str pad = c->args->count == 2 ? call_text(c, 1) : STR(" ");
         cleanup(strbuf_done) struct strbuf b = {0};
         const int64_t width = c->args->at[0].number, n = (int64_t)text_count(c->text);
         const int64_t fill = width > n && width < FORMAT_WIDTH_MAX ? width - n : 0;
         for (int64_t i = 0; i < fill / 2; i++)
-            strbuf_add_char(&b, ' ');
+            strbuf_add_char(&b, pad.at[(size_t)i % pad.len]);
         strbuf_add(&b, c->text);
         for (int64_t i = 0; i < fill - fill / 2; i++)
-            strbuf_add_char(&b, ' ');
+            strbuf_add_char(&b, pad.at[(size_t)i % pad.len]);
         *c->out = value_text(arena_dup(c->in->arena, strbuf_str(&b)));
     } else if (call_is(c, "isDouble", 0) || call_is(c, "isFloat", 0) || call_is(c, "isBigDecimal", 0)) {
         struct value ignored;
@@ -407,6 +414,7 @@ method_text_more(struct interp *in, const struct node *call, struct value object
     const struct call c = call_make(in, call, object, name, args, out);
     bool ok = true;
 
-    *found = text_number(&c, &ok) || text_base64(&c, &ok) || text_other(&c, &ok);
+    *found = text_number(&c, &ok) || text_base64(&c, &ok) || text_other(&c, &ok) ||
+             method_text_rare(&c, &ok);
     return ok;
 }

@@ -16,14 +16,9 @@ is_integer_arg(const struct call *c, size_t i)
 static bool
 ask(const struct call *c, struct value item, struct value *result)
 {
-    struct value pair[2];
-    const struct node *params = c->block->node == NULL ? NULL : c->block->node->params;
-
-    if (value_is_object(item, "Entry") && params != NULL && params->next != NULL) {
-        pair[0] = *map_find_text(item.object->fields, "key");
-        pair[1] = *map_find_text(item.object->fields, "value");
-        return interp_call_closure(c->in, c->block, pair, 2, result);
-    }
+    if (value_is_object(item, "Entry"))
+        return call_with_entry(c, c->block, *map_find_text(item.object->fields, "key"),
+                               *map_find_text(item.object->fields, "value"), result);
     return interp_call_closure(c->in, c->block, &item, 1, result);
 }
 
@@ -35,7 +30,7 @@ compare(const struct call *c, struct value a, struct value b, int *order)
 
     if (!interp_spend(c->in, c->at, interp_weight(a)))
         return false;
-    if (closure_takes_two(c->block) && !value_is_object(a, "Entry")) {
+    if (closure_takes_two(c->block)) {
         if (!interp_call_closure(c->in, c->block, pair, 2, &result))
             return false;
         if (!value_is_number(result))
@@ -60,9 +55,7 @@ items_of(const struct call *c)
     if (c->self.type == V_LIST)
         return c->self.list;
     if (c->self.type == V_MAP)
-        for (size_t i = 0; i < c->self.map->count; i++)
-            list_add(c->in->arena, v.list,
-                     value_entry(c->in->arena, c->self.map->at[i].key, c->self.map->at[i].value));
+        return map_entries(c->in->arena, c->self.map).list;
     if (c->self.type == V_TEXT)
         for (size_t i = 0, n = text_count(c->self.text); i < n && i < VALUE_ITEMS_MAX; i++)
             list_add(c->in->arena, v.list, value_text(text_part(c->self.text, i, i + 1)));
@@ -122,7 +115,7 @@ static bool
 method_sort(const struct call *c, bool *ok)
 {
     const bool copies =
-        str_is(c->name, "toSorted") || c->self.type == V_MAP ||
+        str_is(c->name, "toSorted") || c->self.type == V_MAP || list_is_set(c->self.list) ||
         (c->args->count > 0 && c->args->at[0].type == V_BOOL && !c->args->at[0].truth);
     struct value result = value_list(c->in->arena);
 
@@ -272,7 +265,7 @@ walk_end(const struct call *c, struct walking *w)
         if (c->self.type != V_LIST)
             break;
         *c->out = value_bool(kept->count != c->self.list->count);
-        *c->self.list = *kept;
+        list_assign(c->self.list, kept);
         break;
     default:
         break;
@@ -334,13 +327,6 @@ method_shape(const struct call *c, bool *ok)
     const struct list *l = c->self.list;
     size_t least = SIZE_MAX;
 
-    if (call_is(c, "collate", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
-        const size_t n = (size_t)c->args->at[0].number;
-        *c->out = value_list(c->in->arena);
-        for (size_t i = 0; i < l->count; i += n)
-            list_add(c->in->arena, c->out->list, part(c, l, i, i + n));
-        return true;
-    }
     if (call_is(c, "step", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < l->count; i += (size_t)c->args->at[0].number)
@@ -413,7 +399,8 @@ method_list(const struct call *c, bool *ok)
             c->out->number += is_equal;
         }
     } else if (call_is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
-               (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX) {
+               (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX &&
+               l->kind == LIST_PLAIN) {
         insert(c, l, (size_t)arg[0].number, arg[1]);
     } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
                arg[0].number >= 0 && (size_t)arg[0].number < l->count) {
@@ -430,6 +417,7 @@ method_list(const struct call *c, bool *ok)
         if (*ok && i < l->count) {
             memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
             l->count--;
+            l->keys = NULL;
         }
     } else if (call_is(c, "lastIndexOf", 1)) {
         bool is_equal = false;
@@ -440,7 +428,11 @@ method_list(const struct call *c, bool *ok)
         }
         *c->out = value_int((int64_t)i - 1);
     } else if (call_is(c, "init", 0)) {
-        *c->out = part(c, l, 0, l->count == 0 ? 0 : l->count - 1);
+        if (l->count == 0)
+            *ok = interp_throw(c->in, c->at, "NoSuchElementException",
+                               "Cannot access init() for an empty Iterable");
+        else
+            *c->out = part(c, l, 0, l->count - 1);
     } else if ((call_is(c, "takeRight", 1) || call_is(c, "dropRight", 1)) && is_integer_arg(c, 0)) {
         size_t n = arg[0].number < 0 ? 0 : (size_t)arg[0].number;
         n = n > l->count ? 0 : l->count - n;
@@ -467,9 +459,15 @@ method_list(const struct call *c, bool *ok)
         *c->out = arg[0];
         for (i = 0; i < l->count && *ok; i++)
             *ok = operator_binary(c->in, c->at, T_ADD, *c->out, l->at[i], c->out);
-    } else if (call_is(c, "toArray", 0) || call_is(c, "iterator", 0) || call_is(c, "stream", 0) ||
+    } else if (call_is(c, "iterator", 0)) {
+        *c->out = value_object(c->in->arena, "Iterator");
+        c->out->object->list = part(c, l, 0, l->count).list;
+    } else if (call_is(c, "toArray", 0) || call_is(c, "stream", 0) ||
                call_is(c, "asUnmodifiable", 0) || call_is(c, "clone", 0)) {
         *c->out = part(c, l, 0, l->count);
+        c->out->list->kind = str_is(c->name, "toArray") ? LIST_ARRAY
+                             : str_is(c->name, "clone") ? l->kind
+                                                        : LIST_PLAIN;
     } else if (call_is(c, "indices", 0) || call_is(c, "getIndices", 0)) {
         *c->out = value_list(c->in->arena);
         for (i = 0; i < l->count; i++)
@@ -477,7 +475,8 @@ method_list(const struct call *c, bool *ok)
     } else if (call_is(c, "multiply", 1)) {
         *ok = operator_binary(c->in, c->at, T_MUL, c->self, arg[0], c->out);
     } else {
-        return method_unique(c, ok) || method_sets(c, ok) || method_shape(c, ok);
+        return method_unique(c, ok) || method_sets(c, ok) || method_shape(c, ok) ||
+               method_list_rare(c, ok);
     }
     return true;
 }
@@ -539,8 +538,11 @@ method_map(const struct call *c, bool *ok)
             map_put(c->in->arena, c->out->map, m->at[i].key, m->at[i].value);
     } else if (call_is(c, "first", 0) && m->count > 0) {
         *c->out = value_entry(c->in->arena, m->at[0].key, m->at[0].value);
+    } else if (call_is(c, "iterator", 0)) {
+        *c->out = value_object(c->in->arena, "Iterator");
+        c->out->object->list = items_of(c);
     } else {
-        return false;
+        return method_map_rare(c, ok);
     }
     return true;
 }
@@ -660,6 +662,11 @@ hash_of(struct value v, unsigned depth, unsigned *left)
         return value_hash_number(v);
     if (v.type == V_BOOL)
         return v.truth ? 1231 : 1237;
+    if (v.type == V_LIST && list_is_set(v.list)) {
+        for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
+            h += hash_of(v.list->at[i], depth + 1, left);
+        return h;
+    }
     if (v.type == V_LIST) {
         h = 1;
         for (size_t i = 0; i < v.list->count && depth < VALUE_DEPTH_MAX; i++)
@@ -667,9 +674,7 @@ hash_of(struct value v, unsigned depth, unsigned *left)
         return h;
     }
     value_format(v, &text);
-    for (size_t i = 0; i < text.len; i++)
-        h = h * 31 + (unsigned char)text.at[i];
-    return h;
+    return text_hash(strbuf_str(&text));
 }
 
 /* What every value has. */
@@ -701,6 +706,16 @@ method_any(const struct call *c, bool *ok)
     return true;
 }
 
+static struct str
+joined(const struct call *c, const struct list *l)
+{
+    cleanup(strbuf_done) struct strbuf b = {0};
+
+    for (size_t i = 0; i < l->count; i++)
+        value_format(l->at[i], &b);
+    return arena_dup(c->in->arena, strbuf_str(&b));
+}
+
 bool
 method_more(struct interp *in, const struct node *call, struct value object, struct str name,
             const struct args *args, struct value *out, bool *found)
@@ -713,10 +728,17 @@ method_more(struct interp *in, const struct node *call, struct value object, str
         *found = method_items(&c, &ok) || method_list(&c, &ok);
     else if (object.type == V_MAP)
         *found = method_items(&c, &ok) || method_map(&c, &ok);
-    else if (object.type == V_TEXT && c.block != NULL) { /* a text is its characters */
+    else if (object.type == V_TEXT && c.block != NULL && !call_is(&c, "with", 1) &&
+             !call_is(&c, "tap", 1)) { /* a text is its characters */
         object.list = items_of(&c);
         object.type = V_LIST;
-        return method_call(in, call, object, name, args, out, found);
+        if (!method_call(in, call, object, name, args, out, found))
+            return false;
+        if (*found && str_starts(name, STR("each")))
+            *out = c.self;
+        else if (*found && str_ends(name, STR("While")))
+            *out = value_text(joined(&c, out->list));
+        return true;
     } else if (object.type == V_CLOSURE)
         *found = method_closure(&c, &ok);
     *found = *found || method_any(&c, &ok);

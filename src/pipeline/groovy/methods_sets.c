@@ -3,6 +3,109 @@
  * ... Each takes as long as its lists together, not as their product. */
 #include "pipeline/groovy/methods.h"
 
+/* The items of a set as the keys of a map. */
+static bool
+make_keys(struct interp *in, const struct node *at, struct list *l)
+{
+    if (l->keys != NULL && l->keys->count == l->count)
+        return true;
+    l->keys = value_map(in->arena).map;
+    for (size_t i = 0; i < l->count; i++) {
+        if (!interp_spend(in, at, 1 + interp_weight(l->at[i])))
+            return false;
+        map_put(in->arena, l->keys, l->at[i], value_null());
+    }
+    return true;
+}
+
+bool
+set_contains(struct interp *in, const struct node *at, struct list *set, struct value v, bool *out)
+{
+    if (!make_keys(in, at, set) || !interp_spend(in, at, 1 + interp_weight(v)))
+        return false;
+    *out = map_find(set->keys, v) != NULL;
+    return true;
+}
+
+/* Moves the last item of a sorted set to its place. */
+static bool
+sort_in(struct interp *in, const struct node *at, struct list *l)
+{
+    const struct value v = l->at[l->count - 1];
+    size_t from = 0, to = l->count - 1;
+
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        int order = 0;
+        if (!interp_spend_for(in, at, v, l->at[middle]))
+            return false;
+        if (!value_compare(l->at[middle], v, &order))
+            return interp_throw(in, at, "ClassCastException", "cannot compare %s with %s",
+                                value_type_name(l->at[middle]), value_type_name(v));
+        from = order < 0 ? middle + 1 : from;
+        to = order < 0 ? to : middle;
+    }
+    memmove(&l->at[from + 1], &l->at[from], (l->count - 1 - from) * sizeof(*l->at));
+    l->at[from] = v;
+    return true;
+}
+
+bool
+list_put(struct interp *in, const struct node *at, struct list *l, struct value v, bool *added)
+{
+    bool has = false;
+
+    *added = false;
+    if (list_is_set(l) && !set_contains(in, at, l, v, &has))
+        return false;
+    if (has)
+        return true;
+    if (l->count >= VALUE_ITEMS_MAX)
+        return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
+    list_add(in->arena, l, v);
+    if (list_is_set(l))
+        map_put(in->arena, l->keys, v, value_null());
+    *added = true;
+    return l->kind != LIST_SORTED_SET || sort_in(in, at, l);
+}
+
+bool
+list_put_all(struct interp *in, const struct node *at, struct list *l, const struct list *other,
+             bool *changed)
+{
+    const size_t count = other->count; /* it may be the same */
+
+    *changed = false;
+    for (size_t i = 0; i < count; i++) {
+        bool added;
+        if (!list_put(in, at, l, other->at[i], &added))
+            return false;
+        *changed = *changed || added;
+    }
+    return true;
+}
+
+bool
+list_to_kind(struct interp *in, const struct node *at, const struct list *from,
+             enum list_kind kind, struct value *out)
+{
+    bool ignored;
+
+    *out = value_list(in->arena);
+    out->list->kind = kind;
+    return list_put_all(in, at, out->list, from, &ignored);
+}
+
+enum list_kind
+list_kind_of(struct str type)
+{
+    if (str_ends(type, STR("[]")))
+        return LIST_ARRAY;
+    if (str_is(type, "TreeSet") || str_is(type, "SortedSet") || str_is(type, "NavigableSet"))
+        return LIST_SORTED_SET;
+    return str_ends(type, STR("Set")) ? LIST_SET : LIST_PLAIN;
+}
+
 /* Items by Groovy's ==. */
 struct item_set {
     struct interp *in;
@@ -81,6 +184,7 @@ list_minus(struct interp *in, const struct node *at, const struct list *l, struc
     struct value one = value_list(in->arena), both = value_list(in->arena);
 
     *out = value_list(in->arena);
+    out->list->kind = l->kind;
     if (cut.type == V_LIST)
         return split(in, at, l, cut.list, both.list, out->list);
     list_add(in->arena, one.list, cut);
@@ -122,13 +226,17 @@ method_unique(const struct call *c, bool *ok)
     const struct item_set keys = set_new(c->in, c->at);
     struct value rest = value_list(c->in->arena);
 
-    if (!str_is(c->name, "unique") && !str_is(c->name, "toUnique") && !str_is(c->name, "toSet"))
+    if (call_is(c, "toSet", 0)) {
+        *ok = list_to_kind(c->in, c->at, c->self.list, LIST_SET, c->out);
+        return true;
+    }
+    if (!str_is(c->name, "unique") && !str_is(c->name, "toUnique"))
         return false;
     for (size_t i = 0; i < c->self.list->count && *ok; i++)
         *ok = add_unique(c, &keys, rest.list, c->self.list->at[i]);
     *c->out = rest;
     if (*ok && !copies && str_is(c->name, "unique")) {
-        *c->self.list = *rest.list;
+        list_assign(c->self.list, rest.list);
         *c->out = c->self;
     }
     return true;
@@ -144,6 +252,7 @@ method_sets(const struct call *c, bool *ok)
         return false;
     other = c->args->at[0].list;
     if (call_is(c, "intersect", 1) || call_is(c, "disjoint", 1)) {
+        both.list->kind = l->kind;
         *ok = split(c->in, c->at, l, other, both.list, rest.list);
         *c->out = str_is(c->name, "intersect") ? both : value_bool(both.list->count == 0);
     } else if (call_is(c, "containsAll", 1)) {
@@ -154,7 +263,7 @@ method_sets(const struct call *c, bool *ok)
         *ok = split(c->in, c->at, l, other, both.list, rest.list);
         *c->out = value_bool(kept->count != l->count);
         if (*ok)
-            *l = *kept;
+            list_assign(l, kept);
     } else {
         return false;
     }

@@ -21,7 +21,7 @@ static bool
 method_case(const struct call *c)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
-    bool up = str_is(c->name, "toUpperCase");
+    bool up = call_is(c, "toUpperCase", 0);
 
     if (!up && !call_is(c, "toLowerCase", 0) && !call_is(c, "capitalize", 0) && !call_is(c, "reverse", 0))
         return false;
@@ -32,15 +32,13 @@ method_case(const struct call *c)
             strbuf_add(&b, str_slice(c->text, i - 1, end));
             end = i - 1;
         }
-    else
-        for (size_t i = 0; i < c->text.len; i++) {
-            int ch = (unsigned char)c->text.at[i];
-            if (str_is(c->name, "capitalize"))
-                ch = i == 0 ? toupper(ch) : ch;
-            else if (ch < 0x80)
-                ch = up ? toupper(ch) : tolower(ch);
-            strbuf_add_char(&b, (char)ch);
-        }
+    else if (str_is(c->name, "capitalize")) {
+        const struct str first = text_part(c->text, 0, 1);
+        text_add_cased(&b, first, true);
+        strbuf_add(&b, str_slice(c->text, first.len, c->text.len));
+    } else {
+        text_add_cased(&b, c->text, up);
+    }
     give(c, &b);
     return true;
 }
@@ -106,7 +104,7 @@ method_number(const struct call *c, bool *ok)
         struct str rest = c->text, needle = call_text(c, 0);
         ptrdiff_t at;
         for (n = 0; needle.len > 0 && (at = str_find(rest, needle)) >= 0; n++)
-            rest = str_slice(rest, (size_t)at + needle.len, rest.len);
+            rest = str_slice(rest, (size_t)at + 1, rest.len); /* they may overlap */
         *c->out = value_int(n);
     } else if (call_is(c, "compareTo", 1)) {
         *c->out = value_int(text_distance(c->text, call_text(c, 0)));
@@ -133,9 +131,9 @@ method_part(const struct call *c, bool *ok)
 
     if (call_is(c, "substring", 1) || call_is(c, "substring", 2)) {
         if (from < 0 || to > len || from > to) {
-            *ok =
-                interp_throw(c->in, c->at, "StringIndexOutOfBoundsException",
-                             "String index out of range: %lld", (long long)(to > len ? to : from));
+            *ok = interp_throw(c->in, c->at, "StringIndexOutOfBoundsException",
+                               "begin %lld, end %lld, length %lld", (long long)from, (long long)to,
+                               (long long)len);
             return true;
         }
     } else if (call_is(c, "take", 1)) {
@@ -169,6 +167,14 @@ method_build(const struct call *c, bool *ok)
     } else if (call_is(c, "replace", 2)) {
         struct str rest = c->text, with = call_text(c, 1);
         ptrdiff_t at;
+        while (a.len == 0 && rest.len > 0 && b.len <= INTERP_TEXT_MAX) { /* before each character */
+            const struct str one = text_part(rest, 0, 1);
+            strbuf_add(&b, with);
+            strbuf_add(&b, one);
+            rest = str_slice(rest, one.len == 0 ? 1 : one.len, rest.len);
+        }
+        if (a.len == 0)
+            strbuf_add(&b, with);
         while (a.len > 0 && b.len <= INTERP_TEXT_MAX && (at = str_find(rest, a)) >= 0) {
             strbuf_add(&b, str_slice(rest, 0, (size_t)at));
             strbuf_add(&b, with);
@@ -231,13 +237,15 @@ method_list(const struct call *c, bool *ok)
     struct str rest = c->text, one;
 
     *c->out = value_null();
-    if (str_is(c->name, "split") && c->args->count <= 2) {
-        *ok = regex_split(c->in, c->at, c->text, c->args->count > 0 ? call_text(c, 0) : STR("\\s+"),
-                          int_arg(c, 1, 0), c->out);
-    } else if (str_is(c->name, "tokenize") && c->args->count <= 1) {
+    if (str_is(c->name, "split") && (c->args->count == 1 || c->args->count == 2) && c->block == NULL) {
+        *ok = regex_split(c->in, c->at, c->text, call_text(c, 0), int_arg(c, 1, 0), c->out);
+        if (*ok)
+            c->out->list->kind = LIST_ARRAY;
+    } else if ((str_is(c->name, "tokenize") && c->args->count <= 1) || call_is(c, "split", 0)) {
         struct str set = c->args->count > 0 ? call_text(c, 0) : STR(" \t\n\r\f");
         size_t start = 0;
         *c->out = value_list(c->in->arena);
+        c->out->list->kind = str_is(c->name, "split") ? LIST_ARRAY : LIST_PLAIN;
         for (size_t i = 0; i <= rest.len && c->out->list->count <= VALUE_ITEMS_MAX; i++) {
             if (i < rest.len && str_index(set, rest.at[i]) < 0)
                 continue;

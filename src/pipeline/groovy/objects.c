@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/random.h"
-#include "pipeline/groovy/interp_scope.h"
+#include "pipeline/groovy/methods.h"
 #include "pipeline/groovy/number.h"
 
 static const char *const known[] = {
@@ -119,31 +119,25 @@ text_object(struct interp *in, const char *class_name, struct str text)
 }
 
 static bool
-new_collection(struct interp *in, struct str name, const struct args *args, struct value *out)
+new_collection(struct interp *in, const struct node *at, struct str name, const struct args *args,
+               struct value *out, bool *found)
 {
-    static const struct args none = {0};
     const bool is_map = str_ends(name, STR("Map"));
-    const bool is_set = str_ends(name, STR("Set"));
-    struct value all;
-    bool found;
+    const enum list_kind kind = list_kind_of(name);
+    bool ignored;
 
-    if (!is_map && !is_set && !str_is(name, "ArrayList") && !str_is(name, "LinkedList"))
-        return false;
+    *found = false;    if (!is_map && kind == LIST_PLAIN && !str_is(name, "ArrayList") && !str_is(name, "LinkedList"))
+        return true;
+    *found = true;
     *out = is_map ? value_map(in->arena) : value_list(in->arena);
-    if (args->count > 0 && args->at[0].type == out->type) {
-        if (is_map)
-            for (size_t i = 0; i < args->at[0].map->count; i++)
-                map_put(in->arena, out->map, args->at[0].map->at[i].key,
-                        args->at[0].map->at[i].value);
-        else
-            for (size_t i = 0; i < args->at[0].list->count; i++)
-                list_add(in->arena, out->list, args->at[0].list->at[i]);
-    }
-    if (is_set) { /* a list without doubles */
-        all = *out;
-        if (!method_more(in, NULL, all, STR("unique"), &none, out, &found))
-            return false;
-    }
+    if (!is_map)
+        out->list->kind = kind;
+    if (args->count == 0 || args->at[0].type != out->type)
+        return true;
+    if (!is_map)
+        return list_put_all(in, at, out->list, args->at[0].list, &ignored);
+    for (size_t i = 0; i < args->at[0].map->count; i++)
+        map_put(in->arena, out->map, args->at[0].map->at[i].key, args->at[0].map->at[i].value);
     return true;
 }
 
@@ -154,9 +148,11 @@ object_new(struct interp *in, const struct node *at, struct str name, const stru
     const struct value arg = args->count > 0 ? args->at[0] : value_null();
     struct str text = args->count > 0 ? value_to_text(in->arena, arg) : STR("");
 
-    *found = true;
-    if (new_collection(in, name, args, out))
+    if (!new_collection(in, at, name, args, out, found))
+        return false;
+    if (*found)
         return true;
+    *found = true;
     if (str_is(name, "Date")) {
         *out = date_value(in->arena, value_is_integer(arg) ? arg.number : interp_now_ms(in));
     } else if (str_is(name, "String")) {
@@ -500,6 +496,12 @@ method_object(struct interp *in, const struct node *call, struct value object, s
         return date_method(in, call, object, name, args, out, found);
     if (value_is_object(object, "StringBuilder"))
         return method_builder(in, call, object, name, args, out, found);
+    if (value_is_object(object, "Iterator")) {
+        const struct call c = call_make(in, call, object, name, args, out);
+        bool ok = true;
+        *found = method_iterator(&c, &ok);
+        return ok;
+    }
     *found = true;
     if (value_is_object(object, "Entry") && args->count == 0 &&
         (str_is(name, "getKey") || str_is(name, "getValue"))) {

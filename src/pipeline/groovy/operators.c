@@ -7,11 +7,12 @@ static bool
 not_defined(struct interp *in, const struct node *at, const char *op, struct value a,
             struct value b)
 {
+    const struct args args = {.at = {b}, .count = 1};
+
     if (a.type == V_NULL)
         return interp_throw(in, at, "NullPointerException",
                             "Cannot invoke method %s() on null object", op);
-    return interp_throw(in, at, "MissingMethodException", "%s is not defined for %s and %s", op,
-                        value_type_name(a), value_type_name(b));
+    return interp_no_method(in, at, value_type_name(a), str_of(op), &args);
 }
 
 static bool
@@ -71,18 +72,13 @@ add(struct interp *in, const struct node *at, struct value a, struct value b, st
         if (a.type != V_LIST)
             return join(in, at, a, b, out);
     if (a.type == V_LIST) {
-        struct value sum = value_list(in->arena);
-        if (a.list->count + (b.type == V_LIST ? b.list->count : 1) > VALUE_ITEMS_MAX)
-            return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
-        for (size_t i = 0; i < a.list->count; i++)
-            list_add(in->arena, sum.list, a.list->at[i]);
-        if (b.type != V_LIST)
-            list_add(in->arena, sum.list, b);
-        else
-            for (size_t i = 0; i < b.list->count; i++)
-                list_add(in->arena, sum.list, b.list->at[i]);
+        struct value sum;
+        bool changed;
+        if (!list_to_kind(in, at, a.list, a.list->kind, &sum))
+            return false;
         *out = sum;
-        return true;
+        return b.type == V_LIST ? list_put_all(in, at, sum.list, b.list, &changed)
+                                : list_put(in, at, sum.list, b, &changed);
     }
     if (a.type == V_MAP && b.type == V_MAP) {
         struct value sum = value_map(in->arena);
@@ -102,6 +98,12 @@ static bool
 subtract(struct interp *in, const struct node *at, struct value a, struct value b,
          struct value *out)
 {
+    if (a.type == V_TEXT && b.type == V_PATTERN) {
+        if (!regex_replace(in, at, a.text, b.text, value_text(STR("")), false, &a.text))
+            return false;
+        *out = value_text(a.text);
+        return true;
+    }
     if (a.type == V_TEXT) {
         struct str cut = value_to_text(in->arena, b);
         ptrdiff_t found = str_find(a.text, cut);
@@ -128,8 +130,12 @@ repeat(struct interp *in, const struct node *at, struct value a, struct value b,
     struct value items = value_list(in->arena);
     size_t one = a.type == V_TEXT ? a.text.len : a.list->count;
 
-    if (!value_is_integer(b) || b.number < 0)
+    if (!value_is_integer(b))
         return not_defined(in, at, "multiply", a, b);
+    if (b.number < 0)
+        return interp_throw(in, at, "IllegalArgumentException",
+                            "multiply() should be called with a number of 0 or greater not: %lld",
+                            (long long)b.number);
     if (one > 0 &&
         (uint64_t)b.number > (a.type == V_TEXT ? INTERP_TEXT_MAX : VALUE_ITEMS_MAX) / one)
         return interp_throw(in, at, "OutOfMemoryError", "the result is too large");
@@ -291,11 +297,8 @@ binary(struct interp *in, const struct node *at, enum token_type op, struct valu
         return range(in, at, a, b, op == T_RANGE_OPEN, out);
     case T_SHL:
         if (a.type == V_LIST) {
-            if (a.list->count >= VALUE_ITEMS_MAX)
-                return interp_throw(in, at, "OutOfMemoryError", "the list is too large");
-            list_add(in->arena, a.list, b);
             *out = a;
-            return true;
+            return list_put(in, at, a.list, b, &truth);
         }
         if (a.type == V_TEXT)
             return join(in, at, a, b, out);
@@ -360,6 +363,8 @@ operator_in(struct interp *in, const struct node *at, struct value a, struct val
     *out = false;
     switch (b.type) {
     case V_LIST:
+        if (list_is_set(b.list))
+            return set_contains(in, at, b.list, a, out);
         for (size_t i = 0; i < b.list->count && !*out; i++)
             if (!interp_equal(in, at, a, b.list->at[i], EQUAL_AS_KEYS, out))
                 return false;
@@ -403,8 +408,14 @@ operator_instanceof(struct value v, struct str type)
         return str_is(type, v.is_gstring ? "GString" : "String") || str_is(type, "CharSequence") ||
                str_is(type, "Object");
     case V_LIST:
-        return str_is(type, "List") || str_is(type, "ArrayList") || str_is(type, "Collection") ||
-               str_is(type, "Object");
+        if (str_is(type, "Object") || v.list->kind == LIST_ARRAY)
+            return str_is(type, "Object") || str_ends(type, STR("[]"));
+        if (str_is(type, "Collection") || str_is(type, "Iterable"))
+            return true;
+        return list_is_set(v.list)
+                   ? (v.list->kind == LIST_SET ? str_is(type, "Set") || str_ends(type, STR("HashSet"))
+                                               : list_kind_of(type) == LIST_SORTED_SET)
+                   : str_is(type, "List") || str_is(type, "ArrayList");
     case V_MAP:
         return str_is(type, "Map") || str_is(type, "LinkedHashMap") || str_is(type, "HashMap") ||
                str_is(type, "Object");
@@ -518,6 +529,26 @@ cast_number(struct interp *in, const struct node *at, struct value v, struct str
     return true;
 }
 
+/* To a set, an array, or from one to a list. */
+static bool
+cast_list(struct interp *in, const struct node *at, struct value v, struct str type,
+          struct value *out)
+{
+    const enum list_kind kind = list_kind_of(type);
+    struct str item;
+
+    if (kind == LIST_PLAIN && !str_is(type, "List") && !str_is(type, "ArrayList") &&
+        !str_is(type, "LinkedList"))
+        return true;
+    if (!list_to_kind(in, at, v.list, kind, out))
+        return false;
+    item = kind == LIST_ARRAY ? str_slice(type, 0, type.len - 2) : STR("");
+    for (size_t i = 0; i < out->list->count && item.len > 0; i++)
+        if (!operator_cast(in, at, out->list->at[i], item, false, &out->list->at[i]))
+            return false;
+    return true;
+}
+
 bool
 operator_cast(struct interp *in, const struct node *at, struct value v, struct str type,
               bool is_declaration, struct value *out)
@@ -541,11 +572,14 @@ operator_cast(struct interp *in, const struct node *at, struct value v, struct s
         *out = value_text(text);
         return true;
     }
-    if (!is_declaration && v.type == V_LIST && str_ends(type, STR("Set"))) {
-        const struct args copy = {.at = {value_bool(false)}, .count = 1};
+    if (v.type == V_TEXT && (str_is(type, "List") || str_is(type, "char[]"))) {
+        static const struct args none = {0};
         bool found;
-        return method_call(in, at, v, STR("unique"), &copy, out, &found);
+        return method_text(in, at, v, STR("toList"), &none, out, &found);
     }
+    if (v.type == V_LIST && !operator_instanceof(v, type) &&
+        (list_kind_of(type) != LIST_PLAIN || v.list->kind != LIST_PLAIN))
+        return cast_list(in, at, v, type, out);
     if (str_is(type, "int") || str_is(type, "Integer"))
         return cast_integer(in, at, v, false, is_declaration, out);
     if (str_is(type, "long") || str_is(type, "Long"))

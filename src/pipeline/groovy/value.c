@@ -106,8 +106,11 @@ value_truth(struct value v)
     case V_HOST:
         return true;
     case V_OBJECT:
-        return value_is_object(v, "Matcher")         ? v.object->list->count > 0
-               : value_is_object(v, "StringBuilder") ? v.object->text.len > 0
+        if (value_is_object(v, "Matcher")) { /* looks for the next match, as Groovy does */
+            v.object->number += (size_t)(v.object->number + 1) <= v.object->list->count;
+            return (size_t)v.object->number < v.object->list->count;
+        }
+        return value_is_object(v, "StringBuilder") ? v.object->text.len > 0
                                                      : true;
     }
     return false;
@@ -185,14 +188,33 @@ equal_numbers(struct value a, struct value b, enum equality mode, unsigned *left
 static bool equal_at(struct value a, struct value b, enum equality mode, unsigned depth,
                      unsigned *left);
 
+/* Is there an item in the set that is equal? `i` is where it stands if both are in one order. */
+static bool
+is_in_set(const struct list *set, struct value v, size_t i, enum equality mode, unsigned depth,
+          unsigned *left)
+{
+    if (set->keys != NULL && set->keys->count == set->count && map_find(set->keys, v) != NULL)
+        return true;
+    for (size_t n = 0; n < set->count && *left > 0; n++)
+        if (equal_at(v, set->at[(i + n) % set->count], mode, depth + 1, left))
+            return true;
+    return false;
+}
+
 static bool
 equal_lists(const struct list *a, const struct list *b, enum equality mode, unsigned depth,
             unsigned *left)
 {
     if (a == b)
         return true;
-    if (a->count != b->count)
+    if (a->count != b->count || list_is_set(a) != list_is_set(b))
         return false;
+    if (list_is_set(a)) {
+        for (size_t i = 0; i < a->count; i++)
+            if (!is_in_set(b, a->at[i], i, mode, depth, left))
+                return false;
+        return true;
+    }
     for (size_t i = 0; i < a->count; i++)
         if (!equal_at(a->at[i], b->at[i], mode, depth + 1, left))
             return false;
@@ -311,7 +333,9 @@ value_package(struct str name)
         {"groovy.lang.",
          " MissingPropertyException MissingMethodException GroovyRuntimeException "},
         {"org.codehaus.groovy.runtime.typehandling.", " GroovyCastException "},
-        {"java.util.", " NoSuchElementException ConcurrentModificationException "},
+        {"java.util.", " NoSuchElementException ConcurrentModificationException "
+                       "MissingFormatArgumentException IllegalFormatConversionException "
+                       "UnknownFormatConversionException "},
         {"java.util.regex.", " PatternSyntaxException "},
         {"java.io.", " IOException FileNotFoundException UncheckedIOException "},
         {"java.util.concurrent.", " TimeoutException "},
@@ -401,7 +425,10 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
             strbuf_add_cstr(out, hosts[v.host]);
         break;
     case V_OBJECT:
-        if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
+        if (value_is_object(v, "Matcher"))
+            strbuf_addf(out, "java.util.regex.Matcher[pattern=" STR_FMT " region=0,%zu lastmatch=]",
+                        STR_ARG(v.object->pattern), text_count(v.object->text));
+        else if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
             strbuf_add(out, v.object->text);
         else if (value_is_object(v, "Entry")) {
             format_at(*map_find_text(v.object->fields, "key"), out, depth + 1);
@@ -454,7 +481,12 @@ value_type_name(struct value v)
     case V_TEXT:
         return v.is_gstring ? "org.codehaus.groovy.runtime.GStringImpl" : "java.lang.String";
     case V_LIST:
-        return "java.util.ArrayList";
+        if (v.list->kind == LIST_ARRAY)
+            return v.list->count > 0 && v.list->at[0].type == V_TEXT ? "[Ljava.lang.String;"
+                                                                     : "[Ljava.lang.Object;";
+        return v.list->kind == LIST_SET          ? "java.util.LinkedHashSet"
+               : v.list->kind == LIST_SORTED_SET ? "java.util.TreeSet"
+                                                 : "java.util.ArrayList";
     case V_MAP:
         return "java.util.LinkedHashMap";
     case V_CLOSURE:
@@ -499,6 +531,23 @@ utf16_at(struct str s, size_t i, unsigned *low)
         return code;
     *low = 0xDC00 + ((code - 0x10000) & 0x3FF);
     return 0xD800 + ((code - 0x10000) >> 10);
+}
+
+uint32_t
+text_hash(struct str s)
+{
+    uint32_t h = 0;
+    unsigned low;
+
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.at[i];
+        if ((c & 0xC0) == 0x80)
+            continue;
+        h = h * 31 + (c < 0x80 ? c : utf16_at(s, i, &low));
+        if (c >= 0xF0 && low != 0)
+            h = h * 31 + low;
+    }
+    return h;
 }
 
 /* A character of four bytes is two units. */
@@ -565,6 +614,15 @@ list_reserve(struct arena *a, struct list *l, size_t count)
         memcpy(at, l->at, l->count * sizeof(*at));
     l->at = at;
     l->capacity = count;
+}
+
+void
+list_assign(struct list *l, const struct list *other)
+{
+    l->at = other->at;
+    l->count = other->count;
+    l->capacity = other->capacity;
+    l->keys = NULL;
 }
 
 void

@@ -81,10 +81,24 @@ struct value {
     const void *data; /* V_HOST; of a V_TEXT: the `struct lazy_text` that makes it anew when read */
 };
 
+enum list_kind {
+    LIST_PLAIN,
+    LIST_ARRAY, /* what split() gives, String[], the rest of the arguments */
+    LIST_SET,   /* no two are equal as keys; in the order of insertion */
+    LIST_SORTED_SET,
+};
 struct list {
     struct value *at;
     size_t count, capacity;
+    enum list_kind kind;
+    struct map *keys; /* of a set: its items, made when they are first asked for; NULL, or of another
+                       * number: there are others now */
 };
+static inline bool
+list_is_set(const struct list *l)
+{
+    return l->kind == LIST_SET || l->kind == LIST_SORTED_SET;
+}
 
 struct map_entry {
     struct value key, value;
@@ -229,16 +243,20 @@ bool value_format_plain(struct value v, struct strbuf *out) MUST_CHECK;
 
 /* Characters, not bytes; text_part() clamps. */
 size_t text_count(struct str s);
+uint32_t text_hash(struct str s); /* Java's hashCode() */
 /* As Java's compareTo(): how far the first UTF-16 units are apart that differ, or the lengths. */
 int64_t text_distance(struct str a, struct str b);
 struct str text_part(struct str s, size_t from, size_t to);
 
 void list_reserve(struct arena *a, struct list *l, size_t count);
-void list_add(struct arena *a, struct list *l, struct value v);
+void list_add(struct arena *a, struct list *l, struct value v); /* to no set: list_put() */
+/* Keeps what kind it is, and has the items of the other. */
+void list_assign(struct list *l, const struct list *other);
 /* value_map.c. What is found stands there until the map is changed. */
 struct value *map_find(const struct map *m, struct value key);
 struct value *map_find_text(const struct map *m, const char *key);
 void map_put(struct arena *a, struct map *m, struct value key, struct value v);
+struct value map_entries(struct arena *a, const struct map *m); /* a list */
 void map_put_text(struct arena *a, struct map *m, const char *key, struct value v);
 void map_reserve(struct arena *a, struct map *m, size_t count);
 void map_remove(struct map *m, struct value key); /* takes as long as a walk */

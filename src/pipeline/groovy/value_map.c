@@ -135,6 +135,11 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_PATTERN:
         return hash_text(v.text, seed);
     case V_LIST:
+        if (list_is_set(v.list)) { /* equal ones may differ in their order */
+            for (size_t i = 0; i<v.list->count && * left> 0; i++)
+                h += mixed(seed, hash_at(v.list->at[i], mode, seed, depth + 1, left));
+            return h;
+        }
         for (size_t i = 0; i<v.list->count && * left> 0; i++)
             h = mixed(h, hash_at(v.list->at[i], mode, seed, depth + 1, left));
         return mixed(h, v.list->count);
@@ -278,6 +283,16 @@ map_put(struct arena *a, struct map *m, struct value key, struct value v)
     m->count++;
     if (m->index != NULL)
         index_add(m, m->count - 1);
+}
+
+struct value
+map_entries(struct arena *a, const struct map *m)
+{
+    struct value v = value_list(a);
+
+    for (size_t i = 0; i < m->count; i++)
+        list_add(a, v.list, value_entry(a, m->at[i].key, m->at[i].value));
+    return v;
 }
 
 void

@@ -109,7 +109,7 @@ static bool
 ends_statement(const struct parser *p)
 {
     return p->at->newline || parser_is(p, T_SEMICOLON) || parser_is(p, T_RBRACE) ||
-           parser_is(p, T_END);
+           parser_is(p, T_END) || parser_word(p, "else");
 }
 
 /* One statement or a block in braces; its newlines count again. */
@@ -313,6 +313,10 @@ parse_method(struct parser *p, struct node *n)
         while (!p->failed && !parser_is(p, T_LBRACE))
             p->at++;
     const struct token *open = p->at;
+    if (p->may_lack_body && !parser_is(p, T_LBRACE)) {
+        n->type = N_PASS;
+        return n;
+    }
     parser_expect(p, T_LBRACE, "to open the body of a function");
     if (parser_enter(p)) {
         parse_statements(p, n);
@@ -404,10 +408,12 @@ parse_modifiers(struct parser *p)
 {
     bool is_static = false;
 
+    p->may_lack_body = false;
     if (p->at->type != T_KEYWORD && p->at->type != T_NAME)
         return false;
     for (;; p->at++) {
         is_static = is_static || parser_word(p, "static");
+        p->may_lack_body = p->may_lack_body || parser_word(p, "abstract");
         if (!parser_word(p, "private") && !parser_word(p, "public") &&
             !parser_word(p, "protected") && !parser_word(p, "static") &&
             !parser_word(p, "abstract") && !parser_word(p, "synchronized") &&
@@ -436,6 +442,8 @@ parse_constants(struct parser *p, struct node *owner)
     owner->params = all.first;
 }
 
+static struct node *parse_class(struct parser *p);
+
 static void
 parse_member(struct parser *p, struct node *owner)
 {
@@ -452,7 +460,10 @@ parse_member(struct parser *p, struct node *owner)
     }
     is_static = parse_modifiers(p);
     if (parser_word(p, "class") || parser_word(p, "enum") || parser_word(p, "interface")) {
-        parser_fail(p, p->at, "a class inside a class is not supported");
+        if (parser_enter(p)) {
+            node_append(owner, parse_class(p));
+            parser_leave(p);
+        }
         return;
     }
     if (parser_is(p, T_LBRACE)) {
@@ -648,6 +659,10 @@ parse_keyword_statement(struct parser *p)
     if (parser_word(p, "break") || parser_word(p, "continue")) {
         n = node_new(p->arena, parser_word(p, "break") ? N_BREAK : N_CONTINUE, p->at);
         p->at++;
+        if (parser_is(p, T_NAME) && !p->at->newline) {
+            n->text = p->at->text;
+            p->at++;
+        }
         return n;
     }
     if (parser_word(p, "do"))
@@ -669,12 +684,28 @@ starts_many(const struct parser *p)
     return t[0].type == T_RPAREN && t[1].type == T_ASSIGN && t[-1].type == T_NAME && t - p->at > 2;
 }
 
+/* outer: for (...) */
+static struct node *
+parse_labelled(struct parser *p)
+{
+    const struct str label = p->at->text;
+    struct node *n;
+
+    p->at += 2;
+    n = parse_statement(p);
+    if (n->type == N_FOR || n->type == N_FOR_IN || n->type == N_WHILE)
+        n->type_text = label;
+    return n;
+}
+
 static struct node *
 parse_statement_inner(struct parser *p)
 {
     struct node *n;
 
     (void)parse_modifiers(p);
+    if (parser_is(p, T_NAME) && p->at[1].type == T_COLON && p->inside == 0)
+        return parse_labelled(p);
     if (parser_is(p, T_AT))
         return parse_annotation(p);
     if (parser_is(p, T_KEYWORD)) {

@@ -11,6 +11,7 @@ struct parser {
     unsigned depth;
     unsigned inside;       /* > 0 inside ( or [: line ends mean nothing */
     bool no_named_command; /* after `return` */
+    bool may_lack_body;    /* an abstract method */
     bool failed;
 };
 
@@ -27,6 +28,11 @@ parser_word(const struct parser *p, const char *word)
 {
     return (p->at->type == T_KEYWORD || p->at->type == T_NAME) && p->at->text.at[0] == word[0] &&
            str_is(p->at->text, word);
+}
+static inline const struct token *
+parser_peek(const struct parser *p, size_t offset)
+{
+    return (size_t)(p->end - p->at) > offset ? p->at + offset : p->end;
 }
 bool parser_accept(struct parser *p, enum token_type type);
 void parser_expect(struct parser *p, enum token_type type, const char *where);
@@ -51,6 +57,6 @@ void parse_arguments(struct parser *p, struct node *call);    /* "(a, b: c)" */
 void parse_statements(struct parser *p, struct node *parent); /* until '}' or the end */
 void parse_parameters(struct parser *p, struct node *owner, enum token_type closing);
 bool parser_is_type_name(struct str name); /* String, int, boolean ... */
-struct str parse_type(struct parser *p);   /* a.b.C<X>[] -> "C" */
+struct str parse_type(struct parser *p);   /* a.b.C<X>[] -> "C[]" */
 /* How many tokens a type takes from `offset`; 0 if there is none. */
 size_t parser_type_length(const struct parser *p, size_t offset);

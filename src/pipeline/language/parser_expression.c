@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/language/parser.h"
 
-#include <ctype.h>
-
 /* Binary operators by how tightly they bind; 0 is none. */
 static int
 precedence(const struct parser *p)
@@ -57,76 +55,6 @@ precedence(const struct parser *p)
     }
 }
 
-bool
-parser_is_type_name(struct str name)
-{
-    static const char *const primitive[] = {"int",  "long", "boolean", "double", "float",
-                                            "char", "byte", "short",   "void"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(primitive); i++)
-        if (str_is(name, primitive[i]))
-            return true;
-    return name.len > 0 && isupper((unsigned char)name.at[0]);
-}
-
-static const struct token *
-peek(const struct parser *p, size_t offset)
-{
-    return (size_t)(p->end - p->at) > offset ? p->at + offset : p->end;
-}
-
-size_t
-parser_type_length(const struct parser *p, size_t offset)
-{
-    size_t n = offset;
-    const struct token *t = peek(p, n);
-
-    if (t->type != T_NAME && !(t->type == T_KEYWORD && parser_is_type_name(t->text)))
-        return 0;
-    while (peek(p, n + 1)->type == T_DOT && peek(p, n + 2)->type == T_NAME)
-        n += 2;
-    if (!parser_is_type_name(peek(p, n)->text))
-        return 0;
-    n++;
-    if (peek(p, n)->type == T_LESS) { /* generics: only names, commas, dots inside */
-        int open = 0;
-        size_t from = n;
-        for (;; n++) {
-            enum token_type type = peek(p, n)->type;
-            if (type == T_LESS)
-                open++;
-            else if (type == T_GREATER)
-                open--;
-            else if (type == T_SHR)
-                open -= 2;
-            else if (type != T_NAME && type != T_COMMA && type != T_DOT && type != T_QUESTION)
-                return 0;
-            if (open <= 0)
-                break;
-            if (n - from > 40)
-                return 0;
-        }
-        n++;
-    }
-    while (peek(p, n)->type == T_LBRACKET && peek(p, n + 1)->type == T_RBRACKET)
-        n += 2;
-    return n - offset;
-}
-
-struct str
-parse_type(struct parser *p)
-{
-    size_t n = parser_type_length(p, 0);
-    struct str name = {0};
-
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || p->at[-1].type == T_DOT)
-            name = p->at->text;
-        p->at++;
-    }
-    return name;
-}
-
 static bool
 starts_argument(const struct parser *p)
 {
@@ -142,7 +70,7 @@ starts_argument(const struct parser *p)
     case T_GSTRING:
         return true;
     case T_KEYWORD:
-        if (peek(p, 1)->type == T_COLON)
+        if (parser_peek(p, 1)->type == T_COLON)
             return true;
         return str_is(t->text, "true") || str_is(t->text, "false") || str_is(t->text, "null") ||
                str_is(t->text, "new") || str_is(t->text, "this");
@@ -157,7 +85,7 @@ is_named_argument(const struct parser *p)
     const struct token *t = p->at;
 
     return (t->type == T_NAME || t->type == T_KEYWORD || t->type == T_TEXT || t->type == T_INT) &&
-           peek(p, 1)->type == T_COLON;
+           parser_peek(p, 1)->type == T_COLON;
 }
 
 static struct node *
@@ -179,7 +107,7 @@ parse_gstring(struct parser *p)
             if (parser_is(p, T_INTERPOLATED)) {
                 part = node_new(p->arena, N_NULL, p->at);
             } else if (parser_is(p, T_ARROW) ||
-                       (parser_is(p, T_NAME) && peek(p, 1)->type == T_ARROW)) {
+                       (parser_is(p, T_NAME) && parser_peek(p, 1)->type == T_ARROW)) {
                 part = node_new(p->arena, N_CLOSURE, p->at); /* made anew when it is read */
                 parse_parameters(p, part, T_ARROW);
                 node_append(part, parse_expression(p));
@@ -293,7 +221,7 @@ parse_list_or_map(struct parser *p)
 
     parser_expect(p, T_LBRACKET, "here");
     p->inside++;
-    if (parser_is(p, T_COLON) && peek(p, 1)->type == T_RBRACKET) {
+    if (parser_is(p, T_COLON) && parser_peek(p, 1)->type == T_RBRACKET) {
         n->type = N_MAP;
         p->at++;
     }
@@ -317,9 +245,9 @@ static bool
 closure_has_parameters(const struct parser *p)
 {
     for (size_t i = 1; i < 200; i++) {
-        const struct token *t = peek(p, i);
+        const struct token *t = parser_peek(p, i);
         /* A list of parameters goes on behind a comma only. */
-        if (i > 1 && t->newline && t->type != T_ARROW && peek(p, i - 1)->type != T_COMMA)
+        if (i > 1 && t->newline && t->type != T_ARROW && parser_peek(p, i - 1)->type != T_COMMA)
             return false;
         switch (t->type) {
         case T_ARROW:
@@ -336,6 +264,8 @@ closure_has_parameters(const struct parser *p)
         case T_DOT:
         case T_LESS:
         case T_GREATER:
+        case T_COLON:
+        case T_ELLIPSIS:
             continue;
         default:
             return false;
@@ -355,8 +285,10 @@ parse_parameters(struct parser *p, struct node *owner, enum token_type closing)
         while (parser_word(p, "def") || parser_word(p, "final"))
             p->at++;
         type_length = parser_type_length(p, 0);
-        if (type_length > 0 && peek(p, type_length)->type == T_NAME)
+        if (type_length > 0 && (parser_peek(p, type_length)->type == T_NAME ||
+                                parser_peek(p, type_length)->type == T_ELLIPSIS))
             param->type_text = parse_type(p);
+        param->is_spread = parser_accept(p, T_ELLIPSIS);
         if (!parser_is(p, T_NAME)) {
             parser_fail(p, p->at, "expected the name of a parameter, found %s",
                         token_name(p->at->type));
@@ -413,9 +345,19 @@ parse_new(struct parser *p)
         return n;
     }
     n->text = parse_type(p);
-    if (parser_is(p, T_LPAREN))
+    if (parser_is(p, T_LPAREN)) {
         parse_arguments(p, n);
-    else
+        return n;
+    }
+    while (parser_is(p, T_LBRACKET) && !p->failed) { /* new int[2][3] */
+        const struct token *open = p->at++;
+        p->inside++;
+        node_append(n, parse_expression(p));
+        p->inside--;
+        parser_close(p, T_RBRACKET, open, "the size");
+        n->op = T_LBRACKET;
+    }
+    if (n->first == NULL)
         parser_fail(p, p->at, "expected '(' after 'new " STR_FMT "'", STR_ARG(n->text));
     return n;
 }
@@ -449,13 +391,13 @@ is_cast(const struct parser *p)
     size_t n = parser_type_length(p, 1);
     const struct token *t;
 
-    if (n == 0 || peek(p, n + 1)->type != T_RPAREN)
+    if (n == 0 || parser_peek(p, n + 1)->type != T_RPAREN)
         return false;
-    t = peek(p, n + 2);
+    t = parser_peek(p, n + 2);
     if (t->newline && p->inside == 0)
         return false;
     if (t->type == T_SUB) /* (int) -x; but (A) - b subtracts */
-        return peek(p, 1)->type == T_KEYWORD;
+        return parser_peek(p, 1)->type == T_KEYWORD;
     return t->type == T_NAME || t->type == T_INT || t->type == T_DECIMAL || t->type == T_TEXT ||
            t->type == T_GSTRING || t->type == T_LPAREN || t->type == T_LBRACKET ||
            (t->type == T_KEYWORD && (str_is(t->text, "new") || str_is(t->text, "this")));
@@ -707,12 +649,12 @@ parse_binary(struct parser *p, int minimum)
     for (;;) {
         int strength = precedence(p);
         struct node *n;
-        if (parser_is(p, T_NOT) && parser_continues(p) && peek(p, 1)->type == T_KEYWORD &&
-            (str_is(peek(p, 1)->text, "in") || str_is(peek(p, 1)->text, "instanceof")))
+        if (parser_is(p, T_NOT) && parser_continues(p) && parser_peek(p, 1)->type == T_KEYWORD &&
+            (str_is(parser_peek(p, 1)->text, "in") || str_is(parser_peek(p, 1)->text, "instanceof")))
             parser_fail(p, p->at,
                         "'!" STR_FMT "' is not part of a Jenkinsfile's Groovy; write "
                         "!(a " STR_FMT " b)",
-                        STR_ARG(peek(p, 1)->text), STR_ARG(peek(p, 1)->text));
+                        STR_ARG(parser_peek(p, 1)->text), STR_ARG(parser_peek(p, 1)->text));
         if (strength == 0 || strength < minimum || p->failed)
             return left;
         if (!parser_continues(p))

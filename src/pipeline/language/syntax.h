@@ -122,8 +122,8 @@ enum node_type {
     N_PREFIX,         /* op a */
     N_POSTFIX,        /* a op */
     N_CLOSURE,        /* params: N_PARAMETER; first: statements; has_params */
-    N_PARAMETER,      /* text, b: default; c unused; type in type_text */
-    N_NEW,            /* text, first: arguments */
+    N_PARAMETER,      /* text, b: default; type in type_text; is_spread: takes all that are left */
+    N_NEW,            /* text, first: arguments; op T_LBRACKET: the sizes of an array */
     N_SPREAD,         /* *a, or *: a with is_spread, in arguments, lists and maps */
     N_METHOD_POINTER, /* a.&text */
     N_UNSUPPORTED,    /* text names the feature; fails when it is reached */
@@ -132,21 +132,21 @@ enum node_type {
     N_DECLARE,      /* text = b; type_text; is_field */
     N_DECLARE_MANY, /* first: N_DECLARE; b */
     N_IF,           /* a, b, c */
-    N_FOR_IN,       /* text in a; b */
-    N_FOR,          /* a; b; c; d: body */
-    N_WHILE,        /* a; b */
+    N_FOR_IN,       /* text in a; d: body; type_text: its label */
+    N_FOR,          /* a; b; c; d: body; type_text: its label */
+    N_WHILE,        /* a; b; type_text: its label */
     N_SWITCH,       /* a; first: N_CASE */
     N_CASE,         /* a (NULL: default); first */
     N_TRY,          /* a; first: N_CATCH; b: finally */
     N_CATCH,        /* text: variable; params: N_NAME types; b */
     N_THROW,        /* a */
     N_RETURN,       /* a or NULL */
-    N_BREAK,
-    N_CONTINUE,
+    N_BREAK,    /* text: the label of the loop that is left, or empty */
+    N_CONTINUE, /* the same */
     N_ASSERT,  /* a, b: message or NULL; text: source */
     N_METHOD,  /* text, params, first: statements */
-    N_CLASS,   /* text, type_text: what it extends; first: N_DECLARE and N_METHOD (is_static);
-                * params: constants of an enum, N_NEW each */
+    N_CLASS,   /* text, type_text: what it extends; first: N_DECLARE and N_METHOD (is_static), and the
+                * classes inside of it; params: constants of an enum, N_NEW each */
     N_LIBRARY, /* @Library: text is 'name@version' */
     N_IMPORT,  /* text: the class; type_text: its whole name */
     N_PASS,    /* nothing */

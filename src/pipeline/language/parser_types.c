@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* parser_types.c - what is a type: "String", "java.util.Map<String, List>", "int[]". */
+#include <ctype.h>
+#include "pipeline/language/parser.h"
+
+bool
+parser_is_type_name(struct str name)
+{
+    static const char *const primitive[] = {"int",  "long", "boolean", "double", "float",
+                                            "char", "byte", "short",   "void"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(primitive); i++)
+        if (str_is(name, primitive[i]))
+            return true;
+    return name.len > 0 && isupper((unsigned char)name.at[0]);
+}
+
+size_t
+parser_type_length(const struct parser *p, size_t offset)
+{
+    size_t n = offset;
+    const struct token *t = parser_peek(p, n);
+
+    if (t->type != T_NAME && !(t->type == T_KEYWORD && parser_is_type_name(t->text)))
+        return 0;
+    while (parser_peek(p, n + 1)->type == T_DOT && parser_peek(p, n + 2)->type == T_NAME)
+        n += 2;
+    if (!parser_is_type_name(parser_peek(p, n)->text))
+        return 0;
+    n++;
+    if (parser_peek(p, n)->type == T_LESS) { /* generics: only names, commas, dots inside */
+        int open = 0;
+        size_t from = n;
+        for (;; n++) {
+            enum token_type type = parser_peek(p, n)->type;
+            if (type == T_LESS)
+                open++;
+            else if (type == T_GREATER)
+                open--;
+            else if (type == T_SHR)
+                open -= 2;
+            else if (type != T_NAME && type != T_COMMA && type != T_DOT && type != T_QUESTION)
+                return 0;
+            if (open <= 0)
+                break;
+            if (n - from > 40)
+                return 0;
+        }
+        n++;
+    }
+    while (parser_peek(p, n)->type == T_LBRACKET && parser_peek(p, n + 1)->type == T_RBRACKET)
+        n += 2;
+    return n - offset;
+}
+
+struct str
+parse_type(struct parser *p)
+{
+    size_t n = parser_type_length(p, 0);
+    struct str name = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || p->at[-1].type == T_DOT)
+            name = p->at->text;
+        else if (parser_is(p, T_LBRACKET))
+            name = str_of(arena_format(p->arena, STR_FMT "[]", STR_ARG(name)));
+        p->at++;
+    }
+    return name;
+}
