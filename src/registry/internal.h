@@ -39,8 +39,9 @@ struct registry {
     int64_t upload_idle_ms; /* so long an upload is idle before it may go for another; a test lowers it */
     int64_t quota;      /* of all blobs and uploads, or 0 */
     _Atomic int64_t used;
-    pthread_mutex_t quota_lock; /* guards the next; taken alone */
+    pthread_mutex_t quota_lock; /* guards the next two; taken alone */
     struct quota_named *quotas; /* quota.c: what repositories with a quota have */
+    uint64_t quota_changes;     /* never the same again, whichever repository changed */
     _Atomic int64_t unlooked; /* space.c: bytes written since somebody looked at the disk */
     atomic_bool disk_is_full; /* when somebody last did */
     struct access_keys *keys; /* the next three may be NULL; borrowed */
@@ -131,6 +132,7 @@ bool quota_limit(const struct registry *reg, const char *region, const char *rep
                  struct err *err) MUST_CHECK;
 /* A manifest of the repository came or went: said when that is done, as nobody who reckons waits for it. */
 void quota_manifests_changed(struct registry *reg, const char *region, const char *repository);
+void quota_forget(struct registry *reg, const char *region, const char *repository); /* it was deleted */
 void quotas_free(struct registry *reg);
 struct upload;
 /* Somebody begins or goes on with an upload: notes its repository's quota in it. */

@@ -19,7 +19,7 @@
 struct quota_named {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
-    unsigned changes, seen; /* of the manifests; as of when `blobs` was reckoned */
+    uint64_t changed, seen; /* what the registry's quota_changes were when a manifest came or went; as of when `blobs` was reckoned */
     struct json *blobs;     /* NULL: not yet */
     int64_t bytes;
     struct quota_named *next;
@@ -86,6 +86,7 @@ named_of(struct registry *reg, const char *region, const char *repository)
     n = mem_new(sizeof *n);
     text_copy_all(n->region, sizeof n->region, region);
     text_copy_all(n->repository, sizeof n->repository, repository);
+    n->changed = ++reg->quota_changes;
     n->next = reg->quotas;
     reg->quotas = n;
     return n;
@@ -97,19 +98,37 @@ quota_manifests_changed(struct registry *reg, const char *region, const char *re
     pthread_mutex_lock(&reg->quota_lock);
     struct quota_named *n = named_find(reg, region, repository);
     if (n != NULL)
-        n->changes++;
+        n->changed = ++reg->quota_changes;
+    pthread_mutex_unlock(&reg->quota_lock);
+}
+
+static void
+named_free(struct quota_named **at)
+{
+    struct quota_named *n = *at;
+
+    *at = n->next;
+    json_unref(n->blobs);
+    free(n);
+}
+
+void
+quota_forget(struct registry *reg, const char *region, const char *repository)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    for (struct quota_named **at = &reg->quotas; *at != NULL;)
+        if (strcmp((*at)->repository, repository) == 0 && strcmp((*at)->region, region) == 0)
+            named_free(at);
+        else
+            at = &(*at)->next;
     pthread_mutex_unlock(&reg->quota_lock);
 }
 
 void
 quotas_free(struct registry *reg)
 {
-    while (reg->quotas != NULL) {
-        struct quota_named *next = reg->quotas->next;
-        json_unref(reg->quotas->blobs);
-        free(reg->quotas);
-        reg->quotas = next;
-    }
+    while (reg->quotas != NULL)
+        named_free(&reg->quotas);
 }
 
 struct naming {
@@ -160,8 +179,8 @@ named_get(struct registry *reg, const char *region, const char *repository, stru
 
     pthread_mutex_lock(&reg->quota_lock);
     struct quota_named *n = named_of(reg, region, repository);
-    const unsigned changes = n->changes;
-    const bool is_known = n->blobs != NULL && n->seen == changes;
+    const uint64_t changed = n->changed;
+    const bool is_known = n->blobs != NULL && n->seen == changed;
     if (is_known) {
         *blobs_out = json_ref(n->blobs);
         *bytes_out = n->bytes;
@@ -172,11 +191,13 @@ named_get(struct registry *reg, const char *region, const char *repository, stru
     if (!manifests_each(reg, region, repository, naming_manifest, &naming, err))
         return false;
     pthread_mutex_lock(&reg->quota_lock);
-    n = named_of(reg, region, repository);
-    json_unref(n->blobs);
-    n->blobs = json_ref(blobs);
-    n->bytes = naming.bytes;
-    n->seen = changes; /* what changed meanwhile makes it old at once */
+    n = named_find(reg, region, repository);
+    if (n != NULL) { /* else it was deleted meanwhile */
+        json_unref(n->blobs);
+        n->blobs = json_ref(blobs);
+        n->bytes = naming.bytes;
+        n->seen = changed; /* what changed meanwhile makes it old at once */
+    }
     pthread_mutex_unlock(&reg->quota_lock);
     *blobs_out = TAKE(blobs);
     *bytes_out = naming.bytes;

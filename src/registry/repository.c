@@ -196,9 +196,10 @@ parents_remove(const struct registry *reg, const char *region, const char *name)
         *strrchr(path, '/') = '\0';
 }
 
+/* Who uses images is asked of the engine, image by image: `asked` has those of which nobody need be asked again. */
 static bool
 nothing_is_used(struct registry *reg, const char *region, const char *name, bool force,
-                struct err *err)
+                struct json *asked, struct err *err)
 {
     cleanup_free char *path = repository_path(reg, region, name, "_manifests");
     cleanup_json struct json *manifests = NULL;
@@ -214,7 +215,11 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
     for (size_t i = 0; reg->in_use != NULL && i < json_size(manifests); i++) {
         char digest[REGISTRY_DIGEST_SIZE];
         cleanup(strbuf_done) struct strbuf users = {0};
-        if (digest_from_hex(str_of(json_cstr(json_at(manifests, i), "")), digest) &&
+        const char *hex = json_cstr(json_at(manifests, i), "");
+        if (json_get(asked, hex) != NULL)
+            continue;
+        json_set(asked, hex, json_bool(true));
+        if (digest_from_hex(str_of(hex), digest) &&
             image_is_in_use(reg, region, name, digest, &users))
             return err_set(err, ERR_REPOSITORY_NOT_EMPTY,
                            "The repository with name '%s' in registry with id '%s' cannot be "
@@ -224,25 +229,36 @@ nothing_is_used(struct registry *reg, const char *region, const char *name, bool
     return true;
 }
 
-bool
-registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force,
-                           struct err *err)
+static bool
+repository_remove(struct registry *reg, const char *region, const char *name, bool force, struct json *asked,
+                  struct err *err)
 {
     pthread_mutex_lock(&reg->tree_lock);
     cleanup(unlock_) pthread_mutex_t *tree UNUSED = &reg->tree_lock;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, region, name);
     if (!repository_check(reg, region, name, err) ||
-        !nothing_is_used(reg, region, name, force, err))
+        !nothing_is_used(reg, region, name, force, asked, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
     /* With this file the repository is gone; the rest may be cut short at any point. */
     const bool is_removed = disk_remove(path, err);
     atomic_fetch_add(&reg->repositories_changed, 1);
-    quota_manifests_changed(reg, region, name);
+    quota_forget(reg, region, name);
     if (!is_removed || !disk_sync_parent(path, err) || !leaves_remove(reg, region, name, err))
         return false;
     parents_remove(reg, region, name);
     return true;
+}
+
+bool
+registry_repository_delete(struct registry *reg, const char *region, const char *name, bool force,
+                           struct err *err)
+{
+    cleanup_json struct json *asked = json_object();
+
+    /* Most of the asking is done before anybody has to wait: with the locks only what came meanwhile is left. */
+    return repository_check(reg, region, name, err) && nothing_is_used(reg, region, name, force, asked, err) &&
+           repository_remove(reg, region, name, force, asked, err);
 }
 
 /* ---- layers ---- */

@@ -308,3 +308,39 @@ TEST(policies_take_what_is_due_and_not_what_is_in_use)
     CHECK(registry_lifecycle_apply_all(w.reg, 24 * HOUR_MS, now_ms + 25 * HOUR_MS, &expired, &err));
     CHECK_EQ(expired, 1);
 }
+
+/* ---- deleting a repository ---- */
+
+struct slow_engine {
+    struct registry *reg;
+    int asked, while_locked;
+};
+
+static bool
+nobody_uses(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
+{
+    struct slow_engine *e = ctx;
+
+    (void)region, (void)repository, (void)digest, (void)users;
+    e->asked++;
+    if (pthread_mutex_trylock(&e->reg->tree_lock) != 0)
+        e->while_locked++;
+    else
+        pthread_mutex_unlock(&e->reg->tree_lock);
+    return false;
+}
+
+/* One question to the engine for each image: meanwhile other repositories are made and deleted. */
+TEST(who_uses_a_repository_is_asked_before_others_have_to_wait)
+{
+    REGISTRY(w);
+    struct slow_engine e = {.reg = w.reg};
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "one", digest) && put_image(w.reg, "my-app", "v2", "two", digest));
+    registry_set_in_use(w.reg, nobody_uses, &e);
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", true, &err));
+    CHECK_EQ(e.asked, 2);
+    CHECK_EQ(e.while_locked, 0);
+}

@@ -352,6 +352,26 @@ TEST(what_is_mounted_counts_with_the_image_that_names_it)
     CHECK_EQ(used(&w, "copy"), 0);
 }
 
+TEST(a_quota_goes_with_its_repository)
+{
+    REGISTRY(w);
+    char digest[REGISTRY_DIGEST_SIZE];
+    struct registry_quota quota;
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "0123456789", digest));
+    limit(&w, "my-app", 1);
+    CHECK(used(&w, "my-app") > 1);
+    CHECK(registry_repository_delete(w.reg, REGION, "my-app", true, &err));
+    CHECK(w.reg->quotas == NULL); /* or names that come and go would add up */
+    CHECK(registry_repository_create(w.reg, REGION, "my-app", NULL, &err));
+    CHECK(registry_quota_get(w.reg, REGION, "my-app", &quota, &err));
+    CHECK_EQ(quota.limit, 0);
+    CHECK_EQ(quota.used, 0);
+    CHECK(put_image(w.reg, "my-app", "v1", "0123456789", digest));
+    CHECK(used(&w, "my-app") > 1);
+}
+
 /* Each alone would fit. */
 TEST(uploads_at_once_share_the_room_of_their_repository)
 {
