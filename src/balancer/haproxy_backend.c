@@ -36,6 +36,8 @@ add_server_manner(const struct group_options *o, struct strbuf *out)
         strbuf_add_cstr(out, "    http-request return status 464 if !{ req.ver 2.0 }\n");
     if (o->is_grpc)
         strbuf_add_cstr(out, "    http-request return status 464 if !{ method POST }\n");
+    if (o->is_tls)
+        strbuf_addf(out, "    timeout connect %dms\n", 2 * ATTEMPT_MS);
     if (!o->is_tls && !o->is_http2 && o->slow_start_s == 0)
         return;
     strbuf_add_cstr(out, "    default-server");

@@ -49,16 +49,19 @@ add_global(const struct config_setup *setup, const char *fingerprint, struct str
                 "defaults\n"
                 "    mode http\n"
                 "    option idle-close-on-response\n" /* no request lost at a reload */
-                "    timeout connect 10s\n"
+                "    timeout connect %dms\n"
                 "    timeout client 60s\n"
                 "    timeout server 60s\n"
                 "    timeout http-request %dms\n"
                 "    timeout http-keep-alive %dms\n"
-                "    retries 3\n"
+                "    retries %d\n"
                 "    option redispatch 1\n"
                 "    retry-on conn-failure empty-response\n"
-                "    http-reuse safe\n\n",
-                HAPROXY_FIRST_REQUEST_MS, HAPROXY_KEEP_ALIVE_MS);
+                "    http-reuse safe\n"
+                /* Whichever of 502, 503 and 504 comes of it. */
+                "    http-error status 503 content-type text/html hdr Cache-Control no-cache string"
+                " \"<html><body><h1>No target could be reached</h1></body></html>\"\n\n",
+                ATTEMPT_MS, HAPROXY_FIRST_REQUEST_MS, HAPROXY_KEEP_ALIVE_MS, RETRIES);
 }
 
 static void

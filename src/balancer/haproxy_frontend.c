@@ -23,16 +23,18 @@ add_key(const struct config_listener *listener, struct strbuf *out)
                 has_headers ? "%[req.hdrs]" : "", listener->id);
 }
 
-/* A refused connection is 502 at Amazon, 503 here; the 503 of an empty group, of a fixed response
- * and of the application stay (alb.md B11).  What has no three digits is no status: HAProxy would pass
- * "99" on without a length, and the next answer would be its body.  Nothing is behind these lines: usual answers leave
- * at the first. */
+/* No connection to a target is 503 here; at Amazon 504 if it took too long, 502 if it was refused, and the 503 of an
+ * empty group, of a fixed response and of the application stay (alb.md B11).  A socket that was refused has no own
+ * address any more, one that still waits does; an error of TLS has a number.  What has no three digits is no status:
+ * HAProxy would pass "99" on without a length, and the next answer would be its body.  Nothing is behind these lines:
+ * usual answers leave at the first of either kind. */
 static const char answer_lines[] =
     "    http-response allow if { status 100:502 504:999 }\n"
     "    http-response deny deny_status 502 if !{ status 503 }\n"
     "    http-response set-var(txn.answered) int(1)\n"
-    "    http-after-response set-status 502 if { status 503 } !{ var(txn.answered) -m found }"
-    " { be_name,nbsrv gt 0 }\n";
+    "    http-after-response allow if !{ status 503 } || { var(txn.answered) -m found }\n"
+    "    http-after-response set-status 504 if { bc_src -m found } !{ bc_src -m ip 0.0.0.0 :: } !{ bc_err gt 0 }\n"
+    "    http-after-response set-status 502 if { status 503 } { be_name,nbsrv gt 0 }\n";
 
 /* ---- where it is led ---- */
 

@@ -18,6 +18,11 @@
 #include "balancer/haproxy_config.h"
 #include "model/balancing.h"
 
+/* So long a target has to accept a connection, all attempts together; one of TLS twice as long, for the handshake. */
+#define CONNECT_MS 10000
+#define RETRIES 3
+#define ATTEMPT_MS (CONNECT_MS / (RETRIES + 1))
+
 /* The last one decides; those before it authenticate, which the API refuses.  NULL without any. */
 const struct json *action_last(const struct json *actions);
 /* Of the last action, which decides: "forward", "fixed-response", "redirect"; empty without any. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the real HAProxy says of requests: counts, latencies, access logs. */
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "balancer/world.h"
 #include "base/log.h"
@@ -288,6 +290,93 @@ TEST(access_logs_have_an_entry_of_each_request)
     snprintf(part, sizeof(part), "\"- http://-:%d- -\" \"-\" - - - \"-\" \"-\" \"-\" - 20", w->port);
     check_has(text, part);
     world_open(w);
+}
+
+/* ---- targets without connections ---- */
+
+/* Has no patience with targets; the configuration is as it is. */
+static char *
+impatient_haproxy(const struct world *w)
+{
+    char *path = text_format("%s/impatient", w->dir);
+    struct err err;
+
+    CHECK(file_write_atomic(path, STR("#!/bin/sh\nPATH=$PATH:/usr/sbin\n"
+                                      "sed -i 's/timeout connect [0-9]*ms/timeout connect 20ms/' haproxy.cfg\n"
+                                      "exec haproxy \"$@\"\n"), 0700, &err));
+    return path;
+}
+
+/* A port whose queue is full: nobody hears from it. */
+struct mute {
+    int port, fd, clients[4];
+};
+
+static void
+mute_begin(struct mute *m)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(a);
+
+    m->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(m->fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(m->fd, 0) == 0);
+    CHECK(getsockname(m->fd, (struct sockaddr *)&a, &len) == 0);
+    m->port = ntohs(a.sin_port);
+    for (size_t i = 0; i < ARRAY_COUNT(m->clients); i++) {
+        m->clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(m->clients[i], (struct sockaddr *)&a, sizeof(a));
+    }
+}
+
+/* Now it refuses. */
+static void
+mute_end(struct mute *m)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(m->clients); i++)
+        close(m->clients[i]);
+    close(m->fd);
+}
+
+static void
+check_unreachable(bool is_tls)
+{
+    struct mute mute;
+    WORLD;
+    cleanup_free char *program = impatient_haproxy(w);
+
+    mute_begin(&mute);
+    w->program = program;
+    w->options.is_tls = is_tls;
+    w->check.enabled = false; /* it is served unseen */
+    w->log_bucket = "my-logs";
+    world_see(w);
+    world_register(w, app_at(w, mute.port));
+    WAIT_FOR(balancer_is_ready(w->balancer), 5000);
+    const struct reply reply = client_once(w->port, "GET", "/");
+    CHECK_EQ(reply.status, 504);
+    CHECK_TEXT(reply.body, "<html><body><h1>No target could be reached</h1></body></html>");
+    ask_times(w, 1, "POST", "/", 504);
+    mute_end(&mute);
+    ask_times(w, 1, "GET", "/", 502);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_elb_5xx) == 3, 5000);
+    WAIT_FOR(total(w, BALANCER, TRAFFIC_elb_504) == 2, 5000);
+    CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_502), 1);
+    CHECK_EQ(total(w, BALANCER, TRAFFIC_elb_503), 0);
+    balancer_free(w->balancer);
+    cleanup_free char *text = read_logs(w);
+    check_has(text, " -1 -1 -1 504 - ");
+    check_has(text, " -1 -1 -1 502 - ");
+    world_open(w);
+}
+
+TEST(a_target_that_takes_no_connection_is_504_and_one_that_refuses_is_502)
+{
+    check_unreachable(/* is_tls= */ false);
+}
+
+TEST(so_is_one_that_is_spoken_to_by_tls)
+{
+    check_unreachable(/* is_tls= */ true);
 }
 
 /* Who keeps none has lines of samples only, and no file. */

@@ -184,6 +184,8 @@ TEST(the_text_has_every_part)
     CHECK(contains(&text, "backend group_two\n    balance leastconn\n"));
     CHECK(contains(&text, "hard-stop-after 310s\n"));
     CHECK(contains(&text, "option idle-close-on-response\n"));
+    CHECK(contains(&text, "    timeout connect 2500ms\n")); /* four times, together AWS's ten seconds */
+    CHECK(contains(&text, "    retries 3\n"));
     CHECK(contains(&text, "    server s16 0.0.0.0:1 disabled\n"));
     CHECK(!contains(&text, " check")); /* health is ours (alb.md B7) */
 }
@@ -205,8 +207,9 @@ TEST(who_leads_to_one_group_pays_for_no_choice)
                    "    http-response deny deny_status 502 if !{ status 503 }\n"
                    "    http-response set-var(txn.answered) int(1)\n"));
     CHECK(contains(&text,
-                   "    http-after-response set-status 502 if { status 503 }"
-                   " !{ var(txn.answered) -m found } { be_name,nbsrv gt 0 }\n"
+                   "    http-after-response allow if !{ status 503 } || { var(txn.answered) -m found }\n"
+                   "    http-after-response set-status 504 if { bc_src -m found } !{ bc_src -m ip 0.0.0.0 :: } !{ bc_err gt 0 }\n"
+                   "    http-after-response set-status 502 if { status 503 } { be_name,nbsrv gt 0 }\n"
                    "    http-request allow if { method GET HEAD OPTIONS PUT DELETE } !{ req.hdr_names(:) -m reg"
                    " 'transfer-encoding|upgrade:|(?:x-forwarded-|x-amzn-trace-id).*x-forwarded-for' }\n"
                    "    http-request return status 405 if { method TRACE CONNECT }\n"
