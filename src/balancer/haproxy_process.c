@@ -15,6 +15,7 @@
 #define CHANGE_MS 10000 /* a start or reload that takes longer has failed */
 #define RESIGNAL_MS 400 /* a reload of 200 backends takes up to 250 ms */
 #define SETTLE_MS 50    /* a signal in the first 20 ms after a reload is lost */
+#define LEAVE_MS 1000   /* so long an old worker may take to hear that it has to leave its listeners */
 #define STOP_MS 5000
 #define LOG_LIMIT (1 << 20)
 
@@ -29,7 +30,9 @@ struct haproxy_process {
     char fingerprint[64];
     pid_t old_worker;
     int failed_before; /* failed reloads before this one */
-    int64_t began_ms, signalled_ms, ready_ms;
+    int64_t began_ms, signalled_ms;
+    int64_t answered_ms; /* when the new worker first did; 0: it did not */
+    int64_t ready_ms;
     int64_t log_offset; /* where this start's or reload's lines begin */
 };
 
@@ -182,19 +185,49 @@ has_reload_failed(const struct haproxy_process *p)
     return ask_processes(p->master_socket, &now, NULL) && now.failed_reloads > p->failed_before;
 }
 
+/* Both workers listen on the same sockets until the old one has heard of the new one, which a busy machine puts off:
+ * until then it may take a connection. */
+static bool
+has_left(const struct haproxy_process *p)
+{
+    cleanup(strbuf_done) struct strbuf answer = {0};
+    cleanup_free char *command = text_format("@!%d show info", (int)p->old_worker);
+    struct haproxy_info info;
+    struct err err;
+
+    if (p->old_worker == 0 || !process_is_alive(p->old_worker))
+        return true;
+    return haproxy_ask(p->master_socket, command, &answer, &err) &&
+           haproxy_parse_info(strbuf_str(&answer), &info, &err) && info.pid == p->old_worker && info.is_stopping;
+}
+
+/* The new worker answers, and nobody else any more. */
+static bool
+is_changed(struct haproxy_process *p, int64_t now_ms)
+{
+    struct haproxy_info info;
+
+    if (p->answered_ms == 0 && ask_info(p, &info, NULL) && info.pid != p->old_worker && !info.is_stopping &&
+        strcmp(info.description, p->fingerprint) == 0)
+        p->answered_ms = now_ms;
+    return p->answered_ms != 0 && (has_left(p) || now_ms - p->answered_ms > LEAVE_MS);
+}
+
 static void
 change_poll(void *arg)
 {
     struct haproxy_process *p = arg;
     const int64_t now_ms = clock_monotonic_ms();
-    struct haproxy_info info;
 
     if (p->signalled_ms == 0 && p->state == HAPROXY_RELOADING)
         send_reload(p);
-    if (ask_info(p, &info, NULL) && info.pid != p->old_worker && !info.is_stopping &&
-        strcmp(info.description, p->fingerprint) == 0) {
+    if (is_changed(p, now_ms)) {
         p->ready_ms = now_ms;
         end_change(p, HAPROXY_RUNNING, NULL);
+        return;
+    }
+    if (p->answered_ms != 0) {
+        loop_timer_set(p->timer, POLL_MS);
         return;
     }
     const bool is_late = now_ms - p->began_ms > CHANGE_MS;
@@ -220,7 +253,7 @@ begin_change(struct haproxy_process *p, enum haproxy_state state, const char *fi
     text_copy_all(p->fingerprint, sizeof(p->fingerprint), fingerprint);
     p->state = state;
     p->began_ms = clock_monotonic_ms();
-    p->signalled_ms = 0;
+    p->signalled_ms = p->answered_ms = 0;
     loop_timer_set(p->timer, first_poll_ms);
 }
 

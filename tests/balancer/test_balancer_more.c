@@ -502,7 +502,7 @@ write_config(struct outcome *o, const char *fingerprint, const char *more)
     struct err err;
     cleanup_free char *path = text_format("%s/haproxy.cfg", o->folder);
     cleanup_free char *text = text_format(
-        "global\n    description %s\n    stats socket unix@admin.sock mode 600 level admin "
+        "global\n    nbthread 2\n    description %s\n    stats socket unix@admin.sock mode 600 level admin "
         "expose-fd listeners\ndefaults\n    mode http\n    timeout client 1s\n"
         "    timeout connect 1s\n    timeout server 1s\nbackend x\n%s\n",
         fingerprint, more);
@@ -644,22 +644,41 @@ TEST(a_full_disk_stops_only_what_needs_files)
     WAIT_FOR(strstr(client_once(w->port, "GET", "/").head, "AWSALB=") != NULL, 5000); /* an old worker may take one more */
 }
 
+static void
+begin_process(struct outcome *o, struct guard *guard, char dir[static 48])
+{
+    char suffix[9];
+    struct err err;
+
+    random_hex(suffix, 8);
+    snprintf(dir, 48, "/tmp/naru-haproxy-%s", suffix);
+    snprintf(o->folder, sizeof(o->folder), "%s/haproxy", dir);
+    guard_begin(guard, dir);
+    CHECK(file_make_dirs(o->folder, 0700, &err));
+    o->loop = loop_new();
+    loop_start(o->loop, "haproxy");
+    loop_call_and_wait(o->loop, do_new, o);
+}
+
+static void
+end_process(struct outcome *o, struct guard *guard, const char *dir)
+{
+    loop_stop(o->loop);
+    loop_join(o->loop);
+    haproxy_process_free(o->process);
+    loop_free(o->loop);
+    guard_end(guard, dir);
+}
+
 TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
 {
     static struct outcome o;
     struct guard guard;
-    char suffix[9], dir[48];
+    char dir[48];
     struct err err;
     bool was_running;
 
-    random_hex(suffix, 8);
-    snprintf(dir, sizeof(dir), "/tmp/naru-haproxy-%s", suffix);
-    snprintf(o.folder, sizeof(o.folder), "%s/haproxy", dir);
-    guard_begin(&guard, dir);
-    CHECK(file_make_dirs(o.folder, 0700, &err));
-    o.loop = loop_new();
-    loop_start(o.loop, "haproxy");
-    loop_call_and_wait(o.loop, do_new, &o);
+    begin_process(&o, &guard, dir);
     write_config(&o, "first", "    nonsense here");
     loop_call_and_wait(o.loop, do_start, &o);
     WAIT_FOR(atomic_load(&o.failed) == 1, 5000);
@@ -681,9 +700,28 @@ TEST(a_bad_configuration_is_complained_about_and_the_old_one_stays)
     CHECK(haproxy_process_stop(o.folder, &was_running, &err) && was_running);
     WAIT_FOR(atomic_load(&o.died) == 1, 5000);
     CHECK(haproxy_process_stop(o.folder, &was_running, &err) && !was_running);
-    loop_stop(o.loop);
-    loop_join(o.loop);
-    haproxy_process_free(o.process);
-    loop_free(o.loop);
-    guard_end(&guard, dir);
+    end_process(&o, &guard, dir);
+}
+
+TEST(a_reload_is_done_when_the_old_worker_takes_nobody_any_more)
+{
+    static struct outcome o;
+    struct guard guard;
+    char dir[48], first[200], second[200];
+    const int port = pick_port();
+
+    snprintf(first, sizeof(first), "frontend f\n    bind 127.0.0.1:%d\n    http-request return status 201", port);
+    snprintf(second, sizeof(second), "frontend f\n    bind 127.0.0.1:%d\n    http-request return status 202", port);
+    CHECK(setenv("LD_PRELOAD", LATE_SIGNAL, 1) == 0); /* of the programs that the test starts */
+    begin_process(&o, &guard, dir);
+    write_config(&o, "first", first);
+    loop_call_and_wait(o.loop, do_start, &o);
+    WAIT_FOR(atomic_load(&o.ready) == 1, 5000);
+    CHECK_EQ(client_once(port, "GET", "/").status, 201);
+    write_config(&o, "second", second);
+    loop_call_and_wait(o.loop, do_reload, &o);
+    WAIT_FOR(atomic_load(&o.ready) == 2, 5000);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(client_once(port, "GET", "/").status, 202);
+    end_process(&o, &guard, dir);
 }
