@@ -111,6 +111,15 @@ note_failure(struct balancer *b, const char *why)
 }
 
 static void
+back_off(struct balancer *b)
+{
+    b->retry_ms = b->retry_ms == 0 ? RETRY_MS : b->retry_ms * 2;
+    if (b->retry_ms > RETRY_MAX_MS)
+        b->retry_ms = RETRY_MAX_MS;
+    b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
+}
+
+static void
 forget_failure(struct balancer *b)
 {
     b->failure[0] = '\0';
@@ -184,9 +193,10 @@ load(struct balancer *b)
 
     memcpy(b->loading, b->wanted, sizeof(b->loading));
     if (!load_write(b, &s.config, &err)) {
-        log_error("haproxy.write", "error=%s", log_quote(err.message));
+        if (b->failure[0] == '\0' || strcmp(b->loading, b->refused) != 0) /* once: a disk may be full for hours */
+            log_error("haproxy.write", "does=retry error=%s", log_quote(err.message));
         note_failure(b, err.message);
-        b->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
+        back_off(b);
         start_as_written(b);
         return;
     }
@@ -439,12 +449,9 @@ traffic_failed(void *ctx, const char *why)
 {
     struct balancer *b = ctx;
 
-    b->retry_ms = b->retry_ms == 0 ? RETRY_MS : b->retry_ms * 2;
-    if (b->retry_ms > RETRY_MAX_MS)
-        b->retry_ms = RETRY_MAX_MS;
+    back_off(b);
     log_error("haproxy.failed", "does=retry in_ms=%d error=%s", (int)b->retry_ms, log_quote(why));
     note_failure(b, why);
-    b->retry_at_ms = clock_monotonic_ms() + b->retry_ms;
     if (certificates_blame(b, why)) { /* without it, and at once */
         b->is_dirty = true;
         b->retry_at_ms = b->retry_ms = 0;
@@ -467,6 +474,7 @@ traffic_died(void *ctx)
     atomic_fetch_add(&b->deaths, 1);
     b->early_deaths =
         now_ms - haproxy_process_ready_ms(b->haproxy) < CRASH_MS ? b->early_deaths + 1 : 0;
+    b->retry_ms = 0;
     b->retry_at_ms = now_ms + (b->early_deaths > 1 ? RETRY_MS : 0);
     b->died_ms = now_ms;
     forget_all(b);

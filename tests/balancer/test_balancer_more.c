@@ -629,6 +629,11 @@ TEST(a_full_disk_stops_only_what_needs_files)
     world_register(w, two); /* needs none */
     world_wait_healthy(two);
     WAIT_FOR((seen += strcmp(client_once(w->port, "GET", "/").body, two->name) == 0) > 3, 5000);
+    /* All files are made anew each time: more and more seldom. */
+    WAIT_FOR(balancer_faults(w->balancer).refused >= 2, 5000);
+    const int64_t refused_ms = clock_monotonic_ms();
+    WAIT_FOR(balancer_faults(w->balancer).refused >= 3, 10000);
+    CHECK(clock_monotonic_ms() - refused_ms > 1500);
     load_stop(&load);
     CHECK(atomic_load(&load.requests) > 10);
     CHECK_EQ((int)atomic_load(&load.failures), 0);
