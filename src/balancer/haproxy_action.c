@@ -303,28 +303,14 @@ haproxy_config_rules(const struct config_setup *setup, const struct config_liste
     }
 }
 
-static bool
-has_longer(const struct config_setup *setup, int status)
-{
-    for (int i = 0; i < setup->listener_count; i++)
-        for (int k = 0; k < setup->listeners[i].rule_count; k++) {
-            const struct json *conditions = setup->listeners[i].rules[k].conditions;
-            for (size_t n = 0; n < json_size(conditions); n++)
-                if (rule_pattern_longer(conditions, n, NULL) == status)
-                    return true;
-        }
-    return false;
-}
-
+/* All of them with the first rule, whatever it asks for: so none comes by a reload. */
 static void
-add_answers_longer(const struct config_setup *setup, struct strbuf *out)
+add_answers_longer(struct strbuf *out)
 {
     static const int statuses[] = {400, 414, 431};
 
     for (size_t i = 0; i < ARRAY_COUNT(statuses); i++)
-        if (has_longer(setup, statuses[i]))
-            strbuf_addf(out, "backend " ANSWER_LONGER "%d\n    http-request return status %d\n\n", statuses[i],
-                        statuses[i]);
+        strbuf_addf(out, "backend " ANSWER_LONGER "%d\n    http-request return status %d\n\n", statuses[i], statuses[i]);
 }
 
 static int
@@ -341,7 +327,9 @@ action_add_answers(const struct config_setup *setup, struct strbuf *out)
 
     for (int i = 0; i < setup->listener_count; i++)
         count += (size_t)setup->listeners[i].rule_count;
-    answers = mem_new((count + 1) * sizeof(*answers));
+    if (count == 0)
+        return;
+    answers = mem_new(count * sizeof(*answers));
     count = 0;
     for (int i = 0; i < setup->listener_count; i++)
         for (int k = 0; k < setup->listeners[i].rule_count; k++)
@@ -352,5 +340,5 @@ action_add_answers(const struct config_setup *setup, struct strbuf *out)
         strbuf_done(&answers[i].lines);
     }
     free(answers);
-    add_answers_longer(setup, out);
+    add_answers_longer(out);
 }
