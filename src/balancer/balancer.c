@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include "balancer/certificates.h"
+#include "balancer/rule_pattern.h"
 #include "balancer/traffic.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -368,6 +370,30 @@ drop_unseen(struct balancer *b)
     }
 }
 
+/* Rules outlive the version that they were made with (rule_pattern_outdated()). */
+static void
+look_for_outdated(struct balancer *b)
+{
+    const int before = b->outdated_count;
+
+    b->outdated_count = 0;
+    b->advice[0] = '\0';
+    for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
+        for (int i = 0; i < f->rule_count; i++) {
+            const char *regex = rule_pattern_outdated(f->rules[i].conditions);
+            if (regex == NULL)
+                continue;
+            if (++b->outdated_count == 1)
+                snprintf(b->advice, sizeof(b->advice),
+                         "rule %s (port %d, priority %d) answers 431 to headers of more than 256 characters: its expression "
+                         "takes time by the square of them (the log names all: rule.outdated)", f->rules[i].id, f->port,
+                         f->rules[i].priority);
+            if (b->outdated_count > before)
+                log_warn("rule.outdated", "listener=%s rule=%s priority=%d expression=%s", f->id, f->rules[i].id,
+                         f->rules[i].priority, log_quote(regex));
+        }
+}
+
 static void
 deliver(void *arg)
 {
@@ -383,6 +409,7 @@ deliver(void *arg)
     for (int i = 0; i < d->view->listener_count; i++)
         apply_listener(b, &d->view->listeners[i]);
     drop_unseen(b);
+    look_for_outdated(b);
     certificates_apply(b, d->view);
     balancer_view_free(d->view);
     free(d);
@@ -577,6 +604,24 @@ balancer_problem(struct balancer *b, char *out, size_t size)
 
     assert(size > 0);
     loop_call_and_wait(b->loop, answer_question, &q);
+    return out[0] != '\0';
+}
+
+static void
+answer_advice(void *arg)
+{
+    struct question *q = arg;
+
+    text_copy(q->out, q->size, str_slice(str_of(q->balancer->advice), 0, q->size - 1));
+}
+
+bool
+balancer_advice(struct balancer *b, char *out, size_t size)
+{
+    struct question q = {.balancer = b, .out = out, .size = size};
+
+    assert(size > 0);
+    loop_call_and_wait(b->loop, answer_advice, &q);
     return out[0] != '\0';
 }
 

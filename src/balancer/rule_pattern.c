@@ -368,3 +368,19 @@ rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *
     }
     return 0;
 }
+
+const char *
+rule_pattern_outdated(const struct json *conditions)
+{
+    for (size_t i = 0; i < json_size(conditions); i++) {
+        const struct json *regexes = list_of(json_at(conditions, i), "HttpHeaderConfig", "RegexValues");
+        for (size_t k = 0; k < json_size(regexes) && is_field(json_at(conditions, i), "http-header"); k++) {
+            const char *text = json_cstr(json_at(regexes, k), "");
+            struct pattern_price price;
+            struct err err;
+            if (pattern_price(str_of(text), /* ignores_case= */ true, &price, &err) && price.growth == PATTERN_QUADRATIC)
+                return text;
+        }
+    }
+    return NULL;
+}

@@ -25,4 +25,7 @@ void rule_pattern(const struct json *conditions, struct strbuf *out);
  * shuts out: the status to answer with, 400, 414 or 431, where the condition `index` has such expressions, else 0.  Then
  * `out`, if not NULL, gets the expression of the requests whose text is longer and that meet all other conditions. */
 int rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *out);
+/* An expression for a header whose time grows with the square of the text; NULL: there is none.  The API lets none
+ * through any more; those from before stay, and a longer header is answered by 431. */
+const char *rule_pattern_outdated(const struct json *conditions);
 bool rule_pattern_asks_headers(const struct json *conditions);

@@ -137,9 +137,11 @@ check_server(struct doctor *d)
             say(d, HEALTH_WARN, "keys",
                 "no access key in the environment, and the credentials file cannot be read",
                 "run as naru's owner, or eval \"$(sudo naru env)\"");
-        if (local_server_problem(&d->config, problem, sizeof(problem)))
+        if (local_server_says(&d->config, "problem", problem, sizeof(problem)))
             say(d, HEALTH_FAIL, "traffic", problem,
                 "stop the program that has the port, or give the listener another one");
+        if (local_server_says(&d->config, "advice", problem, sizeof(problem)))
+            say(d, HEALTH_WARN, "rules", problem, "ModifyRule: [^;]* instead of [a-z0-9]+; where that is what is meant");
     } else if (local_port_is_taken(port)) {
         detail = text_format("port %u belongs to another program", port);
         say(d, HEALTH_FAIL, "server", detail,

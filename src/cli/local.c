@@ -78,17 +78,15 @@ local_server_answers(const struct client_config *config, char *version, size_t s
 }
 
 bool
-local_server_problem(const struct client_config *config, char *out, size_t size)
+local_server_says(const struct client_config *config, const char *member, char *out, size_t size)
 {
     cleanup(client_free_) struct client *client = client_new(config);
     cleanup(client_answer_done) struct client_answer answer = {0};
-    const char *problem;
 
     if (!client_probe(client, "/healthz", 3000, &answer, NULL))
         return false;
-    problem = json_get_cstr(answer.body, "problem", "");
-    snprintf(out, size, "%s", problem);
-    return problem[0] != '\0';
+    snprintf(out, size, "%s", json_get_cstr(answer.body, member, ""));
+    return out[0] != '\0';
 }
 
 bool

@@ -245,7 +245,7 @@ add_problem(struct status *s)
 {
     char problem[512];
 
-    if (local_server_problem(client_get_config(s->client), problem, sizeof(problem)))
+    if (local_server_says(client_get_config(s->client), "problem", problem, sizeof(problem)))
         json_set(s->out, "problem", json_text(problem));
 }
 

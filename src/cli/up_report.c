@@ -206,7 +206,7 @@ has_traffic(struct client *client, struct err *err)
 {
     char problem[512];
 
-    return !local_server_problem(client_get_config(client), problem, sizeof(problem)) ||
+    return !local_server_says(client_get_config(client), "problem", problem, sizeof(problem)) ||
            err_set(err, ERR_HAPROXY, "%s", problem);
 }
 

@@ -43,6 +43,8 @@ health_text(struct observe *o, bool is_up)
     json_set(j, "version", json_text(NARU_VERSION));
     if (!has_traffic && balancer_problem(o->balancer, problem, sizeof(problem)))
         json_set(j, "problem", json_text(problem));
+    if (balancer_advice(o->balancer, problem, sizeof(problem)))
+        json_set(j, "advice", json_text(problem));
     return json_format(j);
 }
 

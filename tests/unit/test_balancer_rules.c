@@ -333,6 +333,17 @@ TEST(a_text_that_no_expression_may_look_at_is_answered_behind_its_rule)
     CHECK(!contains(&text, "answer_longer"));
 }
 
+TEST(an_expression_that_is_not_made_any_more_is_named)
+{
+#define REGEX_HEADER(regex) "[{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'Cookie','RegexValues':['^a','" regex "']}}]"
+    cleanup_json struct json *square = parse(REGEX_HEADER("session=[a-z0-9]+;")), *linear = parse(REGEX_HEADER("session=[^;]*")),
+                             *path = parse("[" REGEX_PATH("[a-c]+d") "]");
+
+    CHECK_TEXT(rule_pattern_outdated(square), "session=[a-z0-9]+;");
+    CHECK(rule_pattern_outdated(linear) == NULL);
+    CHECK(rule_pattern_outdated(path) == NULL); /* a path may have it */
+}
+
 /* Of two such texts each may be the one that is too long, or both. */
 TEST(a_text_that_is_too_long_hides_no_other)
 {
