@@ -275,10 +275,10 @@ make_answer(const struct config_listener *listener, const struct view_rule *rule
 
 /* Behind the rule, for what it can not look at: not told by it whether it is meant, nobody may have it. */
 static void
-add_longer(const struct view_rule *rule, struct strbuf *out)
+add_longer(const struct view_rule *rule, int longest, struct strbuf *out)
 {
     for (size_t i = 0; i < json_size(rule->conditions); i++) {
-        const int status = rule_pattern_longer(rule->conditions, i, out);
+        const int status = rule_pattern_longer(rule->conditions, i, longest, out);
         if (status > 0)
             strbuf_addf(out, " %s|fwd|" ANSWER_LONGER "%d\n", rule->id, status);
     }
@@ -288,6 +288,11 @@ void
 haproxy_config_rules(const struct config_setup *setup, const struct config_listener *listener,
                      struct strbuf *out)
 {
+    int64_t steps = 0;
+
+    for (int i = 0; i < listener->rule_count; i++)
+        steps += rule_pattern_steps(listener->rules[i].conditions);
+    const int longest = rule_pattern_longest(steps);
     for (int i = 0; i < listener->rule_count; i++) {
         const struct view_rule *rule = &listener->rules[i];
         cleanup(strbuf_done) struct strbuf action = {0};
@@ -297,9 +302,9 @@ haproxy_config_rules(const struct config_setup *setup, const struct config_liste
         else
             format_forward(setup, action_last(rule->actions), &action);
         strbuf_done(&answer.lines);
-        rule_pattern(rule->conditions, out);
+        rule_pattern(rule->conditions, longest, out);
         strbuf_addf(out, " %s|%s\n", rule->id, action.len > 0 ? strbuf_cstr(&action) : "none");
-        add_longer(rule, out);
+        add_longer(rule, longest, out);
     }
 }
 

@@ -74,6 +74,26 @@ add_glob(struct str text, const char *any, enum text_case text_case, struct strb
 /* What becomes of texts that are too long for an expression: they do not match, they do, or nothing else does. */
 enum longer { LONGER_NOT, LONGER_TOO, LONGER_ONLY };
 
+struct looks {
+    enum longer longer;
+    int together; /* rule_pattern_longest() */
+};
+
+/* How long a text it may look at; 0: as it likes.  What is looked for at one place only costs the others nothing. */
+static bool
+find_longest(const char *text, bool ignores_case, int together, int *longest_out)
+{
+    struct pattern_price price;
+    struct err err;
+
+    if (!pattern_price(str_of(text), ignores_case, &price, &err) ||
+        !pattern_limit(&price, str_of(text), longest_out, &err))
+        return false;
+    if (*longest_out == 0 && price.steps > 1)
+        *longest_out = together;
+    return true;
+}
+
 /* What is too long, and may be what the expression is about. */
 static void
 add_longer(const char *text, const struct pattern_dialect *words, int longest, struct strbuf *out)
@@ -89,33 +109,33 @@ add_longer(const char *text, const struct pattern_dialect *words, int longest, s
 
 /* Anywhere in the part, whose end `words->end` looks at. */
 static void
-add_regex(const char *text, const struct pattern_dialect *words, enum longer longer, struct strbuf *out)
+add_regex(const char *text, const struct pattern_dialect *words, struct looks looks, struct strbuf *out)
 {
     cleanup(strbuf_done) struct strbuf translated = {0};
     struct err err;
     int longest;
 
-    if (!pattern_longest(str_of(text), words->ignores_case, &longest, &err) ||
+    if (!find_longest(text, words->ignores_case, looks.together, &longest) ||
         !pattern_translate_search(str_of(text), words, &translated, NULL, &err)) {
         strbuf_add_cstr(out, "(?!)"); /* the API lets none through */
         return;
     }
-    if (longer != LONGER_NOT)
+    if (looks.longer != LONGER_NOT)
         add_longer(text, words, longest, out);
-    if (longer == LONGER_ONLY)
+    if (looks.longer == LONGER_ONLY)
         return;
-    strbuf_add_cstr(out, longer == LONGER_TOO ? "|" : "");
+    strbuf_add_cstr(out, looks.longer == LONGER_TOO ? "|" : "");
     if (longest > 0)
         strbuf_addf(out, "(?=" OF_VALUE "{0,%d}%s)", longest, words->end);
     strbuf_addf(out, "%s" OF_VALUE "*", strbuf_cstr(&translated));
 }
 
 static void
-add_regexes(const struct json *values, const struct pattern_dialect *words, enum longer longer, struct strbuf *out)
+add_regexes(const struct json *values, const struct pattern_dialect *words, struct looks looks, struct strbuf *out)
 {
     for (size_t i = 0; i < json_size(values); i++) {
         strbuf_add_cstr(out, i > 0 ? "|" : "");
-        add_regex(json_cstr(json_at(values, i), ""), words, longer, out);
+        add_regex(json_cstr(json_at(values, i), ""), words, looks, out);
     }
 }
 
@@ -172,7 +192,7 @@ add_part(const struct json *values, enum text_case text_case, bool has_wildcards
 
 /* The same of a condition that may have expressions instead. */
 static void
-add_field(const struct json *condition, const char *config, enum text_case text_case, enum longer longer,
+add_field(const struct json *condition, const char *config, enum text_case text_case, struct looks looks,
           struct strbuf *out)
 {
     const struct pattern_dialect words = {
@@ -184,7 +204,7 @@ add_field(const struct json *condition, const char *config, enum text_case text_
         return;
     }
     strbuf_add_cstr(out, "(?>(?:");
-    add_regexes(regexes, &words, longer, out);
+    add_regexes(regexes, &words, looks, out);
     strbuf_add_cstr(out, ")\\n)");
 }
 
@@ -229,18 +249,18 @@ add_sources(const struct json *values, struct strbuf *out)
 }
 
 static void
-add_header_regexes(const struct json *regexes, const char *name, enum longer longer, struct strbuf *out)
+add_header_regexes(const struct json *regexes, const char *name, struct looks looks, struct strbuf *out)
 {
     cleanup_free char *begin = text_format("(?<=\\n%s)", name);
 
     const struct pattern_dialect words = {.begin = begin, .end = "(?=\\r?\\n)", .ignores_case = true};
 
-    add_regexes(regexes, &words, longer, out);
+    add_regexes(regexes, &words, looks, out);
 }
 
 /* Somewhere among the headers; names come in lower case. */
 static void
-add_header(const struct json *condition, enum longer longer, struct strbuf *out)
+add_header(const struct json *condition, struct looks looks, struct strbuf *out)
 {
     const struct json *config = json_get(condition, "HttpHeaderConfig");
     const struct json *values = json_get(config, "Values"), *regexes = json_get(config, "RegexValues");
@@ -252,7 +272,7 @@ add_header(const struct json *condition, enum longer longer, struct strbuf *out)
     strbuf_add_cstr(&name, "\\x3a\\x20");
     strbuf_addf(out, "(?=(?>(?:" OF_LINE "*\\n){4}" OF_LINE "*)[\\s\\S]*?\\n%s(?i:(?:", strbuf_cstr(&name));
     if (json_size(regexes) > 0)
-        add_header_regexes(regexes, strbuf_cstr(&name), longer, out);
+        add_header_regexes(regexes, strbuf_cstr(&name), looks, out);
     for (size_t i = 0; i < json_size(values); i++) {
         strbuf_add_cstr(out, i > 0 ? "|" : "");
         add_glob(str_of(json_cstr(json_at(values, i), "")), OF_VALUE, CASE_AS_IS, out);
@@ -299,9 +319,9 @@ has_regex(const struct json *conditions)
     return false;
 }
 
-/* `only`: the condition that is met by nothing but too long a text; NULL: such texts meet none. */
+/* `only`: the condition that is met by nothing but too long a text; NULL: such texts meet none.  A host is never long. */
 static void
-add_rule(const struct json *conditions, const struct json *only, struct strbuf *out)
+add_rule(const struct json *conditions, const struct json *only, int longest, struct strbuf *out)
 {
     const struct json *source = find(conditions, "source-ip"), *host = find(conditions, "host-header"),
                       *path = find(conditions, "path-pattern");
@@ -311,14 +331,16 @@ add_rule(const struct json *conditions, const struct json *only, struct strbuf *
     for (size_t i = 0; i < json_size(conditions); i++) {
         const struct json *condition = json_at(conditions, i);
         if (is_field(condition, "http-header"))
-            add_header(condition, condition == only ? LONGER_ONLY : others, out);
+            add_header(condition, (struct looks){condition == only ? LONGER_ONLY : others, longest}, out);
         else if (is_field(condition, "query-string"))
             add_query(condition, out);
     }
     add_part(values_of(find(conditions, "http-request-method"), "HttpRequestMethodConfig"), CASE_AS_IS,
              false, out);
-    add_field(host, "HostHeaderConfig", CASE_LOWER, host != NULL && host == only ? LONGER_ONLY : others, out);
-    add_field(path, "PathPatternConfig", CASE_AS_IS, path != NULL && path == only ? LONGER_ONLY : others, out);
+    add_field(host, "HostHeaderConfig", CASE_LOWER,
+              (struct looks){host != NULL && host == only ? LONGER_ONLY : others, 0}, out);
+    add_field(path, "PathPatternConfig", CASE_AS_IS,
+              (struct looks){path != NULL && path == only ? LONGER_ONLY : others, longest}, out);
     if (source == NULL)
         return;
     add_part(NULL, CASE_AS_IS, false, out);
@@ -326,28 +348,62 @@ add_rule(const struct json *conditions, const struct json *only, struct strbuf *
 }
 
 void
-rule_pattern(const struct json *conditions, struct strbuf *out)
+rule_pattern(const struct json *conditions, int longest, struct strbuf *out)
 {
-    add_rule(conditions, NULL, out);
+    add_rule(conditions, NULL, longest, out);
+}
+
+/* ---- what all take together ---- */
+
+#define STEPS_MAX 10000000 /* of a request: 10 ms, where each is made; usual ones leave most of them out */
+#define TEXT_MAX 15360    /* HAProxy takes no longer ones */
+#define TEXT_MIN 256
+
+int
+rule_pattern_steps(const struct json *conditions)
+{
+    int steps = 0;
+
+    for (size_t i = 0; i < json_size(conditions); i++) {
+        const struct json *condition = json_at(conditions, i);
+        const bool is_header = is_field(condition, "http-header");
+        const struct json *regexes =
+            list_of(condition, is_header ? "HttpHeaderConfig" : "PathPatternConfig", "RegexValues");
+        for (size_t k = 0; k < json_size(regexes) && (is_header || is_field(condition, "path-pattern")); k++) {
+            const struct str text = str_of(json_cstr(json_at(regexes, k), ""));
+            struct pattern_price price;
+            struct err err;
+            int longest;
+            if (pattern_price(text, is_header, &price, &err) && pattern_limit(&price, text, &longest, &err) && longest == 0)
+                steps += price.steps > 1 ? price.steps : 0;
+        }
+    }
+    return steps;
+}
+
+int
+rule_pattern_longest(int64_t steps)
+{
+    if (steps * TEXT_MAX <= STEPS_MAX)
+        return 0;
+    return (int)(STEPS_MAX / steps > TEXT_MIN ? STEPS_MAX / steps : TEXT_MIN);
 }
 
 /* ---- texts that are too long ---- */
 
 static bool
-has_longest(const struct json *regexes, bool ignores_case)
+has_longest(const struct json *regexes, bool ignores_case, int together)
 {
     bool has = false;
+    int longest;
 
-    for (size_t i = 0; i < json_size(regexes) && !has; i++) {
-        struct err err;
-        int longest;
-        has = pattern_longest(str_of(json_cstr(json_at(regexes, i), "")), ignores_case, &longest, &err) && longest > 0;
-    }
+    for (size_t i = 0; i < json_size(regexes) && !has; i++)
+        has = find_longest(json_cstr(json_at(regexes, i), ""), ignores_case, together, &longest) && longest > 0;
     return has;
 }
 
 int
-rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *out)
+rule_pattern_longer(const struct json *conditions, size_t index, int longest, struct strbuf *out)
 {
     static const struct {
         const char *field, *config;
@@ -360,10 +416,11 @@ rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *
 
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         if (!is_field(condition, kinds[i].field) ||
-            !has_longest(list_of(condition, kinds[i].config, "RegexValues"), kinds[i].ignores_case))
+            !has_longest(list_of(condition, kinds[i].config, "RegexValues"), kinds[i].ignores_case,
+                         kinds[i].status == 400 ? 0 : longest))
             continue;
         if (out != NULL)
-            add_rule(conditions, condition, out);
+            add_rule(conditions, condition, longest, out);
         return kinds[i].status;
     }
     return 0;

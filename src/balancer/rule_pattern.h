@@ -19,12 +19,16 @@
  * lets through does not come near it but for the kind that pattern.h names. */
 #define RULE_PATTERN_TRIES "(*LIMIT_MATCH=1000000)"
 
-/* Appends the expression.  `conditions` is as DescribeRules shows it (alb.md A4). */
-void rule_pattern(const struct json *conditions, struct strbuf *out);
+/* Appends the expression.  `conditions` is as DescribeRules shows it (alb.md A4). `longest`: of rule_pattern_longest(). */
+void rule_pattern(const struct json *conditions, int longest, struct strbuf *out);
+/* What a character of a path or a header may cost by the expressions of a rule that are looked for at each; and how long
+ * a text those of all rules of a listener may look at together, as a request may meet all: 0: as long as it may be. */
+int rule_pattern_steps(const struct json *conditions);
+int rule_pattern_longest(int64_t steps);
 /* A text that is longer than an expression of the rule may look at is met by nobody, and would slip past a rule that
  * shuts out: the status to answer with, 400, 414 or 431, where the condition `index` has such expressions, else 0.  Then
  * `out`, if not NULL, gets the expression of the requests whose text is longer and that meet all other conditions. */
-int rule_pattern_longer(const struct json *conditions, size_t index, struct strbuf *out);
+int rule_pattern_longer(const struct json *conditions, size_t index, int longest, struct strbuf *out);
 /* An expression for a header whose time grows with the square of the text; NULL: there is none.  The API lets none
  * through any more; those from before stay, and a longer header is answered by 431. */
 const char *rule_pattern_outdated(const struct json *conditions);

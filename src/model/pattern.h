@@ -52,6 +52,7 @@ enum pattern_growth { PATTERN_LINEAR, PATTERN_QUADRATIC, PATTERN_WORSE };
 struct pattern_price {
     enum pattern_growth growth;
     int choices; /* in a group that repeats, each of which it remembers each time; 0: no group repeats */
+    int steps; /* that a character of the text may cost, as it is looked for at each; 1: at one place of the text only */
 };
 #define PATTERN_PRICED_MAX 250 /* characters and classes, repetitions not counted; larger ones are refused */
 /* It may take milliseconds, so the last thousands of prices are remembered, process-wide.  Any thread. */

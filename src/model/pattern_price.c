@@ -330,21 +330,35 @@ judge(const struct graph *g, struct pattern_price *out)
     circles_done(&pairs);
 }
 
+/* Wherever it begins it may fail at its end only. */
+static int
+count_steps(struct str text)
+{
+    struct err err;
+    struct pattern *whole = pattern_parse(text, &err);
+    const int steps = whole != NULL ? whole->count : PATTERN_SIZE_MAX;
+
+    pattern_free(whole);
+    return steps;
+}
+
 static bool
 reckon(struct str text, bool ignores_case, struct pattern_price *out, struct err *err)
 {
     const struct pattern_dialect rough = {.ignores_case = ignores_case, .is_rough = true};
     struct pattern *p = pattern_parse_as(text, &rough, err);
     cleanup_free struct graph *g = mem_new(sizeof(*g));
-    bool is_small;
+    bool is_small, is_at_one_place;
 
     if (p == NULL)
         return false;
     g->edges = mem_new(EDGES_MAX * sizeof(g->edges[0]));
-    is_small = make_graph(p, p->at[0].op == OP_BEGIN || pattern_lead(text) >= 0, g);
+    is_at_one_place = p->at[0].op == OP_BEGIN || pattern_lead(text) >= 0;
+    is_small = make_graph(p, is_at_one_place, g);
     if (is_small) {
         judge(g, out);
         out->choices = count_choices(p);
+        out->steps = is_at_one_place ? 1 : count_steps(text);
     }
     free(g->edges);
     pattern_free(p);

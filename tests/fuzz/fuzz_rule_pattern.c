@@ -24,7 +24,8 @@ struct question {
     bool is_regex;
     struct str value;
     struct json *conditions;
-    int longest; /* 0: any */
+    int together; /* what many of them may look at; 0: any */
+    int longest;  /* and this one; 0: any */
 };
 
 /* ---- HAProxy's part ---- */
@@ -124,6 +125,8 @@ is_taken(struct question *q)
     if (!pattern_price(q->value, plain.ignores_case, &price, &err) || !pattern_limit(&price, q->value, &q->longest, &err) ||
         (q->place == PLACE_HEADER && price.growth == PATTERN_QUADRATIC))
         return false;
+    if (q->longest == 0 && q->place != PLACE_HOST && price.steps > 1)
+        q->longest = q->together;
     return pattern_translate_search(q->value, &plain, &written, NULL, &err) && written.len * 5 <= WRITTEN_MAX;
 }
 
@@ -195,12 +198,12 @@ ask_all(const struct question *q, struct str rest)
     struct str line;
     pcre2_code *rule, *longer = NULL;
 
-    rule_pattern(q->conditions, &text);
+    rule_pattern(q->conditions, q->together, &text);
     for (size_t i = 0; i < text.len; i++) /* what maps and commands know */
         assert(text.at[i] > ' ' && text.at[i] <= '~' && strchr(";#\"'", text.at[i]) == NULL);
     assert(text.len < 15000); /* HAProxy reads 16 KB */
     rule = compile(&text);
-    if (rule_pattern_longer(q->conditions, 0, &longer_text) > 0)
+    if (rule_pattern_longer(q->conditions, 0, q->together, &longer_text) > 0)
         longer = compile(&longer_text);
     assert((longer != NULL) == (q->longest > 0));
     for (int i = 0; i < 8 && str_split(&rest, '\n', &line); i++)
@@ -220,6 +223,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     q.place = data[0] % 4 == 3 ? PLACE_PATH : data[0] % 4;
     q.is_regex = data[0] & 4;
+    q.together = data[0] & 8 ? 12 : 0;
     all = str_slice(all, 1, all.len);
     if (!str_split(&all, '\n', &q.value) || !is_taken(&q))
         return 0;

@@ -32,7 +32,7 @@ check_pattern_at(int line, const char *conditions, const char *want)
     cleanup_json struct json *list = parse(conditions);
     cleanup(strbuf_done) struct strbuf pattern = {0};
 
-    rule_pattern(list, &pattern);
+    rule_pattern(list, 0, &pattern);
     check_equal_text(__FILE__, line, conditions, strbuf_cstr(&pattern), want);
 }
 #define check_pattern(conditions, want) check_pattern_at(__LINE__, conditions, want)
@@ -102,7 +102,7 @@ TEST(no_expression_holds_what_maps_and_commands_know)
         "[{'Field':'path-pattern','Values':['/a b\\tc;d#e<f>\\u00e9\\n\\r|g(h)[i]{j}^k$l+m.n']}]");
     cleanup(strbuf_done) struct strbuf pattern = {0};
 
-    rule_pattern(list, &pattern);
+    rule_pattern(list, 0, &pattern);
     CHECK(strpbrk(strbuf_cstr(&pattern), " \t;#<\r\n\xc3") == NULL);
     CHECK(strstr(strbuf_cstr(&pattern),
                  "(?:/a\\x20b\\x09c\\x3bd\\x23e\\x3cf\\x3e\\xc3\\xa9\\x0a\\x0d\\x7cg\\x28h\\x29\\x5bi\\x5d\\x7bj"
@@ -344,6 +344,37 @@ TEST(an_expression_that_is_not_made_any_more_is_named)
     CHECK(rule_pattern_outdated(path) == NULL); /* a path may have it */
 }
 
+/* The rules of a listener: `count` of five times the same expression, and one that is looked for at one place. */
+static void
+many_regexes(const char *regex, int count, struct strbuf *out)
+{
+    cleanup(strbuf_done) struct strbuf rules = {0};
+
+    for (int i = 0; i < count; i++)
+        strbuf_addf(&rules, "%s{'Id':'r%d','Conditions':[{'Field':'path-pattern','PathPatternConfig':{'RegexValues':["
+                    "'%s','%s','%s','%s','%s']}}]," FORWARD "}", i > 0 ? "," : "[", i, regex, regex, regex, regex, regex);
+    strbuf_add_cstr(&rules, ",{'Id':'last','Conditions':[" REGEX_PATH("^/a[0-9]+") "]," FORWARD "}]");
+    cleanup(setup_free) struct setup *s = with_rules(strbuf_cstr(&rules));
+    haproxy_config_rules(&s->config, &s->listener, out);
+}
+
+TEST(many_expressions_look_at_shorter_texts)
+{
+    cleanup(strbuf_done) struct strbuf few = {0};
+    cleanup(strbuf_done) struct strbuf many = {0};
+
+    many_regexes("a{50}b", 2, &few); /* a listener may have so many for nothing */
+    CHECK(strstr(strbuf_cstr(&few), "{0,") == NULL && strstr(strbuf_cstr(&few), "answer_longer") == NULL);
+    many_regexes("a{100}b", SETUP_RULES_MAX - 1, &many); /* 35 of 102 steps */
+    CHECK(strstr(strbuf_cstr(&many), "(?=[^\\r\\n]{0,2801}(?=\\n))[^\\r\\n]*?(?:a{100}b)[^\\r\\n]*") != NULL);
+    CHECK(strstr(strbuf_cstr(&many), "[^\\r\\n]{2802,}|") != NULL);
+    CHECK(str_ends(strbuf_str(&many), /* who costs nothing looks at all of it */
+                   STR(TRIES "^" ANY ANY "(?>(?:(?:(?<=\\n)\\x2fa[0-9]+)[^\\r\\n]*)\\n) last|fwd|group_one\n")));
+    CHECK_EQ(rule_pattern_longest(651), 0);
+    CHECK_EQ(rule_pattern_longest(652), 15337);
+    CHECK_EQ(rule_pattern_longest(500 * 102), 256);
+}
+
 /* Of two such texts each may be the one that is too long, or both. */
 TEST(a_text_that_is_too_long_hides_no_other)
 {
@@ -352,15 +383,15 @@ TEST(a_text_that_is_too_long_hides_no_other)
     cleanup(strbuf_done) struct strbuf path = {0};
     cleanup(strbuf_done) struct strbuf host = {0};
 
-    CHECK_EQ(rule_pattern_longer(list, 0, &path), 414);
+    CHECK_EQ(rule_pattern_longer(list, 0, 0, &path), 414);
     CHECK_TEXT(strbuf_cstr(&path), TRIES "^(?>[^\\n]*\\n)(?>(?:[^\\r\\n]{241,}|" "(?=[^\\r\\n]{0,240}(?=\\n))"
                "(?:(?<=\\n)(?:[Aa]|[Bb]|[Cc]|[Dd]|[Ee])*)[^\\r\\n]*)\\n)(?>(?:" HAS_D "[^\\r\\n]{257,})\\n)");
     cleanup_json struct json *known = parse("[" REGEX_PATH("^/a\\\\.b?[0-9].*[a-c]+d") "]");
     strbuf_clear(&host);
-    CHECK_EQ(rule_pattern_longer(known, 0, &host), 414);
+    CHECK_EQ(rule_pattern_longer(known, 0, 0, &host), 414);
     CHECK_TEXT(strbuf_cstr(&host), TRIES "^" ANY ANY "(?>(?:(?=\\x2fa\\x2e)[^\\r\\n]{257,})\\n)");
     strbuf_clear(&host);
-    CHECK_EQ(rule_pattern_longer(list, 1, &host), 400);
+    CHECK_EQ(rule_pattern_longer(list, 1, 0, &host), 400);
     CHECK_TEXT(strbuf_cstr(&host), TRIES "^(?>[^\\n]*\\n)(?>(?:[^\\r\\n]{241,})\\n)(?>(?:" HAS_D "[^\\r\\n]{257,}|" SLOW_PATH ")\\n)");
 }
 
