@@ -276,8 +276,10 @@ TEST(a_workspace_of_before_becomes_the_users_and_nothing_else_does)
     web_init(&w, NULL);
     sh(&w, "mkdir -p ../data/workspaces/web/main/deep ../data/workspaces/web/old ../data/outside\n"
            "cd ../data/workspaces/web/main; touch deep/file ../../../outside/file ../../../outside/twin\n"
-           "ln -s ../../../outside link; ln -s ../../../outside/file file; ln ../../../outside/twin twin");
-    CHECK_EQ(web_build(&w, "sh 'test $(stat -c %u deep/file) = $(id -u); rm -r deep twin'", "x"), 1);
+           "ln -s ../../../outside link; ln -s ../../../outside/file file; ln ../../../outside/twin twin\n"
+           "cd deep; for i in $(seq 250); do mkdir d; cd d; done; touch last");
+    CHECK_EQ(web_build(&w, "sh '''test $(stat -c %u deep/file) = $(id -u)\ntest -z \"$(find deep ! -user $(id -u))\"\n"
+                           "test $(find deep | wc -l) = 253\nrm -r deep twin'''", "x"), 1);
     expect_result(&w, "web", 1, "SUCCESS");
     sh(&w, "for f in . file twin; do test $(stat -c %u ../data/outside/$f) = 0; done");
     room_down(&w);

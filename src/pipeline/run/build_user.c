@@ -16,7 +16,7 @@
 #include "io/file.h"
 #include "pipeline/run/run.h"
 
-#define DEPTH_MAX 200 /* one descriptor a level */
+#define DEPTH_MAX 100 /* of one walk: two descriptors a level */
 #define PASSWD_MAX ((size_t)1 << 20)
 #define DOCKER_SOCKET "/var/run/docker.sock"
 
@@ -97,7 +97,19 @@ struct owning {
     const struct identity *id;
     dev_t device;
     size_t count;
+    struct strbuf path; /* below the topmost folder, "a/b": where the walk is */
+    char **deep;        /* folders that lie deeper than a walk goes: each is the start of one of its own */
+    size_t deep_count;
 };
+
+static void
+owning_done(struct owning *o)
+{
+    strbuf_done(&o->path);
+    for (size_t i = 0; i < o->deep_count; i++)
+        free(o->deep[i]);
+    free(o->deep);
+}
 
 static bool own_at(struct owning *o, int dir_fd, const char *name, int depth, struct err *err);
 
@@ -112,11 +124,23 @@ own_children(struct owning *o, int fd, int depth, struct err *err)
         close(fd);
         return err_errno(err, "cannot list a folder");
     }
-    while (ok && (e = readdir(dir)) != NULL)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            ok = own_at(o, dirfd(dir), e->d_name, depth + 1, err);
+    while (ok && (e = readdir(dir)) != NULL) {
+        const size_t len = o->path.len;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        strbuf_addf(&o->path, "%s%s", len > 0 ? "/" : "", e->d_name);
+        ok = own_at(o, dirfd(dir), e->d_name, depth + 1, err);
+        strbuf_cut(&o->path, len);
+    }
     closedir(dir);
     return ok;
+}
+
+static void
+own_later(struct owning *o)
+{
+    o->deep = mem_grow(o->deep, o->deep_count + 1, sizeof(*o->deep));
+    o->deep[o->deep_count++] = text_dup(strbuf_cstr(&o->path));
 }
 
 /* By a descriptor, so that what was looked at is what is given away, whatever its name means by then.  A
@@ -133,8 +157,10 @@ own_at(struct owning *o, int dir_fd, const char *name, int depth, struct err *er
     if (st.st_dev != o->device || (S_ISREG(st.st_mode) && st.st_nlink > 1))
         return true;
     if (S_ISDIR(st.st_mode)) {
-        if (depth > DEPTH_MAX)
-            return err_set(err, ERR_INTERNAL, "'%s' lies deeper than %d folders", name, DEPTH_MAX);
+        if (depth == DEPTH_MAX) {
+            own_later(o);
+            return true;
+        }
         folder = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder < 0)
             return err_errno(err, "cannot open '%s'", name);
@@ -149,17 +175,60 @@ own_at(struct owning *o, int dir_fd, const char *name, int depth, struct err *er
     return true;
 }
 
+/* The folder in which "a/b/c" lies below `top`, by no link, and "c"; -1: it is no more. */
+static int
+open_above(int top, const char *path, char last[NAME_MAX + 1])
+{
+    struct str rest = str_of(path), part;
+    int at = fcntl(top, F_DUPFD_CLOEXEC, 0);
+
+    while (at >= 0 && str_split(&rest, '/', &part) && text_copy(last, NAME_MAX + 1, part) &&
+           rest.at != NULL) {
+        const int above = at;
+        at = openat(above, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(above);
+    }
+    return at;
+}
+
+/* One after the other, each of which may find more of them. */
+static bool
+own_deep(struct owning *o, int top, struct err *err)
+{
+    for (size_t i = 0; i < o->deep_count; i++) {
+        char last[NAME_MAX + 1];
+        cleanup_close int at = open_above(top, o->deep[i], last);
+        strbuf_clear(&o->path);
+        strbuf_add_cstr(&o->path, o->deep[i]);
+        if (at >= 0 && !own_at(o, at, last, 0, err))
+            return false;
+    }
+    strbuf_clear(&o->path);
+    return true;
+}
+
+/* However deep it is; `path` itself is the last. */
 static bool
 own_tree(const struct identity *id, const char *path, size_t *count_out, struct err *err)
 {
-    struct owning o = {.id = id};
+    cleanup(owning_done) struct owning o = {.id = id};
+    cleanup_close int top = open(path, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
+    int list;
 
-    if (lstat(path, &st) != 0)
+    if (top < 0 || fstat(top, &st) != 0)
         return err_errno(err, "cannot look at '%s'", path);
     o.device = st.st_dev;
-    if (!own_at(&o, AT_FDCWD, path, 0, err))
+    list = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (list < 0)
+        return err_errno(err, "cannot open '%s'", path);
+    if (!own_children(&o, list, 0, err) || !own_deep(&o, top, err))
         return err_context(err, "'%s'", path);
+    if (st.st_uid != id->uid || st.st_gid != id->gid) {
+        if (fchown(top, id->uid, id->gid) != 0)
+            return err_errno(err, "cannot give '%s' to the user %u", path, (unsigned)id->uid);
+        o.count++;
+    }
     *count_out = o.count;
     return true;
 }
