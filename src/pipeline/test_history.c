@@ -219,6 +219,28 @@ write_steps(struct pipeline_room *room, const struct build *b, const struct json
         log_error("pipeline.tests", "error=%s", log_quote(err.message));
 }
 
+/* How many of a step's results there was no room for is beside them, as a number. */
+static void
+put_not_kept(struct json *steps, const char *step, int64_t count)
+{
+    cleanup_free char *name = text_format("notKept %s", step);
+
+    json_delete(steps, name);
+    if (count > 0)
+        json_set(steps, name, json_int(count));
+}
+
+static int64_t
+all_not_kept(const struct json *steps)
+{
+    int64_t count = 0;
+
+    for (void *s = json_first(steps); s != NULL; s = json_next(steps, s))
+        if (json_type(json_value(s)) == JSON_INT)
+            count += json_i64(json_value(s), 0);
+    return count;
+}
+
 /* Of a step that is done again the new ones count; of all steps together TESTS_MAX. Gives how many of
  * the step are kept. */
 static size_t
@@ -251,6 +273,7 @@ room_tests(struct pipeline_room *room, struct build *b, const char *step, const 
     if (steps == NULL)
         steps = json_object();
     not_kept = total - (int64_t)put_cases(steps, step, cases);
+    put_not_kept(steps, step, not_kept);
     write_steps(room, b, steps);
     if (history_read(room, b->pipeline, b->number, &h)) {
         json_unref(h.builds[0].tests); /* in any case, the disk may be full */
@@ -261,7 +284,7 @@ room_tests(struct pipeline_room *room, struct build *b, const char *step, const 
     count_cases(steps, &c);
     room_lock(room);
     json_set(names, "notKept", json_int(not_kept));
-    not_kept += json_get_i64(b->tests, "notKept", 0);
+    not_kept = all_not_kept(steps);
     json_unref(b->tests);
     b->tests = counts_to_json(&c);
     if (not_kept > 0)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What builds of a room know of those before them: what was committed since, how they ended. */
 #include "pipeline_setup.h"
+#include "pipeline/room.h"
 #include "pipeline/run/changes.h"
+#include "pipeline/test_history.h"
 
 #define SAY_CHANGES                                                                              \
     "script {\n"                                                                                 \
@@ -360,6 +362,24 @@ TEST(the_log_says_how_many_results_are_kept)
                              "WARNING: the results of 0 of these tests are kept\n");
     j = pipeline_build(w.room, "web", 1, NULL);
     CHECK_EQ(json_get_i64(json_get(j, "tests"), "notKept", 0), 2);
+}
+
+TEST(what_a_step_had_no_room_for_counts_once_if_naru_was_killed_in_it)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_json struct json *cases = json_parse(STR("{\"z\": \"P\"}"), NULL);
+    struct build *b;
+
+    web_first(&w, "echo 'x'");
+    expect_result(&w, "web", 1, "SUCCESS");
+    room_lock(w.room);
+    b = pipeline_find_build(&w.room->store, "web", 1);
+    room_unlock(w.room);
+    json_unref(room_tests(w.room, b, "-3", cases, 3));
+    for (int i = 0; i < 2; i++) /* its end was not recorded: it is done again */
+        json_unref(room_tests(w.room, b, "-4", cases, 6));
+    CHECK_EQ(json_get_i64(b->tests, "notKept", 0), 2 + 5);
+    CHECK_EQ(json_get_i64(b->tests, "total", 0), 2);
 }
 
 TEST(tests_have_a_history)
