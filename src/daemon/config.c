@@ -29,8 +29,8 @@ struct option_row {
 static const struct option_row option_rows[] = {
     ROW("--data-dir", "NARU_DATA_DIR", "/var/lib/naru", data_dir),
     ROW("--listen", "NARU_LISTEN", "127.0.0.1", listen),
-    ROW("--region", "NARU_REGION", "ap-northeast-2", region),
-    ROW(NULL, "NARU_ACCOUNT_ID", "000000000000", account),
+    ROW("--region", "NARU_REGION", "", region),
+    ROW(NULL, "NARU_ACCOUNT_ID", "", account),
     ROW("--docker-socket", "NARU_DOCKER_SOCKET", "", docker_socket),
     ROW(NULL, "NARU_HAPROXY", "", haproxy),
     ROW(NULL, "NARU_GPU_DIRECTORY", "/proc/driver/nvidia/gpus", gpu_directory),
@@ -158,6 +158,23 @@ make_absolute(struct config *c, struct err *err)
            err_set(err, ERR_USAGE, "the path of the data directory '%s' is too long", path);
 }
 
+/* They stand in every ARN, so an installation keeps those that it was last started with: with others nothing of
+ * what it has would be found. A file that cannot be read is named by config_open_data(). */
+static void
+set_place(struct config *c)
+{
+    cleanup_free char *path = text_format("%s/credentials.json", c->data_dir);
+    cleanup(strbuf_done) struct strbuf text = {0};
+    cleanup_json struct json *doc = NULL;
+
+    if (file_read(path, 65536, &text, NULL))
+        doc = json_parse(strbuf_str(&text), NULL);
+    if (c->account[0] == '\0')
+        text_copy(c->account, sizeof(c->account), str_of(json_get_cstr(doc, "account", "000000000000")));
+    if (c->region[0] == '\0')
+        text_copy(c->region, sizeof(c->region), str_of(json_get_cstr(doc, "region", "ap-northeast-2")));
+}
+
 static bool
 set_docker_socket(struct config *c, struct err *err)
 {
@@ -207,6 +224,7 @@ config_parse(struct config *c, int argc, char **argv, struct err *err)
     }
     if (!make_absolute(c, err))
         return false;
+    set_place(c);
     snprintf(c->endpoint_url, sizeof(c->endpoint_url), "http://localhost:%u", c->port);
     if (c->hooks_dir[0] == '\0')
         snprintf(c->hooks_dir, sizeof(c->hooks_dir), "%s/hooks", c->data_dir);

@@ -9,8 +9,8 @@ struct config {
     char data_dir[512];       /* --data-dir, NARU_DATA_DIR, /var/lib/naru */
     char listen[ADDRESS_SIZE];/* --listen, NARU_LISTEN, 127.0.0.1 */
     unsigned port;            /* --port, NARU_PORT, 4566 */
-    char region[REGION_SIZE]; /* --region, NARU_REGION, ap-northeast-2 */
-    char account[16];         /* NARU_ACCOUNT_ID, 000000000000 */
+    char region[REGION_SIZE]; /* --region, NARU_REGION, that of the last start, ap-northeast-2 */
+    char account[16];         /* NARU_ACCOUNT_ID, that of the last start, 000000000000 */
     char docker_socket[256];  /* --docker-socket, DOCKER_HOST (unix://), /var/run/docker.sock */
     char haproxy[256];        /* NARU_HAPROXY; empty: in PATH */
     char gpu_directory[256];  /* NARU_GPU_DIRECTORY, /proc/driver/nvidia/gpus */

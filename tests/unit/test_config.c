@@ -3,6 +3,7 @@
 #include "daemon/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "check.h"
 #include "daemon/tools.h"
@@ -67,6 +68,57 @@ TEST(the_first_start_makes_what_the_next_ones_read)
     CHECK_EQ(strlen(c.installation), 16);
     check_file(&c, "installation", c.installation);
     CHECK(file_remove_tree(c.data_dir, &err));
+}
+
+static void
+check_place(const char *data_dir, const char *account, const char *region)
+{
+    char program[] = "server", option[] = "--data-dir", directory[512];
+    char *argv[] = {program, option, directory, NULL};
+    struct err err = {0};
+    struct config c;
+
+    CHECK(text_copy(directory, sizeof(directory), str_of(data_dir)));
+    CHECK(config_parse(&c, 3, argv, &err));
+    CHECK_TEXT(c.account, account);
+    CHECK_TEXT(c.region, region);
+    CHECK(config_open_data(&c, &err));
+}
+
+/* It is held until the process ends, as that of a server. */
+static void
+forget_lock(const struct config *c)
+{
+    cleanup_free char *path = text_format("%s/lock", c->data_dir);
+
+    CHECK_EQ(unlink(path), 0);
+}
+
+/* A start that forgets to say them would find none of its services. */
+TEST(account_and_region_are_those_of_the_last_start)
+{
+    const char *const variables[] = {"NARU_ACCOUNT_ID", "NARU_REGION"};
+    struct config c;
+
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+        unsetenv(variables[i]);
+    make_directory(&c);
+    check_place(c.data_dir, "000000000000", "ap-northeast-2");
+    CHECK(file_remove_tree(c.data_dir, NULL));
+    setenv("NARU_ACCOUNT_ID", "123456789012", 1);
+    setenv("NARU_REGION", "eu-west-1", 1);
+    check_place(c.data_dir, "123456789012", "eu-west-1");
+    for (size_t i = 0; i < ARRAY_COUNT(variables); i++)
+        unsetenv(variables[i]);
+    forget_lock(&c);
+    check_place(c.data_dir, "123456789012", "eu-west-1");
+    forget_lock(&c);
+    setenv("NARU_REGION", "us-east-1", 1);
+    check_place(c.data_dir, "123456789012", "us-east-1");
+    unsetenv("NARU_REGION");
+    write_file(&c, "credentials.json", "{");
+    forget_lock(&c);
+    check_refused(&c, "credentials.json");
 }
 
 TEST(a_machine_that_was_renamed_keeps_the_name_of_its_instances)
