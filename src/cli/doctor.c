@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* naru doctor: is this machine fit, and if not, what to do about it. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
@@ -55,6 +56,10 @@ check_docker(struct doctor *d)
     int minor = 0;
 
     local_docker_socket(socket, sizeof(socket));
+    if (local_docker_is_closed(socket, &err)) {
+        say(d, HEALTH_FAIL, "docker", err.message, "");
+        return;
+    }
     if (!local_docker_get(socket, "/version", &answer, &err)) {
         detail = text_format("no Docker Engine answers on %s", socket);
         say(d, HEALTH_FAIL, "docker", detail,
@@ -78,12 +83,13 @@ static void
 check_program(struct doctor *d, const char *check, const char *program, const char *argument,
               const char *fix, enum health absent)
 {
-    const char *const argv[] = {program, argument, NULL};
+    char path[PATH_MAX]; /* sbin is in nobody's PATH but root's */
+    const char *const argv[] = {path, argument, NULL};
     const struct process_spec spec = {.argv = argv, .timeout_ms = 10000, .merge_stderr = true};
     cleanup(process_result_done) struct process_result result = {0};
     struct str text, line;
 
-    if (!local_find_program(program, NULL, 0) || !process_run(&spec, &result, NULL) ||
+    if (!local_find_program(program, path, sizeof(path)) || !process_run(&spec, &result, NULL) ||
         result.exit_code != 0) {
         cleanup_free char *detail = text_format("%s is not installed or does not run", program);
 
@@ -128,6 +134,7 @@ check_server(struct doctor *d)
     const unsigned port = local_port(&d->config);
     cleanup_free char *detail = NULL, *key = NULL;
     char version[64], problem[512];
+    struct err err = {0};
 
     if (local_server_answers(&d->config, version, sizeof(version))) {
         detail = text_format("naru %s answers on %s", version, d->config.endpoint_url);
@@ -146,6 +153,8 @@ check_server(struct doctor *d)
         detail = text_format("port %u belongs to another program", port);
         say(d, HEALTH_FAIL, "server", detail,
             "stop it, or choose another port: naru up --port N (NARU_PORT)");
+    } else if (!cli_has_keys(&d->config, d->data_dir, &err) && err.code == ERR_ACCESS_DENIED) {
+        say(d, HEALTH_WARN, "server", err.message, "");
     } else {
         detail = text_format("naru is not running; port %u is free", port);
         say(d, HEALTH_WARN, "server", detail, "naru up");

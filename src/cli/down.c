@@ -273,7 +273,9 @@ remove_data(struct down *d, struct err *err)
         cleanup_free char *path = text_format("%s/%s", d->data_dir, names[i]);
 
         if (!file_remove_tree(path, err))
-            return false;
+            return err->sys_errno == EACCES && geteuid() != 0
+                       ? err_context(err, "root has to remove it (sudo naru down --purge --data-dir %s)", d->data_dir)
+                       : false;
     }
     if (rmdir(d->data_dir) < 0 && errno != ENOENT) {
         fprintf(stderr, "%s is kept: %s\n", d->data_dir,

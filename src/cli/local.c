@@ -20,11 +20,11 @@ local_find_program(const char *program, char *out, size_t size)
     char found[PATH_MAX];
 
     if (process_find(program, NULL, found, sizeof(found)))
-        return out == NULL || text_copy(out, size, str_of(found));
+        return text_copy(out, size, str_of(found));
     for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
         snprintf(found, sizeof(found), "%s/%s", folders[i], program);
         if (access(found, X_OK) == 0)
-            return out == NULL || text_copy(out, size, str_of(found));
+            return text_copy(out, size, str_of(found));
     }
     return false;
 }
@@ -36,6 +36,17 @@ local_docker_socket(char *out, size_t size)
 
     if (host == NULL || strncmp(host, "unix://", 7) != 0 || !text_copy(out, size, str_of(host + 7)))
         text_copy(out, size, STR("/var/run/docker.sock"));
+}
+
+bool
+local_docker_is_closed(const char *socket, struct err *err)
+{
+    if (access(socket, R_OK | W_OK) == 0 || errno != EACCES)
+        return false;
+    err_set(err, ERR_ACCESS_DENIED,
+            "this user may not use %s: run as root, or have root say `usermod -aG docker USER` and log in anew",
+            socket);
+    return true;
 }
 
 bool

@@ -6,10 +6,12 @@
 #include "cli/client.h"
 #include "io/http_client.h"
 
-/* In PATH or the sbin folders, which are not in every user's PATH. `out` may be NULL. */
+/* In PATH or the sbin folders, which are not in every user's PATH. */
 bool local_find_program(const char *program, char *out, size_t size);
 /* DOCKER_HOST if it is a unix socket, else /var/run/docker.sock. */
 void local_docker_socket(char *out, size_t size);
+/* Is there a socket that this user may not use?  `err` then says so, and the ways out. */
+bool local_docker_is_closed(const char *socket, struct err *err);
 bool local_docker_get(const char *socket, const char *path, struct http_answer *out,
                       struct err *err) MUST_CHECK;
 unsigned local_port(const struct client_config *config);

@@ -47,6 +47,8 @@ start_docker(struct up *u, struct err *err)
     const struct process_spec spec = {.argv = argv, .timeout_ms = 120000};
 
     local_docker_socket(socket, sizeof(socket));
+    if (local_docker_is_closed(socket, err))
+        return false;
     if (local_docker_get(socket, "/_ping", &ping, NULL))
         return true;
     if (!local_find_asset("tools/dockerd.sh", script, sizeof(script)))
@@ -143,7 +145,9 @@ start_server(struct up *u, struct err *err)
     if (pid != 0)
         return wait_for_other(u, pid, err);
     if (!file_make_dirs(folder, 0755, err))
-        return false;
+        return err->sys_errno == EACCES
+                   ? err_context(err, "run as root, or keep naru's data elsewhere (--data-dir DIR, NARU_DATA_DIR)")
+                   : false;
     /* Its number first: if we end here, down still finds it. */
     if (!process_spawn_detached(argv, "/", log, &pid, err) ||
         !local_pid_write(pid_file, pid, err) || !wait_for_server(u, pid, log, err))

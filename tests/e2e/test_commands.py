@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.error
@@ -129,6 +130,8 @@ class WithoutServer(unittest.TestCase):
             taken = {c["check"]: c for c in json.loads(run("doctor", "--output", "json", **self.env).stdout)}
         self.assertEqual(taken["ports"]["result"], "warn")
         self.assertIn("--listener-port", taken["ports"]["fix"])
+        ordinary = run("doctor", "--output", "json", **dict(self.env, PATH="/usr/local/bin:/usr/bin:/bin"))
+        self.assertEqual({c["check"]: c["result"] for c in json.loads(ordinary.stdout)}["haproxy"], "ok", "in /usr/sbin")
         broken = run("doctor", **dict(self.env, NARU_HAPROXY="/no/such/haproxy"))
         self.assertEqual(broken.returncode, 5, broken.stdout)
         self.assertRegex(broken.stdout, r"fail.* haproxy .*\n +fix: apt-get install haproxy")
@@ -179,6 +182,74 @@ class WithoutServer(unittest.TestCase):
         absent = run("build", str(folder), **self.env)
         self.assertEqual((absent.returncode, absent.stdout), (1, ""))
         self.assertIn("--file", absent.stderr)
+
+
+class OrdinaryUser(unittest.TestCase):
+    """A user who is not root: first one who may not use Docker, then one who may."""
+    NOBODY = 65534
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be somebody else")
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="naru-user."))
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        # Neither the program nor the socket need lie where others may go.
+        self.program = self.home / "naru"
+        shutil.copy(harness.BINARY, self.program)
+        os.chown(self.home, self.NOBODY, self.NOBODY)
+        self.door = self.home / "docker.sock"
+        self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "NARU_DATA_DIR": str(self.home / "data"),
+                    "NARU_PORT": str(free_port()), "DOCKER_HOST": f"unix://{self.door}"}
+
+    def run_as(self, *args, **env):
+        return subprocess.run([str(self.program), *args], env=dict(self.env, **env), user=self.NOBODY, group=self.NOBODY,
+                              extra_groups=[], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+
+    def test_what_is_closed_is_said_with_the_way_out(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.door))
+            os.chmod(self.door, 0o600)
+            done = self.run_as("up", "--server-only")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"may not use {self.door}: run as root, or have root say `usermod -aG docker", done.stderr)
+            doctor = self.run_as("doctor")
+            self.assertRegex(doctor.stdout, r"fail  docker +this user may not use .*usermod -aG docker")
+            self.assertRegex(doctor.stdout, r"ok +haproxy")
+        closed = self.home / "closed"
+        (closed / "secrets").mkdir(parents=True)
+        for name in ("credentials.json", "secrets/store.json"):
+            (closed / name).write_text("{}")
+        (closed / "secrets").chmod(0o700)
+        (closed / "credentials.json").chmod(0o600)
+        self.assertRegex(self.run_as("doctor", NARU_DATA_DIR=str(closed)).stdout, r"warn  server +cannot read .*credentials.json: run this as its owner")
+        done = self.run_as("secret", "list", NARU_DATA_DIR=str(closed))
+        self.assertEqual((done.returncode, done.stdout), (5, ""))
+        self.assertIn("Permission denied", done.stderr)
+
+    def test_naru_runs_for_who_may_use_docker(self):
+        try:
+            os.link(harness.DOCKER.socket, self.door)
+        except OSError as error:
+            self.skipTest(f"the socket gets no second name: {error}")
+        before = os.stat(self.door)
+        self.addCleanup(os.chmod, harness.DOCKER.socket, before.st_mode & 0o777)
+        os.chmod(harness.DOCKER.socket, 0o666)
+        done = self.run_as("up", "--server-only", NARU_DATA_DIR="/var/none/naru")
+        self.assertEqual((done.returncode, done.stdout), (5, ""))
+        self.assertIn("run as root, or keep naru's data elsewhere (--data-dir", done.stderr)
+        done = self.run_as("up", "--server-only")
+        self.addCleanup(self.run_as, "down", "--purge")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(self.run_as("status", "--output", "json").stdout)["services"], [])
+        left = self.home / "data/workspaces/x"
+        (left / "main/target").mkdir(parents=True)  # as a container leaves it
+        done = self.run_as("down", "--purge")
+        self.assertIn(f"root has to remove it (sudo naru down --purge --data-dir {self.home}/data)", done.stderr)
+        self.assertNotEqual(done.returncode, 0)
+        shutil.rmtree(left)
+        done = self.run_as("down", "--purge")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse((self.home / "data").exists())
 
 
 class Deploy(unittest.TestCase):

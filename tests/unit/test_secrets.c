@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Secrets on disk, and what builds see of them. */
+#include <errno.h>
 #include <sys/stat.h>
 #include "base/crypto.h"
 #include "base/seal.h"
@@ -133,6 +134,9 @@ TEST(secrets_are_stored_listed_and_forgotten)
     CHECK(unlink(key) == 0);
     CHECK(!secrets_set(dir, "c", value, NULL, &err) && stat(key, &st) != 0);
     CHECK(secrets_delete(dir, "b id", &err) && secrets_set(dir, "c", value, NULL, &err));
+    /* Where nobody can look, nothing is said of what is there (to root no folder is closed). */
+    cleanup_free char *below_a_file = text_format("%s/secrets", store);
+    CHECK(secrets_list(below_a_file, &err) == NULL && err.sys_errno == ENOTDIR);
     CHECK(file_remove_tree(b.directory, NULL));
 }
 
