@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/own_image.h"
 
 #define TIMEOUT_S 600
 
@@ -160,7 +161,8 @@ deploy_run(struct deploy *d)
     if (!cli_wants_json(d->output, &err, &d->wants_json) ||
         !service_locate(d->client, d->cluster, d->service, d->cluster_name, sizeof(d->cluster_name),
                         &d->found, &err) ||
-        !service_check_controller(d->found, &err)) /* before a revision is made that nobody runs */
+        !service_check_controller(d->found, &err) || /* before a revision is made that nobody runs */
+        (!d->is_rollback && !own_image_check(d->client, d->image, &err)))
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);

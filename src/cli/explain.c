@@ -82,7 +82,7 @@ find_task(struct search *q, struct err *err)
         return false;
     if (q->found > 1)
         return err_set(err, ERR_USAGE, "'%s' is the beginning of several tasks", q->x->name);
-    return q->found == 1 || err_set(err, ERR_NOT_FOUND, "there is no task '%s'", q->x->name);
+    return q->found == 1 || err_set(err, ERR_NOT_FOUND, "there is neither a service nor a task '%s' (naru status lists services)", q->x->name);
 }
 
 static bool

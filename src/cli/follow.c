@@ -400,9 +400,11 @@ follow_deployment(struct follow *f)
             return conclude(&w, EXIT_ERROR, "unknown", err.message);
         else if (now_ms - answered_ms > OUTAGE_MAX_MS)
             return conclude(&w, EXIT_INFRASTRUCTURE, "unknown", err.message);
-        if (now_ms > end_ms)
+        if (now_ms > end_ms) {
+            find_cause(&w);
             return conclude(&w, EXIT_INFRASTRUCTURE, "unknown",
                             "timed out; the deployment goes on");
+        }
         clock_sleep_ms(POLL_MS);
     }
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/own_image.h"
 
 struct plan {
     const char *service, *cluster, *image, *definition, *fault, *data_dir, *output;
@@ -14,43 +15,6 @@ struct plan {
 };
 
 /* ---- the question ---- */
-
-/* "localhost:4566/shop/web:7" or "<account>.dkr.ecr.<region>.amazonaws.com/shop/web:7"; false: not
- * of naru's registry, or by digest. */
-static bool
-split_own_image(const char *image, struct str *repository_out, struct str *tag_out)
-{
-    const struct str all = str_of(image);
-    const char *slash = strchr(image, '/'), *colon;
-
-    if (slash == NULL || strchr(image, '@') != NULL ||
-        (!str_starts(all, STR("localhost:")) && strstr(image, ".dkr.ecr.") == NULL))
-        return false;
-    *repository_out = str_of(slash + 1);
-    colon = strrchr(slash, ':');
-    *tag_out = colon == NULL ? STR("latest") : str_of(colon + 1);
-    if (colon != NULL)
-        *repository_out = (struct str){slash + 1, (size_t)(colon - slash - 1)};
-    return true;
-}
-
-static bool
-check_image(const struct plan *p, struct err *err)
-{
-    struct str repository, tag;
-    cleanup_json struct json *input = json_object(), *ids = json_array(), *id = json_object(),
-                             *answer = NULL;
-
-    if (p->image == NULL || !split_own_image(p->image, &repository, &tag))
-        return true;
-    json_set(id, "imageTag", json_str(tag));
-    json_append(ids, json_ref(id));
-    json_set(input, "repositoryName", json_str(repository));
-    json_set(input, "imageIds", json_ref(ids));
-    answer = client_call(p->client, "ecr", "DescribeImages", input, err);
-    return answer != NULL ||
-           err_context(err, "image %s (next: docker push %s)", p->image, p->image);
-}
 
 static void
 set_number(struct json *o, const char *name, int64_t value)
@@ -247,7 +211,8 @@ plan_run(struct plan *p)
     if (!cli_wants_json(p->output, &err, &p->wants_json) ||
         !service_locate(p->client, p->cluster, p->service, p->cluster_name, sizeof(p->cluster_name),
                         &p->found, &err) ||
-        !service_check_controller(p->found, &err) || !check_image(p, &err))
+        !service_check_controller(p->found, &err) ||
+        (p->image != NULL && !own_image_check(p->client, p->image, &err)))
         return cli_fail(&err);
     input = question(p);
     answer = client_call(p->client, "ecs", "UpdateService", input, &err);

@@ -104,7 +104,12 @@ class CommandLine(unittest.TestCase):
         deploy = ["deploy", "--service", "my-service", "--wait", "--image"]
         good = self.naru(*deploy, image + "latest")
         self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
-        bad = self.naru(*deploy, image + "no-such-tag")
+        revision = self.service()["taskDefinition"]
+        absent = self.naru(*deploy, image + "no-such-tag")
+        self.assertEqual((absent.returncode, absent.stdout), (1, ""))
+        self.assertIn("next: docker push " + image + "no-such-tag", absent.stderr)
+        self.assertEqual(self.service()["taskDefinition"], revision)
+        bad = self.naru(*deploy, image.replace("ap-northeast-2", "eu-west-1") + "no-such-tag")
         self.assertEqual(bad.returncode, 3, bad.stdout + bad.stderr)
         self.assertIn("rolled back", bad.stdout)
         self.assertRegex(bad.stdout, r"(?m)  cause .*no-such-tag")

@@ -88,7 +88,7 @@ class Verdicts(unittest.TestCase):
             with self.subTest(name):
                 done = self.naru.cli("explain", name, check=False)
                 self.assertEqual(done.returncode, 1)
-                self.assertRegex(done.stdout, r"\A(NotFound: there is no task '|ServiceDeploymentNotFoundException: )")
+                self.assertRegex(done.stdout, r"\A(NotFound: there is neither a service nor a task '|ServiceDeploymentNotFoundException: )")
 
     def test_a_crash_loop_that_begins_after_the_end_is_taken_back(self):
         before = self.web.describe()["taskDefinition"]

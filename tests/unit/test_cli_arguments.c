@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/ec2_form.h"
 #include "cli/docker.h"
+#include "cli/own_image.h"
 #include "cli/shorthand.h"
 #include "cli/xml.h"
 #include "io/http_server.h"
@@ -183,6 +184,35 @@ TEST(global_options_are_taken_out)
     CHECK_TEXT(argv[1], "list-tasks");
     CHECK_TEXT(globals.region, "r");
     CHECK_TEXT(globals.output, "text");
+}
+
+/* "repository tag", or "-". */
+static void
+check_own_image(const char *image, const char *want)
+{
+    const struct client_config config = {.endpoint_url = "http://localhost:4566", .region = "ap-northeast-2"};
+    struct str repository, tag;
+    cleanup_free char *got = !own_image_split(&config, image, &repository, &tag)
+                                 ? text_dup("-")
+                                 : text_format(STR_FMT " " STR_FMT, STR_ARG(repository), STR_ARG(tag));
+
+    CHECK_TEXT(got, want);
+}
+
+TEST(images_that_have_to_be_here_are_told_apart)
+{
+    check_own_image("localhost:4566/shop/web:7", "shop/web 7");
+    check_own_image("127.0.0.1:4566/web", "web latest");
+    check_own_image("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "web 7");
+    check_own_image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
+    check_own_image("localhost:4566/123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
+    check_own_image("localhost:5000/web:7", "-");
+    check_own_image("localhost:45660/web:7", "-");
+    check_own_image("localhost:4566/web@sha256:00", "-");
+    check_own_image("busybox:1", "-");
+    check_own_image("docker.io/library/busybox", "-");
+    check_own_image("", "-");
+    check_own_image("/", "-");
 }
 
 TEST(ecr_hosts_become_this_machine)
