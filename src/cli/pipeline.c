@@ -4,6 +4,7 @@
 #include "cli/build_results.h"
 #include "cli/builds.h"
 #include "cli/commands.h"
+#include "cli/local.h"
 #include "io/file.h"
 
 #define TIMEOUT_S 3600
@@ -119,8 +120,9 @@ create(struct pipelines *p, const char *name, struct err *err)
     if (p->url == NULL)
         printf("\npush to it:\n  git remote add naru %s && git push naru main\n", url);
     if (p->github != NULL)
-        printf("\npushes to github.com/%s build it, once their webhook points at /github/webhook here\n",
-               p->github);
+        printf("\npushes to github.com/%s build it, once a webhook there (content type application/json) points at\n"
+               "http://<this host>:%u/github/webhook and its secret is known here: naru secret set github-webhook\n",
+               p->github, local_port(client_get_config(p->client)));
     return true;
 }
 

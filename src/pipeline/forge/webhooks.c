@@ -158,7 +158,11 @@ is_authentic(struct http_exchange *x, struct pipeline_room *room, enum forge for
     const struct str key = str_of(forges[forge].prefix);
 
     if (secret[0] == '\0') {
-        room_reply_message(x, 403, "no webhook secret is configured");
+        char message[160];
+
+        snprintf(message, sizeof(message),
+                 "no webhook secret is configured: say the webhook's to `naru secret set %s-webhook`", forge_name(forge));
+        room_reply_message(x, 403, message);
         return false;
     }
     if (!is_in_time(x, guard, key))
