@@ -5,21 +5,25 @@
 #   make check   every test      make soak    the long ones      make bench   measurements
 #   make mutate  breaks the core in two hundred ways; the tests have to notice each
 #   make coverage  which lines and branches of the core no test reaches
-#   make build   only the build  make install to PREFIX (default /usr/local), with a systemd unit
+#   make build   only the programs that people use; make all: the tests' and benchmarks', too
+#   make install to PREFIX (default /usr/local), with a systemd unit
 #   make down    stop what `up` started (PURGE=1: and remove its data)
 
 BUILD := build
 PREFIX ?= /usr/local
 NARU := $(BUILD)/naru
+# A person sees how far the compiler is; a log does not need 500 lines of that.
+NINJA := ninja -C $(BUILD) $(shell test -t 2 || echo --quiet)
 
 .PHONY: all build up demo down check soak mutate coverage bench install fuzz clean
 
 all: build
+	@$(NINJA)
 
 build:
 	@tools/packages build
 	@test -f $(BUILD)/build.ninja || CC=gcc meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null
-	@ninja -C $(BUILD) --quiet
+	@$(NINJA) naru naru-demo naru-sim
 
 up: build
 	@$(NARU) up --sample examples/my-app
@@ -34,18 +38,18 @@ check:
 	@tools/packages test
 	@tools/check
 
-soak: build
+soak: all
 	@tools/packages test
 	@tools/soak $(BUILD)
 
-mutate: build
+mutate: all
 	@/usr/bin/python3 tools/mutate --build $(BUILD)
 
 coverage:
 	@tools/packages build
 	@/usr/bin/python3 tools/coverage
 
-bench: build
+bench: all
 	@tools/packages bench
 	@/usr/bin/python3 bench/bench.py --naru $(NARU)
 

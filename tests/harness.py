@@ -33,7 +33,7 @@ def configure(binary, root, soak):
     global BINARY, ROOT, SOAK
     BINARY, ROOT, SOAK = pathlib.Path(binary).resolve(), pathlib.Path(root).resolve(), soak
     if not BINARY.exists():
-        raise SystemExit(f"{BINARY} is missing: build it first (make build)")
+        raise SystemExit(f"{BINARY} is missing: build it first (make all)")
     ROOT.mkdir(parents=True, exist_ok=True)
     # Several clients that log in at once would write one file over another; and it is the user's own.
     os.environ["DOCKER_CONFIG"] = str(ROOT / "docker-config")
