@@ -24,7 +24,7 @@ by_tokens(struct str text)
 
     d.count = 0;
     (void)!lexer_run(text, &arena, &tokens, &d);
-    free(tokens.at);
+    arena_done(&tokens.arena);
     arena_done(&arena);
 }
 

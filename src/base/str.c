@@ -13,13 +13,6 @@ str_of(const char *cstr)
     return cstr == NULL ? (struct str){NULL, 0} : (struct str){cstr, strlen(cstr)};
 }
 
-struct str
-str_range(const char *begin, const char *end)
-{
-    assert(begin <= end);
-    return (struct str){begin, (size_t)(end - begin)};
-}
-
 bool
 str_equal(struct str a, struct str b)
 {
@@ -82,12 +75,6 @@ str_distance(struct str a, struct str b)
         }
     }
     return row[b.len];
-}
-
-bool
-str_is(struct str a, const char *cstr)
-{
-    return str_equal(a, str_of(cstr));
 }
 
 bool

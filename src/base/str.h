@@ -5,6 +5,7 @@
  * them, so `buf.at` is always a C string (never NULL after the first append; use strbuf_cstr()).
  * Running out of memory aborts; nothing here can fail otherwise. */
 #pragma once
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,10 +22,21 @@ struct str {
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
 struct str str_of(const char *cstr); /* NULL gives the empty view */
-struct str str_range(const char *begin, const char *end);
+static inline struct str
+str_range(const char *begin, const char *end)
+{
+    assert(begin <= end);
+    return (struct str){begin, (size_t)(end - begin)};
+}
 bool str_equal(struct str a, struct str b);
 bool str_equal_nocase(struct str a, struct str b);
-bool str_is(struct str a, const char *cstr);
+static inline bool /* inline: next to a literal it is the length that differs, mostly */
+str_is(struct str a, const char *cstr)
+{
+    const size_t len = cstr == NULL ? 0 : strlen(cstr);
+
+    return a.len == len && (len == 0 || memcmp(a.at, cstr, len) == 0);
+}
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 /* Does the whole of `text` match? '*' stands for any run of bytes, also none, and '?' for one. Takes time

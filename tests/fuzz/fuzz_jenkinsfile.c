@@ -4,6 +4,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static unsigned
+depth_of(const struct node *n)
+{
+    const struct node *parts[] = {n->a, n->b, n->c, n->d, n->first, n->params};
+    unsigned deepest = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
+        for (const struct node *p = parts[i]; p != NULL; p = i < 4 ? NULL : p->next) {
+            const unsigned depth = depth_of(p);
+            deepest = depth > deepest ? depth : deepest;
+        }
+    return deepest + 1;
+}
+
 /* Reads a Jenkinsfile, checks its rules, tells its errors and what it needs. fuzz_groovy runs them. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -21,6 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(d.items[i].line > 0 && d.items[i].column > 0 && d.items[i].message[0] != '\0');
     diagnostics_show(&d, "J", "error", text, &shown);
     assert((shown.len > 0) == (d.count > 0));
+    assert(j == NULL || depth_of(j->script) <= SYNTAX_TREE_MAX + 1);
     if (j != NULL)
         for (const struct need *n = needs_find(j, &arena); n != NULL; n = n->next)
             assert(n->line > 0 && n->name.len > 0);

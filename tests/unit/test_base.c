@@ -119,6 +119,31 @@ TEST(arena_keeps_what_it_gave)
     CHECK(a.used > 600000);
 }
 
+/* Megabytes come in pieces of their own kind. */
+TEST(an_arena_of_megabytes_is_as_any_other)
+{
+    enum { PIECE = 1000, PIECES = 6000, LARGE = 3000000 };
+    struct arena a = {0};
+    char *small = arena_cstr(&a, STR("first")), *large;
+
+    for (int round = 0; round < 2; round++) {
+        arena_reserve(&a, PIECES / 2 * PIECE);
+        for (int i = 0; i < PIECES; i++) {
+            char *p = arena_alloc(&a, PIECE);
+
+            CHECK_EQ((uintptr_t)p % 16, 0);
+            CHECK(p[0] == 0 && memcmp(p, p + 1, PIECE - 1) == 0);
+            memset(p, 0xee, PIECE);
+        }
+        large = arena_alloc(&a, LARGE);
+        CHECK(large[0] == 0 && memcmp(large, large + 1, LARGE - 1) == 0);
+        large[LARGE - 1] = 1;
+        CHECK(round > 0 || strcmp(small, "first") == 0);
+        arena_done(&a);
+        CHECK(a.head == NULL && a.used == 0);
+    }
+}
+
 TEST(an_error_says_what_failed)
 {
     struct err err = {0};

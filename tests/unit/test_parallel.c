@@ -117,6 +117,21 @@ TEST(a_matrix_is_the_product_of_its_axes_without_its_excludes)
     CHECK(strstr(strbuf_cstr(&b.stages), "    T=SUCCESS\n  Matrix - OS = ") != NULL);
 }
 
+TEST(a_value_of_an_axis_may_be_a_number_of_any_size)
+{
+    cleanup(build_done) struct build b = {0};
+    const char *log;
+
+    log = run_file(&b,
+                   "pipeline {\n agent any\n stages {\n stage('M') {\n matrix {\n"
+                   "axes { axis { name 'N'; values 7, 36893488147419103232 } }\n"
+                   "stages { stage('T') { steps { echo \"n ${N}\" } } }\n"
+                   "} } } }",
+                   RESULT_SUCCESS);
+    CHECK(has(log, "[Matrix - N = '7'] n 7"));
+    CHECK(has(log, "[Matrix - N = '36893488147419103232'] n 36893488147419103232"));
+}
+
 TEST(scripted_parallel_gives_its_values_and_shares_its_variables)
 {
     cleanup(build_done) struct build b = {0};

@@ -698,9 +698,9 @@ literal_real(const struct node *n)
     for (size_t i = 0; i + 1 < n->text.len; i++)
         if (n->text.at[i] != '_')
             strbuf_add_char(&digits, n->text.at[i]);
-    v = value_real(n->suffix == 'f' ? (double)strtof(strbuf_cstr(&digits), NULL)
-                                    : strtod(strbuf_cstr(&digits), NULL));
-    v.is_float = n->suffix == 'f';
+    v = value_real(n->is_float ? (double)strtof(strbuf_cstr(&digits), NULL)
+                               : strtod(strbuf_cstr(&digits), NULL));
+    v.is_float = n->is_float;
     return v;
 }
 
@@ -712,12 +712,12 @@ literal_exact(const struct node *n)
     if (n->type == N_DECIMAL) {
         v.type = V_DECIMAL;
         v.scale = n->scale;
-    } else if (n->wide.magnitude.len == 0 && !n->is_big) {
+    } else if (n->wide == NULL && !n->is_big) {
         return n->is_long || n->number > INT32_MAX ? value_long(n->number) : value_int(n->number);
     }
-    if (n->wide.magnitude.len > 0) {
+    if (n->wide != NULL) {
         v.is_wide = true;
-        v.magnitude = n->wide.magnitude;
+        v.magnitude = n->wide->magnitude;
     }
     return v;
 }
@@ -737,7 +737,7 @@ eval_inner(struct interp *in, const struct node *n, struct value *out)
         return true;
     case N_INT:
     case N_DECIMAL:
-        *out = n->suffix != '\0' ? literal_real(n) : literal_exact(n);
+        *out = n->is_float || n->is_double ? literal_real(n) : literal_exact(n);
         return true;
     case N_TEXT:
         *out = value_text(n->text);

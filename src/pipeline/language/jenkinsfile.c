@@ -364,14 +364,17 @@ find_nested_pipeline(const struct node *n, bool is_top)
     return found;
 }
 
-/* Most files say the word once, and need no walk through all their nodes. */
-static bool
-says_pipeline_again(struct str text)
+/* 0, 1, or 2 for more: a block inside of another needs the word, and most files say it once. */
+static unsigned
+says_pipeline(struct str text)
 {
     const struct str word = STR("pipeline");
-    const ptrdiff_t first = str_find(text, word);
+    unsigned times = 0;
+    ptrdiff_t at;
 
-    return first >= 0 && str_find(str_slice(text, (size_t)first + word.len, text.len), word) >= 0;
+    for (; times < 2 && (at = str_find(text, word)) >= 0; times++)
+        text = str_slice(text, (size_t)at + word.len, text.len);
+    return times;
 }
 
 struct jenkinsfile *
@@ -385,11 +388,12 @@ jenkinsfile_parse(struct str text, struct diagnostics *d)
         jenkinsfile_free(j);
         return NULL;
     }
-    const bool may_nest = says_pipeline_again(text);
+    const unsigned times = says_pipeline(text);
     for (const struct node *n = j->script->first; n != NULL; n = n->next) {
+        const bool is_pipeline = is_pipeline_call(n);
         const struct node *nested =
-            may_nest || !is_pipeline_call(n) ? find_nested_pipeline(n, true) : NULL;
-        if (is_pipeline_call(n)) {
+            times > is_pipeline ? find_nested_pipeline(n, true) : NULL;
+        if (is_pipeline) {
             if (j->pipeline_call != NULL)
                 bind_fail(&b, n, "E-DUP-SECTION", "the file has two pipeline blocks");
             else

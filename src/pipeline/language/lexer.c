@@ -7,42 +7,60 @@
 #include <stdio.h>
 #include "base/crypto.h"
 
-#define BYTES_A_TOKEN 5
+#define BYTES_A_TOKEN 4
 #define NESTING_MAX 24 /* strings inside ${} inside strings */
 
 struct lexer {
-    const char *at, *end;
+    const char *at, *begin, *end;
     unsigned line;
     const char *line_start;
-    const char *mark; /* a place on this line whose column is known: columns cost little */
+    bool is_ascii;    /* a byte is a character */
+    const char *mark; /* otherwise a place on this line whose column is known: columns cost little */
     unsigned mark_column;
     struct arena *arena;
     struct tokens *out;
     struct diagnostics *d;
+    struct strbuf pieces; /* what the present string has had so far, */
+    struct str run;       /* and behind it bytes that stand in the text as they are meant */
     unsigned nesting;
     bool newline; /* seen since the last token */
     bool failed;
 };
 
-#define KEYWORD_MAX 10
-/* Sorted by their first letters, for nearly every name is none of them. */
-static const char keywords[][KEYWORD_MAX + 1] = {
-    "as",      "assert",     "boolean", "break",   "byte",       "case",   "catch",     "char",
-    "class",   "continue",   "def",     "default", "do",         "double", "else",      "enum",
-    "extends", "false",      "final",   "finally", "float",      "for",    "if",        "implements",
-    "import",  "in",         "instanceof", "int",  "interface",  "long",   "new",       "null",
-    "package", "private",    "protected", "public", "return",    "short",  "static",    "super",
-    "switch",  "this",       "throw",   "throws",  "true",       "try",    "void",      "while",
+/* By their first letters, for nearly every name is none of them. */
+static const char *const keywords['z' - 'a' + 1][8] = {
+    ['a' - 'a'] = {"as", "assert"},
+    ['b' - 'a'] = {"boolean", "break", "byte"},
+    ['c' - 'a'] = {"case", "catch", "char", "class", "continue"},
+    ['d' - 'a'] = {"def", "default", "do", "double"},
+    ['e' - 'a'] = {"else", "enum", "extends"},
+    ['f' - 'a'] = {"false", "final", "finally", "float", "for"},
+    ['i' - 'a'] = {"if", "implements", "import", "in", "instanceof", "int", "interface"},
+    ['l' - 'a'] = {"long"},
+    ['n' - 'a'] = {"new", "null"},
+    ['p' - 'a'] = {"package", "private", "protected", "public"},
+    ['r' - 'a'] = {"return"},
+    ['s' - 'a'] = {"short", "static", "super", "switch"},
+    ['t' - 'a'] = {"this", "throw", "throws", "true", "try"},
+    ['v' - 'a'] = {"void"},
+    ['w' - 'a'] = {"while"},
 };
 
-static const struct {
-    enum token_type type;
-    const char *text;
-    size_t len;
-} punctuation[] = {
-#define X(name, text) {T_##name, text, sizeof(text) - 1},
+static const struct str punctuation[] = {
+#define X(name, text) [T_##name] = {text, sizeof(text) - 1},
     PUNCTUATION(X)
 #undef X
+};
+
+/* The first of those that begin with a character. */
+static const enum token_type begins[256] = {
+    ['('] = T_LPAREN,        [')'] = T_RPAREN,      ['['] = T_LBRACKET,   [']'] = T_RBRACKET,
+    ['{'] = T_LBRACE,        ['}'] = T_RBRACE,      [','] = T_COMMA,      [';'] = T_SEMICOLON,
+    [':'] = T_COLON,         ['@'] = T_AT,          ['~'] = T_TILDE,      ['.'] = T_RANGE_OPEN,
+    ['='] = T_IDENTICAL,     ['>'] = T_USHR_ASSIGN, ['<'] = T_SHL_ASSIGN, ['*'] = T_POW_ASSIGN,
+    ['!'] = T_NOT_IDENTICAL, ['?'] = T_SAFE_DOT,    ['-'] = T_ARROW,      ['+'] = T_INCREMENT,
+    ['&'] = T_AND_AND,       ['|'] = T_OR_OR,       ['/'] = T_DIV_ASSIGN, ['%'] = T_MOD_ASSIGN,
+    ['^'] = T_XOR_ASSIGN,
 };
 
 const char *
@@ -78,6 +96,8 @@ token_name(enum token_type type)
 static unsigned
 column_of(struct lexer *lx, const char *at)
 {
+    if (lx->is_ascii)
+        return at < lx->line_start ? 1 : (unsigned)(at - lx->line_start) + 1;
     if (lx->mark < lx->line_start || lx->mark > at) {
         lx->mark = lx->line_start;
         lx->mark_column = 1;
@@ -113,13 +133,17 @@ emit(struct lexer *lx, enum token_type type, const char *at)
     struct token *t;
 
     if (out->count == out->capacity) {
-        /* A token has five bytes or more on average; what is too much here is never touched. */
-        out->capacity = out->capacity == 0 ? 64 + (size_t)(lx->end - lx->at) / 4 : out->capacity * 2;
-        out->at = mem_grow(out->at, out->capacity, sizeof(*out->at));
+        const struct token *before = out->at;
+        out->capacity *= 2;
+        out->at = arena_alloc(&out->arena, out->capacity * sizeof(*out->at));
+        memcpy(out->at, before, out->count * sizeof(*out->at));
     }
     t = &out->at[out->count++];
-    *t = (struct token){.type = type, .line = lx->line, .newline = lx->newline, .source = at};
-    t->column = column_of(lx, at);
+    *t = (struct token){.type = type,
+                        .newline = lx->newline,
+                        .line = lx->line,
+                        .column = column_of(lx, at),
+                        .offset = (unsigned)(at - lx->begin)};
     lx->newline = false;
     return t;
 }
@@ -157,20 +181,19 @@ is_path_start(unsigned char c)
 }
 
 static bool
-looking_at(const struct lexer *lx, const char *text)
+looking_at(const struct lexer *lx, struct str text)
 {
-    size_t len = strlen(text);
-
-    return (size_t)(lx->end - lx->at) >= len && memcmp(lx->at, text, len) == 0;
+    return (size_t)(lx->end - lx->at) >= text.len && *lx->at == text.at[0] &&
+           memcmp(lx->at, text.at, text.len) == 0;
 }
 
 static bool
 is_keyword(struct str s)
 {
-    if (s.len < 2 || s.len > KEYWORD_MAX || s.at[0] < 'a' || s.at[0] > 'w')
+    if (s.at[0] < 'a' || s.at[0] > 'z')
         return false;
-    for (size_t i = 0; i < ARRAY_COUNT(keywords) && keywords[i][0] <= s.at[0]; i++)
-        if (keywords[i][0] == s.at[0] && keywords[i][1] == s.at[1] && str_is(s, keywords[i]))
+    for (const char *const *k = keywords[s.at[0] - 'a']; *k != NULL; k++)
+        if (s.len > 1 && (*k)[1] == s.at[1] && str_is(s, *k))
             return true;
     return false;
 }
@@ -216,8 +239,46 @@ hex4(const struct lexer *lx, const char *at, unsigned *out)
     return true;
 }
 
+/* ---- what a string holds ----
+ * Mostly what stands in the text, and then it needs no copy. A string inside of ${} begins when the one
+ * around it has emitted what it had. */
+
+/* Bytes that do not stand in the text go behind those that do. */
+static struct strbuf *
+pieces(struct lexer *lx)
+{
+    if (lx->run.len > 0)
+        strbuf_add(&lx->pieces, lx->run);
+    lx->run.len = 0;
+    return &lx->pieces;
+}
+
 static void
-lex_unicode_escape(struct lexer *lx, struct strbuf *out)
+add_run(struct lexer *lx, struct str run)
+{
+    if (lx->run.len > 0 && lx->run.at + lx->run.len == run.at) {
+        lx->run.len += run.len;
+    } else {
+        (void)pieces(lx);
+        lx->run = run;
+    }
+}
+
+static struct str
+take_string(struct lexer *lx)
+{
+    struct str all = lx->run.len > 0 ? lx->run : STR("");
+
+    if (lx->pieces.len > 0) {
+        all = arena_dup(lx->arena, strbuf_str(pieces(lx)));
+        strbuf_clear(&lx->pieces);
+    }
+    lx->run.len = 0;
+    return all;
+}
+
+static void
+lex_unicode_escape(struct lexer *lx)
 {
     const char *start = lx->at;
     unsigned c, low;
@@ -229,7 +290,7 @@ lex_unicode_escape(struct lexer *lx, struct strbuf *out)
         return;
     }
     lx->at += 4;
-    if (c >= 0xD800 && c <= 0xDBFF && looking_at(lx, "\\u") && hex4(lx, lx->at + 2, &low) &&
+    if (c >= 0xD800 && c <= 0xDBFF && looking_at(lx, STR("\\u")) && hex4(lx, lx->at + 2, &low) &&
         low >= 0xDC00 && low <= 0xDFFF) {
         lx->at += 6;
         c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
@@ -239,12 +300,12 @@ lex_unicode_escape(struct lexer *lx, struct strbuf *out)
     else if (c == 0)
         lex_fail(lx, start - 1, "a NUL character cannot stand in a string");
     else
-        strbuf_add_utf8(out, c);
+        strbuf_add_utf8(pieces(lx), c);
 }
 
 /* Behind a backslash in a quoted string. */
 static void
-lex_escape(struct lexer *lx, struct strbuf *out)
+lex_escape(struct lexer *lx)
 {
     static const char from[] = "nrtbf\\'\"$", to[] = "\n\r\t\b\f\\'\"$";
     const char *slash = lx->at - 1;
@@ -260,7 +321,7 @@ lex_escape(struct lexer *lx, struct strbuf *out)
         return;
     }
     if (*lx->at == 'u') {
-        lex_unicode_escape(lx, out);
+        lex_unicode_escape(lx);
         return;
     }
     if (*lx->at >= '0' && *lx->at <= '7') {
@@ -273,7 +334,7 @@ lex_escape(struct lexer *lx, struct strbuf *out)
         if (n == 0)
             lex_fail(lx, slash, "a NUL character cannot stand in a string");
         else
-            strbuf_add_utf8(out, n);
+            strbuf_add_utf8(pieces(lx), n);
         return;
     }
     found = *lx->at == '\0' ? NULL : strchr(from, *lx->at);
@@ -282,27 +343,22 @@ lex_escape(struct lexer *lx, struct strbuf *out)
                  isprint((unsigned char)*lx->at) ? *lx->at : '?');
         return;
     }
-    strbuf_add_char(out, to[found - from]);
+    strbuf_add_char(pieces(lx), to[found - from]);
     lx->at++;
 }
 
 static void lex_code(struct lexer *lx, bool inside_string, bool one_line);
 
 struct string_form {
-    const char *quote;
+    struct str quote, closing;
     bool multi_line, interpolates, is_slashy, is_dollar;
 };
 
 static void
-emit_piece(struct lexer *lx, struct strbuf *piece, const char *at)
+emit_piece(struct lexer *lx, const char *at)
 {
-    struct token *t;
-
-    if (piece->len == 0)
-        return;
-    t = emit(lx, T_TEXT, at);
-    t->text = arena_dup(lx->arena, strbuf_str(piece));
-    strbuf_clear(piece);
+    if (lx->run.len > 0 || lx->pieces.len > 0)
+        emit(lx, T_TEXT, at)->text = take_string(lx);
 }
 
 /* "$a.b.c", the '$' has been read. */
@@ -318,7 +374,7 @@ lex_path(struct lexer *lx)
         while (lx->at < lx->end && is_name_part((unsigned char)*lx->at) && *lx->at != '$')
             lx->at++;
         t = emit(lx, T_NAME, start);
-        t->text = arena_dup(lx->arena, str_range(start, lx->at));
+        t->text = str_range(start, lx->at);
         if (lx->end - lx->at < 2 || *lx->at != '.' || !is_path_start((unsigned char)lx->at[1]))
             break;
         emit(lx, T_DOT, lx->at);
@@ -328,18 +384,18 @@ lex_path(struct lexer *lx)
 }
 
 static void
-lex_dollar(struct lexer *lx, const struct string_form *form, struct strbuf *piece, size_t *begin)
+lex_dollar(struct lexer *lx, const struct string_form *form, size_t *begin)
 {
     const char *at = lx->at - 1;
     bool is_value = lx->at < lx->end && (*lx->at == '{' || is_path_start((unsigned char)*lx->at));
 
     if (form->is_dollar && lx->at < lx->end && (*lx->at == '$' || *lx->at == '/')) {
-        strbuf_add_char(piece, *lx->at++);
+        add_run(lx, (struct str){lx->at++, 1});
         return;
     }
     if (!is_value) {
         if (form->is_slashy || form->is_dollar) {
-            strbuf_add_char(piece, '$');
+            add_run(lx, (struct str){at, 1});
             return;
         }
         lex_fail(lx, at,
@@ -351,7 +407,7 @@ lex_dollar(struct lexer *lx, const struct string_form *form, struct strbuf *piec
         *begin = lx->out->count;
         emit(lx, T_GSTRING, at);
     }
-    emit_piece(lx, piece, at);
+    emit_piece(lx, at);
     if (*lx->at != '{') {
         lex_path(lx);
         return;
@@ -361,81 +417,87 @@ lex_dollar(struct lexer *lx, const struct string_form *form, struct strbuf *piec
     lex_code(lx, true, !form->multi_line);
 }
 
+/* One step on in a string: a run of bytes that mean themselves, or one that may not. */
+static void
+lex_string_part(struct lexer *lx, const struct string_form *form, size_t *begin)
+{
+    const char *start = lx->at;
+
+    while (lx->at < lx->end && *lx->at != form->closing.at[0] && *lx->at != '\\' && *lx->at != '$' &&
+           *lx->at != '\n')
+        lx->at++;
+    if (lx->at > start) {
+        add_run(lx, str_range(start, lx->at));
+        return;
+    }
+    lx->at++;
+    if (*start == '\\' && !form->is_slashy && !form->is_dollar) {
+        lex_escape(lx);
+    } else if (*start == '\\' && form->is_slashy && lx->at < lx->end && *lx->at == '/') {
+        add_run(lx, (struct str){lx->at++, 1});
+    } else if (*start == '$' && form->interpolates) {
+        lex_dollar(lx, form, begin);
+    } else {
+        add_run(lx, (struct str){start, 1});
+        if (*start == '\n')
+            new_line(lx);
+    }
+}
+
 static void
 lex_string(struct lexer *lx, const struct string_form *form)
 {
     const char *start = lx->at;
-    unsigned start_line = lx->line;
-    unsigned start_column = column_of(lx, start);
-    bool newline = lx->newline;
-    cleanup(strbuf_done) struct strbuf piece = {0};
+    const unsigned start_line = lx->line, start_column = column_of(lx, start);
+    const bool newline = lx->newline;
     size_t begin = SIZE_MAX; /* index of T_GSTRING */
-    const char *closing = form->is_dollar ? "/$" : form->quote;
+    struct token *t;
 
-    lx->at += strlen(form->quote);
-    while (!lx->failed) {
+    lx->at += form->quote.len;
+    while (!lx->failed && !looking_at(lx, form->closing)) {
         if (lx->at == lx->end) {
             lx->failed = true;
             diagnostics_add(lx->d, start_line, start_column, "E-SYNTAX",
                             "the string that starts here does not end");
-            return;
-        }
-        const char *run = lx->at;
-        while (lx->at < lx->end && *lx->at != closing[0] && *lx->at != '\\' && *lx->at != '$' &&
-               *lx->at != '\n')
-            lx->at++;
-        if (lx->at > run) {
-            strbuf_add(&piece, str_range(run, lx->at));
-            continue;
-        }
-        if (looking_at(lx, closing) && !(form->is_dollar && looking_at(lx, "$$"))) {
-            lx->at += strlen(closing);
-            break;
-        }
-        char c = *lx->at++;
-        if (c == '\\' && !form->is_slashy && !form->is_dollar) {
-            lex_escape(lx, &piece);
-        } else if (c == '\\' && form->is_slashy && lx->at < lx->end && *lx->at == '/') {
-            strbuf_add_char(&piece, *lx->at++);
-        } else if (c == '$' && form->interpolates) {
-            lex_dollar(lx, form, &piece, &begin);
-        } else if (c == '\n' && !form->multi_line) {
+        } else if (*lx->at == '\n' && !form->multi_line) {
             lex_fail(lx, start,
                      "the string that starts here does not end on its line; use %s%s%s for several",
-                     form->quote, form->quote, form->quote);
+                     form->quote.at, form->quote.at, form->quote.at);
         } else {
-            strbuf_add_char(&piece, c);
-            if (c == '\n')
-                new_line(lx);
+            lex_string_part(lx, form, &begin);
         }
     }
     if (lx->failed)
         return;
+    lx->at += form->closing.len;
     if (begin == SIZE_MAX) {
-        struct token *t;
         lx->newline = newline;
         t = emit(lx, T_TEXT, lx->at);
-        t->line = start_line;
-        t->column = start_column;
-        t->text = arena_dup(lx->arena, strbuf_str(&piece));
-        return;
+        t->text = take_string(lx);
+    } else {
+        emit_piece(lx, lx->at);
+        emit(lx, T_GSTRING_END, lx->at);
+        t = &lx->out->at[begin];
+        t->newline = newline;
     }
-    lx->out->at[begin].line = start_line;
-    lx->out->at[begin].column = start_column;
-    lx->out->at[begin].newline = newline;
-    emit_piece(lx, &piece, lx->at);
-    emit(lx, T_GSTRING_END, lx->at);
-    lx->newline = false;
+    t->line = start_line;
+    t->column = start_column;
+    t->offset = (unsigned)(start - lx->begin);
 }
 
 static bool
 lex_any_string(struct lexer *lx)
 {
+#define QUOTE(literal) {(literal), sizeof(literal) - 1}
     static const struct string_form forms[] = {
-        {"'''", true, false, false, false}, {"\"\"\"", true, true, false, false},
-        {"'", false, false, false, false},  {"\"", false, true, false, false},
-        {"$/", true, true, false, true},    {"/", true, true, true, false},
+        {QUOTE("'''"), QUOTE("'''"), true, false, false, false},
+        {QUOTE("\"\"\""), QUOTE("\"\"\""), true, true, false, false},
+        {QUOTE("'"), QUOTE("'"), false, false, false, false},
+        {QUOTE("\""), QUOTE("\""), false, true, false, false},
+        {QUOTE("$/"), QUOTE("/$"), true, true, false, true},
+        {QUOTE("/"), QUOTE("/"), true, true, true, false},
     };
+#undef QUOTE
 
     if (*lx->at != '\'' && *lx->at != '"' && *lx->at != '/' && *lx->at != '$')
         return false;
@@ -444,7 +506,7 @@ lex_any_string(struct lexer *lx)
             continue;
         if ((forms[i].is_slashy || forms[i].is_dollar) && after_value(lx))
             continue;
-        if (forms[i].is_slashy && looking_at(lx, "/="))
+        if (forms[i].is_slashy && looking_at(lx, STR("/=")))
             continue;
         if (++lx->nesting > NESTING_MAX)
             lex_fail(lx, lx->at, "strings are nested too deeply (limit %d)", NESTING_MAX);
@@ -464,122 +526,60 @@ skip_digits(struct lexer *lx, bool is_hex)
         lx->at++;
 }
 
-/* "e-12" behind a number; false if that is beyond what a decimal can have. */
+/* "e-12" behind a number; false if there is none. */
 static bool
-lex_exponent(struct lexer *lx, int64_t *out)
+lex_exponent(struct lexer *lx)
 {
-    bool negative;
+    const char *at = lx->at;
 
-    *out = 0;
-    if (lx->end - lx->at < 2 || (*lx->at | 32) != 'e' ||
-        (!isdigit((unsigned char)lx->at[1]) && lx->at[1] != '-' && lx->at[1] != '+'))
-        return true;
-    negative = lx->at[1] == '-';
-    lx->at += isdigit((unsigned char)lx->at[1]) ? 1 : 2;
-    for (; lx->at < lx->end && isdigit((unsigned char)*lx->at); lx->at++)
-        if (*out <= INT32_MAX)
-            *out = *out * 10 + (*lx->at - '0');
-    *out = negative ? -*out : *out;
-    return *out <= INT32_MAX && *out >= -INT32_MAX;
-}
-
-/* What stands between `at` and `end` into number or wide; points count digits behind them. */
-static bool
-lex_digits(struct lexer *lx, const char *at, const char *end, unsigned base, struct token *t)
-{
-    cleanup(strbuf_done) struct strbuf digits = {0};
-    int64_t scale = t->scale;
-    bool fraction = false;
-
-    for (; at < end; at++) {
-        if (*at == '.')
-            fraction = true;
-        else if (*at != '_')
-            strbuf_add_char(&digits, *at);
-        scale += fraction && isdigit((unsigned char)*at);
-    }
-    if (!bignum_parse(lx->arena, strbuf_str(&digits), base, &t->wide) || scale > INT32_MAX)
+    if (lx->end - at < 2 || (*at | 32) != 'e')
         return false;
-    t->scale = (int32_t)scale;
-    if (bignum_to_i64(t->wide, &t->number))
-        t->wide = (struct bignum){0};
+    at++;
+    if (*at == '-' || *at == '+')
+        at++;
+    if (at == lx->end || !isdigit((unsigned char)*at))
+        return false;
+    while (at < lx->end && isdigit((unsigned char)*at))
+        at++;
+    lx->at = at;
     return true;
 }
 
-static unsigned
+static bool
 lex_base(struct lexer *lx)
 {
-    if (lx->end - lx->at >= 3 && *lx->at == '0' && (lx->at[1] | 32) == 'x') {
-        lx->at += 2;
-        return 16;
-    }
-    if (lx->end - lx->at >= 3 && *lx->at == '0' && (lx->at[1] | 32) == 'b') {
-        lx->at += 2;
-        return 2;
-    }
-    return 10;
+    const bool is_other = lx->end - lx->at >= 3 && *lx->at == '0' &&
+                          ((lx->at[1] | 32) == 'x' || (lx->at[1] | 32) == 'b');
+
+    lx->at += is_other ? 2 : 0;
+    return is_other;
 }
 
-/* The letter behind a number, in small; 0 if there is none. */
-static char
-lex_suffix(struct lexer *lx)
-{
-    if (lx->at == lx->end || *lx->at == '\0' || strchr("lLgGdDfFiI", *lx->at) == NULL)
-        return '\0';
-    return (char)(*lx->at++ | 32);
-}
-
+/* Where it ends; parser_number.c reads what it is worth. */
 static void
 lex_number(struct lexer *lx)
 {
-    const char *start = lx->at, *digits, *end;
-    unsigned base = lex_base(lx);
-    struct token n = {0}, *t;
-    bool is_decimal = false, fits;
-    int64_t exponent = 0;
-    char suffix;
+    const char *start = lx->at;
+    const bool has_base = lex_base(lx);
+    bool is_decimal = false;
 
-    digits = lx->at;
-    skip_digits(lx, base == 16);
-    if (base == 10 && lx->end - lx->at >= 2 && *lx->at == '.' && isdigit((unsigned char)lx->at[1])) {
+    skip_digits(lx, has_base && (start[1] | 32) == 'x');
+    if (!has_base && lx->end - lx->at >= 2 && *lx->at == '.' && isdigit((unsigned char)lx->at[1])) {
         is_decimal = true;
         lx->at++;
         skip_digits(lx, false);
     }
-    end = lx->at;
-    fits = base != 10 || lex_exponent(lx, &exponent);
-    is_decimal = is_decimal || end != lx->at;
-    suffix = lex_suffix(lx);
-    if (base == 10 && !is_decimal && *digits == '0' && suffix != 'd' && suffix != 'f')
-        base = 8;
-    if (lx->at < lx->end && is_name_part((unsigned char)*lx->at)) {
-        lex_fail(lx, start, "a name cannot follow a number without a blank");
-        return;
-    }
-    if (suffix == 'd' || suffix == 'f') {
+    if (!has_base && lex_exponent(lx))
         is_decimal = true;
-        n.suffix = suffix;
-    } else {
-        n.scale = (int32_t)-exponent;
-        if (!fits || !lex_digits(lx, digits, end, base, &n)) {
-            lex_fail(lx, start, "this number is not to be read: digits of base %u, %u at most", base,
-                     BIGNUM_DIGITS_MAX);
-            return;
-        }
+    if (lx->at < lx->end && is_name_start((unsigned char)*lx->at) &&
+        strchr(is_decimal ? "gGdDfF" : has_base ? "gGlLiI" : "gGlLiIdDfF", *lx->at) != NULL) {
+        is_decimal = is_decimal || strchr("dDfF", *lx->at) != NULL;
+        lx->at++;
     }
-    /* The parser takes the sign in: -2^63 is one. */
-    if (suffix == 'l' && n.wide.magnitude.len > 0 && n.wide.magnitude.len * 8 != 64) {
-        lex_fail(lx, start, "a long has 64 bits");
-        return;
-    }
-    t = emit(lx, is_decimal ? T_DECIMAL : T_INT, start);
-    t->text = arena_dup(lx->arena, str_range(start, lx->at));
-    t->number = n.number;
-    t->wide = n.wide;
-    t->scale = n.scale;
-    t->suffix = n.suffix;
-    t->is_long = suffix == 'l';
-    t->is_big = suffix == 'g';
+    if (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
+        lex_fail(lx, start, "a name cannot follow a number without a blank");
+    else
+        emit(lx, is_decimal ? T_DECIMAL : T_INT, start)->text = str_range(start, lx->at);
 }
 
 static void
@@ -594,7 +594,7 @@ lex_comment(struct lexer *lx)
         return;
     }
     for (lx->at += 2; lx->at < lx->end; lx->at++) {
-        if (looking_at(lx, "*/")) {
+        if (looking_at(lx, STR("*/"))) {
             lx->at += 2;
             return;
         }
@@ -623,10 +623,10 @@ skip_blanks(struct lexer *lx, bool one_line)
             lx->at++;
             new_line(lx);
             lx->newline = true;
-        } else if (*lx->at == '\\' && looking_at(lx, "\\\n")) {
+        } else if (*lx->at == '\\' && looking_at(lx, STR("\\\n"))) {
             lx->at += 2;
             new_line(lx);
-        } else if (*lx->at == '/' && (looking_at(lx, "//") || looking_at(lx, "/*"))) {
+        } else if (*lx->at == '/' && (looking_at(lx, STR("//")) || looking_at(lx, STR("/*")))) {
             lex_comment(lx);
         } else {
             return;
@@ -634,58 +634,37 @@ skip_blanks(struct lexer *lx, bool one_line)
     }
 }
 
-/* Those that no longer operator begins with: most of what is in a file. */
-static enum token_type
-single(char c)
-{
-    switch (c) {
-    case '(':
-        return T_LPAREN;
-    case ')':
-        return T_RPAREN;
-    case '{':
-        return T_LBRACE;
-    case '}':
-        return T_RBRACE;
-    case '[':
-        return T_LBRACKET;
-    case ']':
-        return T_RBRACKET;
-    case ',':
-        return T_COMMA;
-    case ';':
-        return T_SEMICOLON;
-    case ':':
-        return T_COLON;
-    default:
-        return T_END;
-    }
-}
-
 static void
 lex_punctuation(struct lexer *lx)
 {
-    const enum token_type one = single(*lx->at);
-    const size_t left = (size_t)(lx->end - lx->at);
+    const struct str left = str_range(lx->at, lx->end);
+    enum token_type type = begins[(unsigned char)*lx->at];
 
-    if (one != T_END) {
-        emit(lx, one, lx->at)->text = (struct str){lx->at, 1};
+    if (type == T_END) {
+        if (isprint((unsigned char)*lx->at))
+            lex_fail(lx, lx->at, "unexpected character '%c'", *lx->at);
+        else
+            lex_fail(lx, lx->at, "unexpected byte 0x%02x", (unsigned char)*lx->at);
+        return;
+    }
+    /* The last that begins so has one character. A NUL stands behind the text. */
+    while (punctuation[type].len > 1 &&
+           (punctuation[type].at[1] != lx->at[1] || !str_starts(left, punctuation[type])))
+        type++;
+    emit(lx, type, lx->at)->text = punctuation[type];
+    lx->at += punctuation[type].len;
+}
+
+static void
+lex_name(struct lexer *lx)
+{
+    const char *start = lx->at;
+    struct str name;
+
+    while (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
         lx->at++;
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(punctuation); i++) {
-        const size_t len = punctuation[i].len;
-        if (punctuation[i].text[0] != *lx->at || left < len ||
-            (len > 1 && memcmp(lx->at, punctuation[i].text, len) != 0))
-            continue;
-        emit(lx, punctuation[i].type, lx->at)->text = (struct str){punctuation[i].text, len};
-        lx->at += len;
-        return;
-    }
-    if (isprint((unsigned char)*lx->at))
-        lex_fail(lx, lx->at, "unexpected character '%c'", *lx->at);
-    else
-        lex_fail(lx, lx->at, "unexpected byte 0x%02x", (unsigned char)*lx->at);
+    name = str_range(start, lx->at);
+    emit(lx, is_keyword(name) ? T_KEYWORD : T_NAME, start)->text = name;
 }
 
 /* Until the end, or to the '}' that closes an interpolation. */
@@ -714,21 +693,18 @@ lex_code(struct lexer *lx, bool inside_string, bool one_line)
             braces++;
         else if (*start == '}' && braces > 0)
             braces--;
-        if (*start == '\xC2' && looking_at(lx, "\xC2\xA0")) {
+        if (in_names[(unsigned char)*start] == NAME_GOES_ON) {
+            lex_number(lx);
+        } else if (*start == '\xC2' && looking_at(lx, STR("\xC2\xA0"))) {
             lex_fail(lx, start,
                      "a non-breaking space (U+00A0, often from a web page); replace it by a blank");
-        } else if (lex_any_string(lx)) {
-            continue;
-        } else if (isdigit((unsigned char)*start)) {
-            lex_number(lx);
-        } else if (is_name_start((unsigned char)*start)) {
-            struct token *t;
-            while (lx->at < lx->end && is_name_part((unsigned char)*lx->at))
-                lx->at++;
-            t = emit(lx, is_keyword(str_range(start, lx->at)) ? T_KEYWORD : T_NAME, start);
-            t->text = str_range(start, lx->at); /* the text lives in the arena, too */
-        } else {
-            lex_punctuation(lx);
+        } else if (*start != '$' && is_name_start((unsigned char)*start)) {
+            lex_name(lx);
+        } else if (!lex_any_string(lx)) {
+            if (*start == '$')
+                lex_name(lx);
+            else
+                lex_punctuation(lx);
         }
     }
 }
@@ -759,6 +735,21 @@ normalized(struct str text, struct arena *arena)
     return (struct str){to, len};
 }
 
+static bool
+is_ascii(struct str text)
+{
+    uint64_t word = 0, all = 0;
+    size_t i = 0;
+
+    for (; i + sizeof(word) <= text.len; i += sizeof(word)) {
+        memcpy(&word, text.at + i, sizeof(word));
+        all |= word;
+    }
+    for (; i < text.len; i++)
+        all |= (unsigned char)text.at[i];
+    return (all & 0x8080808080808080u) == 0;
+}
+
 bool
 lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagnostics *d)
 {
@@ -768,13 +759,16 @@ lexer_run(struct str text, struct arena *arena, struct tokens *out, struct diagn
         diagnostics_add(d, 1, 1, "E-SYNTAX", "the file is larger than %u bytes", SYNTAX_TEXT_MAX);
         return false;
     }
-    text = normalized(text, arena);
-    lx.at = lx.line_start = lx.mark = text.at;
+    text = out->text = normalized(text, arena);
+    lx.at = lx.begin = lx.line_start = lx.mark = text.at;
     lx.mark_column = 1;
+    lx.is_ascii = is_ascii(text);
     lx.end = text.at + text.len;
-    out->capacity = text.len / BYTES_A_TOKEN + 16; /* most files need no more */
-    out->at = mem_grow(out->at, out->capacity, sizeof(*out->at));
+    /* Most files need no more, and what is too much is never touched. */
+    out->capacity = text.len / BYTES_A_TOKEN + 16;
+    out->at = arena_alloc(&out->arena, out->capacity * sizeof(*out->at));
     lex_code(&lx, false, false);
+    strbuf_done(&lx.pieces);
     if (!lx.failed) {
         /* Three of them: the parser looks two tokens ahead without asking. */
         for (int i = 0; i < 3; i++) {

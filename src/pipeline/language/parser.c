@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define BYTES_A_BYTE 11 /* of a tree, for one of the text, as a rule */
+
 struct node *
 node_new(struct arena *arena, enum node_type type, const struct token *at)
 {
@@ -89,11 +91,23 @@ parser_close(struct parser *p, enum token_type type, const struct token *open, c
 }
 
 bool
+parser_chain(struct parser *p, unsigned *length, const char *what)
+{
+    if (++*length > SYNTAX_CHAIN_MAX)
+        parser_fail(p, p->at, "the %s is too long (limit %d parts)", what, SYNTAX_CHAIN_MAX);
+    if (*length > p->longest_chain)
+        p->longest_chain = *length;
+    return !p->failed;
+}
+
+bool
 parser_enter(struct parser *p)
 {
     /* Each bracket costs several levels of the expression grammar. */
     if (++p->depth > SYNTAX_DEPTH_MAX * 4)
         parser_fail(p, p->at, "nested too deeply");
+    if (p->depth > p->deepest)
+        p->deepest = p->depth;
     return !p->failed;
 }
 
@@ -607,9 +621,9 @@ parse_assert(struct parser *p)
     struct node *n = node_new(p->arena, N_ASSERT, p->at);
 
     p->at++;
-    const char *start = p->at->source;
+    const unsigned start = p->at->offset;
     n->a = parse_expression(p);
-    n->text = str_trim(str_range(start, p->at->source < start ? start : p->at->source));
+    n->text = str_trim(str_slice(p->text, start, p->at->offset));
     if (parser_accept(p, T_COLON) || parser_accept(p, T_COMMA))
         n->b = parse_expression(p);
     return n;
@@ -756,29 +770,46 @@ parse_statements(struct parser *p, struct node *parent)
 
 /* Chains make trees that are deep without nesting; whoever walks the tree recurses, so its depth
  * has a limit of its own. Gives the node that lies too deep, or NULL. */
+static const struct node *too_deep(const struct node *n, unsigned depth);
+
+static const struct node *
+any_too_deep(const struct node *n, unsigned depth)
+{
+    const struct node *found = NULL;
+
+    for (; n != NULL && found == NULL; n = n->next)
+        found = too_deep(n, depth);
+    return found;
+}
+
 static const struct node *
 too_deep(const struct node *n, unsigned depth)
 {
-    const struct node *parts[6];
     const struct node *found = NULL;
 
     if (depth > SYNTAX_TREE_MAX)
         return n;
-    parts[0] = n->a;
-    parts[1] = n->b;
-    parts[2] = n->c;
-    parts[3] = n->d;
-    parts[4] = n->first;
-    parts[5] = n->params;
-    for (size_t i = 0; i < ARRAY_COUNT(parts) && found == NULL; i++) {
-        if (parts[i] == NULL)
-            continue;
-        found = too_deep(parts[i], depth + 1);
-        if (i >= 4)
-            for (const struct node *s = parts[i]->next; s != NULL && found == NULL; s = s->next)
-                found = too_deep(s, depth + 1);
-    }
+    if (n->a != NULL)
+        found = too_deep(n->a, depth + 1);
+    if (n->b != NULL && found == NULL)
+        found = too_deep(n->b, depth + 1);
+    if (n->c != NULL && found == NULL)
+        found = too_deep(n->c, depth + 1);
+    if (n->d != NULL && found == NULL)
+        found = too_deep(n->d, depth + 1);
+    if (n->first != NULL && found == NULL)
+        found = any_too_deep(n->first, depth + 1);
+    if (n->params != NULL && found == NULL)
+        found = any_too_deep(n->params, depth + 1);
     return found;
+}
+
+/* Most files need no walk: from the root to a leaf each nesting adds four nodes at most, besides two for
+ * each link of a chain in it. */
+static bool
+may_be_too_deep(const struct parser *p)
+{
+    return p->deepest * (4 + 2 * p->longest_chain) > SYNTAX_TREE_MAX;
 }
 
 struct node *
@@ -788,19 +819,24 @@ syntax_parse(struct str text, struct arena *arena, struct diagnostics *d)
     struct parser p = {.arena = arena, .d = d};
     struct node *root = NULL;
 
+    if (text.len <= SYNTAX_TEXT_MAX)
+        arena_reserve(arena, text.len * BYTES_A_BYTE);
     if (lexer_run(text, arena, &tokens, d)) {
+        p.text = tokens.text;
         p.at = tokens.at;
         p.end = tokens.at + tokens.count - 3;
         root = node_new(arena, N_BLOCK, p.at);
         parse_statements(&p, root);
         if (!p.failed && !parser_is(&p, T_END))
             parser_fail(&p, p.at, "unexpected '}'");
-        const struct node *deep = p.failed ? NULL : too_deep(root, 0);
+        if (p.unsigned_least != NULL)
+            parser_fail(&p, p.unsigned_least, "this number fits only behind a minus");
+        const struct node *deep = !p.failed && may_be_too_deep(&p) ? too_deep(root, 0) : NULL;
         if (deep != NULL) {
             diagnostics_add(d, deep->line, deep->column, "E-SYNTAX", "nested too deeply");
             p.failed = true;
         }
     }
-    free(tokens.at);
+    arena_done(&tokens.arena);
     return p.failed ? NULL : root;
 }

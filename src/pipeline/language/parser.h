@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* parser.h - what parser.c (statements) and parser_expression.c share. */
+/* parser.h - what parser.c (statements), parser_expression.c and parser_number.c share. */
 #pragma once
 #include "pipeline/language/syntax.h"
 
 struct parser {
     struct arena *arena;
+    struct str text;
     const struct token *at; /* ends with T_END */
     const struct token *end;
+    const struct token *unsigned_least; /* 2^63 as a long or 2^31 as an int, not behind a minus, or NULL */
     struct diagnostics *d;
-    unsigned depth;
+    unsigned depth, deepest, longest_chain;
     unsigned inside;       /* > 0 inside ( or [: line ends mean nothing */
     bool no_named_command; /* after `return` */
     bool may_lack_body;    /* an abstract method */
@@ -39,6 +41,8 @@ void parser_expect(struct parser *p, enum token_type type, const char *where);
 /* The bracket that ends what `open` began; says where that was if it is missing. */
 void parser_close(struct parser *p, enum token_type type, const struct token *open,
                   const char *what);
+/* One more link of a chain that has had `*length`; false (and failed) beyond the limit. */
+bool parser_chain(struct parser *p, unsigned *length, const char *what);
 bool parser_enter(struct parser *p); /* counts depth; false (and failed) beyond the limit */
 void parser_leave(struct parser *p);
 /* the current token stands on the same line */
@@ -49,6 +53,9 @@ parser_continues(const struct parser *p)
 }
 
 struct node *parse_expression(struct parser *p);
+struct node *parse_number(struct parser *p); /* stays at the number */
+/* A minus and its operand may be one number. */
+void take_sign(struct parser *p, struct node *minus, const struct token *operand);
 /* As an expression, or a call without brackets: `echo 'x'`. */
 struct node *parse_command(struct parser *p);
 /* "{ a, b -> statements }", the brace is the current token. */

@@ -123,39 +123,6 @@ parse_gstring(struct parser *p)
     return n;
 }
 
-static struct node *
-number_node(struct parser *p)
-{
-    const struct token *t = p->at;
-    struct node *n = node_new(p->arena, t->type == T_INT ? N_INT : N_DECIMAL, t);
-
-    n->number = t->number;
-    n->wide = t->wide;
-    n->scale = t->scale;
-    n->is_long = t->is_long;
-    n->is_big = t->is_big;
-    n->suffix = t->suffix;
-    if (t->suffix != '\0')
-        n->text = t->text;
-    return n;
-}
-
-/* The least int and the least long are literals of their own: without the sign they do not fit. */
-static void
-take_sign(struct node *minus)
-{
-    struct node *n = minus->a;
-
-    if (minus->op != T_SUB || n == NULL || n->type != N_INT || n->is_big)
-        return;
-    if (n->wide.magnitude.len == 0 ? n->is_long || n->number != -(int64_t)INT32_MIN
-                                   : bignum_bits(n->wide) != 64 || bignum_low(n->wide) != (uint64_t)1 << 63)
-        return;
-    minus->type = N_INT;
-    minus->is_long = n->wide.magnitude.len > 0;
-    minus->number = minus->is_long ? INT64_MIN : INT32_MIN;
-}
-
 /* key: value, in calls, maps and commands. */
 static struct node *
 parse_named(struct parser *p)
@@ -163,9 +130,8 @@ parse_named(struct parser *p)
     struct node *n = node_new(p->arena, N_NAMED, p->at);
 
     n->text = p->at->text;
-    if (p->at->type == T_INT) {
-        n->a = number_node(p);
-    }
+    if (p->at->type == T_INT)
+        n->a = parse_number(p);
     p->at++;
     parser_expect(p, T_COLON, "after the name of an argument");
     n->b = parse_expression(p);
@@ -416,7 +382,7 @@ parse_primary(struct parser *p)
         break;
     case T_INT:
     case T_DECIMAL:
-        n = number_node(p);
+        n = parse_number(p);
         break;
     case T_TEXT:
         n = node_new(p->arena, N_TEXT, t);
@@ -491,23 +457,19 @@ parse_member(struct parser *p, struct node *object)
     return n;
 }
 
-/* Makes a call of a name, a property or any value (which is then called by itself). */
+/* A name and a property become a call where they stand; any other value is called by itself. */
 static struct node *
 call_of(struct parser *p, struct node *callee)
 {
-    struct node *n = node_new(p->arena, N_CALL, p->at);
+    struct node *n = callee;
 
-    n->line = callee->line;
-    n->column = callee->column;
-    if (callee->type == N_NAME) {
-        n->text = callee->text;
-    } else if (callee->type == N_PROPERTY) {
-        n->a = callee->a;
-        n->text = callee->text;
-        n->b = callee->b;
-        n->is_safe = callee->is_safe;
-        n->is_spread = callee->is_spread;
+    if (callee->type == N_NAME || callee->type == N_PROPERTY) {
+        n->type = N_CALL;
+        n->is_block_arg = false;
     } else {
+        n = node_new(p->arena, N_CALL, p->at);
+        n->line = callee->line;
+        n->column = callee->column;
         n->a = callee;
         n->text = STR("call");
     }
@@ -541,11 +503,9 @@ parse_postfix(struct parser *p)
     struct node *n = parse_primary(p);
     unsigned length = 0;
 
-    while (!p->failed) {
-        if (++length > SYNTAX_CHAIN_MAX) {
-            parser_fail(p, p->at, "the expression is too long (limit %d parts)", SYNTAX_CHAIN_MAX);
-        } else if (parser_is(p, T_DOT) || parser_is(p, T_SAFE_DOT) || parser_is(p, T_SPREAD_DOT) ||
-                   parser_is(p, T_METHOD_POINTER)) {
+    while (parser_chain(p, &length, "expression")) {
+        if (parser_is(p, T_DOT) || parser_is(p, T_SAFE_DOT) || parser_is(p, T_SPREAD_DOT) ||
+            parser_is(p, T_METHOD_POINTER)) {
             n = parse_member(p, n);
         } else if (parser_is(p, T_LPAREN) && parser_continues(p)) {
             n = call_of(p, n);
@@ -585,6 +545,7 @@ parse_postfix(struct parser *p)
 static struct node *
 parse_unary(struct parser *p)
 {
+    const struct token *operand;
     struct node *n;
 
     if (!parser_enter(p))
@@ -600,9 +561,9 @@ parse_unary(struct parser *p)
         n->op = p->at->type;
         if (n->op == T_INCREMENT || n->op == T_DECREMENT)
             n->type = N_PREFIX;
-        p->at++;
+        operand = ++p->at;
         n->a = parse_unary(p);
-        take_sign(n);
+        take_sign(p, n, operand);
         break;
     case T_LPAREN:
         if (is_cast(p)) {
@@ -659,11 +620,8 @@ parse_binary(struct parser *p, int minimum)
             return left;
         if (!parser_continues(p))
             return left;
-        if (++length > SYNTAX_CHAIN_MAX) {
-            parser_fail(p, p->at, "the expression is too long (limit %d operators)",
-                        SYNTAX_CHAIN_MAX);
+        if (!parser_chain(p, &length, "expression"))
             return left;
-        }
         if (parser_word(p, "instanceof") || parser_word(p, "as")) {
             left = parse_type_operator(p, left);
             continue;
@@ -793,10 +751,8 @@ parse_command(struct parser *p)
         bool callable = n->type == N_NAME || n->type == N_PROPERTY || n->type == N_CALL;
         if (!callable || n->is_block_arg)
             break;
-        if (++length > SYNTAX_CHAIN_MAX) {
-            parser_fail(p, p->at, "the command is too long");
+        if (!parser_chain(p, &length, "command"))
             break;
-        }
         if (n->type != N_CALL) {
             n = parse_command_arguments(p, n);
             if (parser_is(p, T_LBRACE)) {

@@ -6,13 +6,10 @@
 bool
 parser_is_type_name(struct str name)
 {
-    static const char *const primitive[] = {"int",  "long", "boolean", "double", "float",
-                                            "char", "byte", "short",   "void"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(primitive); i++)
-        if (str_is(name, primitive[i]))
-            return true;
-    return name.len > 0 && isupper((unsigned char)name.at[0]);
+    return (name.len > 0 && isupper((unsigned char)name.at[0])) || str_is(name, "int") ||
+           str_is(name, "long") || str_is(name, "boolean") || str_is(name, "double") ||
+           str_is(name, "float") || str_is(name, "char") || str_is(name, "byte") ||
+           str_is(name, "short") || str_is(name, "void");
 }
 
 size_t

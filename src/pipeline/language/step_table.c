@@ -457,7 +457,7 @@ check_value(struct check *c, size_t i, const struct node *value)
     char text[300];
 
     c->seen[i] = true;
-    if (value->type == N_INT && value->wide.magnitude.len > 0) {
+    if (value->type == N_INT && value->wide != NULL) {
         complain(c, value, "BIGINT", "the number is beyond 64 bits");
     } else if (value->type == N_CLOSURE && c->specs[i].type != 'a') {
         snprintf(text, sizeof(text), "'" STR_FMT "' of '" STR_FMT "' must be a value, not a block",

@@ -42,28 +42,31 @@ void diagnostics_show(const struct diagnostics *d, const char *name, const char 
 struct str diagnostic_source(struct str text, unsigned line); /* empty if there is no such line */
 
 /* clang-format off */
+/* Those that begin alike stand together, longer ones before what they begin with. */
 #define PUNCTUATION(X)                                                                             \
-    X(USHR_ASSIGN, ">>>=") X(SHL_ASSIGN, "<<=") X(SHR_ASSIGN, ">>=") X(POW_ASSIGN, "**=")          \
-    X(IDENTICAL, "===") X(NOT_IDENTICAL, "!==") X(FULL_MATCH, "==~") X(COMPARE, "<=>")             \
-    X(RANGE_OPEN, "..<") X(USHR, ">>>") X(ELLIPSIS, "...")                                         \
-    X(SPREAD_DOT, "*.") X(SAFE_DOT, "?.") X(ELVIS, "?:") X(ARROW, "->") X(METHOD_POINTER, ".&")    \
-    X(EQUAL, "==") X(NOT_EQUAL, "!=") X(LESS_EQUAL, "<=") X(GREATER_EQUAL, ">=") X(FIND, "=~")     \
-    X(RANGE, "..") X(AND_AND, "&&") X(OR_OR, "||") X(INCREMENT, "++") X(DECREMENT, "--")           \
-    X(SHL, "<<") X(SHR, ">>") X(POW, "**") X(ADD_ASSIGN, "+=") X(SUB_ASSIGN, "-=")                 \
-    X(MUL_ASSIGN, "*=") X(DIV_ASSIGN, "/=") X(MOD_ASSIGN, "%=") X(OR_ASSIGN, "|=")                 \
-    X(AND_ASSIGN, "&=") X(XOR_ASSIGN, "^=")                                                        \
     X(LPAREN, "(") X(RPAREN, ")") X(LBRACKET, "[") X(RBRACKET, "]") X(LBRACE, "{") X(RBRACE, "}")  \
-    X(COMMA, ",") X(SEMICOLON, ";") X(DOT, ".") X(COLON, ":") X(QUESTION, "?") X(AT, "@")          \
-    X(ASSIGN, "=") X(LESS, "<") X(GREATER, ">") X(NOT, "!") X(TILDE, "~") X(ADD, "+") X(SUB, "-")  \
-    X(MUL, "*") X(DIV, "/") X(MOD, "%") X(AND, "&") X(OR, "|") X(XOR, "^")
+    X(COMMA, ",") X(SEMICOLON, ";") X(COLON, ":") X(AT, "@") X(TILDE, "~")                         \
+    X(RANGE_OPEN, "..<") X(ELLIPSIS, "...") X(METHOD_POINTER, ".&") X(RANGE, "..") X(DOT, ".")     \
+    X(IDENTICAL, "===") X(FULL_MATCH, "==~") X(EQUAL, "==") X(FIND, "=~") X(ASSIGN, "=")           \
+    X(USHR_ASSIGN, ">>>=") X(SHR_ASSIGN, ">>=") X(USHR, ">>>") X(GREATER_EQUAL, ">=")              \
+    X(SHR, ">>") X(GREATER, ">")                                                                   \
+    X(SHL_ASSIGN, "<<=") X(COMPARE, "<=>") X(LESS_EQUAL, "<=") X(SHL, "<<") X(LESS, "<")           \
+    X(POW_ASSIGN, "**=") X(SPREAD_DOT, "*.") X(POW, "**") X(MUL_ASSIGN, "*=") X(MUL, "*")          \
+    X(NOT_IDENTICAL, "!==") X(NOT_EQUAL, "!=") X(NOT, "!")                                         \
+    X(SAFE_DOT, "?.") X(ELVIS, "?:") X(QUESTION, "?")                                              \
+    X(ARROW, "->") X(DECREMENT, "--") X(SUB_ASSIGN, "-=") X(SUB, "-")                              \
+    X(INCREMENT, "++") X(ADD_ASSIGN, "+=") X(ADD, "+")                                             \
+    X(AND_AND, "&&") X(AND_ASSIGN, "&=") X(AND, "&") X(OR_OR, "||") X(OR_ASSIGN, "|=") X(OR, "|")  \
+    X(DIV_ASSIGN, "/=") X(DIV, "/") X(MOD_ASSIGN, "%=") X(MOD, "%") X(XOR_ASSIGN, "^=") X(XOR, "^")
 /* clang-format on */
 
-enum token_type {
+/* Of one byte, as the types of nodes: a file of a megabyte has hundreds of thousands of both. */
+enum __attribute__((packed)) token_type {
     T_END,
     T_NAME,
     T_KEYWORD,
-    T_INT,     /* number; `is_long`, `is_big` */
-    T_DECIMAL, /* number / 10^scale */
+    T_INT,
+    T_DECIMAL, /* a number with a fraction, an exponent or a suffix that says so */
     T_TEXT,    /* a string without interpolation, decoded */
     T_GSTRING, /* then T_TEXT and T_INTERPOLATE .. T_INTERPOLATED, then T_GSTRING_END */
     T_GSTRING_END,
@@ -76,33 +79,30 @@ enum token_type {
 
 struct token {
     enum token_type type;
-    unsigned line, column;
-    int32_t scale;
-    bool is_long, is_big; /* 1L, 1G */
-    char suffix;  /* 'd' or 'f' of a T_DECIMAL that is binary; its digits are `text` */
     bool newline; /* a line ended between the token before and this one */
-    const char *source; /* where it stands */
-    struct str text;
-    int64_t number;
-    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
+    unsigned line, column;
+    unsigned offset; /* where it stands in the text */
+    struct str text; /* of strings without quotes and escapes, of all others as they stand there */
 };
 
 struct tokens {
     struct token *at;
     size_t count, capacity;
+    struct arena arena; /* theirs; done by the caller */
+    struct str text;    /* what they were made of: line ends are LF */
 };
 
-/* False with one diagnostic. The tokens are malloc'd, what they point at is in `arena`. */
+/* False with one diagnostic. What the tokens point at is in `arena`. */
 bool lexer_run(struct str text, struct arena *arena, struct tokens *out,
                struct diagnostics *d) MUST_CHECK;
 const char *token_name(enum token_type type); /* "'{'", "a name" */
 
-enum node_type {
+enum __attribute__((packed)) node_type {
     /* expressions */
     N_NULL,
     N_BOOL,     /* number */
     N_INT,      /* number or wide, is_long, is_big */
-    N_DECIMAL,  /* number or wide, scale */
+    N_DECIMAL,  /* number or wide, scale; is_double and is_float: text */
     N_TEXT,     /* text */
     N_GSTRING,  /* first: N_TEXT and expressions in turn */
     N_NAME,     /* text */
@@ -155,14 +155,19 @@ enum node_type {
 struct node {
     enum node_type type;
     enum token_type op;
-    unsigned line, column;
-    struct str text, type_text;
-    int64_t number;
-    struct bignum wide; /* in place of a number that is not of 64 bits; else empty */
-    int32_t scale;
-    char suffix; /* of N_DECIMAL: 'd' or 'f' (then `text` has the digits), or 0 */
     bool is_long : 1, is_safe : 1, is_spread : 1, is_command : 1, has_params : 1; /* bits: a tree is large */
     bool is_field : 1, is_block_arg : 1, is_big : 1, is_static : 1, is_enum : 1;
+    bool is_double : 1, is_float : 1;
+    unsigned line, column;
+    int32_t scale;
+    struct str text;
+    union { /* a number has no type but its own */
+        struct str type_text;
+        struct {
+            int64_t number;
+            const struct bignum *wide; /* in place of a number that is not of 64 bits; else NULL */
+        };
+    };
     struct node *a, *b, *c, *d;
     struct node *first, *last; /* children, linked by next */
     struct node *params;

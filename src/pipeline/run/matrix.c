@@ -14,8 +14,11 @@ literal(struct run *run, const struct node *n)
         return n->text;
     if (n->type == N_BOOL)
         return n->number != 0 ? STR("true") : STR("false");
-    if (n->wide.magnitude.len > 0)
-        return n->text;
+    if (n->wide != NULL) {
+        cleanup(strbuf_done) struct strbuf digits = {0};
+        bignum_format(*n->wide, 10, &digits);
+        return arena_dup(&run->arena, strbuf_str(&digits));
+    }
     return str_of(arena_format(&run->arena, "%lld", (long long)n->number));
 }
 
