@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -142,6 +143,23 @@ TEST(an_arena_of_megabytes_is_as_any_other)
         arena_done(&a);
         CHECK(a.head == NULL && a.used == 0);
     }
+}
+
+/* Each word is multiplied; with the one that made a factor 0 all before it was out of the hash. */
+TEST(no_word_takes_the_seed_out_of_a_hash)
+{
+    const uint64_t zero = 0xC2B2AE3D27D4EB4Fu, zero_too = 0x9E3779B97F4A7C15u;
+    char a[24] = "aaaaaaaa", b[24] = "bbbbbbbb";
+
+    memcpy(a + 8, &zero, 8);
+    memcpy(b + 8, &zero, 8);
+    CHECK(hash_text((struct str){a, 16}, 1) != hash_text((struct str){b, 16}, 1));
+    CHECK(hash_text((struct str){a, 16}, 1) != hash_text((struct str){a, 16}, 2));
+    memcpy(a + 8, &zero_too, 8);
+    memcpy(b + 8, &zero_too, 8);
+    CHECK(hash_text((struct str){a, 16}, 1) != hash_text((struct str){b, 16}, 1));
+    CHECK(hash_text(STR("a"), 1) == hash_text(STR("a"), 1));
+    CHECK(hash_text(STR(""), 1) != hash_text((struct str){"\0", 1}, 1));
 }
 
 TEST(an_error_says_what_failed)

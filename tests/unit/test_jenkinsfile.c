@@ -2,9 +2,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include "check.h"
 #include "pipeline/groovy/interp.h"
 #include "pipeline/language/jenkinsfile.h"
+#include "pipeline/language/names.h"
 #include "pipeline/run/journal_value.h"
 #include "pipeline/run/runner.h"
 #include "pipeline/groovy/value_json.h"
@@ -434,4 +436,83 @@ TEST(all_errors_are_reported_at_once)
     got = errors_of("pipeline {\nstages {\nstage('a') {\nsteps {\nsh()\n}\n}\n}\npostt { }\n}");
     CHECK(str_starts(str_of(got), STR("Jenkinsfile:1:1:")));
     CHECK(strstr(got, "9:1:") != NULL && strstr(got, "5:1:") < strstr(got, "9:1:"));
+}
+
+/* The longest row of places in a table that are taken: what a look-up may have to walk. */
+static size_t
+longest_row(const struct names *names)
+{
+    size_t longest = 0, row = 0;
+
+    for (size_t i = 0; i < names->size; i++) {
+        row = names->at[i].what != NULL ? row + 1 : 0;
+        longest = row > longest ? row : longest;
+    }
+    return longest;
+}
+
+/* Of a hash that everybody can compute, FNV-1a, these all have the same last bits. */
+static bool
+is_crafted(struct str name)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ (unsigned char)name.at[i]) * 0x100000001b3u;
+    return ((h ^ h >> 32) & 0x1ff) == 0;
+}
+
+TEST(crafted_names_do_not_all_fall_into_one_place)
+{
+    struct names crafted = {0}, zeroed = {0};
+    cleanup(arena_done) struct arena a = {0};
+    unsigned count = 0;
+
+    for (unsigned i = 0; count < 600; i++) {
+        char name[16];
+        const struct str s = {name, (size_t)snprintf(name, sizeof(name), "V%u", i)};
+
+        if (!is_crafted(s))
+            continue;
+        CHECK(names_add(&a, &crafted, arena_dup(&a, s), "first") == NULL);
+        count++;
+    }
+    CHECK(longest_row(&crafted) < 60);
+
+    for (unsigned i = 0; i < 600; i++) { /* the word that made a factor of the hash 0 */
+        char *name = arena_format(&a, "V%07u\x4f\xeb\xd4\x27\x3d\xae\xb2\xc2", i);
+
+        CHECK(names_add(&a, &zeroed, str_of(name), "first") == NULL);
+    }
+    CHECK(longest_row(&zeroed) < 60);
+}
+
+static int64_t
+checking_takes_us(const char *head, const char *first, const char *second)
+{
+    static struct diagnostics d;
+    cleanup(strbuf_done) struct strbuf text = {0};
+    clock_t start;
+
+    strbuf_add_cstr(&text, head);
+    while (text.len < 60000)
+        strbuf_add_cstr(&text, first);
+    while (text.len < 120000)
+        strbuf_add_cstr(&text, second);
+    strbuf_add_cstr(&text, "}\nstages { stage('a') { steps { echo 'x' } } } }\n");
+    d.count = 0;
+    start = clock();
+    CHECK(jenkinsfile_parse(strbuf_str(&text), &d) == NULL);
+    CHECK(d.count > 10000);
+    return (int64_t)(clock() - start) * 1000000 / CLOCKS_PER_SEC;
+}
+
+/* Each that stood twice was compared with all before the first of its kind. */
+TEST(entries_are_checked_in_time_that_grows_with_their_block)
+{
+    const char *options = "pipeline { agent any\noptions {\n", *post = "pipeline { agent any\npost {\n";
+    const int64_t plain = checking_takes_us(options, "a.b()\n", "a.b()\n");
+
+    CHECK(checking_takes_us(options, "a.b()\n", "retry(1)\n") < 5 * plain);
+    CHECK(checking_takes_us(post, "a.b()\n", "always{a()}\n") < 5 * plain);
 }

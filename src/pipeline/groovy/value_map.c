@@ -3,39 +3,15 @@
  * it. The index has a seed of its own (where it lies in memory), so that nobody can write a file
  * whose keys all fall into one place. */
 #include <math.h>
+#include "base/hash.h"
 #include "pipeline/groovy/value.h"
 
 #define INDEX_FROM 16
 
 static uint64_t
-mixed(uint64_t a, uint64_t b)
-{
-    const unsigned __int128 product =
-        (unsigned __int128)(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xC2B2AE3D27D4EB4Fu);
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t
-hash_text(struct str s, uint64_t seed)
-{
-    uint64_t h = seed ^ s.len, word;
-    size_t i = 0;
-
-    for (; i + 8 <= s.len; i += 8) {
-        memcpy(&word, s.at + i, 8);
-        h = mixed(h, word);
-    }
-    word = 0;
-    if (i < s.len)
-        memcpy(&word, s.at + i, s.len - i);
-    return mixed(h, word);
-}
-
-static uint64_t
 hash_pointer(const void *p, uint64_t seed)
 {
-    return mixed(seed, (uintptr_t)p);
+    return hash_mix(seed, (uintptr_t)p);
 }
 
 static uint64_t
@@ -75,7 +51,7 @@ hash_exact(struct value v, uint64_t seed)
             rest %= modulus;
     }
     rest = times((uint64_t)(rest % modulus), power_of_ten(-(int64_t)v.scale, modulus), modulus);
-    return mixed(seed, n.is_negative && rest != 0 ? modulus - (uint64_t)rest : (uint64_t)rest);
+    return hash_mix(seed, n.is_negative && rest != 0 ? modulus - (uint64_t)rest : (uint64_t)rest);
 }
 
 /* A double counts as the decimal that it reads as; what is equal to it only because it is rounded to it
@@ -102,7 +78,7 @@ hash_number(struct value v, enum equality mode, uint64_t seed)
         return v.type == V_DOUBLE ? hash_real(v.real, seed) : hash_exact(v, seed);
     if (v.is_wide)
         return hash_text(v.magnitude, seed + v.type + (uint32_t)v.scale);
-    return mixed(seed + v.type + (uint32_t)v.scale, (uint64_t)v.number);
+    return hash_mix(seed + v.type + (uint32_t)v.scale, (uint64_t)v.number);
 }
 
 /* `left` reaches 0: the value is too large to be told by what it holds. */
@@ -124,7 +100,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_NULL:
         return seed;
     case V_BOOL:
-        return mixed(seed, v.truth);
+        return hash_mix(seed, v.truth);
     case V_INT:
     case V_LONG:
     case V_BIG:
@@ -137,15 +113,15 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_LIST:
         if (list_is_set(v.list)) { /* equal ones may differ in their order */
             for (size_t i = 0; i<v.list->count && * left> 0; i++)
-                h += mixed(seed, hash_at(v.list->at[i], mode, seed, depth + 1, left));
+                h += hash_mix(seed, hash_at(v.list->at[i], mode, seed, depth + 1, left));
             return h;
         }
         for (size_t i = 0; i<v.list->count && * left> 0; i++)
-            h = mixed(h, hash_at(v.list->at[i], mode, seed, depth + 1, left));
-        return mixed(h, v.list->count);
+            h = hash_mix(h, hash_at(v.list->at[i], mode, seed, depth + 1, left));
+        return hash_mix(h, v.list->count);
     case V_MAP: /* equal ones may differ in their order */
         for (size_t i = 0; i<v.map->count && * left> 0; i++)
-            h += mixed(hash_at(v.map->at[i].key, EQUAL_AS_KEYS, seed, depth + 1, left),
+            h += hash_mix(hash_at(v.map->at[i].key, EQUAL_AS_KEYS, seed, depth + 1, left),
                        hash_at(v.map->at[i].value, mode, seed, depth + 1, left));
         return h;
     case V_CLOSURE:
@@ -155,7 +131,7 @@ hash_at(struct value v, enum equality mode, uint64_t seed, unsigned depth, unsig
     case V_HOST:
         return v.host == HOST_CLASS ? hash_text(v.text, seed) : hash_pointer(v.data, seed);
     case V_OBJECT:
-        return value_is_object(v, "Date") ? mixed(seed, (uint64_t)v.object->number)
+        return value_is_object(v, "Date") ? hash_mix(seed, (uint64_t)v.object->number)
                                           : hash_pointer(v.object, seed);
     }
     return 0;
@@ -227,7 +203,7 @@ index_build(struct arena *a, struct map *m, size_t capacity)
         size *= 2;
     m->index = arena_alloc(a, size * sizeof(*m->index));
     m->index_size = size;
-    m->seed = mixed((uintptr_t)m->index, (uintptr_t)m);
+    m->seed = hash_mix((uintptr_t)m->index, (uintptr_t)m);
     for (size_t i = 0; i < m->count; i++)
         index_add(m, i);
 }

@@ -216,6 +216,7 @@ bind_post(struct binder *b, const struct node *call)
                                         "aborted", "success",  "unsuccessful", "unstable",
                                         "failure", "notBuilt", "cleanup"};
     const struct node *block = section_block(call);
+    struct names seen = {0};
 
     if (block->first == NULL)
         bind_fail(b, call, "E-POST-CONTENT", "'post' is empty");
@@ -232,12 +233,8 @@ bind_post(struct binder *b, const struct node *call)
                            "'" STR_FMT "' is not a condition of 'post'", STR_ARG(n->text));
             continue;
         }
-        for (const struct node *o = block->first; o != n; o = o->next)
-            if (o->type == N_CALL && str_equal(o->text, n->text)) {
-                bind_fail(b, n, "E-DUP-POST", "'" STR_FMT "' stands twice in 'post'",
-                          STR_ARG(n->text));
-                break;
-            }
+        if (names_add(&b->j->arena, &seen, n->text, n) != NULL)
+            bind_fail(b, n, "E-DUP-POST", "'" STR_FMT "' stands twice in 'post'", STR_ARG(n->text));
         bind_steps(b, n);
     }
 }
@@ -352,19 +349,17 @@ bind_entry(struct binder *b, const struct node *section, const struct node *n,
 }
 
 static void
-bind_duplicates(struct binder *b, const struct node *block, const struct node *n)
+bind_duplicate(struct binder *b, struct names *names, const struct node *n)
 {
-    for (const struct node *o = block->first; o != n; o = o->next)
-        if (o->type == N_CALL && str_equal(o->text, n->text)) {
-            bind_fail(b, n, "E-DUP-ENTRY", "'" STR_FMT "' stands twice", STR_ARG(n->text));
-            return;
-        }
+    if (names_add(&b->j->arena, names, n->text, n) != NULL)
+        bind_fail(b, n, "E-DUP-ENTRY", "'" STR_FMT "' stands twice", STR_ARG(n->text));
 }
 
 void
 bind_options(struct binder *b, const struct node *call, bool is_stage)
 {
     const struct node *block = section_block(call);
+    struct names names = {0};
 
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-SECTION", "'options' is empty");
@@ -379,7 +374,7 @@ bind_options(struct binder *b, const struct node *call, bool is_stage)
         type = bind_entry(b, call, n, option_type_find, option_name_near);
         if (type == NULL)
             continue;
-        bind_duplicates(b, block, n);
+        bind_duplicate(b, &names, n);
         if (is_stage && type->kind == STEP_PLAIN)
             bind_fail(b, n, "E-UNKNOWN-TYPE", "'" STR_FMT "' is an option of the pipeline only",
                       STR_ARG(n->text));
@@ -406,6 +401,7 @@ void
 bind_triggers(struct binder *b, const struct node *call)
 {
     const struct node *block = section_block(call);
+    struct names names = {0};
 
     if (block->first == NULL)
         bind_fail(b, call, "E-EMPTY-SECTION", "'triggers' is empty");
@@ -413,7 +409,7 @@ bind_triggers(struct binder *b, const struct node *call)
         const struct step_type *type = bind_entry(b, call, n, trigger_type_find, trigger_name_near);
         if (type == NULL)
             continue;
-        bind_duplicates(b, block, n);
+        bind_duplicate(b, &names, n);
         step_args_check(n, type, "TRIGGER", b->d);
     }
 }
@@ -459,6 +455,7 @@ bind_input(struct binder *b, const struct node *call)
     static const char *const fields[] = {"message",   "id", "ok", "submitter", "submitterParameter",
                                          "parameters"};
     const struct node *block = section_block(call);
+    struct names names = {0};
     bool has_message = false;
 
     if (block == NULL)
@@ -473,7 +470,7 @@ bind_input(struct binder *b, const struct node *call)
             continue;
         }
         has_message = has_message || str_is(n->text, "message");
-        bind_duplicates(b, block, n);
+        bind_duplicate(b, &names, n);
         if (str_is(n->text, "parameters") && section_block(n) != NULL)
             bind_parameters(b, n);
     }

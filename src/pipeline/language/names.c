@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/language/names.h"
 
+#include "base/hash.h"
+
 #define SIZE_MIN 16
 
 /* Its place, or the free one where it belongs. */
 static struct known_name *
 find(const struct names *names, struct str name)
 {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-
-    for (size_t i = 0; i < name.len; i++)
-        h = (h ^ (unsigned char)name.at[i]) * 0x100000001b3u;
-    for (size_t slot = (size_t)(h ^ h >> 32);; slot++) {
+    for (size_t slot = (size_t)hash_text(name, (uintptr_t)names->at);; slot++) {
         struct known_name *known = &names->at[slot & (names->size - 1)];
         if (known->what == NULL || str_equal(known->name, name))
             return known;
