@@ -46,6 +46,7 @@ told_task(struct world *w, const struct ev_task_state *ev)
 
     if (c == NULL || c->told_stopped || (ev->status == TASK_PENDING && c->told_running_ms != 0))
         return;
+    c->is_unheard = false;
     if (ev->status == TASK_STOPPED) {
         c->told_stopped = true;
         if (c->hook_service >= 0)
@@ -243,8 +244,8 @@ is_told_healthy(const struct world *w, int container)
         return false;
     if (kind == CHECKED_NO_LB)
         return c->told_health == HEALTH_HEALTHY;
-    if (kind == NO_LB)
-        return naru_now(w) >= c->told_running_ms + 40000;
+    if (kind == NO_LB) /* time that naru did not see proves nothing */
+        return !c->is_unheard && naru_now(w) >= c->told_running_ms + 40000;
     t = target_of(w, container);
     return t >= 0 && !w->targets[t].is_draining && w->targets[t].told == TARGET_healthy;
 }

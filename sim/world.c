@@ -285,6 +285,8 @@ static void
 naru_dies(struct world *w)
 {
     world_trace(w, "naru dies");
+    for (int i = 0; i < w->container_count; i++)
+        w->containers[i].is_unheard |= w->containers[i].service >= 0 && !is_told_healthy(w, i);
     core_free(w->core);
     w->core = NULL;
     if (w->store_is_away)

@@ -90,6 +90,7 @@ struct sim_container {
     /* the book: what the core was told (and has committed), what it decided */
     bool told_stopped, asked_stop, by_user, exited_early; /* early: within a probation, and badly */
     int64_t told_running_ms, asked_stop_ms;
+    bool is_unheard; /* not known to be healthy when naru died, nor spoken of since then */
     int64_t protected_until_ms;
     enum health_status told_health;
     int version;

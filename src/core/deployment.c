@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "core/backoff.h"
 #include "core/daemon.h"
+#include "core/hearing.h"
 #include "core/moves.h"
 #include "core/placement.h"
 #include "core/progress.h"
@@ -383,14 +384,14 @@ static int64_t
 next_deadline_ms(const struct core *core, const struct service *s)
 {
     const struct deployment *p = service_primary(s);
-    int64_t due = INT64_MAX;
+    int64_t due = s->is_awaiting_word ? hearing_deadline_ms(core) : INT64_MAX;
 
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
         due = earlier(due, task_deadline_ms(core, t));
         if (core_task_is_protected(core, t))
             due = earlier(due, t->protected_until_ms);
     }
-    if (s->status != SERVICE_ACTIVE)
+    if (s->status != SERVICE_ACTIVE || s->is_awaiting_word)
         return due;
     due = earlier(due, backoff_deadline_ms(core, s));
     if (s->is_external)
@@ -416,7 +417,12 @@ deployment_advance(struct core *core, struct service *s, struct effects *out)
         next = t->next_live;
         task_advance(core, t);
     }
-    if (s->status == SERVICE_ACTIVE && s->is_external) {
+    s->is_awaiting_word = s->status == SERVICE_ACTIVE && hearing_awaits(core, s);
+    if (s->is_awaiting_word) {
+        (void)rollout_judge(core, s); /* what was told already counts at once */
+        if (s->is_external)
+            task_sets_note_steadiness(core, s);
+    } else if (s->status == SERVICE_ACTIVE && s->is_external) {
         task_sets_advance(core, s);
         core_wait_for_place(core, s);
     } else if (s->status == SERVICE_ACTIVE) {

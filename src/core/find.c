@@ -221,6 +221,8 @@ core_task_is_healthy(const struct core *core, const struct task *t)
 
     if (!task_is_wanted(t) || t->last_status != TASK_RUNNING)
         return false;
+    if (t->is_unheard && t->healthy_at_ms == 0)
+        return false; /* it may have ended since then */
     if (has_check && t->health != HEALTH_HEALTHY)
         return false;
     if (t->target_count > 0)

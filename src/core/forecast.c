@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "core/deployment.h"
 #include "core/forecast_world.h"
+#include "core/hearing.h"
 #include "core/rollout.h"
 
 #define STEPS_MAX 20000
@@ -246,6 +247,7 @@ begin(struct forecast_world *w, const struct event *event)
     const struct service_deployment *before;
 
     core_resume(w->core, w->now_ms, &w->effects);
+    hearing_end_all(w->core);
     s = core_service_by_arn(w->core, w->options->service_arn);
     before = service_current(s);
     for (const struct deployment *d = s->deployments; d != NULL; d = d->next) {

@@ -301,7 +301,7 @@ look_after_task(struct core *core, struct service *s, struct hook_run *run)
 }
 
 void
-hooks_task_ended(struct core *core, const struct task *t)
+hooks_task_changed(struct core *core, const struct task *t)
 {
     for (struct service *s = core->services; s != NULL; s = s->next) {
         if (is_hook_of(t, s))
@@ -442,10 +442,10 @@ hooks_advance(struct core *core, struct service *s)
 
     for (int i = 0; i < c->hook_count; i++) {
         struct hook_run *run = &c->hooks[i];
+        if (run->status == HOOK_IN_PROGRESS && is_task(c, run))
+            look_after_task(core, s, run); /* first: it may have ended in time, and be heard of now */
         if (is_waiting(run) && core->now_ms >= run->expires_at_ms)
             expire(core, s, run);
-        else if (run->status == HOOK_IN_PROGRESS && is_task(c, run))
-            look_after_task(core, s, run);
     }
     if (!all_are_good(c) && !c->is_returning)
         return false; /* nothing more is begun for it */

@@ -30,7 +30,7 @@ enum lifecycle_stage hooks_stage(const struct course *c);
 
 void hooks_continued(struct core *core, const struct ev_service_deployment_continue *ev);
 void hooks_answered(struct core *core, const struct ev_hook_answered *ev);
-void hooks_task_ended(struct core *core, const struct task *t);
+void hooks_task_changed(struct core *core, const struct task *t); /* one that was started for a hook */
 
 /* Of the configuration that its service deployment runs under. */
 const struct json *hooks_document(const struct service *s, const struct hook_run *run);

@@ -25,6 +25,7 @@ struct host {
     char name[64];
     bool is_connected;
     bool is_heard; /* since naru's start: before, the rows say what was */
+    int64_t up_since_ms; /* while it is heard and connected */
     int cpu_total, memory_total_mib; /* 0: unknown, then nothing is refused for it */
     int cpu_used, memory_used_mib;
     int cpu_found, memory_found_mib; /* by core_check() */
@@ -82,6 +83,8 @@ struct core_index {
     struct effects *out;         /* of the step under way */
     struct effects persists;     /* rows touched in this step */
     struct moves moves;
+    int64_t resumed_at_ms;       /* 0: it did not begin with rows */
+    int unheard_count;           /* tasks that is_unheard */
     int64_t sweep_at_ms;         /* when definitions are looked at that shall go; 0: none shall */
     uint64_t last_change; /* of any service */
     struct json *loaded_parts[PART_EVENTS + 1]; /* parts.h */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include "core/backoff.h"
 #include "core/gpus.h"
+#include "core/hearing.h"
 #include "core/place_index.h"
 #include "core/placement.h"
 #include "core/progress.h"
@@ -208,7 +209,7 @@ void
 instance_reported(struct core *core, const struct ev_instance_report *ev)
 {
     struct host *h = core_host(core, ev->host);
-    bool comes_back, is_back, is_lost, zones_changed = false;
+    bool comes_back, is_back, is_lost, is_first, zones_changed = false;
 
     if (h == NULL) {
         h = mem_new(sizeof(*h));
@@ -219,10 +220,13 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
         core_add_host(core, h);
     }
     comes_back = ev->is_connected && !h->is_connected;
-    is_back = comes_back || (ev->is_connected && !h->is_heard);
+    is_first = !h->is_heard;
+    is_back = comes_back || (ev->is_connected && is_first);
     is_lost = !ev->is_connected && h->is_connected;
     h->is_connected = ev->is_connected;
     h->is_heard = true;
+    if (is_back)
+        h->up_since_ms = core->now_ms;
     h->cpu_total = ev->cpu_total;
     h->memory_total_mib = ev->memory_total_mib;
     replace_doc(&h->doc, ev->doc);
@@ -238,6 +242,8 @@ instance_reported(struct core *core, const struct ev_instance_report *ev)
         ask_for_all(core, h);
     if (comes_back || is_lost)
         progress_agents_changed(core);
+    if (comes_back || is_lost || is_first)
+        hearing_agents_changed(core);
     if (is_back)
         backoff_host_returned(core);
     place_changed(core, zones_changed);

@@ -3,7 +3,7 @@
  * they must know.  What was committed but not yet performed when naru died is performed now. */
 #include <assert.h>
 #include "core/definitions.h"
-#include "core/index.h"
+#include "core/hearing.h"
 #include "core/placement.h"
 #include "core/requests.h"
 #include "core/targets.h"
@@ -133,6 +133,8 @@ link_task(struct core *core, struct task *t)
             t->service = NULL; /* of a service that was deleted; a new one has its name */
         if (t->last_status != TASK_STOPPED && t->launch_type == LAUNCH_EC2 && i != NULL)
             place_take(core, t, i);
+        if (task_is_wanted(t))
+            hearing_begin(core, t);
     }
     core_link_task(core, t);
 }
@@ -191,7 +193,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     assert(core->index->is_linked && !core->index->is_resumed);
     core->index->is_resumed = true;
     assert(now_ms >= core->now_ms);
-    core->now_ms = now_ms;
+    core->now_ms = core->index->resumed_at_ms = now_ms;
     core->index->out = out;
     sort_lists(core);
     make_hosts(core);

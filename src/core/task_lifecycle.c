@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "core/evidence.h"
 #include "core/gpus.h"
+#include "core/hearing.h"
 #include "core/hooks.h"
 #include "core/placement.h"
 #include "core/rollout.h"
@@ -169,6 +170,7 @@ task_stop(struct core *core, struct task *t, enum stop_code code, const char *re
         return; /* the first cause wins */
     t->desired_status = TASK_STOPPED;
     t->is_healthy_now = false;
+    hearing_end(core, t);
     t->has_stop_code = true;
     t->stop_code = code;
     text_copy(t->stopped_reason, sizeof(t->stopped_reason), str_of(reason));
@@ -306,8 +308,6 @@ ended(struct core *core, struct task *t, const struct ev_task_state *ev)
                            &(struct ending){.by_itself = by_itself,
                                             .is_infrastructure = ev->is_infrastructure,
                                             .is_environment = ev->is_environment});
-    if (t->hook_id[0] != '\0')
-        hooks_task_ended(core, t);
     targets_deregister(core, t); /* after the fact: it died in traffic */
     t->ask_at_ms = core->now_ms + ASK_DRAINING_MS;
     core_touch_task(core, t);
@@ -324,7 +324,10 @@ task_state_changed(struct core *core, const struct ev_task_state *ev)
     if (ev->status == TASK_PENDING && !is_starting(t))
         return; /* overtaken by a newer report */
     changed = take_report(t, ev);
+    hearing_end(core, t);
     core_queue(core, t->service);
+    if (t->hook_id[0] != '\0')
+        hooks_task_changed(core, t);
     if (ev->status == TASK_STOPPED) {
         ended(core, t, ev);
         return;
@@ -352,11 +355,17 @@ mark_unhealthy(struct core *core, struct task *t, const char *reason)
     rollout_task_unhealthy(core, t);
 }
 
+static int64_t
+grace_end_ms(const struct task *t)
+{
+    const int64_t grace_ms = t->service == NULL ? 0 : t->service->health_check_grace_s * 1000LL;
+
+    return (t->grace_from_ms != 0 ? t->grace_from_ms : t->started_at_ms) + grace_ms;
+}
+
 static void
 judge_health(struct core *core, struct task *t)
 {
-    const int64_t grace_end_ms =
-        t->started_at_ms + (int64_t)t->service->health_check_grace_s * 1000;
     char reason[REASON_SIZE];
 
     t->is_healthy_now = core_task_is_healthy(core, t);
@@ -372,7 +381,7 @@ judge_health(struct core *core, struct task *t)
         }
         return;
     }
-    if (t->is_unhealthy_marked || core->now_ms < grace_end_ms)
+    if (t->is_unhealthy_marked || t->is_unheard || core->now_ms < grace_end_ms(t))
         return;
     if (t->health == HEALTH_UNHEALTHY) {
         said_event(core, t->service, "(service %s) (task %s) failed container health checks.",
@@ -383,10 +392,20 @@ judge_health(struct core *core, struct task *t)
     }
 }
 
+/* What began while naru was away has its whole time again. */
+static int64_t
+start_end_ms(const struct core *core, const struct task *t)
+{
+    const int64_t resumed_at_ms = core->index->resumed_at_ms;
+
+    return (t->created_at_ms > resumed_at_ms ? t->created_at_ms : resumed_at_ms) +
+           core->options.start_timeout_ms;
+}
+
 static void
 advance_starting(struct core *core, struct task *t)
 {
-    if (core->now_ms >= t->created_at_ms + core->options.start_timeout_ms) {
+    if (core->now_ms >= start_end_ms(core, t)) {
         task_stop(core, t, STOP_TaskFailedToStart, "Task failed to start");
     } else if (core->now_ms >= t->ask_at_ms) {
         t->ask_at_ms = core->now_ms + ASK_PENDING_MS;
@@ -407,8 +426,8 @@ advance_running(struct core *core, struct task *t)
     if (core->now_ms >= t->ask_at_ms) {
         emit_start(core, t, /* only_adopt= */ true);
         targets_ask_again(core, t);
-        t->ask_at_ms =
-            core->now_ms + (progress == TARGETS_DECIDED ? ASK_RUNNING_MS : ASK_INITIAL_MS);
+        t->ask_at_ms = core->now_ms + (progress == TARGETS_DECIDED && !t->is_unheard ? ASK_RUNNING_MS
+                                                                                     : ASK_INITIAL_MS);
     }
     if (progress == TARGETS_MISSING)
         t->ask_at_ms = earlier(t->ask_at_ms, core->now_ms + ASK_UNREGISTERED_MS);
@@ -491,16 +510,12 @@ task_deadline_ms(const struct core *core, const struct task *t)
         return earlier(due, t->drain_deadline_ms);
     case TASK_RUNNING: {
         const int64_t steady_ms = t->started_at_ms + core->options.steady_after_ms;
-        const int64_t grace_ms =
-            t->service == NULL
-                ? 0
-                : t->started_at_ms + (int64_t)t->service->health_check_grace_s * 1000;
         if (t->service != NULL && t->healthy_at_ms == 0 && steady_ms > core->now_ms)
             due = earlier(due, steady_ms);
-        return grace_ms > core->now_ms ? earlier(due, grace_ms) : due;
+        return grace_end_ms(t) > core->now_ms ? earlier(due, grace_end_ms(t)) : due;
     }
     default:
-        return earlier(due, t->created_at_ms + core->options.start_timeout_ms);
+        return earlier(due, start_end_ms(core, t));
     }
 }
 

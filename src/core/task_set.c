@@ -348,8 +348,8 @@ forget_drained(struct core *core, struct service *s)
     core_touch_service(core, s);
 }
 
-static void
-note_steadiness(struct core *core, struct service *s)
+void
+task_sets_note_steadiness(struct core *core, struct service *s)
 {
     bool is_whole = s->deployments != NULL;
 
@@ -383,7 +383,7 @@ task_sets_advance(struct core *core, struct service *s)
     } while (moved > 0);
     protection_complain(core, s);
     forget_drained(core, s);
-    note_steadiness(core, s);
+    task_sets_note_steadiness(core, s);
 }
 
 int64_t

@@ -21,6 +21,8 @@ void task_set_delete(struct core *core, const struct ev_task_set_delete *ev);
 
 /* Every move that is possible now. */
 void task_sets_advance(struct core *core, struct service *s);
+/* Says of each set whether it is stable, and of the service whether it has reached a steady state. */
+void task_sets_note_steadiness(struct core *core, struct service *s);
 int64_t task_sets_deadline_ms(const struct core *core, const struct service *s);
 /* The service's desired count is another one. */
 void task_sets_resize(struct core *core, struct service *s);

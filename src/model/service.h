@@ -257,6 +257,7 @@ struct service {
     struct task *settled;      /* the others, kept for post-mortems, newest first */
     int settled_count;
     struct service *next_queued;
+    bool is_awaiting_word;     /* of its tasks' agents, after a restart: hearing.h */
     bool is_queued, is_dirty;
     uint64_t change;           /* numbers its state and its tasks': no other state of any service has it */
     bool lacks_place;          /* no instance took a task in the last round */

@@ -688,8 +688,22 @@ story_run_and_heal(struct story *st, int first, int last)
     strbuf_clear(&st->trace);
 }
 
-void
-story_restart(struct story *st)
+/* What the agent says of a task for which nothing happened meanwhile. */
+static void
+tell_as_it_was(struct story *st, const struct task *t)
+{
+    struct event ev = {.type = EVENT_TASK_STATE};
+
+    ev.task_state.task_id = t->id;
+    ev.task_state.status = t->last_status;
+    ev.task_state.health = t->health;
+    ev.task_state.containers = t->containers;
+    ev.task_state.container_count = t->container_count;
+    core_step(st->core, &ev, st->now_ms, &st->effects);
+}
+
+static void
+restart(struct story *st, bool hears_all)
 {
     const struct core_options options = st->core->options;
     struct err err;
@@ -707,10 +721,27 @@ story_restart(struct story *st)
         st->now_ms = st->core->now_ms; /* the clock was set back: as the engine does */
     effects_clear(&st->effects);
     core_resume(st->core, st->now_ms, &st->effects);
+    for (int i = 0; hears_all && i < st->task_count; i++) {
+        const struct task *t = story_task(st, i + 1);
+        if (t != NULL && t->is_unheard)
+            tell_as_it_was(st, t);
+    }
     if (st->resolves_by_itself)
         answer_resolve(st);
     commit(st);
     write_line(st, "restart");
+}
+
+void
+story_restart(struct story *st)
+{
+    restart(st, /* hears_all= */ true);
+}
+
+void
+story_return(struct story *st)
+{
+    restart(st, /* hears_all= */ false);
 }
 
 bool

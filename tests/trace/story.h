@@ -126,8 +126,10 @@ void story_run_task(struct story *st, int definition, int count);
 void story_targets(struct story *st, int port, bool registers); /* of the host, by hand */
 void story_resolved(struct story *st, const char *digest, const char *error);
 void story_run_and_heal(struct story *st, int first, int last);
-/* Drops the core, loads what was persisted into a new one and resumes it. */
+/* Drops the core, loads what was persisted into a new one and resumes it; the agents say at once that
+ * all tasks are as they were. */
 void story_restart(struct story *st);
+void story_return(struct story *st); /* the same, but that nobody has said anything yet */
 
 struct service *story_service(const struct story *st);
 struct task *story_task(const struct story *st, int task);

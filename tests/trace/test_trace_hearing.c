@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* naru was away: the rows say what was, and what became of it only the agents can tell. */
+#include "story.h"
+
+#define MINUTES(n) ((n) * 60000LL)
+#define HOURS(n) MINUTES(60LL * (n))
+
+static const struct story_options unchecked = {.desired_count = 1,
+                                               .minimum_healthy_percent = 100,
+                                               .maximum_percent = 200,
+                                               .has_breaker = true,
+                                               .rolls_back = true};
+
+static const struct story_host two[] = {{"a", "a", NULL, 4096, 4096}, {"b", "b", NULL, 4096, 4096}, {.name = NULL}};
+
+/* t1 is what ran before, t2 has been RUNNING for ten seconds when naru dies. */
+static struct story *
+updating(void)
+{
+    struct story *st = story_new(&unchecked);
+
+    story_running(st, 1);
+    story_at(st, 40000);
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    story_update(st, 2);
+    story_running(st, 2);
+    strbuf_clear(&st->trace);
+    return st;
+}
+
+TEST(time_that_nobody_saw_proves_nothing)
+{
+    cleanup_story struct story *st = updating();
+    const struct service_deployment *sd;
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    sd = service_current(story_service(st));
+    CHECK_TRACE(st, "300000 restart | adopt t2 adopt t1\n");
+    CHECK_EQ(sd->status, SD_IN_PROGRESS);
+    CHECK_EQ(core_counts(st->core, story_service(st), NULL).healthy, 1);
+    story_stopped(st, 2, 1); /* long ago */
+    CHECK_TRACE(st, "300000 stopped t2 | forget t2\n");
+    CHECK_EQ(sd->breaker_failures, 1);
+    story_running(st, 1);
+    CHECK_TRACE(st, "300000 running t1 | start t3\n");
+    CHECK(task_is_wanted(story_task(st, 1)));
+}
+
+TEST(what_ran_all_the_time_is_as_healthy_as_if_it_had_been_seen)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_running(st, 1);
+    story_running(st, 2);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    CHECK_TRACE(st, "300000 restart | adopt t2 adopt t1\n"
+                    "300000 running t1 | -\n"
+                    "300000 running t2 | stop t1\n");
+}
+
+TEST(a_bake_time_is_over_when_it_is_known_what_has_baked)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL, .strategy = {.bake_min = 10}};
+    cleanup_story struct story *st = story_new(&o);
+    const struct service *s;
+
+    story_run_and_heal(st, 1, 1);
+    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+    story_at(st, MINUTES(30));
+    story_return(st);
+    s = story_service(st);
+    CHECK_EQ(service_current(s)->status, SD_IN_PROGRESS);
+    story_stopped(st, 1, 1);
+    CHECK_EQ(service_current(s)->status, SD_IN_PROGRESS);
+    story_drained(st, 1);
+    story_run_and_heal(st, 2, 2);
+    CHECK_EQ(service_current(s)->status, SD_SUCCESSFUL);
+}
+
+/* Who had the traffic before stays until it is known that the others live. */
+TEST(nothing_is_cleaned_up_for_tasks_that_may_be_dead)
+{
+    struct story_options o = {.desired_count = 1,
+                              STORY_USUAL,
+                              .strategy = {.strategy = STRATEGY_BLUE_GREEN, .bake_min = 10}};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    story_in_force(st);
+    story_at(st, MINUTES(10));
+    story_clock(st);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+    story_update(st, 2);
+    story_run_and_heal(st, 2, 2);
+    story_in_force(st);
+    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+    story_at(st, MINUTES(60));
+    story_return(st);
+    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+    story_running(st, 1);
+    CHECK_EQ(story_stage(st), STAGE_BAKE_TIME);
+    CHECK(task_is_wanted(story_task(st, 1)));
+    story_running(st, 2);
+    CHECK_EQ(service_current(story_service(st))->status, SD_IN_PROGRESS);
+    CHECK_EQ(story_stage(st), STAGE_CLEAN_UP);
+}
+
+TEST(a_start_has_its_whole_time_again)
+{
+    cleanup_story struct story *st = story_new(&unchecked);
+
+    story_pending(st, 1);
+    story_at(st, HOURS(12)); /* switched off over night */
+    story_return(st);
+    story_at(st, HOURS(15) - 1);
+    story_pending(st, 1);
+    CHECK(task_is_wanted(story_task(st, 1)));
+    CHECK_EQ(service_current(story_service(st))->breaker_failures, 0);
+    story_at(st, HOURS(15));
+    story_clock(st);
+    CHECK(!task_is_wanted(story_task(st, 1)));
+}
+
+/* What the rows say of its checks is from within the grace period. */
+TEST(a_grace_period_that_nobody_saw_is_given_again)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL};
+    cleanup_story struct story *st = story_new(&o);
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+
+    ev.service_update.service_arn = st->service;
+    ev.service_update.desired_count = ev.service_update.launch_type = -1;
+    ev.service_update.health_check_grace_s = 60;
+    story_tell(st, &ev, "grace");
+    story_running(st, 1);
+    story_unhealthy(st, 1);
+    strbuf_clear(&st->trace);
+    story_at(st, MINUTES(5));
+    story_return(st);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    story_running(st, 1);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    story_at(st, MINUTES(6) - 1);
+    story_clock(st);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    CHECK_EQ(core_deadline_ms(st->core), st->start_ms + MINUTES(6));
+    story_at(st, MINUTES(6));
+    story_clock(st);
+    CHECK(story_task(st, 1)->is_unhealthy_marked);
+    CHECK_EQ(service_current(story_service(st))->breaker_failures, 1);
+}
+
+TEST(a_hook_whose_task_has_done_its_work_did_not_take_too_long)
+{
+    struct story_options o = unchecked;
+    cleanup_story struct story *st = NULL;
+
+    o.hooks = "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:task-definition/web:2\"}]";
+    o.strategy.hooks[0] = (struct hook_config){
+        .kind = HOOK_KIND_TASK, .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 10};
+    o.strategy.hook_count = 1;
+    st = story_new(&o);
+    story_running(st, 1);
+    strbuf_clear(&st->trace);
+    story_at(st, MINUTES(20));
+    story_return(st);
+    CHECK_TRACE(st, "1200000 restart | adopt t1\n");
+    story_stopped(st, 1, 0);
+    CHECK_TRACE(st, "1200000 stopped t1 | forget t1 start t2\n");
+}
+
+TEST(a_hook_whose_task_still_runs_did)
+{
+    struct story_options o = unchecked;
+    cleanup_story struct story *st = NULL;
+
+    o.hooks = "[{\"hookTargetArn\":\"arn:aws:ecs:eu-west-1:000000000000:task-definition/web:2\"}]";
+    o.strategy.hooks[0] = (struct hook_config){
+        .kind = HOOK_KIND_TASK, .stages = 1 << STAGE_PRE_SCALE_UP, .timeout_min = 10};
+    o.strategy.hook_count = 1;
+    st = story_new(&o);
+    story_running(st, 1);
+    story_at(st, MINUTES(20));
+    story_return(st);
+    strbuf_clear(&st->trace);
+    story_running(st, 1);
+    CHECK_TRACE(st, "1200000 running t1 | stop t1\n");
+    CHECK_EQ(service_current(story_service(st))->status, SD_ROLLBACK_FAILED);
+}
+
+TEST(whoever_says_nothing_at_all_is_not_waited_for_for_ever)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    CHECK_TRACE(st, "300000 desired 2 | -\n");
+    story_at(st, MINUTES(7) - 1);
+    story_clock(st);
+    CHECK_EQ(core_deadline_ms(st->core), st->start_ms + MINUTES(7));
+    strbuf_clear(&st->trace);
+    story_at(st, MINUTES(7));
+    story_clock(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3") != NULL);
+    CHECK(strstr(strbuf_cstr(&st->trace), "stop t1") == NULL); /* t2 is as unknown as before */
+}
+
+/* Of a task that Docker cannot be asked about, for instance. */
+TEST(an_agent_that_works_has_so_long_from_its_coming)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_at(st, MINUTES(6));
+    story_host(st, 4096, /* is_connected= */ true);
+    story_running(st, 1);
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    story_at(st, MINUTES(8) - 1);
+    story_clock(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3") == NULL);
+    CHECK_EQ(core_deadline_ms(st->core), st->start_ms + MINUTES(8));
+    story_at(st, MINUTES(8));
+    story_clock(st);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t3") != NULL);
+}
+
+TEST(whoever_said_nothing_is_asked_again_and_again)
+{
+    cleanup_story struct story *st = updating();
+
+    story_return(st);
+    strbuf_clear(&st->trace);
+    story_at(st, 80000);
+    story_running(st, 1);
+    story_clock(st);
+    strbuf_clear(&st->trace);
+    story_at(st, 110000);
+    story_clock(st);
+    CHECK_TRACE(st, "110000 clock | adopt t2\n");
+}
+
+TEST(without_docker_nothing_is_decided)
+{
+    cleanup_story struct story *st = updating();
+
+    story_at(st, MINUTES(5));
+    story_return(st);
+    story_host(st, 4096, /* is_connected= */ false);
+    story_at(st, MINUTES(60));
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start") == NULL);
+    story_host(st, 4096, /* is_connected= */ true);
+    story_running(st, 1);
+    strbuf_clear(&st->trace);
+    story_running(st, 2);
+    CHECK_TRACE(st, "3600000 running t2 | start t3\n");
+}
+
+TEST(a_machine_without_docker_is_not_waited_for_while_others_work)
+{
+    struct story_options o = unchecked;
+    cleanup_story struct story *st = NULL;
+
+    o.hosts = two;
+    o.doc = "{\"placementStrategy\":[{\"type\":\"spread\",\"field\":\"instanceId\"}]}";
+    st = story_new(&o);
+    CHECK_TEXT(story_place(st, 1), "a");
+    story_running(st, 1);
+    story_return(st);
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    story_machine(st, &two[0], /* is_connected= */ false);
+    CHECK_TRACE(st, "0 desired 2 | -\n"
+                    "0 a is lost | -\n");
+    story_machine(st, &two[1], /* is_connected= */ true);
+    CHECK_TRACE(st, "0 b connects | start t2@b\n");
+}
+
+TEST(task_sets_wait_for_the_word_of_their_agents_too)
+{
+    struct story_options o = {.desired_count = 1,
+                              .minimum_healthy_percent = 100,
+                              .maximum_percent = 200,
+                              .doc = "{\"deploymentController\":{\"type\":\"EXTERNAL\"}}"};
+    cleanup_story struct story *st = story_new(&o);
+    struct event ev = {.type = EVENT_TASK_SET_CREATE};
+
+    ev.task_set_create = (struct ev_task_set_create){.service_arn = st->service,
+                                                     .external_id = "",
+                                                     .client_token = "",
+                                                     .scale = SCALE_WHOLE,
+                                                     .task_definition_arn = st->definitions[0],
+                                                     .launch_type = LAUNCH_EC2};
+    story_tell(st, &ev, "set");
+    story_running(st, 1);
+    story_return(st);
+    strbuf_clear(&st->trace);
+    story_desired(st, 2);
+    CHECK_TRACE(st, "0 desired 2 | -\n");
+    story_running(st, 1);
+    CHECK_TRACE(st, "0 running t1 | start t2\n");
+}
