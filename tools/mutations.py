@@ -577,4 +577,16 @@ MUTATIONS = [
      "        if (s->is_external)\n            task_sets_note_steadiness(core, s);\n", "", "promise 5"),
     ("a forecast waits for agents that it does not have", "forecast.c",
      "    hearing_end_all(w->core);\n", "", "promise 7 of forecasts: what is known is known there, too"),
+    # ---- what is not kept for ever ----
+    ("services that went are kept for ever", "service_scheduler.c",
+     "        if (count <= INACTIVE_SERVICES_KEPT)\n            return;\n", "        if (count >= 0)\n            return;\n",
+     "docs/LIMITS.md"),
+    ("the last one that went is forgotten first", "service_scheduler.c",
+     "s->deleted_at_ms < oldest->deleted_at_ms", "s->deleted_at_ms > oldest->deleted_at_ms", "docs/LIMITS.md"),
+    ("a service that was forgotten comes back", "service_scheduler.c",
+     "    core_touch(core, ROW_SERVICE, s->arn);\n", "", "promise 7"),
+    ("clusters that went are kept for ever", "instances.c",
+     "count > INACTIVE_CLUSTERS_KEPT;", "count < 0;", "docs/LIMITS.md"),
+    ("a cluster is forgotten before its services", "instances.c",
+     "c->status != CLUSTER_INACTIVE || has_services(core, c)", "c->status != CLUSTER_INACTIVE", "promise 7"),
 ]

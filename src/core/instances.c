@@ -10,6 +10,8 @@
 #include "core/requests.h"
 #include "model/arn.h"
 
+#define INACTIVE_CLUSTERS_KEPT 100
+
 void
 instance_touch(struct core *core, struct container_instance *i)
 {
@@ -110,6 +112,39 @@ take_report(struct core *core, struct container_instance *i, struct host *h)
     return strcmp(before, now) != 0;
 }
 
+static bool
+has_services(const struct core *core, const struct cluster *c)
+{
+    for (const struct service *s = core->services; s != NULL; s = s->next) {
+        if (s->cluster == c)
+            return true;
+    }
+    return false;
+}
+
+/* INACTIVE ones are described for a while; the oldest of many go. */
+static void
+forget_old_clusters(struct core *core)
+{
+    int count = 0;
+
+    for (const struct cluster *c = core->clusters; c != NULL; c = c->next)
+        count += c->status == CLUSTER_INACTIVE;
+    for (struct cluster **at = &core->clusters; *at != NULL && count > INACTIVE_CLUSTERS_KEPT;) {
+        struct cluster *c = *at;
+        if (c->status != CLUSTER_INACTIVE || has_services(core, c)) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        strmap_remove(&core->index->clusters, c->arn);
+        core_touch(core, ROW_CLUSTER, c->arn);
+        place_pool_free(c->pool);
+        cluster_free(c);
+        count--;
+    }
+}
+
 void
 cluster_create(struct core *core, const struct ev_cluster_create *ev)
 {
@@ -137,6 +172,7 @@ cluster_create(struct core *core, const struct ev_cluster_create *ev)
     *end = c;
     strmap_put(&core->index->clusters, c->arn, c);
     core_touch(core, ROW_CLUSTER, c->arn);
+    forget_old_clusters(core);
     for (const struct host *h = core->index->hosts; h != NULL; h = h->next)
         (void)add_instance(core, c, h); /* nothing is there yet that could be moved to it */
 }

@@ -14,6 +14,8 @@
 #include "core/zone_balance.h"
 #include "model/arn.h"
 
+#define INACTIVE_SERVICES_KEPT 100 /* with their stopped tasks and events, for post-mortems */
+
 void
 replace_doc(struct json **at, const struct json *doc)
 {
@@ -69,8 +71,8 @@ service_add(struct core *core, struct service *s)
     strmap_put(&core->index->services, s->arn, s);
 }
 
-/* A new service may take the name of an INACTIVE one; what is left of that one's tasks is history.
- */
+/* A new service may take the name or the room of an INACTIVE one; what is left of that one's tasks is
+ * history. */
 static void
 service_remove(struct core *core, struct service *s)
 {
@@ -102,7 +104,28 @@ service_remove(struct core *core, struct service *s)
     if (core->index->last_service == s)
         core->index->last_service = before;
     strmap_remove(&core->index->services, s->arn);
+    core_touch(core, ROW_SERVICE, s->arn);
     service_free(s);
+}
+
+/* Services that come and go with every branch would else fill memory and database for ever. */
+static void
+forget_longest_gone(struct core *core)
+{
+    for (;;) {
+        struct service *oldest = NULL;
+        int count = 0;
+        for (struct service *s = core->services; s != NULL; s = s->next) {
+            if (s->status != SERVICE_INACTIVE)
+                continue;
+            count++;
+            if (oldest == NULL || s->deleted_at_ms < oldest->deleted_at_ms)
+                oldest = s;
+        }
+        if (count <= INACTIVE_SERVICES_KEPT)
+            return;
+        service_remove(core, oldest);
+    }
 }
 
 static struct revision *
@@ -132,6 +155,7 @@ service_create(struct core *core, const struct ev_service_create *ev)
     before = strmap_get(&core->index->services, s->arn);
     if (before != NULL)
         service_remove(core, before);
+    forget_longest_gone(core);
     text_copy_all(s->name, sizeof(s->name), ev->name);
     text_copy_all(s->cluster_arn, sizeof(s->cluster_arn), c->arn);
     text_copy_all(s->cluster_name, sizeof(s->cluster_name), c->name);

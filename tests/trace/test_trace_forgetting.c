@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* What a naru that runs for months must not keep for ever, nor write again and again. */
+#include <stdio.h>
+#include "story.h"
+
+#define GONE_KEPT 100 /* INACTIVE services, and clusters */
+
+static const struct story_options plain = {
+    .desired_count = 1, .minimum_healthy_percent = 100, .maximum_percent = 200};
+
+static int
+count_rows(const struct story *st, enum row_kind kind, const char *part)
+{
+    int count = 0;
+
+    for (int i = 0; i < st->row_count; i++)
+        count += st->rows[i].kind == kind && strstr(st->rows[i].key, part) != NULL;
+    return count;
+}
+
+/* A service of its own for a branch, and its end. */
+static void
+come_and_go(struct story *st, int number)
+{
+    static const struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200};
+    struct event ev = {.type = EVENT_SERVICE_CREATE};
+    char name[32], arn[ARN_SIZE];
+
+    snprintf(name, sizeof(name), "branch-%d", number);
+    ev.service_create = (struct ev_service_create){.cluster_arn = st->cluster,
+                                                   .name = name,
+                                                   .created_by = "",
+                                                   .client_token = "",
+                                                   .desired_count = 1,
+                                                   .task_definition_arn = st->definitions[0],
+                                                   .config = &config};
+    story_tell(st, &ev, "create");
+    story_running(st, st->task_count);
+    snprintf(arn, sizeof(arn), "%s", st->service);
+    snprintf(strrchr(arn, '/') + 1, 32, "%s", name);
+    story_at(st, st->now_ms - st->start_ms + 1);
+    story_tell(st, &(struct event){.type = EVENT_SERVICE_DELETE, .service_delete = {.service_arn = arn}},
+               "delete");
+    story_stopped(st, st->task_count, 0);
+    CHECK_EQ(core_service_by_arn(st->core, arn)->status, SERVICE_INACTIVE);
+}
+
+TEST(services_that_went_are_forgotten_the_longest_gone_first)
+{
+    cleanup_story struct story *st = story_new(&plain);
+
+    for (int i = 1; i <= GONE_KEPT + 1; i++)
+        come_and_go(st, i);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 1);
+    CHECK(story_task(st, 2) != NULL); /* of branch-1 */
+    come_and_go(st, GONE_KEPT + 2); /* makes room before it comes */
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 1);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-1"), 13); /* 10 to 19, 100 to 102, and not 1 */
+    CHECK(story_task(st, 1) != NULL);
+    CHECK(story_task(st, 2) == NULL);
+}
+
+/* Its services are still described, in it. */
+TEST(a_cluster_is_kept_for_its_services)
+{
+    cleanup_story struct story *st = story_new(&plain);
+    struct event ev = {.type = EVENT_CLUSTER_CREATE, .cluster_create = {.region = "eu-west-1"}};
+    struct event gone = {.type = EVENT_CLUSTER_DELETE, .cluster_delete = {.arn = st->cluster}};
+
+    story_running(st, 1);
+    story_delete(st);
+    story_stopped(st, 1, 0);
+    story_tell(st, &gone, "delete");
+    for (int i = 1; i <= GONE_KEPT + 1; i++) {
+        char name[32], arn[ARN_SIZE];
+        snprintf(name, sizeof(name), "test-%d", i);
+        snprintf(arn, sizeof(arn), "arn:aws:ecs:eu-west-1:000000000000:cluster/%s", name);
+        ev.cluster_create.name = name;
+        story_tell(st, &ev, "cluster");
+        gone.cluster_delete.arn = arn;
+        story_tell(st, &gone, "delete");
+    }
+    CHECK(core_cluster(st->core, "eu-west-1", STR("c")) != NULL);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("test-1")) == NULL);
+    CHECK(story_service(st)->cluster == core_cluster(st->core, "eu-west-1", STR("c")));
+    story_restart(st);
+    CHECK_EQ(story_service(st)->status, SERVICE_INACTIVE);
+}
+
+TEST(clusters_that_went_are_forgotten_too)
+{
+    cleanup_story struct story *st = story_new(&plain);
+    struct event ev = {.type = EVENT_CLUSTER_CREATE};
+
+    for (int i = 1; i <= GONE_KEPT + 5; i++) {
+        struct event gone = {.type = EVENT_CLUSTER_DELETE};
+        char name[32], arn[ARN_SIZE];
+        snprintf(name, sizeof(name), "test-%d", i);
+        snprintf(arn, sizeof(arn), "arn:aws:ecs:eu-west-1:000000000000:cluster/%s", name);
+        ev.cluster_create.region = "eu-west-1";
+        ev.cluster_create.name = name;
+        story_tell(st, &ev, "cluster");
+        gone.cluster_delete.arn = arn;
+        story_tell(st, &gone, "delete");
+    }
+    CHECK_EQ(count_rows(st, ROW_CLUSTER, "/test-"), GONE_KEPT + 1);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("test-4")) == NULL);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("test-5")) != NULL);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("c")) != NULL);
+    story_restart(st);
+    CHECK(core_cluster(st->core, "eu-west-1", STR("test-5")) != NULL);
+}
