@@ -589,4 +589,10 @@ MUTATIONS = [
      "count > INACTIVE_CLUSTERS_KEPT;", "count < 0;", "docs/LIMITS.md"),
     ("a cluster is forgotten before its services", "instances.c",
      "c->status != CLUSTER_INACTIVE || has_services(core, c)", "c->status != CLUSTER_INACTIVE", "promise 7"),
+    ("a family's revisions are given out again", "requests.c",
+     "    core_touch(core, ROW_FAMILY, key);\n", "", "promise 7"),
+    ("families of a naru before are forgotten", "resume.c",
+     "        core_touch(core, ROW_FAMILY, json_key(it));\n", "        ;\n", "promise 7"),
+    ("families of a naru before stay in the row of the core", "resume.c",
+     "    core_touch_meta(core);\n    for (void *it", "    for (void *it", "docs/decisions: a step writes what changed"),
 ]

@@ -285,8 +285,22 @@ meta_row(const struct core *core)
     json_set(row, "rng", dice);
     snprintf(text, sizeof(text), "%" PRIu64, core->last_id);
     json_set(row, "last_id", json_text(text));
-    json_set(row, "families", json_ref(core->families));
     json_set(row, "alarms", json_copy(core->alarms)); /* ours goes on changing */
+    return row;
+}
+
+/* Of the thousands that there may be one changes at a time. */
+static struct json *
+family_row(const struct core *core, const char *key)
+{
+    const int64_t revision = json_get_i64(core->families, key, 0);
+    struct json *row;
+
+    if (revision == 0)
+        return NULL;
+    row = json_object();
+    json_set(row, "family", json_text(key));
+    json_set(row, "revision", json_int(revision));
     return row;
 }
 
@@ -323,6 +337,8 @@ core_row(const struct core *core, enum row_kind kind, const char *key)
         }
         return NULL;
         ROW(ROW_ACCOUNT, account_of(core, key), account_encode)
+    case ROW_FAMILY:
+        return family_row(core, key);
     case ROW_SERVICE_REVISION:
     case ROW_DEPLOYMENT:
     case ROW_SERVICE_DEPLOYMENT:
@@ -357,8 +373,33 @@ core_each_row(const struct core *core, void (*each)(void *arg, enum row_kind kin
     EACH(networks, ROW_NETWORK)
     EACH(target_groups, ROW_TARGET_GROUP)
 #undef EACH
+    for (void *it = json_first(core->families); it != NULL; it = json_next(core->families, it))
+        each(arg, ROW_FAMILY, json_key(it));
     for (const struct service *s = core->services; s != NULL; s = s->next)
         parts_each(core, s, each, arg);
+}
+
+/* They were in this row, all of them in each commit, before they had rows of their own. */
+static void
+load_old_families(struct core *core, const struct json *families)
+{
+    if (json_type(families) != JSON_OBJECT)
+        return;
+    json_unref(core->families);
+    core->families = json_copy(families);
+    core->index->has_old_families = true;
+}
+
+static bool
+load_family(struct core *core, const struct json *row, struct err *err)
+{
+    const char *family = json_get_cstr(row, "family", "");
+    const int64_t revision = json_get_i64(row, "revision", 0);
+
+    if (family[0] == '\0' || revision < 1)
+        return err_set(err, ERR_INTERNAL, "the stored row of a task definition family is damaged");
+    json_set(core->families, family, json_int(revision));
+    return true;
 }
 
 static bool
@@ -375,10 +416,7 @@ load_meta(struct core *core, const struct json *row, struct err *err)
             return err_set(err, ERR_INTERNAL, "the stored dice are damaged");
     }
     core->last_id = last_id;
-    json_unref(core->families);
-    core->families = json_type(json_get(row, "families")) == JSON_OBJECT
-                         ? json_copy(json_get(row, "families"))
-                         : json_object();
+    load_old_families(core, json_get(row, "families"));
     json_unref(core->alarms);
     core->alarms = json_type(json_get(row, "alarms")) == JSON_OBJECT
                        ? json_copy(json_get(row, "alarms"))
@@ -478,6 +516,8 @@ core_load(struct core *core, enum row_kind kind, const struct json *row, struct 
         return load_capacity_provider(core, row, err);
     case ROW_ACCOUNT:
         return account_load(core, row, err);
+    case ROW_FAMILY:
+        return load_family(core, row, err);
     case ROW_SERVICE_REVISION:
     case ROW_DEPLOYMENT:
     case ROW_SERVICE_DEPLOYMENT:

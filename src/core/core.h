@@ -42,7 +42,7 @@ struct core {
     struct trust_store *trust_stores;
     struct target_group *target_groups;
     struct network *networks;   /* VPCs, subnets and security groups, in no order */
-    struct json *families;      /* {"region/family": highest revision ever}; in META */
+    struct json *families;      /* {"region/family": highest revision ever}; a row each */
     struct json *alarms;        /* {"region/name": true} of those in ALARM; in META */
     /* what the last TASK_RUN made, for the answer */
     char created_arns[10][ARN_SIZE];

@@ -8,13 +8,13 @@
 #include "model/types.h"
 
 /* Kinds of rows in the store; the key is the ARN (task: its ARN too; meta: "core"; account: the
- * region). */
+ * region; family: region/family). */
 #define ROWS(X)                                                                                    \
     X(META, meta) X(CLUSTER, cluster) X(INSTANCE, instance) X(TASK_DEFINITION, task_definition)    \
     X(SERVICE, service) X(TASK, task) X(LOAD_BALANCER, load_balancer) X(LISTENER, listener)        \
     X(RULE, rule) X(TARGET_GROUP, target_group) X(ACCOUNT, account) X(CAPACITY_PROVIDER, capacity_provider)      \
     X(CERTIFICATE, certificate) X(TRUST_STORE, trust_store)                                        \
-    X(NETWORK, network)                                                                            \
+    X(NETWORK, network) X(FAMILY, family)                                                          \
     /* parts of services, see core/parts.h */                                                      \
     X(SERVICE_REVISION, service_revision) X(DEPLOYMENT, deployment)                                \
     X(SERVICE_DEPLOYMENT, service_deployment) X(SERVICE_EVENTS, service_events)

@@ -88,7 +88,7 @@ struct core_index {
     int64_t sweep_at_ms;         /* when definitions are looked at that shall go; 0: none shall */
     uint64_t last_change; /* of any service */
     struct json *loaded_parts[PART_EVENTS + 1]; /* parts.h */
-    bool is_linked, is_resumed, is_meta_touched;
+    bool is_linked, is_resumed, is_meta_touched, has_old_families;
 };
 
 struct effect *core_emit(struct core *core, enum effect_type type);

@@ -19,7 +19,7 @@ next_revision(struct core *core, const char *region, const char *family)
     snprintf(key, sizeof(key), "%s/%s", region, family);
     revision = json_get_i64(core->families, key, 0) + 1;
     json_set(core->families, key, json_int(revision));
-    core_touch_meta(core);
+    core_touch(core, ROW_FAMILY, key);
     return (int)revision;
 }
 

@@ -168,6 +168,16 @@ ask_for_digests(struct core *core, struct service *s)
     }
 }
 
+static void
+give_families_rows(struct core *core)
+{
+    if (!core->index->has_old_families)
+        return;
+    core_touch_meta(core);
+    for (void *it = json_first(core->families); it != NULL; it = json_next(core->families, it))
+        core_touch(core, ROW_FAMILY, json_key(it));
+}
+
 /* What goes is ordered before what comes: a task may have been started for the room of another whose
  * end was committed with it, and neither order had left when naru died. */
 static void
@@ -200,6 +210,7 @@ core_resume(struct core *core, int64_t now_ms, struct effects *out)
     link_instances(core);
     link_tasks(core);
     definitions_resume(core);
+    give_families_rows(core);
     targets_resume(core);
     resume_tasks(core);
     for (struct service *s = core->services; s != NULL; s = s->next) {

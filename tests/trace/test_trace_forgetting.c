@@ -110,3 +110,79 @@ TEST(clusters_that_went_are_forgotten_too)
     story_restart(st);
     CHECK(core_cluster(st->core, "eu-west-1", STR("test-5")) != NULL);
 }
+
+/* ---- families of task definitions ---- */
+
+static const char definition[] = "{\"networkMode\":\"bridge\",\"containerDefinitions\":[{\"name\":\"app\","
+                                 "\"image\":\"a\",\"cpu\":1,\"memory\":1,\"essential\":true}]}";
+
+static int
+register_one(struct story *st, const char *family)
+{
+    cleanup_json struct json *doc = story_json(definition);
+    struct event ev = {.type = EVENT_TASK_DEFINITION_REGISTER};
+
+    ev.task_definition_register.region = "eu-west-1";
+    ev.task_definition_register.family = family;
+    ev.task_definition_register.doc = doc;
+    story_tell(st, &ev, "register");
+    return st->core->task_definitions->revision;
+}
+
+TEST(a_revision_is_never_given_out_twice)
+{
+    cleanup_story struct story *st = story_new(&plain);
+    struct event ev = {.type = EVENT_TASK_DEFINITION_DEREGISTER};
+    char arn[ARN_SIZE];
+
+    CHECK_EQ(register_one(st, "branch-1"), 1);
+    text_copy(arn, ARN_SIZE, str_of(st->core->task_definitions->arn));
+    ev.task_definition_deregister.arn = arn;
+    story_tell(st, &ev, "deregister");
+    story_tell(st, &(struct event){.type = EVENT_TASK_DEFINITION_DELETE, .task_definition_delete = {.arn = arn}},
+               "delete");
+    story_at(st, 60000);
+    story_clock(st);
+    CHECK_EQ(count_rows(st, ROW_TASK_DEFINITION, "branch-1"), 0);
+    CHECK_EQ(count_rows(st, ROW_FAMILY, "eu-west-1/branch-1"), 1);
+    story_restart(st);
+    CHECK_EQ(register_one(st, "branch-1"), 2);
+}
+
+/* Each commit with an event of a service or a new task in it writes the row of the core. */
+TEST(a_step_writes_no_family_but_its_own)
+{
+    cleanup_story struct story *st = story_new(&plain);
+    int families = 0;
+
+    (void)register_one(st, "branch-1");
+    for (int i = 0; i < st->effects.count; i++)
+        families += st->effects.at[i].type == EFFECT_PERSIST &&
+                    (st->effects.at[i].persist.kind == ROW_FAMILY || st->effects.at[i].persist.kind == ROW_META);
+    CHECK_EQ(families, 1);
+    for (int i = 0; i < st->row_count; i++)
+        CHECK(st->rows[i].kind != ROW_META || strstr(st->rows[i].text, "branch-1") == NULL);
+}
+
+TEST(families_in_the_row_of_a_naru_before_are_read_and_given_rows)
+{
+    cleanup_story struct story *st = story_new(&plain);
+
+    CHECK_EQ(register_one(st, "branch-1"), 1);
+    for (int i = st->row_count - 1; i >= 0; i--) {
+        cleanup_json struct json *row = story_json(st->rows[i].text);
+        if (st->rows[i].kind == ROW_FAMILY) {
+            free(st->rows[i].text);
+            st->rows[i] = st->rows[--st->row_count];
+        } else if (st->rows[i].kind == ROW_META) {
+            json_set(row, "families", story_json("{\"eu-west-1/branch-1\":41,\"eu-west-1/web\":4}"));
+            free(st->rows[i].text);
+            st->rows[i].text = json_format(row);
+        }
+    }
+    story_restart(st); /* which checks that all rows are as they should be */
+    CHECK_EQ(count_rows(st, ROW_FAMILY, ""), 2);
+    for (int i = 0; i < st->row_count; i++)
+        CHECK(st->rows[i].kind != ROW_META || strstr(st->rows[i].text, "families") == NULL);
+    CHECK_EQ(register_one(st, "branch-1"), 42);
+}
