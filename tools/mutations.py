@@ -595,4 +595,6 @@ MUTATIONS = [
      "        core_touch(core, ROW_FAMILY, json_key(it));\n", "        ;\n", "promise 7"),
     ("families of a naru before stay in the row of the core", "resume.c",
      "    core_touch_meta(core);\n    for (void *it", "    for (void *it", "docs/decisions: a step writes what changed"),
+    ("there is always room for another deployment", "find.c",
+     "    return busy < BUSY_DEPLOYMENTS_MAX;\n", "    return true;\n", "promise 10"),
 ]

@@ -371,6 +371,10 @@ update(struct request *rq, const struct cluster *cluster, const struct service *
         if (!workload_read(rq, cluster, old, &w, err))
             return false;
         starts = json_get_bool(rq->input, "forceNewDeployment", false) || !workload_equal(&w, old);
+        if (starts && !core_has_room_for_deployment(s))
+            return err_set(err, ERR_INVALID_PARAMETER,
+                           "The tasks of too many deployments of the service are still being stopped. Try again "
+                           "when some of them have ended.");
         load_balancer_count = w.load_balancer_count;
         td = w.definition;
     }

@@ -119,6 +119,9 @@ struct deployment *core_rollback_target(const struct core *core, const struct se
 bool core_can_return_to(const struct core *core, const struct service *service,
                         const struct deployment *deployment);
 
+/* Has the service room for another deployment?  Not while the tasks of hundreds are still being stopped. */
+bool core_has_room_for_deployment(const struct service *service);
+
 /* What a HOOK_CALL asks for.  False: it is not waited for any more.  The payload is the caller's. */
 struct hook_order {
     const char *target;

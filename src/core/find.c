@@ -2,6 +2,7 @@
 /* find.c - what readers ask of the core; nothing here changes anything. */
 #include <stdio.h>
 #include "core/index.h"
+#include "core/rollout.h"
 #include "core/strategy.h"
 #include "core/targets.h"
 #include "model/arn.h"
@@ -212,6 +213,20 @@ core_rollback_target(const struct core *core, const struct service *service)
         return d;
     }
     return NULL;
+}
+
+#define BUSY_DEPLOYMENTS_MAX 400 /* with those kept for a rollback fewer than SERVICE_REVISIONS_MAX */
+
+bool
+core_has_room_for_deployment(const struct service *s)
+{
+    int busy = 0;
+
+    if (s->revision_count < BUSY_DEPLOYMENTS_MAX)
+        return true;
+    for (const struct deployment *d = s->deployments; d != NULL; d = d->next)
+        busy += deployment_has_tasks(s, d);
+    return busy < BUSY_DEPLOYMENTS_MAX;
 }
 
 bool

@@ -186,3 +186,26 @@ TEST(families_in_the_row_of_a_naru_before_are_read_and_given_rows)
         CHECK(st->rows[i].kind != ROW_META || strstr(st->rows[i].text, "families") == NULL);
     CHECK_EQ(register_one(st, "branch-1"), 42);
 }
+
+/* ---- deployments whose tasks do not go ---- */
+
+#define BUSY_MAX 400
+
+TEST(a_service_has_no_room_for_another_deployment_while_the_tasks_of_hundreds_go)
+{
+    static struct deployment deployments[BUSY_MAX];
+    static struct task tasks[BUSY_MAX];
+    struct service s = {.revision_count = BUSY_MAX, .deployments = deployments, .live = tasks};
+
+    for (int i = 0; i < BUSY_MAX; i++) {
+        deployments[i].next = i + 1 < BUSY_MAX ? &deployments[i + 1] : NULL;
+        tasks[i].deployment = &deployments[i];
+        tasks[i].next_live = i + 1 < BUSY_MAX ? &tasks[i + 1] : NULL;
+    }
+    CHECK(!core_has_room_for_deployment(&s));
+    tasks[7].deployment = &deployments[8]; /* those of the eighth have gone */
+    CHECK(core_has_room_for_deployment(&s));
+    tasks[7].deployment = &deployments[7];
+    s.revision_count--; /* there cannot be so many */
+    CHECK(core_has_room_for_deployment(&s));
+}
