@@ -597,4 +597,6 @@ MUTATIONS = [
      "    core_touch_meta(core);\n    for (void *it", "    for (void *it", "docs/decisions: a step writes what changed"),
     ("there is always room for another deployment", "find.c",
      "    return busy < BUSY_DEPLOYMENTS_MAX;\n", "    return true;\n", "promise 10"),
+    ("orders that are said again are kept again", "effect.c",
+     "        if (slots[slot] != 0)\n            continue;\n", "", "memory, while commits fail"),
 ]

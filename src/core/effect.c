@@ -30,6 +30,42 @@ effects_clear(struct effects *e)
     e->count = 0;
 }
 
+/* FNV-1a, eight bytes at a time: there are no bytes in an effect but those that its zeroing and its fields gave it. */
+static uint64_t
+hash_of(const struct effect *e)
+{
+    uint64_t hash = 14695981039346656037u;
+
+    for (size_t at = 0; at < sizeof(*e); at += sizeof(hash)) {
+        const size_t left = sizeof(*e) - at;
+        uint64_t word = 0;
+        memcpy(&word, (const char *)e + at, left < sizeof(word) ? left : sizeof(word));
+        hash = (hash ^ word) * 1099511628211u;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+void
+effects_compact(struct effects *e)
+{
+    const size_t size = (size_t)e->count * 2 + 1;
+    int *slots = mem_new(size * sizeof(*slots)); /* index + 1; 0: free */
+    int kept = 0;
+
+    for (int i = 0; i < e->count; i++) {
+        size_t slot = hash_of(&e->at[i]) % size;
+        while (slots[slot] != 0 && memcmp(&e->at[slots[slot] - 1], &e->at[i], sizeof(e->at[i])) != 0) // NOLINT: see above
+            slot = (slot + 1) % size;
+        if (slots[slot] != 0)
+            continue;
+        memmove(&e->at[kept], &e->at[i], sizeof(e->at[i]));
+        slots[slot] = ++kept;
+    }
+    e->count = kept;
+    free(slots);
+}
+
 struct effect *
 effects_add(struct effects *e, enum effect_type type)
 {
@@ -38,7 +74,8 @@ effects_add(struct effects *e, enum effect_type type)
         e->capacity = e->capacity == 0 ? 8 : e->capacity * 2;
         e->at = mem_grow(e->at, (size_t)e->capacity, sizeof(e->at[0]));
     }
-    e->at[e->count] = (struct effect){.type = type};
+    memset(&e->at[e->count], 0, sizeof(e->at[0])); /* between its members, too: see hash_of() */
+    e->at[e->count].type = type;
     return &e->at[e->count++];
 }
 

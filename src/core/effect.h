@@ -102,5 +102,8 @@ struct effects {
 
 void effects_done(struct effects *e);
 void effects_clear(struct effects *e);
+/* Keeps of those that say the same only the first: while nothing is performed, the core asks for it again and
+ * again. */
+void effects_compact(struct effects *e);
 struct effect *effects_add(struct effects *e, enum effect_type type); /* zeroed, to be filled in */
 const char *effect_name(enum effect_type type);

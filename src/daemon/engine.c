@@ -365,6 +365,7 @@ flush(void *arg)
         if (!e->is_commit_failing)
             log_error("engine.commit_failed", "error=%s", log_quote(err.message));
         e->is_commit_failing = true;
+        effects_compact(&e->fresh); /* for as long as the disk is full */
         end_turn(e);
         answer_all(e, false);
         if (e->retry != NULL)

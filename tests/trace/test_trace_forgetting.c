@@ -209,3 +209,31 @@ TEST(a_service_has_no_room_for_another_deployment_while_the_tasks_of_hundreds_go
     s.revision_count--; /* there cannot be so many */
     CHECK(core_has_room_for_deployment(&s));
 }
+
+/* ---- while commits fail ---- */
+
+TEST(orders_that_are_said_again_and_again_are_kept_once)
+{
+    cleanup_story struct story *st = story_new(&plain);
+    struct effects all = {0};
+    int first = 0, starts = 0, adoptions = 0;
+
+    story_running(st, 1);
+    for (int i = 1; i <= 3; i++) { /* it is asked for again every few minutes */
+        story_at(st, i * 3600000LL);
+        core_step(st->core, &(struct event){.type = EVENT_CLOCK}, st->now_ms, &all);
+        if (i == 1)
+            first = all.count;
+    }
+    CHECK_EQ(effects_add(&all, EFFECT_TASK_START)->task_start.only_adopt, false); /* of another task */
+    CHECK(all.count > first + 1);
+    effects_compact(&all);
+    for (int i = 0; i < all.count; i++) {
+        starts += all.at[i].type == EFFECT_TASK_START && !all.at[i].task_start.only_adopt;
+        adoptions += all.at[i].type == EFFECT_TASK_START && all.at[i].task_start.only_adopt;
+    }
+    CHECK_EQ(adoptions, 1);
+    CHECK_EQ(starts, 1);
+    CHECK(!all.at[all.count - 1].task_start.only_adopt); /* in their order */
+    effects_done(&all);
+}
