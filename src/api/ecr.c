@@ -86,7 +86,7 @@ ecr_page_write(struct request *rq, struct ecr_page *page, struct json *out, stru
 {
     cleanup_json struct json *items = page->items ? TAKE(page->items) : json_array();
     cleanup(strbuf_done) struct strbuf start = {0};
-    const int64_t limit = json_get_i64(rq->input, "maxResults", PAGE_DEFAULT);
+    const int64_t limit = json_get_i64(rq->input, "maxResults", page->size_default ? page->size_default : PAGE_DEFAULT);
     const size_t count = json_size(items);
     cleanup_json struct json *list = json_array();
     cleanup(strbuf_done) struct strbuf next = {0};

@@ -19,6 +19,7 @@ void ecr_create_on_push(struct request *rq, const char *repository);
 /* A list that is answered in pages: items in the order of their keys, which only grow. */
 struct ecr_page {
     const char *member; /* "imageIds" */
+    int64_t size_default; /* where maxResults is not said; 0: 100 */
     struct json *items; /* of {"key", "value"}, any order */
 };
 void ecr_page_add(struct ecr_page *page, const char *key, struct json *value);
@@ -104,7 +105,11 @@ bool ecr_validate_pull_through_cache_rule(struct request *rq, struct json *out, 
 
 /* ---- ecr_replication.c ---- */
 bool ecr_describe_image_replication_status(struct request *rq, struct json *out, struct err *err);
+bool ecr_describe_replication_backfill_results(struct request *rq, struct json *out, struct err *err);
+bool ecr_list_replication_backfills(struct request *rq, struct json *out, struct err *err);
 bool ecr_put_replication_configuration(struct request *rq, struct json *out, struct err *err);
+bool ecr_start_replication_backfill(struct request *rq, struct json *out, struct err *err);
+bool ecr_stop_replication_backfill(struct request *rq, struct json *out, struct err *err);
 
 /* ---- ecr_scan.c ---- */
 /* What the last scan said, as members of DescribeImages' detail. */

@@ -2,9 +2,12 @@
 /* ecr_replication.c - which images go on to other regions and registries, and how far they are. */
 #include "api/ecr.h"
 
+#include "registry/mirror/backfill.h"
 #include "registry/mirror/replication.h"
 
 #define DESTINATIONS_MAX 25
+#define BACKFILLS_PAGE 25
+#define BACKFILLS_PAGE_MAX 50
 
 static bool
 destination_check(struct request *rq, const struct json *destination, struct err *err)
@@ -88,4 +91,121 @@ ecr_describe_image_replication_status(struct request *rq, struct json *out, stru
     json_set(out, "imageId", id);
     json_set(out, "replicationStatuses", statuses);
     return true;
+}
+
+/* ---- backfills ---- */
+
+/* Adds the members of a summary, with the protocol's times. */
+static void
+backfill_tell(struct request *rq, const struct json *summary, struct json *out)
+{
+    for (void *it = json_first(summary); it != NULL; it = json_next(summary, it)) {
+        const bool is_time = str_ends(str_of(json_key(it)), STR("At"));
+        json_set(out, json_key(it), is_time ? aws_time(rq, json_i64(json_value(it), 0)) : json_copy(json_value(it)));
+    }
+}
+
+/* What Start and Stop answer has no progress. */
+static void
+backfill_answer(struct request *rq, struct json *summary, struct json *out)
+{
+    json_delete(summary, "progress");
+    json_delete(summary, "endedAt");
+    json_set(out, "registryId", json_text(rq->account));
+    backfill_tell(rq, summary, out);
+}
+
+bool
+ecr_start_replication_backfill(struct request *rq, struct json *out, struct err *err)
+{
+    const struct json *destination = json_get(rq->input, "destination");
+    cleanup_json struct json *summary = NULL;
+
+    if (!ecr_registry_id_check(rq, err) ||
+        !registry_backfill_start(ecr_registry(rq), rq->region, json_get_cstr(destination, "registryId", ""),
+                                 json_get_cstr(destination, "region", ""), &summary, err))
+        return false;
+    backfill_answer(rq, summary, out);
+    return true;
+}
+
+bool
+ecr_stop_replication_backfill(struct request *rq, struct json *out, struct err *err)
+{
+    cleanup_json struct json *summary = NULL;
+
+    if (!ecr_registry_id_check(rq, err) ||
+        !registry_backfill_stop(ecr_registry(rq), rq->region, json_get_cstr(rq->input, "replicationBackfillId", ""),
+                                &summary, err))
+        return false;
+    backfill_answer(rq, summary, out);
+    return true;
+}
+
+bool
+ecr_list_replication_backfills(struct request *rq, struct json *out, struct err *err)
+{
+    struct ecr_page page = {.member = "backfills", .size_default = BACKFILLS_PAGE};
+    cleanup_json struct json *list = NULL;
+
+    if (json_get_i64(rq->input, "maxResults", 1) > BACKFILLS_PAGE_MAX)
+        return err_set(err, ERR_INVALID_PARAMETER,
+                       "Invalid parameter at 'maxResults' failed to satisfy constraint: 'must be less than or equal to %d'",
+                       BACKFILLS_PAGE_MAX);
+    if (!ecr_registry_id_check(rq, err) || !registry_backfill_list(ecr_registry(rq), rq->region, &list, err))
+        return false;
+    for (size_t i = 0; i < json_size(list); i++) {
+        const struct json *summary = json_at(list, i);
+        cleanup_free char *key = text_format("%016llx %s", (unsigned long long)json_get_i64(summary, "startedAt", 0),
+                                             json_get_cstr(summary, "replicationBackfillId", ""));
+        struct json *told = json_object();
+        backfill_tell(rq, summary, told);
+        ecr_page_add(&page, key, told);
+    }
+    json_set(out, "registryId", json_text(rq->account));
+    return ecr_page_write(rq, &page, out, err);
+}
+
+/* One replication: an image by one of its tags, or by itself. NULL: the filter leaves it out. */
+static struct json *
+result_of(const struct json *image, const char *tag, const char *wanted)
+{
+    const char *status = json_get_cstr(image, "status", NULL);
+
+    if (status == NULL || (wanted != NULL && strcmp(status, wanted) != 0))
+        return NULL; /* without one: a stop came first */
+    struct json *result = json_object(), *id = json_object();
+    json_set(id, "imageDigest", json_copy(json_get(image, "imageDigest")));
+    if (tag != NULL)
+        json_set(id, "imageTag", json_text(tag));
+    json_set(result, "repositoryName", json_copy(json_get(image, "repositoryName")));
+    json_set(result, "imageId", id);
+    json_set(result, "status", json_text(status));
+    json_set(result, "failureCode", json_copy(json_get(image, "failureCode")));
+    return result;
+}
+
+bool
+ecr_describe_replication_backfill_results(struct request *rq, struct json *out, struct err *err)
+{
+    const char *id = json_get_cstr(rq->input, "replicationBackfillId", "");
+    const char *wanted = json_get_cstr(rq->input, "resultStatusFilter", NULL);
+    struct ecr_page page = {.member = "results"};
+    cleanup_json struct json *summary = NULL, *images = NULL;
+
+    if (!ecr_registry_id_check(rq, err) ||
+        !registry_backfill_get(ecr_registry(rq), rq->region, id, &summary, &images, err))
+        return false;
+    for (size_t i = 0; i < json_size(images); i++) {
+        const struct json *image = json_at(images, i), *tags = json_get(image, "tags");
+        for (size_t t = 0; t == 0 || t < json_size(tags); t++) {
+            struct json *result = result_of(image, json_cstr(json_at(tags, t), NULL), wanted);
+            cleanup_free char *key = text_format("%08zu %08zu", i, t);
+            if (result != NULL)
+                ecr_page_add(&page, key, result);
+        }
+    }
+    json_set(out, "registryId", json_text(rq->account));
+    backfill_tell(rq, summary, out);
+    return ecr_page_write(rq, &page, out, err);
 }

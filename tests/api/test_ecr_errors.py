@@ -13,6 +13,7 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.loaders
 
+import harness
 import test_ecr
 from test_ecr import OCI_MANIFEST, digest_of
 
@@ -31,6 +32,9 @@ NEWER = {
     "DeregisterPullTimeUpdateExclusion": ["ExclusionNotFound"],
     "RegisterPullTimeUpdateExclusion": ["ExclusionAlreadyExists", "LimitExceeded"],
     "ListImageReferrers": ["RepositoryNotFound"],
+    "DescribeReplicationBackfillResults": ["ReplicationBackfillNotFound"],
+    "StartReplicationBackfill": ["ReplicationBackfillInProgress", "LimitExceeded"],
+    "StopReplicationBackfill": ["ReplicationBackfillNotFound", "ReplicationBackfillInvalidStatus"],
     "UpdatePullThroughCacheRule": ["PullThroughCacheRuleNotFound", "SecretNotFound"],
     "UpdateImageStorageClass": ["RepositoryNotFound", "ImageNotFound"],
     "ValidatePullThroughCacheRule": ["PullThroughCacheRuleNotFound"],
@@ -101,6 +105,7 @@ class Errors(Case):
         self.of_tags()
         self.of_policies()
         self.of_rules()
+        self.of_backfills()
         self.assertEqual(wanted() - self.seen, set(), "no call has led to these")
 
     def of_no_repository(self):
@@ -300,6 +305,27 @@ def bad_members(it, depth):
             yield f"{member}: {what}", {**base, member: value}
 
 
+    def of_backfills(self):
+        """To a registry that nobody has started, so that they stay under way."""
+        known = pathlib.Path(os.environ["NARU_DATA_DIR"]) / "registries.json"
+        known.write_text(json.dumps({"222222222222": {"url": f"http://127.0.0.1:{harness.free_port()}"}}), encoding="utf-8")
+        self.addCleanup(known.unlink)
+        places = [{"region": f"eu-errors-{i}", "registryId": "222222222222"} for i in range(11)]
+        self.works("PutReplicationConfiguration", replicationConfiguration={"rules": [
+            {"destinations": places, "repositoryFilters": [{"filter": self.name, "filterType": "PREFIX_MATCH"}]}]})
+        self.addCleanup(self.raw, "PutReplicationConfiguration", replicationConfiguration={"rules": []})
+        started = [self.works("StartReplicationBackfill", destination=place)["replicationBackfillId"] for place in places[:10]]
+        self.fails("ReplicationBackfillInProgress", "StartReplicationBackfill", destination=places[0])
+        self.fails("LimitExceeded", "StartReplicationBackfill", destination=places[10])
+        for backfill in started:
+            self.works("StopReplicationBackfill", replicationBackfillId=backfill)
+            harness.wait_until("the backfill ends", lambda it=backfill: self.works(
+                "DescribeReplicationBackfillResults", replicationBackfillId=it)["status"] == "STOPPED", 60, 0.05)
+        self.fails("ReplicationBackfillInvalidStatus", "StopReplicationBackfill", replicationBackfillId=started[0])
+        for operation in ("DescribeReplicationBackfillResults", "StopReplicationBackfill"):
+            self.fails("ReplicationBackfillNotFound", operation, replicationBackfillId=UPLOAD)
+
+
 class Pages(Case):
     """Items come one by one, none twice, and a token that was never given out is refused."""
 
@@ -307,7 +333,7 @@ class Pages(Case):
         with_input = {name: shape(row["input"])["members"] for name, row in OURS["operations"].items() if "input" in row}
         paged = {name for name, members in with_input.items() if "nextToken" in members}
         not_here = {"DescribeImageScanFindings",  # needs findings: test_ecr_scan
-                    "DescribeReplicationBackfillResults", "ListReplicationBackfills"}  # not built
+                    "DescribeReplicationBackfillResults"}  # needs one that ended: test_ecr_replication
         rows = self.rows()
         self.assertEqual({operation for operation, _, _ in rows}, paged - not_here)
         for operation, members, items in rows:
@@ -331,13 +357,26 @@ class Pages(Case):
                  "subject": {"mediaType": OCI_MANIFEST, "digest": image, "size": 1}}))
         policy = Errors.lifecycle().replace("1000", "1")
         self.works("StartLifecyclePolicyPreview", repositoryName=name, lifecyclePolicyText=policy)
+        self.backfills(prefix)
         of_name = {"repositoryName": name}
         return [("DescribeRepositories", {}, "repositories"), ("ListImages", of_name, "imageIds"),
                 ("DescribeImages", of_name, "imageDetails"), ("GetLifecyclePolicyPreview", of_name, "previewResults"),
                 ("DescribePullThroughCacheRules", {}, "pullThroughCacheRules"),
                 ("DescribeRepositoryCreationTemplates", {}, "repositoryCreationTemplates"),
+                ("ListReplicationBackfills", {}, "backfills"),
                 ("ListPullTimeUpdateExclusions", {}, "pullTimeUpdateExclusions"),
                 ("ListImageReferrers", {**of_name, "subjectId": {"imageDigest": image}}, "referrers")]
+
+    def backfills(self, prefix):
+        """Three of no image, that are over."""
+        places = [{"region": f"eu-pages-{i}", "registryId": "000000000000"} for i in range(3)]
+        self.works("PutReplicationConfiguration", replicationConfiguration={"rules": [
+            {"destinations": places, "repositoryFilters": [{"filter": prefix, "filterType": "PREFIX_MATCH"}]}]})
+        self.addCleanup(self.raw, "PutReplicationConfiguration", replicationConfiguration={"rules": []})
+        for place in places:
+            self.works("StartReplicationBackfill", destination=place)
+        harness.wait_until("the backfills end", lambda: {one["status"] for one in self.works("ListReplicationBackfills")[
+            "backfills"]} <= {"COMPLETE", "STOPPED"}, 60, 0.05)
 
     def pages(self, operation, members, items):
         whole, found, token = self.works(operation, **members)[items], [], {}

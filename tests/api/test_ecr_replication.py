@@ -89,6 +89,41 @@ class Replication(Case):
             repositoryName=name, imageId={"imageTag": "v1"})["replicationStatuses"], [])
         self.assertNotIn(name, [r["repositoryName"] for r in onward.describe_repositories()["repositories"]])
 
+    def test_what_was_there_before_the_rule(self):
+        north = client(region="eu-north-1")
+        name = self.repository(name="late/" + os.urandom(4).hex())["repositoryName"]
+        manifest, _ = self.push(name, "v1")
+        self.ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag="v2")
+        self.configure(self.ecr, [self.rule("late/")])
+        place = {"region": "eu-north-1", "registryId": ACCOUNT}
+        self.addCleanup(self.remove, north, name)
+        started = self.raw("StartReplicationBackfill", destination=place)
+        self.assertEqual((started["status"], started["destination"], started["registryId"]), ("PREPARING", place, ACCOUNT))
+        described = {}
+
+        def is_over():
+            described.update(self.raw("DescribeReplicationBackfillResults",
+                                      replicationBackfillId=started["replicationBackfillId"]))
+            return described["status"] == "COMPLETE"
+
+        harness.wait_until("the backfill ends", is_over, 60, 0.05)
+        self.assertEqual(described["progress"], {"totalReplicationCount": 2, "completedReplicationCount": 2,
+                                                 "failedReplicationCount": 0, "failureCodes": []})
+        self.assertGreaterEqual(described["endedAt"], described["startedAt"])
+        digest = digest_of(manifest.encode())
+        self.assertEqual(described["results"], [
+            {"repositoryName": name, "imageId": {"imageDigest": digest, "imageTag": tag}, "status": "COMPLETE"}
+            for tag in ("v1", "v2")])
+        failed = self.raw("DescribeReplicationBackfillResults", resultStatusFilter="FAILED",
+                          replicationBackfillId=started["replicationBackfillId"])
+        self.assertEqual(failed["results"], [])
+        page = self.raw("DescribeReplicationBackfillResults", maxResults=1,
+                        replicationBackfillId=started["replicationBackfillId"])
+        self.assertEqual((page["results"], "nextToken" in page), (described["results"][:1], True))
+        self.assertIn("v2", north.describe_images(repositoryName=name)["imageDetails"][0]["imageTags"])
+        self.assertIn(started["replicationBackfillId"],
+                      [one["replicationBackfillId"] for one in self.raw("ListReplicationBackfills")["backfills"]])
+
     def test_what_is_no_destination(self):
         region = os.environ["AWS_DEFAULT_REGION"]
         for rule in (self.rule("aa", region=region), self.rule("aa", registry="999999999999")):

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "io/file.h"
 #include "registry/reference.h"
+#include "registry/mirror/backfill.h"
 #include "registry/mirror/replication_queue.h"
 
 #define DOCUMENT_MAX (64 << 10)
@@ -20,10 +21,11 @@ _Static_assert(REPLICATION_THREADS <= SLOTS_MAX, "each keeps a slot");
 
 struct replicator {
     struct registry *reg;
+    struct backfills *backfills;
     char *registries_path;
     pthread_t threads[REPLICATION_THREADS];
     int thread_count;
-    pthread_mutex_t record_lock; /* held to change a record; the two are never taken together */
+    pthread_mutex_t record_lock; /* held to change a record; taken before the other one */
     pthread_mutex_t lock;        /* guards what follows */
     pthread_cond_t changed;
     struct replication_queue queue;
@@ -32,11 +34,14 @@ struct replicator {
 
 /* ---- destinations ---- */
 
+/* NULL: any repository. */
 static bool
 rule_takes(const struct json *rule, const char *repository)
 {
     const struct json *filters = json_get(rule, "repositoryFilters");
 
+    if (repository == NULL)
+        return true;
     for (size_t i = 0; i < json_size(filters); i++)
         if (str_starts(str_of(repository),
                        str_of(json_get_cstr(json_at(filters, i), "filter", ""))))
@@ -64,6 +69,13 @@ destinations_of(struct registry *reg, const char *region, const char *repository
         }
     }
     return found;
+}
+
+bool
+replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key)
+{
+    cleanup_json struct json *destinations = destinations_of(reg, region, repository);
+    return json_get(destinations, key) != NULL;
 }
 
 static struct json *
@@ -146,6 +158,29 @@ status_set(struct json *record, const char *key, const char *asked, const char *
     json_set(record, key, one);
 }
 
+static bool
+is_in_progress(const struct json *destination)
+{
+    return strcmp(json_get_cstr(destination, "status", ""), "IN_PROGRESS") == 0;
+}
+
+static bool
+is_asked_by(const struct json *destination, const char *asked)
+{
+    return strcmp(json_get_cstr(destination, "asked", ""), asked) == 0;
+}
+
+void
+replica_state_get(struct registry *reg, const struct replica *image, const char *key, struct replica_state *out)
+{
+    cleanup_json struct json *record = record_read(reg, image);
+    const struct json *destination = json_get(record, key);
+
+    (void)text_copy(out->asked, sizeof out->asked, str_of(json_get_cstr(destination, "asked", "")));
+    (void)text_copy(out->status, sizeof out->status, str_of(json_get_cstr(destination, "status", "")));
+    (void)text_copy(out->failure, sizeof out->failure, str_of(json_get_cstr(destination, "failureCode", "")));
+}
+
 bool
 registry_replication_get(struct registry *reg, const char *region, const char *repository,
                          const char *digest, struct json **out, struct err *err)
@@ -164,6 +199,7 @@ registry_replication_get(struct registry *reg, const char *region, const char *r
         const size_t slash = (size_t)(str_index(key, '/') + 1);
         struct json *one = json_copy(json_value(it));
         json_delete(one, "asked");
+        json_delete(one, "before");
         json_set(one, "registryId", json_str(str_slice(key, 0, slash > 0 ? slash - 1 : 0)));
         json_set(one, "region", json_str(str_slice(key, slash, key.len)));
         json_append(list, one);
@@ -199,7 +235,7 @@ outcome_store(struct replicator *r, const struct replica *image, const char *key
 
     pthread_mutex_lock(&r->record_lock);
     cleanup_json struct json *record = record_read(r->reg, image);
-    if (strcmp(json_get_cstr(json_get(record, key), "asked", ""), asked) == 0 &&
+    if (is_asked_by(json_get(record, key), asked) &&
         manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest))) {
         status_set(record, key, asked, status, failure);
         if (!record_store(r->reg, image, record, &err))
@@ -229,12 +265,6 @@ destination_run(struct replicator *r, const struct replication_job *job, const c
     return is_last;
 }
 
-static bool
-is_in_progress(const struct json *destination)
-{
-    return strcmp(json_get_cstr(destination, "status", ""), "IN_PROGRESS") == 0;
-}
-
 /* True: there is nothing left to do for it. */
 static bool
 job_run(struct replicator *r, const struct replication_job *job)
@@ -252,15 +282,14 @@ job_run(struct replicator *r, const struct replication_job *job)
 
 /* ---- the queue ---- */
 
-static void
+static bool
 enqueue(struct replicator *r, const struct replica *image, const char *key)
 {
     pthread_mutex_lock(&r->lock);
-    if (!replication_queue_add(&r->queue, image, key)) /* it is IN_PROGRESS on disk, for the next start */
-        log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
-                 image->digest, key);
+    const bool is_added = replication_queue_add(&r->queue, image, key);
     pthread_cond_signal(&r->changed); /* it is one that there is to do */
     pthread_mutex_unlock(&r->lock);
+    return is_added;
 }
 
 /* Of a record: every destination that the image is still on its way to. */
@@ -268,8 +297,10 @@ static void
 enqueue_all(struct replicator *r, const struct replica *image, const struct json *record)
 {
     for (void *it = json_first(record); it != NULL; it = json_next(record, it))
-        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < REPLICATION_KEY_SIZE)
-            enqueue(r, image, json_key(it));
+        if (is_in_progress(json_value(it)) && strlen(json_key(it)) < REPLICATION_KEY_SIZE &&
+            !enqueue(r, image, json_key(it))) /* it is IN_PROGRESS on disk, for the next start */
+            log_warn("registry.replication_full", "repository=%s digest=%s to=%s", image->repository,
+                     image->digest, json_key(it));
 }
 
 static void
@@ -301,10 +332,13 @@ dequeue(struct replicator *r)
 static void
 job_end(struct replicator *r, struct replication_job *job, bool is_done)
 {
+    const struct replication_job ended = *job;
+
     pthread_mutex_lock(&r->lock);
     replication_queue_end(&r->queue, job, is_done, clock_monotonic_ms());
     pthread_cond_signal(&r->changed); /* this thread may take another one: somebody has to know when it is due again */
     pthread_mutex_unlock(&r->lock);
+    backfills_settled(r->backfills, &ended.image, ended.key, is_done);
 }
 
 static bool
@@ -380,6 +414,66 @@ replication_pushed(struct registry *reg, const char *region, const char *reposit
         log_error("registry.replication_failed", "error=%s", log_quote(err.message));
 }
 
+/* ---- for backfills ---- */
+
+struct backfills *
+replicator_backfills(const struct registry *reg)
+{
+    return reg->replicator != NULL ? reg->replicator->backfills : NULL;
+}
+
+bool
+replica_ask(struct registry *reg, const struct replica *image, const char *key, const char *asked, struct err *err)
+{
+    struct replicator *r = reg->replicator;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
+
+    pthread_mutex_lock(lock);
+    cleanup_json struct json *record = record_read(reg, image);
+    const struct json *now = json_get(record, key);
+    if (is_in_progress(now) && !is_asked_by(now, asked))
+        return true; /* a push is on its way there, and will do */
+    if (!is_in_progress(now)) {
+        struct json *before = json_copy(now);
+        status_set(record, key, asked, "IN_PROGRESS", NULL);
+        json_set(json_get(record, key), "before", before);
+        if (!record_store(reg, image, record, err))
+            return false;
+    }
+    return enqueue(r, image, key) || err_set(err, ERR_THROTTLING, "too many images are on their way");
+}
+
+static bool
+unqueue(struct replicator *r, const struct replica *image, const char *key)
+{
+    pthread_mutex_lock(&r->lock);
+    const bool is_removed = replication_queue_remove(&r->queue, image, key);
+    pthread_mutex_unlock(&r->lock);
+    return is_removed;
+}
+
+bool
+replica_withdraw(struct registry *reg, const struct replica *image, const char *key, const char *asked)
+{
+    struct replicator *r = reg->replicator;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
+    struct err err = {0};
+
+    pthread_mutex_lock(lock);
+    cleanup_json struct json *record = record_read(reg, image);
+    const struct json *now = json_get(record, key);
+    if (is_in_progress(now) && !is_asked_by(now, asked))
+        return true; /* a push goes on */
+    if (!unqueue(r, image, key))
+        return false;
+    struct json *before = json_copy(json_get(now, "before"));
+    json_delete(record, key);
+    json_set(record, key, before);
+    if (!record_store(reg, image, record, &err))
+        log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    return true;
+}
+
 /* ---- from start to end ---- */
 
 void
@@ -399,6 +493,7 @@ registry_start_replicating(struct registry *reg, const char *data_dir)
     pthread_cond_init(&r->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     reg->replicator = r;
+    r->backfills = backfills_open(reg);
     while (r->thread_count < REPLICATION_THREADS &&
            pthread_create(&r->threads[r->thread_count], NULL,
                           r->thread_count == 0 ? replicator_resume : replicator_run, r) == 0)
@@ -406,9 +501,8 @@ registry_start_replicating(struct registry *reg, const char *data_dir)
     if (r->thread_count > 0)
         return;
     log_error("registry.replication_failed", "error=\"cannot start a thread\"");
+    replicator_stop(r);
     reg->replicator = NULL;
-    free(r->registries_path);
-    free(r);
 }
 
 bool
@@ -433,8 +527,10 @@ replicator_stop(struct replicator *r)
     r->is_stopping = true;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
+    backfills_stop(r->backfills);
     for (int i = 0; i < r->thread_count; i++)
         pthread_join(r->threads[i], NULL);
+    backfills_free(r->backfills);
     replication_queue_done(&r->queue);
     pthread_mutex_destroy(&r->lock);
     pthread_mutex_destroy(&r->record_lock);

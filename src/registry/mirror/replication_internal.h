@@ -24,3 +24,22 @@ bool replica_send(struct registry *reg, const struct replica *image, const struc
 bool replica_referrer_note(struct remote *remote, const char *repository, struct str bytes,
                            const char *type, const char *digest, struct err *err) MUST_CHECK;
 bool replicator_is_stopping(void *reg); /* also for remote_set_cancelled() */
+
+/* ---- what a backfill (backfill.h) asks of the queue; `key` is "<registryId>/<region>" ---- */
+struct backfills *replicator_backfills(const struct registry *reg); /* NULL: nobody replicates */
+/* Do the rules of a region lead a repository there? NULL: any repository. */
+bool replication_leads_to(struct registry *reg, const char *region, const char *repository, const char *key);
+struct replica_state {
+    char asked[17];   /* by whom: as given to replica_ask(); another push has another one */
+    char status[16];  /* "": nobody asked */
+    char failure[64]; /* of FAILED */
+};
+void replica_state_get(struct registry *reg, const struct replica *image, const char *key,
+                       struct replica_state *out);
+/* Sends an image out, whether or not it went there before; what a push sent out already is left alone. THROTTLING: too
+ * many are on their way, and this one sets out with the next start. */
+bool replica_ask(struct registry *reg, const struct replica *image, const char *key, const char *asked,
+                 struct err *err) MUST_CHECK;
+/* Takes that back, unless it was pushed since. False: it is being sent, or has just been; backfills_settled() will
+ * say or has said so. */
+bool replica_withdraw(struct registry *reg, const struct replica *image, const char *key, const char *asked);

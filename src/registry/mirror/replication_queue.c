@@ -46,6 +46,19 @@ replication_queue_add(struct replication_queue *q, const struct replica *image, 
     return true;
 }
 
+bool
+replication_queue_remove(struct replication_queue *q, const struct replica *image, const char *key)
+{
+    struct replication_job **at = find(q, image, key), *job = *at;
+
+    if (job == NULL)
+        return false;
+    *at = job->next;
+    q->count--;
+    free(job);
+    return true;
+}
+
 struct replication_job *
 replication_queue_next(struct replication_queue *q, int64_t now_ms, int64_t *next_ms_out)
 {

@@ -29,6 +29,8 @@ struct replication_queue {
 
 /* Behind all others; one that waits already sets out at once. False: REPLICATION_QUEUE_MAX wait. */
 bool replication_queue_add(struct replication_queue *q, const struct replica *image, const char *key) MUST_CHECK;
+/* Takes off the queue what waits. False: it does not, or is being sent. */
+bool replication_queue_remove(struct replication_queue *q, const struct replica *image, const char *key);
 /* The first that is due and whose registry is free, taken off the queue; else NULL, and when the next one will
  * be due (INT64_MAX: not by itself). */
 struct replication_job *replication_queue_next(struct replication_queue *q, int64_t now_ms,
