@@ -395,12 +395,16 @@ putting_name_image(struct putting *p, struct err *err)
         !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
     p->charged = is_new ? 0 : p->charged;
+    const bool was_image = file_exists(p->record.path);
     const bool is_named = (p->m->subject[0] == '\0' ||
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                                          str_of(p->digest), err)) &&
-                          ((!p->restores && file_exists(p->record.path)) || disk_name(&p->record, err));
+                          ((!p->restores && was_image) || disk_name(&p->record, err));
     views_tell_image(p->reg, p->region, p->repository, p->digest);
-    quota_manifests_changed(p->reg, p->region, p->repository); /* behind it: who reckons meanwhile does so again */
+    if (!is_named) /* who knows */
+        quota_manifests_changed(p->reg, p->region, p->repository);
+    else if (!was_image)
+        quota_manifest_came(p->reg, p->region, p->repository, p->digest, p->m);
     return is_named;
 }
 
@@ -746,7 +750,10 @@ image_remove(struct registry *reg, const char *region, const char *repository,
     const char *subject = json_get_cstr(image, "subject", NULL);
     const bool is_removed = disk_remove(path, err);
     views_tell_image(reg, region, repository, digest);
-    quota_manifests_changed(reg, region, repository);
+    if (is_removed)
+        quota_manifest_went(reg, region, repository, digest, json_get_cstr(image, "mediaType", ""));
+    else
+        quota_manifests_changed(reg, region, repository);
     if (!is_removed || !disk_sync_parent(path, err) ||
         (subject != NULL &&
          !referrer_unlink(reg, region, repository, str_of(subject), str_of(digest), err)))

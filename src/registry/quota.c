@@ -2,7 +2,8 @@
 /* quota.c - how much one repository may keep: R/_quota has the number of bytes, without it there is no such limit.
  * A repository has what its manifests name, each blob once, whoever else has it, too; and what came
  * within a lease and is not named yet, or is still coming in. What its manifests name is reckoned once and kept in
- * memory until one comes or goes, and only for repositories that have a quota or were asked about. */
+ * memory, and only for repositories that have a quota or were asked about; an image that comes or goes is added or
+ * taken away, so that a push to ten thousand images reads none of them. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@ struct quota_named {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
     uint64_t changed, seen; /* what the registry's quota_changes were when a manifest came or went; as of when `blobs` was reckoned */
-    struct json *blobs;     /* NULL: not yet */
+    struct json *blobs;     /* digest: {"size", "count" of references}; NULL: not yet */
     int64_t bytes;
     struct quota_named *next;
 };
@@ -135,6 +136,7 @@ struct naming {
     struct registry *reg;
     struct json *blobs;
     int64_t bytes;
+    int by; /* 1: what is named is added; -1: it is taken away */
 };
 
 static void
@@ -142,10 +144,23 @@ naming_add(struct naming *n, struct str digest, int64_t size)
 {
     char key[REGISTRY_DIGEST_SIZE];
 
-    if (!text_copy(key, sizeof key, digest) || json_get(n->blobs, key) != NULL)
+    if (!text_copy(key, sizeof key, digest))
         return;
-    json_set(n->blobs, key, json_int(size));
-    n->bytes += size;
+    struct json *blob = json_get(n->blobs, key);
+    if (blob == NULL) {
+        if (n->by < 0)
+            return;
+        blob = json_object();
+        json_set(blob, "size", json_int(size));
+        json_set(n->blobs, key, blob);
+        n->bytes += size;
+    }
+    const int64_t count = json_get_i64(blob, "count", 0) + n->by;
+    json_set(blob, "count", json_int(count));
+    if (count <= 0) {
+        n->bytes -= json_get_i64(blob, "size", 0);
+        json_delete(n->blobs, key);
+    }
 }
 
 /* What may be a manifest is counted once, whichever it is. */
@@ -169,22 +184,83 @@ naming_manifest(void *arg, const char *digest, const struct manifest *m)
     return true;
 }
 
-/* `blobs_out` is the caller's. */
+/* An image has come (`by` 1) or gone (-1). What is not known just now is reckoned anew anyway. */
+static void
+named_change(struct registry *reg, const char *region, const char *repository, const char *digest,
+             const struct manifest *m, int by)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    struct quota_named *n = named_find(reg, region, repository);
+    if (n != NULL) {
+        const bool is_known = n->blobs != NULL && n->seen == n->changed;
+        n->changed = ++reg->quota_changes;
+        if (is_known) {
+            struct naming naming = {reg, n->blobs, n->bytes, by};
+            (void)naming_manifest(&naming, digest, m);
+            n->bytes = naming.bytes;
+            n->seen = n->changed;
+        }
+    }
+    pthread_mutex_unlock(&reg->quota_lock);
+}
+
+void
+quota_manifest_came(struct registry *reg, const char *region, const char *repository, const char *digest,
+                    const struct manifest *m)
+{
+    named_change(reg, region, repository, digest, m, 1);
+}
+
 static bool
-named_get(struct registry *reg, const char *region, const char *repository, struct json **blobs_out,
-          int64_t *bytes_out, struct err *err)
+is_reckoned(struct registry *reg, const char *region, const char *repository)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    const bool is = named_find(reg, region, repository) != NULL;
+    pthread_mutex_unlock(&reg->quota_lock);
+    return is;
+}
+
+void
+quota_manifest_went(struct registry *reg, const char *region, const char *repository, const char *digest,
+                    const char *media_type)
+{
+    cleanup(arena_done) struct arena arena = {0};
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct manifest m;
+
+    if (!is_reckoned(reg, region, repository))
+        return;
+    if (blob_read(reg, str_of(digest), &bytes, NULL) &&
+        manifest_parse(strbuf_str(&bytes), str_of(media_type), &arena, &m, NULL))
+        named_change(reg, region, repository, digest, &m, -1);
+    else
+        quota_manifests_changed(reg, region, repository);
+}
+
+/* Is the blob among what the manifests name, as far as is known? */
+static bool
+is_named(struct registry *reg, const char *region, const char *repository, const char *digest)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    const struct quota_named *n = named_find(reg, region, repository);
+    const bool is = n != NULL && json_get(n->blobs, digest) != NULL;
+    pthread_mutex_unlock(&reg->quota_lock);
+    return is;
+}
+
+static bool
+named_get(struct registry *reg, const char *region, const char *repository, int64_t *bytes_out,
+          struct err *err)
 {
     cleanup_json struct json *blobs = json_object();
-    struct naming naming = {reg, blobs, 0};
+    struct naming naming = {reg, blobs, 0, 1};
 
     pthread_mutex_lock(&reg->quota_lock);
     struct quota_named *n = named_of(reg, region, repository);
     const uint64_t changed = n->changed;
     const bool is_known = n->blobs != NULL && n->seen == changed;
-    if (is_known) {
-        *blobs_out = json_ref(n->blobs);
+    if (is_known)
         *bytes_out = n->bytes;
-    }
     pthread_mutex_unlock(&reg->quota_lock);
     if (is_known)
         return true;
@@ -194,12 +270,11 @@ named_get(struct registry *reg, const char *region, const char *repository, stru
     n = named_find(reg, region, repository);
     if (n != NULL) { /* else it was deleted meanwhile */
         json_unref(n->blobs);
-        n->blobs = json_ref(blobs);
+        n->blobs = TAKE(blobs);
         n->bytes = naming.bytes;
         n->seen = changed; /* what changed meanwhile makes it old at once */
     }
     pthread_mutex_unlock(&reg->quota_lock);
-    *blobs_out = TAKE(blobs);
     *bytes_out = naming.bytes;
     return true;
 }
@@ -208,20 +283,20 @@ named_get(struct registry *reg, const char *region, const char *repository, stru
 
 struct usage {
     int64_t bytes;
-    struct json *named, *fresh; /* blobs that are counted, as members */
+    struct json *fresh; /* blobs that are counted and that no manifest names, as members */
 };
 
 static void
 usage_done(struct usage *u)
 {
-    json_unref(u->named);
     json_unref(u->fresh);
 }
 
 /* Links that are young and not named: what a push has brought so far. */
 static bool
-fresh_add(struct registry *reg, const char *folder, struct usage *u, struct err *err)
+fresh_add(struct registry *reg, const char *region, const char *repository, struct usage *u, struct err *err)
 {
+    cleanup_free char *folder = repository_path(reg, region, repository, "_layers");
     const int64_t since_ms = clock_wall_ms() - lease_ms(reg);
     cleanup_json struct json *names = NULL;
 
@@ -233,7 +308,7 @@ fresh_add(struct registry *reg, const char *folder, struct usage *u, struct err 
         char digest[REGISTRY_DIGEST_SIZE];
         struct stat st;
         int64_t size;
-        if (!digest_from_hex(str_of(hex), digest) || json_get(u->named, digest) != NULL ||
+        if (!digest_from_hex(str_of(hex), digest) || is_named(reg, region, repository, digest) ||
             stat(path, &st) < 0 || (int64_t)st.st_mtim.tv_sec * 1000 < since_ms ||
             !blob_size(reg, str_of(digest), &size))
             continue;
@@ -247,11 +322,8 @@ static bool
 usage_get(struct registry *reg, const char *region, const char *repository, struct usage *u,
           struct err *err)
 {
-    cleanup_free char *folder = repository_path(reg, region, repository, "_layers");
-
     *u = (struct usage){.fresh = json_object()};
-    return named_get(reg, region, repository, &u->named, &u->bytes, err) &&
-           fresh_add(reg, folder, u, err);
+    return named_get(reg, region, repository, &u->bytes, err) && fresh_add(reg, region, repository, u, err);
 }
 
 static bool
@@ -299,7 +371,7 @@ quota_link(struct registry *reg, const struct upload *u, struct str digest, stru
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = repository_lock(reg, u->region, u->repository);
     if (!usage_get(reg, u->region, u->repository, &usage, err))
         return false;
-    const bool is_counted = json_get(usage.named, key) != NULL || json_get(usage.fresh, key) != NULL;
+    const bool is_counted = json_get(usage.fresh, key) != NULL || is_named(reg, u->region, u->repository, key);
     if (!is_counted && usage.bytes + u->size > u->quota)
         return is_spent(u->repository, u->quota, err);
     return layer_link(reg, u->region, u->repository, digest, err);
@@ -320,10 +392,10 @@ quota_image_fits(struct registry *reg, const char *region, const char *repositor
         return false;
     for (size_t i = 0; i < m->reference_count; i++) {
         cleanup_free char *key = str_dup(m->references[i].digest);
-        if (is_blob(&m->references[i]) && json_get(usage.named, key) == NULL && json_get(usage.fresh, key) == NULL)
+        if (is_blob(&m->references[i]) && json_get(usage.fresh, key) == NULL && !is_named(reg, region, repository, key))
             more += m->references[i].size;
     }
-    return json_get(usage.named, digest) != NULL || usage.bytes + more <= limit ||
+    return is_named(reg, region, repository, digest) || usage.bytes + more <= limit ||
            is_spent(repository, limit, err);
 }
 

@@ -352,6 +352,46 @@ TEST(what_is_mounted_counts_with_the_image_that_names_it)
     CHECK_EQ(used(&w, "copy"), 0);
 }
 
+/* What is remembered, which reckoning anew must not change. */
+static int64_t
+used_twice(struct world *w)
+{
+    const int64_t remembered = used(w, "my-app");
+
+    quota_manifests_changed(w->reg, REGION, "my-app");
+    CHECK_EQ(used(w, "my-app"), remembered);
+    return remembered;
+}
+
+TEST(images_that_come_and_go_are_counted_without_reading_the_others)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], broken[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+
+    limit(&w, "my-app", 100000);
+    CHECK(put_image(w.reg, "my-app", "v1", "0123456789", one));
+    const int64_t first = used_twice(&w);
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(one));
+    cleanup_free char *hidden = text_format("%s-hidden", record);
+    CHECK(rename(record, hidden) == 0); /* nobody looks: it counts as it did */
+    CHECK(put_image(w.reg, "my-app", "v2", "0123456789abc", two));
+    const int64_t both = used(&w, "my-app");
+    CHECK(both > first + first / 2);
+    CHECK(rename(hidden, record) == 0);
+    CHECK_EQ(used_twice(&w), both);
+    const struct registry_put again = {.manifest = STR("{}"), .media_type = STR("application/vnd.test+json"), .tag = "v3"};
+    CHECK(registry_manifest_put(w.reg, REGION, "my-app", &again, broken, &err));
+    CHECK(registry_manifest_put(w.reg, REGION, "my-app", &again, broken, &err)); /* twice is once */
+    CHECK_EQ(used_twice(&w), both + 2);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", broken, NULL, &err));
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", two, NULL, &err));
+    age_links(&w);
+    CHECK_EQ(used_twice(&w), first);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", one, NULL, &err));
+    CHECK_EQ(used_twice(&w), 0);
+}
+
 TEST(a_quota_goes_with_its_repository)
 {
     REGISTRY(w);
