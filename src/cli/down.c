@@ -197,8 +197,8 @@ stop_containers(struct down *d, struct err *err)
                           NULL)) { /* no Docker, no containers that run */
         if (d->purges)
             fprintf(stderr,
-                    "warning: no Docker answers on %s; containers of installation %s, if any, stay "
-                    "in it\n",
+                    "warning: no Docker answers on %s; containers of this installation, if any, stay in it; when it runs:\n"
+                    "  docker rm -fv $(docker ps -aq --filter label=naru.installation=%s)\n",
                     d->docker_socket, d->installation);
         return true;
     }
