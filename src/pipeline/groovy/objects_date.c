@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "pipeline/groovy/date_zone.h"
 #include "pipeline/groovy/interp_scope.h"
 
 #define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
@@ -13,24 +14,17 @@ static const char *const months[] = {"January",   "February", "March",    "April
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
 
-/* The zone's rules are read by the C library from TZ, which is one for the whole process: only UTC,
- * fixed offsets ("GMT+9") and the machine's own zone are at hand without changing it. */
-static int
-offset_of(struct str zone, bool *is_fixed)
+/* UTC and fixed offsets ("GMT+9"). False: it is none. */
+static bool
+fixed_offset(struct str zone, int *out)
 {
     int64_t hours = 0, minutes = 0;
     struct str rest = zone, part;
     int sign = 1;
 
-    *is_fixed = true;
-    if (str_is(zone, "UTC") || str_is(zone, "GMT") || str_is(zone, "Z") || str_is(zone, "Etc/UTC"))
-        return 0;
-    if (str_is(zone, "Asia/Seoul") || str_is(zone, "Asia/Tokyo") || str_is(zone, "KST"))
-        return 9 * 3600;
-    if (str_is(zone, "Asia/Kolkata") || str_is(zone, "IST"))
-        return 5 * 3600 + 1800;
-    if (str_is(zone, "Asia/Singapore") || str_is(zone, "Asia/Shanghai"))
-        return 8 * 3600;
+    *out = 0;
+    if (str_is(zone, "UTC") || str_is(zone, "GMT") || str_is(zone, "Z"))
+        return true;
     if (str_starts(rest, STR("GMT")) || str_starts(rest, STR("UTC")))
         rest = str_slice(rest, 3, rest.len);
     if (rest.len > 1 && (rest.at[0] == '+' || rest.at[0] == '-')) {
@@ -38,11 +32,28 @@ offset_of(struct str zone, bool *is_fixed)
         rest = str_slice(rest, 1, rest.len);
         if (str_split(&rest, ':', &part) && str_to_i64(part, &hours) &&
             (rest.at == NULL || rest.len == 0 || str_to_i64(rest, &minutes)) && hours >= 0 &&
-            hours < 24 && minutes >= 0 && minutes < 60)
-            return sign * (int)(hours * 3600 + minutes * 60);
+            hours < 24 && minutes >= 0 && minutes < 60) {
+            *out = sign * (int)(hours * 3600 + minutes * 60);
+            return true;
+        }
     }
-    *is_fixed = false;
-    return 0;
+    return false;
+}
+
+/* The short names that Java knows beside those of the tz database. */
+static struct str
+long_name(struct str zone)
+{
+    static const char *const rows[][2] = {
+        {"PST", "America/Los_Angeles"}, {"CST", "America/Chicago"}, {"IST", "Asia/Kolkata"},
+        {"JST", "Asia/Tokyo"},          {"CTT", "Asia/Shanghai"},   {"AET", "Australia/Sydney"},
+        {"ECT", "Europe/Paris"},        {"BST", "Asia/Dhaka"},      {"KST", "Asia/Seoul"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (str_is(zone, rows[i][0]))
+            return str_of(rows[i][1]);
+    return zone;
 }
 
 struct moment {
@@ -116,6 +127,8 @@ add_field(struct strbuf *out, const struct moment *m, char letter, size_t count)
         const int minutes = abs(m->offset) / 60;
         if (letter == 'X' && m->offset == 0)
             strbuf_add_char(out, 'Z');
+        else if (letter != 'Z' && count == 1)
+            strbuf_addf(out, "%c%02d", m->offset < 0 ? '-' : '+', minutes / 60);
         else
             strbuf_addf(out, "%c%02d%s%02d", m->offset < 0 ? '-' : '+', minutes / 60,
                         letter != 'Z' && count == 3 ? ":" : "", minutes % 60);
@@ -134,20 +147,23 @@ static void
 moment_of(int64_t ms, struct str zone, struct moment *m)
 {
     int64_t seconds = ms / 1000 - (ms % 1000 < 0);
-    bool is_fixed = false;
-    time_t t;
+    struct zone_moment there = {.name = "GMT"}; /* as Java has zones that nobody knows */
+    time_t t = (time_t)seconds;
 
     *m = (struct moment){.ms = ms - seconds * 1000};
-    m->offset = zone.len == 0 ? 0 : offset_of(zone, &is_fixed);
-    t = (time_t)(seconds + m->offset);
-    if (is_fixed) {
-        (void)gmtime_r(&t, &m->tm);
-        text_copy(m->zone, sizeof(m->zone), str_slice(zone, 0, 15));
+    if (zone.len == 0) { /* the machine's own */
+        (void)localtime_r(&t, &m->tm);
+        m->offset = (int)m->tm.tm_gmtoff;
+        text_copy(m->zone, sizeof(m->zone), str_slice(str_of(m->tm.tm_zone), 0, 15));
         return;
     }
-    (void)localtime_r(&t, &m->tm);
-    m->offset = (int)m->tm.tm_gmtoff;
-    text_copy(m->zone, sizeof(m->zone), str_slice(str_of(m->tm.tm_zone), 0, 15));
+    if (fixed_offset(zone, &m->offset))
+        text_copy(there.name, sizeof(there.name), str_slice(zone, 0, 15));
+    else if (zone_at(long_name(zone), seconds, &there))
+        m->offset = there.offset;
+    t += m->offset;
+    (void)gmtime_r(&t, &m->tm);
+    text_copy(m->zone, sizeof(m->zone), str_of(there.name));
 }
 
 struct str
@@ -231,6 +247,8 @@ date_method(struct interp *in, const struct node *call, struct value object, str
                args->count == 1 && value_is_integer(arg[0])) {
         const int64_t n = arg[0].number > 1000000 || arg[0].number < -1000000 ? 0 : arg[0].number;
         *out = date_value(in->arena, ms + (str_starts(name, STR("plus")) ? n : -n) * DAY_MS);
+    } else if (str_is(name, "minus") && args->count == 1 && value_is_object(arg[0], "Date")) {
+        *out = value_int((ms - arg[0].object->number) / DAY_MS); /* whole days */
     } else if ((str_is(name, "before") || str_is(name, "after") || str_is(name, "compareTo") ||
                 str_is(name, "isBefore") || str_is(name, "isAfter")) &&
                args->count == 1 && value_is_object(arg[0], "Date")) {
