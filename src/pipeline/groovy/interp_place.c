@@ -56,16 +56,7 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
         return true;
     }
     if (str_is(name, "name") || str_is(name, "simpleName") || str_is(name, "canonicalName")) {
-        const char *package =
-            str_ends(object.text, STR("Exception")) || str_ends(object.text, STR("Error"))
-                ? value_package(object.text)
-                : "";
-        if (!str_is(name, "simpleName"))
-            *out = value_text(
-                str_of(arena_format(in->arena, "%s" STR_FMT, package, STR_ARG(object.text))));
-        else
-            *out = value_text(str_slice(object.text, (size_t)(str_rindex(object.text, '.') + 1),
-                                        object.text.len));
+        *out = value_text(class_shown(in->arena, object.text, str_is(name, "simpleName")));
         return true;
     }
     for (size_t i = 0; str_is(object.text, "Result") && i < ARRAY_COUNT(results); i++)
@@ -130,9 +121,7 @@ get_plain(struct interp *in, const struct node *at, struct value object, struct 
         return true;
     *found = true;
     if (str_is(name, "class")) {
-        *out = value_host(HOST_CLASS);
-        out->text = object.type == V_EXCEPTION ? object.exception->class_name
-                                               : str_of(value_type_name(object));
+        *out = value_class(object);
         return true;
     }
     if (object.type == V_CLOSURE && str_is(name, "delegate")) {

@@ -526,11 +526,9 @@ call_known(struct interp *in, const struct node *call, struct value object, stru
     else if (call_is(&c, "equals", 1))
         return interp_equal(in, call, object, args->at[0], EQUAL_BY_VALUE, &truth) &&
                ((*out = value_bool(truth)), true);
-    else if (call_is(&c, "getClass", 0)) {
-        *out = value_host(HOST_CLASS);
-        out->text = object.type == V_EXCEPTION ? object.exception->class_name
-                                               : str_of(value_type_name(object));
-    } else
+    else if (call_is(&c, "getClass", 0))
+        *out = value_class(object);
+    else
         *found = false;
     return true;
 }

@@ -409,7 +409,7 @@ object_static(struct interp *in, const struct node *call, struct str class_name,
                str_is(name, "toString")) {
         *out = value_text(value_to_text(in->arena, a));
     } else if (args->count == 0 && (str_is(name, "getName") || str_is(name, "getSimpleName"))) {
-        *out = value_text(class_name);
+        *out = value_text(class_shown(in->arena, class_name, str_is(name, "getSimpleName")));
     } else if (str_is(name, "newInstance") || str_is(name, "new")) {
         return object_new(in, call, class_name, args, out, found);
     } else {

@@ -351,6 +351,72 @@ value_package(struct str name)
     return "java.lang.";
 }
 
+/* "java.util."; "" of those of the file. */
+static const char *
+class_package(struct str name)
+{
+    static const struct {
+        const char *package, *names;
+    } rows[] = {
+        {"java.lang.", " String Integer Long Boolean Double Float Object Math System Number Character Thread "
+                       "Iterable CharSequence Comparable Throwable StringBuilder StringBuffer Class Void "},
+        {"java.util.", " ArrayList LinkedHashMap List Map Set Collection HashMap HashSet LinkedHashSet TreeMap "
+                       "TreeSet LinkedList Date UUID Random Calendar TimeZone Locale Collections Arrays "
+                       "Objects Iterator "},
+        {"java.math.", " BigDecimal BigInteger RoundingMode MathContext "},
+        {"java.util.regex.", " Pattern Matcher "},
+        {"groovy.lang.", " Closure GString "},
+        {"org.codehaus.groovy.runtime.", " GStringImpl "},
+    };
+    cleanup(strbuf_done) struct strbuf word = {0};
+
+    if (str_ends(name, STR("Exception")) || str_ends(name, STR("Error")))
+        return value_package(name);
+    strbuf_addf(&word, " " STR_FMT " ", STR_ARG(name));
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (strstr(rows[i].names, strbuf_cstr(&word)) != NULL)
+            return rows[i].package;
+    return "";
+}
+
+struct str
+class_shown(struct arena *a, struct str name, bool simple)
+{
+    const struct str last = str_slice(name, (size_t)(str_rindex(name, '.') + 1), name.len);
+
+    if (!simple)
+        return str_of(arena_format(a, "%s" STR_FMT, class_package(name), STR_ARG(name)));
+    return str_starts(name, STR("[L")) && str_ends(last, STR(";"))
+               ? str_of(arena_format(a, STR_FMT "[]", STR_ARG(str_slice(last, 0, last.len - 1))))
+               : last;
+}
+
+/* Is it an interface of Java's? */
+static bool
+is_interface(struct str name)
+{
+    static const char *const names[] = {"List",     "Map",          "Set",       "Collection",
+                                        "Iterable", "CharSequence", "Comparable"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+struct value
+value_class(struct value v)
+{
+    struct value c = value_host(HOST_CLASS);
+    struct str name;
+
+    name = v.type == V_EXCEPTION ? v.exception->class_name : str_of(value_type_name(v));
+    c.text = str_starts(name, STR("["))
+                 ? name
+                 : str_slice(name, (size_t)(str_rindex(name, '.') + 1), name.len);
+    return c;
+}
+
 static void
 format_at(struct value v, struct strbuf *out, unsigned depth)
 {
@@ -420,7 +486,8 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         break;
     case V_HOST:
         if (v.host == HOST_CLASS)
-            strbuf_addf(out, "class " STR_FMT, STR_ARG(v.text));
+            strbuf_addf(out, "%s %s" STR_FMT, is_interface(v.text) ? "interface" : "class",
+                        class_package(v.text), STR_ARG(v.text));
         else
             strbuf_add_cstr(out, hosts[v.host]);
         break;

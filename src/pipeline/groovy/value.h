@@ -205,6 +205,10 @@ void value_format(struct value v, struct strbuf *out);
 struct str value_to_text(struct arena *a, struct value v);
 const char *value_type_name(struct value v);           /* "java.lang.String" */
 const char *value_package(struct str exception_class); /* "java.lang." */
+/* The class of a value, known by its simple name: "String". */
+struct value value_class(struct value v);
+/* "java.lang.String", or "String"; "[Ljava.lang.String;", or "String[]". */
+struct str class_shown(struct arena *a, struct str name, bool simple);
 
 /* value_number.c. Copied into the arena if they are wide. */
 struct value value_big(struct arena *a, struct bignum n);
