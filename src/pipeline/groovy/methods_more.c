@@ -286,6 +286,8 @@ method_walk(const struct call *c, bool *ok)
     if (n == ARRAY_COUNT(walks))
         return false;
     w.what = walks[n].what;
+    if (c->self.type == V_MAP && (w.what == WALK_TAKE || w.what == WALK_DROP))
+        return false; /* of a map they give one */
     *c->out = w.what == WALK_COUNT_BY     ? value_map(c->in->arena)
               : w.what == WALK_LAST_INDEX ? value_int(-1)
               : w.what == WALK_REVERSE    ? c->self
