@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "io/file.h"
+#include "io/flush.h"
 
 static struct str
 parent_of(const char *path)
@@ -79,29 +80,52 @@ bytes_write(const struct disk_file *const *files, size_t count, unsigned flags, 
 }
 
 bool
-disk_flush_files(const struct disk_file *const *files, size_t count, struct err *err)
+disk_flush_files(struct registry *reg, const struct disk_file *const *files, size_t count, struct err *err)
 {
+    int fds[FLUSH_FILES_MAX];
+    const char *paths[FLUSH_FILES_MAX];
+    size_t used = 0, failed;
     const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
                          SYNC_FILE_RANGE_WAIT_AFTER;
 
-    /* All bytes first: then the places of all are decided, and the journal that the first flush
-     * writes has the others in it. */
+    /* All bytes first: then the places of all are decided, and one write of the journal has them. */
     if (count > 1 && (!bytes_write(files, count, SYNC_FILE_RANGE_WRITE, err) ||
                       !bytes_write(files, count, all, err)))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (files[i]->fd >= 0 && fdatasync(files[i]->fd) < 0)
-            return err_errno(err, "cannot flush the file '%s'", files[i]->path);
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        if (files[i]->fd < 0)
+            continue;
+        fds[used] = files[i]->fd;
+        paths[used++] = files[i]->path;
+    }
+    errno = flusher_flush(reg->flusher, fds, used, FLUSH_BYTES, &failed);
+    return errno == 0 || err_errno(err, "cannot flush the file '%s'", paths[failed]);
 }
 
 bool
-disk_flush_parents(const char *const *paths, size_t count, struct err *err)
+disk_flush_parents(struct registry *reg, const char *const *paths, size_t count, struct err *err)
 {
-    for (size_t i = 0; i < count; i++)
-        if (paths[i] != NULL && !disk_sync_parent(paths[i], err))
-            return false;
-    return true;
+    int fds[FLUSH_FILES_MAX];
+    const char *of[FLUSH_FILES_MAX];
+    size_t used = 0, failed;
+    bool done = true;
+
+    for (size_t i = 0; i < count && done; i++) {
+        if (paths[i] == NULL)
+            continue;
+        cleanup_free char *parent = str_dup(parent_of(paths[i]));
+        of[used] = paths[i];
+        fds[used] = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        done = fds[used] >= 0 || err_errno(err, "cannot open the folder of '%s'", paths[i]);
+        used += done;
+    }
+    if (done) {
+        errno = flusher_flush(reg->flusher, fds, used, FLUSH_NAMES, &failed);
+        done = errno == 0 || err_errno(err, "cannot flush the folder of '%s'", of[failed]);
+    }
+    while (used > 0)
+        close(fds[--used]);
+    return done;
 }
 
 bool
@@ -110,7 +134,7 @@ disk_store(struct registry *reg, const char *path, struct str content, struct er
     cleanup(disk_file_done) struct disk_file f = DISK_FILE_NONE;
 
     return disk_write_aside(reg, path, content, &f, err) &&
-           disk_flush_files(&(const struct disk_file *){&f}, 1, err) && disk_name(&f, err) &&
+           disk_flush_files(reg, &(const struct disk_file *){&f}, 1, err) && disk_name(&f, err) &&
            disk_sync_parent(path, err);
 }
 

@@ -371,7 +371,7 @@ putting_write(struct putting *p, struct err *err)
         if (!disk_write_aside(p->reg, tag, str_of(line), &p->tag, err))
             return false;
     }
-    return disk_flush_files(files, ARRAY_COUNT(files), err);
+    return disk_flush_files(p->reg, files, ARRAY_COUNT(files), err);
 }
 
 /* The manifest becomes an image of the repository, if it was none. */
@@ -434,7 +434,7 @@ static bool
 putting_steps(struct putting *p, struct err *err)
 {
     if (!putting_write(p, err) || !putting_name_image(p, err) ||
-        !disk_flush_parents((const char *const[]){p->blob.path, p->record.path}, 2, err))
+        !disk_flush_parents(p->reg, (const char *const[]){p->blob.path, p->record.path}, 2, err))
         return false;
     return p->put->tag == NULL ||
            (putting_name_tag(p, err) && disk_sync_parent(p->tag.path, err));

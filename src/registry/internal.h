@@ -19,6 +19,7 @@
 #define REPOSITORY_LOCKS 32
 #define BLOB_LOCKS 64
 
+struct flusher;
 struct manifest;
 struct pull_through;
 struct quota_named;
@@ -44,6 +45,7 @@ struct registry {
     uint64_t quota_changes;     /* never the same again, whichever repository changed */
     _Atomic int64_t unlooked; /* space.c: bytes written since somebody looked at the disk */
     atomic_bool disk_is_full; /* when somebody last did */
+    struct flusher *flusher;
     struct access_keys *keys; /* the next three may be NULL; borrowed */
     struct guard *guard;
     struct audit *audit;
@@ -103,10 +105,11 @@ bool disk_write_aside(struct registry *reg, const char *path, struct str content
                       struct disk_file *out, struct err *err) MUST_CHECK;
 bool disk_name(struct disk_file *f, struct err *err) MUST_CHECK; /* gives it its name */
 void disk_file_done(struct disk_file *f); /* closes it; what has no name is removed */
-/* Flush files, and the folders of paths; absent ones (fd -1, NULL) are passed over. */
-bool disk_flush_files(const struct disk_file *const *files, size_t count,
+/* Flush files, and the folders of paths, all at the same time; absent ones (fd -1, NULL) are passed over. */
+bool disk_flush_files(struct registry *reg, const struct disk_file *const *files, size_t count,
                       struct err *err) MUST_CHECK;
-bool disk_flush_parents(const char *const *paths, size_t count, struct err *err) MUST_CHECK;
+bool disk_flush_parents(struct registry *reg, const char *const *paths, size_t count,
+                        struct err *err) MUST_CHECK;
 /* Makes `path` and its parents below `root`, and flushes every directory on the way. */
 bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CHECK;
 /* Names in `path` but "." and "..", sorted, as an array of texts; what is no directory is empty. */

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "io/file.h"
+#include "io/flush.h"
 #include "registry/internal.h"
 #include "registry/mirror/pull_through.h"
 #include "registry/reference.h"
@@ -107,6 +108,7 @@ registry_open(const char *data_dir, const char *account_id, const char *default_
     reg->blob_limit = BLOB_LIMIT_DEFAULT;
     reg->upload_idle_ms = UPLOAD_IDLE_MS;
     registry_set_host(reg, "localhost:4566");
+    reg->flusher = flusher_new();
     collector_init(reg);
     pthread_mutex_init(&reg->tree_lock, NULL);
     pthread_mutex_init(&reg->uploads_lock, NULL);
@@ -143,6 +145,7 @@ registry_close(struct registry *reg)
     pthread_mutex_destroy(&reg->uploads_lock);
     pthread_mutex_destroy(&reg->views_lock);
     pthread_mutex_destroy(&reg->open_lock);
+    flusher_free(reg->flusher);
     quotas_free(reg);
     pthread_mutex_destroy(&reg->quota_lock);
     pthread_rwlock_destroy(&reg->collect_lock);

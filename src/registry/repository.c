@@ -300,7 +300,7 @@ layer_mount(struct registry *reg, const char *region, const char *name, struct s
     cleanup_free char *link = layer_path(reg, region, name, digest);
 
     return layer_link(reg, region, name, digest, err) &&
-           disk_flush_parents((const char *const[]){blob, link}, 2, err);
+           disk_flush_parents(reg, (const char *const[]){blob, link}, 2, err);
 }
 
 bool

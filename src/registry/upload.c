@@ -426,7 +426,7 @@ upload_finish(struct registry *reg, struct upload *u, struct str digest, struct 
                 repository_check(reg, u->region, u->repository, err) &&
                 blob_commit(reg, u->fd, u->path, u->size, digest, &is_new, err) &&
                 quota_link(reg, u, digest, err) &&
-                disk_flush_parents((const char *const[]){blob, link}, 2, err);
+                disk_flush_parents(reg, (const char *const[]){blob, link}, 2, err);
     leases_renew_by(reg, u);
     if (is_new && file_exists(blob))
         space_count(reg, u->size); /* as a blob; discarding takes the upload off */
