@@ -276,28 +276,49 @@ record_text(const struct manifest *m, struct str bytes, const struct json *old)
     return json_format(record);
 }
 
-/* A put in three steps, each flushed before the next one shows: the files, aside; the manifest and
- * its record; the tag. The lock is held while names appear, not while the disk works. */
+/* The image that a tag names, or "". A power cut may have kept a new tag, and lost the record that was named just
+ * before it: such a tag names none. */
+static bool
+tag_image_read(const struct registry *reg, const char *region, const char *name, const char *tag,
+               char digest_out[static REGISTRY_DIGEST_SIZE], struct err *err)
+{
+    if (!tag_read(reg, region, name, tag, digest_out, err))
+        return false;
+    if (digest_out[0] != '\0' && !manifest_is_linked(reg, region, name, str_of(digest_out)))
+        digest_out[0] = '\0';
+    return true;
+}
+
+enum tag_state {
+    TAG_FREE,   /* it names no image, or none is wanted */
+    TAG_IS_SET, /* it names this very image */
+    TAG_MOVES,  /* it names another one */
+};
+
+/* A put in two steps, each flushed before the next one shows: the files, aside; then the names, of the manifest, its
+ * record and its tag in this order. A tag that moves is a third one: what it named must not be lost for what may yet
+ * be lost. The lock is held while names appear, not while the disk works. */
 struct putting {
     struct registry *reg;
     const char *region, *repository, *digest;
     const struct registry_put *put;
     const struct manifest *m;
     struct disk_file blob, record, tag;
+    enum tag_state tag_state;
     int64_t charged; /* bytes of the quota that nobody else counts */
     bool restores;   /* an archived image */
 };
 
-/* May the tag name the digest from now on? `*is_set_out`: it does already. */
+/* May the tag name the digest from now on? */
 static bool
-tag_check(const struct putting *p, const struct registry_repository *r, bool *is_set_out, struct err *err)
+tag_check(const struct putting *p, const struct registry_repository *r, enum tag_state *out, struct err *err)
 {
     struct registry *const reg = p->reg;
     const struct registry_put *const put = p->put;
     const char *const region = p->region, *const digest = p->digest;
     char current[REGISTRY_DIGEST_SIZE] = "";
 
-    if (put->tag != NULL && !tag_read(reg, region, r->name, put->tag, current, err))
+    if (put->tag != NULL && !tag_image_read(reg, region, r->name, put->tag, current, err))
         return false;
     bool has_tag = current[0] != '\0';
     bool is_set = put->tag != NULL ? has_tag && strcmp(current, digest) == 0
@@ -315,7 +336,7 @@ tag_check(const struct putting *p, const struct registry_repository *r, bool *is
                        "overwritten because "
                        "the repository is immutable.",
                        put->tag, r->name);
-    *is_set_out = is_set;
+    *out = is_set ? TAG_IS_SET : has_tag ? TAG_MOVES : TAG_FREE;
     return true;
 }
 
@@ -327,7 +348,7 @@ conditions_check(struct registry *reg, const char *region, const char *repositor
 
     if (put->if_match.len == 0 && put->if_none_match.len == 0)
         return true;
-    if (put->tag != NULL && !tag_read(reg, region, repository, put->tag, current, err))
+    if (put->tag != NULL && !tag_image_read(reg, region, repository, put->tag, current, err))
         return false;
     if (put->tag == NULL && manifest_is_linked(reg, region, repository, str_of(digest)))
         text_copy_all(current, sizeof current, digest);
@@ -374,14 +395,14 @@ putting_write(struct putting *p, struct err *err)
     return disk_flush_files(p->reg, files, ARRAY_COUNT(files), err);
 }
 
-/* The manifest becomes an image of the repository, if it was none. */
+/* The manifest becomes an image of the repository, if it was none, with its tag, if that named no other. */
 static bool
-putting_name_image(struct putting *p, struct err *err)
+putting_name(struct putting *p, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED =
         repository_lock(p->reg, p->region, p->repository);
-    bool is_set = false, is_new = false;
+    bool is_new = false;
 
     if (!registry_repository_get(p->reg, p->region, p->repository, &r, err))
         return false;
@@ -390,7 +411,7 @@ putting_name_image(struct putting *p, struct err *err)
             return false;
     p->restores = image_is_archived(p->reg, p->region, p->repository, str_of(p->digest));
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
-        !tag_check(p, &r, &is_set, err) ||
+        !tag_check(p, &r, &p->tag_state, err) ||
         !quota_image_fits(p->reg, p->region, p->repository, p->digest, p->m, (int64_t)p->put->manifest.len, err) ||
         !blob_name(p->reg, &p->blob, &is_new, err))
         return false;
@@ -399,8 +420,11 @@ putting_name_image(struct putting *p, struct err *err)
     const bool is_named = (p->m->subject[0] == '\0' ||
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                                          str_of(p->digest), err)) &&
-                          ((!p->restores && was_image) || disk_name(&p->record, err));
+                          ((!p->restores && was_image) || disk_name(&p->record, err)) &&
+                          (p->put->tag == NULL || p->tag_state != TAG_FREE || disk_name(&p->tag, err));
     views_tell_image(p->reg, p->region, p->repository, p->digest);
+    if (p->put->tag != NULL)
+        views_tell_tag(p->reg, p->region, p->repository, p->put->tag);
     if (!is_named) /* who knows */
         quota_manifests_changed(p->reg, p->region, p->repository);
     else if (!was_image)
@@ -408,14 +432,13 @@ putting_name_image(struct putting *p, struct err *err)
     return is_named;
 }
 
-/* Also where the tag names it already: whoever set it may not have flushed it yet. */
 static bool
-putting_name_tag(struct putting *p, struct err *err)
+putting_move_tag(struct putting *p, struct err *err)
 {
     cleanup(registry_repository_done) struct registry_repository r = {0};
     cleanup(unlock_) pthread_mutex_t *lock UNUSED =
         repository_lock(p->reg, p->region, p->repository);
-    bool is_set = false;
+    enum tag_state state;
 
     if (!registry_repository_get(p->reg, p->region, p->repository, &r, err))
         return false;
@@ -423,9 +446,9 @@ putting_name_tag(struct putting *p, struct err *err)
         return err_set(err, ERR_CONFLICT, "the image '%s' was deleted while it was pushed",
                        p->digest);
     if (!conditions_check(p->reg, p->region, p->repository, p->put, p->digest, err) ||
-        !tag_check(p, &r, &is_set, err))
+        !tag_check(p, &r, &state, err))
         return false;
-    const bool is_named = is_set || disk_name(&p->tag, err);
+    const bool is_named = state == TAG_IS_SET || disk_name(&p->tag, err);
     views_tell_tag(p->reg, p->region, p->repository, p->put->tag);
     return is_named;
 }
@@ -433,11 +456,13 @@ putting_name_tag(struct putting *p, struct err *err)
 static bool
 putting_steps(struct putting *p, struct err *err)
 {
-    if (!putting_write(p, err) || !putting_name_image(p, err) ||
-        !disk_flush_parents(p->reg, (const char *const[]){p->blob.path, p->record.path}, 2, err))
+    if (!putting_write(p, err) || !putting_name(p, err))
         return false;
-    return p->put->tag == NULL ||
-           (putting_name_tag(p, err) && disk_sync_parent(p->tag.path, err));
+    const bool tag_waits = p->put->tag != NULL && p->tag_state == TAG_MOVES;
+    /* Also of a tag that names it already: whoever set it may not have flushed it yet. */
+    const char *const named[] = {p->blob.path, p->record.path, tag_waits ? NULL : p->tag.path};
+    return disk_flush_parents(p->reg, named, ARRAY_COUNT(named), err) &&
+           (!tag_waits || (putting_move_tag(p, err) && disk_sync_parent(p->tag.path, err)));
 }
 
 /* An image that is deleted between the steps is put once more. */
@@ -497,7 +522,7 @@ registry_manifest_put(struct registry *reg, const char *region, const char *repo
         return err_set(err, ERR_DIGEST_INVALID, "the manifest's digest is '%s', not '%s'", digest,
                        put->digest);
     const struct putting p = {
-        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE, 0, false};
+        reg, region, repository, digest, put, &m, DISK_FILE_NONE, DISK_FILE_NONE, DISK_FILE_NONE, TAG_FREE, 0, false};
     if (!putting_run(&p, err))
         return false;
     scan_pushed(reg, region, repository, digest);
