@@ -12,7 +12,7 @@ hearing_begin(struct core *core, struct task *t)
     core->index->unheard_count++;
 }
 
-/* Whoever never was healthy has his whole grace period again: his checks began anew, too. */
+/* Whoever runs and never was healthy has his whole grace period again: his checks began anew, too. */
 void
 hearing_end(struct core *core, struct task *t)
 {
@@ -20,7 +20,7 @@ hearing_end(struct core *core, struct task *t)
         return;
     t->is_unheard = false;
     core->index->unheard_count--;
-    if (t->healthy_at_ms == 0)
+    if (t->started_at_ms != 0 && t->healthy_at_ms == 0)
         t->grace_from_ms = core->now_ms;
 }
 
@@ -58,10 +58,10 @@ is_awaited(const struct core *core, const struct host *h)
     return core->now_ms < patience_ends_ms(core, h);
 }
 
-static bool
-awaits_word(const struct core *core, const struct task *t)
+bool
+hearing_awaits_task(const struct core *core, const struct task *t)
 {
-    if (t == NULL || !t->is_unheard)
+    if (!t->is_unheard)
         return false;
     if (t->instance != NULL)
         return is_awaited(core, t->instance->machine);
@@ -78,11 +78,12 @@ hearing_awaits(const struct core *core, const struct service *s)
     if (core->index->unheard_count == 0)
         return false;
     for (const struct task *t = s->live; t != NULL; t = t->next_live) {
-        if (awaits_word(core, t))
+        if (hearing_awaits_task(core, t))
             return true;
     }
     for (int i = 0; i < s->course.hook_count; i++) {
-        if (awaits_word(core, core_task_by_id(core, s->course.hooks[i].task_id)))
+        const struct task *t = core_task_by_id(core, s->course.hooks[i].task_id);
+        if (t != NULL && hearing_awaits_task(core, t))
             return true;
     }
     return false;

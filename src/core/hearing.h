@@ -13,6 +13,8 @@ void hearing_begin(struct core *core, struct task *t);
 void hearing_end(struct core *core, struct task *t);
 /* All that was read is so now: of a copy whose world is made up. */
 void hearing_end_all(struct core *core);
+/* Is the agent's word of the task still waited for?  Who is given up is judged by what else is known. */
+bool hearing_awaits_task(const struct core *core, const struct task *t);
 /* Does the service wait for what agents have to say of its tasks, or of those of its hooks?  Not for a
  * machine without Docker while others work, and not for ever for an agent that says nothing. */
 bool hearing_awaits(const struct core *core, const struct service *s);

@@ -381,7 +381,7 @@ judge_health(struct core *core, struct task *t)
         }
         return;
     }
-    if (t->is_unhealthy_marked || t->is_unheard || core->now_ms < grace_end_ms(t))
+    if (t->is_unhealthy_marked || hearing_awaits_task(core, t) || core->now_ms < grace_end_ms(t))
         return;
     if (t->health == HEALTH_UNHEALTHY) {
         said_event(core, t->service, "(service %s) (task %s) failed container health checks.",

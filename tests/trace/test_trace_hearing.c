@@ -154,6 +154,30 @@ TEST(a_grace_period_that_nobody_saw_is_given_again)
     CHECK_EQ(service_current(story_service(st))->breaker_failures, 1);
 }
 
+/* Its agent speaks of it long before it runs: while its image is being pulled, for instance. */
+TEST(a_grace_period_does_not_begin_before_the_task_runs)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL};
+    cleanup_story struct story *st = story_new(&o);
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+
+    ev.service_update.service_arn = st->service;
+    ev.service_update.desired_count = ev.service_update.launch_type = -1;
+    ev.service_update.health_check_grace_s = 60;
+    story_tell(st, &ev, "grace");
+    story_pending(st, 1);
+    story_return(st);
+    story_pending(st, 1);
+    story_at(st, MINUTES(5));
+    story_running(st, 1);
+    story_unhealthy(st, 1);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    CHECK_EQ(service_current(story_service(st))->breaker_failures, 0);
+    story_at(st, MINUTES(6));
+    story_clock(st);
+    CHECK(story_task(st, 1)->is_unhealthy_marked);
+}
+
 TEST(a_hook_whose_task_has_done_its_work_did_not_take_too_long)
 {
     struct story_options o = unchecked;
@@ -230,6 +254,23 @@ TEST(an_agent_that_works_has_so_long_from_its_coming)
     story_at(st, MINUTES(8));
     story_clock(st);
     CHECK(strstr(strbuf_cstr(&st->trace), "start t3") != NULL);
+}
+
+/* Docker may not answer for one container, however often it is asked. */
+TEST(who_is_not_heard_of_any_more_is_judged_by_his_checks)
+{
+    struct story_options o = {.desired_count = 1, STORY_USUAL};
+    cleanup_story struct story *st = story_new(&o);
+
+    story_run_and_heal(st, 1, 1);
+    story_return(st);
+    story_unhealthy(st, 1);
+    CHECK(!story_task(st, 1)->is_unhealthy_marked);
+    strbuf_clear(&st->trace);
+    story_at(st, MINUTES(2));
+    story_clock(st);
+    CHECK(story_task(st, 1)->is_unhealthy_marked);
+    CHECK(strstr(strbuf_cstr(&st->trace), "start t2") != NULL);
 }
 
 TEST(whoever_said_nothing_is_asked_again_and_again)
