@@ -22,6 +22,9 @@ struct agent_config {
     unsigned registry_port;     /* images of our own registry are localhost:<port>/... */
     /* A fresh password for user AWS of our own registry, appended to `out`. */
     void (*registry_password)(void *ctx, struct strbuf *out);
+    /* The value that a secret's valueFrom stands for, malloc'd; NULL with err set. Called on a thread of the agent's.
+     * NULL: there are no secrets here. */
+    char *(*secret)(void *ctx, const char *value_from, struct err *err);
     void (*report)(void *ctx, const struct event *event); /* copies what it keeps */
     /* Is there room below Docker's own folder for what nobody has asked for yet? NULL: a tenth of the disk stays free,
      * or 10 GiB if that is less. Called on a thread of the agent's. */

@@ -10,6 +10,7 @@ struct spec {
     const struct json *def;      /* its containerDefinition */
     const struct json *override; /* its containerOverride, or NULL */
     const struct range_ports *ports; /* may be NULL */
+    const struct json *secrets;      /* {"NAME": "value"}; may be NULL */
     const struct spec_host *host;
     int index;
     struct json *config, *host_config; /* Docker's Config and HostConfig */

@@ -64,8 +64,8 @@ check_supported(const struct spec *s, struct err *err)
 {
     const struct json *log = json_get(s->def, "logConfiguration");
 
-    if (json_size(json_get(s->def, "secrets")) > 0 || json_size(json_get(log, "secretOptions")) > 0)
-        return refuse(err, s, "secrets");
+    if (json_size(json_get(log, "secretOptions")) > 0)
+        return refuse(err, s, "secrets of the log driver");
     if (json_size(effective(s, "environmentFiles")) > 0)
         return refuse(err, s, "environment files");
     if (json_size(json_get(s->def, "repositoryCredentials")) > 0)
@@ -106,7 +106,7 @@ joined(const struct json *texts)
     return text_dup(strbuf_cstr(&line));
 }
 
-/* Later wins: definition, then override; the region only where nobody named one (ecs.md 3.4). */
+/* Later wins: definition, secrets, then override; the region only where nobody named one (ecs.md 3.4). */
 static void
 spec_environment(const struct spec *s)
 {
@@ -116,6 +116,8 @@ spec_environment(const struct spec *s)
 
     json_set(env, "AWS_EXECUTION_ENV", json_text(how));
     env_put(env, json_get(s->def, "environment"));
+    for (void *it = json_first(s->secrets); it != NULL; it = json_next(s->secrets, it))
+        json_set(env, json_key(it), json_ref(json_value(it)));
     env_put(env, json_get(s->override, "environment"));
     if (json_get(env, "AWS_REGION") == NULL && json_get(env, "AWS_DEFAULT_REGION") == NULL &&
         s->task->region[0] != '\0') {
@@ -438,8 +440,8 @@ spec_keep_in_our_hands(struct json *host_config)
 
 struct json *
 container_spec_create(const struct agent_task *task, int index, const char *image,
-                      const struct range_ports *ports, const struct spec_host *host,
-                      struct err *err)
+                      const struct range_ports *ports, const struct json *secrets,
+                      const struct spec_host *host, struct err *err)
 {
     cleanup_json struct json *config = json_object();
     const struct json *def = json_at(json_get(task->definition, "containerDefinitions"), (size_t)index);
@@ -448,6 +450,7 @@ container_spec_create(const struct agent_task *task, int index, const char *imag
                            .override = task_container_override(task->overrides,
                                                                json_get_cstr(def, "name", "")),
                            .ports = ports,
+                           .secrets = secrets,
                            .host = host,
                            .index = index,
                            .config = config,

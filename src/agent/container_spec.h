@@ -17,7 +17,7 @@
  * - The host ports of a containerPortRange are a row that the agent chooses (host_ports.h).
  * - GPUs are those that the task was given, by identifier: a device request of Docker's driver
  *   "nvidia", and NVIDIA_VISIBLE_DEVICES, which nothing in the definition overrides.
- * Not built, and refused by name: secrets, environmentFiles, repositoryCredentials, awsfirelens,
+ * Not built, and refused by name: secretOptions, environmentFiles, repositoryCredentials, awsfirelens,
  * EFS, FSx, S3 and launch-time volumes.  Errors read "ResourceInitializationError: ...".
  * Ownership: documents returned are the caller's. */
 #pragma once
@@ -87,10 +87,10 @@ bool container_spec_is_awsvpc(const struct agent_task *task);
 void container_spec_docker_name(const struct agent_task *task, const char *container, int index,
                                 char out[static DOCKER_NAME_SIZE]);
 /* The body of POST /containers/create. `image` is what Docker shall run; `ports` NULL chooses
- * none. */
+ * none; `secrets` are the values of the definition's, {"NAME": "value"}, or NULL. */
 struct json *container_spec_create(const struct agent_task *task, int index, const char *image,
-                                   const struct range_ports *ports, const struct spec_host *host,
-                                   struct err *err) MUST_CHECK;
+                                   const struct range_ports *ports, const struct json *secrets,
+                                   const struct spec_host *host, struct err *err) MUST_CHECK;
 /* How many ports the containerPortRange of a port mapping has in bridge mode; 0: it has none. */
 int container_spec_range(const struct agent_task *task, const struct json *mapping);
 struct json *container_spec_create_pause(const struct agent_task *task, const struct spec_host *host);

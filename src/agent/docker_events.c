@@ -54,6 +54,8 @@ instance_doc(const struct agent *agent)
     add_attribute(attributes, "ecs.capability.container-ordering", NULL);
     add_attribute(attributes, "ecs.capability.container-restart-policy", NULL);
     add_attribute(attributes, "ecs.capability.container-port-range", NULL);
+    add_attribute(attributes, "ecs.capability.secrets.asm.environment-variables", NULL);
+    add_attribute(attributes, "ecs.capability.secrets.ssm.environment-variables", NULL);
     json_set(doc, "attributes", attributes);
     if (agent->config.gpu_directory != NULL)
         json_set(doc, "gpus", host_gpus(agent->config.gpu_directory));

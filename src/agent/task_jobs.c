@@ -133,13 +133,52 @@ make_volumes(struct job *job, struct docker *d)
     return true;
 }
 
-/* Everything the containers need before the first of them: volumes, network, pause container. */
+/* The values of a container's secrets, {"NAME": "value"}, for the caller; NULL with job->err set. They are nowhere but in
+ * what Docker is told: who creates a container asks again. */
+static struct json *
+secrets_of(struct job *job, int container)
+{
+    const struct agent_config *config = &job->agent->config;
+    const struct json *list = json_get(
+        json_at(json_get(job->runner->task->definition, "containerDefinitions"), (size_t)container), "secrets");
+    cleanup_json struct json *values = json_object();
+
+    for (size_t i = 0; i < json_size(list); i++) {
+        const struct json *one = json_at(list, i);
+        struct err why = {0};
+        cleanup_free char *value =
+            config->secret != NULL ? config->secret(config->ctx, json_get_cstr(one, "valueFrom", ""), &why) : NULL;
+        if (value == NULL) {
+            (void)err_set(&job->err, ERR_CLIENT,
+                          "ResourceInitializationError: unable to pull secrets or registry auth: secret '%.100s' of "
+                          "container '%.100s': %.500s", json_get_cstr(one, "name", ""),
+                          job->runner->containers[container].plan.name, why.message);
+            return NULL;
+        }
+        json_set(values, json_get_cstr(one, "name", ""), json_text(value));
+    }
+    return TAKE(values);
+}
+
+/* None of a task's containers starts if one has a secret that is not there, as in ECS. */
+static bool
+check_secrets(struct job *job)
+{
+    for (int i = 0; i < job->runner->count; i++) {
+        cleanup_json struct json *values = secrets_of(job, i);
+        if (values == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Everything the containers need before the first of them: secrets, volumes, network, pause container. */
 void
 job_prepare(struct job *job, struct docker *d)
 {
     struct runner *r = job->runner;
 
-    job->is_ok = make_volumes(job, d);
+    job->is_ok = check_secrets(job) && make_volumes(job, d);
     if (job->is_ok && container_spec_is_awsvpc(r->task) &&
         !docker_network_ensure(d, job->host.network, job->host.installation, &job->err)) {
         set_reason(job, "ResourceInitializationError");
@@ -245,10 +284,10 @@ create_container(struct job *job, struct docker *d)
 {
     const struct container_plan *plan = plan_of(job);
     struct range_ports ports;
-    cleanup_json struct json *spec = NULL;
+    cleanup_json struct json *spec = NULL, *secrets = secrets_of(job, job->container);
 
-    if (choose_ports(job, &ports))
-        spec = container_spec_create(job->runner->task, job->container, plan->image.full, &ports,
+    if (secrets != NULL && choose_ports(job, &ports))
+        spec = container_spec_create(job->runner->task, job->container, plan->image.full, &ports, secrets,
                                      &job->host, &job->err);
     if (spec == NULL) {
         (void)snprintf(job->reason, sizeof(job->reason), "%.1000s", job->err.message);

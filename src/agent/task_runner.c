@@ -400,7 +400,7 @@ plan_all(struct runner *r, const struct spec_host *host, struct err *err)
         r->containers[i].has_image = !plan->pulls_always;
         memcpy(r->containers[i].digest, plan->image.digest, sizeof(plan->image.digest));
         /* What cannot be built is said before anything is pulled or started. */
-        spec = container_spec_create(r->task, i, plan->image.full, /* ports= */ NULL, host, err);
+        spec = container_spec_create(r->task, i, plan->image.full, /* ports= */ NULL, /* secrets= */ NULL, host, err);
         if (spec == NULL)
             return false;
     }

@@ -11,7 +11,7 @@
 
 bool definition_check(const struct json *input, struct err *err) MUST_CHECK;
 
-/* The part of it that refuses by name what no task of naru would get: secrets, EFS, FireLens... */
+/* The part of it that refuses by name what no task of naru would get: EFS, FireLens... */
 bool definition_check_built(const struct json *input, struct err *err) MUST_CHECK;
 
 struct json *definition_normalise(const struct json *input, const char *account, const char *principal);

@@ -16,7 +16,6 @@ static const struct unbuilt of_task[] = {
 };
 
 static const struct unbuilt of_container[] = {
-    {"secrets", NULL},
     {"environmentFiles", NULL},
     {"repositoryCredentials", NULL},
     {"firelensConfiguration", NULL},

@@ -102,6 +102,16 @@ require(struct json *list, const char *head, const char *tail)
 #define CAPABILITY "ecs.capability."
 
 static void
+require_for_secrets(struct json *list, const struct json *secrets)
+{
+    for (size_t i = 0; i < json_size(secrets); i++) {
+        const char *from = json_get_cstr(json_at(secrets, i), "valueFrom", "");
+        const bool is_asm = strstr(from, ":secretsmanager:") != NULL;
+        require(list, CAPABILITY, is_asm ? "secrets.asm.environment-variables" : "secrets.ssm.environment-variables");
+    }
+}
+
+static void
 require_for_container(struct json *list, const struct json *input, const struct json *c)
 {
     const char *driver = json_get_cstr(json_get(c, "logConfiguration"), "logDriver", "");
@@ -128,6 +138,7 @@ require_for_container(struct json *list, const struct json *input, const struct 
         require(list, CAPABILITY, "container-ordering");
     if (json_get_bool(json_get(c, "restartPolicy"), "enabled", false))
         require(list, CAPABILITY, "container-restart-policy");
+    require_for_secrets(list, json_get(c, "secrets"));
     for (size_t i = 0; i < json_size(ports); i++) {
         if (json_get(json_at(ports, i), "containerPortRange") != NULL)
             require(list, CAPABILITY, "container-port-range");

@@ -18,6 +18,7 @@
 #include "daemon/observe.h"
 #include "daemon/registry_admin.h"
 #include "daemon/tools.h"
+#include "daemon/task_secret.h"
 #include "daemon/upstream_secret.h"
 #include "io/access_keys.h"
 #include "io/audit.h"
@@ -69,6 +70,13 @@ static void
 registry_password(void *ctx, struct strbuf *out)
 {
     registry_token(((struct server *)ctx)->registry, clock_wall_ms(), out);
+}
+
+static char *
+secret_value(void *ctx, const char *value_from, struct err *err)
+{
+    cleanup_free char *directory = text_format("%s/secrets", ((struct server *)ctx)->config.data_dir);
+    return task_secret(directory, value_from, err);
 }
 
 static bool
@@ -167,7 +175,7 @@ start_hands(struct server *s, struct err *err)
         .docker_socket = c->docker_socket, .data_dir = c->data_dir, .installation = c->installation,
         .host = c->host, .gpu_directory = c->gpu_directory,
         .account = c->account, .region = c->region, .endpoint_url = c->endpoint_url,
-        .registry_port = c->port, .registry_password = registry_password, .report = report, .ctx = s,
+        .registry_port = c->port, .registry_password = registry_password, .secret = secret_value, .report = report, .ctx = s,
     };
     const struct balancer_config balancer = {
         .data_dir = c->data_dir, .haproxy = c->haproxy[0] != '\0' ? c->haproxy : NULL,

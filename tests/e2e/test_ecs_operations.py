@@ -74,6 +74,34 @@ class Operations(unittest.TestCase):
         found = self.ecs.describe_tasks(cluster="test", tasks=[task])["tasks"][0]
         self.assertEqual((found["taskDefinitionArn"], found["lastStatus"]), (name, "STOPPED"))
 
+    def test_secrets_are_those_that_naru_keeps(self):
+        """A definition as it comes from AWS: a secret's ARN with six characters behind the name, and a parameter."""
+        arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-Ab12Cd:password::"
+        definition = self.ecs.register_task_definition(family="secretive", containerDefinitions=[{
+            "name": "a", "image": self.images[0], "memory": 16,
+            "secrets": [{"name": "DB_PASSWORD", "valueFrom": arn}, {"name": "TOKEN", "valueFrom": "/prod/token"}]}])
+        name = definition["taskDefinition"]["taskDefinitionArn"]
+
+        def run():
+            return self.ecs.run_task(cluster="test", taskDefinition=name)["tasks"][0]["taskArn"]
+
+        task = run()
+        self.ecs.get_waiter("tasks_stopped").wait(cluster="test", tasks=[task], WaiterConfig={"Delay": 1})
+        stopped = self.ecs.describe_tasks(cluster="test", tasks=[task])["tasks"][0]
+        self.assertEqual(stopped["stopCode"], "TaskFailedToStart")
+        self.assertTrue(stopped["stoppedReason"].startswith(
+            "ResourceInitializationError: unable to pull secrets or registry auth: secret 'DB_PASSWORD' of container 'a'"))
+        self.assertIn("naru secret set prod/db", stopped["stoppedReason"])
+        self.naru.cli("secret", "set", "prod/db", input='{"password": "hunter2"}')
+        self.naru.cli("secret", "set", "prod/token", input="t0ken")
+        task = run()
+        self.ecs.get_waiter("tasks_running").wait(cluster="test", tasks=[task], WaiterConfig={"Delay": 1})
+        container = self.ecs.describe_tasks(cluster="test", tasks=[task])["tasks"][0]["containers"][0]["runtimeId"]
+        env = harness.DOCKER.run("inspect", "--format", "{{json .Config.Env}}", container)
+        self.assertIn('"DB_PASSWORD=hunter2"', env)
+        self.assertIn('"TOKEN=t0ken"', env)
+        self.ecs.stop_task(cluster="test", task=task)
+
     def test_settings(self):
         put = self.ecs.put_account_setting(name="containerInsights", value="enabled")["setting"]
         self.addCleanup(self.ecs.delete_account_setting, name="containerInsights")

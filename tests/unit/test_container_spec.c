@@ -62,7 +62,7 @@ static struct json *
 create(const struct agent_task *t, int index)
 {
     struct err err = {0};
-    struct json *spec = container_spec_create(t, index, "img:1", NULL, &host, &err);
+    struct json *spec = container_spec_create(t, index, "img:1", NULL, NULL, &host, &err);
 
     if (spec == NULL)
         check_fail(__FILE__, __LINE__, "%s", err.message);
@@ -109,7 +109,7 @@ expect_refusal(const char *members, const char *what)
         text_format("{'containerDefinitions':[{'name':'app','image':'img:1',%s}]}", members);
     TASK(t, definition, NULL);
     struct err err = {0};
-    cleanup_json struct json *spec = container_spec_create(t, 0, "img:1", NULL, &host, &err);
+    cleanup_json struct json *spec = container_spec_create(t, 0, "img:1", NULL, NULL, &host, &err);
 
     CHECK(spec == NULL);
     CHECK(strstr(err.message, "ResourceInitializationError: ") == err.message);
@@ -181,7 +181,7 @@ TEST(limits_of_the_task_bound_each_container)
     struct spec_host narrow = host;
     struct err err = {0};
     narrow.nofile_max = 20000;
-    cleanup_json struct json *n = container_spec_create(t, 0, "img:1", NULL, &narrow, &err);
+    cleanup_json struct json *n = container_spec_create(t, 0, "img:1", NULL, NULL, &narrow, &err);
     CHECK_TEXT(at(n, "HostConfig|Ulimits"), "[{\"Name\":\"nofile\",\"Soft\":20000,\"Hard\":20000}]");
     TASK(wide, "{'cpu':'16 vCPU','containerDefinitions':[{'name':'app','image':'i'}]}", NULL);
     cleanup_json struct json *c = create(wide, 0);
@@ -206,6 +206,21 @@ TEST(linux_parameters)
     expect("'systemControls':[{'namespace':'net.core.somaxconn','value':'9'},{'namespace':'kernel.msgmax','value':'1'}]",
            "HostConfig|Sysctls|net.core.somaxconn", "\"9\"");
     expect("'systemControls':[{'namespace':'kernel.msgmax','value':'1'}]", "HostConfig|Sysctls|kernel.msgmax", "\"1\"");
+}
+
+TEST(secrets_stand_between_the_definition_and_the_override)
+{
+    TASK(t, "{'containerDefinitions':[{'name':'app','image':'i','environment':[{'name':'A','value':'plain'},"
+            "{'name':'B','value':'plain'}],'secrets':[{'name':'B','valueFrom':'b'},{'name':'C','valueFrom':'c'}]}]}",
+         "{'containerOverrides':[{'name':'app','environment':[{'name':'C','value':'override'}]}]}");
+    cleanup_json struct json *secrets = json_parse(STR("{\"B\":\"secret\",\"C\":\"secret\"}"), NULL);
+    struct err err = {0};
+    cleanup_json struct json *spec = container_spec_create(t, 0, "i", NULL, secrets, &host, &err);
+    const struct json *env = json_get(spec, "Env");
+
+    CHECK(json_has_text(env, "A=plain"));
+    CHECK(json_has_text(env, "B=secret"));
+    CHECK(json_has_text(env, "C=override"));
 }
 
 TEST(health_check_of_the_definition_or_none)
@@ -259,7 +274,7 @@ TEST(a_range_is_published_in_bridge_mode_on_the_ports_that_were_chosen)
     const struct range_ports ports = {.first = {0, 40000, 50000}};
     struct err err = {0};
     TASK(t, RANGES("bridge"), NULL);
-    cleanup_json struct json *spec = container_spec_create(t, 0, "i", &ports, &host, &err);
+    cleanup_json struct json *spec = container_spec_create(t, 0, "i", &ports, NULL, &host, &err);
     CHECK_TEXT(at(spec, "HostConfig|PortBindings"),
                "{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"\"}],"
                "\"9/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40000\"}],"
@@ -423,7 +438,7 @@ TEST(volumes_and_mounts)
     CHECK_TEXT(at(json_at(volumes, 2), "mustExist"), "true");
     CHECK_TEXT(at(json_at(volumes, 3), "DriverOpts"), "{\"type\":\"tmpfs\"}");
     TASK(bad, "{'containerDefinitions':[{'name':'app','image':'i','mountPoints':[{'sourceVolume':'q','containerPath':'/a'}]}]}", NULL);
-    CHECK(container_spec_create(bad, 0, "i", NULL, &host, &err) == NULL);
+    CHECK(container_spec_create(bad, 0, "i", NULL, NULL, &host, &err) == NULL);
     CHECK_TEXT(err.message, "Unknown volume 'q'.");
     TASK(efs, "{'volumes':[{'name':'v','efsVolumeConfiguration':{'fileSystemId':'fs-1'}}],'containerDefinitions':[]}", NULL);
     CHECK(container_spec_volumes(efs, &host, &err) == NULL);
@@ -481,7 +496,7 @@ TEST(the_driver_lists_the_gpus_of_the_machine)
 
 TEST(what_is_not_built_is_refused_by_name)
 {
-    expect_refusal("'secrets':[{'name':'A','valueFrom':'x'}]", "secrets");
+    expect_refusal("'logConfiguration':{'logDriver':'splunk','secretOptions':[{'name':'A','valueFrom':'x'}]}", "secrets");
     expect_refusal("'environmentFiles':[{'value':'x','type':'s3'}]", "environment files");
     expect_refusal("'repositoryCredentials':{'credentialsParameter':'x'}", "repository credentials");
     expect_refusal("'logConfiguration':{'logDriver':'awsfirelens'}", "FireLens");

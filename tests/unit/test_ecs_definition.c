@@ -187,10 +187,8 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
     static const struct {
         const char *input, *message;
     } cases[] = {
-        {ONE(",'memory':9,'secrets':[{'name':'A','valueFrom':'x'}]"),
-         "Container 'a': secrets is not built in naru yet."},
         {ONE(",'memory':9,'environmentFiles':[{'value':'arn:aws:s3:::b/k.env','type':'s3'}]"),
-         "environmentFiles is not built"},
+         "Container 'a': environmentFiles is not built in naru yet."},
         {ONE(",'memory':9,'resourceRequirements':[{'type':'NeuronDevice','value':'ALL'}]"),
          "Container 'a': a resource requirement of type NeuronDevice is not built in naru yet."},
         {ONE(",'memory':9,'resourceRequirements':[{'type':'InferenceAccelerator','value':'d'}]"),

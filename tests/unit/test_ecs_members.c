@@ -168,8 +168,6 @@ TEST(what_a_definition_can_not_have_is_refused_with_all_it_was_given)
         {WITH("'firelensConfiguration':{'type':'fluentd','options':{'enable-ecs-log-metadata':'"
               "true'}}"),
          "firelensConfiguration is not built"},
-        {WITH("'secrets':[{'name':'A','valueFrom':'arn:aws:ssm:eu-west-1:1:parameter/a'}]"),
-         "secrets is not built"},
         {WITH("'environmentFiles':[{'value':'arn:aws:s3:::b/k.env','type':'s3'}]"),
          "environmentFiles is not built"},
         {WITH("'repositoryCredentials':{'credentialsParameter':'x'}"),
