@@ -537,6 +537,8 @@ MUTATIONS = [
      "        core_touch", "    core_touch", "ModifyTrustStore"),
     ("a deleted trust store comes back", "certificates.c",
      "    core_touch(core, ROW_TRUST_STORE, t->arn);\n    trust_store_free(t);", "    trust_store_free(t);", "promise 7"),
+    ("a breaker opens where no tasks are wanted", "deployment.c",
+     "return part < 1 ? 1 : (int)part;\n    case THRESHOLD_BOUNDED", "return (int)part;\n    case THRESHOLD_BOUNDED", "ecs.md 5.8"),
     # ---- what is known after a restart ----
     ("after a restart rows are taken for what is", "deployment.c",
      "s->status == SERVICE_ACTIVE && hearing_awaits(core, s);", "false;", "promises 2, 5 and 7"),

@@ -42,7 +42,7 @@ deployment_breaker_threshold(const struct breaker_config *breaker, int desired_c
     case THRESHOLD_COUNT:
         return breaker->value;
     case THRESHOLD_UNBOUNDED_PERCENT:
-        return (int)part;
+        return part < 1 ? 1 : (int)part;
     case THRESHOLD_BOUNDED_PERCENT:
     case THRESHOLD_ENUM_SIZE:
         return part < 3 ? 3 : part > 200 ? 200 : (int)part;

@@ -35,6 +35,25 @@ TEST(the_breaker_opens_at_half_of_desired_between_3_and_200)
     CHECK_EQ(deployment_breaker_threshold(&breaker, 100), 7);
 }
 
+/* Half of nothing is nothing, and so many had failed before the first task was there. */
+TEST(a_service_of_no_tasks_has_none_that_failed)
+{
+    struct story_options o = {.minimum_healthy_percent = 100, .maximum_percent = 200};
+    cleanup_story struct story *st = story_new(&o);
+    struct deployment_config config = story_service(st)->config;
+    struct event ev = {.type = EVENT_SERVICE_UPDATE};
+
+    config.breaker = (struct breaker_config){
+        .enable = true, .rollback = true, .type = THRESHOLD_UNBOUNDED_PERCENT, .value = 50};
+    ev.service_update.service_arn = st->service;
+    ev.service_update.desired_count = ev.service_update.launch_type = -1;
+    ev.service_update.health_check_grace_s = -1;
+    ev.service_update.config = &config;
+    story_tell(st, &ev, "breaker");
+    story_update(st, 2);
+    CHECK_EQ(service_current(story_service(st))->status, SD_SUCCESSFUL);
+}
+
 /* Tasks that nobody has spoken of yet: their next report is due. */
 static int
 starting(const struct story *st)
