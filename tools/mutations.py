@@ -588,6 +588,8 @@ MUTATIONS = [
     ("services that went are kept for ever", "service_scheduler.c",
      "        if (count <= INACTIVE_SERVICES_KEPT)\n            return;\n", "        if (count >= 0)\n            return;\n",
      "docs/LIMITS.md"),
+    ("thousands that went are forgotten in one step", "service_scheduler.c",
+     "for (int i = 0; i < FORGOTTEN_AT_ONCE; i++) {", "for (;;) {", "docs/LIMITS.md"),
     ("the last one that went is forgotten first", "service_scheduler.c",
      "s->deleted_at_ms < oldest->deleted_at_ms", "s->deleted_at_ms > oldest->deleted_at_ms", "docs/LIMITS.md"),
     ("a service that was forgotten comes back", "service_scheduler.c",

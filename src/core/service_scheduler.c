@@ -15,6 +15,7 @@
 #include "model/arn.h"
 
 #define INACTIVE_SERVICES_KEPT 100 /* with their stopped tasks and events, for post-mortems */
+#define FORGOTTEN_AT_ONCE 10       /* services, with up to some hundred rows each */
 
 void
 replace_doc(struct json **at, const struct json *doc)
@@ -108,11 +109,12 @@ service_remove(struct core *core, struct service *s)
     service_free(s);
 }
 
-/* Services that come and go with every branch would else fill memory and database for ever. */
+/* Services that come and go with every branch would else fill memory and database for ever.  Not all
+ * in one step, of which there may be thousands where a naru of before kept them. */
 static void
 forget_longest_gone(struct core *core)
 {
-    for (;;) {
+    for (int i = 0; i < FORGOTTEN_AT_ONCE; i++) {
         struct service *oldest = NULL;
         int count = 0;
         for (struct service *s = core->services; s != NULL; s = s->next) {

@@ -45,19 +45,53 @@ come_and_go(struct story *st, int number)
     CHECK_EQ(core_service_by_arn(st->core, arn)->status, SERVICE_INACTIVE);
 }
 
+/* One that never has a task comes, or goes. */
+static void
+tell_empty(struct story *st, int number, bool comes)
+{
+    static const struct deployment_config config = {.minimum_healthy_percent = 100, .maximum_percent = 200};
+    struct event ev = {.type = comes ? EVENT_SERVICE_CREATE : EVENT_SERVICE_DELETE};
+    char name[32], arn[ARN_SIZE];
+
+    snprintf(name, sizeof(name), "branch-%d", number);
+    snprintf(arn, sizeof(arn), "%s", st->service);
+    snprintf(strrchr(arn, '/') + 1, 32, "%s", name);
+    if (comes)
+        ev.service_create = (struct ev_service_create){.cluster_arn = st->cluster,
+                                                       .name = name,
+                                                       .created_by = "",
+                                                       .client_token = "",
+                                                       .task_definition_arn = st->definitions[0],
+                                                       .config = &config};
+    else
+        ev.service_delete.service_arn = arn;
+    story_at(st, st->now_ms - st->start_ms + 1);
+    story_tell(st, &ev, comes ? "create" : "delete");
+}
+
+/* Ten at a time: of thousands that went one after the other, or that a naru of before kept, the rows would be
+ * too many for a step. */
 TEST(services_that_went_are_forgotten_the_longest_gone_first)
 {
+    enum { ALL = GONE_KEPT + 12 };
     cleanup_story struct story *st = story_new(&plain);
 
-    for (int i = 1; i <= GONE_KEPT + 1; i++)
-        come_and_go(st, i);
-    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 1);
+    come_and_go(st, 1);
+    for (int i = 2; i <= ALL; i++)
+        tell_empty(st, i, /* comes= */ true);
+    for (int i = 2; i <= ALL; i++)
+        tell_empty(st, i, /* comes= */ false);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), ALL);
     CHECK(story_task(st, 2) != NULL); /* of branch-1 */
-    come_and_go(st, GONE_KEPT + 2); /* makes room before it comes */
-    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 1);
-    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-1"), 13); /* 10 to 19, 100 to 102, and not 1 */
+    tell_empty(st, ALL + 1, /* comes= */ true);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), ALL - 10 + 1);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-1"), 9 + 14); /* 11 to 19, 100 to 113 */
     CHECK(story_task(st, 1) != NULL);
     CHECK(story_task(st, 2) == NULL);
+    tell_empty(st, ALL + 2, /* comes= */ true); /* they make room before it comes */
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 2);
+    tell_empty(st, ALL + 3, /* comes= */ true);
+    CHECK_EQ(count_rows(st, ROW_SERVICE, "/branch-"), GONE_KEPT + 3);
 }
 
 /* Its services are still described, in it. */
