@@ -3,10 +3,11 @@
 #include "registry_world.h"
 
 #include "registry/mirror/backfill.h"
-#include "registry/mirror/replication.h"
+#include "registry/mirror/replication_internal.h"
 
 #define THERE "eu-north-1"
 #define NOWHERE "999999999999" /* no registry that is known */
+#define SILENT "222222222222"  /* one that never says a word */
 
 static bool
 rules_set(void *arg, struct json *document, struct err *err)
@@ -206,4 +207,151 @@ TEST(a_start_goes_on_with_what_was_under_way)
     CHECK(registry_resolve(w.reg, THERE, "my-app", "v0", found, &err));
     CHECK_TEXT(found, second);
     CHECK(!registry_resolve(w.reg, THERE, "my-app", w.digest, found, &err)); /* that had been done */
+}
+
+static void
+put_index(struct world *w, const char *tag, const char *const *digests, const size_t *sizes, int count,
+          char digest[static REGISTRY_DIGEST_SIZE])
+{
+    cleanup(strbuf_done) struct strbuf text = {0};
+    struct err err = {0};
+
+    for (int i = 0; i < count; i++)
+        strbuf_addf(&text, "%s{\"mediaType\":\"" OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}", i > 0 ? "," : "",
+                    digests[i], sizes[i]);
+    cleanup_free char *manifest = text_format("{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[%s]}",
+                                              strbuf_cstr(&text));
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = tag};
+    CHECK(registry_manifest_put(w->reg, REGION, "my-app", &put, digest, &err));
+}
+
+TEST(an_index_brings_its_images_along_unless_it_is_archived)
+{
+    REGISTRY(w);
+    char id[37], one[REGISTRY_DIGEST_SIZE], two[REGISTRY_DIGEST_SIZE], alone[REGISTRY_DIGEST_SIZE],
+        index[REGISTRY_DIGEST_SIZE], found[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *first = put_parts(w.reg, "my-app", "one"), *second = put_parts(w.reg, "my-app", "two");
+    struct err err = {0};
+
+    push(&w, "my-app", "one", 0, one);
+    push(&w, "my-app", "two", 1, two);
+    push(&w, "my-app", "three", 0, alone);
+    put_index(&w, "all", (const char *const[]){one, two}, (const size_t[]){strlen(first), strlen(second)}, 2, index);
+    rule(&w, ACCOUNT, "my-");
+    registry_start_replicating(w.reg, w.dir);
+    start(&w, ACCOUNT, id);
+    cleanup_json struct json *images = NULL;
+    cleanup_json struct json *summary = wait_for(&w, id, "COMPLETE", &images);
+    check_progress(summary, 3, 3, 0); /* the index, `alone`, and `two`, which has a tag of its own */
+    CHECK(json_find(images, "imageDigest", one) == NULL);
+    CHECK(registry_resolve(w.reg, THERE, "my-app", one, found, &err));
+    CHECK(registry_resolve(w.reg, THERE, "my-app", "all", found, &err));
+    CHECK_TEXT(found, index);
+
+    /* What was taken back from the archive by itself has nobody to come along with. */
+    CHECK(registry_image_archive(w.reg, REGION, "my-app", index, clock_wall_ms(), &err));
+    CHECK(registry_image_restore(w.reg, REGION, "my-app", one, clock_wall_ms(), &err));
+    CHECK(registry_repository_delete(w.reg, THERE, "my-app", true, &err));
+    start(&w, ACCOUNT, id);
+    cleanup_json struct json *later = NULL;
+    json_unref(wait_for(&w, id, "COMPLETE", &later));
+    CHECK(json_find(later, "imageDigest", one) != NULL);
+    CHECK(json_find(later, "imageDigest", index) == NULL);
+    CHECK_EQ(json_size(later), 3);
+}
+
+/* Of a push that found the queue full: it is IN_PROGRESS, and nobody sends it. */
+TEST(what_a_push_could_not_send_out_is_sent)
+{
+    REGISTRY(w);
+    char id[37];
+    struct err err = {0};
+
+    push(&w, "my-app", "one", 1, w.digest);
+    rule(&w, ACCOUNT, "my-");
+    registry_start_replicating(w.reg, w.dir);
+    start(&w, ACCOUNT, id);
+    json_unref(wait_for(&w, id, "COMPLETE", NULL));
+    cleanup_free char *record = text_format("%s/registry/" REGION "/my-app/_replicated/%s", w.dir, w.digest + 7);
+    CHECK(file_write_atomic(record, STR("{\"" ACCOUNT "/" THERE "\":{\"asked\":\"1\",\"status\":\"IN_PROGRESS\"}}"), 0640, &err));
+    start(&w, ACCOUNT, id);
+    json_unref(wait_for(&w, id, "COMPLETE", NULL));
+    check_record(&w, "COMPLETE");
+}
+
+/* One image of my-app is being sent, as long as anybody waits; gives the backfill. */
+static void
+begin_silent(struct world *w, int silent, unsigned port, char id[static 37])
+{
+    cleanup_free char *path = text_format("%s/registries.json", w->dir);
+    cleanup_free char *registries = text_format("{\"" SILENT "\":{\"url\":\"http://127.0.0.1:%u\"}}", port);
+    struct err err = {0};
+
+    push(w, "my-app", "one", 2, w->digest);
+    CHECK(file_write_atomic(path, str_of(registries), 0600, &err));
+    rule(w, SILENT, "my-");
+    registry_start_replicating(w->reg, w->dir);
+    start(w, SILENT, id);
+    const int client = accept(silent, NULL, NULL); /* and open: it is waited for */
+    CHECK(client >= 0);
+}
+
+static void
+settle(struct world *w)
+{
+    struct replica image = {.region = REGION, .repository = "my-app"};
+
+    text_copy_all(image.digest, sizeof image.digest, w->digest);
+    backfills_settled(replicator_backfills(w->reg), &image, SILENT "/" THERE, /* is_done= */ true);
+}
+
+TEST(an_image_that_is_deleted_on_its_way_is_not_waited_for)
+{
+    REGISTRY(w);
+    char id[37];
+    unsigned port;
+    cleanup_close int silent = silent_listen(&port);
+    cleanup_json struct json *summary = NULL;
+    struct err err = {0};
+
+    begin_silent(&w, silent, port, id);
+    CHECK(registry_image_delete(w.reg, REGION, "my-app", w.digest, NULL, &err));
+    settle(&w);
+    CHECK(registry_backfill_get(w.reg, REGION, id, &summary, NULL, &err));
+    CHECK_TEXT(json_get_cstr(summary, "status", ""), "COMPLETE");
+    check_progress(summary, 2, 0, 2);
+    CHECK(json_has_text(json_get(json_get(summary, "progress"), "failureCodes"), "ImageNotFound"));
+}
+
+/* What is being sent is waited for, also by the process of after a kill: the stop is on disk before it is answered. */
+static void
+stop_silent(struct world *w, const char *id)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/%s.json", w->dir, id);
+    cleanup_json struct json *stopped = NULL;
+    struct err err = {0};
+
+    CHECK(registry_backfill_stop(w->reg, REGION, id, &stopped, &err));
+    CHECK_TEXT(json_get_cstr(stopped, "status", ""), "STOPPING");
+    CHECK(file_read(path, 65536, &bytes, &err));
+    cleanup_json struct json *stored = json_parse(strbuf_str(&bytes), &err);
+    CHECK_TEXT(json_get_cstr(stored, "status", ""), "STOPPING");
+}
+
+TEST(a_stop_does_not_wait_for_what_is_pushed_meanwhile)
+{
+    REGISTRY(w);
+    char id[37];
+    unsigned port;
+    cleanup_close int silent = silent_listen(&port);
+
+    begin_silent(&w, silent, port, id);
+    stop_silent(&w, id);
+    push(&w, "my-app", "one", 1, w.digest);
+    settle(&w);
+    cleanup_json struct json *images = NULL;
+    json_unref(wait_for(&w, id, "STOPPED", &images));
+    CHECK_EQ(json_size(images), 1);
+    check_record(&w, "IN_PROGRESS"); /* the push goes on */
 }

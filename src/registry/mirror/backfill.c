@@ -15,7 +15,10 @@
 
 #define ID_SIZE 37 /* a UUID */
 #define WINDOW 64  /* images on their way at once: pushes have the rest of the queue */
-#define STORE_EACH 64 /* results; a start finds those that were not stored in the images' own records */
+/* Results are stored by so many, and at most so many times: each time writes all of them. A start finds those that
+ * were not stored in the images' own records. */
+#define STORE_EACH 64
+#define STORES_MAX 64
 #define FULL_WAIT_MS 5000
 #define SUMMARY_MAX (64 << 10)
 #define IMAGES_FILE_MAX (256 << 20)
@@ -30,7 +33,7 @@ struct backfill {
     size_t next;           /* the first that did not set out */
     size_t window[WINDOW]; /* those that did */
     size_t on_way;
-    int unstored;
+    size_t unstored;
     struct backfill *after;
 };
 
@@ -157,7 +160,7 @@ image_note(struct registry *reg, struct backfill *b, size_t index, const char *f
     if (failure != NULL)
         json_set(image, "failureCode", json_text(failure));
     progress_add(b, image, failure);
-    if (++b->unstored >= STORE_EACH)
+    if (++b->unstored >= STORE_EACH && b->unstored >= json_size(b->images) / STORES_MAX)
         backfill_store(reg, b);
 }
 
@@ -239,13 +242,20 @@ image_begin(struct backfills *all, struct backfill *b, size_t index)
     return true;
 }
 
+static bool
+has_room(const struct backfill *b)
+{
+    return is_status(b->summary, "IN_PROGRESS") && b->on_way < WINDOW && b->next < json_size(b->images);
+}
+
 /* Lets as many set out as may be on their way; ends `b` where there is none left. */
 static void
 backfill_go_on(struct backfills *all, struct backfill *b)
 {
-    while (is_status(b->summary, "IN_PROGRESS") && b->on_way < WINDOW && b->next < json_size(b->images) &&
-           image_begin(all, b, b->next))
+    while (has_room(b) && image_begin(all, b, b->next))
         b->next++;
+    if (has_room(b))
+        pthread_cond_broadcast(&all->changed); /* the queue is full: the thread tries again */
     if (b->on_way > 0)
         return;
     if (is_status(b->summary, "STOPPING"))
@@ -289,17 +299,17 @@ static void
 image_settled(struct backfills *all, struct backfill *b, size_t place)
 {
     const struct replica image = image_at(b, b->window[place]);
+    const bool is_there = manifest_is_linked(all->reg, image.region, image.repository, str_of(image.digest));
     struct replica_state state;
 
     replica_state_get(all->reg, &image, b->key, &state);
-    if (strcmp(state.status, "IN_PROGRESS") == 0)
+    if (is_there && strcmp(state.status, "IN_PROGRESS") == 0)
         return; /* pushed again, and on its way again */
     if (strcmp(state.status, "COMPLETE") == 0)
         image_note(all->reg, b, b->window[place], NULL);
     else
         image_note(all->reg, b, b->window[place], state.failure[0] ? state.failure : "ImageNotFound");
     window_drop(b, place);
-    backfill_go_on(all, b);
 }
 
 void
@@ -312,12 +322,12 @@ backfills_settled(struct backfills *all, const struct replica *image, const char
     while (b != NULL && !(strcmp(b->key, key) == 0 && strcmp(b->region, image->region) == 0 &&
                           window_find(b, image, &place)))
         b = b->after;
-    if (b != NULL && is_done) {
+    if (b != NULL && is_done)
         image_settled(all, b, place);
-    } else if (b != NULL && is_status(b->summary, "STOPPING")) { /* the attempt failed, and was the last one */
-        window_withdraw(all, b);
-        backfill_go_on(all, b);
-    }
+    if (b != NULL && is_status(b->summary, "STOPPING"))
+        window_withdraw(all, b); /* of what was being sent there is no other attempt, and a push goes on by itself */
+    if (b != NULL)
+        backfill_go_on(all, b); /* may end it */
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -346,7 +356,7 @@ repository_add(struct registry *reg, const char *region, const char *repository,
         const struct json *image = json_at(listed, i);
         const bool comes_along =
             json_size(json_get(image, "tags")) == 0 &&
-            view_index_of(view, json_get_cstr(image, "digest", ""), ALL_INDEXES) != NULL;
+            view_index_of(view, json_get_cstr(image, "digest", ""), ACTIVE_INDEXES) != NULL;
         if (!comes_along && strcmp(json_get_cstr(image, "status", ""), "ARCHIVED") != 0)
             image_add(images, repository, image);
     }
@@ -381,8 +391,8 @@ backfill_prepare(struct backfills *all, struct backfill *b)
     pthread_mutex_unlock(&all->lock);
     const bool is_listed = images_list(all->reg, b->region, b->key, images, &err);
     pthread_mutex_lock(&all->lock);
-    if (all->is_stopping)
-        return;
+    if (replicator_is_stopping(all->reg))
+        return; /* not all of them, perhaps */
     if (is_status(b->summary, "STOPPING")) {
         backfill_end(all, b, "STOPPED", NULL);
     } else if (!is_listed) {
@@ -506,7 +516,7 @@ retry_full(struct backfills *all)
 
     for (struct backfill *b = all->active, *after; b != NULL; b = after) {
         after = b->after;
-        if (is_status(b->summary, "IN_PROGRESS") && b->on_way < WINDOW && b->next < json_size(b->images)) {
+        if (b->images != NULL && has_room(b)) {
             is_full = true;
             backfill_go_on(all, b);
         }
@@ -763,6 +773,19 @@ registry_backfill_list(struct registry *reg, const char *region, struct json **o
     return true;
 }
 
+/* Also for the next start, as what is being sent may take as long. */
+static bool
+stopping_store(struct registry *reg, struct backfill *b, struct err *err)
+{
+    cleanup_json struct json *stopping = json_copy(b->summary);
+
+    json_set(stopping, "status", json_text("STOPPING"));
+    if (!document_store(reg, b, "json", stopping, err))
+        return false;
+    json_set(b->summary, "status", json_text("STOPPING"));
+    return true;
+}
+
 bool
 registry_backfill_stop(struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
 {
@@ -775,8 +798,9 @@ registry_backfill_stop(struct registry *reg, const char *region, const char *id,
         return summary_read(reg, region, id, &summary, err) &&
                err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
                        json_get_cstr(summary, "status", ""));
-    json_set(b->summary, "status", json_text("STOPPING"));
     cleanup_json struct json *kept = json_ref(b->summary);
+    if (!stopping_store(reg, b, err))
+        return false;
     window_withdraw(all, b);
     if (b->images != NULL)
         backfill_go_on(all, b); /* may end it */

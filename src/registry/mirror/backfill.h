@@ -2,9 +2,9 @@
 /* backfill.h - what was pushed before there was a rule, or before its destination lost it, goes there, too: ECR's
  * replication backfills.
  *
- * A backfill takes the images of a region that the rules lead to one destination, newest push first, and puts them into
- * the queue of replication (replication.h) a few at a time. Each tag of an image counts as a replication of its own, an image
- * without a tag as one; archived images, and those that an index brings along, are none.
+ * A backfill takes the images of a region that the rules lead to one destination, by repository and there the newest push
+ * first, and puts them into the queue of replication (replication.h) a few at a time. Each tag of an image counts as a
+ * replication of its own, an image without a tag as one; archived images, and those that an index brings along, are none.
  *
  * On disk: <region>/_backfills/<id>.json, a ReplicationBackfillSummary of ECR with times in ms and "asked", the
  * mark that its images carry in their records; and <id>.images, an array of {"repositoryName", "imageDigest", "tags",

@@ -422,6 +422,17 @@ replicator_backfills(const struct registry *reg)
     return reg->replicator != NULL ? reg->replicator->backfills : NULL;
 }
 
+/* As it was before a backfill asked. */
+static bool
+record_restore(struct registry *reg, const struct replica *image, struct json *record, const char *key, struct err *err)
+{
+    struct json *before = json_copy(json_get(json_get(record, key), "before"));
+
+    json_delete(record, key);
+    json_set(record, key, before);
+    return record_store(reg, image, record, err);
+}
+
 bool
 replica_ask(struct registry *reg, const struct replica *image, const char *key, const char *asked, struct err *err)
 {
@@ -431,16 +442,18 @@ replica_ask(struct registry *reg, const struct replica *image, const char *key, 
     pthread_mutex_lock(lock);
     cleanup_json struct json *record = record_read(reg, image);
     const struct json *now = json_get(record, key);
-    if (is_in_progress(now) && !is_asked_by(now, asked))
-        return true; /* a push is on its way there, and will do */
-    if (!is_in_progress(now)) {
+    if (!is_in_progress(now)) { /* else a push asked, which will do, or we did, before a restart */
         struct json *before = json_copy(now);
         status_set(record, key, asked, "IN_PROGRESS", NULL);
         json_set(json_get(record, key), "before", before);
         if (!record_store(reg, image, record, err))
             return false;
     }
-    return enqueue(r, image, key) || err_set(err, ERR_THROTTLING, "too many images are on their way");
+    if (enqueue(r, image, key))
+        return true;
+    now = json_get(record, key);
+    return (!is_asked_by(now, asked) || record_restore(reg, image, record, key, err)) &&
+           err_set(err, ERR_THROTTLING, "too many images are on their way");
 }
 
 static bool
@@ -466,10 +479,7 @@ replica_withdraw(struct registry *reg, const struct replica *image, const char *
         return true; /* a push goes on */
     if (!unqueue(r, image, key))
         return false;
-    struct json *before = json_copy(json_get(now, "before"));
-    json_delete(record, key);
-    json_set(record, key, before);
-    if (!record_store(reg, image, record, &err))
+    if (!record_restore(reg, image, record, key, &err))
         log_error("registry.replication_failed", "error=%s", log_quote(err.message));
     return true;
 }

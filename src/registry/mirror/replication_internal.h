@@ -36,8 +36,8 @@ struct replica_state {
 };
 void replica_state_get(struct registry *reg, const struct replica *image, const char *key,
                        struct replica_state *out);
-/* Sends an image out, whether or not it went there before; what a push sent out already is left alone. THROTTLING: too
- * many are on their way, and this one sets out with the next start. */
+/* Sends an image out, whether or not it went there before; where a push has sent it out already, that one goes on.
+ * THROTTLING: too many are on their way, and nothing was asked. */
 bool replica_ask(struct registry *reg, const struct replica *image, const char *key, const char *asked,
                  struct err *err) MUST_CHECK;
 /* Takes that back, unless it was pushed since. False: it is being sent, or has just been; backfills_settled() will
