@@ -417,6 +417,7 @@ putting_name(struct putting *p, struct err *err)
         return false;
     p->charged = is_new ? 0 : p->charged;
     const bool was_image = file_exists(p->record.path);
+    const uint64_t reckoned = quota_reckoned(p->reg, p->region, p->repository);
     const bool is_named = (p->m->subject[0] == '\0' ||
                            referrer_link(p->reg, p->region, p->repository, str_of(p->m->subject),
                                          str_of(p->digest), err)) &&
@@ -428,7 +429,7 @@ putting_name(struct putting *p, struct err *err)
     if (!is_named) /* who knows */
         quota_manifests_changed(p->reg, p->region, p->repository);
     else if (!was_image)
-        quota_manifest_came(p->reg, p->region, p->repository, p->digest, p->m);
+        quota_manifest_came(p->reg, p->region, p->repository, p->digest, p->m, reckoned);
     return is_named;
 }
 
@@ -773,10 +774,11 @@ image_remove(struct registry *reg, const char *region, const char *repository,
         if (!tag_remove(reg, region, repository, json_cstr(json_at(tags, i), ""), err))
             return false;
     const char *subject = json_get_cstr(image, "subject", NULL);
+    const uint64_t reckoned = quota_reckoned(reg, region, repository);
     const bool is_removed = disk_remove(path, err);
     views_tell_image(reg, region, repository, digest);
     if (is_removed)
-        quota_manifest_went(reg, region, repository, digest, json_get_cstr(image, "mediaType", ""));
+        quota_manifest_went(reg, region, repository, digest, json_get_cstr(image, "mediaType", ""), reckoned);
     else
         quota_manifests_changed(reg, region, repository);
     if (!is_removed || !disk_sync_parent(path, err) ||

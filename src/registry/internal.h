@@ -133,11 +133,13 @@ bool space_written(struct registry *reg, int64_t size, struct err *err) MUST_CHE
 /* 0: it has no such limit. */
 bool quota_limit(const struct registry *reg, const char *region, const char *repository, int64_t *out,
                  struct err *err) MUST_CHECK;
-/* An image came or went: said when that is done, as nobody who reckons waits for it. Under the repository's lock. */
+/* An image came or went: said when that is done, as nobody who reckons waits for it. Under the repository's lock.
+ * `reckoned`: what quota_reckoned() was before that began. */
 void quota_manifest_came(struct registry *reg, const char *region, const char *repository, const char *digest,
-                         const struct manifest *m);
+                         const struct manifest *m, uint64_t reckoned);
 void quota_manifest_went(struct registry *reg, const char *region, const char *repository, const char *digest,
-                         const char *media_type);
+                         const char *media_type, uint64_t reckoned);
+uint64_t quota_reckoned(struct registry *reg, const char *region, const char *repository);
 /* One may have come or gone: all is reckoned again. */
 void quota_manifests_changed(struct registry *reg, const char *region, const char *repository);
 void quota_forget(struct registry *reg, const char *region, const char *repository); /* it was deleted */

@@ -21,6 +21,7 @@ struct quota_named {
     char region[REGISTRY_REGION_SIZE];
     char repository[REGISTRY_NAME_SIZE];
     uint64_t changed, seen; /* what the registry's quota_changes were when a manifest came or went; as of when `blobs` was reckoned */
+    uint64_t reckoned;      /* another number each time; 0: not yet */
     struct json *blobs;     /* digest: {"size", "count" of references}; NULL: not yet */
     int64_t bytes;
     struct quota_named *next;
@@ -184,15 +185,26 @@ naming_manifest(void *arg, const char *digest, const struct manifest *m)
     return true;
 }
 
-/* An image has come (`by` 1) or gone (-1). What is not known just now is reckoned anew anyway. */
+uint64_t
+quota_reckoned(struct registry *reg, const char *region, const char *repository)
+{
+    pthread_mutex_lock(&reg->quota_lock);
+    const struct quota_named *n = named_find(reg, region, repository);
+    const uint64_t reckoned = n != NULL ? n->reckoned : 0;
+    pthread_mutex_unlock(&reg->quota_lock);
+    return reckoned;
+}
+
+/* An image has come (`by` 1) or gone (-1). What is not known just now is reckoned anew anyway, and so is what was
+ * reckoned meanwhile, with that image or without it. */
 static void
 named_change(struct registry *reg, const char *region, const char *repository, const char *digest,
-             const struct manifest *m, int by)
+             const struct manifest *m, uint64_t reckoned, int by)
 {
     pthread_mutex_lock(&reg->quota_lock);
     struct quota_named *n = named_find(reg, region, repository);
     if (n != NULL) {
-        const bool is_known = n->blobs != NULL && n->seen == n->changed;
+        const bool is_known = n->blobs != NULL && n->seen == n->changed && n->reckoned == reckoned;
         n->changed = ++reg->quota_changes;
         if (is_known) {
             struct naming naming = {reg, n->blobs, n->bytes, by};
@@ -206,9 +218,9 @@ named_change(struct registry *reg, const char *region, const char *repository, c
 
 void
 quota_manifest_came(struct registry *reg, const char *region, const char *repository, const char *digest,
-                    const struct manifest *m)
+                    const struct manifest *m, uint64_t reckoned)
 {
-    named_change(reg, region, repository, digest, m, 1);
+    named_change(reg, region, repository, digest, m, reckoned, 1);
 }
 
 static bool
@@ -222,7 +234,7 @@ is_reckoned(struct registry *reg, const char *region, const char *repository)
 
 void
 quota_manifest_went(struct registry *reg, const char *region, const char *repository, const char *digest,
-                    const char *media_type)
+                    const char *media_type, uint64_t reckoned)
 {
     cleanup(arena_done) struct arena arena = {0};
     cleanup(strbuf_done) struct strbuf bytes = {0};
@@ -232,7 +244,7 @@ quota_manifest_went(struct registry *reg, const char *region, const char *reposi
         return;
     if (blob_read(reg, str_of(digest), &bytes, NULL) &&
         manifest_parse(strbuf_str(&bytes), str_of(media_type), &arena, &m, NULL))
-        named_change(reg, region, repository, digest, &m, -1);
+        named_change(reg, region, repository, digest, &m, reckoned, -1);
     else
         quota_manifests_changed(reg, region, repository);
 }
@@ -272,6 +284,7 @@ named_get(struct registry *reg, const char *region, const char *repository, int6
         json_unref(n->blobs);
         n->blobs = TAKE(blobs);
         n->bytes = naming.bytes;
+        n->reckoned = ++reg->quota_changes;
         n->seen = changed; /* what changed meanwhile makes it old at once */
     }
     pthread_mutex_unlock(&reg->quota_lock);

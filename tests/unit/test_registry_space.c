@@ -392,6 +392,51 @@ TEST(images_that_come_and_go_are_counted_without_reading_the_others)
     CHECK_EQ(used_twice(&w), 0);
 }
 
+struct late_delete {
+    struct registry *reg;
+    const char *digest;
+};
+
+static void *
+delete_late(void *arg)
+{
+    const struct late_delete *late = arg;
+    struct err err = {0};
+
+    CHECK(registry_image_delete(late->reg, REGION, "my-app", late->digest, NULL, &err));
+    return NULL;
+}
+
+/* A pipe in place of its bytes holds up the one that goes, after its record has gone and before it is taken away. */
+TEST(an_image_that_goes_while_its_repository_is_reckoned_goes_once)
+{
+    REGISTRY(w);
+    char stays[REGISTRY_DIGEST_SIZE], goes[REGISTRY_DIGEST_SIZE];
+    pthread_t thread;
+    struct err err = {0};
+
+    CHECK(put_image(w.reg, "my-app", "v1", "0123456789", stays));
+    cleanup_free char *plain = put_parts(w.reg, "my-app", "0123456789");
+    cleanup_free char *manifest = text_format("%.*s,\"annotations\":{}}", (int)strlen(plain) - 1, plain);
+    const struct registry_put put = {.manifest = str_of(manifest), .tag = "v2"};
+    CHECK(registry_manifest_put(w.reg, REGION, "my-app", &put, goes, &err));
+    age_links(&w);
+    CHECK(used(&w, "my-app") > 0);
+    cleanup_free char *blob = blob_path(w.reg, str_of(goes));
+    cleanup_free char *record = image_record_path(w.reg, REGION, "my-app", str_of(goes));
+    CHECK(unlink(blob) == 0 && mkfifo(blob, 0600) == 0);
+    struct late_delete late = {w.reg, goes};
+    CHECK(pthread_create(&thread, NULL, delete_late, &late) == 0);
+    while (file_exists(record))
+        usleep(1000);
+    quota_manifests_changed(w.reg, REGION, "my-app");
+    const int64_t left = used(&w, "my-app");
+    const int fd = open(blob, O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && write(fd, manifest, strlen(manifest)) == (ssize_t)strlen(manifest) && close(fd) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_EQ(used_twice(&w), left);
+}
+
 TEST(a_quota_goes_with_its_repository)
 {
     REGISTRY(w);
