@@ -243,6 +243,26 @@ class Errors(Case):
         self.addCleanup(self.raw, "DeregisterPullTimeUpdateExclusion", principalArn=principal)
         self.fails("ExclusionAlreadyExists", "RegisterPullTimeUpdateExclusion", principalArn=principal)
 
+    def of_backfills(self):
+        """To a registry that nobody has started, so that they stay under way."""
+        known = pathlib.Path(os.environ["NARU_DATA_DIR"]) / "registries.json"
+        known.write_text(json.dumps({"222222222222": {"url": f"http://127.0.0.1:{harness.free_port()}"}}), encoding="utf-8")
+        self.addCleanup(known.unlink)
+        places = [{"region": f"eu-errors-{i}", "registryId": "222222222222"} for i in range(11)]
+        self.works("PutReplicationConfiguration", replicationConfiguration={"rules": [
+            {"destinations": places, "repositoryFilters": [{"filter": self.name, "filterType": "PREFIX_MATCH"}]}]})
+        self.addCleanup(self.raw, "PutReplicationConfiguration", replicationConfiguration={"rules": []})
+        started = [self.works("StartReplicationBackfill", destination=place)["replicationBackfillId"] for place in places[:10]]
+        self.fails("ReplicationBackfillInProgress", "StartReplicationBackfill", destination=places[0])
+        self.fails("LimitExceeded", "StartReplicationBackfill", destination=places[10])
+        for backfill in started:
+            self.works("StopReplicationBackfill", replicationBackfillId=backfill)
+            harness.wait_until("the backfill ends", lambda it=backfill: self.works(
+                "DescribeReplicationBackfillResults", replicationBackfillId=it)["status"] == "STOPPED", 60, 0.05)
+        self.fails("ReplicationBackfillInvalidStatus", "StopReplicationBackfill", replicationBackfillId=started[0])
+        for operation in ("DescribeReplicationBackfillResults", "StopReplicationBackfill"):
+            self.fails("ReplicationBackfillNotFound", operation, replicationBackfillId=UPLOAD)
+
 
 def shape(name):
     return OURS["shapes"][name]
@@ -303,27 +323,6 @@ def bad_members(it, depth):
     for member, name in it["members"].items():
         for what, value in bad(name, depth + 1):
             yield f"{member}: {what}", {**base, member: value}
-
-
-    def of_backfills(self):
-        """To a registry that nobody has started, so that they stay under way."""
-        known = pathlib.Path(os.environ["NARU_DATA_DIR"]) / "registries.json"
-        known.write_text(json.dumps({"222222222222": {"url": f"http://127.0.0.1:{harness.free_port()}"}}), encoding="utf-8")
-        self.addCleanup(known.unlink)
-        places = [{"region": f"eu-errors-{i}", "registryId": "222222222222"} for i in range(11)]
-        self.works("PutReplicationConfiguration", replicationConfiguration={"rules": [
-            {"destinations": places, "repositoryFilters": [{"filter": self.name, "filterType": "PREFIX_MATCH"}]}]})
-        self.addCleanup(self.raw, "PutReplicationConfiguration", replicationConfiguration={"rules": []})
-        started = [self.works("StartReplicationBackfill", destination=place)["replicationBackfillId"] for place in places[:10]]
-        self.fails("ReplicationBackfillInProgress", "StartReplicationBackfill", destination=places[0])
-        self.fails("LimitExceeded", "StartReplicationBackfill", destination=places[10])
-        for backfill in started:
-            self.works("StopReplicationBackfill", replicationBackfillId=backfill)
-            harness.wait_until("the backfill ends", lambda it=backfill: self.works(
-                "DescribeReplicationBackfillResults", replicationBackfillId=it)["status"] == "STOPPED", 60, 0.05)
-        self.fails("ReplicationBackfillInvalidStatus", "StopReplicationBackfill", replicationBackfillId=started[0])
-        for operation in ("DescribeReplicationBackfillResults", "StopReplicationBackfill"):
-            self.fails("ReplicationBackfillNotFound", operation, replicationBackfillId=UPLOAD)
 
 
 class Pages(Case):
