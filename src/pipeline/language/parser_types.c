@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include "pipeline/language/parser.h"
 
+#define DIMENSIONS_MAX 255 /* as in Java */
+
 bool
 parser_is_type_name(struct str name)
 {
@@ -53,15 +55,24 @@ parser_type_length(const struct parser *p, size_t offset)
 struct str
 parse_type(struct parser *p)
 {
-    size_t n = parser_type_length(p, 0);
+    const size_t n = parser_type_length(p, 0);
+    size_t dimensions = 0;
     struct str name = {0};
+    char *array;
 
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || p->at[-1].type == T_DOT)
             name = p->at->text;
-        else if (parser_is(p, T_LBRACKET))
-            name = str_of(arena_format(p->arena, STR_FMT "[]", STR_ARG(name)));
+        dimensions += parser_is(p, T_LBRACKET);
         p->at++;
     }
-    return name;
+    if (dimensions > DIMENSIONS_MAX)
+        parser_fail(p, p->at - 1, "an array has %d dimensions at most", DIMENSIONS_MAX);
+    if (dimensions == 0 || p->failed)
+        return name;
+    array = arena_alloc(p->arena, name.len + 2 * dimensions + 1);
+    memcpy(array, name.at, name.len);
+    for (size_t i = 0; i < dimensions; i++)
+        memcpy(array + name.len + 2 * i, "[]", 2);
+    return (struct str){array, name.len + 2 * dimensions};
 }
