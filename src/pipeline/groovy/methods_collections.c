@@ -104,16 +104,32 @@ out_of_bounds(const struct call *c, int64_t index)
                         "Index: %lld, Size: %zu", (long long)index, c->self.list->count);
 }
 
+/* Moves the last `count` items before the one at `i`. */
+static void
+move_last(const struct call *c, struct list *l, size_t count, size_t i)
+{
+    const size_t before = l->count - count;
+    struct value *moved;
+
+    if (count == 0 || i == before)
+        return;
+    moved = arena_alloc(c->in->arena, count * sizeof(*moved));
+    memcpy(moved, &l->at[before], count * sizeof(*moved));
+    memmove(&l->at[i + count], &l->at[i], (before - i) * sizeof(*moved));
+    memcpy(&l->at[i], moved, count * sizeof(*moved));
+}
+
 /* At a place: add(i, x), addAll(i, list), removeAt(i). */
 static bool
 list_at_place(const struct call *c, bool *ok)
 {
     struct list *l = c->self.list;
-    const bool removes = call_is(c, "removeAt", 1);
-    struct list all = {0};
+    const bool removes = call_is(c, "removeAt", 1), adds = call_is(c, "add", 2);
+    const size_t before = l->count;
+    bool changed;
     int64_t i;
 
-    if ((!removes && !call_is(c, "add", 2) &&
+    if ((!removes && !adds &&
          !(call_is(c, "addAll", 2) && c->args->at[1].type == V_LIST)) ||
         !is_integer_arg(c, 0) || l->kind != LIST_PLAIN)
         return false;
@@ -127,17 +143,11 @@ list_at_place(const struct call *c, bool *ok)
         remove_at(l, (size_t)i);
         return true;
     }
-    for (size_t k = 0; k < (size_t)i; k++)
-        list_add(c->in->arena, &all, l->at[k]);
-    if (str_is(c->name, "add"))
-        list_add(c->in->arena, &all, c->args->at[1]);
-    else
-        for (size_t k = 0; k < c->args->at[1].list->count; k++)
-            list_add(c->in->arena, &all, c->args->at[1].list->at[k]);
-    for (size_t k = (size_t)i; k < l->count; k++)
-        list_add(c->in->arena, &all, l->at[k]);
-    list_assign(l, &all);
-    *c->out = str_is(c->name, "add") ? value_null() : value_bool(true);
+    *ok = adds ? list_put(c->in, c->at, l, c->args->at[1], &changed)
+               : list_put_all(c->in, c->at, l, c->args->at[1].list, &changed);
+    if (*ok)
+        move_last(c, l, l->count - before, (size_t)i);
+    *c->out = adds ? value_null() : value_bool(true);
     return true;
 }
 

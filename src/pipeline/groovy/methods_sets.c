@@ -3,6 +3,8 @@
  * ... Each takes as long as its lists together, not as their product. */
 #include "pipeline/groovy/methods.h"
 
+#define VALUES_AN_EVALUATION 16 /* moved */
+
 /* The items of a set as the keys of a map. */
 static bool
 make_keys(struct interp *in, const struct node *at, struct list *l)
@@ -45,6 +47,8 @@ sort_in(struct interp *in, const struct node *at, struct list *l)
         from = order < 0 ? middle + 1 : from;
         to = order < 0 ? to : middle;
     }
+    if (!interp_spend(in, at, (l->count - from) / VALUES_AN_EVALUATION))
+        return false;
     memmove(&l->at[from + 1], &l->at[from], (l->count - 1 - from) * sizeof(*l->at));
     l->at[from] = v;
     return true;
@@ -66,7 +70,11 @@ list_put(struct interp *in, const struct node *at, struct list *l, struct value 
     if (list_is_set(l))
         map_put(in->arena, l->keys, v, value_null());
     *added = true;
-    return l->kind != LIST_SORTED_SET || sort_in(in, at, l);
+    if (l->kind != LIST_SORTED_SET || sort_in(in, at, l))
+        return true;
+    l->count--; /* it has no place among the others */
+    l->keys = NULL;
+    return false;
 }
 
 bool

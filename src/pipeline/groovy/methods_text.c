@@ -93,18 +93,13 @@ method_number(const struct call *c, bool *ok)
         *c->out = value_int((int64_t)text_count(c->text)); /* characters, not bytes */
     } else if (call_is(c, "indexOf", 1)) {
         *c->out = value_int(characters_before(c->text, str_find(c->text, call_text(c, 0))));
-    } else if (call_is(c, "lastIndexOf", 1)) {
-        struct str needle = call_text(c, 0);
-        n = -1;
-        for (size_t i = 0; i + needle.len <= c->text.len; i++)
-            if (str_starts(str_slice(c->text, i, c->text.len), needle))
-                n = (int64_t)i;
-        *c->out = value_int(characters_before(c->text, (ptrdiff_t)n));
     } else if (call_is(c, "count", 1)) {
         struct str rest = c->text, needle = call_text(c, 0);
         ptrdiff_t at;
-        for (n = 0; needle.len > 0 && (at = str_find(rest, needle)) >= 0; n++)
+        for (n = 0; *ok && needle.len > 0 && (at = str_find(rest, needle)) >= 0; n++) {
             rest = str_slice(rest, (size_t)at + 1, rest.len); /* they may overlap */
+            *ok = interp_spend(c->in, c->at, needle.len / VALUE_BYTES_A_VISIT);
+        }
         *c->out = value_int(n);
     } else if (call_is(c, "compareTo", 1)) {
         *c->out = value_int(text_distance(c->text, call_text(c, 0)));

@@ -16,26 +16,6 @@ open_unicode(void)
     unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0); /* 0 if there is none: ASCII only */
 }
 
-static void
-add_character(struct strbuf *out, uint32_t c)
-{
-    if (c < 0x80) {
-        strbuf_add_char(out, (char)c);
-    } else if (c < 0x800) {
-        strbuf_add_char(out, (char)(0xC0 | c >> 6));
-        strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-    } else {
-        if (c < 0x10000) {
-            strbuf_add_char(out, (char)(0xE0 | c >> 12));
-        } else {
-            strbuf_add_char(out, (char)(0xF0 | c >> 18));
-            strbuf_add_char(out, (char)(0x80 | (c >> 12 & 0x3F)));
-        }
-        strbuf_add_char(out, (char)(0x80 | (c >> 6 & 0x3F)));
-        strbuf_add_char(out, (char)(0x80 | (c & 0x3F)));
-    }
-}
-
 /* One character, which may be bytes that are no UTF-8. */
 static void
 add_cased(struct strbuf *out, struct str one, bool up)
@@ -55,8 +35,8 @@ add_cased(struct strbuf *out, struct str one, bool up)
     } else if (c < 0xA0 || (c >= 0xD800 && c < 0xE000) || unicode == (locale_t)0) {
         strbuf_add(out, one);
     } else {
-        add_character(out, (uint32_t)(up ? towupper_l((wint_t)c, unicode)
-                                         : towlower_l((wint_t)c, unicode)));
+        strbuf_add_utf8(out, (unsigned)(up ? towupper_l((wint_t)c, unicode)
+                                           : towlower_l((wint_t)c, unicode)));
     }
 }
 
@@ -121,11 +101,12 @@ text_step(const struct call *c)
     cleanup(strbuf_done) struct strbuf b = {0};
     const size_t count = text_count(c->text);
     const struct str last = text_part(c->text, count == 0 ? 0 : count - 1, count);
+    const int ch = last.len != 1 ? 0 : last.at[0] + (call_is(c, "next", 0) ? 1 : -1);
 
-    if ((!call_is(c, "next", 0) && !call_is(c, "previous", 0)) || last.len != 1)
-        return false;
+    if ((!call_is(c, "next", 0) && !call_is(c, "previous", 0)) || ch <= 0)
+        return false; /* beyond ASCII, or a NUL */
     strbuf_add(&b, str_slice(c->text, 0, c->text.len - 1));
-    strbuf_add_char(&b, (char)(last.at[0] + (str_is(c->name, "next") ? 1 : -1)));
+    strbuf_add_utf8(&b, (unsigned)ch);
     give(c, &b);
     return true;
 }
@@ -161,28 +142,43 @@ text_matches(const struct call *c, bool *ok)
     return true;
 }
 
+/* lastIndexOf(text), lastIndexOf(text, from) */
 static bool
-text_where(const struct call *c)
+text_last(const struct call *c, bool *ok)
+{
+    const struct str needle = call_text(c, 0);
+    const int64_t from = c->args->count == 1 ? INT32_MAX : int_arg(c, 1);
+    size_t i;
+
+    if (!str_is(c->name, "lastIndexOf") || c->args->count == 0 || c->args->count > 2 || from < 0)
+        return false;
+    *c->out = value_int(-1);
+    if (needle.len > c->text.len)
+        return true;
+    i = text_part(c->text, 0, (size_t)from).len;
+    i = i < c->text.len - needle.len ? i : c->text.len - needle.len;
+    for (i++; i-- > 0 && *ok;) {
+        if (needle.len > 0 && c->text.at[i] != needle.at[0])
+            continue;
+        *ok = interp_spend_for(c->in, c->at, value_text(needle), value_null());
+        if (*ok && str_starts(str_slice(c->text, i, c->text.len), needle)) {
+            *c->out = value_int((int64_t)text_count(str_slice(c->text, 0, i)));
+            break;
+        }
+    }
+    return true;
+}
+
+static bool
+text_where(const struct call *c, bool *ok)
 {
     const int64_t from = int_arg(c, 1);
-    int64_t last = -1;
 
-    if (call_is(c, "startsWith", 2) && from >= 0) {
-        *c->out = value_bool((size_t)from <= text_count(c->text) &&
-                             str_starts(text_part(c->text, (size_t)from, SIZE_MAX / 2),
-                                        call_text(c, 0)));
-        return true;
-    }
-    if (!call_is(c, "lastIndexOf", 2) || from < 0)
-        return false;
-    for (size_t i = 0, n = 0; i <= c->text.len && n <= (size_t)from; i++) {
-        if (i < c->text.len && ((unsigned char)c->text.at[i] & 0xC0) == 0x80)
-            continue;
-        if (str_starts(str_slice(c->text, i, c->text.len), call_text(c, 0)))
-            last = (int64_t)n;
-        n++;
-    }
-    *c->out = value_int(last);
+    if (!call_is(c, "startsWith", 2) || from < 0)
+        return text_last(c, ok);
+    *c->out = value_bool((size_t)from <= text_count(c->text) &&
+                         str_starts(text_part(c->text, (size_t)from, SIZE_MAX / 2),
+                                    call_text(c, 0)));
     return true;
 }
 
@@ -191,7 +187,7 @@ method_text_rare(const struct call *c, bool *ok)
 {
     const struct value self = value_text(c->text);
 
-    if (text_stripped(c) || text_step(c) || text_matches(c, ok) || text_where(c))
+    if (text_stripped(c) || text_step(c) || text_matches(c, ok) || text_where(c, ok))
         return true;
     if (call_is(c, "repeat", 1)) {
         *ok = operator_binary(c->in, c->at, T_MUL, self, c->args->at[0], c->out);

@@ -529,24 +529,26 @@ cast_number(struct interp *in, const struct node *at, struct value v, struct str
     return true;
 }
 
-/* To a set, an array, or from one to a list. */
+/* To a set, an array, or from one to a list. It may hold itself: each level counts. */
 static bool
 cast_list(struct interp *in, const struct node *at, struct value v, struct str type,
           struct value *out)
 {
     const enum list_kind kind = list_kind_of(type);
     struct str item;
+    bool ok;
 
     if (kind == LIST_PLAIN && !str_is(type, "List") && !str_is(type, "ArrayList") &&
         !str_is(type, "LinkedList"))
         return true;
-    if (!list_to_kind(in, at, v.list, kind, out))
+    if (!interp_enter(in, at))
         return false;
+    ok = list_to_kind(in, at, v.list, kind, out);
     item = kind == LIST_ARRAY ? str_slice(type, 0, type.len - 2) : STR("");
-    for (size_t i = 0; i < out->list->count && item.len > 0; i++)
-        if (!operator_cast(in, at, out->list->at[i], item, false, &out->list->at[i]))
-            return false;
-    return true;
+    for (size_t i = 0; ok && i < out->list->count && item.len > 0; i++)
+        ok = operator_cast(in, at, out->list->at[i], item, false, &out->list->at[i]);
+    in->depth--;
+    return ok;
 }
 
 bool
