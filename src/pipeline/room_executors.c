@@ -155,14 +155,13 @@ static void
 fill_given(const struct pipeline_room *room, const struct executor_grant *grant, struct str label,
            struct arena *arena, struct executor_given *out)
 {
-    *out = (struct executor_given){.number = grant->number};
-    if (grant->number >= 0) {
-        out->node = arena_cstr(arena, str_of(grant->group->name));
-        out->labels =
-            labels_of(executor_table_plan(room->executors), grant->group, label, arena);
-    } else if (grant->why[0] != '\0') {
-        out->why = arena_cstr(arena, str_of(grant->why));
-    }
+    if (grant->number >= 0)
+        *out = (struct executor_given){
+            .number = grant->number,
+            .node = arena_cstr(arena, str_of(grant->group->name)),
+            .labels = labels_of(executor_table_plan(room->executors), grant->group, label, arena)};
+    else if (grant->why[0] != '\0' && (out->why == NULL || strcmp(out->why, grant->why) != 0))
+        out->why = arena_cstr(arena, str_of(grant->why)); /* who waits for days is told every second */
 }
 
 /* Another branch of it may still wait. */
@@ -192,8 +191,8 @@ room_executor(struct pipeline_room *room, struct build *b, struct executor_wish 
     has = executor_table_take(room->executors, &ask, &grant);
     wish->seen = grant.changes;
     fill_given(room, &grant, wish->label, arena, out);
-    if (out->why != NULL)
-        room_set_waiting(b, out->why);
+    if (grant.why[0] != '\0')
+        room_set_waiting(b, grant.why);
     b->had_executor |= has;
     if (has) {
         waits_no_more(room, b);

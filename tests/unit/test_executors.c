@@ -446,3 +446,27 @@ TEST(the_queue_says_when_so_many_builds_wait_that_no_more_can_begin)
     CHECK(pipeline_abort(w.room, "web", 1, &err));
     expect_result(&w, "web", 3, "SUCCESS");
 }
+
+TEST(a_build_that_waits_for_an_executor_takes_no_more_memory_the_longer_it_waits)
+{
+    cleanup(world_done) struct world w = {0};
+    struct executor_wish wish = {.key = "a", .label = STR("windows"), .held = -1, .known = -1};
+    struct build b = {.pipeline = (char[]){"web"}, .number = 7};
+    struct executor_given given = {.node = "built-in", .labels = "built-in"};
+    struct arena arena = {0};
+    size_t used;
+
+    world_with(&w, "{\"labels\": [\"linux\"]}");
+    CHECK(!room_executor(w.room, &b, &wish, &arena, &given));
+    CHECK_TEXT(given.why, "There are no nodes with the label ‘windows’");
+    used = arena.used;
+    for (int i = 0; i < 100; i++) {
+        wish.seen = 0; /* something has changed */
+        CHECK(!room_executor(w.room, &b, &wish, &arena, &given));
+    }
+    CHECK_EQ(arena.used, used);
+    CHECK_TEXT(given.why, b.waiting);
+    room_executor_over(w.room, &b, "a");
+    CHECK(b.waiting == NULL);
+    arena_done(&arena);
+}

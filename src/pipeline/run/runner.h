@@ -71,7 +71,7 @@ struct executor_wish {
 struct executor_given {
     int number;
     const char *node, *labels; /* both, and `why`, in the arena */
-    const char *why; /* not given, in Jenkins's words; NULL: as before */
+    const char *why; /* not given, in Jenkins's words */
 };
 struct arena;
 
