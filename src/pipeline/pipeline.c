@@ -205,14 +205,16 @@ need_worker(struct pipeline_room *room, struct err *err)
     return true; /* so many builds are not begun */
 }
 
-/* Without one, whoever builds looks into the queue when his build is over. */
+/* One that cannot be made now is tried again by the clock: those that build may all wait for people. */
 void
 room_need_worker(struct pipeline_room *room)
 {
     struct err err;
+    const bool has = need_worker(room, &err);
 
-    if (!need_worker(room, &err))
+    if (!has && !room->lacks_worker)
         log_warn("pipeline.thread", "builds=%u error=%s", room->running, log_quote(err.message));
+    room->lacks_worker = !has;
 }
 
 static bool

@@ -42,7 +42,7 @@ struct pipeline_room {
     struct worker workers[BUILDS_MAX + 1]; /* one looks into the queue */
     unsigned worker_count;                 /* of those that are not over */
     unsigned builds_max;                   /* BUILDS_MAX; tests have less */
-    bool was_crowded;
+    bool was_crowded, lacks_worker;
     struct github_reports *reports;
     pthread_t watch; /* compares heads now and then */
     bool is_watching;

@@ -245,6 +245,8 @@ room_clock(void *arg)
         room_lock(room);
         if (room->has_postponed) /* quiet periods and rate limits end by themselves */
             pthread_cond_broadcast(&room->changed);
+        if (room->lacks_worker)
+            room_need_worker(room);
         room_unlock(room);
     }
     return NULL;

@@ -447,6 +447,30 @@ TEST(the_queue_says_when_so_many_builds_wait_that_no_more_can_begin)
     expect_result(&w, "web", 3, "SUCCESS");
 }
 
+/* A thread that could not be made when it was needed. */
+TEST(a_queue_into_which_nobody_looks_gets_a_thread_by_itself)
+{
+    cleanup(world_done) struct world w = {0};
+    struct err err;
+
+    world_with(&w, "{\"labels\": [\"linux\"]}");
+    room_lock(w.room);
+    w.room->worker_count++; /* as if there was one */
+    room_unlock(w.room);
+    CHECK_EQ(build_script(&w, "b1", "node('windows') { }"), 1);
+    wait_until_waiting(&w, 1, "There are no nodes with the label ‘windows’");
+    room_lock(w.room);
+    while (w.room->parked == 0)
+        pthread_cond_wait(&w.room->changed, &w.room->mutex);
+    CHECK_EQ(--w.room->worker_count, w.room->running);
+    w.room->lacks_worker = true;
+    room_unlock(w.room);
+    CHECK_EQ(build_script(&w, "main", "node('linux') { }"), 2);
+    expect_result(&w, "web", 2, "SUCCESS");
+    CHECK(pipeline_abort(w.room, "web", 1, &err));
+    expect_result(&w, "web", 1, "ABORTED");
+}
+
 TEST(a_build_that_waits_for_an_executor_takes_no_more_memory_the_longer_it_waits)
 {
     cleanup(world_done) struct world w = {0};
