@@ -287,6 +287,34 @@ TEST(a_workspace_of_before_becomes_the_users_and_nothing_else_does)
     sh(&w, "test $(stat -c %a ../data/workspaces/web/old) = 750");
 }
 
+/* Each 100 levels the way there is gone anew, by names that somebody else chose. */
+TEST(a_workspace_deeper_than_any_program_goes_is_refused_in_time)
+{
+    cleanup(world_done) struct world w = {0};
+    cleanup_free char *main_folder = NULL;
+    char name[251] = {0};
+    int at;
+
+    if (!has_users())
+        return;
+    web_init(&w, NULL);
+    memset(name, 'd', sizeof(name) - 1);
+    main_folder = text_format("%s/workspaces/web/main", w.data);
+    CHECK(file_make_dirs(main_folder, 0755, NULL));
+    at = open(main_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < 310; i++) {
+        const int above = at;
+        CHECK(mkdirat(above, name, 0755) == 0);
+        at = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        CHECK(at >= 0);
+        close(above);
+    }
+    close(at);
+    CHECK_EQ(web_build(&w, "sh 'exit 0'", "x"), 1);
+    expect_result(&w, "web", 1, "FAILURE");
+    expect_log(&w, "web", 1, "its folders lie too deep in one another");
+}
+
 TEST(two_branches_are_two_users_and_a_rebuild_is_the_same)
 {
     cleanup(world_done) struct world w = {0};

@@ -17,6 +17,8 @@
 #include "pipeline/run/run.h"
 
 #define DEPTH_MAX 100 /* of one walk: two descriptors a level */
+#define PATH_LONGEST ((size_t)64 << 10) /* of a folder at which another walk begins: the way there is walked anew */
+#define DEEP_BYTES_MAX ((size_t)64 << 20) /* of those that are still to be walked from, together */
 #define PASSWD_MAX ((size_t)1 << 20)
 #define DOCKER_SOCKET "/var/run/docker.sock"
 
@@ -99,7 +101,7 @@ struct owning {
     size_t count;
     struct strbuf path; /* below the topmost folder, "a/b": where the walk is */
     char **deep;        /* folders that lie deeper than a walk goes: each is the start of one of its own */
-    size_t deep_count;
+    size_t deep_count, deep_bytes;
 };
 
 static void
@@ -130,17 +132,22 @@ own_children(struct owning *o, int fd, int depth, struct err *err)
             continue;
         strbuf_addf(&o->path, "%s%s", len > 0 ? "/" : "", e->d_name);
         ok = own_at(o, dirfd(dir), e->d_name, depth + 1, err);
-        strbuf_cut(&o->path, len);
+        if (ok) /* else it says where that was */
+            strbuf_cut(&o->path, len);
     }
     closedir(dir);
     return ok;
 }
 
-static void
-own_later(struct owning *o)
+static bool
+own_later(struct owning *o, struct err *err)
 {
+    o->deep_bytes += o->path.len;
+    if (o->path.len > PATH_LONGEST || o->deep_bytes > DEEP_BYTES_MAX)
+        return err_set(err, ERR_INTERNAL, "its folders lie too deep in one another");
     o->deep = mem_grow(o->deep, o->deep_count + 1, sizeof(*o->deep));
     o->deep[o->deep_count++] = text_dup(strbuf_cstr(&o->path));
+    return true;
 }
 
 /* By a descriptor, so that what was looked at is what is given away, whatever its name means by then.  A
@@ -157,15 +164,13 @@ own_at(struct owning *o, int dir_fd, const char *name, int depth, struct err *er
     if (st.st_dev != o->device || (S_ISREG(st.st_mode) && st.st_nlink > 1))
         return true;
     if (S_ISDIR(st.st_mode)) {
-        if (depth == DEPTH_MAX) {
-            own_later(o);
-            return true;
-        }
+        if (depth == DEPTH_MAX)
+            return own_later(o, err);
         folder = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder < 0)
             return err_errno(err, "cannot open '%s'", name);
         if (!own_children(o, folder, depth, err))
-            return err_context(err, "in '%s'", name);
+            return false;
     }
     if (st.st_uid == o->id->uid && st.st_gid == o->id->gid)
         return true;
@@ -191,15 +196,17 @@ open_above(int top, const char *path, char last[NAME_MAX + 1])
     return at;
 }
 
-/* One after the other, each of which may find more of them. */
+/* One after the other, each of which may find more of them: the last one first, so that few are kept. */
 static bool
 own_deep(struct owning *o, int top, struct err *err)
 {
-    for (size_t i = 0; i < o->deep_count; i++) {
+    while (o->deep_count > 0) {
+        cleanup_free char *path = o->deep[--o->deep_count];
         char last[NAME_MAX + 1];
-        cleanup_close int at = open_above(top, o->deep[i], last);
+        cleanup_close int at = open_above(top, path, last);
         strbuf_clear(&o->path);
-        strbuf_add_cstr(&o->path, o->deep[i]);
+        strbuf_add_cstr(&o->path, path);
+        o->deep_bytes -= o->path.len;
         if (at >= 0 && !own_at(o, at, last, 0, err))
             return false;
     }
@@ -207,7 +214,7 @@ own_deep(struct owning *o, int top, struct err *err)
     return true;
 }
 
-/* However deep it is; `path` itself is the last. */
+/* `path` itself is the last. */
 static bool
 own_tree(const struct identity *id, const char *path, size_t *count_out, struct err *err)
 {
@@ -223,7 +230,7 @@ own_tree(const struct identity *id, const char *path, size_t *count_out, struct 
     if (list < 0)
         return err_errno(err, "cannot open '%s'", path);
     if (!own_children(&o, list, 0, err) || !own_deep(&o, top, err))
-        return err_context(err, "'%s'", path);
+        return err_context(err, "'%s', at '%.200s'", path, strbuf_cstr(&o.path));
     if (st.st_uid != id->uid || st.st_gid != id->gid) {
         if (fchown(top, id->uid, id->gid) != 0)
             return err_errno(err, "cannot give '%s' to the user %u", path, (unsigned)id->uid);
