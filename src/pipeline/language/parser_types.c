@@ -58,10 +58,12 @@ parse_type(struct parser *p)
     const size_t n = parser_type_length(p, 0);
     size_t dimensions = 0;
     struct str name = {0};
+    bool is_inside = false; /* of <>: the name stands before it */
     char *array;
 
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || p->at[-1].type == T_DOT)
+        is_inside = is_inside || parser_is(p, T_LESS);
+        if (i == 0 || (p->at[-1].type == T_DOT && !is_inside))
             name = p->at->text;
         dimensions += parser_is(p, T_LBRACKET);
         p->at++;
