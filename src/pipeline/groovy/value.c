@@ -188,12 +188,20 @@ equal_numbers(struct value a, struct value b, enum equality mode, unsigned *left
 static bool equal_at(struct value a, struct value b, enum equality mode, unsigned depth,
                      unsigned *left);
 
+/* map_find() counts anew: who holds others, or itself, is looked for here. */
+static bool
+is_plain(struct value v)
+{
+    return v.type != V_LIST && v.type != V_MAP;
+}
+
 /* Is there an item in the set that is equal? `i` is where it stands if both are in one order. */
 static bool
 is_in_set(const struct list *set, struct value v, size_t i, enum equality mode, unsigned depth,
           unsigned *left)
 {
-    if (set->keys != NULL && set->keys->count == set->count && map_find(set->keys, v) != NULL)
+    if (is_plain(v) && set->keys != NULL && set->keys->count == set->count &&
+        map_find(set->keys, v) != NULL)
         return true;
     for (size_t n = 0; n < set->count && *left > 0; n++)
         if (equal_at(v, set->at[(i + n) % set->count], mode, depth + 1, left))
@@ -221,6 +229,20 @@ equal_lists(const struct list *a, const struct list *b, enum equality mode, unsi
     return true;
 }
 
+/* The value of the key; NULL: there is none. `i` is where it stands if both are in one order. */
+static const struct value *
+value_of_key(const struct map *m, struct value key, size_t i, unsigned depth, unsigned *left)
+{
+    if (is_plain(key))
+        return map_find(m, key);
+    for (size_t n = 0; n < m->count && *left > 0; n++) {
+        const struct map_entry *e = &m->at[(i + n) % m->count];
+        if (equal_at(key, e->key, EQUAL_AS_KEYS, depth + 1, left))
+            return &e->value;
+    }
+    return NULL;
+}
+
 static bool
 equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigned depth,
            unsigned *left)
@@ -230,7 +252,7 @@ equal_maps(const struct map *a, const struct map *b, enum equality mode, unsigne
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++) {
-        const struct value *other = map_find(b, a->at[i].key);
+        const struct value *other = value_of_key(b, a->at[i].key, i, depth, left);
         if (other == NULL || !equal_at(a->at[i].value, *other, mode, depth + 1, left))
             return false;
     }
