@@ -170,7 +170,8 @@ method_bind(struct interp *in, const struct node *node, const struct value *args
         const bool is_given = i < count && (p->b == NULL || optional > 0);
         struct value v = value_null();
         if (p->is_spread) {
-            scope_declare(in, in->scope, p->text, rest_of(in, args + i, count - i));
+            scope_declare(in, in->scope, p->text,
+                          rest_of(in, i == 0 ? args : args + i, count - i));
             return true;
         }
         optional -= is_given && p->b != NULL;

@@ -133,9 +133,11 @@ text_matches(const struct call *c, bool *ok)
     *c->out = str_is(c->name, "find") ? value_null() : value_list(c->in->arena);
     for (size_t i = 0; *ok && i < all.list->count; i++) {
         *ok = interp_call_closure(c->in, c->block, &all.list->at[i], 1, &result);
-        if (*ok && str_is(c->name, "find")) {
+        if (!*ok)
+            break;
+        if (str_is(c->name, "find")) {
             *c->out = result;
-            return true;
+            break;
         }
         list_add(c->in->arena, c->out->list, result);
     }
