@@ -646,6 +646,16 @@ parse_return(struct parser *p)
     return n;
 }
 
+static bool
+has_label(const struct parser *p, struct str name)
+{
+    const struct parser_label *l = p->labels;
+
+    while (l != NULL && !str_equal(l->name, name))
+        l = l->around;
+    return l != NULL;
+}
+
 static struct node *
 parse_keyword_statement(struct parser *p)
 {
@@ -675,7 +685,11 @@ parse_keyword_statement(struct parser *p)
         p->at++;
         if (parser_is(p, T_NAME) && !p->at->newline) {
             n->text = p->at->text;
-            p->at++;
+            if (!has_label(p, n->text))
+                parser_fail(p, p->at, "no loop around this has the label '" STR_FMT "'",
+                            STR_ARG(n->text));
+            else
+                p->at++;
         }
         return n;
     }
@@ -703,10 +717,13 @@ static struct node *
 parse_labelled(struct parser *p)
 {
     const struct str label = p->at->text;
+    const struct parser_label here = {label, p->labels};
     struct node *n;
 
     p->at += 2;
+    p->labels = &here;
     n = parse_statement(p);
+    p->labels = here.around;
     if (n->type == N_FOR || n->type == N_FOR_IN || n->type == N_WHILE)
         n->type_text = label;
     return n;

@@ -3,6 +3,11 @@
 #pragma once
 #include "pipeline/language/syntax.h"
 
+struct parser_label {
+    struct str name;
+    const struct parser_label *around;
+};
+
 struct parser {
     struct arena *arena;
     struct str text;
@@ -10,6 +15,7 @@ struct parser {
     const struct token *end;
     const struct token *unsigned_least; /* 2^63 as a long or 2^31 as an int, not behind a minus, or NULL */
     struct diagnostics *d;
+    const struct parser_label *labels; /* around the current token */
     unsigned depth, deepest, longest_chain;
     unsigned inside;       /* > 0 inside ( or [: line ends mean nothing */
     bool no_named_command; /* after `return` */

@@ -570,7 +570,8 @@ parse_unary(struct parser *p)
             n = node_new(p->arena, N_CAST, p->at);
             p->at++;
             n->text = parse_type(p);
-            p->at++;
+            if (!p->failed)
+                p->at++;
             n->a = parse_unary(p);
             break;
         }
