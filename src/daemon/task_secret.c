@@ -61,25 +61,36 @@ has_suffix(struct str name)
     return true;
 }
 
+/* NULL without an error in `err`: there is none of that name. */
+static struct json *
+get(const char *directory, const char *prefix, struct str name, struct err *err)
+{
+    cleanup_free char *id = text_format("%s" STR_FMT, prefix, STR_ARG(name));
+    struct err why = {0};
+    struct json *secret = secrets_get(directory, id, &why);
+
+    if (secret == NULL && why.code != ERR_RESOURCE_NOT_FOUND)
+        *err = why;
+    return secret;
+}
+
 /* By its name, by that with a slash in front, and by that without what Secrets Manager puts behind it. */
 static struct json *
 find(const char *directory, struct str name, struct err *err)
 {
     const struct str bare = has_suffix(name) ? str_slice(name, 0, name.len - SUFFIX - 1) : name;
-    cleanup_free char *names[] = {str_dup(name), text_format("/" STR_FMT, STR_ARG(name)), str_dup(bare)};
-    struct json *found = NULL;
+    struct err why = {0};
+    struct json *found = get(directory, "", name, &why);
 
-    for (size_t i = 0; i < 3 && found == NULL; i++) {
-        struct err why = {0};
-        found = secrets_get(directory, names[i], &why);
-        if (found == NULL && why.code != ERR_RESOURCE_NOT_FOUND) {
-            *err = why;
-            return NULL;
-        }
-    }
-    if (found == NULL)
-        (void)err_set(err, ERR_RESOURCE_NOT_FOUND, "there is no secret '" STR_FMT "': 'naru secret set " STR_FMT "' keeps one",
+    if (found == NULL && why.message[0] == '\0')
+        found = get(directory, "/", name, &why);
+    if (found == NULL && why.message[0] == '\0')
+        found = get(directory, "", bare, &why);
+    if (found == NULL && why.message[0] == '\0')
+        (void)err_set(&why, ERR_RESOURCE_NOT_FOUND, "there is no secret '" STR_FMT "': 'naru secret set " STR_FMT "' keeps one",
                       STR_ARG(str_slice(bare, 0, 200)), STR_ARG(str_slice(bare, 0, 200)));
+    if (found == NULL)
+        *err = why;
     return found;
 }
 
