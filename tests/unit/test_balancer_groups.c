@@ -193,17 +193,18 @@ TEST(algorithms_and_slow_start_are_structure)
 TEST(targets_may_speak_tls_and_http2)
 {
 #define HEAD(algorithm) "backend group_one\n    balance " algorithm "\n    timeout server 75s\n    timeout tunnel 75s\n"
+#define TLS "    timeout connect 5000ms\n"
 #define ONLY_H2 "    http-request return status 464 if !{ req.ver 2.0 }\n"
 #define ONLY_POST "    http-request return status 464 if !{ method POST }\n"
     static const struct {
         const char *protocol, *version, *want;
     } rows[] = {
         {"HTTP", "HTTP1", HEAD("roundrobin")},
-        {"HTTPS", "HTTP1", HEAD("roundrobin") "    default-server ssl verify none\n"},
+        {"HTTPS", "HTTP1", HEAD("roundrobin") TLS "    default-server ssl verify none\n"},
         {"HTTP", "HTTP2", HEAD("roundrobin") ONLY_H2 "    default-server proto h2\n"},
-        {"HTTPS", "HTTP2", HEAD("roundrobin") ONLY_H2 "    default-server ssl verify none alpn h2 proto h2\n"},
+        {"HTTPS", "HTTP2", HEAD("roundrobin") ONLY_H2 TLS "    default-server ssl verify none alpn h2 proto h2\n"},
         {"HTTP", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server proto h2\n"},
-        {"HTTPS", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST "    default-server ssl verify none alpn h2 proto h2\n"},
+        {"HTTPS", "GRPC", HEAD("roundrobin") ONLY_H2 ONLY_POST TLS "    default-server ssl verify none alpn h2 proto h2\n"},
     };
     cleanup(setup_free) struct setup *s = with_options(FORWARD);
 
@@ -212,7 +213,7 @@ TEST(targets_may_speak_tls_and_http2)
         check_backend(s, "group_one", rows[i].want);
     }
     s->options[0].slow_start_s = 30;
-    check_backend(s, "group_one", HEAD("roundrobin") ONLY_H2 ONLY_POST
+    check_backend(s, "group_one", HEAD("roundrobin") ONLY_H2 ONLY_POST TLS
                   "    default-server slowstart 30s ssl verify none alpn h2 proto h2\n");
 }
 

@@ -188,7 +188,7 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
         const char *input, *message;
     } cases[] = {
         {ONE(",'memory':9,'environmentFiles':[{'value':'arn:aws:s3:::b/k.env','type':'s3'}]"),
-         "Container 'a': environmentFiles is not built in naru yet."},
+         "environmentFiles is not built"},
         {ONE(",'memory':9,'resourceRequirements':[{'type':'NeuronDevice','value':'ALL'}]"),
          "Container 'a': a resource requirement of type NeuronDevice is not built in naru yet."},
         {ONE(",'memory':9,'resourceRequirements':[{'type':'InferenceAccelerator','value':'d'}]"),
@@ -200,7 +200,7 @@ TEST(what_no_task_would_get_is_refused_when_it_is_registered)
         {ONE(",'memory':9,'repositoryCredentials':{'credentialsParameter':'x'}"),
          "repositoryCredentials is not built"},
         {ONE(",'memory':9,'firelensConfiguration':{'type':'fluentbit'}"),
-         "firelensConfiguration is not built"},
+         "Container 'a': firelensConfiguration is not built in naru yet."},
         {ONE(",'memory':9,'credentialSpecs':['credentialspec:x']"), "credentialSpecs is not built"},
         {ONE(",'memory':9,'logConfiguration':{'logDriver':'awsfirelens'}"),
          "logConfiguration.logDriver awsfirelens is not built"},
