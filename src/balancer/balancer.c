@@ -589,8 +589,18 @@ struct question {
     size_t size;
 };
 
+static bool
+ask(struct balancer *b, loop_call *answer, char *out, size_t size)
+{
+    struct question q = {.balancer = b, .out = out, .size = size};
+
+    assert(size > 0);
+    loop_call_and_wait(b->loop, answer, &q);
+    return out[0] != '\0';
+}
+
 static void
-answer_question(void *arg)
+answer_problem(void *arg)
 {
     struct question *q = arg;
 
@@ -600,11 +610,7 @@ answer_question(void *arg)
 bool
 balancer_problem(struct balancer *b, char *out, size_t size)
 {
-    struct question q = {.balancer = b, .out = out, .size = size};
-
-    assert(size > 0);
-    loop_call_and_wait(b->loop, answer_question, &q);
-    return out[0] != '\0';
+    return ask(b, answer_problem, out, size);
 }
 
 static void
@@ -618,11 +624,7 @@ answer_advice(void *arg)
 bool
 balancer_advice(struct balancer *b, char *out, size_t size)
 {
-    struct question q = {.balancer = b, .out = out, .size = size};
-
-    assert(size > 0);
-    loop_call_and_wait(b->loop, answer_advice, &q);
-    return out[0] != '\0';
+    return ask(b, answer_advice, out, size);
 }
 
 struct balancer_faults
