@@ -307,15 +307,40 @@ rule_pattern_asks_headers(const struct json *conditions)
     return find(conditions, "http-header") != NULL;
 }
 
+/* What may have expressions.  A host is never long, so nothing is added up for it. */
+struct regex_kind {
+    const char *field, *config;
+    int status; /* the answer to too long a text */
+    bool ignores_case, is_short;
+};
+
+/* NULL: none. */
+static const struct regex_kind *
+find_regexes(const struct json *condition, const struct json **regexes_out)
+{
+    static const struct regex_kind kinds[] = {
+        {"host-header", "HostHeaderConfig", 400, .ignores_case = true, .is_short = true},
+        {"path-pattern", "PathPatternConfig", 414, .ignores_case = false, .is_short = false},
+        {"http-header", "HttpHeaderConfig", 431, .ignores_case = true, .is_short = false},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (is_field(condition, kinds[i].field)) {
+            *regexes_out = list_of(condition, kinds[i].config, "RegexValues");
+            return *regexes_out != NULL ? &kinds[i] : NULL;
+        }
+    *regexes_out = NULL;
+    return NULL;
+}
+
 static bool
 has_regex(const struct json *conditions)
 {
-    static const char *const configs[] = {"HostHeaderConfig", "PathPatternConfig", "HttpHeaderConfig"};
+    const struct json *regexes;
 
     for (size_t i = 0; i < json_size(conditions); i++)
-        for (size_t k = 0; k < ARRAY_COUNT(configs); k++)
-            if (json_size(list_of(json_at(conditions, i), configs[k], "RegexValues")) > 0)
-                return true;
+        if (find_regexes(json_at(conditions, i), &regexes) != NULL && json_size(regexes) > 0)
+            return true;
     return false;
 }
 
@@ -365,16 +390,17 @@ rule_pattern_steps(const struct json *conditions)
     int steps = 0;
 
     for (size_t i = 0; i < json_size(conditions); i++) {
-        const struct json *condition = json_at(conditions, i);
-        const bool is_header = is_field(condition, "http-header");
-        const struct json *regexes =
-            list_of(condition, is_header ? "HttpHeaderConfig" : "PathPatternConfig", "RegexValues");
-        for (size_t k = 0; k < json_size(regexes) && (is_header || is_field(condition, "path-pattern")); k++) {
+        const struct json *regexes;
+        const struct regex_kind *kind = find_regexes(json_at(conditions, i), &regexes);
+        if (kind == NULL || kind->is_short)
+            continue;
+        for (size_t k = 0; k < json_size(regexes); k++) {
             const struct str text = str_of(json_cstr(json_at(regexes, k), ""));
             struct pattern_price price;
             struct err err;
             int longest;
-            if (pattern_price(text, is_header, &price, &err) && pattern_limit(&price, text, &longest, &err) && longest == 0)
+            if (pattern_price(text, kind->ignores_case, &price, &err) && pattern_limit(&price, text, &longest, &err) &&
+                longest == 0)
                 steps += price.steps > 1 ? price.steps : 0;
         }
     }
@@ -405,25 +431,15 @@ has_longest(const struct json *regexes, bool ignores_case, int together)
 int
 rule_pattern_longer(const struct json *conditions, size_t index, int longest, struct strbuf *out)
 {
-    static const struct {
-        const char *field, *config;
-        int status;
-        bool ignores_case;
-    } kinds[] = {{"host-header", "HostHeaderConfig", 400, true},
-                 {"path-pattern", "PathPatternConfig", 414, false},
-                 {"http-header", "HttpHeaderConfig", 431, true}};
     const struct json *condition = json_at(conditions, index);
+    const struct json *regexes;
+    const struct regex_kind *kind = find_regexes(condition, &regexes);
 
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        if (!is_field(condition, kinds[i].field) ||
-            !has_longest(list_of(condition, kinds[i].config, "RegexValues"), kinds[i].ignores_case,
-                         kinds[i].status == 400 ? 0 : longest))
-            continue;
-        if (out != NULL)
-            add_rule(conditions, condition, longest, out);
-        return kinds[i].status;
-    }
-    return 0;
+    if (kind == NULL || !has_longest(regexes, kind->ignores_case, kind->is_short ? 0 : longest))
+        return 0;
+    if (out != NULL)
+        add_rule(conditions, condition, longest, out);
+    return kind->status;
 }
 
 const char *
