@@ -5,7 +5,8 @@
  * Starting and reloading take 0.05 to 0.3 s; they are asked for and end with exactly one call of
  * ready() or failed().  The caller wrote the configuration before, and does not begin a second one
  * before the first has ended.  A reload is done only when a *new* worker answers with the wanted
- * fingerprint, as a signal can get lost (alb.md B8), and the old one takes no connection any more.
+ * fingerprint, as a signal can get lost (alb.md B8), and the old one takes no connection any more
+ * (it is waited for a second at most).
  * died() comes when the master ends by itself, and never in answer to start().
  * Everything happens on the loop's thread; callbacks never come from inside a call. */
 #pragma once
