@@ -198,7 +198,8 @@ bool repository_each(struct registry *reg,
 static inline void
 unlock_(pthread_mutex_t **lock)
 {
-    pthread_mutex_unlock(*lock);
+    if (*lock != NULL)
+        pthread_mutex_unlock(*lock);
 }
 
 /* ---- archive.c: the record of an image tells whether it is archived ---- */

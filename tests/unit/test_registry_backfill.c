@@ -179,34 +179,63 @@ TEST(what_no_rule_names_is_no_destination)
     CHECK_EQ(err.code, ERR_INVALID_PARAMETER);
 }
 
+#define LEFT "01234567-89ab-cdef-0123-456789abcdef"
+
 /* As a process leaves it that ended after the first of its images. */
+static void
+leave(struct world *w, char second[static REGISTRY_DIGEST_SIZE])
+{
+    struct err err = {0};
+
+    push(w, "my-app", "one", 1, w->digest);
+    push(w, "my-app", "two", 1, second);
+    rule(w, ACCOUNT, "my-");
+    cleanup_free char *folder = text_format("%s/registry/" REGION "/_backfills", w->dir);
+    cleanup_free char *summary = text_format("%s/" LEFT ".json", folder);
+    cleanup_free char *list = text_format("%s/" LEFT ".images", folder);
+    cleanup_free char *images =
+        text_format("[{\"repositoryName\":\"my-app\",\"imageDigest\":\"%s\",\"tags\":[],\"status\":\"COMPLETE\"},"
+                    "{\"repositoryName\":\"my-app\",\"imageDigest\":\"%s\",\"tags\":[\"v0\"]}]", w->digest, second);
+    CHECK(file_make_dirs(folder, 0750, &err) && file_write_atomic(list, str_of(images), 0640, &err));
+    CHECK(file_write_atomic(summary,
+                            STR("{\"replicationBackfillId\":\"" LEFT "\",\"destination\":"
+                                "{\"region\":\"" THERE "\",\"registryId\":\"" ACCOUNT "\"},\"status\":\"IN_PROGRESS\","
+                                "\"startedAt\":1,\"asked\":\"0123456789abcdef\"}"), 0640, &err));
+}
+
 TEST(a_start_goes_on_with_what_was_under_way)
 {
     REGISTRY(w);
-    const char *id = "01234567-89ab-cdef-0123-456789abcdef";
     char second[REGISTRY_DIGEST_SIZE], found[REGISTRY_DIGEST_SIZE];
     struct err err = {0};
 
-    push(&w, "my-app", "one", 1, w.digest);
-    push(&w, "my-app", "two", 1, second);
-    rule(&w, ACCOUNT, "my-");
-    cleanup_free char *folder = text_format("%s/registry/" REGION "/_backfills", w.dir);
-    cleanup_free char *summary = text_format("%s/%s.json", folder, id);
-    cleanup_free char *list = text_format("%s/%s.images", folder, id);
-    cleanup_free char *images =
-        text_format("[{\"repositoryName\":\"my-app\",\"imageDigest\":\"%s\",\"tags\":[],\"status\":\"COMPLETE\"},"
-                    "{\"repositoryName\":\"my-app\",\"imageDigest\":\"%s\",\"tags\":[\"v0\"]}]", w.digest, second);
-    CHECK(file_make_dirs(folder, 0750, &err) && file_write_atomic(list, str_of(images), 0640, &err));
-    CHECK(file_write_atomic(summary,
-                            STR("{\"replicationBackfillId\":\"01234567-89ab-cdef-0123-456789abcdef\",\"destination\":"
-                                "{\"region\":\"" THERE "\",\"registryId\":\"" ACCOUNT "\"},\"status\":\"IN_PROGRESS\","
-                                "\"startedAt\":1,\"asked\":\"0123456789abcdef\"}"), 0640, &err));
+    leave(&w, second);
     registry_start_replicating(w.reg, w.dir);
-    cleanup_json struct json *ended = wait_for(&w, id, "COMPLETE", NULL);
+    cleanup_json struct json *ended = wait_for(&w, LEFT, "COMPLETE", NULL);
     check_progress(ended, 2, 2, 0);
     CHECK(registry_resolve(w.reg, THERE, "my-app", "v0", found, &err));
     CHECK_TEXT(found, second);
     CHECK(!registry_resolve(w.reg, THERE, "my-app", w.digest, found, &err)); /* that had been done */
+}
+
+TEST(where_nobody_replicates_backfills_are_told_and_not_stopped)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *all = NULL, *images = NULL, *out = NULL;
+    struct err err = {0};
+
+    leave(&w, second);
+    CHECK(registry_backfill_list(w.reg, REGION, &all, &err));
+    CHECK_EQ(json_size(all), 1);
+    json_unref(wait_for(&w, LEFT, "IN_PROGRESS", &images));
+    CHECK_EQ(json_size(images), 0);
+    CHECK(!registry_backfill_stop(w.reg, REGION, LEFT, &out, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    CHECK(!registry_backfill_start(w.reg, REGION, ACCOUNT, THERE, &out, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    CHECK(!registry_backfill_stop(w.reg, REGION, "none", &out, &err));
+    CHECK_EQ(err.code, ERR_BACKFILL_NOT_FOUND);
 }
 
 static void

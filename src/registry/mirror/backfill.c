@@ -595,19 +595,28 @@ backfills_free(struct backfills *all)
 
 /* ---- the doors ---- */
 
+/* NULL for NULL, where nobody replicates: what is on disk stays as it is. */
 static pthread_mutex_t *
 lock_resumed(struct backfills *all)
 {
+    if (all == NULL)
+        return NULL;
     pthread_mutex_lock(&all->lock);
     while (!all->is_resumed)
         pthread_cond_wait(&all->changed, &all->lock);
     return &all->lock;
 }
 
+static bool
+is_running(const struct backfills *all, struct err *err)
+{
+    return (all != NULL && all->has_thread) || err_set(err, ERR_INTERNAL, "replication is not running");
+}
+
 static struct backfill *
 find_active(const struct backfills *all, const char *region, const char *id)
 {
-    struct backfill *b = all->active;
+    struct backfill *b = all != NULL ? all->active : NULL;
 
     while (b != NULL && !(strcmp(b->id, id) == 0 && strcmp(b->region, region) == 0))
         b = b->after;
@@ -698,8 +707,8 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
         return err_set(err, ERR_INVALID_PARAMETER,
                        "Invalid parameter at 'destination' failed to satisfy constraint: 'the registry's replication "
                        "configuration has that destination'");
-    if (all == NULL || !all->has_thread)
-        return err_set(err, ERR_INTERNAL, "replication is not running");
+    if (!is_running(all, err))
+        return false;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
     if (!may_start(all, region, to_region, err) || !disk_make_dirs(reg->root_dir, folder, err) ||
         !prune(reg, region, err))
@@ -723,7 +732,7 @@ not_found(const char *id, struct err *err)
     return err_set(err, ERR_BACKFILL_NOT_FOUND, "The replication backfill with id '%.64s' does not exist", id);
 }
 
-/* Of one that has ended, or was under way when naru ended. */
+/* Of one that has ended, or was under way when naru ended and does not go on. */
 static bool
 summary_read(struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
 {
@@ -746,7 +755,7 @@ registry_backfill_get(struct registry *reg, const char *region, const char *id, 
     if (b == NULL && !summary_read(reg, region, id, &summary, err))
         return false;
     cleanup_json struct json *images = NULL;
-    if (images_out != NULL && b == NULL && json_get(summary, "progress") != NULL &&
+    if (images_out != NULL && b == NULL && !is_under_way(summary) && json_get(summary, "progress") != NULL &&
         !document_read(reg, region, id, "images", IMAGES_FILE_MAX, &images, err))
         return false;
     *out = summary_told(b != NULL ? b->summary : summary);
@@ -795,7 +804,7 @@ registry_backfill_stop(struct registry *reg, const char *region, const char *id,
 
     struct backfill *b = find_active(all, region, id);
     if (b == NULL)
-        return summary_read(reg, region, id, &summary, err) &&
+        return summary_read(reg, region, id, &summary, err) && (!is_under_way(summary) || is_running(all, err)) &&
                err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
                        json_get_cstr(summary, "status", ""));
     cleanup_json struct json *kept = json_ref(b->summary);

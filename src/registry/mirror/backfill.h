@@ -9,7 +9,8 @@
  * On disk: <region>/_backfills/<id>.json, a ReplicationBackfillSummary of ECR with times in ms and "asked", the
  * mark that its images carry in their records; and <id>.images, an array of {"repositoryName", "imageDigest", "tags",
  * "status", "failureCode"}, from when it is prepared. What was under way goes on at the next start. A region keeps the last
- * BACKFILLS_KEPT_MAX. JSON that is handed out is the caller's. */
+ * BACKFILLS_KEPT_MAX. Where replication could not be started, what is there can be read; start and stop are INTERNAL.
+ * JSON that is handed out is the caller's. */
 #pragma once
 #include "registry/registry.h"
 
