@@ -46,23 +46,23 @@ method_case(const struct call *c)
 static bool
 method_test(const struct call *c)
 {
-    struct str a = call_text(c, 0);
     bool truth;
 
-    if (call_is(c, "contains", 1))
+    if (call_is(c, "contains", 1)) {
+        const struct str a = call_text(c, 0);
         truth = a.len == 0 || str_find(c->text, a) >= 0;
-    else if (call_is(c, "startsWith", 1))
-        truth = str_starts(c->text, a);
+    } else if (call_is(c, "startsWith", 1))
+        truth = str_starts(c->text, call_text(c, 0));
     else if (call_is(c, "endsWith", 1))
-        truth = str_ends(c->text, a);
+        truth = str_ends(c->text, call_text(c, 0));
     else if (call_is(c, "isEmpty", 0))
         truth = c->text.len == 0;
     else if (call_is(c, "isBlank", 0) || call_is(c, "isAllWhitespace", 0))
         truth = str_trim(c->text).len == 0;
     else if (call_is(c, "equals", 1))
-        truth = c->args->at[0].type == V_TEXT && str_equal(c->text, a);
+        truth = c->args->at[0].type == V_TEXT && str_equal(c->text, c->args->at[0].text);
     else if (call_is(c, "equalsIgnoreCase", 1))
-        truth = str_equal_nocase(c->text, a);
+        truth = str_equal_nocase(c->text, call_text(c, 0));
     else if (call_is(c, "toBoolean", 0))
         truth = str_equal_nocase(str_trim(c->text), STR("true")) ||
                 str_equal_nocase(str_trim(c->text), STR("y")) || str_is(str_trim(c->text), "1");
@@ -154,12 +154,12 @@ static bool
 method_build(const struct call *c, bool *ok)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
-    struct str a = call_text(c, 0);
 
     if (call_is(c, "concat", 1) || call_is(c, "plus", 1)) {
         strbuf_add(&b, c->text);
-        strbuf_add(&b, a);
+        strbuf_add(&b, call_text(c, 0));
     } else if (call_is(c, "replace", 2)) {
+        const struct str a = call_text(c, 0);
         struct str rest = c->text, with = call_text(c, 1);
         ptrdiff_t at;
         while (a.len == 0 && rest.len > 0 && b.len <= INTERP_TEXT_MAX) { /* before each character */

@@ -71,11 +71,13 @@ text_stripped(const struct call *c)
 {
     cleanup(strbuf_done) struct strbuf b = {0};
     const bool is_margin = call_is(c, "stripMargin", 1);
-    const struct str mark = call_text(c, 0);
-    struct str rest = c->text, line;
+    struct str rest = c->text, line, mark = {0};
     bool first = true;
 
-    if ((!is_margin || mark.len == 0) && (!call_is(c, "stripIndent", 1) || int_arg(c, 0) < 0))
+    if (!is_margin && (!call_is(c, "stripIndent", 1) || int_arg(c, 0) < 0))
+        return false;
+    mark = is_margin ? call_text(c, 0) : mark;
+    if (is_margin && mark.len == 0)
         return false;
     for (; str_split(&rest, '\n', &line); first = false) {
         size_t n = 0;
@@ -148,12 +150,13 @@ text_matches(const struct call *c, bool *ok)
 static bool
 text_last(const struct call *c, bool *ok)
 {
-    const struct str needle = call_text(c, 0);
     const int64_t from = c->args->count == 1 ? INT32_MAX : int_arg(c, 1);
+    struct str needle;
     size_t i;
 
     if (!str_is(c->name, "lastIndexOf") || c->args->count == 0 || c->args->count > 2 || from < 0)
         return false;
+    needle = call_text(c, 0);
     *c->out = value_int(-1);
     if (needle.len > c->text.len)
         return true;
