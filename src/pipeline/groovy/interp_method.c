@@ -5,6 +5,9 @@
 
 #include <ctype.h>
 
+#define SHOWN_MAX 60 /* characters of an argument */
+#define UTF8_MAX 4   /* bytes of one */
+
 static const struct {
     const char *name, *boxed;
 } primitives[] = {
@@ -201,6 +204,27 @@ method_result(struct interp *in, const struct node *node, struct value *out)
     return out->type == V_NULL || operator_cast(in, node, *out, node->type_text, true, out);
 }
 
+/* The beginning of what a value reads as. Of a list or a map no more is made: it may hold numbers that
+ * take long. */
+static bool
+add_shown(struct interp *in, const struct node *at, struct value v, struct strbuf *out)
+{
+    cleanup(strbuf_done) struct strbuf start = {0};
+    struct str text, shown;
+
+    if (v.type == V_LIST || v.type == V_MAP || value_is_object(v, "Entry")) {
+        value_format_start(v, SHOWN_MAX * UTF8_MAX, &start);
+        text = strbuf_str(&start);
+    } else if (!interp_to_text(in, at, v, &text)) {
+        return false;
+    }
+    shown = text_part(text, 0, SHOWN_MAX);
+    strbuf_add(out, shown);
+    if (shown.len < text.len)
+        strbuf_add_cstr(out, "...");
+    return true;
+}
+
 bool
 interp_no_method(struct interp *in, const struct node *at, const char *class_name, struct str name,
                  const struct args *args)
@@ -209,12 +233,10 @@ interp_no_method(struct interp *in, const struct node *at, const char *class_nam
     const size_t count = args->count + (args->named != NULL);
 
     for (size_t i = 0; i < count; i++) {
-        struct str text;
-        if (!interp_to_text(in, at, argument(args, i), &text))
-            return false;
         strbuf_addf(&types, "%s%s", i == 0 ? "" : ", ", value_type_name(argument(args, i)));
-        strbuf_addf(&values, "%s" STR_FMT "%s", i == 0 ? "" : ", ",
-                    STR_ARG(text_part(text, 0, 60)), text_count(text) > 60 ? "..." : "");
+        strbuf_add_cstr(&values, i == 0 ? "" : ", ");
+        if (!add_shown(in, at, argument(args, i), &values))
+            return false;
     }
     return interp_throw(in, at, "MissingMethodException",
                         "No signature of method: %s." STR_FMT

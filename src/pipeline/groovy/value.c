@@ -439,8 +439,9 @@ value_class(struct value v)
     return c;
 }
 
+/* Nothing more once there are more than `most` bytes. */
 static void
-format_at(struct value v, struct strbuf *out, unsigned depth)
+format_at(struct value v, size_t most, struct strbuf *out, unsigned depth)
 {
     static const char *const hosts[] = {
         [HOST_ENV] = "env",     [HOST_PARAMS] = "params", [HOST_CURRENT_BUILD] = "currentBuild",
@@ -449,7 +450,7 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         [HOST_STEPS] = "steps", [HOST_CLASS] = "class",
     };
 
-    if (out->len > VALUE_TEXT_MAX)
+    if (out->len > most)
         return;
     if (depth > VALUE_DEPTH_MAX) {
         strbuf_add_cstr(out, "...");
@@ -475,10 +476,10 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         break;
     case V_LIST:
         strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.list->count && out->len <= VALUE_TEXT_MAX; i++) {
+        for (size_t i = 0; i < v.list->count && out->len <= most; i++) {
             if (i > 0)
                 strbuf_add_cstr(out, ", ");
-            format_at(v.list->at[i], out, depth + 1);
+            format_at(v.list->at[i], most, out, depth + 1);
         }
         strbuf_add_char(out, ']');
         break;
@@ -488,12 +489,12 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
             break;
         }
         strbuf_add_char(out, '[');
-        for (size_t i = 0; i < v.map->count && out->len <= VALUE_TEXT_MAX; i++) {
+        for (size_t i = 0; i < v.map->count && out->len <= most; i++) {
             if (i > 0)
                 strbuf_add_cstr(out, ", ");
-            format_at(v.map->at[i].key, out, depth + 1);
+            format_at(v.map->at[i].key, most, out, depth + 1);
             strbuf_add_char(out, ':');
-            format_at(v.map->at[i].value, out, depth + 1);
+            format_at(v.map->at[i].value, most, out, depth + 1);
         }
         strbuf_add_char(out, ']');
         break;
@@ -520,11 +521,11 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
         else if (value_is_object(v, "StringBuilder") || value_is_object(v, "Date"))
             strbuf_add(out, v.object->text);
         else if (value_is_object(v, "Entry")) {
-            format_at(*map_find_text(v.object->fields, "key"), out, depth + 1);
+            format_at(*map_find_text(v.object->fields, "key"), most, out, depth + 1);
             strbuf_add_char(out, '=');
-            format_at(*map_find_text(v.object->fields, "value"), out, depth + 1);
+            format_at(*map_find_text(v.object->fields, "value"), most, out, depth + 1);
         } else if (map_find_text(v.object->fields, "$name") != NULL) /* a constant of an enum */
-            format_at(*map_find_text(v.object->fields, "$name"), out, depth + 1);
+            format_at(*map_find_text(v.object->fields, "$name"), most, out, depth + 1);
         else
             strbuf_addf(out, STR_FMT "@%zx", STR_ARG(v.object->class_name),
                         v.object->fields->count + v.object->class_name.len);
@@ -535,7 +536,13 @@ format_at(struct value v, struct strbuf *out, unsigned depth)
 void
 value_format(struct value v, struct strbuf *out)
 {
-    format_at(v, out, 0);
+    format_at(v, VALUE_TEXT_MAX, out, 0);
+}
+
+void
+value_format_start(struct value v, size_t len, struct strbuf *out)
+{
+    format_at(v, out->len + len, out, 0);
 }
 
 struct str

@@ -202,6 +202,8 @@ bool value_equal_within(struct value a, struct value b, enum equality mode, unsi
 /* -1, 0, 1; false when the two cannot be ordered. */
 bool value_compare(struct value a, struct value b, int *out);
 void value_format(struct value v, struct strbuf *out);
+/* Its first `len` bytes or some more: items that begin behind them are left out. */
+void value_format_start(struct value v, size_t len, struct strbuf *out);
 struct str value_to_text(struct arena *a, struct value v);
 const char *value_type_name(struct value v);           /* "java.lang.String" */
 const char *value_package(struct str exception_class); /* "java.lang." */
