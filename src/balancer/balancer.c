@@ -374,24 +374,25 @@ drop_unseen(struct balancer *b)
 static void
 look_for_outdated(struct balancer *b)
 {
-    const int before = b->outdated_count;
+    const int before = atomic_load(&b->outdated_count);
+    int count = 0;
 
-    b->outdated_count = 0;
     b->advice[0] = '\0';
     for (const struct frontend *f = b->frontends; f != NULL; f = f->next)
         for (int i = 0; i < f->rule_count; i++) {
             const char *regex = rule_pattern_outdated(f->rules[i].conditions);
             if (regex == NULL)
                 continue;
-            if (++b->outdated_count == 1)
+            if (++count == 1)
                 snprintf(b->advice, sizeof(b->advice),
                          "rule %s (port %d, priority %d) answers 431 to headers of more than 256 characters: its expression "
                          "takes time by the square of them (the log names all: rule.outdated)", f->rules[i].id, f->port,
                          f->rules[i].priority);
-            if (b->outdated_count > before)
+            if (count > before)
                 log_warn("rule.outdated", "listener=%s rule=%s priority=%d expression=%s", f->id, f->rules[i].id,
                          f->rules[i].priority, log_quote(regex));
         }
+    atomic_store(&b->outdated_count, count);
 }
 
 static void
@@ -624,7 +625,7 @@ answer_advice(void *arg)
 bool
 balancer_advice(struct balancer *b, char *out, size_t size)
 {
-    return ask(b, answer_advice, out, size);
+    return atomic_load(&b->outdated_count) > 0 && ask(b, answer_advice, out, size);
 }
 
 struct balancer_faults

@@ -138,7 +138,8 @@ bool balancer_is_ready(struct balancer *b);
 /* Why it is not: a port that is taken, what HAProxy complained about. False: nothing known. Waits for
  * the balancer's thread; not to be called from `report`. */
 bool balancer_problem(struct balancer *b, char *out, size_t size);
-/* What is in force, but should be written anew: rules of a kind that is not made any more. False: nothing. Waits, too. */
+/* What is in force, but should be written anew: rules of a kind that is not made any more. False: nothing. Waits, too, but
+ * only if there is something: each question after naru's health asks. */
 bool balancer_advice(struct balancer *b, char *out, size_t size);
 /* Ends the HAProxy of `data_dir` (naru down); blocking. Success if none runs. */
 bool balancer_shutdown(const char *data_dir, bool *was_running, struct err *err) MUST_CHECK;

@@ -140,7 +140,7 @@ struct balancer {
     int64_t retry_at_ms, retry_ms;  /* when, and after how long, a failed load is tried again */
     int64_t died_ms;
     int early_deaths;               /* in a row, each soon after its start */
-    int outdated_count;             /* rules that should be written anew */
+    atomic_int outdated_count;      /* rules that should be written anew */
     char advice[512];               /* the first of them; empty: none */
     char failure[512];              /* why the last start or reload failed; empty: it did not */
     char loading[HAPROXY_FINGERPRINT_SIZE], refused[HAPROXY_FINGERPRINT_SIZE]; /* last; and what failed then */
