@@ -10,8 +10,22 @@
 
 struct wanted {
     struct str name;
+    struct str bare; /* without what Secrets Manager may have put behind it; else the name */
     struct str key; /* of the JSON that it is; empty: all of it */
 };
+
+static bool
+has_suffix(struct str name)
+{
+    if (name.len < SUFFIX + 2 || name.at[name.len - SUFFIX - 1] != '-')
+        return false;
+    for (size_t i = name.len - SUFFIX; i < name.len; i++) {
+        const char c = name.at[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+            return false;
+    }
+    return true;
+}
 
 /* "<name>[:<json-key>[:<stage>[:<version>]]]" */
 static bool
@@ -20,6 +34,7 @@ manager_read(struct str rest, struct wanted *out, struct err *err)
     struct str part, stage = {0}, version = {0};
 
     (void)str_split(&rest, ':', &out->name);
+    out->bare = has_suffix(out->name) ? str_slice(out->name, 0, out->name.len - SUFFIX - 1) : out->name;
     if (str_split(&rest, ':', &part))
         out->key = part;
     (void)str_split(&rest, ':', &stage);
@@ -45,20 +60,8 @@ value_from_read(const char *value_from, struct wanted *out, struct err *err)
         return err_set(err, ERR_INVALID_PARAMETER, "'%.200s' is no ARN of Secrets Manager or of a parameter", value_from);
     if (out->name.len > 0 && out->name.at[0] == '/')
         out->name = str_slice(out->name, 1, out->name.len);
+    out->bare = out->name; /* of a parameter, "db-passwd" is all of its name */
     return out->name.len > 0 || err_set(err, ERR_INVALID_PARAMETER, "it has no name");
-}
-
-static bool
-has_suffix(struct str name)
-{
-    if (name.len < SUFFIX + 2 || name.at[name.len - SUFFIX - 1] != '-')
-        return false;
-    for (size_t i = name.len - SUFFIX; i < name.len; i++) {
-        const char c = name.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
-            return false;
-    }
-    return true;
 }
 
 /* NULL without an error in `err`: there is none of that name. */
@@ -76,19 +79,19 @@ get(const char *directory, const char *prefix, struct str name, struct err *err)
 
 /* By its name, by that with a slash in front, and by that without what Secrets Manager puts behind it. */
 static struct json *
-find(const char *directory, struct str name, struct err *err)
+find(const char *directory, const struct wanted *wanted, struct err *err)
 {
-    const struct str bare = has_suffix(name) ? str_slice(name, 0, name.len - SUFFIX - 1) : name;
+    const struct str name = wanted->name, bare = wanted->bare;
     struct err why = {0};
     struct json *found = get(directory, "", name, &why);
 
     if (found == NULL && why.message[0] == '\0')
         found = get(directory, "/", name, &why);
-    if (found == NULL && why.message[0] == '\0')
+    if (found == NULL && why.message[0] == '\0' && bare.len < name.len)
         found = get(directory, "", bare, &why);
     if (found == NULL && why.message[0] == '\0')
         (void)err_set(&why, ERR_RESOURCE_NOT_FOUND, "there is no secret '" STR_FMT "': 'naru secret set " STR_FMT "' keeps one",
-                      STR_ARG(str_slice(bare, 0, 200)), STR_ARG(str_slice(bare, 0, 200)));
+                      STR_ARG(str_slice(name, 0, 200)), STR_ARG(str_slice(bare, 0, 200)));
     if (found == NULL)
         *err = why;
     return found;
@@ -127,7 +130,7 @@ task_secret(const char *secrets_directory, const char *value_from, struct err *e
 
     if (!value_from_read(value_from, &wanted, err))
         return NULL;
-    cleanup_json struct json *secret = find(secrets_directory, wanted.name, err);
+    cleanup_json struct json *secret = find(secrets_directory, &wanted, err);
     if (secret == NULL)
         return NULL;
     char *text = text_of(secret);

@@ -49,6 +49,7 @@ TEST(a_value_from_of_aws_finds_the_secret_of_that_name)
     keep(directory, "plain", "{\"kind\":\"text\",\"text\":\"a b=c\"}");
     keep(directory, "/slashed", "{\"kind\":\"text\",\"text\":\"s\"}");
     keep(directory, "like-Ab12Cd", "{\"kind\":\"text\",\"text\":\"its own\"}");
+    keep(directory, "other", "{\"kind\":\"text\",\"text\":\"not asked for\"}");
     keep(directory, "login", "{\"kind\":\"password\",\"username\":\"u\",\"password\":\"p\"}");
 
     expect(directory, "plain", "a b=c");
@@ -67,6 +68,9 @@ TEST(a_value_from_of_aws_finds_the_secret_of_that_name)
 
     expect_none(directory, ASM "none-Ab12Cd", ERR_RESOURCE_NOT_FOUND, "naru secret set none'");
     expect_none(directory, SSM "a/none", ERR_RESOURCE_NOT_FOUND, "naru secret set a/none'");
+    /* the names of parameters have nothing behind them */
+    expect_none(directory, "other-passwd", ERR_RESOURCE_NOT_FOUND, "naru secret set other-passwd'");
+    expect_none(directory, SSM "other-passwd", ERR_RESOURCE_NOT_FOUND, "naru secret set other-passwd'");
     expect_none(directory, ASM "prod/db-Ab12Cd:none::", ERR_RESOURCE_NOT_FOUND, "the key 'none'");
     expect_none(directory, ASM "plain:user::", ERR_RESOURCE_NOT_FOUND, "no JSON object");
     expect_none(directory, ASM "plain::AWSPREVIOUS:", ERR_INVALID_PARAMETER, "AWSCURRENT");
