@@ -15,10 +15,10 @@
 #include "daemon/engine.h"
 #include "daemon/image_pushed.h"
 #include "daemon/images_in_use.h"
+#include "daemon/named_secret.h"
 #include "daemon/observe.h"
 #include "daemon/registry_admin.h"
 #include "daemon/tools.h"
-#include "daemon/task_secret.h"
 #include "daemon/upstream_secret.h"
 #include "io/access_keys.h"
 #include "io/audit.h"
@@ -76,7 +76,7 @@ static char *
 secret_value(void *ctx, const char *value_from, struct err *err)
 {
     cleanup_free char *directory = text_format("%s/secrets", ((struct server *)ctx)->config.data_dir);
-    return task_secret(directory, value_from, err);
+    return named_secret(directory, value_from, err);
 }
 
 static bool

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a task definition's `valueFrom` stands for. */
+/* What a task definition's `valueFrom` stands for, and a credentialArn. */
 #include "check.h"
 
+#include <sys/stat.h>
+
 #include "base/json.h"
-#include "daemon/task_secret.h"
+#include "daemon/named_secret.h"
+#include "daemon/upstream_secret.h"
 #include "io/file.h"
 #include "pipeline/secrets.h"
 
@@ -20,7 +23,7 @@ static void
 expect(const char *directory, const char *value_from, const char *want)
 {
     struct err err = {0};
-    cleanup_free char *got = task_secret(directory, value_from, &err);
+    cleanup_free char *got = named_secret(directory, value_from, &err);
 
     if (got == NULL || strcmp(got, want) != 0)
         check_fail(__FILE__, __LINE__, "%s: %s (%s), not %s", value_from, got != NULL ? got : "nothing", err.message, want);
@@ -30,7 +33,7 @@ static void
 expect_none(const char *directory, const char *value_from, enum err_code code, const char *message)
 {
     struct err err = {0};
-    cleanup_free char *got = task_secret(directory, value_from, &err);
+    cleanup_free char *got = named_secret(directory, value_from, &err);
 
     if (got != NULL || err.code != code || strstr(err.message, message) == NULL)
         check_fail(__FILE__, __LINE__, "%s: %s (%s)", value_from, got != NULL ? got : "nothing", err.message);
@@ -81,4 +84,40 @@ TEST(a_value_from_of_aws_finds_the_secret_of_that_name)
     expect_none(directory, "", ERR_INVALID_PARAMETER, "name");
     expect_none(directory, "/", ERR_INVALID_PARAMETER, "name");
     CHECK(file_remove_tree(directory, &err));
+}
+
+static void
+expect_pair(char *data_dir, const char *arn, const char *want_username, const char *want_password)
+{
+    struct err err = {0};
+    cleanup_free char *username = NULL, *password = NULL;
+
+    CHECK(upstream_secret(data_dir, arn, &username, &password, &err));
+    CHECK_TEXT(username, want_username);
+    CHECK_TEXT(password, want_password);
+}
+
+TEST(a_credential_arn_of_aws_finds_its_password)
+{
+    char data_dir[] = "/tmp/naru-secret-XXXXXX";
+    struct err err = {0};
+    char *none = NULL;
+
+    CHECK(mkdtemp(data_dir) != NULL);
+    cleanup_free char *directory = text_format("%s/secrets", data_dir);
+    CHECK_EQ(mkdir(directory, 0700), 0);
+    keep(directory, "ecr-pullthroughcache/hub", "{\"kind\":\"password\",\"username\":\"u\",\"password\":\"p\"}");
+    keep(directory, "ecr-pullthroughcache/quay", "{\"kind\":\"text\",\"text\":\"{\\\"username\\\":\\\"q\\\",\\\"accessToken\\\":\\\"t\\\"}\"}");
+    keep(directory, "ecr-pullthroughcache/word", "{\"kind\":\"text\",\"text\":\"word\"}");
+
+    expect_pair(data_dir, ASM "ecr-pullthroughcache/hub", "u", "p");
+    expect_pair(data_dir, ASM "ecr-pullthroughcache/hub-Ab12Cd", "u", "p");
+    expect_pair(data_dir, ASM "ecr-pullthroughcache/quay-Ab12Cd", "q", "t");
+    CHECK(!upstream_secret(data_dir, ASM "ecr-pullthroughcache/none", &none, &none, &err));
+    CHECK_EQ(err.code, ERR_SECRET_NOT_FOUND);
+    CHECK(strstr(err.message, "set ecr-pullthroughcache/none'") != NULL && strstr(err.message, "--kind password") != NULL);
+    CHECK(!upstream_secret(data_dir, ASM "ecr-pullthroughcache/word", &none, &none, &err));
+    CHECK_EQ(err.code, ERR_SECRET_NOT_READ);
+    CHECK(none == NULL);
+    CHECK(file_remove_tree(data_dir, &err));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/task_secret.h"
+#include "daemon/named_secret.h"
 
 #include <string.h>
 
@@ -124,7 +124,7 @@ member_of(char *text, struct str key, struct err *err)
 }
 
 char *
-task_secret(const char *secrets_directory, const char *value_from, struct err *err)
+named_secret(const char *secrets_directory, const char *value_from, struct err *err)
 {
     struct wanted wanted;
 
