@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/effect.h"
 #include <assert.h>
+#include "base/hash.h"
 #include "core/event.h"
 
 #define EFFECTS_MAX (1 << 20) /* one step; far above what 5,000 tasks of a service can cause */
@@ -30,20 +31,11 @@ effects_clear(struct effects *e)
     e->count = 0;
 }
 
-/* FNV-1a, eight bytes at a time: there are no bytes in an effect but those that its zeroing and its fields gave it. */
+/* There are no bytes in an effect but those that its zeroing and its fields gave it. */
 static uint64_t
 hash_of(const struct effect *e)
 {
-    uint64_t hash = 14695981039346656037u;
-
-    for (size_t at = 0; at < sizeof(*e); at += sizeof(hash)) {
-        const size_t left = sizeof(*e) - at;
-        uint64_t word = 0;
-        memcpy(&word, (const char *)e + at, left < sizeof(word) ? left : sizeof(word));
-        hash = (hash ^ word) * 1099511628211u;
-        hash ^= hash >> 32;
-    }
-    return hash;
+    return hash_text((struct str){(const char *)e, sizeof(*e)}, /* seed= */ 0);
 }
 
 void
