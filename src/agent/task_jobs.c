@@ -30,15 +30,17 @@ set_reason(struct job *job, const char *name)
     (void)snprintf(job->reason, sizeof(job->reason), "%s: %s%.900s", name, DAEMON_SAYS, text);
 }
 
+static const struct json *
+definition_of(const struct job *job, int container)
+{
+    return json_at(json_get(job->runner->task->definition, "containerDefinitions"), (size_t)container);
+}
+
 /* The port mappings of the container's definition. */
 static const struct json *
 mappings_of(const struct job *job)
 {
-    const struct json *containers = json_get(job->runner->task->definition, "containerDefinitions");
-
-    return job->container == PAUSE_INDEX
-               ? NULL
-               : json_get(json_at(containers, (size_t)job->container), "portMappings");
+    return job->container == PAUSE_INDEX ? NULL : json_get(definition_of(job, job->container), "portMappings");
 }
 
 static bool
@@ -139,8 +141,7 @@ static struct json *
 secrets_of(struct job *job, int container)
 {
     const struct agent_config *config = &job->agent->config;
-    const struct json *list = json_get(
-        json_at(json_get(job->runner->task->definition, "containerDefinitions"), (size_t)container), "secrets");
+    const struct json *list = json_get(definition_of(job, container), "secrets");
     cleanup_json struct json *values = json_object();
 
     for (size_t i = 0; i < json_size(list); i++) {
