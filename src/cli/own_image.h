@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* own_image.h - images that this naru's registry has to have, asked for before they are deployed. */
 #pragma once
+#include "agent/image_ref.h"
 #include "cli/client.h"
 
-/* "localhost:4566/shop/web:7" or "<account>.dkr.ecr.<region>.amazonaws.com/shop/web:7"; views of `image`.
+/* What the agent would ask Docker for, and the repository in it, a view of `out`.
  * False: another registry's or another region's, or one that is named by its digest. */
-bool own_image_split(const struct client_config *config, const char *image, struct str *repository_out,
-                     struct str *tag_out);
+bool own_image_parse(const struct client_config *config, const char *image, struct image_ref *out,
+                     struct str *repository_out);
 /* Fails if such an image is not there, and says how it gets there; any other one is not asked for. */
 bool own_image_check(struct client *client, const char *image, struct err *err) MUST_CHECK;

@@ -191,10 +191,11 @@ static void
 check_own_image(const char *image, const char *want)
 {
     const struct client_config config = {.endpoint_url = "http://localhost:4566", .region = "ap-northeast-2"};
-    struct str repository, tag;
-    cleanup_free char *got = !own_image_split(&config, image, &repository, &tag)
+    struct image_ref ref;
+    struct str repository;
+    cleanup_free char *got = !own_image_parse(&config, image, &ref, &repository)
                                  ? text_dup("-")
-                                 : text_format(STR_FMT " " STR_FMT, STR_ARG(repository), STR_ARG(tag));
+                                 : text_format(STR_FMT " %s", STR_ARG(repository), ref.tag);
 
     CHECK_TEXT(got, want);
 }
@@ -205,7 +206,9 @@ TEST(images_that_have_to_be_here_are_told_apart)
     check_own_image("127.0.0.1:4566/web", "web latest");
     check_own_image("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "web 7");
     check_own_image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
+    check_own_image("localhost:4566/123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "web 7");
     check_own_image("localhost:4566/123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
+    check_own_image("mirror.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "-");
     check_own_image("localhost:5000/web:7", "-");
     check_own_image("localhost:45660/web:7", "-");
     check_own_image("localhost:4566/web@sha256:00", "-");
