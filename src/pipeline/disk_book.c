@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/disk_book.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "io/file.h"
 
@@ -81,16 +82,9 @@ disk_book_save(const struct disk_book *b, struct err *err)
 /* ---- by name ---- */
 
 static uint32_t
-hash_of(const char *pipeline, const char *name)
+hash_of(const struct disk_book *b, const char *pipeline, const char *name)
 {
-    uint32_t h = 2166136261u; /* FNV-1a */
-
-    for (const char *c = pipeline; *c != '\0'; c++)
-        h = (h ^ (unsigned char)*c) * 16777619u;
-    h = (h ^ '/') * 16777619u;
-    for (const char *c = name; *c != '\0'; c++)
-        h = (h ^ (unsigned char)*c) * 16777619u;
-    return h;
+    return (uint32_t)hash_text(str_of(name), hash_text(str_of(pipeline), (uintptr_t)b));
 }
 
 static uint32_t *
@@ -135,7 +129,7 @@ grow(struct disk_book *b)
 struct disk_place *
 disk_book_find(const struct disk_book *b, const char *pipeline, const char *name)
 {
-    const uint32_t hash = hash_of(pipeline, name);
+    const uint32_t hash = hash_of(b, pipeline, name);
 
     for (uint32_t at = b->head_count == 0 ? 0 : *head_of(b, hash); at != 0; at = b->places[at - 1].next) {
         struct disk_place *p = &b->places[at - 1];
@@ -157,7 +151,7 @@ disk_book_enter(struct disk_book *b, const char *pipeline, const char *name)
     *p = (struct disk_place){.pipeline = text_dup(pipeline),
                              .name = text_dup(name),
                              .is_stale = true,
-                             .hash = hash_of(pipeline, name)};
+                             .hash = hash_of(b, pipeline, name)};
     link_place(b, b->count - 1);
     return p;
 }

@@ -24,7 +24,8 @@ struct disk_book {
     struct disk_place *places; /* in no order, and moved by disk_book_enter() and disk_book_drop() */
     size_t count;
     char *path;
-    uint32_t *heads; /* by the hash of both names: one more than the index of the first place; 0: none */
+    uint32_t *heads; /* by the hash of both names (seeded: a book stays where it is): one more than the index of the
+                      * first place; 0: none */
     size_t head_count; /* for as many places there is room, too */
 };
 
