@@ -47,7 +47,7 @@ struct pipeline_room {
     pthread_t watch; /* compares heads now and then */
     bool is_watching;
     atomic_bool stopping;
-    unsigned running, parked; /* builds; of them those that only wait for people or builds */
+    unsigned running, parked; /* builds; of them those that only wait */
     unsigned to_take_up; /* builds that ran when naru ended and wait for a thread again */
     struct json *throttle; /* throttle.json as it was at `throttle_ms`; NULL: none */
     int64_t throttle_ms;   /* monotonic; 0: not read yet */

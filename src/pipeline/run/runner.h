@@ -92,8 +92,8 @@ struct runner_host {
                   char pipeline_out[static 64], int64_t *number_out, struct err *err);
     /* Is that build over? */
     bool (*ended)(void *ctx, const char *pipeline, int64_t number, enum build_result *out);
-    /* All that the build does is wait, in all of its branches; and its time stands still, as it waits for
-     * people or other builds. */
+    /* All that the build does is wait, in all of its branches; and does its time stand still meanwhile
+     * (run_rest())? */
     void (*parked)(void *ctx, bool is_parked, bool stands_still);
     /* Keeps what a `junit` step found, {name: status} (test_history.h) of `total` tests; gives names by what
      * became of them since earlier builds, {"newlyFailing", "fixed", "flaky": [...]}, and how many there was
