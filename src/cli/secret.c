@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* naru secret: the credentials that Jenkinsfiles name.  Values come from standard input or a file,
+/* naru secret: the credentials that Jenkinsfiles and task definitions name.  Values come from standard input or a file,
  * never from the command line, which other users of the machine can read. */
 #include <libgen.h>
 #include <stdlib.h>

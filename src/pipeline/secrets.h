@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* secrets.h - the credentials that Jenkinsfiles name, encrypted on disk.
+/* secrets.h - the credentials that Jenkinsfiles and task definitions name, encrypted on disk.
  *   <directory>/key         32 random bytes, mode 0600, made at first use
  *   <directory>/store.json  {id: {"kind", "description", "updatedAtMs", "sealed"}}, mode 0600
  * `sealed` is the value as JSON, sealed (seal.h) with the id and the kind as its context.  Both
