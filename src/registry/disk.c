@@ -210,3 +210,18 @@ disk_remove(const char *path, struct err *err)
 {
     return unlink(path) == 0 || errno == ENOENT || err_errno(err, "cannot remove '%s'", path);
 }
+
+bool
+disk_read_json(const char *path, size_t limit, struct json **out, struct err *err)
+{
+    cleanup(strbuf_done) struct strbuf bytes = {0};
+
+    if (!file_read(path, limit, &bytes, err))
+        return false;
+    *out = json_parse(strbuf_str(&bytes), err);
+    if (*out != NULL)
+        return true;
+    if (err != NULL)
+        err->code = ERR_INTERNAL; /* our file, our fault */
+    return err_context(err, "'%s' is damaged", path);
+}

@@ -17,8 +17,6 @@ document_path(const struct registry *reg, const char *region)
 bool
 registry_document_get(struct registry *reg, const char *region, struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
-
     if (!region_is_valid(str_of(region)))
         return err_set(err, ERR_INVALID_PARAMETER, "'%.40s' is no region", region);
     cleanup_free char *path = document_path(reg, region);
@@ -26,14 +24,7 @@ registry_document_get(struct registry *reg, const char *region, struct json **ou
         *out = json_object();
         return true;
     }
-    if (!file_read(path, DOCUMENT_MAX, &bytes, err))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), err);
-    if (*out != NULL)
-        return true;
-    if (err != NULL)
-        err->code = ERR_INTERNAL; /* our file, our fault */
-    return err_context(err, "'%s' is damaged", path);
+    return disk_read_json(path, DOCUMENT_MAX, out, err);
 }
 
 bool

@@ -104,17 +104,8 @@ bool
 image_record_read(const struct registry *reg, const char *region, const char *name, struct str digest,
             struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = image_record_path(reg, region, name, digest);
-
-    if (!file_read(path, RECORD_MAX, &bytes, err))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), err);
-    if (*out != NULL)
-        return true;
-    if (err != NULL)
-        err->code = ERR_INTERNAL;
-    return err_context(err, "'%s' is damaged", path);
+    return disk_read_json(path, RECORD_MAX, out, err);
 }
 
 bool

@@ -116,6 +116,8 @@ bool disk_make_dirs(const char *root, const char *path, struct err *err) MUST_CH
 bool disk_list(const char *path, struct json **out, struct err *err) MUST_CHECK;
 struct json *texts_sorted(const struct json *texts); /* a new array, in the order of bytes */
 bool disk_remove(const char *path, struct err *err) MUST_CHECK; /* absent is success */
+/* Reads JSON that we wrote, so that a damaged one is INTERNAL. `limit`: bytes. */
+bool disk_read_json(const char *path, size_t limit, struct json **out, struct err *err) MUST_CHECK;
 
 /* ---- space.c ---- */
 /* Counts `size` bytes; LIMIT_EXCEEDED if the quota has no room for them. */

@@ -143,7 +143,6 @@ bool
 registry_preview_get(struct registry *reg, const char *region, const char *repository,
                      struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = repository_path(reg, region, repository, "_preview.json");
 
     if (!repository_check(reg, region, repository, err))
@@ -154,12 +153,7 @@ registry_preview_get(struct registry *reg, const char *region, const char *repos
             "Lifecycle policy preview does not exist for the repository with name '%s' in the "
             "registry with id '%s'",
             repository, reg->account_id);
-    if (!file_read(path, PREVIEW_MAX, &bytes, err))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), err);
-    if (*out == NULL && err != NULL)
-        err->code = ERR_INTERNAL;
-    return *out != NULL;
+    return disk_read_json(path, PREVIEW_MAX, out, err);
 }
 
 bool

@@ -78,19 +78,13 @@ bool
 registry_repository_get(struct registry *reg, const char *region, const char *name,
                         struct registry_repository *out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
+    struct json *document;
 
     if (!repository_check(reg, region, name, err))
         return false;
     cleanup_free char *path = repository_path(reg, region, name, "_repository.json");
-    if (!file_read(path, DOCUMENT_MAX, &bytes, err))
+    if (!disk_read_json(path, DOCUMENT_MAX, &document, err))
         return false;
-    struct json *document = json_parse(strbuf_str(&bytes), err);
-    if (document == NULL) {
-        if (err != NULL)
-            err->code = ERR_INTERNAL; /* our file, our fault */
-        return err_context(err, "'%s' is damaged", path);
-    }
     snprintf(out->name, sizeof out->name, "%s", name);
     out->created_ms = json_get_i64(document, "createdAt", 0);
     out->document = document;

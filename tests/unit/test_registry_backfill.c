@@ -238,6 +238,20 @@ TEST(where_nobody_replicates_backfills_are_told_and_not_stopped)
     CHECK_EQ(err.code, ERR_BACKFILL_NOT_FOUND);
 }
 
+TEST(a_damaged_one_is_no_fault_of_who_asks)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_json struct json *all = NULL;
+    struct err err = {0};
+
+    leave(&w, second);
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/" LEFT ".json", w.dir);
+    CHECK(file_write_atomic(path, STR("{"), 0640, &err));
+    CHECK(!registry_backfill_list(w.reg, REGION, &all, &err));
+    CHECK_EQ(err.code, ERR_INTERNAL);
+}
+
 static void
 put_index(struct world *w, const char *tag, const char *const *digests, const size_t *sizes, int count,
           char digest[static REGISTRY_DIGEST_SIZE])

@@ -78,13 +78,8 @@ static bool
 document_read(const struct registry *reg, const char *region, const char *id, const char *ending, size_t limit,
               struct json **out, struct err *err)
 {
-    cleanup(strbuf_done) struct strbuf bytes = {0};
     cleanup_free char *path = backfill_file(reg, region, id, ending);
-
-    if (!file_read(path, limit, &bytes, err))
-        return false;
-    *out = json_parse(strbuf_str(&bytes), err);
-    return *out != NULL || err_context(err, "'%s' is damaged", path);
+    return disk_read_json(path, limit, out, err);
 }
 
 /* The images first: a summary that says IN_PROGRESS has some. */
