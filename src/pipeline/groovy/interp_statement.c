@@ -36,7 +36,9 @@ new_array(struct interp *in, const struct node *n, const struct value *sizes, si
                                                                  : value_null();
         return true;
     }
-    if (!value_is_integer(sizes[0]) || sizes[0].number < 0 || sizes[0].number > VALUE_ITEMS_MAX)
+    if (value_is_integer(sizes[0]) && sizes[0].number > VALUE_ITEMS_MAX)
+        return interp_throw(in, n, "OutOfMemoryError", "the array is too large");
+    if (!value_is_integer(sizes[0]) || sizes[0].number < 0)
         return interp_throw(in, n, "NegativeArraySizeException", STR_FMT,
                             STR_ARG(value_to_text(in->arena, sizes[0])));
     if (!interp_spend(in, n, (size_t)sizes[0].number))
@@ -114,6 +116,7 @@ run_for_in(struct interp *in, const struct node *n)
     struct value over, ignored;
     struct scope *before = in->scope;
     struct variable *variable;
+    struct object *iterator = NULL; /* gives what it has not given yet */
     bool ok = true;
     size_t count;
 
@@ -122,7 +125,9 @@ run_for_in(struct interp *in, const struct node *n)
     in->scope = scope_new(in, before);
     /* One variable for all rounds: closures made in the loop all see its last value. */
     variable = scope_declare(in, in->scope, n->text, value_null());
-    if (value_is_object(over, "Matcher") || value_is_object(over, "Iterator"))
+    if (value_is_object(over, "Iterator"))
+        iterator = over.object;
+    if (value_is_object(over, "Matcher") || iterator != NULL)
         over = (struct value){.type = V_LIST, .list = over.object->list};
     count = over.type == V_LIST   ? over.list->count
             : over.type == V_MAP  ? over.map->count
@@ -130,7 +135,11 @@ run_for_in(struct interp *in, const struct node *n)
             : over.type == V_NULL ? 0
                                   : 1;
     for (size_t i = 0; i < count; i++) {
-        if (over.type == V_LIST && i < over.list->count) {
+        if (iterator != NULL) {
+            if ((size_t)iterator->number >= over.list->count)
+                break;
+            variable->value = over.list->at[iterator->number++];
+        } else if (over.type == V_LIST && i < over.list->count) {
             variable->value = over.list->at[i];
         } else if (over.type == V_MAP && i < over.map->count) {
             variable->value = value_map(in->arena);

@@ -24,6 +24,8 @@ list_by_truth(const struct call *c)
     if (!call_is(c, "findAll", 0) && !call_is(c, "find", 0))
         return false;
     *c->out = str_is(c->name, "find") ? value_null() : value_list(c->in->arena);
+    if (c->out->type == V_LIST && list_is_set(l))
+        c->out->list->kind = l->kind;
     for (size_t i = 0; i < l->count; i++) {
         if (!value_truth(l->at[i]))
             continue;
@@ -47,7 +49,7 @@ list_numbered(const struct call *c)
         return false;
     *c->out = pairs ? value_list(c->in->arena) : value_map(c->in->arena);
     for (size_t i = 0; i < c->self.list->count; i++) {
-        const struct value number = value_int(first + (int64_t)i);
+        const struct value number = value_int((int64_t)((uint64_t)first + i));
         if (pairs) {
             struct value pair = value_list(c->in->arena);
             list_add(c->in->arena, pair.list, c->self.list->at[i]);
@@ -95,6 +97,7 @@ remove_at(struct list *l, size_t i)
 {
     memmove(&l->at[i], &l->at[i + 1], (l->count - i - 1) * sizeof(*l->at));
     l->count--;
+    l->keys = NULL;
 }
 
 static bool
@@ -164,11 +167,12 @@ list_ends(const struct call *c, bool *ok)
         {"peekFirst", false, false, false}, {"peekLast", true, false, false},
         {"removeFirst", false, true, true}, {"removeLast", true, true, true},
         {"getFirst", false, false, true},   {"getLast", true, false, true},
-        {"removeLast", true, true, true},
     };
     struct list *l = c->self.list;
     bool ignored;
 
+    if (l->kind == LIST_ARRAY)
+        return false;
     if (call_is(c, "addLast", 1) || call_is(c, "offer", 1)) {
         *ok = list_put(c->in, c->at, l, c->args->at[0], &ignored);
         return true;

@@ -405,7 +405,7 @@ method_list(const struct call *c, bool *ok)
                l->kind == LIST_PLAIN) {
         insert(c, l, (size_t)arg[0].number, arg[1]);
     } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
-               arg[0].number >= 0 && (size_t)arg[0].number < l->count) {
+               arg[0].number >= 0 && (size_t)arg[0].number < l->count && !list_is_set(l)) {
         *c->out = l->at[arg[0].number];
         l->at[arg[0].number] = arg[1];
     } else if (call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) {
