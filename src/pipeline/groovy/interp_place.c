@@ -99,7 +99,7 @@ get_of_class(struct interp *in, const struct node *at, struct value object, stru
                                                           : DELEGATE_ONLY);
         return true;
     }
-    if (str_is(object.text, "Calendar") || str_is(object.text, "Locale")) {
+    if (str_is(object.text, "Locale")) {
         *out = value_text(name);
         return true;
     }

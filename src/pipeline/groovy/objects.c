@@ -126,9 +126,13 @@ new_collection(struct interp *in, const struct node *at, struct str name, const 
     const enum list_kind kind = list_kind_of(name);
     bool ignored;
 
-    *found = false;    if (!is_map && kind == LIST_PLAIN && !str_is(name, "ArrayList") && !str_is(name, "LinkedList"))
+    *found = is_map || kind != LIST_PLAIN || str_is(name, "ArrayList") || str_is(name, "LinkedList");
+    if (!*found)
         return true;
-    *found = true;
+    if (args->count > 0 && args->at[0].type == V_CLOSURE)
+        return interp_throw(in, at, "UnsupportedFeature",
+                            "a " STR_FMT " with a comparator is not supported; sort a list",
+                            STR_ARG(name));
     *out = is_map ? value_map(in->arena) : value_list(in->arena);
     if (!is_map)
         out->list->kind = kind;
