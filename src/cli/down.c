@@ -197,9 +197,12 @@ stop_containers(struct down *d, struct err *err)
                           NULL)) { /* no Docker, no containers that run */
         if (d->purges)
             fprintf(stderr,
-                    "warning: no Docker answers on %s; containers of this installation, if any, stay in it; when it runs:\n"
-                    "  docker rm -fv $(docker ps -aq --filter label=naru.installation=%s)\n",
-                    d->docker_socket, d->installation);
+                    "warning: no Docker answers on %s; containers, volumes and networks of this installation, if any, stay in it; "
+                    "when it runs:\n"
+                    "  docker rm -fv $(docker ps -aq --filter label=naru.installation=%s)\n"
+                    "  docker volume rm $(docker volume ls -q --filter label=naru.installation=%s)\n"
+                    "  docker network rm $(docker network ls -q --filter label=naru.installation=%s)\n",
+                    d->docker_socket, d->installation, d->installation, d->installation);
         return true;
     }
     if (d->purges) {
