@@ -21,7 +21,8 @@
 #define STORES_MAX 64
 #define FULL_WAIT_MS 5000
 #define SUMMARY_MAX (64 << 10)
-#define IMAGES_FILE_MAX (256 << 20)
+#define IMAGES_FILE_MAX JSON_TEXT_MAX /* of more we could read nothing again */
+#define RESULT_TEXT_MAX 128           /* bytes that come to an image: "status" and "failureCode" */
 
 struct backfill {
     char id[ID_SIZE];
@@ -359,6 +360,15 @@ repository_add(struct registry *reg, const char *region, const char *repository,
 }
 
 static bool
+images_fit(const struct json *images, struct err *err)
+{
+    cleanup_free char *text = json_format(images);
+
+    return strlen(text) + json_size(images) * RESULT_TEXT_MAX <= IMAGES_FILE_MAX ||
+           err_set(err, ERR_LIMIT_EXCEEDED, "their names and tags take too much room");
+}
+
+static bool
 images_list(struct registry *reg, const char *region, const char *key, struct json *images, struct err *err)
 {
     cleanup_json struct json *names = NULL;
@@ -373,7 +383,7 @@ images_list(struct registry *reg, const char *region, const char *key, struct js
         if (json_size(images) > BACKFILL_IMAGES_MAX)
             return err_set(err, ERR_LIMIT_EXCEEDED, "there are more than %d images", BACKFILL_IMAGES_MAX);
     }
-    return true;
+    return images_fit(images, err);
 }
 
 /* Only this thread ends what has no images, so `b` stays while the lock is not held. */

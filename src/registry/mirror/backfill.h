@@ -16,7 +16,7 @@
 
 #define BACKFILLS_ACTIVE_MAX 10 /* of a region (reference: ECR's model, StartReplicationBackfill) */
 #define BACKFILLS_KEPT_MAX 100
-#define BACKFILL_IMAGES_MAX 100000 /* more: FAILED, TooManyImages */
+#define BACKFILL_IMAGES_MAX 100000 /* more, or more than 64 MiB of names and tags: FAILED, TooManyImages */
 
 struct backfills;
 struct replica;

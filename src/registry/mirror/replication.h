@@ -9,7 +9,8 @@
  * name, its repositories have the same names.
  *
  * On disk: R/_replicated/<hex>, an object of "<registryId>/<region>" to {"status", "failureCode"},
- * with ECR's words. What is IN_PROGRESS there is the queue: it is read again at every start. A
+ * with ECR's words, "asked", the mark of the push or backfill that it is of, and "before", what a
+ * backfill that is stopped puts back. What is IN_PROGRESS there is the queue: it is read again at every start. A
  * destination that fails is asked again after 1, 2, 4, ... 300 s, twelve times in all (an hour),
  * then it is FAILED until the image is pushed again. What was replicated here goes no further, and
  * deletions do not go on, as in ECR. */
