@@ -42,6 +42,18 @@ call_text(const struct call *c, size_t i)
 }
 
 static inline bool
+call_has_integer(const struct call *c, size_t i)
+{
+    return i < c->args->count && value_is_integer(c->args->at[i]);
+}
+
+static inline void
+call_give(const struct call *c, const struct strbuf *text)
+{
+    *c->out = value_text(arena_dup(c->in->arena, strbuf_str(text)));
+}
+
+static inline bool
 closure_takes_two(const struct closure *block)
 {
     const struct node *params = block == NULL || block->node == NULL ? NULL : block->node->params;

@@ -4,12 +4,6 @@
 #include "pipeline/groovy/methods.h"
 
 static bool
-is_integer_arg(const struct call *c, size_t i)
-{
-    return i < c->args->count && value_is_integer(c->args->at[i]);
-}
-
-static bool
 is_truth_arg(const struct call *c, size_t i)
 {
     return i < c->args->count && c->args->at[i].type == V_BOOL;
@@ -42,7 +36,7 @@ list_by_truth(const struct call *c)
 static bool
 list_numbered(const struct call *c)
 {
-    const int64_t first = is_integer_arg(c, 0) ? c->args->at[0].number : 0;
+    const int64_t first = call_has_integer(c, 0) ? c->args->at[0].number : 0;
     const bool pairs = str_is(c->name, "withIndex");
 
     if ((!pairs && !str_is(c->name, "indexed")) || c->args->count > 1)
@@ -71,15 +65,15 @@ list_collate(const struct call *c, bool *ok)
     const bool keeps = !is_truth_arg(c, count - 1) || c->args->at[count - 1].truth;
     size_t size, step;
 
-    if (!str_is(c->name, "collate") || count == 0 || count > 3 || !is_integer_arg(c, 0))
+    if (!str_is(c->name, "collate") || count == 0 || count > 3 || !call_has_integer(c, 0))
         return false;
-    if (c->args->at[0].number <= 0 || (is_integer_arg(c, 1) && c->args->at[1].number <= 0)) {
+    if (c->args->at[0].number <= 0 || (call_has_integer(c, 1) && c->args->at[1].number <= 0)) {
         *ok = interp_throw(c->in, c->at, "IllegalArgumentException",
                            "collate() needs sizes above 0");
         return true;
     }
     size = (size_t)c->args->at[0].number;
-    step = is_integer_arg(c, 1) ? (size_t)c->args->at[1].number : size;
+    step = call_has_integer(c, 1) ? (size_t)c->args->at[1].number : size;
     *c->out = value_list(c->in->arena);
     for (size_t i = 0; i < l->count && (keeps || size <= l->count - i) && *ok;
          i = step < l->count - i ? i + step : l->count) {
@@ -134,7 +128,7 @@ list_at_place(const struct call *c, bool *ok)
 
     if ((!removes && !adds &&
          !(call_is(c, "addAll", 2) && c->args->at[1].type == V_LIST)) ||
-        !is_integer_arg(c, 0) || l->kind != LIST_PLAIN)
+        !call_has_integer(c, 0) || l->kind != LIST_PLAIN)
         return false;
     i = c->args->at[0].number;
     if (i < 0 || (size_t)i >= l->count + !removes) {
@@ -239,7 +233,7 @@ method_list_rare(const struct call *c, bool *ok)
             list_assign(l, turned.list);
             *c->out = c->self;
         }
-    } else if (call_is(c, "swap", 2) && is_integer_arg(c, 0) && is_integer_arg(c, 1)) {
+    } else if (call_is(c, "swap", 2) && call_has_integer(c, 0) && call_has_integer(c, 1)) {
         const int64_t i = c->args->at[0].number, k = c->args->at[1].number;
         if (i < 0 || k < 0 || (size_t)i >= l->count || (size_t)k >= l->count) {
             *ok = out_of_bounds(c, i < 0 || (size_t)i >= l->count ? i : k);
@@ -304,7 +298,7 @@ map_part(const struct call *c, bool *ok)
     const bool takes = str_starts(c->name, STR("take"));
     size_t n = 0;
 
-    if (is_integer_arg(c, 0) && (call_is(c, "take", 1) || call_is(c, "drop", 1))) {
+    if (call_has_integer(c, 0) && (call_is(c, "take", 1) || call_is(c, "drop", 1))) {
         n = c->args->at[0].number < 0                      ? 0
             : (uint64_t)c->args->at[0].number > m->count ? m->count
                                                            : (size_t)c->args->at[0].number;

@@ -6,12 +6,6 @@
 #include "pipeline/groovy/interp_scope.h"
 #include "pipeline/groovy/methods.h"
 
-static bool
-is_integer_arg(const struct call *c, size_t i)
-{
-    return i < c->args->count && value_is_integer(c->args->at[i]);
-}
-
 /* The block for one item; an entry of a map becomes two arguments if it takes two. */
 static bool
 ask(const struct call *c, struct value item, struct value *result)
@@ -329,7 +323,7 @@ method_shape(const struct call *c, bool *ok)
     const struct list *l = c->self.list;
     size_t least = SIZE_MAX;
 
-    if (call_is(c, "step", 1) && is_integer_arg(c, 0) && c->args->at[0].number > 0) {
+    if (call_is(c, "step", 1) && call_has_integer(c, 0) && c->args->at[0].number > 0) {
         *c->out = value_list(c->in->arena);
         for (size_t i = 0; i < l->count; i += (size_t)c->args->at[0].number)
             list_add(c->in->arena, c->out->list, l->at[i]);
@@ -372,14 +366,6 @@ method_shape(const struct call *c, bool *ok)
     return true;
 }
 
-static void
-insert(const struct call *c, struct list *l, size_t at, struct value v)
-{
-    list_add(c->in->arena, l, v);
-    memmove(&l->at[at + 1], &l->at[at], (l->count - 1 - at) * sizeof(*l->at));
-    l->at[at] = v;
-}
-
 static bool
 method_list(const struct call *c, bool *ok)
 {
@@ -400,11 +386,7 @@ method_list(const struct call *c, bool *ok)
             *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &is_equal);
             c->out->number += is_equal;
         }
-    } else if (call_is(c, "add", 2) && is_integer_arg(c, 0) && arg[0].number >= 0 &&
-               (size_t)arg[0].number <= l->count && l->count < VALUE_ITEMS_MAX &&
-               l->kind == LIST_PLAIN) {
-        insert(c, l, (size_t)arg[0].number, arg[1]);
-    } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && is_integer_arg(c, 0) &&
+    } else if ((call_is(c, "set", 2) || call_is(c, "putAt", 2)) && call_has_integer(c, 0) &&
                arg[0].number >= 0 && (size_t)arg[0].number < l->count && !list_is_set(l)) {
         *c->out = l->at[arg[0].number];
         l->at[arg[0].number] = arg[1];
@@ -435,7 +417,7 @@ method_list(const struct call *c, bool *ok)
                                "Cannot access init() for an empty Iterable");
         else
             *c->out = part(c, l, 0, l->count - 1);
-    } else if ((call_is(c, "takeRight", 1) || call_is(c, "dropRight", 1)) && is_integer_arg(c, 0)) {
+    } else if ((call_is(c, "takeRight", 1) || call_is(c, "dropRight", 1)) && call_has_integer(c, 0)) {
         size_t n = arg[0].number < 0 ? 0 : (size_t)arg[0].number;
         n = n > l->count ? 0 : l->count - n;
         *c->out = str_is(c->name, "takeRight") ? part(c, l, n, l->count) : part(c, l, 0, n);
@@ -630,7 +612,7 @@ method_closure(const struct call *c, bool *ok)
             struct value *kept = arena_alloc(c->in->arena, sizeof(*kept));
             *kept = c->args->at[0];
             self->delegate = kept;
-        } else if (is_integer_arg(c, 0) && (uint64_t)c->args->at[0].number <= DELEGATE_ONLY) {
+        } else if (call_has_integer(c, 0) && (uint64_t)c->args->at[0].number <= DELEGATE_ONLY) {
             self->strategy = (enum closure_strategy)c->args->at[0].number;
         }
         *c->out = value_null();

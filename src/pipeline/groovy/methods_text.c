@@ -11,12 +11,6 @@ int_arg(const struct call *c, size_t i, int64_t fallback)
                                                                   : fallback;
 }
 
-static void
-give(const struct call *c, struct strbuf *b)
-{
-    *c->out = value_text(arena_dup(c->in->arena, strbuf_str(b)));
-}
-
 static bool
 method_case(const struct call *c)
 {
@@ -39,7 +33,7 @@ method_case(const struct call *c)
     } else {
         text_add_cased(&b, c->text, up);
     }
-    give(c, &b);
+    call_give(c, &b);
     return true;
 }
 
@@ -222,7 +216,7 @@ method_build(const struct call *c, bool *ok)
     if (b.len > INTERP_TEXT_MAX)
         *ok = interp_throw(c->in, c->at, "OutOfMemoryError", "the string is too long");
     else
-        give(c, &b);
+        call_give(c, &b);
     return true;
 }
 

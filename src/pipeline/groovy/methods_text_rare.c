@@ -53,12 +53,6 @@ text_add_cased(struct strbuf *out, struct str s, bool up)
     }
 }
 
-static void
-give(const struct call *c, struct strbuf *b)
-{
-    *c->out = value_text(arena_dup(c->in->arena, strbuf_str(b)));
-}
-
 static int64_t
 int_arg(const struct call *c, size_t i)
 {
@@ -92,7 +86,7 @@ text_stripped(const struct call *c)
             strbuf_add_char(&b, '\n');
         strbuf_add(&b, str_slice(line, n, line.len));
     }
-    give(c, &b);
+    call_give(c, &b);
     return true;
 }
 
@@ -109,7 +103,7 @@ text_step(const struct call *c)
         return false; /* beyond ASCII, or a NUL */
     strbuf_add(&b, str_slice(c->text, 0, c->text.len - 1));
     strbuf_add_utf8(&b, (unsigned)ch);
-    give(c, &b);
+    call_give(c, &b);
     return true;
 }
 
@@ -213,7 +207,7 @@ method_text_rare(const struct call *c, bool *ok)
     } else if ((call_is(c, "toLowerCase", 1) || call_is(c, "toUpperCase", 1))) { /* of a Locale */
         cleanup(strbuf_done) struct strbuf b = {0};
         text_add_cased(&b, c->text, str_is(c->name, "toUpperCase"));
-        give(c, &b);
+        call_give(c, &b);
     } else {
         return false;
     }
