@@ -34,6 +34,18 @@ container_spec_needs_pause(const struct agent_task *task)
            strcmp(json_get_cstr(task->definition, "ipcMode", ""), "task") == 0;
 }
 
+bool
+container_spec_has_secrets(const struct agent_task *task)
+{
+    const struct json *containers = json_get(task->definition, "containerDefinitions");
+
+    for (size_t i = 0; i < json_size(containers); i++) {
+        if (json_size(json_get(json_at(containers, i), "secrets")) > 0)
+            return true;
+    }
+    return false;
+}
+
 /* ECS drops everything but letters, digits and '-' from the container's part. */
 static void
 strip_name(const char *name, char out[static NAME_SIZE])

@@ -83,6 +83,7 @@ bool container_spec_plan(const struct agent_task *task, int index, const struct 
 /* Do dependsOn, links and volumesFrom together run in a circle?  Names one of them. */
 bool container_spec_check_order(const struct container_plan *plans, int count, struct err *err) MUST_CHECK;
 bool container_spec_needs_pause(const struct agent_task *task);
+bool container_spec_has_secrets(const struct agent_task *task);
 bool container_spec_is_awsvpc(const struct agent_task *task);
 void container_spec_docker_name(const struct agent_task *task, const char *container, int index,
                                 char out[static DOCKER_NAME_SIZE]);

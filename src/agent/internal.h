@@ -50,7 +50,7 @@ struct job {
     bool is_ok;
     struct err err;
     struct docker_state state;
-    bool has_state, needs_image;
+    bool has_state, needs_image, lacks_secret;
     char digest[DIGEST_SIZE];
     char reason[REASON_SIZE];
     struct docker_info info;

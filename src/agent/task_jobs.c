@@ -150,6 +150,7 @@ secrets_of(struct job *job, int container)
         cleanup_free char *value =
             config->secret != NULL ? config->secret(config->ctx, json_get_cstr(one, "valueFrom", ""), &why) : NULL;
         if (value == NULL) {
+            job->lacks_secret = true;
             (void)err_set(&job->err, ERR_CLIENT,
                           "ResourceInitializationError: unable to pull secrets or registry auth: secret '%.100s' of "
                           "container '%.100s': %.500s", json_get_cstr(one, "name", ""),

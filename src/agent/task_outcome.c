@@ -251,11 +251,11 @@ outcome_prepare(struct job *job)
         r->is_prepared = true;
         if (r->has_pause)
             runner_apply(r, pause, &job->state);
-    } else if (job->err.code == ERR_UNAVAILABLE || ++r->prepare_tries < PREPARE_TRIES) {
+    } else if (!job->lacks_secret && (job->err.code == ERR_UNAVAILABLE || ++r->prepare_tries < PREPARE_TRIES)) {
         r->prepare_retry_at_ms = clock_monotonic_ms() + RETRY_MS;
         link_suspect(r->agent);
     } else {
-        r->is_environment = is_network;
+        r->is_environment = is_network && !job->lacks_secret;
         for (int i = 0; i < r->count; i++)
             runner_container_failed(r, runner_at(r, i), job->reason);
     }

@@ -424,7 +424,7 @@ runner_new(struct agent *agent, struct agent_task *task)
     r->made_at_ms = clock_monotonic_ms();
     r->timer = loop_timer_new(agent->loop, on_timer, r);
     r->has_pause = container_spec_needs_pause(task);
-    r->needs_preparing = r->has_pause || container_spec_is_awsvpc(task) ||
+    r->needs_preparing = r->has_pause || container_spec_is_awsvpc(task) || container_spec_has_secrets(task) ||
                          json_size(json_get(task->definition, "volumes")) > 0;
     r->is_dirty = true;
     if (r->has_pause) {

@@ -181,6 +181,22 @@ TEST(a_refused_create_is_the_tasks_failure)
     end();
 }
 
+/* Here there are none. The first container needs none, the second waits for it. */
+TEST(no_container_of_a_task_starts_without_the_secrets_of_all)
+{
+    begin(true);
+    world_start(w, T1,
+                "{'containerDefinitions':[{'name':'first','image':'local:1','memory':64},"
+                "{'name':'second','image':'local:1','memory':64,'dependsOn':[{'containerName':'first','condition':'START'}],"
+                "'secrets':[{'name':'TOKEN','valueFrom':'/prod/token'}]}]}",
+                NULL, false);
+    const struct told t = world_wait(w, T1, TASK_STOPPED, 10);
+    CHECK(strstr(t.reason, "ResourceInitializationError: unable to pull secrets or registry auth: secret 'TOKEN' of "
+                           "container 'second': ") == t.reason);
+    CHECK_EQ(fake_docker_count(fake, "/containers/create"), 0);
+    end();
+}
+
 TEST(a_pull_cut_short_is_repeated)
 {
     begin(true);
