@@ -239,7 +239,6 @@ text_number(const struct call *c, bool *ok)
 static bool
 each_line(const struct call *c)
 {
-    const struct node *params = c->block->node == NULL ? NULL : c->block->node->params;
     struct str rest = c->text, line;
     int64_t number =
         c->args->count == 2 && value_is_integer(c->args->at[0]) ? c->args->at[0].number : 0;
@@ -248,8 +247,8 @@ each_line(const struct call *c)
         struct value pair[2] = {value_text(line), value_int(number++)};
         if (rest.at == NULL && line.len == 0)
             break;
-        if (!interp_call_closure(c->in, c->block, pair,
-                                 params != NULL && params->next != NULL ? 2 : 1, c->out))
+        if (!interp_call_closure(c->in, c->block, pair, closure_takes_two(c->block) ? 2 : 1,
+                                 c->out))
             return false;
     }
     return true;

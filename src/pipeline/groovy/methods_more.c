@@ -390,7 +390,8 @@ method_list(const struct call *c, bool *ok)
                arg[0].number >= 0 && (size_t)arg[0].number < l->count && !list_is_set(l)) {
         *c->out = l->at[arg[0].number];
         l->at[arg[0].number] = arg[1];
-    } else if (call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) {
+    } else if ((call_is(c, "remove", 1) || call_is(c, "removeElement", 1)) &&
+               l->kind != LIST_ARRAY) {
         bool is_equal = false;
         for (i = 0; i < l->count && *ok; i++) {
             *ok = interp_equal(c->in, c->at, l->at[i], arg[0], EQUAL_BY_VALUE, &is_equal);
