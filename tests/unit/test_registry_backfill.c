@@ -252,6 +252,20 @@ TEST(a_damaged_one_is_no_fault_of_who_asks)
     CHECK_EQ(err.code, ERR_INTERNAL);
 }
 
+TEST(one_that_is_damaged_stops_no_other_region)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *folder = text_format("%s/registry/aa-first-1/_backfills", w.dir);
+    cleanup_free char *path = text_format("%s/" LEFT ".json", folder);
+    struct err err = {0};
+
+    leave(&w, second);
+    CHECK(file_make_dirs(folder, 0750, &err) && file_write_atomic(path, STR("{"), 0640, &err));
+    registry_start_replicating(w.reg, w.dir);
+    json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
+}
+
 static void
 put_index(struct world *w, const char *tag, const char *const *digests, const size_t *sizes, int count,
           char digest[static REGISTRY_DIGEST_SIZE])

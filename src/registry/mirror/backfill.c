@@ -493,14 +493,14 @@ resume(struct backfills *all)
 {
     cleanup_json struct json *regions = NULL;
     struct err err = {0};
-    bool is_read = disk_list(all->reg->root_dir, &regions, &err);
 
-    for (size_t i = 0; is_read && i < json_size(regions); i++) {
-        const char *region = json_cstr(json_at(regions, i), "");
-        is_read = !region_is_valid(str_of(region)) || summaries_each(all->reg, region, resume_one, all, &err);
-    }
-    if (!is_read)
+    if (!disk_list(all->reg->root_dir, &regions, &err))
         log_error("registry.backfill", "error=%s", log_quote(err.message));
+    for (size_t i = 0; i < json_size(regions); i++) {
+        const char *region = json_cstr(json_at(regions, i), "");
+        if (region_is_valid(str_of(region)) && !summaries_each(all->reg, region, resume_one, all, &err))
+            log_error("registry.backfill", "region=%s error=%s", region, log_quote(err.message));
+    }
 }
 
 static struct backfill *
