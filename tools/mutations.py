@@ -576,6 +576,8 @@ MUTATIONS = [
      "        if (is_waiting(run) && core->now_ms >= run->expires_at_ms)\n            expire(core, s, run);\n"
      "        else if (run->status == HOOK_IN_PROGRESS && is_task(c, run))\n            look_after_task(core, s, run);\n",
      "promise 5"),
+    ("who is not wanted any more is waited for", "task_lifecycle.c",
+     "    t->is_healthy_now = false;\n    hearing_end(core, t);\n", "    t->is_healthy_now = false;\n", "promise 3"),
     ("whoever waits for agents does not hear that one has come", "instances.c",
      "        hearing_agents_changed(core);\n", "        ;\n", "promise 3"),
     ("the breaker waits for agents", "deployment.c",

@@ -183,6 +183,7 @@ void
 core_check(const struct core *core)
 {
     size_t count = 0, listed = 0;
+    int unheard = 0;
 
     for (const struct service *s = core->services; s != NULL; s = s->next) {
         check_service(core, s);
@@ -199,6 +200,8 @@ core_check(const struct core *core)
         listed++;
     for (const struct task *t = core->tasks; t != NULL; t = t->next) {
         assert(core_task_by_id(core, t->id) == t);
+        assert(!t->is_unheard || task_is_wanted(t));
+        unheard += t->is_unheard;
         count++;
     }
     for (const struct rule *r = core->rules; r != NULL; r = r->next)
@@ -209,4 +212,5 @@ core_check(const struct core *core)
         network_check(core, n);
     check_machines(core);
     assert(count == listed && count == core->index->tasks.count);
+    assert(unheard == core->index->unheard_count);
 }

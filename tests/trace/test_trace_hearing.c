@@ -326,6 +326,16 @@ TEST(a_machine_without_docker_is_not_waited_for_while_others_work)
     CHECK_TRACE(st, "0 b connects | start t2@b\n");
 }
 
+TEST(of_whom_nobody_wants_any_more_no_word_is_waited_for)
+{
+    cleanup_story struct story *st = updating();
+
+    story_return(st);
+    CHECK(story_task(st, 1)->is_unheard && story_task(st, 2)->is_unheard);
+    story_delete(st);
+    CHECK(!story_task(st, 1)->is_unheard && !story_task(st, 2)->is_unheard);
+}
+
 TEST(task_sets_wait_for_the_word_of_their_agents_too)
 {
     struct story_options o = {.desired_count = 1,
