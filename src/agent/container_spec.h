@@ -22,7 +22,7 @@
  * Ownership: documents returned are the caller's. */
 #pragma once
 #include "agent/agent.h"
-#include "agent/image_ref.h"
+#include "model/image_ref.h"
 
 #define DOCKER_NAME_SIZE 640
 #define PAUSE_NAME "~internal~ecs~pause"

@@ -8,7 +8,7 @@
  * text as the message. */
 #pragma once
 #include "agent/docker_parse.h"
-#include "agent/image_ref.h"
+#include "model/image_ref.h"
 #include "io/http_client.h"
 
 #define DOCKER_API_MIN 41 /* of 1.x */

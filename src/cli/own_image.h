@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* own_image.h - images that this naru's registry has to have, asked for before they are deployed. */
 #pragma once
-#include "agent/image_ref.h"
+#include "model/image_ref.h"
 #include "cli/client.h"
 
 /* What the agent would ask Docker for, and the repository in it, a view of `out`.

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include "agent/docker_parse.h"
 #include "agent/docker_stream.h"
-#include "agent/image_ref.h"
+#include "model/image_ref.h"
 #include "agent/log_frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

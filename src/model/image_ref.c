@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/image_ref.h"
+#include "model/image_ref.h"
 #include <stdio.h>
 
 #define ACCOUNT_DIGITS 12
