@@ -79,10 +79,9 @@ operator_pushes(struct world *w, int number)
 {
     const int service = number % w->service_count, version = number / w->service_count % VERSIONS_MAX;
     const struct sim_service *s = &w->services[service];
-    const char *const names[] = {"localhost:4566/other", s->name};
     char tag[16], image[64];
     const struct event ev = {.type = EVENT_IMAGE_PUSHED,
-                             .image_pushed = {names, ARRAY_COUNT(names), tag, DIGEST, ""}};
+                             .image_pushed = {.name = s->name, .home = {"", "", 0}, .tag = tag, .digest = DIGEST, .config_digest = ""}};
 
     snprintf(tag, sizeof(tag), "v%d", version);
     snprintf(image, sizeof(image), "%s:%s", s->name, tag);

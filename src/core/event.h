@@ -10,6 +10,7 @@
 #include "model/certificate.h"
 #include "model/trust_store.h"
 #include "model/cluster.h"
+#include "model/image_ref.h"
 #include "model/network.h"
 #include "model/service.h"
 #include "model/task.h"
@@ -214,8 +215,8 @@ struct ev_image_resolved {
 };
 /* A push of an image of our own registry has ended. */
 struct ev_image_pushed {
-    const char *const *names; /* the repository as definitions may write it, without tag and digest */
-    int name_count;
+    const char *name;         /* as image_ref_parse() reads whatever a definition writes of it */
+    struct image_home home;   /* for that */
     const char *tag;          /* or empty: by digest alone */
     const char *digest;
     const char *config_digest; /* of an image manifest: what it runs by; or empty */

@@ -3,23 +3,25 @@
 
 #include "core/index.h"
 
+/* Its last component: what writes of the image has it, and few that do not. */
+static const char *
+last_of(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return slash != NULL ? slash + 1 : name;
+}
+
 /* Does `image`, as a definition writes it, mean what was pushed? */
 static bool
 names_it(const struct ev_image_pushed *ev, const char *image)
 {
-    for (int i = 0; i < ev->name_count; i++) {
-        const size_t len = strlen(ev->names[i]);
+    struct image_ref ref;
 
-        if (strncmp(image, ev->names[i], len) != 0)
-            continue;
-        if (image[len] == '\0')
-            return strcmp(ev->tag, "latest") == 0;
-        if (image[len] == ':')
-            return ev->tag[0] != '\0' && strcmp(image + len + 1, ev->tag) == 0;
-        if (image[len] == '@')
-            return strcmp(image + len + 1, ev->digest) == 0;
-    }
-    return false;
+    if (strstr(image, last_of(ev->name)) == NULL || !image_ref_parse(image, "", &ev->home, &ref, NULL) ||
+        strcmp(ref.name, ev->name) != 0)
+        return false;
+    return ref.digest[0] != '\0' ? strcmp(ref.digest, ev->digest) == 0 : strcmp(ref.tag, ev->tag) == 0;
 }
 
 /* The name by which it is asked for; NULL: the definition has nothing to do with it. */

@@ -50,11 +50,9 @@ keep_image_resolved(struct arena *a, struct ev_image_resolved *ev)
 static void
 keep_image_pushed(struct arena *a, struct ev_image_pushed *ev)
 {
-    const char **names = arena_alloc(a, sizeof(*names) * (size_t)(ev->name_count + 1));
-
-    for (int i = 0; i < ev->name_count; i++)
-        names[i] = keep(a, ev->names[i]);
-    ev->names = names;
+    ev->name = keep(a, ev->name);
+    ev->home.account = keep(a, ev->home.account);
+    ev->home.region = keep(a, ev->home.region);
     ev->tag = keep(a, ev->tag);
     ev->digest = keep(a, ev->digest);
     ev->config_digest = keep(a, ev->config_digest);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* image_pushed.h - what the registry tells of a push, as the core's event: the repository in all the
- * ways in which a task definition may write it. */
+/* image_pushed.h - what the registry tells of a push, as the core's event. */
 #pragma once
 
 struct config;

@@ -8,14 +8,12 @@ static const struct story_host hosts[] = {{"h1", NULL, NULL, 40, 64}, {"h2", NUL
                                           {NULL, NULL, NULL, 0, 0}};
 static const struct story_options wide = {STORY_USUAL, .hosts = hosts};
 
-/* Under two names; what other registries call so is none of ours. */
 static void
-push(struct story *st, const char *repository, const char *tag)
+push(struct story *st, const char *name, const char *tag)
 {
-    cleanup_free char *local = text_format("localhost:4566/%s", repository);
-    const char *const names[] = {local, repository};
     const struct event ev = {.type = EVENT_IMAGE_PUSHED,
-                             .image_pushed = {names, ARRAY_COUNT(names), tag, DIGEST, ""}};
+                             .image_pushed = {.name = name, .home = {"000000000000", "eu-west-1", 4566}, .tag = tag,
+                                              .digest = DIGEST, .config_digest = ""}};
 
     story_tell(st, &ev, tag);
 }
@@ -54,8 +52,16 @@ TEST(so_is_what_the_newest_revision_of_its_family_names)
     cleanup_story struct story *st = story_new_running(&wide, 1);
 
     define(st, "localhost:4566/my-app:v2");
-    push(st, "my-app", "v2");
+    push(st, "localhost:4566/my-app", "v2");
     CHECK_TRACE(st, "0 v2 | prefetch localhost:4566/my-app:v2@h1\n");
+    define(st, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/my-app:v2"); /* whatever account */
+    push(st, "localhost:4566/my-app", "v2");
+    CHECK_TRACE(st, "0 v2 | prefetch 123456789012.dkr.ecr.eu-west-1.amazonaws.com/my-app:v2@h1\n");
+    define(st, "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app:v2");
+    push(st, "localhost:4566/my-app", "v2");
+    push(st, "localhost:4566/000000000000.dkr.ecr.us-east-1.amazonaws.com/my-app", "v2");
+    CHECK_TRACE(st, "0 v2 | -\n"
+                    "0 v2 | prefetch 123456789012.dkr.ecr.us-east-1.amazonaws.com/my-app:v2@h1\n");
     define(st, "my-app@" DIGEST);
     push(st, "my-app", "v2"); /* of the revision before the newest: nobody deploys that next, but for its digest */
     push(st, "my-app", "v1");
