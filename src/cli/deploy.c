@@ -162,7 +162,7 @@ deploy_run(struct deploy *d)
         !service_locate(d->client, d->cluster, d->service, d->cluster_name, sizeof(d->cluster_name),
                         &d->found, &err) ||
         !service_check_controller(d->found, &err) || /* before a revision is made that nobody runs */
-        (!d->is_rollback && !own_image_check(d->client, d->image, &err)))
+        (!d->is_rollback && !own_image_check(client_get_config(d->client), d->image, &err)))
         return cli_fail(&err);
     if (!d->is_rollback && !register_revision(d, definition, sizeof(definition), &err))
         return cli_fail(&err);

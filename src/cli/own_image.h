@@ -4,9 +4,7 @@
 #include "model/image_ref.h"
 #include "cli/client.h"
 
-/* What the agent would ask Docker for, and the repository in it, a view of `out`.
- * False: another registry's or another region's, or one that is named by its digest. */
-bool own_image_parse(const struct client_config *config, const char *image, struct image_ref *out,
-                     struct str *repository_out);
+/* False: another registry's, or one that is named by its digest. */
+bool own_image_parse(const char *image, const struct image_home *home, struct image_ref *out);
 /* Fails if such an image is not there, and says how it gets there; any other one is not asked for. */
-bool own_image_check(struct client *client, const char *image, struct err *err) MUST_CHECK;
+bool own_image_check(const struct client_config *config, const char *image, struct err *err) MUST_CHECK;

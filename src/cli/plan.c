@@ -212,7 +212,7 @@ plan_run(struct plan *p)
         !service_locate(p->client, p->cluster, p->service, p->cluster_name, sizeof(p->cluster_name),
                         &p->found, &err) ||
         !service_check_controller(p->found, &err) ||
-        (p->image != NULL && !own_image_check(p->client, p->image, &err)))
+        (p->image != NULL && !own_image_check(client_get_config(p->client), p->image, &err)))
         return cli_fail(&err);
     input = question(p);
     answer = client_call(p->client, "ecs", "UpdateService", input, &err);

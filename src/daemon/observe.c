@@ -41,6 +41,7 @@ health_text(struct observe *o, bool is_up)
     json_set(j, "status", json_text(is_up ? "ok" : "failing"));
     json_set(j, "balancer", json_text(has_traffic ? "ready" : "starting"));
     json_set(j, "version", json_text(NARU_VERSION));
+    json_set(j, "region", json_text(o->region));
     if (!has_traffic && balancer_problem(o->balancer, problem, sizeof(problem)))
         json_set(j, "problem", json_text(problem));
     if (balancer_advice(o->balancer, problem, sizeof(problem)))

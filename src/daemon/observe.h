@@ -8,6 +8,7 @@ struct observe {
     struct engine *engine;
     struct balancer *balancer;
     int64_t started_at_ms; /* monotonic */
+    const char *region; /* the default one */
     struct registry *registry;
 };
 

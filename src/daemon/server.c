@@ -285,7 +285,7 @@ start_doors(struct server *s, struct err *err)
     if (!start_pipeline(s, err))
         return false;
     count = pipeline_routes(s->pipeline, routes);
-    s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms, s->registry};
+    s->observe = (struct observe){s->engine, s->balancer, s->started_at_ms, s->config.region, s->registry};
     routes[count++] = api_route(s->api);
     routes[count++] = api_content_route(s->api);
     routes[count++] = registry_route(s->registry);

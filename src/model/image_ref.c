@@ -30,24 +30,39 @@ is_localhost(struct str host, unsigned registry_port)
     return str_is(host, local);
 }
 
-/* The region of <account>.dkr.ecr.<region>.amazonaws.com; empty if `host` is no such name. */
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+size_t
+image_ref_ecr_host(struct str text, struct str *region_out)
+{
+    const struct str service = STR(".dkr.ecr."), domain = STR(".amazonaws.com"), china = STR(".cn");
+    size_t at = 0;
+
+    while (at < text.len && is_digit(text.at[at]))
+        at++;
+    if (at != ACCOUNT_DIGITS || !str_starts(str_slice(text, at, text.len), service))
+        return 0;
+    const size_t region = at += service.len;
+    while (at < text.len && (is_digit(text.at[at]) || text.at[at] == '-' || (text.at[at] >= 'a' && text.at[at] <= 'z')))
+        at++;
+    if (at == region || !str_starts(str_slice(text, at, text.len), domain))
+        return 0;
+    *region_out = str_slice(text, region, at);
+    at += domain.len;
+    return str_starts(str_slice(text, at, text.len), china) ? at + china.len : at;
+}
+
+/* Empty if `host` is no ECR name. */
 static struct str
 ecr_region(struct str host)
 {
-    static const char *const domains[] = {".amazonaws.com", ".amazonaws.com.cn"};
-    const struct str service = STR(".dkr.ecr.");
-    size_t digits = 0;
+    struct str region;
 
-    while (digits < host.len && host.at[digits] >= '0' && host.at[digits] <= '9')
-        digits++;
-    const struct str behind = str_slice(host, digits, host.len);
-    if (digits != ACCOUNT_DIGITS || !str_starts(behind, service))
-        return (struct str){0};
-    const struct str rest = str_slice(behind, service.len, behind.len);
-    for (size_t i = 0; i < ARRAY_COUNT(domains); i++)
-        if (str_ends(rest, str_of(domains[i])))
-            return str_slice(rest, 0, rest.len - strlen(domains[i]));
-    return (struct str){0};
+    return host.len > 0 && image_ref_ecr_host(host, &region) == host.len ? region : (struct str){0};
 }
 
 /* Takes our registry's host, and an ECR name behind localhost, off the front of `*name`.
@@ -107,7 +122,9 @@ image_ref_parse(const char *image, const char *digest, const struct image_home *
     }
     ref.is_ours = cut_own_registry(&rest, home, &region);
     if (ref.is_ours) {
-        if (!format_own_name(rest, region, home, ref.name, sizeof(ref.name)))
+        if (!format_own_name(rest, region, home, ref.name, sizeof(ref.name)) ||
+            !text_copy(ref.repository, sizeof(ref.repository), rest) ||
+            !text_copy(ref.region, sizeof(ref.region), region.len > 0 ? region : str_of(home->region)))
             return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);
     } else if (rest.len == 0 || !text_copy(ref.name, sizeof(ref.name), rest)) {
         return err_set(err, ERR_CLIENT, "invalid image name '%s'", image);

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "model/types.h"
 
+#define REPOSITORY_SIZE 257
+
 /* Who we are: the names of our own registry follow from it. Borrowed. */
 struct image_home {
     const char *account, *region; /* the default region */
@@ -22,11 +24,14 @@ struct image_ref {
     char digest[DIGEST_SIZE];            /* empty: by tag */
     char full[IMAGE_SIZE + DIGEST_SIZE]; /* name:tag or name@digest */
     bool is_ours;
+    char region[REGION_SIZE], repository[REPOSITORY_SIZE]; /* of ours */
 };
 
 /* `digest` pins the image if not empty; it wins over one in the name. */
 bool image_ref_parse(const char *image, const char *digest, const struct image_home *home,
                      struct image_ref *out, struct err *err) MUST_CHECK;
+/* The length of the ECR host that `text` begins with, and its region; 0: it begins otherwise. */
+size_t image_ref_ecr_host(struct str text, struct str *region_out);
 /* Does `name` of a RepoDigests entry mean the same repository as `ref`?  Docker shortens
  * docker.io/library/busybox to busybox. */
 bool image_ref_same_name(struct str a, struct str b);

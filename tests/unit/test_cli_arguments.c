@@ -186,28 +186,27 @@ TEST(global_options_are_taken_out)
     CHECK_TEXT(globals.output, "text");
 }
 
-/* "repository tag", or "-". */
+/* "region repository tag", or "-". */
 static void
 check_own_image(const char *image, const char *want)
 {
-    const struct client_config config = {.endpoint_url = "http://localhost:4566", .region = "ap-northeast-2"};
+    const struct image_home home = {.account = "000000000000", .region = "ap-northeast-2", .registry_port = 4566};
     struct image_ref ref;
-    struct str repository;
-    cleanup_free char *got = !own_image_parse(&config, image, &ref, &repository)
+    cleanup_free char *got = !own_image_parse(image, &home, &ref)
                                  ? text_dup("-")
-                                 : text_format(STR_FMT " %s", STR_ARG(repository), ref.tag);
+                                 : text_format("%s %s %s", ref.region, ref.repository, ref.tag);
 
     CHECK_TEXT(got, want);
 }
 
 TEST(images_that_have_to_be_here_are_told_apart)
 {
-    check_own_image("localhost:4566/shop/web:7", "shop/web 7");
-    check_own_image("127.0.0.1:4566/web", "web latest");
-    check_own_image("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "web 7");
-    check_own_image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
-    check_own_image("localhost:4566/123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "web 7");
-    check_own_image("localhost:4566/123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "-");
+    check_own_image("localhost:4566/shop/web:7", "ap-northeast-2 shop/web 7");
+    check_own_image("127.0.0.1:4566/web", "ap-northeast-2 web latest");
+    check_own_image("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "ap-northeast-2 web 7");
+    check_own_image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:7", "eu-west-1 web 7");
+    check_own_image("localhost:4566/123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "ap-northeast-2 web 7");
+    check_own_image("localhost:4566/123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/web:7", "eu-west-1 a/web 7");
     check_own_image("mirror.dkr.ecr.ap-northeast-2.amazonaws.com/web:7", "-");
     check_own_image("localhost:5000/web:7", "-");
     check_own_image("localhost:45660/web:7", "-");
