@@ -92,6 +92,7 @@ client_config_load(struct client_config *out, const char *data_dir, struct err *
     take_env(c.region, sizeof(c.region), "AWS_DEFAULT_REGION");
     take_env(c.region, sizeof(c.region), "AWS_REGION");
     take_env(c.region, sizeof(c.region), "NARU_REGION");
+    take_env(c.home_region, sizeof(c.home_region), "NARU_REGION");
     take_env(c.account, sizeof(c.account), "NARU_ACCOUNT_ID");
     take_env(c.account, sizeof(c.account), "AWS_ACCOUNT_ID");
     if (file_read(path, 65536, &text, NULL)) {
@@ -106,6 +107,7 @@ client_config_load(struct client_config *out, const char *data_dir, struct err *
         }
         take_member(c.endpoint_url, sizeof(c.endpoint_url), doc, "endpoint_url");
         take_member(c.region, sizeof(c.region), doc, "region");
+        take_member(c.home_region, sizeof(c.home_region), doc, "region");
         take_member(c.account, sizeof(c.account), doc, "account");
     }
     if (c.endpoint_url[0] == '\0') {

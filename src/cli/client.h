@@ -15,6 +15,7 @@ struct client_config {
     char endpoint_url[512]; /* without a slash at the end */
     char access_key_id[128], secret_access_key[256], session_token[2048];
     char region[64];
+    char home_region[64]; /* the server's own: NARU_REGION, that of the installation on this machine; else empty */
     char account[16];
     bool has_keys;
 };

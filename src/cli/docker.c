@@ -10,9 +10,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "io/process.h"
 
-#define ACCOUNT_DIGITS 12
 #define RESTART_PATIENCE_MS 60000
 #define RESTART_LOOK_MS 100
 
@@ -22,67 +22,76 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Length of "<12 digits>.dkr.ecr.<region>.amazonaws.com" at `at`, or 0. */
-static size_t
-ecr_host_length(const char *at)
+/* What stands for an ECR host: of a login only ours; of an image what the agent asks Docker for, too. */
+static void
+host_rewrite(struct str host, bool has_repository, const struct image_home *home, struct strbuf *out)
 {
-    static const char service[] = ".dkr.ecr.", domain[] = ".amazonaws.com", china[] = ".cn";
-    size_t length = ACCOUNT_DIGITS;
+    cleanup_free char *image = text_format(STR_FMT "/x", STR_ARG(host));
+    struct image_ref ref;
 
-    for (size_t i = 0; i < ACCOUNT_DIGITS; i++)
-        if (!is_digit(at[i]))
-            return 0;
-    if (strncmp(at + length, service, sizeof(service) - 1) != 0)
-        return 0;
-    length += sizeof(service) - 1;
-    while (is_digit(at[length]) || at[length] == '-' || (at[length] >= 'a' && at[length] <= 'z'))
-        length++;
-    if (strncmp(at + length, domain, sizeof(domain) - 1) != 0)
-        return 0;
-    length += sizeof(domain) - 1;
-    if (strncmp(at + length, china, sizeof(china) - 1) == 0)
-        length += sizeof(china) - 1;
-    return length;
+    if (has_repository && image_ref_parse(image, "", home, &ref, NULL))
+        strbuf_add(out, str_slice(str_of(ref.name), 0, strlen(ref.name) - 2));
+    else
+        strbuf_addf(out, "localhost:%u", home->registry_port);
+}
+
+/* Neither in the middle of a number nor behind a host that is named already. */
+static bool
+may_begin(const char *argument, const char *at)
+{
+    const size_t before = (size_t)(at - argument);
+
+    return before == 0 || (!is_digit(at[-1]) && (at[-1] != '/' || (before > 1 && at[-2] == '/')));
 }
 
 bool
-docker_rewrite(const char *argument, const char *port, struct strbuf *out)
+docker_rewrite(const char *argument, const struct image_home *home, struct strbuf *out)
 {
+    const char *const end = argument + strlen(argument);
     bool found = false;
 
-    for (const char *at = argument; *at != '\0';) {
-        const bool is_inside_number = at > argument && is_digit(at[-1]);
-        const size_t length = is_inside_number ? 0 : ecr_host_length(at);
+    for (const char *at = argument; at < end;) {
+        const struct str rest = {at, (size_t)(end - at)};
+        struct str region;
+        const size_t length = may_begin(argument, at) ? image_ref_ecr_host(rest, &region) : 0;
 
         if (length == 0) {
             strbuf_add_char(out, *at++);
             continue;
         }
-        strbuf_addf(out, "localhost:%s", port);
-        at += length;
+        const char *behind = at + length;
+        host_rewrite((struct str){at, length}, behind[0] == '/' && behind[1] != '\0', home, out);
+        at = behind;
         found = true;
     }
     return found;
 }
 
 /* Where naru listens: the port of AWS_ENDPOINT_URL, else NARU_PORT, else 4566. */
-static void
-find_port(char *out, size_t size)
+static unsigned
+find_port(void)
 {
     const char *url = getenv("AWS_ENDPOINT_URL"), *port = getenv("NARU_PORT");
     const char *host = url != NULL ? strstr(url, "://") : NULL;
     const char *colon = host != NULL ? strrchr(host + 3, ':') : NULL;
+    const size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
     int64_t number;
-    size_t digits = 0;
 
-    while (colon != NULL && is_digit(colon[1 + digits]))
-        digits++;
-    if (digits > 0 && digits < size)
-        text_copy(out, size, (struct str){colon + 1, digits});
-    else if (port != NULL && str_to_i64(str_of(port), &number) && number > 0 && number < 65536)
-        text_copy(out, size, str_of(port));
-    else
-        text_copy(out, size, STR("4566"));
+    if (digits > 0 && str_to_i64((struct str){colon + 1, digits}, &number) && number > 0 && number < 65536)
+        return (unsigned)number;
+    if (port != NULL && str_to_i64(str_of(port), &number) && number > 0 && number < 65536)
+        return (unsigned)number;
+    return 4566;
+}
+
+/* The server's region, whatever a Jenkinsfile makes of AWS_DEFAULT_REGION. Where nobody says it all names keep theirs,
+ * which the registry reads as well. */
+static void
+find_home(struct client_config *config, struct image_home *out)
+{
+    if (!client_config_load(config, NULL, NULL))
+        *config = (struct client_config){.account = "000000000000"};
+    *out = (struct image_home){.account = config->account, .region = config->home_region, .registry_port = find_port()};
 }
 
 /* The docker behind us in PATH: the first that is not this program under another name. */
@@ -132,10 +141,10 @@ is_build(int argc, char **argv)
 }
 
 static bool
-is_reachable(const char *port)
+is_reachable(unsigned port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atoi(port)),
+                             .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -144,7 +153,7 @@ is_reachable(const char *port)
 
 /* A build goes on while naru is restarted; its registry is there again in a moment. */
 static void
-wait_for_registry(const char *port)
+wait_for_registry(unsigned port)
 {
     const int64_t end_ms = clock_monotonic_ms() + RESTART_PATIENCE_MS;
 
@@ -156,7 +165,9 @@ wait_for_registry(const char *port)
 int
 docker_main(int argc, char **argv)
 {
-    char real[PATH_MAX], port[8];
+    char real[PATH_MAX];
+    struct client_config config;
+    struct image_home home;
     char **arguments = mem_new(((size_t)argc + 1) * sizeof(*arguments));
     bool uses_registry = false;
     struct err err = {0};
@@ -171,15 +182,15 @@ docker_main(int argc, char **argv)
         cli_fail(&err);
         return 127;
     }
-    find_port(port, sizeof(port));
+    find_home(&config, &home);
     for (int i = 1; i < argc; i++) {
         struct strbuf text = {0};
 
-        arguments[i] = docker_rewrite(argv[i], port, &text) ? strbuf_take(&text) : argv[i];
+        arguments[i] = docker_rewrite(argv[i], &home, &text) ? strbuf_take(&text) : argv[i];
         uses_registry = uses_registry || arguments[i] != argv[i];
     }
     if (uses_registry)
-        wait_for_registry(port);
+        wait_for_registry(home.registry_port);
     arguments[0] = real;
     if (is_build(argc, argv) && wants_buildkit(real))
         setenv("DOCKER_BUILDKIT", "1", /* overwrite= */ 0);

@@ -211,6 +211,8 @@ set_step_environment(struct up *u)
     setenv("AWS_SECRET_ACCESS_KEY", u->config.secret_access_key, 1);
     setenv("AWS_DEFAULT_REGION", u->config.region, 1);
     setenv("AWS_ACCOUNT_ID", u->config.account, 1);
+    setenv("NARU_REGION", u->config.region, 1);
+    setenv("NARU_ACCOUNT_ID", u->config.account, 1);
 }
 
 /* ---- the sample ---- */

@@ -231,6 +231,7 @@ start_pipeline(struct server *s, struct err *err)
         {"AWS_ENDPOINT_URL", c->endpoint_url}, {"AWS_DEFAULT_REGION", c->region},
         {"AWS_REGION", c->region}, {"AWS_ACCOUNT_ID", c->account}, {"AWS_PAGER", ""},
         {"ECR_REGISTRY", c->ecr_registry}, {"NARU_DATA_DIR", c->data_dir},
+        {"NARU_REGION", c->region}, {"NARU_ACCOUNT_ID", c->account},
     };
     char *env[ARRAY_COUNT(variables) + 2] = {NULL};
     char tools[600], self[620];

@@ -225,9 +225,13 @@ TEST(ecr_hosts_become_this_machine)
         {"123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/my-app:latest",
          "localhost:4600/my-app:latest"},
         {"--build-arg=BASE=000000000000.dkr.ecr.us-east-1.amazonaws.com/base:1",
-         "--build-arg=BASE=localhost:4600/base:1"},
-        {"000000000000.dkr.ecr.cn-north-1.amazonaws.com.cn/x", "localhost:4600/x"},
+         "--build-arg=BASE=localhost:4600/210987654321.dkr.ecr.us-east-1.amazonaws.com/base:1"},
+        {"000000000000.dkr.ecr.cn-north-1.amazonaws.com.cn/x",
+         "localhost:4600/210987654321.dkr.ecr.cn-north-1.amazonaws.com/x"},
         {"https://000000000000.dkr.ecr.eu-west-1.amazonaws.com", "https://localhost:4600"},
+        {"000000000000.dkr.ecr.eu-west-1.amazonaws.com/", "localhost:4600/"},
+        {"type=registry,ref=000000000000.dkr.ecr.ap-northeast-2.amazonaws.com/a,mode=max", "type=registry,ref=localhost:4600/a,mode=max"},
+        {"localhost:4600/123456789012.dkr.ecr.eu-west-1.amazonaws.com/x", NULL},
         {"1123456789012.dkr.ecr.us-east-1.amazonaws.com/x", NULL},
         {"12345678901.dkr.ecr.us-east-1.amazonaws.com/x", NULL},
         {"my-app:latest", NULL},
@@ -236,7 +240,8 @@ TEST(ecr_hosts_become_this_machine)
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         cleanup(strbuf_done) struct strbuf out = {0};
-        const bool found = docker_rewrite(rows[i].in, "4600", &out);
+        const struct image_home home = {.account = "210987654321", .region = "ap-northeast-2", .registry_port = 4600};
+        const bool found = docker_rewrite(rows[i].in, &home, &out);
 
         CHECK_EQ(found, rows[i].out != NULL);
         CHECK_TEXT(strbuf_cstr(&out), found ? rows[i].out : rows[i].in);
