@@ -83,6 +83,14 @@ stop_server(struct down *d, struct err *err)
     return true;
 }
 
+/* Else the containers would run on, and after a purge nobody would know them. */
+static bool
+may_use_docker(const struct down *d, struct err *err)
+{
+    return d->installation[0] == '\0' || !local_docker_is_closed(d->docker_socket, err) ||
+           err_context(err, "nothing was stopped (sudo naru down%s --data-dir %s)", d->purges ? " --purge" : "", d->data_dir);
+}
+
 /* Containers by the label of this installation only. */
 static bool
 list_containers(const struct down *d, struct json **out, struct err *err)
@@ -297,7 +305,7 @@ run_down(struct down *d, struct err *err)
 {
     bool was_running;
 
-    if (!read_installation(d, err) || !stop_server(d, err))
+    if (!read_installation(d, err) || !may_use_docker(d, err) || !stop_server(d, err))
         return false;
     if (!balancer_shutdown(d->data_dir, &was_running, err))
         return err_context(err, "stopping HAProxy");

@@ -215,6 +215,16 @@ class OrdinaryUser(unittest.TestCase):
             doctor = self.run_as("doctor")
             self.assertRegex(doctor.stdout, r"fail  docker +this user may not use .*usermod -aG docker")
             self.assertRegex(doctor.stdout, r"ok +haproxy")
+            kept = self.home / "data/naru.db"
+            kept.parent.mkdir()
+            kept.touch()
+            (kept.parent / "credentials.json").write_text(json.dumps({"installation": "i-1", "docker_socket": str(self.door)}))
+            for folder in (kept.parent, kept, kept.parent / "credentials.json"):
+                os.chown(folder, self.NOBODY, self.NOBODY)
+            done = self.run_as("down", "--purge")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"nothing was stopped (sudo naru down --purge --data-dir {kept.parent}): this user may not use {self.door}", done.stderr)
+            self.assertTrue(kept.exists())
         closed = self.home / "closed"
         (closed / "secrets").mkdir(parents=True)
         for name in ("credentials.json", "secrets/store.json"):
