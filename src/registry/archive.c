@@ -96,16 +96,25 @@ static bool image_change(struct change *c, const char *digest, int depth, struct
 
 /* Does it go along? Into the archive what has no tag and is not needed otherwise; back everything. */
 static bool
-goes_along(const struct change *c, const char *digest)
+goes_along(const struct change *c, const char *digest, bool *out, struct err *err)
 {
+    *out = false;
     if (!manifest_is_linked(c->reg, c->region, c->repository, str_of(digest)) ||
         image_is_archived(c->reg, c->region, c->repository, str_of(digest)) == c->archives)
-        return false;
-    if (!c->archives)
         return true;
-    cleanup_json struct json *tags = view_tags(c->view, digest);
-    return json_size(tags) == 0 && view_refresh(c->view, NULL) && /* the index above it is archived by now */
-           view_check_unneeded(c->view, digest, ACTIVE_INDEXES, NULL);
+    if (c->archives && !view_refresh(c->view, err)) /* the index above it is archived by now */
+        return false;
+    cleanup_json struct json *tags = c->archives ? view_tags(c->view, digest) : NULL;
+    *out = json_size(tags) == 0 && (!c->archives || view_check_unneeded(c->view, digest, ACTIVE_INDEXES, NULL));
+    return true;
+}
+
+static bool
+along_change(struct change *c, const char *digest, int depth, struct err *err)
+{
+    bool comes;
+
+    return goes_along(c, digest, &comes, err) && (!comes || image_change(c, digest, depth + 1, err));
 }
 
 static bool
@@ -126,7 +135,7 @@ members_change(struct change *c, const char *digest, int depth, struct err *err)
     for (size_t i = 0; i < m.reference_count; i++) {
         char member[REGISTRY_DIGEST_SIZE];
         if (m.references[i].is_manifest && text_copy(member, sizeof member, m.references[i].digest) &&
-            goes_along(c, member) && !image_change(c, member, depth + 1, err))
+            !along_change(c, member, depth, err))
             return false;
     }
     return true;
@@ -142,7 +151,7 @@ referrers_change(struct change *c, const char *digest, int depth, struct err *er
     for (size_t i = 0; i < json_size(names); i++) {
         char referrer[REGISTRY_DIGEST_SIZE];
         if (digest_from_hex(str_of(json_cstr(json_at(names, i), "")), referrer) &&
-            goes_along(c, referrer) && !image_change(c, referrer, depth + 1, err))
+            !along_change(c, referrer, depth, err))
             return false;
     }
     return true;

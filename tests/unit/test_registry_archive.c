@@ -191,6 +191,36 @@ TEST(an_index_takes_its_images_and_its_signature_along)
     CHECK_TEXT(state_of(&w, signature), "active+*");
 }
 
+/* While the index is looked at, a tag comes that is a folder, and cannot be read. */
+static bool
+tag_comes(void *ctx, const char *region, const char *repository, const char *digest, struct strbuf *users)
+{
+    struct world *w = ctx;
+    cleanup_free char *tag = text_format("%s/registry/" REGION "/my-app/_tags/bad", w->dir);
+
+    (void)users;
+    if (strcmp(digest, w->digest) == 0 && mkdir(tag, 0700) == 0)
+        views_tell_tag(w->reg, region, repository, "bad");
+    return false;
+}
+
+TEST(what_cannot_be_looked_at_is_no_image_that_stays)
+{
+    REGISTRY(w);
+    char one[REGISTRY_DIGEST_SIZE];
+    struct err err = {0};
+    const size_t size = put_small(&w, "one", NULL, one);
+    cleanup_free char *index = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+        "\",\"digest\":\"%s\",\"size\":%zu}]}", one, size);
+
+    put_manifest(&w, index, "all", w.digest);
+    registry_set_in_use(w.reg, tag_comes, &w);
+    CHECK(!archive(&w, w.digest, &err)); /* it told nobody that its images stay */
+    CHECK_EQ(err.code, ERR_INTERNAL);
+    registry_set_in_use(w.reg, NULL, NULL);
+}
+
 /* ---- collections and policies ---- */
 
 static void
