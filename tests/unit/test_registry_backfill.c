@@ -238,18 +238,74 @@ TEST(where_nobody_replicates_backfills_are_told_and_not_stopped)
     CHECK_EQ(err.code, ERR_BACKFILL_NOT_FOUND);
 }
 
+#define OTHER "11111111-89ab-cdef-0123-456789abcdef"
+
+/* Beside one that is damaged, in its own region too. */
 TEST(a_damaged_one_is_no_fault_of_who_asks)
 {
     REGISTRY(w);
-    char second[REGISTRY_DIGEST_SIZE];
-    cleanup_json struct json *all = NULL;
+    char second[REGISTRY_DIGEST_SIZE], id[37];
+    cleanup_json struct json *all = NULL, *one = NULL;
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/" OTHER ".json", w.dir);
     struct err err = {0};
 
     leave(&w, second);
-    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/" LEFT ".json", w.dir);
     CHECK(file_write_atomic(path, STR("{"), 0640, &err));
-    CHECK(!registry_backfill_list(w.reg, REGION, &all, &err));
+    CHECK(registry_backfill_list(w.reg, REGION, &all, &err));
+    CHECK_EQ(json_size(all), 1);
+    CHECK(!registry_backfill_get(w.reg, REGION, OTHER, &one, NULL, &err));
     CHECK_EQ(err.code, ERR_INTERNAL);
+    registry_start_replicating(w.reg, w.dir);
+    json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
+    start(&w, ACCOUNT, id);
+}
+
+TEST(of_what_is_kept_the_images_go_with_the_summary)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE];
+    cleanup_free char *alone = text_format("%s/registry/" REGION "/_backfills/" OTHER ".images", w.dir);
+    struct err err = {0};
+
+    leave(&w, second);
+    CHECK(file_write_atomic(alone, STR("[]"), 0640, &err)); /* as a kill leaves it */
+    registry_start_replicating(w.reg, w.dir);
+    json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
+    CHECK(!file_exists(alone));
+}
+
+static void *
+read_images(void *arg)
+{
+    struct world *w = arg;
+    cleanup_json struct json *summary = NULL, *images = NULL;
+    struct err err = {0};
+
+    CHECK(registry_backfill_get(w->reg, REGION, LEFT, &summary, &images, &err));
+    CHECK_EQ(json_size(images), 0);
+    return NULL;
+}
+
+/* Results may be 64 MiB: a pipe stands for a file that takes its time. */
+TEST(who_reads_results_keeps_nobody_waiting)
+{
+    REGISTRY(w);
+    char second[REGISTRY_DIGEST_SIZE], id[37];
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/" LEFT ".images", w.dir);
+    cleanup_close int writer = -1;
+    pthread_t reader;
+    struct err err = {0};
+
+    leave(&w, second);
+    registry_start_replicating(w.reg, w.dir);
+    json_unref(wait_for(&w, LEFT, "COMPLETE", NULL));
+    CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+    CHECK_EQ(pthread_create(&reader, NULL, read_images, &w), 0);
+    CHECK((writer = open(path, O_WRONLY | O_CLOEXEC)) >= 0); /* it is open at its other end, too */
+    start(&w, ACCOUNT, id);
+    CHECK(file_write_all(writer, STR("[]"), &err));
+    cleanup_close_(&writer);
+    CHECK_EQ(pthread_join(reader, NULL), 0);
 }
 
 TEST(one_that_is_damaged_stops_no_other_region)
@@ -336,8 +392,8 @@ TEST(what_a_push_could_not_send_out_is_sent)
     check_record(&w, "COMPLETE");
 }
 
-/* One image of my-app is being sent, as long as anybody waits; gives the backfill. */
-static void
+/* One image of my-app is being sent, as long as anybody waits; gives the backfill, and who asks. */
+static int
 begin_silent(struct world *w, int silent, unsigned port, char id[static 37])
 {
     cleanup_free char *path = text_format("%s/registries.json", w->dir);
@@ -351,6 +407,7 @@ begin_silent(struct world *w, int silent, unsigned port, char id[static 37])
     start(w, SILENT, id);
     const int client = accept(silent, NULL, NULL); /* and open: it is waited for */
     CHECK(client >= 0);
+    return client;
 }
 
 static void
@@ -411,4 +468,81 @@ TEST(a_stop_does_not_wait_for_what_is_pushed_meanwhile)
     json_unref(wait_for(&w, id, "STOPPED", &images));
     CHECK_EQ(json_size(images), 1);
     check_record(&w, "IN_PROGRESS"); /* the push goes on */
+}
+
+/* It has all blobs, and takes the manifest. */
+static void
+take_it(int client)
+{
+    char head[8192];
+    size_t len = 0;
+    struct err err = {0};
+
+    for (const char *end = NULL; end == NULL;) {
+        const ssize_t n = read(client, head + len, sizeof head - 1 - len);
+        CHECK(n > 0);
+        head[len += (size_t)n] = '\0';
+        end = strstr(head, "\r\n\r\n");
+        if (end != NULL && strncmp(head, "PUT", 3) == 0 && len < (size_t)(end + 4 - head) + 2)
+            end = NULL; /* its body comes */
+    }
+    const bool is_put = strncmp(head, "PUT", 3) == 0;
+    CHECK(file_write_all(client, is_put ? STR("HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                                        : STR("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), &err));
+    shutdown(client, SHUT_WR);
+    while (read(client, head, sizeof head) > 0)
+        ;
+    close(client);
+}
+
+static void
+set_full(bool is_full)
+{
+    static struct rlimit before;
+
+    if (is_full)
+        CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && getrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){is_full ? 0 : before.rlim_cur, before.rlim_max}) == 0);
+}
+
+static void
+wait_stored(struct world *w, const char *id, const char *status)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    cleanup_free char *path = text_format("%s/registry/" REGION "/_backfills/%s.json", w->dir, id);
+    cleanup_free char *wanted = text_format("\"status\":\"%s\"", status);
+
+    for (bool is_stored = false; !is_stored;) {
+        cleanup(strbuf_done) struct strbuf bytes = {0};
+        struct err err = {0};
+        CHECK(file_read(path, 65536, &bytes, &err));
+        is_stored = str_find(strbuf_str(&bytes), str_of(wanted)) >= 0;
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+}
+
+/* Neither what came of an image nor what came of all can be written down when it is due. */
+TEST(on_a_full_disk_a_backfill_ends_and_is_stored_later)
+{
+    REGISTRY(w);
+    char id[37], second[37];
+    unsigned port;
+    cleanup_close int silent = silent_listen(&port);
+    const int client = begin_silent(&w, silent, port, id);
+    cleanup_json struct json *images = NULL, *out = NULL;
+    struct err err = {0};
+
+    stop_silent(&w, id);
+    set_full(true);
+    take_it(client); /* two blobs, and a manifest by two tags */
+    for (int i = 0; i < 3; i++)
+        take_it(accept(silent, NULL, NULL));
+    json_unref(wait_for(&w, id, "STOPPED", &images)); /* its last attempt may be made again by somebody else */
+    CHECK_EQ(json_size(images), 1);
+    CHECK(!registry_backfill_stop(w.reg, REGION, id, &out, &err));
+    CHECK_EQ(err.code, ERR_BACKFILL_STATUS);
+    set_full(false);
+    start(&w, SILENT, second); /* the region is free again; and it wakes who tries again */
+    wait_stored(&w, id, "STOPPED");
 }

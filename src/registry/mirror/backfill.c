@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "registry/mirror/backfill.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "io/file.h"
+#include "registry/mirror/backfill_files.h"
 #include "registry/mirror/replication_queue.h"
 #include "registry/reference.h"
 
-#define ID_SIZE 37 /* a UUID */
 #define WINDOW 64  /* images on their way at once: pushes have the rest of the queue */
 /* Results are stored by so many, and at most so many times: each time writes all of them. A start finds those that
  * were not stored in the images' own records. */
 #define STORE_EACH 64
 #define STORES_MAX 64
 #define FULL_WAIT_MS 5000
-#define SUMMARY_MAX (64 << 10)
-#define IMAGES_FILE_MAX JSON_TEXT_MAX /* of more we could read nothing again */
 #define RESULT_TEXT_MAX 128           /* bytes that come to an image: "status" and "failureCode" */
 
 struct backfill {
-    char id[ID_SIZE];
+    char id[BACKFILL_ID_SIZE];
     char region[REGISTRY_REGION_SIZE];
     char key[REPLICATION_KEY_SIZE];
     char asked[17];
@@ -44,55 +39,23 @@ struct backfills {
     bool has_thread;
     pthread_mutex_t lock; /* guards what follows; taken before those of replication.c */
     pthread_cond_t changed;
-    struct backfill *active;
+    struct backfill *active; /* under way, or ended and not yet stored so */
     bool is_resumed; /* what is on disk as under way is active */
     bool is_stopping;
 };
 
-/* ---- on disk ---- */
-
-static char *
-backfill_path(const struct registry *reg, const char *region, const char *leaf)
-{
-    cleanup_free char *folder = region_path(reg, region);
-    return text_format("%s/_backfills%s%s", folder, leaf[0] ? "/" : "", leaf);
-}
-
-static char *
-backfill_file(const struct registry *reg, const char *region, const char *id, const char *ending)
-{
-    cleanup_free char *leaf = text_format("%s.%s", id, ending);
-    return backfill_path(reg, region, leaf);
-}
-
-static bool
-document_store(struct registry *reg, const struct backfill *b, const char *ending, const struct json *document,
-               struct err *err)
-{
-    cleanup_free char *path = backfill_file(reg, b->region, b->id, ending);
-    cleanup_free char *text = json_format(document);
-
-    return disk_store(reg, path, str_of(text), err);
-}
-
-static bool
-document_read(const struct registry *reg, const char *region, const char *id, const char *ending, size_t limit,
-              struct json **out, struct err *err)
-{
-    cleanup_free char *path = backfill_file(reg, region, id, ending);
-    return disk_read_json(path, limit, out, err);
-}
-
 /* The images first: a summary that says IN_PROGRESS has some. */
-static void
+static bool
 backfill_store(struct registry *reg, struct backfill *b)
 {
     struct err err = {0};
 
-    if ((b->images != NULL && !document_store(reg, b, "images", b->images, &err)) ||
-        !document_store(reg, b, "json", b->summary, &err))
-        log_error("registry.backfill", "id=%s error=%s", b->id, log_quote(err.message));
     b->unstored = 0;
+    if ((b->images == NULL || backfill_images_store(reg, b->region, b->id, b->images, &err)) &&
+        backfill_summary_store(reg, b->region, b->id, b->summary, &err))
+        return true;
+    log_error("registry.backfill", "id=%s error=%s", b->id, log_quote(err.message));
+    return false;
 }
 
 /* ---- what it says of itself ---- */
@@ -157,7 +120,7 @@ image_note(struct registry *reg, struct backfill *b, size_t index, const char *f
         json_set(image, "failureCode", json_text(failure));
     progress_add(b, image, failure);
     if (++b->unstored >= STORE_EACH && b->unstored >= json_size(b->images) / STORES_MAX)
-        backfill_store(reg, b);
+        (void)backfill_store(reg, b); /* the end, or the next start, makes up for it */
 }
 
 static struct json *
@@ -179,22 +142,33 @@ backfill_free(struct backfill *b)
     free(b);
 }
 
-/* It has ended, and is on disk only. */
-static void
-backfill_end(struct backfills *all, struct backfill *b, const char *status, const char *failure)
+/* One that has ended is on disk only. Where the disk does not take that, the thread tries again: nobody would be told of
+ * the end before the next start. False: it stays. */
+static bool
+backfill_leave(struct backfills *all, struct backfill *b)
 {
     struct backfill **at = &all->active;
 
-    json_set(b->summary, "status", json_text(status));
-    json_set(b->summary, "endedAt", json_int(clock_wall_ms()));
-    if (failure != NULL)
-        json_set(b->summary, "failureCode", json_text(failure));
-    backfill_store(all->reg, b);
-    log_info("registry.backfill", "id=%s to=%s status=%s", b->id, b->key, status);
+    if (!backfill_store(all->reg, b)) {
+        pthread_cond_broadcast(&all->changed);
+        return false;
+    }
     while (*at != b)
         at = &(*at)->after;
     *at = b->after;
     backfill_free(b);
+    return true;
+}
+
+static void
+backfill_end(struct backfills *all, struct backfill *b, const char *status, const char *failure)
+{
+    json_set(b->summary, "status", json_text(status));
+    json_set(b->summary, "endedAt", json_int(clock_wall_ms()));
+    if (failure != NULL)
+        json_set(b->summary, "failureCode", json_text(failure));
+    log_info("registry.backfill", "id=%s to=%s status=%s", b->id, b->key, status);
+    (void)backfill_leave(all, b);
 }
 
 static struct replica
@@ -256,7 +230,7 @@ backfill_go_on(struct backfills *all, struct backfill *b)
         return;
     if (is_status(b->summary, "STOPPING"))
         backfill_end(all, b, "STOPPED", NULL);
-    else if (b->next == json_size(b->images))
+    else if (is_status(b->summary, "IN_PROGRESS") && b->next == json_size(b->images))
         backfill_end(all, b, "COMPLETE", NULL);
 }
 
@@ -364,7 +338,7 @@ images_fit(const struct json *images, struct err *err)
 {
     cleanup_free char *text = json_format(images);
 
-    return strlen(text) + json_size(images) * RESULT_TEXT_MAX <= IMAGES_FILE_MAX ||
+    return strlen(text) + json_size(images) * RESULT_TEXT_MAX <= BACKFILL_IMAGES_FILE_MAX ||
            err_set(err, ERR_LIMIT_EXCEEDED, "their names and tags take too much room");
 }
 
@@ -407,7 +381,7 @@ backfill_prepare(struct backfills *all, struct backfill *b)
         b->images = TAKE(images);
         progress_count(b);
         json_set(b->summary, "status", json_text("IN_PROGRESS"));
-        backfill_store(all->reg, b);
+        (void)backfill_store(all->reg, b); /* else a restart prepares it anew */
         backfill_go_on(all, b);
     }
 }
@@ -434,44 +408,13 @@ backfill_new(const char *region, const char *id, struct json *summary)
     return b;
 }
 
-static bool
-id_is_valid(const char *id)
-{
-    return strlen(id) == ID_SIZE - 1 && id[strspn(id, "0123456789abcdef-")] == '\0';
-}
-
-/* Calls `call` for the summary of each one on disk, which it takes over. */
-static bool
-summaries_each(struct registry *reg, const char *region,
-               void (*call)(void *arg, const char *region, const char *id, struct json *summary), void *arg,
-               struct err *err)
-{
-    cleanup_free char *folder = backfill_path(reg, region, "");
-    cleanup_json struct json *names = NULL;
-
-    if (!disk_list(folder, &names, err))
-        return false;
-    for (size_t i = 0; i < json_size(names); i++) {
-        cleanup_free char *id = text_dup(json_cstr(json_at(names, i), ""));
-        char *dot = strchr(id, '.');
-        struct json *summary = NULL;
-        if (dot == NULL || strcmp(dot, ".json") != 0)
-            continue;
-        *dot = '\0';
-        if (!document_read(reg, region, id, "json", SUMMARY_MAX, &summary, err))
-            return false;
-        call(arg, region, id, summary);
-    }
-    return true;
-}
-
 static void
 resume_one(void *arg, const char *region, const char *id, struct json *summary)
 {
     struct backfills *all = arg;
     struct err err = {0};
 
-    if (!is_under_way(summary) || !id_is_valid(id)) {
+    if (!is_under_way(summary)) {
         json_unref(summary);
         return;
     }
@@ -480,7 +423,7 @@ resume_one(void *arg, const char *region, const char *id, struct json *summary)
     all->active = b;
     if (is_status(summary, "PREPARING"))
         return;
-    if (document_read(all->reg, region, id, "images", IMAGES_FILE_MAX, &b->images, &err)) {
+    if (backfill_images_read(all->reg, region, id, &b->images, &err)) {
         progress_count(b);
         backfill_go_on(all, b);
     } else if (!is_status(summary, "STOPPING")) { /* of one that was not prepared there are none */
@@ -498,7 +441,10 @@ resume(struct backfills *all)
         log_error("registry.backfill", "error=%s", log_quote(err.message));
     for (size_t i = 0; i < json_size(regions); i++) {
         const char *region = json_cstr(json_at(regions, i), "");
-        if (region_is_valid(str_of(region)) && !summaries_each(all->reg, region, resume_one, all, &err))
+        if (!region_is_valid(str_of(region)))
+            continue;
+        backfill_files_sweep(all->reg, region);
+        if (!backfill_summaries_each(all->reg, region, resume_one, all, &err))
             log_error("registry.backfill", "region=%s error=%s", region, log_quote(err.message));
     }
 }
@@ -508,12 +454,12 @@ unprepared(struct backfills *all)
 {
     struct backfill *b = all->active;
 
-    while (b != NULL && b->images != NULL)
+    while (b != NULL && (b->images != NULL || !is_under_way(b->summary)))
         b = b->after;
     return b;
 }
 
-/* True: some would set out if the queue had room. */
+/* True: some would set out if the queue had room, or be over if the disk had. */
 static bool
 retry_full(struct backfills *all)
 {
@@ -521,7 +467,9 @@ retry_full(struct backfills *all)
 
     for (struct backfill *b = all->active, *after; b != NULL; b = after) {
         after = b->after;
-        if (b->images != NULL && has_room(b)) {
+        if (!is_under_way(b->summary)) {
+            is_full |= !backfill_leave(all, b);
+        } else if (b->images != NULL && has_room(b)) {
             is_full = true;
             backfill_go_on(all, b);
         }
@@ -634,7 +582,7 @@ may_start(const struct backfills *all, const char *region, const char *to_region
     int count = 0;
 
     for (const struct backfill *b = all->active; b != NULL; b = b->after) {
-        if (strcmp(b->region, region) != 0)
+        if (strcmp(b->region, region) != 0 || !is_under_way(b->summary))
             continue;
         if (strcmp(strchr(b->key, '/') + 1, to_region) == 0)
             return err_set(err, ERR_BACKFILL_IN_PROGRESS,
@@ -672,14 +620,10 @@ prune(struct registry *reg, const char *region, struct err *err)
 {
     cleanup_json struct json *summaries = json_array();
 
-    if (!summaries_each(reg, region, collect, summaries, err))
+    if (!backfill_summaries_each(reg, region, collect, summaries, err))
         return false;
     const char *id = json_size(summaries) >= BACKFILLS_KEPT_MAX ? oldest_ended(summaries) : NULL;
-    if (id == NULL)
-        return true;
-    cleanup_free char *summary = backfill_file(reg, region, id, "json");
-    cleanup_free char *images = backfill_file(reg, region, id, "images");
-    return disk_remove(images, err) && disk_remove(summary, err);
+    return id == NULL || backfill_files_remove(reg, region, id, err);
 }
 
 static struct json *
@@ -705,8 +649,7 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
 {
     struct backfills *all = replicator_backfills(reg);
     cleanup_free char *key = text_format("%s/%s", to_registry, to_region);
-    cleanup_free char *folder = backfill_path(reg, region, "");
-    char id[ID_SIZE];
+    char id[BACKFILL_ID_SIZE];
 
     if (strlen(key) >= REPLICATION_KEY_SIZE || !replication_leads_to(reg, region, NULL, key))
         return err_set(err, ERR_INVALID_PARAMETER,
@@ -715,12 +658,12 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
     if (!is_running(all, err))
         return false;
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
-    if (!may_start(all, region, to_region, err) || !disk_make_dirs(reg->root_dir, folder, err) ||
+    if (!may_start(all, region, to_region, err) || !backfill_folder_make(reg, region, err) ||
         !prune(reg, region, err))
         return false;
     random_uuid(id);
     struct backfill *b = backfill_new(region, id, summary_new(id, to_registry, to_region));
-    if (!document_store(reg, b, "json", b->summary, err)) {
+    if (!backfill_summary_store(reg, region, id, b->summary, err)) {
         backfill_free(b);
         return false;
     }
@@ -731,39 +674,36 @@ registry_backfill_start(struct registry *reg, const char *region, const char *to
     return true;
 }
 
+/* As far as this process has it; false: it is on disk only. */
 static bool
-not_found(const char *id, struct err *err)
+active_get(struct backfills *all, const char *region, const char *id, struct json **out, struct json **images_out)
 {
-    return err_set(err, ERR_BACKFILL_NOT_FOUND, "The replication backfill with id '%.64s' does not exist", id);
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
+    const struct backfill *b = find_active(all, region, id);
+
+    if (b == NULL)
+        return false;
+    *out = summary_told(b->summary);
+    if (images_out != NULL)
+        *images_out = b->images != NULL && !is_under_way(b->summary) ? json_copy(b->images) : json_array();
+    return true;
 }
 
-/* Of one that has ended, or was under way when naru ended and does not go on. */
-static bool
-summary_read(struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
-{
-    cleanup_free char *path = backfill_file(reg, region, id, "json");
-
-    if (!id_is_valid(id) || !file_exists(path))
-        return not_found(id, err);
-    return document_read(reg, region, id, "json", SUMMARY_MAX, out, err);
-}
-
+/* What has ended does not change any more, so its images, which may be many, are read without the lock. */
 bool
 registry_backfill_get(struct registry *reg, const char *region, const char *id, struct json **out,
                       struct json **images_out, struct err *err)
 {
-    struct backfills *all = replicator_backfills(reg);
-    cleanup_json struct json *summary = NULL;
-    cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
+    cleanup_json struct json *summary = NULL, *images = NULL;
 
-    const struct backfill *b = find_active(all, region, id);
-    if (b == NULL && !summary_read(reg, region, id, &summary, err))
+    if (active_get(replicator_backfills(reg), region, id, out, images_out))
+        return true;
+    if (!backfill_summary_read(reg, region, id, &summary, err))
         return false;
-    cleanup_json struct json *images = NULL;
-    if (images_out != NULL && b == NULL && !is_under_way(summary) && json_get(summary, "progress") != NULL &&
-        !document_read(reg, region, id, "images", IMAGES_FILE_MAX, &images, err))
+    if (images_out != NULL && !is_under_way(summary) && json_get(summary, "progress") != NULL &&
+        !backfill_images_read(reg, region, id, &images, err))
         return false;
-    *out = summary_told(b != NULL ? b->summary : summary);
+    *out = summary_told(summary);
     if (images_out != NULL)
         *images_out = images != NULL ? TAKE(images) : json_array();
     return true;
@@ -776,7 +716,7 @@ registry_backfill_list(struct registry *reg, const char *region, struct json **o
     cleanup_json struct json *list = json_array();
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
 
-    if (!summaries_each(reg, region, collect, list, err))
+    if (!backfill_summaries_each(reg, region, collect, list, err))
         return false;
     *out = json_array();
     for (size_t i = 0; i < json_size(list); i++) {
@@ -794,7 +734,7 @@ stopping_store(struct registry *reg, struct backfill *b, struct err *err)
     cleanup_json struct json *stopping = json_copy(b->summary);
 
     json_set(stopping, "status", json_text("STOPPING"));
-    if (!document_store(reg, b, "json", stopping, err))
+    if (!backfill_summary_store(reg, b->region, b->id, stopping, err))
         return false;
     json_set(b->summary, "status", json_text("STOPPING"));
     return true;
@@ -808,10 +748,12 @@ registry_backfill_stop(struct registry *reg, const char *region, const char *id,
     cleanup(unlock_) pthread_mutex_t *lock UNUSED = lock_resumed(all);
 
     struct backfill *b = find_active(all, region, id);
-    if (b == NULL)
-        return summary_read(reg, region, id, &summary, err) && (!is_under_way(summary) || is_running(all, err)) &&
-               err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
-                       json_get_cstr(summary, "status", ""));
+    if (b == NULL && !(backfill_summary_read(reg, region, id, &summary, err) &&
+                       (!is_under_way(summary) || is_running(all, err))))
+        return false;
+    if (b == NULL || !is_under_way(b->summary))
+        return err_set(err, ERR_BACKFILL_STATUS, "The replication backfill with id '%s' is %s", id,
+                       json_get_cstr(b != NULL ? b->summary : summary, "status", ""));
     cleanup_json struct json *kept = json_ref(b->summary);
     if (!stopping_store(reg, b, err))
         return false;

@@ -226,43 +226,43 @@ destination_send(struct replicator *r, const struct replica *image, struct str k
     return replica_send(r->reg, image, registry, err);
 }
 
-/* Writes down what came of one destination, unless the image was pushed again meanwhile. */
-static void
+/* Writes down what came of one destination, unless the image was pushed again meanwhile. False: it is not on disk, where
+ * the image is still on its way. */
+static bool
 outcome_store(struct replicator *r, const struct replica *image, const char *key, const char *asked,
               const char *status, const char *failure)
 {
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = &r->record_lock;
     struct err err = {0};
 
-    pthread_mutex_lock(&r->record_lock);
+    pthread_mutex_lock(lock);
     cleanup_json struct json *record = record_read(r->reg, image);
-    if (is_asked_by(json_get(record, key), asked) &&
-        manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest))) {
-        status_set(record, key, asked, status, failure);
-        if (!record_store(r->reg, image, record, &err))
-            log_error("registry.replication_failed", "error=%s", log_quote(err.message));
-    }
-    pthread_mutex_unlock(&r->record_lock);
+    if (!is_asked_by(json_get(record, key), asked) ||
+        !manifest_is_linked(r->reg, image->region, image->repository, str_of(image->digest)))
+        return true;
+    status_set(record, key, asked, status, failure);
+    if (record_store(r->reg, image, record, &err))
+        return true;
+    log_error("registry.replication_failed", "error=%s", log_quote(err.message));
+    return false;
 }
 
-/* True: it has the image, or will not be asked again. */
+/* True: it has the image, or will not be asked again. One whose outcome is not on disk is asked again, which costs little
+ * where it has the image: nobody else would ever say what came of it. */
 static bool
 destination_run(struct replicator *r, const struct replication_job *job, const char *asked)
 {
     const bool is_last = job->attempts + 1 >= REPLICATION_ATTEMPTS_MAX;
     struct err err = {0};
 
-    if (destination_send(r, &job->image, str_of(job->key), &err)) {
-        outcome_store(r, &job->image, job->key, asked, "COMPLETE", NULL);
-        return true;
-    }
+    if (destination_send(r, &job->image, str_of(job->key), &err))
+        return outcome_store(r, &job->image, job->key, asked, "COMPLETE", NULL);
     if (replicator_is_stopping(r->reg))
         return false; /* no failure of the destination: it is IN_PROGRESS for the next start */
     log_warn("registry.replication_failed", "repository=%s digest=%s to=%s attempt=%d error=%s",
              job->image.repository, job->image.digest, job->key, job->attempts + 1,
              log_quote(err.message));
-    if (is_last)
-        outcome_store(r, &job->image, job->key, asked, "FAILED", err_wire(err.code));
-    return is_last;
+    return is_last && outcome_store(r, &job->image, job->key, asked, "FAILED", err_wire(err.code));
 }
 
 /* True: there is nothing left to do for it. */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "registry/mirror/backfill_files.h"
+
+#include "base/log.h"
+#include "io/file.h"
+
+#define SUMMARY_MAX (64 << 10)
+
+static char *
+folder_path(const struct registry *reg, const char *region)
+{
+    cleanup_free char *folder = region_path(reg, region);
+    return text_format("%s/_backfills", folder);
+}
+
+static char *
+file_path(const struct registry *reg, const char *region, const char *id, const char *ending)
+{
+    cleanup_free char *folder = folder_path(reg, region);
+    return text_format("%s/%s.%s", folder, id, ending);
+}
+
+bool
+backfill_id_is_valid(const char *id)
+{
+    return strlen(id) == BACKFILL_ID_SIZE - 1 && id[strspn(id, "0123456789abcdef-")] == '\0';
+}
+
+bool
+backfill_folder_make(struct registry *reg, const char *region, struct err *err)
+{
+    cleanup_free char *folder = folder_path(reg, region);
+    return disk_make_dirs(reg->root_dir, folder, err);
+}
+
+static bool
+document_store(struct registry *reg, const char *region, const char *id, const char *ending, const struct json *document,
+               struct err *err)
+{
+    cleanup_free char *path = file_path(reg, region, id, ending);
+    cleanup_free char *text = json_format(document);
+
+    return disk_store(reg, path, str_of(text), err);
+}
+
+bool
+backfill_summary_store(struct registry *reg, const char *region, const char *id, const struct json *summary, struct err *err)
+{
+    return document_store(reg, region, id, "json", summary, err);
+}
+
+bool
+backfill_images_store(struct registry *reg, const char *region, const char *id, const struct json *images, struct err *err)
+{
+    return document_store(reg, region, id, "images", images, err);
+}
+
+bool
+backfill_summary_read(const struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
+{
+    cleanup_free char *path = file_path(reg, region, id, "json");
+
+    if (!backfill_id_is_valid(id) || !file_exists(path))
+        return err_set(err, ERR_BACKFILL_NOT_FOUND, "The replication backfill with id '%.64s' does not exist", id);
+    return disk_read_json(path, SUMMARY_MAX, out, err);
+}
+
+bool
+backfill_images_read(const struct registry *reg, const char *region, const char *id, struct json **out, struct err *err)
+{
+    cleanup_free char *path = file_path(reg, region, id, "images");
+    return disk_read_json(path, BACKFILL_IMAGES_FILE_MAX, out, err);
+}
+
+/* The id of a file with this ending; "" for others. */
+static void
+id_of(const char *name, const char *ending, char out[static BACKFILL_ID_SIZE])
+{
+    const size_t len = strcspn(name, ".");
+
+    out[0] = '\0';
+    if (len == BACKFILL_ID_SIZE - 1 && name[len] == '.' && strcmp(name + len + 1, ending) == 0)
+        (void)text_copy(out, BACKFILL_ID_SIZE, (struct str){name, len});
+    if (!backfill_id_is_valid(out))
+        out[0] = '\0';
+}
+
+bool
+backfill_summaries_each(const struct registry *reg, const char *region,
+                        void (*call)(void *arg, const char *region, const char *id, struct json *summary), void *arg,
+                        struct err *err)
+{
+    cleanup_free char *folder = folder_path(reg, region);
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(folder, &names, err))
+        return false;
+    for (size_t i = 0; i < json_size(names); i++) {
+        char id[BACKFILL_ID_SIZE];
+        struct json *summary = NULL;
+        struct err why = {0};
+        id_of(json_cstr(json_at(names, i), ""), "json", id);
+        if (id[0] != '\0' && backfill_summary_read(reg, region, id, &summary, &why))
+            call(arg, region, id, summary);
+        else if (id[0] != '\0')
+            log_error("registry.backfill", "region=%s id=%s error=%s", region, id, log_quote(why.message));
+    }
+    return true;
+}
+
+bool
+backfill_files_remove(const struct registry *reg, const char *region, const char *id, struct err *err)
+{
+    cleanup_free char *summary = file_path(reg, region, id, "json");
+    cleanup_free char *images = file_path(reg, region, id, "images");
+
+    return disk_remove(summary, err) && disk_sync_parent(summary, err) && disk_remove(images, err);
+}
+
+void
+backfill_files_sweep(const struct registry *reg, const char *region)
+{
+    cleanup_free char *folder = folder_path(reg, region);
+    cleanup_json struct json *names = NULL;
+
+    if (!disk_list(folder, &names, NULL))
+        return;
+    for (size_t i = 0; i < json_size(names); i++) {
+        char id[BACKFILL_ID_SIZE];
+        id_of(json_cstr(json_at(names, i), ""), "images", id);
+        cleanup_free char *summary = file_path(reg, region, id, "json");
+        if (id[0] != '\0' && !file_exists(summary))
+            (void)!backfill_files_remove(reg, region, id, NULL); /* the next start tries again */
+    }
+}
