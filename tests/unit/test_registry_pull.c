@@ -40,6 +40,20 @@ TEST(a_failure_is_the_tags_or_the_upstreams_and_never_remembered_for_long)
     CHECK(pull_ask_begin(&f, "u", "c", 3697499));
 }
 
+TEST(what_is_not_upstream_is_remembered_for_ten_seconds)
+{
+    cleanup(pull_failures_done) struct pull_failures f = {0};
+
+    CHECK(!pull_is_absent(&f, "a", 0));
+    pull_ask_end(&f, "u", "a", ERR_IMAGE_NOT_FOUND, 0, 1);
+    CHECK(pull_is_absent(&f, "a", 10000) && !pull_is_absent(&f, "a", 10001) && !pull_is_absent(&f, "b", 1));
+    CHECK(pull_ask_begin(&f, "u", "b", 1)); /* it is the tag's */
+    pull_ask_end(&f, "u", "a", ERR_NONE, 2, 3);
+    CHECK(!pull_is_absent(&f, "a", 3));
+    pull_ask_end(&f, "u", "a", ERR_ACCESS_DENIED, 0, 1000); /* something else */
+    CHECK(!pull_is_absent(&f, "a", 1001));
+}
+
 TEST(the_memory_of_failures_has_an_end)
 {
     cleanup(pull_failures_done) struct pull_failures f = {0};
@@ -61,11 +75,14 @@ struct upstream {
     pthread_t thread;
     _Atomic int asked;                   /* requests so far */
     atomic_bool holds_tags, holds_blobs; /* ... do not get an answer */
+    atomic_bool lacks_tags;              /* ... are not there */
     char config[REGISTRY_DIGEST_SIZE];
     char *manifest;
     int held[HELD_MAX];
     _Atomic int held_count;
 };
+
+#define NOT_FOUND "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 static void
 upstream_say(int fd, const char *type, struct str body, bool is_head)
@@ -96,6 +113,8 @@ upstream_answer(struct upstream *u, int fd)
     const bool is_blob = strstr(head, "/blobs/") != NULL;
     if (atomic_load(is_blob ? &u->holds_blobs : &u->holds_tags))
         return false;
+    if (!is_blob && atomic_load(&u->lacks_tags))
+        return write(fd, NOT_FOUND, strlen(NOT_FOUND)) > 0;
     upstream_say(fd, is_blob ? "application/octet-stream" : OCI_MANIFEST,
                  is_blob ? STR("{}") : str_of(u->manifest), strncmp(head, "HEAD", 4) == 0);
     return true;
@@ -213,6 +232,108 @@ TEST(an_upstream_that_hangs_holds_up_no_other_one)
     wait_image(&w, "good/app");
     CHECK(
         !registry_resolve(w.reg, REGION, "slow/app", "v1", (char[REGISTRY_DIGEST_SIZE]){""}, NULL));
+}
+
+/* ---- what is not there ---- */
+
+TEST(a_tag_that_is_not_upstream_is_asked_for_once)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream one, good;
+    struct err err = {0};
+
+    upstream_open(&one);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &one, &good);
+    atomic_store(&one.lacks_tags, true);
+    CHECK(!pull_manifest(w.reg, REGION, "slow/app", "v1", /* imports= */ false, &err)); /* docker's HEAD */
+    CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
+    CHECK(!pull_manifest(w.reg, REGION, "slow/app", "v1", /* imports= */ true, &err));
+    CHECK_EQ(err.code, ERR_IMAGE_NOT_FOUND);
+    CHECK(strstr(err.message, "asked again in 10 s") != NULL);
+    CHECK_EQ(atomic_load(&one.asked), 1);
+    atomic_store(&one.lacks_tags, false);
+    CHECK(pull(&w, "slow/other")); /* another one is asked for at once */
+    wait_image(&w, "slow/other");
+}
+
+struct client {
+    struct world *w;
+    bool is_answered;
+    pthread_t thread;
+};
+
+static void *
+client_pull(void *arg)
+{
+    struct client *c = arg;
+    struct err err = {0};
+
+    c->is_answered = pull_manifest(c->w->reg, REGION, "slow/app", "v1", /* imports= */ true, &err);
+    CHECK(c->is_answered || err.code == ERR_IMAGE_NOT_FOUND);
+    return NULL;
+}
+
+/* Those who came while the first one asked get what he gets. */
+static void
+ask_together(struct world *w, struct upstream *from, bool is_there)
+{
+    struct client clients[3];
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    int users = 0;
+
+    atomic_store(&from->holds_tags, true);
+    for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
+        clients[i] = (struct client){.w = w};
+        CHECK_EQ(pthread_create(&clients[i].thread, NULL, client_pull, &clients[i]), 0);
+    }
+    while (users < (int)ARRAY_COUNT(clients) || from->held_count == 0) {
+        pthread_mutex_lock(&w->reg->pull->lock);
+        users = w->reg->pull->askings != NULL ? w->reg->pull->askings->users : 0;
+        pthread_mutex_unlock(&w->reg->pull->lock);
+        CHECK(clock_monotonic_ms() < end_ms);
+        clock_sleep_ms(2);
+    }
+    atomic_store(&from->holds_tags, false);
+    if (is_there)
+        upstream_say(from->held[0], OCI_MANIFEST, str_of(from->manifest), false);
+    else
+        CHECK(write(from->held[0], NOT_FOUND, strlen(NOT_FOUND)) > 0);
+    close(from->held[0]);
+    from->held_count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
+        CHECK_EQ(pthread_join(clients[i].thread, NULL), 0);
+        CHECK_EQ(clients[i].is_answered, is_there);
+    }
+}
+
+TEST(who_asks_for_the_same_meanwhile_waits_for_the_answer)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    ask_together(&w, &slow, /* is_there= */ false);
+    CHECK_EQ(atomic_load(&slow.asked), 1);
+    CHECK(w.reg->pull->askings == NULL);
+}
+
+TEST(so_does_who_asks_for_what_is_there)
+{
+    REGISTRY(w);
+    cleanup(upstream_close) struct upstream slow, good;
+
+    upstream_open(&slow);
+    upstream_open(&good);
+    registry_start_pulling(w.reg);
+    rules_store(&w, &slow, &good);
+    ask_together(&w, &slow, /* is_there= */ true);
+    wait_image(&w, "slow/app");
+    CHECK_EQ(atomic_load(&slow.asked), 2); /* and its one blob */
 }
 
 /* ---- more blobs than may be on their way ---- */

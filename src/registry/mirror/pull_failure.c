@@ -9,6 +9,7 @@
 struct row {
     char *key;
     int64_t until_ms; /* INT64_MAX: somebody asks */
+    enum err_code code;
     struct row *next;
 };
 
@@ -56,7 +57,7 @@ rows_have(const struct pull_failures *f, const char *key)
 }
 
 static void
-rows_set(struct pull_failures *f, const char *key, int64_t until_ms, int64_t now_ms)
+rows_set(struct pull_failures *f, const char *key, int64_t until_ms, enum err_code code, int64_t now_ms)
 {
     rows_prune(f, key, now_ms);
     if (until_ms <= now_ms || f->count >= PULL_FAILURES_MAX)
@@ -64,6 +65,7 @@ rows_set(struct pull_failures *f, const char *key, int64_t until_ms, int64_t now
     struct row *r = mem_new(sizeof *r);
     r->key = text_dup(key);
     r->until_ms = until_ms;
+    r->code = code;
     r->next = f->rows;
     f->rows = r;
     f->count++;
@@ -75,8 +77,18 @@ pull_ask_begin(struct pull_failures *f, const char *url, const char *tag, int64_
     rows_prune(f, NULL, now_ms);
     if (rows_have(f, url) || rows_have(f, tag))
         return false;
-    rows_set(f, tag, INT64_MAX, now_ms);
+    rows_set(f, tag, INT64_MAX, ERR_NONE, now_ms);
     return true;
+}
+
+bool
+pull_is_absent(const struct pull_failures *f, const char *tag, int64_t now_ms)
+{
+    const struct row *r = f->rows;
+
+    while (r != NULL && strcmp(r->key, tag) != 0)
+        r = r->next;
+    return r != NULL && r->until_ms > now_ms && r->code == ERR_IMAGE_NOT_FOUND;
 }
 
 void
@@ -90,8 +102,10 @@ pull_ask_end(struct pull_failures *f, const char *url, const char *tag, enum err
         for_ms = PULL_FAILURE_MAX_MS;
     if (code == ERR_THROTTLING && for_ms < PULL_THROTTLED_MS)
         for_ms = PULL_THROTTLED_MS;
+    if (code == ERR_IMAGE_NOT_FOUND && for_ms < PULL_ABSENT_MS)
+        for_ms = PULL_ABSENT_MS;
     const bool is_upstreams =
         code == ERR_UNAVAILABLE || code == ERR_TIMEOUT || code == ERR_THROTTLING;
-    rows_set(f, tag, code != ERR_NONE && !is_upstreams ? now_ms + for_ms : 0, now_ms);
-    rows_set(f, url, is_upstreams ? now_ms + for_ms : 0, now_ms);
+    rows_set(f, tag, code != ERR_NONE && !is_upstreams ? now_ms + for_ms : 0, code, now_ms);
+    rows_set(f, url, is_upstreams ? now_ms + for_ms : 0, code, now_ms);
 }

@@ -38,6 +38,16 @@ struct pending {
     struct pending *next;
 };
 
+/* What is not here, and somebody asks for upstream: all who want it meanwhile get his answer. */
+struct asking {
+    char *key;
+    int users;
+    bool is_over;
+    struct err err; /* code 0: it is pending */
+    pthread_cond_t changed;
+    struct asking *next;
+};
+
 #define PULL_IMPORTERS 6           /* threads; one upstream keeps one of them at most */
 #define PULL_FLIGHTS_OF_ONE_MAX 24 /* of PULL_FLIGHTS_MAX, so that a slow upstream leaves some */
 #define PULL_WAITING_OF_ONE_MAX 192 /* of PULL_WAITING_MAX, likewise */
@@ -69,6 +79,7 @@ struct pull_through {
     int import_count;
     struct slots serving; /* upstreams that are being imported from */
     struct pull_failures failures;
+    struct asking *askings;
     atomic_bool is_stopping;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/uri.h"
 #include "io/file.h"
 #include "registry/manifest.h"
 #include "registry/mirror/bring.h"
@@ -471,31 +472,137 @@ upstream_ask(const struct question *q, bool *is_same_out, struct err *err)
            manifest_fetch(q->reg, remote, q->rule, q->region, q->repository, q->reference, err);
 }
 
-/* True with `*is_pending_out` false: what is here is what there is, or has to do. */
-static bool
-question_answer(const struct question *q, bool *is_pending_out, struct err *err)
+/* With the lock held. */
+static void
+ask_end(struct pull_through *p, const struct question *q, const char *key, enum err_code code, int64_t began_ms)
+{
+    pull_ask_end(&p->failures, q->rule->url, key, code, began_ms, clock_monotonic_ms());
+}
+
+/* Of what is here. Not pending: that is what there is, or has to do. */
+static void
+question_compare(const struct question *q, const char *key, bool *is_pending_out)
 {
     struct pull_through *p = q->reg->pull;
-    cleanup_free char *key = text_format("%s\n%s\n%s", q->region, q->repository, q->reference);
     const int64_t began_ms = clock_monotonic_ms();
     struct err why = {0};
     bool is_same = false;
 
-    *is_pending_out = false;
     pthread_mutex_lock(&p->lock);
-    const bool asks = q->here == NULL || pull_ask_begin(&p->failures, q->rule->url, key, began_ms);
+    const bool asks = pull_ask_begin(&p->failures, q->rule->url, key, began_ms);
     pthread_mutex_unlock(&p->lock);
+    *is_pending_out = false;
     if (!asks)
-        return true;
+        return;
     const bool is_answered = upstream_ask(q, &is_same, &why);
     pthread_mutex_lock(&p->lock);
-    pull_ask_end(&p->failures, q->rule->url, key, is_answered ? ERR_NONE : why.code, began_ms,
-                 clock_monotonic_ms());
+    ask_end(p, q, key, is_answered ? ERR_NONE : why.code, began_ms);
     pthread_mutex_unlock(&p->lock);
     *is_pending_out = is_answered && !is_same;
-    if (!is_answered && q->here == NULL)
+}
+
+/* ---- what is not here: all with the lock held, but the asking itself ---- */
+
+static struct asking *
+asking_find(struct pull_through *p, const char *key)
+{
+    struct asking *a = p->askings;
+
+    while (a != NULL && strcmp(a->key, key) != 0)
+        a = a->next;
+    return a;
+}
+
+static struct asking *
+asking_enter(struct pull_through *p, const char *key)
+{
+    struct asking *a = mem_new(sizeof *a);
+
+    a->key = text_dup(key);
+    pthread_cond_init(&a->changed, NULL);
+    a->next = p->askings;
+    p->askings = a;
+    return a;
+}
+
+/* Who asks next asks anew. */
+static void
+asking_end(struct pull_through *p, struct asking *a, const struct err *err)
+{
+    struct asking **at = &p->askings;
+
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    a->is_over = true;
+    a->err = *err;
+    pthread_cond_broadcast(&a->changed);
+}
+
+static void
+asking_leave(struct asking *a)
+{
+    if (--a->users > 0)
+        return;
+    pthread_cond_destroy(&a->changed);
+    free(a->key);
+    free(a);
+}
+
+static void
+ask_for_all(const struct question *q, struct asking *a)
+{
+    struct pull_through *p = q->reg->pull;
+    const int64_t began_ms = clock_monotonic_ms();
+    struct err why = {0};
+    bool is_same;
+
+    pthread_mutex_unlock(&p->lock);
+    if (upstream_ask(q, &is_same, &why))
+        why = (struct err){0};
+    pthread_mutex_lock(&p->lock);
+    ask_end(p, q, a->key, why.code, began_ms);
+    asking_end(p, a, &why);
+}
+
+static bool
+question_ask(const struct question *q, const char *key, struct err *err)
+{
+    struct pull_through *p = q->reg->pull;
+    cleanup(unlock_) pthread_mutex_t *lock UNUSED = &p->lock;
+    const struct str host = url_host(str_of(q->rule->url));
+
+    pthread_mutex_lock(lock);
+    struct asking *a = asking_find(p, key);
+    const bool is_first = a == NULL;
+    if (is_first && pull_is_absent(&p->failures, key, clock_monotonic_ms()))
+        return err_set(err, ERR_IMAGE_NOT_FOUND, "the registry '" STR_FMT "' has no such manifest, and is asked again in %d s at the latest",
+                       STR_ARG(host), PULL_ABSENT_MS / 1000);
+    if (is_first)
+        a = asking_enter(p, key);
+    a->users++;
+    if (is_first)
+        ask_for_all(q, a);
+    while (!a->is_over)
+        pthread_cond_wait(&a->changed, lock);
+    const struct err why = a->err;
+    asking_leave(a);
+    if (why.code != ERR_NONE)
         *err = why;
-    return is_answered || q->here != NULL;
+    return why.code == ERR_NONE;
+}
+
+static bool
+question_answer(const struct question *q, bool *is_pending_out, struct err *err)
+{
+    cleanup_free char *key = text_format("%s\n%s\n%s\n%s", q->rule->url, q->region, q->repository, q->reference);
+
+    if (q->here == NULL) {
+        *is_pending_out = question_ask(q, key, err);
+        return *is_pending_out;
+    }
+    question_compare(q, key, is_pending_out);
+    return true;
 }
 
 /* Under which tag a pending manifest is asked for by its digest, too. */
