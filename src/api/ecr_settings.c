@@ -66,8 +66,8 @@ ecr_encryption_check(const struct json *encryption, struct err *err)
     if (strcmp(type, "AES256") != 0)
         return err_set(
             err, ERR_UNSUPPORTED_FEATURE,
-            "encryptionType '%s' is not built in naru: there is no KMS, and encryption at "
-            "rest is the disk's",
+            "encryptionType '%s' is not built in naru, which has no KMS: leave encryptionConfiguration out or say AES256; "
+            "what is on the disk is encrypted by the disk",
             type);
     return json_get(encryption, "kmsKey") == NULL ||
            err_set(err, ERR_INVALID_PARAMETER,
